@@ -1,0 +1,80 @@
+# make            build ./hone (and install missing Debian packages first)
+# make demo       at most 4 minutes: make a problem set, warm-start a small model, train it by RL, write runs/demo/report.html
+# make test       all tests, or one: make test T=objective
+# make check      all tests under ASan and UBSan, warnings as errors, with gcc and with clang, and the format
+# make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
+# make bench      speed: matrix peak, prefill, decode, training step, memory
+# make install    PREFIX=/usr/local
+# make docs       regenerate docs/options.md from the schema
+# make deps       install what is missing from the list in scripts/deps
+# make format     clang-format over the tree
+# make clean
+#
+# BUILD=release|debug|asan|tsan chooses the kind; each keeps its files in build/KIND-CC.  CC=gcc|clang.  WERROR=-Werror.
+
+BUILD  ?= release
+CC      = gcc
+PREFIX ?= /usr/local
+T      ?= *
+
+# Everything but help, clean and deps needs the packages; the check costs a few milliseconds when they are there.
+ifeq ($(filter help clean deps format,$(MAKECMDGOALS)),)
+DEPS := $(shell scripts/deps >&2 && echo there)
+ifneq ($(DEPS),there)
+$(error packages are missing: see the line above)
+endif
+endif
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wcast-qual -Wwrite-strings $(WERROR)
+# Not -ffast-math: it deletes isfinite() and reorders sums. -ffp-contract=off: an fma stands only where it is written.
+FLAGS.release = -O3 -march=native -fno-math-errno -fno-trapping-math -g
+FLAGS.debug   = -O0 -march=native -g
+FLAGS.asan    = -O1 -march=native -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS.tsan    = -O1 -march=native -g -fsanitize=thread
+$(if $(FLAGS.$(BUILD)),,$(error unknown BUILD=$(BUILD)))
+
+# oneDNN is used where it is installed.
+ONEDNN := $(shell echo '\#include <oneapi/dnnl/dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
+ifeq ($(ONEDNN),yes)
+DEFS  += -DHAVE_ONEDNN
+LIBS  += -ldnnl
+endif
+
+CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fopenmp -MMD -MP -Isrc -Itests $(DEFS) $(WARN) $(FLAGS.$(BUILD)) $(EXTRA)
+LDLIBS = $(LIBS) -lopenblas -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lm
+
+OUT   = build/$(BUILD)-$(notdir $(CC))
+SRCS  = $(filter-out src/cli/hone.c,$(wildcard src/*/*.c))
+OBJS  = $(SRCS:%.c=$(OUT)/%.o)
+TESTS = $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/test_$(T).c))
+
+all: $(OUT)/hone
+	@ln -sfn $< hone
+
+$(OUT)/libhone.a: $(OBJS)
+	@rm -f $@
+	@ar rcs $@ $^
+$(OUT)/hone: $(OUT)/src/cli/hone.o $(OUT)/libhone.a
+	$(CC) $(CFLAGS) $^ $(LDLIBS) -o $@
+$(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c $< -o $@
+
+test: all $(TESTS)
+	@scripts/run-tests $(OUT) $(TESTS)
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+deps:
+	@scripts/deps --install
+clean:
+	rm -rf build hone
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+.PHONY: all test help deps clean format demo check interop bench install docs
+.SECONDARY:
+-include $(OBJS:.o=.d) $(OUT)/src/cli/hone.d $(TESTS:=.d)

@@ -1,0 +1,47 @@
+/* error.h - how a function says that it could not do its work.
+ *
+ * Two kinds, never mixed. An error of operation (a bad file, a full disk, no memory) is returned as a status
+ * and leaves one message behind; a programmer's error is an assert().
+ *
+ *     int load(const char *path, struct thing **out)
+ *     {
+ *             TRY(file_read(path, &bytes));              passes the status up, the message stays
+ *             if (bytes.n < 8)
+ *                     return error_set(ERR_INPUT, "%s: %zu bytes is too short for a thing; is it cut off?", path, bytes.n);
+ *
+ * The message names the file, line, key or tensor, and what to do next. It belongs to the thread that failed;
+ * parallel loops record a status per item and report the first one in item order.
+ * Nothing below src/cli prints or exits: the command line prints error_message() and uses the status as its exit status. */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+enum {
+	OK = 0,
+	ERR_FAILED = 1, /* the job itself failed: it diverged, a library misbehaved */
+	ERR_INPUT = 2,  /* the user can mend it: config, data, model folder, command line, permissions, disk, memory */
+};
+
+#if defined(__GNUC__)
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#else
+#define PRINTF_LIKE(f, a)
+#endif
+
+/* Replaces the message of this thread; returns `code`, so that it can stand in a return statement. */
+int error_set(int code, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Puts "TEXT: " in front of the message of this thread and returns its code. For callers that know more
+ * (the file that a parser was reading, the key that a value belongs to). */
+int error_context(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* Borrowed until the next error of this thread; "" before the first one. */
+const char *error_message(void);
+
+#define TRY(call) \
+	do { \
+		int try_status_ = (call); \
+		if (try_status_ != OK) \
+			return try_status_; \
+	} while (0)
+
+#endif

@@ -1,0 +1,30 @@
+/* json.h - jansson with bounds and messages: one document or one row, never deeper than JSON_DEPTH_MAX.
+ *
+ * Reading refuses invalid UTF-8, duplicate keys and trailing bytes. The getters take the name that a message should use
+ * for the place ("config.json", "rows.jsonl:17") and say which key was wrong and what was expected. */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include "base/file.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+enum { JSON_DEPTH_MAX = 64 };
+
+/* Parses text[0..n-1]; *out is an owned reference (json_decref). `place` stands in the message. */
+int json_parse(const char *place, const char *text, size_t n, json_t **out);
+int json_read(const char *path, size_t max, json_t **out);
+
+/* Members of an object. A missing key leaves *out as it is when `required` is 0. */
+enum { JSON_OPTIONAL = 0, JSON_REQUIRED = 1 };
+int json_get_int(const char *place, const json_t *object, const char *key, int required, int64_t low, int64_t high, int64_t *out);
+int json_get_real(const char *place, const json_t *object, const char *key, int required, double *out);
+int json_get_bool(const char *place, const json_t *object, const char *key, int required, int *out);
+int json_get_text(const char *place, const json_t *object, const char *key, int required, const char **out); /* borrowed */
+
+/* ---- writing: straight into a text, numbers with all their digits ---- */
+void json_add_string(struct text *t, const char *s, size_t n); /* quoted; invalid UTF-8 becomes U+FFFD */
+void json_add_real(struct text *t, double x);                  /* shortest form that reads back; NaN and infinities as null */
+
+#endif

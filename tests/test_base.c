@@ -1,0 +1,229 @@
+#include "base/file.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "test.h"
+
+#include <unistd.h>
+#include <zlib.h>
+
+/* Known answers of Philox4x32-10 from the generator's own distribution (Random123, kat_vectors). */
+static void random_bits_match_the_published_vectors(void **state)
+{
+	(void)state;
+	struct rng_key zero = {0}, ones = {UINT64_MAX, (enum rng_purpose)0xff, 0xffffffff, 0xffffffff, 0xffffff};
+	uint32_t       out[4];
+
+	rng_bits(zero, 0, out);
+	assert_int_equal(out[0], 0x6627e8d5);
+	assert_int_equal(out[1], 0xe169c58d);
+	assert_int_equal(out[2], 0xbc57ac4c);
+	assert_int_equal(out[3], 0x9b00dbd8);
+	rng_bits(ones, 0xffffffff, out);
+	assert_int_equal(out[0], 0x408f276d);
+	assert_int_equal(out[1], 0x41c83b0e);
+	assert_int_equal(out[2], 0xa20bc7c6);
+	assert_int_equal(out[3], 0x6d5451fd);
+}
+
+static void a_permutation_holds_every_number_once(void **state)
+{
+	(void)state;
+	uint32_t p[100], seen[100] = {0};
+
+	rng_permutation((struct rng_key){7, RNG_ORDER, 1, 0, 0}, 100, p);
+	for (int i = 0; i < 100; i++)
+		seen[p[i]]++;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(seen[i], 1);
+}
+
+static void uniform_numbers_have_the_right_mean_and_variance(void **state)
+{
+	(void)state;
+	double sum = 0, square = 0;
+	int    n = 100000;
+
+	for (int i = 0; i < n; i++) {
+		double u = rng_uniform((struct rng_key){1, RNG_TEST, 2, 3, 4}, (uint32_t)i);
+		assert_true(u >= 0 && u < 1);
+		sum += u;
+		square += u * u;
+	}
+	assert_close(sum / n, 0.5, 0.004);
+	assert_close(square / n - 0.25, 1.0 / 12, 0.004);
+}
+
+static void an_arena_reuses_its_memory_after_a_reset(void **state)
+{
+	(void)state;
+	struct arena a = {0};
+	char        *first;
+
+	for (int i = 0; i < 50; i++)
+		assert_non_null(arena_alloc(&a, 10000, 1));
+	arena_reset(&a);
+	first = arena_alloc(&a, 100, 1);
+	for (int i = 0; i < 49; i++)
+		assert_non_null(arena_alloc(&a, 10000, 1));
+	arena_reset(&a);
+	assert_ptr_equal(arena_alloc(&a, 100, 1), first);
+	arena_free(&a);
+}
+
+static void memory_given_back_to_a_mark_is_zeroed_when_handed_out_again(void **state)
+{
+	(void)state;
+	struct arena      a = {0};
+	struct arena_mark mark;
+	char             *p;
+
+	arena_alloc(&a, 10, 1);
+	mark = arena_mark(&a);
+	p = arena_alloc(&a, 100000, 1);
+	memset(p, 1, 100000);
+	arena_release(&a, mark);
+	p = arena_alloc(&a, 100, 1);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(p[i], 0);
+	arena_free(&a);
+}
+
+static void an_overflowing_or_failing_allocation_says_what_it_was_for(void **state)
+{
+	(void)state;
+	assert_null(mem_alloc(SIZE_MAX / 2, 4, "the weights"));
+	assert_non_null(strstr(error_message(), "the weights"));
+	mem_fail_at(1);
+	assert_null(mem_alloc(1, 1, "the moments"));
+	assert_non_null(strstr(error_message(), "the moments"));
+}
+
+static void a_message_gains_its_context(void **state)
+{
+	(void)state;
+	assert_int_equal(error_set(ERR_INPUT, "bad %d", 3), ERR_INPUT);
+	assert_int_equal(error_context("file %s", "x"), ERR_INPUT);
+	assert_string_equal(error_message(), "file x: bad 3");
+}
+
+static const char *temporary(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof path, "/tmp/hone-test-%d-%s", (int)getpid(), name);
+	return path;
+}
+
+static void lines_come_back_from_plain_and_from_gzip(void **state)
+{
+	(void)state;
+	const char *content = "one\r\n\ntwo";
+	const char *want[] = {"one", "", "two"};
+
+	for (int gzip = 0; gzip < 2; gzip++) {
+		const char   *path = temporary("lines"), *line;
+		struct lines *in;
+		size_t        n;
+		assert_ok(gzip ? file_write_gzip(path, content, strlen(content)) : file_write(path, content, strlen(content)));
+		assert_ok(lines_open(path, 100, &in));
+		for (int i = 0; i < 3; i++) {
+			assert_ok(lines_next(in, &line, &n));
+			assert_non_null(line);
+			assert_string_equal(line, want[i]);
+			assert_int_equal(lines_number(in), i + 1);
+		}
+		assert_ok(lines_next(in, &line, &n));
+		assert_null(line);
+		lines_close(in);
+		unlink(path);
+	}
+}
+
+static void a_cut_gzip_stream_and_a_long_line_are_errors(void **state)
+{
+	(void)state;
+	const char   *path = temporary("cut"), *line;
+	char          content[5000];
+	struct lines *in;
+	struct bytes  b;
+	size_t        n;
+
+	memset(content, 'x', sizeof content);
+	assert_ok(file_write_gzip(path, content, sizeof content));
+	assert_ok(lines_open(path, 1000, &in));
+	assert_error(lines_next(in, &line, &n), ERR_INPUT, "longer than 1000 bytes");
+	lines_close(in);
+	assert_ok(file_read(path, 1 << 20, &b));
+	assert_ok(file_write(path, b.data, b.n - 9));
+	bytes_free(&b);
+	assert_ok(lines_open(path, 10000, &in));
+	assert_error(lines_next(in, &line, &n), ERR_INPUT, "cut off");
+	lines_close(in);
+	unlink(path);
+}
+
+static void a_file_is_replaced_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	struct bytes b;
+
+	assert_ok(file_write(temporary("whole"), "abc", 3));
+	assert_ok(file_write(temporary("whole"), "defg", 4));
+	assert_ok(file_read(temporary("whole"), 100, &b));
+	assert_string_equal(b.data, "defg");
+	bytes_free(&b);
+	assert_error(file_read(temporary("whole"), 3, &b), ERR_INPUT, "more than the 3");
+	unlink(temporary("whole"));
+	assert_error(file_write("/nonexistent/x", "a", 1), ERR_INPUT, "/nonexistent/x");
+	assert_error(file_read("/tmp", 100, &b), ERR_INPUT, "not a regular file");
+}
+
+static void json_is_bounded_and_says_where_it_is_wrong(void **state)
+{
+	(void)state;
+	char    deep[201];
+	json_t *j;
+	int64_t i = 5;
+
+	memset(deep, '[', 200);
+	assert_error(json_parse("deep.json", deep, 200, &j), ERR_INPUT, "deeper than");
+	assert_error(json_parse("a.json", "{\"a\":1,\"a\":2}", 13, &j), ERR_INPUT, "a.json");
+	assert_error(json_parse("a.json", "{} x", 4, &j), ERR_INPUT, "a.json");
+	assert_ok(json_parse("a.json", "{\"n\": 3, \"s\": \"t\"}", 18, &j));
+	assert_ok(json_get_int("a.json", j, "missing", JSON_OPTIONAL, 0, 9, &i));
+	assert_int_equal(i, 5);
+	assert_ok(json_get_int("a.json", j, "n", JSON_REQUIRED, 0, 9, &i));
+	assert_int_equal(i, 3);
+	assert_error(json_get_int("a.json", j, "n", JSON_REQUIRED, 4, 9, &i), ERR_INPUT, "outside 4 .. 9");
+	assert_error(json_get_int("a.json", j, "s", JSON_REQUIRED, 4, 9, &i), ERR_INPUT, "must be an integer");
+	assert_error(json_get_int("a.json", j, "gone", JSON_REQUIRED, 4, 9, &i), ERR_INPUT, "\"gone\" is missing");
+	json_decref(j);
+}
+
+static void json_text_survives_a_round_trip_and_bad_bytes_do_not(void **state)
+{
+	(void)state;
+	struct text t = {0};
+	json_t     *j;
+
+	json_add_string(&t, "a\"\\\n\x01\xC3\xA9\xFF", 8);
+	assert_ok(json_parse("t", t.data, t.n, &j));
+	assert_string_equal(json_string_value(j), "a\"\\\n\x01\xC3\xA9\xEF\xBF\xBD");
+	json_decref(j);
+	text_free(&t);
+	json_add_real(&t, 0.1);
+	text_add(&t, " ", 1);
+	json_add_real(&t, 1.0 / 3);
+	text_add(&t, " ", 1);
+	json_add_real(&t, NAN);
+	assert_string_equal(t.data, "0.1 0.3333333333333333 null");
+	text_free(&t);
+}
+
+TEST_MAIN(TEST(random_bits_match_the_published_vectors), TEST(a_permutation_holds_every_number_once),
+	  TEST(uniform_numbers_have_the_right_mean_and_variance), TEST(an_arena_reuses_its_memory_after_a_reset),
+	  TEST(memory_given_back_to_a_mark_is_zeroed_when_handed_out_again), TEST(an_overflowing_or_failing_allocation_says_what_it_was_for),
+	  TEST(a_message_gains_its_context), TEST(lines_come_back_from_plain_and_from_gzip), TEST(a_cut_gzip_stream_and_a_long_line_are_errors),
+	  TEST(a_file_is_replaced_whole_or_not_at_all), TEST(json_is_bounded_and_says_where_it_is_wrong),
+	  TEST(json_text_survives_a_round_trip_and_bad_bytes_do_not))
