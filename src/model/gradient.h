@@ -1,0 +1,40 @@
+/* gradient.h - the sum of a step's gradients in a fixed order.
+ *
+ * Each unit u (see batch.h) gives one gradient vector. They are added as a binary tree over the unit number: level by level node 2i +
+ * node 2i+1, an odd last node moves up unchanged. So threads, micro-batches and (later) ranks change nothing, bit for bit.
+ * It is done with a stack, like carrying in a binary counter: unit u is written to level popcount(u); for each trailing 1 of u the top is
+ * added to the level below.
+ *
+ *     u      0   1        2   3                    4   finish
+ *     stack  0   0,1→01   01,2   01,2,3→01,23→0123   0123,4   01234
+ *
+ * Tensors may be added in any order and at different times, each tensor unit by unit. When the head is tied to the embedding, the head's part has
+ * a place of its own behind the vector and is added to the embedding in gradient_finish. */
+#ifndef MODEL_GRADIENT_H
+#define MODEL_GRADIENT_H
+
+#include "model/weights.h"
+
+enum { GRADIENT_LEVELS_MAX = 32 };
+
+struct gradient {
+	size_t   n;       /* floats of the weights */
+	size_t   n_extra; /* V*D when tied, else 0 */
+	size_t   embed;   /* offset of the embedding, for the tied part */
+	uint32_t n_units; /* added so far in this step */
+	int      n_levels; /* allocated */
+	float   *level[GRADIENT_LEVELS_MAX]; /* [n + n_extra] each; level[0] holds the sum after gradient_finish */
+};
+
+int    gradient_new(const struct weights *w, int n_units_max, struct gradient *out); /* allocates what that many units need */
+void   gradient_free(struct gradient *g);
+size_t gradient_bytes(const struct model_shape *s, int n_units_max);
+int    gradient_begin(struct gradient *g, uint32_t n_units); /* of the coming step; allocates missing levels */
+
+float *gradient_slot(struct gradient *g, uint32_t u, size_t offset); /* where unit u writes `count` floats from `offset` (overwrite, not add) */
+void   gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count); /* after it was written */
+
+/* Folds what is left, adds the tied part. A step with no unit gives zeros. */
+void gradient_finish(struct gradient *g);
+
+#endif

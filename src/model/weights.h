@@ -1,0 +1,51 @@
+/* weights.h - all parameters of a model as one flat f32 vector, and the table that says what lies where.
+ *
+ *     embed  | layer 0: norm_attn, q, k, v, o, norm_mlp, gate, up, down | layer 1 ... | norm_final | head (absent when tied)
+ *
+ * q, k, v lie side by side, so that they are one [(H+2K)E x D] matrix; gate and up likewise are one [2F x D] matrix.
+ * A linear tensor is stored [outputs x inputs], as Hugging Face stores it. Gradients, moments and checkpoints use the same offsets.
+ *
+ * The table is the only place where tensor names stand. */
+#ifndef MODEL_WEIGHTS_H
+#define MODEL_WEIGHTS_H
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "model/shape.h"
+
+enum tensor_kind { TENSOR_EMBED, TENSOR_NORM, TENSOR_LINEAR, TENSOR_HEAD };
+
+struct tensor {
+	char             name[96];   /* "model.layers.0.self_attn.q_proj.weight" */
+	enum tensor_kind kind;
+	int              rows, columns; /* columns = 1 for a norm's gain */
+	size_t           offset, count; /* in floats, within the vector */
+};
+
+struct layer_offsets { /* of the fused matrices, in floats */
+	size_t norm_attn, qkv, o, norm_mlp, gate_up, down;
+};
+
+struct weights {
+	struct model_shape    shape;
+	struct tensor        *tensors; /* [n_tensors], by offset */
+	int                   n_tensors;
+	struct layer_offsets *layers; /* [L] */
+	size_t                embed, norm_final, head; /* head == embed when tied */
+	size_t                n;      /* floats in all */
+	float                *data;   /* [n] owned */
+};
+
+/* Checks the shape (every size positive and bounded, K divides H, E even, ...) and allocates; data is zero. */
+int  weights_new(const struct model_shape *shape, struct weights *out);
+void weights_free(struct weights *w);
+
+/* Normal(0, 0.02) for matrices, with the two projections that write into the residual stream scaled by 1/sqrt(2L) (GPT-2); gains 1. */
+void weights_init(struct weights *w, uint64_t seed);
+
+const struct tensor *weights_find(const struct weights *w, const char *name); /* or NULL */
+
+/* ERR_INPUT naming the first tensor and index that is not finite. */
+int weights_check_finite(const struct weights *w);
+
+#endif
