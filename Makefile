@@ -66,6 +66,27 @@ $(OUT)/%.o: %.c
 test: all $(TESTS)
 	@scripts/run-tests $(OUT) $(TESTS)
 
+demo: all
+	@scripts/demo
+bench: all
+	./hone bench
+
+# Each line builds everything from nothing in its own folder: sanitizers with gcc, then warnings as errors with clang, then the format.
+check:
+	@scripts/deps --check >&2
+	$(MAKE) BUILD=asan WERROR=-Werror test
+	$(MAKE) CC=clang WERROR=-Werror all
+	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' | grep -v '\.pb-c\.') && echo "format: nothing to change"
+
+interop: all
+	@scripts/interop
+
+install: all
+	install -D -m 755 $(OUT)/hone $(DESTDIR)$(PREFIX)/bin/hone
+
+docs: all
+	./hone train --help-markdown > docs/options.md
+
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 deps:
@@ -73,7 +94,7 @@ deps:
 clean:
 	rm -rf build hone
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format -i $$(git ls-files '*.c' '*.h' | grep -v '\.pb-c\.')
 
 .PHONY: all test help deps clean format demo check interop bench install docs
 .SECONDARY:
