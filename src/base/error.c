@@ -31,7 +31,12 @@ int error_context(const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	n = strlen(text);
-	snprintf(text + n, sizeof text - n, ": %s", message);
+	if (n + 3 < sizeof text) { /* what does not fit is cut off at the end */
+		size_t room = sizeof text - n - 3, length = strlen(message);
+		memcpy(text + n, ": ", 2);
+		memmove(text + n + 2, message, length < room ? length : room);
+		text[n + 2 + (length < room ? length : room)] = 0;
+	}
 	memcpy(message, text, sizeof message);
 	return code_last;
 }

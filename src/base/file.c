@@ -23,13 +23,13 @@ static int open_regular(const char *path, int *out, struct stat *st)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
+	*out = fd;
 	if (fd < 0)
 		return fail(path, "open it");
 	if (fstat(fd, st) || !S_ISREG(st->st_mode)) {
 		close(fd);
 		return error_set(ERR_INPUT, "%s: not a regular file", path);
 	}
-	*out = fd;
 	return OK;
 }
 
@@ -167,30 +167,65 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
+static void temporary_of(const struct file_out *f, char *out, size_t size)
+{
+	snprintf(out, size, "%s.part", f->path);
+}
+
+int file_begin(const char *path, struct file_out *f)
+{
+	char temporary[FILE_PATH_MAX + 8];
+
+	if (strlen(path) >= sizeof f->path)
+		return error_set(ERR_INPUT, "%.80s...: the path is too long", path);
+	snprintf(f->path, sizeof f->path, "%s", path);
+	temporary_of(f, temporary, sizeof temporary);
+	f->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	return f->fd < 0 ? fail(path, "create it") : OK;
+}
+
+int file_add(struct file_out *f, const void *data, size_t n)
+{
+	return write_all(f->fd, data, n) ? fail(f->path, "write it") : OK;
+}
+
+int file_finish(struct file_out *f, int status)
+{
+	char folder[FILE_PATH_MAX], temporary[FILE_PATH_MAX + 8];
+
+	folder_of(f->path, folder, sizeof folder);
+	temporary_of(f, temporary, sizeof temporary);
+	if (status == OK && fsync(f->fd))
+		status = fail(f->path, "write it");
+	if (close(f->fd) && status == OK)
+		status = fail(f->path, "write it");
+	if (status == OK && rename(temporary, f->path))
+		status = fail(f->path, "write it");
+	if (status == OK)
+		return file_sync(folder);
+	unlink(temporary);
+	return status;
+}
+
 int file_write(const char *path, const void *data, size_t n)
 {
-	char folder[4096], temporary[4200];
-	int  fd;
+	struct file_out f;
 
-	if (strlen(path) + 8 > sizeof folder)
-		return error_set(ERR_INPUT, "%.80s...: the path is too long", path);
-	folder_of(path, folder, sizeof folder);
-	snprintf(temporary, sizeof temporary, "%s.part", path);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	TRY(file_begin(path, &f));
+	return file_finish(&f, file_add(&f, data, n));
+}
+
+int file_append(const char *path, const void *data, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), status = OK;
+
 	if (fd < 0)
-		return fail(path, "create it");
-	if (write_all(fd, data, n) || fsync(fd)) {
-		int status = fail(path, "write it");
-		close(fd);
-		unlink(temporary);
-		return status;
-	}
-	if (close(fd) || rename(temporary, path)) {
-		int status = fail(path, "write it");
-		unlink(temporary);
-		return status;
-	}
-	return file_sync(folder);
+		return fail(path, "open it");
+	if (write_all(fd, data, n))
+		status = fail(path, "write it");
+	if (close(fd) && status == OK)
+		status = fail(path, "write it");
+	return status;
 }
 
 int file_write_gzip(const char *path, const void *data, size_t n)
@@ -214,7 +249,8 @@ int file_write_gzip(const char *path, const void *data, size_t n)
 	z.avail_in = (uInt)n;
 	z.next_out = out;
 	z.avail_out = (uInt)bound;
-	status = deflate(&z, Z_FINISH) == Z_STREAM_END ? file_write(path, out, z.total_out) : error_set(ERR_FAILED, "%s: zlib failed", path);
+	status =
+	        deflate(&z, Z_FINISH) == Z_STREAM_END ? file_write(path, out, z.total_out) : error_set(ERR_FAILED, "%s: zlib failed", path);
 	deflateEnd(&z);
 	mem_free(out);
 	return status;
@@ -226,8 +262,8 @@ int file_truncate(const char *path, uint64_t size)
 
 	TRY(file_size(path, &now));
 	if (now < size)
-		return error_set(ERR_INPUT, "%s: %llu bytes, but the checkpoint knows of %llu; was it edited?", path, (unsigned long long)now,
-				 (unsigned long long)size);
+		return error_set(ERR_INPUT, "%s: %llu bytes, but the checkpoint knows of %llu; was it edited?", path,
+		                 (unsigned long long)now, (unsigned long long)size);
 	if (now > size && truncate(path, (off_t)size))
 		return fail(path, "cut it back");
 	return OK;
@@ -294,7 +330,7 @@ struct lines {
 	int           fd, gzip, at_end;
 	z_stream      z;
 	size_t        max, number;
-	unsigned char in[1 << 16];  /* bytes as stored */
+	unsigned char in[1 << 16]; /* bytes as stored */
 	size_t        in_n, in_at;
 	char          out[1 << 16]; /* bytes after decompression */
 	size_t        out_n, out_at;
@@ -378,7 +414,7 @@ static int lines_inflate(struct lines *l)
 		l->at_end = code == Z_STREAM_END;
 		if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
 			return error_set(ERR_INPUT, "%s: broken gzip stream near line %zu (%s)", l->path, l->number + 1,
-					 l->z.msg ? l->z.msg : "bad data");
+			                 l->z.msg ? l->z.msg : "bad data");
 	}
 	l->out_n = sizeof l->out - l->z.avail_out;
 	l->out_at = 0;

@@ -24,14 +24,31 @@ void bytes_free(struct bytes *b);
 /* Writes n bytes under a temporary name in the same folder, fsync, rename, fsync of the folder. */
 int file_write(const char *path, const void *data, size_t n);
 
-int  file_exists(const char *path); /* anything of that name */
-int  file_is_folder(const char *path);
-int  file_size(const char *path, uint64_t *out);
-int  file_make_folders(const char *path);    /* mkdir -p */
-int  file_remove_folder(const char *path);   /* rm -r; no error when it is not there */
-int  file_sync(const char *path);            /* fsync of a file or folder */
-int  file_crc32(const char *path, uint64_t *size, uint32_t *crc); /* zlib's CRC-32 of the whole file */
-int  file_truncate(const char *path, uint64_t size);              /* cuts a log back; error if it is shorter */
+/* The same for a file that comes in pieces:
+ *
+ *     TRY(file_begin(path, &f));
+ *     return file_finish(&f, write_pieces(&f, ...));        calls file_add
+ *
+ * file_finish takes the status of the work: OK puts the file in place; anything else removes what was written and is returned. */
+enum { FILE_PATH_MAX = 4096 };
+struct file_out {
+	char path[FILE_PATH_MAX];
+	int  fd;
+};
+int file_begin(const char *path, struct file_out *f);
+int file_add(struct file_out *f, const void *data, size_t n);
+int file_finish(struct file_out *f, int status);
+/* Adds n bytes at the end of a file that is there, or makes it. On error some of them may have arrived: logs know their own length. */
+int file_append(const char *path, const void *data, size_t n);
+
+int   file_exists(const char *path); /* anything of that name */
+int   file_is_folder(const char *path);
+int   file_size(const char *path, uint64_t *out);
+int   file_make_folders(const char *path);                              /* mkdir -p */
+int   file_remove_folder(const char *path);                             /* rm -r; no error when it is not there */
+int   file_sync(const char *path);                                      /* fsync of a file or folder */
+int   file_crc32(const char *path, uint64_t *size, uint32_t *crc);      /* zlib's CRC-32 of the whole file */
+int   file_truncate(const char *path, uint64_t size);                   /* cuts a log back; error if it is shorter */
 char *file_join(struct arena *a, const char *folder, const char *name); /* "folder/name"; NULL when memory is short */
 
 /* ---- lines, from plain or gzip files ----

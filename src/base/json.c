@@ -79,7 +79,7 @@ int json_get_int(const char *place, const json_t *object, const char *key, int r
 		return error_set(ERR_INPUT, "%s: \"%s\" must be an integer", place, key);
 	if (json_integer_value(v) < low || json_integer_value(v) > high)
 		return error_set(ERR_INPUT, "%s: \"%s\" is %lld, outside %lld .. %lld", place, key, (long long)json_integer_value(v),
-				 (long long)low, (long long)high);
+		                 (long long)low, (long long)high);
 	*out = json_integer_value(v);
 	return OK;
 }
@@ -130,7 +130,11 @@ int json_get_text(const char *place, const json_t *object, const char *key, int 
 /* Bytes of the UTF-8 character at s, or 0 when it is not one (overlong, surrogate, too large, cut). */
 static size_t utf8_length(const unsigned char *s, size_t n)
 {
-	size_t   length = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : s[0] >= 0xE0 && s[0] < 0xF0 ? 3 : s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : 0;
+	size_t   length = s[0] < 0x80                   ? 1
+	                  : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
+	                  : s[0] >= 0xE0 && s[0] < 0xF0 ? 3
+	                  : s[0] >= 0xF0 && s[0] < 0xF5 ? 4
+	                                                : 0;
 	unsigned second_low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
 	unsigned second_high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
 

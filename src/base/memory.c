@@ -39,8 +39,8 @@ static void *alloc_raw(size_t count, size_t size, const char *what)
 	if (bytes && !must_fail())
 		p = aligned_alloc(ALIGN, bytes);
 	if (!p)
-		error_set(ERR_INPUT, "out of memory: %s needs %zu x %zu bytes; make the model, the batch or the lengths smaller", what, count,
-			  size);
+		error_set(ERR_INPUT, "out of memory: %s needs %zu x %zu bytes; make the model, the batch or the lengths smaller", what,
+		          count, size);
 	return p;
 }
 

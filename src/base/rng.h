@@ -22,12 +22,12 @@ struct rng_key {
 	uint32_t         step, item, sample; /* sample < 2^24 */
 };
 
-void     rng_bits(struct rng_key key, uint32_t position, uint32_t out[4]);         /* 128 random bits */
-float    rng_uniform(struct rng_key key, uint32_t position);                       /* in [0, 1), multiples of 2^-24 */
-double   rng_double(struct rng_key key, uint32_t position);                        /* in [0, 1), multiples of 2^-53 */
-double   rng_normal(struct rng_key key, uint32_t position);                        /* mean 0, variance 1 (Box-Muller) */
-uint32_t rng_below(struct rng_key key, uint32_t position, uint32_t n);             /* in [0, n), n > 0; bias below n / 2^32 */
-void     rng_permutation(struct rng_key key, uint32_t n, uint32_t *out);           /* Fisher-Yates; out[n] */
+void     rng_bits(struct rng_key key, uint32_t position, uint32_t out[4]); /* 128 random bits */
+float    rng_uniform(struct rng_key key, uint32_t position);               /* in [0, 1), multiples of 2^-24 */
+double   rng_double(struct rng_key key, uint32_t position);                /* in [0, 1), multiples of 2^-53 */
+double   rng_normal(struct rng_key key, uint32_t position);                /* mean 0, variance 1 (Box-Muller) */
+uint32_t rng_below(struct rng_key key, uint32_t position, uint32_t n);     /* in [0, n), n > 0; bias below n / 2^32 */
+void     rng_permutation(struct rng_key key, uint32_t n, uint32_t *out);   /* Fisher-Yates; out[n] */
 
 /* For code that draws a varying number of values (a puzzle generator): a key and a position that moves on. */
 struct rng_stream {
