@@ -13,6 +13,15 @@
  *     openblas    OpenBLAS                  yes, by fixed call shapes, one thread a call, our own parallel loop
  *     reference   nothing                   yes; a chain of fmaf over the inner dimension, in order: the oracle
  *
+ * auto is the first of this table that opens. Measured, strict, in GFLOP/s of one core with AVX-512 (Zen 4, at most 116; best of 5, shapes of a
+ * model of width 576: 576 to 3072 outputs and the vocabulary of 49152; a single row reads the latter from memory):
+ *
+ *                 n >= 500: forward   backward   gradient n = 512   gradient n = 2048   forward n = 64   n = 8    n = 1
+ *     onednn      105-115             102-114    99-113             99-104              98-117           55-114   8
+ *     openblas    97-110              97-111     95-99              72-90               99-112           70-109   14
+ *
+ * Two cores give 1.8 to 2 times as much. Long gradients put onednn first; the reference is 3 to 10 times slower than either.
+ *
  * Adding one (bf16, a device) = one file with a struct matmul_backend and one row in matmul.c. */
 #ifndef MATH_MATMUL_H
 #define MATH_MATMUL_H
@@ -46,5 +55,8 @@ int    matmul_weight_pack(struct matmul_weight *w, const float *W /* [out x in] 
 int matmul_forward(const struct matmul_weight *w, int n, const float *X, float *Y);
 int matmul_backward(const struct matmul_weight *w, int n, const float *dY, float *dX);
 int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *dY, const float *X, float *dW /* overwritten */);
+
+/* The yardstick of `hone bench`: FLOP/s of the best of 40 products of 1152 x 1152 matrices with the current number of threads. */
+int matmul_peak(struct matmul *m, double *flops);
 
 #endif

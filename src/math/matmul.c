@@ -1,0 +1,292 @@
+#include "math/matmul.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "math/matmul_backend.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* In the order in which `auto` tries them: the fastest first, as measured in matmul.h. */
+static const struct matmul_backend *const backends[] = {
+#if defined(HAVE_ONEDNN)
+        &matmul_onednn,
+#endif
+        &matmul_openblas,
+        &matmul_reference,
+};
+enum { N_BACKENDS = sizeof backends / sizeof *backends };
+
+/* ---- the self-test of strict numerics ---- */
+
+enum { TEST_ROWS = 70, TEST_WIDTH = 200, TEST_DEPTH = 600 };
+
+struct selftest {
+	struct matmul        *m;
+	struct matmul_weight *w;
+	int                   n_out, n_in;
+	float                *W, *x, *dy;                /* operands: [out x in], [TEST_ROWS x in], [TEST_ROWS x out] */
+	float                *y, *dx, *y_part, *dx_part; /* of all rows, of some */
+};
+
+/* Widely spread exponents, so that another order of adding shows. */
+static void fill(float *x, size_t n, uint32_t item)
+{
+	struct rng_key key = {.purpose = RNG_TEST, .item = item};
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t bits[4];
+		rng_bits(key, (uint32_t)i, bits);
+		x[i] = ((float)(bits[0] >> 8) * 0x1p-24f - 0.5f) * (float)(1 << (bits[1] & 7));
+	}
+}
+
+/* Rows first .. first+count-1, computed without the others, must have the bits that they have among all of them. */
+static int rows_agree(struct selftest *t, int first, int count)
+{
+	size_t in = (size_t)t->n_in, out = (size_t)t->n_out, row = (size_t)first, rows = (size_t)count;
+
+	TRY(matmul_forward(t->w, count, t->x + row * in, t->y_part));
+	TRY(matmul_backward(t->w, count, t->dy + row * out, t->dx_part));
+	if (memcmp(t->y + row * out, t->y_part, rows * out * sizeof *t->y) == 0 &&
+	    memcmp(t->dx + row * in, t->dx_part, rows * in * sizeof *t->dx) == 0)
+		return OK;
+	return error_set(
+	        ERR_INPUT,
+	        "matrix products by %s (%s): on this CPU a row's result depends on the other rows of the call, so numerics cannot be "
+	        "strict; set compute.backend to reference (slow), or compute.numerics to fast",
+	        t->m->backend->name, t->m->detail);
+}
+
+static int selftest_shape(struct selftest *t, uint32_t seed)
+{
+	fill(t->W, (size_t)t->n_out * (size_t)t->n_in, seed);
+	fill(t->x, (size_t)TEST_ROWS * (size_t)t->n_in, seed + 1);
+	fill(t->dy, (size_t)TEST_ROWS * (size_t)t->n_out, seed + 2);
+	TRY(matmul_weight_pack(t->w, t->W));
+	TRY(matmul_forward(t->w, TEST_ROWS, t->x, t->y));
+	TRY(matmul_backward(t->w, TEST_ROWS, t->dy, t->dx));
+	for (int first = 0, count = 1; first + count <= TEST_ROWS; first += count, count = count * 2 - (count > 4))
+		TRY(rows_agree(t, first, count));
+	return rows_agree(t, TEST_ROWS - 1, 1);
+}
+
+static int selftest_shapes(struct selftest *t)
+{
+	static const int shapes[][2] = {{64, 64}, {96, 300}, {TEST_WIDTH, 33}, {17, TEST_DEPTH}};
+
+	for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+		t->n_out = shapes[i][0];
+		t->n_in = shapes[i][1];
+		TRY(matmul_weight_new(t->m, t->n_out, t->n_in, 1, &t->w));
+		int status = selftest_shape(t, 3 * i);
+		matmul_weight_free(t->w);
+		TRY(status);
+	}
+	return OK;
+}
+
+static int selftest(struct matmul *m)
+{
+	struct selftest t = {.m = m};
+	size_t          matrix = (size_t)TEST_WIDTH * TEST_DEPTH, wide = (size_t)TEST_ROWS * TEST_DEPTH;
+	float          *block = mem_alloc(matrix + 6 * wide, sizeof *block, "the self-test of matrix products");
+	int             status;
+
+	if (!block)
+		return ERR_INPUT;
+	t.W = block;
+	t.x = t.W + matrix;
+	t.dy = t.x + wide;
+	t.y = t.dy + wide;
+	t.dx = t.y + wide;
+	t.y_part = t.dx + wide;
+	t.dx_part = t.y_part + wide;
+	status = selftest_shapes(&t);
+	mem_free(block);
+	return status;
+}
+
+/* ---- choosing ---- */
+
+static int open_backend(const struct matmul_backend *b, int strict, struct matmul **out)
+{
+	struct matmul *m = mem_alloc(1, sizeof *m, "the matrix products");
+	int            status;
+
+	if (!m)
+		return ERR_INPUT;
+	m->backend = b;
+	m->strict = strict;
+	status = b->open(m);
+	if (status == OK && strict) {
+		status = selftest(m);
+		if (status != OK)
+			b->close(m);
+	}
+	if (status != OK) {
+		mem_free(m);
+		return status;
+	}
+	snprintf(m->description, sizeof m->description, "%s f32 %s (%s)", b->name, strict ? "strict" : "fast", m->detail);
+	*out = m;
+	return OK;
+}
+
+static int open_first(int strict, struct matmul **out)
+{
+	int status = ERR_INPUT;
+
+	for (int i = 0; i < N_BACKENDS && status != OK; i++)
+		status = open_backend(backends[i], strict, out);
+	return status;
+}
+
+static int unknown_backend(const char *name)
+{
+	if (strcmp(name, "onednn") == 0)
+		return error_set(
+		        ERR_INPUT,
+		        "compute.backend: this program was built without oneDNN; install libdnnl-dev and build again, or choose openblas");
+	return error_set(ERR_INPUT, "compute.backend: there is no '%s'; choose auto, onednn, openblas or reference", name);
+}
+
+int matmul_new(const struct matmul_options *o, struct matmul **out)
+{
+	int strict = strcmp(o->numerics, "strict") == 0;
+
+	if (strcmp(o->precision, "f32") != 0)
+		return error_set(ERR_INPUT, "compute.precision: '%s' is not available; choose f32", o->precision);
+	if (!strict && strcmp(o->numerics, "fast") != 0)
+		return error_set(ERR_INPUT, "compute.numerics: there is no '%s'; choose strict or fast", o->numerics);
+	if (strcmp(o->backend, "auto") == 0)
+		return open_first(strict, out);
+	for (int i = 0; i < N_BACKENDS; i++)
+		if (strcmp(o->backend, backends[i]->name) == 0)
+			return open_backend(backends[i], strict, out);
+	return unknown_backend(o->backend);
+}
+
+void matmul_free(struct matmul *m)
+{
+	if (m)
+		m->backend->close(m);
+	mem_free(m);
+}
+
+const char *matmul_describe(const struct matmul *m)
+{
+	return m->description;
+}
+
+/* ---- weights and products ---- */
+
+int matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward, struct matmul_weight **out)
+{
+	struct matmul_weight *w = mem_alloc(1, sizeof *w, "a packed matrix");
+
+	assert(n_out > 0 && n_in > 0);
+	if (!w)
+		return ERR_INPUT;
+	*w = (struct matmul_weight){.matmul = m, .n_out = n_out, .n_in = n_in, .for_backward = for_backward};
+	int status = m->backend->weight_new(w);
+	if (status != OK) {
+		mem_free(w);
+		return status;
+	}
+	*out = w;
+	return OK;
+}
+
+void matmul_weight_free(struct matmul_weight *w)
+{
+	if (w)
+		w->matmul->backend->weight_free(w);
+	mem_free(w);
+}
+
+size_t matmul_weight_bytes(const struct matmul *m, int n_out, int n_in, int for_backward)
+{
+	struct matmul        copy = *m;
+	struct matmul_weight w = {.matmul = &copy, .n_out = n_out, .n_in = n_in, .for_backward = for_backward};
+
+	return sizeof w + m->backend->weight_bytes(&w);
+}
+
+int matmul_weight_pack(struct matmul_weight *w, const float *W)
+{
+	return w->matmul->backend->weight_pack(w, W);
+}
+
+int matmul_forward(const struct matmul_weight *w, int n, const float *X, float *Y)
+{
+	assert(n >= 0);
+	return n ? w->matmul->backend->forward(w, n, X, Y) : OK;
+}
+
+int matmul_backward(const struct matmul_weight *w, int n, const float *dY, float *dX)
+{
+	assert(n >= 0 && w->for_backward);
+	return n ? w->matmul->backend->backward(w, n, dY, dX) : OK;
+}
+
+int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *dY, const float *X, float *dW)
+{
+	struct matmul_gradient g = {.n = n, .n_out = n_out, .n_in = n_in, .dY = dY, .X = X, .dW = dW};
+
+	assert(n >= 0 && n_out > 0 && n_in > 0);
+	if (n)
+		return m->backend->gradient(m, &g);
+	memset(dW, 0, (size_t)n_out * (size_t)n_in * sizeof *dW);
+	return OK;
+}
+
+/* ---- the yardstick ---- */
+
+enum { PEAK_SIZE = 1152, PEAK_REPEATS = 40 }; /* not a power of 2: rows would share cache sets; long enough for threads to settle */
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int time_squares(struct matmul_weight *w, float *x, float *y, double *best)
+{
+	fill(x, (size_t)PEAK_SIZE * PEAK_SIZE, 0);
+	TRY(matmul_weight_pack(w, x));
+	TRY(matmul_forward(w, PEAK_SIZE, x, y));
+	*best = 0;
+	for (int i = 0; i < PEAK_REPEATS; i++) {
+		double start = seconds();
+		TRY(matmul_forward(w, PEAK_SIZE, x, y));
+		double speed = 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE / (seconds() - start);
+		if (speed > *best)
+			*best = speed;
+	}
+	return OK;
+}
+
+int matmul_peak(struct matmul *m, double *flops)
+{
+	struct matmul_weight *w;
+	size_t                square = (size_t)PEAK_SIZE * PEAK_SIZE;
+	float                *x = mem_alloc(2 * square, sizeof *x, "the measurement of the matrix peak");
+	int                   status;
+
+	if (!x)
+		return ERR_INPUT;
+	status = matmul_weight_new(m, PEAK_SIZE, PEAK_SIZE, 0, &w);
+	if (status == OK) {
+		status = time_squares(w, x, x + square, flops);
+		matmul_weight_free(w);
+	}
+	mem_free(x);
+	return status;
+}

@@ -1,0 +1,55 @@
+/* matmul_backend.h - what a backend gives to matmul.c. Seen by matmul*.c only.
+ *
+ * A backend is one const struct in a file of its own and one row of the table in matmul.c. Sizes are checked (positive, n >= 1) before a
+ * backend is called, and operands never overlap. */
+#ifndef MATH_MATMUL_BACKEND_H
+#define MATH_MATMUL_BACKEND_H
+
+#include "math/matmul.h"
+
+struct matmul_gradient;
+
+struct matmul_backend {
+	const char *name;
+
+	/* Fills m->detail and m->state, or says what does not fit (ERR_INPUT). m->strict is set already. */
+	int (*open)(struct matmul *m);
+	void (*close)(struct matmul *m);
+
+	/* Memory of w->state for w's n_out, n_in, for_backward, all of it: packed copies and what is kept beside them. */
+	size_t (*weight_bytes)(const struct matmul_weight *w);
+	int (*weight_new)(struct matmul_weight *w);   /* allocates w->state; on failure leaves nothing behind */
+	void (*weight_free)(struct matmul_weight *w); /* w->state may be NULL */
+	int (*weight_pack)(struct matmul_weight *w, const float *W);
+
+	int (*forward)(const struct matmul_weight *w, int n, const float *X, float *Y);
+	int (*backward)(const struct matmul_weight *w, int n, const float *dY, float *dX);
+	int (*gradient)(struct matmul *m, const struct matmul_gradient *g);
+};
+
+struct matmul_gradient { /* dW [out x in] = dY^T X over n rows */
+	int          n, n_out, n_in;
+	const float *dY, *X;
+	float       *dW;
+};
+
+struct matmul {
+	const struct matmul_backend *backend;
+	int                          strict;
+	char                         detail[96];       /* the backend's: version, kernel */
+	char                         description[160]; /* for the start line */
+	void                        *state;            /* the backend's */
+};
+
+struct matmul_weight {
+	struct matmul *matmul; /* borrowed */
+	int            n_out, n_in, for_backward;
+	void          *state; /* the backend's */
+};
+
+extern const struct matmul_backend matmul_reference, matmul_openblas;
+#if defined(HAVE_ONEDNN)
+extern const struct matmul_backend matmul_onednn;
+#endif
+
+#endif

@@ -1,0 +1,526 @@
+/* oneDNN (2.6 or later of version 2). Compiled to nothing where the library is not installed.
+ *
+ * Strict: only the implementation brg:avx512_core. There every element of A B is a chain of fma over the inner dimension in chunks whose
+ * length depends on that dimension alone (seen in version 2.6.3: 512, or 1024 when it is above 1024), for any number of rows and
+ * threads; on other implementations rows depend on each other, so they are refused.
+ *
+ * A primitive is compiled for one number of rows (0.1 to 0.5 ms), so there may not be one for every n. Rows being independent, a call is
+ * cut into pieces from a small set of sizes, and the primitive of a size is made when it is first needed:
+ *
+ *     forward, backward   512, 256, 128 rows, then 1 .. 64 rows     700 = 512 + 128 + 60
+ *     gradient            chunks of GRADIENT_ROWS; of the last one, a multiple of 64 rows, then the rest padded with zero rows to a multiple of 16
+ *                         (a zero row adds exactly nothing). All but the first add to dW.
+ *
+ * The library plans for the number of threads that it sees, so a change of that number drops the primitives. */
+#if defined(HAVE_ONEDNN)
+
+#include "math/matmul_backend.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/threads.h"
+
+#include <oneapi/dnnl/dnnl.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EXACT_ROWS = 64, N_SIZES = EXACT_ROWS + 3 }; /* forward, backward */
+enum { TAIL_STEP = 16, MAIN_STEP = 64, N_GRADIENT_SIZES = 3 + GRADIENT_ROWS / MAIN_STEP };
+
+struct step { /* one compiled product and the memory objects that it is called with; primitive NULL: not made yet */
+	dnnl_primitive_t primitive;
+	dnnl_memory_t    a, b, c;
+};
+
+/* C = A B for one shape of B, shared by all weights of that shape. */
+struct product {
+	int                depth, width; /* of B */
+	dnnl_memory_desc_t packed;       /* how the library wants B */
+	struct step        sizes[N_SIZES];
+};
+
+struct gradient { /* dW of one shape */
+	int         n_out, n_in;
+	struct step sizes[N_GRADIENT_SIZES][2]; /* [.][1] adds to dW */
+};
+
+struct onednn {
+	dnnl_engine_t     engine;
+	dnnl_stream_t     stream;
+	int               threads; /* for which the primitives were made */
+	struct product  **products;
+	struct gradient **gradients;
+	size_t            n_products, n_gradients;
+	float            *padded; /* the last rows of a gradient: [TAIL_STEP*4 x (out + in)] of the widest shape */
+	size_t            n_padded;
+};
+
+struct packed {                             /* a weight */
+	struct product *forward, *backward; /* borrowed; backward NULL when not wanted */
+	dnnl_memory_t   W[2];               /* packed for forward, backward */
+	float          *data;
+};
+
+static const char *const want = "brg:avx512_core";
+
+static int check(dnnl_status_t s, const char *what)
+{
+	if (s == dnnl_success)
+		return OK;
+	return error_set(s == dnnl_out_of_memory ? ERR_INPUT : ERR_FAILED,
+	                 "oneDNN: %s failed with status %d; set compute.backend to openblas", what, (int)s);
+}
+
+#define CALL(f, ...) TRY(check(f(__VA_ARGS__), #f))
+
+/* ---- primitives ---- */
+
+static void step_free(struct step *s)
+{
+	dnnl_memory_destroy(s->a);
+	dnnl_memory_destroy(s->b);
+	dnnl_memory_destroy(s->c);
+	dnnl_primitive_destroy(s->primitive);
+	*s = (struct step){0};
+}
+
+static dnnl_memory_desc_t plain(int rows, int columns, int transposed)
+{
+	dnnl_memory_desc_t d;
+	dnnl_dims_t        dims = {rows, columns};
+
+	dnnl_memory_desc_init_by_tag(&d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab);
+	return d;
+}
+
+/* The library's plan for C = A B. B's layout is the library's choice when it is `any`. */
+static int plan(struct matmul *m, const dnnl_memory_desc_t md[3], int add, dnnl_primitive_desc_t *out)
+{
+	struct onednn        *state = m->state;
+	dnnl_matmul_desc_t    d;
+	dnnl_primitive_attr_t attributes;
+	dnnl_post_ops_t       after;
+	const char           *name = "";
+
+	CALL(dnnl_matmul_desc_init, &d, &md[0], &md[1], NULL, &md[2]);
+	CALL(dnnl_primitive_attr_create, &attributes);
+	CALL(dnnl_post_ops_create, &after);
+	if (add)
+		dnnl_post_ops_append_sum(after, 1);
+	dnnl_primitive_attr_set_post_ops(attributes, after);
+	dnnl_status_t status = dnnl_primitive_desc_create(out, &d, attributes, state->engine, NULL);
+	dnnl_post_ops_destroy(after);
+	dnnl_primitive_attr_destroy(attributes);
+	TRY(check(status, "planning a product"));
+
+	dnnl_primitive_desc_query(*out, dnnl_query_impl_info_str, 0, &name);
+	if (!m->strict || strncmp(name, want, strlen(want)) == 0)
+		return OK;
+	dnnl_primitive_desc_destroy(*out);
+	return error_set(
+	        ERR_INPUT,
+	        "oneDNN would compute with '%s' on this CPU, where a row's result depends on the other rows; strict numerics need %s: "
+	        "set compute.backend to openblas, or compute.numerics to fast",
+	        name, want);
+}
+
+static int step_new(struct matmul *m, const dnnl_memory_desc_t md[3], int add, struct step *out)
+{
+	struct onednn        *state = m->state;
+	dnnl_primitive_desc_t d;
+	struct step           s = {0};
+
+	TRY(plan(m, md, add, &d));
+	dnnl_status_t status = dnnl_primitive_create(&s.primitive, d);
+	dnnl_primitive_desc_destroy(d);
+	if (status == dnnl_success)
+		status = dnnl_memory_create(&s.a, &md[0], state->engine, DNNL_MEMORY_NONE);
+	if (status == dnnl_success)
+		status = dnnl_memory_create(&s.b, &md[1], state->engine, DNNL_MEMORY_NONE);
+	if (status == dnnl_success)
+		status = dnnl_memory_create(&s.c, &md[2], state->engine, DNNL_MEMORY_NONE);
+	if (status != dnnl_success) {
+		step_free(&s);
+		return check(status, "making a product");
+	}
+	*out = s;
+	return OK;
+}
+
+static int execute(struct onednn *state, const struct step *s, dnnl_memory_t b)
+{
+	dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, s->a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, s->c}};
+
+	CALL(dnnl_primitive_execute, s->primitive, state->stream, 3, arguments);
+	CALL(dnnl_stream_wait, state->stream);
+	return OK;
+}
+
+/* The library takes non-const handles; it writes to c only. */
+static void *handle(const float *x)
+{
+	union {
+		const float *in;
+		void        *out;
+	} u = {.in = x};
+
+	return u.out;
+}
+
+static void drop_primitives(struct onednn *state)
+{
+	for (size_t i = 0; i < state->n_products; i++)
+		for (int j = 0; j < N_SIZES; j++)
+			step_free(&state->products[i]->sizes[j]);
+	for (size_t i = 0; i < state->n_gradients; i++)
+		for (int j = 0; j < N_GRADIENT_SIZES; j++)
+			for (int add = 0; add < 2; add++)
+				step_free(&state->gradients[i]->sizes[j][add]);
+}
+
+static void follow_threads(struct onednn *state)
+{
+	if (state->threads == threads_count())
+		return;
+	drop_primitives(state);
+	state->threads = threads_count();
+}
+
+/* ---- life ---- */
+
+static void onednn_close(struct matmul *m)
+{
+	struct onednn *state = m->state;
+
+	drop_primitives(state);
+	for (size_t i = 0; i < state->n_products; i++)
+		mem_free(state->products[i]);
+	for (size_t i = 0; i < state->n_gradients; i++)
+		mem_free(state->gradients[i]);
+	mem_free(state->products);
+	mem_free(state->gradients);
+	mem_free(state->padded);
+	dnnl_stream_destroy(state->stream);
+	dnnl_engine_destroy(state->engine);
+	mem_free(state);
+}
+
+static int start(struct matmul *m)
+{
+	struct onednn        *state = m->state;
+	dnnl_memory_desc_t    md[3] = {plain(64, 64, 0), plain(64, 64, 0), plain(64, 64, 0)};
+	dnnl_primitive_desc_t d;
+	const char           *name = "";
+
+	CALL(dnnl_engine_create, &state->engine, dnnl_cpu, 0);
+	CALL(dnnl_stream_create, &state->stream, state->engine, dnnl_stream_default_flags);
+	TRY(plan(m, md, 0, &d));
+	dnnl_primitive_desc_query(d, dnnl_query_impl_info_str, 0, &name);
+	const dnnl_version_t *v = dnnl_version();
+	snprintf(m->detail, sizeof m->detail, "%d.%d.%d %s", v->major, v->minor, v->patch, name);
+	dnnl_primitive_desc_destroy(d);
+	return OK;
+}
+
+static int onednn_open(struct matmul *m)
+{
+	m->state = mem_alloc(1, sizeof(struct onednn), "the oneDNN backend");
+	if (!m->state)
+		return ERR_INPUT;
+	int status = start(m);
+	if (status != OK)
+		onednn_close(m);
+	return status;
+}
+
+/* ---- forward and backward ---- */
+
+/* The layout that the library wants for B [depth x width]; it does not depend on the rows of A (checked when each size is made). */
+static int packed_layout(struct matmul *m, int depth, int width, dnnl_memory_desc_t *out)
+{
+	dnnl_memory_desc_t    md[3] = {plain(EXACT_ROWS, depth, 0), plain(depth, width, 0), plain(EXACT_ROWS, width, 0)};
+	dnnl_dims_t           dims = {depth, width};
+	dnnl_primitive_desc_t d;
+
+	CALL(dnnl_memory_desc_init_by_tag, &md[1], 2, dims, dnnl_f32, dnnl_format_tag_any);
+	TRY(plan(m, md, 0, &d));
+	*out = *dnnl_primitive_desc_query_md(d, dnnl_query_weights_md, 0);
+	dnnl_primitive_desc_destroy(d);
+	return OK;
+}
+
+/* One more slot in a list of pointers. */
+static void *list_add(void *list, size_t *n, void *item)
+{
+	void **longer = mem_grow(list, *n, *n + 1, sizeof *longer, "the list of product shapes");
+
+	if (longer)
+		longer[(*n)++] = item;
+	return longer;
+}
+
+static int product_find(struct matmul *m, int depth, int width, struct product **out)
+{
+	struct onednn *state = m->state;
+
+	for (size_t i = 0; i < state->n_products; i++)
+		if (state->products[i]->depth == depth && state->products[i]->width == width) {
+			*out = state->products[i];
+			return OK;
+		}
+	struct product *p = mem_alloc(1, sizeof *p, "a product shape");
+	if (!p)
+		return ERR_INPUT;
+	p->depth = depth;
+	p->width = width;
+	int   status = packed_layout(m, depth, width, &p->packed);
+	void *longer = status == OK ? list_add(state->products, &state->n_products, p) : NULL;
+	if (!longer) {
+		mem_free(p);
+		return status == OK ? ERR_INPUT : status;
+	}
+	state->products = longer;
+	*out = p;
+	return OK;
+}
+
+/* The largest size that is at most n, and its place in product.sizes. */
+static int largest_size(int n, int *index)
+{
+	for (int i = 2; i >= 0; i--)
+		if (n >= 128 << i) {
+			*index = EXACT_ROWS + i;
+			return 128 << i;
+		}
+	n = n < EXACT_ROWS ? n : EXACT_ROWS;
+	*index = n - 1;
+	return n;
+}
+
+static int product_piece(struct matmul *m, struct product *p, int n, struct step *s)
+{
+	dnnl_memory_desc_t md[3] = {plain(n, p->depth, 0), p->packed, plain(n, p->width, 0)};
+
+	return s->primitive ? OK : step_new(m, md, 0, s);
+}
+
+static int product_run(struct matmul *m, struct product *p, dnnl_memory_t b, int n, const float *A, float *C)
+{
+	follow_threads(m->state);
+	while (n > 0) {
+		int          index, rows = largest_size(n, &index);
+		struct step *s = &p->sizes[index];
+		TRY(product_piece(m, p, rows, s));
+		CALL(dnnl_memory_set_data_handle, s->a, handle(A));
+		CALL(dnnl_memory_set_data_handle, s->c, C);
+		TRY(execute(m->state, s, b));
+		A += (size_t)rows * (size_t)p->depth;
+		C += (size_t)rows * (size_t)p->width;
+		n -= rows;
+	}
+	return OK;
+}
+
+static int onednn_forward(const struct matmul_weight *w, int n, const float *X, float *Y)
+{
+	const struct packed *p = w->state;
+
+	return product_run(w->matmul, p->forward, p->W[0], n, X, Y);
+}
+
+static int onednn_backward(const struct matmul_weight *w, int n, const float *dY, float *dX)
+{
+	const struct packed *p = w->state;
+
+	return product_run(w->matmul, p->backward, p->W[1], n, dY, dX);
+}
+
+/* ---- weights ---- */
+
+static size_t floats(const dnnl_memory_desc_t *d)
+{
+	return (dnnl_memory_desc_get_size(d) + 63) / 64 * 16;
+}
+
+static size_t onednn_weight_bytes(const struct matmul_weight *w)
+{
+	dnnl_memory_desc_t d;
+	size_t             n = 0;
+
+	if (packed_layout(w->matmul, w->n_in, w->n_out, &d) == OK)
+		n += floats(&d);
+	if (w->for_backward && packed_layout(w->matmul, w->n_out, w->n_in, &d) == OK)
+		n += floats(&d);
+	return sizeof(struct packed) + n * sizeof(float);
+}
+
+static void onednn_weight_free(struct matmul_weight *w)
+{
+	struct packed *p = w->state;
+
+	if (!p)
+		return;
+	for (int i = 0; i < 2; i++)
+		dnnl_memory_destroy(p->W[i]);
+	mem_free(p->data);
+	mem_free(p);
+}
+
+static int weight_fill(struct matmul_weight *w, struct packed *p)
+{
+	struct onednn *state = w->matmul->state;
+
+	TRY(product_find(w->matmul, w->n_in, w->n_out, &p->forward));
+	if (w->for_backward)
+		TRY(product_find(w->matmul, w->n_out, w->n_in, &p->backward));
+	size_t first = floats(&p->forward->packed), second = p->backward ? floats(&p->backward->packed) : 0;
+	p->data = mem_alloc(first + second, sizeof *p->data, "a packed matrix");
+	if (!p->data)
+		return ERR_INPUT;
+	CALL(dnnl_memory_create, &p->W[0], &p->forward->packed, state->engine, p->data);
+	if (p->backward)
+		CALL(dnnl_memory_create, &p->W[1], &p->backward->packed, state->engine, p->data + first);
+	return OK;
+}
+
+static int onednn_weight_new(struct matmul_weight *w)
+{
+	w->state = mem_alloc(1, sizeof(struct packed), "a packed matrix");
+	if (!w->state)
+		return ERR_INPUT;
+	int status = weight_fill(w, w->state);
+	if (status != OK)
+		onednn_weight_free(w);
+	return status;
+}
+
+static int reorder(struct onednn *state, const dnnl_memory_desc_t *from, const float *W, const dnnl_memory_desc_t *to, dnnl_memory_t packed)
+{
+	dnnl_primitive_desc_t d;
+	dnnl_primitive_t      primitive = NULL;
+	dnnl_memory_t         source = NULL;
+	dnnl_status_t         status;
+
+	CALL(dnnl_reorder_primitive_desc_create, &d, from, state->engine, to, state->engine, NULL);
+	status = dnnl_primitive_create(&primitive, d);
+	dnnl_primitive_desc_destroy(d);
+	if (status == dnnl_success)
+		status = dnnl_memory_create(&source, from, state->engine, handle(W));
+	if (status == dnnl_success) {
+		dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, packed}};
+		status = dnnl_primitive_execute(primitive, state->stream, 2, arguments);
+		dnnl_stream_wait(state->stream);
+	}
+	dnnl_memory_destroy(source);
+	dnnl_primitive_destroy(primitive);
+	return check(status, "packing a matrix");
+}
+
+static int onednn_weight_pack(struct matmul_weight *w, const float *W)
+{
+	struct packed     *p = w->state;
+	struct onednn     *state = w->matmul->state;
+	dnnl_memory_desc_t transposed = plain(w->n_in, w->n_out, 1), direct = plain(w->n_out, w->n_in, 0);
+
+	TRY(reorder(state, &transposed, W, &p->forward->packed, p->W[0]));
+	return p->backward ? reorder(state, &direct, W, &p->backward->packed, p->W[1]) : OK;
+}
+
+/* ---- gradient ---- */
+
+static int gradient_find(struct onednn *state, int n_out, int n_in, struct gradient **out)
+{
+	for (size_t i = 0; i < state->n_gradients; i++)
+		if (state->gradients[i]->n_out == n_out && state->gradients[i]->n_in == n_in) {
+			*out = state->gradients[i];
+			return OK;
+		}
+	size_t           n_padded = (size_t)MAIN_STEP * ((size_t)n_out + (size_t)n_in);
+	struct gradient *g = mem_alloc(1, sizeof *g, "a product shape");
+	float           *padded = state->padded;
+	if (g && n_padded > state->n_padded)
+		padded = mem_grow(state->padded, state->n_padded, n_padded, sizeof *padded, "padded rows of a gradient");
+	if (g && padded) {
+		state->padded = padded;
+		state->n_padded = n_padded > state->n_padded ? n_padded : state->n_padded;
+	}
+	void *longer = g && padded ? list_add(state->gradients, &state->n_gradients, g) : NULL;
+	if (!longer) {
+		mem_free(g);
+		return ERR_INPUT;
+	}
+	state->gradients = longer;
+	g->n_out = n_out;
+	g->n_in = n_in;
+	*out = g;
+	return OK;
+}
+
+/* Adds the product of `rows` rows; rows is a multiple of MAIN_STEP, or of TAIL_STEP and below MAIN_STEP. */
+static int gradient_piece(struct matmul *m, struct gradient *shape, const struct matmul_gradient *g, int rows, int add)
+{
+	int                index = rows < MAIN_STEP ? rows / TAIL_STEP - 1 : 2 + rows / MAIN_STEP;
+	struct step       *s = &shape->sizes[index][add];
+	dnnl_memory_desc_t md[3] = {plain(g->n_out, rows, 1), plain(rows, g->n_in, 0), plain(g->n_out, g->n_in, 0)};
+
+	if (!s->primitive)
+		TRY(step_new(m, md, add, s));
+	CALL(dnnl_memory_set_data_handle, s->a, handle(g->dY));
+	CALL(dnnl_memory_set_data_handle, s->b, handle(g->X));
+	CALL(dnnl_memory_set_data_handle, s->c, g->dW);
+	return execute(m->state, s, s->b);
+}
+
+static const float *pad(float *to, const float *from, int rows, int padded_rows, int width)
+{
+	memcpy(to, from, (size_t)rows * (size_t)width * sizeof *to);
+	memset(to + (size_t)rows * (size_t)width, 0, (size_t)(padded_rows - rows) * (size_t)width * sizeof *to);
+	return to;
+}
+
+/* The last rows, fewer than MAIN_STEP, behind zero rows. */
+static int gradient_tail(struct matmul *m, struct gradient *shape, struct matmul_gradient g, int add)
+{
+	struct onednn *state = m->state;
+	int            rows = (g.n + TAIL_STEP - 1) / TAIL_STEP * TAIL_STEP;
+
+	if (rows != g.n) {
+		g.dY = pad(state->padded, g.dY, g.n, rows, g.n_out);
+		g.X = pad(state->padded + (size_t)MAIN_STEP * (size_t)g.n_out, g.X, g.n, rows, g.n_in);
+	}
+	return gradient_piece(m, shape, &g, rows, add);
+}
+
+static int onednn_gradient(struct matmul *m, const struct matmul_gradient *whole)
+{
+	struct matmul_gradient g = *whole;
+	struct gradient       *shape;
+
+	TRY(gradient_find(m->state, g.n_out, g.n_in, &shape));
+	follow_threads(m->state);
+	for (int add = 0; g.n >= MAIN_STEP; add = 1) {
+		int rows = g.n < GRADIENT_ROWS ? g.n / MAIN_STEP * MAIN_STEP : GRADIENT_ROWS;
+		TRY(gradient_piece(m, shape, &g, rows, add));
+		g.dY += (size_t)rows * (size_t)g.n_out;
+		g.X += (size_t)rows * (size_t)g.n_in;
+		g.n -= rows;
+	}
+	return g.n ? gradient_tail(m, shape, g, whole->n > g.n) : OK;
+}
+
+const struct matmul_backend matmul_onednn = {
+        .name = "onednn",
+        .open = onednn_open,
+        .close = onednn_close,
+        .weight_bytes = onednn_weight_bytes,
+        .weight_new = onednn_weight_new,
+        .weight_free = onednn_weight_free,
+        .weight_pack = onednn_weight_pack,
+        .forward = onednn_forward,
+        .backward = onednn_backward,
+        .gradient = onednn_gradient,
+};
+
+#else
+typedef int matmul_onednn_not_built; /* a translation unit may not be empty */
+#endif

@@ -1,0 +1,242 @@
+/* OpenBLAS. Strict: own tiles, each one a library call of one thread.
+ *
+ * A tile is at most TILE_ROWS rows by PANEL outputs. W is kept as panels of PANEL outputs, [in x PANEL] each, zero behind the last output,
+ * so that every call has the form  C [rows x PANEL] += A [rows x K] B [K x PANEL]  with K <= DEPTH:
+ *
+ *     DEPTH      below the depth at which the library cuts the inner dimension itself (320), so that the cuts are ours
+ *     PANEL      a multiple of the vector: no element is computed by the code for ragged edges, which adds in another order
+ *     TILE_ROWS  TILE_ROWS * PANEL * DEPTH < 10^6: small enough for the kernels that read B as it lies instead of packing it at every call,
+ *                which are the fastest once W is packed already
+ *
+ * Measured (0.3.21, AVX-512 kernels SkylakeX and Cooperlake, 900 random shapes): within these limits every element is one chain of fma per
+ * chunk of DEPTH, the chunks added in order, wherever the row stands and however many there are. The AVX2 kernels (Haswell, Zen)
+ * treat the first 6 rows of every 12 differently: there the self-test of matmul_new fails and strict is refused.
+ *
+ * Fast: one library call with all threads. */
+#include "math/matmul_backend.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/threads.h"
+
+#include <cblas.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PANEL = 64, TILE_ROWS = 32, DEPTH = 256 };
+
+struct panels { /* B [depth x width] of a product C = A B */
+	int    depth, width;
+	float *data; /* [ceil(width / PANEL)] [depth x PANEL] */
+};
+
+struct packed {
+	struct panels forward;  /* W^T: depth in, width out */
+	struct panels backward; /* W: depth out, width in; no data when for_backward is 0 */
+	float        *plain;    /* W as it came, instead of panels, when numerics are fast */
+};
+
+static int min(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+static int blocks(int n, int size)
+{
+	return (n + size - 1) / size;
+}
+
+static size_t panels_count(int depth, int width)
+{
+	return (size_t)blocks(width, PANEL) * PANEL * (size_t)depth;
+}
+
+/* C [rows x columns, stride ldc] (+)= A [rows x depth, stride lda] B [depth x columns, stride ldb] in chunks of DEPTH, in order. */
+static void chunks(int rows, int columns, int depth, const float *A, int lda, const float *B, int ldb, float *C, int ldc)
+{
+	for (int k = 0; k < depth; k += DEPTH)
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, columns, min(DEPTH, depth - k), 1, A + k, lda,
+		            B + (size_t)k * (size_t)ldb, ldb, k ? 1 : 0, C, ldc);
+}
+
+static void tile(const struct panels *b, int n, const float *A, float *C, int block, int panel)
+{
+	int          row = block * TILE_ROWS, rows = min(TILE_ROWS, n - row);
+	int          column = panel * PANEL, columns = min(PANEL, b->width - column);
+	const float *B = b->data + (size_t)panel * PANEL * (size_t)b->depth;
+	float        ragged[TILE_ROWS * PANEL];
+
+	A += (size_t)row * (size_t)b->depth;
+	C += (size_t)row * (size_t)b->width + column;
+	if (columns == PANEL) {
+		chunks(rows, PANEL, b->depth, A, b->depth, B, PANEL, C, b->width);
+		return;
+	}
+	chunks(rows, PANEL, b->depth, A, b->depth, B, PANEL, ragged, PANEL);
+	for (int i = 0; i < rows; i++)
+		memcpy(C + (size_t)i * (size_t)b->width, ragged + i * PANEL, (size_t)columns * sizeof *C);
+}
+
+static void panels_product(const struct panels *b, int n, const float *A, float *C)
+{
+	int n_panels = blocks(b->width, PANEL), n_blocks = blocks(n, TILE_ROWS);
+
+#pragma omp parallel for collapse(2) schedule(static)
+	for (int panel = 0; panel < n_panels; panel++)
+		for (int block = 0; block < n_blocks; block++)
+			tile(b, n, A, C, block, panel);
+}
+
+/* Element (k, j) of B is at source[k * step_k + j * step_j]. */
+static void panels_pack(struct panels *b, const float *source, size_t step_k, size_t step_j)
+{
+	int n_panels = blocks(b->width, PANEL);
+
+#pragma omp parallel for schedule(static)
+	for (int panel = 0; panel < n_panels; panel++) {
+		float *to = b->data + (size_t)panel * PANEL * (size_t)b->depth;
+		int    columns = min(PANEL, b->width - panel * PANEL);
+		for (int j = 0; j < columns; j++)
+			for (int k = 0; k < b->depth; k++)
+				to[(size_t)k * PANEL + (size_t)j] = source[(size_t)k * step_k + (size_t)(panel * PANEL + j) * step_j];
+	}
+}
+
+static int openblas_open(struct matmul *m)
+{
+	openblas_set_num_threads(1);
+	snprintf(m->detail, sizeof m->detail, "%s kernels", openblas_get_corename());
+	return OK;
+}
+
+static void openblas_close(struct matmul *m)
+{
+	(void)m;
+}
+
+static size_t packed_floats(const struct matmul_weight *w)
+{
+	if (!w->matmul->strict)
+		return (size_t)w->n_out * (size_t)w->n_in;
+	return panels_count(w->n_in, w->n_out) + (w->for_backward ? panels_count(w->n_out, w->n_in) : 0);
+}
+
+static size_t openblas_weight_bytes(const struct matmul_weight *w)
+{
+	return sizeof(struct packed) + packed_floats(w) * sizeof(float);
+}
+
+static int openblas_weight_new(struct matmul_weight *w)
+{
+	struct packed *p = mem_alloc(1, sizeof *p, "a packed matrix");
+	float         *data = p ? mem_alloc(packed_floats(w), sizeof *data, "a packed matrix") : NULL;
+
+	if (!data) {
+		mem_free(p);
+		return ERR_INPUT;
+	}
+	p->plain = data;
+	p->forward = (struct panels){w->n_in, w->n_out, data};
+	p->backward = (struct panels){w->n_out, w->n_in, data + panels_count(w->n_in, w->n_out)};
+	w->state = p;
+	return OK;
+}
+
+static void openblas_weight_free(struct matmul_weight *w)
+{
+	struct packed *p = w->state;
+
+	if (p)
+		mem_free(p->plain);
+	mem_free(p);
+}
+
+static int openblas_weight_pack(struct matmul_weight *w, const float *W)
+{
+	struct packed *p = w->state;
+
+	if (!w->matmul->strict) {
+		memcpy(p->plain, W, packed_floats(w) * sizeof *W);
+		return OK;
+	}
+	panels_pack(&p->forward, W, 1, (size_t)w->n_in);
+	if (w->for_backward)
+		panels_pack(&p->backward, W, (size_t)w->n_in, 1);
+	return OK;
+}
+
+static int openblas_forward(const struct matmul_weight *w, int n, const float *X, float *Y)
+{
+	const struct packed *p = w->state;
+
+	if (w->matmul->strict) {
+		panels_product(&p->forward, n, X, Y);
+		return OK;
+	}
+	openblas_set_num_threads(threads_count());
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, w->n_out, w->n_in, 1, X, w->n_in, p->plain, w->n_in, 0, Y, w->n_out);
+	openblas_set_num_threads(1);
+	return OK;
+}
+
+static int openblas_backward(const struct matmul_weight *w, int n, const float *dY, float *dX)
+{
+	const struct packed *p = w->state;
+
+	if (w->matmul->strict) {
+		panels_product(&p->backward, n, dY, dX);
+		return OK;
+	}
+	openblas_set_num_threads(threads_count());
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, w->n_in, w->n_out, 1, dY, w->n_out, p->plain, w->n_in, 0, dX, w->n_in);
+	openblas_set_num_threads(1);
+	return OK;
+}
+
+/* TILE_ROWS rows of dW over all n rows of the operands, DEPTH at a time: that piece of dY is transposed, so that the calls are those of a tile.
+ * Which calls are made follows from the sizes alone; ragged edges may be added in another order, but always in the same one. */
+static void gradient_block(const struct matmul_gradient *g, int block)
+{
+	float dYt[TILE_ROWS * DEPTH];
+	int   o = block * TILE_ROWS, rows = min(TILE_ROWS, g->n_out - o);
+
+	for (int k = 0; k < g->n; k += DEPTH) {
+		int depth = min(DEPTH, g->n - k);
+		for (int i = 0; i < depth; i++)
+			for (int j = 0; j < rows; j++)
+				dYt[j * DEPTH + i] = g->dY[(size_t)(k + i) * (size_t)g->n_out + (size_t)(o + j)];
+		for (int j = 0; j < g->n_in; j += PANEL)
+			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, min(PANEL, g->n_in - j), depth, 1, dYt, DEPTH,
+			            g->X + (size_t)k * (size_t)g->n_in + j, g->n_in, k ? 1 : 0, g->dW + (size_t)o * (size_t)g->n_in + j,
+			            g->n_in);
+	}
+}
+
+static int openblas_gradient(struct matmul *m, const struct matmul_gradient *g)
+{
+	int n_blocks = blocks(g->n_out, TILE_ROWS);
+
+	if (m->strict) {
+#pragma omp parallel for schedule(static)
+		for (int block = 0; block < n_blocks; block++)
+			gradient_block(g, block);
+		return OK;
+	}
+	openblas_set_num_threads(threads_count());
+	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, g->n_out, g->n_in, g->n, 1, g->dY, g->n_out, g->X, g->n_in, 0, g->dW, g->n_in);
+	openblas_set_num_threads(1);
+	return OK;
+}
+
+const struct matmul_backend matmul_openblas = {
+        .name = "openblas",
+        .open = openblas_open,
+        .close = openblas_close,
+        .weight_bytes = openblas_weight_bytes,
+        .weight_new = openblas_weight_new,
+        .weight_free = openblas_weight_free,
+        .weight_pack = openblas_weight_pack,
+        .forward = openblas_forward,
+        .backward = openblas_backward,
+        .gradient = openblas_gradient,
+};

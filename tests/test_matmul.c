@@ -1,0 +1,480 @@
+/* Matrix products: strict means that a row's bits depend on that row alone, whatever the backend, the shape, the threads. */
+#include "math/matmul.h"
+
+#include "base/rng.h"
+#include "base/threads.h"
+#include "test.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { N_SHAPES = 100, MAX_WIDTH = 700, MAX_ROWS = 150 };
+
+static const char *const strict_backends[] = {"onednn", "openblas", "reference"};
+enum { N_BACKENDS = sizeof strict_backends / sizeof *strict_backends };
+
+static const int row_counts[] = {1, 2, 3, 5, 8, 16, 31, 32, 33, 64, 65, 100, 127, 128, 150};
+enum { N_COUNTS = sizeof row_counts / sizeof *row_counts };
+
+struct operands { /* of one shape */
+	int    n_out, n_in;
+	float *W, *x, *dy; /* [out x in], [MAX_ROWS x in], [MAX_ROWS x out] */
+};
+
+/* Exponents from 2^-6 to 2^9, so that a change of order shows in almost every element. */
+static float *random_floats(size_t n, uint32_t item)
+{
+	float         *x = mem_alloc(n, sizeof *x, "test");
+	struct rng_key key = {.purpose = RNG_TEST, .item = item};
+
+	assert_non_null(x);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t bits[4];
+		rng_bits(key, (uint32_t)i, bits);
+		x[i] = ldexpf((float)(bits[0] >> 8) * 0x1p-24f - 0.5f, (int)(bits[1] & 15) - 6);
+	}
+	return x;
+}
+
+static float *poisoned_floats(size_t n)
+{
+	float *x = mem_alloc(n, sizeof *x, "test");
+
+	assert_non_null(x);
+	for (size_t i = 0; i < n; i++)
+		x[i] = NAN;
+	return x;
+}
+
+static struct operands operands_new(uint32_t shape)
+{
+	struct rng_key  key = {.purpose = RNG_TEST, .sample = 1, .item = shape};
+	int             most = shape % 4 ? 130 : MAX_WIDTH; /* mostly small, so that the test is quick */
+	struct operands o = {.n_out = 1 + (int)rng_below(key, 0, (uint32_t)most), .n_in = 1 + (int)rng_below(key, 1, (uint32_t)most)};
+
+	if (shape % 20 == 7)
+		o.n_in += 1000; /* libraries cut long sums */
+	if (shape % 3 == 0)
+		o.n_out = (o.n_out + 15) / 16 * 16;
+	o.W = random_floats((size_t)o.n_out * (size_t)o.n_in, 3 * shape);
+	o.x = random_floats((size_t)MAX_ROWS * (size_t)o.n_in, 3 * shape + 1);
+	o.dy = random_floats((size_t)MAX_ROWS * (size_t)o.n_out, 3 * shape + 2);
+	return o;
+}
+
+static void operands_free(struct operands *o)
+{
+	mem_free(o->W);
+	mem_free(o->x);
+	mem_free(o->dy);
+}
+
+/* NULL when this backend is not there or refuses. */
+static struct matmul *open_backend(const char *backend, const char *numerics)
+{
+	struct matmul_options o = {.backend = backend, .precision = "f32", .numerics = numerics};
+	struct matmul        *m = NULL;
+
+	if (matmul_new(&o, &m) != OK) {
+		print_message("%s %s: %s\n", backend, numerics, error_message());
+		return NULL;
+	}
+	return m;
+}
+
+static int bits_differ(const float *a, const float *b, size_t n)
+{
+	return memcmp(a, b, n * sizeof *a) != 0;
+}
+
+/* All rows at once, as the reference for every other way of computing them. */
+struct whole {
+	float *y, *dx;
+};
+
+static struct whole whole_new(const struct matmul_weight *w, const struct operands *o)
+{
+	struct whole all = {.y = poisoned_floats((size_t)MAX_ROWS * (size_t)o->n_out),
+	                    .dx = poisoned_floats((size_t)MAX_ROWS * (size_t)o->n_in)};
+
+	assert_ok(matmul_forward(w, MAX_ROWS, o->x, all.y));
+	assert_ok(matmul_backward(w, MAX_ROWS, o->dy, all.dx));
+	return all;
+}
+
+static void whole_free(struct whole *all)
+{
+	mem_free(all->y);
+	mem_free(all->dx);
+}
+
+/* `count` rows taken from everywhere, in another order: row (7 i + start) mod MAX_ROWS at place i. Returns 1 when a row's bits changed. */
+static int picked_rows_differ(const struct matmul_weight *w, const struct operands *o, const struct whole *all, int count, int start)
+{
+	size_t in = (size_t)o->n_in, out = (size_t)o->n_out;
+	float *x = poisoned_floats((size_t)count * in), *dx = poisoned_floats((size_t)count * in);
+	float *y = poisoned_floats((size_t)count * out), *dy = poisoned_floats((size_t)count * out);
+	int    differ = 0;
+
+	for (int i = 0; i < count; i++) {
+		size_t from = (size_t)((7 * i + start) % MAX_ROWS);
+		memcpy(x + (size_t)i * in, o->x + from * in, in * sizeof *x);
+		memcpy(dy + (size_t)i * out, o->dy + from * out, out * sizeof *dy);
+	}
+	assert_ok(matmul_forward(w, count, x, y));
+	assert_ok(matmul_backward(w, count, dy, dx));
+	for (int i = 0; i < count; i++) {
+		size_t from = (size_t)((7 * i + start) % MAX_ROWS);
+		differ |= bits_differ(y + (size_t)i * out, all->y + from * out, out);
+		differ |= bits_differ(dx + (size_t)i * in, all->dx + from * in, in);
+	}
+	mem_free(x);
+	mem_free(dx);
+	mem_free(y);
+	mem_free(dy);
+	return differ;
+}
+
+/* How many of the shapes first .. last-1 change a row's bits when rows are picked, permuted, or computed by other numbers of threads. */
+static int shapes_that_differ(struct matmul *m, uint32_t first, uint32_t last)
+{
+	static const int threads[] = {1, 2, 3, 8};
+	int              n_differ = 0;
+
+	for (uint32_t s = first; s < last; s++) {
+		struct operands       o = operands_new(s);
+		struct matmul_weight *w;
+		int                   differ = 0;
+		threads_set(1);
+		assert_ok(matmul_weight_new(m, o.n_out, o.n_in, 1, &w));
+		assert_ok(matmul_weight_pack(w, o.W));
+		struct whole all = whole_new(w, &o);
+		for (int t = 0; t < 4; t++) {
+			threads_set(threads[t]);
+			for (int c = 0; c < 4; c++)
+				differ |= picked_rows_differ(w, &o, &all, row_counts[(s + (uint32_t)(4 * t + c)) % N_COUNTS], (int)s + c);
+		}
+		n_differ += differ;
+		whole_free(&all);
+		matmul_weight_free(w);
+		operands_free(&o);
+	}
+	threads_set(2);
+	return n_differ;
+}
+
+/* These must not hide behind their self-test: with AVX-512 the supported versions of both libraries are strict. */
+static int must_be_strict(const char *backend)
+{
+#if defined(__x86_64__)
+	int fit = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+#else
+	int fit = 0;
+#endif
+#if !defined(HAVE_ONEDNN)
+	fit = fit && strcmp(backend, "onednn") != 0;
+#endif
+	return fit || strcmp(backend, "reference") == 0;
+}
+
+static void strict_rows_depend_on_themselves_alone(void **state)
+{
+	(void)state;
+	for (int b = 0; b < N_BACKENDS; b++) {
+		struct matmul *m = open_backend(strict_backends[b], "strict");
+		if (!m && must_be_strict(strict_backends[b]))
+			fail_msg("%s refused strict on a CPU where it should keep it", strict_backends[b]);
+		if (!m)
+			continue;
+		print_message("%s\n", matmul_describe(m));
+		assert_int_equal(shapes_that_differ(m, 0, b < 2 ? N_SHAPES : N_SHAPES / 5), 0);
+		matmul_free(m);
+	}
+}
+
+/* The test above can fail: a plain library call breaks the promise, and the test sees it. */
+static void fast_openblas_is_caught_by_the_same_test(void **state)
+{
+	(void)state;
+	struct matmul *m = open_backend("openblas", "fast");
+
+	assert_non_null(m);
+	int n = shapes_that_differ(m, 0, 20);
+	print_message("%d of 20 shapes differ\n", n);
+	assert_true(n > 0);
+	matmul_free(m);
+}
+
+/* ---- gradients ---- */
+
+static void gradients_do_not_depend_on_threads(void **state)
+{
+	(void)state;
+	static const int rows[] = {1, 15, 16, 63, 64, 65, 200, 512, 513, 1300};
+
+	for (int b = 0; b < N_BACKENDS; b++) {
+		struct matmul *m = open_backend(strict_backends[b], "strict");
+		for (uint32_t i = 0; m && i < 10; i++) {
+			int    n = rows[i], out = 33 + 41 * (int)i, in = i % 2 ? 64 : 90 + (int)i;
+			size_t size = (size_t)out * (size_t)in;
+			float *dy = random_floats((size_t)n * (size_t)out, i), *x = random_floats((size_t)n * (size_t)in, i + 100);
+			float *one = poisoned_floats(size), *many = poisoned_floats(size);
+			threads_set(1);
+			assert_ok(matmul_gradient(m, n, out, in, dy, x, one));
+			for (int t = 2; t <= 8; t += t < 3 ? 1 : 5) {
+				threads_set(t);
+				assert_ok(matmul_gradient(m, n, out, in, dy, x, many));
+				assert_false(bits_differ(one, many, size));
+			}
+			mem_free(dy);
+			mem_free(x);
+			mem_free(one);
+			mem_free(many);
+		}
+		matmul_free(m);
+	}
+	threads_set(2);
+}
+
+/* ---- against the reference ---- */
+
+/* |fl(sum of k products) - sum| <= k u sum |a b| for any order of adding, u = 2^-24; two such results differ by at most twice that. */
+static void assert_near(const float *got, const float *want, const float *magnitude, size_t n, int k)
+{
+	for (size_t i = 0; i < n; i++)
+		assert_close(got[i], want[i], 2.0 * k * 0x1p-24 * magnitude[i]);
+}
+
+static float *absolute(const float *x, size_t n)
+{
+	float *y = mem_alloc(n, sizeof *y, "test");
+
+	for (size_t i = 0; i < n; i++)
+		y[i] = fabsf(x[i]);
+	return y;
+}
+
+struct results {
+	float *y, *dx, *dw;
+};
+
+static struct results compute(struct matmul *m, const struct operands *o)
+{
+	struct whole          all;
+	struct matmul_weight *w;
+	float                *dw = poisoned_floats((size_t)o->n_out * (size_t)o->n_in);
+
+	assert_ok(matmul_weight_new(m, o->n_out, o->n_in, 1, &w));
+	assert_ok(matmul_weight_pack(w, o->W));
+	all = whole_new(w, o);
+	assert_ok(matmul_gradient(m, MAX_ROWS, o->n_out, o->n_in, o->dy, o->x, dw));
+	matmul_weight_free(w);
+	return (struct results){all.y, all.dx, dw};
+}
+
+static void results_free(struct results *r)
+{
+	mem_free(r->y);
+	mem_free(r->dx);
+	mem_free(r->dw);
+}
+
+static void compare(struct matmul *m, struct matmul *reference, uint32_t shape)
+{
+	struct operands o = operands_new(shape);
+	size_t          out = (size_t)o.n_out, in = (size_t)o.n_in;
+	struct operands magnitudes = {o.n_out, o.n_in, absolute(o.W, out * in), absolute(o.x, MAX_ROWS * in),
+	                              absolute(o.dy, MAX_ROWS * out)};
+	struct results  got = compute(m, &o), want = compute(reference, &o), size = compute(reference, &magnitudes);
+
+	assert_near(got.y, want.y, size.y, MAX_ROWS * out, o.n_in);
+	assert_near(got.dx, want.dx, size.dx, MAX_ROWS * in, o.n_out);
+	assert_near(got.dw, want.dw, size.dw, out * in, MAX_ROWS);
+	results_free(&got);
+	results_free(&want);
+	results_free(&size);
+	operands_free(&o);
+	operands_free(&magnitudes);
+}
+
+static void every_backend_agrees_with_the_reference(void **state)
+{
+	(void)state;
+	static const char *const numerics[] = {"strict", "fast"};
+	struct matmul           *reference = open_backend("reference", "strict");
+
+	for (int b = 0; b < 2; b++)
+		for (int i = 0; i < 2; i++) {
+			struct matmul *m = open_backend(strict_backends[b], numerics[i]);
+			for (uint32_t s = 0; m && s < 12; s++)
+				compare(m, reference, s);
+			matmul_free(m);
+		}
+	matmul_free(reference);
+}
+
+static void gradients_of_many_rows_agree_with_the_reference(void **state)
+{
+	(void)state;
+	enum { OUT = 70, IN = 50 };
+	static const int rows[] = {1, 17, 63, 64, 512, 513, 576, 1300};
+	struct matmul   *reference = open_backend("reference", "strict");
+
+	for (int b = 0; b < 2; b++) {
+		struct matmul *m = open_backend(strict_backends[b], "strict");
+		for (uint32_t i = 0; m && i < 8; i++) {
+			size_t n_dy = (size_t)rows[i] * OUT, n_x = (size_t)rows[i] * IN;
+			float *dy = random_floats(n_dy, i), *x = random_floats(n_x, i + 100), *dy_size = absolute(dy, n_dy),
+			      *x_size = absolute(x, n_x);
+			float got[OUT * IN], want[OUT * IN], size[OUT * IN];
+			for (int j = 0; j < OUT * IN; j++)
+				got[j] = want[j] = NAN;
+			assert_ok(matmul_gradient(m, rows[i], OUT, IN, dy, x, got));
+			assert_ok(matmul_gradient(reference, rows[i], OUT, IN, dy, x, want));
+			assert_ok(matmul_gradient(reference, rows[i], OUT, IN, dy_size, x_size, size));
+			assert_near(got, want, size, OUT * IN, rows[i]);
+			mem_free(dy);
+			mem_free(x);
+			mem_free(dy_size);
+			mem_free(x_size);
+		}
+		matmul_free(m);
+	}
+	matmul_free(reference);
+}
+
+/* The oracle itself, element by element in double: products of small integers are exact. */
+static void the_reference_computes_what_the_formulas_say(void **state)
+{
+	(void)state;
+	enum { N = 3, OUT = 2, IN = 4 };
+	const float           W[OUT * IN] = {1, 2, 3, 4, 5, 6, 7, 8}, X[N * IN] = {1, 0, 0, 0, 0, 1, 0, -1, 2, 2, 2, 2};
+	const float           dY[N * OUT] = {1, 0, 0, 1, 2, -1};
+	const float           Y[N * OUT] = {1, 5, -2, -2, 20, 52}, dX[N * IN] = {1, 2, 3, 4, 5, 6, 7, 8, -3, -2, -1, 0};
+	const float           dW[OUT * IN] = {5, 4, 4, 4, -2, -1, -2, -3};
+	float                 y[N * OUT], dx[N * IN], dw[OUT * IN];
+	struct matmul        *m = open_backend("reference", "strict");
+	struct matmul_weight *w;
+
+	assert_ok(matmul_weight_new(m, OUT, IN, 1, &w));
+	assert_ok(matmul_weight_pack(w, W));
+	assert_ok(matmul_forward(w, N, X, y));
+	assert_ok(matmul_backward(w, N, dY, dx));
+	assert_ok(matmul_gradient(m, N, OUT, IN, dY, X, dw));
+	assert_memory_equal(y, Y, sizeof Y);
+	assert_memory_equal(dx, dX, sizeof dX);
+	assert_memory_equal(dw, dW, sizeof dW);
+	assert_ok(matmul_gradient(m, 0, OUT, IN, NULL, NULL, dw));
+	for (int i = 0; i < OUT * IN; i++)
+		assert_true(dw[i] == 0);
+	matmul_weight_free(w);
+	matmul_free(m);
+}
+
+/* ---- choosing, refusing, failing ---- */
+
+static void auto_finds_a_strict_backend_and_wrong_names_are_explained(void **state)
+{
+	(void)state;
+	struct matmul_options o = {.backend = "auto", .precision = "f32", .numerics = "strict"};
+	struct matmul        *m;
+	double                flops = 0;
+
+	assert_ok(matmul_new(&o, &m));
+	assert_non_null(strstr(matmul_describe(m), "strict"));
+	assert_true(matmul_weight_bytes(m, 24, 40, 1) > matmul_weight_bytes(m, 24, 40, 0));
+	assert_true(matmul_weight_bytes(m, 24, 40, 0) >= 24 * 40 * sizeof(float));
+	assert_ok(matmul_peak(m, &flops));
+	assert_true(flops > 1e8);
+	print_message("auto: %s, %.0f GFLOP/s\n", matmul_describe(m), flops * 1e-9);
+	matmul_free(m);
+
+	assert_error(matmul_new(&(struct matmul_options){"mkl", "f32", "strict"}, &m), ERR_INPUT, "'mkl'");
+	assert_error(matmul_new(&(struct matmul_options){"auto", "f64", "strict"}, &m), ERR_INPUT, "'f64'");
+	assert_error(matmul_new(&(struct matmul_options){"auto", "f32", "strickt"}, &m), ERR_INPUT, "'strickt'");
+}
+
+/* OpenBLAS picks its kernels when it is loaded, so other kernels need another process: this program again, told to run one check. Whatever
+ * the kernels, strict either is refused or holds. */
+static int strict_is_refused_or_holds(void)
+{
+	struct matmul *m = open_backend("openblas", "strict");
+	int            differ;
+
+	if (!m)
+		return strstr(error_message(), "depends on the other rows") ? 10 : 1;
+	differ = shapes_that_differ(m, 0, 12);
+	matmul_free(m);
+	return differ ? 1 : 0;
+}
+
+static int run_with_kernels(const char *kernels)
+{
+	pid_t child = fork();
+	int   status = -1;
+
+	if (child == 0) {
+		setenv("OPENBLAS_CORETYPE", kernels, 1);
+		execl("/proc/self/exe", "test_matmul", "strict-is-refused-or-holds", (char *)NULL);
+		_exit(127);
+	}
+	assert_true(child > 0 && waitpid(child, &status, 0) == child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void other_kernels_refuse_strict_or_keep_it(void **state)
+{
+	(void)state;
+#if defined(__x86_64__)
+	static const char *const kernels[] = {"Haswell", "Zen", "SkylakeX", "Nehalem"};
+
+	for (int i = 0; i < 4; i++) {
+		if (i == 2 && !__builtin_cpu_supports("avx512f"))
+			continue;
+		int status = run_with_kernels(kernels[i]);
+		print_message("%s: %s\n", kernels[i], status == 0 ? "strict holds" : status == 10 ? "strict is refused" : "BROKEN");
+		assert_true(status == 0 || status == 10);
+	}
+#endif
+}
+
+/* Whichever allocation fails, the call says so and leaves nothing behind (the sanitizer build looks for leaks). */
+static void failing_allocations_are_reported_and_leak_nothing(void **state)
+{
+	(void)state;
+	for (int b = 0; b < N_BACKENDS; b++)
+		for (long n = 1, done = 0; !done && n < 60; n++) {
+			struct matmul_options o = {.backend = strict_backends[b], .precision = "f32", .numerics = "fast"};
+			struct matmul        *m = NULL;
+			struct matmul_weight *w = NULL;
+			mem_fail_at(n);
+			int status = matmul_new(&o, &m);
+			if (status == OK)
+				status = matmul_weight_new(m, 24, 40, 1, &w);
+			done = status == OK;
+			mem_fail_at(0);
+			assert_true(done || status == ERR_INPUT);
+			matmul_weight_free(w);
+			matmul_free(m);
+		}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(the_reference_computes_what_the_formulas_say),
+	        TEST(strict_rows_depend_on_themselves_alone),
+	        TEST(fast_openblas_is_caught_by_the_same_test),
+	        TEST(gradients_do_not_depend_on_threads),
+	        TEST(every_backend_agrees_with_the_reference),
+	        TEST(gradients_of_many_rows_agree_with_the_reference),
+	        TEST(auto_finds_a_strict_backend_and_wrong_names_are_explained),
+	        TEST(other_kernels_refuse_strict_or_keep_it),
+	        TEST(failing_allocations_are_reported_and_leak_nothing),
+	};
+
+	if (argc == 2 && strcmp(argv[1], "strict-is-refused-or-holds") == 0)
+		return strict_is_refused_or_holds();
+	threads_set(2);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
