@@ -11,15 +11,15 @@
 
 #include <stddef.h>
 
-enum { SHAPE_EOS_MAX = 8 };
+enum { SHAPE_EOS_MAX = 8, HEAD_WIDTH_MAX = 256 };
 
 struct model_shape {
 	int    n_layers, width, n_heads, n_kv_heads, head_width, ff_width, n_vocab; /* L D H K E F V */
-	int    n_positions;    /* the longest sequence the model was made for */
+	int    n_positions;                                                         /* the longest sequence the model was made for */
 	double rope_theta;
 	double norm_eps;
-	int    tied;           /* the output projection is the embedding */
-	int    bos;            /* token id or -1 */
+	int    tied;                      /* the output projection is the embedding */
+	int    bos;                       /* token id or -1 */
 	int    eos[SHAPE_EOS_MAX], n_eos; /* ids that end an answer; generation_config.json wins over config.json */
 };
 

@@ -16,7 +16,7 @@
 enum tensor_kind { TENSOR_EMBED, TENSOR_NORM, TENSOR_LINEAR, TENSOR_HEAD };
 
 struct tensor {
-	char             name[96];   /* "model.layers.0.self_attn.q_proj.weight" */
+	char             name[96]; /* "model.layers.0.self_attn.q_proj.weight" */
 	enum tensor_kind kind;
 	int              rows, columns; /* columns = 1 for a norm's gain */
 	size_t           offset, count; /* in floats, within the vector */
@@ -30,13 +30,18 @@ struct weights {
 	struct model_shape    shape;
 	struct tensor        *tensors; /* [n_tensors], by offset */
 	int                   n_tensors;
-	struct layer_offsets *layers; /* [L] */
+	struct layer_offsets *layers;                  /* [L] */
 	size_t                embed, norm_final, head; /* head == embed when tied */
-	size_t                n;      /* floats in all */
-	float                *data;   /* [n] owned */
+	size_t                n;                       /* floats in all */
+	float                *data;                    /* [n] owned */
 };
 
-/* Checks the shape (every size positive and bounded, K divides H, E even, ...) and allocates; data is zero. */
+size_t weights_count(const struct model_shape *shape); /* floats in all */
+
+/* Every size positive and bounded, K divides H, E even, ...: ERR_INPUT with the name that config.json has for it. */
+int weights_check_shape(const struct model_shape *shape);
+
+/* Checks the shape and allocates; data is zero. */
 int  weights_new(const struct model_shape *shape, struct weights *out);
 void weights_free(struct weights *w);
 

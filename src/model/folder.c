@@ -1,0 +1,627 @@
+#include "model/folder.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+static const size_t config_max = 16 << 20, index_max = 256 << 20, tokenizer_max = 256 << 20;
+
+static int join(struct arena *a, const char *folder, const char *name, const char **out)
+{
+	*out = file_join(a, folder, name);
+	return *out ? OK : ERR_INPUT;
+}
+
+/* ---- config.json ---- */
+
+static const struct model_kind {
+	const char *model_type, *architecture;
+} kinds[] = {
+        {"llama", "LlamaForCausalLM"},
+};
+
+static const struct size_key {
+	const char *key;
+	int         required;
+	size_t      at; /* in struct model_shape */
+} size_keys[] = {
+        {"num_hidden_layers", JSON_REQUIRED, offsetof(struct model_shape, n_layers)},
+        {"hidden_size", JSON_REQUIRED, offsetof(struct model_shape, width)},
+        {"num_attention_heads", JSON_REQUIRED, offsetof(struct model_shape, n_heads)},
+        {"num_key_value_heads", JSON_OPTIONAL, offsetof(struct model_shape, n_kv_heads)},
+        {"head_dim", JSON_OPTIONAL, offsetof(struct model_shape, head_width)},
+        {"intermediate_size", JSON_REQUIRED, offsetof(struct model_shape, ff_width)},
+        {"vocab_size", JSON_REQUIRED, offsetof(struct model_shape, n_vocab)},
+        {"max_position_embeddings", JSON_OPTIONAL, offsetof(struct model_shape, n_positions)},
+};
+
+/* Settings that would change what is computed, unless they are switched off. */
+static const struct refusal {
+	const char *key, *what;
+} refusals[] = {
+        {"attention_bias", "biases in the attention"},         {"mlp_bias", "biases in the feed-forward part"},
+        {"sliding_window", "attention over a sliding window"}, {"use_sliding_window", "attention over a sliding window"},
+        {"num_local_experts", "a mixture of experts"},         {"num_experts", "a mixture of experts"},
+        {"n_routed_experts", "a mixture of experts"},          {"quantization_config", "quantised weights"},
+};
+
+static int is_off(const json_t *v)
+{
+	return !v || json_is_null(v) || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0);
+}
+
+static int check_kind(const char *place, const json_t *config)
+{
+	const char   *type = NULL, *architecture;
+	const json_t *first = json_array_get(json_object_get(config, "architectures"), 0);
+
+	TRY(json_get_text(place, config, "model_type", JSON_REQUIRED, &type));
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		if (strcmp(kinds[i].model_type, type) != 0)
+			continue;
+		architecture = first ? json_string_value(first) : kinds[i].architecture;
+		if (architecture && !strcmp(architecture, kinds[i].architecture))
+			return OK;
+		return error_set(ERR_INPUT, "%s: \"architectures\" does not begin with \"%s\"; only the language model itself can be read",
+		                 place, kinds[i].architecture);
+	}
+	return error_set(ERR_INPUT, "%s: \"model_type\" is \"%.64s\"; known: llama", place, type);
+}
+
+static int check_refusals(const char *place, const json_t *config)
+{
+	const char *activation = "silu";
+
+	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+		if (!is_off(json_object_get(config, refusals[i].key)))
+			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported", place, refusals[i].key, refusals[i].what);
+	TRY(json_get_text(place, config, "hidden_act", JSON_OPTIONAL, &activation));
+	if (strcmp(activation, "silu") != 0)
+		return error_set(ERR_INPUT, "%s: \"hidden_act\" is \"%.64s\", only \"silu\" is supported", place, activation);
+	return OK;
+}
+
+/* The base of the rotary positions stands in the config itself or, since transformers 5, in "rope_parameters". */
+static int read_rope(const char *place, const json_t *config, double *theta)
+{
+	const char *const keys[] = {"rope_scaling", "rope_parameters"};
+	double            share = 1;
+
+	TRY(json_get_real(place, config, "rope_theta", JSON_OPTIONAL, theta));
+	TRY(json_get_real(place, config, "partial_rotary_factor", JSON_OPTIONAL, &share));
+	for (int i = 0; i < 2; i++) {
+		const json_t *rope = json_object_get(config, keys[i]);
+		const char   *type = NULL;
+		if (is_off(rope))
+			continue;
+		TRY(json_get_text(place, rope, "type", JSON_OPTIONAL, &type));
+		TRY(json_get_text(place, rope, "rope_type", JSON_OPTIONAL, &type));
+		if (!type || strcmp(type, "default") != 0)
+			return error_set(ERR_INPUT, "%s: \"%s\" of type \"%.32s\": scaled rotary positions are not supported", place,
+			                 keys[i], type ? type : "");
+		TRY(json_get_real(place, rope, "rope_theta", JSON_OPTIONAL, theta));
+		TRY(json_get_real(place, rope, "partial_rotary_factor", JSON_OPTIONAL, &share));
+	}
+	if (share != 1)
+		return error_set(ERR_INPUT, "%s: \"partial_rotary_factor\" is %g, only 1 is supported", place, share);
+	return OK;
+}
+
+static int read_sizes(const char *place, const json_t *config, struct model_shape *s)
+{
+	for (size_t i = 0; i < sizeof size_keys / sizeof size_keys[0]; i++) {
+		int    *at = (int *)(void *)((char *)s + size_keys[i].at);
+		int64_t value = *at;
+		TRY(json_get_int(place, config, size_keys[i].key, size_keys[i].required, size_keys[i].required ? 1 : 0, INT_MAX, &value));
+		*at = (int)value;
+	}
+	if (s->n_kv_heads == 0)
+		s->n_kv_heads = s->n_heads;
+	if (s->head_width == 0) {
+		if (s->width % s->n_heads)
+			return error_set(
+			        ERR_INPUT,
+			        "%s: \"hidden_size\" %d is no multiple of \"num_attention_heads\" %d, and there is no \"head_dim\"", place,
+			        s->width, s->n_heads);
+		s->head_width = s->width / s->n_heads;
+	}
+	return OK;
+}
+
+static int read_end_id(const char *place, const json_t *id, struct model_shape *s)
+{
+	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= s->n_vocab)
+		return error_set(ERR_INPUT, "%s: \"eos_token_id\" must hold token ids, 0 .. %d", place, s->n_vocab - 1);
+	if (s->n_eos == SHAPE_EOS_MAX)
+		return error_set(ERR_INPUT, "%s: \"eos_token_id\" holds more than %d ids", place, SHAPE_EOS_MAX);
+	s->eos[s->n_eos++] = (int)json_integer_value(id);
+	return OK;
+}
+
+/* bos_token_id and eos_token_id, a number or a list; what is absent or null stays as it is. */
+static int read_ids(const char *place, const json_t *config, struct model_shape *s)
+{
+	const json_t *ends = json_object_get(config, "eos_token_id");
+	int64_t       bos = s->bos;
+
+	TRY(json_get_int(place, config, "bos_token_id", JSON_OPTIONAL, 0, s->n_vocab - 1, &bos));
+	s->bos = (int)bos;
+	if (!ends || json_is_null(ends))
+		return OK;
+	s->n_eos = 0;
+	if (!json_is_array(ends))
+		return read_end_id(place, ends, s);
+	for (size_t i = 0; i < json_array_size(ends); i++)
+		TRY(read_end_id(place, json_array_get(ends, i), s));
+	return OK;
+}
+
+/* What a missing key means is what transformers' LlamaConfig takes for it. */
+static int read_config(const char *place, const json_t *config, struct model_shape *s)
+{
+	*s = (struct model_shape){.n_positions = 2048, .rope_theta = 10000, .norm_eps = 1e-6, .bos = -1};
+	TRY(check_kind(place, config));
+	TRY(check_refusals(place, config));
+	TRY(read_sizes(place, config, s));
+	TRY(read_rope(place, config, &s->rope_theta));
+	TRY(json_get_real(place, config, "rms_norm_eps", JSON_OPTIONAL, &s->norm_eps));
+	TRY(json_get_bool(place, config, "tie_word_embeddings", JSON_OPTIONAL, &s->tied));
+	if (weights_check_shape(s) != OK)
+		return error_context("%s", place);
+	return read_ids(place, config, s);
+}
+
+/* *out is NULL when there is no such file. */
+static int open_generation(const char *folder, struct arena *a, const char **path, json_t **out)
+{
+	*out = NULL;
+	TRY(join(a, folder, "generation_config.json", path));
+	return file_exists(*path) ? json_read(*path, config_max, out) : OK;
+}
+
+static int read_shape(const char *folder, struct arena *a, struct model_shape *out)
+{
+	const char *path;
+	json_t     *config;
+	int         status;
+
+	TRY(join(a, folder, "config.json", &path));
+	TRY(json_read(path, config_max, &config));
+	status = read_config(path, config, out);
+	json_decref(config);
+	if (status != OK)
+		return status;
+	TRY(open_generation(folder, a, &path, &config));
+	status = config ? read_ids(path, config, out) : OK;
+	json_decref(config);
+	return status;
+}
+
+int folder_read_shape(const char *folder, struct model_shape *out)
+{
+	struct arena a = {0};
+	int          status = read_shape(folder, &a, out);
+
+	arena_free(&a);
+	return status;
+}
+
+static int read_generation(const char *place, const json_t *config, struct folder_generation *out)
+{
+	struct folder_generation g = *out;
+	int64_t                  top_k = g.top_k;
+
+	TRY(json_get_bool(place, config, "do_sample", JSON_OPTIONAL, &g.do_sample));
+	TRY(json_get_real(place, config, "temperature", JSON_OPTIONAL, &g.temperature));
+	TRY(json_get_real(place, config, "top_p", JSON_OPTIONAL, &g.top_p));
+	TRY(json_get_int(place, config, "top_k", JSON_OPTIONAL, -1, INT_MAX, &top_k));
+	if (!(g.temperature >= 0 && g.top_p >= 0 && g.top_p <= 1))
+		return error_set(ERR_INPUT, "%s: \"temperature\" (%g) must not be negative, \"top_p\" (%g) must lie in 0 .. 1", place,
+		                 g.temperature, g.top_p);
+	g.top_k = (int)top_k;
+	*out = g;
+	return OK;
+}
+
+int folder_read_generation(const char *folder, struct folder_generation *out)
+{
+	struct arena a = {0};
+	const char  *path;
+	json_t      *config;
+	int          status = open_generation(folder, &a, &path, &config);
+
+	if (status == OK && config)
+		status = read_generation(path, config, out);
+	json_decref(config);
+	arena_free(&a);
+	return status;
+}
+
+/* ---- reading weights ---- */
+
+struct loading {
+	struct arena    arena;
+	const char     *folder;
+	json_t         *index;      /* owned; NULL when there is one file */
+	const json_t   *weight_map; /* tensor -> file, within the index */
+	const char    **files;      /* [n_files] names, each once */
+	size_t          n_files;
+	struct weights *weights;
+	unsigned char  *seen;      /* [n_tensors] */
+	const char     *head_file; /* that holds the lm_head of a tied model, or NULL */
+};
+
+static int is_plain_name(const char *name)
+{
+	return name[0] && name[0] != '.' && !strchr(name, '/') && !strchr(name, '\\');
+}
+
+static int add_file(struct loading *l, const char *name)
+{
+	for (size_t i = 0; i < l->n_files; i++)
+		if (!strcmp(l->files[i], name))
+			return OK;
+	l->files[l->n_files] = arena_text(&l->arena, name, strlen(name));
+	return l->files[l->n_files++] ? OK : ERR_INPUT;
+}
+
+static int list_index(struct loading *l, const char *path)
+{
+	const char *tensor;
+	json_t     *file;
+
+	TRY(json_read(path, index_max, &l->index));
+	l->weight_map = json_object_get(l->index, "weight_map");
+	if (!json_is_object(l->weight_map))
+		return error_set(ERR_INPUT, "%s: \"weight_map\" is missing or not an object", path);
+	l->files = arena_alloc(&l->arena, json_object_size(l->weight_map), sizeof *l->files);
+	if (!l->files)
+		return ERR_INPUT;
+	json_object_foreach(json_object_get(l->index, "weight_map"), tensor, file)
+	{
+		if (!json_is_string(file) || !is_plain_name(json_string_value(file)))
+			return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is not mapped to the plain name of a file in the folder", path,
+			                 tensor);
+		TRY(add_file(l, json_string_value(file)));
+	}
+	return OK;
+}
+
+static int list_files(struct loading *l)
+{
+	const char *one, *index;
+
+	TRY(join(&l->arena, l->folder, "model.safetensors", &one));
+	TRY(join(&l->arena, l->folder, "model.safetensors.index.json", &index));
+	if (!file_exists(one) && file_exists(index))
+		return list_index(l, index);
+	if (!file_exists(one))
+		return error_set(ERR_INPUT,
+		                 "%s: neither model.safetensors nor model.safetensors.index.json; other formats must be converted",
+		                 l->folder);
+	l->files = arena_alloc(&l->arena, 1, sizeof *l->files);
+	return l->files ? add_file(l, "model.safetensors") : ERR_INPUT;
+}
+
+/* A config that asks for more weights than the files have bytes does not get to allocate them. */
+static int check_bytes(struct loading *l, const struct model_shape *shape)
+{
+	uint64_t total = 0, bytes;
+
+	for (size_t i = 0; i < l->n_files; i++) {
+		const char *path;
+		TRY(join(&l->arena, l->folder, l->files[i], &path));
+		TRY(file_size(path, &bytes));
+		total += bytes;
+	}
+	if (weights_count(shape) > total)
+		return error_set(ERR_INPUT, "%s: config.json asks for %zu weights, but the files of the model hold %llu bytes in all",
+		                 l->folder, weights_count(shape), (unsigned long long)total);
+	return OK;
+}
+
+/* "[512, 64]" */
+static const char *format_dims(struct arena *a, int n, const uint64_t *dims)
+{
+	const char *s = "";
+
+	for (int i = 0; i < n && i < 8 && s; i++)
+		s = arena_format(a, "%s%s%llu", s, i ? ", " : "", (unsigned long long)dims[i]);
+	return s ? s : "";
+}
+
+static int check_dims(struct loading *l, const struct safetensors *s, const struct safetensors_entry *e, const struct tensor *t)
+{
+	uint64_t want[2] = {(uint64_t)t->rows, (uint64_t)t->columns};
+	int      n = t->kind == TENSOR_NORM ? 1 : 2;
+
+	if (e->n_dims == n && e->dims[0] == want[0] && (n == 1 || e->dims[1] == want[1]))
+		return OK;
+	return error_set(ERR_INPUT, "%s: tensor \"%s\" has the shape [%s], but config.json makes it [%s]", s->path, e->name,
+	                 format_dims(&l->arena, e->n_dims, e->dims), format_dims(&l->arena, n, want));
+}
+
+static int is_rotary_buffer(const char *name)
+{
+	static const char end[] = "rotary_emb.inv_freq";
+	size_t            n = strlen(name);
+
+	return n >= sizeof end - 1 && !strcmp(name + n - (sizeof end - 1), end);
+}
+
+static int load_tensor(struct loading *l, const char *file, const struct safetensors *s, const struct safetensors_entry *e)
+{
+	const struct tensor *t = weights_find(l->weights, e->name);
+	const char          *mapped = json_string_value(json_object_get(l->weight_map, e->name));
+
+	if (l->weight_map && (!mapped || strcmp(mapped, file) != 0))
+		return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is here, but the index says: %.96s", s->path, e->name,
+		                 mapped ? mapped : "nowhere");
+	if (!t && is_rotary_buffer(e->name))
+		return OK;
+	if (!t && l->weights->shape.tied && !strcmp(e->name, "lm_head.weight")) {
+		l->head_file = file;
+		return OK;
+	}
+	if (!t)
+		return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is not part of a model as config.json describes it", s->path, e->name);
+	TRY(check_dims(l, s, e, t));
+	l->seen[t - l->weights->tensors] = 1;
+	return safetensors_read(s, e, l->weights->data + t->offset);
+}
+
+static int load_file(struct loading *l, const char *file)
+{
+	struct safetensors s;
+	const char        *path;
+	int                status = OK;
+
+	TRY(join(&l->arena, l->folder, file, &path));
+	TRY(safetensors_open(path, &s));
+	for (size_t i = 0; i < s.n && status == OK; i++)
+		status = load_tensor(l, file, &s, &s.entries[i]);
+	safetensors_close(&s);
+	return status;
+}
+
+static int check_all_there(const struct loading *l)
+{
+	for (int i = 0; i < l->weights->n_tensors; i++)
+		if (!l->seen[i])
+			return error_set(ERR_INPUT, "%s: tensor \"%s\" is missing from the model's files", l->folder,
+			                 l->weights->tensors[i].name);
+	return OK;
+}
+
+/* transformers ignores the head of a tied model. Where it is not the embedding, config.json or the file is wrong. */
+static int compare_head(struct loading *l, const struct safetensors *s)
+{
+	const struct safetensors_entry *e = safetensors_find(s, "lm_head.weight");
+	const struct tensor            *embed = &l->weights->tensors[0];
+	float                          *head;
+	int                             status;
+
+	TRY(check_dims(l, s, e, embed));
+	head = mem_alloc(embed->count, sizeof *head, "a head to compare");
+	if (!head)
+		return ERR_INPUT;
+	status = safetensors_read(s, e, head);
+	if (status == OK && memcmp(head, l->weights->data + l->weights->embed, embed->count * sizeof *head) != 0)
+		status = error_set(ERR_INPUT,
+		                   "%s: \"lm_head.weight\" is not the embedding, although config.json has \"tie_word_embeddings\": true",
+		                   s->path);
+	mem_free(head);
+	return status;
+}
+
+static int check_tied_head(struct loading *l)
+{
+	struct safetensors s;
+	const char        *path;
+	int                status;
+
+	if (!l->head_file)
+		return OK;
+	TRY(join(&l->arena, l->folder, l->head_file, &path));
+	TRY(safetensors_open(path, &s));
+	status = compare_head(l, &s);
+	safetensors_close(&s);
+	return status;
+}
+
+static int load(struct loading *l, const struct model_shape *shape)
+{
+	TRY(list_files(l));
+	TRY(check_bytes(l, shape));
+	TRY(weights_new(shape, l->weights));
+	l->seen = arena_alloc(&l->arena, (size_t)l->weights->n_tensors, 1);
+	if (!l->seen)
+		return ERR_INPUT;
+	for (size_t i = 0; i < l->n_files; i++)
+		TRY(load_file(l, l->files[i]));
+	TRY(check_all_there(l));
+	TRY(check_tied_head(l));
+	return weights_check_finite(l->weights) == OK ? OK : error_context("%s", l->folder);
+}
+
+int folder_read_weights(const char *folder, const struct model_shape *shape, struct weights *out)
+{
+	struct loading l = {.folder = folder, .weights = out};
+	int            status;
+
+	*out = (struct weights){0};
+	status = load(&l, shape);
+	if (status != OK)
+		weights_free(out);
+	json_decref(l.index);
+	arena_free(&l.arena);
+	return status;
+}
+
+/* ---- writing ---- */
+
+static const char *const tokenizer_files[] = {
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",
+        "merges.txt",     "chat_template.json",    "chat_template.jinja",
+};
+
+static void format_end_ids(struct text *t, const struct model_shape *s)
+{
+	if (s->n_eos == 0) {
+		text_print(t, "null");
+		return;
+	}
+	if (s->n_eos > 1)
+		text_print(t, "[");
+	for (int i = 0; i < s->n_eos; i++)
+		text_print(t, "%s%d", i ? ", " : "", s->eos[i]);
+	if (s->n_eos > 1)
+		text_print(t, "]");
+}
+
+static void format_config(struct text *t, const struct model_shape *s, enum safetensors_type type)
+{
+	const char *const dtypes[] = {[SAFETENSORS_F32] = "float32", [SAFETENSORS_BF16] = "bfloat16", [SAFETENSORS_F16] = "float16"};
+
+	text_print(t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n", kinds[0].architecture, kinds[0].model_type);
+	text_print(t, "  \"attention_bias\": false,\n  \"mlp_bias\": false,\n  \"hidden_act\": \"silu\",\n  \"rope_scaling\": null,\n");
+	for (size_t i = 0; i < sizeof size_keys / sizeof size_keys[0]; i++)
+		text_print(t, "  \"%s\": %d,\n", size_keys[i].key, *(const int *)(const void *)((const char *)s + size_keys[i].at));
+	text_print(t, "  \"rope_theta\": ");
+	json_add_real(t, s->rope_theta);
+	text_print(t, ",\n  \"rms_norm_eps\": ");
+	json_add_real(t, s->norm_eps);
+	text_print(t, ",\n  \"tie_word_embeddings\": %s,\n  \"bos_token_id\": ", s->tied ? "true" : "false");
+	if (s->bos < 0)
+		text_print(t, "null");
+	else
+		text_print(t, "%d", s->bos);
+	text_print(t, ",\n  \"eos_token_id\": ");
+	format_end_ids(t, s);
+	text_print(t, ",\n  \"torch_dtype\": \"%s\"\n}\n", dtypes[type]);
+}
+
+static int write_config(const char *path, const struct model_shape *s, enum safetensors_type type)
+{
+	struct text t = {0};
+	int         status;
+
+	format_config(&t, s, type);
+	status = text_status(&t);
+	if (status == OK)
+		status = file_write(path, t.data, t.n);
+	text_free(&t);
+	return status;
+}
+
+static json_t *end_ids(const struct model_shape *s)
+{
+	json_t *list;
+
+	if (s->n_eos <= 1)
+		return s->n_eos ? json_integer(s->eos[0]) : json_null();
+	list = json_array();
+	for (int i = 0; i < s->n_eos; i++)
+		json_array_append_new(list, json_integer(s->eos[i]));
+	return list;
+}
+
+/* config is an owned object. Fifteen digits: what a person wrote comes back as written. */
+static int write_generation(const char *path, json_t *config, const struct model_shape *s)
+{
+	char *text = NULL;
+	int   status;
+
+	if (json_object_set_new(config, "bos_token_id", s->bos < 0 ? json_null() : json_integer(s->bos)) == 0 &&
+	    json_object_set_new(config, "eos_token_id", end_ids(s)) == 0)
+		text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
+	status = text ? file_write(path, text, strlen(text)) : error_set(ERR_INPUT, "%s: no memory to write it", path);
+	free(text);
+	return status;
+}
+
+static int write_generation_like(const char *folder, const char *source, const struct model_shape *s, struct arena *a)
+{
+	const char *path;
+	json_t     *config = NULL;
+	int         status;
+
+	if (source)
+		TRY(open_generation(source, a, &path, &config));
+	if (config && !json_is_object(config)) {
+		json_decref(config);
+		return error_set(ERR_INPUT, "%s: not a JSON object", path);
+	}
+	if (!config)
+		config = json_object();
+	status = join(a, folder, "generation_config.json", &path);
+	if (status == OK)
+		status = write_generation(path, config, s);
+	json_decref(config);
+	return status;
+}
+
+static int copy_tokenizer(const char *folder, const char *source, struct arena *a)
+{
+	for (size_t i = 0; i < sizeof tokenizer_files / sizeof tokenizer_files[0]; i++) {
+		const char  *from, *to;
+		struct bytes b;
+		int          status;
+		TRY(join(a, source, tokenizer_files[i], &from));
+		TRY(join(a, folder, tokenizer_files[i], &to));
+		if (!file_exists(from))
+			continue;
+		TRY(file_read(from, tokenizer_max, &b));
+		status = file_write(to, b.data, b.n);
+		bytes_free(&b);
+		if (status != OK)
+			return status;
+	}
+	return OK;
+}
+
+static int write_weights(const char *path, const struct weights *w, enum safetensors_type type, struct arena *a)
+{
+	struct safetensors_item *items = arena_alloc(a, (size_t)w->n_tensors, sizeof *items);
+
+	if (!items)
+		return ERR_INPUT;
+	for (int i = 0; i < w->n_tensors; i++) {
+		const struct tensor *t = &w->tensors[i];
+		items[i] = (struct safetensors_item){
+		        .name = t->name,
+		        .n_dims = t->kind == TENSOR_NORM ? 1 : 2,
+		        .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+		        .data = w->data + t->offset,
+		};
+	}
+	return safetensors_write(path, type, items, (size_t)w->n_tensors);
+}
+
+static int write_all(const char *folder, const struct weights *w, enum safetensors_type type, const char *source, struct arena *a)
+{
+	const char *config, *model;
+
+	TRY(weights_check_finite(w));
+	TRY(file_make_folders(folder));
+	TRY(join(a, folder, "config.json", &config));
+	TRY(join(a, folder, "model.safetensors", &model));
+	TRY(write_config(config, &w->shape, type));
+	TRY(write_generation_like(folder, source, &w->shape, a));
+	if (source)
+		TRY(copy_tokenizer(folder, source, a));
+	return write_weights(model, w, type, a);
+}
+
+int folder_write(const char *folder, const struct weights *w, enum safetensors_type type, const char *source)
+{
+	struct arena a = {0};
+	int          status = write_all(folder, w, type, source, &a);
+
+	arena_free(&a);
+	return status;
+}

@@ -1,0 +1,222 @@
+#include "model/weights.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the table of tensors ---- */
+
+enum side { ONE, WIDTH, VOCAB, QUERIES, KEYS, FF }; /* what a side of a tensor measures */
+
+struct row {
+	const char      *name;
+	enum tensor_kind kind;
+	enum side        rows, columns;
+	int              into_residual; /* its output is added to the residual stream */
+};
+
+enum { IN_NORM_ATTN, IN_Q, IN_K, IN_V, IN_O, IN_NORM_MLP, IN_GATE, IN_UP, IN_DOWN, LAYER_TENSORS };
+
+static const struct row embed_row = {"model.embed_tokens", TENSOR_EMBED, VOCAB, WIDTH, 0};
+static const struct row norm_row = {"model.norm", TENSOR_NORM, WIDTH, ONE, 0};
+static const struct row head_row = {"lm_head", TENSOR_HEAD, VOCAB, WIDTH, 0};
+static const struct row layer_rows[LAYER_TENSORS] = {
+        [IN_NORM_ATTN] = {"input_layernorm", TENSOR_NORM, WIDTH, ONE, 0},
+        [IN_Q] = {"self_attn.q_proj", TENSOR_LINEAR, QUERIES, WIDTH, 0},
+        [IN_K] = {"self_attn.k_proj", TENSOR_LINEAR, KEYS, WIDTH, 0},
+        [IN_V] = {"self_attn.v_proj", TENSOR_LINEAR, KEYS, WIDTH, 0},
+        [IN_O] = {"self_attn.o_proj", TENSOR_LINEAR, WIDTH, QUERIES, 1},
+        [IN_NORM_MLP] = {"post_attention_layernorm", TENSOR_NORM, WIDTH, ONE, 0},
+        [IN_GATE] = {"mlp.gate_proj", TENSOR_LINEAR, FF, WIDTH, 0},
+        [IN_UP] = {"mlp.up_proj", TENSOR_LINEAR, FF, WIDTH, 0},
+        [IN_DOWN] = {"mlp.down_proj", TENSOR_LINEAR, WIDTH, FF, 1},
+};
+
+static int side_length(const struct model_shape *s, enum side side)
+{
+	switch (side) {
+	case WIDTH:
+		return s->width;
+	case VOCAB:
+		return s->n_vocab;
+	case QUERIES:
+		return s->n_heads * s->head_width;
+	case KEYS:
+		return s->n_kv_heads * s->head_width;
+	case FF:
+		return s->ff_width;
+	case ONE:
+		break;
+	}
+	return 1;
+}
+
+static size_t row_count(const struct model_shape *s, const struct row *r)
+{
+	return (size_t)side_length(s, r->rows) * (size_t)side_length(s, r->columns);
+}
+
+size_t weights_count(const struct model_shape *s)
+{
+	size_t per_layer = 0;
+
+	for (int i = 0; i < LAYER_TENSORS; i++)
+		per_layer += row_count(s, &layer_rows[i]);
+	return row_count(s, &embed_row) + (size_t)s->n_layers * per_layer + row_count(s, &norm_row) +
+	       (s->tied ? 0 : row_count(s, &head_row));
+}
+
+/* ---- the shape ---- */
+
+/* The bounds keep every product of sizes far from the end of int and size_t; they are beyond the models that fit a CPU. */
+int weights_check_shape(const struct model_shape *s)
+{
+	const struct {
+		const char *name; /* as in config.json */
+		int         value, most;
+	} sizes[] = {
+	        {"num_hidden_layers", s->n_layers, 1 << 10},  {"hidden_size", s->width, 1 << 16},
+	        {"num_attention_heads", s->n_heads, 1 << 10}, {"num_key_value_heads", s->n_kv_heads, 1 << 10},
+	        {"head_dim", s->head_width, HEAD_WIDTH_MAX},  {"intermediate_size", s->ff_width, 1 << 18},
+	        {"vocab_size", s->n_vocab, 1 << 21},          {"max_position_embeddings", s->n_positions, 1 << 22},
+	};
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		if (sizes[i].value < 1 || sizes[i].value > sizes[i].most)
+			return error_set(ERR_INPUT, "model shape: %s is %d; it must be between 1 and %d", sizes[i].name, sizes[i].value,
+			                 sizes[i].most);
+	if (s->n_heads % s->n_kv_heads)
+		return error_set(ERR_INPUT, "model shape: num_key_value_heads is %d; it must divide num_attention_heads, %d", s->n_kv_heads,
+		                 s->n_heads);
+	if (s->head_width % 2)
+		return error_set(ERR_INPUT, "model shape: head_dim is %d; rotary positions need an even number", s->head_width);
+	if (!(s->rope_theta > 0) || !isfinite(s->rope_theta))
+		return error_set(ERR_INPUT, "model shape: rope_theta is %g; it must be positive", s->rope_theta);
+	if (!(s->norm_eps >= 0) || !isfinite(s->norm_eps))
+		return error_set(ERR_INPUT, "model shape: rms_norm_eps is %g; it must not be negative", s->norm_eps);
+	return OK;
+}
+
+/* ---- making ---- */
+
+/* Appends a tensor to the table; returns its offset. */
+static size_t add_tensor(struct weights *w, const struct row *r, int layer)
+{
+	struct tensor *t = &w->tensors[w->n_tensors++];
+
+	t->kind = r->kind;
+	t->rows = side_length(&w->shape, r->rows);
+	t->columns = side_length(&w->shape, r->columns);
+	t->offset = w->n;
+	t->count = row_count(&w->shape, r);
+	if (layer >= 0)
+		snprintf(t->name, sizeof t->name, "model.layers.%d.%s.weight", layer, r->name);
+	else
+		snprintf(t->name, sizeof t->name, "%s.weight", r->name);
+	w->n += t->count;
+	return t->offset;
+}
+
+static void add_layer(struct weights *w, int layer)
+{
+	size_t at[LAYER_TENSORS];
+
+	for (int i = 0; i < LAYER_TENSORS; i++)
+		at[i] = add_tensor(w, &layer_rows[i], layer);
+	w->layers[layer] = (struct layer_offsets){.norm_attn = at[IN_NORM_ATTN],
+	                                          .qkv = at[IN_Q],
+	                                          .o = at[IN_O],
+	                                          .norm_mlp = at[IN_NORM_MLP],
+	                                          .gate_up = at[IN_GATE],
+	                                          .down = at[IN_DOWN]};
+}
+
+int weights_new(const struct model_shape *shape, struct weights *out)
+{
+	struct weights w = {.shape = *shape};
+	size_t         n_layers = (size_t)shape->n_layers;
+
+	*out = (struct weights){0};
+	TRY(weights_check_shape(shape));
+	w.tensors = mem_alloc(n_layers * LAYER_TENSORS + 3, sizeof *w.tensors, "the table of tensors");
+	w.layers = mem_alloc(n_layers, sizeof *w.layers, "the table of layers");
+	w.data = mem_alloc(weights_count(shape), sizeof *w.data, "the weights of the model");
+	if (!w.tensors || !w.layers || !w.data) {
+		weights_free(&w);
+		return ERR_INPUT;
+	}
+	w.embed = add_tensor(&w, &embed_row, -1);
+	for (int i = 0; i < shape->n_layers; i++)
+		add_layer(&w, i);
+	w.norm_final = add_tensor(&w, &norm_row, -1);
+	w.head = shape->tied ? w.embed : add_tensor(&w, &head_row, -1);
+	assert(w.n == weights_count(shape));
+	*out = w;
+	return OK;
+}
+
+void weights_free(struct weights *w)
+{
+	mem_free(w->tensors);
+	mem_free(w->layers);
+	mem_free(w->data);
+	*w = (struct weights){0};
+}
+
+static int is_into_residual(const struct weights *w, int tensor)
+{
+	int in_layers = tensor - 1; /* the embedding stands first */
+
+	return in_layers >= 0 && in_layers < w->shape.n_layers * LAYER_TENSORS && layer_rows[in_layers % LAYER_TENSORS].into_residual;
+}
+
+static void init_tensor(struct weights *w, int tensor, uint64_t seed)
+{
+	const struct tensor *t = &w->tensors[tensor];
+	double               deviation = is_into_residual(w, tensor) ? 0.02 / sqrt(2.0 * w->shape.n_layers) : 0.02;
+	struct rng_key       key = {.seed = seed, .purpose = RNG_INIT, .item = (uint32_t)tensor};
+	float               *x = w->data + t->offset;
+
+#pragma omp parallel for schedule(static)
+	for (size_t i = 0; i < t->count; i++) {
+		struct rng_key k = key;
+		k.sample = (uint32_t)(i >> 32);
+		x[i] = t->kind == TENSOR_NORM ? 1.0f : (float)(deviation * rng_normal(k, (uint32_t)i));
+	}
+}
+
+void weights_init(struct weights *w, uint64_t seed)
+{
+	for (int i = 0; i < w->n_tensors; i++)
+		init_tensor(w, i, seed);
+}
+
+/* ---- looking ---- */
+
+const struct tensor *weights_find(const struct weights *w, const char *name)
+{
+	for (int i = 0; i < w->n_tensors; i++)
+		if (!strcmp(w->tensors[i].name, name))
+			return &w->tensors[i];
+	return NULL;
+}
+
+int weights_check_finite(const struct weights *w)
+{
+	size_t bad = w->n;
+
+#pragma omp parallel for reduction(min : bad) schedule(static)
+	for (size_t i = 0; i < w->n; i++)
+		if (!isfinite(w->data[i]) && i < bad)
+			bad = i;
+	for (int i = 0; i < w->n_tensors; i++) {
+		const struct tensor *t = &w->tensors[i];
+		if (bad >= t->offset && bad - t->offset < t->count)
+			return error_set(ERR_INPUT, "tensor %s holds %g at index %zu; the weights must be finite", t->name,
+			                 (double)w->data[bad], bad - t->offset);
+	}
+	return OK;
+}

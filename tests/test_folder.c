@@ -1,0 +1,469 @@
+#include "base/file.h"
+#include "base/json.h"
+#include "model/folder.h"
+#include "test.h"
+
+#include <unistd.h>
+
+static const char stories[] = "data/models/stories260k";
+static const char sharded[] = "data/models/stories260k-bf16-sharded";
+static const char digits[] = "data/models/digit-completion";
+
+/* A folder of this process; made empty by start(). */
+static char work[128];
+
+static void start(void)
+{
+	snprintf(work, sizeof work, "/tmp/hone-test-%d-folder", (int)getpid());
+	assert_ok(file_remove_folder(work));
+	assert_ok(file_make_folders(work));
+}
+
+static void finish(void)
+{
+	assert_ok(file_remove_folder(work));
+}
+
+static const char *inside(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof path, "%s/%s", work, name);
+	return path;
+}
+
+static void put(const char *name, const char *text)
+{
+	assert_ok(file_write(inside(name), text, strlen(text)));
+}
+
+static void copy(const char *folder, const char *name)
+{
+	char         from[256];
+	struct bytes b;
+
+	snprintf(from, sizeof from, "%s/%s", folder, name);
+	assert_ok(file_read(from, 1 << 24, &b));
+	assert_ok(file_write(inside(name), b.data, b.n));
+	bytes_free(&b);
+}
+
+/* config.json of stories260k with one key set to `value` (JSON; NULL removes the key). */
+static void put_config(const char *key, const char *value)
+{
+	json_t *config, *v = NULL;
+	char   *text;
+
+	assert_ok(json_read("data/models/stories260k/config.json", 1 << 20, &config));
+	if (value) {
+		assert_ok(json_parse(key, value, strlen(value), &v));
+		json_object_set_new(config, key, v);
+	} else {
+		json_object_del(config, key);
+	}
+	text = json_dumps(config, 0);
+	put("config.json", text);
+	free(text);
+	json_decref(config);
+}
+
+static void the_published_shapes_are_read(void **state)
+{
+	(void)state;
+	struct model_shape s;
+
+	assert_ok(folder_read_shape(stories, &s));
+	assert_int_equal(s.n_layers, 5);
+	assert_int_equal(s.width, 64);
+	assert_int_equal(s.n_heads, 8);
+	assert_int_equal(s.n_kv_heads, 4);
+	assert_int_equal(s.head_width, 8);
+	assert_int_equal(s.ff_width, 172);
+	assert_int_equal(s.n_vocab, 512);
+	assert_int_equal(s.n_positions, 512);
+	assert_true(s.rope_theta == 10000 && s.norm_eps == 1e-5 && s.tied);
+	assert_int_equal(s.bos, 1);
+	assert_int_equal(s.n_eos, 1);
+	assert_int_equal(s.eos[0], 1); /* generation_config.json, not the 2 of config.json */
+	assert_ok(folder_read_shape(sharded, &s));
+	assert_int_equal(s.eos[0], 2);
+	assert_ok(folder_read_shape(digits, &s));
+	assert_int_equal(s.head_width, 32); /* not said: 128 / 4 */
+	assert_int_equal(s.bos, -1);
+	assert_false(s.tied);
+}
+
+static void what_config_json_leaves_out_has_its_usual_value(void **state)
+{
+	(void)state;
+	struct model_shape s;
+
+	start();
+	put("config.json", "{\"model_type\": \"llama\", \"hidden_size\": 12, \"num_hidden_layers\": 1, \"num_attention_heads\": 3,"
+	                   " \"intermediate_size\": 7, \"vocab_size\": 11, \"eos_token_id\": [3, 4],"
+	                   " \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}}");
+	assert_ok(folder_read_shape(work, &s));
+	assert_int_equal(s.n_kv_heads, 3);
+	assert_int_equal(s.head_width, 4);
+	assert_int_equal(s.n_positions, 2048);
+	assert_true(s.rope_theta == 500000 && s.norm_eps == 1e-6 && !s.tied);
+	assert_int_equal(s.n_eos, 2);
+	assert_int_equal(s.eos[1], 4);
+	finish();
+}
+
+static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *key, *value, *part;
+	} table[] = {
+	        {"model_type", "\"qwen2\"", "\"model_type\" is \"qwen2\""},
+	        {"model_type", NULL, "\"model_type\" is missing"},
+	        {"architectures", "[\"LlamaForSequenceClassification\"]", "\"architectures\""},
+	        {"hidden_act", "\"gelu\"", "\"hidden_act\" is \"gelu\""},
+	        {"attention_bias", "true", "\"attention_bias\""},
+	        {"mlp_bias", "true", "\"mlp_bias\""},
+	        {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8.0}", "\"rope_scaling\" of type \"llama3\""},
+	        {"rope_scaling", "{\"type\": \"linear\", \"factor\": 2.0}", "\"rope_scaling\" of type \"linear\""},
+	        {"rope_parameters", "{\"rope_type\": \"yarn\"}", "\"rope_parameters\" of type \"yarn\""},
+	        {"partial_rotary_factor", "0.5", "\"partial_rotary_factor\" is 0.5"},
+	        {"sliding_window", "4096", "\"sliding_window\""},
+	        {"num_local_experts", "8", "\"num_local_experts\""},
+	        {"quantization_config", "{\"bits\": 4}", "\"quantization_config\""},
+	        {"hidden_size", NULL, "\"hidden_size\" is missing"},
+	        {"hidden_size", "\"64\"", "\"hidden_size\" must be an integer"},
+	        {"hidden_size", "-64", "\"hidden_size\" is -64"},
+	        {"hidden_size", "99999999999", "\"hidden_size\" is 99999999999"},
+	        {"vocab_size", "2000000000", "vocab_size is 2000000000"},
+	        {"num_key_value_heads", "3", "num_key_value_heads is 3"},
+	        {"head_dim", "7", "head_dim is 7"},
+	        {"rope_theta", "0", "rope_theta is 0"},
+	        {"rope_theta", "\"x\"", "\"rope_theta\" must be a number"},
+	        {"tie_word_embeddings", "1", "\"tie_word_embeddings\" must be true or false"},
+	        {"eos_token_id", "512", "\"eos_token_id\" must hold token ids, 0 .. 511"},
+	        {"eos_token_id", "[1, \"2\"]", "\"eos_token_id\""},
+	        {"eos_token_id", "[1, 2, 3, 4, 5, 6, 7, 8, 9]", "more than 8"},
+	        {"bos_token_id", "-2", "\"bos_token_id\" is -2"},
+	};
+	struct model_shape s;
+
+	start();
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		put_config(table[i].key, table[i].value);
+		assert_error(folder_read_shape(work, &s), ERR_INPUT, table[i].part);
+		assert_non_null(strstr(error_message(), "config.json"));
+	}
+	put("config.json", "{\"model_type\": \"llama\", \"hidden_size\": 10, \"num_hidden_layers\": 1, \"num_attention_heads\": 3,"
+	                   " \"intermediate_size\": 7, \"vocab_size\": 11}");
+	assert_error(folder_read_shape(work, &s), ERR_INPUT, "no multiple of \"num_attention_heads\"");
+	put("config.json", "[]");
+	assert_error(folder_read_shape(work, &s), ERR_INPUT, "config.json");
+	unlink(inside("config.json"));
+	assert_error(folder_read_shape(work, &s), ERR_INPUT, "config.json: cannot open it");
+	finish();
+}
+
+static void defaults_for_sampling_come_from_generation_config(void **state)
+{
+	(void)state;
+	struct folder_generation g = {.do_sample = 1, .temperature = 0.7, .top_p = 0.9, .top_k = 3};
+
+	start();
+	assert_ok(folder_read_generation(work, &g));
+	assert_true(g.temperature == 0.7);
+	put("generation_config.json", "{\"do_sample\": false, \"temperature\": 0.6, \"top_k\": 20, \"eos_token_id\": [1, 5]}");
+	assert_ok(folder_read_generation(work, &g));
+	assert_true(!g.do_sample && g.temperature == 0.6 && g.top_p == 0.9 && g.top_k == 20);
+	put("generation_config.json", "{\"temperature\": -1}");
+	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"temperature\" (-1)");
+	put("generation_config.json", "{\"top_k\": 0.5}");
+	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"top_k\" must be an integer");
+	assert_true(g.temperature == 0.6);
+	finish();
+}
+
+static struct weights read_model(const char *folder)
+{
+	struct model_shape s;
+	struct weights     w;
+
+	assert_ok(folder_read_shape(folder, &s));
+	assert_ok(folder_read_weights(folder, &s, &w));
+	return w;
+}
+
+static void assert_same_weights(const struct weights *a, const struct weights *b)
+{
+	assert_int_equal(a->n, b->n);
+	assert_memory_equal(a->data, b->data, a->n * sizeof *a->data);
+}
+
+static void the_shards_hold_the_rounded_weights(void **state)
+{
+	(void)state;
+	struct weights whole = read_model(stories), shards = read_model(sharded);
+
+	assert_int_equal(whole.n, 260032);
+	assert_int_equal(whole.n, shards.n);
+	for (size_t i = 0; i < whole.n; i++)
+		if (float_from_bf16(float_to_bf16(whole.data[i])) != shards.data[i])
+			fail_msg("weight %zu: %a and %a", i, (double)whole.data[i], (double)shards.data[i]);
+	weights_free(&whole);
+	weights_free(&shards);
+}
+
+static void a_written_folder_is_read_back_bit_for_bit(void **state)
+{
+	(void)state;
+	const char *const models[] = {stories, sharded, digits};
+
+	for (int i = 0; i < 3; i++) {
+		struct weights w = read_model(models[i]), again;
+		start();
+		w.shape.eos[w.shape.n_eos++] = 7;
+		assert_ok(folder_write(inside("deep/er"), &w, i ? SAFETENSORS_BF16 : SAFETENSORS_F32, models[i]));
+		again = read_model(inside("deep/er"));
+		assert_same_weights(&w, &again);
+		assert_memory_equal(&w.shape, &again.shape, sizeof w.shape);
+		weights_free(&w);
+		weights_free(&again);
+		finish();
+	}
+}
+
+static void the_written_bytes_are_those_of_the_reference_writer(void **state)
+{
+	(void)state;
+	struct weights w = read_model(stories);
+	struct bytes   theirs, ours;
+
+	start();
+	assert_ok(folder_write(work, &w, SAFETENSORS_F32, NULL));
+	assert_ok(file_read("data/models/stories260k/model.safetensors", 1 << 24, &theirs));
+	assert_ok(file_read(inside("model.safetensors"), 1 << 24, &ours));
+	assert_int_equal(theirs.n, ours.n);
+	assert_memory_equal(theirs.data, ours.data, ours.n);
+	bytes_free(&theirs);
+	bytes_free(&ours);
+	assert_false(file_exists(inside("tokenizer.json")));
+	weights_free(&w);
+	finish();
+}
+
+static void tokenizer_and_sampling_defaults_go_along(void **state)
+{
+	(void)state;
+	struct weights w = read_model(stories);
+	struct bytes   b;
+	char           source[256];
+
+	start();
+	snprintf(source, sizeof source, "%s", inside("source"));
+	assert_ok(file_make_folders(source));
+	put("source/generation_config.json", "{\"temperature\": 0.6, \"pad_token_id\": 3, \"eos_token_id\": 9}");
+	put("source/tokenizer.json", "{}");
+	assert_ok(folder_write(inside("copy"), &w, SAFETENSORS_F16, source));
+	assert_ok(file_read(inside("copy/generation_config.json"), 4096, &b));
+	assert_string_equal(b.data, "{\n  \"bos_token_id\": 1,\n  \"eos_token_id\": 1,\n  \"pad_token_id\": 3,\n  \"temperature\": 0.6\n}");
+	bytes_free(&b);
+	assert_ok(file_read(inside("copy/tokenizer.json"), 4096, &b));
+	assert_string_equal(b.data, "{}");
+	bytes_free(&b);
+	assert_false(file_exists(inside("copy/tokenizer_config.json")));
+	weights_free(&w);
+	finish();
+}
+
+/* Reads the work folder, whose weights must be refused with this message. */
+static void assert_refused(const char *part)
+{
+	struct model_shape s;
+	struct weights     w;
+
+	assert_ok(folder_read_shape(work, &s));
+	assert_error(folder_read_weights(work, &s, &w), ERR_INPUT, part);
+	assert_null(w.data);
+}
+
+static void a_config_that_does_not_fit_the_weights_names_tensor_and_shapes(void **state)
+{
+	(void)state;
+	start();
+	copy(stories, "model.safetensors");
+	put_config("vocab_size", "500");
+	assert_refused(
+	        "model.safetensors: tensor \"model.embed_tokens.weight\" has the shape [512, 64], but config.json makes it [500, 64]");
+	put_config("num_hidden_layers", "6");
+	assert_refused("tensor \"model.layers.5.input_layernorm.weight\" is missing");
+	put_config("num_hidden_layers", "4");
+	assert_refused("tensor \"model.layers.4.input_layernorm.weight\" is not part of a model");
+	put_config("tie_word_embeddings", "false");
+	assert_refused("tensor \"lm_head.weight\" is missing");
+	put_config("intermediate_size", "200000");
+	assert_refused("asks for");
+	unlink(inside("model.safetensors"));
+	assert_refused("neither model.safetensors nor");
+	finish();
+}
+
+static void a_weight_that_is_not_finite_is_named(void **state)
+{
+	(void)state;
+	struct weights w = read_model(stories);
+	struct bytes   b;
+	uint64_t       header;
+	float          nan = NAN;
+
+	start();
+	assert_ok(folder_write(work, &w, SAFETENSORS_F32, NULL));
+	assert_ok(file_read(inside("model.safetensors"), 1 << 24, &b));
+	memcpy(&header, b.data, sizeof header);
+	memcpy(b.data + 8 + header + 4 * 77, &nan, sizeof nan); /* the embedding comes first */
+	assert_ok(file_write(inside("model.safetensors"), b.data, b.n));
+	assert_refused("model.embed_tokens.weight");
+	assert_non_null(strstr(error_message(), "77"));
+	assert_ok(file_write(inside("model.safetensors"), b.data, b.n - 1));
+	assert_refused("model.safetensors: the tensors take");
+	bytes_free(&b);
+	w.data[3] = INFINITY;
+	assert_error(folder_write(inside("new"), &w, SAFETENSORS_F32, NULL), ERR_INPUT, "model.embed_tokens.weight");
+	assert_false(file_exists(inside("new")));
+	weights_free(&w);
+	finish();
+}
+
+/* The model in one file, with one tensor more, or one in place of its namesake. */
+static void put_with(const struct weights *w, struct safetensors_item other)
+{
+	struct safetensors_item items[64];
+	size_t                  n = 0;
+
+	for (int i = 0; i < w->n_tensors; i++) {
+		const struct tensor *t = &w->tensors[i];
+		if (strcmp(t->name, other.name) != 0)
+			items[n++] = (struct safetensors_item){
+			        t->name, t->kind == TENSOR_NORM ? 1 : 2, {(uint64_t)t->rows, (uint64_t)t->columns}, w->data + t->offset};
+	}
+	items[n++] = other;
+	assert_ok(safetensors_write(inside("model.safetensors"), SAFETENSORS_F32, items, n));
+}
+
+static void a_tensor_with_the_right_count_and_other_dimensions_is_refused(void **state)
+{
+	(void)state;
+	struct weights w = read_model(stories);
+
+	start();
+	put_config("use_cache", "true");
+	put_with(&w, (struct safetensors_item){"model.norm.weight", 2, {64, 1}, w.data + w.norm_final});
+	assert_refused("\"model.norm.weight\" has the shape [64, 1], but config.json makes it [64]");
+	put_with(&w, (struct safetensors_item){"model.embed_tokens.weight", 1, {512 * 64}, w.data + w.embed});
+	assert_refused("has the shape [32768]");
+	put_with(&w, (struct safetensors_item){"model.embed_tokens.weight", 3, {512, 64, 1}, w.data + w.embed});
+	assert_refused("has the shape [512, 64, 1]");
+	put_with(&w, (struct safetensors_item){"model.embed_tokens.weight", 2, {64, 512}, w.data + w.embed});
+	assert_refused("has the shape [64, 512]");
+	weights_free(&w);
+	finish();
+}
+
+static void a_tensor_too_many_is_an_error_but_for_the_harmless_ones(void **state)
+{
+	(void)state;
+	struct weights w = read_model(stories), again;
+	float          other[512 * 64] = {0}, buffer[4] = {1};
+
+	start();
+	put_config("use_cache", "true");
+	put_with(&w, (struct safetensors_item){"model.layers.0.self_attn.q_proj.bias", 1, {64}, other});
+	assert_refused("tensor \"model.layers.0.self_attn.q_proj.bias\" is not part of a model");
+	put_with(&w, (struct safetensors_item){"model.layers.0.self_attn.rotary_emb.inv_freq", 1, {4}, buffer});
+	again = read_model(work);
+	weights_free(&again);
+	put_with(&w, (struct safetensors_item){"lm_head.weight", 2, {512, 64}, w.data + w.embed});
+	again = read_model(work);
+	assert_same_weights(&w, &again);
+	weights_free(&again);
+	put_with(&w, (struct safetensors_item){"lm_head.weight", 2, {512, 64}, other});
+	assert_refused("\"lm_head.weight\" is not the embedding");
+	put_with(&w, (struct safetensors_item){"lm_head.weight", 2, {256, 128}, w.data + w.embed});
+	assert_refused("has the shape [256, 128]");
+	weights_free(&w);
+	finish();
+}
+
+static void an_index_may_only_name_files_of_its_folder(void **state)
+{
+	(void)state;
+	const char *const bad[] = {"../model.safetensors", "/etc/passwd", "a/b.safetensors", "", ".", "..", "a\\\\b"};
+	char              text[256];
+
+	start();
+	copy(sharded, "config.json");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		snprintf(text, sizeof text, "{\"weight_map\": {\"model.norm.weight\": \"%s\"}}", bad[i]);
+		put("model.safetensors.index.json", text);
+		assert_refused("tensor \"model.norm.weight\" is not mapped to the plain name of a file");
+	}
+	put("model.safetensors.index.json", "{\"weight_map\": {\"model.norm.weight\": 3}}");
+	assert_refused("is not mapped to the plain name");
+	put("model.safetensors.index.json", "{}");
+	assert_refused("\"weight_map\" is missing");
+	put("model.safetensors.index.json", "{\"weight_map\": {}}");
+	assert_refused("asks for");
+	finish();
+}
+
+static void shards_and_index_must_agree(void **state)
+{
+	(void)state;
+	struct bytes b;
+	char        *at;
+
+	start();
+	copy(sharded, "config.json");
+	copy(sharded, "model.safetensors.index.json");
+	copy(sharded, "model-00001-of-00002.safetensors");
+	assert_refused("model-00002-of-00002.safetensors: cannot");
+	copy(sharded, "model-00002-of-00002.safetensors");
+	assert_ok(file_read(inside("model.safetensors.index.json"), 1 << 20, &b));
+	at = strstr(b.data, "model.norm.weight\": \"model-0000");
+	assert_non_null(at);
+	at[strlen("model.norm.weight\": \"model-0000")] ^= 3; /* 1 <-> 2 */
+	assert_ok(file_write(inside("model.safetensors.index.json"), b.data, b.n));
+	assert_refused("tensor \"model.norm.weight\" is here, but the index says: model-0000");
+	bytes_free(&b);
+	finish();
+}
+
+static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
+{
+	(void)state;
+	struct model_shape s;
+	struct weights     w;
+	int                failed = 0;
+
+	for (long k = 1;; k++) {
+		int status;
+		mem_fail_at(k);
+		status = folder_read_shape(sharded, &s);
+		if (status == OK)
+			status = folder_read_weights(sharded, &s, &w);
+		if (status == OK)
+			break;
+		failed++;
+	}
+	mem_fail_at(0);
+	weights_free(&w);
+	assert_true(failed > 5);
+}
+
+TEST_MAIN(TEST(the_published_shapes_are_read), TEST(what_config_json_leaves_out_has_its_usual_value),
+          TEST(a_setting_that_changes_the_model_is_refused_by_its_key), TEST(defaults_for_sampling_come_from_generation_config),
+          TEST(the_shards_hold_the_rounded_weights), TEST(a_written_folder_is_read_back_bit_for_bit),
+          TEST(the_written_bytes_are_those_of_the_reference_writer), TEST(tokenizer_and_sampling_defaults_go_along),
+          TEST(a_config_that_does_not_fit_the_weights_names_tensor_and_shapes), TEST(a_weight_that_is_not_finite_is_named),
+          TEST(a_tensor_with_the_right_count_and_other_dimensions_is_refused),
+          TEST(a_tensor_too_many_is_an_error_but_for_the_harmless_ones), TEST(an_index_may_only_name_files_of_its_folder),
+          TEST(shards_and_index_must_agree), TEST(any_failing_allocation_is_reported_and_leaks_nothing))
