@@ -1,0 +1,245 @@
+/* tokenizer_bpe.c - byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): a word begins as single bytes or characters; the adjacent pair
+ * of the lowest rank is merged, the leftmost first, until no pair has a rank.
+ *
+ * The symbols are a linked list and the candidates a heap: O(n log n) for a word of n symbols, whatever is in it. */
+#include "base/error.h"
+#include "model/tokenizer_parts.h"
+
+#include <string.h>
+
+struct bpe_symbol {
+	int id, previous, next; /* id < 0: merged into the symbol to its left; -1 ends the list */
+};
+struct bpe_candidate { /* the symbol at `at` and its right neighbour may become `id` */
+	int rank, at, id;
+};
+
+/* ---- the merges ---- */
+
+int bpe_merges_new(struct arena *a, size_t n, struct bpe *b)
+{
+	size_t size = 16;
+
+	while (size < 2 * n)
+		size *= 2;
+	b->mask = size - 1;
+	b->merges = arena_alloc(a, size, sizeof *b->merges);
+	if (!b->merges)
+		return ERR_INPUT;
+	for (size_t i = 0; i < size; i++)
+		b->merges[i].id = -1;
+	return OK;
+}
+
+static struct bpe_merge *merge_slot(const struct bpe *b, int left, int right)
+{
+	uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9E3779B97F4A7C15u;
+
+	for (size_t i = (h ^ h >> 32) & b->mask;; i = (i + 1) & b->mask) {
+		struct bpe_merge *m = &b->merges[i];
+		if (m->id < 0 || (m->left == left && m->right == right))
+			return m;
+	}
+}
+
+void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id)
+{
+	*merge_slot(b, left, right) = (struct bpe_merge){left, right, rank, id};
+}
+
+/* ---- the heap: lowest rank first, then leftmost ---- */
+
+static int comes_before(struct bpe_candidate a, struct bpe_candidate b)
+{
+	return a.rank != b.rank ? a.rank < b.rank : a.at < b.at;
+}
+
+static void heap_push(struct bpe_work *w, struct bpe_candidate c)
+{
+	size_t i = w->n_heap++;
+
+	for (size_t up; i && comes_before(c, w->heap[up = (i - 1) / 2]); i = up)
+		w->heap[i] = w->heap[up];
+	w->heap[i] = c;
+}
+
+static struct bpe_candidate heap_pop(struct bpe_work *w)
+{
+	struct bpe_candidate top = w->heap[0], last = w->heap[--w->n_heap];
+	size_t               i = 0, down;
+
+	while ((down = 2 * i + 1) < w->n_heap) {
+		if (down + 1 < w->n_heap && comes_before(w->heap[down + 1], w->heap[down]))
+			down++;
+		if (!comes_before(w->heap[down], last))
+			break;
+		w->heap[i] = w->heap[down];
+		i = down;
+	}
+	w->heap[i] = last;
+	return top;
+}
+
+/* ---- a word ---- */
+
+static int work_reserve(struct bpe_work *w, size_t n)
+{
+	size_t want = w->capacity ? w->capacity : 64;
+
+	if (n <= w->capacity)
+		return OK;
+	if (n > TOKENIZER_WORD_MAX)
+		return error_set(ERR_INPUT, "a word of %zu bytes is too long to be split into tokens; shorten the text", n);
+	while (want < n)
+		want *= 2;
+	bpe_work_free(w);
+	w->symbols = mem_alloc(want, sizeof *w->symbols, "the symbols of a word");
+	w->heap = mem_alloc(3 * want, sizeof *w->heap, "the merges of a word"); /* n - 1 at first, and two for each merge */
+	if (!w->symbols || !w->heap) {
+		bpe_work_free(w);
+		return ERR_INPUT;
+	}
+	w->capacity = want;
+	return OK;
+}
+
+void bpe_work_free(struct bpe_work *w)
+{
+	mem_free(w->symbols);
+	mem_free(w->heap);
+	*w = (struct bpe_work){0};
+}
+
+static int add_symbol(struct bpe_work *w, int n, int id)
+{
+	w->symbols[n] = (struct bpe_symbol){id, n - 1, n + 1};
+	return n + 1;
+}
+
+/* Adds the tokens of the bytes of a character that has no token; n as it was when one of them is missing. */
+static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slice character)
+{
+	int first = n;
+
+	for (size_t i = 0; i < character.n; i++) {
+		int id = b->byte_id[(unsigned char)character.s[i]];
+		if (id < 0)
+			return first;
+		n = add_symbol(w, n, id);
+	}
+	return n;
+}
+
+/* The bytes or characters of the word as a list of symbols; returns how many. An unknown token waits until the next known one, so that
+ * fuse_unk can make one of several; byte tokens do not end the waiting (as in the library). */
+static int symbols_of(const struct bpe *b, struct slice word, struct bpe_work *w)
+{
+	int n = 0, unknown = 0;
+
+	for (size_t i = 0, length; i < word.n; i += length) {
+		struct slice unit = {word.s + i, 1};
+		int32_t      c;
+		int          id, more;
+
+		if (!b->byte_level)
+			unit.n = utf8_take(unit.s, word.n - i, &c);
+		length = unit.n;
+		id = b->byte_level ? b->byte_id[(unsigned char)*unit.s] : slice_map_find(&b->keys, unit);
+		if (id >= 0) {
+			if (unknown)
+				n = add_symbol(w, n, b->unk);
+			unknown = 0;
+			n = add_symbol(w, n, id);
+			continue;
+		}
+		more = b->byte_fallback ? add_bytes(b, w, n, unit) : n;
+		if (more == n && b->unk >= 0) {
+			if (unknown && !b->fuse_unk)
+				more = add_symbol(w, n, b->unk);
+			unknown = 1;
+		}
+		n = more;
+	}
+	return unknown ? add_symbol(w, n, b->unk) : n;
+}
+
+static void consider(const struct bpe *b, struct bpe_work *w, int at)
+{
+	const struct bpe_symbol *left = &w->symbols[at];
+	const struct bpe_merge  *m = merge_slot(b, left->id, w->symbols[left->next].id);
+
+	if (m->id >= 0)
+		heap_push(w, (struct bpe_candidate){m->rank, at, m->id});
+}
+
+/* A candidate whose symbols have changed since is passed over, unless the new pair makes the same token: so does the library. */
+static void merge_symbols(const struct bpe *b, struct bpe_work *w)
+{
+	while (w->n_heap) {
+		struct bpe_candidate top = heap_pop(w);
+		struct bpe_symbol   *left = &w->symbols[top.at], *right;
+
+		if (left->id < 0 || left->next < 0)
+			continue;
+		right = &w->symbols[left->next];
+		if (merge_slot(b, left->id, right->id)->id != top.id)
+			continue;
+		left->id = top.id;
+		left->next = right->next;
+		right->id = -1;
+		if (left->next >= 0) {
+			w->symbols[left->next].previous = top.at;
+			consider(b, w, top.at);
+		}
+		if (left->previous >= 0)
+			consider(b, w, left->previous);
+	}
+}
+
+static int merge_word(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
+{
+	int n;
+
+	TRY(work_reserve(w, word.n));
+	n = symbols_of(b, word, w);
+	if (!n)
+		return OK;
+	w->symbols[n - 1].next = -1;
+	w->n_heap = 0;
+	for (int i = 0; i + 1 < n; i++)
+		consider(b, w, i);
+	merge_symbols(b, w);
+	for (int i = 0; i >= 0; i = w->symbols[i].next)
+		TRY(ids_add(out, &w->symbols[i].id, 1));
+	return OK;
+}
+
+/* Most words of a text are tokens: these cost one look-up, and the table is const, where a cache of words would need locks. */
+int bpe_encode(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
+{
+	if (word.n <= b->longest) {
+		int id = slice_map_find(&b->keys, word);
+		if (id >= 0 && (b->ignore_merges || b->whole[id]))
+			return ids_add(out, &id, 1);
+	}
+	return merge_word(b, word, w, out);
+}
+
+int bpe_find_whole(struct bpe *b, int n_ids)
+{
+	struct bpe_work work = {0};
+	struct ids      ids = {0};
+	int             status = OK;
+
+	for (int id = 0; status == OK && id < n_ids; id++) {
+		struct slice key = b->keys.text[id];
+		if (!key.n || b->ignore_merges)
+			continue;
+		ids.n = 0;
+		status = merge_word(b, key, &work, &ids);
+		b->whole[id] = ids.n == 1 && ids.id[0] == id;
+	}
+	bpe_work_free(&work);
+	ids_free(&ids);
+	return status;
+}
