@@ -9,7 +9,8 @@
  * whether the keys came from a cache. Kernels that work on several queries at once give the same bits as the plain
  * one-query function, which stays in the file's test as the oracle.
  *
- * A page holds, for one layer and one key/value head,   K^T [E x PAGE_TOKENS]   then   V [PAGE_TOKENS x E]. */
+ * A page holds, for one layer and one key/value head,   K^T [E x PAGE_TOKENS]   then   V [PAGE_TOKENS x E'],
+ * E' being E rounded up to whole vectors. */
 #ifndef MODEL_ATTENTION_H
 #define MODEL_ATTENTION_H
 
@@ -20,7 +21,7 @@ struct kv_cache {
 	int    n_layers; /* of this cache: L when decoding, 1 when training (each layer overwrites the one before) */
 	int    n_pages;
 	int    n_kv_heads, head_width;
-	float *data; /* [n_pages x n_layers x K x 2 x E*PAGE_TOKENS] owned, zero at first */
+	float *data; /* [n_pages x n_layers x K x (E + E')*PAGE_TOKENS] owned, zero at first */
 };
 
 int    kv_cache_new(const struct model_shape *shape, int n_layers, int n_pages, struct kv_cache *out);
@@ -28,17 +29,22 @@ void   kv_cache_free(struct kv_cache *c);
 size_t kv_cache_bytes(const struct model_shape *shape, int n_layers, int n_pages);
 void   kv_cache_copy_page(struct kv_cache *c, int from, int to); /* all layers */
 
-/* One layer. Puts the new keys and values of the batch into their pages (copying a parent's last partial page to each child
- * first), then attends.
+/* One layer. Puts the new keys and values of the batch into their pages (of a child, also those of its ancestors that stand in the
+ * child's first page), then attends.
  *   qkv [T x (H+2K)E]   queries, keys, values of each token side by side, rotated already
  *   out [T x H*E]       written
  *   lse [T x H]         log sum exp of the scores, for the backward pass; may be NULL */
-void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv, struct kv_cache *cache, int layer, float *out,
-		       float *lse);
+void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv, struct kv_cache *cache, int layer,
+                       float *out, float *lse);
+
+struct attention_kept {               /* by the caller, from the forward pass to the backward pass */
+	const float *qkv, *out, *lse; /* as in attention_forward */
+};
 
 /* Writes d_qkv [T x (H+2K)E] from d_out [T x H*E]. Only for training batches (every key is in the batch: roots have position 0).
- * Keys of a shared prompt receive the sum over its answers, in segment order. The scratch is per thread, in `a`. */
-int attention_backward(const struct model_shape *shape, const struct batch *b, const float *qkv, const float *out, const float *lse, const float *d_out,
-		       float *d_qkv, struct arena *a);
+ * Each query's gradient is summed over its keys from position 0 on; keys of a shared prompt receive the sum over its answers, in
+ * segment order. Scratch in `a`, released before return; ERR_INPUT when there is no memory for it. */
+int attention_backward(const struct model_shape *shape, const struct batch *b, const struct attention_kept *kept, const float *d_out,
+                       struct arena *a, float *d_qkv);
 
 #endif

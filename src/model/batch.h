@@ -13,8 +13,12 @@
  *         a sees p p p p p and itself; never b or c
  *
  * Keys and values live in pages of 64 positions (see attention.h). Page b of a text holds positions 64b .. 64b+63, so blocks are anchored
- * at position 0 whatever the batch. A child shares the full pages of its parent; the page in which the parent ends is the child's
- * own, and starts as a copy of the parent's.
+ * at position 0 whatever the batch. A tree is a root at position 0 and, right behind it, its descendants, parents before children. A child
+ * shares the full pages of its parent; the page in which the parent ends is the child's own, and attention_forward puts the parent's part
+ * of it there, too.
+ *
+ * The last token of an answer is a target only: it is not computed on. So an answer of one token has no segment. A sequence that shares
+ * its prompt with no other is one segment, prompt and answer together.
  *
  * Gradient units (training only). A unit is the leaf of the fixed summation tree: consecutive trees while they fit into
  * UNIT_TOKENS, or one larger tree. Units depend on the data alone; a micro-batch is a run of whole units. */
@@ -30,7 +34,7 @@ enum { PAGE_TOKENS = 64, UNIT_TOKENS = 512 };
 struct segment {
 	int  first, count; /* tokens first .. first+count-1 of the batch; count > 0 */
 	int  position;     /* of its first token in its text */
-	int  parent;       /* index of the segment in this batch that comes before it in its text, or -1; parents come first */
+	int  parent;       /* index of the segment in this batch that comes before it in its text, or -1; see below */
 	int *pages;        /* [ceil((position + count) / PAGE_TOKENS)] page ids; borrowed */
 };
 
@@ -48,18 +52,18 @@ struct batch {
 	int *target;    /* [N] */
 
 	/* Units: unit u owns tokens unit_token[u] .. unit_token[u+1]-1 and targets unit_target[u] .. unit_target[u+1]-1. */
-	int  n_units;     /* U of this micro-batch */
-	int *unit_token;  /* [U+1] */
-	int *unit_target; /* [U+1] */
+	int  n_units;      /* U of this micro-batch */
+	int *unit_token;   /* [U+1] */
+	int *unit_target;  /* [U+1] */
 	int *unit_segment; /* [U+1] */
 };
 
 /* ---- building batches for training ---- */
 
-struct sequence { /* one text to train on: a prompt and one answer */
-	const int *prompt;   /* [n_prompt] n_prompt > 0; sequences that share the pointer and follow each other share a tree */
+struct sequence {          /* one text to train on: a prompt and one answer */
+	const int *prompt; /* [n_prompt] n_prompt > 0; sequences that share the pointer and follow each other share a tree */
 	int        n_prompt;
-	const int *answer;   /* [n_answer] n_answer > 0; each answer token is a target */
+	const int *answer; /* [n_answer] n_answer > 0; each answer token is a target */
 	int        n_answer;
 };
 
@@ -74,6 +78,7 @@ int batch_plan(const struct sequence *seqs, int n, int share, struct arena *a, s
 
 /* Packs the units first .. first+count-1 of a plan into one batch, in order; targets come in the order of the sequences, answer token
  * by answer token. Everything in `a`. */
-int batch_build(const struct sequence *seqs, const struct unit_range *units, int first, int count, int share, struct arena *a, struct batch *out);
+int batch_build(const struct sequence *seqs, const struct unit_range *units, int first, int count, int share, struct arena *a,
+                struct batch *out);
 
 #endif

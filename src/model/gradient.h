@@ -18,20 +18,21 @@
 enum { GRADIENT_LEVELS_MAX = 32 };
 
 struct gradient {
-	size_t   n;       /* floats of the weights */
-	size_t   n_extra; /* V*D when tied, else 0 */
-	size_t   embed;   /* offset of the embedding, for the tied part */
-	uint32_t n_units; /* added so far in this step */
-	int      n_levels; /* allocated */
+	size_t   n;                          /* floats of the weights */
+	size_t   n_extra;                    /* V*D when tied, else 0 */
+	size_t   embed;                      /* offset of the embedding, for the tied part */
+	uint32_t n_units;                    /* added so far in this step; model_backward counts them */
+	int      n_levels;                   /* allocated */
 	float   *level[GRADIENT_LEVELS_MAX]; /* [n + n_extra] each; level[0] holds the sum after gradient_finish */
 };
 
-int    gradient_new(const struct weights *w, int n_units_max, struct gradient *out); /* allocates what that many units need */
+int    gradient_new(const struct weights *w, int n_units_max, struct gradient *out); /* levels for that many units */
 void   gradient_free(struct gradient *g);
 size_t gradient_bytes(const struct model_shape *s, int n_units_max);
-int    gradient_begin(struct gradient *g, uint32_t n_units); /* of the coming step; allocates missing levels */
+int    gradient_begin(struct gradient *g, uint32_t n_units); /* a new step of so many units; allocates missing levels */
 
-float *gradient_slot(struct gradient *g, uint32_t u, size_t offset); /* where unit u writes `count` floats from `offset` (overwrite, not add) */
+float *gradient_slot(struct gradient *g, uint32_t u,
+                     size_t offset); /* where unit u writes `count` floats from `offset` (overwrite, not add) */
 void   gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count); /* after it was written */
 
 /* Folds what is left, adds the tied part. A step with no unit gives zeros. */

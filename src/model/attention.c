@@ -1,0 +1,633 @@
+#include "model/attention.h"
+
+#include "base/error.h"
+#include "math/elementary.h"
+#include "math/rowops.h"
+#include "math/tile.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* A tile is the unit of work: QUERY_ROWS queries of one segment that share a key/value head. Its rows run over the positions and, within
+ * a position, over the H/K heads of the group: row r is position r / group, head r % group. */
+enum { QUERY_ROWS = 48, PADDED_MAX = (HEAD_WIDTH_MAX + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS };
+
+struct layout {
+	int    heads, kv_heads, group; /* H K H/K */
+	int    E, padded;              /* padded: E rounded up to whole vectors */
+	size_t qkv_row, out_row;       /* floats of a row: (H+2K)E, H*E */
+	float  scale;                  /* 1 / sqrt(E) */
+};
+
+static struct layout layout_of(const struct model_shape *s)
+{
+	int H = s->n_heads, K = s->n_kv_heads, E = s->head_width;
+
+	return (struct layout){.heads = H,
+	                       .kv_heads = K,
+	                       .group = H / K,
+	                       .E = E,
+	                       .padded = tile_pad(E),
+	                       .qkv_row = (size_t)(H + 2 * K) * (size_t)E,
+	                       .out_row = (size_t)H * (size_t)E,
+	                       .scale = (float)(1 / sqrt(E))};
+}
+
+/* Offsets within a row of qkv. */
+static size_t query_at(const struct layout *l, int kv_head, int in_group)
+{
+	return (size_t)(kv_head * l->group + in_group) * (size_t)l->E;
+}
+
+static size_t key_at(const struct layout *l, int kv_head)
+{
+	return (size_t)(l->heads + kv_head) * (size_t)l->E;
+}
+
+static size_t value_at(const struct layout *l, int kv_head)
+{
+	return (size_t)(l->heads + l->kv_heads + kv_head) * (size_t)l->E;
+}
+
+/* ---- the cache ---- */
+
+static size_t page_floats(int E)
+{
+	return (size_t)PAGE_TOKENS * (size_t)(E + tile_pad(E));
+}
+
+size_t kv_cache_bytes(const struct model_shape *s, int n_layers, int n_pages)
+{
+	return (size_t)n_pages * (size_t)n_layers * (size_t)s->n_kv_heads * page_floats(s->head_width) * sizeof(float);
+}
+
+int kv_cache_new(const struct model_shape *s, int n_layers, int n_pages, struct kv_cache *out)
+{
+	*out = (struct kv_cache){.n_layers = n_layers, .n_pages = n_pages, .n_kv_heads = s->n_kv_heads, .head_width = s->head_width};
+	out->data = mem_alloc(kv_cache_bytes(s, n_layers, n_pages), 1, "the key/value cache");
+	return out->data ? OK : ERR_INPUT;
+}
+
+void kv_cache_free(struct kv_cache *c)
+{
+	mem_free(c->data);
+	*c = (struct kv_cache){0};
+}
+
+static float *keys_of(const struct kv_cache *c, int page, int layer, int kv_head)
+{
+	size_t heads = (size_t)c->n_kv_heads;
+
+	return c->data + (((size_t)page * (size_t)c->n_layers + (size_t)layer) * heads + (size_t)kv_head) * page_floats(c->head_width);
+}
+
+static float *values_of(const struct kv_cache *c, float *keys)
+{
+	return keys + PAGE_TOKENS * c->head_width;
+}
+
+void kv_cache_copy_page(struct kv_cache *c, int from, int to)
+{
+	size_t n = (size_t)c->n_layers * (size_t)c->n_kv_heads * page_floats(c->head_width);
+
+	memcpy(keys_of(c, to, 0, 0), keys_of(c, from, 0, 0), n * sizeof(float));
+}
+
+/* ---- forward ---- */
+
+struct forward {
+	struct layout       l;
+	const struct batch *b;
+	const float        *qkv;
+	struct kv_cache    *cache;
+	int                 layer;
+	float              *out, *lse;
+};
+
+/* The token of the batch that stands at this position of the text that the segment belongs to. */
+static int token_at(const struct batch *b, const struct segment *s, int position)
+{
+	while (position < s->position) {
+		assert(s->parent >= 0);
+		s = &b->segments[s->parent];
+	}
+	return s->first + position - s->position;
+}
+
+/* Puts keys and values into page `block` of a segment: its own tokens and, when it has a parent, the parent's that stand before
+ * them in this page, which is the segment's own. */
+static void store_page(const struct forward *f, const struct segment *s, int block, int kv_head)
+{
+	const struct layout *l = &f->l;
+	float               *keys = keys_of(f->cache, s->pages[block], f->layer, kv_head);
+	float               *values = values_of(f->cache, keys);
+	int                  start = block * PAGE_TOKENS;
+	int                  from = s->parent < 0 && s->position > start ? s->position : start;
+	int                  end = s->position + s->count;
+
+	for (int p = from; p < end && p < start + PAGE_TOKENS; p++) {
+		const float *row = f->qkv + (size_t)token_at(f->b, s, p) * l->qkv_row;
+		const float *k = row + key_at(l, kv_head);
+		for (int e = 0; e < l->E; e++)
+			keys[e * PAGE_TOKENS + p - start] = k[e];
+		memcpy(values + (p - start) * l->padded, row + value_at(l, kv_head), (size_t)l->E * sizeof(float));
+	}
+}
+
+struct tile {
+	const struct forward *f;
+	const struct segment *s;
+	int                   kv_head, first, rows;             /* rows first .. first+rows-1 of the segment's (position, head) pairs */
+	float                 max[QUERY_ROWS], sum[QUERY_ROWS]; /* of the scores so far; of exp(score - max) */
+	float                 q[QUERY_ROWS * PADDED_MAX];       /* [rows x padded] */
+	float                 o[QUERY_ROWS * PADDED_MAX];       /* [rows x padded] sum of exp(score - max) v */
+	float                 p[QUERY_ROWS * PAGE_TOKENS];      /* [rows x PAGE_TOKENS] scores of a block, then their exponentials */
+};
+
+static int tiles_of(const struct layout *l, const struct segment *s)
+{
+	return (s->count * l->group + QUERY_ROWS - 1) / QUERY_ROWS;
+}
+
+static int rows_of(const struct layout *l, const struct segment *s, int tile)
+{
+	int left = s->count * l->group - tile * QUERY_ROWS;
+
+	return left < QUERY_ROWS ? left : QUERY_ROWS;
+}
+
+static int clip(int n)
+{
+	return n < 0 ? 0 : n > PAGE_TOKENS ? PAGE_TOKENS : n;
+}
+
+static int tile_position(const struct tile *t, int row)
+{
+	return t->s->position + (t->first + row) / t->f->l.group;
+}
+
+/* How many keys of the block this row may see. */
+static int visible(const struct tile *t, int row, int block)
+{
+	return clip(tile_position(t, row) + 1 - block * PAGE_TOKENS);
+}
+
+static float max_of(const float x[PAGE_TOKENS])
+{
+	float lane[LANES];
+
+	memcpy(lane, x, sizeof lane);
+	for (int j = LANES; j < PAGE_TOKENS; j += LANES)
+		for (int i = 0; i < LANES; i++)
+			lane[i] = x[j + i] > lane[i] ? x[j + i] : lane[i];
+	for (int half = LANES / 2; half; half /= 2)
+		for (int i = 0; i < half; i++)
+			lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
+	return lane[0];
+}
+
+static float sum_of(const float x[PAGE_TOKENS])
+{
+	float lane[LANES];
+
+	memcpy(lane, x, sizeof lane);
+	for (int j = LANES; j < PAGE_TOKENS; j += LANES)
+		for (int i = 0; i < LANES; i++)
+			lane[i] += x[j + i];
+	for (int half = LANES / 2; half; half /= 2)
+		for (int i = 0; i < half; i++)
+			lane[i] += lane[i + half];
+	return lane[0];
+}
+
+/* Turns a row's scores of a block into exp(score - max), 0 where it may not look, and moves its running maximum, sum and output. */
+static void soften(struct tile *t, int row, int n_keys)
+{
+	float *p = t->p + row * PAGE_TOKENS, *o = t->o + row * t->f->l.padded;
+	float  scale = t->f->l.scale, old = t->max[row], max, correction;
+
+	for (int j = 0; j < PAGE_TOKENS; j++)
+		p[j] = j < n_keys ? p[j] * scale : -INFINITY;
+	max = max_of(p);
+	max = max > old ? max : old;
+	correction = elementary_exp(old - max);
+	for (int j = 0; j < PAGE_TOKENS; j++)
+		p[j] = elementary_exp(p[j] - max); /* exp(-infinity) is 0 */
+	t->max[row] = max;
+	t->sum[row] = fmaf(t->sum[row], correction, sum_of(p));
+	for (int e = 0; e < t->f->l.padded; e++)
+		o[e] *= correction;
+}
+
+static void add_values(struct tile *t, const float *values, int row, int rows, int first_key, int n_keys)
+{
+	size_t              padded = (size_t)t->f->l.padded;
+	struct tile_product p = {.a = t->p + row * PAGE_TOKENS + first_key,
+	                         .a_row = PAGE_TOKENS,
+	                         .a_k = 1,
+	                         .b = values + (size_t)first_key * padded,
+	                         .b_row = padded,
+	                         .c = t->o + (size_t)row * padded,
+	                         .c_row = padded};
+
+	tile_product(&p, rows, t->f->l.padded, n_keys);
+}
+
+/* A few rows at a time: first over the keys that all of them see, then each over what it sees beyond. What a row does not see is
+ * not touched: it may be stale, and 0 * NaN is NaN. */
+static void weigh_values(struct tile *t, const float *values, int block, int first)
+{
+	enum { STEP = 6 };
+	int rows;
+
+	for (int r = first; r < t->rows; r += rows) {
+		int common = visible(t, r, block);
+		rows = common == PAGE_TOKENS || t->rows - r < STEP ? t->rows - r : STEP;
+		add_values(t, values, r, rows, 0, common);
+		for (int i = r; i < r + rows; i++)
+			if (visible(t, i, block) > common)
+				add_values(t, values, i, 1, common, visible(t, i, block) - common);
+	}
+}
+
+static void attend_block(struct tile *t, int block)
+{
+	const struct forward *f = t->f;
+	float                *keys = keys_of(f->cache, t->s->pages[block], f->layer, t->kv_head);
+	struct tile_product   scores = {.a_row = (size_t)f->l.padded, .a_k = 1, .b = keys, .b_row = PAGE_TOKENS, .c_row = PAGE_TOKENS};
+	int                   first = 0;
+
+	while (!visible(t, first, block))
+		first++;
+	scores.a = t->q + first * f->l.padded;
+	scores.c = t->p + first * PAGE_TOKENS;
+	memset(t->p + first * PAGE_TOKENS, 0, (size_t)(t->rows - first) * PAGE_TOKENS * sizeof(float));
+	tile_product(&scores, t->rows - first, tile_pad(visible(t, t->rows - 1, block)), f->l.E);
+	for (int r = first; r < t->rows; r++)
+		soften(t, r, visible(t, r, block));
+	weigh_values(t, values_of(f->cache, keys), block, first);
+}
+
+static void load_queries(struct tile *t)
+{
+	const struct layout *l = &t->f->l;
+
+	for (int r = 0; r < t->rows; r++) {
+		int          pair = t->first + r;
+		const float *row = t->f->qkv + (size_t)(t->s->first + pair / l->group) * l->qkv_row;
+		memcpy(t->q + r * l->padded, row + query_at(l, t->kv_head, pair % l->group), (size_t)l->E * sizeof(float));
+		memset(t->o + r * l->padded, 0, (size_t)l->padded * sizeof(float));
+		t->max[r] = -INFINITY;
+		t->sum[r] = 0;
+	}
+}
+
+static void write_outputs(const struct tile *t)
+{
+	const struct layout *l = &t->f->l;
+
+	for (int r = 0; r < t->rows; r++) {
+		int          pair = t->first + r, head = t->kv_head * l->group + pair % l->group;
+		size_t       token = (size_t)(t->s->first + pair / l->group);
+		const float *o = t->o + r * l->padded;
+		float       *out = t->f->out + token * l->out_row + query_at(l, t->kv_head, pair % l->group);
+		for (int e = 0; e < l->E; e++)
+			out[e] = o[e] / t->sum[r];
+		if (t->f->lse)
+			t->f->lse[token * (size_t)l->heads + (size_t)head] = t->max[r] + elementary_log(t->sum[r]);
+	}
+}
+
+static void attend_tile(const struct forward *f, const struct segment *s, int kv_head, int tile)
+{
+	struct tile t;
+	int         last;
+
+	t.f = f;
+	t.s = s;
+	t.kv_head = kv_head;
+	t.first = tile * QUERY_ROWS;
+	t.rows = rows_of(&f->l, s, tile);
+	load_queries(&t);
+	last = tile_position(&t, t.rows - 1) / PAGE_TOKENS;
+	for (int block = 0; block <= last; block++)
+		attend_block(&t, block);
+	write_outputs(&t);
+}
+
+/* Threads run on from segment to segment without waiting for each other: a batch of many short segments and one of a single long
+ * segment both keep all of them busy. */
+void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv, struct kv_cache *cache, int layer,
+                       float *out, float *lse)
+{
+	struct forward f = {.l = layout_of(shape), .b = b, .qkv = qkv, .cache = cache, .layer = layer, .out = out, .lse = lse};
+
+	assert(layer < cache->n_layers && b->n_pages <= cache->n_pages && cache->head_width == f.l.E && cache->n_kv_heads == f.l.kv_heads);
+#pragma omp parallel
+	{
+		for (int i = 0; i < b->n_segments; i++) {
+			const struct segment *s = &b->segments[i];
+			int                   first = s->position / PAGE_TOKENS, last = (s->position + s->count - 1) / PAGE_TOKENS;
+#pragma omp for collapse(2) schedule(dynamic) nowait
+			for (int k = 0; k < f.l.kv_heads; k++)
+				for (int block = first; block <= last; block++)
+					store_page(&f, s, block, k);
+		}
+#pragma omp barrier
+		for (int i = 0; i < b->n_segments; i++) {
+			const struct segment *s = &b->segments[i];
+			int                   n_tiles = tiles_of(&f.l, s);
+#pragma omp for collapse(2) schedule(dynamic) nowait
+			for (int k = 0; k < f.l.kv_heads; k++)
+				for (int tile = 0; tile < n_tiles; tile++)
+					attend_tile(&f, s, k, tile);
+		}
+	}
+}
+
+/* ---- backward ----
+ *
+ *     p_j = exp(s_j - lse)      dv_j = sum_i p_ij do_i
+ *     dp_j = do . v_j           ds_j = p_j (dp_j - delta) / sqrt(E),  delta = do . o
+ *     dq = sum_j ds_j k_j       dk_j = sum_i ds_ij q_i
+ *
+ * Two passes, each with one writer for each result: over tiles of queries for dq, over blocks of keys for dk and dv. Both compute p and ds of
+ * a (tile, block) pair; doing that twice costs 2 of 7 products, and leaves nothing to be summed between threads. */
+
+struct backward {
+	struct layout       l;
+	const struct batch *b;
+	const float        *qkv, *out, *lse, *d_out;
+	float              *d_qkv;
+	float              *delta;       /* [T x H] */
+	int                *block_first; /* [S+1] blocks of segment s are block_first[s] .. block_first[s+1]-1 */
+	float              *blocks;      /* [blocks x K x block_floats] */
+};
+
+/* PAGE_TOKENS keys of a segment, counted from its start, the missing ones 0: K^T [E x PAGE_TOKENS], V^T alike, K [PAGE_TOKENS x padded]. */
+struct key_block {
+	int    n, position; /* keys; position of the first */
+	float *kt, *vt, *k;
+};
+
+static size_t block_floats(const struct layout *l)
+{
+	return PAGE_TOKENS * (size_t)(2 * l->E + l->padded);
+}
+
+static struct key_block key_block_of(const struct backward *w, int segment, int block, int kv_head)
+{
+	const struct segment *s = &w->b->segments[segment];
+	size_t                index = (size_t)(w->block_first[segment] + block) * (size_t)w->l.kv_heads + (size_t)kv_head;
+	float                *p = w->blocks + index * block_floats(&w->l);
+	int                   E = w->l.E;
+
+	return (struct key_block){.n = clip(s->count - block * PAGE_TOKENS),
+	                          .position = s->position + block * PAGE_TOKENS,
+	                          .kt = p,
+	                          .vt = p + E * PAGE_TOKENS,
+	                          .k = p + 2 * E * PAGE_TOKENS};
+}
+
+static int blocks_of(const struct backward *w, int segment)
+{
+	return w->block_first[segment + 1] - w->block_first[segment];
+}
+
+static void pack_block(const struct backward *w, int segment, int block, int kv_head)
+{
+	const struct layout *l = &w->l;
+	size_t               first = (size_t)(w->b->segments[segment].first + block * PAGE_TOKENS);
+	struct key_block     to = key_block_of(w, segment, block, kv_head);
+
+	for (int j = 0; j < to.n; j++) {
+		const float *row = w->qkv + (first + (size_t)j) * l->qkv_row;
+		const float *key = row + key_at(l, kv_head), *value = row + value_at(l, kv_head);
+		for (int e = 0; e < l->E; e++) {
+			to.kt[e * PAGE_TOKENS + j] = key[e];
+			to.vt[e * PAGE_TOKENS + j] = value[e];
+		}
+		memcpy(to.k + j * l->padded, key, (size_t)l->E * sizeof(float));
+	}
+}
+
+struct query_tile { /* rows as in struct tile */
+	const struct backward *w;
+	const struct segment  *s;
+	int                    kv_head, first, rows;
+	float                  q[QUERY_ROWS * PADDED_MAX], d_o[QUERY_ROWS * PADDED_MAX]; /* [rows x padded] */
+	float                  lse[QUERY_ROWS], delta[QUERY_ROWS];
+	float                  p[QUERY_ROWS * PAGE_TOKENS], ds[QUERY_ROWS * PAGE_TOKENS]; /* [rows x PAGE_TOKENS] of the pair at hand */
+};
+
+static int query_position(const struct query_tile *t, int row)
+{
+	return t->s->position + (t->first + row) / t->w->l.group;
+}
+
+static void load_query_tile(struct query_tile *t, const struct backward *w, const struct segment *s, int kv_head, int tile)
+{
+	const struct layout *l = &w->l;
+	size_t               E = (size_t)l->E, padding = (size_t)(l->padded - l->E) * sizeof(float);
+
+	t->w = w;
+	t->s = s;
+	t->kv_head = kv_head;
+	t->first = tile * QUERY_ROWS;
+	t->rows = rows_of(l, s, tile);
+	for (int r = 0; r < t->rows; r++) {
+		int    in_group = (t->first + r) % l->group;
+		size_t token = (size_t)(s->first + (t->first + r) / l->group);
+		size_t head = (size_t)(kv_head * l->group + in_group), at = query_at(l, kv_head, in_group);
+		float *q = t->q + r * l->padded, *d_o = t->d_o + r * l->padded;
+		memcpy(q, w->qkv + token * l->qkv_row + at, E * sizeof(float));
+		memset(q + E, 0, padding);
+		memcpy(d_o, w->d_out + token * l->out_row + at, E * sizeof(float));
+		memset(d_o + E, 0, padding);
+		t->lse[r] = w->lse[token * (size_t)l->heads + head];
+		t->delta[r] = w->delta[token * (size_t)l->heads + head];
+	}
+}
+
+/* Computes p and ds of the tile's queries and a block's keys, 0 where a query may not look. Returns how many of the keys any of them sees. */
+static int pair_with(struct query_tile *t, const struct key_block *keys)
+{
+	const struct layout *l = &t->w->l;
+	int                  n = query_position(t, t->rows - 1) + 1 - keys->position, columns;
+	struct tile_product  scores = {
+	         .a = t->q, .a_row = (size_t)l->padded, .a_k = 1, .b = keys->kt, .b_row = PAGE_TOKENS, .c = t->p, .c_row = PAGE_TOKENS};
+	struct tile_product d_p = scores;
+
+	n = n < keys->n ? n : keys->n;
+	if (n <= 0)
+		return 0;
+	columns = tile_pad(n);
+	d_p.a = t->d_o;
+	d_p.b = keys->vt;
+	d_p.c = t->ds;
+	memset(t->p, 0, (size_t)t->rows * PAGE_TOKENS * sizeof(float));
+	memset(t->ds, 0, (size_t)t->rows * PAGE_TOKENS * sizeof(float));
+	tile_product(&scores, t->rows, columns, l->E);
+	tile_product(&d_p, t->rows, columns, l->E);
+	for (int r = 0; r < t->rows; r++) {
+		float *p = t->p + r * PAGE_TOKENS, *ds = t->ds + r * PAGE_TOKENS;
+		int    seen = query_position(t, r) + 1 - keys->position;
+		for (int j = 0; j < PAGE_TOKENS; j++) {
+			float x = elementary_exp(p[j] * l->scale - t->lse[r]);
+			p[j] = j < seen && j < n ? x : 0;
+			ds[j] = p[j] * (ds[j] - t->delta[r]) * l->scale;
+		}
+	}
+	return n;
+}
+
+/* dq [rows x padded] += ds K over the keys of the segment's ancestors, root first, then its own. */
+static void add_dq(struct query_tile *t, int segment, float *dq)
+{
+	const struct backward *w = t->w;
+	size_t                 padded = (size_t)w->l.padded;
+	int                    parent = w->b->segments[segment].parent;
+
+	if (parent >= 0)
+		add_dq(t, parent, dq);
+	for (int block = 0; block < blocks_of(w, segment); block++) {
+		struct key_block    keys = key_block_of(w, segment, block, t->kv_head);
+		int                 n = pair_with(t, &keys);
+		struct tile_product p = {
+		        .a = t->ds, .a_row = PAGE_TOKENS, .a_k = 1, .b = keys.k, .b_row = padded, .c = dq, .c_row = padded};
+		tile_product(&p, t->rows, w->l.padded, n);
+	}
+}
+
+static void backward_queries(const struct backward *w, int segment, int kv_head, int tile)
+{
+	const struct layout  *l = &w->l;
+	const struct segment *s = &w->b->segments[segment];
+	struct query_tile     t;
+	float                 dq[QUERY_ROWS * PADDED_MAX];
+
+	load_query_tile(&t, w, s, kv_head, tile);
+	memset(dq, 0, (size_t)(t.rows * l->padded) * sizeof(float));
+	add_dq(&t, segment, dq);
+	for (int r = 0; r < t.rows; r++) {
+		int    pair = t.first + r;
+		float *row = w->d_qkv + (size_t)(s->first + pair / l->group) * l->qkv_row;
+		memcpy(row + query_at(l, kv_head, pair % l->group), dq + r * l->padded, (size_t)l->E * sizeof(float));
+	}
+}
+
+/* dk += ds^T q and dv += p^T do over the queries of a segment. */
+static void add_dkv(const struct backward *w, int segment, int kv_head, const struct key_block *keys, float *dk, float *dv)
+{
+	const struct segment *s = &w->b->segments[segment];
+	size_t                padded = (size_t)w->l.padded;
+	struct query_tile     t;
+
+	for (int tile = 0; tile < tiles_of(&w->l, s); tile++) {
+		struct tile_product from_p = {
+		        .a = t.p, .a_row = 1, .a_k = PAGE_TOKENS, .b = t.d_o, .b_row = padded, .c = dv, .c_row = padded};
+		struct tile_product from_ds = {
+		        .a = t.ds, .a_row = 1, .a_k = PAGE_TOKENS, .b = t.q, .b_row = padded, .c = dk, .c_row = padded};
+		int n;
+		if (s->position + ((tile + 1) * QUERY_ROWS - 1) / w->l.group < keys->position)
+			continue; /* all before the keys */
+		load_query_tile(&t, w, s, kv_head, tile);
+		n = pair_with(&t, keys);
+		tile_product(&from_p, n, w->l.padded, t.rows);
+		tile_product(&from_ds, n, w->l.padded, t.rows);
+	}
+}
+
+static int is_in_text_of(const struct batch *b, int ancestor, int segment)
+{
+	while (segment > ancestor)
+		segment = b->segments[segment].parent;
+	return segment == ancestor;
+}
+
+static void backward_keys(const struct backward *w, int segment, int kv_head, int block)
+{
+	const struct layout  *l = &w->l;
+	const struct batch   *b = w->b;
+	const struct segment *s = &b->segments[segment];
+	struct key_block      keys = key_block_of(w, segment, block, kv_head);
+	float                 dk[PAGE_TOKENS * PADDED_MAX], dv[PAGE_TOKENS * PADDED_MAX];
+
+	memset(dk, 0, (size_t)(PAGE_TOKENS * l->padded) * sizeof(float));
+	memset(dv, 0, (size_t)(PAGE_TOKENS * l->padded) * sizeof(float));
+	for (int i = segment; i < b->n_segments && (i == segment || b->segments[i].parent >= 0); i++) /* to the end of the tree */
+		if (is_in_text_of(b, segment, i))
+			add_dkv(w, i, kv_head, &keys, dk, dv);
+	for (int j = 0; j < keys.n; j++) {
+		float *row = w->d_qkv + (size_t)(s->first + block * PAGE_TOKENS + j) * l->qkv_row;
+		memcpy(row + key_at(l, kv_head), dk + j * l->padded, (size_t)l->E * sizeof(float));
+		memcpy(row + value_at(l, kv_head), dv + j * l->padded, (size_t)l->E * sizeof(float));
+	}
+}
+
+static void prepare(const struct backward *w)
+{
+	const struct layout *l = &w->l;
+
+#pragma omp for schedule(static) nowait
+	for (int t = 0; t < w->b->n_tokens; t++)
+		for (int h = 0; h < l->heads; h++) {
+			size_t at = (size_t)t * l->out_row + (size_t)(h * l->E);
+			w->delta[t * l->heads + h] = row_dot(w->out + at, w->d_out + at, l->E);
+		}
+	for (int i = 0; i < w->b->n_segments; i++) {
+#pragma omp for collapse(2) schedule(dynamic) nowait
+		for (int k = 0; k < l->kv_heads; k++)
+			for (int block = 0; block < blocks_of(w, i); block++)
+				pack_block(w, i, block, k);
+	}
+#pragma omp barrier
+}
+
+static int allocate(struct backward *w, struct arena *a)
+{
+	const struct batch *b = w->b;
+	size_t              n_blocks;
+
+	w->block_first = arena_alloc(a, (size_t)b->n_segments + 1, sizeof(int));
+	w->delta = arena_alloc(a, (size_t)b->n_tokens * (size_t)w->l.heads, sizeof(float));
+	if (!w->block_first || !w->delta)
+		return ERR_INPUT;
+	for (int i = 0; i < b->n_segments; i++) {
+		assert(b->segments[i].parent >= 0 || b->segments[i].position == 0);
+		w->block_first[i + 1] = w->block_first[i] + (b->segments[i].count + PAGE_TOKENS - 1) / PAGE_TOKENS;
+	}
+	n_blocks = (size_t)w->block_first[b->n_segments];
+	w->blocks = arena_alloc(a, n_blocks * (size_t)w->l.kv_heads * block_floats(&w->l), sizeof(float));
+	return w->blocks ? OK : ERR_INPUT;
+}
+
+int attention_backward(const struct model_shape *shape, const struct batch *b, const struct attention_kept *kept, const float *d_out,
+                       struct arena *a, float *d_qkv)
+{
+	struct backward w = {
+	        .l = layout_of(shape), .b = b, .qkv = kept->qkv, .out = kept->out, .lse = kept->lse, .d_out = d_out, .d_qkv = d_qkv};
+	struct arena_mark mark = arena_mark(a);
+	int               status = allocate(&w, a);
+
+#pragma omp parallel if (status == OK)
+	if (status == OK) {
+		prepare(&w);
+		for (int i = 0; i < b->n_segments; i++) {
+			int n_tiles = tiles_of(&w.l, &b->segments[i]);
+#pragma omp for collapse(2) schedule(dynamic) nowait
+			for (int k = 0; k < w.l.kv_heads; k++)
+				for (int tile = 0; tile < n_tiles; tile++)
+					backward_queries(&w, i, k, tile);
+		}
+		for (int i = 0; i < b->n_segments; i++) {
+#pragma omp for collapse(2) schedule(dynamic) nowait
+			for (int k = 0; k < w.l.kv_heads; k++)
+				for (int block = 0; block < blocks_of(&w, i); block++)
+					backward_keys(&w, i, k, block);
+		}
+	}
+	arena_release(a, mark);
+	return status;
+}

@@ -1,0 +1,191 @@
+#include "model/batch.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A tree: sequences first .. first+count-1 on one prompt. A tree of one sequence is a single segment. */
+struct tree {
+	int first, count, n_tokens;
+};
+
+/* The last answer token is predicted, but nothing is predicted from it: it is not computed on. */
+static int answer_inputs(const struct sequence *s)
+{
+	return s->n_answer - 1;
+}
+
+/* The tree that starts at sequence `first` and ends before `end`. */
+static struct tree next_tree(const struct sequence *seqs, int first, int end, int share)
+{
+	const struct sequence *s = &seqs[first];
+	struct tree            t = {.first = first, .count = 1, .n_tokens = s->n_prompt + answer_inputs(s)};
+
+	for (int i = first + 1; share && i < end; i++) {
+		int more = answer_inputs(&seqs[i]);
+		if (seqs[i].prompt != s->prompt || seqs[i].n_prompt != s->n_prompt || t.n_tokens + more > TREE_TOKENS)
+			break;
+		t.n_tokens += more;
+		t.count++;
+	}
+	return t;
+}
+
+int batch_plan(const struct sequence *seqs, int n, int share, struct arena *a, struct unit_range **units, int *n_units)
+{
+	struct unit_range *u = arena_alloc(a, (size_t)n, sizeof *u);
+	int                count = 0;
+
+	if (!u)
+		return ERR_INPUT;
+	for (int i = 0; i < n;) {
+		struct tree t = next_tree(seqs, i, n, share);
+		if (count && u[count - 1].n_tokens + t.n_tokens <= UNIT_TOKENS) {
+			u[count - 1].count += t.count;
+			u[count - 1].n_tokens += t.n_tokens;
+		} else {
+			u[count++] = (struct unit_range){.first = i, .count = t.count, .n_tokens = t.n_tokens};
+		}
+		i += t.count;
+	}
+	*units = u;
+	*n_units = count;
+	return OK;
+}
+
+/* ---- packing ---- */
+
+static int pages_of(int n_tokens)
+{
+	return (n_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS;
+}
+
+/* Upper bounds of what a batch holds. */
+struct room {
+	size_t tokens, targets, segments, page_ids;
+};
+
+static struct room measure(const struct sequence *seqs, const struct unit_range *units, int count)
+{
+	struct room r = {0};
+
+	for (int u = 0; u < count; u++)
+		for (int i = 0; i < units[u].count; i++) {
+			const struct sequence *s = &seqs[units[u].first + i];
+			r.targets += (size_t)s->n_answer;
+			r.segments += 2;
+			r.page_ids += (size_t)pages_of(s->n_prompt) + (size_t)pages_of(s->n_prompt + s->n_answer);
+		}
+	for (int u = 0; u < count; u++)
+		r.tokens += (size_t)units[u].n_tokens;
+	return r;
+}
+
+static int allocate(struct batch *b, int **pages, const struct room *r, int n_units, struct arena *a)
+{
+	size_t bounds = (size_t)n_units + 1;
+
+	b->token = arena_alloc(a, r->tokens, sizeof(int));
+	b->position = arena_alloc(a, r->tokens, sizeof(int));
+	b->segments = arena_alloc(a, r->segments, sizeof(struct segment));
+	b->row = arena_alloc(a, r->targets, sizeof(int));
+	b->target = arena_alloc(a, r->targets, sizeof(int));
+	b->unit_token = arena_alloc(a, bounds, sizeof(int));
+	b->unit_target = arena_alloc(a, bounds, sizeof(int));
+	b->unit_segment = arena_alloc(a, bounds, sizeof(int));
+	*pages = arena_alloc(a, r->page_ids, sizeof(int));
+	return b->token && b->position && b->segments && b->row && b->target && b->unit_token && b->unit_target && b->unit_segment && *pages
+	               ? OK
+	               : ERR_INPUT;
+}
+
+/* Opens a segment at the end of the batch: full pages of the parent, then pages of its own. */
+static void open_segment(struct batch *b, int parent, int position, int count, int **pages)
+{
+	struct segment *s = &b->segments[b->n_segments++];
+	int             shared = position / PAGE_TOKENS;
+	int             n_pages = pages_of(position + count);
+
+	*s = (struct segment){.first = b->n_tokens, .count = count, .position = position, .parent = parent, .pages = *pages};
+	*pages += n_pages;
+	for (int i = 0; i < n_pages; i++)
+		s->pages[i] = i < shared ? b->segments[parent].pages[i] : b->n_pages++;
+}
+
+static void add_tokens(struct batch *b, const int *tokens, int n, int position)
+{
+	for (int i = 0; i < n; i++) {
+		b->token[b->n_tokens] = tokens[i];
+		b->position[b->n_tokens++] = position + i;
+	}
+}
+
+/* The first target is predicted by the last prompt token, the others by the answer token before them. */
+static void add_targets(struct batch *b, const struct sequence *s, int row_prompt, int row_answer)
+{
+	for (int i = 0; i < s->n_answer; i++) {
+		b->row[b->n_targets] = i ? row_answer + i - 1 : row_prompt;
+		b->target[b->n_targets++] = s->answer[i];
+	}
+}
+
+static void add_single(struct batch *b, const struct sequence *s, int **pages)
+{
+	int answer;
+
+	open_segment(b, -1, 0, s->n_prompt + answer_inputs(s), pages);
+	add_tokens(b, s->prompt, s->n_prompt, 0);
+	answer = b->n_tokens;
+	add_tokens(b, s->answer, answer_inputs(s), s->n_prompt);
+	add_targets(b, s, answer - 1, answer);
+}
+
+static void add_tree(struct batch *b, const struct sequence *seqs, int count, int **pages)
+{
+	int root = b->n_segments, n_prompt = seqs->n_prompt, prompt_end;
+
+	open_segment(b, -1, 0, n_prompt, pages);
+	add_tokens(b, seqs->prompt, n_prompt, 0);
+	prompt_end = b->n_tokens;
+	for (int i = 0; i < count; i++) {
+		int answer = b->n_tokens, n = answer_inputs(&seqs[i]);
+		if (n) /* an answer of one token is all target */
+			open_segment(b, root, n_prompt, n, pages);
+		add_tokens(b, seqs[i].answer, n, n_prompt);
+		add_targets(b, &seqs[i], prompt_end - 1, answer);
+	}
+}
+
+static void add_unit(struct batch *b, const struct sequence *seqs, const struct unit_range *u, int share, int **pages)
+{
+	int end = u->first + u->count;
+
+	for (int i = u->first; i < end;) {
+		struct tree t = next_tree(seqs, i, end, share);
+		if (t.count == 1)
+			add_single(b, &seqs[i], pages);
+		else
+			add_tree(b, &seqs[i], t.count, pages);
+		i += t.count;
+	}
+}
+
+int batch_build(const struct sequence *seqs, const struct unit_range *units, int first, int count, int share, struct arena *a,
+                struct batch *out)
+{
+	struct room  room = measure(seqs, units + first, count);
+	struct batch b = {.n_units = count};
+	int         *pages;
+
+	TRY(allocate(&b, &pages, &room, count, a));
+	for (int u = 0; u < count; u++) {
+		add_unit(&b, seqs, &units[first + u], share, &pages);
+		b.unit_token[u + 1] = b.n_tokens;
+		b.unit_target[u + 1] = b.n_targets;
+		b.unit_segment[u + 1] = b.n_segments;
+	}
+	assert((size_t)b.n_tokens == room.tokens && (size_t)b.n_targets == room.targets);
+	*out = b;
+	return OK;
+}

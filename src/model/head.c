@@ -1,0 +1,187 @@
+#include "model/head.h"
+
+#include "base/error.h"
+#include "math/rowops.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct chunk { /* targets first .. first+n-1 of the batch */
+	const struct model *m;
+	const struct batch *b;
+	float               inverse_temperature;
+	int                 first, n;
+	float              *x, *z; /* [HEAD_ROWS x D] their hidden states, [HEAD_ROWS x V] logits */
+};
+
+static size_t width_of(const struct model *m)
+{
+	return (size_t)m->weights.shape.width;
+}
+
+static size_t vocab_of(const struct model *m)
+{
+	return (size_t)m->weights.shape.n_vocab;
+}
+
+int head_logits(const struct model *m, int n, const float *hidden, float *logits)
+{
+	return matmul_forward(m->head, n, hidden, logits);
+}
+
+static int chunk_new(const struct model *m, const struct batch *b, float temperature, struct arena *a, struct chunk *out)
+{
+	size_t rows = (size_t)(b->n_targets < HEAD_ROWS ? b->n_targets : HEAD_ROWS);
+
+	assert(temperature > 0);
+	*out = (struct chunk){.m = m, .b = b, .inverse_temperature = 1 / temperature};
+	out->x = arena_alloc(a, rows * width_of(m), sizeof(float));
+	out->z = arena_alloc(a, rows * vocab_of(m), sizeof(float));
+	return out->x && out->z ? OK : ERR_INPUT;
+}
+
+/* Moves to the targets from `first` on, before `end`, and computes their logits. */
+static int chunk_load(struct chunk *c, int first, int end, const float *hidden)
+{
+	size_t D = width_of(c->m);
+
+	c->first = first;
+	c->n = end - first < HEAD_ROWS ? end - first : HEAD_ROWS;
+	for (int i = 0; i < c->n; i++)
+		memcpy(c->x + (size_t)i * D, hidden + (size_t)c->b->row[first + i] * D, D * sizeof(float));
+	return head_logits(c->m, c->n, c->x, c->z);
+}
+
+static void chunk_logprobs(const struct chunk *c, const struct head_result *out)
+{
+	size_t V = vocab_of(c->m);
+
+#pragma omp parallel for schedule(static)
+	for (int i = 0; i < c->n; i++) {
+		const float *z = c->z + (size_t)i * V;
+		int          at = c->first + i;
+		row_softmax_stats(z, (int)V, c->inverse_temperature, &out->lse[at], &out->entropy[at]);
+		out->logp[at] = row_logprob(z, c->b->target[at], c->inverse_temperature, out->lse[at]);
+	}
+}
+
+static int forward_chunks(const struct model *m, const struct batch *b, const float *hidden, float temperature, struct arena *a,
+                          struct head_result *out)
+{
+	struct chunk c;
+
+	TRY(chunk_new(m, b, temperature, a, &c));
+	for (int i = 0; i < b->n_targets; i += c.n) {
+		TRY(chunk_load(&c, i, b->n_targets, hidden));
+		chunk_logprobs(&c, out);
+	}
+	return OK;
+}
+
+int head_forward(const struct model *m, const struct batch *b, const float *hidden, float temperature, struct arena *a,
+                 struct head_result *out)
+{
+	struct arena_mark mark = arena_mark(a);
+	int               status = forward_chunks(m, b, hidden, temperature, a, out);
+
+	arena_release(a, mark);
+	return status;
+}
+
+/* ---- backward ---- */
+
+struct backward {
+	struct chunk              c;
+	const float              *hidden;
+	const struct head_result *forward;
+	const float              *d_logp, *d_entropy; /* [N]; d_entropy may be NULL */
+	float                    *dx;                 /* [HEAD_ROWS x D] */
+	float                    *dw;                 /* [V x D] of the second and later chunks of a unit; NULL when no unit has them */
+	float                    *d_hidden;
+	struct gradient          *g;
+};
+
+/* The chunk's logits become their own gradient, and that goes back to the hidden states. */
+static int backward_chunk(const struct backward *p)
+{
+	const struct chunk *c = &p->c;
+	size_t              V = vocab_of(c->m), D = width_of(c->m);
+
+#pragma omp parallel for schedule(static)
+	for (int i = 0; i < c->n; i++) {
+		int at = c->first + i;
+		row_logprob_backward(c->z + (size_t)i * V, (int)V, c->b->target[at], c->inverse_temperature, p->forward->lse[at],
+		                     p->forward->entropy[at], p->d_logp[at], p->d_entropy ? p->d_entropy[at] : 0);
+	}
+	TRY(matmul_backward(c->m->head, c->n, c->z, p->dx));
+	for (int i = 0; i < c->n; i++) {
+		float *d = p->d_hidden + (size_t)c->b->row[c->first + i] * D;
+		for (size_t j = 0; j < D; j++)
+			d[j] += p->dx[(size_t)i * D + j];
+	}
+	return OK;
+}
+
+/* slot = or += dZ^T X of the chunk */
+static int weights_chunk(const struct backward *p, int is_first, float *slot)
+{
+	const struct chunk *c = &p->c;
+	size_t              n = vocab_of(c->m) * width_of(c->m);
+
+	TRY(matmul_gradient(c->m->mm, c->n, (int)vocab_of(c->m), (int)width_of(c->m), c->z, c->x, is_first ? slot : p->dw));
+	if (is_first)
+		return OK;
+#pragma omp parallel for schedule(static)
+	for (size_t i = 0; i < n; i++)
+		slot[i] += p->dw[i];
+	return OK;
+}
+
+static int backward_unit(struct backward *p, int u)
+{
+	const struct model *m = p->c.m;
+	const int          *bound = p->c.b->unit_target;
+	uint32_t            unit = p->g->n_units + (uint32_t)u;
+	size_t              n = vocab_of(m) * width_of(m), offset = p->g->n_extra ? p->g->n : m->weights.head;
+	float              *slot = gradient_slot(p->g, unit, offset);
+
+	if (bound[u] == bound[u + 1])
+		memset(slot, 0, n * sizeof(float));
+	for (int i = bound[u]; i < bound[u + 1]; i += p->c.n) {
+		TRY(chunk_load(&p->c, i, bound[u + 1], p->hidden));
+		TRY(backward_chunk(p));
+		TRY(weights_chunk(p, i == bound[u], slot));
+	}
+	gradient_merge(p->g, unit, offset, n);
+	return OK;
+}
+
+static int backward_units(struct backward *p, const struct model *m, const struct batch *b, float temperature, struct arena *a)
+{
+	int most = 0;
+
+	for (int u = 0; u < b->n_units; u++)
+		if (b->unit_target[u + 1] - b->unit_target[u] > most)
+			most = b->unit_target[u + 1] - b->unit_target[u];
+	TRY(chunk_new(m, b, temperature, a, &p->c));
+	p->dx = arena_alloc(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m), sizeof(float));
+	if (most > HEAD_ROWS)
+		p->dw = arena_alloc(a, vocab_of(m) * width_of(m), sizeof(float));
+	if (!p->dx || (most > HEAD_ROWS && !p->dw))
+		return ERR_INPUT;
+	memset(p->d_hidden, 0, (size_t)b->n_tokens * width_of(m) * sizeof(float));
+	for (int u = 0; u < b->n_units; u++)
+		TRY(backward_unit(p, u));
+	return OK;
+}
+
+int head_backward(const struct model *m, const struct batch *b, const float *hidden, float temperature, const struct head_result *forward,
+                  const float *c, const float *h, struct arena *a, float *d_hidden, struct gradient *g)
+{
+	struct backward   p = {.hidden = hidden, .forward = forward, .d_logp = c, .d_entropy = h, .d_hidden = d_hidden, .g = g};
+	struct arena_mark mark = arena_mark(a);
+	int               status = backward_units(&p, m, b, temperature, a);
+
+	arena_release(a, mark);
+	return status;
+}

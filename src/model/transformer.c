@@ -1,0 +1,600 @@
+#include "model/transformer.h"
+
+#include "base/error.h"
+#include "math/rowops.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Products and what stands between them go through in chunks of rows, which bounds the scratch and keeps it near the cores. */
+enum { CHUNK_ROWS = 512 };
+
+/* ---- the model ---- */
+
+struct product_shape {
+	int n_out, n_in;
+};
+enum { QKV, O, GATE_UP, DOWN, LAYER_PRODUCTS };
+
+static void layer_products(const struct model_shape *s, struct product_shape out[LAYER_PRODUCTS])
+{
+	int queries = s->n_heads * s->head_width, keys = s->n_kv_heads * s->head_width;
+
+	out[QKV] = (struct product_shape){queries + 2 * keys, s->width};
+	out[O] = (struct product_shape){s->width, queries};
+	out[GATE_UP] = (struct product_shape){2 * s->ff_width, s->width};
+	out[DOWN] = (struct product_shape){s->width, s->ff_width};
+}
+
+size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for_backward)
+{
+	struct product_shape p[LAYER_PRODUCTS];
+	size_t               per_layer = 0;
+
+	layer_products(s, p);
+	for (int i = 0; i < LAYER_PRODUCTS; i++)
+		per_layer += matmul_weight_bytes(mm, p[i].n_out, p[i].n_in, for_backward);
+	return (weights_count(s) + (size_t)s->n_positions * (size_t)s->head_width) * sizeof(float) + (size_t)s->n_layers * per_layer +
+	       matmul_weight_bytes(mm, s->n_vocab, s->width, for_backward);
+}
+
+static int make_layer(struct model *m, struct layer_products *l)
+{
+	struct product_shape p[LAYER_PRODUCTS];
+
+	layer_products(&m->weights.shape, p);
+	TRY(matmul_weight_new(m->mm, p[QKV].n_out, p[QKV].n_in, m->for_backward, &l->qkv));
+	TRY(matmul_weight_new(m->mm, p[O].n_out, p[O].n_in, m->for_backward, &l->o));
+	TRY(matmul_weight_new(m->mm, p[GATE_UP].n_out, p[GATE_UP].n_in, m->for_backward, &l->gate_up));
+	return matmul_weight_new(m->mm, p[DOWN].n_out, p[DOWN].n_in, m->for_backward, &l->down);
+}
+
+static int make_parts(struct model *m)
+{
+	const struct model_shape *s = &m->weights.shape;
+
+	m->layers = mem_alloc((size_t)s->n_layers, sizeof *m->layers, "the layers of the model");
+	m->rope = mem_alloc((size_t)s->n_positions * (size_t)s->head_width, sizeof(float), "the table of rotary positions");
+	if (!m->layers || !m->rope)
+		return ERR_INPUT;
+	rope_table(s->n_positions, s->head_width, s->rope_theta, m->rope);
+	for (int i = 0; i < s->n_layers; i++)
+		TRY(make_layer(m, &m->layers[i]));
+	TRY(matmul_weight_new(m->mm, s->n_vocab, s->width, m->for_backward, &m->head));
+	return model_repack(m);
+}
+
+int model_new(struct weights *w, struct matmul *mm, int for_backward, struct model **out)
+{
+	struct model *m = mem_alloc(1, sizeof *m, "the model");
+	int           status;
+
+	if (!m)
+		return ERR_INPUT;
+	*m = (struct model){.weights = *w, .mm = mm, .for_backward = for_backward};
+	status = make_parts(m);
+	if (status != OK) {
+		m->weights = (struct weights){.shape = w->shape}; /* the rest stays with the caller */
+		model_free(m);
+		return status;
+	}
+	*w = (struct weights){0};
+	*out = m;
+	return OK;
+}
+
+void model_free(struct model *m)
+{
+	if (!m)
+		return;
+	for (int i = 0; m->layers && i < m->weights.shape.n_layers; i++) {
+		matmul_weight_free(m->layers[i].qkv);
+		matmul_weight_free(m->layers[i].o);
+		matmul_weight_free(m->layers[i].gate_up);
+		matmul_weight_free(m->layers[i].down);
+	}
+	matmul_weight_free(m->head);
+	mem_free(m->layers);
+	mem_free(m->rope);
+	weights_free(&m->weights);
+	mem_free(m);
+}
+
+int model_repack(struct model *m)
+{
+	const struct weights *w = &m->weights;
+
+	for (int i = 0; i < w->shape.n_layers; i++) {
+		const struct layer_offsets *at = &w->layers[i];
+		TRY(matmul_weight_pack(m->layers[i].qkv, w->data + at->qkv));
+		TRY(matmul_weight_pack(m->layers[i].o, w->data + at->o));
+		TRY(matmul_weight_pack(m->layers[i].gate_up, w->data + at->gate_up));
+		TRY(matmul_weight_pack(m->layers[i].down, w->data + at->down));
+	}
+	return matmul_weight_pack(m->head, w->data + w->head);
+}
+
+/* ---- what a layer computes and the backward pass needs ---- */
+
+struct layer_state {
+	float *x;       /* [T x D] the residual stream before the layer */
+	float *r_attn;  /* [T] of its norm */
+	float *qkv;     /* [T x (H+2K)E] rotated */
+	float *o;       /* [T x H*E] of the attention */
+	float *lse;     /* [T x H] */
+	float *x_mid;   /* [T x D] between attention and feed-forward */
+	float *r_mlp;   /* [T] */
+	float *gate_up; /* [T x 2F], or one chunk of it in a pass that keeps nothing */
+};
+
+struct tape {
+	struct model_shape  shape;
+	int                 max_tokens;
+	float              *data;    /* owned */
+	struct layer_state *layers;  /* [L] owned; point into data */
+	float              *x_final; /* [T x D] before the last norm */
+	float              *r_final; /* [T] */
+};
+
+/* Hands out n floats, whole cache lines; with p->at NULL it only counts. */
+struct carver {
+	float *at;
+	size_t used;
+};
+
+static float *carve(struct carver *c, size_t rows, int columns)
+{
+	float *p = c->at ? c->at + c->used : NULL;
+
+	c->used += (rows * (size_t)columns + 15) / 16 * 16;
+	return p;
+}
+
+static struct layer_state carve_layer(struct carver *c, const struct model_shape *s, size_t rows)
+{
+	int queries = s->n_heads * s->head_width, keys = s->n_kv_heads * s->head_width;
+
+	return (struct layer_state){
+	        .x = carve(c, rows, s->width),
+	        .r_attn = carve(c, rows, 1),
+	        .qkv = carve(c, rows, queries + 2 * keys),
+	        .o = carve(c, rows, queries),
+	        .lse = carve(c, rows, s->n_heads),
+	        .x_mid = carve(c, rows, s->width),
+	        .r_mlp = carve(c, rows, 1),
+	        .gate_up = carve(c, rows, 2 * s->ff_width),
+	};
+}
+
+static size_t carve_tape(struct tape *t, float *data)
+{
+	struct carver c = {.at = data};
+	size_t        rows = (size_t)t->max_tokens;
+
+	for (int i = 0; i < t->shape.n_layers; i++)
+		t->layers[i] = carve_layer(&c, &t->shape, rows);
+	t->x_final = carve(&c, rows, t->shape.width);
+	t->r_final = carve(&c, rows, 1);
+	return c.used;
+}
+
+size_t tape_bytes(const struct model_shape *s, int max_tokens)
+{
+	struct carver c = {0};
+	size_t        rows = (size_t)max_tokens, per_layer;
+
+	carve_layer(&c, s, rows);
+	per_layer = c.used;
+	carve(&c, rows, s->width);
+	carve(&c, rows, 1);
+	return (c.used + (size_t)(s->n_layers - 1) * per_layer) * sizeof(float);
+}
+
+static int tape_fit(struct tape *t, int tokens)
+{
+	if (t->data && tokens <= t->max_tokens)
+		return OK;
+	mem_free(t->data);
+	t->max_tokens = tokens;
+	t->data = mem_alloc(tape_bytes(&t->shape, tokens), 1, "the tape of the backward pass");
+	if (!t->data)
+		return ERR_INPUT;
+	carve_tape(t, t->data);
+	return OK;
+}
+
+int tape_new(const struct model_shape *s, int max_tokens, struct tape **out)
+{
+	struct tape *t = mem_alloc(1, sizeof *t, "the tape");
+
+	if (!t)
+		return ERR_INPUT;
+	t->shape = *s;
+	t->layers = mem_alloc((size_t)s->n_layers, sizeof *t->layers, "the tape");
+	if (!t->layers || tape_fit(t, max_tokens) != OK) {
+		tape_free(t);
+		return ERR_INPUT;
+	}
+	*out = t;
+	return OK;
+}
+
+void tape_free(struct tape *t)
+{
+	if (!t)
+		return;
+	mem_free(t->data);
+	mem_free(t->layers);
+	mem_free(t);
+}
+
+/* ---- forward ---- */
+
+struct forward {
+	const struct model *m;
+	const struct batch *b;
+	struct kv_cache    *cache;
+	int                 keeps;       /* every layer has a state of its own */
+	float              *h, *y, *act; /* scratch of a chunk: [rows x D] twice, [rows x F] */
+};
+
+static int chunk_rows(int left)
+{
+	return left < CHUNK_ROWS ? left : CHUNK_ROWS;
+}
+
+/* out = x + y; out may be x */
+static void add_rows(int n, int D, const float *x, const float *y, float *out)
+{
+#pragma omp parallel for schedule(static)
+	for (int r = 0; r < n; r++)
+		for (size_t i = (size_t)r * (size_t)D; i < (size_t)(r + 1) * (size_t)D; i++)
+			out[i] = x[i] + y[i];
+}
+
+static int check_batch(const struct model *m, const struct batch *b)
+{
+	const struct model_shape *s = &m->weights.shape;
+
+	for (int t = 0; t < b->n_tokens; t++) {
+		if (b->token[t] < 0 || b->token[t] >= s->n_vocab)
+			return error_set(ERR_INPUT,
+			                 "token id %d is outside of the model's vocabulary of %d; is this the model's own tokenizer?",
+			                 b->token[t], s->n_vocab);
+		if (b->position[t] >= s->n_positions)
+			return error_set(ERR_INPUT,
+			                 "a text is longer than the %d positions that the model has (max_position_embeddings); shorten it",
+			                 s->n_positions);
+	}
+	return OK;
+}
+
+static void embed(const struct model *m, const struct batch *b, float *x)
+{
+	size_t       D = (size_t)m->weights.shape.width;
+	const float *table = m->weights.data + m->weights.embed;
+
+	for (int t = 0; t < b->n_tokens; t++)
+		memcpy(x + (size_t)t * D, table + (size_t)b->token[t] * D, D * sizeof(float));
+}
+
+/* x_mid = x + attention(rmsnorm(x)) */
+static int forward_attention(const struct forward *p, int layer, const struct layer_state *s)
+{
+	const struct model_shape    *shape = &p->m->weights.shape;
+	const struct layer_products *w = &p->m->layers[layer];
+	int                          T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads, E = shape->head_width;
+	size_t                       qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
+	const float                 *gain = p->m->weights.data + p->m->weights.layers[layer].norm_attn;
+
+	for (int t = 0, n; t < T; t += n) {
+		size_t at = (size_t)t;
+		n = chunk_rows(T - t);
+		rmsnorm_forward(n, D, s->x + at * (size_t)D, gain, shape->norm_eps, p->h, s->r_attn + at);
+		TRY(matmul_forward(w->qkv, n, p->h, s->qkv + at * qkv_row));
+	}
+	rope_apply(T, H + K, E, qkv_row, p->b->position, p->m->rope, +1, s->qkv);
+	attention_forward(shape, p->b, s->qkv, p->cache, p->cache->n_layers == 1 ? 0 : layer, s->o, s->lse);
+	for (int t = 0, n; t < T; t += n) {
+		size_t at = (size_t)t;
+		n = chunk_rows(T - t);
+		TRY(matmul_forward(w->o, n, s->o + at * o_row, p->y));
+		add_rows(n, D, s->x + at * (size_t)D, p->y, s->x_mid + at * (size_t)D);
+	}
+	return OK;
+}
+
+/* x_out = x_mid + mlp(rmsnorm(x_mid)) */
+static int forward_mlp(const struct forward *p, int layer, const struct layer_state *s, float *x_out)
+{
+	const struct model_shape    *shape = &p->m->weights.shape;
+	const struct layer_products *w = &p->m->layers[layer];
+	int                          T = p->b->n_tokens, D = shape->width, F = shape->ff_width;
+	const float                 *gain = p->m->weights.data + p->m->weights.layers[layer].norm_mlp;
+
+	for (int t = 0, n; t < T; t += n) {
+		size_t at = (size_t)t;
+		float *gate_up = s->gate_up + (p->keeps ? at * 2 * (size_t)F : 0);
+		n = chunk_rows(T - t);
+		rmsnorm_forward(n, D, s->x_mid + at * (size_t)D, gain, shape->norm_eps, p->h, s->r_mlp + at);
+		TRY(matmul_forward(w->gate_up, n, p->h, gate_up));
+		swiglu_forward(n, F, gate_up, p->act);
+		TRY(matmul_forward(w->down, n, p->act, p->y));
+		add_rows(n, D, s->x_mid + at * (size_t)D, p->y, x_out + at * (size_t)D);
+	}
+	return OK;
+}
+
+/* The one state that all layers share when nothing is kept: the residual stream is updated in place. */
+static int scratch_state(const struct model_shape *s, int T, struct arena *a, struct layer_state *out)
+{
+	size_t rows = (size_t)T, queries = (size_t)(s->n_heads * s->head_width), keys = (size_t)(s->n_kv_heads * s->head_width);
+
+	out->x = out->x_mid = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
+	out->r_attn = out->r_mlp = arena_alloc(a, rows, sizeof(float));
+	out->qkv = arena_alloc(a, rows * (queries + 2 * keys), sizeof(float));
+	out->o = arena_alloc(a, rows * queries, sizeof(float));
+	out->lse = NULL;
+	out->gate_up = arena_alloc(a, (size_t)chunk_rows(T) * 2 * (size_t)s->ff_width, sizeof(float));
+	return out->x && out->r_attn && out->qkv && out->o && out->gate_up ? OK : ERR_INPUT;
+}
+
+static int forward_scratch(struct forward *p, struct arena *a)
+{
+	const struct model_shape *s = &p->m->weights.shape;
+	size_t                    rows = (size_t)chunk_rows(p->b->n_tokens);
+
+	p->h = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
+	p->y = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
+	p->act = arena_alloc(a, rows * (size_t)s->ff_width, sizeof(float));
+	return p->h && p->y && p->act ? OK : ERR_INPUT;
+}
+
+static int forward_layers(struct forward *p, struct tape *tape, struct arena *a, float *hidden)
+{
+	const struct weights     *w = &p->m->weights;
+	const struct model_shape *s = &w->shape;
+	struct layer_state        shared;
+	float                    *x;
+
+	TRY(check_batch(p->m, p->b));
+	TRY(forward_scratch(p, a));
+	TRY(tape ? tape_fit(tape, p->b->n_tokens) : scratch_state(s, p->b->n_tokens, a, &shared));
+	x = tape ? tape->layers[0].x : shared.x;
+	embed(p->m, p->b, x);
+	for (int i = 0; i < s->n_layers; i++) {
+		const struct layer_state *state = tape ? &tape->layers[i] : &shared;
+		if (tape)
+			x = i + 1 < s->n_layers ? tape->layers[i + 1].x : tape->x_final;
+		TRY(forward_attention(p, i, state));
+		TRY(forward_mlp(p, i, state, x));
+	}
+	rmsnorm_forward(p->b->n_tokens, s->width, x, w->data + w->norm_final, s->norm_eps, hidden, tape ? tape->r_final : NULL);
+	return OK;
+}
+
+int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache, struct tape *tape, struct arena *a, float *hidden)
+{
+	struct forward    p = {.m = m, .b = b, .cache = cache, .keeps = tape != NULL};
+	struct arena_mark mark = arena_mark(a);
+	int               status = forward_layers(&p, tape, a, hidden);
+
+	arena_release(a, mark);
+	return status;
+}
+
+/* ---- backward ----
+ *
+ * dx [T x D] is the gradient of the residual stream; it walks from the last norm to the embedding. Each product has two gradients: of its
+ * input, row by row, and of its weights, unit by unit. What is cheap is computed again: the norms' outputs and silu(g) * u. */
+
+struct backward {
+	const struct model       *m;
+	const struct batch       *b;
+	const struct tape        *tape;
+	const struct layer_state *state; /* of the layer at hand */
+	struct arena             *a;
+	struct gradient          *g;
+	float                    *dx;                      /* [T x D] */
+	float                    *d_o, *d_qkv;             /* [T x H*E], [T x (H+2K)E] */
+	float                    *h, *dh;                  /* [rows x D], rows: of the largest unit */
+	float                    *act, *d_act, *d_gate_up; /* [rows x F] twice, [rows x 2F] */
+};
+
+struct rows {          /* of a unit */
+	uint32_t unit; /* its number within the step */
+	size_t   first;
+	int      n;
+};
+
+static struct rows unit_rows(const struct backward *p, int u)
+{
+	const int *bound = p->b->unit_token;
+
+	return (struct rows){.unit = p->g->n_units + (uint32_t)u, .first = (size_t)bound[u], .n = bound[u + 1] - bound[u]};
+}
+
+/* The gradient of a product's weights: dW = dY^T X. */
+static int add_product(const struct backward *p, struct rows r, size_t offset, struct product_shape w, const float *dY, const float *X)
+{
+	TRY(matmul_gradient(p->m->mm, r.n, w.n_out, w.n_in, dY, X, gradient_slot(p->g, r.unit, offset)));
+	gradient_merge(p->g, r.unit, offset, (size_t)w.n_out * (size_t)w.n_in);
+	return OK;
+}
+
+struct norm {
+	size_t       gain;  /* offset in the weights */
+	const float *x, *r; /* its input and what its forward pass kept; of the whole batch */
+};
+
+static void norm_again(const struct backward *p, struct rows r, struct norm n, float *h)
+{
+	const struct model_shape *s = &p->m->weights.shape;
+
+	rmsnorm_forward(r.n, s->width, n.x + r.first * (size_t)s->width, p->m->weights.data + n.gain, s->norm_eps, h, NULL);
+}
+
+/* From the gradient of a norm's output: adds to dx, and the gain's gradient to the unit. */
+static void backward_norm(const struct backward *p, struct rows r, struct norm n, const float *dh)
+{
+	int    D = p->m->weights.shape.width;
+	size_t at = r.first * (size_t)D;
+
+	rmsnorm_gradient(r.n, D, n.x + at, n.r + r.first, dh, gradient_slot(p->g, r.unit, n.gain));
+	gradient_merge(p->g, r.unit, n.gain, (size_t)D);
+	rmsnorm_backward_add(r.n, D, n.x + at, p->m->weights.data + n.gain, n.r + r.first, dh, p->dx + at);
+}
+
+static int backward_mlp_unit(const struct backward *p, int layer, struct rows r)
+{
+	const struct layer_offsets  *at = &p->m->weights.layers[layer];
+	const struct layer_products *w = &p->m->layers[layer];
+	int                          D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
+	struct norm                  norm = {at->norm_mlp, p->state->x_mid, p->state->r_mlp};
+	const float                 *gate_up = p->state->gate_up + r.first * 2 * (size_t)F, *dx = p->dx + r.first * (size_t)D;
+
+	swiglu_forward(r.n, F, gate_up, p->act);
+	TRY(add_product(p, r, at->down, (struct product_shape){D, F}, dx, p->act));
+	TRY(matmul_backward(w->down, r.n, dx, p->d_act));
+	swiglu_backward(r.n, F, gate_up, p->d_act, p->d_gate_up);
+	norm_again(p, r, norm, p->h);
+	TRY(add_product(p, r, at->gate_up, (struct product_shape){2 * F, D}, p->d_gate_up, p->h));
+	TRY(matmul_backward(w->gate_up, r.n, p->d_gate_up, p->dh));
+	backward_norm(p, r, norm, p->dh);
+	return OK;
+}
+
+/* dx -> d_o */
+static int backward_output_unit(const struct backward *p, int layer, struct rows r)
+{
+	const struct model_shape *s = &p->m->weights.shape;
+	size_t                    row = (size_t)(s->n_heads * s->head_width);
+	const float              *dx = p->dx + r.first * (size_t)s->width;
+	struct product_shape      shape = {s->width, (int)row};
+
+	TRY(add_product(p, r, p->m->weights.layers[layer].o, shape, dx, p->state->o + r.first * row));
+	return matmul_backward(p->m->layers[layer].o, r.n, dx, p->d_o + r.first * row);
+}
+
+/* d_qkv -> dx */
+static int backward_qkv_unit(const struct backward *p, int layer, struct rows r)
+{
+	const struct model_shape   *s = &p->m->weights.shape;
+	const struct layer_offsets *at = &p->m->weights.layers[layer];
+	size_t                      row = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
+	struct product_shape        shape = {(int)row, s->width};
+	struct norm                 norm = {at->norm_attn, p->state->x, p->state->r_attn};
+	const float                *d_qkv = p->d_qkv + r.first * row;
+
+	norm_again(p, r, norm, p->h);
+	TRY(add_product(p, r, at->qkv, shape, d_qkv, p->h));
+	TRY(matmul_backward(p->m->layers[layer].qkv, r.n, d_qkv, p->dh));
+	backward_norm(p, r, norm, p->dh);
+	return OK;
+}
+
+static int backward_layer(const struct backward *p, int layer)
+{
+	const struct model_shape *s = &p->m->weights.shape;
+	struct attention_kept     kept = {p->state->qkv, p->state->o, p->state->lse};
+	size_t                    qkv_row = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
+
+	for (int u = 0; u < p->b->n_units; u++) {
+		TRY(backward_mlp_unit(p, layer, unit_rows(p, u)));
+		TRY(backward_output_unit(p, layer, unit_rows(p, u)));
+	}
+	TRY(attention_backward(s, p->b, &kept, p->d_o, p->a, p->d_qkv));
+	rope_apply(p->b->n_tokens, s->n_heads + s->n_kv_heads, s->head_width, qkv_row, p->b->position, p->m->rope, -1, p->d_qkv);
+	for (int u = 0; u < p->b->n_units; u++)
+		TRY(backward_qkv_unit(p, layer, unit_rows(p, u)));
+	return OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Rows of the embedding that the unit uses get the sum of dx over their tokens in order, all others 0. */
+static int backward_embed_unit(const struct backward *p, struct rows r)
+{
+	size_t    V = (size_t)p->m->weights.shape.n_vocab, D = (size_t)p->m->weights.shape.width, embed = p->m->weights.embed;
+	uint64_t *order = arena_alloc(p->a, (size_t)r.n, sizeof *order); /* token id, then place in the unit */
+	float    *slot = gradient_slot(p->g, r.unit, embed);
+
+	if (!order)
+		return ERR_INPUT;
+	for (int i = 0; i < r.n; i++)
+		order[i] = (uint64_t)p->b->token[r.first + (size_t)i] << 32 | (uint64_t)i;
+	qsort(order, (size_t)r.n, sizeof *order, by_value);
+#pragma omp parallel for schedule(static)
+	for (size_t v = 0; v < V; v++)
+		memset(slot + v * D, 0, D * sizeof(float));
+#pragma omp parallel for schedule(static)
+	for (int i = 0; i < r.n; i++) {
+		uint64_t id = order[i] >> 32;
+		if (i > 0 && order[i - 1] >> 32 == id)
+			continue; /* belongs to the run that starts before */
+		for (int j = i; j < r.n && order[j] >> 32 == id; j++) {
+			const float *dx = p->dx + (r.first + (uint32_t)order[j]) * D;
+			for (size_t d = 0; d < D; d++)
+				slot[id * D + d] += dx[d];
+		}
+	}
+	gradient_merge(p->g, r.unit, embed, V * D);
+	return OK;
+}
+
+static int backward_scratch(struct backward *p)
+{
+	const struct model_shape *s = &p->m->weights.shape;
+	size_t                    T = (size_t)p->b->n_tokens, D = (size_t)s->width, F = (size_t)s->ff_width, rows = 0;
+	size_t                    queries = (size_t)(s->n_heads * s->head_width), keys = (size_t)(s->n_kv_heads * s->head_width);
+
+	for (int u = 0; u < p->b->n_units; u++)
+		if ((size_t)unit_rows(p, u).n > rows)
+			rows = (size_t)unit_rows(p, u).n;
+	p->dx = arena_alloc(p->a, T * D, sizeof(float));
+	p->d_o = arena_alloc(p->a, T * queries, sizeof(float));
+	p->d_qkv = arena_alloc(p->a, T * (queries + 2 * keys), sizeof(float));
+	p->h = arena_alloc(p->a, rows * D, sizeof(float));
+	p->dh = arena_alloc(p->a, rows * D, sizeof(float));
+	p->act = arena_alloc(p->a, rows * F, sizeof(float));
+	p->d_act = arena_alloc(p->a, rows * F, sizeof(float));
+	p->d_gate_up = arena_alloc(p->a, rows * 2 * F, sizeof(float));
+	return p->dx && p->d_o && p->d_qkv && p->h && p->dh && p->act && p->d_act && p->d_gate_up ? OK : ERR_INPUT;
+}
+
+static int backward_layers(struct backward *p, const float *d_hidden)
+{
+	const struct weights *w = &p->m->weights;
+	struct norm           last = {w->norm_final, p->tape->x_final, p->tape->r_final};
+
+	TRY(backward_scratch(p));
+	for (int u = 0; u < p->b->n_units; u++)
+		backward_norm(p, unit_rows(p, u), last, d_hidden + unit_rows(p, u).first * (size_t)w->shape.width);
+	for (int i = w->shape.n_layers - 1; i >= 0; i--) {
+		p->state = &p->tape->layers[i];
+		TRY(backward_layer(p, i));
+	}
+	for (int u = 0; u < p->b->n_units; u++)
+		TRY(backward_embed_unit(p, unit_rows(p, u)));
+	return OK;
+}
+
+int model_backward(const struct model *m, const struct batch *b, const struct tape *tape, struct arena *a, const float *d_hidden,
+                   struct gradient *g)
+{
+	struct backward   p = {.m = m, .b = b, .tape = tape, .a = a, .g = g};
+	struct arena_mark mark = arena_mark(a);
+	int               status;
+
+	assert(m->for_backward && b->unit_token[b->n_units] == b->n_tokens);
+	status = backward_layers(&p, d_hidden);
+	g->n_units += (uint32_t)b->n_units;
+	arena_release(a, mark);
+	return status;
+}

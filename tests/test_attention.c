@@ -1,0 +1,389 @@
+#include "model/attention.h"
+
+#include "base/rng.h"
+#include "base/threads.h"
+#include "math/elementary.h"
+#include "test.h"
+
+/* ---- the oracle: one query, one key after the other, as attention.h says it ---- */
+
+static float tree16(const float *x, int n, int want_max)
+{
+	float lane[16];
+
+	for (int i = 0; i < 16; i++)
+		lane[i] = want_max ? -INFINITY : 0;
+	for (int j = 0; j < n; j++) {
+		float *l = &lane[j % 16];
+		*l = want_max ? fmaxf(*l, x[j]) : *l + x[j];
+	}
+	for (int half = 8; half; half /= 2)
+		for (int i = 0; i < half; i++)
+			lane[i] = want_max ? fmaxf(lane[i], lane[i + half]) : lane[i] + lane[i + half];
+	return lane[0];
+}
+
+/* k[j], v[j] [E] for the n keys that the query sees; writes o [E], returns the log of the sum of exponentials. */
+static float attend_one(int E, int n, const float *q, const float **k, const float **v, float *o)
+{
+	float scale = (float)(1 / sqrt(E)), max = -INFINITY, sum = 0, p[PAGE_TOKENS];
+
+	memset(o, 0, (size_t)E * sizeof(float));
+	for (int start = 0; start < n; start += PAGE_TOKENS) {
+		int   m = n - start < PAGE_TOKENS ? n - start : PAGE_TOKENS;
+		float old = max;
+		for (int j = 0; j < m; j++) {
+			float s = 0;
+			for (int e = 0; e < E; e++)
+				s = fmaf(q[e], k[start + j][e], s);
+			p[j] = s * scale;
+		}
+		max = fmaxf(old, tree16(p, m, 1));
+		for (int j = 0; j < m; j++)
+			p[j] = elementary_exp(p[j] - max);
+		sum = fmaf(sum, elementary_exp(old - max), tree16(p, m, 0));
+		for (int e = 0; e < E; e++) {
+			o[e] *= elementary_exp(old - max);
+			for (int j = 0; j < m; j++)
+				o[e] = fmaf(p[j], v[start + j][e], o[e]);
+		}
+	}
+	for (int e = 0; e < E; e++)
+		o[e] /= sum;
+	return max + elementary_log(sum);
+}
+
+/* ---- a batch with random rows ---- */
+
+enum { LENGTH_MOST = 700, KEYS_MOST = 2000 };
+
+struct world {
+	struct model_shape shape;
+	struct batch       b;
+	size_t             row; /* (H+2K)E */
+	float             *qkv, *out, *lse;
+	struct arena       a;
+};
+
+static int         ids[LENGTH_MOST];
+static const float poison = NAN;
+
+static struct model_shape shape_of(int H, int K, int E)
+{
+	return (struct model_shape){.n_layers = 2, .n_heads = H, .n_kv_heads = K, .head_width = E};
+}
+
+static float random_float(uint32_t seed, size_t i)
+{
+	return (float)rng_normal((struct rng_key){.seed = 3, .purpose = RNG_TEST, .item = seed}, (uint32_t)i);
+}
+
+static float *random_floats(struct arena *a, size_t n, uint32_t seed)
+{
+	float *x = arena_alloc(a, n, sizeof(float));
+
+	assert_non_null(x);
+	for (size_t i = 0; i < n; i++)
+		x[i] = random_float(seed, i);
+	return x;
+}
+
+static void build(struct world *w, struct model_shape shape, const struct sequence *seqs, int n, int share)
+{
+	struct unit_range *units;
+	int                n_units;
+	size_t             T;
+
+	*w = (struct world){.shape = shape, .row = (size_t)(shape.n_heads + 2 * shape.n_kv_heads) * (size_t)shape.head_width};
+	assert_ok(batch_plan(seqs, n, share, &w->a, &units, &n_units));
+	assert_ok(batch_build(seqs, units, 0, n_units, share, &w->a, &w->b));
+	T = (size_t)w->b.n_tokens;
+	w->qkv = random_floats(&w->a, T * w->row, 1);
+	w->out = arena_alloc(&w->a, T * (size_t)(shape.n_heads * shape.head_width), sizeof(float));
+	w->lse = arena_alloc(&w->a, T * (size_t)shape.n_heads, sizeof(float));
+}
+
+static void poison_cache(struct kv_cache *c)
+{
+	size_t bytes =
+	        kv_cache_bytes(&(struct model_shape){.n_kv_heads = c->n_kv_heads, .head_width = c->head_width}, c->n_layers, c->n_pages);
+
+	for (size_t i = 0; i < bytes / sizeof(float); i++)
+		c->data[i] = poison;
+}
+
+static void forward(struct world *w)
+{
+	struct kv_cache cache;
+
+	assert_ok(kv_cache_new(&w->shape, 1, w->b.n_pages, &cache));
+	poison_cache(&cache);
+	attention_forward(&w->shape, &w->b, w->qkv, &cache, 0, w->out, w->lse);
+	kv_cache_free(&cache);
+}
+
+/* The tokens of the text up to and with `token`; returns their number. */
+static int text_before(const struct batch *b, int token, int *out)
+{
+	int s = 0, n = b->position[token] + 1, at = token;
+
+	while (token >= b->segments[s].first + b->segments[s].count)
+		s++;
+	for (int i = n - 1; i >= 0; i--) {
+		if (i < b->segments[s].position) {
+			s = b->segments[s].parent;
+			at = b->segments[s].first + b->segments[s].count - 1;
+		}
+		out[i] = at--;
+	}
+	return n;
+}
+
+static void check_against_oracle(const struct world *w)
+{
+	static int   text[KEYS_MOST];
+	const float *k[KEYS_MOST], *v[KEYS_MOST];
+	int          H = w->shape.n_heads, K = w->shape.n_kv_heads, E = w->shape.head_width;
+
+	for (int t = 0; t < w->b.n_tokens; t++) {
+		int n = text_before(&w->b, t, text);
+		for (int h = 0; h < H; h++) {
+			float        o[HEAD_WIDTH_MAX], lse;
+			const float *got = w->out + (size_t)(t * H + h) * (size_t)E;
+			for (int j = 0; j < n; j++) {
+				k[j] = w->qkv + (size_t)text[j] * w->row + (H + h / (H / K)) * E;
+				v[j] = k[j] + K * E;
+			}
+			lse = attend_one(E, n, w->qkv + (size_t)t * w->row + h * E, k, v, o);
+			assert_memory_equal(got, o, (size_t)E * sizeof(float));
+			assert_memory_equal(&w->lse[t * H + h], &lse, sizeof lse);
+		}
+	}
+}
+
+static void the_kernel_is_the_oracle_bit_for_bit(void **state)
+{
+	const struct model_shape shapes[] = {shape_of(1, 1, 2),  shape_of(9, 3, 64), shape_of(4, 4, 8),
+	                                     shape_of(6, 2, 80), shape_of(5, 1, 18), shape_of(50, 1, 6)};
+	const struct sequence    seqs[] = {{ids, 70, ids, 3},     {ids, 70, ids, 90},     {ids, 70, ids, 1},     {ids + 1, 64, ids, 65},
+	                                   {ids + 1, 64, ids, 2}, {ids + 2, 1, ids, 130}, {ids + 3, 200, ids, 1}};
+	struct world             w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+		for (int share = 0; share < 2; share++) {
+			build(&w, shapes[i], seqs, 7, share);
+			forward(&w);
+			check_against_oracle(&w);
+			arena_free(&w.a);
+		}
+}
+
+/* The same text: as one segment, and token by token, through a cache of several layers and scattered pages. */
+static void token_by_token_gives_the_bits_of_the_whole(void **state)
+{
+	const struct sequence seq = {ids, 150, ids, 1};
+	struct world          w;
+	struct kv_cache       cache;
+	int                   pages[] = {4, 1, 3};
+
+	(void)state;
+	build(&w, shape_of(6, 3, 34), &seq, 1, 0);
+	forward(&w);
+	assert_ok(kv_cache_new(&w.shape, 2, 5, &cache));
+	poison_cache(&cache);
+	for (int t = 0; t < w.b.n_tokens; t++) {
+		struct segment s = {.count = 1, .position = t, .parent = -1, .pages = pages};
+		struct batch   one = {.n_tokens = 1, .n_segments = 1, .position = &t, .segments = &s, .n_pages = 5};
+		size_t         n = (size_t)(6 * 34);
+		float          out[6 * 34];
+		if (t == 100) { /* the page moves: a fork of the text goes on elsewhere */
+			kv_cache_copy_page(&cache, 1, 2);
+			pages[1] = 2;
+		}
+		attention_forward(&w.shape, &one, w.qkv + (size_t)t * w.row, &cache, 1, out, NULL);
+		assert_memory_equal(out, w.out + (size_t)t * n, n * sizeof(float));
+	}
+	kv_cache_free(&cache);
+	arena_free(&w.a);
+}
+
+/* The text in pieces of changing lengths, with other texts in the same batch. */
+static void pieces_and_company_change_nothing(void **state)
+{
+	const struct sequence seq = {ids, 300, ids, 1};
+	const int             cuts[] = {0, 1, 64, 65, 190, 300};
+	struct world          w;
+	struct kv_cache       cache;
+	int                   pages[2][5] = {{0, 1, 2, 3, 4}, {9, 8, 7, 6, 5}};
+	size_t                n = 4 * 16;
+
+	(void)state;
+	build(&w, shape_of(4, 2, 16), &seq, 1, 0);
+	forward(&w);
+	assert_ok(kv_cache_new(&w.shape, 1, 10, &cache));
+	poison_cache(&cache);
+	for (int i = 0; i < 5; i++) {
+		int            from = cuts[i], count = cuts[i + 1] - from;
+		struct segment s[2] = {{.first = 0, .count = count, .position = from, .parent = -1, .pages = pages[0]},
+		                       {.first = count, .count = count, .position = from, .parent = -1, .pages = pages[1]}};
+		struct batch   b = {.n_tokens = 2 * count, .n_segments = 2, .segments = s, .n_pages = 10};
+		float         *twice = arena_alloc(&w.a, 2 * (size_t)count * w.row, sizeof(float));
+		float         *out = arena_alloc(&w.a, 2 * (size_t)count * n, sizeof(float));
+		memcpy(twice, w.qkv + (size_t)from * w.row, (size_t)count * w.row * sizeof(float));
+		for (size_t j = 0; j < (size_t)count * w.row; j++)
+			twice[(size_t)count * w.row + j] = random_float(9, j);
+		attention_forward(&w.shape, &b, twice, &cache, 0, out, NULL);
+		assert_memory_equal(out, w.out + (size_t)from * n, (size_t)count * n * sizeof(float));
+	}
+	kv_cache_free(&cache);
+	arena_free(&w.a);
+}
+
+/* Not even multiplied by 0: NaN in a token's key and value does not reach the queries before it. */
+static void what_stands_later_is_not_touched(void **state)
+{
+	enum { LATER = 75, HEADS = 6, E = 10 };
+	const struct sequence seq = {ids, 100, ids, 1};
+	struct world          w;
+	float                 before[LATER * HEADS * E];
+
+	(void)state;
+	build(&w, shape_of(HEADS, 2, E), &seq, 1, 0);
+	forward(&w);
+	memcpy(before, w.out, sizeof before);
+	for (size_t i = LATER * w.row; i < 100 * w.row; i++)
+		w.qkv[i] = poison;
+	forward(&w);
+	assert_memory_equal(before, w.out, sizeof before);
+	arena_free(&w.a);
+}
+
+/* ---- backward ---- */
+
+/* sum_i out_i r_i in double, by the formula and nothing else. */
+static double loss_of(const struct world *w, const double *qkv, const float *r)
+{
+	static int text[KEYS_MOST];
+	double     s[KEYS_MOST], total = 0;
+	int        H = w->shape.n_heads, K = w->shape.n_kv_heads, E = w->shape.head_width;
+
+	for (int t = 0; t < w->b.n_tokens; t++) {
+		int n = text_before(&w->b, t, text);
+		for (int h = 0; h < H; h++) {
+			const double *q = qkv + (size_t)t * w->row + h * E;
+			double        sum = 0, dot = 0;
+			for (int j = 0; j < n; j++) {
+				const double *k = qkv + (size_t)text[j] * w->row + (H + h / (H / K)) * E, *v = k + K * E;
+				double        value = 0;
+				s[j] = 0;
+				for (int e = 0; e < E; e++) {
+					s[j] += q[e] * k[e] / sqrt(E);
+					value += v[e] * (double)r[(size_t)(t * H + h) * (size_t)E + (size_t)e];
+				}
+				sum += exp(s[j]);
+				dot += exp(s[j]) * value;
+			}
+			total += dot / sum;
+		}
+	}
+	return total;
+}
+
+static void backward(struct world *w, const float *d_out, float *d_qkv)
+{
+	struct attention_kept kept = {w->qkv, w->out, w->lse};
+
+	for (size_t i = 0; i < (size_t)w->b.n_tokens * w->row; i++)
+		d_qkv[i] = poison;
+	assert_ok(attention_backward(&w->shape, &w->b, &kept, d_out, &w->a, d_qkv));
+}
+
+static void gradients_match_central_differences(void **state)
+{
+	const struct model_shape shapes[] = {shape_of(2, 1, 6), shape_of(3, 3, 4), shape_of(6, 2, 18)};
+	const struct sequence    seqs[] = {{ids, 66, ids, 5}, {ids, 66, ids, 1}, {ids, 66, ids, 70}, {ids + 1, 3, ids, 4}};
+	const double             step = 1e-4;
+	struct world             w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+		size_t  n, n_out;
+		float  *d_out, *d_qkv;
+		double *x;
+		build(&w, shapes[i], seqs, 4, 1);
+		forward(&w);
+		n = (size_t)w.b.n_tokens * w.row;
+		n_out = (size_t)(w.b.n_tokens * w.shape.n_heads * w.shape.head_width);
+		d_out = random_floats(&w.a, n_out, 2);
+		d_qkv = arena_alloc(&w.a, n, sizeof(float));
+		x = arena_alloc(&w.a, n, sizeof(double));
+		backward(&w, d_out, d_qkv);
+		for (size_t j = 0; j < n; j++)
+			x[j] = (double)w.qkv[j];
+		for (size_t j = i; j < n; j += n / 40) {
+			double above, below;
+			x[j] += step;
+			above = loss_of(&w, x, d_out);
+			x[j] -= 2 * step;
+			below = loss_of(&w, x, d_out);
+			x[j] += step;
+			assert_close((double)d_qkv[j], (above - below) / (2 * step), 3e-6);
+		}
+		arena_free(&w.a);
+	}
+}
+
+static void threads_change_nothing(void **state)
+{
+	const struct sequence seqs[] = {{ids, 100, ids, 50}, {ids, 100, ids, 2}, {ids, 100, ids, 200}, {ids + 1, 3, ids, 40}};
+	struct world          w;
+	float                *d_out, *first_d = NULL, *first_out = NULL;
+	size_t                n, n_out;
+
+	(void)state;
+	for (int threads = 1; threads <= 8; threads += threads < 3 ? 1 : 5) {
+		float *d_qkv;
+		threads_set(threads);
+		build(&w, shape_of(6, 2, 20), seqs, 4, 1);
+		n = (size_t)w.b.n_tokens * w.row * sizeof(float);
+		n_out = (size_t)(w.b.n_tokens * 6 * 20) * sizeof(float);
+		d_out = random_floats(&w.a, n_out / sizeof(float), 2);
+		d_qkv = arena_alloc(&w.a, n, 1);
+		forward(&w);
+		backward(&w, d_out, d_qkv);
+		if (!first_d) {
+			first_d = malloc(n);
+			first_out = malloc(n_out);
+			memcpy(first_d, d_qkv, n);
+			memcpy(first_out, w.out, n_out);
+		}
+		assert_memory_equal(first_out, w.out, n_out);
+		assert_memory_equal(first_d, d_qkv, n);
+		arena_free(&w.a);
+	}
+	free(first_d);
+	free(first_out);
+}
+
+static void short_memory_is_an_error(void **state)
+{
+	const struct sequence seq = {ids, 20, ids, 1};
+	struct attention_kept kept;
+	struct world          w;
+	struct kv_cache       cache;
+	struct arena          empty = {0};
+
+	(void)state;
+	build(&w, shape_of(2, 2, 4), &seq, 1, 0);
+	kept = (struct attention_kept){w.qkv, w.out, w.lse};
+	mem_fail_at(1);
+	assert_error(attention_backward(&w.shape, &w.b, &kept, w.out, &empty, w.qkv), ERR_INPUT, "memory");
+	mem_fail_at(1);
+	assert_error(kv_cache_new(&w.shape, 1, 1, &cache), ERR_INPUT, "key/value cache");
+	arena_free(&w.a);
+}
+
+TEST_MAIN(TEST(the_kernel_is_the_oracle_bit_for_bit), TEST(token_by_token_gives_the_bits_of_the_whole),
+          TEST(pieces_and_company_change_nothing), TEST(what_stands_later_is_not_touched), TEST(gradients_match_central_differences),
+          TEST(threads_change_nothing), TEST(short_memory_is_an_error))

@@ -1,0 +1,602 @@
+/* The transformer and its head: against a plain model in double, and against themselves, bit for bit. */
+#include "model/head.h"
+
+#include "base/threads.h"
+#include "test.h"
+
+/* ---- a plain model: one text at a time, in double, as the formulas stand in the headers ---- */
+
+enum { TEXT_MOST = 700, SIDE_MOST = 64 };
+
+struct plain {
+	const struct weights *w;
+	const double         *p; /* [n] parameters */
+	int                   n; /* tokens so far */
+	double                keys[2][TEXT_MOST][SIDE_MOST], values[2][TEXT_MOST][SIDE_MOST];
+};
+
+static void plain_product(const double *W, int n_out, int n_in, const double *x, double *y)
+{
+	for (int i = 0; i < n_out; i++) {
+		y[i] = 0;
+		for (int j = 0; j < n_in; j++)
+			y[i] += W[i * n_in + j] * x[j];
+	}
+}
+
+static void plain_norm(const double *gain, int D, double eps, const double *x, double *y)
+{
+	double square = 0;
+
+	for (int i = 0; i < D; i++)
+		square += x[i] * x[i];
+	for (int i = 0; i < D; i++)
+		y[i] = x[i] / sqrt(square / D + eps) * gain[i];
+}
+
+static void plain_rotate(const struct model_shape *s, int position, double *x)
+{
+	int half = s->head_width / 2;
+
+	for (int i = 0; i < half; i++) {
+		double angle = position * pow(s->rope_theta, -2.0 * i / s->head_width), a = x[i], b = x[i + half];
+		x[i] = a * cos(angle) - b * sin(angle);
+		x[i + half] = b * cos(angle) + a * sin(angle);
+	}
+}
+
+static void plain_attention(const struct plain *m, int layer, const double *q, double *out)
+{
+	const struct model_shape *s = &m->w->shape;
+	int                       E = s->head_width;
+
+	for (int h = 0; h < s->n_heads; h++) {
+		int    at = h / (s->n_heads / s->n_kv_heads) * E;
+		double sum = 0, *o = out + h * E;
+		memset(o, 0, (size_t)E * sizeof(double));
+		for (int j = 0; j <= m->n; j++) {
+			double score = 0;
+			for (int e = 0; e < E; e++)
+				score += q[h * E + e] * m->keys[layer][j][at + e] / sqrt(E);
+			sum += exp(score);
+			for (int e = 0; e < E; e++)
+				o[e] += exp(score) * m->values[layer][j][at + e];
+		}
+		for (int e = 0; e < E; e++)
+			o[e] /= sum;
+	}
+}
+
+static void plain_layer(struct plain *m, int layer, double *x)
+{
+	const struct model_shape   *s = &m->w->shape;
+	const struct layer_offsets *at = &m->w->layers[layer];
+	int                         D = s->width, E = s->head_width, F = s->ff_width, Q = s->n_heads * E, KE = s->n_kv_heads * E;
+	double                      h[SIDE_MOST], qkv[3 * SIDE_MOST], o[SIDE_MOST], y[SIDE_MOST], gu[2 * SIDE_MOST];
+
+	plain_norm(m->p + at->norm_attn, D, s->norm_eps, x, h);
+	plain_product(m->p + at->qkv, Q + 2 * KE, D, h, qkv);
+	for (int i = 0; i < s->n_heads + s->n_kv_heads; i++)
+		plain_rotate(s, m->n, qkv + i * E);
+	memcpy(m->keys[layer][m->n], qkv + Q, (size_t)KE * sizeof(double));
+	memcpy(m->values[layer][m->n], qkv + Q + KE, (size_t)KE * sizeof(double));
+	plain_attention(m, layer, qkv, o);
+	plain_product(m->p + at->o, D, Q, o, y);
+	for (int i = 0; i < D; i++)
+		x[i] += y[i];
+	plain_norm(m->p + at->norm_mlp, D, s->norm_eps, x, h);
+	plain_product(m->p + at->gate_up, 2 * F, D, h, gu);
+	for (int i = 0; i < F; i++)
+		gu[i] = gu[i] / (1 + exp(-gu[i])) * gu[F + i];
+	plain_product(m->p + at->down, D, F, gu, y);
+	for (int i = 0; i < D; i++)
+		x[i] += y[i];
+}
+
+/* Reads one more token; writes log-probabilities [V] of the next. */
+static void plain_token(struct plain *m, int token, double temperature, double *logp)
+{
+	const struct model_shape *s = &m->w->shape;
+	double                    x[SIDE_MOST], h[SIDE_MOST], sum = 0;
+
+	for (int i = 0; i < s->width; i++)
+		x[i] = m->p[m->w->embed + (size_t)(token * s->width + i)];
+	for (int l = 0; l < s->n_layers; l++)
+		plain_layer(m, l, x);
+	m->n++;
+	plain_norm(m->p + m->w->norm_final, s->width, s->norm_eps, x, h);
+	plain_product(m->p + m->w->head, s->n_vocab, s->width, h, logp);
+	for (int v = 0; v < s->n_vocab; v++)
+		sum += exp(logp[v] /= temperature);
+	for (int v = 0; v < s->n_vocab; v++)
+		logp[v] -= log(sum);
+}
+
+/* ---- what is trained on ---- */
+
+struct job {
+	struct weights         w;
+	const struct sequence *seqs;
+	int                    n_seqs, n_targets;
+	float                  temperature;
+	float                 *c, *h;          /* [N] */
+	double                *logp, *entropy; /* [N] of the plain model */
+};
+
+static int ids[TEXT_MOST];
+
+static float normal(uint32_t what, size_t i)
+{
+	return (float)rng_normal((struct rng_key){.seed = 5, .purpose = RNG_TEST, .item = what}, (uint32_t)i);
+}
+
+static void job_new(struct job *j, const struct model_shape *shape, const struct sequence *seqs, int n)
+{
+	*j = (struct job){.seqs = seqs, .n_seqs = n, .temperature = 1};
+	for (int i = 0; i < TEXT_MOST; i++)
+		ids[i] = (int)rng_below((struct rng_key){.seed = 1, .purpose = RNG_TEST}, (uint32_t)i, (uint32_t)shape->n_vocab);
+	for (int i = 0; i < n; i++)
+		j->n_targets += seqs[i].n_answer;
+	assert_ok(weights_new(shape, &j->w));
+	for (size_t i = 0; i < j->w.n; i++)
+		j->w.data[i] = 0.3f * normal(1, i);
+	for (int i = 0; i < j->w.n_tensors; i++)
+		for (size_t k = 0; j->w.tensors[i].kind == TENSOR_NORM && k < j->w.tensors[i].count; k++)
+			j->w.data[j->w.tensors[i].offset + k] += 1;
+	j->c = calloc((size_t)j->n_targets, sizeof(float));
+	j->h = calloc((size_t)j->n_targets, sizeof(float));
+	j->logp = calloc((size_t)j->n_targets, sizeof(double));
+	j->entropy = calloc((size_t)j->n_targets, sizeof(double));
+	for (int i = 0; i < j->n_targets; i++) {
+		j->c[i] = normal(2, (size_t)i);
+		j->h[i] = normal(3, (size_t)i);
+	}
+}
+
+static void job_free(struct job *j)
+{
+	weights_free(&j->w);
+	free(j->c);
+	free(j->h);
+	free(j->logp);
+	free(j->entropy);
+}
+
+/* sum_i c_i logp_i + h_i entropy_i */
+static double plain_loss(struct job *j, const double *p)
+{
+	static struct plain m;
+	double              total = 0, logp[SIDE_MOST];
+	int                 at = 0;
+
+	for (int i = 0; i < j->n_seqs; i++) {
+		const struct sequence *s = &j->seqs[i];
+		m.w = &j->w;
+		m.p = p;
+		m.n = 0;
+		for (int t = 0; t < s->n_prompt; t++)
+			plain_token(&m, s->prompt[t], (double)j->temperature, logp);
+		for (int t = 0; t < s->n_answer; t++, at++) {
+			j->logp[at] = logp[s->answer[t]];
+			j->entropy[at] = 0;
+			for (int v = 0; v < j->w.shape.n_vocab; v++)
+				j->entropy[at] -= exp(logp[v]) * logp[v];
+			total += (double)j->c[at] * j->logp[at] + (double)j->h[at] * j->entropy[at];
+			plain_token(&m, s->answer[t], (double)j->temperature, logp);
+		}
+	}
+	return total;
+}
+
+/* ---- the same by the program ---- */
+
+struct result {
+	size_t n; /* floats of the gradient */
+	float *gradient, *logp, *entropy;
+};
+
+static void result_free(struct result *r)
+{
+	free(r->gradient);
+	free(r->logp);
+	free(r->entropy);
+}
+
+static struct model *model_of(const struct job *j, struct matmul **mm)
+{
+	struct matmul_options o = {.backend = "auto", .precision = "f32", .numerics = "strict"};
+	struct weights        copy;
+	struct model         *m;
+
+	assert_ok(matmul_new(&o, mm));
+	assert_ok(weights_new(&j->w.shape, &copy));
+	memcpy(copy.data, j->w.data, copy.n * sizeof(float));
+	assert_ok(model_new(&copy, *mm, 1, &m));
+	return m;
+}
+
+static void poisoned_cache(const struct model *m, int n_layers, int n_pages, struct kv_cache *out)
+{
+	size_t n = kv_cache_bytes(&m->weights.shape, n_layers, n_pages) / sizeof(float);
+
+	assert_ok(kv_cache_new(&m->weights.shape, n_layers, n_pages, out));
+	for (size_t i = 0; i < n; i++)
+		out->data[i] = NAN;
+}
+
+/* One micro-batch: forward, head, both backward; log-probabilities and entropies go to `at` and on. */
+static int micro_batch(const struct job *j, const struct model *m, const struct batch *b, struct tape *tape, struct gradient *g, int at,
+                       struct result *out)
+{
+	struct arena       a = {0};
+	struct kv_cache    cache;
+	size_t             n = (size_t)b->n_tokens * (size_t)m->weights.shape.width;
+	float             *hidden = arena_alloc(&a, n, sizeof(float)), *d_hidden = arena_alloc(&a, n, sizeof(float));
+	struct head_result r = {out->logp + at, out->entropy + at, arena_alloc(&a, (size_t)b->n_targets, sizeof(float))};
+
+	poisoned_cache(m, 1, b->n_pages, &cache);
+	assert_ok(model_forward(m, b, &cache, tape, &a, hidden));
+	assert_ok(head_forward(m, b, hidden, j->temperature, &a, &r));
+	assert_ok(head_backward(m, b, hidden, j->temperature, &r, j->c + at, j->h + at, &a, d_hidden, g));
+	assert_ok(model_backward(m, b, tape, &a, d_hidden, g));
+	kv_cache_free(&cache);
+	arena_free(&a);
+	return at + b->n_targets;
+}
+
+/* A whole step in micro-batches of `most` units. */
+static struct result step(const struct job *j, int share, int most)
+{
+	struct result      out = {0};
+	struct matmul     *mm;
+	struct model      *m = model_of(j, &mm);
+	struct arena       a = {0};
+	struct unit_range *units;
+	struct gradient    g;
+	struct tape       *tape;
+	int                n_units, at = 0;
+
+	out.n = j->w.n;
+	out.gradient = malloc(out.n * sizeof(float));
+	out.logp = malloc((size_t)j->n_targets * sizeof(float));
+	out.entropy = malloc((size_t)j->n_targets * sizeof(float));
+	assert_ok(tape_new(&j->w.shape, 1, &tape)); /* it has to grow */
+	assert_ok(gradient_new(&m->weights, 1, &g));
+	assert_ok(batch_plan(j->seqs, j->n_seqs, share, &a, &units, &n_units));
+	assert_ok(gradient_begin(&g, (uint32_t)n_units));
+	for (int l = 0; l < g.n_levels; l++)
+		for (size_t i = 0; i < g.n + g.n_extra; i++)
+			g.level[l][i] = NAN;
+	for (int u = 0; u < n_units; u += most) {
+		struct batch b;
+		assert_ok(batch_build(j->seqs, units, u, n_units - u < most ? n_units - u : most, share, &a, &b));
+		at = micro_batch(j, m, &b, tape, &g, at, &out);
+	}
+	assert_int_equal(g.n_units, n_units);
+	gradient_finish(&g);
+	memcpy(out.gradient, g.level[0], out.n * sizeof(float));
+	gradient_free(&g);
+	tape_free(tape);
+	arena_free(&a);
+	model_free(m);
+	matmul_free(mm);
+	return out;
+}
+
+static void assert_same(const struct result *a, const struct result *b, int n_targets)
+{
+	assert_memory_equal(a->logp, b->logp, (size_t)n_targets * sizeof(float));
+	assert_memory_equal(a->entropy, b->entropy, (size_t)n_targets * sizeof(float));
+	assert_memory_equal(a->gradient, b->gradient, a->n * sizeof(float));
+}
+
+/* ---- against the plain model ---- */
+
+static const struct model_shape base = {.n_layers = 2,
+                                        .width = 12,
+                                        .n_heads = 4,
+                                        .n_kv_heads = 2,
+                                        .head_width = 4,
+                                        .ff_width = 9,
+                                        .n_vocab = 13,
+                                        .n_positions = TEXT_MOST,
+                                        .rope_theta = 100,
+                                        .norm_eps = 1e-5};
+
+static void check_values(struct job *j, const double *p, const struct result *r)
+{
+	plain_loss(j, p);
+	for (int i = 0; i < j->n_targets; i++) {
+		assert_close((double)r->logp[i], j->logp[i], 2e-5);
+		assert_close((double)r->entropy[i], j->entropy[i], 2e-5);
+	}
+}
+
+/* The derivative of the plain loss along v by central differences. */
+static double slope(struct job *j, double *p, const double *v)
+{
+	const double step_size = 1e-5;
+	double       above, below;
+
+	for (size_t i = 0; i < j->w.n; i++)
+		p[i] = (double)j->w.data[i] + step_size * v[i];
+	above = plain_loss(j, p);
+	for (size_t i = 0; i < j->w.n; i++)
+		p[i] = (double)j->w.data[i] - step_size * v[i];
+	below = plain_loss(j, p);
+	for (size_t i = 0; i < j->w.n; i++)
+		p[i] = (double)j->w.data[i];
+	return (above - below) / (2 * step_size);
+}
+
+static void check_gradient(struct job *j, double *p, const struct result *r, size_t n_entries)
+{
+	double *v = calloc(j->w.n, sizeof(double));
+	double  dot = 0, square = 0;
+
+	for (size_t i = 0; i < j->w.n; i++)
+		square += (double)r->gradient[i] * (double)r->gradient[i];
+	for (size_t k = 0; k < n_entries; k++) { /* single entries, spread over all tensors */
+		size_t i = k * j->w.n / n_entries + k % 7;
+		v[i] = 1;
+		assert_close((double)r->gradient[i], slope(j, p, v), 1e-5 * sqrt(square));
+		v[i] = 0;
+	}
+	for (size_t i = 0; i < j->w.n; i++) { /* and one random direction through everything */
+		v[i] = (double)normal(4, i);
+		dot += v[i] * (double)r->gradient[i];
+	}
+	assert_close(dot, slope(j, p, v), 1e-5 * sqrt(square));
+	free(v);
+}
+
+static void check_against_plain(const struct model_shape *shape, const struct sequence *seqs, int n, int share, size_t n_entries)
+{
+	struct job    j;
+	struct result r;
+	double       *p;
+
+	job_new(&j, shape, seqs, n);
+	j.temperature = share ? 0.7f : 1.0f;
+	p = calloc(j.w.n, sizeof(double));
+	for (size_t i = 0; i < j.w.n; i++)
+		p[i] = (double)j.w.data[i];
+	r = step(&j, share, 1);
+	check_values(&j, p, &r);
+	check_gradient(&j, p, &r, n_entries);
+	result_free(&r);
+	free(p);
+	job_free(&j);
+}
+
+static void values_and_gradients_are_those_of_the_plain_model(void **state)
+{
+	const struct sequence seqs[] = {{ids, 5, ids + 3, 4}, {ids, 5, ids + 9, 1}, {ids, 5, ids + 20, 7}, {ids + 2, 1, ids + 40, 3}};
+	struct model_shape    s = base;
+
+	(void)state;
+	check_against_plain(&s, seqs, 4, 1, 60); /* groups of heads, untied */
+	s.tied = 1;
+	check_against_plain(&s, seqs, 4, 0, 60);
+	check_against_plain(&s, seqs, 4, 1, 60);
+	s.n_kv_heads = 4; /* K = H, and sizes that fill no vector */
+	s.head_width = 6;
+	s.width = 11;
+	s.ff_width = 5;
+	check_against_plain(&s, seqs, 4, 1, 60);
+	s.n_kv_heads = 1;
+	s.tied = 0;
+	check_against_plain(&s, seqs, 4, 1, 60);
+}
+
+/* One text of more than a page, a unit, and a chunk of the head. */
+static void long_texts_are_no_exception(void **state)
+{
+	const struct sequence seqs[] = {{ids, 30, ids + 7, 620}, {ids, 3, ids + 9, 4}};
+	struct model_shape    s = base;
+
+	(void)state;
+	s.n_layers = 1;
+	s.tied = 1;
+	check_against_plain(&s, seqs, 2, 1, 3);
+}
+
+/* ---- against itself ---- */
+
+/* Four groups; six units and more. */
+static const struct sequence groups[] = {
+        {ids, 150, ids + 3, 200},     {ids, 150, ids + 9, 1},      {ids, 150, ids + 20, 90},    {ids + 1, 70, ids + 40, 300},
+        {ids + 1, 70, ids + 41, 310}, {ids + 2, 64, ids + 5, 80},  {ids + 2, 64, ids + 50, 65}, {ids + 3, 10, ids + 8, 33},
+        {ids + 3, 10, ids + 99, 400}, {ids + 3, 10, ids + 9, 200},
+};
+enum { N_GROUPED = sizeof groups / sizeof *groups };
+
+static void micro_batches_and_threads_change_nothing(void **state)
+{
+	const int          threads[] = {1, 2, 3, 8};
+	struct model_shape s = base;
+	struct job         j;
+	struct result      first, r;
+
+	(void)state;
+	for (s.tied = 0; s.tied < 2; s.tied++) {
+		job_new(&j, &s, groups, N_GROUPED);
+		first = step(&j, 1, 100);
+		for (int most = 1; most < 4; most++) {
+			r = step(&j, 1, most);
+			assert_same(&first, &r, j.n_targets);
+			result_free(&r);
+		}
+		for (int i = 0; s.tied && i < 4; i++) {
+			threads_set(threads[i]);
+			r = step(&j, 1, 2);
+			assert_same(&first, &r, j.n_targets);
+			result_free(&r);
+		}
+		threads_set(0);
+		result_free(&first);
+		job_free(&j);
+	}
+}
+
+static void sharing_prompts_changes_no_probability(void **state)
+{
+	struct job    j;
+	struct result shared, alone;
+
+	(void)state;
+	job_new(&j, &base, groups, N_GROUPED);
+	shared = step(&j, 1, 100);
+	alone = step(&j, 0, 1);
+	assert_memory_equal(shared.logp, alone.logp, (size_t)j.n_targets * sizeof(float));
+	assert_memory_equal(shared.entropy, alone.entropy, (size_t)j.n_targets * sizeof(float));
+	for (size_t i = 0; i < shared.n; i++) /* another order of adding, the same sum */
+		assert_close((double)shared.gradient[i], (double)alone.gradient[i], 2e-3);
+	result_free(&shared);
+	result_free(&alone);
+	job_free(&j);
+}
+
+enum { N_STREAMS = 64, STREAM_TOKENS = 70, STREAM_PAGES = 2 };
+
+/* Decodes n texts side by side, token by token; text i starts at token ids[first + i]. Writes hidden [n x STREAM_TOKENS x D]. */
+static void decode(const struct model *m, int first, int n, float *hidden)
+{
+	size_t         D = (size_t)m->weights.shape.width;
+	int            pages[N_STREAMS][STREAM_PAGES], token[N_STREAMS], position[N_STREAMS];
+	struct segment segments[N_STREAMS];
+	struct batch   b = {
+	          .n_tokens = n, .n_segments = n, .token = token, .position = position, .segments = segments, .n_pages = n * STREAM_PAGES};
+	struct arena    a = {0};
+	struct kv_cache cache;
+	float           row[N_STREAMS * SIDE_MOST];
+
+	poisoned_cache(m, m->weights.shape.n_layers, b.n_pages, &cache);
+	for (int t = 0; t < STREAM_TOKENS; t++) {
+		for (int i = 0; i < n; i++) {
+			pages[i][0] = i;
+			pages[i][1] = n + i;
+			token[i] = ids[first + i + t];
+			position[i] = t;
+			segments[i] = (struct segment){.first = i, .count = 1, .position = t, .parent = -1, .pages = pages[i]};
+		}
+		assert_ok(model_forward(m, &b, &cache, NULL, &a, row));
+		for (int i = 0; i < n; i++)
+			memcpy(hidden + (size_t)(i * STREAM_TOKENS + t) * D, row + (size_t)i * D, D * sizeof(float));
+	}
+	kv_cache_free(&cache);
+	arena_free(&a);
+}
+
+static void prefill(const struct model *m, int first, struct tape *tape, float *hidden)
+{
+	struct sequence    s = {ids + first, STREAM_TOKENS, ids, 1};
+	struct arena       a = {0};
+	struct unit_range *units;
+	struct batch       b;
+	struct kv_cache    cache;
+	int                n;
+
+	assert_ok(batch_plan(&s, 1, 1, &a, &units, &n));
+	assert_ok(batch_build(&s, units, 0, n, 1, &a, &b));
+	poisoned_cache(m, 1, b.n_pages, &cache);
+	assert_ok(model_forward(m, &b, &cache, tape, &a, hidden));
+	kv_cache_free(&cache);
+	arena_free(&a);
+}
+
+static void decoding_alone_or_in_company_is_the_training_forward(void **state)
+{
+	enum { ONE = STREAM_TOKENS * 12 };
+	struct job     j;
+	struct matmul *mm;
+	struct model  *m;
+	struct tape   *tape;
+	float         *all = malloc(N_STREAMS * ONE * sizeof(float)), one[ONE];
+
+	(void)state;
+	job_new(&j, &base, groups, 1);
+	m = model_of(&j, &mm);
+	assert_ok(tape_new(&base, 10, &tape));
+	decode(m, 0, N_STREAMS, all);
+	for (int i = 0; i < N_STREAMS; i += 21) {
+		decode(m, i, 1, one);
+		assert_memory_equal(one, all + i * ONE, sizeof one);
+		prefill(m, i, NULL, one);
+		assert_memory_equal(one, all + i * ONE, sizeof one);
+		prefill(m, i, tape, one);
+		assert_memory_equal(one, all + i * ONE, sizeof one);
+	}
+	free(all);
+	tape_free(tape);
+	model_free(m);
+	matmul_free(mm);
+	job_free(&j);
+}
+
+/* ---- errors ---- */
+
+static int forward_one(const struct model *m, int token, int position)
+{
+	int             page[TEXT_MOST / PAGE_TOKENS + 2] = {0};
+	struct segment  s = {.count = 1, .position = position, .parent = -1, .pages = page};
+	struct batch    b = {.n_tokens = 1, .n_segments = 1, .token = &token, .position = &position, .segments = &s, .n_pages = 1};
+	struct arena    a = {0};
+	struct kv_cache cache;
+	float           hidden[SIDE_MOST];
+	int             status;
+
+	assert_ok(kv_cache_new(&m->weights.shape, 2, 1, &cache));
+	status = model_forward(m, &b, &cache, NULL, &a, hidden);
+	kv_cache_free(&cache);
+	arena_free(&a);
+	return status;
+}
+
+static void tokens_and_texts_the_model_does_not_know_are_errors(void **state)
+{
+	struct job     j;
+	struct matmul *mm;
+	struct model  *m;
+
+	(void)state;
+	job_new(&j, &base, groups, 1);
+	m = model_of(&j, &mm);
+	assert_ok(forward_one(m, 12, 0));
+	assert_error(forward_one(m, 13, 0), ERR_INPUT, "token id 13");
+	assert_error(forward_one(m, -1, 0), ERR_INPUT, "token id -1");
+	assert_error(forward_one(m, 0, TEXT_MOST), ERR_INPUT, "max_position_embeddings");
+	model_free(m);
+	matmul_free(mm);
+	job_free(&j);
+}
+
+static void short_memory_leaves_the_weights_and_leaks_nothing(void **state)
+{
+	struct matmul_options o = {.backend = "reference", .precision = "f32", .numerics = "strict"};
+	struct weights        w;
+	struct matmul        *mm;
+	struct model         *m;
+	struct tape          *tape;
+	int                   n = 1;
+
+	(void)state;
+	assert_ok(matmul_new(&o, &mm));
+	assert_ok(weights_new(&base, &w));
+	for (mem_fail_at(n); model_new(&w, mm, 1, &m) != OK; mem_fail_at(++n))
+		assert_non_null(w.data);
+	assert_true(n > 3);
+	mem_fail_at(0);
+	assert_null(w.data);
+	model_free(m);
+	matmul_free(mm);
+	for (n = 1; n <= 3; n++) {
+		mem_fail_at(n);
+		assert_error(tape_new(&base, 5, &tape), ERR_INPUT, "tape");
+	}
+}
+
+TEST_MAIN(TEST(values_and_gradients_are_those_of_the_plain_model), TEST(long_texts_are_no_exception),
+          TEST(micro_batches_and_threads_change_nothing), TEST(sharing_prompts_changes_no_probability),
+          TEST(decoding_alone_or_in_company_is_the_training_forward), TEST(tokens_and_texts_the_model_does_not_know_are_errors),
+          TEST(short_memory_leaves_the_weights_and_leaks_nothing))
