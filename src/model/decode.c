@@ -1,0 +1,462 @@
+#include "model/decode.h"
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "model/head.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+const char *const stop_reason_name[STOP_REASONS] = {"eos", "stop", "length", "context"};
+
+enum { PREFILL_TOKENS = 2048 }; /* prompts are prefilled together up to about this many tokens */
+
+struct slot {          /* one running answer */
+	int  request;  /* index, or -1: free */
+	int  n_tokens; /* prompt and answer so far; the last one has not been through the model yet */
+	int *pages;    /* [pages_each] */
+};
+
+struct prompt { /* the prefilled prompt of a group */
+	const int *ids;
+	int        n;
+	int       *pages;  /* [pages_each] */
+	float     *logits; /* [V] after its last token */
+};
+
+struct decoder {
+	const struct model *model;
+	int                 n_slots, max_tokens, pages_each;
+	struct kv_cache     cache;
+	int                *page_users; /* [n_pages] how many slots and prompts hold a page */
+	int                *free_pages; /* [n_pages] a stack */
+	int                 n_free;
+	struct slot        *slots;         /* [n_slots] */
+	int                *page_table;    /* [(n_slots + n_slots + 1) x pages_each] */
+	struct candidate   *candidates;    /* [n_slots x V] */
+	float              *logits;        /* [n_slots x V] of the decode step */
+	float              *prompt_logits; /* [(n_slots + 1) x V] */
+	struct arena        scratch;       /* of one step */
+};
+
+struct run { /* one call of decode_run */
+	struct decoder              *d;
+	const struct decode_options *o;
+	const struct decode_request *requests;
+	struct decode_result        *results;
+	int                          n, next; /* requests in all; the first that has not entered */
+	struct prompt               *prompts; /* [n_slots + 1] prefilled; the last one may have members still waiting */
+	int                          n_prompts;
+};
+
+/* ---- pages ---- */
+
+static int pages_for(int n_tokens)
+{
+	return (n_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS;
+}
+
+/* Every slot may fill its pages; every prompt being handed out has one partial page of its own; one group may wait with all of its prompt. */
+static int pages_in_all(int n_slots, int pages_each)
+{
+	return n_slots * (pages_each + 1) + pages_each;
+}
+
+static int page_take(struct decoder *d)
+{
+	int page;
+
+	assert(d->n_free > 0);
+	page = d->free_pages[--d->n_free];
+	d->page_users[page] = 1;
+	return page;
+}
+
+static void pages_release(struct decoder *d, const int *pages, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (--d->page_users[pages[i]] == 0)
+			d->free_pages[d->n_free++] = pages[i];
+}
+
+static void pages_reset(struct decoder *d)
+{
+	d->n_free = 0;
+	for (int page = d->cache.n_pages; page-- > 0;) {
+		d->page_users[page] = 0;
+		d->free_pages[d->n_free++] = page;
+	}
+}
+
+/* ---- lifetime ---- */
+
+int decoder_new(const struct model *m, int n_slots, int max_tokens, struct decoder **out)
+{
+	size_t          V = (size_t)m->weights.shape.n_vocab;
+	struct decoder *d = mem_alloc(1, sizeof *d, "the decoder");
+	int             pages_each = pages_for(max_tokens), n_pages = pages_in_all(n_slots, pages_each);
+
+	*out = NULL;
+	if (!d)
+		return ERR_INPUT;
+	assert(n_slots > 0 && max_tokens > 1);
+	d->model = m;
+	d->n_slots = n_slots;
+	d->max_tokens = max_tokens;
+	d->pages_each = pages_each;
+	d->page_users = mem_alloc((size_t)n_pages, sizeof *d->page_users, "the decoder's pages");
+	d->free_pages = mem_alloc((size_t)n_pages, sizeof *d->free_pages, "the decoder's pages");
+	d->slots = mem_alloc((size_t)n_slots, sizeof *d->slots, "the decoder's slots");
+	d->page_table = mem_alloc((size_t)(2 * n_slots + 1) * (size_t)pages_each, sizeof *d->page_table, "the decoder's pages");
+	d->candidates = mem_alloc((size_t)n_slots * V, sizeof *d->candidates, "the decoder's candidates");
+	d->logits = mem_alloc((size_t)n_slots * V, sizeof *d->logits, "the decoder's logits");
+	d->prompt_logits = mem_alloc((size_t)(n_slots + 1) * V, sizeof *d->prompt_logits, "the decoder's logits");
+	if (!d->page_users || !d->free_pages || !d->slots || !d->page_table || !d->candidates || !d->logits || !d->prompt_logits ||
+	    kv_cache_new(&m->weights.shape, m->weights.shape.n_layers, n_pages, &d->cache) != OK) {
+		decoder_free(d);
+		return ERR_INPUT;
+	}
+	for (int s = 0; s < n_slots; s++)
+		d->slots[s].pages = d->page_table + (size_t)s * (size_t)pages_each;
+	*out = d;
+	return OK;
+}
+
+void decoder_free(struct decoder *d)
+{
+	if (!d)
+		return;
+	kv_cache_free(&d->cache);
+	mem_free(d->page_users);
+	mem_free(d->free_pages);
+	mem_free(d->slots);
+	mem_free(d->page_table);
+	mem_free(d->candidates);
+	mem_free(d->logits);
+	mem_free(d->prompt_logits);
+	arena_free(&d->scratch);
+	mem_free(d);
+}
+
+size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens)
+{
+	size_t rows = (size_t)(2 * n_slots + 1), V = (size_t)s->n_vocab;
+
+	return kv_cache_bytes(s, s->n_layers, pages_in_all(n_slots, pages_for(max_tokens))) + rows * V * sizeof(float) +
+	       (size_t)n_slots * V * sizeof(struct candidate);
+}
+
+/* ---- one token of one answer ---- */
+
+static int is_eos(const struct decode_options *o, int token)
+{
+	for (int i = 0; i < o->n_eos; i++)
+		if (o->eos[i] == token)
+			return 1;
+	return 0;
+}
+
+/* Whether the text of the answer contains a stop text that ends within its last token. The tail that is looked at is as many tokens
+ * as the longest stop text has bytes: each token that matters has at least one byte. */
+static int has_stop_text(const struct decode_options *o, const struct decode_result *r)
+{
+	size_t      longest = 0;
+	int         first, found = 0;
+	struct text tail = {0};
+
+	for (int i = 0; i < o->n_stop; i++)
+		longest = strlen(o->stop[i]) > longest ? strlen(o->stop[i]) : longest;
+	if (longest == 0)
+		return 0;
+	first = r->n > (int)longest ? r->n - (int)longest : 0;
+	for (int i = first; i < r->n; i++) {
+		size_t      n;
+		const char *piece = tokenizer_piece(o->tokenizer, r->ids[i], &n);
+		text_add(&tail, piece ? piece : "", n);
+	}
+	for (int i = 0; i < o->n_stop && tail.n; i++)
+		found |= memmem(tail.data, tail.n, o->stop[i], strlen(o->stop[i])) != NULL;
+	text_free(&tail);
+	return found;
+}
+
+/* Draws the next token of a request from its row of logits. Returns 1 when that ends the answer, -1 when the row is not finite. */
+static int draw(const struct run *run, int request, const float *logits, struct candidate *scratch)
+{
+	const struct decode_request *q = &run->requests[request];
+	struct decode_result        *r = &run->results[request];
+	struct sampled               token;
+
+	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab, rng_uniform(q->key, (uint32_t)r->n), scratch,
+	              &token);
+	if (!isfinite(token.logp) || !isfinite(token.entropy))
+		return -1;
+	r->ids[r->n] = token.token;
+	r->logp[r->n] = token.logp;
+	r->entropy[r->n] = token.entropy;
+	r->n++;
+	if (is_eos(run->o, token.token))
+		r->stop = STOP_EOS;
+	else if (run->o->n_stop && has_stop_text(run->o, r))
+		r->stop = STOP_STRING;
+	else if (r->n == q->max_new)
+		r->stop = STOP_LENGTH;
+	else
+		return 0;
+	return 1;
+}
+
+static int not_finite(int request)
+{
+	return error_set(ERR_FAILED, "request %d: the model's logits are not finite; the weights hold NaN or have diverged", request);
+}
+
+/* ---- entering ---- */
+
+static int same_prompt(const struct run *run, const struct prompt *p, const struct decode_request *q)
+{
+	return run->o->share_prompt && p->ids == q->prompt && p->n == q->n_prompt;
+}
+
+/* Chooses the prompts that the free slots need next, at most about PREFILL_TOKENS of them. Returns how many requests can enter.
+ * The last known prompt may serve the first of them. */
+static int plan_prompts(struct run *run, int n_free, int *prompt_of)
+{
+	int tokens = 0, entering = 0;
+
+	while (entering < n_free && run->next + entering < run->n) {
+		const struct decode_request *q = &run->requests[run->next + entering];
+		struct prompt               *last = run->n_prompts ? &run->prompts[run->n_prompts - 1] : NULL;
+		if (!last || !same_prompt(run, last, q)) {
+			if (tokens && tokens + q->n_prompt > PREFILL_TOKENS)
+				break;
+			tokens += q->n_prompt;
+			last = &run->prompts[run->n_prompts++];
+			last->ids = q->prompt;
+			last->n = q->n_prompt;
+		}
+		prompt_of[entering++] = run->n_prompts - 1;
+	}
+	return entering;
+}
+
+/* Packs the new prompts (from `first` on) into one batch, takes their pages, computes the logits behind each of them. */
+static int prefill(struct run *run, int first)
+{
+	struct decoder *d = run->d;
+	struct batch    b = {0};
+	size_t          D = (size_t)d->model->weights.shape.width;
+	int             n_new = run->n_prompts - first;
+	float          *hidden, *last;
+
+	for (int p = first; p < run->n_prompts; p++)
+		b.n_tokens += run->prompts[p].n;
+	b.token = arena_alloc(&d->scratch, (size_t)b.n_tokens, sizeof *b.token);
+	b.position = arena_alloc(&d->scratch, (size_t)b.n_tokens, sizeof *b.position);
+	b.segments = arena_alloc(&d->scratch, (size_t)n_new, sizeof *b.segments);
+	hidden = arena_alloc(&d->scratch, (size_t)b.n_tokens * D, sizeof *hidden);
+	last = arena_alloc(&d->scratch, (size_t)n_new * D, sizeof *last);
+	if (!b.token || !b.position || !b.segments || !hidden || !last)
+		return ERR_INPUT;
+	b.n_pages = d->cache.n_pages;
+	for (int p = first, t = 0; p < run->n_prompts; p++) {
+		struct prompt *prompt = &run->prompts[p];
+		b.segments[b.n_segments++] =
+		        (struct segment){.first = t, .count = prompt->n, .position = 0, .parent = -1, .pages = prompt->pages};
+		for (int i = 0; i < pages_for(prompt->n); i++)
+			prompt->pages[i] = page_take(d);
+		for (int i = 0; i < prompt->n; i++, t++) {
+			b.token[t] = prompt->ids[i];
+			b.position[t] = i;
+		}
+	}
+	TRY(model_forward(d->model, &b, &d->cache, NULL, &d->scratch, hidden));
+	for (int i = 0; i < n_new; i++)
+		memcpy(last + (size_t)i * D, hidden + (size_t)(b.segments[i].first + b.segments[i].count - 1) * D, D * sizeof *last);
+	return head_logits(d->model, n_new, last, run->prompts[first].logits);
+}
+
+/* Gives a slot the pages of its prompt: full ones shared, a partial one copied. */
+static void fork_pages(struct decoder *d, const struct prompt *p, struct slot *s)
+{
+	int full = p->n / PAGE_TOKENS;
+
+	for (int i = 0; i < full; i++) {
+		s->pages[i] = p->pages[i];
+		d->page_users[p->pages[i]]++;
+	}
+	if (p->n % PAGE_TOKENS) {
+		s->pages[full] = page_take(d);
+		kv_cache_copy_page(&d->cache, p->pages[full], s->pages[full]);
+	}
+	s->n_tokens = p->n;
+}
+
+/* Keeps only the last prompt, and that only while the next request still needs it; its pages and logits move to the front. */
+static void drop_prompts(struct run *run)
+{
+	struct prompt *first = run->prompts, *last = run->prompts + run->n_prompts - 1;
+	size_t         V = (size_t)run->d->model->weights.shape.n_vocab;
+	int            needed = run->n_prompts && run->next < run->n && same_prompt(run, last, &run->requests[run->next]);
+
+	for (int p = 0; p < run->n_prompts - needed; p++)
+		pages_release(run->d, run->prompts[p].pages, pages_for(run->prompts[p].n));
+	if (needed && last != first) {
+		memcpy(first->pages, last->pages, (size_t)pages_for(last->n) * sizeof *last->pages);
+		memcpy(first->logits, last->logits, V * sizeof *last->logits);
+		first->ids = last->ids;
+		first->n = last->n;
+	}
+	run->n_prompts = needed;
+}
+
+/* Lets waiting requests into free slots; each gets its first token from the logits behind its prompt. An answer that ends with its first
+ * token never occupies its slot. */
+static int enter(struct run *run, int *prompt_of)
+{
+	struct decoder *d = run->d;
+	int             n_free = 0, first_new = run->n_prompts, entering;
+
+	for (int s = 0; s < d->n_slots; s++)
+		n_free += d->slots[s].request < 0;
+	entering = plan_prompts(run, n_free, prompt_of);
+	if (run->n_prompts > first_new)
+		TRY(prefill(run, first_new));
+	for (int i = 0, s = 0; i < entering; i++) {
+		struct prompt *p = &run->prompts[prompt_of[i]];
+		int            ended = draw(run, run->next + i, p->logits, d->candidates);
+		if (ended < 0)
+			return not_finite(run->next + i);
+		if (ended)
+			continue;
+		while (d->slots[s].request >= 0)
+			s++;
+		d->slots[s].request = run->next + i;
+		fork_pages(d, p, &d->slots[s]);
+	}
+	run->next += entering;
+	drop_prompts(run);
+	arena_reset(&d->scratch);
+	return OK;
+}
+
+/* ---- one step of all running answers ---- */
+
+/* The last token of every running answer, one segment each. */
+static int gather(struct run *run, struct batch *b, int *slot_of)
+{
+	struct decoder *d = run->d;
+
+	*b = (struct batch){.n_pages = d->cache.n_pages};
+	b->token = arena_alloc(&d->scratch, (size_t)d->n_slots, sizeof *b->token);
+	b->position = arena_alloc(&d->scratch, (size_t)d->n_slots, sizeof *b->position);
+	b->segments = arena_alloc(&d->scratch, (size_t)d->n_slots, sizeof *b->segments);
+	if (!b->token || !b->position || !b->segments)
+		return ERR_INPUT;
+	for (int s = 0; s < d->n_slots; s++) {
+		struct slot          *slot = &d->slots[s];
+		struct decode_result *r;
+		int                   i = b->n_tokens;
+		if (slot->request < 0)
+			continue;
+		r = &run->results[slot->request];
+		if (slot->n_tokens % PAGE_TOKENS == 0)
+			slot->pages[slot->n_tokens / PAGE_TOKENS] = page_take(d);
+		b->token[i] = r->ids[r->n - 1];
+		b->position[i] = slot->n_tokens;
+		b->segments[i] = (struct segment){.first = i, .count = 1, .position = slot->n_tokens, .parent = -1, .pages = slot->pages};
+		slot_of[i] = s;
+		slot->n_tokens++;
+		b->n_tokens = b->n_segments = i + 1;
+	}
+	return OK;
+}
+
+static int step(struct run *run, int *slot_of, int *ended)
+{
+	struct decoder *d = run->d;
+	size_t          V = (size_t)d->model->weights.shape.n_vocab;
+	struct batch    b;
+	float          *hidden;
+
+	TRY(gather(run, &b, slot_of));
+	if (b.n_tokens == 0)
+		return OK;
+	hidden = arena_alloc(&d->scratch, (size_t)b.n_tokens * (size_t)d->model->weights.shape.width, sizeof *hidden);
+	if (!hidden)
+		return ERR_INPUT;
+	TRY(model_forward(d->model, &b, &d->cache, NULL, &d->scratch, hidden));
+	TRY(head_logits(d->model, b.n_tokens, hidden, d->logits));
+#pragma omp parallel for schedule(static)
+	for (int i = 0; i < b.n_tokens; i++)
+		ended[i] = draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V, d->candidates + (size_t)i * V);
+	for (int i = 0; i < b.n_tokens; i++) {
+		struct slot *slot = &d->slots[slot_of[i]];
+		if (ended[i] < 0)
+			return not_finite(slot->request);
+		if (ended[i]) {
+			pages_release(d, slot->pages, pages_for(slot->n_tokens));
+			slot->request = -1;
+		}
+	}
+	arena_reset(&d->scratch);
+	return OK;
+}
+
+static int run_start(struct run *run, struct arena *a)
+{
+	struct decoder *d = run->d;
+	size_t          V = (size_t)d->model->weights.shape.n_vocab;
+
+	for (int i = 0; i < run->n; i++) {
+		const struct decode_request *q = &run->requests[i];
+		struct decode_result        *r = &run->results[i];
+		assert(q->n_prompt > 0 && q->max_new > 0 && q->n_prompt + q->max_new <= d->max_tokens);
+		r->n = 0;
+		r->ids = arena_alloc(a, (size_t)q->max_new, sizeof *r->ids);
+		r->logp = arena_alloc(a, (size_t)q->max_new, sizeof *r->logp);
+		r->entropy = arena_alloc(a, (size_t)q->max_new, sizeof *r->entropy);
+		if (!r->ids || !r->logp || !r->entropy)
+			return ERR_INPUT;
+	}
+	run->prompts = arena_alloc(a, (size_t)d->n_slots + 1, sizeof *run->prompts);
+	if (!run->prompts)
+		return ERR_INPUT;
+	for (int p = 0; p <= d->n_slots; p++) {
+		run->prompts[p].pages = d->page_table + (size_t)(d->n_slots + p) * (size_t)d->pages_each;
+		run->prompts[p].logits = d->prompt_logits + (size_t)p * V;
+	}
+	for (int s = 0; s < d->n_slots; s++)
+		d->slots[s].request = -1;
+	pages_reset(d);
+	arena_reset(&d->scratch);
+	return OK;
+}
+
+static int any_running(const struct decoder *d)
+{
+	for (int s = 0; s < d->n_slots; s++)
+		if (d->slots[s].request >= 0)
+			return 1;
+	return 0;
+}
+
+int decode_run(struct decoder *d, const struct decode_options *o, const struct decode_request *requests, int n, struct arena *a,
+               struct decode_result *results)
+{
+	struct run run = {.d = d, .o = o, .requests = requests, .results = results, .n = n};
+	int       *slot_of, *ended, *prompt_of;
+
+	TRY(run_start(&run, a));
+	slot_of = arena_alloc(a, (size_t)d->n_slots, sizeof *slot_of);
+	ended = arena_alloc(a, (size_t)d->n_slots, sizeof *ended);
+	prompt_of = arena_alloc(a, (size_t)d->n_slots, sizeof *prompt_of);
+	if (!slot_of || !ended || !prompt_of)
+		return ERR_INPUT;
+	while (run.next < n || any_running(d)) {
+		TRY(enter(&run, prompt_of));
+		TRY(step(&run, slot_of, ended));
+	}
+	return OK;
+}

@@ -1,0 +1,64 @@
+/* decode.h - many answers at once, each the same whatever else is in the batch.
+ *
+ * A decoder has a fixed number of slots. Requests wait in a queue; a request enters a free slot, gets one token a step, and leaves when it
+ * ends, so that the batch stays full until the queue is empty:
+ *
+ *     queue  r5 r6 r7 ...        slots  | r0 | r1 | r2 | r4 |        r3 ended two steps ago; r4 took its place
+ *
+ * Requests that follow each other with the same prompt pointer form a group: the prompt is prefilled once, its full pages of keys and values are
+ * shared, the last partial page is copied for each answer. The row of logits after the prompt serves every first token.
+ *
+ * What a request produces depends on its prompt, its options, its random key and the weights alone: rows of every product are independent (matmul.h),
+ * attention sees the answer's own pages (attention.h), token t uses random number t of the request's key. */
+#ifndef MODEL_DECODE_H
+#define MODEL_DECODE_H
+
+#include "base/rng.h"
+#include "model/sampling.h"
+#include "model/tokenizer.h"
+#include "model/transformer.h"
+
+enum stop_reason {
+	STOP_EOS,     /* the model ended its answer; the token is part of it */
+	STOP_STRING,  /* a stop text came up */
+	STOP_LENGTH,  /* cut off at max_new */
+	STOP_CONTEXT, /* the same, because the model has no more positions */
+	STOP_REASONS
+};
+extern const char *const stop_reason_name[STOP_REASONS]; /* "eos", "stop", "length", "context" */
+
+struct decode_options {
+	struct sampling         sampling;
+	const int              *eos; /* [n_eos] ids that end an answer; the id itself belongs to the answer */
+	int                     n_eos;
+	const char *const      *stop; /* [n_stop] texts that end an answer once its text contains one */
+	int                     n_stop;
+	const struct tokenizer *tokenizer;    /* needed for stop texts only */
+	int                     share_prompt; /* 0: every request prefills its own prompt (tests) */
+};
+
+struct decode_request {
+	const int     *prompt; /* [n_prompt] n_prompt > 0 */
+	int            n_prompt;
+	int            max_new; /* > 0; the answer is cut off here */
+	struct rng_key key;
+};
+
+struct decode_result { /* arrays of at most max_new, in the arena of the call */
+	int             *ids;
+	float           *logp, *entropy; /* [n] of each token, as sampled */
+	int              n;              /* > 0 */
+	enum stop_reason stop;
+};
+
+struct decoder;
+/* n_slots sequences at once, each of at most max_tokens (prompt and answer). The cache is one allocation. */
+int    decoder_new(const struct model *m, int n_slots, int max_tokens, struct decoder **out);
+void   decoder_free(struct decoder *d);
+size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens);
+
+/* Answers all n requests; results [n] in their order. ERR_FAILED with the request named when a row of logits is not finite. */
+int decode_run(struct decoder *d, const struct decode_options *o, const struct decode_request *requests, int n, struct arena *a,
+               struct decode_result *results);
+
+#endif

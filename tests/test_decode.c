@@ -1,0 +1,248 @@
+#include "model/decode.h"
+
+#include "base/threads.h"
+#include "model/head.h"
+#include "test.h"
+
+/* A model of a few thousand weights, large enough that answers differ; prompts longer and shorter than a page. */
+enum { N_PROMPTS = 5, G = 6, N = N_PROMPTS * G, MAX_NEW = 70, V = 29 };
+static const int prompt_length[N_PROMPTS] = {3, 64, 1, 90, 130};
+
+static struct matmul *mm;
+static struct model  *model;
+static int            prompt[N_PROMPTS][130];
+static int            eos = 7;
+
+static int setup(void **state)
+{
+	(void)state;
+	const struct model_shape    shape = {.n_layers = 2,
+	                                     .width = 24,
+	                                     .n_heads = 4,
+	                                     .n_kv_heads = 2,
+	                                     .head_width = 6,
+	                                     .ff_width = 40,
+	                                     .n_vocab = V,
+	                                     .n_positions = 256,
+	                                     .rope_theta = 10000,
+	                                     .norm_eps = 1e-5,
+	                                     .tied = 1,
+	                                     .bos = -1,
+	                                     .eos = {7},
+	                                     .n_eos = 1};
+	const struct matmul_options options = {"auto", "f32", "strict"};
+	struct weights              w;
+
+	threads_set(2);
+	assert_ok(matmul_new(&options, &mm));
+	assert_ok(weights_new(&shape, &w));
+	weights_init(&w, 5);
+	for (size_t i = 0; i < w.n; i++)
+		w.data[i] *= 8; /* far from uniform, so that answers end by themselves now and then */
+	assert_ok(model_new(&w, mm, 0, &model));
+	for (int p = 0; p < N_PROMPTS; p++)
+		for (int i = 0; i < prompt_length[p]; i++)
+			prompt[p][i] = (int)rng_below((struct rng_key){3, RNG_TEST, 0, (uint32_t)p, 0}, (uint32_t)i, V);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	model_free(model);
+	matmul_free(mm);
+	return 0;
+}
+
+struct answers {
+	struct arena          arena;
+	struct decode_request requests[N];
+	struct decode_result  results[N];
+};
+
+static void answer(struct answers *a, int slots, int share, float temperature)
+{
+	const struct decode_options o = {
+	        .sampling = {.temperature = temperature, .top_p = 1}, .eos = &eos, .n_eos = 1, .share_prompt = share};
+	struct decoder *d;
+
+	memset(a, 0, sizeof *a);
+	for (int i = 0; i < N; i++)
+		a->requests[i] = (struct decode_request){.prompt = prompt[i / G],
+		                                         .n_prompt = prompt_length[i / G],
+		                                         .max_new = MAX_NEW,
+		                                         .key = {11, RNG_SAMPLE, 1, (uint32_t)(i / G), (uint32_t)(i % G)}};
+	assert_ok(decoder_new(model, slots, 130 + MAX_NEW, &d));
+	assert_ok(decode_run(d, &o, a->requests, N, &a->arena, a->results));
+	decoder_free(d);
+}
+
+static void assert_same_bits(const struct answers *a, const struct answers *b)
+{
+	for (int i = 0; i < N; i++) {
+		const struct decode_result *x = &a->results[i], *y = &b->results[i];
+		assert_int_equal(x->n, y->n);
+		assert_int_equal(x->stop, y->stop);
+		assert_memory_equal(x->ids, y->ids, (size_t)x->n * sizeof *x->ids);
+		assert_memory_equal(x->logp, y->logp, (size_t)x->n * sizeof *x->logp);
+		assert_memory_equal(x->entropy, y->entropy, (size_t)x->n * sizeof *x->entropy);
+	}
+}
+
+static void an_answer_is_the_same_whatever_else_is_in_the_batch(void **state)
+{
+	(void)state;
+	const int      slots[] = {1, 2, 7, 64};
+	struct answers all, other;
+	int            different_lengths = 0;
+
+	answer(&all, N, 1, 1);
+	for (int i = 1; i < N; i++)
+		different_lengths += all.results[i].n != all.results[0].n;
+	assert_true(different_lengths > 5); /* sequences do leave early; otherwise this test would prove little */
+	for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+		for (int share = 0; share < 2; share++) {
+			answer(&other, slots[i], share, 1);
+			assert_same_bits(&all, &other);
+			arena_free(&other.arena);
+		}
+	arena_free(&all.arena);
+}
+
+static void an_answer_is_the_same_on_any_number_of_threads(void **state)
+{
+	(void)state;
+	const int      threads[] = {1, 3, 8};
+	struct answers two, other;
+
+	answer(&two, 9, 1, 1);
+	for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+		threads_set(threads[i]);
+		answer(&other, 9, 1, 1);
+		assert_same_bits(&two, &other);
+		arena_free(&other.arena);
+	}
+	threads_set(2);
+	arena_free(&two.arena);
+}
+
+/* The promise of the project: what the trainer computes for a token is what was recorded when it was sampled, bit for bit. */
+static void trained_log_probabilities_are_the_sampled_ones(void **state)
+{
+	(void)state;
+	struct answers     a;
+	struct sequence    seqs[N];
+	struct unit_range *units;
+	int                n_units, checked = 0;
+
+	answer(&a, 8, 1, 0.7f);
+	for (int i = 0; i < N; i++)
+		seqs[i] = (struct sequence){prompt[i / G], prompt_length[i / G], a.results[i].ids, a.results[i].n};
+	for (int share = 0; share < 2; share++) {
+		assert_ok(batch_plan(seqs, N, share, &a.arena, &units, &n_units));
+		for (int u = 0; u < n_units; u++) {
+			struct batch       b;
+			struct kv_cache    cache;
+			struct head_result r;
+			float             *hidden;
+			int                k = 0;
+			assert_ok(batch_build(seqs, units, u, 1, share, &a.arena, &b));
+			assert_ok(kv_cache_new(&model->weights.shape, 1, b.n_pages, &cache));
+			hidden = arena_alloc(&a.arena, (size_t)b.n_tokens * 24, sizeof *hidden);
+			r.logp = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.logp);
+			r.entropy = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.entropy);
+			r.lse = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.lse);
+			assert_ok(model_forward(model, &b, &cache, NULL, &a.arena, hidden));
+			assert_ok(head_forward(model, &b, hidden, 0.7f, &a.arena, &r));
+			for (int i = units[u].first; i < units[u].first + units[u].count; i++) {
+				size_t bytes = (size_t)a.results[i].n * sizeof(float);
+				assert_memory_equal(r.logp + k, a.results[i].logp, bytes);
+				assert_memory_equal(r.entropy + k, a.results[i].entropy, bytes);
+				k += a.results[i].n;
+			}
+			assert_int_equal(k, b.n_targets);
+			checked += k;
+			kv_cache_free(&cache);
+		}
+	}
+	assert_true(checked > 200);
+	arena_free(&a.arena);
+}
+
+static void greedy_answers_ignore_the_key(void **state)
+{
+	(void)state;
+	struct answers a;
+
+	answer(&a, 16, 1, 0);
+	for (int i = 0; i < N; i++) {
+		const struct decode_result *first = &a.results[i / G * G], *r = &a.results[i];
+		assert_int_equal(r->n, first->n);
+		assert_memory_equal(r->ids, first->ids, (size_t)r->n * sizeof *r->ids);
+	}
+	arena_free(&a.arena);
+}
+
+static void samples_of_one_prompt_differ(void **state)
+{
+	(void)state;
+	struct answers a;
+	int            differ = 0;
+
+	answer(&a, 16, 1, 1);
+	for (int i = 1; i < G; i++)
+		differ += a.results[i].n != a.results[0].n ||
+		          memcmp(a.results[i].ids, a.results[0].ids, (size_t)a.results[0].n * sizeof(int)) != 0;
+	assert_true(differ >= G - 2);
+	arena_free(&a.arena);
+}
+
+static void an_answer_says_why_it_ended(void **state)
+{
+	(void)state;
+	struct answers a;
+	int            count[STOP_REASONS] = {0};
+
+	answer(&a, 16, 1, 1);
+	for (int i = 0; i < N; i++) {
+		const struct decode_result *r = &a.results[i];
+		count[r->stop]++;
+		assert_true(r->stop == STOP_EOS ? r->ids[r->n - 1] == eos : r->n == MAX_NEW);
+		for (int t = 0; t < r->n - 1; t++)
+			assert_int_not_equal(r->ids[t], eos);
+	}
+	assert_true(count[STOP_EOS] > 0);
+	arena_free(&a.arena);
+}
+
+static void a_nan_in_the_weights_is_reported_and_not_sampled(void **state)
+{
+	(void)state;
+	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1}, .eos = &eos, .n_eos = 1, .share_prompt = 1};
+	struct decode_request       q = {.prompt = prompt[0], .n_prompt = 3, .max_new = 5, .key = {1, RNG_SAMPLE, 0, 0, 0}};
+	struct decode_result        r;
+	struct arena                arena = {0};
+	struct decoder             *d;
+	float                      *gain = &model->weights.data[model->weights.norm_final], kept = *gain;
+
+	*gain = NAN;
+	assert_ok(decoder_new(model, 2, 20, &d));
+	assert_error(decode_run(d, &o, &q, 1, &arena, &r), ERR_FAILED, "not finite");
+	*gain = kept;
+	decoder_free(d);
+	arena_free(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(an_answer_is_the_same_whatever_else_is_in_the_batch),
+	        TEST(an_answer_is_the_same_on_any_number_of_threads),
+	        TEST(trained_log_probabilities_are_the_sampled_ones),
+	        TEST(greedy_answers_ignore_the_key),
+	        TEST(samples_of_one_prompt_differ),
+	        TEST(an_answer_says_why_it_ended),
+	        TEST(a_nan_in_the_weights_is_reported_and_not_sampled),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
