@@ -1,0 +1,65 @@
+/* dataset.h - problems from JSONL files, plain or .gz, and back.
+ *
+ * One JSON object a line; blank lines are skipped. A column may be named by a path ("reward_model.ground_truth"). Without options, the first
+ * of these that the row has and that is not null is taken:
+ *
+ *     prompt         prompt, messages, question, problem, input
+ *     answer         answer, solution, ground_truth, label, reward_model.ground_truth
+ *     id, category, difficulty, hint, rubric, demonstrations, skills: under these names
+ *
+ * prompt    a text or a list of {"role", "content"}. Where the last message is the assistant's, it is not part of the question: it becomes
+ *           a demonstration.
+ * answer    a text; a number or a boolean becomes its JSON text ("42", "0.5", "true"), a list its compact JSON. An object is no answer: it is passed
+ *           over unless the column was named, and then it is an error.
+ * id        a text or an integer; without it "FILE:LINE", FILE being the file's name up to its first dot. No two rows may share one.
+ * demonstrations, skills   a text or a list of texts.
+ * All other columns stay in problem.row.
+ *
+ * Errors name file and line. The first bad row ends the reading and nothing is returned: a data set is whole or not there. */
+#ifndef TASK_DATASET_H
+#define TASK_DATASET_H
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "task/problem.h"
+
+#include <jansson.h>
+
+enum { DATASET_LINE_MAX = 1 << 24 };
+
+struct dataset {                  /* const once it is made */
+	struct problem *problems; /* [n] in the order of the files */
+	int             n;
+	struct arena    arena; /* all texts */
+};
+
+struct dataset_options { /* zero is a good default */
+	const char *prompt_column, *answer_column, *category_column, *difficulty_column, *id_column;
+
+	/* The prompt with {NAME} replaced: {prompt} is the prompt column, any other NAME a column of the row (lists joined by ", ").
+	 * Braces around anything but a name stay as they are. For messages it shapes the last one. */
+	const char *prompt_template;
+
+	const char *convert; /* the generator that knows these published rows and rewrites them in its own compact text; see generator.h */
+	int         answer_optional;
+	int         prompt_optional; /* for scoring: the completion is there already */
+	int         problems_max;    /* 0: all */
+};
+
+int  dataset_read(const char *const *paths, int n_paths, const struct dataset_options *options, struct dataset *out);
+void dataset_free(struct dataset *d);
+
+/* One row. `place` ("rows.jsonl:17") stands in messages, and for the id up to the reader; everything is copied into the arena. */
+int dataset_read_row(const char *place, const char *line, size_t n, const struct dataset_options *options, struct arena *a,
+                     struct problem *out);
+
+/* ADDS one line: the fields under their names above, then the other columns of the row. Reading it again gives the same problem. */
+int dataset_add_row(struct text *t, const struct problem *p);
+
+/* The member of a row at a path "a.b.c" (or of that whole name); NULL when it is not there or null. Borrowed from the row. */
+const json_t *dataset_column(const json_t *row, const char *path);
+
+/* An error naming two of them when two problems have the same id. */
+int dataset_check_ids(const struct dataset *d);
+
+#endif

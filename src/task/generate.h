@@ -1,0 +1,30 @@
+/* generate.h - what the generators share. Private to src/task; generator.h describes the texts. */
+#ifndef TASK_GENERATE_H
+#define TASK_GENERATE_H
+
+#include "base/file.h"
+#include "base/rng.h"
+#include "task/generator.h"
+#include "task/knights.h"
+
+#define GENERATE(name) int name(const struct generator_request *q, struct arena *a, struct problem *out)
+
+GENERATE(generate_addition);
+GENERATE(generate_countdown);
+GENERATE(generate_knights);
+GENERATE(generate_knights_words);
+GENERATE(generate_sequence);
+int generate_knights_convert(const char *place, const json_t *row, struct arena *a, struct problem *out);
+
+/* Two streams of random numbers a problem: what it is, and where its worked solution errs. */
+struct rng_stream generate_puzzle_stream(const struct generator_request *q);
+struct rng_stream generate_error_stream(const struct generator_request *q);
+int               generate_errs(struct rng_stream *errors, double rate);
+
+/* Moves a text into the arena and frees it; ERR_INPUT when memory was short anywhere. */
+int generate_take(struct arena *a, struct text *t, const char **out);
+
+/* Makes `worked` the only demonstration. */
+int generate_worked(struct arena *a, struct text *worked, struct problem *out);
+
+#endif

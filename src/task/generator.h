@@ -1,0 +1,80 @@
+/* generator.h - problems made on the spot: levels, answers, worked solutions, hints. One table.
+ *
+ * Problem (seed, level, index) is the same whatever else is made, in whatever order, on any thread. Its key is
+ * {seed, RNG_GENERATE, step = level, item = index}.
+ *
+ * Texts are ASCII over a small alphabet, so that a model of a few million weights with one token a character can learn them. The worked solution
+ * goes in steps that each look at a few characters only, and ends with "#ANSWER":
+ *
+ *     addition         prompt  358+467=              level: digits a number, 1 .. 12
+ *                      answer  825
+ *                      worked  8+7+0=15,5+6+1=12,3+4+1=08#825       digit + digit + carry = carry, digit; from the right
+ *                      hint    110                                  the carries
+ *     countdown        prompt  3,7,12>15:            level: numbers, 2 .. 6
+ *                      answer  (12-7)*3                             any expression that uses each number once
+ *                      worked  12-7=5,5*3=15#(12-7)*3
+ *                      hint    12-7=5                               the first step
+ *     knights_knaves   prompt  A:A,B:A=C,C:c&B?      level: people, 2 .. 8
+ *                      answer  Abc                                  a capital is a knight
+ *                      worked  ABCA1+B1=1+C0&1-ABcA1+B1=0-AbCA1+b1=1-AbcA1+b1=0+c1&0+#Abc
+ *                      hint    A                                    the first person
+ *                              B "B is a knight"   b "B is a knave"   ! not   & and   | or   > if .. then   = if and only if
+ *                              The assignments are tried from all knights on, the last person changing fastest; behind each one, claim by claim
+ *                              until the first that fits its speaker badly: who speaks, the claim with 1 and 0 for true and false, + (fits) or -.
+ *                              Exactly one assignment fits. Without worked solution above 6 people.
+ *     knights_words    the same puzzle (same key) in the words of the published ones; answer "(1) Amelia is a knight\n(2) ..."
+ *     sequence         prompt  3,5:9,4               level: how many numbers, 0 .. 9
+ *                      answer  7,0,2,4                              3, 5, ... goes on by 5 - 3, modulo 9
+ *                      worked  as the answer (no '#')
+ *                      hint    2                                    the step
+ *
+ * Imperfect corpora. With an error rate e each step of a worked solution goes wrong with probability e, and what follows goes on from the wrong
+ * step: a wrong sum (addition), a claim judged wrongly (knights), a wrong number (sequence); for countdown the whole
+ * solution makes another target. Prompt, answer and hint stay right. A model warmed up on it is right about (1 - e)^steps of the time.
+ * The errors have a key of their own: the same puzzle with any e. */
+#ifndef TASK_GENERATOR_H
+#define TASK_GENERATOR_H
+
+#include "task/dataset.h"
+#include "task/problem.h"
+
+#include <stdint.h>
+
+struct generator_request {
+	int      level;
+	uint64_t seed;
+	uint32_t index;
+	double   error_rate; /* in [0, 1] */
+};
+
+struct generator { /* one row; static, never freed */
+	const char *name;
+	const char *help;  /* one line */
+	const char *level; /* what the level counts */
+	int         level_min, level_max;
+	const char *alphabet; /* every character of prompts, worked solutions, answers and hints */
+	const char *verifier; /* the one to score its problems with */
+
+	/* Fills prompt, answer, hint, demonstrations and row. Use generator_make. */
+	int (*make)(const struct generator_request *q, struct arena *a, struct problem *out);
+
+	/* A published row of this kind rewritten as this generator would have written it; NULL when there are none. */
+	int (*convert)(const char *place, const json_t *row, struct arena *a, struct problem *out);
+};
+
+const struct generator *generator_at(int i);                                            /* row i; NULL past the last */
+int                     generator_find(const char *name, const struct generator **out); /* an error names the rows there are */
+
+/* One problem in the arena: id "NAME/LEVEL/SEED/INDEX", category "NAME/LEVEL", difficulty the level. A level out of range is an error. */
+int generator_make(const struct generator *g, const struct generator_request *q, struct arena *a, struct problem *out);
+
+struct generator_range { /* a data set: problem i has index first + i, and the levels take turns */
+	int      level_min, level_max;
+	uint64_t seed;
+	uint32_t first; /* training and test sets of one seed: ranges of indices that do not meet */
+	int      count;
+	double   error_rate;
+};
+int generator_dataset(const struct generator *g, const struct generator_range *range, struct dataset *out);
+
+#endif

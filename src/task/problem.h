@@ -1,0 +1,35 @@
+/* problem.h - one problem: what is asked, what is right, and whatever else its row said.
+ *
+ * Made once, by a data set's reader or by a generator, and const afterwards; every pointer is borrowed from the data set's
+ * arena. Texts are UTF-8 and end with a 0. What a row did not give is NULL, 0 or NAN. */
+#ifndef TASK_PROBLEM_H
+#define TASK_PROBLEM_H
+
+struct message {
+	const char *role; /* "system", "user", "assistant" */
+	const char *content;
+};
+
+struct problem {
+	const char *id; /* unique in its data set */
+
+	/* The question: one text, or messages for a chat template. Exactly one of the two. */
+	const char           *prompt;
+	const struct message *messages; /* [n_messages] the last one is not the assistant's */
+	int                   n_messages;
+
+	const char *answer;     /* the gold, as text; NULL where the row had none */
+	const char *category;   /* what curricula and tables of results group by */
+	double      difficulty; /* any scale on which more is harder; NAN when unknown */
+	const char *hint;       /* a help that may be put behind the prompt */
+	const char *rubric;
+
+	int                n_demonstrations, n_skills;
+	const char *const *demonstrations; /* worked completions, as the model should write them */
+	const char *const *skills;
+
+	const char *row;  /* the whole row as JSON text: verifiers find further columns here */
+	int         line; /* of its file, for messages; 0 when it was generated */
+};
+
+#endif

@@ -1,0 +1,162 @@
+#include "task/verifier.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "task/dataset.h"
+#include "task/verify.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+static const struct verifier table[] = {
+        {"exact", "the answer is the gold, but for white space around it", verify_exact, verify_has_answer},
+        {"numeric", "the last number of the answer equals the gold's, exactly", verify_numeric, verify_numeric_check},
+        {"countdown", "an expression over the given numbers, each once, that gives the target", verify_countdown, verify_countdown_check},
+        {"knights_knaves", "everybody is called what he is", verify_knights, verify_knights_check},
+        {"sequence", "dense: the share of the gold's characters before the first wrong one, and the end", verify_sequence,
+         verify_has_answer},
+        {"format", "the completion matches task.pattern, or has the blocks of task.tags", verify_format, verify_format_check},
+        {"length", "the length lies within task.length_min .. task.length_max", verify_length, verify_length_check},
+        {"contains", "task.word stands in the completion", verify_contains, verify_has_word},
+        {"ends", "the completion finishes, with the end of a sentence", verify_ends, NULL},
+        {"no_repeat", "no sentence of the completion comes twice", verify_no_repeat, NULL},
+        {"story", "contains, ends and no_repeat, all of them", verify_story, verify_has_word},
+};
+
+enum { N_ROWS = sizeof table / sizeof table[0] };
+
+const struct verifier *verifier_at(int i)
+{
+	return i >= 0 && i < N_ROWS ? &table[i] : NULL;
+}
+
+int verifier_find(const char *name, const struct verifier **out)
+{
+	char   known[512] = "";
+	size_t n = 0;
+
+	*out = NULL;
+	for (int i = 0; i < N_ROWS; i++) {
+		if (!strcmp(table[i].name, name)) {
+			*out = &table[i];
+			return OK;
+		}
+		n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", table[i].name);
+		assert(n < sizeof known);
+	}
+	return error_set(ERR_INPUT, "no verifier \"%s\"; there are: %s", name, known);
+}
+
+/* ---- several, weighted ---- */
+
+static int fill(struct reward_spec *spec, const char *const *names, const double *weights, int n)
+{
+	if (n < 1 || n > REWARD_PARTS)
+		return error_set(ERR_INPUT, "a reward has 1 to %d verifiers, not %d", REWARD_PARTS, n);
+	for (int i = 0; i < n; i++) {
+		TRY(verifier_find(names[i], &spec->verifier[i]));
+		for (int j = 0; j < i; j++)
+			if (spec->verifier[i] == spec->verifier[j])
+				return error_set(ERR_INPUT, "the verifier \"%s\" is named twice", names[i]);
+		spec->weight[i] = weights ? weights[i] : 1;
+		if (!isfinite(spec->weight[i]))
+			return error_set(ERR_INPUT, "the weight of the verifier \"%s\" is not a number", names[i]);
+	}
+	spec->n = n;
+	return OK;
+}
+
+int verifier_open(struct reward_spec *spec, const char *const *names, const double *weights, int n, const struct verifier_options *options)
+{
+	*spec = (struct reward_spec){0};
+	if (options)
+		spec->options = *options;
+	TRY(fill(spec, names, weights, n));
+	return spec->options.pattern ? verify_format_open(spec) : OK;
+}
+
+void verifier_close(struct reward_spec *spec)
+{
+	verify_format_close(spec);
+	*spec = (struct reward_spec){0};
+}
+
+int verifier_check(const struct reward_spec *spec, const struct problem *p)
+{
+	for (int i = 0; i < spec->n; i++)
+		if (spec->verifier[i]->check && spec->verifier[i]->check(spec, p) != OK)
+			return error_context("problem %s: verifier %s", p->id ? p->id : "without id", spec->verifier[i]->name);
+	return OK;
+}
+
+int verifier_score(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct verdict *out)
+{
+	*out = (struct verdict){0};
+	for (int i = 0; i < spec->n; i++) {
+		TRY(spec->verifier[i]->score(spec, p, c, &out->part[i]));
+		out->reward += spec->weight[i] * out->part[i].reward;
+	}
+	out->parsed = out->part[0].parsed;
+	return OK;
+}
+
+/* ---- rows ---- */
+
+static int read_completion(const char *place, const json_t *row, struct completion *c)
+{
+	const json_t *text = json_object_get(row, "completion");
+	int64_t       tokens = 0;
+
+	if (!json_is_object(row))
+		return error_set(ERR_INPUT, "%s: expected a JSON object with \"completion\" and \"answer\"", place);
+	if (!json_is_string(text))
+		return error_set(ERR_INPUT, "%s: the key \"completion\" is missing or not a text", place);
+	*c = (struct completion){.text = json_string_value(text), .n = json_string_length(text), .finished = 1};
+	TRY(json_get_bool(place, row, "finished", JSON_OPTIONAL, &c->finished));
+	TRY(json_get_int(place, row, "tokens", JSON_OPTIONAL, 0, INT32_MAX, &tokens));
+	c->n_tokens = (int)tokens;
+	return OK;
+}
+
+static int score_problem(const struct reward_spec *spec, const char *place, const struct problem *p, const json_t *row, struct verdict *v)
+{
+	struct completion c;
+
+	TRY(read_completion(place, row, &c));
+	if (verifier_check(spec, p) != OK)
+		return error_context("%s", place);
+	return verifier_score(spec, p, &c, v);
+}
+
+static void add_verdict(const struct reward_spec *spec, const struct verdict *v, struct text *out)
+{
+	text_print(out, "{\"reward\": ");
+	json_add_real(out, v->reward);
+	text_print(out, ", \"components\": {");
+	for (int i = 0; i < spec->n; i++) {
+		text_print(out, "%s\"%s\": ", i ? ", " : "", spec->verifier[i]->name);
+		json_add_real(out, v->part[i].reward);
+	}
+	text_print(out, "}, \"parsed\": %s}\n", v->parsed ? "true" : "false");
+}
+
+int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line, size_t n, struct text *out)
+{
+	const struct dataset_options options = {.answer_optional = 1, .prompt_optional = 1};
+	struct arena                 arena = {0};
+	struct problem               p;
+	struct verdict               v;
+	json_t                      *row = NULL;
+	int                          status = dataset_read_row(place, line, n, &options, &arena, &p);
+
+	if (status == OK)
+		status = json_parse(place, line, n, &row);
+	if (status == OK)
+		status = score_problem(spec, place, &p, row, &v);
+	if (status == OK)
+		add_verdict(spec, &v, out);
+	json_decref(row);
+	arena_free(&arena);
+	return status == OK ? text_status(out) : status;
+}

@@ -1,0 +1,86 @@
+/* verifier.h - is this completion right? One table of small checks, and their weighted sum.
+ *
+ * A verifier reads the completion and the gold of its problem and gives a reward, usually in [0, 1]. The answer is taken from the completion
+ * alone; where several stand in it, the last one counts (span.h says where an answer stands). A completion is hostile until
+ * shown otherwise: any bytes, NUL too; up to COMPLETION_MAX of them are looked at, in linear time and bounded memory, and nothing is written but
+ * the verdict, so any number of threads may score at once.
+ *
+ * To add one: a function in verify_*.c, its line in verify.h, its row in verifier.c, its cases in tests/test_verifier.c. */
+#ifndef TASK_VERIFIER_H
+#define TASK_VERIFIER_H
+
+#include "base/file.h"
+#include "task/problem.h"
+
+#include <stddef.h>
+
+enum { REWARD_PARTS = 8, COMPLETION_MAX = 1 << 20 };
+
+struct completion {
+	const char *text; /* [n] borrowed; without the end token */
+	size_t      n;
+	int         finished; /* it ended by its end token or a stop text, not because it was cut */
+	int         n_tokens;
+};
+
+/* One set of options serves all verifiers of a reward. Zero is each one's default. */
+struct verifier_options {
+	int         ignore_case;  /* exact */
+	double      partial;      /* knights_knaves, story: times the share that is right, when not all is */
+	double      format_score; /* countdown: for an expression that is well formed but wrong */
+	const char *pattern;      /* format: PCRE2, searched in the whole completion; '.' matches a newline */
+	const char *tags;         /* format: "think,answer": these blocks, each once, in this order, around everything */
+	const char *word;         /* contains, story: the word; NULL takes the column "word" of the row */
+	int         length_min, length_max, length_slack; /* length; slack 0: none */
+	int         length_in_characters;                 /* length: bytes of the text instead of tokens */
+};
+
+struct reward_spec;
+
+struct score {
+	double reward;
+	int    parsed; /* an answer was found, right or wrong */
+};
+
+struct verifier { /* one row; static, never freed */
+	const char *name;
+	const char *help; /* one line */
+
+	/* Writes *out; on a shortage of memory an error. */
+	int (*score)(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct score *out);
+
+	/* Has the problem what this verifier reads? The message says what is missing; the place is put before it. NULL: nothing needed. */
+	int (*check)(const struct reward_spec *spec, const struct problem *p);
+};
+
+const struct verifier *verifier_at(int i);                                           /* row i; NULL past the last */
+int                    verifier_find(const char *name, const struct verifier **out); /* an error names the rows there are */
+
+/* ---- several, weighted ---- */
+
+struct reward_spec { /* const once it is open; share it between threads */
+	int                     n;
+	const struct verifier  *verifier[REWARD_PARTS];
+	double                  weight[REWARD_PARTS];
+	struct verifier_options options;
+	void                   *pattern; /* the compiled options.pattern; owned */
+};
+
+struct verdict {
+	double       reward;             /* sum of weight x part.reward */
+	int          parsed;             /* of the first part */
+	struct score part[REWARD_PARTS]; /* [spec.n] unweighted */
+};
+
+/* `weights` NULL: all 1. The texts of the options are borrowed until verifier_close. */
+int verifier_open(struct reward_spec *spec, const char *const *names, const double *weights, int n, const struct verifier_options *options);
+void verifier_close(struct reward_spec *spec);
+
+int verifier_check(const struct reward_spec *spec, const struct problem *p); /* call once per problem, before a run starts */
+int verifier_score(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct verdict *out);
+
+/* A row of `hone score`: {"completion", "answer", further columns; optionally "finished" (default true) and "tokens"}.
+ * ADDS {"reward": x, "components": {NAME: x, ...}, "parsed": true} and a newline. */
+int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line, size_t n, struct text *out);
+
+#endif

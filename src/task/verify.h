@@ -1,0 +1,61 @@
+/* verify.h - the functions behind the rows of verifier.c. Private to src/task; verifier.h says what they promise. */
+#ifndef TASK_VERIFY_H
+#define TASK_VERIFY_H
+
+#include "task/span.h"
+#include "task/verifier.h"
+
+#define VERIFY_SCORE(name) int name(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct score *out)
+#define VERIFY_CHECK(name) int name(const struct reward_spec *spec, const struct problem *p)
+
+static inline struct span verify_text(const struct completion *c)
+{
+	return (struct span){c->text, c->n < COMPLETION_MAX ? c->n : COMPLETION_MAX};
+}
+
+/* verify_text.c: plain text */
+
+/* The text, or its marked answer, is the gold, but for white space around it. */
+VERIFY_SCORE(verify_exact);
+VERIFY_CHECK(verify_has_answer);
+
+/* Dense: with g the gold, each character up to the first wrong one earns 1/(len(g)+1), and so does ending right behind it
+ * by the end token. White space counts. (The task of the digit-completion checkpoint.) */
+VERIFY_SCORE(verify_sequence);
+
+/* 1 from length_min to length_max; outside it falls linearly to 0 over length_slack. */
+VERIFY_SCORE(verify_length);
+VERIFY_CHECK(verify_length_check);
+
+/* ---- stories ---- */
+
+VERIFY_SCORE(verify_contains); /* the word stands in the text, as a whole word in any case */
+VERIFY_CHECK(verify_has_word);
+VERIFY_SCORE(verify_ends);      /* finished, and the last visible character closes a sentence */
+VERIFY_SCORE(verify_no_repeat); /* no sentence comes twice, whatever its case and punctuation; needs one sentence */
+VERIFY_SCORE(verify_story);     /* all three; otherwise partial x the share of them */
+
+/* verify_format.c */
+VERIFY_SCORE(verify_format);
+VERIFY_CHECK(verify_format_check);
+int  verify_format_open(struct reward_spec *spec); /* compiles options.pattern */
+void verify_format_close(struct reward_spec *spec);
+
+/* verify_numeric.c: the last number of the marked answer (of its first line where the marker leaves its end open), or of the text, equals the
+ * gold's. Read are 42, -3, 1,234.50, .5, 6e3, 3/4, \frac{3}{4}; compared digit by digit as exact fractions. */
+VERIFY_SCORE(verify_numeric);
+VERIFY_CHECK(verify_numeric_check);
+
+/* verify_countdown.c: an expression of + - * / and parentheses that uses each given number once and gives the target, in exact fractions.
+ * It is the marked answer (first line) or the whole text; "= TARGET" may follow it. Numbers and target are the columns `numbers` (or
+ * `nums`) and `target`, at the top of the row or in ground_truth, metadata, extra_info, reward_model.ground_truth. */
+VERIFY_SCORE(verify_countdown);
+VERIFY_CHECK(verify_countdown_check);
+
+/* verify_knights.c: who is a knight and who is a knave. A gold of letters ("AbC": A and C are knights) wants the same letters as the marked
+ * answer or the whole text. A gold in words ("(1) Amelia is a knight ...") wants "NAME is a ROLE" for each of its names: the
+ * last such claim about each; in a marked answer two different claims about one person are wrong. */
+VERIFY_SCORE(verify_knights);
+VERIFY_CHECK(verify_knights_check);
+
+#endif

@@ -1,0 +1,192 @@
+#include "base/error.h"
+#include "base/json.h"
+#include "task/dataset.h"
+#include "task/verify.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+VERIFY_CHECK(verify_has_answer)
+{
+	(void)spec;
+	return p->answer ? OK : error_set(ERR_INPUT, "the problem has no answer");
+}
+
+VERIFY_SCORE(verify_exact)
+{
+	int (*equal)(struct span, struct span) = spec->options.ignore_case ? span_equal_nocase : span_equal;
+	struct span gold = span_trim(span_of(p->answer)), text = span_trim(verify_text(c)), answer;
+
+	span_answer(text, &answer);
+	out->parsed = text.n > 0;
+	out->reward = p->answer && (equal(text, gold) || equal(span_trim(answer), gold));
+	return OK;
+}
+
+VERIFY_SCORE(verify_sequence)
+{
+	struct span gold = span_of(p->answer), text = verify_text(c);
+	size_t      right = 0;
+
+	(void)spec;
+	while (right < gold.n && right < text.n && text.s[right] == gold.s[right])
+		right++;
+	if (right == gold.n && text.n == gold.n && c->finished)
+		right++;
+	out->parsed = 1;
+	out->reward = p->answer ? (double)right / (double)(gold.n + 1) : 0;
+	return OK;
+}
+
+VERIFY_CHECK(verify_length_check)
+{
+	const struct verifier_options *o = &spec->options;
+
+	(void)p;
+	if (o->length_min < 0 || o->length_max < o->length_min || o->length_max == 0 || o->length_slack < 0)
+		return error_set(ERR_INPUT, "task.length_min %d .. task.length_max %d (slack %d) is no range", o->length_min, o->length_max,
+		                 o->length_slack);
+	return OK;
+}
+
+VERIFY_SCORE(verify_length)
+{
+	const struct verifier_options *o = &spec->options;
+	double                         n = o->length_in_characters ? (double)c->n : c->n_tokens;
+	double                         over = n < o->length_min ? o->length_min - n : n > o->length_max ? n - o->length_max : 0;
+
+	(void)p;
+	out->parsed = 1;
+	out->reward = over == 0 ? 1 : over < o->length_slack ? 1 - over / o->length_slack : 0;
+	return OK;
+}
+
+/* ---- stories ---- */
+
+enum { WORD_MAX = 128, SENTENCES_MAX = 4096 };
+
+/* The word to look for, copied to out; 0 when there is none. */
+static int find_word(const struct reward_spec *spec, const struct problem *p, char out[WORD_MAX])
+{
+	const char *word = spec->options.word;
+	json_t     *row = NULL;
+	size_t      n;
+
+	if (!word && p->row && json_parse("row", p->row, strlen(p->row), &row) == OK)
+		word = json_string_value(dataset_column(row, "word"));
+	n = word ? strlen(word) : 0;
+	if (n >= WORD_MAX)
+		n = 0;
+	if (n)
+		memcpy(out, word, n);
+	out[n] = 0;
+	json_decref(row);
+	return n > 0;
+}
+
+VERIFY_CHECK(verify_has_word)
+{
+	char word[WORD_MAX];
+
+	return find_word(spec, p, word) ? OK
+	                                : error_set(ERR_INPUT, "no word to look for: set task.word, or give the rows a column \"word\"");
+}
+
+static int is_letter(unsigned char c)
+{
+	return isalnum(c) || c >= 0x80;
+}
+
+static int stands_alone(struct span text, size_t at, size_t n)
+{
+	return (at == 0 || !is_letter((unsigned char)text.s[at - 1])) && (at + n >= text.n || !is_letter((unsigned char)text.s[at + n]));
+}
+
+VERIFY_SCORE(verify_contains)
+{
+	struct span text = verify_text(c);
+	char        word[WORD_MAX];
+	int         found = 0;
+
+	if (find_word(spec, p, word))
+		for (size_t i = 0; i < text.n && !found; i++)
+			found = span_starts_nocase(span_from(text, i), word) && stands_alone(text, i, strlen(word));
+	out->parsed = text.n > 0;
+	out->reward = found;
+	return OK;
+}
+
+VERIFY_SCORE(verify_ends)
+{
+	struct span text = span_trim(verify_text(c));
+
+	(void)spec, (void)p;
+	while (text.n && strchr("\"')", text.s[text.n - 1]))
+		text.n--;
+	out->parsed = text.n > 0;
+	out->reward = c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL;
+	return OK;
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* FNV-1a over the letters of each sentence, in lower case, a space between words. Sentences behind the first SENTENCES_MAX are not
+ * compared. Returns how many there are. */
+static int hash_sentences(struct span text, uint64_t hash[SENTENCES_MAX])
+{
+	const uint64_t start = 0xcbf29ce484222325u, prime = 0x100000001b3u;
+	uint64_t       h = start;
+	int            n = 0, gap = 0;
+
+	for (size_t i = 0; i <= text.n && n < SENTENCES_MAX; i++) {
+		unsigned char byte = i < text.n ? (unsigned char)text.s[i] : '.';
+		if (is_letter(byte)) {
+			if (gap && h != start)
+				h = (h ^ ' ') * prime;
+			h = (h ^ (unsigned char)tolower(byte)) * prime;
+			gap = 0;
+		} else if (byte == '.' || byte == '!' || byte == '?' || byte == '\n') {
+			if (h != start)
+				hash[n++] = h;
+			h = start;
+			gap = 0;
+		} else {
+			gap |= byte == ' ';
+		}
+	}
+	return n;
+}
+
+VERIFY_SCORE(verify_no_repeat)
+{
+	uint64_t hash[SENTENCES_MAX];
+	int      n = hash_sentences(verify_text(c), hash), repeats = 0;
+
+	(void)spec, (void)p;
+	qsort(hash, (size_t)n, sizeof hash[0], compare_hashes);
+	for (int i = 1; i < n; i++)
+		repeats += hash[i] == hash[i - 1];
+	out->parsed = n > 0;
+	out->reward = n > 0 && repeats == 0;
+	return OK;
+}
+
+VERIFY_SCORE(verify_story)
+{
+	struct score word, end, fresh;
+	double       right;
+
+	TRY(verify_contains(spec, p, c, &word));
+	TRY(verify_ends(spec, p, c, &end));
+	TRY(verify_no_repeat(spec, p, c, &fresh));
+	right = word.reward + end.reward + fresh.reward;
+	out->parsed = fresh.parsed;
+	out->reward = right == 3 ? 1 : spec->options.partial * right / 3;
+	return OK;
+}

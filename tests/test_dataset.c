@@ -1,0 +1,316 @@
+#include "task/dataset.h"
+
+#include "base/json.h"
+#include "task/verifier.h"
+#include "test.h"
+
+#include <unistd.h>
+
+static const char *temporary(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof path, "/tmp/hone-test-%d-%s", (int)getpid(), name);
+	return path;
+}
+
+/* Writes the text to a file, reads it, removes it. */
+static int read_text(const char *text, const struct dataset_options *o, struct dataset *d)
+{
+	const char *path = temporary("rows.jsonl");
+	int         status;
+
+	assert_ok(file_write(path, text, strlen(text)));
+	status = dataset_read(&path, 1, o, d);
+	unlink(path);
+	return status;
+}
+
+static void a_row_fills_every_field_of_a_problem(void **state)
+{
+	(void)state;
+	struct dataset d;
+
+	assert_ok(read_text("{\"id\": 7, \"prompt\": \"p\", \"answer\": 42, \"category\": \"c\", \"difficulty\": 2.5, \"hint\": \"h\", "
+	                    "\"demonstrations\": [\"x\", \"y\"], \"rubric\": \"r\", \"skills\": \"s\", \"extra\": {\"k\": 1}}\r\n\n"
+	                    "{\"prompt\": \"q\", \"answer\": \"a\"}",
+	                    NULL, &d));
+	assert_int_equal(d.n, 2);
+	const struct problem *p = &d.problems[0];
+	assert_string_equal(p->id, "7");
+	assert_string_equal(p->prompt, "p");
+	assert_string_equal(p->answer, "42");
+	assert_string_equal(p->category, "c");
+	assert_close(p->difficulty, 2.5, 0);
+	assert_string_equal(p->hint, "h");
+	assert_int_equal(p->n_demonstrations, 2);
+	assert_string_equal(p->demonstrations[1], "y");
+	assert_string_equal(p->rubric, "r");
+	assert_int_equal(p->n_skills, 1);
+	assert_string_equal(p->skills[0], "s");
+	assert_non_null(strstr(p->row, "\"extra\""));
+	assert_int_equal(p->line, 1);
+	assert_int_equal(d.problems[1].line, 3);
+	assert_true(isnan(d.problems[1].difficulty));
+	assert_null(d.problems[1].hint);
+	assert_non_null(strstr(d.problems[1].id, "rows:3"));
+	dataset_free(&d);
+}
+
+static void every_spelling_of_prompt_and_answer_is_found(void **state)
+{
+	(void)state;
+	static const char *const rows[] = {
+	        "{\"prompt\": \"p\", \"answer\": \"a\"}",
+	        "{\"question\": \"p\", \"solution\": \"a\"}",
+	        "{\"problem\": \"p\", \"ground_truth\": \"a\"}",
+	        "{\"input\": \"p\", \"label\": \"a\"}",
+	        "{\"prompt\": \"p\", \"reward_model\": {\"style\": \"rule\", \"ground_truth\": \"a\"}}",
+	        "{\"question\": \"no\", \"prompt\": \"p\", \"label\": \"no\", \"answer\": \"a\"}",
+	        "{\"prompt\": null, \"question\": \"p\", \"answer\": null, \"solution\": \"a\"}",
+	        "{\"prompt\": \"p\", \"ground_truth\": {\"no\": 1}, \"label\": \"a\"}",
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct dataset d;
+		assert_ok(read_text(rows[i], NULL, &d));
+		assert_string_equal(d.problems[0].prompt, "p");
+		assert_string_equal(d.problems[0].answer, "a");
+		dataset_free(&d);
+	}
+}
+
+static void answers_that_are_no_texts_become_their_json(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json, *text;
+	} cases[] = {{"42", "42"},
+	             {"-7", "-7"},
+	             {"0.1", "0.1"},
+	             {"42.0", "42.0"},
+	             {"1e300", "1e+300"},
+	             {"true", "true"},
+	             {"[\"a\", 1]", "[\"a\",1]"},
+	             {"\"\"", ""}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct dataset d;
+		char           row[100];
+		snprintf(row, sizeof row, "{\"prompt\": \"p\", \"answer\": %s}", cases[i].json);
+		assert_ok(read_text(row, NULL, &d));
+		assert_string_equal(d.problems[0].answer, cases[i].text);
+		dataset_free(&d);
+	}
+}
+
+static void rows_of_other_frameworks_are_read(void **state)
+{
+	(void)state;
+	const char    *paths[] = {"tests/data/task/verl_gsm8k.jsonl", "tests/data/task/messages.jsonl"};
+	struct dataset d;
+
+	assert_ok(dataset_read(paths, 2, NULL, &d));
+	assert_int_equal(d.n, 7);
+	assert_string_equal(d.problems[0].answer, "72");
+	assert_int_equal(d.problems[0].n_messages, 1);
+	assert_string_equal(d.problems[0].messages[0].role, "user");
+	assert_null(d.problems[0].prompt);
+	assert_string_equal(d.problems[3].answer, "42");
+	assert_string_equal(d.problems[3].messages[0].content, "What is 15 + 27?");
+	assert_string_equal(d.problems[6].answer, "5");
+	dataset_free(&d);
+}
+
+static void the_last_word_of_the_assistant_is_a_demonstration(void **state)
+{
+	(void)state;
+	struct dataset         d;
+	struct dataset_options o = {.answer_optional = 1};
+
+	assert_ok(read_text("{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]}", &o,
+	                    &d));
+	assert_int_equal(d.problems[0].n_messages, 1);
+	assert_string_equal(d.problems[0].demonstrations[0], "a");
+	dataset_free(&d);
+}
+
+static void published_puzzles_come_in_words_and_in_signs(void **state)
+{
+	(void)state;
+	const char            *path = "data/knights-knaves/3ppl_test.jsonl.gz";
+	struct dataset_options words = {.prompt_column = "quiz", .answer_column = "solution_text", .category_column = "people"};
+	struct dataset_options signs = {.convert = "knights_knaves", .problems_max = 5};
+	struct dataset         d;
+
+	assert_ok(dataset_read(&path, 1, &words, &d));
+	assert_int_equal(d.n, 100);
+	assert_string_equal(d.problems[0].answer, "(1) Amelia is a knight\n(2) Penelope is a knight\n(3) Evelyn is a knave");
+	assert_string_equal(d.problems[0].category, "3");
+	dataset_free(&d);
+	assert_ok(dataset_read(&path, 1, &signs, &d));
+	assert_int_equal(d.n, 5);
+	assert_string_equal(d.problems[0].prompt, "A:!C,B:B|c,C:B=b?");
+	assert_string_equal(d.problems[0].answer, "ABc");
+	assert_string_equal(d.problems[0].demonstrations[0], "ABCA!1-ABcA!0+B1|1+c1=0+#ABc");
+	assert_string_equal(d.problems[0].category, "knights_knaves/3");
+	assert_string_equal(d.problems[0].id, "3ppl_test:1");
+	dataset_free(&d);
+}
+
+static void a_template_makes_prompts_from_columns(void **state)
+{
+	(void)state;
+	const char            *path = "tests/data/task/countdown3.jsonl";
+	struct dataset_options o = {.prompt_template = "Make {target} of {numbers}. {x y} {", .answer_optional = 1};
+	struct dataset         d;
+
+	assert_ok(dataset_read(&path, 1, &o, &d));
+	assert_string_equal(d.problems[0].prompt, "Make 23 of 30, 100, 93. {x y} {");
+	dataset_free(&d);
+	o.prompt_template = "Q: {prompt}\nA:";
+	assert_ok(read_text("{\"prompt\": \"{target}?\"}", &o, &d));
+	assert_string_equal(d.problems[0].prompt, "Q: {target}?\nA:");
+	dataset_free(&d);
+	assert_ok(
+	        read_text("{\"prompt\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", \"content\": \"u\"}]}", &o, &d));
+	assert_string_equal(d.problems[0].messages[0].content, "s");
+	assert_string_equal(d.problems[0].messages[1].content, "Q: u\nA:");
+	dataset_free(&d);
+}
+
+static void a_written_row_reads_back_the_same(void **state)
+{
+	(void)state;
+	const char    *rows = "{\"id\": \"a\\n\\u00e9\", \"prompt\": [{\"role\": \"user\", \"content\": \"\\\"q\\\"\"}], \"answer\": 0.5, "
+	                      "\"difficulty\": 0.1, "
+	                      "\"category\": \"c\", \"hint\": \"h\", \"rubric\": \"r\", \"skills\": [\"s\", \"t\"], \"demonstrations\": "
+	                      "[\"d\"], \"extra\": {\"k\": [1, 2.5]}}\n";
+	struct dataset d, again;
+	struct text    t = {0}, twice = {0};
+
+	assert_ok(read_text(rows, NULL, &d));
+	assert_ok(dataset_add_row(&t, &d.problems[0]));
+	assert_ok(read_text(t.data, NULL, &again));
+	assert_ok(dataset_add_row(&twice, &again.problems[0]));
+	assert_string_equal(t.data, twice.data);
+	assert_string_equal(again.problems[0].id, d.problems[0].id);
+	assert_string_equal(again.problems[0].messages[0].content, "\"q\"");
+	assert_string_equal(again.problems[0].answer, "0.5");
+	assert_true(again.problems[0].difficulty == d.problems[0].difficulty);
+	assert_string_equal(again.problems[0].skills[1], "t");
+	assert_non_null(strstr(again.problems[0].row, "\"extra\""));
+	text_free(&t);
+	text_free(&twice);
+	dataset_free(&again);
+	dataset_free(&d);
+}
+
+#define PROMPT "\"prompt\": \"p\""
+#define ANSWER "\"answer\": \"a\""
+
+static void hostile_rows_are_refused_with_their_place(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+	        {"", "no rows"},
+	        {"\n \n\t\n", "no rows"},
+	        {"[1]", ":1: expected one JSON object"},
+	        {"3", ":1: expected one JSON object"},
+	        {"[", ":1: not valid JSON"},
+	        {"PAR1xxxx", "Parquet"},
+	        {"{" PROMPT ", " ANSWER "}\n{", ":2: not valid JSON"},
+	        {"{" PROMPT ", " ANSWER "} x", ":1: not valid JSON"},
+	        {"{" PROMPT ", " ANSWER ", " PROMPT "}", "duplicate"},
+	        {"{\"prompt\": \"\xff\", " ANSWER "}", "decode byte 0xff"},
+	        {"{" ANSWER "}", "data.prompt_column"},
+	        {"{\"prompt\": \"\", " ANSWER "}", "is empty"},
+	        {"{\"prompt\": 3, " ANSWER "}", "must be a text or a list of messages"},
+	        {"{\"prompt\": [], " ANSWER "}", "asks nothing"},
+	        {"{\"prompt\": [{\"role\": \"assistant\", \"content\": \"x\"}], " ANSWER "}", "asks nothing"},
+	        {"{\"prompt\": [\"x\"], " ANSWER "}", "message 0"},
+	        {"{\"prompt\": [{\"role\": \"user\"}], " ANSWER "}", "message 0"},
+	        {"{\"prompt\": [{\"role\": \"user\", \"content\": [1]}], " ANSWER "}", "both texts"},
+	        {"{\"prompt\": \"a\\u0000b\", " ANSWER "}", "NUL"},
+	        {"{" PROMPT ", \"answer\": \"a\\u0000\"}", "NUL"},
+	        {"{" PROMPT "}", "data.answer_column"},
+	        {"{" PROMPT ", \"answer\": null}", "data.answer_column"},
+	        {"{" PROMPT ", \"answer\": {\"x\": 1}}", "no answer"},
+	        {"{" PROMPT ", \"answer\": 99999999999999999999}", "too big"},
+	        {"{" PROMPT ", " ANSWER ", \"difficulty\": \"hard\"}", "\"difficulty\" must be a number"},
+	        {"{" PROMPT ", " ANSWER ", \"category\": {}}", "\"category\""},
+	        {"{" PROMPT ", " ANSWER ", \"skills\": [1]}", "\"skills\" must be a text or a list of texts"},
+	        {"{" PROMPT ", " ANSWER ", \"demonstrations\": {}}", "\"demonstrations\""},
+	        {"{" PROMPT ", " ANSWER ", \"id\": 1.5}", "\"id\" must be a text or an integer"},
+	        {"{" PROMPT ", " ANSWER ", \"id\": \"x\"}\n{" PROMPT ", " ANSWER ", \"id\": \"x\"}", "lines 1 and 2"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct dataset d;
+		assert_error(read_text(cases[i].text, NULL, &d), ERR_INPUT, cases[i].message);
+		assert_null(d.problems);
+		assert_int_equal(d.n, 0);
+	}
+}
+
+static void deep_nesting_and_missing_files_are_refused(void **state)
+{
+	(void)state;
+	struct dataset d;
+	const char    *missing = "no/such/file.jsonl";
+	char           deep[20000];
+	size_t         n = (size_t)snprintf(deep, sizeof deep, "{\"prompt\": ");
+
+	memset(deep + n, '[', sizeof deep - n - 1);
+	deep[sizeof deep - 1] = 0;
+	assert_error(read_text(deep, NULL, &d), ERR_INPUT, "nested deeper");
+	assert_error(dataset_read(&missing, 1, NULL, &d), ERR_INPUT, "no/such/file.jsonl");
+}
+
+static void wrong_columns_of_the_options_are_named(void **state)
+{
+	(void)state;
+	struct dataset         d;
+	struct dataset_options prompt = {.prompt_column = "quiz"}, answer = {.answer_column = "a.b"}, object = {.answer_column = "o"};
+	struct dataset_options template = {.prompt_template = "{nothing}"}, generator = {.convert = "x"}, none = {.convert = "addition"};
+	struct dataset_options knights = {.convert = "knights_knaves"};
+	const char            *row = "{" PROMPT ", \"o\": {}, \"statements\": \"(('lying', 0),)\", \"people\": 1}";
+
+	assert_error(read_text(row, &prompt, &d), ERR_INPUT, "\"quiz\" is missing");
+	assert_error(read_text(row, &answer, &d), ERR_INPUT, "\"a.b\" is missing");
+	assert_error(read_text(row, &object, &d), ERR_INPUT, "\"o\" must be a text");
+	assert_error(read_text(row, &template, &d), ERR_INPUT, "\"nothing\"");
+	assert_error(read_text(row, &generator, &d), ERR_INPUT, "no generator \"x\"");
+	assert_error(read_text(row, &none, &d), ERR_INPUT, "knows no published rows");
+	assert_error(read_text(row, &knights, &d), ERR_INPUT, "none or several solutions");
+	assert_error(read_text("{}", &knights, &d), ERR_INPUT, "\"statements\"");
+	assert_error(read_text("{\"people\": 15, \"statements\": \"\"}", &knights, &d), ERR_INPUT, "people");
+}
+
+static void memory_that_runs_out_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	struct dataset d;
+	const char    *path = "tests/data/task/verl_gsm8k.jsonl";
+	int            failures = 0;
+
+	for (long i = 1; i < 12; i++) {
+		mem_fail_at(i);
+		if (dataset_read(&path, 1, NULL, &d) == OK)
+			dataset_free(&d);
+		else
+			failures++;
+		assert_null(d.problems);
+	}
+	mem_fail_at(0);
+	assert_true(failures > 3);
+}
+
+TEST_MAIN(TEST(a_row_fills_every_field_of_a_problem), TEST(every_spelling_of_prompt_and_answer_is_found),
+          TEST(answers_that_are_no_texts_become_their_json), TEST(rows_of_other_frameworks_are_read),
+          TEST(the_last_word_of_the_assistant_is_a_demonstration), TEST(published_puzzles_come_in_words_and_in_signs),
+          TEST(a_template_makes_prompts_from_columns), TEST(a_written_row_reads_back_the_same),
+          TEST(hostile_rows_are_refused_with_their_place), TEST(deep_nesting_and_missing_files_are_refused),
+          TEST(wrong_columns_of_the_options_are_named), TEST(memory_that_runs_out_leaves_nothing_behind))

@@ -1,0 +1,644 @@
+#include "task/verifier.h"
+
+#include "base/json.h"
+#include "task/dataset.h"
+#include "task/decimal.h"
+#include "task/rational.h"
+#include "task/span.h"
+#include "test.h"
+
+static const struct verifier_options NO_OPTIONS;
+
+/* The verdict of one verifier on n bytes for a gold and a row. The text is copied to its exact size, so that ASan sees a byte too many. */
+static struct score judge(const char *name, const struct verifier_options *o, const char *gold, const char *row, struct completion c)
+{
+	struct reward_spec spec;
+	struct verdict     v;
+	struct problem     p = {.id = "p", .answer = gold, .row = row};
+	char              *exact = malloc(c.n ? c.n : 1);
+
+	memcpy(exact, c.text, c.n);
+	c.text = exact;
+	assert_ok(verifier_open(&spec, &name, NULL, 1, o));
+	assert_ok(verifier_check(&spec, &p));
+	assert_ok(verifier_score(&spec, &p, &c, &v));
+	verifier_close(&spec);
+	free(exact);
+	assert_true(isfinite(v.reward));
+	return v.part[0];
+}
+
+static struct completion said(const char *text)
+{
+	return (struct completion){.text = text, .n = strlen(text), .finished = 1, .n_tokens = (int)strlen(text)};
+}
+
+static double reward(const char *name, const char *gold, const char *row, const char *text)
+{
+	return judge(name, &NO_OPTIONS, gold, row, said(text)).reward;
+}
+
+/* ---- where the answer stands ---- */
+
+static void the_last_marker_holds_the_answer(void **state)
+{
+	(void)state;
+	static const struct {
+		const char      *text, *answer;
+		enum answer_kind kind;
+	} cases[] = {
+	        {"no marker", "no marker", ANSWER_UNMARKED},
+	        {"\\boxed{1} and \\boxed{{2}3}4", "{2}3", ANSWER_CLOSED},
+	        {"\\boxed{1", "1", ANSWER_CLOSED},
+	        {"<answer>1</answer> <answer>2</answer> 3", "2", ANSWER_CLOSED},
+	        {"<answer>1", "1", ANSWER_CLOSED},
+	        {"x #### 7\n", " 7\n", ANSWER_OPEN},
+	        {"5+5#10", "10", ANSWER_OPEN},
+	        {"#10", "10", ANSWER_OPEN},
+	        {"horse #12 wins", "horse #12 wins", ANSWER_UNMARKED},
+	        {"##10", "10", ANSWER_OPEN},
+	        {" ##10", " ##10", ANSWER_UNMARKED},
+	        {"# Heading\ntext", "# Heading\ntext", ANSWER_UNMARKED},
+	        {"### Heading", "### Heading", ANSWER_UNMARKED},
+	        {"ends with #", "ends with #", ANSWER_UNMARKED},
+	        {"Final ANSWER: 4", " 4", ANSWER_OPEN},
+	        {"<answer> the answer: 5 </answer> rest", " 5 ", ANSWER_OPEN},
+	        {"#### 1 \\boxed{2}", "2", ANSWER_CLOSED},
+	        {"", "", ANSWER_UNMARKED},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct span answer;
+		assert_int_equal(span_answer(span_of(cases[i].text), &answer), cases[i].kind);
+		if (!span_equal(answer, span_of(cases[i].answer)))
+			fail_msg("\"%s\" gives \"%.*s\"", cases[i].text, (int)answer.n, answer.s);
+	}
+}
+
+/* ---- what is right ---- */
+
+static void right_answers_earn_one(void **state)
+{
+	(void)state;
+	static const char game[] = "{\"numbers\": [30, 100, 93], \"target\": 23}";
+	static const struct {
+		const char *verifier, *gold, *row, *text;
+	} cases[] = {
+	        {"exact", "a b", NULL, " a b\n"},
+	        {"exact", "B", NULL, "I think <answer> B </answer>."},
+	        {"exact", "#5", NULL, "#5"},
+	        {"numeric", "72", NULL, "so it is 72."},
+	        {"numeric", "72", NULL, "48/2 = 24, 48+24 = 72\n#### 72\nThat took 3 steps."},
+	        {"numeric", "#### 72", NULL, "\\boxed{72}"},
+	        {"numeric", "1234.5", NULL, "It costs $1,234.50 in all"},
+	        {"numeric", "1,000,000", NULL, "1000000"},
+	        {"numeric", "0.75", NULL, "the share is 3/4"},
+	        {"numeric", "3/4", NULL, "\\boxed{\\frac{6}{8}}"},
+	        {"numeric", "-5", NULL, "x = -5"},
+	        {"numeric", "-5", NULL,
+	         "x = \xE2\x88\x92"
+	         "5"},
+	        {"numeric", "-5", NULL, "-$5"},
+	        {"numeric", "3", NULL, "5-3"},
+	        {"numeric", "0", NULL, "-0.00"},
+	        {"numeric", "600", NULL, "6e2"},
+	        {"numeric", "42", NULL, "Answer:\n\n**42**\nI used 7 steps"},
+	        {"numeric", "123456789012345678901234567890.1", NULL, "123456789012345678901234567890.10"},
+	        {"countdown", NULL, game, "30-(100-93)"},
+	        {"countdown", NULL, game, "30 - 100 + 93"},
+	        {"countdown", NULL, game, "-100+93+30"},
+	        {"countdown", NULL, game, "first 100-93=7\nAnswer: 30 - (100 - 93) = 23"},
+	        {"countdown", NULL, game, "<answer>$30 - (100 - 93)$</answer>"},
+	        {"countdown", NULL, game, "\\boxed{30-(100-93)}."},
+	        {"countdown", NULL, "{\"nums\": \"6, 4\", \"target\": \"24\"}",
+	         "6\xC3\x97"
+	         "4"},
+	        {"countdown", NULL, "{\"nums\": [8, 3, 8, 3], \"target\": 24}", "8/(3-8/3)"},
+	        {"countdown", NULL, "{\"reward_model\": {\"ground_truth\": {\"numbers\": [6, 4], \"target\": 24}}}", "6 \\times 4"},
+	        {"knights_knaves", "AbC", NULL, "AbC"},
+	        {"knights_knaves", "AbC", NULL, "ABCA1+B0-#AbC"},
+	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL, "Bo is a knave and Amelia is a knight"},
+	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL,
+	         "If Bo is a knight ... <answer>**Amelia** is a knight\n(2) bo IS A Knave</answer>"},
+	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL,
+	         "Assume Bo is a knight. No: Bo is a knave. So Amelia is a knight."},
+	        {"sequence", "7,2,6", NULL, "7,2,6"},
+	        {"sequence", "", NULL, ""},
+	        {"ends", NULL, NULL, "He said \"yes.\"\n"},
+	        {"no_repeat", NULL, NULL, "A cat sat. A dog sat."},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (reward(cases[i].verifier, cases[i].gold, cases[i].row, cases[i].text) != 1)
+			fail_msg("%s: \"%s\" should earn 1", cases[i].verifier, cases[i].text);
+}
+
+static void attacks_earn_nothing(void **state)
+{
+	(void)state;
+	static const char game[] = "{\"numbers\": [30, 100, 93], \"target\": 23}";
+	static const char two[] = "Amelia is a knight, Bo is a knave.";
+	static const struct {
+		const char *verifier, *gold, *row, *text;
+	} cases[] = {
+	        {"exact", "B", NULL, ""},
+	        {"exact", "B", NULL, "A B C D"},
+	        {"exact", "B", NULL, "b"},
+	        {"exact", "B", NULL, "B or A"},
+	        {"exact", "B", NULL, "<answer>B</answer><answer>A</answer>"},
+	        {"exact", "B", NULL, "<answer>B</answer> answer: C"},
+	        {"numeric", "42", NULL, ""},
+	        {"numeric", "42", NULL, "forty-two"},
+	        {"numeric", "42", NULL, "42 or 43"},
+	        {"numeric", "42", NULL, "42 #### 41"},
+	        {"numeric", "42", NULL, "\\boxed{42} no, \\boxed{}"},
+	        {"numeric", "42", NULL,
+	         "#### none, though 42 came up\n"
+	         "answer: ?"},
+	        {"numeric", "42", NULL, "420"},
+	        {"numeric", "42", NULL, "0.42"},
+	        {"numeric", "42", NULL, "-42"},
+	        {"numeric", "42", NULL, "42/0.5"},
+	        {"numeric", "42", NULL, "4,2"},
+	        {"numeric", "42", NULL, "42e1"},
+	        {"numeric", "0.1", NULL, "0.10000000000000000000000000000000000001"},
+	        {"numeric", "42", NULL, "0/0"},
+	        {"numeric", "42", NULL, "\\frac{0}{0}"},
+	        {"numeric", "9007199254740993", NULL, "9007199254740992"},
+	        {"numeric", "0", NULL, "0.000000000000000000000000000001"},
+	        {"countdown", NULL, game, ""},
+	        {"countdown", NULL, game, "23"},
+	        {"countdown", NULL, game, "30-100+93=24"},
+	        {"countdown", NULL, game, "30-100+93=23=23"},
+	        {"countdown", NULL, game, "30-(100-93)=(23)"},
+	        {"countdown", NULL, game, "30+93"},
+	        {"countdown", NULL, game, "30-100+93+30-30"},
+	        {"countdown", NULL, game, "30-100+93+0"},
+	        {"countdown", NULL, game, "(30-100+93"},
+	        {"countdown", NULL, game, "30-100+93)"},
+	        {"countdown", NULL, game, "30-100+93; import os"},
+	        {"countdown", NULL, game, "30--100"},
+	        {"countdown", NULL, game, "30 100 93"},
+	        {"countdown", NULL, game, "3010093"},
+	        {"countdown", NULL, game, "30-100+93/1"},
+	        {"countdown", NULL, game, "3e1-100+93"},
+	        {"countdown", NULL, game, "30.0-100+93"},
+	        {"countdown", NULL, game, "30-(100-93)/(93-93)"},
+	        {"countdown", NULL, game, "__import__('os')"},
+	        {"countdown", NULL, game, "target"},
+	        {"countdown", NULL, game, "99999999999999999999999999-99999999999999999999999976"},
+	        {"countdown", NULL, game, "<answer>30-(100-93)</answer> <answer>30+100</answer>"},
+	        {"countdown", NULL, "{\"numbers\": [2, 2], \"target\": 1}", "2/(2-2)"},
+	        {"countdown", NULL, "{\"numbers\": [3, 2], \"target\": 3}", "3/2"},
+	        {"countdown", NULL, "{\"numbers\": [2, 2, 2], \"target\": 2}", "2/(2-2)"},
+	        {"countdown", NULL, "{\"numbers\": [3, 2], \"target\": 1}", "3/2"},
+	        {"knights_knaves", "AbC", NULL, ""},
+	        {"knights_knaves", "AbC", NULL, "ABC"},
+	        {"knights_knaves", "AbC", NULL, "AbCD"},
+	        {"knights_knaves", "AbC", NULL, "Ab"},
+	        {"knights_knaves", "AbC", NULL, "abc ABC AbC"},
+	        {"knights_knaves", "AbC", NULL, "AbC#ABC"},
+	        {"knights_knaves", "AbC", NULL, "#AbC#"},
+	        {"knights_knaves", "AbC", NULL, "A b C"},
+	        {"knights_knaves", two, NULL, "Amelia is a knight."},
+	        {"knights_knaves", two, NULL, "Amelia is a knight/knave, Bo is a knave/knight."},
+	        {"knights_knaves", two, NULL, "Amelia is a knight or a knave. Bo is a knave or a knight."},
+	        {"knights_knaves", two, NULL, "Amelia is a knight or knave. Bo is a knave."},
+	        {"knights_knaves", two, NULL, "Amelia is not a knave. Bo is not a knight."},
+	        {"knights_knaves", two, NULL, "<answer>Amelia is a knight. Amelia is a knave. Amelia is a knight. Bo is a knave.</answer>"},
+	        {"knights_knaves", two, NULL, "Amelia is a knight. Bo is a knave. Bo is a knight."},
+	        {"knights_knaves", two, NULL, "Amelia is a knight, Bo is a knave. <answer></answer>"},
+	        {"knights_knaves", two, NULL, "Ameliaisaknight,Boisaknave"},
+	        {"knights_knaves", two, NULL, "knight knave"},
+	        {"ends", NULL, NULL, ""},
+	        {"ends", NULL, NULL, "no end"},
+	        {"no_repeat", NULL, NULL, ""},
+	        {"no_repeat", NULL, NULL, "...!?"},
+	        {"no_repeat", NULL, NULL, "The cat sat. the CAT, sat!"},
+	        {"no_repeat", NULL, NULL, "One. Two.\nOne."},
+	};
+
+	assert_true(sizeof cases / sizeof cases[0] >= 40);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (reward(cases[i].verifier, cases[i].gold, cases[i].row, cases[i].text) != 0)
+			fail_msg("%s: \"%s\" should earn 0", cases[i].verifier, cases[i].text);
+}
+
+/* ---- single verifiers ---- */
+
+static void every_right_character_of_a_sequence_earns_its_share(void **state)
+{
+	(void)state;
+	struct completion c = said("7,2,6");
+
+	assert_close(reward("sequence", "7,2,6", NULL, ""), 0, 0);
+	assert_close(reward("sequence", "7,2,6", NULL, "7,3,6"), 2 / 6.0, 1e-15);
+	assert_close(reward("sequence", "7,2,6", NULL, "7,2,6,6"), 5 / 6.0, 1e-15);
+	assert_close(reward("sequence", "7,2,6", NULL, " 7,2,6"), 0, 0);
+	assert_close(reward("sequence", "", NULL, "7"), 0, 0);
+	c.finished = 0;
+	assert_close(judge("sequence", &NO_OPTIONS, "7,2,6", NULL, c).reward, 5 / 6.0, 1e-15);
+	c.n = 3;
+	c.finished = 1;
+	assert_close(judge("sequence", &NO_OPTIONS, "7,2,6", NULL, c).reward, 3 / 6.0, 1e-15);
+}
+
+static void partial_credit_is_given_where_it_is_asked_for(void **state)
+{
+	(void)state;
+	struct verifier_options o = {.partial = 0.5, .format_score = 0.1, .word = "cat"};
+	const char             *game = "{\"numbers\": [6, 4], \"target\": 24}";
+
+	assert_close(judge("knights_knaves", &o, "AbCd", NULL, said("AbCD")).reward, 0.375, 1e-15);
+	assert_close(judge("knights_knaves", &o, "AbCd", NULL, said("AbCd")).reward, 1, 0);
+	assert_close(judge("knights_knaves", &o, "Al is a knight, Bo is a knave", NULL, said("Al is a knight")).reward, 0.25, 1e-15);
+	assert_close(judge("countdown", &o, NULL, game, said("6+4")).reward, 0.1, 0);
+	assert_close(judge("countdown", &o, NULL, game, said("6/(4-4)")).reward, 0.1, 0);
+	assert_close(judge("countdown", &o, NULL, game, said("6+")).reward, 0, 0);
+	assert_close(judge("story", &o, NULL, NULL, said("A cat sat. A cat sat.")).reward, 0.5 * 2 / 3, 1e-15);
+	assert_close(judge("story", &o, NULL, NULL, said("A cat sat.")).reward, 1, 0);
+}
+
+static void parsed_says_whether_there_was_an_answer(void **state)
+{
+	(void)state;
+	const char *game = "{\"numbers\": [6, 4], \"target\": 24}";
+
+	assert_true(judge("numeric", &NO_OPTIONS, "3", NULL, said("4")).parsed);
+	assert_false(judge("numeric", &NO_OPTIONS, "3", NULL, said("four")).parsed);
+	assert_true(judge("countdown", &NO_OPTIONS, NULL, game, said("6+4")).parsed);
+	assert_false(judge("countdown", &NO_OPTIONS, NULL, game, said("6+4?")).parsed);
+	assert_true(judge("knights_knaves", &NO_OPTIONS, "Ab", NULL, said("aB")).parsed);
+	assert_false(judge("knights_knaves", &NO_OPTIONS, "Ab", NULL, said("ba")).parsed);
+	assert_false(judge("exact", &NO_OPTIONS, "x", NULL, said(" \n")).parsed);
+}
+
+static void case_is_ignored_when_that_is_asked(void **state)
+{
+	(void)state;
+	struct verifier_options o = {.ignore_case = 1};
+
+	assert_close(judge("exact", &o, "Paris", NULL, said("PARIS ")).reward, 1, 0);
+	assert_close(judge("exact", &o, "Paris", NULL, said("Pariss")).reward, 0, 0);
+}
+
+static void a_word_counts_only_as_a_whole(void **state)
+{
+	(void)state;
+	struct verifier_options o = {.word = "cat"};
+
+	assert_close(judge("contains", &o, NULL, NULL, said("A Cat!")).reward, 1, 0);
+	assert_close(judge("contains", &o, NULL, NULL, said("cats concatenate")).reward, 0, 0);
+	assert_close(judge("contains", &NO_OPTIONS, NULL, "{\"word\": \"dog\"}", said("the dog")).reward, 1, 0);
+	assert_close(judge("contains", &o, NULL, "{\"word\": \"dog\"}", said("the dog")).reward, 0, 0);
+}
+
+static void an_unfinished_story_does_not_end(void **state)
+{
+	(void)state;
+	struct completion c = said("The end.");
+
+	c.finished = 0;
+	assert_close(judge("ends", &NO_OPTIONS, NULL, NULL, c).reward, 0, 0);
+}
+
+static void length_earns_one_inside_and_falls_off_outside(void **state)
+{
+	(void)state;
+	struct verifier_options hard = {.length_min = 3, .length_max = 5};
+	struct verifier_options soft = {.length_min = 3, .length_max = 5, .length_slack = 4, .length_in_characters = 1};
+	static const double     want_hard[] = {0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0};
+	static const double     want_soft[] = {0.25, 0.5, 0.75, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0};
+
+	for (size_t n = 0; n <= 10; n++) {
+		struct completion c = {.text = "0123456789", .n = n, .n_tokens = (int)n};
+		assert_close(judge("length", &hard, NULL, NULL, c).reward, want_hard[n], 0);
+		c.n_tokens = 999;
+		assert_close(judge("length", &soft, NULL, NULL, c).reward, want_soft[n], 1e-15);
+	}
+}
+
+static void formats_match_by_pattern_and_by_tags(void **state)
+{
+	(void)state;
+	struct verifier_options  pattern = {.pattern = "^<think>.*</think>\\s*\\d+$"}, tags = {.tags = "think,answer"};
+	static const char *const wrong[] = {"<think>a</think>",
+	                                    "<answer>b</answer><think>a</think>",
+	                                    "x<think>a</think><answer>b</answer>",
+	                                    "<think>a</think><answer>b</answer>x",
+	                                    "<think>a<think></think><answer>b</answer>",
+	                                    "<think>a</think><answer>b</answer></answer>",
+	                                    "<think>a</think>x<answer>b</answer>",
+	                                    ""};
+
+	assert_close(judge("format", &pattern, NULL, NULL, said("<think>a\nb</think> 42")).reward, 1, 0);
+	assert_close(judge("format", &pattern, NULL, NULL, said("<think>a</think> x")).reward, 0, 0);
+	assert_close(judge("format", &tags, NULL, NULL, said(" <think>a</think>\n<answer>b</answer>\n")).reward, 1, 0);
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		assert_close(judge("format", &tags, NULL, NULL, said(wrong[i])).reward, 0, 0);
+}
+
+static void a_pattern_that_would_run_forever_does_not_match(void **state)
+{
+	(void)state;
+	struct verifier_options o = {.pattern = "^(a+)+$"};
+	char                    text[5000];
+
+	memset(text, 'a', sizeof text - 1);
+	text[sizeof text - 1] = 'b';
+	assert_close(judge("format", &o, NULL, NULL, (struct completion){.text = text, .n = sizeof text}).reward, 0, 0);
+}
+
+/* ---- hostile completions ---- */
+
+static void a_megabyte_of_anything_is_scored_in_bounded_time(void **state)
+{
+	(void)state;
+	static const char *const pieces[] = {"(",   "-(", "\\boxed{", "<answer>", "answer:",   "#", "9",
+	                                     "1,",  "1/", "\\frac{1", "is ",      " Al is a ", "*", "A",
+	                                     "a. ", "\"", "\xff",     "x is Al",  "e9",        ".", "Al is a knight or "};
+	static const char *const names[] = {"exact", "numeric", "countdown", "knights_knaves", "sequence", "format"};
+	struct verifier_options  o = {.word = "zebra", .pattern = "(.*)(.*)x$", .tags = "think", .length_max = 9};
+	struct reward_spec       spec;
+	struct problem p = {.id = "p", .answer = "Al is a knight, Bo 7 is a knave", .row = "{\"numbers\": [3, 4], \"target\": 7}"};
+	const size_t   n = COMPLETION_MAX + 100;
+	char          *text = malloc(n);
+
+	assert_ok(verifier_open(&spec, names, NULL, 6, &o));
+	for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+		struct verdict v;
+		for (size_t at = 0, length = strlen(pieces[i]); at < n; at++)
+			text[at] = pieces[i][at % length];
+		assert_ok(verifier_score(&spec, &p, &(struct completion){.text = text, .n = n, .finished = 1}, &v));
+		assert_true(isfinite(v.reward) && v.part[1].reward == 0 && v.part[2].reward == 0 && v.part[3].reward == 0);
+	}
+	verifier_close(&spec);
+	free(text);
+}
+
+static void nul_bytes_are_bytes_like_others(void **state)
+{
+	(void)state;
+	const char             *game = "{\"numbers\": [6, 4], \"target\": 24}";
+	struct verifier_options o = {.word = "cat"};
+
+	assert_close(judge("exact", &NO_OPTIONS, "ab", NULL, (struct completion){.text = "ab\0c", .n = 4}).reward, 0, 0);
+	assert_close(judge("numeric", &NO_OPTIONS, "5", NULL, (struct completion){.text = "5\0006", .n = 3}).reward, 0, 0);
+	assert_close(judge("numeric", &NO_OPTIONS, "6", NULL, (struct completion){.text = "5\0006", .n = 3}).reward, 1, 0);
+	assert_close(judge("countdown", &NO_OPTIONS, NULL, game, (struct completion){.text = "6*4\0;", .n = 5}).reward, 0, 0);
+	assert_close(judge("sequence", &NO_OPTIONS, "ab", NULL, (struct completion){.text = "ab\0", .n = 3, .finished = 1}).reward, 2 / 3.0,
+	             1e-15);
+	assert_close(judge("contains", &o, NULL, NULL, (struct completion){.text = "\0cat\0", .n = 5}).reward, 1, 0);
+	assert_close(judge("ends", &o, NULL, NULL, (struct completion){.text = "a\0", .n = 2, .finished = 1}).reward, 0, 0);
+}
+
+static void parentheses_are_read_to_a_bounded_depth(void **state)
+{
+	(void)state;
+	char text[200];
+
+	for (int depth = 63; depth <= 66; depth++) {
+		memset(text, '(', (size_t)depth);
+		text[depth] = '7';
+		memset(text + depth + 1, ')', (size_t)depth);
+		text[2 * depth + 1] = 0;
+		assert_close(reward("countdown", NULL, "{\"numbers\": [7], \"target\": 7}", text), depth <= 64, 0);
+	}
+}
+
+/* ---- against what others scored ---- */
+
+static void published_solutions_of_puzzles_score_one(void **state)
+{
+	(void)state;
+	const char            *paths[] = {"data/knights-knaves/3ppl_test.jsonl.gz", "data/knights-knaves/4ppl_test.jsonl.gz",
+	                                  "data/knights-knaves/5ppl_train.jsonl.gz"};
+	struct dataset_options o = {.prompt_column = "quiz", .answer_column = "solution_text"};
+	struct dataset         d;
+
+	assert_ok(dataset_read(paths, 3, &o, &d));
+	assert_int_equal(d.n, 500);
+	for (int i = 0; i < d.n; i++) {
+		char *wrong = mem_text(d.problems[i].answer, strlen(d.problems[i].answer));
+		char *role = strstr(wrong, "is a kn");
+		assert_close(reward("knights_knaves", d.problems[i].answer, NULL, d.problems[i].answer), 1, 0);
+		memcpy(role + 5, strncmp(role + 5, "knight", 6) ? "knight" : "knave ", role[5 + 5] == 't' ? 6 : 5);
+		assert_close(reward("knights_knaves", d.problems[i].answer, NULL, wrong), 0, 0);
+		mem_free(wrong);
+	}
+	dataset_free(&d);
+}
+
+/* Right (1) and wrong (below) agree with the scorer of the task's own framework. */
+static void verdicts_agree(const char *verifier, const char *path, int rows)
+{
+	struct dataset_options o = {0};
+	struct dataset         d;
+	int                    n = 0, right = 0;
+
+	assert_ok(dataset_read(&path, 1, &o, &d));
+	assert_int_equal(d.n, rows);
+	for (int i = 0; i < d.n; i++) {
+		json_t *row, *one;
+		size_t  j;
+		assert_ok(json_parse("row", d.problems[i].row, strlen(d.problems[i].row), &row));
+		json_array_foreach(json_object_get(row, "scored"), j, one)
+		{
+			const char *text = json_string_value(json_object_get(one, "response"));
+			double      want = json_number_value(json_object_get(one, "score"));
+			double      got = reward(verifier, d.problems[i].answer, d.problems[i].row, text);
+			if ((got == 1) != (want == 1))
+				fail_msg("%s line %d: \"%s\" earns %g, was %g", path, d.problems[i].line, text, got, want);
+			right += got == 1;
+			n++;
+		}
+		json_decref(row);
+	}
+	assert_true(right > rows && right < n - rows);
+	dataset_free(&d);
+}
+
+static void verdicts_agree_with_scored_responses(void **state)
+{
+	(void)state;
+	verdicts_agree("countdown", "tests/data/task/scored_countdown.jsonl", 30);
+	verdicts_agree("knights_knaves", "tests/data/task/scored_knights_knaves.jsonl", 30);
+}
+
+static void countdown_rows_of_three_sources_have_what_the_verifier_reads(void **state)
+{
+	(void)state;
+	const char            *paths[] = {"tests/data/task/countdown3.jsonl", "tests/data/task/multi_task_countdown.jsonl"};
+	const char            *name = "countdown";
+	struct dataset_options o = {.prompt_template = "Play.", .answer_optional = 1};
+	struct reward_spec     spec;
+	struct dataset         d;
+
+	assert_ok(verifier_open(&spec, &name, NULL, 1, NULL));
+	assert_ok(dataset_read(paths, 2, &o, &d));
+	assert_int_equal(d.n, 18);
+	for (int i = 0; i < d.n; i++)
+		assert_ok(verifier_check(&spec, &d.problems[i]));
+	assert_close(reward("countdown", NULL, d.problems[0].row, "30-(100-93)"), 1, 0);
+	assert_close(reward("countdown", NULL, d.problems[14].row, "31+47+84"), 1, 0);
+	dataset_free(&d);
+}
+
+static void digit_completion_answers_earn_one(void **state)
+{
+	(void)state;
+	const char    *path = "tests/data/task/digit_completion.jsonl";
+	struct dataset d;
+
+	assert_ok(dataset_read(&path, 1, NULL, &d));
+	assert_int_equal(d.n, 20);
+	for (int i = 0; i < d.n; i++)
+		assert_close(reward("sequence", d.problems[i].answer, NULL, d.problems[i].answer), 1, 0);
+	dataset_free(&d);
+}
+
+/* ---- several, and rows ---- */
+
+static void a_reward_is_the_weighted_sum_of_its_parts(void **state)
+{
+	(void)state;
+	const char             *names[] = {"numeric", "length", "ends"};
+	const double            weights[] = {1, -0.5, 0.25};
+	struct verifier_options o = {.length_min = 2, .length_max = 4};
+	struct reward_spec      spec;
+	struct verdict          v;
+	struct problem          p = {.id = "p", .answer = "7"};
+	struct completion       c = {.text = "it is 7.", .n = 8, .n_tokens = 3, .finished = 1};
+
+	assert_ok(verifier_open(&spec, names, weights, 3, &o));
+	assert_ok(verifier_score(&spec, &p, &c, &v));
+	assert_close(v.reward, 0.75, 1e-15);
+	assert_close(v.part[0].reward, 1, 0);
+	assert_close(v.part[1].reward, 1, 0);
+	assert_close(v.part[2].reward, 1, 0);
+	c.n_tokens = 9;
+	assert_ok(verifier_score(&spec, &p, &c, &v));
+	assert_close(v.reward, 1.25, 1e-15);
+	verifier_close(&spec);
+}
+
+static void wrong_rewards_are_refused(void **state)
+{
+	(void)state;
+	const char *twice[] = {"exact", "exact"}, *unknown = "nope", *format = "format", *length = "length", *exact = "exact",
+	           *numeric = "numeric";
+	const char             *countdown = "countdown", *contains = "contains", *knights = "knights_knaves";
+	const double            nan_weight = NAN;
+	struct verifier_options bad_pattern = {.pattern = "(a"};
+	struct reward_spec      spec;
+	struct problem          none = {.id = "p7"}, word = {.id = "p8", .answer = "x", .row = "{\"numbers\": [1.5], \"target\": 3}"};
+
+	assert_error(verifier_open(&spec, &unknown, NULL, 1, NULL), ERR_INPUT, "no verifier \"nope\"; there are: exact, numeric");
+	assert_error(verifier_open(&spec, twice, NULL, 2, NULL), ERR_INPUT, "named twice");
+	assert_error(verifier_open(&spec, twice, NULL, 0, NULL), ERR_INPUT, "1 to 8");
+	assert_error(verifier_open(&spec, &exact, &nan_weight, 1, NULL), ERR_INPUT, "weight");
+	assert_error(verifier_open(&spec, &format, NULL, 1, &bad_pattern), ERR_INPUT, "task.pattern: \"(a\"");
+	const struct {
+		const char           *name;
+		const struct problem *p;
+		const char           *message;
+	} checks[] = {{format, &none, "task.pattern or task.tags"},
+	              {length, &none, "is no range"},
+	              {exact, &none, "problem p7: verifier exact: the problem has no answer"},
+	              {numeric, &word, "\"x\" has no number"},
+	              {countdown, &word, "\"numbers\""},
+	              {contains, &none, "task.word"},
+	              {knights, &word, "must read \"AbC\""}};
+	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+		assert_ok(verifier_open(&spec, &checks[i].name, NULL, 1, NULL));
+		assert_error(verifier_check(&spec, checks[i].p), ERR_INPUT, checks[i].message);
+		verifier_close(&spec);
+	}
+}
+
+static void rows_are_scored_as_json(void **state)
+{
+	(void)state;
+	const char *names[] = {"sequence", "exact"};
+	const char *good = "{\"completion\": \"ab\", \"answer\": \"ab\"}",
+	           *cut = "{\"completion\": \"ab\", \"answer\": \"ab\", \"finished\": false}";
+	const double       weights[] = {3, 1};
+	struct reward_spec spec;
+	struct text        t = {0};
+	static const char *bad[][2] = {{"", "not valid JSON"},
+	                               {"[]", "JSON object"},
+	                               {"{\"answer\": \"x\"}", "\"completion\" is missing"},
+	                               {"{\"completion\": 3, \"answer\": \"x\"}", "not a text"},
+	                               {"{\"completion\": \"x\"}", "has no answer"},
+	                               {"{\"completion\": \"x\", \"answer\": \"x\", \"finished\": 1}", "\"finished\""},
+	                               {"{\"completion\": \"x\", \"answer\": \"x\", \"tokens\": -1}", "\"tokens\""}};
+
+	assert_ok(verifier_open(&spec, names, weights, 2, NULL));
+	assert_ok(verifier_score_row(&spec, "stdin:1", good, strlen(good), &t));
+	assert_ok(verifier_score_row(&spec, "stdin:2", cut, strlen(cut), &t));
+	assert_string_equal(t.data,
+	                    "{\"reward\": 4, \"components\": {\"sequence\": 1, \"exact\": 1}, \"parsed\": true}\n"
+	                    "{\"reward\": 3, \"components\": {\"sequence\": 0.6666666666666666, \"exact\": 1}, \"parsed\": true}\n");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		size_t before = t.n;
+		assert_error(verifier_score_row(&spec, "stdin:3", bad[i][0], strlen(bad[i][0]), &t), ERR_INPUT, bad[i][1]);
+		assert_non_null(strstr(error_message(), "stdin:3"));
+		assert_int_equal(t.n, before);
+	}
+	text_free(&t);
+	verifier_close(&spec);
+}
+
+/* ---- exact numbers ---- */
+
+static void fractions_stay_in_lowest_terms_or_overflow_honestly(void **state)
+{
+	(void)state;
+	struct rational r, big = {INT64_MAX, 1}, small = {1, INT64_MAX};
+
+	assert_true(rational_apply('-', (struct rational){1, 6}, (struct rational){2, 3}, &r));
+	assert_true(r.num == -1 && r.den == 2);
+	assert_true(rational_apply('/', (struct rational){1, 2}, (struct rational){-3, 4}, &r));
+	assert_true(r.num == -2 && r.den == 3);
+	assert_false(rational_apply('/', r, (struct rational){0, 1}, &r));
+	assert_false(rational_apply('*', big, (struct rational){2, 1}, &r));
+	assert_false(rational_apply('+', big, (struct rational){1, 1}, &r));
+	assert_false(rational_apply('+', small, (struct rational){1, INT64_MAX - 1}, &r));
+	assert_false(rational_apply('-', (struct rational){-INT64_MAX, 1}, (struct rational){1, 1}, &r));
+	assert_true(r.num == -2 && r.den == 3);
+}
+
+static void decimals_are_equal_when_their_values_are(void **state)
+{
+	(void)state;
+	static const char *const same[][2] = {{"1,234.50", "1234.5"}, {"007", "7"}, {"5e3", "5000"}, {"0.0", "0"}, {"1200e-2", "12"}};
+	struct decimal           a, b, c;
+
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+		assert_int_equal(decimal_read(span_of(same[i][0]), &a), strlen(same[i][0]));
+		decimal_read(span_of(same[i][1]), &b);
+		assert_true(decimal_equal(&a, &b));
+	}
+	assert_int_equal(decimal_read(span_of("12,34"), &a), 2);
+	assert_int_equal(decimal_read(span_of("1234,567"), &a), 4);
+	decimal_read(span_of("999.9"), &a);
+	decimal_read(span_of("0.25"), &b);
+	decimal_multiply(&a, &b, &c);
+	decimal_read(span_of("249.975"), &a);
+	assert_true(decimal_equal(&a, &c));
+	decimal_read(span_of("0"), &a);
+	decimal_multiply(&a, &b, &c);
+	assert_true(decimal_equal(&a, &c));
+}
+
+TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one), TEST(attacks_earn_nothing),
+          TEST(every_right_character_of_a_sequence_earns_its_share), TEST(partial_credit_is_given_where_it_is_asked_for),
+          TEST(parsed_says_whether_there_was_an_answer), TEST(case_is_ignored_when_that_is_asked), TEST(a_word_counts_only_as_a_whole),
+          TEST(an_unfinished_story_does_not_end), TEST(length_earns_one_inside_and_falls_off_outside),
+          TEST(formats_match_by_pattern_and_by_tags), TEST(a_pattern_that_would_run_forever_does_not_match),
+          TEST(a_megabyte_of_anything_is_scored_in_bounded_time), TEST(nul_bytes_are_bytes_like_others),
+          TEST(parentheses_are_read_to_a_bounded_depth), TEST(published_solutions_of_puzzles_score_one),
+          TEST(verdicts_agree_with_scored_responses), TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
+          TEST(digit_completion_answers_earn_one), TEST(a_reward_is_the_weighted_sum_of_its_parts), TEST(wrong_rewards_are_refused),
+          TEST(rows_are_scored_as_json), TEST(fractions_stay_in_lowest_terms_or_overflow_honestly),
+          TEST(decimals_are_equal_when_their_values_are))
