@@ -1,0 +1,160 @@
+/* config.h - what a job is: every option of every room, read from YAML and from key=value on the command line.
+ *
+ *     struct config c;
+ *     TRY(config_load("configs/demo.yaml", overrides, n_overrides, &c));
+ *     ... c.optim.learning_rate ...
+ *     config_free(&c);
+ *
+ * The options themselves (type, default, bounds, help, when each is read) stand in one table, schema.c. Precedence, later wins:
+ * the defaults, the file named by `extends`, the file, the command line. A list given later replaces the earlier one as a whole.
+ * An unknown key, a wrong type, a value out of bounds, and an option that nothing would read (guidance.clip beside
+ * guidance.kind: none) are errors that name file, line, key and the way out.
+ *
+ * Options without a default ("from the algorithm" in docs/options.md) are unset unless somebody sets them: their field is 0 or NULL and
+ * config_is_set() is 0. The algorithm's row gives their value, with config_set_if_unset(), so that the resolved config shows what was used.
+ *
+ * The resolved config lists every option that is read, in the order of the table. Loading it again gives the same text. */
+#ifndef RUN_CONFIG_H
+#define RUN_CONFIG_H
+
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <stdint.h>
+
+enum { CONFIG_OPTIONS_MAX = 192, CONFIG_EXTENDS_MAX = 8 };
+
+struct text_list {
+	const char **items;
+	int          n;
+};
+
+struct int_range { /* low <= high; written "2" or "1-3" */
+	int low, high;
+};
+
+struct generator_config { /* one row of data.generate */
+	const char      *name;
+	struct int_range levels;
+	int              count, seed, first;
+	double           error_rate;
+};
+
+struct reward_config { /* one row of task.rewards */
+	const char *name;
+	double      weight;
+};
+
+struct config_model {
+	const char *path, *tokenizer, *reference;
+	struct {
+		int    width, n_layers, n_heads, n_kv_heads, head_width, ff_width, n_positions;
+		double rope_theta;
+		int    tied;
+	} init;
+};
+
+struct config_data {
+	struct text_list train, eval;
+	struct {
+		struct generator_config *items;
+		int                      n;
+	} generate, eval_generate;
+	const char *prompt_column, *answer_column, *category_column, *prompt_template, *convert;
+	int         max_prompt_length, max_problems, eval_max_problems;
+};
+
+struct config_task {
+	const char *reward, *eval_reward;
+	struct {
+		struct reward_config *items;
+		int                   n;
+	} rewards;
+	struct { /* one set for all verifiers */
+		const char      *pattern, *tags, *word;
+		double           partial, format_score;
+		struct int_range length;
+		int              ignore_case, length_slack, length_in_characters;
+	} verifier;
+};
+
+struct config_loss { /* the parts of the algorithm, each under the name that rl/algorithm.h has for it; see rl/recipe.c */
+	const char *baseline, *scale_rewards, *importance_sampling_level, *clip, *loss_type, *kl_placement, *kl_estimator, *overlong;
+	double      advantage_eps, gamma, epsilon, epsilon_high, delta, beta, entropy_coef, overlong_penalty;
+	int         whiten, mask_truncated_completions, overlong_buffer, dynamic_sampling, dynamic_sampling_max_batches, num_iterations;
+};
+
+struct config_rollout {
+	int              num_generations, prompts_per_step, max_completion_length, top_k, batch_size, share_prompt;
+	double           temperature, top_p, min_p;
+	struct text_list stop;
+};
+
+struct config_optim {
+	double      learning_rate, min_lr_rate, warmup_ratio, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
+	const char *lr_scheduler_type;
+	int         warmup_steps, num_minibatches;
+};
+
+struct config_compute {
+	int         threads, micro_batch_tokens;
+	const char *backend, *precision, *numerics;
+	double      memory_limit_gb;
+};
+
+struct config_run {
+	const char *output_dir;
+	int         max_steps, seed, save_steps, save_total_limit, logging_steps, eval_steps, eval_samples, eval_on_start, save_samples,
+	        tensorboard;
+	double eval_temperature;
+};
+
+struct config_sft {
+	int batch_size;
+};
+
+struct config {
+	struct config_model model;
+	struct config_data  data;
+	struct config_task  task;
+	const char         *algorithm;
+	struct config_loss  loss;
+	struct {
+		const char *kind;
+	} guidance, credit, curriculum;
+	struct config_rollout rollout;
+	struct config_optim   optim;
+	struct config_compute compute;
+	struct config_run     run;
+	struct config_sft     sft;
+
+	const char  *name;                      /* the file, for messages */
+	const char  *where[CONFIG_OPTIONS_MAX]; /* by row of the table: "demo.yaml:12" of who set it; NULL: the default stands */
+	struct arena arena;                     /* owns every text and list */
+};
+
+/* Overrides are "key.path=value"; lists and rows are written as YAML (rollout.stop=["\n", "."]), texts as they are.
+ * On an error nothing is owned. */
+int  config_load(const char *path, const char *const *overrides, int n, struct config *out);
+int  config_parse(const char *name, const char *text, size_t n_text, const char *const *overrides, int n, struct config *out);
+void config_free(struct config *c);
+
+/* Sets one option afterwards in the name of `who` ("algorithm dapo"). The second only if nobody has set it and it is read, so that
+ * a row of defaults can be laid under what the user wrote. Call config_check() when done: it finds options that now nothing reads. */
+int config_set(struct config *c, const char *who, const char *path, const char *value);
+int config_set_if_unset(struct config *c, const char *who, const char *path, const char *value);
+int config_check(struct config *c);
+
+int         config_is_set(const struct config *c, const char *path); /* asserts that the path is in the table */
+const char *config_where(const struct config *c, const char *path);  /* "demo.yaml:12", "command line" or "default"; borrowed */
+
+/* ERR_INPUT unless one of the paths (NULL ends them) has another value than its default: "data.train or data.generate must be given". */
+int config_require(const struct config *c, const char *const *paths);
+
+int      config_resolved(const struct config *c, struct text *out); /* YAML */
+uint64_t config_hash(const struct config *c);                       /* FNV-1a of the options that a resumed run may not change */
+
+/* Options in which `now` differs from `then`, one "key: then -> now" a line, only those that a resumed run may not change. */
+int config_differences(const struct config *then, const struct config *now, struct text *out); /* the number of lines */
+
+#endif

@@ -1,0 +1,382 @@
+#include "run/schema.h"
+
+#include "run/config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- how a row is written ----
+ *
+ *     INT(field, default, least, most, "help", .when = "...", .flags = FREE_ON_RESUME)
+ *
+ * The field of HOME is also the path of the option; _Generic refuses, at compile time, a field of another type. */
+
+#define N(a) (int)(sizeof(a) / sizeof(a)[0])
+#define BIG 2147483647 /* of an int */
+#define REQUIRED OPTION_REQUIRED
+
+#define PLACE(field, type) offsetof(HOME, field) + _Generic(((HOME *)0)->field, type : 0)
+#define BOUNDED(kind, ctype, field, standard_, least_, most_, help_, ...) \
+	{ \
+		.path = #field, .type = kind, .standard = standard_, .least = least_, .most = most_, .offset = PLACE(field, ctype), \
+		.help = help_, __VA_ARGS__ \
+	}
+
+#define INT(...) BOUNDED(OPTION_INT, int, __VA_ARGS__, )
+#define REAL(...) BOUNDED(OPTION_REAL, double, __VA_ARGS__, )
+#define TEXT(...) BOUNDED(OPTION_TEXT, const char *, __VA_ARGS__, )
+#define RANGE(...) BOUNDED(OPTION_RANGE, struct int_range, __VA_ARGS__, )
+#define TEXTS(...) BOUNDED(OPTION_TEXTS, struct text_list, __VA_ARGS__, )
+#define BOOL(field, standard_, help_, ...) \
+	{ \
+		.path = #field, .type = OPTION_BOOL, .standard = standard_, .offset = PLACE(field, int), .help = help_, __VA_ARGS__ \
+	}
+#define CHOICE(field, standard_, choices_, help_, ...) \
+	{ \
+		.path = #field, .type = OPTION_CHOICE, .standard = standard_, .choices = choices_, .offset = PLACE(field, const char *), \
+		.help = help_, __VA_ARGS__ \
+	}
+#define ROWS(field, rows_, most_, help_) \
+	{ \
+		.path = #field, .type = OPTION_ROWS, .standard = "[]", .most = most_, .offset = offsetof(HOME, field), .help = help_, \
+		.rows = rows_ \
+	}
+
+/* clang-format off */
+#define HOME struct generator_config
+static const struct option generator_options[] = {
+	TEXT(name, REQUIRED, 1, 100, "countdown, knights_knaves, addition, sequence, ..."),
+	RANGE(levels, "1", 0, 100, "difficulty, or a range of them such as 1-3"),
+	INT(count, "1000", 1, 1e8, "problems, spread evenly over the levels"),
+	INT(seed, "0", 0, BIG, "another seed gives other problems"),
+	INT(first, "0", 0, 1e9, "number of the first problem: ranges of one seed that do not meet share none by number"),
+	REAL(error_rate, "0", 0, 1, "share of wrong steps in worked solutions: an imperfect corpus for a warm start"),
+};
+static const struct option_rows generator_rows = {generator_options, N(generator_options), sizeof(struct generator_config)};
+
+#undef HOME
+#define HOME struct reward_config
+static const struct option reward_options[] = {
+	TEXT(name, REQUIRED, 1, 100, "the verifier"),
+	REAL(weight, "1", -1e6, 1e6, "the reward is the weighted sum over the list"),
+};
+static const struct option_rows reward_rows = {reward_options, N(reward_options), sizeof(struct reward_config)};
+
+#define ALGORITHMS "reinforce|rloo|reinforce_pp|grpo|dr_grpo|dapo|gspo|cispo"
+
+#undef HOME
+#define HOME struct config
+const struct option schema[] = {
+	TEXT(model.path, "", 0, 4000, "folder in the Hugging Face layout; empty: random weights of the shape model.init"),
+	TEXT(model.tokenizer, "", 0, 4000,
+	     "folder or tokenizer.json; chars:ALPHABET makes one of single characters; empty: the model's own"),
+	TEXT(model.reference, "", 0, 4000, "folder of the frozen reference model; empty: the weights that the run starts from",
+	     .when = "loss.beta!=0"),
+	INT(model.init.width, "128", 2, 65536, "width of the residual stream", .when = "model.path="),
+	INT(model.init.n_layers, "4", 1, 1000, "layers", .when = "model.path="),
+	INT(model.init.n_heads, "4", 1, 1024, "query heads", .when = "model.path="),
+	INT(model.init.n_kv_heads, "4", 1, 1024, "key and value heads; divides n_heads", .when = "model.path="),
+	INT(model.init.head_width, "32", 2, 1024, "width of one head; even", .when = "model.path="),
+	INT(model.init.ff_width, "384", 1, 262144, "width of the feed-forward part", .when = "model.path="),
+	INT(model.init.n_positions, "512", 2, 1 << 20, "longest sequence", .when = "model.path="),
+	REAL(model.init.rope_theta, "10000", 1, 1e9, "base of the rotary angles", .when = "model.path="),
+	BOOL(model.init.tied, "true", "the output projection is the embedding", .when = "model.path="),
+
+	TEXTS(data.train, "[]", 0, 1000, "problems to train on: JSONL files, plain or gzip"),
+	ROWS(data.generate, &generator_rows, 100, "generated problems to train on"),
+	TEXTS(data.eval, "[]", 0, 1000, "held-out problems: JSONL files"),
+	ROWS(data.eval_generate, &generator_rows, 100, "generated held-out problems; take another range of numbers (first) than for training"),
+	TEXT(data.prompt_column, "prompt", 1, 200, "column with the prompt: a text or a list of messages"),
+	TEXT(data.answer_column, "", 0, 200,
+	     "column with the gold answer, a.b for one inside another; empty: the first of answer, solution, ground_truth, label, "
+	     "reward_model.ground_truth"),
+	TEXT(data.category_column, "category", 1, 200, "column by which curricula and evaluation group the problems"),
+	TEXT(data.prompt_template, "{prompt}", 1, 100000, "text around each prompt; {prompt} stands for it"),
+	INT(data.max_prompt_length, "512", 1, 1 << 20, "tokens; longer prompts are counted and left out, never cut"),
+	INT(data.max_problems, "0", 0, BIG, "use only the first so many training problems; 0: all"),
+	INT(data.eval_max_problems, "0", 0, BIG, "use only the first so many held-out problems; 0: all", .flags = FREE_ON_RESUME),
+	TEXT(data.convert, "", 0, 100, "generator that rewrites published rows in its own compact text: knights_knaves"),
+
+	TEXT(task.reward, "", 0, 100, "the verifier, when there is one with weight 1"),
+	ROWS(task.rewards, &reward_rows, 32, "several verifiers with weights; instead of task.reward"),
+	TEXT(task.eval_reward, "", 0, 100, "the verifier of held-out answers; empty: the (first) reward"),
+	BOOL(task.verifier.ignore_case, "false", "exact: letters in any case"),
+	REAL(task.verifier.partial, "0", 0, 1, "knights_knaves, story: times the share that is right, when not all is"),
+	REAL(task.verifier.format_score, "0", 0, 1, "countdown: for an expression that is well formed but wrong"),
+	TEXT(task.verifier.pattern, "", 0, 10000, "format: regular expression (PCRE2) that must occur"),
+	TEXT(task.verifier.tags, "", 0, 1000, "format: blocks that must stand in this order, as in think,answer"),
+	TEXT(task.verifier.word, "", 0, 1000, "contains, story: the word; empty: the column word of the row"),
+	RANGE(task.verifier.length, "1-1000", 0, 1e6, "length: tokens of a good length"),
+	INT(task.verifier.length_slack, "0", 0, 1e6, "length: tokens over which the reward fades outside of it"),
+	BOOL(task.verifier.length_in_characters, "false", "length: count bytes of the text instead of tokens"),
+
+	CHOICE(algorithm, "grpo", ALGORITHMS, "the row of the algorithm table; options under loss override its parts"),
+
+	CHOICE(loss.baseline, NULL, "none|batch|group|leave_one_out", "mean reward that is subtracted"),
+	CHOICE(loss.scale_rewards, NULL, "none|group|batch", "standard deviation that divides the advantage"),
+	BOOL(loss.whiten, NULL, "advantages of all tokens of the batch to mean 0, variance 1"),
+	REAL(loss.advantage_eps, NULL, 0, 1, "added to the standard deviation of scale_rewards"),
+	REAL(loss.gamma, NULL, 0, 1, "discount per token"),
+	CHOICE(loss.importance_sampling_level, NULL, "none|token|sequence|sequence_sum",
+	       "what the ratio is taken of; sequence is normalised by the length"),
+	CHOICE(loss.clip, NULL, "none|hard|cap|cap_absolute", "hard: PPO's clipped surrogate; cap: CISPO's capped weight"),
+	REAL(loss.epsilon, NULL, 0, 1, "ratios below 1 - epsilon are clipped"),
+	REAL(loss.epsilon_high, NULL, 0, 1e6, "ratios above 1 + epsilon_high are clipped; with cap_absolute the cap itself"),
+	REAL(loss.delta, NULL, 0, 1e6, "two-sided clip: cap of the ratio where the advantage is negative; 0: off"),
+	CHOICE(loss.loss_type, NULL, "sequence_mean|grpo|token_mean|dapo|sequence_sum|constant|dr_grpo",
+	       "weights of the tokens; grpo, dapo and dr_grpo are TRL's names of sequence_mean, token_mean and constant"),
+	REAL(loss.beta, NULL, 0, 1e3, "coefficient of the KL divergence from the reference; 0: no reference model"),
+	CHOICE(loss.kl_placement, NULL, "reward|token_reward|loss", "where the KL divergence enters"),
+	CHOICE(loss.kl_estimator, NULL, "k1|k2|k3", "its estimator"),
+	REAL(loss.entropy_coef, NULL, -1e3, 1e3, "coefficient of the entropy bonus"),
+	CHOICE(loss.overlong, NULL, "keep|mask|shape", "answers that were cut: keep, mask from the loss; shape: soft penalty on long ones"),
+	BOOL(loss.mask_truncated_completions, NULL, "TRL's name for loss.overlong: mask"),
+	INT(loss.overlong_buffer, NULL, 0, 1 << 20, "tokens over which the penalty grows; 0: a fifth of rollout.max_completion_length"),
+	REAL(loss.overlong_penalty, NULL, 0, 1e6, "the full penalty"),
+	BOOL(loss.dynamic_sampling, NULL, "groups whose answers are all right or all wrong are replaced by other problems"),
+	INT(loss.dynamic_sampling_max_batches, "10", 1, 1000, "batches sampled at most for one step", .when = "loss.dynamic_sampling!=false"),
+	INT(loss.num_iterations, NULL, 1, 1000, "passes over each batch of rollouts"),
+
+	CHOICE(guidance.kind, "none", "none", "help for groups in which every answer failed"),
+	CHOICE(credit.kind, "none", "none", "how the advantage is spread over an answer"),
+	CHOICE(curriculum.kind, "uniform", "uniform", "which problems come next"),
+
+	INT(rollout.num_generations, "8", 1, 65536, "answers sampled to each problem"),
+	INT(rollout.prompts_per_step, "16", 1, 1 << 20, "problems of a step"),
+	INT(rollout.max_completion_length, "256", 1, 1 << 20, "tokens of an answer at most"),
+	REAL(rollout.temperature, "1", 0, 100, "0: greedy"),
+	REAL(rollout.top_p, "1", 0, 1, "smallest set of tokens with this probability; 1: off"),
+	INT(rollout.top_k, "0", -1, BIG, "the k likeliest tokens; 0 or -1: off"),
+	REAL(rollout.min_p, "0", 0, 1, "tokens at least this times as likely as the likeliest; 0: off"),
+	TEXTS(rollout.stop, "[]", 0, 32, "texts that end an answer, besides the end token"),
+	INT(rollout.batch_size, "64", 1, 65536, "answers decoded at once; changes speed and memory only", .flags = FREE_ON_RESUME),
+	BOOL(rollout.share_prompt, "true", "compute the prompt of a group once"),
+
+	REAL(optim.learning_rate, "1e-6", 0, 10, "the peak"),
+	CHOICE(optim.lr_scheduler_type, "constant", "constant|constant_with_warmup|linear|cosine|cosine_with_min_lr", "as transformers names them"),
+	REAL(optim.min_lr_rate, "0", 0, 1,
+	     "share of the peak at which it ends", .when = "optim.lr_scheduler_type=cosine_with_min_lr"),
+	INT(optim.warmup_steps, "0", 0, BIG, "steps over which the rate rises from 0"),
+	REAL(optim.warmup_ratio, "0", 0, 1, "the same as a share of run.max_steps"),
+	REAL(optim.weight_decay, "0", 0, 10, "decoupled"),
+	REAL(optim.adam_beta1, "0.9", 0, 0.999999, "decay of the first moment"),
+	REAL(optim.adam_beta2, "0.999", 0, 0.99999999, "decay of the second moment"),
+	REAL(optim.adam_epsilon, "1e-8", 0, 1, "added to the root of the second moment"),
+	REAL(optim.max_grad_norm, "1", 0, 1e9, "clip of the gradient's global norm; 0: off"),
+	INT(optim.num_minibatches, "1", 1, 65536, "updates per pass over a batch of rollouts"),
+
+	INT(compute.threads, "0", 0, 4096, "0: all cores this process may use; changes no bit of the result", .flags = FREE_ON_RESUME),
+	CHOICE(compute.backend, "auto", "auto|onednn|openblas|reference", "matrix products"),
+	CHOICE(compute.precision, "f32", "f32", "of matrix products; weights and sums stay f32"),
+	CHOICE(compute.numerics, "strict", "strict|fast", "strict: the same bits for any batch, threads, micro-batch and resume"),
+	INT(compute.micro_batch_tokens, "8192", 1, 1 << 24,
+	     "tokens in memory at once while training; changes no bit of the result", .flags = FREE_ON_RESUME),
+	REAL(compute.memory_limit_gb, "0", 0, 1e6, "refuse a job whose bill is larger; 0: what the machine has", .flags = FREE_ON_RESUME),
+
+	TEXT(run.output_dir, "", 0, 3000, "the run folder; empty: runs/NAME of the config file", .flags = FREE_ON_RESUME),
+	INT(run.max_steps, "100", 0, BIG, "optimiser's steps over batches of rollouts", .flags = FREE_ON_RESUME),
+	INT(run.seed, "0", 0, BIG, "all randomness is keyed by it"),
+	INT(run.logging_steps, "1", 1, BIG, "a line on the screen every so many steps; metrics.jsonl has all", .flags = FREE_ON_RESUME),
+	INT(run.save_steps, "50", 0, BIG, "a checkpoint every so many steps; 0: only at the end", .flags = FREE_ON_RESUME),
+	INT(run.save_total_limit, "2", 0, BIG, "checkpoints kept; 0: all", .flags = FREE_ON_RESUME),
+	INT(run.save_samples, "16", 0, 1 << 20,
+	     "answers written to samples/ at each evaluation and at the last step; 0: none", .flags = FREE_ON_RESUME),
+	BOOL(run.tensorboard, "true", "write events files", .flags = FREE_ON_RESUME),
+	INT(run.eval_steps, "0", 0, BIG,
+	     "evaluate on the held-out problems every so many steps and at the end; 0: never", .flags = FREE_ON_RESUME),
+	BOOL(run.eval_on_start, "true", "and before the first step", .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
+	INT(run.eval_samples, "1", 1, 65536, "answers to each held-out problem", .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
+	REAL(run.eval_temperature, "1", 0, 100, "0: greedy", .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
+
+	INT(sft.batch_size, "32", 1, 1 << 20, "sequences of a step of hone sft"),
+};
+/* clang-format on */
+const int schema_n = N(schema);
+_Static_assert(N(schema) <= CONFIG_OPTIONS_MAX, "struct config has a place for every row");
+
+int schema_find(const char *path)
+{
+	for (int i = 0; i < schema_n; i++)
+		if (!strcmp(schema[i].path, path))
+			return i;
+	return -1;
+}
+
+/* ---- the nearest known key ---- */
+
+enum { PATH_MAX_COMPARED = 63 };
+
+static int least_of(int a, int b, int c)
+{
+	return a < b ? (a < c ? a : c) : (b < c ? b : c);
+}
+
+/* Levenshtein's distance of the first 63 bytes. */
+static int edit_distance(const char *a, const char *b)
+{
+	int row[PATH_MAX_COMPARED + 1], n = (int)strnlen(b, PATH_MAX_COMPARED);
+
+	for (int j = 0; j <= n; j++)
+		row[j] = j;
+	for (int i = 0; a[i] && i < PATH_MAX_COMPARED; i++) {
+		int diagonal = row[0];
+		row[0] = i + 1;
+		for (int j = 0; j < n; j++) {
+			int above = row[j + 1];
+			row[j + 1] = least_of(row[j] + 1, above + 1, diagonal + (a[i] != b[j]));
+			diagonal = above;
+		}
+	}
+	return row[n];
+}
+
+static const char *leaf(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+	return dot ? dot + 1 : path;
+}
+
+/* The right leaf in the wrong room counts as one typing error. */
+const char *schema_nearest(const struct option *rows, int n, const char *path)
+{
+	const char *best = NULL;
+	int         best_distance = 4;
+
+	for (int i = 0; i < n; i++) {
+		int whole = edit_distance(path, rows[i].path), last = 1 + edit_distance(leaf(path), leaf(rows[i].path));
+		int distance = whole < last ? whole : last;
+		if (distance < best_distance && distance < (int)strlen(leaf(path))) {
+			best = rows[i].path;
+			best_distance = distance;
+		}
+	}
+	return best;
+}
+
+/* ---- conditions ---- */
+
+/* Whether `value` is one of the words of "a|b|c"; "" is the one word "". */
+static int is_one_of(const char *value, const char *words)
+{
+	for (size_t n = strlen(value);; words++) {
+		if (!strncmp(words, value, n) && (words[n] == 0 || words[n] == '|'))
+			return 1;
+		words = strchr(words, '|');
+		if (!words)
+			return 0;
+	}
+}
+
+int schema_when_holds(const char *when, const char *(*value)(const void *, const char *), const void *context)
+{
+	char        path[64];
+	const char *equals, *got;
+	int         negated;
+
+	if (!when)
+		return 1;
+	equals = strchr(when, '=');
+	negated = equals[-1] == '!';
+	snprintf(path, sizeof path, "%.*s", (int)(equals - when) - negated, when);
+	got = value(context, path);
+	return !got || is_one_of(got, equals + 1) != negated;
+}
+
+/* ---- the table as text ---- */
+
+static int has_bounds(const struct option *o)
+{
+	return o->type == OPTION_INT || o->type == OPTION_REAL || o->type == OPTION_RANGE;
+}
+
+static void add_bounds(struct text *t, const struct option *o)
+{
+	if (o->type == OPTION_CHOICE) {
+		for (const char *c = o->choices; *c; c++)
+			text_print(t, *c == '|' ? ", " : "%c", *c);
+	} else if (has_bounds(o)) {
+		text_print(t, o->most >= BIG ? "at least %.10g" : "%.10g to %.10g", o->least, o->most);
+	}
+}
+
+static const char *type_name(enum option_type type)
+{
+	static const char *const names[] = {
+	        [OPTION_INT] = "integer",         [OPTION_REAL] = "number",      [OPTION_BOOL] = "true or false",
+	        [OPTION_TEXT] = "text",           [OPTION_CHOICE] = "one of",    [OPTION_RANGE] = "integer or range",
+	        [OPTION_TEXTS] = "list of texts", [OPTION_ROWS] = "list of maps"};
+	return names[type];
+}
+
+static const char *default_name(const struct option *o)
+{
+	if (!o->standard)
+		return "from the algorithm";
+	return !strcmp(o->standard, OPTION_REQUIRED) ? "required" : *o->standard ? o->standard : "empty";
+}
+
+static void markdown_row(struct text *t, const struct option *o, const char *prefix)
+{
+	text_print(t, "| `%s%s` | %s", prefix, o->path, type_name(o->type));
+	if (has_bounds(o))
+		text_add(t, ", ", 2);
+	else if (o->type == OPTION_CHOICE)
+		text_add(t, " ", 1);
+	add_bounds(t, o);
+	text_print(t, " | %s | %s", default_name(o), o->help);
+	if (o->when) {
+		text_add(t, " (when `", 8);
+		for (const char *c = o->when; *c; c++)
+			text_print(t, *c == '|' ? "%c or " : "%c", *c == '|' ? '`' : *c);
+		text_add(t, "`)", 2);
+	}
+	text_print(t, "%s |\n", o->flags & FREE_ON_RESUME ? " ↻" : "");
+	for (int i = 0; o->rows && i < o->rows->n; i++) {
+		char inner[128];
+		snprintf(inner, sizeof inner, "%s%s[].", prefix, o->path);
+		markdown_row(t, &o->rows->options[i], inner);
+	}
+}
+
+static size_t room_length(const char *path)
+{
+	return strcspn(path, ".");
+}
+
+static int same_room(const struct option *a, const struct option *b)
+{
+	size_t n = room_length(a->path);
+	return n == room_length(b->path) && !strncmp(a->path, b->path, n);
+}
+
+void options_markdown(struct text *t)
+{
+	text_print(t,
+	           "# Options\n\nMade from the table in `src/run/schema.c` by `make docs`; do not edit.\n\n"
+	           "A config is YAML; `extends: other.yaml` inherits from another file, `key.path=value` on the command line overrides.\n"
+	           "An option marked ↻ may differ when a run is resumed. \"From the algorithm\": the row of the algorithm table gives it,\n"
+	           "and a config overrides it.\n");
+	for (int i = 0; i < schema_n; i++) {
+		if (i == 0 || !same_room(&schema[i - 1], &schema[i]))
+			text_print(t, "\n## %.*s\n\n| option | type | default | what it does |\n|---|---|---|---|\n",
+			           (int)room_length(schema[i].path), schema[i].path);
+		markdown_row(t, &schema[i], "");
+	}
+}
+
+static void help_row(struct text *t, const struct option *o, int indent)
+{
+	text_print(t, "%*s%-*s  %s [", indent, "", 34 - indent, o->path, o->help);
+	add_bounds(t, o);
+	text_print(t, "%s%s]\n", has_bounds(o) || o->choices ? "; " : "", default_name(o));
+	for (int i = 0; o->rows && i < o->rows->n; i++)
+		help_row(t, &o->rows->options[i], indent + 4);
+}
+
+void options_help(struct text *t, const char *room)
+{
+	for (int i = 0; i < schema_n; i++)
+		if (!room || (strlen(room) == room_length(schema[i].path) && !strncmp(room, schema[i].path, strlen(room))))
+			help_row(t, &schema[i], 2);
+}

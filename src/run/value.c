@@ -1,0 +1,387 @@
+#include "run/value.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "run/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct place { /* of a message and of memory */
+	const struct option *option;
+	const char          *prefix;
+	struct arena        *arena;
+	void                *field;
+};
+
+struct list { /* how every list of config.h begins */
+	void *items;
+	int   n;
+};
+
+static int wrong(const struct place *p, const struct yaml_node *node, const char *wanted)
+{
+	const char *quote = node->plain ? "" : "\"", *got = *node->text ? node->text : node->plain ? "empty" : "";
+
+	return error_set(ERR_INPUT, "%s: %s%s is %s%.60s%s, but must be %s", node->where, p->prefix, p->option->path, quote, got, quote,
+	                 wanted);
+}
+
+static int wrong_kind(const struct place *p, const struct yaml_node *node, const char *wanted)
+{
+	return error_set(ERR_INPUT, "%s: %s%s is %s, but must be %s", node->where, p->prefix, p->option->path, yaml_kind_name(node->kind),
+	                 wanted);
+}
+
+static int out_of_bounds(const struct place *p, const struct yaml_node *node)
+{
+	return error_set(ERR_INPUT, "%s: %s%s is %.60s, outside %.10g .. %.10g", node->where, p->prefix, p->option->path, node->text,
+	                 p->option->least, p->option->most);
+}
+
+/* ---- scalars ---- */
+
+/* Decimal digits with an optional sign; no leading zeros. NULL when s does not begin with one, else what follows it. */
+static const char *scan_int(const char *s, long *out)
+{
+	const char *digits = s + (*s == '-' || *s == '+');
+	char       *end;
+
+	if (digits[0] < '0' || digits[0] > '9' || (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9'))
+		return NULL;
+	errno = 0;
+	*out = strtol(s, &end, 10);
+	if (errno)
+		*out = *s == '-' ? LONG_MIN : LONG_MAX;
+	return end;
+}
+
+static int is_decimal(const char *s)
+{
+	return *s && strspn(s, "+-.0123456789eE") == strlen(s);
+}
+
+static int read_int(const struct place *p, const struct yaml_node *node)
+{
+	long        x;
+	const char *end = node->plain ? scan_int(node->text, &x) : NULL;
+
+	if (!end || *end)
+		return wrong(p, node, "an integer, such as 12");
+	if ((double)x < p->option->least || (double)x > p->option->most)
+		return out_of_bounds(p, node);
+	*(int *)p->field = (int)x;
+	return OK;
+}
+
+static int read_real(const struct place *p, const struct yaml_node *node)
+{
+	char  *end = NULL;
+	double x = node->plain && is_decimal(node->text) ? strtod(node->text, &end) : 0;
+
+	if (!end || *end)
+		return wrong(p, node, "a number, such as 0.5 or 1e-6");
+	if (!isfinite(x) || x < p->option->least || x > p->option->most)
+		return out_of_bounds(p, node);
+	*(double *)p->field = x + 0.0; /* -0 becomes 0 */
+	return OK;
+}
+
+static int read_bool(const struct place *p, const struct yaml_node *node)
+{
+	if (node->plain && !strcmp(node->text, "true"))
+		*(int *)p->field = 1;
+	else if (node->plain && !strcmp(node->text, "false"))
+		*(int *)p->field = 0;
+	else
+		return wrong(p, node, "true or false");
+	return OK;
+}
+
+static int read_text(const struct place *p, const struct yaml_node *node)
+{
+	size_t n = strlen(node->text);
+
+	if ((double)n < p->option->least)
+		return error_set(ERR_INPUT, "%s: %s%s must not be empty", node->where, p->prefix, p->option->path);
+	if ((double)n > p->option->most)
+		return error_set(ERR_INPUT, "%s: %s%s is a text of %zu bytes, more than %.0f", node->where, p->prefix, p->option->path, n,
+		                 p->option->most);
+	*(const char **)p->field = arena_text(p->arena, node->text, n);
+	return *(const char **)p->field ? OK : ERR_INPUT;
+}
+
+static int read_choice(const struct place *p, const struct yaml_node *node)
+{
+	size_t n = strlen(node->text);
+
+	for (const char *c = p->option->choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
+		if (n != strcspn(c, "|") || strncmp(c, node->text, n))
+			continue;
+		*(const char **)p->field = arena_text(p->arena, node->text, n);
+		return *(const char **)p->field ? OK : ERR_INPUT;
+	}
+	return error_set(ERR_INPUT, "%s: %s%s is %.60s, but must be one of %s", node->where, p->prefix, p->option->path,
+	                 *node->text ? node->text : "empty", p->option->choices);
+}
+
+static int read_range(const struct place *p, const struct yaml_node *node)
+{
+	struct int_range *r = p->field;
+	long              low, high;
+	const char       *end = node->plain ? scan_int(node->text, &low) : NULL;
+
+	high = low = end ? low : 0;
+	if (end && *end == '-')
+		end = scan_int(end + 1, &high);
+	if (!end || *end || high < low)
+		return wrong(p, node, "an integer or a range such as 1-3");
+	if ((double)low < p->option->least || (double)high > p->option->most)
+		return out_of_bounds(p, node);
+	*r = (struct int_range){(int)low, (int)high};
+	return OK;
+}
+
+/* ---- lists ---- */
+
+/* The entries: of a list its children, of anything else that alone. Allocates the items. */
+static int list_begin(const struct place *p, const struct yaml_node *node, size_t size, struct list *out, const struct yaml_node **first)
+{
+	*out = (struct list){0};
+	*first = node->kind == YAML_LIST ? node->first : node;
+	for (const struct yaml_node *c = *first; c; c = node->kind == YAML_LIST ? c->next : NULL)
+		out->n++;
+	if (out->n > p->option->most)
+		return error_set(ERR_INPUT, "%s: %s%s has %d entries, more than %.0f", node->where, p->prefix, p->option->path, out->n,
+		                 p->option->most);
+	out->items = arena_alloc(p->arena, (size_t)out->n, size);
+	return out->items ? OK : ERR_INPUT;
+}
+
+static int read_texts(const struct place *p, const struct yaml_node *node)
+{
+	const struct yaml_node *c;
+	struct text_list       *list = p->field;
+	struct list             made;
+
+	TRY(list_begin(p, node, sizeof(char *), &made, &c));
+	*list = (struct text_list){made.items, made.n};
+	for (int i = 0; i < list->n; i++, c = c->next) {
+		if (c->kind != YAML_TEXT)
+			return wrong_kind(p, c, "a list of texts");
+		if (!*c->text)
+			return error_set(ERR_INPUT, "%s: %s%s: entry %d is empty", c->where, p->prefix, p->option->path, i + 1);
+		list->items[i] = arena_text(p->arena, c->text, strlen(c->text));
+		if (!list->items[i])
+			return ERR_INPUT;
+	}
+	return OK;
+}
+
+static const struct option *row_option(const struct option_rows *rows, const char *name)
+{
+	for (int i = 0; i < rows->n; i++)
+		if (!strcmp(rows->options[i].path, name))
+			return &rows->options[i];
+	return NULL;
+}
+
+struct row {
+	const struct option_rows *rows;
+	const void               *base;
+};
+
+/* For schema_when_holds within a row: only texts stand in such conditions. */
+static const char *row_value(const void *context, const char *path)
+{
+	const struct row *row = context;
+	return *(const char *const *)((const char *)row->base + row_option(row->rows, path)->offset);
+}
+
+static int unknown_in_row(const struct option_rows *rows, const char *prefix, const struct yaml_node *node)
+{
+	const char *near = schema_nearest(rows->options, rows->n, node->key);
+
+	return error_set(ERR_INPUT, "%s: %s%s is not an option; %s%s%s", node->where, prefix, node->key, near ? "did you mean " : "",
+	                 near ? near : "see docs/options.md", near ? "?" : "");
+}
+
+static int row_defaults(const struct option_rows *rows, const char *prefix, struct arena *a, void *base)
+{
+	for (int i = 0; i < rows->n; i++) {
+		const struct option *o = &rows->options[i];
+		struct yaml_node     node = {.where = "default", .text = o->standard, .plain = 1};
+		struct yaml_node     none = {.kind = YAML_LIST};
+		if (strcmp(o->standard, OPTION_REQUIRED))
+			TRY(value_read(o, o->type == OPTION_TEXTS ? &none : &node, prefix, a, base));
+	}
+	return OK;
+}
+
+static int read_row(const struct option_rows *rows, const struct yaml_node *map, const char *prefix, struct arena *a, void *base)
+{
+	struct row row = {.rows = rows, .base = base};
+
+	TRY(row_defaults(rows, prefix, a, base));
+	for (const struct yaml_node *c = map->first; c; c = c->next) {
+		const struct option *o = row_option(rows, c->key);
+		if (!o)
+			return unknown_in_row(rows, prefix, c);
+		TRY(value_read(o, c, prefix, a, base));
+	}
+	for (int i = 0; i < rows->n; i++)
+		if (!strcmp(rows->options[i].standard, OPTION_REQUIRED) && !row_value(&row, rows->options[i].path))
+			return error_set(ERR_INPUT, "%s: %s%s is missing", map->where, prefix, rows->options[i].path);
+	for (const struct yaml_node *c = map->first; c; c = c->next)
+		if (!schema_when_holds(row_option(rows, c->key)->when, row_value, &row))
+			return error_set(ERR_INPUT, "%s: %s%s is set, but it is read only when %s", c->where, prefix, c->key,
+			                 row_option(rows, c->key)->when);
+	return OK;
+}
+
+static int read_rows(const struct place *p, const struct yaml_node *node)
+{
+	const struct option_rows *rows = p->option->rows;
+	const struct yaml_node   *c;
+	struct list               made;
+
+	TRY(list_begin(p, node, rows->size, &made, &c));
+	memcpy(p->field, &made, sizeof made);
+	for (int i = 0; i < made.n; i++, c = c->next) {
+		char prefix[128];
+		if (c->kind != YAML_MAP)
+			return wrong_kind(p, c, "a list of maps, such as [{name: exact}]");
+		snprintf(prefix, sizeof prefix, "%s%s[%d].", p->prefix, p->option->path, i);
+		TRY(read_row(rows, c, prefix, p->arena, (char *)made.items + (size_t)i * rows->size));
+	}
+	return OK;
+}
+
+int value_read(const struct option *o, const struct yaml_node *node, const char *prefix, struct arena *a, void *base)
+{
+	static int (*const readers[])(const struct place *, const struct yaml_node *) = {
+	        [OPTION_INT] = read_int,       [OPTION_REAL] = read_real,   [OPTION_BOOL] = read_bool,   [OPTION_TEXT] = read_text,
+	        [OPTION_CHOICE] = read_choice, [OPTION_RANGE] = read_range, [OPTION_TEXTS] = read_texts, [OPTION_ROWS] = read_rows,
+	};
+	struct place p = {o, prefix, a, (char *)base + o->offset};
+
+	if (o->type < OPTION_TEXTS && node->kind != YAML_TEXT)
+		return wrong_kind(&p, node, "a single value");
+	return readers[o->type](&p, node);
+}
+
+/* ---- printing ---- */
+
+/* Plain is safe for what begins with a letter, holds only harmless bytes, and is not a word that some YAML reads as something else. */
+static int plain_is_safe(const char *s)
+{
+	static const char  safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-";
+	static const char *words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
+
+	if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_/", *s) || !*s || strspn(s, safe) != strlen(s))
+		return 0;
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (!strcasecmp(s, words[i]))
+			return 0;
+	return 1;
+}
+
+/* What YAML may not hold as it is: controls, other line breaks, the byte order mark, non-characters. 0 for anything else. */
+static unsigned needs_escape(const unsigned char *s)
+{
+	unsigned c = s[0] < 0x80             ? s[0]
+	             : (s[0] & 0xE0) == 0xC0 ? (s[0] & 0x1Fu) << 6 | (s[1] & 0x3Fu)
+	             : (s[0] & 0xF0) == 0xE0 ? (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu)
+	                                     : 0x10000;
+
+	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF || c == 0xFFFE || c == 0xFFFF ? c : 0;
+}
+
+void value_print_text(struct text *out, const char *s)
+{
+	if (plain_is_safe(s)) {
+		text_add(out, s, strlen(s));
+		return;
+	}
+	text_add(out, "\"", 1);
+	for (const unsigned char *p = (const unsigned char *)s; *p;) {
+		unsigned escape = needs_escape(p);
+		if (escape == '\n')
+			text_add(out, "\\n", 2);
+		else if (escape)
+			text_print(out, "\\u%04X", escape);
+		else
+			text_print(out, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
+		p += !escape || escape < 0x80 ? 1 : escape < 0x800 ? 2 : 3;
+	}
+	text_add(out, "\"", 1);
+}
+
+static void print_texts(const struct text_list *list, struct text *out)
+{
+	text_add(out, "[", 1);
+	for (int i = 0; i < list->n; i++) {
+		if (i)
+			text_add(out, ", ", 2);
+		value_print_text(out, list->items[i]);
+	}
+	text_add(out, "]", 1);
+}
+
+static void print_rows(const struct option_rows *rows, const struct list *list, struct text *out)
+{
+	text_add(out, "[", 1);
+	for (int i = 0; i < list->n; i++) {
+		struct row  row = {.rows = rows, .base = (const char *)list->items + (size_t)i * rows->size};
+		const char *between = i ? ", {" : "{";
+		for (int j = 0; j < rows->n; j++) {
+			if (!schema_when_holds(rows->options[j].when, row_value, &row))
+				continue;
+			text_print(out, "%s%s: ", between, rows->options[j].path);
+			value_print(&rows->options[j], row.base, out);
+			between = ", ";
+		}
+		text_add(out, "}", 1);
+	}
+	text_add(out, "]", 1);
+}
+
+void value_print(const struct option *o, const void *base, struct text *out)
+{
+	const void *field = (const char *)base + o->offset;
+	struct list list;
+	const int  *i = field;
+	const char *text;
+
+	switch (o->type) {
+	case OPTION_INT:
+		text_print(out, "%d", *i);
+		break;
+	case OPTION_REAL:
+		json_add_real(out, *(const double *)field);
+		break;
+	case OPTION_BOOL:
+		text_print(out, "%s", *i ? "true" : "false");
+		break;
+	case OPTION_TEXT:
+		value_print_text(out, *(const char *const *)field);
+		break;
+	case OPTION_CHOICE:
+		text = *(const char *const *)field;
+		text_add(out, text, strlen(text));
+		break;
+	case OPTION_RANGE:
+		text_print(out, i[0] == i[1] ? "%d" : "%d-%d", i[0], i[1]);
+		break;
+	case OPTION_TEXTS:
+		print_texts(field, out);
+		break;
+	case OPTION_ROWS:
+		memcpy(&list, field, sizeof list);
+		print_rows(o->rows, &list, out);
+		break;
+	}
+}

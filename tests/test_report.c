@@ -1,0 +1,375 @@
+#include "base/file.h"
+#include "run/chart.h"
+#include "run/report.h"
+#include "test.h"
+
+#include <ctype.h>
+#include <unistd.h>
+
+struct place {
+	char folder[64], page[96];
+};
+
+static void put(const struct place *p, const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", p->folder, name);
+	if (strstr(name, ".gz"))
+		assert_ok(file_write_gzip(path, text, strlen(text)));
+	else
+		assert_ok(file_write(path, text, strlen(text)));
+}
+
+static struct place make_place(void)
+{
+	struct place p = {"/tmp/test-report-XXXXXX", ""};
+	char         samples[96];
+
+	assert_non_null(mkdtemp(p.folder));
+	snprintf(p.page, sizeof p.page, "%s/report.html", p.folder);
+	snprintf(samples, sizeof samples, "%s/samples", p.folder);
+	assert_ok(file_make_folders(samples));
+	return p;
+}
+
+/* Steps 1 .. n with rewards and timings, and an evaluation before and after them. */
+static void put_run(const struct place *p, int n)
+{
+	struct text t = {0};
+
+	text_print(&t, "{\"step\": 0, \"eval/pass@1\": 0.25, \"eval/pass@1_stderr\": 0.0625, \"eval/sums & <b>/pass@1\": 0.5}\n");
+	for (int i = 1; i <= n; i++)
+		text_print(&t,
+		           "{\"step\": %d, \"reward\": %.4f, \"entropy\": %.4f, \"kl\": null, \"grad_norm\": %g, \"learning_rate\": 1e-06, "
+		           "\"clip_ratio/low_mean\": %.4f, \"clip_ratio/high_mean\": 0.01, \"step_time\": 2.5, "
+		           "\"timing_s/rollout\": 1.5, \"timing_s/forward\": 0.25, \"timing_s/backward\": 0.75}\n",
+		           i, 0.9 - 0.6 * exp(-i / 40.0) + 0.05 * sin(i * i), 2 * exp(-i / 90.0) + 0.1 * sin(7.0 * i),
+		           i == 57 ? 9.5 : 1 + 0.3 * sin(3.0 * i), 0.02 + 0.01 * sin(5.0 * i));
+	text_print(&t, "{\"step\": %d, \"eval/pass@1\": 0.75, \"eval/pass@1_stderr\": 0.03125, \"eval/sums & <b>/pass@1\": 0.875}\n", n);
+	put(p, "metrics.jsonl", t.data);
+	text_free(&t);
+}
+
+static char *written(const struct place *p)
+{
+	struct bytes page;
+
+	assert_ok(file_read(p->page, 1 << 24, &page));
+	assert_int_equal(strlen(page.data), page.n);
+	return page.data;
+}
+
+static char *report_of(const struct place *p)
+{
+	const char *runs[] = {p->folder};
+
+	assert_ok(report_write(runs, 1, p->page));
+	return written(p);
+}
+
+static void leave(const struct place *p, char *page)
+{
+	mem_free(page);
+	assert_ok(file_remove_folder(p->folder));
+}
+
+static size_t name_length(const char *s)
+{
+	size_t n = 0;
+
+	while (isalnum((unsigned char)s[n]))
+		n++;
+	return n;
+}
+
+/* 1 when every tag is closed in order, every attribute quoted, and no '<' or '&' stands for itself. */
+static int is_well_formed(const char *s)
+{
+	struct {
+		const char *at;
+		size_t      n;
+	} open[64];
+	int depth = 0;
+
+	s = strstr(s, "<html");
+	for (; s && *s; s++) {
+		if (*s == '&' && !(s[1] == '#' && isdigit((unsigned char)s[2])))
+			return 0;
+		if (*s != '<')
+			continue;
+		int         closing = s[1] == '/', quotes = 0;
+		const char *name = s + 1 + closing;
+		size_t      n = name_length(name);
+		for (s = name; *s && (*s != '>' || quotes % 2); s++)
+			quotes += *s == '"';
+		if (!*s || n == 0 || quotes % 2)
+			return 0;
+		if (closing) {
+			if (depth == 0 || open[depth - 1].n != n || strncmp(open[depth - 1].at, name, n))
+				return 0;
+			depth--;
+		} else if (s[-1] != '/') {
+			if (depth == 64)
+				return 0;
+			open[depth].at = name;
+			open[depth++].n = n;
+		}
+	}
+	return s && depth == 0;
+}
+
+static int count(const char *s, const char *part)
+{
+	int n = 0;
+
+	for (; (s = strstr(s, part)); s += strlen(part))
+		n++;
+	return n;
+}
+
+static void the_check_of_tags_sees_what_is_wrong(void **state)
+{
+	(void)state;
+	assert_true(is_well_formed("<html><p a=\"1>2\">x &#38;<br/></p></html>"));
+	assert_false(is_well_formed("<html><p></html></p>"));
+	assert_false(is_well_formed("<html><p></html>"));
+	assert_false(is_well_formed("<html>a < b</html>"));
+	assert_false(is_well_formed("<html>a & b</html>"));
+}
+
+static void a_page_has_the_charts_of_what_was_logged_and_no_others(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put_run(&p, 120);
+	char *page = report_of(&p);
+	assert_true(is_well_formed(page));
+	assert_non_null(strstr(page, "<figcaption>Held-out pass@1<"));
+	assert_non_null(strstr(page, "<figcaption>Reward<"));
+	assert_non_null(strstr(page, "<figcaption>Clipped ratios<"));
+	assert_non_null(strstr(page, "<figcaption>Where the time goes<"));
+	assert_non_null(strstr(page, "<figcaption>sums &#38; &#60;b&#62;<"));
+	assert_null(strstr(page, "<figcaption>KL<"));
+	assert_null(strstr(page, "<figcaption>Length<"));
+	assert_null(strstr(page, "Answers of"));
+	assert_non_null(strstr(page, ">0</text>"));
+	assert_null(strstr(page, ">-0<"));
+	assert_int_equal(count(page, "<figure>"), 9);
+	leave(&p, page);
+}
+
+static void the_table_has_the_first_and_last_pass_rate_with_errors(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put_run(&p, 40);
+	char *page = report_of(&p);
+	assert_non_null(strstr(page, "<td>40</td><td>0.25 <small>\xc2\xb1 0.062</small></td><td>0.75 <small>\xc2\xb1 0.031</small></td>"));
+	leave(&p, page);
+}
+
+static void a_schedule_is_drawn_as_it_is_and_noise_with_its_average(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put_run(&p, 120);
+	char *page = report_of(&p), *rate = strstr(page, "<figcaption>Learning rate"), *noise = strstr(page, "<figcaption>Gradient norm");
+	assert_non_null(rate);
+	assert_non_null(noise);
+	*strstr(rate, "</figure>") = 0;
+	assert_null(strstr(rate, "line raw"));
+	*strstr(noise, "</figure>") = 0;
+	assert_non_null(strstr(noise, "line raw"));
+	assert_int_equal(count(noise, "L"), 2 * 119);
+	leave(&p, page);
+}
+
+static void long_runs_make_no_longer_pages(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put_run(&p, 1000);
+	char  *page = report_of(&p);
+	size_t some = strlen(page);
+	mem_free(page);
+	put_run(&p, 10000);
+	page = report_of(&p);
+	assert_true(strlen(page) < some * 5 / 4);
+	assert_non_null(strstr(page, "<td>10000</td>"));
+	leave(&p, page);
+}
+
+static void several_runs_share_each_chart_and_have_a_legend(void **state)
+{
+	(void)state;
+	struct place a = make_place(), b = make_place();
+	const char  *runs[] = {a.folder, b.folder};
+
+	put_run(&a, 50);
+	put_run(&b, 80);
+	assert_ok(report_write(runs, 2, a.page));
+	char *page = written(&a);
+	assert_true(is_well_formed(page));
+	assert_int_equal(count(page, "<figcaption>Reward<"), 1);
+	assert_int_equal(count(page, "<figcaption>Where the time goes<"), 2);
+	assert_non_null(strstr(page, "class=\"legend\""));
+	leave(&a, page);
+	leave(&b, NULL);
+}
+
+static void hostile_text_stays_text(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put_run(&p, 3);
+	put(&p, "samples/step-2.jsonl.gz",
+	    "{\"step\": 2, \"problem\": \"<img src=x onerror=alert(1)>\", \"prompt\": \"</pre><script>alert(1)</script>\", "
+	    "\"completion\": \"a\\u0000\\u0001b & 'c' \\\"d\\\"\", \"answer\": \"<\", \"reward\": null, \"accuracy\": 0, \"tokens\": 3, "
+	    "\"stop\": \"eos\"}\n");
+	char *page = report_of(&p);
+	assert_true(is_well_formed(page));
+	assert_null(strstr(page, "<script"));
+	assert_null(strstr(page, "<img"));
+	assert_non_null(strstr(page, "&#60;script&#62;alert(1)&#60;/script&#62;"));
+	assert_non_null(strstr(page, "a\xef\xbf\xbd\xef\xbf\xbd"
+	                             "b &#38; &#39;c&#39; &#34;d&#34;"));
+	leave(&p, page);
+}
+
+static void invalid_bytes_become_a_sign(void **state)
+{
+	(void)state;
+	struct text t = {0};
+
+	chart_add_escaped(&t, "a\xffz\xc3", 4);
+	assert_string_equal(t.data, "a\xef\xbf\xbdz\xef\xbf\xbd");
+	text_free(&t);
+}
+
+static void the_first_and_the_last_samples_stand_side_by_side(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+	const char  *row = "{\"problem\": \"p\", \"prompt\": \"1+1=\", \"completion\": \"%s\", \"accuracy\": %d}\n";
+	char         text[256];
+
+	put_run(&p, 3);
+	for (int i = 0; i < 3; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "samples/step-%d.jsonl.gz", (int[]){9, 10, 200}[i]);
+		snprintf(text, sizeof text, row, (const char *[]){"three", "between", "two"}[i], i == 2);
+		put(&p, name, text);
+	}
+	char *page = report_of(&p);
+	assert_true(is_well_formed(page));
+	assert_int_equal(count(page, "<section>"), 2);
+	assert_true(strstr(page, "wrong</b>") < strstr(page, "<pre>three</pre>"));
+	assert_true(strstr(page, "<pre>three</pre>") < strstr(page, "right</b>"));
+	assert_true(strstr(page, "right</b>") < strstr(page, "<pre>two</pre>"));
+	assert_null(strstr(page, "between"));
+	leave(&p, page);
+}
+
+static void a_long_sample_is_cut_between_characters(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+	struct text  t = {0};
+
+	put_run(&p, 3);
+	text_print(&t, "{\"completion\": \"x");
+	for (int i = 0; i < 5000; i++)
+		text_print(&t, "\xc3\xa4");
+	text_print(&t, "\"}\n");
+	put(&p, "samples/step-1.jsonl.gz", t.data);
+	text_free(&t);
+	char *page = report_of(&p);
+	assert_null(strstr(page, "\xef\xbf\xbd"));
+	assert_non_null(strstr(page, "and 6002 bytes more"));
+	leave(&p, page);
+}
+
+static void a_step_logged_again_replaces_what_followed_it(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put(&p, "metrics.jsonl", "{\"step\": 1, \"reward\": 0.125}\n{\"step\": 2, \"reward\": 77}\n{\"step\": 2, \"reward\": 0.375}\n");
+	char *page = report_of(&p);
+	assert_null(strstr(page, "77"));
+	assert_non_null(strstr(page, ">0.4</text>"));
+	assert_null(strstr(page, ">80</text>"));
+	assert_non_null(strstr(page, ": 0.375"));
+	leave(&p, page);
+}
+
+static void extreme_values_make_finite_coordinates(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put(&p, "metrics.jsonl",
+	    "{\"step\": 1, \"reward\": 1e308, \"loss\": -1e30, \"entropy\": 5, \"kl\": 1e-320, \"grad_norm\": 1000000000.0}\n"
+	    "{\"step\": 2, \"reward\": -1e308, \"loss\": 1e30, \"entropy\": 5, \"kl\": 0, \"grad_norm\": 1000000000.0000001}\n");
+	char *page = report_of(&p);
+	assert_true(is_well_formed(page));
+	assert_null(strstr(page, "nan"));
+	assert_null(strstr(page, "inf"));
+	assert_null(strstr(page, "<figcaption>Reward<"));
+	assert_int_equal(count(page, "<figure>"), 4);
+	leave(&p, page);
+}
+
+static void what_cannot_be_read_is_named_and_the_old_page_stays(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+	const char  *runs[] = {p.folder};
+
+	put(&p, "report.html", "old");
+	assert_error(report_write(runs, 1, p.page), ERR_INPUT, "metrics.jsonl: there is no such file");
+	put(&p, "metrics.jsonl", "{\"step\": 1}\n{\"step\": \n");
+	assert_error(report_write(runs, 1, p.page), ERR_INPUT, "metrics.jsonl:2");
+	put(&p, "metrics.jsonl", "[1]\n");
+	assert_error(report_write(runs, 1, p.page), ERR_INPUT, "not a JSON object");
+	assert_error(report_write(runs, 0, p.page), ERR_INPUT, "1 to");
+	char *page = written(&p);
+	assert_string_equal(page, "old");
+	leave(&p, page);
+}
+
+static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+	const char  *runs[] = {p.folder};
+	int          failures = 0, status = ERR_INPUT;
+
+	put_run(&p, 3);
+	put(&p, "samples/step-1.jsonl.gz", "{\"completion\": \"x\"}\n");
+	for (long n = 1; n < 1000 && status != OK; n++) {
+		mem_fail_at(n);
+		status = report_write(runs, 1, p.page);
+		mem_fail_at(0);
+		failures += status != OK;
+	}
+	assert_int_equal(status, OK);
+	assert_true(failures > 10);
+	char *page = written(&p);
+	assert_true(is_well_formed(page));
+	leave(&p, page);
+}
+
+TEST_MAIN(TEST(the_check_of_tags_sees_what_is_wrong), TEST(a_page_has_the_charts_of_what_was_logged_and_no_others),
+          TEST(the_table_has_the_first_and_last_pass_rate_with_errors), TEST(a_schedule_is_drawn_as_it_is_and_noise_with_its_average),
+          TEST(long_runs_make_no_longer_pages), TEST(several_runs_share_each_chart_and_have_a_legend), TEST(hostile_text_stays_text),
+          TEST(invalid_bytes_become_a_sign), TEST(the_first_and_the_last_samples_stand_side_by_side),
+          TEST(a_long_sample_is_cut_between_characters), TEST(a_step_logged_again_replaces_what_followed_it),
+          TEST(extreme_values_make_finite_coordinates), TEST(what_cannot_be_read_is_named_and_the_old_page_stays),
+          TEST(a_lack_of_memory_is_an_error_and_leaks_nothing))
