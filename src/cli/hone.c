@@ -1,7 +1,71 @@
-#include <stdio.h>
+/* hone.c - the front door: finds the command, speaks its error, returns its status. */
+#include "cli/command.h"
 
-int main(void)
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *arguments, *help;
+} commands[] = {
+        {"train", command_train, "CONFIG [key=value ...] [--resume]", "reinforcement learning"},
+        {"sft", command_sft, "CONFIG [key=value ...] [--resume]", "supervised warm start"},
+        {"eval", command_eval, "MODEL_OR_RUN --data FILE --task NAME [--samples N]", "pass@1, pass@k, maj@k with standard errors"},
+        {"generate", command_generate, "MODEL --prompt TEXT", "a look at what a model writes"},
+        {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S", "procedural problems as JSONL"},
+        {"report", command_report, "RUN... [--output FILE]", "curves and tables as one HTML file"},
+        {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory"},
+        {"inspect", command_inspect, "PATH", "what is in a model, a checkpoint or a run"},
+        {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}"},
+        {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}"},
+        {"logprobs", command_logprobs, "MODEL  < {\"ids\"}", "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])"},
+        {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}", "-> {\"reward\", \"components\"}"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void usage(FILE *f)
 {
-	puts("hone");
-	return 0;
+	fputs("hone COMMAND ...\n\n", f);
+	for (int i = 0; i < N_COMMANDS; i++)
+		fprintf(f, "  %-10s %-52s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+	fputs("\nhone train --help lists every option of a config. Exit status: 0, or 1 for a failed job, or 2 for something to mend.\n",
+	      f);
+}
+
+/* Between two parallel loops GNU OpenMP's threads spin for milliseconds by default. On a machine that other programs use too they then take the cores
+ * from the thread that has work, and everything becomes ten times slower; a short spin costs nothing measurable on an idle one. The library reads the
+ * setting before main, so the program starts itself once more with it. Who sets OMP_WAIT_POLICY or GOMP_SPINCOUNT has decided already. */
+static void spin_briefly(char **argv)
+{
+	if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || setenv("GOMP_SPINCOUNT", "10000", 1))
+		return;
+	execv("/proc/self/exe", argv); /* where that fails the program goes on as it is */
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c = commands;
+	int                   status;
+
+	spin_briefly(argv);
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		usage(argc < 2 ? stderr : stdout);
+		return argc < 2 ? ERR_INPUT : OK;
+	}
+	while (c < commands + N_COMMANDS && strcmp(c->name, argv[1]))
+		c++;
+	if (c == commands + N_COMMANDS) {
+		fprintf(stderr, "hone: there is no command \"%s\"; hone --help lists them\n", argv[1]);
+		return ERR_INPUT;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0); /* a log in a file grows line by line */
+	status = c->run(argc - 2, argv + 2);
+	if ((fflush(stdout) || ferror(stdout)) && status == OK)
+		status = error_set(ERR_INPUT, "cannot write to standard output");
+	if (status != OK)
+		fprintf(stderr, "hone %s: %s\n", c->name, error_message());
+	return status;
 }

@@ -1,0 +1,39 @@
+/* command.h - the commands of the program. One file each, named after its command; hone.c holds the table.
+ *
+ * A command gets the words behind its name, prints its results on standard output, and returns a status of error.h with the message set; hone.c
+ * prints the message on standard error and turns the status into the exit status. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include "base/error.h"
+
+int command_train(int argc, char **argv);
+int command_sft(int argc, char **argv);
+int command_eval(int argc, char **argv);
+int command_generate(int argc, char **argv);
+int command_score(int argc, char **argv);
+int command_data(int argc, char **argv);
+int command_report(int argc, char **argv);
+int command_bench(int argc, char **argv);
+int command_inspect(int argc, char **argv);
+int command_tokenize(int argc, char **argv);
+int command_detokenize(int argc, char **argv);
+int command_logprobs(int argc, char **argv);
+
+/* ---- options of the small commands ----
+ *
+ *     const char *task = NULL; int samples = 1, quick = 0;
+ *     const struct option_word words[] = {{"--task", &task, NULL, NULL}, {"--samples", NULL, &samples, NULL}, {"--quick", NULL, NULL, &quick}};
+ *     TRY(options_read(argc, argv, words, 3, &n_positional));
+ *
+ * "--name value" or "--name=value"; a flag takes no value. Unknown words are errors that name the nearest known one. What does not begin with "--"
+ * is positional; argv is reordered in place so that the positional words come first. */
+struct option_word {
+	const char  *name;
+	const char **text;
+	int         *number; /* >= 0 */
+	int         *flag;
+};
+int options_read(int argc, char **argv, const struct option_word *words, int n_words, int *n_positional);
+
+#endif

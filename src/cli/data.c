@@ -1,0 +1,68 @@
+/* hone data GENERATOR [--count N] [--difficulty A-B] [--seed S] [--first I] [--error-rate E] */
+#include "cli/command.h"
+#include "task/generator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int read_levels(const char *text, struct generator_range *range)
+{
+	char *end;
+
+	range->level_min = range->level_max = (int)strtol(text, &end, 10);
+	if (end != text && *end == '-')
+		range->level_max = (int)strtol(end + 1, &end, 10);
+	if (end == text || *end || range->level_max < range->level_min)
+		return error_set(ERR_INPUT, "--difficulty wants a level or a range such as 2-4, not \"%s\"", text);
+	return OK;
+}
+
+static int print_rows(const struct dataset *d)
+{
+	struct text t = {0};
+	int         status = OK;
+
+	for (int i = 0; status == OK && i < d->n; i++) {
+		t.n = 0;
+		status = dataset_add_row(&t, &d->problems[i]);
+		if (status == OK)
+			status = text_status(&t);
+		if (status == OK)
+			fwrite(t.data, 1, t.n, stdout);
+	}
+	text_free(&t);
+	return status;
+}
+
+int command_data(int argc, char **argv)
+{
+	const char              *levels = NULL, *error_rate = "0";
+	int                      count = 100, seed = 0, first = 0, n, status;
+	const struct option_word words[] = {{"--count", NULL, &count, NULL},
+	                                    {"--difficulty", &levels, NULL, NULL},
+	                                    {"--seed", NULL, &seed, NULL},
+	                                    {"--first", NULL, &first, NULL},
+	                                    {"--error-rate", &error_rate, NULL, NULL}};
+	const struct generator  *g;
+	struct generator_range   range = {0};
+	struct dataset           d;
+	char                    *end;
+
+	TRY(options_read(argc, argv, words, 5, &n));
+	if (n != 1)
+		return error_set(ERR_INPUT, "usage: hone data GENERATOR --count N --difficulty A-B --seed S");
+	TRY(generator_find(argv[0], &g));
+	range = (struct generator_range){
+	        .level_min = g->level_min > 1 ? g->level_min : 1, .seed = (uint64_t)seed, .first = (uint32_t)first, .count = count};
+	range.level_max = range.level_min;
+	if (levels)
+		TRY(read_levels(levels, &range));
+	range.error_rate = strtod(error_rate, &end);
+	if (*end || !(range.error_rate >= 0 && range.error_rate <= 1))
+		return error_set(ERR_INPUT, "--error-rate wants a share from 0 to 1, not \"%s\"", error_rate);
+	TRY(generator_dataset(g, &range, &d));
+	status = print_rows(&d);
+	dataset_free(&d);
+	return status;
+}

@@ -1,0 +1,146 @@
+/* hone generate MODEL --prompt TEXT | --prompt-ids 1,2,3 [--max-tokens N] [--temperature T] [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] */
+#include "cli/command.h"
+#include "cli/opened.h"
+#include "model/decode.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct generate {
+	struct opened opened;
+	struct arena  arena;
+	const char   *prompt, *prompt_ids, *temperature, *top_p;
+	int           max_tokens, top_k, seed, samples, print_ids;
+};
+
+static int read_real(const char *name, const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	return *end || end == text || !(*out >= 0) ? error_set(ERR_INPUT, "%s wants a number from 0 on, not \"%s\"", name, text) : OK;
+}
+
+static int parse_ids(const char *text, int n_vocab, struct ids *out)
+{
+	for (const char *p = text; *p;) {
+		char *end;
+		long  id = strtol(p, &end, 10);
+		int   value = (int)id;
+		if (end == p || id < 0 || id >= n_vocab || (*end && *end != ','))
+			return error_set(ERR_INPUT, "--prompt-ids wants token ids from 0 to %d, separated by commas, not \"%s\"",
+			                 n_vocab - 1, text);
+		TRY(ids_add(out, &value, 1));
+		p = *end ? end + 1 : end;
+	}
+	return OK;
+}
+
+static int read_prompt(const struct generate *g, struct ids *out)
+{
+	const struct model_shape *s = &g->opened.model->weights.shape;
+
+	if (g->prompt_ids)
+		TRY(parse_ids(g->prompt_ids, s->n_vocab, out));
+	else
+		TRY(tokenizer_encode(g->opened.tokenizer, g->prompt, strlen(g->prompt), 1, out));
+	if (out->n == 0)
+		return error_set(ERR_INPUT, "the prompt has no token");
+	if ((int)out->n >= s->n_positions)
+		return error_set(ERR_INPUT, "the prompt has %zu tokens, the model %d positions", out->n, s->n_positions);
+	return OK;
+}
+
+static int print_answer(const struct generate *g, const struct decode_result *r)
+{
+	struct text text = {0};
+	int         status;
+
+	if (g->print_ids) {
+		for (int i = 0; i < r->n; i++)
+			printf(i ? " %d" : "%d", r->ids[i]);
+		puts("");
+		return OK;
+	}
+	status = tokenizer_decode(g->opened.tokenizer, r->ids, (size_t)r->n, 1, &text);
+	if (status == OK)
+		printf("%s%s\n", g->prompt ? g->prompt : "", text.data ? text.data : "");
+	text_free(&text);
+	return status;
+}
+
+static int sample(struct generate *g, const struct ids *prompt, const struct decode_options *o)
+{
+	int                    n = g->samples, room = g->opened.model->weights.shape.n_positions - (int)prompt->n;
+	struct decode_request *q = arena_alloc(&g->arena, (size_t)n, sizeof *q);
+	struct decode_result  *r = arena_alloc(&g->arena, (size_t)n, sizeof *r);
+	int                    most = g->max_tokens < room ? g->max_tokens : room, status;
+	struct decoder        *d;
+
+	if (!q || !r)
+		return ERR_INPUT;
+	for (int i = 0; i < n; i++)
+		q[i] = (struct decode_request){prompt->id, (int)prompt->n, most, {(uint64_t)g->seed, RNG_SAMPLE, 0, 0, (uint32_t)i}};
+	TRY(decoder_new(g->opened.model, n < 64 ? n : 64, (int)prompt->n + most, &d));
+	status = decode_run(d, o, q, n, &g->arena, r);
+	for (int i = 0; status == OK && i < n; i++)
+		status = print_answer(g, &r[i]);
+	decoder_free(d);
+	return status;
+}
+
+static int run(struct generate *g, const char *path)
+{
+	const struct model_shape *s;
+	struct folder_generation  f = {.temperature = 1, .top_p = 1};
+	struct decode_options     o = {.share_prompt = 1};
+	struct ids                prompt = {0};
+	double                    temperature, top_p;
+	int                       status;
+
+	TRY(opened_new(path, &g->opened));
+	TRY(folder_read_generation(g->opened.path, &f));
+	temperature = f.temperature;
+	top_p = f.top_p;
+	if (g->temperature)
+		TRY(read_real("--temperature", g->temperature, &temperature));
+	if (g->top_p)
+		TRY(read_real("--top-p", g->top_p, &top_p));
+	if (!(top_p > 0 && top_p <= 1))
+		return error_set(ERR_INPUT, "--top-p must lie above 0 and at most be 1");
+	s = &g->opened.model->weights.shape;
+	o.sampling = (struct sampling){(float)temperature, g->top_k, (float)top_p, 0};
+	o.eos = s->eos;
+	o.n_eos = s->n_eos;
+	status = read_prompt(g, &prompt);
+	if (status == OK)
+		status = sample(g, &prompt, &o);
+	ids_free(&prompt);
+	return status;
+}
+
+int command_generate(int argc, char **argv)
+{
+	struct generate          g = {.max_tokens = 256, .samples = 1};
+	int                      n, status;
+	const struct option_word words[] = {{"--prompt", &g.prompt, NULL, NULL},
+	                                    {"--prompt-ids", &g.prompt_ids, NULL, NULL},
+	                                    {"--max-tokens", NULL, &g.max_tokens, NULL},
+	                                    {"--temperature", &g.temperature, NULL, NULL},
+	                                    {"--top-p", &g.top_p, NULL, NULL},
+	                                    {"--top-k", NULL, &g.top_k, NULL},
+	                                    {"--seed", NULL, &g.seed, NULL},
+	                                    {"--samples", NULL, &g.samples, NULL},
+	                                    {"--ids", NULL, NULL, &g.print_ids}};
+
+	TRY(options_read(argc, argv, words, 9, &n));
+	if (n != 1 || !g.prompt == !g.prompt_ids)
+		return error_set(ERR_INPUT, "usage: hone generate MODEL --prompt TEXT (or --prompt-ids 1,2,3)");
+	if (g.max_tokens == 0 || g.samples == 0)
+		return error_set(ERR_INPUT, "--max-tokens and --samples must be at least 1");
+	status = run(&g, argv[0]);
+	opened_free(&g.opened);
+	arena_free(&g.arena);
+	return status;
+}

@@ -1,0 +1,78 @@
+/* hone logprobs MODEL */
+#include "cli/command.h"
+#include "cli/opened.h"
+#include "cli/rows.h"
+#include "model/head.h"
+
+#include <math.h>
+
+struct context {
+	struct opened opened;
+	struct arena  arena; /* of one row */
+};
+
+/* log p(ids[i+1] | ids[..i]) for every i: one sequence whose prompt is the first id. logp [n-1] */
+static int sequence_logprobs(struct context *c, const int *ids, int n, float **logp)
+{
+	const struct model *m = c->opened.model;
+	struct sequence     s = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
+	struct unit_range  *units;
+	struct batch        b;
+	struct kv_cache     cache;
+	struct head_result  r;
+	float              *hidden;
+	int                 n_units, status;
+
+	TRY(batch_plan(&s, 1, 1, &c->arena, &units, &n_units));
+	TRY(batch_build(&s, units, 0, n_units, 1, &c->arena, &b));
+	hidden = arena_alloc(&c->arena, (size_t)b.n_tokens * (size_t)m->weights.shape.width, sizeof *hidden);
+	r.logp = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.logp);
+	r.entropy = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.entropy);
+	r.lse = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.lse);
+	if (!hidden || !r.logp || !r.entropy || !r.lse)
+		return ERR_INPUT;
+	TRY(kv_cache_new(&m->weights.shape, 1, b.n_pages, &cache));
+	status = model_forward(m, &b, &cache, NULL, &c->arena, hidden);
+	if (status == OK)
+		status = head_forward(m, &b, hidden, 1, &c->arena, &r);
+	kv_cache_free(&cache);
+	*logp = r.logp;
+	return status;
+}
+
+static int logprobs_row(void *context, const char *place, const json_t *row, struct text *out)
+{
+	struct context *c = context;
+	int             n, *ids, n_positions = c->opened.model->weights.shape.n_positions;
+	float          *logp = NULL;
+
+	arena_reset(&c->arena);
+	TRY(rows_get_ids(place, row, "ids", c->opened.model->weights.shape.n_vocab, &c->arena, &ids, &n));
+	if (n > n_positions)
+		return error_set(ERR_INPUT, "%s: %d ids, but the model has %d positions", place, n, n_positions);
+	if (n >= 2)
+		TRY(sequence_logprobs(c, ids, n, &logp));
+	text_print(out, "\"logprobs\": [");
+	for (int i = 0; i + 1 < n; i++) {
+		if (i)
+			text_add(out, ", ", 2);
+		json_add_real(out, (double)logp[i]);
+	}
+	text_add(out, "]", 1);
+	return OK;
+}
+
+int command_logprobs(int argc, char **argv)
+{
+	struct context c = {0};
+	int            status;
+
+	if (argc != 1)
+		return error_set(ERR_INPUT, "usage: hone logprobs MODEL < rows.jsonl");
+	status = opened_new(argv[0], &c.opened);
+	if (status == OK)
+		status = rows_run(logprobs_row, &c);
+	opened_free(&c.opened);
+	arena_free(&c.arena);
+	return status;
+}

@@ -1,0 +1,20 @@
+/* opened.h - a model folder, a checkpoint or a run opened for reading: weights, products, tokenizer. */
+#ifndef CLI_OPENED_H
+#define CLI_OPENED_H
+
+#include "model/folder.h"
+#include "model/tokenizer.h"
+#include "model/transformer.h"
+
+struct opened {
+	struct matmul    *mm;
+	struct model     *model;
+	struct tokenizer *tokenizer;
+	char             *path; /* of the model folder: the newest checkpoint's when a run was named */
+};
+
+int  opened_new(const char *path, struct opened *out);       /* strict f32 on all cores; frozen */
+int  opened_tokenizer(const char *path, struct opened *out); /* the tokenizer alone */
+void opened_free(struct opened *o);
+
+#endif

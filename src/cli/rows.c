@@ -1,0 +1,73 @@
+#include "cli/rows.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { ROW_MAX = 64 << 20 };
+
+static int answer_line(rows_answer *answer, void *context, size_t number, const char *line, size_t n, struct text *out)
+{
+	char    place[40];
+	json_t *row;
+	int     status;
+
+	snprintf(place, sizeof place, "line %zu", number);
+	TRY(json_parse(place, line, n, &row));
+	status = json_is_object(row) ? answer(context, place, row, out) : error_set(ERR_INPUT, "%s: expected a JSON object", place);
+	json_decref(row);
+	return status != OK ? status : text_status(out);
+}
+
+int rows_run(rows_answer *answer, void *context)
+{
+	struct lines *in;
+	const char   *line;
+	size_t        n;
+	struct text   out = {0};
+	size_t        bad = 0, first_bad = 0;
+	int           status;
+
+	TRY(lines_open("-", ROW_MAX, &in));
+	while ((status = lines_next(in, &line, &n)) == OK && line) {
+		if (n == 0)
+			continue;
+		out.n = 0;
+		text_add(&out, "{", 1);
+		if (answer_line(answer, context, lines_number(in), line, n, &out) != OK) {
+			first_bad = bad++ ? first_bad : lines_number(in);
+			out.n = 0;
+			text_print(&out, "{\"line\": %zu, \"error\": ", lines_number(in));
+			json_add_string(&out, error_message(), strlen(error_message()));
+		}
+		text_add(&out, "}\n", 2);
+		fwrite(out.data, 1, out.n, stdout);
+	}
+	text_free(&out);
+	lines_close(in);
+	if (status == OK && bad)
+		status = error_set(ERR_INPUT, "%zu rows could not be answered, the first in line %zu; their answers say why", bad,
+		                   first_bad);
+	return status;
+}
+
+int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab, struct arena *a, int **ids, int *n)
+{
+	const json_t *list = json_object_get(row, key);
+
+	if (!json_is_array(list))
+		return error_set(ERR_INPUT, "%s: \"%s\" must be a list of token ids", place, key);
+	*n = (int)json_array_size(list);
+	*ids = arena_alloc(a, (size_t)*n, sizeof **ids);
+	if (!*ids)
+		return ERR_INPUT;
+	for (int i = 0; i < *n; i++) {
+		const json_t *v = json_array_get(list, (size_t)i);
+		json_int_t    id = json_integer_value(v);
+		if (!json_is_integer(v) || id < 0 || id >= n_vocab)
+			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is not a token id from 0 to %d", place, key, i, n_vocab - 1);
+		(*ids)[i] = (int)id;
+	}
+	return OK;
+}

@@ -1,0 +1,57 @@
+/* hone score --task NAME [--pattern P] [--tags T] [--word W] [--partial X] [--format-score X] */
+#include "cli/command.h"
+#include "cli/rows.h"
+#include "task/verifier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int score_row(void *context, const char *place, const json_t *row, struct text *out)
+{
+	const struct reward_spec *spec = context;
+	char                     *line = json_dumps(row, JSON_COMPACT);
+	struct text               answer = {0};
+	int                       status;
+
+	if (!line)
+		return error_set(ERR_INPUT, "%s: out of memory", place);
+	status = verifier_score_row(spec, place, line, strlen(line), &answer);
+	if (status == OK) /* "{...}\n": rows_run has braces of its own */
+		text_add(out, answer.data + 1, answer.n - 3);
+	text_free(&answer);
+	free(line);
+	return status;
+}
+
+static int read_share(const char *name, const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	return *end || !(*out >= 0 && *out <= 1) ? error_set(ERR_INPUT, "%s wants a share from 0 to 1, not \"%s\"", name, text) : OK;
+}
+
+int command_score(int argc, char **argv)
+{
+	const char              *task = NULL, *partial = "0", *format_score = "0";
+	struct verifier_options  o = {0};
+	struct reward_spec       spec;
+	int                      n, status;
+	const struct option_word words[] = {{"--task", &task, NULL, NULL},
+	                                    {"--pattern", &o.pattern, NULL, NULL},
+	                                    {"--tags", &o.tags, NULL, NULL},
+	                                    {"--word", &o.word, NULL, NULL},
+	                                    {"--partial", &partial, NULL, NULL},
+	                                    {"--format-score", &format_score, NULL, NULL},
+	                                    {"--ignore-case", NULL, NULL, &o.ignore_case}};
+
+	TRY(options_read(argc, argv, words, 7, &n));
+	if (n != 0 || !task)
+		return error_set(ERR_INPUT, "usage: hone score --task NAME < rows.jsonl");
+	TRY(read_share("--partial", partial, &o.partial));
+	TRY(read_share("--format-score", format_score, &o.format_score));
+	TRY(verifier_open(&spec, &task, NULL, 1, &o));
+	status = rows_run(score_row, &spec);
+	verifier_close(&spec);
+	return status;
+}

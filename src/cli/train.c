@@ -1,0 +1,95 @@
+/* hone train CONFIG, hone sft CONFIG */
+#include "rl/train.h"
+
+#include "cli/command.h"
+#include "rl/sft.h"
+#include "run/report.h"
+#include "run/schema.h"
+#include "run/signals.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int print_options(int markdown)
+{
+	struct text t = {0};
+	int         status;
+
+	if (markdown)
+		options_markdown(&t);
+	else
+		options_help(&t, NULL);
+	status = text_status(&t);
+	if (status == OK)
+		fwrite(t.data, 1, t.n, stdout);
+	text_free(&t);
+	return status;
+}
+
+static void print_end(const struct job *job)
+{
+	if (!isnan(job->first_eval.mean) && !isnan(job->last_eval.mean))
+		printf("held out: pass@1 %.1f%% +- %.1f before, %.1f%% +- %.1f after\n", 100 * job->first_eval.mean,
+		       100 * job->first_eval.error, 100 * job->last_eval.mean, 100 * job->last_eval.error);
+	printf("%s: step %d of %d; report in %s/report.html\n", signals_stop() ? "stopped and saved" : "done", job->step,
+	       job->config.run.max_steps, job->config.run.output_dir);
+}
+
+static int write_report(const struct job *job)
+{
+	const char  *runs[] = {job->config.run.output_dir};
+	struct arena a = {0};
+	char        *path = file_join(&a, runs[0], "report.html");
+	int          status = path ? report_write(runs, 1, path) : ERR_INPUT;
+
+	arena_free(&a);
+	return status;
+}
+
+static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n, int resume)
+{
+	struct job job;
+	int        status = OK;
+
+	TRY(job_open(kind, config, overrides, n, &job));
+	job.screen = stdout;
+	signals_catch();
+	if (kind == JOB_SFT)
+		status = sft_open(&job);
+	if (status == OK)
+		status = job_start(&job, resume);
+	if (status == OK)
+		status = kind == JOB_TRAIN ? train_run(&job) : sft_run(&job);
+	if (status == OK)
+		status = write_report(&job);
+	if (status == OK)
+		print_end(&job);
+	job_close(&job);
+	return status;
+}
+
+static int run(enum job_kind kind, int argc, char **argv)
+{
+	int                      resume = 0, help = 0, markdown = 0, n;
+	const struct option_word words[] = {
+	        {"--resume", NULL, NULL, &resume}, {"--help", NULL, NULL, &help}, {"--help-markdown", NULL, NULL, &markdown}};
+
+	TRY(options_read(argc, argv, words, 3, &n));
+	if (help || markdown)
+		return print_options(markdown);
+	if (n == 0 || strchr(argv[0], '='))
+		return error_set(ERR_INPUT, "usage: hone %s CONFIG [key=value ...] [--resume]; --help lists the keys",
+		                 kind == JOB_TRAIN ? "train" : "sft");
+	return run_job(kind, argv[0], (const char *const *)argv + 1, n - 1, resume);
+}
+
+int command_train(int argc, char **argv)
+{
+	return run(JOB_TRAIN, argc, argv);
+}
+
+int command_sft(int argc, char **argv)
+{
+	return run(JOB_SFT, argc, argv);
+}

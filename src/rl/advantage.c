@@ -1,0 +1,278 @@
+#include "rl/advantage.h"
+
+#include "base/error.h"
+#include "rl/kl.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Sums of squares of such numbers are finite, and so are their advantages as floats. */
+#define REWARD_MAX 1e30
+
+struct member { /* a row whose value counts */
+	int64_t group;
+	double  value;
+	int     row;
+};
+
+struct moments {
+	int    n, constant; /* constant: max == min, or fewer than two */
+	double mean, std;   /* std unbiased, 0 when constant */
+};
+
+struct job {
+	const struct algorithm       *alg;
+	const struct advantage_batch *b;
+	double                       *outcome; /* [R] A_i; NaN: the row counts nowhere */
+	struct member                *members; /* [n_members] by group, then by value */
+	double                       *sorted;  /* [R] scratch of sum_sorted */
+	int                           n_members;
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int compare_members(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return (x->value > y->value) - (x->value < y->value);
+}
+
+/* The same bits for any order of x; sorts it. */
+static double sum_sorted(double *x, int n)
+{
+	double s = 0;
+
+	qsort(x, (size_t)n, sizeof *x, compare_doubles);
+	for (int i = 0; i < n; i++)
+		s += x[i];
+	return s;
+}
+
+/* Members come sorted, so that here too the order of the rows leaves no trace. */
+static struct moments moments_of(const struct member *m, int n)
+{
+	struct moments out = {.n = n, .constant = 1};
+	double         sum = 0, square = 0;
+
+	for (int i = 0; i < n; i++) {
+		sum += m[i].value;
+		out.constant &= m[i].value == m[0].value;
+	}
+	if (n > 0)
+		out.mean = sum / n;
+	if (out.constant)
+		return out;
+	for (int i = 0; i < n; i++)
+		square += (m[i].value - out.mean) * (m[i].value - out.mean);
+	out.std = sqrt(square / (n - 1));
+	return out;
+}
+
+/* ---- values ---- */
+
+static int kl_in_reward(const struct algorithm *alg)
+{
+	return alg->beta > 0 && alg->kl_placement != KL_IN_LOSS;
+}
+
+/* Over the trained tokens; NaN when one of their log-probabilities is not finite. */
+static double row_kl(const struct job *j, int row)
+{
+	const struct rows *rows = &j->b->rows;
+	double             sum = 0;
+
+	if (!kl_in_reward(j->alg))
+		return 0;
+	for (int t = rows->offset[row]; t < rows->offset[row + 1]; t++) {
+		if (!rows->trained[t])
+			continue;
+		if (!isfinite(j->b->logp_old[t]) || !isfinite(j->b->logp_ref[t]))
+			return NAN;
+		sum += kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
+	}
+	return sum;
+}
+
+static void collect(struct job *j, struct advantage_stats *stats)
+{
+	for (int r = 0; r < j->b->rows.n; r++) {
+		double reward = j->b->reward[r], kl = row_kl(j, r);
+
+		j->outcome[r] = NAN;
+		if (!(fabs(reward) <= REWARD_MAX) || !isfinite(kl)) {
+			stats->invalid++;
+			continue;
+		}
+		stats->rows++;
+		stats->reward += reward;
+		stats->kl += kl;
+		if (j->alg->kl_placement == KL_IN_REWARD)
+			reward -= j->alg->beta * kl;
+		j->members[j->n_members++] = (struct member){j->b->group[r], reward, r};
+	}
+	qsort(j->members, (size_t)j->n_members, sizeof *j->members, compare_members);
+}
+
+/* ---- baseline and scale ---- */
+
+static double centred(enum baseline baseline, double v, const struct moments *group, const struct moments *batch)
+{
+	switch (baseline) {
+	case BASELINE_NONE:
+		return v;
+	case BASELINE_BATCH:
+		return batch->constant ? 0 : v - batch->mean;
+	case BASELINE_GROUP:
+		return group->constant ? 0 : v - group->mean;
+	case BASELINE_LEAVE_ONE_OUT:
+		return group->constant ? 0 : (v - group->mean) * group->n / (group->n - 1);
+	}
+	return 0;
+}
+
+static double divisor(const struct algorithm *alg, const struct moments *group, const struct moments *batch)
+{
+	switch (alg->scale_rewards) {
+	case SCALE_NONE:
+		return 1;
+	case SCALE_GROUP:
+		return group->std + alg->adv_eps;
+	case SCALE_BATCH:
+		return batch->std + alg->adv_eps;
+	}
+	return 1;
+}
+
+static void settle_group(struct job *j, const struct member *m, int n, const struct moments *batch, struct advantage_stats *stats)
+{
+	struct moments group = moments_of(m, n);
+	double         scale = divisor(j->alg, &group, batch);
+
+	for (int i = 0; i < n; i++) {
+		double x = centred(j->alg->baseline, m[i].value, &group, batch);
+		j->outcome[m[i].row] = x == 0 ? 0 : x / scale;
+	}
+	stats->groups++;
+	stats->groups_constant += group.constant;
+	stats->groups_lone += n == 1;
+	stats->group_std += group.std;
+}
+
+static void settle(struct job *j, struct advantage_stats *stats)
+{
+	struct moments batch = moments_of(j->members, j->n_members);
+
+	for (int i = 0, end; i < j->n_members; i = end) {
+		for (end = i + 1; end < j->n_members && j->members[end].group == j->members[i].group; end++)
+			;
+		settle_group(j, &j->members[i], end - i, &batch, stats);
+	}
+}
+
+/* ---- over the tokens ---- */
+
+/* From the last trained token backwards: A_t = q_t + gamma A_{t+1}. */
+static void spread_row(const struct job *j, int row, float *advantage)
+{
+	const struct rows *rows = &j->b->rows;
+	int                per_token = kl_in_reward(j->alg) && j->alg->kl_placement == KL_IN_TOKEN_REWARD;
+	double             outcome = isnan(j->outcome[row]) ? 0 : j->outcome[row], next = 0;
+
+	for (int t = rows->offset[row + 1] - 1; t >= rows->offset[row]; t--) {
+		double q = outcome;
+
+		advantage[t] = 0;
+		if (!rows->trained[t] || isnan(j->outcome[row]))
+			continue;
+		if (per_token)
+			q -= j->alg->beta * kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
+		next = q + j->alg->gamma * next;
+		advantage[t] = (float)next;
+		outcome = 0;
+	}
+}
+
+/* ---- whitening ---- */
+
+static double row_sum(const struct job *j, int row, const float *advantage, double mean, int power)
+{
+	const struct rows *rows = &j->b->rows;
+	double             sum = 0;
+
+	for (int t = rows->offset[row]; t < rows->offset[row + 1]; t++)
+		if (rows->trained[t] && !isnan(j->outcome[row])) {
+			double x = advantage[t] - mean;
+			sum += power == 2 ? x * x : x;
+		}
+	return sum;
+}
+
+/* Sum over the counted tokens of (A - mean)^power, whatever the order of the rows. */
+static double token_sum(const struct job *j, const float *advantage, double mean, int power)
+{
+	for (int r = 0; r < j->b->rows.n; r++)
+		j->sorted[r] = row_sum(j, r, advantage, mean, power);
+	return sum_sorted(j->sorted, j->b->rows.n);
+}
+
+static int64_t count_tokens(const struct job *j)
+{
+	int64_t n = 0;
+
+	for (int r = 0; r < j->b->rows.n; r++)
+		if (!isnan(j->outcome[r]))
+			n += rows_trained(&j->b->rows, r);
+	return n;
+}
+
+/* Equal floats add up and divide exactly in double, so a batch of equal tokens comes out exactly 0. */
+static void whiten(const struct job *j, float *advantage)
+{
+	const struct rows *rows = &j->b->rows;
+	double             n = (double)count_tokens(j), mean = n > 0 ? token_sum(j, advantage, 0, 1) / n : 0;
+	double             var = n > 1 ? token_sum(j, advantage, mean, 2) / (n - 1) : 0;
+
+	for (int r = 0; r < rows->n; r++)
+		for (int t = rows->offset[r]; t < rows->offset[r + 1]; t++)
+			if (rows->trained[t] && !isnan(j->outcome[r]))
+				advantage[t] = (float)((advantage[t] - mean) / sqrt(var + 1e-8));
+}
+
+static int run(struct job *j, struct arena *a, float *advantage, struct advantage_stats *stats)
+{
+	size_t n = (size_t)j->b->rows.n;
+
+	j->outcome = arena_alloc(a, n, sizeof *j->outcome);
+	j->members = arena_alloc(a, n, sizeof *j->members);
+	j->sorted = arena_alloc(a, n, sizeof *j->sorted);
+	if (!j->outcome || !j->members || !j->sorted)
+		return ERR_INPUT;
+	collect(j, stats);
+	settle(j, stats);
+	for (int r = 0; r < j->b->rows.n; r++)
+		spread_row(j, r, advantage);
+	if (j->alg->whiten)
+		whiten(j, advantage);
+	return OK;
+}
+
+int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a, float *advantage,
+                   struct advantage_stats *stats)
+{
+	struct arena_mark mark = arena_mark(a);
+	struct job        j = {.alg = alg, .b = b};
+	int               status;
+
+	TRY(rows_check(&b->rows));
+	status = run(&j, a, advantage, stats);
+	arena_release(a, mark);
+	return status;
+}

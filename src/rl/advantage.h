@@ -1,0 +1,53 @@
+/* advantage.h - from rewards to one number per token.
+ *
+ *     value      v_i = R_i - beta sum_t k_t                            the KL part only with kl_placement: reward
+ *     outcome    A_i = (v_i - baseline) / (scale + adv_eps)
+ *
+ *         baseline   none 0,  batch mean,  group mean,  leave_one_out: the mean of the others of the group, so A_i = G/(G-1) (v_i - mean)
+ *         scale      none (no division at all),  group or batch: unbiased standard deviation of the v
+ *
+ *     per token  A_it = q_it + gamma A_i,t+1,   q_it = -beta k_t [kl_placement: token_reward] + A_i at the last trained token
+ *
+ *         without KL and with gamma 1 that is A_i on every token; tokens that are not trained are skipped and get 0
+ *
+ *     whiten     A_it <- (A_it - mean) / sqrt(var + 1e-8)              over all trained tokens of the batch, so long answers weigh more
+ *
+ * GRPO: group, group. Dr.GRPO: group, none. RLOO: leave_one_out, none. REINFORCE++ (arXiv:2501.03262): none, none, whiten.
+ *
+ * Exactly 0, whatever adv_eps is: where all values that a baseline is taken from are equal (max == min), or where there are fewer than two of
+ * them; likewise a batch whose tokens are all equal, when whitened. Whitening moves a constant group off 0 when the batch is not constant
+ * (as in verl): use dynamic sampling there.
+ * A reward (or KL) that is not finite, or beyond 1e30, takes its row out of all statistics; the row's advantage is 0.
+ *
+ * The order of the rows never changes an advantage, not by one bit: sums over rows are taken over sorted numbers. Groups are recognised by id. */
+#ifndef RL_ADVANTAGE_H
+#define RL_ADVANTAGE_H
+
+#include "base/memory.h"
+#include "rl/algorithm.h"
+#include "rl/record.h"
+
+struct advantage_batch { /* borrowed */
+	struct rows    rows;
+	const int64_t *group;    /* [R] id of the group; its rows may stand anywhere */
+	const double  *reward;   /* [R] NaN: could not be computed */
+	const float   *logp_old; /* [T] as sampled; this and the next one are read only when KL is in the reward */
+	const float   *logp_ref; /* [T] under the reference */
+};
+
+struct advantage_stats {        /* sums; divide when printing */
+	double rows;            /* whose reward counted */
+	double invalid;         /* rows left out: reward or KL not usable */
+	double reward;          /* over the counted rows, before KL */
+	double kl;              /* over the counted rows: sum over tokens of k; 0 unless KL is in the reward */
+	double groups;          /* with at least one counted row */
+	double groups_constant; /* of those, all values equal: no signal from the outcome */
+	double groups_lone;     /* of those, a single counted row */
+	double group_std;       /* sum over groups of the standard deviation of the values */
+};
+
+/* Writes advantage [T]; ADDS to *stats. Scratch is taken from `a` and released. ERR_INPUT: a row without token, or memory. */
+int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a, float *advantage,
+                   struct advantage_stats *stats);
+
+#endif

@@ -1,0 +1,88 @@
+#include "rl/eval.h"
+
+#include "base/error.h"
+#include "rl/reward.h"
+#include "rl/step.h"
+#include "run/events.h"
+
+#include <math.h>
+
+int eval_run(struct job *job, const struct eval_options *o, struct groups *groups, struct tallies *out)
+{
+	struct rollout_options r = job->rollout;
+	int                    n = job->eval.prompts.n, *all = arena_alloc(&job->step_arena, (size_t)n, sizeof *all);
+
+	if (!all)
+		return ERR_INPUT;
+	for (int i = 0; i < n; i++)
+		all[i] = i;
+	r.decode.sampling = (struct sampling){.temperature = o->temperature, .top_p = o->top_p};
+	r.num_generations = o->samples;
+	r.purpose = RNG_EVAL;
+	TRY(groups_new(n, &job->step_arena, groups));
+	TRY(rollout_sample(job->decoder, &r, &job->eval.prompts, all, n, 0, &job->step_arena, groups));
+	TRY(reward_score(&job->eval_reward, &job->eval_reward, job->tokenizer, groups->items, groups->n, &job->step_arena));
+	return tally_groups(groups->items, groups->n, o->k, &job->step_arena, out);
+}
+
+static int is_due(const struct job *job)
+{
+	const struct config_run *r = &job->config.run;
+
+	if (job->eval.n == 0 || r->eval_steps == 0)
+		return 0;
+	if (job->step == 0)
+		return r->eval_on_start;
+	return job->step % r->eval_steps == 0 || job->step == r->max_steps;
+}
+
+static int log_tallies(struct job *job, const struct tallies *t)
+{
+	struct metrics      m = {0};
+	const struct tally *all = &t->items[0];
+	char                name[METRIC_NAME_MAX];
+
+	metrics_add(&m, "step", job->step);
+	metrics_add(&m, "eval/pass@1", all->pass_1.mean);
+	metrics_add(&m, "eval/pass@1_stderr", all->pass_1.error);
+	if (all->n_samples > 1) {
+		snprintf(name, sizeof name, "eval/pass@%d", all->n_samples);
+		metrics_add(&m, name, all->pass_k.mean);
+		snprintf(name, sizeof name, "eval/maj@%d", all->n_samples);
+		metrics_add(&m, name, all->maj.mean);
+	}
+	metrics_add(&m, "eval/reward", all->reward.mean);
+	metrics_add(&m, "eval/mean_length", all->length);
+	metrics_add(&m, "eval/clipped_ratio", all->truncated);
+	for (int i = 1; i < t->n; i++) {
+		snprintf(name, sizeof name, "eval/%s/pass@1", t->items[i].category);
+		metrics_add(&m, name, t->items[i].pass_1.mean);
+		snprintf(name, sizeof name, "eval/%s/pass@1_stderr", t->items[i].category);
+		metrics_add(&m, name, t->items[i].pass_1.error);
+	}
+	metrics_add(&m, "num_tokens", (double)job->n_tokens);
+	TRY(metrics_log_write(&job->log, &m));
+	return job->events ? events_write(job->events, job->step, &m) : OK;
+}
+
+int eval_due(struct job *job)
+{
+	const struct config_run  *c = &job->config.run;
+	const struct eval_options o = {
+	        .samples = c->eval_samples, .k = c->eval_samples, .temperature = (float)c->eval_temperature, .top_p = 1};
+	struct groups  groups;
+	struct tallies t;
+
+	if (!is_due(job))
+		return OK;
+	arena_reset(&job->step_arena);
+	TRY(eval_run(job, &o, &groups, &t));
+	TRY(log_tallies(job, &t));
+	job->last_eval = t.items[0].pass_1;
+	if (isnan(job->first_eval.mean))
+		job->first_eval = t.items[0].pass_1;
+	if (job->screen)
+		fprintf(job->screen, "step %4d  held out: pass@1 %.1f%% +- %.1f on %d problems\n", job->step, 100 * t.items[0].pass_1.mean,
+		        100 * t.items[0].pass_1.error, t.items[0].n_problems);
+	return step_write_samples(job, &groups);
+}

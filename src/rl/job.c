@@ -1,0 +1,698 @@
+#include "rl/job.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/threads.h"
+#include "model/folder.h"
+#include "rl/recipe.h"
+#include "run/checkpoint.h"
+#include "run/events.h"
+#include "task/generator.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STATE_MAX = 1 << 22 };
+
+/* ---- problems ---- */
+
+static int read_files(const struct config *c, const struct text_list *files, int problems_max, struct problem_set *set)
+{
+	const struct dataset_options o = {.prompt_column = strcmp(c->data.prompt_column, "prompt") ? c->data.prompt_column : NULL,
+	                                  .answer_column = *c->data.answer_column ? c->data.answer_column : NULL,
+	                                  .category_column = c->data.category_column,
+	                                  .prompt_template = strcmp(c->data.prompt_template, "{prompt}") ? c->data.prompt_template : NULL,
+	                                  .convert = *c->data.convert ? c->data.convert : NULL,
+	                                  .answer_optional = 1, /* verifier_check says so where an answer is needed */
+	                                  .problems_max = problems_max};
+
+	if (files->n == 0)
+		return OK;
+	return dataset_read(files->items, files->n, &o, &set->sources[set->n_sources++]);
+}
+
+static int generate(const struct generator_config *rows, int n, struct problem_set *set)
+{
+	for (int i = 0; i < n; i++) {
+		const struct generator_config *g = &rows[i];
+		const struct generator_range   range = {.level_min = g->levels.low,
+		                                        .level_max = g->levels.high,
+		                                        .seed = (uint64_t)g->seed,
+		                                        .first = (uint32_t)g->first,
+		                                        .count = g->count,
+		                                        .error_rate = g->error_rate};
+		const struct generator        *generator;
+		if (set->n_sources == JOB_SOURCES_MAX)
+			return error_set(ERR_INPUT, "data.generate: more than %d rows", JOB_SOURCES_MAX - 1);
+		TRY(generator_find(g->name, &generator));
+		TRY(generator_dataset(generator, &range, &set->sources[set->n_sources++]));
+	}
+	return OK;
+}
+
+/* All sources in one list, no longer than problems_max (0: all). */
+static int join_sources(struct job *job, int problems_max, struct problem_set *set)
+{
+	int n = 0;
+
+	for (int i = 0; i < set->n_sources; i++)
+		n += set->sources[i].n;
+	set->problems = arena_alloc(&job->arena, (size_t)n, sizeof *set->problems);
+	if (!set->problems)
+		return ERR_INPUT;
+	for (int i = 0; i < set->n_sources; i++)
+		for (int k = 0; k < set->sources[i].n && (problems_max == 0 || set->n < problems_max); k++)
+			set->problems[set->n++] = set->sources[i].problems[k];
+	return OK;
+}
+
+static int read_problems(struct job *job)
+{
+	const struct config      *c = &job->config;
+	const struct config_data *d = &c->data;
+	static const char *const  either[] = {"data.train", "data.generate", NULL};
+
+	TRY(config_require(c, either));
+	TRY(read_files(c, &d->train, d->max_problems, &job->train));
+	TRY(generate(d->generate.items, d->generate.n, &job->train));
+	TRY(join_sources(job, d->max_problems, &job->train));
+	TRY(read_files(c, &d->eval, d->eval_max_problems, &job->eval));
+	TRY(generate(d->eval_generate.items, d->eval_generate.n, &job->eval));
+	return join_sources(job, d->eval_max_problems, &job->eval);
+}
+
+/* ---- tokenizer and model ---- */
+
+static void mark_characters(const char *s, unsigned char *seen)
+{
+	for (; s && *s; s++)
+		seen[(unsigned char)*s] = 1;
+}
+
+static void mark_problem(const struct problem *p, unsigned char *seen)
+{
+	mark_characters(p->prompt, seen);
+	mark_characters(p->answer, seen);
+	for (int i = 0; i < p->n_demonstrations; i++)
+		mark_characters(p->demonstrations[i], seen);
+}
+
+/* The characters of all problems, in the order of their codes. */
+static int collect_alphabet(struct job *job, char *out)
+{
+	unsigned char seen[256] = {0};
+	int           n = 0;
+
+	for (int i = 0; i < job->train.n; i++)
+		mark_problem(&job->train.problems[i], seen);
+	for (int i = 0; i < job->eval.n; i++)
+		mark_problem(&job->eval.problems[i], seen);
+	for (int c = 1; c < 256; c++) {
+		if (seen[c] && c >= 128)
+			return error_set(
+			        ERR_INPUT,
+			        "%s: model.tokenizer: the problems hold characters beyond ASCII; name the alphabet: chars:ALPHABET",
+			        config_where(&job->config, "model.tokenizer"));
+		if (seen[c])
+			out[n++] = (char)c;
+	}
+	out[n] = 0;
+	return OK;
+}
+
+static int open_tokenizer(struct job *job, const char *model_folder)
+{
+	static const struct tokenizer_special specials[] = {{"pad", "<pad>"}, {"eos", "<eos>"}, {"unk", "<unk>"}};
+	const char                           *name = job->config.model.tokenizer;
+	char                                  alphabet[256];
+
+	if (!strcmp(name, "chars")) {
+		TRY(collect_alphabet(job, alphabet));
+		return tokenizer_chars(alphabet, specials, 3, &job->tokenizer);
+	}
+	if (!strncmp(name, "chars:", 6))
+		return tokenizer_chars(name + 6, specials, 3, &job->tokenizer) == OK
+		               ? OK
+		               : error_context("%s: model.tokenizer", config_where(&job->config, "model.tokenizer"));
+	if (!*name && !model_folder)
+		return error_set(ERR_INPUT,
+		                 "%s: model.tokenizer: a model made from model.init needs one: chars (the characters of the problems), "
+		                 "chars:ALPHABET or a folder",
+		                 config_where(&job->config, "model.tokenizer"));
+	return tokenizer_load(*name ? name : model_folder, &job->tokenizer);
+}
+
+static int init_weights(struct job *job, struct weights *out)
+{
+	const struct config_model *c = &job->config.model;
+	struct model_shape         s = {.n_layers = c->init.n_layers,
+	                                .width = c->init.width,
+	                                .n_heads = c->init.n_heads,
+	                                .n_kv_heads = c->init.n_kv_heads,
+	                                .head_width = c->init.head_width,
+	                                .ff_width = c->init.ff_width,
+	                                .n_vocab = tokenizer_size(job->tokenizer),
+	                                .n_positions = c->init.n_positions,
+	                                .rope_theta = c->init.rope_theta,
+	                                .norm_eps = 1e-5,
+	                                .tied = c->init.tied,
+	                                .bos = tokenizer_role(job->tokenizer, "bos")};
+
+	s.eos[0] = tokenizer_role(job->tokenizer, "eos");
+	s.n_eos = s.eos[0] >= 0;
+	TRY(weights_new(&s, out));
+	weights_init(out, (uint64_t)job->config.run.seed);
+	return OK;
+}
+
+static int load_weights(const char *folder, struct weights *out)
+{
+	struct model_shape s;
+
+	TRY(folder_read_shape(folder, &s));
+	return folder_read_weights(folder, &s, out);
+}
+
+static int check_vocabulary(const struct job *job, const struct model_shape *s)
+{
+	if (tokenizer_size(job->tokenizer) > s->n_vocab)
+		return error_set(ERR_INPUT, "the tokenizer has ids up to %d, but the model's vocab_size is %d: they do not belong together",
+		                 tokenizer_size(job->tokenizer) - 1, s->n_vocab);
+	if (s->n_eos == 0)
+		return error_set(ERR_INPUT, "the model has no eos_token_id: an answer could never end");
+	return OK;
+}
+
+static int copy_weights(const struct weights *from, struct weights *to)
+{
+	TRY(weights_new(&from->shape, to));
+	memcpy(to->data, from->data, from->n * sizeof *from->data);
+	return OK;
+}
+
+/* The frozen reference: a folder of its own, or the weights that the run starts from (also after a resume). */
+static int open_reference(struct job *job, const struct weights *start)
+{
+	struct weights w = {0};
+	char          *folder;
+	int            status;
+
+	if (job->kind == JOB_SFT || !algorithm_needs_reference(&job->algorithm))
+		return OK;
+	if (*job->config.model.reference) {
+		TRY(checkpoint_resolve(job->config.model.reference, &job->arena, &folder));
+		TRY(load_weights(folder, &w));
+	} else {
+		TRY(copy_weights(start, &w));
+	}
+	status = w.shape.n_vocab == start->shape.n_vocab
+	                 ? model_new(&w, job->mm, 0, &job->reference)
+	                 : error_set(ERR_INPUT,
+	                             "model.reference: its vocabulary is not the model's; log-probabilities could not be compared");
+	weights_free(&w);
+	return status;
+}
+
+static int open_model(struct job *job)
+{
+	const struct config *c = &job->config;
+	char                *folder = NULL;
+	struct weights       w = {0};
+	int                  status;
+
+	TRY(matmul_new(&(struct matmul_options){c->compute.backend, c->compute.precision, c->compute.numerics}, &job->mm));
+	if (*c->model.path)
+		TRY(checkpoint_resolve(c->model.path, &job->arena, &folder));
+	TRY(open_tokenizer(job, folder));
+	status = folder ? load_weights(folder, &w) : init_weights(job, &w);
+	if (status == OK)
+		status = check_vocabulary(job, &w.shape);
+	if (status == OK)
+		status = open_reference(job, &w);
+	if (status == OK)
+		status = model_new(&w, job->mm, 1, &job->model);
+	weights_free(&w);
+	return status;
+}
+
+/* ---- verifiers ---- */
+
+static int open_reward(struct job *job)
+{
+	const struct config_task     *t = &job->config.task;
+	const struct verifier_options o = {.ignore_case = t->verifier.ignore_case,
+	                                   .partial = t->verifier.partial,
+	                                   .format_score = t->verifier.format_score,
+	                                   .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
+	                                   .tags = *t->verifier.tags ? t->verifier.tags : NULL,
+	                                   .word = *t->verifier.word ? t->verifier.word : NULL,
+	                                   .length_min = t->verifier.length.low,
+	                                   .length_max = t->verifier.length.high,
+	                                   .length_slack = t->verifier.length_slack,
+	                                   .length_in_characters = t->verifier.length_in_characters};
+	static const char *const      either[] = {"task.reward", "task.rewards", NULL};
+	const char                   *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
+	double                        weights[REWARD_PARTS];
+	int                           n = t->rewards.n;
+
+	TRY(config_require(&job->config, either));
+	if (n > REWARD_PARTS)
+		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d", config_where(&job->config, "task.rewards"), n,
+		                 REWARD_PARTS);
+	for (int i = 0; i < n; i++) {
+		names[i] = t->rewards.items[i].name;
+		weights[i] = t->rewards.items[i].weight;
+	}
+	if (n == 0) {
+		names[0] = t->reward;
+		weights[n++] = 1;
+	}
+	eval = *t->eval_reward ? t->eval_reward : names[0];
+	if (verifier_open(&job->reward, names, weights, n, &o) != OK)
+		return error_context("%s: %s", config_where(&job->config, key), key);
+	if (verifier_open(&job->eval_reward, &eval, NULL, 1, &o) != OK)
+		return error_context("%s: task.eval_reward", config_where(&job->config, "task.eval_reward"));
+	for (int i = 0; i < job->train.n; i++) {
+		TRY(verifier_check(&job->reward, &job->train.problems[i]));
+		TRY(verifier_check(&job->eval_reward, &job->train.problems[i]));
+	}
+	for (int i = 0; i < job->eval.n; i++)
+		TRY(verifier_check(&job->eval_reward, &job->eval.problems[i]));
+	return OK;
+}
+
+/* ---- learning and sampling ---- */
+
+static int int_min(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+static int render(struct job *job, struct problem_set *set)
+{
+	int limit = int_min(job->config.data.max_prompt_length, job->model->weights.shape.n_positions - 1);
+
+	return set->n ? prompts_render(set->problems, set->n, job->tokenizer, limit, &job->arena, &set->prompts) : OK;
+}
+
+static int longest_sequence(const struct job *job)
+{
+	int prompt = job->train.prompts.longest > job->eval.prompts.longest ? job->train.prompts.longest : job->eval.prompts.longest;
+
+	return int_min(prompt + job->config.rollout.max_completion_length, job->model->weights.shape.n_positions);
+}
+
+static int open_rollouts(struct job *job)
+{
+	const struct config_rollout *r = &job->config.rollout;
+	const struct model_shape    *s = &job->model->weights.shape;
+
+	job->rollout = (struct rollout_options){
+	        .decode = {.sampling = {(float)r->temperature, r->top_k, (float)r->top_p, (float)r->min_p},
+	                   .eos = s->eos,
+	                   .n_eos = s->n_eos,
+	                   .stop = r->stop.items,
+	                   .n_stop = r->stop.n,
+	                   .tokenizer = job->tokenizer,
+	                   .share_prompt = r->share_prompt},
+	        .num_generations = r->num_generations,
+	        .max_completion_length = r->max_completion_length,
+	        .n_positions = s->n_positions,
+	        .seed = (uint64_t)job->config.run.seed,
+	        .purpose = RNG_SAMPLE,
+	};
+	if (job->kind == JOB_TRAIN && r->temperature == 0)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: rollout.temperature is 0: greedy answers to one problem are all the same, so there is nothing to compare",
+		        config_where(&job->config, "rollout.temperature"));
+	if (job->kind == JOB_TRAIN || job->eval.n > 0)
+		TRY(decoder_new(job->model, r->batch_size, longest_sequence(job), &job->decoder));
+	return OK;
+}
+
+static int open_curriculum(struct job *job)
+{
+	const struct curriculum_options o = {job->config.curriculum.kind, (uint64_t)job->config.run.seed};
+	int                             n = job->train.prompts.n;
+	struct curriculum_item         *items = arena_alloc(&job->arena, (size_t)n, sizeof *items);
+
+	if (!items)
+		return ERR_INPUT;
+	for (int i = 0; i < n; i++)
+		items[i] = (struct curriculum_item){job->train.prompts.problems[i]->category, job->train.prompts.problems[i]->difficulty};
+	return curriculum_new(&o, items, n, &job->curriculum);
+}
+
+static int open_learning(struct job *job)
+{
+	const struct config_optim    *o = &job->config.optim;
+	const struct policy_options   p = {.micro_batch_tokens = job->config.compute.micro_batch_tokens,
+	                                   .share_prompt = job->config.rollout.share_prompt,
+	                                   .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
+	                                   .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay, o->max_grad_norm}};
+	const struct schedule_options s = {.name = o->lr_scheduler_type,
+	                                   .learning_rate = o->learning_rate,
+	                                   .warmup_steps = o->warmup_steps,
+	                                   .warmup_ratio = o->warmup_ratio,
+	                                   .min_lr_rate = o->min_lr_rate,
+	                                   .total_steps = job->config.run.max_steps};
+
+	TRY(schedule_new(&s, &job->schedule));
+	job->learn = (struct learn_options){job->algorithm, o->num_minibatches, (uint64_t)job->config.run.seed};
+	return policy_new(job->model, &p, &job->policy);
+}
+
+/* Supervised learning is the plain score function with advantage 1 on every answer token: minus the mean log-probability. */
+static int open_algorithm(struct job *job)
+{
+	if (job->kind == JOB_TRAIN)
+		return recipe_algorithm(&job->config, &job->algorithm);
+	job->algorithm = *algorithm_find("reinforce");
+	job->algorithm.loss_type = TOKEN_MEAN;
+	return OK;
+}
+
+/* ---- the bill ---- */
+
+static size_t bill_line(struct text *out, const char *what, size_t bytes)
+{
+	if (bytes)
+		text_print(out, "  %-34s %9.1f MiB\n", what, (double)bytes / (1 << 20));
+	return bytes;
+}
+
+size_t job_bill(const struct job *job, struct text *out)
+{
+	const struct config      *c = &job->config;
+	const struct model_shape *s = &job->model->weights.shape;
+	int                       rows = job->kind == JOB_SFT ? c->sft.batch_size
+	                                                      : c->rollout.prompts_per_step * c->rollout.num_generations / c->optim.num_minibatches;
+	int                       tokens = rows * longest_sequence(job);
+	size_t                    sum = 0;
+
+	sum += bill_line(out, "model, packed twice", model_bytes(s, job->mm, 1));
+	sum += bill_line(out, "reference", job->reference ? model_bytes(s, job->mm, 0) : 0);
+	sum += bill_line(out, "moments, gradients, activations", policy_bytes(s, &job->policy.options, tokens));
+	sum += bill_line(out, "keys, values and logits of decoding",
+	                 job->decoder ? decoder_bytes(s, c->rollout.batch_size, longest_sequence(job)) : 0);
+	bill_line(out, "in all, at most", sum);
+	return sum;
+}
+
+static int check_memory(const struct job *job)
+{
+	struct text bill = {0};
+	double limit = job->config.compute.memory_limit_gb * 1e9, machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+	double sum = (double)job_bill(job, &bill);
+	int    status = OK;
+
+	if (limit == 0)
+		limit = machine;
+	if (sum > limit)
+		status = error_set(ERR_INPUT,
+		                   "the job may need %.1f GB, more than %.1f GB; lower compute.micro_batch_tokens, rollout.batch_size or "
+		                   "the lengths:\n%s",
+		                   sum * 1e-9, limit * 1e-9, bill.data);
+	text_free(&bill);
+	return status;
+}
+
+/* ---- opening and closing ---- */
+
+static int open_all(struct job *job)
+{
+	TRY(open_algorithm(job));
+	TRY(read_problems(job));
+	TRY(open_model(job));
+	if (job->kind == JOB_TRAIN || job->eval.n > 0)
+		TRY(open_reward(job));
+	TRY(render(job, &job->train));
+	TRY(render(job, &job->eval));
+	TRY(open_learning(job));
+	TRY(open_rollouts(job));
+	TRY(open_curriculum(job));
+	return check_memory(job);
+}
+
+int job_open(enum job_kind kind, const char *config_path, const char *const *overrides, int n_overrides, struct job *out)
+{
+	int status;
+
+	*out = (struct job){.kind = kind, .first_eval = {NAN, NAN}, .last_eval = {NAN, NAN}, .saved_step = -1, .started = clock_seconds()};
+	TRY(config_load(config_path, overrides, n_overrides, &out->config));
+	threads_set(out->config.compute.threads);
+	status = open_all(out);
+	if (status != OK)
+		job_close(out);
+	return status;
+}
+
+static void set_free(struct problem_set *set)
+{
+	for (int i = 0; i < set->n_sources; i++)
+		dataset_free(&set->sources[i]);
+}
+
+void job_close(struct job *job)
+{
+	curriculum_free(job->curriculum);
+	decoder_free(job->decoder);
+	policy_free(&job->policy);
+	model_free(job->reference);
+	model_free(job->model);
+	matmul_free(job->mm);
+	tokenizer_free(job->tokenizer);
+	verifier_close(&job->reward);
+	verifier_close(&job->eval_reward);
+	set_free(&job->train);
+	set_free(&job->eval);
+	metrics_log_close(&job->log);
+	events_close(job->events);
+	config_free(&job->config);
+	arena_free(&job->arena);
+	arena_free(&job->step_arena);
+	*job = (struct job){0};
+}
+
+/* ---- saving ---- */
+
+static int add_state(const struct job *job, json_t *state, struct text *config)
+{
+	json_t *curriculum;
+	int     bad;
+
+	TRY(curriculum_save(job->curriculum, &curriculum));
+	TRY(config_resolved(&job->config, config));
+	bad = json_object_set_new(state, "format", json_integer(1)) | json_object_set_new(state, "step", json_integer(job->step)) |
+	      json_object_set_new(state, "optimizer_step", json_integer((json_int_t)job->policy.optimizer.step)) |
+	      json_object_set_new(state, "num_tokens", json_integer(job->n_tokens)) |
+	      json_object_set_new(state, "skipped_in_a_row", json_integer(job->skipped_in_a_row)) |
+	      json_object_set_new(state, "metrics_bytes", json_integer((json_int_t)job->log.bytes)) |
+	      json_object_set_new(state, "first_eval",
+	                          isnan(job->first_eval.mean) ? json_null()
+	                                                      : json_pack("[f,f]", job->first_eval.mean, job->first_eval.error)) |
+	      json_object_set_new(state, "curriculum", curriculum) | json_object_set_new(state, "config", json_string(config->data));
+	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
+}
+
+static int write_state(const struct job *job, const char *path)
+{
+	struct text config = {0};
+	json_t     *state = json_object();
+	int         status = state ? add_state(job, state, &config) : ERR_INPUT;
+	char       *text = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+
+	if (status == OK)
+		status = text ? file_write(path, text, strlen(text)) : error_set(ERR_INPUT, "out of memory for trainer_state.json");
+	free(text);
+	json_decref(state);
+	text_free(&config);
+	return status;
+}
+
+static int write_checkpoint(const struct job *job, const char *folder, struct arena *a)
+{
+	char *optimizer = file_join(a, folder, "optimizer.safetensors"), *state = file_join(a, folder, "trainer_state.json");
+
+	if (!optimizer || !state)
+		return ERR_INPUT;
+	TRY(folder_write(folder, &job->model->weights, SAFETENSORS_F32, NULL));
+	TRY(tokenizer_save(job->tokenizer, folder));
+	TRY(optimizer_save(&job->policy.optimizer, &job->model->weights, optimizer));
+	return write_state(job, state);
+}
+
+int job_save(struct job *job)
+{
+	const struct config_run *r = &job->config.run;
+	struct arena             a = {0};
+	char                    *folder;
+	int                      status;
+
+	if (job->saved_step == job->step)
+		return OK;
+	status = weights_check_finite(&job->model->weights);
+	if (status == OK)
+		status = checkpoint_begin(r->output_dir, job->step, &a, &folder);
+	if (status == OK) {
+		status = write_checkpoint(job, folder, &a);
+		if (status == OK)
+			status = checkpoint_commit(r->output_dir, job->step, r->save_total_limit);
+		else
+			file_remove_folder(folder);
+	}
+	arena_free(&a);
+	if (status == OK)
+		job->saved_step = job->step;
+	return status;
+}
+
+int job_save_due(struct job *job)
+{
+	int every = job->config.run.save_steps;
+
+	return every > 0 && job->step % every == 0 ? job_save(job) : OK;
+}
+
+/* ---- starting and resuming ---- */
+
+static int check_config(struct job *job, const char *place, const char *then_text)
+{
+	struct config then;
+	struct text   lines = {0};
+	int           status;
+
+	TRY(config_parse(place, then_text, strlen(then_text), NULL, 0, &then));
+	status = config_differences(&then, &job->config, &lines) == 0
+	                 ? OK
+	                 : error_set(ERR_INPUT,
+	                             "%s: the run was started with other settings; resume it with the same, or start another run:\n%s",
+	                             place, lines.data);
+	text_free(&lines);
+	config_free(&then);
+	return status;
+}
+
+static int load_state(struct job *job, const char *place, const json_t *state)
+{
+	int64_t       step, optimizer_step, bytes, skipped = 0;
+	const char   *config;
+	const json_t *first = json_object_get(state, "first_eval");
+
+	TRY(json_get_int(place, state, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
+	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, INT64_MAX, &optimizer_step));
+	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, INT64_MAX, &job->n_tokens));
+	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, INT64_MAX, &bytes));
+	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, INT32_MAX, &skipped));
+	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
+	TRY(check_config(job, place, config));
+	TRY(curriculum_load(job->curriculum, place, json_object_get(state, "curriculum")));
+	if (json_is_array(first) && json_array_size(first) == 2)
+		job->first_eval =
+		        (struct tally_mean){json_number_value(json_array_get(first, 0)), json_number_value(json_array_get(first, 1))};
+	job->step = job->saved_step = (int)step;
+	job->skipped_in_a_row = (int)skipped;
+	job->policy.optimizer.step = (uint64_t)optimizer_step;
+	job->log.bytes = (uint64_t)bytes;
+	return OK;
+}
+
+static int load_checkpoint(struct job *job, const char *folder)
+{
+	char *optimizer = file_join(&job->arena, folder, "optimizer.safetensors"),
+	     *path = file_join(&job->arena, folder, "trainer_state.json");
+	struct weights w = {0};
+	json_t        *state;
+	int            status;
+
+	if (!optimizer || !path)
+		return ERR_INPUT;
+	TRY(json_read(path, STATE_MAX, &state));
+	status = load_state(job, path, state);
+	json_decref(state);
+	TRY(status);
+	TRY(load_weights(folder, &w));
+	if (w.n == job->model->weights.n)
+		memcpy(job->model->weights.data, w.data, w.n * sizeof *w.data);
+	else
+		status = error_set(ERR_INPUT, "%s: its model has another shape than the config's", folder);
+	weights_free(&w);
+	TRY(status);
+	TRY(model_repack(job->model));
+	return optimizer_load(&job->policy.optimizer, &job->model->weights, optimizer);
+}
+
+static int resume_newest(struct job *job)
+{
+	struct text skipped = {0};
+	char       *folder;
+	int         step, status = checkpoint_newest(job->config.run.output_dir, &job->arena, &folder, &step, &skipped);
+
+	if (job->screen && skipped.n)
+		fprintf(job->screen, "passed over: %s", skipped.data);
+	text_free(&skipped);
+	if (status == OK && folder)
+		status = load_checkpoint(job, folder);
+	if (status == OK && job->screen)
+		fprintf(job->screen, folder ? "resumed from step %d\n" : "nothing to resume: starting from step %d\n", job->step);
+	return status;
+}
+
+static int refuse_old_run(const struct job *job, const char *log)
+{
+	if (!file_exists(log))
+		return OK;
+	return error_set(ERR_INPUT, "%s holds a run already; add --resume to go on with it, or name another folder with run.output_dir=",
+	                 job->config.run.output_dir);
+}
+
+static int write_config(const struct job *job)
+{
+	struct text  t = {0};
+	struct arena a = {0};
+	char        *path = file_join(&a, job->config.run.output_dir, "config.yaml");
+	int          status = path ? config_resolved(&job->config, &t) : ERR_INPUT;
+
+	if (status == OK)
+		status = file_write(path, t.data, t.n);
+	text_free(&t);
+	arena_free(&a);
+	return status;
+}
+
+static void print_start(const struct job *job)
+{
+	struct text bill = {0};
+
+	if (!job->screen)
+		return;
+	job_bill(job, &bill);
+	fprintf(job->screen, "%s, %d threads; %.2fM parameters; %d problems", matmul_describe(job->mm), threads_count(),
+	        (double)job->model->weights.n * 1e-6, job->train.prompts.n);
+	if (job->train.prompts.n_long)
+		fprintf(job->screen, " (%d left out: their prompts are too long, %s is the first)", job->train.prompts.n_long,
+		        job->train.prompts.first_long);
+	fprintf(job->screen, ", %d held out; into %s\n%s", job->eval.prompts.n, job->config.run.output_dir, bill.data);
+	text_free(&bill);
+}
+
+int job_start(struct job *job, int resume)
+{
+	const char *run = job->config.run.output_dir;
+	char       *log = file_join(&job->arena, run, "metrics.jsonl"), *events = file_join(&job->arena, run, "tensorboard");
+
+	if (!log || !events)
+		return ERR_INPUT;
+	TRY(resume ? resume_newest(job) : refuse_old_run(job, log));
+	TRY(file_make_folders(run));
+	TRY(write_config(job));
+	TRY(metrics_log_open(log, job->log.bytes, &job->log));
+	if (job->config.run.tensorboard)
+		TRY(events_open(events, job->step, &job->events));
+	print_start(job);
+	return OK;
+}

@@ -1,0 +1,82 @@
+/* job.h - everything a run needs, put together from a config, and its life on disk.
+ *
+ *     job_open     model, tokenizer, problems, verifiers, algorithm, optimizer, decoder, the bill; nothing is written yet
+ *     job_start    the run folder: a new one, or the newest valid checkpoint of an old one (--resume)
+ *     job_save     a checkpoint that holds all of it
+ *
+ * A checkpoint is a Hugging Face folder (model, tokenizer) plus optimizer.safetensors and trainer_state.json: step, optimizer's step,
+ * curriculum, tokens so far, bytes of metrics.jsonl, text of the config. Weights and moments are f32, bit for bit; a resumed run
+ * gives the same bits as one that never stopped. Threads, batch sizes and micro-batches are not part of it. */
+#ifndef RL_JOB_H
+#define RL_JOB_H
+
+#include "curriculum/curriculum.h"
+#include "model/schedule.h"
+#include "rl/learn.h"
+#include "rl/prompts.h"
+#include "rl/rollout.h"
+#include "rl/tally.h"
+#include "run/config.h"
+#include "run/metrics.h"
+#include "task/dataset.h"
+#include "task/verifier.h"
+
+#include <stdio.h>
+
+enum job_kind { JOB_TRAIN, JOB_SFT };
+
+enum { JOB_SOURCES_MAX = 64 };
+struct problem_set { /* files and generated problems, one behind the other */
+	struct dataset  sources[JOB_SOURCES_MAX];
+	int             n_sources;
+	struct problem *problems; /* [n] */
+	int             n;
+	struct prompts  prompts;
+};
+
+struct job {
+	enum job_kind    kind;
+	struct config    config;
+	struct algorithm algorithm;
+
+	struct matmul    *mm;
+	struct tokenizer *tokenizer;
+	struct model     *model, *reference; /* reference: NULL when the algorithm needs none */
+	struct policy     policy;
+	struct decoder   *decoder; /* NULL for sft without evaluation */
+	struct schedule   schedule;
+
+	struct problem_set     train, eval; /* eval.n == 0: no evaluation */
+	struct reward_spec     reward, eval_reward;
+	struct curriculum     *curriculum;
+	struct context        *worked; /* sft: the answers of train.prompts with their end tokens, from sft_open */
+	struct learn_options   learn;
+	struct rollout_options rollout;
+
+	int     step;                         /* finished steps */
+	int64_t n_tokens;                     /* generated (train) or trained on (sft) so far */
+	int     skipped_in_a_row, saved_step; /* saved_step: of the newest checkpoint, -1 before the first */
+
+	struct metrics_log log;
+	struct events     *events; /* TensorBoard; or NULL */
+	FILE              *screen; /* progress goes here; NULL: nowhere */
+	double             started;
+	struct tally_mean  first_eval, last_eval; /* pass@1 of the first and the newest evaluation; mean NaN: none yet */
+
+	struct arena arena, step_arena; /* of the run; of the step */
+};
+
+/* Everything but the run folder. On an error nothing is owned. */
+int job_open(enum job_kind kind, const char *config_path, const char *const *overrides, int n_overrides, struct job *out);
+
+/* resume = 0: the output folder must not hold a run yet. Prints the start lines and the bill to the screen. */
+int  job_start(struct job *job, int resume);
+void job_close(struct job *job);
+
+/* The bill: bytes by item, as text, and their sum. */
+size_t job_bill(const struct job *job, struct text *out);
+
+int job_save(struct job *job);     /* now, unless this step is saved already */
+int job_save_due(struct job *job); /* when run.save_steps says so */
+
+#endif

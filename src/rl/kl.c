@@ -1,0 +1,31 @@
+#include "rl/kl.h"
+
+#include <math.h>
+
+double log_ratio_clamp(double x)
+{
+	const double bound = 20;
+
+	return x > bound ? bound : x < -bound ? -bound : x;
+}
+
+struct kl kl_estimate(enum kl_estimator estimator, double logp, double logp_ref)
+{
+	double    raw = logp_ref - logp, x = log_ratio_clamp(raw);
+	struct kl k = {0};
+
+	switch (estimator) {
+	case KL_K1:
+		k = (struct kl){-x, 1};
+		break;
+	case KL_K2:
+		k = (struct kl){x * x / 2, -x};
+		break;
+	case KL_K3:
+		k = (struct kl){expm1(x) - x, -expm1(x)};
+		break;
+	}
+	if (x != raw)
+		k.slope = 0;
+	return k;
+}

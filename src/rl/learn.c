@@ -1,0 +1,155 @@
+#include "rl/learn.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <string.h>
+
+struct flat { /* the rollouts of a batch, row behind row: what examples borrow */
+	int              n_groups, R, T;
+	int             *group_row;                                 /* [n_groups+1] group i owns rows group_row[i] .. group_row[i+1]-1 */
+	int             *offset;                                    /* [R+1] */
+	unsigned char   *trained;                                   /* [T] */
+	struct sequence *sequences;                                 /* [R] */
+	float           *logp_old, *logp_ref, *entropy, *advantage; /* [T] */
+	double          *reward;                                    /* [R] */
+	int64_t         *group;                                     /* [R] */
+};
+
+static int flat_alloc(struct flat *f, int n_groups, int R, int T, struct arena *a)
+{
+	*f = (struct flat){.n_groups = n_groups, .R = R, .T = T};
+	f->group_row = arena_alloc(a, (size_t)n_groups + 1, sizeof *f->group_row);
+	f->offset = arena_alloc(a, (size_t)R + 1, sizeof *f->offset);
+	f->trained = arena_alloc(a, (size_t)T, sizeof *f->trained);
+	f->sequences = arena_alloc(a, (size_t)R, sizeof *f->sequences);
+	f->logp_old = arena_alloc(a, (size_t)T, sizeof *f->logp_old);
+	f->logp_ref = arena_alloc(a, (size_t)T, sizeof *f->logp_ref);
+	f->entropy = arena_alloc(a, (size_t)T, sizeof *f->entropy);
+	f->advantage = arena_alloc(a, (size_t)T, sizeof *f->advantage);
+	f->reward = arena_alloc(a, (size_t)R, sizeof *f->reward);
+	f->group = arena_alloc(a, (size_t)R, sizeof *f->group);
+	return f->group_row && f->offset && f->trained && f->sequences && f->logp_old && f->logp_ref && f->entropy && f->advantage &&
+	                       f->reward && f->group
+	               ? OK
+	               : ERR_INPUT;
+}
+
+static void flat_add(struct flat *f, int row, const struct rollout *r, int64_t group)
+{
+	size_t n = (size_t)r->n, at = (size_t)f->offset[row];
+
+	f->offset[row + 1] = f->offset[row] + r->n;
+	memcpy(f->trained + at, r->trained, n * sizeof *r->trained);
+	memcpy(f->logp_old + at, r->logp, n * sizeof *r->logp);
+	memcpy(f->entropy + at, r->entropy, n * sizeof *r->entropy);
+	f->sequences[row] = (struct sequence){r->trained_under->ids, r->trained_under->n, r->ids, r->n};
+	f->reward[row] = r->reward;
+	f->group[row] = group;
+}
+
+static int flatten(const struct group *groups, int n_groups, struct arena *a, struct flat *f)
+{
+	int R = 0, T = 0;
+
+	for (int g = 0; g < n_groups; g++)
+		for (int i = 0; i < groups[g].n; i++, R++)
+			T += groups[g].rollouts[i].n;
+	TRY(flat_alloc(f, n_groups, R, T, a));
+	for (int g = 0, row = 0; g < n_groups; g++) {
+		for (int i = 0; i < groups[g].n; i++)
+			flat_add(f, row++, &groups[g].rollouts[i], groups[g].id);
+		f->group_row[g + 1] = row;
+	}
+	return OK;
+}
+
+/* The same rows with the groups in another order. Everything that updates read is copied. */
+static int reorder(const struct flat *f, const uint32_t *order, struct arena *a, struct flat *out)
+{
+	TRY(flat_alloc(out, f->n_groups, f->R, f->T, a));
+	for (int g = 0, row = 0; g < f->n_groups; g++) {
+		for (int from = f->group_row[order[g]]; from < f->group_row[order[g] + 1]; from++, row++) {
+			size_t n = (size_t)(f->offset[from + 1] - f->offset[from]), to = (size_t)out->offset[row],
+			       at = (size_t)f->offset[from];
+			out->offset[row + 1] = out->offset[row] + (int)n;
+			out->sequences[row] = f->sequences[from];
+			memcpy(out->trained + to, f->trained + at, n * sizeof *f->trained);
+			memcpy(out->logp_old + to, f->logp_old + at, n * sizeof *f->logp_old);
+			memcpy(out->logp_ref + to, f->logp_ref + at, n * sizeof *f->logp_ref);
+			memcpy(out->advantage + to, f->advantage + at, n * sizeof *f->advantage);
+		}
+		out->group_row[g + 1] = row;
+	}
+	return OK;
+}
+
+static struct examples examples_of(const struct flat *f)
+{
+	return (struct examples){.rows = {.n = f->R, .offset = f->offset, .trained = f->trained},
+	                         .sequences = f->sequences,
+	                         .logp_old = f->logp_old,
+	                         .logp_ref = f->logp_ref,
+	                         .advantage = f->advantage};
+}
+
+static int estimate(struct policy *p, const struct learn_options *o, const struct model *reference, struct flat *f, struct arena *a,
+                    struct learn_report *report)
+{
+	struct examples        e = examples_of(f);
+	struct advantage_batch b = {
+	        .rows = e.rows, .group = f->group, .reward = f->reward, .logp_old = f->logp_old, .logp_ref = f->logp_ref};
+	double start = clock_seconds();
+
+	if (reference)
+		TRY(policy_logprobs(p, reference, &e, f->logp_ref, f->entropy));
+	report->seconds_reference = clock_seconds() - start;
+	TRY(advantage_fill(&o->algorithm, &b, a, f->advantage, &report->advantage));
+	for (int t = 0; t < f->T; t++) {
+		report->tokens += f->trained[t];
+		report->advantage_abs += f->trained[t] ? fabs((double)f->advantage[t]) : 0;
+	}
+	return OK;
+}
+
+/* One pass over the batch: whole groups, cut into minibatches as evenly as they go. */
+static int iterate(struct policy *p, const struct learn_options *o, const struct flat *f, double learning_rate, struct learn_report *report)
+{
+	struct examples all = examples_of(f);
+	int             M = o->num_minibatches < f->n_groups ? o->num_minibatches : f->n_groups;
+
+	for (int m = 0; m < M; m++) {
+		int             first = f->group_row[f->n_groups * m / M], end = f->group_row[f->n_groups * (m + 1) / M];
+		struct examples part = examples_part(&all, first, end - first);
+		TRY(policy_update(p, &o->algorithm, &part, learning_rate, &report->update));
+	}
+	return OK;
+}
+
+int learn_from(struct policy *p, const struct learn_options *o, const struct model *reference, struct group *groups, int n_groups,
+               uint32_t step, double learning_rate, struct arena *a, struct learn_report *report)
+{
+	struct flat flat, shuffled;
+	uint32_t   *order = arena_alloc(a, (size_t)n_groups, sizeof *order);
+
+	*report = (struct learn_report){0};
+	if (!order)
+		return ERR_INPUT;
+	for (int g = 0; g < n_groups; g++)
+		for (int i = 0; i < groups[g].n; i++)
+			overlong_apply(&o->algorithm, &groups[g].rollouts[i], &report->overlong);
+	TRY(flatten(groups, n_groups, a, &flat));
+	TRY(estimate(p, o, reference, &flat, a, report));
+	for (int i = 0; i < o->algorithm.num_iterations; i++) {
+		struct arena_mark mark = arena_mark(a);
+		if (o->num_minibatches > 1) {
+			rng_permutation((struct rng_key){o->seed, RNG_SHUFFLE, step, (uint32_t)i, 0}, (uint32_t)n_groups, order);
+			TRY(reorder(&flat, order, a, &shuffled));
+		}
+		TRY(iterate(p, o, o->num_minibatches > 1 ? &shuffled : &flat, learning_rate, report));
+		arena_release(a, mark);
+	}
+	return OK;
+}

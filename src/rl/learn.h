@@ -1,0 +1,34 @@
+/* learn.h - from scored groups to new weights: flatten, shape, advantages, updates.
+ *
+ *     groups -> overlong policy -> flat rows (record.h) -> reference log-probabilities, only if beta > 0 -> advantages
+ *     num_iterations times: groups in a keyed order, cut into num_minibatches, one update each (policy.h)
+ *
+ * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes them. Minibatches hold whole groups;
+ * with one minibatch the order is that of sampling. Advantages are computed once, from the whole batch. */
+#ifndef RL_LEARN_H
+#define RL_LEARN_H
+
+#include "rl/advantage.h"
+#include "rl/overlong.h"
+#include "rl/policy.h"
+#include "rl/record.h"
+
+struct learn_options {
+	struct algorithm algorithm;
+	int              num_minibatches;
+	uint64_t         seed;
+};
+
+struct learn_report {
+	struct overlong_stats  overlong;
+	struct advantage_stats advantage;
+	struct update_report   update;
+	double                 advantage_abs, tokens; /* sum of |A| over trained tokens; trained tokens of the batch */
+	double                 seconds_reference;
+};
+
+/* reference: NULL when the algorithm needs none. Groups need not all be of one size. Scratch stays in `a`, the arena of the step. */
+int learn_from(struct policy *p, const struct learn_options *o, const struct model *reference, struct group *groups, int n_groups,
+               uint32_t step, double learning_rate, struct arena *a, struct learn_report *report);
+
+#endif

@@ -1,0 +1,288 @@
+#include "rl/objective.h"
+
+#include "base/error.h"
+#include "rl/kl.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+enum side { INSIDE, PAST_FLOOR, PAST_CEILING, GUARDED };
+
+struct gain {
+	double    value, slope; /* slope = dvalue/dx; of a held weight dvalue/dlogp, and value is not used */
+	enum side side;
+};
+
+/* ---- gains ---- */
+
+static struct gain gain_none(double q, double adv, const struct algorithm *a)
+{
+	(void)a;
+	return (struct gain){q * adv, q * adv, INSIDE};
+}
+
+/* min(q A, clip(q) A), case by case:
+ *   A > 0:  min(q, 1 + epsilon_high) A   flat once the token is already likelier than the ceiling
+ *   A < 0:  max(q, 1 - epsilon) A        flat once the token is already rarer than the floor
+ * so a token can be pushed back from outside the interval, never further out of it. For A < 0 and a large q the pull back is itself without
+ * bound; delta bounds it. */
+static struct gain gain_hard(double q, double adv, const struct algorithm *a)
+{
+	double ceiling = 1 + a->epsilon_high, floor_ = 1 - a->epsilon;
+
+	if (adv > 0 && q > ceiling)
+		return (struct gain){ceiling * adv, 0, PAST_CEILING};
+	if (adv < 0 && q < floor_)
+		return (struct gain){floor_ * adv, 0, PAST_FLOOR};
+	if (adv < 0 && a->delta > 0 && q > a->delta)
+		return (struct gain){a->delta * adv, 0, GUARDED};
+	return (struct gain){q * adv, q * adv, INSIDE};
+}
+
+static struct gain held(double q, double adv, double low, double high)
+{
+	double    w = fmin(fmax(q, low), high);
+	enum side side = q < low ? PAST_FLOOR : q > high ? PAST_CEILING : INSIDE;
+
+	return (struct gain){0, w * adv, side};
+}
+
+static struct gain gain_cap(double q, double adv, const struct algorithm *a)
+{
+	return held(q, adv, 1 - a->epsilon, 1 + a->epsilon_high);
+}
+
+static struct gain gain_cap_absolute(double q, double adv, const struct algorithm *a)
+{
+	return held(q, adv, 1 - a->epsilon, a->epsilon_high);
+}
+
+static const struct {
+	struct gain (*gain)(double q, double adv, const struct algorithm *a);
+	int held; /* the ratio is a constant weight on log pi: no gradient goes through it */
+} clips[] = {
+        [CLIP_NONE] = {gain_none, 0},
+        [CLIP_HARD] = {gain_hard, 0},
+        [CLIP_CAP] = {gain_cap, 1},
+        [CLIP_CAP_ABSOLUTE] = {gain_cap_absolute, 1},
+};
+
+/* ---- ratio levels ---- */
+
+static const struct {
+	int whole_row; /* the unit is the answer, not the token */
+	int mean;      /* x is divided by the tokens of the unit */
+	int held;      /* no ratio: a constant weight 1 on log pi */
+} levels[] = {
+        [LEVEL_NONE] = {0, 0, 1},
+        [LEVEL_TOKEN] = {0, 0, 0},
+        [LEVEL_SEQUENCE] = {1, 1, 0},
+        [LEVEL_SEQUENCE_SUM] = {1, 0, 0},
+};
+
+/* ---- weights ---- */
+
+static double weight(const struct algorithm *a, const struct totals *totals, int n)
+{
+	double rows = (double)totals->rows, tokens = (double)totals->tokens;
+
+	switch (a->loss_type) {
+	case SEQUENCE_MEAN:
+		return 1 / (rows * n);
+	case TOKEN_MEAN:
+		return 1 / tokens;
+	case SEQUENCE_SUM:
+		return 1 / rows;
+	case CONSTANT:
+		return 1 / (rows * a->max_completion_length);
+	}
+	return 0;
+}
+
+void totals_add(struct totals *totals, const struct rows *rows)
+{
+	for (int r = 0; r < rows->n; r++) {
+		int n = rows_trained(rows, r);
+		totals->tokens += n;
+		totals->rows += n > 0;
+	}
+}
+
+/* ---- one answer ---- */
+
+struct job {
+	const struct algorithm          *a;
+	const struct objective_batch    *b;
+	const struct objective_gradient *out;
+	int                              held;
+	double                           weight; /* of the row at hand */
+	struct objective_stats           row;    /* of the row at hand; loss before its weight */
+};
+
+struct unit { /* tokens first .. last-1 that share one ratio */
+	int    first, last;
+	double q;
+	double f; /* dx/dlogp, 0 where x was clamped */
+};
+
+static struct unit unit_of(struct job *j, int first, int last)
+{
+	enum level   level = j->a->importance_sampling_level;
+	const float *logp = j->held && j->b->logp_held ? j->b->logp_held : j->b->logp_new;
+	double       sum = 0, x, f;
+	int          n = 0;
+
+	if (level == LEVEL_NONE)
+		return (struct unit){first, last, 1, 0};
+	for (int t = first; t < last; t++)
+		if (j->b->rows.trained[t]) {
+			sum += (double)logp[t] - j->b->logp_old[t];
+			n++;
+		}
+	f = levels[level].mean ? 1.0 / n : 1.0;
+	x = log_ratio_clamp(f * sum);
+	if (x != f * sum) {
+		f = 0;
+		j->row.clamped += n;
+	}
+	return (struct unit){first, last, exp(x), f};
+}
+
+static void count(struct job *j, double q, enum side side)
+{
+	j->row.tokens++;
+	j->row.ratio += q;
+	j->row.ratio_max = fmax(j->row.ratio_max, q);
+	j->row.clip_low += side == PAST_FLOOR;
+	j->row.clip_high += side == PAST_CEILING;
+	j->row.guarded += side == GUARDED;
+}
+
+/* Adds -gain of the unit to the row's loss; returns the sum of its slopes: every token of the unit moves the ratio, and with it the gain of all. */
+static double unit_gain(struct job *j, const struct unit *u)
+{
+	double slope = 0;
+
+	for (int t = u->first; t < u->last; t++) {
+		struct gain g;
+
+		if (!j->b->rows.trained[t])
+			continue;
+		g = clips[j->a->clip].gain(u->q, j->b->advantage[t], j->a);
+		j->row.loss -= j->held ? g.slope * j->b->logp_new[t] : g.value;
+		slope += g.slope;
+		count(j, u->q, g.side);
+	}
+	return slope;
+}
+
+static struct kl token_kl(struct job *j, int t)
+{
+	struct kl k = {0};
+
+	if (j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS) {
+		k = kl_estimate(j->a->kl_estimator, j->b->logp_new[t], j->b->logp_ref[t]);
+		j->row.kl += k.value;
+		j->row.loss += j->a->beta * k.value;
+	}
+	return k;
+}
+
+static void token_entropy(struct job *j, int t)
+{
+	if (j->b->entropy) {
+		j->row.entropy += j->b->entropy[t];
+		j->row.loss -= j->a->entropy_coef * j->b->entropy[t];
+	}
+	if (j->out->h)
+		j->out->h[t] = (float)(-j->a->entropy_coef * j->weight);
+}
+
+static void eval_unit(struct job *j, int first, int last)
+{
+	struct unit u = unit_of(j, first, last);
+	double      shared = u.f * unit_gain(j, &u);
+
+	for (int t = first; t < last; t++) {
+		double slope = shared;
+
+		if (!j->b->rows.trained[t])
+			continue;
+		if (j->held)
+			slope = clips[j->a->clip].gain(u.q, j->b->advantage[t], j->a).slope;
+		j->out->c[t] = (float)(j->weight * (j->a->beta * token_kl(j, t).slope - slope));
+		token_entropy(j, t);
+	}
+}
+
+static int row_is_finite(const struct job *j, int first, int last)
+{
+	const struct objective_batch *b = j->b;
+	const float                  *arrays[] = {b->logp_new, b->advantage, b->logp_old, b->logp_ref, b->entropy, b->logp_held};
+	const int                     read[] = {1,
+	                                        1,
+	                                        j->a->importance_sampling_level != LEVEL_NONE,
+	                                        j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS,
+	                                        b->entropy != NULL,
+	                                        b->logp_held != NULL};
+
+	for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+		for (int t = first; read[i] && t < last; t++)
+			if (b->rows.trained[t] && !isfinite(arrays[i][t]))
+				return 0;
+	return 1;
+}
+
+static void eval_row(struct job *j, int first, int last)
+{
+	int step = levels[j->a->importance_sampling_level].whole_row ? last - first : 1;
+
+	for (int t = first; t < last; t += step)
+		if (step > 1 || j->b->rows.trained[t])
+			eval_unit(j, t, t + step);
+}
+
+static void stats_add_row(struct objective_stats *s, const struct job *j)
+{
+	s->rows++;
+	s->tokens += j->row.tokens;
+	s->loss += j->weight * j->row.loss;
+	s->kl += j->row.kl;
+	s->entropy += j->row.entropy;
+	s->ratio += j->row.ratio;
+	s->ratio_max = fmax(s->ratio_max, j->row.ratio_max);
+	s->clip_low += j->row.clip_low;
+	s->clip_high += j->row.clip_high;
+	s->guarded += j->row.guarded;
+	s->clamped += j->row.clamped;
+}
+
+int objective_eval(const struct algorithm *a, const struct objective_batch *b, const struct totals *totals,
+                   const struct objective_gradient *out, struct objective_stats *stats)
+{
+	struct job j = {.a = a, .b = b, .out = out};
+
+	assert(a->entropy_coef == 0 || (b->entropy && out->h));
+	TRY(rows_check(&b->rows));
+	j.held = clips[a->clip].held || levels[a->importance_sampling_level].held;
+	for (int r = 0; r < b->rows.n; r++) {
+		int first = b->rows.offset[r], last = b->rows.offset[r + 1], n = rows_trained(&b->rows, r);
+
+		memset(out->c + first, 0, (size_t)(last - first) * sizeof *out->c);
+		if (out->h)
+			memset(out->h + first, 0, (size_t)(last - first) * sizeof *out->h);
+		if (n == 0)
+			continue;
+		if (!row_is_finite(&j, first, last)) {
+			stats->rows_skipped++;
+			continue;
+		}
+		assert(totals->rows > 0 && totals->tokens >= n);
+		j.weight = weight(a, totals, n);
+		j.row = (struct objective_stats){0};
+		eval_row(&j, first, last);
+		stats_add_row(stats, &j);
+	}
+	return OK;
+}

@@ -1,0 +1,38 @@
+#include "rl/overlong.h"
+
+#include <math.h>
+#include <string.h>
+
+double overlong_penalty(int n, int max, int buffer)
+{
+	double over = n - (max - buffer);
+
+	return over > 0 ? -fmin(over / buffer, 1) : 0;
+}
+
+static void shape(const struct algorithm *a, struct rollout *r, struct overlong_stats *stats)
+{
+	int    max = a->max_completion_length;
+	int    buffer = a->overlong_buffer ? a->overlong_buffer : (max + 4) / 5;
+	double penalty = a->overlong_penalty * overlong_penalty(r->n, max, buffer);
+
+	r->reward += penalty;
+	stats->shaped += penalty != 0;
+	stats->penalty += penalty;
+}
+
+static void mask(struct rollout *r, struct overlong_stats *stats)
+{
+	memset(r->trained, 0, (size_t)r->n);
+	stats->masked++;
+}
+
+void overlong_apply(const struct algorithm *a, struct rollout *r, struct overlong_stats *stats)
+{
+	stats->rows++;
+	stats->truncated += r->truncated != 0;
+	if (a->overlong == OVERLONG_SHAPE)
+		shape(a, r, stats);
+	if (a->overlong == OVERLONG_MASK && r->truncated)
+		mask(r, stats);
+}

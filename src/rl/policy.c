@@ -1,0 +1,222 @@
+#include "rl/policy.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <math.h>
+
+int policy_new(struct model *m, const struct policy_options *o, struct policy *out)
+{
+	*out = (struct policy){.model = m, .options = *o};
+	if (optimizer_new(&m->weights, &o->optimizer, &out->optimizer) != OK || gradient_new(&m->weights, 1, &out->gradient) != OK ||
+	    tape_new(&m->weights.shape, 1, &out->tape) != OK) {
+		policy_free(out);
+		return ERR_INPUT;
+	}
+	return OK;
+}
+
+void policy_free(struct policy *p)
+{
+	optimizer_free(&p->optimizer);
+	gradient_free(&p->gradient);
+	tape_free(p->tape);
+	kv_cache_free(&p->cache);
+	arena_free(&p->scratch);
+	*p = (struct policy){0};
+}
+
+size_t policy_bytes(const struct model_shape *s, const struct policy_options *o, int tokens_per_update)
+{
+	int tokens = tokens_per_update < o->micro_batch_tokens ? tokens_per_update : o->micro_batch_tokens;
+	int units = tokens_per_update / (UNIT_TOKENS / 2) + 1; /* two neighbouring units hold more than UNIT_TOKENS together */
+
+	return optimizer_bytes(s) + gradient_bytes(s, units) + tape_bytes(s, tokens) + kv_cache_bytes(s, 1, 2 * tokens / PAGE_TOKENS + 1);
+}
+
+struct examples examples_part(const struct examples *e, int first, int count)
+{
+	struct examples part = *e;
+
+	part.rows.offset += first;
+	part.rows.n = count;
+	part.sequences += first;
+	return part;
+}
+
+/* ---- micro-batches ---- */
+
+struct pieces { /* examples cut into units; a micro-batch is a run of them */
+	const struct examples *e;
+	struct unit_range     *units;
+	int                    n_units, next; /* next: the first unit that was not computed yet */
+	struct head_result     all;           /* [T] of all examples */
+	struct batch           batch;         /* the current micro-batch, */
+	struct examples        part;          /* its rows, */
+	struct head_result     head;          /* their places in `all`, */
+	float                 *hidden;        /* and its last hidden states [tokens x D] */
+};
+
+static struct head_result result_from(const struct head_result *all, int token)
+{
+	return (struct head_result){all->logp + token, all->entropy + token, all->lse + token};
+}
+
+static int pieces_cut(struct policy *p, const struct examples *e, struct pieces *out)
+{
+	size_t T = (size_t)e->rows.offset[e->rows.n];
+
+	*out = (struct pieces){.e = e};
+	out->all.logp = arena_alloc(&p->scratch, T, sizeof *out->all.logp);
+	out->all.entropy = arena_alloc(&p->scratch, T, sizeof *out->all.entropy);
+	out->all.lse = arena_alloc(&p->scratch, T, sizeof *out->all.lse);
+	if (!out->all.logp || !out->all.entropy || !out->all.lse)
+		return ERR_INPUT;
+	return batch_plan(e->sequences, e->rows.n, p->options.share_prompt, &p->scratch, &out->units, &out->n_units);
+}
+
+static int cache_fit(struct policy *p, int n_pages)
+{
+	if (p->cache.n_pages >= n_pages)
+		return OK;
+	kv_cache_free(&p->cache);
+	return kv_cache_new(&p->model->weights.shape, 1, n_pages, &p->cache);
+}
+
+/* Runs the next micro-batch forward: as many whole units as fit, at least one. *more = 0 when none was left. */
+static int pieces_forward(struct policy *p, const struct model *m, struct pieces *c, struct tape *tape, int *more)
+{
+	const struct unit_range *units = c->units + c->next;
+	int                      left = c->n_units - c->next, count = 0, tokens = 0, rows = 0;
+
+	*more = left > 0;
+	if (!*more)
+		return OK;
+	while (count < left && (count == 0 || tokens + units[count].n_tokens <= p->options.micro_batch_tokens)) {
+		tokens += units[count].n_tokens;
+		rows += units[count++].count;
+	}
+	TRY(batch_build(c->e->sequences, c->units, c->next, count, p->options.share_prompt, &p->scratch, &c->batch));
+	TRY(cache_fit(p, c->batch.n_pages));
+	c->next += count;
+	c->part = examples_part(c->e, units[0].first, rows);
+	c->head = result_from(&c->all, c->part.rows.offset[0]);
+	c->hidden = arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)m->weights.shape.width, sizeof *c->hidden);
+	if (!c->hidden)
+		return ERR_INPUT;
+	TRY(model_forward(m, &c->batch, &p->cache, tape, &p->scratch, c->hidden));
+	return head_forward(m, &c->batch, c->hidden, p->options.temperature, &p->scratch, &c->head);
+}
+
+int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp, float *entropy)
+{
+	struct pieces c;
+
+	arena_reset(&p->scratch);
+	TRY(pieces_cut(p, e, &c));
+	for (int more = 1; more;) {
+		struct arena_mark mark = arena_mark(&p->scratch);
+		TRY(pieces_forward(p, m, &c, NULL, &more));
+		arena_release(&p->scratch, mark);
+	}
+	for (int t = e->rows.offset[0]; t < e->rows.offset[e->rows.n]; t++) {
+		logp[t] = c.all.logp[t];
+		entropy[t] = c.all.entropy[t];
+	}
+	return OK;
+}
+
+/* ---- updates ---- */
+
+static double difference_max(const struct examples *e, const float *logp_new)
+{
+	double largest = 0;
+
+	for (int t = e->rows.offset[0]; t < e->rows.offset[e->rows.n]; t++) {
+		double d = fabs((double)logp_new[t] - (double)e->logp_old[t]);
+		largest = d > largest ? d : largest;
+	}
+	return largest;
+}
+
+struct update { /* one call of policy_update */
+	const struct algorithm   *alg;
+	struct totals             totals; /* of all the examples: the divisors of every micro-batch */
+	struct objective_gradient g;      /* [T] */
+	struct update_report     *report;
+};
+
+/* Objective and backward pass of the micro-batch that was just run forward. */
+static int piece_backward(struct policy *p, const struct update *u, struct pieces *c)
+{
+	const struct objective_batch b = {.rows = c->part.rows,
+	                                  .logp_new = c->all.logp,
+	                                  .logp_old = c->e->logp_old,
+	                                  .logp_ref = c->e->logp_ref,
+	                                  .entropy = c->all.entropy,
+	                                  .advantage = c->e->advantage};
+	int                          first = c->part.rows.offset[0];
+	float                       *d_hidden;
+
+	TRY(objective_eval(u->alg, &b, &u->totals, &u->g, &u->report->objective));
+	d_hidden = arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)p->model->weights.shape.width, sizeof *d_hidden);
+	if (!d_hidden)
+		return ERR_INPUT;
+	TRY(head_backward(p->model, &c->batch, c->hidden, p->options.temperature, &c->head, u->g.c + first, u->g.h ? u->g.h + first : NULL,
+	                  &p->scratch, d_hidden, &p->gradient));
+	return model_backward(p->model, &c->batch, p->tape, &p->scratch, d_hidden, &p->gradient);
+}
+
+static int accumulate(struct policy *p, const struct update *u, struct pieces *c)
+{
+	for (int more = 1; more;) {
+		struct arena_mark mark = arena_mark(&p->scratch);
+		double            start = clock_seconds(), middle;
+		TRY(pieces_forward(p, p->model, c, p->tape, &more));
+		middle = clock_seconds();
+		if (more)
+			TRY(piece_backward(p, u, c));
+		u->report->seconds_forward += middle - start;
+		u->report->seconds_backward += clock_seconds() - middle;
+		arena_release(&p->scratch, mark);
+	}
+	return OK;
+}
+
+/* The sum of the gradients becomes new weights. */
+static int apply(struct policy *p, double learning_rate, struct update_report *report)
+{
+	double                  start = clock_seconds();
+	struct optimizer_report o;
+
+	gradient_finish(&p->gradient);
+	optimizer_step(&p->optimizer, &p->model->weights, p->gradient.level[0], learning_rate, &o);
+	if (!o.skipped)
+		TRY(model_repack(p->model));
+	report->updates++;
+	report->skipped += o.skipped;
+	report->grad_norm = o.grad_norm > report->grad_norm || isnan(o.grad_norm) ? o.grad_norm : report->grad_norm;
+	report->seconds_optimizer += clock_seconds() - start;
+	return OK;
+}
+
+int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e, double learning_rate,
+                  struct update_report *report)
+{
+	struct update u = {.alg = alg, .report = report};
+	size_t        T = (size_t)e->rows.offset[e->rows.n];
+	struct pieces c;
+
+	arena_reset(&p->scratch);
+	totals_add(&u.totals, &e->rows);
+	TRY(pieces_cut(p, e, &c));
+	TRY(gradient_begin(&p->gradient, (uint32_t)c.n_units));
+	u.g.c = arena_alloc(&p->scratch, T, sizeof *u.g.c);
+	u.g.h = alg->entropy_coef != 0 ? arena_alloc(&p->scratch, T, sizeof *u.g.h) : NULL;
+	if (!u.g.c || (alg->entropy_coef != 0 && !u.g.h))
+		return ERR_INPUT;
+	TRY(accumulate(p, &u, &c));
+	if (e->logp_old && report->updates == 0)
+		report->logp_difference_max = difference_max(e, c.all.logp);
+	return apply(p, learning_rate, report);
+}

@@ -1,0 +1,64 @@
+/* policy.h - a model that learns: log-probabilities of answers, and one update from one coefficient per token.
+ *
+ *     for each micro-batch:  forward -> log-probabilities -> objective: c = dL/dlogp -> backward through head and layers
+ *     sum of gradients (fixed tree) -> clip, AdamW -> repack the weights for the matrix products
+ *
+ * The only place where estimators and transformer meet: down goes a number per token, up come log-probabilities.
+ * The size of a micro-batch (compute.micro_batch_tokens) changes memory and speed, not one bit of the result. */
+#ifndef RL_POLICY_H
+#define RL_POLICY_H
+
+#include "model/head.h"
+#include "model/optimizer.h"
+#include "rl/objective.h"
+
+struct policy_options {
+	int                      micro_batch_tokens;
+	int                      share_prompt;
+	float                    temperature; /* of sampling: part of every log-probability */
+	struct optimizer_options optimizer;
+};
+
+struct policy {
+	struct model         *model; /* borrowed */
+	struct policy_options options;
+	struct optimizer      optimizer;
+	struct gradient       gradient;
+	struct tape          *tape;
+	struct kv_cache       cache; /* one layer; grows to the largest micro-batch */
+	struct arena          scratch;
+};
+
+/* Answers to train on, flat as in record.h; all arrays borrowed. Tokens are found by the absolute offset, so that a part of the rows is
+ * the same struct with offset and sequences advanced. */
+struct examples {
+	struct rows            rows;
+	const struct sequence *sequences; /* [R] of rows.offset[r+1] - rows.offset[r] answer tokens */
+	const float           *logp_old;  /* [T] as sampled; NULL with level none */
+	const float           *logp_ref;  /* [T] or NULL */
+	const float           *advantage; /* [T] */
+};
+
+struct update_report {                           /* of the updates of one step; starts as zero */
+	struct objective_stats objective;        /* sums */
+	int                    updates, skipped; /* skipped: the gradient was not finite and changed nothing */
+	double                 grad_norm;        /* the largest, before clipping */
+	double logp_difference_max; /* of |logp_new - logp_old| in the first update after sampling: 0, always, in strict mode */
+	double seconds_forward, seconds_backward, seconds_optimizer;
+};
+
+int    policy_new(struct model *m, const struct policy_options *o, struct policy *out);
+void   policy_free(struct policy *p);
+size_t policy_bytes(const struct model_shape *s, const struct policy_options *o, int tokens_per_update); /* for the bill */
+
+/* Writes logp and entropy [T] (at the examples' tokens) under any model of the same vocabulary: the reference, the policy itself. */
+int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp, float *entropy);
+
+/* One update of the weights from all of the examples; ADDS to *report. A gradient that is not finite changes nothing and is counted. */
+int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e, double learning_rate,
+                  struct update_report *report);
+
+/* The examples first .. first+count-1 of e, without a copy. */
+struct examples examples_part(const struct examples *e, int first, int count);
+
+#endif

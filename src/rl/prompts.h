@@ -1,0 +1,27 @@
+/* prompts.h - the problems of a data set as the model sees them: rendered and tokenized once, before the first step.
+ *
+ *     text       the problem's prompt, with what the tokenizer's post-processor puts around it (a leading <s>, say)
+ *     ids        what every step uses; text is never tokenized again
+ *
+ * A prompt that is longer than the limit is left out, counted and named; it is never cut. */
+#ifndef RL_PROMPTS_H
+#define RL_PROMPTS_H
+
+#include "model/tokenizer.h"
+#include "rl/record.h"
+#include "task/problem.h"
+
+struct prompts {
+	int                    n;          /* problems that are used */
+	const struct problem **problems;   /* [n] borrowed from the data set */
+	struct context        *contexts;   /* [n] in the arena */
+	int                    longest;    /* tokens of the longest one */
+	int                    n_long;     /* left out */
+	const char            *first_long; /* id of the first of them, or NULL */
+};
+
+/* ERR_INPUT when no problem is left, or a prompt cannot be rendered (its id is named). */
+int prompts_render(const struct problem *problems, int n, const struct tokenizer *t, int max_prompt_length, struct arena *a,
+                   struct prompts *out);
+
+#endif

@@ -1,0 +1,116 @@
+#include "rl/recipe.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One part: where it stands in the config, where in the algorithm, and which words mean what. */
+struct part {
+	const char *path;
+	enum { PART_CHOICE, PART_REAL, PART_INT, PART_BOOL } type;
+	size_t               config_at, algorithm_at;
+	const struct choice *choices;
+};
+
+#define AT(c, a) offsetof(struct config, loss.c), offsetof(struct algorithm, a)
+#define CHOICE(c, a, list) \
+	{ \
+		"loss." #c, PART_CHOICE, AT(c, a), list \
+	}
+#define REAL(c, a) \
+	{ \
+		"loss." #c, PART_REAL, AT(c, a), NULL \
+	}
+#define BOOL(c, a) \
+	{ \
+		"loss." #c, PART_BOOL, AT(c, a), NULL \
+	}
+#define INT(c, a) \
+	{ \
+		"loss." #c, PART_INT, AT(c, a), NULL \
+	}
+
+static const struct part parts[] = {
+        CHOICE(baseline, baseline, choices_baseline),
+        CHOICE(scale_rewards, scale_rewards, choices_scale),
+        BOOL(whiten, whiten),
+        REAL(advantage_eps, adv_eps),
+        REAL(gamma, gamma),
+        CHOICE(importance_sampling_level, importance_sampling_level, choices_level),
+        CHOICE(clip, clip, choices_clip),
+        REAL(epsilon, epsilon),
+        REAL(epsilon_high, epsilon_high),
+        REAL(delta, delta),
+        CHOICE(loss_type, loss_type, choices_aggregation),
+        REAL(beta, beta),
+        CHOICE(kl_placement, kl_placement, choices_kl_placement),
+        CHOICE(kl_estimator, kl_estimator, choices_kl_estimator),
+        REAL(entropy_coef, entropy_coef),
+        CHOICE(overlong, overlong, choices_overlong),
+        INT(overlong_buffer, overlong_buffer),
+        REAL(overlong_penalty, overlong_penalty),
+        BOOL(dynamic_sampling, dynamic_sampling),
+        INT(num_iterations, num_iterations),
+};
+
+static void take(const struct config *c, const struct part *p, struct algorithm *out)
+{
+	const char *from = (const char *)c + p->config_at;
+	char       *to = (char *)out + p->algorithm_at;
+
+	if (p->type == PART_REAL) {
+		memcpy(to, from, sizeof(double));
+	} else if (p->type != PART_CHOICE) {
+		memcpy(to, from, sizeof(int));
+	} else {
+		const char          *word;
+		const struct choice *choice;
+		memcpy(&word, from, sizeof word);
+		choice = choice_find(p->choices, word);
+		assert(choice); /* the schema lets no other word through; a test compares the lists */
+		memcpy(to, &choice->value, sizeof choice->value);
+	}
+}
+
+/* The row's value for an option that the config does not set, in the words of the config. */
+static int give(struct config *c, const struct part *p, const struct algorithm *row)
+{
+	const char *from = (const char *)row + p->algorithm_at;
+	char        who[64], value[40];
+	double      real;
+	int         number;
+
+	snprintf(who, sizeof who, "algorithm %s", row->name);
+	if (p->type == PART_REAL) {
+		memcpy(&real, from, sizeof real);
+		snprintf(value, sizeof value, "%.17g", real);
+	} else {
+		memcpy(&number, from, sizeof number);
+		snprintf(value, sizeof value, "%d", number);
+	}
+	if (p->type == PART_CHOICE)
+		snprintf(value, sizeof value, "%s", choice_name(p->choices, number));
+	if (p->type == PART_BOOL)
+		snprintf(value, sizeof value, "%s", number ? "true" : "false");
+	return config_set(c, who, p->path, value);
+}
+
+int recipe_algorithm(struct config *c, struct algorithm *out)
+{
+	const struct algorithm *row = algorithm_find(c->algorithm);
+
+	assert(row);
+	*out = *row;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (config_is_set(c, parts[i].path))
+			take(c, &parts[i], out);
+	out->max_completion_length = c->rollout.max_completion_length;
+	if (algorithm_check(out, c->rollout.num_generations) != OK)
+		return error_context("%s", config_where(c, "algorithm"));
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (!config_is_set(c, parts[i].path))
+			TRY(give(c, &parts[i], out));
+	return OK;
+}

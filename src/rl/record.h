@@ -1,0 +1,88 @@
+/* record.h - what a step of learning is made of: answers, and the groups they belong to.
+ *
+ *     group    one problem and the G answers to it; the gold answer travels inside, as group->problem
+ *     rollout  one answer: ids as sampled (text is never tokenised again), what was seen while sampling, what came of it
+ *
+ * Groups are found by id, never by position: rows may be shuffled, dropped or drawn again (dynamic sampling).
+ * Plain data. Everything is borrowed from the arena of the step; only `trained`, `reward` and the contexts are edited after sampling.
+ *
+ * Towards the estimators the rollouts of a step lie flat, token behind token:
+ *
+ *     row          0        1      2
+ *     tokens     | a b c  | d e  | f |        T = 6
+ *     offset       0        3      5  6       [R+1]
+ *     trained      1 1 1    1 0    1          0: tool output, a masked answer; no array is read there
+ *
+ * An answer has at least one token, because its end-of-sequence token is one and is trained. */
+#ifndef RL_RECORD_H
+#define RL_RECORD_H
+
+#include "model/decode.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct problem; /* src/task/problem.h */
+
+enum source { SOURCE_OWN, SOURCE_HINTED, SOURCE_TEACHER, SOURCE_DEMONSTRATION };
+
+struct context {        /* a prompt as the model sees it; answers that share one point to the same struct */
+	const int *ids; /* [n] */
+	int        n;
+};
+
+enum span_kind { SPAN_THINK, SPAN_PLAN, SPAN_ANSWER, SPAN_TURN, SPAN_OBSERVATION };
+struct answer_span { /* tokens first .. first+count-1 of an answer */
+	enum span_kind kind;
+	int            first, count;
+};
+
+struct rollout {
+	const struct context     *sampled_under; /* ids, logp and entropy were made under this one ... */
+	const struct context     *trained_under; /* ... and the gradient is taken under this one; the same pointer for plain answers */
+	int                       n;             /* tokens of the answer, end-of-sequence included; > 0 */
+	const int                *ids;           /* [n] */
+	unsigned char            *trained;       /* [n] 0: no gradient (tool output; everything when masked as overlong) */
+	const float              *logp;          /* [n] as sampled, with the temperature in it */
+	const float              *entropy;       /* [n] as sampled */
+	const struct answer_span *spans;         /* [n_spans] in order, without overlap */
+	int                       n_spans;
+
+	const char *text; /* [n_text] decoded once, for verifiers and samples; special tokens left out */
+	size_t      n_text;
+	const char *answer; /* the part of it that answers, trimmed, for majority votes; NULL: none was found */
+	int         parsed; /* the first verifier found an answer in it, right or wrong */
+
+	double           reward;     /* what is trained on; NaN when it could not be computed: the row then counts nowhere */
+	const double    *components; /* [n_components] before weighting, in the order of the verifiers; NaN where one does not apply */
+	int              n_components;
+	double           accuracy; /* right or wrong, unshaped: for dynamic sampling and pass@1; NaN: unknown */
+	enum stop_reason stop;
+	int              truncated; /* cut off, whatever the limit was */
+	enum source      source;
+	uint32_t         sample; /* its number among the answers to this problem in this step, as in the random key */
+};
+
+struct group {
+	const struct problem *problem;
+	int64_t               id;       /* unique within the step: a problem drawn twice makes two groups */
+	int                   item;     /* number of the problem in the training set, for the curriculum */
+	int                   n;        /* G */
+	struct rollout       *rollouts; /* [n] */
+};
+
+struct rows {                         /* the shape of flat arrays, as drawn above */
+	int                  n;       /* R */
+	const int           *offset;  /* [R+1] row r owns tokens offset[r] .. offset[r+1]-1 */
+	const unsigned char *trained; /* [T], T = offset[R] */
+};
+
+/* OK, or ERR_INPUT naming the first row without a token. */
+int rows_check(const struct rows *rows);
+int rows_trained(const struct rows *rows, int row); /* number of trained tokens of one row */
+
+/* Whether the answers differ in accuracy. Dynamic sampling (DAPO, arXiv:2503.14476) draws another problem where they do not: the metric
+ * decides, not the shaped reward, so an all-right group of different lengths is dropped too. */
+int group_accuracy_varies(const struct group *g);
+
+#endif

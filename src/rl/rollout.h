@@ -1,0 +1,31 @@
+/* rollout.h - G answers to each picked problem, as records (record.h) in the arena of the step.
+ *
+ * The random key of an answer is (seed, purpose, step, problem, sample): it does not matter what else is sampled, or in which order. A problem that is
+ * picked twice in one step goes on counting its samples. */
+#ifndef RL_ROLLOUT_H
+#define RL_ROLLOUT_H
+
+#include "model/decode.h"
+#include "rl/prompts.h"
+#include "rl/record.h"
+
+struct rollout_options {
+	struct decode_options decode;
+	int                   num_generations, max_completion_length, n_positions;
+	uint64_t              seed;
+	enum rng_purpose      purpose; /* RNG_SAMPLE, RNG_EVAL */
+};
+
+struct groups { /* of one step; grows when dynamic sampling draws again */
+	struct group *items;
+	int           n, capacity;
+};
+
+/* Room for at most `capacity` groups. */
+int groups_new(int capacity, struct arena *a, struct groups *out);
+
+/* APPENDS one group per pick. Rewards are NaN until reward_score. */
+int rollout_sample(struct decoder *d, const struct rollout_options *o, const struct prompts *prompts, const int *picked, int n_picked,
+                   uint32_t step, struct arena *a, struct groups *groups);
+
+#endif

@@ -1,0 +1,133 @@
+#include "rl/sft.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "rl/eval.h"
+#include "run/events.h"
+#include "run/signals.h"
+
+#include <string.h>
+
+static int tokenize_answer(const struct job *job, int i, struct ids *ids)
+{
+	const struct problem *p = job->train.prompts.problems[i];
+	const char           *text = p->n_demonstrations ? p->demonstrations[0] : p->answer;
+	int                   eos = job->model->weights.shape.eos[0], room;
+
+	if (!text)
+		return error_set(ERR_INPUT, "problem %s: it has neither a demonstration nor an answer to learn from", p->id);
+	ids->n = 0;
+	TRY(tokenizer_encode(job->tokenizer, text, strlen(text), 0, ids));
+	TRY(ids_add(ids, &eos, 1));
+	room = job->model->weights.shape.n_positions - job->train.prompts.contexts[i].n;
+	if ((int)ids->n > room)
+		return error_set(ERR_INPUT, "problem %s: prompt and answer have %d tokens, the model %d positions", p->id,
+		                 job->train.prompts.contexts[i].n + (int)ids->n, job->model->weights.shape.n_positions);
+	return OK;
+}
+
+int sft_open(struct job *job)
+{
+	int        n = job->train.prompts.n, status = OK;
+	struct ids ids = {0};
+
+	job->worked = arena_alloc(&job->arena, (size_t)n, sizeof *job->worked);
+	if (!job->worked)
+		return ERR_INPUT;
+	for (int i = 0; status == OK && i < n; i++) {
+		int *copy;
+		status = tokenize_answer(job, i, &ids);
+		if (status != OK)
+			break;
+		copy = arena_alloc(&job->arena, ids.n, sizeof *copy);
+		if (!copy) {
+			status = ERR_INPUT;
+			break;
+		}
+		memcpy(copy, ids.id, ids.n * sizeof *copy);
+		job->worked[i] = (struct context){copy, (int)ids.n};
+	}
+	ids_free(&ids);
+	return status;
+}
+
+/* The picked worked answers as examples with advantage 1 on every token. */
+static int examples_new(struct job *job, const int *picked, int n, struct examples *out)
+{
+	struct arena    *a = &job->step_arena;
+	struct sequence *sequences = arena_alloc(a, (size_t)n, sizeof *sequences);
+	int             *offset = arena_alloc(a, (size_t)n + 1, sizeof *offset);
+	unsigned char   *trained;
+	float           *advantage;
+
+	if (!sequences || !offset)
+		return ERR_INPUT;
+	for (int i = 0; i < n; i++) {
+		const struct context *prompt = &job->train.prompts.contexts[picked[i]], *answer = &job->worked[picked[i]];
+		sequences[i] = (struct sequence){prompt->ids, prompt->n, answer->ids, answer->n};
+		offset[i + 1] = offset[i] + answer->n;
+	}
+	trained = arena_alloc(a, (size_t)offset[n], 1);
+	advantage = arena_alloc(a, (size_t)offset[n], sizeof *advantage);
+	if (!trained || !advantage)
+		return ERR_INPUT;
+	memset(trained, 1, (size_t)offset[n]);
+	for (int t = 0; t < offset[n]; t++)
+		advantage[t] = 1;
+	*out = (struct examples){.rows = {n, offset, trained}, .sequences = sequences, .advantage = advantage};
+	return OK;
+}
+
+static int report(struct job *job, double seconds, double learning_rate, const struct update_report *u)
+{
+	struct metrics m = {0};
+
+	job->n_tokens += (int64_t)u->objective.tokens;
+	metrics_add(&m, "step", job->step);
+	metrics_add(&m, "loss", u->objective.loss);
+	metrics_add(&m, "entropy", u->objective.entropy / u->objective.tokens);
+	metrics_add(&m, "grad_norm", u->grad_norm);
+	metrics_add(&m, "learning_rate", learning_rate);
+	metrics_add(&m, "updates_skipped", u->skipped);
+	metrics_add(&m, "num_tokens", (double)job->n_tokens);
+	metrics_add(&m, "step_time", seconds);
+	if (job->screen && (job->step % job->config.run.logging_steps == 0 || job->step == job->config.run.max_steps))
+		fprintf(job->screen, "step %4d/%d  loss %.4f  grad %.3f  %.0f tokens/s\n", job->step, job->config.run.max_steps,
+		        u->objective.loss, u->grad_norm, u->objective.tokens / seconds);
+	TRY(metrics_log_write(&job->log, &m));
+	return job->events ? events_write(job->events, job->step, &m) : OK;
+}
+
+static int sft_step(struct job *job)
+{
+	int                  n = job->config.sft.batch_size, *picked;
+	double               start = clock_seconds(), learning_rate = schedule_at(&job->schedule, job->step);
+	struct update_report u = {0};
+	struct examples      e;
+
+	arena_reset(&job->step_arena);
+	picked = arena_alloc(&job->step_arena, (size_t)n, sizeof *picked);
+	if (!picked)
+		return ERR_INPUT;
+	curriculum_pick(job->curriculum, n, picked);
+	TRY(examples_new(job, picked, n, &e));
+	TRY(policy_update(&job->policy, &job->algorithm, &e, learning_rate, &u));
+	if (u.skipped)
+		return error_set(ERR_FAILED,
+		                 "step %d: the gradient is not finite; the last good checkpoint stays; lower optim.learning_rate",
+		                 job->step);
+	job->step++;
+	return report(job, clock_seconds() - start, learning_rate, &u);
+}
+
+int sft_run(struct job *job)
+{
+	if (job->step == 0)
+		TRY(eval_due(job));
+	while (job->step < job->config.run.max_steps && !signals_stop()) {
+		TRY(sft_step(job));
+		TRY(eval_due(job));
+		TRY(job_save_due(job));
+	}
+	return job_save(job);
+}

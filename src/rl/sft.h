@@ -1,0 +1,15 @@
+/* sft.h - supervised warm start: the loop of train.c with worked answers instead of sampled ones.
+ *
+ * The text to learn is a problem's first demonstration, or else its answer, followed by the end token. Only its tokens carry loss: the mean over
+ * all of them in a step of -log p. It runs through the same policy_update as reinforcement learning: coefficient -1/tokens on each. */
+#ifndef RL_SFT_H
+#define RL_SFT_H
+
+#include "rl/job.h"
+
+/* Tokenizes the worked answers once: between job_open and job_start, so that a bad row is refused before anything is written. */
+int sft_open(struct job *job);
+
+int sft_run(struct job *job);
+
+#endif

@@ -1,0 +1,291 @@
+#include "rl/step.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "rl/reward.h"
+#include "run/events.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+int step_sample(struct job *job, const int *picked, int n, struct step *s)
+{
+	int    first = s->sampled.n;
+	double start = clock_seconds(), middle;
+
+	TRY(rollout_sample(job->decoder, &job->rollout, &job->train.prompts, picked, n, (uint32_t)job->step, &job->step_arena,
+	                   &s->sampled));
+	middle = clock_seconds();
+	TRY(reward_score(&job->reward, &job->eval_reward, job->tokenizer, s->sampled.items + first, s->sampled.n - first,
+	                 &job->step_arena));
+	s->seconds_rollout += middle - start;
+	s->seconds_reward += clock_seconds() - middle;
+	return OK;
+}
+
+/* ---- the curriculum ---- */
+
+/* Mean of |A| as a group-standardised advantage would have it: computed from the rewards of the group, also for groups that are not trained on. */
+static struct curriculum_outcome outcome_of(const struct group *g)
+{
+	struct curriculum_outcome o = {.item = g->item, .n_rollouts = g->n, .reward = 0, .accuracy = 0};
+	double                    mean, square = 0;
+	int                       valid = 0;
+
+	for (int i = 0; i < g->n; i++) {
+		o.accuracy += g->rollouts[i].accuracy / g->n;
+		if (isfinite(g->rollouts[i].reward)) {
+			o.reward += g->rollouts[i].reward;
+			valid++;
+		}
+	}
+	o.reward = mean = valid ? o.reward / valid : NAN;
+	for (int i = 0; i < g->n; i++)
+		if (isfinite(g->rollouts[i].reward))
+			square += (g->rollouts[i].reward - mean) * (g->rollouts[i].reward - mean);
+	for (int i = 0; i < g->n && square > 0; i++)
+		if (isfinite(g->rollouts[i].reward))
+			o.advantage += fabs(g->rollouts[i].reward - mean) / sqrt(square / (valid - 1)) / valid;
+	return o;
+}
+
+int step_observe(struct job *job, const struct step *s)
+{
+	struct curriculum_outcome *outcomes = arena_alloc(&job->step_arena, (size_t)s->sampled.n, sizeof *outcomes);
+
+	if (!outcomes)
+		return ERR_INPUT;
+	for (int g = 0; g < s->sampled.n; g++)
+		outcomes[g] = outcome_of(&s->sampled.items[g]);
+	curriculum_observe(job->curriculum, outcomes, s->sampled.n);
+	return OK;
+}
+
+/* ---- metrics ---- */
+
+struct sums { /* over all sampled answers */
+	double answers, valid, reward, square, accuracy, length, ended, ended_length, clipped, entropy, groups, constant, group_std;
+	double length_min, length_max;
+	double component[REWARD_PARTS], component_n[REWARD_PARTS], component_square[REWARD_PARTS];
+};
+
+static void add_rollout(struct sums *s, const struct rollout *r)
+{
+	s->answers++;
+	s->length += r->n;
+	s->length_min = s->answers == 1 || r->n < s->length_min ? r->n : s->length_min;
+	s->length_max = r->n > s->length_max ? r->n : s->length_max;
+	s->clipped += r->truncated;
+	s->ended += !r->truncated;
+	s->ended_length += r->truncated ? 0 : r->n;
+	s->accuracy += isfinite(r->accuracy) ? r->accuracy : 0;
+	if (isfinite(r->reward)) {
+		s->valid++;
+		s->reward += r->reward;
+	}
+	for (int t = 0; t < r->n; t++)
+		s->entropy += (double)r->entropy[t];
+	for (int i = 0; i < r->n_components; i++)
+		if (isfinite(r->components[i])) {
+			s->component[i] += r->components[i];
+			s->component_square[i] += r->components[i] * r->components[i];
+			s->component_n[i]++;
+		}
+}
+
+/* Standard deviation (n - 1) of the valid rewards of a group; 0 for fewer than two. */
+static double group_deviation(const struct group *g)
+{
+	double mean = 0, square = 0;
+	int    n = 0;
+
+	for (int i = 0; i < g->n; i++)
+		if (isfinite(g->rollouts[i].reward)) {
+			mean += g->rollouts[i].reward;
+			n++;
+		}
+	mean /= n ? n : 1;
+	for (int i = 0; i < g->n; i++)
+		if (isfinite(g->rollouts[i].reward))
+			square += (g->rollouts[i].reward - mean) * (g->rollouts[i].reward - mean);
+	return n > 1 ? sqrt(square / (n - 1)) : 0;
+}
+
+static struct sums sums_of(const struct groups *groups)
+{
+	struct sums s = {0};
+
+	for (int g = 0; g < groups->n; g++) {
+		double deviation = group_deviation(&groups->items[g]);
+		s.groups++;
+		s.constant += deviation == 0;
+		s.group_std += deviation;
+		for (int i = 0; i < groups->items[g].n; i++)
+			add_rollout(&s, &groups->items[g].rollouts[i]);
+	}
+	return s;
+}
+
+static void add_rewards(struct metrics *m, const struct job *job, const struct sums *s)
+{
+	char name[METRIC_NAME_MAX];
+
+	metrics_add(m, "reward", s->reward / s->valid);
+	metrics_add(m, "reward_std", s->group_std / s->groups);
+	metrics_add(m, "frac_reward_zero_std", s->constant / s->groups);
+	metrics_add(m, "accuracy", s->accuracy / s->answers);
+	metrics_add(m, "reward_invalid", s->answers - s->valid);
+	for (int i = 0; i < job->reward.n; i++) {
+		double n = s->component_n[i], mean = s->component[i] / n;
+		snprintf(name, sizeof name, "rewards/%s/mean", job->reward.verifier[i]->name);
+		metrics_add(m, name, mean);
+		snprintf(name, sizeof name, "rewards/%s/std", job->reward.verifier[i]->name);
+		metrics_add(m, name, n > 1 ? sqrt(fmax(0, (s->component_square[i] - n * mean * mean) / (n - 1))) : 0);
+	}
+}
+
+static void add_completions(struct metrics *m, const struct sums *s)
+{
+	metrics_add(m, "completions/mean_length", s->length / s->answers);
+	metrics_add(m, "completions/min_length", s->length_min);
+	metrics_add(m, "completions/max_length", s->length_max);
+	metrics_add(m, "completions/clipped_ratio", s->clipped / s->answers);
+	metrics_add(m, "completions/mean_terminated_length", s->ended > 0 ? s->ended_length / s->ended : 0);
+	metrics_add(m, "entropy", s->entropy / s->length);
+}
+
+static void add_learning(struct metrics *m, const struct job *job, const struct step *s)
+{
+	const struct learn_report    *l = &s->learn;
+	const struct objective_stats *o = &l->update.objective;
+	double                        tokens = o->tokens > 0 ? o->tokens : 1;
+
+	metrics_add(m, "loss", l->update.updates ? o->loss / l->update.updates : 0);
+	if (job->reference)
+		metrics_add(m, "kl",
+		            job->algorithm.kl_placement == KL_IN_LOSS ? o->kl / tokens : l->advantage.kl / (l->tokens > 0 ? l->tokens : 1));
+	metrics_add(m, "clip_ratio/low_mean", o->clip_low / tokens);
+	metrics_add(m, "clip_ratio/high_mean", o->clip_high / tokens);
+	metrics_add(m, "clip_ratio/region_mean", (o->clip_low + o->clip_high) / tokens);
+	metrics_add(m, "ratio/mean", o->ratio / tokens);
+	metrics_add(m, "ratio/max", o->ratio_max);
+	metrics_add(m, "advantage/abs_mean", l->advantage_abs / (l->tokens > 0 ? l->tokens : 1));
+	metrics_add(m, "grad_norm", l->update.grad_norm);
+	metrics_add(m, "learning_rate", s->learning_rate);
+	metrics_add(m, "updates", l->update.updates);
+	metrics_add(m, "updates_skipped", l->update.skipped);
+	metrics_add(m, "rows_skipped", o->rows_skipped);
+	metrics_add(m, "sampling/sampling_logp_difference/max", l->update.logp_difference_max);
+	metrics_add(m, "overlong/masked", l->overlong.masked);
+	metrics_add(m, "overlong/shaped", l->overlong.shaped);
+	metrics_add(m, "dynamic_sampling/batches", s->batches);
+	metrics_add(m, "signal/problem", s->diagnosis);
+}
+
+static void add_timing(struct metrics *m, const struct step *s)
+{
+	const struct update_report *u = &s->learn.update;
+
+	metrics_add(m, "step_time", clock_seconds() - s->started);
+	metrics_add(m, "timing_s/rollout", s->seconds_rollout);
+	metrics_add(m, "timing_s/reward", s->seconds_reward);
+	metrics_add(m, "timing_s/reference", s->learn.seconds_reference);
+	metrics_add(m, "timing_s/forward", u->seconds_forward);
+	metrics_add(m, "timing_s/backward", u->seconds_backward);
+	metrics_add(m, "timing_s/optimizer", u->seconds_optimizer);
+}
+
+static int add_curriculum(struct metrics *m, const struct job *job)
+{
+	json_t     *o = json_object(), *value;
+	const char *name;
+	int         status = o ? curriculum_metrics(job->curriculum, o) : ERR_INPUT;
+
+	if (status == OK)
+		json_object_foreach(o, name, value) metrics_add(m, name, json_number_value(value));
+	json_decref(o);
+	return status;
+}
+
+/* ---- the screen ---- */
+
+static void print_line(const struct job *job, const struct step *s, const struct metrics *m)
+{
+	int    left = job->config.run.max_steps - job->step;
+	double step_time = metrics_get(m, "step_time");
+
+	if (!job->screen || (job->step % job->config.run.logging_steps && left))
+		return;
+	fprintf(job->screen, "step %4d/%d  reward %.3f  right %4.1f%%  length %5.1f  entropy %.3f  grad %.3f  %.2f s  %d:%02d left\n",
+	        job->step, job->config.run.max_steps, metrics_get(m, "reward"), 100 * metrics_get(m, "accuracy"),
+	        metrics_get(m, "completions/mean_length"), metrics_get(m, "entropy"), metrics_get(m, "grad_norm"), step_time,
+	        (int)(left * step_time / 60), (int)(left * step_time) % 60);
+	if (s->diagnosis != SIGNAL_FINE)
+		fprintf(job->screen, "  no signal in this step: %s\n", diagnosis_advice(s->diagnosis));
+	fflush(job->screen);
+}
+
+int step_report(struct job *job, const struct step *s)
+{
+	struct metrics m = {0};
+	struct sums    sums = sums_of(&s->sampled);
+
+	job->n_tokens += (int64_t)sums.length;
+	metrics_add(&m, "step", job->step);
+	add_rewards(&m, job, &sums);
+	add_completions(&m, &sums);
+	add_learning(&m, job, s);
+	metrics_add(&m, "num_tokens", (double)job->n_tokens);
+	TRY(add_curriculum(&m, job));
+	add_timing(&m, s);
+	print_line(job, s, &m);
+	TRY(metrics_log_write(&job->log, &m));
+	if (job->events)
+		TRY(events_write(job->events, job->step, &m));
+	return job->step == job->config.run.max_steps ? step_write_samples(job, &s->sampled) : OK;
+}
+
+/* ---- samples ---- */
+
+static void add_sample(struct text *t, int step, const struct group *g, const struct rollout *r)
+{
+	text_print(t, "{\"step\": %d, \"problem\": ", step);
+	json_add_string(t, g->problem->id, strlen(g->problem->id));
+	text_print(t, ", \"prompt\": ");
+	json_add_string(t, g->problem->prompt ? g->problem->prompt : "", g->problem->prompt ? strlen(g->problem->prompt) : 0);
+	text_print(t, ", \"completion\": ");
+	json_add_string(t, r->text, r->n_text);
+	if (g->problem->answer) {
+		text_print(t, ", \"answer\": ");
+		json_add_string(t, g->problem->answer, strlen(g->problem->answer));
+	}
+	text_print(t, ", \"reward\": ");
+	json_add_real(t, r->reward);
+	text_print(t, ", \"accuracy\": ");
+	json_add_real(t, r->accuracy);
+	text_print(t, ", \"tokens\": %d, \"stop\": \"%s\"}\n", r->n, stop_reason_name[r->stop]);
+}
+
+int step_write_samples(struct job *job, const struct groups *groups)
+{
+	struct text t = {0};
+	int         left = job->config.run.save_samples, status;
+	char       *folder = file_join(&job->step_arena, job->config.run.output_dir, "samples");
+	char       *path = folder ? arena_format(&job->step_arena, "%s/step-%d.jsonl.gz", folder, job->step) : NULL;
+
+	if (left == 0)
+		return OK;
+	if (!path)
+		return ERR_INPUT;
+	for (int g = 0; g < groups->n && left > 0; g++, left--) /* the first answer to each problem: variety says more than repetition */
+		add_sample(&t, job->step, &groups->items[g], &groups->items[g].rollouts[0]);
+	status = text_status(&t);
+	if (status == OK)
+		status = file_make_folders(folder);
+	if (status == OK)
+		status = file_write_gzip(path, t.data, t.n);
+	text_free(&t);
+	return status;
+}

@@ -1,0 +1,146 @@
+#include "rl/tally.h"
+
+#include "base/error.h"
+#include "task/problem.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+double tally_pass_k(int n, int c, int k)
+{
+	double all_wrong = 1; /* C(n-c, k) / C(n, k) = prod (1 - c/i) for i = n-k+1 .. n */
+
+	assert(1 <= k && k <= n && 0 <= c && c <= n);
+	if (n - c < k)
+		return 1;
+	for (int i = n - k + 1; i <= n; i++)
+		all_wrong *= 1 - (double)c / i;
+	return 1 - all_wrong;
+}
+
+static int is_right(const struct rollout *r)
+{
+	return r->accuracy >= 1;
+}
+
+static int votes_for(const struct group *g, const char *answer)
+{
+	int votes = 0;
+
+	for (int i = 0; i < g->n; i++)
+		votes += g->rollouts[i].answer && !strcmp(g->rollouts[i].answer, answer);
+	return votes;
+}
+
+/* The chance that a most frequent answer, drawn among equals, is right. */
+static double majority_right(const struct group *g)
+{
+	int most = 0, top = 0, top_right = 0;
+
+	for (int i = 0; i < g->n; i++)
+		if (g->rollouts[i].answer) {
+			int votes = votes_for(g, g->rollouts[i].answer);
+			most = votes > most ? votes : most;
+		}
+	for (int i = 0; i < g->n; i++)
+		if (g->rollouts[i].answer && votes_for(g, g->rollouts[i].answer) == most) {
+			top++;
+			top_right += is_right(&g->rollouts[i]);
+		}
+	return top ? (double)top_right / top : 0;
+}
+
+static struct tally_mean mean_of(const double *x, int n)
+{
+	double mean = 0, square = 0;
+
+	for (int i = 0; i < n; i++)
+		mean += x[i];
+	mean /= n;
+	for (int i = 0; i < n; i++)
+		square += (x[i] - mean) * (x[i] - mean);
+	return (struct tally_mean){mean, n > 1 ? sqrt(square / (n - 1) / n) : NAN};
+}
+
+static int belongs(const struct group *g, const char *category)
+{
+	return !category || (g->problem->category && !strcmp(g->problem->category, category));
+}
+
+static int tally_one(const struct group *groups, int n, int k, const char *category, struct arena *a, struct tally *out)
+{
+	double *pass_1 = arena_alloc(a, (size_t)n, sizeof *pass_1), *pass_k = arena_alloc(a, (size_t)n, sizeof *pass_k);
+	double *maj = arena_alloc(a, (size_t)n, sizeof *maj), *reward = arena_alloc(a, (size_t)n, sizeof *reward);
+	int     P = 0, answers = 0;
+
+	*out = (struct tally){.category = category};
+	if (!pass_1 || !pass_k || !maj || !reward)
+		return ERR_INPUT;
+	for (int g = 0; g < n; g++) {
+		const struct group *group = &groups[g];
+		int                 right = 0;
+		if (!belongs(group, category))
+			continue;
+		reward[P] = 0;
+		for (int i = 0; i < group->n; i++) {
+			const struct rollout *r = &group->rollouts[i];
+			right += is_right(r);
+			reward[P] += r->reward / group->n;
+			out->length += r->n;
+			out->truncated += r->truncated;
+		}
+		answers += group->n;
+		out->n_samples = group->n;
+		pass_1[P] = (double)right / group->n;
+		pass_k[P] = tally_pass_k(group->n, right, k);
+		maj[P++] = majority_right(group);
+	}
+	out->n_problems = P;
+	out->pass_1 = mean_of(pass_1, P);
+	out->pass_k = mean_of(pass_k, P);
+	out->maj = mean_of(maj, P);
+	out->reward = mean_of(reward, P);
+	out->length /= answers;
+	out->truncated /= answers;
+	return OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The different categories, sorted. */
+static int categories(const struct group *groups, int n, const char **out)
+{
+	int count = 0, kept = 0;
+
+	for (int g = 0; g < n; g++)
+		if (groups[g].problem->category)
+			out[count++] = groups[g].problem->category;
+	qsort(out, (size_t)count, sizeof *out, by_name);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || strcmp(out[i], out[kept - 1]))
+			out[kept++] = out[i];
+	return kept;
+}
+
+int tally_groups(const struct group *groups, int n, int k, struct arena *a, struct tallies *out)
+{
+	const char **names = arena_alloc(a, (size_t)n, sizeof *names);
+	int          n_names;
+
+	*out = (struct tallies){0};
+	if (!names || n == 0)
+		return names ? error_set(ERR_INPUT, "there are no problems to evaluate") : ERR_INPUT;
+	n_names = categories(groups, n, names);
+	out->items = arena_alloc(a, (size_t)n_names + 1, sizeof *out->items);
+	if (!out->items)
+		return ERR_INPUT;
+	TRY(tally_one(groups, n, k, NULL, a, &out->items[out->n++]));
+	for (int i = 0; n_names > 1 && i < n_names; i++)
+		TRY(tally_one(groups, n, k, names[i], a, &out->items[out->n++]));
+	return OK;
+}

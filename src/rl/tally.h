@@ -1,0 +1,37 @@
+/* tally.h - what a set of answered problems says about a model, with standard errors over problems.
+ *
+ *     m_i        share of right answers among the n answers to problem i
+ *     pass@1     mean of m_i
+ *     pass@k     mean of 1 - C(n - c_i, k) / C(n, k),  c_i right answers: unbiased (arXiv:2107.03374)
+ *     maj@n      share of problems whose most frequent answer is right (arXiv:2203.11171); ties count by their share; an answer that was not
+ *                found has no vote
+ *     error      sqrt(sum (x_i - mean)^2 / (P - 1) / P) over the P problems; NaN for fewer than two */
+#ifndef RL_TALLY_H
+#define RL_TALLY_H
+
+#include "base/memory.h"
+#include "rl/record.h"
+
+struct tally_mean {
+	double mean, error;
+};
+
+struct tally {                                   /* of one category, or of all problems */
+	const char       *category;              /* NULL: all */
+	int               n_problems, n_samples; /* samples: answers to each */
+	struct tally_mean pass_1, pass_k, maj, reward;
+	double            length;    /* mean tokens of an answer */
+	double            truncated; /* share */
+};
+
+struct tallies {
+	struct tally *items; /* [n] items[0]: all; then by category, in the order of their names */
+	int           n;
+};
+
+double tally_pass_k(int n, int c, int k); /* 1 <= k <= n, 0 <= c <= n */
+
+/* All groups must have the same number of answers. k <= that number. */
+int tally_groups(const struct group *groups, int n, int k, struct arena *a, struct tallies *out);
+
+#endif

@@ -1,0 +1,77 @@
+#include "rl/train.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "rl/diagnose.h"
+#include "rl/eval.h"
+#include "rl/step.h"
+#include "run/signals.h"
+
+enum { SKIPPED_MAX = 5 }; /* updates in a row that may be skipped before the run is called diverged */
+
+/* Draws P problems, samples and scores their answers. With dynamic sampling, problems whose answers do not differ are replaced by
+ * others, up to a number of batches; what was collected by then is used, never duplicated. */
+static int collect(struct job *job, struct step *s)
+{
+	const struct config_rollout *o = &job->config.rollout;
+	int                          batches_max = job->algorithm.dynamic_sampling ? job->config.loss.dynamic_sampling_max_batches : 1;
+	int                         *picked = arena_alloc(&job->step_arena, (size_t)o->prompts_per_step, sizeof *picked);
+
+	if (!picked)
+		return ERR_INPUT;
+	TRY(groups_new(o->prompts_per_step * batches_max, &job->step_arena, &s->sampled));
+	TRY(groups_new(o->prompts_per_step, &job->step_arena, &s->used));
+	while (s->used.n < o->prompts_per_step && s->batches < batches_max) {
+		int first = s->sampled.n;
+		s->batches++;
+		curriculum_pick(job->curriculum, o->prompts_per_step, picked);
+		TRY(step_sample(job, picked, o->prompts_per_step, s));
+		for (int g = first; g < s->sampled.n && s->used.n < o->prompts_per_step; g++)
+			if (!job->algorithm.dynamic_sampling || group_accuracy_varies(&s->sampled.items[g]))
+				s->used.items[s->used.n++] = s->sampled.items[g];
+	}
+	s->diagnosis = diagnose(s->sampled.items, s->sampled.n);
+	return OK;
+}
+
+static int learn(struct job *job, struct step *s)
+{
+	s->learning_rate = schedule_at(&job->schedule, job->step);
+	if (s->used.n == 0)
+		return OK;
+	TRY(learn_from(&job->policy, &job->learn, job->reference, s->used.items, s->used.n, (uint32_t)job->step, s->learning_rate,
+	               &job->step_arena, &s->learn));
+	job->skipped_in_a_row = s->learn.update.skipped ? job->skipped_in_a_row + s->learn.update.skipped : 0;
+	if (job->skipped_in_a_row >= SKIPPED_MAX)
+		return error_set(ERR_FAILED,
+		                 "step %d: %d updates in a row had a gradient that is not finite; the last good checkpoint stays; lower "
+		                 "optim.learning_rate or raise loss.beta",
+		                 job->step, job->skipped_in_a_row);
+	return OK;
+}
+
+/* Read this first. Each call is the main function of the file it is named after. */
+int train_run(struct job *job)
+{
+	if (job->step == 0)
+		TRY(eval_due(job));
+	while (job->step < job->config.run.max_steps && !signals_stop()) {
+		struct step s = {.started = clock_seconds()};
+
+		arena_reset(&job->step_arena); /* everything the previous step allocated dies here */
+
+		/* Act: choose problems, answer each G times with today's weights, score the answers. */
+		TRY(collect(job, &s));
+
+		/* Learn: who did better than its group, by how much, and which way that moves the weights. */
+		TRY(learn(job, &s));
+		TRY(step_observe(job, &s));
+
+		/* Remember. */
+		job->step++;
+		TRY(step_report(job, &s));
+		TRY(eval_due(job));
+		TRY(job_save_due(job));
+	}
+	return job_save(job);
+}

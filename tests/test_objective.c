@@ -1,0 +1,640 @@
+#include "fixture_f1.h"
+#include "rl/advantage.h"
+#include "rl/kl.h"
+#include "rl/objective.h"
+#include "test.h"
+
+#define TOLERANCE 2e-6
+
+/* Answers first .. first+n-1 of F1. */
+static struct objective_batch f1_batch(const float *adv, int first, int n)
+{
+	return (struct objective_batch){
+	        .rows = {n, f1_offset + first, f1_trained},
+	        .logp_new = f1_new,
+	        .logp_old = f1_old,
+	        .logp_ref = f1_ref,
+	        .advantage = adv,
+	};
+}
+
+static struct objective_stats eval(const struct algorithm *a, const struct objective_batch *b, float *c)
+{
+	struct totals          totals = {0};
+	struct objective_stats stats = {0};
+
+	totals_add(&totals, &b->rows);
+	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
+		c[t] = NAN;
+	assert_ok(objective_eval(a, b, &totals, &(struct objective_gradient){c, NULL}, &stats));
+	return stats;
+}
+
+static void f1_advantages(const struct algorithm *a, float *adv)
+{
+	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, f1_old, f1_ref};
+	struct advantage_stats stats = {0};
+	struct arena           scratch = {0};
+
+	assert_ok(advantage_fill(a, &b, &scratch, adv, &stats));
+	arena_free(&scratch);
+}
+
+/* Rewards to coefficients, on the whole of F1. */
+static struct objective_stats f1_eval(const struct algorithm *a, float *c)
+{
+	float                  adv[F1_T];
+	struct objective_batch b = f1_batch(adv, 0, F1_R);
+
+	f1_advantages(a, adv);
+	return eval(a, &b, c);
+}
+
+static void assert_array(const float *got, const double *want, int n, double tolerance)
+{
+	for (int i = 0; i < n; i++)
+		if (!(fabs(got[i] - want[i]) <= tolerance))
+			fail_msg("[%d] is %.9g, expected %.9g", i, got[i], want[i]);
+}
+
+/* ---- worked numbers ---- */
+
+static void the_clipped_surrogate_matches_the_worked_numbers(void **state)
+{
+	(void)state;
+	struct algorithm       a = f1_algorithm("grpo");
+	struct objective_stats s;
+	float                  c[F1_T];
+
+	a.beta = 0;
+	s = f1_eval(&a, c);
+	assert_close(s.loss, -0.028021, TOLERANCE);
+	assert_array(c, (double[]){0, -.065301, 0, 0, .119638, .216506, -.056902, -.036282, 0, -.054126}, F1_T, TOLERANCE);
+	assert_close(s.clip_low, 1, 0);
+	assert_close(s.clip_high, 3, 0);
+	assert_close(s.tokens, 10, 0);
+	assert_close(s.rows, 4, 0);
+	assert_close(s.ratio, 10.828535, TOLERANCE);
+	assert_close(s.ratio_max, 1.648721, TOLERANCE);
+
+	a.loss_type = TOKEN_MEAN;
+	assert_close(f1_eval(&a, c).loss, -0.374231, TOLERANCE);
+	assert_array(c, (double[]){0, -.078361, 0, 0, .095710, .086602, -.091043, -.058051, 0, -.086602}, F1_T, TOLERANCE);
+
+	a.loss_type = SEQUENCE_SUM;
+	assert_close(f1_eval(&a, c).loss, -0.935578, TOLERANCE);
+}
+
+static void kl_in_the_loss_matches_the_worked_numbers(void **state)
+{
+	(void)state;
+	const double           k3[F1_T] = {.070320, .021403, .040818, .091825, .005171, 0, .001229, .148721, .018731, .001229};
+	struct algorithm       a = f1_algorithm("grpo");
+	struct objective_stats s;
+	float                  c[F1_T];
+	double                 k1 = 0, k2 = 0;
+
+	for (int t = 0; t < F1_T; t++) {
+		assert_close(kl_estimate(KL_K3, f1_new[t], f1_ref[t]).value, k3[t], TOLERANCE);
+		k1 += kl_estimate(KL_K1, f1_new[t], f1_ref[t]).value / F1_T;
+		k2 += kl_estimate(KL_K2, f1_new[t], f1_ref[t]).value / F1_T;
+	}
+	assert_close(k1, -.02, TOLERANCE);
+	assert_close(k2, .03775, TOLERANCE);
+
+	s = f1_eval(&a, c);
+	assert_close(s.loss, -0.026670, TOLERANCE);
+	assert_close(s.kl / s.tokens, .039945, TOLERANCE);
+	assert_array(c, (double[]){.001099, -.066039, .000864}, 3, TOLERANCE);
+}
+
+/* E over p = (.5, .3, .2) of k3's slope times the score is p - q, the gradient of the forward divergence; of k1's it is nothing. */
+static void kl_slopes_have_the_expected_gradients_on_policy(void **state)
+{
+	(void)state;
+	const double p[3] = {.5, .3, .2}, q[3] = {.2, .5, .3};
+	double       grad[3][3] = {{0}};
+
+	for (int k = KL_K1; k <= KL_K3; k++)
+		for (int v = 0; v < 3; v++)
+			for (int z = 0; z < 3; z++)
+				grad[k][z] += p[v] * kl_estimate((enum kl_estimator)k, log(p[v]), log(q[v])).slope * ((v == z) - p[z]);
+	for (int z = 0; z < 3; z++) {
+		double kl = 0;
+		for (int v = 0; v < 3; v++)
+			kl += p[v] * log(p[v] / q[v]);
+		assert_close(grad[KL_K1][z], 0, 1e-12);
+		assert_close(grad[KL_K2][z], p[z] * (log(p[z] / q[z]) - kl), 1e-12);
+		assert_close(grad[KL_K3][z], p[z] - q[z], 1e-12);
+	}
+}
+
+static void every_algorithm_matches_its_worked_loss(void **state)
+{
+	(void)state;
+	struct algorithm a;
+	float            c[F1_T];
+
+	a = f1_algorithm("dr_grpo");
+	assert_close(f1_eval(&a, c).loss, -0.135039, TOLERANCE);
+
+	a = f1_algorithm("dapo");
+	assert_close(f1_eval(&a, c).loss, -0.395016, TOLERANCE);
+
+	a = f1_algorithm("rloo");
+	a.beta = 0;
+	assert_close(f1_eval(&a, c).loss, 0.258333, TOLERANCE);
+	assert_close(c[0] * 4, -0.6666667, TOLERANCE);
+
+	a.importance_sampling_level = LEVEL_SEQUENCE_SUM; /* as in TRL */
+	a.clip = CLIP_HARD;
+	a.epsilon = a.epsilon_high = 0.2;
+	a.loss_type = SEQUENCE_MEAN;
+	assert_close(f1_eval(&a, c).loss, -0.075212, TOLERANCE);
+	assert_array(c, (double[]){0, 0, 0, 0, 0, .1666667, -.175212, -.175212, -.175212, -.175212}, F1_T, TOLERANCE);
+}
+
+static void the_sequence_ratio_matches_the_worked_numbers(void **state)
+{
+	(void)state;
+	struct algorithm       a = f1_algorithm("gspo");
+	struct objective_stats s;
+	float                  c[F1_T];
+
+	s = f1_eval(&a, c);
+	assert_close(s.loss, -0.000238, TOLERANCE);
+	assert_close(s.clip_low, 2, 0); /* in tokens: whole rows at a time */
+	assert_close(s.clip_high, 7, 0);
+	assert_array(c, (double[]){0, 0, 0, 0, 0, .216506, 0, 0, 0, 0}, F1_T, TOLERANCE);
+
+	a.epsilon = a.epsilon_high = 0.2;
+	assert_close(f1_eval(&a, c).loss, -0.085270, TOLERANCE);
+	assert_array(c, (double[]){0, 0, 0, .088630, .088630, .216506, -.054807, -.054807, -.054807, -.054807}, F1_T, TOLERANCE);
+}
+
+static void the_detached_cap_matches_the_worked_numbers(void **state)
+{
+	(void)state;
+	struct algorithm a = f1_algorithm("cispo");
+	float            c[F1_T];
+
+	assert_close(f1_eval(&a, c).loss, 0.275635, TOLERANCE);
+	a.epsilon_high = 0.2; /* what algorithm_check refuses: a silent slow-down */
+	assert_close(f1_eval(&a, c).loss, 0.026847, TOLERANCE);
+	a.clip = CLIP_CAP;
+	assert_close(f1_eval(&a, c).loss, 0.182987, TOLERANCE);
+	assert_array(c, (double[]){-.103923, -.078361, -.103923}, 3, TOLERANCE);
+	for (int t = 0; t < F1_T; t++)
+		assert_true(c[t] != 0);
+	a.epsilon = 0.2;
+	assert_close(f1_eval(&a, c).loss, 0.175806, TOLERANCE);
+}
+
+/* One token with ratio 5 and A = -1. */
+static void the_guard_bounds_the_pull_of_bad_tokens_that_became_likely(void **state)
+{
+	(void)state;
+	const int              offset[2] = {0, 1};
+	const float            x[1] = {-1}, old[1] = {-1 - 1.6094379f}, adv[1] = {-1};
+	struct objective_batch b = {.rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	struct algorithm       a = f1_algorithm("grpo");
+	struct objective_stats s;
+	float                  c[1];
+
+	a.beta = 0;
+	assert_close(eval(&a, &b, c).loss, 5, 1e-6);
+	assert_close(c[0], 5, 1e-6);
+	a.delta = 3;
+	s = eval(&a, &b, c);
+	assert_close(s.loss, 3, 1e-12);
+	assert_close(c[0], 0, 0);
+	assert_close(s.guarded, 1, 0);
+}
+
+/* One-token answers, p = (.5, .3, .2), symbols 0 1 0 2, rewards 1 0 1 0: the gradient in the logits. */
+static void coefficients_chain_to_the_logits(void **state)
+{
+	(void)state;
+	const double           p[3] = {.5, .3, .2};
+	const int              symbol[4] = {0, 1, 0, 2}, offset[5] = {0, 1, 2, 3, 4};
+	const double           reward[4] = {1, 0, 1, 0};
+	struct algorithm       a = f1_algorithm("grpo");
+	struct rows            rows = {4, offset, f1_trained};
+	struct advantage_batch ab = {rows, f1_group, reward, NULL, NULL};
+	struct advantage_stats stats = {0};
+	struct arena           scratch = {0};
+	float                  x[4], adv[4], c[4];
+	double                 dz[3] = {0};
+
+	a.beta = a.adv_eps = 0;
+	for (int i = 0; i < 4; i++)
+		x[i] = (float)log(p[symbol[i]]);
+	assert_ok(advantage_fill(&a, &ab, &scratch, adv, &stats));
+	arena_free(&scratch);
+	eval(&a, &(struct objective_batch){.rows = rows, .logp_new = x, .logp_old = x, .advantage = adv}, c);
+	for (int i = 0; i < 4; i++)
+		for (int v = 0; v < 3; v++)
+			dz[v] += c[i] * ((v == symbol[i]) - p[v]);
+	assert_close(dz[0], -.433013, TOLERANCE);
+	assert_close(dz[1], .216506, TOLERANCE);
+	assert_close(dz[2], .216506, TOLERANCE);
+}
+
+/* Two wrong answers of 10 and 100 tokens, A = -0.866: the mean per answer punishes a token of the long one ten times less. */
+static void only_the_mean_per_answer_favours_long_wrong_answers(void **state)
+{
+	(void)state;
+	const int              offset[3] = {0, 10, 110};
+	unsigned char          trained[110];
+	float                  x[110], adv[110], c[110];
+	struct objective_batch b = {.rows = {2, offset, trained}, .logp_new = x, .logp_old = x, .advantage = adv};
+	struct algorithm       a = f1_algorithm("grpo");
+
+	a.beta = 0;
+	a.max_completion_length = 100;
+	memset(trained, 1, sizeof trained);
+	for (int t = 0; t < 110; t++)
+		x[t] = -1, adv[t] = -0.866f;
+	eval(&a, &b, c);
+	assert_close(c[0], .0866 / 2, 1e-7);
+	assert_close(c[50], .00866 / 2, 1e-7);
+	for (int mode = TOKEN_MEAN; mode <= CONSTANT; mode++) {
+		a.loss_type = (enum aggregation)mode;
+		eval(&a, &b, c);
+		assert_close(c[0], c[50], 0);
+	}
+}
+
+/* ---- every rule against central differences ---- */
+
+static float on_grid(float x) /* so that x + h and x - h are exact in float */
+{
+	return roundf(x * 4096) / 4096;
+}
+
+static void check_gradient(const struct algorithm *a)
+{
+	static const unsigned char trained[F1_T] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1};
+	static const float         adv[F1_T] = {.7f, .9f, -.4f, -.6f, .3f, -1.1f, .8f, 5, -.9f, .2f}; /* differs within an answer */
+	const float                h = 1.0f / 4096;
+	float                      x[F1_T], held[F1_T], old[F1_T], c[F1_T], unused[F1_T];
+	struct objective_batch     b = f1_batch(adv, 0, F1_R);
+
+	for (int t = 0; t < F1_T; t++)
+		x[t] = held[t] = on_grid(f1_new[t]), old[t] = on_grid(f1_old[t]);
+	b.logp_old = old;
+	b.rows.trained = trained;
+	b.logp_new = x;
+	b.logp_held = held;
+	eval(a, &b, c);
+	for (int t = 0; t < F1_T; t++) {
+		double above, below, slope;
+
+		x[t] = held[t] + h;
+		above = eval(a, &b, unused).loss;
+		x[t] = held[t] - h;
+		below = eval(a, &b, unused).loss;
+		x[t] = held[t];
+		slope = (above - below) / (2.0 * h);
+		if (!(fabs(c[t] - slope) <= 1e-6 * fabs(slope) + 1e-9))
+			fail_msg("%s level %d clip %d kl %d weight %d token %d: %.9g, differences say %.9g", a->name,
+			         a->importance_sampling_level, a->clip, a->kl_estimator, a->loss_type, t, c[t], slope);
+	}
+}
+
+static void every_gradient_matches_central_differences(void **state)
+{
+	(void)state;
+	const struct algorithm *row;
+
+	for (int i = 0; (row = algorithm_at(i)); i++) {
+		struct algorithm a = f1_algorithm(row->name);
+		check_gradient(&a);
+	}
+	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
+		for (int clip = CLIP_NONE; clip <= CLIP_CAP_ABSOLUTE; clip++)
+			for (int kl = KL_K1; kl <= KL_K3; kl++)
+				for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++) {
+					struct algorithm a = f1_algorithm("grpo");
+
+					if (level == LEVEL_NONE && clip != CLIP_NONE)
+						continue;
+					a.importance_sampling_level = (enum level)level;
+					a.clip = (enum clip)clip;
+					a.kl_estimator = (enum kl_estimator)kl;
+					a.loss_type = (enum aggregation)mode;
+					a.epsilon_high = clip == CLIP_CAP_ABSOLUTE ? 1.3 : 0.3;
+					a.delta = 1.45;
+					check_gradient(&a);
+				}
+}
+
+/* A difference that computes the weight anew must not match: the weight is a constant. */
+static void a_capped_weight_carries_no_gradient(void **state)
+{
+	(void)state;
+	struct algorithm       a = f1_algorithm("cispo");
+	float                  x[F1_T], adv[F1_T], c[F1_T], unused[F1_T];
+	struct objective_batch b = f1_batch(adv, 0, F1_R);
+	double                 above, below;
+
+	f1_advantages(&a, adv);
+	memcpy(x, f1_new, sizeof x);
+	b.logp_new = x;
+	eval(&a, &b, c);
+	x[1] += 1e-3f;
+	above = eval(&a, &b, unused).loss;
+	x[1] -= 2e-3f;
+	below = eval(&a, &b, unused).loss;
+	assert_true(fabs((above - below) / 2e-3 - c[1]) > 1e-2);
+}
+
+static void the_entropy_bonus_is_linear_and_weighted_like_the_rest(void **state)
+{
+	(void)state;
+	const float            entropy[F1_T] = {.5f, .25f, 1, 2, .125f, .75f, 1, 1, 1, .5f};
+	struct algorithm       a = f1_algorithm("grpo");
+	float                  adv[F1_T], c[F1_T], c_plain[F1_T], h[F1_T];
+	struct objective_batch b = f1_batch(adv, 0, F1_R);
+	struct totals          totals = {F1_R, F1_T};
+	struct objective_stats s = {0}, plain;
+	double                 want = 0, sum = 0;
+
+	f1_advantages(&a, adv);
+	plain = eval(&a, &b, c_plain);
+	a.entropy_coef = 0.01;
+	b.entropy = entropy;
+	assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){c, h}, &s));
+	for (int r = 0; r < F1_R; r++)
+		for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++) {
+			double w = 1.0 / (F1_R * (f1_offset[r + 1] - f1_offset[r]));
+			assert_close(h[t], -0.01 * w, 1e-9);
+			want -= 0.01 * w * entropy[t];
+			sum += entropy[t];
+		}
+	assert_memory_equal(c, c_plain, sizeof c);
+	assert_close(s.loss - plain.loss, want, 1e-12);
+	assert_close(s.entropy, sum, 0);
+}
+
+/* ---- exactness ---- */
+
+static void the_first_update_moves_every_token_by_its_advantage_to_the_bit(void **state)
+{
+	(void)state;
+	const struct algorithm *row;
+
+	for (int i = 0; (row = algorithm_at(i)); i++) {
+		struct algorithm       a = f1_algorithm(row->name);
+		float                  adv[F1_T], c[F1_T];
+		struct objective_batch b = f1_batch(adv, 0, F1_R);
+		struct totals          one = {1, F1_T};
+		struct objective_stats s = {0};
+
+		for (int r = 0; r < F1_R; r++)
+			for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++)
+				adv[t] = (float)((r % 2 ? -1.0 : 1.0) * (0.1 + 0.3 * r) / 0.7);
+		a.beta = 0;
+		a.loss_type = SEQUENCE_SUM; /* with one row in the totals every weight is 1 */
+		b.logp_old = b.logp_new;
+		assert_ok(objective_eval(&a, &b, &one, &(struct objective_gradient){c, NULL}, &s));
+		for (int t = 0; t < F1_T; t++)
+			adv[t] = -adv[t];
+		assert_memory_equal(c, adv, sizeof c);
+		assert_close(s.clip_low + s.clip_high + s.guarded, 0, 0);
+		assert_close(s.ratio, F1_T, 0);
+		assert_close(s.ratio_max, 1, 0);
+	}
+}
+
+static void cutting_a_step_into_pieces_changes_no_bit(void **state)
+{
+	(void)state;
+	const struct algorithm *row;
+
+	for (int i = 0; (row = algorithm_at(i)); i++)
+		for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++) {
+			struct algorithm a = f1_algorithm(row->name);
+			float            adv[F1_T], whole[F1_T], parts[F1_T];
+
+			f1_advantages(&a, adv);
+			a.loss_type = (enum aggregation)mode;
+			for (int size = 4; size >= 1; size /= 2) {
+				struct totals                 totals = {0};
+				struct objective_stats        s = {0};
+				static struct objective_stats once;
+
+				for (int r = 0; r < F1_R; r += size) {
+					struct objective_batch b = f1_batch(adv, r, size);
+					totals_add(&totals, &b.rows);
+				}
+				for (int r = 0; r < F1_R; r += size) {
+					struct objective_batch b = f1_batch(adv, r, size);
+					assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){parts, NULL}, &s));
+				}
+				if (size == 4) {
+					memcpy(whole, parts, sizeof whole);
+					once = s;
+				}
+				assert_memory_equal(whole, parts, sizeof whole);
+				assert_memory_equal(&once, &s, sizeof s);
+			}
+		}
+}
+
+static void shuffled_rows_give_shuffled_coefficients(void **state)
+{
+	(void)state;
+	const int               offset[F1_R + 1] = {0, 4, 5, 7, 10}; /* F1 backwards */
+	const float            *from[4] = {f1_new, f1_old, f1_ref, NULL};
+	const struct algorithm *row;
+
+	for (int i = 0; (row = algorithm_at(i)); i++) {
+		struct algorithm       a = f1_algorithm(row->name);
+		float                  adv[F1_T], to[4][F1_T], c[F1_T], back[F1_T];
+		struct objective_batch b = f1_batch(adv, 0, F1_R);
+		struct objective_batch reversed = {
+		        .rows = {F1_R, offset, f1_trained}, .logp_new = to[0], .logp_old = to[1], .logp_ref = to[2], .advantage = to[3]};
+
+		f1_advantages(&a, adv);
+		from[3] = adv;
+		for (int k = 0; k < 4; k++)
+			for (int r = 0; r < F1_R; r++)
+				memcpy(to[k] + offset[F1_R - 1 - r], from[k] + f1_offset[r],
+				       (size_t)(f1_offset[r + 1] - f1_offset[r]) * sizeof(float));
+		assert_close(eval(&a, &b, c).loss, eval(&a, &reversed, back).loss, 1e-12);
+		for (int r = 0; r < F1_R; r++)
+			assert_memory_equal(c + f1_offset[r], back + offset[F1_R - 1 - r],
+			                    (size_t)(f1_offset[r + 1] - f1_offset[r]) * sizeof(float));
+	}
+}
+
+static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
+{
+	(void)state;
+	const unsigned char     trained[F1_T] = {1, 0, 1, 0, 1, 0, 1, 1, 0, 0}; /* the third answer not at all */
+	const struct algorithm *row;
+
+	for (int i = 0; (row = algorithm_at(i)); i++) {
+		struct algorithm       a = f1_algorithm(row->name);
+		float                  in[2][5][F1_T], c[2][F1_T], h[2][F1_T];
+		struct objective_stats s[2];
+		struct totals          totals = {0};
+
+		memset(s, 0, sizeof s);
+		a.entropy_coef = 0.1;
+		for (int k = 0; k < 2; k++) {
+			const float           *from[5] = {f1_new, f1_old, f1_ref, f1_old, f1_new};
+			struct objective_batch b = {.rows = {F1_R, f1_offset, trained},
+			                            .logp_new = in[k][0],
+			                            .logp_old = in[k][1],
+			                            .logp_ref = in[k][2],
+			                            .entropy = in[k][3],
+			                            .advantage = in[k][4]};
+
+			for (int j = 0; j < 5; j++)
+				for (int t = 0; t < F1_T; t++)
+					in[k][j][t] = trained[t] ? from[j][t] : k ? NAN : 1e30f;
+			totals = (struct totals){0};
+			totals_add(&totals, &b.rows);
+			assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){c[k], h[k]}, &s[k]));
+			for (int t = 0; t < F1_T; t++)
+				assert_true(trained[t] || (c[k][t] == 0 && h[k][t] == 0));
+		}
+		assert_int_equal(totals.rows, 3); /* a row without trained tokens does not dilute the mean */
+		assert_int_equal(totals.tokens, 5);
+		assert_memory_equal(c[0], c[1], sizeof c[0]);
+		assert_memory_equal(h[0], h[1], sizeof h[0]);
+		assert_memory_equal(&s[0], &s[1], sizeof s[0]);
+		assert_close(s[0].rows_skipped, 0, 0);
+	}
+}
+
+/* ---- what must never reach the weights ---- */
+
+static void absurd_log_probabilities_keep_the_gradient_finite(void **state)
+{
+	(void)state;
+	const float             absurd[] = {-1e4f, 1e3f, -1e3f};
+	const struct algorithm *row;
+
+	for (int i = 0; (row = algorithm_at(i)); i++)
+		for (int k = 0; k < 3; k++)
+			for (int sign = -1; sign <= 1; sign += 2) {
+				struct algorithm       a = f1_algorithm(row->name);
+				float                  x[F1_T], adv[F1_T], c[F1_T];
+				struct objective_batch b = f1_batch(adv, 0, F1_R);
+				struct objective_stats s;
+
+				for (int t = 0; t < F1_T; t++)
+					adv[t] = (float)sign;
+				memcpy(x, f1_new, sizeof x);
+				x[4] = absurd[k];
+				b.logp_new = x;
+				s = eval(&a, &b, c);
+				assert_true(isfinite(s.loss));
+				assert_close(s.rows_skipped, 0, 0);
+				assert_close(s.clamped > 0, a.importance_sampling_level != LEVEL_NONE, 0);
+				for (int t = 0; t < F1_T; t++)
+					assert_true(isfinite(c[t]));
+				if (a.clip == CLIP_HARD && a.beta == 0)
+					assert_true(c[4] == 0); /* past the clamp the ratio no longer moves */
+			}
+}
+
+static void an_absurd_divergence_has_a_finite_value_and_no_slope(void **state)
+{
+	(void)state;
+	for (int k = KL_K1; k <= KL_K3; k++)
+		for (int sign = -1; sign <= 1; sign += 2) {
+			struct kl kl = kl_estimate((enum kl_estimator)k, -500 + sign * 400, -500);
+
+			assert_true(isfinite(kl.value));
+			assert_close(kl.slope, 0, 0);
+			assert_true(isnan(kl_estimate((enum kl_estimator)k, NAN, -1).value));
+		}
+}
+
+/* A thousand small log-ratios whose sum in float would be off by the width of GSPO's clip. */
+static void long_sums_of_log_ratios_are_taken_in_double(void **state)
+{
+	(void)state;
+	enum { LONG = 1000 };
+	const int              offset[2] = {0, LONG};
+	static unsigned char   trained[LONG];
+	static float           x[LONG], old[LONG], adv[LONG], c[LONG];
+	struct objective_batch b = {.rows = {1, offset, trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	struct algorithm       a = f1_algorithm("gspo");
+	double                 sum = 0;
+
+	for (int t = 0; t < LONG; t++) {
+		trained[t] = 1;
+		x[t] = -0.1f - 0.0007f * (float)t;
+		old[t] = -3.3f + 0.0011f * (float)t;
+		adv[t] = 1;
+		sum += (double)x[t] - (double)old[t];
+	}
+	assert_close(eval(&a, &b, c).ratio_max, exp(sum / LONG), 1e-12);
+}
+
+static void a_row_that_is_not_finite_is_left_out_and_counted(void **state)
+{
+	(void)state;
+	const struct algorithm *row;
+
+	for (int i = 0; (row = algorithm_at(i)); i++)
+		for (int array = 0; array < 4; array++) {
+			struct algorithm       a = f1_algorithm(row->name);
+			float                  in[4][F1_T], adv[F1_T], c[F1_T], clean[F1_T];
+			struct objective_batch b = f1_batch(adv, 0, F1_R);
+			struct objective_stats s;
+			int read = array == 0 || array == 3 || (array == 1 && a.importance_sampling_level != LEVEL_NONE) ||
+			           (array == 2 && a.beta > 0 && a.kl_placement == KL_IN_LOSS);
+
+			f1_advantages(&a, adv);
+			eval(&a, &b, clean);
+			memcpy(in[0], f1_new, sizeof in[0]);
+			memcpy(in[1], f1_old, sizeof in[1]);
+			memcpy(in[2], f1_ref, sizeof in[2]);
+			memcpy(in[3], adv, sizeof in[3]);
+			in[array][8] = array % 2 ? INFINITY : NAN;
+			b.logp_new = in[0], b.logp_old = in[1], b.logp_ref = in[2], b.advantage = in[3];
+			s = eval(&a, &b, c);
+			assert_close(s.rows_skipped, read, 0);
+			assert_close(s.rows, 4 - read, 0);
+			assert_true(isfinite(s.loss) && isfinite(s.kl) && isfinite(s.ratio));
+			assert_memory_equal(c, clean, 6 * sizeof *c);
+			for (int t = 6; t < F1_T; t++)
+				assert_true(read ? c[t] == 0 : c[t] == clean[t]);
+		}
+}
+
+static void an_answer_of_one_token_trains_and_one_of_none_is_refused(void **state)
+{
+	(void)state;
+	const int              none[F1_R + 1] = {0, 3, 5, 5, 10};
+	struct algorithm       a = f1_algorithm("gspo");
+	float                  adv[F1_T], c[F1_T];
+	struct objective_batch b = f1_batch(adv, 2, 1);
+	struct totals          totals = {1, 1};
+	struct objective_stats s = {0}, before = {0};
+
+	f1_advantages(&a, adv);
+	eval(&a, &b, c);
+	assert_close(c[5], .8660239, TOLERANCE);
+	b.rows = (struct rows){F1_R, none, f1_trained};
+	assert_error(objective_eval(&a, &b, &totals, &(struct objective_gradient){c, NULL}, &s), ERR_INPUT, "answer 2");
+	assert_memory_equal(&s, &before, sizeof s);
+}
+
+TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers), TEST(kl_in_the_loss_matches_the_worked_numbers),
+          TEST(kl_slopes_have_the_expected_gradients_on_policy), TEST(every_algorithm_matches_its_worked_loss),
+          TEST(the_sequence_ratio_matches_the_worked_numbers), TEST(the_detached_cap_matches_the_worked_numbers),
+          TEST(the_guard_bounds_the_pull_of_bad_tokens_that_became_likely), TEST(coefficients_chain_to_the_logits),
+          TEST(only_the_mean_per_answer_favours_long_wrong_answers), TEST(every_gradient_matches_central_differences),
+          TEST(a_capped_weight_carries_no_gradient), TEST(the_entropy_bonus_is_linear_and_weighted_like_the_rest),
+          TEST(the_first_update_moves_every_token_by_its_advantage_to_the_bit), TEST(cutting_a_step_into_pieces_changes_no_bit),
+          TEST(shuffled_rows_give_shuffled_coefficients), TEST(what_is_not_trained_is_not_read_and_gets_zero),
+          TEST(absurd_log_probabilities_keep_the_gradient_finite), TEST(an_absurd_divergence_has_a_finite_value_and_no_slope),
+          TEST(long_sums_of_log_ratios_are_taken_in_double), TEST(a_row_that_is_not_finite_is_left_out_and_counted),
+          TEST(an_answer_of_one_token_trains_and_one_of_none_is_refused))
