@@ -1,0 +1,296 @@
+/* Whole jobs, run as a user runs them: no setting that should only change speed changes a bit, and no interruption does. */
+#include "run.h"
+
+enum { KILLS = 10, STEPS = 20 };
+
+static const char config[] = "model:\n"
+                             "  tokenizer: chars\n"
+                             "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
+                             "data:\n"
+                             "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
+                             "  eval_generate: [{name: sequence, levels: 2, count: 5, first: 1000}]\n"
+                             "task: {reward: sequence}\n"
+                             "algorithm: grpo\n"
+                             "loss: {beta: 0.05, num_iterations: 2}\n"
+                             "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+                             "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
+                             "sft: {batch_size: 8}\n"
+                             "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
+
+/* ---- helpers ---- */
+
+static void run(const char *command, const char *folder, const char *settings)
+{
+	int status = hone("%s job.yaml run.output_dir=%s %s", command, folder, settings);
+	if (status != 0) {
+		size_t n;
+		fail_msg("%s %s: exit status %d: %s", command, settings, status, read_all("stderr", &n));
+	}
+}
+
+static const char *in_folder(const char *folder, const char *name)
+{
+	static char paths[4][256];
+	static int  next;
+
+	next = (next + 1) % 4;
+	snprintf(paths[next], sizeof paths[next], "%s/%s", folder, name);
+	return paths[next];
+}
+
+/* The lines of metrics.jsonl without what a clock measured. The caller frees them. */
+static char *metrics_without_times(const char *folder)
+{
+	FILE  *f = fopen(in_folder(folder, "metrics.jsonl"), "r"), *out;
+	char  *line = NULL, *text = NULL;
+	size_t capacity = 0, n_text;
+
+	assert_non_null(f);
+	out = open_memstream(&text, &n_text);
+	while (getline(&line, &capacity, f) > 0) {
+		json_t     *row = json_loads(line, 0, NULL);
+		const char *key;
+		json_t     *value;
+		void       *next;
+		assert_non_null(row);
+		json_object_foreach_safe(row, next, key, value)
+		{
+			if (!strcmp(key, "step_time") || !strncmp(key, "timing_s/", 9))
+				json_object_del(row, key);
+		}
+		json_dumpf(row, out, JSON_REAL_PRECISION(17));
+		fputc('\n', out);
+		json_decref(row);
+	}
+	fclose(out);
+	fclose(f);
+	free(line);
+	return text;
+}
+
+static int same_metrics(const char *a, const char *b)
+{
+	char *x = metrics_without_times(a), *y = metrics_without_times(b);
+	int   same = !strcmp(x, y);
+
+	if (!same)
+		print_message("%s:\n%s%s:\n%s", a, x, b, y);
+	free(x);
+	free(y);
+	return same;
+}
+
+/* Weights, moments and metrics of two runs after so many steps. */
+static void assert_same_run(const char *a, const char *b, int step)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "checkpoint-%d/model.safetensors", step);
+	assert_true(same_bytes(in_folder(a, name), in_folder(b, name)));
+	snprintf(name, sizeof name, "checkpoint-%d/optimizer.safetensors", step);
+	assert_true(same_bytes(in_folder(a, name), in_folder(b, name)));
+	assert_true(same_metrics(a, b));
+}
+
+static void wait_for_line(const char *folder, int n)
+{
+	const char *path = in_folder(folder, "metrics.jsonl");
+
+	for (int tries = 0; count_lines(path) < n; tries++) {
+		if (tries > 200000)
+			fail_msg("%s: line %d never came", path, n);
+		usleep(100);
+	}
+}
+
+/* ---- settings that change speed and memory only ---- */
+
+static void training_meets_the_probabilities_that_sampling_saw(void **state)
+{
+	(void)state;
+	static const char *const settings[] = {
+	        "rollout.share_prompt=true rollout.batch_size=1", "rollout.share_prompt=true rollout.batch_size=64",
+	        "rollout.share_prompt=false rollout.batch_size=1", "rollout.share_prompt=false rollout.batch_size=64"};
+	static const char *const folders[] = {"batch-a", "batch-b", "batch-c", "batch-d"};
+
+	for (int i = 0; i < 4; i++) {
+		run("train", folders[i], settings[i]);
+		FILE *f = fopen(in_folder(folders[i], "metrics.jsonl"), "r");
+		char  line[8192];
+		int   n = 0;
+		while (fgets(line, sizeof line, f)) {
+			json_t *row = json_loads(line, 0, NULL),
+			       *difference = json_object_get(row, "sampling/sampling_logp_difference/max");
+			if (json_object_get(row, "loss")) {
+				assert_true(json_is_number(difference) && json_number_value(difference) == 0);
+				n++;
+			}
+			json_decref(row);
+		}
+		fclose(f);
+		assert_int_equal(n, 10);
+	}
+	for (int i = 0; i < 4; i += 2) {
+		assert_same_run(folders[i], folders[i + 1], 10);
+		assert_true(same_bytes(in_folder(folders[i], "samples/step-10.jsonl.gz"),
+		                       in_folder(folders[i + 1], "samples/step-10.jsonl.gz")));
+	}
+	assert_true(same_bytes("batch-a/samples/step-10.jsonl.gz", "batch-c/samples/step-10.jsonl.gz"));
+}
+
+static void threads_and_micro_batches_change_no_bit(void **state)
+{
+	(void)state;
+	static const char *const settings[] = {"compute.threads=2",
+	                                       "compute.threads=3",
+	                                       "compute.threads=8",
+	                                       "compute.micro_batch_tokens=1",
+	                                       "compute.micro_batch_tokens=100 compute.threads=3",
+	                                       "compute.micro_batch_tokens=100000 rollout.batch_size=5"};
+
+	run("train", "plain", "compute.threads=1");
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+		run("train", "varied", settings[i]);
+		assert_same_run("plain", "varied", 10);
+		shell("rm -r varied");
+	}
+}
+
+static void another_seed_another_rate_give_other_bits(void **state)
+{
+	(void)state;
+	run("train", "seed-0", "");
+	run("train", "seed-1", "run.seed=1");
+	run("train", "rate", "optim.learning_rate=1.0001e-2");
+	assert_false(same_bytes("seed-0/checkpoint-10/model.safetensors", "seed-1/checkpoint-10/model.safetensors"));
+	assert_false(same_bytes("seed-0/checkpoint-10/model.safetensors", "rate/checkpoint-10/model.safetensors"));
+	assert_false(same_bytes("seed-0/checkpoint-3/model.safetensors", "seed-0/checkpoint-6/model.safetensors"));
+}
+
+/* ---- interruptions ---- */
+
+static void killed_anywhere_it_resumes_to_the_same_bits(void **state)
+{
+	(void)state;
+	char folder[32], settings[64];
+	int  killed = 0;
+
+	run("train", "whole", "run.max_steps=20");
+	for (int i = 0; i < KILLS; i++) {
+		snprintf(folder, sizeof folder, "killed-%d", i);
+		pid_t pid = hone_start("train job.yaml run.output_dir=%s run.max_steps=%d", folder, STEPS);
+		wait_for_line(folder, i);
+		usleep((useconds_t)(i * 7919 % 4000)); /* not always right behind a line */
+		kill(pid, SIGKILL);
+		killed += hone_end(pid) == 128 + SIGKILL;
+
+		snprintf(settings, sizeof settings, "--resume run.max_steps=%d compute.threads=%d", STEPS, 1 + i % 3);
+		run("train", folder, settings);
+		assert_same_run("whole", folder, STEPS);
+	}
+	assert_true(killed >= KILLS / 2); /* else the machine was too fast for this test */
+}
+
+static void asked_to_stop_it_saves_and_goes_on_later(void **state)
+{
+	(void)state;
+	char  settings[128], name[64];
+	pid_t pid = hone_start("train job.yaml run.output_dir=stopped run.max_steps=100000 run.save_steps=0 run.eval_steps=0");
+	int   steps;
+
+	wait_for_line("stopped", 4);
+	kill(pid, SIGTERM);
+	assert_int_equal(hone_end(pid), 0);
+	assert_says("stdout", "stopped and saved");
+	steps = count_lines("stopped/metrics.jsonl");
+	snprintf(name, sizeof name, "stopped/checkpoint-%d/model.safetensors", steps);
+	assert_true(file_exists(name));
+
+	snprintf(settings, sizeof settings, "run.max_steps=%d run.eval_steps=0", steps + 5);
+	run("train", "never-stopped", settings);
+	snprintf(settings, sizeof settings, "run.max_steps=%d run.eval_steps=0 compute.threads=3 --resume", steps + 5);
+	run("train", "stopped", settings);
+	assert_same_run("never-stopped", "stopped", steps + 5);
+}
+
+static void a_damaged_checkpoint_is_passed_over(void **state)
+{
+	(void)state;
+	static const char *const files[] = {"model.safetensors", "optimizer.safetensors", "trainer_state.json",
+	                                    "manifest.json",     "config.json",           "tokenizer.json"};
+
+	run("train", "undamaged", "run.max_steps=12");
+	run("train", "sound", "run.max_steps=9");
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		shell("cp -r sound damaged");
+		char path[128];
+		snprintf(path, sizeof path, "damaged/checkpoint-9/%s", files[i]);
+		flip_byte(path, -20);
+		run("train", "damaged", "run.max_steps=12 --resume");
+		assert_says("stdout", "passed over: damaged/checkpoint-9");
+		assert_says("stdout", "resumed from step 6");
+		assert_same_run("undamaged", "damaged", 12);
+		shell("rm -r damaged");
+	}
+}
+
+static void a_half_written_checkpoint_is_removed(void **state)
+{
+	(void)state;
+	run("train", "half", "run.max_steps=6");
+	shell("cp -r half/checkpoint-6 half/checkpoint-7.part; rm half/checkpoint-6/optimizer.safetensors");
+	run("train", "half", "--resume");
+	assert_says("stdout", "resumed from step 3");
+	assert_false(file_exists("half/checkpoint-7.part"));
+	run("train", "unbroken", "");
+	assert_same_run("unbroken", "half", 10);
+}
+
+static void a_warm_start_resumes_exactly_too(void **state)
+{
+	(void)state;
+	run("sft", "sft-whole", "compute.threads=1 compute.micro_batch_tokens=40 run.eval_steps=5");
+	run("sft", "sft-parts", "compute.threads=3 run.eval_steps=5 run.max_steps=5");
+	assert_false(file_exists("sft-parts/checkpoint-10"));
+	run("sft", "sft-parts", "compute.threads=2 run.eval_steps=5 --resume");
+	assert_same_run("sft-whole", "sft-parts", 10);
+
+	for (int i = 1; i <= 3; i++) {
+		pid_t pid = hone_start("sft job.yaml run.output_dir=sft-killed run.eval_steps=5");
+		wait_for_line("sft-killed", 2 * i);
+		kill(pid, SIGKILL);
+		hone_end(pid);
+		run("sft", "sft-killed", "run.eval_steps=5 --resume");
+		assert_same_run("sft-whole", "sft-killed", 10);
+		shell("rm -r sft-killed");
+	}
+}
+
+static void a_finished_run_stays_as_it_is_when_resumed(void **state)
+{
+	(void)state;
+	run("train", "finished", "");
+	shell("cp -r finished finished-before");
+	run("train", "finished", "--resume");
+	assert_same_run("finished-before", "finished", 10);
+	assert_true(same_bytes("finished-before/metrics.jsonl", "finished/metrics.jsonl"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(training_meets_the_probabilities_that_sampling_saw),
+	        TEST(threads_and_micro_batches_change_no_bit),
+	        TEST(another_seed_another_rate_give_other_bits),
+	        TEST(killed_anywhere_it_resumes_to_the_same_bits),
+	        TEST(asked_to_stop_it_saves_and_goes_on_later),
+	        TEST(a_damaged_checkpoint_is_passed_over),
+	        TEST(a_half_written_checkpoint_is_removed),
+	        TEST(a_warm_start_resumes_exactly_too),
+	        TEST(a_finished_run_stays_as_it_is_when_resumed),
+	};
+
+	run_in_temporary_folder();
+	write_text("job.yaml", config);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,166 @@
+/* tool_gradient MODEL OUTPUT PROMPT:ANSWER... - gradients for other programs to compare with.
+ *
+ * Writes the gradient of   loss = - (1/N) sum log p(answer token | what stands before it)   over the N answer tokens of all texts
+ * as a safetensors file under the names of the weights, and prints {"loss", "targets", "units"}. PROMPT and ANSWER are ids with commas
+ * between them; texts that follow each other with the same prompt share it, as the answers of a group do. */
+#include "base/error.h"
+#include "base/threads.h"
+#include "model/folder.h"
+#include "model/head.h"
+#include "model/safetensors.h"
+#include "model/transformer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct work {
+	struct arena    arena;
+	struct matmul  *mm;
+	struct model   *model;
+	struct tape    *tape;
+	struct kv_cache cache;
+	struct gradient gradient;
+};
+
+/* ---- the texts ---- */
+
+static int read_ids(struct arena *a, const char *s, size_t n, int n_vocab, int **ids, int *count)
+{
+	const char *end = s + n;
+
+	*count = 0;
+	*ids = arena_alloc(a, n + 1, sizeof **ids);
+	if (!*ids)
+		return ERR_INPUT;
+	while (s < end) {
+		char *rest;
+		long  id = strtol(s, &rest, 10);
+		if (rest == s || id < 0 || id >= n_vocab || (rest < end && *rest != ','))
+			return error_set(ERR_INPUT, "\"%.20s\": expected ids from 0 to %d with commas between them", s, n_vocab - 1);
+		(*ids)[(*count)++] = (int)id;
+		s = rest + 1;
+	}
+	return *count ? OK : error_set(ERR_INPUT, "a prompt or an answer is empty");
+}
+
+static int read_texts(struct arena *a, char **argv, int n, int n_vocab, struct sequence *out)
+{
+	for (int i = 0; i < n; i++) {
+		const char *colon = strchr(argv[i], ':');
+		size_t      n_prompt = colon ? (size_t)(colon - argv[i]) : 0;
+		int        *ids;
+		if (!colon)
+			return error_set(ERR_INPUT, "\"%.20s\": expected PROMPT:ANSWER", argv[i]);
+		if (i && !strncmp(argv[i], argv[i - 1], n_prompt + 1)) {
+			out[i].prompt = out[i - 1].prompt;
+			out[i].n_prompt = out[i - 1].n_prompt;
+		} else {
+			TRY(read_ids(a, argv[i], n_prompt, n_vocab, &ids, &out[i].n_prompt));
+			out[i].prompt = ids;
+		}
+		TRY(read_ids(a, colon + 1, strlen(colon + 1), n_vocab, &ids, &out[i].n_answer));
+		out[i].answer = ids;
+	}
+	return OK;
+}
+
+/* ---- the gradient ---- */
+
+static int open_model(struct work *w, const char *path)
+{
+	struct model_shape shape;
+	struct weights     weights;
+	int                status;
+
+	threads_set(0);
+	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &w->mm));
+	TRY(folder_read_shape(path, &shape));
+	TRY(folder_read_weights(path, &shape, &weights));
+	status = model_new(&weights, w->mm, 1, &w->model);
+	weights_free(&weights);
+	return status;
+}
+
+/* Forward, c = dloss/dlogp = -1/N for every target, backward. The loss is summed in double. */
+static int differentiate(struct work *w, const struct batch *b, double *loss)
+{
+	size_t             N = (size_t)b->n_targets, n_hidden = (size_t)b->n_tokens * (size_t)w->model->weights.shape.width;
+	float             *hidden = arena_alloc(&w->arena, n_hidden, sizeof *hidden);
+	float             *d_hidden = arena_alloc(&w->arena, n_hidden, sizeof *d_hidden);
+	float             *c = arena_alloc(&w->arena, N, sizeof *c);
+	struct head_result r = {arena_alloc(&w->arena, N, sizeof(float)), arena_alloc(&w->arena, N, sizeof(float)),
+	                        arena_alloc(&w->arena, N, sizeof(float))};
+
+	if (!hidden || !d_hidden || !c || !r.logp || !r.entropy || !r.lse)
+		return ERR_INPUT;
+	TRY(model_forward(w->model, b, &w->cache, w->tape, &w->arena, hidden));
+	TRY(head_forward(w->model, b, hidden, 1, &w->arena, &r));
+	*loss = 0;
+	for (size_t i = 0; i < N; i++) {
+		*loss -= (double)r.logp[i] / (double)N;
+		c[i] = -1 / (float)N;
+	}
+	TRY(head_backward(w->model, b, hidden, 1, &r, c, NULL, &w->arena, d_hidden, &w->gradient));
+	return model_backward(w->model, b, w->tape, &w->arena, d_hidden, &w->gradient);
+}
+
+static int write_gradient(struct work *w, const char *path)
+{
+	const struct weights    *weights = &w->model->weights;
+	struct safetensors_item *items = arena_alloc(&w->arena, (size_t)weights->n_tensors, sizeof *items);
+
+	if (!items)
+		return ERR_INPUT;
+	for (int i = 0; i < weights->n_tensors; i++) {
+		const struct tensor *t = &weights->tensors[i];
+		items[i] = (struct safetensors_item){.name = t->name,
+		                                     .n_dims = t->kind == TENSOR_NORM ? 1 : 2,
+		                                     .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+		                                     .data = w->gradient.level[0] + t->offset};
+	}
+	return safetensors_write(path, SAFETENSORS_F32, items, (size_t)weights->n_tensors);
+}
+
+static int run(struct work *w, int argc, char **argv)
+{
+	struct sequence   *texts;
+	struct unit_range *units;
+	struct batch       b;
+	double             loss;
+	int                n = argc - 3, n_units;
+
+	if (n < 1)
+		return error_set(ERR_INPUT, "usage: tool_gradient MODEL OUTPUT PROMPT:ANSWER...");
+	TRY(open_model(w, argv[1]));
+	texts = arena_alloc(&w->arena, (size_t)n, sizeof *texts);
+	if (!texts)
+		return ERR_INPUT;
+	TRY(read_texts(&w->arena, argv + 3, n, w->model->weights.shape.n_vocab, texts));
+	TRY(batch_plan(texts, n, 1, &w->arena, &units, &n_units));
+	TRY(batch_build(texts, units, 0, n_units, 1, &w->arena, &b));
+	TRY(tape_new(&w->model->weights.shape, b.n_tokens, &w->tape));
+	TRY(kv_cache_new(&w->model->weights.shape, 1, b.n_pages, &w->cache));
+	TRY(gradient_new(&w->model->weights, n_units, &w->gradient));
+	TRY(gradient_begin(&w->gradient, (uint32_t)n_units));
+	TRY(differentiate(w, &b, &loss));
+	gradient_finish(&w->gradient);
+	printf("{\"loss\": %.17g, \"targets\": %d, \"units\": %d}\n", loss, b.n_targets, n_units);
+	return write_gradient(w, argv[2]);
+}
+
+int main(int argc, char **argv)
+{
+	struct work w = {0};
+	int         status = run(&w, argc, argv);
+
+	if (status != OK)
+		fprintf(stderr, "tool_gradient: %s\n", error_message());
+	gradient_free(&w.gradient);
+	kv_cache_free(&w.cache);
+	tape_free(w.tape);
+	model_free(w.model);
+	matmul_free(w.mm);
+	arena_free(&w.arena);
+	return status;
+}
