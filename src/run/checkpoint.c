@@ -171,6 +171,21 @@ static int by_falling_step(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
+/* The N of checkpoint-N with this suffix; -1 for any other name, as checkpoint-04 or checkpoint-4x. */
+static int step_of(const char *name, const char *suffix)
+{
+	static const char prefix[] = "checkpoint-";
+	const char       *digits = name + sizeof prefix - 1;
+	size_t            n;
+
+	if (strncmp(name, prefix, sizeof prefix - 1))
+		return -1;
+	n = strspn(digits, "0123456789");
+	if (n == 0 || n > 9 || (n > 1 && *digits == '0') || strcmp(digits + n, suffix))
+		return -1;
+	return atoi(digits);
+}
+
 /* Steps of the folders checkpoint-N, newest first. remove_parts: delete those that were never finished. */
 static int list_steps(const char *run, int remove_parts, struct arena *a, int **steps, int *n)
 {
@@ -186,16 +201,12 @@ static int list_steps(const char *run, int remove_parts, struct arena *a, int **
 		return *steps ? OK : ERR_INPUT; /* no folder, no checkpoints */
 	}
 	while (status == OK && (entry = readdir(dir))) {
-		char *end;
-		long  step;
-		if (strncmp(entry->d_name, "checkpoint-", 11))
-			continue;
-		step = strtol(entry->d_name + 11, &end, 10);
-		if (end != entry->d_name + 11 && !strcmp(end, ".part") && remove_parts) {
+		int step = step_of(entry->d_name, "");
+		if (remove_parts && step_of(entry->d_name, ".part") >= 0) {
 			char *path = file_join(a, run, entry->d_name);
 			status = path ? file_remove_folder(path) : ERR_INPUT;
-		} else if (end != entry->d_name + 11 && !*end && step >= 0 && step <= INT32_MAX && *n < STEPS_MAX) {
-			(*steps)[(*n)++] = (int)step;
+		} else if (step >= 0 && *n < STEPS_MAX) {
+			(*steps)[(*n)++] = step;
 		}
 	}
 	closedir(dir);
@@ -203,13 +214,13 @@ static int list_steps(const char *run, int remove_parts, struct arena *a, int **
 	return status;
 }
 
-int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step, struct text *skipped)
+static int find_newest(const char *run, int remove_parts, struct arena *a, char **folder, int *step, struct text *skipped)
 {
 	int *steps, n;
 
 	*folder = NULL;
 	*step = 0;
-	TRY(list_steps(run, 1, a, &steps, &n));
+	TRY(list_steps(run, remove_parts, a, &steps, &n));
 	for (int i = 0; i < n; i++) {
 		char *name = folder_name(a, run, steps[i], "");
 		if (!name)
@@ -225,37 +236,67 @@ int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step
 	return OK;
 }
 
-/* Removes the oldest ones. The one just written is the newest and stays. */
-static int rotate(const char *run, int keep, struct arena *a)
+int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step, struct text *skipped)
 {
-	int *steps, n;
+	return find_newest(run, 1, a, folder, step, skipped);
+}
 
+/* Takes the name first: what dies in the middle of this is a .part, not a checkpoint with a hole. */
+static int remove_checkpoint(const char *run, int step, struct arena *a)
+{
+	char *name = folder_name(a, run, step, ""), *part = folder_name(a, run, step, ".part");
+
+	if (!name || !part)
+		return ERR_INPUT;
+	TRY(file_remove_folder(part));
+	if (rename(name, part))
+		return error_set(ERR_INPUT, "%s: cannot remove it: %s", name, strerror(errno));
+	return file_remove_folder(part);
+}
+
+/* Keeps the one just written and the newest before it. Those of later steps are damaged (the run resumed before them) and do not count. */
+static int rotate(const char *run, int step, int keep, struct arena *a)
+{
+	int *steps, n, kept = 1;
+
+	if (keep <= 0)
+		return OK;
 	TRY(list_steps(run, 0, a, &steps, &n));
-	for (int i = keep; keep > 0 && i < n; i++) {
-		char *name = folder_name(a, run, steps[i], "");
-		if (!name)
-			return ERR_INPUT;
-		TRY(file_remove_folder(name));
-	}
+	for (int i = 0; i < n; i++)
+		if (steps[i] < step && ++kept > keep)
+			TRY(remove_checkpoint(run, steps[i], a));
 	return OK;
+}
+
+/* The part takes its name. A damaged checkpoint of that step goes; a whole one stays, for the same step computed again gives the same bits. */
+static int publish(const char *part, const char *whole)
+{
+	if (file_exists(whole)) {
+		if (checkpoint_check(whole) == OK)
+			return file_remove_folder(part);
+		TRY(file_remove_folder(whole));
+	}
+	if (rename(part, whole))
+		return error_set(ERR_INPUT, "%s: cannot rename it to %s: %s", part, whole, strerror(errno));
+	return OK;
+}
+
+static int commit(const char *run, int step, const char *part, const char *whole, struct arena *a)
+{
+	TRY(write_manifest(part, step, a));
+	TRY(file_sync(part));
+	TRY(publish(part, whole));
+	return file_sync(run);
 }
 
 int checkpoint_commit(const char *run, int step, int keep)
 {
 	struct arena a = {0};
 	char        *part = folder_name(&a, run, step, ".part"), *whole = folder_name(&a, run, step, "");
-	int          status = part && whole ? write_manifest(part, step, &a) : ERR_INPUT;
+	int          status = part && whole ? commit(run, step, part, whole, &a) : ERR_INPUT;
 
 	if (status == OK)
-		status = file_sync(part);
-	if (status == OK)
-		status = file_remove_folder(whole); /* a damaged one of the same step, or the same step computed again */
-	if (status == OK && rename(part, whole))
-		status = error_set(ERR_INPUT, "%s: cannot rename it to %s: %s", part, whole, strerror(errno));
-	if (status == OK)
-		status = file_sync(run);
-	if (status == OK)
-		status = rotate(run, keep, &a);
+		status = rotate(run, step, keep, &a);
 	arena_free(&a);
 	return status;
 }
@@ -273,6 +314,6 @@ int checkpoint_resolve(const char *path, struct arena *a, char **folder)
 		*folder = arena_text(a, path, strlen(path));
 		return *folder ? OK : ERR_INPUT;
 	}
-	TRY(checkpoint_newest(path, a, folder, &step, NULL));
+	TRY(find_newest(path, 0, a, folder, &step, NULL)); /* another process may be writing one */
 	return *folder ? OK : error_set(ERR_INPUT, "%s: this run has no valid checkpoint yet", path);
 }

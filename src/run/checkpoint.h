@@ -3,7 +3,7 @@
  *     begin    checkpoint-N.part, empty
  *     write    the caller puts its files in
  *     commit   manifest.json: {"step", "files": {name: {"bytes", "crc32"}}, "crc32" of all of that}; every file and the folder synced; renamed to
- *              checkpoint-N; the run's folder synced; then the oldest ones beyond the limit removed
+ *              checkpoint-N; the run's folder synced; then, of the ones of earlier steps, the oldest beyond the limit removed
  *
  * A crash at any moment leaves the older checkpoints as they were; what is half written keeps the name .part and is removed at the next start. A checkpoint
  * is valid when its manifest and every length and CRC-32 in it are right. */
@@ -21,7 +21,7 @@ int checkpoint_check(const char *folder); /* OK, or what is wrong with it */
  * line for each newer checkpoint that is not valid, and why. */
 int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step, struct text *skipped);
 
-/* A run's folder stands for its newest valid checkpoint; any other folder for itself. *folder in `a`. */
+/* A run's folder stands for its newest valid checkpoint; any other folder for itself. *folder in `a`. Changes nothing: the run may be at work. */
 int checkpoint_resolve(const char *path, struct arena *a, char **folder);
 
 #endif

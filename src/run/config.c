@@ -217,14 +217,29 @@ struct lookup {
 	struct arena        *arena;
 };
 
+/* "exact|format": all verifiers that the config names. */
+static const char *verifier_names(const struct lookup *l)
+{
+	const struct config_task *t = &l->config->task;
+	const char               *names = arena_format(l->arena, "%s|%s", t->reward, t->eval_reward);
+
+	for (int i = 0; names && i < t->rewards.n; i++)
+		names = arena_format(l->arena, "%s|%s", names, t->rewards.items[i].name);
+	return names;
+}
+
 /* For schema_when_holds: texts as they are, everything else as it is printed. NULL when unset. */
 static const char *option_value(const void *context, const char *path)
 {
 	const struct lookup *l = context;
-	const struct option *o = &schema[schema_find(path)];
+	int                  row = schema_find(path);
+	const struct option *o = &schema[row];
 	struct text          t = {0};
 	const char          *copy;
 
+	if (!strcmp(path, "task.verifiers"))
+		return verifier_names(l);
+	assert(row >= 0);
 	if (o->type == OPTION_TEXT || o->type == OPTION_CHOICE)
 		return *(const char *const *)((const char *)l->config + o->offset);
 	if (!o->standard && !config_is_set(l->config, path))

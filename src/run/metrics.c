@@ -58,6 +58,8 @@ int metrics_log_write(struct metrics_log *log, const struct metrics *m)
 		status = file_append(log->path, line.data, line.n);
 	if (status == OK)
 		log->bytes += line.n;
+	else if (file_truncate(log->path, log->bytes) != OK) /* half a line would spoil the file for its readers */
+		status = error_context("half a line stays behind");
 	text_free(&line);
 	return status;
 }

@@ -101,15 +101,15 @@ const struct option schema[] = {
 	TEXT(task.reward, "", 0, 100, "the verifier, when there is one with weight 1"),
 	ROWS(task.rewards, &reward_rows, 32, "several verifiers with weights; instead of task.reward"),
 	TEXT(task.eval_reward, "", 0, 100, "the verifier of held-out answers; empty: the (first) reward"),
-	BOOL(task.verifier.ignore_case, "false", "exact: letters in any case"),
-	REAL(task.verifier.partial, "0", 0, 1, "knights_knaves, story: times the share that is right, when not all is"),
-	REAL(task.verifier.format_score, "0", 0, 1, "countdown: for an expression that is well formed but wrong"),
-	TEXT(task.verifier.pattern, "", 0, 10000, "format: regular expression (PCRE2) that must occur"),
-	TEXT(task.verifier.tags, "", 0, 1000, "format: blocks that must stand in this order, as in think,answer"),
-	TEXT(task.verifier.word, "", 0, 1000, "contains, story: the word; empty: the column word of the row"),
-	RANGE(task.verifier.length, "1-1000", 0, 1e6, "length: tokens of a good length"),
-	INT(task.verifier.length_slack, "0", 0, 1e6, "length: tokens over which the reward fades outside of it"),
-	BOOL(task.verifier.length_in_characters, "false", "length: count bytes of the text instead of tokens"),
+	BOOL(task.verifier.ignore_case, "false", "letters in any case", .when = "task.verifiers=exact"),
+	REAL(task.verifier.partial, "0", 0, 1, "times the share that is right, when not all is", .when = "task.verifiers=knights_knaves|story"),
+	REAL(task.verifier.format_score, "0", 0, 1, "for an expression that is well formed but wrong", .when = "task.verifiers=countdown"),
+	TEXT(task.verifier.pattern, "", 0, 10000, "regular expression (PCRE2) that must occur", .when = "task.verifiers=format"),
+	TEXT(task.verifier.tags, "", 0, 1000, "blocks that must stand in this order, as in think,answer", .when = "task.verifiers=format"),
+	TEXT(task.verifier.word, "", 0, 1000, "the word; empty: the column word of the row", .when = "task.verifiers=contains|story"),
+	RANGE(task.verifier.length, "1-1000", 0, 1e6, "tokens of a good length", .when = "task.verifiers=length"),
+	INT(task.verifier.length_slack, "0", 0, 1e6, "tokens over which the reward fades outside of it", .when = "task.verifiers=length"),
+	BOOL(task.verifier.length_in_characters, "false", "count bytes of the text instead of tokens", .when = "task.verifiers=length"),
 
 	CHOICE(algorithm, "grpo", ALGORITHMS, "the row of the algorithm table; options under loss override its parts"),
 
@@ -256,16 +256,20 @@ const char *schema_nearest(const struct option *rows, int n, const char *path)
 
 /* ---- conditions ---- */
 
-/* Whether `value` is one of the words of "a|b|c"; "" is the one word "". */
-static int is_one_of(const char *value, const char *words)
+static const char *next_word(const char *words)
 {
-	for (size_t n = strlen(value);; words++) {
-		if (!strncmp(words, value, n) && (words[n] == 0 || words[n] == '|'))
-			return 1;
-		words = strchr(words, '|');
-		if (!words)
-			return 0;
-	}
+	const char *bar = strchr(words, '|');
+	return bar ? bar + 1 : NULL;
+}
+
+/* Whether "a|b" and "b|c" have a word in common; "" is the one word "". */
+static int words_meet(const char *a, const char *b)
+{
+	for (; a; a = next_word(a))
+		for (const char *w = b; w; w = next_word(w))
+			if (strcspn(a, "|") == strcspn(w, "|") && !strncmp(a, w, strcspn(a, "|")))
+				return 1;
+	return 0;
 }
 
 int schema_when_holds(const char *when, const char *(*value)(const void *, const char *), const void *context)
@@ -280,7 +284,7 @@ int schema_when_holds(const char *when, const char *(*value)(const void *, const
 	negated = equals[-1] == '!';
 	snprintf(path, sizeof path, "%.*s", (int)(equals - when) - negated, when);
 	got = value(context, path);
-	return !got || is_one_of(got, equals + 1) != negated;
+	return !got || words_meet(got, equals + 1) != negated;
 }
 
 /* ---- the table as text ---- */

@@ -29,7 +29,8 @@ struct option {
 	const char      *choices;     /* "a|b|c" */
 	size_t           offset;      /* in struct config, or in the struct of the row */
 	const char      *help;        /* one line */
-	const char      *when; /* read only then: "guidance.kind=teacher|hint", "run.eval_steps!=0", "model.path=" (empty); NULL: always */
+	const char      *when; /* read only then: "guidance.kind=teacher|hint", "run.eval_steps!=0", "model.path=" (empty); NULL: always.
+	                         task.verifiers stands for the names in task.reward, task.rewards and task.eval_reward */
 	int              flags;
 	const struct option_rows *rows;
 };
@@ -48,7 +49,8 @@ extern const int           schema_n;
 int         schema_find(const char *path);                                      /* row, or -1 */
 const char *schema_nearest(const struct option *rows, int n, const char *path); /* the most similar path; NULL when none is similar */
 
-/* Whether `when` holds: `value` gives the text of an option by its path, NULL when it is unset (then the answer is yes: the algorithm decides). */
+/* Whether `when` holds: `value` gives the text of an option by its path ("a|b" where it has several), NULL when it is unset (then the
+ * answer is yes: the algorithm decides). */
 int schema_when_holds(const char *when, const char *(*value)(const void *context, const char *path), const void *context);
 
 void options_markdown(struct text *out);               /* docs/options.md */

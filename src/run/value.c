@@ -189,18 +189,6 @@ static const struct option *row_option(const struct option_rows *rows, const cha
 	return NULL;
 }
 
-struct row {
-	const struct option_rows *rows;
-	const void               *base;
-};
-
-/* For schema_when_holds within a row: only texts stand in such conditions. */
-static const char *row_value(const void *context, const char *path)
-{
-	const struct row *row = context;
-	return *(const char *const *)((const char *)row->base + row_option(row->rows, path)->offset);
-}
-
 static int unknown_in_row(const struct option_rows *rows, const char *prefix, const struct yaml_node *node)
 {
 	const char *near = schema_nearest(rows->options, rows->n, node->key);
@@ -223,8 +211,6 @@ static int row_defaults(const struct option_rows *rows, const char *prefix, stru
 
 static int read_row(const struct option_rows *rows, const struct yaml_node *map, const char *prefix, struct arena *a, void *base)
 {
-	struct row row = {.rows = rows, .base = base};
-
 	TRY(row_defaults(rows, prefix, a, base));
 	for (const struct yaml_node *c = map->first; c; c = c->next) {
 		const struct option *o = row_option(rows, c->key);
@@ -232,13 +218,11 @@ static int read_row(const struct option_rows *rows, const struct yaml_node *map,
 			return unknown_in_row(rows, prefix, c);
 		TRY(value_read(o, c, prefix, a, base));
 	}
-	for (int i = 0; i < rows->n; i++)
-		if (!strcmp(rows->options[i].standard, OPTION_REQUIRED) && !row_value(&row, rows->options[i].path))
-			return error_set(ERR_INPUT, "%s: %s%s is missing", map->where, prefix, rows->options[i].path);
-	for (const struct yaml_node *c = map->first; c; c = c->next)
-		if (!schema_when_holds(row_option(rows, c->key)->when, row_value, &row))
-			return error_set(ERR_INPUT, "%s: %s%s is set, but it is read only when %s", c->where, prefix, c->key,
-			                 row_option(rows, c->key)->when);
+	for (int i = 0; i < rows->n; i++) {
+		const struct option *o = &rows->options[i]; /* what is required is a text */
+		if (!strcmp(o->standard, OPTION_REQUIRED) && !*(const char **)((char *)base + o->offset))
+			return error_set(ERR_INPUT, "%s: %s%s is missing", map->where, prefix, o->path);
+	}
 	return OK;
 }
 
@@ -335,14 +319,9 @@ static void print_rows(const struct option_rows *rows, const struct list *list, 
 {
 	text_add(out, "[", 1);
 	for (int i = 0; i < list->n; i++) {
-		struct row  row = {.rows = rows, .base = (const char *)list->items + (size_t)i * rows->size};
-		const char *between = i ? ", {" : "{";
 		for (int j = 0; j < rows->n; j++) {
-			if (!schema_when_holds(rows->options[j].when, row_value, &row))
-				continue;
-			text_print(out, "%s%s: ", between, rows->options[j].path);
-			value_print(&rows->options[j], row.base, out);
-			between = ", ";
+			text_print(out, "%s%s: ", j ? ", " : i ? ", {" : "{", rows->options[j].path);
+			value_print(&rows->options[j], (const char *)list->items + (size_t)i * rows->size, out);
 		}
 		text_add(out, "}", 1);
 	}

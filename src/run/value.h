@@ -13,7 +13,7 @@
  * the option by `prefix` and path. */
 int value_read(const struct option *o, const struct yaml_node *node, const char *prefix, struct arena *a, void *base);
 
-/* One line: 1e-06, [a, "b c"], [{name: exact, weight: 1}]. Rows leave out what is not read. */
+/* One line: 1e-06, [a, "b c"], [{name: exact, weight: 1}]. */
 void value_print(const struct option *o, const void *base, struct text *out);
 
 /* A text as a YAML scalar: plain where that is safe, else in double quotes. */

@@ -1,0 +1,412 @@
+#include "base/json.h"
+#include "run/checkpoint.h"
+#include "run/signals.h"
+#include "test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- the test stands between the program and the kernel ----
+ *
+ * These take the place of libc's functions. The fatal-th call from now on ends the process (a write first writes half), or fails. */
+
+enum { OFF, DIE, FAIL };
+static int  mode;
+static long fatal, calls;
+static char journal[1 << 16]; /* one line an operation, when recording */
+static int  recording;
+
+static void record(const char *what, const char *path)
+{
+	size_t n = strlen(journal);
+	if (recording)
+		snprintf(journal + n, sizeof journal - n, "%s %s\n", what, path);
+}
+
+static const char *path_of_fd(int fd)
+{
+	static char path[300];
+	char        link[64];
+	ssize_t     n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof path - 1);
+	path[n > 0 ? n : 0] = 0;
+	return path;
+}
+
+static int must_fail(void)
+{
+	calls++;
+	if (mode == OFF || calls != fatal)
+		return 0;
+	if (mode == DIE)
+		_exit(9);
+	errno = ENOSPC;
+	return 1;
+}
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+	if (fd > 2 && mode == DIE && calls + 1 == fatal)
+		syscall(SYS_write, fd, p, n / 2);
+	if (fd > 2 && must_fail())
+		return -1;
+	return syscall(SYS_write, fd, p, n);
+}
+
+int fsync(int fd)
+{
+	record("fsync", path_of_fd(fd));
+	return must_fail() ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+int rename(const char *from, const char *to)
+{
+	record("rename", to);
+	return must_fail() ? -1 : (int)syscall(SYS_rename, from, to);
+}
+
+int unlink(const char *path)
+{
+	return must_fail() ? -1 : (int)syscall(SYS_unlink, path);
+}
+
+int rmdir(const char *path)
+{
+	return must_fail() ? -1 : (int)syscall(SYS_rmdir, path);
+}
+
+int mkdir(const char *path, mode_t permissions)
+{
+	return must_fail() ? -1 : (int)syscall(SYS_mkdir, path, permissions);
+}
+
+/* ---- a run that saves ---- */
+
+static char         run[64];
+static struct arena arena;
+
+static int make_run(void **state)
+{
+	(void)state;
+	snprintf(run, sizeof run, "/tmp/hone-test-checkpoint-%d", (int)getpid());
+	mode = OFF;
+	file_remove_folder(run);
+	return file_make_folders(run);
+}
+
+static int remove_run(void **state)
+{
+	(void)state;
+	mode = OFF;
+	arena_free(&arena);
+	return file_remove_folder(run);
+}
+
+static int write_in(const char *folder, const char *name, int step)
+{
+	char path[300], content[1000];
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	memset(content, 'a' + step % 26, sizeof content);
+	return file_write(path, content, sizeof content);
+}
+
+static int save(int step, int keep)
+{
+	char *part;
+
+	TRY(checkpoint_begin(run, step, &arena, &part));
+	TRY(write_in(part, "model.safetensors", step));
+	TRY(write_in(part, "optimizer.safetensors", step));
+	return checkpoint_commit(run, step, keep);
+}
+
+static const char *in_run(const char *name)
+{
+	return arena_format(&arena, "%s/%s", run, name);
+}
+
+static int newest(struct text *skipped)
+{
+	char *path;
+	int   step;
+
+	assert_ok(checkpoint_newest(run, &arena, &path, &step, skipped));
+	if (path) {
+		struct bytes b;
+		assert_ok(file_read(arena_format(&arena, "%s/model.safetensors", path), 5000, &b));
+		assert_int_equal(b.n, 1000);
+		assert_int_equal(b.data[999], 'a' + step % 26);
+		bytes_free(&b);
+	}
+	return path ? step : -1;
+}
+
+static void the_newest_checkpoint_is_found_and_old_ones_go(void **state)
+{
+	(void)state;
+	assert_int_equal(newest(NULL), -1);
+	for (int step = 8; step <= 11; step++) {
+		assert_ok(save(step, 2));
+		assert_int_equal(newest(NULL), step);
+	}
+	assert_true(file_exists(in_run("checkpoint-10")));
+	assert_false(file_exists(in_run("checkpoint-9")));
+	assert_ok(save(12, 0));
+	assert_true(file_exists(in_run("checkpoint-10")));
+}
+
+static void names_that_are_almost_checkpoints_are_left_alone(void **state)
+{
+	(void)state;
+
+	assert_ok(save(3, 1));
+	assert_ok(file_make_folders(in_run("checkpoint-04")));
+	assert_ok(file_make_folders(in_run("checkpoint-9x")));
+	assert_ok(file_make_folders(in_run("checkpoint-")));
+	assert_ok(file_make_folders(in_run("my-checkpoint-9.part")));
+	assert_ok(save(5, 1));
+	assert_int_equal(newest(NULL), 5);
+	assert_true(file_exists(in_run("checkpoint-04")));
+	assert_true(file_exists(in_run("my-checkpoint-9.part")));
+	assert_false(file_exists(in_run("checkpoint-3")));
+}
+
+static void flip(const char *path, long at)
+{
+	FILE *f = fopen(path, "r+");
+	int   c;
+
+	assert_non_null(f);
+	fseek(f, at, SEEK_SET);
+	c = fgetc(f);
+	fseek(f, at, SEEK_SET);
+	fputc(c ^ 0x10, f);
+	fclose(f);
+}
+
+static void one_changed_byte_anywhere_is_noticed(void **state)
+{
+	(void)state;
+	const char *names[] = {"model.safetensors", "optimizer.safetensors", "manifest.json"};
+
+	assert_ok(save(1, 0));
+	assert_ok(save(2, 0));
+	for (int i = 0; i < 3; i++) {
+		const char *path = in_run(arena_format(&arena, "checkpoint-2/%s", names[i]));
+		uint64_t    size;
+		assert_ok(file_size(path, &size));
+		for (long at = 0; at < (long)size; at += i == 2 ? 1 : 37) {
+			struct text skipped = {0};
+			flip(path, at);
+			assert_int_equal(newest(&skipped), 1);
+			assert_non_null(strstr(skipped.data, i == 2 ? "checkpoint-2" : names[i]));
+			flip(path, at);
+			text_free(&skipped);
+		}
+	}
+	assert_int_equal(newest(NULL), 2);
+}
+
+static void a_missing_or_cut_checkpoint_is_passed_over_with_its_reason(void **state)
+{
+	(void)state;
+	struct text skipped = {0};
+
+	for (int step = 1; step <= 5; step++)
+		assert_ok(save(step, 0));
+	assert_ok(file_truncate(in_run("checkpoint-5/manifest.json"), 40));
+	assert_int_equal(unlink(in_run("checkpoint-4/model.safetensors")), 0);
+	assert_ok(file_truncate(in_run("checkpoint-3/model.safetensors"), 999));
+	assert_ok(file_make_folders(in_run("checkpoint-6")));
+	assert_int_equal(newest(&skipped), 2);
+	assert_non_null(strstr(skipped.data, "checkpoint-6/manifest.json: cannot open it"));
+	assert_non_null(strstr(skipped.data, "checkpoint-5/manifest.json: not valid JSON"));
+	assert_non_null(strstr(skipped.data, "checkpoint-4/model.safetensors: cannot open it"));
+	assert_non_null(strstr(skipped.data, "checkpoint-3/model.safetensors: its length or checksum is not the one in manifest.json"));
+	text_free(&skipped);
+}
+
+static void a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_not_push_it_out(void **state)
+{
+	(void)state;
+
+	assert_ok(save(4, 1));
+	assert_ok(save(6, 2));
+	flip(in_run("checkpoint-6/model.safetensors"), 5);
+	assert_ok(save(5, 1)); /* the run that resumed from 4 */
+	assert_int_equal(newest(NULL), 5);
+	assert_ok(save(6, 1));
+	assert_int_equal(newest(NULL), 6);
+	assert_false(file_exists(in_run("checkpoint-5")));
+}
+
+static void a_checkpoint_that_is_there_and_whole_stays(void **state)
+{
+	(void)state;
+	struct stat before, after;
+
+	assert_ok(save(4, 1));
+	assert_int_equal(stat(in_run("checkpoint-4/model.safetensors"), &before), 0);
+	assert_ok(save(4, 1));
+	assert_int_equal(stat(in_run("checkpoint-4/model.safetensors"), &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_false(file_exists(in_run("checkpoint-4.part")));
+}
+
+static void looking_at_a_run_leaves_its_unfinished_checkpoint_alone(void **state)
+{
+	(void)state;
+	char *part, *found;
+
+	assert_ok(save(3, 1));
+	assert_ok(file_write(in_run("metrics.jsonl"), "", 0));
+	assert_ok(checkpoint_begin(run, 4, &arena, &part));
+	assert_ok(write_in(part, "model.safetensors", 4));
+	assert_ok(checkpoint_resolve(run, &arena, &found)); /* as hone eval RUN does while the run goes on */
+	assert_string_equal(found, in_run("checkpoint-3"));
+	assert_ok(checkpoint_commit(run, 4, 1));
+	assert_int_equal(newest(NULL), 4);
+}
+
+/* Four saves; *done is the last step whose commit returned OK. */
+static int save_four(volatile int *done)
+{
+	for (int step = 1; step <= 4; step++) {
+		TRY(save(step, 2));
+		*done = step;
+	}
+	return OK;
+}
+
+static void death_at_any_operation_loses_nothing_that_was_reported_saved(void **state)
+{
+	volatile int *done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int           unused;
+	long          total;
+
+	calls = 0;
+	assert_ok(save_four(&unused));
+	total = calls;
+	assert_true(total > 60);
+	for (long k = 1; k <= total; k++) {
+		pid_t child;
+		int   status;
+		int   found;
+		make_run(state);
+		*done = -1;
+		child = fork();
+		if (child == 0) {
+			mode = DIE;
+			fatal = k;
+			calls = 0;
+			save_four(done);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(WEXITSTATUS(status), 9);
+		found = newest(NULL);
+		if (found < *done)
+			fail_msg("died at operation %ld of %ld: step %d was saved, %d found", k, total, *done, found);
+		assert_ok(save(5, 2)); /* and the run goes on */
+		assert_int_equal(newest(NULL), 5);
+		assert_false(file_exists(in_run("checkpoint-4.part")));
+	}
+	munmap((void *)(uintptr_t)done, sizeof *done);
+}
+
+static void a_full_disk_at_any_operation_is_an_error_and_loses_nothing(void **state)
+{
+	int  done = -1;
+	long total;
+	int  refused = 0;
+
+	calls = 0;
+	assert_ok(save_four(&done));
+	total = calls;
+	for (long k = 1; k <= total; k++) {
+		int status;
+		make_run(state);
+		done = -1;
+		calls = 0;
+		fatal = k;
+		mode = FAIL;
+		status = save_four(&done);
+		mode = OFF;
+		if (status != OK)
+			assert_non_null(strstr(error_message(), "No space left"));
+		refused += status != OK;
+		assert_true(newest(NULL) >= done);
+		assert_ok(save(5, 2));
+		assert_int_equal(newest(NULL), 5);
+	}
+	assert_true(refused > total / 2); /* mkdir of a folder that exists may fail unnoticed */
+}
+
+/* Where this was done for the last time; the test fails when it never was. */
+static long when(const char *what, const char *path)
+{
+	char       *line = arena_format(&arena, "%s %s%s%s\n", what, run, *path ? "/" : "", path);
+	const char *at = NULL;
+
+	for (const char *next = journal; (next = strstr(next, line)); next++)
+		at = next;
+	if (!at)
+		fail_msg("%s was never done: %s", line, journal);
+	return at - journal;
+}
+
+static void everything_is_on_the_disk_before_it_gets_its_name_and_older_ones_go_last(void **state)
+{
+	(void)state;
+	long named, synced;
+
+	assert_ok(save(1, 1));
+	recording = 1;
+	assert_ok(save(2, 1));
+	recording = 0;
+	named = when("rename", "checkpoint-2");
+	assert_true(when("fsync", "checkpoint-2.part/model.safetensors") < when("fsync", "checkpoint-2.part/manifest.json.part"));
+	assert_true(when("fsync", "checkpoint-2.part/optimizer.safetensors") < when("fsync", "checkpoint-2.part/manifest.json.part"));
+	assert_true(when("fsync", "checkpoint-2.part/manifest.json.part") < when("rename", "checkpoint-2.part/manifest.json"));
+	assert_true(when("rename", "checkpoint-2.part/manifest.json") < when("fsync", "checkpoint-2.part"));
+	assert_true(when("fsync", "checkpoint-2.part") < named);
+	synced = when("fsync", "");
+	assert_true(named < synced && synced < when("rename", "checkpoint-1.part"));
+}
+
+static void the_first_signal_asks_and_the_second_kills(void **state)
+{
+	(void)state;
+	pid_t child;
+	int   status;
+
+	child = fork();
+	if (child == 0) {
+		signals_catch();
+		raise(SIGINT);
+		if (!signals_stop())
+			_exit(1);
+		raise(SIGINT);
+		_exit(2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+}
+
+#define RUN_TEST(f) cmocka_unit_test_setup_teardown(f, make_run, remove_run)
+TEST_MAIN(RUN_TEST(the_newest_checkpoint_is_found_and_old_ones_go), RUN_TEST(names_that_are_almost_checkpoints_are_left_alone),
+          RUN_TEST(one_changed_byte_anywhere_is_noticed), RUN_TEST(a_missing_or_cut_checkpoint_is_passed_over_with_its_reason),
+          RUN_TEST(a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_not_push_it_out),
+          RUN_TEST(looking_at_a_run_leaves_its_unfinished_checkpoint_alone), RUN_TEST(a_checkpoint_that_is_there_and_whole_stays),
+          RUN_TEST(death_at_any_operation_loses_nothing_that_was_reported_saved),
+          RUN_TEST(a_full_disk_at_any_operation_is_an_error_and_loses_nothing),
+          RUN_TEST(everything_is_on_the_disk_before_it_gets_its_name_and_older_ones_go_last),
+          TEST(the_first_signal_asks_and_the_second_kills))

@@ -1,0 +1,213 @@
+#include "base/file.h"
+#include "base/json.h"
+#include "run/events.h"
+#include "run/metrics.h"
+#include "test.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Takes the place of libc's: after `room` bytes the disk is full. */
+static long room = -1;
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+	if (fd > 2 && room >= 0) {
+		if (room == 0) {
+			errno = ENOSPC;
+			return -1;
+		}
+		n = (long)n < room ? n : (size_t)room;
+		room -= (long)n;
+	}
+	return syscall(SYS_write, fd, p, n);
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof path, "/tmp/hone-test-metrics-%d-%s", (int)getpid(), name);
+	return path;
+}
+
+static void a_line_is_json_in_order_with_all_digits(void **state)
+{
+	(void)state;
+	static struct metrics m;
+	struct metrics_log    log;
+	struct bytes          b;
+	json_t               *j;
+
+	m.n = 0;
+	metrics_add(&m, "step", 7);
+	metrics_add(&m, "reward", 0.1 + 0.2);
+	metrics_add(&m, "kl", NAN);
+	metrics_add(&m, "grad_norm", INFINITY);
+	metrics_add(&m, "no \"signal\"", 1e-9);
+	assert_ok(metrics_log_open(path_of("m.jsonl"), 0, &log));
+	assert_ok(metrics_log_write(&log, &m));
+	assert_ok(file_read(log.path, 10000, &b));
+	assert_int_equal(b.n, log.bytes);
+	assert_string_equal(b.data, "{\"step\": 7, \"reward\": 0.30000000000000004, \"kl\": null, \"grad_norm\": null, "
+	                            "\"no \\\"signal\\\"\": 1e-09}\n");
+	assert_ok(json_parse("m", b.data, b.n, &j));
+	assert_true(json_number_value(json_object_get(j, "reward")) == 0.1 + 0.2);
+	json_decref(j);
+	bytes_free(&b);
+	assert_close(metrics_get(&m, "reward"), 0.30000000000000004, 0);
+	assert_true(isnan(metrics_get(&m, "gone")));
+	unlink(log.path);
+	metrics_log_close(&log);
+}
+
+static void a_resumed_log_forgets_what_will_be_done_again(void **state)
+{
+	(void)state;
+	static struct metrics m;
+	struct metrics_log    log;
+	struct bytes          b;
+	uint64_t              kept = 0;
+
+	assert_ok(metrics_log_open(path_of("cut.jsonl"), 0, &log));
+	for (int step = 1; step <= 4; step++) {
+		m.n = 0;
+		metrics_add(&m, "step", step);
+		assert_ok(metrics_log_write(&log, &m));
+		if (step == 2)
+			kept = log.bytes;
+	}
+	metrics_log_close(&log);
+	assert_ok(metrics_log_open(path_of("cut.jsonl"), kept, &log));
+	m.n = 0;
+	metrics_add(&m, "step", 3);
+	metrics_add(&m, "x", 1);
+	assert_ok(metrics_log_write(&log, &m));
+	assert_ok(file_read(log.path, 10000, &b));
+	assert_string_equal(b.data, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3, \"x\": 1}\n");
+	bytes_free(&b);
+	metrics_log_close(&log);
+	assert_error(metrics_log_open(path_of("cut.jsonl"), 1000, &log), ERR_INPUT, "but the checkpoint knows of 1000");
+	unlink(path_of("cut.jsonl"));
+}
+
+static void a_full_disk_leaves_whole_lines(void **state)
+{
+	(void)state;
+	static struct metrics m;
+	struct metrics_log    log;
+	struct bytes          b;
+
+	assert_ok(metrics_log_open(path_of("full.jsonl"), 0, &log));
+	m.n = 0;
+	metrics_add(&m, "step", 1);
+	assert_ok(metrics_log_write(&log, &m));
+	room = 5;
+	assert_error(metrics_log_write(&log, &m), ERR_INPUT, "full.jsonl: cannot write it: No space left");
+	room = -1;
+	assert_ok(file_read(log.path, 10000, &b));
+	assert_string_equal(b.data, "{\"step\": 1}\n");
+	bytes_free(&b);
+	m.n = 0;
+	metrics_add(&m, "step", 2);
+	assert_ok(metrics_log_write(&log, &m));
+	assert_ok(file_read(log.path, 10000, &b));
+	assert_string_equal(b.data, "{\"step\": 1}\n{\"step\": 2}\n");
+	bytes_free(&b);
+	unlink(log.path);
+	metrics_log_close(&log);
+}
+
+/* ---- TensorBoard, read back by hand ---- */
+
+/* CRC-32C by the definition: division of the message as a polynomial, most significant bit first, on reflected bytes. */
+static uint32_t crc32c_by_definition(const unsigned char *p, size_t n)
+{
+	uint32_t remainder = 0xffffffff, reflected = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (int bit = 0; bit < 8; bit++) {
+			uint32_t top = remainder >> 31 ^ (p[i] >> bit & 1);
+			remainder = remainder << 1 ^ (top ? 0x1EDC6F41u : 0);
+		}
+	for (int bit = 0; bit < 32; bit++)
+		reflected |= (remainder >> bit & 1) << (31 - bit);
+	return ~reflected;
+}
+
+static uint32_t masked(const unsigned char *p, size_t n)
+{
+	uint32_t c = crc32c_by_definition(p, n);
+	return (c >> 15 | c << 17) + 0xa282ead8u;
+}
+
+static uint64_t little_endian(const unsigned char *p, int n)
+{
+	uint64_t x = 0;
+	while (n--)
+		x = x << 8 | p[n];
+	return x;
+}
+
+static void the_checksum_is_castagnolis(void **state)
+{
+	(void)state;
+
+	assert_int_equal(crc32c_by_definition((const unsigned char *)"123456789", 9), 0xE3069283);
+	assert_int_equal(events_crc32c("123456789", 9), 0xE3069283);
+	assert_int_equal(events_crc32c("", 0), 0);
+}
+
+/* The next record: checks both sums, returns the content and moves on. */
+static const unsigned char *next_record(const struct bytes *b, size_t *at, size_t *n)
+{
+	const unsigned char *p = (const unsigned char *)b->data + *at;
+
+	assert_true(*at + 16 <= b->n);
+	*n = little_endian(p, 8);
+	assert_true(*at + 16 + *n <= b->n);
+	assert_int_equal(little_endian(p + 8, 4), masked(p, 8));
+	assert_int_equal(little_endian(p + 12 + *n, 4), masked(p + 12, *n));
+	*at += 16 + *n;
+	return p + 12;
+}
+
+static void events_hold_time_step_tag_and_value(void **state)
+{
+	(void)state;
+	static const char summary[] = "\x10\x03\x2a\x1c"                     /* field 2, the step: 3; field 5: a summary of two values */
+	                              "\x0a\x0d\x0a\x06reward\x15\0\0\0\x3f" /* tag, float 0.5 */
+	                              "\x0a\x0b\x0a\x04zero\x15\0\0\0\0";
+	static struct metrics m;
+	struct events        *e;
+	struct bytes          b;
+	size_t                at = 0, n;
+	const unsigned char  *p;
+	double                wall_time;
+	char                  path[300];
+
+	metrics_add(&m, "kl", NAN);
+	metrics_add(&m, "reward", 0.5);
+	metrics_add(&m, "zero", 0);
+	assert_ok(events_open(path_of("events"), 12, &e));
+	assert_ok(events_write(e, 3, &m));
+	events_close(e);
+	snprintf(path, sizeof path, "%s/events.out.tfevents.0000000012.hone", path_of("events"));
+	assert_ok(file_read(path, 10000, &b));
+	p = next_record(&b, &at, &n);
+	assert_int_equal(n, 9 + 15);
+	assert_int_equal(p[0], 0x09); /* field 1, 64 bits */
+	memcpy(&wall_time, p + 1, 8);
+	assert_true(wall_time > 1.6e9 && wall_time < 1e11);
+	assert_memory_equal(p + 9, "\x1a\x0d\x62rain.Event:2", 15); /* field 3, text */
+	p = next_record(&b, &at, &n);
+	assert_int_equal(n, 9 + sizeof summary - 1);
+	assert_memory_equal(p + 9, summary, sizeof summary - 1);
+	assert_int_equal(at, b.n);
+	bytes_free(&b);
+	assert_ok(file_remove_folder(path_of("events")));
+}
+
+TEST_MAIN(TEST(a_line_is_json_in_order_with_all_digits), TEST(a_resumed_log_forgets_what_will_be_done_again),
+          TEST(a_full_disk_leaves_whole_lines), TEST(the_checksum_is_castagnolis), TEST(events_hold_time_step_tag_and_value))
