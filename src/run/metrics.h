@@ -32,7 +32,8 @@ struct metrics_log {
 };
 /* Opens path, keeping its first `bytes` bytes (0: a new log). ERR_INPUT when there are fewer. */
 int  metrics_log_open(const char *path, uint64_t bytes, struct metrics_log *out);
-int  metrics_log_write(struct metrics_log *log, const struct metrics *m); /* one line, handed to the system before it returns, or none of it */
+int  metrics_log_write(struct metrics_log   *log,
+                       const struct metrics *m); /* one line, handed to the system before it returns, or none of it */
 void metrics_log_close(struct metrics_log *log);
 
 #endif
