@@ -61,6 +61,7 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 		status = job_start(&job, resume);
 	if (status == OK)
 		status = kind == JOB_TRAIN ? train_run(&job) : sft_run(&job);
+	progress_close(&job.progress);
 	if (status == OK)
 		status = write_report(&job);
 	if (status == OK)

@@ -81,8 +81,7 @@ int eval_due(struct job *job)
 	job->last_eval = t.items[0].pass_1;
 	if (isnan(job->first_eval.mean))
 		job->first_eval = t.items[0].pass_1;
-	if (job->screen)
-		fprintf(job->screen, "step %4d  held out: pass@1 %.1f%% +- %.1f on %d problems\n", job->step, 100 * t.items[0].pass_1.mean,
-		        100 * t.items[0].pass_1.error, t.items[0].n_problems);
+	progress_say(&job->progress, "step %4d  held out: pass@1 %.1f%% +- %.1f on %d problems\n", job->step, 100 * t.items[0].pass_1.mean,
+	             100 * t.items[0].pass_1.error, t.items[0].n_problems);
 	return step_write_samples(job, &groups);
 }

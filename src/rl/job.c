@@ -694,5 +694,6 @@ int job_start(struct job *job, int resume)
 	if (job->config.run.tensorboard)
 		TRY(events_open(events, job->step, &job->events));
 	print_start(job);
+	progress_open(&job->progress, job->screen, job->config.run.logging_steps, job->step);
 	return OK;
 }

@@ -18,6 +18,7 @@
 #include "rl/tally.h"
 #include "run/config.h"
 #include "run/metrics.h"
+#include "run/progress.h"
 #include "task/dataset.h"
 #include "task/verifier.h"
 
@@ -60,6 +61,7 @@ struct job {
 	struct metrics_log log;
 	struct events     *events; /* TensorBoard; or NULL */
 	FILE              *screen; /* progress goes here; NULL: nowhere */
+	struct progress    progress;
 	double             started;
 	struct tally_mean  first_eval, last_eval; /* pass@1 of the first and the newest evaluation; mean NaN: none yet */
 

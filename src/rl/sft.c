@@ -81,6 +81,7 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 static int report(struct job *job, double seconds, double learning_rate, const struct update_report *u)
 {
 	struct metrics m = {0};
+	char           line[128];
 
 	job->n_tokens += (int64_t)u->objective.tokens;
 	metrics_add(&m, "step", job->step);
@@ -91,9 +92,8 @@ static int report(struct job *job, double seconds, double learning_rate, const s
 	metrics_add(&m, "updates_skipped", u->skipped);
 	metrics_add(&m, "num_tokens", (double)job->n_tokens);
 	metrics_add(&m, "step_time", seconds);
-	if (job->screen && (job->step % job->config.run.logging_steps == 0 || job->step == job->config.run.max_steps))
-		fprintf(job->screen, "step %4d/%d  loss %.4f  grad %.3f  %.0f tokens/s\n", job->step, job->config.run.max_steps,
-		        u->objective.loss, u->grad_norm, u->objective.tokens / seconds);
+	snprintf(line, sizeof line, "loss %.4f  grad %.3f  %.0f tokens/s", u->objective.loss, u->grad_norm, u->objective.tokens / seconds);
+	progress_step(&job->progress, job->step, job->config.run.max_steps, line);
 	TRY(metrics_log_write(&job->log, &m));
 	return job->events ? events_write(job->events, job->step, &m) : OK;
 }

@@ -211,20 +211,16 @@ static int add_curriculum(struct metrics *m, const struct job *job)
 
 /* ---- the screen ---- */
 
-static void print_line(const struct job *job, const struct step *s, const struct metrics *m)
+static void tell(struct job *job, const struct step *s, const struct metrics *m)
 {
-	int    left = job->config.run.max_steps - job->step;
-	double step_time = metrics_get(m, "step_time");
+	char line[256];
 
-	if (!job->screen || (job->step % job->config.run.logging_steps && left))
-		return;
-	fprintf(job->screen, "step %4d/%d  reward %.3f  right %4.1f%%  length %5.1f  entropy %.3f  grad %.3f  %.2f s  %d:%02d left\n",
-	        job->step, job->config.run.max_steps, metrics_get(m, "reward"), 100 * metrics_get(m, "accuracy"),
-	        metrics_get(m, "completions/mean_length"), metrics_get(m, "entropy"), metrics_get(m, "grad_norm"), step_time,
-	        (int)(left * step_time / 60), (int)(left * step_time) % 60);
-	if (s->diagnosis != SIGNAL_FINE)
-		fprintf(job->screen, "  no signal in this step: %s\n", diagnosis_advice(s->diagnosis));
-	fflush(job->screen);
+	snprintf(line, sizeof line, "reward %.3f  right %4.1f%%  length %5.1f  entropy %.3f  grad %.3f  %.2f s", metrics_get(m, "reward"),
+	         100 * metrics_get(m, "accuracy"), metrics_get(m, "completions/mean_length"), metrics_get(m, "entropy"),
+	         metrics_get(m, "grad_norm"), metrics_get(m, "step_time"));
+	progress_step(&job->progress, job->step, job->config.run.max_steps, line);
+	if (s->diagnosis != SIGNAL_FINE && job->step % job->config.run.logging_steps == 0)
+		progress_say(&job->progress, "  no signal in step %d: %s\n", job->step, diagnosis_advice(s->diagnosis));
 }
 
 int step_report(struct job *job, const struct step *s)
@@ -240,7 +236,7 @@ int step_report(struct job *job, const struct step *s)
 	metrics_add(&m, "num_tokens", (double)job->n_tokens);
 	TRY(add_curriculum(&m, job));
 	add_timing(&m, s);
-	print_line(job, s, &m);
+	tell(job, s, &m);
 	TRY(metrics_log_write(&job->log, &m));
 	if (job->events)
 		TRY(events_write(job->events, job->step, &m));
