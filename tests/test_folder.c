@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "model/folder.h"
+#include "model/published.h"
 #include "test.h"
 
 #include <unistd.h>
@@ -118,17 +119,25 @@ static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
 	static const struct {
 		const char *key, *value, *part;
 	} table[] = {
-	        {"model_type", "\"qwen2\"", "\"model_type\" is \"qwen2\""},
+	        {"model_type", "\"qwen2_moe\"", "\"model_type\" is \"qwen2_moe\"; known: llama, qwen2, qwen3"},
+	        {"model_type", "\"qwen2\"", "\"architectures\" does not begin with \"Qwen2ForCausalLM\""},
 	        {"model_type", NULL, "\"model_type\" is missing"},
 	        {"architectures", "[\"LlamaForSequenceClassification\"]", "\"architectures\""},
 	        {"hidden_act", "\"gelu\"", "\"hidden_act\" is \"gelu\""},
 	        {"attention_bias", "true", "\"attention_bias\""},
 	        {"mlp_bias", "true", "\"mlp_bias\""},
-	        {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8.0}", "\"rope_scaling\" of type \"llama3\""},
-	        {"rope_scaling", "{\"type\": \"linear\", \"factor\": 2.0}", "\"rope_scaling\" of type \"linear\""},
+	        {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8.0}", "\"low_freq_factor\" is missing"},
+	        {"rope_scaling", "{\"type\": \"linear\"}", "\"factor\" is missing"},
+	        {"rope_scaling", "{\"type\": \"linear\", \"factor\": 0.5}", "factor of the scaled rotary positions is 0.5"},
+	        {"rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2.0}", "\"rope_scaling\" of type \"dynamic\""},
+	        {"rope_scaling", "{\"factor\": 2.0}", "\"rope_scaling\" of type \"\""},
+	        {"rope_interleaved", "true", "\"rope_interleaved\""},
 	        {"rope_parameters", "{\"rope_type\": \"yarn\"}", "\"rope_parameters\" of type \"yarn\""},
 	        {"partial_rotary_factor", "0.5", "\"partial_rotary_factor\" is 0.5"},
-	        {"sliding_window", "4096", "\"sliding_window\""},
+	        {"sliding_window", "511", "\"sliding_window\" is set"},
+	        {"use_sliding_window", "true", NULL}, /* Llama takes no notice */
+	        {"sliding_window", "512", NULL},
+	        {"layer_types", "[\"full_attention\", \"sliding_attention\"]", "\"layer_types\" is set"},
 	        {"num_local_experts", "8", "\"num_local_experts\""},
 	        {"quantization_config", "{\"bits\": 4}", "\"quantization_config\""},
 	        {"hidden_size", NULL, "\"hidden_size\" is missing"},
@@ -151,8 +160,12 @@ static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
 	start();
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		put_config(table[i].key, table[i].value);
-		assert_error(folder_read_shape(work, &s), ERR_INPUT, table[i].part);
-		assert_non_null(strstr(error_message(), "config.json"));
+		if (table[i].part) {
+			assert_error(folder_read_shape(work, &s), ERR_INPUT, table[i].part);
+			assert_non_null(strstr(error_message(), "config.json"));
+		} else {
+			assert_ok(folder_read_shape(work, &s));
+		}
 	}
 	put("config.json", "{\"model_type\": \"llama\", \"hidden_size\": 10, \"num_hidden_layers\": 1, \"num_attention_heads\": 3,"
 	                   " \"intermediate_size\": 7, \"vocab_size\": 11}");
@@ -162,6 +175,161 @@ static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
 	unlink(inside("config.json"));
 	assert_error(folder_read_shape(work, &s), ERR_INPUT, "config.json: cannot open it");
 	finish();
+}
+
+static struct weights read_model(const char *folder)
+{
+	struct model_shape s;
+	struct weights     w;
+
+	assert_ok(folder_read_shape(folder, &s));
+	assert_ok(folder_read_weights(folder, &s, &w));
+	return w;
+}
+
+static void assert_same_weights(const struct weights *a, const struct weights *b)
+{
+	assert_int_equal(a->n, b->n);
+	assert_memory_equal(a->data, b->data, a->n * sizeof *a->data);
+}
+
+/* The parts of the files that the models were published with that say something about the shape. */
+static const struct {
+	const char *name, *config, *generation;
+	size_t      n_weights;
+} published[] = {
+        {"SmolLM2-135M",
+         "{\"architectures\": [\"LlamaForCausalLM\"], \"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 0,"
+         " \"eos_token_id\": 0, \"hidden_act\": \"silu\", \"hidden_size\": 576, \"initializer_range\": 0.041666666666666664,"
+         " \"intermediate_size\": 1536, \"is_llama_config\": true, \"max_position_embeddings\": 8192, \"mlp_bias\": false,"
+         " \"model_type\": \"llama\", \"num_attention_heads\": 9, \"num_hidden_layers\": 30, \"num_key_value_heads\": 3,"
+         " \"pretraining_tp\": 1, \"rms_norm_eps\": 1e-05, \"rope_interleaved\": false, \"rope_scaling\": null, \"rope_theta\": 100000,"
+         " \"tie_word_embeddings\": true, \"vocab_size\": 49152}",
+         NULL, 134515008},
+        {"Qwen2.5-0.5B",
+         "{\"architectures\": [\"Qwen2ForCausalLM\"], \"attention_dropout\": 0.0, \"bos_token_id\": 151643, \"eos_token_id\": 151645,"
+         " \"hidden_act\": \"silu\", \"hidden_size\": 896, \"intermediate_size\": 4864, \"max_position_embeddings\": 32768,"
+         " \"max_window_layers\": 21, \"model_type\": \"qwen2\", \"num_attention_heads\": 14, \"num_hidden_layers\": 24,"
+         " \"num_key_value_heads\": 2, \"rms_norm_eps\": 1e-06, \"rope_theta\": 1000000.0, \"sliding_window\": 32768,"
+         " \"tie_word_embeddings\": true, \"use_sliding_window\": false, \"vocab_size\": 151936}",
+         "{\"bos_token_id\": 151643, \"pad_token_id\": 151643, \"do_sample\": true, \"eos_token_id\": [151645, 151643],"
+         " \"repetition_penalty\": 1.1, \"temperature\": 0.7, \"top_p\": 0.8, \"top_k\": 20}",
+         494032768},
+        {"Qwen3-0.6B",
+         "{\"architectures\": [\"Qwen3ForCausalLM\"], \"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 151643,"
+         " \"eos_token_id\": 151645, \"head_dim\": 128, \"hidden_act\": \"silu\", \"hidden_size\": 1024, \"intermediate_size\": 3072,"
+         " \"max_position_embeddings\": 40960, \"max_window_layers\": 28, \"model_type\": \"qwen3\", \"num_attention_heads\": 16,"
+         " \"num_hidden_layers\": 28, \"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-06, \"rope_scaling\": null,"
+         " \"rope_theta\": 1000000, \"sliding_window\": null, \"tie_word_embeddings\": true, \"use_sliding_window\": false,"
+         " \"vocab_size\": 151936}",
+         "{\"eos_token_id\": [151645, 151643]}", 596049920},
+        {"Llama-3.2-1B",
+         "{\"architectures\": [\"LlamaForCausalLM\"], \"attention_bias\": false, \"bos_token_id\": 128000, \"eos_token_id\": [128001,"
+         " 128008, 128009], \"head_dim\": 64, \"hidden_act\": \"silu\", \"hidden_size\": 2048, \"intermediate_size\": 8192,"
+         " \"max_position_embeddings\": 131072, \"mlp_bias\": false, \"model_type\": \"llama\", \"num_attention_heads\": 32,"
+         " \"num_hidden_layers\": 16, \"num_key_value_heads\": 8, \"pretraining_tp\": 1, \"rms_norm_eps\": 1e-05, \"rope_scaling\":"
+         " {\"factor\": 32.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0, \"original_max_position_embeddings\": 8192,"
+         " \"rope_type\": \"llama3\"}, \"rope_theta\": 500000.0, \"tie_word_embeddings\": true, \"vocab_size\": 128256}",
+         NULL, 1235814400},
+};
+
+static void files_of_published_models_give_their_shape_and_number_of_weights(void **state)
+{
+	(void)state;
+	const struct model_shape *known;
+	struct model_shape        s;
+
+	for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
+		start();
+		put("config.json", published[i].config);
+		if (published[i].generation)
+			put("generation_config.json", published[i].generation);
+		assert_ok(folder_read_shape(work, &s));
+		known = published_shape(published[i].name);
+		assert_non_null(known);
+		assert_memory_equal(&s, known, sizeof s);
+		assert_true(weights_count(&s) == published[i].n_weights);
+		finish();
+	}
+	assert_null(published_shape("GPT-2"));
+	assert_non_null(strstr(error_message(), "known: SmolLM2-135M"));
+}
+
+static void windows_of_qwen_count_only_when_they_are_used_and_short(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *settings, *part; /* NULL: read */
+	} table[] = {
+	        {"\"sliding_window\": 8, \"use_sliding_window\": false", NULL},
+	        {"\"sliding_window\": 8", NULL},
+	        {"\"sliding_window\": 8, \"use_sliding_window\": true", "\"use_sliding_window\" is set"},
+	        {"\"sliding_window\": 64, \"use_sliding_window\": true", NULL},
+	        {"\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 2", NULL},
+	        {"\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 1", "\"use_sliding_window\" is set"},
+	        {"\"layer_types\": [\"full_attention\", \"full_attention\"]", NULL},
+	        {"\"layer_types\": [\"full_attention\", \"linear_attention\"]", "\"layer_types\" is set"},
+	        {"\"layer_types\": [7]", "\"layer_types\" is set"},
+	        {"\"attention_bias\": true", "\"attention_bias\" is set"},
+	        {"\"num_experts\": 8", "\"num_experts\" is set"},
+	};
+	char               text[512];
+	struct model_shape s;
+
+	start();
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		snprintf(text, sizeof text,
+		         "{\"model_type\": \"qwen3\", \"hidden_size\": 12, \"num_hidden_layers\": 2, \"num_attention_heads\": 64,"
+		         " \"intermediate_size\": 7, \"vocab_size\": 11, \"max_position_embeddings\": 64, %s}",
+		         table[i].settings);
+		put("config.json", text);
+		if (table[i].part) {
+			assert_error(folder_read_shape(work, &s), ERR_INPUT, table[i].part);
+		} else {
+			assert_ok(folder_read_shape(work, &s));
+			assert_int_equal(s.head_width, 128); /* what a missing key means */
+			assert_int_equal(s.n_kv_heads, 32);
+		}
+	}
+	finish();
+}
+
+static void every_kind_and_scaling_is_read_back_as_written(void **state)
+{
+	(void)state;
+	const struct rope_scaling scaled[] = {{0}, {.kind = ROPE_LINEAR, .factor = 2.5}, {ROPE_LLAMA3, 100, 32, 1, 4}};
+	struct model_shape        s = {.n_layers = 2,
+	                               .width = 6,
+	                               .n_heads = 2,
+	                               .n_kv_heads = 1,
+	                               .head_width = 4,
+	                               .ff_width = 5,
+	                               .n_vocab = 7,
+	                               .n_positions = 8,
+	                               .rope_theta = 10000,
+	                               .norm_eps = 1e-5,
+	                               .bos = -1,
+	                               .eos = {2, 3},
+	                               .n_eos = 2};
+	struct weights            w, again;
+
+	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++) {
+		for (int i = 0; i < 3; i++) {
+			start();
+			s.rope = scaled[i];
+			s.tied = i == 1;
+			assert_ok(weights_new(&s, &w));
+			for (size_t k = 0; k < w.n; k++)
+				w.data[k] = (float)k;
+			assert_ok(folder_write(work, &w, SAFETENSORS_F32, NULL));
+			again = read_model(work);
+			assert_memory_equal(&w.shape, &again.shape, sizeof w.shape);
+			assert_same_weights(&w, &again);
+			weights_free(&w);
+			weights_free(&again);
+			finish();
+		}
+	}
 }
 
 static void defaults_for_sampling_come_from_generation_config(void **state)
@@ -181,22 +349,6 @@ static void defaults_for_sampling_come_from_generation_config(void **state)
 	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"top_k\" must be an integer");
 	assert_true(g.temperature == 0.6);
 	finish();
-}
-
-static struct weights read_model(const char *folder)
-{
-	struct model_shape s;
-	struct weights     w;
-
-	assert_ok(folder_read_shape(folder, &s));
-	assert_ok(folder_read_weights(folder, &s, &w));
-	return w;
-}
-
-static void assert_same_weights(const struct weights *a, const struct weights *b)
-{
-	assert_int_equal(a->n, b->n);
-	assert_memory_equal(a->data, b->data, a->n * sizeof *a->data);
 }
 
 static void the_shards_hold_the_rounded_weights(void **state)
@@ -460,6 +612,8 @@ static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
 }
 
 TEST_MAIN(TEST(the_published_shapes_are_read), TEST(what_config_json_leaves_out_has_its_usual_value),
+          TEST(files_of_published_models_give_their_shape_and_number_of_weights),
+          TEST(windows_of_qwen_count_only_when_they_are_used_and_short), TEST(every_kind_and_scaling_is_read_back_as_written),
           TEST(a_setting_that_changes_the_model_is_refused_by_its_key), TEST(defaults_for_sampling_come_from_generation_config),
           TEST(the_shards_hold_the_rounded_weights), TEST(a_written_folder_is_read_back_bit_for_bit),
           TEST(the_written_bytes_are_those_of_the_reference_writer), TEST(tokenizer_and_sampling_defaults_go_along),

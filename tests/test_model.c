@@ -2,6 +2,7 @@
 #include "model/head.h"
 
 #include "base/threads.h"
+#include "model/kind.h"
 #include "test.h"
 
 /* ---- a plain model: one text at a time, in double, as the formulas stand in the headers ---- */
@@ -34,12 +35,25 @@ static void plain_norm(const double *gain, int D, double eps, const double *x, d
 		y[i] = x[i] / sqrt(square / D + eps) * gain[i];
 }
 
+static double plain_frequency(const struct model_shape *s, int i)
+{
+	const struct rope_scaling *r = &s->rope;
+	double                     f = pow(s->rope_theta, -2.0 * i / s->head_width), wave = 2 * acos(-1) / f, share;
+
+	if (r->kind == ROPE_PLAIN || (r->kind == ROPE_LLAMA3 && wave < r->original_positions / r->high_freq_factor))
+		return f;
+	if (r->kind == ROPE_LINEAR || wave > r->original_positions / r->low_freq_factor)
+		return f / r->factor;
+	share = (r->original_positions / wave - r->low_freq_factor) / (r->high_freq_factor - r->low_freq_factor);
+	return (1 - share) * f / r->factor + share * f;
+}
+
 static void plain_rotate(const struct model_shape *s, int position, double *x)
 {
 	int half = s->head_width / 2;
 
 	for (int i = 0; i < half; i++) {
-		double angle = position * pow(s->rope_theta, -2.0 * i / s->head_width), a = x[i], b = x[i + half];
+		double angle = position * plain_frequency(s, i), a = x[i], b = x[i + half];
 		x[i] = a * cos(angle) - b * sin(angle);
 		x[i + half] = b * cos(angle) + a * sin(angle);
 	}
@@ -72,12 +86,19 @@ static void plain_layer(struct plain *m, int layer, double *x)
 	const struct model_shape   *s = &m->w->shape;
 	const struct layer_offsets *at = &m->w->layers[layer];
 	int                         D = s->width, E = s->head_width, F = s->ff_width, Q = s->n_heads * E, KE = s->n_kv_heads * E;
-	double                      h[SIDE_MOST], qkv[3 * SIDE_MOST], o[SIDE_MOST], y[SIDE_MOST], gu[2 * SIDE_MOST];
+	double                      h[SIDE_MOST], qkv[3 * SIDE_MOST], o[SIDE_MOST], y[SIDE_MOST], gu[2 * SIDE_MOST], normed[SIDE_MOST];
 
 	plain_norm(m->p + at->norm_attn, D, s->norm_eps, x, h);
 	plain_product(m->p + at->qkv, Q + 2 * KE, D, h, qkv);
-	for (int i = 0; i < s->n_heads + s->n_kv_heads; i++)
+	for (int i = 0; i < Q + 2 * KE && s->kind == MODEL_QWEN2; i++)
+		qkv[i] += m->p[at->qkv_bias + (size_t)i];
+	for (int i = 0; i < s->n_heads + s->n_kv_heads; i++) {
+		if (s->kind == MODEL_QWEN3) {
+			plain_norm(m->p + at->qk_norm + (i < s->n_heads ? 0 : E), E, s->norm_eps, qkv + i * E, normed);
+			memcpy(qkv + i * E, normed, (size_t)E * sizeof(double));
+		}
 		plain_rotate(s, m->n, qkv + i * E);
+	}
 	memcpy(m->keys[layer][m->n], qkv + Q, (size_t)KE * sizeof(double));
 	memcpy(m->values[layer][m->n], qkv + Q + KE, (size_t)KE * sizeof(double));
 	plain_attention(m, layer, qkv, o);
@@ -389,6 +410,23 @@ static void values_and_gradients_are_those_of_the_plain_model(void **state)
 	check_against_plain(&s, seqs, 4, 1, 60);
 }
 
+static void so_are_those_of_every_kind(void **state)
+{
+	const struct sequence     seqs[] = {{ids, 5, ids + 3, 4}, {ids, 5, ids + 9, 1}, {ids, 5, ids + 20, 7}, {ids + 2, 1, ids + 40, 90}};
+	const struct rope_scaling scaled[] = {{0}, {.kind = ROPE_LINEAR, .factor = 3}, {ROPE_LLAMA3, 100, 8, 1, 4}};
+	struct model_shape        s = base;
+
+	(void)state;
+	s.head_width = 6; /* three frequencies: llama3 leaves one, divides one, and mixes one */
+	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++) {
+		for (int i = 0; i < 3; i++) {
+			s.rope = scaled[i];
+			s.tied = i == 1;
+			check_against_plain(&s, seqs, 4, 1, i ? 10 : 90);
+		}
+	}
+}
+
 /* One text of more than a page, a unit, and a chunk of the head. */
 static void long_texts_are_no_exception(void **state)
 {
@@ -419,7 +457,8 @@ static void micro_batches_and_threads_change_nothing(void **state)
 	struct result      first, r;
 
 	(void)state;
-	for (s.tied = 0; s.tied < 2; s.tied++) {
+	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++) {
+		s.tied = s.kind != MODEL_QWEN2;
 		job_new(&j, &s, groups, N_GROUPED);
 		first = step(&j, 1, 100);
 		for (int most = 1; most < 4; most++) {
@@ -427,7 +466,7 @@ static void micro_batches_and_threads_change_nothing(void **state)
 			assert_same(&first, &r, j.n_targets);
 			result_free(&r);
 		}
-		for (int i = 0; s.tied && i < 4; i++) {
+		for (int i = 0; i < 4; i++) {
 			threads_set(threads[i]);
 			r = step(&j, 1, 2);
 			assert_same(&first, &r, j.n_targets);
@@ -505,7 +544,7 @@ static void prefill(const struct model *m, int first, struct tape *tape, float *
 	arena_free(&a);
 }
 
-static void decoding_alone_or_in_company_is_the_training_forward(void **state)
+static void check_decoding(const struct model_shape *shape)
 {
 	enum { ONE = STREAM_TOKENS * 12 };
 	struct job     j;
@@ -514,10 +553,9 @@ static void decoding_alone_or_in_company_is_the_training_forward(void **state)
 	struct tape   *tape;
 	float         *all = malloc(N_STREAMS * ONE * sizeof(float)), one[ONE];
 
-	(void)state;
-	job_new(&j, &base, groups, 1);
+	job_new(&j, shape, groups, 1);
 	m = model_of(&j, &mm);
-	assert_ok(tape_new(&base, 10, &tape));
+	assert_ok(tape_new(shape, 10, &tape));
 	decode(m, 0, N_STREAMS, all);
 	for (int i = 0; i < N_STREAMS; i += 21) {
 		decode(m, i, 1, one);
@@ -532,6 +570,15 @@ static void decoding_alone_or_in_company_is_the_training_forward(void **state)
 	model_free(m);
 	matmul_free(mm);
 	job_free(&j);
+}
+
+static void decoding_alone_or_in_company_is_the_training_forward(void **state)
+{
+	struct model_shape s = base;
+
+	(void)state;
+	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++)
+		check_decoding(&s);
 }
 
 /* ---- errors ---- */
@@ -596,7 +643,7 @@ static void short_memory_leaves_the_weights_and_leaks_nothing(void **state)
 	}
 }
 
-TEST_MAIN(TEST(values_and_gradients_are_those_of_the_plain_model), TEST(long_texts_are_no_exception),
+TEST_MAIN(TEST(values_and_gradients_are_those_of_the_plain_model), TEST(so_are_those_of_every_kind), TEST(long_texts_are_no_exception),
           TEST(micro_batches_and_threads_change_nothing), TEST(sharing_prompts_changes_no_probability),
           TEST(decoding_alone_or_in_company_is_the_training_forward), TEST(tokens_and_texts_the_model_does_not_know_are_errors),
           TEST(short_memory_leaves_the_weights_and_leaks_nothing))

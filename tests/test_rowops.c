@@ -48,10 +48,10 @@ static void sums_follow_the_definition_in_lanes_bit_for_bit(void **state)
 
 /* ---- finite differences ---- */
 
-enum { N = 3, D = 21, F = 19, E = 6, HEADS = 2, MOST = N * 2 * F };
+enum { N = 3, D = 21, F = 19, E = 6, HEADS = 3, KEYS = 1, QKV = (HEADS + KEYS) * E, MOST = N * 2 * F };
 
 struct problem { /* loss = sum of weight * output of the operator at x */
-	float x[MOST], other[MOST], weight[MOST], out[MOST], r[N];
+	float x[MOST], other[MOST], weight[MOST], out[MOST], r[N * HEADS], raw[MOST];
 	int   n_x, n_out;
 	void (*forward)(struct problem *p); /* x -> out */
 };
@@ -137,6 +137,80 @@ static void rmsnorm_gradients_match_differences(void **state)
 	assert_gradient(&p, p.other, dgain, D);
 }
 
+/* HEADS heads are normalised, two of queries and one of keys; the values behind them stay as they are. */
+static struct qknorm heads_of(const float *gain)
+{
+	return (struct qknorm){.H = HEADS - KEYS, .K = KEYS, .E = E, .stride = QKV, .gain = gain};
+}
+
+static void normed_heads(struct problem *p)
+{
+	struct qknorm q = heads_of(p->other);
+
+	memcpy(p->out, p->x, sizeof p->out);
+	qknorm_forward(&q, N, 1e-5, p->out, p->raw, p->r);
+}
+
+static void every_head_is_normalised_by_itself(void **state)
+{
+	(void)state;
+	struct problem p = {.forward = normed_heads};
+	struct qknorm  q = heads_of(p.other);
+	float          kept[MOST], alone[E];
+
+	problem_fill(&p, 13);
+	normed_heads(&p);
+	for (int t = 0; t < N; t++) {
+		for (int h = 0; h < HEADS; h++) {
+			rmsnorm_forward(1, E, p.x + t * QKV + h * E, p.other + (h < HEADS - KEYS ? 0 : E), 1e-5, alone, NULL);
+			assert_memory_equal(alone, p.out + t * QKV + h * E, sizeof alone);
+			assert_memory_equal(p.raw + (t * HEADS + h) * E, p.x + t * QKV + h * E, sizeof alone);
+		}
+		assert_memory_equal(p.out + t * QKV + HEADS * E, p.x + t * QKV + HEADS * E, KEYS * E * sizeof(float));
+	}
+	memcpy(kept, p.x, sizeof kept);
+	qknorm_forward(&q, N, 1e-5, kept, NULL, NULL);
+	assert_memory_equal(kept, p.out, sizeof kept);
+}
+
+static void gradients_of_normed_heads_match_differences(void **state)
+{
+	(void)state;
+	struct problem p = {.n_out = N * QKV, .forward = normed_heads};
+	struct qknorm  q = heads_of(p.other);
+	float          d[MOST], dgain[2 * E];
+
+	problem_fill(&p, 14);
+	normed_heads(&p);
+	memcpy(d, p.weight, sizeof d);
+	for (int i = 0; i < 2 * E; i++)
+		dgain[i] = NAN; /* overwritten */
+	qknorm_gradient(&q, N, p.raw, p.r, d, dgain);
+	qknorm_backward(&q, N, p.raw, p.r, d);
+	assert_gradient(&p, p.x, d, N * QKV);
+	assert_gradient(&p, p.other, dgain, 2 * E);
+}
+
+static void biased(struct problem *p)
+{
+	memcpy(p->out, p->x, sizeof p->out);
+	bias_forward(N, D, p->other, p->out);
+}
+
+static void a_bias_is_added_to_every_row_and_gets_their_sum(void **state)
+{
+	(void)state;
+	struct problem p = {.n_out = N * D, .forward = biased};
+	float          dbias[D];
+
+	problem_fill(&p, 15);
+	biased(&p);
+	for (int i = 0; i < N * D; i++)
+		assert_true(p.out[i] == p.x[i] + p.other[i % D]);
+	bias_gradient(N, D, p.weight, dbias);
+	assert_gradient(&p, p.other, dbias, D);
+}
+
 static void swiglu(struct problem *p)
 {
 	swiglu_forward(N, F, p->x, p->out);
@@ -160,6 +234,15 @@ static void swiglu_and_its_gradient_are_right(void **state)
 
 /* ---- rotary positions ---- */
 
+static void plain_table(int n, int width, float *table)
+{
+	float frequency[128];
+
+	for (int i = 0; i < width / 2; i++)
+		frequency[i] = (float)pow(10000, -2.0 * i / width);
+	rope_table(n, width, frequency, table);
+}
+
 static void rope_turns_each_pair_by_its_angle_and_back(void **state)
 {
 	(void)state;
@@ -167,7 +250,7 @@ static void rope_turns_each_pair_by_its_angle_and_back(void **state)
 	float     table[POSITIONS * E], x[N * STRIDE], before[N * STRIDE];
 	const int position[N] = {0, 7, 39};
 
-	rope_table(POSITIONS, E, 10000, table);
+	plain_table(POSITIONS, E, table);
 	fill(x, N * STRIDE, 6);
 	memcpy(before, x, sizeof x);
 	rope_apply(N, HEADS, E, STRIDE, position, table, 1, x);
@@ -281,19 +364,22 @@ enum { ROWS = 33, WIDTH = 150 };
 
 struct outputs {
 	float y[ROWS * WIDTH], r[ROWS], dx[ROWS * WIDTH], dgain[WIDTH], a[ROWS * WIDTH / 2], dgu[ROWS * WIDTH], rope[ROWS * WIDTH];
+	float normed[ROWS * WIDTH], raw[ROWS * WIDTH], r_heads[ROWS * WIDTH], d_heads[ROWS * WIDTH], dgain_heads[WIDTH],
+	        biased[ROWS * WIDTH], dbias[WIDTH];
 };
 
 /* Every operator on the rows first .. first+n-1. */
 static void apply_all(int first, int n, struct outputs *o)
 {
-	static float x[ROWS * WIDTH], dy[ROWS * WIDTH], gain[WIDTH], table[ROWS * WIDTH];
-	const float *xf = x + first * WIDTH, *dyf = dy + first * WIDTH;
-	int          position[ROWS];
+	static float  x[ROWS * WIDTH], dy[ROWS * WIDTH], gain[WIDTH], table[ROWS * WIDTH];
+	const float  *xf = x + first * WIDTH, *dyf = dy + first * WIDTH;
+	struct qknorm q = {.H = 2, .K = 1, .E = WIDTH / 4, .stride = WIDTH, .gain = gain};
+	int           position[ROWS];
 
 	fill(x, ROWS * WIDTH, 20);
 	fill(dy, ROWS * WIDTH, 21);
 	fill(gain, WIDTH, 22);
-	rope_table(ROWS, WIDTH, 10000, table);
+	plain_table(ROWS, WIDTH, table);
 	memset(o, 0, sizeof *o);
 	for (int i = 0; i < n; i++)
 		position[i] = first + i;
@@ -304,6 +390,14 @@ static void apply_all(int first, int n, struct outputs *o)
 	swiglu_backward(n, WIDTH / 2, xf, dy + first * WIDTH / 2, o->dgu);
 	memcpy(o->rope, xf, (size_t)(n * WIDTH) * sizeof *o->rope);
 	rope_apply(n, 1, WIDTH, WIDTH, position, table, 1, o->rope);
+	memcpy(o->normed, xf, (size_t)(n * WIDTH) * sizeof *xf);
+	memcpy(o->biased, xf, (size_t)(n * WIDTH) * sizeof *xf);
+	memcpy(o->d_heads, dyf, (size_t)(n * WIDTH) * sizeof *xf);
+	qknorm_forward(&q, n, 1e-5, o->normed, o->raw, o->r_heads);
+	qknorm_gradient(&q, n, o->raw, o->r_heads, dyf, o->dgain_heads);
+	qknorm_backward(&q, n, o->raw, o->r_heads, o->d_heads);
+	bias_forward(n, WIDTH, gain, o->biased);
+	bias_gradient(n, WIDTH, dyf, o->dbias);
 }
 
 static void threads_and_other_rows_change_no_bit(void **state)
@@ -325,11 +419,16 @@ static void threads_and_other_rows_change_no_bit(void **state)
 		assert_memory_equal(whole.a + row * WIDTH / 2, other.a, WIDTH / 2 * sizeof(float));
 		assert_memory_equal(whole.dgu + row * WIDTH, other.dgu, WIDTH * sizeof(float));
 		assert_memory_equal(whole.rope + row * WIDTH, other.rope, WIDTH * sizeof(float));
+		assert_memory_equal(whole.normed + row * WIDTH, other.normed, WIDTH * sizeof(float));
+		assert_memory_equal(whole.d_heads + row * WIDTH, other.d_heads, WIDTH * sizeof(float));
+		assert_memory_equal(whole.biased + row * WIDTH, other.biased, WIDTH * sizeof(float));
 	}
 	threads_set(2);
 }
 
 TEST_MAIN(TEST(sums_follow_the_definition_in_lanes_bit_for_bit), TEST(rmsnorm_is_its_formula), TEST(rmsnorm_gradients_match_differences),
-          TEST(swiglu_and_its_gradient_are_right), TEST(rope_turns_each_pair_by_its_angle_and_back),
-          TEST(softmax_stats_match_double_arithmetic), TEST(a_nan_among_the_logits_reaches_the_result),
-          TEST(logprob_gradient_matches_differences), TEST(threads_and_other_rows_change_no_bit))
+          TEST(every_head_is_normalised_by_itself), TEST(gradients_of_normed_heads_match_differences),
+          TEST(a_bias_is_added_to_every_row_and_gets_their_sum), TEST(swiglu_and_its_gradient_are_right),
+          TEST(rope_turns_each_pair_by_its_angle_and_back), TEST(softmax_stats_match_double_arithmetic),
+          TEST(a_nan_among_the_logits_reaches_the_result), TEST(logprob_gradient_matches_differences),
+          TEST(threads_and_other_rows_change_no_bit))

@@ -48,6 +48,39 @@ static void the_table_covers_the_vector_once_and_in_order(void **state)
 	}
 }
 
+static void a_kind_brings_its_own_tensors(void **state)
+{
+	struct model_shape   shape = tiny;
+	struct weights       w;
+	const struct tensor *t;
+	size_t               llama = weights_count(&tiny);
+
+	(void)state;
+	shape.kind = MODEL_QWEN2;
+	assert_ok(weights_new(&shape, &w));
+	assert_int_equal(w.n, llama + (2 + 2 * 1) * 4);
+	t = weights_find(&w, "model.layers.0.self_attn.v_proj.bias");
+	assert_non_null(t);
+	assert_int_equal(t->offset, w.layers[0].qkv_bias + (2 + 1) * 4);
+	assert_int_equal(t->n_dims, 1);
+	assert_null(weights_find(&w, "model.layers.0.self_attn.q_norm.weight"));
+	weights_init(&w, 3);
+	for (size_t i = 0; i < t->count; i++)
+		assert_true(w.data[t->offset + i] == 0);
+	weights_free(&w);
+	shape.kind = MODEL_QWEN3;
+	assert_ok(weights_new(&shape, &w));
+	assert_int_equal(w.n, llama + 2 * 4);
+	t = weights_find(&w, "model.layers.0.self_attn.k_norm.weight");
+	assert_non_null(t);
+	assert_int_equal(t->offset, w.layers[0].qk_norm + 4);
+	assert_null(weights_find(&w, "model.layers.0.self_attn.q_proj.bias"));
+	weights_init(&w, 3);
+	for (size_t i = 0; i < t->count; i++)
+		assert_true(w.data[t->offset + i] == 1);
+	weights_free(&w);
+}
+
 static void wrong_shapes_are_named(void **state)
 {
 	struct model_shape s;
@@ -70,6 +103,9 @@ static void wrong_shapes_are_named(void **state)
 	WRONG(n_positions, 0, "max_position_embeddings");
 	WRONG(rope_theta, NAN, "rope_theta");
 	WRONG(norm_eps, -1, "rms_norm_eps");
+	WRONG(rope, ((struct rope_scaling){.kind = ROPE_LINEAR, .factor = 0.5}), "factor");
+	WRONG(rope, ((struct rope_scaling){ROPE_LLAMA3, 8192, 32, 4, 4}), "low_freq_factor");
+	WRONG(rope, ((struct rope_scaling){ROPE_LLAMA3, 0, 32, 1, 4}), "original_max_position_embeddings");
 }
 
 static void initial_weights_have_the_deviations_they_should(void **state)
@@ -109,5 +145,5 @@ static void the_first_weight_that_is_not_finite_is_named(void **state)
 	weights_free(&w);
 }
 
-TEST_MAIN(TEST(the_table_covers_the_vector_once_and_in_order), TEST(wrong_shapes_are_named),
+TEST_MAIN(TEST(the_table_covers_the_vector_once_and_in_order), TEST(a_kind_brings_its_own_tensors), TEST(wrong_shapes_are_named),
           TEST(initial_weights_have_the_deviations_they_should), TEST(the_first_weight_that_is_not_finite_is_named))

@@ -115,7 +115,7 @@ static int write_gradient(struct work *w, const char *path)
 	for (int i = 0; i < weights->n_tensors; i++) {
 		const struct tensor *t = &weights->tensors[i];
 		items[i] = (struct safetensors_item){.name = t->name,
-		                                     .n_dims = t->kind == TENSOR_NORM ? 1 : 2,
+		                                     .n_dims = t->n_dims,
 		                                     .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
 		                                     .data = w->gradient.level[0] + t->offset};
 	}

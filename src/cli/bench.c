@@ -13,25 +13,13 @@
 #include "model/folder.h"
 #include "model/head.h"
 #include "model/optimizer.h"
+#include "model/published.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { REPEATS = 5, SEQUENCES = 8, LENGTH = 256, TOKENS = SEQUENCES * LENGTH, CONTEXT = 128, NEW_TOKENS = 24, BATCH_MAX = 64 };
-
-static const struct model_shape shape_135m = {.n_layers = 30,
-                                              .width = 576,
-                                              .n_heads = 9,
-                                              .n_kv_heads = 3,
-                                              .head_width = 64,
-                                              .ff_width = 1536,
-                                              .n_vocab = 49152,
-                                              .n_positions = 2048,
-                                              .rope_theta = 100000,
-                                              .norm_eps = 1e-5,
-                                              .tied = 1,
-                                              .bos = -1};
 
 struct bench {
 	struct matmul *mm;
@@ -289,7 +277,7 @@ static int measure_training(struct bench *b)
 static int bench_model(struct bench *b, const char *path)
 {
 	struct weights     w;
-	struct model_shape s = shape_135m;
+	struct model_shape s = *published_shape("SmolLM2-135M");
 
 	if (path) {
 		TRY(folder_read_shape(path, &s));

@@ -1,6 +1,7 @@
 /* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run */
 #include "cli/command.h"
 #include "model/folder.h"
+#include "model/kind.h"
 #include "run/checkpoint.h"
 
 #include <stdio.h>
@@ -8,8 +9,9 @@
 
 static void print_shape(const struct model_shape *s)
 {
-	printf("  layers %d, width %d, heads %d (%d key/value) of %d, feed-forward %d, vocabulary %d, positions %d, %s\n", s->n_layers,
-	       s->width, s->n_heads, s->n_kv_heads, s->head_width, s->ff_width, s->n_vocab, s->n_positions, s->tied ? "tied" : "untied");
+	printf("  %s, layers %d, width %d, heads %d (%d key/value) of %d, feed-forward %d, vocabulary %d, positions %d, %s\n",
+	       kind_of(s)->model_type, s->n_layers, s->width, s->n_heads, s->n_kv_heads, s->head_width, s->ff_width, s->n_vocab,
+	       s->n_positions, s->tied ? "tied" : "untied");
 	printf("  %.3fM parameters, rope theta %g, norm eps %g, ends with", (double)weights_count(s) * 1e-6, s->rope_theta, s->norm_eps);
 	for (int i = 0; i < s->n_eos; i++)
 		printf(" %d", s->eos[i]);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 /* ---- sums in lanes ---- */
 
@@ -115,6 +116,90 @@ void rmsnorm_gradient(int n, int D, const float *x, const float *r, const float 
 	}
 }
 
+/* ---- RMSNorm of heads ---- */
+
+void qknorm_forward(const struct qknorm *q, int n, double eps, float *x, float *raw, float *r)
+{
+	int heads = q->H + q->K, E = q->E;
+
+#pragma omp parallel for schedule(static) if (n > 1)
+	for (int t = 0; t < n; t++) {
+		for (int h = 0; h < heads; h++) {
+			float       *xh = x + (size_t)t * q->stride + (size_t)h * (size_t)E, factor = norm_factor(xh, E, eps);
+			const float *gain = q->gain + (h < q->H ? 0 : E);
+			if (raw) {
+				memcpy(raw + ((size_t)t * (size_t)heads + (size_t)h) * (size_t)E, xh, (size_t)E * sizeof *xh);
+				r[(size_t)t * (size_t)heads + (size_t)h] = factor;
+			}
+			for (int i = 0; i < E; i++)
+				xh[i] = xh[i] * factor * gain[i];
+		}
+	}
+}
+
+void qknorm_gradient(const struct qknorm *q, int n, const float *raw, const float *r, const float *dy, float *dgain)
+{
+	int heads = q->H + q->K, E = q->E;
+
+#pragma omp parallel for schedule(static)
+	for (int part = 0; part < 2; part++) { /* the queries' gain, the keys' */
+		float *restrict sum = dgain + (size_t)part * (size_t)E;
+		memset(sum, 0, (size_t)E * sizeof *sum);
+		for (int t = 0; t < n; t++) {
+			for (int h = part ? q->H : 0; h < (part ? heads : q->H); h++) {
+				size_t       at = (size_t)t * (size_t)heads + (size_t)h;
+				const float *x = raw + at * (size_t)E, *d = dy + (size_t)t * q->stride + (size_t)h * (size_t)E;
+				for (int i = 0; i < E; i++)
+					sum[i] = fmaf(d[i], x[i] * r[at], sum[i]);
+			}
+		}
+	}
+}
+
+/* The formula of rmsnorm_backward_add. */
+void qknorm_backward(const struct qknorm *q, int n, const float *raw, const float *r, float *d)
+{
+	int heads = q->H + q->K, E = q->E;
+
+#pragma omp parallel for schedule(static) if (n > 1)
+	for (int t = 0; t < n; t++) {
+		for (int h = 0; h < heads; h++) {
+			size_t       at = (size_t)t * (size_t)heads + (size_t)h;
+			const float *x = raw + at * (size_t)E, *gain = q->gain + (h < q->H ? 0 : E);
+			float       *dh = d + (size_t)t * q->stride + (size_t)h * (size_t)E, factor = r[at];
+			float        pull = factor * factor * factor / (float)E * row_dot3(dh, gain, x, E);
+			for (int i = 0; i < E; i++)
+				dh[i] = fmaf(-pull, x[i], factor * gain[i] * dh[i]);
+		}
+	}
+}
+
+/* ---- biases ---- */
+
+void bias_forward(int n, int D, const float *bias, float *y)
+{
+#pragma omp parallel for schedule(static) if (n > 1)
+	for (int t = 0; t < n; t++) {
+		float *restrict yt = y + (size_t)t * (size_t)D;
+		for (int i = 0; i < D; i++)
+			yt[i] += bias[i];
+	}
+}
+
+void bias_gradient(int n, int D, const float *dy, float *dbias)
+{
+#pragma omp parallel for schedule(static) if (D > COLUMNS)
+	for (int first = 0; first < D; first += COLUMNS) {
+		int   count = D - first < COLUMNS ? D - first : COLUMNS;
+		float sum[COLUMNS] = {0};
+		for (int t = 0; t < n; t++)
+			for (int i = 0; i < count; i++)
+				sum[i] += dy[(size_t)t * (size_t)D + (size_t)(first + i)];
+		for (int i = 0; i < count; i++)
+			dbias[first + i] = sum[i];
+	}
+}
+
 /* ---- SwiGLU ---- */
 
 void swiglu_forward(int n, int F, const float *gu, float *a)
@@ -145,16 +230,15 @@ void swiglu_backward(int n, int F, const float *gu, const float *da, float *dgu)
 
 /* ---- rotary positions ---- */
 
-/* The frequency and the angle are rounded to float, as in the models' own training code: at position 2000 the angle of the fastest pair
+/* The angle is rounded to float, as in the models' own training code: at position 2000 the angle of the fastest pair
  * moves by up to 6e-5. */
-void rope_table(int n_positions, int E, double theta, float *table)
+void rope_table(int n_positions, int E, const float *frequency, float *table)
 {
 	int half = E / 2;
 
 	for (int i = 0; i < half; i++) {
-		float frequency = 1.0f / (float)pow(theta, 2.0 * i / E);
 		for (int p = 0; p < n_positions; p++) {
-			float angle = (float)p * frequency;
+			float angle = (float)p * frequency[i];
 			table[(size_t)p * (size_t)E + (size_t)i] = (float)cos((double)angle);
 			table[(size_t)p * (size_t)E + (size_t)(half + i)] = (float)sin((double)angle);
 		}

@@ -20,13 +20,32 @@ void rmsnorm_backward_add(int n, int D, const float *x, const float *gain, const
 /* dgain [D] = sum over the rows in order (overwritten) */
 void rmsnorm_gradient(int n, int D, const float *x, const float *r, const float *dy, float *dgain);
 
+/* The same for the heads of queries and keys, each by itself (qk-norm, arXiv:2302.05442; as Qwen3 has it, arXiv:2505.09388): the first H + K heads
+ * of E in each row of x, rows `stride` floats apart, are normalised in place; gain [2 x E] of queries, then keys. What they were goes to
+ * raw [n x (H+K)E] and the factors to r [n x (H+K)], for the backward pass (both may be NULL). */
+struct qknorm {
+	int          H, K, E;
+	size_t       stride;
+	const float *gain;
+};
+void qknorm_forward(const struct qknorm *q, int n, double eps, float *x, float *raw, float *r);
+/* dgain [2 x E] = sum over rows, and in a row over heads, in order (overwritten), from the gradient dy of the output, which lies as x does */
+void qknorm_gradient(const struct qknorm *q, int n, const float *raw, const float *r, const float *dy, float *dgain);
+/* d in place: from the gradient of the output to that of the input */
+void qknorm_backward(const struct qknorm *q, int n, const float *raw, const float *r, float *d);
+
+/* y += bias, for n rows; dbias [D] = sum over the rows of dy in order (overwritten) */
+void bias_forward(int n, int D, const float *bias, float *y);
+void bias_gradient(int n, int D, const float *dy, float *dbias);
+
 /* a = silu(g) * u from gu [n x 2F] = (g | u) per row */
 void swiglu_forward(int n, int F, const float *gu, float *a);
 void swiglu_backward(int n, int F, const float *gu, const float *da, float *dgu);
 
-/* Rotary positions (arXiv:2104.09864), half-split pairing (i, i + E/2) as Hugging Face has it. table [n_positions x E]: cos then sin, E/2 each.
+/* Rotary positions (arXiv:2104.09864), half-split pairing (i, i + E/2) as Hugging Face has it. table [n_positions x E]: cos then sin of the
+ * position times frequency [E/2].
  * x points at the first of `heads` heads of row 0; rows are `stride` floats apart. direction +1 rotates, -1 rotates back (the backward pass). */
-void rope_table(int n_positions, int E, double theta, float *table);
+void rope_table(int n_positions, int E, const float *frequency, float *table);
 void rope_apply(int n, int heads, int E, size_t stride, const int *position, const float *table, int direction, float *x);
 
 /* One row of logits z[V] divided by the temperature: the log of the sum of exponentials (of z/temperature) and the entropy in nats.

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "model/kind.h"
 
 #include <limits.h>
 #include <math.h>
@@ -17,12 +18,6 @@ static int join(struct arena *a, const char *folder, const char *name, const cha
 }
 
 /* ---- config.json ---- */
-
-static const struct model_kind {
-	const char *model_type, *architecture;
-} kinds[] = {
-        {"llama", "LlamaForCausalLM"},
-};
 
 static const struct size_key {
 	const char *key;
@@ -42,11 +37,15 @@ static const struct size_key {
 /* Settings that would change what is computed, unless they are switched off. */
 static const struct refusal {
 	const char *key, *what;
+	int         but_for; /* kinds with this part take no notice of the key */
 } refusals[] = {
-        {"attention_bias", "biases in the attention"},         {"mlp_bias", "biases in the feed-forward part"},
-        {"sliding_window", "attention over a sliding window"}, {"use_sliding_window", "attention over a sliding window"},
-        {"num_local_experts", "a mixture of experts"},         {"num_experts", "a mixture of experts"},
-        {"n_routed_experts", "a mixture of experts"},          {"quantization_config", "quantised weights"},
+        {"attention_bias", "biases in the attention", PART_QKV_BIAS},
+        {"mlp_bias", "biases in the feed-forward part", 0},
+        {"num_local_experts", "a mixture of experts", 0},
+        {"num_experts", "a mixture of experts", 0},
+        {"n_routed_experts", "a mixture of experts", 0},
+        {"rope_interleaved", "rotary positions of neighbouring pairs", 0},
+        {"quantization_config", "quantised weights", 0},
 };
 
 static int is_off(const json_t *v)
@@ -54,30 +53,29 @@ static int is_off(const json_t *v)
 	return !v || json_is_null(v) || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0);
 }
 
-static int check_kind(const char *place, const json_t *config)
+static int read_kind(const char *place, const json_t *config, struct model_shape *s)
 {
-	const char   *type = NULL, *architecture;
+	const char   *type = NULL, *architecture, *wanted;
 	const json_t *first = json_array_get(json_object_get(config, "architectures"), 0);
 
 	TRY(json_get_text(place, config, "model_type", JSON_REQUIRED, &type));
-	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		if (strcmp(kinds[i].model_type, type) != 0)
-			continue;
-		architecture = first ? json_string_value(first) : kinds[i].architecture;
-		if (architecture && !strcmp(architecture, kinds[i].architecture))
-			return OK;
+	if (!kind_find(type, &s->kind))
+		return error_set(ERR_INPUT, "%s: \"model_type\" is \"%.64s\"; known: %s", place, type, kind_names());
+	wanted = kind_of(s)->architecture;
+	architecture = first ? json_string_value(first) : wanted;
+	if (!architecture || strcmp(architecture, wanted) != 0)
 		return error_set(ERR_INPUT, "%s: \"architectures\" does not begin with \"%s\"; only the language model itself can be read",
-		                 place, kinds[i].architecture);
-	}
-	return error_set(ERR_INPUT, "%s: \"model_type\" is \"%.64s\"; known: llama", place, type);
+		                 place, wanted);
+	return OK;
 }
 
-static int check_refusals(const char *place, const json_t *config)
+static int check_refusals(const char *place, const json_t *config, const struct model_shape *s)
 {
 	const char *activation = "silu";
 
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
-		if (!is_off(json_object_get(config, refusals[i].key)))
+		if (!is_off(json_object_get(config, refusals[i].key)) &&
+		    !(refusals[i].but_for && kind_has(s, (enum kind_part)refusals[i].but_for)))
 			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported", place, refusals[i].key, refusals[i].what);
 	TRY(json_get_text(place, config, "hidden_act", JSON_OPTIONAL, &activation));
 	if (strcmp(activation, "silu") != 0)
@@ -85,24 +83,89 @@ static int check_refusals(const char *place, const json_t *config)
 	return OK;
 }
 
+/* Whether some layer looks only at the last "sliding_window" positions. */
+static int slides(const json_t *config, const struct model_shape *s)
+{
+	const json_t *types = json_object_get(config, "layer_types");
+	const json_t *from = json_object_get(config, "max_window_layers");
+	int           slide = !kind_of(s)->window_switch ? !is_off(json_object_get(config, "sliding_window"))
+	                                                 : !is_off(json_object_get(config, "use_sliding_window"));
+
+	if (slide && json_is_integer(from) && json_integer_value(from) >= s->n_layers)
+		slide = 0;
+	for (size_t i = 0; i < json_array_size(types); i++) {
+		const char *type = json_string_value(json_array_get(types, i));
+		slide |= !type || strcmp(type, "full_attention") != 0;
+	}
+	return slide;
+}
+
+/* A window that holds every text that the model was made for changes nothing. */
+static int check_window(const char *place, const json_t *config, const struct model_shape *s)
+{
+	int64_t window = 0;
+
+	if (!slides(config, s))
+		return OK;
+	TRY(json_get_int(place, config, "sliding_window", JSON_OPTIONAL, 0, INT_MAX, &window));
+	if (window >= s->n_positions)
+		return OK;
+	return error_set(ERR_INPUT,
+	                 "%s: \"%s\" is set, but attention over a sliding window shorter than \"max_position_embeddings\", %d: "
+	                 "not supported",
+	                 place,
+	                 json_object_get(config, "use_sliding_window") ? "use_sliding_window"
+	                 : json_object_get(config, "sliding_window")   ? "sliding_window"
+	                                                               : "layer_types",
+	                 s->n_positions);
+}
+
+static int read_llama3(const char *place, const json_t *rope, struct rope_scaling *r)
+{
+	int64_t length;
+
+	TRY(json_get_real(place, rope, "low_freq_factor", JSON_REQUIRED, &r->low_freq_factor));
+	TRY(json_get_real(place, rope, "high_freq_factor", JSON_REQUIRED, &r->high_freq_factor));
+	TRY(json_get_int(place, rope, "original_max_position_embeddings", JSON_REQUIRED, 1, INT_MAX, &length));
+	r->original_positions = (int)length;
+	return OK;
+}
+
+static const char *const rope_types[] = {[ROPE_PLAIN] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3"};
+enum { N_ROPE_TYPES = sizeof rope_types / sizeof *rope_types };
+
+/* `key` names the object `rope` in a message. */
+static int read_rope_scaling(const char *place, const char *key, const json_t *rope, struct rope_scaling *r)
+{
+	const char *type = "";
+	int         i = 0;
+
+	TRY(json_get_text(place, rope, "type", JSON_OPTIONAL, &type));
+	TRY(json_get_text(place, rope, "rope_type", JSON_OPTIONAL, &type));
+	while (i < N_ROPE_TYPES && strcmp(rope_types[i], type) != 0)
+		i++;
+	if (i == N_ROPE_TYPES)
+		return error_set(ERR_INPUT, "%s: \"%s\" of type \"%.32s\" is not supported; known: default, linear, llama3", place, key,
+		                 type);
+	*r = (struct rope_scaling){.kind = (enum rope_kind)i};
+	if (r->kind != ROPE_PLAIN)
+		TRY(json_get_real(place, rope, "factor", JSON_REQUIRED, &r->factor));
+	return r->kind == ROPE_LLAMA3 ? read_llama3(place, rope, r) : OK;
+}
+
 /* The base of the rotary positions stands in the config itself or, since transformers 5, in "rope_parameters". */
-static int read_rope(const char *place, const json_t *config, double *theta)
+static int read_rope(const char *place, const json_t *config, struct model_shape *s)
 {
 	const char *const keys[] = {"rope_scaling", "rope_parameters"};
-	double            share = 1;
+	double            share = 1, *theta = &s->rope_theta;
 
 	TRY(json_get_real(place, config, "rope_theta", JSON_OPTIONAL, theta));
 	TRY(json_get_real(place, config, "partial_rotary_factor", JSON_OPTIONAL, &share));
 	for (int i = 0; i < 2; i++) {
 		const json_t *rope = json_object_get(config, keys[i]);
-		const char   *type = NULL;
 		if (is_off(rope))
 			continue;
-		TRY(json_get_text(place, rope, "type", JSON_OPTIONAL, &type));
-		TRY(json_get_text(place, rope, "rope_type", JSON_OPTIONAL, &type));
-		if (!type || strcmp(type, "default") != 0)
-			return error_set(ERR_INPUT, "%s: \"%s\" of type \"%.32s\": scaled rotary positions are not supported", place,
-			                 keys[i], type ? type : "");
+		TRY(read_rope_scaling(place, keys[i], rope, &s->rope));
 		TRY(json_get_real(place, rope, "rope_theta", JSON_OPTIONAL, theta));
 		TRY(json_get_real(place, rope, "partial_rotary_factor", JSON_OPTIONAL, &share));
 	}
@@ -119,7 +182,7 @@ static int read_sizes(const char *place, const json_t *config, struct model_shap
 		TRY(json_get_int(place, config, size_keys[i].key, size_keys[i].required, size_keys[i].required ? 1 : 0, INT_MAX, &value));
 		*at = (int)value;
 	}
-	if (s->n_kv_heads == 0)
+	if (s->n_kv_heads == 0 || json_is_null(json_object_get(config, "num_key_value_heads")))
 		s->n_kv_heads = s->n_heads;
 	if (s->head_width == 0) {
 		if (s->width % s->n_heads)
@@ -160,14 +223,18 @@ static int read_ids(const char *place, const json_t *config, struct model_shape 
 	return OK;
 }
 
-/* What a missing key means is what transformers' LlamaConfig takes for it. */
+/* What a missing key means is what transformers takes for it. */
 static int read_config(const char *place, const json_t *config, struct model_shape *s)
 {
-	*s = (struct model_shape){.n_positions = 2048, .rope_theta = 10000, .norm_eps = 1e-6, .bos = -1};
-	TRY(check_kind(place, config));
-	TRY(check_refusals(place, config));
+	*s = (struct model_shape){.rope_theta = 10000, .norm_eps = 1e-6, .bos = -1};
+	TRY(read_kind(place, config, s));
+	s->n_positions = kind_of(s)->n_positions;
+	s->n_kv_heads = kind_of(s)->n_kv_heads;
+	s->head_width = kind_of(s)->head_width;
+	TRY(check_refusals(place, config, s));
 	TRY(read_sizes(place, config, s));
-	TRY(read_rope(place, config, &s->rope_theta));
+	TRY(check_window(place, config, s));
+	TRY(read_rope(place, config, s));
 	TRY(json_get_real(place, config, "rms_norm_eps", JSON_OPTIONAL, &s->norm_eps));
 	TRY(json_get_bool(place, config, "tie_word_embeddings", JSON_OPTIONAL, &s->tied));
 	if (weights_check_shape(s) != OK)
@@ -337,7 +404,7 @@ static const char *format_dims(struct arena *a, int n, const uint64_t *dims)
 static int check_dims(struct loading *l, const struct safetensors *s, const struct safetensors_entry *e, const struct tensor *t)
 {
 	uint64_t want[2] = {(uint64_t)t->rows, (uint64_t)t->columns};
-	int      n = t->kind == TENSOR_NORM ? 1 : 2;
+	int      n = t->n_dims;
 
 	if (e->n_dims == n && e->dims[0] == want[0] && (n == 1 || e->dims[1] == want[1]))
 		return OK;
@@ -483,12 +550,36 @@ static void format_end_ids(struct text *t, const struct model_shape *s)
 		text_print(t, "]");
 }
 
+static void format_rope_scaling(struct text *t, const struct rope_scaling *r)
+{
+	if (r->kind == ROPE_PLAIN) {
+		text_print(t, "null");
+		return;
+	}
+	text_print(t, "{\"rope_type\": \"%s\", \"factor\": ", rope_types[r->kind]);
+	json_add_real(t, r->factor);
+	if (r->kind == ROPE_LLAMA3) {
+		text_print(t, ", \"low_freq_factor\": ");
+		json_add_real(t, r->low_freq_factor);
+		text_print(t, ", \"high_freq_factor\": ");
+		json_add_real(t, r->high_freq_factor);
+		text_print(t, ", \"original_max_position_embeddings\": %d", r->original_positions);
+	}
+	text_print(t, "}");
+}
+
 static void format_config(struct text *t, const struct model_shape *s, enum safetensors_type type)
 {
 	const char *const dtypes[] = {[SAFETENSORS_F32] = "float32", [SAFETENSORS_BF16] = "bfloat16", [SAFETENSORS_F16] = "float16"};
 
-	text_print(t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n", kinds[0].architecture, kinds[0].model_type);
-	text_print(t, "  \"attention_bias\": false,\n  \"mlp_bias\": false,\n  \"hidden_act\": \"silu\",\n  \"rope_scaling\": null,\n");
+	text_print(t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n", kind_of(s)->architecture, kind_of(s)->model_type);
+	if (!kind_has(s, PART_QKV_BIAS))
+		text_print(t, "  \"attention_bias\": false,\n  \"mlp_bias\": false,\n");
+	if (kind_of(s)->window_switch)
+		text_print(t, "  \"use_sliding_window\": false,\n");
+	text_print(t, "  \"hidden_act\": \"silu\",\n  \"rope_scaling\": ");
+	format_rope_scaling(t, &s->rope);
+	text_print(t, ",\n");
 	for (size_t i = 0; i < sizeof size_keys / sizeof size_keys[0]; i++)
 		text_print(t, "  \"%s\": %d,\n", size_keys[i].key, *(const int *)(const void *)((const char *)s + size_keys[i].at));
 	text_print(t, "  \"rope_theta\": ");
@@ -594,7 +685,7 @@ static int write_weights(const char *path, const struct weights *w, enum safeten
 		const struct tensor *t = &w->tensors[i];
 		items[i] = (struct safetensors_item){
 		        .name = t->name,
-		        .n_dims = t->kind == TENSOR_NORM ? 1 : 2,
+		        .n_dims = t->n_dims,
 		        .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
 		        .data = w->data + t->offset,
 		};

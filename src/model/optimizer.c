@@ -41,7 +41,7 @@ static void cut_blocks(const struct weights *w, struct optimizer_block *b)
 			*b++ = (struct optimizer_block){
 			        .offset = t->offset + first,
 			        .count = rest < OPTIMIZER_BLOCK ? (int)rest : OPTIMIZER_BLOCK,
-			        .decays = t->kind != TENSOR_NORM,
+			        .decays = t->n_dims > 1,
 			};
 		}
 	}
@@ -198,7 +198,7 @@ int optimizer_save(const struct optimizer *o, const struct weights *w, const cha
 		char                 moment = "mv"[i % 2];
 		items[i] = (struct safetensors_item){
 		        .name = arena_format(&a, "%c.%s", moment, t->name),
-		        .n_dims = t->kind == TENSOR_NORM ? 1 : 2,
+		        .n_dims = t->n_dims,
 		        .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
 		        .data = (moment == 'm' ? o->m : o->v) + t->offset,
 		};

@@ -13,14 +13,26 @@
 
 enum { SHAPE_EOS_MAX = 8, HEAD_WIDTH_MAX = 256 };
 
+enum model_kind { MODEL_LLAMA, MODEL_QWEN2, MODEL_QWEN3, MODEL_KINDS }; /* rows of the table in kind.c */
+
+enum rope_kind { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3 };
+
+struct rope_scaling { /* see rope.h; what a kind does not use is 0 */
+	enum rope_kind kind;
+	int            original_positions;
+	double         factor, low_freq_factor, high_freq_factor;
+};
+
 struct model_shape {
-	int    n_layers, width, n_heads, n_kv_heads, head_width, ff_width, n_vocab; /* L D H K E F V */
-	int    n_positions;                                                         /* the longest sequence the model was made for */
-	double rope_theta;
-	double norm_eps;
-	int    tied;                      /* the output projection is the embedding */
-	int    bos;                       /* token id or -1 */
-	int    eos[SHAPE_EOS_MAX], n_eos; /* ids that end an answer; generation_config.json wins over config.json */
+	enum model_kind     kind;
+	int                 n_layers, width, n_heads, n_kv_heads, head_width, ff_width, n_vocab; /* L D H K E F V */
+	int                 n_positions; /* the longest sequence the model was made for */
+	double              rope_theta;
+	struct rope_scaling rope;
+	double              norm_eps;
+	int                 tied;                      /* the output projection is the embedding */
+	int                 bos;                       /* token id or -1 */
+	int                 eos[SHAPE_EOS_MAX], n_eos; /* ids that end an answer; generation_config.json wins over config.json */
 };
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "math/rowops.h"
+#include "model/kind.h"
+#include "model/rope.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -53,12 +55,14 @@ static int make_layer(struct model *m, struct layer_products *l)
 static int make_parts(struct model *m)
 {
 	const struct model_shape *s = &m->weights.shape;
+	float                     frequency[HEAD_WIDTH_MAX / 2];
 
 	m->layers = mem_alloc((size_t)s->n_layers, sizeof *m->layers, "the layers of the model");
 	m->rope = mem_alloc((size_t)s->n_positions * (size_t)s->head_width, sizeof(float), "the table of rotary positions");
 	if (!m->layers || !m->rope)
 		return ERR_INPUT;
-	rope_table(s->n_positions, s->head_width, s->rope_theta, m->rope);
+	rope_frequencies(s, frequency);
+	rope_table(s->n_positions, s->head_width, frequency, m->rope);
 	for (int i = 0; i < s->n_layers; i++)
 		TRY(make_layer(m, &m->layers[i]));
 	TRY(matmul_weight_new(m->mm, s->n_vocab, s->width, m->for_backward, &m->head));
@@ -121,6 +125,8 @@ struct layer_state {
 	float *x;       /* [T x D] the residual stream before the layer */
 	float *r_attn;  /* [T] of its norm */
 	float *qkv;     /* [T x (H+2K)E] rotated */
+	float *qk_raw;  /* [T x (H+K)E] before their norms, of kinds that have these */
+	float *r_qk;    /* [T x (H+K)] */
 	float *o;       /* [T x H*E] of the attention */
 	float *lse;     /* [T x H] */
 	float *x_mid;   /* [T x D] between attention and feed-forward */
@@ -154,11 +160,14 @@ static float *carve(struct carver *c, size_t rows, int columns)
 static struct layer_state carve_layer(struct carver *c, const struct model_shape *s, size_t rows)
 {
 	int queries = s->n_heads * s->head_width, keys = s->n_kv_heads * s->head_width;
+	int normed = kind_has(s, PART_QK_NORM) ? s->n_heads + s->n_kv_heads : 0;
 
 	return (struct layer_state){
 	        .x = carve(c, rows, s->width),
 	        .r_attn = carve(c, rows, 1),
 	        .qkv = carve(c, rows, queries + 2 * keys),
+	        .qk_raw = carve(c, rows, normed * s->head_width),
+	        .r_qk = carve(c, rows, normed),
 	        .o = carve(c, rows, queries),
 	        .lse = carve(c, rows, s->n_heads),
 	        .x_mid = carve(c, rows, s->width),
@@ -279,6 +288,34 @@ static void embed(const struct model *m, const struct batch *b, float *x)
 		memcpy(x + (size_t)t * D, table + (size_t)b->token[t] * D, D * sizeof(float));
 }
 
+static struct qknorm qk_norm(const struct model *m, int layer)
+{
+	const struct model_shape *s = &m->weights.shape;
+
+	return (struct qknorm){.H = s->n_heads,
+	                       .K = s->n_kv_heads,
+	                       .E = s->head_width,
+	                       .stride = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width),
+	                       .gain = m->weights.data + m->weights.layers[layer].qk_norm};
+}
+
+/* qkv of n rows from row `at` on = h W^T, and what the kind does to it before it is rotated */
+static int project_qkv(const struct forward *p, int layer, int n, size_t at, const struct layer_state *s)
+{
+	const struct model_shape *shape = &p->m->weights.shape;
+	struct qknorm             norm = qk_norm(p->m, layer);
+	size_t                    heads = (size_t)(norm.H + norm.K);
+	float                    *qkv = s->qkv + at * norm.stride;
+
+	TRY(matmul_forward(p->m->layers[layer].qkv, n, p->h, qkv));
+	if (kind_has(shape, PART_QKV_BIAS))
+		bias_forward(n, (int)norm.stride, p->m->weights.data + p->m->weights.layers[layer].qkv_bias, qkv);
+	if (kind_has(shape, PART_QK_NORM))
+		qknorm_forward(&norm, n, shape->norm_eps, qkv, p->keeps ? s->qk_raw + at * heads * (size_t)norm.E : NULL,
+		               p->keeps ? s->r_qk + at * heads : NULL);
+	return OK;
+}
+
 /* x_mid = x + attention(rmsnorm(x)) */
 static int forward_attention(const struct forward *p, int layer, const struct layer_state *s)
 {
@@ -292,7 +329,7 @@ static int forward_attention(const struct forward *p, int layer, const struct la
 		size_t at = (size_t)t;
 		n = chunk_rows(T - t);
 		rmsnorm_forward(n, D, s->x + at * (size_t)D, gain, shape->norm_eps, p->h, s->r_attn + at);
-		TRY(matmul_forward(w->qkv, n, p->h, s->qkv + at * qkv_row));
+		TRY(project_qkv(p, layer, n, at, s));
 	}
 	rope_apply(T, H + K, E, qkv_row, p->b->position, p->m->rope, +1, s->qkv);
 	attention_forward(shape, p->b, s->qkv, p->cache, p->cache->n_layers == 1 ? 0 : layer, s->o, s->lse);
@@ -335,7 +372,7 @@ static int scratch_state(const struct model_shape *s, int T, struct arena *a, st
 	out->r_attn = out->r_mlp = arena_alloc(a, rows, sizeof(float));
 	out->qkv = arena_alloc(a, rows * (queries + 2 * keys), sizeof(float));
 	out->o = arena_alloc(a, rows * queries, sizeof(float));
-	out->lse = NULL;
+	out->lse = out->qk_raw = out->r_qk = NULL;
 	out->gate_up = arena_alloc(a, (size_t)chunk_rows(T) * 2 * (size_t)s->ff_width, sizeof(float));
 	return out->x && out->r_attn && out->qkv && out->o && out->gate_up ? OK : ERR_INPUT;
 }
@@ -477,6 +514,27 @@ static int backward_output_unit(const struct backward *p, int layer, struct rows
 	return matmul_backward(p->m->layers[layer].o, r.n, dx, p->d_o + r.first * row);
 }
 
+/* d_qkv, rotated back, becomes the gradient of the product; what the kind has behind the product gets its own. */
+static void backward_qkv_parts(const struct backward *p, int layer, struct rows r)
+{
+	const struct model_shape   *s = &p->m->weights.shape;
+	const struct layer_offsets *at = &p->m->weights.layers[layer];
+	struct qknorm               norm = qk_norm(p->m, layer);
+	size_t                      heads = r.first * (size_t)(norm.H + norm.K);
+	float                      *d_qkv = p->d_qkv + r.first * norm.stride;
+
+	if (kind_has(s, PART_QK_NORM)) {
+		const float *raw = p->state->qk_raw + heads * (size_t)norm.E, *factor = p->state->r_qk + heads;
+		qknorm_gradient(&norm, r.n, raw, factor, d_qkv, gradient_slot(p->g, r.unit, at->qk_norm));
+		gradient_merge(p->g, r.unit, at->qk_norm, 2 * (size_t)norm.E);
+		qknorm_backward(&norm, r.n, raw, factor, d_qkv);
+	}
+	if (kind_has(s, PART_QKV_BIAS)) {
+		bias_gradient(r.n, (int)norm.stride, d_qkv, gradient_slot(p->g, r.unit, at->qkv_bias));
+		gradient_merge(p->g, r.unit, at->qkv_bias, norm.stride);
+	}
+}
+
 /* d_qkv -> dx */
 static int backward_qkv_unit(const struct backward *p, int layer, struct rows r)
 {
@@ -487,6 +545,7 @@ static int backward_qkv_unit(const struct backward *p, int layer, struct rows r)
 	struct norm                 norm = {at->norm_attn, p->state->x, p->state->r_attn};
 	const float                *d_qkv = p->d_qkv + r.first * row;
 
+	backward_qkv_parts(p, layer, r);
 	norm_again(p, r, norm, p->h);
 	TRY(add_product(p, r, at->qkv, shape, d_qkv, p->h));
 	TRY(matmul_backward(p->m->layers[layer].qkv, r.n, d_qkv, p->dh));

@@ -1,12 +1,12 @@
-/* transformer.h - the model: a decoder-only transformer of the Llama kind, forward and backward. One forward serves
+/* transformer.h - the model: a decoder-only transformer of a kind of kind.h, forward and backward. One forward serves
  * prefill, decode and training: sampled and trained log-probabilities are the same bits because they are the same code on the same rows.
  *
  *     x = embed[token]
- *     per layer:  h = rmsnorm(x);  q,k,v = h W_qkv^T;  rotate q,k;  x += attention(q,k,v) W_o^T
+ *     per layer:  h = rmsnorm(x);  q,k,v = h W_qkv^T [+ b];  [q,k = rmsnorm of each head];  rotate q,k;  x += attention(q,k,v) W_o^T
  *                 h = rmsnorm(x);  g,u = h W_gate_up^T;            x += (silu(g) * u) W_down^T
  *     hidden = rmsnorm(x)
  *
- * Logits are not computed here: see head.h. */
+ * What stands in brackets only some kinds have. Logits are not computed here: see head.h. */
 #ifndef MODEL_TRANSFORMER_H
 #define MODEL_TRANSFORMER_H
 

@@ -1,6 +1,8 @@
 #include "model/weights.h"
 
 #include "base/error.h"
+#include "model/kind.h"
+#include "model/rope.h"
 
 #include <assert.h>
 #include <math.h>
@@ -9,30 +11,52 @@
 
 /* ---- the table of tensors ---- */
 
-enum side { ONE, WIDTH, VOCAB, QUERIES, KEYS, FF }; /* what a side of a tensor measures */
+enum side { ONE, WIDTH, VOCAB, QUERIES, KEYS, HEAD, FF }; /* what a side of a tensor measures */
 
 struct row {
 	const char      *name;
 	enum tensor_kind kind;
 	enum side        rows, columns;
-	int              into_residual; /* its output is added to the residual stream */
+	int              into_residual;
+	int              part; /* of the kinds that have it; 0: of all */
 };
 
-enum { IN_NORM_ATTN, IN_Q, IN_K, IN_V, IN_O, IN_NORM_MLP, IN_GATE, IN_UP, IN_DOWN, LAYER_TENSORS };
+enum {
+	IN_NORM_ATTN,
+	IN_Q,
+	IN_K,
+	IN_V,
+	IN_Q_BIAS,
+	IN_K_BIAS,
+	IN_V_BIAS,
+	IN_Q_NORM,
+	IN_K_NORM,
+	IN_O,
+	IN_NORM_MLP,
+	IN_GATE,
+	IN_UP,
+	IN_DOWN,
+	LAYER_TENSORS
+};
 
-static const struct row embed_row = {"model.embed_tokens", TENSOR_EMBED, VOCAB, WIDTH, 0};
-static const struct row norm_row = {"model.norm", TENSOR_NORM, WIDTH, ONE, 0};
-static const struct row head_row = {"lm_head", TENSOR_HEAD, VOCAB, WIDTH, 0};
+static const struct row embed_row = {"model.embed_tokens.weight", TENSOR_EMBED, VOCAB, WIDTH, 0, 0};
+static const struct row norm_row = {"model.norm.weight", TENSOR_NORM, WIDTH, ONE, 0, 0};
+static const struct row head_row = {"lm_head.weight", TENSOR_HEAD, VOCAB, WIDTH, 0, 0};
 static const struct row layer_rows[LAYER_TENSORS] = {
-        [IN_NORM_ATTN] = {"input_layernorm", TENSOR_NORM, WIDTH, ONE, 0},
-        [IN_Q] = {"self_attn.q_proj", TENSOR_LINEAR, QUERIES, WIDTH, 0},
-        [IN_K] = {"self_attn.k_proj", TENSOR_LINEAR, KEYS, WIDTH, 0},
-        [IN_V] = {"self_attn.v_proj", TENSOR_LINEAR, KEYS, WIDTH, 0},
-        [IN_O] = {"self_attn.o_proj", TENSOR_LINEAR, WIDTH, QUERIES, 1},
-        [IN_NORM_MLP] = {"post_attention_layernorm", TENSOR_NORM, WIDTH, ONE, 0},
-        [IN_GATE] = {"mlp.gate_proj", TENSOR_LINEAR, FF, WIDTH, 0},
-        [IN_UP] = {"mlp.up_proj", TENSOR_LINEAR, FF, WIDTH, 0},
-        [IN_DOWN] = {"mlp.down_proj", TENSOR_LINEAR, WIDTH, FF, 1},
+        [IN_NORM_ATTN] = {"input_layernorm.weight", TENSOR_NORM, WIDTH, ONE, 0, 0},
+        [IN_Q] = {"self_attn.q_proj.weight", TENSOR_LINEAR, QUERIES, WIDTH, 0, 0},
+        [IN_K] = {"self_attn.k_proj.weight", TENSOR_LINEAR, KEYS, WIDTH, 0, 0},
+        [IN_V] = {"self_attn.v_proj.weight", TENSOR_LINEAR, KEYS, WIDTH, 0, 0},
+        [IN_Q_BIAS] = {"self_attn.q_proj.bias", TENSOR_BIAS, QUERIES, ONE, 0, PART_QKV_BIAS},
+        [IN_K_BIAS] = {"self_attn.k_proj.bias", TENSOR_BIAS, KEYS, ONE, 0, PART_QKV_BIAS},
+        [IN_V_BIAS] = {"self_attn.v_proj.bias", TENSOR_BIAS, KEYS, ONE, 0, PART_QKV_BIAS},
+        [IN_Q_NORM] = {"self_attn.q_norm.weight", TENSOR_NORM, HEAD, ONE, 0, PART_QK_NORM},
+        [IN_K_NORM] = {"self_attn.k_norm.weight", TENSOR_NORM, HEAD, ONE, 0, PART_QK_NORM},
+        [IN_O] = {"self_attn.o_proj.weight", TENSOR_LINEAR, WIDTH, QUERIES, 1, 0},
+        [IN_NORM_MLP] = {"post_attention_layernorm.weight", TENSOR_NORM, WIDTH, ONE, 0, 0},
+        [IN_GATE] = {"mlp.gate_proj.weight", TENSOR_LINEAR, FF, WIDTH, 0, 0},
+        [IN_UP] = {"mlp.up_proj.weight", TENSOR_LINEAR, FF, WIDTH, 0, 0},
+        [IN_DOWN] = {"mlp.down_proj.weight", TENSOR_LINEAR, WIDTH, FF, 1, 0},
 };
 
 static int side_length(const struct model_shape *s, enum side side)
@@ -46,6 +70,8 @@ static int side_length(const struct model_shape *s, enum side side)
 		return s->n_heads * s->head_width;
 	case KEYS:
 		return s->n_kv_heads * s->head_width;
+	case HEAD:
+		return s->head_width;
 	case FF:
 		return s->ff_width;
 	case ONE:
@@ -54,8 +80,11 @@ static int side_length(const struct model_shape *s, enum side side)
 	return 1;
 }
 
+/* 0 when the kind has no such tensor */
 static size_t row_count(const struct model_shape *s, const struct row *r)
 {
+	if (r->part && !kind_has(s, (enum kind_part)r->part))
+		return 0;
 	return (size_t)side_length(s, r->rows) * (size_t)side_length(s, r->columns);
 }
 
@@ -93,29 +122,33 @@ int weights_check_shape(const struct model_shape *s)
 		                 s->n_heads);
 	if (s->head_width % 2)
 		return error_set(ERR_INPUT, "model shape: head_dim is %d; rotary positions need an even number", s->head_width);
-	if (!(s->rope_theta > 0) || !isfinite(s->rope_theta))
-		return error_set(ERR_INPUT, "model shape: rope_theta is %g; it must be positive", s->rope_theta);
 	if (!(s->norm_eps >= 0) || !isfinite(s->norm_eps))
 		return error_set(ERR_INPUT, "model shape: rms_norm_eps is %g; it must not be negative", s->norm_eps);
-	return OK;
+	return rope_check(s);
 }
 
 /* ---- making ---- */
 
-/* Appends a tensor to the table; returns its offset. */
+/* Appends a tensor to the table, if the kind has it; returns its offset. */
 static size_t add_tensor(struct weights *w, const struct row *r, int layer)
 {
-	struct tensor *t = &w->tensors[w->n_tensors++];
+	size_t         count = row_count(&w->shape, r);
+	struct tensor *t = &w->tensors[w->n_tensors];
 
+	if (count == 0)
+		return 0;
+	w->n_tensors++;
 	t->kind = r->kind;
+	t->n_dims = r->kind == TENSOR_NORM || r->kind == TENSOR_BIAS ? 1 : 2;
+	t->into_residual = r->into_residual;
 	t->rows = side_length(&w->shape, r->rows);
 	t->columns = side_length(&w->shape, r->columns);
 	t->offset = w->n;
-	t->count = row_count(&w->shape, r);
+	t->count = count;
 	if (layer >= 0)
-		snprintf(t->name, sizeof t->name, "model.layers.%d.%s.weight", layer, r->name);
+		snprintf(t->name, sizeof t->name, "model.layers.%d.%s", layer, r->name);
 	else
-		snprintf(t->name, sizeof t->name, "%s.weight", r->name);
+		snprintf(t->name, sizeof t->name, "%s", r->name);
 	w->n += t->count;
 	return t->offset;
 }
@@ -131,7 +164,9 @@ static void add_layer(struct weights *w, int layer)
 	                                          .o = at[IN_O],
 	                                          .norm_mlp = at[IN_NORM_MLP],
 	                                          .gate_up = at[IN_GATE],
-	                                          .down = at[IN_DOWN]};
+	                                          .down = at[IN_DOWN],
+	                                          .qkv_bias = at[IN_Q_BIAS],
+	                                          .qk_norm = at[IN_Q_NORM]};
 }
 
 int weights_new(const struct model_shape *shape, struct weights *out)
@@ -166,26 +201,24 @@ void weights_free(struct weights *w)
 	*w = (struct weights){0};
 }
 
-static int is_into_residual(const struct weights *w, int tensor)
+static float init_value(enum tensor_kind kind, double deviation, struct rng_key key, size_t i)
 {
-	int in_layers = tensor - 1; /* the embedding stands first */
-
-	return in_layers >= 0 && in_layers < w->shape.n_layers * LAYER_TENSORS && layer_rows[in_layers % LAYER_TENSORS].into_residual;
+	if (kind == TENSOR_NORM || kind == TENSOR_BIAS)
+		return kind == TENSOR_NORM;
+	key.sample = (uint32_t)(i >> 32);
+	return (float)(deviation * rng_normal(key, (uint32_t)i));
 }
 
 static void init_tensor(struct weights *w, int tensor, uint64_t seed)
 {
 	const struct tensor *t = &w->tensors[tensor];
-	double               deviation = is_into_residual(w, tensor) ? 0.02 / sqrt(2.0 * w->shape.n_layers) : 0.02;
+	double               deviation = t->into_residual ? 0.02 / sqrt(2.0 * w->shape.n_layers) : 0.02;
 	struct rng_key       key = {.seed = seed, .purpose = RNG_INIT, .item = (uint32_t)tensor};
 	float               *x = w->data + t->offset;
 
 #pragma omp parallel for schedule(static)
-	for (size_t i = 0; i < t->count; i++) {
-		struct rng_key k = key;
-		k.sample = (uint32_t)(i >> 32);
-		x[i] = t->kind == TENSOR_NORM ? 1.0f : (float)(deviation * rng_normal(k, (uint32_t)i));
-	}
+	for (size_t i = 0; i < t->count; i++)
+		x[i] = init_value(t->kind, deviation, key, i);
 }
 
 void weights_init(struct weights *w, uint64_t seed)

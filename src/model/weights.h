@@ -1,8 +1,9 @@
 /* weights.h - all parameters of a model as one flat f32 vector, and the table that says what lies where.
  *
- *     embed  | layer 0: norm_attn, q, k, v, o, norm_mlp, gate, up, down | layer 1 ... | norm_final | head (absent when tied)
+ *     embed  | layer 0: norm_attn, q, k, v, (biases of q, k, v), (norms of q, k), o, norm_mlp, gate, up, down | layer 1 ... | norm_final | head
  *
- * q, k, v lie side by side, so that they are one [(H+2K)E x D] matrix; gate and up likewise are one [2F x D] matrix.
+ * What stands in brackets only some kinds have (kind.h); the head is absent when it is tied to the embedding. q, k, v lie side by side, so that
+ * they are one [(H+2K)E x D] matrix, and their biases one vector; gate and up likewise are one [2F x D] matrix.
  * A linear tensor is stored [outputs x inputs], as Hugging Face stores it. Gradients, moments and checkpoints use the same offsets.
  *
  * The table is the only place where tensor names stand. */
@@ -13,17 +14,20 @@
 #include "base/rng.h"
 #include "model/shape.h"
 
-enum tensor_kind { TENSOR_EMBED, TENSOR_NORM, TENSOR_LINEAR, TENSOR_HEAD };
+enum tensor_kind { TENSOR_EMBED, TENSOR_NORM, TENSOR_BIAS, TENSOR_LINEAR, TENSOR_HEAD };
 
 struct tensor {
 	char             name[96]; /* "model.layers.0.self_attn.q_proj.weight" */
 	enum tensor_kind kind;
-	int              rows, columns; /* columns = 1 for a norm's gain */
+	int              n_dims;        /* 1: a gain or a bias, which is not decayed; 2: a matrix */
+	int              rows, columns; /* columns = 1 for a vector */
+	int              into_residual; /* its output is added to the residual stream */
 	size_t           offset, count; /* in floats, within the vector */
 };
 
 struct layer_offsets { /* of the fused matrices, in floats */
 	size_t norm_attn, qkv, o, norm_mlp, gate_up, down;
+	size_t qkv_bias, qk_norm; /* [(H+2K)E], [2 x E]: of kinds that have them */
 };
 
 struct weights {
@@ -45,7 +49,7 @@ int weights_check_shape(const struct model_shape *shape);
 int  weights_new(const struct model_shape *shape, struct weights *out);
 void weights_free(struct weights *w);
 
-/* Normal(0, 0.02) for matrices, with the two projections that write into the residual stream scaled by 1/sqrt(2L) (GPT-2); gains 1. */
+/* Normal(0, 0.02) for matrices, with the two projections that write into the residual stream scaled by 1/sqrt(2L) (GPT-2); gains 1, biases 0. */
 void weights_init(struct weights *w, uint64_t seed);
 
 const struct tensor *weights_find(const struct weights *w, const char *name); /* or NULL */

@@ -58,7 +58,15 @@ class TestCase(unittest.TestCase):
 
 # ---- models ----
 
-# What is special about each: (settings of LlamaConfig). Sizes are odd wherever nothing forbids it.
+KINDS = {
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+    "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+}
+
+LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
+
+# What is special about each: the kind (llama where none is said), and settings of its Config. Sizes are odd wherever nothing forbids it.
 LAYOUTS = {
     "a key head for each query head": dict(hidden_size=36, num_attention_heads=3, num_key_value_heads=3, intermediate_size=100),
     "three query heads to a key head": dict(hidden_size=72, num_attention_heads=6, num_key_value_heads=2, intermediate_size=131),
@@ -68,21 +76,36 @@ LAYOUTS = {
                                                  intermediate_size=1, tie_word_embeddings=True),
     "a stream of odd width, one layer": dict(hidden_size=33, num_attention_heads=3, num_key_value_heads=1, head_dim=10,
                                              intermediate_size=65, num_hidden_layers=1, rope_theta=500000.0, rms_norm_eps=1e-5),
+    "llama3 scaling, tied": dict(hidden_size=48, num_attention_heads=6, num_key_value_heads=2, intermediate_size=99, rope=LLAMA3,
+                                 tie_word_embeddings=True),
+    "linear scaling": dict(hidden_size=40, num_attention_heads=2, num_key_value_heads=1, intermediate_size=61,
+                           rope=dict(rope_type="linear", factor=4.0)),
+    "qwen2, seven query heads to a key head, tied": dict(kind="qwen2", hidden_size=56, num_attention_heads=14, num_key_value_heads=2,
+                                                         intermediate_size=101, tie_word_embeddings=True, rope_theta=1000000.0),
+    "qwen2, a key head for each query head": dict(kind="qwen2", hidden_size=36, num_attention_heads=3, num_key_value_heads=3,
+                                                  intermediate_size=45),
+    "qwen3, heads wider than the stream, tied": dict(kind="qwen3", hidden_size=35, num_attention_heads=4, num_key_value_heads=2, head_dim=22,
+                                                     intermediate_size=57, tie_word_embeddings=True, rope_theta=1000000.0),
+    "qwen3, one key head": dict(kind="qwen3", hidden_size=42, num_attention_heads=3, num_key_value_heads=1, head_dim=10, intermediate_size=80),
+    "qwen3, llama3 scaling": dict(kind="qwen3", hidden_size=40, num_attention_heads=2, num_key_value_heads=2, head_dim=16,
+                                  intermediate_size=50, rope=LLAMA3),
 }
 
 
 def random_model(seed, **settings):
-    """A Llama whose weights are large enough, and whose gains differ enough, that a wrong one shows; not so large that rounding does."""
+    """A model whose weights are large enough, and whose gains and biases differ enough, that a wrong one shows; not so large that rounding does."""
     torch.manual_seed(seed)
     settings = dict(vocab_size=301, num_hidden_layers=3, max_position_embeddings=1024, bos_token_id=1, eos_token_id=2,
                     initializer_range=1.4 / settings["hidden_size"] ** 0.5, tie_word_embeddings=False) | settings
-    theta = settings.pop("rope_theta", 10000.0)
-    config = transformers.LlamaConfig(rope_parameters={"rope_type": "default", "rope_theta": theta}, **settings)
-    model = transformers.LlamaForCausalLM(config).float().eval()
+    rope = {"rope_type": "default", "rope_theta": settings.pop("rope_theta", 10000.0)} | settings.pop("rope", {})
+    make_config, make_model = KINDS[settings.pop("kind", "llama")]
+    model = make_model(make_config(rope_parameters=rope, **settings)).float().eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith("norm.weight"):
                 weight.uniform_(0.5, 1.5)
+            elif name.endswith("bias"):
+                weight.normal_(0, 0.5)
     return model
 
 

@@ -1,4 +1,4 @@
-"""The forward and the backward pass, and greedy answers, against LlamaForCausalLM in float32."""
+"""The forward and the backward pass, and greedy answers, of every kind of model against transformers in float32."""
 
 import json
 
@@ -91,7 +91,7 @@ class Gradients(hone.TestCase):
         lengths = ((3, 100), (200, 1), (64, 64), (5, 700), (17, 250), (1, 1), (90, 333))
         texts = [(hone.random_ids(i, p), hone.random_ids(50 + i, a)) for i, (p, a) in enumerate(lengths)]
         texts += [(texts[2][0], hone.random_ids(70 + i, 40)) for i in range(6)]
-        for what in ("one key head, tied", "heads wider than the stream"):
+        for what in ("one key head, tied", "heads wider than the stream", "qwen2, a key head for each query head", "qwen3, one key head"):
             with self.subTest(what):
                 self.assertGreater(self.compare(hone.random_model(40, **hone.LAYOUTS[what]), texts), 2)
 
@@ -115,6 +115,25 @@ class Generation(hone.TestCase):
                         theirs = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, n_prompt, dtype=torch.long),
                                                 do_sample=False, max_new_tokens=64, pad_token_id=0)[0, n_prompt:].tolist()
                     self.assertEqual(self.generate(folder, prompt, 64), theirs, f"prompt of {n_prompt}")
+
+    def test_an_answer_ends_with_any_of_several_end_tokens(self):
+        for i, kind in enumerate(hone.KINDS):
+            with self.subTest(kind):
+                model = hone.random_model(80 + i, kind=kind, hidden_size=32, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+                                          intermediate_size=50)
+                prompt, free = hone.random_ids(i, 9), None
+                for ends in (None, 1, 0):
+                    if free:  # two tokens of the answer as the end tokens, in both orders
+                        at = [free.index(id) for id in free]
+                        first, second = sorted(set(at))[2:4]
+                        model.generation_config.eos_token_id = [free[first], free[second]][:: 1 if ends else -1]
+                    folder = hone.save(model, self.folder / f"{kind}-{ends}")
+                    with torch.no_grad():
+                        theirs = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, 9, dtype=torch.long), do_sample=False,
+                                                max_new_tokens=40, pad_token_id=0)[0, 9:].tolist()
+                    self.assertEqual(self.generate(folder, prompt, 40), theirs)
+                    free = free or theirs
+                    self.assertLess(len(theirs), 40 if ends is not None else 41)
 
     def generate(self, folder, prompt, n):
         out = hone.run("generate", folder, "--prompt-ids", ",".join(map(str, prompt)), "--max-tokens", n, "--temperature", "0", "--ids")
