@@ -136,6 +136,7 @@ static const struct wrong wrong_configs[] = {
         {TRAIN("optim.learning_rate=nan"), "optim.learning_rate"},
         {TRAIN("optim.learning_rate=inf"), "optim.learning_rate"},
         {TRAIN("run.tensorboard=maybe"), "run.tensorboard"},
+        {TRAIN("task.permute_rewards=2"), "task.permute_rewards"},
         {TRAIN("algorithm=ppo2"), "algorithm is ppo2, but must be one of"},
         {TRAIN("compute.backend=cuda"), "compute.backend is cuda, but must be one of"},
         {TRAIN("compute.numerics=loose"), "compute.numerics"},

@@ -14,7 +14,18 @@
 
 #include <stdint.h>
 
-enum rng_purpose { RNG_TEST, RNG_INIT, RNG_SAMPLE, RNG_ORDER, RNG_CURRICULUM, RNG_GENERATE, RNG_EVAL, RNG_SHUFFLE, RNG_BOOTSTRAP };
+enum rng_purpose {
+	RNG_TEST,
+	RNG_INIT,
+	RNG_SAMPLE,
+	RNG_ORDER,
+	RNG_CURRICULUM,
+	RNG_GENERATE,
+	RNG_EVAL,
+	RNG_SHUFFLE,
+	RNG_BOOTSTRAP,
+	RNG_PERMUTE
+};
 
 struct rng_key {
 	uint64_t         seed;

@@ -1,6 +1,7 @@
 #include "rl/reward.h"
 
 #include "base/error.h"
+#include "base/rng.h"
 #include "task/span.h"
 
 #include <math.h>
@@ -81,5 +82,23 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *acc
 		return score(reward, accuracy, of[failed - 1]->problem, rows[failed - 1], components);
 	for (int i = 0; i < n_rows; i++)
 		TRY(keep_answer(rows[i], a));
+	return OK;
+}
+
+int reward_permute(struct group *groups, int n, uint64_t seed, uint32_t step, struct arena *a)
+{
+	for (int g = 0; g < n; g++) {
+		const struct rng_key key = {seed, RNG_PERMUTE, step, (uint32_t)groups[g].id, 0};
+		size_t               G = (size_t)groups[g].n;
+		uint32_t            *order = arena_alloc(a, G, sizeof *order);
+		double              *reward = arena_alloc(a, G, sizeof *reward);
+		if (!order || !reward)
+			return ERR_INPUT;
+		rng_permutation(key, (uint32_t)G, order);
+		for (size_t i = 0; i < G; i++)
+			reward[i] = groups[g].rollouts[order[i]].reward;
+		for (size_t i = 0; i < G; i++)
+			groups[g].rollouts[i].reward = reward[i];
+	}
 	return OK;
 }

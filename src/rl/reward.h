@@ -16,4 +16,12 @@
 int reward_score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct tokenizer *t, struct group *groups,
                  int n, struct arena *a);
 
+/* The negative control: within each group the rewards change places by a permutation keyed (seed, RNG_PERMUTE, step, group->id).
+ *
+ *     reward_i <- reward_p(i),   E[reward_p(i)] = mean of the group, for every i
+ *
+ * Mean, spread and every other statistic of the group stay what they were, but on average a right answer gets no more than a wrong one:
+ * whatever a run learns all the same, it learned from something else than its reward. Accuracy and components stay with their answers. */
+int reward_permute(struct group *groups, int n, uint64_t seed, uint32_t step, struct arena *a);
+
 #endif

@@ -20,6 +20,9 @@ int step_sample(struct job *job, const int *picked, int n, struct step *s)
 	middle = clock_seconds();
 	TRY(reward_score(&job->reward, &job->eval_reward, job->tokenizer, s->sampled.items + first, s->sampled.n - first,
 	                 &job->step_arena));
+	if (job->config.task.permute_rewards)
+		TRY(reward_permute(s->sampled.items + first, s->sampled.n - first, (uint64_t)job->config.run.seed, (uint32_t)job->step,
+		                   &job->step_arena));
 	s->seconds_rollout += middle - start;
 	s->seconds_reward += clock_seconds() - middle;
 	return OK;

@@ -66,6 +66,7 @@ struct config_data {
 
 struct config_task {
 	const char *reward, *eval_reward;
+	int         permute_rewards;
 	struct {
 		struct reward_config *items;
 		int                   n;

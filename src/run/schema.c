@@ -101,6 +101,8 @@ const struct option schema[] = {
 	TEXT(task.reward, "", 0, 100, "the verifier, when there is one with weight 1"),
 	ROWS(task.rewards, &reward_rows, 32, "several verifiers with weights; instead of task.reward"),
 	TEXT(task.eval_reward, "", 0, 100, "the verifier of held-out answers; empty: the (first) reward"),
+	BOOL(task.permute_rewards, "false",
+	     "control experiment that must not learn: rewards are shuffled among the answers to the same problem before training"),
 	BOOL(task.verifier.ignore_case, "false", "letters in any case", .when = "task.verifiers=exact"),
 	REAL(task.verifier.partial, "0", 0, 1, "times the share that is right, when not all is", .when = "task.verifiers=knights_knaves|story"),
 	REAL(task.verifier.format_score, "0", 0, 1, "for an expression that is well formed but wrong", .when = "task.verifiers=countdown"),

@@ -1,0 +1,187 @@
+/* The negative control: rewards that changed places inside their groups keep every statistic and teach nothing. */
+#include "run.h"
+
+#include "base/rng.h"
+#include "rl/reward.h"
+
+enum { G = 6, GROUPS = 50, STEPS = 200, LETTERS = 6, TEXTS = 4096, HELD_OUT = 1024 };
+
+/* ---- the permutation itself ---- */
+
+static struct rollout rollouts[GROUPS][G];
+static struct group   groups[GROUPS];
+
+static double reward_of(int g, int i)
+{
+	return 10 * g + i * i;
+}
+
+static void fill_groups(void)
+{
+	for (int g = 0; g < GROUPS; g++) {
+		groups[g] = (struct group){.id = g, .n = G, .rollouts = rollouts[g]};
+		for (int i = 0; i < G; i++)
+			rollouts[g][i] = (struct rollout){.reward = reward_of(g, i), .accuracy = i};
+	}
+}
+
+static void permute(uint64_t seed, uint32_t step)
+{
+	struct arena a = {0};
+
+	fill_groups();
+	assert_ok(reward_permute(groups, GROUPS, seed, step, &a));
+	arena_free(&a);
+}
+
+static void rewards_stay_in_their_group_and_accuracy_with_its_answer(void **state)
+{
+	(void)state;
+	int moved = 0;
+
+	permute(1, 7);
+	for (int g = 0; g < GROUPS; g++)
+		for (int i = 0; i < G; i++) {
+			int found = 0;
+			for (int k = 0; k < G; k++)
+				found += rollouts[g][k].reward == reward_of(g, i);
+			assert_int_equal(found, 1);
+			assert_true(rollouts[g][i].accuracy == i);
+			moved += rollouts[g][i].reward != reward_of(g, i);
+		}
+	assert_true(moved > GROUPS * G / 2);
+}
+
+static void the_permutation_depends_on_seed_step_and_group(void **state)
+{
+	(void)state;
+	double first[GROUPS][G];
+	int    equal_groups = 0, equal_steps = 0, equal_seeds = 0;
+
+	permute(1, 7);
+	for (int g = 0; g < GROUPS; g++)
+		for (int i = 0; i < G; i++)
+			first[g][i] = rollouts[g][i].reward - reward_of(g, 0);
+	for (int g = 1; g < GROUPS; g++)
+		equal_groups += !memcmp(first[g], first[g - 1], sizeof first[g]);
+	permute(1, 8);
+	for (int g = 0; g < GROUPS; g++)
+		for (int i = 0; i < G; i++)
+			equal_steps += rollouts[g][i].reward - reward_of(g, 0) == first[g][i];
+	permute(2, 7);
+	for (int g = 0; g < GROUPS; g++)
+		for (int i = 0; i < G; i++)
+			equal_seeds += rollouts[g][i].reward - reward_of(g, 0) == first[g][i];
+	assert_true(equal_groups < 3);
+	assert_in_range(equal_steps, 1, GROUPS * G / 3); /* a sixth by chance */
+	assert_in_range(equal_seeds, 1, GROUPS * G / 3);
+	permute(1, 7);
+	for (int g = 0; g < GROUPS; g++)
+		for (int i = 0; i < G; i++)
+			assert_true(rollouts[g][i].reward - reward_of(g, 0) == first[g][i]);
+}
+
+/* Otherwise a right answer would still gain, only more slowly. */
+static void on_average_every_answer_gets_the_mean_of_its_group(void **state)
+{
+	(void)state;
+	double sum[G] = {0}, mean = 0, variance = 0;
+
+	for (uint32_t step = 0; step < 400; step++) {
+		permute(3, step);
+		for (int g = 0; g < GROUPS; g++)
+			for (int i = 0; i < G; i++)
+				sum[i] += (rollouts[g][i].reward - 10 * g) / (400 * GROUPS);
+	}
+	for (int i = 0; i < G; i++)
+		mean += (double)(i * i) / G;
+	for (int i = 0; i < G; i++)
+		variance += (i * i - mean) * (i * i - mean) / G;
+	for (int i = 0; i < G; i++)
+		assert_close(sum[i], mean, 4 * sqrt(variance / (400 * GROUPS)));
+}
+
+/* ---- X16: a whole run ---- */
+
+static const char config[] = "model:\n"
+                             "  tokenizer: 'chars:abcd='\n"
+                             "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 16}\n"
+                             "data: {train: train.jsonl, eval: eval.jsonl}\n"
+                             "task: {reward: exact}\n"
+                             "algorithm: grpo\n"
+                             "loss: {beta: 0}\n"
+                             "rollout: {num_generations: 8, prompts_per_step: 8, max_completion_length: 1}\n"
+                             "optim: {learning_rate: 1e-3}\n"
+                             "run: {max_steps: 200, save_steps: 0, eval_steps: 200, seed: 1, tensorboard: false}\n";
+
+/* All texts of six letters out of four, in a mixed order: the last letter is to be said again. Random weights are right one time in eight. */
+static void write_problems(void)
+{
+	FILE *train = fopen("train.jsonl", "w"), *eval = fopen("eval.jsonl", "w");
+
+	assert_true(train && eval);
+	for (int i = 0; i < TEXTS; i++) {
+		char text[LETTERS + 1] = "";
+		int  x = i * 2641 % TEXTS; /* odd, so every text once */
+		for (int k = 0; k < LETTERS; k++, x /= 4)
+			text[k] = "abcd"[x % 4];
+		fprintf(i < TEXTS - HELD_OUT ? train : eval, "{\"prompt\": \"%s=\", \"answer\": \"%c\"}\n", text, text[LETTERS - 1]);
+	}
+	fclose(train);
+	fclose(eval);
+}
+
+struct held_out {
+	double mean, error;
+};
+
+static struct held_out held_out_at(const char *folder, int step)
+{
+	char            path[64], line[8192];
+	struct held_out h = {NAN, NAN};
+	FILE           *f;
+
+	snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		json_t *row = json_loads(line, 0, NULL), *mean = json_object_get(row, "eval/pass@1");
+		if (mean && json_integer_value(json_object_get(row, "step")) == step)
+			h = (struct held_out){json_number_value(mean), json_number_value(json_object_get(row, "eval/pass@1_stderr"))};
+		json_decref(row);
+	}
+	fclose(f);
+	assert_true(isfinite(h.mean) && h.error > 0);
+	return h;
+}
+
+/* The rise of held-out accuracy over the run, in standard errors of a difference. */
+static double rise(const char *folder)
+{
+	struct held_out before = held_out_at(folder, 0), after = held_out_at(folder, STEPS);
+
+	print_message("%s: %.3f -> %.3f\n", folder, before.mean, after.mean);
+	return (after.mean - before.mean) / hypot(before.error, after.error);
+}
+
+static void permuted_rewards_teach_nothing_and_the_same_job_without_learns(void **state)
+{
+	(void)state;
+	write_problems();
+	write_text("job.yaml", config);
+	assert_int_equal(hone("train job.yaml run.output_dir=control task.permute_rewards=true"), 0);
+	assert_int_equal(hone("train job.yaml run.output_dir=plain"), 0);
+	assert_true(rise("plain") > 10);
+	assert_true(fabs(rise("control")) <= 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(rewards_stay_in_their_group_and_accuracy_with_its_answer),
+	                                   TEST(the_permutation_depends_on_seed_step_and_group),
+	                                   TEST(on_average_every_answer_gets_the_mean_of_its_group),
+	                                   TEST(permuted_rewards_teach_nothing_and_the_same_job_without_learns)};
+
+	run_in_temporary_folder();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
