@@ -163,9 +163,12 @@ static int shapes_that_differ(struct matmul *m, uint32_t first, uint32_t last)
 	return n_differ;
 }
 
-/* These must not hide behind their self-test: with AVX-512 the supported versions of both libraries are strict. */
+/* These must not hide behind their self-test: with AVX-512 the supported versions of both libraries are strict, OpenBLAS where nobody has told it
+ * to take the kernels of another CPU (other_kernels_refuse_strict_or_keep_it looks at those by name). */
 static int must_be_strict(const char *backend)
 {
+	if (strcmp(backend, "openblas") == 0 && getenv("OPENBLAS_CORETYPE"))
+		return 0;
 #if defined(__x86_64__)
 	int fit = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
 #else
@@ -433,7 +436,7 @@ static void other_kernels_refuse_strict_or_keep_it(void **state)
 			continue;
 		int status = run_with_kernels(kernels[i]);
 		print_message("%s: %s\n", kernels[i], status == 0 ? "strict holds" : status == 10 ? "strict is refused" : "BROKEN");
-		assert_true(status == 0 || status == 10);
+		assert_true(status == 0 || (status == 10 && i != 2)); /* AVX-512 kernels must not refuse */
 	}
 #endif
 }
