@@ -345,6 +345,8 @@ static void defaults_for_sampling_come_from_generation_config(void **state)
 	assert_true(!g.do_sample && g.temperature == 0.6 && g.top_p == 0.9 && g.top_k == 20);
 	put("generation_config.json", "{\"temperature\": -1}");
 	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"temperature\" (-1)");
+	put("generation_config.json", "{\"top_p\": 0}");
+	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"top_p\" (0)");
 	put("generation_config.json", "{\"top_k\": 0.5}");
 	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"top_k\" must be an integer");
 	assert_true(g.temperature == 0.6);

@@ -16,6 +16,7 @@ int command_data(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_init(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
 int command_detokenize(int argc, char **argv);
 int command_logprobs(int argc, char **argv);

@@ -36,13 +36,10 @@ static int open_data(struct evaluation *e)
 	                      &e->prompts);
 }
 
-static int answer_all(struct evaluation *e, double temperature, struct groups *groups)
+static int answer_all(struct evaluation *e, const struct sampling *sampling, struct groups *groups)
 {
 	const struct model_shape    *s = &e->opened.model->weights.shape;
-	const struct rollout_options o = {.decode = {.sampling = {.temperature = (float)temperature, .top_p = 1},
-	                                             .eos = s->eos,
-	                                             .n_eos = s->n_eos,
-	                                             .share_prompt = 1},
+	const struct rollout_options o = {.decode = {.sampling = *sampling, .eos = s->eos, .n_eos = s->n_eos, .share_prompt = 1},
 	                                  .num_generations = e->samples,
 	                                  .max_completion_length = e->max_tokens,
 	                                  .n_positions = s->n_positions,
@@ -117,10 +114,11 @@ static int print_json(const struct evaluation *e, const struct tallies *t)
 
 static int run(struct evaluation *e, const char *path)
 {
-	double         temperature = 1;
-	struct groups  groups;
-	struct tallies t;
-	char          *end;
+	double          temperature = 1;
+	struct sampling sampling;
+	struct groups   groups;
+	struct tallies  t;
+	char           *end;
 
 	if (e->temperature) {
 		temperature = strtod(e->temperature, &end);
@@ -132,7 +130,12 @@ static int run(struct evaluation *e, const char *path)
 	e->k = e->k ? e->k : e->samples;
 	TRY(opened_new(path, &e->opened));
 	TRY(open_data(e));
-	TRY(answer_all(e, temperature, &groups));
+	TRY(opened_sampling(&e->opened, &sampling));
+	if (e->temperature)
+		sampling.temperature = (float)temperature;
+	fprintf(stderr, "sampling: temperature %g, top_k %d, top_p %g, min_p %g\n", (double)sampling.temperature, sampling.top_k,
+	        (double)sampling.top_p, (double)sampling.min_p);
+	TRY(answer_all(e, &sampling, &groups));
 	TRY(tally_groups(groups.items, groups.n, e->k, &e->arena, &t));
 	if (e->prompts.n_long)
 		fprintf(stderr, "%d problems left out: their prompts are too long; %s is the first\n", e->prompts.n_long,

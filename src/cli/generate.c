@@ -93,16 +93,15 @@ static int sample(struct generate *g, const struct ids *prompt, const struct dec
 static int run(struct generate *g, const char *path)
 {
 	const struct model_shape *s;
-	struct folder_generation  f = {.temperature = 1, .top_p = 1};
 	struct decode_options     o = {.share_prompt = 1};
 	struct ids                prompt = {0};
 	double                    temperature, top_p;
 	int                       status;
 
 	TRY(opened_new(path, &g->opened));
-	TRY(folder_read_generation(g->opened.path, &f));
-	temperature = f.temperature;
-	top_p = f.top_p;
+	TRY(opened_sampling(&g->opened, &o.sampling));
+	temperature = (double)o.sampling.temperature;
+	top_p = (double)o.sampling.top_p;
 	if (g->temperature)
 		TRY(read_real("--temperature", g->temperature, &temperature));
 	if (g->top_p)
@@ -110,7 +109,9 @@ static int run(struct generate *g, const char *path)
 	if (!(top_p > 0 && top_p <= 1))
 		return error_set(ERR_INPUT, "--top-p must lie above 0 and at most be 1");
 	s = &g->opened.model->weights.shape;
-	o.sampling = (struct sampling){(float)temperature, g->top_k, (float)top_p, 0};
+	o.sampling.temperature = (float)temperature;
+	o.sampling.top_p = (float)top_p;
+	o.sampling.top_k = g->top_k < 0 ? o.sampling.top_k : g->top_k;
 	o.eos = s->eos;
 	o.n_eos = s->n_eos;
 	status = read_prompt(g, &prompt);
@@ -122,7 +123,7 @@ static int run(struct generate *g, const char *path)
 
 int command_generate(int argc, char **argv)
 {
-	struct generate          g = {.max_tokens = 256, .samples = 1};
+	struct generate          g = {.max_tokens = 256, .samples = 1, .top_k = -1};
 	int                      n, status;
 	const struct option_word words[] = {{"--prompt", &g.prompt, NULL, NULL},
 	                                    {"--prompt-ids", &g.prompt_ids, NULL, NULL},

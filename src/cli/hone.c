@@ -18,6 +18,7 @@ static const struct command {
         {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S", "procedural problems as JSONL"},
         {"report", command_report, "RUN... [--output FILE]", "curves and tables as one HTML file"},
         {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory"},
+        {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]", "random weights of a published shape"},
         {"inspect", command_inspect, "PATH", "what is in a model, a checkpoint or a run"},
         {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}"},
         {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}"},

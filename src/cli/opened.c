@@ -39,6 +39,15 @@ int opened_new(const char *path, struct opened *o)
 	return status;
 }
 
+int opened_sampling(const struct opened *o, struct sampling *out)
+{
+	struct folder_generation g = {.do_sample = 1, .temperature = 1, .top_p = 1};
+
+	TRY(folder_read_generation(o->path, &g));
+	*out = (struct sampling){g.do_sample ? (float)g.temperature : 0, g.top_k, (float)g.top_p, (float)g.min_p};
+	return OK;
+}
+
 void opened_free(struct opened *o)
 {
 	model_free(o->model);

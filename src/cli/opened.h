@@ -3,6 +3,7 @@
 #define CLI_OPENED_H
 
 #include "model/folder.h"
+#include "model/sampling.h"
 #include "model/tokenizer.h"
 #include "model/transformer.h"
 
@@ -16,5 +17,9 @@ struct opened {
 int  opened_new(const char *path, struct opened *out);       /* strict f32 on all cores; frozen */
 int  opened_tokenizer(const char *path, struct opened *out); /* the tokenizer alone */
 void opened_free(struct opened *o);
+
+/* How answers are sampled where the command line does not say: as the model's generation_config.json says, else temperature 1 and no filter;
+ * temperature 0 where "do_sample" is false. */
+int opened_sampling(const struct opened *o, struct sampling *out);
 
 #endif

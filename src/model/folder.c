@@ -285,10 +285,14 @@ static int read_generation(const char *place, const json_t *config, struct folde
 	TRY(json_get_bool(place, config, "do_sample", JSON_OPTIONAL, &g.do_sample));
 	TRY(json_get_real(place, config, "temperature", JSON_OPTIONAL, &g.temperature));
 	TRY(json_get_real(place, config, "top_p", JSON_OPTIONAL, &g.top_p));
+	TRY(json_get_real(place, config, "min_p", JSON_OPTIONAL, &g.min_p));
 	TRY(json_get_int(place, config, "top_k", JSON_OPTIONAL, -1, INT_MAX, &top_k));
-	if (!(g.temperature >= 0 && g.top_p >= 0 && g.top_p <= 1))
-		return error_set(ERR_INPUT, "%s: \"temperature\" (%g) must not be negative, \"top_p\" (%g) must lie in 0 .. 1", place,
-		                 g.temperature, g.top_p);
+	if (!(g.temperature >= 0 && g.top_p > 0 && g.top_p <= 1 && g.min_p >= 0 && g.min_p <= 1))
+		return error_set(
+		        ERR_INPUT,
+		        "%s: \"temperature\" (%g) must not be negative, \"top_p\" (%g) must lie above 0 and at most be 1, \"min_p\" "
+		        "(%g) must lie in 0 .. 1",
+		        place, g.temperature, g.top_p, g.min_p);
 	g.top_k = (int)top_k;
 	*out = g;
 	return OK;

@@ -19,10 +19,11 @@ int folder_read_shape(const char *folder, struct model_shape *out);
 
 struct folder_generation { /* defaults for sampling */
 	int    do_sample;
-	double temperature, top_p;
+	double temperature, top_p, min_p;
 	int    top_k;
 };
-/* From generation_config.json; what it does not say stays as it is in *out. No error when there is no such file. */
+/* From generation_config.json; what it does not say stays as it is in *out. No error when there is no such file. Penalties of repetition and the
+ * like are not read: they would make the sampled distribution another one than the trained. */
 int folder_read_generation(const char *folder, struct folder_generation *out);
 
 /* A new *out of this shape, as f32. Every tensor of the weights' table must be there, once, with the shape that the table says, finite; a tensor

@@ -1,0 +1,125 @@
+/* hone init --like SHAPE OUT [--tokenizer FOLDER] [--layers N] [--dtype bf16|f16|f32] [--seed S]: a model folder with random weights of a published shape.
+ *
+ * With --tokenizer its files come along, and the token that it names as the end of a text is the one that ends an answer, unless the shape has it already.
+ * --layers makes a shallower model, for trials. */
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "cli/command.h"
+#include "model/folder.h"
+#include "model/published.h"
+#include "model/tokenizer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct init {
+	const char *like, *tokenizer, *dtype;
+	int         layers, seed;
+};
+
+static int read_dtype(const char *name, enum safetensors_type *out)
+{
+	static const struct {
+		const char           *name;
+		enum safetensors_type type;
+	} types[] = {{"bf16", SAFETENSORS_BF16}, {"f16", SAFETENSORS_F16}, {"f32", SAFETENSORS_F32}};
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		*out = types[i].type;
+		if (!strcmp(types[i].name, name))
+			return OK;
+	}
+	return error_set(ERR_INPUT, "--dtype wants bf16, f16 or f32, not \"%s\"", name);
+}
+
+/* An earlier model is not overwritten. */
+static int check_free(const char *folder)
+{
+	struct arena a = {0};
+	const char  *path = file_join(&a, folder, "config.json");
+	int          status = path ? OK : ERR_INPUT;
+
+	if (path && file_exists(path))
+		status = error_set(ERR_INPUT, "%s is there already; give another folder, or remove that one", path);
+	arena_free(&a);
+	return status;
+}
+
+static int has_end(const struct model_shape *s, int id)
+{
+	for (int i = 0; i < s->n_eos; i++)
+		if (s->eos[i] == id)
+			return 1;
+	return 0;
+}
+
+static int fit_tokenizer(const char *folder, struct model_shape *s)
+{
+	struct tokenizer *t;
+	int               status = OK, eos;
+
+	TRY(tokenizer_load(folder, &t));
+	if (tokenizer_size(t) > s->n_vocab)
+		status = error_set(ERR_INPUT, "%s: its tokenizer has ids up to %d, but the shape's vocabulary is %d", folder,
+		                   tokenizer_size(t) - 1, s->n_vocab);
+	eos = tokenizer_role(t, "eos");
+	if (eos >= 0 && !has_end(s, eos)) {
+		memset(s->eos, 0, sizeof s->eos);
+		s->eos[0] = eos;
+		s->n_eos = 1;
+		s->bos = tokenizer_role(t, "bos");
+	}
+	tokenizer_free(t);
+	return status;
+}
+
+static int write_model(const struct init *o, const char *folder, const struct model_shape *s, enum safetensors_type type)
+{
+	struct weights w;
+	int            status;
+
+	TRY(weights_new(s, &w));
+	weights_init(&w, (uint64_t)o->seed);
+	status = folder_write(folder, &w, type, o->tokenizer);
+	if (status == OK)
+		printf("%s: %zu random weights like %s%s\n", folder, w.n, o->like,
+		       o->tokenizer ? "" : "; no tokenizer: name one in model.tokenizer");
+	weights_free(&w);
+	return status;
+}
+
+static int run(const struct init *o, const char *folder)
+{
+	const struct model_shape *known = published_shape(o->like);
+	struct model_shape        s;
+	enum safetensors_type     type;
+
+	if (!known)
+		return ERR_INPUT;
+	s = *known;
+	s.n_layers = o->layers ? o->layers : s.n_layers;
+	TRY(read_dtype(o->dtype, &type));
+	TRY(check_free(folder));
+	if (o->tokenizer)
+		TRY(fit_tokenizer(o->tokenizer, &s));
+	threads_set(0);
+	return write_model(o, folder, &s, type);
+}
+
+int command_init(int argc, char **argv)
+{
+	struct init              o = {.dtype = "bf16"};
+	int                      n;
+	const struct option_word words[] = {{"--like", &o.like, NULL, NULL},
+	                                    {"--tokenizer", &o.tokenizer, NULL, NULL},
+	                                    {"--dtype", &o.dtype, NULL, NULL},
+	                                    {"--layers", NULL, &o.layers, NULL},
+	                                    {"--seed", NULL, &o.seed, NULL}};
+
+	TRY(options_read(argc, argv, words, 5, &n));
+	if (n != 1 || !o.like)
+		return error_set(ERR_INPUT,
+		                 "usage: hone init --like SHAPE OUT [--tokenizer FOLDER] [--layers N] [--dtype bf16|f16|f32] [--seed S]");
+	return run(&o, argv[0]);
+}

@@ -1,0 +1,130 @@
+/* Models of published shapes as a user makes them, and how generate and eval sample where nobody says it. */
+#include "run.h"
+
+#define SMALL "init --like SmolLM2-135M --layers 1 --tokenizer good/checkpoint-1 "
+
+static void a_random_model_of_a_published_shape_can_be_used_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(hone(SMALL "made --seed 3"), 0);
+	assert_int_equal(hone("inspect made"), 0);
+	assert_says("stdout",
+	            "llama, layers 1, width 576, heads 9 (3 key/value) of 64, feed-forward 1536, vocabulary 49152, positions 8192, tied");
+	assert_int_equal(hone("generate made --prompt 1,2: --max-tokens 3 --ids"), 0);
+	shell("test $(wc -w < stdout) -ge 1");
+}
+
+static void another_seed_gives_other_weights(void **state)
+{
+	(void)state;
+	assert_int_equal(hone(SMALL "other --seed 4"), 0);
+	shell("! cmp -s made/model.safetensors other/model.safetensors");
+	shell("cmp made/config.json other/config.json");
+}
+
+static void the_end_of_the_tokenizer_ends_an_answer(void **state)
+{
+	(void)state;
+	size_t n;
+	char  *end = read_all("good/checkpoint-1/generation_config.json", &n);
+
+	assert_says("made/generation_config.json", strstr(end, "\"eos_token_id\""));
+	free(end);
+}
+
+static void what_is_wrong_is_said_and_nothing_is_written(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *part;
+	} table[] = {
+	        {"init", "usage: hone init"},
+	        {"init new", "usage: hone init"},
+	        {"init --like GPT-2 new", "there is no shape \"GPT-2\"; known: SmolLM2-135M"},
+	        {"init --like Qwen3-0.6B new --dtype int8", "--dtype wants"},
+	        {"init --like Qwen3-0.6B new --layers 2000", "num_hidden_layers is 2000"},
+	        {"init --like Qwen3-0.6B new --tokenizer nowhere", "nowhere"},
+	        {SMALL "made", "made/config.json is there already"},
+	        {"init --like SmolLM2-135M --layers 1 /dev/null/x", "/dev/null"},
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		assert_int_equal(hone("%s", table[i].line), 2);
+		assert_says("stderr", table[i].part);
+		assert_false(file_exists("new"));
+	}
+}
+
+/* Four samples as one line of ids each, with this generation_config.json. */
+static char *samples(const char *config, const char *options)
+{
+	size_t n;
+
+	write_text("plain/generation_config.json", config);
+	assert_int_equal(hone("generate plain --prompt 1,2: --ids --samples 4 --max-tokens 8 %s", options), 0);
+	return read_all("stdout", &n);
+}
+
+static void assert_samples(const char *config, const char *options, const char *same_as)
+{
+	char *got = samples(config, options), *want = samples("{}", same_as);
+
+	if (strcmp(got, want))
+		fail_msg("%s with %s is not as %s:\n%s\n%s", config, options, same_as, got, want);
+	free(got);
+	free(want);
+}
+
+static void sampling_is_as_generation_config_says_until_the_command_line_does(void **state)
+{
+	(void)state;
+	shell("cp -r good/checkpoint-1 plain && rm plain/manifest.json");
+	assert_samples("{\"temperature\": 3}", "", "--temperature 3");
+	assert_samples("{\"top_p\": 0.2}", "", "--top-p 0.2");
+	assert_samples("{\"top_k\": 2}", "", "--top-k 2");
+	assert_samples("{\"top_k\": 2, \"temperature\": 3}", "--top-k 0 --temperature 1", "");
+	assert_samples("{\"do_sample\": false, \"temperature\": 3}", "", "--temperature 0");
+	assert_samples("{\"do_sample\": false}", "--temperature 2", "--temperature 2");
+	char *warm = samples("{}", ""), *hot = samples("{\"temperature\": 3}", "");
+	assert_string_not_equal(warm, hot);
+	free(warm);
+	free(hot);
+}
+
+static void eval_says_how_it_sampled(void **state)
+{
+	(void)state;
+	write_text("rows.jsonl", "{\"prompt\": \"1,2:\", \"answer\": \"3\"}\n");
+	write_text("plain/generation_config.json", "{\"temperature\": 0.5, \"top_k\": 2, \"top_p\": 0.75}");
+	assert_int_equal(hone("eval plain --data rows.jsonl --task numeric --max-tokens 4"), 0);
+	assert_says("stderr", "sampling: temperature 0.5, top_k 2, top_p 0.75, min_p 0");
+	assert_int_equal(hone("eval plain --data rows.jsonl --task numeric --max-tokens 4 --temperature 0"), 0);
+	assert_says("stderr", "sampling: temperature 0, top_k 2");
+}
+
+static int make_small(void **state)
+{
+	(void)state;
+	write_text("good.yaml",
+	           "model:\n"
+	           "  tokenizer: \"chars:0123456789,:+=\"\n"
+	           "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
+	           "data: {generate: [{name: sequence, count: 10}]}\ntask: {reward: sequence}\nsft: {batch_size: 4}\nrollout: "
+	           "{max_completion_length: 8}\nrun: {max_steps: 1}\n");
+	return hone("sft good.yaml run.output_dir=good");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(a_random_model_of_a_published_shape_can_be_used_at_once),
+	        TEST(another_seed_gives_other_weights),
+	        TEST(the_end_of_the_tokenizer_ends_an_answer),
+	        TEST(what_is_wrong_is_said_and_nothing_is_written),
+	        TEST(sampling_is_as_generation_config_says_until_the_command_line_does),
+	        TEST(eval_says_how_it_sampled),
+	};
+
+	run_in_temporary_folder();
+	return cmocka_run_group_tests(tests, make_small, NULL);
+}
