@@ -1,4 +1,5 @@
 /* Whole jobs, run as a user runs them: no setting that should only change speed changes a bit, and no interruption does. */
+#include "curriculum/curriculum.h"
 #include "run.h"
 
 enum { KILLS = 10, STEPS = 20 };
@@ -191,6 +192,35 @@ static void killed_anywhere_it_resumes_to_the_same_bits(void **state)
 	assert_true(killed >= KILLS / 2); /* else the machine was too fast for this test */
 }
 
+/* Every kind of the table, so that a new one is under test: 5 steps and a new process, against 10 in one go. */
+static void every_curriculum_resumes_to_the_same_bits(void **state)
+{
+	(void)state;
+	const char *kind;
+	char        whole[64], parted[64], settings[200], more[240];
+
+	for (int k = 0; (kind = curriculum_kind_name(k)); k++) {
+		snprintf(whole, sizeof whole, "%s-whole", kind);
+		snprintf(parted, sizeof parted, "%s-parted", kind);
+		snprintf(settings, sizeof settings,
+		         "curriculum.kind=%s loss.dynamic_sampling=true loss.dynamic_sampling_max_batches=2 run.eval_steps=5 %s", kind,
+		         strcmp(kind, "easy_to_hard") ? "" : "curriculum.steps_per_level=4");
+		run("train", whole, settings);
+		snprintf(more, sizeof more, "%s run.max_steps=5", settings);
+		run("train", parted, more);
+		snprintf(more, sizeof more, "%s --resume", settings);
+		run("train", parted, more);
+		assert_same_run(whole, parted, 10);
+		assert_says(in_folder(whole, "metrics.jsonl"), "\"curriculum/sequence/2/count\"");
+	}
+	run("train", "dump-unseen", "curriculum.kind=dump loss.dynamic_sampling=true loss.dynamic_sampling_max_batches=2 run.eval_steps=0");
+	assert_true(same_bytes("dump-whole/checkpoint-10/model.safetensors",
+	                       "dump-unseen/checkpoint-10/model.safetensors")); /* nothing of evaluation steers it */
+	assert_false(same_bytes("sec-whole/checkpoint-10/model.safetensors", "uniform-whole/checkpoint-10/model.safetensors"));
+	assert_int_equal(hone("train job.yaml run.output_dir=sec-whole curriculum.kind=dump --resume"), 2);
+	assert_says("stderr", "curriculum.kind: sec -> dump");
+}
+
 static void asked_to_stop_it_saves_and_goes_on_later(void **state)
 {
 	(void)state;
@@ -285,6 +315,7 @@ int main(void)
 	        TEST(threads_and_micro_batches_change_no_bit),
 	        TEST(another_seed_another_rate_give_other_bits),
 	        TEST(killed_anywhere_it_resumes_to_the_same_bits),
+	        TEST(every_curriculum_resumes_to_the_same_bits),
 	        TEST(asked_to_stop_it_saves_and_goes_on_later),
 	        TEST(a_damaged_checkpoint_is_passed_over),
 	        TEST(a_half_written_checkpoint_is_removed),

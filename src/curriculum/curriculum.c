@@ -3,6 +3,12 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "curriculum/arm_stats.h"
+#include "curriculum/arms.h"
+#include "curriculum/dump.h"
+#include "curriculum/easy_to_hard.h"
+#include "curriculum/sec.h"
+#include "curriculum/sequential.h"
 #include "curriculum/uniform.h"
 
 #include <assert.h>
@@ -10,12 +16,16 @@
 
 struct curriculum {
 	const struct curriculum_kind *kind;
+	struct curriculum_options     options;
+	struct arms                   arms;
 	struct curriculum_problems    problems;
 	void                         *state;
+	struct arm_stats              stats; /* of the step that is going on, or else of the last one */
+	int                           in_step;
 };
 
 static const struct curriculum_kind *const kinds[] = {
-        &curriculum_uniform,
+        &curriculum_uniform, &curriculum_sequential, &curriculum_easy_to_hard, &curriculum_sec, &curriculum_dump,
 };
 
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
@@ -28,6 +38,14 @@ const char *curriculum_kind_name(int i)
 const char *curriculum_kind_help(int i)
 {
 	return i >= 0 && i < N_KINDS ? kinds[i]->help : NULL;
+}
+
+int curriculum_kind_learns(const char *kind)
+{
+	for (int i = 0; i < N_KINDS; i++)
+		if (strcmp(kinds[i]->name, kind) == 0)
+			return kinds[i]->learns;
+	return 0;
 }
 
 static int find(const char *name, const struct curriculum_kind **out)
@@ -47,9 +65,17 @@ static int find(const char *name, const struct curriculum_kind **out)
 	return status;
 }
 
+static int fill(struct curriculum *c, const struct curriculum_item *items, int n)
+{
+	TRY(arms_new(items, n, &c->arms));
+	c->problems = (struct curriculum_problems){items, n, &c->arms, &c->options};
+	TRY(arm_stats_new(&c->arms, &c->stats));
+	return c->kind->create(&c->problems, &c->state);
+}
+
 int curriculum_new(const struct curriculum_options *o, const struct curriculum_item *items, int n, struct curriculum **out)
 {
-	const struct curriculum_kind *kind;
+	const struct curriculum_kind *kind = NULL;
 	struct curriculum            *c;
 	int                           status;
 
@@ -60,34 +86,69 @@ int curriculum_new(const struct curriculum_options *o, const struct curriculum_i
 	c = mem_alloc(1, sizeof *c, "a curriculum");
 	if (!c)
 		return ERR_INPUT;
-	*c = (struct curriculum){kind, {items, n, o->seed}, NULL};
-	status = kind->create(&c->problems, &c->state);
-	if (status != OK) {
-		mem_free(c);
-		return status;
-	}
-	*out = c;
-	return OK;
+	*c = (struct curriculum){.kind = kind, .options = *o};
+	status = fill(c, items, n);
+	if (status == OK)
+		*out = c;
+	else
+		curriculum_free(c);
+	return status;
 }
 
 void curriculum_free(struct curriculum *c)
 {
 	if (!c)
 		return;
-	c->kind->destroy(c->state);
+	if (c->state)
+		c->kind->destroy(c->state);
+	arm_stats_free(&c->stats);
+	arms_free(&c->arms);
 	mem_free(c);
+}
+
+static void begin_step(struct curriculum *c)
+{
+	arm_stats_clear(&c->stats);
+	curriculum_probabilities(c, c->stats.probability);
+	c->in_step = 1;
 }
 
 void curriculum_pick(struct curriculum *c, int n, int *picked)
 {
+	if (!c->in_step)
+		begin_step(c);
 	c->kind->pick(c->state, n, picked);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		assert(picked[i] >= 0 && picked[i] < c->problems.n);
+		c->stats.sums[c->arms.of[picked[i]]].count++;
+	}
 }
 
 void curriculum_observe(struct curriculum *c, const struct curriculum_outcome *outcomes, int n)
 {
+	for (int i = 0; i < n; i++)
+		arm_stats_observe(&c->stats, &outcomes[i]);
 	c->kind->observe(c->state, outcomes, n);
+	c->in_step = 0;
+}
+
+int curriculum_arms(const struct curriculum *c)
+{
+	return c->arms.n;
+}
+
+const char *curriculum_arm_name(const struct curriculum *c, int arm)
+{
+	assert(arm >= 0 && arm < c->arms.n);
+	return c->arms.items[arm].name;
+}
+
+int curriculum_probabilities(struct curriculum *c, double *P)
+{
+	if (!c->kind->probabilities)
+		return 0;
+	c->kind->probabilities(c->state, P);
+	return 1;
 }
 
 int curriculum_save(const struct curriculum *c, json_t **out)
@@ -123,5 +184,6 @@ int curriculum_load(struct curriculum *c, const char *place, const json_t *state
 
 int curriculum_metrics(const struct curriculum *c, json_t *metrics)
 {
-	return c->kind->metrics(c->state, metrics);
+	TRY(c->kind->metrics(c->state, metrics));
+	return arm_stats_metrics(&c->stats, c->kind->probabilities != NULL, metrics);
 }

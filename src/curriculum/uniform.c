@@ -3,23 +3,19 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "base/rng.h"
+#include "curriculum/arms.h"
+#include "curriculum/deck.h"
 
 struct uniform {
 	const struct curriculum_problems *problems;
-	int64_t                           position;
-	int64_t                           epoch; /* that `order` belongs to; -1: none yet */
-	uint32_t                         *order; /* [n] */
+	struct deck                       deck;
 };
-
-/* Beyond what any run draws; keeps a damaged file from an overflow. */
-#define POSITION_MAX (INT64_C(1) << 52)
 
 static void destroy(void *state)
 {
 	struct uniform *u = state;
 
-	mem_free(u->order);
+	mem_free(u->deck.order);
 	mem_free(u);
 }
 
@@ -29,8 +25,9 @@ static int create(const struct curriculum_problems *p, void **state)
 
 	if (!u)
 		return ERR_INPUT;
-	*u = (struct uniform){p, 0, -1, mem_alloc((size_t)p->n, sizeof(uint32_t), "the order of the problems")};
-	if (!u->order) {
+	*u = (struct uniform){p, {.seed = p->options->seed, .n = p->n}};
+	u->deck.order = mem_alloc((size_t)p->n, sizeof *u->deck.order, "the order of the problems");
+	if (!u->deck.order) {
 		mem_free(u);
 		return ERR_INPUT;
 	}
@@ -38,21 +35,12 @@ static int create(const struct curriculum_problems *p, void **state)
 	return OK;
 }
 
-static int next(struct uniform *u)
-{
-	int64_t n = u->problems->n, epoch = u->position / n;
-
-	if (epoch != u->epoch) {
-		rng_permutation((struct rng_key){u->problems->seed, RNG_ORDER, (uint32_t)epoch, 0, 0}, (uint32_t)n, u->order);
-		u->epoch = epoch;
-	}
-	return (int)u->order[u->position++ % n];
-}
-
 static void pick(void *state, int n, int *picked)
 {
+	struct uniform *u = state;
+
 	for (int i = 0; i < n; i++)
-		picked[i] = next(state);
+		picked[i] = deck_deal(&u->deck);
 }
 
 static void observe(void *state, const struct curriculum_outcome *outcomes, int n)
@@ -60,11 +48,19 @@ static void observe(void *state, const struct curriculum_outcome *outcomes, int 
 	(void)state, (void)outcomes, (void)n;
 }
 
+static void probabilities(void *state, double *P)
+{
+	const struct uniform *u = state;
+
+	for (int a = 0; a < u->problems->arms->n; a++)
+		P[a] = (double)u->problems->arms->items[a].n / u->problems->n;
+}
+
 static int save(const void *state, json_t *object)
 {
 	const struct uniform *u = state;
 
-	if (json_object_set_new(object, "position", json_integer(u->position)) != 0)
+	if (json_object_set_new(object, "position", json_integer(u->deck.position)) != 0)
 		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
 	return OK;
 }
@@ -73,14 +69,14 @@ static int load(void *state, const char *place, const json_t *object)
 {
 	struct uniform *u = state;
 
-	return json_get_int(place, object, "position", JSON_REQUIRED, 0, POSITION_MAX, &u->position);
+	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX, &u->deck.position);
 }
 
 static int metrics(const void *state, json_t *object)
 {
 	const struct uniform *u = state;
 
-	if (json_object_set_new(object, "curriculum/epoch", json_real((double)u->position / u->problems->n)) != 0)
+	if (json_object_set_new(object, "curriculum/epoch", json_real((double)u->deck.position / u->deck.n)) != 0)
 		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
 	return OK;
 }
@@ -92,6 +88,7 @@ const struct curriculum_kind curriculum_uniform = {
         .destroy = destroy,
         .pick = pick,
         .observe = observe,
+        .probabilities = probabilities,
         .save = save,
         .load = load,
         .metrics = metrics,

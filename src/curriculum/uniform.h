@@ -1,9 +1,6 @@
-/* uniform.h - every problem once per epoch, in an order that depends on (seed, epoch) alone.
+/* uniform.h - every problem once per epoch, in an order that depends on (seed, epoch) alone: one deck (deck.h) of all problems.
  *
- *     position   0 1 2 ... n-1 | n ... 2n-1 | ...        epoch = position / n
- *     problem    order_epoch[position mod n]             order_epoch: the permutation keyed (seed, RNG_ORDER, epoch)
- *
- * The whole state is the position. Outcomes are ignored. */
+ * The whole state is the position. Outcomes are ignored. An arm's probability is its share of the problems. */
 #ifndef CURRICULUM_UNIFORM_H
 #define CURRICULUM_UNIFORM_H
 

@@ -8,6 +8,7 @@
 #include "rl/recipe.h"
 #include "run/checkpoint.h"
 #include "run/events.h"
+#include "task/category.h"
 #include "task/generator.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STATE_MAX = 1 << 22 };
+enum { STATE_MAX = 1 << 28 }; /* of trainer_state.json: dump keeps up to 6 KB an arm */
 
 /* ---- problems ---- */
 
@@ -334,16 +335,48 @@ static int open_rollouts(struct job *job)
 	return OK;
 }
 
+/* The default of the temperature depends on the kind: the released configurations of both. */
+static int curriculum_options(struct job *job, struct curriculum_options *out)
+{
+	const struct config_curriculum *c = &job->config.curriculum;
+
+	if (job->kind == JOB_SFT && curriculum_kind_learns(c->kind))
+		return error_set(ERR_INPUT,
+		                 "%s: curriculum.kind %s goes by the rewards of sampled answers, and hone sft samples none; take uniform, "
+		                 "sequential or easy_to_hard",
+		                 config_where(&job->config, "curriculum.kind"), c->kind);
+	TRY(config_set_if_unset(&job->config, "curriculum.kind", "curriculum.temperature", !strcmp(c->kind, "dump") ? "0.1" : "1"));
+	*out = (struct curriculum_options){.kind = c->kind,
+	                                   .seed = (uint64_t)job->config.run.seed,
+	                                   .alpha = c->alpha,
+	                                   .temperature = c->temperature,
+	                                   .exploration = c->exploration,
+	                                   .keep_unsampled = !strcmp(c->unsampled, "keep"),
+	                                   .count_prompts = !strcmp(c->count, "prompts"),
+	                                   .window = c->window,
+	                                   .steps_per_level = c->steps_per_level,
+	                                   .levels = c->levels,
+	                                   .cumulative = c->cumulative,
+	                                   .hard_first = !strcmp(c->order, "hard_first")};
+	return OK;
+}
+
 static int open_curriculum(struct job *job)
 {
-	const struct curriculum_options o = {job->config.curriculum.kind, (uint64_t)job->config.run.seed};
-	int                             n = job->train.prompts.n;
-	struct curriculum_item         *items = arena_alloc(&job->arena, (size_t)n, sizeof *items);
+	const struct text_list   *columns = &job->config.curriculum.categories;
+	struct curriculum_options o;
+	int                       n = job->train.prompts.n;
+	struct curriculum_item   *items = arena_alloc(&job->arena, (size_t)n, sizeof *items);
 
 	if (!items)
 		return ERR_INPUT;
-	for (int i = 0; i < n; i++)
-		items[i] = (struct curriculum_item){job->train.prompts.problems[i]->category, job->train.prompts.problems[i]->difficulty};
+	TRY(curriculum_options(job, &o));
+	for (int i = 0; i < n; i++) {
+		const struct problem *p = job->train.prompts.problems[i];
+		items[i].difficulty = p->difficulty;
+		if (category_name(p, columns->items, columns->n, &job->arena, &items[i].arm) != OK)
+			return error_context("%s: curriculum.categories", config_where(&job->config, "curriculum.categories"));
+	}
 	return curriculum_new(&o, items, n, &job->curriculum);
 }
 

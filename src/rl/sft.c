@@ -116,6 +116,7 @@ static int sft_step(struct job *job)
 		return error_set(ERR_FAILED,
 		                 "step %d: the gradient is not finite; the last good checkpoint stays; lower optim.learning_rate",
 		                 job->step);
+	curriculum_observe(job->curriculum, NULL, 0);
 	job->step++;
 	return report(job, clock_seconds() - start, learning_rate, &u);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "rl/outcome.h"
 #include "rl/reward.h"
 #include "run/events.h"
 
@@ -28,40 +29,11 @@ int step_sample(struct job *job, const int *picked, int n, struct step *s)
 	return OK;
 }
 
-/* ---- the curriculum ---- */
-
-/* Mean of |A| as a group-standardised advantage would have it: computed from the rewards of the group, also for groups that are not trained on. */
-static struct curriculum_outcome outcome_of(const struct group *g)
-{
-	struct curriculum_outcome o = {.item = g->item, .n_rollouts = g->n, .reward = 0, .accuracy = 0};
-	double                    mean, square = 0;
-	int                       valid = 0;
-
-	for (int i = 0; i < g->n; i++) {
-		o.accuracy += g->rollouts[i].accuracy / g->n;
-		if (isfinite(g->rollouts[i].reward)) {
-			o.reward += g->rollouts[i].reward;
-			valid++;
-		}
-	}
-	o.reward = mean = valid ? o.reward / valid : NAN;
-	for (int i = 0; i < g->n; i++)
-		if (isfinite(g->rollouts[i].reward))
-			square += (g->rollouts[i].reward - mean) * (g->rollouts[i].reward - mean);
-	for (int i = 0; i < g->n && square > 0; i++)
-		if (isfinite(g->rollouts[i].reward))
-			o.advantage += fabs(g->rollouts[i].reward - mean) / sqrt(square / (valid - 1)) / valid;
-	return o;
-}
-
 int step_observe(struct job *job, const struct step *s)
 {
-	struct curriculum_outcome *outcomes = arena_alloc(&job->step_arena, (size_t)s->sampled.n, sizeof *outcomes);
+	struct curriculum_outcome *outcomes;
 
-	if (!outcomes)
-		return ERR_INPUT;
-	for (int g = 0; g < s->sampled.n; g++)
-		outcomes[g] = outcome_of(&s->sampled.items[g]);
+	TRY(outcome_of_groups(s->sampled.items, s->sampled.n, &job->step_arena, &outcomes));
 	curriculum_observe(job->curriculum, outcomes, s->sampled.n);
 	return OK;
 }

@@ -21,7 +21,7 @@ struct step {
 /* Answers and scores the picked problems: appends to s->sampled. */
 int step_sample(struct job *job, const int *picked, int n, struct step *s);
 
-/* Tells the curriculum what came of the sampled groups. */
+/* Tells the curriculum what came of the sampled groups: before learning, whose overlong shaping edits the rewards of those it trains on. */
 int step_observe(struct job *job, const struct step *s);
 
 /* Writes the finished step (job->step) to metrics.jsonl, TensorBoard and the screen. */

@@ -62,10 +62,10 @@ int train_run(struct job *job)
 
 		/* Act: choose problems, answer each G times with today's weights, score the answers. */
 		TRY(collect(job, &s));
+		TRY(step_observe(job, &s));
 
 		/* Learn: who did better than its group, by how much, and which way that moves the weights. */
 		TRY(learn(job, &s));
-		TRY(step_observe(job, &s));
 
 		/* Remember. */
 		job->step++;

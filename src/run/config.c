@@ -20,10 +20,12 @@ static int is_null(const struct yaml_node *node)
 static int set_default(struct config *c, int row)
 {
 	const struct option *o = &schema[row];
-	struct yaml_node     node = {
-	            .kind = o->type >= OPTION_TEXTS ? YAML_LIST : YAML_TEXT, .where = "default", .text = o->standard, .plain = 1};
-	static const size_t sizes[] = {
-	        [OPTION_INT] = sizeof(int), [OPTION_REAL] = sizeof(double), [OPTION_BOOL] = sizeof(int), [OPTION_CHOICE] = sizeof(char *)};
+	struct yaml_node     node = {.kind = o->standard && !strcmp(o->standard, "[]") ? YAML_LIST : YAML_TEXT,
+	                             .where = "default",
+	                             .text = o->standard,
+	                             .plain = 1};
+	static const size_t  sizes[] = {
+	         [OPTION_INT] = sizeof(int), [OPTION_REAL] = sizeof(double), [OPTION_BOOL] = sizeof(int), [OPTION_CHOICE] = sizeof(char *)};
 
 	c->where[row] = NULL;
 	if (o->standard)

@@ -85,6 +85,13 @@ struct config_loss { /* the parts of the algorithm, each under the name that rl/
 	int         whiten, mask_truncated_completions, overlong_buffer, dynamic_sampling, dynamic_sampling_max_batches, num_iterations;
 };
 
+struct config_curriculum {
+	const char      *kind, *unsampled, *count, *order;
+	struct text_list categories;
+	double           alpha, temperature, exploration;
+	int              window, steps_per_level, levels, cumulative;
+};
+
 struct config_rollout {
 	int              num_generations, prompts_per_step, max_completion_length, top_k, batch_size, share_prompt;
 	double           temperature, top_p, min_p;
@@ -122,12 +129,13 @@ struct config {
 	struct config_loss  loss;
 	struct {
 		const char *kind;
-	} guidance, credit, curriculum;
-	struct config_rollout rollout;
-	struct config_optim   optim;
-	struct config_compute compute;
-	struct config_run     run;
-	struct config_sft     sft;
+	} guidance, credit;
+	struct config_curriculum curriculum;
+	struct config_rollout    rollout;
+	struct config_optim      optim;
+	struct config_compute    compute;
+	struct config_run        run;
+	struct config_sft        sft;
 
 	const char  *name;                      /* the file, for messages */
 	const char  *where[CONFIG_OPTIONS_MAX]; /* by row of the table: "demo.yaml:12" of who set it; NULL: the default stands */

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum { METRICS_MAX = 256, METRIC_NAME_MAX = 80 };
+enum { METRICS_MAX = 1024, METRIC_NAME_MAX = 80 };
 
 struct metric {
 	char   name[METRIC_NAME_MAX];

@@ -142,7 +142,28 @@ const struct option schema[] = {
 
 	CHOICE(guidance.kind, "none", "none", "help for groups in which every answer failed"),
 	CHOICE(credit.kind, "none", "none", "how the advantage is spread over an answer"),
-	CHOICE(curriculum.kind, "uniform", "uniform", "which problems come next"),
+	CHOICE(curriculum.kind, "uniform", "uniform|sequential|easy_to_hard|sec|dump",
+	       "which problems come next; see docs/methods"),
+	TEXTS(curriculum.categories, "category", 0, 8,
+	      "columns that part the problems into arms; [category, difficulty]: one arm of each pair; []: a single arm"),
+	REAL(curriculum.temperature, NULL, 0, 1e3, "of the softmax over the arms; 0: the best arm alone; unset: 1 for sec, 0.1 for dump",
+	     .when = "curriculum.kind=sec|dump"),
+	REAL(curriculum.alpha, "0.5", 0, 1, "share of the newest step in the value of an arm", .when = "curriculum.kind=sec"),
+	CHOICE(curriculum.unsampled, "decay", "decay|keep",
+	       "value of an arm without an answer in the step: decay towards 0 as in the released code, or keep it",
+	       .when = "curriculum.kind=sec"),
+	INT(curriculum.window, "300", 1, 1000000, "newest answers to an arm that count", .when = "curriculum.kind=dump"),
+	CHOICE(curriculum.count, "responses", "responses|prompts",
+	       "what the exploration bonus counts: answers as in the released code, problems as in the paper",
+	       .when = "curriculum.kind=dump"),
+	REAL(curriculum.exploration, "1", 0, 1e3, "times the exploration bonus; 0: none", .when = "curriculum.kind=dump"),
+	INT(curriculum.steps_per_level, "50", 1, BIG, "then comes the next level; the last one stays",
+	    .when = "curriculum.kind=easy_to_hard"),
+	INT(curriculum.levels, "0", 0, BIG, "parts of equally many problems by difficulty; 0: a level is one difficulty",
+	    .when = "curriculum.kind=easy_to_hard"),
+	BOOL(curriculum.cumulative, "false", "earlier levels stay in the mix", .when = "curriculum.kind=easy_to_hard"),
+	CHOICE(curriculum.order, "easy_first", "easy_first|hard_first", "hard_first: the levels backwards, a negative control",
+	       .when = "curriculum.kind=easy_to_hard"),
 
 	INT(rollout.num_generations, "8", 1, 65536, "answers sampled to each problem"),
 	INT(rollout.prompts_per_step, "16", 1, 1 << 20, "problems of a step"),
@@ -334,7 +355,7 @@ static void markdown_row(struct text *t, const struct option *o, const char *pre
 	if (o->when) {
 		text_add(t, " (when `", 8);
 		for (const char *c = o->when; *c; c++)
-			text_print(t, *c == '|' ? "%c or " : "%c", *c == '|' ? '`' : *c);
+			text_print(t, *c == '|' ? "%c or `" : "%c", *c == '|' ? '`' : *c);
 		text_add(t, "`)", 2);
 	}
 	text_print(t, "%s |\n", o->flags & FREE_ON_RESUME ? " ↻" : "");

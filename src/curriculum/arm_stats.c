@@ -1,0 +1,122 @@
+#include "curriculum/arm_stats.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_KEPT = 40, NAME_LONGEST = 48, METRIC_NAME = 96 };
+
+int arm_stats_new(const struct arms *arms, struct arm_stats *out)
+{
+	*out = (struct arm_stats){.arms = arms};
+	out->probability = mem_alloc((size_t)arms->n, sizeof *out->probability, "the statistics of the arms");
+	out->sums = mem_alloc((size_t)arms->n, sizeof *out->sums, "the statistics of the arms");
+	if (out->probability && out->sums)
+		return OK;
+	arm_stats_free(out);
+	return ERR_INPUT;
+}
+
+void arm_stats_free(struct arm_stats *s)
+{
+	mem_free(s->probability);
+	mem_free(s->sums);
+	*s = (struct arm_stats){0};
+}
+
+void arm_stats_clear(struct arm_stats *s)
+{
+	memset(s->sums, 0, (size_t)s->arms->n * sizeof *s->sums);
+}
+
+void arm_stats_observe(struct arm_stats *s, const struct curriculum_outcome *o)
+{
+	struct arm_sums *sums = &s->sums[s->arms->of[o->item]];
+
+	for (int i = 0; i < o->n_rollouts; i++)
+		if (isfinite(o->advantage[i])) {
+			sums->answers++;
+			sums->advantage += fabs(o->advantage[i]);
+		}
+	if (isfinite(o->accuracy)) {
+		sums->graded += o->n_rollouts;
+		sums->accuracy += o->n_rollouts * o->accuracy;
+	}
+}
+
+/* ---- as metrics ---- */
+
+/* A cut name ends between characters of UTF-8. */
+static void show_name(const struct arms *arms, int first, int last, char out[METRIC_NAME])
+{
+	const char *name = arms->items[first].name;
+	int         kept = NAME_KEPT;
+
+	if (first != last) {
+		snprintf(out, METRIC_NAME, "arms %d-%d", first + 1, last + 1);
+	} else if (strlen(name) <= NAME_LONGEST) {
+		snprintf(out, METRIC_NAME, "%s", name);
+	} else {
+		while (kept > 0 && (name[kept] & 0xc0) == 0x80)
+			kept--;
+		snprintf(out, METRIC_NAME, "%.*s~%d", kept, name, first + 1);
+	}
+}
+
+static int add(json_t *metrics, const char *arm, const char *what, double value)
+{
+	char name[2 * METRIC_NAME];
+
+	snprintf(name, sizeof name, "curriculum/%s%s%s", arm, *arm ? "/" : "", what);
+	if (json_object_set_new(metrics, name, json_real(value)) != 0)
+		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
+	return OK;
+}
+
+static int add_range(const struct arm_stats *s, int first, int last, int with_probability, json_t *metrics)
+{
+	struct arm_sums sum = {0};
+	double          probability = 0;
+	char            name[METRIC_NAME];
+
+	for (int a = first; a <= last; a++) {
+		probability += s->probability[a];
+		sum.count += s->sums[a].count;
+		sum.answers += s->sums[a].answers;
+		sum.advantage += s->sums[a].advantage;
+		sum.graded += s->sums[a].graded;
+		sum.accuracy += s->sums[a].accuracy;
+	}
+	show_name(s->arms, first, last, name);
+	if (with_probability)
+		TRY(add(metrics, name, "probability", probability));
+	TRY(add(metrics, name, "count", sum.count));
+	if (sum.answers > 0)
+		TRY(add(metrics, name, "advantage", sum.advantage / sum.answers));
+	if (sum.graded > 0)
+		TRY(add(metrics, name, "accuracy", sum.accuracy / sum.graded));
+	return OK;
+}
+
+static double entropy_of(const double *P, int n)
+{
+	double sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum -= P[i] > 0 ? P[i] * log(P[i]) : 0;
+	return sum + 0.0;
+}
+
+int arm_stats_metrics(const struct arm_stats *s, int with_probability, json_t *metrics)
+{
+	int n = s->arms->n, shown = n < ARM_STATS_SHOWN ? n : ARM_STATS_SHOWN;
+
+	if (with_probability)
+		TRY(add(metrics, "", "entropy", entropy_of(s->probability, n)));
+	for (int i = 0; i < shown; i++)
+		TRY(add_range(s, (int)((int64_t)n * i / shown), (int)((int64_t)n * (i + 1) / shown) - 1, with_probability, metrics));
+	return OK;
+}

@@ -1,0 +1,146 @@
+#include "curriculum/arms.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *name_of(const struct curriculum_item *item)
+{
+	return item->arm ? item->arm : "all";
+}
+
+/* ---- finding the arms ---- */
+
+struct member {
+	const char *name;
+	int         item;
+};
+
+static int by_name_then_item(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+	int                  order = strcmp(x->name, y->name);
+
+	return order ? order : (x->item > y->item) - (x->item < y->item);
+}
+
+static int by_difficulty_then_name(const void *a, const void *b)
+{
+	const struct arm *x = a, *y = b;
+	int               order;
+
+	if (isnan(x->difficulty) != isnan(y->difficulty))
+		return isnan(x->difficulty) ? 1 : -1;
+	if (x->difficulty != y->difficulty && !isnan(x->difficulty))
+		return x->difficulty < y->difficulty ? -1 : 1;
+	order = strverscmp(x->name, y->name);
+	return order ? order : strcmp(x->name, y->name);
+}
+
+/* Over the known ones, in ascending order, so that the order of the problems leaves no trace in the last bit. */
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double mean_difficulty(const struct curriculum_item *items, const int *members, int n, double *scratch)
+{
+	double sum = 0;
+	int    known = 0;
+
+	for (int i = 0; i < n; i++)
+		if (isfinite(items[members[i]].difficulty))
+			scratch[known++] = items[members[i]].difficulty;
+	qsort(scratch, (size_t)known, sizeof *scratch, compare_doubles);
+	for (int i = 0; i < known; i++)
+		sum += scratch[i];
+	return known ? sum / known : NAN;
+}
+
+static int count_names(const struct member *sorted, int n)
+{
+	int names = 0;
+
+	for (int i = 0; i < n; i++)
+		names += i == 0 || strcmp(sorted[i].name, sorted[i - 1].name) != 0;
+	return names;
+}
+
+/* FNV-1a. */
+static void mix(uint64_t *hash, const void *data, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		*hash = (*hash ^ ((const unsigned char *)data)[i]) * UINT64_C(0x100000001b3);
+}
+
+static void fill(struct arms *a, const struct curriculum_item *items, const struct member *sorted, double *scratch)
+{
+	for (int i = 0, end, arm = 0; i < a->n_problems; i = end, arm++) {
+		for (end = i; end < a->n_problems && !strcmp(sorted[end].name, sorted[i].name); end++)
+			a->members[end] = sorted[end].item;
+		a->items[arm] = (struct arm){sorted[i].name, 0, a->members + i, end - i};
+		a->items[arm].difficulty = mean_difficulty(items, a->members + i, end - i, scratch);
+	}
+	qsort(a->items, (size_t)a->n, sizeof *a->items, by_difficulty_then_name);
+	a->hash = UINT64_C(0xcbf29ce484222325);
+	for (int arm = 0; arm < a->n; arm++) {
+		const struct arm *x = &a->items[arm];
+		mix(&a->hash, x->name, strlen(x->name) + 1);
+		mix(&a->hash, x->members, (size_t)x->n * sizeof *x->members);
+		for (int i = 0; i < x->n; i++)
+			a->of[x->members[i]] = arm;
+	}
+}
+
+int arms_new(const struct curriculum_item *items, int n, struct arms *out)
+{
+	struct member *sorted = mem_alloc((size_t)n, sizeof *sorted, "the arms of a curriculum");
+	double        *scratch = mem_alloc((size_t)n, sizeof *scratch, "the arms of a curriculum");
+	int            status = ERR_INPUT;
+
+	*out = (struct arms){.n_problems = n};
+	if (sorted && scratch) {
+		for (int i = 0; i < n; i++)
+			sorted[i] = (struct member){name_of(&items[i]), i};
+		qsort(sorted, (size_t)n, sizeof *sorted, by_name_then_item);
+		out->n = count_names(sorted, n);
+		out->items = mem_alloc((size_t)out->n, sizeof *out->items, "the arms of a curriculum");
+		out->members = mem_alloc((size_t)n, sizeof *out->members, "the arms of a curriculum");
+		out->of = mem_alloc((size_t)n, sizeof *out->of, "the arms of a curriculum");
+		status = out->items && out->members && out->of ? OK : ERR_INPUT;
+	}
+	if (status == OK)
+		fill(out, items, sorted, scratch);
+	else
+		arms_free(out);
+	mem_free(sorted);
+	mem_free(scratch);
+	return status;
+}
+
+void arms_free(struct arms *a)
+{
+	mem_free(a->items);
+	mem_free(a->members);
+	mem_free(a->of);
+	*a = (struct arms){0};
+}
+
+void arms_softmax(const double *score, double temperature, int n, double *P)
+{
+	double best = -INFINITY, sum = 0;
+
+	for (int i = 0; i < n; i++)
+		best = score[i] > best ? score[i] : best;
+	for (int i = 0; i < n; i++) {
+		P[i] = temperature > 0 ? exp((score[i] - best) / temperature) : score[i] == best;
+		sum += P[i];
+	}
+	for (int i = 0; i < n; i++)
+		P[i] /= sum;
+}

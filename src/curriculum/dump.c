@@ -1,0 +1,246 @@
+#include "curriculum/dump.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "curriculum/bandit.h"
+#include "curriculum/deck.h"
+#include "curriculum/numbers.h"
+
+#include <math.h>
+
+#define ADVANTAGE_MAX 1e30
+
+struct window { /* ring: the oldest at `first` */
+	float *values;
+	int    first, n;
+};
+
+struct dump {
+	const struct curriculum_problems *problems;
+	struct bandit                     bandit;
+	float                            *values;  /* [arms x window] */
+	struct window                    *windows; /* [arms] */
+	int64_t                          *seen;    /* [arms] */
+};
+
+double dump_score(double mean, double seen, double seen_all, double exploration)
+{
+	return mean + exploration * sqrt(2 * log(seen_all + 1) / (seen + 1));
+}
+
+/* ---- windows ---- */
+
+static void push(struct window *w, int size, float value)
+{
+	if (w->n < size) {
+		w->values[(w->first + w->n++) % size] = value;
+	} else {
+		w->values[w->first] = value;
+		w->first = (w->first + 1) % size;
+	}
+}
+
+static float entry(const struct window *w, int size, int i)
+{
+	return w->values[(w->first + i) % size];
+}
+
+/* From the oldest on, so that a window that was loaded gives the same sum. */
+static double mean_of(const struct window *w, int size)
+{
+	double sum = 0;
+
+	for (int i = 0; i < w->n; i++)
+		sum += (double)entry(w, size, i);
+	return w->n ? sum / w->n : 0;
+}
+
+/* ---- the method ---- */
+
+static void destroy(void *state)
+{
+	struct dump *d = state;
+
+	bandit_free(&d->bandit);
+	mem_free(d->values);
+	mem_free(d->windows);
+	mem_free(d->seen);
+	mem_free(d);
+}
+
+static int allocate(struct dump *d)
+{
+	size_t n = (size_t)d->problems->arms->n, size = (size_t)d->problems->options->window;
+
+	if (size > (size_t)INT32_MAX / n)
+		return error_set(ERR_INPUT, "curriculum.window: %zu entries for each of %zu arms are too many", size, n);
+	d->values = mem_alloc(n * size, sizeof *d->values, "the windows of dump");
+	d->windows = mem_alloc(n, sizeof *d->windows, "the windows of dump");
+	d->seen = mem_alloc(n, sizeof *d->seen, "the arms of dump");
+	if (!d->values || !d->windows || !d->seen)
+		return ERR_INPUT;
+	for (size_t a = 0; a < n; a++)
+		d->windows[a].values = d->values + a * size;
+	return bandit_new(d->problems, &d->bandit);
+}
+
+static int create(const struct curriculum_problems *p, void **state)
+{
+	struct dump *d = mem_alloc(1, sizeof *d, "the curriculum dump");
+
+	if (!d)
+		return ERR_INPUT;
+	d->problems = p;
+	if (allocate(d) != OK) {
+		destroy(d);
+		return ERR_INPUT;
+	}
+	*state = d;
+	return OK;
+}
+
+static void pick(void *state, int n, int *picked)
+{
+	struct dump *d = state;
+
+	for (int i = 0; i < n; i++) {
+		const struct arm *arm = &d->problems->arms->items[bandit_draw(&d->bandit)];
+		picked[i] = arm->members[bandit_below(&d->bandit, arm->n)];
+	}
+}
+
+static void rescore(struct dump *d)
+{
+	const struct curriculum_options *o = d->problems->options;
+	int                              n = d->problems->arms->n;
+	double                           all = 0;
+
+	for (int a = 0; a < n; a++)
+		all += (double)d->seen[a];
+	for (int a = 0; a < n; a++)
+		d->bandit.score[a] = dump_score(mean_of(&d->windows[a], o->window), (double)d->seen[a], all, o->exploration);
+	d->bandit.settled = 0;
+}
+
+static void observe(void *state, const struct curriculum_outcome *outcomes, int n)
+{
+	struct dump                     *d = state;
+	const struct curriculum_options *o = d->problems->options;
+
+	for (int g = 0; g < n; g++) {
+		int a = d->problems->arms->of[outcomes[g].item], usable = 0;
+		for (int i = 0; i < outcomes[g].n_rollouts; i++)
+			if (isfinite(outcomes[g].advantage[i])) {
+				push(&d->windows[a], o->window, (float)fabs(outcomes[g].advantage[i]));
+				usable++;
+			}
+		d->seen[a] += o->count_prompts ? usable > 0 : usable;
+	}
+	rescore(d);
+}
+
+static void probabilities(void *state, double *P)
+{
+	bandit_probabilities(&((struct dump *)state)->bandit, P);
+}
+
+/* ---- state: all windows one behind the other, each from its oldest entry on ---- */
+
+static int64_t count_entries(const int64_t *lengths, int n)
+{
+	int64_t entries = 0;
+
+	for (int a = 0; a < n; a++)
+		entries += lengths[a];
+	return entries;
+}
+
+static int save_windows(const struct dump *d, json_t *object, int64_t *lengths, double *entries)
+{
+	int n = d->problems->arms->n, size = d->problems->options->window, k = 0;
+
+	for (int a = 0; a < n; a++) {
+		lengths[a] = d->windows[a].n;
+		for (int i = 0; i < d->windows[a].n; i++)
+			entries[k++] = (double)entry(&d->windows[a], size, i);
+	}
+	TRY(numbers_save_int(object, "lengths", lengths, n));
+	return numbers_save(object, "windows", entries, k);
+}
+
+static int save(const void *state, json_t *object)
+{
+	const struct dump *d = state;
+	size_t             n = (size_t)d->problems->arms->n;
+	int64_t           *lengths = mem_alloc(n, sizeof *lengths, "the state of the curriculum");
+	double            *entries = mem_alloc(n * (size_t)d->problems->options->window, sizeof *entries, "the state of the curriculum");
+	int                status = lengths && entries ? save_windows(d, object, lengths, entries) : ERR_INPUT;
+
+	mem_free(lengths);
+	mem_free(entries);
+	if (status == OK)
+		status = bandit_save(&d->bandit, object);
+	return status == OK ? numbers_save_int(object, "seen", d->seen, (int)n) : status;
+}
+
+struct loaded { /* [arms], [arms], [entries] */
+	int64_t *seen, *lengths;
+	double  *entries;
+};
+
+static int read_state(struct dump *d, const char *place, const json_t *object, struct loaded *l)
+{
+	int     n = d->problems->arms->n, size = d->problems->options->window;
+	int64_t entries;
+
+	TRY(numbers_load_int(place, object, "seen", DECK_POSITION_MAX, n, l->seen));
+	TRY(numbers_load_int(place, object, "lengths", size, n, l->lengths));
+	entries = count_entries(l->lengths, n);
+	l->entries = mem_alloc((size_t)entries, sizeof *l->entries, "the state of the curriculum");
+	if (!l->entries)
+		return ERR_INPUT;
+	TRY(numbers_load(place, object, "windows", 0, ADVANTAGE_MAX, (int)entries, l->entries));
+	TRY(bandit_load(&d->bandit, place, object));
+	for (int a = 0, k = 0; a < n; a++) {
+		d->seen[a] = l->seen[a];
+		d->windows[a].first = d->windows[a].n = 0;
+		for (int i = 0; i < l->lengths[a]; i++)
+			push(&d->windows[a], size, (float)l->entries[k++]);
+	}
+	rescore(d);
+	return OK;
+}
+
+static int load(void *state, const char *place, const json_t *object)
+{
+	struct dump  *d = state;
+	size_t        n = (size_t)d->problems->arms->n;
+	struct loaded l = {.seen = mem_alloc(n, sizeof *l.seen, "the state of the curriculum"),
+	                   .lengths = mem_alloc(n, sizeof *l.lengths, "the state of the curriculum")};
+	int           status = l.seen && l.lengths ? read_state(d, place, object, &l) : ERR_INPUT;
+
+	mem_free(l.seen);
+	mem_free(l.lengths);
+	mem_free(l.entries);
+	return status;
+}
+
+static int metrics(const void *state, json_t *object)
+{
+	(void)state, (void)object;
+	return OK;
+}
+
+const struct curriculum_kind curriculum_dump = {
+        .name = "dump",
+        .help = "an upper-confidence bandit over the advantages of the newest answers",
+        .learns = 1,
+        .create = create,
+        .destroy = destroy,
+        .pick = pick,
+        .observe = observe,
+        .probabilities = probabilities,
+        .save = save,
+        .load = load,
+        .metrics = metrics,
+};

@@ -1,0 +1,72 @@
+#include "curriculum/sequential.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "curriculum/deck.h"
+
+struct sequential {
+	int     n;
+	int64_t position;
+};
+
+static int create(const struct curriculum_problems *p, void **state)
+{
+	struct sequential *s = mem_alloc(1, sizeof *s, "the sequential curriculum");
+
+	if (!s)
+		return ERR_INPUT;
+	*s = (struct sequential){p->n, 0};
+	*state = s;
+	return OK;
+}
+
+static void pick(void *state, int n, int *picked)
+{
+	struct sequential *s = state;
+
+	for (int i = 0; i < n; i++)
+		picked[i] = (int)(s->position++ % s->n);
+}
+
+static void observe(void *state, const struct curriculum_outcome *outcomes, int n)
+{
+	(void)state, (void)outcomes, (void)n;
+}
+
+static int save(const void *state, json_t *object)
+{
+	const struct sequential *s = state;
+
+	if (json_object_set_new(object, "position", json_integer(s->position)) != 0)
+		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
+	return OK;
+}
+
+static int load(void *state, const char *place, const json_t *object)
+{
+	struct sequential *s = state;
+
+	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX, &s->position);
+}
+
+static int metrics(const void *state, json_t *object)
+{
+	const struct sequential *s = state;
+
+	if (json_object_set_new(object, "curriculum/epoch", json_real((double)s->position / s->n)) != 0)
+		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
+	return OK;
+}
+
+const struct curriculum_kind curriculum_sequential = {
+        .name = "sequential",
+        .help = "the order of the data",
+        .create = create,
+        .destroy = mem_free,
+        .pick = pick,
+        .observe = observe,
+        .save = save,
+        .load = load,
+        .metrics = metrics,
+};

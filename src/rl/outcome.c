@@ -1,0 +1,55 @@
+#include "rl/outcome.h"
+
+#include "base/error.h"
+
+#include <math.h>
+
+#define REWARD_MAX 1e30
+
+static int is_usable(double reward)
+{
+	return fabs(reward) <= REWARD_MAX;
+}
+
+void outcome_advantages(const double *reward, int n, double *advantage)
+{
+	double low = INFINITY, high = -INFINITY, mean = 0, square = 0;
+	int    usable = 0;
+
+	for (int i = 0; i < n; i++)
+		if (is_usable(reward[i])) {
+			low = fmin(low, reward[i]);
+			high = fmax(high, reward[i]);
+			mean += reward[i];
+			usable++;
+		}
+	mean /= usable ? usable : 1;
+	for (int i = 0; i < n; i++)
+		square += is_usable(reward[i]) ? (reward[i] - mean) * (reward[i] - mean) : 0;
+	for (int i = 0; i < n; i++) {
+		advantage[i] = is_usable(reward[i]) ? 0 : NAN;
+		if (is_usable(reward[i]) && low < high && square > 0)
+			advantage[i] = fabs(reward[i] - mean) / sqrt(square / (usable - 1));
+	}
+}
+
+int outcome_of_groups(const struct group *groups, int n, struct arena *a, struct curriculum_outcome **out)
+{
+	*out = arena_alloc(a, (size_t)n, sizeof **out);
+	if (!*out)
+		return ERR_INPUT;
+	for (int g = 0; g < n; g++) {
+		int     G = groups[g].n;
+		double *reward = arena_alloc(a, (size_t)G, sizeof *reward), *advantage = arena_alloc(a, (size_t)G, sizeof *advantage);
+		double  accuracy = 0;
+		if (!reward || !advantage)
+			return ERR_INPUT;
+		for (int i = 0; i < G; i++) {
+			reward[i] = groups[g].rollouts[i].reward;
+			accuracy += groups[g].rollouts[i].accuracy / G;
+		}
+		outcome_advantages(reward, G, advantage);
+		(*out)[g] = (struct curriculum_outcome){groups[g].item, G, accuracy, advantage};
+	}
+	return OK;
+}
