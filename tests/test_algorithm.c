@@ -30,7 +30,8 @@ static void the_rows_carry_the_published_numbers(void **state)
 	} want[] = {
 	        {"reinforce", 0, 0, 0, SEQUENCE_SUM},   {"rloo", .05, 0, 0, SEQUENCE_SUM}, {"reinforce_pp", .001, .2, .2, SEQUENCE_MEAN},
 	        {"grpo", .04, .2, .2, SEQUENCE_MEAN},   {"dr_grpo", 0, .2, .2, CONSTANT},  {"dapo", 0, .2, .28, TOKEN_MEAN},
-	        {"gspo", 0, 3e-4, 4e-4, SEQUENCE_MEAN}, {"cispo", 0, 1, 5, TOKEN_MEAN},
+	        {"gspo", 0, 3e-4, 4e-4, SEQUENCE_MEAN}, {"cispo", 0, 1, 5, TOKEN_MEAN},    {"gmpo", 0, .4, .4, SEQUENCE_MEAN},
+	        {"sapo", 0, 0, 0, SEQUENCE_MEAN},       {"topr", 0, 0, 0, SEQUENCE_MEAN},
 	};
 
 	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
@@ -75,7 +76,24 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 	REFUSED("dr_grpo", 8, a.max_completion_length = 0, "divides by max_completion_length");
 	REFUSED("dapo", 8, a.overlong_buffer = 100, "buffer shorter than the answers");
 	REFUSED("reinforce_pp", 8, a.gamma = 0, "gamma is 0");
+	REFUSED("reinforce", 8, a.mismatch = MISMATCH_TOKEN_MASK, "importance_sampling_level is none");
+	REFUSED("topr", 8, a.mismatch = MISMATCH_TOKEN_MASK, "count twice");
+	REFUSED("grpo", 8, a.mismatch_max = 0.5, "do not hold a weight of 1");
+	REFUSED("grpo", 8, a.top_entropy = 0, "top_entropy is 0");
+	REFUSED("grpo", 8, a.off_policy_mask = -1, "off_policy_mask is -1");
+	REFUSED("sapo", 8, a.tau_negative = 0, "must be above 0");
+	REFUSED("topr", 8, a.negative_low = 2, "not above the high one");
+	REFUSED("rloo", 8, a.use_bias_correction_kl = 1, "has no gradient");
 #undef REFUSED
+	a = f1_algorithm("topr");
+	assert_ok(algorithm_check(&a, 1)); /* no group statistic */
+	assert_null(algorithm_caution(&a));
+	a.signed_rewards = 0; /* rewards 0 and 1 without a baseline */
+	assert_non_null(strstr(algorithm_caution(&a), "supervised learning"));
+	a.baseline = BASELINE_CONSTANT, a.baseline_value = 0.5;
+	assert_null(algorithm_caution(&a));
+	a.baseline_value = 1;
+	assert_non_null(strstr(algorithm_caution(&a), "only unlearns"));
 	a = f1_algorithm("reinforce");
 	assert_ok(algorithm_check(&a, 1));
 	a = f1_algorithm("reinforce_pp");
@@ -92,13 +110,10 @@ static void names_and_values_lead_to_each_other(void **state)
 		const struct choice *list;
 		int                  last;
 	} lists[] = {
-	        {choices_baseline, BASELINE_LEAVE_ONE_OUT},
-	        {choices_scale, SCALE_BATCH},
-	        {choices_level, LEVEL_SEQUENCE_SUM},
-	        {choices_clip, CLIP_CAP_ABSOLUTE},
-	        {choices_aggregation, CONSTANT},
-	        {choices_kl_placement, KL_IN_LOSS},
-	        {choices_kl_estimator, KL_K3},
+	        {choices_baseline, BASELINE_CONSTANT}, {choices_scale, SCALE_BATCH},
+	        {choices_level, LEVEL_SEQUENCE_SUM},   {choices_clip, CLIP_TAPER},
+	        {choices_aggregation, CONSTANT},       {choices_kl_placement, KL_IN_LOSS},
+	        {choices_kl_estimator, KL_K3_PLUS},    {choices_mismatch, MISMATCH_SEQUENCE_MEAN_MASK},
 	        {choices_overlong, OVERLONG_SHAPE},
 	};
 

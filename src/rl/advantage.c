@@ -114,6 +114,8 @@ static void collect(struct job *j, struct advantage_stats *stats)
 		stats->rows++;
 		stats->reward += reward;
 		stats->kl += kl;
+		if (j->alg->signed_rewards)
+			reward = 2 * reward - 1;
 		if (j->alg->kl_placement == KL_IN_REWARD)
 			reward -= j->alg->beta * kl;
 		j->members[j->n_members++] = (struct member){j->b->group[r], reward, r};
@@ -123,15 +125,22 @@ static void collect(struct job *j, struct advantage_stats *stats)
 
 /* ---- baseline and scale ---- */
 
-static double centred(enum baseline baseline, double v, const struct moments *group, const struct moments *batch)
+double advantage_baseline_for(double p, double wanted)
 {
-	switch (baseline) {
+	return (p - wanted) / (p + wanted * (1 - 2 * p));
+}
+
+static double centred(const struct algorithm *alg, double v, const struct moments *group, const struct moments *batch)
+{
+	switch (alg->baseline) {
 	case BASELINE_NONE:
 		return v;
 	case BASELINE_BATCH:
 		return batch->constant ? 0 : v - batch->mean;
 	case BASELINE_GROUP:
 		return group->constant ? 0 : v - group->mean;
+	case BASELINE_CONSTANT:
+		return v - alg->baseline_value;
 	case BASELINE_LEAVE_ONE_OUT:
 		return group->constant ? 0 : (v - group->mean) * group->n / (group->n - 1);
 	}
@@ -157,7 +166,7 @@ static void settle_group(struct job *j, const struct member *m, int n, const str
 	double         scale = divisor(j->alg, &group, batch);
 
 	for (int i = 0; i < n; i++) {
-		double x = centred(j->alg->baseline, m[i].value, &group, batch);
+		double x = centred(j->alg, m[i].value, &group, batch);
 		j->outcome[m[i].row] = x == 0 ? 0 : x / scale;
 	}
 	stats->groups++;

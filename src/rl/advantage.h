@@ -1,9 +1,11 @@
 /* advantage.h - from rewards to one number per token.
  *
  *     value      v_i = R_i - beta sum_t k_t                            the KL part only with kl_placement: reward
+ *                with signed_rewards 2 R_i - 1 stands for R_i: the rewards -1 and 1 of TOPR (arXiv:2503.14286) from verifiers that give 0 and 1
  *     outcome    A_i = (v_i - baseline) / (scale + adv_eps)
  *
- *         baseline   none 0,  batch mean,  group mean,  leave_one_out: the mean of the others of the group, so A_i = G/(G-1) (v_i - mean)
+ *         baseline   none 0,  batch mean,  group mean,  leave_one_out: the mean of the others of the group, so A_i = G/(G-1) (v_i - mean),
+ *                    constant: baseline_value. Off policy a constant changes what is learned: see advantage_baseline_for
  *         scale      none (no division at all),  group or batch: unbiased standard deviation of the v
  *
  *     per token  A_it = q_it + gamma A_i,t+1,   q_it = -beta k_t [kl_placement: token_reward] + A_i at the last trained token
@@ -45,6 +47,11 @@ struct advantage_stats {        /* sums; divide when printing */
 	double groups_lone;     /* of those, a single counted row */
 	double group_std;       /* sum over groups of the standard deviation of the values */
 };
+
+/* The constant baseline for which answers of reward 1, a share p of the data (the others have -1), make up the share `wanted` of the weight:
+ *
+ *     share of weight  p (1 - c) / (p (1 - c) + (1 - p) (1 + c))        c = (p - wanted) / (p + wanted (1 - 2 p)) */
+double advantage_baseline_for(double p, double wanted);
 
 /* Writes advantage [T]; ADDS to *stats. Scratch is taken from `a` and released. ERR_INPUT: a row without token, or memory. */
 int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a, float *advantage,

@@ -17,13 +17,27 @@
  * dapo           the released recipe adds delta 10. Buffer and penalty are those of the paper: 4096 of 20480 tokens, factor 1.
  * gspo           widths are those of the paper; they look tiny because the ratio is a geometric mean over the answer.
  * cispo          the paper tunes only the ceiling and does not disclose it; 5 is ScaleRL's, as TRL reads it (of the ratio itself, no floor).
- *                verl clamps to 1 -+ 0.2: clip cap.
+ *                verl clamps to 1 -+ 0.2: clip cap, epsilon 0.2. The same 0.2 read as an absolute cap shrinks every step to a fifth: refused.
+ * gmpo           widths are of the log-ratio. The released code has adv_eps 1e-8.
+ * sapo           libraries average over tokens (Trinity-RFT) or as here over answers (TRL).
+ * topr           the ratio is that of whole answers, as in the paper. ROLL and Trinity-RFT take it per token (importance_sampling_level token), verl
+ *                documents the geometric mean (sequence): three different methods. The paper divides by the length: sequence_mean.
+ * topr_*         the limits of its family: what each does with answers that the policy would no longer give.
+ * delta          for every row the same bound goes by two names: dual clip C (verl 3 always, its recipes 10; OpenRLHF off) and delta (TRL, off).
  *
  * num_iterations is 1 everywhere: with one update per batch the ratio is 1 and the clips are idle. Papers that rely on them cut a batch into
  * minibatches instead: dapo 16, gspo 4.
  *
  * Rows without a KL term carry the placement and estimator that beta > 0 would switch on. */
-#define COMMON .adv_eps = 1e-6, .gamma = 1, .num_iterations = 1, .overlong_penalty = 1
+#define TAPER(positive_low_, positive_high_, negative_low_, negative_high_) \
+	.positive_low = positive_low_, .positive_high = positive_high_, .negative_low = negative_low_, .negative_high = negative_high_
+#define NUMBERS \
+	.adv_eps = 1e-6, .gamma = 1, .num_iterations = 1, .overlong_penalty = 1, .tau_positive = 1, .tau_negative = 1.05, \
+	.mismatch_max = 2, .top_entropy = 1
+#define COMMON NUMBERS, TAPER(1, 1, 0, 1)
+#define TOPR_FAMILY \
+	BASELINE_NONE, SCALE_NONE, 0, LEVEL_SEQUENCE_SUM, CLIP_TAPER, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0, \
+	        .beta = 0, .signed_rewards = 1, .source = "arXiv:2503.14286", NUMBERS
 
 /* clang-format off */
 static const struct algorithm table[] = {
@@ -51,6 +65,17 @@ static const struct algorithm table[] = {
 	{ "cispo", BASELINE_GROUP, SCALE_GROUP, 0, LEVEL_TOKEN, CLIP_CAP_ABSOLUTE, TOKEN_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_SHAPE, 1,
 	  .beta = 0, .epsilon = 1, .epsilon_high = 5,
 	  .source = "arXiv:2506.13585", .help = "capped ratio as a constant weight: no token loses its gradient", COMMON },
+	{ "gmpo", BASELINE_GROUP, SCALE_GROUP, 0, LEVEL_SEQUENCE, CLIP_LOG, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0,
+	  .beta = 0, .epsilon = 0.4, .epsilon_high = 0.4,
+	  .source = "arXiv:2507.20673", .help = "geometric mean of token ratios, each clipped before it is taken", COMMON },
+	{ "sapo", BASELINE_GROUP, SCALE_GROUP, 0, LEVEL_TOKEN, CLIP_SOFT, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0,
+	  .beta = 0, .source = "arXiv:2511.20347", .help = "GRPO with a smooth gate instead of the clip", COMMON },
+	{ "topr", TOPR_FAMILY, .help = "full weight on good answers, ratio at most 1 on bad ones: for replayed rollouts", TAPER(1, 1, 0, 1) },
+	{ "topr_naive", TOPR_FAMILY, .help = "the same with weight 1 on all: REINFORCE that ignores who sampled", TAPER(1, 1, 1, 1) },
+	{ "topr_positives", TOPR_FAMILY, .help = "the same with weight 0 on bad answers: supervised learning on good ones", TAPER(1, 1, 0, 0) },
+	{ "topr_is", TOPR_FAMILY, .help = "the same with the ratio on all: importance sampling, without bias and without bound",
+	  TAPER(0, 1e9, 0, 1e9) },
+	{ "topr_tis", TOPR_FAMILY, .help = "the same with the ratio, at most 1, on all: truncated importance sampling", TAPER(0, 1, 0, 1) },
 };
 /* clang-format on */
 
@@ -72,6 +97,17 @@ const struct algorithm *algorithm_find(const char *name)
 int algorithm_needs_reference(const struct algorithm *a)
 {
 	return a->beta > 0;
+}
+
+const char *algorithm_caution(const struct algorithm *a)
+{
+	if (a->baseline == BASELINE_NONE && !a->signed_rewards && a->clip == CLIP_TAPER)
+		return "rewards that are never negative and no baseline: bad answers get weight 0, so this is supervised learning on good "
+		       "ones; "
+		       "loss.signed_rewards: true, or loss.baseline: constant with loss.baseline_value, gives them a part";
+	if (a->clip == CLIP_TAPER && a->baseline == BASELINE_CONSTANT && a->baseline_value >= 1)
+		return "loss.baseline_value of 1 or more leaves good answers no weight: this run only unlearns";
+	return NULL;
 }
 
 /* ---- what does not go together ---- */
@@ -131,12 +167,59 @@ static int check_ratio(const struct algorithm *a)
 	return OK;
 }
 
+static int check_taper(const struct algorithm *a)
+{
+	if (a->clip == CLIP_SOFT && !(a->tau_positive > 0 && a->tau_negative > 0))
+		return error_set(ERR_INPUT, "%s: tau_positive %g and tau_negative %g must be above 0: at 0 the gate of clip soft is flat",
+		                 a->name, a->tau_positive, a->tau_negative);
+	if (a->clip == CLIP_TAPER &&
+	    !(0 <= a->positive_low && a->positive_low <= a->positive_high && 0 <= a->negative_low && a->negative_low <= a->negative_high))
+		return error_set(ERR_INPUT,
+		                 "%s: clip taper keeps weights in positive_low..positive_high (%g..%g) and negative_low..negative_high "
+		                 "(%g..%g); each must be 0 or more and the low one not above the high one",
+		                 a->name, a->positive_low, a->positive_high, a->negative_low, a->negative_high);
+	return OK;
+}
+
+static int check_weights(const struct algorithm *a)
+{
+	if (a->mismatch != MISMATCH_NONE && a->importance_sampling_level == LEVEL_NONE)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: mismatch %s corrects a ratio, but importance_sampling_level is none; set the level to token or sequence, or "
+		        "mismatch to none",
+		        a->name, choice_name(choices_mismatch, a->mismatch));
+	if (a->mismatch != MISMATCH_NONE && a->clip == CLIP_TAPER)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: clip taper weighs by the ratio to the policy that sampled already; with mismatch %s the same staleness would "
+		        "count twice: set it to none",
+		        a->name, choice_name(choices_mismatch, a->mismatch));
+	if (!(a->mismatch_min >= 0 && a->mismatch_min <= 1 && a->mismatch_max >= 1))
+		return error_set(ERR_INPUT,
+		                 "%s: mismatch_min %g and mismatch_max %g do not hold a weight of 1 between them, so that fresh answers "
+		                 "would be cut",
+		                 a->name, a->mismatch_min, a->mismatch_max);
+	if (!(a->off_policy_mask >= 0))
+		return error_set(ERR_INPUT, "%s: off_policy_mask is %g; it is a distance in nats a token, 0 switches it off", a->name,
+		                 a->off_policy_mask);
+	if (!(a->top_entropy > 0 && a->top_entropy <= 1))
+		return error_set(ERR_INPUT, "%s: top_entropy is %g; a share of the tokens lies above 0 and is at most 1", a->name,
+		                 a->top_entropy);
+	return OK;
+}
+
 static int check_kl(const struct algorithm *a)
 {
 	if (!(a->beta >= 0))
 		return error_set(ERR_INPUT, "%s: beta is %g; a negative one would drive the policy away from the reference", a->name,
 		                 a->beta);
-	if (a->beta > 0 && a->kl_placement == KL_IN_LOSS && a->kl_estimator == KL_K1)
+	if (a->use_bias_correction_kl && a->kl_placement != KL_IN_LOSS)
+		return error_set(ERR_INPUT,
+		                 "%s: use_bias_correction_kl lets the gradient through the ratio, but kl_placement %s has no gradient; set "
+		                 "kl_placement to loss",
+		                 a->name, choice_name(choices_kl_placement, a->kl_placement));
+	if (a->beta > 0 && a->kl_placement == KL_IN_LOSS && a->kl_estimator == KL_K1 && !a->use_bias_correction_kl)
 		return error_set(ERR_INPUT,
 		                 "%s: k1 in the loss has an expected gradient of exactly zero; use kl_estimator k2 or k3, "
 		                 "or kl_placement reward",
@@ -162,6 +245,8 @@ int algorithm_check(const struct algorithm *a, int num_generations)
 {
 	TRY(check_advantage(a, num_generations));
 	TRY(check_ratio(a));
+	TRY(check_taper(a));
+	TRY(check_weights(a));
 	TRY(check_kl(a));
 	return check_length(a);
 }
@@ -173,6 +258,7 @@ const struct choice choices_baseline[] = {
         {"batch", BASELINE_BATCH, "minus the mean reward of the batch"},
         {"group", BASELINE_GROUP, "minus the mean reward of the answers to the same problem"},
         {"leave_one_out", BASELINE_LEAVE_ONE_OUT, "minus the mean reward of the other answers to the same problem"},
+        {"constant", BASELINE_CONSTANT, "minus baseline_value"},
         {0},
 };
 const struct choice choices_scale[] = {
@@ -193,6 +279,9 @@ const struct choice choices_clip[] = {
         {"hard", CLIP_HARD, "no gradient once the ratio has left [1 - epsilon, 1 + epsilon_high] in the direction of the advantage"},
         {"cap", CLIP_CAP, "constant weight: the ratio kept in [1 - epsilon, 1 + epsilon_high]"},
         {"cap_absolute", CLIP_CAP_ABSOLUTE, "constant weight: the ratio kept in [1 - epsilon, epsilon_high]"},
+        {"log", CLIP_LOG, "token log-ratios kept below epsilon_high (A > 0) or above -epsilon (A < 0), before they are averaged"},
+        {"soft", CLIP_SOFT, "a gate that fades smoothly as the ratio leaves 1, at tau_positive or tau_negative"},
+        {"taper", CLIP_TAPER, "constant weight: the ratio kept in positive_low..high where A >= 0, in negative_low..high where A < 0"},
         {0},
 };
 const struct choice choices_aggregation[] = {
@@ -215,12 +304,23 @@ const struct choice choices_kl_estimator[] = {
         {"k1", KL_K1, "log p - log r: unbiased, of either sign"},
         {"k2", KL_K2, "half its square: in the loss its gradient is that of KL(policy, reference)"},
         {"k3", KL_K3, "r/p - 1 - log(r/p): never negative; in the loss its gradient is that of KL(reference, policy)"},
+        {"k3+", KL_K3_PLUS, "the value of k3 with the gradient of k2"},
         {0},
 };
 const struct choice choices_overlong[] = {
         {"keep", OVERLONG_KEEP, "truncated answers are trained like others"},
         {"mask", OVERLONG_MASK, "truncated answers are left out of the loss; their reward still counts in the group"},
         {"shape", OVERLONG_SHAPE, "long answers lose reward, the more the closer to the limit"},
+        {0},
+};
+
+const struct choice choices_mismatch[] = {
+        {"none", MISMATCH_NONE, "the recorded log-probabilities are the denominator of the ratio, whatever policy they are of"},
+        {"token_truncate", MISMATCH_TOKEN_TRUNCATE, "weight min(rho, mismatch_max), rho = old / recorded probability of the token"},
+        {"token_mask", MISMATCH_TOKEN_MASK, "weight rho within [mismatch_min, mismatch_max], else 0"},
+        {"sequence_truncate", MISMATCH_SEQUENCE_TRUNCATE, "the same with the rho of the whole answer"},
+        {"sequence_mask", MISMATCH_SEQUENCE_MASK, "the same with the rho of the whole answer"},
+        {"sequence_mean_mask", MISMATCH_SEQUENCE_MEAN_MASK, "rho of the token where the answer's geometric mean lies within, else 0"},
         {0},
 };
 

@@ -1,12 +1,13 @@
 /* algorithm.h - every algorithm of the family is one row: which parts, which numbers, from which paper.
  *
- *     loss = sum_tokens w ( -gain(ratio, A) + beta k(policy, reference) - entropy_coef H )
+ *     loss = sum_tokens w ( -W gain(ratio, A) + beta k(policy, reference) - entropy_coef H )
  *
  *     A      advantage.h    (reward - baseline) / scale, spread over the tokens, perhaps whitened
  *     ratio  objective.h    pi / pi_old of a token or of a whole answer, or none
  *     gain   objective.h    how the ratio is kept in bounds
  *     w      objective.h    what the sum is divided by
  *     k      kl.h           estimator of the divergence; in the loss, or (without gradient) in the reward
+ *     W      token_weight.h factor of the gain: 1, or a correction of stale rollouts, or 0 for tokens of low entropy
  *
  * A config names a row and may override any field: that is an ablation. Where a paper and the libraries differ the row is the paper's, and a
  * comment at the table says what the others do. Field names are TRL's where TRL has one.
@@ -16,13 +17,21 @@
 #ifndef RL_ALGORITHM_H
 #define RL_ALGORITHM_H
 
-enum baseline { BASELINE_NONE, BASELINE_BATCH, BASELINE_GROUP, BASELINE_LEAVE_ONE_OUT };
+enum baseline { BASELINE_NONE, BASELINE_BATCH, BASELINE_GROUP, BASELINE_LEAVE_ONE_OUT, BASELINE_CONSTANT };
 enum scale { SCALE_NONE, SCALE_GROUP, SCALE_BATCH };
 enum level { LEVEL_NONE, LEVEL_TOKEN, LEVEL_SEQUENCE, LEVEL_SEQUENCE_SUM };
-enum clip { CLIP_NONE, CLIP_HARD, CLIP_CAP, CLIP_CAP_ABSOLUTE };
+enum clip { CLIP_NONE, CLIP_HARD, CLIP_CAP, CLIP_CAP_ABSOLUTE, CLIP_LOG, CLIP_SOFT, CLIP_TAPER };
 enum aggregation { SEQUENCE_MEAN, TOKEN_MEAN, SEQUENCE_SUM, CONSTANT };
 enum kl_placement { KL_IN_REWARD, KL_IN_TOKEN_REWARD, KL_IN_LOSS };
-enum kl_estimator { KL_K1, KL_K2, KL_K3 };
+enum kl_estimator { KL_K1, KL_K2, KL_K3, KL_K3_PLUS };
+enum mismatch {
+	MISMATCH_NONE,
+	MISMATCH_TOKEN_TRUNCATE,
+	MISMATCH_TOKEN_MASK,
+	MISMATCH_SEQUENCE_TRUNCATE,
+	MISMATCH_SEQUENCE_MASK,
+	MISMATCH_SEQUENCE_MEAN_MASK
+};
 enum overlong { OVERLONG_KEEP, OVERLONG_MASK, OVERLONG_SHAPE };
 
 struct algorithm {
@@ -53,6 +62,23 @@ struct algorithm {
 	int    overlong_buffer;       /* tokens over which the shaped penalty grows from 0 to 1; 0: a fifth of max_completion_length */
 	double overlong_penalty;      /* factor on that penalty */
 
+	double baseline_value; /* baseline: constant; the c of TOPR */
+	int    signed_rewards; /* 1: rewards 0 .. 1 become -1 .. 1 before everything else */
+	double tau_positive;   /* clip: soft, where A > 0: how fast the weight fades as the ratio leaves 1 */
+	double tau_negative;   /* where A <= 0 */
+	double positive_low;   /* clip: taper: the weight is the ratio kept in these limits; where A >= 0 */
+	double positive_high;  /* a ratio never exceeds exp(20): 1e9 is no limit */
+	double negative_low;   /* where A < 0 */
+	double negative_high;
+	int    use_bias_correction_kl; /* KL in the loss: times the ratio of the token, with gradient (TRL's name) */
+
+	enum mismatch mismatch;           /* rollouts of an older policy: which weight corrects for it */
+	double        mismatch_min;       /* mask: below, the weight is 0 */
+	double        mismatch_max;       /* truncate: the largest weight; mask: above, it is 0 */
+	int           mismatch_normalise; /* weights divided by their mean over the batch */
+	double        off_policy_mask; /* an answer with A < 0 that became rarer by more than this, in nats a token, is left out; 0: off */
+	double        top_entropy;     /* share of the tokens, those of the highest entropy, that the policy term trains; 1: all */
+
 	const char *source; /* arXiv id, or the paper's name where it has none */
 	const char *help;   /* one line */
 };
@@ -63,6 +89,9 @@ const struct algorithm *algorithm_at(int i);              /* row i; NULL past th
 /* OK, or ERR_INPUT saying which fields do not go together and why, and what to set instead. */
 int algorithm_check(const struct algorithm *a, int num_generations);
 
+/* What is allowed but seldom meant, as one sentence for the start of a run; NULL when there is nothing to say. */
+const char *algorithm_caution(const struct algorithm *a);
+
 int algorithm_needs_reference(const struct algorithm *a); /* beta > 0 */
 
 /* ---- names of the parts, for the config: ended by a row without a name; several names may mean the same, the first is the canonical one ---- */
@@ -72,7 +101,7 @@ struct choice {
 	const char *help;
 };
 extern const struct choice choices_baseline[], choices_scale[], choices_level[], choices_clip[], choices_aggregation[],
-        choices_kl_placement[], choices_kl_estimator[], choices_overlong[];
+        choices_kl_placement[], choices_kl_estimator[], choices_overlong[], choices_mismatch[];
 
 const struct choice *choice_find(const struct choice *list, const char *name); /* or NULL */
 const char          *choice_name(const struct choice *list, int value);        /* canonical; the value must be one of the list */

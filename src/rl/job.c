@@ -395,7 +395,10 @@ static int open_learning(struct job *job)
 	                                   .total_steps = job->config.run.max_steps};
 
 	TRY(schedule_new(&s, &job->schedule));
-	job->learn = (struct learn_options){job->algorithm, o->num_minibatches, (uint64_t)job->config.run.seed};
+	job->learn = (struct learn_options){.algorithm = job->algorithm,
+	                                    .num_minibatches = o->num_minibatches,
+	                                    .stale = strcmp(job->config.compute.numerics, "strict") != 0,
+	                                    .seed = (uint64_t)job->config.run.seed};
 	return policy_new(job->model, &p, &job->policy);
 }
 
@@ -710,6 +713,8 @@ static void print_start(const struct job *job)
 		fprintf(job->screen, " (%d left out: their prompts are too long, %s is the first)", job->train.prompts.n_long,
 		        job->train.prompts.first_long);
 	fprintf(job->screen, ", %d held out; into %s\n%s", job->eval.prompts.n, job->config.run.output_dir, bill.data);
+	if (algorithm_caution(&job->algorithm))
+		fprintf(job->screen, "caution: %s\n", algorithm_caution(&job->algorithm));
 	text_free(&bill);
 }
 

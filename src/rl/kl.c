@@ -24,6 +24,9 @@ struct kl kl_estimate(enum kl_estimator estimator, double logp, double logp_ref)
 	case KL_K3:
 		k = (struct kl){expm1(x) - x, -expm1(x)};
 		break;
+	case KL_K3_PLUS:
+		k = (struct kl){expm1(x) - x, -x};
+		break;
 	}
 	if (x != raw)
 		k.slope = 0;

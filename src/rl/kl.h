@@ -4,6 +4,8 @@
  *
  *     dk1/dlogp = 1              dk2/dlogp = -x                     dk3/dlogp = 1 - exp(x)
  *
+ *     k3+: the value of k3 with the derivative of k2 (verl's name)
+ *
  * In the loss the three do not estimate the gradient of what they estimate the value of: on policy k1 gives 0, k2 the gradient of
  * KL(policy, reference), k3 that of KL(reference, policy).
  * x is kept in -20 .. 20; beyond, the derivative is 0. */

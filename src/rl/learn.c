@@ -14,6 +14,7 @@ struct flat { /* the rollouts of a batch, row behind row: what examples borrow *
 	unsigned char   *trained;                                   /* [T] */
 	struct sequence *sequences;                                 /* [R] */
 	float           *logp_old, *logp_ref, *entropy, *advantage; /* [T] */
+	float           *weight, *logp_rollout;                     /* [T] or NULL, as in struct examples */
 	double          *reward;                                    /* [R] */
 	int64_t         *group;                                     /* [R] */
 };
@@ -66,10 +67,19 @@ static int flatten(const struct group *groups, int n_groups, struct arena *a, st
 	return OK;
 }
 
+/* Room for as many floats as there are in an array that may be missing. */
+static int floats_like(const float *array, int T, struct arena *a, float **out)
+{
+	*out = array ? arena_alloc(a, (size_t)T, sizeof **out) : NULL;
+	return array && !*out ? ERR_INPUT : OK;
+}
+
 /* The same rows with the groups in another order. Everything that updates read is copied. */
 static int reorder(const struct flat *f, const uint32_t *order, struct arena *a, struct flat *out)
 {
 	TRY(flat_alloc(out, f->n_groups, f->R, f->T, a));
+	TRY(floats_like(f->weight, f->T, a, &out->weight));
+	TRY(floats_like(f->logp_rollout, f->T, a, &out->logp_rollout));
 	for (int g = 0, row = 0; g < f->n_groups; g++) {
 		for (int from = f->group_row[order[g]]; from < f->group_row[order[g] + 1]; from++, row++) {
 			size_t n = (size_t)(f->offset[from + 1] - f->offset[from]), to = (size_t)out->offset[row],
@@ -80,6 +90,10 @@ static int reorder(const struct flat *f, const uint32_t *order, struct arena *a,
 			memcpy(out->logp_old + to, f->logp_old + at, n * sizeof *f->logp_old);
 			memcpy(out->logp_ref + to, f->logp_ref + at, n * sizeof *f->logp_ref);
 			memcpy(out->advantage + to, f->advantage + at, n * sizeof *f->advantage);
+			if (f->weight)
+				memcpy(out->weight + to, f->weight + at, n * sizeof *f->weight);
+			if (f->logp_rollout)
+				memcpy(out->logp_rollout + to, f->logp_rollout + at, n * sizeof *f->logp_rollout);
 		}
 		out->group_row[g + 1] = row;
 	}
@@ -92,7 +106,37 @@ static struct examples examples_of(const struct flat *f)
 	                         .sequences = f->sequences,
 	                         .logp_old = f->logp_old,
 	                         .logp_ref = f->logp_ref,
-	                         .advantage = f->advantage};
+	                         .advantage = f->advantage,
+	                         .weight = f->weight,
+	                         .logp_rollout = f->logp_rollout};
+}
+
+/* Makes the recorded log-probabilities those of the rollout, and finds the old ones anew under today's weights. */
+static int renew(struct policy *p, struct flat *f, struct arena *a)
+{
+	struct examples e = examples_of(f);
+	float          *scratch;
+
+	f->logp_rollout = f->logp_old;
+	TRY(floats_like(f->logp_rollout, f->T, a, &f->logp_old));
+	TRY(floats_like(f->logp_rollout, f->T, a, &scratch)); /* entropies under today's weights: not asked for */
+	return policy_logprobs(p, p->model, &e, f->logp_old, scratch);
+}
+
+static int weigh(struct policy *p, const struct learn_options *o, struct flat *f, struct arena *a, struct learn_report *report)
+{
+	struct token_weight_batch b;
+
+	if (!token_weight_needed(&o->algorithm, o->stale))
+		return OK;
+	if (o->stale && o->algorithm.mismatch != MISMATCH_NONE)
+		TRY(renew(p, f, a));
+	b = (struct token_weight_batch){.rows = examples_of(f).rows,
+	                                .logp_old = f->logp_old,
+	                                .logp_rollout = f->logp_rollout ? f->logp_rollout : f->logp_old,
+	                                .entropy = f->entropy};
+	f->weight = arena_alloc(a, (size_t)f->T, sizeof *f->weight);
+	return f->weight ? token_weight_fill(&o->algorithm, &b, a, f->weight, &report->weight) : ERR_INPUT;
 }
 
 static int estimate(struct policy *p, const struct learn_options *o, const struct model *reference, struct flat *f, struct arena *a,
@@ -141,6 +185,7 @@ int learn_from(struct policy *p, const struct learn_options *o, const struct mod
 		for (int i = 0; i < groups[g].n; i++)
 			overlong_apply(&o->algorithm, &groups[g].rollouts[i], &report->overlong);
 	TRY(flatten(groups, n_groups, a, &flat));
+	TRY(weigh(p, o, &flat, a, report));
 	TRY(estimate(p, o, reference, &flat, a, report));
 	for (int i = 0; i < o->algorithm.num_iterations; i++) {
 		struct arena_mark mark = arena_mark(a);

@@ -3,7 +3,9 @@
  *     groups -> overlong policy -> flat rows (record.h) -> reference log-probabilities, only if beta > 0 -> advantages
  *     num_iterations times: groups in a keyed order, cut into num_minibatches, one update each (policy.h)
  *
- * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes them. Minibatches hold whole groups;
+ * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes them. Only where rollouts may be stale (replayed, or
+ * fast numerics) and the algorithm corrects for that (token_weight.h) does one pass find the old ones anew.
+ * Minibatches hold whole groups;
  * with one minibatch the order is that of sampling. Advantages are computed once, from the whole batch. */
 #ifndef RL_LEARN_H
 #define RL_LEARN_H
@@ -12,19 +14,22 @@
 #include "rl/overlong.h"
 #include "rl/policy.h"
 #include "rl/record.h"
+#include "rl/token_weight.h"
 
 struct learn_options {
 	struct algorithm algorithm;
 	int              num_minibatches;
+	int              stale; /* the recorded log-probabilities may be those of another policy than the one at hand */
 	uint64_t         seed;
 };
 
 struct learn_report {
-	struct overlong_stats  overlong;
-	struct advantage_stats advantage;
-	struct update_report   update;
-	double                 advantage_abs, tokens; /* sum of |A| over trained tokens; trained tokens of the batch */
-	double                 seconds_reference;
+	struct overlong_stats     overlong;
+	struct advantage_stats    advantage;
+	struct update_report      update;
+	struct token_weight_stats weight;                /* all 0 when every weight is 1 */
+	double                    advantage_abs, tokens; /* sum of |A| over trained tokens; trained tokens of the batch */
+	double                    seconds_reference;
 };
 
 /* reference: NULL when the algorithm needs none. Groups need not all be of one size. Scratch stays in `a`, the arena of the step. */

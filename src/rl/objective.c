@@ -58,14 +58,34 @@ static struct gain gain_cap_absolute(double q, double adv, const struct algorith
 	return held(q, adv, 1 - a->epsilon, a->epsilon_high);
 }
 
+/* At q = 1 the gate g is 1/2 and 4 g (1 - g) is exactly 1. */
+static struct gain gain_soft(double q, double adv, const struct algorithm *a)
+{
+	double tau = adv > 0 ? a->tau_positive : a->tau_negative, g = 1 / (1 + exp(-tau * (q - 1)));
+
+	return (struct gain){adv * (4 / tau) * g, adv * (4 * g * (1 - g)) * q, INSIDE};
+}
+
+static struct gain gain_taper(double q, double adv, const struct algorithm *a)
+{
+	return adv >= 0 ? held(q, adv, a->positive_low, a->positive_high) : held(q, adv, a->negative_low, a->negative_high);
+}
+
+/* The log-ratio of one token, kept from going further in the direction of its advantage. */
+static double limit_log(double d, double adv, const struct algorithm *a)
+{
+	return adv > 0 ? fmin(d, a->epsilon_high) : adv < 0 ? fmax(d, -a->epsilon) : d;
+}
+
 static const struct {
 	struct gain (*gain)(double q, double adv, const struct algorithm *a);
+	double (*limit)(double d, double adv, const struct algorithm *a); /* of a token's log-ratio, before the sum; or NULL */
 	int held; /* the ratio is a constant weight on log pi: no gradient goes through it */
 } clips[] = {
-        [CLIP_NONE] = {gain_none, 0},
-        [CLIP_HARD] = {gain_hard, 0},
-        [CLIP_CAP] = {gain_cap, 1},
-        [CLIP_CAP_ABSOLUTE] = {gain_cap_absolute, 1},
+        [CLIP_NONE] = {gain_none, NULL, 0},     [CLIP_HARD] = {gain_hard, NULL, 0},
+        [CLIP_CAP] = {gain_cap, NULL, 1},       [CLIP_CAP_ABSOLUTE] = {gain_cap_absolute, NULL, 1},
+        [CLIP_LOG] = {gain_none, limit_log, 0}, [CLIP_SOFT] = {gain_soft, NULL, 0},
+        [CLIP_TAPER] = {gain_taper, NULL, 1},
 };
 
 /* ---- ratio levels ---- */
@@ -117,6 +137,7 @@ struct job {
 	const struct objective_gradient *out;
 	int                              held;
 	double                           weight; /* of the row at hand */
+	int                              masked; /* the row at hand is too far off policy: no gain */
 	struct objective_stats           row;    /* of the row at hand; loss before its weight */
 };
 
@@ -126,37 +147,81 @@ struct unit { /* tokens first .. last-1 that share one ratio */
 	double f; /* dx/dlogp, 0 where x was clamped */
 };
 
+static double log_ratio(const struct job *j, int t)
+{
+	const float *logp = j->held && j->b->logp_held ? j->b->logp_held : j->b->logp_new;
+
+	return (double)logp[t] - j->b->logp_old[t];
+}
+
+/* As it enters the sum; it moves with logp_new only where the two are equal. */
+static double limited_log_ratio(const struct job *j, int t)
+{
+	double d = log_ratio(j, t);
+
+	return clips[j->a->clip].limit ? clips[j->a->clip].limit(d, j->b->advantage[t], j->a) : d;
+}
+
+static enum side limited_side(double d, double limited)
+{
+	return limited < d ? PAST_CEILING : limited > d ? PAST_FLOOR : INSIDE;
+}
+
 static struct unit unit_of(struct job *j, int first, int last)
 {
-	enum level   level = j->a->importance_sampling_level;
-	const float *logp = j->held && j->b->logp_held ? j->b->logp_held : j->b->logp_new;
-	double       sum = 0, x, f;
-	int          n = 0;
+	enum level level = j->a->importance_sampling_level;
+	double     sum = 0, x, f;
+	int        n = 0;
 
 	if (level == LEVEL_NONE)
 		return (struct unit){first, last, 1, 0};
 	for (int t = first; t < last; t++)
 		if (j->b->rows.trained[t]) {
-			sum += (double)logp[t] - j->b->logp_old[t];
+			sum += limited_log_ratio(j, t);
 			n++;
 		}
 	f = levels[level].mean ? 1.0 / n : 1.0;
 	x = log_ratio_clamp(f * sum);
 	if (x != f * sum) {
-		f = 0;
 		j->row.clamped += n;
+		if (j->held && x > f * sum) /* a weight has no derivative to protect: an answer that became impossible weighs 0 */
+			x = f * sum;
+		f = 0;
 	}
 	return (struct unit){first, last, exp(x), f};
 }
 
-static void count(struct job *j, double q, enum side side)
+static void count(struct job *j, double q, double adv, struct gain g)
 {
 	j->row.tokens++;
 	j->row.ratio += q;
 	j->row.ratio_max = fmax(j->row.ratio_max, q);
-	j->row.clip_low += side == PAST_FLOOR;
-	j->row.clip_high += side == PAST_CEILING;
-	j->row.guarded += side == GUARDED;
+	j->row.clip_low += g.side == PAST_FLOOR;
+	j->row.clip_high += g.side == PAST_CEILING;
+	j->row.guarded += g.side == GUARDED;
+	if (adv < 0) {
+		j->row.negative++;
+		j->row.negative_weight += g.slope / adv;
+	}
+}
+
+/* W of a token. */
+static double gain_weight(const struct job *j, int t)
+{
+	return j->masked ? 0 : j->b->weight ? (double)j->b->weight[t] : 1;
+}
+
+/* The gain of one token at the ratio of its unit, W included. Where its log-ratio was limited it is the token that stands still, not the unit. */
+static struct gain token_gain(const struct job *j, double q, int t)
+{
+	struct gain g = clips[j->a->clip].gain(q, j->b->advantage[t], j->a);
+	double      w = gain_weight(j, t);
+
+	g.value *= w;
+	g.slope *= w;
+	if (clips[j->a->clip].limit)
+		g.side = limited_side(log_ratio(j, t), limited_log_ratio(j, t));
+	return g;
 }
 
 /* Adds -gain of the unit to the row's loss; returns the sum of its slopes: every token of the unit moves the ratio, and with it the gain of all. */
@@ -169,12 +234,19 @@ static double unit_gain(struct job *j, const struct unit *u)
 
 		if (!j->b->rows.trained[t])
 			continue;
-		g = clips[j->a->clip].gain(u->q, j->b->advantage[t], j->a);
+		g = token_gain(j, u->q, t);
 		j->row.loss -= j->held ? g.slope * j->b->logp_new[t] : g.value;
 		slope += g.slope;
-		count(j, u->q, g.side);
+		count(j, u->q, j->b->advantage[t], g);
 	}
 	return slope;
+}
+
+static struct kl kl_times_ratio(struct kl k, double d)
+{
+	double x = log_ratio_clamp(d), q = exp(x);
+
+	return (struct kl){q * k.value, q * (k.slope + (x == d ? k.value : 0))};
 }
 
 static struct kl token_kl(struct job *j, int t)
@@ -183,6 +255,8 @@ static struct kl token_kl(struct job *j, int t)
 
 	if (j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS) {
 		k = kl_estimate(j->a->kl_estimator, j->b->logp_new[t], j->b->logp_ref[t]);
+		if (j->a->use_bias_correction_kl)
+			k = kl_times_ratio(k, (double)j->b->logp_new[t] - j->b->logp_old[t]);
 		j->row.kl += k.value;
 		j->row.loss += j->a->beta * k.value;
 	}
@@ -210,28 +284,56 @@ static void eval_unit(struct job *j, int first, int last)
 		if (!j->b->rows.trained[t])
 			continue;
 		if (j->held)
-			slope = clips[j->a->clip].gain(u.q, j->b->advantage[t], j->a).slope;
+			slope = token_gain(j, u.q, t).slope;
+		else if (clips[j->a->clip].limit && limited_log_ratio(j, t) != log_ratio(j, t))
+			slope = 0;
 		j->out->c[t] = (float)(j->weight * (j->a->beta * token_kl(j, t).slope - slope));
 		token_entropy(j, t);
 	}
 }
 
+static int reads_old(const struct job *j)
+{
+	const struct algorithm *a = j->a;
+
+	return a->importance_sampling_level != LEVEL_NONE || (a->off_policy_mask > 0 && !j->b->logp_rollout) ||
+	       (a->use_bias_correction_kl && a->beta > 0);
+}
+
 static int row_is_finite(const struct job *j, int first, int last)
 {
 	const struct objective_batch *b = j->b;
-	const float                  *arrays[] = {b->logp_new, b->advantage, b->logp_old, b->logp_ref, b->entropy, b->logp_held};
-	const int                     read[] = {1,
-	                                        1,
-	                                        j->a->importance_sampling_level != LEVEL_NONE,
-	                                        j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS,
-	                                        b->entropy != NULL,
-	                                        b->logp_held != NULL};
+	const float *arrays[] = {b->logp_new, b->advantage, b->logp_old, b->logp_ref, b->entropy, b->logp_held, b->weight, b->logp_rollout};
+	const int    read[] = {1,
+	                       1,
+	                       reads_old(j),
+	                       j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS,
+	                       b->entropy != NULL,
+	                       b->logp_held != NULL,
+	                       b->weight != NULL,
+	                       j->a->off_policy_mask > 0 && b->logp_rollout != NULL};
 
 	for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
 		for (int t = first; read[i] && t < last; t++)
 			if (b->rows.trained[t] && !isfinite(arrays[i][t]))
 				return 0;
 	return 1;
+}
+
+/* A bad answer that the policy would hardly give any more (DeepSeek-V3.2). */
+static int off_policy(const struct job *j, int first, int last)
+{
+	const float *rollout = j->b->logp_rollout ? j->b->logp_rollout : j->b->logp_old;
+	double       adv = 0, d = 0;
+	int          n = 0;
+
+	for (int t = first; j->a->off_policy_mask > 0 && t < last; t++)
+		if (j->b->rows.trained[t]) {
+			adv += j->b->advantage[t];
+			d += (double)rollout[t] - j->b->logp_new[t];
+			n++;
+		}
+	return adv < 0 && d > n * j->a->off_policy_mask;
 }
 
 static void eval_row(struct job *j, int first, int last)
@@ -255,6 +357,9 @@ static void stats_add_row(struct objective_stats *s, const struct job *j)
 	s->clip_low += j->row.clip_low;
 	s->clip_high += j->row.clip_high;
 	s->guarded += j->row.guarded;
+	s->negative += j->row.negative;
+	s->negative_weight += j->row.negative_weight;
+	s->rows_masked += j->masked;
 	s->clamped += j->row.clamped;
 }
 
@@ -281,6 +386,7 @@ int objective_eval(const struct algorithm *a, const struct objective_batch *b, c
 		assert(totals->rows > 0 && totals->tokens >= n);
 		j.weight = weight(a, totals, n);
 		j.row = (struct objective_stats){0};
+		j.masked = off_policy(&j, first, last);
 		eval_row(&j, first, last);
 		stats_add_row(stats, &j);
 	}

@@ -1,6 +1,6 @@
 /* objective.h - from log-probabilities and advantages to a loss and its gradient.
  *
- *     loss  L = sum_t w_t ( -gain_t + beta k_t - entropy_coef H_t )
+ *     loss  L = sum_t w_t ( -W_t gain_t + beta k_t - entropy_coef H_t )
  *     c_t = dL/dlogp_new,   h_t = dL/dH_t = -entropy_coef w_t
  *
  * Ratio. A unit is a token (level token) or a whole answer of n trained tokens (level sequence):
@@ -14,6 +14,16 @@
  *     cap           W A logp_new,  W = clip(q, 1 - epsilon, 1 + epsilon_high) held still (CISPO, arXiv:2506.13585)
  *     cap_absolute  the same, W = clip(q, 1 - epsilon, epsilon_high)
  *     level none    A logp_new, no ratio at all (REINFORCE)
+ *     log           q A, the log-ratios of the tokens limited before they are summed: min(d, epsilon_high) where A > 0, max(d, -epsilon) where
+ *                   A < 0; a limited token has no gradient, the others of the answer keep theirs (GMPO, arXiv:2507.20673)
+ *     soft          A (4 / tau) sigmoid(tau (q - 1)), tau_positive where A > 0, else tau_negative (SAPO, arXiv:2511.20347)
+ *     taper         W A logp_new, W = clip(q, positive_low, positive_high) where A >= 0, clip(q, negative_low, negative_high) where A < 0, held
+ *                   still (TOPR, arXiv:2503.14286); far below 1 it goes on to 0, it stops at exp(20) only
+ *
+ * W_t, from token_weight.h, multiplies the gain alone. It is 0 for a whole answer where off_policy_mask > 0, the sum of its A is negative, and
+ * mean_t (logp_rollout - logp_new) > off_policy_mask (DeepSeek-V3.2's mask); the divisors stay as they are.
+ *
+ * use_bias_correction_kl: k times pi / pi_old of the token, gradient through both (DeepSeek-V3.2's unbiased estimate).
  *
  * Weight, from totals of the whole update (all its micro-batches and ranks), never of the piece at hand:
  *
@@ -39,7 +49,9 @@ struct objective_batch { /* borrowed; arrays [T], read at trained tokens only */
 	const float *logp_ref; /* under the reference; read only with beta > 0 and kl_placement: loss */
 	const float *entropy;  /* under the policy being trained; NULL: not measured (then entropy_coef must be 0) */
 	const float *advantage;
-	const float *logp_held; /* where held weights are computed; NULL: logp_new. Tests keep it still while they move logp_new */
+	const float *weight;       /* W, finite; NULL: 1 everywhere */
+	const float *logp_rollout; /* under the policy that sampled, read with off_policy_mask > 0; NULL: logp_old is that */
+	const float *logp_held;    /* where held weights are computed; NULL: logp_new. Tests keep it still while they move logp_new */
 };
 
 struct totals {
@@ -57,9 +69,11 @@ struct objective_stats { /* sums over trained tokens unless said; divide when pr
 	double loss;         /* weighted: the step's loss is the plain sum */
 	double kl, entropy;
 	double ratio, ratio_max;
-	double clip_low, clip_high; /* tokens past the floor or ceiling: without gradient (hard) or with a bounded weight (cap) */
-	double guarded;             /* tokens stopped by delta */
-	double clamped;             /* tokens whose log-ratio lay beyond -20 .. 20 */
+	double clip_low, clip_high;       /* tokens past the floor or ceiling: without gradient (hard) or with a bounded weight (cap) */
+	double guarded;                   /* tokens stopped by delta */
+	double negative, negative_weight; /* tokens with A < 0; sum of their weights: how much of -A is left in their gradient */
+	double rows_masked;               /* by off_policy_mask */
+	double clamped;                   /* tokens whose log-ratio lay beyond -20 .. 20 */
 };
 
 /* ADDS the counts of these rows. */

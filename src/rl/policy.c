@@ -154,7 +154,9 @@ static int piece_backward(struct policy *p, const struct update *u, struct piece
 	                                  .logp_old = c->e->logp_old,
 	                                  .logp_ref = c->e->logp_ref,
 	                                  .entropy = c->all.entropy,
-	                                  .advantage = c->e->advantage};
+	                                  .advantage = c->e->advantage,
+	                                  .weight = c->e->weight,
+	                                  .logp_rollout = c->e->logp_rollout};
 	int                          first = c->part.rows.offset[0];
 	float                       *d_hidden;
 

@@ -33,10 +33,12 @@ struct policy {
  * the same struct with offset and sequences advanced. */
 struct examples {
 	struct rows            rows;
-	const struct sequence *sequences; /* [R] of rows.offset[r+1] - rows.offset[r] answer tokens */
-	const float           *logp_old;  /* [T] as sampled; NULL with level none */
-	const float           *logp_ref;  /* [T] or NULL */
-	const float           *advantage; /* [T] */
+	const struct sequence *sequences;    /* [R] of rows.offset[r+1] - rows.offset[r] answer tokens */
+	const float           *logp_old;     /* [T] as sampled; NULL with level none */
+	const float           *logp_ref;     /* [T] or NULL */
+	const float           *advantage;    /* [T] */
+	const float           *weight;       /* [T] of the gain (token_weight.h); NULL: 1 everywhere */
+	const float           *logp_rollout; /* [T] as sampled where logp_old was computed anew; NULL: logp_old is that */
 };
 
 struct update_report {                           /* of the updates of one step; starts as zero */

@@ -43,6 +43,21 @@ static const struct part parts[] = {
         REAL(epsilon, epsilon),
         REAL(epsilon_high, epsilon_high),
         REAL(delta, delta),
+        REAL(baseline_value, baseline_value),
+        BOOL(signed_rewards, signed_rewards),
+        REAL(tau_positive, tau_positive),
+        REAL(tau_negative, tau_negative),
+        REAL(positive_low, positive_low),
+        REAL(positive_high, positive_high),
+        REAL(negative_low, negative_low),
+        REAL(negative_high, negative_high),
+        CHOICE(mismatch, mismatch, choices_mismatch),
+        REAL(mismatch_min, mismatch_min),
+        REAL(mismatch_max, mismatch_max),
+        BOOL(mismatch_normalise, mismatch_normalise),
+        REAL(off_policy_mask, off_policy_mask),
+        REAL(top_entropy, top_entropy),
+        BOOL(use_bias_correction_kl, use_bias_correction_kl),
         CHOICE(loss_type, loss_type, choices_aggregation),
         REAL(beta, beta),
         CHOICE(kl_placement, kl_placement, choices_kl_placement),
@@ -94,7 +109,7 @@ static int give(struct config *c, const struct part *p, const struct algorithm *
 		snprintf(value, sizeof value, "%s", choice_name(p->choices, number));
 	if (p->type == PART_BOOL)
 		snprintf(value, sizeof value, "%s", number ? "true" : "false");
-	return config_set(c, who, p->path, value);
+	return config_set_if_unset(c, who, p->path, value);
 }
 
 int recipe_algorithm(struct config *c, struct algorithm *out)
@@ -112,5 +127,5 @@ int recipe_algorithm(struct config *c, struct algorithm *out)
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		if (!config_is_set(c, parts[i].path))
 			TRY(give(c, &parts[i], out));
-	return OK;
+	return config_check(c); /* what the user set beside a part that does not read it */
 }

@@ -131,6 +131,19 @@ static void add_completions(struct metrics *m, const struct sums *s)
 	metrics_add(m, "entropy", s->entropy / s->length);
 }
 
+static void add_weights(struct metrics *m, const struct job *job, const struct token_weight_stats *w)
+{
+	double tokens = w->tokens > 0 ? w->tokens : 1;
+
+	if (job->algorithm.top_entropy < 1)
+		metrics_add(m, "top_entropy/left_out", w->low_entropy / tokens);
+	if (job->algorithm.mismatch == MISMATCH_NONE)
+		return;
+	metrics_add(m, "mismatch/weight_mean", w->tokens > 0 ? w->weight / tokens : 1);
+	metrics_add(m, "mismatch/masked", w->masked / tokens);
+	metrics_add(m, "mismatch/kl", w->distance / tokens);
+}
+
 static void add_learning(struct metrics *m, const struct job *job, const struct step *s)
 {
 	const struct learn_report    *l = &s->learn;
@@ -146,6 +159,11 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 	metrics_add(m, "clip_ratio/region_mean", (o->clip_low + o->clip_high) / tokens);
 	metrics_add(m, "ratio/mean", o->ratio / tokens);
 	metrics_add(m, "ratio/max", o->ratio_max);
+	if (o->negative > 0)
+		metrics_add(m, "ratio/negative_weight_mean", o->negative_weight / o->negative);
+	if (job->algorithm.off_policy_mask > 0)
+		metrics_add(m, "mismatch/rows_masked", o->rows_masked);
+	add_weights(m, job, &l->weight);
 	metrics_add(m, "advantage/abs_mean", l->advantage_abs / (l->tokens > 0 ? l->tokens : 1));
 	metrics_add(m, "grad_norm", l->update.grad_norm);
 	metrics_add(m, "learning_rate", s->learning_rate);

@@ -63,7 +63,8 @@ static const struct option reward_options[] = {
 };
 static const struct option_rows reward_rows = {reward_options, N(reward_options), sizeof(struct reward_config)};
 
-#define ALGORITHMS "reinforce|rloo|reinforce_pp|grpo|dr_grpo|dapo|gspo|cispo"
+#define ALGORITHMS "reinforce|rloo|reinforce_pp|grpo|dr_grpo|dapo|gspo|cispo|gmpo|sapo|" \
+	"topr|topr_naive|topr_positives|topr_is|topr_tis"
 
 #undef HOME
 #define HOME struct config
@@ -115,22 +116,40 @@ const struct option schema[] = {
 
 	CHOICE(algorithm, "grpo", ALGORITHMS, "the row of the algorithm table; options under loss override its parts"),
 
-	CHOICE(loss.baseline, NULL, "none|batch|group|leave_one_out", "mean reward that is subtracted"),
+	CHOICE(loss.baseline, NULL, "none|batch|group|leave_one_out|constant", "what is subtracted from the reward"),
+	REAL(loss.baseline_value, NULL, -1e6, 1e6, "the constant, on the scale of the signed rewards", .when = "loss.baseline=constant"),
+	BOOL(loss.signed_rewards, NULL, "rewards 0 .. 1 become -1 .. 1"),
 	CHOICE(loss.scale_rewards, NULL, "none|group|batch", "standard deviation that divides the advantage"),
 	BOOL(loss.whiten, NULL, "advantages of all tokens of the batch to mean 0, variance 1"),
 	REAL(loss.advantage_eps, NULL, 0, 1, "added to the standard deviation of scale_rewards"),
 	REAL(loss.gamma, NULL, 0, 1, "discount per token"),
 	CHOICE(loss.importance_sampling_level, NULL, "none|token|sequence|sequence_sum",
 	       "what the ratio is taken of; sequence is normalised by the length"),
-	CHOICE(loss.clip, NULL, "none|hard|cap|cap_absolute", "hard: PPO's clipped surrogate; cap: CISPO's capped weight"),
+	CHOICE(loss.clip, NULL, "none|hard|cap|cap_absolute|log|soft|taper",
+	       "hard: PPO's clipped surrogate; cap: CISPO's capped weight; log: GMPO's; soft: SAPO's gate; taper: TOPR's limits"),
 	REAL(loss.epsilon, NULL, 0, 1, "ratios below 1 - epsilon are clipped"),
 	REAL(loss.epsilon_high, NULL, 0, 1e6, "ratios above 1 + epsilon_high are clipped; with cap_absolute the cap itself"),
-	REAL(loss.delta, NULL, 0, 1e6, "two-sided clip: cap of the ratio where the advantage is negative; 0: off"),
+	REAL(loss.delta, NULL, 0, 1e6, "two-sided or dual clip: cap of the ratio where the advantage is negative; 0: off"),
+	REAL(loss.tau_positive, NULL, 0, 1e6, "how fast the soft gate fades, A > 0", .when = "loss.clip=soft"),
+	REAL(loss.tau_negative, NULL, 0, 1e6, "the same, A <= 0", .when = "loss.clip=soft"),
+	REAL(loss.positive_low, NULL, 0, 1e9, "least weight of an answer with A >= 0", .when = "loss.clip=taper"),
+	REAL(loss.positive_high, NULL, 0, 1e9, "largest weight of an answer with A >= 0", .when = "loss.clip=taper"),
+	REAL(loss.negative_low, NULL, 0, 1e9, "least weight of an answer with A < 0", .when = "loss.clip=taper"),
+	REAL(loss.negative_high, NULL, 0, 1e9, "largest weight of an answer with A < 0", .when = "loss.clip=taper"),
+	CHOICE(loss.mismatch, NULL, "none|token_truncate|token_mask|sequence_truncate|sequence_mask|sequence_mean_mask",
+	       "correction of replayed rollouts by the policy of the step over the one that sampled"),
+	REAL(loss.mismatch_min, NULL, 0, 1, "masks: a smaller ratio drops the token or answer", .when = "loss.mismatch!=none"),
+	REAL(loss.mismatch_max, NULL, 1, 1e9, "masks: a larger ratio drops it; truncation: the largest weight", .when = "loss.mismatch!=none"),
+	BOOL(loss.mismatch_normalise, NULL, "divide the weights by their mean", .when = "loss.mismatch!=none"),
+	REAL(loss.off_policy_mask, NULL, 0, 1e6,
+	     "leave out answers with A < 0 that became rarer by more than this, in nats a token; 0: off"),
+	REAL(loss.top_entropy, NULL, 0, 1, "train only this share of the tokens, those of the highest entropy; 1: all"),
 	CHOICE(loss.loss_type, NULL, "sequence_mean|grpo|token_mean|dapo|sequence_sum|constant|dr_grpo",
 	       "weights of the tokens; grpo, dapo and dr_grpo are TRL's names of sequence_mean, token_mean and constant"),
 	REAL(loss.beta, NULL, 0, 1e3, "coefficient of the KL divergence from the reference; 0: no reference model"),
 	CHOICE(loss.kl_placement, NULL, "reward|token_reward|loss", "where the KL divergence enters"),
-	CHOICE(loss.kl_estimator, NULL, "k1|k2|k3", "its estimator"),
+	CHOICE(loss.kl_estimator, NULL, "k1|k2|k3|k3+", "its estimator; k3+: value of k3, gradient of k2"),
+	BOOL(loss.use_bias_correction_kl, NULL, "KL in the loss: times the ratio of the token, with gradient"),
 	REAL(loss.entropy_coef, NULL, -1e3, 1e3, "coefficient of the entropy bonus"),
 	CHOICE(loss.overlong, NULL, "keep|mask|shape", "answers that were cut: keep, mask from the loss; shape: soft penalty on long ones"),
 	BOOL(loss.mask_truncated_completions, NULL, "TRL's name for loss.overlong: mask"),
