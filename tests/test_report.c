@@ -64,7 +64,7 @@ static char *report_of(const struct place *p)
 {
 	const char *runs[] = {p->folder};
 
-	assert_ok(report_write(runs, 1, p->page));
+	assert_ok(report_write(runs, 1, &(struct report_files){.page = p->page}));
 	return written(p);
 }
 
@@ -212,7 +212,7 @@ static void several_runs_share_each_chart_and_have_a_legend(void **state)
 
 	put_run(&a, 50);
 	put_run(&b, 80);
-	assert_ok(report_write(runs, 2, a.page));
+	assert_ok(report_write(runs, 2, &(struct report_files){.page = a.page}));
 	char *page = written(&a);
 	assert_true(is_well_formed(page));
 	assert_int_equal(count(page, "<figcaption>Reward<"), 1);
@@ -333,12 +333,12 @@ static void what_cannot_be_read_is_named_and_the_old_page_stays(void **state)
 	const char  *runs[] = {p.folder};
 
 	put(&p, "report.html", "old");
-	assert_error(report_write(runs, 1, p.page), ERR_INPUT, "metrics.jsonl: there is no such file");
+	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT, "metrics.jsonl: there is no such file");
 	put(&p, "metrics.jsonl", "{\"step\": 1}\n{\"step\": \n");
-	assert_error(report_write(runs, 1, p.page), ERR_INPUT, "metrics.jsonl:2");
+	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT, "metrics.jsonl:2");
 	put(&p, "metrics.jsonl", "[1]\n");
-	assert_error(report_write(runs, 1, p.page), ERR_INPUT, "not a JSON object");
-	assert_error(report_write(runs, 0, p.page), ERR_INPUT, "1 to");
+	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT, "not a JSON object");
+	assert_error(report_write(runs, 0, &(struct report_files){.page = p.page}), ERR_INPUT, "1 to");
 	char *page = written(&p);
 	assert_string_equal(page, "old");
 	leave(&p, page);
@@ -355,7 +355,7 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	put(&p, "samples/step-1.jsonl.gz", "{\"completion\": \"x\"}\n");
 	for (long n = 1; n < 1000 && status != OK; n++) {
 		mem_fail_at(n);
-		status = report_write(runs, 1, p.page);
+		status = report_write(runs, 1, &(struct report_files){.page = p.page});
 		mem_fail_at(0);
 		failures += status != OK;
 	}

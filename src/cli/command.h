@@ -14,6 +14,7 @@ int command_generate(int argc, char **argv);
 int command_score(int argc, char **argv);
 int command_data(int argc, char **argv);
 int command_report(int argc, char **argv);
+int command_sweep(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_init(int argc, char **argv);

@@ -41,7 +41,7 @@ static int write_report(const struct job *job)
 	const char  *runs[] = {job->config.run.output_dir};
 	struct arena a = {0};
 	char        *path = file_join(&a, runs[0], "report.html");
-	int          status = path ? report_write(runs, 1, path) : ERR_INPUT;
+	int          status = path ? report_write(runs, 1, &(struct report_files){.page = path}) : ERR_INPUT;
 
 	arena_free(&a);
 	return status;

@@ -10,15 +10,15 @@ enum { BUCKETS = 300, STRIPS = 60, TICKS = 5 };
 
 const char chart_style[] =
         ":root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#636c76;--grid:#e4e8ec;--right:#1a7f37;--wrong:#c62f3a;"
-        "--c0:#2f6fde;--c1:#d9641b;--c2:#24914a;--c3:#9b4bc4;--c4:#c22f5e;--c5:#16899c;--c6:#8a6d1d;--c7:#5d6670}"
+        "--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7;--c4:#e69f00;--c5:#56b4e9;--c6:#8a7500;--c7:#4a525a}"
         "@media "
         "(prefers-color-scheme:dark){:root{--page:#14171b;--ink:#e4e8ec;--soft:#98a1ab;--grid:#2b3138;--right:#4cc269;--wrong:#ff7b80;"
-        "--c0:#6ca4ff;--c1:#ff9a55;--c2:#5ccb7f;--c3:#c98cf0;--c4:#ff7ea6;--c5:#4fc6da;--c6:#d8b553;--c7:#a9b3bd}}"
+        "--c0:#4aa8e0;--c1:#ff8140;--c2:#2fc79b;--c3:#e59ac6;--c4:#ffb733;--c5:#9bdcff;--c6:#f0e442;--c7:#a9b3bd}}"
         "figure{margin:0}figcaption{font-weight:600}figcaption small{font-weight:400;color:var(--soft);margin-left:.5em}"
         "svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}"
         ".grid{stroke:var(--grid);stroke-width:1}.line{fill:none;stroke:var(--c);stroke-width:1.8;stroke-linejoin:round}"
         ".raw{stroke-width:1;opacity:.28}.bar{stroke:var(--c);stroke-width:1.2}.dot{fill:var(--c)}.band{fill:var(--c);opacity:.75}"
-        ".strip{fill:var(--ink);opacity:0}.strip:hover{opacity:.09}"
+        ".shade{fill:var(--c);opacity:.16}.strip{fill:var(--ink);opacity:0}.strip:hover{opacity:.09}"
         ".d1{stroke-dasharray:6 3}.d2{stroke-dasharray:2 3}.d3{stroke-dasharray:8 3 2 3}"
         ".k0{--c:var(--c0)}.k1{--c:var(--c1)}.k2{--c:var(--c2)}.k3{--c:var(--c3)}.k4{--c:var(--c4)}.k5{--c:var(--c5)}.k6{--c:var(--c6)}.k7{"
         "--c:var(--c7)}"
@@ -113,12 +113,22 @@ static struct axis y_axis(const struct chart *c)
 	return a;
 }
 
+/* 20000 as 20k and 1500000 as 1.5M, so that neighbours do not touch. */
+static void add_tick(double v, struct text *out)
+{
+	int size = fabs(v) >= 1e6 && fabs(v) < 1e12 ? 2 : fabs(v) >= 1e4 && fabs(v) < 1e6 ? 1 : 0;
+
+	text_print(out, "%.10g%s", v / (double[]){1, 1e3, 1e6}[size], (const char *[]){"", "k", "M"}[size]);
+}
+
 /* -0 + 0.0 is 0, without the sign. */
 static void add_grid(const struct axis *x, const struct axis *y, struct text *out)
 {
-	for (double k = ceil(x->low / x->step - 1e-6) + 0.0; k * x->step <= x->high + 1e-6 * x->step; k++)
-		text_print(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.10g</text>\n", at(x, k * x->step), BOTTOM + 18,
-		           k * x->step);
+	for (double k = ceil(x->low / x->step - 1e-6) + 0.0; k * x->step <= x->high + 1e-6 * x->step; k++) {
+		text_print(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", at(x, k * x->step), BOTTOM + 18);
+		add_tick(k * x->step, out);
+		text_print(out, "</text>\n");
+	}
 	for (double k = ceil(y->low / y->step - 1e-6) + 0.0; k * y->step <= y->high + 1e-6 * y->step; k++) {
 		double v = at(y, k * y->step);
 		text_print(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, RIGHT, v, v);
@@ -134,7 +144,7 @@ static void begin(const struct chart *c, struct text *out)
 	add_name(out, c->title);
 	text_print(out, "<small>");
 	add_name(out, c->unit);
-	text_print(out, "</small></figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH, HEIGHT);
+	text_print(out, "</small></figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH, HEIGHT + (c->x ? 14 : 0));
 }
 
 static void end(const struct chart *c, struct text *out)
@@ -273,8 +283,10 @@ static void add_strips(const struct chart *c, const struct axis *x, struct text 
 		if (!values || !title.n)
 			continue;
 		double from = fmax(LEFT, at(x, low)), to = fmin(RIGHT, at(x, low + width));
-		text_print(out, "<rect class=\"strip\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>step %.10g", from, TOP,
-		           to - from, BOTTOM - TOP, step);
+		text_print(out, "<rect class=\"strip\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>", from, TOP, to - from,
+		           BOTTOM - TOP);
+		add_name(out, c->x ? c->x : "step");
+		text_print(out, " %.10g", step);
 		text_add(out, title.data, title.n);
 		text_print(out, "</title></rect>\n");
 	}
@@ -300,6 +312,37 @@ void chart_add(const struct chart *c, struct text *out)
 			add_raw(l, " raw", &x, &y, out);
 			add_average(l, &x, &y, out);
 		}
+	}
+	add_strips(c, &x, out);
+	end(c, out);
+}
+
+/* ---- bands ---- */
+
+static void add_shade(const struct line *l, const struct axis *x, const struct axis *y, struct text *out)
+{
+	text_print(out, "<path class=\"shade k%d\" d=\"", l->colour % CHART_COLOURS);
+	for (int i = 0; i < l->n; i++)
+		add_vertex(x, y, l->points[i].x, l->points[i].y + l->points[i].error, i == 0, out);
+	for (int i = l->n - 1; i >= 0; i--)
+		add_vertex(x, y, l->points[i].x, l->points[i].y - l->points[i].error, 0, out);
+	text_print(out, "Z\"/>\n");
+}
+
+void chart_add_bands(const struct chart *c, struct text *out)
+{
+	struct axis x = x_axis(c), y = y_axis(c);
+
+	begin(c, out);
+	add_grid(&x, &y, out);
+	for (int k = 0; k < c->n_lines; k++)
+		add_shade(&c->lines[k], &x, &y, out);
+	for (int k = 0; k < c->n_lines; k++)
+		add_raw(&c->lines[k], "", &x, &y, out);
+	if (c->x) {
+		text_print(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">", RIGHT, HEIGHT + 10);
+		add_name(out, c->x);
+		text_print(out, "</text>\n");
 	}
 	add_strips(c, &x, out);
 	end(c, out);

@@ -6,7 +6,7 @@
  *     w_i = 1 + d w_{i-1},  s_i = s_{i-1} + (y_i - s_{i-1}) / w_i,  d = exp(-30 / n)
  *
  * A line of few points, or one with errors, is drawn as points with error bars and no average. Hovering shows the values, as <title>.
- * Colours come from the page: chart_style has them for light and dark. What is written is well-formed XML whatever the names hold. */
+ * Colours come from the page: chart_style has them for light and dark, after Okabe and Ito's palette, which most colour-blind readers can tell apart. What is written is well-formed XML whatever the names hold. */
 #ifndef RUN_CHART_H
 #define RUN_CHART_H
 
@@ -31,11 +31,15 @@ struct chart {
 	const struct line *lines;   /* [n_lines]; at least one has a point */
 	int                n_lines; /* up to CHART_LINES_MAX */
 	int                exact;   /* no averages: the values have no noise */
+	const char        *x;       /* what runs along the horizontal axis; NULL: "step", which is not written */
 };
 
 extern const char chart_style[]; /* CSS, for the page's <style> */
 
 void chart_add(const struct chart *c, struct text *out); /* ADDS one <figure> */
+
+/* Lines as they are, each on a pale band from y - error to y + error: a mean and its interval. ADDS one <figure>. */
+void chart_add_bands(const struct chart *c, struct text *out);
 
 /* Line k is a band, stacked on those before it, and drawn as its share of the sum at that x. All lines have the same x; no y is negative. */
 void chart_add_shares(const struct chart *c, struct text *out);

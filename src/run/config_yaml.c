@@ -1,7 +1,9 @@
 #include "run/config_yaml.h"
 
 #include "base/error.h"
+#include "base/json.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -180,6 +182,38 @@ int yaml_parse(const char *name, const char *text, size_t n, struct arena *a, st
 		b.root = node_new(&b, YAML_MAP, 1);
 	*out = b.root;
 	return b.root ? OK : ERR_INPUT;
+}
+
+static int is_word(const char *s)
+{
+	for (const char *c = s; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("_.+-/", *c))
+			return 0;
+	return *s != 0;
+}
+
+void yaml_flow(const struct yaml_node *node, struct text *out)
+{
+	const char *ends = node->kind == YAML_MAP ? "{}" : "[]";
+
+	if (node->kind == YAML_TEXT) {
+		if (node->plain && is_word(node->text))
+			text_add(out, node->text, strlen(node->text));
+		else
+			json_add_string(out, node->text, strlen(node->text));
+		return;
+	}
+	text_add(out, ends, 1);
+	for (const struct yaml_node *child = node->first; child; child = child->next) {
+		if (child != node->first)
+			text_add(out, ", ", 2);
+		if (child->key) {
+			json_add_string(out, child->key, strlen(child->key));
+			text_add(out, ": ", 2);
+		}
+		yaml_flow(child, out);
+	}
+	text_add(out, ends + 1, 1);
 }
 
 const char *yaml_kind_name(enum yaml_kind kind)

@@ -6,6 +6,7 @@
 #ifndef RUN_CONFIG_YAML_H
 #define RUN_CONFIG_YAML_H
 
+#include "base/file.h"
 #include "base/memory.h"
 
 enum { YAML_BYTES_MAX = 1 << 20, YAML_DEPTH_MAX = 16, YAML_NODES_MAX = 20000 };
@@ -23,6 +24,9 @@ struct yaml_node {
 
 /* Everything in `a`. `name` stands in messages ("configs/demo.yaml"). An empty document gives an empty map. */
 int yaml_parse(const char *name, const char *text, size_t n, struct arena *a, struct yaml_node **out);
+
+/* ADDS a tree as YAML on one line, such as the command line takes for lists. */
+void yaml_flow(const struct yaml_node *node, struct text *out);
 
 const char *yaml_kind_name(enum yaml_kind kind); /* "a list" */
 

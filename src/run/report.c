@@ -3,165 +3,15 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "run/chart.h"
+#include "run/compare.h"
+#include "run/series.h"
 
 #include <dirent.h>
 #include <math.h>
 #include <string.h>
 
-enum { RUNS_MAX = 32, LINES_MAX = 2000000, SERIES_MAX = 1024 };
-enum { METRICS_LINE_MAX = 1 << 16, SAMPLES_LINE_MAX = 1 << 22, SAMPLES_SHOWN = 6, SAMPLE_TEXT_MAX = 4000 };
-
-/* ---- a run's metrics, one series per name ---- */
-
-struct series {
-	char         *name;   /* owned */
-	struct point *points; /* [n], owned; x, the step, strictly ascending */
-	int           n, capacity;
-};
-
-struct run {
-	const char   *folder; /* borrowed */
-	struct series series[SERIES_MAX];
-	int           n;
-	double        last_step;
-};
-
-static void free_run(struct run *run)
-{
-	for (int i = 0; i < run->n; i++) {
-		mem_free(run->series[i].name);
-		mem_free(run->series[i].points);
-	}
-}
-
-static const struct series *find(const struct run *run, const char *name)
-{
-	for (int i = 0; i < run->n; i++)
-		if (!strcmp(run->series[i].name, name))
-			return &run->series[i];
-	return NULL;
-}
-
-/* Lines repeat the names in one order, so the search begins behind the series found last. NULL with a message. */
-static struct series *find_or_make(struct run *run, const char *name, int *cursor)
-{
-	for (int i = 0; i < run->n; i++) {
-		int k = (*cursor + 1 + i) % run->n;
-		if (!strcmp(run->series[k].name, name))
-			return &run->series[*cursor = k];
-	}
-	if (run->n == SERIES_MAX) {
-		error_set(ERR_INPUT, "%s/metrics.jsonl: more than %d different metrics; is this a run's log?", run->folder, SERIES_MAX);
-		return NULL;
-	}
-	struct series *s = &run->series[ *cursor = run->n];
-	s->name = mem_text(name, strlen(name));
-	run->n += s->name != NULL;
-	return s->name ? s : NULL;
-}
-
-/* A step that comes again replaces what was logged from there on: the run was taken up from before it. */
-static int add_point(struct series *s, double step, double value)
-{
-	while (s->n && s->points[s->n - 1].x >= step)
-		s->n--;
-	if (s->n == s->capacity) {
-		int           capacity = s->capacity ? 2 * s->capacity : 64;
-		struct point *points =
-		        mem_grow(s->points, (size_t)s->capacity, (size_t)capacity, sizeof *points, "the metrics of a report");
-		if (!points)
-			return ERR_INPUT;
-		s->points = points;
-		s->capacity = capacity;
-	}
-	s->points[s->n++] = (struct point){step, value, 0};
-	return OK;
-}
-
-static int can_be_drawn(const json_t *value)
-{
-	return json_is_number(value) && fabs(json_number_value(value)) <= CHART_LARGEST;
-}
-
-static int add_row(struct run *run, json_t *row)
-{
-	const json_t *step = json_object_get(row, "step");
-	const char   *name;
-	json_t       *value;
-	int           cursor = -1;
-
-	if (!can_be_drawn(step))
-		return OK;
-	run->last_step = json_number_value(step);
-	json_object_foreach(row, name, value)
-	{
-		if (!can_be_drawn(value))
-			continue;
-		struct series *s = find_or_make(run, name, &cursor);
-		if (!s)
-			return ERR_INPUT;
-		TRY(add_point(s, run->last_step, json_number_value(value)));
-	}
-	return OK;
-}
-
-static int read_line(struct run *run, const char *path, size_t number, const char *line, size_t n)
-{
-	char    place[FILE_PATH_MAX + 32];
-	json_t *row;
-	int     status;
-
-	snprintf(place, sizeof place, "%s:%zu", path, number);
-	if (number > LINES_MAX)
-		return error_set(ERR_INPUT, "%s: more than %d lines; shorten the log", path, LINES_MAX);
-	TRY(json_parse(place, line, n, &row));
-	status = json_is_object(row) ? add_row(run, row) : error_set(ERR_INPUT, "%s: not a JSON object", place);
-	json_decref(row);
-	return status;
-}
-
-/* Beside each mean its error, where they were logged for the same step. */
-static void join_errors(struct run *run)
-{
-	char name[256];
-
-	for (int i = 0; i < run->n; i++) {
-		struct series       *mean = &run->series[i];
-		const struct series *error;
-		snprintf(name, sizeof name, "%s_stderr", mean->name);
-		error = find(run, name);
-		for (int k = 0, e = 0; error && k < mean->n; k++) {
-			while (e < error->n && error->points[e].x < mean->points[k].x)
-				e++;
-			if (e < error->n && error->points[e].x == mean->points[k].x)
-				mean->points[k].error = fmax(0, error->points[e].y);
-		}
-	}
-}
-
-static int read_run(const char *folder, struct run *run)
-{
-	char          path[FILE_PATH_MAX];
-	struct lines *in;
-	const char   *line;
-	size_t        n;
-	int           status;
-
-	run->folder = folder;
-	if (snprintf(path, sizeof path, "%s/metrics.jsonl", folder) >= (int)sizeof path)
-		return error_set(ERR_INPUT, "%s: the path is too long", folder);
-	if (!file_exists(path))
-		return error_set(ERR_INPUT, "%s: there is no such file; give the folder of a run (its run.output_dir)", path);
-	TRY(lines_open(path, METRICS_LINE_MAX, &in));
-	while ((status = lines_next(in, &line, &n)) == OK && line) {
-		status = n ? read_line(run, path, lines_number(in), line, n) : OK;
-		if (status != OK)
-			break;
-	}
-	lines_close(in);
-	join_errors(run);
-	return status;
-}
+enum { RUNS_MAX = 1000, DRAWN_MAX = 32, SAMPLED_MAX = 8 }; /* beyond them a run is in the tables only, and its answers are not shown */
+enum { SAMPLES_LINE_MAX = 1 << 22, SAMPLES_SHOWN = 6, SAMPLE_TEXT_MAX = 4000 };
 
 /* ---- the table of runs ---- */
 
@@ -182,21 +32,21 @@ static void add_cell(const struct point *p, struct text *out)
 	text_print(out, "</td>");
 }
 
-static const struct point *first_point(const struct run *run, const char *metric)
+static const struct point *first_point(const struct series_run *run, const char *metric)
 {
-	const struct series *s = find(run, metric);
+	const struct series *s = series_find(run, metric);
 	return s && s->n ? &s->points[0] : NULL;
 }
 
-static const struct point *last_point(const struct run *run, const char *metric)
+static const struct point *last_point(const struct series_run *run, const char *metric)
 {
-	const struct series *s = find(run, metric);
+	const struct series *s = series_find(run, metric);
 	return s && s->n ? &s->points[s->n - 1] : NULL;
 }
 
 static const struct column {
 	const char *heading, *metric;
-	const struct point *(*pick)(const struct run *run, const char *metric);
+	const struct point *(*pick)(const struct series_run *run, const char *metric);
 } columns[] = {
         {"first pass@1", "eval/pass@1", first_point},
         {"last pass@1", "eval/pass@1", last_point},
@@ -211,7 +61,7 @@ static const struct column {
 };
 enum { N_COLUMNS = sizeof columns / sizeof *columns };
 
-static void add_table(const struct run *runs, int n, struct text *out)
+static void add_table(const struct series_run *runs, int n, struct text *out)
 {
 	text_print(out, "<div class=\"wide\"><table><tr><th>run</th><th>step</th>");
 	for (int c = 0; c < N_COLUMNS; c++)
@@ -271,18 +121,18 @@ static const struct family {
 };
 
 /* One run: a colour per part. Several: a colour per run, a dash per part. */
-static void add_plot(const struct run *runs, int n, const struct plot *plot, struct text *out)
+static void add_plot(const struct series_run *runs, int n, const struct plot *plot, struct text *out)
 {
-	struct line  lines[RUNS_MAX * PARTS_MAX];
-	char         names[RUNS_MAX * PARTS_MAX][300];
-	struct chart chart = {plot->title, plot->unit, lines, 0, plot->exact};
+	struct line  lines[DRAWN_MAX * PARTS_MAX];
+	char         names[DRAWN_MAX * PARTS_MAX][300];
+	struct chart chart = {.title = plot->title, .unit = plot->unit, .lines = lines, .exact = plot->exact};
 	int          n_parts = 0;
 
 	while (n_parts < PARTS_MAX && plot->parts[n_parts].metric)
 		n_parts++;
 	for (int r = 0; r < n; r++)
 		for (int p = 0; p < n_parts; p++) {
-			const struct series *s = find(&runs[r], plot->parts[p].metric);
+			const struct series *s = series_find(&runs[r], plot->parts[p].metric);
 			char                *name = names[chart.n_lines];
 			const char          *label = plot->parts[p].label;
 			if (!s || s->n == 0)
@@ -302,7 +152,7 @@ static int belongs(const struct family *f, const char *name)
 	return n > begin + last && !strncmp(name, f->begin, begin) && !strcmp(name + n - last, f->end);
 }
 
-static void add_family(const struct run *runs, int n, const struct family *f, struct text *out)
+static void add_family(const struct series_run *runs, int n, const struct family *f, struct text *out)
 {
 	for (int r = 0; r < n; r++)
 		for (int i = 0; i < runs[r].n; i++) {
@@ -311,7 +161,7 @@ static void add_family(const struct run *runs, int n, const struct family *f, st
 			char        title[128];
 			int         seen = 0;
 			for (int earlier = 0; earlier < r && !seen; earlier++)
-				seen = find(&runs[earlier], name) != NULL;
+				seen = series_find(&runs[earlier], name) != NULL;
 			if (seen || !belongs(f, name))
 				continue;
 			snprintf(title, sizeof title, "%.*s", (int)(strlen(name) - begin - strlen(f->end)), name + begin);
@@ -332,15 +182,16 @@ static int can_be_stacked(const struct series *s, const struct line *on)
 	return 1;
 }
 
-static void add_timings(const struct run *run, int alone, struct text *out)
+static void add_timings(const struct series_run *run, int alone, struct text *out)
 {
 	struct line  lines[N_TIMINGS];
 	char         name[64];
-	struct chart chart = {"Where the time goes", alone ? "share of a step" : run->folder, lines, 0, EXACT};
+	struct chart chart = {
+	        .title = "Where the time goes", .unit = alone ? "share of a step" : run->folder, .lines = lines, .exact = EXACT};
 
 	for (int i = 0; i < N_TIMINGS; i++) {
 		snprintf(name, sizeof name, "timing_s/%s", timings[i]);
-		const struct series *s = find(run, name);
+		const struct series *s = series_find(run, name);
 		if (can_be_stacked(s, chart.n_lines ? lines : NULL))
 			lines[chart.n_lines++] = (struct line){timings[i], s->points, s->n, i, 0};
 	}
@@ -348,16 +199,42 @@ static void add_timings(const struct run *run, int alone, struct text *out)
 		chart_add_shares(&chart, out);
 }
 
-static void add_charts(const struct run *runs, int n, struct text *out)
+static void add_run_charts(const struct series_run *runs, int n, struct text *out)
 {
-	text_print(out, "<div class=\"charts\">\n");
+	n = n < DRAWN_MAX ? n : DRAWN_MAX;
 	for (size_t i = 0; i < sizeof plots / sizeof *plots; i++)
 		add_plot(runs, n, &plots[i], out);
 	for (int r = 0; r < n; r++)
 		add_timings(&runs[r], n == 1, out);
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
 		add_family(runs, n, &families[i], out);
+}
+
+/* Where arms have several runs: a line and a band for each arm. What the first run logged stands for all in the families. */
+static int add_arm_charts(struct comparison *c, const struct series_run *first, struct text *out)
+{
+	for (size_t i = 2; i < sizeof plots / sizeof *plots; i++) /* the first two stand above, beside the tables */
+		for (int p = 0; p < PARTS_MAX && plots[i].parts[p].metric; p++)
+			TRY(compare_chart(c, plots[i].title, p ? plots[i].parts[p].label : plots[i].unit, plots[i].parts[p].metric, 0,
+			                  out));
+	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+		for (int k = 0; k < first->n; k++)
+			if (belongs(&families[i], first->series[k].name))
+				TRY(compare_chart(c, first->series[k].name, families[i].unit, first->series[k].name, 0, out));
+	return OK;
+}
+
+static int add_charts(const struct series_run *runs, int n, struct comparison *c, struct text *out)
+{
+	int status = OK;
+
+	text_print(out, "<div class=\"charts\">\n");
+	if (n > 1 && compare_has_repeats(c))
+		status = add_arm_charts(c, &runs[0], out);
+	else
+		add_run_charts(runs, n, out);
 	text_print(out, "</div>\n");
+	return status;
 }
 
 /* ---- samples ---- */
@@ -504,10 +381,11 @@ static int add_samples(const char *folder, struct text *out)
 static const char page_style[] =
         "body{background:var(--page);color:var(--ink);font:14px/1.45 system-ui,sans-serif;max-width:1340px;margin:1.5em auto;padding:0 1em}"
         "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}h3{font-size:1em;color:var(--soft)}"
-        ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+        ".wide{overflow-x:auto;margin-bottom:1.2em}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
         "th,td{padding:.3em .8em;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}"
         "th{color:var(--soft);font-weight:500}th:first-child,.name{text-align:left}small{color:var(--soft)}"
         ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:1.6em 2em;margin-top:2em}"
+        ".broad{grid-template-columns:repeat(auto-fill,minmax(520px,1fr))}"
         ".samples{display:grid;grid-template-columns:1fr 1fr;gap:2em}section{min-width:0}"
         "article{border-top:1px solid var(--grid);padding:.3em 0 .8em}p{margin:.4em 0}"
         "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.2em 0;padding:.4em .7em;border-left:3px solid "
@@ -527,7 +405,7 @@ static void begin_page(const char *title, struct text *out)
 	text_print(out, "</h1>\n");
 }
 
-static int add_page(const struct run *runs, int n, struct text *out)
+static int add_page(const struct series_run *runs, int n, struct comparison *c, struct text *out)
 {
 	char title[128];
 
@@ -536,33 +414,60 @@ static int add_page(const struct run *runs, int n, struct text *out)
 	else
 		snprintf(title, sizeof title, "%d runs", n);
 	begin_page(title, out);
+	if (n > 1)
+		TRY(compare_html(c, out));
+	text_print(out, n > 1 ? "<h2>Runs</h2>\n" : "");
 	add_table(runs, n, out);
-	add_charts(runs, n, out);
-	for (int r = 0; r < n; r++)
+	TRY(add_charts(runs, n, c, out));
+	for (int r = 0; r < n && n <= SAMPLED_MAX; r++)
 		TRY(add_samples(runs[r].folder, out));
 	text_print(out, "</body></html>\n");
 	return text_status(out);
 }
 
-int report_write(const char *const *runs, int n, const char *path)
+static int write_all(const struct series_run *runs, int n, struct comparison *c, const struct report_files *files)
 {
-	struct text page = {0};
-	int         status = OK;
+	struct text page = {0}, json = {0};
+	int         status = add_page(runs, n, c, &page);
+
+	if (status == OK && files->markdown) {
+		compare_markdown(c, files->markdown);
+		status = text_status(files->markdown);
+	}
+	if (status == OK && files->json) {
+		compare_json(c, &json);
+		status = text_status(&json);
+	}
+	if (status == OK && files->json)
+		status = file_write(files->json, json.data, json.n);
+	if (status == OK)
+		status = file_write(files->page, page.data, page.n);
+	text_free(&page);
+	text_free(&json);
+	return status;
+}
+
+int report_write(const char *const *runs, int n, const struct report_files *files)
+{
+	struct series_run *read;
+	struct comparison  c;
+	int                status = OK;
 
 	if (n < 1 || n > RUNS_MAX)
 		return error_set(ERR_INPUT, "a report shows 1 to %d runs, not %d", RUNS_MAX, n);
-	struct run *read = mem_alloc((size_t)n, sizeof *read, "the runs of a report");
+	read = mem_alloc((size_t)n, sizeof *read, "the runs of a report");
 	if (!read)
 		return ERR_INPUT;
 	for (int r = 0; r < n && status == OK; r++)
-		status = read_run(runs[r], &read[r]);
+		status = series_read(runs[r], &read[r]);
 	if (status == OK)
-		status = add_page(read, n, &page);
-	if (status == OK)
-		status = file_write(path, page.data, page.n);
+		status = compare_open(read, n, &c);
+	if (status == OK) {
+		status = write_all(read, n, &c, files);
+		compare_close(&c);
+	}
 	for (int r = 0; r < n; r++)
-		free_run(&read[r]);
+		series_free(&read[r]);
 	mem_free(read);
-	text_free(&page);
 	return status;
 }

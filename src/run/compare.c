@@ -1,0 +1,748 @@
+#include "run/compare.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "run/config_yaml.h"
+#include "run/schema.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const measure_name[] = {"final", "last five", "at equal tokens"}, *const measure_key[] = {"final", "last_five",
+                                                                                                             "at_tokens"};
+static const char *const verdict_name[] = {"too few seeds", "above", "below", "not shown"}, *const verdict_key[] = {"too_few_seeds",
+                                                                                                                    "above", "below",
+                                                                                                                    "not_shown"};
+static const char primary[] = "eval/pass@1";
+
+/* ---- configs ---- */
+
+static int is_compared(int row)
+{
+	const char *path = schema[row].path;
+
+	if (!strcmp(path, "run.seed") || !strcmp(path, "run.output_dir"))
+		return 0;
+	return !(schema[row].flags & FREE_ON_RESUME) || !strcmp(path, "run.max_steps");
+}
+
+/* Options that this program does not know are passed over: another version wrote them. */
+static int take_values(struct comparison *c, const char *room, const struct yaml_node *map, const char **value)
+{
+	for (const struct yaml_node *node = map->first; node; node = node->next) {
+		const char *path = *room ? arena_format(&c->arena, "%s.%s", room, node->key) : node->key;
+		struct text t = {0};
+		int         row;
+		if (!path)
+			return ERR_INPUT;
+		row = schema_find(path);
+		if (row < 0 && node->kind == YAML_MAP)
+			TRY(take_values(c, path, node, value));
+		if (row < 0)
+			continue;
+		yaml_flow(node, &t);
+		value[row] = t.data ? arena_text(&c->arena, t.data, t.n) : "";
+		text_free(&t);
+		if (!value[row])
+			return ERR_INPUT;
+	}
+	return OK;
+}
+
+static int read_config(struct comparison *c, struct compared_run *run)
+{
+	const char       *path = file_join(&c->arena, run->log->folder, "config.yaml");
+	struct bytes      b;
+	struct yaml_node *root;
+	int               status;
+
+	run->seed = "";
+	run->value = arena_alloc(&c->arena, (size_t)schema_n, sizeof *run->value);
+	if (!path || !run->value)
+		return ERR_INPUT;
+	if (!file_exists(path)) {
+		run->value[schema_find("run.output_dir")] = run->log->folder;
+		return OK;
+	}
+	TRY(file_read(path, YAML_BYTES_MAX, &b));
+	status = yaml_parse(path, b.data, b.n, &c->arena, &root);
+	bytes_free(&b);
+	TRY(status);
+	TRY(take_values(c, "", root, run->value));
+	if (run->value[schema_find("run.seed")])
+		run->seed = run->value[schema_find("run.seed")];
+	return OK;
+}
+
+/* ---- arms ---- */
+
+static int same_value(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+static int same_arm(const struct compared_run *a, const struct compared_run *b)
+{
+	if (!*a->seed || !*b->seed)
+		return 0;
+	for (int row = 0; row < schema_n; row++)
+		if (is_compared(row) && !same_value(a->value[row], b->value[row]))
+			return 0;
+	return 1;
+}
+
+static int group_runs(struct comparison *c)
+{
+	c->arms = arena_alloc(&c->arena, (size_t)c->n_runs, sizeof *c->arms);
+	if (!c->arms)
+		return ERR_INPUT;
+	for (int r = 0; r < c->n_runs; r++) {
+		int k = 0;
+		while (k < c->n_arms && !same_arm(&c->runs[c->arms[k].runs[0]], &c->runs[r]))
+			k++;
+		struct compared_arm *arm = &c->arms[k];
+		if (k == c->n_arms) {
+			c->n_arms++;
+			arm->runs = arena_alloc(&c->arena, (size_t)(c->n_runs - r), sizeof *arm->runs);
+			if (!arm->runs)
+				return ERR_INPUT;
+		}
+		arm->runs[arm->n++] = r;
+		c->runs[r].arm = k;
+	}
+	return OK;
+}
+
+static int differs_between_arms(const struct comparison *c, int row)
+{
+	for (int k = 1; k < c->n_arms; k++)
+		if (!same_value(c->runs[c->arms[k].runs[0]].value[row], c->runs[c->arms[0].runs[0]].value[row]))
+			return 1;
+	return 0;
+}
+
+/* "beta=0, algorithm=grpo" of the options in which the arms differ. */
+static const char *differences(struct comparison *c, const struct compared_arm *arm)
+{
+	struct text t = {0};
+	const char *out;
+
+	for (int row = 0; row < schema_n; row++) {
+		const char *value = c->runs[arm->runs[0]].value[row];
+		if (is_compared(row) && value && differs_between_arms(c, row))
+			text_print(&t, "%s%s=%s", t.n ? ", " : "", schema[row].path, value);
+	}
+	out = t.data ? arena_text(&c->arena, t.data, t.n) : "";
+	text_free(&t);
+	return out;
+}
+
+/* ".../NAME/seed-N" gives "NAME"; NULL otherwise. */
+static const char *folder_name(struct comparison *c, const char *folder)
+{
+	const char *last = strrchr(folder, '/'), *first = last;
+
+	if (!last || strncmp(last, "/seed-", 6) || !last[6] || last[6 + strspn(last + 6, "0123456789")])
+		return NULL;
+	while (first > folder && first[-1] != '/')
+		first--;
+	return arena_text(&c->arena, first, (size_t)(last - first));
+}
+
+static int name_is_taken(const struct comparison *c, int k)
+{
+	for (int i = 0; i < k; i++)
+		if (!strcmp(c->arms[i].name, c->arms[k].name))
+			return 1;
+	return 0;
+}
+
+static int name_arms(struct comparison *c)
+{
+	for (int k = 0; k < c->n_arms; k++) {
+		struct compared_arm *arm = &c->arms[k];
+		const char          *folder = c->runs[arm->runs[0]].log->folder;
+		arm->differs = differences(c, arm);
+		arm->name = folder_name(c, folder);
+		for (int i = 1; i < arm->n && arm->name; i++) {
+			const char *other = folder_name(c, c->runs[arm->runs[i]].log->folder);
+			if (!same_value(arm->name, other))
+				arm->name = NULL;
+		}
+		if (!arm->differs)
+			return ERR_INPUT;
+		if (!arm->name || name_is_taken(c, k))
+			arm->name = *arm->differs ? arm->differs : folder;
+	}
+	return OK;
+}
+
+/* ---- measures ---- */
+
+static double value_at_step(const struct series *s, double step)
+{
+	for (int i = s ? s->n - 1 : -1; i >= 0; i--)
+		if (s->points[i].x == step)
+			return s->points[i].y;
+	return NAN;
+}
+
+/* y over the tokens generated by then. *out in the arena. */
+static int over_tokens(struct comparison *c, const struct series_run *log, const struct series *s, struct point **out, int *n)
+{
+	const struct series *tokens = series_find(log, "num_tokens");
+
+	*n = 0;
+	*out = arena_alloc(&c->arena, s ? (size_t)s->n : 0, sizeof **out);
+	if (!*out)
+		return ERR_INPUT;
+	for (int i = 0, t = 0; s && tokens && i < s->n; i++) {
+		while (t < tokens->n && tokens->points[t].x < s->points[i].x)
+			t++;
+		if (t < tokens->n && tokens->points[t].x == s->points[i].x)
+			(*out)[(*n)++] = (struct point){tokens->points[t].y, s->points[i].y, 0};
+	}
+	return OK;
+}
+
+/* On a straight line between two points; NaN outside of them. x ascending. */
+static double value_between(const struct point *p, int n, double x)
+{
+	for (int i = 0; i < n; i++) {
+		if (p[i].x == x)
+			return p[i].y;
+		if (p[i].x > x)
+			return i ? p[i - 1].y + (x - p[i - 1].x) / (p[i].x - p[i - 1].x) * (p[i].y - p[i - 1].y) : NAN;
+	}
+	return NAN;
+}
+
+static int measure_runs(struct comparison *c)
+{
+	c->tokens = INFINITY;
+	for (int r = 0; r < c->n_runs; r++) {
+		struct compared_run *run = &c->runs[r];
+		const struct series *s = series_find(run->log, primary), *time = series_find(run->log, "step_time");
+		double               tokens;
+		for (int m = 0; m < N_MEASURES; m++)
+			run->measure[m] = NAN;
+		run->tokens = value_at_step(series_find(run->log, "num_tokens"), run->log->last_step);
+		for (int i = 0; time && i < time->n; i++)
+			run->seconds += time->points[i].y;
+		if (!s || s->n == 0)
+			continue;
+		run->measure[MEASURE_FINAL] = s->points[s->n - 1].y;
+		if (s->n >= 5) {
+			run->measure[MEASURE_LAST_FIVE] = 0;
+			for (int i = s->n - 5; i < s->n; i++)
+				run->measure[MEASURE_LAST_FIVE] += s->points[i].y / 5;
+		}
+		tokens = value_at_step(series_find(run->log, "num_tokens"), s->points[s->n - 1].x);
+		c->tokens = fmin(c->tokens, isnan(tokens) ? 0 : tokens);
+	}
+	for (int r = 0; r < c->n_runs; r++) {
+		struct point *points;
+		int           n;
+		TRY(over_tokens(c, c->runs[r].log, series_find(c->runs[r].log, primary), &points, &n));
+		c->runs[r].measure[MEASURE_AT_TOKENS] = value_between(points, n, c->tokens);
+	}
+	return OK;
+}
+
+/* ---- pairs ---- */
+
+static int compare_arms(struct comparison *c, int a, int b, enum measure m)
+{
+	struct compared_pair *pair = &c->pairs[c->n_pairs];
+	double               *x = arena_alloc(&c->arena, (size_t)c->arms[a].n, sizeof *x);
+	double               *y = arena_alloc(&c->arena, (size_t)c->arms[a].n, sizeof *y);
+	int                   n = 0;
+
+	if (!x || !y)
+		return ERR_INPUT;
+	*pair = (struct compared_pair){.a = a, .b = b, .measure = m};
+	for (int i = 0; i < c->arms[a].n && n < STATISTICS_VALUES_MAX; i++)
+		for (int k = 0; k < c->arms[b].n; k++) {
+			const struct compared_run *one = &c->runs[c->arms[a].runs[i]], *other = &c->runs[c->arms[b].runs[k]];
+			if (!*one->seed || strcmp(one->seed, other->seed))
+				continue;
+			x[n] = one->measure[m];
+			y[n] = other->measure[m];
+			n += isfinite(x[n]) && isfinite(y[n]);
+			break;
+		}
+	c->n_pairs += n > 0;
+	return statistics_pairs(x, y, n, &pair->statistics);
+}
+
+static int make_pairs(struct comparison *c)
+{
+	int bases = c->n_arms <= COMPARE_ALL ? c->n_arms : 1;
+
+	c->pairs = arena_alloc(&c->arena, (size_t)bases * (size_t)c->n_arms * N_MEASURES, sizeof *c->pairs);
+	if (!c->pairs)
+		return ERR_INPUT;
+	for (int b = 0; b < bases; b++)
+		for (int a = b + 1; a < c->n_arms; a++)
+			for (int m = 0; m < N_MEASURES; m++)
+				TRY(compare_arms(c, a, b, (enum measure)m));
+	return OK;
+}
+
+static int build(const struct series_run *logs, struct comparison *c)
+{
+	c->runs = arena_alloc(&c->arena, (size_t)c->n_runs, sizeof *c->runs);
+	if (!c->runs)
+		return ERR_INPUT;
+	for (int r = 0; r < c->n_runs; r++) {
+		c->runs[r].log = &logs[r];
+		TRY(read_config(c, &c->runs[r]));
+	}
+	TRY(group_runs(c));
+	TRY(name_arms(c));
+	TRY(measure_runs(c));
+	return make_pairs(c);
+}
+
+int compare_open(const struct series_run *logs, int n, struct comparison *out)
+{
+	int status;
+
+	*out = (struct comparison){.n_runs = n};
+	status = build(logs, out);
+	if (status != OK)
+		compare_close(out);
+	return status;
+}
+
+void compare_close(struct comparison *c)
+{
+	arena_free(&c->arena);
+	*c = (struct comparison){0};
+}
+
+int compare_has_repeats(const struct comparison *c)
+{
+	return c->n_arms < c->n_runs;
+}
+
+/* ---- curves ---- */
+
+struct curve {
+	const struct point *points;
+	int                 n;
+};
+
+/* The mean of the points within half a width of x; where there is none, a value between the neighbours. */
+static double value_around(const struct curve *c, double x, double width)
+{
+	double sum = 0;
+	int    n = 0;
+
+	for (int i = 0; i < c->n && c->points[i].x < x + width / 2; i++)
+		if (c->points[i].x >= x - width / 2) {
+			sum += c->points[i].y;
+			n++;
+		}
+	return n ? sum / n : value_between(c->points, c->n, x);
+}
+
+/* 0 where some curve has no value. */
+static int join_curves(const struct curve *curves, int n_curves, double x, double width, struct point *out)
+{
+	double          y[STATISTICS_VALUES_MAX] = {0};
+	struct interval i;
+	int             n = n_curves < STATISTICS_VALUES_MAX ? n_curves : STATISTICS_VALUES_MAX;
+
+	for (int k = 0; k < n; k++) {
+		y[k] = width > 0 ? value_around(&curves[k], x, width) : value_between(curves[k].points, curves[k].n, x);
+		if (!isfinite(y[k]))
+			return 0;
+	}
+	i = statistics_t_interval(y, n, 0.9);
+	*out = (struct point){x, statistics_mean(y, n).mean,
+	                      n > 2 ? (i.high - i.low) / 2 : 0}; /* of two the interval is as good as endless */
+	return 1;
+}
+
+int compare_curve(struct comparison *c, int arm, const char *metric, int by_tokens, struct point **out, int *n)
+{
+	const struct compared_arm *a = &c->arms[arm];
+	struct curve              *curves = arena_alloc(&c->arena, (size_t)a->n, sizeof *curves);
+	double                     low = -INFINITY, high = INFINITY;
+	int                        shortest = 0;
+
+	*n = 0;
+	*out = arena_alloc(&c->arena, COMPARE_POINTS, sizeof **out);
+	if (!curves || !*out)
+		return ERR_INPUT;
+	for (int k = 0; k < a->n; k++) {
+		const struct series_run *log = c->runs[a->runs[k]].log;
+		const struct series     *s = series_find(log, metric);
+		struct point            *points;
+		if (!s || s->n == 0)
+			return OK;
+		curves[k] = (struct curve){s->points, s->n};
+		if (by_tokens) {
+			TRY(over_tokens(c, log, s, &points, &curves[k].n));
+			curves[k].points = points;
+		}
+		if (curves[k].n == 0)
+			return OK;
+		low = fmax(low, curves[k].points[0].x);
+		high = fmin(high, curves[k].points[curves[k].n - 1].x);
+		if (curves[k].n < curves[shortest].n)
+			shortest = k;
+	}
+	if (curves[shortest].n <= COMPARE_POINTS && !by_tokens) { /* where the runs were measured */
+		for (int i = 0; i < curves[shortest].n; i++)
+			*n += join_curves(curves, a->n, curves[shortest].points[i].x, 0, &(*out)[*n]);
+		return OK;
+	}
+	int    most = curves[shortest].n < COMPARE_POINTS ? curves[shortest].n : COMPARE_POINTS;
+	double width = most > 1 ? (high - low) / (most - 1) : 0;
+	for (int i = 0; i < most && low <= high; i++) {
+		double x = i == most - 1 ? high : low + i * width;
+		*n += join_curves(curves, a->n, x, curves[shortest].n > COMPARE_POINTS ? width : 0, &(*out)[*n]);
+	}
+	return OK;
+}
+
+/* ---- as text ---- */
+
+static void add_percent(double x, struct text *out)
+{
+	if (isfinite(x))
+		text_print(out, "%.1f", 100 * x);
+	else
+		text_print(out, "\xe2\x80\x93");
+}
+
+static int arm_values(const struct comparison *c, int arm, enum measure m, double *out)
+{
+	int n = 0;
+
+	for (int i = 0; i < c->arms[arm].n && n < STATISTICS_VALUES_MAX; i++) {
+		out[n] = c->runs[c->arms[arm].runs[i]].measure[m];
+		n += isfinite(out[n]);
+	}
+	return n;
+}
+
+/* "52.1 [49.0, 55.2]", percent, 90% t interval. */
+static void add_mean(const struct comparison *c, int arm, enum measure m, struct text *out)
+{
+	double          x[STATISTICS_VALUES_MAX];
+	int             n = arm_values(c, arm, m, x);
+	struct interval i = statistics_t_interval(x, n, 0.9);
+
+	add_percent(statistics_mean(x, n).mean, out);
+	if (n > 1)
+		text_print(out, " [%.1f, %.1f]", 100 * i.low, 100 * i.high);
+}
+
+static double mean_over_runs(const struct comparison *c, int arm, int seconds)
+{
+	double sum = 0;
+
+	for (int i = 0; i < c->arms[arm].n; i++) {
+		const struct compared_run *run = &c->runs[c->arms[arm].runs[i]];
+		sum += (seconds ? run->seconds : run->tokens) / c->arms[arm].n;
+	}
+	return sum;
+}
+
+static void add_verdict(const struct statistics_pairs *p, struct text *out)
+{
+	text_print(out, "%s", verdict_name[p->verdict]);
+	if (p->verdict == VERDICT_TOO_FEW)
+		text_print(out, " (%d of %d)", p->difference.n, STATISTICS_SEEDS_MIN);
+}
+
+static const char *const arm_headings[] = {"arm", "runs", "final", "last five", "at equal tokens", "tokens a run", "seconds a run"};
+enum { N_ARM_HEADINGS = sizeof arm_headings / sizeof *arm_headings };
+
+static void add_arm_cell(const struct comparison *c, int k, int column, struct text *out)
+{
+	if (column == 0)
+		text_print(out, "%s", c->arms[k].name);
+	else if (column == 1)
+		text_print(out, "%d", c->arms[k].n);
+	else if (column < 2 + N_MEASURES)
+		add_mean(c, k, (enum measure)(column - 2), out);
+	else
+		text_print(out, column == N_ARM_HEADINGS - 1 ? "%.3g" : "%.0f", mean_over_runs(c, k, column == N_ARM_HEADINGS - 1));
+}
+
+static const char *const pair_headings[] = {"difference", "of", "seeds", "mean", "90% interval", "95% interval", "signs + / -", "verdict"};
+enum { N_PAIR_HEADINGS = sizeof pair_headings / sizeof *pair_headings };
+
+static void add_interval(const struct interval *i, struct text *out)
+{
+	if (isnan(i->low))
+		text_print(out, "\xe2\x80\x93");
+	else
+		text_print(out, "[%+.1f, %+.1f]", 100 * i->low, 100 * i->high);
+}
+
+static void add_pair_cell(const struct comparison *c, const struct compared_pair *p, int column, struct text *out)
+{
+	const struct statistics_pairs *s = &p->statistics;
+
+	switch (column) {
+	case 0:
+		text_print(out, "%s \xe2\x88\x92 %s", c->arms[p->a].name, c->arms[p->b].name);
+		break;
+	case 1:
+		text_print(out, "%s", measure_name[p->measure]);
+		break;
+	case 2:
+		text_print(out, "%d", s->difference.n);
+		break;
+	case 3:
+		text_print(out, "%+.1f", 100 * s->difference.mean);
+		break;
+	case 4:
+		add_interval(&s->at_90, out);
+		break;
+	case 5:
+		add_interval(&s->at_95, out);
+		break;
+	case 6:
+		text_print(out, "%d / %d", s->positive, s->negative);
+		break;
+	default:
+		add_verdict(s, out);
+	}
+}
+
+/* What the numbers cannot say; "" when nothing. */
+static void add_caution(const struct comparison *c, struct text *out)
+{
+	int fewest = 0, most = 0;
+
+	for (int i = 0; i < c->n_pairs; i++) {
+		int n = c->pairs[i].statistics.difference.n;
+		fewest = i == 0 || n < fewest ? n : fewest;
+		most = n > most ? n : most;
+	}
+	if (c->n_arms < 2)
+		text_print(out, "One arm: nothing to compare. ");
+	else if (most == 0)
+		text_print(out, "No two arms share a seed with an evaluation (%s): nothing can be said about a difference. ", primary);
+	else if (fewest < STATISTICS_SEEDS_MIN)
+		text_print(out, "Too few seeds to say anything: %d where a verdict needs %d. ", fewest, STATISTICS_SEEDS_MIN);
+	if (c->n_arms > 1)
+		text_print(out, "Percent of held-out problems, pass@1. Arms: mean and 90%% t interval over seeds. Differences are paired "
+		                "by seed, with bootstrap "
+		                "intervals; a sign is shown only if 4 of 5 seeds have it and the 90%% interval excludes 0.");
+	if (c->n_arms > 1 && isfinite(c->tokens) && c->tokens > 0)
+		text_print(out, " Equal tokens: %.0f generated.", c->tokens);
+}
+
+static void add_markdown_heading(const char *const *headings, int n, struct text *out)
+{
+	for (int i = 0; i < n; i++)
+		text_print(out, "| %s ", headings[i]);
+	text_print(out, "|\n");
+	for (int i = 0; i < n; i++)
+		text_print(out, "|---");
+	text_print(out, "|\n");
+}
+
+void compare_markdown(const struct comparison *c, struct text *out)
+{
+	add_markdown_heading(arm_headings, N_ARM_HEADINGS, out);
+	for (int k = 0; k < c->n_arms; k++) {
+		for (int column = 0; column < N_ARM_HEADINGS; column++) {
+			text_print(out, "| ");
+			add_arm_cell(c, k, column, out);
+			text_print(out, " ");
+		}
+		text_print(out, "|\n");
+	}
+	text_print(out, "\n");
+	if (c->n_pairs)
+		add_markdown_heading(pair_headings, N_PAIR_HEADINGS, out);
+	for (int i = 0; i < c->n_pairs; i++) {
+		for (int column = 0; column < N_PAIR_HEADINGS; column++) {
+			text_print(out, "| ");
+			add_pair_cell(c, &c->pairs[i], column, out);
+			text_print(out, " ");
+		}
+		text_print(out, "|\n");
+	}
+	text_print(out, "%s", c->n_pairs ? "\n" : "");
+	add_caution(c, out);
+	text_print(out, "\n");
+}
+
+/* ---- as JSON ---- */
+
+static void add_key_text(const char *key, const char *value, struct text *out)
+{
+	text_print(out, "\"%s\": ", key);
+	json_add_string(out, value, strlen(value));
+	text_print(out, ", ");
+}
+
+static void add_key_real(const char *key, double value, const char *behind, struct text *out)
+{
+	text_print(out, "\"%s\": ", key);
+	json_add_real(out, value);
+	text_print(out, "%s", behind);
+}
+
+static void add_json_run(const struct compared_run *run, struct text *out)
+{
+	text_print(out, "{");
+	add_key_text("folder", run->log->folder, out);
+	add_key_text("seed", run->seed, out);
+	add_key_real("steps", run->log->last_step, ", ", out);
+	add_key_real("tokens", run->tokens, ", ", out);
+	add_key_real("seconds", run->seconds, "", out);
+	for (int m = 0; m < N_MEASURES; m++) {
+		text_print(out, ", ");
+		add_key_real(measure_key[m], run->measure[m], "", out);
+	}
+	text_print(out, "}");
+}
+
+static void add_json_pair(const struct comparison *c, const struct compared_pair *p, struct text *out)
+{
+	const struct statistics_pairs *s = &p->statistics;
+
+	text_print(out, "{");
+	add_key_text("a", c->arms[p->a].name, out);
+	add_key_text("b", c->arms[p->b].name, out);
+	add_key_text("measure", measure_key[p->measure], out);
+	text_print(out, "\"seeds\": %d, \"positive\": %d, \"negative\": %d, ", s->difference.n, s->positive, s->negative);
+	add_key_real("mean", s->difference.mean, ", ", out);
+	add_key_real("low_90", s->at_90.low, ", ", out);
+	add_key_real("high_90", s->at_90.high, ", ", out);
+	add_key_real("low_95", s->at_95.low, ", ", out);
+	add_key_real("high_95", s->at_95.high, ", ", out);
+	text_print(out, "\"verdict\": \"%s\"}", verdict_key[s->verdict]);
+}
+
+void compare_json(const struct comparison *c, struct text *out)
+{
+	text_print(out, "{");
+	add_key_text("metric", primary, out);
+	add_key_real("equal_tokens", c->tokens, ",\n\"arms\": [\n", out);
+	for (int k = 0; k < c->n_arms; k++) {
+		text_print(out, "%s{", k ? ",\n" : "");
+		add_key_text("name", c->arms[k].name, out);
+		add_key_text("differs", c->arms[k].differs, out);
+		text_print(out, "\"runs\": [\n");
+		for (int i = 0; i < c->arms[k].n; i++) {
+			text_print(out, "%s  ", i ? ",\n" : "");
+			add_json_run(&c->runs[c->arms[k].runs[i]], out);
+		}
+		text_print(out, "]}");
+	}
+	text_print(out, "],\n\"pairs\": [\n");
+	for (int i = 0; i < c->n_pairs; i++) {
+		text_print(out, "%s", i ? ",\n" : "");
+		add_json_pair(c, &c->pairs[i], out);
+	}
+	text_print(out, "]}\n");
+}
+
+/* ---- as a page ---- */
+
+static void add_escaped_cell(const struct text *cell, int is_name, struct text *out)
+{
+	text_print(out, is_name ? "<td class=\"name\">" : "<td>");
+	chart_add_escaped(out, cell->data ? cell->data : "", cell->n);
+	text_print(out, "</td>");
+}
+
+static void begin_table(const char *const *headings, int n, struct text *out)
+{
+	text_print(out, "<div class=\"wide\"><table><tr>");
+	for (int i = 0; i < n; i++)
+		text_print(out, "<th>%s</th>", headings[i]);
+	text_print(out, "</tr>\n");
+}
+
+/* What each name stands for. */
+static void add_differences(const struct comparison *c, struct text *out)
+{
+	for (int k = 0; k < c->n_arms; k++) {
+		if (!*c->arms[k].differs || c->arms[k].differs == c->arms[k].name)
+			continue;
+		text_print(out, "<p><b>");
+		chart_add_escaped(out, c->arms[k].name, strlen(c->arms[k].name));
+		text_print(out, "</b> <small>");
+		chart_add_escaped(out, c->arms[k].differs, strlen(c->arms[k].differs));
+		text_print(out, "</small></p>\n");
+	}
+}
+
+static void add_tables(const struct comparison *c, struct text *out)
+{
+	struct text cell = {0};
+
+	begin_table(arm_headings, N_ARM_HEADINGS, out);
+	for (int k = 0; k < c->n_arms; k++) {
+		text_print(out, "<tr>");
+		for (int column = 0; column < N_ARM_HEADINGS; column++, cell.n = 0) {
+			add_arm_cell(c, k, column, &cell);
+			add_escaped_cell(&cell, column == 0, out);
+		}
+		text_print(out, "</tr>\n");
+	}
+	text_print(out, "</table></div>\n");
+	for (int i = 0; i < c->n_pairs; i++) {
+		if (i == 0)
+			begin_table(pair_headings, N_PAIR_HEADINGS, out);
+		text_print(out, "<tr>");
+		for (int column = 0; column < N_PAIR_HEADINGS; column++, cell.n = 0) {
+			add_pair_cell(c, &c->pairs[i], column, &cell);
+			add_escaped_cell(&cell, column == 0, out);
+		}
+		text_print(out, "</tr>\n%s", i == c->n_pairs - 1 ? "</table></div>\n" : "");
+	}
+	text_print(out, "<p>");
+	add_caution(c, out);
+	text_print(out, "</p>\n");
+	add_differences(c, out);
+	out->failed |= cell.failed;
+	text_free(&cell);
+}
+
+int compare_chart(struct comparison *c, const char *title, const char *unit, const char *metric, int by_tokens, struct text *out)
+{
+	struct line  lines[CHART_LINES_MAX];
+	struct chart chart = {.title = title, .unit = unit, .lines = lines, .x = by_tokens ? "tokens" : "step"};
+
+	for (int k = 0; k < c->n_arms && chart.n_lines < CHART_LINES_MAX; k++) {
+		struct point *points;
+		int           n;
+		TRY(compare_curve(c, k, metric, by_tokens, &points, &n));
+		if (n)
+			lines[chart.n_lines++] = (struct line){c->arms[k].name, points, n, k, k};
+	}
+	if (chart.n_lines)
+		chart_add_bands(&chart, out);
+	return OK;
+}
+
+int compare_html(struct comparison *c, struct text *out)
+{
+	static const struct {
+		const char *title, *metric;
+	} shown[] = {{"Held-out pass@1", primary}, {"Reward", "reward"}};
+
+	text_print(out, "<h2>Arms</h2>\n");
+	add_tables(c, out);
+	text_print(out, "<div class=\"charts broad\">\n");
+	for (int i = 0; i < 2; i++) {
+		if (compare_has_repeats(c)) /* else the charts of the runs show the same */
+			TRY(compare_chart(c, shown[i].title, "at equal steps, mean and 90% interval over seeds", shown[i].metric, 0, out));
+		TRY(compare_chart(c, shown[i].title, "at equal generated tokens", shown[i].metric, 1, out));
+	}
+	text_print(out, "</div>\n");
+	return OK;
+}

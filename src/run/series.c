@@ -1,0 +1,147 @@
+#include "run/series.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LINES_MAX = 2000000, METRICS_LINE_MAX = 1 << 16 };
+
+void series_free(struct series_run *run)
+{
+	for (int i = 0; i < run->n; i++) {
+		mem_free(run->series[i].name);
+		mem_free(run->series[i].points);
+	}
+}
+
+const struct series *series_find(const struct series_run *run, const char *name)
+{
+	for (int i = 0; i < run->n; i++)
+		if (!strcmp(run->series[i].name, name))
+			return &run->series[i];
+	return NULL;
+}
+
+/* Lines repeat the names in one order, so the search begins behind the series found last. NULL with a message. */
+static struct series *find_or_make(struct series_run *run, const char *name, int *cursor)
+{
+	for (int i = 0; i < run->n; i++) {
+		int k = (*cursor + 1 + i) % run->n;
+		if (!strcmp(run->series[k].name, name))
+			return &run->series[*cursor = k];
+	}
+	if (run->n == SERIES_MAX) {
+		error_set(ERR_INPUT, "%s/metrics.jsonl: more than %d different metrics; is this a run's log?", run->folder, SERIES_MAX);
+		return NULL;
+	}
+	struct series *s = &run->series[ *cursor = run->n];
+	s->name = mem_text(name, strlen(name));
+	run->n += s->name != NULL;
+	return s->name ? s : NULL;
+}
+
+/* A step that comes again replaces what was logged from there on: the run was taken up from before it. */
+static int add_point(struct series *s, double step, double value)
+{
+	while (s->n && s->points[s->n - 1].x >= step)
+		s->n--;
+	if (s->n == s->capacity) {
+		int           capacity = s->capacity ? 2 * s->capacity : 64;
+		struct point *points =
+		        mem_grow(s->points, (size_t)s->capacity, (size_t)capacity, sizeof *points, "the metrics of a report");
+		if (!points)
+			return ERR_INPUT;
+		s->points = points;
+		s->capacity = capacity;
+	}
+	s->points[s->n++] = (struct point){step, value, 0};
+	return OK;
+}
+
+static int can_be_drawn(const json_t *value)
+{
+	return json_is_number(value) && fabs(json_number_value(value)) <= SERIES_LARGEST;
+}
+
+static int add_row(struct series_run *run, json_t *row)
+{
+	const json_t *step = json_object_get(row, "step");
+	const char   *name;
+	json_t       *value;
+	int           cursor = -1;
+
+	if (!can_be_drawn(step))
+		return OK;
+	run->last_step = json_number_value(step);
+	json_object_foreach(row, name, value)
+	{
+		if (!can_be_drawn(value))
+			continue;
+		struct series *s = find_or_make(run, name, &cursor);
+		if (!s)
+			return ERR_INPUT;
+		TRY(add_point(s, run->last_step, json_number_value(value)));
+	}
+	return OK;
+}
+
+static int read_line(struct series_run *run, const char *path, size_t number, const char *line, size_t n)
+{
+	char    place[FILE_PATH_MAX + 32];
+	json_t *row;
+	int     status;
+
+	snprintf(place, sizeof place, "%s:%zu", path, number);
+	if (number > LINES_MAX)
+		return error_set(ERR_INPUT, "%s: more than %d lines; shorten the log", path, LINES_MAX);
+	TRY(json_parse(place, line, n, &row));
+	status = json_is_object(row) ? add_row(run, row) : error_set(ERR_INPUT, "%s: not a JSON object", place);
+	json_decref(row);
+	return status;
+}
+
+/* Beside each mean its error, where they were logged for the same step. */
+static void join_errors(struct series_run *run)
+{
+	char name[256];
+
+	for (int i = 0; i < run->n; i++) {
+		struct series       *mean = &run->series[i];
+		const struct series *error;
+		snprintf(name, sizeof name, "%s_stderr", mean->name);
+		error = series_find(run, name);
+		for (int k = 0, e = 0; error && k < mean->n; k++) {
+			while (e < error->n && error->points[e].x < mean->points[k].x)
+				e++;
+			if (e < error->n && error->points[e].x == mean->points[k].x)
+				mean->points[k].error = fmax(0, error->points[e].y);
+		}
+	}
+}
+
+int series_read(const char *folder, struct series_run *run)
+{
+	char          path[FILE_PATH_MAX];
+	struct lines *in;
+	const char   *line;
+	size_t        n;
+	int           status;
+
+	run->folder = folder;
+	if (snprintf(path, sizeof path, "%s/metrics.jsonl", folder) >= (int)sizeof path)
+		return error_set(ERR_INPUT, "%s: the path is too long", folder);
+	if (!file_exists(path))
+		return error_set(ERR_INPUT, "%s: there is no such file; give the folder of a run (its run.output_dir)", path);
+	TRY(lines_open(path, METRICS_LINE_MAX, &in));
+	while ((status = lines_next(in, &line, &n)) == OK && line) {
+		status = n ? read_line(run, path, lines_number(in), line, n) : OK;
+		if (status != OK)
+			break;
+	}
+	lines_close(in);
+	join_errors(run);
+	return status;
+}

@@ -1,0 +1,523 @@
+#include "run/sweep.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "run/checkpoint.h"
+#include "run/config.h"
+#include "run/config_yaml.h"
+#include "run/schema.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const sweep_state_name[] = {[SWEEP_MISSING] = "missing", [SWEEP_STARTED] = "started", [SWEEP_FINISHED] = "finished"};
+
+struct settings { /* "key=value" texts; a later one wins */
+	const char *items[SWEEP_SETTINGS_MAX];
+	int         n;
+};
+
+struct file { /* the sweep file, key by key; NULL: not given */
+	const struct yaml_node *base, *output_dir, *seeds, *before, *set, *arms, *grid;
+};
+
+struct arm {
+	const char             *name, *base;
+	const struct yaml_node *place;
+	struct settings         settings;
+};
+
+struct reading {
+	const char   *path;
+	struct sweep *sweep;
+	struct arena *a;
+	struct file   file;
+	int          *seed; /* [n_seeds] */
+	int           n_seeds;
+	struct arm   *arms; /* [n_arms] */
+	int           n_arms;
+};
+
+/* ---- values as text ---- */
+
+/* {output_dir} becomes the sweep's folder. */
+static const char *with_folder(const struct reading *r, const char *value)
+{
+	static const char mark[] = "{output_dir}";
+	const char       *found;
+
+	while (value && (found = strstr(value, mark)))
+		value = arena_format(r->a, "%.*s%s%s", (int)(found - value), value, r->sweep->output_dir, found + strlen(mark));
+	return value;
+}
+
+/* "key=value" for the command line; NULL with a message. */
+static const char *setting_text(const struct reading *r, const char *key, const struct yaml_node *value)
+{
+	struct text t = {0};
+	const char *out = NULL;
+
+	if (value->kind == YAML_TEXT)
+		text_add(&t, value->text, strlen(value->text));
+	else
+		yaml_flow(value, &t);
+	if (strpbrk(t.data ? t.data : "", "\t\n\r"))
+		error_set(ERR_INPUT, "%s: %s: a value of a sweep has no tabs and no line ends", value->where, key);
+	else if (text_status(&t) == OK)
+		out = with_folder(r, arena_format(r->a, "%s=%s", key, t.data ? t.data : ""));
+	text_free(&t);
+	return out;
+}
+
+/* ---- parts of the file ---- */
+
+static int is_text(const struct yaml_node *node)
+{
+	return node->kind == YAML_TEXT && *node->text;
+}
+
+static int check_key(const struct yaml_node *node)
+{
+	const char *near;
+
+	if (schema_find(node->key) >= 0)
+		return OK;
+	near = schema_nearest(schema, schema_n, node->key);
+	return error_set(ERR_INPUT, "%s: %s is not an option; %s%s%s", node->where, node->key, near ? "did you mean " : "",
+	                 near ? near : "see docs/options.md", near ? "?" : "");
+}
+
+static int add_setting(const struct reading *r, struct settings *s, const char *key, const struct yaml_node *value)
+{
+	const char *text = setting_text(r, key, value);
+
+	if (!text)
+		return ERR_INPUT;
+	if (s->n == SWEEP_SETTINGS_MAX)
+		return error_set(ERR_INPUT, "%s: more than %d settings for one run; put them into a config and name it as base",
+		                 value->where, SWEEP_SETTINGS_MAX);
+	s->items[s->n++] = text;
+	return OK;
+}
+
+/* A map of options, as `set` is. */
+static int add_settings(const struct reading *r, struct settings *s, const struct yaml_node *map)
+{
+	if (!map)
+		return OK;
+	if (map->kind != YAML_MAP)
+		return error_set(ERR_INPUT, "%s: set is %s, but must be a map of options, key.path: value", map->where,
+		                 yaml_kind_name(map->kind));
+	for (const struct yaml_node *node = map->first; node; node = node->next) {
+		TRY(check_key(node));
+		if (!strcmp(node->key, "run.seed") || !strcmp(node->key, "run.output_dir"))
+			return error_set(ERR_INPUT, "%s: %s is given by the sweep itself (seeds, output_dir)", node->where, node->key);
+		TRY(add_setting(r, s, node->key, node));
+	}
+	return OK;
+}
+
+struct field {
+	const char              *name;
+	const struct yaml_node **to;
+};
+
+static int read_fields(const struct yaml_node *map, const char *what, const struct field *fields, int n)
+{
+	struct text names = {0};
+
+	for (const struct yaml_node *node = map->first; node; node = node->next) {
+		int i = 0;
+		while (i < n && strcmp(fields[i].name, node->key))
+			i++;
+		if (i < n) {
+			*fields[i].to = node;
+			continue;
+		}
+		for (i = 0; i < n; i++)
+			text_print(&names, "%s%s", i ? ", " : "", fields[i].name);
+		error_set(ERR_INPUT, "%s: %s is not a key of %s; there are %s", node->where, node->key, what, names.data ? names.data : "");
+		text_free(&names);
+		return ERR_INPUT;
+	}
+	return OK;
+}
+
+static int read_text(const struct yaml_node *node, const char *key, const char **out)
+{
+	if (!is_text(node))
+		return error_set(ERR_INPUT, "%s: %s must be a text", node->where, key);
+	*out = node->text;
+	return OK;
+}
+
+/* One folder's name: what it may hold keeps it one word in a shell and one level in a path. */
+static int check_name(const struct yaml_node *node, const char *name)
+{
+	for (const char *c = name; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("_.+-=,", *c))
+			return error_set(ERR_INPUT, "%s: the name %s becomes a folder: letters, digits and _ . + - = , only", node->where,
+			                 name);
+	if (*name == '.' || *name == '-' || !*name)
+		return error_set(ERR_INPUT, "%s: the name \"%s\" must begin with a letter or digit", node->where, name);
+	return OK;
+}
+
+/* ---- seeds ---- */
+
+static int read_number(const struct yaml_node *node, const char *text, int length, int *out)
+{
+	long value = 0;
+
+	for (int i = 0; i < length; i++) {
+		if (!isdigit((unsigned char)text[i]) || i > 8)
+			return error_set(ERR_INPUT, "%s: seeds must be whole numbers from 0 on: 0-4, or [0, 1, 2]; not %s", node->where,
+			                 text);
+		value = 10 * value + text[i] - '0';
+	}
+	if (length == 0)
+		return error_set(ERR_INPUT, "%s: a seed is missing", node->where);
+	*out = (int)value;
+	return OK;
+}
+
+static int add_seed(struct reading *r, const struct yaml_node *node, int seed)
+{
+	for (int i = 0; i < r->n_seeds; i++)
+		if (r->seed[i] == seed)
+			return error_set(ERR_INPUT, "%s: seed %d stands here for the second time", node->where, seed);
+	if (r->n_seeds == SWEEP_SEEDS_MAX)
+		return error_set(ERR_INPUT, "%s: more than %d seeds", node->where, SWEEP_SEEDS_MAX);
+	r->seed[r->n_seeds++] = seed;
+	return OK;
+}
+
+/* "3" or "0-4" */
+static int add_seed_range(struct reading *r, const struct yaml_node *node)
+{
+	const char *dash;
+	int         low = 0, high;
+
+	if (!is_text(node))
+		return error_set(ERR_INPUT, "%s: seeds must be whole numbers: 0-4, or [0, 1, 2]", node->where);
+	dash = strchr(node->text, '-');
+	TRY(read_number(node, node->text, dash ? (int)(dash - node->text) : (int)strlen(node->text), &low));
+	high = low;
+	if (dash)
+		TRY(read_number(node, dash + 1, (int)strlen(dash + 1), &high));
+	if (high < low)
+		return error_set(ERR_INPUT, "%s: the seeds %s end before they begin", node->where, node->text);
+	for (int seed = low; seed <= high; seed++)
+		TRY(add_seed(r, node, seed));
+	return OK;
+}
+
+static int read_seeds(struct reading *r)
+{
+	const struct yaml_node *node = r->file.seeds;
+
+	r->seed = arena_alloc(r->a, SWEEP_SEEDS_MAX, sizeof *r->seed);
+	if (!r->seed)
+		return ERR_INPUT;
+	if (!node)
+		return r->seed[r->n_seeds++] = 0, OK;
+	if (node->kind == YAML_MAP || (node->kind == YAML_LIST && !node->first))
+		return error_set(ERR_INPUT, "%s: seeds must be whole numbers: 0-4, or [0, 1, 2]", node->where);
+	if (node->kind == YAML_TEXT)
+		return add_seed_range(r, node);
+	for (const struct yaml_node *item = node->first; item; item = item->next)
+		TRY(add_seed_range(r, item));
+	return OK;
+}
+
+/* ---- runs ---- */
+
+/* Fills `out` from settings and checks the config that comes of them. */
+static int make_run(const struct reading *r, const struct yaml_node *place, const char *command, const char *config, const char *name,
+                    const struct settings *s, struct sweep_run *out)
+{
+	struct config c;
+
+	*out = (struct sweep_run){.name = name, .command = command, .config = config, .n = s->n + 1};
+	out->folder = file_join(r->a, r->sweep->output_dir, name);
+	out->overrides = arena_alloc(r->a, (size_t)out->n, sizeof *out->overrides);
+	if (!out->folder || !out->overrides)
+		return ERR_INPUT;
+	memcpy(out->overrides, s->items, (size_t)s->n * sizeof *out->overrides);
+	out->overrides[s->n] = arena_format(r->a, "run.output_dir=%s", out->folder);
+	if (!out->overrides[s->n])
+		return ERR_INPUT;
+	if (config_load(config, out->overrides, out->n, &c) != OK)
+		return error_context("%s: %s", place->where, name);
+	out->max_steps = c.run.max_steps;
+	config_free(&c);
+	return OK;
+}
+
+/* The model of the last step before. */
+static int add_model(const struct reading *r, int n_before, struct settings *s)
+{
+	if (n_before == 0)
+		return OK;
+	s->items[s->n] = arena_format(r->a, "model.path=%s", r->sweep->before[n_before - 1].folder);
+	return s->items[s->n++] ? OK : ERR_INPUT;
+}
+
+static int read_step(struct reading *r, const struct yaml_node *node)
+{
+	const struct yaml_node *name = NULL, *command = NULL, *base = NULL, *set = NULL;
+	const struct field      fields[] = {{"name", &name}, {"command", &command}, {"base", &base}, {"set", &set}};
+	const char             *config = node->text, *called = "before", *by = "sft";
+	struct settings         s = {0};
+
+	if (node->kind == YAML_MAP) {
+		TRY(read_fields(node, "a step before", fields, 4));
+		if (!base)
+			return error_set(ERR_INPUT, "%s: a step before needs a base, the config that it runs", node->where);
+		TRY(read_text(base, "base", &config));
+		if (name)
+			TRY(read_text(name, "name", &called));
+		if (command)
+			TRY(read_text(command, "command", &by));
+	} else if (!is_text(node)) {
+		return error_set(ERR_INPUT, "%s: before must be a config, or a list of {name, command, base, set}", node->where);
+	}
+	if (strcmp(by, "sft") && strcmp(by, "train"))
+		return error_set(ERR_INPUT, "%s: command is %s, but must be sft or train", command->where, by);
+	TRY(check_name(node, called));
+	for (int i = 0; i < r->sweep->n_before; i++)
+		if (!strcmp(r->sweep->before[i].name, called))
+			return error_set(ERR_INPUT, "%s: two steps before are called %s", node->where, called);
+	TRY(add_model(r, r->sweep->n_before, &s));
+	TRY(add_settings(r, &s, set));
+	TRY(make_run(r, node, by, config, called, &s, &r->sweep->before[r->sweep->n_before]));
+	r->sweep->n_before++;
+	return OK;
+}
+
+static int read_before(struct reading *r)
+{
+	const struct yaml_node *node = r->file.before;
+	int                     n = 1;
+
+	if (!node)
+		return OK;
+	for (const struct yaml_node *step = node->first; step && node->kind == YAML_LIST; step = step->next)
+		n++;
+	r->sweep->before = arena_alloc(r->a, (size_t)n, sizeof *r->sweep->before);
+	if (!r->sweep->before)
+		return ERR_INPUT;
+	if (node->kind != YAML_LIST)
+		return read_step(r, node);
+	for (const struct yaml_node *step = node->first; step; step = step->next)
+		TRY(read_step(r, step));
+	return OK;
+}
+
+/* ---- arms ---- */
+
+static int add_arm(struct reading *r, const struct arm *arm)
+{
+	TRY(check_name(arm->place, arm->name));
+	for (int i = 0; i < r->n_arms; i++)
+		if (!strcmp(r->arms[i].name, arm->name))
+			return error_set(ERR_INPUT, "%s: two arms are called %s", arm->place->where, arm->name);
+	if (r->n_arms == SWEEP_ARMS_MAX)
+		return error_set(ERR_INPUT, "%s: more than %d arms", arm->place->where, SWEEP_ARMS_MAX);
+	r->arms[r->n_arms++] = *arm;
+	return OK;
+}
+
+/* "learning_rate=1e-4": what a folder's name may not hold becomes '_'. */
+static const char *value_name(const struct reading *r, const char *key, const struct yaml_node *value)
+{
+	const char *dot = strrchr(key, '.'), *setting = setting_text(r, key, value);
+	char       *name = setting ? arena_format(r->a, "%s", dot ? setting + (dot + 1 - key) : setting) : NULL;
+
+	for (char *c = name; c && *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("_.+-=", *c))
+			*c = '_';
+	return name;
+}
+
+/* Every combination of the keys from `key` on: the first key varies slowest. */
+static int add_combinations(struct reading *r, const struct arm *arm, const struct yaml_node *key)
+{
+	if (!key)
+		return add_arm(r, arm);
+	for (const struct yaml_node *value = key->first; value; value = value->next) {
+		struct arm  next = *arm;
+		const char *name = value_name(r, key->key, value);
+		if (!name)
+			return ERR_INPUT;
+		next.name = *arm->name ? arena_format(r->a, "%s,%s", arm->name, name) : name;
+		if (!next.name)
+			return ERR_INPUT;
+		TRY(add_setting(r, &next.settings, key->key, value));
+		TRY(add_combinations(r, &next, key->next));
+	}
+	return OK;
+}
+
+static int check_grid(const struct yaml_node *grid)
+{
+	if (!grid)
+		return OK;
+	if (grid->kind != YAML_MAP)
+		return error_set(ERR_INPUT, "%s: grid is %s, but must be a map, key.path: [values]", grid->where,
+		                 yaml_kind_name(grid->kind));
+	for (const struct yaml_node *key = grid->first; key; key = key->next) {
+		TRY(check_key(key));
+		if (!strcmp(key->key, "run.seed") || !strcmp(key->key, "run.output_dir"))
+			return error_set(ERR_INPUT, "%s: %s is given by the sweep itself (seeds, output_dir)", key->where, key->key);
+		if (key->kind != YAML_LIST || !key->first)
+			return error_set(ERR_INPUT, "%s: grid: %s must be a list of values", key->where, key->key);
+	}
+	return OK;
+}
+
+static int read_arm(struct reading *r, const struct yaml_node *node, struct arm *arm)
+{
+	const struct yaml_node *name = NULL, *base = NULL, *set = NULL;
+	const struct field      fields[] = {{"name", &name}, {"base", &base}, {"set", &set}};
+
+	if (node->kind != YAML_MAP)
+		return error_set(ERR_INPUT, "%s: an arm must be a map: {name, set, base}", node->where);
+	TRY(read_fields(node, "an arm", fields, 3));
+	if (!name)
+		return error_set(ERR_INPUT, "%s: an arm needs a name", node->where);
+	TRY(read_text(name, "name", &arm->name));
+	arm->place = name;
+	if (base)
+		TRY(read_text(base, "base", &arm->base));
+	if (!arm->base)
+		return error_set(ERR_INPUT, "%s: neither the sweep nor the arm %s names a base, the config to start from", node->where,
+		                 arm->name);
+	return add_settings(r, &arm->settings, set);
+}
+
+static int read_arms(struct reading *r)
+{
+	const struct yaml_node *arms = r->file.arms, *grid = r->file.grid;
+	struct arm              plain = {.name = "", .place = r->file.output_dir};
+
+	r->arms = arena_alloc(r->a, SWEEP_ARMS_MAX, sizeof *r->arms);
+	if (!r->arms)
+		return ERR_INPUT;
+	TRY(check_grid(grid));
+	if (r->file.base)
+		TRY(read_text(r->file.base, "base", &plain.base));
+	TRY(add_model(r, r->sweep->n_before, &plain.settings));
+	TRY(add_settings(r, &plain.settings, r->file.set));
+	if (arms && (arms->kind != YAML_LIST || !arms->first))
+		return error_set(ERR_INPUT, "%s: arms must be a list of {name, set, base}", arms->where);
+	for (const struct yaml_node *node = arms ? arms->first : NULL; node; node = node->next) {
+		struct arm arm = plain;
+		TRY(read_arm(r, node, &arm));
+		TRY(add_combinations(r, &arm, grid ? grid->first : NULL));
+	}
+	if (arms)
+		return OK;
+	if (!plain.base)
+		return error_set(ERR_INPUT, "%s: a sweep needs a base, the config to start from", r->path);
+	if (!grid || !grid->first)
+		plain.name = "base";
+	return add_combinations(r, &plain, grid ? grid->first : NULL);
+}
+
+static int make_runs(struct reading *r)
+{
+	int n = r->n_seeds * r->n_arms;
+
+	if (n > SWEEP_RUNS_MAX)
+		return error_set(ERR_INPUT, "%s: %d arms times %d seeds are more than %d runs", r->path, r->n_arms, r->n_seeds,
+		                 SWEEP_RUNS_MAX);
+	r->sweep->runs = arena_alloc(r->a, (size_t)n, sizeof *r->sweep->runs);
+	if (!r->sweep->runs)
+		return ERR_INPUT;
+	for (int i = 0; i < n; i++) {
+		const struct arm *arm = &r->arms[i % r->n_arms];
+		int               seed = r->seed[i / r->n_arms];
+		struct settings   s = arm->settings;
+		const char       *name = arena_format(r->a, "%s/seed-%d", arm->name, seed);
+		if (s.n == SWEEP_SETTINGS_MAX)
+			return error_set(ERR_INPUT, "%s: more than %d settings for one run", arm->place->where, SWEEP_SETTINGS_MAX);
+		s.items[s.n] = arena_format(r->a, "run.seed=%d", seed);
+		if (!name || !s.items[s.n++])
+			return ERR_INPUT;
+		TRY(make_run(r, arm->place, "train", arm->base, name, &s, &r->sweep->runs[i]));
+	}
+	r->sweep->n = n;
+	return OK;
+}
+
+/* ---- the file ---- */
+
+static int read_tree(struct reading *r, const struct yaml_node *root)
+{
+	struct file       *f = &r->file;
+	const struct field fields[] = {{"base", &f->base},   {"output_dir", &f->output_dir},
+	                               {"seeds", &f->seeds}, {"before", &f->before},
+	                               {"set", &f->set},     {"arms", &f->arms},
+	                               {"grid", &f->grid}};
+
+	if (root->kind != YAML_MAP)
+		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map", r->path, yaml_kind_name(root->kind));
+	TRY(read_fields(root, "a sweep", fields, sizeof fields / sizeof *fields));
+	if (!f->output_dir)
+		return error_set(ERR_INPUT, "%s: a sweep needs an output_dir, the folder of its runs", r->path);
+	TRY(read_text(f->output_dir, "output_dir", &r->sweep->output_dir));
+	TRY(read_seeds(r));
+	TRY(read_before(r));
+	TRY(read_arms(r));
+	return make_runs(r);
+}
+
+static int read_bytes(struct reading *r, struct bytes *b)
+{
+	struct yaml_node *root;
+
+	TRY(file_read(r->path, YAML_BYTES_MAX, b));
+	TRY(yaml_parse(r->path, b->data, b->n, r->a, &root));
+	return read_tree(r, root);
+}
+
+int sweep_read(const char *path, struct sweep *out)
+{
+	struct reading r = {.path = path, .sweep = out, .a = &out->arena};
+	struct bytes   b = {0};
+	int            status;
+
+	*out = (struct sweep){0};
+	status = read_bytes(&r, &b);
+	bytes_free(&b);
+	if (status != OK)
+		sweep_free(out);
+	return status;
+}
+
+void sweep_free(struct sweep *s)
+{
+	arena_free(&s->arena);
+	*s = (struct sweep){0};
+}
+
+/* ---- what is done ---- */
+
+enum sweep_state sweep_state_of(const struct sweep_run *run)
+{
+	struct arena     a = {0};
+	enum sweep_state state = file_exists(run->folder) ? SWEEP_STARTED : SWEEP_MISSING;
+	char            *folder, *name;
+	int              step;
+
+	if (state == SWEEP_STARTED && checkpoint_resolve(run->folder, &a, &folder) == OK) {
+		name = strrchr(folder, '/');
+		if (name && sscanf(name, "/checkpoint-%9d", &step) == 1 && step >= run->max_steps)
+			state = SWEEP_FINISHED;
+	}
+	arena_free(&a);
+	return state;
+}

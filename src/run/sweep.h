@@ -1,0 +1,57 @@
+/* sweep.h - from a sweep file to its runs: arms x grid x seeds over a base config.
+ *
+ *     base: configs/demo.yaml                 the config of every arm that names no other
+ *     output_dir: runs/sweeps/clip            the run of arm A with seed S goes to OUTPUT_DIR/A/seed-S
+ *     seeds: 0-4                              or a list, [0, 1, 2]; run.seed of each run. Default: 0
+ *     before: configs/demo-sft.yaml           run once, first, by hone sft, into OUTPUT_DIR/before; its model is model.path of all runs.
+ *                                             Or a list of steps, each beginning with the model of the one before it:
+ *     before:
+ *       - {name: warm, command: sft, base: configs/demo-sft.yaml, set: {run.max_steps: 200}}
+ *     set: {run.max_steps: 50}                for all arms, below what an arm or the grid sets
+ *     arms:
+ *       - {name: grpo}
+ *       - {name: rloo, set: {algorithm: rloo}, base: configs/other.yaml}
+ *     grid: {loss.epsilon: [0.1, 0.2], optim.learning_rate: [1e-4, 1e-3]}     every combination, times the arms
+ *
+ * Keys in set and grid are options as on the command line, key.path: value. In a value {output_dir} stands for the sweep's folder.
+ * Paths are seen from where hone runs, as those in configs are.
+ *
+ * Seeds are paired: run S of every arm has the same seed, so the same stream of prompts, and the same initial weights from `before`.
+ *
+ * Reading checks everything that can be checked without opening a model: unknown keys (file, line, key, the nearest known one), doubled names,
+ * every run's config as a whole. Nothing is written. */
+#ifndef RUN_SWEEP_H
+#define RUN_SWEEP_H
+
+#include "base/file.h"
+
+enum { SWEEP_RUNS_MAX = 10000, SWEEP_ARMS_MAX = 1000, SWEEP_SEEDS_MAX = 1000, SWEEP_SETTINGS_MAX = 64 };
+
+struct sweep_run {
+	const char  *name;      /* "grpo/seed-0"; of a step before, its name */
+	const char  *folder;    /* its run.output_dir */
+	const char  *command;   /* "train" or "sft" */
+	const char  *config;    /* path */
+	const char **overrides; /* [n] "key.path=value"; no tabs and no line ends in them */
+	int          n;
+	int          max_steps; /* run.max_steps; with a checkpoint of this step the run is finished */
+};
+
+struct sweep {
+	const char       *output_dir;
+	struct sweep_run *before; /* [n_before] one after the other, before the runs */
+	struct sweep_run *runs;   /* [n] seed by seed, and within a seed arm by arm: a sweep that was stopped has whole pairs */
+	int               n_before, n;
+	struct arena      arena; /* owns everything */
+};
+
+/* On an error nothing is owned. */
+int  sweep_read(const char *path, struct sweep *out);
+void sweep_free(struct sweep *s);
+
+/* By its newest valid checkpoint; changes nothing. */
+enum sweep_state { SWEEP_MISSING, SWEEP_STARTED, SWEEP_FINISHED };
+enum sweep_state         sweep_state_of(const struct sweep_run *run);
+extern const char *const sweep_state_name[];
+
+#endif

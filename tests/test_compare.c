@@ -1,0 +1,232 @@
+/* Arms of an experiment: how runs are grouped, paired and measured, against numbers worked by hand. */
+#include "run.h"
+
+#include "run/compare.h"
+#include "run/report.h"
+
+enum { EVALS = 6 };
+
+/* An evaluation of value + rise * step at steps 0, 10 .. 50, with tokens_a_step tokens a step. */
+static void put_run(const char *folder, const char *config, int seed, double value, double rise, int tokens_a_step)
+{
+	struct text t = {0}, c = {0};
+	char        path[256];
+
+	assert_ok(file_make_folders(folder));
+	for (int i = 0; i < EVALS; i++)
+		text_print(&t, "{\"step\": %d, \"eval/pass@1\": %.17g, \"reward\": %.17g, \"num_tokens\": %d, \"step_time\": 2}\n", 10 * i,
+		           value + rise * 10 * i, value, 10 * i * tokens_a_step);
+	snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+	write_text(path, t.data);
+	text_print(&c, "%srun: {seed: %d, output_dir: %s, save_steps: %d}\n", config, seed, folder, seed + 1);
+	snprintf(path, sizeof path, "%s/config.yaml", folder);
+	write_text(path, c.data);
+	text_free(&t);
+	text_free(&c);
+}
+
+struct opened {
+	struct series_run logs[16];
+	struct comparison c;
+	int               n;
+};
+
+static struct opened *open_runs(int n, const char *const *folders)
+{
+	struct opened *o = calloc(1, sizeof *o);
+
+	assert_non_null(o);
+	o->n = n;
+	for (int i = 0; i < n; i++)
+		assert_ok(series_read(folders[i], &o->logs[i]));
+	assert_ok(compare_open(o->logs, n, &o->c));
+	return o;
+}
+
+static void leave(struct opened *o)
+{
+	compare_close(&o->c);
+	for (int i = 0; i < o->n; i++)
+		series_free(&o->logs[i]);
+	free(o);
+}
+
+static const struct compared_pair *find_pair(const struct comparison *c, enum measure m)
+{
+	for (int i = 0; i < c->n_pairs; i++)
+		if (c->pairs[i].measure == m)
+			return &c->pairs[i];
+	return NULL;
+}
+
+static void runs_are_grouped_by_what_they_learn_with(void **state)
+{
+	(void)state;
+	static const char *const folders[] = {"g/a/seed-0", "g/b/seed-0", "g/a/seed-1", "g/b/seed-1", "g/lone", "g/d/seed-0"};
+
+	put_run(folders[0], "algorithm: grpo\nloss: {beta: 0}\ncompute: {threads: 1}\n", 0, 0, 0, 1);
+	put_run(folders[1], "algorithm: grpo\nloss: {beta: 0.5}\n", 0, 0, 0, 1);
+	put_run(folders[2], "algorithm: grpo\nloss: {beta: 0}\ncompute: {threads: 7}\n", 1, 0, 0, 1); /* threads change nothing */
+	put_run(folders[3], "algorithm: grpo\nloss: {beta: 0.5}\n", 1, 0, 0, 1);
+	put_run(folders[4], "algorithm: rloo\nloss: {beta: 0}\n", 0, 0, 0, 1);
+	put_run(folders[5], "algorithm: grpo\nrollout: {stop: [\"a\", b]}\n", 0, 0, 0, 1);
+	struct opened *o = open_runs(6, folders);
+
+	assert_int_equal(o->c.n_arms, 4);
+	assert_true(compare_has_repeats(&o->c));
+	assert_string_equal(o->c.arms[0].name, "a");
+	assert_int_equal(o->c.arms[0].n, 2);
+	assert_int_equal(o->c.arms[0].runs[1], 2);
+	assert_string_equal(o->c.arms[0].differs, "algorithm=grpo, loss.beta=0");
+	assert_string_equal(o->c.arms[1].name, "b");
+	assert_string_equal(o->c.arms[2].name, "algorithm=rloo, loss.beta=0");
+	assert_string_equal(o->c.arms[3].differs, "algorithm=grpo, rollout.stop=[\"a\", b]");
+	assert_string_equal(o->c.runs[3].seed, "1");
+	leave(o);
+}
+
+/* b rises twice as fast a step, but spends four times the tokens: at equal tokens it is behind. */
+static void measures_at_equal_steps_and_at_equal_tokens(void **state)
+{
+	(void)state;
+	static const char *const folders[] = {"m/a/seed-0", "m/b/seed-0"};
+
+	put_run(folders[0], "loss: {beta: 0}\n", 0, 0.1, 0.004, 10); /* 0.1, 0.14 .. 0.3; 500 tokens */
+	put_run(folders[1], "loss: {beta: 1}\n", 0, 0.1, 0.008, 40); /* 0.1, 0.18 .. 0.5; 2000 tokens */
+	struct opened *o = open_runs(2, folders);
+
+	assert_close(o->c.tokens, 500, 0);
+	assert_close(o->c.runs[0].measure[MEASURE_FINAL], 0.3, 1e-12);
+	assert_close(o->c.runs[0].measure[MEASURE_LAST_FIVE], 0.22, 1e-12);
+	assert_close(o->c.runs[0].measure[MEASURE_AT_TOKENS], 0.3, 1e-12);
+	assert_close(o->c.runs[1].measure[MEASURE_FINAL], 0.5, 1e-12);
+	assert_close(o->c.runs[1].measure[MEASURE_AT_TOKENS], 0.2, 1e-12); /* 500 tokens are step 12.5: 0.1 + 0.008 x 12.5 */
+	assert_close(o->c.runs[1].tokens, 2000, 0);
+	assert_close(o->c.runs[1].seconds, 12, 0);
+	assert_true(find_pair(&o->c, MEASURE_FINAL)->statistics.difference.mean > 0);
+	assert_true(find_pair(&o->c, MEASURE_AT_TOKENS)->statistics.difference.mean < 0);
+	assert_int_equal(find_pair(&o->c, MEASURE_FINAL)->statistics.verdict, VERDICT_TOO_FEW);
+	leave(o);
+}
+
+static void put_seeds(int n, const char **folders)
+{
+	static char  names[16][32];
+	const double noise[] = {0.05, -0.02, 0, 0.03, -0.04}, effect[] = {0.02, 0.01, 0.03, 0.02, 0.02};
+
+	for (int i = 0; i < n; i++)
+		for (int arm = 0; arm < 2; arm++) {
+			char *name = names[2 * i + arm];
+			snprintf(name, sizeof names[0], "p/%s/seed-%d", arm ? "with" : "without", i);
+			put_run(name, arm ? "loss: {beta: 1}\n" : "loss: {beta: 0}\n", i, 0.5 + noise[i] + arm * effect[i], 0, 10);
+			folders[2 * i + arm] = name;
+		}
+}
+
+static void seeds_are_paired_in_whatever_order_they_come(void **state)
+{
+	(void)state;
+	const char *folders[10], *swap;
+
+	put_seeds(5, folders);
+	swap = folders[1], folders[1] = folders[7], folders[7] = swap;
+	struct opened              *o = open_runs(10, folders);
+	const struct compared_pair *p = find_pair(&o->c, MEASURE_LAST_FIVE);
+
+	assert_int_equal(o->c.n_arms, 2);
+	assert_int_equal(p->statistics.difference.n, 5);
+	assert_close(p->statistics.difference.mean, 0.02, 1e-12);
+	assert_close(p->statistics.difference.deviation, sqrt(0.0002 / 4), 1e-12);
+	assert_int_equal(p->statistics.positive, 5);
+	assert_int_equal(p->statistics.verdict, VERDICT_ABOVE);
+	leave(o);
+}
+
+static void a_curve_is_the_mean_with_its_t_interval(void **state)
+{
+	(void)state;
+	const char   *folders[10];
+	struct point *points;
+	int           n;
+
+	put_seeds(5, folders);
+	struct opened *o = open_runs(10, folders);
+	assert_ok(compare_curve(&o->c, 0, "eval/pass@1", 0, &points, &n));
+	assert_int_equal(n, EVALS);
+	assert_close(points[3].x, 30, 0);
+	assert_close(points[3].y, 0.504, 1e-12);
+	/* deviation of 5, -2, 0, 3, -4 hundredths: mean 0.4, squares 54 - 0.8 = 53.2, / 4 */
+	assert_close(points[3].error, 2.131847 * sqrt(53.2 / 4 / 5) / 100, 1e-7);
+	assert_ok(compare_curve(&o->c, 0, "eval/pass@1", 1, &points, &n));
+	assert_close(points[n - 1].x, 500, 0);
+	assert_close(points[n - 1].y, 0.504, 1e-12);
+	assert_ok(compare_curve(&o->c, 0, "nothing", 0, &points, &n));
+	assert_int_equal(n, 0);
+	leave(o);
+}
+
+static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **state)
+{
+	(void)state;
+	const char         *folders[10];
+	struct text         markdown = {0};
+	struct report_files files = {"page.html", "numbers.json", &markdown};
+	json_t             *json;
+
+	put_seeds(5, folders);
+	assert_ok(report_write(folders, 10, &files));
+	assert_non_null(strstr(markdown.data, "| without | 5 | 50.4 ["));
+	assert_non_null(strstr(markdown.data, "| with \xe2\x88\x92 without | last five | 5 | +2.0 |"));
+	assert_non_null(strstr(markdown.data, "| 5 / 0 | above |"));
+	assert_null(strstr(markdown.data, "Too few"));
+	assert_ok(json_read("numbers.json", 1 << 20, &json));
+	assert_int_equal(json_array_size(json_object_get(json, "pairs")), 3);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(json, "pairs"), 1), "verdict")), "above");
+	assert_int_equal(json_array_size(json_object_get(json_array_get(json_object_get(json, "arms"), 0), "runs")), 5);
+	json_decref(json);
+	assert_says("page.html", "class=\"shade k1\"");
+	assert_says("page.html", "at equal generated tokens");
+	text_free(&markdown);
+
+	put_seeds(2, folders);
+	assert_ok(report_write(folders, 4, &files));
+	assert_non_null(strstr(markdown.data, "Too few seeds to say anything: 2 where a verdict needs 5"));
+	assert_non_null(strstr(markdown.data, "too few seeds (2 of 5)"));
+	assert_null(strstr(markdown.data, "above"));
+	text_free(&markdown);
+}
+
+static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
+{
+	(void)state;
+	const char         *folders[10];
+	struct text         markdown = {0};
+	struct report_files files = {"short.html", "short.json", &markdown};
+	int                 failures = 0, status = ERR_INPUT;
+
+	put_seeds(2, folders);
+	for (long n = 1; n < 2000 && status != OK; n++) {
+		mem_fail_at(n);
+		text_free(&markdown);
+		markdown = (struct text){0};
+		status = report_write(folders, 4, &files);
+		mem_fail_at(0);
+		failures += status != OK;
+	}
+	assert_int_equal(status, OK);
+	assert_true(failures > 10);
+	text_free(&markdown);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(runs_are_grouped_by_what_they_learn_with),
+	                                   TEST(measures_at_equal_steps_and_at_equal_tokens),
+	                                   TEST(seeds_are_paired_in_whatever_order_they_come),
+	                                   TEST(a_curve_is_the_mean_with_its_t_interval),
+	                                   TEST(the_report_says_what_it_can_and_that_two_seeds_are_too_few),
+	                                   TEST(a_lack_of_memory_is_an_error_and_leaks_nothing)};
+
+	run_in_temporary_folder();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,314 @@
+/* Sweeps: what a file expands to, what is refused, and that no death changes a result. */
+#include "run.h"
+
+#include "run/sweep.h"
+
+static char script[PATH_MAX];
+
+static const char base[] = "model: {path: x}\n"
+                           "data: {generate: [{name: sequence, levels: 1-3, count: 40}],\n"
+                           "       eval_generate: [{name: sequence, levels: 2, count: 5, first: 1000}]}\n"
+                           "task: {reward: sequence}\n"
+                           "algorithm: grpo\n"
+                           "loss: {beta: 0}\n"
+                           "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+                           "optim: {learning_rate: 1e-2}\n"
+                           "run: {max_steps: 12, save_steps: 2, eval_steps: 4, tensorboard: false}\n";
+static const char warm[] = "model:\n"
+                           "  tokenizer: chars\n"
+                           "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
+                           "data: {generate: [{name: sequence, levels: 1-3, count: 40}]}\n"
+                           "task: {reward: sequence}\n"
+                           "rollout: {max_completion_length: 6}\n"
+                           "sft: {batch_size: 8}\n"
+                           "run: {max_steps: 4, save_steps: 2, tensorboard: false}\n";
+
+static void read_sweep(const char *text, struct sweep *s)
+{
+	write_text("s.yaml", text);
+	assert_ok(sweep_read("s.yaml", s));
+}
+
+static int has(const struct sweep_run *run, const char *setting)
+{
+	for (int i = 0; i < run->n; i++)
+		if (!strcmp(run->overrides[i], setting))
+			return 1;
+	return 0;
+}
+
+/* ---- the file ---- */
+
+static void arms_times_grid_times_seeds(void **state)
+{
+	(void)state;
+	struct sweep s;
+
+	read_sweep("base: base.yaml\noutput_dir: out\nseeds: 3-4\nset: {run.max_steps: 7}\n"
+	           "arms: [{name: a}, {name: b, set: {algorithm: rloo}}]\n"
+	           "grid: {optim.learning_rate: [1e-3, 1e-2], loss.epsilon: [0.1, 0.2, 0.3]}\n",
+	           &s);
+	assert_int_equal(s.n, 2 * 6 * 2);
+	assert_int_equal(s.n_before, 0);
+	assert_string_equal(s.runs[0].name, "a,learning_rate=1e-3,epsilon=0.1/seed-3");
+	assert_string_equal(s.runs[0].folder, "out/a,learning_rate=1e-3,epsilon=0.1/seed-3");
+	assert_string_equal(s.runs[11].name, "b,learning_rate=1e-2,epsilon=0.3/seed-3");
+	assert_string_equal(s.runs[12].name, "a,learning_rate=1e-3,epsilon=0.1/seed-4");
+	assert_true(has(&s.runs[11], "algorithm=rloo") && has(&s.runs[11], "optim.learning_rate=1e-2"));
+	assert_true(has(&s.runs[11], "loss.epsilon=0.3") && has(&s.runs[11], "run.seed=3") && has(&s.runs[11], "run.max_steps=7"));
+	assert_int_equal(s.runs[11].max_steps, 7);
+	assert_string_equal(s.runs[11].config, "base.yaml");
+	assert_int_equal(sweep_state_of(&s.runs[0]), SWEEP_MISSING);
+	sweep_free(&s);
+}
+
+static void what_comes_before_gives_the_model_to_what_follows(void **state)
+{
+	(void)state;
+	struct sweep s;
+
+	read_sweep("base: base.yaml\noutput_dir: out\nseeds: [5, 0-1]\n"
+	           "before:\n  - {name: one, base: warm.yaml, set: {run.max_steps: 3}}\n  - {name: two, command: train, base: base.yaml}\n"
+	           "arms: [{name: a, set: {rollout.stop: ['a b', \"x\"], task.rewards: [{name: format, weight: 0.5}], task.reward: '',\n"
+	           "                       task.verifier.pattern: '{output_dir}/x: y'}}]\n",
+	           &s);
+	assert_int_equal(s.n_before, 2);
+	assert_string_equal(s.before[0].folder, "out/one");
+	assert_string_equal(s.before[0].command, "sft");
+	assert_int_equal(s.before[0].max_steps, 3);
+	assert_true(has(&s.before[1], "model.path=out/one"));
+	assert_int_equal(s.n, 3);
+	assert_true(has(&s.runs[0], "model.path=out/two") && has(&s.runs[0], "run.seed=5") && has(&s.runs[2], "run.seed=1"));
+	assert_true(has(&s.runs[0], "rollout.stop=[\"a b\", \"x\"]"));
+	assert_true(has(&s.runs[0], "task.rewards=[{\"name\": format, \"weight\": 0.5}]"));
+	assert_true(has(&s.runs[0], "task.verifier.pattern=out/x: y"));
+	sweep_free(&s);
+}
+
+static void a_sweep_without_arms_is_its_base(void **state)
+{
+	(void)state;
+	struct sweep s;
+
+	read_sweep("base: base.yaml\noutput_dir: out\n", &s);
+	assert_int_equal(s.n, 1);
+	assert_string_equal(s.runs[0].name, "base/seed-0");
+	sweep_free(&s);
+}
+
+static void mistakes_are_named_with_file_line_and_key(void **state)
+{
+	(void)state;
+#define HEAD "base: base.yaml\noutput_dir: out\n"
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+	        {HEAD "seed: 1\n", "s.yaml:3: seed is not a key of a sweep"},
+	        {HEAD "grid: {loss.epsilom: [1]}\n", "s.yaml:3: loss.epsilom is not an option; did you mean loss.epsilon?"},
+	        {HEAD "grid: {loss.epsilon: 0.1}\n", "s.yaml:3: grid: loss.epsilon must be a list"},
+	        {HEAD "grid: [loss.epsilon]\n", "s.yaml:3: grid is a list"},
+	        {HEAD "grid: {loss.epsilon: [0.1, 0.1]}\n", "two arms are called epsilon=0.1"},
+	        {HEAD "grid: {loss.epsilon: [0.1, 7]}\n", "loss.epsilon is 7, outside"},
+	        {HEAD "arms:\n  - {name: a}\n  - {name: b, sett: {}}\n",
+	         "s.yaml:5: sett is not a key of an arm; there are name, base, set"},
+	        {HEAD "arms: [{name: a, set: {run.seed: 1}}]\n", "run.seed is given by the sweep itself"},
+	        {HEAD "arms: [{name: a, set: {algorithm: ppo2}}]\n", "a/seed-0: command line: algorithm is ppo2"},
+	        {HEAD "arms: [{name: a}, {name: a}]\n", "two arms are called a"},
+	        {HEAD "arms: [{name: a/b}]\n", "the name a/b becomes a folder"},
+	        {HEAD "arms: [{set: {}}]\n", "an arm needs a name"},
+	        {HEAD "arms: {name: a}\n", "arms must be a list"},
+	        {HEAD "seeds: x\n", "s.yaml:3: seeds must be whole numbers"},
+	        {HEAD "seeds: -1\n", "a seed is missing"},
+	        {HEAD "seeds: [1, 0-2]\n", "seed 1 stands here for the second time"},
+	        {HEAD "seeds: 4-2\n", "end before they begin"},
+	        {HEAD "seeds: 0-99999\n", "more than 1000 seeds"},
+	        {HEAD "before: {base: warm.yaml, command: eval}\n", "command is eval, but must be sft or train"},
+	        {HEAD "before: nothere.yaml\n", "nothere.yaml"},
+	        {HEAD "set: {task.reward: \"a\\tb\"}\n", "no tabs"},
+	        {"base: base.yaml\n", "a sweep needs an output_dir"},
+	        {"output_dir: out\n", "a sweep needs a base"},
+	        {"output_dir: out\narms: [{name: a}]\n", "neither the sweep nor the arm a names a base"},
+	        {"- a\n", "the file holds a list"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct sweep s;
+		write_text("s.yaml", cases[i].text);
+		assert_error(sweep_read("s.yaml", &s), ERR_INPUT, cases[i].says);
+	}
+	assert_int_equal(hone("sweep s.yaml"), 2);
+	assert_false(file_exists("out"));
+}
+
+static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
+{
+	(void)state;
+	struct sweep s;
+	int          failures = 0, status = ERR_INPUT;
+
+	write_text("s.yaml",
+	           HEAD "before: warm.yaml\nseeds: 0-1\narms: [{name: a, set: {rollout.stop: [a]}}]\ngrid: {loss.epsilon: [0.1]}\n");
+	for (long n = 1; n < 1000 && status != OK; n++) {
+		mem_fail_at(n);
+		status = sweep_read("s.yaml", &s);
+		mem_fail_at(0);
+		failures += status != OK;
+	}
+	assert_int_equal(status, OK);
+	assert_true(failures > 2);
+	sweep_free(&s);
+}
+
+/* ---- the script ---- */
+
+static const char sweep_text[] = "base: base.yaml\noutput_dir: %s\nseeds: 0-1\nbefore: warm.yaml\n"
+                                 "arms: [{name: grpo}, {name: control, set: {task.permute_rewards: true}}]\n";
+
+static void write_sweep(const char *path, const char *folder)
+{
+	char text[1024];
+
+	snprintf(text, sizeof text, sweep_text, folder);
+	write_text(path, text);
+}
+
+/* In a process group of its own, so that a signal can reach all that it started. */
+static pid_t start_script(const char *arguments)
+{
+	char  line[3 * PATH_MAX];
+	pid_t pid;
+
+	snprintf(line, sizeof line, "HONE='%s' exec '%s' %s", run_program, script, arguments);
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		setpgid(0, 0);
+		run_shell(line);
+	}
+	setpgid(pid, pid);
+	return pid;
+}
+
+static int run_script(const char *arguments)
+{
+	return hone_end(start_script(arguments));
+}
+
+static void assert_same_sweep(const char *a, const char *b)
+{
+	static const char *const runs[] = {"grpo/seed-0", "grpo/seed-1", "control/seed-0", "control/seed-1"};
+	char                     x[256], y[256];
+
+	for (int i = 0; i < 4; i++) {
+		snprintf(x, sizeof x, "%s/%s/checkpoint-12/model.safetensors", a, runs[i]);
+		snprintf(y, sizeof y, "%s/%s/checkpoint-12/model.safetensors", b, runs[i]);
+		assert_true(same_bytes(x, y));
+		snprintf(x, sizeof x, "%s/%s/checkpoint-12/optimizer.safetensors", a, runs[i]);
+		snprintf(y, sizeof y, "%s/%s/checkpoint-12/optimizer.safetensors", b, runs[i]);
+		assert_true(same_bytes(x, y));
+		snprintf(x, sizeof x, "%s/%s/metrics.jsonl", a, runs[i]);
+		snprintf(y, sizeof y, "%s/%s/metrics.jsonl", b, runs[i]);
+		assert_int_equal(count_lines(x), count_lines(y));
+	}
+}
+
+static void it_runs_all_once_and_then_nothing(void **state)
+{
+	(void)state;
+	char  *first, *second;
+	size_t n;
+
+	write_sweep("whole.yaml", "whole");
+	assert_int_equal(run_script("whole.yaml --dry-run"), 0);
+	assert_says("stdout", "missing   control/seed-1");
+	assert_false(file_exists("whole"));
+	assert_int_equal(run_script("whole.yaml --jobs 2"), 0);
+	assert_says("stdout", "grpo/seed-0: starts");
+	assert_says("stdout", "| control");
+	assert_says("stdout", "Too few seeds");
+	first = read_all("whole/summary.json", &n);
+	assert_int_equal(run_script("whole.yaml --jobs 3"), 0);
+	assert_says("stdout", "grpo/seed-0: finished already");
+	assert_false(file_says("stdout", "starts") || file_says("stdout", "resumes"));
+	second = read_all("whole/summary.json", &n);
+	assert_string_equal(first, second);
+	free(first);
+	free(second);
+	assert_int_equal(run_script("whole.yaml --dry-run"), 0);
+	assert_says("stdout", "finished  control/seed-1");
+	assert_false(
+	        same_bytes("whole/grpo/seed-0/checkpoint-12/model.safetensors", "whole/control/seed-0/checkpoint-12/model.safetensors"));
+}
+
+/* Killed with its hone, or alone: then hone lives on, and the next script waits for it instead of writing beside it. */
+static void killed_at_any_time_the_same_command_completes_it_to_the_same_bits(void **state)
+{
+	(void)state;
+	int killed = 0;
+
+	for (int i = 0; i < 6; i++) {
+		char  folder[32], path[64], arguments[128];
+		pid_t pid;
+		snprintf(folder, sizeof folder, "killed-%d", i);
+		snprintf(path, sizeof path, "killed-%d.yaml", i);
+		snprintf(arguments, sizeof arguments, "%s --jobs %d", path, 1 + i % 2);
+		write_sweep(path, folder);
+		pid = start_script(arguments);
+		usleep((useconds_t)(30000 + 45000 * i));
+		if (i % 3 == 2)
+			kill(pid, SIGKILL); /* the script alone */
+		else
+			kill(-pid, SIGKILL); /* and everything that it started */
+		killed += hone_end(pid) == 128 + SIGKILL;
+		assert_int_equal(run_script(arguments), 0);
+		assert_same_sweep("whole", folder);
+	}
+	assert_true(killed >= 3); /* else the machine was too fast for this test */
+}
+
+static void a_run_that_fails_is_named_and_the_others_go_on(void **state)
+{
+	(void)state;
+	write_text("bad.yaml", "base: base.yaml\noutput_dir: bad\nbefore: warm.yaml\n"
+	                       "arms: [{name: broken, set: {model.path: nowhere}}, {name: good}]\n");
+	assert_int_equal(run_script("bad.yaml"), 1);
+	assert_says("stdout", "broken/seed-0: exit status 2");
+	assert_says("stdout", "nowhere");
+	assert_true(file_exists("bad/good/seed-0/checkpoint-12"));
+}
+
+static void one_task_a_run_in_a_job_file(void **state)
+{
+	(void)state;
+	write_sweep("array.yaml", "array");
+	assert_int_equal(run_script("array.yaml --slurm array.sh --jobs 3"), 0);
+	assert_says("array.sh", "#SBATCH --array=0-3%3");
+	shell("HONE='%s' SLURM_ARRAY_TASK_ID=2 sh array.sh >stdout", run_program);
+	assert_true(file_exists("array/grpo/seed-1/checkpoint-12") && file_exists("array/before/checkpoint-4"));
+	assert_false(file_exists("array/control"));
+	assert_int_equal(run_script("array.yaml --only nothing/seed-0"), 2);
+	assert_int_equal(run_script("array.yaml --jobs 0"), 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {TEST(arms_times_grid_times_seeds),
+	                                   TEST(what_comes_before_gives_the_model_to_what_follows),
+	                                   TEST(a_sweep_without_arms_is_its_base),
+	                                   TEST(mistakes_are_named_with_file_line_and_key),
+	                                   TEST(a_lack_of_memory_is_an_error_and_leaks_nothing),
+	                                   TEST(it_runs_all_once_and_then_nothing),
+	                                   TEST(killed_at_any_time_the_same_command_completes_it_to_the_same_bits),
+	                                   TEST(a_run_that_fails_is_named_and_the_others_go_on),
+	                                   TEST(one_task_a_run_in_a_job_file)};
+
+	if (!realpath("scripts/sweep", script)) {
+		perror("scripts/sweep; run the tests from the root of the tree");
+		return 1;
+	}
+	run_in_temporary_folder();
+	write_text("base.yaml", base);
+	write_text("warm.yaml", warm);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
