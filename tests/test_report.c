@@ -326,6 +326,90 @@ static void extreme_values_make_finite_coordinates(void **state)
 	leave(&p, page);
 }
 
+/* Two arms; the hard one is drawn in the second half only. Held out: both, and a level that is never trained on. */
+static void put_curriculum(const struct place *p, int n, const char *hard)
+{
+	struct text t = {0};
+
+	text_print(&t, "{\"step\": 0, \"eval/s/1/pass@1\": 0.5, \"eval/s/%s/pass@1\": 0.25, \"eval/s/9/pass@1\": 0}\n", hard);
+	for (int i = 1; i <= n; i++) {
+		int late = i > n / 2;
+		text_print(
+		        &t,
+		        "{\"step\": %d, \"curriculum/entropy\": 0.5, \"curriculum/s/1/probability\": 0.5, \"curriculum/s/1/count\": %d, ",
+		        i, late ? 2 : 8);
+		text_print(&t, "\"curriculum/s/1/advantage\": 0.75, \"curriculum/s/1/accuracy\": 0.5, \"curriculum/s/%s/count\": %d", hard,
+		           late ? 6 : 0);
+		if (late)
+			text_print(&t, ", \"curriculum/s/%s/advantage\": 0.25, \"curriculum/s/%s/accuracy\": 0.125", hard, hard);
+		text_print(&t, "}\n");
+	}
+	text_print(&t, "{\"step\": %d, \"eval/s/1/pass@1\": 0.5, \"eval/s/%s/pass@1\": 0.5, \"eval/s/9/pass@1\": 0.125}\n", n, hard);
+	put(p, "metrics.jsonl", t.data);
+	text_free(&t);
+}
+
+static void a_curriculum_is_one_picture_of_shares_accuracies_and_signal(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put_curriculum(&p, 100, "2");
+	char *page = report_of(&p), *picture = strstr(page, "<h2>Curriculum of ");
+	assert_true(is_well_formed(page));
+	assert_non_null(picture);
+	assert_non_null(strstr(picture, "<figcaption>What was sampled<"));
+	assert_non_null(strstr(picture, "<figcaption>Held-out problems<"));
+	assert_non_null(strstr(picture, "<figcaption>Training problems<"));
+	assert_non_null(strstr(picture, "<figcaption>Signal<"));
+	assert_non_null(strstr(picture, ">9 (not trained)</text>"));
+	assert_non_null(strstr(picture, "<title>step 1\n2: 0.0%\n1: 100.0%</title>"));
+	assert_non_null(strstr(picture, "<title>step 100\n2: 75.0%\n1: 25.0%</title>"));
+	assert_non_null(strstr(picture, "<title>step 1\n1: 50.0%</title>")); /* nothing is said of an arm that was not sampled */
+	assert_non_null(strstr(picture, "<title>step 100\n2: 12.5%\n1: 50.0%</title>"));
+	assert_non_null(strstr(picture, "<title>step 100\n2: 0.250\n1: 0.750</title>"));
+	assert_int_equal(count(picture, "<path class=\"band\""), 2);
+	assert_int_equal(count(page, "<figcaption>entropy<"), 1); /* what is not of an arm keeps its chart, the rest has none */
+	assert_null(strstr(page, "<figcaption>s/1/"));
+	leave(&p, page);
+}
+
+static void without_several_arms_there_is_no_picture_of_a_curriculum(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put(&p, "metrics.jsonl", "{\"step\": 1, \"reward\": 0, \"curriculum/all/count\": 8, \"curriculum/all/accuracy\": 0.5}\n");
+	char *page = report_of(&p);
+	assert_true(is_well_formed(page));
+	assert_null(strstr(page, "<h2>Curriculum"));
+	leave(&p, page);
+}
+
+static void a_curriculum_of_any_length_and_of_any_names_is_drawn(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"<b>&'x", "a name that is much longer than its label may be",
+	                                    "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"};
+	struct place             p = make_place();
+	size_t                   some = 0;
+
+	for (int i = 0; i < 3; i++)
+		for (int n = 1; n <= 10000; n *= 100) {
+			put_curriculum(&p, n, names[i]);
+			char *page = report_of(&p);
+			assert_true(is_well_formed(page));
+			assert_non_null(strstr(page, "<h2>Curriculum of "));
+			assert_null(strstr(page, "nan"));
+			assert_null(strstr(page, "inf"));
+			assert_null(strstr(page, "\xef\xbf\xbd"));
+			some = n == 100 ? strlen(page) : some;
+			assert_true(n <= 100 || strlen(page) < 3 * some);
+			mem_free(page);
+		}
+	leave(&p, NULL);
+}
+
 static void what_cannot_be_read_is_named_and_the_old_page_stays(void **state)
 {
 	(void)state;
@@ -351,7 +435,7 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	const char  *runs[] = {p.folder};
 	int          failures = 0, status = ERR_INPUT;
 
-	put_run(&p, 3);
+	put_curriculum(&p, 3, "2");
 	put(&p, "samples/step-1.jsonl.gz", "{\"completion\": \"x\"}\n");
 	for (long n = 1; n < 1000 && status != OK; n++) {
 		mem_fail_at(n);
@@ -371,5 +455,6 @@ TEST_MAIN(TEST(the_check_of_tags_sees_what_is_wrong), TEST(a_page_has_the_charts
           TEST(long_runs_make_no_longer_pages), TEST(several_runs_share_each_chart_and_have_a_legend), TEST(hostile_text_stays_text),
           TEST(invalid_bytes_become_a_sign), TEST(the_first_and_the_last_samples_stand_side_by_side),
           TEST(a_long_sample_is_cut_between_characters), TEST(a_step_logged_again_replaces_what_followed_it),
-          TEST(extreme_values_make_finite_coordinates), TEST(what_cannot_be_read_is_named_and_the_old_page_stays),
-          TEST(a_lack_of_memory_is_an_error_and_leaks_nothing))
+          TEST(extreme_values_make_finite_coordinates), TEST(a_curriculum_is_one_picture_of_shares_accuracies_and_signal),
+          TEST(without_several_arms_there_is_no_picture_of_a_curriculum), TEST(a_curriculum_of_any_length_and_of_any_names_is_drawn),
+          TEST(what_cannot_be_read_is_named_and_the_old_page_stays), TEST(a_lack_of_memory_is_an_error_and_leaks_nothing))

@@ -61,7 +61,7 @@ static double at(const struct axis *a, double v)
 }
 
 /* The 1, 2 or 5 times a power of ten that divides the span into about TICKS parts. */
-static double nice_step(double span)
+double chart_nice_step(double span)
 {
 	double power = pow(10, floor(log10(span / TICKS))), part = span / TICKS / power;
 
@@ -92,7 +92,7 @@ static struct axis x_axis(const struct chart *c)
 		a.high = fmax(a.high, l->points[l->n - 1].x);
 	}
 	open_span(&a);
-	a.step = fmax(1, nice_step(a.high - a.low));
+	a.step = fmax(1, chart_nice_step(a.high - a.low));
 	return a;
 }
 
@@ -107,7 +107,7 @@ static struct axis y_axis(const struct chart *c)
 			a.high = fmax(a.high, p->y + p->error);
 		}
 	open_span(&a);
-	a.step = nice_step(a.high - a.low);
+	a.step = chart_nice_step(a.high - a.low);
 	a.low = floor(a.low / a.step) * a.step;
 	a.high = ceil(a.high / a.step) * a.step;
 	return a;

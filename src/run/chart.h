@@ -44,6 +44,9 @@ void chart_add_bands(const struct chart *c, struct text *out);
 /* Line k is a band, stacked on those before it, and drawn as its share of the sum at that x. All lines have the same x; no y is negative. */
 void chart_add_shares(const struct chart *c, struct text *out);
 
+/* The 1, 2 or 5 times a power of ten that divides the span into about five parts. */
+double chart_nice_step(double span);
+
 void chart_add_escaped(struct text *out, const char *s,
                        size_t n); /* for text and attributes; invalid UTF-8 and control characters become U+FFFD */
 

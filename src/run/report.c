@@ -4,13 +4,15 @@
 #include "base/json.h"
 #include "run/chart.h"
 #include "run/compare.h"
+#include "run/report_curriculum.h"
 #include "run/series.h"
 
 #include <dirent.h>
 #include <math.h>
 #include <string.h>
 
-enum { RUNS_MAX = 1000, DRAWN_MAX = 32, SAMPLED_MAX = 8 }; /* beyond them a run is in the tables only, and its answers are not shown */
+/* Beyond them a run is in the tables only, and its answers and curriculum are not shown. */
+enum { RUNS_MAX = 1000, DRAWN_MAX = 32, SAMPLED_MAX = 8 };
 enum { SAMPLES_LINE_MAX = 1 << 22, SAMPLES_SHOWN = 6, SAMPLE_TEXT_MAX = 4000 };
 
 /* ---- the table of runs ---- */
@@ -162,7 +164,7 @@ static void add_family(const struct series_run *runs, int n, const struct family
 			int         seen = 0;
 			for (int earlier = 0; earlier < r && !seen; earlier++)
 				seen = series_find(&runs[earlier], name) != NULL;
-			if (seen || !belongs(f, name))
+			if (seen || !belongs(f, name) || report_curriculum_draws(name))
 				continue;
 			snprintf(title, sizeof title, "%.*s", (int)(strlen(name) - begin - strlen(f->end)), name + begin);
 			add_plot(runs, n, &(struct plot){title, f->unit, {{name, title}}, NOISY}, out);
@@ -219,7 +221,7 @@ static int add_arm_charts(struct comparison *c, const struct series_run *first, 
 			                  out));
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
 		for (int k = 0; k < first->n; k++)
-			if (belongs(&families[i], first->series[k].name))
+			if (belongs(&families[i], first->series[k].name) && !report_curriculum_draws(first->series[k].name))
 				TRY(compare_chart(c, first->series[k].name, families[i].unit, first->series[k].name, 0, out));
 	return OK;
 }
@@ -235,6 +237,18 @@ static int add_charts(const struct series_run *runs, int n, struct comparison *c
 		add_run_charts(runs, n, out);
 	text_print(out, "</div>\n");
 	return status;
+}
+
+/* ---- curricula ---- */
+
+/* Of each run, or, where arms have several, of the first run of each. */
+static int add_curricula(const struct series_run *runs, int n, const struct comparison *c, struct text *out)
+{
+	int repeats = n > 1 && compare_has_repeats(c), shown = repeats ? c->n_arms : n;
+
+	for (int i = 0; i < shown && i < SAMPLED_MAX; i++)
+		TRY(report_curriculum_add(repeats ? c->runs[c->arms[i].runs[0]].log : &runs[i], out));
+	return OK;
 }
 
 /* ---- samples ---- */
@@ -380,7 +394,7 @@ static int add_samples(const char *folder, struct text *out)
 
 static const char page_style[] =
         "body{background:var(--page);color:var(--ink);font:14px/1.45 system-ui,sans-serif;max-width:1340px;margin:1.5em auto;padding:0 1em}"
-        "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}h3{font-size:1em;color:var(--soft)}"
+        "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}h3{font-size:1em;color:var(--soft)}.soft{color:var(--soft)}"
         ".wide{overflow-x:auto;margin-bottom:1.2em}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
         "th,td{padding:.3em .8em;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}"
         "th{color:var(--soft);font-weight:500}th:first-child,.name{text-align:left}small{color:var(--soft)}"
@@ -400,7 +414,7 @@ static void begin_page(const char *title, struct text *out)
 	                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n"
 	                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>");
 	add_text(out, title);
-	text_print(out, "</title>\n<style>%s%s</style></head>\n<body>\n<h1>", chart_style, page_style);
+	text_print(out, "</title>\n<style>%s%s%s</style></head>\n<body>\n<h1>", chart_style, report_curriculum_style, page_style);
 	add_text(out, title);
 	text_print(out, "</h1>\n");
 }
@@ -419,6 +433,7 @@ static int add_page(const struct series_run *runs, int n, struct comparison *c, 
 	text_print(out, n > 1 ? "<h2>Runs</h2>\n" : "");
 	add_table(runs, n, out);
 	TRY(add_charts(runs, n, c, out));
+	TRY(add_curricula(runs, n, c, out));
 	for (int r = 0; r < n && n <= SAMPLED_MAX; r++)
 		TRY(add_samples(runs[r].folder, out));
 	text_print(out, "</body></html>\n");
