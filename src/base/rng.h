@@ -24,7 +24,8 @@ enum rng_purpose {
 	RNG_EVAL,
 	RNG_SHUFFLE,
 	RNG_BOOTSTRAP,
-	RNG_PERMUTE
+	RNG_PERMUTE,
+	RNG_REPLAY
 };
 
 struct rng_key {

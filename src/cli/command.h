@@ -9,6 +9,7 @@
 
 int command_train(int argc, char **argv);
 int command_sft(int argc, char **argv);
+int command_rollouts(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_generate(int argc, char **argv);
 int command_score(int argc, char **argv);

@@ -380,6 +380,69 @@ static int open_curriculum(struct job *job)
 	return curriculum_new(&o, items, n, &job->curriculum);
 }
 
+static enum curation curation_of(const char *name)
+{
+	return !strcmp(name, "balanced") ? CURATION_BALANCED : !strcmp(name, "one_positive") ? CURATION_ONE_POSITIVE : CURATION_ALL;
+}
+
+/* The constant that gives good answers the wanted share of the weight (TOPR). */
+static int choose_baseline(struct job *job)
+{
+	double share = job->config.loss.positive_share,
+	       p = job->replay.n_answers ? (double)job->replay.n_good / job->replay.n_answers : NAN;
+
+	if (share == 0)
+		return OK;
+	if (job->replay.n == 0)
+		return error_set(ERR_INPUT,
+		                 "%s: loss.positive_share reads the share of good answers from rollout.source, which is not set; set it, "
+		                 "or loss.baseline_value instead",
+		                 config_where(&job->config, "loss.positive_share"));
+	if (job->algorithm.baseline_value != 0)
+		return error_set(ERR_INPUT,
+		                 "%s: loss.positive_share chooses the constant that loss.baseline_value sets; leave one of them out",
+		                 config_where(&job->config, "loss.positive_share"));
+	if (p == 0 || p == 1)
+		return error_set(ERR_INPUT, "%s: %s answers are good, so no baseline gives them the share %g", job->replay.path,
+		                 p == 0 ? "no" : "all", share);
+	job->algorithm.baseline_value = advantage_baseline_for(p, share);
+	return OK;
+}
+
+static int refuse_beside_replay(const struct job *job)
+{
+	const char *key = strcmp(job->config.curriculum.kind, "uniform") ? "curriculum.kind" : NULL;
+
+	if (job->algorithm.dynamic_sampling)
+		key = "loss.dynamic_sampling";
+	if (job->config.task.permute_rewards)
+		key = "task.permute_rewards";
+	return key ? error_set(ERR_INPUT,
+	                       "%s: %s acts on answers as they are sampled, but rollout.source replays recorded ones; leave it out",
+	                       config_where(&job->config, key), key)
+	           : OK;
+}
+
+static int open_replay(struct job *job)
+{
+	const struct config_rollout *r = &job->config.rollout;
+	const struct replay_options  o = {.model = job->model,
+	                                  .tokenizer = job->tokenizer,
+	                                  .prompts = &job->train.prompts,
+	                                  .temperature = (float)r->temperature,
+	                                  .max_completion_length = r->max_completion_length,
+	                                  .n_positions = job->model->weights.shape.n_positions,
+	                                  .signed_rewards = job->algorithm.signed_rewards,
+	                                  .curation = curation_of(r->curation),
+	                                  .max_negatives = r->max_negatives};
+
+	if (job->kind == JOB_TRAIN && *r->source) {
+		TRY(refuse_beside_replay(job));
+		TRY(replay_open(r->source, &o, &job->replay));
+	}
+	return choose_baseline(job);
+}
+
 static int open_learning(struct job *job)
 {
 	const struct config_optim    *o = &job->config.optim;
@@ -397,7 +460,7 @@ static int open_learning(struct job *job)
 	TRY(schedule_new(&s, &job->schedule));
 	job->learn = (struct learn_options){.algorithm = job->algorithm,
 	                                    .num_minibatches = o->num_minibatches,
-	                                    .stale = strcmp(job->config.compute.numerics, "strict") != 0,
+	                                    .stale = job->replay.n > 0 || strcmp(job->config.compute.numerics, "strict") != 0,
 	                                    .seed = (uint64_t)job->config.run.seed};
 	return policy_new(job->model, &p, &job->policy);
 }
@@ -425,10 +488,10 @@ size_t job_bill(const struct job *job, struct text *out)
 {
 	const struct config      *c = &job->config;
 	const struct model_shape *s = &job->model->weights.shape;
-	int                       rows = job->kind == JOB_SFT ? c->sft.batch_size
-	                                                      : c->rollout.prompts_per_step * c->rollout.num_generations / c->optim.num_minibatches;
-	int                       tokens = rows * longest_sequence(job);
-	size_t                    sum = 0;
+	int                       largest = job->replay.n ? job->replay.largest : c->rollout.num_generations;
+	int    rows = job->kind == JOB_SFT ? c->sft.batch_size : c->rollout.prompts_per_step * largest / c->optim.num_minibatches;
+	int    tokens = rows * longest_sequence(job);
+	size_t sum = 0;
 
 	sum += bill_line(out, "model, packed twice", model_bytes(s, job->mm, 1));
 	sum += bill_line(out, "reference", job->reference ? model_bytes(s, job->mm, 0) : 0);
@@ -468,6 +531,7 @@ static int open_all(struct job *job)
 		TRY(open_reward(job));
 	TRY(render(job, &job->train));
 	TRY(render(job, &job->eval));
+	TRY(open_replay(job));
 	TRY(open_learning(job));
 	TRY(open_rollouts(job));
 	TRY(open_curriculum(job));
@@ -496,6 +560,7 @@ static void set_free(struct problem_set *set)
 void job_close(struct job *job)
 {
 	curriculum_free(job->curriculum);
+	replay_close(&job->replay);
 	decoder_free(job->decoder);
 	policy_free(&job->policy);
 	model_free(job->reference);
@@ -700,6 +765,21 @@ static int write_config(const struct job *job)
 	return status;
 }
 
+static void print_replay(const struct job *job)
+{
+	const struct replay *r = &job->replay;
+	int                  P = job->config.rollout.prompts_per_step;
+
+	if (r->n == 0)
+		return;
+	fprintf(job->screen, "replays %s: %d answers in %d groups, %.1f%% of them good; an epoch is %d steps%s\n", r->path, r->n_answers,
+	        r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
+	        r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
+	if (job->config.loss.positive_share > 0)
+		fprintf(job->screen, "baseline %.6g, so that good answers make up %g of the weight\n", job->algorithm.baseline_value,
+		        job->config.loss.positive_share);
+}
+
 static void print_start(const struct job *job)
 {
 	struct text bill = {0};
@@ -713,6 +793,7 @@ static void print_start(const struct job *job)
 		fprintf(job->screen, " (%d left out: their prompts are too long, %s is the first)", job->train.prompts.n_long,
 		        job->train.prompts.first_long);
 	fprintf(job->screen, ", %d held out; into %s\n%s", job->eval.prompts.n, job->config.run.output_dir, bill.data);
+	print_replay(job);
 	if (algorithm_caution(&job->algorithm))
 		fprintf(job->screen, "caution: %s\n", algorithm_caution(&job->algorithm));
 	text_free(&bill);

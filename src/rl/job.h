@@ -14,6 +14,7 @@
 #include "model/schedule.h"
 #include "rl/learn.h"
 #include "rl/prompts.h"
+#include "rl/replay.h"
 #include "rl/rollout.h"
 #include "rl/tally.h"
 #include "run/config.h"
@@ -50,6 +51,7 @@ struct job {
 	struct problem_set     train, eval; /* eval.n == 0: no evaluation */
 	struct reward_spec     reward, eval_reward;
 	struct curriculum     *curriculum;
+	struct replay          replay; /* n == 0: answers are sampled */
 	struct context        *worked; /* sft: the answers of train.prompts with their end tokens, from sft_open */
 	struct learn_options   learn;
 	struct rollout_options rollout;

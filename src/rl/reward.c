@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Tokens of the answer without the end token, as text. */
-static int decode(const struct tokenizer *t, struct rollout *r, struct arena *a)
+int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a)
 {
 	struct text text = {0};
 	int         status = tokenizer_decode(t, r->ids, (size_t)r->n, 1, &text);
@@ -70,7 +69,7 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *acc
 		for (int i = 0; i < groups[g].n; i++, row++) {
 			rows[row] = &groups[g].rollouts[i];
 			of[row] = &groups[g];
-			TRY(decode(t, rows[row], a));
+			TRY(reward_text(t, rows[row], a));
 		}
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < n_rows; i++)

@@ -16,6 +16,9 @@
 int reward_score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct tokenizer *t, struct group *groups,
                  int n, struct arena *a);
 
+/* Fills the text of one rollout: its tokens without the end token. For rollouts that were scored before. */
+int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a);
+
 /* The negative control: within each group the rewards change places by a permutation keyed (seed, RNG_PERMUTE, step, group->id).
  *
  *     reward_i <- reward_p(i),   E[reward_p(i)] = mean of the group, for every i

@@ -11,7 +11,7 @@ enum { SKIPPED_MAX = 5 }; /* updates in a row that may be skipped before the run
 
 /* Draws P problems, samples and scores their answers. With dynamic sampling, problems whose answers do not differ are replaced by
  * others, up to a number of batches; what was collected by then is used, never duplicated. */
-static int collect(struct job *job, struct step *s)
+static int sample(struct job *job, struct step *s)
 {
 	const struct config_rollout *o = &job->config.rollout;
 	int                          batches_max = job->algorithm.dynamic_sampling ? job->config.loss.dynamic_sampling_max_batches : 1;
@@ -30,6 +30,23 @@ static int collect(struct job *job, struct step *s)
 			if (!job->algorithm.dynamic_sampling || group_accuracy_varies(&s->sampled.items[g]))
 				s->used.items[s->used.n++] = s->sampled.items[g];
 	}
+	return step_observe(job, s);
+}
+
+/* The next groups of the recorded ones; the curriculum has no part in it. */
+static int replay(struct job *job, struct step *s)
+{
+	const struct config *c = &job->config;
+
+	TRY(groups_new(c->rollout.prompts_per_step, &job->step_arena, &s->used));
+	TRY(replay_pick(&job->replay, (uint64_t)c->run.seed, job->step, c->rollout.prompts_per_step, &job->step_arena, &s->used));
+	s->sampled = s->used;
+	return OK;
+}
+
+static int collect(struct job *job, struct step *s)
+{
+	TRY(job->replay.n ? replay(job, s) : sample(job, s));
 	s->diagnosis = diagnose(s->sampled.items, s->sampled.n);
 	return OK;
 }
@@ -62,7 +79,6 @@ int train_run(struct job *job)
 
 		/* Act: choose problems, answer each G times with today's weights, score the answers. */
 		TRY(collect(job, &s));
-		TRY(step_observe(job, &s));
 
 		/* Learn: who did better than its group, by how much, and which way that moves the weights. */
 		TRY(learn(job, &s));

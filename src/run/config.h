@@ -82,9 +82,9 @@ struct config_task {
 struct config_loss { /* the parts of the algorithm, each under the name that rl/algorithm.h has for it; see rl/recipe.c */
 	const char *baseline, *scale_rewards, *importance_sampling_level, *clip, *loss_type, *kl_placement, *kl_estimator, *overlong,
 	        *mismatch;
-	double advantage_eps, gamma, epsilon, epsilon_high, delta, beta, entropy_coef, overlong_penalty, baseline_value, tau_positive,
-	        tau_negative, positive_low, positive_high, negative_low, negative_high, mismatch_min, mismatch_max, off_policy_mask,
-	        top_entropy;
+	double advantage_eps, gamma, epsilon, epsilon_high, delta, beta, entropy_coef, overlong_penalty, baseline_value, positive_share,
+	        tau_positive, tau_negative, positive_low, positive_high, negative_low, negative_high, mismatch_min, mismatch_max,
+	        off_policy_mask, top_entropy;
 	int whiten, mask_truncated_completions, overlong_buffer, dynamic_sampling, dynamic_sampling_max_batches, num_iterations,
 	        signed_rewards, use_bias_correction_kl, mismatch_normalise;
 };
@@ -100,6 +100,8 @@ struct config_rollout {
 	int              num_generations, prompts_per_step, max_completion_length, top_k, batch_size, share_prompt;
 	double           temperature, top_p, min_p;
 	struct text_list stop;
+	const char      *source, *curation;
+	int              max_negatives;
 };
 
 struct config_optim {

@@ -118,6 +118,8 @@ const struct option schema[] = {
 
 	CHOICE(loss.baseline, NULL, "none|batch|group|leave_one_out|constant", "what is subtracted from the reward"),
 	REAL(loss.baseline_value, NULL, -1e6, 1e6, "the constant, on the scale of the signed rewards", .when = "loss.baseline=constant"),
+	REAL(loss.positive_share, "0", 0, 0.999999,
+	     "choose the constant so that good answers make up this share of the weight of rollout.source; 0: off", .when = "loss.baseline=constant"),
 	BOOL(loss.signed_rewards, NULL, "rewards 0 .. 1 become -1 .. 1"),
 	CHOICE(loss.scale_rewards, NULL, "none|group|batch", "standard deviation that divides the advantage"),
 	BOOL(loss.whiten, NULL, "advantages of all tokens of the batch to mean 0, variance 1"),
@@ -194,6 +196,12 @@ const struct option schema[] = {
 	TEXTS(rollout.stop, "[]", 0, 32, "texts that end an answer, besides the end token"),
 	INT(rollout.batch_size, "64", 1, 65536, "answers decoded at once; changes speed and memory only", .flags = FREE_ON_RESUME),
 	BOOL(rollout.share_prompt, "true", "compute the prompt of a group once"),
+
+	TEXT(rollout.source, "", 0, 4000, "data set of rollouts, from hone rollouts, to train on instead of sampling; empty: sample"),
+	CHOICE(rollout.curation, "all", "all|balanced|one_positive",
+	       "of each group of the source: balanced: as many good as bad answers; one_positive: the first good one and the bad ones",
+	       .when = "rollout.source!="),
+	INT(rollout.max_negatives, "0", 0, BIG, "bad answers of each group of the source that are kept; 0: all", .when = "rollout.source!="),
 
 	REAL(optim.learning_rate, "1e-6", 0, 10, "the peak"),
 	CHOICE(optim.lr_scheduler_type, "constant", "constant|constant_with_warmup|linear|cosine|cosine_with_min_lr", "as transformers names them"),

@@ -1,0 +1,95 @@
+/* hone rollouts CONFIG [key=value ...] [--steps N] [--output FILE]
+ *
+ * The answers that N steps of hone train would sample if the weights stood still: the same problems, the same random keys. Without --steps enough of them
+ * to meet every problem once. The output is by default the run folder's name with .jsonl.gz; it must not exist. */
+#include "cli/command.h"
+#include "rl/step.h"
+#include "run/signals.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int one_step(struct job *job, struct text *t, int *n_groups, int64_t *n_tokens)
+{
+	int         P = job->config.rollout.prompts_per_step, *picked;
+	struct step s = {0};
+
+	arena_reset(&job->step_arena);
+	picked = arena_alloc(&job->step_arena, (size_t)P, sizeof *picked);
+	if (!picked)
+		return ERR_INPUT;
+	TRY(groups_new(P, &job->step_arena, &s.sampled));
+	curriculum_pick(job->curriculum, P, picked);
+	TRY(step_sample(job, picked, P, &s));
+	TRY(step_observe(job, &s));
+	replay_add_groups(t, &s.sampled, job->step, n_groups);
+	for (int g = 0; g < s.sampled.n; g++)
+		for (int i = 0; i < s.sampled.items[g].n; i++)
+			*n_tokens += s.sampled.items[g].rollouts[i].n;
+	job->step++;
+	return text_status(t);
+}
+
+static int write(const char *path, const struct text *t)
+{
+	size_t n = strlen(path);
+
+	return n > 3 && !strcmp(path + n - 3, ".gz") ? file_write_gzip(path, t->data, t->n) : file_write(path, t->data, t->n);
+}
+
+static int collect(struct job *job, int steps, const char *path)
+{
+	const struct replay_header h = {.model = job->model,
+	                                .tokenizer = job->tokenizer,
+	                                .rollout = &job->rollout,
+	                                .model_name = job->config.model.path,
+	                                .answers = (int64_t)steps * job->config.rollout.prompts_per_step *
+	                                           job->config.rollout.num_generations};
+	struct text                t = {0};
+	int                        n_groups = 0, status = OK;
+	int64_t                    n_tokens = 0;
+
+	replay_add_header(&t, &h);
+	while (status == OK && job->step < steps && !signals_stop())
+		status = one_step(job, &t, &n_groups, &n_tokens);
+	if (status == OK && job->step < steps)
+		status = error_set(ERR_FAILED, "stopped at step %d of %d; nothing was written", job->step, steps);
+	if (status == OK)
+		status = write(path, &t);
+	if (status == OK)
+		printf("%s: %lld answers of %lld tokens to %d groups\n", path, (long long)h.answers, (long long)n_tokens, n_groups);
+	text_free(&t);
+	return status;
+}
+
+static int run(struct job *job, int steps, const char *output)
+{
+	int         P = job->config.rollout.prompts_per_step;
+	const char *path = output ? output : arena_format(&job->arena, "%s.jsonl.gz", job->config.run.output_dir);
+
+	if (!path)
+		return ERR_INPUT;
+	if (file_exists(path))
+		return error_set(ERR_INPUT, "%s is there already; name another file with --output, or remove it", path);
+	if (*job->config.rollout.source)
+		return error_set(ERR_INPUT, "%s: rollout.source is set: these answers would be replayed, not sampled",
+		                 config_where(&job->config, "rollout.source"));
+	signals_catch();
+	return collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);
+}
+
+int command_rollouts(int argc, char **argv)
+{
+	const char              *output = NULL;
+	int                      steps = 0, n, status;
+	const struct option_word words[] = {{"--output", &output, NULL, NULL}, {"--steps", NULL, &steps, NULL}};
+	struct job               job;
+
+	TRY(options_read(argc, argv, words, 2, &n));
+	if (n == 0 || strchr(argv[0], '='))
+		return error_set(ERR_INPUT, "usage: hone rollouts CONFIG [key=value ...] [--steps N] [--output FILE]");
+	TRY(job_open(JOB_TRAIN, argv[0], (const char *const *)argv + 1, n - 1, &job));
+	status = run(&job, steps, output);
+	job_close(&job);
+	return status;
+}

@@ -1,0 +1,543 @@
+#include "rl/replay.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "rl/reward.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VERSION = 1, LINE_MAX = 1 << 26 };
+
+/* ---- fingerprints: FNV-1a ---- */
+
+static uint64_t mix(uint64_t h, const void *data, size_t n)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ p[i]) * 1099511628211u;
+	return h;
+}
+
+static uint64_t of_weights(const struct weights *w)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (size_t i = 0; i < w->n; i++) { /* a number at a time: models are large */
+		uint32_t bits;
+		memcpy(&bits, &w->data[i], sizeof bits);
+		h = (h ^ bits) * 1099511628211u;
+	}
+	return h;
+}
+
+static uint64_t of_tokenizer(const struct tokenizer *t)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (int id = 0; id < tokenizer_size(t); id++) {
+		size_t      n = 0;
+		const char *piece = tokenizer_piece(t, id, &n);
+		uint32_t    length = (uint32_t)n;
+		h = mix(h, &length, sizeof length);
+		h = mix(h, piece ? piece : "", n);
+	}
+	return h;
+}
+
+/* ---- writing ---- */
+
+void replay_add_header(struct text *t, const struct replay_header *h)
+{
+	const struct sampling *s = &h->rollout->decode.sampling;
+
+	text_print(t, "{\"hone_rollouts\": %d, \"answers\": %" PRId64 ", \"model\": ", VERSION, h->answers);
+	json_add_string(t, h->model_name, strlen(h->model_name));
+	text_print(t, ", \"weights\": \"%016" PRIx64 "\", \"vocabulary\": %d, \"tokenizer\": \"%016" PRIx64 "\"",
+	           of_weights(&h->model->weights), h->model->weights.shape.n_vocab, of_tokenizer(h->tokenizer));
+	text_print(t, ", \"temperature\": %.9g, \"top_k\": %d, \"top_p\": %.9g, \"min_p\": %.9g, \"seed\": %" PRIu64 "}\n",
+	           (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, h->rollout->seed);
+}
+
+static void add_ids(struct text *t, const char *key, const int *ids, int n)
+{
+	text_print(t, ", \"%s\": [", key);
+	for (int i = 0; i < n; i++)
+		text_print(t, "%s%d", i ? "," : "", ids[i]);
+	text_add(t, "]", 1);
+}
+
+/* Nine digits tell any two floats apart. */
+static void add_floats(struct text *t, const char *key, const float *x, int n)
+{
+	text_print(t, ", \"%s\": [", key);
+	for (int i = 0; i < n; i++)
+		text_print(t, "%s%.9g", i ? "," : "", (double)x[i]);
+	text_add(t, "]", 1);
+}
+
+static void add_trained(struct text *t, const struct rollout *r)
+{
+	if (!memchr(r->trained, 0, (size_t)r->n))
+		return;
+	text_print(t, ", \"trained\": [");
+	for (int i = 0; i < r->n; i++)
+		text_print(t, "%s%d", i ? "," : "", r->trained[i] != 0);
+	text_add(t, "]", 1);
+}
+
+static void add_rollout(struct text *t, const struct group *g, const struct rollout *r, int step, int number)
+{
+	text_print(t, "{\"problem\": ");
+	json_add_string(t, g->problem->id, strlen(g->problem->id));
+	text_print(t, ", \"group\": %d, \"step\": %d, \"sample\": %" PRIu32, number, step, r->sample);
+	add_ids(t, "prompt", r->sampled_under->ids, r->sampled_under->n);
+	add_ids(t, "ids", r->ids, r->n);
+	add_floats(t, "logp", r->logp, r->n);
+	add_floats(t, "entropy", r->entropy, r->n);
+	add_trained(t, r);
+	text_print(t, ", \"reward\": ");
+	json_add_real(t, r->reward);
+	text_print(t, ", \"accuracy\": ");
+	json_add_real(t, r->accuracy);
+	text_print(t, ", \"stop\": \"%s\"}\n", stop_reason_name[r->stop]);
+}
+
+void replay_add_groups(struct text *t, const struct groups *groups, int step, int *n_groups)
+{
+	for (int g = 0; g < groups->n; g++, (*n_groups)++)
+		for (int i = 0; i < groups->items[g].n; i++)
+			add_rollout(t, &groups->items[g], &groups->items[g].rollouts[i], step, *n_groups);
+}
+
+/* ---- reading one line ---- */
+
+struct name { /* of a problem, for bsearch */
+	const char *id;
+	int         item;
+};
+
+struct answer { /* a line */
+	int            item, group;
+	struct rollout rollout;
+};
+
+struct reader {
+	const struct replay_options *o;
+	struct lines                *in;
+	struct arena                *arena;
+	struct name                 *names; /* [o->prompts->n] sorted */
+	char                         place[FILE_PATH_MAX + 32];
+	const char                  *path;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(((const struct name *)a)->id, ((const struct name *)b)->id);
+}
+
+static int list_of(const struct reader *r, const json_t *row, const char *key, const json_t **out, size_t n)
+{
+	*out = json_object_get(row, key);
+	if (!json_is_array(*out))
+		return error_set(ERR_INPUT, "%s: the list \"%s\" is missing; was the line written by hone rollouts?", r->place, key);
+	if (n > 0 && json_array_size(*out) != n)
+		return error_set(ERR_INPUT, "%s: \"%s\" has %zu entries, but \"ids\" has %zu", r->place, key, json_array_size(*out), n);
+	return OK;
+}
+
+static int read_ids(const struct reader *r, const json_t *row, const char *key, const int **out, int *n)
+{
+	int           n_vocab = r->o->model->weights.shape.n_vocab, *ids;
+	const json_t *list;
+
+	TRY(list_of(r, row, key, &list, 0));
+	*n = (int)json_array_size(list);
+	if (*n == 0)
+		return error_set(ERR_INPUT, "%s: \"%s\" is empty; even an empty answer has its end token", r->place, key);
+	ids = arena_alloc(r->arena, (size_t)*n, sizeof *ids);
+	if (!ids)
+		return ERR_INPUT;
+	for (int i = 0; i < *n; i++) {
+		const json_t *v = json_array_get(list, (size_t)i);
+		json_int_t    id = json_integer_value(v);
+		if (!json_is_integer(v) || id < 0 || id >= n_vocab)
+			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is no id of the model's vocabulary, which has %d", r->place, key, i,
+			                 n_vocab);
+		ids[i] = (int)id;
+	}
+	*out = ids;
+	return OK;
+}
+
+static int read_floats(const struct reader *r, const json_t *row, const char *key, double low, double high, int n, const float **out)
+{
+	float        *x = arena_alloc(r->arena, (size_t)n, sizeof *x);
+	const json_t *list;
+
+	if (!x)
+		return ERR_INPUT;
+	TRY(list_of(r, row, key, &list, (size_t)n));
+	for (int i = 0; i < n; i++) {
+		const json_t *v = json_array_get(list, (size_t)i);
+		double        value = json_number_value(v);
+		if (!json_is_number(v) || !(value >= low && value <= high))
+			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is not a number from %g to %g", r->place, key, i, low, high);
+		x[i] = (float)value;
+	}
+	*out = x;
+	return OK;
+}
+
+static int read_trained(const struct reader *r, const json_t *row, struct rollout *out)
+{
+	const json_t *list;
+
+	out->trained = arena_alloc(r->arena, (size_t)out->n, 1);
+	if (!out->trained)
+		return ERR_INPUT;
+	memset(out->trained, 1, (size_t)out->n);
+	if (!json_object_get(row, "trained"))
+		return OK;
+	TRY(list_of(r, row, "trained", &list, (size_t)out->n));
+	for (int i = 0; i < out->n; i++)
+		out->trained[i] = json_integer_value(json_array_get(list, (size_t)i)) != 0;
+	return OK;
+}
+
+/* A number, or null for one that could not be computed. */
+static int read_score(const struct reader *r, const json_t *row, const char *key, double *out)
+{
+	*out = NAN;
+	return json_is_null(json_object_get(row, key)) ? OK : json_get_real(r->place, row, key, JSON_REQUIRED, out);
+}
+
+static int read_stop(const struct reader *r, const json_t *row, struct rollout *out)
+{
+	const char *name;
+
+	TRY(json_get_text(r->place, row, "stop", JSON_REQUIRED, &name));
+	for (int s = 0; s < STOP_REASONS; s++)
+		if (!strcmp(name, stop_reason_name[s])) {
+			out->stop = (enum stop_reason)s;
+			out->truncated = s == STOP_LENGTH || s == STOP_CONTEXT;
+			return OK;
+		}
+	return error_set(ERR_INPUT, "%s: \"stop\" is \"%s\", but must be eos, stop, length or context", r->place, name);
+}
+
+static int find_problem(const struct reader *r, const json_t *row, struct answer *out)
+{
+	struct arena_mark     mark = arena_mark(r->arena);
+	const struct context *context;
+	struct name           wanted = {0}, *found;
+	const int            *ids;
+	int                   n;
+
+	TRY(json_get_text(r->place, row, "problem", JSON_REQUIRED, &wanted.id));
+	found = bsearch(&wanted, r->names, (size_t)r->o->prompts->n, sizeof *r->names, by_id);
+	if (!found)
+		return error_set(ERR_INPUT,
+		                 "%s: problem \"%s\" is not among the training problems; give the data options of the run that sampled",
+		                 r->place, wanted.id);
+	TRY(read_ids(r, row, "prompt", &ids, &n));
+	context = &r->o->prompts->contexts[found->item];
+	if (n != context->n || memcmp(ids, context->ids, (size_t)n * sizeof *ids))
+		return error_set(
+		        ERR_INPUT,
+		        "%s: problem \"%s\" was asked with other tokens than the config would ask it now; give the data options of "
+		        "the run that sampled",
+		        r->place, wanted.id);
+	arena_release(r->arena, mark);
+	out->item = found->item;
+	out->rollout.sampled_under = out->rollout.trained_under = context;
+	return OK;
+}
+
+static int check_length(const struct reader *r, const struct rollout *out)
+{
+	if (out->n > r->o->max_completion_length || out->n + out->sampled_under->n > r->o->n_positions)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: an answer of %d tokens to a prompt of %d; rollout.max_completion_length is %d, and the model has %d positions",
+		        r->place, out->n, out->sampled_under->n, r->o->max_completion_length, r->o->n_positions);
+	return OK;
+}
+
+static int read_answer(const struct reader *r, const json_t *row, struct answer *out)
+{
+	struct rollout *a = &out->rollout;
+	int64_t         group, sample;
+
+	*out = (struct answer){.rollout.source = SOURCE_OWN};
+	TRY(find_problem(r, row, out));
+	TRY(json_get_int(r->place, row, "group", JSON_REQUIRED, 0, INT32_MAX, &group));
+	TRY(json_get_int(r->place, row, "sample", JSON_REQUIRED, 0, (1 << 24) - 1, &sample));
+	out->group = (int)group;
+	a->sample = (uint32_t)sample;
+	TRY(read_ids(r, row, "ids", &a->ids, &a->n));
+	TRY(check_length(r, a));
+	TRY(read_floats(r, row, "logp", -1e30, 1e-3, a->n, &a->logp));
+	TRY(read_floats(r, row, "entropy", -1e-3, 1e30, a->n, &a->entropy));
+	TRY(read_trained(r, row, a));
+	TRY(read_score(r, row, "reward", &a->reward));
+	TRY(read_score(r, row, "accuracy", &a->accuracy));
+	TRY(read_stop(r, row, a));
+	return reward_text(r->o->tokenizer, a, r->arena);
+}
+
+/* The next line as JSON; *row NULL at the end. */
+static int next_row(struct reader *r, json_t **row)
+{
+	const char *line;
+	size_t      n;
+
+	*row = NULL;
+	TRY(lines_next(r->in, &line, &n));
+	snprintf(r->place, sizeof r->place, "%s:%zu", r->path, lines_number(r->in));
+	return line ? json_parse(r->place, line, n, row) : OK;
+}
+
+/* ---- the header ---- */
+
+static int check_header(const struct reader *r, const json_t *row, int64_t *answers, uint64_t *weights)
+{
+	const char *text;
+	char        ours[20];
+	int64_t     version = 0, vocabulary;
+	double      temperature;
+
+	if (!json_object_get(row, "hone_rollouts"))
+		return error_set(ERR_INPUT, "%s: not a data set of rollouts: the first line must be the header that hone rollouts writes",
+		                 r->place);
+	TRY(json_get_int(r->place, row, "hone_rollouts", JSON_REQUIRED, VERSION, VERSION, &version));
+	TRY(json_get_int(r->place, row, "answers", JSON_REQUIRED, 1, INT32_MAX, answers));
+	TRY(json_get_int(r->place, row, "vocabulary", JSON_REQUIRED, 1, INT32_MAX, &vocabulary));
+	if (vocabulary != r->o->model->weights.shape.n_vocab)
+		return error_set(ERR_INPUT,
+		                 "%s: sampled from a model with %" PRId64
+		                 " tokens, but this model has %d: ratios between the two mean nothing",
+		                 r->place, vocabulary, r->o->model->weights.shape.n_vocab);
+	TRY(json_get_text(r->place, row, "tokenizer", JSON_REQUIRED, &text));
+	snprintf(ours, sizeof ours, "%016" PRIx64, of_tokenizer(r->o->tokenizer));
+	if (strcmp(text, ours))
+		return error_set(ERR_INPUT, "%s: sampled with another tokenizer (fingerprint %s, here %s)", r->place, text, ours);
+	TRY(json_get_real(r->place, row, "temperature", JSON_REQUIRED, &temperature));
+	if ((float)temperature != r->o->temperature)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: sampled at temperature %g, which is part of its log-probabilities; set rollout.temperature to it (it is %g)",
+		        r->place, temperature, (double)r->o->temperature);
+	TRY(json_get_text(r->place, row, "weights", JSON_REQUIRED, &text));
+	*weights = strtoull(text, NULL, 16);
+	return OK;
+}
+
+static int read_header(struct reader *r, int64_t *answers, uint64_t *weights)
+{
+	json_t *row;
+	int     status;
+
+	TRY(next_row(r, &row));
+	if (!row)
+		return error_set(ERR_INPUT, "%s: the file is empty", r->path);
+	status = check_header(r, row, answers, weights);
+	json_decref(row);
+	return status;
+}
+
+/* ---- curation ---- */
+
+static int is_good(const struct replay_options *o, const struct rollout *r)
+{
+	return o->signed_rewards ? 2 * r->reward - 1 >= 0 : r->reward >= 0; /* NaN: bad, and counts nowhere */
+}
+
+static int least(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* Keeps the first so many good and bad answers of a group, in their order. */
+static void curate(const struct replay_options *o, struct group *g)
+{
+	int good = 0, bad, kept = 0, n_good = 0, n_bad = 0;
+
+	for (int i = 0; i < g->n; i++)
+		good += is_good(o, &g->rollouts[i]);
+	bad = o->max_negatives ? least(g->n - good, o->max_negatives) : g->n - good;
+	if (o->curation == CURATION_ONE_POSITIVE)
+		good = least(good, 1);
+	else if (o->curation == CURATION_BALANCED)
+		good = bad = least(good, bad);
+	for (int i = 0; i < g->n; i++)
+		if (is_good(o, &g->rollouts[i]) ? n_good++ < good : n_bad++ < bad)
+			g->rollouts[kept++] = g->rollouts[i];
+	g->n = kept;
+}
+
+static void keep_group(const struct replay_options *o, struct replay *out, struct group g)
+{
+	curate(o, &g);
+	if (g.n == 0)
+		return;
+	out->groups[out->n++] = g;
+	out->n_answers += g.n;
+	out->largest = g.n > out->largest ? g.n : out->largest;
+	for (int i = 0; i < g.n; i++)
+		out->n_good += is_good(o, &g.rollouts[i]);
+}
+
+/* ---- the whole file ---- */
+
+static int read_answers(struct reader *r, struct answer *answers, int n)
+{
+	json_t *row;
+	int     status;
+
+	for (int i = 0; i < n; i++) {
+		TRY(next_row(r, &row));
+		if (!row)
+			return error_set(ERR_INPUT, "%s: %d answers, but its header promises %d; was it cut off?", r->path, i, n);
+		status = read_answer(r, row, &answers[i]);
+		json_decref(row);
+		TRY(status);
+	}
+	TRY(next_row(r, &row));
+	json_decref(row);
+	return row ? error_set(ERR_INPUT, "%s: more answers than the %d of its header; were two files joined?", r->place, n) : OK;
+}
+
+static int check_group(const struct reader *r, const struct answer *answers, int first, int i)
+{
+	return answers[i].item == answers[first].item
+	               ? OK
+	               : error_set(ERR_INPUT, "%s:%d: an answer to another problem than the others of group %d", r->path, i + 2,
+	                           answers[i].group);
+}
+
+static int make_groups(struct reader *r, const struct answer *answers, int n, struct replay *out)
+{
+	out->groups = arena_alloc(&out->arena, (size_t)n, sizeof *out->groups);
+	if (!out->groups)
+		return ERR_INPUT;
+	for (int first = 0, end; first < n; first = end) {
+		int          item = answers[first].item;
+		struct group g = {.problem = r->o->prompts->problems[item], .item = item};
+		for (end = first; end < n && answers[end].group == answers[first].group; end++)
+			TRY(check_group(r, answers, first, end));
+		g.rollouts = arena_alloc(&out->arena, (size_t)(end - first), sizeof *g.rollouts);
+		if (!g.rollouts)
+			return ERR_INPUT;
+		for (int i = first; i < end; i++)
+			g.rollouts[g.n++] = answers[i].rollout;
+		keep_group(r->o, out, g);
+	}
+	out->order = arena_alloc(&out->arena, (size_t)out->n, sizeof *out->order);
+	out->order_epoch = -1;
+	if (out->n == 0)
+		return error_set(ERR_INPUT, "%s: rollout.curation leaves no answer of it", r->path);
+	return out->order ? OK : ERR_INPUT;
+}
+
+static int read_all(struct reader *r, struct replay *out)
+{
+	const struct prompts *p = r->o->prompts;
+	struct answer        *answers;
+	uint64_t              weights = 0;
+	int64_t               n;
+
+	r->names = arena_alloc(&out->arena, (size_t)p->n, sizeof *r->names);
+	if (!r->names)
+		return ERR_INPUT;
+	for (int i = 0; i < p->n; i++)
+		r->names[i] = (struct name){p->problems[i]->id, i};
+	qsort(r->names, (size_t)p->n, sizeof *r->names, by_id);
+	TRY(read_header(r, &n, &weights));
+	out->other_mu = weights != of_weights(&r->o->model->weights);
+	answers = mem_alloc((size_t)n, sizeof *answers, "replayed answers");
+	if (!answers)
+		return ERR_INPUT;
+	int status = read_answers(r, answers, (int)n);
+	if (status == OK)
+		status = make_groups(r, answers, (int)n, out);
+	mem_free(answers);
+	return status;
+}
+
+int replay_open(const char *path, const struct replay_options *o, struct replay *out)
+{
+	struct reader r = {.o = o, .arena = &out->arena, .path = path};
+	int           status;
+
+	*out = (struct replay){.path = path};
+	TRY(lines_open(path, LINE_MAX, &r.in));
+	status = read_all(&r, out);
+	lines_close(r.in);
+	if (status != OK)
+		replay_close(out);
+	return status;
+}
+
+void replay_close(struct replay *r)
+{
+	arena_free(&r->arena);
+	*r = (struct replay){0};
+}
+
+/* ---- picking ---- */
+
+static int ascending(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int group_at(struct replay *r, uint64_t seed, int64_t position)
+{
+	int64_t epoch = position / r->n;
+
+	if (epoch != r->order_epoch) {
+		rng_permutation((struct rng_key){seed, RNG_REPLAY, (uint32_t)epoch, 0, 0}, (uint32_t)r->n, r->order);
+		r->order_epoch = epoch;
+	}
+	return (int)r->order[position % r->n];
+}
+
+static int copy_group(const struct group *from, int64_t id, struct arena *a, struct group *to)
+{
+	*to = *from;
+	to->id = id;
+	to->rollouts = arena_alloc(a, (size_t)from->n, sizeof *to->rollouts);
+	if (!to->rollouts)
+		return ERR_INPUT;
+	for (int i = 0; i < from->n; i++) {
+		struct rollout *r = &to->rollouts[i];
+		*r = from->rollouts[i];
+		r->trained = arena_alloc(a, (size_t)r->n, 1);
+		if (!r->trained)
+			return ERR_INPUT;
+		memcpy(r->trained, from->rollouts[i].trained, (size_t)r->n);
+	}
+	return OK;
+}
+
+int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *a, struct groups *out)
+{
+	int *picked = arena_alloc(a, (size_t)P, sizeof *picked);
+
+	if (!picked)
+		return ERR_INPUT;
+	for (int i = 0; i < P; i++)
+		picked[i] = group_at(r, seed, (int64_t)step * P + i);
+	qsort(picked, (size_t)P, sizeof *picked, ascending);
+	assert(out->n + P <= out->capacity);
+	for (int i = 0; i < P; i++, out->n++)
+		TRY(copy_group(&r->groups[picked[i]], out->n, a, &out->items[out->n]));
+	return OK;
+}

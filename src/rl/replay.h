@@ -1,0 +1,72 @@
+/* replay.h - data sets of rollouts: written by `hone rollouts`, trained on again and again by `rollout.source: FILE`.
+ *
+ * JSONL, gzip when the name ends in .gz. Line 1 is the header, every other line one answer; answers of a group follow each other:
+ *
+ *     {"hone_rollouts": 1, "answers": N, "model", "weights", "vocabulary", "tokenizer", "temperature", "top_k", "top_p", "min_p", "seed"}
+ *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [], "entropy": [], "reward", "accuracy", "stop"}
+ *
+ *     answers      how many lines follow: a file cut at the end of a line is noticed too
+ *     weights      fingerprint of the weights that sampled (mu), tokenizer of the texts of all its ids
+ *     logp         of each token as sampled, with the temperature in it, digits enough to give the same float: the denominator of every ratio
+ *     reward       as training would have seen it; null where it could not be computed. accuracy likewise
+ *     trained      [0 or 1 a token], only where some token carries no loss
+ *
+ * Replay is exact: the answers of one step, replayed from the weights that sampled them, give the same bits of new weights.
+ *
+ * Order. An epoch is a permutation of the groups, keyed by (seed, epoch); step s takes the positions s P .. s P + P - 1 of the epochs laid end to end.
+ * So nothing needs saving for a resume. Within a step the groups stand in the order of the file.
+ *
+ * Iterated off-policy learning (arXiv:2503.14286): without a file, a large rollout.prompts_per_step cut by optim.num_minibatches is one round: sampled,
+ * gone through once, sampled anew. With files: hone rollouts from the last checkpoint, hone train from it, and again. */
+#ifndef RL_REPLAY_H
+#define RL_REPLAY_H
+
+#include "base/file.h"
+#include "model/transformer.h"
+#include "rl/prompts.h"
+#include "rl/rollout.h"
+
+enum curation { CURATION_ALL, CURATION_BALANCED, CURATION_ONE_POSITIVE };
+
+struct replay_options {
+	const struct model     *model;
+	const struct tokenizer *tokenizer;
+	const struct prompts   *prompts; /* of the training problems */
+	float                   temperature;
+	int                     max_completion_length, n_positions;
+	int                     signed_rewards; /* an answer is good when its (signed) reward is 0 or more */
+	enum curation           curation;
+	int                     max_negatives; /* of a group that are kept; 0: all */
+};
+
+struct replay {
+	const char   *path;
+	struct group *groups; /* [n] in the order of the file */
+	int           n, n_answers, n_good;
+	int           largest;  /* answers of the largest group */
+	int           other_mu; /* the weights at hand are not those that sampled */
+	uint32_t     *order;    /* [n] of epoch order_epoch */
+	int64_t       order_epoch;
+	struct arena  arena;
+};
+
+/* Reads, checks and curates a file. ERR_INPUT names the file and line: no data set of rollouts, cut off, another tokenizer or temperature, an unknown
+ * problem or one asked differently, ids out of range, lists of unequal lengths, a log-probability that is none. On an error nothing is owned. */
+int  replay_open(const char *path, const struct replay_options *o, struct replay *out);
+void replay_close(struct replay *r);
+
+/* The P groups of a step, copied into the arena of the step: what is edited while learning never reaches the next epoch. */
+int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *a, struct groups *out);
+
+/* ---- writing ---- */
+struct replay_header {
+	const struct model           *model;
+	const struct tokenizer       *tokenizer;
+	const struct rollout_options *rollout;
+	const char                   *model_name;
+	int64_t                       answers;
+};
+void replay_add_header(struct text *t, const struct replay_header *h);
+void replay_add_groups(struct text *t, const struct groups *groups, int step, int *n_groups); /* *n_groups numbers the groups on */
+
+#endif

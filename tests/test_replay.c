@@ -1,0 +1,306 @@
+/* Rollouts on disk: written, replayed to the bit, and refused with a reason when something is wrong with them. */
+#include "rl/replay.h"
+
+#include "run.h"
+
+#define CONFIG_TEXT \
+	"model:\n" \
+	"  tokenizer: \"chars:0123456789,:+=\"\n" \
+	"  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n" \
+	"data: {generate: [{name: sequence, count: 12}]}\n" \
+	"task: {reward: length, verifier: {length: 1-3, length_slack: 4}}\n" \
+	"algorithm: topr\n" \
+	"rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n" \
+	"optim: {learning_rate: 1e-2}\n" \
+	"run: {max_steps: 1, save_steps: 0}\n"
+
+static void collect_once(const char *name, const char *settings)
+{
+	if (!file_exists(name) && hone("rollouts job.yaml --output %s %s", name, settings) != 0)
+		fail_msg("rollouts %s: %s", settings, read_all("stderr", &(size_t){0}));
+}
+
+static void train(const char *folder, const char *settings)
+{
+	if (hone("train job.yaml run.output_dir=%s %s", folder, settings) != 0)
+		fail_msg("train %s: %s", settings, read_all("stderr", &(size_t){0}));
+}
+
+static int same_weights(const char *a, const char *b, int step)
+{
+	char x[128], y[128];
+
+	snprintf(x, sizeof x, "%s/checkpoint-%d/model.safetensors", a, step);
+	snprintf(y, sizeof y, "%s/checkpoint-%d/model.safetensors", b, step);
+	return same_bytes(x, y);
+}
+
+static void one_replayed_step_gives_the_bits_of_the_sampled_one(void **state)
+{
+	(void)state;
+	static const char *const algorithms[] = {"topr", "grpo", "grpo loss.mismatch=sequence_mask", "gmpo", "topr_is", "rloo"};
+
+	collect_once("one.jsonl.gz", "--steps 1");
+	for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
+		char a[32], b[32], settings[128];
+		snprintf(a, sizeof a, "sampled-%zu", i);
+		snprintf(b, sizeof b, "replayed-%zu", i);
+		snprintf(settings, sizeof settings, "algorithm=%s", algorithms[i]);
+		train(a, settings);
+		snprintf(settings, sizeof settings, "algorithm=%s rollout.source=one.jsonl.gz compute.threads=2", algorithms[i]);
+		train(b, settings);
+		assert_true(same_weights(a, b, 1));
+	}
+	for (size_t i = 1; i < sizeof algorithms / sizeof *algorithms; i++) { /* or else nothing was learned, and nothing compared */
+		char a[32];
+		snprintf(a, sizeof a, "sampled-%zu", i);
+		if (i != 2 && i != 4) /* a correction of fresh answers, and importance sampling of them, are nothing to be seen */
+			assert_false(same_weights("sampled-0", a, 1));
+	}
+	assert_true(same_weights("sampled-1", "sampled-2", 1) && same_weights("sampled-0", "sampled-4", 1));
+}
+
+static void plain_and_compressed_files_hold_the_same(void **state)
+{
+	(void)state;
+	collect_once("one.jsonl.gz", "--steps 1");
+	collect_once("one.jsonl", "--steps 1");
+	shell("gzip -dc one.jsonl.gz | cmp - one.jsonl");
+	assert_int_equal(count_lines("one.jsonl"), 1 + 4 * 4);
+}
+
+static void without_a_number_of_steps_every_problem_is_met(void **state)
+{
+	(void)state;
+	collect_once("all.jsonl", "");
+	assert_int_equal(count_lines("all.jsonl"), 1 + 12 * 4);
+	shell("test $(grep -o '\"problem\": \"[^\"]*\"' all.jsonl | sort -u | wc -l) = 12");
+}
+
+static void a_replay_resumes_to_the_same_bits(void **state)
+{
+	(void)state;
+	collect_once("all.jsonl", "");
+	train("whole", "rollout.source=all.jsonl run.max_steps=8 optim.num_minibatches=2");
+	train("parts", "rollout.source=all.jsonl run.max_steps=5 optim.num_minibatches=2");
+	train("parts", "rollout.source=all.jsonl run.max_steps=8 optim.num_minibatches=2 --resume compute.micro_batch_tokens=1");
+	assert_true(same_weights("whole", "parts", 8));
+	assert_says("whole/metrics.jsonl", "ratio/negative_weight_mean");
+}
+
+/* From the second step on the answers are stale: the correction then weighs, and the weights are others. */
+static void corrections_act_as_soon_as_the_policy_has_moved(void **state)
+{
+	(void)state;
+	collect_once("one.jsonl.gz", "--steps 1");
+	train("bypass", "algorithm=grpo rollout.source=one.jsonl.gz run.max_steps=3 run.save_steps=1");
+	train("tis", "algorithm=grpo rollout.source=one.jsonl.gz run.max_steps=3 run.save_steps=1 run.save_total_limit=0 "
+	             "loss.mismatch=token_truncate loss.mismatch_max=1.0001");
+	assert_false(same_weights("bypass", "tis", 3));
+	assert_says("tis/metrics.jsonl", "mismatch/weight_mean");
+}
+
+/* ---- order ---- */
+
+enum { GROUPS = 5 };
+
+static void picked(struct replay *r, int step, int P, int *items)
+{
+	struct arena  a = {0};
+	struct groups out;
+
+	assert_ok(groups_new(P, &a, &out));
+	assert_ok(replay_pick(r, 7, step, P, &a, &out));
+	for (int i = 0; i < P; i++) {
+		items[i] = out.items[i].item;
+		assert_int_equal(out.items[i].id, i);
+		assert_true(i == 0 || items[i] >= items[i - 1]); /* the order of the file */
+	}
+	arena_free(&a);
+}
+
+static struct replay replay_of(struct group *groups, uint32_t *order)
+{
+	for (int i = 0; i < GROUPS; i++)
+		groups[i] = (struct group){.item = i};
+	return (struct replay){.groups = groups, .n = GROUPS, .order = order, .order_epoch = -1};
+}
+
+static void every_epoch_holds_every_group_once_in_another_order(void **state)
+{
+	(void)state;
+	struct group  groups[GROUPS];
+	uint32_t      order[GROUPS];
+	struct replay r = replay_of(groups, order);
+	int           seen[GROUPS] = {0}, items[4 * GROUPS], first[10], different = 0;
+
+	for (int step = 0; step < 10; step++) { /* two of five at a time: the third step reaches into the next epoch */
+		picked(&r, step, 2, items);
+		seen[items[0]]++, seen[items[1]]++;
+		first[step] = items[0];
+	}
+	for (int i = 0; i < GROUPS; i++)
+		assert_int_equal(seen[i], 4);
+	for (int step = 9; step >= 0; step--) { /* asked in any order, as after a resume */
+		picked(&r, step, 2, items);
+		assert_int_equal(items[0], first[step]);
+		different += step >= 5 && first[step] != first[step - 5];
+	}
+	assert_true(different > 0);
+	picked(&r, 3, 4 * GROUPS, items); /* more than there are */
+}
+
+static void what_learning_edits_does_not_reach_the_next_epoch(void **state)
+{
+	(void)state;
+	unsigned char  trained[2] = {1, 1};
+	struct rollout rollout = {.n = 2, .trained = trained, .reward = 1};
+	struct group   groups[1] = {{.n = 1, .rollouts = &rollout}};
+	uint32_t       order[1];
+	struct replay  r = {.groups = groups, .n = 1, .order = order, .order_epoch = -1};
+	struct arena   a = {0};
+	struct groups  out;
+
+	assert_ok(groups_new(1, &a, &out));
+	assert_ok(replay_pick(&r, 0, 0, 1, &a, &out));
+	out.items[0].rollouts[0].reward = -5;
+	out.items[0].rollouts[0].trained[1] = 0;
+	assert_true(rollout.reward == 1 && trained[1] == 1);
+	arena_free(&a);
+}
+
+/* ---- curation ---- */
+
+/* Rewards of one group of six, set by hand in a file whose answers are real. */
+static void curation_keeps_what_it_says(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *settings, *says;
+	} want[] = {
+	        {"", "6 answers in 1 groups, 33.3% of them good"},
+	        {"rollout.curation=balanced", "4 answers in 1 groups, 50.0% of them good"},
+	        {"rollout.curation=one_positive", "5 answers in 1 groups, 20.0% of them good"},
+	        {"rollout.curation=one_positive rollout.max_negatives=2", "3 answers in 1 groups, 33.3% of them good"},
+	        {"loss.baseline=constant loss.positive_share=0.15", "baseline 0.478261, so that good answers make up 0.15"},
+	};
+
+	collect_once("six.jsonl", "--steps 1 rollout.prompts_per_step=1 rollout.num_generations=6");
+	shell("sed -E 's/\"reward\": [^,]*/\"reward\": 0/' six.jsonl | sed -E '3s/\"reward\": 0/\"reward\": 1/;5s/\"reward\": "
+	      "0/\"reward\": 1/' > set.jsonl");
+	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+		char folder[32], settings[256];
+		snprintf(folder, sizeof folder, "curated-%zu", i);
+		snprintf(settings, sizeof settings, "rollout.source=set.jsonl %s", want[i].settings);
+		train(folder, settings);
+		assert_says("stdout", want[i].says);
+	}
+}
+
+/* ---- what is wrong ---- */
+
+static void a_bad_file_is_refused_with_its_line_and_its_reason(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *damage, *says;
+	} bad[] = {
+	        {"head -c 700 one.jsonl.gz", "bad.jsonl"},
+	        {"head -n 9 one.jsonl", "8 answers, but its header promises 16; was it cut off?"},
+	        {"head -c 3000 one.jsonl", "not valid JSON"},
+	        {"cat one.jsonl one.jsonl", "bad.jsonl:18: more answers than the 16"},
+	        {"tail -n +2 one.jsonl", "bad.jsonl:1: not a data set of rollouts"},
+	        {"true", "the file is empty"},
+	        {"sed 's/\"hone_rollouts\": 1/\"hone_rollouts\": 2/' one.jsonl", "hone_rollouts"},
+	        {"sed 's/\"vocabulary\": 17/\"vocabulary\": 18/' one.jsonl", "bad.jsonl:1: sampled from a model with 18 tokens"},
+	        {"sed -E 's/\"tokenizer\": \"./\"tokenizer\": \"z/' one.jsonl", "bad.jsonl:1: sampled with another tokenizer"},
+	        {"sed 's/\"temperature\": 1/\"temperature\": 0.5/' one.jsonl", "sampled at temperature 0.5"},
+	        {"sed -E '4s/\"ids\": \\[[0-9]+/\"ids\": [17/' one.jsonl", "bad.jsonl:4: \"ids\"[0] is no id of the model's vocabulary"},
+	        {"sed -E '4s/\"ids\": \\[[0-9]+/\"ids\": [-1/' one.jsonl", "bad.jsonl:4: \"ids\"[0] is no id"},
+	        {"sed -E '4s/\"ids\": \\[[^]]*/\"ids\": [/' one.jsonl", "bad.jsonl:4: \"ids\" is empty"},
+	        {"sed -E '4s/\"logp\": \\[/\"logp\": [-1,/' one.jsonl", "bad.jsonl:4: \"logp\" has"},
+	        {"sed -E '4s/\"logp\": \\[[^],]*/\"logp\": [3/' one.jsonl", "bad.jsonl:4: \"logp\"[0] is not a number from"},
+	        {"sed -E '4s/\"entropy\": \\[[^],]*/\"entropy\": [\"x\"/' one.jsonl", "bad.jsonl:4: \"entropy\"[0] is not a number"},
+	        {"sed -E '4s/\"logp\"/\"logq\"/' one.jsonl", "bad.jsonl:4: the list \"logp\" is missing"},
+	        {"sed -E '4s/\"reward\"/\"rewards\"/' one.jsonl", "bad.jsonl:4"},
+	        {"sed -E '4s/\"stop\": \"[a-z]*/\"stop\": \"late/' one.jsonl", "bad.jsonl:4: \"stop\" is \"late\""},
+	        {"sed -E '4s/\"problem\": \"/\"problem\": \"x/' one.jsonl", "is not among the training problems"},
+	        {"sed -E '4s/\"prompt\": \\[/\"prompt\": [4,/' one.jsonl", "was asked with other tokens"},
+	        {"sed -E '3s/\"group\": 0/\"group\": x/' one.jsonl", "bad.jsonl:3: not valid JSON"},
+	};
+
+	collect_once("one.jsonl", "--steps 1");
+	collect_once("one.jsonl.gz", "--steps 1");
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		shell("%s > bad.jsonl", bad[i].damage);
+		assert_int_equal(hone("train job.yaml run.output_dir=bad rollout.source=bad.jsonl"), 2);
+		assert_says("stderr", bad[i].says);
+		assert_false(file_exists("bad"));
+	}
+}
+
+static void settings_that_a_replay_does_not_read_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *says;
+	} bad[] = {
+	        {"train job.yaml run.output_dir=bad rollout.source=nowhere.jsonl", "nowhere.jsonl"},
+	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl algorithm=dapo",
+	         "loss.dynamic_sampling acts on answers as they"},
+	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl curriculum.kind=sequential", "curriculum.kind acts on"},
+	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl task.permute_rewards=true", "task.permute_rewards acts on"},
+	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl rollout.temperature=0.7", "set rollout.temperature to it"},
+	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl rollout.max_completion_length=1", "an answer of"},
+	        {"train job.yaml run.output_dir=bad rollout.curation=balanced", "rollout.curation is set, but it is read only when"},
+	        {"train job.yaml run.output_dir=bad rollout.curation=best", "rollout.curation is best"},
+	        {"train job.yaml run.output_dir=bad rollout.max_negatives=-1", "rollout.max_negatives is -1"},
+	        {"train job.yaml run.output_dir=bad loss.positive_share=0.2", "loss.positive_share is set, but it is read only when"},
+	        {"train job.yaml run.output_dir=bad loss.baseline=constant loss.positive_share=0.2", "rollout.source, which is not set"},
+	        {"train job.yaml run.output_dir=bad loss.baseline=constant loss.positive_share=1", "loss.positive_share is 1, outside 0"},
+	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl loss.baseline=constant loss.positive_share=0.2 "
+	         "loss.baseline_value=0.5",
+	         "leave one of them out"},
+	        {"rollouts job.yaml --output one.jsonl", "one.jsonl is there already"},
+	        {"rollouts job.yaml --output new.jsonl rollout.source=one.jsonl", "would be replayed, not sampled"},
+	        {"rollouts", "usage: hone rollouts CONFIG"},
+	        {"rollouts job.yaml --output nowhere/new.jsonl --steps 1", "nowhere/new.jsonl"},
+	};
+
+	collect_once("one.jsonl", "--steps 1");
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		if (hone("%s", bad[i].line) != 2)
+			fail_msg("%s: was not refused", bad[i].line);
+		assert_says("stderr", bad[i].says);
+		assert_false(file_exists("bad") || file_exists("new.jsonl"));
+	}
+}
+
+/* Rewards 0 and 1 without a baseline are supervised learning in disguise: the start of the run says so. */
+static void the_start_warns_of_rewards_that_make_it_supervised(void **state)
+{
+	(void)state;
+	train("warned", "loss.signed_rewards=false");
+	assert_says("stdout", "caution: rewards that are never negative");
+	train("signed", "");
+	assert_false(file_says("stdout", "caution"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(one_replayed_step_gives_the_bits_of_the_sampled_one),
+	                                   cmocka_unit_test(plain_and_compressed_files_hold_the_same),
+	                                   cmocka_unit_test(without_a_number_of_steps_every_problem_is_met),
+	                                   cmocka_unit_test(a_replay_resumes_to_the_same_bits),
+	                                   cmocka_unit_test(corrections_act_as_soon_as_the_policy_has_moved),
+	                                   cmocka_unit_test(every_epoch_holds_every_group_once_in_another_order),
+	                                   cmocka_unit_test(what_learning_edits_does_not_reach_the_next_epoch),
+	                                   cmocka_unit_test(curation_keeps_what_it_says),
+	                                   cmocka_unit_test(a_bad_file_is_refused_with_its_line_and_its_reason),
+	                                   cmocka_unit_test(settings_that_a_replay_does_not_read_are_refused),
+	                                   cmocka_unit_test(the_start_warns_of_rewards_that_make_it_supervised)};
+
+	run_in_temporary_folder();
+	write_text("job.yaml", CONFIG_TEXT);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
