@@ -22,6 +22,7 @@ int command_init(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
 int command_detokenize(int argc, char **argv);
 int command_logprobs(int argc, char **argv);
+int command_render(int argc, char **argv);
 
 /* ---- options of the small commands ----
  *

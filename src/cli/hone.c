@@ -27,6 +27,7 @@ static const struct command {
         {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}"},
         {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}"},
         {"logprobs", command_logprobs, "MODEL  < {\"ids\"}", "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])"},
+        {"render", command_render, "MODEL  < {\"messages\", ...}", "-> {\"text\"}: by the model's chat template"},
         {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}", "-> {\"reward\", \"components\"}"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -50,20 +50,20 @@ static int push_scope(struct run *r, struct scope *parent)
 
 static int define(struct run *r, const char *name, struct value v)
 {
-	return map_put(r, &r->scope->variables, value_constant(name), v);
+	return template_map_put(r, &r->scope->variables, template_constant(name), v);
 }
 
 static int look_up(struct run *r, const char *name, struct value *out)
 {
 	for (const struct scope *s = r->scope; s; s = s->parent) {
-		const struct value *v = map_find_name(&s->variables, name);
+		const struct value *v = template_map_find_name(&s->variables, name);
 		TRY(template_steps(r, 1 + s->variables.n / 8));
 		if (v) {
 			*out = *v;
 			return OK;
 		}
 	}
-	*out = (struct value){.kind = call_is_function(r, name) ? V_FUNCTION : V_UNDEFINED, .as.name = name};
+	*out = (struct value){.kind = template_call_is_function(r, name) ? V_FUNCTION : V_UNDEFINED, .as.name = name};
 	return OK;
 }
 
@@ -115,7 +115,7 @@ static int repeat(struct run *r, const struct value *text, int64_t times, struct
 		TRY(template_bytes(r, (size_t)times > TEMPLATE_BYTES / text->n ? TEMPLATE_BYTES : text->n * (size_t)times));
 	for (int64_t i = 0; text->n && i < times; i++)
 		text_add(&t, text->as.text, text->n);
-	return value_take_text(r, &t, out);
+	return template_take_text(r, &t, out);
 }
 
 static int integers(struct run *r, enum operator op, int64_t a, int64_t b, struct value *out)
@@ -144,7 +144,7 @@ static int integers(struct run *r, enum operator op, int64_t a, int64_t b, struc
 			x = b == -1 ? 0 : a - x * b;
 		over &= op != OP_MODULO;
 	}
-	*out = value_int(x);
+	*out = template_int(x);
 	return over ? template_error(r, "a number is too large") : OK;
 }
 
@@ -164,8 +164,8 @@ static int binary(struct run *r, enum operator op, const struct value *a, const 
 	struct value x, y;
 
 	if (op == OP_JOIN) {
-		TRY(value_to_text(r, a, &x));
-		TRY(value_to_text(r, b, &y));
+		TRY(template_to_text(r, a, &x));
+		TRY(template_to_text(r, b, &y));
 		return join_texts(r, &x, &y, out);
 	}
 	if (op == OP_ADD && a->kind == V_TEXT && b->kind == V_TEXT)
@@ -179,7 +179,7 @@ static int binary(struct run *r, enum operator op, const struct value *a, const 
 	if (!is_number(a) || !is_number(b)) {
 		const struct value *u = a->kind == V_UNDEFINED ? a : b->kind == V_UNDEFINED ? b : NULL;
 		return u ? template_error(r, "\"%.64s\" is undefined", u->as.name)
-		         : template_error(r, "%s and %s cannot be computed with here", value_kind_name(a), value_kind_name(b));
+		         : template_error(r, "%s and %s cannot be computed with here", template_kind_name(a), template_kind_name(b));
 	}
 	if (a->kind == V_REAL || b->kind == V_REAL || op == OP_DIVIDE)
 		return reals(r, op, real_of(a), real_of(b), out);
@@ -193,20 +193,20 @@ static int compare(struct run *r, enum operator op, const struct value *a, const
 	switch (op) {
 	case OP_EQUAL:
 	case OP_UNEQUAL:
-		TRY(value_equal(r, a, b, &truth));
+		TRY(template_equal(r, a, b, &truth));
 		break;
 	case OP_IN:
 	case OP_NOT_IN:
-		TRY(value_contains(r, b, a, &truth));
+		TRY(template_contains(r, b, a, &truth));
 		break;
 	case OP_LESS:
 	case OP_GREATER_EQUAL:
-		TRY(value_less(r, a, b, &truth));
+		TRY(template_less(r, a, b, &truth));
 		break;
 	default:
-		TRY(value_less(r, b, a, &truth));
+		TRY(template_less(r, b, a, &truth));
 	}
-	*out = value_bool(truth != negate);
+	*out = template_bool(truth != negate);
 	return OK;
 }
 
@@ -236,7 +236,7 @@ static int evaluate_arguments(struct run *r, const struct node *list, struct arg
 			TRY(add_argument(r, a, list->keyword, v));
 			continue;
 		}
-		TRY(value_items(r, &v, &items, &n));
+		TRY(template_items(r, &v, &items, &n));
 		for (size_t i = 0; i < n; i++)
 			TRY(add_argument(r, a, NULL, items[i]));
 	}
@@ -255,7 +255,7 @@ static int bind_parameters(struct run *r, const struct node *macro, const struct
 			return template_error(r, "macro %.64s takes %d arguments", macro->name, n);
 	}
 	for (const struct node *p = macro->list; p; p = p->next, position++) {
-		const struct value *given = argument(a, position, p->name);
+		const struct value *given = template_argument(a, position, p->name);
 		struct value        v = {.kind = V_UNDEFINED, .as.name = p->name};
 		if (given)
 			v = *given;
@@ -276,7 +276,7 @@ static int capture(struct run *r, const struct node *body, struct value *out)
 	status = execute(r, body);
 	r->out = outer;
 	if (status == OK)
-		return value_take_text(r, &t, out);
+		return template_take_text(r, &t, out);
 	text_free(&t);
 	return status;
 }
@@ -305,13 +305,13 @@ static int call(struct run *r, const struct node *n, struct value *out)
 	case V_MACRO:
 		return call_macro(r, f.as.macro, &a, out);
 	case V_METHOD:
-		return call_method(r, f.as.method, &a, out);
+		return template_call_method(r, f.as.method, &a, out);
 	case V_FUNCTION:
-		return call_function(r, f.as.name, &a, out);
+		return template_call_function(r, f.as.name, &a, out);
 	case V_UNDEFINED:
 		return template_error(r, "there is no function or method \"%.64s\", or it is not supported", f.as.name);
 	default:
-		return template_error(r, "%s cannot be called", value_kind_name(&f));
+		return template_error(r, "%s cannot be called", template_kind_name(&f));
 	}
 }
 
@@ -343,7 +343,7 @@ static int evaluate_map(struct run *r, const struct node *n, struct value *out)
 		struct value key, v;
 		TRY(evaluate(r, e, &key));
 		TRY(evaluate(r, e->next, &v));
-		TRY(map_put(r, m, key, v));
+		TRY(template_map_put(r, m, key, v));
 	}
 	*out = (struct value){.kind = V_MAP, .as.map = m};
 	return OK;
@@ -361,14 +361,14 @@ static int slice(struct run *r, const struct node *n, const struct value *of, st
 			TRY(evaluate(r, nodes[i], &v[i]));
 			parts[i] = v[i].kind == V_NONE ? NULL : &v[i];
 		}
-	return value_slice(r, of, parts[0], parts[1], parts[2], out);
+	return template_slice(r, of, parts[0], parts[1], parts[2], out);
 }
 
 static int attribute_of(struct run *r, const struct value *of, const char *name, struct value *out)
 {
 	if (of->kind == V_UNDEFINED)
 		return template_error(r, "\"%.64s\" is undefined, so it has no \"%.64s\"", of->as.name, name);
-	return value_attribute(r, of, name, out);
+	return template_attribute(r, of, name, out);
 }
 
 static int item_of(struct run *r, const struct node *n, const struct value *of, struct value *out)
@@ -380,13 +380,13 @@ static int item_of(struct run *r, const struct node *n, const struct value *of, 
 	TRY(evaluate(r, n->b, &key));
 	if (of->kind == V_UNDEFINED)
 		return template_error(r, "\"%.64s\" is undefined, so it has no elements", of->as.name);
-	return value_item(r, of, &key, out);
+	return template_item(r, of, &key, out);
 }
 
 static int negate(struct run *r, const struct value *v, struct value *out)
 {
 	if (!is_number(v))
-		return template_error(r, "%s has no negative", value_kind_name(v));
+		return template_error(r, "%s has no negative", template_kind_name(v));
 	if (v->kind == V_REAL) {
 		*out = (struct value){.kind = V_REAL, .as.x = -v->as.x};
 		return OK;
@@ -401,9 +401,9 @@ static int filter_or_test(struct run *r, const struct node *n, const struct valu
 
 	TRY(evaluate_arguments(r, n->list, &a));
 	if (n->kind == N_FILTER)
-		return call_filter(r, n->name, v, &a, out);
-	TRY(call_test(r, n->name, v, &a, &truth));
-	*out = value_bool(truth);
+		return template_call_filter(r, n->name, v, &a, out);
+	TRY(template_call_test(r, n->name, v, &a, &truth));
+	*out = template_bool(truth);
 	return OK;
 }
 
@@ -422,11 +422,11 @@ static int evaluate_from(struct run *r, const struct node *n, const struct value
 	case N_TEST:
 		return filter_or_test(r, n, a, out);
 	case N_NOT:
-		*out = value_bool(!value_truth(a));
+		*out = template_bool(!template_truth(a));
 		return OK;
 	case N_AND:
 	case N_OR:
-		if (value_truth(a) != (n->kind == N_OR))
+		if (template_truth(a) != (n->kind == N_OR))
 			return evaluate(r, n->b, out);
 		*out = *a;
 		return OK;
@@ -449,7 +449,7 @@ static int if_else(struct run *r, const struct node *n, struct value *out)
 	struct value condition;
 
 	TRY(evaluate(r, n->b, &condition));
-	if (value_truth(&condition))
+	if (template_truth(&condition))
 		return evaluate(r, n->a, out);
 	*out = (struct value){.kind = V_UNDEFINED, .as.name = "the value without an else"};
 	return n->c ? evaluate(r, n->c, out) : OK;
@@ -502,7 +502,7 @@ static int assign(struct run *r, const struct node *targets, struct value v)
 
 	if (!targets->next)
 		return define(r, targets->name, v);
-	TRY(value_items(r, &v, &items, &n));
+	TRY(template_items(r, &v, &items, &n));
 	for (; targets; targets = targets->next, i++) {
 		if (i >= n)
 			return template_error(r, "%zu values for more names", n);
@@ -521,7 +521,7 @@ static int set(struct run *r, const struct node *n)
 	TRY(look_up(r, n->list->name, &space));
 	if (space.kind != V_NAMESPACE)
 		return template_error(r, "\"%.64s\" is no namespace, so \"%.64s\" cannot be set in it", n->list->name, n->name);
-	return map_put(r, space.as.map, value_constant(n->name), v);
+	return template_map_put(r, space.as.map, template_constant(n->name), v);
 }
 
 /* The variable `loop` of one turn. */
@@ -531,13 +531,13 @@ static int loop_variable(struct run *r, const struct value *items, size_t n, siz
 	const struct loop_entry {
 		const char  *name;
 		struct value value;
-	} entries[] = {{"index", value_int((int64_t)i + 1)},
-	               {"index0", value_int((int64_t)i)},
-	               {"first", value_bool(i == 0)},
-	               {"last", value_bool(i + 1 == n)},
-	               {"length", value_int((int64_t)n)},
-	               {"revindex", value_int((int64_t)(n - i))},
-	               {"revindex0", value_int((int64_t)(n - i) - 1)},
+	} entries[] = {{"index", template_int((int64_t)i + 1)},
+	               {"index0", template_int((int64_t)i)},
+	               {"first", template_bool(i == 0)},
+	               {"last", template_bool(i + 1 == n)},
+	               {"length", template_int((int64_t)n)},
+	               {"revindex", template_int((int64_t)(n - i))},
+	               {"revindex0", template_int((int64_t)(n - i) - 1)},
 	               {"previtem", i ? items[i - 1] : none},
 	               {"nextitem", i + 1 < n ? items[i + 1] : none}};
 	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
@@ -546,7 +546,7 @@ static int loop_variable(struct run *r, const struct value *items, size_t n, siz
 	if (!m)
 		return ERR_INPUT;
 	for (size_t k = 0; k < sizeof entries / sizeof *entries; k++)
-		TRY(map_put(r, m, value_constant(entries[k].name), entries[k].value));
+		TRY(template_map_put(r, m, template_constant(entries[k].name), entries[k].value));
 	*out = (struct value){.kind = V_NAMESPACE, .as.map = m};
 	return OK;
 }
@@ -582,7 +582,7 @@ static int kept_items(struct run *r, const struct node *n, const struct value **
 		TRY(push_scope(r, outer));
 		TRY(assign(r, n->list, (*items)[i]));
 		TRY(evaluate(r, n->b, &truth));
-		if (value_truth(&truth))
+		if (template_truth(&truth))
 			kept[m++] = (*items)[i];
 		r->scope = outer;
 	}
@@ -598,7 +598,7 @@ static int loop_over(struct run *r, const struct node *n)
 	size_t              count;
 
 	TRY(evaluate(r, n->a, &over));
-	TRY(value_items(r, &over, &items, &count));
+	TRY(template_items(r, &over, &items, &count));
 	if (n->b)
 		TRY(kept_items(r, n, &items, &count));
 	for (size_t i = 0; i < count; i++) {
@@ -617,7 +617,7 @@ static int branch(struct run *r, const struct node *n)
 	for (;;) {
 		struct value condition;
 		TRY(evaluate(r, n->a, &condition));
-		if (value_truth(&condition))
+		if (template_truth(&condition))
 			return execute(r, n->body);
 		if (!n->other || n->other->kind != N_IF || n->other->next)
 			return execute(r, n->other);
@@ -642,7 +642,7 @@ static int print(struct run *r, const struct node *n)
 	size_t       before = r->out->n;
 
 	TRY(evaluate(r, n->a, &v));
-	TRY(value_print(r, &v, 0, r->out));
+	TRY(template_print(r, &v, 0, r->out));
 	return template_bytes(r, r->out->n - before);
 }
 
@@ -690,7 +690,7 @@ static int run_all(struct run *r, const struct template *t, const json_t *variab
 	TRY(push_scope(r, NULL));
 	json_object_foreach((json_t *)(uintptr_t)variables, name, j)
 	{
-		TRY(value_from_json(r, j, &v));
+		TRY(template_from_json(r, j, &v));
 		TRY(define(r, name, v));
 	}
 	TRY(push_scope(r, r->scope));

@@ -7,7 +7,7 @@
 
 /* ---- arguments ---- */
 
-const struct value *argument(const struct arguments *a, int position, const char *name)
+const struct value *template_argument(const struct arguments *a, int position, const char *name)
 {
 	if (position >= 0 && position < a->n_positional)
 		return &a->values[position];
@@ -34,7 +34,7 @@ static int check_arguments(struct run *r, const char *what, const struct argumen
 static int integer_argument(struct run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
                             int64_t *out)
 {
-	const struct value *v = argument(a, position, name);
+	const struct value *v = template_argument(a, position, name);
 
 	if (!v || v->kind == V_NONE)
 		return OK;
@@ -47,11 +47,11 @@ static int integer_argument(struct run *r, const struct arguments *a, int positi
 /* *out stays NULL when the argument is missing or none. */
 static int text_argument(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out)
 {
-	const struct value *v = argument(a, position, name);
+	const struct value *v = template_argument(a, position, name);
 
 	*out = v && v->kind != V_NONE ? v : NULL;
 	if (*out && v->kind != V_TEXT)
-		return template_error(r, "\"%.64s\" must be a text, not %s", name, value_kind_name(v));
+		return template_error(r, "\"%.64s\" must be a text, not %s", name, template_kind_name(v));
 	return OK;
 }
 
@@ -100,18 +100,18 @@ static int strip(struct run *r, const struct value *v, const struct value *chars
 	TRY(template_steps(r, 1 + n / 16 * (1 + (chars ? chars->n : 0))));
 	while (left && n) {
 		k = first_character(s, n);
-		if (!(chars ? is_among(s, k, chars) : text_space(s, k) > 0))
+		if (!(chars ? is_among(s, k, chars) : template_space(s, k) > 0))
 			break;
 		s += k;
 		n -= k;
 	}
 	while (right && n) {
 		k = last_character(s, n);
-		if (!(chars ? is_among(s + n - k, k, chars) : text_space(s + n - k, k) > 0))
+		if (!(chars ? is_among(s + n - k, k, chars) : template_space(s + n - k, k) > 0))
 			break;
 		n -= k;
 	}
-	return value_copy_text(r, s, n, out);
+	return template_copy_text(r, s, n, out);
 }
 
 enum letter_case { UPPER, LOWER, CAPITALIZED, TITLE_WORDS, TITLE_LETTERS };
@@ -137,14 +137,14 @@ static int change_case(struct run *r, const struct value *v, enum letter_case ho
 		mapped = how == UPPER || (how != LOWER && begins) ? utf8proc_toupper(c) : utf8proc_tolower(c);
 		text_add(&t, (const char *)bytes, (size_t)utf8proc_encode_char(mapped, bytes));
 		if (how == TITLE_WORDS)
-			begins = text_space(s, (size_t)n) || (n == 1 && strchr("-({[<", *s));
+			begins = template_space(s, (size_t)n) || (n == 1 && strchr("-({[<", *s));
 		else if (how == TITLE_LETTERS)
 			begins = utf8proc_toupper(c) == c && utf8proc_tolower(c) == c;
 		else
 			begins = 0;
 		at += (size_t)n;
 	}
-	return value_take_text(r, &t, out);
+	return template_take_text(r, &t, out);
 }
 
 static int replace(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
@@ -172,7 +172,7 @@ static int replace(struct run *r, const struct value *v, const struct arguments 
 		s = at + from->n;
 	}
 	text_add(&t, s, (size_t)(end - s));
-	return value_take_text(r, &t, out);
+	return template_take_text(r, &t, out);
 }
 
 struct builder { /* of a list */
@@ -208,7 +208,7 @@ static int add_part(struct run *r, struct builder *b, const char *s, size_t n)
 {
 	struct value part;
 
-	TRY(value_copy_text(r, s, n, &part));
+	TRY(template_copy_text(r, s, n, &part));
 	return add_item(r, b, part);
 }
 
@@ -219,14 +219,14 @@ static int split_at_spaces(struct run *r, const struct value *v, int64_t most, s
 
 	for (;;) {
 		const char *from;
-		while (s < end && (k = text_space(s, (size_t)(end - s))))
+		while (s < end && (k = template_space(s, (size_t)(end - s))))
 			s += k;
 		if (s == end)
 			return OK;
 		from = s;
 		if (most-- == 0)
 			s = end;
-		while (s < end && !text_space(s, (size_t)(end - s)))
+		while (s < end && !template_space(s, (size_t)(end - s)))
 			s++;
 		TRY(add_part(r, b, from, (size_t)(s - from)));
 	}
@@ -261,15 +261,15 @@ static int join(struct run *r, const struct value *list, const struct value *bet
 	const struct value *items;
 	struct text         t = {0};
 	size_t              n;
-	int                 status = value_items(r, list, &items, &n);
+	int                 status = template_items(r, list, &items, &n);
 
 	for (size_t i = 0; status == OK && i < n; i++) {
 		if (i && between)
 			text_add(&t, between->as.text, between->n);
-		status = value_print(r, &items[i], 0, &t);
+		status = template_print(r, &items[i], 0, &t);
 	}
 	if (status == OK)
-		return value_take_text(r, &t, out);
+		return template_take_text(r, &t, out);
 	text_free(&t);
 	return status;
 }
@@ -285,7 +285,7 @@ static const char *const text_methods[] = {"capitalize", "count", "endswith",   
                                            "rstrip",     "split", "startswith", "strip", "title", "upper", NULL};
 static const char *const map_methods[] = {"get", "items", "keys", "values", NULL};
 
-int call_is_method(enum value_kind kind, const char *name)
+int template_call_is_method(enum value_kind kind, const char *name)
 {
 	const char *const *names = kind == V_TEXT ? text_methods : kind == V_MAP ? map_methods : NULL;
 
@@ -310,20 +310,20 @@ static int count_or_find(struct run *r, const struct value *v, const struct argu
 	if (find) {
 		at = memmem(s, v->n, part->as.text, part->n);
 		before.n = at ? (size_t)(at - s) : 0;
-		value_length(&before, &length);
-		*out = value_int(at ? (int64_t)length : -1);
+		template_length(&before, &length);
+		*out = template_int(at ? (int64_t)length : -1);
 		return OK;
 	}
 	for (; (at = memmem(s, (size_t)(end - s), part->as.text, part->n)); s = at + part->n)
 		n++;
-	*out = value_int(n);
+	*out = template_int(n);
 	return OK;
 }
 
 /* One text, or any of a list of them. */
 static int starts_or_ends(struct run *r, const struct value *v, const struct arguments *a, int at_start, struct value *out)
 {
-	const struct value *part = argument(a, 0, "prefix"), *parts;
+	const struct value *part = template_argument(a, 0, "prefix"), *parts;
 	size_t              n = 1;
 	int                 truth = 0;
 
@@ -331,14 +331,14 @@ static int starts_or_ends(struct run *r, const struct value *v, const struct arg
 		return template_error(r, "startswith and endswith need a text or several");
 	parts = part;
 	if (part->kind == V_LIST)
-		TRY(value_items(r, part, &parts, &n));
+		TRY(template_items(r, part, &parts, &n));
 	for (size_t i = 0; i < n; i++) {
 		if (parts[i].kind != V_TEXT)
 			return template_error(r, "startswith and endswith need a text or several");
 		TRY(template_steps(r, 1 + parts[i].n / 64));
 		truth |= ends_at(v, &parts[i], at_start);
 	}
-	*out = value_bool(truth);
+	*out = template_bool(truth);
 	return OK;
 }
 
@@ -384,7 +384,7 @@ static int map_items(struct run *r, const struct map *m, struct value *out)
 static int map_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out)
 {
 	const struct map   *map = m->self.as.map;
-	const struct value *key = argument(a, 0, NULL), *at, *otherwise = argument(a, 1, NULL);
+	const struct value *key = template_argument(a, 0, NULL), *at, *otherwise = template_argument(a, 1, NULL);
 
 	if (!strcmp(m->name, "items"))
 		return map_items(r, map, out);
@@ -398,12 +398,12 @@ static int map_method(struct run *r, const struct method *m, const struct argume
 	if (!key)
 		return template_error(r, "get needs a key");
 	TRY(template_steps(r, 1 + map->n / 8));
-	at = map_find(r, map, key);
+	at = template_map_find(r, map, key);
 	*out = at ? *at : otherwise ? *otherwise : (struct value){.kind = V_NONE};
 	return OK;
 }
 
-int call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out)
+int template_call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out)
 {
 	TRY(check_arguments(r, m->name, a, 3, "sep maxsplit chars old new count"));
 	return m->self.kind == V_TEXT ? text_method(r, m, a, out) : map_method(r, m, a, out);
@@ -427,7 +427,7 @@ static int range(struct run *r, const struct arguments *a, struct value *out)
 	if (v[2] == 0)
 		return template_error(r, "range cannot go in steps of 0");
 	for (int64_t i = v[0]; v[2] > 0 ? i < v[1] : i > v[1]; i += v[2])
-		TRY(add_item(r, &b, value_int(i)));
+		TRY(add_item(r, &b, template_int(i)));
 	*out = built(&b);
 	return OK;
 }
@@ -442,17 +442,17 @@ static int make_namespace(struct run *r, const struct arguments *a, struct value
 	if (a->n_positional)
 		return template_error(r, "namespace takes arguments by name");
 	for (int i = 0; i < a->n; i++)
-		TRY(map_put(r, m, value_constant(a->names[i]), a->values[i]));
+		TRY(template_map_put(r, m, template_constant(a->names[i]), a->values[i]));
 	*out = (struct value){.kind = V_NAMESPACE, .as.map = m};
 	return OK;
 }
 
 static int raise_exception(struct run *r, const struct arguments *a, struct value *out)
 {
-	struct value text = value_constant("");
+	struct value text = template_constant("");
 
 	if (a->n)
-		TRY(value_to_text(r, &a->values[0], &text));
+		TRY(template_to_text(r, &a->values[0], &text));
 	*out = text;
 	return template_error(r, "%.*s", (int)(text.n < 400 ? text.n : 400), text.as.text);
 }
@@ -472,7 +472,7 @@ static int strftime_now(struct run *r, const struct arguments *a, struct value *
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	n = strftime(text, sizeof text, format->as.text, &date);
 #pragma GCC diagnostic pop
-	return value_copy_text(r, text, n, out);
+	return template_copy_text(r, text, n, out);
 }
 
 static const struct function {
@@ -481,7 +481,7 @@ static const struct function {
 } functions[] = {{"range", range}, {"namespace", make_namespace}, {"raise_exception", raise_exception}, {"strftime_now", strftime_now}};
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
-int call_is_function(const struct run *r, const char *name)
+int template_call_is_function(const struct run *r, const char *name)
 {
 	for (int i = 0; i < N_FUNCTIONS; i++)
 		if (!strcmp(functions[i].name, name))
@@ -489,7 +489,7 @@ int call_is_function(const struct run *r, const char *name)
 	return 0;
 }
 
-int call_function(struct run *r, const char *name, const struct arguments *a, struct value *out)
+int template_call_function(struct run *r, const char *name, const struct arguments *a, struct value *out)
 {
 	for (int i = 0; i < N_FUNCTIONS; i++)
 		if (!strcmp(functions[i].name, name))
@@ -555,11 +555,21 @@ static int is_even(const struct value *v)
 static const struct test {
 	const char *name;
 	int (*is)(const struct value *v);
-} tests[] = {{"undefined", is_undefined},     {"defined", is_defined}, {"none", is_none},
-             {"boolean", is_boolean},         {"true", is_true},       {"false", is_false},
-             {"string", is_string},           {"mapping", is_mapping}, {"number", is_number},
-             {"integer", is_integer},         {"float", is_float},     {"iterable", value_is_iterable},
-             {"sequence", value_is_iterable}, {"odd", is_odd},         {"even", is_even}};
+} tests[] = {{"undefined", is_undefined},
+             {"defined", is_defined},
+             {"none", is_none},
+             {"boolean", is_boolean},
+             {"true", is_true},
+             {"false", is_false},
+             {"string", is_string},
+             {"mapping", is_mapping},
+             {"number", is_number},
+             {"integer", is_integer},
+             {"float", is_float},
+             {"iterable", template_is_iterable},
+             {"sequence", template_is_iterable},
+             {"odd", is_odd},
+             {"even", is_even}};
 
 static const struct comparison {
 	const char *name;
@@ -585,29 +595,29 @@ static int compare(struct run *r, enum operator op, const struct value *v, const
 {
 	switch (op) {
 	case OP_EQUAL:
-		return value_equal(r, v, with, out);
+		return template_equal(r, v, with, out);
 	case OP_IN:
-		return value_contains(r, with, v, out);
+		return template_contains(r, with, v, out);
 	case OP_LESS:
-		return value_less(r, v, with, out);
+		return template_less(r, v, with, out);
 	case OP_GREATER:
-		return value_less(r, with, v, out);
+		return template_less(r, with, v, out);
 	case OP_UNEQUAL:
-		TRY(value_equal(r, v, with, out));
+		TRY(template_equal(r, v, with, out));
 		break;
 	case OP_LESS_EQUAL:
-		TRY(value_less(r, with, v, out));
+		TRY(template_less(r, with, v, out));
 		break;
 	default:
-		TRY(value_less(r, v, with, out));
+		TRY(template_less(r, v, with, out));
 	}
 	*out = !*out;
 	return OK;
 }
 
-int call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out)
+int template_call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out)
 {
-	const struct value *with = argument(a, 0, NULL);
+	const struct value *with = template_argument(a, 0, NULL);
 
 	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
 		if (!strcmp(tests[i].name, name)) {
@@ -635,9 +645,9 @@ static int filter_tojson(struct run *r, const struct value *v, const struct argu
 	int         status;
 
 	TRY(integer_argument(r, a, 0, "indent", 0, 32, &indent));
-	status = value_json(r, v, (int)indent, 0, &t);
+	status = template_json(r, v, (int)indent, 0, &t);
 	if (status == OK)
-		return value_take_text(r, &t, out);
+		return template_take_text(r, &t, out);
 	text_free(&t);
 	return status;
 }
@@ -647,17 +657,17 @@ static int filter_length(struct run *r, const struct value *v, const struct argu
 	size_t n;
 
 	(void)a;
-	if (!value_length(v, &n))
-		return template_error(r, "%s has no length", value_kind_name(v));
+	if (!template_length(v, &n))
+		return template_error(r, "%s has no length", template_kind_name(v));
 	TRY(template_steps(r, v->kind == V_TEXT ? v->n / 16 : 0));
-	*out = value_int((int64_t)n);
+	*out = template_int((int64_t)n);
 	return OK;
 }
 
 static int filter_string(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
-	return value_to_text(r, v, out);
+	return template_to_text(r, v, out);
 }
 
 static int filter_trim(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
@@ -666,7 +676,7 @@ static int filter_trim(struct run *r, const struct value *v, const struct argume
 	struct value        text;
 
 	TRY(text_argument(r, a, 0, "chars", &chars));
-	TRY(value_to_text(r, v, &text));
+	TRY(template_to_text(r, v, &text));
 	return strip(r, &text, chars, 1, 1, out);
 }
 
@@ -674,7 +684,7 @@ static int with_case(struct run *r, const struct value *v, enum letter_case how,
 {
 	struct value text;
 
-	TRY(value_to_text(r, v, &text));
+	TRY(template_to_text(r, v, &text));
 	return change_case(r, &text, how, out);
 }
 static int filter_upper(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
@@ -702,18 +712,18 @@ static int filter_replace(struct run *r, const struct value *v, const struct arg
 {
 	struct value text;
 
-	TRY(value_to_text(r, v, &text));
+	TRY(template_to_text(r, v, &text));
 	return replace(r, &text, a, out);
 }
 
 static int filter_default(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	const struct value *instead = argument(a, 0, "default_value"), *also_false = argument(a, 1, "boolean");
+	const struct value *instead = template_argument(a, 0, "default_value"), *also_false = template_argument(a, 1, "boolean");
 
 	(void)r;
 	*out = *v;
-	if (v->kind == V_UNDEFINED || (also_false && value_truth(also_false) && !value_truth(v)))
-		*out = instead ? *instead : value_constant("");
+	if (v->kind == V_UNDEFINED || (also_false && template_truth(also_false) && !template_truth(v)))
+		*out = instead ? *instead : template_constant("");
 	return OK;
 }
 
@@ -725,7 +735,7 @@ static int filter_items(struct run *r, const struct value *v, const struct argum
 	if (v->kind == V_MAP)
 		return map_items(r, v->as.map, out);
 	if (v->kind != V_UNDEFINED)
-		return template_error(r, "only a mapping has items, not %s", value_kind_name(v));
+		return template_error(r, "only a mapping has items, not %s", template_kind_name(v));
 	*out = built(&none);
 	return OK;
 }
@@ -734,7 +744,7 @@ static int filter_list(struct run *r, const struct value *v, const struct argume
 {
 	*out = (struct value){.kind = V_LIST};
 	(void)a;
-	return value_items(r, v, &out->as.items, &out->n);
+	return template_items(r, v, &out->as.items, &out->n);
 }
 
 /* -1: the last */
@@ -743,7 +753,7 @@ static int end_of(struct run *r, const struct value *v, int last, struct value *
 	const struct value *items;
 	size_t              n;
 
-	TRY(value_items(r, v, &items, &n));
+	TRY(template_items(r, v, &items, &n));
 	*out = n ? items[last ? n - 1 : 0] : (struct value){.kind = V_UNDEFINED, .as.name = "an element of an empty list"};
 	return OK;
 }
@@ -760,31 +770,31 @@ static int filter_last(struct run *r, const struct value *v, const struct argume
 
 static int filter_reverse(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	struct value back = value_int(-1);
+	struct value back = template_int(-1);
 
 	(void)a;
-	return value_slice(r, v, NULL, NULL, &back, out);
+	return template_slice(r, v, NULL, NULL, &back, out);
 }
 
 static int filter_int(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	const struct value *otherwise = argument(a, 0, "default");
+	const struct value *otherwise = template_argument(a, 0, "default");
 	char                digits[32], *end;
 
-	*out = otherwise ? *otherwise : value_int(0);
+	*out = otherwise ? *otherwise : template_int(0);
 	if (v->kind == V_INT || v->kind == V_BOOL)
-		*out = value_int(v->as.i);
+		*out = template_int(v->as.i);
 	if (v->kind == V_REAL && v->as.x > -1e18 && v->as.x < 1e18)
-		*out = value_int((int64_t)v->as.x);
+		*out = template_int((int64_t)v->as.x);
 	if (v->kind == V_TEXT && v->n && v->n < sizeof digits) {
 		double x;
 		memcpy(digits, v->as.text, v->n);
 		digits[v->n] = 0;
 		x = strtod(digits, &end);
-		while (text_space(end, strlen(end)))
+		while (template_space(end, strlen(end)))
 			end++;
 		if (!*end && end != digits && x > -1e15 && x < 1e15)
-			*out = value_int((int64_t)x);
+			*out = template_int((int64_t)x);
 	}
 	(void)r;
 	return OK;
@@ -794,7 +804,7 @@ static int filter_float(struct run *r, const struct value *v, const struct argum
 {
 	(void)a;
 	if (!is_number(v))
-		return template_error(r, "float of %s is not supported", value_kind_name(v));
+		return template_error(r, "float of %s is not supported", template_kind_name(v));
 	*out = (struct value){.kind = V_REAL, .as.x = v->kind == V_REAL ? v->as.x : (double)v->as.i};
 	return OK;
 }
@@ -810,14 +820,14 @@ static int filter_safe(struct run *r, const struct value *v, const struct argume
 /* Every line but the first, and no empty one, gets `width` spaces in front. */
 static int filter_indent(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	const struct value *first = argument(a, 1, "first"), *blank = argument(a, 2, "blank");
-	int                 in_first = first && value_truth(first), in_blank = blank && value_truth(blank);
+	const struct value *first = template_argument(a, 1, "first"), *blank = template_argument(a, 2, "blank");
+	int                 in_first = first && template_truth(first), in_blank = blank && template_truth(blank);
 	int64_t             width = 4;
 	struct value        text;
 	struct text         t = {0};
 
 	TRY(integer_argument(r, a, 0, "width", 0, 64, &width));
-	TRY(value_to_text(r, v, &text));
+	TRY(template_to_text(r, v, &text));
 	TRY(template_bytes(r, text.n));
 	for (size_t i = 0; i <= text.n; i++) {
 		int starts = i == 0 ? in_first : text.as.text[i - 1] == '\n';
@@ -831,7 +841,7 @@ static int filter_indent(struct run *r, const struct value *v, const struct argu
 			return template_error(r, "more than %d bytes of text", TEMPLATE_BYTES);
 		}
 	}
-	return value_take_text(r, &t, out);
+	return template_take_text(r, &t, out);
 }
 
 /* "function.name": the attributes one after another */
@@ -840,31 +850,31 @@ static int follow(struct run *r, const struct value *v, const struct value *path
 	char *name, *rest, *part;
 
 	if (path->kind == V_INT)
-		return value_item(r, v, path, out);
+		return template_item(r, v, path, out);
 	if (path->kind != V_TEXT)
-		return template_error(r, "an attribute needs a name, not %s", value_kind_name(path));
+		return template_error(r, "an attribute needs a name, not %s", template_kind_name(path));
 	TRY(template_bytes(r, path->n + 1));
 	name = arena_text(&r->arena, path->as.text, path->n);
 	*out = *v;
 	for (part = name ? strtok_r(name, ".", &rest) : NULL; part; part = strtok_r(NULL, ".", &rest)) {
-		struct value of = *out, key = value_constant(part);
+		struct value of = *out, key = template_constant(part);
 		if (of.kind == V_UNDEFINED)
 			return OK;
-		TRY(value_item(r, &of, &key, out));
+		TRY(template_item(r, &of, &key, out));
 	}
 	return name ? OK : ERR_INPUT;
 }
 
 static int filter_join(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	const struct value *between, *attribute = argument(a, 1, "attribute"), *items;
+	const struct value *between, *attribute = template_argument(a, 1, "attribute"), *items;
 	struct builder      b = {0};
 	struct value        list = *v;
 	size_t              n;
 
 	TRY(text_argument(r, a, 0, "d", &between));
 	if (attribute) {
-		TRY(value_items(r, v, &items, &n));
+		TRY(template_items(r, v, &items, &n));
 		for (size_t i = 0; i < n; i++) {
 			struct value x;
 			TRY(follow(r, &items[i], attribute, &x));
@@ -893,15 +903,15 @@ static int name_of(struct run *r, const struct value *v, const char **out)
 	struct value copy;
 
 	if (v->kind != V_TEXT)
-		return template_error(r, "a name is needed, not %s", value_kind_name(v));
-	TRY(value_copy_text(r, v->as.text, v->n, &copy));
+		return template_error(r, "a name is needed, not %s", template_kind_name(v));
+	TRY(template_copy_text(r, v->as.text, v->n, &copy));
 	*out = copy.as.text;
 	return OK;
 }
 
 static int filter_map(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	const struct value *attribute = argument(a, -1, "attribute"), *otherwise = argument(a, -1, "default"), *items;
+	const struct value *attribute = template_argument(a, -1, "attribute"), *otherwise = template_argument(a, -1, "default"), *items;
 	struct arguments    rest = behind(a, 1);
 	struct builder      b = {0};
 	const char         *name = NULL;
@@ -911,10 +921,10 @@ static int filter_map(struct run *r, const struct value *v, const struct argumen
 		return template_error(r, "map needs a filter or an attribute");
 	if (!attribute)
 		TRY(name_of(r, &a->values[0], &name));
-	TRY(value_items(r, v, &items, &n));
+	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value x;
-		TRY(attribute ? follow(r, &items[i], attribute, &x) : call_filter(r, name, &items[i], &rest, &x));
+		TRY(attribute ? follow(r, &items[i], attribute, &x) : template_call_filter(r, name, &items[i], &rest, &x));
 		TRY(add_item(r, &b, x.kind == V_UNDEFINED && otherwise ? *otherwise : x));
 	}
 	*out = built(&b);
@@ -934,15 +944,15 @@ static int choose(struct run *r, const struct value *v, const struct arguments *
 		return template_error(r, "selectattr and rejectattr need the name of an attribute");
 	if (a->n_positional > by_attribute)
 		TRY(name_of(r, &a->values[by_attribute], &test));
-	TRY(value_items(r, v, &items, &n));
+	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value x = items[i];
 		int          truth;
 		if (by_attribute)
 			TRY(follow(r, &items[i], &a->values[0], &x));
-		truth = value_truth(&x);
+		truth = template_truth(&x);
 		if (test)
-			TRY(call_test(r, test, &x, &rest, &truth));
+			TRY(template_call_test(r, test, &x, &rest, &truth));
 		if (truth == wanted)
 			TRY(add_item(r, &b, items[i]));
 	}
@@ -1001,7 +1011,7 @@ static const struct filter_row {
         {"rejectattr", filter_rejectattr, 3, ""},
 };
 
-int call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out)
+int template_call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out)
 {
 	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
 		int status;

@@ -48,6 +48,11 @@ static int is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static int is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static void skip(struct parser *p, size_t n)
 {
 	for (; n && p->p < p->end; n--)
@@ -148,26 +153,43 @@ static int text_token(struct parser *p)
 	return status;
 }
 
+/* How many bytes of a number there are: digits, "_" between them, a fraction, an exponent. */
+static size_t number_bytes(const struct parser *p, int *real)
+{
+	size_t n = 0;
+
+	while (is_digit(peek(p, n)) || (peek(p, n) == '_' && is_digit(peek(p, n + 1))))
+		n++;
+	*real = peek(p, n) == '.' && is_digit(peek(p, n + 1));
+	for (n += (size_t)*real; *real && is_digit(peek(p, n)); n++)
+		;
+	if (peek(p, n) == 'e' || peek(p, n) == 'E') {
+		size_t sign = peek(p, n + 1) == '+' || peek(p, n + 1) == '-';
+		if (is_digit(peek(p, n + 1 + sign))) {
+			*real = 1;
+			for (n += 1 + sign; is_digit(peek(p, n)); n++)
+				;
+		}
+	}
+	return n;
+}
+
 static int number_token(struct parser *p)
 {
 	char   digits[64];
-	size_t n = 0;
-	int    real = 0;
+	int    real;
+	size_t n = number_bytes(p, &real), m = 0;
 
-	for (char c = peek(p, 0); (c >= '0' && c <= '9') || c == '_' || (c == '.' && !real && peek(p, 1) >= '0' && peek(p, 1) <= '9');
-	     c = peek(p, 0)) {
-		real |= c == '.';
-		if (n + 1 == sizeof digits)
-			return fail(p, "a number is too long");
-		if (c != '_')
-			digits[n++] = c;
-		skip(p, 1);
-	}
-	digits[n] = 0;
+	if (n >= sizeof digits)
+		return fail(p, "a number is too long");
+	for (size_t i = 0; i < n; i++)
+		if (p->p[i] != '_')
+			digits[m++] = p->p[i];
+	digits[m] = 0;
+	skip(p, n);
 	errno = 0;
 	p->token.kind = real ? T_REAL : T_INT;
-	p->token.value = real ? (struct value){.kind = V_REAL, .as.x = strtod(digits, NULL)}
-	                      : (struct value){.kind = V_INT, .as.i = strtoll(digits, NULL, 10)};
+	p->token.value = real ? (struct value){.kind = V_REAL, .as.x = strtod(digits, NULL)} : template_int(strtoll(digits, NULL, 10));
 	return errno ? fail(p, "a number is too large") : OK;
 }
 
@@ -954,7 +976,7 @@ static int parse_generation(struct parser *p, struct node **out)
 
 	TRY(make(p, N_IF, NULL, NULL, out));
 	TRY(make(p, N_CONST, NULL, NULL, &(*out)->a));
-	(*out)->a->value = value_bool(1);
+	(*out)->a->value = template_bool(1);
 	TRY(close_tag(p));
 	TRY(parse_body(p, ends, &(*out)->body));
 	TRY(advance(p));

@@ -140,41 +140,41 @@ int template_bytes(struct run *r, size_t n);
 
 /* ---- template_value.c ---- */
 
-struct value value_bool(int truth);
-struct value value_int(int64_t i);
-struct value value_constant(const char *text); /* of a literal in C */
+struct value template_bool(int truth);
+struct value template_int(int64_t i);
+struct value template_constant(const char *text); /* of a literal in C */
 
-int         value_from_json(struct run *r, const json_t *j, struct value *out);
-int         value_truth(const struct value *v);
-const char *value_kind_name(const struct value *v);
-int         value_copy_text(struct run *r, const char *s, size_t n, struct value *out);
-int         value_take_text(struct run *r, struct text *t, struct value *out); /* frees *t */
+int         template_from_json(struct run *r, const json_t *j, struct value *out);
+int         template_truth(const struct value *v);
+const char *template_kind_name(const struct value *v);
+int         template_copy_text(struct run *r, const char *s, size_t n, struct value *out);
+int         template_take_text(struct run *r, struct text *t, struct value *out); /* frees *t */
 
-int value_equal(struct run *r, const struct value *a, const struct value *b, int *out);
-int value_less(struct run *r, const struct value *a, const struct value *b, int *out);
-int value_contains(struct run *r, const struct value *whole, const struct value *part, int *out);
+int template_equal(struct run *r, const struct value *a, const struct value *b, int *out);
+int template_less(struct run *r, const struct value *a, const struct value *b, int *out);
+int template_contains(struct run *r, const struct value *whole, const struct value *part, int *out);
 
-int value_print(struct run *r, const struct value *v, int quoted, struct text *out); /* as Python's str or, quoted, repr */
-int value_to_text(struct run *r, const struct value *v, struct value *out);
-int value_json(struct run *r, const struct value *v, int indent, int level, struct text *out); /* indent < 0: one line */
+int template_print(struct run *r, const struct value *v, int quoted, struct text *out); /* as Python's str or, quoted, repr */
+int template_to_text(struct run *r, const struct value *v, struct value *out);
+int template_json(struct run *r, const struct value *v, int indent, int level, struct text *out); /* indent < 0: one line */
 
 /* The elements of a list, characters of a text, keys of a mapping, nothing of what is undefined; an error for others. */
-int value_items(struct run *r, const struct value *v, const struct value **items, size_t *n);
-int value_length(const struct value *v, size_t *n); /* 0 when it has none */
-int value_is_iterable(const struct value *v);
+int template_items(struct run *r, const struct value *v, const struct value **items, size_t *n);
+int template_length(const struct value *v, size_t *n); /* 0 when it has none */
+int template_is_iterable(const struct value *v);
 
 /* V_UNDEFINED when there is none. */
-int value_attribute(struct run *r, const struct value *v, const char *name, struct value *out);
-int value_item(struct run *r, const struct value *v, const struct value *key, struct value *out);
-int value_slice(struct run *r, const struct value *v, const struct value *from, const struct value *to, const struct value *step,
-                struct value *out);
+int template_attribute(struct run *r, const struct value *v, const char *name, struct value *out);
+int template_item(struct run *r, const struct value *v, const struct value *key, struct value *out);
+int template_slice(struct run *r, const struct value *v, const struct value *from, const struct value *to, const struct value *step,
+                   struct value *out);
 
-struct value *map_find(struct run *r, const struct map *m, const struct value *key); /* or NULL */
-struct value *map_find_name(const struct map *m, const char *name);
-int           map_put(struct run *r, struct map *m, struct value key, struct value value);
+struct value *template_map_find(struct run *r, const struct map *m, const struct value *key); /* or NULL */
+struct value *template_map_find_name(const struct map *m, const char *name);
+int           template_map_put(struct run *r, struct map *m, struct value key, struct value value);
 
 /* Python's idea of white space; the bytes of the character at s (0: not one). */
-size_t text_space(const char *s, size_t n);
+size_t template_space(const char *s, size_t n);
 
 /* ---- template_call.c ---- */
 
@@ -186,13 +186,13 @@ struct arguments {
 };
 
 /* The argument at this position or of this name; NULL when it was not given. position < 0: by name only. */
-const struct value *argument(const struct arguments *a, int position, const char *name);
+const struct value *template_argument(const struct arguments *a, int position, const char *name);
 
-int call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out);
-int call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out);
-int call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out);
-int call_function(struct run *r, const char *name, const struct arguments *a, struct value *out);
-int call_is_function(const struct run *r, const char *name);
-int call_is_method(enum value_kind kind, const char *name);
+int template_call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out);
+int template_call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out);
+int template_call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out);
+int template_call_function(struct run *r, const char *name, const struct arguments *a, struct value *out);
+int template_call_is_function(const struct run *r, const char *name);
+int template_call_is_method(enum value_kind kind, const char *name);
 
 #endif

@@ -7,22 +7,22 @@
 
 /* ---- making ---- */
 
-struct value value_bool(int truth)
+struct value template_bool(int truth)
 {
 	return (struct value){.kind = V_BOOL, .as.i = truth != 0};
 }
 
-struct value value_int(int64_t i)
+struct value template_int(int64_t i)
 {
 	return (struct value){.kind = V_INT, .as.i = i};
 }
 
-struct value value_constant(const char *text)
+struct value template_constant(const char *text)
 {
 	return (struct value){.kind = V_TEXT, .n = strlen(text), .as.text = text};
 }
 
-int value_copy_text(struct run *r, const char *s, size_t n, struct value *out)
+int template_copy_text(struct run *r, const char *s, size_t n, struct value *out)
 {
 	char *copy;
 
@@ -32,12 +32,12 @@ int value_copy_text(struct run *r, const char *s, size_t n, struct value *out)
 	return copy ? OK : ERR_INPUT;
 }
 
-int value_take_text(struct run *r, struct text *t, struct value *out)
+int template_take_text(struct run *r, struct text *t, struct value *out)
 {
 	int status = text_status(t);
 
 	if (status == OK)
-		status = value_copy_text(r, t->data, t->n, out);
+		status = template_copy_text(r, t->data, t->n, out);
 	text_free(t);
 	return status;
 }
@@ -52,7 +52,7 @@ static int list_from_json(struct run *r, const json_t *j, struct value *out)
 	if (!items)
 		return ERR_INPUT;
 	for (size_t i = 0; i < n; i++)
-		TRY(value_from_json(r, json_array_get(j, i), &items[i]));
+		TRY(template_from_json(r, json_array_get(j, i), &items[i]));
 	*out = (struct value){.kind = V_LIST, .n = n, .as.items = items};
 	return OK;
 }
@@ -75,15 +75,15 @@ static int map_from_json(struct run *r, const json_t *j, struct value *out)
 	m->capacity = n + 1;
 	json_object_foreach((json_t *)(uintptr_t)j, key, v)
 	{
-		m->keys[m->n] = value_constant(key);
-		TRY(value_from_json(r, v, &m->values[m->n++]));
+		m->keys[m->n] = template_constant(key);
+		TRY(template_from_json(r, v, &m->values[m->n++]));
 	}
 	*out = (struct value){.kind = V_MAP, .as.map = m};
 	return OK;
 }
 
 /* Borrows the texts. The depth is that of the reader of JSON. */
-int value_from_json(struct run *r, const json_t *j, struct value *out)
+int template_from_json(struct run *r, const json_t *j, struct value *out)
 {
 	switch (json_typeof(j)) {
 	case JSON_OBJECT:
@@ -94,7 +94,7 @@ int value_from_json(struct run *r, const json_t *j, struct value *out)
 		*out = (struct value){.kind = V_TEXT, .n = json_string_length(j), .as.text = json_string_value(j)};
 		return OK;
 	case JSON_INTEGER:
-		*out = value_int(json_integer_value(j));
+		*out = template_int(json_integer_value(j));
 		return OK;
 	case JSON_REAL:
 		*out = (struct value){.kind = V_REAL, .as.x = json_real_value(j)};
@@ -103,14 +103,14 @@ int value_from_json(struct run *r, const json_t *j, struct value *out)
 		*out = (struct value){.kind = V_NONE};
 		return OK;
 	default:
-		*out = value_bool(json_is_true(j));
+		*out = template_bool(json_is_true(j));
 		return OK;
 	}
 }
 
 /* ---- asking ---- */
 
-const char *value_kind_name(const struct value *v)
+const char *template_kind_name(const struct value *v)
 {
 	static const char *const names[] = {[V_UNDEFINED] = "an undefined value",
 	                                    [V_NONE] = "none",
@@ -128,7 +128,7 @@ const char *value_kind_name(const struct value *v)
 	return names[v->kind];
 }
 
-int value_truth(const struct value *v)
+int template_truth(const struct value *v)
 {
 	switch (v->kind) {
 	case V_UNDEFINED:
@@ -158,17 +158,17 @@ static size_t characters(const char *s, size_t n)
 	return count;
 }
 
-int value_length(const struct value *v, size_t *n)
+int template_length(const struct value *v, size_t *n)
 {
 	*n = v->kind == V_TEXT ? characters(v->as.text, v->n) : v->kind == V_LIST ? v->n : v->kind == V_MAP ? v->as.map->n : 0;
 	return v->kind == V_TEXT || v->kind == V_LIST || v->kind == V_MAP || v->kind == V_UNDEFINED;
 }
 
-int value_is_iterable(const struct value *v)
+int template_is_iterable(const struct value *v)
 {
 	size_t n;
 
-	return value_length(v, &n);
+	return template_length(v, &n);
 }
 
 static int is_number(const struct value *v)
@@ -185,17 +185,17 @@ static int equal_maps(struct run *r, const struct map *a, const struct map *b, i
 {
 	*out = a->n == b->n;
 	for (size_t i = 0; *out && i < a->n; i++) {
-		const struct value *v = map_find(r, b, &a->keys[i]);
+		const struct value *v = template_map_find(r, b, &a->keys[i]);
 		TRY(template_steps(r, 1 + b->n / 8));
 		*out = v != NULL;
 		if (v)
-			TRY(value_equal(r, &a->values[i], v, out));
+			TRY(template_equal(r, &a->values[i], v, out));
 	}
 	return OK;
 }
 
 /* Values are never circular, and nest no deeper than the JSON and the program that made them. */
-int value_equal(struct run *r, const struct value *a, const struct value *b, int *out)
+int template_equal(struct run *r, const struct value *a, const struct value *b, int *out)
 {
 	TRY(template_steps(r, 1));
 	if (is_number(a) && is_number(b)) {
@@ -226,46 +226,46 @@ int value_equal(struct run *r, const struct value *a, const struct value *b, int
 		return template_error(r, "nested too deeply");
 	*out = a->n == b->n;
 	for (size_t i = 0; *out && i < a->n; i++)
-		TRY(value_equal(r, &a->as.items[i], &b->as.items[i], out));
+		TRY(template_equal(r, &a->as.items[i], &b->as.items[i], out));
 	r->depth--;
 	return OK;
 }
 
-int value_less(struct run *r, const struct value *a, const struct value *b, int *out)
+int template_less(struct run *r, const struct value *a, const struct value *b, int *out)
 {
 	if (is_number(a) && is_number(b)) {
 		*out = a->kind == V_REAL || b->kind == V_REAL ? real_of(a) < real_of(b) : a->as.i < b->as.i;
 		return OK;
 	}
 	if (a->kind != V_TEXT || b->kind != V_TEXT)
-		return template_error(r, "%s and %s have no order", value_kind_name(a), value_kind_name(b));
+		return template_error(r, "%s and %s have no order", template_kind_name(a), template_kind_name(b));
 	TRY(template_steps(r, a->n / 64));
 	int c = memcmp(a->as.text, b->as.text, a->n < b->n ? a->n : b->n); /* UTF-8 sorts as its code points */
 	*out = c < 0 || (c == 0 && a->n < b->n);
 	return OK;
 }
 
-int value_contains(struct run *r, const struct value *whole, const struct value *part, int *out)
+int template_contains(struct run *r, const struct value *whole, const struct value *part, int *out)
 {
 	const struct value *items;
 	size_t              n;
 
 	if (whole->kind == V_TEXT) {
 		if (part->kind != V_TEXT)
-			return template_error(r, "%s cannot be in a text", value_kind_name(part));
+			return template_error(r, "%s cannot be in a text", template_kind_name(part));
 		TRY(template_steps(r, whole->n / 16));
 		*out = memmem(whole->as.text, whole->n, part->as.text, part->n) != NULL;
 		return OK;
 	}
 	if (whole->kind == V_MAP) {
 		TRY(template_steps(r, whole->as.map->n / 8));
-		*out = map_find(r, whole->as.map, part) != NULL;
+		*out = template_map_find(r, whole->as.map, part) != NULL;
 		return OK;
 	}
 	*out = 0;
-	TRY(value_items(r, whole, &items, &n));
+	TRY(template_items(r, whole, &items, &n));
 	for (size_t i = 0; !*out && i < n; i++)
-		TRY(value_equal(r, &items[i], part, out));
+		TRY(template_equal(r, &items[i], part, out));
 	return OK;
 }
 
@@ -280,7 +280,7 @@ static int same_key(const struct value *a, const struct value *b)
 	return a->kind == b->kind && a->kind == V_NONE;
 }
 
-struct value *map_find(struct run *r, const struct map *m, const struct value *key)
+struct value *template_map_find(struct run *r, const struct map *m, const struct value *key)
 {
 	(void)r;
 	for (size_t i = 0; i < m->n; i++)
@@ -289,11 +289,11 @@ struct value *map_find(struct run *r, const struct map *m, const struct value *k
 	return NULL;
 }
 
-struct value *map_find_name(const struct map *m, const char *name)
+struct value *template_map_find_name(const struct map *m, const char *name)
 {
-	struct value key = value_constant(name);
+	struct value key = template_constant(name);
 
-	return map_find(NULL, m, &key);
+	return template_map_find(NULL, m, &key);
 }
 
 static int map_grow(struct run *r, struct map *m)
@@ -316,9 +316,9 @@ static int map_grow(struct run *r, struct map *m)
 	return OK;
 }
 
-int map_put(struct run *r, struct map *m, struct value key, struct value value)
+int template_map_put(struct run *r, struct map *m, struct value key, struct value value)
 {
-	struct value *at = map_find(r, m, &key);
+	struct value *at = template_map_find(r, m, &key);
 
 	TRY(template_steps(r, 1 + m->n / 8));
 	if (at) {
@@ -326,7 +326,7 @@ int map_put(struct run *r, struct map *m, struct value key, struct value value)
 		return OK;
 	}
 	if (key.kind != V_TEXT && key.kind != V_NONE && !is_number(&key))
-		return template_error(r, "%s cannot be a key", value_kind_name(&key));
+		return template_error(r, "%s cannot be a key", template_kind_name(&key));
 	if (m->n == m->capacity)
 		TRY(map_grow(r, m));
 	m->keys[m->n] = key;
@@ -345,12 +345,12 @@ static size_t character_bytes(const char *s, size_t n)
 	return k;
 }
 
-int value_items(struct run *r, const struct value *v, const struct value **items, size_t *n)
+int template_items(struct run *r, const struct value *v, const struct value **items, size_t *n)
 {
 	struct value *list;
 
-	if (!value_length(v, n))
-		return template_error(r, "%s has no elements", value_kind_name(v));
+	if (!template_length(v, n))
+		return template_error(r, "%s has no elements", template_kind_name(v));
 	if (v->kind == V_LIST || *n == 0) {
 		*items = v->kind == V_LIST ? v->as.items : NULL;
 		return OK;
@@ -385,43 +385,43 @@ static int bind(struct run *r, const struct value *self, const char *name, struc
 }
 
 /* a.b: Python looks at methods first, then at elements. */
-int value_attribute(struct run *r, const struct value *v, const char *name, struct value *out)
+int template_attribute(struct run *r, const struct value *v, const char *name, struct value *out)
 {
 	const struct value *at;
 
-	if (call_is_method(v->kind, name))
+	if (template_call_is_method(v->kind, name))
 		return bind(r, v, name, out);
 	*out = (struct value){.kind = V_UNDEFINED, .as.name = name};
 	if (v->kind != V_MAP && v->kind != V_NAMESPACE)
 		return OK;
 	TRY(template_steps(r, v->as.map->n / 8));
-	at = map_find_name(v->as.map, name);
+	at = template_map_find_name(v->as.map, name);
 	if (at)
 		*out = *at;
 	return OK;
 }
 
 /* a[b]: the element, else the attribute of that name. */
-int value_item(struct run *r, const struct value *v, const struct value *key, struct value *out)
+int template_item(struct run *r, const struct value *v, const struct value *key, struct value *out)
 {
 	const struct value *items, *at = NULL;
-	struct value        name = value_constant("the element");
+	struct value        name = template_constant("the element");
 	size_t              n;
 
 	if (key->kind == V_TEXT)
-		TRY(value_copy_text(r, key->as.text, key->n, &name)); /* with an end, which a part of a text has not */
+		TRY(template_copy_text(r, key->as.text, key->n, &name)); /* with an end, which a part of a text has not */
 	*out = (struct value){.kind = V_UNDEFINED, .as.name = name.as.text};
 	if (v->kind == V_MAP) {
 		TRY(template_steps(r, v->as.map->n / 8));
-		at = map_find(r, v->as.map, key);
+		at = template_map_find(r, v->as.map, key);
 		if (at)
 			*out = *at;
 	}
 	if (!at && key->kind == V_TEXT)
-		return value_attribute(r, v, name.as.text, out);
+		return template_attribute(r, v, name.as.text, out);
 	if ((v->kind != V_LIST && v->kind != V_TEXT) || key->kind != V_INT)
 		return OK;
-	TRY(value_items(r, v, &items, &n));
+	TRY(template_items(r, v, &items, &n));
 	int64_t i = key->as.i < 0 ? key->as.i + (int64_t)n : key->as.i;
 	if (i >= 0 && (uint64_t)i < n)
 		*out = items[i];
@@ -441,8 +441,8 @@ static int64_t clipped(const struct value *v, int64_t n, int64_t missing, int ba
 	return i >= n ? (backwards ? n - 1 : n) : i;
 }
 
-int value_slice(struct run *r, const struct value *v, const struct value *from, const struct value *to, const struct value *step,
-                struct value *out)
+int template_slice(struct run *r, const struct value *v, const struct value *from, const struct value *to, const struct value *step,
+                   struct value *out)
 {
 	const struct value *items, *parts[] = {from, to, step};
 	struct value       *list;
@@ -452,12 +452,12 @@ int value_slice(struct run *r, const struct value *v, const struct value *from, 
 
 	for (int k = 0; k < 3; k++)
 		if (parts[k] && parts[k]->kind != V_INT)
-			return template_error(r, "a slice needs whole numbers, not %s", value_kind_name(parts[k]));
+			return template_error(r, "a slice needs whole numbers, not %s", template_kind_name(parts[k]));
 	if (v->kind != V_LIST && v->kind != V_TEXT)
-		return template_error(r, "%s has no slices", value_kind_name(v));
+		return template_error(r, "%s has no slices", template_kind_name(v));
 	if (by == 0)
 		return template_error(r, "a slice cannot go in steps of 0");
-	TRY(value_items(r, v, &items, &n));
+	TRY(template_items(r, v, &items, &n));
 	TRY(template_bytes(r, (n + 1) * sizeof *list));
 	list = arena_alloc(&r->arena, n + 1, sizeof *list);
 	if (!list)
@@ -473,7 +473,7 @@ int value_slice(struct run *r, const struct value *v, const struct value *from, 
 	}
 	for (size_t k = 0; k < m; k++)
 		text_add(&t, list[k].as.text, list[k].n);
-	return value_take_text(r, &t, out);
+	return template_take_text(r, &t, out);
 }
 
 /* ---- as text ---- */
@@ -531,7 +531,7 @@ static int print_list(struct run *r, const struct value *v, struct text *out)
 	for (size_t i = 0; i < v->n; i++) {
 		if (i)
 			text_add(out, ", ", 2);
-		TRY(value_print(r, &v->as.items[i], 1, out));
+		TRY(template_print(r, &v->as.items[i], 1, out));
 	}
 	text_add(out, "]", 1);
 	return OK;
@@ -543,9 +543,9 @@ static int print_map(struct run *r, const struct map *m, struct text *out)
 	for (size_t i = 0; i < m->n; i++) {
 		if (i)
 			text_add(out, ", ", 2);
-		TRY(value_print(r, &m->keys[i], 1, out));
+		TRY(template_print(r, &m->keys[i], 1, out));
 		text_add(out, ": ", 2);
-		TRY(value_print(r, &m->values[i], 1, out));
+		TRY(template_print(r, &m->values[i], 1, out));
 	}
 	text_add(out, "}", 1);
 	return OK;
@@ -563,7 +563,7 @@ static int print_nested(struct run *r, const struct value *v, struct text *out)
 	return status;
 }
 
-int value_print(struct run *r, const struct value *v, int quoted, struct text *out)
+int template_print(struct run *r, const struct value *v, int quoted, struct text *out)
 {
 	TRY(template_steps(r, 1 + (v->kind == V_TEXT ? v->n / 64 : 0)));
 	if (out->n > TEMPLATE_BYTES)
@@ -593,11 +593,11 @@ int value_print(struct run *r, const struct value *v, int quoted, struct text *o
 	case V_MAP:
 		return print_nested(r, v, out);
 	default:
-		return template_error(r, "%s cannot be printed", value_kind_name(v));
+		return template_error(r, "%s cannot be printed", template_kind_name(v));
 	}
 }
 
-int value_to_text(struct run *r, const struct value *v, struct value *out)
+int template_to_text(struct run *r, const struct value *v, struct value *out)
 {
 	struct text t = {0};
 	int         status;
@@ -606,9 +606,9 @@ int value_to_text(struct run *r, const struct value *v, struct value *out)
 		*out = *v;
 		return OK;
 	}
-	status = value_print(r, v, 0, &t);
+	status = template_print(r, v, 0, &t);
 	if (status == OK)
-		return value_take_text(r, &t, out);
+		return template_take_text(r, &t, out);
 	text_free(&t);
 	return status;
 }
@@ -648,7 +648,7 @@ static int json_key(struct run *r, const struct value *key, struct text *out)
 		json_text(key->as.text, key->n, out);
 		return OK;
 	}
-	status = value_json(r, key, -1, 0, &t);
+	status = template_json(r, key, -1, 0, &t);
 	json_text(t.data ? t.data : "", t.n, out);
 	text_free(&t);
 	return status;
@@ -668,7 +668,7 @@ static int json_nested(struct run *r, const struct value *v, int indent, int lev
 			TRY(json_key(r, &v->as.map->keys[i], out));
 			text_add(out, ": ", 2);
 		}
-		TRY(value_json(r, is_list ? &v->as.items[i] : &v->as.map->values[i], indent, level + 1, out));
+		TRY(template_json(r, is_list ? &v->as.items[i] : &v->as.map->values[i], indent, level + 1, out));
 	}
 	if (n)
 		json_break(indent, level, out);
@@ -676,7 +676,7 @@ static int json_nested(struct run *r, const struct value *v, int indent, int lev
 	return OK;
 }
 
-int value_json(struct run *r, const struct value *v, int indent, int level, struct text *out)
+int template_json(struct run *r, const struct value *v, int indent, int level, struct text *out)
 {
 	TRY(template_steps(r, 1 + (v->kind == V_TEXT ? v->n / 64 : 0)));
 	if (out->n > TEMPLATE_BYTES)
@@ -693,20 +693,20 @@ int value_json(struct run *r, const struct value *v, int indent, int level, stru
 		return OK;
 	case V_INT:
 	case V_REAL:
-		return value_print(r, v, 0, out);
+		return template_print(r, v, 0, out);
 	case V_LIST:
 	case V_MAP:
 		if (level >= TEMPLATE_DEPTH)
 			return template_error(r, "nested too deeply");
 		return json_nested(r, v, indent, level, out);
 	default:
-		return template_error(r, "%s has no form in JSON", value_kind_name(v));
+		return template_error(r, "%s has no form in JSON", template_kind_name(v));
 	}
 }
 
 /* ---- white space ---- */
 
-size_t text_space(const char *s, size_t n)
+size_t template_space(const char *s, size_t n)
 {
 	utf8proc_int32_t c;
 	utf8proc_ssize_t bytes;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/template.h"
 #include "model/tokenizer_parts.h"
 
 #include <string.h>
@@ -187,6 +188,22 @@ const json_t *tokenizer_config(const struct tokenizer *t)
 	return t->config;
 }
 
+/* A list of named ones is what transformers 4 wrote for models with several. */
+const char *tokenizer_chat_template(const struct tokenizer *t)
+{
+	const json_t *v = json_object_get(t->config, "chat_template");
+
+	if (t->chat.n)
+		return t->chat.data;
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		const json_t *row = json_array_get(v, i);
+		const char   *name = json_string_value(json_object_get(row, "name"));
+		if (name && !strcmp(name, "default"))
+			return json_string_value(json_object_get(row, "template"));
+	}
+	return json_string_value(v);
+}
+
 /* ---- loading and saving ---- */
 
 /* A file, plain or gzip. Its line ends become "\n", which JSON does not mind. */
@@ -225,13 +242,26 @@ static int load_vocabulary(const char *path, struct tokenizer *t)
 	return tokenizer_parse(path, t);
 }
 
+static int load_chat(const char *path, struct tokenizer *t)
+{
+	struct bytes b;
+
+	TRY(file_read(path, TEMPLATE_SOURCE_MAX, &b));
+	text_add(&t->chat, b.data, b.n);
+	bytes_free(&b);
+	return text_status(&t->chat);
+}
+
 static int load_folder(const char *path, struct arena *a, struct tokenizer *t)
 {
 	const char *json = file_join(a, path, "tokenizer.json");
 	const char *config = file_join(a, path, "tokenizer_config.json");
+	const char *chat = file_join(a, path, "chat_template.jinja");
 
-	if (!json || !config)
+	if (!json || !config || !chat)
 		return ERR_INPUT;
+	if (file_exists(chat))
+		TRY(load_chat(chat, t));
 	if (file_exists(config))
 		TRY(load_config(config, t));
 	if (!file_exists(json) && json_object_get(t->config, "char_ords"))
@@ -273,6 +303,7 @@ void tokenizer_free(struct tokenizer *t)
 	ids_free(&t->after);
 	text_free(&t->json);
 	text_free(&t->config_text);
+	text_free(&t->chat);
 	json_decref(t->config);
 	arena_free(&t->memory);
 	mem_free(t);
@@ -283,10 +314,13 @@ int tokenizer_save(const struct tokenizer *t, const char *folder)
 	struct arena a = {0};
 	const char  *json = file_join(&a, folder, "tokenizer.json");
 	const char  *config = file_join(&a, folder, "tokenizer_config.json");
-	int          status = json && config ? file_write(json, t->json.data, t->json.n) : ERR_INPUT;
+	const char  *chat = file_join(&a, folder, "chat_template.jinja");
+	int          status = json && config && chat ? file_write(json, t->json.data, t->json.n) : ERR_INPUT;
 
 	if (status == OK && t->config_text.n)
 		status = file_write(config, t->config_text.data, t->config_text.n);
+	if (status == OK && t->chat.n)
+		status = file_write(chat, t->chat.data, t->chat.n);
 	arena_free(&a);
 	return status;
 }

@@ -54,7 +54,7 @@ struct tokenizer_special {
 };
 int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specials, int n_specials, struct tokenizer **out);
 
-/* Writes tokenizer.json and, where there is one, tokenizer_config.json into an existing folder: what was read, byte for byte, or for
+/* Writes tokenizer.json and, where there are, tokenizer_config.json and chat_template.jinja into an existing folder: what was read, byte for byte, or for
  * a character vocabulary files from which the Hugging Face library and tokenizer_load give the same ids. */
 int tokenizer_save(const struct tokenizer *t, const char *folder);
 
@@ -78,7 +78,10 @@ int tokenizer_is_special(const struct tokenizer *t, int id);
  * another, but for what a decoder does to the whole text: a leading space cut off, ill-formed bytes replaced. */
 const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *n);
 
-/* tokenizer_config.json as read (the chat template is in it), or NULL; borrowed. */
+/* tokenizer_config.json as read, or NULL; borrowed. */
 const json_t *tokenizer_config(const struct tokenizer *t);
+
+/* The chat template that came with it (see chat.h), or NULL; borrowed. */
+const char *tokenizer_chat_template(const struct tokenizer *t);
 
 #endif

@@ -195,6 +195,7 @@ struct tokenizer {
 	struct ids        before, after; /* the template */
 	struct text       json;          /* tokenizer.json as read or made */
 	json_t           *config;        /* tokenizer_config.json or NULL */
+	struct text       chat;          /* chat_template.jinja; empty where there is none */
 	struct text       config_text;
 };
 

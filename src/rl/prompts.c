@@ -1,17 +1,47 @@
 #include "rl/prompts.h"
 
 #include "base/error.h"
+#include "model/chat.h"
 
 #include <string.h>
 
-/* The template is already part of the prompt: task/dataset.h puts it there. */
-static int render(const struct problem *p, const struct tokenizer *t, struct ids *ids)
+struct renderer {
+	const struct tokenizer *tokenizer;
+	struct chat            *chat; /* owned; opened when the first list of messages comes */
+	struct text             text;
+};
+
+static json_t *variables_of(const struct problem *p)
+{
+	json_t *messages = json_array();
+
+	for (int i = 0; i < p->n_messages; i++)
+		json_array_append_new(messages, json_pack("{s:s, s:s}", "role", p->messages[i].role, "content", p->messages[i].content));
+	return json_pack("{s:o, s:b}", "messages", messages, "add_generation_prompt", 1);
+}
+
+static int render_messages(const struct problem *p, struct renderer *r, struct ids *ids)
+{
+	json_t *variables;
+	int     status;
+
+	if (!r->chat)
+		TRY(chat_open(r->tokenizer, &r->chat));
+	variables = variables_of(p);
+	r->text.n = 0;
+	status = variables ? chat_render(r->chat, variables, -1, &r->text) : error_set(ERR_INPUT, "out of memory");
+	json_decref(variables);
+	return status == OK ? tokenizer_encode(r->tokenizer, r->text.data ? r->text.data : "", r->text.n, 0, ids) : status;
+}
+
+/* data.prompt_template is already part of the prompt: task/dataset.h puts it there. */
+static int render(const struct problem *p, struct renderer *r, struct ids *ids)
 {
 	ids->n = 0;
-	if (!p->prompt)
-		return error_set(ERR_INPUT,
-		                 "problem %s: its prompt is a list of messages, which needs a chat template; give it as one text", p->id);
-	TRY(tokenizer_encode(t, p->prompt, strlen(p->prompt), 1, ids));
+	if (!p->prompt && render_messages(p, r, ids) != OK)
+		return error_context("problem %s: its prompt is a list of messages", p->id);
+	if (p->prompt)
+		TRY(tokenizer_encode(r->tokenizer, p->prompt, strlen(p->prompt), 1, ids));
 	if (ids->n == 0)
 		return error_set(ERR_INPUT, "problem %s: its prompt has no token", p->id);
 	return OK;
@@ -33,8 +63,9 @@ static int add(struct prompts *out, const struct problem *p, const struct ids *i
 int prompts_render(const struct problem *problems, int n, const struct tokenizer *t, int max_prompt_length, struct arena *a,
                    struct prompts *out)
 {
-	struct ids ids = {0};
-	int        status = OK;
+	struct renderer r = {.tokenizer = t};
+	struct ids      ids = {0};
+	int             status = OK;
 
 	*out = (struct prompts){0};
 	out->problems = arena_alloc(a, (size_t)n, sizeof *out->problems);
@@ -42,7 +73,7 @@ int prompts_render(const struct problem *problems, int n, const struct tokenizer
 	if (!out->problems || !out->contexts)
 		return ERR_INPUT;
 	for (int i = 0; status == OK && i < n; i++) {
-		status = render(&problems[i], t, &ids);
+		status = render(&problems[i], &r, &ids);
 		if (status == OK && ids.n > (size_t)max_prompt_length) {
 			out->first_long = out->n_long++ ? out->first_long : problems[i].id;
 			continue;
@@ -51,6 +82,8 @@ int prompts_render(const struct problem *problems, int n, const struct tokenizer
 			status = add(out, &problems[i], &ids, a);
 	}
 	ids_free(&ids);
+	text_free(&r.text);
+	chat_free(r.chat);
 	if (status == OK && out->n == 0)
 		status = error_set(ERR_INPUT, "all %d prompts are longer than data.max_prompt_length %d", n, max_prompt_length);
 	return status;

@@ -1,6 +1,7 @@
 /* prompts.h - the problems of a data set as the model sees them: rendered and tokenized once, before the first step.
  *
- *     text       the problem's prompt, with what the tokenizer's post-processor puts around it (a leading <s>, say)
+ *     text       the problem's prompt, with what the tokenizer's post-processor puts around it (a leading <s>, say); of a list of messages what the
+ *                model's chat template makes of them, ready for an answer, and nothing around it (model/chat.h)
  *     ids        what every step uses; text is never tokenized again
  *
  * A prompt that is longer than the limit is left out, counted and named; it is never cut. */

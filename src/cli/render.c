@@ -1,0 +1,64 @@
+/* hone render MODEL [--date YYYY-MM-DD] < {"messages", ...}: the text that the model's chat template makes of them.
+ *
+ * The other members of a row are variables of the template: add_generation_prompt, tools, enable_thinking, ... Without --date a template
+ * cannot ask for the day, and takes the one that is written in it. */
+#include "cli/command.h"
+#include "cli/opened.h"
+#include "cli/rows.h"
+#include "model/chat.h"
+
+#include <time.h>
+
+struct render {
+	struct opened opened;
+	struct chat  *chat;
+	int64_t       now;
+};
+
+static int read_date(const char *text, int64_t *out)
+{
+	struct tm   date = {0};
+	const char *end = strptime(text, "%Y-%m-%d", &date);
+
+	if (!end || *end || timegm(&date) < 0)
+		return error_set(ERR_INPUT, "--date wants a day such as 2025-01-15, not \"%s\"", text);
+	*out = timegm(&date);
+	return OK;
+}
+
+static int render_row(void *context, const char *place, const json_t *row, struct text *out)
+{
+	struct render *c = context;
+	struct text    text = {0};
+	int            status;
+
+	if (!json_is_array(json_object_get(row, "messages")))
+		return error_set(ERR_INPUT, "%s: \"messages\" must be a list", place);
+	status = chat_render(c->chat, row, c->now, &text);
+	text_print(out, "\"text\": ");
+	json_add_string(out, text.data ? text.data : "", text.n);
+	text_free(&text);
+	return status;
+}
+
+int command_render(int argc, char **argv)
+{
+	struct render            c = {.now = -1};
+	const char              *date = NULL;
+	const struct option_word words[] = {{"--date", &date, NULL, NULL}};
+	int                      n, status;
+
+	TRY(options_read(argc, argv, words, 1, &n));
+	if (n != 1)
+		return error_set(ERR_INPUT, "usage: hone render MODEL [--date YYYY-MM-DD] < rows.jsonl");
+	if (date)
+		TRY(read_date(date, &c.now));
+	status = opened_tokenizer(argv[0], &c.opened);
+	if (status == OK)
+		status = chat_open(c.opened.tokenizer, &c.chat);
+	if (status == OK)
+		status = rows_run(render_row, &c);
+	chat_free(c.chat);
+	opened_free(&c.opened);
+	return status;
+}
