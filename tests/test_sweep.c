@@ -291,6 +291,60 @@ static void one_task_a_run_in_a_job_file(void **state)
 	assert_int_equal(run_script("array.yaml --jobs 0"), 2);
 }
 
+/* ---- experiments ---- */
+
+/* Texts of six letters; the last one is to be said again. A tiny model learns it from random weights within some dozen steps. */
+static void write_letters(void)
+{
+	FILE *train = fopen("r/train.jsonl", "w"), *eval = fopen("r/eval.jsonl", "w");
+
+	assert_true(train && eval);
+	for (int i = 0; i < 4096; i++) {
+		char text[7] = "";
+		int  x = i * 2641 % 4096;
+		for (int k = 0; k < 6; k++, x /= 4)
+			text[k] = "abcd"[x % 4];
+		fprintf(i < 3072 ? train : eval, "{\"prompt\": \"%s=\", \"answer\": \"%c\"}\n", text, text[5]);
+	}
+	fclose(train);
+	fclose(eval);
+}
+
+static void claims_are_judged_by_the_rule_and_by_nothing_else(void **state)
+{
+	(void)state;
+	shell("mkdir -p r/scripts r/experiments && cp '%s' '%.*s/reproduce' r/scripts && ln -s '%s' r/hone", script,
+	      (int)(strrchr(script, '/') - script), script, run_program);
+	write_letters();
+	write_text("r/letters.yaml",
+	           "model:\n  tokenizer: 'chars:abcd='\n"
+	           "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 16}\n"
+	           "data: {train: train.jsonl, eval: eval.jsonl}\ntask: {reward: exact}\nloss: {beta: 0}\n"
+	           "rollout: {num_generations: 8, prompts_per_step: 8, max_completion_length: 1}\n"
+	           "optim: {learning_rate: 2e-3}\n"
+	           "run: {max_steps: 50, save_steps: 0, eval_steps: 10, tensorboard: false, save_samples: 0}\n");
+	write_text("r/experiments/letters.yaml",
+	           "# Letters.\n# minutes: 1\n# primary: final\n# claim: grpo above control\n# claim: control below grpo\n"
+	           "# claim: control above grpo\n# claim: grpo above nothing\n"
+	           "base: letters.yaml\noutput_dir: runs/letters\nseeds: 0-4\n"
+	           "arms: [{name: grpo}, {name: control, set: {task.permute_rewards: true}}]\n");
+	shell("r/scripts/reproduce letters --jobs 2 >told 2>said");
+	assert_says("told", "about 1 minutes");
+	assert_says("told", "| grpo above control | final | +");
+	assert_says("told", "| control below grpo | final | -");
+	shell("test $(grep -c 'sign reproduced' told) = 2");
+	shell("grep -q 'control above grpo .* not reproduced' told");
+	assert_says("told", "| grpo above nothing | final | - | no such pair |");
+	assert_says("r/runs/letters/result.md", "10 runs");
+	write_text("r/experiments/letters.yaml", "# Letters.\n# minutes: 1\n# primary: final\n# claim: grpo above control\n"
+	                                         "base: letters.yaml\noutput_dir: runs/letters\nseeds: 0-3\n"
+	                                         "arms: [{name: grpo}, {name: control, set: {task.permute_rewards: true}}]\n");
+	shell("r/scripts/reproduce all >told 2>said");
+	shell("grep -q 'grpo above control .* too few seeds' told");
+	shell("! r/scripts/reproduce nothing 2>said");
+	assert_says("said", "there is no experiments/nothing.yaml");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(arms_times_grid_times_seeds),
@@ -301,7 +355,8 @@ int main(void)
 	                                   TEST(it_runs_all_once_and_then_nothing),
 	                                   TEST(killed_at_any_time_the_same_command_completes_it_to_the_same_bits),
 	                                   TEST(a_run_that_fails_is_named_and_the_others_go_on),
-	                                   TEST(one_task_a_run_in_a_job_file)};
+	                                   TEST(one_task_a_run_in_a_job_file),
+	                                   TEST(claims_are_judged_by_the_rule_and_by_nothing_else)};
 
 	if (!realpath("scripts/sweep", script)) {
 		perror("scripts/sweep; run the tests from the root of the tree");
