@@ -296,11 +296,11 @@ static void end_panel(const struct frame *f, struct text *out)
 	text_print(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">step</text></svg></figure>\n", f->right, BOTTOM + 31);
 }
 
-/* ---- labels at the right end ---- */
+/* ---- labels at the ends of lines ---- */
 
 struct label {
 	const char *text, *colour; /* colour NULL: ink */
-	double      y;
+	double      x, y;          /* x: where its line ends */
 };
 
 static int by_height(const void *a, const void *b)
@@ -310,22 +310,41 @@ static int by_height(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void add_label(const struct label *l, struct text *out)
+{
+	text_print(out, "<text class=\"label\" style=\"--c:%s\" x=\"%.1f\" y=\"%.1f\">", l->colour ? l->colour : "var(--ink)", l->x + 8,
+	           l->y + 4);
+	add_text(out, l->text);
+	text_print(out, "</text>\n");
+}
+
+/* Draws those of lines that end before the others, and leaves the rest in labels[0..n-1]; returns how many. */
+static int add_early_labels(struct label *labels, int n, const struct frame *f, struct text *out)
+{
+	int left = 0;
+
+	for (int i = 0; i < n; i++)
+		if (labels[i].x < f->right - 2 * LETTER)
+			add_label(&labels[i], out);
+		else
+			labels[left++] = labels[i];
+	return left;
+}
+
 /* Pushed apart downwards, then back up from the bottom, so that none hides another while there is room. */
 static void add_labels(struct label *labels, int n, const struct frame *f, struct text *out)
 {
-	double gap = n > 1 ? fmin(LABEL_GAP, (double)(BOTTOM - TOP) / (n - 1)) : LABEL_GAP, floor_ = BOTTOM;
+	double gap, floor_ = BOTTOM;
 
+	n = add_early_labels(labels, n, f, out);
+	gap = n > 1 ? fmin(LABEL_GAP, (double)(BOTTOM - TOP) / (n - 1)) : LABEL_GAP;
 	qsort(labels, (size_t)n, sizeof *labels, by_height);
 	for (int i = 1; i < n; i++)
 		labels[i].y = fmax(labels[i].y, labels[i - 1].y + gap);
 	for (int i = n - 1; i >= 0; i--, floor_ -= gap)
 		labels[i].y = fmin(labels[i].y, floor_);
-	for (int i = 0; i < n; i++) {
-		text_print(out, "<text class=\"label\" style=\"--c:%s\" x=\"%d\" y=\"%.1f\">",
-		           labels[i].colour ? labels[i].colour : "var(--ink)", f->right + 8, labels[i].y + 4);
-		add_text(out, labels[i].text);
-		text_print(out, "</text>\n");
-	}
+	for (int i = 0; i < n; i++)
+		add_label(&labels[i], out);
 }
 
 /* ---- what was sampled ---- */
@@ -344,24 +363,42 @@ static void add_band(const struct picture *p, const struct frame *f, int a, stru
 	text_print(out, "Z\"/>\n");
 }
 
-/* Where a band is widest, its name inside of it, if it is high enough there. */
-static void name_band(const struct picture *p, const struct frame *f, int a, struct text *out)
+/* Height of a band at a place, as a share. */
+static double height_at(const struct picture *p, int a, int place)
 {
-	double best = 0, x = 0, y = 0;
-	int    n = places(p), margin = n / 16;
+	int i = step_of(p, place);
 
-	for (int k = margin; k < n - margin; k++) {
-		int    i = step_of(p, k);
-		double low = share_below(p, a, i), high = share_below(p, a + 1, i);
-		if (high - low > best + 1e-9) {
-			best = high - low;
-			x = x_at(f, p->steps[i].x);
-			y = y_at(f, (low + high) / 2);
+	return share_below(p, a + 1, i) - share_below(p, a, i);
+}
+
+/* The middle of the longest stretch of places in which a band has nine tenths of its greatest height; *best is that height. */
+static int widest_place(const struct picture *p, int a, double *best)
+{
+	int n = places(p), margin = n / 16, longest = 0, middle_place = n / 2;
+
+	*best = 0;
+	for (int k = margin; k < n - margin; k++)
+		*best = fmax(*best, height_at(p, a, k));
+	for (int k = margin, length = 0; k < n - margin; k++) {
+		length = height_at(p, a, k) >= .9 * *best ? length + 1 : 0;
+		if (length > longest) {
+			longest = length;
+			middle_place = k - length / 2;
 		}
 	}
+	return middle_place;
+}
+
+/* Its name inside of a band, where there is most room, if it is high enough there. */
+static void name_band(const struct picture *p, const struct frame *f, int a, struct text *out)
+{
+	double best;
+	int    place = widest_place(p, a, &best), i = step_of(p, place);
+
 	if (best * (BOTTOM - TOP) < 16)
 		return;
-	text_print(out, "<text class=\"in\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x, y + 4);
+	text_print(out, "<text class=\"in\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x_at(f, p->steps[i].x),
+	           y_at(f, share_below(p, a, i) + height_at(p, a, place) / 2) + 4);
 	add_text(out, p->arms[a].label);
 	text_print(out, "</text>\n");
 }
@@ -405,7 +442,7 @@ static void add_sampled(const struct picture *p, const struct frame *f, struct t
 	for (int a = 0; a < p->n_arms; a++) {
 		double low = share_below(p, a, p->n - 1), high = share_below(p, a + 1, p->n - 1);
 		if (high - low > .004)
-			labels[n++] = (struct label){p->arms[a].label, p->arms[a].colour, y_at(f, (low + high) / 2)};
+			labels[n++] = (struct label){p->arms[a].label, p->arms[a].colour, f->right, y_at(f, (low + high) / 2)};
 	}
 	add_labels(labels, n, f, out);
 	add_hover(p, f, SAMPLED, out);
@@ -428,7 +465,7 @@ static void add_path(const struct picture *p, const struct frame *f, int a, enum
 		if (drawn) {
 			double x = x_at(f, p->steps[i].x), y = y_at(f, v);
 			text_print(out, "%c%.1f %.1f", pen ? 'L' : 'M', x, y);
-			*label = (struct label){p->arms[a].label, p->arms[a].colour, y};
+			*label = (struct label){p->arms[a].label, p->arms[a].colour, x, y};
 		}
 		pen = drawn;
 	}
@@ -505,7 +542,8 @@ static void add_held_out(const struct picture *p, const struct frame *f, struct 
 	for (int i = 0; i < p->n_categories; i++) {
 		const struct category *c = &p->categories[i];
 		add_category(c, f, out);
-		labels[i] = (struct label){c->label, c->colour, y_at(f, c->metric->points[c->metric->n - 1].y)};
+		const struct point *last = &c->metric->points[c->metric->n - 1];
+		labels[i] = (struct label){c->label, c->colour, x_at(f, last->x), y_at(f, last->y)};
 	}
 	add_labels(labels, p->n_categories, f, out);
 	end_panel(f, out);
