@@ -122,7 +122,7 @@ static void mistakes_are_named_with_file_line_and_key(void **state)
 	        {HEAD "seeds: [1, 0-2]\n", "seed 1 stands here for the second time"},
 	        {HEAD "seeds: 4-2\n", "end before they begin"},
 	        {HEAD "seeds: 0-99999\n", "more than 1000 seeds"},
-	        {HEAD "before: {base: warm.yaml, command: eval}\n", "command is eval, but must be sft or train"},
+	        {HEAD "before: {base: warm.yaml, command: eval}\n", "command is eval, but must be sft, train or rollouts"},
 	        {HEAD "before: nothere.yaml\n", "nothere.yaml"},
 	        {HEAD "set: {task.reward: \"a\\tb\"}\n", "no tabs"},
 	        {"base: base.yaml\n", "a sweep needs an output_dir"},
@@ -278,6 +278,19 @@ static void a_run_that_fails_is_named_and_the_others_go_on(void **state)
 	assert_true(file_exists("bad/good/seed-0/checkpoint-12"));
 }
 
+static void a_data_set_of_rollouts_is_made_once_and_replayed_by_all(void **state)
+{
+	(void)state;
+	write_text("replay.yaml", "base: base.yaml\noutput_dir: replay\nseeds: 0-1\n"
+	                          "before:\n  - {name: warm, base: warm.yaml}\n  - {name: data, command: rollouts, base: base.yaml}\n"
+	                          "set: {rollout.source: '{output_dir}/data.jsonl.gz'}\n"
+	                          "arms: [{name: topr, set: {algorithm: topr}}, {name: grpo}]\n");
+	assert_int_equal(run_script("replay.yaml"), 0);
+	assert_true(file_exists("replay/data.jsonl.gz") && file_exists("replay/topr/seed-1/checkpoint-12"));
+	assert_int_equal(run_script("replay.yaml"), 0);
+	assert_says("stdout", "data: finished already");
+}
+
 static void one_task_a_run_in_a_job_file(void **state)
 {
 	(void)state;
@@ -355,6 +368,7 @@ int main(void)
 	                                   TEST(it_runs_all_once_and_then_nothing),
 	                                   TEST(killed_at_any_time_the_same_command_completes_it_to_the_same_bits),
 	                                   TEST(a_run_that_fails_is_named_and_the_others_go_on),
+	                                   TEST(a_data_set_of_rollouts_is_made_once_and_replayed_by_all),
 	                                   TEST(one_task_a_run_in_a_job_file),
 	                                   TEST(claims_are_judged_by_the_rule_and_by_nothing_else)};
 

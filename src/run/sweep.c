@@ -256,9 +256,16 @@ static int make_run(const struct reading *r, const struct yaml_node *place, cons
 	return OK;
 }
 
-/* The model of the last step before. */
+static int makes_rollouts(const struct sweep_run *run)
+{
+	return !strcmp(run->command, "rollouts");
+}
+
+/* The model of the last step before that made one. */
 static int add_model(const struct reading *r, int n_before, struct settings *s)
 {
+	while (n_before > 0 && makes_rollouts(&r->sweep->before[n_before - 1]))
+		n_before--;
 	if (n_before == 0)
 		return OK;
 	s->items[s->n] = arena_format(r->a, "model.path=%s", r->sweep->before[n_before - 1].folder);
@@ -284,8 +291,8 @@ static int read_step(struct reading *r, const struct yaml_node *node)
 	} else if (!is_text(node)) {
 		return error_set(ERR_INPUT, "%s: before must be a config, or a list of {name, command, base, set}", node->where);
 	}
-	if (strcmp(by, "sft") && strcmp(by, "train"))
-		return error_set(ERR_INPUT, "%s: command is %s, but must be sft or train", command->where, by);
+	if (strcmp(by, "sft") && strcmp(by, "train") && strcmp(by, "rollouts"))
+		return error_set(ERR_INPUT, "%s: command is %s, but must be sft, train or rollouts", command->where, by);
 	TRY(check_name(node, called));
 	for (int i = 0; i < r->sweep->n_before; i++)
 		if (!strcmp(r->sweep->before[i].name, called))
@@ -506,6 +513,14 @@ void sweep_free(struct sweep *s)
 
 /* ---- what is done ---- */
 
+static enum sweep_state rollouts_state(const struct sweep_run *run)
+{
+	char path[FILE_PATH_MAX];
+
+	snprintf(path, sizeof path, "%s.jsonl.gz", run->folder); /* written whole or not at all */
+	return file_exists(path) ? SWEEP_FINISHED : SWEEP_MISSING;
+}
+
 enum sweep_state sweep_state_of(const struct sweep_run *run)
 {
 	struct arena     a = {0};
@@ -513,6 +528,8 @@ enum sweep_state sweep_state_of(const struct sweep_run *run)
 	char            *folder, *name;
 	int              step;
 
+	if (makes_rollouts(run))
+		return rollouts_state(run);
 	if (state == SWEEP_STARTED && checkpoint_resolve(run->folder, &a, &folder) == OK) {
 		name = strrchr(folder, '/');
 		if (name && sscanf(name, "/checkpoint-%9d", &step) == 1 && step >= run->max_steps)

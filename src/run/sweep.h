@@ -4,9 +4,11 @@
  *     output_dir: runs/sweeps/clip            the run of arm A with seed S goes to OUTPUT_DIR/A/seed-S
  *     seeds: 0-4                              or a list, [0, 1, 2]; run.seed of each run. Default: 0
  *     before: configs/demo-sft.yaml           run once, first, by hone sft, into OUTPUT_DIR/before; its model is model.path of all runs.
- *                                             Or a list of steps, each beginning with the model of the one before it:
+ *                                             Or a list of steps, each beginning with the model of the one before it; the
+ *                                             command rollouts makes a data set, OUTPUT_DIR/NAME.jsonl.gz, for rollout.source:
  *     before:
  *       - {name: warm, command: sft, base: configs/demo-sft.yaml, set: {run.max_steps: 200}}
+ *       - {name: data, command: rollouts, base: configs/demo.yaml}
  *     set: {run.max_steps: 50}                for all arms, below what an arm or the grid sets
  *     arms:
  *       - {name: grpo}
@@ -30,7 +32,7 @@ enum { SWEEP_RUNS_MAX = 10000, SWEEP_ARMS_MAX = 1000, SWEEP_SEEDS_MAX = 1000, SW
 struct sweep_run {
 	const char  *name;      /* "grpo/seed-0"; of a step before, its name */
 	const char  *folder;    /* its run.output_dir */
-	const char  *command;   /* "train" or "sft" */
+	const char  *command;   /* train, sft or rollouts */
 	const char  *config;    /* path */
 	const char **overrides; /* [n] "key.path=value"; no tabs and no line ends in them */
 	int          n;
