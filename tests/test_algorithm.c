@@ -76,6 +76,11 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 	REFUSED("dr_grpo", 8, a.max_completion_length = 0, "divides by max_completion_length");
 	REFUSED("dapo", 8, a.overlong_buffer = 100, "buffer shorter than the answers");
 	REFUSED("reinforce_pp", 8, a.gamma = 0, "gamma is 0");
+	REFUSED("ppo", 8, a.lam = 1.1, "lam is 1.1");
+	REFUSED("ppo", 8, a.scale_rewards = SCALE_BATCH, "not the values that baseline critic subtracts");
+	REFUSED("ppo", 8, a.kl_controller = KL_ADAPTIVE, "beta is 0");
+	REFUSED("grpo", 8, a.kl_controller = KL_ADAPTIVE, "kl_placement loss");
+	REFUSED("ppo", 8, (a.beta = .1, a.kl_controller = KL_ADAPTIVE, a.kl_target = 0), "must be above 0");
 	REFUSED("reinforce", 8, a.mismatch = MISMATCH_TOKEN_MASK, "importance_sampling_level is none");
 	REFUSED("topr", 8, a.mismatch = MISMATCH_TOKEN_MASK, "count twice");
 	REFUSED("grpo", 8, a.mismatch_max = 0.5, "do not hold a weight of 1");
@@ -98,6 +103,8 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 	assert_ok(algorithm_check(&a, 1));
 	a = f1_algorithm("reinforce_pp");
 	assert_ok(algorithm_check(&a, 1));
+	a = f1_algorithm("ppo");
+	assert_ok(algorithm_check(&a, 1));
 	a = f1_algorithm("grpo");
 	a.delta = 3;
 	assert_ok(algorithm_check(&a, 2));
@@ -110,9 +117,10 @@ static void names_and_values_lead_to_each_other(void **state)
 		const struct choice *list;
 		int                  last;
 	} lists[] = {
-	        {choices_baseline, BASELINE_CONSTANT}, {choices_scale, SCALE_BATCH},
+	        {choices_baseline, BASELINE_CRITIC}, {choices_scale, SCALE_BATCH},
 	        {choices_level, LEVEL_SEQUENCE_SUM},   {choices_clip, CLIP_TAPER},
 	        {choices_aggregation, CONSTANT},       {choices_kl_placement, KL_IN_LOSS},
+	        {choices_kl_controller, KL_ADAPTIVE},
 	        {choices_kl_estimator, KL_K3_PLUS},    {choices_mismatch, MISMATCH_SEQUENCE_MEAN_MASK},
 	        {choices_overlong, OVERLONG_SHAPE},
 	};

@@ -18,11 +18,24 @@ static const char config[] = "model:\n"
                              "sft: {batch_size: 8}\n"
                              "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
 
+/* The same with a critic: a second network, or a head on the policy's and a controller of beta. */
+static const char        critic_own[] = "extends: job.yaml\n"
+                                        "algorithm: ppo\n"
+                                        "loss: {beta: 0}\n"
+                                        "critic: {learning_rate: 2e-2, warmup_steps: 1}\n";
+static const char        critic_shared[] = "extends: job.yaml\n"
+                                           "algorithm: ppo\n"
+                                           "loss: {kl_controller: adaptive, kl_target: 0.001, kl_horizon: 40}\n"
+                                           "critic: {network: shared, learning_rate: 2e-2, warmup_steps: 2, cliprange_value: 0.2}\n";
+static const char *const critics[] = {"critic-own.yaml", "critic-shared.yaml"};
+
 /* ---- helpers ---- */
+
+static const char *file = "job.yaml";
 
 static void run(const char *command, const char *folder, const char *settings)
 {
-	int status = hone("%s job.yaml run.output_dir=%s %s", command, folder, settings);
+	int status = hone("%s %s run.output_dir=%s %s", command, file, folder, settings);
 	if (status != 0) {
 		size_t n;
 		fail_msg("%s %s: exit status %d: %s", command, settings, status, read_all("stderr", &n));
@@ -89,6 +102,12 @@ static void assert_same_run(const char *a, const char *b, int step)
 	snprintf(name, sizeof name, "checkpoint-%d/model.safetensors", step);
 	assert_true(same_bytes(in_folder(a, name), in_folder(b, name)));
 	snprintf(name, sizeof name, "checkpoint-%d/optimizer.safetensors", step);
+	assert_true(same_bytes(in_folder(a, name), in_folder(b, name)));
+	if (file != critics[0] && file != critics[1]) {
+		assert_true(same_metrics(a, b));
+		return;
+	}
+	snprintf(name, sizeof name, "checkpoint-%d/critic.safetensors", step);
 	assert_true(same_bytes(in_folder(a, name), in_folder(b, name)));
 	assert_true(same_metrics(a, b));
 }
@@ -157,6 +176,25 @@ static void threads_and_micro_batches_change_no_bit(void **state)
 	}
 }
 
+static void nor_of_a_critic(void **state)
+{
+	(void)state;
+	static const char *const settings[] = {"compute.threads=3 compute.micro_batch_tokens=1",
+	                                       "compute.micro_batch_tokens=100 compute.threads=2 rollout.batch_size=5"};
+
+	for (int c = 0; c < 2; c++) {
+		file = critics[c];
+		run("train", "critic-plain", "compute.threads=1");
+		for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+			run("train", "critic-varied", settings[i]);
+			assert_same_run("critic-plain", "critic-varied", 10);
+			shell("rm -r critic-varied");
+		}
+		shell("rm -r critic-plain");
+	}
+	file = "job.yaml";
+}
+
 static void another_seed_another_rate_give_other_bits(void **state)
 {
 	(void)state;
@@ -219,6 +257,29 @@ static void every_curriculum_resumes_to_the_same_bits(void **state)
 	assert_false(same_bytes("sec-whole/checkpoint-10/model.safetensors", "uniform-whole/checkpoint-10/model.safetensors"));
 	assert_int_equal(hone("train job.yaml run.output_dir=sec-whole curriculum.kind=dump --resume"), 2);
 	assert_says("stderr", "curriculum.kind: sec -> dump");
+}
+
+static void killed_with_a_critic_it_resumes_to_the_same_bits(void **state)
+{
+	(void)state;
+	int killed = 0;
+
+	for (int c = 0; c < 2; c++) {
+		file = critics[c];
+		run("train", "critic-whole", "run.max_steps=12");
+		for (int i = 0; i < 3; i++) { /* behind the first, the fifth, the ninth step: in the warm-up of the critic, too */
+			pid_t pid = hone_start("train %s run.output_dir=critic-killed run.max_steps=12 run.save_steps=1", file);
+			wait_for_line("critic-killed", 1 + 4 * i);
+			kill(pid, SIGKILL);
+			killed += hone_end(pid) == 128 + SIGKILL;
+			run("train", "critic-killed", i % 2 ? "--resume run.max_steps=12 compute.threads=3" : "--resume run.max_steps=12");
+			assert_same_run("critic-whole", "critic-killed", 12);
+			shell("rm -r critic-killed");
+		}
+		shell("rm -r critic-whole");
+	}
+	file = "job.yaml";
+	assert_true(killed >= 3);
 }
 
 static void asked_to_stop_it_saves_and_goes_on_later(void **state)
@@ -313,9 +374,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(training_meets_the_probabilities_that_sampling_saw),
 	        TEST(threads_and_micro_batches_change_no_bit),
+	        TEST(nor_of_a_critic),
 	        TEST(another_seed_another_rate_give_other_bits),
 	        TEST(killed_anywhere_it_resumes_to_the_same_bits),
 	        TEST(every_curriculum_resumes_to_the_same_bits),
+	        TEST(killed_with_a_critic_it_resumes_to_the_same_bits),
 	        TEST(asked_to_stop_it_saves_and_goes_on_later),
 	        TEST(a_damaged_checkpoint_is_passed_over),
 	        TEST(a_half_written_checkpoint_is_removed),
@@ -325,5 +388,7 @@ int main(void)
 
 	run_in_temporary_folder();
 	write_text("job.yaml", config);
+	write_text("critic-own.yaml", critic_own);
+	write_text("critic-shared.yaml", critic_shared);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ static int evaluate(const json_t *job, struct arena *a, struct columns *c, doubl
 	for (int r = 0; r < c->R; r++)
 		TRY(read_row(json_array_get(rows, (size_t)r), r, c));
 	struct rows            shape = {.n = c->R, .offset = c->offset, .trained = c->trained};
-	struct advantage_batch ab = {shape, c->group, c->reward, c->logp_old, c->logp_ref};
+	struct advantage_batch ab = {shape, c->group, c->reward, c->logp_old, c->logp_ref, NULL, NULL};
 	struct objective_batch ob = {shape, c->logp_new, c->logp_old, c->logp_ref, c->entropy, c->advantage, NULL};
 	TRY(advantage_fill(&alg, &ab, a, c->advantage, &advantage_stats));
 	totals_add(&totals, &shape);

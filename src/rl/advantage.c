@@ -134,6 +134,7 @@ static double centred(const struct algorithm *alg, double v, const struct moment
 {
 	switch (alg->baseline) {
 	case BASELINE_NONE:
+	case BASELINE_CRITIC:
 		return v;
 	case BASELINE_BATCH:
 		return batch->constant ? 0 : v - batch->mean;
@@ -188,24 +189,39 @@ static void settle(struct job *j, struct advantage_stats *stats)
 
 /* ---- over the tokens ---- */
 
-/* From the last trained token backwards: A_t = q_t + gamma A_{t+1}. */
+/* What the reward of a token is: -beta k_t. */
+static double token_penalty(const struct job *j, int t)
+{
+	if (!kl_in_reward(j->alg) || j->alg->kl_placement != KL_IN_TOKEN_REWARD)
+		return 0;
+	return j->alg->beta * kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
+}
+
+/* From the last trained token backwards. Without a critic V is 0 and lam 1: what is added is exactly 0. */
 static void spread_row(const struct job *j, int row, float *advantage)
 {
 	const struct rows *rows = &j->b->rows;
-	int                per_token = kl_in_reward(j->alg) && j->alg->kl_placement == KL_IN_TOKEN_REWARD;
-	double             outcome = isnan(j->outcome[row]) ? 0 : j->outcome[row], next = 0;
+	int                critic = j->alg->baseline == BASELINE_CRITIC;
+	const float       *value = critic ? j->b->value : NULL;
+	float             *target = critic ? j->b->target : NULL;
+	double             gamma = j->alg->gamma, lam = critic ? j->alg->lam : 1;
+	double             reward = isnan(j->outcome[row]) ? 0 : j->outcome[row], next = 0, next_value = 0;
 
 	for (int t = rows->offset[row + 1] - 1; t >= rows->offset[row]; t--) {
-		double q = outcome;
+		double v;
 
 		advantage[t] = 0;
+		if (target)
+			target[t] = NAN;
 		if (!rows->trained[t] || isnan(j->outcome[row]))
 			continue;
-		if (per_token)
-			q -= j->alg->beta * kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
-		next = q + j->alg->gamma * next;
+		v = value ? (double)value[t] : 0;
+		next = reward - token_penalty(j, t) + gamma * next_value - v + gamma * lam * next;
+		next_value = v;
 		advantage[t] = (float)next;
-		outcome = 0;
+		if (target)
+			target[t] = (float)(next + v);
+		reward = 0;
 	}
 }
 
@@ -247,12 +263,12 @@ static void whiten(const struct job *j, float *advantage)
 {
 	const struct rows *rows = &j->b->rows;
 	double             n = (double)count_tokens(j), mean = n > 0 ? token_sum(j, advantage, 0, 1) / n : 0;
-	double             var = n > 1 ? token_sum(j, advantage, mean, 2) / (n - 1) : 0;
+	double             var = n > 1 ? token_sum(j, advantage, mean, 2) / (n - 1) : 0, deviation = var < 1e-8 ? 1 : sqrt(var + 1e-8);
 
 	for (int r = 0; r < rows->n; r++)
 		for (int t = rows->offset[r]; t < rows->offset[r + 1]; t++)
 			if (rows->trained[t] && !isnan(j->outcome[r]))
-				advantage[t] = (float)((advantage[t] - mean) / sqrt(var + 1e-8));
+				advantage[t] = (float)((advantage[t] - mean) / deviation);
 }
 
 static int run(struct job *j, struct arena *a, float *advantage, struct advantage_stats *stats)

@@ -8,11 +8,17 @@
  *                    constant: baseline_value. Off policy a constant changes what is learned: see advantage_baseline_for
  *         scale      none (no division at all),  group or batch: unbiased standard deviation of the v
  *
- *     per token  A_it = q_it + gamma A_i,t+1,   q_it = -beta k_t [kl_placement: token_reward] + A_i at the last trained token
+ *                    critic: 0 here, the values V below
+ *     per token  A_it = q_it + gamma V_i,t+1 - V_it + gamma lam A_i,t+1,   q_it = -beta k_t [kl_placement: token_reward] + A_i at the last trained token
  *
- *         without KL and with gamma 1 that is A_i on every token; tokens that are not trained are skipped and get 0
+ *         with baseline critic this is generalised advantage estimation (arXiv:1506.02438), V behind the last token 0 even when the answer was cut;
+ *         with any other V is 0 and lam 1, so that without KL and with gamma 1 it is A_i on every token
+ *         tokens that are not trained (observations) are skipped: A and V go on behind them as if they were not there; they get 0
+ *
+ *     target     ret_it = A_it + V_it, before whitening; NaN where nothing is to be learned
  *
  *     whiten     A_it <- (A_it - mean) / sqrt(var + 1e-8)              over all trained tokens of the batch, so long answers weigh more
+ *                A - mean where var < 1e-8: noise of the last bits is not blown up to unit variance
  *
  * GRPO: group, group. Dr.GRPO: group, none. RLOO: leave_one_out, none. REINFORCE++ (arXiv:2501.03262): none, none, whiten.
  *
@@ -35,6 +41,8 @@ struct advantage_batch { /* borrowed */
 	const double  *reward;   /* [R] NaN: could not be computed */
 	const float   *logp_old; /* [T] as sampled; this and the next one are read only when KL is in the reward */
 	const float   *logp_ref; /* [T] under the reference */
+	const float   *value;    /* [T] V, read at trained tokens; with baseline critic; NULL: 0 everywhere */
+	float         *target;   /* [T] ret, WRITTEN with baseline critic; or NULL */
 };
 
 struct advantage_stats {        /* sums; divide when printing */

@@ -22,6 +22,8 @@
  * sapo           libraries average over tokens (Trinity-RFT) or as here over answers (TRL).
  * topr           the ratio is that of whole answers, as in the paper. ROLL and Trinity-RFT take it per token (importance_sampling_level token), verl
  *                documents the geometric mean (sequence): three different methods. The paper divides by the length: sequence_mean.
+ * ppo            the paper's lam; its gamma is 0.99, its value loss unclipped, and it neither whitens nor has a KL term. TRL: lam 0.95, beta 0.05, 4 passes,
+ *                cliprange_value 0.2; verl: lam 1, no KL, delta 3, cliprange_value 0.5; OpenRLHF: lam 1, beta 0.01.
  * topr_*         the limits of its family: what each does with answers that the policy would no longer give.
  * delta          for every row the same bound goes by two names: dual clip C (verl 3 always, its recipes 10; OpenRLHF off) and delta (TRL, off).
  *
@@ -33,7 +35,7 @@
 	.positive_low = positive_low_, .positive_high = positive_high_, .negative_low = negative_low_, .negative_high = negative_high_
 #define NUMBERS \
 	.adv_eps = 1e-6, .gamma = 1, .num_iterations = 1, .overlong_penalty = 1, .tau_positive = 1, .tau_negative = 1.05, \
-	.mismatch_max = 2, .top_entropy = 1
+	.mismatch_max = 2, .top_entropy = 1, .lam = 0.95, .kl_target = 0.1, .kl_horizon = 10000
 #define COMMON NUMBERS, TAPER(1, 1, 0, 1)
 #define TOPR_FAMILY \
 	BASELINE_NONE, SCALE_NONE, 0, LEVEL_SEQUENCE_SUM, CLIP_TAPER, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0, \
@@ -70,6 +72,9 @@ static const struct algorithm table[] = {
 	  .source = "arXiv:2507.20673", .help = "geometric mean of token ratios, each clipped before it is taken", COMMON },
 	{ "sapo", BASELINE_GROUP, SCALE_GROUP, 0, LEVEL_TOKEN, CLIP_SOFT, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0,
 	  .beta = 0, .source = "arXiv:2511.20347", .help = "GRPO with a smooth gate instead of the clip", COMMON },
+	{ "ppo", BASELINE_CRITIC, SCALE_NONE, 1, LEVEL_TOKEN, CLIP_HARD, TOKEN_MEAN, KL_IN_TOKEN_REWARD, KL_K1, OVERLONG_KEEP, 0,
+	  .beta = 0, .epsilon = 0.2, .epsilon_high = 0.2,
+	  .source = "arXiv:1707.06347", .help = "a learned value of every token as baseline (GAE), whitened, clipped", COMMON },
 	{ "topr", TOPR_FAMILY, .help = "full weight on good answers, ratio at most 1 on bad ones: for replayed rollouts", TAPER(1, 1, 0, 1) },
 	{ "topr_naive", TOPR_FAMILY, .help = "the same with weight 1 on all: REINFORCE that ignores who sampled", TAPER(1, 1, 1, 1) },
 	{ "topr_positives", TOPR_FAMILY, .help = "the same with weight 0 on bad answers: supervised learning on good ones", TAPER(1, 1, 0, 0) },
@@ -131,6 +136,11 @@ static int check_advantage(const struct algorithm *a, int num_generations)
 		                 "%s: scale_rewards group divides by the deviation from a group mean that baseline %s does not subtract; "
 		                 "set baseline to group, or scale_rewards to none",
 		                 a->name, choice_name(choices_baseline, a->baseline));
+	if (a->scale_rewards != SCALE_NONE && a->baseline == BASELINE_CRITIC)
+		return error_set(ERR_INPUT,
+		                 "%s: scale_rewards %s would divide the reward but not the values that baseline critic subtracts; set "
+		                 "scale_rewards to none (whiten divides the advantages)",
+		                 a->name, choice_name(choices_scale, a->scale_rewards));
 	if (a->scale_rewards == SCALE_BATCH && a->baseline == BASELINE_NONE)
 		return error_set(ERR_INPUT,
 		                 "%s: scale_rewards batch divides by the deviation from a mean that nothing subtracts; "
@@ -227,6 +237,21 @@ static int check_kl(const struct algorithm *a)
 	return OK;
 }
 
+static int check_controller(const struct algorithm *a)
+{
+	if (a->kl_controller != KL_ADAPTIVE)
+		return OK;
+	if (!(a->beta > 0) || a->kl_placement == KL_IN_LOSS)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: kl_controller adaptive steers the weight of a KL term in the reward, but beta is %g and kl_placement %s; "
+		        "set beta above 0 and kl_placement to reward or token_reward, or kl_controller to fixed",
+		        a->name, a->beta, choice_name(choices_kl_placement, a->kl_placement));
+	if (!(a->kl_target > 0 && a->kl_horizon > 0))
+		return error_set(ERR_INPUT, "%s: kl_target %g and kl_horizon %g must be above 0", a->name, a->kl_target, a->kl_horizon);
+	return OK;
+}
+
 static int check_length(const struct algorithm *a)
 {
 	if (a->loss_type == CONSTANT && a->max_completion_length <= 0)
@@ -236,6 +261,8 @@ static int check_length(const struct algorithm *a)
 		                 "%s: overlong shape needs a buffer shorter than the answers: overlong_buffer is %d, "
 		                 "max_completion_length %d",
 		                 a->name, a->overlong_buffer, a->max_completion_length);
+	if (!(a->lam >= 0 && a->lam <= 1))
+		return error_set(ERR_INPUT, "%s: lam is %g; it lies in 0..1", a->name, a->lam);
 	if (!(a->gamma > 0 && a->gamma <= 1))
 		return error_set(ERR_INPUT, "%s: gamma is %g; a discount lies above 0 and is at most 1", a->name, a->gamma);
 	return OK;
@@ -248,6 +275,7 @@ int algorithm_check(const struct algorithm *a, int num_generations)
 	TRY(check_taper(a));
 	TRY(check_weights(a));
 	TRY(check_kl(a));
+	TRY(check_controller(a));
 	return check_length(a);
 }
 
@@ -259,6 +287,7 @@ const struct choice choices_baseline[] = {
         {"group", BASELINE_GROUP, "minus the mean reward of the answers to the same problem"},
         {"leave_one_out", BASELINE_LEAVE_ONE_OUT, "minus the mean reward of the other answers to the same problem"},
         {"constant", BASELINE_CONSTANT, "minus baseline_value"},
+        {"critic", BASELINE_CRITIC, "minus the learned value of the state before each token, by GAE"},
         {0},
 };
 const struct choice choices_scale[] = {
@@ -305,6 +334,11 @@ const struct choice choices_kl_estimator[] = {
         {"k2", KL_K2, "half its square: in the loss its gradient is that of KL(policy, reference)"},
         {"k3", KL_K3, "r/p - 1 - log(r/p): never negative; in the loss its gradient is that of KL(reference, policy)"},
         {"k3+", KL_K3_PLUS, "the value of k3 with the gradient of k2"},
+        {0},
+};
+const struct choice choices_kl_controller[] = {
+        {"fixed", KL_FIXED, "beta stays as it is"},
+        {"adaptive", KL_ADAPTIVE, "beta rises while the divergence is above kl_target and falls while it is below"},
         {0},
 };
 const struct choice choices_overlong[] = {

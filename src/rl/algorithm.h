@@ -17,7 +17,7 @@
 #ifndef RL_ALGORITHM_H
 #define RL_ALGORITHM_H
 
-enum baseline { BASELINE_NONE, BASELINE_BATCH, BASELINE_GROUP, BASELINE_LEAVE_ONE_OUT, BASELINE_CONSTANT };
+enum baseline { BASELINE_NONE, BASELINE_BATCH, BASELINE_GROUP, BASELINE_LEAVE_ONE_OUT, BASELINE_CONSTANT, BASELINE_CRITIC };
 enum scale { SCALE_NONE, SCALE_GROUP, SCALE_BATCH };
 enum level { LEVEL_NONE, LEVEL_TOKEN, LEVEL_SEQUENCE, LEVEL_SEQUENCE_SUM };
 enum clip { CLIP_NONE, CLIP_HARD, CLIP_CAP, CLIP_CAP_ABSOLUTE, CLIP_LOG, CLIP_SOFT, CLIP_TAPER };
@@ -32,6 +32,7 @@ enum mismatch {
 	MISMATCH_SEQUENCE_MASK,
 	MISMATCH_SEQUENCE_MEAN_MASK
 };
+enum kl_controller { KL_FIXED, KL_ADAPTIVE };
 enum overlong { OVERLONG_KEEP, OVERLONG_MASK, OVERLONG_SHAPE };
 
 struct algorithm {
@@ -56,6 +57,7 @@ struct algorithm {
 
 	double adv_eps;        /* added to the standard deviation that rewards are divided by */
 	double gamma;          /* discount per token */
+	double lam;            /* baseline: critic: GAE's lambda, TRL's name. 1: no bias; 0: the critic's word is final */
 	int    num_iterations; /* passes over one batch of answers */
 
 	int    max_completion_length; /* tokens; divisor of loss_type: constant, and where overlong: shape ends */
@@ -79,6 +81,10 @@ struct algorithm {
 	double        off_policy_mask; /* an answer with A < 0 that became rarer by more than this, in nats a token, is left out; 0: off */
 	double        top_entropy;     /* share of the tokens, those of the highest entropy, that the policy term trains; 1: all */
 
+	enum kl_controller kl_controller; /* of beta, with KL in the reward; see kl_adapt */
+	double             kl_target;     /* adaptive: in nats a token */
+	double             kl_horizon;    /* adaptive: answers over which beta may change by a fifth */
+
 	const char *source; /* arXiv id, or the paper's name where it has none */
 	const char *help;   /* one line */
 };
@@ -101,7 +107,7 @@ struct choice {
 	const char *help;
 };
 extern const struct choice choices_baseline[], choices_scale[], choices_level[], choices_clip[], choices_aggregation[],
-        choices_kl_placement[], choices_kl_estimator[], choices_overlong[], choices_mismatch[];
+        choices_kl_placement[], choices_kl_estimator[], choices_kl_controller[], choices_overlong[], choices_mismatch[];
 
 const struct choice *choice_find(const struct choice *list, const char *name); /* or NULL */
 const char          *choice_name(const struct choice *list, int value);        /* canonical; the value must be one of the list */

@@ -443,26 +443,50 @@ static int open_replay(struct job *job)
 	return choose_baseline(job);
 }
 
-static int open_learning(struct job *job)
+static int open_schedule(const struct job *job, double learning_rate, struct schedule *out)
 {
 	const struct config_optim    *o = &job->config.optim;
-	const struct policy_options   p = {.micro_batch_tokens = job->config.compute.micro_batch_tokens,
-	                                   .share_prompt = job->config.rollout.share_prompt,
-	                                   .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
-	                                   .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay, o->max_grad_norm}};
 	const struct schedule_options s = {.name = o->lr_scheduler_type,
-	                                   .learning_rate = o->learning_rate,
+	                                   .learning_rate = learning_rate,
 	                                   .warmup_steps = o->warmup_steps,
 	                                   .warmup_ratio = o->warmup_ratio,
 	                                   .min_lr_rate = o->min_lr_rate,
 	                                   .total_steps = job->config.run.max_steps};
 
-	TRY(schedule_new(&s, &job->schedule));
+	return schedule_new(&s, out);
+}
+
+static int open_critic(struct job *job)
+{
+	const struct config_critic *c = &job->config.critic;
+	struct critic_options       o = {.own = !strcmp(c->network, "own"),
+	                                 .vf_coef = c->vf_coef,
+	                                 .cliprange_value = c->cliprange_value,
+	                                 .warmup_steps = c->warmup_steps};
+
+	if (job->algorithm.baseline != BASELINE_CRITIC)
+		return OK;
+	TRY(open_schedule(job, c->learning_rate, &o.schedule));
+	TRY(critic_new(&o, &job->policy, &job->critic));
+	job->learn.critic = &job->critic;
+	return OK;
+}
+
+static int open_learning(struct job *job)
+{
+	const struct config_optim  *o = &job->config.optim;
+	const struct policy_options p = {.micro_batch_tokens = job->config.compute.micro_batch_tokens,
+	                                 .share_prompt = job->config.rollout.share_prompt,
+	                                 .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
+	                                 .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay, o->max_grad_norm}};
+
+	TRY(open_schedule(job, o->learning_rate, &job->schedule));
 	job->learn = (struct learn_options){.algorithm = job->algorithm,
 	                                    .num_minibatches = o->num_minibatches,
 	                                    .stale = job->replay.n > 0 || strcmp(job->config.compute.numerics, "strict") != 0,
 	                                    .seed = (uint64_t)job->config.run.seed};
-	return policy_new(job->model, &p, &job->policy);
+	TRY(policy_new(job->model, &p, &job->policy));
+	return open_critic(job);
 }
 
 /* Supervised learning is the plain score function with advantage 1 on every answer token: minus the mean log-probability. */
@@ -496,6 +520,7 @@ size_t job_bill(const struct job *job, struct text *out)
 	sum += bill_line(out, "model, packed twice", model_bytes(s, job->mm, 1));
 	sum += bill_line(out, "reference", job->reference ? model_bytes(s, job->mm, 0) : 0);
 	sum += bill_line(out, "moments, gradients, activations", policy_bytes(s, &job->policy.options, tokens));
+	sum += bill_line(out, "critic", job->learn.critic ? critic_bytes(&job->critic, tokens) : 0);
 	sum += bill_line(out, "keys, values and logits of decoding",
 	                 job->decoder ? decoder_bytes(s, c->rollout.batch_size, longest_sequence(job)) : 0);
 	bill_line(out, "in all, at most", sum);
@@ -562,6 +587,7 @@ void job_close(struct job *job)
 	curriculum_free(job->curriculum);
 	replay_close(&job->replay);
 	decoder_free(job->decoder);
+	critic_free(&job->critic);
 	policy_free(&job->policy);
 	model_free(job->reference);
 	model_free(job->model);
@@ -600,12 +626,28 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
 
+/* The critic's counts and the KL coefficient, which a controller may have moved. */
+static int add_learner(const struct job *job, json_t *state)
+{
+	int bad = json_object_set_new(state, "beta", json_real(job->learn.algorithm.beta));
+
+	if (job->learn.critic)
+		bad |= json_object_set_new(state, "critic",
+		                           json_pack("{s:I,s:I}", "head_step", (json_int_t)job->critic.optimizer.step, "network_step",
+		                                     (json_int_t)job->critic.own.optimizer.step));
+	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
+}
+
 static int write_state(const struct job *job, const char *path)
 {
 	struct text config = {0};
 	json_t     *state = json_object();
 	int         status = state ? add_state(job, state, &config) : ERR_INPUT;
-	char       *text = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+	char       *text;
+
+	if (status == OK)
+		status = add_learner(job, state);
+	text = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
 
 	if (status == OK)
 		status = text ? file_write(path, text, strlen(text)) : error_set(ERR_INPUT, "out of memory for trainer_state.json");
@@ -617,13 +659,16 @@ static int write_state(const struct job *job, const char *path)
 
 static int write_checkpoint(const struct job *job, const char *folder, struct arena *a)
 {
-	char *optimizer = file_join(a, folder, "optimizer.safetensors"), *state = file_join(a, folder, "trainer_state.json");
+	char *optimizer = file_join(a, folder, "optimizer.safetensors"), *state = file_join(a, folder, "trainer_state.json"),
+	     *critic = file_join(a, folder, "critic.safetensors");
 
-	if (!optimizer || !state)
+	if (!optimizer || !state || !critic)
 		return ERR_INPUT;
 	TRY(folder_write(folder, &job->model->weights, SAFETENSORS_F32, NULL));
 	TRY(tokenizer_save(job->tokenizer, folder));
 	TRY(optimizer_save(&job->policy.optimizer, &job->model->weights, optimizer));
+	if (job->learn.critic)
+		TRY(critic_save(&job->critic, critic));
 	return write_state(job, state);
 }
 
@@ -678,6 +723,22 @@ static int check_config(struct job *job, const char *place, const char *then_tex
 	return status;
 }
 
+static int load_learner(struct job *job, const char *place, const json_t *state)
+{
+	const json_t *beta = json_object_get(state, "beta"), *critic = json_object_get(state, "critic");
+	int64_t       head, network;
+
+	if (json_is_number(beta))
+		job->learn.algorithm.beta = json_number_value(beta);
+	if (!job->learn.critic)
+		return OK;
+	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, 0, INT64_MAX, &head));
+	TRY(json_get_int(place, critic, "network_step", JSON_REQUIRED, 0, INT64_MAX, &network));
+	job->critic.optimizer.step = (uint64_t)head;
+	job->critic.own.optimizer.step = (uint64_t)network;
+	return OK;
+}
+
 static int load_state(struct job *job, const char *place, const json_t *state)
 {
 	int64_t       step, optimizer_step, bytes, skipped = 0;
@@ -692,6 +753,7 @@ static int load_state(struct job *job, const char *place, const json_t *state)
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_config(job, place, config));
 	TRY(curriculum_load(job->curriculum, place, json_object_get(state, "curriculum")));
+	TRY(load_learner(job, place, state));
 	if (json_is_array(first) && json_array_size(first) == 2)
 		job->first_eval =
 		        (struct tally_mean){json_number_value(json_array_get(first, 0)), json_number_value(json_array_get(first, 1))};
@@ -705,12 +767,12 @@ static int load_state(struct job *job, const char *place, const json_t *state)
 static int load_checkpoint(struct job *job, const char *folder)
 {
 	char *optimizer = file_join(&job->arena, folder, "optimizer.safetensors"),
-	     *path = file_join(&job->arena, folder, "trainer_state.json");
+	     *path = file_join(&job->arena, folder, "trainer_state.json"), *critic = file_join(&job->arena, folder, "critic.safetensors");
 	struct weights w = {0};
 	json_t        *state;
 	int            status;
 
-	if (!optimizer || !path)
+	if (!optimizer || !path || !critic)
 		return ERR_INPUT;
 	TRY(json_read(path, STATE_MAX, &state));
 	status = load_state(job, path, state);
@@ -724,7 +786,8 @@ static int load_checkpoint(struct job *job, const char *folder)
 	weights_free(&w);
 	TRY(status);
 	TRY(model_repack(job->model));
-	return optimizer_load(&job->policy.optimizer, &job->model->weights, optimizer);
+	TRY(optimizer_load(&job->policy.optimizer, &job->model->weights, optimizer));
+	return job->learn.critic ? critic_load(&job->critic, critic) : OK;
 }
 
 static int resume_newest(struct job *job)

@@ -32,3 +32,10 @@ struct kl kl_estimate(enum kl_estimator estimator, double logp, double logp_ref)
 		k.slope = 0;
 	return k;
 }
+
+double kl_adapt(const struct algorithm *a, double kl, double n)
+{
+	if (a->kl_controller != KL_ADAPTIVE || !isfinite(kl))
+		return a->beta;
+	return a->beta * fmax(0.1, 1 + fmin(fmax(kl / a->kl_target - 1, -0.2), 0.2) * n / a->kl_horizon);
+}

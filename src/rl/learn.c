@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "rl/kl.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,6 +16,7 @@ struct flat { /* the rollouts of a batch, row behind row: what examples borrow *
 	struct sequence *sequences;                                 /* [R] */
 	float           *logp_old, *logp_ref, *entropy, *advantage; /* [T] */
 	float           *weight, *logp_rollout;                     /* [T] or NULL, as in struct examples */
+	float           *value, *target;                            /* [T] or NULL: value_old and value_target */
 	double          *reward;                                    /* [R] */
 	int64_t         *group;                                     /* [R] */
 };
@@ -80,6 +82,8 @@ static int reorder(const struct flat *f, const uint32_t *order, struct arena *a,
 	TRY(flat_alloc(out, f->n_groups, f->R, f->T, a));
 	TRY(floats_like(f->weight, f->T, a, &out->weight));
 	TRY(floats_like(f->logp_rollout, f->T, a, &out->logp_rollout));
+	TRY(floats_like(f->value, f->T, a, &out->value));
+	TRY(floats_like(f->target, f->T, a, &out->target));
 	for (int g = 0, row = 0; g < f->n_groups; g++) {
 		for (int from = f->group_row[order[g]]; from < f->group_row[order[g] + 1]; from++, row++) {
 			size_t n = (size_t)(f->offset[from + 1] - f->offset[from]), to = (size_t)out->offset[row],
@@ -94,6 +98,10 @@ static int reorder(const struct flat *f, const uint32_t *order, struct arena *a,
 				memcpy(out->weight + to, f->weight + at, n * sizeof *f->weight);
 			if (f->logp_rollout)
 				memcpy(out->logp_rollout + to, f->logp_rollout + at, n * sizeof *f->logp_rollout);
+			if (f->value) {
+				memcpy(out->value + to, f->value + at, n * sizeof *f->value);
+				memcpy(out->target + to, f->target + at, n * sizeof *f->target);
+			}
 		}
 		out->group_row[g + 1] = row;
 	}
@@ -108,7 +116,9 @@ static struct examples examples_of(const struct flat *f)
 	                         .logp_ref = f->logp_ref,
 	                         .advantage = f->advantage,
 	                         .weight = f->weight,
-	                         .logp_rollout = f->logp_rollout};
+	                         .logp_rollout = f->logp_rollout,
+	                         .value_old = f->value,
+	                         .value_target = f->target};
 }
 
 /* Makes the recorded log-probabilities those of the rollout, and finds the old ones anew under today's weights. */
@@ -139,18 +149,42 @@ static int weigh(struct policy *p, const struct learn_options *o, struct flat *f
 	return f->weight ? token_weight_fill(&o->algorithm, &b, a, f->weight, &report->weight) : ERR_INPUT;
 }
 
+/* What the critic says before anything is learned from the batch. */
+static int judge(const struct learn_options *o, struct flat *f, struct arena *a, struct learn_report *report)
+{
+	struct examples e = examples_of(f);
+	double          start = clock_seconds();
+
+	if (!o->critic)
+		return OK;
+	f->value = arena_alloc(a, (size_t)f->T, sizeof *f->value);
+	f->target = arena_alloc(a, (size_t)f->T, sizeof *f->target);
+	if (!f->value || !f->target)
+		return ERR_INPUT;
+	TRY(policy_values(o->critic->network, &e, f->value));
+	report->seconds_values = clock_seconds() - start;
+	return OK;
+}
+
 static int estimate(struct policy *p, const struct learn_options *o, const struct model *reference, struct flat *f, struct arena *a,
                     struct learn_report *report)
 {
 	struct examples        e = examples_of(f);
-	struct advantage_batch b = {
-	        .rows = e.rows, .group = f->group, .reward = f->reward, .logp_old = f->logp_old, .logp_ref = f->logp_ref};
-	double start = clock_seconds();
+	struct advantage_batch b = {.rows = e.rows,
+	                            .group = f->group,
+	                            .reward = f->reward,
+	                            .logp_old = f->logp_old,
+	                            .logp_ref = f->logp_ref,
+	                            .value = f->value,
+	                            .target = f->target};
+	double                 start = clock_seconds();
 
 	if (reference)
 		TRY(policy_logprobs(p, reference, &e, f->logp_ref, f->entropy));
 	report->seconds_reference = clock_seconds() - start;
 	TRY(advantage_fill(&o->algorithm, &b, a, f->advantage, &report->advantage));
+	if (o->critic)
+		critic_measure(&(struct critic_batch){e.rows, f->value, f->value, f->target}, &o->critic->stats);
 	for (int t = 0; t < f->T; t++) {
 		report->tokens += f->trained[t];
 		report->advantage_abs += f->trained[t] ? fabs((double)f->advantage[t]) : 0;
@@ -158,8 +192,26 @@ static int estimate(struct policy *p, const struct learn_options *o, const struc
 	return OK;
 }
 
+/* The critic, when there is one, learns from every minibatch; the policy unless the critic warms up. */
+static int update(struct policy *p, const struct learn_options *o, const struct examples *part, uint32_t step, double learning_rate,
+                  struct learn_report *report)
+{
+	struct critic       *critic = o->critic;
+	int                  warms_up = critic && critic_warms_up(critic, step);
+	struct update_report fit = {0};
+
+	if (critic && (critic->network != p || warms_up)) {
+		TRY(policy_fit_values(critic->network, part, &fit));
+		critic->stats.skipped += fit.skipped;
+		critic->stats.grad_norm = fmax(critic->stats.grad_norm, fit.grad_norm);
+		report->seconds_values += fit.seconds_forward + fit.seconds_backward + fit.seconds_optimizer;
+	}
+	return warms_up ? OK : policy_update(p, &o->algorithm, part, learning_rate, &report->update);
+}
+
 /* One pass over the batch: whole groups, cut into minibatches as evenly as they go. */
-static int iterate(struct policy *p, const struct learn_options *o, const struct flat *f, double learning_rate, struct learn_report *report)
+static int iterate(struct policy *p, const struct learn_options *o, const struct flat *f, uint32_t step, double learning_rate,
+                   struct learn_report *report)
 {
 	struct examples all = examples_of(f);
 	int             M = o->num_minibatches < f->n_groups ? o->num_minibatches : f->n_groups;
@@ -167,18 +219,20 @@ static int iterate(struct policy *p, const struct learn_options *o, const struct
 	for (int m = 0; m < M; m++) {
 		int             first = f->group_row[f->n_groups * m / M], end = f->group_row[f->n_groups * (m + 1) / M];
 		struct examples part = examples_part(&all, first, end - first);
-		TRY(policy_update(p, &o->algorithm, &part, learning_rate, &report->update));
+		TRY(update(p, o, &part, step, learning_rate, report));
 	}
 	return OK;
 }
 
-int learn_from(struct policy *p, const struct learn_options *o, const struct model *reference, struct group *groups, int n_groups,
-               uint32_t step, double learning_rate, struct arena *a, struct learn_report *report)
+int learn_from(struct policy *p, struct learn_options *o, const struct model *reference, struct group *groups, int n_groups, uint32_t step,
+               double learning_rate, struct arena *a, struct learn_report *report)
 {
 	struct flat flat, shuffled;
 	uint32_t   *order = arena_alloc(a, (size_t)n_groups, sizeof *order);
 
-	*report = (struct learn_report){0};
+	*report = (struct learn_report){.beta = o->algorithm.beta};
+	if (o->critic)
+		critic_begin(o->critic, step);
 	if (!order)
 		return ERR_INPUT;
 	for (int g = 0; g < n_groups; g++)
@@ -186,6 +240,7 @@ int learn_from(struct policy *p, const struct learn_options *o, const struct mod
 			overlong_apply(&o->algorithm, &groups[g].rollouts[i], &report->overlong);
 	TRY(flatten(groups, n_groups, a, &flat));
 	TRY(weigh(p, o, &flat, a, report));
+	TRY(judge(o, &flat, a, report));
 	TRY(estimate(p, o, reference, &flat, a, report));
 	for (int i = 0; i < o->algorithm.num_iterations; i++) {
 		struct arena_mark mark = arena_mark(a);
@@ -193,8 +248,13 @@ int learn_from(struct policy *p, const struct learn_options *o, const struct mod
 			rng_permutation((struct rng_key){o->seed, RNG_SHUFFLE, step, (uint32_t)i, 0}, (uint32_t)n_groups, order);
 			TRY(reorder(&flat, order, a, &shuffled));
 		}
-		TRY(iterate(p, o, o->num_minibatches > 1 ? &shuffled : &flat, learning_rate, report));
+		TRY(iterate(p, o, o->num_minibatches > 1 ? &shuffled : &flat, step, learning_rate, report));
 		arena_release(a, mark);
 	}
+	if (o->critic) {
+		report->critic = o->critic->stats;
+		report->update.skipped = (int)fmax(report->update.skipped, report->critic.skipped);
+	}
+	o->algorithm.beta = kl_adapt(&o->algorithm, report->advantage.kl / report->tokens, report->advantage.rows);
 	return OK;
 }

@@ -5,19 +5,23 @@
  *
  * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes them. Only where rollouts may be stale (replayed, or
  * fast numerics) and the algorithm corrects for that (token_weight.h) does one pass find the old ones anew.
+ * With a critic (critic.h) its values are computed first and the advantages from them; then each minibatch is an update of the critic, and of the
+ * policy unless the critic warms up. A shared network learns both in one update. The adaptive controller changes algorithm.beta at the end.
  * Minibatches hold whole groups;
  * with one minibatch the order is that of sampling. Advantages are computed once, from the whole batch. */
 #ifndef RL_LEARN_H
 #define RL_LEARN_H
 
 #include "rl/advantage.h"
+#include "rl/critic.h"
 #include "rl/overlong.h"
 #include "rl/policy.h"
 #include "rl/record.h"
 #include "rl/token_weight.h"
 
 struct learn_options {
-	struct algorithm algorithm;
+	struct algorithm algorithm; /* its beta as the controller left it: part of a checkpoint */
+	struct critic   *critic;    /* borrowed; NULL: none */
 	int              num_minibatches;
 	int              stale; /* the recorded log-probabilities may be those of another policy than the one at hand */
 	uint64_t         seed;
@@ -29,11 +33,13 @@ struct learn_report {
 	struct update_report      update;
 	struct token_weight_stats weight;                /* all 0 when every weight is 1 */
 	double                    advantage_abs, tokens; /* sum of |A| over trained tokens; trained tokens of the batch */
-	double                    seconds_reference;
+	struct critic_stats       critic;                /* all 0 without one */
+	double                    beta;                  /* in this step */
+	double                    seconds_reference, seconds_values;
 };
 
 /* reference: NULL when the algorithm needs none. Groups need not all be of one size. Scratch stays in `a`, the arena of the step. */
-int learn_from(struct policy *p, const struct learn_options *o, const struct model *reference, struct group *groups, int n_groups,
-               uint32_t step, double learning_rate, struct arena *a, struct learn_report *report);
+int learn_from(struct policy *p, struct learn_options *o, const struct model *reference, struct group *groups, int n_groups, uint32_t step,
+               double learning_rate, struct arena *a, struct learn_report *report);
 
 #endif

@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "rl/critic.h"
 
+#include <assert.h>
 #include <math.h>
 
 int policy_new(struct model *m, const struct policy_options *o, struct policy *out)
@@ -104,7 +106,11 @@ static int pieces_forward(struct policy *p, const struct model *m, struct pieces
 	c->hidden = arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)m->weights.shape.width, sizeof *c->hidden);
 	if (!c->hidden)
 		return ERR_INPUT;
-	TRY(model_forward(m, &c->batch, &p->cache, tape, &p->scratch, c->hidden));
+	return model_forward(m, &c->batch, &p->cache, tape, &p->scratch, c->hidden);
+}
+
+static int pieces_logprobs(struct policy *p, const struct model *m, struct pieces *c)
+{
 	return head_forward(m, &c->batch, c->hidden, p->options.temperature, &p->scratch, &c->head);
 }
 
@@ -117,11 +123,30 @@ int policy_logprobs(struct policy *p, const struct model *m, const struct exampl
 	for (int more = 1; more;) {
 		struct arena_mark mark = arena_mark(&p->scratch);
 		TRY(pieces_forward(p, m, &c, NULL, &more));
+		if (more)
+			TRY(pieces_logprobs(p, m, &c));
 		arena_release(&p->scratch, mark);
 	}
 	for (int t = e->rows.offset[0]; t < e->rows.offset[e->rows.n]; t++) {
 		logp[t] = c.all.logp[t];
 		entropy[t] = c.all.entropy[t];
+	}
+	return OK;
+}
+
+int policy_values(struct policy *p, const struct examples *e, float *value)
+{
+	struct pieces c;
+
+	assert(p->critic);
+	arena_reset(&p->scratch);
+	TRY(pieces_cut(p, e, &c));
+	for (int more = 1; more;) {
+		struct arena_mark mark = arena_mark(&p->scratch);
+		TRY(pieces_forward(p, p->model, &c, NULL, &more));
+		if (more)
+			value_head_forward(&p->critic->head, &c.batch, c.hidden, value + c.part.rows.offset[0]);
+		arena_release(&p->scratch, mark);
 	}
 	return OK;
 }
@@ -139,15 +164,18 @@ static double difference_max(const struct examples *e, const float *logp_new)
 	return largest;
 }
 
-struct update { /* one call of policy_update */
-	const struct algorithm   *alg;
-	struct totals             totals; /* of all the examples: the divisors of every micro-batch */
-	struct objective_gradient g;      /* [T] */
+struct update {                                    /* one call of policy_update or policy_fit_values */
+	const struct algorithm   *alg;             /* NULL: the values alone learn */
+	struct critic            *critic;          /* NULL: there are none */
+	int                       layers;          /* the network learns, not only the value head */
+	struct totals             totals;          /* of all the examples: the divisors of every micro-batch */
+	struct objective_gradient g;               /* [T] */
+	float                    *value, *d_value; /* [T] */
 	struct update_report     *report;
 };
 
-/* Objective and backward pass of the micro-batch that was just run forward. */
-static int piece_backward(struct policy *p, const struct update *u, struct pieces *c)
+/* From the objective to d_hidden, which it overwrites. */
+static int backward_policy(struct policy *p, const struct update *u, struct pieces *c, float *d_hidden)
 {
 	const struct objective_batch b = {.rows = c->part.rows,
 	                                  .logp_new = c->all.logp,
@@ -158,15 +186,35 @@ static int piece_backward(struct policy *p, const struct update *u, struct piece
 	                                  .weight = c->e->weight,
 	                                  .logp_rollout = c->e->logp_rollout};
 	int                          first = c->part.rows.offset[0];
-	float                       *d_hidden;
 
 	TRY(objective_eval(u->alg, &b, &u->totals, &u->g, &u->report->objective));
-	d_hidden = arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)p->model->weights.shape.width, sizeof *d_hidden);
+	return head_backward(p->model, &c->batch, c->hidden, p->options.temperature, &c->head, u->g.c + first,
+	                     u->g.h ? u->g.h + first : NULL, &p->scratch, d_hidden, &p->gradient);
+}
+
+/* Adds what the value loss has to say to d_hidden. */
+static void backward_values(const struct update *u, const struct pieces *c, float *d_hidden)
+{
+	const struct critic_batch b = {c->part.rows, u->value, c->e->value_old, c->e->value_target};
+	int                       first = c->part.rows.offset[0];
+
+	value_head_forward(&u->critic->head, &c->batch, c->hidden, u->value + first);
+	critic_loss(&u->critic->options, &b, u->totals.tokens, u->d_value, &u->critic->stats);
+	value_head_backward(&u->critic->head, &c->batch, c->hidden, u->d_value + first, d_hidden);
+}
+
+/* Losses and backward pass of the micro-batch that was just run forward. */
+static int piece_backward(struct policy *p, const struct update *u, struct pieces *c)
+{
+	float *d_hidden = arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)p->model->weights.shape.width, sizeof *d_hidden);
+
 	if (!d_hidden)
 		return ERR_INPUT;
-	TRY(head_backward(p->model, &c->batch, c->hidden, p->options.temperature, &c->head, u->g.c + first, u->g.h ? u->g.h + first : NULL,
-	                  &p->scratch, d_hidden, &p->gradient));
-	return model_backward(p->model, &c->batch, p->tape, &p->scratch, d_hidden, &p->gradient);
+	if (u->alg)
+		TRY(backward_policy(p, u, c, d_hidden));
+	if (u->critic)
+		backward_values(u, c, d_hidden);
+	return u->layers ? model_backward(p->model, &c->batch, p->tape, &p->scratch, d_hidden, &p->gradient) : OK;
 }
 
 static int accumulate(struct policy *p, const struct update *u, struct pieces *c)
@@ -174,7 +222,9 @@ static int accumulate(struct policy *p, const struct update *u, struct pieces *c
 	for (int more = 1; more;) {
 		struct arena_mark mark = arena_mark(&p->scratch);
 		double            start = clock_seconds(), middle;
-		TRY(pieces_forward(p, p->model, c, p->tape, &more));
+		TRY(pieces_forward(p, p->model, c, u->layers ? p->tape : NULL, &more));
+		if (more && u->alg)
+			TRY(pieces_logprobs(p, p->model, c));
 		middle = clock_seconds();
 		if (more)
 			TRY(piece_backward(p, u, c));
@@ -202,23 +252,54 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 	return OK;
 }
 
+/* Room and gradients for an update that *u describes, then all micro-batches. */
+static int run_update(struct policy *p, const struct examples *e, struct update *u, struct pieces *c)
+{
+	size_t T = (size_t)e->rows.offset[e->rows.n];
+
+	arena_reset(&p->scratch);
+	totals_add(&u->totals, &e->rows);
+	TRY(pieces_cut(p, e, c));
+	TRY(gradient_begin(&p->gradient, (uint32_t)c->n_units));
+	if (u->alg) {
+		u->g.c = arena_alloc(&p->scratch, T, sizeof *u->g.c);
+		u->g.h = u->alg->entropy_coef != 0 ? arena_alloc(&p->scratch, T, sizeof *u->g.h) : NULL;
+		if (!u->g.c || (u->alg->entropy_coef != 0 && !u->g.h))
+			return ERR_INPUT;
+	}
+	if (u->critic) {
+		TRY(gradient_begin(&u->critic->head.gradient, (uint32_t)c->n_units));
+		u->value = arena_alloc(&p->scratch, T, sizeof *u->value);
+		u->d_value = arena_alloc(&p->scratch, T, sizeof *u->d_value);
+		if (!u->value || !u->d_value)
+			return ERR_INPUT;
+	}
+	return accumulate(p, u, c);
+}
+
 int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e, double learning_rate,
                   struct update_report *report)
 {
-	struct update u = {.alg = alg, .report = report};
-	size_t        T = (size_t)e->rows.offset[e->rows.n];
+	struct update u = {.alg = alg, .critic = p->critic, .layers = 1, .report = report};
 	struct pieces c;
 
-	arena_reset(&p->scratch);
-	totals_add(&u.totals, &e->rows);
-	TRY(pieces_cut(p, e, &c));
-	TRY(gradient_begin(&p->gradient, (uint32_t)c.n_units));
-	u.g.c = arena_alloc(&p->scratch, T, sizeof *u.g.c);
-	u.g.h = alg->entropy_coef != 0 ? arena_alloc(&p->scratch, T, sizeof *u.g.h) : NULL;
-	if (!u.g.c || (alg->entropy_coef != 0 && !u.g.h))
-		return ERR_INPUT;
-	TRY(accumulate(p, &u, &c));
+	TRY(run_update(p, e, &u, &c));
 	if (e->logp_old && report->updates == 0)
 		report->logp_difference_max = difference_max(e, c.all.logp);
-	return apply(p, learning_rate, report);
+	TRY(apply(p, learning_rate, report));
+	if (p->critic)
+		critic_step(p->critic);
+	return OK;
+}
+
+int policy_fit_values(struct policy *p, const struct examples *e, struct update_report *report)
+{
+	struct update u = {.critic = p->critic, .layers = p == &p->critic->own, .report = report};
+	struct pieces c;
+
+	TRY(run_update(p, e, &u, &c));
+	if (u.layers)
+		TRY(apply(p, p->critic->learning_rate, report));
+	critic_step(p->critic);
+	return OK;
 }

@@ -4,6 +4,7 @@
  *     sum of gradients (fixed tree) -> clip, AdamW -> repack the weights for the matrix products
  *
  * The only place where estimators and transformer meet: down goes a number per token, up come log-probabilities.
+ * A critic (critic.h) may hang on the policy's network: then one update serves both losses.
  * The size of a micro-batch (compute.micro_batch_tokens) changes memory and speed, not one bit of the result. */
 #ifndef RL_POLICY_H
 #define RL_POLICY_H
@@ -19,6 +20,7 @@ struct policy_options {
 	struct optimizer_options optimizer;
 };
 
+struct critic;
 struct policy {
 	struct model         *model; /* borrowed */
 	struct policy_options options;
@@ -27,18 +29,20 @@ struct policy {
 	struct tape          *tape;
 	struct kv_cache       cache; /* one layer; grows to the largest micro-batch */
 	struct arena          scratch;
+	struct critic        *critic; /* whose values this network computes; borrowed; NULL: nobody's */
 };
 
 /* Answers to train on, flat as in record.h; all arrays borrowed. Tokens are found by the absolute offset, so that a part of the rows is
  * the same struct with offset and sequences advanced. */
 struct examples {
 	struct rows            rows;
-	const struct sequence *sequences;    /* [R] of rows.offset[r+1] - rows.offset[r] answer tokens */
-	const float           *logp_old;     /* [T] as sampled; NULL with level none */
-	const float           *logp_ref;     /* [T] or NULL */
-	const float           *advantage;    /* [T] */
-	const float           *weight;       /* [T] of the gain (token_weight.h); NULL: 1 everywhere */
-	const float           *logp_rollout; /* [T] as sampled where logp_old was computed anew; NULL: logp_old is that */
+	const struct sequence *sequences;                /* [R] of rows.offset[r+1] - rows.offset[r] answer tokens */
+	const float           *logp_old;                 /* [T] as sampled; NULL with level none */
+	const float           *logp_ref;                 /* [T] or NULL */
+	const float           *advantage;                /* [T] */
+	const float           *weight;                   /* [T] of the gain (token_weight.h); NULL: 1 everywhere */
+	const float           *logp_rollout;             /* [T] as sampled where logp_old was computed anew; NULL: logp_old is that */
+	const float           *value_old, *value_target; /* [T] of the critic; NULL without one */
 };
 
 struct update_report {                           /* of the updates of one step; starts as zero */
@@ -56,9 +60,16 @@ size_t policy_bytes(const struct model_shape *s, const struct policy_options *o,
 /* Writes logp and entropy [T] (at the examples' tokens) under any model of the same vocabulary: the reference, the policy itself. */
 int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp, float *entropy);
 
-/* One update of the weights from all of the examples; ADDS to *report. A gradient that is not finite changes nothing and is counted. */
+/* Writes value [T]: what the critic of p says of the state before each token. */
+int policy_values(struct policy *p, const struct examples *e, float *value);
+
+/* One update of the weights from all of the examples, of the critic's too where p has one; ADDS to *report (the critic's numbers are in
+ * p->critic->stats). A gradient that is not finite changes nothing and is counted. */
 int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e, double learning_rate,
                   struct update_report *report);
+
+/* One update of the critic of p alone. Its head learns, and the layers where the network is the critic's own. */
+int policy_fit_values(struct policy *p, const struct examples *e, struct update_report *report);
 
 /* The examples first .. first+count-1 of e, without a copy. */
 struct examples examples_part(const struct examples *e, int first, int count);

@@ -146,6 +146,22 @@ static void add_weights(struct metrics *m, const struct job *job, const struct t
 	metrics_add(m, "mismatch/kl", w->distance / tokens);
 }
 
+static void add_critic(struct metrics *m, const struct job *job, const struct critic_stats *c)
+{
+	double tokens = c->tokens > 0 ? c->tokens : 1, measured = c->measured > 0 ? c->measured : 1;
+
+	if (!job->learn.critic)
+		return;
+	metrics_add(m, "loss/value_avg", c->loss / tokens);
+	metrics_add(m, "val/clipfrac_avg", c->clipped / tokens);
+	metrics_add(m, "val/vpred", c->value / measured);
+	metrics_add(m, "val/returns_mean", c->target / measured);
+	metrics_add(m, "val/error", c->error / measured);
+	metrics_add(m, "val/var_explained", c->variance_explained);
+	metrics_add(m, "val/grad_norm", c->grad_norm);
+	metrics_add(m, "val/learning_rate", job->critic.learning_rate);
+}
+
 static void add_learning(struct metrics *m, const struct job *job, const struct step *s)
 {
 	const struct learn_report    *l = &s->learn;
@@ -166,6 +182,9 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 	if (job->algorithm.off_policy_mask > 0)
 		metrics_add(m, "mismatch/rows_masked", o->rows_masked);
 	add_weights(m, job, &l->weight);
+	add_critic(m, job, &l->critic);
+	if (job->algorithm.kl_controller == KL_ADAPTIVE)
+		metrics_add(m, "objective/kl_coef", l->beta);
 	metrics_add(m, "advantage/abs_mean", l->advantage_abs / (l->tokens > 0 ? l->tokens : 1));
 	metrics_add(m, "grad_norm", l->update.grad_norm);
 	metrics_add(m, "learning_rate", s->learning_rate);
@@ -187,6 +206,8 @@ static void add_timing(struct metrics *m, const struct step *s)
 	metrics_add(m, "timing_s/rollout", s->seconds_rollout);
 	metrics_add(m, "timing_s/reward", s->seconds_reward);
 	metrics_add(m, "timing_s/reference", s->learn.seconds_reference);
+	if (s->learn.seconds_values > 0)
+		metrics_add(m, "timing_s/values", s->learn.seconds_values);
 	metrics_add(m, "timing_s/forward", u->seconds_forward);
 	metrics_add(m, "timing_s/backward", u->seconds_backward);
 	metrics_add(m, "timing_s/optimizer", u->seconds_optimizer);

@@ -80,11 +80,11 @@ struct config_task {
 };
 
 struct config_loss { /* the parts of the algorithm, each under the name that rl/algorithm.h has for it; see rl/recipe.c */
-	const char *baseline, *scale_rewards, *importance_sampling_level, *clip, *loss_type, *kl_placement, *kl_estimator, *overlong,
-	        *mismatch;
-	double advantage_eps, gamma, epsilon, epsilon_high, delta, beta, entropy_coef, overlong_penalty, baseline_value, positive_share,
-	        tau_positive, tau_negative, positive_low, positive_high, negative_low, negative_high, mismatch_min, mismatch_max,
-	        off_policy_mask, top_entropy;
+	const char *baseline, *scale_rewards, *importance_sampling_level, *clip, *loss_type, *kl_placement, *kl_estimator, *kl_controller,
+	        *overlong, *mismatch;
+	double advantage_eps, gamma, lam, kl_target, kl_horizon, epsilon, epsilon_high, delta, beta, entropy_coef, overlong_penalty,
+	        baseline_value, positive_share, tau_positive, tau_negative, positive_low, positive_high, negative_low, negative_high,
+	        mismatch_min, mismatch_max, off_policy_mask, top_entropy;
 	int whiten, mask_truncated_completions, overlong_buffer, dynamic_sampling, dynamic_sampling_max_batches, num_iterations,
 	        signed_rewards, use_bias_correction_kl, mismatch_normalise;
 };
@@ -94,6 +94,12 @@ struct config_curriculum {
 	struct text_list categories;
 	double           alpha, temperature, exploration;
 	int              window, steps_per_level, levels, cumulative;
+};
+
+struct config_critic {
+	const char *network;
+	double      learning_rate, vf_coef, cliprange_value;
+	int         warmup_steps;
 };
 
 struct config_rollout {
@@ -128,11 +134,12 @@ struct config_sft {
 };
 
 struct config {
-	struct config_model model;
-	struct config_data  data;
-	struct config_task  task;
-	const char         *algorithm;
-	struct config_loss  loss;
+	struct config_model  model;
+	struct config_data   data;
+	struct config_task   task;
+	const char          *algorithm;
+	struct config_loss   loss;
+	struct config_critic critic;
 	struct {
 		const char *kind;
 	} guidance, credit;

@@ -63,7 +63,7 @@ static const struct option reward_options[] = {
 };
 static const struct option_rows reward_rows = {reward_options, N(reward_options), sizeof(struct reward_config)};
 
-#define ALGORITHMS "reinforce|rloo|reinforce_pp|grpo|dr_grpo|dapo|gspo|cispo|gmpo|sapo|" \
+#define ALGORITHMS "reinforce|rloo|reinforce_pp|grpo|dr_grpo|dapo|gspo|cispo|ppo|gmpo|sapo|" \
 	"topr|topr_naive|topr_positives|topr_is|topr_tis"
 
 #undef HOME
@@ -116,7 +116,7 @@ const struct option schema[] = {
 
 	CHOICE(algorithm, "grpo", ALGORITHMS, "the row of the algorithm table; options under loss override its parts"),
 
-	CHOICE(loss.baseline, NULL, "none|batch|group|leave_one_out|constant", "what is subtracted from the reward"),
+	CHOICE(loss.baseline, NULL, "none|batch|group|leave_one_out|constant|critic", "what is subtracted from the reward"),
 	REAL(loss.baseline_value, NULL, -1e6, 1e6, "the constant, on the scale of the signed rewards", .when = "loss.baseline=constant"),
 	REAL(loss.positive_share, "0", 0, 0.999999,
 	     "choose the constant so that good answers make up this share of the weight of rollout.source; 0: off", .when = "loss.baseline=constant"),
@@ -125,6 +125,7 @@ const struct option schema[] = {
 	BOOL(loss.whiten, NULL, "advantages of all tokens of the batch to mean 0, variance 1"),
 	REAL(loss.advantage_eps, NULL, 0, 1, "added to the standard deviation of scale_rewards"),
 	REAL(loss.gamma, NULL, 0, 1, "discount per token"),
+	REAL(loss.lam, NULL, 0, 1, "GAE's lambda: 1 trusts the reward, 0 the critic", .when = "loss.baseline=critic"),
 	CHOICE(loss.importance_sampling_level, NULL, "none|token|sequence|sequence_sum",
 	       "what the ratio is taken of; sequence is normalised by the length"),
 	CHOICE(loss.clip, NULL, "none|hard|cap|cap_absolute|log|soft|taper",
@@ -151,6 +152,9 @@ const struct option schema[] = {
 	REAL(loss.beta, NULL, 0, 1e3, "coefficient of the KL divergence from the reference; 0: no reference model"),
 	CHOICE(loss.kl_placement, NULL, "reward|token_reward|loss", "where the KL divergence enters"),
 	CHOICE(loss.kl_estimator, NULL, "k1|k2|k3|k3+", "its estimator; k3+: value of k3, gradient of k2"),
+	CHOICE(loss.kl_controller, NULL, "fixed|adaptive", "KL in the reward: keep loss.beta, or steer it towards loss.kl_target"),
+	REAL(loss.kl_target, NULL, 0, 1e6, "nats a token", .when = "loss.kl_controller=adaptive"),
+	REAL(loss.kl_horizon, NULL, 1, 1e12, "answers over which loss.beta changes by a fifth at most", .when = "loss.kl_controller=adaptive"),
 	BOOL(loss.use_bias_correction_kl, NULL, "KL in the loss: times the ratio of the token, with gradient"),
 	REAL(loss.entropy_coef, NULL, -1e3, 1e3, "coefficient of the entropy bonus"),
 	CHOICE(loss.overlong, NULL, "keep|mask|shape", "answers that were cut: keep, mask from the loss; shape: soft penalty on long ones"),
@@ -215,6 +219,14 @@ const struct option schema[] = {
 	REAL(optim.adam_epsilon, "1e-8", 0, 1, "added to the root of the second moment"),
 	REAL(optim.max_grad_norm, "1", 0, 1e9, "clip of the gradient's global norm; 0: off"),
 	INT(optim.num_minibatches, "1", 1, 65536, "updates per pass over a batch of rollouts"),
+
+	CHOICE(critic.network, "own", "own|shared",
+	       "own: a second network that starts as a copy of the policy; shared: a head on the policy's", .when = "loss.baseline=critic"),
+	REAL(critic.learning_rate, "1e-5", 0, 10, "the peak; it follows optim.lr_scheduler_type", .when = "loss.baseline=critic"),
+	REAL(critic.vf_coef, "0.1", 0, 1e6, "weight of the value loss in the shared layers", .when = "critic.network=shared"),
+	REAL(critic.cliprange_value, "0.5", 0, 1e6, "values are clipped to this distance from those before the first update; 0: off",
+	     .when = "loss.baseline=critic"),
+	INT(critic.warmup_steps, "0", 0, BIG, "first steps in which only the critic learns", .when = "loss.baseline=critic"),
 
 	INT(compute.threads, "0", 0, 4096, "0: all cores this process may use; changes no bit of the result", .flags = FREE_ON_RESUME),
 	CHOICE(compute.backend, "auto", "auto|onednn|openblas|reference", "matrix products"),

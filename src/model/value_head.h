@@ -1,0 +1,29 @@
+/* value_head.h - a value head: one number for every target of a batch, from the hidden state that predicts it.
+ *
+ *     v_i = score . hidden[row_i] + bias          row_i as in batch.h: the state before target i was drawn
+ *
+ * The head has weights of its own (score.weight [1 x D], score.bias [1]) and a gradient of its own, summed over the units in the same fixed tree
+ * as the model's (gradient.h). It starts at 0, so that every value does. */
+#ifndef MODEL_VALUE_HEAD_H
+#define MODEL_VALUE_HEAD_H
+
+#include "model/batch.h"
+#include "model/gradient.h"
+#include "model/weights.h"
+
+struct value_head {
+	struct weights  weights; /* two tensors; the shape has nothing but its width */
+	struct gradient gradient;
+};
+
+int  value_head_new(int width, struct value_head *out);
+void value_head_free(struct value_head *h);
+
+/* value [N] of the N targets of the batch under hidden [T x D]. */
+void value_head_forward(const struct value_head *h, const struct batch *b, const float *hidden, float *value);
+
+/* From d_value [N] = dL/dv ADDS to d_hidden [T x D], and adds the head's gradient of the batch's units to h->gradient, which counts them
+ * (gradient_begin before the first batch, gradient_finish after the last). */
+void value_head_backward(struct value_head *h, const struct batch *b, const float *hidden, const float *d_value, float *d_hidden);
+
+#endif

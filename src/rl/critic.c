@@ -1,0 +1,255 @@
+#include "rl/critic.h"
+
+#include "base/error.h"
+#include "model/safetensors.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- making ---- */
+
+static int copy_network(const struct policy *from, struct critic *c)
+{
+	struct weights w;
+	int            status;
+
+	TRY(weights_new(&from->model->weights.shape, &w));
+	memcpy(w.data, from->model->weights.data, w.n * sizeof *w.data);
+	status = model_new(&w, from->model->mm, 1, &c->model);
+	weights_free(&w);
+	return status == OK ? policy_new(c->model, &from->options, &c->own) : status;
+}
+
+int critic_new(const struct critic_options *o, struct policy *policy, struct critic *out)
+{
+	int status = OK;
+
+	*out = (struct critic){.options = *o};
+	if (o->own)
+		status = copy_network(policy, out);
+	if (status == OK)
+		status = value_head_new(policy->model->weights.shape.width, &out->head);
+	if (status == OK)
+		status = optimizer_new(&out->head.weights, &policy->options.optimizer, &out->optimizer);
+	if (status != OK) {
+		critic_free(out);
+		return status;
+	}
+	out->network = o->own ? &out->own : policy;
+	out->network->critic = out;
+	return OK;
+}
+
+void critic_free(struct critic *c)
+{
+	if (c->network)
+		c->network->critic = NULL;
+	policy_free(&c->own);
+	model_free(c->model);
+	value_head_free(&c->head);
+	optimizer_free(&c->optimizer);
+	*c = (struct critic){0};
+}
+
+size_t critic_bytes(const struct critic *c, int tokens_per_update)
+{
+	const struct model_shape *s;
+	size_t                    head = 8 * c->head.weights.n * sizeof(float); /* weights, moments, a few levels of the gradient */
+
+	if (!c->model)
+		return head;
+	s = &c->model->weights.shape;
+	return head + model_bytes(s, c->model->mm, 1) + policy_bytes(s, &c->own.options, tokens_per_update);
+}
+
+/* ---- the loss ---- */
+
+struct term {
+	double value, slope;
+	int    clipped;
+};
+
+static struct term term_of(const struct critic_options *o, double v, double old, double target)
+{
+	double kept = fmin(fmax(v, old - o->cliprange_value), old + o->cliprange_value), e = v - target, e_kept = kept - target;
+
+	if (o->cliprange_value > 0 && kept != v && e_kept * e_kept > e * e)
+		return (struct term){0.5 * e_kept * e_kept, 0, 1};
+	return (struct term){0.5 * e * e, e, 0};
+}
+
+static int has_target(const struct critic_batch *b, int t)
+{
+	return b->rows.trained[t] && !isnan(b->target[t]);
+}
+
+void critic_loss(const struct critic_options *o, const struct critic_batch *b, int64_t tokens, float *d_value, struct critic_stats *stats)
+{
+	double coef = (o->own ? 1 : o->vf_coef) / (double)tokens;
+
+	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++) {
+		struct term x;
+		d_value[t] = 0;
+		if (!has_target(b, t))
+			continue;
+		x = term_of(o, b->value[t], b->value_old[t], b->target[t]);
+		d_value[t] = (float)(coef * x.slope);
+		stats->tokens++;
+		stats->loss += x.value;
+		stats->clipped += x.clipped;
+	}
+}
+
+void critic_measure(const struct critic_batch *b, struct critic_stats *stats)
+{
+	double n = 0, value = 0, target = 0, error = 0, variance_target = 0, variance_error = 0;
+
+	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
+		if (has_target(b, t)) {
+			double e = (double)b->target[t] - b->value_old[t];
+			n++;
+			value += b->value_old[t];
+			target += b->target[t];
+			error += e * e;
+		}
+	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
+		if (has_target(b, t)) {
+			double d = b->target[t] - target / n, e = (double)b->target[t] - b->value_old[t] - (target - value) / n;
+			variance_target += d * d;
+			variance_error += e * e;
+		}
+	stats->measured = n;
+	stats->value = value;
+	stats->target = target;
+	stats->error = error;
+	stats->variance_explained = variance_target > 0 ? 1 - variance_error / variance_target : NAN;
+}
+
+/* ---- learning ---- */
+
+void critic_begin(struct critic *c, int64_t step)
+{
+	c->learning_rate = schedule_at(&c->options.schedule, step);
+	c->stats = (struct critic_stats){0};
+}
+
+int critic_warms_up(const struct critic *c, int64_t step)
+{
+	return step < c->options.warmup_steps;
+}
+
+void critic_step(struct critic *c)
+{
+	struct optimizer_report report;
+
+	gradient_finish(&c->head.gradient);
+	optimizer_step(&c->optimizer, &c->head.weights, c->head.gradient.level[0], c->learning_rate, &report);
+	c->stats.updates++;
+	c->stats.skipped += report.skipped;
+	if (!(report.grad_norm <= c->stats.grad_norm))
+		c->stats.grad_norm = report.grad_norm;
+}
+
+/* ---- files ---- */
+
+struct part { /* weights and their moments */
+	const struct weights   *w;
+	const struct optimizer *o;
+};
+
+static int parts_of(const struct critic *c, struct part *out)
+{
+	out[0] = (struct part){&c->head.weights, &c->optimizer};
+	if (c->model)
+		out[1] = (struct part){&c->model->weights, &c->own.optimizer};
+	return c->model ? 2 : 1;
+}
+
+static float *array_of(const struct part *p, int which)
+{
+	return which == 0 ? p->w->data : which == 1 ? p->o->m : p->o->v;
+}
+
+static const char *const prefixes[] = {"", "m.", "v."};
+
+static int list_items(const struct part *p, struct arena *a, struct safetensors_item *items, size_t *n)
+{
+	for (int i = 0; i < p->w->n_tensors; i++)
+		for (int k = 0; k < 3; k++) {
+			const struct tensor *t = &p->w->tensors[i];
+			const char          *name = arena_format(a, "%s%s", prefixes[k], t->name);
+			if (!name)
+				return ERR_INPUT;
+			items[(*n)++] = (struct safetensors_item){.name = name,
+			                                          .n_dims = t->n_dims,
+			                                          .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+			                                          .data = array_of(p, k) + t->offset};
+		}
+	return OK;
+}
+
+int critic_save(const struct critic *c, const char *path)
+{
+	struct part              parts[2];
+	int                      n_parts = parts_of(c, parts), status = OK;
+	size_t                   n = 0, most = 0;
+	struct arena             a = {0};
+	struct safetensors_item *items;
+
+	for (int i = 0; i < n_parts; i++) {
+		TRY(weights_check_finite(parts[i].w));
+		most += 3 * (size_t)parts[i].w->n_tensors;
+	}
+	items = arena_alloc(&a, most, sizeof *items);
+	status = items ? OK : ERR_INPUT;
+	for (int i = 0; status == OK && i < n_parts; i++)
+		status = list_items(&parts[i], &a, items, &n);
+	if (status == OK)
+		status = safetensors_write(path, SAFETENSORS_F32, items, n);
+	arena_free(&a);
+	return status;
+}
+
+static int load_array(const struct safetensors *s, const struct tensor *t, int which, float *out)
+{
+	char                            name[sizeof t->name + 2];
+	const struct safetensors_entry *e;
+	float                           low = which == 2 ? 0 : -INFINITY;
+
+	snprintf(name, sizeof name, "%s%s", prefixes[which], t->name);
+	e = safetensors_find(s, name);
+	if (!e || e->type != SAFETENSORS_F32 || e->count != t->count)
+		return error_set(ERR_INPUT, "%s: tensor \"%s\" is not there with %zu numbers of F32; is it of another critic?", s->path,
+		                 name, t->count);
+	TRY(safetensors_read(s, e, out));
+	for (size_t i = 0; i < t->count; i++)
+		if (!isfinite(out[i]) || out[i] < low)
+			return error_set(ERR_INPUT, "%s: tensor \"%s\"[%zu] is %g, which it cannot be", s->path, name, i, (double)out[i]);
+	return OK;
+}
+
+static int load_parts(const struct critic *c, const struct safetensors *s)
+{
+	struct part parts[2];
+	int         n_parts = parts_of(c, parts);
+
+	for (int i = 0; i < n_parts; i++)
+		for (int k = 0; k < parts[i].w->n_tensors; k++)
+			for (int which = 0; which < 3; which++) {
+				const struct tensor *t = &parts[i].w->tensors[k];
+				TRY(load_array(s, t, which, array_of(&parts[i], which) + t->offset));
+			}
+	return c->model ? model_repack(c->model) : OK;
+}
+
+int critic_load(struct critic *c, const char *path)
+{
+	struct safetensors s;
+	int                status;
+
+	TRY(safetensors_open(path, &s));
+	status = load_parts(c, &s);
+	safetensors_close(&s);
+	return status;
+}
