@@ -271,7 +271,8 @@ static void the_order_of_the_rows_changes_no_bit(void **state)
 		for (int scale = SCALE_NONE; scale <= SCALE_BATCH; scale++) {
 			struct algorithm       a = *row;
 			struct advantage_batch b = {f1_rows(), group, reward, f1_old, f1_ref, NULL, NULL};
-			struct advantage_batch back = {{F1_R, offset_back, f1_trained}, group_back, reward_back, old_back, ref_back, NULL, NULL};
+			struct advantage_batch back = {
+			        {F1_R, offset_back, f1_trained}, group_back, reward_back, old_back, ref_back, NULL, NULL};
 
 			a.scale_rewards = (enum scale)scale;
 			fill(&a, &b, x);

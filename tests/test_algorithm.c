@@ -117,11 +117,9 @@ static void names_and_values_lead_to_each_other(void **state)
 		const struct choice *list;
 		int                  last;
 	} lists[] = {
-	        {choices_baseline, BASELINE_CRITIC}, {choices_scale, SCALE_BATCH},
-	        {choices_level, LEVEL_SEQUENCE_SUM},   {choices_clip, CLIP_TAPER},
-	        {choices_aggregation, CONSTANT},       {choices_kl_placement, KL_IN_LOSS},
-	        {choices_kl_controller, KL_ADAPTIVE},
-	        {choices_kl_estimator, KL_K3_PLUS},    {choices_mismatch, MISMATCH_SEQUENCE_MEAN_MASK},
+	        {choices_baseline, BASELINE_CRITIC},  {choices_scale, SCALE_BATCH},       {choices_level, LEVEL_SEQUENCE_SUM},
+	        {choices_clip, CLIP_TAPER},           {choices_aggregation, CONSTANT},    {choices_kl_placement, KL_IN_LOSS},
+	        {choices_kl_controller, KL_ADAPTIVE}, {choices_kl_estimator, KL_K3_PLUS}, {choices_mismatch, MISMATCH_SEQUENCE_MEAN_MASK},
 	        {choices_overlong, OVERLONG_SHAPE},
 	};
 

@@ -7,9 +7,16 @@ static const struct {
 	const char          *path;
 	const struct choice *list;
 } words[] = {
-        {"loss.baseline", choices_baseline}, {"loss.scale_rewards", choices_scale},       {"loss.importance_sampling_level", choices_level},
-        {"loss.clip", choices_clip},         {"loss.loss_type", choices_aggregation},     {"loss.kl_placement", choices_kl_placement},
-        {"loss.overlong", choices_overlong}, {"loss.kl_controller", choices_kl_controller}, {"loss.kl_estimator", choices_kl_estimator}, {"loss.mismatch", choices_mismatch},
+        {"loss.baseline", choices_baseline},
+        {"loss.scale_rewards", choices_scale},
+        {"loss.importance_sampling_level", choices_level},
+        {"loss.clip", choices_clip},
+        {"loss.loss_type", choices_aggregation},
+        {"loss.kl_placement", choices_kl_placement},
+        {"loss.overlong", choices_overlong},
+        {"loss.kl_controller", choices_kl_controller},
+        {"loss.kl_estimator", choices_kl_estimator},
+        {"loss.mismatch", choices_mismatch},
 };
 
 /* "a|b|c" in one string: the schema has exactly the words of the table, in its order. */
