@@ -413,7 +413,7 @@ static void values_and_gradients_are_those_of_the_plain_model(void **state)
 static void so_are_those_of_every_kind(void **state)
 {
 	const struct sequence     seqs[] = {{ids, 5, ids + 3, 4}, {ids, 5, ids + 9, 1}, {ids, 5, ids + 20, 7}, {ids + 2, 1, ids + 40, 90}};
-	const struct rope_scaling scaled[] = {{0}, {.kind = ROPE_LINEAR, .factor = 3}, {ROPE_LLAMA3, 100, 8, 1, 4}};
+	const struct rope_scaling scaled[] = {{0}, {.kind = ROPE_LINEAR, .factor = 3}, {ROPE_LLAMA3, 300, 8, 2.5, 20}};
 	struct model_shape        s = base;
 
 	(void)state;
@@ -436,7 +436,8 @@ static void long_texts_are_no_exception(void **state)
 	(void)state;
 	s.n_layers = 1;
 	s.tied = 1;
-	check_against_plain(&s, seqs, 2, 1, 3);
+	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++)
+		check_against_plain(&s, seqs, 2, 1, 3);
 }
 
 /* ---- against itself ---- */

@@ -83,6 +83,18 @@ class Writing(hone.TestCase):
                     if hasattr(model.config, key):  # a Qwen2Config has no head_dim
                         self.assertEqual(getattr(self.load(folder).config, key), getattr(model.config, key), key)
 
+    def test_a_random_model_of_a_published_shape_loads_in_transformers(self):
+        """Of one layer, since the vocabularies alone are large."""
+        for shape in ("SmolLM2-135M", "Qwen3-0.6B"):
+            with self.subTest(shape):
+                folder = self.folder / shape
+                hone.run("init", "--like", shape, folder, "--layers", 1, "--seed", 5)
+                hone.byte_tokenizer().save(str(folder / "tokenizer.json"))
+                model = self.check(folder, 1000)
+                self.assertEqual(model.config.num_hidden_layers, 1)
+                for path in folder.iterdir():
+                    path.unlink()
+
     def test_the_safetensors_library_reads_every_file_of_a_checkpoint(self):
         folder = hone.trained(self.folder)
         with safetensors.safe_open(folder / "model.safetensors", "pt") as f:
