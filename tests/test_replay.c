@@ -38,7 +38,14 @@ static int same_weights(const char *a, const char *b, int step)
 static void one_replayed_step_gives_the_bits_of_the_sampled_one(void **state)
 {
 	(void)state;
-	static const char *const algorithms[] = {"topr", "grpo", "grpo loss.mismatch=sequence_mask", "gmpo", "topr_is", "rloo"};
+	static const char *const algorithms[] = {"topr",
+	                                         "grpo",
+	                                         "grpo loss.mismatch=sequence_mask",
+	                                         "gmpo",
+	                                         "topr_is",
+	                                         "rloo",
+	                                         "ppo",
+	                                         "sapo loss.top_entropy=0.3 optim.num_minibatches=2"};
 
 	collect_once("one.jsonl.gz", "--steps 1");
 	for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
