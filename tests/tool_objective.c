@@ -107,7 +107,12 @@ static int evaluate(const json_t *job, struct arena *a, struct columns *c, doubl
 		TRY(read_row(json_array_get(rows, (size_t)r), r, c));
 	struct rows            shape = {.n = c->R, .offset = c->offset, .trained = c->trained};
 	struct advantage_batch ab = {shape, c->group, c->reward, c->logp_old, c->logp_ref, NULL, NULL};
-	struct objective_batch ob = {shape, c->logp_new, c->logp_old, c->logp_ref, c->entropy, c->advantage, NULL};
+	struct objective_batch ob = {.rows = shape,
+	                             .logp_new = c->logp_new,
+	                             .logp_old = c->logp_old,
+	                             .logp_ref = c->logp_ref,
+	                             .entropy = c->entropy,
+	                             .advantage = c->advantage};
 	TRY(advantage_fill(&alg, &ab, a, c->advantage, &advantage_stats));
 	totals_add(&totals, &shape);
 	TRY(objective_eval(&alg, &ob, &totals, &(struct objective_gradient){c->c, c->h}, &stats));
