@@ -18,11 +18,12 @@ static const char config[] = "model:\n"
                              "sft: {batch_size: 8}\n"
                              "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
 
-/* The same with a critic: a second network, or a head on the policy's and a controller of beta. */
+/* The same with a critic: a second network (its advantages edited by shuffled entropies), or a head on the policy's and a controller of beta. */
 static const char        critic_own[] = "extends: job.yaml\n"
                                         "algorithm: ppo\n"
                                         "loss: {beta: 0}\n"
-                                        "critic: {learning_rate: 2e-2, warmup_steps: 1}\n";
+                                        "critic: {learning_rate: 2e-2, warmup_steps: 1}\n"
+                                        "credit: {kind: empg, shuffle: true}\n";
 static const char        critic_shared[] = "extends: job.yaml\n"
                                            "algorithm: ppo\n"
                                            "loss: {kl_controller: adaptive, kl_target: 0.001, kl_horizon: 40}\n"

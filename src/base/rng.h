@@ -25,7 +25,8 @@ enum rng_purpose {
 	RNG_SHUFFLE,
 	RNG_BOOTSTRAP,
 	RNG_PERMUTE,
-	RNG_REPLAY
+	RNG_REPLAY,
+	RNG_CREDIT
 };
 
 struct rng_key {

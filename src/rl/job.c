@@ -472,6 +472,41 @@ static int open_critic(struct job *job)
 	return OK;
 }
 
+/* Which tokens hold a newline, alone or among other characters. */
+static int find_line_ends(struct job *job, const unsigned char **out)
+{
+	int            V = job->model->weights.shape.n_vocab, status = OK;
+	unsigned char *line_end = arena_alloc(&job->arena, (size_t)V, sizeof *line_end);
+	struct text    t = {0};
+
+	if (!line_end)
+		return ERR_INPUT;
+	for (int id = 0; id < V && id < tokenizer_size(job->tokenizer) && status == OK; id++) {
+		t.n = 0;
+		status = tokenizer_decode(job->tokenizer, &id, 1, 1, &t);
+		line_end[id] = status == OK && t.n > 0 && memchr(t.data, '\n', t.n) != NULL;
+	}
+	text_free(&t);
+	*out = line_end;
+	return status;
+}
+
+static int open_credit(struct job *job)
+{
+	const struct config_credit *c = &job->config.credit;
+
+	if (job->kind != JOB_TRAIN || !strcmp(c->kind, "none"))
+		return OK;
+	job->learn.credit =
+	        (struct credit_options){.empg = 1,
+	                                .k = c->k,
+	                                .k_bonus = c->k_bonus,
+	                                .zeta = c->zeta,
+	                                .zero_variance = strcmp(c->zero_variance, "zero") ? ZERO_VARIANCE_SHAPE : ZERO_VARIANCE_ZERO,
+	                                .shuffle = c->shuffle};
+	return strcmp(c->segments, "newline") ? OK : find_line_ends(job, &job->learn.credit.line_end);
+}
+
 static int open_learning(struct job *job)
 {
 	const struct config_optim  *o = &job->config.optim;
@@ -486,6 +521,7 @@ static int open_learning(struct job *job)
 	                                    .stale = job->replay.n > 0 || strcmp(job->config.compute.numerics, "strict") != 0,
 	                                    .seed = (uint64_t)job->config.run.seed};
 	TRY(policy_new(job->model, &p, &job->policy));
+	TRY(open_credit(job));
 	return open_critic(job);
 }
 

@@ -178,18 +178,41 @@ static int estimate(struct policy *p, const struct learn_options *o, const struc
 	                            .value = f->value,
 	                            .target = f->target};
 	double                 start = clock_seconds();
+	float                 *scratch; /* entropies under the reference: not asked for */
 
+	TRY(floats_like(reference ? f->entropy : NULL, f->T, a, &scratch));
 	if (reference)
-		TRY(policy_logprobs(p, reference, &e, f->logp_ref, f->entropy));
+		TRY(policy_logprobs(p, reference, &e, f->logp_ref, scratch));
 	report->seconds_reference = clock_seconds() - start;
 	TRY(advantage_fill(&o->algorithm, &b, a, f->advantage, &report->advantage));
 	if (o->critic)
 		critic_measure(&(struct critic_batch){e.rows, f->value, f->value, f->target}, &o->critic->stats);
+	return OK;
+}
+
+/* The advantages of the segments of an answer, edited by their entropies as sampled. */
+static int assign(const struct learn_options *o, const struct flat *f, uint32_t step, struct arena *a, struct learn_report *report)
+{
+	struct credit_batch b = {.rows = examples_of(f).rows, .group = f->group, .reward = f->reward, .entropy = f->entropy};
+	unsigned char      *end;
+
+	if (o->credit.empg && o->credit.line_end) {
+		b.segment_end = end = arena_alloc(a, (size_t)f->T, sizeof *end);
+		if (!end)
+			return ERR_INPUT;
+		for (int r = 0; r < f->R; r++)
+			for (int t = f->offset[r]; t < f->offset[r + 1]; t++)
+				end[t] = o->credit.line_end[f->sequences[r].answer[t - f->offset[r]]];
+	}
+	return credit_apply(&o->credit, &b, (struct rng_key){o->seed, RNG_CREDIT, step, 0, 0}, a, f->advantage, &report->credit);
+}
+
+static void measure_advantage(const struct flat *f, struct learn_report *report)
+{
 	for (int t = 0; t < f->T; t++) {
 		report->tokens += f->trained[t];
 		report->advantage_abs += f->trained[t] ? fabs((double)f->advantage[t]) : 0;
 	}
-	return OK;
 }
 
 /* The critic, when there is one, learns from every minibatch; the policy unless the critic warms up. */
@@ -242,6 +265,8 @@ int learn_from(struct policy *p, struct learn_options *o, const struct model *re
 	TRY(weigh(p, o, &flat, a, report));
 	TRY(judge(o, &flat, a, report));
 	TRY(estimate(p, o, reference, &flat, a, report));
+	TRY(assign(o, &flat, step, a, report));
+	measure_advantage(&flat, report);
 	for (int i = 0; i < o->algorithm.num_iterations; i++) {
 		struct arena_mark mark = arena_mark(a);
 		if (o->num_minibatches > 1) {

@@ -1,6 +1,6 @@
 /* learn.h - from scored groups to new weights: flatten, shape, advantages, updates.
  *
- *     groups -> overlong policy -> flat rows (record.h) -> reference log-probabilities, only if beta > 0 -> advantages
+ *     groups -> overlong policy -> flat rows (record.h) -> reference log-probabilities, only if beta > 0 -> advantages -> credit
  *     num_iterations times: groups in a keyed order, cut into num_minibatches, one update each (policy.h)
  *
  * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes them. Only where rollouts may be stale (replayed, or
@@ -13,6 +13,7 @@
 #define RL_LEARN_H
 
 #include "rl/advantage.h"
+#include "rl/credit.h"
 #include "rl/critic.h"
 #include "rl/overlong.h"
 #include "rl/policy.h"
@@ -20,16 +21,18 @@
 #include "rl/token_weight.h"
 
 struct learn_options {
-	struct algorithm algorithm; /* its beta as the controller left it: part of a checkpoint */
-	struct critic   *critic;    /* borrowed; NULL: none */
-	int              num_minibatches;
-	int              stale; /* the recorded log-probabilities may be those of another policy than the one at hand */
-	uint64_t         seed;
+	struct algorithm      algorithm; /* its beta as the controller left it: part of a checkpoint */
+	struct critic        *critic;    /* borrowed; NULL: none */
+	struct credit_options credit;    /* how advantages are spread over segments; all 0: as they are */
+	int                   num_minibatches;
+	int                   stale; /* the recorded log-probabilities may be those of another policy than the one at hand */
+	uint64_t              seed;
 };
 
 struct learn_report {
 	struct overlong_stats     overlong;
 	struct advantage_stats    advantage;
+	struct credit_stats       credit; /* all 0 without credit assignment */
 	struct update_report      update;
 	struct token_weight_stats weight;                /* all 0 when every weight is 1 */
 	double                    advantage_abs, tokens; /* sum of |A| over trained tokens; trained tokens of the batch */

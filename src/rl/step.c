@@ -146,6 +146,21 @@ static void add_weights(struct metrics *m, const struct job *job, const struct t
 	metrics_add(m, "mismatch/kl", w->distance / tokens);
 }
 
+static void add_credit(struct metrics *m, const struct job *job, const struct credit_stats *c)
+{
+	if (!job->learn.credit.empg)
+		return;
+	metrics_add(m, "credit/segments", c->rows > 0 ? c->segments / c->rows : 0);
+	metrics_add(m, "credit/entropy_min", c->entropy_min);
+	metrics_add(m, "credit/entropy_mean", c->entropy_mean);
+	metrics_add(m, "credit/entropy_max", c->entropy_max);
+	metrics_add(m, "credit/g_min", c->g_min);
+	metrics_add(m, "credit/g_max", c->g_max);
+	metrics_add(m, "credit/bonus_mean", c->bonus);
+	metrics_add(m, "credit/shift", c->shift);
+	metrics_add(m, "credit/rows_zero_variance", c->rows_zero);
+}
+
 static void add_critic(struct metrics *m, const struct job *job, const struct critic_stats *c)
 {
 	double tokens = c->tokens > 0 ? c->tokens : 1, measured = c->measured > 0 ? c->measured : 1;
@@ -182,6 +197,7 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 	if (job->algorithm.off_policy_mask > 0)
 		metrics_add(m, "mismatch/rows_masked", o->rows_masked);
 	add_weights(m, job, &l->weight);
+	add_credit(m, job, &l->credit);
 	add_critic(m, job, &l->critic);
 	if (job->algorithm.kl_controller == KL_ADAPTIVE)
 		metrics_add(m, "objective/kl_coef", l->beta);

@@ -96,6 +96,12 @@ struct config_curriculum {
 	int              window, steps_per_level, levels, cumulative;
 };
 
+struct config_credit {
+	const char *kind, *segments, *zero_variance;
+	double      k, k_bonus, zeta;
+	int         shuffle;
+};
+
 struct config_critic {
 	const char *network;
 	double      learning_rate, vf_coef, cliprange_value;
@@ -142,7 +148,8 @@ struct config {
 	struct config_critic critic;
 	struct {
 		const char *kind;
-	} guidance, credit;
+	} guidance;
+	struct config_credit     credit;
 	struct config_curriculum curriculum;
 	struct config_rollout    rollout;
 	struct config_optim      optim;
