@@ -71,6 +71,10 @@ static void the_texts_stay_as_they_are(void **state)
 	        {"knights_knaves", 3, 1, 0.5, "A:b=c,B:C>c,C:C=b?", "ABCA0=0-ABcA0=1+B0>1+c0=0+#ABc"},
 	        {"sequence", 4, 0, 0, "4,4:9,4", "4,4,4,4"},
 	        {"sequence", 4, 1, 0.5, "2,3:9,4", "7,9,2,2"},
+	        {"nav", 3, 0, 0, "<3a f:aec>", "k\n<+>a\n<c:bfe>k\n<+>f\n<-:ecf>c\n"},
+	        {"household", 3, 0, 0, "<cg2 A12c B34h>", "o1\n<1:->gB\n<B>o3\n<3:->o4\n<4:gd>tg\n<+>gA\n<A>c\n<*>p2\n"},
+	        {"shop", 4, 0, 0, "<cb o7 3>", "scb\n<Acb5 Ecb2 Icb9>iA\n<n 2>iE\n<o 123>3\n<+>y\n"},
+	        {"nav", 3, 1, 0.5, "<3d c:fdb>", "r\n<!>k\n<+>f\n<.>f\n<!>r\n<-:fdb>f\n<.>r\n"},
 	};
 	struct arena a = {0};
 

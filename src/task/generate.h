@@ -14,6 +14,9 @@ GENERATE(generate_countdown);
 GENERATE(generate_knights);
 GENERATE(generate_knights_words);
 GENERATE(generate_sequence);
+GENERATE(generate_nav);
+GENERATE(generate_household);
+GENERATE(generate_shop);
 int generate_knights_convert(const char *place, const json_t *row, struct arena *a, struct problem *out);
 
 /* Two streams of random numbers a problem: what it is, and where its worked solution errs. */

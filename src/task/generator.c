@@ -20,6 +20,12 @@ static const struct generator table[] = {
          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" DIGITS " ,.:?\"()\n", "knights_knaves", generate_knights_words, NULL},
         {"sequence", "LEVEL more numbers of an arithmetic progression modulo 9", "numbers", 0, 9, DIGITS ",:", "sequence",
          generate_sequence, NULL},
+        {"nav", "a corridor of LEVEL rooms, keys and doors, in turns", "rooms", 1, 12, DIGITS "abcdefkr :+-.!?<>\n", "environment",
+         generate_nav, NULL},
+        {"household", "find, treat and put away, in turns", "step of size", 1, 6, DIGITS "ABCDabcdefghoptwg :+-*=!?<>\n", "environment",
+         generate_household, NULL},
+        {"shop", "search a catalogue and buy what is wanted, in turns", "step of wishes", 1, 6,
+         DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXabcdrgbwmnosiy +-!?<>\n", "environment", generate_shop, NULL},
 };
 
 enum { N_ROWS = sizeof table / sizeof table[0] };

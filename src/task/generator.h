@@ -27,10 +27,13 @@
  *                      answer  7,0,2,4                              3, 5, ... goes on by 5 - 3, modulo 9
  *                      worked  as the answer (no '#')
  *                      hint    2                                    the step
+ *     nav, household, shop: worlds that answer back; environment.h has their texts. prompt the first observation, worked and answer the oracle's
+ *                      episode, hint its first action. They are scored by the verifier `environment`, never by comparison with the answer.
  *
  * Imperfect corpora. With an error rate e each step of a worked solution goes wrong with probability e, and what follows goes on from the wrong
  * step: a wrong sum (addition), a claim judged wrongly (knights), a wrong number (sequence); for countdown the whole
- * solution makes another target. Prompt, answer and hint stay right. A model warmed up on it is right about (1 - e)^steps of the time.
+ * solution makes another target; in a world that answers back an action strays, and the oracle goes on from where that led, so that some
+ * episodes end at the limit of turns. Prompt, answer and hint stay right. A model warmed up on it is right about (1 - e)^steps of the time.
  * The errors have a key of their own: the same puzzle with any e. */
 #ifndef TASK_GENERATOR_H
 #define TASK_GENERATOR_H

@@ -21,6 +21,7 @@ static const struct verifier table[] = {
         {"contains", "task.word stands in the completion", verify_contains, verify_has_word},
         {"ends", "the completion finishes, with the end of a sentence", verify_ends, NULL},
         {"no_repeat", "no sentence of the completion comes twice", verify_no_repeat, NULL},
+        {"environment", "what the world of the problem gives for the actions, played again", verify_environment, verify_environment_check},
         {"story", "contains, ends and no_repeat, all of them", verify_story, verify_has_word},
 };
 

@@ -58,4 +58,8 @@ VERIFY_CHECK(verify_countdown_check);
 VERIFY_SCORE(verify_knights);
 VERIFY_CHECK(verify_knights_check);
 
+/* verify_environment.c: the actions are played again (environment.h), and the reward is that of the episode. Parsed: the episode came to an end. */
+VERIFY_SCORE(verify_environment);
+VERIFY_CHECK(verify_environment_check);
+
 #endif

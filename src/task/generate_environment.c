@@ -1,0 +1,75 @@
+#include "base/error.h"
+#include "task/environment.h"
+#include "task/generate.h"
+
+#include <string.h>
+
+enum { TRIES = 16 }; /* draws for an action that is not the oracle's */
+
+static void choose(const struct environment *e, struct rng_stream *errors, double rate, char action[ACTION_MAX])
+{
+	char right[ACTION_MAX];
+
+	e->kind->oracle(e->state, right);
+	memcpy(action, right, ACTION_MAX);
+	if (generate_errs(errors, rate))
+		for (int i = 0; i < TRIES && !strcmp(action, right); i++)
+			e->kind->stray(e->state, errors, action);
+}
+
+/* An episode of the oracle, straying at the rate. */
+static int play(const struct environment_kind *kind, const struct generator_request *q, double rate, struct text *t)
+{
+	struct arena       scratch = {0};
+	struct rng_stream  errors = generate_error_stream(q);
+	struct environment e;
+	int                status = environment_new(kind, q->level, q->seed, q->index, &scratch, &e);
+
+	while (status == OK && !e.done) {
+		struct observation o;
+		char               action[ACTION_MAX];
+		choose(&e, &errors, rate, action);
+		environment_step(&e, action, strlen(action), &o);
+		text_print(t, "%s\n%s", action, o.text);
+	}
+	arena_free(&scratch);
+	return status;
+}
+
+static int generate(const struct environment_kind *kind, const struct generator_request *q, struct arena *a, struct problem *out)
+{
+	struct text        answer = {0}, worked = {0};
+	struct environment e;
+	struct observation first = {.n = 0};
+	char               hint[ACTION_MAX];
+	int                status;
+
+	TRY(environment_new(kind, q->level, q->seed, q->index, a, &e));
+	kind->look(e.state, &first);
+	kind->oracle(e.state, hint);
+	out->row = arena_format(a, "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": %lld, \"index\": %u}}", kind->name,
+	                        q->level, (long long)q->seed, q->index);
+	out->prompt = arena_text(a, first.text, first.n);
+	out->hint = arena_text(a, hint, strlen(hint));
+	status = play(kind, q, 0, &answer);
+	if (status == OK)
+		status = play(kind, q, q->error_rate, &worked);
+	if (generate_take(a, &answer, &out->answer) != OK || generate_worked(a, &worked, out) != OK)
+		status = ERR_INPUT;
+	return out->row && out->prompt && out->hint ? status : ERR_INPUT;
+}
+
+GENERATE(generate_nav)
+{
+	return generate(&environment_nav, q, a, out);
+}
+
+GENERATE(generate_household)
+{
+	return generate(&environment_household, q, a, out);
+}
+
+GENERATE(generate_shop)
+{
+	return generate(&environment_shop, q, a, out);
+}
