@@ -372,7 +372,7 @@ static const struct {
         {"data: {prompt_column: \"\"}", 0, "data.prompt_column must not be empty"},
         {"data: {generate: [{name: addition, levels: 1-101}]}", 0, "data.generate[0].levels is 1-101, outside 0 .. 100"},
         /* what nothing reads */
-        {"guidance: {kind: none, clip: 1}", 0, "guidance.clip is not an option"},
+        {"credit: {kind: none, clip: 1}", 0, "credit.clip is not an option"},
         {"loss: {beta: 0}\nmodel: {reference: a}", 0, "test.yaml:2: model.reference is set, but it is read only when loss.beta!=0"},
         {"model: {path: a, init: {width: 8}}", 0, "model.init.width is set, but it is read only when model.path="},
         {"loss:\n  dynamic_sampling: false\n  dynamic_sampling_max_batches: 3", 0,

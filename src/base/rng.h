@@ -26,7 +26,9 @@ enum rng_purpose {
 	RNG_BOOTSTRAP,
 	RNG_PERMUTE,
 	RNG_REPLAY,
-	RNG_CREDIT
+	RNG_CREDIT,
+	RNG_GUIDE,
+	RNG_HINT
 };
 
 struct rng_key {

@@ -313,6 +313,13 @@ const struct choice choices_clip[] = {
         {"taper", CLIP_TAPER, "constant weight: the ratio kept in positive_low..high where A >= 0, in negative_low..high where A < 0"},
         {0},
 };
+const struct choice choices_guided_clip[] = {
+        {"squash", CLIP_SQUASH, "q / (q + g)"},
+        {"none", CLIP_NONE, "the ratio as it is"},
+        {"hard", CLIP_HARD, "as loss.clip: hard, with loss.epsilon"},
+        {"power", CLIP_POWER, "q to a power"},
+        {0},
+};
 const struct choice choices_aggregation[] = {
         {"sequence_mean", SEQUENCE_MEAN, "mean over answers of the mean over their tokens"},
         {"grpo", SEQUENCE_MEAN, "the same, by TRL's name"},

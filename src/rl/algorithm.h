@@ -20,7 +20,7 @@
 enum baseline { BASELINE_NONE, BASELINE_BATCH, BASELINE_GROUP, BASELINE_LEAVE_ONE_OUT, BASELINE_CONSTANT, BASELINE_CRITIC };
 enum scale { SCALE_NONE, SCALE_GROUP, SCALE_BATCH };
 enum level { LEVEL_NONE, LEVEL_TOKEN, LEVEL_SEQUENCE, LEVEL_SEQUENCE_SUM };
-enum clip { CLIP_NONE, CLIP_HARD, CLIP_CAP, CLIP_CAP_ABSOLUTE, CLIP_LOG, CLIP_SOFT, CLIP_TAPER };
+enum clip { CLIP_NONE, CLIP_HARD, CLIP_CAP, CLIP_CAP_ABSOLUTE, CLIP_LOG, CLIP_SOFT, CLIP_TAPER, CLIP_SQUASH, CLIP_POWER };
 enum aggregation { SEQUENCE_MEAN, TOKEN_MEAN, SEQUENCE_SUM, CONSTANT };
 enum kl_placement { KL_IN_REWARD, KL_IN_TOKEN_REWARD, KL_IN_LOSS };
 enum kl_estimator { KL_K1, KL_K2, KL_K3, KL_K3_PLUS };
@@ -78,8 +78,13 @@ struct algorithm {
 	double        mismatch_min;       /* mask: below, the weight is 0 */
 	double        mismatch_max;       /* truncate: the largest weight; mask: above, it is 0 */
 	int           mismatch_normalise; /* weights divided by their mean over the batch */
-	double        off_policy_mask; /* an answer with A < 0 that became rarer by more than this, in nats a token, is left out; 0: off */
-	double        top_entropy;     /* share of the tokens, those of the highest entropy, that the policy term trains; 1: all */
+	enum clip     guided_clip;        /* of guided rows (guidance.h), whose ratio is taken token by token */
+	double        squash;             /* g of clip: squash; 0: the percentile of the answer's ratios */
+	double        squash_percentile;  /* in 0 .. 1 */
+	double        power;              /* of clip: power */
+
+	double off_policy_mask; /* an answer with A < 0 that became rarer by more than this, in nats a token, is left out; 0: off */
+	double top_entropy;     /* share of the tokens, those of the highest entropy, that the policy term trains; 1: all */
 
 	enum kl_controller kl_controller; /* of beta, with KL in the reward; see kl_adapt */
 	double             kl_target;     /* adaptive: in nats a token */
@@ -107,7 +112,8 @@ struct choice {
 	const char *help;
 };
 extern const struct choice choices_baseline[], choices_scale[], choices_level[], choices_clip[], choices_aggregation[],
-        choices_kl_placement[], choices_kl_estimator[], choices_kl_controller[], choices_overlong[], choices_mismatch[];
+        choices_kl_placement[], choices_kl_estimator[], choices_kl_controller[], choices_overlong[], choices_guided_clip[],
+        choices_mismatch[];
 
 const struct choice *choice_find(const struct choice *list, const char *name); /* or NULL */
 const char          *choice_name(const struct choice *list, int value);        /* canonical; the value must be one of the list */

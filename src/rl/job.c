@@ -93,24 +93,29 @@ static void mark_characters(const char *s, unsigned char *seen)
 		seen[(unsigned char)*s] = 1;
 }
 
-static void mark_problem(const struct problem *p, unsigned char *seen)
+static void mark_problem(const struct problem *p, int with_hint, unsigned char *seen)
 {
 	mark_characters(p->prompt, seen);
 	mark_characters(p->answer, seen);
 	for (int i = 0; i < p->n_demonstrations; i++)
 		mark_characters(p->demonstrations[i], seen);
+	if (with_hint)
+		mark_characters(p->hint, seen);
 }
 
 /* The characters of all problems, in the order of their codes. */
 static int collect_alphabet(struct job *job, char *out)
 {
 	unsigned char seen[256] = {0};
-	int           n = 0;
+	int           n = 0, hints = job->config.sft.hint_rate > 0 || strcmp(job->config.guidance.kind, "none");
+
+	if (hints)
+		mark_characters(job->config.guidance.template, seen);
 
 	for (int i = 0; i < job->train.n; i++)
-		mark_problem(&job->train.problems[i], seen);
+		mark_problem(&job->train.problems[i], hints, seen);
 	for (int i = 0; i < job->eval.n; i++)
-		mark_problem(&job->eval.problems[i], seen);
+		mark_problem(&job->eval.problems[i], hints, seen);
 	for (int c = 1; c < 256; c++) {
 		if (seen[c] && c >= 128)
 			return error_set(
@@ -299,9 +304,36 @@ static int render(struct job *job, struct problem_set *set)
 	return set->n ? prompts_render(set->problems, set->n, job->tokenizer, limit, &job->arena, &set->prompts) : OK;
 }
 
+static int open_guidance(struct job *job)
+{
+	const struct config_guidance *g = &job->config.guidance;
+	int                           guided = job->kind == JOB_TRAIN && strcmp(g->kind, "none");
+	int                           limit = int_min(job->config.data.max_prompt_length, job->model->weights.shape.n_positions - 1);
+
+	if (guided && job->replay.n)
+		return error_set(ERR_INPUT,
+		                 "%s: guidance.kind guide samples anew where answers failed, but rollout.source replays recorded ones",
+		                 config_where(&job->config, "guidance.kind"));
+	if (guided)
+		job->guidance =
+		        (struct guidance){.num_generations = g->num_generations ? g->num_generations : job->config.rollout.num_generations,
+		                          .form = guidance_form_find(g->form),
+		                          .trigger_accuracy = g->trigger_accuracy};
+	if (!guided && !(job->kind == JOB_SFT && job->config.sft.hint_rate > 0))
+		return OK;
+	if (prompts_hinted(&job->train.prompts, g->template, job->tokenizer, limit, &job->arena, &job->guidance.hinted) != OK)
+		return error_context("%s", config_where(&job->config, guided ? "guidance.kind" : "sft.hint_rate"));
+	return OK;
+}
+
+static int int_max(int a, int b)
+{
+	return a > b ? a : b;
+}
+
 static int longest_sequence(const struct job *job)
 {
-	int prompt = job->train.prompts.longest > job->eval.prompts.longest ? job->train.prompts.longest : job->eval.prompts.longest;
+	int prompt = int_max(int_max(job->train.prompts.longest, job->eval.prompts.longest), job->guidance.hinted.longest);
 
 	return int_min(prompt + job->config.rollout.max_completion_length, job->model->weights.shape.n_positions);
 }
@@ -548,7 +580,7 @@ size_t job_bill(const struct job *job, struct text *out)
 {
 	const struct config      *c = &job->config;
 	const struct model_shape *s = &job->model->weights.shape;
-	int                       largest = job->replay.n ? job->replay.largest : c->rollout.num_generations;
+	int    largest = job->replay.n ? job->replay.largest : c->rollout.num_generations + job->guidance.num_generations;
 	int    rows = job->kind == JOB_SFT ? c->sft.batch_size : c->rollout.prompts_per_step * largest / c->optim.num_minibatches;
 	int    tokens = rows * longest_sequence(job);
 	size_t sum = 0;
@@ -593,6 +625,7 @@ static int open_all(struct job *job)
 	TRY(render(job, &job->train));
 	TRY(render(job, &job->eval));
 	TRY(open_replay(job));
+	TRY(open_guidance(job));
 	TRY(open_learning(job));
 	TRY(open_rollouts(job));
 	TRY(open_curriculum(job));

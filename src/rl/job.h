@@ -12,6 +12,7 @@
 
 #include "curriculum/curriculum.h"
 #include "model/schedule.h"
+#include "rl/guidance.h"
 #include "rl/learn.h"
 #include "rl/prompts.h"
 #include "rl/replay.h"
@@ -56,6 +57,7 @@ struct job {
 	struct context        *worked; /* sft: the answers of train.prompts with their end tokens, from sft_open */
 	struct learn_options   learn;
 	struct rollout_options rollout;
+	struct guidance        guidance; /* its hinted prompts serve sft.hint_rate, too */
 
 	int     step;                         /* finished steps */
 	int64_t n_tokens;                     /* generated (train) or trained on (sft) so far */

@@ -10,9 +10,11 @@
 
 struct flat { /* the rollouts of a batch, row behind row: what examples borrow */
 	int              n_groups, R, T;
-	int             *group_row;                                 /* [n_groups+1] group i owns rows group_row[i] .. group_row[i+1]-1 */
-	int             *offset;                                    /* [R+1] */
-	unsigned char   *trained;                                   /* [T] */
+	int             *group_row; /* [n_groups+1] group i owns rows group_row[i] .. group_row[i+1]-1 */
+	int             *offset;    /* [R+1] */
+	unsigned char   *trained;   /* [T] */
+	unsigned char   *guided;    /* [R] sampled under another context than it is trained under */
+	int              n_guided;
 	struct sequence *sequences;                                 /* [R] */
 	float           *logp_old, *logp_ref, *entropy, *advantage; /* [T] */
 	float           *weight, *logp_rollout;                     /* [T] or NULL, as in struct examples */
@@ -27,6 +29,7 @@ static int flat_alloc(struct flat *f, int n_groups, int R, int T, struct arena *
 	f->group_row = arena_alloc(a, (size_t)n_groups + 1, sizeof *f->group_row);
 	f->offset = arena_alloc(a, (size_t)R + 1, sizeof *f->offset);
 	f->trained = arena_alloc(a, (size_t)T, sizeof *f->trained);
+	f->guided = arena_alloc(a, (size_t)R, sizeof *f->guided);
 	f->sequences = arena_alloc(a, (size_t)R, sizeof *f->sequences);
 	f->logp_old = arena_alloc(a, (size_t)T, sizeof *f->logp_old);
 	f->logp_ref = arena_alloc(a, (size_t)T, sizeof *f->logp_ref);
@@ -34,8 +37,8 @@ static int flat_alloc(struct flat *f, int n_groups, int R, int T, struct arena *
 	f->advantage = arena_alloc(a, (size_t)T, sizeof *f->advantage);
 	f->reward = arena_alloc(a, (size_t)R, sizeof *f->reward);
 	f->group = arena_alloc(a, (size_t)R, sizeof *f->group);
-	return f->group_row && f->offset && f->trained && f->sequences && f->logp_old && f->logp_ref && f->entropy && f->advantage &&
-	                       f->reward && f->group
+	return f->group_row && f->offset && f->trained && f->guided && f->sequences && f->logp_old && f->logp_ref && f->entropy &&
+	                       f->advantage && f->reward && f->group
 	               ? OK
 	               : ERR_INPUT;
 }
@@ -49,6 +52,8 @@ static void flat_add(struct flat *f, int row, const struct rollout *r, int64_t g
 	memcpy(f->logp_old + at, r->logp, n * sizeof *r->logp);
 	memcpy(f->entropy + at, r->entropy, n * sizeof *r->entropy);
 	f->sequences[row] = (struct sequence){r->trained_under->ids, r->trained_under->n, r->ids, r->n};
+	f->guided[row] = r->sampled_under != r->trained_under;
+	f->n_guided += f->guided[row];
 	f->reward[row] = r->reward;
 	f->group[row] = group;
 }
@@ -90,6 +95,8 @@ static int reorder(const struct flat *f, const uint32_t *order, struct arena *a,
 			       at = (size_t)f->offset[from];
 			out->offset[row + 1] = out->offset[row] + (int)n;
 			out->sequences[row] = f->sequences[from];
+			out->guided[row] = f->guided[from];
+			out->n_guided += f->guided[from];
 			memcpy(out->trained + to, f->trained + at, n * sizeof *f->trained);
 			memcpy(out->logp_old + to, f->logp_old + at, n * sizeof *f->logp_old);
 			memcpy(out->logp_ref + to, f->logp_ref + at, n * sizeof *f->logp_ref);
@@ -116,6 +123,7 @@ static struct examples examples_of(const struct flat *f)
 	                         .logp_ref = f->logp_ref,
 	                         .advantage = f->advantage,
 	                         .weight = f->weight,
+	                         .guided = f->n_guided ? f->guided : NULL,
 	                         .logp_rollout = f->logp_rollout,
 	                         .value_old = f->value,
 	                         .value_target = f->target};

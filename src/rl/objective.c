@@ -5,7 +5,10 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define SQUASH_MIN 1e-4 /* least g of a squashed ratio, as in the released code of Guide */
 
 enum side { INSIDE, PAST_FLOOR, PAST_CEILING, GUARDED };
 
@@ -77,7 +80,22 @@ static double limit_log(double d, double adv, const struct algorithm *a)
 	return adv > 0 ? fmin(d, a->epsilon_high) : adv < 0 ? fmax(d, -a->epsilon) : d;
 }
 
-static const struct {
+/* q / (q + g): steep for a token that has become rare beside the others of its answer, flat for a likely one. */
+static struct gain gain_squash(double q, double adv, const struct algorithm *a)
+{
+	double g = a->squash, sum = q + g;
+
+	return (struct gain){adv * q / sum, adv * q * g / (sum * sum), INSIDE};
+}
+
+static struct gain gain_power(double q, double adv, const struct algorithm *a)
+{
+	double f = pow(q, a->power);
+
+	return (struct gain){adv * f, adv * a->power * f, INSIDE};
+}
+
+static const struct clip_rule {
 	struct gain (*gain)(double q, double adv, const struct algorithm *a);
 	double (*limit)(double d, double adv, const struct algorithm *a); /* of a token's log-ratio, before the sum; or NULL */
 	int held; /* the ratio is a constant weight on log pi: no gradient goes through it */
@@ -85,7 +103,8 @@ static const struct {
         [CLIP_NONE] = {gain_none, NULL, 0},     [CLIP_HARD] = {gain_hard, NULL, 0},
         [CLIP_CAP] = {gain_cap, NULL, 1},       [CLIP_CAP_ABSOLUTE] = {gain_cap_absolute, NULL, 1},
         [CLIP_LOG] = {gain_none, limit_log, 0}, [CLIP_SOFT] = {gain_soft, NULL, 0},
-        [CLIP_TAPER] = {gain_taper, NULL, 1},
+        [CLIP_TAPER] = {gain_taper, NULL, 1},   [CLIP_SQUASH] = {gain_squash, NULL, 0},
+        [CLIP_POWER] = {gain_power, NULL, 0},
 };
 
 /* ---- ratio levels ---- */
@@ -135,10 +154,16 @@ struct job {
 	const struct algorithm          *a;
 	const struct objective_batch    *b;
 	const struct objective_gradient *out;
-	int                              held;
-	double                           weight; /* of the row at hand */
-	int                              masked; /* the row at hand is too far off policy: no gain */
-	struct objective_stats           row;    /* of the row at hand; loss before its weight */
+
+	/* Of the row at hand: */
+	int                     guided; /* sampled under another context than it is trained under */
+	const struct clip_rule *clip;
+	enum level              level;
+	int                     held;
+	double                  weight;
+	int                     masked; /* too far off policy: no gain */
+	struct objective_stats  row;    /* loss before its weight */
+	struct algorithm        with_g; /* *a with g of this row; see choose_rule */
 };
 
 struct unit { /* tokens first .. last-1 that share one ratio */
@@ -159,7 +184,7 @@ static double limited_log_ratio(const struct job *j, int t)
 {
 	double d = log_ratio(j, t);
 
-	return clips[j->a->clip].limit ? clips[j->a->clip].limit(d, j->b->advantage[t], j->a) : d;
+	return j->clip->limit ? j->clip->limit(d, j->b->advantage[t], j->a) : d;
 }
 
 static enum side limited_side(double d, double limited)
@@ -169,7 +194,7 @@ static enum side limited_side(double d, double limited)
 
 static struct unit unit_of(struct job *j, int first, int last)
 {
-	enum level level = j->a->importance_sampling_level;
+	enum level level = j->level;
 	double     sum = 0, x, f;
 	int        n = 0;
 
@@ -194,8 +219,14 @@ static struct unit unit_of(struct job *j, int first, int last)
 static void count(struct job *j, double q, double adv, struct gain g)
 {
 	j->row.tokens++;
-	j->row.ratio += q;
-	j->row.ratio_max = fmax(j->row.ratio_max, q);
+	if (j->guided) {
+		j->row.guided_tokens++;
+		j->row.guided_ratio += q;
+		j->row.guided_silent += adv != 0 && g.slope == 0;
+	} else {
+		j->row.ratio += q;
+		j->row.ratio_max = fmax(j->row.ratio_max, q);
+	}
 	j->row.clip_low += g.side == PAST_FLOOR;
 	j->row.clip_high += g.side == PAST_CEILING;
 	j->row.guarded += g.side == GUARDED;
@@ -214,12 +245,12 @@ static double gain_weight(const struct job *j, int t)
 /* The gain of one token at the ratio of its unit, W included. Where its log-ratio was limited it is the token that stands still, not the unit. */
 static struct gain token_gain(const struct job *j, double q, int t)
 {
-	struct gain g = clips[j->a->clip].gain(q, j->b->advantage[t], j->a);
+	struct gain g = j->clip->gain(q, j->b->advantage[t], j->a);
 	double      w = gain_weight(j, t);
 
 	g.value *= w;
 	g.slope *= w;
-	if (clips[j->a->clip].limit)
+	if (j->clip->limit)
 		g.side = limited_side(log_ratio(j, t), limited_log_ratio(j, t));
 	return g;
 }
@@ -285,7 +316,7 @@ static void eval_unit(struct job *j, int first, int last)
 			continue;
 		if (j->held)
 			slope = token_gain(j, u.q, t).slope;
-		else if (clips[j->a->clip].limit && limited_log_ratio(j, t) != log_ratio(j, t))
+		else if (j->clip->limit && limited_log_ratio(j, t) != log_ratio(j, t))
 			slope = 0;
 		j->out->c[t] = (float)(j->weight * (j->a->beta * token_kl(j, t).slope - slope));
 		token_entropy(j, t);
@@ -296,7 +327,7 @@ static int reads_old(const struct job *j)
 {
 	const struct algorithm *a = j->a;
 
-	return a->importance_sampling_level != LEVEL_NONE || (a->off_policy_mask > 0 && !j->b->logp_rollout) ||
+	return j->b->guided || a->importance_sampling_level != LEVEL_NONE || (a->off_policy_mask > 0 && !j->b->logp_rollout) ||
 	       (a->use_bias_correction_kl && a->beta > 0);
 }
 
@@ -327,7 +358,7 @@ static int off_policy(const struct job *j, int first, int last)
 	double       adv = 0, d = 0;
 	int          n = 0;
 
-	for (int t = first; j->a->off_policy_mask > 0 && t < last; t++)
+	for (int t = first; j->a->off_policy_mask > 0 && !j->guided && t < last; t++)
 		if (j->b->rows.trained[t]) {
 			adv += j->b->advantage[t];
 			d += (double)rollout[t] - j->b->logp_new[t];
@@ -336,9 +367,52 @@ static int off_policy(const struct job *j, int first, int last)
 	return adv < 0 && d > n * j->a->off_policy_mask;
 }
 
+static int compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The percentile of the ratios of the row's trained tokens, interpolated linearly, at least SQUASH_MIN. Their order is found in the row's place in
+ * out->c, which is written only later: nothing is allocated here. */
+static double squash_of_row(const struct job *j, double percentile, int first, int last)
+{
+	float *q = j->out->c + first;
+	int    n = 0, low;
+	double at;
+
+	for (int t = first; t < last; t++)
+		if (j->b->rows.trained[t]) {
+			const float *logp = j->b->logp_held ? j->b->logp_held : j->b->logp_new;
+			q[n++] = (float)exp(log_ratio_clamp((double)logp[t] - j->b->logp_old[t]));
+		}
+	qsort(q, (size_t)n, sizeof *q, compare_floats);
+	at = percentile * (n - 1);
+	low = (int)at < n - 1 ? (int)at : n - 1;
+	at = low + 1 < n ? q[low] + (at - low) * ((double)q[low + 1] - q[low]) : q[low];
+	memset(q, 0, (size_t)(last - first) * sizeof *q);
+	return fmax(at, SQUASH_MIN);
+}
+
+/* Plain rows follow the algorithm. Guided ones have a ratio that is not 1 before any update: token by token, kept in bounds in their own way. */
+static void choose_rule(struct job *j, const struct algorithm *a, int row)
+{
+	j->guided = j->b->guided && j->b->guided[row];
+	j->clip = &clips[j->guided ? a->guided_clip : a->clip];
+	j->level = j->guided ? LEVEL_TOKEN : a->importance_sampling_level;
+	j->held = j->clip->held || levels[j->level].held;
+	j->a = a;
+	if (j->clip->gain == gain_squash && a->squash == 0) {
+		j->with_g = *a;
+		j->with_g.squash = squash_of_row(j, a->squash_percentile, j->b->rows.offset[row], j->b->rows.offset[row + 1]);
+		j->a = &j->with_g;
+	}
+}
+
 static void eval_row(struct job *j, int first, int last)
 {
-	int step = levels[j->a->importance_sampling_level].whole_row ? last - first : 1;
+	int step = levels[j->level].whole_row ? last - first : 1;
 
 	for (int t = first; t < last; t += step)
 		if (step > 1 || j->b->rows.trained[t])
@@ -352,6 +426,9 @@ static void stats_add_row(struct objective_stats *s, const struct job *j)
 	s->loss += j->weight * j->row.loss;
 	s->kl += j->row.kl;
 	s->entropy += j->row.entropy;
+	s->guided_tokens += j->row.guided_tokens;
+	s->guided_ratio += j->row.guided_ratio;
+	s->guided_silent += j->row.guided_silent;
 	s->ratio += j->row.ratio;
 	s->ratio_max = fmax(s->ratio_max, j->row.ratio_max);
 	s->clip_low += j->row.clip_low;
@@ -370,7 +447,6 @@ int objective_eval(const struct algorithm *a, const struct objective_batch *b, c
 
 	assert(a->entropy_coef == 0 || (b->entropy && out->h));
 	TRY(rows_check(&b->rows));
-	j.held = clips[a->clip].held || levels[a->importance_sampling_level].held;
 	for (int r = 0; r < b->rows.n; r++) {
 		int first = b->rows.offset[r], last = b->rows.offset[r + 1], n = rows_trained(&b->rows, r);
 
@@ -386,6 +462,7 @@ int objective_eval(const struct algorithm *a, const struct objective_batch *b, c
 		assert(totals->rows > 0 && totals->tokens >= n);
 		j.weight = weight(a, totals, n);
 		j.row = (struct objective_stats){0};
+		choose_rule(&j, a, r);
 		j.masked = off_policy(&j, first, last);
 		eval_row(&j, first, last);
 		stats_add_row(stats, &j);

@@ -20,6 +20,12 @@
  *     taper         W A logp_new, W = clip(q, positive_low, positive_high) where A >= 0, clip(q, negative_low, negative_high) where A < 0, held
  *                   still (TOPR, arXiv:2503.14286); far below 1 it goes on to 0, it stops at exp(20) only
  *
+ *     squash        A q / (q + g), g held still: a constant, or the squash_percentile of the q of the answer's trained tokens, at least 1e-4
+ *     power         A q^power
+ *
+ * Guided rows were sampled under another context than they are trained under (guidance.h): logp_old is under that one, with the hint, logp_new
+ * without it. Their ratio is not 1 before any update, so they go by guided_clip and token by token, whatever the algorithm does elsewhere.
+ *
  * W_t, from token_weight.h, multiplies the gain alone. It is 0 for a whole answer where off_policy_mask > 0, the sum of its A is negative, and
  * mean_t (logp_rollout - logp_new) > off_policy_mask (DeepSeek-V3.2's mask); the divisors stay as they are.
  *
@@ -43,15 +49,16 @@
 #include <stdint.h>
 
 struct objective_batch { /* borrowed; arrays [T], read at trained tokens only */
-	struct rows  rows;
-	const float *logp_new; /* under the policy being trained */
-	const float *logp_old; /* as sampled: the denominator of the ratio; not read with level none */
-	const float *logp_ref; /* under the reference; read only with beta > 0 and kl_placement: loss */
-	const float *entropy;  /* under the policy being trained; NULL: not measured (then entropy_coef must be 0) */
-	const float *advantage;
-	const float *weight;       /* W, finite; NULL: 1 everywhere */
-	const float *logp_rollout; /* under the policy that sampled, read with off_policy_mask > 0; NULL: logp_old is that */
-	const float *logp_held;    /* where held weights are computed; NULL: logp_new. Tests keep it still while they move logp_new */
+	struct rows          rows;
+	const float         *logp_new; /* under the policy being trained */
+	const float         *logp_old; /* as sampled: the denominator of the ratio; not read with level none */
+	const float         *logp_ref; /* under the reference; read only with beta > 0 and kl_placement: loss */
+	const float         *entropy;  /* under the policy being trained; NULL: not measured (then entropy_coef must be 0) */
+	const float         *advantage;
+	const float         *weight;       /* W, finite; NULL: 1 everywhere */
+	const float         *logp_rollout; /* under the policy that sampled, read with off_policy_mask > 0; NULL: logp_old is that */
+	const unsigned char *guided;       /* [R] rows sampled under another context; NULL: none */
+	const float         *logp_held; /* where held weights are computed; NULL: logp_new. Tests keep it still while they move logp_new */
 };
 
 struct totals {
@@ -68,7 +75,8 @@ struct objective_stats { /* sums over trained tokens unless said; divide when pr
 	double rows_skipped; /* rows with an input that is not finite: left out with coefficient 0 */
 	double loss;         /* weighted: the step's loss is the plain sum */
 	double kl, entropy;
-	double ratio, ratio_max;
+	double ratio, ratio_max;                           /* of rows that are not guided */
+	double guided_tokens, guided_ratio, guided_silent; /* of guided rows: tokens; sum of ratios; tokens with A != 0 without gradient */
 	double clip_low, clip_high;       /* tokens past the floor or ceiling: without gradient (hard) or with a bounded weight (cap) */
 	double guarded;                   /* tokens stopped by delta */
 	double negative, negative_weight; /* tokens with A < 0; sum of their weights: how much of -A is left in their gradient */

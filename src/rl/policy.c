@@ -43,6 +43,7 @@ struct examples examples_part(const struct examples *e, int first, int count)
 	part.rows.offset += first;
 	part.rows.n = count;
 	part.sequences += first;
+	part.guided = e->guided ? e->guided + first : NULL;
 	return part;
 }
 
@@ -157,10 +158,11 @@ static double difference_max(const struct examples *e, const float *logp_new)
 {
 	double largest = 0;
 
-	for (int t = e->rows.offset[0]; t < e->rows.offset[e->rows.n]; t++) {
-		double d = fabs((double)logp_new[t] - (double)e->logp_old[t]);
-		largest = d > largest ? d : largest;
-	}
+	for (int r = 0; r < e->rows.n; r++)
+		for (int t = e->rows.offset[r]; t < e->rows.offset[r + 1] && !(e->guided && e->guided[r]); t++) {
+			double d = fabs((double)logp_new[t] - (double)e->logp_old[t]);
+			largest = d > largest ? d : largest;
+		}
 	return largest;
 }
 
@@ -184,6 +186,7 @@ static int backward_policy(struct policy *p, const struct update *u, struct piec
 	                                  .entropy = c->all.entropy,
 	                                  .advantage = c->e->advantage,
 	                                  .weight = c->e->weight,
+	                                  .guided = c->part.guided,
 	                                  .logp_rollout = c->e->logp_rollout};
 	int                          first = c->part.rows.offset[0];
 

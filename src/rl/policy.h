@@ -41,6 +41,7 @@ struct examples {
 	const float           *logp_ref;                 /* [T] or NULL */
 	const float           *advantage;                /* [T] */
 	const float           *weight;                   /* [T] of the gain (token_weight.h); NULL: 1 everywhere */
+	const unsigned char   *guided;                   /* [R] rows whose logp_old is that of another context; NULL: none */
 	const float           *logp_rollout;             /* [T] as sampled where logp_old was computed anew; NULL: logp_old is that */
 	const float           *value_old, *value_target; /* [T] of the critic; NULL without one */
 };
@@ -49,7 +50,7 @@ struct update_report {                           /* of the updates of one step; 
 	struct objective_stats objective;        /* sums */
 	int                    updates, skipped; /* skipped: the gradient was not finite and changed nothing */
 	double                 grad_norm;        /* the largest, before clipping */
-	double logp_difference_max; /* of |logp_new - logp_old| in the first update after sampling: 0, always, in strict mode */
+	double logp_difference_max; /* of |logp_new - logp_old| in the first update after sampling, guided rows left out: 0, always, in strict mode */
 	double seconds_forward, seconds_backward, seconds_optimizer;
 };
 

@@ -1,6 +1,7 @@
 #include "rl/prompts.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "model/chat.h"
 
 #include <string.h>
@@ -86,5 +87,77 @@ int prompts_render(const struct problem *problems, int n, const struct tokenizer
 	chat_free(r.chat);
 	if (status == OK && out->n == 0)
 		status = error_set(ERR_INPUT, "all %d prompts are longer than data.max_prompt_length %d", n, max_prompt_length);
+	return status;
+}
+
+/* ---- with hints ---- */
+
+/* The template with its two words filled in. */
+static void fill(const char *template, const struct problem *p, struct text *out)
+{
+	out->n = 0;
+	while (*template) {
+		if (!strncmp(template, "{prompt}", 8)) {
+			text_add(out, p->prompt, strlen(p->prompt));
+			template += 8;
+		} else if (!strncmp(template, "{hint}", 6)) {
+			text_add(out, p->hint, strlen(p->hint));
+			template += 6;
+		} else {
+			text_add(out, template ++, 1);
+		}
+	}
+}
+
+/* Leaves *out empty where the problem has no hint, or not enough room for it. */
+static int render_hinted(const struct problem *p, const char *template, const struct tokenizer *t, int max_prompt_length, struct text *text,
+                         struct ids *ids, struct arena *a, struct context *out)
+{
+	int *copy;
+
+	*out = (struct context){0};
+	if (!p->hint || !*p->hint || !p->prompt)
+		return OK;
+	fill(template, p, text);
+	TRY(text_status(text));
+	ids->n = 0;
+	TRY(tokenizer_encode(t, text->data, text->n, 1, ids));
+	if (ids->n > (size_t)max_prompt_length)
+		return OK;
+	copy = arena_alloc(a, ids->n, sizeof *copy);
+	if (!copy)
+		return ERR_INPUT;
+	memcpy(copy, ids->id, ids->n * sizeof *copy);
+	*out = (struct context){copy, (int)ids->n};
+	return OK;
+}
+
+int prompts_hinted(const struct prompts *plain, const char *template, const struct tokenizer *t, int max_prompt_length, struct arena *a,
+                   struct prompts *out)
+{
+	struct ids  ids = {0};
+	struct text text = {0};
+	int         status = OK, hinted = 0;
+
+	if (!strstr(template, "{prompt}") || !strstr(template, "{hint}"))
+		return error_set(ERR_INPUT, "guidance.template is \"%s\", but must hold {prompt} and {hint}", template);
+	*out = *plain;
+	out->longest = 0;
+	out->contexts = arena_alloc(a, (size_t)plain->n, sizeof *out->contexts);
+	if (!out->contexts)
+		return ERR_INPUT;
+	for (int i = 0; status == OK && i < plain->n; i++) {
+		struct context *c = &out->contexts[i];
+		status = render_hinted(plain->problems[i], template, t, max_prompt_length, &text, &ids, a, c);
+		hinted += c->n > 0;
+		out->longest = c->n > out->longest ? c->n : out->longest;
+	}
+	ids_free(&ids);
+	text_free(&text);
+	if (status == OK && hinted == 0)
+		status = error_set(
+		        ERR_INPUT,
+		        "none of the %d training problems has a hint that fits into data.max_prompt_length: give the rows a column hint",
+		        plain->n);
 	return status;
 }

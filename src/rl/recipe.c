@@ -116,6 +116,36 @@ static int give(struct config *c, const struct part *p, const struct algorithm *
 	return config_set_if_unset(c, who, p->path, value);
 }
 
+/* How guided rows are kept in bounds, and which other parts do not go with them: those that read the recorded log-probabilities as if they had been
+ * sampled without the hint. */
+static int guide(const struct config *c, struct algorithm *out)
+{
+	const struct config_guidance *g = &c->guidance;
+
+	out->guided_clip = (enum clip)choice_find(choices_guided_clip, g->clip)->value;
+	out->squash = g->squash;
+	out->squash_percentile = g->squash_percentile;
+	out->power = g->power;
+	if (strcmp(g->kind, "guide"))
+		return OK;
+	if (out->beta > 0 && out->kl_placement != KL_IN_LOSS)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: guidance.kind guide does not go with loss.kl_placement %s: a KL divergence in the reward would be that of the "
+		        "hinted answers; set loss.kl_placement to loss, or loss.beta to 0",
+		        config_where(c, "guidance.kind"), choice_name(choices_kl_placement, out->kl_placement));
+	if (out->beta > 0 && out->use_bias_correction_kl)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: guidance.kind guide does not go with loss.use_bias_correction_kl: the ratio of a guided token is not that of "
+		        "the policy to itself; set it to false",
+		        config_where(c, "guidance.kind"));
+	if ((g->num_generations ? g->num_generations : c->rollout.num_generations) < 2 && strcmp(g->form, "mixed"))
+		return error_set(ERR_INPUT, "%s: guidance.num_generations is 1, but guidance.form %s compares guided answers: at least 2",
+		                 config_where(c, "guidance.num_generations"), g->form);
+	return OK;
+}
+
 int recipe_algorithm(struct config *c, struct algorithm *out)
 {
 	const struct algorithm *row = algorithm_find(c->algorithm);
@@ -128,6 +158,7 @@ int recipe_algorithm(struct config *c, struct algorithm *out)
 	out->max_completion_length = c->rollout.max_completion_length;
 	if (algorithm_check(out, c->rollout.num_generations) != OK)
 		return error_context("%s", config_where(c, "algorithm"));
+	TRY(guide(c, out));
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		if (!config_is_set(c, parts[i].path))
 			TRY(give(c, &parts[i], out));

@@ -12,17 +12,19 @@ static int tokenize_answer(const struct job *job, int i, struct ids *ids)
 {
 	const struct problem *p = job->train.prompts.problems[i];
 	const char           *text = p->n_demonstrations ? p->demonstrations[0] : p->answer;
-	int                   eos = job->model->weights.shape.eos[0], room;
+	int                   eos = job->model->weights.shape.eos[0], prompt;
 
 	if (!text)
 		return error_set(ERR_INPUT, "problem %s: it has neither a demonstration nor an answer to learn from", p->id);
 	ids->n = 0;
 	TRY(tokenizer_encode(job->tokenizer, text, strlen(text), 0, ids));
 	TRY(ids_add(ids, &eos, 1));
-	room = job->model->weights.shape.n_positions - job->train.prompts.contexts[i].n;
-	if ((int)ids->n > room)
+	prompt = job->train.prompts.contexts[i].n;
+	if (job->config.sft.hint_rate > 0 && job->guidance.hinted.contexts[i].n > prompt)
+		prompt = job->guidance.hinted.contexts[i].n;
+	if ((int)ids->n > job->model->weights.shape.n_positions - prompt)
 		return error_set(ERR_INPUT, "problem %s: prompt and answer have %d tokens, the model %d positions", p->id,
-		                 job->train.prompts.contexts[i].n + (int)ids->n, job->model->weights.shape.n_positions);
+		                 prompt + (int)ids->n, job->model->weights.shape.n_positions);
 	return OK;
 }
 
@@ -51,6 +53,17 @@ int sft_open(struct job *job)
 	return status;
 }
 
+/* The prompt of the i-th example of this step: with its hint for a keyed share of them. */
+static const struct context *prompt_of(const struct job *job, int item, int i)
+{
+	struct rng_key key = {(uint64_t)job->config.run.seed, RNG_HINT, (uint32_t)job->step, (uint32_t)item, (uint32_t)i};
+
+	if (job->config.sft.hint_rate > 0 && job->guidance.hinted.contexts[item].n > 0 &&
+	    (double)rng_uniform(key, 0) < job->config.sft.hint_rate)
+		return &job->guidance.hinted.contexts[item];
+	return &job->train.prompts.contexts[item];
+}
+
 /* The picked worked answers as examples with advantage 1 on every token. */
 static int examples_new(struct job *job, const int *picked, int n, struct examples *out)
 {
@@ -63,7 +76,7 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 	if (!sequences || !offset)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++) {
-		const struct context *prompt = &job->train.prompts.contexts[picked[i]], *answer = &job->worked[picked[i]];
+		const struct context *prompt = prompt_of(job, picked[i], i), *answer = &job->worked[picked[i]];
 		sequences[i] = (struct sequence){prompt->ids, prompt->n, answer->ids, answer->n};
 		offset[i + 1] = offset[i] + answer->n;
 	}

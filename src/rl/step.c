@@ -29,6 +29,64 @@ int step_sample(struct job *job, const int *picked, int n, struct step *s)
 	return OK;
 }
 
+/* Guided answers to the failed ones among the sampled groups first ..; *groups [n] says which those are. */
+static int sample_guided(struct job *job, int first, struct step *s, int **groups, int *n)
+{
+	int  left = s->sampled.n - first;
+	int *picked = arena_alloc(&job->step_arena, (size_t)left, sizeof *picked);
+
+	*groups = arena_alloc(&job->step_arena, (size_t)left, sizeof **groups);
+	*n = 0;
+	if (!picked || !*groups)
+		return ERR_INPUT;
+	for (int g = first; g < s->sampled.n; g++) {
+		int item = s->sampled.items[g].item, hint = job->guidance.hinted.contexts[item].n > 0;
+		if (!guidance_failed(&job->guidance, &s->sampled.items[g]))
+			continue;
+		s->guidance.failed++;
+		s->guidance.without_hint += !hint;
+		if (hint) {
+			picked[*n] = item;
+			(*groups)[(*n)++] = g;
+		}
+	}
+	if (*n == 0)
+		return OK;
+	TRY(guidance_sample(&job->guidance, job->decoder, &job->rollout, &job->train.prompts, picked, *n, (uint32_t)job->step,
+	                    &job->step_arena, &s->guided));
+	return reward_score(&job->reward, &job->eval_reward, job->tokenizer, s->guided.items + s->guided.n - *n, *n, &job->step_arena);
+}
+
+static void count_guided(const struct group *g, struct guidance_stats *s)
+{
+	for (int i = 0; i < g->n; i++) {
+		s->answers++;
+		s->right += g->rollouts[i].accuracy >= 1;
+		s->tokens += g->rollouts[i].n;
+	}
+}
+
+int step_guide(struct job *job, int first, struct step *s)
+{
+	double start = clock_seconds();
+	int    n, kept, *groups;
+
+	for (int g = first; g < s->sampled.n; g++)
+		s->edited.items[s->edited.n++] = s->sampled.items[g];
+	if (job->guidance.num_generations == 0)
+		return OK;
+	TRY(sample_guided(job, first, s, &groups, &n));
+	for (int i = 0; i < n; i++) {
+		const struct group *guided = &s->guided.items[s->guided.n - n + i];
+		TRY(guidance_merge(&job->guidance, &s->sampled.items[groups[i]], guided, &job->step_arena, &s->edited.items[groups[i]],
+		                   &kept));
+		s->guidance.kept += kept;
+		count_guided(guided, &s->guidance);
+	}
+	s->seconds_guidance += clock_seconds() - start;
+	return OK;
+}
+
 int step_observe(struct job *job, const struct step *s)
 {
 	struct curriculum_outcome *outcomes;
@@ -181,7 +239,7 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 {
 	const struct learn_report    *l = &s->learn;
 	const struct objective_stats *o = &l->update.objective;
-	double                        tokens = o->tokens > 0 ? o->tokens : 1;
+	double                        tokens = o->tokens > 0 ? o->tokens : 1, plain = o->tokens - o->guided_tokens;
 
 	metrics_add(m, "loss", l->update.updates ? o->loss / l->update.updates : 0);
 	if (job->reference)
@@ -190,7 +248,7 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 	metrics_add(m, "clip_ratio/low_mean", o->clip_low / tokens);
 	metrics_add(m, "clip_ratio/high_mean", o->clip_high / tokens);
 	metrics_add(m, "clip_ratio/region_mean", (o->clip_low + o->clip_high) / tokens);
-	metrics_add(m, "ratio/mean", o->ratio / tokens);
+	metrics_add(m, "ratio/mean", o->ratio / (plain > 0 ? plain : 1));
 	metrics_add(m, "ratio/max", o->ratio_max);
 	if (o->negative > 0)
 		metrics_add(m, "ratio/negative_weight_mean", o->negative_weight / o->negative);
@@ -212,6 +270,23 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 	metrics_add(m, "overlong/shaped", l->overlong.shaped);
 	metrics_add(m, "dynamic_sampling/batches", s->batches);
 	metrics_add(m, "signal/problem", s->diagnosis);
+}
+
+static void add_guidance(struct metrics *m, const struct job *job, const struct step *s)
+{
+	const struct guidance_stats  *g = &s->guidance;
+	const struct objective_stats *o = &s->learn.update.objective;
+
+	if (job->guidance.num_generations == 0)
+		return;
+	metrics_add(m, "guidance/failed_groups", g->failed);
+	metrics_add(m, "guidance/without_hint", g->without_hint);
+	metrics_add(m, "guidance/kept_groups", g->kept);
+	metrics_add(m, "guidance/accuracy", g->answers > 0 ? g->right / g->answers : 0);
+	metrics_add(m, "guidance/tokens", g->tokens);
+	metrics_add(m, "guidance/ratio_mean", o->guided_tokens > 0 ? o->guided_ratio / o->guided_tokens : 1);
+	metrics_add(m, "guidance/silent", o->guided_tokens > 0 ? o->guided_silent / o->guided_tokens : 0);
+	metrics_add(m, "timing_s/guidance", s->seconds_guidance);
 }
 
 static void add_timing(struct metrics *m, const struct step *s)
@@ -260,11 +335,12 @@ int step_report(struct job *job, const struct step *s)
 	struct metrics m = {0};
 	struct sums    sums = sums_of(&s->sampled);
 
-	job->n_tokens += (int64_t)sums.length;
+	job->n_tokens += (int64_t)(sums.length + s->guidance.tokens);
 	metrics_add(&m, "step", job->step);
 	add_rewards(&m, job, &sums);
 	add_completions(&m, &sums);
 	add_learning(&m, job, s);
+	add_guidance(&m, job, s);
 	metrics_add(&m, "num_tokens", (double)job->n_tokens);
 	TRY(add_curriculum(&m, job));
 	add_timing(&m, s);

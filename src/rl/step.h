@@ -8,18 +8,25 @@
 #include "rl/job.h"
 
 struct step {
-	double              started;
-	double              seconds_rollout, seconds_reward;
-	int                 batches; /* sampled for this step; more than 1 with dynamic sampling */
-	struct groups       sampled; /* everything that was sampled */
-	struct groups       used;    /* what is trained on */
-	enum diagnosis      diagnosis;
-	double              learning_rate;
-	struct learn_report learn;
+	double                started;
+	double                seconds_rollout, seconds_reward;
+	int                   batches; /* sampled for this step; more than 1 with dynamic sampling */
+	struct groups         sampled; /* everything that was sampled */
+	struct groups         guided;  /* answers under hints, to those of them that failed */
+	struct groups         edited;  /* [sampled.n] the same groups after guidance; without it they are the same */
+	struct groups         used;    /* what is trained on, of edited */
+	enum diagnosis        diagnosis;
+	double                learning_rate;
+	struct learn_report   learn;
+	struct guidance_stats guidance;
+	double                seconds_guidance;
 };
 
 /* Answers and scores the picked problems: appends to s->sampled. */
 int step_sample(struct job *job, const int *picked, int n, struct step *s);
+
+/* From sampled group `first` on: appends to s->edited, with guided answers where guidance.h has some. */
+int step_guide(struct job *job, int first, struct step *s);
 
 /* Tells the curriculum what came of the sampled groups: before learning, whose overlong shaping edits the rewards of those it trains on. */
 int step_observe(struct job *job, const struct step *s);

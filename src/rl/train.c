@@ -20,15 +20,18 @@ static int sample(struct job *job, struct step *s)
 	if (!picked)
 		return ERR_INPUT;
 	TRY(groups_new(o->prompts_per_step * batches_max, &job->step_arena, &s->sampled));
+	TRY(groups_new(o->prompts_per_step * batches_max, &job->step_arena, &s->guided));
+	TRY(groups_new(o->prompts_per_step * batches_max, &job->step_arena, &s->edited));
 	TRY(groups_new(o->prompts_per_step, &job->step_arena, &s->used));
 	while (s->used.n < o->prompts_per_step && s->batches < batches_max) {
 		int first = s->sampled.n;
 		s->batches++;
 		curriculum_pick(job->curriculum, o->prompts_per_step, picked);
 		TRY(step_sample(job, picked, o->prompts_per_step, s));
+		TRY(step_guide(job, first, s));
 		for (int g = first; g < s->sampled.n && s->used.n < o->prompts_per_step; g++)
-			if (!job->algorithm.dynamic_sampling || group_accuracy_varies(&s->sampled.items[g]))
-				s->used.items[s->used.n++] = s->sampled.items[g];
+			if (!job->algorithm.dynamic_sampling || group_accuracy_varies(&s->edited.items[g]))
+				s->used.items[s->used.n++] = s->edited.items[g];
 	}
 	return step_observe(job, s);
 }

@@ -89,6 +89,12 @@ struct config_loss { /* the parts of the algorithm, each under the name that rl/
 	        signed_rewards, use_bias_correction_kl, mismatch_normalise;
 };
 
+struct config_guidance {
+	const char *kind, *form, *template, *clip;
+	double      trigger_accuracy, squash, squash_percentile, power;
+	int         num_generations;
+};
+
 struct config_curriculum {
 	const char      *kind, *unsampled, *count, *order;
 	struct text_list categories;
@@ -136,19 +142,18 @@ struct config_run {
 };
 
 struct config_sft {
-	int batch_size;
+	int    batch_size;
+	double hint_rate;
 };
 
 struct config {
-	struct config_model  model;
-	struct config_data   data;
-	struct config_task   task;
-	const char          *algorithm;
-	struct config_loss   loss;
-	struct config_critic critic;
-	struct {
-		const char *kind;
-	} guidance;
+	struct config_model    model;
+	struct config_data     data;
+	struct config_task     task;
+	const char            *algorithm;
+	struct config_loss     loss;
+	struct config_critic   critic;
+	struct config_guidance guidance;
 	struct config_credit     credit;
 	struct config_curriculum curriculum;
 	struct config_rollout    rollout;

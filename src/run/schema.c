@@ -165,7 +165,16 @@ const struct option schema[] = {
 	INT(loss.dynamic_sampling_max_batches, "10", 1, 1000, "batches sampled at most for one step", .when = "loss.dynamic_sampling!=false"),
 	INT(loss.num_iterations, NULL, 1, 1000, "passes over each batch of rollouts"),
 
-	CHOICE(guidance.kind, "none", "none", "help for groups in which every answer failed"),
+	CHOICE(guidance.kind, "none", "none|guide", "help for groups in which every answer failed"),
+	CHOICE(guidance.form, "replace", "replace|mixed|mixin",
+	       "the guided answers in place of the plain ones; beside them; in their place, but the wrong ones plain", .when = "guidance.kind=guide"),
+	REAL(guidance.trigger_accuracy, "0", 0, 1, "a group is guided when its accuracy is at most this; 0: all wrong, 1: always", .when = "guidance.kind=guide"),
+	INT(guidance.num_generations, "0", 0, 65536, "guided answers to each; 0: as rollout.num_generations", .when = "guidance.kind=guide"),
+	TEXT(guidance.template, "{prompt}{hint}", 1, 100000, "the prompt with the hint in it, for guided answers and for sft.hint_rate"),
+	CHOICE(guidance.clip, "squash", "squash|none|hard|power", "how the ratio of guided tokens is kept in bounds", .when = "guidance.kind=guide"),
+	REAL(guidance.squash, "0", 0, 1e6, "g of q/(q + g); 0: the percentile of the answer's ratios", .when = "guidance.clip=squash"),
+	REAL(guidance.squash_percentile, "0.9", 0, 1, "which one", .when = "guidance.clip=squash"),
+	REAL(guidance.power, "1", 0, 10, "of clip: power", .when = "guidance.clip=power"),
 	CHOICE(credit.kind, "none", "none|empg", "how the advantage is spread over an answer; empg: by the entropies of its segments"),
 	CHOICE(credit.segments, "newline", "newline|turn",
 	       "what a segment is: a line, or all that is written between two observations", .when = "credit.kind=empg"),
@@ -261,6 +270,7 @@ const struct option schema[] = {
 	REAL(run.eval_temperature, "1", 0, 100, "0: greedy", .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
 
 	INT(sft.batch_size, "32", 1, 1 << 20, "sequences of a step of hone sft"),
+	REAL(sft.hint_rate, "0", 0, 1, "share of the prompts of hone sft that carry their hint, as guidance.template says"),
 };
 /* clang-format on */
 const int schema_n = N(schema);
@@ -354,6 +364,8 @@ int schema_when_holds(const char *when, const char *(*value)(const void *, const
 	equals = strchr(when, '=');
 	negated = equals[-1] == '!';
 	snprintf(path, sizeof path, "%.*s", (int)(equals - when) - negated, when);
+	if (schema_find(path) >= 0 && !schema_when_holds(schema[schema_find(path)].when, value, context))
+		return 0;
 	got = value(context, path);
 	return !got || words_meet(got, equals + 1) != negated;
 }

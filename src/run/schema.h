@@ -50,7 +50,7 @@ int         schema_find(const char *path);                                      
 const char *schema_nearest(const struct option *rows, int n, const char *path); /* the most similar path; NULL when none is similar */
 
 /* Whether `when` holds: `value` gives the text of an option by its path ("a|b" where it has several), NULL when it is unset (then the
- * answer is yes: the algorithm decides). */
+ * answer is yes: the algorithm decides). What hangs on an option that is itself not read is not read either. */
 int schema_when_holds(const char *when, const char *(*value)(const void *context, const char *path), const void *context);
 
 void options_markdown(struct text *out);               /* docs/options.md */

@@ -1,0 +1,122 @@
+#include "rl/guidance.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- forms: each fills rollouts [n] ---- */
+
+static int is_right(const struct rollout *r)
+{
+	return r->accuracy >= 1;
+}
+
+static int any_right(const struct group *guided)
+{
+	for (int i = 0; i < guided->n; i++)
+		if (is_right(&guided->rollouts[i]))
+			return 1;
+	return 0;
+}
+
+static void replace(const struct group *plain, const struct group *guided, struct group *out)
+{
+	(void)plain;
+	memcpy(out->rollouts, guided->rollouts, (size_t)guided->n * sizeof *guided->rollouts);
+	out->n = guided->n;
+}
+
+static void mix(const struct group *plain, const struct group *guided, struct group *out)
+{
+	memcpy(out->rollouts, plain->rollouts, (size_t)plain->n * sizeof *plain->rollouts);
+	memcpy(out->rollouts + plain->n, guided->rollouts, (size_t)guided->n * sizeof *guided->rollouts);
+	out->n = plain->n + guided->n;
+}
+
+/* The next wrong answer from place *at on, around the group; NULL when there is none. */
+static const struct rollout *next_wrong(const struct group *g, int *at)
+{
+	for (int tries = 0; tries < g->n; tries++) {
+		const struct rollout *r = &g->rollouts[(*at)++ % g->n];
+		if (!is_right(r))
+			return r;
+	}
+	return NULL;
+}
+
+static void mix_in(const struct group *plain, const struct group *guided, struct group *out)
+{
+	int at = 0;
+
+	replace(plain, guided, out);
+	for (int i = 0; i < out->n; i++) {
+		const struct rollout *wrong = is_right(&out->rollouts[i]) ? NULL : next_wrong(plain, &at);
+		if (wrong)
+			out->rollouts[i] = *wrong;
+	}
+}
+
+static const struct {
+	const char *name;
+	int (*worth)(const struct group *guided);
+	void (*fill)(const struct group *plain, const struct group *guided, struct group *out);
+} forms[] = {
+        [GUIDANCE_REPLACE] = {"replace", group_accuracy_varies, replace},
+        [GUIDANCE_MIXED] = {"mixed", any_right, mix},
+        [GUIDANCE_MIXIN] = {"mixin", any_right, mix_in},
+};
+
+enum guidance_form guidance_form_find(const char *name)
+{
+	int i = 0;
+
+	while (strcmp(forms[i].name, name)) {
+		i++;
+		assert(i < (int)(sizeof forms / sizeof *forms)); /* the schema lets no other word through */
+	}
+	return (enum guidance_form)i;
+}
+
+/* ---- failing, sampling, merging ---- */
+
+int guidance_failed(const struct guidance *g, const struct group *plain)
+{
+	double sum = 0;
+
+	for (int i = 0; i < plain->n; i++)
+		sum += plain->rollouts[i].accuracy; /* NaN: every comparison with the sum is false */
+	return sum <= g->trigger_accuracy * plain->n;
+}
+
+int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_options *o, const struct prompts *plain,
+                    const int *picked, int n_picked, uint32_t step, struct arena *a, struct groups *guided)
+{
+	struct rollout_options hinted = *o;
+	int                    first = guided->n;
+
+	hinted.num_generations = g->num_generations;
+	hinted.purpose = RNG_GUIDE;
+	TRY(rollout_sample(d, &hinted, &g->hinted, picked, n_picked, step, a, guided));
+	for (int i = first; i < guided->n; i++)
+		for (int k = 0; k < guided->items[i].n; k++) {
+			guided->items[i].rollouts[k].trained_under = &plain->contexts[guided->items[i].item];
+			guided->items[i].rollouts[k].source = SOURCE_HINTED;
+		}
+	return OK;
+}
+
+int guidance_merge(const struct guidance *g, const struct group *plain, const struct group *guided, struct arena *a, struct group *out,
+                   int *kept)
+{
+	assert(plain->item == guided->item);
+	*out = *plain;
+	*kept = forms[g->form].worth(guided);
+	if (!*kept)
+		return OK;
+	out->rollouts = arena_alloc(a, (size_t)(plain->n + guided->n), sizeof *out->rollouts);
+	if (!out->rollouts)
+		return ERR_INPUT;
+	forms[g->form].fill(plain, guided, out);
+	return OK;
+}

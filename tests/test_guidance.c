@@ -1,0 +1,398 @@
+/* Guide: answers given under a hint and learned without it. Numbers of the worked example of arXiv:2506.13923's rules (Guide's released code, and the
+ * paper's form as reported). */
+#include "rl/advantage.h"
+#include "rl/step.h"
+#include "run.h"
+
+static const float numerator[] = {-2, -1, -3}, denominator[] = {-0.5f, -0.8f, -1};
+
+/* ---- the rule of guided rows ---- */
+
+static struct algorithm guided_algorithm(enum clip clip, double squash)
+{
+	struct algorithm a = *algorithm_find("grpo");
+
+	a.beta = 0;
+	a.loss_type = SEQUENCE_SUM;
+	a.guided_clip = clip;
+	a.squash = squash;
+	a.squash_percentile = 0.9;
+	a.power = 1;
+	return a;
+}
+
+/* One row of the three tokens with this advantage; its loss, and c. */
+static struct objective_stats one_row(const struct algorithm *a, unsigned char guided, double advantage, float *c)
+{
+	static const int           offset[] = {0, 3};
+	static const unsigned char trained[] = {1, 1, 1};
+	const float                adv[] = {(float)advantage, (float)advantage, (float)advantage};
+	struct objective_batch     b = {
+	            .rows = {1, offset, trained}, .logp_new = numerator, .logp_old = denominator, .advantage = adv, .guided = &guided};
+	struct totals          totals = {0};
+	struct objective_stats s = {0};
+
+	totals_add(&totals, &b.rows);
+	assert_ok(objective_eval(a, &b, &totals, &(struct objective_gradient){c, NULL}, &s));
+	return s;
+}
+
+static void assert_c(const float *c, double a, double b, double d)
+{
+	assert_close(c[0], a, 1e-6);
+	assert_close(c[1], b, 1e-6);
+	assert_close(c[2], d, 1e-6);
+}
+
+static void the_squashed_ratio_follows_the_worked_example(void **state)
+{
+	(void)state;
+	struct algorithm percentile = guided_algorithm(CLIP_SQUASH, 0), constant = guided_algorithm(CLIP_SQUASH, 0.1);
+	float            c[3];
+
+	assert_close(one_row(&percentile, 1, 1, c).loss, -(0.241812 + 0.539227 + 0.162089), 2e-6);
+	assert_c(c, -0.183339, -0.248461, -0.135816);
+	one_row(&percentile, 1, 1.499997, c);
+	assert_c(c, -0.275008, -0.372691, -0.203724);
+	one_row(&percentile, 1, -0.499999, c);
+	assert_c(c, 0.091669, 0.124230, 0.067908);
+	assert_close(one_row(&constant, 1, 1, c).loss, -(0.690527 + 0.891154 + 0.575074), 2e-6);
+	assert_c(c, -0.213699, -0.096998, -0.244364);
+}
+
+/* What the paper leaves unclipped: PPO's clip takes the gradient from wrong guided answers, and only from them. */
+static void a_hard_clip_silences_wrong_guided_tokens(void **state)
+{
+	(void)state;
+	struct algorithm       hard = guided_algorithm(CLIP_HARD, 0);
+	float                  c[3];
+	struct objective_stats s = one_row(&hard, 1, 1.499997, c);
+
+	assert_close(s.loss, -(0.334695 + 1.228094 + 0.203003), 2e-6);
+	assert_true(c[0] < 0 && c[1] < 0 && c[2] < 0 && s.guided_silent == 0);
+	s = one_row(&hard, 1, -0.499999, c);
+	assert_close(s.loss, 0.399999 + 0.409365 + 0.399999, 2e-6);
+	assert_true(c[0] == 0 && c[1] > 0 && c[2] == 0 && s.guided_silent == 2 && s.guided_tokens == 3);
+}
+
+static void the_mark_of_a_row_chooses_its_rule(void **state)
+{
+	(void)state;
+	struct algorithm a = guided_algorithm(CLIP_SQUASH, 0);
+	float            plain[3], guided[3];
+
+	a.clip = CLIP_HARD;
+	one_row(&a, 0, -1, plain);
+	one_row(&a, 1, -1, guided);
+	assert_true(plain[0] == 0 && guided[0] > 0);
+}
+
+/* Finite differences of the loss in each log-probability, with g held where it is. */
+static void slopes_agree_with_differences(void **state)
+{
+	(void)state;
+	static const int           offset[] = {0, 3};
+	static const unsigned char trained[] = {1, 1, 1}, guided[] = {1};
+	static const float         adv[] = {0.7f, -1.2f, 0.4f};
+	struct algorithm rules[] = {guided_algorithm(CLIP_SQUASH, 0), guided_algorithm(CLIP_SQUASH, 0.3), guided_algorithm(CLIP_POWER, 0),
+	                            guided_algorithm(CLIP_NONE, 0)};
+
+	rules[2].power = 0.5;
+	for (int i = 0; i < 4; i++)
+		for (int t = 0; t < 3; t++) {
+			double loss[2];
+			float  c[3], scratch[3], moved[3];
+			for (int side = 0; side < 2; side++) {
+				struct objective_stats s = {0};
+				memcpy(moved, numerator, sizeof moved);
+				moved[t] += side ? 0x1p-12f : -0x1p-12f;
+				struct objective_batch b = {.rows = {1, offset, trained},
+				                            .logp_new = moved,
+				                            .logp_old = denominator,
+				                            .advantage = adv,
+				                            .guided = guided,
+				                            .logp_held = numerator};
+				struct totals          totals = {1, 3};
+				assert_ok(objective_eval(&rules[i], &b, &totals, &(struct objective_gradient){scratch, NULL}, &s));
+				loss[side] = s.loss;
+			}
+			struct objective_batch b = {.rows = {1, offset, trained},
+			                            .logp_new = numerator,
+			                            .logp_old = denominator,
+			                            .advantage = adv,
+			                            .guided = guided};
+			struct objective_stats s = {0};
+			assert_ok(objective_eval(&rules[i], &b, &(struct totals){1, 3}, &(struct objective_gradient){c, NULL}, &s));
+			assert_close((loss[1] - loss[0]) / 0x1p-11, c[t], 1e-6);
+		}
+}
+
+/* One-token answers, three symbols, reward 1 for the first: E over pi(.|x+h) of slope x (1[v = 0] - p_v). With the ratio itself that is the expected
+ * gradient on policy; with the ratio left out it is 25 times as long, squashed 5.1 times. */
+static void the_ratio_undoes_the_hint_in_expectation(void **state)
+{
+	(void)state;
+	static const int           offset[] = {0, 1};
+	static const unsigned char trained[] = {1}, guided[] = {1};
+	static const double        p[] = {0.02, 0.58, 0.40};
+	const float                lp = logf(0.02f), lh = logf(0.5f), one = 1;
+	struct algorithm           rules[] = {guided_algorithm(CLIP_NONE, 0), guided_algorithm(CLIP_SQUASH, 0.1)};
+	static const double        want[] = {0.0196, 0.1000}, second[] = {-0.0116, -0.0592}, third[] = {-0.0080, -0.0408};
+
+	for (int i = 0; i < 2; i++) {
+		struct objective_batch b = {
+		        .rows = {1, offset, trained}, .logp_new = &lp, .logp_old = &lh, .advantage = &one, .guided = guided};
+		struct objective_stats s = {0};
+		float                  c;
+		assert_ok(objective_eval(&rules[i], &b, &(struct totals){1, 1}, &(struct objective_gradient){&c, NULL}, &s));
+		assert_close(0.5 * -c * (1 - p[0]), want[i], 6e-5);
+		assert_close(0.5 * -c * -p[1], second[i], 6e-5);
+		assert_close(0.5 * -c * -p[2], third[i], 6e-5);
+	}
+}
+
+/* ---- forms ---- */
+
+enum { K = 2, M = 2 };
+
+static struct group group_of(struct rollout *rollouts, const double *accuracy, int n)
+{
+	for (int i = 0; i < n; i++)
+		rollouts[i] = (struct rollout){.accuracy = accuracy[i], .reward = accuracy[i], .n = 1, .sample = (uint32_t)i};
+	return (struct group){.id = 7, .item = 3, .n = n, .rollouts = rollouts};
+}
+
+/* The advantages of the merged group, one-token answers; returns the number of rows. */
+static int merged_advantages(enum guidance_form form, const double *guided_accuracy, float *advantage, int *kept)
+{
+	static const double  wrong[K] = {0, 0};
+	struct guidance      g = {.num_generations = M, .form = form};
+	struct rollout       a[K], b[M];
+	struct group         plain = group_of(a, wrong, K), guided = group_of(b, guided_accuracy, M), out;
+	struct arena         arena = {0};
+	static const int     offset[] = {0, 1, 2, 3, 4};
+	static unsigned char trained[] = {1, 1, 1, 1};
+	int64_t              id[K + M];
+	double               reward[K + M];
+
+	assert_true(guidance_failed(&g, &plain));
+	assert_ok(guidance_merge(&g, &plain, &guided, &arena, &out, kept));
+	assert_true(out.id == 7 && out.item == 3);
+	for (int i = 0; i < out.n; i++) {
+		id[i] = out.id;
+		reward[i] = out.rollouts[i].reward;
+	}
+	struct advantage_batch batch = {.rows = {out.n, offset, trained}, .group = id, .reward = reward};
+	struct advantage_stats stats = {0};
+	struct algorithm       grpo = *algorithm_find("grpo");
+	grpo.beta = 0;
+	assert_ok(advantage_fill(&grpo, &batch, &arena, advantage, &stats));
+	arena_free(&arena);
+	return out.n;
+}
+
+static void forms_give_the_advantages_of_the_worked_example(void **state)
+{
+	(void)state;
+	static const double half[] = {1, 0}, all[] = {1, 1}, none[] = {0, 0};
+	float               adv[K + M];
+	int                 kept;
+
+	assert_int_equal(merged_advantages(GUIDANCE_MIXED, half, adv, &kept), 4);
+	assert_true(kept);
+	assert_close(adv[0], -0.499999, 1e-6);
+	assert_close(adv[2], 1.499997, 1e-6);
+	assert_close(adv[3], -0.499999, 1e-6);
+	assert_int_equal(merged_advantages(GUIDANCE_MIXED, all, adv, &kept), 4);
+	assert_close(adv[0], -0.866024, 1e-6);
+	assert_close(adv[3], 0.866024, 1e-6);
+	assert_int_equal(merged_advantages(GUIDANCE_REPLACE, half, adv, &kept), 2);
+	assert_close(adv[0], 0.707106, 1e-6);
+	assert_close(adv[1], -0.707106, 1e-6);
+	merged_advantages(GUIDANCE_REPLACE, all, adv, &kept);
+	assert_false(kept);
+	assert_int_equal(merged_advantages(GUIDANCE_MIXIN, half, adv, &kept), 2);
+	assert_true(kept && adv[0] > 0 && adv[1] < 0);
+	for (int form = GUIDANCE_REPLACE; form <= GUIDANCE_MIXIN; form++) {
+		merged_advantages((enum guidance_form)form, none, adv, &kept);
+		assert_false(kept);
+	}
+}
+
+static void only_known_failures_are_helped(void **state)
+{
+	(void)state;
+	struct rollout      r[K];
+	static const double half[] = {1, 0}, unknown[] = {0, NAN};
+	struct group        g = group_of(r, half, K);
+	struct guidance     all_wrong = {.num_generations = M}, half_wrong = {.num_generations = M, .trigger_accuracy = 0.5};
+
+	assert_false(guidance_failed(&all_wrong, &g));
+	assert_true(guidance_failed(&half_wrong, &g));
+	g = group_of(r, unknown, K);
+	assert_false(guidance_failed(&half_wrong, &g));
+}
+
+/* ---- whole jobs ---- */
+
+static const char job_text[] =
+        "model:\n"
+        "  tokenizer: chars\n"
+        "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
+        "data:\n"
+        "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
+        "task: {reward: sequence}\n"
+        "algorithm: grpo\n"
+        "loss: {beta: 0, num_iterations: 2}\n"
+        "guidance: {kind: guide, form: mixed, trigger_accuracy: 1, num_generations: 3, template: '{prompt}?{hint}:'}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+        "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
+        "sft: {batch_size: 8}\n"
+        "run: {max_steps: 6, save_steps: 3, save_total_limit: 0}\n";
+
+static void run(const char *command, const char *folder, const char *settings)
+{
+	int status = hone("%s job.yaml run.output_dir=%s %s", command, folder, settings);
+
+	if (status != 0) {
+		size_t n;
+		fail_msg("%s %s: exit status %d: %s", command, settings, status, read_all("stderr", &n));
+	}
+}
+
+static int same_weights(const char *a, const char *b)
+{
+	char x[256], y[256];
+
+	snprintf(x, sizeof x, "%s/checkpoint-6/model.safetensors", a);
+	snprintf(y, sizeof y, "%s/checkpoint-6/model.safetensors", b);
+	return same_bytes(x, y);
+}
+
+static void a_run_in_which_nobody_fails_is_the_run_without_guidance(void **state)
+{
+	(void)state;
+	/* Of the length every answer is right, so no group fails; what is learned is the sequence. */
+	run("train", "unguided", "guidance.kind=guide guidance.trigger_accuracy=0 task.eval_reward=length");
+	shell("sed '/^guidance/d' job.yaml > plain.yaml");
+	assert_int_equal(hone("train plain.yaml run.output_dir=plain task.eval_reward=length model.tokenizer='chars:,0123456789:?'"), 0);
+	run("train", "unguided-2", "guidance.trigger_accuracy=0 task.eval_reward=length model.tokenizer='chars:,0123456789:?'");
+	assert_true(same_weights("plain", "unguided-2"));
+}
+
+static void guided_runs_keep_every_bit_through_threads_microbatches_and_resume(void **state)
+{
+	(void)state;
+	run("train", "whole", "compute.threads=1");
+	run("train", "many", "compute.threads=3 compute.micro_batch_tokens=1 rollout.batch_size=2");
+	assert_true(same_weights("whole", "many"));
+	run("train", "parts", "run.max_steps=3");
+	run("train", "parts", "--resume");
+	assert_true(same_weights("whole", "parts"));
+
+	FILE *f = fopen("whole/metrics.jsonl", "r");
+	char  line[8192];
+	int   n = 0;
+	while (fgets(line, sizeof line, f)) {
+		json_t *row = json_loads(line, 0, NULL);
+		assert_non_null(row);
+		assert_true(json_number_value(json_object_get(row, "guidance/tokens")) > 0);
+		assert_true(json_number_value(json_object_get(row, "guidance/failed_groups")) == 4);
+		assert_true(json_number_value(json_object_get(row, "sampling/sampling_logp_difference/max")) == 0);
+		json_decref(row);
+		n++;
+	}
+	fclose(f);
+	assert_int_equal(n, 6);
+}
+
+/* In the training context there is no token of the hint, and under the hinted one the recorded log-probabilities come back bit for bit. */
+static void guided_answers_are_exact_under_the_hint_and_trained_without_it(void **state)
+{
+	(void)state;
+	struct job  job;
+	struct step s = {0};
+	int         picked[] = {0, 1, 2, 3};
+
+	assert_ok(job_open(JOB_TRAIN, "job.yaml", NULL, 0, &job));
+	assert_ok(groups_new(4, &job.step_arena, &s.sampled));
+	assert_ok(groups_new(4, &job.step_arena, &s.guided));
+	assert_ok(groups_new(4, &job.step_arena, &s.edited));
+	assert_ok(step_sample(&job, picked, 4, &s));
+	assert_ok(step_guide(&job, 0, &s));
+	assert_int_equal(s.guided.n, 4);
+	for (int g = 0; g < s.guided.n; g++)
+		for (int i = 0; i < s.guided.items[g].n; i++) {
+			const struct rollout *r = &s.guided.items[g].rollouts[i];
+			const struct context *plain = &job.train.prompts.contexts[s.guided.items[g].item];
+			struct sequence       hinted = {r->sampled_under->ids, r->sampled_under->n, r->ids, r->n};
+			int                   offset[] = {0, r->n};
+			struct examples       e = {.rows = {1, offset, r->trained}, .sequences = &hinted};
+			float                 logp[8], entropy[8];
+			assert_ptr_equal(r->trained_under, plain);
+			assert_true(r->sampled_under->n == plain->n + 3); /* ?, the one digit of the hint, : */
+			assert_memory_equal(r->sampled_under->ids, plain->ids, (size_t)plain->n * sizeof(int));
+			assert_ok(policy_logprobs(&job.policy, job.model, &e, logp, entropy));
+			assert_memory_equal(logp, r->logp, (size_t)r->n * sizeof *logp);
+			assert_memory_equal(entropy, r->entropy, (size_t)r->n * sizeof *entropy);
+		}
+	job_close(&job);
+}
+
+static void a_warm_start_sees_hints_at_the_rate_asked_for(void **state)
+{
+	(void)state;
+	run("sft", "never", "sft.hint_rate=0");
+	run("sft", "sometimes", "sft.hint_rate=0.5");
+	run("sft", "sometimes-2", "sft.hint_rate=0.5 compute.micro_batch_tokens=1");
+	run("sft", "always", "sft.hint_rate=1");
+	assert_true(same_weights("sometimes", "sometimes-2"));
+	assert_false(same_weights("sometimes", "never"));
+	assert_false(same_weights("sometimes", "always"));
+}
+
+static void senseless_pairs_are_refused_with_the_reason(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *settings, *says;
+	} table[] = {
+	        {"algorithm=rloo loss.beta=0.1", "does not go with loss.kl_placement reward"},
+	        {"algorithm=reinforce_pp loss.beta=0.1", "does not go with loss.kl_placement token_reward"},
+	        {"loss.beta=0.1 loss.use_bias_correction_kl=true", "use_bias_correction_kl"},
+	        {"guidance.form=replace guidance.num_generations=1", "compares guided answers: at least 2"},
+	        {"guidance.template={prompt}", "must hold {prompt} and {hint}"},
+	        {"guidance.power=2", "guidance.power is set, but it is read only when guidance.clip=power"},
+	        {"data.generate=[] data.train=[plain.jsonl]", "has a hint"},
+	};
+
+	shell("echo '{\"prompt\": \"1,2:9,1\", \"answer\": \"3\"}' > plain.jsonl");
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		size_t n;
+		int    status = hone("train job.yaml run.output_dir=refused %s", table[i].settings);
+		if (status != 2 || !strstr(read_all("stderr", &n), table[i].says))
+			fail_msg("%s: exit status %d: %s", table[i].settings, status, read_all("stderr", &n));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(the_squashed_ratio_follows_the_worked_example),
+	        TEST(a_hard_clip_silences_wrong_guided_tokens),
+	        TEST(the_mark_of_a_row_chooses_its_rule),
+	        TEST(slopes_agree_with_differences),
+	        TEST(the_ratio_undoes_the_hint_in_expectation),
+	        TEST(forms_give_the_advantages_of_the_worked_example),
+	        TEST(only_known_failures_are_helped),
+	        TEST(a_run_in_which_nobody_fails_is_the_run_without_guidance),
+	        TEST(guided_runs_keep_every_bit_through_threads_microbatches_and_resume),
+	        TEST(guided_answers_are_exact_under_the_hint_and_trained_without_it),
+	        TEST(a_warm_start_sees_hints_at_the_rate_asked_for),
+	        TEST(senseless_pairs_are_refused_with_the_reason),
+	};
+
+	run_in_temporary_folder();
+	write_text("job.yaml", job_text);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
