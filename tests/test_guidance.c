@@ -244,7 +244,7 @@ static const char job_text[] =
         "task: {reward: sequence}\n"
         "algorithm: grpo\n"
         "loss: {beta: 0, num_iterations: 2}\n"
-        "guidance: {kind: guide, form: mixed, trigger_accuracy: 1, num_generations: 3, template: '{prompt}?{hint}:'}\n"
+        "guidance: {kind: guide, form: mixed, trigger_accuracy: 1, num_guided: 3, template: '{prompt}?{hint}:'}\n"
         "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
         "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
         "sft: {batch_size: 8}\n"
@@ -360,7 +360,7 @@ static void senseless_pairs_are_refused_with_the_reason(void **state)
 	        {"algorithm=rloo loss.beta=0.1", "does not go with loss.kl_placement reward"},
 	        {"algorithm=reinforce_pp loss.beta=0.1", "does not go with loss.kl_placement token_reward"},
 	        {"loss.beta=0.1 loss.use_bias_correction_kl=true", "use_bias_correction_kl"},
-	        {"guidance.form=replace guidance.num_generations=1", "compares guided answers: at least 2"},
+	        {"guidance.form=replace guidance.num_guided=1", "compares guided answers: at least 2"},
 	        {"guidance.template={prompt}", "must hold {prompt} and {hint}"},
 	        {"guidance.power=2", "guidance.power is set, but it is read only when guidance.clip=power"},
 	        {"data.generate=[] data.train=[plain.jsonl]", "has a hint"},

@@ -316,7 +316,7 @@ static int open_guidance(struct job *job)
 		                 config_where(&job->config, "guidance.kind"));
 	if (guided)
 		job->guidance =
-		        (struct guidance){.num_generations = g->num_generations ? g->num_generations : job->config.rollout.num_generations,
+		        (struct guidance){.num_generations = g->num_guided ? g->num_guided : job->config.rollout.num_generations,
 		                          .form = guidance_form_find(g->form),
 		                          .trigger_accuracy = g->trigger_accuracy};
 	if (!guided && !(job->kind == JOB_SFT && job->config.sft.hint_rate > 0))
@@ -580,7 +580,7 @@ size_t job_bill(const struct job *job, struct text *out)
 {
 	const struct config      *c = &job->config;
 	const struct model_shape *s = &job->model->weights.shape;
-	int    largest = job->replay.n ? job->replay.largest : c->rollout.num_generations + job->guidance.num_generations;
+	int    largest = job->replay.n ? job->replay.largest : c->rollout.num_generations + job->guidance.num_guided;
 	int    rows = job->kind == JOB_SFT ? c->sft.batch_size : c->rollout.prompts_per_step * largest / c->optim.num_minibatches;
 	int    tokens = rows * longest_sequence(job);
 	size_t sum = 0;

@@ -140,9 +140,9 @@ static int guide(const struct config *c, struct algorithm *out)
 		        "%s: guidance.kind guide does not go with loss.use_bias_correction_kl: the ratio of a guided token is not that of "
 		        "the policy to itself; set it to false",
 		        config_where(c, "guidance.kind"));
-	if ((g->num_generations ? g->num_generations : c->rollout.num_generations) < 2 && strcmp(g->form, "mixed"))
-		return error_set(ERR_INPUT, "%s: guidance.num_generations is 1, but guidance.form %s compares guided answers: at least 2",
-		                 config_where(c, "guidance.num_generations"), g->form);
+	if ((g->num_guided ? g->num_guided : c->rollout.num_generations) < 2 && strcmp(g->form, "mixed"))
+		return error_set(ERR_INPUT, "%s: guidance.num_guided is 1, but guidance.form %s compares guided answers: at least 2",
+		                 config_where(c, "guidance.num_guided"), g->form);
 	return OK;
 }
 

@@ -92,7 +92,7 @@ struct config_loss { /* the parts of the algorithm, each under the name that rl/
 struct config_guidance {
 	const char *kind, *form, *template, *clip;
 	double      trigger_accuracy, squash, squash_percentile, power;
-	int         num_generations;
+	int         num_guided;
 };
 
 struct config_curriculum {

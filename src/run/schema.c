@@ -169,7 +169,7 @@ const struct option schema[] = {
 	CHOICE(guidance.form, "replace", "replace|mixed|mixin",
 	       "the guided answers in place of the plain ones; beside them; in their place, but the wrong ones plain", .when = "guidance.kind=guide"),
 	REAL(guidance.trigger_accuracy, "0", 0, 1, "a group is guided when its accuracy is at most this; 0: all wrong, 1: always", .when = "guidance.kind=guide"),
-	INT(guidance.num_generations, "0", 0, 65536, "guided answers to each; 0: as rollout.num_generations", .when = "guidance.kind=guide"),
+	INT(guidance.num_guided, "0", 0, 65536, "guided answers to each; 0: as rollout.num_generations", .when = "guidance.kind=guide"),
 	TEXT(guidance.template, "{prompt}{hint}", 1, 100000, "the prompt with the hint in it, for guided answers and for sft.hint_rate"),
 	CHOICE(guidance.clip, "squash", "squash|none|hard|power", "how the ratio of guided tokens is kept in bounds", .when = "guidance.kind=guide"),
 	REAL(guidance.squash, "0", 0, 1e6, "g of q/(q + g); 0: the percentile of the answer's ratios", .when = "guidance.clip=squash"),
