@@ -580,7 +580,7 @@ size_t job_bill(const struct job *job, struct text *out)
 {
 	const struct config      *c = &job->config;
 	const struct model_shape *s = &job->model->weights.shape;
-	int    largest = job->replay.n ? job->replay.largest : c->rollout.num_generations + job->guidance.num_guided;
+	int    largest = job->replay.n ? job->replay.largest : c->rollout.num_generations + job->guidance.num_generations;
 	int    rows = job->kind == JOB_SFT ? c->sft.batch_size : c->rollout.prompts_per_step * largest / c->optim.num_minibatches;
 	int    tokens = rows * longest_sequence(job);
 	size_t sum = 0;

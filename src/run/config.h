@@ -147,13 +147,13 @@ struct config_sft {
 };
 
 struct config {
-	struct config_model    model;
-	struct config_data     data;
-	struct config_task     task;
-	const char            *algorithm;
-	struct config_loss     loss;
-	struct config_critic   critic;
-	struct config_guidance guidance;
+	struct config_model      model;
+	struct config_data       data;
+	struct config_task       task;
+	const char              *algorithm;
+	struct config_loss       loss;
+	struct config_critic     critic;
+	struct config_guidance   guidance;
 	struct config_credit     credit;
 	struct config_curriculum curriculum;
 	struct config_rollout    rollout;
