@@ -19,15 +19,30 @@ static const char config[] = "model:\n"
                              "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
 
 /* The same with a critic: a second network (its advantages edited by shuffled entropies), or a head on the policy's and a controller of beta. */
-static const char        critic_own[] = "extends: job.yaml\n"
-                                        "algorithm: ppo\n"
-                                        "loss: {beta: 0}\n"
-                                        "critic: {learning_rate: 2e-2, warmup_steps: 1}\n"
-                                        "credit: {kind: empg, shuffle: true}\n";
-static const char        critic_shared[] = "extends: job.yaml\n"
-                                           "algorithm: ppo\n"
-                                           "loss: {kl_controller: adaptive, kl_target: 0.001, kl_horizon: 40}\n"
-                                           "critic: {network: shared, learning_rate: 2e-2, warmup_steps: 2, cliprange_value: 0.2}\n";
+static const char critic_own[] = "extends: job.yaml\n"
+                                 "algorithm: ppo\n"
+                                 "loss: {beta: 0}\n"
+                                 "critic: {learning_rate: 2e-2, warmup_steps: 1}\n"
+                                 "credit: {kind: empg, shuffle: true}\n";
+static const char critic_shared[] = "extends: job.yaml\n"
+                                    "algorithm: ppo\n"
+                                    "loss: {kl_controller: adaptive, kl_target: 0.001, kl_horizon: 40}\n"
+                                    "critic: {network: shared, learning_rate: 2e-2, warmup_steps: 2, cliprange_value: 0.2}\n";
+/* In turns: a warm start of a few steps, so that most actions end, then episodes with a world that answers. */
+static const char        episodes[] = "data:\n"
+                                      "  generate: [{name: nav, levels: 1-2, count: 60}, {name: household, levels: 1, count: 20}]\n"
+                                      "  eval_generate: [{name: nav, levels: 1, count: 5, first: 1000}]\n"
+                                      "task: {reward: environment}\n"
+                                      "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 60}\n"
+                                      "optim: {learning_rate: 1e-2}\n"
+                                      "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
+static const char        episodes_sft[] = "extends: episodes.yaml\n"
+                                          "model:\n"
+                                          "  tokenizer: chars\n"
+                                          "  init: {width: 32, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 16, ff_width: 48,\n"
+                                          "         n_positions: 96}\n"
+                                          "sft: {batch_size: 8}\n"
+                                          "run: {max_steps: 60, save_steps: 0, eval_steps: 0}\n";
 static const char *const critics[] = {"critic-own.yaml", "critic-shared.yaml"};
 
 /* ---- helpers ---- */
@@ -193,6 +208,58 @@ static void nor_of_a_critic(void **state)
 		}
 		shell("rm -r critic-plain");
 	}
+	file = "job.yaml";
+}
+
+/* Several turns an answer, some rewards, and no difference between sampling and training. */
+static void assert_steps_of_episodes(const char *path)
+{
+	FILE  *f = fopen(path, "r");
+	char   line[8192];
+	double turns = 0, reward = 0;
+	int    n = 0;
+
+	while (fgets(line, sizeof line, f)) {
+		json_t *row = json_loads(line, 0, NULL);
+		if (json_object_get(row, "loss")) {
+			assert_close(json_number_value(json_object_get(row, "sampling/sampling_logp_difference/max")), 0, 0);
+			turns += json_number_value(json_object_get(row, "completions/mean_turns"));
+			reward += json_number_value(json_object_get(row, "reward"));
+			n++;
+		}
+		json_decref(row);
+	}
+	fclose(f);
+	assert_int_equal(n, 10);
+	assert_true(turns > 1.5 * n && reward > 0);
+}
+
+/* Threads, decode batch, micro-batches, a kill: nothing changes a bit of what is played in turns, and training meets the
+ * probabilities that were sampled. */
+static void episodes_keep_their_bits_too(void **state)
+{
+	(void)state;
+	static const char *const settings[] = {"compute.threads=3 rollout.batch_size=64 model.path=episodes-warm",
+	                                       "compute.micro_batch_tokens=1 model.path=episodes-warm"};
+	pid_t                    pid;
+
+	file = "episodes-sft.yaml";
+	run("sft", "episodes-sft", "");
+	file = "episodes.yaml";
+	shell("mv episodes-sft/checkpoint-60 episodes-warm");
+	run("train", "episodes", "rollout.batch_size=1 model.path=episodes-warm");
+	for (int i = 0; i < 2; i++) {
+		run("train", "episodes-varied", settings[i]);
+		assert_same_run("episodes", "episodes-varied", 10);
+		shell("rm -r episodes-varied");
+	}
+	pid = hone_start("train episodes.yaml run.output_dir=episodes-varied model.path=episodes-warm");
+	wait_for_line("episodes-varied", 5);
+	kill(pid, SIGKILL);
+	hone_end(pid);
+	run("train", "episodes-varied", "--resume model.path=episodes-warm");
+	assert_same_run("episodes", "episodes-varied", 10);
+	assert_steps_of_episodes("episodes/metrics.jsonl");
 	file = "job.yaml";
 }
 
@@ -376,6 +443,7 @@ int main(void)
 	        TEST(training_meets_the_probabilities_that_sampling_saw),
 	        TEST(threads_and_micro_batches_change_no_bit),
 	        TEST(nor_of_a_critic),
+	        TEST(episodes_keep_their_bits_too),
 	        TEST(another_seed_another_rate_give_other_bits),
 	        TEST(killed_anywhere_it_resumes_to_the_same_bits),
 	        TEST(every_curriculum_resumes_to_the_same_bits),
@@ -389,6 +457,8 @@ int main(void)
 
 	run_in_temporary_folder();
 	write_text("job.yaml", config);
+	write_text("episodes.yaml", episodes);
+	write_text("episodes-sft.yaml", episodes_sft);
 	write_text("critic-own.yaml", critic_own);
 	write_text("critic-shared.yaml", critic_shared);
 	return cmocka_run_group_tests(tests, NULL, NULL);

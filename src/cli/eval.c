@@ -39,12 +39,13 @@ static int open_data(struct evaluation *e)
 static int answer_all(struct evaluation *e, const struct sampling *sampling, struct groups *groups)
 {
 	const struct model_shape    *s = &e->opened.model->weights.shape;
-	const struct rollout_options o = {.decode = {.sampling = *sampling, .eos = s->eos, .n_eos = s->n_eos, .share_prompt = 1},
-	                                  .num_generations = e->samples,
-	                                  .max_completion_length = e->max_tokens,
-	                                  .n_positions = s->n_positions,
-	                                  .seed = (uint64_t)e->seed,
-	                                  .purpose = RNG_EVAL};
+	const struct rollout_options o = {
+	        .decode = {.sampling = *sampling, .eos = s->eos, .n_eos = s->n_eos, .tokenizer = e->opened.tokenizer, .share_prompt = 1},
+	        .num_generations = e->samples,
+	        .max_completion_length = e->max_tokens,
+	        .n_positions = s->n_positions,
+	        .seed = (uint64_t)e->seed,
+	        .purpose = RNG_EVAL};
 	int longest = e->prompts.longest + e->max_tokens, *all = arena_alloc(&e->arena, (size_t)e->prompts.n, sizeof *all), status;
 	struct decoder *d;
 

@@ -81,7 +81,10 @@ static int sample(struct generate *g, const struct ids *prompt, const struct dec
 	if (!q || !r)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++)
-		q[i] = (struct decode_request){prompt->id, (int)prompt->n, most, {(uint64_t)g->seed, RNG_SAMPLE, 0, 0, (uint32_t)i}};
+		q[i] = (struct decode_request){.prompt = prompt->id,
+		                               .n_prompt = (int)prompt->n,
+		                               .max_new = most,
+		                               .key = {(uint64_t)g->seed, RNG_SAMPLE, 0, 0, (uint32_t)i}};
 	TRY(decoder_new(g->opened.model, n < 64 ? n : 64, (int)prompt->n + most, &d));
 	status = decode_run(d, o, q, n, &g->arena, r);
 	for (int i = 0; status == OK && i < n; i++)

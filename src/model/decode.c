@@ -188,8 +188,8 @@ static int draw(const struct run *run, int request, const float *logits, struct 
 	struct decode_result        *r = &run->results[request];
 	struct sampled               token;
 
-	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab, rng_uniform(q->key, (uint32_t)r->n), scratch,
-	              &token);
+	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab, rng_uniform(q->key, q->position + (uint32_t)r->n),
+	              scratch, &token);
 	if (!isfinite(token.logp) || !isfinite(token.entropy))
 		return -1;
 	r->ids[r->n] = token.token;

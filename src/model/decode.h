@@ -9,7 +9,7 @@
  * shared, the last partial page is copied for each answer. The row of logits after the prompt serves every first token.
  *
  * What a request produces depends on its prompt, its options, its random key and the weights alone: rows of every product are independent (matmul.h),
- * attention sees the answer's own pages (attention.h), token t uses random number t of the request's key. */
+ * attention sees the answer's own pages (attention.h), token t uses random number position + t of the request's key. */
 #ifndef MODEL_DECODE_H
 #define MODEL_DECODE_H
 
@@ -42,6 +42,7 @@ struct decode_request {
 	int            n_prompt;
 	int            max_new; /* > 0; the answer is cut off here */
 	struct rng_key key;
+	uint32_t       position; /* of the first token's random number: what the answer has already, where it is sampled in pieces */
 };
 
 struct decode_result { /* arrays of at most max_new, in the arena of the call */

@@ -37,6 +37,12 @@ struct problem_set { /* files and generated problems, one behind the other */
 	struct prompts  prompts;
 };
 
+struct worked {                       /* an answer to learn from, with its end token */
+	const int           *ids;     /* [n] */
+	const unsigned char *trained; /* [n] 0: an observation of its environment */
+	int                  n;
+};
+
 struct job {
 	enum job_kind    kind;
 	struct config    config;
@@ -54,7 +60,7 @@ struct job {
 	struct reward_spec     reward, eval_reward;
 	struct curriculum     *curriculum;
 	struct replay          replay; /* n == 0: answers are sampled */
-	struct context        *worked; /* sft: the answers of train.prompts with their end tokens, from sft_open */
+	struct worked         *worked; /* [train.prompts.n] sft: from sft_open */
 	struct learn_options   learn;
 	struct rollout_options rollout;
 	struct guidance        guidance; /* its hinted prompts serve sft.hint_rate, too */

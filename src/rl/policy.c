@@ -154,13 +154,14 @@ int policy_values(struct policy *p, const struct examples *e, float *value)
 
 /* ---- updates ---- */
 
+/* Over the trained tokens: nobody sampled the others. */
 static double difference_max(const struct examples *e, const float *logp_new)
 {
 	double largest = 0;
 
 	for (int r = 0; r < e->rows.n; r++)
 		for (int t = e->rows.offset[r]; t < e->rows.offset[r + 1] && !(e->guided && e->guided[r]); t++) {
-			double d = fabs((double)logp_new[t] - (double)e->logp_old[t]);
+			double d = e->rows.trained[t] ? fabs((double)logp_new[t] - (double)e->logp_old[t]) : 0;
 			largest = d > largest ? d : largest;
 		}
 	return largest;

@@ -1,6 +1,8 @@
 #include "rl/rollout.h"
 
 #include "base/error.h"
+#include "rl/episode.h"
+#include "task/environment.h"
 
 #include <assert.h>
 #include <math.h>
@@ -41,54 +43,108 @@ static void request_group(const struct rollout_options *o, const struct context 
 		};
 }
 
-static int record(const struct rollout_options *o, const struct context *prompt, const struct decode_request *q,
-                  const struct decode_result *d, struct arena *a, struct rollout *out)
-{
-	int context_full = d->stop == STOP_LENGTH && q->max_new < o->max_completion_length;
+/* ---- from requests to records ---- */
 
-	*out = (struct rollout){
-	        .sampled_under = prompt,
-	        .trained_under = prompt,
-	        .n = d->n,
-	        .ids = d->ids,
-	        .trained = arena_alloc(a, (size_t)d->n, 1),
-	        .logp = d->logp,
-	        .entropy = d->entropy,
-	        .reward = NAN,
-	        .accuracy = NAN,
-	        .stop = context_full ? STOP_CONTEXT : d->stop,
-	        .truncated = d->stop == STOP_LENGTH,
-	        .source = SOURCE_OWN,
-	        .sample = q->key.sample,
-	};
-	if (!out->trained)
+struct answers { /* of one call, in the order of the requests */
+	int                          n;
+	const struct problem       **problems;
+	const struct decode_request *requests;
+	struct rollout             **rollouts;
+};
+
+static int answers_new(int capacity, struct arena *a, struct answers *out, struct decode_request **requests)
+{
+	size_t n = (size_t)capacity;
+
+	*out = (struct answers){0};
+	out->problems = arena_alloc(a, n, sizeof *out->problems);
+	out->requests = *requests = arena_alloc(a, n, sizeof **requests);
+	out->rollouts = arena_alloc(a, n, sizeof *out->rollouts);
+	return out->problems && *requests && out->rollouts ? OK : ERR_INPUT;
+}
+
+static int sample_at_once(struct decoder *d, const struct decode_options *o, const struct answers *w, struct arena *a)
+{
+	struct decode_result *r = arena_alloc(a, (size_t)w->n, sizeof *r);
+
+	if (!r)
 		return ERR_INPUT;
-	memset(out->trained, 1, (size_t)d->n);
+	TRY(decode_run(d, o, w->requests, w->n, a, r));
+	for (int i = 0; i < w->n; i++) {
+		struct rollout *out = w->rollouts[i];
+		out->n = r[i].n;
+		out->ids = r[i].ids;
+		out->logp = r[i].logp;
+		out->entropy = r[i].entropy;
+		out->stop = r[i].stop;
+		out->trained = arena_alloc(a, (size_t)r[i].n, 1);
+		if (!out->trained)
+			return ERR_INPUT;
+		memset(out->trained, 1, (size_t)r[i].n);
+	}
+	return OK;
+}
+
+static int sample_in_turns(struct decoder *d, const struct decode_options *o, const struct answers *w, struct arena *a)
+{
+	return w->n ? episode_run(d, o, w->requests, w->problems, w->n, a, w->rollouts) : OK;
+}
+
+static void settle(const struct rollout_options *o, const struct answers *w)
+{
+	for (int i = 0; i < w->n; i++) {
+		struct rollout *r = w->rollouts[i];
+		r->truncated = r->stop == STOP_LENGTH;
+		if (r->truncated && w->requests[i].max_new < o->max_completion_length)
+			r->stop = STOP_CONTEXT;
+	}
+}
+
+/* Appends a group of blank records, their requests to the answers that will fill them. */
+static int add_group(const struct rollout_options *o, const struct prompts *prompts, int item, uint32_t step, struct arena *a,
+                     struct groups *groups, struct answers *w, struct decode_request *requests)
+{
+	struct group         *group = &groups->items[groups->n];
+	const struct context *prompt = &prompts->contexts[item];
+	int                   G = o->num_generations;
+
+	*group = (struct group){.problem = prompts->problems[item], .id = groups->n, .item = item, .n = G};
+	group->rollouts = arena_alloc(a, (size_t)G, sizeof *group->rollouts);
+	if (!group->rollouts)
+		return ERR_INPUT;
+	request_group(o, prompt, item, samples_before(groups, groups->n, item), step, requests + w->n);
+	for (int i = 0; i < G; i++, w->n++) {
+		group->rollouts[i] = (struct rollout){.sampled_under = prompt,
+		                                      .trained_under = prompt,
+		                                      .reward = NAN,
+		                                      .accuracy = NAN,
+		                                      .source = SOURCE_OWN,
+		                                      .sample = requests[w->n].key.sample};
+		w->rollouts[w->n] = &group->rollouts[i];
+		w->problems[w->n] = group->problem;
+	}
+	groups->n++;
 	return OK;
 }
 
 int rollout_sample(struct decoder *d, const struct rollout_options *o, const struct prompts *prompts, const int *picked, int n_picked,
                    uint32_t step, struct arena *a, struct groups *groups)
 {
-	int                    G = o->num_generations, n = n_picked * G;
-	struct decode_request *q = arena_alloc(a, (size_t)n, sizeof *q);
-	struct decode_result  *r = arena_alloc(a, (size_t)n, sizeof *r);
+	struct answers         whole, turns;
+	struct decode_request *whole_requests, *turn_requests;
+	int                    n = n_picked * o->num_generations;
 
 	assert(groups->n + n_picked <= groups->capacity);
-	if (!q || !r)
-		return ERR_INPUT;
+	TRY(answers_new(n, a, &whole, &whole_requests));
+	TRY(answers_new(n, a, &turns, &turn_requests));
 	for (int p = 0; p < n_picked; p++) {
-		int           item = picked[p], id = groups->n + p;
-		struct group *group = &groups->items[id];
-		request_group(o, &prompts->contexts[item], item, samples_before(groups, id, item), step, q + (size_t)p * (size_t)G);
-		*group = (struct group){.problem = prompts->problems[item], .id = id, .item = item, .n = G};
-		group->rollouts = arena_alloc(a, (size_t)G, sizeof *group->rollouts);
-		if (!group->rollouts)
-			return ERR_INPUT;
+		int in_turns = environment_has(prompts->problems[picked[p]]);
+		TRY(add_group(o, prompts, picked[p], step, a, groups, in_turns ? &turns : &whole,
+		              in_turns ? turn_requests : whole_requests));
 	}
-	TRY(decode_run(d, &o->decode, q, n, a, r));
-	for (int i = 0; i < n; i++)
-		TRY(record(o, &prompts->contexts[picked[i / G]], &q[i], &r[i], a, &groups->items[groups->n + i / G].rollouts[i % G]));
-	groups->n += n_picked;
+	TRY(sample_at_once(d, &o->decode, &whole, a));
+	TRY(sample_in_turns(d, &o->decode, &turns, a));
+	settle(o, &whole);
+	settle(o, &turns);
 	return OK;
 }

@@ -1,7 +1,7 @@
 /* rollout.h - G answers to each picked problem, as records (record.h) in the arena of the step.
  *
  * The random key of an answer is (seed, purpose, step, problem, sample): it does not matter what else is sampled, or in which order. A problem that is
- * picked twice in one step goes on counting its samples. */
+ * picked twice in one step goes on counting its samples. A problem with an environment (task/environment.h) is played in turns (episode.h). */
 #ifndef RL_ROLLOUT_H
 #define RL_ROLLOUT_H
 
@@ -10,7 +10,7 @@
 #include "rl/record.h"
 
 struct rollout_options {
-	struct decode_options decode;
+	struct decode_options decode; /* with a tokenizer if a problem may have an environment */
 	int                   num_generations, max_completion_length, n_positions;
 	uint64_t              seed;
 	enum rng_purpose      purpose; /* RNG_SAMPLE, RNG_EVAL */

@@ -5,51 +5,98 @@
 #include "rl/eval.h"
 #include "run/events.h"
 #include "run/signals.h"
+#include "task/environment.h"
 
 #include <string.h>
 
-static int tokenize_answer(const struct job *job, int i, struct ids *ids)
+struct answer { /* being tokenized */
+	struct ids  ids;
+	struct text trained; /* a byte a token */
+};
+
+static int add_tokens(const struct job *job, const char *text, size_t n, int observation, struct answer *out)
+{
+	const char trained = !observation;
+
+	TRY(tokenizer_encode(job->tokenizer, text, n, 0, &out->ids));
+	while (out->trained.n < out->ids.n && !out->trained.failed)
+		text_add(&out->trained, &trained, 1);
+	return text_status(&out->trained);
+}
+
+static int add_end(const struct job *job, struct answer *out)
+{
+	TRY(ids_add(&out->ids, &job->model->weights.shape.eos[0], 1));
+	text_add(&out->trained, "\1", 1);
+	return text_status(&out->trained);
+}
+
+static int add_episode(const struct job *job, const struct problem *p, const char *text, struct arena *a, struct answer *out)
+{
+	struct environment        e;
+	struct environment_piece *pieces;
+	int                       n;
+
+	TRY(environment_open(p, a, &e));
+	TRY(environment_read(&e, text, strlen(text), a, &pieces, &n));
+	for (int i = 0; i < n; i++)
+		TRY(add_tokens(job, text + pieces[i].first, pieces[i].n, pieces[i].observation, out));
+	return e.done ? OK : add_end(job, out);
+}
+
+static int tokenize_answer(const struct job *job, int i, struct arena *a, struct answer *out)
 {
 	const struct problem *p = job->train.prompts.problems[i];
 	const char           *text = p->n_demonstrations ? p->demonstrations[0] : p->answer;
-	int                   eos = job->model->weights.shape.eos[0], prompt;
+	int                   prompt = job->train.prompts.contexts[i].n;
 
 	if (!text)
 		return error_set(ERR_INPUT, "problem %s: it has neither a demonstration nor an answer to learn from", p->id);
-	ids->n = 0;
-	TRY(tokenizer_encode(job->tokenizer, text, strlen(text), 0, ids));
-	TRY(ids_add(ids, &eos, 1));
-	prompt = job->train.prompts.contexts[i].n;
+	out->ids.n = out->trained.n = 0;
+	if (environment_has(p)) {
+		TRY(add_episode(job, p, text, a, out));
+	} else {
+		TRY(add_tokens(job, text, strlen(text), 0, out));
+		TRY(add_end(job, out));
+	}
 	if (job->config.sft.hint_rate > 0 && job->guidance.hinted.contexts[i].n > prompt)
 		prompt = job->guidance.hinted.contexts[i].n;
-	if ((int)ids->n > job->model->weights.shape.n_positions - prompt)
+	if ((int)out->ids.n > job->model->weights.shape.n_positions - prompt)
 		return error_set(ERR_INPUT, "problem %s: prompt and answer have %d tokens, the model %d positions", p->id,
-		                 prompt + (int)ids->n, job->model->weights.shape.n_positions);
+		                 prompt + (int)out->ids.n, job->model->weights.shape.n_positions);
+	return OK;
+}
+
+static int keep_answer(const struct answer *from, struct arena *a, struct worked *out)
+{
+	int  *ids = arena_alloc(a, from->ids.n, sizeof *ids);
+	char *trained = arena_text(a, from->trained.data, from->trained.n);
+
+	if (!ids || !trained)
+		return ERR_INPUT;
+	memcpy(ids, from->ids.id, from->ids.n * sizeof *ids);
+	*out = (struct worked){ids, (const unsigned char *)trained, (int)from->ids.n};
 	return OK;
 }
 
 int sft_open(struct job *job)
 {
-	int        n = job->train.prompts.n, status = OK;
-	struct ids ids = {0};
+	int           n = job->train.prompts.n, status = OK;
+	struct answer answer = {0};
+	struct arena  scratch = {0};
 
 	job->worked = arena_alloc(&job->arena, (size_t)n, sizeof *job->worked);
 	if (!job->worked)
 		return ERR_INPUT;
 	for (int i = 0; status == OK && i < n; i++) {
-		int *copy;
-		status = tokenize_answer(job, i, &ids);
-		if (status != OK)
-			break;
-		copy = arena_alloc(&job->arena, ids.n, sizeof *copy);
-		if (!copy) {
-			status = ERR_INPUT;
-			break;
-		}
-		memcpy(copy, ids.id, ids.n * sizeof *copy);
-		job->worked[i] = (struct context){copy, (int)ids.n};
+		arena_reset(&scratch);
+		status = tokenize_answer(job, i, &scratch, &answer);
+		if (status == OK)
+			status = keep_answer(&answer, &job->arena, &job->worked[i]);
 	}
-	ids_free(&ids);
+	ids_free(&answer.ids);
+	text_free(&answer.trained);
+	arena_free(&scratch);
 	return status;
 }
 
@@ -64,7 +111,7 @@ static const struct context *prompt_of(const struct job *job, int item, int i)
 	return &job->train.prompts.contexts[item];
 }
 
-/* The picked worked answers as examples with advantage 1 on every token. */
+/* The picked worked answers as examples with advantage 1 on every token that is trained. */
 static int examples_new(struct job *job, const int *picked, int n, struct examples *out)
 {
 	struct arena    *a = &job->step_arena;
@@ -76,7 +123,8 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 	if (!sequences || !offset)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++) {
-		const struct context *prompt = prompt_of(job, picked[i], i), *answer = &job->worked[picked[i]];
+		const struct context *prompt = prompt_of(job, picked[i], i);
+		const struct worked  *answer = &job->worked[picked[i]];
 		sequences[i] = (struct sequence){prompt->ids, prompt->n, answer->ids, answer->n};
 		offset[i + 1] = offset[i] + answer->n;
 	}
@@ -84,7 +132,8 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 	advantage = arena_alloc(a, (size_t)offset[n], sizeof *advantage);
 	if (!trained || !advantage)
 		return ERR_INPUT;
-	memset(trained, 1, (size_t)offset[n]);
+	for (int i = 0; i < n; i++)
+		memcpy(trained + offset[i], job->worked[picked[i]].trained, (size_t)(offset[i + 1] - offset[i]));
 	for (int t = 0; t < offset[n]; t++)
 		advantage[t] = 1;
 	*out = (struct examples){.rows = {n, offset, trained}, .sequences = sequences, .advantage = advantage};

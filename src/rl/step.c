@@ -99,7 +99,8 @@ int step_observe(struct job *job, const struct step *s)
 /* ---- metrics ---- */
 
 struct sums { /* over all sampled answers */
-	double answers, valid, reward, square, accuracy, length, ended, ended_length, clipped, entropy, groups, constant, group_std;
+	double answers, valid, reward, square, accuracy, length, ended, ended_length, clipped, generated, turns, entropy, groups, constant,
+	        group_std;
 	double length_min, length_max;
 	double component[REWARD_PARTS], component_n[REWARD_PARTS], component_square[REWARD_PARTS];
 };
@@ -117,6 +118,11 @@ static void add_rollout(struct sums *s, const struct rollout *r)
 	if (isfinite(r->reward)) {
 		s->valid++;
 		s->reward += r->reward;
+	}
+	s->generated += r->n;
+	for (int i = 0; i < r->n_spans; i++) {
+		s->turns += r->spans[i].kind == SPAN_TURN;
+		s->generated -= r->spans[i].kind == SPAN_OBSERVATION ? r->spans[i].count : 0;
 	}
 	for (int t = 0; t < r->n; t++)
 		s->entropy += (double)r->entropy[t];
@@ -188,7 +194,11 @@ static void add_completions(struct metrics *m, const struct sums *s)
 	metrics_add(m, "completions/max_length", s->length_max);
 	metrics_add(m, "completions/clipped_ratio", s->clipped / s->answers);
 	metrics_add(m, "completions/mean_terminated_length", s->ended > 0 ? s->ended_length / s->ended : 0);
-	metrics_add(m, "entropy", s->entropy / s->length);
+	if (s->turns > 0) {
+		metrics_add(m, "completions/mean_turns", s->turns / s->answers);
+		metrics_add(m, "completions/generated_ratio", s->generated / s->length);
+	}
+	metrics_add(m, "entropy", s->entropy / s->generated);
 }
 
 static void add_weights(struct metrics *m, const struct job *job, const struct token_weight_stats *w)
@@ -335,7 +345,7 @@ int step_report(struct job *job, const struct step *s)
 	struct metrics m = {0};
 	struct sums    sums = sums_of(&s->sampled);
 
-	job->n_tokens += (int64_t)(sums.length + s->guidance.tokens);
+	job->n_tokens += (int64_t)(sums.generated + s->guidance.tokens);
 	metrics_add(&m, "step", job->step);
 	add_rewards(&m, job, &sums);
 	add_completions(&m, &sums);

@@ -106,7 +106,7 @@ int environment_has(const struct problem *p)
 
 	if (!p->row || !strstr(p->row, "\"environment\"") || json_parse("row", p->row, strlen(p->row), &row) != OK)
 		return 0;
-	has = json_is_object(dataset_column(row, "environment"));
+	has = json_is_string(json_object_get(dataset_column(row, "environment"), "kind"));
 	json_decref(row);
 	return has;
 }
