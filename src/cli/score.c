@@ -43,11 +43,15 @@ int command_score(int argc, char **argv)
 	                                    {"--word", &o.word, NULL, NULL},
 	                                    {"--partial", &partial, NULL, NULL},
 	                                    {"--format-score", &format_score, NULL, NULL},
+	                                    {"--decimals", NULL, &o.decimals, NULL},
+	                                    {"--interval-relations", NULL, NULL, &o.interval_relations},
 	                                    {"--ignore-case", NULL, NULL, &o.ignore_case}};
 
-	TRY(options_read(argc, argv, words, 7, &n));
+	TRY(options_read(argc, argv, words, 9, &n));
 	if (n != 0 || !task)
 		return error_set(ERR_INPUT, "usage: hone score --task NAME < rows.jsonl");
+	if (o.decimals < 0 || o.decimals > 15)
+		return error_set(ERR_INPUT, "--decimals wants a number from 0 to 15");
 	TRY(read_share("--partial", partial, &o.partial));
 	TRY(read_share("--format-score", format_score, &o.format_score));
 	TRY(verifier_open(&spec, &task, NULL, 1, &o));

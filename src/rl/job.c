@@ -250,6 +250,8 @@ static int open_reward(struct job *job)
 {
 	const struct config_task     *t = &job->config.task;
 	const struct verifier_options o = {.ignore_case = t->verifier.ignore_case,
+	                                   .decimals = t->verifier.decimals,
+	                                   .interval_relations = t->verifier.interval_relations,
 	                                   .partial = t->verifier.partial,
 	                                   .format_score = t->verifier.format_score,
 	                                   .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,

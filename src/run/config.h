@@ -75,7 +75,7 @@ struct config_task {
 		const char      *pattern, *tags, *word;
 		double           partial, format_score;
 		struct int_range length;
-		int              ignore_case, length_slack, length_in_characters;
+		int              ignore_case, decimals, interval_relations, length_slack, length_in_characters;
 	} verifier;
 };
 

@@ -12,6 +12,7 @@
 static const struct verifier table[] = {
         {"exact", "the answer is the gold, but for white space around it", verify_exact, verify_has_answer},
         {"numeric", "the last number of the answer equals the gold's, exactly", verify_numeric, verify_numeric_check},
+        {"math", "the answer equals the gold as mathematics: LaTeX or text", verify_math, verify_math_check},
         {"countdown", "an expression over the given numbers, each once, that gives the target", verify_countdown, verify_countdown_check},
         {"knights_knaves", "everybody is called what he is", verify_knights, verify_knights_check},
         {"sequence", "dense: the share of the gold's characters before the first wrong one, and the end", verify_sequence,

@@ -46,6 +46,11 @@ void verify_format_close(struct reward_spec *spec);
 VERIFY_SCORE(verify_numeric);
 VERIFY_CHECK(verify_numeric_check);
 
+/* verify_math.c: the answer equals the gold as mathematics (formula.h says when). Where it stands in the completion: the list at the top of
+ * verify_math.c. The gold may be a bare formula, or a worked solution with a box. */
+VERIFY_SCORE(verify_math);
+VERIFY_CHECK(verify_math_check);
+
 /* verify_countdown.c: an expression of + - * / and parentheses that uses each given number once and gives the target, in exact fractions.
  * It is the marked answer (first line) or the whole text; "= TARGET" may follow it. Numbers and target are the columns `numbers` (or
  * `nums`) and `target`, at the top of the row or in ground_truth, metadata, extra_info, reward_model.ground_truth. */
