@@ -317,10 +317,9 @@ static int open_guidance(struct job *job)
 		                 "%s: guidance.kind guide samples anew where answers failed, but rollout.source replays recorded ones",
 		                 config_where(&job->config, "guidance.kind"));
 	if (guided)
-		job->guidance =
-		        (struct guidance){.num_generations = g->num_guided ? g->num_guided : job->config.rollout.num_generations,
-		                          .form = guidance_form_find(g->form),
-		                          .trigger_accuracy = g->trigger_accuracy};
+		job->guidance = (struct guidance){.num_generations = g->num_guided ? g->num_guided : job->config.rollout.num_generations,
+		                                  .form = guidance_form_find(g->form),
+		                                  .trigger_accuracy = g->trigger_accuracy};
 	if (!guided && !(job->kind == JOB_SFT && job->config.sft.hint_rate > 0))
 		return OK;
 	if (prompts_hinted(&job->train.prompts, g->template, job->tokenizer, limit, &job->arena, &job->guidance.hinted) != OK)
