@@ -370,7 +370,7 @@ static void senseless_pairs_are_refused_with_the_reason(void **state)
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
 		size_t n;
 		int    status = hone("train job.yaml run.output_dir=refused %s", table[i].settings);
-		if (status != 2 || !strstr(read_all("stderr", &n), table[i].says))
+		if (status != 2 || !file_says("stderr", table[i].says))
 			fail_msg("%s: exit status %d: %s", table[i].settings, status, read_all("stderr", &n));
 	}
 }

@@ -54,9 +54,9 @@ static int generate(const struct environment_kind *kind, const struct generator_
 	status = play(kind, q, 0, &answer);
 	if (status == OK)
 		status = play(kind, q, q->error_rate, &worked);
-	if (generate_take(a, &answer, &out->answer) != OK || generate_worked(a, &worked, out) != OK)
-		status = ERR_INPUT;
-	return out->row && out->prompt && out->hint ? status : ERR_INPUT;
+	status |= generate_take(a, &answer, &out->answer); /* both free their text, whatever became of the other */
+	status |= generate_worked(a, &worked, out);
+	return status == OK && out->row && out->prompt && out->hint ? OK : ERR_INPUT;
 }
 
 GENERATE(generate_nav)
