@@ -235,20 +235,19 @@ static void only_known_failures_are_helped(void **state)
 
 /* ---- whole jobs ---- */
 
-static const char job_text[] =
-        "model:\n"
-        "  tokenizer: chars\n"
-        "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
-        "data:\n"
-        "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
-        "task: {reward: sequence}\n"
-        "algorithm: grpo\n"
-        "loss: {beta: 0, num_iterations: 2}\n"
-        "guidance: {kind: guide, form: mixed, trigger_accuracy: 1, num_guided: 3, template: '{prompt}?{hint}:'}\n"
-        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
-        "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
-        "sft: {batch_size: 8}\n"
-        "run: {max_steps: 6, save_steps: 3, save_total_limit: 0}\n";
+static const char job_text[] = "model:\n"
+                               "  tokenizer: chars\n"
+                               "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
+                               "data:\n"
+                               "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
+                               "task: {reward: sequence}\n"
+                               "algorithm: grpo\n"
+                               "loss: {beta: 0, num_iterations: 2}\n"
+                               "guidance: {kind: guide, form: mixed, trigger_accuracy: 1, num_guided: 3, template: '{prompt}?{hint}:'}\n"
+                               "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+                               "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
+                               "sft: {batch_size: 8}\n"
+                               "run: {max_steps: 6, save_steps: 3, save_total_limit: 0}\n";
 
 static void run(const char *command, const char *folder, const char *settings)
 {
