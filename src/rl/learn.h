@@ -5,10 +5,12 @@
  *
  * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes them. Only where rollouts may be stale (replayed, or
  * fast numerics) and the algorithm corrects for that (token_weight.h) does one pass find the old ones anew.
+ *
  * With a critic (critic.h) its values are computed first and the advantages from them; then each minibatch is an update of the critic, and of the
  * policy unless the critic warms up. A shared network learns both in one update. The adaptive controller changes algorithm.beta at the end.
- * Minibatches hold whole groups;
- * with one minibatch the order is that of sampling. Advantages are computed once, from the whole batch. */
+ *
+ * Minibatches hold whole groups; with one minibatch the order is that of sampling. Advantages are computed once, from the whole batch. Rows whose two
+ * contexts differ (guidance.h) are marked as guided. */
 #ifndef RL_LEARN_H
 #define RL_LEARN_H
 
