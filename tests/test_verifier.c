@@ -81,6 +81,7 @@ static void right_answers_earn_one(void **state)
 {
 	(void)state;
 	static const char game[] = "{\"numbers\": [30, 100, 93], \"target\": 23}";
+	static const char small[] = "{\"puzzle\": \"3102200002100320\"}";
 	static const struct {
 		const char *verifier, *gold, *row, *text;
 	} cases[] = {
@@ -115,6 +116,24 @@ static void right_answers_earn_one(void **state)
 	         "4"},
 	        {"countdown", NULL, "{\"nums\": [8, 3, 8, 3], \"target\": 24}", "8/(3-8/3)"},
 	        {"countdown", NULL, "{\"reward_model\": {\"ground_truth\": {\"numbers\": [6, 4], \"target\": 24}}}", "6 \\times 4"},
+	        {"sudoku", NULL, small, "3142243142131324"},
+	        {"sudoku", NULL, small, "So it is\n\n3 1 4 2\n2 4 3 1\n4 2 1 3\n1 3 2 4\n\nas asked."},
+	        {"sudoku", NULL, small, "<answer>\n| 3 1 | 4 2 |\n| 2 4 | 3 1 |\n|-----+-----|\n| 4 2 | 1 3 |\n| 1 3 | 2 4 |\n</answer>"},
+	        {"sudoku", NULL, small, "\\boxed{[[3,1,4,2],[2,4,3,1],[4,2,1,3],[1,3,2,4]]}"},
+	        {"sudoku", NULL, small, "1111222233334444 is wrong. #### 3142 2431 4213 1324"},
+	        {"sudoku", "3142243142131324", "{\"metadata\": {\"puzzle\": [[3,1,0,0],[2,4,0,0],[0,0,0,0],[0,0,0,0]]}}",
+	         "3142243113244213"}, /* another solution than the stored one */
+	        {"sudoku", NULL, "{\"puzzle\": \"123456 000000 000000 000000 000000 000000\"}", "123456456123231564564231312645645312"},
+	        {"zebra", "alice", NULL, " Alice\n"},
+	        {"zebra", "alice", NULL, "\\boxed{\\text{Alice}}"},
+	        {"zebra", "alice", NULL, "Bob? No. <answer>**ALICE**.</answer>"},
+	        {"zebra", "alice", NULL, "Answer: \"Alice\"\nBob is in house 2."},
+	        {"arc", "0 0 2 14", NULL, "0 0 2 14"},
+	        {"arc", "0 0 2 14", NULL, "\\boxed{[0, 0, 2, 14]}"},
+	        {"arc", "0 1\n2 3", NULL, "[[0, 1], [2, 3]]"},
+	        {"arc", "[[0,1],[2,3]]", NULL, "The rule:\n1 2 is shifted.\n\n0 1\n2 3"},
+	        {"arc", "0 1\n2 3", NULL, "<answer>\\begin{pmatrix}\n0 & 1 \\\\ 2 & 3\n\\end{pmatrix}</answer>"},
+	        {"arc", NULL, "{\"test\": [{\"input\": [1, 2], \"output\": [2, 1]}]}", "2 1"},
 	        {"knights_knaves", "AbC", NULL, "AbC"},
 	        {"knights_knaves", "AbC", NULL, "ABCA1+B0-#AbC"},
 	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL, "Bo is a knave and Amelia is a knight"},
@@ -138,6 +157,7 @@ static void attacks_earn_nothing(void **state)
 	(void)state;
 	static const char game[] = "{\"numbers\": [30, 100, 93], \"target\": 23}";
 	static const char two[] = "Amelia is a knight, Bo is a knave.";
+	static const char small[] = "{\"puzzle\": \"3102200002100320\", \"solution\": \"3142243142131324\"}";
 	static const struct {
 		const char *verifier, *gold, *row, *text;
 	} cases[] = {
@@ -192,6 +212,51 @@ static void attacks_earn_nothing(void **state)
 	        {"countdown", NULL, "{\"numbers\": [3, 2], \"target\": 3}", "3/2"},
 	        {"countdown", NULL, "{\"numbers\": [2, 2, 2], \"target\": 2}", "2/(2-2)"},
 	        {"countdown", NULL, "{\"numbers\": [3, 2], \"target\": 1}", "3/2"},
+	        {"sudoku", NULL, small, ""},
+	        {"sudoku", NULL, small, "3102200002100320"},
+	        {"sudoku", NULL, small, "3142243142131323"},
+	        {"sudoku", NULL, small, "314224314213132"},
+	        {"sudoku", NULL, small, "31422431421313241"},
+	        {"sudoku", NULL, small, "3142243142131324 3142243142131324"},
+	        {"sudoku", NULL, small, "1234341221434321"},                                /* the rules, without the givens */
+	        {"sudoku", NULL, "{\"puzzle\": \"1000000000000000\"}", "1234234134124123"}, /* rows and columns, without the boxes */
+	        {"sudoku", NULL, small, "3112221442133324"},                                /* the givens alone */
+	        {"sudoku", NULL, small, "3542243142131354"},
+	        {"sudoku", NULL, small, "31422431 4213 132 4 0"},
+	        {"sudoku", NULL, small, "the solution is 3142243142131324"},
+	        {"sudoku", NULL, small, "<answer>3142243142131324</answer> <answer></answer>"},
+	        {"sudoku", NULL, small, "3142243142131324\n\\boxed{no}"},
+	        {"sudoku", NULL, small, "3.1.4.2.2.4.3.1.4.2.1.3.1.3.2.4"},
+	        {"sudoku", NULL, small, "solution"},
+	        {"sudoku", NULL, small, "-3142243142131324"},
+	        {"sudoku", NULL, small, "0x3142243142131324"},
+	        {"zebra", "alice", NULL, ""},
+	        {"zebra", "alice", NULL, "alice bob"},
+	        {"zebra", "alice", NULL, "Alice or Bob"},
+	        {"zebra", "alice", NULL, "The name is Alice"},
+	        {"zebra", "alice", NULL, "\\boxed{Alice, Bob}"},
+	        {"zebra", "alice", NULL, "\\boxed{Alice} \\boxed{}"},
+	        {"zebra", "alice", NULL, "\\boxed{not Alice}"},
+	        {"zebra", "alice", NULL, "\\boxed{\\text{}}"},
+	        {"zebra", "alice", NULL, "\\boxed{\\text{"},
+	        {"zebra", "alice", NULL, "\\boxed{\"}"},
+	        {"zebra", "alice", NULL, "ecila"},
+	        {"zebra", "alice", NULL, "Answer: Bob\nAlice"},
+	        {"arc", "0 0 2 1", NULL, ""},
+	        {"arc", "0 0 2 1", NULL, "0021"},
+	        {"arc", "0 0 2 1", NULL, "0 0 2"},
+	        {"arc", "0 0 2 1", NULL, "0 0 2 1 1"},
+	        {"arc", "0 0 2 1", NULL, "0 0 2\n1"},
+	        {"arc", "0 0 2 1", NULL, "0 0 2 -1"},
+	        {"arc", "0 0 2 1", NULL, "0 0 2 1.0"},
+	        {"arc", "0 0 2 1", NULL, "0 0 2 1\n0 0 1 2"},
+	        {"arc", "0 0 2 1", NULL, "\\boxed{0 0 2 1} or \\boxed{0 0 1 2}"},
+	        {"arc", "0 0 2 1", NULL, "0 0 2 1\n#### 1"},
+	        {"arc", "0 0 2 1", NULL, "I think it is 0 0 2 1"},
+	        {"arc", "0 0 2 1", NULL, "0 0 2 4294967297"},
+	        {"arc", "0 1\n2 3", NULL, "0 1 2 3"},
+	        {"arc", "0 1\n2 3", NULL, "[[0, 1, 2, 3]]"},
+	        {"arc", "0 1\n2 3", NULL, "[[0, 2], [1, 3]]"},
 	        {"knights_knaves", "AbC", NULL, ""},
 	        {"knights_knaves", "AbC", NULL, "ABC"},
 	        {"knights_knaves", "AbC", NULL, "AbCD"},
@@ -218,7 +283,7 @@ static void attacks_earn_nothing(void **state)
 	        {"no_repeat", NULL, NULL, "One. Two.\nOne."},
 	};
 
-	assert_true(sizeof cases / sizeof cases[0] >= 40);
+	assert_true(sizeof cases / sizeof cases[0] >= 100);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		if (reward(cases[i].verifier, cases[i].gold, cases[i].row, cases[i].text) != 0)
 			fail_msg("%s: \"%s\" should earn 0", cases[i].verifier, cases[i].text);
@@ -248,6 +313,7 @@ static void partial_credit_is_given_where_it_is_asked_for(void **state)
 	(void)state;
 	struct verifier_options o = {.partial = 0.5, .format_score = 0.1, .word = "cat"};
 	const char             *game = "{\"numbers\": [6, 4], \"target\": 24}";
+	const char             *small = "{\"puzzle\": \"3102200002100320\"}", *solution = "3142243142131324";
 
 	assert_close(judge("knights_knaves", &o, "AbCd", NULL, said("AbCD")).reward, 0.375, 1e-15);
 	assert_close(judge("knights_knaves", &o, "AbCd", NULL, said("AbCd")).reward, 1, 0);
@@ -255,6 +321,13 @@ static void partial_credit_is_given_where_it_is_asked_for(void **state)
 	assert_close(judge("countdown", &o, NULL, game, said("6+4")).reward, 0.1, 0);
 	assert_close(judge("countdown", &o, NULL, game, said("6/(4-4)")).reward, 0.1, 0);
 	assert_close(judge("countdown", &o, NULL, game, said("6+")).reward, 0, 0);
+	assert_close(judge("sudoku", &o, solution, small, said(solution)).reward, 1, 0);
+	assert_close(judge("sudoku", &o, solution, small, said("3142243142131423")).reward, 0.5 * 7 / 8, 1e-15);
+	assert_close(judge("sudoku", &o, solution, small, said("31422431")).reward, 0.5 * 4 / 8, 1e-15);
+	assert_close(judge("sudoku", &o, solution, small, said("3102200002100320")).reward, 0, 0);
+	assert_close(judge("sudoku", &o, solution, small, said("31422431421313241")).reward, 0, 0);
+	assert_close(judge("arc", &o, "0 1 2 3", NULL, said("0 1 3 3")).reward, 0.375, 1e-15);
+	assert_close(judge("arc", &o, "0 1 2 3", NULL, said("0 1 2")).reward, 0, 0);
 	assert_close(judge("story", &o, NULL, NULL, said("A cat sat. A cat sat.")).reward, 0.5 * 2 / 3, 1e-15);
 	assert_close(judge("story", &o, NULL, NULL, said("A cat sat.")).reward, 1, 0);
 }
@@ -354,17 +427,21 @@ static void a_pattern_that_would_run_forever_does_not_match(void **state)
 static void a_megabyte_of_anything_is_scored_in_bounded_time(void **state)
 {
 	(void)state;
-	static const char *const pieces[] = {"(",   "-(", "\\boxed{", "<answer>", "answer:",   "#", "9",
-	                                     "1,",  "1/", "\\frac{1", "is ",      " Al is a ", "*", "A",
-	                                     "a. ", "\"", "\xff",     "x is Al",  "e9",        ".", "Al is a knight or "};
-	static const char *const names[] = {"exact", "numeric", "countdown", "knights_knaves", "sequence", "format"};
+	static const char *const pieces[] = {"1\n",       "[1,",      "1 2 3 4\n", "----\n",   "(",
+	                                     "-(",        "\\boxed{", "<answer>",  "answer:",  "#",
+	                                     "9",         "1,",       "1/",        "\\frac{1", "is ",
+	                                     " Al is a ", "*",        "A",         "a. ",      "\"",
+	                                     "\xff",      "x is Al",  "e9",        ".",        "Al is a knight or "};
+	static const char *const names[] = {"exact", "numeric", "countdown", "knights_knaves", "sequence", "format", "sudoku", "arc"};
 	struct verifier_options  o = {.word = "zebra", .pattern = "(.*)(.*)x$", .tags = "think", .length_max = 9};
 	struct reward_spec       spec;
-	struct problem p = {.id = "p", .answer = "Al is a knight, Bo 7 is a knave", .row = "{\"numbers\": [3, 4], \"target\": 7}"};
-	const size_t   n = COMPLETION_MAX + 100;
-	char          *text = malloc(n);
+	struct problem           p = {.id = "p",
+	                              .answer = "Al is a knight, Bo 7 is a knave",
+	                              .row = "{\"numbers\": [3, 4], \"target\": 7, \"puzzle\": \"3102200002100320\"}"};
+	const size_t             n = COMPLETION_MAX + 100;
+	char                    *text = malloc(n);
 
-	assert_ok(verifier_open(&spec, names, NULL, 6, &o));
+	assert_ok(verifier_open(&spec, names, NULL, 8, &o));
 	for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
 		struct verdict v;
 		for (size_t at = 0, length = strlen(pieces[i]); at < n; at++)
@@ -465,6 +542,68 @@ static void verdicts_agree_with_scored_responses(void **state)
 	verdicts_agree("knights_knaves", "tests/data/task/scored_knights_knaves.jsonl", 30);
 }
 
+static void a_sudoku_of_any_size_is_checked_by_its_rules(void **state)
+{
+	(void)state;
+	static const struct {
+		int n, height;
+	} sizes[] = {{4, 2}, {5, 1}, {6, 2}, {8, 2}, {9, 3}, {10, 2}, {12, 3}, {16, 4}, {25, 5}};
+
+	for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+		int         n = sizes[k].n, h = sizes[k].height, w = n / h;
+		struct text row = {0}, full = {0}, swapped = {0};
+		text_print(&row, "{\"puzzle\": [");
+		for (int y = 0; y < n; y++)
+			for (int x = 0; x < n; x++) {
+				/* each row is the one above moved by the width of a box, and by one more from band to band */
+				int value = (w * (y % h) + y / h + x) % n + 1,
+				    other = (w * (y % h) + y / h + (x < 2 && y == 0 ? 1 - x : x)) % n + 1;
+				text_print(&row, "%s%d", x + y ? ", " : "", (x + 2 * y) % 3 && y ? value : 0);
+				text_print(&full, "%d%c", value, x + 1 < n ? ' ' : '\n');
+				text_print(&swapped, "%d%c", other, x + 1 < n ? ' ' : '\n');
+			}
+		text_print(&row, "]}");
+		assert_close(reward("sudoku", NULL, row.data, full.data), 1, 0);
+		assert_close(reward("sudoku", NULL, row.data, swapped.data), 0, 0);
+		text_free(&row);
+		text_free(&full);
+		text_free(&swapped);
+	}
+}
+
+static void published_puzzles_have_what_their_verifiers_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *verifier, *path;
+		int         rows;
+	} sets[] = {{"sudoku", "tests/data/task/sudoku4x4.jsonl", 12},
+	            {"zebra", "tests/data/task/multi_task_zebra.jsonl", 6},
+	            {"arc", "tests/data/task/multi_task_arc.jsonl", 6},
+	            {"arc", "tests/data/task/arc_1d.jsonl", 6}};
+	struct dataset_options o = {.prompt_template = "Play.", .answer_optional = 1};
+
+	for (size_t k = 0; k < sizeof sets / sizeof sets[0]; k++) {
+		struct dataset d;
+		assert_ok(dataset_read(&sets[k].path, 1, &o, &d));
+		assert_int_equal(d.n, sets[k].rows);
+		for (int i = 0; i < d.n; i++) {
+			const struct problem *p = &d.problems[i], *other = &d.problems[(i + 1) % d.n];
+			json_t               *row;
+			char                 *gold;
+			assert_ok(json_parse("row", p->row, strlen(p->row), &row));
+			gold = p->answer ? mem_text(p->answer, strlen(p->answer))
+			                 : json_dumps(json_object_get(json_array_get(json_object_get(row, "test"), 0), "output"), 0);
+			assert_close(reward(sets[k].verifier, p->answer, p->row, gold), 1, 0);
+			if (other->answer && strcmp(other->answer, gold))
+				assert_close(reward(sets[k].verifier, p->answer, p->row, other->answer), 0, 0);
+			json_decref(row);
+			p->answer ? mem_free(gold) : free(gold);
+		}
+		dataset_free(&d);
+	}
+}
+
 static void countdown_rows_of_three_sources_have_what_the_verifier_reads(void **state)
 {
 	(void)state;
@@ -527,8 +666,8 @@ static void wrong_rewards_are_refused(void **state)
 	(void)state;
 	const char *twice[] = {"exact", "exact"}, *unknown = "nope", *format = "format", *length = "length", *exact = "exact",
 	           *numeric = "numeric";
-	const char             *countdown = "countdown", *contains = "contains", *knights = "knights_knaves";
-	const double            nan_weight = NAN;
+	const char  *countdown = "countdown", *contains = "contains", *knights = "knights_knaves", *sudoku = "sudoku", *arc = "arc";
+	const double nan_weight = NAN;
 	struct verifier_options bad_pattern = {.pattern = "(a"};
 	struct reward_spec      spec;
 	struct problem          none = {.id = "p7"}, word = {.id = "p8", .answer = "x", .row = "{\"numbers\": [1.5], \"target\": 3}"};
@@ -548,6 +687,8 @@ static void wrong_rewards_are_refused(void **state)
 	              {numeric, &word, "\"x\" has no number"},
 	              {countdown, &word, "\"numbers\""},
 	              {contains, &none, "task.word"},
+	              {sudoku, &word, "needs a \"puzzle\" of n x n cells"},
+	              {arc, &word, "must be a grid of numbers"},
 	              {knights, &word, "must read \"AbC\""}};
 	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
 		assert_ok(verifier_open(&spec, &checks[i].name, NULL, 1, NULL));
@@ -638,7 +779,8 @@ TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one), 
           TEST(formats_match_by_pattern_and_by_tags), TEST(a_pattern_that_would_run_forever_does_not_match),
           TEST(a_megabyte_of_anything_is_scored_in_bounded_time), TEST(nul_bytes_are_bytes_like_others),
           TEST(parentheses_are_read_to_a_bounded_depth), TEST(published_solutions_of_puzzles_score_one),
-          TEST(verdicts_agree_with_scored_responses), TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
+          TEST(verdicts_agree_with_scored_responses), TEST(a_sudoku_of_any_size_is_checked_by_its_rules),
+          TEST(published_puzzles_have_what_their_verifiers_read), TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
           TEST(digit_completion_answers_earn_one), TEST(a_reward_is_the_weighted_sum_of_its_parts), TEST(wrong_rewards_are_refused),
           TEST(rows_are_scored_as_json), TEST(fractions_stay_in_lowest_terms_or_overflow_honestly),
           TEST(decimals_are_equal_when_their_values_are))

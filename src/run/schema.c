@@ -91,7 +91,7 @@ const struct option schema[] = {
 	TEXT(data.prompt_column, "prompt", 1, 200, "column with the prompt: a text or a list of messages"),
 	TEXT(data.answer_column, "", 0, 200,
 	     "column with the gold answer, a.b for one inside another; empty: the first of answer, solution, ground_truth, label, "
-	     "reward_model.ground_truth"),
+	     "reward_model.ground_truth, ground_truth.target"),
 	TEXT(data.category_column, "category", 1, 200, "column by which curricula and evaluation group the problems"),
 	TEXT(data.prompt_template, "{prompt}", 1, 100000, "text around each prompt; {prompt} stands for it"),
 	INT(data.max_prompt_length, "512", 1, 1 << 20, "tokens; longer prompts are counted and left out, never cut"),
@@ -108,7 +108,7 @@ const struct option schema[] = {
 	INT(task.verifier.decimals, "0", 0, 15, "numbers that round to the same so many decimals are equal; 0: only equal ones",
 	    .when = "task.verifiers=math"),
 	BOOL(task.verifier.interval_relations, "false", "-2 <= x <= 7 equals x in [-2, 7]", .when = "task.verifiers=math"),
-	REAL(task.verifier.partial, "0", 0, 1, "times the share that is right, when not all is", .when = "task.verifiers=knights_knaves|story"),
+	REAL(task.verifier.partial, "0", 0, 1, "times the share that is right, when not all is", .when = "task.verifiers=knights_knaves|story|sudoku|arc"),
 	REAL(task.verifier.format_score, "0", 0, 1, "for an expression that is well formed but wrong", .when = "task.verifiers=countdown"),
 	TEXT(task.verifier.pattern, "", 0, 10000, "regular expression (PCRE2) that must occur", .when = "task.verifiers=format"),
 	TEXT(task.verifier.tags, "", 0, 1000, "blocks that must stand in this order, as in think,answer", .when = "task.verifiers=format"),

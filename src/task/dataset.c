@@ -11,7 +11,8 @@
 #include <string.h>
 
 static const char *const prompt_columns[] = {"prompt", "messages", "question", "problem", "input", NULL};
-static const char *const answer_columns[] = {"answer", "solution", "ground_truth", "label", "reward_model.ground_truth", NULL};
+static const char *const answer_columns[] = {
+        "answer", "solution", "ground_truth", "label", "reward_model.ground_truth", "ground_truth.target", NULL};
 static const char *const own_columns[] = {"id",   "prompt", "answer",         "category", "difficulty",
                                           "hint", "rubric", "demonstrations", "skills",   NULL};
 
@@ -310,11 +311,11 @@ static int read_answer(const struct reader *r, struct problem *p)
 		return OK;
 	if (r->options->answer_column)
 		return error_set(ERR_INPUT, "%s: the answer column \"%s\" is missing", r->place, r->options->answer_column);
-	return error_set(
-	        ERR_INPUT,
-	        "%s: no answer (looked for answer, solution, ground_truth, label, reward_model.ground_truth); name its column with "
-	        "data.answer_column",
-	        r->place);
+	return error_set(ERR_INPUT,
+	                 "%s: no answer (looked for answer, solution, ground_truth, label, reward_model.ground_truth, "
+	                 "ground_truth.target); name its column with "
+	                 "data.answer_column",
+	                 r->place);
 }
 
 static int read_id(const struct reader *r, struct problem *p)

@@ -4,7 +4,7 @@
  * of these that the row has and that is not null is taken:
  *
  *     prompt         prompt, messages, question, problem, input
- *     answer         answer, solution, ground_truth, label, reward_model.ground_truth
+ *     answer         answer, solution, ground_truth, label, reward_model.ground_truth, ground_truth.target
  *     id, category, difficulty, hint, rubric, demonstrations, skills: under these names
  *
  * prompt    a text or a list of {"role", "content"}. Where the last message is the assistant's, it is not part of the question: it becomes

@@ -67,6 +67,23 @@ int span_starts_nocase(struct span a, const char *prefix)
 	return a.n >= n && span_equal_nocase((struct span){a.s, n}, (struct span){prefix, n});
 }
 
+struct span span_undress(struct span a)
+{
+	for (size_t before = a.n + 1; before != a.n;) {
+		before = a.n;
+		a = span_trim(a);
+		if (a.n && strchr("$`", a.s[0]))
+			a = span_from(a, 1);
+		if (span_starts(a, "**"))
+			a = span_from(a, 2);
+		if (a.n && strchr("$`.", a.s[a.n - 1]))
+			a.n--;
+		if (a.n >= 2 && !memcmp(a.s + a.n - 2, "**", 2))
+			a.n -= 2;
+	}
+	return a;
+}
+
 /* ---- the answer ---- */
 
 /* Up to the brace that closes the one before the span; the whole span when none does. */

@@ -20,8 +20,9 @@ struct span {
 	size_t      n;
 };
 
-struct span span_of(const char *text); /* up to its 0; an empty span for NULL */
-struct span span_trim(struct span a);  /* without white space and NUL bytes at both ends */
+struct span span_of(const char *text);   /* up to its 0; an empty span for NULL */
+struct span span_trim(struct span a);    /* without white space and NUL bytes at both ends */
+struct span span_undress(struct span a); /* ... and without $, `, ** and full stops */
 struct span span_from(struct span a, size_t at);
 struct span span_line(struct span a); /* the first line that is not blank */
 int         span_equal(struct span a, struct span b);

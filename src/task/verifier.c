@@ -15,6 +15,9 @@ static const struct verifier table[] = {
         {"math", "the answer equals the gold as mathematics: LaTeX or text", verify_math, verify_math_check},
         {"countdown", "an expression over the given numbers, each once, that gives the target", verify_countdown, verify_countdown_check},
         {"knights_knaves", "everybody is called what he is", verify_knights, verify_knights_check},
+        {"sudoku", "a full grid that keeps the givens and the rules", verify_sudoku, verify_sudoku_check},
+        {"zebra", "the one word or name that is asked for, in any case", verify_zebra, verify_has_answer},
+        {"arc", "the same grid of numbers as the gold", verify_arc, verify_arc_check},
         {"sequence", "dense: the share of the gold's characters before the first wrong one, and the end", verify_sequence,
          verify_has_answer},
         {"format", "the completion matches task.pattern, or has the blocks of task.tags", verify_format, verify_format_check},
@@ -48,6 +51,16 @@ int verifier_find(const char *name, const struct verifier **out)
 		assert(n < sizeof known);
 	}
 	return error_set(ERR_INPUT, "no verifier \"%s\"; there are: %s", name, known);
+}
+
+const json_t *verify_column(const json_t *row, const char *name)
+{
+	static const char *const inner[] = {"ground_truth", "metadata", "extra_info", "reward_model.ground_truth"};
+	const json_t            *v = dataset_column(row, name);
+
+	for (size_t i = 0; i < sizeof inner / sizeof inner[0] && !v; i++)
+		v = dataset_column(dataset_column(row, inner[i]), name);
+	return v;
 }
 
 /* ---- several, weighted ---- */

@@ -26,7 +26,7 @@ struct completion {
 /* One set of options serves all verifiers of a reward. Zero is each one's default. */
 struct verifier_options {
 	int         ignore_case;        /* exact */
-	double      partial;            /* knights_knaves, story: times the share that is right, when not all is */
+	double      partial;            /* knights_knaves, story, sudoku, arc: times the share that is right, when not all is */
 	double      format_score;       /* countdown: for an expression that is well formed but wrong */
 	int         decimals;           /* math: > 0: numbers that round to the same are equal */
 	int         interval_relations; /* math: -2 <= x <= 7 is x in [-2, 7] */

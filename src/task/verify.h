@@ -5,6 +5,8 @@
 #include "task/span.h"
 #include "task/verifier.h"
 
+#include <jansson.h>
+
 #define VERIFY_SCORE(name) int name(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct score *out)
 #define VERIFY_CHECK(name) int name(const struct reward_spec *spec, const struct problem *p)
 
@@ -13,10 +15,16 @@ static inline struct span verify_text(const struct completion *c)
 	return (struct span){c->text, c->n < COMPLETION_MAX ? c->n : COMPLETION_MAX};
 }
 
+/* The column of a row, or where the row has none, of its ground_truth, metadata, extra_info or reward_model.ground_truth. */
+const json_t *verify_column(const json_t *row, const char *name);
+
 /* verify_text.c: plain text */
 
 /* The text, or its marked answer, is the gold, but for white space around it. */
 VERIFY_SCORE(verify_exact);
+
+/* The same in any case; what is marked may wear \\text{...}, $, **, quotes and a full stop. */
+VERIFY_SCORE(verify_zebra);
 VERIFY_CHECK(verify_has_answer);
 
 /* Dense: with g the gold, each character up to the first wrong one earns 1/(len(g)+1), and so does ending right behind it
@@ -62,6 +70,19 @@ VERIFY_CHECK(verify_countdown_check);
  * last such claim about each; in a marked answer two different claims about one person are wrong. */
 VERIFY_SCORE(verify_knights);
 VERIFY_CHECK(verify_knights_check);
+
+/* verify_sudoku.c: a full grid that keeps the givens and has each of 1 .. n once in every row, column and box, whether or not it is the stored
+ * solution. The puzzle is the column `puzzle`, at the top of the row or in one of the columns verify_column looks in: n x n cells, n = 4 .. 25, 0
+ * . _ for an empty one. Boxes are h x n/h, h the largest divisor of n up to its root (2 x 2, 2 x 3, 3 x 3, 4 x 4). The answer is the marked one or the
+ * last grid of the text; a cell too few or too many and it is none.
+ * With options.partial: times the share of the empty cells that are as in the gold, where not all is right; cells that are missing are wrong. */
+VERIFY_SCORE(verify_sudoku);
+VERIFY_CHECK(verify_sudoku_check);
+
+/* verify_arc.c: the same grid as the gold: as many rows, and in each the same numbers. The gold is the answer, or the column test[0].output.
+ * With options.partial: times the share of cells that are right, where the shape is. */
+VERIFY_SCORE(verify_arc);
+VERIFY_CHECK(verify_arc_check);
 
 /* verify_environment.c: the actions are played again (environment.h), and the reward is that of the episode. Parsed: the episode came to an end. */
 VERIFY_SCORE(verify_environment);

@@ -222,24 +222,6 @@ static int parse_sum(struct parser *p, struct rational *out)
 
 /* ---- the verdict ---- */
 
-/* Without what people put around a formula: white space, $, `, **, a full stop. */
-static struct span undress(struct span a)
-{
-	for (size_t before = a.n + 1; before != a.n;) {
-		before = a.n;
-		a = span_trim(a);
-		if (a.n && strchr("$`", a.s[0]))
-			a = span_from(a, 1);
-		if (span_starts(a, "**"))
-			a = span_from(a, 2);
-		if (a.n && strchr("$`.", a.s[a.n - 1]))
-			a.n--;
-		if (a.n >= 2 && !memcmp(a.s + a.n - 2, "**", 2))
-			a.n -= 2;
-	}
-	return a;
-}
-
 /* Splits "EXPRESSION = VALUE"; 0 when VALUE is not the target. */
 static int split_equation(struct span *expression, int64_t target)
 {
@@ -281,7 +263,7 @@ VERIFY_SCORE(verify_countdown)
 		return OK;
 	if (span_answer(verify_text(c), &parser.rest) == ANSWER_OPEN)
 		parser.rest = span_line(parser.rest);
-	parser.rest = undress(parser.rest);
+	parser.rest = span_undress(parser.rest);
 	if (parser.rest.n > EXPRESSION_MAX)
 		return OK;
 	equation = split_equation(&parser.rest, g.target);

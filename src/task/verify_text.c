@@ -24,6 +24,38 @@ VERIFY_SCORE(verify_exact)
 	return OK;
 }
 
+/* Without \text{...} and quotes. */
+static struct span bare_word(struct span a)
+{
+	a = span_undress(a);
+	if (span_starts(a, "\\text{") && a.s[a.n - 1] == '}')
+		a = (struct span){a.s + 6, a.n - 7};
+	if (a.n >= 2 && strchr("\"'", a.s[0]) && a.s[a.n - 1] == a.s[0])
+		a = (struct span){a.s + 1, a.n - 2};
+	return span_trim(a);
+}
+
+VERIFY_SCORE(verify_zebra)
+{
+	struct span gold = span_trim(span_of(p->answer)), answer;
+
+	(void)spec;
+	switch (span_answer(verify_text(c), &answer)) {
+	case ANSWER_UNMARKED:
+		answer = span_trim(answer);
+		break;
+	case ANSWER_OPEN:
+		answer = span_line(answer);
+		/* fall through */
+	case ANSWER_CLOSED:
+		answer = bare_word(answer);
+		break;
+	}
+	out->parsed = answer.n > 0;
+	out->reward = p->answer && gold.n && span_equal_nocase(answer, gold);
+	return OK;
+}
+
 VERIFY_SCORE(verify_sequence)
 {
 	struct span gold = span_of(p->answer), text = verify_text(c);
