@@ -60,10 +60,8 @@ struct answers {
 	struct decode_result  results[N];
 };
 
-static void answer(struct answers *a, int slots, int share, float temperature)
+static void answer_with(struct answers *a, int slots, const struct decode_options *o)
 {
-	const struct decode_options o = {
-	        .sampling = {.temperature = temperature, .top_p = 1}, .eos = &eos, .n_eos = 1, .share_prompt = share};
 	struct decoder *d;
 
 	memset(a, 0, sizeof *a);
@@ -73,8 +71,16 @@ static void answer(struct answers *a, int slots, int share, float temperature)
 		                                         .max_new = MAX_NEW,
 		                                         .key = {11, RNG_SAMPLE, 1, (uint32_t)(i / G), (uint32_t)(i % G)}};
 	assert_ok(decoder_new(model, slots, 130 + MAX_NEW, &d));
-	assert_ok(decode_run(d, &o, a->requests, N, &a->arena, a->results));
+	assert_ok(decode_run(d, o, a->requests, N, &a->arena, a->results));
 	decoder_free(d);
+}
+
+static void answer(struct answers *a, int slots, int share, float temperature)
+{
+	const struct decode_options o = {
+	        .sampling = {.temperature = temperature, .top_p = 1}, .eos = &eos, .n_eos = 1, .share_prompt = share};
+
+	answer_with(a, slots, &o);
 }
 
 static void assert_same_bits(const struct answers *a, const struct answers *b)
@@ -169,6 +175,72 @@ static void trained_log_probabilities_are_the_sampled_ones(void **state)
 	arena_free(&a.arena);
 }
 
+/* Answers back after every token: much behind the first, a little behind every third. */
+static int answer_back(void *calls, int request, struct decode_result *r, int *go_on)
+{
+	static const int words[45] = {1, 2, 3, 5, 8, 13, 21, 7, 28, 9, 10, 19, 0, 20, 4};
+	int              n = r->n == 1 ? 39 + request % 7 : r->n % 3 ? 0 : 2;
+
+	++*(int *)calls;
+	if (r->n + n < MAX_NEW)
+		decode_append(r, words, n);
+	*go_on = r->n < MAX_NEW;
+	return OK;
+}
+
+/* The longer texts are more than is read at once, so with reread some have to wait while others go on. */
+static void an_answer_that_goes_on_is_the_same_with_pages_kept_or_read_again(void **state)
+{
+	(void)state;
+	int                   every[V], calls = 0, more = 0;
+	struct decode_options o = {
+	        .sampling = {.temperature = 1, .top_p = 1}, .eos = every, .n_eos = V, .share_prompt = 1, .listener = {answer_back, &calls}};
+	const int      slots[] = {1, 7, 64};
+	struct answers all, other;
+
+	for (int i = 0; i < V; i++)
+		every[i] = i;
+	answer_with(&all, N, &o);
+	for (int i = 0; i < N; i++) {
+		const struct decode_result *r = &all.results[i];
+		int                         sampled = 0;
+		for (int t = 0; t < r->n; t++)
+			sampled += r->logp[t] < 0;
+		assert_int_equal(r->n, MAX_NEW);
+		assert_true(r->logp[0] < 0 && r->logp[1] == 0 && r->entropy[1] == 0);
+		more += sampled;
+	}
+	assert_int_equal(more, calls); /* told of every token, and no other was sampled */
+	for (o.reread = 0; o.reread < 2; o.reread++)
+		for (size_t i = 0; i < sizeof slots / sizeof *slots; i++) {
+			answer_with(&other, slots[i], &o);
+			assert_same_bits(&all, &other);
+			arena_free(&other.arena);
+		}
+	arena_free(&all.arena);
+}
+
+static int refuse(void *context, int request, struct decode_result *r, int *go_on)
+{
+	(void)context, (void)r, (void)go_on;
+	return error_set(ERR_INPUT, "the world of %d broke", request);
+}
+
+static void an_error_of_the_listener_is_the_error_of_the_run(void **state)
+{
+	(void)state;
+	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1}, .listener = {refuse, NULL}};
+	struct decode_request       q = {.prompt = prompt[0], .n_prompt = 3, .max_new = 5, .key = {1, RNG_SAMPLE, 0, 0, 0}};
+	struct decode_result        r;
+	struct arena                arena = {0};
+	struct decoder             *d;
+
+	assert_ok(decoder_new(model, 2, 20, &d));
+	assert_error(decode_run(d, &o, &q, 1, &arena, &r), ERR_INPUT, "the world of 0 broke");
+	decoder_free(d);
+	arena_free(&arena);
+}
+
 static void greedy_answers_ignore_the_key(void **state)
 {
 	(void)state;
@@ -239,6 +311,8 @@ int main(void)
 	        TEST(an_answer_is_the_same_whatever_else_is_in_the_batch),
 	        TEST(an_answer_is_the_same_on_any_number_of_threads),
 	        TEST(trained_log_probabilities_are_the_sampled_ones),
+	        TEST(an_answer_that_goes_on_is_the_same_with_pages_kept_or_read_again),
+	        TEST(an_error_of_the_listener_is_the_error_of_the_run),
 	        TEST(greedy_answers_ignore_the_key),
 	        TEST(samples_of_one_prompt_differ),
 	        TEST(an_answer_says_why_it_ended),

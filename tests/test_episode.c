@@ -10,6 +10,8 @@
 /* A model that knows nothing, but likes newlines: its episodes have many turns, nearly all of them nonsense. */
 enum { KINDS = 3, EACH = 4, N = KINDS * EACH + 1, G = 4, MAX_NEW = 150, POSITIONS = 200 };
 
+#define ALPHABET "\n<>?!+.:-=*0123456789abcdefghkmnorwABCDE "
+
 static struct matmul    *mm;
 static struct model     *model;
 static struct tokenizer *tokenizer;
@@ -18,6 +20,8 @@ static struct problem    problems[N]; /* the last one has no environment */
 static struct prompts    prompts;
 static int               all[N];
 static float             temperature = 1.5f;
+static int               reread, n_stop;
+static const char       *stop[64];
 
 static void make(const char *name, int level, uint32_t index, struct problem *p)
 {
@@ -60,7 +64,7 @@ static int setup(void **state)
 
 	threads_set(2);
 	/* few characters: one in six tokens or so ends an action */
-	assert_ok(tokenizer_chars("\n<>?!+.:-=*0123456789abcdefghkmnorwABCDE ", &end, 1, &tokenizer));
+	assert_ok(tokenizer_chars(ALPHABET, &end, 1, &tokenizer));
 	for (int i = 0; i < N - 1; i++)
 		make(environment_at(i % KINDS)->name, 4, (uint32_t)i, &problems[i]);
 	make("sequence", 3, 0, &problems[N - 1]);
@@ -88,7 +92,10 @@ static void sample(int slots, int share, const int *picked, int n, struct arena 
 	                                          .eos = s->eos,
 	                                          .n_eos = 1,
 	                                          .tokenizer = tokenizer,
-	                                          .share_prompt = share},
+	                                          .stop = stop,
+	                                          .n_stop = n_stop,
+	                                          .share_prompt = share,
+	                                          .reread = reread},
 	                               .num_generations = G,
 	                               .max_completion_length = MAX_NEW,
 	                               .n_positions = POSITIONS,
@@ -144,18 +151,25 @@ static void turns_and_observations_take_turns_and_only_turns_are_trained(void **
 	arena_free(&a);
 }
 
+static void score(struct groups *g, struct arena *a)
+{
+	const char        *name = "environment";
+	struct reward_spec spec;
+
+	assert_ok(verifier_open(&spec, &name, NULL, 1, NULL));
+	assert_ok(reward_score(&spec, &spec, tokenizer, g->items, g->n, a));
+	verifier_close(&spec);
+}
+
 /* The text alone, played again, gives the same observations in the same places, and knows whether the episode came to its end. */
 static void the_text_of_an_episode_plays_again(void **state)
 {
 	(void)state;
-	struct arena       a = {0};
-	struct groups      g;
-	const char        *name = "environment";
-	struct reward_spec spec;
+	struct arena  a = {0};
+	struct groups g;
 
 	sample(16, 1, all, N - 1, &a, &g);
-	assert_ok(verifier_open(&spec, &name, NULL, 1, NULL));
-	assert_ok(reward_score(&spec, &spec, tokenizer, g.items, g.n, &a));
+	score(&g, &a);
 	for (int i = 0; i < g.n * G; i++) {
 		const struct rollout     *r = answer(&g, i);
 		struct environment        e;
@@ -172,7 +186,6 @@ static void the_text_of_an_episode_plays_again(void **state)
 		assert_int_equal(r->parsed, r->stop == STOP_STRING);
 		assert_close(r->reward, e.reward, 0);
 	}
-	verifier_close(&spec);
 	arena_free(&a);
 }
 
@@ -243,6 +256,49 @@ static void an_episode_does_not_depend_on_what_else_is_played(void **state)
 	arena_free(&a);
 }
 
+static void an_episode_is_the_same_with_pages_kept_or_every_turn_read_anew(void **state)
+{
+	(void)state;
+	struct arena  a = {0};
+	struct groups kept, anew;
+	int           later_turns = 0;
+
+	sample(16, 1, all, N - 1, &a, &kept);
+	reread = 1;
+	sample(16, 1, all, N - 1, &a, &anew);
+	reread = 0;
+	score(&kept, &a);
+	score(&anew, &a);
+	for (int i = 0; i < (N - 1) * G; i++) {
+		assert_same(answer(&kept, i), answer(&anew, i));
+		assert_memory_equal(&answer(&kept, i)->reward, &answer(&anew, i)->reward, sizeof(double));
+		later_turns += answer(&kept, i)->n_spans > 2;
+	}
+	assert_true(later_turns > N);
+	arena_free(&a);
+}
+
+/* Every '>' and what may follow it is a stop text: a turn would end at once if it were read together with the observation before it. */
+static void a_stop_text_does_not_begin_in_an_observation(void **state)
+{
+	(void)state;
+	struct arena  a = {0};
+	struct groups g;
+	int           later_turns = 0, long_ones = 0;
+
+	for (const char *c = ALPHABET; *c; c++)
+		stop[n_stop++] = arena_format(&a, ">%c", *c);
+	sample(16, 1, all, N - 1, &a, &g);
+	n_stop = 0;
+	for (int i = 0; i < g.n * G; i++)
+		for (int s = 2; s < answer(&g, i)->n_spans; s += 2) {
+			later_turns++;
+			long_ones += answer(&g, i)->spans[s].count > 1;
+		}
+	assert_true(later_turns > N && long_ones * 2 > later_turns);
+	arena_free(&a);
+}
+
 /* So hot that every token is as likely as another: if turns began their random numbers anew, all turns of an episode would be alike. */
 static void turns_share_no_random_numbers(void **state)
 {
@@ -276,6 +332,8 @@ int main(void)
 	        TEST(the_text_of_an_episode_plays_again),
 	        TEST(training_meets_the_probabilities_of_every_turn),
 	        TEST(an_episode_does_not_depend_on_what_else_is_played),
+	        TEST(an_episode_is_the_same_with_pages_kept_or_every_turn_read_anew),
+	        TEST(a_stop_text_does_not_begin_in_an_observation),
 	        TEST(turns_share_no_random_numbers),
 	};
 

@@ -10,12 +10,12 @@
 
 const char *const stop_reason_name[STOP_REASONS] = {"eos", "stop", "length", "context"};
 
-enum { PREFILL_TOKENS = 2048 }; /* prompts are prefilled together up to about this many tokens */
+enum { PREFILL_TOKENS = 2048 }; /* texts are read together up to about this many tokens */
 
-struct slot {          /* one running answer */
-	int  request;  /* index, or -1: free */
-	int  n_tokens; /* prompt and answer so far; the last one has not been through the model yet */
-	int *pages;    /* [pages_each] */
+struct slot {         /* one running answer */
+	int  request; /* index, or -1: free */
+	int  n_read;  /* tokens of prompt and answer that have been through the model: all but the last, and what was put behind a stop */
+	int *pages;   /* [pages_each] */
 };
 
 struct prompt { /* the prefilled prompt of a group */
@@ -46,8 +46,9 @@ struct run { /* one call of decode_run */
 	const struct decode_request *requests;
 	struct decode_result        *results;
 	int                          n, next; /* requests in all; the first that has not entered */
-	struct prompt               *prompts; /* [n_slots + 1] prefilled; the last one may have members still waiting */
-	int                          n_prompts;
+	int           *piece;   /* [n] tokens that an answer had when it last went on; stop texts are looked for from there on */
+	struct prompt *prompts; /* [n_slots + 1] prefilled; the last one may have members still waiting */
+	int            n_prompts;
 };
 
 /* ---- pages ---- */
@@ -157,9 +158,9 @@ static int is_eos(const struct decode_options *o, int token)
 	return 0;
 }
 
-/* Whether the text of the answer contains a stop text that ends within its last token. The tail that is looked at is as many tokens
+/* Whether the text of the piece contains a stop text that ends within its last token. The tail that is looked at is as many tokens
  * as the longest stop text has bytes: each token that matters has at least one byte. */
-static int has_stop_text(const struct decode_options *o, const struct decode_result *r)
+static int has_stop_text(const struct decode_options *o, const struct decode_result *r, int from)
 {
 	size_t      longest = 0;
 	int         first, found = 0;
@@ -169,7 +170,7 @@ static int has_stop_text(const struct decode_options *o, const struct decode_res
 		longest = strlen(o->stop[i]) > longest ? strlen(o->stop[i]) : longest;
 	if (longest == 0)
 		return 0;
-	first = r->n > (int)longest ? r->n - (int)longest : 0;
+	first = r->n - from > (int)longest ? r->n - (int)longest : from;
 	for (int i = first; i < r->n; i++) {
 		size_t      n;
 		const char *piece = tokenizer_piece(o->tokenizer, r->ids[i], &n);
@@ -181,15 +182,15 @@ static int has_stop_text(const struct decode_options *o, const struct decode_res
 	return found;
 }
 
-/* Draws the next token of a request from its row of logits. Returns 1 when that ends the answer, -1 when the row is not finite. */
+/* Draws the next token of a request from its row of logits. Returns 1 when that stops the answer, -1 when the row is not finite. */
 static int draw(const struct run *run, int request, const float *logits, struct candidate *scratch)
 {
 	const struct decode_request *q = &run->requests[request];
 	struct decode_result        *r = &run->results[request];
 	struct sampled               token;
 
-	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab, rng_uniform(q->key, q->position + (uint32_t)r->n),
-	              scratch, &token);
+	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab, rng_uniform(q->key, (uint32_t)r->n), scratch,
+	              &token);
 	if (!isfinite(token.logp) || !isfinite(token.entropy))
 		return -1;
 	r->ids[r->n] = token.token;
@@ -198,7 +199,7 @@ static int draw(const struct run *run, int request, const float *logits, struct 
 	r->n++;
 	if (is_eos(run->o, token.token))
 		r->stop = STOP_EOS;
-	else if (run->o->n_stop && has_stop_text(run->o, r))
+	else if (run->o->n_stop && has_stop_text(run->o, r, run->piece[request]))
 		r->stop = STOP_STRING;
 	else if (r->n == q->max_new)
 		r->stop = STOP_LENGTH;
@@ -210,6 +211,32 @@ static int draw(const struct run *run, int request, const float *logits, struct 
 static int not_finite(int request)
 {
 	return error_set(ERR_FAILED, "request %d: the model's logits are not finite; the weights hold NaN or have diverged", request);
+}
+
+void decode_append(struct decode_result *r, const int *ids, int n)
+{
+	memcpy(r->ids + r->n, ids, (size_t)n * sizeof *ids);
+	memset(r->logp + r->n, 0, (size_t)n * sizeof *r->logp);
+	memset(r->entropy + r->n, 0, (size_t)n * sizeof *r->entropy);
+	r->n += n;
+}
+
+/* What became of a draw: whether the answer is over, after the listener had its say. */
+static int settle(struct run *run, int request, int drawn, int *over)
+{
+	const struct decode_listener *l = &run->o->listener;
+	struct decode_result         *r = &run->results[request];
+	int                           go_on = 0;
+
+	if (drawn < 0)
+		return not_finite(request);
+	if (drawn > 0 && l->stopped)
+		TRY(l->stopped(l->context, request, r, &go_on));
+	assert(r->n + go_on <= run->requests[request].max_new);
+	if (go_on)
+		run->piece[request] = r->n;
+	*over = drawn && !go_on;
+	return OK;
 }
 
 /* ---- entering ---- */
@@ -290,7 +317,7 @@ static void fork_pages(struct decoder *d, const struct prompt *p, struct slot *s
 		s->pages[full] = page_take(d);
 		kv_cache_copy_page(&d->cache, p->pages[full], s->pages[full]);
 	}
-	s->n_tokens = p->n;
+	s->n_read = p->n;
 }
 
 /* Keeps only the last prompt, and that only while the next request still needs it; its pages and logits move to the front. */
@@ -311,7 +338,7 @@ static void drop_prompts(struct run *run)
 	run->n_prompts = needed;
 }
 
-/* Lets waiting requests into free slots; each gets its first token from the logits behind its prompt. An answer that ends with its first
+/* Lets waiting requests into free slots; each gets its first token from the logits behind its prompt. An answer that is over with its first
  * token never occupies its slot. */
 static int enter(struct run *run, int *prompt_of)
 {
@@ -325,14 +352,13 @@ static int enter(struct run *run, int *prompt_of)
 		TRY(prefill(run, first_new));
 	for (int i = 0, s = 0; i < entering; i++) {
 		struct prompt *p = &run->prompts[prompt_of[i]];
-		int            ended = draw(run, run->next + i, p->logits, d->candidates);
-		if (ended < 0)
-			return not_finite(run->next + i);
-		if (ended)
+		int            request = run->next + i, over;
+		TRY(settle(run, request, draw(run, request, p->logits, d->candidates), &over));
+		if (over)
 			continue;
 		while (d->slots[s].request >= 0)
 			s++;
-		d->slots[s].request = run->next + i;
+		d->slots[s].request = request;
 		fork_pages(d, p, &d->slots[s]);
 	}
 	run->next += entering;
@@ -343,62 +369,92 @@ static int enter(struct run *run, int *prompt_of)
 
 /* ---- one step of all running answers ---- */
 
-/* The last token of every running answer, one segment each. */
+static int text_length(const struct run *run, const struct slot *s)
+{
+	return run->requests[s->request].n_prompt + run->results[s->request].n;
+}
+
+static int token_at(const struct run *run, const struct slot *s, int position)
+{
+	const struct decode_request *q = &run->requests[s->request];
+
+	return position < q->n_prompt ? q->prompt[position] : run->results[s->request].ids[position - q->n_prompt];
+}
+
+/* Appends what is new in the text of a running answer: its last token, as a rule. */
+static void add_segment(const struct run *run, struct slot *s, struct batch *b)
+{
+	int n = text_length(run, s);
+
+	b->segments[b->n_segments++] =
+	        (struct segment){.first = b->n_tokens, .count = n - s->n_read, .position = s->n_read, .parent = -1, .pages = s->pages};
+	for (int page = pages_for(s->n_read); page < pages_for(n); page++)
+		s->pages[page] = page_take(run->d);
+	for (; s->n_read < n; s->n_read++, b->n_tokens++) {
+		b->token[b->n_tokens] = token_at(run, s, s->n_read);
+		b->position[b->n_tokens] = s->n_read;
+	}
+}
+
+/* The running answers, one segment each, as long as there are not too many tokens; who has much to read may have to wait for a later step. */
 static int gather(struct run *run, struct batch *b, int *slot_of)
 {
 	struct decoder *d = run->d;
+	int             room = PREFILL_TOKENS + d->n_slots + d->max_tokens;
 
 	*b = (struct batch){.n_pages = d->cache.n_pages};
-	b->token = arena_alloc(&d->scratch, (size_t)d->n_slots, sizeof *b->token);
-	b->position = arena_alloc(&d->scratch, (size_t)d->n_slots, sizeof *b->position);
+	b->token = arena_alloc(&d->scratch, (size_t)room, sizeof *b->token);
+	b->position = arena_alloc(&d->scratch, (size_t)room, sizeof *b->position);
 	b->segments = arena_alloc(&d->scratch, (size_t)d->n_slots, sizeof *b->segments);
 	if (!b->token || !b->position || !b->segments)
 		return ERR_INPUT;
-	for (int s = 0; s < d->n_slots; s++) {
-		struct slot          *slot = &d->slots[s];
-		struct decode_result *r;
-		int                   i = b->n_tokens;
-		if (slot->request < 0)
-			continue;
-		r = &run->results[slot->request];
-		if (slot->n_tokens % PAGE_TOKENS == 0)
-			slot->pages[slot->n_tokens / PAGE_TOKENS] = page_take(d);
-		b->token[i] = r->ids[r->n - 1];
-		b->position[i] = slot->n_tokens;
-		b->segments[i] = (struct segment){.first = i, .count = 1, .position = slot->n_tokens, .parent = -1, .pages = slot->pages};
-		slot_of[i] = s;
-		slot->n_tokens++;
-		b->n_tokens = b->n_segments = i + 1;
-	}
+	for (int s = 0; s < d->n_slots && b->n_tokens < room - d->max_tokens; s++)
+		if (d->slots[s].request >= 0) {
+			slot_of[b->n_segments] = s;
+			add_segment(run, &d->slots[s], b);
+		}
 	return OK;
 }
 
-static int step(struct run *run, int *slot_of, int *ended)
+/* Moves the hidden states behind the segments' last tokens to the front, where they are not there already. */
+static void keep_last(const struct batch *b, size_t D, float *hidden)
+{
+	for (int i = 0; i < b->n_segments; i++) {
+		int last = b->segments[i].first + b->segments[i].count - 1;
+		if (last != i)
+			memcpy(hidden + (size_t)i * D, hidden + (size_t)last * D, D * sizeof *hidden);
+	}
+}
+
+static int step(struct run *run, int *slot_of, int *drawn)
 {
 	struct decoder *d = run->d;
-	size_t          V = (size_t)d->model->weights.shape.n_vocab;
+	size_t          V = (size_t)d->model->weights.shape.n_vocab, D = (size_t)d->model->weights.shape.width;
 	struct batch    b;
 	float          *hidden;
 
 	TRY(gather(run, &b, slot_of));
 	if (b.n_tokens == 0)
 		return OK;
-	hidden = arena_alloc(&d->scratch, (size_t)b.n_tokens * (size_t)d->model->weights.shape.width, sizeof *hidden);
+	hidden = arena_alloc(&d->scratch, (size_t)b.n_tokens * D, sizeof *hidden);
 	if (!hidden)
 		return ERR_INPUT;
 	TRY(model_forward(d->model, &b, &d->cache, NULL, &d->scratch, hidden));
-	TRY(head_logits(d->model, b.n_tokens, hidden, d->logits));
+	keep_last(&b, D, hidden);
+	TRY(head_logits(d->model, b.n_segments, hidden, d->logits));
 #pragma omp parallel for schedule(static)
-	for (int i = 0; i < b.n_tokens; i++)
-		ended[i] = draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V, d->candidates + (size_t)i * V);
-	for (int i = 0; i < b.n_tokens; i++) {
+	for (int i = 0; i < b.n_segments; i++)
+		drawn[i] = draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V, d->candidates + (size_t)i * V);
+	for (int i = 0; i < b.n_segments; i++) {
 		struct slot *slot = &d->slots[slot_of[i]];
-		if (ended[i] < 0)
-			return not_finite(slot->request);
-		if (ended[i]) {
-			pages_release(d, slot->pages, pages_for(slot->n_tokens));
-			slot->request = -1;
+		int          over;
+		TRY(settle(run, slot->request, drawn[i], &over));
+		if (over || (drawn[i] && run->o->reread)) {
+			pages_release(d, slot->pages, pages_for(slot->n_read));
+			slot->n_read = 0;
 		}
+		if (over)
+			slot->request = -1;
 	}
 	arena_reset(&d->scratch);
 	return OK;
@@ -420,8 +476,9 @@ static int run_start(struct run *run, struct arena *a)
 		if (!r->ids || !r->logp || !r->entropy)
 			return ERR_INPUT;
 	}
+	run->piece = arena_alloc(a, (size_t)run->n, sizeof *run->piece);
 	run->prompts = arena_alloc(a, (size_t)d->n_slots + 1, sizeof *run->prompts);
-	if (!run->prompts)
+	if (!run->piece || !run->prompts)
 		return ERR_INPUT;
 	for (int p = 0; p <= d->n_slots; p++) {
 		run->prompts[p].pages = d->page_table + (size_t)(d->n_slots + p) * (size_t)d->pages_each;
@@ -446,17 +503,17 @@ int decode_run(struct decoder *d, const struct decode_options *o, const struct d
                struct decode_result *results)
 {
 	struct run run = {.d = d, .o = o, .requests = requests, .results = results, .n = n};
-	int       *slot_of, *ended, *prompt_of;
+	int       *slot_of, *drawn, *prompt_of;
 
 	TRY(run_start(&run, a));
 	slot_of = arena_alloc(a, (size_t)d->n_slots, sizeof *slot_of);
-	ended = arena_alloc(a, (size_t)d->n_slots, sizeof *ended);
+	drawn = arena_alloc(a, (size_t)d->n_slots, sizeof *drawn);
 	prompt_of = arena_alloc(a, (size_t)d->n_slots, sizeof *prompt_of);
-	if (!slot_of || !ended || !prompt_of)
+	if (!slot_of || !drawn || !prompt_of)
 		return ERR_INPUT;
 	while (run.next < n || any_running(d)) {
 		TRY(enter(&run, prompt_of));
-		TRY(step(&run, slot_of, ended));
+		TRY(step(&run, slot_of, drawn));
 	}
 	return OK;
 }

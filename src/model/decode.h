@@ -8,8 +8,11 @@
  * Requests that follow each other with the same prompt pointer form a group: the prompt is prefilled once, its full pages of keys and values are
  * shared, the last partial page is copied for each answer. The row of logits after the prompt serves every first token.
  *
+ * An answer that stops may go on behind tokens that nobody sampled, what a world answers to an action (rl/episode.h): whoever listens to stops puts them there. The
+ * answer stays in its slot and keeps its pages; the next step reads only what is new, in the same pass in which the others get their next token.
+ *
  * What a request produces depends on its prompt, its options, its random key and the weights alone: rows of every product are independent (matmul.h),
- * attention sees the answer's own pages (attention.h), token t uses random number position + t of the request's key. */
+ * attention sees the answer's own pages (attention.h), token t uses random number t of the request's key. */
 #ifndef MODEL_DECODE_H
 #define MODEL_DECODE_H
 
@@ -27,14 +30,30 @@ enum stop_reason {
 };
 extern const char *const stop_reason_name[STOP_REASONS]; /* "eos", "stop", "length", "context" */
 
+struct decode_result { /* arrays of max_new, in the arena of the call */
+	int             *ids;
+	float           *logp, *entropy; /* [n] of each token, as sampled; 0 where nobody sampled it */
+	int              n;              /* > 0 */
+	enum stop_reason stop;
+};
+
+struct decode_listener {
+	/* Called at every stop of an answer, in no order among answers. May put tokens behind it (decode_append) and change its stop; sets *go_on, 0 before,
+	 * to have more sampled, for which there must be room for one token at least. NULL: every stop is the end. */
+	int (*stopped)(void *context, int request, struct decode_result *r, int *go_on);
+	void *context;
+};
+
 struct decode_options {
 	struct sampling         sampling;
 	const int              *eos; /* [n_eos] ids that end an answer; the id itself belongs to the answer */
 	int                     n_eos;
-	const char *const      *stop; /* [n_stop] texts that end an answer once its text contains one */
+	const char *const      *stop; /* [n_stop] texts that stop an answer once what was sampled since its last stop contains one */
 	int                     n_stop;
 	const struct tokenizer *tokenizer;    /* needed for stop texts only */
 	int                     share_prompt; /* 0: every request prefills its own prompt (tests) */
+	struct decode_listener  listener;
+	int                     reread; /* an answer that goes on is read again from its start, as if no page had been kept (tests) */
 };
 
 struct decode_request {
@@ -42,14 +61,6 @@ struct decode_request {
 	int            n_prompt;
 	int            max_new; /* > 0; the answer is cut off here */
 	struct rng_key key;
-	uint32_t       position; /* of the first token's random number: what the answer has already, where it is sampled in pieces */
-};
-
-struct decode_result { /* arrays of at most max_new, in the arena of the call */
-	int             *ids;
-	float           *logp, *entropy; /* [n] of each token, as sampled */
-	int              n;              /* > 0 */
-	enum stop_reason stop;
 };
 
 struct decoder;
@@ -58,8 +69,11 @@ int    decoder_new(const struct model *m, int n_slots, int max_tokens, struct de
 void   decoder_free(struct decoder *d);
 size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens);
 
-/* Answers all n requests; results [n] in their order. ERR_FAILED with the request named when a row of logits is not finite. */
+/* Answers all n requests; results [n] in their order. ERR_FAILED with the request named when a row of logits is not finite; or the listener's error. */
 int decode_run(struct decoder *d, const struct decode_options *o, const struct decode_request *requests, int n, struct arena *a,
                struct decode_result *results);
+
+/* For listeners: n tokens of which the model drew none. There must be room for them. */
+void decode_append(struct decode_result *r, const int *ids, int n);
 
 #endif

@@ -9,9 +9,10 @@
  * The episode is over when the environment says so (win, loss, limit of turns), when the next observation does not fit (cut off: STOP_LENGTH or
  * STOP_CONTEXT), and when no observation can be put in: another stop text came up, or a token went on behind the newline.
  *
- * Each turn is one decode_run over all episodes that are not over, the text so far as prompt. Prefill and decoding give the same bits, so this is what
- * one long decoding would give. Token t of an answer uses random number t of the answer's key in whatever turn it comes: turns never share
- * a random number, and what is drawn does not depend on the other episodes. The price is that every turn reads its text again. */
+ * All turns are one decode_run, with the environment as its listener: an answer stays in its slot and keeps its keys and values, so that a turn reads
+ * only its observation, and an episode is exactly what one long decoding of its text would give. Nobody waits at the end of a turn: other episodes may be turns
+ * ahead. Token t of an answer uses random number t of the answer's key in whatever turn it comes: turns never share a random number, and what is drawn
+ * does not depend on the other episodes. */
 #ifndef RL_EPISODE_H
 #define RL_EPISODE_H
 
