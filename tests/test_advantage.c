@@ -20,7 +20,7 @@ static struct advantage_stats fill(const struct algorithm *a, const struct advan
 
 static struct advantage_batch f1(void)
 {
-	return (struct advantage_batch){f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL};
+	return (struct advantage_batch){f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL, NULL};
 }
 
 /* Rows of one token each. */
@@ -33,7 +33,7 @@ static struct advantage_batch singles(int n, const int64_t *group, const double 
 	for (int i = 0; i <= MANY; i++)
 		offset[i] = i;
 	memset(trained, 1, sizeof trained);
-	return (struct advantage_batch){{n, offset, trained}, group, reward, NULL, NULL, NULL, NULL};
+	return (struct advantage_batch){{n, offset, trained}, group, reward, NULL, NULL, NULL, NULL, NULL};
 }
 
 static void assert_rows(const struct algorithm *a, const double *want)
@@ -178,6 +178,56 @@ static void a_discount_reaches_back_over_trained_tokens_only(void **state)
 		assert_close(adv[t], want[t], 0);
 }
 
+/* Rewards to go 1 .8 .5 | 0 0 | 0 | 1 .6 .6 .2, their means over the four answers .5 .35 .275 .05; the deviation of the rewards is 1/sqrt(3). */
+static void with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline(void **state)
+{
+	(void)state;
+	const double           rise[F1_T] = {.2, .3, .5, 0, 0, 0, .4, 0, .4, .1 /* the last is not read: it gets what is left */};
+	const double           want[F1_T] = {.5, .45, .225, -.5, -.35, -.5, .5, .25, .325, .15};
+	struct advantage_batch b = f1();
+	struct algorithm       a = f1_algorithm("grpo");
+	float                  adv[F1_T];
+
+	b.rise = rise;
+	a.adv_eps = 0;
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], want[t] * sqrt(3), TOLERANCE);
+	a.scale_rewards = SCALE_NONE;
+	a.signed_rewards = 1; /* rewards -1 and 1: what is earned counts twice */
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], want[t] * 2, TOLERANCE);
+	a = f1_algorithm("rloo"); /* less the mean of the other three */
+	a.beta = 0;
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], want[t] * 4 / 3, TOLERANCE);
+	a = f1_algorithm("reinforce"); /* without a baseline: the reward to go */
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], ((double[]){1, .8, .5, 0, 0, 0, 1, .6, .6, .2})[t], TOLERANCE);
+	a.baseline = BASELINE_BATCH;
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], want[t], TOLERANCE);
+}
+
+static void where_the_deviation_is_0_token_rewards_are_not_blown_up(void **state)
+{
+	(void)state;
+	const double           rise[F1_T] = {.2, .3, .5, .5, .5, 1, .4, 0, .4, .2}, reward[F1_R] = {1, 1, 1, 1};
+	struct advantage_batch b = f1();
+	struct algorithm       a = f1_algorithm("grpo");
+	float                  adv[F1_T];
+
+	b.rise = rise;
+	b.reward = reward;
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], 0, 0);
+}
+
 /* ---- properties, over every row of the table and every baseline ---- */
 
 static void equal_rewards_give_exactly_zero(void **state)
@@ -259,22 +309,26 @@ static void the_order_of_the_rows_changes_no_bit(void **state)
 	const int64_t           group[F1_R] = {9, 4, 9, 4}, group_back[F1_R] = {4, 9, 4, 9};
 	const double            reward[F1_R] = {.3, .1, .7, 1. / 3}, reward_back[F1_R] = {1. / 3, .7, .1, .3};
 	const int               offset_back[F1_R + 1] = {0, 4, 5, 7, 10};
+	const double            rise[F1_T] = {.1, .2, .0, .1, .0, .7, 1. / 7, .0, .1, .09}; /* token rewards */
+	double                  rise_back[F1_T];
 	float                   old_back[F1_T], ref_back[F1_T], x[F1_T], y[F1_T];
 	const struct algorithm *row;
 
 	for (int r = 0; r < F1_R; r++) {
 		size_t n = (size_t)(f1_offset[r + 1] - f1_offset[r]) * sizeof(float);
+		memcpy(rise_back + offset_back[F1_R - 1 - r], rise + f1_offset[r], 2 * n);
 		memcpy(old_back + offset_back[F1_R - 1 - r], f1_old + f1_offset[r], n);
 		memcpy(ref_back + offset_back[F1_R - 1 - r], f1_ref + f1_offset[r], n);
 	}
 	for (int i = 0; (row = algorithm_at(i)); i++)
-		for (int scale = SCALE_NONE; scale <= SCALE_BATCH; scale++) {
+		for (int k = 0; k < 6; k++) {
 			struct algorithm       a = *row;
-			struct advantage_batch b = {f1_rows(), group, reward, f1_old, f1_ref, NULL, NULL};
+			struct advantage_batch b = {f1_rows(), group, reward, f1_old, f1_ref, NULL, NULL, k % 2 ? rise : NULL};
 			struct advantage_batch back = {
-			        {F1_R, offset_back, f1_trained}, group_back, reward_back, old_back, ref_back, NULL, NULL};
+			        {F1_R, offset_back, f1_trained}, group_back, reward_back, old_back, ref_back, NULL, NULL,
+			        k % 2 ? rise_back : NULL};
 
-			a.scale_rewards = (enum scale)scale;
+			a.scale_rewards = (enum scale)(k / 2);
 			fill(&a, &b, x);
 			fill(&a, &back, y);
 			for (int r = 0; r < F1_R; r++)
@@ -490,12 +544,13 @@ static void dynamic_sampling_asks_for_accuracy_not_for_reward(void **state)
 }
 
 TEST_MAIN(TEST(group_advantages_match_the_worked_numbers), TEST(whitened_returns_match_the_worked_numbers),
-          TEST(batch_scaling_matches_the_worked_numbers), TEST(one_success_among_n_stands_out_by_the_closed_form),
-          TEST(kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it), TEST(a_discount_reaches_back_over_trained_tokens_only),
-          TEST(equal_rewards_give_exactly_zero), TEST(advantages_sum_to_zero_in_every_group),
-          TEST(leave_one_out_is_g_over_g_minus_one_times_the_centred_reward), TEST(the_order_of_the_rows_changes_no_bit),
-          TEST(the_order_of_many_rows_changes_no_bit), TEST(an_uncomputable_reward_counts_nowhere),
-          TEST(a_reference_that_is_not_finite_takes_out_its_row), TEST(what_is_not_trained_is_not_read_and_gets_zero),
-          TEST(a_row_without_a_token_is_refused), TEST(short_memory_is_returned), TEST(the_overlong_penalty_follows_its_table),
-          TEST(each_overlong_policy_does_its_thing_and_shows_in_the_counts), TEST(a_masked_row_still_moves_the_mean_of_its_group),
-          TEST(dynamic_sampling_asks_for_accuracy_not_for_reward))
+          TEST(with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline),
+          TEST(where_the_deviation_is_0_token_rewards_are_not_blown_up), TEST(batch_scaling_matches_the_worked_numbers),
+          TEST(one_success_among_n_stands_out_by_the_closed_form), TEST(kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it),
+          TEST(a_discount_reaches_back_over_trained_tokens_only), TEST(equal_rewards_give_exactly_zero),
+          TEST(advantages_sum_to_zero_in_every_group), TEST(leave_one_out_is_g_over_g_minus_one_times_the_centred_reward),
+          TEST(the_order_of_the_rows_changes_no_bit), TEST(the_order_of_many_rows_changes_no_bit),
+          TEST(an_uncomputable_reward_counts_nowhere), TEST(a_reference_that_is_not_finite_takes_out_its_row),
+          TEST(what_is_not_trained_is_not_read_and_gets_zero), TEST(a_row_without_a_token_is_refused), TEST(short_memory_is_returned),
+          TEST(the_overlong_penalty_follows_its_table), TEST(each_overlong_policy_does_its_thing_and_shows_in_the_counts),
+          TEST(a_masked_row_still_moves_the_mean_of_its_group), TEST(dynamic_sampling_asks_for_accuracy_not_for_reward))

@@ -47,7 +47,7 @@ static void advantages_and_targets_match_the_worked_numbers(void **state)
 	(void)state;
 	float                  A[4], target[4];
 	struct algorithm       a = ppo(.95, .1, 0);
-	struct advantage_batch b = {{1, three, all}, one_group, one, old, ref, V, target};
+	struct advantage_batch b = {{1, three, all}, one_group, one, old, ref, V, target, NULL};
 
 	fill(&a, &b, A);
 	assert_all(A, 0.77355, 0.509, 0.42);
@@ -69,6 +69,26 @@ static void advantages_and_targets_match_the_worked_numbers(void **state)
 	b.rows.offset = four;
 	fill(&a, &b, A);
 	assert_all(A, 0.746475, 0.4805, 0.39, 0.6);
+}
+
+static void token_rewards_are_paid_where_they_are_earned(void **state)
+{
+	(void)state;
+	const double           rise[] = {.25, .5, .25};
+	float                  A[3], target[3];
+	struct algorithm       a = ppo(1, 0, 0);
+	struct advantage_batch b = {{1, three, all}, one_group, one, old, ref, V, target, rise};
+
+	fill(&a, &b, A);
+	assert_all(A, .8, .25, -.35);
+	assert_all(target, 1, .75, .25);
+	a.lam = .95;
+	fill(&a, &b, A);
+	assert_all(A, .804125, .2675, -.35);
+	b.value = NULL;
+	a = ppo(1, .1, 0); /* beside KL per token: k = .1, -.1, -.2 */
+	fill(&a, &b, A);
+	assert_all(A, 1.02, .78, .27);
 }
 
 static void the_value_loss_matches_the_worked_numbers(void **state)
@@ -121,7 +141,7 @@ static void with_lambda_1_an_advantage_is_the_reward_minus_the_value(void **stat
 	(void)state;
 	float                  A[F1_T], target[F1_T];
 	struct algorithm       a = ppo(1, 0, 0);
-	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, NULL, NULL, f1_new, target};
+	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, NULL, NULL, f1_new, target, NULL};
 
 	fill(&a, &b, A);
 	for (int r = 0; r < F1_R; r++)
@@ -136,7 +156,7 @@ static void a_value_that_is_the_mean_of_the_group_gives_dr_grpo(void **state)
 	(void)state;
 	float                  A[F1_T], want[F1_T], half[F1_T];
 	struct algorithm       a = ppo(1, 0, 0), dr = f1_algorithm("dr_grpo");
-	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, NULL, NULL, half, NULL};
+	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, NULL, NULL, half, NULL, NULL};
 
 	for (int t = 0; t < F1_T; t++)
 		half[t] = .5f;
@@ -157,8 +177,8 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 	for (int whiten = 0; whiten <= 1; whiten++) {
 		float                  A[10], A_short[6], old_[10], ref_[10], v[10], old_s[6], ref_s[6], v_s[6], target[10], target_s[6];
 		struct algorithm       a = ppo(.95, .1, whiten);
-		struct advantage_batch b = {{2, offset, trained}, one_group, reward, old_, ref_, v, target},
-		                       s = {{2, offset_short, all}, one_group, reward, old_s, ref_s, v_s, target_s};
+		struct advantage_batch b = {{2, offset, trained}, one_group, reward, old_, ref_, v, target, NULL},
+		                       s = {{2, offset_short, all}, one_group, reward, old_s, ref_s, v_s, target_s, NULL};
 
 		a.gamma = .9;
 		for (int t = 0; t < 10; t++)
@@ -186,7 +206,7 @@ static void a_critic_that_knows_leaves_no_noise_to_whiten(void **state)
 	const double           equal[] = {1, 1, 1, 1};
 	float                  A[F1_T], v[F1_T];
 	struct algorithm       a = ppo(.95, 0, 1);
-	struct advantage_batch b = {f1_rows(), f1_group, equal, NULL, NULL, v, NULL};
+	struct advantage_batch b = {f1_rows(), f1_group, equal, NULL, NULL, v, NULL, NULL};
 
 	for (int t = 0; t < F1_T; t++)
 		v[t] = 1 + (float)(t % 3) * 1e-7f;
@@ -201,7 +221,7 @@ static void an_uncomputable_reward_teaches_the_critic_nothing(void **state)
 	const double           reward[] = {1, NAN, 0, 1};
 	float                  A[F1_T], target[F1_T], d[F1_T];
 	struct algorithm       a = ppo(.95, 0, 1);
-	struct advantage_batch b = {f1_rows(), f1_group, reward, NULL, NULL, f1_new, target};
+	struct advantage_batch b = {f1_rows(), f1_group, reward, NULL, NULL, f1_new, target, NULL};
 	struct critic_options  o = {.own = 1};
 	struct critic_stats    s = {0};
 
@@ -538,11 +558,11 @@ static void what_is_saved_comes_back_to_the_bit(void **state)
 	remove(folder);
 }
 
-TEST_MAIN(TEST(advantages_and_targets_match_the_worked_numbers), TEST(the_value_loss_matches_the_worked_numbers),
-          TEST(the_controller_matches_the_worked_numbers), TEST(with_lambda_1_an_advantage_is_the_reward_minus_the_value),
-          TEST(a_value_that_is_the_mean_of_the_group_gives_dr_grpo), TEST(tokens_that_are_not_trained_might_as_well_not_be_there),
-          TEST(a_critic_that_knows_leaves_no_noise_to_whiten), TEST(an_uncomputable_reward_teaches_the_critic_nothing),
-          TEST(the_value_gradient_matches_finite_differences), TEST(explained_variance_says_how_much_was_foretold),
-          TEST(the_joint_gradient_matches_finite_differences_in_every_tensor),
+TEST_MAIN(TEST(advantages_and_targets_match_the_worked_numbers), TEST(token_rewards_are_paid_where_they_are_earned),
+          TEST(the_value_loss_matches_the_worked_numbers), TEST(the_controller_matches_the_worked_numbers),
+          TEST(with_lambda_1_an_advantage_is_the_reward_minus_the_value), TEST(a_value_that_is_the_mean_of_the_group_gives_dr_grpo),
+          TEST(tokens_that_are_not_trained_might_as_well_not_be_there), TEST(a_critic_that_knows_leaves_no_noise_to_whiten),
+          TEST(an_uncomputable_reward_teaches_the_critic_nothing), TEST(the_value_gradient_matches_finite_differences),
+          TEST(explained_variance_says_how_much_was_foretold), TEST(the_joint_gradient_matches_finite_differences_in_every_tensor),
           TEST(micro_batches_and_threads_change_no_bit_of_the_joint_gradient), TEST(a_critic_learns_its_targets_and_the_policy_stays),
           TEST(what_is_saved_comes_back_to_the_bit))

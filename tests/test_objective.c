@@ -32,7 +32,7 @@ static struct objective_stats eval(const struct algorithm *a, const struct objec
 
 static void f1_advantages(const struct algorithm *a, float *adv)
 {
-	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL};
+	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL, NULL};
 	struct advantage_stats stats = {0};
 	struct arena           scratch = {0};
 
@@ -305,7 +305,7 @@ static void coefficients_chain_to_the_logits(void **state)
 	const double           reward[4] = {1, 0, 1, 0};
 	struct algorithm       a = f1_algorithm("grpo");
 	struct rows            rows = {4, offset, f1_trained};
-	struct advantage_batch ab = {rows, f1_group, reward, NULL, NULL, NULL, NULL};
+	struct advantage_batch ab = {rows, f1_group, reward, NULL, NULL, NULL, NULL, NULL};
 	struct advantage_stats stats = {0};
 	struct arena           scratch = {0};
 	float                  x[4], adv[4], c[4];

@@ -101,6 +101,46 @@ static void on_average_every_answer_gets_the_mean_of_its_group(void **state)
 		assert_close(sum[i], mean, 4 * sqrt(variance / (400 * GROUPS)));
 }
 
+/* ---- token rewards ---- */
+
+/* Gold 1,2: its three characters and the end are worth a quarter each. */
+static void a_token_is_paid_what_the_reward_rises_by(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		double      rise[5];
+	} cases[] = {{"1,2E", {.25, .25, .25, .25}}, {"1,3E", {.25, .25, 0, 0}}, {"2,2E", {0, 0, 0, 0}}, {"1,22E", {.25, .25, .25, 0, 0}}};
+	enum { N = sizeof cases / sizeof *cases };
+	const struct tokenizer_special end = {"eos", "E"};
+	const char *const              names[] = {"sequence"};
+	const struct problem           problem = {.answer = "1,2"};
+	struct verifier_options        options = {0};
+	struct reward_spec             spec;
+	struct tokenizer              *t;
+	struct arena                   a = {0};
+	struct rollout                 answer[N];
+	struct group                   g = {.problem = &problem, .n = N, .rollouts = answer};
+	struct ids                     ids[N] = {0};
+
+	assert_ok(tokenizer_chars("0123,", &end, 1, &t));
+	assert_ok(verifier_open(&spec, names, NULL, 1, &options));
+	for (int i = 0; i < N; i++) {
+		assert_ok(tokenizer_encode(t, cases[i].text, strlen(cases[i].text), 0, &ids[i]));
+		answer[i] = (struct rollout){.n = (int)ids[i].n, .ids = ids[i].id};
+	}
+	assert_ok(reward_score(&spec, &spec, t, &g, 1, &a));
+	assert_ok(reward_follow(&spec, t, &g, 1, &a));
+	for (int i = 0; i < N; i++)
+		for (int k = 0; k < answer[i].n; k++)
+			assert_close(answer[i].rise[k], cases[i].rise[k], 1e-12);
+	for (int i = 0; i < N; i++)
+		ids_free(&ids[i]);
+	verifier_close(&spec);
+	tokenizer_free(t);
+	arena_free(&a);
+}
+
 /* ---- X16: a whole run ---- */
 
 static const char config[] = "model:\n"
@@ -175,11 +215,37 @@ static void permuted_rewards_teach_nothing_and_the_same_job_without_learns(void 
 	assert_true(fabs(rise("control")) <= 2);
 }
 
+/* The rises belong to the answer, the permuted reward does not: the control would learn. */
+static void token_rewards_beside_permuted_ones_are_refused(void **state)
+{
+	(void)state;
+	write_problems();
+	write_text("job.yaml", config);
+	assert_int_equal(hone("train job.yaml run.output_dir=both task.permute_rewards=true task.token_rewards=true"), 2);
+	assert_true(file_says("stderr", "task.token_rewards pays"));
+}
+
+static void threads_change_no_bit_of_a_run_with_token_rewards(void **state)
+{
+	(void)state;
+	const char *line = "train job.yaml task.reward=sequence task.token_rewards=true rollout.max_completion_length=3 run.max_steps=4 "
+	                   "run.output_dir=t%d compute.threads=%d";
+
+	write_problems();
+	write_text("job.yaml", config);
+	assert_int_equal(hone(line, 1, 1), 0);
+	assert_int_equal(hone(line, 3, 3), 0);
+	assert_true(same_bytes("t1/checkpoint-4/model.safetensors", "t3/checkpoint-4/model.safetensors"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(rewards_stay_in_their_group_and_accuracy_with_its_answer),
 	                                   TEST(the_permutation_depends_on_seed_step_and_group),
 	                                   TEST(on_average_every_answer_gets_the_mean_of_its_group),
+	                                   TEST(a_token_is_paid_what_the_reward_rises_by),
+	                                   TEST(token_rewards_beside_permuted_ones_are_refused),
+	                                   TEST(threads_change_no_bit_of_a_run_with_token_rewards),
 	                                   TEST(permuted_rewards_teach_nothing_and_the_same_job_without_learns)};
 
 	run_in_temporary_folder();

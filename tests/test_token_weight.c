@@ -26,7 +26,7 @@ static double loss(const struct algorithm *a, const float *weight)
 {
 	struct algorithm       clipped = *a;
 	float                  adv[F1_T], c[F1_T];
-	struct advantage_batch ab = {f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL};
+	struct advantage_batch ab = {f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL, NULL};
 	struct advantage_stats as = {0};
 	struct objective_batch ob = {.rows = f1_rows(), .logp_new = f1_new, .logp_old = f1_old, .advantage = adv, .weight = weight};
 	struct objective_stats os = {0};

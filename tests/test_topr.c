@@ -131,7 +131,7 @@ static void advantages_are_signed_rewards_minus_the_constant(void **state)
 	const int              offset[4] = {0, 1, 2, 3};
 	const int64_t          group[3] = {1, 2, 3};
 	const double           reward[3] = {1, 0, NAN};
-	struct advantage_batch b = {{3, offset, all}, group, reward, NULL, NULL, NULL, NULL};
+	struct advantage_batch b = {{3, offset, all}, group, reward, NULL, NULL, NULL, NULL, NULL};
 	struct algorithm       a = f1_algorithm("topr");
 	struct advantage_stats stats = {0};
 	struct arena           scratch = {0};

@@ -24,6 +24,8 @@ struct job {
 	const struct algorithm       *alg;
 	const struct advantage_batch *b;
 	double                       *outcome; /* [R] A_i; NaN: the row counts nowhere */
+	double                       *share;   /* [R] dA_i / dR_i; 0 where a deviation of 0 would divide */
+	double                       *early;   /* [T] what each token is paid before the last; NULL without token rewards */
 	struct member                *members; /* [n_members] by group, then by value */
 	double                       *sorted;  /* [R] scratch of sum_sorted */
 	int                           n_members;
@@ -148,32 +150,71 @@ static double centred(const struct algorithm *alg, double v, const struct moment
 	return 0;
 }
 
-static double divisor(const struct algorithm *alg, const struct moments *group, const struct moments *batch)
+/* The deviation that values are divided by; NULL: they are not. */
+static const double *deviation(const struct algorithm *alg, const struct moments *group, const struct moments *batch)
 {
 	switch (alg->scale_rewards) {
 	case SCALE_NONE:
-		return 1;
+		return NULL;
 	case SCALE_GROUP:
-		return group->std + alg->adv_eps;
+		return &group->std;
 	case SCALE_BATCH:
-		return batch->std + alg->adv_eps;
+		return &batch->std;
 	}
-	return 1;
+	return NULL;
 }
 
 static void settle_group(struct job *j, const struct member *m, int n, const struct moments *batch, struct advantage_stats *stats)
 {
 	struct moments group = moments_of(m, n);
-	double         scale = divisor(j->alg, &group, batch);
+	const double  *std = deviation(j->alg, &group, batch);
+	double         scale = std ? *std + j->alg->adv_eps : 1;
+	double         of_others = j->alg->baseline == BASELINE_LEAVE_ONE_OUT && n > 1 ? n / (n - 1.0) : 1;
 
 	for (int i = 0; i < n; i++) {
 		double x = centred(j->alg, m[i].value, &group, batch);
 		j->outcome[m[i].row] = x == 0 ? 0 : x / scale;
+		j->share[m[i].row] = std && *std == 0 ? 0 : (j->alg->signed_rewards ? 2 : 1) * of_others / scale;
 	}
 	stats->groups++;
 	stats->groups_constant += group.constant;
 	stats->groups_lone += n == 1;
 	stats->group_std += group.std;
+}
+
+/* The token reward of a row at place k; 0 behind its end. */
+static double rise_at(const struct job *j, int row, int k)
+{
+	int t = j->b->rows.offset[row] + k;
+
+	return t < j->b->rows.offset[row + 1] && j->b->rows.trained[t] ? j->b->rise[t] : 0;
+}
+
+static double mean_rise(const struct job *j, const struct member *m, int n, int k)
+{
+	for (int i = 0; i < n; i++)
+		j->sorted[i] = rise_at(j, m[i].row, k);
+	qsort(j->sorted, (size_t)n, sizeof *j->sorted, compare_doubles);
+	return j->sorted[0] == j->sorted[n - 1] ? j->sorted[0] : sum_sorted(j->sorted, n) / n;
+}
+
+/* Token rewards of the rows that share a baseline, which is taken place by place. */
+static void pay_early(struct job *j, const struct member *m, int n)
+{
+	const int *offset = j->b->rows.offset;
+	int        own = j->alg->baseline == BASELINE_NONE || j->alg->baseline == BASELINE_CONSTANT || j->alg->baseline == BASELINE_CRITIC;
+
+	for (int k = 0, running = n; running > 0; k++) {
+		double mean = own ? 0 : mean_rise(j, m, n, k);
+		running = 0;
+		for (int i = 0; i < n; i++) {
+			int row = m[i].row, t = offset[row] + k;
+			if (t >= offset[row + 1])
+				continue;
+			j->early[t] = j->share[row] * (rise_at(j, row, k) - mean);
+			running++;
+		}
+	}
 }
 
 static void settle(struct job *j, struct advantage_stats *stats)
@@ -184,7 +225,11 @@ static void settle(struct job *j, struct advantage_stats *stats)
 		for (end = i + 1; end < j->n_members && j->members[end].group == j->members[i].group; end++)
 			;
 		settle_group(j, &j->members[i], end - i, &batch, stats);
+		if (j->early && j->alg->baseline != BASELINE_BATCH)
+			pay_early(j, &j->members[i], end - i);
 	}
+	if (j->early && j->alg->baseline == BASELINE_BATCH)
+		pay_early(j, j->members, j->n_members);
 }
 
 /* ---- over the tokens ---- */
@@ -197,6 +242,16 @@ static double token_penalty(const struct job *j, int t)
 	return j->alg->beta * kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
 }
 
+/* What the tokens of a row before the last trained one are paid. */
+static double paid_before(const struct job *j, int row, int last)
+{
+	double sum = 0;
+
+	for (int t = j->b->rows.offset[row]; j->early && t < last; t++)
+		sum += j->b->rows.trained[t] ? j->early[t] : 0;
+	return sum;
+}
+
 /* From the last trained token backwards. Without a critic V is 0 and lam 1: what is added is exactly 0. */
 static void spread_row(const struct job *j, int row, float *advantage)
 {
@@ -205,23 +260,29 @@ static void spread_row(const struct job *j, int row, float *advantage)
 	const float       *value = critic ? j->b->value : NULL;
 	float             *target = critic ? j->b->target : NULL;
 	double             gamma = j->alg->gamma, lam = critic ? j->alg->lam : 1;
-	double             reward = isnan(j->outcome[row]) ? 0 : j->outcome[row], next = 0, next_value = 0;
+	double             next = 0, next_value = 0;
+	int                last = -1;
 
 	for (int t = rows->offset[row + 1] - 1; t >= rows->offset[row]; t--) {
-		double v;
+		double v, reward;
 
 		advantage[t] = 0;
 		if (target)
 			target[t] = NAN;
 		if (!rows->trained[t] || isnan(j->outcome[row]))
 			continue;
+		if (last < 0) {
+			last = t;
+			reward = j->outcome[row] - paid_before(j, row, t);
+		} else {
+			reward = j->early ? j->early[t] : 0;
+		}
 		v = value ? (double)value[t] : 0;
 		next = reward - token_penalty(j, t) + gamma * next_value - v + gamma * lam * next;
 		next_value = v;
 		advantage[t] = (float)next;
 		if (target)
 			target[t] = (float)(next + v);
-		reward = 0;
 	}
 }
 
@@ -276,9 +337,11 @@ static int run(struct job *j, struct arena *a, float *advantage, struct advantag
 	size_t n = (size_t)j->b->rows.n;
 
 	j->outcome = arena_alloc(a, n, sizeof *j->outcome);
+	j->share = arena_alloc(a, n, sizeof *j->share);
 	j->members = arena_alloc(a, n, sizeof *j->members);
 	j->sorted = arena_alloc(a, n, sizeof *j->sorted);
-	if (!j->outcome || !j->members || !j->sorted)
+	j->early = j->b->rise ? arena_alloc(a, (size_t)j->b->rows.offset[n], sizeof *j->early) : NULL;
+	if (!j->outcome || !j->share || !j->members || !j->sorted || (j->b->rise && !j->early))
 		return ERR_INPUT;
 	collect(j, stats);
 	settle(j, stats);

@@ -11,6 +11,12 @@
  *                    critic: 0 here, the values V below
  *     per token  A_it = q_it + gamma V_i,t+1 - V_it + gamma lam A_i,t+1,   q_it = -beta k_t [kl_placement: token_reward] + A_i at the last trained token
  *
+ *         with token rewards d_it (the rise of the reward with each token, summing to R_i; verl's dense reward) every token is paid its own:
+ *         q_it gets (d_it - mean of d_jt over the rows j of the baseline) / (scale + adv_eps), and the last trained token what is left of A_i. So the
+ *         first token's advantage is A_i as ever, and that of a later one its reward to go less the mean reward to go at the same place: it is
+ *         not praised for what was earned before it. d is 0 behind the end of a row; leave_one_out is again G/(G-1) times that; no mean is
+ *         taken with baseline none, constant and critic. Where a scale of 0 would divide, all of A_i comes at the end
+ *         (DeepSeekMath, arXiv:2402.03300 section 4.1.3, has one mean for all rewards of a group, whatever their place)
  *         with baseline critic this is generalised advantage estimation (arXiv:1506.02438), V behind the last token 0 even when the answer was cut;
  *         with any other V is 0 and lam 1, so that without KL and with gamma 1 it is A_i on every token
  *         tokens that are not trained (observations) are skipped: A and V go on behind them as if they were not there; they get 0
@@ -43,6 +49,7 @@ struct advantage_batch { /* borrowed */
 	const float   *logp_ref; /* [T] under the reference */
 	const float   *value;    /* [T] V, read at trained tokens; with baseline critic; NULL: 0 everywhere */
 	float         *target;   /* [T] ret, WRITTEN with baseline critic; or NULL */
+	const double  *rise;     /* [T] token rewards d; NULL: none */
 };
 
 struct advantage_stats {        /* sums; divide when printing */

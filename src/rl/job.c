@@ -267,6 +267,12 @@ static int open_reward(struct job *job)
 	int                           n = t->rewards.n;
 
 	TRY(config_require(&job->config, either));
+	if (t->token_rewards && t->permute_rewards)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: task.token_rewards pays each answer's own tokens, so with task.permute_rewards the control would learn; "
+		        "leave one of them out",
+		        config_where(&job->config, "task.token_rewards"));
 	if (n > REWARD_PARTS)
 		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d", config_where(&job->config, "task.rewards"), n,
 		                 REWARD_PARTS);
@@ -450,6 +456,8 @@ static int refuse_beside_replay(const struct job *job)
 		key = "loss.dynamic_sampling";
 	if (job->config.task.permute_rewards)
 		key = "task.permute_rewards";
+	if (job->config.task.token_rewards)
+		key = "task.token_rewards";
 	return key ? error_set(ERR_INPUT,
 	                       "%s: %s acts on answers as they are sampled, but rollout.source replays recorded ones; leave it out",
 	                       config_where(&job->config, key), key)

@@ -20,6 +20,7 @@ struct flat { /* the rollouts of a batch, row behind row: what examples borrow *
 	float           *weight, *logp_rollout;                     /* [T] or NULL, as in struct examples */
 	float           *value, *target;                            /* [T] or NULL: value_old and value_target */
 	double          *reward;                                    /* [R] */
+	double          *rise;                                      /* [T] or NULL; read before the groups change places */
 	int64_t         *group;                                     /* [R] */
 };
 
@@ -54,6 +55,8 @@ static void flat_add(struct flat *f, int row, const struct rollout *r, int64_t g
 	f->sequences[row] = (struct sequence){r->trained_under->ids, r->trained_under->n, r->ids, r->n};
 	f->guided[row] = r->sampled_under != r->trained_under;
 	f->n_guided += f->guided[row];
+	if (f->rise)
+		memcpy(f->rise + at, r->rise, n * sizeof *r->rise);
 	f->reward[row] = r->reward;
 	f->group[row] = group;
 }
@@ -66,6 +69,11 @@ static int flatten(const struct group *groups, int n_groups, struct arena *a, st
 		for (int i = 0; i < groups[g].n; i++, R++)
 			T += groups[g].rollouts[i].n;
 	TRY(flat_alloc(f, n_groups, R, T, a));
+	if (R > 0 && groups[0].rollouts[0].rise) {
+		f->rise = arena_alloc(a, (size_t)T, sizeof *f->rise);
+		if (!f->rise)
+			return ERR_INPUT;
+	}
 	for (int g = 0, row = 0; g < n_groups; g++) {
 		for (int i = 0; i < groups[g].n; i++)
 			flat_add(f, row++, &groups[g].rollouts[i], groups[g].id);
@@ -181,6 +189,7 @@ static int estimate(struct policy *p, const struct learn_options *o, const struc
 	struct advantage_batch b = {.rows = e.rows,
 	                            .group = f->group,
 	                            .reward = f->reward,
+	                            .rise = f->rise,
 	                            .logp_old = f->logp_old,
 	                            .logp_ref = f->logp_ref,
 	                            .value = f->value,

@@ -53,7 +53,8 @@ struct rollout {
 	const char *answer; /* the part of it that answers, trimmed, for majority votes; NULL: none was found */
 	int         parsed; /* the first verifier found an answer in it, right or wrong */
 
-	double           reward;     /* what is trained on; NaN when it could not be computed: the row then counts nowhere */
+	double           reward; /* what is trained on; NaN when it could not be computed: the row then counts nowhere */
+	const double    *rise;   /* [n] by how much the reward rises with each token (reward_follow); NULL: all of it comes with the last */
 	const double    *components; /* [n_components] before weighting, in the order of the verifiers; NaN where one does not apply */
 	int              n_components;
 	double           accuracy; /* right or wrong, unshaped: for dynamic sampling and pass@1; NaN: unknown */

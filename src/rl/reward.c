@@ -49,38 +49,106 @@ static int score(const struct reward_spec *reward, const struct reward_spec *acc
 	return OK;
 }
 
+struct answers { /* of several groups, as one list */
+	int                    n;
+	struct rollout       **rollout; /* [n] */
+	const struct problem **problem; /* [n] */
+};
+
+static int answers_of(struct group *groups, int n, struct arena *a, struct answers *out)
+{
+	int i = 0;
+
+	*out = (struct answers){0};
+	for (int g = 0; g < n; g++)
+		out->n += groups[g].n;
+	out->rollout = arena_alloc(a, (size_t)out->n, sizeof *out->rollout);
+	out->problem = arena_alloc(a, (size_t)out->n, sizeof *out->problem);
+	if (!out->rollout || !out->problem)
+		return ERR_INPUT;
+	for (int g = 0; g < n; g++)
+		for (int k = 0; k < groups[g].n; k++, i++) {
+			out->rollout[i] = &groups[g].rollouts[k];
+			out->problem[i] = groups[g].problem;
+		}
+	return OK;
+}
+
 int reward_score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct tokenizer *t, struct group *groups,
                  int n, struct arena *a)
 {
-	int              n_rows = 0, row = 0;
-	struct rollout **rows;
-	struct group   **of;
-	double          *components;
-	int              failed = OK;
+	struct answers all;
+	double        *components;
+	int            failed = 0;
 
-	for (int g = 0; g < n; g++)
-		n_rows += groups[g].n;
-	rows = arena_alloc(a, (size_t)n_rows, sizeof *rows);
-	of = arena_alloc(a, (size_t)n_rows, sizeof *of);
-	components = arena_alloc(a, (size_t)n_rows * (size_t)reward->n, sizeof *components);
-	if (!rows || !of || !components)
+	TRY(answers_of(groups, n, a, &all));
+	components = arena_alloc(a, (size_t)all.n * (size_t)reward->n, sizeof *components);
+	if (!components)
 		return ERR_INPUT;
-	for (int g = 0; g < n; g++)
-		for (int i = 0; i < groups[g].n; i++, row++) {
-			rows[row] = &groups[g].rollouts[i];
-			of[row] = &groups[g];
-			TRY(reward_text(t, rows[row], a));
-		}
+	for (int i = 0; i < all.n; i++)
+		TRY(reward_text(t, all.rollout[i], a));
 #pragma omp parallel for schedule(dynamic, 1)
-	for (int i = 0; i < n_rows; i++)
-		if (score(reward, accuracy, of[i]->problem, rows[i], components + (size_t)i * (size_t)reward->n) != OK) {
+	for (int i = 0; i < all.n; i++)
+		if (score(reward, accuracy, all.problem[i], all.rollout[i], components + (size_t)i * (size_t)reward->n) != OK) {
 #pragma omp critical
 			failed = i + 1;
 		}
 	if (failed) /* again, in this thread, for its message */
-		return score(reward, accuracy, of[failed - 1]->problem, rows[failed - 1], components);
-	for (int i = 0; i < n_rows; i++)
-		TRY(keep_answer(rows[i], a));
+		return score(reward, accuracy, all.problem[failed - 1], all.rollout[failed - 1], components);
+	for (int i = 0; i < all.n; i++)
+		TRY(keep_answer(all.rollout[i], a));
+	return OK;
+}
+
+/* Writes rise [n]. The reward of the whole answer is known: only its beginnings are scored. */
+static int follow(const struct reward_spec *reward, const struct tokenizer *t, const struct problem *p, const struct rollout *r,
+                  double *rise)
+{
+	double      before = 0;
+	struct text text = {0};
+	int         status = OK;
+
+	for (int n = 0; status == OK && n <= r->n; n++) {
+		struct verdict v = {.reward = r->reward};
+		text.n = 0;
+		if (n < r->n)
+			status = tokenizer_decode(t, r->ids, (size_t)n, 1, &text);
+		if (n < r->n && status == OK)
+			status = verifier_score(reward, p,
+			                        &(struct completion){.text = text.data ? text.data : "", .n = text.n, .n_tokens = n}, &v);
+		if (!isfinite(v.reward))
+			v.reward = before;
+		if (n > 0)
+			rise[n - 1] = v.reward - before;
+		before = v.reward;
+	}
+	text_free(&text);
+	return status;
+}
+
+int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups, int n, struct arena *a)
+{
+	struct answers all;
+	double       **rise;
+	int            failed = 0;
+
+	TRY(answers_of(groups, n, a, &all));
+	rise = arena_alloc(a, (size_t)all.n, sizeof *rise);
+	if (!rise)
+		return ERR_INPUT;
+	for (int i = 0; i < all.n; i++) {
+		all.rollout[i]->rise = rise[i] = arena_alloc(a, (size_t)all.rollout[i]->n, sizeof **rise);
+		if (!rise[i])
+			return ERR_INPUT;
+	}
+#pragma omp parallel for schedule(dynamic, 1)
+	for (int i = 0; i < all.n; i++)
+		if (follow(reward, t, all.problem[i], all.rollout[i], rise[i]) != OK) {
+#pragma omp critical
+			failed = i + 1;
+		}
+	if (failed) /* again, in this thread, for its message */
+		return follow(reward, t, all.problem[failed - 1], all.rollout[failed - 1], rise[failed - 1]);
 	return OK;
 }
 

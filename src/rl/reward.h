@@ -4,6 +4,10 @@
  *     reward     weighted sum of the reward's verifiers (task/verifier.h); NaN when none could be computed
  *     accuracy   the evaluation verifier's reward, clipped to 0 .. 1: right or wrong, without shaping
  *
+ *     rise       task.token_rewards: score(tokens 0 .. t) - score(tokens 0 .. t-1), where a part of an answer counts as cut off; then a dense
+ *                verifier pays each token what it earned (advantage.h says how), and the sum is the reward all the same: a potential
+ *                function of the prefix (Ng, Harada, Russell 1999) changes who is praised, not what is best
+ *
  * Answers are scored in parallel; a verdict depends on its answer and problem alone. */
 #ifndef RL_REWARD_H
 #define RL_REWARD_H
@@ -15,6 +19,10 @@
 /* Fills text, answer, parsed, reward, components and accuracy of every rollout of the groups. */
 int reward_score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct tokenizer *t, struct group *groups,
                  int n, struct arena *a);
+
+/* Fills rise [n] of every rollout of the groups, after reward_score; a reward of a part that cannot be computed rises by 0. Every prefix is
+ * decoded and scored, so this takes time quadratic in the length of an answer. */
+int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups, int n, struct arena *a);
 
 /* Fills the text of one rollout: its tokens without the end token. For rollouts that were scored before. */
 int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a);

@@ -11,6 +11,12 @@
 #include <math.h>
 #include <string.h>
 
+static int score(struct job *job, struct group *groups, int n)
+{
+	TRY(reward_score(&job->reward, &job->eval_reward, job->tokenizer, groups, n, &job->step_arena));
+	return job->config.task.token_rewards ? reward_follow(&job->reward, job->tokenizer, groups, n, &job->step_arena) : OK;
+}
+
 int step_sample(struct job *job, const int *picked, int n, struct step *s)
 {
 	int    first = s->sampled.n;
@@ -19,8 +25,7 @@ int step_sample(struct job *job, const int *picked, int n, struct step *s)
 	TRY(rollout_sample(job->decoder, &job->rollout, &job->train.prompts, picked, n, (uint32_t)job->step, &job->step_arena,
 	                   &s->sampled));
 	middle = clock_seconds();
-	TRY(reward_score(&job->reward, &job->eval_reward, job->tokenizer, s->sampled.items + first, s->sampled.n - first,
-	                 &job->step_arena));
+	TRY(score(job, s->sampled.items + first, s->sampled.n - first));
 	if (job->config.task.permute_rewards)
 		TRY(reward_permute(s->sampled.items + first, s->sampled.n - first, (uint64_t)job->config.run.seed, (uint32_t)job->step,
 		                   &job->step_arena));
@@ -54,7 +59,7 @@ static int sample_guided(struct job *job, int first, struct step *s, int **group
 		return OK;
 	TRY(guidance_sample(&job->guidance, job->decoder, &job->rollout, &job->train.prompts, picked, *n, (uint32_t)job->step,
 	                    &job->step_arena, &s->guided));
-	return reward_score(&job->reward, &job->eval_reward, job->tokenizer, s->guided.items + s->guided.n - *n, *n, &job->step_arena);
+	return score(job, s->guided.items + s->guided.n - *n, *n);
 }
 
 static void count_guided(const struct group *g, struct guidance_stats *s)

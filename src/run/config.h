@@ -66,7 +66,7 @@ struct config_data {
 
 struct config_task {
 	const char *reward, *eval_reward;
-	int         permute_rewards;
+	int         permute_rewards, token_rewards;
 	struct {
 		struct reward_config *items;
 		int                   n;

@@ -104,6 +104,8 @@ const struct option schema[] = {
 	TEXT(task.eval_reward, "", 0, 100, "the verifier of held-out answers; empty: the (first) reward"),
 	BOOL(task.permute_rewards, "false",
 	     "control experiment that must not learn: rewards are shuffled among the answers to the same problem before training"),
+	BOOL(task.token_rewards, "false",
+	     "each token is paid by how much the reward rises with it, instead of all at the end; for dense verifiers, a row's baseline stays"),
 	BOOL(task.verifier.ignore_case, "false", "letters in any case", .when = "task.verifiers=exact"),
 	INT(task.verifier.decimals, "0", 0, 15, "numbers that round to the same so many decimals are equal; 0: only equal ones",
 	    .when = "task.verifiers=math"),
