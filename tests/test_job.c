@@ -327,6 +327,21 @@ static void every_curriculum_resumes_to_the_same_bits(void **state)
 	assert_says("stderr", "curriculum.kind: sec -> dump");
 }
 
+static void a_run_folder_has_one_writer_and_a_killed_one_leaves_it_free(void **state)
+{
+	(void)state;
+	char  settings[64];
+	pid_t pid = hone_start("train %s run.output_dir=locked run.max_steps=100000 run.save_steps=1", file);
+
+	wait_for_line("locked", 2);
+	assert_int_equal(hone("train %s run.output_dir=locked run.max_steps=100000 --resume", file), 2);
+	assert_says("stderr", "locked: another process is at work there");
+	kill(pid, SIGKILL);
+	assert_int_equal(hone_end(pid), 128 + SIGKILL);
+	snprintf(settings, sizeof settings, "run.max_steps=%d --resume", count_lines("locked/metrics.jsonl") + 2);
+	run("train", "locked", settings);
+}
+
 static void killed_with_a_critic_it_resumes_to_the_same_bits(void **state)
 {
 	(void)state;
@@ -447,6 +462,7 @@ int main(void)
 	        TEST(another_seed_another_rate_give_other_bits),
 	        TEST(killed_anywhere_it_resumes_to_the_same_bits),
 	        TEST(every_curriculum_resumes_to_the_same_bits),
+	        TEST(a_run_folder_has_one_writer_and_a_killed_one_leaves_it_free),
 	        TEST(killed_with_a_critic_it_resumes_to_the_same_bits),
 	        TEST(asked_to_stop_it_saves_and_goes_on_later),
 	        TEST(a_damaged_checkpoint_is_passed_over),

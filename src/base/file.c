@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -287,6 +288,28 @@ int file_make_folders(const char *path)
 			return OK;
 		*p = '/';
 	}
+}
+
+int file_lock(const char *folder, int *lock)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	*lock = 0;
+	if (fd < 0)
+		return fail(folder, "open it");
+	if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+		close(fd);
+		return error_set(ERR_INPUT, "%s: another process is at work there; wait for it, or name another folder", folder);
+	}
+	*lock = fd; /* a file system that knows no locks must not stop the work */
+	return OK;
+}
+
+void file_unlock(int *lock)
+{
+	if (*lock > 0)
+		close(*lock);
+	*lock = 0;
 }
 
 int file_remove_folder(const char *path)

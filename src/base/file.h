@@ -44,9 +44,11 @@ int file_append(const char *path, const void *data, size_t n);
 int   file_exists(const char *path); /* anything of that name */
 int   file_is_folder(const char *path);
 int   file_size(const char *path, uint64_t *out);
-int   file_make_folders(const char *path);                              /* mkdir -p */
-int   file_remove_folder(const char *path);                             /* rm -r; no error when it is not there */
-int   file_sync(const char *path);                                      /* fsync of a file or folder */
+int   file_make_folders(const char *path);      /* mkdir -p */
+int   file_lock(const char *folder, int *lock); /* ERR_INPUT: another process holds it. It ends with the process, or ... */
+void  file_unlock(int *lock);                   /* ... here; a lock of 0 is none */
+int   file_remove_folder(const char *path);     /* rm -r; no error when it is not there */
+int   file_sync(const char *path);              /* fsync of a file or folder */
 int   file_crc32(const char *path, uint64_t *size, uint32_t *crc);      /* zlib's CRC-32 of the whole file */
 int   file_truncate(const char *path, uint64_t size);                   /* cuts a log back; error if it is shorter */
 char *file_join(struct arena *a, const char *folder, const char *name); /* "folder/name"; NULL when memory is short */

@@ -676,6 +676,7 @@ void job_close(struct job *job)
 	set_free(&job->train);
 	set_free(&job->eval);
 	metrics_log_close(&job->log);
+	file_unlock(&job->run_lock);
 	events_close(job->events);
 	config_free(&job->config);
 	arena_free(&job->arena);
@@ -947,8 +948,9 @@ int job_start(struct job *job, int resume)
 
 	if (!log || !events)
 		return ERR_INPUT;
-	TRY(resume ? resume_newest(job) : refuse_old_run(job, log));
 	TRY(file_make_folders(run));
+	TRY(file_lock(run, &job->run_lock)); /* first: a resume clears away what looks half written */
+	TRY(resume ? resume_newest(job) : refuse_old_run(job, log));
 	TRY(write_config(job));
 	TRY(metrics_log_open(log, job->log.bytes, &job->log));
 	if (job->config.run.tensorboard)

@@ -69,6 +69,7 @@ struct job {
 	int64_t n_tokens;                     /* generated (train) or trained on (sft) so far */
 	int     skipped_in_a_row, saved_step; /* saved_step: of the newest checkpoint, -1 before the first */
 
+	int                run_lock; /* held on the run folder from job_start on: two writers would spoil it */
 	struct metrics_log log;
 	struct events     *events; /* TensorBoard; or NULL */
 	FILE              *screen; /* progress goes here; NULL: nowhere */
@@ -82,7 +83,7 @@ struct job {
 /* Everything but the run folder. On an error nothing is owned. */
 int job_open(enum job_kind kind, const char *config_path, const char *const *overrides, int n_overrides, struct job *out);
 
-/* resume = 0: the output folder must not hold a run yet. Prints the start lines and the bill to the screen. */
+/* resume = 0: the output folder must not hold a run yet. ERR_INPUT while another process is writing there. Prints the start lines and the bill to the screen. */
 int  job_start(struct job *job, int resume);
 void job_close(struct job *job);
 
