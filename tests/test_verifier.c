@@ -93,6 +93,8 @@ static void right_answers_earn_one(void **state)
 	        {"numeric", "#### 72", NULL, "\\boxed{72}"},
 	        {"numeric", "1234.5", NULL, "It costs $1,234.50 in all"},
 	        {"numeric", "1,000,000", NULL, "1000000"},
+	        {"numeric", "385000", NULL, "\\boxed{385\\,000}"},
+	        {"numeric", "1234567", NULL, "1{,}234{,}567"},
 	        {"numeric", "0.75", NULL, "the share is 3/4"},
 	        {"numeric", "3/4", NULL, "\\boxed{\\frac{6}{8}}"},
 	        {"numeric", "-5", NULL, "x = -5"},
@@ -181,6 +183,8 @@ static void attacks_earn_nothing(void **state)
 	        {"numeric", "42", NULL, "42/0.5"},
 	        {"numeric", "42", NULL, "4,2"},
 	        {"numeric", "42", NULL, "42e1"},
+	        {"numeric", "1234", NULL, "1\\,23"},
+	        {"numeric", "1234", NULL, "1\\,2345"},
 	        {"numeric", "0.1", NULL, "0.10000000000000000000000000000000000001"},
 	        {"numeric", "42", NULL, "0/0"},
 	        {"numeric", "42", NULL, "\\frac{0}{0}"},
@@ -349,7 +353,7 @@ static void parsed_says_whether_there_was_an_answer(void **state)
 static void case_is_ignored_when_that_is_asked(void **state)
 {
 	(void)state;
-	struct verifier_options o = {.ignore_case = 1};
+	struct verifier_options o = {.compare = {.ignore_case = 1}};
 
 	assert_close(judge("exact", &o, "Paris", NULL, said("PARIS ")).reward, 1, 0);
 	assert_close(judge("exact", &o, "Paris", NULL, said("Pariss")).reward, 0, 0);
@@ -604,6 +608,250 @@ static void published_puzzles_have_what_their_verifiers_read(void **state)
 	}
 }
 
+static void what_models_wrote_is_judged_as_published(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *verifier, *path;
+		int         rows;
+	} sets[] = {{"numeric", "tests/data/task/gsm8k_solutions.jsonl.gz", 120},
+	            {"countdown", "tests/data/task/outputs_countdown.jsonl.gz", 50}};
+	struct dataset_options o = {.prompt_template = "Play.", .answer_optional = 1};
+
+	for (size_t k = 0; k < sizeof sets / sizeof sets[0]; k++) {
+		struct dataset d;
+		int            right = 0;
+		assert_ok(dataset_read(&sets[k].path, 1, &o, &d));
+		assert_int_equal(d.n, sets[k].rows);
+		for (int i = 0; i < d.n; i++) {
+			json_t *row;
+			int     want;
+			assert_ok(json_parse("row", d.problems[i].row, strlen(d.problems[i].row), &row));
+			want = json_is_true(json_object_get(row, "right"));
+			assert_close(reward(sets[k].verifier, d.problems[i].answer, d.problems[i].row,
+			                    json_string_value(json_object_get(row, "output"))),
+			             want, 0);
+			right += want;
+			json_decref(row);
+		}
+		assert_true(right >= 20 && right <= d.n - 20);
+		dataset_free(&d);
+	}
+}
+
+/* Where the scorers of the tasks are known to differ; docs/verifiers.md says how. */
+static int differs_on_purpose(const char *task)
+{
+	static const char *const tasks[] = {"puzzle24", "coin_flip", "time_intervals", "complex_arithmetic"};
+
+	for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
+		if (!strcmp(tasks[i], task))
+			return 1;
+	return 0;
+}
+
+/* Is it the gold with white space around it? Some scorers refuse that, or the half of it. */
+static int is_padded(const char *text, const char *gold)
+{
+	struct span a = span_of(text);
+
+	return strcmp(text, gold) && span_equal(span_trim(a), span_trim(span_of(gold)));
+}
+
+static void fifty_nine_tasks_are_judged_as_by_their_own_scorers(void **state)
+{
+	(void)state;
+	const char            *path = "tests/data/task/procedural.jsonl.gz";
+	struct dataset_options o = {.answer_optional = 1};
+	struct dataset         d;
+	int                    n = 0, right = 0;
+
+	assert_ok(dataset_read(&path, 1, &o, &d));
+	assert_int_equal(d.n, 2 * 59);
+	for (int i = 0; i < d.n; i++) {
+		json_t     *row, *one;
+		size_t      j;
+		const char *task;
+		assert_ok(json_parse("row", d.problems[i].row, strlen(d.problems[i].row), &row));
+		task = json_string_value(json_object_get(row, "task"));
+		json_array_foreach(json_object_get(row, "scored"), j, one)
+		{
+			const char *text = json_string_value(json_object_get(one, "response"));
+			double      want = json_number_value(json_object_get(one, "score"));
+			double      got = reward("procedural", d.problems[i].answer, d.problems[i].row, text);
+			assert_true(got == 0 || got == 1);
+			if ((want != 0 && want != 1) || is_padded(text, d.problems[i].answer) || (differs_on_purpose(task) && got != want))
+				continue;
+			if (got != want)
+				fail_msg("%s: \"%s\" earns %g, was %g", task, text, got, want);
+			right += got == 1;
+			n++;
+		}
+		json_decref(row);
+	}
+	assert_true(right >= 130 && n - right >= 400);
+	dataset_free(&d);
+}
+
+static void any_solution_that_keeps_the_rules_is_right(void **state)
+{
+	(void)state;
+	static const char jugs[] = "{\"task\": \"jugs\", \"metadata\": {\"puzzle\": {\"jug_capacities\": [3, 5], \"target\": 4}}}";
+	static const char hanoi[] = "{\"task\": \"tower_of_hanoi\", \"metadata\": {\"num_disks\": 2, \"num_pegs\": 3, \"start_peg\": 1, "
+	                            "\"target_peg\": 3, \"solution_length\": 3}}";
+	static const char path[] =
+	        "{\"task\": \"shortest_path\", \"metadata\": {\"matrix\": [[\"*\", \"O\"], [\"O\", \"O\"], [\"X\", \"#\"]], "
+	        "\"solution\": [\"down\", \"right\", \"down\"]}}";
+	static const char nowhere[] =
+	        "{\"task\": \"shortest_path\", \"metadata\": {\"matrix\": [[\"*\", \"X\", \"#\"]], \"solution\": []}}";
+	static const char lock[] =
+	        "{\"task\": \"quantum_lock\", \"metadata\": {\"solution_path\": [\"A\", \"B\"], \"target_value\": 4, \"initial_state\": "
+	        "\"red\", "
+	        "\"initial_value\": 1, \"buttons\": [{\"name\": \"A\", \"type\": \"add\", \"value\": 1, \"active_state\": \"any\"}, "
+	        "{\"name\": \"B\", \"type\": \"multiply\", \"value\": 2, \"active_state\": \"green\"}, "
+	        "{\"name\": \"C\", \"type\": \"add\", \"value\": 3, \"active_state\": \"red\"}]}}";
+	static const char queens[] = "{\"task\": \"n_queens\", \"question\": \"Place them.\\n_ _ _ _\\n_ _ _ _\\n_ _ _ _\\n_ _ _ _\\n\"}";
+	static const char given[] = "{\"task\": \"n_queens\", \"question\": \"Place them.\\n_ _ Q _\\n_ _ _ _\\n_ _ _ _\\n_ _ _ _\\n\"}";
+	static const char graph[] =
+	        "{\"task\": \"graph_color\", \"metadata\": {\"puzzle\": {\"vertices\": [0, 1, 2], \"edges\": [[0, 1], [1, 2]], "
+	        "\"color_options\": [1, 2]}}}";
+	static const char letters[] = "{\"task\": \"palindrome_generation\", \"metadata\": {\"letters\": [\"a\", \"b\", \"a\", \"b\"]}}";
+	static const char fraction[] = "{\"task\": \"fraction_simplification\", \"metadata\": {\"simplified_numerator\": 1, "
+	                               "\"simplified_denominator\": 2}}";
+	static const struct {
+		const char *row, *text;
+		int         right;
+	} cases[] = {
+	        {jugs, "[\"fill B\", \"pour B->A\", \"empty A\", \"pour B->A\", \"fill B\", \"pour B->A\"]", 1},
+	        {jugs,
+	         "<answer>[\"fill A\", \"pour A->B\", \"fill A\", \"pour A->B\", \"empty B\", \"pour A->B\", \"fill A\", \"pour "
+	         "A->B\"]</answer>",
+	         1},
+	        {jugs, "[\"fill B\"]", 0},
+	        {jugs, "[]", 0},
+	        {jugs, "[\"fill D\"]", 0},
+	        {jugs, "[\"pour A->A\"]", 0},
+	        {jugs, "[\"fill B\", \"pour B->A\", \"empty A\", \"pour B->A\", \"fill B\", \"pour B->A\"", 0},
+	        {jugs, "[\"set B 4\"]", 0},
+	        {jugs, "4", 0},
+	        {hanoi, "Move disk 1 from Peg 1 to Peg 2\nMove disk 2 from Peg 1 to Peg 3\nMove disk 1 from Peg 2 to Peg 3", 1},
+	        {hanoi, "Move disk 2 from Peg 1 to Peg 3\nMove disk 1 from Peg 1 to Peg 3", 0},
+	        {hanoi, "Move disk 1 from Peg 1 to Peg 3\nMove disk 2 from Peg 1 to Peg 3", 0},
+	        {hanoi, "Move disk 1 from Peg 1 to Peg 2\nMove disk 2 from Peg 1 to Peg 3", 0},
+	        {hanoi,
+	         "Move disk 1 from Peg 1 to Peg 3\nMove disk 1 from Peg 3 to Peg 2\nMove disk 2 from Peg 1 to Peg 3\nMove disk 1 from Peg "
+	         "2 to "
+	         "Peg 3",
+	         0},
+	        {hanoi, "Move disk 9 from Peg 1 to Peg 3", 0},
+	        {hanoi, "Move disk 1 from Peg 1 to Peg 9", 0},
+	        {hanoi, "", 0},
+	        {path, "down right down", 1},
+	        {path, "right down down", 1},
+	        {path, "right down", 0},
+	        {path, "down down right", 0},
+	        {path, "right left right down down", 0},
+	        {path, "up down right down", 0},
+	        {path, "infeasible", 0},
+	        {nowhere, "infeasible", 1},
+	        {nowhere, "right right", 0},
+	        {nowhere, "", 0},
+	        {lock, "A \xE2\x86\x92 B", 1},
+	        {lock, "I press C -> A? No: a->b", 1},
+	        {lock, "C", 1},
+	        {lock, "B \xE2\x86\x92 A", 0},
+	        {lock, "A \xE2\x86\x92 A \xE2\x86\x92 A", 0},
+	        {lock, "AB", 0},
+	        {lock, "", 0},
+	        {queens, "_ Q _ _\n_ _ _ Q\nQ _ _ _\n_ _ Q _", 1},
+	        {queens, "_ _ Q _\nQ _ _ _\n_ _ _ Q\n_ Q _ _", 1},
+	        {given, "_ _ Q _\nQ _ _ _\n_ _ _ Q\n_ Q _ _", 1},
+	        {given, "_ Q _ _\n_ _ _ Q\nQ _ _ _\n_ _ Q _", 0},
+	        {queens, "Q _ _ _\n_ Q _ _\n_ _ Q _\n_ _ _ Q", 0},
+	        {queens, "_ Q _ _\n_ _ _ Q\nQ _ _ _\n_ _ _ _", 0},
+	        {queens, "Q", 0},
+	        {queens, "_ Q _ _\n_ _ _ Q\nQ _ _ _\n_ _ Q", 0},
+	        {graph, "{\"0\": 1, \"1\": 2, \"2\": 1}", 1},
+	        {graph, "{\"0\": 1, \"1\": 1, \"2\": 2}", 0},
+	        {graph, "{\"0\": 1, \"1\": 2}", 0},
+	        {graph, "{\"0\": 1, \"1\": 3, \"2\": 1}", 0},
+	        {graph, "{\"0\": 1, \"1\": 1, \"1\": 2, \"2\": 1}", 0},
+	        {graph, "[1, 2, 1]", 0},
+	        {graph, "{}", 0},
+	        {letters, "abba", 1},
+	        {letters, "BAab", 1},
+	        {letters, "abab", 0},
+	        {letters, "aaaa", 0},
+	        {letters, "abbaabba", 0},
+	        {letters, "", 0},
+	        {fraction, "\\boxed{\\frac{1}{2}}", 1},
+	        {fraction, "2/4 = 1/2", 1},
+	        {fraction, "2/4", 0},
+	        {fraction, "1/20", 0},
+	        {fraction, "1", 0},
+	        {fraction, "99999999999999999999999999999/2", 0},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (reward("procedural", NULL, cases[i].row, cases[i].text) != cases[i].right)
+			fail_msg("%s: \"%s\" should earn %d", cases[i].row, cases[i].text, cases[i].right);
+}
+
+static void answers_are_compared_as_text_numbers_lists_or_sets(void **state)
+{
+	(void)state;
+	static const struct {
+		struct answer_rule rule;
+		const char        *gold, *answer;
+		int                equal;
+	} cases[] = {
+	        {{.form = ANSWER_TEXT}, "a b", " a b\n", 1},
+	        {{.form = ANSWER_TEXT}, "a b", "ab", 0},
+	        {{.form = ANSWER_DENSE}, "a b", "a\n b ", 1},
+	        {{.form = ANSWER_DENSE}, "a b", "a b c", 0},
+	        {{.form = ANSWER_DENSE}, "a b", "A B", 0},
+	        {{.form = ANSWER_DENSE, .ignore_case = 1}, "a b", "AB", 1},
+	        {{.form = ANSWER_NUMBER}, "43", "43.", 1},
+	        {{.form = ANSWER_NUMBER}, "43", "+43.0", 1},
+	        {{.form = ANSWER_NUMBER}, "1234.5", "1,234.50", 1},
+	        {{.form = ANSWER_NUMBER}, "-0.75", "-3/4", 1},
+	        {{.form = ANSWER_NUMBER}, "600", "6e2", 1},
+	        {{.form = ANSWER_NUMBER}, "43", "43.0.", 0},
+	        {{.form = ANSWER_NUMBER}, "43", "43 x", 0},
+	        {{.form = ANSWER_NUMBER}, "43", "43,", 0},
+	        {{.form = ANSWER_NUMBER}, "43", "--43", 0},
+	        {{.form = ANSWER_NUMBER}, "43", "- 43", 0},
+	        {{.form = ANSWER_NUMBER}, "43", "it is 43", 0},
+	        {{.form = ANSWER_NUMBER}, "0", "0/0", 0},
+	        {{.form = ANSWER_NUMBER}, "0", "nan", 0},
+	        {{.form = ANSWER_NUMBER, .absolute = 1e9}, "0", "inf", 0},
+	        {{.form = ANSWER_NUMBER, .absolute = 1e9}, "0", "0e999", 1},
+	        {{.form = ANSWER_NUMBER, .absolute = 1e9}, "0", "1e999", 0},
+	        {{.form = ANSWER_NUMBER}, "9007199254740993", "9007199254740992", 0},
+	        {{.form = ANSWER_NUMBER, .absolute = 0.01}, "0.333", "1/3", 1},
+	        {{.form = ANSWER_NUMBER, .absolute = 0.01}, "0.333", "0.35", 0},
+	        {{.form = ANSWER_NUMBER, .absolute = 0.01}, "1234", "1{,}234", 1},
+	        {{.form = ANSWER_NUMBER, .relative = 0.01}, "1e-12", "1.005e-12", 1},
+	        {{.form = ANSWER_NUMBER, .relative = 0.01}, "1e-12", "0", 0},
+	        {{.form = ANSWER_LIST}, "['1.0', '2']", "[1, 2.00]", 1},
+	        {{.form = ANSWER_LIST}, "a, b", "a,b", 1},
+	        {{.form = ANSWER_LIST}, "1 2 3", "(1, 2, 3)", 1},
+	        {{.form = ANSWER_LIST}, "a, b", "b, a", 0},
+	        {{.form = ANSWER_LIST}, "a, b", "a, b,", 0},
+	        {{.form = ANSWER_LIST}, "a, b", "a", 0},
+	        {{.form = ANSWER_LIST}, "[]", "", 1},
+	        {{.form = ANSWER_LIST}, "a", "", 0},
+	        {{.form = ANSWER_SET}, "a, b, b", "b, a, b", 1},
+	        {{.form = ANSWER_SET}, "a, b, b", "b, a, a", 0},
+	        {{.form = ANSWER_SET, .absolute = 0.1}, "1, 2", "2.05, 1.01", 1},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (answer_equal(&cases[i].rule, span_of(cases[i].gold), span_of(cases[i].answer)) != cases[i].equal)
+			fail_msg("form %d: \"%s\" and \"%s\" should be %s", cases[i].rule.form, cases[i].gold, cases[i].answer,
+			         cases[i].equal ? "equal" : "different");
+}
+
 static void countdown_rows_of_three_sources_have_what_the_verifier_reads(void **state)
 {
 	(void)state;
@@ -666,11 +914,13 @@ static void wrong_rewards_are_refused(void **state)
 	(void)state;
 	const char *twice[] = {"exact", "exact"}, *unknown = "nope", *format = "format", *length = "length", *exact = "exact",
 	           *numeric = "numeric";
-	const char  *countdown = "countdown", *contains = "contains", *knights = "knights_knaves", *sudoku = "sudoku", *arc = "arc";
-	const double nan_weight = NAN;
+	const char *countdown = "countdown", *contains = "contains", *knights = "knights_knaves", *sudoku = "sudoku", *arc = "arc",
+	           *procedural = "procedural";
+	const double            nan_weight = NAN;
 	struct verifier_options bad_pattern = {.pattern = "(a"};
 	struct reward_spec      spec;
-	struct problem          none = {.id = "p7"}, word = {.id = "p8", .answer = "x", .row = "{\"numbers\": [1.5], \"target\": 3}"};
+	struct problem task = {.id = "p9", .row = "{\"task\": \"chess\"}"}, puzzle = {.id = "p10", .row = "{\"task\": \"sudoku\"}"};
+	struct problem none = {.id = "p7"}, word = {.id = "p8", .answer = "x", .row = "{\"numbers\": [1.5], \"target\": 3}"};
 
 	assert_error(verifier_open(&spec, &unknown, NULL, 1, NULL), ERR_INPUT, "no verifier \"nope\"; there are: exact, numeric");
 	assert_error(verifier_open(&spec, twice, NULL, 2, NULL), ERR_INPUT, "named twice");
@@ -689,6 +939,9 @@ static void wrong_rewards_are_refused(void **state)
 	              {contains, &none, "task.word"},
 	              {sudoku, &word, "needs a \"puzzle\" of n x n cells"},
 	              {arc, &word, "must be a grid of numbers"},
+	              {procedural, &word, "needs a column \"task\""},
+	              {procedural, &task, "no task \"chess\" is known"},
+	              {procedural, &puzzle, "task sudoku: the row needs a \"puzzle\""},
 	              {knights, &word, "must read \"AbC\""}};
 	for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
 		assert_ok(verifier_open(&spec, &checks[i].name, NULL, 1, NULL));
@@ -780,7 +1033,9 @@ TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one), 
           TEST(a_megabyte_of_anything_is_scored_in_bounded_time), TEST(nul_bytes_are_bytes_like_others),
           TEST(parentheses_are_read_to_a_bounded_depth), TEST(published_solutions_of_puzzles_score_one),
           TEST(verdicts_agree_with_scored_responses), TEST(a_sudoku_of_any_size_is_checked_by_its_rules),
-          TEST(published_puzzles_have_what_their_verifiers_read), TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
+          TEST(published_puzzles_have_what_their_verifiers_read), TEST(what_models_wrote_is_judged_as_published),
+          TEST(fifty_nine_tasks_are_judged_as_by_their_own_scorers), TEST(any_solution_that_keeps_the_rules_is_right),
+          TEST(answers_are_compared_as_text_numbers_lists_or_sets), TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
           TEST(digit_completion_answers_earn_one), TEST(a_reward_is_the_weighted_sum_of_its_parts), TEST(wrong_rewards_are_refused),
           TEST(rows_are_scored_as_json), TEST(fractions_stay_in_lowest_terms_or_overflow_honestly),
           TEST(decimals_are_equal_when_their_values_are))

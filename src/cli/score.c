@@ -1,8 +1,9 @@
-/* hone score --task NAME [--pattern P] [--tags T] [--word W] [--partial X] [--format-score X] */
+/* hone score --task NAME [--pattern P] [--tags T] [--word W] [--partial X] [--format-score X] [--compare FORM] ... */
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "task/verifier.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,17 +24,22 @@ static int score_row(void *context, const char *place, const json_t *row, struct
 	return status;
 }
 
-static int read_share(const char *name, const char *text, double *out)
+static int read_number(const char *name, const char *text, double most, const char *wanted, double *out)
 {
 	char *end;
 
 	*out = strtod(text, &end);
-	return *end || !(*out >= 0 && *out <= 1) ? error_set(ERR_INPUT, "%s wants a share from 0 to 1, not \"%s\"", name, text) : OK;
+	return *end || !(*out >= 0 && *out <= most) ? error_set(ERR_INPUT, "%s wants %s, not \"%s\"", name, wanted, text) : OK;
+}
+
+static int read_share(const char *name, const char *text, double *out)
+{
+	return read_number(name, text, 1, "a share from 0 to 1", out);
 }
 
 int command_score(int argc, char **argv)
 {
-	const char              *task = NULL, *partial = "0", *format_score = "0";
+	const char              *task = NULL, *partial = "0", *format_score = "0", *compare = "text", *tolerance = "0", *relative = "0";
 	struct verifier_options  o = {0};
 	struct reward_spec       spec;
 	int                      n, status;
@@ -45,15 +51,22 @@ int command_score(int argc, char **argv)
 	                                    {"--format-score", &format_score, NULL, NULL},
 	                                    {"--decimals", NULL, &o.decimals, NULL},
 	                                    {"--interval-relations", NULL, NULL, &o.interval_relations},
-	                                    {"--ignore-case", NULL, NULL, &o.ignore_case}};
+	                                    {"--compare", &compare, NULL, NULL},
+	                                    {"--tolerance", &tolerance, NULL, NULL},
+	                                    {"--relative-tolerance", &relative, NULL, NULL},
+	                                    {"--ignore-case", NULL, NULL, &o.compare.ignore_case}};
 
-	TRY(options_read(argc, argv, words, 9, &n));
+	TRY(options_read(argc, argv, words, 12, &n));
 	if (n != 0 || !task)
 		return error_set(ERR_INPUT, "usage: hone score --task NAME < rows.jsonl");
 	if (o.decimals < 0 || o.decimals > 15)
 		return error_set(ERR_INPUT, "--decimals wants a number from 0 to 15");
 	TRY(read_share("--partial", partial, &o.partial));
 	TRY(read_share("--format-score", format_score, &o.format_score));
+	TRY(read_share("--relative-tolerance", relative, &o.compare.relative));
+	TRY(read_number("--tolerance", tolerance, HUGE_VAL, "a number from 0 on", &o.compare.absolute));
+	if (!answer_form_find(compare, &o.compare.form))
+		return error_set(ERR_INPUT, "--compare wants text, dense, number, list or set, not \"%s\"", compare);
 	TRY(verifier_open(&spec, &task, NULL, 1, &o));
 	status = rows_run(score_row, &spec);
 	verifier_close(&spec);

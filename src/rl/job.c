@@ -248,24 +248,27 @@ static int open_model(struct job *job)
 
 static int open_reward(struct job *job)
 {
-	const struct config_task     *t = &job->config.task;
-	const struct verifier_options o = {.ignore_case = t->verifier.ignore_case,
-	                                   .decimals = t->verifier.decimals,
-	                                   .interval_relations = t->verifier.interval_relations,
-	                                   .partial = t->verifier.partial,
-	                                   .format_score = t->verifier.format_score,
-	                                   .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
-	                                   .tags = *t->verifier.tags ? t->verifier.tags : NULL,
-	                                   .word = *t->verifier.word ? t->verifier.word : NULL,
-	                                   .length_min = t->verifier.length.low,
-	                                   .length_max = t->verifier.length.high,
-	                                   .length_slack = t->verifier.length_slack,
-	                                   .length_in_characters = t->verifier.length_in_characters};
-	static const char *const      either[] = {"task.reward", "task.rewards", NULL};
-	const char                   *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
-	double                        weights[REWARD_PARTS];
-	int                           n = t->rewards.n;
+	const struct config_task *t = &job->config.task;
+	const struct answer_rule  rule = {
+	         .ignore_case = t->verifier.ignore_case, .absolute = t->verifier.tolerance, .relative = t->verifier.relative_tolerance};
+	struct verifier_options  o = {.compare = rule,
+	                              .decimals = t->verifier.decimals,
+	                              .interval_relations = t->verifier.interval_relations,
+	                              .partial = t->verifier.partial,
+	                              .format_score = t->verifier.format_score,
+	                              .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
+	                              .tags = *t->verifier.tags ? t->verifier.tags : NULL,
+	                              .word = *t->verifier.word ? t->verifier.word : NULL,
+	                              .length_min = t->verifier.length.low,
+	                              .length_max = t->verifier.length.high,
+	                              .length_slack = t->verifier.length_slack,
+	                              .length_in_characters = t->verifier.length_in_characters};
+	static const char *const either[] = {"task.reward", "task.rewards", NULL};
+	const char              *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
+	double                   weights[REWARD_PARTS];
+	int                      n = t->rewards.n;
 
+	answer_form_find(t->verifier.compare, &o.compare.form); /* the schema has checked it */
 	TRY(config_require(&job->config, either));
 	if (t->token_rewards && t->permute_rewards)
 		return error_set(

@@ -72,8 +72,8 @@ struct config_task {
 		int                   n;
 	} rewards;
 	struct { /* one set for all verifiers */
-		const char      *pattern, *tags, *word;
-		double           partial, format_score;
+		const char      *pattern, *tags, *word, *compare;
+		double           partial, format_score, tolerance, relative_tolerance;
 		struct int_range length;
 		int              ignore_case, decimals, interval_relations, length_slack, length_in_characters;
 	} verifier;

@@ -35,24 +35,37 @@ static void push(struct decimal *d, char c)
 		d->digit[d->n++] = (unsigned char)(c - '0');
 }
 
-/* ",234" and no fifth digit: a group of thousands. */
-static int is_group(struct span a, size_t i)
+/* A comma between thousands, as text or as LaTeX: its bytes, 0 for none. */
+static size_t separator(struct span a)
 {
-	return i < a.n && a.s[i] == ',' && digit_at(a, i + 1) && digit_at(a, i + 2) && digit_at(a, i + 3) && !digit_at(a, i + 4);
+	static const char *const forms[] = {",", "\\,", "{,}", ",\\!", "\\!,"};
+	size_t                   n = 0;
+
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+		if (span_starts(a, forms[i]) && strlen(forms[i]) > n)
+			n = strlen(forms[i]);
+	return n;
+}
+
+/* ",234" and no fourth digit, a group of thousands, at i: where its digits start; 0 when it is none. */
+static size_t group_at(struct span a, size_t i)
+{
+	size_t n = separator(span_from(a, i)), at = i + n;
+
+	return n && digit_at(a, at) && digit_at(a, at + 1) && digit_at(a, at + 2) && !digit_at(a, at + 3) ? at : 0;
 }
 
 static size_t read_whole(struct span a, struct decimal *d)
 {
-	size_t i = 0;
+	size_t i = 0, group;
 	int    grouped;
 
 	for (; digit_at(a, i); i++)
 		push(d, a.s[i]);
 	grouped = i >= 1 && i <= 3;
-	while (grouped && is_group(a, i)) {
-		for (size_t j = i + 1; j < i + 4; j++)
-			push(d, a.s[j]);
-		i += 4;
+	while (grouped && (group = group_at(a, i))) {
+		for (i = group; i < group + 3; i++)
+			push(d, a.s[i]);
 	}
 	return i;
 }

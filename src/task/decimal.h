@@ -16,7 +16,7 @@ struct decimal {
 	unsigned char digit[DECIMAL_DIGITS]; /* 0 .. 9, most significant first */
 };
 
-/* Reads an unsigned number at the start of the span: digits, or digits in groups of three with commas; a fraction; an exponent of
+/* Reads an unsigned number at the start of the span: digits, or digits in groups of three with commas (also \, and {,} of LaTeX); a fraction; an exponent of
  * at most three digits ("1,234.50", ".5", "6e-3"). Returns the bytes read, 0 when no number starts here. */
 size_t decimal_read(struct span a, struct decimal *out);
 

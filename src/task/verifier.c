@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const struct verifier table[] = {
-        {"exact", "the answer is the gold, but for white space around it", verify_exact, verify_has_answer},
+        {"exact", "the answer is the gold: as text, number, list or set", verify_exact, verify_has_answer},
         {"numeric", "the last number of the answer equals the gold's, exactly", verify_numeric, verify_numeric_check},
         {"math", "the answer equals the gold as mathematics: LaTeX or text", verify_math, verify_math_check},
         {"countdown", "an expression over the given numbers, each once, that gives the target", verify_countdown, verify_countdown_check},
@@ -18,6 +18,7 @@ static const struct verifier table[] = {
         {"sudoku", "a full grid that keeps the givens and the rules", verify_sudoku, verify_sudoku_check},
         {"zebra", "the one word or name that is asked for, in any case", verify_zebra, verify_has_answer},
         {"arc", "the same grid of numbers as the gold", verify_arc, verify_arc_check},
+        {"procedural", "tasks of reasoning-gym, each row by the rule of its task", verify_procedural, verify_procedural_check},
         {"sequence", "dense: the share of the gold's characters before the first wrong one, and the end", verify_sequence,
          verify_has_answer},
         {"format", "the completion matches task.pattern, or has the blocks of task.tags", verify_format, verify_format_check},

@@ -10,6 +10,7 @@
 #define TASK_VERIFIER_H
 
 #include "base/file.h"
+#include "task/answer.h"
 #include "task/problem.h"
 
 #include <stddef.h>
@@ -25,16 +26,17 @@ struct completion {
 
 /* One set of options serves all verifiers of a reward. Zero is each one's default. */
 struct verifier_options {
-	int         ignore_case;        /* exact */
-	double      partial;            /* knights_knaves, story, sudoku, arc: times the share that is right, when not all is */
-	double      format_score;       /* countdown: for an expression that is well formed but wrong */
-	int         decimals;           /* math: > 0: numbers that round to the same are equal */
-	int         interval_relations; /* math: -2 <= x <= 7 is x in [-2, 7] */
-	const char *pattern;            /* format: PCRE2, searched in the whole completion; '.' matches a newline */
-	const char *tags;               /* format: "think,answer": these blocks, each once, in this order, around everything */
-	const char *word;               /* contains, story: the word; NULL takes the column "word" of the row */
-	int         length_min, length_max, length_slack; /* length; slack 0: none */
-	int         length_in_characters;                 /* length: bytes of the text instead of tokens */
+	struct answer_rule compare;            /* exact: what the same answer is */
+	int64_t            target;             /* countdown: > 0: of rows that name none */
+	double             partial;            /* knights_knaves, story, sudoku, arc: times the share that is right, when not all is */
+	double             format_score;       /* countdown: for an expression that is well formed but wrong */
+	int                decimals;           /* math: > 0: numbers that round to the same are equal */
+	int                interval_relations; /* math: -2 <= x <= 7 is x in [-2, 7] */
+	const char        *pattern;            /* format: PCRE2, searched in the whole completion; '.' matches a newline */
+	const char        *tags;               /* format: "think,answer": these blocks, each once, in this order, around everything */
+	const char        *word;               /* contains, story: the word; NULL takes the column "word" of the row */
+	int                length_min, length_max, length_slack; /* length; slack 0: none */
+	int                length_in_characters;                 /* length: bytes of the text instead of tokens */
 };
 
 struct reward_spec;

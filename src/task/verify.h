@@ -20,7 +20,7 @@ const json_t *verify_column(const json_t *row, const char *name);
 
 /* verify_text.c: plain text */
 
-/* The text, or its marked answer, is the gold, but for white space around it. */
+/* The text, or its marked answer, says the same as the gold, in the sense of options.compare (answer.h). */
 VERIFY_SCORE(verify_exact);
 
 /* The same in any case; what is marked may wear \\text{...}, $, **, quotes and a full stop. */
@@ -83,6 +83,16 @@ VERIFY_CHECK(verify_sudoku_check);
  * With options.partial: times the share of cells that are right, where the shape is. */
 VERIFY_SCORE(verify_arc);
 VERIFY_CHECK(verify_arc_check);
+
+/* verify_procedural.c: rows of the 59 tasks of reasoning-gym in one data set, each judged by the rule of its task; the task is the column
+ * `task`, source_dataset or data_source. The table there says which rule. An answer is the marked one or the whole text. */
+VERIFY_SCORE(verify_procedural);
+VERIFY_CHECK(verify_procedural_check);
+
+/* Rules for tasks with many right answers; the row holds the puzzle. 1 or 0. */
+typedef int verify_rule(const json_t *row, struct span answer);
+verify_rule plan_jugs, plan_hanoi, plan_path, plan_lock;                           /* verify_plans.c */
+verify_rule arrange_queens, arrange_colours, arrange_palindrome, arrange_fraction; /* verify_arrangements.c */
 
 /* verify_environment.c: the actions are played again (environment.h), and the reward is that of the episode. Parsed: the episode came to an end. */
 VERIFY_SCORE(verify_environment);

@@ -65,26 +65,29 @@ static int read_numbers(const json_t *v, struct numbers *out)
 	return out->n > 0;
 }
 
-static int read_target(const json_t *v, int64_t *out)
+static int read_target(const json_t *v, int64_t fallback, int64_t *out)
 {
 	const char *s = json_string_value(v);
 
+	*out = fallback;
+	if (!v)
+		return fallback > 0;
 	if (!json_is_integer(v))
 		return s && next_number(&s, out) && *s == 0;
 	*out = json_integer_value(v);
 	return *out >= -NUMBER_MAX && *out <= NUMBER_MAX;
 }
 
-static int read_game_at(const json_t *object, struct game *g)
+static int read_game_at(const json_t *object, int64_t target, struct game *g)
 {
 	const json_t *numbers = json_object_get(object, "numbers");
 
 	if (!numbers)
 		numbers = json_object_get(object, "nums");
-	return read_numbers(numbers, &g->given) && read_target(json_object_get(object, "target"), &g->target);
+	return read_numbers(numbers, &g->given) && read_target(json_object_get(object, "target"), target, &g->target);
 }
 
-static int read_game(const struct problem *p, struct game *g)
+static int read_game(const struct problem *p, int64_t target, struct game *g)
 {
 	static const char *const inner[] = {"ground_truth", "metadata", "extra_info", "reward_model.ground_truth"};
 	json_t                  *row = NULL;
@@ -92,9 +95,9 @@ static int read_game(const struct problem *p, struct game *g)
 
 	if (!p->row || json_parse("row", p->row, strlen(p->row), &row) != OK)
 		return 0;
-	found = read_game_at(row, g);
+	found = read_game_at(row, target, g);
 	for (size_t i = 0; i < sizeof inner / sizeof inner[0] && !found; i++)
-		found = read_game_at(dataset_column(row, inner[i]), g);
+		found = read_game_at(dataset_column(row, inner[i]), target, g);
 	json_decref(row);
 	return found;
 }
@@ -103,8 +106,7 @@ VERIFY_CHECK(verify_countdown_check)
 {
 	struct game g;
 
-	(void)spec;
-	if (read_game(p, &g))
+	if (read_game(p, spec->options.target, &g))
 		return OK;
 	return error_set(ERR_INPUT, "the row needs \"numbers\" (a list of 1 to %d integers, 0 to %d) and an integer \"target\"",
 	                 NUMBERS_MAX, NUMBER_MAX);
@@ -259,7 +261,7 @@ VERIFY_SCORE(verify_countdown)
 	int             right, equation;
 
 	*out = (struct score){0};
-	if (!read_game(p, &g))
+	if (!read_game(p, spec->options.target, &g))
 		return OK;
 	if (span_answer(verify_text(c), &parser.rest) == ANSWER_OPEN)
 		parser.rest = span_line(parser.rest);

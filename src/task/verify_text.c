@@ -15,12 +15,12 @@ VERIFY_CHECK(verify_has_answer)
 
 VERIFY_SCORE(verify_exact)
 {
-	int (*equal)(struct span, struct span) = spec->options.ignore_case ? span_equal_nocase : span_equal;
-	struct span gold = span_trim(span_of(p->answer)), text = span_trim(verify_text(c)), answer;
+	const struct answer_rule *rule = &spec->options.compare;
+	struct span               gold = span_of(p->answer), text = span_trim(verify_text(c)), answer;
 
 	span_answer(text, &answer);
 	out->parsed = text.n > 0;
-	out->reward = p->answer && (equal(text, gold) || equal(span_trim(answer), gold));
+	out->reward = p->answer && (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer));
 	return OK;
 }
 
