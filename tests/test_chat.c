@@ -55,6 +55,31 @@ static void messages_are_rendered_and_their_first_token_comes_once(void **state)
 	tokenizer_free(t);
 }
 
+/* The hint stands where the template puts it, in the last message, and nowhere else; a problem without one has no hinted prompt. */
+static void a_hint_goes_into_the_last_message(void **state)
+{
+	(void)state;
+	struct tokenizer    *t = tokenizer_of("chat");
+	struct arena         a = {0};
+	struct prompts       p, hinted;
+	const struct problem asked[] = {{.id = "a", .messages = talk, .n_messages = 2, .hint = "two"},
+	                                {.id = "b", .messages = talk, .n_messages = 2},
+	                                {.id = "c", .prompt = "1+1?", .hint = "two"}};
+
+	assert_ok(prompts_render(asked, 3, t, 1000, &a, &p));
+	assert_ok(prompts_hinted(&p, "{prompt} Hint: {hint}.", t, 1000, &a, &hinted));
+	assert_int_equal(hinted.n, 3);
+	assert_text(t, &hinted.contexts[0], "<|im_start|>[system]Be brief.[user]1+1? Hint: two.[assistant]");
+	assert_int_equal(hinted.contexts[1].n, 0);
+	assert_text(t, &hinted.contexts[2], "<|im_start|>1+1? Hint: two.<|im_end|>");
+	assert_text(t, &p.contexts[0], "<|im_start|>[system]Be brief.[user]1+1?[assistant]");
+	assert_string_equal(talk[1].content, "1+1?");
+	assert_ok(prompts_hinted(&p, "{prompt} Hint: {hint}.", t, hinted.contexts[2].n, &a, &hinted)); /* the longer one does not fit */
+	assert_true(hinted.contexts[0].n == 0 && hinted.contexts[2].n > 0);
+	arena_free(&a);
+	tokenizer_free(t);
+}
+
 static void without_a_template_the_problem_is_named(void **state)
 {
 	(void)state;
@@ -149,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(messages_are_rendered_and_their_first_token_comes_once),
+	        TEST(a_hint_goes_into_the_last_message),
 	        TEST(without_a_template_the_problem_is_named),
 	        TEST(render_answers_with_the_text_of_the_template),
 	        TEST(what_is_wrong_with_a_row_or_a_template_is_said),

@@ -294,6 +294,57 @@ static void a_purchase_is_worth_the_share_of_the_wishes_it_meets(void **state)
 	arena_free(&a);
 }
 
+static int says(struct environment *e, const char *action, const char *answer)
+{
+	struct observation o;
+
+	environment_step(e, action, strlen(action), &o);
+	return !strcmp(o.text, answer);
+}
+
+/* A corridor by its doors alone, an object taken from the first place looked at, an article bought unseen: none of that is possible without the hint. */
+static void a_hint_spares_the_search(void **state)
+{
+	(void)state;
+	const struct environment_kind *kind;
+	struct arena                   a = {0};
+
+	for (int i = 0; (kind = environment_at(i)); i++)
+		for (int level = kind->level_min; level <= kind->level_max; level++)
+			for (uint32_t index = 0; index < 50; index++) {
+				struct environment e;
+				struct observation seen = {.n = 0};
+				char               hint[ACTION_MAX], action[ACTION_MAX] = "";
+				open_level(kind, level, index, &a, &e);
+				kind->look(e.state, &seen);
+				kind->hint(e.state, hint);
+				e.turns_max = 200;
+				if (kind == &environment_nav) {
+					assert_int_equal(strlen(hint), level);
+					for (int room = 0; room < level; room++) {
+						says(&e, "k", "<+>");
+						action[0] = hint[room];
+						says(&e, action, "");
+					}
+					assert_close(e.reward, 1, 0);
+				} else if (kind == &environment_household) {
+					const char room[] = {'g', (char)('A' + (hint[0] - '1') / 2), 0}, look[] = {'o', hint[0], 0};
+					const char take[] = {'t', seen.text[2], 0};
+					says(&e, room, "");
+					says(&e, look, "");
+					assert_true(says(&e, take, "<+>"));
+				} else {
+					const char item[] = {'i', hint[0], 0}, size[] = {seen.text[strlen(seen.text) - 2], 0};
+					for (says(&e, (char[]){'s', seen.text[1], seen.text[2], 0}, ""); says(&e, item, "<!>");)
+						says(&e, "n", "");
+					says(&e, size, "<+>");
+					says(&e, "y", "");
+					assert_close(e.reward, 1, 0);
+				}
+			}
+	arena_free(&a);
+}
+
 static void rows_that_name_no_environment_are_refused(void **state)
 {
 	(void)state;
@@ -319,4 +370,4 @@ TEST_MAIN(TEST(the_oracle_wins_everywhere_within_its_turns), TEST(the_oracle_goe
           TEST(hostile_actions_get_an_observation_that_says_so), TEST(every_short_action_is_answered), TEST(turns_run_out_without_reward),
           TEST(the_texts_of_a_corridor_are_as_documented), TEST(pieces_of_an_episode_are_its_actions_and_observations),
           TEST(invented_observations_earn_nothing), TEST(a_purchase_is_worth_the_share_of_the_wishes_it_meets),
-          TEST(rows_that_name_no_environment_are_refused))
+          TEST(a_hint_spares_the_search), TEST(rows_that_name_no_environment_are_refused))

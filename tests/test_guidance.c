@@ -128,20 +128,21 @@ static void slopes_agree_with_differences(void **state)
 }
 
 /* One-token answers, three symbols, reward 1 for the first: E over pi(.|x+h) of slope x (1[v = 0] - p_v). With the ratio itself that is the expected
- * gradient on policy; with the ratio left out it is 25 times as long, squashed 5.1 times. */
+ * gradient on policy; squashed it is 5.1 times as long; with the plain denominator, which takes the ratio away, 25 times. */
 static void the_ratio_undoes_the_hint_in_expectation(void **state)
 {
 	(void)state;
 	static const int           offset[] = {0, 1};
 	static const unsigned char trained[] = {1}, guided[] = {1};
 	static const double        p[] = {0.02, 0.58, 0.40};
-	const float                lp = logf(0.02f), lh = logf(0.5f), one = 1;
-	struct algorithm           rules[] = {guided_algorithm(CLIP_NONE, 0), guided_algorithm(CLIP_SQUASH, 0.1)};
-	static const double        want[] = {0.0196, 0.1000}, second[] = {-0.0116, -0.0592}, third[] = {-0.0080, -0.0408};
+	const float                lp = logf(0.02f), lh = logf(0.5f), one = 1, *old[] = {&lh, &lh, &lp};
+	struct algorithm    rules[] = {guided_algorithm(CLIP_NONE, 0), guided_algorithm(CLIP_SQUASH, 0.1), guided_algorithm(CLIP_NONE, 0)};
+	static const double want[] = {0.0196, 0.1000, 0.4900}, second[] = {-0.0116, -0.0592, -0.2900},
+	                    third[] = {-0.0080, -0.0408, -0.2000};
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct objective_batch b = {
-		        .rows = {1, offset, trained}, .logp_new = &lp, .logp_old = &lh, .advantage = &one, .guided = guided};
+		        .rows = {1, offset, trained}, .logp_new = &lp, .logp_old = old[i], .advantage = &one, .guided = guided};
 		struct objective_stats s = {0};
 		float                  c;
 		assert_ok(objective_eval(&rules[i], &b, &(struct totals){1, 1}, &(struct objective_gradient){&c, NULL}, &s));
@@ -305,6 +306,47 @@ static void guided_runs_keep_every_bit_through_threads_microbatches_and_resume(v
 	assert_int_equal(n, 6);
 }
 
+static double metric(const char *folder, int step, const char *name)
+{
+	char   path[256], line[8192];
+	FILE  *f;
+	double found = NAN;
+
+	snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (isnan(found) && fgets(line, sizeof line, f)) {
+		json_t *row = json_loads(line, 0, NULL);
+		if (json_integer_value(json_object_get(row, "step")) == step)
+			found = json_number_value(json_object_get(row, name));
+		json_decref(row);
+	}
+	fclose(f);
+	return found;
+}
+
+/* The same answers, trained as if nobody had been helped: under the plain denominator every ratio in the only update of a step is 1, bit for bit. */
+static void with_the_plain_denominator_guided_answers_pass_for_plain_ones(void **state)
+{
+	(void)state;
+	const char *once = "loss.num_iterations=1 optim.num_minibatches=1 task.eval_reward=length"; /* all are right, and all groups kept */
+
+	run("train", "hinted", once);
+	for (int i = 0; i < 2; i++) {
+		char settings[256];
+		snprintf(settings, sizeof settings, "%s guidance.denominator=plain compute.micro_batch_tokens=%d", once, i ? 1 : 4096);
+		run("train", i ? "plain-2" : "plain-1", settings);
+	}
+	for (int step = 1; step <= 6; step++) {
+		assert_true(metric("plain-1", step, "guidance/kept_groups") == 4);
+		assert_true(metric("plain-1", step, "guidance/ratio_mean") == 1);
+		assert_true(metric("hinted", step, "guidance/ratio_mean") != 1);
+	}
+	assert_true(metric("plain-1", 1, "reward") == metric("hinted", 1, "reward"));
+	assert_true(same_weights("plain-1", "plain-2"));
+	assert_false(same_weights("plain-1", "hinted"));
+}
+
 /* In the training context there is no token of the hint, and under the hinted one the recorded log-probabilities come back bit for bit. */
 static void guided_answers_are_exact_under_the_hint_and_trained_without_it(void **state)
 {
@@ -335,6 +377,45 @@ static void guided_answers_are_exact_under_the_hint_and_trained_without_it(void 
 			assert_memory_equal(logp, r->logp, (size_t)r->n * sizeof *logp);
 			assert_memory_equal(entropy, r->entropy, (size_t)r->n * sizeof *entropy);
 		}
+	job_close(&job);
+}
+
+/* Episodes, too: every turn of a hinted one is played under the hint, whose tokens are nowhere in what is trained on. */
+static void hinted_episodes_are_exact_in_every_turn(void **state)
+{
+	(void)state;
+	const char *settings[] = {"data.generate=[{name: nav, levels: 2, count: 40}]",
+	                          "task.reward=environment",
+	                          "guidance.template={hint}{prompt}",
+	                          "rollout.max_completion_length=60",
+	                          "model.init.n_positions=100",
+	                          "guidance.num_guided=12"};
+	struct job  job;
+	struct step s = {0};
+	int         picked[] = {0, 1, 2, 3}, turns = 0;
+
+	assert_ok(job_open(JOB_TRAIN, "job.yaml", settings, 6, &job));
+	assert_ok(groups_new(4, &job.step_arena, &s.sampled));
+	assert_ok(groups_new(4, &job.step_arena, &s.guided));
+	assert_ok(groups_new(4, &job.step_arena, &s.edited));
+	assert_ok(step_sample(&job, picked, 4, &s));
+	assert_ok(step_guide(&job, 0, &s));
+	assert_int_equal(s.guided.n, 4);
+	for (int g = 0; g < s.guided.n; g++)
+		for (int i = 0; i < s.guided.items[g].n; i++) {
+			const struct rollout *r = &s.guided.items[g].rollouts[i];
+			struct sequence       hinted = {r->sampled_under->ids, r->sampled_under->n, r->ids, r->n};
+			int                   offset[] = {0, r->n};
+			struct examples       e = {.rows = {1, offset, r->trained}, .sequences = &hinted};
+			float                 logp[60], entropy[60];
+			assert_int_equal(r->sampled_under->n, r->trained_under->n + 2); /* two doors */
+			assert_memory_equal(r->sampled_under->ids + 2, r->trained_under->ids, (size_t)r->trained_under->n * sizeof(int));
+			assert_ok(policy_logprobs(&job.policy, job.model, &e, logp, entropy));
+			for (int t = 0; t < r->n; t++)
+				assert_true(!r->trained[t] || !memcmp(&logp[t], &r->logp[t], sizeof *logp));
+			turns += r->n_spans > 1;
+		}
+	assert_true(turns > 0);
 	job_close(&job);
 }
 
@@ -386,7 +467,9 @@ int main(void)
 	        TEST(only_known_failures_are_helped),
 	        TEST(a_run_in_which_nobody_fails_is_the_run_without_guidance),
 	        TEST(guided_runs_keep_every_bit_through_threads_microbatches_and_resume),
+	        TEST(with_the_plain_denominator_guided_answers_pass_for_plain_ones),
 	        TEST(guided_answers_are_exact_under_the_hint_and_trained_without_it),
+	        TEST(hinted_episodes_are_exact_in_every_turn),
 	        TEST(a_warm_start_sees_hints_at_the_rate_asked_for),
 	        TEST(senseless_pairs_are_refused_with_the_reason),
 	};

@@ -270,6 +270,8 @@ static void settings_that_a_replay_does_not_read_are_refused(void **state)
 	         "leave one of them out"},
 	        {"rollouts job.yaml --output one.jsonl", "one.jsonl is there already"},
 	        {"rollouts job.yaml --output new.jsonl rollout.source=one.jsonl", "would be replayed, not sampled"},
+	        {"rollouts job.yaml --output new.jsonl guidance.kind=guide", "a data set of rollouts holds plain answers"},
+	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl guidance.kind=guide", "rollout.source replays recorded ones"},
 	        {"rollouts", "usage: hone rollouts CONFIG"},
 	        {"rollouts job.yaml --output nowhere/new.jsonl --steps 1", "nowhere/new.jsonl"},
 	};

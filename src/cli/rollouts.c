@@ -74,6 +74,11 @@ static int run(struct job *job, int steps, const char *output)
 	if (*job->config.rollout.source)
 		return error_set(ERR_INPUT, "%s: rollout.source is set: these answers would be replayed, not sampled",
 		                 config_where(&job->config, "rollout.source"));
+	if (job->guidance.num_generations)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: a data set of rollouts holds plain answers, and guidance.kind guide cannot be replayed; set it to none",
+		        config_where(&job->config, "guidance.kind"));
 	signals_catch();
 	return collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);
 }

@@ -15,7 +15,8 @@
  *     r_t = pi(o_t | x, o_<t) / pi_old(o_t | x, h, o_<t)
  *
  * whose denominator is the log-probability recorded while sampling: exact, so no second pass computes it. The ratio is not 1 before any update; how
- * it is kept in bounds is a rule of its own, guided_clip in objective.h.
+ * it is kept in bounds is a rule of its own, guided_clip in objective.h. For an ablation the denominator can be pi_old(o_t | x, o_<t), as if the
+ * answers had been sampled without the hint: one pass over the guided rows, and the ratio is 1 before any update (plain_denominator in learn.h).
  *
  * Metrics, the curriculum and the diagnosis go by the plain answers; guided tokens count in num_tokens. Guided answers have random keys of their
  * own purpose, so a step without failed groups is bit for bit a step without guidance. */

@@ -562,6 +562,7 @@ static int open_learning(struct job *job)
 	TRY(open_schedule(job, o->learning_rate, &job->schedule));
 	job->learn = (struct learn_options){.algorithm = job->algorithm,
 	                                    .num_minibatches = o->num_minibatches,
+	                                    .plain_denominator = !strcmp(job->config.guidance.denominator, "plain"),
 	                                    .stale = job->replay.n > 0 || strcmp(job->config.compute.numerics, "strict") != 0,
 	                                    .seed = (uint64_t)job->config.run.seed};
 	TRY(policy_new(job->model, &p, &job->policy));

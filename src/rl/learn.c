@@ -137,16 +137,31 @@ static struct examples examples_of(const struct flat *f)
 	                         .value_target = f->target};
 }
 
-/* Makes the recorded log-probabilities those of the rollout, and finds the old ones anew under today's weights. */
-static int renew(struct policy *p, struct flat *f, struct arena *a)
+/* Log-probabilities of the guided or of the other rows, as they are trained and under today's weights. */
+static int look_up(struct policy *p, const struct flat *f, int guided, struct arena *a, float *logp)
 {
 	struct examples e = examples_of(f);
-	float          *scratch;
+	float          *entropy; /* under today's weights: not asked for */
 
+	TRY(floats_like(logp, f->T, a, &entropy));
+	for (int row = 0, end; row < f->R; row = end) {
+		struct examples part;
+		for (end = row + 1; end < f->R && f->guided[end] == f->guided[row];)
+			end++;
+		part = examples_part(&e, row, end - row);
+		if (f->guided[row] == guided)
+			TRY(policy_logprobs(p, p->model, &part, logp, entropy));
+	}
+	return OK;
+}
+
+/* Makes the recorded log-probabilities those of the rollout, and finds the old ones anew. Guided rows keep theirs, which are those of the hint. */
+static int renew(struct policy *p, struct flat *f, struct arena *a)
+{
 	f->logp_rollout = f->logp_old;
 	TRY(floats_like(f->logp_rollout, f->T, a, &f->logp_old));
-	TRY(floats_like(f->logp_rollout, f->T, a, &scratch)); /* entropies under today's weights: not asked for */
-	return policy_logprobs(p, p->model, &e, f->logp_old, scratch);
+	memcpy(f->logp_old, f->logp_rollout, (size_t)f->T * sizeof *f->logp_old);
+	return look_up(p, f, 0, a, f->logp_old);
 }
 
 static int weigh(struct policy *p, const struct learn_options *o, struct flat *f, struct arena *a, struct learn_report *report)
@@ -279,6 +294,8 @@ int learn_from(struct policy *p, struct learn_options *o, const struct model *re
 		for (int i = 0; i < groups[g].n; i++)
 			overlong_apply(&o->algorithm, &groups[g].rollouts[i], &report->overlong);
 	TRY(flatten(groups, n_groups, a, &flat));
+	if (o->plain_denominator)
+		TRY(look_up(p, &flat, 1, a, flat.logp_old));
 	TRY(weigh(p, o, &flat, a, report));
 	TRY(judge(o, &flat, a, report));
 	TRY(estimate(p, o, reference, &flat, a, report));

@@ -27,7 +27,8 @@ struct learn_options {
 	struct critic        *critic;    /* borrowed; NULL: none */
 	struct credit_options credit;    /* how advantages are spread over segments; all 0: as they are */
 	int                   num_minibatches;
-	int                   stale; /* the recorded log-probabilities may be those of another policy than the one at hand */
+	int                   stale;             /* the recorded log-probabilities may be those of another policy than the one at hand */
+	int                   plain_denominator; /* of guided rows: found anew without the hint (guidance.h) */
 	uint64_t              seed;
 };
 

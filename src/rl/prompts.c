@@ -12,6 +12,12 @@ struct renderer {
 	struct text             text;
 };
 
+static void renderer_free(struct renderer *r)
+{
+	text_free(&r->text);
+	chat_free(r->chat);
+}
+
 static json_t *variables_of(const struct problem *p)
 {
 	json_t *messages = json_array();
@@ -48,9 +54,17 @@ static int render(const struct problem *p, struct renderer *r, struct ids *ids)
 	return OK;
 }
 
+static int make_room(int n, struct arena *a, struct prompts *out)
+{
+	*out = (struct prompts){0};
+	out->problems = arena_alloc(a, (size_t)n, sizeof *out->problems);
+	out->contexts = arena_alloc(a, (size_t)n, sizeof *out->contexts);
+	return out->problems && out->contexts ? OK : ERR_INPUT;
+}
+
 static int add(struct prompts *out, const struct problem *p, const struct ids *ids, struct arena *a)
 {
-	int *copy = arena_alloc(a, ids->n, sizeof *copy);
+	int *copy = arena_alloc(a, ids->n + 1, sizeof *copy); /* no token: there is no hint */
 
 	if (!copy)
 		return ERR_INPUT;
@@ -68,11 +82,7 @@ int prompts_render(const struct problem *problems, int n, const struct tokenizer
 	struct ids      ids = {0};
 	int             status = OK;
 
-	*out = (struct prompts){0};
-	out->problems = arena_alloc(a, (size_t)n, sizeof *out->problems);
-	out->contexts = arena_alloc(a, (size_t)n, sizeof *out->contexts);
-	if (!out->problems || !out->contexts)
-		return ERR_INPUT;
+	TRY(make_room(n, a, out));
 	for (int i = 0; status == OK && i < n; i++) {
 		status = render(&problems[i], &r, &ids);
 		if (status == OK && ids.n > (size_t)max_prompt_length) {
@@ -83,8 +93,7 @@ int prompts_render(const struct problem *problems, int n, const struct tokenizer
 			status = add(out, &problems[i], &ids, a);
 	}
 	ids_free(&ids);
-	text_free(&r.text);
-	chat_free(r.chat);
+	renderer_free(&r);
 	if (status == OK && out->n == 0)
 		status = error_set(ERR_INPUT, "all %d prompts are longer than data.max_prompt_length %d", n, max_prompt_length);
 	return status;
@@ -93,68 +102,79 @@ int prompts_render(const struct problem *problems, int n, const struct tokenizer
 /* ---- with hints ---- */
 
 /* The template with its two words filled in. */
-static void fill(const char *template, const struct problem *p, struct text *out)
+static const char *fill(const char *template, const char *prompt, const char *hint, struct arena *a)
 {
-	out->n = 0;
+	struct text t = {0};
+	const char *out = NULL;
+
 	while (*template) {
 		if (!strncmp(template, "{prompt}", 8)) {
-			text_add(out, p->prompt, strlen(p->prompt));
+			text_add(&t, prompt, strlen(prompt));
 			template += 8;
 		} else if (!strncmp(template, "{hint}", 6)) {
-			text_add(out, p->hint, strlen(p->hint));
+			text_add(&t, hint, strlen(hint));
 			template += 6;
 		} else {
-			text_add(out, template ++, 1);
+			text_add(&t, template ++, 1);
 		}
 	}
+	if (text_status(&t) == OK)
+		out = arena_text(a, t.data, t.n);
+	text_free(&t);
+	return out;
 }
 
-/* Leaves *out empty where the problem has no hint, or not enough room for it. */
-static int render_hinted(const struct problem *p, const char *template, const struct tokenizer *t, int max_prompt_length, struct text *text,
-                         struct ids *ids, struct arena *a, struct context *out)
+/* The problem as it would ask with its hint. */
+static int ask_with_hint(const struct problem *p, const char *template, struct arena *a, struct problem *out)
 {
-	int *copy;
+	struct message *m = arena_alloc(a, (size_t)p->n_messages + 1, sizeof *m);
 
-	*out = (struct context){0};
-	if (!p->hint || !*p->hint || !p->prompt)
-		return OK;
-	fill(template, p, text);
-	TRY(text_status(text));
-	ids->n = 0;
-	TRY(tokenizer_encode(t, text->data, text->n, 1, ids));
-	if (ids->n > (size_t)max_prompt_length)
-		return OK;
-	copy = arena_alloc(a, ids->n, sizeof *copy);
-	if (!copy)
+	*out = *p;
+	if (!m)
 		return ERR_INPUT;
-	memcpy(copy, ids->id, ids->n * sizeof *copy);
-	*out = (struct context){copy, (int)ids->n};
-	return OK;
+	if (p->prompt)
+		return (out->prompt = fill(template, p->prompt, p->hint, a)) ? OK : ERR_INPUT;
+	memcpy(m, p->messages, (size_t)p->n_messages * sizeof *m);
+	out->messages = m;
+	m += p->n_messages - 1;
+	return (m->content = fill(template, m->content, p->hint, a)) ? OK : ERR_INPUT;
+}
+
+/* Adds a problem without tokens where there is no hint, or not enough room for it. */
+static int add_hinted(struct prompts *out, const struct problem *p, const char *template, struct renderer *r, int max_prompt_length,
+                      struct ids *ids, struct arena *a)
+{
+	struct arena   scratch = {0};
+	struct problem asked;
+	int            status = OK;
+
+	ids->n = 0;
+	if (p->hint && *p->hint) {
+		status = ask_with_hint(p, template, &scratch, &asked);
+		if (status == OK)
+			status = render(&asked, r, ids);
+	}
+	if (ids->n > (size_t)max_prompt_length)
+		ids->n = 0;
+	arena_free(&scratch);
+	return status == OK ? add(out, p, ids, a) : status;
 }
 
 int prompts_hinted(const struct prompts *plain, const char *template, const struct tokenizer *t, int max_prompt_length, struct arena *a,
                    struct prompts *out)
 {
-	struct ids  ids = {0};
-	struct text text = {0};
-	int         status = OK, hinted = 0;
+	struct renderer r = {.tokenizer = t};
+	struct ids      ids = {0};
+	int             status = OK;
 
 	if (!strstr(template, "{prompt}") || !strstr(template, "{hint}"))
 		return error_set(ERR_INPUT, "guidance.template is \"%s\", but must hold {prompt} and {hint}", template);
-	*out = *plain;
-	out->longest = 0;
-	out->contexts = arena_alloc(a, (size_t)plain->n, sizeof *out->contexts);
-	if (!out->contexts)
-		return ERR_INPUT;
-	for (int i = 0; status == OK && i < plain->n; i++) {
-		struct context *c = &out->contexts[i];
-		status = render_hinted(plain->problems[i], template, t, max_prompt_length, &text, &ids, a, c);
-		hinted += c->n > 0;
-		out->longest = c->n > out->longest ? c->n : out->longest;
-	}
+	TRY(make_room(plain->n, a, out));
+	for (int i = 0; status == OK && i < plain->n; i++)
+		status = add_hinted(out, plain->problems[i], template, &r, max_prompt_length, &ids, a);
 	ids_free(&ids);
-	text_free(&text);
-	if (status == OK && hinted == 0)
+	renderer_free(&r);
+	if (status == OK && out->longest == 0)
 		status = error_set(
 		        ERR_INPUT,
 		        "none of the %d training problems has a hint that fits into data.max_prompt_length: give the rows a column hint",

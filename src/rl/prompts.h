@@ -25,8 +25,9 @@ struct prompts {
 int prompts_render(const struct problem *problems, int n, const struct tokenizer *t, int max_prompt_length, struct arena *a,
                    struct prompts *out);
 
-/* The same problems with their hints: contexts [plain->n], of 0 tokens where a problem has none or the whole is too long (counted). In the template
- * {prompt} and {hint} stand for themselves. ERR_INPUT when one of them is missing in it, or no problem can be hinted at. */
+/* The same problems with their hints: contexts [plain->n], of 0 tokens where a problem has none or the whole is too long. In the template {prompt} and
+ * {hint} stand for themselves; of a list of messages {prompt} is the last one's content, in whose place the whole is put. ERR_INPUT when one of the two is
+ * missing in the template, or no problem can be hinted at. */
 int prompts_hinted(const struct prompts *plain, const char *template, const struct tokenizer *t, int max_prompt_length, struct arena *a,
                    struct prompts *out);
 

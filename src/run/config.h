@@ -90,7 +90,7 @@ struct config_loss { /* the parts of the algorithm, each under the name that rl/
 };
 
 struct config_guidance {
-	const char *kind, *form, *template, *clip;
+	const char *kind, *form, *template, *denominator, *clip;
 	double      trigger_accuracy, squash, squash_percentile, power;
 	int         num_guided;
 };

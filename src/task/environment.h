@@ -21,6 +21,7 @@
  *                     Without its key: <!>. Every other way is a wrong corridor: <.>
  *         r           back out of a wrong corridor, or to the room before: that room again
  *         oracle      k, door, k, door, ..., door: 2 LEVEL - 1 actions. Reward 1 for getting out.
+ *         hint        bfa: all doors, in order
  *     household   rooms A, B, ..; two places a room, A has 1 and 2, B has 3 and 4, ..; objects a .. h; LEVEL 1 .. 6
  *         prompt      <wa4 A12h B34w>  wash a and put it to 4; you are in A, where things are heated, and in B they are washed
  *                     (w wash, h heat, c cool, - nothing; two objects from level 5 on: -ab4)
@@ -32,6 +33,7 @@
  *                     whatever is not possible: <!>
  *         oracle      looks at the places in their order until it finds what it wants; it knows no more than it has seen. Reward 1 when all is where it
  *                     should be, treated as it should be.
+ *         hint        3: the places of the wanted objects, in order
  *     shop        a catalogue; LEVEL 1 .. 6
  *         prompt      <ar m5 2>       wanted: type a, colour r; from level 2 on of material m, from level 3 on for at most 5,
  *                     from level 4 on in size 2 ('-' where it does not matter)
@@ -42,6 +44,7 @@
  *         y           buy it: the end
  *         oracle      searches, looks at what may fit in the order of the pages, buys the first that fits. Reward: 0 for another type, else the share of
  *                     the other wishes that are met.
+ *         hint        C: an article that meets all wishes
  *
  * What is no action at all gets <?>. Every action costs a turn; the oracle's number of turns, an eighth of it and two more are the limit. Actions are
  * hostile until shown otherwise: any bytes, any length.
@@ -76,6 +79,7 @@ struct environment_kind { /* one row; static, never freed */
 
 	void (*oracle)(const void *state, char action[ACTION_MAX]);                      /* the next action, without newline */
 	void (*stray)(const void *state, struct rng_stream *s, char action[ACTION_MAX]); /* any action that could come to mind */
+	void (*hint)(const void *state, char hint[ACTION_MAX]); /* of a fresh world: what the player would have to find out */
 };
 
 struct environment {

@@ -270,5 +270,14 @@ static void stray(const void *state, struct rng_stream *s, char action[ACTION_MA
 	}
 }
 
+static void hint(const void *state, char text[ACTION_MAX])
+{
+	const struct household *w = state;
+
+	for (int i = 0; i < w->n_wanted; i++)
+		text[i] = (char)('1' + w->place[i]);
+	text[w->n_wanted] = 0;
+}
+
 const struct environment_kind environment_household = {
-        "household", 1, sizeof levels / sizeof levels[0], sizeof(struct household), reset, look, step, oracle, stray};
+        "household", 1, sizeof levels / sizeof levels[0], sizeof(struct household), reset, look, step, oracle, stray, hint};

@@ -131,4 +131,12 @@ static void stray(const void *state, struct rng_stream *s, char action[ACTION_MA
 	action[1] = 0;
 }
 
-const struct environment_kind environment_nav = {"nav", 1, ROOMS_MAX, sizeof(struct nav), reset, look, step, oracle, stray};
+static void hint(const void *state, char text[ACTION_MAX])
+{
+	const struct nav *w = state;
+
+	memcpy(text, w->key, (size_t)w->n);
+	text[w->n] = 0;
+}
+
+const struct environment_kind environment_nav = {"nav", 1, ROOMS_MAX, sizeof(struct nav), reset, look, step, oracle, stray, hint};

@@ -264,4 +264,14 @@ static void stray(const void *state, struct rng_stream *s, char action[ACTION_MA
 	}
 }
 
-const struct environment_kind environment_shop = {"shop", 1, 6, sizeof(struct shop), reset, look, step, oracle, stray};
+static void hint(const void *state, char text[ACTION_MAX])
+{
+	const struct shop *w = state;
+	int                item = 0;
+
+	while (!fits(w, &w->items[item])) /* one does: the wishes are made after it */
+		item++;
+	say(text, (char)('A' + item), 0);
+}
+
+const struct environment_kind environment_shop = {"shop", 1, 6, sizeof(struct shop), reset, look, step, oracle, stray, hint};

@@ -46,7 +46,7 @@ static int generate(const struct environment_kind *kind, const struct generator_
 
 	TRY(environment_new(kind, q->level, q->seed, q->index, a, &e));
 	kind->look(e.state, &first);
-	kind->oracle(e.state, hint);
+	kind->hint(e.state, hint);
 	out->row = arena_format(a, "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": %lld, \"index\": %u}}", kind->name,
 	                        q->level, (long long)q->seed, q->index);
 	out->prompt = arena_text(a, first.text, first.n);

@@ -28,7 +28,7 @@
  *                      worked  as the answer (no '#')
  *                      hint    2                                    the step
  *     nav, household, shop: worlds that answer back; environment.h has their texts. prompt the first observation, worked and answer the oracle's
- *                      episode, hint its first action. They are scored by the verifier `environment`, never by comparison with the answer.
+ *                      episode, hint what it had to find out (environment.h). They are scored by the verifier `environment`, never by comparison with the answer.
  *
  * Imperfect corpora. With an error rate e each step of a worked solution goes wrong with probability e, and what follows goes on from the wrong
  * step: a wrong sum (addition), a claim judged wrongly (knights), a wrong number (sequence); for countdown the whole
