@@ -103,7 +103,7 @@ static void levels_suffice_and_are_counted_in_the_bill(void **state)
 	for (size_t i = 0; i < 9; i++) {
 		assert_ok(gradient_new(&w, (int)units[i], &g));
 		assert_int_equal(g.n_levels, levels[i]);
-		assert_int_equal(gradient_bytes(&tiny, (int)units[i]), (size_t)levels[i] * (w.n + 7 * 6) * sizeof(float));
+		assert_int_equal(gradient_bytes(&w, (int)units[i]), (size_t)levels[i] * (w.n + 7 * 6) * sizeof(float));
 		for (uint32_t u = 0; u < units[i]; u++)
 			gradient_slot(&g, u, 0);
 		gradient_free(&g);

@@ -1,4 +1,4 @@
-/* The transformer and its head: against a plain model in double, and against themselves, bit for bit. */
+/* The transformer, its head and its adapter: against a plain model in double, and against themselves, bit for bit. */
 #include "model/head.h"
 
 #include "base/threads.h"
@@ -89,7 +89,7 @@ static void plain_layer(struct plain *m, int layer, double *x)
 	double                      h[SIDE_MOST], qkv[3 * SIDE_MOST], o[SIDE_MOST], y[SIDE_MOST], gu[2 * SIDE_MOST], normed[SIDE_MOST];
 
 	plain_norm(m->p + at->norm_attn, D, s->norm_eps, x, h);
-	plain_product(m->p + at->qkv, Q + 2 * KE, D, h, qkv);
+	plain_product(m->p + at->product[PRODUCT_QKV], Q + 2 * KE, D, h, qkv);
 	for (int i = 0; i < Q + 2 * KE && s->kind == MODEL_QWEN2; i++)
 		qkv[i] += m->p[at->qkv_bias + (size_t)i];
 	for (int i = 0; i < s->n_heads + s->n_kv_heads; i++) {
@@ -102,14 +102,14 @@ static void plain_layer(struct plain *m, int layer, double *x)
 	memcpy(m->keys[layer][m->n], qkv + Q, (size_t)KE * sizeof(double));
 	memcpy(m->values[layer][m->n], qkv + Q + KE, (size_t)KE * sizeof(double));
 	plain_attention(m, layer, qkv, o);
-	plain_product(m->p + at->o, D, Q, o, y);
+	plain_product(m->p + at->product[PRODUCT_O], D, Q, o, y);
 	for (int i = 0; i < D; i++)
 		x[i] += y[i];
 	plain_norm(m->p + at->norm_mlp, D, s->norm_eps, x, h);
-	plain_product(m->p + at->gate_up, 2 * F, D, h, gu);
+	plain_product(m->p + at->product[PRODUCT_GATE_UP], 2 * F, D, h, gu);
 	for (int i = 0; i < F; i++)
 		gu[i] = gu[i] / (1 + exp(-gu[i])) * gu[F + i];
-	plain_product(m->p + at->down, D, F, gu, y);
+	plain_product(m->p + at->product[PRODUCT_DOWN], D, F, gu, y);
 	for (int i = 0; i < D; i++)
 		x[i] += y[i];
 }
@@ -140,6 +140,8 @@ struct job {
 	const struct sequence *seqs;
 	int                    n_seqs, n_targets;
 	float                  temperature;
+	struct adapter_options adapter;        /* rank 0: none */
+	int                    fresh;          /* the adapter is as adapter_init makes it */
 	float                 *c, *h;          /* [N] */
 	double                *logp, *entropy; /* [N] of the plain model */
 };
@@ -233,6 +235,13 @@ static struct model *model_of(const struct job *j, struct matmul **mm)
 	assert_ok(weights_new(&j->w.shape, &copy));
 	memcpy(copy.data, j->w.data, copy.n * sizeof(float));
 	assert_ok(model_new(&copy, *mm, 1, &m));
+	if (j->adapter.rank) {
+		assert_ok(adapter_new(&j->adapter, &m->weights, *mm, 1, &m->adapter));
+		adapter_init(m->adapter, 1);
+		for (size_t i = 0; i < m->adapter->weights.n && !j->fresh; i++)
+			m->adapter->weights.data[i] = 0.3f * normal(6, i);
+		assert_ok(adapter_pack(m->adapter));
+	}
 	return m;
 }
 
@@ -277,12 +286,12 @@ static struct result step(const struct job *j, int share, int most)
 	struct tape       *tape;
 	int                n_units, at = 0;
 
-	out.n = j->w.n;
+	out.n = model_learned(m)->n;
 	out.gradient = malloc(out.n * sizeof(float));
 	out.logp = malloc((size_t)j->n_targets * sizeof(float));
 	out.entropy = malloc((size_t)j->n_targets * sizeof(float));
 	assert_ok(tape_new(&j->w.shape, 1, &tape)); /* it has to grow */
-	assert_ok(gradient_new(&m->weights, 1, &g));
+	assert_ok(gradient_new(model_learned(m), 1, &g));
 	assert_ok(batch_plan(j->seqs, j->n_seqs, share, &a, &units, &n_units));
 	assert_ok(gradient_begin(&g, (uint32_t)n_units));
 	for (int l = 0; l < g.n_levels; l++)
@@ -440,6 +449,133 @@ static void long_texts_are_no_exception(void **state)
 		check_against_plain(&s, seqs, 2, 1, 3);
 }
 
+/* ---- the adapter against the plain model of weights W + s B A ---- */
+
+static const struct adapter_options adapters[] = {
+        {.rank = 3, .alpha = 5, .targets = 0x7f},
+        {.rank = 1, .alpha = 2, .rslora = 1, .targets = 0x7f},
+        {.rank = 2, .alpha = 1, .targets = 0x05},
+        {.rank = 4, .alpha = 8, .targets = 0x48},
+        {.rank = 17, .alpha = 3, .rslora = 1, .targets = 0x22},
+};
+enum { N_ADAPTERS = sizeof adapters / sizeof *adapters };
+
+/* The tensor of w that stands for `t` of the adapter, with `end` behind the name of the projection. */
+static const struct tensor *partner(const struct weights *w, const struct tensor *t, const char *front, const char *end)
+{
+	char name[2 * sizeof t->name];
+	int  stem = (int)(strstr(t->name, ".lora_") - t->name);
+
+	snprintf(name, sizeof name, "%s%.*s.%s", front, stem - 17, t->name + 17, end); /* behind "base_model.model." */
+	assert_non_null(weights_find(w, name));
+	return weights_find(w, name);
+}
+
+/* q: the adapter's weights in double */
+static void plain_merge(const struct job *j, const struct adapter *a, const double *q, double *p)
+{
+	int    r = j->adapter.rank;
+	double scale = j->adapter.alpha / (j->adapter.rslora ? sqrt(r) : r);
+
+	for (size_t i = 0; i < j->w.n; i++)
+		p[i] = (double)j->w.data[i];
+	for (int i = 0; i < a->weights.n_tensors; i++) {
+		const struct tensor *A = &a->weights.tensors[i], *B, *W;
+		if (!strstr(A->name, ".lora_A."))
+			continue;
+		B = partner(&a->weights, A, "base_model.model.", "lora_B.weight");
+		W = partner(&j->w, A, "", "weight");
+		for (int row = 0; row < W->rows; row++)
+			for (int c = 0; c < W->columns; c++)
+				for (int k = 0; k < r; k++)
+					p[W->offset + (size_t)(row * W->columns + c)] +=
+					        scale * q[B->offset + (size_t)(row * r + k)] * q[A->offset + (size_t)(k * W->columns + c)];
+	}
+}
+
+/* The derivative of the plain loss along v, a direction of the adapter's weights. */
+static double adapter_slope(struct job *j, const struct adapter *a, const double *v, double *p)
+{
+	const double step_size = 1e-5;
+	double      *q = calloc(a->weights.n, sizeof(double)), side[2];
+
+	for (int k = 0; k < 2; k++) {
+		for (size_t i = 0; i < a->weights.n; i++)
+			q[i] = (double)a->weights.data[i] + (k ? -step_size : step_size) * v[i];
+		plain_merge(j, a, q, p);
+		side[k] = plain_loss(j, p);
+	}
+	free(q);
+	return (side[0] - side[1]) / (2 * step_size);
+}
+
+static void check_adapter_gradient(struct job *j, const struct adapter *a, const struct result *r, double *p)
+{
+	double *v = calloc(a->weights.n, sizeof(double)), dot = 0, square = 0;
+
+	assert_int_equal(r->n, a->weights.n);
+	for (size_t i = 0; i < r->n; i++)
+		square += (double)r->gradient[i] * (double)r->gradient[i];
+	for (int t = 0; t < a->weights.n_tensors; t++) { /* the first and the last entry of every A and B */
+		const struct tensor *x = &a->weights.tensors[t];
+		for (int k = 0; k < 2; k++) {
+			size_t i = x->offset + (k ? x->count - 1 : 0);
+			v[i] = 1;
+			assert_close((double)r->gradient[i], adapter_slope(j, a, v, p), 1e-5 * sqrt(square));
+			v[i] = 0;
+		}
+	}
+	for (size_t i = 0; i < r->n; i++) { /* and one random direction through everything */
+		v[i] = (double)normal(4, i);
+		dot += v[i] * (double)r->gradient[i];
+	}
+	assert_close(dot, adapter_slope(j, a, v, p), 1e-5 * sqrt(square));
+	free(v);
+}
+
+static void check_adapter(const struct model_shape *shape, const struct adapter_options *o)
+{
+	const struct sequence seqs[] = {{ids, 5, ids + 3, 4}, {ids, 5, ids + 9, 1}, {ids, 5, ids + 20, 7}, {ids + 2, 1, ids + 40, 3}};
+	struct job            j;
+	struct matmul        *mm;
+	struct model         *m;
+	struct result         r;
+	double               *p, *q;
+
+	job_new(&j, shape, seqs, 4);
+	j.adapter = *o;
+	m = model_of(&j, &mm);
+	p = calloc(j.w.n, sizeof(double));
+	q = calloc(m->adapter->weights.n, sizeof(double));
+	for (size_t i = 0; i < m->adapter->weights.n; i++)
+		q[i] = (double)m->adapter->weights.data[i];
+	plain_merge(&j, m->adapter, q, p);
+	r = step(&j, 1, 1);
+	check_values(&j, p, &r);
+	adapter_merge(m->adapter, &m->weights);
+	for (size_t i = 0; i < j.w.n; i++)
+		assert_close((double)m->weights.data[i], p[i], 1e-6 * (1 + fabs(p[i])));
+	check_adapter_gradient(&j, m->adapter, &r, p);
+	result_free(&r);
+	free(p);
+	free(q);
+	model_free(m);
+	matmul_free(mm);
+	job_free(&j);
+}
+
+static void adapters_give_the_values_and_gradients_of_the_plain_model(void **state)
+{
+	struct model_shape s = base;
+
+	(void)state;
+	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++) {
+		s.tied = s.kind == MODEL_QWEN2;
+		for (int i = 0; i < N_ADAPTERS; i++)
+			check_adapter(&s, &adapters[i]);
+	}
+}
+
 /* ---- against itself ---- */
 
 /* Four groups; six units and more. */
@@ -470,6 +606,49 @@ static void micro_batches_and_threads_change_nothing(void **state)
 		for (int i = 0; i < 4; i++) {
 			threads_set(threads[i]);
 			r = step(&j, 1, 2);
+			assert_same(&first, &r, j.n_targets);
+			result_free(&r);
+		}
+		threads_set(0);
+		result_free(&first);
+		job_free(&j);
+	}
+}
+
+static void an_adapter_that_has_not_learned_changes_no_bit(void **state)
+{
+	struct model_shape s = base;
+	struct job         j;
+	struct result      without, with;
+
+	(void)state;
+	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++) {
+		job_new(&j, &s, groups, N_GROUPED);
+		without = step(&j, 1, 1);
+		j.adapter = adapters[0];
+		j.fresh = 1;
+		with = step(&j, 1, 1);
+		assert_memory_equal(with.logp, without.logp, (size_t)j.n_targets * sizeof(float));
+		assert_memory_equal(with.entropy, without.entropy, (size_t)j.n_targets * sizeof(float));
+		result_free(&without);
+		result_free(&with);
+		job_free(&j);
+	}
+}
+
+static void adapters_do_not_depend_on_micro_batches_and_threads(void **state)
+{
+	struct job    j;
+	struct result first, r;
+
+	(void)state;
+	for (int i = 0; i < N_ADAPTERS; i++) {
+		job_new(&j, &base, groups, N_GROUPED);
+		j.adapter = adapters[i];
+		first = step(&j, 1, 100);
+		for (int k = 1; k < 4; k++) {
+			threads_set(k == 2 ? 3 : k);
+			r = step(&j, 1, k);
 			assert_same(&first, &r, j.n_targets);
 			result_free(&r);
 		}
@@ -545,7 +724,34 @@ static void prefill(const struct model *m, int first, struct tape *tape, float *
 	arena_free(&a);
 }
 
-static void check_decoding(const struct model_shape *shape)
+/* The model under its own adapter, and through a view without it, from the same packed weights. */
+static void a_view_without_the_adapter_is_the_model_it_began_from(void **state)
+{
+	struct job     j;
+	struct matmul *mm;
+	struct model  *m, *view, *plain;
+	float          with[STREAM_TOKENS * 12], without[STREAM_TOKENS * 12], want[STREAM_TOKENS * 12];
+
+	(void)state;
+	job_new(&j, &base, groups, 1);
+	plain = model_of(&j, &mm);
+	prefill(plain, 0, NULL, want);
+	model_free(plain);
+	matmul_free(mm);
+	j.adapter = adapters[0];
+	m = model_of(&j, &mm);
+	assert_ok(model_view(m, NULL, &view));
+	prefill(view, 0, NULL, without);
+	prefill(m, 0, NULL, with);
+	assert_memory_equal(without, want, sizeof want);
+	assert_memory_not_equal(with, want, sizeof want);
+	model_free(view);
+	model_free(m);
+	matmul_free(mm);
+	job_free(&j);
+}
+
+static void check_decoding(const struct model_shape *shape, const struct adapter_options *adapter)
 {
 	enum { ONE = STREAM_TOKENS * 12 };
 	struct job     j;
@@ -555,6 +761,7 @@ static void check_decoding(const struct model_shape *shape)
 	float         *all = malloc(N_STREAMS * ONE * sizeof(float)), one[ONE];
 
 	job_new(&j, shape, groups, 1);
+	j.adapter = *adapter;
 	m = model_of(&j, &mm);
 	assert_ok(tape_new(shape, 10, &tape));
 	decode(m, 0, N_STREAMS, all);
@@ -579,7 +786,9 @@ static void decoding_alone_or_in_company_is_the_training_forward(void **state)
 
 	(void)state;
 	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++)
-		check_decoding(&s);
+		check_decoding(&s, &(struct adapter_options){0});
+	for (int i = 0; i < N_ADAPTERS; i++)
+		check_decoding(&base, &adapters[i]);
 }
 
 /* ---- errors ---- */
@@ -645,6 +854,8 @@ static void short_memory_leaves_the_weights_and_leaks_nothing(void **state)
 }
 
 TEST_MAIN(TEST(values_and_gradients_are_those_of_the_plain_model), TEST(so_are_those_of_every_kind), TEST(long_texts_are_no_exception),
+          TEST(adapters_give_the_values_and_gradients_of_the_plain_model), TEST(an_adapter_that_has_not_learned_changes_no_bit),
+          TEST(adapters_do_not_depend_on_micro_batches_and_threads), TEST(a_view_without_the_adapter_is_the_model_it_began_from),
           TEST(micro_batches_and_threads_change_nothing), TEST(sharing_prompts_changes_no_probability),
           TEST(decoding_alone_or_in_company_is_the_training_forward), TEST(tokens_and_texts_the_model_does_not_know_are_errors),
           TEST(short_memory_leaves_the_weights_and_leaks_nothing))

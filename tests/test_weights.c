@@ -38,10 +38,10 @@ static void the_table_covers_the_vector_once_and_in_order(void **state)
 		assert_non_null(t);
 		assert_int_equal(t->rows, 4);
 		assert_int_equal(t->columns, 6);
-		assert_int_equal(t->offset, w.layers[2].qkv + 8 * 6);
+		assert_int_equal(t->offset, w.layers[2].product[PRODUCT_QKV] + 8 * 6);
 		t = weights_find(&w, "model.layers.1.mlp.up_proj.weight");
 		assert_non_null(t);
-		assert_int_equal(t->offset, w.layers[1].gate_up + 5 * 6);
+		assert_int_equal(t->offset, w.layers[1].product[PRODUCT_GATE_UP] + 5 * 6);
 		assert_true((weights_find(&w, "lm_head.weight") == NULL) == shape.tied);
 		assert_true((w.head == w.embed) == shape.tied);
 		weights_free(&w);

@@ -28,7 +28,8 @@ enum rng_purpose {
 	RNG_REPLAY,
 	RNG_CREDIT,
 	RNG_GUIDE,
-	RNG_HINT
+	RNG_HINT,
+	RNG_ADAPTER
 };
 
 struct rng_key {

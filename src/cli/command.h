@@ -6,6 +6,7 @@
 #define CLI_COMMAND_H
 
 #include "base/error.h"
+#include "model/safetensors.h"
 
 int command_train(int argc, char **argv);
 int command_sft(int argc, char **argv);
@@ -19,6 +20,7 @@ int command_sweep(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_init(int argc, char **argv);
+int command_merge(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
 int command_detokenize(int argc, char **argv);
 int command_logprobs(int argc, char **argv);
@@ -39,5 +41,11 @@ struct option_word {
 	int         *flag;
 };
 int options_read(int argc, char **argv, const struct option_word *words, int n_words, int *n_positional);
+
+/* The value of --dtype: bf16, f16 or f32. */
+int options_dtype(const char *name, enum safetensors_type *out);
+
+/* ERR_INPUT when the folder holds a model already: an earlier one is not overwritten. */
+int options_new_folder(const char *folder);
 
 #endif

@@ -1,4 +1,4 @@
-/* hone eval MODEL_OR_RUN --data FILE --task NAME [--samples N] [--k K] [--temperature T] [--max-tokens N] [--limit N] [--template T] [--seed S] [--json] */
+/* hone eval MODEL_OR_RUN --data FILE --task NAME [--samples N] [--k K] [--temperature T] [--max-tokens N] [--limit N] [--template T] [--seed S] [--json] [--base FOLDER] */
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/opened.h"
@@ -19,7 +19,7 @@ struct evaluation {
 	struct prompts     prompts;
 	struct reward_spec spec;
 	struct arena       arena;
-	const char        *file, *task, *temperature, *prompt_template, *convert;
+	const char        *file, *task, *temperature, *prompt_template, *convert, *base;
 	int                samples, k, max_tokens, limit, seed, slots, json;
 };
 
@@ -129,7 +129,7 @@ static int run(struct evaluation *e, const char *path)
 	if (e->samples < 1 || e->max_tokens < 1 || e->k > e->samples)
 		return error_set(ERR_INPUT, "--samples and --max-tokens must be at least 1, and --k at most --samples");
 	e->k = e->k ? e->k : e->samples;
-	TRY(opened_new(path, &e->opened));
+	TRY(opened_new(path, e->base, &e->opened));
 	TRY(open_data(e));
 	TRY(opened_sampling(&e->opened, &sampling));
 	if (e->temperature)
@@ -161,9 +161,10 @@ int command_eval(int argc, char **argv)
 	                                    {"--template", &e.prompt_template, NULL, NULL},
 	                                    {"--convert", &e.convert, NULL, NULL},
 	                                    {"--seed", NULL, &e.seed, NULL},
+	                                    {"--base", &e.base, NULL, NULL},
 	                                    {"--json", NULL, NULL, &e.json}};
 
-	TRY(options_read(argc, argv, words, 11, &n));
+	TRY(options_read(argc, argv, words, 12, &n));
 	if (n != 1 || !e.file || !e.task)
 		return error_set(ERR_INPUT, "usage: hone eval MODEL_OR_RUN --data FILE --task NAME [--samples N]");
 	status = run(&e, argv[0]);

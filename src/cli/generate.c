@@ -1,4 +1,4 @@
-/* hone generate MODEL --prompt TEXT | --prompt-ids 1,2,3 [--max-tokens N] [--temperature T] [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] */
+/* hone generate MODEL --prompt TEXT | --prompt-ids 1,2,3 [--max-tokens N] [--temperature T] [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] [--base FOLDER] */
 #include "cli/command.h"
 #include "cli/opened.h"
 #include "model/decode.h"
@@ -10,7 +10,7 @@
 struct generate {
 	struct opened opened;
 	struct arena  arena;
-	const char   *prompt, *prompt_ids, *temperature, *top_p;
+	const char   *prompt, *prompt_ids, *temperature, *top_p, *base;
 	int           max_tokens, top_k, seed, samples, print_ids;
 };
 
@@ -101,7 +101,7 @@ static int run(struct generate *g, const char *path)
 	double                    temperature, top_p;
 	int                       status;
 
-	TRY(opened_new(path, &g->opened));
+	TRY(opened_new(path, g->base, &g->opened));
 	TRY(opened_sampling(&g->opened, &o.sampling));
 	temperature = (double)o.sampling.temperature;
 	top_p = (double)o.sampling.top_p;
@@ -136,9 +136,10 @@ int command_generate(int argc, char **argv)
 	                                    {"--top-k", NULL, &g.top_k, NULL},
 	                                    {"--seed", NULL, &g.seed, NULL},
 	                                    {"--samples", NULL, &g.samples, NULL},
+	                                    {"--base", &g.base, NULL, NULL},
 	                                    {"--ids", NULL, NULL, &g.print_ids}};
 
-	TRY(options_read(argc, argv, words, 9, &n));
+	TRY(options_read(argc, argv, words, 10, &n));
 	if (n != 1 || !g.prompt == !g.prompt_ids)
 		return error_set(ERR_INPUT, "usage: hone generate MODEL --prompt TEXT (or --prompt-ids 1,2,3)");
 	if (g.max_tokens == 0 || g.samples == 0)

@@ -23,6 +23,7 @@ static const struct command {
         {"sweep", command_sweep, "SWEEP [--only NAME]", "the runs of a sweep, one a line; scripts/sweep runs them"},
         {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory"},
         {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]", "random weights of a published shape"},
+        {"merge", command_merge, "ADAPTER OUT [--base FOLDER]", "a LoRA adapter and its model as one model"},
         {"inspect", command_inspect, "PATH", "what is in a model, a checkpoint or a run"},
         {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}"},
         {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}"},

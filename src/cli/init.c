@@ -2,8 +2,6 @@
  *
  * With --tokenizer its files come along, and the token that it names as the end of a text is the one that ends an answer, unless the shape has it already.
  * --layers makes a shallower model, for trials. */
-#include "base/file.h"
-#include "base/memory.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "model/folder.h"
@@ -17,34 +15,6 @@ struct init {
 	const char *like, *tokenizer, *dtype;
 	int         layers, seed;
 };
-
-static int read_dtype(const char *name, enum safetensors_type *out)
-{
-	static const struct {
-		const char           *name;
-		enum safetensors_type type;
-	} types[] = {{"bf16", SAFETENSORS_BF16}, {"f16", SAFETENSORS_F16}, {"f32", SAFETENSORS_F32}};
-
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-		*out = types[i].type;
-		if (!strcmp(types[i].name, name))
-			return OK;
-	}
-	return error_set(ERR_INPUT, "--dtype wants bf16, f16 or f32, not \"%s\"", name);
-}
-
-/* An earlier model is not overwritten. */
-static int check_free(const char *folder)
-{
-	struct arena a = {0};
-	const char  *path = file_join(&a, folder, "config.json");
-	int          status = path ? OK : ERR_INPUT;
-
-	if (path && file_exists(path))
-		status = error_set(ERR_INPUT, "%s is there already; give another folder, or remove that one", path);
-	arena_free(&a);
-	return status;
-}
 
 static int has_end(const struct model_shape *s, int id)
 {
@@ -99,8 +69,8 @@ static int run(const struct init *o, const char *folder)
 		return ERR_INPUT;
 	s = *known;
 	s.n_layers = o->layers ? o->layers : s.n_layers;
-	TRY(read_dtype(o->dtype, &type));
-	TRY(check_free(folder));
+	TRY(options_dtype(o->dtype, &type));
+	TRY(options_new_folder(folder));
 	if (o->tokenizer)
 		TRY(fit_tokenizer(o->tokenizer, &s));
 	threads_set(0);

@@ -1,5 +1,6 @@
 /* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run */
 #include "cli/command.h"
+#include "model/adapter_folder.h"
 #include "model/folder.h"
 #include "model/kind.h"
 #include "run/checkpoint.h"
@@ -34,19 +35,42 @@ static int inspect_tensors(const char *path)
 	return OK;
 }
 
+static int print_adapter(const char *folder, struct arena *a)
+{
+	struct adapter_options o;
+	const char            *base;
+
+	TRY(adapter_folder_read_options(folder, &o, a, &base));
+	printf("  LoRA adapter of \"%s\": rank %d, alpha %g%s, on", base, o.rank, o.alpha, o.rslora ? " (rsLoRA)" : "");
+	for (int i = 0; i < ADAPTER_TARGETS; i++)
+		if (o.targets >> i & 1)
+			printf(" %s", adapter_target_name[i]);
+	puts("");
+	return OK;
+}
+
+static int print_model(const char *folder)
+{
+	struct model_shape s;
+
+	TRY(folder_read_shape(folder, &s));
+	print_shape(&s);
+	return OK;
+}
+
 static int inspect_folder(const char *path, struct arena *a)
 {
-	char              *folder, *tensors, *manifest;
-	struct model_shape s;
+	char *folder, *tensors, *manifest;
+	int   is_adapter;
 
 	TRY(checkpoint_resolve(path, a, &folder));
 	if (strcmp(folder, path))
 		printf("%s: a run; its newest valid checkpoint is %s\n", path, folder);
 	printf("%s\n", folder);
-	TRY(folder_read_shape(folder, &s));
-	print_shape(&s);
+	is_adapter = adapter_folder_is(folder);
+	TRY(is_adapter ? print_adapter(folder, a) : print_model(folder));
 	manifest = file_join(a, folder, "manifest.json");
-	tensors = file_join(a, folder, "model.safetensors");
+	tensors = file_join(a, folder, is_adapter ? "adapter_model.safetensors" : "model.safetensors");
 	if (!manifest || !tensors)
 		return ERR_INPUT;
 	if (file_exists(manifest)) {

@@ -1,4 +1,4 @@
-/* hone logprobs MODEL */
+/* hone logprobs MODEL [--base FOLDER] */
 #include "cli/command.h"
 #include "cli/opened.h"
 #include "cli/rows.h"
@@ -64,12 +64,15 @@ static int logprobs_row(void *context, const char *place, const json_t *row, str
 
 int command_logprobs(int argc, char **argv)
 {
-	struct context c = {0};
-	int            status;
+	struct context           c = {0};
+	const char              *base = NULL;
+	int                      n, status;
+	const struct option_word words[] = {{"--base", &base, NULL, NULL}};
 
-	if (argc != 1)
+	TRY(options_read(argc, argv, words, 1, &n));
+	if (n != 1)
 		return error_set(ERR_INPUT, "usage: hone logprobs MODEL < rows.jsonl");
-	status = opened_new(argv[0], &c.opened);
+	status = opened_new(argv[0], base, &c.opened);
 	if (status == OK)
 		status = rows_run(logprobs_row, &c);
 	opened_free(&c.opened);

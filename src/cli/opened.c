@@ -2,40 +2,89 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "model/adapter_folder.h"
 #include "run/checkpoint.h"
 
 #include <string.h>
 
-int opened_tokenizer(const char *path, struct opened *o)
+static int resolve(const char *path, char **out)
 {
 	struct arena a = {0};
 	char        *folder;
-	int          status;
+	int          status = checkpoint_resolve(path, &a, &folder);
 
-	*o = (struct opened){0};
-	status = checkpoint_resolve(path, &a, &folder);
-	if (status == OK) {
-		o->path = mem_text(folder, strlen(folder));
-		status = o->path ? tokenizer_load(o->path, &o->tokenizer) : ERR_INPUT;
-	}
+	*out = status == OK ? mem_text(folder, strlen(folder)) : NULL;
 	arena_free(&a);
-	return status;
+	return *out ? OK : ERR_INPUT;
 }
 
-int opened_new(const char *path, struct opened *o)
+int opened_tokenizer(const char *path, struct opened *o)
+{
+	*o = (struct opened){0};
+	TRY(resolve(path, &o->path));
+	return tokenizer_load(o->path, &o->tokenizer);
+}
+
+/* Finds the model's folder; an adapter's options go to *out. */
+static int open_base(struct opened *o, const char *base, struct arena *a, struct adapter_options *out)
+{
+	const char *name;
+
+	if (!adapter_folder_is(o->path))
+		return base ? error_set(ERR_INPUT, "%s: --base is for adapters, and this is none", o->path) : resolve(o->path, &o->base);
+	TRY(adapter_folder_read_options(o->path, out, a, &name));
+	if (!base && !file_is_folder(name))
+		return error_set(ERR_INPUT, "%s: the adapter's model is \"%s\", which is no folder here; name its folder with --base",
+		                 o->path, name);
+	return resolve(base ? base : name, &o->base);
+}
+
+/* An adapter comes with a tokenizer or uses its model's. */
+static int open_tokenizer(struct opened *o, struct arena *a)
+{
+	const char *own = file_join(a, o->path, "tokenizer.json");
+
+	if (!own)
+		return ERR_INPUT;
+	return tokenizer_load(file_exists(own) ? o->path : o->base, &o->tokenizer);
+}
+
+static int open_model(struct opened *o)
 {
 	struct model_shape shape;
 	struct weights     w = {0};
 	int                status;
 
-	threads_set(0);
-	TRY(opened_tokenizer(path, o));
-	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &o->mm));
-	TRY(folder_read_shape(o->path, &shape));
-	status = folder_read_weights(o->path, &shape, &w);
+	TRY(folder_read_shape(o->base, &shape));
+	status = folder_read_weights(o->base, &shape, &w);
 	if (status == OK)
 		status = model_new(&w, o->mm, 0, &o->model);
 	weights_free(&w);
+	return status;
+}
+
+static int open_all(struct opened *o, const char *base, struct arena *a)
+{
+	struct adapter_options adapter = {0};
+
+	TRY(open_base(o, base, a, &adapter));
+	TRY(open_tokenizer(o, a));
+	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &o->mm));
+	TRY(open_model(o));
+	return adapter.rank ? adapter_folder_read(o->path, &adapter, &o->model->weights, o->mm, 0, &o->model->adapter) : OK;
+}
+
+int opened_new(const char *path, const char *base, struct opened *o)
+{
+	struct arena a = {0};
+	int          status;
+
+	threads_set(0);
+	*o = (struct opened){0};
+	status = resolve(path, &o->path);
+	if (status == OK)
+		status = open_all(o, base, &a);
+	arena_free(&a);
 	return status;
 }
 
@@ -43,7 +92,7 @@ int opened_sampling(const struct opened *o, struct sampling *out)
 {
 	struct folder_generation g = {.do_sample = 1, .temperature = 1, .top_p = 1};
 
-	TRY(folder_read_generation(o->path, &g));
+	TRY(folder_read_generation(o->base, &g));
 	*out = (struct sampling){g.do_sample ? (float)g.temperature : 0, g.top_k, (float)g.top_p, (float)g.min_p};
 	return OK;
 }
@@ -54,5 +103,6 @@ void opened_free(struct opened *o)
 	matmul_free(o->mm);
 	tokenizer_free(o->tokenizer);
 	mem_free(o->path);
+	mem_free(o->base);
 	*o = (struct opened){0};
 }

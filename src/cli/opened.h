@@ -1,4 +1,7 @@
-/* opened.h - a model folder, a checkpoint or a run opened for reading: weights, products, tokenizer. */
+/* opened.h - a model folder, a checkpoint or a run opened for reading: weights, products, tokenizer.
+ *
+ * A folder that holds a LoRA adapter alone is opened as the model that its adapter_config.json names with the adapter beside it; `base` says where
+ * that model lies now, when it is not NULL. */
 #ifndef CLI_OPENED_H
 #define CLI_OPENED_H
 
@@ -11,11 +14,12 @@ struct opened {
 	struct matmul    *mm;
 	struct model     *model;
 	struct tokenizer *tokenizer;
-	char             *path; /* of the model folder: the newest checkpoint's when a run was named */
+	char             *path; /* of the folder: the newest checkpoint's when a run was named */
+	char             *base; /* of the folder of the model: the same, but for an adapter */
 };
 
-int  opened_new(const char *path, struct opened *out);       /* strict f32 on all cores; frozen */
-int  opened_tokenizer(const char *path, struct opened *out); /* the tokenizer alone */
+int  opened_new(const char *path, const char *base, struct opened *out); /* strict f32 on all cores; frozen */
+int  opened_tokenizer(const char *path, struct opened *out);             /* the tokenizer alone */
 void opened_free(struct opened *o);
 
 /* How answers are sampled where the command line does not say: as the model's generation_config.json says, else temperature 1 and no filter;

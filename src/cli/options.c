@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "cli/command.h"
 
 #include <stdlib.h>
@@ -70,4 +71,31 @@ int options_read(int argc, char **argv, const struct option_word *words, int n_w
 		}
 	}
 	return OK;
+}
+
+int options_dtype(const char *name, enum safetensors_type *out)
+{
+	static const struct {
+		const char           *name;
+		enum safetensors_type type;
+	} types[] = {{"bf16", SAFETENSORS_BF16}, {"f16", SAFETENSORS_F16}, {"f32", SAFETENSORS_F32}};
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		*out = types[i].type;
+		if (!strcmp(types[i].name, name))
+			return OK;
+	}
+	return error_set(ERR_INPUT, "--dtype wants bf16, f16 or f32, not \"%s\"", name);
+}
+
+int options_new_folder(const char *folder)
+{
+	struct arena a = {0};
+	const char  *path = file_join(&a, folder, "config.json");
+	int          status = path ? OK : ERR_INPUT;
+
+	if (path && file_exists(path))
+		status = error_set(ERR_INPUT, "%s is there already; give another folder, or remove that one", path);
+	arena_free(&a);
+	return status;
 }

@@ -60,9 +60,9 @@ void gradient_free(struct gradient *g)
 	*g = (struct gradient){0};
 }
 
-size_t gradient_bytes(const struct model_shape *s, int n_units_max)
+size_t gradient_bytes(const struct weights *w, int n_units_max)
 {
-	return (size_t)levels_needed((uint32_t)n_units_max) * (weights_count(s) + extra_of(s)) * sizeof(float);
+	return (size_t)levels_needed((uint32_t)n_units_max) * (w->n + extra_of(&w->shape)) * sizeof(float);
 }
 
 int gradient_begin(struct gradient *g, uint32_t n_units)

@@ -28,7 +28,7 @@ struct gradient {
 
 int    gradient_new(const struct weights *w, int n_units_max, struct gradient *out); /* levels for that many units */
 void   gradient_free(struct gradient *g);
-size_t gradient_bytes(const struct model_shape *s, int n_units_max);
+size_t gradient_bytes(const struct weights *w, int n_units_max);
 int    gradient_begin(struct gradient *g, uint32_t n_units); /* a new step of so many units; allocates missing levels */
 
 float *gradient_slot(struct gradient *g, uint32_t u,

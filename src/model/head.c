@@ -143,16 +143,18 @@ static int backward_unit(struct backward *p, int u)
 	const int          *bound = p->c.b->unit_target;
 	uint32_t            unit = p->g->n_units + (uint32_t)u;
 	size_t              n = vocab_of(m) * width_of(m), offset = p->g->n_extra ? p->g->n : m->weights.head;
-	float              *slot = gradient_slot(p->g, unit, offset);
+	float              *slot = m->adapter ? NULL : gradient_slot(p->g, unit, offset); /* NULL: the head stands still */
 
-	if (bound[u] == bound[u + 1])
+	if (slot && bound[u] == bound[u + 1])
 		memset(slot, 0, n * sizeof(float));
 	for (int i = bound[u]; i < bound[u + 1]; i += p->c.n) {
 		TRY(chunk_load(&p->c, i, bound[u + 1], p->hidden));
 		TRY(backward_chunk(p));
-		TRY(weights_chunk(p, i == bound[u], slot));
+		if (slot)
+			TRY(weights_chunk(p, i == bound[u], slot));
 	}
-	gradient_merge(p->g, unit, offset, n);
+	if (slot)
+		gradient_merge(p->g, unit, offset, n);
 	return OK;
 }
 
@@ -165,9 +167,9 @@ static int backward_units(struct backward *p, const struct model *m, const struc
 			most = b->unit_target[u + 1] - b->unit_target[u];
 	TRY(chunk_new(m, b, temperature, a, &p->c));
 	p->dx = arena_alloc(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m), sizeof(float));
-	if (most > HEAD_ROWS)
+	if (most > HEAD_ROWS && !m->adapter)
 		p->dw = arena_alloc(a, vocab_of(m) * width_of(m), sizeof(float));
-	if (!p->dx || (most > HEAD_ROWS && !p->dw))
+	if (!p->dx || (most > HEAD_ROWS && !m->adapter && !p->dw))
 		return ERR_INPUT;
 	memset(p->d_hidden, 0, (size_t)b->n_tokens * width_of(m) * sizeof(float));
 	for (int u = 0; u < b->n_units; u++)

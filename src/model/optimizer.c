@@ -78,9 +78,9 @@ int optimizer_new(const struct weights *w, const struct optimizer_options *optio
 	return OK;
 }
 
-size_t optimizer_bytes(const struct model_shape *s)
+size_t optimizer_bytes(const struct weights *w)
 {
-	return 2 * weights_count(s) * sizeof(float);
+	return 2 * w->n * sizeof(float);
 }
 
 void optimizer_free(struct optimizer *o)

@@ -51,7 +51,7 @@ struct optimizer_options optimizer_defaults(void); /* torch's, but no decay: 0.9
 int    optimizer_new(const struct weights *w, const struct optimizer_options *o,
                      struct optimizer *out); /* ERR_INPUT for options out of range */
 void   optimizer_free(struct optimizer *o);
-size_t optimizer_bytes(const struct model_shape *s); /* of the moments, for the memory bill */
+size_t optimizer_bytes(const struct weights *w); /* of the moments, for the memory bill */
 
 /* Updates w->data from the gradient [n], which is not changed. Allocates nothing. */
 void optimizer_step(struct optimizer *o, struct weights *w, const float *gradient, double learning_rate, struct optimizer_report *report);

@@ -14,42 +14,26 @@ enum { CHUNK_ROWS = 512 };
 
 /* ---- the model ---- */
 
-struct product_shape {
-	int n_out, n_in;
-};
-enum { QKV, O, GATE_UP, DOWN, LAYER_PRODUCTS };
-
-static void layer_products(const struct model_shape *s, struct product_shape out[LAYER_PRODUCTS])
-{
-	int queries = s->n_heads * s->head_width, keys = s->n_kv_heads * s->head_width;
-
-	out[QKV] = (struct product_shape){queries + 2 * keys, s->width};
-	out[O] = (struct product_shape){s->width, queries};
-	out[GATE_UP] = (struct product_shape){2 * s->ff_width, s->width};
-	out[DOWN] = (struct product_shape){s->width, s->ff_width};
-}
-
 size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for_backward)
 {
 	struct product_shape p[LAYER_PRODUCTS];
 	size_t               per_layer = 0;
 
-	layer_products(s, p);
+	weights_products(s, p);
 	for (int i = 0; i < LAYER_PRODUCTS; i++)
 		per_layer += matmul_weight_bytes(mm, p[i].n_out, p[i].n_in, for_backward);
 	return (weights_count(s) + (size_t)s->n_positions * (size_t)s->head_width) * sizeof(float) + (size_t)s->n_layers * per_layer +
 	       matmul_weight_bytes(mm, s->n_vocab, s->width, for_backward);
 }
 
-static int make_layer(struct model *m, struct layer_products *l)
+static int make_layer(struct model *m, struct matmul_weight **layer)
 {
 	struct product_shape p[LAYER_PRODUCTS];
 
-	layer_products(&m->weights.shape, p);
-	TRY(matmul_weight_new(m->mm, p[QKV].n_out, p[QKV].n_in, m->for_backward, &l->qkv));
-	TRY(matmul_weight_new(m->mm, p[O].n_out, p[O].n_in, m->for_backward, &l->o));
-	TRY(matmul_weight_new(m->mm, p[GATE_UP].n_out, p[GATE_UP].n_in, m->for_backward, &l->gate_up));
-	return matmul_weight_new(m->mm, p[DOWN].n_out, p[DOWN].n_in, m->for_backward, &l->down);
+	weights_products(&m->weights.shape, p);
+	for (int i = 0; i < LAYER_PRODUCTS; i++)
+		TRY(matmul_weight_new(m->mm, p[i].n_out, p[i].n_in, m->for_backward, &layer[i]));
+	return OK;
 }
 
 static int make_parts(struct model *m)
@@ -64,7 +48,7 @@ static int make_parts(struct model *m)
 	rope_frequencies(s, frequency);
 	rope_table(s->n_positions, s->head_width, frequency, m->rope);
 	for (int i = 0; i < s->n_layers; i++)
-		TRY(make_layer(m, &m->layers[i]));
+		TRY(make_layer(m, m->layers[i]));
 	TRY(matmul_weight_new(m->mm, s->n_vocab, s->width, m->for_backward, &m->head));
 	return model_repack(m);
 }
@@ -92,30 +76,47 @@ void model_free(struct model *m)
 {
 	if (!m)
 		return;
-	for (int i = 0; m->layers && i < m->weights.shape.n_layers; i++) {
-		matmul_weight_free(m->layers[i].qkv);
-		matmul_weight_free(m->layers[i].o);
-		matmul_weight_free(m->layers[i].gate_up);
-		matmul_weight_free(m->layers[i].down);
+	adapter_free(m->adapter);
+	if (!m->is_view) {
+		for (int i = 0; m->layers && i < m->weights.shape.n_layers; i++)
+			for (int p = 0; p < LAYER_PRODUCTS; p++)
+				matmul_weight_free(m->layers[i][p]);
+		matmul_weight_free(m->head);
+		mem_free(m->layers);
+		mem_free(m->rope);
+		weights_free(&m->weights);
 	}
-	matmul_weight_free(m->head);
-	mem_free(m->layers);
-	mem_free(m->rope);
-	weights_free(&m->weights);
 	mem_free(m);
+}
+
+int model_view(const struct model *m, struct adapter *adapter, struct model **out)
+{
+	struct model *view = mem_alloc(1, sizeof *view, "a view of the model");
+
+	if (!view)
+		return ERR_INPUT;
+	*view = *m;
+	view->adapter = adapter;
+	view->is_view = 1;
+	view->for_backward = 0;
+	*out = view;
+	return OK;
+}
+
+struct weights *model_learned(struct model *m)
+{
+	return m->adapter ? &m->adapter->weights : &m->weights;
 }
 
 int model_repack(struct model *m)
 {
 	const struct weights *w = &m->weights;
 
-	for (int i = 0; i < w->shape.n_layers; i++) {
-		const struct layer_offsets *at = &w->layers[i];
-		TRY(matmul_weight_pack(m->layers[i].qkv, w->data + at->qkv));
-		TRY(matmul_weight_pack(m->layers[i].o, w->data + at->o));
-		TRY(matmul_weight_pack(m->layers[i].gate_up, w->data + at->gate_up));
-		TRY(matmul_weight_pack(m->layers[i].down, w->data + at->down));
-	}
+	if (m->adapter)
+		return adapter_pack(m->adapter);
+	for (int i = 0; i < w->shape.n_layers; i++)
+		for (int p = 0; p < LAYER_PRODUCTS; p++)
+			TRY(matmul_weight_pack(m->layers[i][p], w->data + w->layers[i].product[p]));
 	return matmul_weight_pack(m->head, w->data + w->head);
 }
 
@@ -246,6 +247,8 @@ struct forward {
 	struct kv_cache    *cache;
 	int                 keeps;       /* every layer has a state of its own */
 	float              *h, *y, *act; /* scratch of a chunk: [rows x D] twice, [rows x F] */
+
+	struct adapter_scratch adapter;
 };
 
 static int chunk_rows(int left)
@@ -299,6 +302,13 @@ static struct qknorm qk_norm(const struct model *m, int layer)
 	                       .gain = m->weights.data + m->weights.layers[layer].qk_norm};
 }
 
+/* Y = X W^T, and what the adapter adds */
+static int product_forward(const struct forward *p, int layer, enum product which, int n, const float *X, float *Y)
+{
+	TRY(matmul_forward(p->m->layers[layer][which], n, X, Y));
+	return p->m->adapter ? adapter_forward(p->m->adapter, layer, which, n, X, &p->adapter, Y) : OK;
+}
+
 /* qkv of n rows from row `at` on = h W^T, and what the kind does to it before it is rotated */
 static int project_qkv(const struct forward *p, int layer, int n, size_t at, const struct layer_state *s)
 {
@@ -307,7 +317,7 @@ static int project_qkv(const struct forward *p, int layer, int n, size_t at, con
 	size_t                    heads = (size_t)(norm.H + norm.K);
 	float                    *qkv = s->qkv + at * norm.stride;
 
-	TRY(matmul_forward(p->m->layers[layer].qkv, n, p->h, qkv));
+	TRY(product_forward(p, layer, PRODUCT_QKV, n, p->h, qkv));
 	if (kind_has(shape, PART_QKV_BIAS))
 		bias_forward(n, (int)norm.stride, p->m->weights.data + p->m->weights.layers[layer].qkv_bias, qkv);
 	if (kind_has(shape, PART_QK_NORM))
@@ -319,11 +329,10 @@ static int project_qkv(const struct forward *p, int layer, int n, size_t at, con
 /* x_mid = x + attention(rmsnorm(x)) */
 static int forward_attention(const struct forward *p, int layer, const struct layer_state *s)
 {
-	const struct model_shape    *shape = &p->m->weights.shape;
-	const struct layer_products *w = &p->m->layers[layer];
-	int                          T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads, E = shape->head_width;
-	size_t                       qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
-	const float                 *gain = p->m->weights.data + p->m->weights.layers[layer].norm_attn;
+	const struct model_shape *shape = &p->m->weights.shape;
+	int                       T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads, E = shape->head_width;
+	size_t                    qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
+	const float              *gain = p->m->weights.data + p->m->weights.layers[layer].norm_attn;
 
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
@@ -336,7 +345,7 @@ static int forward_attention(const struct forward *p, int layer, const struct la
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
 		n = chunk_rows(T - t);
-		TRY(matmul_forward(w->o, n, s->o + at * o_row, p->y));
+		TRY(product_forward(p, layer, PRODUCT_O, n, s->o + at * o_row, p->y));
 		add_rows(n, D, s->x + at * (size_t)D, p->y, s->x_mid + at * (size_t)D);
 	}
 	return OK;
@@ -345,19 +354,18 @@ static int forward_attention(const struct forward *p, int layer, const struct la
 /* x_out = x_mid + mlp(rmsnorm(x_mid)) */
 static int forward_mlp(const struct forward *p, int layer, const struct layer_state *s, float *x_out)
 {
-	const struct model_shape    *shape = &p->m->weights.shape;
-	const struct layer_products *w = &p->m->layers[layer];
-	int                          T = p->b->n_tokens, D = shape->width, F = shape->ff_width;
-	const float                 *gain = p->m->weights.data + p->m->weights.layers[layer].norm_mlp;
+	const struct model_shape *shape = &p->m->weights.shape;
+	int                       T = p->b->n_tokens, D = shape->width, F = shape->ff_width;
+	const float              *gain = p->m->weights.data + p->m->weights.layers[layer].norm_mlp;
 
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
 		float *gate_up = s->gate_up + (p->keeps ? at * 2 * (size_t)F : 0);
 		n = chunk_rows(T - t);
 		rmsnorm_forward(n, D, s->x_mid + at * (size_t)D, gain, shape->norm_eps, p->h, s->r_mlp + at);
-		TRY(matmul_forward(w->gate_up, n, p->h, gate_up));
+		TRY(product_forward(p, layer, PRODUCT_GATE_UP, n, p->h, gate_up));
 		swiglu_forward(n, F, gate_up, p->act);
-		TRY(matmul_forward(w->down, n, p->act, p->y));
+		TRY(product_forward(p, layer, PRODUCT_DOWN, n, p->act, p->y));
 		add_rows(n, D, s->x_mid + at * (size_t)D, p->y, x_out + at * (size_t)D);
 	}
 	return OK;
@@ -385,7 +393,9 @@ static int forward_scratch(struct forward *p, struct arena *a)
 	p->h = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
 	p->y = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
 	p->act = arena_alloc(a, rows * (size_t)s->ff_width, sizeof(float));
-	return p->h && p->y && p->act ? OK : ERR_INPUT;
+	if (!p->h || !p->y || !p->act)
+		return ERR_INPUT;
+	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 0, a, &p->adapter) : OK;
 }
 
 static int forward_layers(struct forward *p, struct tape *tape, struct arena *a, float *hidden)
@@ -437,6 +447,7 @@ struct backward {
 	float                    *d_o, *d_qkv;             /* [T x H*E], [T x (H+2K)E] */
 	float                    *h, *dh;                  /* [rows x D], rows: of the largest unit */
 	float                    *act, *d_act, *d_gate_up; /* [rows x F] twice, [rows x 2F] */
+	struct adapter_scratch    adapter;
 };
 
 struct rows {          /* of a unit */
@@ -452,11 +463,24 @@ static struct rows unit_rows(const struct backward *p, int u)
 	return (struct rows){.unit = p->g->n_units + (uint32_t)u, .first = (size_t)bound[u], .n = bound[u + 1] - bound[u]};
 }
 
-/* The gradient of a product's weights: dW = dY^T X. */
-static int add_product(const struct backward *p, struct rows r, size_t offset, struct product_shape w, const float *dY, const float *X)
+struct product_rows { /* of a unit, at a product */
+	const float *X, *dY;
+	float       *dX;
+};
+
+/* dX = dY W, and the gradient of what learns: of W, dY^T X, or of the adapter. */
+static int product_backward(const struct backward *p, int layer, enum product which, struct rows r, struct product_rows x)
 {
-	TRY(matmul_gradient(p->m->mm, r.n, w.n_out, w.n_in, dY, X, gradient_slot(p->g, r.unit, offset)));
-	gradient_merge(p->g, r.unit, offset, (size_t)w.n_out * (size_t)w.n_in);
+	size_t               at = p->m->weights.layers[layer].product[which];
+	struct product_shape shapes[LAYER_PRODUCTS], *s = &shapes[which];
+
+	TRY(matmul_backward(p->m->layers[layer][which], r.n, x.dY, x.dX));
+	if (p->m->adapter)
+		return adapter_backward(p->m->adapter, layer, which, &(struct adapter_rows){r.unit, r.n, x.X, x.dY, x.dX}, &p->adapter,
+		                        p->g);
+	weights_products(&p->m->weights.shape, shapes);
+	TRY(matmul_gradient(p->m->mm, r.n, s->n_out, s->n_in, x.dY, x.X, gradient_slot(p->g, r.unit, at)));
+	gradient_merge(p->g, r.unit, at, (size_t)s->n_out * (size_t)s->n_in);
 	return OK;
 }
 
@@ -478,26 +502,24 @@ static void backward_norm(const struct backward *p, struct rows r, struct norm n
 	int    D = p->m->weights.shape.width;
 	size_t at = r.first * (size_t)D;
 
-	rmsnorm_gradient(r.n, D, n.x + at, n.r + r.first, dh, gradient_slot(p->g, r.unit, n.gain));
-	gradient_merge(p->g, r.unit, n.gain, (size_t)D);
+	if (!p->m->adapter) {
+		rmsnorm_gradient(r.n, D, n.x + at, n.r + r.first, dh, gradient_slot(p->g, r.unit, n.gain));
+		gradient_merge(p->g, r.unit, n.gain, (size_t)D);
+	}
 	rmsnorm_backward_add(r.n, D, n.x + at, p->m->weights.data + n.gain, n.r + r.first, dh, p->dx + at);
 }
 
 static int backward_mlp_unit(const struct backward *p, int layer, struct rows r)
 {
-	const struct layer_offsets  *at = &p->m->weights.layers[layer];
-	const struct layer_products *w = &p->m->layers[layer];
-	int                          D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
-	struct norm                  norm = {at->norm_mlp, p->state->x_mid, p->state->r_mlp};
-	const float                 *gate_up = p->state->gate_up + r.first * 2 * (size_t)F, *dx = p->dx + r.first * (size_t)D;
+	int          D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
+	struct norm  norm = {p->m->weights.layers[layer].norm_mlp, p->state->x_mid, p->state->r_mlp};
+	const float *gate_up = p->state->gate_up + r.first * 2 * (size_t)F, *dx = p->dx + r.first * (size_t)D;
 
 	swiglu_forward(r.n, F, gate_up, p->act);
-	TRY(add_product(p, r, at->down, (struct product_shape){D, F}, dx, p->act));
-	TRY(matmul_backward(w->down, r.n, dx, p->d_act));
+	TRY(product_backward(p, layer, PRODUCT_DOWN, r, (struct product_rows){p->act, dx, p->d_act}));
 	swiglu_backward(r.n, F, gate_up, p->d_act, p->d_gate_up);
 	norm_again(p, r, norm, p->h);
-	TRY(add_product(p, r, at->gate_up, (struct product_shape){2 * F, D}, p->d_gate_up, p->h));
-	TRY(matmul_backward(w->gate_up, r.n, p->d_gate_up, p->dh));
+	TRY(product_backward(p, layer, PRODUCT_GATE_UP, r, (struct product_rows){p->h, p->d_gate_up, p->dh}));
 	backward_norm(p, r, norm, p->dh);
 	return OK;
 }
@@ -506,12 +528,10 @@ static int backward_mlp_unit(const struct backward *p, int layer, struct rows r)
 static int backward_output_unit(const struct backward *p, int layer, struct rows r)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	size_t                    row = (size_t)(s->n_heads * s->head_width);
-	const float              *dx = p->dx + r.first * (size_t)s->width;
-	struct product_shape      shape = {s->width, (int)row};
+	size_t                    at = r.first * (size_t)(s->n_heads * s->head_width);
 
-	TRY(add_product(p, r, p->m->weights.layers[layer].o, shape, dx, p->state->o + r.first * row));
-	return matmul_backward(p->m->layers[layer].o, r.n, dx, p->d_o + r.first * row);
+	return product_backward(p, layer, PRODUCT_O, r,
+	                        (struct product_rows){p->state->o + at, p->dx + r.first * (size_t)s->width, p->d_o + at});
 }
 
 /* d_qkv, rotated back, becomes the gradient of the product; what the kind has behind the product gets its own. */
@@ -522,14 +542,17 @@ static void backward_qkv_parts(const struct backward *p, int layer, struct rows 
 	struct qknorm               norm = qk_norm(p->m, layer);
 	size_t                      heads = r.first * (size_t)(norm.H + norm.K);
 	float                      *d_qkv = p->d_qkv + r.first * norm.stride;
+	int                         learns = !p->m->adapter;
 
 	if (kind_has(s, PART_QK_NORM)) {
 		const float *raw = p->state->qk_raw + heads * (size_t)norm.E, *factor = p->state->r_qk + heads;
-		qknorm_gradient(&norm, r.n, raw, factor, d_qkv, gradient_slot(p->g, r.unit, at->qk_norm));
-		gradient_merge(p->g, r.unit, at->qk_norm, 2 * (size_t)norm.E);
+		if (learns) {
+			qknorm_gradient(&norm, r.n, raw, factor, d_qkv, gradient_slot(p->g, r.unit, at->qk_norm));
+			gradient_merge(p->g, r.unit, at->qk_norm, 2 * (size_t)norm.E);
+		}
 		qknorm_backward(&norm, r.n, raw, factor, d_qkv);
 	}
-	if (kind_has(s, PART_QKV_BIAS)) {
+	if (learns && kind_has(s, PART_QKV_BIAS)) {
 		bias_gradient(r.n, (int)norm.stride, d_qkv, gradient_slot(p->g, r.unit, at->qkv_bias));
 		gradient_merge(p->g, r.unit, at->qkv_bias, norm.stride);
 	}
@@ -538,17 +561,13 @@ static void backward_qkv_parts(const struct backward *p, int layer, struct rows 
 /* d_qkv -> dx */
 static int backward_qkv_unit(const struct backward *p, int layer, struct rows r)
 {
-	const struct model_shape   *s = &p->m->weights.shape;
-	const struct layer_offsets *at = &p->m->weights.layers[layer];
-	size_t                      row = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
-	struct product_shape        shape = {(int)row, s->width};
-	struct norm                 norm = {at->norm_attn, p->state->x, p->state->r_attn};
-	const float                *d_qkv = p->d_qkv + r.first * row;
+	const struct model_shape *s = &p->m->weights.shape;
+	struct norm               norm = {p->m->weights.layers[layer].norm_attn, p->state->x, p->state->r_attn};
+	const float              *d_qkv = p->d_qkv + r.first * (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
 
 	backward_qkv_parts(p, layer, r);
 	norm_again(p, r, norm, p->h);
-	TRY(add_product(p, r, at->qkv, shape, d_qkv, p->h));
-	TRY(matmul_backward(p->m->layers[layer].qkv, r.n, d_qkv, p->dh));
+	TRY(product_backward(p, layer, PRODUCT_QKV, r, (struct product_rows){p->h, d_qkv, p->dh}));
 	backward_norm(p, r, norm, p->dh);
 	return OK;
 }
@@ -624,7 +643,9 @@ static int backward_scratch(struct backward *p)
 	p->act = arena_alloc(p->a, rows * F, sizeof(float));
 	p->d_act = arena_alloc(p->a, rows * F, sizeof(float));
 	p->d_gate_up = arena_alloc(p->a, rows * 2 * F, sizeof(float));
-	return p->dx && p->d_o && p->d_qkv && p->h && p->dh && p->act && p->d_act && p->d_gate_up ? OK : ERR_INPUT;
+	if (!p->dx || !p->d_o || !p->d_qkv || !p->h || !p->dh || !p->act || !p->d_act || !p->d_gate_up)
+		return ERR_INPUT;
+	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 1, p->a, &p->adapter) : OK;
 }
 
 static int backward_layers(struct backward *p, const float *d_hidden)
@@ -639,7 +660,7 @@ static int backward_layers(struct backward *p, const float *d_hidden)
 		p->state = &p->tape->layers[i];
 		TRY(backward_layer(p, i));
 	}
-	for (int u = 0; u < p->b->n_units; u++)
+	for (int u = 0; u < p->b->n_units && !p->m->adapter; u++)
 		TRY(backward_embed_unit(p, unit_rows(p, u)));
 	return OK;
 }

@@ -6,35 +6,42 @@
  *                 h = rmsnorm(x);  g,u = h W_gate_up^T;            x += (silu(g) * u) W_down^T
  *     hidden = rmsnorm(x)
  *
- * What stands in brackets only some kinds have. Logits are not computed here: see head.h. */
+ * What stands in brackets only some kinds have. Logits are not computed here: see head.h. With an adapter (adapter.h) a product of a layer is W's and
+ * the adapter's together; then the adapter alone learns, and no gradient of the model's own weights is computed. */
 #ifndef MODEL_TRANSFORMER_H
 #define MODEL_TRANSFORMER_H
 
 #include "math/matmul.h"
+#include "model/adapter.h"
 #include "model/attention.h"
 #include "model/batch.h"
 #include "model/gradient.h"
 #include "model/weights.h"
 
-struct layer_products { /* the packed matrices of one layer */
-	struct matmul_weight *qkv, *o, *gate_up, *down;
-};
-
 struct model {
-	struct weights         weights;
-	struct matmul         *mm;     /* borrowed */
-	struct layer_products *layers; /* [L] */
-	struct matmul_weight  *head;
-	float                 *rope; /* [n_positions x E] */
-	int                    for_backward;
+	struct weights weights;
+	struct matmul *mm;                               /* borrowed */
+	struct matmul_weight *(*layers)[LAYER_PRODUCTS]; /* [L] packed */
+	struct matmul_weight *head;
+	float                *rope; /* [n_positions x E] */
+	int                   for_backward;
+	struct adapter       *adapter; /* owned; NULL: none, the weights themselves learn */
+	int                   is_view; /* nothing but the adapter is its own */
 };
 
 /* Takes over the weights (moves them out of *w; on failure they stay there) and packs them. for_backward = 0: a frozen model
  * (reference, evaluation). */
 int    model_new(struct weights *w, struct matmul *mm, int for_backward, struct model **out);
 void   model_free(struct model *m);
-int    model_repack(struct model *m);                                                       /* after the weights changed */
+int    model_repack(struct model *m);                                                       /* after what learns changed */
 size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for_backward); /* weights and packed copies */
+
+/* What an update changes: the adapter's weights where there is one. */
+struct weights *model_learned(struct model *m);
+
+/* The same model with another adapter (taken over; NULL: none), for log-probabilities only. It borrows all but the adapter from m, which must not
+ * learn but through its own adapter and lives longer. */
+int model_view(const struct model *m, struct adapter *adapter, struct model **out);
 
 /* What the backward pass needs; one block, reused by every micro-batch. */
 struct tape;

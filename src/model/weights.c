@@ -98,6 +98,16 @@ size_t weights_count(const struct model_shape *s)
 	       (s->tied ? 0 : row_count(s, &head_row));
 }
 
+void weights_products(const struct model_shape *s, struct product_shape out[LAYER_PRODUCTS])
+{
+	int queries = side_length(s, QUERIES), keys = side_length(s, KEYS);
+
+	out[PRODUCT_QKV] = (struct product_shape){queries + 2 * keys, s->width};
+	out[PRODUCT_O] = (struct product_shape){s->width, queries};
+	out[PRODUCT_GATE_UP] = (struct product_shape){2 * s->ff_width, s->width};
+	out[PRODUCT_DOWN] = (struct product_shape){s->width, s->ff_width};
+}
+
 /* ---- the shape ---- */
 
 /* The bounds keep every product of sizes far from the end of int and size_t; they are beyond the models that fit a CPU. */
@@ -160,11 +170,8 @@ static void add_layer(struct weights *w, int layer)
 	for (int i = 0; i < LAYER_TENSORS; i++)
 		at[i] = add_tensor(w, &layer_rows[i], layer);
 	w->layers[layer] = (struct layer_offsets){.norm_attn = at[IN_NORM_ATTN],
-	                                          .qkv = at[IN_Q],
-	                                          .o = at[IN_O],
 	                                          .norm_mlp = at[IN_NORM_MLP],
-	                                          .gate_up = at[IN_GATE],
-	                                          .down = at[IN_DOWN],
+	                                          .product = {at[IN_Q], at[IN_O], at[IN_GATE], at[IN_DOWN]},
 	                                          .qkv_bias = at[IN_Q_BIAS],
 	                                          .qk_norm = at[IN_Q_NORM]};
 }

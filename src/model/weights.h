@@ -25,8 +25,15 @@ struct tensor {
 	size_t           offset, count; /* in floats, within the vector */
 };
 
-struct layer_offsets { /* of the fused matrices, in floats */
-	size_t norm_attn, qkv, o, norm_mlp, gate_up, down;
+enum product { PRODUCT_QKV, PRODUCT_O, PRODUCT_GATE_UP, PRODUCT_DOWN, LAYER_PRODUCTS }; /* the fused matrices of a layer */
+
+struct product_shape {
+	int n_out, n_in;
+};
+void weights_products(const struct model_shape *shape, struct product_shape out[LAYER_PRODUCTS]);
+
+struct layer_offsets { /* in floats */
+	size_t norm_attn, norm_mlp, product[LAYER_PRODUCTS];
 	size_t qkv_bias, qk_norm; /* [(H+2K)E], [2 x E]: of kinds that have them */
 };
 

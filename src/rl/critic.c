@@ -60,7 +60,7 @@ size_t critic_bytes(const struct critic *c, int tokens_per_update)
 	if (!c->model)
 		return head;
 	s = &c->model->weights.shape;
-	return head + model_bytes(s, c->model->mm, 1) + policy_bytes(s, &c->own.options, tokens_per_update);
+	return head + model_bytes(s, c->model->mm, 1) + policy_bytes(&c->own, tokens_per_update);
 }
 
 /* ---- the loss ---- */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/threads.h"
+#include "model/adapter_folder.h"
 #include "model/folder.h"
 #include "rl/recipe.h"
 #include "run/checkpoint.h"
@@ -199,21 +200,30 @@ static int copy_weights(const struct weights *from, struct weights *to)
 	return OK;
 }
 
-/* The frozen reference: a folder of its own, or the weights that the run starts from (also after a resume). */
-static int open_reference(struct job *job, const struct weights *start)
+/* The same weights, packed once for both, under another adapter or none. */
+static int view_reference(struct job *job, const char *adapter_folder)
 {
-	struct weights w = {0};
-	char          *folder;
-	int            status;
+	struct adapter_options o;
+	struct adapter        *adapter = NULL;
+	const char            *base;
 
-	if (job->kind == JOB_SFT || !algorithm_needs_reference(&job->algorithm))
-		return OK;
-	if (*job->config.model.reference) {
-		TRY(checkpoint_resolve(job->config.model.reference, &job->arena, &folder));
-		TRY(load_weights(folder, &w));
-	} else {
-		TRY(copy_weights(start, &w));
+	if (adapter_folder) {
+		TRY(adapter_folder_read_options(adapter_folder, &o, &job->arena, &base));
+		TRY(adapter_folder_read(adapter_folder, &o, &job->model->weights, job->mm, 0, &adapter));
 	}
+	if (model_view(job->model, adapter, &job->reference) == OK)
+		return OK;
+	adapter_free(adapter);
+	return ERR_INPUT;
+}
+
+static int copy_reference(struct job *job, const char *folder)
+{
+	const struct weights *start = &job->model->weights;
+	struct weights        w = {0};
+	int                   status;
+
+	TRY(folder ? load_weights(folder, &w) : copy_weights(start, &w));
 	status = w.shape.n_vocab == start->shape.n_vocab
 	                 ? model_new(&w, job->mm, 0, &job->reference)
 	                 : error_set(ERR_INPUT,
@@ -222,26 +232,97 @@ static int open_reference(struct job *job, const struct weights *start)
 	return status;
 }
 
-static int open_model(struct job *job)
+/* The frozen reference: a folder of its own, or what the run starts from (also after a resume): `adapter` is the folder of the adapter that
+ * it goes on with, or NULL. Where an adapter learns, only another model costs a second copy. */
+static int open_reference(struct job *job, const char *adapter)
 {
-	const struct config *c = &job->config;
-	char                *folder = NULL;
-	struct weights       w = {0};
-	int                  status;
+	char *folder = NULL;
+	int   is_adapter, is_base;
 
-	TRY(matmul_new(&(struct matmul_options){c->compute.backend, c->compute.precision, c->compute.numerics}, &job->mm));
-	if (*c->model.path)
-		TRY(checkpoint_resolve(c->model.path, &job->arena, &folder));
-	TRY(open_tokenizer(job, folder));
+	if (job->kind == JOB_SFT || !algorithm_needs_reference(&job->algorithm))
+		return OK;
+	if (*job->config.model.reference)
+		TRY(checkpoint_resolve(job->config.model.reference, &job->arena, &folder));
+	is_adapter = folder && adapter_folder_is(folder);
+	is_base = folder && job->model_folder && !strcmp(folder, job->model_folder);
+	if (is_adapter || (job->model->adapter && (!folder || is_base)))
+		return view_reference(job, is_adapter ? folder : is_base ? NULL : adapter);
+	return copy_reference(job, folder);
+}
+
+static int adapter_options(const struct job *job, struct adapter_options *out)
+{
+	const struct config_model *c = &job->config.model;
+
+	*out = (struct adapter_options){.rank = c->lora_r, .alpha = c->lora_alpha, .rslora = c->use_rslora};
+	if (c->lora_target_modules.n == 0)
+		out->targets = (1u << ADAPTER_TARGETS) - 1;
+	for (int i = 0; i < c->lora_target_modules.n; i++) {
+		unsigned bit;
+		if (adapter_target(c->lora_target_modules.items[i], &bit) != OK)
+			return error_context("%s: model.lora_target_modules", config_where(&job->config, "model.lora_target_modules"));
+		out->targets |= bit;
+	}
+	return OK;
+}
+
+/* A new adapter, or one to go on with; *folder: where that lies, or NULL. */
+static int open_adapter(struct job *job, char **folder)
+{
+	const struct config_model *c = &job->config.model;
+	struct model              *m = job->model;
+	struct adapter_options     o;
+	const char                *base;
+
+	if (*c->adapter && c->lora_r)
+		return error_set(ERR_INPUT,
+		                 "%s: model.lora_r makes a new adapter, but model.adapter goes on with one, which has its rank; "
+		                 "leave one of them out",
+		                 config_where(&job->config, "model.lora_r"));
+	if (*c->adapter) {
+		TRY(checkpoint_resolve(c->adapter, &job->arena, folder));
+		TRY(adapter_folder_read_options(*folder, &o, &job->arena, &base));
+		return adapter_folder_read(*folder, &o, &m->weights, job->mm, 1, &m->adapter);
+	}
+	if (!c->lora_r)
+		return OK;
+	TRY(adapter_options(job, &o));
+	TRY(adapter_new(&o, &m->weights, job->mm, 1, &m->adapter));
+	adapter_init(m->adapter, (uint64_t)job->config.run.seed);
+	return adapter_pack(m->adapter);
+}
+
+static int open_weights(struct job *job)
+{
+	const char    *folder = job->model_folder;
+	struct weights w = {0};
+	int            status;
+
+	if (folder && adapter_folder_is(folder))
+		return error_set(ERR_INPUT,
+		                 "%s: model.path: %s holds an adapter; name it in model.adapter, and the model that it belongs to here",
+		                 config_where(&job->config, "model.path"), folder);
 	status = folder ? load_weights(folder, &w) : init_weights(job, &w);
 	if (status == OK)
 		status = check_vocabulary(job, &w.shape);
 	if (status == OK)
-		status = open_reference(job, &w);
-	if (status == OK)
 		status = model_new(&w, job->mm, 1, &job->model);
 	weights_free(&w);
 	return status;
+}
+
+static int open_model(struct job *job)
+{
+	const struct config *c = &job->config;
+	char                *adapter = NULL;
+
+	TRY(matmul_new(&(struct matmul_options){c->compute.backend, c->compute.precision, c->compute.numerics}, &job->mm));
+	if (*c->model.path)
+		TRY(checkpoint_resolve(c->model.path, &job->arena, &job->model_folder));
+	TRY(open_tokenizer(job, job->model_folder));
+	TRY(open_weights(job));
+	TRY(open_adapter(job, &adapter));
+	return open_reference(job, adapter);
 }
 
 /* ---- verifiers ---- */
@@ -510,6 +591,10 @@ static int open_critic(struct job *job)
 
 	if (job->algorithm.baseline != BASELINE_CRITIC)
 		return OK;
+	if (o.own && job->model->adapter)
+		return error_set(ERR_INPUT,
+		                 "%s: critic.network own trains a second network in full, which is what an adapter saves; set shared",
+		                 config_where(&job->config, "critic.network"));
 	TRY(open_schedule(job, c->learning_rate, &o.schedule));
 	TRY(critic_new(&o, &job->policy, &job->critic));
 	job->learn.critic = &job->critic;
@@ -599,8 +684,9 @@ size_t job_bill(const struct job *job, struct text *out)
 	size_t sum = 0;
 
 	sum += bill_line(out, "model, packed twice", model_bytes(s, job->mm, 1));
-	sum += bill_line(out, "reference", job->reference ? model_bytes(s, job->mm, 0) : 0);
-	sum += bill_line(out, "moments, gradients, activations", policy_bytes(s, &job->policy.options, tokens));
+	sum += bill_line(out, "adapter", job->model->adapter ? adapter_bytes(job->model->adapter, 1) : 0);
+	sum += bill_line(out, "reference", job->reference && !job->reference->is_view ? model_bytes(s, job->mm, 0) : 0);
+	sum += bill_line(out, "moments, gradients, activations", policy_bytes(&job->policy, tokens));
 	sum += bill_line(out, "critic", job->learn.critic ? critic_bytes(&job->critic, tokens) : 0);
 	sum += bill_line(out, "keys, values and logits of decoding",
 	                 job->decoder ? decoder_bytes(s, c->rollout.batch_size, longest_sequence(job)) : 0);
@@ -747,9 +833,10 @@ static int write_checkpoint(const struct job *job, const char *folder, struct ar
 
 	if (!optimizer || !state || !critic)
 		return ERR_INPUT;
-	TRY(folder_write(folder, &job->model->weights, SAFETENSORS_F32, NULL));
+	TRY(job->model->adapter ? adapter_folder_write(folder, job->model->adapter, job->model_folder)
+	                        : folder_write(folder, &job->model->weights, SAFETENSORS_F32, NULL));
 	TRY(tokenizer_save(job->tokenizer, folder));
-	TRY(optimizer_save(&job->policy.optimizer, &job->model->weights, optimizer));
+	TRY(optimizer_save(&job->policy.optimizer, model_learned(job->model), optimizer));
 	if (job->learn.critic)
 		TRY(critic_save(&job->critic, critic));
 	return write_state(job, state);
@@ -764,7 +851,7 @@ int job_save(struct job *job)
 
 	if (job->saved_step == job->step)
 		return OK;
-	status = weights_check_finite(&job->model->weights);
+	status = weights_check_finite(model_learned(job->model));
 	if (status == OK)
 		status = checkpoint_begin(r->output_dir, job->step, &a, &folder);
 	if (status == OK) {
@@ -847,13 +934,30 @@ static int load_state(struct job *job, const char *place, const json_t *state)
 	return OK;
 }
 
+/* The weights of a checkpoint, in place of those that the run started from. */
+static int load_learned(struct job *job, const char *folder)
+{
+	struct model  *m = job->model;
+	struct weights w = {0};
+
+	if (m->adapter)
+		return adapter_folder_load(folder, m->adapter);
+	TRY(load_weights(folder, &w));
+	if (w.n != m->weights.n) {
+		weights_free(&w);
+		return error_set(ERR_INPUT, "%s: its model has another shape than the config's", folder);
+	}
+	memcpy(m->weights.data, w.data, w.n * sizeof *w.data);
+	weights_free(&w);
+	return model_repack(m);
+}
+
 static int load_checkpoint(struct job *job, const char *folder)
 {
 	char *optimizer = file_join(&job->arena, folder, "optimizer.safetensors"),
 	     *path = file_join(&job->arena, folder, "trainer_state.json"), *critic = file_join(&job->arena, folder, "critic.safetensors");
-	struct weights w = {0};
-	json_t        *state;
-	int            status;
+	json_t *state;
+	int     status;
 
 	if (!optimizer || !path || !critic)
 		return ERR_INPUT;
@@ -861,15 +965,8 @@ static int load_checkpoint(struct job *job, const char *folder)
 	status = load_state(job, path, state);
 	json_decref(state);
 	TRY(status);
-	TRY(load_weights(folder, &w));
-	if (w.n == job->model->weights.n)
-		memcpy(job->model->weights.data, w.data, w.n * sizeof *w.data);
-	else
-		status = error_set(ERR_INPUT, "%s: its model has another shape than the config's", folder);
-	weights_free(&w);
-	TRY(status);
-	TRY(model_repack(job->model));
-	TRY(optimizer_load(&job->policy.optimizer, &job->model->weights, optimizer));
+	TRY(load_learned(job, folder));
+	TRY(optimizer_load(&job->policy.optimizer, model_learned(job->model), optimizer));
 	return job->learn.critic ? critic_load(&job->critic, critic) : OK;
 }
 
@@ -933,8 +1030,11 @@ static void print_start(const struct job *job)
 	if (!job->screen)
 		return;
 	job_bill(job, &bill);
-	fprintf(job->screen, "%s, %d threads; %.2fM parameters; %d problems", matmul_describe(job->mm), threads_count(),
-	        (double)job->model->weights.n * 1e-6, job->train.prompts.n);
+	fprintf(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm), threads_count(),
+	        (double)job->model->weights.n * 1e-6);
+	if (job->model->adapter)
+		fprintf(job->screen, " stand still, %.2fM of the adapter learn", (double)job->model->adapter->weights.n * 1e-6);
+	fprintf(job->screen, "; %d problems", job->train.prompts.n);
 	if (job->train.prompts.n_long)
 		fprintf(job->screen, " (%d left out: their prompts are too long, %s is the first)", job->train.prompts.n_long,
 		        job->train.prompts.first_long);

@@ -4,7 +4,7 @@
  *     job_start    the run folder: a new one, or the newest valid checkpoint of an old one (--resume)
  *     job_save     a checkpoint that holds all of it
  *
- * A checkpoint is a Hugging Face folder (model, tokenizer) plus optimizer.safetensors, critic.safetensors (with a critic) and trainer_state.json: step, optimizer's step,
+ * A checkpoint is a Hugging Face folder (model or, where one learns, the adapter alone; tokenizer) plus optimizer.safetensors, critic.safetensors (with a critic) and trainer_state.json: step, optimizer's step,
  * curriculum, tokens so far, bytes of metrics.jsonl, text of the config. Weights and moments are f32, bit for bit; a resumed run
  * gives the same bits as one that never stopped. Threads, batch sizes and micro-batches are not part of it. */
 #ifndef RL_JOB_H
@@ -50,6 +50,7 @@ struct job {
 
 	struct matmul    *mm;
 	struct tokenizer *tokenizer;
+	char             *model_folder;      /* that the weights came from; NULL: made from model.init */
 	struct model     *model, *reference; /* reference: NULL when the algorithm needs none */
 	struct policy     policy;
 	struct critic     critic;  /* nothing in it unless learn.critic points to it */

@@ -9,8 +9,10 @@
 
 int policy_new(struct model *m, const struct policy_options *o, struct policy *out)
 {
+	const struct weights *learned = model_learned(m);
+
 	*out = (struct policy){.model = m, .options = *o};
-	if (optimizer_new(&m->weights, &o->optimizer, &out->optimizer) != OK || gradient_new(&m->weights, 1, &out->gradient) != OK ||
+	if (optimizer_new(learned, &o->optimizer, &out->optimizer) != OK || gradient_new(learned, 1, &out->gradient) != OK ||
 	    tape_new(&m->weights.shape, 1, &out->tape) != OK) {
 		policy_free(out);
 		return ERR_INPUT;
@@ -28,12 +30,15 @@ void policy_free(struct policy *p)
 	*p = (struct policy){0};
 }
 
-size_t policy_bytes(const struct model_shape *s, const struct policy_options *o, int tokens_per_update)
+size_t policy_bytes(const struct policy *p, int tokens_per_update)
 {
-	int tokens = tokens_per_update < o->micro_batch_tokens ? tokens_per_update : o->micro_batch_tokens;
+	const struct model_shape *s = &p->model->weights.shape;
+	const struct weights     *learned = model_learned(p->model);
+	int tokens = tokens_per_update < p->options.micro_batch_tokens ? tokens_per_update : p->options.micro_batch_tokens;
 	int units = tokens_per_update / (UNIT_TOKENS / 2) + 1; /* two neighbouring units hold more than UNIT_TOKENS together */
 
-	return optimizer_bytes(s) + gradient_bytes(s, units) + tape_bytes(s, tokens) + kv_cache_bytes(s, 1, 2 * tokens / PAGE_TOKENS + 1);
+	return optimizer_bytes(learned) + gradient_bytes(learned, units) + tape_bytes(s, tokens) +
+	       kv_cache_bytes(s, 1, 2 * tokens / PAGE_TOKENS + 1);
 }
 
 struct examples examples_part(const struct examples *e, int first, int count)
@@ -246,7 +251,7 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 	struct optimizer_report o;
 
 	gradient_finish(&p->gradient);
-	optimizer_step(&p->optimizer, &p->model->weights, p->gradient.level[0], learning_rate, &o);
+	optimizer_step(&p->optimizer, model_learned(p->model), p->gradient.level[0], learning_rate, &o);
 	if (!o.skipped)
 		TRY(model_repack(p->model));
 	report->updates++;

@@ -1,4 +1,4 @@
-/* policy.h - a model that learns: log-probabilities of answers, and one update from one coefficient per token.
+/* policy.h - a model that learns (or its adapter does, where it has one): log-probabilities of answers, and one update from one coefficient per token.
  *
  *     for each micro-batch:  forward -> log-probabilities -> objective: c = dL/dlogp -> backward through head and layers
  *     sum of gradients (fixed tree) -> clip, AdamW -> repack the weights for the matrix products
@@ -56,7 +56,7 @@ struct update_report {                           /* of the updates of one step; 
 
 int    policy_new(struct model *m, const struct policy_options *o, struct policy *out);
 void   policy_free(struct policy *p);
-size_t policy_bytes(const struct model_shape *s, const struct policy_options *o, int tokens_per_update); /* for the bill */
+size_t policy_bytes(const struct policy *p, int tokens_per_update); /* for the bill */
 
 /* Writes logp and entropy [T] (at the examples' tokens) under any model of the same vocabulary: the reference, the policy itself. */
 int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp, float *entropy);

@@ -23,16 +23,21 @@ static uint64_t mix(uint64_t h, const void *data, size_t n)
 	return h;
 }
 
-static uint64_t of_weights(const struct weights *w)
+static uint64_t mix_weights(uint64_t h, const struct weights *w)
 {
-	uint64_t h = 14695981039346656037u;
-
 	for (size_t i = 0; i < w->n; i++) { /* a number at a time: models are large */
 		uint32_t bits;
 		memcpy(&bits, &w->data[i], sizeof bits);
 		h = (h ^ bits) * 1099511628211u;
 	}
 	return h;
+}
+
+static uint64_t of_model(const struct model *m)
+{
+	uint64_t h = mix_weights(14695981039346656037u, &m->weights);
+
+	return m->adapter ? mix_weights(h, &m->adapter->weights) : h;
 }
 
 static uint64_t of_tokenizer(const struct tokenizer *t)
@@ -57,8 +62,8 @@ void replay_add_header(struct text *t, const struct replay_header *h)
 
 	text_print(t, "{\"hone_rollouts\": %d, \"answers\": %" PRId64 ", \"model\": ", VERSION, h->answers);
 	json_add_string(t, h->model_name, strlen(h->model_name));
-	text_print(t, ", \"weights\": \"%016" PRIx64 "\", \"vocabulary\": %d, \"tokenizer\": \"%016" PRIx64 "\"",
-	           of_weights(&h->model->weights), h->model->weights.shape.n_vocab, of_tokenizer(h->tokenizer));
+	text_print(t, ", \"weights\": \"%016" PRIx64 "\", \"vocabulary\": %d, \"tokenizer\": \"%016" PRIx64 "\"", of_model(h->model),
+	           h->model->weights.shape.n_vocab, of_tokenizer(h->tokenizer));
 	text_print(t, ", \"temperature\": %.9g, \"top_k\": %d, \"top_p\": %.9g, \"min_p\": %.9g, \"seed\": %" PRIu64 "}\n",
 	           (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, h->rollout->seed);
 }
@@ -458,7 +463,7 @@ static int read_all(struct reader *r, struct replay *out)
 		r->names[i] = (struct name){p->problems[i]->id, i};
 	qsort(r->names, (size_t)p->n, sizeof *r->names, by_id);
 	TRY(read_header(r, &n, &weights));
-	out->other_mu = weights != of_weights(&r->o->model->weights);
+	out->other_mu = weights != of_model(r->o->model);
 	answers = mem_alloc((size_t)n, sizeof *answers, "replayed answers");
 	if (!answers)
 		return ERR_INPUT;

@@ -46,7 +46,10 @@ struct reward_config { /* one row of task.rewards */
 };
 
 struct config_model {
-	const char *path, *tokenizer, *reference;
+	const char      *path, *tokenizer, *reference, *adapter;
+	int              lora_r, use_rslora;
+	double           lora_alpha;
+	struct text_list lora_target_modules;
 	struct {
 		int    width, n_layers, n_heads, n_kv_heads, head_width, ff_width, n_positions;
 		double rope_theta;
