@@ -1,7 +1,8 @@
 # make            build ./hone (and install missing Debian packages first)
 # make demo       at most 4 minutes: make a problem set, warm-start a small model, train it by RL, write runs/demo/report.html
 # make test       all tests, or one: make test T=objective
-# make check      all tests under ASan and UBSan, warnings as errors, with gcc and with clang, and the format
+# make check      all tests under ASan and UBSan, warnings as errors, with gcc and with clang, the fuzz targets on their corpora, and the format
+# make fuzz       T=json RUNS=n: n executions of one fuzz target (tests/fuzz) under ASan and UBSan; without T all of them, one after another
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
 # make bench      speed: matrix peak, prefill, decode, training step, memory
 # make install    PREFIX=/usr/local
@@ -16,6 +17,7 @@ BUILD  ?= release
 CC      = gcc
 PREFIX ?= /usr/local
 T      ?= *
+RUNS   ?= 100000
 
 # Everything but help, clean and deps needs the packages; the check costs a few milliseconds when they are there.
 ifeq ($(filter help clean deps format,$(MAKECMDGOALS)),)
@@ -31,6 +33,7 @@ FLAGS.release = -O3 -march=native -fno-math-errno -fno-trapping-math -g
 FLAGS.debug   = -O0 -march=native -g
 FLAGS.asan    = -O1 -march=native -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS.tsan    = -O1 -march=native -g -fsanitize=thread
+FLAGS.fuzz    = -O2 -march=native -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 $(if $(FLAGS.$(BUILD)),,$(error unknown BUILD=$(BUILD)))
 
 # oneDNN is used where it is installed.
@@ -48,6 +51,7 @@ SRCS  = $(filter-out src/cli/hone.c,$(wildcard src/*/*.c))
 OBJS  = $(SRCS:%.c=$(OUT)/%.o)
 TESTS = $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/test_$(T).c))
 TOOLS = $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/tool_*.c))
+FUZZERS = $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_$(T).c))
 
 all: $(OUT)/hone
 	@ln -sfn $< hone
@@ -65,6 +69,9 @@ $(OUT)/src/run/events.pb-c.o $(OUT)/src/run/events.o: EXTRA += -Wno-cast-qual
 $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(filter %.c %.a,$^) $(LDLIBS) -o $@
+$(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(OUT)/libhone.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer $(filter %.c %.a,$^) $(LDLIBS) -o $@
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c $< -o $@
@@ -82,8 +89,16 @@ check:
 	@scripts/deps --check >&2
 	$(MAKE) BUILD=asan WERROR=-Werror test
 	$(MAKE) CC=clang WERROR=-Werror all
+	$(MAKE) BUILD=fuzz CC=clang WERROR=-Werror fuzzers
+	@scripts/fuzz --check build/fuzz-clang
 	@scripts/check-floors
 	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' | grep -v '\.pb-c\.') && echo "format: nothing to change"
+
+fuzzers: $(FUZZERS)
+fuzz:
+	@scripts/deps --check >&2
+	$(MAKE) BUILD=fuzz CC=clang fuzzers
+	@scripts/fuzz --runs $(RUNS) build/fuzz-clang $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_$(T).c))
 
 interop: all $(TOOLS)
 	@scripts/interop $(OUT)
@@ -103,6 +118,6 @@ clean:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h' | grep -v '\.pb-c\.')
 
-.PHONY: all test help deps clean format demo check interop bench install docs
+.PHONY: all test help deps clean format demo check fuzz fuzzers interop bench install docs
 .SECONDARY:
--include $(OBJS:.o=.d) $(OUT)/src/cli/hone.d $(TESTS:=.d) $(TOOLS:=.d)
+-include $(OBJS:.o=.d) $(OUT)/src/cli/hone.d $(TESTS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)

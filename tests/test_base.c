@@ -201,6 +201,26 @@ static void json_is_bounded_and_says_where_it_is_wrong(void **state)
 	json_decref(j);
 }
 
+static void integers_beyond_64_bits_keep_all_their_digits(void **state)
+{
+	(void)state;
+	static const char text[] = "[9223372036854775807, -9223372036854775808, 9223372036854775808, [-12345678901234567890123], "
+	                           "\"\\\"9223372036854775808\", 1.9223372036854775808, 9223372036854775808e0]";
+	json_t           *j;
+
+	assert_ok(json_parse("big", text, sizeof text - 1, &j));
+	assert_true(json_integer_value(json_array_get(j, 0)) == INT64_MAX && json_integer_value(json_array_get(j, 1)) == INT64_MIN);
+	assert_string_equal(json_string_value(json_array_get(j, 2)), "9223372036854775808");
+	assert_string_equal(json_string_value(json_array_get(json_array_get(j, 3), 0)), "-12345678901234567890123");
+	assert_string_equal(json_string_value(json_array_get(j, 4)), "\"9223372036854775808");
+	assert_true(json_is_real(json_array_get(j, 5)) && json_is_real(json_array_get(j, 6)));
+	json_decref(j);
+	assert_error(json_parse("big", "{9223372036854775808: 1}", 24, &j), ERR_INPUT, "big");
+	assert_error(json_parse("big", "[09223372036854775808]", 22, &j), ERR_INPUT, "big");
+	assert_error(json_parse("big", "[9223372036854775808 1]", 23, &j), ERR_INPUT, "big");
+	assert_error(json_parse("nul", "1\0", 2, &j), ERR_INPUT, "nul: not valid JSON: a NUL byte");
+}
+
 static void json_text_survives_a_round_trip_and_bad_bytes_do_not(void **state)
 {
 	(void)state;
@@ -227,4 +247,4 @@ TEST_MAIN(TEST(random_bits_match_the_published_vectors), TEST(a_permutation_hold
           TEST(an_overflowing_or_failing_allocation_says_what_it_was_for), TEST(a_message_gains_its_context),
           TEST(lines_come_back_from_plain_and_from_gzip), TEST(a_cut_gzip_stream_and_a_long_line_are_errors),
           TEST(a_file_is_replaced_whole_or_not_at_all), TEST(json_is_bounded_and_says_where_it_is_wrong),
-          TEST(json_text_survives_a_round_trip_and_bad_bytes_do_not))
+          TEST(integers_beyond_64_bits_keep_all_their_digits), TEST(json_text_survives_a_round_trip_and_bad_bytes_do_not))

@@ -353,9 +353,9 @@ struct lines {
 	int           fd, gzip, at_end;
 	z_stream      z;
 	size_t        max, number;
-	unsigned char in[1 << 16]; /* bytes as stored */
+	unsigned char in[1 << 15]; /* bytes as stored */
 	size_t        in_n, in_at;
-	char          out[1 << 16]; /* bytes after decompression */
+	char          out[1 << 15]; /* bytes after decompression */
 	size_t        out_n, out_at;
 	char         *line;
 	size_t        line_capacity;
@@ -411,7 +411,8 @@ int lines_open(const char *path, size_t max, struct lines **out)
 	return status;
 }
 
-/* Decompresses until at least one byte comes out, or the stream ends. Members may follow one another (cat a.gz b.gz). */
+/* Decompresses until at least one byte comes out, or the stream ends. Members may follow one another (cat a.gz b.gz), with zeros
+ * behind each, as writers of whole blocks leave them. */
 static int lines_inflate(struct lines *l)
 {
 	l->z.next_out = (unsigned char *)l->out;
@@ -427,6 +428,10 @@ static int lines_inflate(struct lines *l)
 			}
 		}
 		if (l->at_end) {
+			while (l->in_at < l->in_n && l->in[l->in_at] == 0)
+				l->in_at++;
+			if (l->in_at == l->in_n)
+				continue;
 			l->at_end = 0;
 			inflateReset(&l->z);
 		}

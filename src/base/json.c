@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,14 +31,77 @@ static int depth_is_fine(const char *text, size_t n)
 	return 1;
 }
 
+/* ---- integers beyond 64 bits, which jansson refuses ---- */
+
+/* Length of the integer at s when it does not fit into 64 bits, or 0. */
+static size_t big_integer(const char *s, size_t n)
+{
+	size_t sign = n && *s == '-', i = sign;
+	char   digits[24];
+
+	while (i < n && s[i] >= '0' && s[i] <= '9')
+		i++;
+	if (i - sign < 19 || s[sign] == '0' || (i < n && (s[i] == '.' || s[i] == 'e' || s[i] == 'E')))
+		return 0;
+	if (i - sign > 19)
+		return i;
+	memcpy(digits, s, i);
+	digits[i] = 0;
+	errno = 0;
+	(void)strtoll(digits, NULL, 10);
+	return errno == ERANGE ? i : 0;
+}
+
+/* ADDS the text with every such integer in quotes, or as 0. */
+static void add_rewritten(struct text *t, const char *text, size_t n, int as_zero)
+{
+	int in_string = 0;
+
+	for (size_t i = 0; i < n;) {
+		char   c = text[i];
+		int    follows = i && ((text[i - 1] >= '0' && text[i - 1] <= '9') || strchr("+-.eE", text[i - 1]));
+		size_t length = in_string || follows ? 0 : big_integer(text + i, n - i);
+		if (length && as_zero)
+			text_add(t, "0", 1);
+		else if (length)
+			text_print(t, "\"%.*s\"", (int)length, text + i);
+		else
+			text_add(t, text + i, length = in_string && c == '\\' && i + 1 < n ? 2 : 1);
+		in_string ^= c == '"';
+		i += length;
+	}
+}
+
+/* With a 0 in their place the text must be valid; in quotes alone, they could stand where only a string may. */
+static json_t *load_big(const char *text, size_t n, size_t flags, json_error_t *e)
+{
+	json_t *value = NULL;
+
+	for (int as_zero = 1; as_zero >= 0; as_zero--) {
+		struct text t = {0};
+		json_decref(value);
+		add_rewritten(&t, text, n, as_zero);
+		value = t.failed ? NULL : json_loadb(t.data, t.n, flags, e);
+		text_free(&t);
+		if (!value)
+			break;
+	}
+	return value;
+}
+
 int json_parse(const char *place, const char *text, size_t n, json_t **out)
 {
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
 	json_error_t e;
 
 	*out = NULL;
+	if (n && memchr(text, 0, n)) /* jansson takes one behind the value for the end of the text */
+		return error_set(ERR_INPUT, "%s: not valid JSON: a NUL byte in it", place);
 	if (!depth_is_fine(text, n))
 		return error_set(ERR_INPUT, "%s: JSON nested deeper than %d", place, JSON_DEPTH_MAX);
-	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
+	*out = json_loadb(text, n, flags, &e);
+	if (!*out && json_error_code(&e) == json_error_numeric_overflow)
+		*out = load_big(text, n, flags, &e);
 	if (!*out)
 		return error_set(ERR_INPUT, "%s: not valid JSON: line %d, column %d: %s", place, e.line, e.column, e.text);
 	return OK;

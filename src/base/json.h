@@ -1,6 +1,7 @@
 /* json.h - jansson with bounds and messages: one document or one row, never deeper than JSON_DEPTH_MAX.
  *
- * Reading refuses invalid UTF-8, duplicate keys and trailing bytes. The getters take the name that a message should use
+ * Reading refuses invalid UTF-8, NUL bytes, duplicate keys and trailing bytes. An integer
+ * beyond 64 bits is read as the text of its digits, so that it stays exact and passes for no other number. The getters take the name that a message should use
  * for the place ("config.json", "rows.jsonl:17") and say which key was wrong and what was expected. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H

@@ -313,14 +313,16 @@ static int least_of(int a, int b, int c)
 	return a < b ? (a < c ? a : c) : (b < c ? b : c);
 }
 
-/* Levenshtein's distance of the first 63 bytes. */
-static int edit_distance(const char *a, const char *b)
+/* Levenshtein's distance of the first 63 bytes, where it can be less than `limit`; otherwise `limit`. */
+static int edit_distance(const char *a, const char *b, int limit)
 {
-	int row[PATH_MAX_COMPARED + 1], n = (int)strnlen(b, PATH_MAX_COMPARED);
+	int row[PATH_MAX_COMPARED + 1], m = (int)strnlen(a, PATH_MAX_COMPARED), n = (int)strnlen(b, PATH_MAX_COMPARED);
 
+	if (m - n >= limit || n - m >= limit)
+		return limit;
 	for (int j = 0; j <= n; j++)
 		row[j] = j;
-	for (int i = 0; a[i] && i < PATH_MAX_COMPARED; i++) {
+	for (int i = 0; i < m; i++) {
 		int diagonal = row[0];
 		row[0] = i + 1;
 		for (int j = 0; j < n; j++) {
@@ -345,7 +347,8 @@ const char *schema_nearest(const struct option *rows, int n, const char *path)
 	int         best_distance = 4;
 
 	for (int i = 0; i < n; i++) {
-		int whole = edit_distance(path, rows[i].path), last = 1 + edit_distance(leaf(path), leaf(rows[i].path));
+		int whole = edit_distance(path, rows[i].path, best_distance);
+		int last = 1 + edit_distance(leaf(path), leaf(rows[i].path), best_distance);
 		int distance = whole < last ? whole : last;
 		if (distance < best_distance && distance < (int)strlen(leaf(path))) {
 			best = rows[i].path;

@@ -273,35 +273,12 @@ static int plain_is_safe(const char *s)
 	return 1;
 }
 
-/* What YAML may not hold as it is: controls, other line breaks, the byte order mark, non-characters. 0 for anything else. */
-static unsigned needs_escape(const unsigned char *s)
-{
-	unsigned c = s[0] < 0x80             ? s[0]
-	             : (s[0] & 0xE0) == 0xC0 ? (s[0] & 0x1Fu) << 6 | (s[1] & 0x3Fu)
-	             : (s[0] & 0xF0) == 0xE0 ? (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu)
-	                                     : 0x10000;
-
-	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF || c == 0xFFFE || c == 0xFFFF ? c : 0;
-}
-
 void value_print_text(struct text *out, const char *s)
 {
-	if (plain_is_safe(s)) {
+	if (plain_is_safe(s))
 		text_add(out, s, strlen(s));
-		return;
-	}
-	text_add(out, "\"", 1);
-	for (const unsigned char *p = (const unsigned char *)s; *p;) {
-		unsigned escape = needs_escape(p);
-		if (escape == '\n')
-			text_add(out, "\\n", 2);
-		else if (escape)
-			text_print(out, "\\u%04X", escape);
-		else
-			text_print(out, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
-		p += !escape || escape < 0x80 ? 1 : escape < 0x800 ? 2 : 3;
-	}
-	text_add(out, "\"", 1);
+	else
+		yaml_quote(s, out);
 }
 
 static void print_texts(const struct text_list *list, struct text *out)

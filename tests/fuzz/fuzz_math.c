@@ -1,0 +1,38 @@
+/* Answers of mathematics: gold, completion, with a NUL byte between them. Finite, within bounds, the same again, in bounded time. */
+#include "fuzz.h"
+
+#include "task/verifier.h"
+
+#include <math.h>
+
+static double judge(const struct reward_spec *spec, const char *gold, const char *said, size_t n)
+{
+	struct problem    p = {.id = "p", .prompt = "?", .answer = gold, .row = "{}", .difficulty = NAN};
+	struct completion c = {said, n, 1, (int)n};
+	struct verdict    v;
+
+	if (verifier_check(spec, &p) != OK)
+		return 0;
+	PROMISE(verifier_score(spec, &p, &c, &v) == OK);
+	PROMISE(v.reward == 0 || v.reward == 1);
+	return v.reward;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static const char        *name = "math";
+	static struct reward_spec spec, loose;
+	char                     *gold = fuzz_text(fuzz_next(&data, &n)), *said = malloc(n ? n : 1);
+
+	if (!spec.n) {
+		PROMISE(verifier_open(&spec, &name, NULL, 1, NULL) == OK);
+		PROMISE(verifier_open(&loose, &name, NULL, 1, &(struct verifier_options){.decimals = 3, .interval_relations = 1}) == OK);
+	}
+	if (n)
+		memcpy(said, data, n);
+	PROMISE(judge(&spec, gold, said, n) == judge(&spec, gold, said, n));
+	judge(&loose, gold, said, n);
+	free(gold);
+	free(said);
+	return 0;
+}
