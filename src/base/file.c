@@ -22,7 +22,7 @@ static int fail(const char *path, const char *doing)
 
 static int open_regular(const char *path, int *out, struct stat *st)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would keep us waiting */
 
 	*out = fd;
 	if (fd < 0)
@@ -348,12 +348,16 @@ char *file_join(struct arena *a, const char *folder, const char *name)
 
 /* ---- lines ---- */
 
+/* Text shrinks to a tenth or a thirtieth; deflate could go to a thousandth. */
+enum { EXPANSION_MAX = 256, EXPANSION_FREE = 16 << 20 };
+
 struct lines {
 	char         *path;
 	int           fd, gzip, at_end;
 	z_stream      z;
 	size_t        max, number;
-	unsigned char in[1 << 15]; /* bytes as stored */
+	uint64_t      stored, expanded; /* bytes of gzip so far, and of what it held */
+	unsigned char in[1 << 15];      /* bytes as stored */
 	size_t        in_n, in_at;
 	char          out[1 << 15]; /* bytes after decompression */
 	size_t        out_n, out_at;
@@ -438,6 +442,7 @@ static int lines_inflate(struct lines *l)
 		l->z.next_in = l->in + l->in_at;
 		l->z.avail_in = (uInt)(l->in_n - l->in_at);
 		code = inflate(&l->z, Z_NO_FLUSH);
+		l->stored += l->in_n - l->in_at - l->z.avail_in;
 		l->in_at = l->in_n - l->z.avail_in;
 		l->at_end = code == Z_STREAM_END;
 		if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
@@ -446,6 +451,11 @@ static int lines_inflate(struct lines *l)
 	}
 	l->out_n = sizeof l->out - l->z.avail_out;
 	l->out_at = 0;
+	l->expanded += l->out_n;
+	if (l->expanded > EXPANSION_FREE && l->expanded / EXPANSION_MAX > l->stored)
+		return error_set(ERR_INPUT,
+		                 "%s: near line %zu it has grown to more than %d times its size; if it is no gzip bomb, unpack it first",
+		                 l->path, l->number, EXPANSION_MAX);
 	return OK;
 }
 

@@ -60,8 +60,8 @@ char *file_join(struct arena *a, const char *folder, const char *name); /* "fold
  *     while (lines_next(in, &line, &n) == OK && line)
  *             ... line[0..n-1], valid until the next call; lines_number(in) for messages
  *
- * gzip is recognised by its first two bytes, not by the name. A line longer than `max` bytes, a broken gzip stream or a cut one is an error
- * (so a gzip bomb costs at most max bytes). "\r\n" ends a line as "\n" does; the last line needs no end. */
+ * gzip is recognised by its first two bytes, not by the name. A line longer than `max` bytes, a broken gzip stream or a cut one is an
+ * error, and so is one that expands beyond 16 MiB and 256 times its size: a gzip bomb costs little memory and little time. "\r\n" ends a line as "\n" does; the last line needs no end. */
 struct lines;
 int    lines_open(const char *path, size_t max, struct lines **out); /* path "-" is standard input, plain only */
 int    lines_next(struct lines *in, const char **line, size_t *n);   /* *line = NULL at the end */

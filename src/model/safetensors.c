@@ -311,7 +311,7 @@ static int open_file(struct safetensors *s, uint64_t *size)
 {
 	struct stat st;
 
-	s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+	s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would keep us waiting */
 	if (s->fd < 0)
 		return error_set(ERR_INPUT, "%s: cannot open it: %s", s->path, strerror(errno));
 	if (fstat(s->fd, &st) || !S_ISREG(st.st_mode))

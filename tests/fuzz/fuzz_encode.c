@@ -9,10 +9,14 @@ static struct {
 	int               gives_back; /* no normalizer, no token that takes spaces with it */
 	struct tokenizer *t;
 } tokenizers[] = {
-        {"tests/data/tokenizers/plain.json.gz", 1, NULL}, {"tests/data/tokenizers/nfc-split-qwen.json.gz", 0, NULL},
-        {"tests/data/tokenizers/split-llama-ignore-merges.json.gz", 1, NULL}, {"tests/data/tokenizers/split-deepseek.json.gz", 1, NULL},
-        {"tests/data/tokenizers/strip-added.json.gz", 0, NULL}, {"data/models/stories260k/tokenizer.json", 0, NULL},
-        {"tests/data/tokenizers/digits-alone.json.gz", 1, NULL}, {"tests/data/tokenizers/split-inverted.json.gz", 0, NULL},
+        {"tests/data/tokenizers/plain.json.gz", 1, NULL},
+        {"tests/data/tokenizers/nfc-split-qwen.json.gz", 0, NULL},
+        {"tests/data/tokenizers/split-llama-ignore-merges.json.gz", 1, NULL},
+        {"tests/data/tokenizers/split-deepseek.json.gz", 1, NULL},
+        {"tests/data/tokenizers/strip-added.json.gz", 0, NULL},
+        {"data/models/stories260k/tokenizer.json", 0, NULL},
+        {"tests/data/tokenizers/digits-alone.json.gz", 1, NULL},
+        {"tests/data/tokenizers/split-inverted.json.gz", 0, NULL},
 };
 
 enum { N = sizeof tokenizers / sizeof *tokenizers };

@@ -66,9 +66,9 @@ static int read_lines(const char *path, const struct text *want)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const char *path = fuzz_file(0, data, n);
+	const char        *path = fuzz_file(0, data, n);
 	static struct text t; /* keeps its room */
-	int         whole, gzip = n >= 2 && data[0] == 0x1f && data[1] == 0x8b;
+	int                whole, gzip = n >= 2 && data[0] == 0x1f && data[1] == 0x8b;
 
 	t.n = 0;
 	if (!gzip)

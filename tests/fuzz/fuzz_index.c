@@ -3,10 +3,19 @@
 
 #include "model/folder.h"
 
-static struct model_shape shape = {
-        .n_layers = 1, .width = 2, .n_heads = 1, .n_kv_heads = 1, .head_width = 2, .ff_width = 1, .n_vocab = 3, .n_positions = 4,
-        .rope_theta = 10000, .norm_eps = 1e-6, .tied = 1, .bos = -1};
-static struct weights whole;
+static struct model_shape shape = {.n_layers = 1,
+                                   .width = 2,
+                                   .n_heads = 1,
+                                   .n_kv_heads = 1,
+                                   .head_width = 2,
+                                   .ff_width = 1,
+                                   .n_vocab = 3,
+                                   .n_positions = 4,
+                                   .rope_theta = 10000,
+                                   .norm_eps = 1e-6,
+                                   .tied = 1,
+                                   .bos = -1};
+static struct weights     whole;
 
 /* model-1.safetensors and model-2.safetensors, half of the tensors each. */
 static void write_shards(void)
@@ -18,8 +27,8 @@ static void write_shards(void)
 	weights_init(&whole, 1);
 	for (int i = 0; i < whole.n_tensors; i++) {
 		const struct tensor *t = &whole.tensors[i];
-		items[i % 2][n[i % 2]++] = (struct safetensors_item){
-		        t->name, t->n_dims, {(uint64_t)t->rows, (uint64_t)t->columns}, whole.data + t->offset};
+		items[i % 2][n[i % 2]++] =
+		        (struct safetensors_item){t->name, t->n_dims, {(uint64_t)t->rows, (uint64_t)t->columns}, whole.data + t->offset};
 	}
 	PROMISE(safetensors_write(fuzz_path("model-1.safetensors"), SAFETENSORS_F32, items[0], n[0]) == OK);
 	PROMISE(safetensors_write(fuzz_path("model-2.safetensors"), SAFETENSORS_F32, items[1], n[1]) == OK);

@@ -15,10 +15,20 @@ static struct arena      arena;
 static void make_everything(void)
 {
 	static const struct tokenizer_special specials[] = {{"eos", "E"}};
-	static const struct model_shape       shape = {.n_layers = 1, .width = 2, .n_heads = 1, .n_kv_heads = 1, .head_width = 2, .ff_width = 1,
-	                                               .n_vocab = 4, .n_positions = N_POSITIONS, .rope_theta = 10000, .norm_eps = 1e-6, .tied = 1};
-	static struct problem                 problems[N_PROBLEMS] = {
-                {.id = "a", .prompt = "01", .answer = "1"}, {.id = "b", .prompt = "1", .answer = "2"}, {.id = "c", .prompt = "210", .answer = "0"}};
+	static const struct model_shape       shape = {.n_layers = 1,
+	                                               .width = 2,
+	                                               .n_heads = 1,
+	                                               .n_kv_heads = 1,
+	                                               .head_width = 2,
+	                                               .ff_width = 1,
+	                                               .n_vocab = 4,
+	                                               .n_positions = N_POSITIONS,
+	                                               .rope_theta = 10000,
+	                                               .norm_eps = 1e-6,
+	                                               .tied = 1};
+	static struct problem                 problems[N_PROBLEMS] = {{.id = "a", .prompt = "01", .answer = "1"},
+	                                                              {.id = "b", .prompt = "1", .answer = "2"},
+	                                                              {.id = "c", .prompt = "210", .answer = "0"}};
 
 	PROMISE(weights_new(&shape, &model.weights) == OK);
 	PROMISE(tokenizer_chars("012", specials, 1, &tokenizer) == OK);

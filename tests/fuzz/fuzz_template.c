@@ -7,8 +7,10 @@
 static const char conversation[] =
         "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief. \"}, {\"role\": \"user\", \"content\": \"What's 2+2?\"},"
         " {\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"function\": {\"name\": \"add\", \"arguments\": {\"a\": 2}}}]},"
-        " {\"role\": \"tool\", \"content\": [{\"type\": \"text\", \"text\": \"4\"}]}], \"add_generation_prompt\": true, \"bos_token\": \"<s>\","
-        " \"eos_token\": \"</s>\", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"add\", \"x\": [1, 2.5, true]}}], \"n\": 3}";
+        " {\"role\": \"tool\", \"content\": [{\"type\": \"text\", \"text\": \"4\"}]}], \"add_generation_prompt\": true, \"bos_token\": "
+        "\"<s>\","
+        " \"eos_token\": \"</s>\", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"add\", \"x\": [1, 2.5, true]}}], \"n\": "
+        "3}";
 
 static void render_twice(const struct template *t, const json_t *variables)
 {
@@ -28,10 +30,10 @@ static void render_twice(const struct template *t, const json_t *variables)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct fuzz_part  source = fuzz_next(&data, &n);
-	char             *text = fuzz_text(source);
-	struct template  *t;
-	json_t           *variables;
+	struct fuzz_part source = fuzz_next(&data, &n);
+	char            *text = fuzz_text(source);
+	struct template *t;
+	json_t          *variables;
 
 	if (json_parse("variables", n ? (const char *)data : conversation, n ? n : sizeof conversation - 1, &variables) != OK)
 		variables = NULL;

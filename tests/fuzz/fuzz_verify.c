@@ -38,9 +38,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct fuzz_part        name = fuzz_next(&data, &n), gold = fuzz_next(&data, &n), row = fuzz_next(&data, &n);
 	char                   *answer = fuzz_text(gold), *columns = fuzz_text(row), *said = malloc(n ? n : 1);
 	const char             *verifier = chosen(name);
-	struct verifier_options options = {.partial = 0.3, .format_score = 0.1, .pattern = "(?s)^<think>.*?</think>\\s*(\\d+|[a-z]+)+$",
-	                                   .tags = "think,answer", .word = row.n % 2 ? "red" : NULL, .ignore_case = n % 2 != 0,
-	                                   .length_min = 2, .length_max = 9, .length_slack = 5, .decimals = n % 7 == 0 ? 3 : 0,
+	struct verifier_options options = {.partial = 0.3,
+	                                   .format_score = 0.1,
+	                                   .pattern = "(?s)^<think>.*?</think>\\s*(\\d+|[a-z]+)+$",
+	                                   .tags = "think,answer",
+	                                   .word = row.n % 2 ? "red" : NULL,
+	                                   .ignore_case = n % 2 != 0,
+	                                   .length_min = 2,
+	                                   .length_max = 9,
+	                                   .length_slack = 5,
+	                                   .decimals = n % 7 == 0 ? 3 : 0,
 	                                   .interval_relations = n % 3 == 0};
 	struct problem          p = {.id = "p", .prompt = "?", .answer = answer, .row = row.n ? columns : "{}", .difficulty = NAN};
 	struct reward_spec      spec;
