@@ -9,7 +9,7 @@
  *
  * prompt    a text or a list of {"role", "content"}. Where the last message is the assistant's, it is not part of the question: it becomes
  *           a demonstration.
- * answer    a text; a number or a boolean becomes its JSON text ("42", "0.5", "true"), a list its compact JSON. An object is no answer: it is passed
+ * answer    a text; a number or a boolean becomes its JSON text ("42", "0.5", "true"; an integer keeps all its digits), a list its compact JSON. An object is no answer: it is passed
  *           over unless the column was named, and then it is an error.
  * id        a text or an integer; without it "FILE:LINE", FILE being the file's name up to its first dot. No two rows may share one.
  * demonstrations, skills   a text or a list of texts.
