@@ -5,15 +5,11 @@
 
 #include <math.h>
 
-static double judge(const struct reward_spec *spec, const char *gold, const char *said, size_t n)
+static double judge(const struct reward_spec *spec, const struct problem *p, const struct completion *c)
 {
-	struct problem    p = {.id = "p", .prompt = "?", .answer = gold, .row = "{}", .difficulty = NAN};
-	struct completion c = {said, n, 1, (int)n};
-	struct verdict    v;
+	struct verdict v;
 
-	if (verifier_check(spec, &p) != OK)
-		return 0;
-	PROMISE(verifier_score(spec, &p, &c, &v) == OK);
+	PROMISE(verifier_score(spec, p, c, &v) == OK);
 	PROMISE(v.reward == 0 || v.reward == 1);
 	return v.reward;
 }
@@ -23,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static const char        *name = "math";
 	static struct reward_spec spec, loose;
 	char                     *gold = fuzz_text(fuzz_next(&data, &n)), *said = malloc(n ? n : 1);
+	struct problem            p = {.id = "p", .prompt = "?", .answer = gold, .row = "{}", .difficulty = NAN};
+	struct completion         c = {said, n, 1, (int)n};
 
 	if (!spec.n) {
 		PROMISE(verifier_open(&spec, &name, NULL, 1, NULL) == OK);
@@ -30,8 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	if (n)
 		memcpy(said, data, n);
-	PROMISE(judge(&spec, gold, said, n) == judge(&spec, gold, said, n));
-	judge(&loose, gold, said, n);
+	if (verifier_check(&spec, &p) == OK) {
+		if (n % 4)
+			PROMISE(judge(&spec, &p, &c) == judge(&spec, &p, &c));
+		else
+			judge(&loose, &p, &c);
+	}
 	free(gold);
 	free(said);
 	return 0;

@@ -38,19 +38,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct fuzz_part        name = fuzz_next(&data, &n), gold = fuzz_next(&data, &n), row = fuzz_next(&data, &n);
 	char                   *answer = fuzz_text(gold), *columns = fuzz_text(row), *said = malloc(n ? n : 1);
 	const char             *verifier = chosen(name);
-	struct verifier_options options = {.partial = 0.3,
-	                                   .format_score = 0.1,
-	                                   .pattern = "(?s)^<think>.*?</think>\\s*(\\d+|[a-z]+)+$",
-	                                   .tags = "think,answer",
-	                                   .word = row.n % 2 ? "red" : NULL,
-	                                   .ignore_case = n % 2 != 0,
-	                                   .length_min = 2,
-	                                   .length_max = 9,
-	                                   .length_slack = 5,
-	                                   .decimals = n % 7 == 0 ? 3 : 0,
-	                                   .interval_relations = n % 3 == 0};
-	struct problem          p = {.id = "p", .prompt = "?", .answer = answer, .row = row.n ? columns : "{}", .difficulty = NAN};
-	struct reward_spec      spec;
+	struct verifier_options options = {
+	        .partial = 0.3,
+	        .format_score = 0.1,
+	        .pattern = "(?s)^<think>.*?</think>\\s*(\\d+|[a-z]+)+$",
+	        .tags = "think,answer",
+	        .word = row.n % 2 ? "red" : NULL,
+	        .compare = {.form = (enum answer_form)(gold.n % (ANSWER_SET + 1)), .ignore_case = n % 2 != 0, .absolute = n % 5 ? 0 : 0.1},
+	        .length_min = 2,
+	        .length_max = 9,
+	        .length_slack = 5,
+	        .decimals = n % 7 == 0 ? 3 : 0,
+	        .interval_relations = n % 3 == 0};
+	struct problem     p = {.id = "p", .prompt = "?", .answer = answer, .row = row.n ? columns : "{}", .difficulty = NAN};
+	struct reward_spec spec;
 
 	if (n)
 		memcpy(said, data, n);
