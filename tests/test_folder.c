@@ -569,6 +569,22 @@ static void an_index_may_only_name_files_of_its_folder(void **state)
 	finish();
 }
 
+static void an_index_of_too_many_files_is_refused_before_one_is_opened(void **state)
+{
+	(void)state;
+	struct text t = {0};
+
+	start();
+	copy(sharded, "config.json");
+	for (int i = 0; i < 1025; i++)
+		text_print(&t, "%s\"t%d\": \"f%d\"", i ? ", " : "{\"weight_map\": {", i, i);
+	text_print(&t, "}}");
+	put("model.safetensors.index.json", t.data);
+	assert_refused("names more than 1024 files");
+	text_free(&t);
+	finish();
+}
+
 static void shards_and_index_must_agree(void **state)
 {
 	(void)state;
@@ -622,4 +638,5 @@ TEST_MAIN(TEST(the_published_shapes_are_read), TEST(what_config_json_leaves_out_
           TEST(a_config_that_does_not_fit_the_weights_names_tensor_and_shapes), TEST(a_weight_that_is_not_finite_is_named),
           TEST(a_tensor_with_the_right_count_and_other_dimensions_is_refused),
           TEST(a_tensor_too_many_is_an_error_but_for_the_harmless_ones), TEST(an_index_may_only_name_files_of_its_folder),
-          TEST(shards_and_index_must_agree), TEST(any_failing_allocation_is_reported_and_leaks_nothing))
+          TEST(an_index_of_too_many_files_is_refused_before_one_is_opened), TEST(shards_and_index_must_agree),
+          TEST(any_failing_allocation_is_reported_and_leaks_nothing))

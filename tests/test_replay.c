@@ -214,6 +214,7 @@ static void a_bad_file_is_refused_with_its_line_and_its_reason(void **state)
 	} bad[] = {
 	        {"head -c 700 one.jsonl.gz", "bad.jsonl"},
 	        {"head -n 9 one.jsonl", "8 answers, but its header promises 16; was it cut off?"},
+	        {"sed 's/\"answers\": 16/\"answers\": 2147483647/' one.jsonl", "16 answers, but its header promises 2147483647"},
 	        {"head -c 3000 one.jsonl", "not valid JSON"},
 	        {"cat one.jsonl one.jsonl", "bad.jsonl:18: more answers than the 16"},
 	        {"tail -n +2 one.jsonl", "bad.jsonl:1: not a data set of rollouts"},

@@ -9,7 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-static const size_t config_max = 16 << 20, index_max = 256 << 20, tokenizer_max = 256 << 20;
+static const size_t config_max = 16 << 20, index_max = 32 << 20, tokenizer_max = 256 << 20;
+
+enum { FILES_MAX = 1024 }; /* shards of one model */
 
 static int join(struct arena *a, const char *folder, const char *name, const char **out)
 {
@@ -336,6 +338,8 @@ static int add_file(struct loading *l, const char *name)
 	for (size_t i = 0; i < l->n_files; i++)
 		if (!strcmp(l->files[i], name))
 			return OK;
+	if (l->n_files == FILES_MAX)
+		return error_set(ERR_INPUT, "%s: its index names more than %d files", l->folder, FILES_MAX);
 	l->files[l->n_files] = arena_text(&l->arena, name, strlen(name));
 	return l->files[l->n_files++] ? OK : ERR_INPUT;
 }

@@ -6,11 +6,12 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, LINE_MAX = 1 << 26 };
+enum { VERSION = 1, ROW_MAX = 1 << 26 };
 
 /* ---- fingerprints: FNV-1a ---- */
 
@@ -399,16 +400,35 @@ static void keep_group(const struct replay_options *o, struct replay *out, struc
 
 /* ---- the whole file ---- */
 
-static int read_answers(struct reader *r, struct answer *answers, int n)
+/* Room for answer i, grown with what was read: what a header promises is not memory yet. */
+static int make_room(struct answer **answers, int i, int *capacity)
+{
+	int            want = *capacity > INT_MAX / 2 ? INT_MAX : *capacity ? 2 * *capacity : 256;
+	struct answer *grown;
+
+	if (i < *capacity)
+		return OK;
+	grown = mem_grow(*answers, (size_t)*capacity, (size_t)want, sizeof *grown, "replayed answers");
+	if (!grown)
+		return ERR_INPUT;
+	*answers = grown;
+	*capacity = want;
+	return OK;
+}
+
+/* *answers: owned, also after an error. */
+static int read_answers(struct reader *r, int n, struct answer **answers)
 {
 	json_t *row;
-	int     status;
+	int     capacity = 0, status;
 
 	for (int i = 0; i < n; i++) {
 		TRY(next_row(r, &row));
 		if (!row)
 			return error_set(ERR_INPUT, "%s: %d answers, but its header promises %d; was it cut off?", r->path, i, n);
-		status = read_answer(r, row, &answers[i]);
+		status = make_room(answers, i, &capacity);
+		if (status == OK)
+			status = read_answer(r, row, &(*answers)[i]);
 		json_decref(row);
 		TRY(status);
 	}
@@ -452,9 +472,10 @@ static int make_groups(struct reader *r, const struct answer *answers, int n, st
 static int read_all(struct reader *r, struct replay *out)
 {
 	const struct prompts *p = r->o->prompts;
-	struct answer        *answers;
+	struct answer        *answers = NULL;
 	uint64_t              weights = 0;
 	int64_t               n;
+	int                   status;
 
 	r->names = arena_alloc(&out->arena, (size_t)p->n, sizeof *r->names);
 	if (!r->names)
@@ -464,10 +485,7 @@ static int read_all(struct reader *r, struct replay *out)
 	qsort(r->names, (size_t)p->n, sizeof *r->names, by_id);
 	TRY(read_header(r, &n, &weights));
 	out->other_mu = weights != of_model(r->o->model);
-	answers = mem_alloc((size_t)n, sizeof *answers, "replayed answers");
-	if (!answers)
-		return ERR_INPUT;
-	int status = read_answers(r, answers, (int)n);
+	status = read_answers(r, (int)n, &answers);
 	if (status == OK)
 		status = make_groups(r, answers, (int)n, out);
 	mem_free(answers);
@@ -480,7 +498,7 @@ int replay_open(const char *path, const struct replay_options *o, struct replay 
 	int           status;
 
 	*out = (struct replay){.path = path};
-	TRY(lines_open(path, LINE_MAX, &r.in));
+	TRY(lines_open(path, ROW_MAX, &r.in));
 	status = read_all(&r, out);
 	lines_close(r.in);
 	if (status != OK)

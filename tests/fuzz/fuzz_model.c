@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static int               linked;
 	struct fuzz_part         config = fuzz_next(&data, &n);
 	struct model_shape       shape;
-	struct folder_generation generation = {0};
+	struct folder_generation generation = {.temperature = 1, .top_p = 1};
 
 	if (!linked++) {
 		fuzz_link("config.json", 0);
