@@ -40,6 +40,14 @@ static void assert_text(const struct tokenizer *t, const struct context *c, cons
 	text_free(&got);
 }
 
+static const struct prompts_options *with(const struct tokenizer *t, enum prompts_chat chat, int most)
+{
+	static struct prompts_options o;
+
+	o = (struct prompts_options){.tokenizer = t, .max_prompt_length = most, .chat = chat};
+	return &o;
+}
+
 static void messages_are_rendered_and_their_first_token_comes_once(void **state)
 {
 	(void)state;
@@ -47,12 +55,40 @@ static void messages_are_rendered_and_their_first_token_comes_once(void **state)
 	struct arena      a = {0};
 	struct prompts    p;
 
-	assert_ok(prompts_render(problems, 2, t, 1000, &a, &p));
+	assert_ok(prompts_render(problems, 2, with(t, CHAT_NEVER, 1000), &a, &p));
 	assert_int_equal(p.n, 2);
 	assert_text(t, &p.contexts[0], "<|im_start|>[system]Be brief.[user]1+1?[assistant]");
 	assert_text(t, &p.contexts[1], "<|im_start|>1+1?<|im_end|>");
 	arena_free(&a);
 	tokenizer_free(t);
+}
+
+/* Text as the user's message, messages that are rendered already, and a system message where there is none. */
+static void prompts_are_asked_as_data_chat_says(void **state)
+{
+	(void)state;
+	static const struct message  ready[] = {{"user", "<|im_start|>user 1+1?"}};
+	static const struct problem  done[] = {{.id = "c", .messages = ready, .n_messages = 1}};
+	struct tokenizer            *t = tokenizer_of("chat"), *bare = tokenizer_of("plain");
+	const struct prompts_options brief = {.tokenizer = t, .max_prompt_length = 1000, .chat = CHAT_AUTO, .system = "Hi."};
+	struct arena                 a = {0};
+	struct prompts               p;
+
+	assert_ok(prompts_render(problems, 2, with(t, CHAT_AUTO, 1000), &a, &p));
+	assert_text(t, &p.contexts[0], "<|im_start|>[system]Be brief.[user]1+1?[assistant]");
+	assert_text(t, &p.contexts[1], "<|im_start|>[user]1+1?[assistant]");
+	assert_ok(prompts_render(problems, 2, &brief, &a, &p));
+	assert_text(t, &p.contexts[0], "<|im_start|>[system]Be brief.[user]1+1?[assistant]");
+	assert_text(t, &p.contexts[1], "<|im_start|>[system]Hi.[user]1+1?[assistant]");
+	assert_ok(prompts_render(problems + 1, 1, with(bare, CHAT_AUTO, 1000), &a, &p));
+	assert_text(bare, &p.contexts[0], "<|im_start|>1+1?<|im_end|>");
+	assert_error(prompts_render(problems + 1, 1, with(bare, CHAT_ALWAYS, 1000), &a, &p), ERR_INPUT,
+	             "problem b: its prompt is made a message (data.chat): the model has no chat template");
+	assert_ok(prompts_render(done, 1, with(t, CHAT_READY, 1000), &a, &p));
+	assert_text(t, &p.contexts[0], "<|im_start|>user 1+1?"); /* once, and nothing behind it */
+	arena_free(&a);
+	tokenizer_free(t);
+	tokenizer_free(bare);
 }
 
 /* The hint stands where the template puts it, in the last message, and nowhere else; a problem without one has no hinted prompt. */
@@ -66,15 +102,16 @@ static void a_hint_goes_into_the_last_message(void **state)
 	                                {.id = "b", .messages = talk, .n_messages = 2},
 	                                {.id = "c", .prompt = "1+1?", .hint = "two"}};
 
-	assert_ok(prompts_render(asked, 3, t, 1000, &a, &p));
-	assert_ok(prompts_hinted(&p, "{prompt} Hint: {hint}.", t, 1000, &a, &hinted));
+	assert_ok(prompts_render(asked, 3, with(t, CHAT_NEVER, 1000), &a, &p));
+	assert_ok(prompts_hinted(&p, "{prompt} Hint: {hint}.", with(t, CHAT_NEVER, 1000), &a, &hinted));
 	assert_int_equal(hinted.n, 3);
 	assert_text(t, &hinted.contexts[0], "<|im_start|>[system]Be brief.[user]1+1? Hint: two.[assistant]");
 	assert_int_equal(hinted.contexts[1].n, 0);
 	assert_text(t, &hinted.contexts[2], "<|im_start|>1+1? Hint: two.<|im_end|>");
 	assert_text(t, &p.contexts[0], "<|im_start|>[system]Be brief.[user]1+1?[assistant]");
 	assert_string_equal(talk[1].content, "1+1?");
-	assert_ok(prompts_hinted(&p, "{prompt} Hint: {hint}.", t, hinted.contexts[2].n, &a, &hinted)); /* the longer one does not fit */
+	assert_ok(prompts_hinted(&p, "{prompt} Hint: {hint}.", with(t, CHAT_NEVER, hinted.contexts[2].n), &a,
+	                         &hinted)); /* the longer one does not fit */
 	assert_true(hinted.contexts[0].n == 0 && hinted.contexts[2].n > 0);
 	arena_free(&a);
 	tokenizer_free(t);
@@ -87,12 +124,12 @@ static void without_a_template_the_problem_is_named(void **state)
 	struct arena      a = {0};
 	struct prompts    p;
 
-	assert_error(prompts_render(problems, 1, t, 1000, &a, &p), ERR_INPUT,
+	assert_error(prompts_render(problems, 1, with(t, CHAT_NEVER, 1000), &a, &p), ERR_INPUT,
 	             "problem a: its prompt is a list of messages: the model has no chat template");
-	assert_ok(prompts_render(problems + 1, 1, t, 1000, &a, &p));
+	assert_ok(prompts_render(problems + 1, 1, with(t, CHAT_NEVER, 1000), &a, &p));
 	tokenizer_free(t);
 	t = tokenizer_of("broken");
-	assert_error(prompts_render(problems, 1, t, 1000, &a, &p), ERR_INPUT,
+	assert_error(prompts_render(problems, 1, with(t, CHAT_NEVER, 1000), &a, &p), ERR_INPUT,
 	             "problem a: its prompt is a list of messages: chat template: template, line 1");
 	arena_free(&a);
 	tokenizer_free(t);
@@ -174,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(messages_are_rendered_and_their_first_token_comes_once),
+	        TEST(prompts_are_asked_as_data_chat_says),
 	        TEST(a_hint_goes_into_the_last_message),
 	        TEST(without_a_template_the_problem_is_named),
 	        TEST(render_answers_with_the_text_of_the_template),

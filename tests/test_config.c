@@ -60,18 +60,22 @@ static void values_reach_their_fields(void **state)
 	(void)state;
 	struct config c;
 
-	assert_ok(parse("model:\n  init: {width: 64, rope_theta: 5e5, tied: false}\n"
-	                "data:\n  train: [a.jsonl, \"b c.jsonl\"]\n  eval: one.jsonl\n"
-	                "  generate:\n    - {name: countdown, levels: 2-4, count: 50}\n    - name: addition\n"
-	                "task:\n  rewards:\n    - {name: numeric, weight: .5}\n    - {name: format}\n  verifier: {tags: \"think,answer\"}\n"
-	                "algorithm: dapo\nloss: {epsilon_high: 0.28}\n"
-	                "rollout: {stop: \"\\n\", top_k: -1}\n",
-	                NULL, &c));
+	assert_ok(
+	        parse("model:\n  init: {width: 64, rope_theta: 5e5, tied: false}\n"
+	              "data:\n  train: [a.jsonl, \"b c.jsonl\"]\n  eval: {file: one.jsonl, name: held, prompt_template: \"Q: {prompt}\"}\n"
+	              "  generate:\n    - {name: countdown, levels: 2-4, count: 50}\n    - name: addition\n"
+	              "task:\n  rewards:\n    - {name: numeric, weight: .5}\n    - {name: format}\n  verifier: {tags: \"think,answer\"}\n"
+	              "algorithm: dapo\nloss: {epsilon_high: 0.28}\n"
+	              "rollout: {stop: \"\\n\", top_k: -1}\n",
+	              NULL, &c));
 	assert_int_equal(c.model.init.width, 64);
 	assert_int_equal(c.model.init.tied, 0);
 	assert_close(c.model.init.rope_theta, 5e5, 0);
 	assert_int_equal(c.data.train.n, 2);
-	assert_string_equal(c.data.train.items[1], "b c.jsonl");
+	assert_string_equal(c.data.train.items[1].file, "b c.jsonl");
+	assert_string_equal(c.data.train.items[1].category, "");
+	assert_string_equal(c.data.eval.items[0].name, "held");
+	assert_string_equal(c.data.eval.items[0].prompt_template, "Q: {prompt}");
 	assert_int_equal(c.data.eval.n, 1);
 	assert_int_equal(c.data.generate.n, 2);
 	assert_string_equal(c.data.generate.items[0].name, "countdown");
@@ -152,6 +156,8 @@ static const char *const valid[] = {
         "length: 3-9\n",
         "task: {reward: exact, eval_reward: numeric}\noptim: {warmup_ratio: 0.1, lr_scheduler_type: cosine_with_min_lr, min_lr_rate: "
         "0.1}\n",
+        "data: {train: [a.jsonl, {file: b.jsonl, category: x, prompt_template: \"{prompt}\\n\"}], eval: [{file: c.jsonl, name: c}, "
+        "\"true\"]}\n",
         "data:\n  generate: {name: countdown, levels: 3}\n  prompt_template: |\n    Q: {prompt}\n    A:\n",
         "loss: {mask_truncated_completions: true, dynamic_sampling: true, dynamic_sampling_max_batches: 3}\n",
         "run: {seed: 2147483647, max_steps: 0}\noptim: {learning_rate: 0.1234567890123456789}\n",
@@ -226,7 +232,7 @@ static void later_settings_win_and_lists_are_replaced_whole(void **state)
 	assert_close(c.optim.learning_rate, 2e-4, 0);
 	assert_int_equal(c.rollout.stop.n, 2);
 	assert_string_equal(c.rollout.stop.items[1], "b\n");
-	assert_string_equal(c.data.train.items[0], "x y.jsonl");
+	assert_string_equal(c.data.train.items[0].file, "x y.jsonl");
 	assert_string_equal(c.data.prompt_template, "{prompt} = ?");
 	assert_string_equal(config_where(&c, "optim.learning_rate"), "command line");
 	config_free(&c);
@@ -325,10 +331,13 @@ static const struct {
         {"hello", 0, "the file holds a single value"},
         {"optim: {learning_rate: [1]}", 0, "optim.learning_rate is a list, but must be a single value"},
         {"optim: {learning_rate: {a: 1}}", 0, "optim.learning_rate is a map, but must be a single value"},
-        {"data: {train: {a: b}}", 0, "data.train is a map, but must be a list of texts"},
-        {"data: {train: [a, [b]]}", 0, "data.train is a list, but must be a list of texts"},
-        {"data:\n  train:\n    - a\n    - \"\"", 0, "test.yaml:4: data.train: entry 2 is empty"},
+        {"data: {train: {a: b}}", 0, "test.yaml:1: data.train[0].a is not an option"},
+        {"data: {train: [a, [b]]}", 0, "data.train is a list, but must be a list of texts or maps"},
+        {"data:\n  train:\n    - a\n    - \"\"", 0, "test.yaml:4: data.train[1].file must not be empty"},
         {"task: {rewards: [exact]}", 0, "task.rewards is a single value, but must be a list of maps"},
+        {"data: {train: [{name: a}]}", 0, "test.yaml:1: data.train[0].file is missing"},
+        {"data: {train: [{file: a, catgory: b}]}", 0, "data.train[0].catgory is not an option; did you mean category?"},
+        {"rollout: {stop: [\"\"]}", 0, "rollout.stop: entry 1 is empty"},
         {"task:\n  rewards:\n    - name: exact\n    - weight: 2", 0, "test.yaml:4: task.rewards[1].name is missing"},
         /* YAML */
         {"run: {seed: 1, seed: 2}", 0, "test.yaml:1: the key seed stands here for the second time"},
@@ -380,8 +389,9 @@ static const struct {
         {"task: {rewards: [{name: exact}], verifier: {tags: a}}", 0,
          "test.yaml:1: task.verifier.tags is set, but it is read only when task.verifiers=format"},
         {"optim: {min_lr_rate: 0.1}", 0, "optim.min_lr_rate is set, but it is read only when optim.lr_scheduler_type="},
-        {"", "run.eval_samples=4", "command line: run.eval_samples is set, but it is read only when run.eval_steps!=0"},
+        {"", "run.eval_on_start=false", "command line: run.eval_on_start is set, but it is read only when run.eval_steps!=0"},
         /* together */
+        {"run: {eval_k: 8, eval_samples: 4}", 0, "run.eval_k (8) must be at most run.eval_samples (4)"},
         {"task: {reward: exact, rewards: [{name: exact}]}", 0, "task.rewards stands beside task.reward"},
         {"optim: {warmup_steps: 3, warmup_ratio: 0.1}", 0, "optim.warmup_ratio stands beside optim.warmup_steps"},
         {"loss: {mask_truncated_completions: true, overlong: keep}", 0, "stands beside"},

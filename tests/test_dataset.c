@@ -119,6 +119,64 @@ static void rows_of_other_frameworks_are_read(void **state)
 	dataset_free(&d);
 }
 
+static void a_gold_deep_in_the_row_is_found_by_its_path(void **state)
+{
+	(void)state;
+	const char            *puzzles = "tests/data/task/verl_kk.jsonl", *talks = "tests/data/task/conversations.jsonl";
+	struct dataset_options o = {.answer_column = "reward_model.ground_truth.solution_text_format"}, none = {.answer_optional = 1};
+	struct dataset         d;
+
+	assert_ok(dataset_read(&puzzles, 1, &o, &d));
+	assert_int_equal(d.n, 2);
+	assert_string_equal(d.problems[0].category, "kk_logic");
+	assert_non_null(strstr(d.problems[0].answer, "(5) Amelia is a knave"));
+	assert_non_null(strstr(d.problems[0].messages[0].content, "<|im_start|>system"));
+	dataset_free(&d);
+	o.answer_column = "reward_model.ground_truth.nothing";
+	assert_error(dataset_read(&puzzles, 1, &o, &d), ERR_INPUT,
+	             "verl_kk.jsonl:1: the answer column \"reward_model.ground_truth.nothing\" is missing");
+	assert_ok(dataset_read(&talks, 1, &none, &d));
+	assert_int_equal(d.n, 3);
+	assert_string_equal(d.problems[0].id, "conversations:1");
+	assert_string_equal(d.problems[0].demonstrations[0], "The capital of France is Paris.");
+	assert_int_equal(d.problems[1].n_messages, 2);
+	assert_string_equal(d.problems[1].messages[0].role, "system");
+	dataset_free(&d);
+}
+
+static void ids_and_categories_have_spellings_of_their_own(void **state)
+{
+	(void)state;
+	static const char text[] =
+	        "{\"prompt\": \"p\", \"answer\": \"a\", \"unique_id\": \"test/7.json\", \"data_source\": \"math\", \"index\": 3}\n"
+	        "{\"prompt\": \"q\", \"answer\": \"a\", \"id\": 5, \"unique_id\": \"x\", \"dataset\": \"gsm8k\", \"index\": 4}\n"
+	        "{\"prompt\": \"r\", \"answer\": \"a\", \"category\": \"c\", \"dataset\": \"d\", \"index\": 5}\n"
+	        "{\"prompt\": \"s\", \"answer\": \"a\", \"index\": 6}\n";
+	static const struct {
+		struct dataset_options o;
+		const char            *id[4], *category[4];
+	} cases[] = {
+	        {{0}, {"test/7.json", "5", NULL, NULL}, {"math", "gsm8k", "c", NULL}},
+	        {{.id_column = "index", .category = "rest"}, {"3", "4", "5", "6"}, {"math", "gsm8k", "c", "rest"}},
+	        {{.id_column = "line", .name = "my"}, {"my:1", "my:2", "my:3", "my:4"}, {"math", "gsm8k", "c", NULL}},
+	        {{.id_column = "line", .category_column = "index"}, {NULL}, {"3", "4", "5", "6"}},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct dataset d;
+		assert_ok(read_text(text, &cases[i].o, &d));
+		for (int k = 0; k < 4; k++) {
+			if (cases[i].id[k])
+				assert_string_equal(d.problems[k].id, cases[i].id[k]);
+			if (cases[i].category[k])
+				assert_string_equal(d.problems[k].category, cases[i].category[k]);
+			else
+				assert_null(d.problems[k].category);
+		}
+		dataset_free(&d);
+	}
+}
+
 static void the_last_word_of_the_assistant_is_a_demonstration(void **state)
 {
 	(void)state;
@@ -214,10 +272,13 @@ static void hostile_rows_are_refused_with_their_place(void **state)
 	} cases[] = {
 	        {"", "no rows"},
 	        {"\n \n\t\n", "no rows"},
-	        {"[1]", ":1: expected one JSON object"},
+	        {"[1]", ":1: expected one JSON object a line; of a list of objects write each"},
 	        {"3", ":1: expected one JSON object"},
 	        {"[", ":1: not valid JSON"},
-	        {"PAR1xxxx", "Parquet"},
+	        {"PAR1xxxx", "this is a Parquet file, not JSONL; write it as JSONL first"},
+	        {"PK\003\004xx", "this is a zip archive"},
+	        {"BZh91AY", "compressed with bzip2, not JSONL; unpack it"},
+	        {"[\n{" PROMPT "}]", ":1: not valid JSON"},
 	        {"{" PROMPT ", " ANSWER "}\n{", ":2: not valid JSON"},
 	        {"{" PROMPT ", " ANSWER "} x", ":1: not valid JSON"},
 	        {"{" PROMPT ", " ANSWER ", " PROMPT "}", "duplicate"},
@@ -241,7 +302,7 @@ static void hostile_rows_are_refused_with_their_place(void **state)
 	        {"{" PROMPT ", " ANSWER ", \"skills\": [1]}", "\"skills\" must be a text or a list of texts"},
 	        {"{" PROMPT ", " ANSWER ", \"demonstrations\": {}}", "\"demonstrations\""},
 	        {"{" PROMPT ", " ANSWER ", \"id\": 1.5}", "\"id\" must be a text or an integer"},
-	        {"{" PROMPT ", " ANSWER ", \"id\": \"x\"}\n{" PROMPT ", " ANSWER ", \"id\": \"x\"}", "lines 1 and 2"},
+	        {"{" PROMPT ", " ANSWER ", \"id\": \"x\"}\n{" PROMPT ", " ANSWER ", \"id\": \"x\"}", "rows.jsonl:2; ids must differ"},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -264,6 +325,36 @@ static void deep_nesting_and_missing_files_are_refused(void **state)
 	deep[sizeof deep - 1] = 0;
 	assert_error(read_text(deep, NULL, &d), ERR_INPUT, "nested deeper");
 	assert_error(dataset_read(&missing, 1, NULL, &d), ERR_INPUT, "no/such/file.jsonl");
+}
+
+/* A little more than a line may have. */
+static void a_huge_row_is_refused_with_its_line(void **state)
+{
+	(void)state;
+	const char    *path = temporary("huge.jsonl");
+	char          *text = malloc(DATASET_LINE_MAX + 200);
+	size_t         n = (size_t)snprintf(text, 100, "{" PROMPT ", " ANSWER "}\n{\"x\": \"");
+	struct dataset d;
+
+	memset(text + n, 'x', DATASET_LINE_MAX);
+	snprintf(text + n + DATASET_LINE_MAX, 50, "\", " PROMPT ", " ANSWER "}\n");
+	assert_ok(file_write(path, text, n + DATASET_LINE_MAX));
+	assert_error(dataset_read(&path, 1, NULL, &d), ERR_INPUT, "huge.jsonl:2: the line is longer than 16777216 bytes");
+	unlink(path);
+	free(text);
+}
+
+static void ids_that_two_files_share_are_named_with_both_places(void **state)
+{
+	(void)state;
+	const char            *paths[] = {"tests/data/task/conversations.jsonl", "tests/data/task/conversations.jsonl"};
+	struct dataset_options o = {.answer_optional = 1};
+	struct dataset         d;
+
+	assert_error(dataset_read(paths, 2, &o, &d), ERR_INPUT,
+	             "the id \"conversations:1\": tests/data/task/conversations.jsonl:1 and tests/data/task/conversations.jsonl:1; ids "
+	             "must differ");
+	assert_null(d.problems);
 }
 
 static void wrong_columns_of_the_options_are_named(void **state)
@@ -307,7 +398,9 @@ static void memory_that_runs_out_leaves_nothing_behind(void **state)
 
 TEST_MAIN(TEST(a_row_fills_every_field_of_a_problem), TEST(every_spelling_of_prompt_and_answer_is_found),
           TEST(answers_that_are_no_texts_become_their_json), TEST(rows_of_other_frameworks_are_read),
+          TEST(a_gold_deep_in_the_row_is_found_by_its_path), TEST(ids_and_categories_have_spellings_of_their_own),
           TEST(the_last_word_of_the_assistant_is_a_demonstration), TEST(published_puzzles_come_in_words_and_in_signs),
           TEST(a_template_makes_prompts_from_columns), TEST(a_written_row_reads_back_the_same),
           TEST(hostile_rows_are_refused_with_their_place), TEST(deep_nesting_and_missing_files_are_refused),
+          TEST(a_huge_row_is_refused_with_its_line), TEST(ids_that_two_files_share_are_named_with_both_places),
           TEST(wrong_columns_of_the_options_are_named), TEST(memory_that_runs_out_leaves_nothing_behind))

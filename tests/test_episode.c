@@ -68,7 +68,8 @@ static int setup(void **state)
 	for (int i = 0; i < N - 1; i++)
 		make(environment_at(i % KINDS)->name, 4, (uint32_t)i, &problems[i]);
 	make("sequence", 3, 0, &problems[N - 1]);
-	assert_ok(prompts_render(problems, N, tokenizer, 60, &arena, &prompts));
+	assert_ok(
+	        prompts_render(problems, N, &(struct prompts_options){.tokenizer = tokenizer, .max_prompt_length = 60}, &arena, &prompts));
 	for (int i = 0; i < N; i++)
 		all[i] = i;
 	make_model();

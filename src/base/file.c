@@ -73,6 +73,18 @@ int file_read(const char *path, size_t max, struct bytes *out)
 	return OK;
 }
 
+int file_head(const char *path, size_t max, char *out, size_t *n)
+{
+	struct stat st;
+	int         fd, bad;
+
+	TRY(open_regular(path, &fd, &st));
+	*n = (size_t)st.st_size < max ? (size_t)st.st_size : max;
+	bad = read_all(fd, out, *n);
+	close(fd);
+	return bad ? fail(path, "read it") : OK;
+}
+
 void bytes_free(struct bytes *b)
 {
 	mem_free(b->data);

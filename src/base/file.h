@@ -20,6 +20,7 @@ struct bytes {
 /* The whole file; refuses more than `max` bytes and anything that is not a regular file. Free with bytes_free. */
 int  file_read(const char *path, size_t max, struct bytes *out);
 void bytes_free(struct bytes *b);
+int  file_head(const char *path, size_t max, char *out, size_t *n); /* its first bytes, at most max; for telling what it is */
 
 /* Writes n bytes under a temporary name in the same folder, fsync, rename, fsync of the folder. */
 int file_write(const char *path, const void *data, size_t n);

@@ -29,7 +29,8 @@ enum rng_purpose {
 	RNG_CREDIT,
 	RNG_GUIDE,
 	RNG_HINT,
-	RNG_ADAPTER
+	RNG_ADAPTER,
+	RNG_MIXTURE
 };
 
 struct rng_key {

@@ -1,176 +1,374 @@
-/* hone eval MODEL_OR_RUN --data FILE --task NAME [--samples N] [--k K] [--temperature T] [--max-tokens N] [--limit N] [--template T] [--seed S] [--json] [--base FOLDER] */
+/* hone eval WHAT [key=value ...] [--config CONFIG] [--data FILE]... [--task NAME] [--samples N] [--k K] [--temperature T] [--max-tokens N] [--limit N]
+ *                [--template T] [--convert NAME] [--seed S] [--base FOLDER] [--output FILE] [--answers FILE]
+ *
+ * WHAT is a config, whose model.path is evaluated, or the folder of a model or of a run. Files, columns, prompt template, verifier, lengths and sampling are
+ * what the config says: the one given, or that of the run. The options are short names of config keys; without any config --data and --task
+ * must be there. Each file is evaluated for itself: its figures are the same whatever else the call evaluates. */
+#include "rl/eval.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/opened.h"
-#include "rl/prompts.h"
-#include "rl/reward.h"
-#include "rl/rollout.h"
-#include "rl/tally.h"
-#include "task/dataset.h"
+#include "rl/problems.h"
+#include "rl/scores.h"
+#include "run/value.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-struct evaluation {
-	struct opened      opened;
-	struct dataset     data;
-	struct prompts     prompts;
-	struct reward_spec spec;
-	struct arena       arena;
-	const char        *file, *task, *temperature, *prompt_template, *convert, *base;
-	int                samples, k, max_tokens, limit, seed, slots, json;
+static const char usage[] =
+        "usage: hone eval CONFIG|MODEL|RUN [key=value ...] [--config CONFIG] [--data FILE]... [--task NAME] [--samples N]";
+
+/* Options that stand for a key. */
+static const struct {
+	const char *option, *key;
+} short_names[] = {
+        {"--task", "task.eval_reward"},
+        {"--samples", "run.eval_samples"},
+        {"--k", "run.eval_k"},
+        {"--temperature", "run.eval_temperature"},
+        {"--top-p", "run.eval_top_p"},
+        {"--max-tokens", "rollout.max_completion_length"},
+        {"--limit", "data.eval_max_problems"},
+        {"--template", "data.prompt_template"},
+        {"--convert", "data.convert"},
+        {"--seed", "run.seed"},
+};
+enum { N_SHORT = sizeof short_names / sizeof *short_names, WORDS_MAX = N_SHORT + 5 };
+
+struct words { /* the command line */
+	const char  *what, *config, *base, *output, *answers;
+	const char  *value[N_SHORT];
+	const char **overrides; /* [n_overrides] "key=value" */
+	int          n_overrides;
 };
 
-static int open_data(struct evaluation *e)
-{
-	const struct dataset_options o = {
-	        .prompt_template = e->prompt_template, .convert = e->convert, .answer_optional = 1, .problems_max = e->limit};
+struct evaluation {
+	struct config          config;
+	struct opened          opened;
+	const char            *path; /* of the model, as it was named */
+	int                    from_run, keep_answers;
+	struct problem_set     set;
+	struct reward_spec     spec;
+	struct rollout_options rollout;
+	struct scores          scores;
+	struct text            answers; /* rows for --answers */
+	struct arena           arena, set_arena;
+};
 
-	TRY(dataset_read(&e->file, 1, &o, &e->data));
-	TRY(verifier_open(&e->spec, &e->task, NULL, 1, &(struct verifier_options){0}));
-	for (int i = 0; i < e->data.n; i++)
-		TRY(verifier_check(&e->spec, &e->data.problems[i]));
-	return prompts_render(e->data.problems, e->data.n, e->opened.tokenizer, e->opened.model->weights.shape.n_positions - 1, &e->arena,
-	                      &e->prompts);
+/* ---- the command line ---- */
+
+static int add_override(struct words *w, struct arena *a, const char *key, const char *value)
+{
+	w->overrides[w->n_overrides] = arena_format(a, "%s=%s", key, value);
+	return w->overrides[w->n_overrides++] ? OK : ERR_INPUT;
 }
 
-static int answer_all(struct evaluation *e, const struct sampling *sampling, struct groups *groups)
+/* Takes --data FILE, which may come several times, out of the words; they replace what the config evaluates on. */
+static int take_files(int *argc, char **argv, struct arena *a, struct words *w)
 {
-	const struct model_shape    *s = &e->opened.model->weights.shape;
-	const struct rollout_options o = {
-	        .decode = {.sampling = *sampling, .eos = s->eos, .n_eos = s->n_eos, .tokenizer = e->opened.tokenizer, .share_prompt = 1},
-	        .num_generations = e->samples,
-	        .max_completion_length = e->max_tokens,
-	        .n_positions = s->n_positions,
-	        .seed = (uint64_t)e->seed,
-	        .purpose = RNG_EVAL};
-	int longest = e->prompts.longest + e->max_tokens, *all = arena_alloc(&e->arena, (size_t)e->prompts.n, sizeof *all), status;
-	struct decoder *d;
+	struct text list = {0};
+	int         kept = 0, n = 0, status;
 
-	if (!all)
-		return ERR_INPUT;
-	for (int i = 0; i < e->prompts.n; i++)
-		all[i] = i;
-	TRY(groups_new(e->prompts.n, &e->arena, groups));
-	TRY(decoder_new(e->opened.model, e->slots, longest < s->n_positions ? longest : s->n_positions, &d));
-	status = rollout_sample(d, &o, &e->prompts, all, e->prompts.n, 0, &e->arena, groups);
-	decoder_free(d);
-	TRY(status);
-	return reward_score(&e->spec, &e->spec, e->opened.tokenizer, groups->items, groups->n, &e->arena);
-}
-
-static void print_table(const struct evaluation *e, const struct tallies *t)
-{
-	printf("%-28s %8s %18s", "", "problems", "pass@1");
-	if (e->samples > 1)
-		printf(" %12s@%-3d %13s@%-3d", "pass", e->k, "maj", e->samples);
-	printf(" %10s %8s %7s\n", "reward", "length", "cut");
-	for (int i = 0; i < t->n; i++) {
-		const struct tally *x = &t->items[i];
-		printf("%-28s %8d   %6.2f%% +- %5.2f", x->category ? x->category : "all", x->n_problems, 100 * x->pass_1.mean,
-		       100 * x->pass_1.error);
-		if (e->samples > 1)
-			printf("  %6.2f%% +- %5.2f  %6.2f%% +- %5.2f", 100 * x->pass_k.mean, 100 * x->pass_k.error, 100 * x->maj.mean,
-			       100 * x->maj.error);
-		printf(" %10.4f %8.1f %6.1f%%\n", x->reward.mean, x->length, 100 * x->truncated);
+	for (int i = 0; i < *argc; i++) {
+		const char *file = !strncmp(argv[i], "--data=", 7)               ? argv[i] + 7
+		                   : !strcmp(argv[i], "--data") && i + 1 < *argc ? argv[++i]
+		                                                                 : NULL;
+		if (!file) {
+			argv[kept++] = argv[i];
+			continue;
+		}
+		text_print(&list, n++ ? ", " : "[");
+		value_print_text(&list, file);
 	}
-}
-
-static void add_number(struct text *out, const char *name, double x)
-{
-	text_print(out, ", \"%s\": ", name);
-	json_add_real(out, x);
-}
-
-static int print_json(const struct evaluation *e, const struct tallies *t)
-{
-	struct text out = {0};
-	int         status;
-
-	for (int i = 0; i < t->n; i++) {
-		const struct tally *x = &t->items[i];
-		text_print(&out, "{\"category\": ");
-		json_add_string(&out, x->category ? x->category : "all", strlen(x->category ? x->category : "all"));
-		text_print(&out, ", \"problems\": %d, \"samples\": %d, \"k\": %d", x->n_problems, x->n_samples, e->k);
-		add_number(&out, "pass@1", x->pass_1.mean);
-		add_number(&out, "pass@1_stderr", x->pass_1.error);
-		add_number(&out, "pass@k", x->pass_k.mean);
-		add_number(&out, "pass@k_stderr", x->pass_k.error);
-		add_number(&out, "maj", x->maj.mean);
-		add_number(&out, "maj_stderr", x->maj.error);
-		add_number(&out, "reward", x->reward.mean);
-		add_number(&out, "reward_stderr", x->reward.error);
-		add_number(&out, "mean_length", x->length);
-		add_number(&out, "clipped_ratio", x->truncated);
-		text_add(&out, "}\n", 2);
-	}
-	status = text_status(&out);
+	*argc = kept;
+	if (n == 0)
+		return OK;
+	text_add(&list, "]", 1);
+	status = text_status(&list);
 	if (status == OK)
-		fwrite(out.data, 1, out.n, stdout);
-	text_free(&out);
+		status = add_override(w, a, "data.eval", list.data);
+	if (status == OK)
+		status = add_override(w, a, "data.eval_generate", "[]");
+	text_free(&list);
 	return status;
 }
 
-static int run(struct evaluation *e, const char *path)
+static int read_words(int argc, char **argv, struct arena *a, struct words *w)
 {
-	double          temperature = 1;
-	struct sampling sampling;
-	struct groups   groups;
-	struct tallies  t;
-	char           *end;
+	struct option_word words[WORDS_MAX] = {{"--config", &w->config, NULL, NULL},
+	                                       {"--base", &w->base, NULL, NULL},
+	                                       {"--output", &w->output, NULL, NULL},
+	                                       {"--answers", &w->answers, NULL, NULL}};
+	int                n = 4, n_positional;
 
-	if (e->temperature) {
-		temperature = strtod(e->temperature, &end);
-		if (*end || !(temperature >= 0))
-			return error_set(ERR_INPUT, "--temperature wants a number from 0 on, not \"%s\"", e->temperature);
-	}
-	if (e->samples < 1 || e->max_tokens < 1 || e->k > e->samples)
-		return error_set(ERR_INPUT, "--samples and --max-tokens must be at least 1, and --k at most --samples");
-	e->k = e->k ? e->k : e->samples;
-	TRY(opened_new(path, e->base, &e->opened));
-	TRY(open_data(e));
-	TRY(opened_sampling(&e->opened, &sampling));
-	if (e->temperature)
-		sampling.temperature = (float)temperature;
-	fprintf(stderr, "sampling: temperature %g, top_k %d, top_p %g, min_p %g\n", (double)sampling.temperature, sampling.top_k,
-	        (double)sampling.top_p, (double)sampling.min_p);
-	TRY(answer_all(e, &sampling, &groups));
-	TRY(tally_groups(groups.items, groups.n, e->k, &e->arena, &t));
-	if (e->prompts.n_long)
-		fprintf(stderr, "%d problems left out: their prompts are too long; %s is the first\n", e->prompts.n_long,
-		        e->prompts.first_long);
-	if (e->json)
-		return print_json(e, &t);
-	print_table(e, &t);
+	w->overrides = arena_alloc(a, (size_t)argc + N_SHORT + 2, sizeof *w->overrides);
+	if (!w->overrides)
+		return ERR_INPUT;
+	for (int i = 0; i < N_SHORT; i++)
+		words[n++] = (struct option_word){short_names[i].option, &w->value[i], NULL, NULL};
+	words[n++] = (struct option_word){"--data", &w->config, NULL, NULL}; /* left over: a last word without its file */
+	TRY(take_files(&argc, argv, a, w));
+	TRY(options_read(argc, argv, words, n, &n_positional));
+	if (n_positional == 0)
+		return error_set(ERR_INPUT, "%s", usage);
+	w->what = argv[0];
+	for (int i = 1; i < n_positional; i++)
+		w->overrides[w->n_overrides++] = argv[i];
+	for (int i = 0; i < N_SHORT; i++)
+		if (w->value[i])
+			TRY(add_override(w, a, short_names[i].key, w->value[i]));
 	return OK;
+}
+
+/* Said before hours of work, not after. */
+static int check_folder_of(const char *path, struct arena *a)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL, *folder;
+
+	if (!slash)
+		return OK;
+	folder = slash == path ? "/" : arena_text(a, path, (size_t)(slash - path));
+	if (!folder)
+		return ERR_INPUT;
+	return file_is_folder(folder) ? OK : error_set(ERR_INPUT, "%s: there is no folder %s; make it first", path, folder);
+}
+
+/* ---- the config ---- */
+
+/* config.yaml of the run that the folder is, or that it is a checkpoint of; NULL when there is none. */
+static const char *config_of_run(const char *folder, struct arena *a)
+{
+	const char *inside = file_join(a, folder, "config.yaml"), *beside = file_join(a, folder, "../config.yaml");
+
+	return inside && file_exists(inside) ? inside : beside && file_exists(beside) ? beside : NULL;
+}
+
+static int load_config(struct evaluation *e, const struct words *w)
+{
+	static const char bare[] = "data: {max_prompt_length: 1048576}\n"; /* nothing but the model bounds a prompt */
+	const char       *config = w->config ? w->config : w->what;
+
+	if (file_is_folder(w->what)) {
+		e->path = w->what;
+		config = w->config ? w->config : config_of_run(w->what, &e->arena);
+		e->from_run = config && !w->config;
+	} else if (w->config) {
+		return error_set(ERR_INPUT, "%s: not a folder; with --config the other word names a model or a run", w->what);
+	}
+	TRY(config ? config_load(config, w->overrides, w->n_overrides, &e->config)
+	           : config_parse("hone eval", bare, sizeof bare - 1, w->overrides, w->n_overrides, &e->config));
+	if (!e->path)
+		e->path = e->config.model.path;
+	if (!*e->path)
+		return error_set(ERR_INPUT, "%s: model.path is empty; name a folder: hone eval FOLDER --config %s, or model.path=FOLDER",
+		                 config, config);
+	return OK;
+}
+
+/* ---- opening ---- */
+
+static int open_verifier(struct evaluation *e)
+{
+	const struct config_task     *t = &e->config.task;
+	const struct verifier_options o = job_verifier_options(t);
+	const char                   *name = *t->eval_reward ? t->eval_reward : t->rewards.n ? t->rewards.items[0].name : t->reward;
+
+	if (!*name)
+		return error_set(ERR_INPUT, "which verifier? Name one with --task, or task.eval_reward in the config");
+	TRY(verifier_open(&e->spec, &name, NULL, 1, &o));
+	e->scores.task = name;
+	for (int i = 0; i < e->set.n; i++)
+		TRY(verifier_check(&e->spec, &e->set.problems[i]));
+	return OK;
+}
+
+/* A run is evaluated as it evaluates itself. Elsewhere generation_config.json holds until a key is set. */
+static int choose_sampling(const struct evaluation *e, struct sampling *out)
+{
+	const struct config_run *r = &e->config.run;
+
+	*out = (struct sampling){.top_p = 1};
+	if (!e->from_run)
+		TRY(opened_sampling(&e->opened, out));
+	if (e->from_run || config_is_set(&e->config, "run.eval_temperature"))
+		out->temperature = (float)r->eval_temperature;
+	if (e->from_run || config_is_set(&e->config, "run.eval_top_p"))
+		out->top_p = (float)r->eval_top_p;
+	return OK;
+}
+
+static int open_all(struct evaluation *e, const struct words *w)
+{
+	const struct config_rollout *r = &e->config.rollout;
+	const struct config_compute *c = &e->config.compute;
+	const struct model_shape    *s;
+	struct sampling              sampling;
+
+	TRY(check_folder_of(w->output, &e->arena));
+	TRY(check_folder_of(w->answers, &e->arena));
+	TRY(load_config(e, w));
+	TRY(problems_read_eval(&e->config, &e->arena, &e->set));
+	if (e->set.n == 0)
+		return error_set(ERR_INPUT, "nothing to evaluate on: name files with --data, or data.eval in the config");
+	TRY(opened_as(e->path, w->base, &(struct matmul_options){c->backend, c->precision, c->numerics}, c->threads, &e->opened));
+	TRY(open_verifier(e));
+	TRY(choose_sampling(e, &sampling));
+	s = &e->opened.model->weights.shape;
+	e->rollout = (struct rollout_options){.decode = {.sampling = sampling,
+	                                                 .eos = s->eos,
+	                                                 .n_eos = s->n_eos,
+	                                                 .stop = r->stop.items,
+	                                                 .n_stop = r->stop.n,
+	                                                 .tokenizer = e->opened.tokenizer,
+	                                                 .share_prompt = r->share_prompt},
+	                                      .num_generations = e->config.run.eval_samples,
+	                                      .max_completion_length = r->max_completion_length,
+	                                      .n_positions = s->n_positions,
+	                                      .seed = (uint64_t)e->config.run.seed,
+	                                      .purpose = RNG_EVAL};
+	fprintf(stderr, "%s; sampling: temperature %g, top_k %d, top_p %g, min_p %g\n", matmul_describe(e->opened.mm),
+	        (double)sampling.temperature, sampling.top_k, (double)sampling.top_p, (double)sampling.min_p);
+	return OK;
+}
+
+/* ---- one file ---- */
+
+static void add_answer(struct text *t, const struct score_set *set, const struct group *g, const struct rollout *r)
+{
+	text_print(t, "{\"file\": ");
+	json_add_string(t, set->name, strlen(set->name));
+	text_print(t, ", \"problem\": ");
+	json_add_string(t, g->problem->id, strlen(g->problem->id));
+	text_print(t, ", \"sample\": %u, \"completion\": ", (unsigned)r->sample);
+	json_add_string(t, r->text, r->n_text);
+	text_print(t, ", \"reward\": ");
+	json_add_real(t, r->reward);
+	text_print(t, ", \"vote\": %d, \"tokens\": %d, \"stop\": \"%s\"}\n", r->vote, r->n, stop_reason_name[r->stop]);
+}
+
+/* Problems answered between two lines of progress: enough to keep all slots at work. */
+static int chunk_of(const struct evaluation *e, int left)
+{
+	int n = 16 * e->config.rollout.batch_size / e->config.run.eval_samples;
+
+	return n < 1 ? 1 : n < left ? n : left;
+}
+
+static int answer_file(struct evaluation *e, const struct prompts *prompts, struct decoder *d, struct groups *groups)
+{
+	struct progress progress;
+
+	progress_open(&progress, stderr, 1, 0);
+	for (int done = 0; done < prompts->n;) {
+		int n = chunk_of(e, prompts->n - done);
+		TRY(eval_answer(d, &e->rollout, prompts, done, n, &e->spec, &e->set_arena, groups));
+		done += n;
+		progress_step(&progress, done, prompts->n, "problems answered");
+	}
+	progress_close(&progress);
+	return OK;
+}
+
+static int evaluate(struct evaluation *e, const struct problem_source *source, const struct problem *problems, int n, struct score_set *out)
+{
+	const struct config_run     *r = &e->config.run;
+	const struct prompts_options o = problems_prompts(&e->config, e->opened.tokenizer, e->rollout.n_positions);
+	int                          longest, status;
+	struct prompts               prompts;
+	struct decoder              *d;
+	struct groups                groups;
+	struct text                  longs = {0};
+
+	*out = (struct score_set){.name = source->name, .file = source->file};
+	arena_reset(&e->set_arena);
+	TRY(prompts_render(problems, n, &o, &e->set_arena, &prompts));
+	out->n_long = prompts.n_long;
+	prompts_add_longs(&prompts, &longs);
+	fprintf(stderr, "%s, %d problems%s\n", source->name, prompts.n, longs.data ? longs.data : "");
+	text_free(&longs);
+	longest = prompts.longest + e->rollout.max_completion_length;
+	TRY(groups_new(prompts.n, &e->set_arena, &groups));
+	TRY(decoder_new(e->opened.model, e->config.rollout.batch_size, longest < e->rollout.n_positions ? longest : e->rollout.n_positions,
+	                &d));
+	status = answer_file(e, &prompts, d, &groups);
+	decoder_free(d);
+	TRY(status);
+	for (int g = 0; e->keep_answers && g < groups.n; g++)
+		for (int i = 0; i < groups.items[g].n; i++)
+			add_answer(&e->answers, out, &groups.items[g], &groups.items[g].rollouts[i]);
+	return tally_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena, &out->tallies);
+}
+
+/* ---- all files ---- */
+
+static int evaluate_all(struct evaluation *e)
+{
+	const struct config_run *r = &e->config.run;
+	struct scores           *s = &e->scores;
+
+	*s = (struct scores){.model = e->path,
+	                     .task = s->task,
+	                     .sampling = e->rollout.decode.sampling,
+	                     .samples = r->eval_samples,
+	                     .k = r->eval_k ? r->eval_k : r->eval_samples,
+	                     .max_completion_length = e->config.rollout.max_completion_length,
+	                     .seed = r->seed};
+	s->sets = arena_alloc(&e->arena, (size_t)e->set.n_sources, sizeof *s->sets);
+	if (!s->sets)
+		return ERR_INPUT;
+	for (int i = 0, first = 0, n; i < e->set.n_sources; i++, first += n) {
+		for (n = 0; first + n < e->set.n && e->set.problems[first + n].source == i;)
+			n++;
+		TRY(evaluate(e, &e->set.sources[i], e->set.problems + first, n, &s->sets[s->n]));
+		s->n++;
+	}
+	return OK;
+}
+
+static int write_text(const char *path, const struct text *t)
+{
+	size_t n = strlen(path);
+
+	return n > 3 && !strcmp(path + n - 3, ".gz") ? file_write_gzip(path, t->data, t->n) : file_write(path, t->data, t->n);
+}
+
+static int report(const struct evaluation *e, const struct words *w)
+{
+	struct text table = {0}, json = {0};
+	int         status = scores_table(&e->scores, &table);
+
+	if (status == OK)
+		fwrite(table.data, 1, table.n, stdout);
+	if (status == OK && w->output)
+		status = scores_json(&e->scores, &json);
+	if (status == OK && w->output)
+		status = write_text(w->output, &json);
+	if (status == OK && w->answers)
+		status = text_status(&e->answers) == OK ? write_text(w->answers, &e->answers) : ERR_INPUT;
+	text_free(&table);
+	text_free(&json);
+	return status;
 }
 
 int command_eval(int argc, char **argv)
 {
-	struct evaluation        e = {.samples = 1, .max_tokens = 256, .slots = 64};
-	int                      n, status;
-	const struct option_word words[] = {{"--data", &e.file, NULL, NULL},
-	                                    {"--task", &e.task, NULL, NULL},
-	                                    {"--samples", NULL, &e.samples, NULL},
-	                                    {"--k", NULL, &e.k, NULL},
-	                                    {"--temperature", &e.temperature, NULL, NULL},
-	                                    {"--max-tokens", NULL, &e.max_tokens, NULL},
-	                                    {"--limit", NULL, &e.limit, NULL},
-	                                    {"--template", &e.prompt_template, NULL, NULL},
-	                                    {"--convert", &e.convert, NULL, NULL},
-	                                    {"--seed", NULL, &e.seed, NULL},
-	                                    {"--base", &e.base, NULL, NULL},
-	                                    {"--json", NULL, NULL, &e.json}};
+	struct evaluation e = {0};
+	struct words      w = {0};
+	int               status = read_words(argc, argv, &e.arena, &w);
 
-	TRY(options_read(argc, argv, words, 12, &n));
-	if (n != 1 || !e.file || !e.task)
-		return error_set(ERR_INPUT, "usage: hone eval MODEL_OR_RUN --data FILE --task NAME [--samples N]");
-	status = run(&e, argv[0]);
+	e.keep_answers = w.answers != NULL;
+	if (status == OK)
+		status = open_all(&e, &w);
+	if (status == OK)
+		status = evaluate_all(&e);
+	if (status == OK)
+		status = report(&e, &w);
+	text_free(&e.answers);
 	opened_free(&e.opened);
-	dataset_free(&e.data);
 	verifier_close(&e.spec);
+	problems_free(&e.set);
+	config_free(&e.config);
+	arena_free(&e.set_arena);
 	arena_free(&e.arena);
 	return status;
 }

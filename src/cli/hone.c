@@ -15,7 +15,7 @@ static const struct command {
         {"sft", command_sft, "CONFIG [key=value ...] [--resume]", "supervised warm start"},
         {"rollouts", command_rollouts, "CONFIG [key=value ...] [--steps N] [--output FILE]",
          "answers as hone train would sample them, as a file"},
-        {"eval", command_eval, "MODEL_OR_RUN --data FILE --task NAME [--samples N]", "pass@1, pass@k, maj@k with standard errors"},
+        {"eval", command_eval, "CONFIG|MODEL|RUN [--data FILE]... [--task NAME]", "pass@1, pass@k, maj@k with standard errors"},
         {"generate", command_generate, "MODEL --prompt TEXT", "a look at what a model writes"},
         {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S", "procedural problems as JSONL"},
         {"report", command_report, "RUN... [--output FILE] [--text] [--json FILE]",

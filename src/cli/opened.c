@@ -63,27 +63,32 @@ static int open_model(struct opened *o)
 	return status;
 }
 
-static int open_all(struct opened *o, const char *base, struct arena *a)
+static int open_all(struct opened *o, const char *base, const struct matmul_options *options, struct arena *a)
 {
 	struct adapter_options adapter = {0};
 
 	TRY(open_base(o, base, a, &adapter));
 	TRY(open_tokenizer(o, a));
-	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &o->mm));
+	TRY(matmul_new(options, &o->mm));
 	TRY(open_model(o));
 	return adapter.rank ? adapter_folder_read(o->path, &adapter, &o->model->weights, o->mm, 0, &o->model->adapter) : OK;
 }
 
 int opened_new(const char *path, const char *base, struct opened *o)
 {
+	return opened_as(path, base, &(struct matmul_options){"auto", "f32", "strict"}, 0, o);
+}
+
+int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads, struct opened *o)
+{
 	struct arena a = {0};
 	int          status;
 
-	threads_set(0);
+	threads_set(threads);
 	*o = (struct opened){0};
 	status = resolve(path, &o->path);
 	if (status == OK)
-		status = open_all(o, base, &a);
+		status = open_all(o, base, options, &a);
 	arena_free(&a);
 	return status;
 }

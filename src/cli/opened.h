@@ -18,8 +18,9 @@ struct opened {
 	char             *base; /* of the folder of the model: the same, but for an adapter */
 };
 
-int  opened_new(const char *path, const char *base, struct opened *out); /* strict f32 on all cores; frozen */
-int  opened_tokenizer(const char *path, struct opened *out);             /* the tokenizer alone */
+int opened_new(const char *path, const char *base, struct opened *out); /* strict f32 on all cores; frozen */
+int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads, struct opened *out); /* 0: all cores */
+int opened_tokenizer(const char *path, struct opened *out); /* the tokenizer alone */
 void opened_free(struct opened *o);
 
 /* How answers are sampled where the command line does not say: as the model's generation_config.json says, else temperature 1 and no filter;

@@ -3,26 +3,38 @@
 #include "base/error.h"
 #include "rl/reward.h"
 #include "rl/step.h"
+#include "rl/vote.h"
 #include "run/events.h"
 
 #include <math.h>
 
-int eval_run(struct job *job, const struct eval_options *o, struct groups *groups, struct tallies *out)
+int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts, int first, int n,
+                const struct reward_spec *accuracy, struct arena *a, struct groups *groups)
 {
-	struct rollout_options r = job->rollout;
-	int                    n = job->eval.prompts.n, *all = arena_alloc(&job->step_arena, (size_t)n, sizeof *all);
+	int          *picked = arena_alloc(a, (size_t)n, sizeof *picked);
+	struct group *answered = groups->items + groups->n;
 
-	if (!all)
+	if (!picked)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++)
-		all[i] = i;
-	r.decode.sampling = (struct sampling){.temperature = o->temperature, .top_p = o->top_p};
-	r.num_generations = o->samples;
+		picked[i] = first + i;
+	TRY(rollout_sample(d, r, prompts, picked, n, 0, a, groups));
+	TRY(reward_score(accuracy, accuracy, r->decode.tokenizer, answered, n, a));
+	return vote_groups(accuracy, answered, n);
+}
+
+static int answer_all(struct job *job, struct groups *groups, struct tallies *out)
+{
+	const struct config_run *c = &job->config.run;
+	struct rollout_options   r = job->rollout;
+	int                      n = job->eval.prompts.n;
+
+	r.decode.sampling = (struct sampling){.temperature = (float)c->eval_temperature, .top_p = (float)c->eval_top_p};
+	r.num_generations = c->eval_samples;
 	r.purpose = RNG_EVAL;
 	TRY(groups_new(n, &job->step_arena, groups));
-	TRY(rollout_sample(job->decoder, &r, &job->eval.prompts, all, n, 0, &job->step_arena, groups));
-	TRY(reward_score(&job->eval_reward, &job->eval_reward, job->tokenizer, groups->items, groups->n, &job->step_arena));
-	return tally_groups(groups->items, groups->n, o->k, &job->step_arena, out);
+	TRY(eval_answer(job->decoder, &r, &job->eval.prompts, 0, n, &job->eval_reward, &job->step_arena, groups));
+	return tally_groups(groups->items, n, c->eval_k ? c->eval_k : c->eval_samples, &job->step_arena, out);
 }
 
 static int is_due(const struct job *job)
@@ -46,7 +58,7 @@ static int log_tallies(struct job *job, const struct tallies *t)
 	metrics_add(&m, "eval/pass@1", all->pass_1.mean);
 	metrics_add(&m, "eval/pass@1_stderr", all->pass_1.error);
 	if (all->n_samples > 1) {
-		snprintf(name, sizeof name, "eval/pass@%d", all->n_samples);
+		snprintf(name, sizeof name, "eval/pass@%d", job->config.run.eval_k ? job->config.run.eval_k : all->n_samples);
 		metrics_add(&m, name, all->pass_k.mean);
 		snprintf(name, sizeof name, "eval/maj@%d", all->n_samples);
 		metrics_add(&m, name, all->maj.mean);
@@ -67,16 +79,13 @@ static int log_tallies(struct job *job, const struct tallies *t)
 
 int eval_due(struct job *job)
 {
-	const struct config_run  *c = &job->config.run;
-	const struct eval_options o = {
-	        .samples = c->eval_samples, .k = c->eval_samples, .temperature = (float)c->eval_temperature, .top_p = 1};
 	struct groups  groups;
 	struct tallies t;
 
 	if (!is_due(job))
 		return OK;
 	arena_reset(&job->step_arena);
-	TRY(eval_run(job, &o, &groups, &t));
+	TRY(answer_all(job, &groups, &t));
 	TRY(log_tallies(job, &t));
 	job->last_eval = t.items[0].pass_1;
 	if (isnan(job->first_eval.mean))

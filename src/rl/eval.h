@@ -7,13 +7,9 @@
 
 #include "rl/job.h"
 
-struct eval_options {
-	int   samples, k; /* answers to each problem; the k of pass@k */
-	float temperature, top_p;
-};
-
-/* Evaluates on job->eval; *groups (in the step's arena) holds the answers. */
-int eval_run(struct job *job, const struct eval_options *o, struct groups *groups, struct tallies *out);
+/* Answers to the problems first .. first + n - 1 of the prompts: sampled, scored, voting. APPENDS one group for each. `r` with purpose RNG_EVAL. */
+int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts, int first, int n,
+                const struct reward_spec *accuracy, struct arena *a, struct groups *groups);
 
 /* When run.eval_steps says so at job->step (and always at the last one): evaluates, logs eval/..., writes samples, remembers first and last. */
 int eval_due(struct job *job);

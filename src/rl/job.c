@@ -10,7 +10,6 @@
 #include "run/checkpoint.h"
 #include "run/events.h"
 #include "task/category.h"
-#include "task/generator.h"
 
 #include <assert.h>
 #include <math.h>
@@ -18,73 +17,6 @@
 #include <unistd.h>
 
 enum { STATE_MAX = 1 << 28 }; /* of trainer_state.json: dump keeps up to 6 KB an arm */
-
-/* ---- problems ---- */
-
-static int read_files(const struct config *c, const struct text_list *files, int problems_max, struct problem_set *set)
-{
-	const struct dataset_options o = {.prompt_column = strcmp(c->data.prompt_column, "prompt") ? c->data.prompt_column : NULL,
-	                                  .answer_column = *c->data.answer_column ? c->data.answer_column : NULL,
-	                                  .category_column = c->data.category_column,
-	                                  .prompt_template = strcmp(c->data.prompt_template, "{prompt}") ? c->data.prompt_template : NULL,
-	                                  .convert = *c->data.convert ? c->data.convert : NULL,
-	                                  .answer_optional = 1, /* verifier_check says so where an answer is needed */
-	                                  .problems_max = problems_max};
-
-	if (files->n == 0)
-		return OK;
-	return dataset_read(files->items, files->n, &o, &set->sources[set->n_sources++]);
-}
-
-static int generate(const struct generator_config *rows, int n, struct problem_set *set)
-{
-	for (int i = 0; i < n; i++) {
-		const struct generator_config *g = &rows[i];
-		const struct generator_range   range = {.level_min = g->levels.low,
-		                                        .level_max = g->levels.high,
-		                                        .seed = (uint64_t)g->seed,
-		                                        .first = (uint32_t)g->first,
-		                                        .count = g->count,
-		                                        .error_rate = g->error_rate};
-		const struct generator        *generator;
-		if (set->n_sources == JOB_SOURCES_MAX)
-			return error_set(ERR_INPUT, "data.generate: more than %d rows", JOB_SOURCES_MAX - 1);
-		TRY(generator_find(g->name, &generator));
-		TRY(generator_dataset(generator, &range, &set->sources[set->n_sources++]));
-	}
-	return OK;
-}
-
-/* All sources in one list, no longer than problems_max (0: all). */
-static int join_sources(struct job *job, int problems_max, struct problem_set *set)
-{
-	int n = 0;
-
-	for (int i = 0; i < set->n_sources; i++)
-		n += set->sources[i].n;
-	set->problems = arena_alloc(&job->arena, (size_t)n, sizeof *set->problems);
-	if (!set->problems)
-		return ERR_INPUT;
-	for (int i = 0; i < set->n_sources; i++)
-		for (int k = 0; k < set->sources[i].n && (problems_max == 0 || set->n < problems_max); k++)
-			set->problems[set->n++] = set->sources[i].problems[k];
-	return OK;
-}
-
-static int read_problems(struct job *job)
-{
-	const struct config      *c = &job->config;
-	const struct config_data *d = &c->data;
-	static const char *const  either[] = {"data.train", "data.generate", NULL};
-
-	TRY(config_require(c, either));
-	TRY(read_files(c, &d->train, d->max_problems, &job->train));
-	TRY(generate(d->generate.items, d->generate.n, &job->train));
-	TRY(join_sources(job, d->max_problems, &job->train));
-	TRY(read_files(c, &d->eval, d->eval_max_problems, &job->eval));
-	TRY(generate(d->eval_generate.items, d->eval_generate.n, &job->eval));
-	return join_sources(job, d->eval_max_problems, &job->eval);
-}
 
 /* ---- tokenizer and model ---- */
 
@@ -327,29 +259,36 @@ static int open_model(struct job *job)
 
 /* ---- verifiers ---- */
 
-static int open_reward(struct job *job)
+struct verifier_options job_verifier_options(const struct config_task *t)
 {
-	const struct config_task *t = &job->config.task;
-	const struct answer_rule  rule = {
-	         .ignore_case = t->verifier.ignore_case, .absolute = t->verifier.tolerance, .relative = t->verifier.relative_tolerance};
-	struct verifier_options  o = {.compare = rule,
-	                              .decimals = t->verifier.decimals,
-	                              .interval_relations = t->verifier.interval_relations,
-	                              .partial = t->verifier.partial,
-	                              .format_score = t->verifier.format_score,
-	                              .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
-	                              .tags = *t->verifier.tags ? t->verifier.tags : NULL,
-	                              .word = *t->verifier.word ? t->verifier.word : NULL,
-	                              .length_min = t->verifier.length.low,
-	                              .length_max = t->verifier.length.high,
-	                              .length_slack = t->verifier.length_slack,
-	                              .length_in_characters = t->verifier.length_in_characters};
-	static const char *const either[] = {"task.reward", "task.rewards", NULL};
-	const char              *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
-	double                   weights[REWARD_PARTS];
-	int                      n = t->rewards.n;
+	const struct answer_rule rule = {
+	        .ignore_case = t->verifier.ignore_case, .absolute = t->verifier.tolerance, .relative = t->verifier.relative_tolerance};
+	struct verifier_options o = {.compare = rule,
+	                             .decimals = t->verifier.decimals,
+	                             .interval_relations = t->verifier.interval_relations,
+	                             .partial = t->verifier.partial,
+	                             .format_score = t->verifier.format_score,
+	                             .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
+	                             .tags = *t->verifier.tags ? t->verifier.tags : NULL,
+	                             .word = *t->verifier.word ? t->verifier.word : NULL,
+	                             .length_min = t->verifier.length.low,
+	                             .length_max = t->verifier.length.high,
+	                             .length_slack = t->verifier.length_slack,
+	                             .length_in_characters = t->verifier.length_in_characters};
 
 	answer_form_find(t->verifier.compare, &o.compare.form); /* the schema has checked it */
+	return o;
+}
+
+static int open_reward(struct job *job)
+{
+	const struct config_task     *t = &job->config.task;
+	const struct verifier_options o = job_verifier_options(t);
+	static const char *const      either[] = {"task.reward", "task.rewards", NULL};
+	const char                   *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
+	double                        weights[REWARD_PARTS];
+	int                           n = t->rewards.n;
+
 	TRY(config_require(&job->config, either));
 	if (t->token_rewards && t->permute_rewards)
 		return error_set(
@@ -389,18 +328,20 @@ static int int_min(int a, int b)
 	return a < b ? a : b;
 }
 
-static int render(struct job *job, struct problem_set *set)
+static int render(struct job *job)
 {
-	int limit = int_min(job->config.data.max_prompt_length, job->model->weights.shape.n_positions - 1);
+	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
 
-	return set->n ? prompts_render(set->problems, set->n, job->tokenizer, limit, &job->arena, &set->prompts) : OK;
+	TRY(problems_render(&o, &job->arena, &job->train));
+	TRY(problems_render(&o, &job->arena, &job->eval));
+	return findings_collect(&job->train, &job->eval, &job->arena, &job->findings);
 }
 
 static int open_guidance(struct job *job)
 {
 	const struct config_guidance *g = &job->config.guidance;
 	int                           guided = job->kind == JOB_TRAIN && strcmp(g->kind, "none");
-	int                           limit = int_min(job->config.data.max_prompt_length, job->model->weights.shape.n_positions - 1);
+	const struct prompts_options  o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
 
 	if (guided && job->replay.n)
 		return error_set(ERR_INPUT,
@@ -412,7 +353,7 @@ static int open_guidance(struct job *job)
 		                                  .trigger_accuracy = g->trigger_accuracy};
 	if (!guided && !(job->kind == JOB_SFT && job->config.sft.hint_rate > 0))
 		return OK;
-	if (prompts_hinted(&job->train.prompts, g->template, job->tokenizer, limit, &job->arena, &job->guidance.hinted) != OK)
+	if (prompts_hinted(&job->train.prompts, g->template, &o, &job->arena, &job->guidance.hinted) != OK)
 		return error_context("%s", config_where(&job->config, guided ? "guidance.kind" : "sft.hint_rate"));
 	return OK;
 }
@@ -536,6 +477,11 @@ static int refuse_beside_replay(const struct job *job)
 {
 	const char *key = strcmp(job->config.curriculum.kind, "uniform") ? "curriculum.kind" : NULL;
 
+	if (problems_weighted(&job->train))
+		return error_set(
+		        ERR_INPUT,
+		        "%s: the weights of data.train choose what is sampled, but rollout.source replays what was; leave them out",
+		        config_where(&job->config, "data.train"));
 	if (job->algorithm.dynamic_sampling)
 		key = "loss.dynamic_sampling";
 	if (job->config.task.permute_rewards)
@@ -717,13 +663,14 @@ static int check_memory(const struct job *job)
 static int open_all(struct job *job)
 {
 	TRY(open_algorithm(job));
-	TRY(read_problems(job));
+	TRY(problems_read_train(&job->config, &job->arena, &job->train));
+	TRY(problems_read_eval(&job->config, &job->arena, &job->eval));
 	TRY(open_model(job));
 	if (job->kind == JOB_TRAIN || job->eval.n > 0)
 		TRY(open_reward(job));
-	TRY(render(job, &job->train));
-	TRY(render(job, &job->eval));
+	TRY(render(job));
 	TRY(open_replay(job));
+	TRY(problems_mix(&job->config, &job->arena, &job->train));
 	TRY(open_guidance(job));
 	TRY(open_learning(job));
 	TRY(open_rollouts(job));
@@ -744,12 +691,6 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 	return status;
 }
 
-static void set_free(struct problem_set *set)
-{
-	for (int i = 0; i < set->n_sources; i++)
-		dataset_free(&set->sources[i]);
-}
-
 void job_close(struct job *job)
 {
 	curriculum_free(job->curriculum);
@@ -763,8 +704,8 @@ void job_close(struct job *job)
 	tokenizer_free(job->tokenizer);
 	verifier_close(&job->reward);
 	verifier_close(&job->eval_reward);
-	set_free(&job->train);
-	set_free(&job->eval);
+	problems_free(&job->train);
+	problems_free(&job->eval);
 	metrics_log_close(&job->log);
 	file_unlock(&job->run_lock);
 	events_close(job->events);
@@ -1025,24 +966,37 @@ static void print_replay(const struct job *job)
 
 static void print_start(const struct job *job)
 {
-	struct text bill = {0};
+	struct text bill = {0}, data = {0};
 
 	if (!job->screen)
 		return;
 	job_bill(job, &bill);
+	findings_lines(&job->findings, &data);
 	fprintf(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm), threads_count(),
 	        (double)job->model->weights.n * 1e-6);
 	if (job->model->adapter)
 		fprintf(job->screen, " stand still, %.2fM of the adapter learn", (double)job->model->adapter->weights.n * 1e-6);
-	fprintf(job->screen, "; %d problems", job->train.prompts.n);
-	if (job->train.prompts.n_long)
-		fprintf(job->screen, " (%d left out: their prompts are too long, %s is the first)", job->train.prompts.n_long,
-		        job->train.prompts.first_long);
-	fprintf(job->screen, ", %d held out; into %s\n%s", job->eval.prompts.n, job->config.run.output_dir, bill.data);
+	fprintf(job->screen, "; %d problems, %d held out; into %s\n%s%s", job->train.n - job->train.prompts.n_long, job->eval.prompts.n,
+	        job->config.run.output_dir, data.data ? data.data : "", bill.data);
 	print_replay(job);
 	if (algorithm_caution(&job->algorithm))
 		fprintf(job->screen, "caution: %s\n", algorithm_caution(&job->algorithm));
 	text_free(&bill);
+	text_free(&data);
+}
+
+static int write_findings(const struct job *job)
+{
+	struct text  t = {0};
+	struct arena a = {0};
+	char        *path = file_join(&a, job->config.run.output_dir, "data.json");
+	int          status = path ? findings_json(&job->findings, &t) : ERR_INPUT;
+
+	if (status == OK)
+		status = file_write(path, t.data, t.n);
+	text_free(&t);
+	arena_free(&a);
+	return status;
 }
 
 int job_start(struct job *job, int resume)
@@ -1056,6 +1010,7 @@ int job_start(struct job *job, int resume)
 	TRY(file_lock(run, &job->run_lock)); /* first: a resume clears away what looks half written */
 	TRY(resume ? resume_newest(job) : refuse_old_run(job, log));
 	TRY(write_config(job));
+	TRY(write_findings(job));
 	TRY(metrics_log_open(log, job->log.bytes, &job->log));
 	if (job->config.run.tensorboard)
 		TRY(events_open(events, job->step, &job->events));

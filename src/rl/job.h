@@ -12,30 +12,20 @@
 
 #include "curriculum/curriculum.h"
 #include "model/schedule.h"
+#include "rl/findings.h"
 #include "rl/guidance.h"
 #include "rl/learn.h"
-#include "rl/prompts.h"
 #include "rl/replay.h"
 #include "rl/rollout.h"
 #include "rl/tally.h"
 #include "run/config.h"
 #include "run/metrics.h"
 #include "run/progress.h"
-#include "task/dataset.h"
 #include "task/verifier.h"
 
 #include <stdio.h>
 
 enum job_kind { JOB_TRAIN, JOB_SFT };
-
-enum { JOB_SOURCES_MAX = 64 };
-struct problem_set { /* files and generated problems, one behind the other */
-	struct dataset  sources[JOB_SOURCES_MAX];
-	int             n_sources;
-	struct problem *problems; /* [n] */
-	int             n;
-	struct prompts  prompts;
-};
 
 struct worked {                       /* an answer to learn from, with its end token */
 	const int           *ids;     /* [n] */
@@ -58,6 +48,7 @@ struct job {
 	struct schedule   schedule;
 
 	struct problem_set     train, eval; /* eval.n == 0: no evaluation */
+	struct findings        findings;
 	struct reward_spec     reward, eval_reward;
 	struct curriculum     *curriculum;
 	struct replay          replay; /* n == 0: answers are sampled */
@@ -87,6 +78,8 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 /* resume = 0: the output folder must not hold a run yet. ERR_INPUT while another process is writing there. Prints the start lines and the bill to the screen. */
 int  job_start(struct job *job, int resume);
 void job_close(struct job *job);
+
+struct verifier_options job_verifier_options(const struct config_task *t);
 
 /* The bill: bytes by item, as text, and their sum. */
 size_t job_bill(const struct job *job, struct text *out);

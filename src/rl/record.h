@@ -50,8 +50,8 @@ struct rollout {
 
 	const char *text; /* [n_text] decoded once, for verifiers and samples; special tokens left out */
 	size_t      n_text;
-	const char *answer; /* the part of it that answers, trimmed, for majority votes; NULL: none was found */
 	int         parsed; /* the first verifier found an answer in it, right or wrong */
+	int         vote;   /* number in the group of the first answer that says the same (vote.h); -1: no answer was found */
 
 	double           reward; /* what is trained on; NaN when it could not be computed: the row then counts nowhere */
 	const double    *rise;   /* [n] by how much the reward rises with each token (reward_follow); NULL: all of it comes with the last */

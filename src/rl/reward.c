@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "task/span.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,16 +17,6 @@ int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a)
 	if (status == OK && !r->text)
 		return ERR_INPUT;
 	return status;
-}
-
-static int keep_answer(struct rollout *r, struct arena *a)
-{
-	struct span whole = {r->text, r->n_text}, answer;
-
-	span_answer(whole, &answer);
-	answer = span_trim(answer);
-	r->answer = r->parsed ? arena_text(a, answer.s, answer.n) : NULL;
-	return r->parsed && !r->answer ? ERR_INPUT : OK;
 }
 
 /* One answer; writes the unweighted parts to components [reward->n]. */
@@ -95,8 +84,6 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *acc
 		}
 	if (failed) /* again, in this thread, for its message */
 		return score(reward, accuracy, all.problem[failed - 1], all.rollout[failed - 1], components);
-	for (int i = 0; i < all.n; i++)
-		TRY(keep_answer(all.rollout[i], a));
 	return OK;
 }
 

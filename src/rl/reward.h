@@ -16,7 +16,7 @@
 #include "rl/record.h"
 #include "task/verifier.h"
 
-/* Fills text, answer, parsed, reward, components and accuracy of every rollout of the groups. */
+/* Fills text, parsed, reward, components and accuracy of every rollout of the groups. */
 int reward_score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct tokenizer *t, struct group *groups,
                  int n, struct arena *a);
 

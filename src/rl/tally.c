@@ -25,31 +25,26 @@ static int is_right(const struct rollout *r)
 	return r->accuracy >= 1;
 }
 
-static int votes_for(const struct group *g, const char *answer)
+static int votes_for(const struct group *g, int answer)
 {
 	int votes = 0;
 
 	for (int i = 0; i < g->n; i++)
-		votes += g->rollouts[i].answer && !strcmp(g->rollouts[i].answer, answer);
+		votes += g->rollouts[i].vote == answer;
 	return votes;
 }
 
-/* The chance that a most frequent answer, drawn among equals, is right. */
-static double majority_right(const struct group *g)
+/* The first of the answers with the most votes decides. */
+static int majority_right(const struct group *g)
 {
-	int most = 0, top = 0, top_right = 0;
+	int most = 0, best = -1;
 
 	for (int i = 0; i < g->n; i++)
-		if (g->rollouts[i].answer) {
-			int votes = votes_for(g, g->rollouts[i].answer);
-			most = votes > most ? votes : most;
+		if (g->rollouts[i].vote == i && votes_for(g, i) > most) {
+			most = votes_for(g, i);
+			best = i;
 		}
-	for (int i = 0; i < g->n; i++)
-		if (g->rollouts[i].answer && votes_for(g, g->rollouts[i].answer) == most) {
-			top++;
-			top_right += is_right(&g->rollouts[i]);
-		}
-	return top ? (double)top_right / top : 0;
+	return best >= 0 && is_right(&g->rollouts[best]);
 }
 
 static struct tally_mean mean_of(const double *x, int n)
@@ -69,37 +64,44 @@ static int belongs(const struct group *g, const char *category)
 	return !category || (g->problem->category && !strcmp(g->problem->category, category));
 }
 
-static int tally_one(const struct group *groups, int n, int k, const char *category, struct arena *a, struct tally *out)
+static struct tally_mean pass_at(int k, const int *right, int P, int samples, double *x)
 {
-	double *pass_1 = arena_alloc(a, (size_t)n, sizeof *pass_1), *pass_k = arena_alloc(a, (size_t)n, sizeof *pass_k);
-	double *maj = arena_alloc(a, (size_t)n, sizeof *maj), *reward = arena_alloc(a, (size_t)n, sizeof *reward);
-	int     P = 0, answers = 0;
+	for (int i = 0; i < P; i++)
+		x[i] = k == 1 ? (double)right[i] / samples : tally_pass_k(samples, right[i], k);
+	return mean_of(x, P);
+}
+
+static int tally_one(const struct group *groups, int n, int k, const char *category, struct arena *a, const struct tallies *all,
+                     struct tally *out)
+{
+	double *x = arena_alloc(a, (size_t)n, sizeof *x), *maj = arena_alloc(a, (size_t)n, sizeof *maj);
+	double *reward = arena_alloc(a, (size_t)n, sizeof *reward);
+	int    *right = arena_alloc(a, (size_t)n, sizeof *right), P = 0, answers = 0;
 
 	*out = (struct tally){.category = category};
-	if (!pass_1 || !pass_k || !maj || !reward)
+	if (!x || !right || !maj || !reward)
 		return ERR_INPUT;
 	for (int g = 0; g < n; g++) {
 		const struct group *group = &groups[g];
-		int                 right = 0;
 		if (!belongs(group, category))
 			continue;
 		reward[P] = 0;
 		for (int i = 0; i < group->n; i++) {
 			const struct rollout *r = &group->rollouts[i];
-			right += is_right(r);
+			right[P] += is_right(r);
 			reward[P] += r->reward / group->n;
 			out->length += r->n;
 			out->truncated += r->truncated;
 		}
 		answers += group->n;
 		out->n_samples = group->n;
-		pass_1[P] = (double)right / group->n;
-		pass_k[P] = tally_pass_k(group->n, right, k);
 		maj[P++] = majority_right(group);
 	}
 	out->n_problems = P;
-	out->pass_1 = mean_of(pass_1, P);
-	out->pass_k = mean_of(pass_k, P);
+	out->pass_1 = pass_at(1, right, P, out->n_samples, x);
+	out->pass_k = pass_at(k, right, P, out->n_samples, x);
+	for (int i = 0; i < all->n_curve; i++)
+		out->curve[i] = pass_at(all->curve[i], right, P, out->n_samples, x);
 	out->maj = mean_of(maj, P);
 	out->reward = mean_of(reward, P);
 	out->length /= answers;
@@ -135,12 +137,15 @@ int tally_groups(const struct group *groups, int n, int k, struct arena *a, stru
 	*out = (struct tallies){0};
 	if (!names || n == 0)
 		return names ? error_set(ERR_INPUT, "there are no problems to evaluate") : ERR_INPUT;
+	for (int at = 1; at < groups[0].n; at *= 2)
+		out->curve[out->n_curve++] = at;
+	out->curve[out->n_curve++] = groups[0].n;
 	n_names = categories(groups, n, names);
 	out->items = arena_alloc(a, (size_t)n_names + 1, sizeof *out->items);
 	if (!out->items)
 		return ERR_INPUT;
-	TRY(tally_one(groups, n, k, NULL, a, &out->items[out->n++]));
+	TRY(tally_one(groups, n, k, NULL, a, out, &out->items[out->n++]));
 	for (int i = 0; n_names > 1 && i < n_names; i++)
-		TRY(tally_one(groups, n, k, names[i], a, &out->items[out->n++]));
+		TRY(tally_one(groups, n, k, names[i], a, out, &out->items[out->n++]));
 	return OK;
 }

@@ -3,8 +3,8 @@
  *     m_i        share of right answers among the n answers to problem i
  *     pass@1     mean of m_i
  *     pass@k     mean of 1 - C(n - c_i, k) / C(n, k),  c_i right answers: unbiased (arXiv:2107.03374)
- *     maj@n      share of problems whose most frequent answer is right (arXiv:2203.11171); ties count by their share; an answer that was not
- *                found has no vote
+ *     maj@n      share of problems whose most frequent answer is right (arXiv:2203.11171); which answers are one: vote.h. Of answers with equally many
+ *                votes the one that was sampled first counts; an answer that was not found has no vote
  *     error      sqrt(sum (x_i - mean)^2 / (P - 1) / P) over the P problems; NaN for fewer than two */
 #ifndef RL_TALLY_H
 #define RL_TALLY_H
@@ -16,22 +16,26 @@ struct tally_mean {
 	double mean, error;
 };
 
+enum { TALLY_CURVE = 32 };
+
 struct tally {                                   /* of one category, or of all problems */
 	const char       *category;              /* NULL: all */
 	int               n_problems, n_samples; /* samples: answers to each */
 	struct tally_mean pass_1, pass_k, maj, reward;
-	double            length;    /* mean tokens of an answer */
-	double            truncated; /* share */
+	struct tally_mean curve[TALLY_CURVE]; /* [n_curve] pass@k for the k of tallies.curve */
+	double            length;             /* mean tokens of an answer */
+	double            truncated;          /* share */
 };
 
 struct tallies {
 	struct tally *items; /* [n] items[0]: all; then by category, in the order of their names */
 	int           n;
+	int           curve[TALLY_CURVE], n_curve; /* 1, 2, 4, ... below the number of answers, and that number */
 };
 
 double tally_pass_k(int n, int c, int k); /* 1 <= k <= n, 0 <= c <= n */
 
-/* All groups must have the same number of answers. k <= that number. */
+/* All groups must have the same number of answers, with their votes. k <= that number. */
 int tally_groups(const struct group *groups, int n, int k, struct arena *a, struct tallies *out);
 
 #endif

@@ -316,6 +316,14 @@ static int check_init(const struct config *c)
 	return OK;
 }
 
+static int check_eval(const struct config *c)
+{
+	if (c->run.eval_k > c->run.eval_samples)
+		return error_set(ERR_INPUT, "%s: run.eval_k (%d) must be at most run.eval_samples (%d)", config_where(c, "run.eval_k"),
+		                 c->run.eval_k, c->run.eval_samples);
+	return OK;
+}
+
 /* TRL's name for a policy becomes that policy, so that there is one place to read it from. */
 static int fold_mask_truncated(struct config *c)
 {
@@ -345,6 +353,7 @@ int config_check(struct config *c)
 	TRY(check_not_both(c, "task.reward", "task.rewards"));
 	TRY(check_not_both(c, "optim.warmup_steps", "optim.warmup_ratio"));
 	TRY(check_init(c));
+	TRY(check_eval(c));
 	TRY(check_not_both(c, "loss.mask_truncated_completions", "loss.overlong"));
 	TRY(fold_mask_truncated(c));
 	return name_output(c);

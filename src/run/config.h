@@ -37,7 +37,17 @@ struct generator_config { /* one row of data.generate */
 	const char      *name;
 	struct int_range levels;
 	int              count, seed, first;
-	double           error_rate;
+	double           error_rate, weight;
+};
+
+struct source_config { /* one row of data.train or data.eval; empty texts: as the options of data say */
+	const char *file, *name, *category, *prompt_column, *answer_column, *category_column, *id_column, *prompt_template;
+	double      weight;
+};
+
+struct source_list {
+	struct source_config *items;
+	int                   n;
 };
 
 struct reward_config { /* one row of task.rewards */
@@ -58,13 +68,14 @@ struct config_model {
 };
 
 struct config_data {
-	struct text_list train, eval;
+	struct source_list train, eval;
 	struct {
 		struct generator_config *items;
 		int                      n;
 	} generate, eval_generate;
-	const char *prompt_column, *answer_column, *category_column, *prompt_template, *convert;
-	int         max_prompt_length, max_problems, eval_max_problems;
+	const char *prompt_column, *answer_column, *category_column, *id_column, *prompt_template, *chat, *system_prompt, *overlong_prompts,
+	        *convert;
+	int max_prompt_length, max_problems, eval_max_problems;
 };
 
 struct config_task {
@@ -139,9 +150,9 @@ struct config_compute {
 
 struct config_run {
 	const char *output_dir;
-	int         max_steps, seed, save_steps, save_total_limit, logging_steps, eval_steps, eval_samples, eval_on_start, save_samples,
+	int max_steps, seed, save_steps, save_total_limit, logging_steps, eval_steps, eval_samples, eval_k, eval_on_start, save_samples,
 	        tensorboard;
-	double eval_temperature;
+	double eval_temperature, eval_top_p;
 };
 
 struct config_sft {

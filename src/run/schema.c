@@ -44,16 +44,34 @@
 	}
 
 /* clang-format off */
+#define WEIGHT_HELP "share of what is drawn, against the other weights; 0: all sources by their number of problems"
+
 #define HOME struct generator_config
-static const struct option generator_options[] = {
-	TEXT(name, REQUIRED, 1, 100, "countdown, knights_knaves, addition, sequence, ..."),
-	RANGE(levels, "1", 0, 100, "difficulty, or a range of them such as 1-3"),
-	INT(count, "1000", 1, 1e8, "problems, spread evenly over the levels"),
-	INT(seed, "0", 0, BIG, "another seed gives other problems"),
-	INT(first, "0", 0, 1e9, "number of the first problem: ranges of one seed that do not meet share none by number"),
-	REAL(error_rate, "0", 0, 1, "share of wrong steps in worked solutions: an imperfect corpus for a warm start"),
-};
-static const struct option_rows generator_rows = {generator_options, N(generator_options), sizeof(struct generator_config)};
+#define GENERATOR \
+	TEXT(name, REQUIRED, 1, 100, "countdown, knights_knaves, addition, sequence, ..."), \
+	RANGE(levels, "1", 0, 100, "difficulty, or a range of them such as 1-3"), \
+	INT(count, "1000", 1, 1e8, "problems, spread evenly over the levels"), \
+	INT(seed, "0", 0, BIG, "another seed gives other problems"), \
+	INT(first, "0", 0, 1e9, "number of the first problem: ranges of one seed that do not meet share none by number"), \
+	REAL(error_rate, "0", 0, 1, "share of wrong steps in worked solutions: an imperfect corpus for a warm start")
+static const struct option generator_options[] = {GENERATOR, REAL(weight, "0", 0, 1e6, WEIGHT_HELP)}, eval_generator_options[] = {GENERATOR};
+static const struct option_rows generator_rows = {generator_options, N(generator_options), sizeof(struct generator_config), 0};
+static const struct option_rows eval_generator_rows = {eval_generator_options, N(eval_generator_options), sizeof(struct generator_config), 0};
+
+#undef HOME
+#define HOME struct source_config
+#define SOURCE \
+	TEXT(file, REQUIRED, 1, 4000, "JSONL, plain or gzip"), \
+	TEXT(name, "", 0, 100, "of the file in tables and messages; empty: the file's name up to its first dot"), \
+	TEXT(category, "", 0, 200, "of rows that have none"), \
+	TEXT(prompt_column, "", 0, 200, "for this file, as data.prompt_column; empty: as there"), \
+	TEXT(answer_column, "", 0, 200, "for this file, as data.answer_column; empty: as there"), \
+	TEXT(category_column, "", 0, 200, "for this file, as data.category_column; empty: as there"), \
+	TEXT(id_column, "", 0, 200, "for this file, as data.id_column; empty: as there"), \
+	TEXT(prompt_template, "", 0, 100000, "for this file, as data.prompt_template; empty: as there")
+static const struct option source_options[] = {SOURCE, REAL(weight, "0", 0, 1e6, WEIGHT_HELP)}, eval_source_options[] = {SOURCE};
+static const struct option_rows source_rows = {source_options, N(source_options), sizeof(struct source_config), 1};
+static const struct option_rows eval_source_rows = {eval_source_options, N(eval_source_options), sizeof(struct source_config), 1};
 
 #undef HOME
 #define HOME struct reward_config
@@ -61,7 +79,7 @@ static const struct option reward_options[] = {
 	TEXT(name, REQUIRED, 1, 100, "the verifier"),
 	REAL(weight, "1", -1e6, 1e6, "the reward is the weighted sum over the list"),
 };
-static const struct option_rows reward_rows = {reward_options, N(reward_options), sizeof(struct reward_config)};
+static const struct option_rows reward_rows = {reward_options, N(reward_options), sizeof(struct reward_config), 0};
 
 #define ALGORITHMS "reinforce|rloo|reinforce_pp|grpo|dr_grpo|dapo|gspo|cispo|ppo|gmpo|sapo|" \
 	"topr|topr_naive|topr_positives|topr_is|topr_tis"
@@ -92,19 +110,27 @@ const struct option schema[] = {
 	REAL(model.init.rope_theta, "10000", 1, 1e9, "base of the rotary angles", .when = "model.path="),
 	BOOL(model.init.tied, "true", "the output projection is the embedding", .when = "model.path="),
 
-	TEXTS(data.train, "[]", 0, 1000, "problems to train on: JSONL files, plain or gzip"),
+	ROWS(data.train, &source_rows, 1000, "problems to train on: files, as texts or as maps"),
 	ROWS(data.generate, &generator_rows, 100, "generated problems to train on"),
-	TEXTS(data.eval, "[]", 0, 1000, "held-out problems: JSONL files"),
-	ROWS(data.eval_generate, &generator_rows, 100, "generated held-out problems; take another range of numbers (first) than for training"),
+	ROWS(data.eval, &eval_source_rows, 1000, "held-out problems: files, as texts or as maps; hone eval reports each"),
+	ROWS(data.eval_generate, &eval_generator_rows, 100, "generated held-out problems; take another range of numbers (first) than for training"),
 	TEXT(data.prompt_column, "prompt", 1, 200, "column with the prompt: a text or a list of messages"),
 	TEXT(data.answer_column, "", 0, 200,
 	     "column with the gold answer, a.b for one inside another; empty: the first of answer, solution, ground_truth, label, "
 	     "reward_model.ground_truth, ground_truth.target"),
-	TEXT(data.category_column, "category", 1, 200, "column by which curricula and evaluation group the problems"),
+	TEXT(data.category_column, "category", 1, 200,
+	     "column by which curricula and evaluation group the problems; category also finds data_source and dataset"),
+	TEXT(data.id_column, "", 0, 200, "column with the id; empty: the first of id, unique_id, else FILE:LINE; line: FILE:LINE"),
 	TEXT(data.prompt_template, "{prompt}", 1, 100000, "text around each prompt; {prompt} stands for it"),
-	INT(data.max_prompt_length, "512", 1, 1 << 20, "tokens; longer prompts are counted and left out, never cut"),
+	CHOICE(data.chat, "never", "never|auto|always|ready",
+	       "whether a prompt that is a text becomes the user's message in the model's chat template; auto: where the model has one; "
+	       "ready: prompts are what the model reads already, no template and no special token is put around text or messages"),
+	TEXT(data.system_prompt, "", 0, 100000, "system message before messages that begin with none; empty: none"),
+	INT(data.max_prompt_length, "512", 1, 1 << 20, "tokens; a longer prompt is never cut"),
+	CHOICE(data.overlong_prompts, "drop", "drop|error", "prompts that are longer: left out, counted and named, or an error"),
 	INT(data.max_problems, "0", 0, BIG, "use only the first so many training problems; 0: all"),
-	INT(data.eval_max_problems, "0", 0, BIG, "use only the first so many held-out problems; 0: all", .flags = FREE_ON_RESUME),
+	INT(data.eval_max_problems, "0", 0, BIG, "use only the first so many held-out problems of each file or generator; 0: all",
+	    .flags = FREE_ON_RESUME),
 	TEXT(data.convert, "", 0, 100, "generator that rewrites published rows in its own compact text: knights_knaves"),
 
 	TEXT(task.reward, "", 0, 100, "the verifier, when there is one with weight 1"),
@@ -286,8 +312,11 @@ const struct option schema[] = {
 	INT(run.eval_steps, "0", 0, BIG,
 	     "evaluate on the held-out problems every so many steps and at the end; 0: never", .flags = FREE_ON_RESUME),
 	BOOL(run.eval_on_start, "true", "and before the first step", .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
-	INT(run.eval_samples, "1", 1, 65536, "answers to each held-out problem", .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
-	REAL(run.eval_temperature, "1", 0, 100, "0: greedy", .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
+	INT(run.eval_samples, "1", 1, 65536, "answers to each held-out problem", .flags = FREE_ON_RESUME),
+	INT(run.eval_k, "0", 0, 65536, "the k of pass@k; 0: as run.eval_samples", .flags = FREE_ON_RESUME),
+	REAL(run.eval_temperature, "1", 0, 100, "0: greedy; where it is not set, hone eval takes the model's generation_config.json",
+	     .flags = FREE_ON_RESUME),
+	REAL(run.eval_top_p, "1", 0, 1, "as rollout.top_p, for held-out problems", .flags = FREE_ON_RESUME),
 
 	INT(sft.batch_size, "32", 1, 1 << 20, "sequences of a step of hone sft"),
 	REAL(sft.hint_rate, "0", 0, 1, "share of the prompts of hone sft that carry their hint, as guidance.template says"),

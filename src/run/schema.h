@@ -38,7 +38,8 @@ struct option {
 struct option_rows {
 	const struct option *options;
 	int                  n;
-	size_t               size; /* of the struct */
+	size_t               size;  /* of the struct */
+	int                  brief; /* a plain text stands for a row that sets its first option alone, and defaults are not printed */
 };
 
 #define OPTION_REQUIRED "\001" /* a standard that is none */

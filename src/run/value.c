@@ -226,6 +226,13 @@ static int read_row(const struct option_rows *rows, const struct yaml_node *map,
 	return OK;
 }
 
+/* "a.jsonl" for {file: a.jsonl}: what a plain text stands for where rows are brief. */
+static int read_brief(const struct option_rows *rows, const struct yaml_node *text, const char *prefix, struct arena *a, void *base)
+{
+	TRY(row_defaults(rows, prefix, a, base));
+	return value_read(&rows->options[0], text, prefix, a, base);
+}
+
 static int read_rows(const struct place *p, const struct yaml_node *node)
 {
 	const struct option_rows *rows = p->option->rows;
@@ -235,11 +242,15 @@ static int read_rows(const struct place *p, const struct yaml_node *node)
 	TRY(list_begin(p, node, rows->size, &made, &c));
 	memcpy(p->field, &made, sizeof made);
 	for (int i = 0; i < made.n; i++, c = c->next) {
-		char prefix[128];
-		if (c->kind != YAML_MAP)
-			return wrong_kind(p, c, "a list of maps, such as [{name: exact}]");
+		void *base = (char *)made.items + (size_t)i * rows->size;
+		char  prefix[128];
 		snprintf(prefix, sizeof prefix, "%s%s[%d].", p->prefix, p->option->path, i);
-		TRY(read_row(rows, c, prefix, p->arena, (char *)made.items + (size_t)i * rows->size));
+		if (c->kind == YAML_MAP)
+			TRY(read_row(rows, c, prefix, p->arena, base));
+		else if (c->kind == YAML_TEXT && rows->brief)
+			TRY(read_brief(rows, c, prefix, p->arena, base));
+		else
+			return wrong_kind(p, c, rows->brief ? "a list of texts or maps" : "a list of maps, such as [{name: exact}]");
 	}
 	return OK;
 }
@@ -292,15 +303,47 @@ static void print_texts(const struct text_list *list, struct text *out)
 	text_add(out, "]", 1);
 }
 
+static int is_default(const struct option *o, const void *base)
+{
+	struct text now = {0};
+	int         same;
+
+	value_print(o, base, &now);
+	same = !strcmp(now.data ? now.data : "", *o->standard ? o->standard : "\"\"");
+	text_free(&now);
+	return same;
+}
+
+/* Whether only the first option of a row says something. */
+static int is_brief(const struct option_rows *rows, const void *base)
+{
+	for (int j = 1; rows->brief && j < rows->n; j++)
+		if (!is_default(&rows->options[j], base))
+			return 0;
+	return rows->brief;
+}
+
+static void print_row(const struct option_rows *rows, const void *base, struct text *out)
+{
+	if (is_brief(rows, base)) {
+		value_print(&rows->options[0], base, out);
+		return;
+	}
+	for (int j = 0; j < rows->n; j++) {
+		if (rows->brief && j && is_default(&rows->options[j], base))
+			continue;
+		text_print(out, "%s%s: ", j ? ", " : "{", rows->options[j].path);
+		value_print(&rows->options[j], base, out);
+	}
+	text_add(out, "}", 1);
+}
+
 static void print_rows(const struct option_rows *rows, const struct list *list, struct text *out)
 {
 	text_add(out, "[", 1);
 	for (int i = 0; i < list->n; i++) {
-		for (int j = 0; j < rows->n; j++) {
-			text_print(out, "%s%s: ", j ? ", " : i ? ", {" : "{", rows->options[j].path);
-			value_print(&rows->options[j], (const char *)list->items + (size_t)i * rows->size, out);
-		}
-		text_add(out, "}", 1);
+		text_add(out, ", ", i ? 2 : 0);
+		print_row(rows, (const char *)list->items + (size_t)i * rows->size, out);
 	}
 	text_add(out, "]", 1);
 }

@@ -5,15 +5,21 @@
  *
  *     prompt         prompt, messages, question, problem, input
  *     answer         answer, solution, ground_truth, label, reward_model.ground_truth, ground_truth.target
- *     id, category, difficulty, hint, rubric, demonstrations, skills: under these names
+ *     id             id, unique_id
+ *     category       category, data_source, dataset
+ *     difficulty, hint, rubric, demonstrations, skills: under these names
  *
  * prompt    a text or a list of {"role", "content"}. Where the last message is the assistant's, it is not part of the question: it becomes
  *           a demonstration.
  * answer    a text; a number or a boolean becomes its JSON text ("42", "0.5", "true"; an integer keeps all its digits), a list its compact JSON. An object is no answer: it is passed
  *           over unless the column was named, and then it is an error.
- * id        a text or an integer; without it "FILE:LINE", FILE being the file's name up to its first dot. No two rows may share one.
+ * id        a text or an integer; without it, or where the column named is "line", it is "FILE:LINE", FILE being the file's name up to its first dot.
+ *           No two rows may share one. It is what samples and recorded rollouts name a problem by.
  * demonstrations, skills   a text or a list of texts.
  * All other columns stay in problem.row.
+ *
+ * Memory: a file is read in pieces, inflated as it goes, and no line may be longer than DATASET_LINE_MAX. What stays is each row's text and a copy of the
+ * fields it gives: about twice the file as it is unpacked.
  *
  * Errors name file and line. The first bad row ends the reading and nothing is returned: a data set is whole or not there. */
 #ifndef TASK_DATASET_H
@@ -40,7 +46,9 @@ struct dataset_options { /* zero is a good default */
 	 * Braces around anything but a name stay as they are. For messages it shapes the last one. */
 	const char *prompt_template;
 
-	const char *convert; /* the generator that knows these published rows and rewrites them in its own compact text; see generator.h */
+	const char *name;     /* of the file, in default ids; NULL: the file's name up to its first dot */
+	const char *category; /* of rows that have none; borrowed */
+	const char *convert;  /* the generator that knows these published rows and rewrites them in its own compact text; see generator.h */
 	int         answer_optional;
 	int         prompt_optional; /* for scoring: the completion is there already */
 	int         problems_max;    /* 0: all */
@@ -59,7 +67,7 @@ int dataset_add_row(struct text *t, const struct problem *p);
 /* The member of a row at a path "a.b.c" (or of that whole name); NULL when it is not there or null. Borrowed from the row. */
 const json_t *dataset_column(const json_t *row, const char *path);
 
-/* An error naming two of them when two problems have the same id. */
-int dataset_check_ids(const struct dataset *d);
+/* An error naming file and line of both when two problems have the same id. */
+int dataset_check_ids(const struct problem *problems, int n);
 
 #endif

@@ -1,7 +1,9 @@
 #include "task/generator.h"
 
 #include "base/error.h"
+#include "task/environment.h"
 #include "task/generate.h"
+#include "task/overlap.h"
 
 #include <assert.h>
 #include <math.h>
@@ -67,7 +69,10 @@ int generator_make(const struct generator *g, const struct generator_request *q,
 	out->category = arena_format(a, "%s/%d", g->name, q->level);
 	if (!out->id || !out->category)
 		return ERR_INPUT;
-	return g->make(q, a, out);
+	TRY(g->make(q, a, out));
+	if (!environment_has(out)) /* there the same words may be said of another world */
+		overlap_mark(out);
+	return OK;
 }
 
 static int fill(const struct generator *g, const struct generator_range *r, struct dataset *out)

@@ -5,6 +5,8 @@
 #ifndef TASK_PROBLEM_H
 #define TASK_PROBLEM_H
 
+#include <stdint.h>
+
 struct message {
 	const char *role; /* "system", "user", "assistant" */
 	const char *content;
@@ -29,7 +31,10 @@ struct problem {
 	const char *const *skills;
 
 	const char *row;  /* the whole row as JSON text: verifiers find further columns here */
-	int         line; /* of its file, for messages; 0 when it was generated */
+	const char *file; /* and line, for messages; NULL and 0 when it was generated */
+	int         line;
+	uint64_t    question[2]; /* fingerprint of what is asked, before any template (overlap.h) */
+	int         source;      /* number of the file or generator among those it was read with */
 };
 
 #endif

@@ -83,6 +83,10 @@ void verifier_close(struct reward_spec *spec);
 int verifier_check(const struct reward_spec *spec, const struct problem *p); /* call once per problem, before a run starts */
 int verifier_score(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct verdict *out);
 
+/* Whether two completions give the same answer. Verifiers that find an answer in a gold as they find it in a completion (numeric, math) decide themselves:
+ * 1/2 is 0.5. For the others the marked answers (span.h) are compared as options.compare says. */
+int verifier_same(const struct reward_spec *spec, const struct completion *a, const struct completion *b, int *same);
+
 /* A row of `hone score`: {"completion", "answer", further columns; optionally "finished" (default true) and "tokens"}.
  * ADDS {"reward": x, "components": {NAME: x, ...}, "parsed": true} and a newline. */
 int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line, size_t n, struct text *out);

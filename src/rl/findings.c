@@ -1,0 +1,117 @@
+#include "rl/findings.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <string.h>
+
+int findings_collect(const struct problem_set *train, const struct problem_set *eval, struct arena *a, struct findings *out)
+{
+	*out = (struct findings){.train = train, .eval = eval};
+	TRY(overlap_within(train->problems, train->n, a, &out->twice));
+	return overlap_between(train->problems, train->n, eval->problems, eval->n, a, &out->contaminated);
+}
+
+/* ---- for the screen ---- */
+
+enum { NAMED = 3 };
+
+/* "a = b, c = d, ..." */
+static void add_pairs(const struct overlaps *o, struct text *out)
+{
+	for (int i = 0; i < o->n && i < NAMED; i++)
+		text_print(out, "%s%.80s = %.80s", i ? ", " : "", o->items[i].problem->id, o->items[i].same_as->id);
+	text_print(out, o->n > NAMED ? ", ...\n" : "\n");
+}
+
+static void add_shares(const struct problem_set *set, struct text *out)
+{
+	for (int i = 0; i < set->n_sources; i++) {
+		const struct problem_source *s = &set->sources[i];
+		text_print(out, "%s %s %.4g%% (%d problems, each %.4g times)", i ? "," : "mixture: a pass has", s->name,
+		           100.0 * s->entries / set->prompts.n, s->n, (double)s->entries / s->n);
+	}
+	text_add(out, "\n", 1);
+}
+
+static void add_longs(const char *what, const struct prompts *p, struct text *out)
+{
+	if (p->n_long == 0)
+		return;
+	text_print(out, "%s", what);
+	prompts_add_longs(p, out);
+	text_add(out, "\n", 1);
+}
+
+int findings_lines(const struct findings *f, struct text *out)
+{
+	add_longs("training problems", &f->train->prompts, out);
+	add_longs("held-out problems", &f->eval->prompts, out);
+	if (problems_weighted(f->train))
+		add_shares(f->train, out);
+	if (f->twice.n) {
+		text_print(out, "%d of %d training problems ask what one before them asks: ", f->twice.n, f->train->n);
+		add_pairs(&f->twice, out);
+	}
+	if (f->contaminated.n) {
+		text_print(out, "caution: %d of %d held-out problems are trained on: ", f->contaminated.n, f->eval->n);
+		add_pairs(&f->contaminated, out);
+	}
+	return text_status(out);
+}
+
+/* ---- data.json ---- */
+
+static void add_name(struct text *out, const char *key, const char *value)
+{
+	text_print(out, "\"%s\": ", key);
+	if (value)
+		json_add_string(out, value, strlen(value));
+	else
+		text_add(out, "null", 4);
+}
+
+static void add_overlaps(const struct overlaps *o, const char *key, struct text *out)
+{
+	text_print(out, ",\n \"%s\": [", key);
+	for (int i = 0; i < o->n; i++) {
+		text_print(out, i ? ",\n  {" : "\n  {");
+		add_name(out, "id", o->items[i].problem->id);
+		text_add(out, ", ", 2);
+		add_name(out, "same_as", o->items[i].same_as->id);
+		text_add(out, "}", 1);
+	}
+	text_add(out, "]", 1);
+}
+
+static void add_set(const struct problem_set *set, const char *key, struct text *out)
+{
+	text_print(out, "\"%s\": {\"problems\": %d, \"too_long\": [", key, set->n);
+	for (int i = 0; i < set->prompts.n_long; i++) {
+		text_print(out, i ? ",\n  {" : "\n  {");
+		add_name(out, "id", set->prompts.longs[i].id);
+		text_print(out, ", \"tokens\": %d}", set->prompts.longs[i].tokens);
+	}
+	text_print(out, "], \"sources\": [");
+	for (int i = 0; i < set->n_sources; i++) {
+		const struct problem_source *s = &set->sources[i];
+		text_print(out, i ? ",\n  {" : "\n  {");
+		add_name(out, "name", s->name);
+		text_add(out, ", ", 2);
+		add_name(out, "file", s->file);
+		text_print(out, ", \"problems\": %d, \"used\": %d, \"entries\": %d}", s->data.n, s->n, s->entries);
+	}
+	text_print(out, "]}");
+}
+
+int findings_json(const struct findings *f, struct text *out)
+{
+	text_add(out, "{", 1);
+	add_set(f->train, "train", out);
+	text_print(out, ",\n ");
+	add_set(f->eval, "eval", out);
+	add_overlaps(&f->twice, "duplicates", out);
+	add_overlaps(&f->contaminated, "contamination", out);
+	text_print(out, "}\n");
+	return text_status(out);
+}

@@ -1,0 +1,230 @@
+#include "rl/problems.h"
+
+#include "base/error.h"
+#include "task/generator.h"
+#include "task/mixture.h"
+
+#include <string.h>
+
+/* NULL for a text that says nothing, or what the reader takes anyway. */
+static const char *unless(const char *text, const char *standard)
+{
+	return *text && strcmp(text, standard) ? text : NULL;
+}
+
+static const char *either(const char *of_file, const char *of_all)
+{
+	return *of_file ? of_file : of_all;
+}
+
+static int read_file(const struct config_data *d, const struct source_config *s, int most, struct problem_source *out)
+{
+	const struct dataset_options o = {.prompt_column = unless(either(s->prompt_column, d->prompt_column), "prompt"),
+	                                  .answer_column = unless(either(s->answer_column, d->answer_column), ""),
+	                                  .category_column = unless(either(s->category_column, d->category_column), "category"),
+	                                  .id_column = unless(either(s->id_column, d->id_column), ""),
+	                                  .prompt_template = unless(either(s->prompt_template, d->prompt_template), "{prompt}"),
+	                                  .name = unless(s->name, ""),
+	                                  .category = unless(s->category, ""),
+	                                  .convert = unless(d->convert, ""),
+	                                  .answer_optional = 1, /* verifier_check says so where an answer is needed */
+	                                  .problems_max = most};
+
+	out->file = s->file;
+	out->weight = s->weight;
+	return dataset_read(&s->file, 1, &o, &out->data);
+}
+
+/* "folder/train.jsonl.gz" -> "train" */
+static const char *name_of(const struct source_config *s, struct arena *a)
+{
+	const char *slash = strrchr(s->file, '/'), *name = slash ? slash + 1 : s->file;
+
+	return *s->name ? s->name : arena_text(a, name, strcspn(name, "."));
+}
+
+static int generate(const struct generator_config *g, struct problem_source *out)
+{
+	const struct generator_range range = {.level_min = g->levels.low,
+	                                      .level_max = g->levels.high,
+	                                      .seed = (uint64_t)g->seed,
+	                                      .first = (uint32_t)g->first,
+	                                      .count = g->count,
+	                                      .error_rate = g->error_rate};
+	const struct generator      *generator;
+
+	out->name = g->name;
+	out->weight = g->weight;
+	TRY(generator_find(g->name, &generator));
+	return generator_dataset(generator, &range, &out->data);
+}
+
+/* What a set is read from. */
+struct room {
+	const struct source_list      *files;
+	const struct generator_config *generators;
+	int                            n_generators;
+	int                            most, most_each; /* problems; 0: all */
+};
+
+/* Up to `most` of them in one list. */
+static int join(const struct room *room, struct arena *a, struct problem_set *set)
+{
+	int n = 0, n_read = 0;
+
+	for (int i = 0; i < set->n_sources; i++)
+		n += set->sources[i].data.n;
+	set->problems = arena_alloc(a, (size_t)n, sizeof *set->problems);
+	if (!set->problems)
+		return ERR_INPUT;
+	for (int i = 0; i < set->n_sources; i++) {
+		const struct dataset *d = &set->sources[i].data;
+		for (int k = 0; k < d->n && (room->most == 0 || set->n < room->most) && (room->most_each == 0 || k < room->most_each);
+		     k++) {
+			set->problems[set->n] = d->problems[k];
+			set->problems[set->n++].source = i;
+			n_read += set->sources[i].file != NULL;
+		}
+	}
+	return dataset_check_ids(set->problems, n_read); /* the same generated problem may come twice */
+}
+
+static int read_all(const struct config *c, const struct room *room, struct arena *a, struct problem_set *out)
+{
+	int most = room->most_each ? room->most_each : room->most;
+
+	*out = (struct problem_set){0};
+	out->sources = arena_alloc(a, (size_t)(room->files->n + room->n_generators), sizeof *out->sources);
+	if (!out->sources)
+		return ERR_INPUT;
+	for (int i = 0; i < room->files->n; i++) {
+		struct problem_source *s = &out->sources[out->n_sources++];
+		s->name = name_of(&room->files->items[i], a);
+		TRY(s->name ? read_file(&c->data, &room->files->items[i], most, s) : ERR_INPUT);
+	}
+	for (int i = 0; i < room->n_generators; i++)
+		TRY(generate(&room->generators[i], &out->sources[out->n_sources++]));
+	return join(room, a, out);
+}
+
+/* All sources have a weight, or none. */
+static int check_weights(const struct config *c, const struct problem_set *set)
+{
+	int weights = 0;
+
+	for (int i = 0; i < set->n_sources; i++)
+		weights += set->sources[i].weight > 0;
+	for (int i = 0; i < set->n_sources && weights; i++)
+		if (set->sources[i].weight == 0)
+			return error_set(
+			        ERR_INPUT,
+			        "%s: data.train: %s has no weight, but others have; give one to each file and generator, or to none",
+			        config_where(c, set->sources[i].file ? "data.train" : "data.generate"), set->sources[i].name);
+	return OK;
+}
+
+int problems_read_train(const struct config *c, struct arena *a, struct problem_set *out)
+{
+	static const char *const keys[] = {"data.train", "data.generate", NULL};
+	const struct room        room = {.files = &c->data.train,
+	                                 .generators = c->data.generate.items,
+	                                 .n_generators = c->data.generate.n,
+	                                 .most = c->data.max_problems};
+
+	TRY(config_require(c, keys));
+	TRY(read_all(c, &room, a, out));
+	return check_weights(c, out);
+}
+
+int problems_read_eval(const struct config *c, struct arena *a, struct problem_set *out)
+{
+	const struct room room = {.files = &c->data.eval,
+	                          .generators = c->data.eval_generate.items,
+	                          .n_generators = c->data.eval_generate.n,
+	                          .most_each = c->data.eval_max_problems};
+
+	return read_all(c, &room, a, out);
+}
+
+void problems_free(struct problem_set *set)
+{
+	for (int i = 0; i < set->n_sources; i++)
+		dataset_free(&set->sources[i].data);
+}
+
+struct prompts_options problems_prompts(const struct config *c, const struct tokenizer *t, int n_positions)
+{
+	int most = c->data.max_prompt_length;
+
+	return (struct prompts_options){.tokenizer = t,
+	                                .max_prompt_length = most < n_positions - 1 ? most : n_positions - 1,
+	                                .refuse_long = !strcmp(c->data.overlong_prompts, "error"),
+	                                .chat = prompts_chat_find(c->data.chat),
+	                                .system = unless(c->data.system_prompt, "")};
+}
+
+int problems_render(const struct prompts_options *o, struct arena *a, struct problem_set *set)
+{
+	if (set->n == 0)
+		return OK;
+	TRY(prompts_render(set->problems, set->n, o, a, &set->prompts));
+	for (int i = 0; i < set->prompts.n; i++)
+		set->sources[set->prompts.problems[i]->source].n++;
+	for (int i = 0; i < set->n_sources; i++)
+		set->sources[i].entries = set->sources[i].n;
+	return OK;
+}
+
+/* ---- the mixture ---- */
+
+int problems_weighted(const struct problem_set *set)
+{
+	return set->n_sources > 0 && set->sources[0].weight > 0;
+}
+
+static int plan(const struct config *c, const struct problem_set *set, struct arena *a, struct mixture *out)
+{
+	int     largest, *n = arena_alloc(a, (size_t)set->n_sources, sizeof *n);
+	double *weight = arena_alloc(a, (size_t)set->n_sources, sizeof *weight);
+
+	if (!n || !weight)
+		return ERR_INPUT;
+	for (int i = 0; i < set->n_sources; i++) {
+		n[i] = set->sources[i].n;
+		weight[i] = set->sources[i].weight;
+		if (n[i] == 0)
+			return error_set(ERR_INPUT, "data.train: %s has a weight, but no prompt of it is short enough",
+			                 set->sources[i].name);
+	}
+	if (mixture_plan(n, weight, set->n_sources, (uint64_t)c->run.seed, a, out, &largest) != OK)
+		return error_context("data.train: %d problems of %s for its share", n[largest], set->sources[largest].name);
+	return OK;
+}
+
+int problems_mix(const struct config *c, struct arena *a, struct problem_set *set)
+{
+	const struct prompts *p = &set->prompts;
+	struct prompts        mixed = *p;
+	struct mixture        m;
+	int                  *first, i = 0;
+
+	if (!problems_weighted(set))
+		return OK;
+	TRY(plan(c, set, a, &m));
+	first = arena_alloc(a, (size_t)set->n_sources, sizeof *first);
+	mixed.problems = arena_alloc(a, (size_t)m.n, sizeof *mixed.problems);
+	mixed.contexts = arena_alloc(a, (size_t)m.n, sizeof *mixed.contexts);
+	if (!first || !mixed.problems || !mixed.contexts)
+		return ERR_INPUT;
+	for (int s = 0; s < set->n_sources; i += set->sources[s++].n) {
+		first[s] = i;
+		set->sources[s].entries = m.count[s];
+	}
+	for (mixed.n = 0; mixed.n < m.n; mixed.n++) {
+		int from = first[m.entries[mixed.n].source] + m.entries[mixed.n].item;
+		mixed.problems[mixed.n] = p->problems[from];
+		mixed.contexts[mixed.n] = p->contexts[from];
+	}
+	set->prompts = mixed;
+	return OK;
+}

@@ -1,0 +1,49 @@
+/* problems.h - the problems of a run, from the files and generators that its config names: read, mixed, and looked over.
+ *
+ *     source     one file of data.train or data.eval, or one row of data.generate or data.eval_generate; they stand in the order files, generators
+ *     problems   those of all sources, one source behind the other; problem.source says which
+ *
+ *     mixture    when the sources have weights: prompts that stand in the list more than once, in fixed shares (task/mixture.h). All sources have a weight
+ *                or none; without, each problem stands there once
+ *
+ * A set keeps its sources: every text of a problem lives there. */
+#ifndef RL_PROBLEMS_H
+#define RL_PROBLEMS_H
+
+#include "rl/prompts.h"
+#include "run/config.h"
+#include "task/dataset.h"
+
+struct problem_source {
+	const char    *name;   /* of the row, or the file's name up to its first dot; of a generator its name */
+	const char    *file;   /* NULL: generated */
+	double         weight; /* 0: none */
+	struct dataset data;
+	int            n, entries; /* problems whose prompts are used; places that they have in the list of prompts */
+};
+
+struct problem_set {
+	struct problem_source *sources; /* [n_sources] in the arena */
+	int                    n_sources;
+	struct problem        *problems; /* [n] in the arena */
+	int                    n;
+	struct prompts         prompts; /* from problems_render on */
+};
+
+/* data.max_problems bounds the training problems in all, data.eval_max_problems those of each held-out source. ERR_INPUT when a file cannot be read,
+ * when two problems of a set have the same id, and when there is nothing to train on. Free with problems_free in any case. */
+int  problems_read_train(const struct config *c, struct arena *a, struct problem_set *out);
+int  problems_read_eval(const struct config *c, struct arena *a, struct problem_set *out);
+void problems_free(struct problem_set *set);
+
+/* The prompts as the model sees them; of a set without problems none. */
+int problems_render(const struct prompts_options *o, struct arena *a, struct problem_set *set);
+
+/* Lays the prompts out in the shares that the weights of the sources ask for; without weights they stay as they are. */
+int problems_mix(const struct config *c, struct arena *a, struct problem_set *set);
+int problems_weighted(const struct problem_set *set);
+
+/* How the config wants prompts: data.chat, data.system_prompt, and as long as data.max_prompt_length and the model's positions allow. */
+struct prompts_options problems_prompts(const struct config *c, const struct tokenizer *t, int n_positions);
+
+#endif

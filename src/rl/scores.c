@@ -1,0 +1,188 @@
+#include "rl/scores.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- the mean over files ---- */
+
+struct figure { /* one that has a mean and an error */
+	const char *name;
+	size_t      offset; /* in struct tally */
+};
+
+static const struct figure figures[] = {
+        {"pass@1", offsetof(struct tally, pass_1)},
+        {"pass@k", offsetof(struct tally, pass_k)},
+        {"maj", offsetof(struct tally, maj)},
+        {"reward", offsetof(struct tally, reward)},
+};
+enum { N_FIGURES = sizeof figures / sizeof *figures };
+
+static const struct tally_mean *figure_of(const struct tally *t, const struct figure *f)
+{
+	return (const struct tally_mean *)(const void *)((const char *)t + f->offset);
+}
+
+static struct tally mean_of_sets(const struct scores *s)
+{
+	struct tally mean = {.n_samples = s->samples};
+
+	for (int i = 0; i < s->n; i++) {
+		const struct tally *t = &s->sets[i].tallies.items[0];
+		mean.n_problems += t->n_problems;
+		mean.length += t->length / s->n;
+		mean.truncated += t->truncated / s->n;
+	}
+	for (int f = 0; f < N_FIGURES; f++) {
+		struct tally_mean *out = (struct tally_mean *)(void *)((char *)&mean + figures[f].offset);
+		double             square = 0;
+		for (int i = 0; i < s->n; i++) {
+			const struct tally_mean *x = figure_of(&s->sets[i].tallies.items[0], &figures[f]);
+			out->mean += x->mean / s->n;
+			square += x->error * x->error;
+		}
+		out->error = sqrt(square) / s->n;
+	}
+	return mean;
+}
+
+/* ---- the table ---- */
+
+static void add_share(struct text *t, struct tally_mean x)
+{
+	if (isnan(x.error))
+		text_print(t, "  %6.2f%%         ", 100 * x.mean);
+	else
+		text_print(t, "  %6.2f%% +- %5.2f", 100 * x.mean, 100 * x.error);
+}
+
+static void add_header(const struct scores *s, struct text *t)
+{
+	char pass[32], maj[32];
+
+	snprintf(pass, sizeof pass, "pass@%d", s->k);
+	snprintf(maj, sizeof maj, "maj@%d", s->samples);
+	text_print(t, "%-28s %8s %17s", "", "problems", "pass@1");
+	if (s->samples > 1)
+		text_print(t, " %17s %17s", pass, maj);
+	text_print(t, " %9s %8s %7s\n", "reward", "length", "cut");
+}
+
+static void add_line(const struct scores *s, const char *name, const struct tally *x, int indent, struct text *t)
+{
+	text_print(t, "%*s%-*.60s %8d", indent, "", 28 - indent, name, x->n_problems);
+	add_share(t, x->pass_1);
+	if (s->samples > 1) {
+		add_share(t, x->pass_k);
+		add_share(t, x->maj);
+	}
+	text_print(t, " %9.4f %8.1f %6.1f%%\n", x->reward.mean, x->length, 100 * x->truncated);
+}
+
+int scores_table(const struct scores *s, struct text *out)
+{
+	char name[64];
+
+	add_header(s, out);
+	for (int i = 0; i < s->n; i++) {
+		const struct tallies *t = &s->sets[i].tallies;
+		add_line(s, s->sets[i].name, &t->items[0], 0, out);
+		for (int c = 1; c < t->n; c++)
+			add_line(s, t->items[c].category, &t->items[c], 2, out);
+	}
+	if (s->n > 1) {
+		struct tally mean = mean_of_sets(s);
+		snprintf(name, sizeof name, "mean of %d files", s->n);
+		add_line(s, name, &mean, 0, out);
+	}
+	return text_status(out);
+}
+
+/* ---- JSON ---- */
+
+static void add_text(struct text *t, const char *name, const char *value)
+{
+	text_print(t, "\"%s\": ", name);
+	if (value)
+		json_add_string(t, value, strlen(value));
+	else
+		text_add(t, "null", 4);
+}
+
+static void add_number(struct text *t, const char *name, double x)
+{
+	text_print(t, ", \"%s\": ", name);
+	json_add_real(t, x);
+}
+
+/* The members of one tally, "{" to "}"; `curve` NULL: without pass@k for all k. */
+static void add_tally(const struct tally *x, const struct tallies *curve, struct text *t)
+{
+	char error[32];
+
+	text_add(t, "{", 1);
+	if (x->category)
+		add_text(t, "category", x->category);
+	text_print(t, "%s\"problems\": %d", x->category ? ", " : "", x->n_problems);
+	for (int f = 0; f < N_FIGURES; f++) {
+		const struct tally_mean *m = figure_of(x, &figures[f]);
+		snprintf(error, sizeof error, "%s_stderr", figures[f].name);
+		add_number(t, figures[f].name, m->mean);
+		add_number(t, error, m->error);
+	}
+	add_number(t, "mean_length", x->length);
+	add_number(t, "clipped_ratio", x->truncated);
+	for (int i = 0; curve && i < curve->n_curve; i++) {
+		text_print(t, i ? ", \"%d\": [" : ", \"curve\": {\"%d\": [", curve->curve[i]);
+		json_add_real(t, x->curve[i].mean);
+		text_add(t, ", ", 2);
+		json_add_real(t, x->curve[i].error);
+		text_add(t, "]", 1);
+	}
+	text_print(t, curve ? "}}" : "}");
+}
+
+static void add_set(const struct score_set *set, struct text *t)
+{
+	text_add(t, "  {", 3);
+	add_text(t, "name", set->name);
+	text_add(t, ", ", 2);
+	add_text(t, "file", set->file);
+	text_print(t, ", \"left_out\": %d,\n   \"all\": ", set->n_long);
+	add_tally(&set->tallies.items[0], &set->tallies, t);
+	text_print(t, ",\n   \"categories\": [");
+	for (int c = 1; c < set->tallies.n; c++) {
+		text_print(t, c > 1 ? ",\n    " : "\n    ");
+		add_tally(&set->tallies.items[c], &set->tallies, t);
+	}
+	text_add(t, "]}", 2);
+}
+
+int scores_json(const struct scores *s, struct text *out)
+{
+	text_add(out, "{", 1);
+	add_text(out, "model", s->model);
+	text_print(out, ",\n ");
+	add_text(out, "task", s->task);
+	text_print(out, ", \"samples\": %d, \"k\": %d, \"max_completion_length\": %d, \"seed\": %d,\n \"sampling\": {\"top_k\": %d",
+	           s->samples, s->k, s->max_completion_length, s->seed, s->sampling.top_k);
+	add_number(out, "temperature", (double)s->sampling.temperature);
+	add_number(out, "top_p", (double)s->sampling.top_p);
+	add_number(out, "min_p", (double)s->sampling.min_p);
+	text_print(out, "},\n \"files\": [\n");
+	for (int i = 0; i < s->n; i++) {
+		text_add(out, ",\n", i ? 2 : 0);
+		add_set(&s->sets[i], out);
+	}
+	text_print(out, "]");
+	if (s->n > 1) {
+		struct tally mean = mean_of_sets(s);
+		text_print(out, ",\n \"mean\": ");
+		add_tally(&mean, NULL, out);
+	}
+	text_print(out, "}\n");
+	return text_status(out);
+}

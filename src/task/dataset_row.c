@@ -1,0 +1,316 @@
+#include "base/error.h"
+#include "base/json.h"
+#include "task/dataset_parts.h"
+#include "task/generator.h"
+#include "task/overlap.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- finding columns ---- */
+
+static const char *const prompt_columns[] = {"prompt", "messages", "question", "problem", "input", NULL};
+static const char *const answer_columns[] = {
+        "answer", "solution", "ground_truth", "label", "reward_model.ground_truth", "ground_truth.target", NULL};
+static const char *const id_columns[] = {"id", "unique_id", NULL};
+static const char *const category_columns[] = {"category", "data_source", "dataset", NULL};
+
+const json_t *dataset_column(const json_t *row, const char *path)
+{
+	const json_t *v = json_object_get(row, path);
+
+	while (!v && json_is_object(row)) {
+		const char *dot = strchr(path, '.');
+		if (!dot)
+			break;
+		row = json_object_getn(row, path, (size_t)(dot - path));
+		path = dot + 1;
+		v = json_object_get(row, path);
+	}
+	return json_is_null(v) ? NULL : v;
+}
+
+/* The first of the columns that is there and that is no object. */
+static const json_t *first_column(const json_t *row, const char *const *names, const char **name)
+{
+	for (; *names; names++) {
+		const json_t *v = dataset_column(row, *names);
+		if (v && !json_is_object(v)) {
+			*name = *names;
+			return v;
+		}
+	}
+	return NULL;
+}
+
+static const json_t *chosen_column(const struct reader *r, const char *chosen, const char *const *names, const char **name)
+{
+	*name = chosen;
+	return chosen ? dataset_column(r->row, chosen) : first_column(r->row, names, name);
+}
+
+/* The error that there is none of a kind: "no answer (looked for answer, solution); name its column with data.answer_column". */
+static int missing(const struct reader *r, const char *what, const char *chosen, const char *const *names)
+{
+	struct text t = {0};
+	int         status;
+
+	if (chosen)
+		return error_set(ERR_INPUT, "%s: the %s column \"%s\" is missing", r->place, what, chosen);
+	for (int i = 0; names[i]; i++)
+		text_print(&t, "%s%s", i ? ", " : "", names[i]);
+	status = text_status(&t);
+	if (status == OK)
+		status = error_set(ERR_INPUT, "%s: no %s (looked for %s); name its column with data.%s_column", r->place, what, t.data,
+		                   what);
+	text_free(&t);
+	return status;
+}
+
+/* ---- values as text ---- */
+
+static int copy_string(const struct reader *r, const char *name, const json_t *v, const char **out)
+{
+	const char *s = json_string_value(v);
+	size_t      n = json_string_length(v);
+
+	if (strlen(s) != n)
+		return error_set(ERR_INPUT, "%s: \"%s\" has a NUL byte in it", r->place, name);
+	*out = arena_text(r->arena, s, n);
+	return *out ? OK : ERR_INPUT;
+}
+
+static int copy_json(const struct reader *r, const json_t *v, const char **out)
+{
+	char *s = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	*out = s ? arena_text(r->arena, s, strlen(s)) : NULL;
+	free(s);
+	return *out ? OK : error_set(ERR_INPUT, "%s: out of memory", r->place);
+}
+
+static int copy_real(const struct reader *r, const json_t *v, const char **out)
+{
+	struct text t = {0};
+
+	json_add_real(&t, json_real_value(v));
+	if (text_status(&t) == OK && !strpbrk(t.data, ".en"))
+		text_add(&t, ".0", 2);
+	*out = text_status(&t) == OK ? arena_text(r->arena, t.data, t.n) : NULL;
+	text_free(&t);
+	return *out ? OK : ERR_INPUT;
+}
+
+int dataset_copy_value(const struct reader *r, const char *name, const json_t *v, const char **out)
+{
+	if (json_is_string(v))
+		return copy_string(r, name, v, out);
+	if (json_is_real(v))
+		return copy_real(r, v, out);
+	if (json_is_integer(v) || json_is_boolean(v) || json_is_array(v))
+		return copy_json(r, v, out);
+	return error_set(ERR_INPUT, "%s: \"%s\" must be a text, a number or a list", r->place, name);
+}
+
+static int read_text(const struct reader *r, const char *name, const char **out)
+{
+	const json_t *v = dataset_column(r->row, name);
+
+	return v ? dataset_copy_value(r, name, v, out) : OK;
+}
+
+/* A text, or a list of texts. */
+static int read_texts(const struct reader *r, const char *name, const char *const **out, int *n_out)
+{
+	const json_t *v = dataset_column(r->row, name);
+	size_t        n = json_is_array(v) ? json_array_size(v) : 1;
+	const char  **texts;
+
+	if (!v)
+		return OK;
+	texts = arena_alloc(r->arena, n, sizeof *texts);
+	if (!texts)
+		return ERR_INPUT;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *one = json_is_array(v) ? json_array_get(v, i) : v;
+		if (!json_is_string(one))
+			return error_set(ERR_INPUT, "%s: \"%s\" must be a text or a list of texts", r->place, name);
+		TRY(copy_string(r, name, one, &texts[i]));
+	}
+	*out = texts;
+	*n_out = (int)n;
+	return OK;
+}
+
+/* ---- the prompt ---- */
+
+static int read_message(const struct reader *r, const json_t *v, size_t i, struct message *m)
+{
+	const json_t *role = json_object_get(v, "role"), *content = json_object_get(v, "content");
+
+	if (!json_is_string(role) || !json_is_string(content))
+		return error_set(ERR_INPUT, "%s: message %zu of the prompt needs \"role\" and \"content\", both texts", r->place, i);
+	TRY(copy_string(r, "role", role, &m->role));
+	return copy_string(r, "content", content, &m->content);
+}
+
+/* The assistant's last word is what a model should say, not what it is asked. */
+static int split_off_reply(const struct reader *r, struct problem *p)
+{
+	const char **reply;
+
+	if (p->n_messages == 0 || strcmp(p->messages[p->n_messages - 1].role, "assistant"))
+		return OK;
+	reply = arena_alloc(r->arena, 1, sizeof *reply);
+	if (!reply)
+		return ERR_INPUT;
+	*reply = p->messages[--p->n_messages].content;
+	p->demonstrations = reply;
+	p->n_demonstrations = 1;
+	return OK;
+}
+
+static int read_messages(const struct reader *r, const char *name, const json_t *list, struct problem *p)
+{
+	size_t          n = json_array_size(list);
+	struct message *m = arena_alloc(r->arena, n, sizeof *m);
+
+	if (!m)
+		return ERR_INPUT;
+	for (size_t i = 0; i < n; i++)
+		TRY(read_message(r, json_array_get(list, i), i, &m[i]));
+	p->messages = m;
+	p->n_messages = (int)n;
+	TRY(split_off_reply(r, p));
+	return p->n_messages ? OK : error_set(ERR_INPUT, "%s: \"%s\" asks nothing: it needs a message of the user", r->place, name);
+}
+
+static int read_prompt(const struct reader *r, struct problem *p)
+{
+	const char   *name;
+	const json_t *v = chosen_column(r, r->options->prompt_column, prompt_columns, &name);
+
+	if (!v)
+		return r->options->prompt_optional ? OK : missing(r, "prompt", r->options->prompt_column, prompt_columns);
+	if (json_is_array(v))
+		return read_messages(r, name, v, p);
+	if (!json_is_string(v))
+		return error_set(ERR_INPUT, "%s: the prompt \"%s\" must be a text or a list of messages", r->place, name);
+	if (json_string_length(v) == 0)
+		return error_set(ERR_INPUT, "%s: the prompt \"%s\" is empty", r->place, name);
+	return copy_string(r, name, v, &p->prompt);
+}
+
+/* ---- a row ---- */
+
+/* A template that does not ask for {prompt} makes rows without a prompt usable. */
+static int template_needs_prompt(const struct dataset_options *o)
+{
+	return !o->prompt_template || strstr(o->prompt_template, "{prompt}") != NULL;
+}
+
+static int read_answer(const struct reader *r, struct problem *p)
+{
+	const char   *name;
+	const json_t *v = chosen_column(r, r->options->answer_column, answer_columns, &name);
+
+	if (v)
+		return dataset_copy_value(r, name, v, &p->answer);
+	return r->options->answer_optional ? OK : missing(r, "answer", r->options->answer_column, answer_columns);
+}
+
+static int read_id(const struct reader *r, struct problem *p)
+{
+	const char   *name;
+	const json_t *v;
+
+	if (r->options->id_column && !strcmp(r->options->id_column, "line"))
+		return OK;
+	v = chosen_column(r, r->options->id_column, id_columns, &name);
+	if (!v && r->options->id_column)
+		return missing(r, "id", name, id_columns);
+	if (!v)
+		return OK;
+	if (!json_is_string(v) && !json_is_integer(v))
+		return error_set(ERR_INPUT, "%s: \"%s\" must be a text or an integer", r->place, name);
+	return dataset_copy_value(r, name, v, &p->id);
+}
+
+static int read_category(const struct reader *r, struct problem *p)
+{
+	p->category = r->options->category;
+	if (r->options->category_column)
+		return read_text(r, r->options->category_column, &p->category);
+	for (const char *const *name = category_columns; *name; name++)
+		if (dataset_column(r->row, *name))
+			return read_text(r, *name, &p->category);
+	return OK;
+}
+
+static int read_labels(const struct reader *r, struct problem *p)
+{
+	const struct dataset_options *o = r->options;
+	const char                   *difficulty = o->difficulty_column ? o->difficulty_column : "difficulty";
+	const json_t                 *v = dataset_column(r->row, difficulty);
+
+	TRY(read_category(r, p));
+	TRY(read_text(r, "hint", &p->hint));
+	TRY(read_text(r, "rubric", &p->rubric));
+	TRY(read_texts(r, "skills", &p->skills, &p->n_skills));
+	TRY(read_texts(r, "demonstrations", &p->demonstrations, &p->n_demonstrations));
+	if (v && !json_is_number(v))
+		return error_set(ERR_INPUT, "%s: \"%s\" must be a number", r->place, difficulty);
+	if (v)
+		p->difficulty = json_number_value(v);
+	return OK;
+}
+
+static int convert_row(const struct reader *r, struct problem *p)
+{
+	const struct generator *g;
+
+	TRY(generator_find(r->options->convert, &g));
+	if (!g->convert)
+		return error_set(ERR_INPUT, "data.convert: \"%s\" knows no published rows; only knights_knaves does", g->name);
+	TRY(g->convert(r->place, r->row, r->arena, p));
+	overlap_mark(p);
+	return OK;
+}
+
+static int read_row(const struct reader *r, struct problem *p)
+{
+	if (!json_is_object(r->row))
+		return error_set(ERR_INPUT, "%s: expected one JSON object a line%s", r->place,
+		                 json_is_array(r->row) ? "; of a list of objects write each on a line of its own, without [ and commas"
+		                                       : "");
+	TRY(read_id(r, p));
+	if (r->options->convert)
+		return convert_row(r, p);
+	if (template_needs_prompt(r->options))
+		TRY(read_prompt(r, p));
+	overlap_mark(p);
+	if (r->options->prompt_template)
+		TRY(dataset_shape_prompt(r, p));
+	if (!template_needs_prompt(r->options))
+		overlap_mark(p);
+	TRY(read_answer(r, p));
+	return read_labels(r, p);
+}
+
+int dataset_read_row(const char *place, const char *line, size_t n, const struct dataset_options *options, struct arena *a,
+                     struct problem *out)
+{
+	struct reader r = {.place = place, .options = options, .arena = a};
+	json_t       *row;
+	int           status;
+
+	*out = (struct problem){.difficulty = NAN};
+	TRY(json_parse(place, line, n, &row));
+	r.row = row;
+	status = read_row(&r, out);
+	json_decref(row);
+	TRY(status);
+	out->row = arena_text(a, line, n);
+	return out->row ? OK : ERR_INPUT;
+}

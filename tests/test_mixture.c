@@ -1,0 +1,237 @@
+/* Mixtures of sources in fixed shares: the plan, and runs that train on one. */
+#include "base/rng.h"
+#include "run.h"
+#include "task/mixture.h"
+
+enum { SOURCES_MAX = 5, PROBLEMS_MAX = 400 };
+
+static const struct {
+	int    sources, n[SOURCES_MAX];
+	double weight[SOURCES_MAX];
+} cases[] = {
+        {2, {3, 2}, {1, 2}},
+        {2, {100, 7}, {1, 1}},
+        {3, {1, 50, 333}, {0.2, 0.3, 0.5}},
+        {4, {10, 10, 10, 10}, {1, 2, 3, 4}},
+        {1, {9}, {0.1}},
+        {5, {399, 1, 2, 80, 31}, {7, 0.01, 0.5, 3, 2.49}},
+};
+enum { N_CASES = sizeof cases / sizeof *cases };
+
+static void plan(int c, uint64_t seed, struct arena *a, struct mixture *m)
+{
+	int largest;
+
+	assert_ok(mixture_plan(cases[c].n, cases[c].weight, cases[c].sources, seed, a, m, &largest));
+}
+
+static double share(int c, int s)
+{
+	double sum = 0;
+
+	for (int i = 0; i < cases[c].sources; i++)
+		sum += cases[c].weight[i];
+	return cases[c].weight[s] / sum;
+}
+
+static void every_source_has_its_share_and_every_problem_its_turn(void **state)
+{
+	(void)state;
+	for (int c = 0; c < N_CASES; c++) {
+		struct arena   a = {0};
+		struct mixture m;
+		int            times[SOURCES_MAX][PROBLEMS_MAX] = {{0}};
+		plan(c, 1, &a, &m);
+		for (int i = 0; i < m.n; i++)
+			times[m.entries[i].source][m.entries[i].item]++;
+		for (int s = 0; s < cases[c].sources; s++) {
+			int sum = 0, low = m.count[s] / cases[c].n[s];
+			assert_true(low >= 1);
+			for (int k = 0; k < cases[c].n[s]; k++) {
+				assert_in_range(times[s][k], low, low + 1);
+				sum += times[s][k];
+			}
+			assert_int_equal(sum, m.count[s]);
+			assert_true(fabs(m.count[s] - m.n * share(c, s)) <= cases[c].sources);
+		}
+		arena_free(&a);
+	}
+}
+
+/* So also the order of the list (curriculum sequential) is a mixture. */
+static void sources_are_spread_evenly_over_the_pass(void **state)
+{
+	(void)state;
+	for (int c = 0; c < N_CASES; c++) {
+		struct arena   a = {0};
+		struct mixture m;
+		int            so_far[SOURCES_MAX] = {0};
+		plan(c, 1, &a, &m);
+		for (int i = 0; i < m.n; i++) {
+			so_far[m.entries[i].source]++;
+			for (int s = 0; s < cases[c].sources; s++)
+				assert_true(fabs(so_far[s] - (double)m.count[s] * (i + 1) / m.n) < cases[c].sources);
+		}
+		arena_free(&a);
+	}
+}
+
+static void the_seed_chooses_who_comes_once_more(void **state)
+{
+	(void)state;
+	struct arena   a = {0};
+	struct mixture one, same, other;
+	size_t         bytes;
+
+	plan(1, 1, &a, &one);
+	plan(1, 1, &a, &same);
+	plan(1, 2, &a, &other);
+	bytes = (size_t)one.n * sizeof *one.entries;
+	assert_memory_equal(one.entries, same.entries, bytes);
+	assert_int_equal(one.n, other.n);
+	assert_true(memcmp(one.entries, other.entries, bytes) != 0);
+	arena_free(&a);
+}
+
+static void a_pass_without_end_is_refused(void **state)
+{
+	(void)state;
+	struct arena   a = {0};
+	struct mixture m;
+	int            largest = -1;
+
+	assert_error(mixture_plan((const int[]){10, 1000}, (const double[]){1e6, 1e-6}, 2, 0, &a, &m, &largest), ERR_INPUT,
+	             "more than 16777216 entries");
+	assert_int_equal(largest, 1);
+	arena_free(&a);
+}
+
+/* ---- runs ---- */
+
+static void write_rows(const char *path, const char *letter, int n)
+{
+	FILE *f = fopen(path, "w");
+
+	for (int i = 0; i < n; i++)
+		fprintf(f, "{\"id\": \"%s%d\", \"prompt\": \"%d%d\", \"answer\": \"%d\", \"difficulty\": %d}\n", letter, i, i / 10, i % 10,
+		        i % 10, i % 3);
+	fclose(f);
+}
+
+/* How many groups of the rollouts come from problems of that letter. */
+static int count_groups(const char *path, char letter)
+{
+	char  line[65536], quoted[32];
+	FILE *f = fopen(path, "r");
+	int   n = 0;
+
+	assert_non_null(f);
+	snprintf(quoted, sizeof quoted, "\"problem\": \"%c", letter);
+	while (fgets(line, sizeof line, f))
+		n += strstr(line, quoted) != NULL;
+	fclose(f);
+	return n;
+}
+
+/* 6 problems at weight 1 and 30 at weight 2: a pass has 45 entries, 15 and 30. */
+static void a_pass_of_rollouts_has_the_shares_of_the_config(void **state)
+{
+	(void)state;
+	static const char *const orders[] = {"uniform", "sequential"};
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+		        hone("rollouts mix.yaml rollout.num_generations=2 rollout.prompts_per_step=9 curriculum.kind=%s --output %s.jsonl",
+		             orders[i], orders[i]),
+		        0);
+		shell("mv %s.jsonl rows.jsonl", orders[i]);
+		assert_int_equal(count_groups("rows.jsonl", 'a'), 2 * 15);
+		assert_int_equal(count_groups("rows.jsonl", 'b'), 2 * 30);
+	}
+}
+
+static void every_curriculum_trains_on_a_mixture_and_resumes_to_the_same_bits(void **state)
+{
+	(void)state;
+	static const char *const kinds[] = {"uniform", "sequential", "easy_to_hard", "sec", "dump"};
+
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(hone("train mix.yaml curriculum.kind=%s run.output_dir=%s run.max_steps=6", kinds[i], kinds[i]), 0);
+		assert_int_equal(
+		        hone("train mix.yaml curriculum.kind=%s run.output_dir=%s-2 run.max_steps=3 compute.threads=2", kinds[i], kinds[i]),
+		        0);
+		assert_int_equal(hone("train mix.yaml curriculum.kind=%s run.output_dir=%s-2 run.max_steps=6 --resume", kinds[i], kinds[i]),
+		                 0);
+		char one[256], two[256];
+		snprintf(one, sizeof one, "%s/checkpoint-6/model.safetensors", kinds[i]);
+		snprintf(two, sizeof two, "%s-2/checkpoint-6/model.safetensors", kinds[i]);
+		assert_true(same_bytes(one, two));
+	}
+	assert_says("stdout", "mixture: a pass has few 33.33% (6 problems, each 2.5 times), b 66.67% (30 problems, each 1 times)");
+}
+
+static void a_config_that_extends_a_mixture_has_it(void **state)
+{
+	(void)state;
+	write_text("child.yaml", "extends: mix.yaml\nrun: {output_dir: child}\n");
+	assert_int_equal(hone("train child.yaml"), 0);
+	assert_says("child/config.yaml", "train: [{file: a.jsonl, name: few, weight: 1}, {file: b.jsonl, weight: 2}]");
+	assert_says("child/data.json", "\"name\": \"few\", \"file\": \"a.jsonl\", \"problems\": 6, \"used\": 6, \"entries\": 15");
+	write_text("other.yaml", "extends: mix.yaml\ndata: {train: [a.jsonl, b.jsonl]}\nrun: {output_dir: other}\n");
+	assert_int_equal(hone("train other.yaml"), 0);
+	assert_says("other/data.json", "\"problems\": 6, \"used\": 6, \"entries\": 6");
+}
+
+static void what_cannot_be_mixed_is_said(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *settings, *says;
+	} wrong[] = {
+	        {"data.train='[{file: a.jsonl, weight: 1}, b.jsonl]'", "data.train: b has no weight, but others have"},
+	        {"data.generate='[{name: sequence, count: 3}]'", "sequence has no weight"},
+	        {"data.train='[{file: a.jsonl, weight: 1e6}, {file: b.jsonl, weight: 1e-6}]'",
+	         "data.train: 30 problems of b for its share: one pass over"},
+	        {"data.train='[{file: a.jsonl, weight: -1}]'", "data.train[0].weight is -1, outside"},
+	        {"data.eval='[{file: a.jsonl, weight: 1}]'", "data.eval[0].weight is not an option"},
+	        {"data.train='[{file: a.jsonl, weight: 1}, {file: a.jsonl, weight: 1}]'",
+	         "two problems have the id \"a0\": a.jsonl:1 and a.jsonl:1"},
+	};
+
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		assert_int_equal(hone("train mix.yaml run.output_dir=wrong %s", wrong[i].settings), 2);
+		assert_says("stderr", wrong[i].says);
+	}
+}
+
+static int write_files(void **state)
+{
+	(void)state;
+	write_rows("a.jsonl", "a", 6);
+	write_rows("b.jsonl", "b", 30);
+	write_text("mix.yaml",
+	           "model:\n  tokenizer: 'chars:0123456789,:'\n"
+	           "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 16}\n"
+	           "data: {train: [{file: a.jsonl, name: few, weight: 1}, {file: b.jsonl, weight: 2}]}\n"
+	           "task: {reward: exact}\nalgorithm: grpo\nloss: {beta: 0}\ncurriculum: {categories: difficulty}\n"
+	           "rollout: {num_generations: 4, prompts_per_step: 8, max_completion_length: 2}\noptim: {learning_rate: 1e-2}\n"
+	           "run: {max_steps: 2, save_steps: 0, tensorboard: false}\n");
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(every_source_has_its_share_and_every_problem_its_turn),
+	        TEST(sources_are_spread_evenly_over_the_pass),
+	        TEST(the_seed_chooses_who_comes_once_more),
+	        TEST(a_pass_without_end_is_refused),
+	        TEST(a_pass_of_rollouts_has_the_shares_of_the_config),
+	        TEST(every_curriculum_trains_on_a_mixture_and_resumes_to_the_same_bits),
+	        TEST(a_config_that_extends_a_mixture_has_it),
+	        TEST(what_cannot_be_mixed_is_said),
+	};
+
+	run_in_temporary_folder();
+	return cmocka_run_group_tests(tests, write_files, NULL);
+}
