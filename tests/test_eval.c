@@ -131,13 +131,11 @@ static double figure(json_t *j, size_t file, const char *name)
 	return json_number_value(json_object_get(json_object_get(file_at(j, file), "all"), name));
 }
 
-static void a_run_is_evaluated_as_it_evaluates_itself(void **state)
+static double last_logged(const char *log)
 {
-	(void)state;
-	json_t *j;
-	double  logged = NAN;
-	char    line[4096];
-	FILE   *f = fopen("run/metrics.jsonl", "r");
+	double logged = NAN;
+	char   line[4096];
+	FILE  *f = fopen(log, "r");
 
 	while (f && fgets(line, sizeof line, f)) {
 		json_t *row = json_loads(line, 0, NULL), *pass = json_object_get(row, "eval/pass@1");
@@ -146,6 +144,15 @@ static void a_run_is_evaluated_as_it_evaluates_itself(void **state)
 	}
 	fclose(f);
 	assert_true(logged > 0 && logged < 1);
+	return logged;
+}
+
+static void a_run_is_evaluated_as_it_evaluates_itself(void **state)
+{
+	(void)state;
+	json_t *j;
+	double  logged = last_logged("run/metrics.jsonl");
+
 	assert_int_equal(hone("eval run --output whole.json"), 0);
 	j = results("whole.json");
 	assert_close(figure(j, 0, "pass@1"), logged, 0);
@@ -156,6 +163,27 @@ static void a_run_is_evaluated_as_it_evaluates_itself(void **state)
 	j = results("checkpoint.json");
 	assert_close(figure(j, 0, "pass@1"), logged, 0);
 	json_decref(j);
+}
+
+/* A run samples its held-out answers by its own keys, whatever the generation_config.json of the model that it started from says. */
+static void a_run_on_a_model_with_habits_is_too(void **state)
+{
+	(void)state;
+	json_t *j;
+
+	shell("cp -r model habits && sed -i 's/{/{\"top_k\": 1, /' habits/generation_config.json");
+	write_text("adapter.yaml",
+	           "model: {path: habits, lora_r: 2}\ndata: {train: train.jsonl, eval: first.jsonl, prompt_template: '{prompt}='}\n"
+	           "task: {reward: exact}\nrollout: {max_completion_length: 2}\n"
+	           "run: {max_steps: 1, save_steps: 0, eval_steps: 1, eval_samples: 4, tensorboard: false}\n");
+	assert_int_equal(hone("sft adapter.yaml run.output_dir=adapter"), 0);
+	assert_int_equal(hone("eval adapter --output adapter.json"), 0);
+	assert_says("stderr", "sampling: temperature 1, top_k 0");
+	j = results("adapter.json");
+	assert_close(figure(j, 0, "pass@1"), last_logged("adapter/metrics.jsonl"), 0);
+	json_decref(j);
+	assert_int_equal(hone("eval habits --data first.jsonl --task exact"), 0);
+	assert_says("stderr", "top_k 1");
 }
 
 static void threads_and_slots_and_other_files_change_no_bit(void **state)
@@ -313,6 +341,7 @@ int main(void)
 	        TEST(answers_vote_together_when_the_verifier_takes_one_for_the_other),
 	        TEST(the_first_of_equally_frequent_answers_decides),
 	        TEST(a_run_is_evaluated_as_it_evaluates_itself),
+	        TEST(a_run_on_a_model_with_habits_is_too),
 	        TEST(threads_and_slots_and_other_files_change_no_bit),
 	        TEST(another_seed_gives_other_answers),
 	        TEST(a_config_brings_its_template_files_and_verifier),

@@ -45,6 +45,10 @@ static void equal_formulas_earn_one(void **state)
 	(void)state;
 	static const char *const cases[][2] = {
 	        {"1/2", "\\boxed{\\frac12}"},
+	        {"-(ab + ac + bc)", "\\boxed{-ab - bc - ca}"},
+	        {"|ad - bc|", "\\boxed{|ad - bc|}"},
+	        {"f(z) = az^3 + bz^2 + cz + d", "\\boxed{az^3 + bz^2 + cz + d}"},
+	        {"Arithmetic Progression", "\\boxed{arithmetic progression}"},
 	        {"0.5", "The answer is $\\dfrac{1}{2}$."},
 	        {"11/2", "\\boxed{5\\frac{1}{2}}"},
 	        {"12345", "\\boxed{12{,}345}"},

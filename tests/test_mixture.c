@@ -133,6 +133,48 @@ static int count_groups(const char *path, char letter)
 	return n;
 }
 
+/* Problem "b17" asks "17": its prompt is two ids, each that of "0" and so much more. */
+static void assert_asks_its_question(const json_t *row, json_int_t zero)
+{
+	const json_t *prompt = json_object_get(row, "prompt");
+	int           i = atoi(json_string_value(json_object_get(row, "problem")) + 1);
+
+	assert_int_equal(json_integer_value(json_array_get(prompt, 0)) - zero, i / 10);
+	assert_int_equal(json_integer_value(json_array_get(prompt, 1)) - zero, i % 10);
+}
+
+static void every_place_of_a_mixture_asks_the_question_of_its_problem(void **state)
+{
+	(void)state;
+	char       line[65536];
+	json_int_t zero = -1;
+	FILE      *f;
+	int        n = 0;
+
+	assert_int_equal(hone("rollouts mix.yaml rollout.num_generations=2 rollout.prompts_per_step=9 curriculum.kind=sequential --output "
+	                      "asked.jsonl"),
+	                 0);
+	f = fopen("asked.jsonl", "r");
+	for (; fgets(line, sizeof line, f); n++) {
+		json_t *row = json_loads(line, 0, NULL);
+		if (n == 0)
+			zero = -1; /* the header */
+		else if (zero < 0 && !strcmp(json_string_value(json_object_get(row, "problem")) + 1, "0"))
+			zero = json_integer_value(json_array_get(json_object_get(row, "prompt"), 0));
+		json_decref(row);
+	}
+	assert_true(zero >= 0);
+	rewind(f);
+	for (n = 0; fgets(line, sizeof line, f); n++) {
+		json_t *row = json_loads(line, 0, NULL);
+		if (n)
+			assert_asks_its_question(row, zero);
+		json_decref(row);
+	}
+	assert_int_equal(n, 1 + 2 * 45);
+	fclose(f);
+}
+
 /* 6 problems at weight 1 and 30 at weight 2: a pass has 45 entries, 15 and 30. */
 static void a_pass_of_rollouts_has_the_shares_of_the_config(void **state)
 {
@@ -227,6 +269,7 @@ int main(void)
 	        TEST(the_seed_chooses_who_comes_once_more),
 	        TEST(a_pass_without_end_is_refused),
 	        TEST(a_pass_of_rollouts_has_the_shares_of_the_config),
+	        TEST(every_place_of_a_mixture_asks_the_question_of_its_problem),
 	        TEST(every_curriculum_trains_on_a_mixture_and_resumes_to_the_same_bits),
 	        TEST(a_config_that_extends_a_mixture_has_it),
 	        TEST(what_cannot_be_mixed_is_said),

@@ -151,7 +151,7 @@ static void a_hundred_thousand_problems_take_a_moment(void **state)
 
 /* ---- a run ---- */
 
-static void a_run_names_what_is_twice_held_out_and_trained_or_too_long(void **state)
+static void a_run_names_what_is_twice_held_out_and_trained_too_long_or_unreadable(void **state)
 {
 	(void)state;
 	write_text("train.jsonl",
@@ -170,6 +170,16 @@ static void a_run_names_what_is_twice_held_out_and_trained_or_too_long(void **st
 	assert_says("runs/job/data.json", "{\"id\": \"long\", \"tokens\": 9}");
 	assert_says("runs/job/data.json", "{\"id\": \"eval:2\", \"same_as\": \"train:2\"}");
 	assert_says("runs/job/data.json", "{\"id\": \"train:3\", \"same_as\": \"train:1\"}");
+	shell("echo '{\"id\": \"wordy\", \"prompt\": \"15\", \"answer\": \"five\"}' >> train.jsonl");
+	assert_int_equal(hone("train job.yaml task.reward=numeric run.output_dir=wordy"), 2);
+	assert_says("stderr", "train.jsonl:5: problem wordy: verifier numeric: the answer \"five\" has no number in it");
+	assert_int_equal(hone("train job.yaml task.reward=numeric run.output_dir=wordy data.unreadable_answers=drop"), 0);
+	assert_says("stdout", "training problems: 1 left out, their answers being unreadable: wordy");
+	assert_says("wordy/data.json", "{\"id\": \"wordy\", \"reason\": \"problem wordy: verifier numeric: the answer");
+	shell("echo '{\"prompt\": \"1\", \"answer\": \"five\"}' > train.jsonl");
+	assert_int_equal(hone("train job.yaml task.reward=numeric run.output_dir=none data.unreadable_answers=drop"), 2);
+	assert_says("stderr", "no problem is left, all 1 were dropped");
+	write_text("train.jsonl", "{\"id\": \"long\", \"prompt\": \"123456789\", \"answer\": \"9\"}\n");
 	assert_int_equal(hone("train job.yaml data.overlong_prompts=error run.output_dir=strict"), 2);
 	assert_says("stderr", "problem long: its prompt has 9 tokens, more than 5");
 }
@@ -182,7 +192,7 @@ int main(void)
 	        TEST(templates_messages_and_systems_make_no_other_question),
 	        TEST(all_pairs_are_found_and_no_other),
 	        TEST(a_hundred_thousand_problems_take_a_moment),
-	        TEST(a_run_names_what_is_twice_held_out_and_trained_or_too_long),
+	        TEST(a_run_names_what_is_twice_held_out_and_trained_too_long_or_unreadable),
 	};
 
 	run_in_temporary_folder();

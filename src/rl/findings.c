@@ -43,8 +43,20 @@ static void add_longs(const char *what, const struct prompts *p, struct text *ou
 	text_add(out, "\n", 1);
 }
 
+static void add_unreadable(const char *what, const struct problem_set *set, struct text *out)
+{
+	if (set->n_unreadable == 0)
+		return;
+	text_print(out, "%s: %d left out, their answers being unreadable: ", what, set->n_unreadable);
+	for (int i = 0; i < set->n_unreadable && i < NAMED; i++)
+		text_print(out, "%s%.80s", i ? ", " : "", set->unreadable[i].id);
+	text_print(out, set->n_unreadable > NAMED ? ", ...\n" : "\n");
+}
+
 int findings_lines(const struct findings *f, struct text *out)
 {
+	add_unreadable("training problems", f->train, out);
+	add_unreadable("held-out problems", f->eval, out);
 	add_longs("training problems", &f->train->prompts, out);
 	add_longs("held-out problems", &f->eval->prompts, out);
 	if (problems_weighted(f->train))
@@ -91,6 +103,14 @@ static void add_set(const struct problem_set *set, const char *key, struct text 
 		text_print(out, i ? ",\n  {" : "\n  {");
 		add_name(out, "id", set->prompts.longs[i].id);
 		text_print(out, ", \"tokens\": %d}", set->prompts.longs[i].tokens);
+	}
+	text_print(out, "], \"unreadable\": [");
+	for (int i = 0; i < set->n_unreadable; i++) {
+		text_print(out, i ? ",\n  {" : "\n  {");
+		add_name(out, "id", set->unreadable[i].id);
+		text_add(out, ", ", 2);
+		add_name(out, "reason", set->unreadable[i].reason);
+		text_add(out, "}", 1);
 	}
 	text_print(out, "], \"sources\": [");
 	for (int i = 0; i < set->n_sources; i++) {

@@ -2,6 +2,7 @@
  *
  *     shares            of a weighted mixture: how often a pass has the problems of each source
  *     over-long         prompts that were left out, with their tokens
+ *     unreadable        problems that were left out, with what the verifier said of their gold
  *     duplicates        training problems whose question another one before them has (task/overlap.h)
  *     contamination     held-out problems whose question is trained on
  *

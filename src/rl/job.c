@@ -312,13 +312,8 @@ static int open_reward(struct job *job)
 		return error_context("%s: %s", config_where(&job->config, key), key);
 	if (verifier_open(&job->eval_reward, &eval, NULL, 1, &o) != OK)
 		return error_context("%s: task.eval_reward", config_where(&job->config, "task.eval_reward"));
-	for (int i = 0; i < job->train.n; i++) {
-		TRY(verifier_check(&job->reward, &job->train.problems[i]));
-		TRY(verifier_check(&job->eval_reward, &job->train.problems[i]));
-	}
-	for (int i = 0; i < job->eval.n; i++)
-		TRY(verifier_check(&job->eval_reward, &job->eval.problems[i]));
-	return OK;
+	TRY(problems_check(&job->config, &job->reward, &job->eval_reward, &job->arena, &job->train));
+	return problems_check(&job->config, &job->eval_reward, NULL, &job->arena, &job->eval);
 }
 
 /* ---- learning and sampling ---- */

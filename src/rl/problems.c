@@ -163,6 +163,35 @@ struct prompts_options problems_prompts(const struct config *c, const struct tok
 	                                .system = unless(c->data.system_prompt, "")};
 }
 
+static int leave_out(const struct config *c, const struct problem *p, struct arena *a, struct problem_set *set)
+{
+	struct unreadable *u = &set->unreadable[set->n_unreadable++];
+
+	if (strcmp(c->data.unreadable_answers, "drop"))
+		return p->file ? error_context("%s:%d", p->file, p->line) : ERR_INPUT;
+	*u = (struct unreadable){p->id, arena_text(a, error_message(), strlen(error_message()))};
+	return u->reason ? OK : ERR_INPUT;
+}
+
+int problems_check(const struct config *c, const struct reward_spec *spec, const struct reward_spec *other, struct arena *a,
+                   struct problem_set *set)
+{
+	int kept = 0;
+
+	set->unreadable = arena_alloc(a, (size_t)set->n, sizeof *set->unreadable);
+	if (!set->unreadable)
+		return ERR_INPUT;
+	for (int i = 0; i < set->n; i++)
+		if (verifier_check(spec, &set->problems[i]) == OK && (!other || verifier_check(other, &set->problems[i]) == OK))
+			set->problems[kept++] = set->problems[i];
+		else
+			TRY(leave_out(c, &set->problems[i], a, set));
+	if (set->n && kept == 0)
+		return error_context("no problem is left, all %d were dropped; the last one", set->n);
+	set->n = kept;
+	return OK;
+}
+
 int problems_render(const struct prompts_options *o, struct arena *a, struct problem_set *set)
 {
 	if (set->n == 0)

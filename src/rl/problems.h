@@ -13,6 +13,7 @@
 #include "rl/prompts.h"
 #include "run/config.h"
 #include "task/dataset.h"
+#include "task/verifier.h"
 
 struct problem_source {
 	const char    *name;   /* of the row, or the file's name up to its first dot; of a generator its name */
@@ -22,11 +23,17 @@ struct problem_source {
 	int            n, entries; /* problems whose prompts are used; places that they have in the list of prompts */
 };
 
+struct unreadable { /* a problem that was left out */
+	const char *id, *reason;
+};
+
 struct problem_set {
 	struct problem_source *sources; /* [n_sources] in the arena */
 	int                    n_sources;
 	struct problem        *problems; /* [n] in the arena */
 	int                    n;
+	struct unreadable     *unreadable; /* [n_unreadable] whose gold the verifier cannot use */
+	int                    n_unreadable;
 	struct prompts         prompts; /* from problems_render on */
 };
 
@@ -35,6 +42,11 @@ struct problem_set {
 int  problems_read_train(const struct config *c, struct arena *a, struct problem_set *out);
 int  problems_read_eval(const struct config *c, struct arena *a, struct problem_set *out);
 void problems_free(struct problem_set *set);
+
+/* Leaves problems out that a verifier cannot use, when data.unreadable_answers is drop; otherwise the first of them is the error. The second spec may
+ * be NULL. ERR_INPUT, too, when none is left. */
+int problems_check(const struct config *c, const struct reward_spec *spec, const struct reward_spec *other, struct arena *a,
+                   struct problem_set *set);
 
 /* The prompts as the model sees them; of a set without problems none. */
 int problems_render(const struct prompts_options *o, struct arena *a, struct problem_set *set);

@@ -74,7 +74,7 @@ struct config_data {
 		int                      n;
 	} generate, eval_generate;
 	const char *prompt_column, *answer_column, *category_column, *id_column, *prompt_template, *chat, *system_prompt, *overlong_prompts,
-	        *convert;
+	        *unreadable_answers, *convert;
 	int max_prompt_length, max_problems, eval_max_problems;
 };
 

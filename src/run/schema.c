@@ -127,6 +127,8 @@ const struct option schema[] = {
 	       "ready: prompts are what the model reads already, no template and no special token is put around text or messages"),
 	TEXT(data.system_prompt, "", 0, 100000, "system message before messages that begin with none; empty: none"),
 	INT(data.max_prompt_length, "512", 1, 1 << 20, "tokens; a longer prompt is never cut"),
+	CHOICE(data.unreadable_answers, "error", "error|drop",
+	       "problems whose gold answer the verifier cannot use: an error, or left out, counted and named"),
 	CHOICE(data.overlong_prompts, "drop", "drop|error", "prompts that are longer: left out, counted and named, or an error"),
 	INT(data.max_problems, "0", 0, BIG, "use only the first so many training problems; 0: all"),
 	INT(data.eval_max_problems, "0", 0, BIG, "use only the first so many held-out problems of each file or generator; 0: all",

@@ -19,7 +19,7 @@
  * All other columns stay in problem.row.
  *
  * Memory: a file is read in pieces, inflated as it goes, and no line may be longer than DATASET_LINE_MAX. What stays is each row's text and a copy of the
- * fields it gives: about twice the file as it is unpacked.
+ * fields it gives: about two and a half times the file as it is unpacked.
  *
  * Errors name file and line. The first bad row ends the reading and nothing is returned: a data set is whole or not there. */
 #ifndef TASK_DATASET_H

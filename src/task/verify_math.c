@@ -355,17 +355,29 @@ static struct span join(const struct found *f, char *scratch)
 	return (struct span){scratch, n};
 }
 
-static int read_answer(struct span text, const struct formula_options *o, char *scratch, struct formula **out)
+static int new_formula(struct span a, const struct formula_options *o, struct formula **out)
 {
-	struct found found;
-	struct span  a = {"", 0};
-
-	if (find_answer(text, &found))
-		a = join(&found, scratch);
 	if (a.n > ANSWER_MAX)
 		a.n = 0;
 	*out = formula_new(a, o);
 	return *out ? OK : error_set(ERR_INPUT, "out of memory: a formula");
+}
+
+static int read_answer(struct span text, const struct formula_options *o, char *scratch, struct formula **out)
+{
+	struct found found;
+	int          there = find_answer(text, &found);
+
+	return new_formula(there ? join(&found, scratch) : (struct span){"", 0}, o, out);
+}
+
+/* A gold is an answer even where it looks like prose: "ab + ac", "arithmetic progression". */
+static int read_gold(const char *text, const struct formula_options *o, char *scratch, struct formula **out)
+{
+	struct span  whole = span_trim(span_of(text));
+	struct found found;
+
+	return new_formula(find_answer(whole, &found) ? join(&found, scratch) : whole, o, out);
 }
 
 static struct formula_options options_of(const struct reward_spec *spec)
@@ -381,7 +393,7 @@ VERIFY_CHECK(verify_math_check)
 	int                          empty;
 
 	TRY(verify_has_answer(spec, p));
-	TRY(read_answer(span_of(p->answer), &o, scratch, &gold));
+	TRY(read_gold(p->answer, &o, scratch, &gold));
 	empty = formula_empty(gold);
 	formula_free(gold);
 	return empty ? error_set(ERR_INPUT, "no formula and no word could be found in the answer \"%.60s\"", p->answer) : OK;
@@ -396,7 +408,7 @@ VERIFY_SCORE(verify_math)
 
 	*out = (struct score){0};
 	if (status == OK)
-		status = read_answer(span_of(p->answer), &o, scratch[1], &gold);
+		status = read_gold(p->answer, &o, scratch[1], &gold);
 	if (status == OK) {
 		out->parsed = !formula_empty(got);
 		out->reward = formula_equal(gold, got, &o);
