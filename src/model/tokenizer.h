@@ -14,8 +14,8 @@
  *     decoders         ByteLevel Replace(String) ByteFallback Fuse Strip
  *     added tokens     special, lstrip, rstrip, single_word, normalized
  *
- * Letters, numbers and spaces are what the installed utf8proc and PCRE2 say. On every character that utf8proc knows they agree with the
- * library's engine; a letter newer than that counts as punctuation.
+ * Letters, numbers and spaces are those of Unicode 16, normal forms those of Unicode 9, whatever the installed utf8proc and PCRE2 know: version
+ * 0.23 of the library has these (tokenizer_unicode.c). A character that became a letter later is one here as soon as utf8proc says so.
  *
  * `truncation` and `padding` of the file are not applied: lengths are the caller's business.
  *

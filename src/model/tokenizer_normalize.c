@@ -90,6 +90,10 @@ static int decompose(const struct normalizer *form, struct slice in, struct aren
 		return ERR_INPUT;
 	for (size_t i = 0; i < in.n;) {
 		i += utf8_take(in.s + i, in.n - i, &c);
+		if (unicode_is_inert(c)) {
+			(*out)[(*n)++] = c;
+			continue;
+		}
 		more = utf8proc_decompose_char(c, *out + *n, (utf8proc_ssize_t)(capacity - *n), options, &last);
 		if (more < 0 || (size_t)more > capacity - *n)
 			return error_set(ERR_FAILED, "utf8proc cannot decompose U+%04X: %s", (unsigned)c,
@@ -97,6 +101,13 @@ static int decompose(const struct normalizer *form, struct slice in, struct aren
 		*n += (size_t)more;
 	}
 	return OK;
+}
+
+static int combining_class(int32_t c)
+{
+	int class = utf8proc_get_property(c)->combining_class;
+
+	return class && !unicode_is_inert(c) ? class : 0;
 }
 
 /* Sorts one run of combining marks by class, keeping equal ones in order: a counting sort, because runs may be as long as the text. */
@@ -109,14 +120,14 @@ static int sort_marks(int32_t *c, size_t n, struct arena *a)
 		return ERR_INPUT;
 	memcpy(copy, c, n * sizeof *c);
 	for (size_t i = 0; i < n; i++)
-		place[utf8proc_get_property(c[i])->combining_class]++;
+		place[combining_class(c[i])]++;
 	for (int k = 0; k < 256; k++) {
 		size_t count = place[k];
 		place[k] = at;
 		at += count;
 	}
 	for (size_t i = 0; i < n; i++)
-		c[place[utf8proc_get_property(copy[i])->combining_class]++] = copy[i];
+		c[place[combining_class(copy[i])]++] = copy[i];
 	return OK;
 }
 
@@ -125,7 +136,7 @@ static int canonical_order(int32_t *c, size_t n, struct arena *a)
 	for (size_t i = 0; i < n; i++) {
 		struct arena_mark mark = arena_mark(a);
 		size_t            start = i;
-		while (i < n && utf8proc_get_property(c[i])->combining_class)
+		while (i < n && combining_class(c[i]))
 			i++;
 		if (i - start > 1)
 			TRY(sort_marks(c + start, i - start, a));
@@ -134,24 +145,40 @@ static int canonical_order(int32_t *c, size_t n, struct arena *a)
 	return OK;
 }
 
+/* In place, piece by piece between inert characters. */
+static int compose(int32_t *c, size_t *n)
+{
+	size_t put = 0;
+
+	for (size_t i = 0, start = 0; i <= *n; start = ++i) {
+		utf8proc_ssize_t composed;
+		while (i < *n && !unicode_is_inert(c[i]))
+			i++;
+		composed = utf8proc_normalize_utf32(c + start, (utf8proc_ssize_t)(i - start), UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+		if (composed < 0)
+			return error_set(ERR_FAILED, "utf8proc cannot compose: %s", utf8proc_errmsg(composed));
+		memmove(c + put, c + start, (size_t)composed * sizeof *c);
+		put += (size_t)composed;
+		if (i < *n)
+			c[put++] = c[i];
+	}
+	*n = put;
+	return OK;
+}
+
 int normalize_form(const struct normalizer *form, struct slice in, struct arena *a, struct slice *out)
 {
-	int32_t         *c;
-	utf8proc_ssize_t composed;
-	size_t           n, bytes = 0;
-	char            *to;
+	int32_t *c;
+	size_t   n, bytes = 0;
+	char    *to;
 
 	*out = in;
 	if (is_normal(form, in))
 		return OK;
 	TRY(decompose(form, in, a, &c, &n));
 	TRY(canonical_order(c, n, a));
-	if (form->compose) {
-		composed = utf8proc_normalize_utf32(c, (utf8proc_ssize_t)n, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-		if (composed < 0)
-			return error_set(ERR_FAILED, "utf8proc cannot compose: %s", utf8proc_errmsg(composed));
-		n = (size_t)composed;
-	}
+	if (form->compose)
+		TRY(compose(c, &n));
 	to = arena_alloc(a, n, 4);
 	if (!to)
 		return ERR_INPUT;

@@ -60,11 +60,26 @@ int    utf8_is_valid(struct slice in);
 
 /* The classes that the patterns of tokenizers speak of: \p{L}, \p{N}, White_Space, everything else. */
 enum char_class { CHAR_LETTER, CHAR_NUMBER, CHAR_SPACE, CHAR_OTHER };
+enum char_class char_class_of(int32_t c);                                 /* tokenizer_unicode.c */
 enum char_class char_class_take(const char *s, size_t n, size_t *length); /* of the character at s; well-formed text only */
 
 /* The 256 characters that byte-level BPE writes bytes with (GPT-2): printable ones stand for themselves. */
 int byte_level_char(int byte);  /* byte -> code point */
 int byte_level_byte(int32_t c); /* code point -> byte, or -1 */
+
+/* ---- the Unicode of the library (tokenizer_unicode.c) ---- */
+
+struct unicode_range {
+	int32_t first, last;
+};
+struct unicode_newer { /* characters that the installed libraries may not know */
+	struct unicode_range range;
+	char                 category[3]; /* "Lo" */
+};
+extern const struct unicode_newer unicode_newer[]; /* [n_unicode_newer] in order */
+extern const size_t               n_unicode_newer;
+
+int unicode_is_inert(int32_t c); /* every normal form leaves it, and what stands on its two sides, apart */
 
 /* ---- added tokens (tokenizer_added.c) ---- */
 

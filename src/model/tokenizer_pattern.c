@@ -1,7 +1,8 @@
 /* tokenizer_pattern.c - the regular expressions of tokenizer.json, run by PCRE2 with the meaning they have for Oniguruma (Ruby syntax).
  *
  * The two engines agree on what tokenizers use but for a few escapes: \s of PCRE2 has U+180E in it and \w of PCRE2 has no marks. Those are
- * written out. Whatever might mean two things is refused: anchors, back-references, nested or intersected classes, {n}+, inline flags but (?i:). */
+ * written out, and so are the characters of \p{L}, \p{Lu}, ... that only the newer Unicode of the library knows (tokenizer_unicode.c).
+ * Whatever might mean two things is refused: anchors, back-references, nested or intersected classes, {n}+, inline flags but (?i:). */
 #include "base/error.h"
 #include "model/tokenizer_parts.h"
 
@@ -9,16 +10,15 @@
 #include <string.h>
 
 #define SPACES "\\t-\\r\\x{85}\\p{Z}"
-#define WORDS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define WORDS "\\p{Alphabetic}\\p{L}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}" /* with the digits of Latin-1 */
 
+/* What stands for an escape: a pattern, which is translated in its turn. */
 static const struct escape {
 	char        letter;
 	const char *outside, *inside; /* a character class; NULL: refused there */
 } escapes[] = {
         {'s', "[" SPACES "]", SPACES}, {'S', "[^" SPACES "]", NULL}, {'w', "[" WORDS "]", WORDS}, {'W', "[^" WORDS "]", NULL},
-        {'d', "\\p{Nd}", "\\p{Nd}"},   {'D', "\\P{Nd}", "\\P{Nd}"},  {'n', "\\n", "\\n"},         {'r', "\\r", "\\r"},
-        {'t', "\\t", "\\t"},           {'f', "\\f", "\\f"},          {'v', "\\x0b", "\\x0b"},     {'a', "\\a", "\\a"},
-        {'e', "\\e", "\\e"},
+        {'d', "\\p{Nd}", "\\p{Nd}"},   {'D', "\\P{Nd}", "\\P{Nd}"},  {'v', "\\x{b}", "\\x{b}"},
 };
 
 struct translation {
@@ -47,14 +47,35 @@ static void copy(struct translation *t, size_t n)
 	t->at += n;
 }
 
-/* \p{L}, \P{Han}, \x{3040}: through the closing brace. */
+/* In a class: the newer characters of the categories that begin with `name`: "L", "Lu". */
+static void add_newer(struct translation *t, struct slice name)
+{
+	for (size_t i = 0; name.n <= 2 && i < n_unicode_newer; i++)
+		if (!memcmp(unicode_newer[i].category, name.s, name.n))
+			text_print(&t->out, "\\x{%X}-\\x{%X}", (unsigned)unicode_newer[i].range.first,
+			           (unsigned)unicode_newer[i].range.last);
+}
+
+/* \p{L}, \P{Han}, \x{3040}: through the closing brace. A property becomes a class, so that newer characters can go into it; \P within a
+ * class cannot, and a newer character counts as unknown there. */
 static int escape_braced(struct translation *t)
 {
-	const char *brace = memchr(t->pattern.s + t->at, '}', t->pattern.n - t->at);
+	const char  *start = t->pattern.s + t->at, *brace = memchr(start, '}', t->pattern.n - t->at);
+	char         kind = start[1];
+	int          alone = kind != 'x' && !t->in_class;
+	struct slice name;
 
 	if (peek(t, 2) != '{' || !brace)
 		return refuse(t, "an escape of this kind without braces");
-	copy(t, (size_t)(brace + 1 - (t->pattern.s + t->at)));
+	name = (struct slice){start + 3, (size_t)(brace - start) - 3};
+	if (alone)
+		text_print(&t->out, "[%s", kind == 'P' ? "^" : "");
+	text_print(&t->out, "\\%c{%.*s}", alone ? 'p' : kind, (int)name.n, name.s);
+	if (alone || kind == 'p')
+		add_newer(t, name);
+	if (alone)
+		text_add(&t->out, "]", 1);
+	t->at += name.n + 4;
 	return OK;
 }
 
@@ -68,27 +89,41 @@ static int escape_unicode(struct translation *t) /* \u3040 */
 	return OK;
 }
 
+static int translate_one(struct translation *t);
+
+static int insert(struct translation *t, const char *pattern)
+{
+	struct translation inner = *t;
+	int                status = OK;
+
+	inner.pattern = slice_of(pattern);
+	inner.at = 0;
+	while (status == OK && inner.at < inner.pattern.n)
+		status = translate_one(&inner);
+	t->out = inner.out;
+	return status;
+}
+
 static int escape(struct translation *t)
 {
-	unsigned char c = (unsigned char)peek(t, 1);
+	char c = peek(t, 1);
 
 	if (c == 'p' || c == 'P' || c == 'x')
 		return escape_braced(t);
 	if (c == 'u')
 		return escape_unicode(t);
-	if (ispunct(c)) {
+	if (ispunct((unsigned char)c) || (c && strchr("nrtfae", c))) {
 		copy(t, 2);
 		return OK;
 	}
 	for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++) {
 		const char *to = t->in_class ? escapes[i].inside : escapes[i].outside;
-		if (escapes[i].letter != (char)c)
+		if (escapes[i].letter != c)
 			continue;
 		if (!to)
 			break;
-		text_add(&t->out, to, strlen(to));
 		t->at += 2;
-		return OK;
+		return insert(t, to);
 	}
 	return refuse(t, "this escape");
 }

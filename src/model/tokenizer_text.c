@@ -3,7 +3,6 @@
 #include "model/tokenizer_parts.h"
 
 #include <string.h>
-#include <utf8proc.h>
 
 struct slice slice_of(const char *s)
 {
@@ -213,28 +212,6 @@ int utf8_repair(struct slice in, struct arena *a, struct slice *out)
 
 /* ---- classes ---- */
 
-static enum char_class class_of(int32_t c)
-{
-	switch (utf8proc_category(c)) {
-	case UTF8PROC_CATEGORY_LU:
-	case UTF8PROC_CATEGORY_LL:
-	case UTF8PROC_CATEGORY_LT:
-	case UTF8PROC_CATEGORY_LM:
-	case UTF8PROC_CATEGORY_LO:
-		return CHAR_LETTER;
-	case UTF8PROC_CATEGORY_ND:
-	case UTF8PROC_CATEGORY_NL:
-	case UTF8PROC_CATEGORY_NO:
-		return CHAR_NUMBER;
-	case UTF8PROC_CATEGORY_ZS:
-	case UTF8PROC_CATEGORY_ZL:
-	case UTF8PROC_CATEGORY_ZP:
-		return CHAR_SPACE;
-	default: /* White_Space is the categories Z and six control characters */
-		return (c >= '\t' && c <= '\r') || c == 0x85 ? CHAR_SPACE : CHAR_OTHER;
-	}
-}
-
 enum char_class char_class_take(const char *s, size_t n, size_t *length)
 {
 	unsigned char byte = (unsigned char)*s;
@@ -249,7 +226,7 @@ enum char_class char_class_take(const char *s, size_t n, size_t *length)
 		return byte == ' ' || (byte >= '\t' && byte <= '\r') ? CHAR_SPACE : CHAR_OTHER;
 	}
 	*length = utf8_take(s, n, &c);
-	return class_of(c);
+	return char_class_of(c);
 }
 
 /* ---- the alphabet of byte-level BPE ---- */
