@@ -1,7 +1,9 @@
 /* tokenizer_bpe.c - byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): a word begins as single bytes or characters; the adjacent pair
  * of the lowest rank is merged, the leftmost first, until no pair has a rank.
  *
- * The symbols are a linked list and the candidates a heap: O(n log n) for a word of n symbols, whatever is in it. */
+ * Where no merge has the symbol on the left as its end and the one on the right as its beginning, none will ever cross: there a word is cut, and
+ * its segments are merged one after another. (For the sentencepiece kind a whole text is one word, and it falls apart into about what one
+ * would call words.) The symbols of a segment are a linked list and the candidates a heap: O(n log n) for n symbols, whatever is in them. */
 #include "base/error.h"
 #include "model/tokenizer_parts.h"
 
@@ -9,9 +11,11 @@
 
 struct bpe_symbol {
 	int id, previous, next; /* id < 0: merged into the symbol to its left; -1 ends the list */
+	int start;              /* where in the word it begins, while it is unmerged */
 };
-struct bpe_candidate { /* the symbol at `at` and its right neighbour may become `id` */
-	int rank, at, id;
+struct bpe_candidate {  /* a symbol and its right neighbour may become `id` */
+	uint64_t order; /* rank << 32 | place of the symbol: lowest rank first, then leftmost */
+	int      id;
 };
 
 /* ---- the merges ---- */
@@ -47,18 +51,69 @@ void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id)
 	*merge_slot(b, left, right) = (struct bpe_merge){left, right, rank, id};
 }
 
-/* ---- the heap: lowest rank first, then leftmost ---- */
+/* ---- where merges may cross: a set of pairs of unmerged symbols, as bits; a bit that two pairs share costs time only ---- */
 
-static int comes_before(struct bpe_candidate a, struct bpe_candidate b)
+enum { JOINT_BITS = 1 << 18 };
+
+static uint32_t joint(int left, int right)
 {
-	return a.rank != b.rank ? a.rank < b.rank : a.at < b.at;
+	uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9E3779B97F4A7C15u;
+
+	return (uint32_t)(h >> 40) % JOINT_BITS;
 }
+
+static int may_join(const struct bpe *b, int left, int right)
+{
+	uint32_t bit = joint(left, right);
+
+	return b->joints[bit / 64] >> bit % 64 & 1;
+}
+
+/* The unmerged symbol that a merged token ends (or begins) with; -1 where its text does not say. */
+static int end_symbol(const struct bpe *b, int id, int last)
+{
+	struct slice key = b->keys.text[id], unit = key;
+	int32_t      c;
+
+	if (!key.n || id == b->unk || (b->byte_fallback && byte_token(key) >= 0))
+		return -1; /* unmerged symbols that their own text does not lead to */
+	if (b->byte_level)
+		return b->byte_id[(unsigned char)key.s[last ? key.n - 1 : 0]];
+	for (size_t i = 0; i < key.n; i += unit.n) {
+		unit.s = key.s + i;
+		unit.n = utf8_take(unit.s, key.n - i, &c);
+		if (!last)
+			break;
+	}
+	return slice_map_find(&b->keys, unit);
+}
+
+int bpe_find_joints(struct arena *a, struct bpe *b)
+{
+	b->joints = arena_alloc(a, JOINT_BITS / 64, sizeof *b->joints);
+	if (!b->joints)
+		return ERR_INPUT;
+	for (size_t i = 0; i <= b->mask; i++) {
+		const struct bpe_merge *m = &b->merges[i];
+		int      left = m->id < 0 ? 0 : end_symbol(b, m->left, 1), right = m->id < 0 ? 0 : end_symbol(b, m->right, 0);
+		uint32_t bit = joint(left, right);
+		if (left < 0 || right < 0) {
+			memset(b->joints, 0xFF, JOINT_BITS / 8);
+			break;
+		}
+		if (m->id >= 0)
+			b->joints[bit / 64] |= (uint64_t)1 << bit % 64;
+	}
+	return OK;
+}
+
+/* ---- the heap ---- */
 
 static void heap_push(struct bpe_work *w, struct bpe_candidate c)
 {
 	size_t i = w->n_heap++;
 
-	for (size_t up; i && comes_before(c, w->heap[up = (i - 1) / 2]); i = up)
+	for (size_t up; i && c.order < w->heap[up = (i - 1) / 2].order; i = up, w->steps++)
 		w->heap[i] = w->heap[up];
 	w->heap[i] = c;
 }
@@ -68,13 +123,11 @@ static struct bpe_candidate heap_pop(struct bpe_work *w)
 	struct bpe_candidate top = w->heap[0], last = w->heap[--w->n_heap];
 	size_t               i = 0, down;
 
-	while ((down = 2 * i + 1) < w->n_heap) {
-		if (down + 1 < w->n_heap && comes_before(w->heap[down + 1], w->heap[down]))
-			down++;
-		if (!comes_before(w->heap[down], last))
+	for (; (down = 2 * i + 1) < w->n_heap; i = down, w->steps++) {
+		down += down + 1 < w->n_heap && w->heap[down + 1].order < w->heap[down].order;
+		if (w->heap[down].order >= last.order)
 			break;
 		w->heap[i] = w->heap[down];
-		i = down;
 	}
 	w->heap[i] = last;
 	return top;
@@ -110,14 +163,14 @@ void bpe_work_free(struct bpe_work *w)
 	*w = (struct bpe_work){0};
 }
 
-static int add_symbol(struct bpe_work *w, int n, int id)
+static int add_symbol(struct bpe_work *w, int n, int id, size_t start)
 {
-	w->symbols[n] = (struct bpe_symbol){id, n - 1, n + 1};
+	w->symbols[n] = (struct bpe_symbol){id, n - 1, n + 1, (int)start};
 	return n + 1;
 }
 
 /* Adds the tokens of the bytes of a character that has no token; n as it was when one of them is missing. */
-static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slice character)
+static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slice character, size_t start)
 {
 	int first = n;
 
@@ -125,7 +178,7 @@ static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slic
 		int id = b->byte_id[(unsigned char)character.s[i]];
 		if (id < 0)
 			return first;
-		n = add_symbol(w, n, id);
+		n = add_symbol(w, n, id, start);
 	}
 	return n;
 }
@@ -134,7 +187,8 @@ static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slic
  * fuse_unk can make one of several; byte tokens do not end the waiting (as in the library). */
 static int symbols_of(const struct bpe *b, struct slice word, struct bpe_work *w)
 {
-	int n = 0, unknown = 0;
+	int    n = 0, unknown = 0;
+	size_t since = 0; /* where the unknown token that waits begins */
 
 	for (size_t i = 0, length; i < word.n; i += length) {
 		struct slice unit = {word.s + i, 1};
@@ -147,20 +201,22 @@ static int symbols_of(const struct bpe *b, struct slice word, struct bpe_work *w
 		id = b->byte_level ? b->byte_id[(unsigned char)*unit.s] : slice_map_find(&b->keys, unit);
 		if (id >= 0) {
 			if (unknown)
-				n = add_symbol(w, n, b->unk);
+				n = add_symbol(w, n, b->unk, since);
 			unknown = 0;
-			n = add_symbol(w, n, id);
+			n = add_symbol(w, n, id, i);
 			continue;
 		}
-		more = b->byte_fallback ? add_bytes(b, w, n, unit) : n;
+		more = b->byte_fallback ? add_bytes(b, w, n, unit, i) : n;
 		if (more == n && b->unk >= 0) {
 			if (unknown && !b->fuse_unk)
-				more = add_symbol(w, n, b->unk);
+				more = add_symbol(w, n, b->unk, since);
+			if (!unknown || !b->fuse_unk)
+				since = i;
 			unknown = 1;
 		}
 		n = more;
 	}
-	return unknown ? add_symbol(w, n, b->unk) : n;
+	return unknown ? add_symbol(w, n, b->unk, since) : n;
 }
 
 static void consider(const struct bpe *b, struct bpe_work *w, int at)
@@ -169,7 +225,7 @@ static void consider(const struct bpe *b, struct bpe_work *w, int at)
 	const struct bpe_merge  *m = merge_slot(b, left->id, w->symbols[left->next].id);
 
 	if (m->id >= 0)
-		heap_push(w, (struct bpe_candidate){m->rank, at, m->id});
+		heap_push(w, (struct bpe_candidate){(uint64_t)m->rank << 32 | (uint32_t)at, m->id});
 }
 
 /* A candidate whose symbols have changed since is passed over, unless the new pair makes the same token: so does the library. */
@@ -177,7 +233,8 @@ static void merge_symbols(const struct bpe *b, struct bpe_work *w)
 {
 	while (w->n_heap) {
 		struct bpe_candidate top = heap_pop(w);
-		struct bpe_symbol   *left = &w->symbols[top.at], *right;
+		int                  at = (int)(top.order & UINT32_MAX);
+		struct bpe_symbol   *left = &w->symbols[at], *right;
 
 		if (left->id < 0 || left->next < 0)
 			continue;
@@ -188,40 +245,61 @@ static void merge_symbols(const struct bpe *b, struct bpe_work *w)
 		left->next = right->next;
 		right->id = -1;
 		if (left->next >= 0) {
-			w->symbols[left->next].previous = top.at;
-			consider(b, w, top.at);
+			w->symbols[left->next].previous = at;
+			consider(b, w, at);
 		}
 		if (left->previous >= 0)
 			consider(b, w, left->previous);
 	}
 }
 
-static int merge_word(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
+/* Symbols first..last, which nothing joins to their neighbours. */
+static int merge_segment(const struct bpe *b, int first, int last, struct bpe_work *w, struct ids *out)
 {
-	int n;
-
-	TRY(work_reserve(w, word.n));
-	n = symbols_of(b, word, w);
-	if (!n)
-		return OK;
-	w->symbols[n - 1].next = -1;
+	w->symbols[first].previous = w->symbols[last].next = -1;
 	w->n_heap = 0;
-	for (int i = 0; i + 1 < n; i++)
+	for (int i = first; i < last; i++)
 		consider(b, w, i);
 	merge_symbols(b, w);
-	for (int i = 0; i >= 0; i = w->symbols[i].next)
+	for (int i = first; i >= 0; i = w->symbols[i].next)
 		TRY(ids_add(out, &w->symbols[i].id, 1));
+	return OK;
+}
+
+/* The token that the bytes of the word make, or -1. */
+static int whole_token(const struct bpe *b, struct slice word)
+{
+	int id = word.n <= b->longest ? slice_map_find(&b->keys, word) : -1;
+
+	return id >= 0 && b->whole[id] ? id : -1;
+}
+
+static int merge_word(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
+{
+	int n, id;
+
+	TRY(work_reserve(w, word.n));
+	w->steps = 0;
+	n = symbols_of(b, word, w);
+	for (int first = 0, last = 0; first < n; first = ++last) {
+		size_t start = (size_t)w->symbols[first].start, end = word.n;
+		while (last + 1 < n && may_join(b, w->symbols[last].id, w->symbols[last + 1].id))
+			last++;
+		if (last + 1 < n)
+			end = (size_t)w->symbols[last + 1].start;
+		id = first == last ? w->symbols[first].id : whole_token(b, (struct slice){word.s + start, end - start});
+		TRY(id >= 0 ? ids_add(out, &id, 1) : merge_segment(b, first, last, w, out));
+	}
 	return OK;
 }
 
 /* Most words of a text are tokens: these cost one look-up, and the table is const, where a cache of words would need locks. */
 int bpe_encode(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
 {
-	if (word.n <= b->longest) {
-		int id = slice_map_find(&b->keys, word);
-		if (id >= 0 && (b->ignore_merges || b->whole[id]))
-			return ids_add(out, &id, 1);
-	}
+	int id = word.n <= b->longest ? slice_map_find(&b->keys, word) : -1;
+
+	if (id >= 0 && (b->ignore_merges || b->whole[id]))
+		return ids_add(out, &id, 1);
 	return merge_word(b, word, w, out);
 }
 
@@ -233,7 +311,7 @@ int bpe_find_whole(struct bpe *b, int n_ids)
 
 	for (int id = 0; status == OK && id < n_ids; id++) {
 		struct slice key = b->keys.text[id];
-		if (!key.n || b->ignore_merges)
+		if (!key.n)
 			continue;
 		ids.n = 0;
 		status = merge_word(b, key, &work, &ids);

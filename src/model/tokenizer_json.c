@@ -695,5 +695,6 @@ int tokenizer_parse(const char *path, struct tokenizer *t)
 	t->bpe.whole = arena_alloc(&t->memory, (size_t)t->n_ids + 1, 1);
 	if (!t->bpe.whole)
 		return ERR_INPUT;
+	TRY(bpe_find_joints(&t->memory, &t->bpe));
 	return bpe_find_whole(&t->bpe, t->n_ids);
 }

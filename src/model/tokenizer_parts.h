@@ -155,6 +155,7 @@ struct bpe {
 	struct slice_map  keys;   /* what a token is in the text that this stage gets: bytes, or characters */
 	struct bpe_merge *merges; /* [mask + 1] */
 	size_t            mask;
+	uint64_t         *joints; /* bits: a merge may have these two unmerged symbols on the two sides of its seam */
 	int               byte_level, byte_fallback, fuse_unk, ignore_merges;
 	int               unk;          /* id or -1 */
 	int               byte_id[256]; /* byte-level: the token of one byte; else of <0xXX>; or -1 */
@@ -165,10 +166,12 @@ struct bpe_work { /* of one call of tokenizer_encode */
 	struct bpe_symbol    *symbols;
 	struct bpe_candidate *heap;
 	size_t                capacity, n_heap;
+	size_t                steps; /* moves in the heap for one word: the tests hold them to n log n */
 };
 int  bpe_merges_new(struct arena *a, size_t n, struct bpe *b);
 void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id); /* a pair given twice keeps the later rank, as in the library */
-int  bpe_find_whole(struct bpe *b, int n_ids);                             /* fills `whole`, once keys and merges are there */
+int  bpe_find_joints(struct arena *a, struct bpe *b);                      /* fills `joints`, once keys and merges are there */
+int  bpe_find_whole(struct bpe *b, int n_ids);                             /* then `whole` */
 int  bpe_encode(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out);
 void bpe_work_free(struct bpe_work *w);
 
