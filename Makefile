@@ -63,7 +63,7 @@ $(OUT)/hone: $(OUT)/src/cli/hone.o $(OUT)/libhone.a
 	$(CC) $(CFLAGS) $^ $(LDLIBS) -o $@
 $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $(filter %.c %.a,$^) $(LDLIBS) -lcmocka -o $@
+	$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $< $(filter %.a,$^) $(LDLIBS) -lcmocka -o $@
 # generated: not ours to mend
 $(OUT)/src/run/events.pb-c.o $(OUT)/src/run/events.o: EXTRA += -Wno-cast-qual
 $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a

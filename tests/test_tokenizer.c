@@ -5,7 +5,6 @@
 #include "model/tokenizer_parts.h"
 #include "test.h"
 
-#include <time.h>
 #include <unistd.h>
 #include <utf8proc.h>
 
@@ -652,53 +651,6 @@ static void the_normalization_test_of_unicode_passes(void **state)
 	assert_int_equal(newer, 704);
 }
 
-/* ---- no input is slow ---- */
-
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double encoding_time(const struct tokenizer *t, const char *unit, size_t n)
-{
-	size_t     length = strlen(unit);
-	char      *text = malloc(n);
-	struct ids ids = {0};
-	double     start;
-
-	for (size_t i = 0; i < n; i++)
-		text[i] = unit[i % length];
-	start = seconds();
-	assert_ok(tokenizer_encode(t, text, n, 0, &ids));
-	start = seconds() - start;
-	ids_free(&ids);
-	free(text);
-	return start;
-}
-
-/* Eight times the text: a quadratic method would take 64 times as long. The floor keeps the clock's grain out of it. */
-static void the_time_for_a_megabyte_grows_with_its_length(void **state)
-{
-	(void)state;
-	static const char *const units[] = {"a", " ",  "\n",           "ab",  "a\xCC\x81", "\xCC\x81\xCC\xA3", "1", "'", "\xFF",
-	                                    "<", "<|", "\xE2\x96\x81", " \n", "é"};
-	static const char *const files[] = {DATA "gpt2.json.gz", DATA "nfc-split-qwen.json.gz", DATA "split-deepseek.json.gz",
-	                                    DATA "stories260k", DATA "strip-added.json.gz"};
-
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		struct tokenizer *t = load(files[i]);
-		for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
-			double small = encoding_time(t, units[k], 1 << 17), large = encoding_time(t, units[k], 1 << 20);
-			if (large > 30 * (small + 0.01))
-				fail_msg("%s, \"%s\": %.3f s for 128 kB, %.3f s for 1 MB", files[i], units[k], small, large);
-		}
-		tokenizer_free(t);
-	}
-}
-
 /* ---- hostile files ---- */
 
 #define TOKEN(id, content) \
@@ -858,6 +810,5 @@ TEST_MAIN(TEST(published_encodings_and_decodings_come_out), TEST(small_tokenizer
           TEST(own_scanners_cut_where_their_patterns_do), TEST(characters_have_the_classes_of_unicode_16),
           TEST(properties_in_patterns_are_those_of_unicode_16), TEST(patterns_that_two_engines_may_read_differently_are_refused),
           TEST(marks_are_ordered_and_composed), TEST(the_normalization_test_of_unicode_passes),
-          TEST(the_time_for_a_megabyte_grows_with_its_length), TEST(a_bad_file_is_refused_with_its_name_and_the_place),
-          TEST(a_file_cut_off_anywhere_is_refused), TEST(failing_allocations_are_errors_and_leak_nothing),
-          TEST(threads_may_share_a_tokenizer))
+          TEST(a_bad_file_is_refused_with_its_name_and_the_place), TEST(a_file_cut_off_anywhere_is_refused),
+          TEST(failing_allocations_are_errors_and_leak_nothing), TEST(threads_may_share_a_tokenizer))

@@ -135,25 +135,40 @@ static struct bpe_candidate heap_pop(struct bpe_work *w)
 
 /* ---- a word ---- */
 
-static int work_reserve(struct bpe_work *w, size_t n)
+/* A block of at least n entries; what was in it is lost. */
+static int reserve(void **block, size_t *capacity, size_t n, size_t size, const char *what)
 {
-	size_t want = w->capacity ? w->capacity : 64;
+	size_t want = *capacity ? *capacity : 64;
 
-	if (n <= w->capacity)
+	if (n <= *capacity)
 		return OK;
-	if (n > TOKENIZER_WORD_MAX)
-		return error_set(ERR_INPUT, "a word of %zu bytes is too long to be split into tokens; shorten the text", n);
 	while (want < n)
 		want *= 2;
-	bpe_work_free(w);
-	w->symbols = mem_alloc(want, sizeof *w->symbols, "the symbols of a word");
-	w->heap = mem_alloc(3 * want, sizeof *w->heap, "the merges of a word"); /* n - 1 at first, and two for each merge */
-	if (!w->symbols || !w->heap) {
-		bpe_work_free(w);
-		return ERR_INPUT;
-	}
-	w->capacity = want;
-	return OK;
+	mem_free(*block);
+	*block = mem_alloc(want, size, what);
+	*capacity = *block ? want : 0;
+	return *block ? OK : ERR_INPUT;
+}
+
+static int reserve_symbols(struct bpe_work *w, size_t n)
+{
+	void *block = w->symbols;
+	int   status;
+
+	if (n > TOKENIZER_WORD_MAX)
+		return error_set(ERR_INPUT, "a word of %zu bytes is too long to be split into tokens; shorten the text", n);
+	status = reserve(&block, &w->n_symbols, n, sizeof *w->symbols, "the symbols of a word");
+	w->symbols = block;
+	return status;
+}
+
+static int reserve_heap(struct bpe_work *w, size_t n)
+{
+	void *block = w->heap;
+	int   status = reserve(&block, &w->n_candidates, n, sizeof *w->heap, "the merges of a word");
+
+	w->heap = block;
+	return status;
 }
 
 void bpe_work_free(struct bpe_work *w)
@@ -256,6 +271,7 @@ static void merge_symbols(const struct bpe *b, struct bpe_work *w)
 /* Symbols first..last, which nothing joins to their neighbours. */
 static int merge_segment(const struct bpe *b, int first, int last, struct bpe_work *w, struct ids *out)
 {
+	TRY(reserve_heap(w, 3 * (size_t)(last - first + 1))); /* a candidate for each pair at first, and two for each merge */
 	w->symbols[first].previous = w->symbols[last].next = -1;
 	w->n_heap = 0;
 	for (int i = first; i < last; i++)
@@ -278,7 +294,7 @@ static int merge_word(const struct bpe *b, struct slice word, struct bpe_work *w
 {
 	int n, id;
 
-	TRY(work_reserve(w, word.n));
+	TRY(reserve_symbols(w, word.n));
 	w->steps = 0;
 	n = symbols_of(b, word, w);
 	for (int first = 0, last = 0; first < n; first = ++last) {

@@ -165,7 +165,8 @@ struct bpe {
 struct bpe_work { /* of one call of tokenizer_encode */
 	struct bpe_symbol    *symbols;
 	struct bpe_candidate *heap;
-	size_t                capacity, n_heap;
+	size_t                n_symbols, n_candidates; /* there is room for */
+	size_t                n_heap;
 	size_t                steps; /* moves in the heap for one word: the tests hold them to n log n */
 };
 int  bpe_merges_new(struct arena *a, size_t n, struct bpe *b);
