@@ -423,6 +423,31 @@ static void check_direction(struct learner *l, float *w, const float *g, size_t 
 	free(before);
 }
 
+static void a_head_starts_at_0_or_at_random_by_its_seed(void **state)
+{
+	(void)state;
+	enum { WIDTH = 1000 };
+	struct value_head zero, a, b, other;
+	double            square = 0;
+
+	assert_ok(value_head_new(WIDTH, 0, 3, &zero));
+	assert_ok(value_head_new(WIDTH, 0.5, 3, &a));
+	assert_ok(value_head_new(WIDTH, 0.5, 3, &b));
+	assert_ok(value_head_new(WIDTH, 0.5, 4, &other));
+	for (int d = 0; d <= WIDTH; d++) {
+		assert_true(zero.weights.data[d] == 0);
+		square += (double)a.weights.data[d] * (double)a.weights.data[d];
+	}
+	assert_close(sqrt(square / WIDTH), 0.5, 0.05);
+	assert_true(a.weights.data[WIDTH] == 0); /* the bias */
+	assert_memory_equal(a.weights.data, b.weights.data, WIDTH * sizeof(float));
+	assert_memory_not_equal(a.weights.data, other.weights.data, WIDTH * sizeof(float));
+	value_head_free(&zero);
+	value_head_free(&a);
+	value_head_free(&b);
+	value_head_free(&other);
+}
+
 static void the_joint_gradient_matches_finite_differences_in_every_tensor(void **state)
 {
 	(void)state;
@@ -563,6 +588,7 @@ TEST_MAIN(TEST(advantages_and_targets_match_the_worked_numbers), TEST(token_rewa
           TEST(with_lambda_1_an_advantage_is_the_reward_minus_the_value), TEST(a_value_that_is_the_mean_of_the_group_gives_dr_grpo),
           TEST(tokens_that_are_not_trained_might_as_well_not_be_there), TEST(a_critic_that_knows_leaves_no_noise_to_whiten),
           TEST(an_uncomputable_reward_teaches_the_critic_nothing), TEST(the_value_gradient_matches_finite_differences),
-          TEST(explained_variance_says_how_much_was_foretold), TEST(the_joint_gradient_matches_finite_differences_in_every_tensor),
+          TEST(explained_variance_says_how_much_was_foretold), TEST(a_head_starts_at_0_or_at_random_by_its_seed),
+          TEST(the_joint_gradient_matches_finite_differences_in_every_tensor),
           TEST(micro_batches_and_threads_change_no_bit_of_the_joint_gradient), TEST(a_critic_learns_its_targets_and_the_policy_stays),
           TEST(what_is_saved_comes_back_to_the_bit))

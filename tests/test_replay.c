@@ -67,6 +67,44 @@ static void one_replayed_step_gives_the_bits_of_the_sampled_one(void **state)
 	assert_true(same_weights("sampled-1", "sampled-2", 1) && same_weights("sampled-0", "sampled-4", 1));
 }
 
+/* The line of metrics, without what the clock and the choice of problems put there. */
+static char *logged(const char *folder)
+{
+	size_t n;
+
+	shell("sed -E 's/, \"(timing_s\\/[a-z]*|step_time|curriculum\\/[^\"]*|dynamic_sampling\\/batches)\": [-+.e0-9]*//g' "
+	      "%s/metrics.jsonl > logged",
+	      folder);
+	return read_all("logged", &n);
+}
+
+/* Turns, observations, the parts of the reward: nothing that a step logs gets lost on the way through the file. */
+static void a_replayed_step_logs_what_the_sampled_one_did(void **state)
+{
+	(void)state;
+	static const char *const settings[] = {
+	        "task.rewards='[{name: length}, {name: sequence, weight: 0.5}]' task.reward= algorithm=grpo",
+	        "data.generate='[{name: nav, levels: 2, count: 12}]' task.reward= task.rewards='[{name: environment}, {name: length}]' "
+	        "model.tokenizer=chars model.init.n_positions=120 "
+	        "rollout.max_completion_length=60 algorithm=grpo credit.kind=empg credit.segments=turn"};
+
+	for (int i = 0; i < 2; i++) {
+		char set[32], line[512], *sampled, *replayed;
+		snprintf(set, sizeof set, "logged-%d.jsonl", i);
+		snprintf(line, sizeof line, "%s --steps 1", settings[i]);
+		collect_once(set, line);
+		train(i ? "episodes" : "parts-of-it", settings[i]);
+		snprintf(line, sizeof line, "%s rollout.source=%s", settings[i], set);
+		train(i ? "episodes-2" : "parts-of-it-2", line);
+		sampled = logged(i ? "episodes" : "parts-of-it");
+		replayed = logged(i ? "episodes-2" : "parts-of-it-2");
+		assert_non_null(strstr(sampled, i ? "completions/mean_turns" : "rewards/sequence/mean"));
+		assert_string_equal(sampled, replayed);
+		free(sampled);
+		free(replayed);
+	}
+}
+
 static void plain_and_compressed_files_hold_the_same(void **state)
 {
 	(void)state;
@@ -234,6 +272,13 @@ static void a_bad_file_is_refused_with_its_line_and_its_reason(void **state)
 	        {"sed -E '4s/\"stop\": \"[a-z]*/\"stop\": \"late/' one.jsonl", "bad.jsonl:4: \"stop\" is \"late\""},
 	        {"sed -E '4s/\"problem\": \"/\"problem\": \"x/' one.jsonl", "is not among the training problems"},
 	        {"sed -E '4s/\"prompt\": \\[/\"prompt\": [4,/' one.jsonl", "was asked with other tokens"},
+	        {"sed -E '1s/\"verifiers\": \\[[^]]*\\]/\"verifiers\": 3/' one.jsonl", "bad.jsonl:1: the list \"verifiers\" is missing"},
+	        {"sed -E '4s/\"components\": \\[/\"components\": [1,/' one.jsonl",
+	         "bad.jsonl:4: \"components\" has 2 entries, but the header"},
+	        {"sed -E '4s/\"reward\"/\"spans\": [[\"turn\",0,1],[\"turn\",0,1]], \"reward\"/' one.jsonl",
+	         "bad.jsonl:4: an entry of \"spans\""},
+	        {"sed -E '4s/\"reward\"/\"spans\": [[\"turn\",0,99]], \"reward\"/' one.jsonl", "bad.jsonl:4: an entry of \"spans\""},
+	        {"sed -E '4s/\"reward\"/\"spans\": [[\"move\",0,1]], \"reward\"/' one.jsonl", "bad.jsonl:4: an entry of \"spans\""},
 	        {"sed -E '3s/\"group\": 0/\"group\": x/' one.jsonl", "bad.jsonl:3: not valid JSON"},
 	};
 
@@ -299,6 +344,7 @@ static void the_start_warns_of_rewards_that_make_it_supervised(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(one_replayed_step_gives_the_bits_of_the_sampled_one),
+	                                   cmocka_unit_test(a_replayed_step_logs_what_the_sampled_one_did),
 	                                   cmocka_unit_test(plain_and_compressed_files_hold_the_same),
 	                                   cmocka_unit_test(without_a_number_of_steps_every_problem_is_met),
 	                                   cmocka_unit_test(a_replay_resumes_to_the_same_bits),

@@ -42,6 +42,7 @@ static int collect(struct job *job, int steps, const char *path)
 	const struct replay_header h = {.model = job->model,
 	                                .tokenizer = job->tokenizer,
 	                                .rollout = &job->rollout,
+	                                .reward = &job->reward,
 	                                .model_name = job->config.model.path,
 	                                .answers = (int64_t)steps * job->config.rollout.prompts_per_step *
 	                                           job->config.rollout.num_generations};

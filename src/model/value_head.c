@@ -20,13 +20,15 @@ static int make_weights(int width, struct weights *w)
 	return OK;
 }
 
-int value_head_new(int width, struct value_head *out)
+int value_head_new(int width, double std, uint64_t seed, struct value_head *out)
 {
 	*out = (struct value_head){0};
 	if (make_weights(width, &out->weights) != OK || gradient_new(&out->weights, 1, &out->gradient) != OK) {
 		value_head_free(out);
 		return ERR_INPUT;
 	}
+	for (int d = 0; d < width && std > 0; d++)
+		out->weights.data[d] = (float)(std * rng_normal((struct rng_key){seed, RNG_INIT, 1, 0, 0}, (uint32_t)d));
 	return OK;
 }
 

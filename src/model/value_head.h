@@ -3,7 +3,7 @@
  *     v_i = score . hidden[row_i] + bias          row_i as in batch.h: the state before target i was drawn
  *
  * The head has weights of its own (score.weight [1 x D], score.bias [1]) and a gradient of its own, summed over the units in the same fixed tree
- * as the model's (gradient.h). It starts at 0, so that every value does. */
+ * as the model's (gradient.h). It starts at 0, so that every value does, or at random. */
 #ifndef MODEL_VALUE_HEAD_H
 #define MODEL_VALUE_HEAD_H
 
@@ -16,7 +16,8 @@ struct value_head {
 	struct gradient gradient;
 };
 
-int  value_head_new(int width, struct value_head *out);
+/* std: of the weights at the start, drawn from the seed; 0: none is drawn, all are 0. The bias is 0. */
+int  value_head_new(int width, double std, uint64_t seed, struct value_head *out);
 void value_head_free(struct value_head *h);
 
 /* value [N] of the N targets of the batch under hidden [T x D]. */

@@ -29,7 +29,7 @@ int critic_new(const struct critic_options *o, struct policy *policy, struct cri
 	if (o->own)
 		status = copy_network(policy, out);
 	if (status == OK)
-		status = value_head_new(policy->model->weights.shape.width, &out->head);
+		status = value_head_new(policy->model->weights.shape.width, o->head_std, o->seed, &out->head);
 	if (status == OK)
 		status = optimizer_new(&out->head.weights, &policy->options.optimizer, &out->optimizer);
 	if (status != OK) {

@@ -25,6 +25,8 @@ struct critic_options {
 	int             own; /* a second network; 0: the policy's */
 	double          vf_coef, cliprange_value;
 	int             warmup_steps;
+	double          head_std; /* of the head's weights at the start, drawn from the seed; 0: V starts at 0 */
+	uint64_t        seed;
 	struct schedule schedule; /* of the critic's learning rate */
 };
 

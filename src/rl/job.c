@@ -495,6 +495,7 @@ static int open_replay(struct job *job)
 	const struct replay_options  o = {.model = job->model,
 	                                  .tokenizer = job->tokenizer,
 	                                  .prompts = &job->train.prompts,
+	                                  .reward = &job->reward,
 	                                  .temperature = (float)r->temperature,
 	                                  .max_completion_length = r->max_completion_length,
 	                                  .n_positions = job->model->weights.shape.n_positions,
@@ -528,7 +529,9 @@ static int open_critic(struct job *job)
 	struct critic_options       o = {.own = !strcmp(c->network, "own"),
 	                                 .vf_coef = c->vf_coef,
 	                                 .cliprange_value = c->cliprange_value,
-	                                 .warmup_steps = c->warmup_steps};
+	                                 .warmup_steps = c->warmup_steps,
+	                                 .head_std = c->head_std,
+	                                 .seed = (uint64_t)job->config.run.seed};
 
 	if (job->algorithm.baseline != BASELINE_CRITIC)
 		return OK;

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+const char *const span_kind_name[SPAN_KINDS] = {"think", "plan", "answer", "turn", "observation"};
+
 int rows_check(const struct rows *rows)
 {
 	for (int r = 0; r < rows->n; r++)

@@ -31,8 +31,9 @@ struct context {        /* a prompt as the model sees it; answers that share one
 	int        n;
 };
 
-enum span_kind { SPAN_THINK, SPAN_PLAN, SPAN_ANSWER, SPAN_TURN, SPAN_OBSERVATION };
-struct answer_span { /* tokens first .. first+count-1 of an answer */
+enum span_kind { SPAN_THINK, SPAN_PLAN, SPAN_ANSWER, SPAN_TURN, SPAN_OBSERVATION, SPAN_KINDS };
+extern const char *const span_kind_name[SPAN_KINDS]; /* "think", "plan", "answer", "turn", "observation" */
+struct answer_span {                                 /* tokens first .. first+count-1 of an answer */
 	enum span_kind kind;
 	int            first, count;
 };

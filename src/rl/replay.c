@@ -65,8 +65,11 @@ void replay_add_header(struct text *t, const struct replay_header *h)
 	json_add_string(t, h->model_name, strlen(h->model_name));
 	text_print(t, ", \"weights\": \"%016" PRIx64 "\", \"vocabulary\": %d, \"tokenizer\": \"%016" PRIx64 "\"", of_model(h->model),
 	           h->model->weights.shape.n_vocab, of_tokenizer(h->tokenizer));
-	text_print(t, ", \"temperature\": %.9g, \"top_k\": %d, \"top_p\": %.9g, \"min_p\": %.9g, \"seed\": %" PRIu64 "}\n",
+	text_print(t, ", \"temperature\": %.9g, \"top_k\": %d, \"top_p\": %.9g, \"min_p\": %.9g, \"seed\": %" PRIu64 ", \"verifiers\": [",
 	           (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, h->rollout->seed);
+	for (int i = 0; i < h->reward->n; i++)
+		text_print(t, "%s\"%s\"", i ? "," : "", h->reward->verifier[i]->name);
+	text_print(t, "]}\n");
 }
 
 static void add_ids(struct text *t, const char *key, const int *ids, int n)
@@ -96,6 +99,23 @@ static void add_trained(struct text *t, const struct rollout *r)
 	text_add(t, "]", 1);
 }
 
+static void add_components(struct text *t, const struct rollout *r)
+{
+	text_print(t, ", \"components\": [");
+	for (int i = 0; i < r->n_components; i++) {
+		text_add(t, ",", i > 0);
+		json_add_real(t, r->components[i]);
+	}
+	text_add(t, "]", 1);
+}
+
+static void add_spans(struct text *t, const struct rollout *r)
+{
+	for (int i = 0; i < r->n_spans; i++)
+		text_print(t, "%s[\"%s\",%d,%d]%s", i ? "," : ", \"spans\": [", span_kind_name[r->spans[i].kind], r->spans[i].first,
+		           r->spans[i].count, i + 1 < r->n_spans ? "" : "]");
+}
+
 static void add_rollout(struct text *t, const struct group *g, const struct rollout *r, int step, int number)
 {
 	text_print(t, "{\"problem\": ");
@@ -106,10 +126,12 @@ static void add_rollout(struct text *t, const struct group *g, const struct roll
 	add_floats(t, "logp", r->logp, r->n);
 	add_floats(t, "entropy", r->entropy, r->n);
 	add_trained(t, r);
+	add_spans(t, r);
 	text_print(t, ", \"reward\": ");
 	json_add_real(t, r->reward);
 	text_print(t, ", \"accuracy\": ");
 	json_add_real(t, r->accuracy);
+	add_components(t, r);
 	text_print(t, ", \"stop\": \"%s\"}\n", stop_reason_name[r->stop]);
 }
 
@@ -139,6 +161,7 @@ struct reader {
 	struct name                 *names; /* [o->prompts->n] sorted */
 	char                         place[FILE_PATH_MAX + 32];
 	const char                  *path;
+	int                          n_components, same_verifiers; /* of the header; those of the reward at hand */
 };
 
 static int by_id(const void *a, const void *b)
@@ -212,6 +235,66 @@ static int read_trained(const struct reader *r, const json_t *row, struct rollou
 	TRY(list_of(r, row, "trained", &list, (size_t)out->n));
 	for (int i = 0; i < out->n; i++)
 		out->trained[i] = json_integer_value(json_array_get(list, (size_t)i)) != 0;
+	return OK;
+}
+
+static int read_span(const struct reader *r, const json_t *list, int first, int n, struct answer_span *out)
+{
+	const char *kind = json_string_value(json_array_get(list, 0));
+	json_int_t  at = json_integer_value(json_array_get(list, 1)), count = json_integer_value(json_array_get(list, 2));
+
+	for (int k = 0; kind && k < SPAN_KINDS && json_array_size(list) == 3; k++)
+		if (!strcmp(kind, span_kind_name[k]) && at >= first && at <= n && count > 0 && count <= n - at) {
+			*out = (struct answer_span){(enum span_kind)k, (int)at, (int)count};
+			return OK;
+		}
+	return error_set(ERR_INPUT, "%s: an entry of \"spans\" is not [kind, first, count] within the answer and behind the one before",
+	                 r->place);
+}
+
+static int read_spans(const struct reader *r, const json_t *row, struct rollout *out)
+{
+	const json_t       *list;
+	struct answer_span *spans;
+	int                 n, end = 0;
+
+	if (!json_object_get(row, "spans"))
+		return OK;
+	TRY(list_of(r, row, "spans", &list, 0));
+	n = (int)json_array_size(list);
+	spans = arena_alloc(r->arena, (size_t)n + 1, sizeof *spans);
+	if (!spans)
+		return ERR_INPUT;
+	for (int i = 0; i < n; i++) {
+		TRY(read_span(r, json_array_get(list, (size_t)i), end, out->n, &spans[i]));
+		end = spans[i].first + spans[i].count;
+	}
+	out->spans = spans;
+	out->n_spans = n;
+	return OK;
+}
+
+/* What each verifier gave, for the log; left out where this run has others. */
+static int read_components(const struct reader *r, const json_t *row, struct rollout *out)
+{
+	const json_t *list;
+	double       *x;
+
+	if (r->n_components == 0)
+		return OK;
+	x = arena_alloc(r->arena, (size_t)r->n_components, sizeof *x);
+	if (!x)
+		return ERR_INPUT;
+	TRY(list_of(r, row, "components", &list, 0));
+	if ((int)json_array_size(list) != r->n_components)
+		return error_set(ERR_INPUT, "%s: \"components\" has %zu entries, but the header names %d verifiers", r->place,
+		                 json_array_size(list), r->n_components);
+	for (int i = 0; i < r->n_components; i++) {
+		const json_t *v = json_array_get(list, (size_t)i);
+		x[i] = json_is_number(v) ? json_number_value(v) : NAN;
+	}
+	out->components = x;
+	out->n_components = r->same_verifiers ? r->n_components : 0;
 	return OK;
 }
 
@@ -290,6 +373,8 @@ static int read_answer(const struct reader *r, const json_t *row, struct answer 
 	TRY(read_floats(r, row, "logp", -1e30, 1e-3, a->n, &a->logp));
 	TRY(read_floats(r, row, "entropy", -1e-3, 1e30, a->n, &a->entropy));
 	TRY(read_trained(r, row, a));
+	TRY(read_spans(r, row, a));
+	TRY(read_components(r, row, a));
 	TRY(read_score(r, row, "reward", &a->reward));
 	TRY(read_score(r, row, "accuracy", &a->accuracy));
 	TRY(read_stop(r, row, a));
@@ -310,7 +395,25 @@ static int next_row(struct reader *r, json_t **row)
 
 /* ---- the header ---- */
 
-static int check_header(const struct reader *r, const json_t *row, int64_t *answers, uint64_t *weights)
+/* None are named in older files. */
+static int read_verifiers(struct reader *r, const json_t *row)
+{
+	const struct reward_spec *ours = r->o->reward;
+	const json_t             *list;
+
+	if (!json_object_get(row, "verifiers"))
+		return OK;
+	TRY(list_of(r, row, "verifiers", &list, 0));
+	r->n_components = (int)json_array_size(list);
+	r->same_verifiers = ours && r->n_components == ours->n;
+	for (int i = 0; i < r->n_components && r->same_verifiers; i++) {
+		const char *name = json_string_value(json_array_get(list, (size_t)i));
+		r->same_verifiers = name && !strcmp(name, ours->verifier[i]->name);
+	}
+	return OK;
+}
+
+static int check_header(struct reader *r, const json_t *row, int64_t *answers, uint64_t *weights)
 {
 	const char *text;
 	char        ours[20];
@@ -340,7 +443,7 @@ static int check_header(const struct reader *r, const json_t *row, int64_t *answ
 		        r->place, temperature, (double)r->o->temperature);
 	TRY(json_get_text(r->place, row, "weights", JSON_REQUIRED, &text));
 	*weights = strtoull(text, NULL, 16);
-	return OK;
+	return read_verifiers(r, row);
 }
 
 static int read_header(struct reader *r, int64_t *answers, uint64_t *weights)

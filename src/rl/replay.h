@@ -2,14 +2,19 @@
  *
  * JSONL, gzip when the name ends in .gz. Line 1 is the header, every other line one answer; answers of a group follow each other:
  *
- *     {"hone_rollouts": 1, "answers": N, "model", "weights", "vocabulary", "tokenizer", "temperature", "top_k", "top_p", "min_p", "seed"}
- *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [], "entropy": [], "reward", "accuracy", "stop"}
+ *     {"hone_rollouts": 1, "answers": N, "model", "weights", "vocabulary", "tokenizer", "temperature", "top_k", "top_p", "min_p", "seed",
+ *      "verifiers": [names]}
+ *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [], "entropy": [], "reward", "accuracy", "components", "stop"}
  *
  *     answers      how many lines follow: a file cut at the end of a line is noticed too
  *     weights      fingerprint of the weights that sampled (mu), tokenizer of the texts of all its ids
  *     logp         of each token as sampled, with the temperature in it, digits enough to give the same float: the denominator of every ratio
  *     reward       as training would have seen it; null where it could not be computed. accuracy likewise
+ *     components   [a number or null for each of the header's verifiers], before weighting: for the log alone, where the run that replays has the same ones
  *     trained      [0 or 1 a token], only where some token carries no loss
+ *     spans        [[kind, first, count]], only of answers that have some: the turns and observations of an episode
+ *
+ * Only plain answers are recorded: hinted ones (guidance.h) have two contexts, and `hone rollouts` refuses to make them.
  *
  * Replay is exact: the answers of one step, replayed from the weights that sampled them, give the same bits of new weights.
  *
@@ -25,18 +30,20 @@
 #include "model/transformer.h"
 #include "rl/prompts.h"
 #include "rl/rollout.h"
+#include "task/verifier.h"
 
 enum curation { CURATION_ALL, CURATION_BALANCED, CURATION_ONE_POSITIVE };
 
 struct replay_options {
-	const struct model     *model;
-	const struct tokenizer *tokenizer;
-	const struct prompts   *prompts; /* of the training problems */
-	float                   temperature;
-	int                     max_completion_length, n_positions;
-	int                     signed_rewards; /* an answer is good when its (signed) reward is 0 or more */
-	enum curation           curation;
-	int                     max_negatives; /* of a group that are kept; 0: all */
+	const struct model       *model;
+	const struct tokenizer   *tokenizer;
+	const struct prompts     *prompts; /* of the training problems */
+	const struct reward_spec *reward;  /* of this run; NULL: nobody asks for the parts of rewards */
+	float                     temperature;
+	int                       max_completion_length, n_positions;
+	int                       signed_rewards; /* an answer is good when its (signed) reward is 0 or more */
+	enum curation             curation;
+	int                       max_negatives; /* of a group that are kept; 0: all */
 };
 
 struct replay {
@@ -63,6 +70,7 @@ struct replay_header {
 	const struct model           *model;
 	const struct tokenizer       *tokenizer;
 	const struct rollout_options *rollout;
+	const struct reward_spec     *reward;
 	const char                   *model_name;
 	int64_t                       answers;
 };

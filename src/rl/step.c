@@ -183,7 +183,7 @@ static void add_rewards(struct metrics *m, const struct job *job, const struct s
 	metrics_add(m, "reward_invalid", s->answers - s->valid);
 	for (int i = 0; i < job->reward.n; i++) {
 		double n = s->component_n[i], mean = s->component[i] / n;
-		if (n == 0) /* none applied, or replayed: only the sum was recorded */
+		if (n == 0) /* none applied, or replayed from a run with other verifiers */
 			continue;
 		snprintf(name, sizeof name, "rewards/%s/mean", job->reward.verifier[i]->name);
 		metrics_add(m, name, mean);

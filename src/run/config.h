@@ -124,7 +124,7 @@ struct config_credit {
 
 struct config_critic {
 	const char *network;
-	double      learning_rate, vf_coef, cliprange_value;
+	double      learning_rate, vf_coef, cliprange_value, head_std;
 	int         warmup_steps;
 };
 

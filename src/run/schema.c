@@ -292,6 +292,7 @@ const struct option schema[] = {
 	REAL(critic.vf_coef, "0.1", 0, 1e6, "weight of the value loss in the shared layers", .when = "critic.network=shared"),
 	REAL(critic.cliprange_value, "0.5", 0, 1e6, "values are clipped to this distance from those before the first update; 0: off",
 	     .when = "loss.baseline=critic"),
+	REAL(critic.head_std, "0", 0, 100, "of the value head's weights at the start; 0: every value starts at 0", .when = "loss.baseline=critic"),
 	INT(critic.warmup_steps, "0", 0, BIG, "first steps in which only the critic learns", .when = "loss.baseline=critic"),
 
 	INT(compute.threads, "0", 0, 4096, "0: all cores this process may use; changes no bit of the result", .flags = FREE_ON_RESUME),
