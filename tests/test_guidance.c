@@ -392,7 +392,7 @@ static void hinted_episodes_are_exact_in_every_turn(void **state)
 	                          "guidance.num_guided=12"};
 	struct job  job;
 	struct step s = {0};
-	int         picked[] = {0, 1, 2, 3}, turns = 0;
+	int         picked[] = {0, 1, 2, 3}, turns = 0, generated = 0;
 
 	assert_ok(job_open(JOB_TRAIN, "job.yaml", settings, 6, &job));
 	assert_ok(groups_new(4, &job.step_arena, &s.sampled));
@@ -411,11 +411,14 @@ static void hinted_episodes_are_exact_in_every_turn(void **state)
 			assert_int_equal(r->sampled_under->n, r->trained_under->n + 2); /* two doors */
 			assert_memory_equal(r->sampled_under->ids + 2, r->trained_under->ids, (size_t)r->trained_under->n * sizeof(int));
 			assert_ok(policy_logprobs(&job.policy, job.model, &e, logp, entropy));
-			for (int t = 0; t < r->n; t++)
+			for (int t = 0; t < r->n; t++) {
 				assert_true(!r->trained[t] || !memcmp(&logp[t], &r->logp[t], sizeof *logp));
+				generated += r->trained[t];
+			}
 			turns += r->n_spans > 1;
 		}
 	assert_true(turns > 0);
+	assert_true(s.guidance.tokens == generated); /* what the world says costs nothing of the budget */
 	job_close(&job);
 }
 

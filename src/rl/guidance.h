@@ -38,7 +38,7 @@ struct guidance_stats {                /* sums over the groups of a step */
 	double failed;                 /* at most trigger_accuracy */
 	double without_hint;           /* of those, not to be helped */
 	double kept;                   /* groups that became another one */
-	double answers, right, tokens; /* guided ones; all of them, kept or not */
+	double answers, right, tokens; /* guided ones; all of them, kept or not; tokens that the model wrote */
 };
 
 /* The form of this name (a word of guidance.form). */

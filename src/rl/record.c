@@ -6,6 +6,15 @@
 
 const char *const span_kind_name[SPAN_KINDS] = {"think", "plan", "answer", "turn", "observation"};
 
+int rollout_generated(const struct rollout *r)
+{
+	int n = r->n;
+
+	for (int i = 0; i < r->n_spans; i++)
+		n -= r->spans[i].kind == SPAN_OBSERVATION ? r->spans[i].count : 0;
+	return n;
+}
+
 int rows_check(const struct rows *rows)
 {
 	for (int r = 0; r < rows->n; r++)

@@ -65,6 +65,8 @@ struct rollout {
 	uint32_t         sample; /* its number among the answers to this problem in this step, as in the random key */
 };
 
+int rollout_generated(const struct rollout *r); /* its tokens that the model wrote: all but observations */
+
 struct group {
 	const struct problem *problem;
 	int64_t               id;       /* unique within the step: a problem drawn twice makes two groups */

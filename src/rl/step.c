@@ -67,7 +67,7 @@ static void count_guided(const struct group *g, struct guidance_stats *s)
 	for (int i = 0; i < g->n; i++) {
 		s->answers++;
 		s->right += g->rollouts[i].accuracy >= 1;
-		s->tokens += g->rollouts[i].n;
+		s->tokens += rollout_generated(&g->rollouts[i]);
 	}
 }
 
@@ -124,11 +124,9 @@ static void add_rollout(struct sums *s, const struct rollout *r)
 		s->valid++;
 		s->reward += r->reward;
 	}
-	s->generated += r->n;
-	for (int i = 0; i < r->n_spans; i++) {
+	s->generated += rollout_generated(r);
+	for (int i = 0; i < r->n_spans; i++)
 		s->turns += r->spans[i].kind == SPAN_TURN;
-		s->generated -= r->spans[i].kind == SPAN_OBSERVATION ? r->spans[i].count : 0;
-	}
 	for (int t = 0; t < r->n; t++)
 		s->entropy += (double)r->entropy[t];
 	for (int i = 0; i < r->n_components; i++)
