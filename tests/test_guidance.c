@@ -347,6 +347,18 @@ static void with_the_plain_denominator_guided_answers_pass_for_plain_ones(void *
 	assert_false(same_weights("plain-1", "hinted"));
 }
 
+/* A correction of what sampled inexactly finds the old log-probabilities anew, but those of hinted answers must stay those of the hint. */
+static void corrections_leave_the_hinted_denominator_alone(void **state)
+{
+	(void)state;
+	run("train", "corrected",
+	    "loss.num_iterations=1 optim.num_minibatches=1 task.eval_reward=length compute.numerics=fast loss.mismatch=token_truncate");
+	for (int step = 1; step <= 6; step++) {
+		assert_true(metric("corrected", step, "guidance/kept_groups") == 4);
+		assert_true(metric("corrected", step, "guidance/ratio_mean") != 1);
+	}
+}
+
 /* In the training context there is no token of the hint, and under the hinted one the recorded log-probabilities come back bit for bit. */
 static void guided_answers_are_exact_under_the_hint_and_trained_without_it(void **state)
 {
@@ -471,6 +483,7 @@ int main(void)
 	        TEST(a_run_in_which_nobody_fails_is_the_run_without_guidance),
 	        TEST(guided_runs_keep_every_bit_through_threads_microbatches_and_resume),
 	        TEST(with_the_plain_denominator_guided_answers_pass_for_plain_ones),
+	        TEST(corrections_leave_the_hinted_denominator_alone),
 	        TEST(guided_answers_are_exact_under_the_hint_and_trained_without_it),
 	        TEST(hinted_episodes_are_exact_in_every_turn),
 	        TEST(a_warm_start_sees_hints_at_the_rate_asked_for),
