@@ -1,5 +1,5 @@
 /* hone eval WHAT [key=value ...] [--config CONFIG] [--data FILE]... [--task NAME] [--samples N] [--k K] [--temperature T] [--max-tokens N] [--limit N]
- *                [--template T] [--convert NAME] [--seed S] [--base FOLDER] [--output FILE] [--answers FILE]
+ *                [--template T] [--convert NAME] [--seed S] [--command PROGRAM] [--base FOLDER] [--output FILE] [--answers FILE]
  *
  * WHAT is a config, whose model.path is evaluated, or the folder of a model or of a run. Files, columns, prompt template, verifier, lengths and sampling are
  * what the config says: the one given, or that of the run. The options are short names of config keys; without any config --data and --task
@@ -32,6 +32,7 @@ static const struct {
         {"--template", "data.prompt_template"},
         {"--convert", "data.convert"},
         {"--seed", "run.seed"},
+        {"--command", "task.verifier.command"},
 };
 enum { N_SHORT = sizeof short_names / sizeof *short_names, WORDS_MAX = N_SHORT + 5 };
 
@@ -297,7 +298,11 @@ static int evaluate(struct evaluation *e, const struct problem_source *source, c
 	for (int g = 0; e->keep_answers && g < groups.n; g++)
 		for (int i = 0; i < groups.items[g].n; i++)
 			add_answer(&e->answers, out, &groups.items[g], &groups.items[g].rollouts[i]);
-	return tally_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena, &out->tallies);
+	TRY(tally_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena, &out->tallies));
+	if (out->tallies.items[0].n_unjudged)
+		fprintf(stderr, "%s, %d problems left out: the command had no verdict on an answer\n", source->name,
+		        out->tallies.items[0].n_unjudged);
+	return OK;
 }
 
 /* ---- all files ---- */

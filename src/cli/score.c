@@ -1,4 +1,4 @@
-/* hone score --task NAME [--pattern P] [--tags T] [--word W] [--partial X] [--format-score X] [--compare FORM] ... */
+/* hone score --task NAME [--pattern P] [--tags T] [--word W] [--partial X] [--format-score X] [--compare FORM] [--command PROGRAM] ... */
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "task/verifier.h"
@@ -39,8 +39,8 @@ static int read_share(const char *name, const char *text, double *out)
 
 int command_score(int argc, char **argv)
 {
-	const char              *task = NULL, *partial = "0", *format_score = "0", *compare = "text", *tolerance = "0", *relative = "0";
-	struct verifier_options  o = {0};
+	const char *task = NULL, *partial = "0", *format_score = "0", *compare = "text", *tolerance = "0", *relative = "0", *timeout = "10";
+	struct verifier_options  o = {.command = {.workers = 1, .startup = 30}};
 	struct reward_spec       spec;
 	int                      n, status;
 	const struct option_word words[] = {{"--task", &task, NULL, NULL},
@@ -54,9 +54,11 @@ int command_score(int argc, char **argv)
 	                                    {"--compare", &compare, NULL, NULL},
 	                                    {"--tolerance", &tolerance, NULL, NULL},
 	                                    {"--relative-tolerance", &relative, NULL, NULL},
+	                                    {"--command", &o.command.line, NULL, NULL},
+	                                    {"--timeout", &timeout, NULL, NULL},
 	                                    {"--ignore-case", NULL, NULL, &o.compare.ignore_case}};
 
-	TRY(options_read(argc, argv, words, 12, &n));
+	TRY(options_read(argc, argv, words, 14, &n));
 	if (n != 0 || !task)
 		return error_set(ERR_INPUT, "usage: hone score --task NAME < rows.jsonl");
 	if (o.decimals < 0 || o.decimals > 15)
@@ -65,6 +67,7 @@ int command_score(int argc, char **argv)
 	TRY(read_share("--format-score", format_score, &o.format_score));
 	TRY(read_share("--relative-tolerance", relative, &o.compare.relative));
 	TRY(read_number("--tolerance", tolerance, HUGE_VAL, "a number from 0 on", &o.compare.absolute));
+	TRY(read_number("--timeout", timeout, 86400, "seconds", &o.command.timeout));
 	if (!answer_form_find(compare, &o.compare.form))
 		return error_set(ERR_INPUT, "--compare wants text, dense, number, list or set, not \"%s\"", compare);
 	TRY(verifier_open(&spec, &task, NULL, 1, &o));

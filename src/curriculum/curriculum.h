@@ -38,7 +38,7 @@ struct curriculum_item {        /* what is known of a problem before it is tried
 struct curriculum_outcome { /* of one group */
 	int           item;
 	int           n_rollouts;
-	double        accuracy;  /* mean; NaN when unknown */
+	double        accuracy;  /* mean over the answers that were judged; NaN when none was */
 	const double *advantage; /* [n_rollouts] |A_i| as above; NaN: counts nowhere */
 };
 

@@ -63,6 +63,8 @@ static int log_tallies(struct job *job, const struct tallies *t)
 		snprintf(name, sizeof name, "eval/maj@%d", all->n_samples);
 		metrics_add(&m, name, all->maj.mean);
 	}
+	if (job->eval_reward.command)
+		metrics_add(&m, "eval/unjudged", all->n_unjudged);
 	metrics_add(&m, "eval/reward", all->reward.mean);
 	metrics_add(&m, "eval/mean_length", all->length);
 	metrics_add(&m, "eval/clipped_ratio", all->truncated);

@@ -274,27 +274,42 @@ struct verifier_options job_verifier_options(const struct config_task *t)
 	                             .length_min = t->verifier.length.low,
 	                             .length_max = t->verifier.length.high,
 	                             .length_slack = t->verifier.length_slack,
-	                             .length_in_characters = t->verifier.length_in_characters};
+	                             .length_in_characters = t->verifier.length_in_characters,
+	                             .command = {.line = t->verifier.command,
+	                                         .timeout = t->verifier.command_timeout,
+	                                         .startup = t->verifier.command_startup,
+	                                         .workers = t->verifier.command_workers}};
+	const char             *on_error = t->verifier.command_on_error;
 
+	o.on_error = !strcmp(on_error, "stop") ? COMMAND_STOP : !strcmp(on_error, "zero") ? COMMAND_ZERO : COMMAND_LEAVE_OUT;
 	answer_form_find(t->verifier.compare, &o.compare.form); /* the schema has checked it */
 	return o;
 }
 
 static int open_reward(struct job *job)
 {
-	const struct config_task     *t = &job->config.task;
-	const struct verifier_options o = job_verifier_options(t);
-	static const char *const      either[] = {"task.reward", "task.rewards", NULL};
-	const char                   *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
-	double                        weights[REWARD_PARTS];
-	int                           n = t->rewards.n;
+	const struct config_task *t = &job->config.task;
+	struct verifier_options   o = job_verifier_options(t);
+	static const char *const  either[] = {"task.reward", "task.rewards", NULL};
+	const char               *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
+	double                    weights[REWARD_PARTS];
+	int                       n = t->rewards.n;
 
+	o.command.log =
+	        file_join(&job->arena, job->config.run.output_dir, "verifier.log"); /* the folder is there before the first answer */
+	if (!o.command.log)
+		return ERR_INPUT;
 	TRY(config_require(&job->config, either));
 	if (t->token_rewards && t->permute_rewards)
 		return error_set(
 		        ERR_INPUT,
 		        "%s: task.token_rewards pays each answer's own tokens, so with task.permute_rewards the control would learn; "
 		        "leave one of them out",
+		        config_where(&job->config, "task.token_rewards"));
+	if (t->token_rewards && *t->verifier.command)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: task.token_rewards would ask the command about every beginning of every answer; leave one of them out",
 		        config_where(&job->config, "task.token_rewards"));
 	if (n > REWARD_PARTS)
 		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d", config_where(&job->config, "task.rewards"), n,

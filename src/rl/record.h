@@ -52,6 +52,7 @@ struct rollout {
 	const char *text; /* [n_text] decoded once, for verifiers and samples; special tokens left out */
 	size_t      n_text;
 	int         parsed; /* the first verifier found an answer in it, right or wrong */
+	int         failed; /* a verifier had no verdict */
 	int         vote;   /* number in the group of the first answer that says the same (vote.h); -1: no answer was found */
 
 	double           reward; /* what is trained on; NaN when it could not be computed: the row then counts nowhere */

@@ -19,6 +19,22 @@ int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a)
 	return status;
 }
 
+/* The one verifier of the accuracy, whose verdict is there already where it is also a part of the reward. */
+static int score_accuracy(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct problem *p,
+                          const struct completion *c, const struct verdict *known, struct score *out)
+{
+	struct verdict v;
+
+	for (int i = 0; i < reward->n; i++)
+		if (accuracy->n == 1 && reward->verifier[i] == accuracy->verifier[0]) {
+			*out = known->part[i];
+			return OK;
+		}
+	TRY(verifier_score(accuracy, p, c, &v));
+	*out = (struct score){.reward = v.reward, .parsed = v.parsed, .failed = v.failed};
+	return OK;
+}
+
 /* One answer; writes the unweighted parts to components [reward->n]. */
 static int score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct problem *p, struct rollout *r,
                  double *components)
@@ -26,16 +42,35 @@ static int score(const struct reward_spec *reward, const struct reward_spec *acc
 	const struct completion c = {.text = r->text, .n = r->n_text, .finished = !r->truncated, .n_tokens = r->n};
 	struct verdict          v;
 
+	struct score right;
+
 	TRY(verifier_score(reward, p, &c, &v));
 	r->reward = v.reward;
 	for (int i = 0; i < reward->n; i++)
 		components[i] = v.part[i].reward;
 	r->components = components;
 	r->n_components = reward->n;
-	TRY(verifier_score(accuracy, p, &c, &v));
-	r->parsed = v.parsed;
-	r->accuracy = isnan(v.reward) ? v.reward : fmin(fmax(v.reward, 0), 1);
+	r->failed = v.failed;
+	TRY(score_accuracy(reward, accuracy, p, &c, &v, &right));
+	r->parsed = right.parsed;
+	r->failed |= right.failed;
+	r->accuracy = isnan(right.reward) ? right.reward : fmin(fmax(right.reward, 0), 1);
 	return OK;
+}
+
+/* A command that fails on everything teaches nothing: better to end than to go on. */
+static int check_failed(const struct reward_spec *reward, const struct reward_spec *accuracy, struct rollout *const *rollouts, int n)
+{
+	struct program *c = reward->command ? reward->command : accuracy->command;
+	char            why[PROGRAM_WHY_MAX];
+	int             failed = 0;
+
+	for (int i = 0; i < n; i++)
+		failed += rollouts[i]->failed;
+	if (!c || failed == 0 || (failed < n && reward->options.on_error != COMMAND_STOP))
+		return OK;
+	program_failures(c, why);
+	return error_set(ERR_FAILED, "%d of %d answers got no verdict: %s", failed, n, why);
 }
 
 struct answers { /* of several groups, as one list */
@@ -84,6 +119,7 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *acc
 		}
 	if (failed) /* again, in this thread, for its message */
 		return score(reward, accuracy, all.problem[failed - 1], all.rollout[failed - 1], components);
+	TRY(check_failed(reward, accuracy, all.rollout, all.n));
 	return OK;
 }
 

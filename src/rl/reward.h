@@ -16,7 +16,8 @@
 #include "rl/record.h"
 #include "task/verifier.h"
 
-/* Fills text, parsed, reward, components and accuracy of every rollout of the groups. */
+/* Fills text, parsed, failed, reward, components and accuracy of every rollout of the groups. Both specs have the same options, so a verifier of
+ * both judges once. ERR_FAILED when a command had no verdict on any of the answers, or with COMMAND_STOP on one. */
 int reward_score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct tokenizer *t, struct group *groups,
                  int n, struct arena *a);
 

@@ -151,7 +151,7 @@ static void add_set(const struct score_set *set, struct text *t)
 	add_text(t, "name", set->name);
 	text_add(t, ", ", 2);
 	add_text(t, "file", set->file);
-	text_print(t, ", \"left_out\": %d,\n   \"all\": ", set->n_long);
+	text_print(t, ", \"left_out\": %d, \"unjudged\": %d,\n   \"all\": ", set->n_long, set->tallies.items[0].n_unjudged);
 	add_tally(&set->tallies.items[0], &set->tallies, t);
 	text_print(t, ",\n   \"categories\": [");
 	for (int c = 1; c < set->tallies.n; c++) {

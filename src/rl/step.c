@@ -104,8 +104,8 @@ int step_observe(struct job *job, const struct step *s)
 /* ---- metrics ---- */
 
 struct sums { /* over all sampled answers */
-	double answers, valid, reward, square, accuracy, length, ended, ended_length, clipped, generated, turns, entropy, groups, constant,
-	        group_std;
+	double answers, failed, judged, valid, reward, square, accuracy, length, ended, ended_length, clipped, generated, turns, entropy,
+	        groups, constant, group_std;
 	double length_min, length_max;
 	double component[REWARD_PARTS], component_n[REWARD_PARTS], component_square[REWARD_PARTS];
 };
@@ -119,7 +119,11 @@ static void add_rollout(struct sums *s, const struct rollout *r)
 	s->clipped += r->truncated;
 	s->ended += !r->truncated;
 	s->ended_length += r->truncated ? 0 : r->n;
-	s->accuracy += isfinite(r->accuracy) ? r->accuracy : 0;
+	s->failed += r->failed;
+	if (isfinite(r->accuracy)) {
+		s->judged++;
+		s->accuracy += r->accuracy;
+	}
 	if (isfinite(r->reward)) {
 		s->valid++;
 		s->reward += r->reward;
@@ -177,8 +181,10 @@ static void add_rewards(struct metrics *m, const struct job *job, const struct s
 	metrics_add(m, "reward", s->reward / s->valid);
 	metrics_add(m, "reward_std", s->group_std / s->groups);
 	metrics_add(m, "frac_reward_zero_std", s->constant / s->groups);
-	metrics_add(m, "accuracy", s->accuracy / s->answers);
+	metrics_add(m, "accuracy", s->accuracy / s->judged);
 	metrics_add(m, "reward_invalid", s->answers - s->valid);
+	if (job->reward.command || job->eval_reward.command)
+		metrics_add(m, "reward/command_errors", s->failed);
 	for (int i = 0; i < job->reward.n; i++) {
 		double n = s->component_n[i], mean = s->component[i] / n;
 		if (n == 0) /* none applied, or replayed from a run with other verifiers */
@@ -331,6 +337,16 @@ static int add_curriculum(struct metrics *m, const struct job *job)
 
 /* ---- the screen ---- */
 
+static void tell_failures(struct job *job, double failed)
+{
+	char why[PROGRAM_WHY_MAX];
+
+	if (!(failed > 0))
+		return;
+	program_failures(job->reward.command ? job->reward.command : job->eval_reward.command, why);
+	progress_say(&job->progress, "  step %d: %g answers got no verdict: %s\n", job->step, failed, why);
+}
+
 static void tell(struct job *job, const struct step *s, const struct metrics *m)
 {
 	char line[256];
@@ -339,6 +355,7 @@ static void tell(struct job *job, const struct step *s, const struct metrics *m)
 	         100 * metrics_get(m, "accuracy"), metrics_get(m, "completions/mean_length"), metrics_get(m, "entropy"),
 	         metrics_get(m, "grad_norm"), metrics_get(m, "step_time"));
 	progress_step(&job->progress, job->step, job->config.run.max_steps, line);
+	tell_failures(job, metrics_get(m, "reward/command_errors"));
 	if (s->diagnosis != SIGNAL_FINE && job->step % job->config.run.logging_steps == 0)
 		progress_say(&job->progress, "  no signal in step %d: %s\n", job->step, diagnosis_advice(s->diagnosis));
 }

@@ -59,6 +59,14 @@ static struct tally_mean mean_of(const double *x, int n)
 	return (struct tally_mean){mean, n > 1 ? sqrt(square / (n - 1) / n) : NAN};
 }
 
+static int is_judged(const struct group *g)
+{
+	for (int i = 0; i < g->n; i++)
+		if (isnan(g->rollouts[i].accuracy))
+			return 0;
+	return 1;
+}
+
 static int belongs(const struct group *g, const char *category)
 {
 	return !category || (g->problem->category && !strcmp(g->problem->category, category));
@@ -85,6 +93,10 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 		const struct group *group = &groups[g];
 		if (!belongs(group, category))
 			continue;
+		if (!is_judged(group)) {
+			out->n_unjudged++;
+			continue;
+		}
 		reward[P] = 0;
 		for (int i = 0; i < group->n; i++) {
 			const struct rollout *r = &group->rollouts[i];
@@ -145,6 +157,8 @@ int tally_groups(const struct group *groups, int n, int k, struct arena *a, stru
 	if (!out->items)
 		return ERR_INPUT;
 	TRY(tally_one(groups, n, k, NULL, a, out, &out->items[out->n++]));
+	if (out->items[0].n_problems == 0)
+		return error_set(ERR_FAILED, "none of %d problems has a verdict on all of its answers", n);
 	for (int i = 0; n_names > 1 && i < n_names; i++)
 		TRY(tally_one(groups, n, k, names[i], a, out, &out->items[out->n++]));
 	return OK;

@@ -5,6 +5,7 @@
  *     pass@k     mean of 1 - C(n - c_i, k) / C(n, k),  c_i right answers: unbiased (arXiv:2107.03374)
  *     maj@n      share of problems whose most frequent answer is right (arXiv:2203.11171); which answers are one: vote.h. Of answers with equally many
  *                votes the one that was sampled first counts; an answer that was not found has no vote
+ *     unjudged   problems with an answer that got no verdict (a command that failed) are left out of all of these, and counted
  *     error      sqrt(sum (x_i - mean)^2 / (P - 1) / P) over the P problems; NaN for fewer than two */
 #ifndef RL_TALLY_H
 #define RL_TALLY_H
@@ -21,6 +22,7 @@ enum { TALLY_CURVE = 32 };
 struct tally {                                   /* of one category, or of all problems */
 	const char       *category;              /* NULL: all */
 	int               n_problems, n_samples; /* samples: answers to each */
+	int               n_unjudged;            /* problems left out */
 	struct tally_mean pass_1, pass_k, maj, reward;
 	struct tally_mean curve[TALLY_CURVE]; /* [n_curve] pass@k for the k of tallies.curve */
 	double            length;             /* mean tokens of an answer */
@@ -35,7 +37,7 @@ struct tallies {
 
 double tally_pass_k(int n, int c, int k); /* 1 <= k <= n, 0 <= c <= n */
 
-/* All groups must have the same number of answers, with their votes. k <= that number. */
+/* All groups must have the same number of answers, with their votes. k <= that number. ERR_FAILED when every problem is left out. */
 int tally_groups(const struct group *groups, int n, int k, struct arena *a, struct tallies *out);
 
 #endif

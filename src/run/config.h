@@ -86,10 +86,10 @@ struct config_task {
 		int                   n;
 	} rewards;
 	struct { /* one set for all verifiers */
-		const char      *pattern, *tags, *word, *compare;
-		double           partial, format_score, tolerance, relative_tolerance;
+		const char      *pattern, *tags, *word, *compare, *command, *command_on_error;
+		double           partial, format_score, tolerance, relative_tolerance, command_timeout, command_startup;
 		struct int_range length;
-		int              ignore_case, decimals, interval_relations, length_slack, length_in_characters;
+		int              ignore_case, decimals, interval_relations, length_slack, length_in_characters, command_workers;
 	} verifier;
 };
 

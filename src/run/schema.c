@@ -159,6 +159,16 @@ const struct option schema[] = {
 	RANGE(task.verifier.length, "1-1000", 0, 1e6, "tokens of a good length", .when = "task.verifiers=length"),
 	INT(task.verifier.length_slack, "0", 0, 1e6, "tokens over which the reward fades outside of it", .when = "task.verifiers=length"),
 	BOOL(task.verifier.length_in_characters, "false", "count bytes of the text instead of tokens", .when = "task.verifiers=length"),
+	TEXT(task.verifier.command, "", 0, 4096, "a program of your own and its words: JSON lines in, JSON lines out (src/task/verify.h)",
+	     .when = "task.verifiers=command"),
+	REAL(task.verifier.command_timeout, "10", 0.001, 86400, "seconds an answer may take",
+	     .when = "task.verifiers=command"),
+	REAL(task.verifier.command_startup, "30", 0, 86400, "seconds that the first answer of a fresh program may take beyond that",
+	     .when = "task.verifiers=command"),
+	INT(task.verifier.command_workers, "1", 1, 64, "programs at once, for as many threads", .when = "task.verifiers=command",
+	    .flags = FREE_ON_RESUME),
+	CHOICE(task.verifier.command_on_error, "leave_out", "leave_out|stop|zero",
+	       "an answer without a verdict: counts nowhere, ends the job, or gets 0", .when = "task.verifiers=command"),
 
 	CHOICE(algorithm, "grpo", ALGORITHMS, "the row of the algorithm table; options under loss override its parts"),
 

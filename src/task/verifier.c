@@ -27,6 +27,7 @@ static const struct verifier table[] = {
         {"ends", "the completion finishes, with the end of a sentence", verify_ends, NULL},
         {"no_repeat", "no sentence of the completion comes twice", verify_no_repeat, NULL},
         {"environment", "what the world of the problem gives for the actions, played again", verify_environment, verify_environment_check},
+        {"command", "what a program of your own says: task.verifier.command", verify_command, NULL},
         {"story", "contains, ends and no_repeat, all of them", verify_story, verify_has_word},
 };
 
@@ -89,12 +90,20 @@ int verifier_open(struct reward_spec *spec, const char *const *names, const doub
 	if (options)
 		spec->options = *options;
 	TRY(fill(spec, names, weights, n));
-	return spec->options.pattern ? verify_format_open(spec) : OK;
+	if (spec->options.pattern)
+		TRY(verify_format_open(spec));
+	for (int i = 0; i < n; i++)
+		if (spec->verifier[i]->score == verify_command && verify_command_open(spec) != OK) {
+			verify_format_close(spec);
+			return ERR_INPUT;
+		}
+	return OK;
 }
 
 void verifier_close(struct reward_spec *spec)
 {
 	verify_format_close(spec);
+	program_close(spec->command);
 	*spec = (struct reward_spec){0};
 }
 
@@ -112,6 +121,7 @@ int verifier_score(const struct reward_spec *spec, const struct problem *p, cons
 	for (int i = 0; i < spec->n; i++) {
 		TRY(spec->verifier[i]->score(spec, p, c, &out->part[i]));
 		out->reward += spec->weight[i] * out->part[i].reward;
+		out->failed |= out->part[i].failed;
 	}
 	out->parsed = out->part[0].parsed;
 	return OK;
@@ -178,7 +188,8 @@ static int score_problem(const struct reward_spec *spec, const char *place, cons
 	TRY(read_completion(place, row, &c));
 	if (verifier_check(spec, p) != OK)
 		return error_context("%s", place);
-	return verifier_score(spec, p, &c, v);
+	TRY(verifier_score(spec, p, &c, v));
+	return v->failed ? error_context("%s", place) : OK; /* the message is that of the verifier */
 }
 
 static void add_verdict(const struct reward_spec *spec, const struct verdict *v, struct text *out)

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "task/answer.h"
 #include "task/problem.h"
+#include "task/program.h"
 
 #include <stddef.h>
 
@@ -24,19 +25,25 @@ struct completion {
 	int         n_tokens;
 };
 
+/* What becomes of an answer on which the user's program could say nothing. It is counted in any case.
+ *     LEAVE_OUT   its reward is NaN: it counts nowhere     STOP   the same, and reward_score ends the job     ZERO   its reward is 0 */
+enum command_on_error { COMMAND_LEAVE_OUT, COMMAND_STOP, COMMAND_ZERO };
+
 /* One set of options serves all verifiers of a reward. Zero is each one's default. */
 struct verifier_options {
-	struct answer_rule compare;            /* exact: what the same answer is */
-	int64_t            target;             /* countdown: > 0: of rows that name none */
-	double             partial;            /* knights_knaves, story, sudoku, arc: times the share that is right, when not all is */
-	double             format_score;       /* countdown: for an expression that is well formed but wrong */
-	int                decimals;           /* math: > 0: numbers that round to the same are equal */
-	int                interval_relations; /* math: -2 <= x <= 7 is x in [-2, 7] */
-	const char        *pattern;            /* format: PCRE2, searched in the whole completion; '.' matches a newline */
-	const char        *tags;               /* format: "think,answer": these blocks, each once, in this order, around everything */
-	const char        *word;               /* contains, story: the word; NULL takes the column "word" of the row */
-	int                length_min, length_max, length_slack; /* length; slack 0: none */
-	int                length_in_characters;                 /* length: bytes of the text instead of tokens */
+	struct answer_rule     compare;            /* exact: what the same answer is */
+	int64_t                target;             /* countdown: > 0: of rows that name none */
+	double                 partial;            /* knights_knaves, story, sudoku, arc: times the share that is right, when not all is */
+	double                 format_score;       /* countdown: for an expression that is well formed but wrong */
+	int                    decimals;           /* math: > 0: numbers that round to the same are equal */
+	int                    interval_relations; /* math: -2 <= x <= 7 is x in [-2, 7] */
+	const char            *pattern;            /* format: PCRE2, searched in the whole completion; '.' matches a newline */
+	const char            *tags;               /* format: "think,answer": these blocks, each once, in this order, around everything */
+	const char            *word;               /* contains, story: the word; NULL takes the column "word" of the row */
+	int                    length_min, length_max, length_slack; /* length; slack 0: none */
+	int                    length_in_characters;                 /* length: bytes of the text instead of tokens */
+	struct program_options command;                              /* command: the program */
+	enum command_on_error  on_error;                             /* command */
 };
 
 struct reward_spec;
@@ -44,6 +51,7 @@ struct reward_spec;
 struct score {
 	double reward;
 	int    parsed; /* an answer was found, right or wrong */
+	int    failed; /* there is no verdict; the reward is what options.on_error says */
 };
 
 struct verifier { /* one row; static, never freed */
@@ -68,11 +76,13 @@ struct reward_spec { /* const once it is open; share it between threads */
 	double                  weight[REWARD_PARTS];
 	struct verifier_options options;
 	void                   *pattern; /* the compiled options.pattern; owned */
+	struct program         *command; /* the running options.command, where a verifier is it; owned */
 };
 
 struct verdict {
 	double       reward;             /* sum of weight x part.reward */
 	int          parsed;             /* of the first part */
+	int          failed;             /* of any part */
 	struct score part[REWARD_PARTS]; /* [spec.n] unweighted */
 };
 

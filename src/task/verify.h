@@ -94,6 +94,14 @@ typedef int verify_rule(const json_t *row, struct span answer);
 verify_rule plan_jugs, plan_hanoi, plan_path, plan_lock;                           /* verify_plans.c */
 verify_rule arrange_queens, arrange_colours, arrange_palindrome, arrange_fraction; /* verify_arrangements.c */
 
+/* verify_command.c: what the user's program says, a line of JSON in and a line out (program.h):
+ *
+ *     {"completion": "...", "finished": true, "tokens": 12, "id": "...", "prompt": ..., "answer": "...", all other columns of the row}
+ *     {"reward": 0.5}      optionally "parsed": false, where it found no answer; other keys are free
+ *     {"error": "..."}     it can say nothing about this one */
+VERIFY_SCORE(verify_command);
+int verify_command_open(struct reward_spec *spec);
+
 /* verify_environment.c: the actions are played again (environment.h), and the reward is that of the episode. Parsed: the episode came to an end. */
 VERIFY_SCORE(verify_environment);
 VERIFY_CHECK(verify_environment_check);

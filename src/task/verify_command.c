@@ -1,0 +1,93 @@
+#include "base/error.h"
+#include "base/json.h"
+#include "task/dataset.h"
+#include "task/verify.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int verify_command_open(struct reward_spec *spec)
+{
+	if (!spec->options.command.line || !*spec->options.command.line)
+		return error_set(ERR_INPUT, "the verifier command needs the program to run: set task.verifier.command (or --command)");
+	return program_open(&spec->options.command, &spec->command);
+}
+
+/* ---- the question ---- */
+
+/* The row of the problem as it was read, without what the question says itself. */
+static int add_row(const struct problem *p, struct text *out)
+{
+	static const char *const own[] = {"completion", "finished", "tokens"};
+	struct text              line = {0};
+	json_t                  *row = NULL;
+	char                    *rest = NULL;
+	int                      status = dataset_add_row(&line, p);
+
+	if (status == OK)
+		status = text_status(&line);
+	if (status == OK)
+		status = json_parse("row", line.data, line.n, &row);
+	for (size_t i = 0; status == OK && i < sizeof own / sizeof own[0]; i++)
+		json_object_del(row, own[i]);
+	if (status == OK && json_object_size(row) > 0 && !(rest = json_dumps(row, JSON_COMPACT)))
+		status = error_set(ERR_INPUT, "out of memory: a row for the command");
+	if (rest) {
+		text_add(out, ", ", 2);
+		text_add(out, rest + 1, strlen(rest) - 2);
+	}
+	free(rest);
+	json_decref(row);
+	text_free(&line);
+	return status;
+}
+
+/* {"completion": ..., "finished": true, "tokens": 12, "id": ..., "prompt": ..., "answer": ..., other columns} */
+static int add_question(const struct problem *p, const struct completion *c, struct text *out)
+{
+	struct span text = verify_text(c);
+
+	text_print(out, "{\"completion\": ");
+	json_add_string(out, text.s, text.n);
+	text_print(out, ", \"finished\": %s, \"tokens\": %d", c->finished ? "true" : "false", c->n_tokens);
+	TRY(add_row(p, out));
+	text_print(out, "}");
+	return text_status(out);
+}
+
+/* ---- the answer ---- */
+
+/* {"reward": 0.5, "parsed": true} or {"error": "..."}; other keys are free. */
+static int read_answer(void *context, const char *line, size_t n)
+{
+	struct score *out = context;
+	json_t       *object = NULL;
+	const char   *excuse = NULL;
+	int           status = json_parse("its answer", line, n, &object);
+
+	*out = (struct score){.parsed = 1};
+	if (status == OK)
+		status = json_get_text("its answer", object, "error", JSON_OPTIONAL, &excuse);
+	if (status == OK && excuse)
+		status = error_set(ERR_FAILED, "it says: %.200s", excuse);
+	if (status == OK)
+		status = json_get_real("its answer", object, "reward", JSON_REQUIRED, &out->reward);
+	if (status == OK)
+		status = json_get_bool("its answer", object, "parsed", JSON_OPTIONAL, &out->parsed);
+	json_decref(object);
+	return status;
+}
+
+VERIFY_SCORE(verify_command)
+{
+	struct text question = {0};
+	int         status = add_question(p, c, &question);
+
+	if (status == OK)
+		status = program_ask(spec->command, question.data, question.n, read_answer, out);
+	if (status == ERR_FAILED)
+		*out = (struct score){.reward = spec->options.on_error == COMMAND_ZERO ? 0 : NAN, .failed = 1};
+	text_free(&question);
+	return status == ERR_FAILED ? OK : status;
+}
