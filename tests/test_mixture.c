@@ -224,6 +224,54 @@ static void a_config_that_extends_a_mixture_has_it(void **state)
 	assert_says("other/data.json", "\"problems\": 6, \"used\": 6, \"entries\": 6");
 }
 
+static double first_accuracy(const char *log)
+{
+	char   line[8192];
+	double accuracy = NAN;
+	FILE  *f = fopen(log, "r");
+
+	while (isnan(accuracy) && fgets(line, sizeof line, f)) {
+		json_t *row = json_loads(line, 0, NULL), *value = json_object_get(row, "accuracy");
+		accuracy = value ? json_number_value(value) : NAN;
+		json_decref(row);
+	}
+	fclose(f);
+	return accuracy;
+}
+
+/* Two tasks in one run, each file with its verifier, in training and held out. */
+static void files_can_bring_verifiers_of_their_own(void **state)
+{
+	(void)state;
+	json_t *eval;
+
+	write_text("tasks.yaml", "extends: mix.yaml\n"
+	                         "data: {train: [a.jsonl, {file: b.jsonl, reward: sequence}], eval: [{file: a.jsonl, reward: numeric}, "
+	                         "{file: b.jsonl, reward: sequence}]}\n"
+	                         "run: {eval_steps: 2}\n");
+	assert_int_equal(hone("train tasks.yaml curriculum.kind=sequential rollout.prompts_per_step=18"), 0);
+	assert_says("runs/tasks/metrics.jsonl", "\"rewards/exact/mean\"");
+	assert_says("runs/tasks/metrics.jsonl", "\"rewards/sequence/mean\"");
+	assert_says("runs/tasks/metrics.jsonl", "eval/pass@1");
+	assert_int_equal(hone("eval runs/tasks --samples 2 --output tasks.json"), 0);
+	assert_ok(json_read("tasks.json", 1 << 20, &eval));
+	assert_int_equal(json_array_size(json_object_get(eval, "files")), 2);
+	json_decref(eval);
+	/* rows without one of their own: their accuracy is that of task.eval_reward, also where it is another file's own verifier; the first step has only such */
+	assert_int_equal(
+	        hone("train tasks.yaml run.output_dir=both task.eval_reward=sequence curriculum.kind=sequential rollout.prompts_per_step=6 "
+	             "rollout.num_generations=16"),
+	        0);
+	assert_true(first_accuracy("both/metrics.jsonl") > 0);
+	assert_int_equal(hone("train tasks.yaml run.output_dir=wrong 'data.train=[{file: a.jsonl, reward: chess}]'"), 2);
+	assert_says("stderr", "the reward of a: no verifier \"chess\"");
+	assert_int_equal(hone("train tasks.yaml run.output_dir=fade task.verifier.partial=0.5"), 2);
+	assert_says("stderr", "task.verifier.partial is set, but it is read only when");
+	assert_int_equal(hone("train mix.yaml run.output_dir=fade task.verifier.ignore_case=true 'data.train=[{file: a.jsonl, reward: "
+	                      "exact}]' task.reward=numeric"),
+	                 0);
+}
+
 static void what_cannot_be_mixed_is_said(void **state)
 {
 	(void)state;
@@ -272,6 +320,7 @@ int main(void)
 	        TEST(every_place_of_a_mixture_asks_the_question_of_its_problem),
 	        TEST(every_curriculum_trains_on_a_mixture_and_resumes_to_the_same_bits),
 	        TEST(a_config_that_extends_a_mixture_has_it),
+	        TEST(files_can_bring_verifiers_of_their_own),
 	        TEST(what_cannot_be_mixed_is_said),
 	};
 

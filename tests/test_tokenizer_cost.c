@@ -135,16 +135,19 @@ static size_t looks_for(const struct splitter *s, const char *unit, size_t n)
 static void scanners_look_at_each_character_a_few_times(void **state)
 {
 	(void)state;
-	static const char *const     units[] = {"a",    " ",   "\n",  "1",    "'",     "!",    "\t",      " \n",        "\n ",         "  a",
-	                                        "a'",   "'s",  "' ",  " 1",   "a1",    " !",   "!\n",     "\r\n",       " \n  \n   a", "\xC3\xA9",
-	                                        "'ll ", "12 ", "\"'", "\n\na", "  \n ", "    ", "\xE2\x80\xA8", " \xE2\x80\xA8"};
-	static const struct splitter own[] = {{.run = split_gpt2}, {.run = split_llama, .digits = 3}, {.run = split_llama, .digits = 1}, {.run = split_digits}};
+	static const char *const units[] = {
+	        "a",    " ",   "\n",  "1",     "'",     "!",    "\t",           " \n",          "\n ",         "  a",
+	        "a'",   "'s",  "' ",  " 1",    "a1",    " !",   "!\n",          "\r\n",         " \n  \n   a", "\xC3\xA9",
+	        "'ll ", "12 ", "\"'", "\n\na", "  \n ", "    ", "\xE2\x80\xA8", " \xE2\x80\xA8"};
+	static const struct splitter own[] = {
+	        {.run = split_gpt2}, {.run = split_llama, .digits = 3}, {.run = split_llama, .digits = 1}, {.run = split_digits}};
 
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		for (size_t k = 0; k < sizeof units / sizeof *units; k++)
 			for (size_t n = 1 << 10; n <= 1 << 20; n *= 4)
 				if (looks_for(&own[i], units[k], n) > 5 * n + 8)
-					fail_msg("scanner %zu, \"%s\": %zu looks at %zu bytes", i, units[k], looks_for(&own[i], units[k], n), n);
+					fail_msg("scanner %zu, \"%s\": %zu looks at %zu bytes", i, units[k],
+					         looks_for(&own[i], units[k], n), n);
 }
 
 /* A run of spaces with one newline in front, one behind and one in the middle: what is searched must not be searched again for each word. */
@@ -194,12 +197,32 @@ static void the_time_for_a_megabyte_grows_with_its_length(void **state)
 {
 	(void)state;
 	static const char *const units[] = {
-	        "a",  " ",  "\n", "ab", "1",   "'", "\xFF", " \n", "\xC3\xA9", "\xE2\x96\x81", "\xF0\x9F\x98\x80", /* the last ones as bytes */
-	        "a\xCC\x81", "\xCC\x81\xCC\xA3", "\xCC\x81\xCC\xA3\xCC\xB4\xD6\x9A", "e\xCC\xA3\xCC\x82",          /* marks to order and compose */
-	        "<", "<|", "<|endoftext|", "<|endoftext|>", " <|endoftext|>  ", "<|im_", "<s", "[UNK",             /* added tokens and what is nearly one */
+	        "a",
+	        " ",
+	        "\n",
+	        "ab",
+	        "1",
+	        "'",
+	        "\xFF",
+	        " \n",
+	        "\xC3\xA9",
+	        "\xE2\x96\x81",
+	        "\xF0\x9F\x98\x80", /* the last ones as bytes */
+	        "a\xCC\x81",
+	        "\xCC\x81\xCC\xA3",
+	        "\xCC\x81\xCC\xA3\xCC\xB4\xD6\x9A",
+	        "e\xCC\xA3\xCC\x82", /* marks to order and compose */
+	        "<",
+	        "<|",
+	        "<|endoftext|",
+	        "<|endoftext|>",
+	        " <|endoftext|>  ",
+	        "<|im_",
+	        "<s",
+	        "[UNK", /* added tokens and what is nearly one */
 	};
 	static const char *const files[] = {DATA "gpt2.json.gz", DATA "nfc-split-qwen.json.gz", DATA "split-deepseek.json.gz",
-	                                    DATA "stories260k", DATA "strip-added.json.gz", DATA "minipile-4096.json.gz"};
+	                                    DATA "stories260k",  DATA "strip-added.json.gz",    DATA "minipile-4096.json.gz"};
 
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		struct tokenizer *t = load(files[i]);

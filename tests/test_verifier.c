@@ -909,6 +909,42 @@ static void a_reward_is_the_weighted_sum_of_its_parts(void **state)
 	verifier_close(&spec);
 }
 
+static void a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone(void **state)
+{
+	(void)state;
+	const char             *common[] = {"exact", "length"};
+	const double            weights[] = {0.5, 0.25};
+	const struct completion c = {.text = "it is 5", .n = 7, .finished = 1, .n_tokens = 3},
+	                        same = {.text = "so 5.0", .n = 6, .finished = 1};
+	const struct problem plain = {.id = "a", .answer = "five"}, own = {.id = "b", .answer = "5", .verifier = "numeric"},
+	                     listed = {.id = "c", .answer = "it is 5", .verifier = "exact"},
+	                     wordy = {.id = "d", .answer = "five", .verifier = "numeric"};
+	struct reward_spec spec;
+	struct verdict     v;
+	int                equal;
+
+	assert_ok(verifier_open(&spec, common, weights, 2, &(struct verifier_options){.length_min = 1, .length_max = 5}));
+	assert_ok(verifier_add(&spec, "numeric"));
+	assert_ok(verifier_add(&spec, "exact"));
+	assert_int_equal(spec.n, 3);
+	assert_ok(verifier_score(&spec, &plain, &c, &v));
+	assert_close(v.reward, 0.25, 0);
+	assert_true(v.part[0].reward == 0 && v.part[1].reward == 1 && isnan(v.part[2].reward));
+	assert_ok(verifier_score(&spec, &own, &c, &v));
+	assert_close(v.reward, 1, 0);
+	assert_true(isnan(v.part[0].reward) && isnan(v.part[1].reward) && v.part[2].reward == 1 && v.parsed);
+	assert_ok(verifier_score(&spec, &listed, &c, &v)); /* whatever it weighs for the others */
+	assert_close(v.reward, 1, 0);
+	assert_ok(verifier_same(&spec, &own, &c, &same, &equal));
+	assert_true(equal);
+	assert_ok(verifier_same(&spec, &plain, &c, &same, &equal));
+	assert_false(equal);
+	assert_ok(verifier_check(&spec, &plain));
+	assert_error(verifier_check(&spec, &wordy), ERR_INPUT, "problem d: verifier numeric");
+	assert_error(verifier_add(&spec, "exakt"), ERR_INPUT, "no verifier \"exakt\"");
+	verifier_close(&spec);
+}
+
 static void wrong_rewards_are_refused(void **state)
 {
 	(void)state;
@@ -1036,6 +1072,7 @@ TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one), 
           TEST(published_puzzles_have_what_their_verifiers_read), TEST(what_models_wrote_is_judged_as_published),
           TEST(fifty_nine_tasks_are_judged_as_by_their_own_scorers), TEST(any_solution_that_keeps_the_rules_is_right),
           TEST(answers_are_compared_as_text_numbers_lists_or_sets), TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
-          TEST(digit_completion_answers_earn_one), TEST(a_reward_is_the_weighted_sum_of_its_parts), TEST(wrong_rewards_are_refused),
+          TEST(digit_completion_answers_earn_one), TEST(a_reward_is_the_weighted_sum_of_its_parts),
+          TEST(a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone), TEST(wrong_rewards_are_refused),
           TEST(rows_are_scored_as_json), TEST(fractions_stay_in_lowest_terms_or_overflow_honestly),
           TEST(decimals_are_equal_when_their_values_are))

@@ -178,6 +178,7 @@ static int open_verifier(struct evaluation *e)
 		return error_set(ERR_INPUT, "which verifier? Name one with --task, or task.eval_reward in the config");
 	TRY(verifier_open(&e->spec, &name, NULL, 1, &o));
 	e->scores.task = name;
+	TRY(problems_add_verifiers(&e->set, &e->spec));
 	TRY(problems_check(&e->config, &e->spec, NULL, &e->arena, &e->set));
 	for (int i = 0; i < e->set.n_unreadable; i++)
 		fprintf(stderr, "left out: %s\n", e->set.unreadable[i].reason);

@@ -327,6 +327,9 @@ static int open_reward(struct job *job)
 		return error_context("%s: %s", config_where(&job->config, key), key);
 	if (verifier_open(&job->eval_reward, &eval, NULL, 1, &o) != OK)
 		return error_context("%s: task.eval_reward", config_where(&job->config, "task.eval_reward"));
+	TRY(problems_add_verifiers(&job->train, &job->reward));
+	TRY(problems_add_verifiers(&job->train, &job->eval_reward));
+	TRY(problems_add_verifiers(&job->eval, &job->eval_reward));
 	TRY(problems_check(&job->config, &job->reward, &job->eval_reward, &job->arena, &job->train));
 	return problems_check(&job->config, &job->eval_reward, NULL, &job->arena, &job->eval);
 }

@@ -32,6 +32,7 @@ static int read_file(const struct config_data *d, const struct source_config *s,
 
 	out->file = s->file;
 	out->weight = s->weight;
+	out->verifier = unless(s->reward, "");
 	return dataset_read(&s->file, 1, &o, &out->data);
 }
 
@@ -55,6 +56,7 @@ static int generate(const struct generator_config *g, struct problem_source *out
 
 	out->name = g->name;
 	out->weight = g->weight;
+	out->verifier = unless(g->reward, "");
 	TRY(generator_find(g->name, &generator));
 	return generator_dataset(generator, &range, &out->data);
 }
@@ -82,6 +84,7 @@ static int join(const struct room *room, struct arena *a, struct problem_set *se
 		for (int k = 0; k < d->n && (room->most == 0 || set->n < room->most) && (room->most_each == 0 || k < room->most_each);
 		     k++) {
 			set->problems[set->n] = d->problems[k];
+			set->problems[set->n].verifier = set->sources[i].verifier;
 			set->problems[set->n++].source = i;
 			n_read += set->sources[i].file != NULL;
 		}
@@ -161,6 +164,14 @@ struct prompts_options problems_prompts(const struct config *c, const struct tok
 	                                .refuse_long = !strcmp(c->data.overlong_prompts, "error"),
 	                                .chat = prompts_chat_find(c->data.chat),
 	                                .system = unless(c->data.system_prompt, "")};
+}
+
+int problems_add_verifiers(const struct problem_set *set, struct reward_spec *spec)
+{
+	for (int i = 0; i < set->n_sources; i++)
+		if (set->sources[i].verifier && verifier_add(spec, set->sources[i].verifier) != OK)
+			return error_context("the reward of %s", set->sources[i].name);
+	return OK;
 }
 
 static int leave_out(const struct config *c, const struct problem *p, struct arena *a, struct problem_set *set)

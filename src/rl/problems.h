@@ -16,9 +16,10 @@
 #include "task/verifier.h"
 
 struct problem_source {
-	const char    *name;   /* of the row, or the file's name up to its first dot; of a generator its name */
-	const char    *file;   /* NULL: generated */
-	double         weight; /* 0: none */
+	const char    *name;     /* of the row, or the file's name up to its first dot; of a generator its name */
+	const char    *file;     /* NULL: generated */
+	double         weight;   /* 0: none */
+	const char    *verifier; /* of its problems; NULL: the run's */
 	struct dataset data;
 	int            n, entries; /* problems whose prompts are used; places that they have in the list of prompts */
 };
@@ -42,6 +43,9 @@ struct problem_set {
 int  problems_read_train(const struct config *c, struct arena *a, struct problem_set *out);
 int  problems_read_eval(const struct config *c, struct arena *a, struct problem_set *out);
 void problems_free(struct problem_set *set);
+
+/* The verifiers that sources have of their own. */
+int problems_add_verifiers(const struct problem_set *set, struct reward_spec *spec);
 
 /* Leaves problems out that a verifier cannot use, when data.unreadable_answers is drop; otherwise the first of them is the error. The second spec may
  * be NULL. ERR_INPUT, too, when none is left. */

@@ -19,14 +19,15 @@ int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a)
 	return status;
 }
 
-/* The one verifier of the accuracy, whose verdict is there already where it is also a part of the reward. */
+/* The one verifier of the accuracy for this problem, whose verdict is there already where it is also a part of the reward. */
 static int score_accuracy(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct problem *p,
                           const struct completion *c, const struct verdict *known, struct score *out)
 {
-	struct verdict v;
+	const struct verifier *wanted = verifier_for(accuracy, p);
+	struct verdict         v;
 
 	for (int i = 0; i < reward->n; i++)
-		if (accuracy->n == 1 && reward->verifier[i] == accuracy->verifier[0]) {
+		if (accuracy->n_common == 1 && reward->verifier[i] == wanted && (known->part[i].failed || !isnan(known->part[i].reward))) {
 			*out = known->part[i];
 			return OK;
 		}

@@ -16,7 +16,7 @@ static int vote(const struct reward_spec *accuracy, const struct group *g, int i
 		struct completion first = completion_of(&g->rollouts[j]);
 		int               same = 0;
 		if (g->rollouts[j].vote == j)
-			TRY(verifier_same(accuracy, &first, &mine, &same));
+			TRY(verifier_same(accuracy, g->problem, &first, &mine, &same));
 		if (same)
 			g->rollouts[i].vote = j;
 	}

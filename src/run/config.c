@@ -219,15 +219,32 @@ struct lookup {
 	struct arena        *arena;
 };
 
+static const char *add_files(const struct lookup *l, const char *names, const struct source_list *files)
+{
+	for (int i = 0; names && i < files->n; i++)
+		names = arena_format(l->arena, "%s|%s", names, files->items[i].reward);
+	return names;
+}
+
+static const char *add_generators(const struct lookup *l, const char *names, const struct generator_config *rows, int n)
+{
+	for (int i = 0; names && i < n; i++)
+		names = arena_format(l->arena, "%s|%s", names, rows[i].reward);
+	return names;
+}
+
 /* "exact|format": all verifiers that the config names. */
 static const char *verifier_names(const struct lookup *l)
 {
+	const struct config_data *d = &l->config->data;
 	const struct config_task *t = &l->config->task;
 	const char               *names = arena_format(l->arena, "%s|%s", t->reward, t->eval_reward);
 
 	for (int i = 0; names && i < t->rewards.n; i++)
 		names = arena_format(l->arena, "%s|%s", names, t->rewards.items[i].name);
-	return names;
+	names = add_files(l, add_files(l, names, &d->train), &d->eval);
+	names = add_generators(l, names, d->generate.items, d->generate.n);
+	return add_generators(l, names, d->eval_generate.items, d->eval_generate.n);
 }
 
 /* For schema_when_holds: texts as they are, everything else as it is printed. NULL when unset. */

@@ -34,14 +34,14 @@ struct int_range { /* low <= high; written "2" or "1-3" */
 };
 
 struct generator_config { /* one row of data.generate */
-	const char      *name;
+	const char      *name, *reward;
 	struct int_range levels;
 	int              count, seed, first;
 	double           error_rate, weight;
 };
 
 struct source_config { /* one row of data.train or data.eval; empty texts: as the options of data say */
-	const char *file, *name, *category, *prompt_column, *answer_column, *category_column, *id_column, *prompt_template;
+	const char *file, *name, *reward, *category, *prompt_column, *answer_column, *category_column, *id_column, *prompt_template;
 	double      weight;
 };
 

@@ -49,6 +49,7 @@
 #define HOME struct generator_config
 #define GENERATOR \
 	TEXT(name, REQUIRED, 1, 100, "countdown, knights_knaves, addition, sequence, ..."), \
+	TEXT(reward, "", 0, 100, "the verifier of its problems, in the place of those of task"), \
 	RANGE(levels, "1", 0, 100, "difficulty, or a range of them such as 1-3"), \
 	INT(count, "1000", 1, 1e8, "problems, spread evenly over the levels"), \
 	INT(seed, "0", 0, BIG, "another seed gives other problems"), \
@@ -63,6 +64,7 @@ static const struct option_rows eval_generator_rows = {eval_generator_options, N
 #define SOURCE \
 	TEXT(file, REQUIRED, 1, 4000, "JSONL, plain or gzip"), \
 	TEXT(name, "", 0, 100, "of the file in tables and messages; empty: the file's name up to its first dot"), \
+	TEXT(reward, "", 0, 100, "the verifier of its problems, in the place of those of task"), \
 	TEXT(category, "", 0, 200, "of rows that have none"), \
 	TEXT(prompt_column, "", 0, 200, "for this file, as data.prompt_column; empty: as there"), \
 	TEXT(answer_column, "", 0, 200, "for this file, as data.answer_column; empty: as there"), \

@@ -21,6 +21,7 @@ struct problem {
 	int                   n_messages;
 
 	const char *answer;     /* the gold, as text; NULL where the row had none */
+	const char *verifier;   /* the one that scores it in the place of the run's; NULL: the run's */
 	const char *category;   /* what curricula and tables of results group by */
 	double      difficulty; /* any scale on which more is harder; NAN when unknown */
 	const char *hint;       /* a help that may be put behind the prompt */

@@ -80,8 +80,37 @@ static int fill(struct reward_spec *spec, const char *const *names, const double
 		if (!isfinite(spec->weight[i]))
 			return error_set(ERR_INPUT, "the weight of the verifier \"%s\" is not a number", names[i]);
 	}
-	spec->n = n;
+	spec->n = spec->n_common = n;
 	return OK;
+}
+
+int verifier_add(struct reward_spec *spec, const char *name)
+{
+	const struct verifier *v;
+
+	TRY(verifier_find(name, &v));
+	for (int i = 0; i < spec->n; i++)
+		if (spec->verifier[i] == v)
+			return OK;
+	if (spec->n == REWARD_PARTS)
+		return error_set(ERR_INPUT, "more than %d verifiers", REWARD_PARTS);
+	spec->weight[spec->n] = 1;
+	spec->verifier[spec->n++] = v;
+	return v->score == verify_command ? verify_command_open(spec) : OK;
+}
+
+static int applies(const struct reward_spec *spec, int i, const struct problem *p)
+{
+	return p->verifier ? !strcmp(spec->verifier[i]->name, p->verifier) : i < spec->n_common;
+}
+
+const struct verifier *verifier_for(const struct reward_spec *spec, const struct problem *p)
+{
+	int i = 0;
+
+	while (i < spec->n - 1 && !applies(spec, i, p))
+		i++;
+	return spec->verifier[i];
 }
 
 int verifier_open(struct reward_spec *spec, const char *const *names, const double *weights, int n, const struct verifier_options *options)
@@ -110,20 +139,27 @@ void verifier_close(struct reward_spec *spec)
 int verifier_check(const struct reward_spec *spec, const struct problem *p)
 {
 	for (int i = 0; i < spec->n; i++)
-		if (spec->verifier[i]->check && spec->verifier[i]->check(spec, p) != OK)
+		if (applies(spec, i, p) && spec->verifier[i]->check && spec->verifier[i]->check(spec, p) != OK)
 			return error_context("problem %s: verifier %s", p->id ? p->id : "without id", spec->verifier[i]->name);
 	return OK;
 }
 
 int verifier_score(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct verdict *out)
 {
+	int first = 1;
+
 	*out = (struct verdict){0};
 	for (int i = 0; i < spec->n; i++) {
-		TRY(spec->verifier[i]->score(spec, p, c, &out->part[i]));
-		out->reward += spec->weight[i] * out->part[i].reward;
-		out->failed |= out->part[i].failed;
+		struct score *s = &out->part[i];
+		s->reward = NAN;
+		if (!applies(spec, i, p))
+			continue;
+		TRY(spec->verifier[i]->score(spec, p, c, s));
+		out->failed |= s->failed;
+		out->reward += (p->verifier ? 1 : spec->weight[i]) * s->reward;
+		out->parsed = first ? s->parsed : out->parsed;
+		first = 0;
 	}
-	out->parsed = out->part[0].parsed;
 	return OK;
 }
 
@@ -146,19 +182,21 @@ static int same_marked(const struct reward_spec *spec, const struct completion *
 	return answer_equal(&spec->options.compare, x, y);
 }
 
-int verifier_same(const struct reward_spec *spec, const struct completion *a, const struct completion *b, int *same)
+int verifier_same(const struct reward_spec *spec, const struct problem *p, const struct completion *a, const struct completion *b,
+                  int *same)
 {
-	const struct problem p = {.id = "vote", .answer = a->text};
-	struct score         s;
+	const struct verifier *v = verifier_for(spec, p);
+	const struct problem   asked = {.id = p->id, .answer = a->text};
+	struct score           s;
 
 	*same = a->n == b->n && !memcmp(a->text, b->text, a->n);
 	if (*same)
 		return OK;
-	if (!reads_gold_alike(spec->verifier[0]) || has_nul(a)) { /* a gold ends at a NUL */
+	if (!reads_gold_alike(v) || has_nul(a)) { /* a gold ends at a NUL */
 		*same = same_marked(spec, a, b);
 		return OK;
 	}
-	TRY(spec->verifier[0]->score(spec, &p, b, &s));
+	TRY(v->score(spec, &asked, b, &s));
 	*same = s.reward >= 1;
 	return OK;
 }

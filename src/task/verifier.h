@@ -70,8 +70,8 @@ int                    verifier_find(const char *name, const struct verifier **o
 
 /* ---- several, weighted ---- */
 
-struct reward_spec { /* const once it is open; share it between threads */
-	int                     n;
+struct reward_spec {     /* const once it is open; share it between threads */
+	int n, n_common; /* the first n_common score problems that name no verifier; the others are for those that name them */
 	const struct verifier  *verifier[REWARD_PARTS];
 	double                  weight[REWARD_PARTS];
 	struct verifier_options options;
@@ -80,22 +80,27 @@ struct reward_spec { /* const once it is open; share it between threads */
 };
 
 struct verdict {
-	double       reward;             /* sum of weight x part.reward */
-	int          parsed;             /* of the first part */
+	double       reward;             /* sum of weight x part.reward; of a verifier of the problem's own just its reward */
+	int          parsed;             /* of the first part that applies */
 	int          failed;             /* of any part */
-	struct score part[REWARD_PARTS]; /* [spec.n] unweighted */
+	struct score part[REWARD_PARTS]; /* [spec.n] unweighted; reward NaN where a verifier does not apply */
 };
 
 /* `weights` NULL: all 1. The texts of the options are borrowed until verifier_close. */
 int verifier_open(struct reward_spec *spec, const char *const *names, const double *weights, int n, const struct verifier_options *options);
+int verifier_add(struct reward_spec *spec, const char *name); /* for problems that name it; nothing to do when it is there */
 void verifier_close(struct reward_spec *spec);
+
+/* The first that scores the problem. */
+const struct verifier *verifier_for(const struct reward_spec *spec, const struct problem *p);
 
 int verifier_check(const struct reward_spec *spec, const struct problem *p); /* call once per problem, before a run starts */
 int verifier_score(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct verdict *out);
 
-/* Whether two completions give the same answer. Verifiers that find an answer in a gold as they find it in a completion (numeric, math) decide themselves:
+/* Whether two completions give the same answer to a problem. Verifiers that find an answer in a gold as they find it in a completion (numeric, math) decide themselves:
  * 1/2 is 0.5. For the others the marked answers (span.h) are compared as options.compare says. */
-int verifier_same(const struct reward_spec *spec, const struct completion *a, const struct completion *b, int *same);
+int verifier_same(const struct reward_spec *spec, const struct problem *p, const struct completion *a, const struct completion *b,
+                  int *same);
 
 /* A row of `hone score`: {"completion", "answer", further columns; optionally "finished" (default true) and "tokens"}.
  * ADDS {"reward": x, "components": {NAME: x, ...}, "parsed": true} and a newline. */
