@@ -234,6 +234,35 @@ static void a_template_makes_prompts_from_columns(void **state)
 	dataset_free(&d);
 }
 
+static void a_path_goes_into_lists_by_number(void **state)
+{
+	(void)state;
+	const char            *path = "tests/data/task/arc_1d.jsonl";
+	struct dataset_options o = {.prompt_template = "{train.0.input}\n{train.2.output}\n{test.0.input}",
+	                            .answer_column = "test.0.output"};
+	struct dataset         d;
+	const char            *nested = "{\"a\": [[1, {\"b\": 2}]], \"a.0\": 3}";
+	json_t                *row;
+
+	assert_ok(dataset_read(&path, 1, &o, &d));
+	assert_int_equal(d.n, 6);
+	for (int i = 0; i < d.n; i++) {
+		assert_int_equal(d.problems[i].answer[0], '[');
+		assert_non_null(strchr(d.problems[i].prompt, '\n'));
+	}
+	dataset_free(&d);
+	assert_ok(json_parse("row", nested, strlen(nested), &row));
+	assert_int_equal(json_integer_value(dataset_column(row, "a.0.1.b")), 2);
+	assert_int_equal(json_integer_value(dataset_column(row, "a.0")), 3);
+	assert_null(dataset_column(row, "a.1"));
+	assert_null(dataset_column(row, "a.0.2"));
+	assert_null(dataset_column(row, "a.-1.0"));
+	assert_null(dataset_column(row, "a.0.0x"));
+	assert_null(dataset_column(row, "a..0"));
+	assert_null(dataset_column(row, "a.99999999999999999999"));
+	json_decref(row);
+}
+
 static void a_written_row_reads_back_the_same(void **state)
 {
 	(void)state;
@@ -400,7 +429,7 @@ TEST_MAIN(TEST(a_row_fills_every_field_of_a_problem), TEST(every_spelling_of_pro
           TEST(answers_that_are_no_texts_become_their_json), TEST(rows_of_other_frameworks_are_read),
           TEST(a_gold_deep_in_the_row_is_found_by_its_path), TEST(ids_and_categories_have_spellings_of_their_own),
           TEST(the_last_word_of_the_assistant_is_a_demonstration), TEST(published_puzzles_come_in_words_and_in_signs),
-          TEST(a_template_makes_prompts_from_columns), TEST(a_written_row_reads_back_the_same),
+          TEST(a_template_makes_prompts_from_columns), TEST(a_path_goes_into_lists_by_number), TEST(a_written_row_reads_back_the_same),
           TEST(hostile_rows_are_refused_with_their_place), TEST(deep_nesting_and_missing_files_are_refused),
           TEST(a_huge_row_is_refused_with_its_line), TEST(ids_that_two_files_share_are_named_with_both_places),
           TEST(wrong_columns_of_the_options_are_named), TEST(memory_that_runs_out_leaves_nothing_behind))

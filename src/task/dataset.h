@@ -1,6 +1,6 @@
 /* dataset.h - problems from JSONL files, plain or .gz, and back.
  *
- * One JSON object a line; blank lines are skipped. A column may be named by a path ("reward_model.ground_truth"). Without options, the first
+ * One JSON object a line; blank lines are skipped. A column may be named by a path ("reward_model.ground_truth", "test.0.output"). Without options, the first
  * of these that the row has and that is not null is taken:
  *
  *     prompt         prompt, messages, question, problem, input
@@ -64,7 +64,7 @@ int dataset_read_row(const char *place, const char *line, size_t n, const struct
 /* ADDS one line: the fields under their names above, then the other columns of the row. Reading it again gives the same problem. */
 int dataset_add_row(struct text *t, const struct problem *p);
 
-/* The member of a row at a path "a.b.c" (or of that whole name); NULL when it is not there or null. Borrowed from the row. */
+/* The member of a row at a path "a.b.c" (or of that whole name), a number standing for an item of a list; NULL when it is not there or null. Borrowed from the row. */
 const json_t *dataset_column(const json_t *row, const char *path);
 
 /* An error naming file and line of both when two problems have the same id. */

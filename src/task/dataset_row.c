@@ -16,17 +16,27 @@ static const char *const answer_columns[] = {
 static const char *const id_columns[] = {"id", "unique_id", NULL};
 static const char *const category_columns[] = {"category", "data_source", "dataset", NULL};
 
+/* One part of a path, n bytes: a member, or of a list the item of that number. */
+static const json_t *member(const json_t *v, const char *part, size_t n)
+{
+	size_t digits = strspn(part, "0123456789");
+
+	if (!json_is_array(v))
+		return json_object_getn(v, part, n);
+	return digits == n && n > 0 && n < 10 ? json_array_get(v, (size_t)atol(part)) : NULL;
+}
+
 const json_t *dataset_column(const json_t *row, const char *path)
 {
 	const json_t *v = json_object_get(row, path);
 
-	while (!v && json_is_object(row)) {
+	while (!v) {
 		const char *dot = strchr(path, '.');
 		if (!dot)
 			break;
-		row = json_object_getn(row, path, (size_t)(dot - path));
+		row = member(row, path, (size_t)(dot - path));
 		path = dot + 1;
-		v = json_object_get(row, path);
+		v = member(row, path, strlen(path));
 	}
 	return json_is_null(v) ? NULL : v;
 }
