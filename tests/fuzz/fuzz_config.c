@@ -3,7 +3,7 @@
 
 #include "run/config.h"
 
-enum { OVERRIDES_MAX = 4, RESOLVED_ONE_IN = 8 }; /* resolving costs ten times as much as reading */
+enum { OVERRIDES_MAX = 4, RESOLVED_ONE_IN = 61 }; /* resolving costs ten times as much as reading */
 
 static void resolve_twice(const struct config *c)
 {
