@@ -670,6 +670,7 @@ static const struct {
         {"{\"model\":{\"vocab\":{\"a\":1.0},\"merges\":[]}}", "\"a\""},
         {"{\"model\":{\"vocab\":{\"a\":4194304},\"merges\":[]}}", "\"a\""},
         {"{\"model\":{\"vocab\":{\"a\":99999999999999999999},\"merges\":[]}}", "must be an integer from 0"},
+        {"{\"model\":{\"vocab\":{\"a\":4194303},\"merges\":[]}}", "an id is 4194303, but there are only 1 tokens"},
         {"{\"model\":{\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", "\"b\" has the id 0"},
         {"{\"model\":{\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]}}", "duplicate"},
         {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[7]}}", "merges[0]"},

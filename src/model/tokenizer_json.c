@@ -350,6 +350,16 @@ static int check_token(struct reader *r, const char *where, const char *token, c
 	return OK;
 }
 
+/* Tables are as long as the largest id, so that must be in keeping with the number of tokens. Real files hardly leave holes. */
+static int check_holes(const struct reader *r, json_int_t largest)
+{
+	size_t n = json_object_size(r->vocab) + json_array_size(r->added);
+
+	if (largest > 65536 && (size_t)largest / 16 > n)
+		return error_set(ERR_INPUT, "%s: an id is %lld, but there are only %zu tokens", r->path, (long long)largest, n);
+	return OK;
+}
+
 /* Checks all tokens, and finds how many ids and bytes there are. */
 static int measure(struct reader *r, size_t *n_bytes)
 {
@@ -378,7 +388,7 @@ static int measure(struct reader *r, size_t *n_bytes)
 			largest = json_integer_value(json_object_get(entry, "id"));
 	}
 	r->t->n_ids = (int)largest + 1;
-	return OK;
+	return check_holes(r, largest);
 }
 
 static int put_token(struct reader *r, const char *where, const char *token, int id)

@@ -32,7 +32,8 @@ static void make_everything(void)
 
 	PROMISE(weights_new(&shape, &model.weights) == OK);
 	PROMISE(tokenizer_chars("012", specials, 1, &tokenizer) == OK);
-	PROMISE(prompts_render(problems, N_PROBLEMS, tokenizer, 8, &arena, &prompts) == OK);
+	PROMISE(prompts_render(problems, N_PROBLEMS, &(struct prompts_options){.tokenizer = tokenizer, .max_prompt_length = 8}, &arena,
+	                       &prompts) == OK);
 }
 
 static void pick_all(struct replay *r)
