@@ -153,12 +153,14 @@ int curriculum_probabilities(struct curriculum *c, double *P)
 
 int curriculum_save(const struct curriculum *c, json_t **out)
 {
-	int status;
+	struct arena scratch = {0};
+	int          status;
 
 	*out = json_pack("{s:s, s:i}", "kind", c->kind->name, "problems", c->problems.n);
 	if (!*out)
 		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
-	status = c->kind->save(c->state, *out);
+	status = c->kind->save(c->state, &scratch, *out);
+	arena_free(&scratch);
 	if (status != OK) {
 		json_decref(*out);
 		*out = NULL;
@@ -168,8 +170,10 @@ int curriculum_save(const struct curriculum *c, json_t **out)
 
 int curriculum_load(struct curriculum *c, const char *place, const json_t *state)
 {
-	const char *kind;
-	int64_t     n;
+	struct arena scratch = {0};
+	const char  *kind;
+	int64_t      n;
+	int          status;
 
 	TRY(json_get_text(place, state, "kind", JSON_REQUIRED, &kind));
 	TRY(json_get_int(place, state, "problems", JSON_REQUIRED, 1, INT32_MAX, &n));
@@ -179,7 +183,9 @@ int curriculum_load(struct curriculum *c, const char *place, const json_t *state
 	if (n != c->problems.n)
 		return error_set(ERR_INPUT, "%s: the run was started on %lld problems, the data set now has %d; resume it on the same data",
 		                 place, (long long)n, c->problems.n);
-	return c->kind->load(c->state, place, state);
+	status = c->kind->load(c->state, &scratch, place, state);
+	arena_free(&scratch);
+	return status;
 }
 
 int curriculum_metrics(const struct curriculum *c, json_t *metrics)

@@ -27,6 +27,8 @@
 #ifndef CURRICULUM_CURRICULUM_H
 #define CURRICULUM_CURRICULUM_H
 
+#include "base/memory.h"
+
 #include <jansson.h>
 #include <stdint.h>
 
@@ -90,7 +92,7 @@ struct curriculum_problems {                 /* what a method starts from; valid
 	struct curriculum_options    *options;
 };
 
-struct curriculum_kind { /* state is the method's own struct, owned by it; save and metrics add to an object; 0 or a status */
+struct curriculum_kind { /* state is the method's own struct, owned by it; save and metrics add to an object; 0 or a status; scratch: until the return */
 	const char *name, *help;
 	int         learns;
 	int (*create)(const struct curriculum_problems *p, void **state);
@@ -98,8 +100,8 @@ struct curriculum_kind { /* state is the method's own struct, owned by it; save 
 	void (*pick)(void *state, int n, int *picked);
 	void (*observe)(void *state, const struct curriculum_outcome *outcomes, int n);
 	void (*probabilities)(void *state, double *P); /* or NULL */
-	int (*save)(const void *state, json_t *object);
-	int (*load)(void *state, const char *place, const json_t *object); /* on an error the state is as before */
+	int (*save)(const void *state, struct arena *scratch, json_t *object);
+	int (*load)(void *state, struct arena *scratch, const char *place, const json_t *object); /* on an error the state is as before */
 	int (*metrics)(const void *state, json_t *object);
 };
 

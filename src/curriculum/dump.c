@@ -155,74 +155,52 @@ static int64_t count_entries(const int64_t *lengths, int n)
 	return entries;
 }
 
-static int save_windows(const struct dump *d, json_t *object, int64_t *lengths, double *entries)
+static int save(const void *state, struct arena *scratch, json_t *object)
 {
-	int n = d->problems->arms->n, size = d->problems->options->window, k = 0;
+	const struct dump *d = state;
+	int                n = d->problems->arms->n, size = d->problems->options->window, k = 0;
+	int64_t           *lengths = arena_alloc(scratch, (size_t)n, sizeof *lengths);
+	double            *entries = arena_alloc(scratch, (size_t)n * (size_t)size, sizeof *entries);
 
+	if (!lengths || !entries)
+		return ERR_INPUT;
 	for (int a = 0; a < n; a++) {
 		lengths[a] = d->windows[a].n;
 		for (int i = 0; i < d->windows[a].n; i++)
 			entries[k++] = (double)entry(&d->windows[a], size, i);
 	}
 	TRY(numbers_save_int(object, "lengths", lengths, n));
-	return numbers_save(object, "windows", entries, k);
+	TRY(numbers_save(object, "windows", entries, k));
+	TRY(bandit_save(&d->bandit, object));
+	return numbers_save_int(object, "seen", d->seen, n);
 }
 
-static int save(const void *state, json_t *object)
+static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
-	const struct dump *d = state;
-	size_t             n = (size_t)d->problems->arms->n;
-	int64_t           *lengths = mem_alloc(n, sizeof *lengths, "the state of the curriculum");
-	double            *entries = mem_alloc(n * (size_t)d->problems->options->window, sizeof *entries, "the state of the curriculum");
-	int                status = lengths && entries ? save_windows(d, object, lengths, entries) : ERR_INPUT;
+	struct dump *d = state;
+	int          n = d->problems->arms->n, size = d->problems->options->window;
+	int64_t     *seen = arena_alloc(scratch, (size_t)n, sizeof *seen), n_entries;
+	int64_t     *lengths = arena_alloc(scratch, (size_t)n, sizeof *lengths);
+	double      *entries;
 
-	mem_free(lengths);
-	mem_free(entries);
-	if (status == OK)
-		status = bandit_save(&d->bandit, object);
-	return status == OK ? numbers_save_int(object, "seen", d->seen, (int)n) : status;
-}
-
-struct loaded { /* [arms], [arms], [entries] */
-	int64_t *seen, *lengths;
-	double  *entries;
-};
-
-static int read_state(struct dump *d, const char *place, const json_t *object, struct loaded *l)
-{
-	int     n = d->problems->arms->n, size = d->problems->options->window;
-	int64_t entries;
-
-	TRY(numbers_load_int(place, object, "seen", DECK_POSITION_MAX, n, l->seen));
-	TRY(numbers_load_int(place, object, "lengths", size, n, l->lengths));
-	entries = count_entries(l->lengths, n);
-	l->entries = mem_alloc((size_t)entries, sizeof *l->entries, "the state of the curriculum");
-	if (!l->entries)
+	if (!seen || !lengths)
 		return ERR_INPUT;
-	TRY(numbers_load(place, object, "windows", 0, ADVANTAGE_MAX, (int)entries, l->entries));
+	TRY(numbers_load_int(place, object, "seen", DECK_POSITION_MAX, n, seen));
+	TRY(numbers_load_int(place, object, "lengths", size, n, lengths));
+	n_entries = count_entries(lengths, n);
+	entries = arena_alloc(scratch, (size_t)n_entries, sizeof *entries);
+	if (!entries)
+		return ERR_INPUT;
+	TRY(numbers_load(place, object, "windows", 0, ADVANTAGE_MAX, (int)n_entries, entries));
 	TRY(bandit_load(&d->bandit, place, object));
 	for (int a = 0, k = 0; a < n; a++) {
-		d->seen[a] = l->seen[a];
+		d->seen[a] = seen[a];
 		d->windows[a].first = d->windows[a].n = 0;
-		for (int i = 0; i < l->lengths[a]; i++)
-			push(&d->windows[a], size, (float)l->entries[k++]);
+		for (int i = 0; i < lengths[a]; i++)
+			push(&d->windows[a], size, (float)entries[k++]);
 	}
 	rescore(d);
 	return OK;
-}
-
-static int load(void *state, const char *place, const json_t *object)
-{
-	struct dump  *d = state;
-	size_t        n = (size_t)d->problems->arms->n;
-	struct loaded l = {.seen = mem_alloc(n, sizeof *l.seen, "the state of the curriculum"),
-	                   .lengths = mem_alloc(n, sizeof *l.lengths, "the state of the curriculum")};
-	int           status = l.seen && l.lengths ? read_state(d, place, object, &l) : ERR_INPUT;
-
-	mem_free(l.seen);
-	mem_free(l.lengths);
-	mem_free(l.entries);
-	return status;
 }
 
 static int metrics(const void *state, json_t *object)

@@ -172,41 +172,35 @@ static void probabilities(void *state, double *P)
 		P[a] /= deck->n;
 }
 
-static int save(const void *state, json_t *object)
+static int save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct easy_to_hard *e = state;
-	int64_t                   *position = mem_alloc((size_t)e->n_levels, sizeof *position, "the state of the curriculum");
-	int                        status;
+	int64_t                   *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);
 
 	if (!position)
 		return ERR_INPUT;
 	for (int l = 0; l < e->n_levels; l++)
 		position[l] = e->levels[l].position;
-	status = numbers_save_int(object, "positions", position, e->n_levels);
-	mem_free(position);
-	if (status == OK && json_object_set_new(object, "step", json_integer(e->step)) != 0)
-		status = error_set(ERR_INPUT, "out of memory for the state of the curriculum");
-	return status;
+	TRY(numbers_save_int(object, "positions", position, e->n_levels));
+	if (json_object_set_new(object, "step", json_integer(e->step)) != 0)
+		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
+	return OK;
 }
 
-static int load(void *state, const char *place, const json_t *object)
+static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct easy_to_hard *e = state;
-	int64_t             *position, step;
-	int                  status;
+	int64_t             *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);
 
-	TRY(json_get_int(place, object, "step", JSON_REQUIRED, 0, DECK_POSITION_MAX, &step));
-	position = mem_alloc((size_t)e->n_levels, sizeof *position, "the state of the curriculum");
 	if (!position)
 		return ERR_INPUT;
-	status = numbers_load_int(place, object, "positions", DECK_POSITION_MAX, e->n_levels, position);
-	for (int l = 0; status == OK && l < e->n_levels; l++) {
+	TRY(numbers_load_int(place, object, "positions", DECK_POSITION_MAX, e->n_levels, position));
+	TRY(json_get_int(place, object, "step", JSON_REQUIRED, 0, DECK_POSITION_MAX, &e->step));
+	for (int l = 0; l < e->n_levels; l++) {
 		e->levels[l].position = position[l];
 		e->levels[l].shuffled = 0;
 	}
-	e->step = status == OK ? step : e->step;
-	mem_free(position);
-	return status;
+	return OK;
 }
 
 static int metrics(const void *state, json_t *object)

@@ -109,30 +109,31 @@ static void probabilities(void *state, double *P)
 	bandit_probabilities(&((struct sec *)state)->bandit, P);
 }
 
-static int save(const void *state, json_t *object)
+static int save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct sec *s = state;
-	int               n = s->problems->arms->n, status;
-	int64_t          *position = mem_alloc((size_t)n, sizeof *position, "the state of the curriculum");
+	int               n = s->problems->arms->n;
+	int64_t          *position = arena_alloc(scratch, (size_t)n, sizeof *position);
 
 	if (!position)
 		return ERR_INPUT;
 	for (int a = 0; a < n; a++)
 		position[a] = s->decks[a].position;
-	status = bandit_save(&s->bandit, object);
-	if (status == OK)
-		status = numbers_save(object, "Q", s->bandit.score, n);
-	if (status == OK)
-		status = numbers_save_int(object, "positions", position, n);
-	mem_free(position);
-	return status;
+	TRY(bandit_save(&s->bandit, object));
+	TRY(numbers_save(object, "Q", s->bandit.score, n));
+	return numbers_save_int(object, "positions", position, n);
 }
 
 /* Into Q and position first, so that a wrong file changes nothing. */
-static int read_state(struct sec *s, const char *place, const json_t *object, double *Q, int64_t *position)
+static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
-	int n = s->problems->arms->n;
+	struct sec *s = state;
+	int         n = s->problems->arms->n;
+	double     *Q = arena_alloc(scratch, (size_t)n, sizeof *Q);
+	int64_t    *position = arena_alloc(scratch, (size_t)n, sizeof *position);
 
+	if (!Q || !position)
+		return ERR_INPUT;
 	TRY(numbers_load(place, object, "Q", -Q_MAX, Q_MAX, n, Q));
 	TRY(numbers_load_int(place, object, "positions", DECK_POSITION_MAX, n, position));
 	TRY(bandit_load(&s->bandit, place, object));
@@ -142,19 +143,6 @@ static int read_state(struct sec *s, const char *place, const json_t *object, do
 	}
 	s->bandit.settled = 0;
 	return OK;
-}
-
-static int load(void *state, const char *place, const json_t *object)
-{
-	struct sec *s = state;
-	size_t      n = (size_t)s->problems->arms->n;
-	double     *Q = mem_alloc(n, sizeof *Q, "the state of the curriculum");
-	int64_t    *position = mem_alloc(n, sizeof *position, "the state of the curriculum");
-	int         status = Q && position ? read_state(s, place, object, Q, position) : ERR_INPUT;
-
-	mem_free(Q);
-	mem_free(position);
-	return status;
 }
 
 static int metrics(const void *state, json_t *object)

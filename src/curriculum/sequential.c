@@ -34,19 +34,21 @@ static void observe(void *state, const struct curriculum_outcome *outcomes, int 
 	(void)state, (void)outcomes, (void)n;
 }
 
-static int save(const void *state, json_t *object)
+static int save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct sequential *s = state;
 
+	(void)scratch;
 	if (json_object_set_new(object, "position", json_integer(s->position)) != 0)
 		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
 	return OK;
 }
 
-static int load(void *state, const char *place, const json_t *object)
+static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct sequential *s = state;
 
+	(void)scratch;
 	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX, &s->position);
 }
 

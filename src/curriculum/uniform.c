@@ -56,19 +56,21 @@ static void probabilities(void *state, double *P)
 		P[a] = (double)u->problems->arms->items[a].n / u->problems->n;
 }
 
-static int save(const void *state, json_t *object)
+static int save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct uniform *u = state;
 
+	(void)scratch;
 	if (json_object_set_new(object, "position", json_integer(u->deck.position)) != 0)
 		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
 	return OK;
 }
 
-static int load(void *state, const char *place, const json_t *object)
+static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct uniform *u = state;
 
+	(void)scratch;
 	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX, &u->deck.position);
 }
 
