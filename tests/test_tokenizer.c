@@ -166,7 +166,7 @@ static void check_small_case(const struct tokenizer *unused, const char *place, 
 static void small_tokenizers_show_each_rule(void **state)
 {
 	(void)state;
-	assert_int_equal(for_each_row(NULL, DATA "small-cases.jsonl", check_small_case), 16);
+	assert_int_equal(for_each_row(NULL, DATA "small-cases.jsonl", check_small_case), 22);
 }
 
 /* ---- the sentencepiece kind ---- */
@@ -695,7 +695,11 @@ static const struct {
         {"{" MODEL("") ",\"normalizer\":{\"type\":\"Sequence\"}}", "\"normalizers\" must be an array"},
         {"{" MODEL("") ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\"}]}}", "normalizer.normalizers[0]"},
         {"{" MODEL("") ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"a\"}}", "the pattern is empty"},
-        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\"}}", "\"Metaspace\" is not supported as a pre_tokenizer"},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Whitespace\"}}", "\"Whitespace\" is not supported as a pre_tokenizer"},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\"}}", "\"replacement\""},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"__\"}}", "one character"},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}}",
+         "\"last\" is no known prepend_scheme"},
         {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(\"}}}", "pattern \"(\""},
         {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Never\",\"pattern\":{\"String\":\"a\"}}}", "\"Never\""},
         {"{" MODEL("") ",\"decoder\":{\"type\":\"WordPiece\"}}", "\"WordPiece\" is not supported as a decoder"},

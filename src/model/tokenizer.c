@@ -30,8 +30,8 @@ static void encoder_free(struct encoder *e)
 	bpe_work_free(&e->bpe);
 }
 
-/* e->words: the words of one piece after all pre-tokenizers. */
-static int split_words(struct encoder *e, struct slice text)
+/* e->words: the words of one piece after all pre-tokenizers. at_start: the text begins with it. */
+static int split_words(struct encoder *e, struct slice text, int at_start)
 {
 	const struct tokenizer *t = e->t;
 
@@ -40,29 +40,31 @@ static int split_words(struct encoder *e, struct slice text)
 	for (int i = 0; i < t->n_splitters; i++) {
 		struct pieces swap = e->words;
 		e->rewords.n = 0;
-		for (size_t j = 0; j < e->words.n; j++)
+		for (size_t j = 0; j < e->words.n; j++) {
+			e->split.at_start = at_start && j == 0;
 			TRY(splitter_apply(&t->splitters[i], &e->split, e->words.at[j].text, &e->rewords));
+		}
 		e->words = e->rewords;
 		e->rewords = swap;
 	}
 	return OK;
 }
 
-static int encode_words(struct encoder *e, struct slice text)
+static int encode_words(struct encoder *e, struct slice text, int at_start)
 {
-	TRY(split_words(e, text));
+	TRY(split_words(e, text, at_start));
 	for (size_t i = 0; i < e->words.n; i++)
 		TRY(bpe_encode(&e->t->bpe, e->words.at[i].text, &e->bpe, e->out));
 	return OK;
 }
 
-static int encode_normalized(struct encoder *e, struct slice text)
+static int encode_normalized(struct encoder *e, struct slice text, int at_start)
 {
 	TRY(tokenizer_normalize(e->t, text, &e->memory, &text));
 	TRY(added_cut(&e->t->normalized, text, &e->inner));
 	for (size_t i = 0; i < e->inner.n; i++) {
 		const struct piece *p = &e->inner.at[i];
-		TRY(p->mark >= 0 ? ids_add(e->out, &p->mark, 1) : encode_words(e, p->text));
+		TRY(p->mark >= 0 ? ids_add(e->out, &p->mark, 1) : encode_words(e, p->text, at_start && i == 0));
 	}
 	return OK;
 }
@@ -73,7 +75,7 @@ static int encode_text(struct encoder *e, struct slice text)
 	TRY(added_cut(&e->t->plain, text, &e->outer));
 	for (size_t i = 0; i < e->outer.n; i++) {
 		const struct piece *p = &e->outer.at[i];
-		TRY(p->mark >= 0 ? ids_add(e->out, &p->mark, 1) : encode_normalized(e, p->text));
+		TRY(p->mark >= 0 ? ids_add(e->out, &p->mark, 1) : encode_normalized(e, p->text, i == 0));
 	}
 	return OK;
 }

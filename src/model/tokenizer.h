@@ -9,9 +9,9 @@
  *
  *     model            BPE, byte-level (GPT-2) or over characters (sentencepiece), byte_fallback, fuse_unk, ignore_merges
  *     normalizers      NFC NFD NFKC NFKD Prepend Replace(String)
- *     pre-tokenizers   ByteLevel Split(Regex, String; every behavior) Digits
+ *     pre-tokenizers   ByteLevel Split(Regex, String; every behavior) Digits Metaspace
  *     post-processors  ByteLevel TemplateProcessing (its `single` part)
- *     decoders         ByteLevel Replace(String) ByteFallback Fuse Strip
+ *     decoders         ByteLevel Replace(String) ByteFallback Fuse Strip Metaspace
  *     added tokens     special, lstrip, rstrip, single_word, normalized
  *
  * Letters, numbers and spaces are those of Unicode 16, normal forms those of Unicode 9, whatever the installed utf8proc and PCRE2 know: version

@@ -130,6 +130,17 @@ int decode_fuse(const struct decoder *d, const struct pieces *in, struct arena *
 	return pieces_add(out, block, n, 0);
 }
 
+/* Marks are spaces, but in the first token nothing where the text got one of its own. */
+int decode_metaspace(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+{
+	for (size_t i = 0; i < in->n; i++) {
+		struct slice text, to = i == 0 && d->start ? (struct slice){"", 0} : d->to;
+		TRY(slice_replace(in->at[i].text, d->from, to, a, &text));
+		TRY(pieces_add(out, text.s, text.n, 0));
+	}
+	return OK;
+}
+
 int decode_strip(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
 {
 	size_t k = d->from.n;
@@ -177,7 +188,7 @@ int decoder_piece(const struct decoder *decoders, int n, struct slice token, str
 	*out = token;
 	for (int i = 0; i < n; i++) {
 		const struct decoder *d = &decoders[i];
-		if (d->run == decode_replace)
+		if (d->run == decode_replace || d->run == decode_metaspace)
 			TRY(slice_replace(*out, d->from, d->to, a, out));
 		else if (d->run == decode_byte_fallback)
 			TRY(piece_of_fallback(*out, a, out));

@@ -176,6 +176,40 @@ static int read_digits(struct reader *r, const char *place, const json_t *spec)
 	return add_splitter(r, place, &s);
 }
 
+/* The character that stands for a space, and where one more goes in front. Older files say add_prefix_space instead of prepend_scheme. */
+static int read_metaspace(struct reader *r, const char *place, const json_t *spec, struct slice *mark, enum prefix_scheme *scheme)
+{
+	static const char *const names[] = {"never", "first", "always"};
+	const char              *name = "always";
+	int                      add = 1;
+	int32_t                  c;
+
+	TRY(read_literal(r, place, spec, "replacement", mark));
+	if (!mark->n || utf8_take(mark->s, mark->n, &c) != mark->n)
+		return error_set(ERR_INPUT, "%s: \"replacement\" must be one character", place);
+	TRY(json_get_text(place, spec, "prepend_scheme", JSON_OPTIONAL, &name));
+	TRY(json_get_bool(place, spec, "add_prefix_space", JSON_OPTIONAL, &add));
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(names[i], name) != 0)
+			continue;
+		*scheme = add ? (enum prefix_scheme)i : PREFIX_NEVER;
+		return OK;
+	}
+	return error_set(ERR_INPUT, "%s: \"%s\" is no known prepend_scheme", place, name);
+}
+
+static int read_splitter_metaspace(struct reader *r, const char *place, const json_t *spec)
+{
+	struct splitter s = {.run = split_metaspace};
+	int             split = 1;
+
+	TRY(read_metaspace(r, place, spec, &s.literal, &s.prefix));
+	TRY(json_get_bool(place, spec, "split", JSON_OPTIONAL, &split));
+	if (split)
+		s.behavior = SPLIT_WITH_NEXT;
+	return add_splitter(r, place, &s);
+}
+
 static int read_behavior(const char *place, const json_t *spec, enum split_behavior *out)
 {
 	static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
@@ -212,10 +246,7 @@ static int read_split(struct reader *r, const char *place, const json_t *spec)
 }
 
 static const struct stage_kind splitter_kinds[] = {
-        {"ByteLevel", read_byte_level},
-        {"Digits", read_digits},
-        {"Split", read_split},
-        {0},
+        {"ByteLevel", read_byte_level}, {"Digits", read_digits}, {"Metaspace", read_splitter_metaspace}, {"Split", read_split}, {0},
 };
 
 /* ---- decoders ---- */
@@ -255,6 +286,17 @@ static int read_decoder_replace(struct reader *r, const char *place, const json_
 	return OK;
 }
 
+static int read_decoder_metaspace(struct reader *r, const char *place, const json_t *spec)
+{
+	struct decoder     d = {.run = decode_metaspace, .to = {" ", 1}};
+	enum prefix_scheme scheme = PREFIX_ALWAYS;
+
+	TRY(read_metaspace(r, place, spec, &d.from, &scheme));
+	d.start = scheme != PREFIX_NEVER;
+	*add_decoder(r) = d;
+	return OK;
+}
+
 static int read_decoder_strip(struct reader *r, const char *place, const json_t *spec)
 {
 	struct decoder d = {.run = decode_strip};
@@ -276,6 +318,7 @@ static const struct stage_kind decoder_kinds[] = {
         {"ByteLevel", read_decoder_byte_level},
         {"ByteFallback", read_decoder_byte_fallback},
         {"Fuse", read_decoder_fuse},
+        {"Metaspace", read_decoder_metaspace},
         {"Replace", read_decoder_replace},
         {"Strip", read_decoder_strip},
         {0},

@@ -13,20 +13,22 @@ int tokenizer_normalize(const struct tokenizer *t, struct slice in, struct arena
 	return OK;
 }
 
-int normalize_prepend(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out)
+int slice_prepend(struct slice in, struct slice what, struct arena *a, struct slice *out)
 {
-	char *to;
+	char *to = arena_alloc(a, what.n + in.n, 1);
 
-	*out = in;
-	if (!in.n)
-		return OK;
-	to = arena_alloc(a, n->to.n + in.n, 1);
 	if (!to)
 		return ERR_INPUT;
-	memcpy(to, n->to.s, n->to.n);
-	memcpy(to + n->to.n, in.s, in.n);
-	*out = (struct slice){to, n->to.n + in.n};
+	memcpy(to, what.s, what.n);
+	memcpy(to + what.n, in.s, in.n);
+	*out = (struct slice){to, what.n + in.n};
 	return OK;
+}
+
+int normalize_prepend(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out)
+{
+	*out = in;
+	return in.n ? slice_prepend(in, n->to, a, out) : OK;
 }
 
 int normalize_replace(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out)

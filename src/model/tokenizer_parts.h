@@ -108,6 +108,7 @@ int normalize_form(const struct normalizer *n, struct slice in, struct arena *a,
 int normalize_prepend(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out);
 int normalize_replace(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out);
 
+int slice_prepend(struct slice in, struct slice what, struct arena *a, struct slice *out);
 int slice_replace(struct slice in, struct slice from, struct slice to, struct arena *a, struct slice *out);
 
 /* ---- pre-tokenizers (tokenizer_split.c, tokenizer_pattern.c) ---- */
@@ -117,7 +118,9 @@ struct split_work { /* of one call of tokenizer_encode */
 	pcre2_match_data    *match;
 	pcre2_match_context *limits;
 	pcre2_jit_stack     *stack;
+	int                  at_start; /* the span at hand is where the text begins */
 };
+enum prefix_scheme { PREFIX_NEVER, PREFIX_FIRST, PREFIX_ALWAYS }; /* FIRST: where the text begins */
 enum split_behavior { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_WITH_PREVIOUS, SPLIT_WITH_NEXT, SPLIT_CONTIGUOUS };
 struct splitter {
 	/* ADDS matches (mark 1) and the text between them (mark 0), in order, without gaps. */
@@ -125,15 +128,17 @@ struct splitter {
 	enum split_behavior behavior;
 	int                 invert;
 	int                 prefix_space; /* a space goes in front of what does not begin with one */
+	enum prefix_scheme  prefix;       /* Metaspace: where its mark goes in front of what does not begin with one */
 	int                 digits;       /* the longest number that split_llama keeps together */
-	struct slice        literal;
-	pcre2_code         *code; /* owned */
+	struct slice        literal;      /* Metaspace: its mark, which stands for a space */
+	pcre2_code         *code;         /* owned */
 };
 int split_nothing(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out); /* all of it one match */
 int split_gpt2(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_llama(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_digits(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_literal(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
+int split_metaspace(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_pattern(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 
 /* The own scanner of a well-known pattern, or the compiled pattern. `place` stands in the message. */
@@ -181,13 +186,14 @@ void bpe_work_free(struct bpe_work *w);
 struct decoder {
 	/* From token strings to texts; the last stage's are joined. */
 	int (*run)(const struct decoder *, const struct pieces *in, struct arena *a, struct pieces *out);
-	struct slice from, to;    /* Replace; Strip has its character in `from` */
+	struct slice from, to;    /* Replace, Metaspace; Strip has its character in `from` */
 	int          start, stop; /* Strip: at most so many characters */
 };
 int decode_byte_level(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
 int decode_replace(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
 int decode_byte_fallback(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
 int decode_fuse(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
+int decode_metaspace(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
 int decode_strip(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
 
 /* The bytes that one token stands for: what each decoder does to a token by itself. */

@@ -178,6 +178,18 @@ int split_literal(const struct splitter *s, struct split_work *w, struct slice i
 	return pieces_add(out, in.s + done, in.n - done, 0);
 }
 
+/* Spaces become marks, and a mark goes in front; each mark then begins a word, if the behavior says so. */
+int split_metaspace(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+{
+	struct slice mark = s->literal;
+
+	TRY(slice_replace(in, (struct slice){" ", 1}, mark, w->memory, &in));
+	if ((s->prefix == PREFIX_ALWAYS || (s->prefix == PREFIX_FIRST && w->at_start)) &&
+	    (in.n < mark.n || memcmp(in.s, mark.s, mark.n) != 0))
+		TRY(slice_prepend(in, mark, w->memory, &in));
+	return s->behavior == SPLIT_WITH_NEXT ? split_literal(s, w, in, out) : pieces_add(out, in.s, in.n, 1);
+}
+
 #define LLAMA(number) \
 	"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" number \
 	"| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -246,14 +258,8 @@ int splitter_apply(const struct splitter *s, struct split_work *w, struct slice 
 {
 	size_t first = out->n;
 
-	if (s->prefix_space && in.n && in.s[0] != ' ') {
-		char *copy = arena_alloc(w->memory, in.n + 1, 1);
-		if (!copy)
-			return ERR_INPUT;
-		copy[0] = ' ';
-		memcpy(copy + 1, in.s, in.n);
-		in = (struct slice){copy, in.n + 1};
-	}
+	if (s->prefix_space && in.n && in.s[0] != ' ')
+		TRY(slice_prepend(in, (struct slice){" ", 1}, w->memory, &in));
 	TRY(s->run(s, w, in, out));
 	if (s->behavior != SPLIT_ISOLATED)
 		regroup(s, out, first);

@@ -1,5 +1,6 @@
 """Token ids and text against the `tokenizers` library, on random Unicode."""
 
+import json
 import os
 import pathlib
 import random
@@ -139,6 +140,22 @@ class Tokenizer(hone.TestCase):
                 library = hone.unpack(KINDS[name], folder)
                 mine = [a["ids"] for a in hone.rows("tokenize", folder, rows=[{"text": t} for t in texts])]
                 self.same(name, mine, [library.encode(t).ids for t in texts], texts)
+
+    def test_the_newer_layouts_of_sentencepiece_tokenizers(self):
+        """Metaspace where older files have normalizers, and Gemma's split at spaces, around the vocabulary of stories260k."""
+        original = json.loads(KINDS["stories260k"].read_text())
+        steps = [{"type": "ByteFallback"}, {"type": "Fuse"}]
+        layouts = [({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": split}, None,
+                    {"type": "Sequence", "decoders": [steps[0], {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": split}]})
+                   for scheme in ("never", "first", "always") for split in (True, False)]
+        layouts.append(({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
+                        {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+                        {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, *steps]}))
+        for i, (splitter, normalizer, decoder) in enumerate(layouts):
+            with self.subTest(splitter):
+                path = self.folder / f"layout-{i}.json"
+                path.write_text(json.dumps(original | {"pre_tokenizer": splitter, "normalizer": normalizer, "decoder": decoder}))
+                self.compare(f"layout-{i}", path, 2000)
 
     def test_a_tokenizer_that_the_library_has_just_trained(self):
         for prefix in (False, True):
