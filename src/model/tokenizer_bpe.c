@@ -13,10 +13,7 @@ struct bpe_symbol {
 	int id, previous, next; /* id < 0: merged into the symbol to its left; -1 ends the list */
 	int start;              /* where in the word it begins, while it is unmerged */
 };
-struct bpe_candidate {  /* a symbol and its right neighbour may become `id` */
-	uint64_t order; /* rank << 32 | place of the symbol: lowest rank first, then leftmost */
-	int      id;
-};
+/* A candidate is rank << 32 | place: the symbol there and its right neighbour may become the token that the rank makes. */
 
 /* ---- the merges ---- */
 
@@ -28,7 +25,8 @@ int bpe_merges_new(struct arena *a, size_t n, struct bpe *b)
 		size *= 2;
 	b->mask = size - 1;
 	b->merges = arena_alloc(a, size, sizeof *b->merges);
-	if (!b->merges)
+	b->made = arena_alloc(a, n, sizeof *b->made);
+	if (!b->merges || !b->made)
 		return ERR_INPUT;
 	for (size_t i = 0; i < size; i++)
 		b->merges[i].id = -1;
@@ -49,6 +47,7 @@ static struct bpe_merge *merge_slot(const struct bpe *b, int left, int right)
 void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id)
 {
 	*merge_slot(b, left, right) = (struct bpe_merge){left, right, rank, id};
+	b->made[rank] = id;
 }
 
 /* ---- where merges may cross: a set of pairs of unmerged symbols, as bits; a bit that two pairs share costs time only ---- */
@@ -107,29 +106,31 @@ int bpe_find_joints(struct arena *a, struct bpe *b)
 	return OK;
 }
 
-/* ---- the heap ---- */
+/* ---- the heap: four below each, which lie side by side, for a long word's heap is larger than the caches ---- */
 
-static void heap_push(struct bpe_work *w, struct bpe_candidate c)
+static void heap_push(struct bpe_work *w, uint64_t candidate)
 {
 	size_t i = w->n_heap++;
 
-	for (size_t up; i && c.order < w->heap[up = (i - 1) / 2].order; i = up, w->steps++)
+	for (size_t up; i && candidate < w->heap[up = (i - 1) / 4]; i = up, w->steps++)
 		w->heap[i] = w->heap[up];
-	w->heap[i] = c;
+	w->heap[i] = candidate;
 }
 
-static struct bpe_candidate heap_pop(struct bpe_work *w)
+static uint64_t heap_pop(struct bpe_work *w)
 {
-	struct bpe_candidate top = w->heap[0], last = w->heap[--w->n_heap];
-	size_t               i = 0, down;
+	uint64_t *heap = w->heap, top = heap[0], last = heap[--w->n_heap];
+	size_t    i = 0;
 
-	for (; (down = 2 * i + 1) < w->n_heap; i = down, w->steps++) {
-		down += down + 1 < w->n_heap && w->heap[down + 1].order < w->heap[down].order;
-		if (w->heap[down].order >= last.order)
+	for (size_t below; (below = 4 * i + 1) < w->n_heap; i = below, w->steps++) {
+		size_t end = below + 4 < w->n_heap ? below + 4 : w->n_heap;
+		for (size_t k = below + 1; k < end; k++)
+			below = heap[k] < heap[below] ? k : below;
+		if (heap[below] >= last)
 			break;
-		w->heap[i] = w->heap[down];
+		heap[i] = heap[below];
 	}
-	w->heap[i] = last;
+	heap[i] = last;
 	return top;
 }
 
@@ -240,23 +241,23 @@ static void consider(const struct bpe *b, struct bpe_work *w, int at)
 	const struct bpe_merge  *m = merge_slot(b, left->id, w->symbols[left->next].id);
 
 	if (m->id >= 0)
-		heap_push(w, (struct bpe_candidate){(uint64_t)m->rank << 32 | (uint32_t)at, m->id});
+		heap_push(w, (uint64_t)m->rank << 32 | (uint32_t)at);
 }
 
 /* A candidate whose symbols have changed since is passed over, unless the new pair makes the same token: so does the library. */
 static void merge_symbols(const struct bpe *b, struct bpe_work *w)
 {
 	while (w->n_heap) {
-		struct bpe_candidate top = heap_pop(w);
-		int                  at = (int)(top.order & UINT32_MAX);
-		struct bpe_symbol   *left = &w->symbols[at], *right;
+		uint64_t           top = heap_pop(w);
+		int                at = (int)(top & UINT32_MAX), id = b->made[top >> 32];
+		struct bpe_symbol *left = &w->symbols[at], *right;
 
 		if (left->id < 0 || left->next < 0)
 			continue;
 		right = &w->symbols[left->next];
-		if (merge_slot(b, left->id, right->id)->id != top.id)
+		if (merge_slot(b, left->id, right->id)->id != id)
 			continue;
-		left->id = top.id;
+		left->id = id;
 		left->next = right->next;
 		right->id = -1;
 		if (left->next >= 0) {

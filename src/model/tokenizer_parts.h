@@ -160,6 +160,7 @@ struct bpe {
 	struct slice_map  keys;   /* what a token is in the text that this stage gets: bytes, or characters */
 	struct bpe_merge *merges; /* [mask + 1] */
 	size_t            mask;
+	int              *made;   /* [ranks] the tokens that the merges make */
 	uint64_t         *joints; /* bits: a merge may have these two unmerged symbols on the two sides of its seam */
 	int               byte_level, byte_fallback, fuse_unk, ignore_merges;
 	int               unk;          /* id or -1 */
@@ -168,11 +169,11 @@ struct bpe {
 	size_t         longest; /* bytes of the longest key */
 };
 struct bpe_work { /* of one call of tokenizer_encode */
-	struct bpe_symbol    *symbols;
-	struct bpe_candidate *heap;
-	size_t                n_symbols, n_candidates; /* there is room for */
-	size_t                n_heap;
-	size_t                steps; /* moves in the heap for one word: the tests hold them to n log n */
+	struct bpe_symbol *symbols;
+	uint64_t          *heap;                    /* of candidates */
+	size_t             n_symbols, n_candidates; /* there is room for */
+	size_t             n_heap;
+	size_t             steps; /* moves in the heap for one word: the tests hold them to n log n */
 };
 int  bpe_merges_new(struct arena *a, size_t n, struct bpe *b);
 void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id); /* a pair given twice keeps the later rank, as in the library */
