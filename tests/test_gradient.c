@@ -82,7 +82,8 @@ static void units_are_summed_as_the_tree_is_defined(void **state)
 		for (uint32_t u = 0; u < n; u++)
 			write_unit(&g, u, 0, 50);
 		for (uint32_t u = 0; u < n; u++)
-			write_unit(&g, u, 50, g.n + g.n_extra - 50);
+			for (size_t at = 50, n_end = g.n + g.n_extra; at < n_end; at += 40)
+				write_unit(&g, u, at, n_end - at < 40 ? n_end - at : 40);
 		g.n_units = n;
 		gradient_finish(&g);
 		check_sum(&g, n);
@@ -94,7 +95,8 @@ static void units_are_summed_as_the_tree_is_defined(void **state)
 static void levels_suffice_and_are_counted_in_the_bill(void **state)
 {
 	const uint32_t  units[] = {0, 1, 2, 3, 4, 7, 8, 9, 1000};
-	const int       levels[] = {1, 1, 2, 2, 3, 3, 4, 4, 10};
+	const int       levels[] = {1, 1, 1, 2, 2, 3, 3, 3, 9}, pieces[] = {0, 0, 1, 0, 1, 0, 1, 1, 1};
+	const size_t    piece = 7 * 6 + 6 + 2 * 4 * 6; /* the embedding, a norm, the queries */
 	struct weights  w;
 	struct gradient g;
 
@@ -103,7 +105,9 @@ static void levels_suffice_and_are_counted_in_the_bill(void **state)
 	for (size_t i = 0; i < 9; i++) {
 		assert_ok(gradient_new(&w, (int)units[i], &g));
 		assert_int_equal(g.n_levels, levels[i]);
-		assert_int_equal(gradient_bytes(&w, (int)units[i]), (size_t)levels[i] * (w.n + 7 * 6) * sizeof(float));
+		assert_int_equal(g.piece != NULL, pieces[i]);
+		assert_int_equal(gradient_bytes(&w, (int)units[i]),
+		                 ((size_t)levels[i] * (w.n + 7 * 6) + (size_t)pieces[i] * piece) * sizeof(float));
 		for (uint32_t u = 0; u < units[i]; u++)
 			gradient_slot(&g, u, 0);
 		gradient_free(&g);
@@ -129,7 +133,8 @@ static void threads_change_nothing(void **state)
 		threads_set(threads);
 		assert_ok(gradient_new(&w, 4, &g));
 		for (uint32_t u = 0; u < 4; u++)
-			write_unit(&g, u, 0, g.n + g.n_extra);
+			for (size_t at = 0, n_end = g.n + g.n_extra; at < n_end; at += g.n_piece)
+				write_unit(&g, u, at, n_end - at < g.n_piece ? n_end - at : g.n_piece);
 		g.n_units = 4;
 		gradient_finish(&g);
 		if (first)

@@ -14,27 +14,22 @@ static int popcount(uint32_t u)
 	return __builtin_popcount(u);
 }
 
-/* Unit u stands on level popcount(u). */
+/* Unit u stands on level popcount(u): of u < n_units, the one with most ones is 2^k - 1. */
 static int levels_needed(uint32_t n_units)
 {
 	int bits = 0;
 
 	while (n_units >> bits)
 		bits++;
-	/* among u < n_units, that is 2^(bits-1) - 1, with bits - 1 of them */
 	return bits ? bits : 1;
 }
 
-static int allocate_levels(struct gradient *g, int n)
+/* The lowest even unit on level l is 2^(l+1) - 2. */
+static int levels_full(uint32_t n_units)
 {
-	assert(n <= GRADIENT_LEVELS_MAX);
-	for (; g->n_levels < n; g->n_levels++) {
-		float *level = mem_alloc(g->n + g->n_extra, sizeof(float), "a gradient");
-		if (!level)
-			return ERR_INPUT;
-		g->level[g->n_levels] = level;
-	}
-	return OK;
+	int top = levels_needed(n_units) - 1;
+
+	return top == 0 || (2ull << top) - 2 < n_units ? top + 1 : top;
 }
 
 static size_t extra_of(const struct model_shape *s)
@@ -42,10 +37,38 @@ static size_t extra_of(const struct model_shape *s)
 	return s->tied ? (size_t)s->n_vocab * (size_t)s->width : 0;
 }
 
+static size_t piece_of(const struct weights *w)
+{
+	size_t most = 0;
+
+	for (int i = 0; i < w->n_tensors; i++) {
+		int    last = i + 2 < w->n_tensors ? i + 2 : w->n_tensors - 1;
+		size_t n = w->tensors[last].offset + w->tensors[last].count - w->tensors[i].offset;
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+static int allocate(struct gradient *g, uint32_t n_units)
+{
+	int n_full = levels_full(n_units);
+
+	assert(n_full <= GRADIENT_LEVELS_MAX);
+	for (; g->n_levels < n_full; g->n_levels++) {
+		float *level = mem_alloc(g->n + g->n_extra, sizeof(float), "a gradient");
+		if (!level)
+			return ERR_INPUT;
+		g->level[g->n_levels] = level;
+	}
+	if (!g->piece && levels_needed(n_units) > g->n_levels)
+		g->piece = mem_alloc(g->n_piece, sizeof(float), "a piece of a gradient");
+	return levels_needed(n_units) > g->n_levels && !g->piece ? ERR_INPUT : OK;
+}
+
 int gradient_new(const struct weights *w, int n_units_max, struct gradient *out)
 {
-	struct gradient g = {.n = w->n, .n_extra = extra_of(&w->shape), .embed = w->embed};
-	int             status = allocate_levels(&g, levels_needed((uint32_t)n_units_max));
+	struct gradient g = {.n = w->n, .n_extra = extra_of(&w->shape), .embed = w->embed, .n_piece = piece_of(w)};
+	int             status = allocate(&g, (uint32_t)n_units_max);
 
 	if (status != OK)
 		gradient_free(&g);
@@ -57,26 +80,35 @@ void gradient_free(struct gradient *g)
 {
 	for (int i = 0; i < g->n_levels; i++)
 		mem_free(g->level[i]);
+	mem_free(g->piece);
 	*g = (struct gradient){0};
 }
 
 size_t gradient_bytes(const struct weights *w, int n_units_max)
 {
-	return (size_t)levels_needed((uint32_t)n_units_max) * (w->n + extra_of(&w->shape)) * sizeof(float);
+	int    n_full = levels_full((uint32_t)n_units_max);
+	size_t piece = levels_needed((uint32_t)n_units_max) > n_full ? piece_of(w) : 0;
+
+	return ((size_t)n_full * (w->n + extra_of(&w->shape)) + piece) * sizeof(float);
 }
 
 int gradient_begin(struct gradient *g, uint32_t n_units)
 {
 	g->n_units = 0;
-	return allocate_levels(g, levels_needed(n_units));
+	return allocate(g, n_units);
 }
 
 /* ---- adding ---- */
 
+static float *place(const struct gradient *g, int level, size_t offset)
+{
+	return level < g->n_levels ? g->level[level] + offset : g->piece;
+}
+
 float *gradient_slot(struct gradient *g, uint32_t u, size_t offset)
 {
-	assert(popcount(u) < g->n_levels && offset < g->n + g->n_extra);
-	return g->level[popcount(u)] + offset;
+	assert(popcount(u) <= g->n_levels && offset < g->n + g->n_extra);
+	return place(g, popcount(u), offset);
 }
 
 static void add(float *restrict y, const float *restrict x, size_t n)
@@ -92,10 +124,9 @@ static void fold(struct gradient *g, int top, int times, size_t offset, size_t c
 
 #pragma omp parallel for schedule(static) if (times > 0 && n_blocks > 1)
 	for (size_t b = 0; b < n_blocks; b++) {
-		size_t first = offset + b * BLOCK;
 		size_t n = b + 1 < n_blocks ? BLOCK : count - b * BLOCK;
 		for (int l = top; l > top - times; l--)
-			add(g->level[l - 1] + first, g->level[l] + first, n);
+			add(place(g, l - 1, offset) + b * BLOCK, place(g, l, offset) + b * BLOCK, n);
 	}
 }
 
@@ -103,6 +134,7 @@ void gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count)
 {
 	int trailing_ones = 0;
 
+	assert(popcount(u) < g->n_levels || count <= g->n_piece);
 	while (u >> trailing_ones & 1)
 		trailing_ones++;
 	fold(g, popcount(u), trailing_ones, offset, count);
