@@ -281,6 +281,11 @@ int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct 
 	return out->u && out->y && (!for_backward || (out->du && out->db)) ? OK : ERR_INPUT;
 }
 
+size_t adapter_scratch_bytes(const struct adapter *a, int rows)
+{
+	return ((size_t)rows * (size_t)(2 * a->most_rank + a->most_side) + a->most_fused) * sizeof(float);
+}
+
 /* to += from */
 static void add(int rows, int columns, const float *from, float *to)
 {

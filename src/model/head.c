@@ -29,6 +29,13 @@ int head_logits(const struct model *m, int n, const float *hidden, float *logits
 	return matmul_forward(m->head, n, hidden, logits);
 }
 
+size_t head_bytes(const struct model_shape *s, int targets, int learns)
+{
+	size_t V = (size_t)s->n_vocab, D = (size_t)s->width, rows = (size_t)(targets < HEAD_ROWS ? targets : HEAD_ROWS);
+
+	return (rows * (V + 2 * D) + (learns && targets > HEAD_ROWS ? V * D : 0)) * sizeof(float);
+}
+
 static int chunk_new(const struct model *m, const struct batch *b, float temperature, struct arena *a, struct chunk *out)
 {
 	size_t rows = (size_t)(b->n_targets < HEAD_ROWS ? b->n_targets : HEAD_ROWS);

@@ -26,6 +26,9 @@ int head_forward(const struct model *m, const struct batch *b, const float *hidd
 int head_backward(const struct model *m, const struct batch *b, const float *hidden, float temperature, const struct head_result *forward,
                   const float *c, const float *h, struct arena *a, float *d_hidden, struct gradient *g);
 
+/* Scratch of both, for units of at most so many targets; for the memory bill. learns: the head itself does. */
+size_t head_bytes(const struct model_shape *s, int targets, int learns);
+
 /* Plain logits of n rows: logits [n x V]. For sampling (n <= a decode batch) and for golden tests. */
 int head_logits(const struct model *m, int n, const float *hidden, float *logits);
 

@@ -648,6 +648,15 @@ static int backward_scratch(struct backward *p)
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 1, p->a, &p->adapter) : OK;
 }
 
+size_t model_backward_bytes(const struct model *m, int tokens, int unit)
+{
+	const struct model_shape *s = &m->weights.shape;
+	size_t                    T = (size_t)tokens, rows = (size_t)unit, D = (size_t)s->width, F = (size_t)s->ff_width;
+	size_t                    heads = (size_t)((2 * s->n_heads + 2 * s->n_kv_heads) * s->head_width);
+
+	return (T * (3 * D + heads) + rows * (2 * D + 4 * F)) * sizeof(float) + (m->adapter ? adapter_scratch_bytes(m->adapter, unit) : 0);
+}
+
 static int backward_layers(struct backward *p, const float *d_hidden)
 {
 	const struct weights *w = &p->m->weights;

@@ -54,6 +54,9 @@ size_t tape_bytes(const struct model_shape *s, int max_tokens);
  * the vocabulary, a text longer than n_positions. Scratch in `a`, released before return. */
 int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache, struct tape *tape, struct arena *a, float *hidden);
 
+/* Scratch of the backward pass of a batch whose largest unit has `unit` tokens, the gradients of hidden states included; for the memory bill. */
+size_t model_backward_bytes(const struct model *m, int tokens, int unit);
+
 /* From d_hidden [T x D] adds the gradients of this micro-batch's units to *g: their numbers continue from g->n_units, which then counts them.
  * The tape is that of the model_forward before. Scratch in `a`, released before return. */
 int model_backward(const struct model *m, const struct batch *b, const struct tape *tape, struct arena *a, const float *d_hidden,

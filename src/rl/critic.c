@@ -52,7 +52,7 @@ void critic_free(struct critic *c)
 	*c = (struct critic){0};
 }
 
-size_t critic_bytes(const struct critic *c, int tokens_per_update)
+size_t critic_bytes(const struct critic *c, const struct policy_load *l)
 {
 	const struct model_shape *s;
 	size_t                    head = 8 * c->head.weights.n * sizeof(float); /* weights, moments, a few levels of the gradient */
@@ -60,7 +60,7 @@ size_t critic_bytes(const struct critic *c, int tokens_per_update)
 	if (!c->model)
 		return head;
 	s = &c->model->weights.shape;
-	return head + model_bytes(s, c->model->mm, 1) + policy_bytes(&c->own, tokens_per_update);
+	return head + model_bytes(s, c->model->mm, 1) + policy_bytes(&c->own, l);
 }
 
 /* ---- the loss ---- */

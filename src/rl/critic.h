@@ -54,7 +54,7 @@ struct critic {
 /* Attaches to the policy when shared; otherwise copies its weights, which must be those that the run starts from. *out may not be moved after. */
 int    critic_new(const struct critic_options *o, struct policy *policy, struct critic *out);
 void   critic_free(struct critic *c);
-size_t critic_bytes(const struct critic *c, int tokens_per_update); /* for the bill */
+size_t critic_bytes(const struct critic *c, const struct policy_load *l); /* for the bill */
 
 /* The loss of some rows, as above. Writes d_value [T] (exactly 0 where there is no loss), ADDS to *stats. tokens: of the whole update. */
 struct critic_batch { /* arrays [T], borrowed */

@@ -38,7 +38,7 @@ enum diagnosis diagnose(const struct group *groups, int n)
 	if (c.right == c.answers)
 		return SIGNAL_ALL_RIGHT;
 	if (c.truncated == c.answers)
-		return SIGNAL_ALL_TRUNCATED;
+		return c.parsed == 0 ? SIGNAL_NOTHING_REACHED : SIGNAL_ALL_TRUNCATED;
 	if (c.parsed == 0)
 		return SIGNAL_NOTHING_PARSED;
 	if (c.right == 0)
@@ -57,6 +57,8 @@ const char *diagnosis_advice(enum diagnosis d)
 	                "no answer has the form that the verifier looks for: check data.prompt_template, or warm-start the model",
 	        [SIGNAL_ALL_WRONG] = "no answer is right: take easier problems, raise rollout.num_generations, or warm-start the model",
 	        [SIGNAL_ALL_EQUAL] = "within every group all rewards are equal: raise rollout.num_generations or rollout.temperature",
+	        [SIGNAL_NOTHING_REACHED] = ("every answer was cut off, and none has the form that the verifier looks for: raise "
+	                                    "rollout.max_completion_length, check data.prompt_template, or warm-start the model"),
 	        [SIGNAL_INVALID] = "no reward could be computed: the verifier failed on every answer",
 	};
 	return advice[d];

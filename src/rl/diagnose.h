@@ -14,6 +14,7 @@ enum diagnosis {
 	SIGNAL_ALL_WRONG,      /* answers were found and none is right: easier problems, more samples, a warm start */
 	SIGNAL_ALL_EQUAL,      /* equal rewards within every group for another reason */
 	SIGNAL_INVALID,        /* no reward could be computed */
+	SIGNAL_NOTHING_REACHED /* every answer was cut off, and by then none had the expected form: what a random model gives */
 };
 
 /* Over the groups of a step, after rewards. */

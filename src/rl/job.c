@@ -636,20 +636,37 @@ static size_t bill_line(struct text *out, const char *what, size_t bytes)
 	return bytes;
 }
 
+/* The most that one update holds: every answer as long as it may be, to the longest prompts. */
+static struct policy_load largest_update(const struct job *job)
+{
+	const struct config *c = &job->config;
+	int                  answers = job->replay.n ? job->replay.largest : c->rollout.num_generations + job->guidance.num_generations;
+	int                  longest = longest_sequence(job), answer = int_min(c->rollout.max_completion_length, longest - 1);
+	int                  prompt = longest - answer, per_tree;
+	int                  groups = (c->rollout.prompts_per_step + c->optim.num_minibatches - 1) / c->optim.num_minibatches, trees;
+
+	if (job->kind == JOB_SFT)
+		return (struct policy_load){c->sft.batch_size * longest, c->sft.batch_size, longest, longest};
+	if (!c->rollout.share_prompt)
+		return (struct policy_load){groups * answers * longest, groups * answers, longest, answer};
+	per_tree = int_min(answers, int_max(1, (TREE_TOKENS - prompt) / answer));
+	trees = (answers + per_tree - 1) / per_tree; /* of a group */
+	return (struct policy_load){groups * (trees * prompt + answers * answer), groups * trees, prompt + per_tree * answer,
+	                            per_tree * answer};
+}
+
 size_t job_bill(const struct job *job, struct text *out)
 {
 	const struct config      *c = &job->config;
 	const struct model_shape *s = &job->model->weights.shape;
-	int    largest = job->replay.n ? job->replay.largest : c->rollout.num_generations + job->guidance.num_generations;
-	int    rows = job->kind == JOB_SFT ? c->sft.batch_size : c->rollout.prompts_per_step * largest / c->optim.num_minibatches;
-	int    tokens = rows * longest_sequence(job);
-	size_t sum = 0;
+	struct policy_load        load = largest_update(job);
+	size_t                    sum = 0;
 
 	sum += bill_line(out, "model, packed twice", model_bytes(s, job->mm, 1));
 	sum += bill_line(out, "adapter", job->model->adapter ? adapter_bytes(job->model->adapter, 1) : 0);
 	sum += bill_line(out, "reference", job->reference && !job->reference->is_view ? model_bytes(s, job->mm, 0) : 0);
-	sum += bill_line(out, "moments, gradients, activations", policy_bytes(&job->policy, tokens));
-	sum += bill_line(out, "critic", job->learn.critic ? critic_bytes(&job->critic, tokens) : 0);
+	sum += bill_line(out, "moments, gradients, activations", policy_bytes(&job->policy, &load));
+	sum += bill_line(out, "critic", job->learn.critic ? critic_bytes(&job->critic, &load) : 0);
 	sum += bill_line(out, "keys, values and logits of decoding",
 	                 job->decoder ? decoder_bytes(s, c->rollout.batch_size, longest_sequence(job)) : 0);
 	bill_line(out, "in all, at most", sum);

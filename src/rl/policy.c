@@ -30,15 +30,28 @@ void policy_free(struct policy *p)
 	*p = (struct policy){0};
 }
 
-size_t policy_bytes(const struct policy *p, int tokens_per_update)
+static int min(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+static int max(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+size_t policy_bytes(const struct policy *p, const struct policy_load *l)
 {
 	const struct model_shape *s = &p->model->weights.shape;
 	const struct weights     *learned = model_learned(p->model);
-	int tokens = tokens_per_update < p->options.micro_batch_tokens ? tokens_per_update : p->options.micro_batch_tokens;
-	int units = tokens_per_update / (UNIT_TOKENS / 2) + 1; /* two neighbouring units hold more than UNIT_TOKENS together */
+	int    units = min(l->trees, l->tokens / (UNIT_TOKENS / 2) + 1); /* two neighbours hold more than UNIT_TOKENS together */
+	int    unit = max(l->tree, min(l->tokens, UNIT_TOKENS));
+	int    tokens = max(unit, min(l->tokens, p->options.micro_batch_tokens));
+	int    targets = max(l->targets, min(l->tokens, UNIT_TOKENS));
+	size_t head = head_bytes(s, targets, !p->model->adapter), layers = model_backward_bytes(p->model, tokens, unit);
 
 	return optimizer_bytes(learned) + gradient_bytes(learned, units) + tape_bytes(s, tokens) +
-	       kv_cache_bytes(s, 1, 2 * tokens / PAGE_TOKENS + 1);
+	       kv_cache_bytes(s, 1, 2 * tokens / PAGE_TOKENS + 1) + (head > layers ? head : layers);
 }
 
 struct examples examples_part(const struct examples *e, int first, int count)

@@ -54,9 +54,15 @@ struct update_report {                           /* of the updates of one step; 
 	double seconds_forward, seconds_backward, seconds_optimizer;
 };
 
-int    policy_new(struct model *m, const struct policy_options *o, struct policy *out);
-void   policy_free(struct policy *p);
-size_t policy_bytes(const struct policy *p, int tokens_per_update); /* for the bill */
+int  policy_new(struct model *m, const struct policy_options *o, struct policy *out);
+void policy_free(struct policy *p);
+
+/* For the bill: moments, gradients, the tape and the scratch of an update that holds at most so much. */
+struct policy_load {
+	int tokens, trees; /* in all (batch.h) */
+	int tree, targets; /* tokens and targets of the largest tree */
+};
+size_t policy_bytes(const struct policy *p, const struct policy_load *l);
 
 /* Writes logp and entropy [T] (at the examples' tokens) under any model of the same vocabulary: the reference, the policy itself. */
 int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp, float *entropy);
