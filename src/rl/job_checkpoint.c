@@ -1,0 +1,224 @@
+#include "rl/job_parts.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "model/adapter_folder.h"
+#include "model/folder.h"
+#include "run/checkpoint.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { STATE_MAX = 1 << 28 }; /* of trainer_state.json: dump keeps up to 6 KB an arm */
+
+/* ---- saving ---- */
+
+static int add_state(const struct job *job, json_t *state, struct text *config)
+{
+	json_t *curriculum;
+	int     bad;
+
+	TRY(curriculum_save(job->curriculum, &curriculum));
+	TRY(config_resolved(&job->config, config));
+	bad = json_object_set_new(state, "format", json_integer(1)) | json_object_set_new(state, "step", json_integer(job->step)) |
+	      json_object_set_new(state, "optimizer_step", json_integer((json_int_t)job->policy.optimizer.step)) |
+	      json_object_set_new(state, "num_tokens", json_integer(job->n_tokens)) |
+	      json_object_set_new(state, "skipped_in_a_row", json_integer(job->skipped_in_a_row)) |
+	      json_object_set_new(state, "metrics_bytes", json_integer((json_int_t)job->log.bytes)) |
+	      json_object_set_new(state, "first_eval",
+	                          isnan(job->first_eval.mean) ? json_null()
+	                                                      : json_pack("[f,f]", job->first_eval.mean, job->first_eval.error)) |
+	      json_object_set_new(state, "curriculum", curriculum) | json_object_set_new(state, "config", json_string(config->data));
+	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
+}
+
+/* The critic's counts and the KL coefficient, which a controller may have moved. */
+static int add_learner(const struct job *job, json_t *state)
+{
+	int bad = json_object_set_new(state, "beta", json_real(job->learn.algorithm.beta));
+
+	if (job->learn.critic)
+		bad |= json_object_set_new(state, "critic",
+		                           json_pack("{s:I,s:I}", "head_step", (json_int_t)job->critic.optimizer.step, "network_step",
+		                                     (json_int_t)job->critic.own.optimizer.step));
+	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
+}
+
+static int write_state(const struct job *job, const char *path)
+{
+	struct text config = {0};
+	json_t     *state = json_object();
+	int         status = state ? add_state(job, state, &config) : ERR_INPUT;
+	char       *text;
+
+	if (status == OK)
+		status = add_learner(job, state);
+	text = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+
+	if (status == OK)
+		status = text ? file_write(path, text, strlen(text)) : error_set(ERR_INPUT, "out of memory for trainer_state.json");
+	free(text);
+	json_decref(state);
+	text_free(&config);
+	return status;
+}
+
+static int write_checkpoint(const struct job *job, const char *folder, struct arena *a)
+{
+	char *optimizer = file_join(a, folder, "optimizer.safetensors"), *state = file_join(a, folder, "trainer_state.json"),
+	     *critic = file_join(a, folder, "critic.safetensors");
+
+	if (!optimizer || !state || !critic)
+		return ERR_INPUT;
+	TRY(job->model->adapter ? adapter_folder_write(folder, job->model->adapter, job->model_folder)
+	                        : folder_write(folder, &job->model->weights, SAFETENSORS_F32, NULL));
+	TRY(tokenizer_save(job->tokenizer, folder));
+	TRY(optimizer_save(&job->policy.optimizer, model_learned(job->model), optimizer));
+	if (job->learn.critic)
+		TRY(critic_save(&job->critic, critic));
+	return write_state(job, state);
+}
+
+int job_save(struct job *job)
+{
+	const struct config_run *r = &job->config.run;
+	struct arena             a = {0};
+	char                    *folder;
+	int                      status;
+
+	if (job->saved_step == job->step)
+		return OK;
+	status = weights_check_finite(model_learned(job->model));
+	if (status == OK)
+		status = checkpoint_begin(r->output_dir, job->step, &a, &folder);
+	if (status == OK) {
+		status = write_checkpoint(job, folder, &a);
+		if (status == OK)
+			status = checkpoint_commit(r->output_dir, job->step, r->save_total_limit);
+		else
+			file_remove_folder(folder);
+	}
+	arena_free(&a);
+	if (status == OK)
+		job->saved_step = job->step;
+	return status;
+}
+
+int job_save_due(struct job *job)
+{
+	int every = job->config.run.save_steps;
+
+	return every > 0 && job->step % every == 0 ? job_save(job) : OK;
+}
+
+/* ---- resuming ---- */
+
+static int check_config(struct job *job, const char *place, const char *then_text)
+{
+	struct config then;
+	struct text   lines = {0};
+	int           status;
+
+	TRY(config_parse(place, then_text, strlen(then_text), NULL, 0, &then));
+	status = config_differences(&then, &job->config, &lines) == 0
+	                 ? OK
+	                 : error_set(ERR_INPUT,
+	                             "%s: the run was started with other settings; resume it with the same, or start another run:\n%s",
+	                             place, lines.data);
+	text_free(&lines);
+	config_free(&then);
+	return status;
+}
+
+static int load_learner(struct job *job, const char *place, const json_t *state)
+{
+	const json_t *beta = json_object_get(state, "beta"), *critic = json_object_get(state, "critic");
+	int64_t       head, network;
+
+	if (json_is_number(beta))
+		job->learn.algorithm.beta = json_number_value(beta);
+	if (!job->learn.critic)
+		return OK;
+	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, 0, INT64_MAX, &head));
+	TRY(json_get_int(place, critic, "network_step", JSON_REQUIRED, 0, INT64_MAX, &network));
+	job->critic.optimizer.step = (uint64_t)head;
+	job->critic.own.optimizer.step = (uint64_t)network;
+	return OK;
+}
+
+static int load_state(struct job *job, const char *place, const json_t *state)
+{
+	int64_t       step, optimizer_step, bytes, skipped = 0;
+	const char   *config;
+	const json_t *first = json_object_get(state, "first_eval");
+
+	TRY(json_get_int(place, state, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
+	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, INT64_MAX, &optimizer_step));
+	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, INT64_MAX, &job->n_tokens));
+	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, INT64_MAX, &bytes));
+	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, INT32_MAX, &skipped));
+	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
+	TRY(check_config(job, place, config));
+	TRY(curriculum_load(job->curriculum, place, json_object_get(state, "curriculum")));
+	TRY(load_learner(job, place, state));
+	if (json_is_array(first) && json_array_size(first) == 2)
+		job->first_eval =
+		        (struct tally_mean){json_number_value(json_array_get(first, 0)), json_number_value(json_array_get(first, 1))};
+	job->step = job->saved_step = (int)step;
+	job->skipped_in_a_row = (int)skipped;
+	job->policy.optimizer.step = (uint64_t)optimizer_step;
+	job->log.bytes = (uint64_t)bytes;
+	return OK;
+}
+
+/* The weights of a checkpoint, in place of those that the run started from. */
+static int load_learned(struct job *job, const char *folder)
+{
+	struct model  *m = job->model;
+	struct weights w = {0};
+
+	if (m->adapter)
+		return adapter_folder_load(folder, m->adapter);
+	TRY(job_read_weights(folder, &w));
+	if (w.n != m->weights.n) {
+		weights_free(&w);
+		return error_set(ERR_INPUT, "%s: its model has another shape than the config's", folder);
+	}
+	memcpy(m->weights.data, w.data, w.n * sizeof *w.data);
+	weights_free(&w);
+	return model_repack(m);
+}
+
+static int load_checkpoint(struct job *job, const char *folder)
+{
+	char *optimizer = file_join(&job->arena, folder, "optimizer.safetensors"),
+	     *path = file_join(&job->arena, folder, "trainer_state.json"), *critic = file_join(&job->arena, folder, "critic.safetensors");
+	json_t *state;
+	int     status;
+
+	if (!optimizer || !path || !critic)
+		return ERR_INPUT;
+	TRY(json_read(path, STATE_MAX, &state));
+	status = load_state(job, path, state);
+	json_decref(state);
+	TRY(status);
+	TRY(load_learned(job, folder));
+	TRY(optimizer_load(&job->policy.optimizer, model_learned(job->model), optimizer));
+	return job->learn.critic ? critic_load(&job->critic, critic) : OK;
+}
+
+int job_resume_newest(struct job *job)
+{
+	struct text skipped = {0};
+	char       *folder;
+	int         step, status = checkpoint_newest(job->config.run.output_dir, &job->arena, &folder, &step, &skipped);
+
+	if (job->screen && skipped.n)
+		fprintf(job->screen, "passed over: %s", skipped.data);
+	text_free(&skipped);
+	if (status == OK && folder)
+		status = load_checkpoint(job, folder);
+	if (status == OK && job->screen)
+		fprintf(job->screen, folder ? "resumed from step %d\n" : "nothing to resume: starting from step %d\n", job->step);
+	return status;
+}

@@ -1,0 +1,368 @@
+#include "rl/job_parts.h"
+
+#include "base/error.h"
+#include "rl/recipe.h"
+#include "task/category.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- verifiers ---- */
+
+struct verifier_options job_verifier_options(const struct config_task *t)
+{
+	const struct answer_rule rule = {
+	        .ignore_case = t->verifier.ignore_case, .absolute = t->verifier.tolerance, .relative = t->verifier.relative_tolerance};
+	struct verifier_options o = {.compare = rule,
+	                             .decimals = t->verifier.decimals,
+	                             .interval_relations = t->verifier.interval_relations,
+	                             .partial = t->verifier.partial,
+	                             .format_score = t->verifier.format_score,
+	                             .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
+	                             .tags = *t->verifier.tags ? t->verifier.tags : NULL,
+	                             .word = *t->verifier.word ? t->verifier.word : NULL,
+	                             .length_min = t->verifier.length.low,
+	                             .length_max = t->verifier.length.high,
+	                             .length_slack = t->verifier.length_slack,
+	                             .length_in_characters = t->verifier.length_in_characters,
+	                             .command = {.line = t->verifier.command,
+	                                         .timeout = t->verifier.command_timeout,
+	                                         .startup = t->verifier.command_startup,
+	                                         .workers = t->verifier.command_workers}};
+	const char             *on_error = t->verifier.command_on_error;
+
+	o.on_error = !strcmp(on_error, "stop") ? COMMAND_STOP : !strcmp(on_error, "zero") ? COMMAND_ZERO : COMMAND_LEAVE_OUT;
+	answer_form_find(t->verifier.compare, &o.compare.form); /* the schema has checked it */
+	return o;
+}
+
+int job_open_reward(struct job *job)
+{
+	const struct config_task *t = &job->config.task;
+	struct verifier_options   o = job_verifier_options(t);
+	static const char *const  either[] = {"task.reward", "task.rewards", NULL};
+	const char               *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
+	double                    weights[REWARD_PARTS];
+	int                       n = t->rewards.n;
+
+	o.command.log =
+	        file_join(&job->arena, job->config.run.output_dir, "verifier.log"); /* the folder is there before the first answer */
+	if (!o.command.log)
+		return ERR_INPUT;
+	TRY(config_require(&job->config, either));
+	if (t->token_rewards && t->permute_rewards)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: task.token_rewards pays each answer's own tokens, so with task.permute_rewards the control would learn; "
+		        "leave one of them out",
+		        config_where(&job->config, "task.token_rewards"));
+	if (t->token_rewards && *t->verifier.command)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: task.token_rewards would ask the command about every beginning of every answer; leave one of them out",
+		        config_where(&job->config, "task.token_rewards"));
+	if (n > REWARD_PARTS)
+		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d", config_where(&job->config, "task.rewards"), n,
+		                 REWARD_PARTS);
+	for (int i = 0; i < n; i++) {
+		names[i] = t->rewards.items[i].name;
+		weights[i] = t->rewards.items[i].weight;
+	}
+	if (n == 0) {
+		names[0] = t->reward;
+		weights[n++] = 1;
+	}
+	eval = *t->eval_reward ? t->eval_reward : names[0];
+	if (verifier_open(&job->reward, names, weights, n, &o) != OK)
+		return error_context("%s: %s", config_where(&job->config, key), key);
+	if (verifier_open(&job->eval_reward, &eval, NULL, 1, &o) != OK)
+		return error_context("%s: task.eval_reward", config_where(&job->config, "task.eval_reward"));
+	TRY(problems_add_verifiers(&job->train, &job->reward));
+	TRY(problems_add_verifiers(&job->train, &job->eval_reward));
+	TRY(problems_add_verifiers(&job->eval, &job->eval_reward));
+	TRY(problems_check(&job->config, &job->reward, &job->eval_reward, &job->arena, &job->train));
+	return problems_check(&job->config, &job->eval_reward, NULL, &job->arena, &job->eval);
+}
+
+/* ---- learning and sampling ---- */
+
+int job_render(struct job *job)
+{
+	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
+
+	TRY(problems_render(&o, &job->arena, &job->train));
+	TRY(problems_render(&o, &job->arena, &job->eval));
+	return findings_collect(&job->train, &job->eval, &job->arena, &job->findings);
+}
+
+int job_open_guidance(struct job *job)
+{
+	const struct config_guidance *g = &job->config.guidance;
+	int                           guided = job->kind == JOB_TRAIN && strcmp(g->kind, "none");
+	const struct prompts_options  o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
+
+	if (guided && job->replay.n)
+		return error_set(ERR_INPUT,
+		                 "%s: guidance.kind guide samples anew where answers failed, but rollout.source replays recorded ones",
+		                 config_where(&job->config, "guidance.kind"));
+	if (guided)
+		job->guidance = (struct guidance){.num_generations = g->num_guided ? g->num_guided : job->config.rollout.num_generations,
+		                                  .form = guidance_form_find(g->form),
+		                                  .trigger_accuracy = g->trigger_accuracy};
+	if (!guided && !(job->kind == JOB_SFT && job->config.sft.hint_rate > 0))
+		return OK;
+	if (prompts_hinted(&job->train.prompts, g->template, &o, &job->arena, &job->guidance.hinted) != OK)
+		return error_context("%s", config_where(&job->config, guided ? "guidance.kind" : "sft.hint_rate"));
+	return OK;
+}
+
+int job_longest_sequence(const struct job *job)
+{
+	int prompt = int_max(int_max(job->train.prompts.longest, job->eval.prompts.longest), job->guidance.hinted.longest);
+
+	return int_min(prompt + job->config.rollout.max_completion_length, job->model->weights.shape.n_positions);
+}
+
+int job_open_rollouts(struct job *job)
+{
+	const struct config_rollout *r = &job->config.rollout;
+	const struct model_shape    *s = &job->model->weights.shape;
+
+	job->rollout = (struct rollout_options){
+	        .decode = {.sampling = {(float)r->temperature, r->top_k, (float)r->top_p, (float)r->min_p},
+	                   .eos = s->eos,
+	                   .n_eos = s->n_eos,
+	                   .stop = r->stop.items,
+	                   .n_stop = r->stop.n,
+	                   .tokenizer = job->tokenizer,
+	                   .share_prompt = r->share_prompt},
+	        .num_generations = r->num_generations,
+	        .max_completion_length = r->max_completion_length,
+	        .n_positions = s->n_positions,
+	        .seed = (uint64_t)job->config.run.seed,
+	        .purpose = RNG_SAMPLE,
+	};
+	if (job->kind == JOB_TRAIN && r->temperature == 0)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: rollout.temperature is 0: greedy answers to one problem are all the same, so there is nothing to compare",
+		        config_where(&job->config, "rollout.temperature"));
+	if (job->kind == JOB_TRAIN || job->eval.n > 0)
+		TRY(decoder_new(job->model, r->batch_size, job_longest_sequence(job), &job->decoder));
+	return OK;
+}
+
+/* The default of the temperature depends on the kind: the released configurations of both. */
+static int curriculum_options(struct job *job, struct curriculum_options *out)
+{
+	const struct config_curriculum *c = &job->config.curriculum;
+
+	if (job->kind == JOB_SFT && curriculum_kind_learns(c->kind))
+		return error_set(ERR_INPUT,
+		                 "%s: curriculum.kind %s goes by the rewards of sampled answers, and hone sft samples none; take uniform, "
+		                 "sequential or easy_to_hard",
+		                 config_where(&job->config, "curriculum.kind"), c->kind);
+	TRY(config_set_if_unset(&job->config, "curriculum.kind", "curriculum.temperature", !strcmp(c->kind, "dump") ? "0.1" : "1"));
+	*out = (struct curriculum_options){.kind = c->kind,
+	                                   .seed = (uint64_t)job->config.run.seed,
+	                                   .alpha = c->alpha,
+	                                   .temperature = c->temperature,
+	                                   .exploration = c->exploration,
+	                                   .keep_unsampled = !strcmp(c->unsampled, "keep"),
+	                                   .count_prompts = !strcmp(c->count, "prompts"),
+	                                   .window = c->window,
+	                                   .steps_per_level = c->steps_per_level,
+	                                   .levels = c->levels,
+	                                   .cumulative = c->cumulative,
+	                                   .hard_first = !strcmp(c->order, "hard_first")};
+	return OK;
+}
+
+int job_open_curriculum(struct job *job)
+{
+	const struct text_list   *columns = &job->config.curriculum.categories;
+	struct curriculum_options o;
+	int                       n = job->train.prompts.n;
+	struct curriculum_item   *items = arena_alloc(&job->arena, (size_t)n, sizeof *items);
+
+	if (!items)
+		return ERR_INPUT;
+	TRY(curriculum_options(job, &o));
+	for (int i = 0; i < n; i++) {
+		const struct problem *p = job->train.prompts.problems[i];
+		items[i].difficulty = p->difficulty;
+		if (category_name(p, columns->items, columns->n, &job->arena, &items[i].arm) != OK)
+			return error_context("%s: curriculum.categories", config_where(&job->config, "curriculum.categories"));
+	}
+	return curriculum_new(&o, items, n, &job->curriculum);
+}
+
+static enum curation curation_of(const char *name)
+{
+	return !strcmp(name, "balanced") ? CURATION_BALANCED : !strcmp(name, "one_positive") ? CURATION_ONE_POSITIVE : CURATION_ALL;
+}
+
+/* The constant that gives good answers the wanted share of the weight (TOPR). */
+static int choose_baseline(struct job *job)
+{
+	double share = job->config.loss.positive_share,
+	       p = job->replay.n_answers ? (double)job->replay.n_good / job->replay.n_answers : NAN;
+
+	if (share == 0)
+		return OK;
+	if (job->replay.n == 0)
+		return error_set(ERR_INPUT,
+		                 "%s: loss.positive_share reads the share of good answers from rollout.source, which is not set; set it, "
+		                 "or loss.baseline_value instead",
+		                 config_where(&job->config, "loss.positive_share"));
+	if (job->algorithm.baseline_value != 0)
+		return error_set(ERR_INPUT,
+		                 "%s: loss.positive_share chooses the constant that loss.baseline_value sets; leave one of them out",
+		                 config_where(&job->config, "loss.positive_share"));
+	if (p == 0 || p == 1)
+		return error_set(ERR_INPUT, "%s: %s answers are good, so no baseline gives them the share %g", job->replay.path,
+		                 p == 0 ? "no" : "all", share);
+	job->algorithm.baseline_value = advantage_baseline_for(p, share);
+	return OK;
+}
+
+static int refuse_beside_replay(const struct job *job)
+{
+	const char *key = strcmp(job->config.curriculum.kind, "uniform") ? "curriculum.kind" : NULL;
+
+	if (problems_weighted(&job->train))
+		return error_set(
+		        ERR_INPUT,
+		        "%s: the weights of data.train choose what is sampled, but rollout.source replays what was; leave them out",
+		        config_where(&job->config, "data.train"));
+	if (job->algorithm.dynamic_sampling)
+		key = "loss.dynamic_sampling";
+	if (job->config.task.permute_rewards)
+		key = "task.permute_rewards";
+	if (job->config.task.token_rewards)
+		key = "task.token_rewards";
+	return key ? error_set(ERR_INPUT,
+	                       "%s: %s acts on answers as they are sampled, but rollout.source replays recorded ones; leave it out",
+	                       config_where(&job->config, key), key)
+	           : OK;
+}
+
+int job_open_replay(struct job *job)
+{
+	const struct config_rollout *r = &job->config.rollout;
+	const struct replay_options  o = {.model = job->model,
+	                                  .tokenizer = job->tokenizer,
+	                                  .prompts = &job->train.prompts,
+	                                  .reward = &job->reward,
+	                                  .temperature = (float)r->temperature,
+	                                  .max_completion_length = r->max_completion_length,
+	                                  .n_positions = job->model->weights.shape.n_positions,
+	                                  .signed_rewards = job->algorithm.signed_rewards,
+	                                  .curation = curation_of(r->curation),
+	                                  .max_negatives = r->max_negatives};
+
+	if (job->kind == JOB_TRAIN && *r->source) {
+		TRY(refuse_beside_replay(job));
+		TRY(replay_open(r->source, &o, &job->replay));
+	}
+	return choose_baseline(job);
+}
+
+static int open_schedule(const struct job *job, double learning_rate, struct schedule *out)
+{
+	const struct config_optim    *o = &job->config.optim;
+	const struct schedule_options s = {.name = o->lr_scheduler_type,
+	                                   .learning_rate = learning_rate,
+	                                   .warmup_steps = o->warmup_steps,
+	                                   .warmup_ratio = o->warmup_ratio,
+	                                   .min_lr_rate = o->min_lr_rate,
+	                                   .total_steps = job->config.run.max_steps};
+
+	return schedule_new(&s, out);
+}
+
+static int open_critic(struct job *job)
+{
+	const struct config_critic *c = &job->config.critic;
+	struct critic_options       o = {.own = !strcmp(c->network, "own"),
+	                                 .vf_coef = c->vf_coef,
+	                                 .cliprange_value = c->cliprange_value,
+	                                 .warmup_steps = c->warmup_steps,
+	                                 .head_std = c->head_std,
+	                                 .seed = (uint64_t)job->config.run.seed};
+
+	if (job->algorithm.baseline != BASELINE_CRITIC)
+		return OK;
+	if (o.own && job->model->adapter)
+		return error_set(ERR_INPUT,
+		                 "%s: critic.network own trains a second network in full, which is what an adapter saves; set shared",
+		                 config_where(&job->config, "critic.network"));
+	TRY(open_schedule(job, c->learning_rate, &o.schedule));
+	TRY(critic_new(&o, &job->policy, &job->critic));
+	job->learn.critic = &job->critic;
+	return OK;
+}
+
+/* Which tokens hold a newline, alone or among other characters. */
+static int find_line_ends(struct job *job, const unsigned char **out)
+{
+	int            V = job->model->weights.shape.n_vocab, status = OK;
+	unsigned char *line_end = arena_alloc(&job->arena, (size_t)V, sizeof *line_end);
+	struct text    t = {0};
+
+	if (!line_end)
+		return ERR_INPUT;
+	for (int id = 0; id < V && id < tokenizer_size(job->tokenizer) && status == OK; id++) {
+		t.n = 0;
+		status = tokenizer_decode(job->tokenizer, &id, 1, 1, &t);
+		line_end[id] = status == OK && t.n > 0 && memchr(t.data, '\n', t.n) != NULL;
+	}
+	text_free(&t);
+	*out = line_end;
+	return status;
+}
+
+static int open_credit(struct job *job)
+{
+	const struct config_credit *c = &job->config.credit;
+
+	if (job->kind != JOB_TRAIN || !strcmp(c->kind, "none"))
+		return OK;
+	job->learn.credit =
+	        (struct credit_options){.empg = 1,
+	                                .k = c->k,
+	                                .k_bonus = c->k_bonus,
+	                                .zeta = c->zeta,
+	                                .zero_variance = strcmp(c->zero_variance, "zero") ? ZERO_VARIANCE_SHAPE : ZERO_VARIANCE_ZERO,
+	                                .shuffle = c->shuffle};
+	return strcmp(c->segments, "newline") ? OK : find_line_ends(job, &job->learn.credit.line_end);
+}
+
+int job_open_learning(struct job *job)
+{
+	const struct config_optim  *o = &job->config.optim;
+	const struct policy_options p = {.micro_batch_tokens = job->config.compute.micro_batch_tokens,
+	                                 .share_prompt = job->config.rollout.share_prompt,
+	                                 .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
+	                                 .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay, o->max_grad_norm}};
+
+	TRY(open_schedule(job, o->learning_rate, &job->schedule));
+	job->learn = (struct learn_options){.algorithm = job->algorithm,
+	                                    .num_minibatches = o->num_minibatches,
+	                                    .plain_denominator = !strcmp(job->config.guidance.denominator, "plain"),
+	                                    .stale = job->replay.n > 0 || strcmp(job->config.compute.numerics, "strict") != 0,
+	                                    .seed = (uint64_t)job->config.run.seed};
+	TRY(policy_new(job->model, &p, &job->policy));
+	TRY(open_credit(job));
+	return open_critic(job);
+}
+
+/* Supervised learning is the plain score function with advantage 1 on every answer token: minus the mean log-probability. */
+int job_open_algorithm(struct job *job)
+{
+	if (job->kind == JOB_TRAIN)
+		return recipe_algorithm(&job->config, &job->algorithm);
+	job->algorithm = *algorithm_find("reinforce");
+	job->algorithm.loss_type = TOKEN_MEAN;
+	return OK;
+}

@@ -1,0 +1,245 @@
+#include "rl/job_parts.h"
+
+#include "base/error.h"
+#include "model/adapter_folder.h"
+#include "model/folder.h"
+#include "run/checkpoint.h"
+
+#include <string.h>
+
+static void mark_characters(const char *s, unsigned char *seen)
+{
+	for (; s && *s; s++)
+		seen[(unsigned char)*s] = 1;
+}
+
+static void mark_problem(const struct problem *p, int with_hint, unsigned char *seen)
+{
+	mark_characters(p->prompt, seen);
+	mark_characters(p->answer, seen);
+	for (int i = 0; i < p->n_demonstrations; i++)
+		mark_characters(p->demonstrations[i], seen);
+	if (with_hint)
+		mark_characters(p->hint, seen);
+}
+
+/* The characters of all problems, in the order of their codes. */
+static int collect_alphabet(struct job *job, char *out)
+{
+	unsigned char seen[256] = {0};
+	int           n = 0, hints = job->config.sft.hint_rate > 0 || strcmp(job->config.guidance.kind, "none");
+
+	if (hints)
+		mark_characters(job->config.guidance.template, seen);
+
+	for (int i = 0; i < job->train.n; i++)
+		mark_problem(&job->train.problems[i], hints, seen);
+	for (int i = 0; i < job->eval.n; i++)
+		mark_problem(&job->eval.problems[i], hints, seen);
+	for (int c = 1; c < 256; c++) {
+		if (seen[c] && c >= 128)
+			return error_set(
+			        ERR_INPUT,
+			        "%s: model.tokenizer: the problems hold characters beyond ASCII; name the alphabet: chars:ALPHABET",
+			        config_where(&job->config, "model.tokenizer"));
+		if (seen[c])
+			out[n++] = (char)c;
+	}
+	out[n] = 0;
+	return OK;
+}
+
+static int open_tokenizer(struct job *job, const char *model_folder)
+{
+	static const struct tokenizer_special specials[] = {{"pad", "<pad>"}, {"eos", "<eos>"}, {"unk", "<unk>"}};
+	const char                           *name = job->config.model.tokenizer;
+	char                                  alphabet[256];
+
+	if (!strcmp(name, "chars")) {
+		TRY(collect_alphabet(job, alphabet));
+		return tokenizer_chars(alphabet, specials, 3, &job->tokenizer);
+	}
+	if (!strncmp(name, "chars:", 6))
+		return tokenizer_chars(name + 6, specials, 3, &job->tokenizer) == OK
+		               ? OK
+		               : error_context("%s: model.tokenizer", config_where(&job->config, "model.tokenizer"));
+	if (!*name && !model_folder)
+		return error_set(ERR_INPUT,
+		                 "%s: model.tokenizer: a model made from model.init needs one: chars (the characters of the problems), "
+		                 "chars:ALPHABET or a folder",
+		                 config_where(&job->config, "model.tokenizer"));
+	return tokenizer_load(*name ? name : model_folder, &job->tokenizer);
+}
+
+static int init_weights(struct job *job, struct weights *out)
+{
+	const struct config_model *c = &job->config.model;
+	struct model_shape         s = {.n_layers = c->init.n_layers,
+	                                .width = c->init.width,
+	                                .n_heads = c->init.n_heads,
+	                                .n_kv_heads = c->init.n_kv_heads,
+	                                .head_width = c->init.head_width,
+	                                .ff_width = c->init.ff_width,
+	                                .n_vocab = tokenizer_size(job->tokenizer),
+	                                .n_positions = c->init.n_positions,
+	                                .rope_theta = c->init.rope_theta,
+	                                .norm_eps = 1e-5,
+	                                .tied = c->init.tied,
+	                                .bos = tokenizer_role(job->tokenizer, "bos")};
+
+	s.eos[0] = tokenizer_role(job->tokenizer, "eos");
+	s.n_eos = s.eos[0] >= 0;
+	TRY(weights_new(&s, out));
+	weights_init(out, (uint64_t)job->config.run.seed);
+	return OK;
+}
+
+int job_read_weights(const char *folder, struct weights *out)
+{
+	struct model_shape s;
+
+	TRY(folder_read_shape(folder, &s));
+	return folder_read_weights(folder, &s, out);
+}
+
+static int check_vocabulary(const struct job *job, const struct model_shape *s)
+{
+	if (tokenizer_size(job->tokenizer) > s->n_vocab)
+		return error_set(ERR_INPUT, "the tokenizer has ids up to %d, but the model's vocab_size is %d: they do not belong together",
+		                 tokenizer_size(job->tokenizer) - 1, s->n_vocab);
+	if (s->n_eos == 0)
+		return error_set(ERR_INPUT, "the model has no eos_token_id: an answer could never end");
+	return OK;
+}
+
+static int copy_weights(const struct weights *from, struct weights *to)
+{
+	TRY(weights_new(&from->shape, to));
+	memcpy(to->data, from->data, from->n * sizeof *from->data);
+	return OK;
+}
+
+/* The same weights, packed once for both, under another adapter or none. */
+static int view_reference(struct job *job, const char *adapter_folder)
+{
+	struct adapter_options o;
+	struct adapter        *adapter = NULL;
+	const char            *base;
+
+	if (adapter_folder) {
+		TRY(adapter_folder_read_options(adapter_folder, &o, &job->arena, &base));
+		TRY(adapter_folder_read(adapter_folder, &o, &job->model->weights, job->mm, 0, &adapter));
+	}
+	if (model_view(job->model, adapter, &job->reference) == OK)
+		return OK;
+	adapter_free(adapter);
+	return ERR_INPUT;
+}
+
+static int copy_reference(struct job *job, const char *folder)
+{
+	const struct weights *start = &job->model->weights;
+	struct weights        w = {0};
+	int                   status;
+
+	TRY(folder ? job_read_weights(folder, &w) : copy_weights(start, &w));
+	status = w.shape.n_vocab == start->shape.n_vocab
+	                 ? model_new(&w, job->mm, 0, &job->reference)
+	                 : error_set(ERR_INPUT,
+	                             "model.reference: its vocabulary is not the model's; log-probabilities could not be compared");
+	weights_free(&w);
+	return status;
+}
+
+/* The frozen reference: a folder of its own, or what the run starts from (also after a resume): `adapter` is the folder of the adapter that
+ * it goes on with, or NULL. Where an adapter learns, only another model costs a second copy. */
+static int open_reference(struct job *job, const char *adapter)
+{
+	char *folder = NULL;
+	int   is_adapter, is_base;
+
+	if (job->kind == JOB_SFT || !algorithm_needs_reference(&job->algorithm))
+		return OK;
+	if (*job->config.model.reference)
+		TRY(checkpoint_resolve(job->config.model.reference, &job->arena, &folder));
+	is_adapter = folder && adapter_folder_is(folder);
+	is_base = folder && job->model_folder && !strcmp(folder, job->model_folder);
+	if (is_adapter || (job->model->adapter && (!folder || is_base)))
+		return view_reference(job, is_adapter ? folder : is_base ? NULL : adapter);
+	return copy_reference(job, folder);
+}
+
+static int adapter_options(const struct job *job, struct adapter_options *out)
+{
+	const struct config_model *c = &job->config.model;
+
+	*out = (struct adapter_options){.rank = c->lora_r, .alpha = c->lora_alpha, .rslora = c->use_rslora};
+	if (c->lora_target_modules.n == 0)
+		out->targets = (1u << ADAPTER_TARGETS) - 1;
+	for (int i = 0; i < c->lora_target_modules.n; i++) {
+		unsigned bit;
+		if (adapter_target(c->lora_target_modules.items[i], &bit) != OK)
+			return error_context("%s: model.lora_target_modules", config_where(&job->config, "model.lora_target_modules"));
+		out->targets |= bit;
+	}
+	return OK;
+}
+
+/* A new adapter, or one to go on with; *folder: where that lies, or NULL. */
+static int open_adapter(struct job *job, char **folder)
+{
+	const struct config_model *c = &job->config.model;
+	struct model              *m = job->model;
+	struct adapter_options     o;
+	const char                *base;
+
+	if (*c->adapter && c->lora_r)
+		return error_set(ERR_INPUT,
+		                 "%s: model.lora_r makes a new adapter, but model.adapter goes on with one, which has its rank; "
+		                 "leave one of them out",
+		                 config_where(&job->config, "model.lora_r"));
+	if (*c->adapter) {
+		TRY(checkpoint_resolve(c->adapter, &job->arena, folder));
+		TRY(adapter_folder_read_options(*folder, &o, &job->arena, &base));
+		return adapter_folder_read(*folder, &o, &m->weights, job->mm, 1, &m->adapter);
+	}
+	if (!c->lora_r)
+		return OK;
+	TRY(adapter_options(job, &o));
+	TRY(adapter_new(&o, &m->weights, job->mm, 1, &m->adapter));
+	adapter_init(m->adapter, (uint64_t)job->config.run.seed);
+	return adapter_pack(m->adapter);
+}
+
+static int open_weights(struct job *job)
+{
+	const char    *folder = job->model_folder;
+	struct weights w = {0};
+	int            status;
+
+	if (folder && adapter_folder_is(folder))
+		return error_set(ERR_INPUT,
+		                 "%s: model.path: %s holds an adapter; name it in model.adapter, and the model that it belongs to here",
+		                 config_where(&job->config, "model.path"), folder);
+	status = folder ? job_read_weights(folder, &w) : init_weights(job, &w);
+	if (status == OK)
+		status = check_vocabulary(job, &w.shape);
+	if (status == OK)
+		status = model_new(&w, job->mm, 1, &job->model);
+	weights_free(&w);
+	return status;
+}
+
+int job_open_model(struct job *job)
+{
+	const struct config *c = &job->config;
+	char                *adapter = NULL;
+
+	TRY(matmul_new(&(struct matmul_options){c->compute.backend, c->compute.precision, c->compute.numerics}, &job->mm));
+	if (*c->model.path)
+		TRY(checkpoint_resolve(c->model.path, &job->arena, &job->model_folder));
+	TRY(open_tokenizer(job, job->model_folder));
+	TRY(open_weights(job));
+	TRY(open_adapter(job, &adapter));
+	return open_reference(job, adapter);
+}

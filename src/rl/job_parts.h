@@ -1,0 +1,37 @@
+/* job_parts.h - how job.c puts a job together: each function opens its part of an opened config, reading what the ones above it have opened.
+ *
+ *     job_model.c         tokenizer, weights, adapter, reference
+ *     job_learning.c      verifiers, and everything that learns or samples
+ *     job_checkpoint.c    saving, and loading what was saved
+ *
+ * All return OK or an error that names the option; what they open is the job's, closed by job_close. For job*.c only. */
+#ifndef RL_JOB_PARTS_H
+#define RL_JOB_PARTS_H
+
+#include "rl/job.h"
+
+int job_open_algorithm(struct job *job);
+int job_open_model(struct job *job);
+int job_open_reward(struct job *job);
+int job_render(struct job *job); /* the prompts, as the model sees them */
+int job_open_replay(struct job *job);
+int job_open_guidance(struct job *job);
+int job_open_learning(struct job *job); /* policy, critic, schedule, credit */
+int job_open_rollouts(struct job *job);
+int job_open_curriculum(struct job *job);
+
+static inline int int_min(int a, int b)
+{
+	return a < b ? a : b;
+}
+static inline int int_max(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+int job_longest_sequence(const struct job *job); /* tokens of prompt and answer, at most */
+
+int job_read_weights(const char *folder, struct weights *out);
+int job_resume_newest(struct job *job); /* from the newest checkpoint that is whole; from step 0 without one */
+
+#endif
