@@ -215,6 +215,8 @@ static int not_finite(int request)
 
 void decode_append(struct decode_result *r, const int *ids, int n)
 {
+	if (n == 0)
+		return;
 	memcpy(r->ids + r->n, ids, (size_t)n * sizeof *ids);
 	memset(r->logp + r->n, 0, (size_t)n * sizeof *r->logp);
 	memset(r->entropy + r->n, 0, (size_t)n * sizeof *r->entropy);

@@ -112,14 +112,21 @@ static int combining_class(int32_t c)
 	return class && !unicode_is_inert(c) ? class : 0;
 }
 
-/* Sorts one run of combining marks by class, keeping equal ones in order: a counting sort, because runs may be as long as the text. */
-static int sort_marks(int32_t *c, size_t n, struct arena *a)
+/* How many combining marks stand at the front of c. */
+static size_t run_of_marks(const int32_t *c, size_t n)
 {
-	size_t   place[256] = {0}, at = 0;
-	int32_t *copy = arena_alloc(a, n, sizeof *copy);
+	size_t run = 0;
 
-	if (!copy)
-		return ERR_INPUT;
+	while (run < n && combining_class(c[run]))
+		run++;
+	return run;
+}
+
+/* Sorts one run of combining marks by class, keeping equal ones in order: a counting sort, because runs may be as long as the text. */
+static void sort_marks(int32_t *c, size_t n, int32_t *copy)
+{
+	size_t place[256] = {0}, at = 0;
+
 	memcpy(copy, c, n * sizeof *c);
 	for (size_t i = 0; i < n; i++)
 		place[combining_class(c[i])]++;
@@ -130,19 +137,26 @@ static int sort_marks(int32_t *c, size_t n, struct arena *a)
 	}
 	for (size_t i = 0; i < n; i++)
 		c[place[combining_class(copy[i])]++] = copy[i];
-	return OK;
 }
 
 static int canonical_order(int32_t *c, size_t n, struct arena *a)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct arena_mark mark = arena_mark(a);
-		size_t            start = i;
-		while (i < n && combining_class(c[i]))
-			i++;
-		if (i - start > 1)
-			TRY(sort_marks(c + start, i - start, a));
-		arena_release(a, mark);
+	size_t   longest = 0, run;
+	int32_t *copy;
+
+	for (size_t i = 0; i < n; i += run + 1) {
+		run = run_of_marks(c + i, n - i);
+		longest = run > longest ? run : longest;
+	}
+	if (longest < 2)
+		return OK;
+	copy = arena_alloc(a, longest, sizeof *copy);
+	if (!copy)
+		return ERR_INPUT;
+	for (size_t i = 0; i < n; i += run + 1) {
+		run = run_of_marks(c + i, n - i);
+		if (run > 1)
+			sort_marks(c + i, run, copy);
 	}
 	return OK;
 }
