@@ -112,7 +112,8 @@ static int add(struct prompts *out, const struct problem *p, const struct ids *i
 
 	if (!copy)
 		return ERR_INPUT;
-	memcpy(copy, ids->id, ids->n * sizeof *copy);
+	if (ids->n)
+		memcpy(copy, ids->id, ids->n * sizeof *copy);
 	out->problems[out->n] = p;
 	out->contexts[out->n++] = (struct context){.ids = copy, .n = (int)ids->n};
 	out->longest = (int)ids->n > out->longest ? (int)ids->n : out->longest;
