@@ -280,6 +280,9 @@ static void a_file_inherits_from_the_one_it_extends(void **state)
 	assert_string_equal(c.run.output_dir, "runs/leaf");
 	assert_non_null(strstr(config_where(&c, "run.seed"), "base.yaml:2"));
 	config_free(&c);
+	assert_ok(config_load(put("qwen2.5-0.5b.yaml", "extends: leaf.yaml\n"), NULL, 0, &c));
+	assert_string_equal(c.run.output_dir, "runs/qwen2.5-0.5b"); /* only the ending goes */
+	config_free(&c);
 }
 
 static void extends_that_cannot_work_says_who_extends_whom(void **state)

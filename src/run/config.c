@@ -352,15 +352,15 @@ static int fold_mask_truncated(struct config *c)
 	return set_default(c, row);
 }
 
-/* runs/NAME, from the name of the config file. */
+/* runs/NAME, from the name of the config file without its ending. */
 static int name_output(struct config *c)
 {
-	const char *slash = strrchr(c->name, '/'), *stem = slash ? slash + 1 : c->name;
+	const char *slash = strrchr(c->name, '/'), *stem = slash ? slash + 1 : c->name, *dot = strrchr(stem, '.');
 	const char *folder;
 
 	if (*c->run.output_dir)
 		return OK;
-	folder = arena_format(&c->arena, "runs/%.*s", (int)strcspn(stem, "."), stem);
+	folder = arena_format(&c->arena, "runs/%.*s", (int)(dot && dot > stem ? (size_t)(dot - stem) : strlen(stem)), stem);
 	return folder ? set_text(c, "default", "run.output_dir", folder) : ERR_INPUT;
 }
 
