@@ -28,7 +28,7 @@ endif
 endif
 
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wcast-qual -Wwrite-strings $(WERROR)
-# Not -ffast-math: it deletes isfinite() and reorders sums. -ffp-contract=off: an fma stands only where it is written.
+# No flag that reorders sums or takes numbers for finite (isfinite() would vanish). -ffp-contract=off: an fma stands only where it is written.
 FLAGS.release = -O3 -march=native -fno-math-errno -fno-trapping-math -g
 FLAGS.debug   = -O0 -march=native -g
 FLAGS.asan    = -O1 -march=native -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -2,6 +2,7 @@
  *
  *     run_in_temporary_folder()    at the start of main: makes the folder, goes there, removes it at the end of the process
  *     hone("train a.yaml run.seed=%d", 2)              exit status; what it said stands in the files stdout and stderr
+ *     hone_ok("train a.yaml")      must succeed; in_folder("runs", "a.yaml") is "runs/a.yaml", good for three more calls
  *     pid = hone_start(...); kill(pid, SIGKILL); hone_end(pid)    exit status, or 128 + the signal that ended it
  *
  * The line stands behind "exec hone" in the shell, so that it may hold quotes and redirections. HONE is defined by the Makefile. */
@@ -41,6 +42,35 @@ static inline void run_in_temporary_folder(void)
 	atexit(run_remove_folder);
 	setenv("OMP_WAIT_POLICY", "passive", 1); /* more threads than cores must not spin */
 	setenv("LC_ALL", "C", 1);
+}
+
+/* ---- files ---- */
+
+static inline const char *in_folder(const char *folder, const char *name)
+{
+	static char paths[4][PATH_MAX];
+	static int  next;
+
+	next = (next + 1) % 4;
+	snprintf(paths[next], sizeof paths[next], "%s/%s", folder, name);
+	return paths[next];
+}
+
+/* The whole file with a NUL behind it. The caller frees it. */
+static inline char *read_all(const char *path, size_t *n)
+{
+	struct stat st;
+	FILE       *f = fopen(path, "rb");
+	char       *data;
+
+	if (!f || fstat(fileno(f), &st))
+		fail_msg("%s is not there", path);
+	data = malloc((size_t)st.st_size + 1);
+	assert_non_null(data);
+	*n = fread(data, 1, (size_t)st.st_size, f);
+	data[*n] = 0;
+	fclose(f);
+	return data;
 }
 
 /* ---- processes ---- */
@@ -98,6 +128,18 @@ PRINTF_LIKE(1, 2) static inline int hone(const char *format, ...)
 	return hone_end(run_start(line));
 }
 
+PRINTF_LIKE(1, 2) static inline void hone_ok(const char *format, ...)
+{
+	char   line[2 * PATH_MAX];
+	int    status;
+	size_t n;
+
+	RUN_LINE(line, "", format);
+	status = hone_end(run_start(line));
+	if (status != 0)
+		fail_msg("%s: exit status %d: %s", line, status, read_all("stderr", &n));
+}
+
 /* No file may grow beyond so many blocks of 512 bytes: what a full disk does to a program. */
 PRINTF_LIKE(2, 3) static inline int hone_on_small_disk(int blocks, const char *format, ...)
 {
@@ -125,23 +167,6 @@ PRINTF_LIKE(1, 2) static inline void shell(const char *format, ...)
 static inline void write_text(const char *path, const char *text)
 {
 	assert_ok(file_write(path, text, strlen(text)));
-}
-
-/* The whole file with a NUL behind it. The caller frees it. */
-static inline char *read_all(const char *path, size_t *n)
-{
-	struct stat st;
-	FILE       *f = fopen(path, "rb");
-	char       *data;
-
-	if (!f || fstat(fileno(f), &st))
-		fail_msg("%s is not there", path);
-	data = malloc((size_t)st.st_size + 1);
-	assert_non_null(data);
-	*n = fread(data, 1, (size_t)st.st_size, f);
-	data[*n] = 0;
-	fclose(f);
-	return data;
 }
 
 static inline int file_says(const char *path, const char *part)

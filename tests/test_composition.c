@@ -25,24 +25,9 @@ static void settings_of(int i, char *out, size_t size)
 	snprintf(out, size, "%s %s %s %s", algorithms[i % 4], guidances[i / 4 % 3], credits[i / 12 % 3], curricula[i / 36 % 3]);
 }
 
-static const char *in_folder(const char *folder, const char *name)
-{
-	static char paths[4][256];
-	static int  next;
-
-	next = (next + 1) % 4;
-	snprintf(paths[next], sizeof paths[next], "%s/%s", folder, name);
-	return paths[next];
-}
-
 static void run(const char *folder, int steps, const char *settings, const char *more)
 {
-	int status = hone("train job.yaml run.output_dir=%s run.max_steps=%d %s %s", folder, steps, settings, more);
-
-	if (status != 0) {
-		size_t n;
-		fail_msg("%s: exit status %d: %s", settings, status, read_all("stderr", &n));
-	}
+	hone_ok("train job.yaml run.output_dir=%s run.max_steps=%d %s %s", folder, steps, settings, more);
 }
 
 /* Every pair of parts meets: of the 108 combinations those whose number is a multiple of 5, which is prime to all the counts. */

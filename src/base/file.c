@@ -606,6 +606,12 @@ int text_status(const struct text *t)
 	return t->failed ? ERR_INPUT : OK;
 }
 
+int text_write(const struct text *t, const char *path)
+{
+	TRY(text_status(t));
+	return file_write(path, t->data, t->n);
+}
+
 void text_free(struct text *t)
 {
 	mem_free(t->data);

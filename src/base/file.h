@@ -80,7 +80,8 @@ struct text {
 };
 void text_add(struct text *t, const char *s, size_t n);
 void text_print(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int  text_status(const struct text *t); /* OK, or the error of the allocation that failed */
+int  text_status(const struct text *t);                  /* OK, or the error of the allocation that failed */
+int  text_write(const struct text *t, const char *path); /* as file_write; an incomplete text is not written */
 void text_free(struct text *t);
 
 #endif

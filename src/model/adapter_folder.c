@@ -241,9 +241,7 @@ static int write_config(const char *path, const struct adapter_options *o, const
 	int         status;
 
 	format_config(&t, o, base);
-	status = text_status(&t);
-	if (status == OK)
-		status = file_write(path, t.data, t.n);
+	status = text_write(&t, path);
 	text_free(&t);
 	return status;
 }

@@ -610,9 +610,7 @@ static int write_config(const char *path, const struct model_shape *s, enum safe
 	int         status;
 
 	format_config(&t, s, type);
-	status = text_status(&t);
-	if (status == OK)
-		status = file_write(path, t.data, t.n);
+	status = text_write(&t, path);
 	text_free(&t);
 	return status;
 }

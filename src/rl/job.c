@@ -147,7 +147,7 @@ static int write_config(const struct job *job)
 	int          status = path ? config_resolved(&job->config, &t) : ERR_INPUT;
 
 	if (status == OK)
-		status = file_write(path, t.data, t.n);
+		status = text_write(&t, path);
 	text_free(&t);
 	arena_free(&a);
 	return status;
@@ -197,7 +197,7 @@ static int write_findings(const struct job *job)
 	int          status = path ? findings_json(&job->findings, &t) : ERR_INPUT;
 
 	if (status == OK)
-		status = file_write(path, t.data, t.n);
+		status = text_write(&t, path);
 	text_free(&t);
 	arena_free(&a);
 	return status;

@@ -451,12 +451,10 @@ static int write_all(const struct series_run *runs, int n, struct comparison *c,
 	}
 	if (status == OK && files->json) {
 		compare_json(c, &json);
-		status = text_status(&json);
+		status = text_write(&json, files->json);
 	}
-	if (status == OK && files->json)
-		status = file_write(files->json, json.data, json.n);
 	if (status == OK)
-		status = file_write(files->page, page.data, page.n);
+		status = text_write(&page, files->page);
 	text_free(&page);
 	text_free(&json);
 	return status;
