@@ -130,7 +130,7 @@ static void a_problem_does_not_depend_on_what_else_is_made(void **state)
 		assert_string_equal(many.problems[7].prompt, single.problems[0].prompt);
 		assert_string_equal(many.problems[7].demonstrations[0], single.problems[0].demonstrations[0]);
 		assert_string_equal(many.problems[7].row, single.problems[0].row);
-		assert_ok(dataset_check_ids(many.problems, many.n));
+		assert_ok(dataset_index(many.problems, many.n, &many.arena, &many.ids));
 		dataset_free(&single);
 		one.seed = 12;
 		assert_ok(generator_dataset(g, &one, &single));

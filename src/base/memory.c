@@ -108,34 +108,44 @@ static struct arena_chunk *chunk_new(struct arena_chunk *older, size_t size)
 	return c;
 }
 
-void *arena_alloc(struct arena *a, size_t count, size_t size)
+/* `bytes` that start at a multiple of `align`, which divides ALIGN; zeroed. */
+static char *take(struct arena *a, size_t bytes, size_t align)
 {
-	size_t              bytes = size && count > SIZE_MAX / size ? 0 : round_up(count * size);
 	struct arena_chunk *c = a->chunk;
+	size_t              padding = c ? (align - c->used % align) % align : 0;
 	char               *p;
 
-	if (!bytes) {
-		error_set(ERR_INPUT, "out of memory: a step needs %zu x %zu bytes", count, size);
-		return NULL;
-	}
-	if (!c || c->size - c->used < bytes) {
+	if (!c || c->size - c->used < padding || c->size - c->used - padding < bytes) {
 		size_t want = c ? 2 * c->size : CHUNK_MIN; /* doubling: the number of chunks stays logarithmic */
 		c = chunk_new(a->chunk, bytes > want ? bytes : want);
 		if (!c)
 			return NULL;
 		a->chunk = c;
+		a->used += padding; /* as if it were one chunk: the next one will be, and as large as the peak */
+		padding = 0;
 	}
-	p = chunk_bytes(c) + c->used;
-	c->used += bytes;
-	a->used += bytes;
+	p = chunk_bytes(c) + c->used + padding;
+	c->used += padding + bytes;
+	a->used += padding + bytes;
 	if (a->used > a->peak)
 		a->peak = a->used;
 	return memset(p, 0, bytes);
 }
 
+void *arena_alloc(struct arena *a, size_t count, size_t size)
+{
+	size_t bytes = size && count > SIZE_MAX / size ? 0 : round_up(count * size);
+
+	if (!bytes) {
+		error_set(ERR_INPUT, "out of memory: a step needs %zu x %zu bytes", count, size);
+		return NULL;
+	}
+	return take(a, bytes, ALIGN);
+}
+
 char *arena_text(struct arena *a, const char *s, size_t n)
 {
-	char *t = arena_alloc(a, n + 1, 1);
+	char *t = take(a, n + 1, 1);
 
 	if (t)
 		memcpy(t, s, n);
@@ -153,7 +163,7 @@ char *arena_format(struct arena *a, const char *format, ...)
 	n = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	assert(n >= 0);
-	t = arena_alloc(a, (size_t)n + 1, 1);
+	t = take(a, (size_t)n + 1, 1);
 	if (t)
 		vsnprintf(t, (size_t)n + 1, format, again);
 	va_end(again);

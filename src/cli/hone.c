@@ -24,7 +24,7 @@ static const struct command {
         {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory"},
         {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]", "random weights of a published shape"},
         {"merge", command_merge, "ADAPTER OUT [--base FOLDER]", "a LoRA adapter and its model as one model"},
-        {"inspect", command_inspect, "PATH", "what is in a model, a checkpoint or a run"},
+        {"inspect", command_inspect, "PATH [--id ID]", "what is in a model, a checkpoint, a run or a data set"},
         {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}"},
         {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}"},
         {"logprobs", command_logprobs, "MODEL  < {\"ids\"}", "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])"},

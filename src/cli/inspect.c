@@ -1,12 +1,18 @@
-/* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run */
+/* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run
+ * hone inspect ROWS.jsonl[.gz] [--id ID] [--prompt-column NAME] ...: a data set as training would read it, or one problem of it */
 #include "cli/command.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
 #include "model/kind.h"
 #include "run/checkpoint.h"
+#include "task/dataset.h"
+#include "task/overlap.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* ---- models ---- */
 
 static void print_shape(const struct model_shape *s)
 {
@@ -80,14 +86,163 @@ static int inspect_folder(const char *path, struct arena *a)
 	return file_exists(tensors) ? inspect_tensors(tensors) : OK;
 }
 
+/* ---- data sets ---- */
+
+enum { NAMED = 5, CATEGORIES = 20 };
+
+static int print_problem(const struct problem *p)
+{
+	struct text t = {0};
+	int         status = dataset_add_row(&t, p);
+
+	if (status == OK)
+		status = text_status(&t);
+	if (status == OK)
+		fwrite(t.data, 1, t.n, stdout);
+	text_free(&t);
+	return status;
+}
+
+static size_t prompt_bytes(const struct problem *p)
+{
+	size_t n = p->prompt ? strlen(p->prompt) : 0;
+
+	for (int i = 0; i < p->n_messages; i++)
+		n += strlen(p->messages[i].content);
+	return n;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int print_prompts(const struct dataset *d, struct arena *a)
+{
+	size_t *bytes = arena_alloc(a, (size_t)d->n, sizeof *bytes);
+	int     messages = 0;
+
+	if (!bytes)
+		return ERR_INPUT;
+	for (int i = 0; i < d->n; i++) {
+		bytes[i] = prompt_bytes(&d->problems[i]);
+		messages += d->problems[i].n_messages > 0;
+	}
+	qsort(bytes, (size_t)d->n, sizeof *bytes, ascending);
+	printf("  prompts of %zu to %zu bytes, half of them up to %zu; %d are lists of messages\n", bytes[0], bytes[d->n - 1],
+	       bytes[d->n / 2], messages);
+	return OK;
+}
+
+static void print_parts(const struct dataset *d)
+{
+	int answers = 0, hints = 0, rubrics = 0, demonstrations = 0, skills = 0;
+
+	for (int i = 0; i < d->n; i++) {
+		const struct problem *p = &d->problems[i];
+		answers += p->answer != NULL;
+		hints += p->hint != NULL;
+		rubrics += p->rubric != NULL;
+		demonstrations += p->n_demonstrations > 0;
+		skills += p->n_skills > 0;
+	}
+	printf("  %d have an answer, %d a hint, %d a rubric, %d demonstrations, %d skills\n", answers, hints, rubrics, demonstrations,
+	       skills);
+}
+
+static int print_categories(const struct dataset *d, struct arena *a)
+{
+	struct id_index names;
+	int             shown = 0;
+
+	TRY(id_index_new(d->n, a, &names));
+	for (int i = 0; i < d->n; i++)
+		names.entries[i] = (struct id_entry){d->problems[i].category ? d->problems[i].category : "(none)", i};
+	id_index_sort(&names);
+	printf("  categories:");
+	for (int i = 0, end; i < d->n; i = end, shown++) {
+		for (end = i; end < d->n && !strcmp(names.entries[i].id, names.entries[end].id); end++)
+			;
+		if (shown < CATEGORIES)
+			printf("%s %.80s %d", i ? "," : "", names.entries[i].id, end - i);
+	}
+	puts(shown > CATEGORIES ? ", ..." : "");
+	return OK;
+}
+
+static int print_twice(const struct dataset *d, struct arena *a)
+{
+	struct overlaps twice;
+
+	TRY(overlap_within(d->problems, d->n, a, &twice));
+	printf("  %d ask what one before them asks", twice.n);
+	for (int i = 0; i < twice.n && i < NAMED; i++)
+		printf("%s %.80s = %.80s", i ? "," : ":", twice.items[i].problem->id, twice.items[i].same_as->id);
+	puts(twice.n > NAMED ? ", ..." : "");
+	return OK;
+}
+
+static int print_dataset(const char *path, const struct dataset *d, struct arena *a)
+{
+	printf("%s: %d problems, %s to %s\n", path, d->n, d->problems[0].id, d->problems[d->n - 1].id);
+	TRY(print_prompts(d, a));
+	print_parts(d);
+	TRY(print_categories(d, a));
+	TRY(print_twice(d, a));
+	puts("the first of them:");
+	return print_problem(&d->problems[0]);
+}
+
+static int print_one(const char *path, const struct dataset *d, const char *id)
+{
+	const struct problem *p = dataset_find(d, id);
+
+	return p ? print_problem(p)
+	         : error_set(ERR_INPUT, "%s: no problem has the id \"%s\"; the first one's is \"%s\"", path, id, d->problems[0].id);
+}
+
+static int inspect_dataset(const char *path, const char *id, const struct dataset_options *o, struct arena *a)
+{
+	struct dataset d;
+	int            status;
+
+	TRY(dataset_read(&path, 1, o, &d));
+	status = id ? print_one(path, &d, id) : print_dataset(path, &d, a);
+	dataset_free(&d);
+	return status;
+}
+
+static int ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !strcmp(s + n - m, end);
+}
+
 int command_inspect(int argc, char **argv)
 {
-	struct arena a = {0};
-	int          status;
+	struct dataset_options   o = {.answer_optional = 1};
+	const char              *id = NULL, *path;
+	const struct option_word words[] = {{"--id", &id, NULL, NULL},
+	                                    {"--prompt-column", &o.prompt_column, NULL, NULL},
+	                                    {"--answer-column", &o.answer_column, NULL, NULL},
+	                                    {"--id-column", &o.id_column, NULL, NULL}};
+	struct arena             a = {0};
+	int                      n, status;
 
-	if (argc != 1)
-		return error_set(ERR_INPUT, "usage: hone inspect PATH");
-	status = file_exists(argv[0]) && !file_is_folder(argv[0]) ? inspect_tensors(argv[0]) : inspect_folder(argv[0], &a);
+	TRY(options_read(argc, argv, words, 4, &n));
+	if (n != 1)
+		return error_set(ERR_INPUT,
+		                 "usage: hone inspect PATH [--id ID] [--prompt-column NAME] [--answer-column NAME] [--id-column NAME]");
+	path = argv[0];
+	if (ends_with(path, ".jsonl") || ends_with(path, ".jsonl.gz"))
+		status = inspect_dataset(path, id, &o, &a);
+	else if (id)
+		status = error_set(ERR_INPUT, "--id %s: only a data set, a file .jsonl or .jsonl.gz, has problems", id);
+	else
+		status = file_exists(path) && !file_is_folder(path) ? inspect_tensors(path) : inspect_folder(path, &a);
 	arena_free(&a);
 	return status;
 }

@@ -89,7 +89,7 @@ static int join(const struct room *room, struct arena *a, struct problem_set *se
 			n_read += set->sources[i].file != NULL;
 		}
 	}
-	return dataset_check_ids(set->problems, n_read); /* the same generated problem may come twice */
+	return dataset_index(set->problems, n_read, a, &(struct id_index){0}); /* the same generated problem may come twice */
 }
 
 static int read_all(const struct config *c, const struct room *room, struct arena *a, struct problem_set *out)

@@ -133,7 +133,7 @@ int dataset_read(const char *const *paths, int n_paths, const struct dataset_opt
 	for (int i = 0; i < n_paths && status == OK; i++)
 		status = read_file(paths[i], options ? options : &defaults, out, &capacity);
 	if (status == OK)
-		status = dataset_check_ids(out->problems, out->n);
+		status = dataset_index(out->problems, out->n, &out->arena, &out->ids);
 	if (status != OK)
 		dataset_free(out);
 	return status;
@@ -146,38 +146,34 @@ void dataset_free(struct dataset *d)
 	*d = (struct dataset){0};
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	const struct problem *p = *(const struct problem *const *)a, *q = *(const struct problem *const *)b;
-	int                   c = strcmp(p->id, q->id);
-
-	return c ? c : (p > q) - (p < q);
-}
-
 static const char *file_of(const struct problem *p)
 {
 	return p->file ? p->file : "generated";
 }
 
-int dataset_check_ids(const struct problem *problems, int n)
+int dataset_index(const struct problem *problems, int n, struct arena *a, struct id_index *out)
 {
-	const struct problem **sorted = mem_alloc((size_t)n, sizeof(const struct problem *), "the ids of the problems");
-	int                    status = OK;
+	const struct id_entry *twice;
+	const struct problem  *p, *q;
 
-	if (!sorted)
-		return ERR_INPUT;
+	TRY(id_index_new(n, a, out));
 	for (int i = 0; i < n; i++)
-		sorted[i] = &problems[i];
-	qsort(sorted, (size_t)n, sizeof(const struct problem *), compare_ids);
-	for (int i = 1; i < n && status == OK; i++) {
-		const struct problem *p = sorted[i - 1], *q = sorted[i];
-		if (!strcmp(p->id, q->id))
-			status =
-			        error_set(ERR_INPUT,
-			                  "two problems have the id \"%s\": %s:%d and %s:%d; ids must differ (data.id_column names another "
-			                  "column for them, or line for FILE:LINE)",
-			                  p->id, file_of(p), p->line, file_of(q), q->line);
-	}
-	mem_free(sorted);
-	return status;
+		out->entries[i] = (struct id_entry){problems[i].id, i};
+	id_index_sort(out);
+	twice = id_index_twice(out);
+	if (!twice)
+		return OK;
+	p = &problems[twice[0].item];
+	q = &problems[twice[1].item];
+	return error_set(ERR_INPUT,
+	                 "two problems have the id \"%s\": %s:%d and %s:%d; ids must differ (data.id_column names another "
+	                 "column for them, or line for FILE:LINE)",
+	                 p->id, file_of(p), p->line, file_of(q), q->line);
+}
+
+const struct problem *dataset_find(const struct dataset *d, const char *id)
+{
+	int item = id_index_find(&d->ids, id);
+
+	return item < 0 ? NULL : &d->problems[item];
 }

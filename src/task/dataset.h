@@ -19,7 +19,7 @@
  * All other columns stay in problem.row.
  *
  * Memory: a file is read in pieces, inflated as it goes, and no line may be longer than DATASET_LINE_MAX. What stays is each row's text and a copy of the
- * fields it gives: about two and a half times the file as it is unpacked.
+ * fields it gives: about 2.4 times the file as it is unpacked.
  *
  * Errors name file and line. The first bad row ends the reading and nothing is returned: a data set is whole or not there. */
 #ifndef TASK_DATASET_H
@@ -27,6 +27,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "task/id_index.h"
 #include "task/problem.h"
 
 #include <jansson.h>
@@ -36,6 +37,7 @@ enum { DATASET_LINE_MAX = 1 << 24 };
 struct dataset {                  /* const once it is made */
 	struct problem *problems; /* [n] in the order of the files */
 	int             n;
+	struct id_index ids;   /* of a set that was read */
 	struct arena    arena; /* all texts */
 };
 
@@ -67,7 +69,9 @@ int dataset_add_row(struct text *t, const struct problem *p);
 /* The member of a row at a path "a.b.c" (or of that whole name), a number standing for an item of a list; NULL when it is not there or null. Borrowed from the row. */
 const json_t *dataset_column(const json_t *row, const char *path);
 
-/* An error naming file and line of both when two problems have the same id. */
-int dataset_check_ids(const struct problem *problems, int n);
+/* The problems by their ids. ERR_INPUT naming file and line of both when two have the same. */
+int dataset_index(const struct problem *problems, int n, struct arena *a, struct id_index *out);
+
+const struct problem *dataset_find(const struct dataset *d, const char *id); /* NULL: it has none */
 
 #endif

@@ -11,7 +11,7 @@
 
 struct reader { /* of one row */
 	const char                   *place;
-	const json_t                 *row;
+	json_t                       *row;
 	const struct dataset_options *options;
 	struct arena                 *arena;
 };

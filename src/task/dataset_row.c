@@ -60,20 +60,29 @@ static const json_t *chosen_column(const struct reader *r, const char *chosen, c
 	return chosen ? dataset_column(r->row, chosen) : first_column(r->row, names, name);
 }
 
-/* The error that there is none of a kind: "no answer (looked for answer, solution); name its column with data.answer_column". */
+enum { COLUMNS_SHOWN = 12 };
+
+/* The error that there is none of a kind: "no answer (looked for answer, solution); name its column with data.answer_column; the row has question, gold". */
 static int missing(const struct reader *r, const char *what, const char *chosen, const char *const *names)
 {
 	struct text t = {0};
-	int         status;
+	const char *key;
+	json_t     *v;
+	int         status, shown = 0;
 
-	if (chosen)
-		return error_set(ERR_INPUT, "%s: the %s column \"%s\" is missing", r->place, what, chosen);
-	for (int i = 0; names[i]; i++)
-		text_print(&t, "%s%s", i ? ", " : "", names[i]);
+	if (chosen) {
+		text_print(&t, "%s: the %s column \"%s\" is missing", r->place, what, chosen);
+	} else {
+		text_print(&t, "%s: no %s (looked for ", r->place, what);
+		for (int i = 0; names[i]; i++)
+			text_print(&t, "%s%s", i ? ", " : "", names[i]);
+		text_print(&t, "); name its column with data.%s_column", what);
+	}
+	json_object_foreach(r->row, key, v) if (shown++ < COLUMNS_SHOWN)
+	        text_print(&t, "%s%.80s", shown > 1 ? ", " : "; the row has ", key);
 	status = text_status(&t);
 	if (status == OK)
-		status = error_set(ERR_INPUT, "%s: no %s (looked for %s); name its column with data.%s_column", r->place, what, t.data,
-		                   what);
+		status = error_set(ERR_INPUT, "%s%s", t.data, shown > COLUMNS_SHOWN ? ", ..." : "");
 	text_free(&t);
 	return status;
 }

@@ -1,0 +1,103 @@
+/* hone inspect on data sets: what training would read of them, and single problems by their id. Models and adapters: test_init.c, test_adapter.c. */
+#include "run.h"
+#include "task/dataset.h"
+
+static const char rows[] =
+        "{\"id\": \"b\", \"prompt\": \"What is 2+2?\", \"answer\": 4, \"category\": \"sums\", \"difficulty\": 1, \"source\": \"x\"}\n"
+        "{\"id\": \"a\", \"prompt\": [{\"role\": \"user\", \"content\": \"what  is 2+2?\"}], \"answer\": \"four\", \"hint\": \"h\"}\n"
+        "{\"id\": \"c\", \"prompt\": \"Name a letter\", \"category\": \"letters\"}\n"
+        "{\"id\": \"B\", \"prompt\": \"And 3+3?\", \"answer\": \"6\", \"category\": \"sums\"}\n";
+
+static void a_data_set_is_counted_and_its_first_problem_shown(void **state)
+{
+	(void)state;
+	write_text("rows.jsonl", rows);
+	shell("gzip -k rows.jsonl");
+	for (int i = 0; i < 2; i++) {
+		hone_ok("inspect %s", i ? "rows.jsonl.gz" : "rows.jsonl");
+		assert_says("stdout", ": 4 problems, b to B\n");
+		assert_says("stdout", "prompts of 8 to 13 bytes, half of them up to 13; 1 are lists of messages\n");
+		assert_says("stdout", "3 have an answer, 1 a hint, 0 a rubric, 0 demonstrations, 0 skills\n");
+		assert_says("stdout", "categories: (none) 1, letters 1, sums 2\n");
+		assert_says("stdout", "1 ask what one before them asks: a = b\n");
+		assert_says("stdout", "{\"id\": \"b\", \"prompt\": \"What is 2+2?\", \"answer\": \"4\", \"category\": \"sums\", "
+		                      "\"difficulty\": 1, \"source\": \"x\"}\n");
+	}
+}
+
+static void a_problem_is_found_by_its_id_and_reads_back_as_itself(void **state)
+{
+	(void)state;
+	static const char *const ids[] = {"a", "b", "c", "B"};
+	const char              *path = "one.jsonl";
+	struct dataset           d;
+
+	for (int i = 0; i < 4; i++) {
+		hone_ok("inspect rows.jsonl.gz --id %s > one.jsonl", ids[i]);
+		assert_ok(dataset_read(&path, 1, &(struct dataset_options){.answer_optional = 1}, &d));
+		assert_int_equal(d.n, 1);
+		assert_string_equal(d.problems[0].id, ids[i]);
+		assert_ptr_equal(dataset_find(&d, ids[i]), &d.problems[0]);
+		dataset_free(&d);
+	}
+	assert_int_equal(hone("inspect rows.jsonl --id bb"), 2);
+	assert_says("stderr", "no problem has the id \"bb\"; the first one's is \"b\"");
+	assert_int_equal(hone("inspect %s --id b", "."), 2);
+	assert_says("stderr", "only a data set");
+}
+
+static void odd_columns_are_named_and_can_be_given(void **state)
+{
+	(void)state;
+	write_text("odd.jsonl", "{\"quiz\": \"2+2?\", \"key\": \"4\", \"number\": 17}\n");
+	assert_int_equal(hone("inspect odd.jsonl"), 2);
+	assert_says(
+	        "stderr",
+	        "odd.jsonl:1: no prompt (looked for prompt, messages, question, problem, input); name its column with data.prompt_column; "
+	        "the row has quiz, key, number\n");
+	hone_ok("inspect odd.jsonl --prompt-column quiz --answer-column key --id-column number");
+	assert_says("stdout", "{\"id\": \"17\", \"prompt\": \"2+2?\", \"answer\": \"4\"");
+}
+
+/* Any order of the rows, ids that begin alike, and one that comes twice. */
+static void every_id_of_an_index_is_found_and_no_other(void **state)
+{
+	(void)state;
+	struct arena    a = {0};
+	struct id_index x;
+	enum { N = 1000 };
+
+	for (int n = 0; n <= N; n = n < 5 ? n + 1 : n * 7 + 3) {
+		assert_ok(id_index_new(n, &a, &x));
+		for (int i = 0; i < n; i++)
+			x.entries[i] = (struct id_entry){arena_format(&a, "row:%d", (i * 389 + 7) % 2003), i};
+		id_index_sort(&x);
+		assert_null(id_index_twice(&x));
+		for (int i = 0; i < n; i++)
+			assert_int_equal(id_index_find(&x, arena_format(&a, "row:%d", (i * 389 + 7) % 2003)), i);
+		assert_int_equal(id_index_find(&x, "row:"), -1);
+		assert_int_equal(id_index_find(&x, "row:2003"), -1);
+		assert_int_equal(id_index_find(&x, "zzz"), -1);
+	}
+	assert_ok(id_index_new(4, &a, &x));
+	for (int i = 0; i < 4; i++)
+		x.entries[i] = (struct id_entry){i % 2 ? "same" : i ? "other" : "one", i};
+	id_index_sort(&x);
+	assert_int_equal(id_index_find(&x, "same"), 1);
+	assert_int_equal(id_index_twice(&x)[0].item, 1);
+	assert_int_equal(id_index_twice(&x)[1].item, 3);
+	arena_free(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(a_data_set_is_counted_and_its_first_problem_shown),
+	        TEST(a_problem_is_found_by_its_id_and_reads_back_as_itself),
+	        TEST(odd_columns_are_named_and_can_be_given),
+	        TEST(every_id_of_an_index_is_found_and_no_other),
+	};
+
+	run_in_temporary_folder();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
