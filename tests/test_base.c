@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/fingerprint.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "base/threads.h"
@@ -71,6 +72,33 @@ static void an_arena_reuses_its_memory_after_a_reset(void **state)
 	arena_free(&a);
 }
 
+/* Texts are packed, blocks stay aligned, and what fitted once fits again: the second time nothing is allocated, so nothing can fail. */
+static void an_arena_packs_texts_between_aligned_blocks(void **state)
+{
+	(void)state;
+	struct arena a = {0};
+	size_t       used;
+
+	for (int round = 0; round < 3; round++) {
+		arena_reset(&a);
+		mem_fail_at(round < 2 ? 0 : 1);
+		for (int i = 0; i < 3000; i++) {
+			char *s = arena_text(&a, "a text", (size_t)(i % 7)), *t = arena_format(&a, "%d", i % 10), *block;
+			assert_non_null(s);
+			assert_ptr_equal(t, s + i % 7 + 1);
+			block = i % 5 ? NULL : arena_alloc(&a, (size_t)i, 1);
+			assert_int_equal((uintptr_t)block % 64, 0);
+			assert_true(i % 5 || block);
+		}
+		mem_fail_at(0);
+	}
+	used = a.used;
+	for (int i = 0; i < 1000; i++)
+		arena_text(&a, "4", 1);
+	assert_true(a.used - used < 2000 + 64);
+	arena_free(&a);
+}
+
 static void memory_given_back_to_a_mark_is_zeroed_when_handed_out_again(void **state)
 {
 	(void)state;
@@ -87,6 +115,21 @@ static void memory_given_back_to_a_mark_is_zeroed_when_handed_out_again(void **s
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(p[i], 0);
 	arena_free(&a);
+}
+
+/* Known values of FNV-1a (draft-eastlake-fnv), and what must not be taken for the same. */
+static void a_fingerprint_is_fnv_1a(void **state)
+{
+	(void)state;
+	const float x[] = {0.0f, -0.0f};
+
+	assert_true(fingerprint_bytes(FINGERPRINT_EMPTY, "", 0) == UINT64_C(0xcbf29ce484222325));
+	assert_true(fingerprint_bytes(FINGERPRINT_EMPTY, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+	assert_true(fingerprint_bytes(FINGERPRINT_EMPTY, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+	assert_true(fingerprint_text(fingerprint_text(FINGERPRINT_EMPTY, "ab"), "c") !=
+	            fingerprint_text(fingerprint_text(FINGERPRINT_EMPTY, "a"), "bc"));
+	assert_true(fingerprint_text(FINGERPRINT_EMPTY, "") != fingerprint_text(FINGERPRINT_EMPTY, NULL));
+	assert_true(fingerprint_floats(FINGERPRINT_EMPTY, x, 1) != fingerprint_floats(FINGERPRINT_EMPTY, x + 1, 1));
 }
 
 static void an_overflowing_or_failing_allocation_says_what_it_was_for(void **state)
@@ -243,6 +286,7 @@ static void json_text_survives_a_round_trip_and_bad_bytes_do_not(void **state)
 
 TEST_MAIN(TEST(random_bits_match_the_published_vectors), TEST(a_permutation_holds_every_number_once),
           TEST(uniform_numbers_have_the_right_mean_and_variance), TEST(an_arena_reuses_its_memory_after_a_reset),
+          TEST(a_fingerprint_is_fnv_1a), TEST(an_arena_packs_texts_between_aligned_blocks),
           TEST(memory_given_back_to_a_mark_is_zeroed_when_handed_out_again),
           TEST(an_overflowing_or_failing_allocation_says_what_it_was_for), TEST(a_message_gains_its_context),
           TEST(lines_come_back_from_plain_and_from_gzip), TEST(a_cut_gzip_stream_and_a_long_line_are_errors),

@@ -438,6 +438,48 @@ static void a_finished_run_stays_as_it_is_when_resumed(void **state)
 	assert_true(same_bytes("finished-before/metrics.jsonl", "finished/metrics.jsonl"));
 }
 
+/* What no checkpoint holds, and what becomes of it between a run and its resume. */
+static void a_resume_refuses_other_problems_and_other_weights_that_stand_still(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *file, *settings, *thing, *says;
+	} cases[] = {
+	        {"job.yaml", "data.generate='[]' data.train=asked.jsonl", "asked.jsonl", "the training problems"},
+	        {"on-base.yaml", "model.tokenizer=letters loss.beta=0", "letters", "or their tokens"},
+	        {"on-base.yaml", "model.lora_r=2 loss.beta=0", "base-a", "the weights under the adapter"},
+	        {"on-base.yaml", "", "base-a", "the weights of the reference"},
+	        {"on-base.yaml", "model.path=base-b model.lora_r=2 model.reference=base-a", "base-a", "the weights of the reference"},
+	        {"job.yaml", "rollout.source=kept.jsonl loss.beta=0", "kept.jsonl", "the recorded rollouts"},
+	};
+
+	hone_ok("data sequence --count 40 --difficulty 1-3 --seed 1 > asked.jsonl");
+	run("train", "base", "run.max_steps=2 run.save_steps=1");
+	shell("mv base/checkpoint-1 base-a; mv base/checkpoint-2 base-b; mkdir letters; cp base-a/tokenizer* letters");
+	shell("sed 's/tokenizer: chars/path: base-a/; /init:/d' job.yaml > on-base.yaml");
+	hone_ok("rollouts job.yaml --steps 4 --output kept.jsonl");
+	/* The other thing differs where a careless eye would not see it. */
+	shell("sed '2s/\"answer\": \"\\([0-9]\\)/&,\\1/' asked.jsonl > asked.jsonl-2; cp -r base-b base-a-2; sed '5s/\"reward\": "
+	      "[0-9.]*/\"reward\": 0.125/' kept.jsonl "
+	      "> kept.jsonl-2");
+	shell("cp -r letters letters-2; sed -i 's/\"0\": /\"#\": /; s/\"1\": /\"0\": /; s/\"#\": /\"1\": /' letters-2/tokenizer.json");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char line[256];
+		file = cases[i].file;
+		run("train", "started", cases[i].settings);
+		shell("cp -r started before; mv %s kept-1; mv %s-2 %s", cases[i].thing, cases[i].thing, cases[i].thing);
+		snprintf(line, sizeof line, "%s run.max_steps=12 --resume", cases[i].settings);
+		assert_int_equal(hone("train %s run.output_dir=started %s", file, line), 2);
+		assert_says("stderr", cases[i].says);
+		assert_true(same_bytes("before/metrics.jsonl", "started/metrics.jsonl"));
+		shell("mv %s %s-2; mv kept-1 %s", cases[i].thing, cases[i].thing, cases[i].thing);
+		run("train", "started", line);
+		assert_true(file_exists("started/checkpoint-12"));
+		shell("rm -r started before");
+	}
+	file = "job.yaml";
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +497,7 @@ int main(void)
 	        TEST(a_half_written_checkpoint_is_removed),
 	        TEST(a_warm_start_resumes_exactly_too),
 	        TEST(a_finished_run_stays_as_it_is_when_resumed),
+	        TEST(a_resume_refuses_other_problems_and_other_weights_that_stand_still),
 	};
 
 	run_in_temporary_folder();

@@ -1,6 +1,7 @@
 #include "curriculum/arms.h"
 
 #include "base/error.h"
+#include "base/fingerprint.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -71,13 +72,6 @@ static int count_names(const struct member *sorted, int n)
 	return names;
 }
 
-/* FNV-1a. */
-static void mix(uint64_t *hash, const void *data, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		*hash = (*hash ^ ((const unsigned char *)data)[i]) * UINT64_C(0x100000001b3);
-}
-
 static void fill(struct arms *a, const struct curriculum_item *items, const struct member *sorted, double *scratch)
 {
 	for (int i = 0, end, arm = 0; i < a->n_problems; i = end, arm++) {
@@ -87,11 +81,11 @@ static void fill(struct arms *a, const struct curriculum_item *items, const stru
 		a->items[arm].difficulty = mean_difficulty(items, a->members + i, end - i, scratch);
 	}
 	qsort(a->items, (size_t)a->n, sizeof *a->items, by_difficulty_then_name);
-	a->hash = UINT64_C(0xcbf29ce484222325);
+	a->hash = FINGERPRINT_EMPTY;
 	for (int arm = 0; arm < a->n; arm++) {
 		const struct arm *x = &a->items[arm];
-		mix(&a->hash, x->name, strlen(x->name) + 1);
-		mix(&a->hash, x->members, (size_t)x->n * sizeof *x->members);
+		a->hash = fingerprint_text(a->hash, x->name);
+		a->hash = fingerprint_bytes(a->hash, x->members, (size_t)x->n * sizeof *x->members);
 		for (int i = 0; i < x->n; i++)
 			a->of[x->members[i]] = arm;
 	}

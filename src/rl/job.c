@@ -212,6 +212,7 @@ int job_start(struct job *job, int resume)
 		return ERR_INPUT;
 	TRY(file_make_folders(run));
 	TRY(file_lock(run, &job->run_lock)); /* first: a resume clears away what looks half written */
+	TRY(job_take_inputs(job));
 	TRY(resume ? job_resume_newest(job) : refuse_old_run(job, log));
 	TRY(write_config(job));
 	TRY(write_findings(job));

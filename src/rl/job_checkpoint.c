@@ -28,7 +28,8 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 	      json_object_set_new(state, "first_eval",
 	                          isnan(job->first_eval.mean) ? json_null()
 	                                                      : json_pack("[f,f]", job->first_eval.mean, job->first_eval.error)) |
-	      json_object_set_new(state, "curriculum", curriculum) | json_object_set_new(state, "config", json_string(config->data));
+	      json_object_set_new(state, "inputs", job_inputs_save(job)) | json_object_set_new(state, "curriculum", curriculum) |
+	      json_object_set_new(state, "config", json_string(config->data));
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
 
@@ -159,6 +160,7 @@ static int load_state(struct job *job, const char *place, const json_t *state)
 	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, INT32_MAX, &skipped));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_config(job, place, config));
+	TRY(job_inputs_check(job, place, json_object_get(state, "inputs")));
 	TRY(curriculum_load(job->curriculum, place, json_object_get(state, "curriculum")));
 	TRY(load_learner(job, place, state));
 	if (json_is_array(first) && json_array_size(first) == 2)

@@ -2,6 +2,7 @@
  *
  *     job_model.c         tokenizer, weights, adapter, reference
  *     job_learning.c      verifiers, and everything that learns or samples
+ *     job_inputs.c        fingerprints of what a resume must find as it was
  *     job_checkpoint.c    saving, and loading what was saved
  *
  * All return OK or an error that names the option; what they open is the job's, closed by job_close. For job*.c only. */
@@ -30,6 +31,10 @@ static inline int int_max(int a, int b)
 }
 
 int job_longest_sequence(const struct job *job); /* tokens of prompt and answer, at most */
+
+int     job_take_inputs(struct job *job);
+json_t *job_inputs_save(const struct job *job);                                      /* NULL: out of memory */
+int job_inputs_check(const struct job *job, const char *place, const json_t *saved); /* NULL, of an older checkpoint: nothing to compare */
 
 int job_read_weights(const char *folder, struct weights *out);
 int job_resume_newest(struct job *job); /* from the newest checkpoint that is whole; from step 0 without one */

@@ -1,8 +1,10 @@
 #include "rl/replay.h"
 
 #include "base/error.h"
+#include "base/fingerprint.h"
 #include "base/json.h"
 #include "rl/reward.h"
+#include "task/id_index.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -13,44 +15,25 @@
 
 enum { VERSION = 1, ROW_MAX = 1 << 26 };
 
-/* ---- fingerprints: FNV-1a ---- */
-
-static uint64_t mix(uint64_t h, const void *data, size_t n)
-{
-	const unsigned char *p = data;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * 1099511628211u;
-	return h;
-}
-
-static uint64_t mix_weights(uint64_t h, const struct weights *w)
-{
-	for (size_t i = 0; i < w->n; i++) { /* a number at a time: models are large */
-		uint32_t bits;
-		memcpy(&bits, &w->data[i], sizeof bits);
-		h = (h ^ bits) * 1099511628211u;
-	}
-	return h;
-}
+/* ---- fingerprints ---- */
 
 static uint64_t of_model(const struct model *m)
 {
-	uint64_t h = mix_weights(14695981039346656037u, &m->weights);
+	uint64_t h = fingerprint_floats(FINGERPRINT_EMPTY, m->weights.data, m->weights.n);
 
-	return m->adapter ? mix_weights(h, &m->adapter->weights) : h;
+	return m->adapter ? fingerprint_floats(h, m->adapter->weights.data, m->adapter->weights.n) : h;
 }
 
 static uint64_t of_tokenizer(const struct tokenizer *t)
 {
-	uint64_t h = 14695981039346656037u;
+	uint64_t h = FINGERPRINT_EMPTY;
 
 	for (int id = 0; id < tokenizer_size(t); id++) {
 		size_t      n = 0;
 		const char *piece = tokenizer_piece(t, id, &n);
 		uint32_t    length = (uint32_t)n;
-		h = mix(h, &length, sizeof length);
-		h = mix(h, piece ? piece : "", n);
+		h = fingerprint_bytes(h, &length, sizeof length);
+		h = fingerprint_bytes(h, piece ? piece : "", n);
 	}
 	return h;
 }
@@ -144,11 +127,6 @@ void replay_add_groups(struct text *t, const struct groups *groups, int step, in
 
 /* ---- reading one line ---- */
 
-struct name { /* of a problem, for bsearch */
-	const char *id;
-	int         item;
-};
-
 struct answer { /* a line */
 	int            item, group;
 	struct rollout rollout;
@@ -158,16 +136,11 @@ struct reader {
 	const struct replay_options *o;
 	struct lines                *in;
 	struct arena                *arena;
-	struct name                 *names; /* [o->prompts->n] sorted */
+	struct id_index              problems; /* those of o->prompts */
 	char                         place[FILE_PATH_MAX + 32];
 	const char                  *path;
 	int                          n_components, same_verifiers; /* of the header; those of the reward at hand */
 };
-
-static int by_id(const void *a, const void *b)
-{
-	return strcmp(((const struct name *)a)->id, ((const struct name *)b)->id);
-}
 
 static int list_of(const struct reader *r, const json_t *row, const char *key, const json_t **out, size_t n)
 {
@@ -323,26 +296,25 @@ static int find_problem(const struct reader *r, const json_t *row, struct answer
 {
 	struct arena_mark     mark = arena_mark(r->arena);
 	const struct context *context;
-	struct name           wanted = {0}, *found;
+	const char           *id;
 	const int            *ids;
 	int                   n;
 
-	TRY(json_get_text(r->place, row, "problem", JSON_REQUIRED, &wanted.id));
-	found = bsearch(&wanted, r->names, (size_t)r->o->prompts->n, sizeof *r->names, by_id);
-	if (!found)
+	TRY(json_get_text(r->place, row, "problem", JSON_REQUIRED, &id));
+	out->item = id_index_find(&r->problems, id);
+	if (out->item < 0)
 		return error_set(ERR_INPUT,
 		                 "%s: problem \"%s\" is not among the training problems; give the data options of the run that sampled",
-		                 r->place, wanted.id);
+		                 r->place, id);
 	TRY(read_ids(r, row, "prompt", &ids, &n));
-	context = &r->o->prompts->contexts[found->item];
+	context = &r->o->prompts->contexts[out->item];
 	if (n != context->n || memcmp(ids, context->ids, (size_t)n * sizeof *ids))
 		return error_set(
 		        ERR_INPUT,
 		        "%s: problem \"%s\" was asked with other tokens than the config would ask it now; give the data options of "
 		        "the run that sampled",
-		        r->place, wanted.id);
+		        r->place, id);
 	arena_release(r->arena, mark);
-	out->item = found->item;
 	out->rollout.sampled_under = out->rollout.trained_under = context;
 	return OK;
 }
@@ -580,12 +552,10 @@ static int read_all(struct reader *r, struct replay *out)
 	int64_t               n;
 	int                   status;
 
-	r->names = arena_alloc(&out->arena, (size_t)p->n, sizeof *r->names);
-	if (!r->names)
-		return ERR_INPUT;
+	TRY(id_index_new(p->n, &out->arena, &r->problems));
 	for (int i = 0; i < p->n; i++)
-		r->names[i] = (struct name){p->problems[i]->id, i};
-	qsort(r->names, (size_t)p->n, sizeof *r->names, by_id);
+		r->problems.entries[i] = (struct id_entry){p->problems[i]->id, i};
+	id_index_sort(&r->problems);
 	TRY(read_header(r, &n, &weights));
 	out->other_mu = weights != of_model(r->o->model);
 	status = read_answers(r, (int)n, &answers);

@@ -1,5 +1,6 @@
 #include "task/formula_value.h"
 
+#include "base/fingerprint.h"
 #include "base/rng.h"
 
 #include <ctype.h>
@@ -62,11 +63,10 @@ struct value value_number(struct span digits)
 	return constant(f / scale, times(r, power(ten, P - 2)), 1);
 }
 
-/* FNV-1a, then well mixed: the same name has the same value in every formula. */
+/* Well mixed: the same name has the same value in every formula. */
 static uint64_t hash(struct span name, uint64_t h)
 {
-	for (size_t i = 0; i < name.n; i++)
-		h = (h ^ (unsigned char)name.s[i]) * 1099511628211u;
+	h = fingerprint_bytes(h, name.s, name.n);
 	h ^= h >> 31;
 	h *= 0x9E3779B97F4A7C15u;
 	h ^= h >> 29;

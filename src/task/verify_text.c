@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/fingerprint.h"
 #include "base/json.h"
 #include "task/dataset.h"
 #include "task/verify.h"
@@ -168,25 +169,24 @@ static int compare_hashes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* FNV-1a over the letters of each sentence, in lower case, a space between words. Sentences behind the first SENTENCES_MAX are not
+/* Fingerprints of the letters of each sentence, in lower case, a space between words. Sentences behind the first SENTENCES_MAX are not
  * compared. Returns how many there are. */
 static int hash_sentences(struct span text, uint64_t hash[SENTENCES_MAX])
 {
-	const uint64_t start = 0xcbf29ce484222325u, prime = 0x100000001b3u;
-	uint64_t       h = start;
-	int            n = 0, gap = 0;
+	uint64_t h = FINGERPRINT_EMPTY;
+	int      n = 0, gap = 0;
 
 	for (size_t i = 0; i <= text.n && n < SENTENCES_MAX; i++) {
-		unsigned char byte = i < text.n ? (unsigned char)text.s[i] : '.';
+		unsigned char byte = i < text.n ? (unsigned char)text.s[i] : '.', small = (unsigned char)tolower(byte);
 		if (is_letter(byte)) {
-			if (gap && h != start)
-				h = (h ^ ' ') * prime;
-			h = (h ^ (unsigned char)tolower(byte)) * prime;
+			if (gap && h != FINGERPRINT_EMPTY)
+				h = fingerprint_bytes(h, " ", 1);
+			h = fingerprint_bytes(h, &small, 1);
 			gap = 0;
 		} else if (byte == '.' || byte == '!' || byte == '?' || byte == '\n') {
-			if (h != start)
+			if (h != FINGERPRINT_EMPTY)
 				hash[n++] = h;
-			h = start;
+			h = FINGERPRINT_EMPTY;
 			gap = 0;
 		} else {
 			gap |= byte == ' ';

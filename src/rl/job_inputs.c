@@ -1,0 +1,109 @@
+/* What a run reads again at every start, because no checkpoint holds it: were it another one after a resume, the run would go on as a mixture of two. */
+#include "rl/job_parts.h"
+
+#include "base/error.h"
+#include "base/fingerprint.h"
+#include "base/json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static uint64_t add_problem(uint64_t h, const struct problem *p)
+{
+	const char *const texts[] = {p->id, p->answer, p->verifier, p->category, p->hint, p->row};
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		h = fingerprint_text(h, texts[i]);
+	for (int i = 0; i < p->n_demonstrations; i++)
+		h = fingerprint_text(h, p->demonstrations[i]);
+	return fingerprint_bytes(h, &p->difficulty, sizeof p->difficulty);
+}
+
+/* With the prompts as ids, and so the tokenizer and the template too. */
+static int of_problems(const struct job *job, uint64_t *h)
+{
+	const struct prompts *p = &job->train.prompts;
+
+	for (int i = 0; i < p->n; i++) {
+		*h = add_problem(*h, p->problems[i]);
+		*h = fingerprint_bytes(*h, p->contexts[i].ids, (size_t)p->contexts[i].n * sizeof *p->contexts[i].ids);
+	}
+	return OK;
+}
+
+static int of_base(const struct job *job, uint64_t *h)
+{
+	const struct weights *w = &job->model->weights;
+
+	if (job->model->adapter)
+		*h = fingerprint_floats(*h, w->data, w->n);
+	return OK;
+}
+
+static int of_reference(const struct job *job, uint64_t *h)
+{
+	const struct model *m = job->reference;
+
+	if (m && !m->is_view)
+		*h = fingerprint_floats(*h, m->weights.data, m->weights.n);
+	if (m && m->adapter)
+		*h = fingerprint_floats(*h, m->adapter->weights.data, m->adapter->weights.n);
+	return OK;
+}
+
+static int of_rollouts(const struct job *job, uint64_t *h)
+{
+	uint64_t bytes;
+	uint32_t crc;
+
+	if (job->replay.n == 0)
+		return OK;
+	TRY(file_crc32(job->replay.path, &bytes, &crc));
+	*h = fingerprint_bytes(fingerprint_bytes(*h, &bytes, sizeof bytes), &crc, sizeof crc);
+	return OK;
+}
+
+static const struct {
+	const char *key, *what, *options;
+	int (*add)(const struct job *job, uint64_t *h); /* leaves h alone where the run has no such thing */
+} inputs[JOB_INPUTS] = {
+        {"problems", "the training problems or their tokens", "the files of data.train, the tokenizer, the chat template", of_problems},
+        {"base", "the weights under the adapter", "the folder of model.path", of_base},
+        {"reference", "the weights of the reference", "the folder of model.reference, or of what the run began from", of_reference},
+        {"rollouts", "the recorded rollouts", "the file of rollout.source", of_rollouts},
+};
+
+int job_take_inputs(struct job *job)
+{
+	for (int i = 0; i < JOB_INPUTS; i++) {
+		job->inputs[i] = FINGERPRINT_EMPTY;
+		TRY(inputs[i].add(job, &job->inputs[i]));
+	}
+	return OK;
+}
+
+json_t *job_inputs_save(const struct job *job)
+{
+	json_t *object = json_object();
+	int     bad = !object;
+
+	for (int i = 0; i < JOB_INPUTS; i++)
+		bad |= json_object_set_new(object, inputs[i].key, json_sprintf("%016" PRIx64, job->inputs[i]));
+	if (!bad)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+int job_inputs_check(const struct job *job, const char *place, const json_t *saved)
+{
+	for (int i = 0; saved && i < JOB_INPUTS; i++) {
+		const char *then;
+		TRY(json_get_text(place, saved, inputs[i].key, JSON_REQUIRED, &then));
+		if (strtoull(then, NULL, 16) != job->inputs[i])
+			return error_set(ERR_INPUT,
+			                 "%s: %s are not those that the run was started with (%s): put them back, or start another run",
+			                 place, inputs[i].what, inputs[i].options);
+	}
+	return OK;
+}
