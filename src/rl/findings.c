@@ -9,7 +9,8 @@ int findings_collect(const struct problem_set *train, const struct problem_set *
 {
 	*out = (struct findings){.train = train, .eval = eval};
 	TRY(overlap_within(train->problems, train->n, a, &out->twice));
-	return overlap_between(train->problems, train->n, eval->problems, eval->n, a, &out->contaminated);
+	TRY(overlap_between(train->problems, train->n, eval->problems, eval->n, a, &out->contaminated));
+	return likeness_between(train->problems, train->n, eval->problems, eval->n, a, &out->alike);
 }
 
 /* ---- for the screen ---- */
@@ -22,6 +23,15 @@ static void add_pairs(const struct overlaps *o, struct text *out)
 	for (int i = 0; i < o->n && i < NAMED; i++)
 		text_print(out, "%s%.80s = %.80s", i ? ", " : "", o->items[i].problem->id, o->items[i].same_as->id);
 	text_print(out, o->n > NAMED ? ", ...\n" : "\n");
+}
+
+/* "a ~ b (83%), ..." */
+static void add_likes(const struct likenesses *l, struct text *out)
+{
+	for (int i = 0; i < l->n && i < NAMED; i++)
+		text_print(out, "%s%.80s ~ %.80s (%.0f%%)", i ? ", " : "", l->items[i].problem->id, l->items[i].like->id,
+		           100 * l->items[i].share);
+	text_print(out, l->n > NAMED ? ", ...\n" : "\n");
 }
 
 static void add_shares(const struct problem_set *set, struct text *out)
@@ -69,6 +79,10 @@ int findings_lines(const struct findings *f, struct text *out)
 		text_print(out, "caution: %d of %d held-out problems are trained on: ", f->contaminated.n, f->eval->n);
 		add_pairs(&f->contaminated, out);
 	}
+	if (f->alike.n) {
+		text_print(out, "caution: %d of %d held-out problems stand almost word for word in training: ", f->alike.n, f->eval->n);
+		add_likes(&f->alike, out);
+	}
 	return text_status(out);
 }
 
@@ -92,6 +106,19 @@ static void add_overlaps(const struct overlaps *o, const char *key, struct text 
 		text_add(out, ", ", 2);
 		add_name(out, "same_as", o->items[i].same_as->id);
 		text_add(out, "}", 1);
+	}
+	text_add(out, "]", 1);
+}
+
+static void add_likenesses(const struct likenesses *l, struct text *out)
+{
+	text_print(out, ",\n \"likenesses\": [");
+	for (int i = 0; i < l->n; i++) {
+		text_print(out, i ? ",\n  {" : "\n  {");
+		add_name(out, "id", l->items[i].problem->id);
+		text_add(out, ", ", 2);
+		add_name(out, "like", l->items[i].like->id);
+		text_print(out, ", \"share\": %.4f}", l->items[i].share);
 	}
 	text_add(out, "]", 1);
 }
@@ -132,6 +159,7 @@ int findings_json(const struct findings *f, struct text *out)
 	add_set(f->eval, "eval", out);
 	add_overlaps(&f->twice, "duplicates", out);
 	add_overlaps(&f->contaminated, "contamination", out);
+	add_likenesses(&f->alike, out);
 	text_print(out, "}\n");
 	return text_status(out);
 }

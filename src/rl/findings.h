@@ -5,17 +5,20 @@
  *     unreadable        problems that were left out, with what the verifier said of their gold
  *     duplicates        training problems whose question another one before them has (task/overlap.h)
  *     contamination     held-out problems whose question is trained on
+ *     likenesses        held-out problems whose question stands almost word for word in a training problem (task/likeness.h)
  *
  * The screen gets what is remarkable, with the first few ids; data.json in the run folder gets all of it. */
 #ifndef RL_FINDINGS_H
 #define RL_FINDINGS_H
 
 #include "rl/problems.h"
+#include "task/likeness.h"
 #include "task/overlap.h"
 
 struct findings {
 	const struct problem_set *train, *eval;
 	struct overlaps           twice, contaminated;
+	struct likenesses         alike;
 };
 
 /* Everything is borrowed from the sets and the arena. */

@@ -2,7 +2,7 @@
  *
  *     question     the prompt as the row has it, before data.prompt_template; of messages the contents of all but the system's, a newline between two
  *     normalised   ASCII letters small; each run of white space one blank; none at the ends. Nothing else: "2+2?" and "2 + 2?" are two questions,
- *                  and so is one with an instruction of its row behind it: give both files the same column, and the instruction by a template
+ *                  and so is one with an instruction of its row behind it: likeness.h finds those
  *     compared by  128 bits of FNV-1a (Fowler, Noll, Vo; draft-eastlake-fnv) of the normalised text: among 10^6 questions the chance that any two
  *                  different ones agree is below 10^-26
  *
