@@ -37,7 +37,7 @@ FLAGS.fuzz    = -O2 -march=native -g -fsanitize=fuzzer-no-link,address,undefined
 $(if $(FLAGS.$(BUILD)),,$(error unknown BUILD=$(BUILD)))
 
 # oneDNN is used where it is installed.
-ONEDNN := $(shell echo '\#include <oneapi/dnnl/dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
+ONEDNN := $(shell $(CC) -E -include oneapi/dnnl/dnnl.h -x c /dev/null >/dev/null 2>&1 && echo yes)
 ifeq ($(ONEDNN),yes)
 DEFS  += -DHAVE_ONEDNN
 LIBS  += -ldnnl
@@ -52,6 +52,7 @@ OBJS  = $(SRCS:%.c=$(OUT)/%.o)
 TESTS = $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/test_$(T).c))
 TOOLS = $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/tool_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_$(T).c))
+FORMATTED = $(filter-out %.pb-c.c %.pb-c.h,$(wildcard src/*/*.[ch] tests/*.[ch] tests/*/*.[ch]))
 
 all: $(OUT)/hone
 	@ln -sfn $< hone
@@ -72,9 +73,13 @@ $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a
 $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(filter %.c %.a,$^) $(LDLIBS) -o $@
-$(OUT)/%.o: %.c
+$(OUT)/%.o: %.c $(OUT)/defs
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c $< -o $@
+# Changes when oneDNN comes or goes, and then everything is built again.
+$(OUT)/defs: always
+	@mkdir -p $(@D)
+	@echo '$(DEFS)' | cmp -s - $@ || echo '$(DEFS)' >$@
 
 test: all $(TESTS)
 	@scripts/run-tests $(OUT) $(TESTS)
@@ -92,7 +97,7 @@ check:
 	$(MAKE) BUILD=fuzz CC=clang WERROR=-Werror fuzzers
 	@scripts/fuzz --check build/fuzz-clang
 	@scripts/check-floors
-	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' | grep -v '\.pb-c\.') && echo "format: nothing to change"
+	@clang-format --dry-run -Werror $(FORMATTED) && echo "format: nothing to change"
 
 fuzzers: $(FUZZERS)
 fuzz:
@@ -116,8 +121,8 @@ deps:
 clean:
 	rm -rf build hone
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h' | grep -v '\.pb-c\.')
+	clang-format -i $(FORMATTED)
 
-.PHONY: all test help deps clean format demo check fuzz fuzzers interop bench install docs
+.PHONY: always all test help deps clean format demo check fuzz fuzzers interop bench install docs
 .SECONDARY:
 -include $(OBJS:.o=.d) $(OUT)/src/cli/hone.d $(TESTS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)
