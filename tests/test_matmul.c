@@ -195,7 +195,44 @@ static void strict_rows_depend_on_themselves_alone(void **state)
 	}
 }
 
-/* The test above can fail: a plain library call breaks the promise, and the test sees it. */
+/* Libraries share very long sums out among threads when there are not enough columns for them (oneDNN 3.7.2: from 20,000 on). Such is the gradient
+ * of a narrow model under a large vocabulary. */
+static void very_long_sums_do_not_depend_on_threads(void **state)
+{
+	(void)state;
+	enum { LONG = 20480, ROWS = 20 };
+	static const int widths[] = {48, 200}, threads[] = {2, 3, 8};
+
+	for (int b = 0; b < 2; b++) {
+		struct matmul *m = open_backend(strict_backends[b], "strict");
+		for (uint32_t i = 0; m && i < 2; i++) {
+			size_t                width = (size_t)widths[i], n = ROWS * width;
+			float                *W = random_floats(width * LONG, i), *x = random_floats((size_t)ROWS * LONG, i + 10);
+			float                *one = poisoned_floats(n), *many = poisoned_floats(n);
+			struct matmul_weight *w;
+			threads_set(1);
+			assert_ok(matmul_weight_new(m, widths[i], LONG, 0, &w));
+			assert_ok(matmul_weight_pack(w, W));
+			assert_ok(matmul_forward(w, ROWS, x, one));
+			for (int t = 0; t < 3; t++) {
+				threads_set(threads[t]);
+				assert_ok(matmul_forward(w, ROWS, x, many));
+				assert_false(bits_differ(one, many, n));
+				assert_ok(matmul_forward(w, 1, x + LONG, many));
+				assert_false(bits_differ(one + width, many, width));
+			}
+			matmul_weight_free(w);
+			mem_free(W);
+			mem_free(x);
+			mem_free(one);
+			mem_free(many);
+		}
+		matmul_free(m);
+	}
+	threads_set(2);
+}
+
+/* The first test can fail: a plain library call breaks the promise, and the test sees it. */
 static void fast_openblas_is_caught_by_the_same_test(void **state)
 {
 	(void)state;
@@ -467,6 +504,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	        TEST(the_reference_computes_what_the_formulas_say),
 	        TEST(strict_rows_depend_on_themselves_alone),
+	        TEST(very_long_sums_do_not_depend_on_threads),
 	        TEST(fast_openblas_is_caught_by_the_same_test),
 	        TEST(gradients_do_not_depend_on_threads),
 	        TEST(every_backend_agrees_with_the_reference),

@@ -1,8 +1,13 @@
-/* oneDNN (2.6 or later of version 2). Compiled to nothing where the library is not installed.
+/* oneDNN (2.6 or later of version 2, or version 3). Compiled to nothing where the library is not installed.
  *
- * Strict: only the implementation brg:avx512_core. There every element of A B is a chain of fma over the inner dimension in chunks whose
- * length depends on that dimension alone (seen in version 2.6.3: 512, or 1024 when it is above 1024), for any number of rows and
- * threads; on other implementations rows depend on each other, so they are refused.
+ * Strict: only the implementation brg:avx512_core, which version 3 calls brg_matmul:avx512_core. There every element of A B is a chain of fma
+ * over the inner dimension in chunks whose length depends on that dimension alone (seen in versions 2.6.3 and 3.7.2: 512, or 1024 when it is
+ * above 1024), for any number of rows and threads; on other implementations rows depend on each other, so they are refused. Version 3 has two
+ * exceptions, kept out here:
+ *
+ *     one row alone             chunks of 512 whatever the length (it takes A for transposed): a row of zeros goes with it (product_alone)
+ *     sums of 20,000 and more   into at most 512 columns are shared out among threads that have no columns of their own: planned for no more
+ *                               threads than blocks of 64 columns (planned_threads)
  *
  * A primitive is compiled for one number of rows (0.1 to 0.5 ms), so there may not be one for every n. Rows being independent, a call is
  * cut into pieces from a small set of sizes, and the primitive of a size is made when it is first needed:
@@ -20,6 +25,7 @@
 #include "base/memory.h"
 #include "base/threads.h"
 
+#include <limits.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +41,8 @@ struct step { /* one compiled product and the memory objects that it is called w
 /* C = A B for one shape of B, shared by all weights of that shape. */
 struct product {
 	int                depth, width; /* of B */
-	dnnl_memory_desc_t packed;       /* how the library wants B */
+	dnnl_memory_desc_t packed;       /* how the library wants B; owned */
+	float             *pair;         /* a row alone and its result among FEWEST_ROWS: [FEWEST_ROWS x (depth + width)] */
 	struct step        sizes[N_SIZES];
 };
 
@@ -61,8 +68,6 @@ struct packed {                             /* a weight */
 	float          *data;
 };
 
-static const char *const want = "brg:avx512_core";
-
 static int check(dnnl_status_t s, const char *what)
 {
 	if (s == dnnl_success)
@@ -72,6 +77,119 @@ static int check(dnnl_status_t s, const char *what)
 }
 
 #define CALL(f, ...) TRY(check(f(__VA_ARGS__), #f))
+
+/* ---- what differs between versions 2 and 3 ---- */
+
+/* A layout (memory descriptor) is a struct in version 2 and a handle that somebody owns in version 3. Both are kept as a dnnl_memory_desc_t that
+ * is all zero while it is nobody's; calls take DESC of it. */
+#if DNNL_VERSION_MAJOR < 3
+
+static const char *const want = "brg:avx512_core";
+enum { FEWEST_ROWS = 1, LONG_SUM = INT_MAX };
+
+typedef const dnnl_memory_desc_t *desc_pointer;
+#define DESC(d) (&(d))
+
+static dnnl_status_t desc_new(dnnl_memory_desc_t *out, int rows, int columns, dnnl_format_tag_t tag)
+{
+	return dnnl_memory_desc_init_by_tag(out, 2, (dnnl_dims_t){rows, columns}, dnnl_f32, tag);
+}
+
+static dnnl_status_t desc_copy(dnnl_memory_desc_t *out, desc_pointer from)
+{
+	*out = *from;
+	return dnnl_success;
+}
+
+static void desc_free(dnnl_memory_desc_t *d)
+{
+	memset(d, 0, sizeof *d);
+}
+
+static dnnl_status_t add_to_result(dnnl_post_ops_t after)
+{
+	return dnnl_post_ops_append_sum(after, 1);
+}
+
+static dnnl_status_t plan_new(dnnl_primitive_desc_t *out, dnnl_engine_t engine, desc_pointer a, desc_pointer b, desc_pointer c,
+                              dnnl_primitive_attr_t attributes)
+{
+	dnnl_matmul_desc_t d;
+	dnnl_status_t      status = dnnl_matmul_desc_init(&d, a, b, NULL, c);
+
+	return status == dnnl_success ? dnnl_primitive_desc_create(out, &d, attributes, engine, NULL) : status;
+}
+
+#else
+
+static const char *const want = "brg_matmul:avx512_core";
+enum { FEWEST_ROWS = 2, LONG_SUM = 20000 };
+
+typedef const_dnnl_memory_desc_t desc_pointer;
+#define DESC(d) (d)
+
+static dnnl_status_t desc_new(dnnl_memory_desc_t *out, int rows, int columns, dnnl_format_tag_t tag)
+{
+	return dnnl_memory_desc_create_with_tag(out, 2, (dnnl_dims_t){rows, columns}, dnnl_f32, tag);
+}
+
+static dnnl_status_t desc_copy(dnnl_memory_desc_t *out, desc_pointer from)
+{
+	return dnnl_memory_desc_clone(out, from);
+}
+
+static void desc_free(dnnl_memory_desc_t *d)
+{
+	dnnl_memory_desc_destroy(*d);
+	*d = NULL;
+}
+
+static dnnl_status_t add_to_result(dnnl_post_ops_t after)
+{
+	return dnnl_post_ops_append_sum(after, 1, 0, dnnl_data_type_undef);
+}
+
+static dnnl_status_t plan_new(dnnl_primitive_desc_t *out, dnnl_engine_t engine, desc_pointer a, desc_pointer b, desc_pointer c,
+                              dnnl_primitive_attr_t attributes)
+{
+	return dnnl_matmul_primitive_desc_create(out, engine, a, b, NULL, c, attributes);
+}
+
+#endif
+
+/* ---- layouts ---- */
+
+/* C [rows x width] = or += A B. */
+struct shape {
+	int               rows, depth, width;
+	dnnl_format_tag_t a, b;   /* dnnl_ab, dnnl_ba (stored transposed); of b also dnnl_format_tag_any: as the library likes it best */
+	desc_pointer      packed; /* how B is stored, instead of b; or NULL */
+	int               add;
+};
+
+struct layouts {
+	dnnl_memory_desc_t a, b, c;
+};
+
+static void layouts_free(struct layouts *l)
+{
+	desc_free(&l->a);
+	desc_free(&l->b);
+	desc_free(&l->c);
+}
+
+static int layouts_new(struct layouts *out, const struct shape *s)
+{
+	memset(out, 0, sizeof *out);
+	dnnl_status_t status = desc_new(&out->a, s->rows, s->depth, s->a);
+	if (status == dnnl_success)
+		status = s->packed ? desc_copy(&out->b, s->packed) : desc_new(&out->b, s->depth, s->width, s->b);
+	if (status == dnnl_success)
+		status = desc_new(&out->c, s->rows, s->width, dnnl_ab);
+	if (status != dnnl_success)
+		layouts_free(out);
+	return check(status, "describing a product");
+}
 
 /* ---- primitives ---- */
 
@@ -84,37 +202,26 @@ static void step_free(struct step *s)
 	*s = (struct step){0};
 }
 
-static dnnl_memory_desc_t plain(int rows, int columns, int transposed)
-{
-	dnnl_memory_desc_t d;
-	dnnl_dims_t        dims = {rows, columns};
-
-	dnnl_memory_desc_init_by_tag(&d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab);
-	return d;
-}
-
-/* The library's plan for C = A B. B's layout is the library's choice when it is `any`. */
-static int plan(struct matmul *m, const dnnl_memory_desc_t md[3], int add, dnnl_primitive_desc_t *out)
+/* The library's plan for the product. */
+static int plan(struct matmul *m, const struct layouts *l, int add, dnnl_primitive_desc_t *out)
 {
 	struct onednn        *state = m->state;
-	dnnl_matmul_desc_t    d;
 	dnnl_primitive_attr_t attributes;
 	dnnl_post_ops_t       after;
 	const char           *name = "";
 
-	CALL(dnnl_matmul_desc_init, &d, &md[0], &md[1], NULL, &md[2]);
 	CALL(dnnl_primitive_attr_create, &attributes);
 	CALL(dnnl_post_ops_create, &after);
 	if (add)
-		dnnl_post_ops_append_sum(after, 1);
+		add_to_result(after);
 	dnnl_primitive_attr_set_post_ops(attributes, after);
-	dnnl_status_t status = dnnl_primitive_desc_create(out, &d, attributes, state->engine, NULL);
+	dnnl_status_t status = plan_new(out, state->engine, DESC(l->a), DESC(l->b), DESC(l->c), attributes);
 	dnnl_post_ops_destroy(after);
 	dnnl_primitive_attr_destroy(attributes);
 	TRY(check(status, "planning a product"));
 
 	dnnl_primitive_desc_query(*out, dnnl_query_impl_info_str, 0, &name);
-	if (!m->strict || strncmp(name, want, strlen(want)) == 0)
+	if (!m->strict || strcmp(name, want) == 0)
 		return OK;
 	dnnl_primitive_desc_destroy(*out);
 	return error_set(
@@ -124,27 +231,50 @@ static int plan(struct matmul *m, const dnnl_memory_desc_t md[3], int add, dnnl_
 	        name, want);
 }
 
-static int step_new(struct matmul *m, const dnnl_memory_desc_t md[3], int add, struct step *out)
+static int step_fill(struct matmul *m, const struct layouts *l, int add, struct step *s)
 {
 	struct onednn        *state = m->state;
 	dnnl_primitive_desc_t d;
-	struct step           s = {0};
 
-	TRY(plan(m, md, add, &d));
-	dnnl_status_t status = dnnl_primitive_create(&s.primitive, d);
+	TRY(plan(m, l, add, &d));
+	dnnl_status_t status = dnnl_primitive_create(&s->primitive, d);
 	dnnl_primitive_desc_destroy(d);
 	if (status == dnnl_success)
-		status = dnnl_memory_create(&s.a, &md[0], state->engine, DNNL_MEMORY_NONE);
+		status = dnnl_memory_create(&s->a, DESC(l->a), state->engine, DNNL_MEMORY_NONE);
 	if (status == dnnl_success)
-		status = dnnl_memory_create(&s.b, &md[1], state->engine, DNNL_MEMORY_NONE);
+		status = dnnl_memory_create(&s->b, DESC(l->b), state->engine, DNNL_MEMORY_NONE);
 	if (status == dnnl_success)
-		status = dnnl_memory_create(&s.c, &md[2], state->engine, DNNL_MEMORY_NONE);
-	if (status != dnnl_success) {
+		status = dnnl_memory_create(&s->c, DESC(l->c), state->engine, DNNL_MEMORY_NONE);
+	return check(status, "making a product");
+}
+
+/* With at most so many threads the library keeps a sum in one thread. */
+static int planned_threads(const struct shape *s)
+{
+	enum { NARROW = 512, BLOCK = 64 };
+	int blocks = (s->width + BLOCK - 1) / BLOCK, threads = threads_count();
+
+	return s->depth < LONG_SUM || s->width > NARROW || blocks > threads ? threads : blocks;
+}
+
+static int step_new(struct matmul *m, const struct shape *shape, struct step *out)
+{
+	int            threads = threads_count(), fewer = planned_threads(shape);
+	struct step    s = {0};
+	struct layouts l;
+
+	TRY(layouts_new(&l, shape));
+	if (fewer < threads)
+		threads_set(fewer);
+	int status = step_fill(m, &l, shape->add, &s);
+	if (fewer < threads)
+		threads_set(threads);
+	layouts_free(&l);
+	if (status != OK)
 		step_free(&s);
-		return check(status, "making a product");
-	}
-	*out = s;
-	return OK;
+	else
+		*out = s;
+	return status;
 }
 
 static int execute(struct onednn *state, const struct step *s, dnnl_memory_t b)
@@ -188,13 +318,20 @@ static void follow_threads(struct onednn *state)
 
 /* ---- life ---- */
 
+static void product_free(struct product *p)
+{
+	desc_free(&p->packed);
+	mem_free(p->pair);
+	mem_free(p);
+}
+
 static void onednn_close(struct matmul *m)
 {
 	struct onednn *state = m->state;
 
 	drop_primitives(state);
 	for (size_t i = 0; i < state->n_products; i++)
-		mem_free(state->products[i]);
+		product_free(state->products[i]);
 	for (size_t i = 0; i < state->n_gradients; i++)
 		mem_free(state->gradients[i]);
 	mem_free(state->products);
@@ -205,21 +342,32 @@ static void onednn_close(struct matmul *m)
 	mem_free(state);
 }
 
-static int start(struct matmul *m)
+/* Whether the library takes this CPU, and with which implementation. */
+static int try_plan(struct matmul *m)
 {
-	struct onednn        *state = m->state;
-	dnnl_memory_desc_t    md[3] = {plain(64, 64, 0), plain(64, 64, 0), plain(64, 64, 0)};
+	const struct shape    square = {.rows = 64, .depth = 64, .width = 64, .a = dnnl_ab, .b = dnnl_ab};
+	const dnnl_version_t *v = dnnl_version();
+	struct layouts        l;
 	dnnl_primitive_desc_t d;
 	const char           *name = "";
 
-	CALL(dnnl_engine_create, &state->engine, dnnl_cpu, 0);
-	CALL(dnnl_stream_create, &state->stream, state->engine, dnnl_stream_default_flags);
-	TRY(plan(m, md, 0, &d));
+	TRY(layouts_new(&l, &square));
+	int status = plan(m, &l, 0, &d);
+	layouts_free(&l);
+	TRY(status);
 	dnnl_primitive_desc_query(d, dnnl_query_impl_info_str, 0, &name);
-	const dnnl_version_t *v = dnnl_version();
 	snprintf(m->detail, sizeof m->detail, "%d.%d.%d %s", v->major, v->minor, v->patch, name);
 	dnnl_primitive_desc_destroy(d);
 	return OK;
+}
+
+static int start(struct matmul *m)
+{
+	struct onednn *state = m->state;
+
+	CALL(dnnl_engine_create, &state->engine, dnnl_cpu, 0);
+	CALL(dnnl_stream_create, &state->stream, state->engine, dnnl_stream_default_flags);
+	return try_plan(m);
 }
 
 static int onednn_open(struct matmul *m)
@@ -235,18 +383,21 @@ static int onednn_open(struct matmul *m)
 
 /* ---- forward and backward ---- */
 
-/* The layout that the library wants for B [depth x width]; it does not depend on the rows of A (checked when each size is made). */
+/* The layout that the library wants for B [depth x width], the caller's to free; it does not depend on the rows of A (checked when each size
+ * is made). */
 static int packed_layout(struct matmul *m, int depth, int width, dnnl_memory_desc_t *out)
 {
-	dnnl_memory_desc_t    md[3] = {plain(EXACT_ROWS, depth, 0), plain(depth, width, 0), plain(EXACT_ROWS, width, 0)};
-	dnnl_dims_t           dims = {depth, width};
+	const struct shape    shape = {.rows = EXACT_ROWS, .depth = depth, .width = width, .a = dnnl_ab, .b = dnnl_format_tag_any};
+	struct layouts        l;
 	dnnl_primitive_desc_t d;
 
-	CALL(dnnl_memory_desc_init_by_tag, &md[1], 2, dims, dnnl_f32, dnnl_format_tag_any);
-	TRY(plan(m, md, 0, &d));
-	*out = *dnnl_primitive_desc_query_md(d, dnnl_query_weights_md, 0);
+	TRY(layouts_new(&l, &shape));
+	int status = plan(m, &l, 0, &d);
+	layouts_free(&l);
+	TRY(status);
+	dnnl_status_t copied = desc_copy(out, dnnl_primitive_desc_query_md(d, dnnl_query_weights_md, 0));
 	dnnl_primitive_desc_destroy(d);
-	return OK;
+	return check(copied, "planning a packed matrix");
 }
 
 /* One more slot in a list of pointers. */
@@ -259,6 +410,27 @@ static void *list_add(void *list, size_t *n, void *item)
 	return longer;
 }
 
+static int product_new(struct matmul *m, int depth, int width, struct product **out)
+{
+	struct onednn  *state = m->state;
+	struct product *p = mem_alloc(1, sizeof *p, "a product shape");
+
+	if (!p)
+		return ERR_INPUT;
+	p->depth = depth;
+	p->width = width;
+	p->pair = mem_alloc(FEWEST_ROWS * ((size_t)depth + (size_t)width), sizeof *p->pair, "a product shape");
+	int   status = p->pair ? packed_layout(m, depth, width, &p->packed) : ERR_INPUT;
+	void *longer = status == OK ? list_add(state->products, &state->n_products, p) : NULL;
+	if (!longer) {
+		product_free(p);
+		return status == OK ? ERR_INPUT : status;
+	}
+	state->products = longer;
+	*out = p;
+	return OK;
+}
+
 static int product_find(struct matmul *m, int depth, int width, struct product **out)
 {
 	struct onednn *state = m->state;
@@ -268,20 +440,7 @@ static int product_find(struct matmul *m, int depth, int width, struct product *
 			*out = state->products[i];
 			return OK;
 		}
-	struct product *p = mem_alloc(1, sizeof *p, "a product shape");
-	if (!p)
-		return ERR_INPUT;
-	p->depth = depth;
-	p->width = width;
-	int   status = packed_layout(m, depth, width, &p->packed);
-	void *longer = status == OK ? list_add(state->products, &state->n_products, p) : NULL;
-	if (!longer) {
-		mem_free(p);
-		return status == OK ? ERR_INPUT : status;
-	}
-	state->products = longer;
-	*out = p;
-	return OK;
+	return product_new(m, depth, width, out);
 }
 
 /* The largest size that is at most n, and its place in product.sizes. */
@@ -297,28 +456,41 @@ static int largest_size(int n, int *index)
 	return n;
 }
 
-static int product_piece(struct matmul *m, struct product *p, int n, struct step *s)
+/* rows is one of the sizes, and index its place. */
+static int product_piece(struct matmul *m, struct product *p, dnnl_memory_t b, int rows, int index, const float *A, float *C)
 {
-	dnnl_memory_desc_t md[3] = {plain(n, p->depth, 0), p->packed, plain(n, p->width, 0)};
+	const struct shape shape = {.rows = rows, .depth = p->depth, .width = p->width, .a = dnnl_ab, .packed = DESC(p->packed)};
+	struct step       *s = &p->sizes[index];
 
-	return s->primitive ? OK : step_new(m, md, 0, s);
+	if (!s->primitive)
+		TRY(step_new(m, &shape, s));
+	CALL(dnnl_memory_set_data_handle, s->a, handle(A));
+	CALL(dnnl_memory_set_data_handle, s->c, C);
+	return execute(m->state, s, b);
+}
+
+/* One row with FEWEST_ROWS - 1 rows of zeros, which mem_alloc has written. */
+static int product_alone(struct matmul *m, struct product *p, dnnl_memory_t b, const float *A, float *C)
+{
+	float *result = p->pair + FEWEST_ROWS * (size_t)p->depth;
+
+	memcpy(p->pair, A, (size_t)p->depth * sizeof *A);
+	TRY(product_piece(m, p, b, FEWEST_ROWS, FEWEST_ROWS - 1, p->pair, result));
+	memcpy(C, result, (size_t)p->width * sizeof *C);
+	return OK;
 }
 
 static int product_run(struct matmul *m, struct product *p, dnnl_memory_t b, int n, const float *A, float *C)
 {
 	follow_threads(m->state);
-	while (n > 0) {
-		int          index, rows = largest_size(n, &index);
-		struct step *s = &p->sizes[index];
-		TRY(product_piece(m, p, rows, s));
-		CALL(dnnl_memory_set_data_handle, s->a, handle(A));
-		CALL(dnnl_memory_set_data_handle, s->c, C);
-		TRY(execute(m->state, s, b));
+	while (n >= FEWEST_ROWS) {
+		int index, rows = largest_size(n, &index);
+		TRY(product_piece(m, p, b, rows, index, A, C));
 		A += (size_t)rows * (size_t)p->depth;
 		C += (size_t)rows * (size_t)p->width;
 		n -= rows;
 	}
-	return OK;
+	return n ? product_alone(m, p, b, A, C) : OK;
 }
 
 static int onednn_forward(const struct matmul_weight *w, int n, const float *X, float *Y)
@@ -337,20 +509,28 @@ static int onednn_backward(const struct matmul_weight *w, int n, const float *dY
 
 /* ---- weights ---- */
 
-static size_t floats(const dnnl_memory_desc_t *d)
+static size_t floats(desc_pointer d)
 {
 	return (dnnl_memory_desc_get_size(d) + 63) / 64 * 16;
 }
 
-static size_t onednn_weight_bytes(const struct matmul_weight *w)
+static size_t packed_floats(struct matmul *m, int depth, int width)
 {
 	dnnl_memory_desc_t d;
-	size_t             n = 0;
 
-	if (packed_layout(w->matmul, w->n_in, w->n_out, &d) == OK)
-		n += floats(&d);
-	if (w->for_backward && packed_layout(w->matmul, w->n_out, w->n_in, &d) == OK)
-		n += floats(&d);
+	if (packed_layout(m, depth, width, &d) != OK)
+		return 0;
+	size_t n = floats(DESC(d));
+	desc_free(&d);
+	return n;
+}
+
+static size_t onednn_weight_bytes(const struct matmul_weight *w)
+{
+	size_t n = packed_floats(w->matmul, w->n_in, w->n_out);
+
+	if (w->for_backward)
+		n += packed_floats(w->matmul, w->n_out, w->n_in);
 	return sizeof(struct packed) + n * sizeof(float);
 }
 
@@ -373,13 +553,13 @@ static int weight_fill(struct matmul_weight *w, struct packed *p)
 	TRY(product_find(w->matmul, w->n_in, w->n_out, &p->forward));
 	if (w->for_backward)
 		TRY(product_find(w->matmul, w->n_out, w->n_in, &p->backward));
-	size_t first = floats(&p->forward->packed), second = p->backward ? floats(&p->backward->packed) : 0;
+	size_t first = floats(DESC(p->forward->packed)), second = p->backward ? floats(DESC(p->backward->packed)) : 0;
 	p->data = mem_alloc(first + second, sizeof *p->data, "a packed matrix");
 	if (!p->data)
 		return ERR_INPUT;
-	CALL(dnnl_memory_create, &p->W[0], &p->forward->packed, state->engine, p->data);
+	CALL(dnnl_memory_create, &p->W[0], DESC(p->forward->packed), state->engine, p->data);
 	if (p->backward)
-		CALL(dnnl_memory_create, &p->W[1], &p->backward->packed, state->engine, p->data + first);
+		CALL(dnnl_memory_create, &p->W[1], DESC(p->backward->packed), state->engine, p->data + first);
 	return OK;
 }
 
@@ -394,7 +574,7 @@ static int onednn_weight_new(struct matmul_weight *w)
 	return status;
 }
 
-static int reorder(struct onednn *state, const dnnl_memory_desc_t *from, const float *W, const dnnl_memory_desc_t *to, dnnl_memory_t packed)
+static int reorder(struct onednn *state, desc_pointer from, const float *W, desc_pointer to, dnnl_memory_t packed)
 {
 	dnnl_primitive_desc_t d;
 	dnnl_primitive_t      primitive = NULL;
@@ -416,14 +596,24 @@ static int reorder(struct onednn *state, const dnnl_memory_desc_t *from, const f
 	return check(status, "packing a matrix");
 }
 
+/* W lies as B's transpose (tag dnnl_ba) or as B itself (dnnl_ab). */
+static int pack(struct onednn *state, const struct product *p, const float *W, dnnl_format_tag_t tag, dnnl_memory_t packed)
+{
+	dnnl_memory_desc_t from;
+
+	CALL(desc_new, &from, p->depth, p->width, tag);
+	int status = reorder(state, DESC(from), W, DESC(p->packed), packed);
+	desc_free(&from);
+	return status;
+}
+
 static int onednn_weight_pack(struct matmul_weight *w, const float *W)
 {
-	struct packed     *p = w->state;
-	struct onednn     *state = w->matmul->state;
-	dnnl_memory_desc_t transposed = plain(w->n_in, w->n_out, 1), direct = plain(w->n_out, w->n_in, 0);
+	struct packed *p = w->state;
+	struct onednn *state = w->matmul->state;
 
-	TRY(reorder(state, &transposed, W, &p->forward->packed, p->W[0]));
-	return p->backward ? reorder(state, &direct, W, &p->backward->packed, p->W[1]) : OK;
+	TRY(pack(state, p->forward, W, dnnl_ba, p->W[0]));
+	return p->backward ? pack(state, p->backward, W, dnnl_ab, p->W[1]) : OK;
 }
 
 /* ---- gradient ---- */
@@ -461,10 +651,10 @@ static int gradient_piece(struct matmul *m, struct gradient *shape, const struct
 {
 	int                index = rows < MAIN_STEP ? rows / TAIL_STEP - 1 : 2 + rows / MAIN_STEP;
 	struct step       *s = &shape->sizes[index][add];
-	dnnl_memory_desc_t md[3] = {plain(g->n_out, rows, 1), plain(rows, g->n_in, 0), plain(g->n_out, g->n_in, 0)};
+	const struct shape product = {.rows = g->n_out, .depth = rows, .width = g->n_in, .a = dnnl_ba, .b = dnnl_ab, .add = add};
 
 	if (!s->primitive)
-		TRY(step_new(m, md, add, s));
+		TRY(step_new(m, &product, s));
 	CALL(dnnl_memory_set_data_handle, s->a, handle(g->dY));
 	CALL(dnnl_memory_set_data_handle, s->b, handle(g->X));
 	CALL(dnnl_memory_set_data_handle, s->c, g->dW);
