@@ -16,12 +16,14 @@
 
 enum { ARM_STATS_SHOWN = 16 };
 
+struct arm_sums {
+	double count, answers, advantage, graded, accuracy;
+};
+
 struct arm_stats {
 	const struct arms *arms;
 	double            *probability; /* [arms] */
-	struct arm_sums {
-		double count, answers, advantage, graded, accuracy;
-	} * sums; /* [arms] */
+	struct arm_sums   *sums;        /* [arms] */
 };
 
 int  arm_stats_new(const struct arms *arms, struct arm_stats *out); /* ERR_INPUT: memory */

@@ -37,11 +37,11 @@
 	.adv_eps = 1e-6, .gamma = 1, .num_iterations = 1, .overlong_penalty = 1, .tau_positive = 1, .tau_negative = 1.05, \
 	.mismatch_max = 2, .top_entropy = 1, .lam = 0.95, .kl_target = 0.1, .kl_horizon = 10000
 #define COMMON NUMBERS, TAPER(1, 1, 0, 1)
+/* clang-format off */
 #define TOPR_FAMILY \
 	BASELINE_NONE, SCALE_NONE, 0, LEVEL_SEQUENCE_SUM, CLIP_TAPER, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0, \
 	        .beta = 0, .signed_rewards = 1, .source = "arXiv:2503.14286", NUMBERS
 
-/* clang-format off */
 static const struct algorithm table[] = {
 	/* name, baseline, scale, whiten, ratio level, clip, aggregation, KL placement, KL estimator, overlong, dynamic sampling,
 	 *   beta, epsilon, epsilon_high, source, help */

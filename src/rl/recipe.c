@@ -15,22 +15,12 @@ struct part {
 };
 
 #define AT(c, a) offsetof(struct config, loss.c), offsetof(struct algorithm, a)
-#define CHOICE(c, a, list) \
-	{ \
-		"loss." #c, PART_CHOICE, AT(c, a), list \
-	}
-#define REAL(c, a) \
-	{ \
-		"loss." #c, PART_REAL, AT(c, a), NULL \
-	}
-#define BOOL(c, a) \
-	{ \
-		"loss." #c, PART_BOOL, AT(c, a), NULL \
-	}
-#define INT(c, a) \
-	{ \
-		"loss." #c, PART_INT, AT(c, a), NULL \
-	}
+/* clang-format off */
+#define CHOICE(c, a, list) {"loss." #c, PART_CHOICE, AT(c, a), list}
+#define REAL(c, a) {"loss." #c, PART_REAL, AT(c, a), NULL}
+#define BOOL(c, a) {"loss." #c, PART_BOOL, AT(c, a), NULL}
+#define INT(c, a) {"loss." #c, PART_INT, AT(c, a), NULL}
+/* clang-format on */
 
 static const struct part parts[] = {
         CHOICE(baseline, baseline, choices_baseline),

@@ -17,6 +17,13 @@ static int is_null(const struct yaml_node *node)
 	return node->kind == YAML_TEXT && node->plain && (!*node->text || !strcmp(node->text, "null") || !strcmp(node->text, "~"));
 }
 
+static const size_t empty_sizes[] = {
+        [OPTION_INT] = sizeof(int),
+        [OPTION_REAL] = sizeof(double),
+        [OPTION_BOOL] = sizeof(int),
+        [OPTION_CHOICE] = sizeof(char *),
+};
+
 static int set_default(struct config *c, int row)
 {
 	const struct option *o = &schema[row];
@@ -24,13 +31,11 @@ static int set_default(struct config *c, int row)
 	                             .where = "default",
 	                             .text = o->standard,
 	                             .plain = 1};
-	static const size_t  sizes[] = {
-	         [OPTION_INT] = sizeof(int), [OPTION_REAL] = sizeof(double), [OPTION_BOOL] = sizeof(int), [OPTION_CHOICE] = sizeof(char *)};
 
 	c->where[row] = NULL;
 	if (o->standard)
 		return value_read(o, &node, "", &c->arena, c);
-	memset((char *)c + o->offset, 0, sizes[o->type]);
+	memset((char *)c + o->offset, 0, empty_sizes[o->type]);
 	return OK;
 }
 

@@ -16,7 +16,8 @@
 #define BIG 2147483647 /* of an int */
 #define REQUIRED OPTION_REQUIRED
 
-#define PLACE(field, type) offsetof(HOME, field) + _Generic(((HOME *)0)->field, type : 0)
+/* clang-format off */
+#define PLACE(field, type) offsetof(HOME, field) + _Generic(((HOME *)0)->field, type: 0)
 #define BOUNDED(kind, ctype, field, standard_, least_, most_, help_, ...) \
 	{ \
 		.path = #field, .type = kind, .standard = standard_, .least = least_, .most = most_, .offset = PLACE(field, ctype), \
@@ -43,7 +44,6 @@
 		.rows = rows_ \
 	}
 
-/* clang-format off */
 #define WEIGHT_HELP "share of what is drawn, against the other weights; 0: all sources by their number of problems"
 
 #define HOME struct generator_config
