@@ -196,6 +196,18 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	text_free(&markdown);
 }
 
+static void a_config_that_is_no_map_is_named(void **state)
+{
+	(void)state;
+	const char         *folders[] = {"listed"};
+	struct report_files files = {.page = "listed.html"};
+
+	put_run("listed", "", 0, 0.5, 0, 1);
+	write_text("listed/config.yaml", "- a\n");
+	assert_error(report_write(folders, 1, &files), ERR_INPUT, "listed/config.yaml: the file holds a list, but must hold a map");
+	assert_false(file_exists("listed.html"));
+}
+
 static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 {
 	(void)state;
@@ -225,6 +237,7 @@ int main(void)
 	                                   TEST(seeds_are_paired_in_whatever_order_they_come),
 	                                   TEST(a_curve_is_the_mean_with_its_t_interval),
 	                                   TEST(the_report_says_what_it_can_and_that_two_seeds_are_too_few),
+	                                   TEST(a_config_that_is_no_map_is_named),
 	                                   TEST(a_lack_of_memory_is_an_error_and_leaks_nothing)};
 
 	run_in_temporary_folder();

@@ -125,6 +125,12 @@ static void mistakes_are_named_with_file_line_and_key(void **state)
 	        {HEAD "before: {base: warm.yaml, command: eval}\n", "command is eval, but must be sft, train or rollouts"},
 	        {HEAD "before: nothere.yaml\n", "nothere.yaml"},
 	        {HEAD "set: {task.reward: \"a\\tb\"}\n", "no tabs"},
+	        {"base: base.yaml\noutput_dir: \"out\\nrun\\tmissing\\tx\\ty\\tmerge\"\n",
+	         "s.yaml:2: output_dir: a text of a sweep has no tabs"},
+	        {"base: \"base.yaml\\n\"\noutput_dir: out\n", "s.yaml:1: base: a text of a sweep has no tabs"},
+	        {HEAD "before: \"warm\\t.yaml\"\n", "s.yaml:3: before: a text of a sweep has no tabs"},
+	        {"base: base.yaml\noutput_dir: a{output_dir}\nset: {rollout.source: '{output_dir}'}\n",
+	         "s.yaml:2: output_dir is what {output_dir} stands for"},
 	        {"base: base.yaml\n", "a sweep needs an output_dir"},
 	        {"output_dir: out\n", "a sweep needs a base"},
 	        {"output_dir: out\narms: [{name: a}]\n", "neither the sweep nor the arm a names a base"},
@@ -138,6 +144,32 @@ static void mistakes_are_named_with_file_line_and_key(void **state)
 	}
 	assert_int_equal(hone("sweep s.yaml"), 2);
 	assert_false(file_exists("out"));
+}
+
+/* The file is `before`, `part` n times, and `after`. */
+static void assert_refused(const char *before, const char *part, int n, const char *after, const char *says)
+{
+	struct text  file = {0};
+	struct sweep s;
+
+	text_print(&file, "%s", before);
+	for (int i = 0; i < n; i++)
+		text_print(&file, "%s", part);
+	text_print(&file, "%s", after);
+	write_text("s.yaml", file.data);
+	assert_error(sweep_read("s.yaml", &s), ERR_INPUT, says);
+	text_free(&file);
+}
+
+/* A file of a megabyte could ask for gigabytes: in each value the folder many times over, for each combination a name as long as the file. */
+static void what_a_file_expands_to_is_bounded(void **state)
+{
+	(void)state;
+	assert_refused("base: base.yaml\noutput_dir: ", "x", 2049, "\n", "s.yaml:2: output_dir has more than 2048 bytes");
+	assert_refused(HEAD "set: {rollout.source: '", "{output_dir}", 40000, "'}\n",
+	               "rollout.source: a value of a sweep has at most 65536 bytes");
+	assert_refused(HEAD "grid: {rollout.source: [", "x", 300, "]}\n", "a name becomes a folder and has at most 200 bytes, not 307");
+	assert_refused(HEAD "arms: [{name: ", "x", 201, "}]\n", "a name becomes a folder and has at most 200 bytes, not 201");
 }
 
 static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
@@ -364,6 +396,7 @@ int main(void)
 	                                   TEST(what_comes_before_gives_the_model_to_what_follows),
 	                                   TEST(a_sweep_without_arms_is_its_base),
 	                                   TEST(mistakes_are_named_with_file_line_and_key),
+	                                   TEST(what_a_file_expands_to_is_bounded),
 	                                   TEST(a_lack_of_memory_is_an_error_and_leaks_nothing),
 	                                   TEST(it_runs_all_once_and_then_nothing),
 	                                   TEST(killed_at_any_time_the_same_command_completes_it_to_the_same_bits),

@@ -68,6 +68,8 @@ static int read_config(struct comparison *c, struct compared_run *run)
 	status = yaml_parse(path, b.data, b.n, &c->arena, &root);
 	bytes_free(&b);
 	TRY(status);
+	if (root->kind != YAML_MAP)
+		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map", path, yaml_kind_name(root->kind));
 	TRY(take_values(c, "", root, run->value));
 	if (run->value[schema_find("run.seed")])
 		run->seed = run->value[schema_find("run.seed")];

@@ -103,16 +103,23 @@ static int read_line(struct series_run *run, const char *path, size_t number, co
 	return status;
 }
 
+/* The series NAME_stderr, however long the name is. */
+static const struct series *error_of(const struct series_run *run, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (int i = 0; i < run->n; i++)
+		if (!strncmp(run->series[i].name, name, n) && !strcmp(run->series[i].name + n, "_stderr"))
+			return &run->series[i];
+	return NULL;
+}
+
 /* Beside each mean its error, where they were logged for the same step. */
 static void join_errors(struct series_run *run)
 {
-	char name[256];
-
 	for (int i = 0; i < run->n; i++) {
 		struct series       *mean = &run->series[i];
-		const struct series *error;
-		snprintf(name, sizeof name, "%s_stderr", mean->name);
-		error = series_find(run, name);
+		const struct series *error = error_of(run, mean->name);
 		for (int k = 0, e = 0; error && k < mean->n; k++) {
 			while (e < error->n && error->points[e].x < mean->points[k].x)
 				e++;

@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A setting is one word of a command line, which Linux wants shorter than 128 KiB; a name is one of a path, with endings such as ".jsonl.gz" behind it. */
+enum { SETTING_MAX = 1 << 16, NAME_LENGTH_MAX = 200, FOLDER_LENGTH_MAX = FILE_PATH_MAX / 2 };
+
+static const char folder_mark[] = "{output_dir}";
+
 const char *const sweep_state_name[] = {[SWEEP_MISSING] = "missing", [SWEEP_STARTED] = "started", [SWEEP_FINISHED] = "finished"};
 
 struct settings { /* "key=value" texts; a later one wins */
@@ -42,31 +47,44 @@ struct reading {
 
 /* ---- values as text ---- */
 
-/* {output_dir} becomes the sweep's folder. */
-static const char *with_folder(const struct reading *r, const char *value)
+/* ADDS `value` with the sweep's folder for each {output_dir}. Stops when it gets too long; the folder holds no such mark (read_folder). */
+static void add_with_folder(const struct reading *r, const char *value, struct text *out)
 {
-	static const char mark[] = "{output_dir}";
-	const char       *found;
+	const char *found;
 
-	while (value && (found = strstr(value, mark)))
-		value = arena_format(r->a, "%.*s%s%s", (int)(found - value), value, r->sweep->output_dir, found + strlen(mark));
-	return value;
+	while ((found = strstr(value, folder_mark)) && out->n <= SETTING_MAX) {
+		text_add(out, value, (size_t)(found - value));
+		text_add(out, r->sweep->output_dir, strlen(r->sweep->output_dir));
+		value = found + strlen(folder_mark);
+	}
+	text_add(out, value, strlen(value));
+}
+
+static int has_line_end(const char *s)
+{
+	return strpbrk(s, "\t\n\r") != NULL;
 }
 
 /* "key=value" for the command line; NULL with a message. */
 static const char *setting_text(const struct reading *r, const char *key, const struct yaml_node *value)
 {
-	struct text t = {0};
+	struct text flow = {0}, t = {0};
 	const char *out = NULL;
 
-	if (value->kind == YAML_TEXT)
-		text_add(&t, value->text, strlen(value->text));
-	else
-		yaml_flow(value, &t);
-	if (strpbrk(t.data ? t.data : "", "\t\n\r"))
+	if (value->kind != YAML_TEXT)
+		yaml_flow(value, &flow);
+	text_print(&t, "%s=", key);
+	add_with_folder(r, value->kind == YAML_TEXT ? value->text : flow.data ? flow.data : "", &t);
+	if (text_status(&flow) != OK || text_status(&t) != OK)
+		out = NULL;
+	else if (has_line_end(t.data))
 		error_set(ERR_INPUT, "%s: %s: a value of a sweep has no tabs and no line ends", value->where, key);
-	else if (text_status(&t) == OK)
-		out = with_folder(r, arena_format(r->a, "%s=%s", key, t.data ? t.data : ""));
+	else if (t.n > SETTING_MAX)
+		error_set(ERR_INPUT, "%s: %s: a value of a sweep has at most %d bytes; put it into a config and name that as base",
+		          value->where, key, SETTING_MAX);
+	else
+		out = arena_text(r->a, t.data, t.n);
+	text_free(&flow);
 	text_free(&t);
 	return out;
 }
@@ -149,13 +167,28 @@ static int read_text(const struct yaml_node *node, const char *key, const char *
 {
 	if (!is_text(node))
 		return error_set(ERR_INPUT, "%s: %s must be a text", node->where, key);
+	if (has_line_end(node->text))
+		return error_set(ERR_INPUT, "%s: %s: a text of a sweep has no tabs and no line ends", node->where, key);
 	*out = node->text;
+	return OK;
+}
+
+static int read_folder(const struct yaml_node *node, const char **out)
+{
+	TRY(read_text(node, "output_dir", out));
+	if (strlen(*out) > FOLDER_LENGTH_MAX)
+		return error_set(ERR_INPUT, "%s: output_dir has more than %d bytes", node->where, FOLDER_LENGTH_MAX);
+	if (strstr(*out, folder_mark))
+		return error_set(ERR_INPUT, "%s: output_dir is what %s stands for, and cannot hold it", node->where, folder_mark);
 	return OK;
 }
 
 /* One folder's name: what it may hold keeps it one word in a shell and one level in a path. */
 static int check_name(const struct yaml_node *node, const char *name)
 {
+	if (strlen(name) > NAME_LENGTH_MAX)
+		return error_set(ERR_INPUT, "%s: a name becomes a folder and has at most %d bytes, not %zu: %.60s...", node->where,
+		                 NAME_LENGTH_MAX, strlen(name), name);
 	for (const char *c = name; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("_.+-=,", *c))
 			return error_set(ERR_INPUT, "%s: the name %s becomes a folder: letters, digits and _ . + - = , only", node->where,
@@ -234,12 +267,10 @@ static int read_seeds(struct reading *r)
 
 /* ---- runs ---- */
 
-/* Fills `out` from settings and checks the config that comes of them. */
-static int make_run(const struct reading *r, const struct yaml_node *place, const char *command, const char *config, const char *name,
-                    const struct settings *s, struct sweep_run *out)
+/* Fills `out` from settings, but for max_steps. */
+static int make_run(const struct reading *r, const char *command, const char *config, const char *name, const struct settings *s,
+                    struct sweep_run *out)
 {
-	struct config c;
-
 	*out = (struct sweep_run){.name = name, .command = command, .config = config, .n = s->n + 1};
 	out->folder = file_join(r->a, r->sweep->output_dir, name);
 	out->overrides = arena_alloc(r->a, (size_t)out->n, sizeof *out->overrides);
@@ -247,11 +278,17 @@ static int make_run(const struct reading *r, const struct yaml_node *place, cons
 		return ERR_INPUT;
 	memcpy(out->overrides, s->items, (size_t)s->n * sizeof *out->overrides);
 	out->overrides[s->n] = arena_format(r->a, "run.output_dir=%s", out->folder);
-	if (!out->overrides[s->n])
-		return ERR_INPUT;
-	if (config_load(config, out->overrides, out->n, &c) != OK)
-		return error_context("%s: %s", place->where, name);
-	out->max_steps = c.run.max_steps;
+	return out->overrides[s->n] ? OK : ERR_INPUT;
+}
+
+/* Checks the config of a run as a whole, and takes max_steps from it. */
+static int check_run(const struct yaml_node *place, struct sweep_run *run)
+{
+	struct config c;
+
+	if (config_load(run->config, run->overrides, run->n, &c) != OK)
+		return error_context("%s: %s", place->where, run->name);
+	run->max_steps = c.run.max_steps;
 	config_free(&c);
 	return OK;
 }
@@ -290,6 +327,8 @@ static int read_step(struct reading *r, const struct yaml_node *node)
 			TRY(read_text(command, "command", &by));
 	} else if (!is_text(node)) {
 		return error_set(ERR_INPUT, "%s: before must be a config, or a list of {name, command, base, set}", node->where);
+	} else {
+		TRY(read_text(node, "before", &config));
 	}
 	if (strcmp(by, "sft") && strcmp(by, "train") && strcmp(by, "rollouts"))
 		return error_set(ERR_INPUT, "%s: command is %s, but must be sft, train or rollouts", command->where, by);
@@ -299,7 +338,8 @@ static int read_step(struct reading *r, const struct yaml_node *node)
 			return error_set(ERR_INPUT, "%s: two steps before are called %s", node->where, called);
 	TRY(add_model(r, r->sweep->n_before, &s));
 	TRY(add_settings(r, &s, set));
-	TRY(make_run(r, node, by, config, called, &s, &r->sweep->before[r->sweep->n_before]));
+	TRY(make_run(r, by, config, called, &s, &r->sweep->before[r->sweep->n_before]));
+	TRY(check_run(node, &r->sweep->before[r->sweep->n_before]));
 	r->sweep->n_before++;
 	return OK;
 }
@@ -434,6 +474,7 @@ static int read_arms(struct reading *r)
 	return add_combinations(r, &plain, grid ? grid->first : NULL);
 }
 
+/* The runs of an arm differ in the seed and the folder alone, so the config of the first one is checked for all. */
 static int make_runs(struct reading *r)
 {
 	int n = r->n_seeds * r->n_arms;
@@ -454,7 +495,10 @@ static int make_runs(struct reading *r)
 		s.items[s.n] = arena_format(r->a, "run.seed=%d", seed);
 		if (!name || !s.items[s.n++])
 			return ERR_INPUT;
-		TRY(make_run(r, arm->place, "train", arm->base, name, &s, &r->sweep->runs[i]));
+		TRY(make_run(r, "train", arm->base, name, &s, &r->sweep->runs[i]));
+		if (i < r->n_arms)
+			TRY(check_run(arm->place, &r->sweep->runs[i]));
+		r->sweep->runs[i].max_steps = r->sweep->runs[i % r->n_arms].max_steps;
 	}
 	r->sweep->n = n;
 	return OK;
@@ -475,7 +519,7 @@ static int read_tree(struct reading *r, const struct yaml_node *root)
 	TRY(read_fields(root, "a sweep", fields, sizeof fields / sizeof *fields));
 	if (!f->output_dir)
 		return error_set(ERR_INPUT, "%s: a sweep needs an output_dir, the folder of its runs", r->path);
-	TRY(read_text(f->output_dir, "output_dir", &r->sweep->output_dir));
+	TRY(read_folder(f->output_dir, &r->sweep->output_dir));
 	TRY(read_seeds(r));
 	TRY(read_before(r));
 	TRY(read_arms(r));

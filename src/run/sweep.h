@@ -15,13 +15,14 @@
  *       - {name: rloo, set: {algorithm: rloo}, base: configs/other.yaml}
  *     grid: {loss.epsilon: [0.1, 0.2], optim.learning_rate: [1e-4, 1e-3]}     every combination, times the arms
  *
- * Keys in set and grid are options as on the command line, key.path: value. In a value {output_dir} stands for the sweep's folder.
+ * Keys in set and grid are options as on the command line, key.path: value. In a value {output_dir} stands for the sweep's folder. No text of the file holds
+ * tabs or line ends: what the file expands to is printed as lines with tabs between.
  * Paths are seen from where hone runs, as those in configs are.
  *
  * Seeds are paired: run S of every arm has the same seed, so the same stream of prompts, and the same initial weights from `before`.
  *
  * Reading checks everything that can be checked without opening a model: unknown keys (file, line, key, the nearest known one), doubled names,
- * every run's config as a whole. Nothing is written. */
+ * every arm's config as a whole (its runs differ in seed and folder only). Nothing is written. */
 #ifndef RUN_SWEEP_H
 #define RUN_SWEEP_H
 
