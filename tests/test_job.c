@@ -1,5 +1,7 @@
 /* Whole jobs, run as a user runs them: no setting that should only change speed changes a bit, and no interruption does. */
+#include "base/json.h"
 #include "curriculum/curriculum.h"
+#include "rl/job_parts.h"
 #include "run.h"
 
 enum { KILLS = 10, STEPS = 20 };
@@ -439,6 +441,58 @@ static void a_finished_run_stays_as_it_is_when_resumed(void **state)
 }
 
 /* What no checkpoint holds, and what becomes of it between a run and its resume. */
+/* A state of the run at its start with `key` changed, loaded: its status. */
+static int load_changed(struct job *job, const char *key, const char *value)
+{
+	char   *text;
+	json_t *state, *other;
+	int     status;
+
+	assert_ok(job_state_text(job, &text));
+	assert_ok(json_parse("state", text, strlen(text), &state));
+	assert_ok(json_parse("value", value, strlen(value), &other));
+	assert_int_equal(json_object_set_new(state, key, other), 0);
+	status = job_state_load(job, "state", state);
+	json_decref(state);
+	free(text);
+	return status;
+}
+
+/* Also where the manifest is right: whoever hands on a checkpoint can write that too. */
+static void what_a_state_says_stays_within_bounds(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *key, *value, *says;
+	} refused[] = {
+	        {"step", "-1", "step"},
+	        {"num_tokens", "9223372036854775807", "num_tokens"},
+	        {"optimizer_step", "9223372036854775807", "optimizer_step"},
+	        {"metrics_bytes", "9223372036854775807", "metrics_bytes"},
+	        {"skipped_in_a_row", "2147483647", "skipped_in_a_row"},
+	        {"critic", "{\"head_step\": 0, \"network_step\": 9223372036854775807}", "network_step"},
+	        {"beta", "-0.5", "\"beta\" is -0.5"},
+	};
+	struct job job;
+
+	assert_ok(job_open(JOB_TRAIN, "critic-shared.yaml", NULL, 0, &job));
+	assert_ok(job_take_inputs(&job));
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+		assert_error(load_changed(&job, refused[i].key, refused[i].value), ERR_INPUT, refused[i].says);
+	assert_ok(load_changed(&job, "first_eval", "[null, \"a\"]"));
+	assert_true(isnan(job.first_eval.mean) && isnan(job.first_eval.error));
+	assert_ok(load_changed(&job, "beta", "0.5"));
+	assert_close(job.learn.algorithm.beta, 0.5, 0);
+	job_close(&job);
+	assert_ok(job_open(JOB_TRAIN, "critic-own.yaml", NULL, 0,
+	                   &job)); /* a fixed beta of 0: without a reference another one must not come in */
+	assert_ok(job_take_inputs(&job));
+	assert_ok(load_changed(&job, "beta", "0.5"));
+	assert_null(job.reference);
+	assert_close(job.learn.algorithm.beta, 0, 0);
+	job_close(&job);
+}
+
 static void a_resume_refuses_other_problems_and_other_weights_that_stand_still(void **state)
 {
 	(void)state;
@@ -497,6 +551,7 @@ int main(void)
 	        TEST(a_half_written_checkpoint_is_removed),
 	        TEST(a_warm_start_resumes_exactly_too),
 	        TEST(a_finished_run_stays_as_it_is_when_resumed),
+	        TEST(what_a_state_says_stays_within_bounds),
 	        TEST(a_resume_refuses_other_problems_and_other_weights_that_stand_still),
 	};
 

@@ -11,6 +11,9 @@
 
 enum { STATE_MAX = 1 << 28 }; /* of trainer_state.json: dump keeps up to 6 KB an arm */
 
+/* Of whatever a state counts: what goes on from there does not overflow. */
+static const int64_t count_max = INT64_C(1) << 53, in_a_row_max = 1 << 30;
+
 /* ---- saving ---- */
 
 static int add_state(const struct job *job, json_t *state, struct text *config)
@@ -45,22 +48,30 @@ static int add_learner(const struct job *job, json_t *state)
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
 
-static int write_state(const struct job *job, const char *path)
+int job_state_text(const struct job *job, char **out)
 {
 	struct text config = {0};
 	json_t     *state = json_object();
 	int         status = state ? add_state(job, state, &config) : ERR_INPUT;
-	char       *text;
 
 	if (status == OK)
 		status = add_learner(job, state);
-	text = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
-
-	if (status == OK)
-		status = text ? file_write(path, text, strlen(text)) : error_set(ERR_INPUT, "out of memory for trainer_state.json");
-	free(text);
+	*out = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+	if (status == OK && !*out)
+		status = error_set(ERR_INPUT, "out of memory for trainer_state.json");
 	json_decref(state);
 	text_free(&config);
+	return status;
+}
+
+static int write_state(const struct job *job, const char *path)
+{
+	char *text;
+	int   status;
+
+	TRY(job_state_text(job, &text));
+	status = file_write(path, text, strlen(text));
+	free(text);
 	return status;
 }
 
@@ -136,34 +147,39 @@ static int load_learner(struct job *job, const char *place, const json_t *state)
 	const json_t *beta = json_object_get(state, "beta"), *critic = json_object_get(state, "critic");
 	int64_t       head, network;
 
-	if (json_is_number(beta))
+	if (json_is_number(beta) &&
+	    job->learn.algorithm.kl_controller == KL_ADAPTIVE) { /* else it is the config's, and may be 0: no reference */
+		if (json_number_value(beta) < 0)
+			return error_set(ERR_INPUT, "%s: \"beta\" is %g, but no coefficient of a KL divergence is negative", place,
+			                 json_number_value(beta));
 		job->learn.algorithm.beta = json_number_value(beta);
+	}
 	if (!job->learn.critic)
 		return OK;
-	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, 0, INT64_MAX, &head));
-	TRY(json_get_int(place, critic, "network_step", JSON_REQUIRED, 0, INT64_MAX, &network));
+	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, 0, count_max, &head));
+	TRY(json_get_int(place, critic, "network_step", JSON_REQUIRED, 0, count_max, &network));
 	job->critic.optimizer.step = (uint64_t)head;
 	job->critic.own.optimizer.step = (uint64_t)network;
 	return OK;
 }
 
-static int load_state(struct job *job, const char *place, const json_t *state)
+int job_state_load(struct job *job, const char *place, const json_t *state)
 {
 	int64_t       step, optimizer_step, bytes, skipped = 0;
 	const char   *config;
 	const json_t *first = json_object_get(state, "first_eval");
 
 	TRY(json_get_int(place, state, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
-	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, INT64_MAX, &optimizer_step));
-	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, INT64_MAX, &job->n_tokens));
-	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, INT64_MAX, &bytes));
-	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, INT32_MAX, &skipped));
+	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, count_max, &optimizer_step));
+	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, count_max, &job->n_tokens));
+	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, count_max, &bytes));
+	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, in_a_row_max, &skipped));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_config(job, place, config));
 	TRY(job_inputs_check(job, place, json_object_get(state, "inputs")));
 	TRY(curriculum_load(job->curriculum, place, json_object_get(state, "curriculum")));
 	TRY(load_learner(job, place, state));
-	if (json_is_array(first) && json_array_size(first) == 2)
+	if (json_is_number(json_array_get(first, 0)) && json_is_number(json_array_get(first, 1)))
 		job->first_eval =
 		        (struct tally_mean){json_number_value(json_array_get(first, 0)), json_number_value(json_array_get(first, 1))};
 	job->step = job->saved_step = (int)step;
@@ -201,7 +217,7 @@ static int load_checkpoint(struct job *job, const char *folder)
 	if (!optimizer || !path || !critic)
 		return ERR_INPUT;
 	TRY(json_read(path, STATE_MAX, &state));
-	status = load_state(job, path, state);
+	status = job_state_load(job, path, state);
 	json_decref(state);
 	TRY(status);
 	TRY(load_learned(job, folder));

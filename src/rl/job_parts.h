@@ -39,4 +39,9 @@ int job_inputs_check(const struct job *job, const char *place, const json_t *sav
 int job_read_weights(const char *folder, struct weights *out);
 int job_resume_newest(struct job *job); /* from the newest checkpoint that is whole; from step 0 without one */
 
+/* trainer_state.json: its text, to be freed with free(); and a read one, `place` in messages, into a job of the same config. Counts are bounded so that
+ * going on from them does not overflow. */
+int job_state_text(const struct job *job, char **out);
+int job_state_load(struct job *job, const char *place, const json_t *state);
+
 #endif
