@@ -607,6 +607,32 @@ static void shards_and_index_must_agree(void **state)
 	finish();
 }
 
+/* A resume has them already, and two copies of a large model are a lot. */
+static void weights_are_loaded_over_those_that_are_there(void **state)
+{
+	(void)state;
+	const char *const  folders[] = {stories, sharded};
+	struct weights     w, there = read_model(stories);
+	struct model_shape other = there.shape;
+	const float       *data = there.data;
+
+	for (int i = 0; i < 2; i++) {
+		w = read_model(folders[i]);
+		memset(there.data, 0, there.n * sizeof *there.data);
+		assert_ok(folder_load_weights(folders[i], &there));
+		assert_ptr_equal(there.data, data);
+		assert_same_weights(&w, &there);
+		weights_free(&w);
+	}
+	weights_free(&there);
+	for (int i = 0; i < 2; i++) {
+		other.n_layers += i ? 2 : -1;
+		assert_ok(weights_new(&other, &there));
+		assert_error(folder_load_weights(stories, &there), ERR_INPUT, i ? "is missing" : "is not part of a model");
+		weights_free(&there);
+	}
+}
+
 static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
 {
 	(void)state;
@@ -639,4 +665,4 @@ TEST_MAIN(TEST(the_published_shapes_are_read), TEST(what_config_json_leaves_out_
           TEST(a_tensor_with_the_right_count_and_other_dimensions_is_refused),
           TEST(a_tensor_too_many_is_an_error_but_for_the_harmless_ones), TEST(an_index_may_only_name_files_of_its_folder),
           TEST(an_index_of_too_many_files_is_refused_before_one_is_opened), TEST(shards_and_index_must_agree),
-          TEST(any_failing_allocation_is_reported_and_leaks_nothing))
+          TEST(weights_are_loaded_over_those_that_are_there), TEST(any_failing_allocation_is_reported_and_leaks_nothing))

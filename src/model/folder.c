@@ -508,11 +508,14 @@ static int check_tied_head(struct loading *l)
 	return status;
 }
 
+/* Into the weights, which are made first where `shape` is not NULL. */
 static int load(struct loading *l, const struct model_shape *shape)
 {
 	TRY(list_files(l));
-	TRY(check_bytes(l, shape));
-	TRY(weights_new(shape, l->weights));
+	if (shape) {
+		TRY(check_bytes(l, shape));
+		TRY(weights_new(shape, l->weights));
+	}
 	l->seen = arena_alloc(&l->arena, (size_t)l->weights->n_tensors, 1);
 	if (!l->seen)
 		return ERR_INPUT;
@@ -523,18 +526,30 @@ static int load(struct loading *l, const struct model_shape *shape)
 	return weights_check_finite(l->weights) == OK ? OK : error_context("%s", l->folder);
 }
 
-int folder_read_weights(const char *folder, const struct model_shape *shape, struct weights *out)
+static int load_folder(const char *folder, const struct model_shape *shape, struct weights *w)
 {
-	struct loading l = {.folder = folder, .weights = out};
-	int            status;
+	struct loading l = {.folder = folder, .weights = w};
+	int            status = load(&l, shape);
 
-	*out = (struct weights){0};
-	status = load(&l, shape);
-	if (status != OK)
-		weights_free(out);
 	json_decref(l.index);
 	arena_free(&l.arena);
 	return status;
+}
+
+int folder_read_weights(const char *folder, const struct model_shape *shape, struct weights *out)
+{
+	int status;
+
+	*out = (struct weights){0};
+	status = load_folder(folder, shape, out);
+	if (status != OK)
+		weights_free(out);
+	return status;
+}
+
+int folder_load_weights(const char *folder, struct weights *w)
+{
+	return load_folder(folder, NULL, w);
 }
 
 /* ---- writing ---- */

@@ -31,6 +31,9 @@ int folder_read_generation(const char *folder, struct folder_generation *out);
  * tied model must equal the embedding bit for bit. model.safetensors goes before an index. */
 int folder_read_weights(const char *folder, const struct model_shape *shape, struct weights *out);
 
+/* The same over weights that are there already, of their shape: no second copy. On an error they are partly overwritten. */
+int folder_load_weights(const char *folder, struct weights *w);
+
 /* Makes the folder where it is missing and writes config.json, generation_config.json, model.safetensors (as `type`) and copies of the tokenizer
  * files of the folder `source` (NULL: none), whose generation_config.json is kept but for its ids. Each file appears whole or not
  * at all, model.safetensors last. */

@@ -192,18 +192,11 @@ int job_state_load(struct job *job, const char *place, const json_t *state)
 /* The weights of a checkpoint, in place of those that the run started from. */
 static int load_learned(struct job *job, const char *folder)
 {
-	struct model  *m = job->model;
-	struct weights w = {0};
+	struct model *m = job->model;
 
 	if (m->adapter)
 		return adapter_folder_load(folder, m->adapter);
-	TRY(job_read_weights(folder, &w));
-	if (w.n != m->weights.n) {
-		weights_free(&w);
-		return error_set(ERR_INPUT, "%s: its model has another shape than the config's", folder);
-	}
-	memcpy(m->weights.data, w.data, w.n * sizeof *w.data);
-	weights_free(&w);
+	TRY(folder_load_weights(folder, &m->weights));
 	return model_repack(m);
 }
 

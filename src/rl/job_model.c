@@ -94,7 +94,7 @@ static int init_weights(struct job *job, struct weights *out)
 	return OK;
 }
 
-int job_read_weights(const char *folder, struct weights *out)
+static int read_weights(const char *folder, struct weights *out)
 {
 	struct model_shape s;
 
@@ -142,7 +142,7 @@ static int copy_reference(struct job *job, const char *folder)
 	struct weights        w = {0};
 	int                   status;
 
-	TRY(folder ? job_read_weights(folder, &w) : copy_weights(start, &w));
+	TRY(folder ? read_weights(folder, &w) : copy_weights(start, &w));
 	status = w.shape.n_vocab == start->shape.n_vocab
 	                 ? model_new(&w, job->mm, 0, &job->reference)
 	                 : error_set(ERR_INPUT,
@@ -221,7 +221,7 @@ static int open_weights(struct job *job)
 		return error_set(ERR_INPUT,
 		                 "%s: model.path: %s holds an adapter; name it in model.adapter, and the model that it belongs to here",
 		                 config_where(&job->config, "model.path"), folder);
-	status = folder ? job_read_weights(folder, &w) : init_weights(job, &w);
+	status = folder ? read_weights(folder, &w) : init_weights(job, &w);
 	if (status == OK)
 		status = check_vocabulary(job, &w.shape);
 	if (status == OK)

@@ -36,7 +36,6 @@ int     job_take_inputs(struct job *job);
 json_t *job_inputs_save(const struct job *job);                                      /* NULL: out of memory */
 int job_inputs_check(const struct job *job, const char *place, const json_t *saved); /* NULL, of an older checkpoint: nothing to compare */
 
-int job_read_weights(const char *folder, struct weights *out);
 int job_resume_newest(struct job *job); /* from the newest checkpoint that is whole; from step 0 without one */
 
 /* trainer_state.json: its text, to be freed with free(); and a read one, `place` in messages, into a job of the same config. Counts are bounded so that
