@@ -479,8 +479,10 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	assert_ok(job_take_inputs(&job));
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		assert_error(load_changed(&job, refused[i].key, refused[i].value), ERR_INPUT, refused[i].says);
-	assert_ok(load_changed(&job, "first_eval", "[null, \"a\"]"));
-	assert_true(isnan(job.first_eval.mean) && isnan(job.first_eval.error));
+	for (int i = 0; i < 2; i++) {
+		assert_ok(load_changed(&job, "first_eval", i ? "[0.5, \"a\"]" : "[null, 0.5]"));
+		assert_true(isnan(job.first_eval.mean) && isnan(job.first_eval.error));
+	}
 	assert_ok(load_changed(&job, "beta", "0.5"));
 	assert_close(job.learn.algorithm.beta, 0.5, 0);
 	job_close(&job);
