@@ -5,6 +5,8 @@
 #include "run/config.h"
 #include "run/sweep.h"
 
+#include <ctype.h>
+
 enum { LOADED_ONE_IN = 31 }; /* loading a config costs as much as reading the sweep */
 
 static const char base[] = "model: {path: x}\n"
@@ -29,8 +31,8 @@ static void check_run(const struct sweep *s, const struct sweep_run *run)
 {
 	size_t n = strlen(s->output_dir);
 
-	PROMISE(is_one_field(run->name) && is_one_field(run->folder) && is_one_field(run->config) && *run->name &&
-	        !strstr(run->name, ".."));
+	PROMISE(is_one_field(run->name) && is_one_field(run->folder) && is_one_field(run->config));
+	PROMISE(isalnum((unsigned char)*run->name) || strchr("_+=,", *run->name)); /* no folder above, no option */
 	PROMISE(!strncmp(run->folder, s->output_dir, n) && !strcmp(run->folder + strlen(run->folder) - strlen(run->name), run->name));
 	PROMISE(!strcmp(run->command, "train") || !strcmp(run->command, "sft") || !strcmp(run->command, "rollouts"));
 	PROMISE(run->n > 0 && run->n <= SWEEP_SETTINGS_MAX + 1);
