@@ -333,7 +333,7 @@ static void an_unknown_kind_and_an_empty_data_set_are_refused(void **state)
 	struct curriculum *c;
 
 	assert_error(curriculum_new(&(struct curriculum_options){.kind = "unifrom", .seed = 1}, items, N, &c), ERR_INPUT,
-	             "there is: uniform");
+	             "no curriculum \"unifrom\"; there are: uniform, sequential");
 	assert_null(c);
 	assert_error(curriculum_new(&(struct curriculum_options){.kind = "uniform", .seed = 1}, items, 0, &c), ERR_INPUT, "no problems");
 }

@@ -40,7 +40,7 @@ static void what_is_wrong_is_said_and_nothing_is_written(void **state)
 	} table[] = {
 	        {"init", "usage: hone init"},
 	        {"init new", "usage: hone init"},
-	        {"init --like GPT-2 new", "there is no shape \"GPT-2\"; known: SmolLM2-135M"},
+	        {"init --like GPT-2 new", "no shape \"GPT-2\"; there are: SmolLM2-135M, Qwen2.5-0.5B, Qwen3-0.6B, Llama-3.2-1B"},
 	        {"init --like Qwen3-0.6B new --dtype int8", "--dtype wants"},
 	        {"init --like Qwen3-0.6B new --layers 2000", "num_hidden_layers is 2000"},
 	        {"init --like Qwen3-0.6B new --tokenizer nowhere", "nowhere"},

@@ -41,6 +41,16 @@ int error_context(const char *format, ...)
 	return code_last;
 }
 
+int error_unknown(const char *what, const char *name, const char *(*name_at)(int i))
+{
+	char   known[MESSAGE_MAX / 2] = "";
+	size_t n = 0;
+
+	for (int i = 0; name_at(i) && n < sizeof known; i++)
+		n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", name_at(i));
+	return error_set(ERR_INPUT, "no %s \"%.64s\"; there are: %s", what, name, known);
+}
+
 const char *error_message(void)
 {
 	return message;

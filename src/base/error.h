@@ -34,6 +34,9 @@ int error_set(int code, const char *format, ...) PRINTF_LIKE(2, 3);
  * (the file that a parser was reading, the key that a value belongs to). */
 int error_context(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* ERR_INPUT: no WHAT "NAME"; there are: a, b, c. name_at(i) is NULL behind the last. */
+int error_unknown(const char *what, const char *name, const char *(*name_at)(int i));
+
 /* Borrowed until the next error of this thread; "" before the first one. */
 const char *error_message(void);
 

@@ -50,19 +50,12 @@ int curriculum_kind_learns(const char *kind)
 
 static int find(const char *name, const struct curriculum_kind **out)
 {
-	struct text names = {0};
-	int         status;
-
 	for (int i = 0; i < N_KINDS; i++)
 		if (strcmp(kinds[i]->name, name) == 0) {
 			*out = kinds[i];
 			return OK;
 		}
-	for (int i = 0; i < N_KINDS; i++)
-		text_print(&names, "%s%s", i ? ", " : "", kinds[i]->name);
-	status = error_set(ERR_INPUT, "curriculum.kind: there is no \"%s\"; there is: %s", name, names.data ? names.data : "");
-	text_free(&names);
-	return status;
+	return error_unknown("curriculum", name, curriculum_kind_name);
 }
 
 static int fill(struct curriculum *c, const struct curriculum_item *items, int n)
@@ -128,7 +121,8 @@ void curriculum_observe(struct curriculum *c, const struct curriculum_outcome *o
 {
 	for (int i = 0; i < n; i++)
 		arm_stats_observe(&c->stats, &outcomes[i]);
-	c->kind->observe(c->state, outcomes, n);
+	if (c->kind->observe)
+		c->kind->observe(c->state, outcomes, n);
 	c->in_step = 0;
 }
 
@@ -190,6 +184,7 @@ int curriculum_load(struct curriculum *c, const char *place, const json_t *state
 
 int curriculum_metrics(const struct curriculum *c, json_t *metrics)
 {
-	TRY(c->kind->metrics(c->state, metrics));
+	if (c->kind->metrics)
+		TRY(c->kind->metrics(c->state, metrics));
 	return arm_stats_metrics(&c->stats, c->kind->probabilities != NULL, metrics);
 }

@@ -98,11 +98,11 @@ struct curriculum_kind { /* state is the method's own struct, owned by it; save 
 	int (*create)(const struct curriculum_problems *p, void **state);
 	void (*destroy)(void *state);
 	void (*pick)(void *state, int n, int *picked);
-	void (*observe)(void *state, const struct curriculum_outcome *outcomes, int n);
-	void (*probabilities)(void *state, double *P); /* or NULL */
+	void (*observe)(void *state, const struct curriculum_outcome *outcomes, int n); /* or NULL */
+	void (*probabilities)(void *state, double *P);                                  /* or NULL */
 	int (*save)(const void *state, struct arena *scratch, json_t *object);
 	int (*load)(void *state, struct arena *scratch, const char *place, const json_t *object); /* on an error the state is as before */
-	int (*metrics)(const void *state, json_t *object);
+	int (*metrics)(const void *state, json_t *object);                                        /* or NULL */
 };
 
 #endif

@@ -203,12 +203,6 @@ static int load(void *state, struct arena *scratch, const char *place, const jso
 	return OK;
 }
 
-static int metrics(const void *state, json_t *object)
-{
-	(void)state, (void)object;
-	return OK;
-}
-
 const struct curriculum_kind curriculum_dump = {
         .name = "dump",
         .help = "an upper-confidence bandit over the advantages of the newest answers",
@@ -220,5 +214,4 @@ const struct curriculum_kind curriculum_dump = {
         .probabilities = probabilities,
         .save = save,
         .load = load,
-        .metrics = metrics,
 };

@@ -145,12 +145,6 @@ static int load(void *state, struct arena *scratch, const char *place, const jso
 	return OK;
 }
 
-static int metrics(const void *state, json_t *object)
-{
-	(void)state, (void)object;
-	return OK;
-}
-
 const struct curriculum_kind curriculum_sec = {
         .name = "sec",
         .help = "a bandit that prefers the arms with the largest advantages",
@@ -162,5 +156,4 @@ const struct curriculum_kind curriculum_sec = {
         .probabilities = probabilities,
         .save = save,
         .load = load,
-        .metrics = metrics,
 };

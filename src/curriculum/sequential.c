@@ -29,11 +29,6 @@ static void pick(void *state, int n, int *picked)
 		picked[i] = (int)(s->position++ % s->n);
 }
 
-static void observe(void *state, const struct curriculum_outcome *outcomes, int n)
-{
-	(void)state, (void)outcomes, (void)n;
-}
-
 static int save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct sequential *s = state;
@@ -67,7 +62,6 @@ const struct curriculum_kind curriculum_sequential = {
         .create = create,
         .destroy = mem_free,
         .pick = pick,
-        .observe = observe,
         .save = save,
         .load = load,
         .metrics = metrics,

@@ -43,11 +43,6 @@ static void pick(void *state, int n, int *picked)
 		picked[i] = deck_deal(&u->deck);
 }
 
-static void observe(void *state, const struct curriculum_outcome *outcomes, int n)
-{
-	(void)state, (void)outcomes, (void)n;
-}
-
 static void probabilities(void *state, double *P)
 {
 	const struct uniform *u = state;
@@ -89,7 +84,6 @@ const struct curriculum_kind curriculum_uniform = {
         .create = create,
         .destroy = destroy,
         .pick = pick,
-        .observe = observe,
         .probabilities = probabilities,
         .save = save,
         .load = load,

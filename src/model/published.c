@@ -75,11 +75,16 @@ static const struct published {
           .n_eos = 3}},
 };
 
+static const char *name_at(int i)
+{
+	return (size_t)i < sizeof table / sizeof *table ? table[i].name : NULL;
+}
+
 const struct model_shape *published_shape(const char *name)
 {
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (!strcmp(table[i].name, name))
 			return &table[i].shape;
-	error_set(ERR_INPUT, "there is no shape \"%.64s\"; known: SmolLM2-135M, Qwen2.5-0.5B, Qwen3-0.6B, Llama-3.2-1B", name);
+	error_unknown("shape", name, name_at);
 	return NULL;
 }

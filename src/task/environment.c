@@ -69,6 +69,11 @@ int environment_new(const struct environment_kind *kind, int level, uint64_t see
 	return OK;
 }
 
+static const char *name_at(int i)
+{
+	return i < N_ROWS ? table[i]->name : NULL;
+}
+
 static int open_row(const char *place, const json_t *row, struct arena *a, struct environment *out)
 {
 	const json_t *e = dataset_column(row, "environment");
@@ -84,7 +89,8 @@ static int open_row(const char *place, const json_t *row, struct arena *a, struc
 	for (int i = 0; i < N_ROWS; i++)
 		if (!strcmp(table[i]->name, name))
 			return environment_new(table[i], (int)level, (uint64_t)seed, (uint32_t)index, a, out);
-	return error_set(ERR_INPUT, "%s: no environment \"%s\"; there are: nav, household, shop", place, name);
+	error_unknown("environment", name, name_at);
+	return error_context("%s", place);
 }
 
 int environment_open(const struct problem *p, struct arena *a, struct environment *out)

@@ -5,7 +5,6 @@
 #include "task/generate.h"
 #include "task/overlap.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -37,21 +36,20 @@ const struct generator *generator_at(int i)
 	return i >= 0 && i < N_ROWS ? &table[i] : NULL;
 }
 
+static const char *name_at(int i)
+{
+	return i < N_ROWS ? table[i].name : NULL;
+}
+
 int generator_find(const char *name, const struct generator **out)
 {
-	char   known[512] = "";
-	size_t n = 0;
-
 	*out = NULL;
-	for (int i = 0; i < N_ROWS; i++) {
+	for (int i = 0; i < N_ROWS; i++)
 		if (!strcmp(table[i].name, name)) {
 			*out = &table[i];
 			return OK;
 		}
-		n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", table[i].name);
-		assert(n < sizeof known);
-	}
-	return error_set(ERR_INPUT, "no generator \"%s\"; there are: %s", name, known);
+	return error_unknown("generator", name, name_at);
 }
 
 static int check_level(const struct generator *g, int level)
