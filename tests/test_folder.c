@@ -252,7 +252,7 @@ static void files_of_published_models_give_their_shape_and_number_of_weights(voi
 		finish();
 	}
 	assert_null(published_shape("GPT-2"));
-	assert_non_null(strstr(error_message(), "known: SmolLM2-135M"));
+	assert_non_null(strstr(error_message(), "there are: SmolLM2-135M"));
 }
 
 static void windows_of_qwen_count_only_when_they_are_used_and_short(void **state)
