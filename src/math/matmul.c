@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "base/threads.h"
 #include "math/matmul_backend.h"
 
 #include <assert.h>
@@ -24,6 +25,7 @@ enum { N_BACKENDS = sizeof backends / sizeof *backends };
 /* ---- the self-test of strict numerics ---- */
 
 enum { TEST_ROWS = 70, TEST_WIDTH = 200, TEST_DEPTH = 1100 }; /* libraries cut sums above 512 or 1024 */
+enum { SUM_ROWS = 2, SUM_WIDTH = 8, SUM_DEPTH = 20480 };      /* oneDNN 3.7.2 shares out sums from 20,000 on */
 
 struct selftest {
 	struct matmul        *m;
@@ -75,6 +77,37 @@ static int selftest_shape(struct selftest *t, uint32_t seed)
 	return rows_agree(t, TEST_ROWS - 1, 1);
 }
 
+/* A very long sum into few columns, with one thread and with several. */
+static int threads_agree(struct selftest *t)
+{
+	int threads = threads_count(), several = threads > 4 ? threads : 4;
+
+	threads_set(1);
+	TRY(matmul_forward(t->w, SUM_ROWS, t->x, t->y));
+	threads_set(several);
+	int status = matmul_forward(t->w, SUM_ROWS, t->x, t->y_part);
+	threads_set(threads);
+	TRY(status);
+	if (memcmp(t->y, t->y_part, SUM_ROWS * SUM_WIDTH * sizeof *t->y) == 0)
+		return OK;
+	return error_set(ERR_INPUT,
+	                 "matrix products by %s (%s): long sums depend on the number of threads, so numerics cannot be strict; set "
+	                 "compute.backend to openblas or reference (slow), or compute.numerics to fast",
+	                 t->m->backend->name, t->m->detail);
+}
+
+static int selftest_threads(struct selftest *t)
+{
+	fill(t->W, SUM_WIDTH * SUM_DEPTH, 100);
+	fill(t->x, SUM_ROWS * SUM_DEPTH, 101);
+	TRY(matmul_weight_new(t->m, SUM_WIDTH, SUM_DEPTH, 0, &t->w));
+	int status = matmul_weight_pack(t->w, t->W);
+	if (status == OK)
+		status = threads_agree(t);
+	matmul_weight_free(t->w);
+	return status;
+}
+
 static int selftest_shapes(struct selftest *t)
 {
 	static const int shapes[][2] = {{64, 64}, {96, 300}, {TEST_WIDTH, 33}, {17, TEST_DEPTH}};
@@ -107,6 +140,8 @@ static int selftest(struct matmul *m)
 	t.y_part = t.dx + wide;
 	t.dx_part = t.y_part + wide;
 	status = selftest_shapes(&t);
+	if (status == OK)
+		status = selftest_threads(&t);
 	mem_free(block);
 	return status;
 }
