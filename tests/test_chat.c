@@ -193,6 +193,21 @@ static void a_saved_tokenizer_keeps_its_template(void **state)
 	tokenizer_free(again);
 }
 
+/* Its first part alone would be a template, too. */
+static void a_template_with_a_nul_byte_is_refused(void **state)
+{
+	(void)state;
+	struct tokenizer *t;
+
+	make_folder("nul", "{\"chat_template\": \"a\\u0000b\"}");
+	assert_error(tokenizer_load("nul", &t), ERR_INPUT, "nul/tokenizer_config.json: the chat template has a NUL byte");
+	make_folder("nul-named", "{\"chat_template\": [{\"name\": \"default\", \"template\": \"a\\u0000b\"}]}");
+	assert_error(tokenizer_load("nul-named", &t), ERR_INPUT, "nul-named/tokenizer_config.json: the chat template has a NUL byte");
+	make_folder("nul-file", NULL);
+	shell("printf 'a\\000b' > nul-file/chat_template.jinja");
+	assert_error(tokenizer_load("nul-file", &t), ERR_INPUT, "nul-file/chat_template.jinja: the chat template has a NUL byte");
+}
+
 static int make_folders(void **state)
 {
 	(void)state;
@@ -217,6 +232,7 @@ int main(void)
 	        TEST(render_answers_with_the_text_of_the_template),
 	        TEST(what_is_wrong_with_a_row_or_a_template_is_said),
 	        TEST(a_saved_tokenizer_keeps_its_template),
+	        TEST(a_template_with_a_nul_byte_is_refused),
 	};
 
 	if (!getcwd(root, sizeof root))

@@ -229,13 +229,28 @@ static int read_text(const char *path, struct text *out)
 	return status == OK ? text_status(out) : status;
 }
 
+/* A template goes on as a C string, and half of one is another one. */
+static int check_whole(const char *path, const char *source, size_t n)
+{
+	return source && memchr(source, 0, n) ? error_set(ERR_INPUT, "%s: the chat template has a NUL byte in it", path) : OK;
+}
+
+static int check_templates(const char *path, const json_t *v)
+{
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		const json_t *one = json_object_get(json_array_get(v, i), "template");
+		TRY(check_whole(path, json_string_value(one), json_string_length(one)));
+	}
+	return check_whole(path, json_string_value(v), json_string_length(v));
+}
+
 static int load_config(const char *path, struct tokenizer *t)
 {
 	TRY(read_text(path, &t->config_text));
 	TRY(json_parse(path, t->config_text.data ? t->config_text.data : "", t->config_text.n, &t->config));
 	if (!json_is_object(t->config))
 		return error_set(ERR_INPUT, "%s: expected a JSON object", path);
-	return OK;
+	return check_templates(path, json_object_get(t->config, "chat_template"));
 }
 
 static int load_vocabulary(const char *path, struct tokenizer *t)
@@ -247,11 +262,13 @@ static int load_vocabulary(const char *path, struct tokenizer *t)
 static int load_chat(const char *path, struct tokenizer *t)
 {
 	struct bytes b;
+	int          status;
 
 	TRY(file_read(path, TEMPLATE_SOURCE_MAX, &b));
+	status = check_whole(path, b.data, b.n);
 	text_add(&t->chat, b.data, b.n);
 	bytes_free(&b);
-	return text_status(&t->chat);
+	return status == OK ? text_status(&t->chat) : status;
 }
 
 static int load_folder(const char *path, struct arena *a, struct tokenizer *t)
