@@ -12,6 +12,8 @@
 # make clean
 #
 # BUILD=release|debug|asan|tsan chooses the kind; each keeps its files in build/KIND-CC.  CC=gcc|clang.  WERROR=-Werror.
+# tsan wants clang and libomp's archer, or each wait of OpenMP looks like a race:
+#   OMP_TOOL_LIBRARIES=/usr/lib/llvm-14/lib/libarcher.so TSAN_OPTIONS=ignore_noninstrumented_modules=1 make BUILD=tsan CC=clang test
 
 BUILD  ?= release
 CC      = gcc

@@ -19,9 +19,10 @@ static void step(struct environment *e, const char *action, size_t n, struct obs
 	PROMISE(e->reward >= 0 && e->reward <= 1 && (e->done || e->reward == 0) && e->turns <= e->turns_max);
 }
 
-/* The pieces of a completion are the whole of it. */
-static void read_pieces(struct environment *e, const char *text, size_t n, struct arena *a)
+/* The pieces of a completion are the whole of it, and what counts as an observation is what the world said; `e` and `twin` are fresh. */
+static void read_pieces(struct environment *e, struct environment *twin, const char *text, size_t n, struct arena *a)
 {
+	struct observation        said = {.n = 0};
 	struct environment_piece *pieces;
 	int                       n_pieces;
 	size_t                    at = 0;
@@ -30,6 +31,10 @@ static void read_pieces(struct environment *e, const char *text, size_t n, struc
 	PROMISE(n_pieces <= 2 * e->turns_max + 2);
 	for (int i = 0; i < n_pieces; i++) {
 		PROMISE(pieces[i].first == at && pieces[i].n > 0);
+		if (pieces[i].observation)
+			PROMISE(pieces[i].n == said.n && !memcmp(text + at, said.text, said.n));
+		else if (i < n_pieces - 1)
+			step(twin, text + at, pieces[i].n, &said);
 		at += pieces[i].n;
 	}
 	PROMISE(at == n);
@@ -71,19 +76,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	char              *row = fuzz_text(fuzz_next(&data, &n)), *said = fuzz_text((struct fuzz_part){(const char *)data, n});
 	struct problem     p = {.id = "p", .prompt = "?", .row = row};
 	struct arena       a = {0};
-	struct environment played, again, raw;
+	struct environment e[5]; /* played; read, with a twin; the completion as it is, with a twin */
 	struct text        t = {0};
 
 	fuzz_forget_message();
-	if (environment_open(&p, &a, &played) == OK) {
+	if (environment_open(&p, &a, &e[0]) == OK) {
 		PROMISE(environment_has(&p));
-		PROMISE(environment_open(&p, &a, &again) == OK && environment_open(&p, &a, &raw) == OK);
-		play(&played, said, n, &t);
-		read_pieces(&again, t.data, t.n, &a);
-		PROMISE(again.done == played.done && again.reward == played.reward && again.turns == played.turns);
-		PROMISE(!memcmp(again.state, played.state, played.kind->state_bytes));
-		let_the_oracle_go_on(&played);
-		read_pieces(&raw, said, n, &a);
+		for (int i = 1; i < 5; i++)
+			PROMISE(environment_open(&p, &a, &e[i]) == OK);
+		play(&e[0], said, n, &t);
+		read_pieces(&e[1], &e[2], t.data, t.n, &a);
+		PROMISE(e[1].done == e[0].done && e[1].reward == e[0].reward && e[1].turns == e[0].turns);
+		PROMISE(!memcmp(e[1].state, e[0].state, e[0].kind->state_bytes));
+		let_the_oracle_go_on(&e[0]);
+		read_pieces(&e[3], &e[4], said, n, &a);
 	} else {
 		PROMISE(strstr(error_message(), "p:") || strstr(error_message(), "has levels"));
 	}

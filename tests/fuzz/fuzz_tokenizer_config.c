@@ -50,9 +50,15 @@ static void put_template(const char *folder, struct fuzz_part part, int there)
 static const char *const roles[] = {"bos", "eos", "unk", "sep", "pad", "cls", "mask"};
 enum { N_ROLES = sizeof roles / sizeof *roles };
 
-static void check(const struct tokenizer *t)
+static void check(const struct tokenizer *t, size_t file_length)
 {
-	struct chat *chat;
+	const json_t *v = json_object_get(tokenizer_config(t), "chat_template");
+	struct chat  *chat;
+
+	if (file_length)
+		PROMISE(strlen(tokenizer_chat_template(t)) == file_length);
+	else if (json_is_string(v))
+		PROMISE(strlen(tokenizer_chat_template(t)) == json_string_length(v));
 
 	for (int i = 0; i < N_ROLES; i++)
 		PROMISE(tokenizer_role(t, roles[i]) >= -1 && tokenizer_role(t, roles[i]) < tokenizer_size(t));
@@ -92,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	put_template(folder, (struct fuzz_part){(const char *)data, n}, config.n < whole);
 	fuzz_forget_message();
 	if (tokenizer_load(fuzz_path(folder), &t) == OK) {
-		check(t);
+		check(t, n);
 		if (whole % SAVED_ONE_IN == 0)
 			save_and_load(t);
 		tokenizer_free(t);
