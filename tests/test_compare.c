@@ -196,6 +196,22 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	text_free(&markdown);
 }
 
+static void a_curve_over_tokens_that_stand_still_is_a_point(void **state)
+{
+	(void)state;
+	const char    *folders[] = {"still"};
+	struct opened *o;
+	struct point  *p;
+	int            n;
+
+	put_run("still", "", 0, 0.5, 0.01, 0);
+	o = open_runs(1, folders);
+	assert_ok(compare_curve(&o->c, 0, "eval/pass@1", 1, &p, &n));
+	assert_int_equal(n, 1);
+	assert_close(p[0].x, 0, 0);
+	leave(o);
+}
+
 static void a_config_that_is_no_map_is_named(void **state)
 {
 	(void)state;
@@ -237,6 +253,7 @@ int main(void)
 	                                   TEST(seeds_are_paired_in_whatever_order_they_come),
 	                                   TEST(a_curve_is_the_mean_with_its_t_interval),
 	                                   TEST(the_report_says_what_it_can_and_that_two_seeds_are_too_few),
+	                                   TEST(a_curve_over_tokens_that_stand_still_is_a_point),
 	                                   TEST(a_config_that_is_no_map_is_named),
 	                                   TEST(a_lack_of_memory_is_an_error_and_leaks_nothing)};
 

@@ -405,6 +405,8 @@ int compare_curve(struct comparison *c, int arm, const char *metric, int by_toke
 	double width = most > 1 ? (high - low) / (most - 1) : 0;
 	for (int i = 0; i < most && low <= high; i++) {
 		double x = i == most - 1 ? high : low + i * width;
+		if (*n && x <= (*out)[*n - 1].x) /* tokens that stand still, or hardly rise */
+			continue;
 		*n += join_curves(curves, a->n, x, curves[shortest].n > COMPARE_POINTS ? width : 0, &(*out)[*n]);
 	}
 	return OK;

@@ -57,7 +57,7 @@ void compare_close(struct comparison *c);
 int compare_has_repeats(const struct comparison *c); /* some arm has several runs */
 
 /* The mean over the runs of an arm with its 90% t interval, as at most COMPARE_POINTS points; *out [*n] in the arena. x: the step, or with
- * `by_tokens` the tokens generated until then. Only where every run of the arm has values. */
+ * `by_tokens` the tokens generated until then, strictly ascending. Only where every run of the arm has values. */
 enum { COMPARE_POINTS = 60 };
 int compare_curve(struct comparison *c, int arm, const char *metric, int by_tokens, struct point **out, int *n);
 
