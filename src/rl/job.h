@@ -4,9 +4,10 @@
  *     job_start    the run folder: a new one, or the newest valid checkpoint of an old one (--resume)
  *     job_save     a checkpoint that holds all of it
  *
- * A checkpoint is a Hugging Face folder (model or, where one learns, the adapter alone; tokenizer) plus optimizer.safetensors, critic.safetensors (with a critic) and trainer_state.json: step, optimizer's step,
- * curriculum, tokens so far, bytes of metrics.jsonl, text of the config, fingerprints of what no checkpoint holds (problems, weights that stand still). Weights and moments are f32, bit for bit; a resumed run
- * gives the same bits as one that never stopped. Threads, batch sizes and micro-batches are not part of it. */
+ * A checkpoint is a Hugging Face folder (model or, where one learns, the adapter alone; tokenizer) plus optimizer.safetensors, critic.safetensors (with
+ * a critic) and trainer_state.json: step, optimizer's step, curriculum, tokens so far, bytes of metrics.jsonl, text of the config, fingerprints of what
+ * no checkpoint holds (problems, weights that stand still). Weights and moments are f32, bit for bit; a resumed run gives the same bits as one that
+ * never stopped. Threads, batch sizes and micro-batches are not part of it. */
 #ifndef RL_JOB_H
 #define RL_JOB_H
 
@@ -62,8 +63,9 @@ struct job {
 	int64_t n_tokens;                     /* generated (train) or trained on (sft) so far */
 	int     skipped_in_a_row, saved_step; /* saved_step: of the newest checkpoint, -1 before the first */
 
-	uint64_t inputs
-	        [JOB_INPUTS]; /* fingerprints (base/fingerprint.h) of what the run reads again at every start; a resume compares them */
+	/* Fingerprints (base/fingerprint.h) of what the run reads again at every start; a resume compares them. */
+	uint64_t inputs[JOB_INPUTS];
+
 	int                run_lock; /* held on the run folder from job_start on: two writers would spoil it */
 	struct metrics_log log;
 	struct events     *events; /* TensorBoard; or NULL */
