@@ -2,7 +2,7 @@
  * What is the same but for case and white space is overlap.h's.
  *
  *     word        a run of ASCII letters (small), digits and characters below U+3000; a character from U+3000 on is a word by itself
- *     gram        LIKENESS_GRAM words that follow each other, among them LIKENESS_GRAM - 1 that overlap with the next gram's
+ *     gram        LIKENESS_GRAM words that follow each other; a question of n words has n - LIKENESS_GRAM + 1 of them
  *     own         a gram of one held-out question and of at most LIKENESS_COMMON training ones; what more of them have in common is wording ("How many
  *                 ... in total?", an instruction, the frame of a puzzle) and says nothing
  *     share       of the own grams of a held-out question, those that a training question has, too
