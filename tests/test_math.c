@@ -209,6 +209,8 @@ static void attacks_earn_nothing(void **state)
 	        "\\begin{pmatrix}42\\end{pmatrix",
 	        "\\boxed{\\begin{pmatrix} 1 & 2 \\end{pmatrix}}",
 	        "\\boxed{\\begin{pmatrix} \\end{pmatrix}}",
+	        "\\boxed{\\begin{pmatrix}42\\end{pmatrix}\\begin{pmatrix}\\end{pmatrix}}",
+	        "\\boxed{\\begin{pmatrix}42\\\\2\\end{pmatrix}\\begin{pmatrix}%\\mathit\\2\\end{pmatrix}}",
 	        "\\boxed{\\frac{}{}}",
 	        "\\boxed{\\frac{3}{}7}",
 	        "\\boxed{\\sqrt{}}",

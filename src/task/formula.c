@@ -485,11 +485,13 @@ static const struct node *child(const struct formula *f, int x, int i)
 	return x < 0 || f->node[x].kind != VALUE ? NULL : &f->node[x];
 }
 
-/* x [m,k] times y [k,n]; -1 when the shapes do not fit or an entry is no value. */
+/* x [m,k] times y [k,n]; -1 when the shapes do not fit, y is empty or an entry is no value. */
 static int multiply(struct formula *f, int x, int y)
 {
-	int out = new_node(f, MATRIX), columns = f->node[f->node[y].first].n;
+	int first = f->node[y].first, columns = first >= 0 ? f->node[first].n : 0, out = new_node(f, MATRIX);
 
+	if (columns == 0)
+		return -1;
 	for (int row = f->node[x].first; row >= 0 && out >= 0; row = f->node[row].next) {
 		int made = new_node(f, SEQUENCE);
 		if (f->node[row].n != f->node[y].n || !append(f, out, made))
