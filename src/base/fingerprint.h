@@ -1,6 +1,6 @@
 /* fingerprint.h - a number of 64 bits that tells whether something is still the same: FNV-1a (Fowler, Noll, Vo; draft-eastlake-fnv).
  *
- *     h = FINGERPRINT_EMPTY;  for each byte:  h = (h XOR byte) 2^40+435
+ *     h = FINGERPRINT_EMPTY;  for each byte:  h = (h XOR byte) * (2^40 + 435) mod 2^64
  *
  * It notices chance and mistakes (another file, weights of a later step), not malice: anybody can make two texts with the same fingerprint.
  * The same on every machine of the same byte order. */

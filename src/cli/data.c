@@ -1,5 +1,6 @@
 /* hone data GENERATOR [--count N] [--difficulty A-B] [--seed S] [--first I] [--error-rate E] */
 #include "cli/command.h"
+#include "cli/rows.h"
 #include "task/generator.h"
 
 #include <stdio.h>
@@ -20,19 +21,9 @@ static int read_levels(const char *text, struct generator_range *range)
 
 static int print_rows(const struct dataset *d)
 {
-	struct text t = {0};
-	int         status = OK;
-
-	for (int i = 0; status == OK && i < d->n; i++) {
-		t.n = 0;
-		status = dataset_add_row(&t, &d->problems[i]);
-		if (status == OK)
-			status = text_status(&t);
-		if (status == OK)
-			fwrite(t.data, 1, t.n, stdout);
-	}
-	text_free(&t);
-	return status;
+	for (int i = 0; i < d->n; i++)
+		TRY(rows_print_problem(&d->problems[i]));
+	return OK;
 }
 
 int command_data(int argc, char **argv)

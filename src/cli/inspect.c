@@ -1,6 +1,7 @@
 /* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run
  * hone inspect ROWS.jsonl[.gz] [--id ID] [--prompt-column NAME] ...: a data set as training would read it, or one problem of it */
 #include "cli/command.h"
+#include "cli/rows.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
 #include "model/kind.h"
@@ -89,19 +90,6 @@ static int inspect_folder(const char *path, struct arena *a)
 /* ---- data sets ---- */
 
 enum { NAMED = 5, CATEGORIES = 20 };
-
-static int print_problem(const struct problem *p)
-{
-	struct text t = {0};
-	int         status = dataset_add_row(&t, p);
-
-	if (status == OK)
-		status = text_status(&t);
-	if (status == OK)
-		fwrite(t.data, 1, t.n, stdout);
-	text_free(&t);
-	return status;
-}
 
 static size_t prompt_bytes(const struct problem *p)
 {
@@ -192,14 +180,14 @@ static int print_dataset(const char *path, const struct dataset *d, struct arena
 	TRY(print_categories(d, a));
 	TRY(print_twice(d, a));
 	puts("the first of them:");
-	return print_problem(&d->problems[0]);
+	return rows_print_problem(&d->problems[0]);
 }
 
 static int print_one(const char *path, const struct dataset *d, const char *id)
 {
 	const struct problem *p = dataset_find(d, id);
 
-	return p ? print_problem(p)
+	return p ? rows_print_problem(p)
 	         : error_set(ERR_INPUT, "%s: no problem has the id \"%s\"; the first one's is \"%s\"", path, id, d->problems[0].id);
 }
 

@@ -1,6 +1,7 @@
 #include "cli/rows.h"
 
 #include "base/error.h"
+#include "task/dataset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -70,4 +71,15 @@ int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vo
 		(*ids)[i] = (int)id;
 	}
 	return OK;
+}
+
+int rows_print_problem(const struct problem *p)
+{
+	struct text t = {0};
+	int         status = dataset_add_row(&t, p);
+
+	if (status == OK)
+		fwrite(t.data, 1, t.n, stdout);
+	text_free(&t);
+	return status;
 }

@@ -4,6 +4,7 @@
 #define CLI_ROWS_H
 
 #include "base/json.h"
+#include "task/problem.h"
 
 /* Writes the answer's members to *out ("\"ids\": [1, 2]"), without the braces. `place` names the row in messages. */
 typedef int rows_answer(void *context, const char *place, const json_t *row, struct text *out);
@@ -12,5 +13,8 @@ int rows_run(rows_answer *answer, void *context);
 
 /* The array of token ids under `key`: each in 0 .. n_vocab-1. Allocated in `a`. */
 int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab, struct arena *a, int **ids, int *n);
+
+/* A line on standard output that dataset.h reads as the same problem. */
+int rows_print_problem(const struct problem *p);
 
 #endif

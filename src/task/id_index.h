@@ -1,4 +1,4 @@
-/* id_index.h - from the id of a row to its number: one sort, then 20 comparisons in a million rows.
+/* id_index.h - from the id (or another name) of a row to its number: one sort, then 20 comparisons in a million rows.
  *
  * Ids are how samples, recorded rollouts and messages name a problem. */
 #ifndef TASK_ID_INDEX_H

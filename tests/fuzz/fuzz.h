@@ -46,6 +46,13 @@ static inline void fuzz_forget_message(void)
 	error_set(OK, "%s", "");
 }
 
+/* The shape of a model of a few weights, for targets that include model/shape.h. */
+/* clang-format off */
+#define FUZZ_SHAPE(ff) \
+	{.n_layers = 1, .width = 2, .n_heads = 1, .n_kv_heads = 1, .head_width = 2, .ff_width = (ff), .n_vocab = 3, .n_positions = 4, \
+	 .rope_theta = 10000, .norm_eps = 1e-6, .tied = 1, .bos = -1}
+/* clang-format on */
+
 /* ---- files in memory ---- */
 
 enum { FUZZ_SLOTS = 8, FUZZ_FD = 100 };

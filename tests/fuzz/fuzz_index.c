@@ -3,18 +3,7 @@
 
 #include "model/folder.h"
 
-static struct model_shape shape = {.n_layers = 1,
-                                   .width = 2,
-                                   .n_heads = 1,
-                                   .n_kv_heads = 1,
-                                   .head_width = 2,
-                                   .ff_width = 1,
-                                   .n_vocab = 3,
-                                   .n_positions = 4,
-                                   .rope_theta = 10000,
-                                   .norm_eps = 1e-6,
-                                   .tied = 1,
-                                   .bos = -1};
+static struct model_shape shape = FUZZ_SHAPE(1);
 static struct weights     whole;
 
 /* model-1.safetensors and model-2.safetensors, half of the tensors each. */

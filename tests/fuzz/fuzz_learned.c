@@ -17,18 +17,7 @@ static struct optimizer moments;
 
 static void make_everything(void)
 {
-	static const struct model_shape shape = {.n_layers = 1,
-	                                         .width = 2,
-	                                         .n_heads = 1,
-	                                         .n_kv_heads = 1,
-	                                         .head_width = 2,
-	                                         .ff_width = 3,
-	                                         .n_vocab = 3,
-	                                         .n_positions = 4,
-	                                         .rope_theta = 10000,
-	                                         .norm_eps = 1e-6,
-	                                         .tied = 1,
-	                                         .bos = -1};
+	static const struct model_shape shape = FUZZ_SHAPE(3);
 	struct adapter_options          options = {.rank = 2, .alpha = 4};
 	struct optimizer_options        defaults = optimizer_defaults();
 
