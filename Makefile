@@ -46,7 +46,7 @@ LIBS  += -ldnnl
 endif
 
 CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fopenmp -MMD -MP -Isrc -Itests $(DEFS) $(WARN) $(FLAGS.$(BUILD)) $(EXTRA)
-LDLIBS = $(LIBS) -lopenblas -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lm
+LDLIBS = $(LIBS) -lopenblas -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
 
 OUT   = build/$(BUILD)-$(notdir $(CC))
 SRCS  = $(filter-out src/cli/hone.c,$(wildcard src/*/*.c))
