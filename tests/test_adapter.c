@@ -240,7 +240,7 @@ static void an_adapter_goes_on_from_where_it_was(void **state)
 	assert_close(largest_difference("on-0", "train"), 0, 0);
 	snprintf(settings, sizeof settings, "%s model.reference=base run.max_steps=1", one);
 	run("train common.yaml", "on-base", settings);
-	assert_true(first_metric("on-base", "kl") > 0.01);
+	assert_true(first_metric("on-base", "kl") > 0.001); /* under its own start it is exactly 0 */
 	snprintf(settings, sizeof settings, "%s model.reference=train", one);
 	run("train common.yaml", "on-start", settings);
 	assert_same_run("on", "on-start");

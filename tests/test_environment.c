@@ -8,7 +8,7 @@ enum { SEEDS = 300 };
 
 static void open_level(const struct environment_kind *kind, int level, uint32_t index, struct arena *a, struct environment *e)
 {
-	assert_ok(environment_new(kind, level, 7, index, a, e));
+	assert_ok(environment_new(kind, (struct environment_key){.level = level, .seed = 7, .index = index}, a, e));
 }
 
 static void oracle_action(const struct environment *e, char action[ACTION_MAX])
@@ -166,7 +166,7 @@ static double play_nav(const char *const *actions, const char *const *observatio
 	struct environment e;
 	struct observation o = {.n = 0};
 
-	assert_ok(environment_new(&environment_nav, 2, 7, 0, a, &e));
+	assert_ok(environment_new(&environment_nav, (struct environment_key){.level = 2, .seed = 7}, a, &e));
 	e.turns_max = 100;
 	e.kind->look(e.state, &o);
 	assert_string_equal(o.text, observations[0]);

@@ -30,7 +30,8 @@ enum rng_purpose {
 	RNG_GUIDE,
 	RNG_HINT,
 	RNG_ADAPTER,
-	RNG_MIXTURE
+	RNG_MIXTURE,
+	RNG_HELD_OUT
 };
 
 struct rng_key {

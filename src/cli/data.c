@@ -1,4 +1,4 @@
-/* hone data GENERATOR [--count N] [--difficulty A-B] [--seed S] [--first I] [--error-rate E] */
+/* hone data GENERATOR [--count N] [--difficulty A-B] [--seed S] [--first I] [--error-rate E] [--held-out] */
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "task/generator.h"
@@ -29,23 +29,24 @@ static int print_rows(const struct dataset *d)
 int command_data(int argc, char **argv)
 {
 	const char              *levels = NULL, *error_rate = "0";
-	int                      count = 100, seed = 0, first = 0, n, status;
-	const struct option_word words[] = {{"--count", NULL, &count, NULL},
-	                                    {"--difficulty", &levels, NULL, NULL},
-	                                    {"--seed", NULL, &seed, NULL},
-	                                    {"--first", NULL, &first, NULL},
-	                                    {"--error-rate", &error_rate, NULL, NULL}};
-	const struct generator  *g;
-	struct generator_range   range = {0};
-	struct dataset           d;
-	char                    *end;
+	int                      count = 100, seed = 0, first = 0, held_out = 0, n, status;
+	const struct option_word words[] = {
+	        {"--count", NULL, &count, NULL}, {"--difficulty", &levels, NULL, NULL},     {"--seed", NULL, &seed, NULL},
+	        {"--first", NULL, &first, NULL}, {"--error-rate", &error_rate, NULL, NULL}, {"--held-out", NULL, NULL, &held_out}};
+	const struct generator *g;
+	struct generator_range  range = {0};
+	struct dataset          d;
+	char                   *end;
 
-	TRY(options_read(argc, argv, words, 5, &n));
+	TRY(options_read(argc, argv, words, 6, &n));
 	if (n != 1)
-		return error_set(ERR_INPUT, "usage: hone data GENERATOR --count N --difficulty A-B --seed S");
+		return error_set(ERR_INPUT, "usage: hone data GENERATOR --count N --difficulty A-B --seed S [--held-out]");
 	TRY(generator_find(argv[0], &g));
-	range = (struct generator_range){
-	        .level_min = g->level_min > 1 ? g->level_min : 1, .seed = (uint64_t)seed, .first = (uint32_t)first, .count = count};
+	range = (struct generator_range){.level_min = g->level_min > 1 ? g->level_min : 1,
+	                                 .seed = (uint64_t)seed,
+	                                 .first = (uint32_t)first,
+	                                 .count = count,
+	                                 .held_out = held_out};
 	range.level_max = range.level_min;
 	if (levels)
 		TRY(read_levels(levels, &range));

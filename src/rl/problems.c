@@ -44,14 +44,15 @@ static const char *name_of(const struct source_config *s, struct arena *a)
 	return *s->name ? s->name : arena_text(a, name, strcspn(name, "."));
 }
 
-static int generate(const struct generator_config *g, struct problem_source *out)
+static int generate(const struct generator_config *g, int held_out, struct problem_source *out)
 {
 	const struct generator_range range = {.level_min = g->levels.low,
 	                                      .level_max = g->levels.high,
 	                                      .seed = (uint64_t)g->seed,
 	                                      .first = (uint32_t)g->first,
 	                                      .count = g->count,
-	                                      .error_rate = g->error_rate};
+	                                      .error_rate = g->error_rate,
+	                                      .held_out = held_out};
 	const struct generator      *generator;
 
 	out->name = g->name;
@@ -66,6 +67,7 @@ struct room {
 	const struct source_list      *files;
 	const struct generator_config *generators;
 	int                            n_generators;
+	int                            held_out;
 	int                            most, most_each; /* problems; 0: all */
 };
 
@@ -106,7 +108,7 @@ static int read_all(const struct config *c, const struct room *room, struct aren
 		TRY(s->name ? read_file(&c->data, &room->files->items[i], most, s) : ERR_INPUT);
 	}
 	for (int i = 0; i < room->n_generators; i++)
-		TRY(generate(&room->generators[i], &out->sources[out->n_sources++]));
+		TRY(generate(&room->generators[i], room->held_out, &out->sources[out->n_sources++]));
 	return join(room, a, out);
 }
 
@@ -144,6 +146,7 @@ int problems_read_eval(const struct config *c, struct arena *a, struct problem_s
 	const struct room room = {.files = &c->data.eval,
 	                          .generators = c->data.eval_generate.items,
 	                          .n_generators = c->data.eval_generate.n,
+	                          .held_out = 1,
 	                          .most_each = c->data.eval_max_problems};
 
 	return read_all(c, &room, a, out);

@@ -53,7 +53,7 @@
 	RANGE(levels, "1", 0, 100, "difficulty, or a range of them such as 1-3"), \
 	INT(count, "1000", 1, 1e8, "problems, spread evenly over the levels"), \
 	INT(seed, "0", 0, BIG, "another seed gives other problems"), \
-	INT(first, "0", 0, 1e9, "number of the first problem: ranges of one seed that do not meet share none by number"), \
+	INT(first, "0", 0, 1e9, "number of the first problem"), \
 	REAL(error_rate, "0", 0, 1, "share of wrong steps in worked solutions: an imperfect corpus for a warm start")
 static const struct option generator_options[] = {GENERATOR, REAL(weight, "0", 0, 1e6, WEIGHT_HELP)}, eval_generator_options[] = {GENERATOR};
 static const struct option_rows generator_rows = {generator_options, N(generator_options), sizeof(struct generator_config), 0};
@@ -113,9 +113,9 @@ const struct option schema[] = {
 	BOOL(model.init.tied, "true", "the output projection is the embedding", .when = "model.path="),
 
 	ROWS(data.train, &source_rows, 1000, "problems to train on: files, as texts or as maps"),
-	ROWS(data.generate, &generator_rows, 100, "generated problems to train on"),
+	ROWS(data.generate, &generator_rows, 100, "generated problems to train on: never those that can be held out (src/task/generator.h)"),
 	ROWS(data.eval, &eval_source_rows, 1000, "held-out problems: files, as texts or as maps; hone eval reports each"),
-	ROWS(data.eval_generate, &eval_generator_rows, 100, "generated held-out problems; take another range of numbers (first) than for training"),
+	ROWS(data.eval_generate, &eval_generator_rows, 100, "generated held-out problems, each once: by construction none that data.generate can make, whatever its numbers and seeds"),
 	TEXT(data.prompt_column, "prompt", 1, 200, "column with the prompt: a text or a list of messages"),
 	TEXT(data.answer_column, "", 0, 200,
 	     "column with the gold answer, a.b for one inside another; empty: the first of answer, solution, ground_truth, label, "

@@ -51,11 +51,13 @@ static int oracle_turns(const struct environment_kind *kind, const void *state, 
 	return ORACLE_TURNS_MAX;
 }
 
-int environment_new(const struct environment_kind *kind, int level, uint64_t seed, uint32_t index, struct arena *a, struct environment *out)
+int environment_new(const struct environment_kind *kind, struct environment_key key, struct arena *a, struct environment *out)
 {
-	struct rng_stream s = {.key = {.seed = seed, .purpose = RNG_GENERATE, .step = (uint32_t)level, .item = index}};
-	void             *copy = arena_alloc(a, 1, kind->state_bytes);
-	int               turns;
+	int               level = key.level;
+	struct rng_stream s = {
+	        .key = {.seed = key.seed, .purpose = RNG_GENERATE, .step = (uint32_t)level, .item = key.index, .sample = 2 * key.draw}};
+	void *copy = arena_alloc(a, 1, kind->state_bytes);
+	int   turns;
 
 	*out = (struct environment){.kind = kind, .state = arena_alloc(a, 1, kind->state_bytes)};
 	if (!copy || !out->state)
@@ -78,7 +80,7 @@ static int open_row(const char *place, const json_t *row, struct arena *a, struc
 {
 	const json_t *e = dataset_column(row, "environment");
 	const char   *name;
-	int64_t       level, seed, index;
+	int64_t       level, seed, index, draw = 0;
 
 	if (!json_is_object(e))
 		return error_set(ERR_INPUT, "%s: its row has no column \"environment\" with kind, level, seed and index", place);
@@ -86,9 +88,14 @@ static int open_row(const char *place, const json_t *row, struct arena *a, struc
 	TRY(json_get_int(place, e, "level", JSON_REQUIRED, INT32_MIN, INT32_MAX, &level));
 	TRY(json_get_int(place, e, "seed", JSON_REQUIRED, INT64_MIN, INT64_MAX, &seed));
 	TRY(json_get_int(place, e, "index", JSON_REQUIRED, 0, UINT32_MAX, &index));
+	TRY(json_get_int(place, e, "draw", JSON_OPTIONAL, 0, ENVIRONMENT_DRAWS_MAX, &draw));
 	for (int i = 0; i < N_ROWS; i++)
 		if (!strcmp(table[i]->name, name))
-			return environment_new(table[i], (int)level, (uint64_t)seed, (uint32_t)index, a, out);
+			return environment_new(
+			        table[i],
+			        (struct environment_key){
+			                .level = (int)level, .seed = (uint64_t)seed, .index = (uint32_t)index, .draw = (uint32_t)draw},
+			        a, out);
 	error_unknown("environment", name, name_at);
 	return error_context("%s", place);
 }

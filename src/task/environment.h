@@ -9,8 +9,8 @@
  * An action that ends with an end token has no newline in its text, so the observation behind it then starts with one: the text of an episode
  * always reads action, newline, observation.
  *
- * An environment is a function of its problem: the row says {"environment": {"kind", "level", "seed", "index"}} and everything is drawn from the
- * key {seed, RNG_GENERATE, step = level, item = index}. So an episode can be judged from its text alone: environment_read plays the actions again
+ * An environment is a function of its problem: the row says {"environment": {"kind", "level", "seed", "index", "draw"}} and everything is drawn from
+ * the key {seed, RNG_GENERATE, step = level, item = index, sample = 2 draw} (generator.h; without "draw" it is 0). So an episode can be judged from its text alone: environment_read plays the actions again
  * and compares the observations, and what follows a wrong observation does not count.
  *
  *     nav         key-and-door corridor of LEVEL rooms, 1 .. 12
@@ -60,6 +60,7 @@
 #include <stddef.h>
 
 enum { OBSERVATION_MAX = 128, ACTION_MAX = 16 }; /* bytes, with the 0 */
+enum { ENVIRONMENT_DRAWS_MAX = 1 << 20 };
 
 struct observation {
 	char   text[OBSERVATION_MAX]; /* "<...>" and a 0; empty once the episode is over */
@@ -98,9 +99,14 @@ int environment_has(const struct problem *p);
 /* The environment of a problem, before its first action. Any number of them may be open, in any threads. */
 int environment_open(const struct problem *p, struct arena *a, struct environment *out);
 
-/* The same from the parts of its key. */
-int environment_new(const struct environment_kind *kind, int level, uint64_t seed, uint32_t index, struct arena *a,
-                    struct environment *out);
+struct environment_key {
+	int      level;
+	uint64_t seed;
+	uint32_t index, draw;
+};
+
+/* The same from its key. */
+int environment_new(const struct environment_kind *kind, struct environment_key key, struct arena *a, struct environment *out);
 
 /* One action, with or without its newline. Not to be called when done. */
 void environment_step(struct environment *e, const char *action, size_t n, struct observation *out);

@@ -7,7 +7,8 @@
 #include "task/generator.h"
 #include "task/knights.h"
 
-#define GENERATE(name) int name(const struct generator_request *q, struct arena *a, struct problem *out)
+/* *content: a number for what the prompt means, the same for two problems that a model would solve as one (generate_content). */
+#define GENERATE(name) int name(const struct generator_request *q, struct arena *a, struct problem *out, uint64_t *content)
 
 GENERATE(generate_addition);
 GENERATE(generate_countdown);
@@ -19,7 +20,10 @@ GENERATE(generate_household);
 GENERATE(generate_shop);
 int generate_knights_convert(const char *place, const json_t *row, struct arena *a, struct problem *out);
 
-/* Two streams of random numbers a problem: what it is, and where its worked solution errs. */
+/* The number of a text that says what a problem of this family asks; frees the text. ERR_INPUT when memory was short. */
+int generate_content(const char *family, struct text *t, uint64_t *content);
+
+/* Two streams of random numbers for each draw of a problem: what it is, and where its worked solution errs. */
 struct rng_stream generate_puzzle_stream(const struct generator_request *q);
 struct rng_stream generate_error_stream(const struct generator_request *q);
 int               generate_errs(struct rng_stream *errors, double rate);

@@ -45,6 +45,27 @@ static void add_columns(struct text *t, const struct sum *x)
 		text_print(t, "%s%d+%d+%d=%02d", i ? "," : "", x->left[i], x->right[i], i ? x->column[i - 1] / 10 : 0, x->column[i]);
 }
 
+/* 1 when the right number is the smaller one. */
+static int is_right_smaller(const struct sum *x)
+{
+	for (int i = x->n; i-- > 0;)
+		if (x->left[i] != x->right[i])
+			return x->right[i] < x->left[i];
+	return 0;
+}
+
+/* A sum is the same in both orders. */
+static int content_of(const struct sum *x, uint64_t *content)
+{
+	int         swap = is_right_smaller(x);
+	struct text t = {0};
+
+	add_number(&t, swap ? x->right : x->left, x->n);
+	text_print(&t, "+");
+	add_number(&t, swap ? x->left : x->right, x->n);
+	return generate_content("addition", &t, content);
+}
+
 GENERATE(generate_addition)
 {
 	struct rng_stream puzzle = generate_puzzle_stream(q), errors = generate_error_stream(q);
@@ -70,7 +91,8 @@ GENERATE(generate_addition)
 	add_result(&worked, &x);
 
 	out->row = "{}";
-	status = generate_take(a, &prompt, &out->prompt);
+	status = content_of(&x, content);
+	status |= generate_take(a, &prompt, &out->prompt);
 	status |= generate_take(a, &answer, &out->answer);
 	status |= generate_take(a, &hint, &out->hint);
 	status |= generate_worked(a, &worked, out);

@@ -116,6 +116,23 @@ static void add_path(struct text *t, const struct path *path)
 	text_print(t, "#%s", path->result.text);
 }
 
+/* The numbers, which have no order, and the target. */
+static int content_of(const int number[NUMBERS_MAX], int n, int target, uint64_t *content)
+{
+	struct text t = {0};
+	int         sorted[NUMBERS_MAX];
+
+	for (int i = 0; i < n; i++) {
+		int k = i;
+		for (; k > 0 && sorted[k - 1] > number[i]; k--)
+			sorted[k] = sorted[k - 1];
+		sorted[k] = number[i];
+	}
+	add_numbers(&t, sorted, n);
+	text_print(&t, ">%d", target);
+	return generate_content("countdown", &t, content);
+}
+
 GENERATE(generate_countdown)
 {
 	struct rng_stream puzzle = generate_puzzle_stream(q), errors = generate_error_stream(q);
@@ -126,6 +143,7 @@ GENERATE(generate_countdown)
 	for (int i = 0; i < n; i++)
 		number[i] = (int)rng_next_between(&puzzle, 1, NUMBER_MAX);
 	find_path(&puzzle, number, n, &path);
+	TRY(content_of(number, n, path.result.value, content));
 	add_numbers(&prompt, number, n);
 	text_print(&prompt, ">%d:", path.result.value);
 	text_print(&row, "{\"numbers\": [");

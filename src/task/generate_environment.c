@@ -17,13 +17,18 @@ static void choose(const struct environment *e, struct rng_stream *errors, doubl
 			e->kind->stray(e->state, errors, action);
 }
 
+static struct environment_key key_of(const struct generator_request *q)
+{
+	return (struct environment_key){.level = q->level, .seed = q->seed, .index = q->index, .draw = q->draw};
+}
+
 /* An episode of the oracle, straying at the rate. */
 static int play(const struct environment_kind *kind, const struct generator_request *q, double rate, struct text *t)
 {
 	struct arena       scratch = {0};
 	struct rng_stream  errors = generate_error_stream(q);
 	struct environment e;
-	int                status = environment_new(kind, q->level, q->seed, q->index, &scratch, &e);
+	int                status = environment_new(kind, key_of(q), &scratch, &e);
 
 	while (status == OK && !e.done) {
 		struct observation o;
@@ -36,7 +41,17 @@ static int play(const struct environment_kind *kind, const struct generator_requ
 	return status;
 }
 
-static int generate(const struct environment_kind *kind, const struct generator_request *q, struct arena *a, struct problem *out)
+/* Worlds are one when they begin with the same words and the oracle meets the same in both: corners that nobody need visit make no other problem. */
+static int content_of(const struct environment_kind *kind, const struct observation *first, const struct text *episode, uint64_t *content)
+{
+	struct text t = {0};
+
+	text_print(&t, "%s%s", first->text, episode->data ? episode->data : "");
+	return generate_content(kind->name, &t, content);
+}
+
+static int generate(const struct environment_kind *kind, const struct generator_request *q, struct arena *a, struct problem *out,
+                    uint64_t *content)
 {
 	struct text        answer = {0}, worked = {0};
 	struct environment e;
@@ -44,14 +59,15 @@ static int generate(const struct environment_kind *kind, const struct generator_
 	char               hint[ACTION_MAX];
 	int                status;
 
-	TRY(environment_new(kind, q->level, q->seed, q->index, a, &e));
+	TRY(environment_new(kind, key_of(q), a, &e));
 	kind->look(e.state, &first);
 	kind->hint(e.state, hint);
-	out->row = arena_format(a, "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": %lld, \"index\": %u}}", kind->name,
-	                        q->level, (long long)q->seed, q->index);
+	out->row = arena_format(a, "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": %lld, \"index\": %u, \"draw\": %u}}",
+	                        kind->name, q->level, (long long)q->seed, q->index, q->draw);
 	out->prompt = arena_text(a, first.text, first.n);
 	out->hint = arena_text(a, hint, strlen(hint));
 	status = play(kind, q, 0, &answer);
+	status |= content_of(kind, &first, &answer, content);
 	if (status == OK)
 		status = play(kind, q, q->error_rate, &worked);
 	status |= generate_take(a, &answer, &out->answer); /* both free their text, whatever became of the other */
@@ -61,15 +77,15 @@ static int generate(const struct environment_kind *kind, const struct generator_
 
 GENERATE(generate_nav)
 {
-	return generate(&environment_nav, q, a, out);
+	return generate(&environment_nav, q, a, out, content);
 }
 
 GENERATE(generate_household)
 {
-	return generate(&environment_household, q, a, out);
+	return generate(&environment_household, q, a, out, content);
 }
 
 GENERATE(generate_shop)
 {
-	return generate(&environment_shop, q, a, out);
+	return generate(&environment_shop, q, a, out, content);
 }

@@ -19,9 +19,11 @@ static void add_numbers(struct text *t, int a, int b, int n, struct rng_stream *
 GENERATE(generate_sequence)
 {
 	struct rng_stream puzzle = generate_puzzle_stream(q), errors = generate_error_stream(q);
-	struct text       answer = {0}, worked = {0};
+	struct text       answer = {0}, worked = {0}, meaning = {0};
 	int               first = (int)rng_next_below(&puzzle, 10), second = (int)rng_next_below(&puzzle, 10), status;
 
+	text_print(&meaning, "%d,%d", first % MODULUS, second % MODULUS);
+	TRY(generate_content("sequence", &meaning, content));
 	add_numbers(&answer, first, second, q->level, &errors, 0);
 	errors = generate_error_stream(q);
 	add_numbers(&worked, first, second, q->level, &errors, q->error_rate);

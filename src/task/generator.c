@@ -1,6 +1,7 @@
 #include "task/generator.h"
 
 #include "base/error.h"
+#include "base/fingerprint.h"
 #include "task/environment.h"
 #include "task/generate.h"
 #include "task/overlap.h"
@@ -29,7 +30,11 @@ static const struct generator table[] = {
          DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXabcdrgbwmnosiy +-!?<>\n", "environment", generate_shop, NULL},
 };
 
-enum { N_ROWS = sizeof table / sizeof table[0] };
+enum {
+	N_ROWS = sizeof table / sizeof table[0],
+	DRAWS_MAX = 1000, /* of one problem: a part that holds one content in a hundred is missed with a chance of 4e-5 */
+	MISSES_MAX = 4000 /* problems in a row that stand in the set already */
+};
 
 const struct generator *generator_at(int i)
 {
@@ -59,6 +64,29 @@ static int check_level(const struct generator *g, int level)
 	return error_set(ERR_INPUT, "%s has levels %d to %d (%s), not %d", g->name, g->level_min, g->level_max, g->level, level);
 }
 
+static int is_held_out(uint64_t content)
+{
+	return rng_below((struct rng_key){.seed = content, .purpose = RNG_HELD_OUT}, 0, GENERATOR_HELD_OUT_OF) == 0;
+}
+
+/* Draws until the problem lies in the part asked for; gives back the memory of those that do not. */
+static int draw_from_part(const struct generator *g, const struct generator_request *q, struct arena *a, struct problem *out)
+{
+	const struct problem empty = *out;
+
+	for (struct generator_request draw = *q; draw.draw < DRAWS_MAX; draw.draw++) {
+		struct arena_mark mark = arena_mark(a);
+		uint64_t          content;
+		TRY(g->make(&draw, a, out, &content));
+		if (is_held_out(content) == q->held_out)
+			return OK;
+		arena_release(a, mark);
+		*out = empty;
+	}
+	return error_set(ERR_INPUT, "%s of level %d has no %s problems: take another level", g->name, q->level,
+	                 q->held_out ? "held-out" : "training");
+}
+
 int generator_make(const struct generator *g, const struct generator_request *q, struct arena *a, struct problem *out)
 {
 	*out = (struct problem){.difficulty = q->level};
@@ -67,27 +95,86 @@ int generator_make(const struct generator *g, const struct generator_request *q,
 	out->category = arena_format(a, "%s/%d", g->name, q->level);
 	if (!out->id || !out->category)
 		return ERR_INPUT;
-	TRY(g->make(q, a, out));
+	TRY(draw_from_part(g, q, a, out));
 	if (!environment_has(out)) /* there the same words may be said of another world */
 		overlap_mark(out);
 	return OK;
 }
 
+/* ---- data sets ---- */
+
+struct seen {           /* what stands in a held-out set already: an open hash table, at most half full */
+	uint64_t *slot; /* [size] 0: free */
+	uint64_t  size;
+};
+
+/* Of the prompt; and of the oracle's episode, where several worlds begin with the same observation. */
+static uint64_t number_of(const struct problem *p)
+{
+	uint64_t h = fingerprint_text(FINGERPRINT_EMPTY, p->prompt);
+
+	return environment_has(p) ? fingerprint_text(h, p->answer) : h;
+}
+
+/* 1 when it was there already. */
+static int add_seen(struct seen *s, uint64_t number)
+{
+	uint64_t i = number % s->size;
+
+	number += number == 0;
+	while (s->slot[i] && s->slot[i] != number)
+		i = (i + 1) % s->size;
+	if (s->slot[i])
+		return 1;
+	s->slot[i] = number;
+	return 0;
+}
+
+static int count_level(const struct dataset *d, int level)
+{
+	int n = 0;
+
+	for (int i = 0; i < d->n; i++)
+		n += d->problems[i].difficulty == level;
+	return n;
+}
+
+/* The problem of index *next, or of the first one behind it that is not in the set yet; *next is then the index behind that. */
+static int add_problem(const struct generator *g, struct generator_request *q, struct seen *seen, struct dataset *out)
+{
+	for (int misses = 0; misses < MISSES_MAX && q->index < UINT32_MAX; misses++) {
+		struct arena_mark mark = arena_mark(&out->arena);
+		struct problem    p;
+		TRY(generator_make(g, q, &out->arena, &p));
+		q->index++;
+		if (!q->held_out || !add_seen(seen, number_of(&p))) {
+			out->problems[out->n++] = p;
+			return OK;
+		}
+		arena_release(&out->arena, mark);
+	}
+	return error_set(ERR_INPUT,
+	                 "%s of level %d has only %d different held-out problems (about a quarter of its problems), and more are "
+	                 "asked for: lower count, or give this level a row of its own",
+	                 g->name, q->level, count_level(out, q->level));
+}
+
 static int fill(const struct generator *g, const struct generator_range *r, struct dataset *out)
 {
-	int levels = r->level_max - r->level_min + 1;
+	struct generator_request q = {.seed = r->seed, .index = r->first, .error_rate = r->error_rate, .held_out = r->held_out};
+	struct seen              seen = {.size = r->held_out ? 2 * (uint64_t)r->count : 0};
+	int                      levels = r->level_max - r->level_min + 1, status = OK;
 
 	out->problems = mem_alloc((size_t)r->count, sizeof out->problems[0], "the problems");
-	if (!out->problems)
-		return ERR_INPUT;
-	for (; out->n < r->count; out->n++) {
-		struct generator_request q = {.level = r->level_min + out->n % levels,
-		                              .seed = r->seed,
-		                              .index = r->first + (uint32_t)out->n,
-		                              .error_rate = r->error_rate};
-		TRY(generator_make(g, &q, &out->arena, &out->problems[out->n]));
+	seen.slot = mem_alloc((size_t)seen.size, sizeof *seen.slot, "the problems that are held out");
+	if (!out->problems || !seen.slot)
+		status = ERR_INPUT;
+	while (status == OK && out->n < r->count) {
+		q.level = r->level_min + out->n % levels;
+		status = add_problem(g, &q, &seen, out);
 	}
-	return OK;
+	mem_free(seen.slot);
+	return status;
 }
 
 int generator_dataset(const struct generator *g, const struct generator_range *r, struct dataset *out)
@@ -114,8 +201,11 @@ int generator_dataset(const struct generator *g, const struct generator_range *r
 
 static struct rng_stream stream(const struct generator_request *q, uint32_t sample)
 {
-	return (struct rng_stream){
-	        .key = {.seed = q->seed, .purpose = RNG_GENERATE, .step = (uint32_t)q->level, .item = q->index, .sample = sample}};
+	return (struct rng_stream){.key = {.seed = q->seed,
+	                                   .purpose = RNG_GENERATE,
+	                                   .step = (uint32_t)q->level,
+	                                   .item = q->index,
+	                                   .sample = 2 * q->draw + sample}};
 }
 
 struct rng_stream generate_puzzle_stream(const struct generator_request *q)
@@ -126,6 +216,15 @@ struct rng_stream generate_puzzle_stream(const struct generator_request *q)
 struct rng_stream generate_error_stream(const struct generator_request *q)
 {
 	return stream(q, 1);
+}
+
+int generate_content(const char *family, struct text *t, uint64_t *content)
+{
+	int status = text_status(t);
+
+	*content = fingerprint_text(fingerprint_text(FINGERPRINT_EMPTY, family), t->n ? t->data : "");
+	text_free(t);
+	return status;
 }
 
 int generate_errs(struct rng_stream *errors, double rate)

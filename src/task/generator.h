@@ -1,7 +1,20 @@
 /* generator.h - problems made on the spot: levels, answers, worked solutions, hints. One table.
  *
- * Problem (seed, level, index) is the same whatever else is made, in whatever order, on any thread. Its key is
- * {seed, RNG_GENERATE, step = level, item = index}.
+ * Problem (part, seed, level, index) is the same whatever else is made, in whatever order, on any thread. Its key is
+ * {seed, RNG_GENERATE, step = level, item = index, sample = 2 draw}.
+ *
+ * Two parts. What is held out is never trained on, whatever seeds, counts, levels and first numbers are asked for, because each generator's space of
+ * problems is parted once and for all:
+ *
+ *     content      what the prompt means, not how it is written: 27+46 is 46+27; the numbers of a countdown have no order; a progression is its first
+ *                  two numbers modulo 9, however many more are asked for; people of a puzzle may change places and names, so that puzzles in
+ *                  words and in signs are parted alike; a world is its first observation and the oracle's episode
+ *     held out     when a number drawn with the key {hash(content), RNG_HELD_OUT} below GENERATOR_HELD_OUT_OF is 0: a quarter of all contents
+ *     a problem    is drawn again (draw 0, 1, ...) until it lies in the part that was asked for
+ *
+ * A training set is drawn with replacement, so a small space gives the same problem often (a corpus of worked solutions with errors needs that; the
+ * screen says how many repeat). In a held-out set every problem stands once: numbers whose problem has come are passed over, and a set that asks for
+ * more problems than its part of the space has is refused (addition of one digit: 100 prompts, 36 of them held out).
  *
  * Texts are ASCII over a small alphabet, so that a model of a few million weights with one token a character can learn them. The worked solution
  * goes in steps that each look at a few characters only, and ends with "#ANSWER":
@@ -48,7 +61,11 @@ struct generator_request {
 	uint64_t seed;
 	uint32_t index;
 	double   error_rate; /* in [0, 1] */
+	int      held_out;   /* from which part */
+	uint32_t draw;       /* set by generator_make: how often it was drawn before */
 };
+
+enum { GENERATOR_HELD_OUT_OF = 4 };
 
 struct generator { /* one row; static, never freed */
 	const char *name;
@@ -58,8 +75,8 @@ struct generator { /* one row; static, never freed */
 	const char *alphabet; /* every character of prompts, worked solutions, answers and hints */
 	const char *verifier; /* the one to score its problems with */
 
-	/* Fills prompt, answer, hint, demonstrations and row. Use generator_make. */
-	int (*make)(const struct generator_request *q, struct arena *a, struct problem *out);
+	/* Fills prompt, answer, hint, demonstrations and row, and *content. Use generator_make. */
+	int (*make)(const struct generator_request *q, struct arena *a, struct problem *out, uint64_t *content);
 
 	/* A published row of this kind rewritten as this generator would have written it; NULL when there are none. */
 	int (*convert)(const char *place, const json_t *row, struct arena *a, struct problem *out);
@@ -68,15 +85,17 @@ struct generator { /* one row; static, never freed */
 const struct generator *generator_at(int i);                                            /* row i; NULL past the last */
 int                     generator_find(const char *name, const struct generator **out); /* an error names the rows there are */
 
-/* One problem in the arena: id "NAME/LEVEL/SEED/INDEX", category "NAME/LEVEL", difficulty the level. A level out of range is an error. */
+/* One problem in the arena: id "NAME/LEVEL/SEED/INDEX", category "NAME/LEVEL", difficulty the level. A level out of range is an error, and so is a
+ * part in which no problem is found. */
 int generator_make(const struct generator *g, const struct generator_request *q, struct arena *a, struct problem *out);
 
-struct generator_range { /* a data set: problem i has index first + i, and the levels take turns */
+struct generator_range { /* a data set: indices from `first` on, one after the other, and the levels take turns */
 	int      level_min, level_max;
 	uint64_t seed;
-	uint32_t first; /* training and test sets of one seed: ranges of indices that do not meet */
+	uint32_t first;
 	int      count;
 	double   error_rate;
+	int      held_out; /* the part; and every problem once */
 };
 int generator_dataset(const struct generator *g, const struct generator_range *range, struct dataset *out);
 
