@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "model/folder.h"
+#include "model/generation.h"
 #include "model/published.h"
 #include "test.h"
 
@@ -113,6 +114,24 @@ static void what_config_json_leaves_out_has_its_usual_value(void **state)
 	finish();
 }
 
+static void an_id_of_minus_one_is_a_token_that_there_is_not(void **state)
+{
+	(void)state;
+	struct model_shape s;
+
+	start();
+	put_config("eos_token_id", "-1");
+	assert_ok(folder_read_shape(work, &s));
+	assert_int_equal(s.n_eos, 0);
+	put_config("eos_token_id", "[-1, 3]");
+	assert_ok(folder_read_shape(work, &s));
+	assert_true(s.n_eos == 1 && s.eos[0] == 3);
+	put_config("bos_token_id", "-1");
+	assert_ok(folder_read_shape(work, &s));
+	assert_int_equal(s.bos, -1);
+	finish();
+}
+
 static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
 {
 	(void)state;
@@ -130,7 +149,10 @@ static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
 	        {"rope_scaling", "{\"type\": \"linear\"}", "\"factor\" is missing"},
 	        {"rope_scaling", "{\"type\": \"linear\", \"factor\": 0.5}", "factor of the scaled rotary positions is 0.5"},
 	        {"rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2.0}", "\"rope_scaling\" of type \"dynamic\""},
-	        {"rope_scaling", "{\"factor\": 2.0}", "\"rope_scaling\" of type \"\""},
+	        {"rope_scaling", "{\"factor\": 2.0}", "\"rope_scaling\" has a \"factor\", but no \"rope_type\""},
+	        {"rope_parameters", "{\"rope_theta\": 10000.0}", NULL}, /* no type is the plain one */
+	        {"hidden_act", "\"swish\"", NULL},
+	        {"eos_token_id", "-2", "\"eos_token_id\" must hold token ids"},
 	        {"rope_interleaved", "true", "\"rope_interleaved\""},
 	        {"rope_parameters", "{\"rope_type\": \"yarn\"}", "\"rope_parameters\" of type \"yarn\""},
 	        {"partial_rotary_factor", "0.5", "\"partial_rotary_factor\" is 0.5"},
@@ -332,24 +354,114 @@ static void every_kind_and_scaling_is_read_back_as_written(void **state)
 	}
 }
 
-static void defaults_for_sampling_come_from_generation_config(void **state)
+static void read_generation(const char *text, struct arena *a, struct generation *g)
+{
+	put("generation_config.json", text);
+	assert_ok(generation_read(work, a, g));
+}
+
+static void a_folder_that_does_not_say_do_sample_is_greedy_as_in_transformers(void **state)
 {
 	(void)state;
-	struct folder_generation g = {.do_sample = 1, .temperature = 0.7, .top_p = 0.9, .top_k = 3};
+	struct generation g;
+	struct arena      a = {0};
 
 	start();
-	assert_ok(folder_read_generation(work, &g));
-	assert_true(g.temperature == 0.7);
-	put("generation_config.json", "{\"do_sample\": false, \"temperature\": 0.6, \"top_k\": 20, \"eos_token_id\": [1, 5]}");
-	assert_ok(folder_read_generation(work, &g));
-	assert_true(!g.do_sample && g.temperature == 0.6 && g.top_p == 0.9 && g.top_k == 20);
-	put("generation_config.json", "{\"temperature\": -1}");
-	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"temperature\" (-1)");
-	put("generation_config.json", "{\"top_p\": 0}");
-	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"top_p\" (0)");
-	put("generation_config.json", "{\"top_k\": 0.5}");
-	assert_error(folder_read_generation(work, &g), ERR_INPUT, "\"top_k\" must be an integer");
-	assert_true(g.temperature == 0.6);
+	assert_ok(generation_read(work, &a, &g));
+	assert_true(generation_sampling(&g).temperature == 0 && g.temperature == 1);
+	read_generation("{\"temperature\": 0.6, \"top_k\": 20, \"eos_token_id\": [1, 5]}", &a, &g);
+	assert_true(generation_sampling(&g).temperature == 0);
+	read_generation("{\"do_sample\": true, \"temperature\": 0.6, \"top_p\": null, \"top_k\": 20, \"min_p\": 0.1}", &a, &g);
+	assert_true(g.do_sample && g.temperature == 0.6 && g.top_p == 1 && g.top_k == 20 && g.min_p == 0.1);
+	assert_true(generation_sampling(&g).temperature == 0.6f);
+	read_generation("{\"do_sample\": true, \"temperature\": 1e-300}", &a, &g);
+	assert_true(generation_sampling(&g).temperature == 0);
+	arena_free(&a);
+	finish();
+}
+
+static void only_the_settings_that_are_out_of_range_are_named(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *part, *not_part;
+	} cases[] = {
+	        {"{\"temperature\": -1}", "\"temperature\" (-1)", "top_p"},
+	        {"{\"top_p\": 0, \"temperature\": 0}", "\"top_p\" (0) must lie above 0", "temperature"},
+	        {"{\"min_p\": 2, \"top_p\": 1.5}", "\"top_p\" (1.5) must lie above 0 and at most 1, \"min_p\" (2)", "temperature"},
+	        {"{\"top_k\": 0.5}", "\"top_k\" must be an integer", "top_p"},
+	        {"{\"repetition_penalty\": 0}", "\"repetition_penalty\" (0)", "top_p"},
+	        {"{\"no_repeat_ngram_size\": -2}", "no_repeat_ngram_size", "top_p"},
+	        {"{\"suppress_tokens\": 7}", "\"suppress_tokens\" must be a list", "begin"},
+	        {"{\"begin_suppress_tokens\": [\"a\"]}", "\"begin_suppress_tokens\" must hold token ids", "bad"},
+	        {"{\"bad_words_ids\": [[1], []]}", "a word without tokens", "top_p"},
+	        {"{\"bad_words_ids\": [3]}", "\"bad_words_ids\" must be a list", "top_p"},
+	};
+	struct generation g;
+	struct arena      a = {0};
+
+	start();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		put("generation_config.json", cases[i].text);
+		assert_error(generation_read(work, &a, &g), ERR_INPUT, cases[i].part);
+		assert_null(strstr(error_message() + strlen(work), cases[i].not_part));
+	}
+	arena_free(&a);
+	finish();
+}
+
+static void penalties_are_read_and_what_is_not_done_is_named(void **state)
+{
+	(void)state;
+	struct generation g;
+	struct arena      a = {0};
+	struct text       names = {0};
+
+	start();
+	read_generation("{\"repetition_penalty\": 1.0, \"no_repeat_ngram_size\": 0, \"suppress_tokens\": [], \"num_beams\": 1,"
+	                " \"typical_p\": 1.0, \"guidance_scale\": null, \"length_penalty\": 2, \"max_length\": 20}",
+	                &a, &g);
+	assert_true(!penalty_any(&g.penalty) && *g.not_done == 0);
+	read_generation("{\"repetition_penalty\": 1.25, \"no_repeat_ngram_size\": 3, \"suppress_tokens\": [5, -1],"
+	                " \"begin_suppress_tokens\": [7], \"bad_words_ids\": [[1], [2, 3]], \"min_length\": 4, \"min_new_tokens\": 6}",
+	                &a, &g);
+	penalty_print(&g.penalty, &names);
+	assert_string_equal(names.data,
+	                    ", repetition_penalty 1.25, no_repeat_ngram_size 3, bad_words_ids 2, min_length 4, min_new_tokens 6, "
+	                    "suppress_tokens 2, begin_suppress_tokens 1");
+	assert_true(g.penalty.suppress.id[0] == 5 && g.penalty.begin.id[0] == 7 && g.penalty.word[1].n == 2);
+	assert_string_equal(g.not_done, "");
+	read_generation("{\"num_beams\": 4, \"typical_p\": 0.9, \"stop_strings\": [\"x\"]}", &a, &g);
+	assert_string_equal(g.not_done, "num_beams, stop_strings"); /* greedy: typical_p plays no part */
+	read_generation("{\"do_sample\": true, \"typical_p\": 0.9}", &a, &g);
+	assert_string_equal(g.not_done, "typical_p");
+	text_free(&names);
+	arena_free(&a);
+	finish();
+}
+
+static void shards_may_lie_in_folders_of_the_folder(void **state)
+{
+	(void)state;
+	struct weights w, again;
+	struct bytes   b;
+	char           line[4096];
+
+	start();
+	w = read_model(sharded);
+	copy(sharded, "config.json");
+	snprintf(line, sizeof line, "mkdir -p '%s/a/b' && cp %s/*-of-*.safetensors '%s/a/b'", work, sharded, work);
+	assert_int_equal(system(line), 0);
+	snprintf(line, sizeof line, "sed 's|\"model-|\"a/b/model-|' %s/model.safetensors.index.json > '%s/model.safetensors.index.json'",
+	         sharded, work);
+	assert_int_equal(system(line), 0);
+	assert_ok(file_read(inside("model.safetensors.index.json"), 1 << 20, &b));
+	assert_non_null(memmem(b.data, b.n, "\"a/b/model-", 11));
+	bytes_free(&b);
+	again = read_model(work);
+	assert_same_weights(&w, &again);
+	weights_free(&w);
+	weights_free(&again);
 	finish();
 }
 
@@ -532,9 +644,20 @@ static void a_tensor_too_many_is_an_error_but_for_the_harmless_ones(void **state
 	put_config("use_cache", "true");
 	put_with(&w, (struct safetensors_item){"model.layers.0.self_attn.q_proj.bias", 1, {64}, other});
 	assert_refused("tensor \"model.layers.0.self_attn.q_proj.bias\" is not part of a model");
-	put_with(&w, (struct safetensors_item){"model.layers.0.self_attn.rotary_emb.inv_freq", 1, {4}, buffer});
-	again = read_model(work);
-	weights_free(&again);
+	const char *const harmless[] = {"model.layers.0.self_attn.rotary_emb.inv_freq",
+	                                "model.layers.0.self_attn.rotary_emb.cos_cached",
+	                                "model.rotary_emb.inv_freq",
+	                                "model.layers.1.self_attn.masked_bias",
+	                                "v_head.summary.weight",
+	                                "v_head.summary.bias"};
+	for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
+		put_with(&w, (struct safetensors_item){harmless[i], 1, {4}, buffer});
+		again = read_model(work);
+		assert_same_weights(&w, &again);
+		weights_free(&again);
+	}
+	put_with(&w, (struct safetensors_item){"score.v_head.weight", 1, {4}, buffer});
+	assert_refused("tensor \"score.v_head.weight\" is not part of a model");
 	put_with(&w, (struct safetensors_item){"lm_head.weight", 2, {512, 64}, w.data + w.embed});
 	again = read_model(work);
 	assert_same_weights(&w, &again);
@@ -550,18 +673,19 @@ static void a_tensor_too_many_is_an_error_but_for_the_harmless_ones(void **state
 static void an_index_may_only_name_files_of_its_folder(void **state)
 {
 	(void)state;
-	const char *const bad[] = {"../model.safetensors", "/etc/passwd", "a/b.safetensors", "", ".", "..", "a\\\\b"};
-	char              text[256];
+	const char *const bad[] = {
+	        "../model.safetensors", "/etc/passwd", "a/../../b.safetensors", "a//b.safetensors", "a/", "", ".", "..", "a\\\\b"};
+	char text[256];
 
 	start();
 	copy(sharded, "config.json");
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		snprintf(text, sizeof text, "{\"weight_map\": {\"model.norm.weight\": \"%s\"}}", bad[i]);
 		put("model.safetensors.index.json", text);
-		assert_refused("tensor \"model.norm.weight\" is not mapped to the plain name of a file");
+		assert_refused("tensor \"model.norm.weight\" is not mapped to a file in the folder");
 	}
 	put("model.safetensors.index.json", "{\"weight_map\": {\"model.norm.weight\": 3}}");
-	assert_refused("is not mapped to the plain name");
+	assert_refused("is not mapped to a file in the folder");
 	put("model.safetensors.index.json", "{}");
 	assert_refused("\"weight_map\" is missing");
 	put("model.safetensors.index.json", "{\"weight_map\": {}}");
@@ -658,7 +782,9 @@ static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
 TEST_MAIN(TEST(the_published_shapes_are_read), TEST(what_config_json_leaves_out_has_its_usual_value),
           TEST(files_of_published_models_give_their_shape_and_number_of_weights),
           TEST(windows_of_qwen_count_only_when_they_are_used_and_short), TEST(every_kind_and_scaling_is_read_back_as_written),
-          TEST(a_setting_that_changes_the_model_is_refused_by_its_key), TEST(defaults_for_sampling_come_from_generation_config),
+          TEST(a_setting_that_changes_the_model_is_refused_by_its_key), TEST(an_id_of_minus_one_is_a_token_that_there_is_not),
+          TEST(shards_may_lie_in_folders_of_the_folder), TEST(a_folder_that_does_not_say_do_sample_is_greedy_as_in_transformers),
+          TEST(only_the_settings_that_are_out_of_range_are_named), TEST(penalties_are_read_and_what_is_not_done_is_named),
           TEST(the_shards_hold_the_rounded_weights), TEST(a_written_folder_is_read_back_bit_for_bit),
           TEST(the_written_bytes_are_those_of_the_reference_writer), TEST(tokenizer_and_sampling_defaults_go_along),
           TEST(a_config_that_does_not_fit_the_weights_names_tensor_and_shapes), TEST(a_weight_that_is_not_finite_is_named),

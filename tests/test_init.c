@@ -75,29 +75,67 @@ static void assert_samples(const char *config, const char *options, const char *
 	free(want);
 }
 
+static void assert_samples_differ(const char *config)
+{
+	char *got = samples(config, "--samples 1"), *plain = samples("{}", "--samples 1");
+
+	if (!strcmp(got, plain))
+		fail_msg("%s changes nothing: %s", config, got);
+	free(got);
+	free(plain);
+}
+
 static void sampling_is_as_generation_config_says_until_the_command_line_does(void **state)
 {
 	(void)state;
 	shell("cp -r good/checkpoint-1 plain && rm plain/manifest.json");
-	assert_samples("{\"temperature\": 3}", "", "--temperature 3");
-	assert_samples("{\"top_p\": 0.2}", "", "--top-p 0.2");
-	assert_samples("{\"top_k\": 2}", "", "--top-k 2");
-	assert_samples("{\"top_k\": 2, \"temperature\": 3}", "--top-k 0 --temperature 1", "");
-	assert_samples("{\"do_sample\": false, \"temperature\": 3}", "", "--temperature 0");
+	assert_samples("{\"do_sample\": true, \"temperature\": 3}", "", "--temperature 3");
+	assert_samples("{\"do_sample\": true, \"top_p\": 0.2}", "", "--temperature 1 --top-p 0.2");
+	assert_samples("{\"do_sample\": true, \"top_k\": 2}", "", "--temperature 1 --top-k 2");
+	assert_samples("{\"top_k\": 2, \"temperature\": 3}", "--top-k 0 --temperature 1", "--temperature 1");
+	assert_samples("{\"temperature\": 3}", "", "--temperature 0");
 	assert_samples("{\"do_sample\": false}", "--temperature 2", "--temperature 2");
-	char *warm = samples("{}", ""), *hot = samples("{\"temperature\": 3}", "");
+	assert_samples("{\"do_sample\": true, \"temperature\": 0}", "", "--temperature 1e-300");
+	char *warm = samples("{\"do_sample\": true}", ""), *hot = samples("{\"do_sample\": true, \"temperature\": 3}", "");
 	assert_string_not_equal(warm, hot);
 	free(warm);
 	free(hot);
+}
+
+static void penalties_of_the_model_change_what_is_generated(void **state)
+{
+	(void)state;
+	char *ids = samples("{}", "--samples 1"), *first = ids;
+	char  config[128];
+
+	snprintf(config, sizeof config, "{\"begin_suppress_tokens\": [%d]}", atoi(first));
+	assert_samples_differ(config);
+	snprintf(config, sizeof config, "{\"suppress_tokens\": [%d]}", atoi(first));
+	assert_samples_differ(config);
+	assert_samples_differ("{\"repetition_penalty\": 1000}");
+	assert_samples_differ("{\"no_repeat_ngram_size\": 1}");
+	free(samples("{\"num_beams\": 4}", "--samples 1"));
+	assert_says("stderr", "it is left out: num_beams");
+	free(ids);
+}
+
+static void greedy_samples_of_one_prompt_come_with_a_caution(void **state)
+{
+	(void)state;
+	free(samples("{}", ""));
+	assert_says("stderr", "temperature 0 is greedy, so the 4 samples");
+	free(samples("{\"do_sample\": true}", ""));
+	assert_false(file_says("stderr", "greedy"));
 }
 
 static void eval_says_how_it_sampled(void **state)
 {
 	(void)state;
 	write_text("rows.jsonl", "{\"prompt\": \"1,2:\", \"answer\": \"3\"}\n");
-	write_text("plain/generation_config.json", "{\"temperature\": 0.5, \"top_k\": 2, \"top_p\": 0.75}");
+	write_text("plain/generation_config.json",
+	           "{\"do_sample\": true, \"temperature\": 0.5, \"top_k\": 2, \"top_p\": 0.75, \"repetition_penalty\": 1.5}");
 	assert_int_equal(hone("eval plain --data rows.jsonl --task numeric --max-tokens 4"), 0);
-	assert_says("stderr", "sampling: temperature 0.5, top_k 2, top_p 0.75, min_p 0");
+	assert_says("stderr", "sampling: temperature 0.5, top_k 2, top_p 0.75, min_p 0, repetition_penalty 1.5");
 	assert_int_equal(hone("eval plain --data rows.jsonl --task numeric --max-tokens 4 --temperature 0"), 0);
 	assert_says("stderr", "sampling: temperature 0, top_k 2");
 }
@@ -122,6 +160,8 @@ int main(void)
 	        TEST(the_end_of_the_tokenizer_ends_an_answer),
 	        TEST(what_is_wrong_is_said_and_nothing_is_written),
 	        TEST(sampling_is_as_generation_config_says_until_the_command_line_does),
+	        TEST(penalties_of_the_model_change_what_is_generated),
+	        TEST(greedy_samples_of_one_prompt_come_with_a_caution),
 	        TEST(eval_says_how_it_sampled),
 	};
 

@@ -1,4 +1,4 @@
-#include "model/sampling.h"
+#include "model/penalty.h"
 
 #include "test.h"
 
@@ -111,6 +111,65 @@ static void extreme_logits_give_finite_results(void **state)
 		}
 }
 
-TEST_MAIN(TEST(tokens_come_up_as_often_as_their_probability), TEST(filters_keep_what_their_definitions_say),
+/* Worked by the rules of transformers' processors (logits_process.py of 5.24). N: never. */
+static void penalties_are_those_of_transformers(void **state)
+{
+	(void)state;
+	enum { W = 6 };
+	const float         N = PENALTY_NEVER;
+	int                 words[][3] = {{4}, {1, 2, 5}, {3}, {9}, {0, 1, 2}}, lists[][2] = {{2, -1}, {0, 77}};
+	static const int    prompt[] = {1, 2}, completion[] = {1, 2}, end[] = {3, 5};
+	struct penalty_list word[] = {{words[0], 1}, {words[1], 3}, {words[2], 1}, {words[3], 1}, {words[4], 3}};
+	const struct {
+		struct penalty p;
+		int            n_completion;
+		float          z[W];
+	} cases[] = {
+	        {{.repetition = 2}, 2, {1, -4, 1, 3, -1, 0}}, /* once, though 1 and 2 stand twice in the text */
+	        {{.repetition = 0.5}, 2, {1, -1, 4, 3, -1, 0}},
+	        {{.repetition = 1}, 2, {1, -2, 2, 3, -1, 0}},
+	        {{.ngram = 1}, 2, {1, N, N, 3, -1, 0}},
+	        {{.ngram = 2}, 2, {1, N, 2, 3, -1, 0}}, /* 2 1 stands there */
+	        {{.ngram = 3}, 2, {1, N, 2, 3, -1, 0}}, /* 1 2 1 */
+	        {{.ngram = 4}, 2, {1, -2, 2, 3, -1, 0}},
+	        {{.ngram = 9}, 2, {1, -2, 2, 3, -1, 0}},
+	        {{.ngram = 2}, 1, {1, -2, N, 3, -1, 0}},
+	        {{.word = word, .n_words = 5}, 2, {1, -2, 2, 3, N, N}}, /* an end alone is no bad word, 9 no token */
+	        {{.word = word, .n_words = 5}, 1, {1, -2, 2, 3, N, 0}},
+	        {{.min_length = 4}, 2, {1, -2, 2, 3, -1, 0}},
+	        {{.min_length = 5}, 2, {1, -2, 2, N, -1, N}},
+	        {{.min_new_tokens = 2}, 2, {1, -2, 2, 3, -1, 0}},
+	        {{.min_new_tokens = 3}, 2, {1, -2, 2, N, -1, N}},
+	        {{.suppress = {lists[0], 2}}, 2, {1, -2, N, 3, -1, 0}},
+	        {{.begin = {lists[1], 2}}, 1, {1, -2, 2, 3, -1, 0}},
+	        {{.begin = {lists[1], 2}}, 0, {N, -2, 2, 3, -1, 0}},
+	        {{.repetition = 2, .suppress = {lists[0], 2}}, 2, {1, -4, N, 3, -1, 0}}, /* suppressed after, not scaled */
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct penalty_text text = {prompt, completion, end, 2, cases[i].n_completion, 2};
+		float                     z[W] = {1, -2, 2, 3, -1, 0};
+		struct candidate          scratch[W];
+		penalty_apply(&cases[i].p, &text, W, z, scratch);
+		for (int v = 0; v < W; v++)
+			if (z[v] != cases[i].z[v])
+				fail_msg("case %zu, token %d: %g, expected %g", i, v, (double)z[v], (double)cases[i].z[v]);
+	}
+}
+
+static void a_row_with_tokens_that_never_come_still_has_an_entropy(void **state)
+{
+	(void)state;
+	const float    z[V] = {PENALTY_NEVER, 1, PENALTY_NEVER, 1, PENALTY_NEVER, PENALTY_NEVER};
+	struct sampled s = draw(&plain, z, V, .75f);
+
+	assert_int_equal(s.token, 3);
+	assert_close(s.logp, -0.6931472, 1e-6);
+	assert_close(s.entropy, 0.6931472, 1e-6);
+	assert_int_equal(draw(&(struct sampling){.temperature = 0.001f, .top_p = 1}, z, V, .25f).token, 1);
+}
+
+TEST_MAIN(TEST(penalties_are_those_of_transformers), TEST(a_row_with_tokens_that_never_come_still_has_an_entropy),
+          TEST(tokens_come_up_as_often_as_their_probability), TEST(filters_keep_what_their_definitions_say),
           TEST(filters_never_change_what_is_recorded), TEST(temperature_zero_ignores_the_random_number_and_takes_the_first_of_equals),
           TEST(temperature_divides_the_logits), TEST(extreme_logits_give_finite_results))

@@ -50,6 +50,7 @@ struct evaluation {
 	int                    from_run, keep_answers;
 	struct problem_set     set;
 	struct reward_spec     spec;
+	struct generation      generation;
 	struct rollout_options rollout;
 	struct scores          scores;
 	struct text            answers; /* rows for --answers */
@@ -186,18 +187,30 @@ static int open_verifier(struct evaluation *e)
 }
 
 /* A run is evaluated as it evaluates itself. Elsewhere generation_config.json holds until a key is set. */
-static int choose_sampling(const struct evaluation *e, struct sampling *out)
+static int choose_sampling(struct evaluation *e, struct sampling *out)
 {
 	const struct config_run *r = &e->config.run;
 
-	*out = (struct sampling){.top_p = 1};
+	e->generation = (struct generation){.top_p = 1, .not_done = ""};
 	if (!e->from_run)
-		TRY(opened_sampling(&e->opened, out));
+		TRY(opened_generation(&e->opened, &e->generation));
+	*out = generation_sampling(&e->generation);
 	if (e->from_run || config_is_set(&e->config, "run.eval_temperature"))
 		out->temperature = (float)r->eval_temperature;
 	if (e->from_run || config_is_set(&e->config, "run.eval_top_p"))
 		out->top_p = (float)r->eval_top_p;
 	return OK;
+}
+
+static void say_sampling(const struct evaluation *e, const struct sampling *s)
+{
+	struct text penalties = {0};
+
+	penalty_print(&e->generation.penalty, &penalties);
+	fprintf(stderr, "%s; sampling: temperature %g, top_k %d, top_p %g, min_p %g%s\n", matmul_describe(e->opened.mm),
+	        (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, penalties.data ? penalties.data : "");
+	text_free(&penalties);
+	opened_cautions(&e->generation, s, e->config.run.eval_samples);
 }
 
 static int open_all(struct evaluation *e, const struct words *w)
@@ -218,6 +231,7 @@ static int open_all(struct evaluation *e, const struct words *w)
 	TRY(choose_sampling(e, &sampling));
 	s = &e->opened.model->weights.shape;
 	e->rollout = (struct rollout_options){.decode = {.sampling = sampling,
+	                                                 .penalty = &e->generation.penalty,
 	                                                 .eos = s->eos,
 	                                                 .n_eos = s->n_eos,
 	                                                 .stop = r->stop.items,
@@ -229,8 +243,7 @@ static int open_all(struct evaluation *e, const struct words *w)
 	                                      .n_positions = s->n_positions,
 	                                      .seed = (uint64_t)e->config.run.seed,
 	                                      .purpose = RNG_EVAL};
-	fprintf(stderr, "%s; sampling: temperature %g, top_k %d, top_p %g, min_p %g\n", matmul_describe(e->opened.mm),
-	        (double)sampling.temperature, sampling.top_k, (double)sampling.top_p, (double)sampling.min_p);
+	say_sampling(e, &sampling);
 	return OK;
 }
 

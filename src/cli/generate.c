@@ -97,26 +97,32 @@ static int run(struct generate *g, const char *path)
 {
 	const struct model_shape *s;
 	struct decode_options     o = {.share_prompt = 1};
+	struct generation         like;
 	struct ids                prompt = {0};
 	double                    temperature, top_p;
 	int                       status;
 
 	TRY(opened_new(path, g->base, &g->opened));
-	TRY(opened_sampling(&g->opened, &o.sampling));
+	TRY(opened_generation(&g->opened, &like));
+	o.sampling = generation_sampling(&like);
+	o.penalty = &like.penalty;
 	temperature = (double)o.sampling.temperature;
 	top_p = (double)o.sampling.top_p;
 	if (g->temperature)
 		TRY(read_real("--temperature", g->temperature, &temperature));
 	if (g->top_p)
 		TRY(read_real("--top-p", g->top_p, &top_p));
+	if (!(temperature <= 1e6))
+		return error_set(ERR_INPUT, "--temperature must lie from 0 to 1e6");
 	if (!(top_p > 0 && top_p <= 1))
 		return error_set(ERR_INPUT, "--top-p must lie above 0 and at most be 1");
 	s = &g->opened.model->weights.shape;
-	o.sampling.temperature = (float)temperature;
+	o.sampling.temperature = generation_temperature(temperature);
 	o.sampling.top_p = (float)top_p;
 	o.sampling.top_k = g->top_k < 0 ? o.sampling.top_k : g->top_k;
 	o.eos = s->eos;
 	o.n_eos = s->n_eos;
+	opened_cautions(&like, &o.sampling, g->samples);
 	status = read_prompt(g, &prompt);
 	if (status == OK)
 		status = sample(g, &prompt, &o);

@@ -5,6 +5,7 @@
 #include "model/adapter_folder.h"
 #include "run/checkpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int resolve(const char *path, char **out)
@@ -93,13 +94,19 @@ int opened_as(const char *path, const char *base, const struct matmul_options *o
 	return status;
 }
 
-int opened_sampling(const struct opened *o, struct sampling *out)
+int opened_generation(struct opened *o, struct generation *out)
 {
-	struct folder_generation g = {.do_sample = 1, .temperature = 1, .top_p = 1};
+	return generation_read(o->base, &o->arena, out);
+}
 
-	TRY(folder_read_generation(o->base, &g));
-	*out = (struct sampling){g.do_sample ? (float)g.temperature : 0, g.top_k, (float)g.top_p, (float)g.min_p};
-	return OK;
+void opened_cautions(const struct generation *g, const struct sampling *s, int samples)
+{
+	if (*g->not_done)
+		fprintf(stderr, "caution: generation_config.json asks for what hone does not do, and it is left out: %s\n", g->not_done);
+	if (s->temperature == 0 && samples > 1)
+		fprintf(stderr,
+		        "caution: temperature 0 is greedy, so the %d samples of a prompt are all the same; --temperature 1 draws them\n",
+		        samples);
 }
 
 void opened_free(struct opened *o)
@@ -109,5 +116,6 @@ void opened_free(struct opened *o)
 	tokenizer_free(o->tokenizer);
 	mem_free(o->path);
 	mem_free(o->base);
+	arena_free(&o->arena);
 	*o = (struct opened){0};
 }

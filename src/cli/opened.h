@@ -6,7 +6,7 @@
 #define CLI_OPENED_H
 
 #include "model/folder.h"
-#include "model/sampling.h"
+#include "model/generation.h"
 #include "model/tokenizer.h"
 #include "model/transformer.h"
 
@@ -14,8 +14,9 @@ struct opened {
 	struct matmul    *mm;
 	struct model     *model;
 	struct tokenizer *tokenizer;
-	char             *path; /* of the folder: the newest checkpoint's when a run was named */
-	char             *base; /* of the folder of the model: the same, but for an adapter */
+	char             *path;  /* of the folder: the newest checkpoint's when a run was named */
+	char             *base;  /* of the folder of the model: the same, but for an adapter */
+	struct arena      arena; /* what generation_config.json says */
 };
 
 int opened_new(const char *path, const char *base, struct opened *out); /* strict f32 on all cores; frozen */
@@ -23,8 +24,10 @@ int opened_as(const char *path, const char *base, const struct matmul_options *o
 int opened_tokenizer(const char *path, struct opened *out); /* the tokenizer alone */
 void opened_free(struct opened *o);
 
-/* How answers are sampled where the command line does not say: as the model's generation_config.json says, else temperature 1 and no filter;
- * temperature 0 where "do_sample" is false. */
-int opened_sampling(const struct opened *o, struct sampling *out);
+/* How completions are sampled where the command line does not say: as the model's generation_config.json says (generation.h). */
+int opened_generation(struct opened *o, struct generation *out);
+
+/* "caution: ..." on standard error about what of it is not applied, and about `samples` of one prompt that will be the same. */
+void opened_cautions(const struct generation *g, const struct sampling *s, int samples);
 
 #endif

@@ -182,13 +182,29 @@ static int has_stop_text(const struct decode_options *o, const struct decode_res
 	return found;
 }
 
-/* Draws the next token of a request from its row of logits. Returns 1 when that stops the answer, -1 when the row is not finite. */
-static int draw(const struct run *run, int request, const float *logits, struct candidate *scratch)
+static void apply_penalty(const struct run *run, const struct decode_request *q, const struct decode_result *r, float *logits,
+                          struct candidate *scratch)
+{
+	const struct decode_options *o = run->o;
+	const struct penalty_text    text = {.prompt = q->prompt,
+	                                     .completion = r->ids,
+	                                     .end = o->eos,
+	                                     .n_prompt = q->n_prompt,
+	                                     .n_completion = r->n,
+	                                     .n_ends = o->n_eos};
+
+	if (o->penalty)
+		penalty_apply(o->penalty, &text, run->d->model->weights.shape.n_vocab, logits, scratch);
+}
+
+/* Draws the next token of a request from its row of logits, which a penalty changes. Returns 1 when that stops the answer, -1 when the row is not finite. */
+static int draw(const struct run *run, int request, float *logits, struct candidate *scratch)
 {
 	const struct decode_request *q = &run->requests[request];
 	struct decode_result        *r = &run->results[request];
 	struct sampled               token;
 
+	apply_penalty(run, q, r, logits, scratch);
 	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab, rng_uniform(q->key, (uint32_t)r->n), scratch,
 	              &token);
 	if (!isfinite(token.logp) || !isfinite(token.entropy))
@@ -345,6 +361,7 @@ static void drop_prompts(struct run *run)
 static int enter(struct run *run, int *prompt_of)
 {
 	struct decoder *d = run->d;
+	size_t          V = (size_t)d->model->weights.shape.n_vocab;
 	int             n_free = 0, first_new = run->n_prompts, entering;
 
 	for (int s = 0; s < d->n_slots; s++)
@@ -355,7 +372,8 @@ static int enter(struct run *run, int *prompt_of)
 	for (int i = 0, s = 0; i < entering; i++) {
 		struct prompt *p = &run->prompts[prompt_of[i]];
 		int            request = run->next + i, over;
-		TRY(settle(run, request, draw(run, request, p->logits, d->candidates), &over));
+		memcpy(d->logits, p->logits, V * sizeof *p->logits); /* others of the group still need them as they are */
+		TRY(settle(run, request, draw(run, request, d->logits, d->candidates), &over));
 		if (over)
 			continue;
 		while (d->slots[s].request >= 0)

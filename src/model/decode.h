@@ -17,6 +17,7 @@
 #define MODEL_DECODE_H
 
 #include "base/rng.h"
+#include "model/penalty.h"
 #include "model/sampling.h"
 #include "model/tokenizer.h"
 #include "model/transformer.h"
@@ -46,7 +47,8 @@ struct decode_listener {
 
 struct decode_options {
 	struct sampling         sampling;
-	const int              *eos; /* [n_eos] ids that end an answer; the id itself belongs to the answer */
+	const struct penalty   *penalty; /* NULL: none, as in training */
+	const int              *eos;     /* [n_eos] ids that end an answer; the id itself belongs to the answer */
 	int                     n_eos;
 	const char *const      *stop; /* [n_stop] texts that stop an answer once what was sampled since its last stop contains one */
 	int                     n_stop;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "model/generation.h"
 #include "model/kind.h"
 
 #include <limits.h>
@@ -12,6 +13,7 @@
 static const size_t config_max = 16 << 20, index_max = 32 << 20, tokenizer_max = 256 << 20;
 
 enum { FILES_MAX = 1024 }; /* shards of one model */
+enum { NO_ID = -1 };       /* what older configs write for a token that there is not */
 
 static int join(struct arena *a, const char *folder, const char *name, const char **out)
 {
@@ -80,8 +82,9 @@ static int check_refusals(const char *place, const json_t *config, const struct 
 		    !(refusals[i].but_for && kind_has(s, (enum kind_part)refusals[i].but_for)))
 			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported", place, refusals[i].key, refusals[i].what);
 	TRY(json_get_text(place, config, "hidden_act", JSON_OPTIONAL, &activation));
-	if (strcmp(activation, "silu") != 0)
-		return error_set(ERR_INPUT, "%s: \"hidden_act\" is \"%.64s\", only \"silu\" is supported", place, activation);
+	if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
+		return error_set(ERR_INPUT, "%s: \"hidden_act\" is \"%.64s\", only \"silu\", also called \"swish\", is supported", place,
+		                 activation);
 	return OK;
 }
 
@@ -139,11 +142,14 @@ enum { N_ROPE_TYPES = sizeof rope_types / sizeof *rope_types };
 /* `key` names the object `rope` in a message. */
 static int read_rope_scaling(const char *place, const char *key, const json_t *rope, struct rope_scaling *r)
 {
-	const char *type = "";
+	const char *type = NULL;
 	int         i = 0;
 
 	TRY(json_get_text(place, rope, "type", JSON_OPTIONAL, &type));
 	TRY(json_get_text(place, rope, "rope_type", JSON_OPTIONAL, &type));
+	if (!type && !is_off(json_object_get(rope, "factor")))
+		return error_set(ERR_INPUT, "%s: \"%s\" has a \"factor\", but no \"rope_type\" that says what it scales", place, key);
+	type = type ? type : rope_types[ROPE_PLAIN];
 	while (i < N_ROPE_TYPES && strcmp(rope_types[i], type) != 0)
 		i++;
 	if (i == N_ROPE_TYPES)
@@ -199,6 +205,8 @@ static int read_sizes(const char *place, const json_t *config, struct model_shap
 
 static int read_end_id(const char *place, const json_t *id, struct model_shape *s)
 {
+	if (json_is_integer(id) && json_integer_value(id) == NO_ID)
+		return OK;
 	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= s->n_vocab)
 		return error_set(ERR_INPUT, "%s: \"eos_token_id\" must hold token ids, 0 .. %d", place, s->n_vocab - 1);
 	if (s->n_eos == SHAPE_EOS_MAX)
@@ -213,7 +221,7 @@ static int read_ids(const char *place, const json_t *config, struct model_shape 
 	const json_t *ends = json_object_get(config, "eos_token_id");
 	int64_t       bos = s->bos;
 
-	TRY(json_get_int(place, config, "bos_token_id", JSON_OPTIONAL, 0, s->n_vocab - 1, &bos));
+	TRY(json_get_int(place, config, "bos_token_id", JSON_OPTIONAL, NO_ID, s->n_vocab - 1, &bos));
 	s->bos = (int)bos;
 	if (!ends || json_is_null(ends))
 		return OK;
@@ -244,14 +252,6 @@ static int read_config(const char *place, const json_t *config, struct model_sha
 	return read_ids(place, config, s);
 }
 
-/* *out is NULL when there is no such file. */
-static int open_generation(const char *folder, struct arena *a, const char **path, json_t **out)
-{
-	*out = NULL;
-	TRY(join(a, folder, "generation_config.json", path));
-	return file_exists(*path) ? json_read(*path, config_max, out) : OK;
-}
-
 static int read_shape(const char *folder, struct arena *a, struct model_shape *out)
 {
 	const char *path;
@@ -264,7 +264,7 @@ static int read_shape(const char *folder, struct arena *a, struct model_shape *o
 	json_decref(config);
 	if (status != OK)
 		return status;
-	TRY(open_generation(folder, a, &path, &config));
+	TRY(generation_open(folder, a, &path, &config));
 	status = config ? read_ids(path, config, out) : OK;
 	json_decref(config);
 	return status;
@@ -275,41 +275,6 @@ int folder_read_shape(const char *folder, struct model_shape *out)
 	struct arena a = {0};
 	int          status = read_shape(folder, &a, out);
 
-	arena_free(&a);
-	return status;
-}
-
-static int read_generation(const char *place, const json_t *config, struct folder_generation *out)
-{
-	struct folder_generation g = *out;
-	int64_t                  top_k = g.top_k;
-
-	TRY(json_get_bool(place, config, "do_sample", JSON_OPTIONAL, &g.do_sample));
-	TRY(json_get_real(place, config, "temperature", JSON_OPTIONAL, &g.temperature));
-	TRY(json_get_real(place, config, "top_p", JSON_OPTIONAL, &g.top_p));
-	TRY(json_get_real(place, config, "min_p", JSON_OPTIONAL, &g.min_p));
-	TRY(json_get_int(place, config, "top_k", JSON_OPTIONAL, -1, INT_MAX, &top_k));
-	if (!(g.temperature >= 0 && g.top_p > 0 && g.top_p <= 1 && g.min_p >= 0 && g.min_p <= 1))
-		return error_set(
-		        ERR_INPUT,
-		        "%s: \"temperature\" (%g) must not be negative, \"top_p\" (%g) must lie above 0 and at most be 1, \"min_p\" "
-		        "(%g) must lie in 0 .. 1",
-		        place, g.temperature, g.top_p, g.min_p);
-	g.top_k = (int)top_k;
-	*out = g;
-	return OK;
-}
-
-int folder_read_generation(const char *folder, struct folder_generation *out)
-{
-	struct arena a = {0};
-	const char  *path;
-	json_t      *config;
-	int          status = open_generation(folder, &a, &path, &config);
-
-	if (status == OK && config)
-		status = read_generation(path, config, out);
-	json_decref(config);
 	arena_free(&a);
 	return status;
 }
@@ -328,9 +293,17 @@ struct loading {
 	const char     *head_file; /* that holds the lm_head of a tied model, or NULL */
 };
 
-static int is_plain_name(const char *name)
+/* "model-1.safetensors" or "shards/model-1.safetensors": never a way out of the folder, nor a hidden file. */
+static int is_inside(const char *name)
 {
-	return name[0] && name[0] != '.' && !strchr(name, '/') && !strchr(name, '\\');
+	for (const char *part = name;; part++) {
+		size_t n = strcspn(part, "/");
+		if (n == 0 || part[0] == '.' || memchr(part, '\\', n))
+			return 0;
+		part += n;
+		if (!*part)
+			return 1;
+	}
 }
 
 static int add_file(struct loading *l, const char *name)
@@ -358,9 +331,8 @@ static int list_index(struct loading *l, const char *path)
 		return ERR_INPUT;
 	json_object_foreach(json_object_get(l->index, "weight_map"), tensor, file)
 	{
-		if (!json_is_string(file) || !is_plain_name(json_string_value(file)))
-			return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is not mapped to the plain name of a file in the folder", path,
-			                 tensor);
+		if (!json_is_string(file) || !is_inside(json_string_value(file)))
+			return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is not mapped to a file in the folder", path, tensor);
 		TRY(add_file(l, json_string_value(file)));
 	}
 	return OK;
@@ -420,12 +392,26 @@ static int check_dims(struct loading *l, const struct safetensors *s, const stru
 	                 format_dims(&l->arena, e->n_dims, e->dims), format_dims(&l->arena, n, want));
 }
 
-static int is_rotary_buffer(const char *name)
+static int matches(const char *name, const char *begin, const char *within)
 {
-	static const char end[] = "rotary_emb.inv_freq";
-	size_t            n = strlen(name);
+	return !strncmp(name, begin, strlen(begin)) && strstr(name, within);
+}
 
-	return n >= sizeof end - 1 && !strcmp(name + n - (sizeof end - 1), end);
+/* What others put beside the weights of a model and compute anew or need no more, as transformers passes over it. */
+static int is_beside(const char *name)
+{
+	static const struct {
+		const char *begin, *within;
+	} beside[] = {
+	        {"model.", "rotary_emb."},            /* tables of rotary positions */
+	        {"model.", ".self_attn.masked_bias"}, /* the number that masks what is ahead */
+	        {"v_head.", ""},                      /* TRL's head of values */
+	};
+	int found = 0;
+
+	for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
+		found |= matches(name, beside[i].begin, beside[i].within);
+	return found;
 }
 
 static int load_tensor(struct loading *l, const char *file, const struct safetensors *s, const struct safetensors_entry *e)
@@ -436,7 +422,7 @@ static int load_tensor(struct loading *l, const char *file, const struct safeten
 	if (l->weight_map && (!mapped || strcmp(mapped, file) != 0))
 		return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is here, but the index says: %.96s", s->path, e->name,
 		                 mapped ? mapped : "nowhere");
-	if (!t && is_rotary_buffer(e->name))
+	if (!t && is_beside(e->name))
 		return OK;
 	if (!t && l->weights->shape.tied && !strcmp(e->name, "lm_head.weight")) {
 		l->head_file = file;
@@ -663,7 +649,7 @@ static int write_generation_like(const char *folder, const char *source, const s
 	int         status;
 
 	if (source)
-		TRY(open_generation(source, a, &path, &config));
+		TRY(generation_open(source, a, &path, &config));
 	if (config && !json_is_object(config)) {
 		json_decref(config);
 		return error_set(ERR_INPUT, "%s: not a JSON object", path);

@@ -1,7 +1,7 @@
 /* folder.h - a model folder in Hugging Face layout: what transformers writes we read, what we write transformers reads.
  *
  *     config.json                       the shape of the model
- *     generation_config.json            optional: which ids end an answer, defaults for sampling
+ *     generation_config.json            optional: which ids end a completion; the rest of it in generation.h
  *     model.safetensors                 the weights, or
  *     model.safetensors.index.json      the names of the files that hold them: {"weight_map": {"tensor": "file"}}
  *     tokenizer.json, ...               not read here; copied when a folder is written
@@ -17,18 +17,9 @@
 /* From config.json; bos and eos from generation_config.json where that has them. Ids that end an answer: as stored, at most SHAPE_EOS_MAX. */
 int folder_read_shape(const char *folder, struct model_shape *out);
 
-struct folder_generation { /* defaults for sampling */
-	int    do_sample;
-	double temperature, top_p, min_p;
-	int    top_k;
-};
-/* From generation_config.json; what it does not say stays as it is in *out. No error when there is no such file. Penalties of repetition and the
- * like are not read: they would make the sampled distribution another one than the trained. */
-int folder_read_generation(const char *folder, struct folder_generation *out);
-
 /* A new *out of this shape, as f32. Every tensor of the weights' table must be there, once, with the shape that the table says, finite; a tensor
- * that the table does not know is an error, but for two kinds: buffers of rotary frequencies are passed over, and the lm_head of a
- * tied model must equal the embedding bit for bit. model.safetensors goes before an index. */
+ * that the table does not know is an error, but for what lies beside a model and is passed over (tables of rotary positions, masked_bias, TRL's
+ * v_head), and for the lm_head of a tied model, which must equal the embedding bit for bit. Files of an index may lie in folders within the folder. model.safetensors goes before an index. */
 int folder_read_weights(const char *folder, const struct model_shape *shape, struct weights *out);
 
 /* The same over weights that are there already, of their shape: no second copy. On an error they are partly overwritten. */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/threads.h"
+#include "model/generation.h"
 #include "run/events.h"
 
 #include <math.h>
@@ -168,6 +169,27 @@ static void print_replay(const struct job *job)
 		        job->config.loss.positive_share);
 }
 
+/* Training samples by the config alone: a penalty would draw from another distribution than the one that is trained. */
+static void print_penalties(const struct job *job)
+{
+	struct generation g;
+	struct arena      a = {0};
+	struct text       names = {0};
+
+	if (job->model_folder && generation_read(job->model_folder, &a, &g) == OK) {
+		penalty_print(&g.penalty, &names);
+		if (*g.not_done)
+			text_print(&names, ", %s", g.not_done);
+	}
+	if (names.n)
+		fprintf(job->screen,
+		        "caution: generation_config.json asks for %s; training leaves it out, for what is sampled must be what is "
+		        "trained\n",
+		        names.data + 2);
+	text_free(&names);
+	arena_free(&a);
+}
+
 static void print_start(const struct job *job)
 {
 	struct text bill = {0}, data = {0};
@@ -183,6 +205,7 @@ static void print_start(const struct job *job)
 	fprintf(job->screen, "; %d problems, %d held out; into %s\n%s%s", job->train.n - job->train.prompts.n_long, job->eval.prompts.n,
 	        job->config.run.output_dir, data.data ? data.data : "", bill.data);
 	print_replay(job);
+	print_penalties(job);
 	if (algorithm_caution(&job->algorithm))
 		fprintf(job->screen, "caution: %s\n", algorithm_caution(&job->algorithm));
 	text_free(&bill);

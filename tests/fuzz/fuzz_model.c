@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include "model/folder.h"
+#include "model/generation.h"
 
 static void check_shape(const struct model_shape *s)
 {
@@ -14,10 +15,11 @@ static void check_shape(const struct model_shape *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static int               linked;
-	struct fuzz_part         config = fuzz_next(&data, &n);
-	struct model_shape       shape;
-	struct folder_generation generation = {.temperature = 1, .top_p = 1};
+	static int         linked;
+	struct fuzz_part   config = fuzz_next(&data, &n);
+	struct model_shape shape;
+	struct generation  generation;
+	struct arena       arena = {0};
 
 	if (!linked++) {
 		fuzz_link("config.json", 0);
@@ -29,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_shape(&shape);
 	else
 		PROMISE(strstr(error_message(), fuzz_folder()));
-	folder_read_generation(fuzz_folder(), &generation);
+	if (generation_read(fuzz_folder(), &arena, &generation) == OK)
+		PROMISE(generation.top_p > 0 && generation.penalty.repetition > 0 && generation.penalty.ngram >= 0);
+	arena_free(&arena);
 	return 0;
 }
