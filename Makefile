@@ -48,6 +48,7 @@ endif
 CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fopenmp -MMD -MP -Isrc -Itests $(DEFS) $(WARN) $(FLAGS.$(BUILD)) $(EXTRA)
 LDLIBS = $(LIBS) -lopenblas -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
 
+X86   := $(shell $(CC) -dM -E -x c /dev/null 2>/dev/null | grep -w __x86_64__)
 OUT   = build/$(BUILD)-$(notdir $(CC))
 SRCS  = $(filter-out src/cli/hone.c,$(wildcard src/*/*.c))
 OBJS  = $(SRCS:%.c=$(OUT)/%.o)
@@ -67,6 +68,9 @@ $(OUT)/hone: $(OUT)/src/cli/hone.o $(OUT)/libhone.a
 $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $< $(filter %.a,$^) $(LDLIBS) -lcmocka -o $@
+# kernels for instructions that not every CPU has: compiled for them whatever the rest is compiled for, chosen when the program runs
+$(OUT)/src/math/matmul_avx2.o: EXTRA += $(if $(X86),-mavx2 -mfma)
+$(OUT)/src/math/matmul_avx512.o: EXTRA += $(if $(X86),-mavx512f -mfma)
 # generated: not ours to mend
 $(OUT)/src/run/events.pb-c.o $(OUT)/src/run/events.o: EXTRA += -Wno-cast-qual
 $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a

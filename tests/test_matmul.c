@@ -10,8 +10,8 @@
 
 enum { N_SHAPES = 100, MAX_WIDTH = 700, MAX_ROWS = 150 };
 
-static const char *const strict_backends[] = {"onednn", "openblas", "reference"};
-enum { N_BACKENDS = sizeof strict_backends / sizeof *strict_backends };
+static const char *const strict_backends[] = {"avx512", "avx2", "onednn", "openblas", "reference"};
+enum { N_BACKENDS = sizeof strict_backends / sizeof *strict_backends, N_OWN = 2 /* the first ones: by the formula */ };
 
 static const int row_counts[] = {1, 2, 3, 5, 8, 16, 31, 32, 33, 64, 65, 100, 127, 128, 150};
 enum { N_COUNTS = sizeof row_counts / sizeof *row_counts };
@@ -170,6 +170,8 @@ static int must_be_strict(const char *backend)
 	if (strcmp(backend, "openblas") == 0 && getenv("OPENBLAS_CORETYPE"))
 		return 0;
 #if defined(__x86_64__)
+	if (strcmp(backend, "avx2") == 0)
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 	int fit = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
 #else
 	int fit = 0;
@@ -190,7 +192,7 @@ static void strict_rows_depend_on_themselves_alone(void **state)
 		if (!m)
 			continue;
 		print_message("%s\n", matmul_describe(m));
-		assert_int_equal(shapes_that_differ(m, 0, b < 2 ? N_SHAPES : N_SHAPES / 5), 0);
+		assert_int_equal(shapes_that_differ(m, 0, b < N_BACKENDS - 1 ? N_SHAPES : N_SHAPES / 5), 0);
 		matmul_free(m);
 	}
 }
@@ -203,7 +205,7 @@ static void very_long_sums_do_not_depend_on_threads(void **state)
 	enum { LONG = 20480, ROWS = 20 };
 	static const int widths[] = {48, 200}, threads[] = {2, 3, 8};
 
-	for (int b = 0; b < 2; b++) {
+	for (int b = 0; b < N_BACKENDS - 1; b++) {
 		struct matmul *m = open_backend(strict_backends[b], "strict");
 		for (uint32_t i = 0; m && i < 2; i++) {
 			size_t                width = (size_t)widths[i], n = ROWS * width;
@@ -343,7 +345,7 @@ static void every_backend_agrees_with_the_reference(void **state)
 	static const char *const numerics[] = {"strict", "fast"};
 	struct matmul           *reference = open_backend("reference", "strict");
 
-	for (int b = 0; b < 2; b++)
+	for (int b = 0; b < N_BACKENDS - 1; b++)
 		for (int i = 0; i < 2; i++) {
 			struct matmul *m = open_backend(strict_backends[b], numerics[i]);
 			for (uint32_t s = 0; m && s < 12; s++)
@@ -353,6 +355,96 @@ static void every_backend_agrees_with_the_reference(void **state)
 	matmul_free(reference);
 }
 
+static int results_differ(const struct results *a, const struct results *b, size_t rows, size_t out, size_t in)
+{
+	return bits_differ(a->y, b->y, rows * out) || bits_differ(a->dx, b->dx, rows * in) || bits_differ(a->dw, b->dw, out * in);
+}
+
+/* Every bit of 100 shapes: any CPU gives what the scalar formula gives. */
+static void own_kernels_give_the_bits_of_the_formula(void **state)
+{
+	(void)state;
+	struct matmul *reference = open_backend("reference", "strict");
+
+	for (int b = 0; b < N_OWN; b++) {
+		struct matmul *m = open_backend(strict_backends[b], "strict");
+		for (uint32_t s = 0; m && s < N_SHAPES; s++) {
+			struct operands o = operands_new(s);
+			threads_set(1 + (int)s % 3);
+			struct results got = compute(m, &o), want = compute(reference, &o);
+			assert_false(results_differ(&got, &want, MAX_ROWS, (size_t)o.n_out, (size_t)o.n_in));
+			results_free(&got);
+			results_free(&want);
+			operands_free(&o);
+		}
+		matmul_free(m);
+	}
+	threads_set(2);
+	matmul_free(reference);
+}
+
+/* One row, two, ... 31: each height of tile, alone and beside others, at widths that fill panels and that do not. */
+static void every_height_of_a_tile_gives_the_bits_of_the_formula(void **state)
+{
+	(void)state;
+	enum { IN = 300, OUT = 99 };
+	float         *W = random_floats(OUT * IN, 1), *x = random_floats(31 * IN, 2), y[31 * OUT], want[31 * OUT];
+	struct matmul *reference = open_backend("reference", "strict");
+
+	for (int b = 0; b < N_OWN; b++) {
+		struct matmul *m = open_backend(strict_backends[b], "strict");
+		for (int out = OUT - 35; m && out <= OUT; out += 5) {
+			struct matmul_weight *w, *formula;
+			assert_ok(matmul_weight_new(m, out, IN, 0, &w));
+			assert_ok(matmul_weight_new(reference, out, IN, 0, &formula));
+			assert_ok(matmul_weight_pack(w, W));
+			assert_ok(matmul_weight_pack(formula, W));
+			for (int n = 1; n <= 31; n++) {
+				assert_ok(matmul_forward(w, n, x, y));
+				assert_ok(matmul_forward(formula, n, x, want));
+				assert_false(bits_differ(y, want, (size_t)n * (size_t)out));
+			}
+			matmul_weight_free(w);
+			matmul_weight_free(formula);
+		}
+		matmul_free(m);
+	}
+	matmul_free(reference);
+	mem_free(W);
+	mem_free(x);
+}
+
+/* -0, denormals (flushed), infinities and a chunk whose sum is -0. */
+static void zeros_and_denormals_are_those_of_the_formula(void **state)
+{
+	(void)state;
+	enum { N = 1100, OUT = 20, IN = 37 };
+	static const float odd[] = {0, -0.0f, 1e-30f, -1e-30f, 1e-42f, -1e-42f, 1e30f, -1e-20f, 1};
+	float             *dy = random_floats(N * OUT, 1), *x = random_floats(N * IN, 2), got[OUT * IN], want[OUT * IN];
+	struct matmul     *reference = open_backend("reference", "strict");
+
+	for (int i = 0; i < N * OUT; i++)
+		dy[i] = odd[(i * 7 + i / 11) % 9];
+	for (int i = 0; i < N * IN; i++)
+		x[i] = odd[(i * 5 + i / 13) % 9];
+	for (int i = 0; i < N; i++) { /* a product that flushes to -0 and nothing else */
+		dy[i * OUT] = i ? 0 : -1e-30f;
+		x[i * IN] = 1e-30f;
+	}
+	for (int b = 0; b < N_OWN; b++) {
+		struct matmul *m = open_backend(strict_backends[b], "strict");
+		for (int n = 1; m && n <= N; n += 333) {
+			assert_ok(matmul_gradient(m, n, OUT, IN, dy, x, got));
+			assert_ok(matmul_gradient(reference, n, OUT, IN, dy, x, want));
+			assert_false(bits_differ(got, want, OUT * IN));
+		}
+		matmul_free(m);
+	}
+	matmul_free(reference);
+	mem_free(dy);
+	mem_free(x);
+}
+
 static void gradients_of_many_rows_agree_with_the_reference(void **state)
 {
 	(void)state;
@@ -360,7 +452,7 @@ static void gradients_of_many_rows_agree_with_the_reference(void **state)
 	static const int rows[] = {1, 17, 63, 64, 512, 513, 576, 1300};
 	struct matmul   *reference = open_backend("reference", "strict");
 
-	for (int b = 0; b < 2; b++) {
+	for (int b = 0; b < N_BACKENDS - 1; b++) {
 		struct matmul *m = open_backend(strict_backends[b], "strict");
 		for (uint32_t i = 0; m && i < 8; i++) {
 			size_t n_dy = (size_t)rows[i] * OUT, n_x = (size_t)rows[i] * IN;
@@ -507,6 +599,9 @@ int main(int argc, char **argv)
 	        TEST(very_long_sums_do_not_depend_on_threads),
 	        TEST(fast_openblas_is_caught_by_the_same_test),
 	        TEST(gradients_do_not_depend_on_threads),
+	        TEST(own_kernels_give_the_bits_of_the_formula),
+	        TEST(every_height_of_a_tile_gives_the_bits_of_the_formula),
+	        TEST(zeros_and_denormals_are_those_of_the_formula),
 	        TEST(every_backend_agrees_with_the_reference),
 	        TEST(gradients_of_many_rows_agree_with_the_reference),
 	        TEST(auto_finds_a_strict_backend_and_wrong_names_are_explained),

@@ -12,13 +12,15 @@
 #include <string.h>
 #include <time.h>
 
-/* In the order in which `auto` tries them: the fastest first, as measured in matmul.h. */
+/* In the order in which `auto` tries them, strict: first those whose bits are defined. */
 static const struct matmul_backend *const backends[] = {
+#if defined(__x86_64__)
+        &matmul_avx512,   &matmul_avx2,
+#endif
 #if defined(HAVE_ONEDNN)
         &matmul_onednn,
 #endif
-        &matmul_openblas,
-        &matmul_reference,
+        &matmul_openblas, &matmul_reference,
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
@@ -27,12 +29,15 @@ enum { N_BACKENDS = sizeof backends / sizeof *backends };
 enum { TEST_ROWS = 70, TEST_WIDTH = 200, TEST_DEPTH = 1100 }; /* libraries cut sums above 512 or 1024 */
 enum { SUM_ROWS = 2, SUM_WIDTH = 8, SUM_DEPTH = 20480 };      /* oneDNN 3.7.2 shares out sums from 20,000 on */
 
+static int open_backend(const struct matmul_backend *b, int strict, struct matmul **out);
+
 struct selftest {
 	struct matmul        *m;
 	struct matmul_weight *w;
 	int                   n_out, n_in;
 	float                *W, *x, *dy;                /* operands: [out x in], [TEST_ROWS x in], [TEST_ROWS x out] */
 	float                *y, *dx, *y_part, *dx_part; /* of all rows, of some */
+	float                *dw, *dw_formula;           /* [out x in] */
 };
 
 /* Widely spread exponents, so that another order of adding shows. */
@@ -64,6 +69,46 @@ static int rows_agree(struct selftest *t, int first, int count)
 	        t->m->backend->name, t->m->detail);
 }
 
+/* Kernels of our own: each bit must be that of the formula in matmul.h, which the reference computes. Fills *_part with the formula's results. */
+static int compare_with_formula(struct selftest *t, struct matmul *reference)
+{
+	size_t                y = (size_t)TEST_ROWS * (size_t)t->n_out, dx = (size_t)TEST_ROWS * (size_t)t->n_in;
+	size_t                dw = (size_t)t->n_out * (size_t)t->n_in;
+	struct matmul_weight *w;
+	int                   status;
+
+	TRY(matmul_weight_new(reference, t->n_out, t->n_in, 1, &w));
+	status = matmul_weight_pack(w, t->W);
+	if (status == OK)
+		status = matmul_forward(w, TEST_ROWS, t->x, t->y_part);
+	if (status == OK)
+		status = matmul_backward(w, TEST_ROWS, t->dy, t->dx_part);
+	matmul_weight_free(w);
+	TRY(status);
+	TRY(matmul_gradient(t->m, TEST_ROWS, t->n_out, t->n_in, t->dy, t->x, t->dw));
+	TRY(matmul_gradient(reference, TEST_ROWS, t->n_out, t->n_in, t->dy, t->x, t->dw_formula));
+	if (memcmp(t->y, t->y_part, y * sizeof *t->y) == 0 && memcmp(t->dx, t->dx_part, dx * sizeof *t->dx) == 0 &&
+	    memcmp(t->dw, t->dw_formula, dw * sizeof *t->dw) == 0)
+		return OK;
+	return error_set(
+	        ERR_FAILED,
+	        "matrix products by %s (%s) differ from their definition on this CPU; please report it, and set compute.backend to "
+	        "reference (slow) until then",
+	        t->m->backend->name, t->m->detail);
+}
+
+static int selftest_formula(struct selftest *t)
+{
+	struct matmul *reference;
+
+	if (!t->m->backend->is_formula)
+		return OK;
+	TRY(open_backend(&matmul_reference, 0, &reference));
+	int status = compare_with_formula(t, reference);
+	matmul_free(reference);
+	return status;
+}
+
 static int selftest_shape(struct selftest *t, uint32_t seed)
 {
 	fill(t->W, (size_t)t->n_out * (size_t)t->n_in, seed);
@@ -72,6 +117,7 @@ static int selftest_shape(struct selftest *t, uint32_t seed)
 	TRY(matmul_weight_pack(t->w, t->W));
 	TRY(matmul_forward(t->w, TEST_ROWS, t->x, t->y));
 	TRY(matmul_backward(t->w, TEST_ROWS, t->dy, t->dx));
+	TRY(selftest_formula(t));
 	for (int first = 0, count = 1; first + count <= TEST_ROWS; first += count, count = count * 2 - (count > 4))
 		TRY(rows_agree(t, first, count));
 	return rows_agree(t, TEST_ROWS - 1, 1);
@@ -127,7 +173,7 @@ static int selftest(struct matmul *m)
 {
 	struct selftest t = {.m = m};
 	size_t          matrix = (size_t)TEST_WIDTH * TEST_DEPTH, wide = (size_t)TEST_ROWS * TEST_DEPTH;
-	float          *block = mem_alloc(matrix + 6 * wide, sizeof *block, "the self-test of matrix products");
+	float          *block = mem_alloc(3 * matrix + 6 * wide, sizeof *block, "the self-test of matrix products");
 	int             status;
 
 	if (!block)
@@ -139,6 +185,8 @@ static int selftest(struct matmul *m)
 	t.dx = t.y + wide;
 	t.y_part = t.dx + wide;
 	t.dx_part = t.y_part + wide;
+	t.dw = t.dx_part + wide;
+	t.dw_formula = t.dw + matrix;
 	status = selftest_shapes(&t);
 	if (status == OK)
 		status = selftest_threads(&t);
@@ -187,7 +235,7 @@ static int unknown_backend(const char *name)
 		return error_set(
 		        ERR_INPUT,
 		        "compute.backend: this program was built without oneDNN; install libdnnl-dev and build again, or choose openblas");
-	return error_set(ERR_INPUT, "compute.backend: there is no '%s'; choose auto, onednn, openblas or reference", name);
+	return error_set(ERR_INPUT, "compute.backend: there is no '%s'; choose auto, avx512, avx2, onednn, openblas or reference", name);
 }
 
 int matmul_new(const struct matmul_options *o, struct matmul **out)

@@ -4,23 +4,28 @@
  *     backward   dX = dY W       dX [n x in], dY [n x out]
  *     gradient   dW = dY^T X     summed over n rows, in chunks of at most GRADIENT_ROWS anchored at row 0, added in order
  *
+ * Each element is defined by a formula, with every rounding in it:
+ *
+ *     Y[i][o], dX[i][j]   acc = 0; for k = 0, 1, ...: acc = fma(a[k], b[k], acc)               one chain over the whole inner dimension
+ *     dW[o][j]            that chain for each chunk of GRADIENT_ROWS rows; dW = 0 + chunk 0 + chunk 1 + ..., from the left
+ *
+ * in f32, round to nearest even, denormals flushed to zero in and out (base/threads.h). avx512, avx2 and reference compute exactly this, so they give the
+ * same bits on every CPU that has them; matmul_new compares them with the formula when a run starts. What libraries compute is another order.
+ *
  * numerics strict (the default): row i of Y and dX depends on row i of X and dY (and W) alone, bit for bit: not on n, not on
  * its place among the rows, not on threads. dW depends on its operands and n alone, not on threads.
  * numerics fast drops this promise. How each backend keeps it (or why it refuses) stands at the top of its file.
  *
  *     backend     needs                     strict
+ *     avx512      AVX-512F                  yes, by the formula
+ *     avx2        AVX2 and FMA              yes, by the formula
  *     onednn      HAVE_ONEDNN, AVX-512      yes, when the implementation that it picks is one whose rows were seen to be independent
  *     openblas    OpenBLAS                  yes, by fixed call shapes, one thread a call, our own parallel loop
- *     reference   nothing                   yes; a chain of fmaf over the inner dimension, in order: the oracle
+ *     reference   nothing                   yes, by the formula: the oracle
  *
- * auto is the first of this table that opens. Measured, strict, in GFLOP/s of one core with AVX-512 (Zen 4, at most 116; best of 5, shapes of a
- * model of width 576: 576 to 3072 outputs and the vocabulary of 49152; a single row reads the latter from memory):
- *
- *                 n >= 500: forward   backward   gradient n = 512   gradient n = 2048   forward n = 64   n = 8    n = 1
- *     onednn      105-115             102-114    99-113             99-104              98-117           55-114   8
- *     openblas    97-110              97-111     95-99              72-90               99-112           70-109   14
- *
- * Two cores give 1.8 to 2 times as much. Long gradients put onednn first; the reference is 3 to 10 times slower than either.
+ * auto is the first of this table that opens. Measured on one core with AVX2 (Zen 3, at most 112 GFLOP/s; best of 4 to 60 in turns, strict avx2
+ * against fast OpenBLAS; 576 and 1536 wide): 1 row 28 : 6, 4 rows 88 : 28, 16 rows 95 : 60, 64 rows 96 : 83, 512 and more 81-94 : 74-93; gradients over 512
+ * rows 87 : 91, over 2048 rows 77-82 : 90. Under 49152 outputs (out of the cache): 1 row 11 : 3, 64 rows 76 : 65.
  *
  * Adding one (bf16, a device) = one file with a struct matmul_backend and one row in matmul.c. */
 #ifndef MATH_MATMUL_H
@@ -34,7 +39,7 @@ struct matmul;        /* a chosen backend; const after matmul_new, shared by all
 struct matmul_weight; /* one W, packed the way the backend likes; repacked after every update */
 
 struct matmul_options {
-	const char *backend;   /* auto, onednn, openblas, reference */
+	const char *backend;   /* auto or a row of the table above */
 	const char *precision; /* f32 */
 	const char *numerics;  /* strict, fast */
 };
@@ -43,7 +48,7 @@ struct matmul_options {
  * set instead). In strict mode a short self-test on random shapes runs here. */
 int         matmul_new(const struct matmul_options *o, struct matmul **out);
 void        matmul_free(struct matmul *m);
-const char *matmul_describe(const struct matmul *m); /* "onednn 2.6.3 f32 strict (brg:avx512_core)": for the start line */
+const char *matmul_describe(const struct matmul *m); /* "avx2 f32 strict (tiles of 6 x 16)": for the start line */
 
 /* for_backward = 0 leaves out what only matmul_backward needs (a rollout-only model). */
 int    matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward, struct matmul_weight **out);

@@ -11,6 +11,7 @@ struct matmul_gradient;
 
 struct matmul_backend {
 	const char *name;
+	int         is_formula; /* each bit of its results is that of the formula in matmul.h, on any CPU */
 
 	/* Fills m->detail and m->state, or says what does not fit (ERR_INPUT). m->strict is set already. */
 	int (*open)(struct matmul *m);
@@ -48,6 +49,9 @@ struct matmul_weight {
 };
 
 extern const struct matmul_backend matmul_reference, matmul_openblas;
+#if defined(__x86_64__)
+extern const struct matmul_backend matmul_avx512, matmul_avx2;
+#endif
 #if defined(HAVE_ONEDNN)
 extern const struct matmul_backend matmul_onednn;
 #endif

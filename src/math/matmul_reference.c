@@ -113,6 +113,7 @@ static int reference_gradient(struct matmul *m, const struct matmul_gradient *g)
 
 const struct matmul_backend matmul_reference = {
         .name = "reference",
+        .is_formula = 1,
         .open = reference_open,
         .close = reference_close,
         .weight_bytes = reference_weight_bytes,

@@ -308,7 +308,7 @@ const struct option schema[] = {
 	INT(critic.warmup_steps, "0", 0, BIG, "first steps in which only the critic learns", .when = "loss.baseline=critic"),
 
 	INT(compute.threads, "0", 0, 4096, "0: all cores this process may use; changes no bit of the result", .flags = FREE_ON_RESUME),
-	CHOICE(compute.backend, "auto", "auto|onednn|openblas|reference", "matrix products"),
+	CHOICE(compute.backend, "auto", "auto|avx512|avx2|onednn|openblas|reference", "matrix products; avx512, avx2 and reference give the same bits; auto: the fastest that this CPU has"),
 	CHOICE(compute.precision, "f32", "f32", "of matrix products; weights and sums stay f32"),
 	CHOICE(compute.numerics, "strict", "strict|fast", "strict: the same bits for any batch, threads, micro-batch and resume"),
 	INT(compute.micro_batch_tokens, "8192", 1, 1 << 24,
