@@ -530,17 +530,17 @@ static void a_masked_row_still_moves_the_mean_of_its_group(void **state)
 	assert_close(adv[5], 0, 0);
 }
 
-static void dynamic_sampling_asks_for_accuracy_not_for_reward(void **state)
+static void dynamic_sampling_asks_for_right_not_for_reward(void **state)
 {
 	(void)state;
-	struct rollout r[3] = {{.reward = .5, .accuracy = 1}, {.reward = 1, .accuracy = 1}, {.reward = 0, .accuracy = NAN}};
+	struct rollout r[3] = {{.reward = .5, .right = 1}, {.reward = 1, .right = 1}, {.reward = 0, .right = MARK_UNKNOWN}};
 	struct group   g = {.n = 3, .rollouts = r};
 
-	assert_false(group_accuracy_varies(&g));
-	r[2].accuracy = 0;
-	assert_true(group_accuracy_varies(&g));
+	assert_false(group_right_varies(&g));
+	r[2].right = 0;
+	assert_true(group_right_varies(&g));
 	g.n = 0;
-	assert_false(group_accuracy_varies(&g));
+	assert_false(group_right_varies(&g));
 }
 
 TEST_MAIN(TEST(group_advantages_match_the_worked_numbers), TEST(whitened_returns_match_the_worked_numbers),
@@ -553,4 +553,4 @@ TEST_MAIN(TEST(group_advantages_match_the_worked_numbers), TEST(whitened_returns
           TEST(an_uncomputable_reward_counts_nowhere), TEST(a_reference_that_is_not_finite_takes_out_its_row),
           TEST(what_is_not_trained_is_not_read_and_gets_zero), TEST(a_row_without_a_token_is_refused), TEST(short_memory_is_returned),
           TEST(the_overlong_penalty_follows_its_table), TEST(each_overlong_policy_does_its_thing_and_shows_in_the_counts),
-          TEST(a_masked_row_still_moves_the_mean_of_its_group), TEST(dynamic_sampling_asks_for_accuracy_not_for_reward))
+          TEST(a_masked_row_still_moves_the_mean_of_its_group), TEST(dynamic_sampling_asks_for_right_not_for_reward))

@@ -24,7 +24,7 @@ static void every_cause_has_its_name(void **state)
 		enum diagnosis want;
 		const char    *part;
 	} table[] = {
-	        {{.reward = 1, .accuracy = 1, .parsed = 1}, SIGNAL_ALL_RIGHT, "harder"},
+	        {{.reward = 1, .right = 1, .parsed = 1}, SIGNAL_ALL_RIGHT, "harder"},
 	        {{.truncated = 1, .parsed = 1}, SIGNAL_ALL_TRUNCATED, "every answer was cut off: raise"},
 	        {{.truncated = 1}, SIGNAL_NOTHING_REACHED, "cut off, and none has the form"},
 	        {{.parsed = 0}, SIGNAL_NOTHING_PARSED, "no answer has the form"},
@@ -46,7 +46,7 @@ static void answers_that_differ_are_a_signal(void **state)
 
 	assert_int_equal(diagnose(&g, 1), SIGNAL_FINE);
 	assert_int_equal(diagnose(&g, 0), SIGNAL_FINE);
-	rollouts[0] = (struct rollout){.accuracy = 1, .parsed = 1};
+	rollouts[0] = (struct rollout){.right = 1, .parsed = 1};
 	assert_int_equal(diagnose(&g, 1), SIGNAL_ALL_EQUAL);
 }
 

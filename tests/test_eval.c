@@ -35,13 +35,16 @@ static void pass_at_k_is_the_share_of_lucky_draws(void **state)
 enum { ANSWERS_MAX = 8 };
 
 /* Groups of answers given as texts; "" stands for one in which nothing was found. */
-static struct group group_of(const struct problem *p, const char *const *texts, const double *accuracy, int n)
+static struct group group_of(const struct problem *p, const char *const *texts, const double *right, int n)
 {
 	struct rollout *r = calloc((size_t)n, sizeof *r);
 
 	for (int i = 0; i < n; i++)
-		r[i] = (struct rollout){
-		        .n = 1, .text = texts[i], .n_text = strlen(texts[i]), .parsed = *texts[i] != 0, .accuracy = accuracy[i]};
+		r[i] = (struct rollout){.n = 1,
+		                        .text = texts[i],
+		                        .n_text = strlen(texts[i]),
+		                        .parsed = *texts[i] != 0,
+		                        .right = isnan(right[i]) ? MARK_UNKNOWN : right[i] == 1};
 	return (struct group){.problem = p, .n = n, .rollouts = r};
 }
 
@@ -79,7 +82,7 @@ static void the_first_of_equally_frequent_answers_decides(void **state)
 	(void)state;
 	static const struct {
 		const char *text[4];
-		double      accuracy[4], maj;
+		double      right[4], maj;
 	} cases[] = {
 	        {{"7", "8", "8", "9"}, {0, 1, 1, 0}, 1},                                       /* most votes */
 	        {{"7", "8", "8", "7"}, {0, 1, 1, 0}, 0},                                       /* 7 came first */
@@ -93,7 +96,7 @@ static void the_first_of_equally_frequent_answers_decides(void **state)
 	assert_ok(verifier_open(&spec, &numeric, NULL, 1, NULL));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct arena   a = {0};
-		struct group   g = group_of(&p, cases[i].text, cases[i].accuracy, 4);
+		struct group   g = group_of(&p, cases[i].text, cases[i].right, 4);
 		struct tallies t;
 		assert_ok(vote_groups(&spec, &g, 1));
 		assert_ok(tally_groups(&g, 1, 2, &a, &t));

@@ -159,7 +159,10 @@ enum { K = 2, M = 2 };
 static struct group group_of(struct rollout *rollouts, const double *accuracy, int n)
 {
 	for (int i = 0; i < n; i++)
-		rollouts[i] = (struct rollout){.accuracy = accuracy[i], .reward = accuracy[i], .n = 1, .sample = (uint32_t)i};
+		rollouts[i] = (struct rollout){.right = isnan(accuracy[i]) ? MARK_UNKNOWN : accuracy[i] == 1,
+		                               .reward = accuracy[i],
+		                               .n = 1,
+		                               .sample = (uint32_t)i};
 	return (struct group){.id = 7, .item = 3, .n = n, .rollouts = rollouts};
 }
 
@@ -318,6 +321,30 @@ static double metric(const char *folder, int step, const char *name)
 	}
 	fclose(f);
 	return found;
+}
+
+/* With credit for the format, or for a part, the groups without a right completion are the same ones: those that failed. */
+static void partial_credit_hides_no_failed_group(void **state)
+{
+	(void)state;
+	static const char *const credit[] = {"0", "0.1"};
+	double                   failed[2], accuracy[2], reward[2];
+
+	for (int i = 0; i < 2; i++) {
+		char folder[32];
+		snprintf(folder, sizeof folder, "credit-%d", i);
+		hone_ok("train job.yaml run.output_dir=%s data.generate='[{name: countdown, levels: 3, count: 40}]' task.reward=countdown "
+		        "task.verifier.format_score=%s model.tokenizer='chars:0123456789+-*/()?: ' guidance.trigger_accuracy=0 "
+		        "model.init.n_positions=64 run.max_steps=1 run.save_steps=0",
+		        folder, credit[i]);
+		failed[i] = metric(folder, 1, "guidance/failed_groups");
+		accuracy[i] = metric(folder, 1, "accuracy");
+		reward[i] = metric(folder, 1, "reward");
+	}
+	assert_true(failed[0] > 0);
+	assert_close(failed[1], failed[0], 0);
+	assert_close(accuracy[1], accuracy[0], 0);
+	assert_true(reward[1] > reward[0]); /* some of the random texts are a formula */
 }
 
 /* The same answers, trained as if nobody had been helped: under the plain denominator every ratio in the only update of a step is 1, bit for bit. */
@@ -484,6 +511,7 @@ int main(void)
 	        TEST(only_known_failures_are_helped),
 	        TEST(a_run_in_which_nobody_fails_is_the_run_without_guidance),
 	        TEST(guided_runs_keep_every_bit_through_threads_microbatches_and_resume),
+	        TEST(partial_credit_hides_no_failed_group),
 	        TEST(with_the_plain_denominator_guided_answers_pass_for_plain_ones),
 	        TEST(corrections_leave_the_hinted_denominator_alone),
 	        TEST(guided_answers_are_exact_under_the_hint_and_trained_without_it),

@@ -24,6 +24,9 @@ static const char obedient[] = "#!/bin/sh\n"
                                "  *TWO*) printf '{\"reward\": 1}\\n{\"reward\": 1}\\n';;\n"
                                "  *LONG*) head -c 3000000 /dev/zero | tr '\\0' x; echo;;\n"
                                "  *HALF*) printf '{\"rew'; sleep 0.1; printf 'ard\": 5}\\n';;\n"
+                               "  *SMALL*) echo '{\"reward\": 0.99}';;\n"
+                               "  *ENOUGH*) echo '{\"reward\": 0.5, \"right\": true}';;\n"
+                               "  *NEVER*) echo '{\"reward\": 2, \"right\": false}';;\n"
                                "  *EXCUSE*) echo '{\"error\": \"no idea\"}';;\n"
                                "  *UNPARSED*) echo '{\"reward\": 0, \"parsed\": false, \"metrics\": {\"x\": 1}}';;\n"
                                "  *LENGTH*) echo \"{\\\"reward\\\": ${#line}}\";;\n"
@@ -78,6 +81,10 @@ static void one_program_answers_as_long_as_it_behaves(void **state)
 		assert_close(ask_text(&spec, "y"), first, 0);
 	assert_close(ask_text(&spec, "HALF"), 5, 0);
 	assert_false(ask(&spec, "UNPARSED", 8).parsed);
+	assert_true(ask(&spec, "HALF", 4).right); /* a reward of 5 */
+	assert_false(ask(&spec, "SMALL", 5).right);
+	assert_true(ask(&spec, "ENOUGH", 6).right);
+	assert_false(ask(&spec, "NEVER", 5).right);
 	assert_true(ask(&spec, "EXCUSE", 6).failed);
 	assert_close(ask_text(&spec, "y"), first, 0);
 	verifier_close(&spec);

@@ -216,7 +216,18 @@ static void what_learning_edits_does_not_reach_the_next_epoch(void **state)
 
 /* ---- curation ---- */
 
-/* Rewards of one group of six, set by hand in a file whose answers are real. */
+/* One group of six, two of them right, set by hand in a file whose completions are real; the wrong ones earn a quarter for their form. */
+static void write_six(void)
+{
+	collect_once("six.jsonl", "--steps 1 rollout.prompts_per_step=1 rollout.num_generations=6");
+	shell("sed -E 's/\"reward\": [^,]*, \"right\": [a-z]*/\"reward\": 0.25, \"right\": false/' six.jsonl | "
+	      "sed -E '3s/0.25, \"right\": false/1, \"right\": true/;5s/0.25, \"right\": false/1, \"right\": true/' > set.jsonl");
+	/* as it was written before completions were marked */
+	shell("sed -E 's/\"right\": true/\"accuracy\": 1/;s/\"right\": false/\"accuracy\": 0.25/' set.jsonl > old.jsonl");
+	assert_true(file_says("set.jsonl", "\"right\": true") && !file_says("old.jsonl", "right"));
+}
+
+/* Good is right, whatever sign the algorithm gives to a reward. */
 static void curation_keeps_what_it_says(void **state)
 {
 	(void)state;
@@ -224,21 +235,22 @@ static void curation_keeps_what_it_says(void **state)
 		const char *settings, *says;
 	} want[] = {
 	        {"", "6 answers in 1 groups, 33.3% of them good"},
+	        {"algorithm=grpo", "6 answers in 1 groups, 33.3% of them good"},
 	        {"rollout.curation=balanced", "4 answers in 1 groups, 50.0% of them good"},
+	        {"algorithm=grpo rollout.curation=balanced", "4 answers in 1 groups, 50.0% of them good"},
+	        {"algorithm=rloo rollout.max_negatives=1", "3 answers in 1 groups, 66.7% of them good"},
 	        {"rollout.curation=one_positive", "5 answers in 1 groups, 20.0% of them good"},
-	        {"rollout.curation=one_positive rollout.max_negatives=2", "3 answers in 1 groups, 33.3% of them good"},
+	        {"algorithm=grpo rollout.curation=one_positive rollout.max_negatives=2", "3 answers in 1 groups, 33.3% of them good"},
 	        {"loss.baseline=constant loss.positive_share=0.15", "baseline 0.478261, so that good answers make up 0.15"},
 	};
 
-	collect_once("six.jsonl", "--steps 1 rollout.prompts_per_step=1 rollout.num_generations=6");
-	shell("sed -E 's/\"reward\": [^,]*/\"reward\": 0/' six.jsonl | sed -E '3s/\"reward\": 0/\"reward\": 1/;5s/\"reward\": "
-	      "0/\"reward\": 1/' > set.jsonl");
-	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+	write_six();
+	for (size_t i = 0; i < 2 * sizeof want / sizeof *want; i++) {
 		char folder[32], settings[256];
 		snprintf(folder, sizeof folder, "curated-%zu", i);
-		snprintf(settings, sizeof settings, "rollout.source=set.jsonl %s", want[i].settings);
+		snprintf(settings, sizeof settings, "rollout.source=%s %s", i % 2 ? "old.jsonl" : "set.jsonl", want[i / 2].settings);
 		train(folder, settings);
-		assert_says("stdout", want[i].says);
+		assert_says("stdout", want[i / 2].says);
 	}
 }
 

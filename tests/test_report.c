@@ -212,14 +212,14 @@ static void the_first_and_the_last_samples_stand_side_by_side(void **state)
 {
 	(void)state;
 	struct place p = make_place();
-	const char  *row = "{\"problem\": \"p\", \"prompt\": \"1+1=\", \"completion\": \"%s\", \"accuracy\": %d}\n";
+	const char  *row = "{\"problem\": \"p\", \"prompt\": \"1+1=\", \"completion\": \"%s\", \"right\": %s}\n";
 	char         text[256];
 
 	put_run(&p, 3);
 	for (int i = 0; i < 3; i++) {
 		char name[64];
 		snprintf(name, sizeof name, "samples/step-%d.jsonl.gz", (int[]){9, 10, 200}[i]);
-		snprintf(text, sizeof text, row, (const char *[]){"three", "between", "two"}[i], i == 2);
+		snprintf(text, sizeof text, row, (const char *[]){"three", "between", "two"}[i], i == 2 ? "true" : "false");
 		put(&p, name, text);
 	}
 	char *page = report_of(&p);

@@ -2,7 +2,10 @@
 #include "run.h"
 
 #include "base/rng.h"
+#include "rl/guidance.h"
+#include "rl/outcome.h"
 #include "rl/reward.h"
+#include "rl/tally.h"
 
 enum { G = 6, GROUPS = 50, STEPS = 200, LETTERS = 6, TEXTS = 4096, HELD_OUT = 1024 };
 
@@ -21,7 +24,7 @@ static void fill_groups(void)
 	for (int g = 0; g < GROUPS; g++) {
 		groups[g] = (struct group){.id = g, .n = G, .rollouts = rollouts[g]};
 		for (int i = 0; i < G; i++)
-			rollouts[g][i] = (struct rollout){.reward = reward_of(g, i), .accuracy = i};
+			rollouts[g][i] = (struct rollout){.reward = reward_of(g, i), .right = i % 2};
 	}
 }
 
@@ -34,7 +37,7 @@ static void permute(uint64_t seed, uint32_t step)
 	arena_free(&a);
 }
 
-static void rewards_stay_in_their_group_and_accuracy_with_its_answer(void **state)
+static void rewards_stay_in_their_group_and_right_with_its_answer(void **state)
 {
 	(void)state;
 	int moved = 0;
@@ -46,7 +49,7 @@ static void rewards_stay_in_their_group_and_accuracy_with_its_answer(void **stat
 			for (int k = 0; k < G; k++)
 				found += rollouts[g][k].reward == reward_of(g, i);
 			assert_int_equal(found, 1);
-			assert_true(rollouts[g][i].accuracy == i);
+			assert_true(rollouts[g][i].right == i % 2);
 			moved += rollouts[g][i].reward != reward_of(g, i);
 		}
 	assert_true(moved > GROUPS * G / 2);
@@ -137,6 +140,94 @@ static void a_token_is_paid_what_the_reward_rises_by(void **state)
 	for (int i = 0; i < N; i++)
 		ids_free(&ids[i]);
 	verifier_close(&spec);
+	tokenizer_free(t);
+	arena_free(&a);
+}
+
+/* ---- right ---- */
+
+/* TinyZero's published reward: 0.1 for a formula that is well formed and wrong. */
+static void credit_for_the_format_leaves_a_group_failed(void **state)
+{
+	(void)state;
+	static const char *const       text[] = {"4+1E", "4-1E", "4+E", "E", "4*1E"};
+	static const double            want[] = {.1, .1, 0, 0, 1};
+	const char *const              names[] = {"countdown"};
+	const struct tokenizer_special end = {"eos", "E"};
+	const struct problem           problem = {.row = "{\"numbers\": [4, 1], \"target\": 4}"};
+	const struct guidance          guide = {.num_generations = 4};
+	struct verifier_options        options = {.format_score = .1};
+	struct reward_spec             spec;
+	struct tokenizer              *t;
+	struct arena                   a = {0};
+	struct rollout                 answer[5];
+	struct group                   g = {.problem = &problem, .n = 5, .rollouts = answer};
+	struct curriculum_outcome     *outcome;
+	struct tallies                 tallies;
+	struct ids                     ids[5] = {0};
+
+	assert_ok(tokenizer_chars("0123456789+-*", &end, 1, &t));
+	assert_ok(verifier_open(&spec, names, NULL, 1, &options));
+	for (int i = 0; i < 5; i++) {
+		assert_ok(tokenizer_encode(t, text[i], strlen(text[i]), 0, &ids[i]));
+		answer[i] = (struct rollout){.n = (int)ids[i].n, .ids = ids[i].id, .vote = -1};
+	}
+	assert_ok(reward_score(&spec, &spec, t, &g, 1, &a));
+	for (int i = 0; i < 5; i++) {
+		assert_close(answer[i].reward, want[i], 0);
+		assert_int_equal(answer[i].right, want[i] == 1 ? MARK_RIGHT : MARK_WRONG);
+	}
+	assert_true(group_right_varies(&g));
+	assert_false(guidance_failed(&guide, &g));
+	g.n = 4; /* .1 .1 0 0 */
+	assert_false(group_right_varies(&g));
+	assert_true(guidance_failed(&guide, &g));
+	assert_ok(outcome_of_groups(&g, 1, &a, &outcome));
+	assert_close(outcome->accuracy, 0, 0);
+	assert_close(outcome->advantage[0], .05 / sqrt(.01 / 3), 1e-12); /* SEC and DUMP go by the reward, as published */
+	assert_ok(tally_groups(&g, 1, 4, &a, &tallies));
+	assert_close(tallies.items[0].pass_k.mean, 0, 0);
+	assert_close(tallies.items[0].reward.mean, .05, 1e-12);
+	for (int i = 0; i < 5; i++)
+		ids_free(&ids[i]);
+	verifier_close(&spec);
+	tokenizer_free(t);
+	arena_free(&a);
+}
+
+/* The order and the weights of task.rewards do not matter; task.eval_reward does. */
+static void of_several_rewards_the_judge_says_what_is_right(void **state)
+{
+	(void)state;
+	const char *const names[] = {"length", "exact"}, *const judge_name = "ends";
+	const struct tokenizer_special end = {"eos", "E"};
+	const struct problem           problem = {.answer = "12"};
+	const double                   weights[] = {4, .5};
+	struct verifier_options        options = {.length_min = 1, .length_max = 3};
+	struct reward_spec             spec, judge;
+	struct tokenizer              *t;
+	struct arena                   a = {0};
+	struct rollout                 answer[2];
+	struct group                   g = {.problem = &problem, .n = 2, .rollouts = answer};
+	struct ids                     ids[2] = {0};
+
+	assert_ok(tokenizer_chars("123.", &end, 1, &t));
+	assert_ok(verifier_open(&spec, names, weights, 2, &options));
+	assert_ok(verifier_open(&judge, &judge_name, NULL, 1, &options));
+	assert_ok(tokenizer_encode(t, "12E", 3, 0, &ids[0]));
+	assert_ok(tokenizer_encode(t, "3.E", 3, 0, &ids[1]));
+	for (int i = 0; i < 2; i++)
+		answer[i] = (struct rollout){.n = 3, .ids = ids[i].id};
+	assert_ok(reward_score(&spec, &spec, t, &g, 1, &a));
+	assert_true(answer[0].reward == 4.5 && answer[1].reward == 4);
+	assert_true(answer[0].right == MARK_RIGHT && answer[1].right == MARK_WRONG);
+	assert_ok(reward_score(&spec, &judge, t, &g, 1, &a));
+	assert_true(answer[0].reward == 4.5 && answer[1].reward == 4);
+	assert_true(answer[0].right == MARK_WRONG && answer[1].right == MARK_RIGHT);
+	for (int i = 0; i < 2; i++)
+		ids_free(&ids[i]);
+	verifier_close(&spec);
+	verifier_close(&judge);
 	tokenizer_free(t);
 	arena_free(&a);
 }
@@ -240,10 +331,12 @@ static void threads_change_no_bit_of_a_run_with_token_rewards(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(rewards_stay_in_their_group_and_accuracy_with_its_answer),
+	const struct CMUnitTest tests[] = {TEST(rewards_stay_in_their_group_and_right_with_its_answer),
 	                                   TEST(the_permutation_depends_on_seed_step_and_group),
 	                                   TEST(on_average_every_answer_gets_the_mean_of_its_group),
 	                                   TEST(a_token_is_paid_what_the_reward_rises_by),
+	                                   TEST(credit_for_the_format_leaves_a_group_failed),
+	                                   TEST(of_several_rewards_the_judge_says_what_is_right),
 	                                   TEST(token_rewards_beside_permuted_ones_are_refused),
 	                                   TEST(threads_change_no_bit_of_a_run_with_token_rewards),
 	                                   TEST(permuted_rewards_teach_nothing_and_the_same_job_without_learns)};

@@ -25,6 +25,9 @@ static struct score judge(const char *name, const struct verifier_options *o, co
 	verifier_close(&spec);
 	free(exact);
 	assert_true(isfinite(v.reward));
+	assert_true(v.right == v.part[0].right && (!v.right || v.reward == 1)); /* of the full mark alone, and always of it ... */
+	assert_true(v.right || v.reward < 1 || o->partial == 1 ||
+	            o->format_score == 1); /* ... where credit for a part can be told from it */
 	return v.part[0];
 }
 
@@ -334,6 +337,68 @@ static void partial_credit_is_given_where_it_is_asked_for(void **state)
 	assert_close(judge("arc", &o, "0 1 2 3", NULL, said("0 1 2")).reward, 0, 0);
 	assert_close(judge("story", &o, NULL, NULL, said("A cat sat. A cat sat.")).reward, 0.5 * 2 / 3, 1e-15);
 	assert_close(judge("story", &o, NULL, NULL, said("A cat sat.")).reward, 1, 0);
+}
+
+/* As large as partial credit can be: as much as the full mark. */
+static void credit_for_a_part_is_never_right(void **state)
+{
+	(void)state;
+	struct verifier_options o = {
+	        .partial = 1, .format_score = 1, .word = "cat", .length_min = 4, .length_max = 9, .length_slack = 1000};
+	static const struct {
+		const char *verifier, *gold, *row, *right, *wrong;
+		double      reward; /* of the wrong one */
+	} cases[] = {
+	        {"countdown", NULL, "{\"numbers\": [6, 4], \"target\": 24}", "6*4", "6+4", 1},
+	        {"sudoku", "3142243142131324", "{\"puzzle\": \"3102200002100320\"}", "3142243142131324", "4142243142131324", 1},
+	        {"knights_knaves", "AbCd", NULL, "AbCd", "AbCD", .75},
+	        {"arc", "0 1 2 3", NULL, "0 1 2 3", "0 1 3 3", .75},
+	        {"story", NULL, NULL, "A cat sat.", "A cat sat", 2. / 3},
+	        {"sequence", "7,2,6", NULL, "7,2,6", "7,2,", 4. / 6},
+	        {"length", NULL, NULL, "four", "one", .999},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct score right = judge(cases[i].verifier, &o, cases[i].gold, cases[i].row, said(cases[i].right));
+		struct score wrong = judge(cases[i].verifier, &o, cases[i].gold, cases[i].row, said(cases[i].wrong));
+		assert_true(right.right && right.reward == 1);
+		assert_false(wrong.right);
+		assert_close(wrong.reward, cases[i].reward, 1e-12);
+	}
+}
+
+/* Of several weighted verifiers, in any order. */
+static void a_verifier_of_form_decides_what_is_right_only_where_no_other_does(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *names[3], *decides;
+		int         right;
+	} cases[] = {
+	        {{"length", "numeric", "ends"}, "numeric", 0},
+	        {{"numeric", "length", "ends"}, "numeric", 0},
+	        {{"ends", "length"}, "ends", 1},
+	        {{"no_repeat", "exact", "numeric"}, "exact", 0},
+	        {{"format", "contains"}, "contains", 1},
+	};
+	const struct verifier_options o = {.length_min = 1, .length_max = 20, .word = "it", .pattern = "^7"};
+	const double                  weights[] = {.1, 5, .1};
+	const struct problem          p = {.id = "p", .answer = "8"}, own = {.id = "q", .answer = "8", .verifier = "length"};
+	const struct completion       c = {.text = "it is 7.", .n = 8, .n_tokens = 3, .finished = 1};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct reward_spec spec;
+		struct verdict     v;
+		int                n = cases[i].names[2] ? 3 : 2;
+		assert_ok(verifier_open(&spec, cases[i].names, weights, n, &o));
+		assert_ok(verifier_score(&spec, &p, &c, &v));
+		assert_int_equal(v.right, cases[i].right);
+		assert_string_equal(verifier_for(&spec, &p)->name, cases[i].decides);
+		assert_string_equal(verifier_deciding(cases[i].names, n), cases[i].decides);
+		assert_ok(verifier_add(&spec, "length"));
+		assert_string_equal(verifier_for(&spec, &own)->name, "length");
+		verifier_close(&spec);
+	}
 }
 
 static void parsed_says_whether_there_was_an_answer(void **state)
@@ -1006,9 +1071,10 @@ static void rows_are_scored_as_json(void **state)
 	assert_ok(verifier_open(&spec, names, weights, 2, NULL));
 	assert_ok(verifier_score_row(&spec, "stdin:1", good, strlen(good), &t));
 	assert_ok(verifier_score_row(&spec, "stdin:2", cut, strlen(cut), &t));
-	assert_string_equal(t.data,
-	                    "{\"reward\": 4, \"components\": {\"sequence\": 1, \"exact\": 1}, \"parsed\": true}\n"
-	                    "{\"reward\": 3, \"components\": {\"sequence\": 0.6666666666666666, \"exact\": 1}, \"parsed\": true}\n");
+	assert_string_equal(
+	        t.data,
+	        "{\"reward\": 4, \"right\": true, \"components\": {\"sequence\": 1, \"exact\": 1}, \"parsed\": true}\n"
+	        "{\"reward\": 3, \"right\": false, \"components\": {\"sequence\": 0.6666666666666666, \"exact\": 1}, \"parsed\": true}\n");
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		size_t before = t.n;
 		assert_error(verifier_score_row(&spec, "stdin:3", bad[i][0], strlen(bad[i][0]), &t), ERR_INPUT, bad[i][1]);
@@ -1063,6 +1129,7 @@ static void decimals_are_equal_when_their_values_are(void **state)
 
 TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one), TEST(attacks_earn_nothing),
           TEST(every_right_character_of_a_sequence_earns_its_share), TEST(partial_credit_is_given_where_it_is_asked_for),
+          TEST(credit_for_a_part_is_never_right), TEST(a_verifier_of_form_decides_what_is_right_only_where_no_other_does),
           TEST(parsed_says_whether_there_was_an_answer), TEST(case_is_ignored_when_that_is_asked), TEST(a_word_counts_only_as_a_whole),
           TEST(an_unfinished_story_does_not_end), TEST(length_earns_one_inside_and_falls_off_outside),
           TEST(formats_match_by_pattern_and_by_tags), TEST(a_pattern_that_would_run_forever_does_not_match),

@@ -173,7 +173,7 @@ static int open_verifier(struct evaluation *e)
 {
 	const struct config_task     *t = &e->config.task;
 	const struct verifier_options o = job_verifier_options(t);
-	const char                   *name = *t->eval_reward ? t->eval_reward : t->rewards.n ? t->rewards.items[0].name : t->reward;
+	const char                   *name = job_judge(t);
 
 	if (!*name)
 		return error_set(ERR_INPUT, "which verifier? Name one with --task, or task.eval_reward in the config");
@@ -259,7 +259,8 @@ static void add_answer(struct text *t, const struct score_set *set, const struct
 	json_add_string(t, r->text, r->n_text);
 	text_print(t, ", \"reward\": ");
 	json_add_real(t, r->reward);
-	text_print(t, ", \"vote\": %d, \"tokens\": %d, \"stop\": \"%s\"}\n", r->vote, r->n, stop_reason_name[r->stop]);
+	text_print(t, ", \"right\": %s, \"vote\": %d, \"tokens\": %d, \"stop\": \"%s\"}\n", mark_name(r->right), r->vote, r->n,
+	           stop_reason_name[r->stop]);
 }
 
 /* Problems answered between two lines of progress: enough to keep all slots at work. */

@@ -40,7 +40,7 @@ struct curriculum_item {        /* what is known of a problem before it is tried
 struct curriculum_outcome { /* of one group */
 	int           item;
 	int           n_rollouts;
-	double        accuracy;  /* mean over the answers that were judged; NaN when none was */
+	double        accuracy;  /* share of right ones among those that were judged; NaN when none was */
 	const double *advantage; /* [n_rollouts] |A_i| as above; NaN: counts nowhere */
 };
 

@@ -47,7 +47,7 @@ struct algorithm {
 	enum kl_placement kl_placement;
 	enum kl_estimator kl_estimator;
 	enum overlong     overlong;         /* what becomes of truncated (mask) or long (shape) answers */
-	int               dynamic_sampling; /* 1: only problems whose answers differ in accuracy are trained on */
+	int               dynamic_sampling; /* 1: only problems with right and wrong answers are trained on */
 
 	double beta;         /* weight of the KL term; 0 switches it off, and no reference model is needed */
 	double epsilon;      /* the ratio's floor is 1 - epsilon */

@@ -15,7 +15,7 @@ static void count_group(const struct group *g, struct counts *c)
 		c->answers++;
 		c->truncated += r->truncated;
 		c->parsed += r->parsed;
-		c->right += r->accuracy >= 1;
+		c->right += rollout_is_right(r);
 		if (!isfinite(r->reward))
 			continue;
 		c->valid++;

@@ -9,7 +9,7 @@
 #include <math.h>
 
 int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts, int first, int n,
-                const struct reward_spec *accuracy, struct arena *a, struct groups *groups)
+                const struct reward_spec *judge, struct arena *a, struct groups *groups)
 {
 	int          *picked = arena_alloc(a, (size_t)n, sizeof *picked);
 	struct group *answered = groups->items + groups->n;
@@ -19,8 +19,8 @@ int eval_answer(struct decoder *d, const struct rollout_options *r, const struct
 	for (int i = 0; i < n; i++)
 		picked[i] = first + i;
 	TRY(rollout_sample(d, r, prompts, picked, n, 0, a, groups));
-	TRY(reward_score(accuracy, accuracy, r->decode.tokenizer, answered, n, a));
-	return vote_groups(accuracy, answered, n);
+	TRY(reward_score(judge, judge, r->decode.tokenizer, answered, n, a));
+	return vote_groups(judge, answered, n);
 }
 
 static int answer_all(struct job *job, struct groups *groups, struct tallies *out)

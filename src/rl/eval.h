@@ -9,7 +9,7 @@
 
 /* Answers to the problems first .. first + n - 1 of the prompts: sampled, scored, voting. APPENDS one group for each. `r` with purpose RNG_EVAL. */
 int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts, int first, int n,
-                const struct reward_spec *accuracy, struct arena *a, struct groups *groups);
+                const struct reward_spec *judge, struct arena *a, struct groups *groups);
 
 /* When run.eval_steps says so at job->step (and always at the last one): evaluates, logs eval/..., writes samples, remembers first and last. */
 int eval_due(struct job *job);

@@ -7,15 +7,10 @@
 
 /* ---- forms: each fills rollouts [n] ---- */
 
-static int is_right(const struct rollout *r)
-{
-	return r->accuracy >= 1;
-}
-
 static int any_right(const struct group *guided)
 {
 	for (int i = 0; i < guided->n; i++)
-		if (is_right(&guided->rollouts[i]))
+		if (rollout_is_right(&guided->rollouts[i]))
 			return 1;
 	return 0;
 }
@@ -39,7 +34,7 @@ static const struct rollout *next_wrong(const struct group *g, int *at)
 {
 	for (int tries = 0; tries < g->n; tries++) {
 		const struct rollout *r = &g->rollouts[(*at)++ % g->n];
-		if (!is_right(r))
+		if (!rollout_is_right(r))
 			return r;
 	}
 	return NULL;
@@ -51,7 +46,7 @@ static void mix_in(const struct group *plain, const struct group *guided, struct
 
 	replace(plain, guided, out);
 	for (int i = 0; i < out->n; i++) {
-		const struct rollout *wrong = is_right(&out->rollouts[i]) ? NULL : next_wrong(plain, &at);
+		const struct rollout *wrong = rollout_is_right(&out->rollouts[i]) ? NULL : next_wrong(plain, &at);
 		if (wrong)
 			out->rollouts[i] = *wrong;
 	}
@@ -62,7 +57,7 @@ static const struct {
 	int (*worth)(const struct group *guided);
 	void (*fill)(const struct group *plain, const struct group *guided, struct group *out);
 } forms[] = {
-        [GUIDANCE_REPLACE] = {"replace", group_accuracy_varies, replace},
+        [GUIDANCE_REPLACE] = {"replace", group_right_varies, replace},
         [GUIDANCE_MIXED] = {"mixed", any_right, mix},
         [GUIDANCE_MIXIN] = {"mixin", any_right, mix_in},
 };
@@ -82,11 +77,14 @@ enum guidance_form guidance_form_find(const char *name)
 
 int guidance_failed(const struct guidance *g, const struct group *plain)
 {
-	double sum = 0;
+	int right = 0;
 
-	for (int i = 0; i < plain->n; i++)
-		sum += plain->rollouts[i].accuracy; /* NaN: every comparison with the sum is false */
-	return sum <= g->trigger_accuracy * plain->n;
+	for (int i = 0; i < plain->n; i++) {
+		if (plain->rollouts[i].right == MARK_UNKNOWN)
+			return 0;
+		right += rollout_is_right(&plain->rollouts[i]);
+	}
+	return right <= g->trigger_accuracy * plain->n;
 }
 
 int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_options *o, const struct prompts *plain,

@@ -8,7 +8,7 @@
  *         mixed     the K plain and the M guided answers                    (the paper, as reported)     kept when one guided answer is right
  *         mixin     the M guided answers, the wrong ones overwritten by wrong plain ones in turn  (in the code, unused)        as mixed
  *
- *     A group that is not kept stays as it was sampled. Right is an accuracy of 1.
+ *     A group that is not kept stays as it was sampled. Accuracy is the share of right completions: partial credit is none (record.h).
  *
  * A guided answer is trained under x: the hint is in none of the ids that the gradient is taken on. Its ratio, token by token, is
  *
@@ -44,7 +44,7 @@ struct guidance_stats {                /* sums over the groups of a step */
 /* The form of this name (a word of guidance.form). */
 enum guidance_form guidance_form_find(const char *name);
 
-/* Whether the answers failed. An accuracy that is not known is no failure. */
+/* Whether the completions failed. A group with one of which it is unknown did not. */
 int guidance_failed(const struct guidance *g, const struct group *plain);
 
 /* Guided answers to the picked problems, unscored: as rollout_sample, under x+h and trained under x. */

@@ -85,6 +85,7 @@ int  job_start(struct job *job, int resume);
 void job_close(struct job *job);
 
 struct verifier_options job_verifier_options(const struct config_task *t);
+const char *job_judge(const struct config_task *t); /* the verifier that decides what is right (reward.h); "" where none is named */
 
 /* The bill: bytes by item, as text, and their sum. */
 size_t job_bill(const struct job *job, struct text *out);

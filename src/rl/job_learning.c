@@ -36,6 +36,16 @@ struct verifier_options job_verifier_options(const struct config_task *t)
 	return o;
 }
 
+const char *job_judge(const struct config_task *t)
+{
+	const char *names[REWARD_PARTS];
+	int         n = t->rewards.n < REWARD_PARTS ? t->rewards.n : REWARD_PARTS;
+
+	for (int i = 0; i < n; i++)
+		names[i] = t->rewards.items[i].name;
+	return *t->eval_reward ? t->eval_reward : n ? verifier_deciding(names, n) : t->reward;
+}
+
 int job_open_reward(struct job *job)
 {
 	const struct config_task *t = &job->config.task;
@@ -72,7 +82,7 @@ int job_open_reward(struct job *job)
 		names[0] = t->reward;
 		weights[n++] = 1;
 	}
-	eval = *t->eval_reward ? t->eval_reward : names[0];
+	eval = job_judge(t);
 	if (verifier_open(&job->reward, names, weights, n, &o) != OK)
 		return error_context("%s: %s", config_where(&job->config, key), key);
 	if (verifier_open(&job->eval_reward, &eval, NULL, 1, &o) != OK)
@@ -257,7 +267,6 @@ int job_open_replay(struct job *job)
 	                                  .temperature = (float)r->temperature,
 	                                  .max_completion_length = r->max_completion_length,
 	                                  .n_positions = job->model->weights.shape.n_positions,
-	                                  .signed_rewards = job->algorithm.signed_rewards,
 	                                  .curation = curation_of(r->curation),
 	                                  .max_negatives = r->max_negatives};
 

@@ -41,18 +41,16 @@ int outcome_of_groups(const struct group *groups, int n, struct arena *a, struct
 	for (int g = 0; g < n; g++) {
 		int     G = groups[g].n;
 		double *reward = arena_alloc(a, (size_t)G, sizeof *reward), *advantage = arena_alloc(a, (size_t)G, sizeof *advantage);
-		double  accuracy = 0;
-		int     known = 0;
+		int     known = 0, right = 0;
 		if (!reward || !advantage)
 			return ERR_INPUT;
 		for (int i = 0; i < G; i++) {
 			reward[i] = groups[g].rollouts[i].reward;
-			known += !isnan(groups[g].rollouts[i].accuracy);
+			known += groups[g].rollouts[i].right != MARK_UNKNOWN;
+			right += rollout_is_right(&groups[g].rollouts[i]);
 		}
-		for (int i = 0; i < G; i++)
-			accuracy += isnan(groups[g].rollouts[i].accuracy) ? 0 : groups[g].rollouts[i].accuracy / known;
 		outcome_advantages(reward, G, advantage);
-		(*out)[g] = (struct curriculum_outcome){groups[g].item, G, known ? accuracy : NAN, advantage};
+		(*out)[g] = (struct curriculum_outcome){groups[g].item, G, known ? (double)right / known : NAN, advantage};
 	}
 	return OK;
 }

@@ -2,9 +2,12 @@
 
 #include "base/error.h"
 
-#include <math.h>
-
 const char *const span_kind_name[SPAN_KINDS] = {"think", "plan", "answer", "turn", "observation"};
+
+const char *mark_name(enum mark m)
+{
+	return m == MARK_RIGHT ? "true" : m == MARK_WRONG ? "false" : "null";
+}
 
 int rollout_generated(const struct rollout *r)
 {
@@ -35,13 +38,18 @@ int rows_trained(const struct rows *rows, int row)
 	return n;
 }
 
-int group_accuracy_varies(const struct group *g)
+int rollout_is_right(const struct rollout *r)
 {
-	double low = INFINITY, high = -INFINITY;
+	return r->right == MARK_RIGHT;
+}
+
+int group_right_varies(const struct group *g)
+{
+	int right = 0, wrong = 0;
 
 	for (int i = 0; i < g->n; i++) {
-		low = fmin(low, g->rollouts[i].accuracy); /* an unknown one, NaN, is passed over */
-		high = fmax(high, g->rollouts[i].accuracy);
+		right += g->rollouts[i].right == MARK_RIGHT;
+		wrong += g->rollouts[i].right == MARK_WRONG;
 	}
-	return low < high;
+	return right > 0 && wrong > 0;
 }

@@ -24,6 +24,9 @@
 
 struct problem; /* src/task/problem.h */
 
+enum mark { MARK_UNKNOWN = -1, MARK_WRONG, MARK_RIGHT };
+const char *mark_name(enum mark m); /* as files have it: "null", "false", "true" */
+
 enum source { SOURCE_OWN, SOURCE_HINTED, SOURCE_TEACHER, SOURCE_DEMONSTRATION };
 
 struct context {        /* a prompt as the model sees it; answers that share one point to the same struct */
@@ -59,7 +62,7 @@ struct rollout {
 	const double    *rise;   /* [n] by how much the reward rises with each token (reward_follow); NULL: all of it comes with the last */
 	const double    *components; /* [n_components] before weighting, in the order of the verifiers; NaN where one does not apply */
 	int              n_components;
-	double           accuracy; /* right or wrong, unshaped: for dynamic sampling and pass@1; NaN: unknown */
+	enum mark        right; /* the full mark of the verifier that decides (reward.h); whoever asks for right or wrong asks here */
 	enum stop_reason stop;
 	int              truncated; /* cut off, whatever the limit was */
 	enum source      source;
@@ -67,6 +70,7 @@ struct rollout {
 };
 
 int rollout_generated(const struct rollout *r); /* its tokens that the model wrote: all but observations */
+int rollout_is_right(const struct rollout *r);  /* an unknown one is not */
 
 struct group {
 	const struct problem *problem;
@@ -86,8 +90,8 @@ struct rows {                         /* the shape of flat arrays, as drawn abov
 int rows_check(const struct rows *rows);
 int rows_trained(const struct rows *rows, int row); /* number of trained tokens of one row */
 
-/* Whether the answers differ in accuracy. Dynamic sampling (DAPO, arXiv:2503.14476) draws another problem where they do not: the metric
- * decides, not the shaped reward, so an all-right group of different lengths is dropped too. */
-int group_accuracy_varies(const struct group *g);
+/* Whether some completions are right and some are wrong; unknown ones are passed over. Dynamic sampling (DAPO, arXiv:2503.14476) draws another problem
+ * where not. Right decides, not the shaped reward: an all-right group of different lengths is dropped too, and so is one of two wrong formats. */
+int group_right_varies(const struct group *g);
 
 #endif

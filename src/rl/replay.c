@@ -112,8 +112,7 @@ static void add_rollout(struct text *t, const struct group *g, const struct roll
 	add_spans(t, r);
 	text_print(t, ", \"reward\": ");
 	json_add_real(t, r->reward);
-	text_print(t, ", \"accuracy\": ");
-	json_add_real(t, r->accuracy);
+	text_print(t, ", \"right\": %s", mark_name(r->right));
 	add_components(t, r);
 	text_print(t, ", \"stop\": \"%s\"}\n", stop_reason_name[r->stop]);
 }
@@ -278,6 +277,27 @@ static int read_score(const struct reader *r, const json_t *row, const char *key
 	return json_is_null(json_object_get(row, key)) ? OK : json_get_real(r->place, row, key, JSON_REQUIRED, out);
 }
 
+/* True, false, or null for unknown. Older files have the number "accuracy" for it, which is 1 for a full mark. */
+static int read_right(const struct reader *r, const json_t *row, enum mark *out)
+{
+	const json_t *v = json_object_get(row, "right");
+	double        accuracy;
+	int           right;
+
+	*out = MARK_UNKNOWN;
+	if (json_is_null(v))
+		return OK;
+	if (v) {
+		TRY(json_get_bool(r->place, row, "right", JSON_REQUIRED, &right));
+		*out = right ? MARK_RIGHT : MARK_WRONG;
+		return OK;
+	}
+	TRY(read_score(r, row, "accuracy", &accuracy));
+	if (!isnan(accuracy))
+		*out = accuracy >= 1 ? MARK_RIGHT : MARK_WRONG;
+	return OK;
+}
+
 static int read_stop(const struct reader *r, const json_t *row, struct rollout *out)
 {
 	const char *name;
@@ -348,7 +368,7 @@ static int read_answer(const struct reader *r, const json_t *row, struct answer 
 	TRY(read_spans(r, row, a));
 	TRY(read_components(r, row, a));
 	TRY(read_score(r, row, "reward", &a->reward));
-	TRY(read_score(r, row, "accuracy", &a->accuracy));
+	TRY(read_right(r, row, &a->right));
 	TRY(read_stop(r, row, a));
 	return reward_text(r->o->tokenizer, a, r->arena);
 }
@@ -433,11 +453,6 @@ static int read_header(struct reader *r, int64_t *answers, uint64_t *weights)
 
 /* ---- curation ---- */
 
-static int is_good(const struct replay_options *o, const struct rollout *r)
-{
-	return o->signed_rewards ? 2 * r->reward - 1 >= 0 : r->reward >= 0; /* NaN: bad, and counts nowhere */
-}
-
 static int least(int a, int b)
 {
 	return a < b ? a : b;
@@ -449,14 +464,14 @@ static void curate(const struct replay_options *o, struct group *g)
 	int good = 0, bad, kept = 0, n_good = 0, n_bad = 0;
 
 	for (int i = 0; i < g->n; i++)
-		good += is_good(o, &g->rollouts[i]);
+		good += rollout_is_right(&g->rollouts[i]);
 	bad = o->max_negatives ? least(g->n - good, o->max_negatives) : g->n - good;
 	if (o->curation == CURATION_ONE_POSITIVE)
 		good = least(good, 1);
 	else if (o->curation == CURATION_BALANCED)
 		good = bad = least(good, bad);
 	for (int i = 0; i < g->n; i++)
-		if (is_good(o, &g->rollouts[i]) ? n_good++ < good : n_bad++ < bad)
+		if (rollout_is_right(&g->rollouts[i]) ? n_good++ < good : n_bad++ < bad)
 			g->rollouts[kept++] = g->rollouts[i];
 	g->n = kept;
 }
@@ -470,7 +485,7 @@ static void keep_group(const struct replay_options *o, struct replay *out, struc
 	out->n_answers += g.n;
 	out->largest = g.n > out->largest ? g.n : out->largest;
 	for (int i = 0; i < g.n; i++)
-		out->n_good += is_good(o, &g.rollouts[i]);
+		out->n_good += rollout_is_right(&g.rollouts[i]);
 }
 
 /* ---- the whole file ---- */

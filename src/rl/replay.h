@@ -4,12 +4,13 @@
  *
  *     {"hone_rollouts": 1, "answers": N, "model", "weights", "vocabulary", "tokenizer", "temperature", "top_k", "top_p", "min_p", "seed",
  *      "verifiers": [names]}
- *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [], "entropy": [], "reward", "accuracy", "components", "stop"}
+ *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [], "entropy": [], "reward", "right", "components", "stop"}
  *
  *     answers      how many lines follow: a file cut at the end of a line is noticed too
  *     weights      fingerprint of the weights that sampled (mu), tokenizer of the texts of all its ids
  *     logp         of each token as sampled, with the temperature in it, digits enough to give the same float: the denominator of every ratio
- *     reward       as training would have seen it; null where it could not be computed. accuracy likewise
+ *     reward       as training would have seen it; null where it could not be computed
+ *     right        true, false, or null where it is unknown (record.h). Files from before it existed have "accuracy": 1 there for right
  *     components   [a number or null for each of the header's verifiers], before weighting: for the log alone, where the run that replays has the same ones
  *     trained      [0 or 1 a token], only where some token carries no loss
  *     spans        [[kind, first, count]], only of answers that have some: the turns and observations of an episode
@@ -32,6 +33,7 @@
 #include "rl/rollout.h"
 #include "task/verifier.h"
 
+/* Good is *right*, under every algorithm. */
 enum curation { CURATION_ALL, CURATION_BALANCED, CURATION_ONE_POSITIVE };
 
 struct replay_options {
@@ -41,7 +43,6 @@ struct replay_options {
 	const struct reward_spec *reward;  /* of this run; NULL: nobody asks for the parts of rewards */
 	float                     temperature;
 	int                       max_completion_length, n_positions;
-	int                       signed_rewards; /* an answer is good when its (signed) reward is 0 or more */
 	enum curation             curation;
 	int                       max_negatives; /* of a group that are kept; 0: all */
 };

@@ -19,31 +19,30 @@ int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a)
 	return status;
 }
 
-/* The one verifier of the accuracy for this problem, whose verdict is there already where it is also a part of the reward. */
-static int score_accuracy(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct problem *p,
-                          const struct completion *c, const struct verdict *known, struct score *out)
+/* What decides whether the completion is right, whose verdict is there already where it is also a part of the reward. */
+static int score_right(const struct reward_spec *reward, const struct reward_spec *judge, const struct problem *p,
+                       const struct completion *c, const struct verdict *known, struct score *out)
 {
-	const struct verifier *wanted = verifier_for(accuracy, p);
+	const struct verifier *wanted = verifier_for(judge, p);
 	struct verdict         v;
 
 	for (int i = 0; i < reward->n; i++)
-		if (accuracy->n_common == 1 && reward->verifier[i] == wanted && (known->part[i].failed || !isnan(known->part[i].reward))) {
+		if (judge->n_common == 1 && reward->verifier[i] == wanted && (known->part[i].failed || !isnan(known->part[i].reward))) {
 			*out = known->part[i];
 			return OK;
 		}
-	TRY(verifier_score(accuracy, p, c, &v));
-	*out = (struct score){.reward = v.reward, .parsed = v.parsed, .failed = v.failed};
+	TRY(verifier_score(judge, p, c, &v));
+	*out = (struct score){.reward = v.reward, .right = v.right, .parsed = v.parsed, .failed = v.failed};
 	return OK;
 }
 
 /* One answer; writes the unweighted parts to components [reward->n]. */
-static int score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct problem *p, struct rollout *r,
+static int score(const struct reward_spec *reward, const struct reward_spec *judge, const struct problem *p, struct rollout *r,
                  double *components)
 {
 	const struct completion c = {.text = r->text, .n = r->n_text, .finished = !r->truncated, .n_tokens = r->n};
+	struct score            right;
 	struct verdict          v;
-
-	struct score right;
 
 	TRY(verifier_score(reward, p, &c, &v));
 	r->reward = v.reward;
@@ -52,17 +51,17 @@ static int score(const struct reward_spec *reward, const struct reward_spec *acc
 	r->components = components;
 	r->n_components = reward->n;
 	r->failed = v.failed;
-	TRY(score_accuracy(reward, accuracy, p, &c, &v, &right));
+	TRY(score_right(reward, judge, p, &c, &v, &right));
 	r->parsed = right.parsed;
 	r->failed |= right.failed;
-	r->accuracy = isnan(right.reward) ? right.reward : fmin(fmax(right.reward, 0), 1);
+	r->right = isnan(right.reward) ? MARK_UNKNOWN : right.right ? MARK_RIGHT : MARK_WRONG;
 	return OK;
 }
 
 /* A command that fails on everything teaches nothing: better to end than to go on. */
-static int check_failed(const struct reward_spec *reward, const struct reward_spec *accuracy, struct rollout *const *rollouts, int n)
+static int check_failed(const struct reward_spec *reward, const struct reward_spec *judge, struct rollout *const *rollouts, int n)
 {
-	struct program *c = reward->command ? reward->command : accuracy->command;
+	struct program *c = reward->command ? reward->command : judge->command;
 	char            why[PROGRAM_WHY_MAX];
 	int             failed = 0;
 
@@ -99,8 +98,8 @@ static int answers_of(struct group *groups, int n, struct arena *a, struct answe
 	return OK;
 }
 
-int reward_score(const struct reward_spec *reward, const struct reward_spec *accuracy, const struct tokenizer *t, struct group *groups,
-                 int n, struct arena *a)
+int reward_score(const struct reward_spec *reward, const struct reward_spec *judge, const struct tokenizer *t, struct group *groups, int n,
+                 struct arena *a)
 {
 	struct answers all;
 	double        *components;
@@ -114,13 +113,13 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *acc
 		TRY(reward_text(t, all.rollout[i], a));
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
-		if (score(reward, accuracy, all.problem[i], all.rollout[i], components + (size_t)i * (size_t)reward->n) != OK) {
+		if (score(reward, judge, all.problem[i], all.rollout[i], components + (size_t)i * (size_t)reward->n) != OK) {
 #pragma omp critical
 			failed = i + 1;
 		}
 	if (failed) /* again, in this thread, for its message */
-		return score(reward, accuracy, all.problem[failed - 1], all.rollout[failed - 1], components);
-	TRY(check_failed(reward, accuracy, all.rollout, all.n));
+		return score(reward, judge, all.problem[failed - 1], all.rollout[failed - 1], components);
+	TRY(check_failed(reward, judge, all.rollout, all.n));
 	return OK;
 }
 

@@ -117,7 +117,7 @@ static int add_group(const struct rollout_options *o, const struct prompts *prom
 		group->rollouts[i] = (struct rollout){.sampled_under = prompt,
 		                                      .trained_under = prompt,
 		                                      .reward = NAN,
-		                                      .accuracy = NAN,
+		                                      .right = MARK_UNKNOWN,
 		                                      .source = SOURCE_OWN,
 		                                      .sample = requests[w->n].key.sample};
 		w->rollouts[w->n] = &group->rollouts[i];

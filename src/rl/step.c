@@ -66,7 +66,7 @@ static void count_guided(const struct group *g, struct guidance_stats *s)
 {
 	for (int i = 0; i < g->n; i++) {
 		s->answers++;
-		s->right += g->rollouts[i].accuracy >= 1;
+		s->right += rollout_is_right(&g->rollouts[i]);
 		s->tokens += rollout_generated(&g->rollouts[i]);
 	}
 }
@@ -104,7 +104,7 @@ int step_observe(struct job *job, const struct step *s)
 /* ---- metrics ---- */
 
 struct sums { /* over all sampled answers */
-	double answers, failed, judged, valid, reward, square, accuracy, length, ended, ended_length, clipped, generated, turns, entropy,
+	double answers, failed, judged, valid, reward, square, right, length, ended, ended_length, clipped, generated, turns, entropy,
 	        groups, constant, group_std;
 	double length_min, length_max;
 	double component[REWARD_PARTS], component_n[REWARD_PARTS], component_square[REWARD_PARTS];
@@ -120,10 +120,8 @@ static void add_rollout(struct sums *s, const struct rollout *r)
 	s->ended += !r->truncated;
 	s->ended_length += r->truncated ? 0 : r->n;
 	s->failed += r->failed;
-	if (isfinite(r->accuracy)) {
-		s->judged++;
-		s->accuracy += r->accuracy;
-	}
+	s->judged += r->right != MARK_UNKNOWN;
+	s->right += rollout_is_right(r);
 	if (isfinite(r->reward)) {
 		s->valid++;
 		s->reward += r->reward;
@@ -181,7 +179,7 @@ static void add_rewards(struct metrics *m, const struct job *job, const struct s
 	metrics_add(m, "reward", s->reward / s->valid);
 	metrics_add(m, "reward_std", s->group_std / s->groups);
 	metrics_add(m, "frac_reward_zero_std", s->constant / s->groups);
-	metrics_add(m, "accuracy", s->accuracy / s->judged);
+	metrics_add(m, "accuracy", s->right / s->judged);
 	metrics_add(m, "reward_invalid", s->answers - s->valid);
 	if (job->reward.command || job->eval_reward.command)
 		metrics_add(m, "reward/command_errors", s->failed);
@@ -397,9 +395,7 @@ static void add_sample(struct text *t, int step, const struct group *g, const st
 	}
 	text_print(t, ", \"reward\": ");
 	json_add_real(t, r->reward);
-	text_print(t, ", \"accuracy\": ");
-	json_add_real(t, r->accuracy);
-	text_print(t, ", \"tokens\": %d, \"stop\": \"%s\"}\n", r->n, stop_reason_name[r->stop]);
+	text_print(t, ", \"right\": %s, \"tokens\": %d, \"stop\": \"%s\"}\n", mark_name(r->right), r->n, stop_reason_name[r->stop]);
 }
 
 int step_write_samples(struct job *job, const struct groups *groups)

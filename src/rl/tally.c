@@ -20,11 +20,6 @@ double tally_pass_k(int n, int c, int k)
 	return 1 - all_wrong;
 }
 
-static int is_right(const struct rollout *r)
-{
-	return r->accuracy >= 1;
-}
-
 static int votes_for(const struct group *g, int answer)
 {
 	int votes = 0;
@@ -44,7 +39,7 @@ static int majority_right(const struct group *g)
 			most = votes_for(g, i);
 			best = i;
 		}
-	return best >= 0 && is_right(&g->rollouts[best]);
+	return best >= 0 && rollout_is_right(&g->rollouts[best]);
 }
 
 static struct tally_mean mean_of(const double *x, int n)
@@ -62,7 +57,7 @@ static struct tally_mean mean_of(const double *x, int n)
 static int is_judged(const struct group *g)
 {
 	for (int i = 0; i < g->n; i++)
-		if (isnan(g->rollouts[i].accuracy))
+		if (g->rollouts[i].right == MARK_UNKNOWN)
 			return 0;
 	return 1;
 }
@@ -100,7 +95,7 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 		reward[P] = 0;
 		for (int i = 0; i < group->n; i++) {
 			const struct rollout *r = &group->rollouts[i];
-			right[P] += is_right(r);
+			right[P] += rollout_is_right(r);
 			reward[P] += r->reward / group->n;
 			out->length += r->n;
 			out->truncated += r->truncated;

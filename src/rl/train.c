@@ -30,7 +30,7 @@ static int sample(struct job *job, struct step *s)
 		TRY(step_sample(job, picked, o->prompts_per_step, s));
 		TRY(step_guide(job, first, s));
 		for (int g = first; g < s->sampled.n && s->used.n < o->prompts_per_step; g++)
-			if (!job->algorithm.dynamic_sampling || group_accuracy_varies(&s->edited.items[g]))
+			if (!job->algorithm.dynamic_sampling || group_right_varies(&s->edited.items[g]))
 				s->used.items[s->used.n++] = s->edited.items[g];
 	}
 	return step_observe(job, s);

@@ -13,6 +13,6 @@
 #include "task/verifier.h"
 
 /* Writes the vote of every rollout; they must be scored. Groups are compared in parallel. */
-int vote_groups(const struct reward_spec *accuracy, struct group *groups, int n);
+int vote_groups(const struct reward_spec *judge, struct group *groups, int n);
 
 #endif

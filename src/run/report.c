@@ -305,11 +305,12 @@ static void add_number(const json_t *row, const char *key, const char *format, s
 
 static void add_verdict(const json_t *row, struct text *out)
 {
-	const json_t *accuracy = json_object_get(row, "accuracy");
+	const json_t *right = json_object_get(row, "right");
+	double        accuracy = json_number_value(json_object_get(row, "accuracy")); /* of older files */
 
-	if (!json_is_number(accuracy))
+	if (!json_is_boolean(right) && !json_is_number(json_object_get(row, "accuracy")))
 		text_print(out, "<b>? unknown</b>");
-	else if (json_number_value(accuracy) >= 1)
+	else if (json_is_true(right) || accuracy >= 1)
 		text_print(out, "<b class=\"right\">\xe2\x9c\x93 right</b>");
 	else
 		text_print(out, "<b class=\"wrong\">\xe2\x9c\x97 wrong</b>");

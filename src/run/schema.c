@@ -139,7 +139,7 @@ const struct option schema[] = {
 
 	TEXT(task.reward, "", 0, 100, "the verifier, when there is one with weight 1"),
 	ROWS(task.rewards, &reward_rows, 32, "several verifiers with weights; instead of task.reward"),
-	TEXT(task.eval_reward, "", 0, 100, "the verifier of held-out answers; empty: the (first) reward"),
+	TEXT(task.eval_reward, "", 0, 100, "the verifier that decides what is right, in training and held out; empty: the first reward that is not of form (docs/verifiers.md)"),
 	BOOL(task.permute_rewards, "false",
 	     "control experiment that must not learn: rewards are shuffled among the answers to the same problem before training"),
 	BOOL(task.token_rewards, "false",
@@ -226,7 +226,7 @@ const struct option schema[] = {
 	CHOICE(guidance.kind, "none", "none|guide", "help for groups in which every answer failed"),
 	CHOICE(guidance.form, "replace", "replace|mixed|mixin",
 	       "the guided answers in place of the plain ones; beside them; in their place, but the wrong ones plain", .when = "guidance.kind=guide"),
-	REAL(guidance.trigger_accuracy, "0", 0, 1, "a group is guided when its accuracy is at most this; 0: all wrong, 1: always", .when = "guidance.kind=guide"),
+	REAL(guidance.trigger_accuracy, "0", 0, 1, "a group is guided when at most this share of it is right; 0: all wrong, 1: always", .when = "guidance.kind=guide"),
 	INT(guidance.num_guided, "0", 0, 65536, "guided answers to each; 0: as rollout.num_generations", .when = "guidance.kind=guide"),
 	TEXT(guidance.template, "{prompt}{hint}", 1, 100000, "the prompt with the hint in it, for guided answers and for sft.hint_rate; of messages the last one"),
 	CHOICE(guidance.denominator, "hinted", "hinted|plain", "of the ratio of guided tokens: as sampled, or without the hint, as if they were on policy (an ablation)",
@@ -281,7 +281,7 @@ const struct option schema[] = {
 
 	TEXT(rollout.source, "", 0, 4000, "data set of rollouts, from hone rollouts, to train on instead of sampling; empty: sample"),
 	CHOICE(rollout.curation, "all", "all|balanced|one_positive",
-	       "of each group of the source: balanced: as many good as bad answers; one_positive: the first good one and the bad ones",
+	       "of each group of the source: balanced: as many right as wrong ones; one_positive: the first right one and the wrong ones",
 	       .when = "rollout.source!="),
 	INT(rollout.max_negatives, "0", 0, BIG, "bad answers of each group of the source that are kept; 0: all", .when = "rollout.source!="),
 

@@ -8,26 +8,30 @@
 #include <math.h>
 #include <string.h>
 
+enum { CONTENT, FORM }; /* what a verifier judges */
+
 static const struct verifier table[] = {
-        {"exact", "the answer is the gold: as text, number, list or set", verify_exact, verify_has_answer},
-        {"numeric", "the last number of the answer equals the gold's, exactly", verify_numeric, verify_numeric_check},
-        {"math", "the answer equals the gold as mathematics: LaTeX or text", verify_math, verify_math_check},
-        {"countdown", "an expression over the given numbers, each once, that gives the target", verify_countdown, verify_countdown_check},
-        {"knights_knaves", "everybody is called what he is", verify_knights, verify_knights_check},
-        {"sudoku", "a full grid that keeps the givens and the rules", verify_sudoku, verify_sudoku_check},
-        {"zebra", "the one word or name that is asked for, in any case", verify_zebra, verify_has_answer},
-        {"arc", "the same grid of numbers as the gold", verify_arc, verify_arc_check},
-        {"procedural", "tasks of reasoning-gym, each row by the rule of its task", verify_procedural, verify_procedural_check},
-        {"sequence", "dense: the share of the gold's characters before the first wrong one, and the end", verify_sequence,
+        {"exact", "the answer is the gold: as text, number, list or set", CONTENT, verify_exact, verify_has_answer},
+        {"numeric", "the last number of the answer equals the gold's, exactly", CONTENT, verify_numeric, verify_numeric_check},
+        {"math", "the answer equals the gold as mathematics: LaTeX or text", CONTENT, verify_math, verify_math_check},
+        {"countdown", "an expression over the given numbers, each once, that gives the target", CONTENT, verify_countdown,
+         verify_countdown_check},
+        {"knights_knaves", "everybody is called what he is", CONTENT, verify_knights, verify_knights_check},
+        {"sudoku", "a full grid that keeps the givens and the rules", CONTENT, verify_sudoku, verify_sudoku_check},
+        {"zebra", "the one word or name that is asked for, in any case", CONTENT, verify_zebra, verify_has_answer},
+        {"arc", "the same grid of numbers as the gold", CONTENT, verify_arc, verify_arc_check},
+        {"procedural", "tasks of reasoning-gym, each row by the rule of its task", CONTENT, verify_procedural, verify_procedural_check},
+        {"sequence", "dense: the share of the gold's characters before the first wrong one, and the end", CONTENT, verify_sequence,
          verify_has_answer},
-        {"format", "the completion matches task.pattern, or has the blocks of task.tags", verify_format, verify_format_check},
-        {"length", "the length lies within task.length_min .. task.length_max", verify_length, verify_length_check},
-        {"contains", "task.word stands in the completion", verify_contains, verify_has_word},
-        {"ends", "the completion finishes, with the end of a sentence", verify_ends, NULL},
-        {"no_repeat", "no sentence of the completion comes twice", verify_no_repeat, NULL},
-        {"environment", "what the world of the problem gives for the actions, played again", verify_environment, verify_environment_check},
-        {"command", "what a program of your own says: task.verifier.command", verify_command, NULL},
-        {"story", "contains, ends and no_repeat, all of them", verify_story, verify_has_word},
+        {"format", "the completion matches task.pattern, or has the blocks of task.tags", FORM, verify_format, verify_format_check},
+        {"length", "the length lies within task.length_min .. task.length_max", FORM, verify_length, verify_length_check},
+        {"contains", "task.word stands in the completion", CONTENT, verify_contains, verify_has_word},
+        {"ends", "the completion finishes, with the end of a sentence", FORM, verify_ends, NULL},
+        {"no_repeat", "no sentence of the completion comes twice", FORM, verify_no_repeat, NULL},
+        {"environment", "what the world of the problem gives for the actions, played again", CONTENT, verify_environment,
+         verify_environment_check},
+        {"command", "what a program of your own says: task.verifier.command", CONTENT, verify_command, NULL},
+        {"story", "contains, ends and no_repeat, all of them", CONTENT, verify_story, verify_has_word},
 };
 
 enum { N_ROWS = sizeof table / sizeof table[0] };
@@ -102,13 +106,34 @@ static int applies(const struct reward_spec *spec, int i, const struct problem *
 	return p->verifier ? !strcmp(spec->verifier[i]->name, p->verifier) : i < spec->n_common;
 }
 
+const char *verifier_deciding(const char *const *names, int n)
+{
+	const struct verifier *v;
+
+	for (int i = 0; i < n; i++)
+		if (verifier_find(names[i], &v) == OK && !v->form)
+			return names[i];
+	return names[0];
+}
+
+/* The number of the part that decides; 0 where none scores the problem. */
+static int deciding(const struct reward_spec *spec, const struct problem *p)
+{
+	int first = -1;
+
+	for (int i = 0; i < spec->n; i++) {
+		if (!applies(spec, i, p))
+			continue;
+		if (!spec->verifier[i]->form)
+			return i;
+		first = first < 0 ? i : first;
+	}
+	return first < 0 ? 0 : first;
+}
+
 const struct verifier *verifier_for(const struct reward_spec *spec, const struct problem *p)
 {
-	int i = 0;
-
-	while (i < spec->n - 1 && !applies(spec, i, p))
-		i++;
-	return spec->verifier[i];
+	return spec->verifier[deciding(spec, p)];
 }
 
 int verifier_open(struct reward_spec *spec, const char *const *names, const double *weights, int n, const struct verifier_options *options)
@@ -144,7 +169,7 @@ int verifier_check(const struct reward_spec *spec, const struct problem *p)
 
 int verifier_score(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct verdict *out)
 {
-	int first = 1;
+	int decides = deciding(spec, p);
 
 	*out = (struct verdict){0};
 	for (int i = 0; i < spec->n; i++) {
@@ -155,9 +180,9 @@ int verifier_score(const struct reward_spec *spec, const struct problem *p, cons
 		TRY(spec->verifier[i]->score(spec, p, c, s));
 		out->failed |= s->failed;
 		out->reward += (p->verifier ? 1 : spec->weight[i]) * s->reward;
-		out->parsed = first ? s->parsed : out->parsed;
-		first = 0;
 	}
+	out->right = out->part[decides].right;
+	out->parsed = out->part[decides].parsed;
 	return OK;
 }
 
@@ -195,7 +220,7 @@ int verifier_same(const struct reward_spec *spec, const struct problem *p, const
 		return OK;
 	}
 	TRY(v->score(spec, &asked, b, &s));
-	*same = s.reward >= 1;
+	*same = s.right;
 	return OK;
 }
 
@@ -232,7 +257,7 @@ static void add_verdict(const struct reward_spec *spec, const struct verdict *v,
 {
 	text_print(out, "{\"reward\": ");
 	json_add_real(out, v->reward);
-	text_print(out, ", \"components\": {");
+	text_print(out, ", \"right\": %s, \"components\": {", v->right ? "true" : "false");
 	for (int i = 0; i < spec->n; i++) {
 		text_print(out, "%s\"%s\": ", i ? ", " : "", spec->verifier[i]->name);
 		json_add_real(out, v->part[i].reward);

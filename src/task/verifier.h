@@ -1,6 +1,7 @@
 /* verifier.h - is this completion right? One table of small checks, and their weighted sum.
  *
- * A verifier reads the completion and the gold of its problem and gives a reward, usually in [0, 1]. The answer is taken from the completion
+ * A verifier reads the completion and the gold of its problem and gives a reward, usually in [0, 1], and says whether the completion is *right*: the full mark.
+ * Credit for a part (options.partial, format_score, the dense verifiers) is reward and never right. What is said of the problem is taken from the completion
  * alone; where several stand in it, the last one counts (span.h says where an answer stands). A completion is hostile until
  * shown otherwise: any bytes, NUL too; up to COMPLETION_MAX of them are looked at, in linear time and bounded memory, and nothing is written but
  * the verdict, so any number of threads may score at once.
@@ -50,6 +51,7 @@ struct reward_spec;
 
 struct score {
 	double reward;
+	int    right;  /* the full mark of the verifier; partial credit, however large, is not */
 	int    parsed; /* an answer was found, right or wrong */
 	int    failed; /* there is no verdict; the reward is what options.on_error says */
 };
@@ -57,6 +59,7 @@ struct score {
 struct verifier { /* one row; static, never freed */
 	const char *name;
 	const char *help; /* one line */
+	int         form; /* it judges how a completion looks, not what it says */
 
 	/* Writes *out; on a shortage of memory an error. */
 	int (*score)(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct score *out);
@@ -81,7 +84,7 @@ struct reward_spec {     /* const once it is open; share it between threads */
 
 struct verdict {
 	double       reward;             /* sum of weight x part.reward; of a verifier of the problem's own just its reward */
-	int          parsed;             /* of the first part that applies */
+	int          right, parsed;      /* of the part that decides (verifier_for) */
 	int          failed;             /* of any part */
 	struct score part[REWARD_PARTS]; /* [spec.n] unweighted; reward NaN where a verifier does not apply */
 };
@@ -91,8 +94,11 @@ int verifier_open(struct reward_spec *spec, const char *const *names, const doub
 int verifier_add(struct reward_spec *spec, const char *name); /* for problems that name it; nothing to do when it is there */
 void verifier_close(struct reward_spec *spec);
 
-/* The first that scores the problem. */
+/* The one that decides whether a completion is right: the first that scores the problem and is not one of form (format, length, ends, no_repeat);
+ * where all are, the first. So with task.rewards of format and math, right is what math says, whatever either weighs. */
 const struct verifier *verifier_for(const struct reward_spec *spec, const struct problem *p);
+
+const char *verifier_deciding(const char *const *names, int n); /* the same of a list of names, n > 0; unknown ones are passed over */
 
 int verifier_check(const struct reward_spec *spec, const struct problem *p); /* call once per problem, before a run starts */
 int verifier_score(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct verdict *out);
@@ -103,7 +109,7 @@ int verifier_same(const struct reward_spec *spec, const struct problem *p, const
                   int *same);
 
 /* A row of `hone score`: {"completion", "answer", further columns; optionally "finished" (default true) and "tokens"}.
- * ADDS {"reward": x, "components": {NAME: x, ...}, "parsed": true} and a newline. */
+ * ADDS {"reward": x, "right": true, "components": {NAME: x, ...}, "parsed": true} and a newline. */
 int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line, size_t n, struct text *out);
 
 #endif

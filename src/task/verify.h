@@ -15,6 +15,13 @@ static inline struct span verify_text(const struct completion *c)
 	return (struct span){c->text, c->n < COMPLETION_MAX ? c->n : COMPLETION_MAX};
 }
 
+/* The full mark 1, or what else it earns. */
+static inline void verify_mark(struct score *out, int right, double otherwise)
+{
+	out->right = right;
+	out->reward = right ? 1 : otherwise;
+}
+
 /* The column of a row, or where the row has none, of its ground_truth, metadata, extra_info or reward_model.ground_truth. */
 const json_t *verify_column(const json_t *row, const char *name);
 
@@ -97,7 +104,8 @@ verify_rule arrange_queens, arrange_colours, arrange_palindrome, arrange_fractio
 /* verify_command.c: what the user's program says, a line of JSON in and a line out (program.h):
  *
  *     {"completion": "...", "finished": true, "tokens": 12, "id": "...", "prompt": ..., "answer": "...", all other columns of the row}
- *     {"reward": 0.5}      optionally "parsed": false, where it found no answer; other keys are free
+ *     {"reward": 0.5}      optionally "right": true or false; without it, right is a reward of 1 or more.
+ *                          optionally "parsed": false, where it found no answer; other keys are free
  *     {"error": "..."}     it can say nothing about this one */
 VERIFY_SCORE(verify_command);
 int verify_command_open(struct reward_spec *spec);

@@ -60,6 +60,6 @@ VERIFY_SCORE(verify_arc)
 	out->parsed = grid_find(answer, GRID_NUMBERS, &got);
 	if (!out->parsed || !read_gold(p, &gold))
 		return OK;
-	out->reward = grid_equal(&gold, &got) ? 1 : spec->options.partial * count_right(&gold, &got) / gold.n;
+	verify_mark(out, grid_equal(&gold, &got), spec->options.partial * count_right(&gold, &got) / gold.n);
 	return OK;
 }

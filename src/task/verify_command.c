@@ -58,7 +58,7 @@ static int add_question(const struct problem *p, const struct completion *c, str
 
 /* ---- the answer ---- */
 
-/* {"reward": 0.5, "parsed": true} or {"error": "..."}; other keys are free. */
+/* {"reward": 0.5, "right": false, "parsed": true} or {"error": "..."}; other keys are free. */
 static int read_answer(void *context, const char *line, size_t n)
 {
 	struct score *out = context;
@@ -73,6 +73,9 @@ static int read_answer(void *context, const char *line, size_t n)
 		status = error_set(ERR_FAILED, "it says: %.200s", excuse);
 	if (status == OK)
 		status = json_get_real("its answer", object, "reward", JSON_REQUIRED, &out->reward);
+	out->right = out->reward >= 1;
+	if (status == OK)
+		status = json_get_bool("its answer", object, "right", JSON_OPTIONAL, &out->right);
 	if (status == OK)
 		status = json_get_bool("its answer", object, "parsed", JSON_OPTIONAL, &out->parsed);
 	json_decref(object);

@@ -273,6 +273,6 @@ VERIFY_SCORE(verify_countdown)
 		return OK;
 	right = equation && !parser.undefined && value.den == 1 && value.num == g.target && same_numbers(&parser.used, &g.given);
 	out->parsed = 1;
-	out->reward = right ? 1 : spec->options.format_score;
+	verify_mark(out, right, spec->options.format_score);
 	return OK;
 }

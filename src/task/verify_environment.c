@@ -23,7 +23,7 @@ VERIFY_SCORE(verify_environment)
 	(void)spec;
 	if (status == OK)
 		status = environment_read(&e, text.s, text.n, &a, NULL, NULL);
-	out->reward = status == OK ? e.reward : 0;
+	verify_mark(out, status == OK && e.reward == 1, status == OK ? e.reward : 0);
 	out->parsed = status == OK && e.done;
 	arena_free(&a);
 	return status;

@@ -104,6 +104,6 @@ VERIFY_SCORE(verify_format)
 	if (spec->pattern)
 		TRY(match_pattern(spec->pattern, text, &matches));
 	out->parsed = text.n > 0;
-	out->reward = matches && (!spec->options.tags || has_blocks(spec->options.tags, text));
+	verify_mark(out, matches && (!spec->options.tags || has_blocks(spec->options.tags, text)), 0);
 	return OK;
 }

@@ -203,6 +203,6 @@ VERIFY_SCORE(verify_knights)
 		out->parsed = t.named == all;
 		right = t.right;
 	}
-	out->reward = right == all ? 1 : spec->options.partial * right / all;
+	verify_mark(out, right == all, spec->options.partial * right / all);
 	return OK;
 }

@@ -411,7 +411,7 @@ VERIFY_SCORE(verify_math)
 		status = read_gold(p->answer, &o, scratch[1], &gold);
 	if (status == OK) {
 		out->parsed = !formula_empty(got);
-		out->reward = formula_equal(gold, got, &o);
+		verify_mark(out, formula_equal(gold, got, &o), 0);
 	}
 	formula_free(gold);
 	formula_free(got);

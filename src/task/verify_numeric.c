@@ -118,6 +118,6 @@ VERIFY_SCORE(verify_numeric)
 
 	(void)spec;
 	out->parsed = read_answer(verify_text(c), &got);
-	out->reward = out->parsed && read_answer(span_of(p->answer), &gold) && equal(&got, &gold);
+	verify_mark(out, out->parsed && read_answer(span_of(p->answer), &gold) && equal(&got, &gold), 0);
 	return OK;
 }

@@ -142,7 +142,7 @@ VERIFY_SCORE(verify_procedural)
 		span_answer(verify_text(c), &answer);
 		answer = span_trim(answer);
 		out->parsed = answer.n > 0;
-		out->reward = t->rule(row, answer);
+		verify_mark(out, t->rule(row, answer), 0);
 	} else if (t) {
 		inner = spec_of(t);
 		status = t->score(&inner, p, c, out);

@@ -137,8 +137,8 @@ VERIFY_SCORE(verify_sudoku)
 	if (!grid_find(answer, puzzle.style, &got) || got.n > puzzle.given.n)
 		return OK;
 	out->parsed = got.n == puzzle.given.n;
-	out->reward = is_solution(&puzzle, &got);
-	if (out->reward == 0 && spec->options.partial > 0 && p->answer && grid_read(span_of(p->answer), puzzle.style, &gold) &&
+	verify_mark(out, is_solution(&puzzle, &got), 0);
+	if (!out->right && spec->options.partial > 0 && p->answer && grid_read(span_of(p->answer), puzzle.style, &gold) &&
 	    gold.n == puzzle.given.n)
 		out->reward = spec->options.partial * share_right(&puzzle, &gold, &got);
 	return OK;

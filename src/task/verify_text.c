@@ -21,7 +21,7 @@ VERIFY_SCORE(verify_exact)
 
 	span_answer(text, &answer);
 	out->parsed = text.n > 0;
-	out->reward = p->answer && (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer));
+	verify_mark(out, p->answer && (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer)), 0);
 	return OK;
 }
 
@@ -53,7 +53,7 @@ VERIFY_SCORE(verify_zebra)
 		break;
 	}
 	out->parsed = answer.n > 0;
-	out->reward = p->answer && gold.n && span_equal_nocase(answer, gold);
+	verify_mark(out, p->answer && gold.n && span_equal_nocase(answer, gold), 0);
 	return OK;
 }
 
@@ -68,7 +68,7 @@ VERIFY_SCORE(verify_sequence)
 	if (right == gold.n && text.n == gold.n && c->finished)
 		right++;
 	out->parsed = 1;
-	out->reward = p->answer ? (double)right / (double)(gold.n + 1) : 0;
+	verify_mark(out, p->answer && right == gold.n + 1, p->answer ? (double)right / (double)(gold.n + 1) : 0);
 	return OK;
 }
 
@@ -91,7 +91,7 @@ VERIFY_SCORE(verify_length)
 
 	(void)p;
 	out->parsed = 1;
-	out->reward = over == 0 ? 1 : over < o->length_slack ? 1 - over / o->length_slack : 0;
+	verify_mark(out, over == 0, over < o->length_slack ? 1 - over / o->length_slack : 0);
 	return OK;
 }
 
@@ -146,7 +146,7 @@ VERIFY_SCORE(verify_contains)
 		for (size_t i = 0; i < text.n && !found; i++)
 			found = span_starts_nocase(span_from(text, i), word) && stands_alone(text, i, strlen(word));
 	out->parsed = text.n > 0;
-	out->reward = found;
+	verify_mark(out, found, 0);
 	return OK;
 }
 
@@ -158,7 +158,7 @@ VERIFY_SCORE(verify_ends)
 	while (text.n && strchr("\"')", text.s[text.n - 1]))
 		text.n--;
 	out->parsed = text.n > 0;
-	out->reward = c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL;
+	verify_mark(out, c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL, 0);
 	return OK;
 }
 
@@ -205,20 +205,20 @@ VERIFY_SCORE(verify_no_repeat)
 	for (int i = 1; i < n; i++)
 		repeats += hash[i] == hash[i - 1];
 	out->parsed = n > 0;
-	out->reward = n > 0 && repeats == 0;
+	verify_mark(out, n > 0 && repeats == 0, 0);
 	return OK;
 }
 
 VERIFY_SCORE(verify_story)
 {
 	struct score word, end, fresh;
-	double       right;
+	int          right;
 
 	TRY(verify_contains(spec, p, c, &word));
 	TRY(verify_ends(spec, p, c, &end));
 	TRY(verify_no_repeat(spec, p, c, &fresh));
-	right = word.reward + end.reward + fresh.reward;
+	right = word.right + end.right + fresh.right;
 	out->parsed = fresh.parsed;
-	out->reward = right == 3 ? 1 : spec->options.partial * right / 3;
+	verify_mark(out, right == 3, spec->options.partial * right / 3);
 	return OK;
 }
