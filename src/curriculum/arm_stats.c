@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "math/real.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -106,7 +107,7 @@ static double entropy_of(const double *P, int n)
 	double sum = 0;
 
 	for (int i = 0; i < n; i++)
-		sum -= P[i] > 0 ? P[i] * log(P[i]) : 0;
+		sum -= P[i] > 0 ? P[i] * real_log(P[i]) : 0;
 	return sum + 0.0;
 }
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/memory.h"
+#include "math/real.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -132,7 +133,7 @@ void arms_softmax(const double *score, double temperature, int n, double *P)
 	for (int i = 0; i < n; i++)
 		best = score[i] > best ? score[i] : best;
 	for (int i = 0; i < n; i++) {
-		P[i] = temperature > 0 ? exp((score[i] - best) / temperature) : score[i] == best;
+		P[i] = temperature > 0 ? real_exp((score[i] - best) / temperature) : score[i] == best;
 		sum += P[i];
 	}
 	for (int i = 0; i < n; i++)

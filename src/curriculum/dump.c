@@ -5,6 +5,7 @@
 #include "curriculum/bandit.h"
 #include "curriculum/deck.h"
 #include "curriculum/numbers.h"
+#include "math/real.h"
 
 #include <math.h>
 
@@ -25,7 +26,7 @@ struct dump {
 
 double dump_score(double mean, double seen, double seen_all, double exploration)
 {
-	return mean + exploration * sqrt(2 * log(seen_all + 1) / (seen + 1));
+	return mean + exploration * sqrt(2 * real_log(seen_all + 1) / (seen + 1));
 }
 
 /* ---- windows ---- */

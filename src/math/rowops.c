@@ -1,6 +1,7 @@
 #include "math/rowops.h"
 
 #include "math/elementary.h"
+#include "math/real.h"
 
 #include <assert.h>
 #include <math.h>
@@ -239,8 +240,8 @@ void rope_table(int n_positions, int E, const float *frequency, float *table)
 	for (int i = 0; i < half; i++) {
 		for (int p = 0; p < n_positions; p++) {
 			float angle = (float)p * frequency[i];
-			table[(size_t)p * (size_t)E + (size_t)i] = (float)cos((double)angle);
-			table[(size_t)p * (size_t)E + (size_t)(half + i)] = (float)sin((double)angle);
+			table[(size_t)p * (size_t)E + (size_t)i] = (float)real_cos((double)angle);
+			table[(size_t)p * (size_t)E + (size_t)(half + i)] = (float)real_sin((double)angle);
 		}
 	}
 }

@@ -1,6 +1,7 @@
 #include "model/rope.h"
 
 #include "base/error.h"
+#include "math/real.h"
 
 #include <math.h>
 
@@ -34,7 +35,7 @@ static float scaled(const struct rope_scaling *r, float f)
 void rope_frequencies(const struct model_shape *s, float *out)
 {
 	for (int i = 0; i < s->head_width / 2; i++)
-		out[i] = scaled(&s->rope, 1.0f / (float)pow(s->rope_theta, 2.0 * i / s->head_width));
+		out[i] = scaled(&s->rope, 1.0f / (float)real_pow(s->rope_theta, 2.0 * i / s->head_width));
 }
 
 /* Also false for what is not a number. */

@@ -1,6 +1,7 @@
 #include "model/schedule.h"
 
 #include "base/error.h"
+#include "math/real.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static double decay_linear(double p, double m)
 static double decay_cosine(double p, double m)
 {
 	(void)m;
-	return (1 + cos(pi * p)) / 2;
+	return (1 + real_cos(pi * p)) / 2;
 }
 
 static double decay_cosine_to_min(double p, double m)
