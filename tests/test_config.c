@@ -35,13 +35,98 @@ static void every_option_has_help_a_valid_default_and_a_line_in_the_documents(vo
 		assert_non_null(strstr(help.data, schema[i].path));
 		assert_true(strlen(schema[i].help) > 4);
 		assert_int_equal(schema_find(schema[i].path), i);
-		assert_true(!schema[i].when || strchr(schema[i].when, '='));
 	}
 	assert_non_null(strstr(markdown.data, "| `task.rewards[].weight` |"));
 	assert_true(strlen(markdown.data) > 5000);
 	text_free(&markdown);
 	text_free(&help);
 	config_free(&c);
+}
+
+/* "a|b" names values that the option can have. */
+static int words_exist(const struct option *o, const char *words)
+{
+	char choices[512];
+
+	if (o->type != OPTION_CHOICE)
+		return 1;
+	snprintf(choices, sizeof choices, "|%s|", o->choices);
+	for (size_t n; *words; words += n + (words[n] == '|')) {
+		char word[64];
+		n = strcspn(words, "|");
+		snprintf(word, sizeof word, "|%.*s|", (int)n, words);
+		if (!strstr(choices, word))
+			return 0;
+	}
+	return 1;
+}
+
+static void every_condition_names_options_and_words_that_exist(void **state)
+{
+	(void)state;
+	for (int i = 0; i < schema_n; i++) {
+		char              copy[256], *comparison = copy, *next;
+		const char *const separators[] = {" and ", " or "};
+		snprintf(copy, sizeof copy, "%s", schema[i].when ? schema[i].when : "");
+		for (int k = 0; k < 2; k++)
+			for (char *at; (at = strstr(copy, separators[k]));)
+				memset(at, '\n', strlen(separators[k]));
+		for (; *comparison; comparison = next + strspn(next, "\n")) {
+			char *equals = strchr(comparison, '=');
+			next = comparison + strcspn(comparison, "\n");
+			if (*next)
+				*next++ = 0;
+			assert_non_null(equals);
+			*equals = 0;
+			equals[-1] = equals[-1] == '!' ? 0 : equals[-1];
+			if (strcmp(comparison, "task.verifiers") && schema_find(comparison) < 0)
+				fail_msg("%s: its condition names %s, which is no option", schema[i].path, comparison);
+			if (schema_find(comparison) >= 0 && !words_exist(&schema[schema_find(comparison)], equals + 1))
+				fail_msg("%s: %s is never %s", schema[i].path, comparison, equals + 1);
+		}
+	}
+}
+
+static const char *value_in_test(const void *context, const char *path)
+{
+	static const char *const values[][2] = {{"loss.beta", "0"}, {"loss.clip", "hard"}, {"data.chat", NULL}, {"run.seed", "1|2"}};
+
+	(void)context;
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+		if (!strcmp(values[i][0], path))
+			return values[i][1];
+	fail_msg("%s was asked for", path);
+	return NULL;
+}
+
+static void a_condition_is_an_or_of_ands(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *when;
+		int         holds;
+	} cases[] = {
+	        {NULL, 1},
+	        {"loss.beta=0", 1},
+	        {"loss.beta!=0", 0},
+	        {"loss.clip=soft|hard", 1},
+	        {"loss.clip!=soft|hard", 0},
+	        {"run.seed=2|3", 1},
+	        {"data.chat=never", 1}, /* unset: not decided yet */
+	        {"loss.beta=0 and loss.clip=hard", 1},
+	        {"loss.beta=0 and loss.clip=soft", 0},
+	        {"loss.beta=1 and loss.clip=hard", 0},
+	        {"loss.beta=1 or loss.clip=hard", 1},
+	        {"loss.beta=0 or loss.clip=soft", 1},
+	        {"loss.beta=1 or loss.clip=soft", 0},
+	        {"loss.beta=1 and loss.clip=hard or run.seed=1", 1},
+	        {"run.seed=1 or loss.beta=1 and loss.clip=hard", 1},
+	        {"run.seed=3 or loss.beta=0 and loss.clip=soft", 0},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		if (schema_when_holds(cases[i].when, value_in_test, NULL) != cases[i].holds)
+			fail_msg("%s: not %d", cases[i].when, cases[i].holds);
 }
 
 static void options_help_of_a_room_shows_that_room_alone(void **state)
@@ -105,6 +190,25 @@ static void an_unset_option_can_be_told_from_one_set_to_zero(void **state)
 	config_free(&c);
 }
 
+/* What a resolved config lists may cease to be read by what stands beside it; what a user wrote may not. */
+static void a_resolved_config_gives_way_where_it_is_overridden(void **state)
+{
+	(void)state;
+	const char   *text = "data: {eval: a}\nrun: {eval_top_p: 0.5}", *greedy = "run.eval_temperature=0";
+	struct config c;
+	char         *one;
+
+	assert_error(parse(text, greedy, &c), ERR_INPUT, "run.eval_top_p is set, but");
+	assert_ok(parse(text, NULL, &c));
+	one = resolved(&c);
+	config_free(&c);
+	assert_ok(parse(one, greedy, &c));
+	assert_false(config_is_set(&c, "run.eval_top_p"));
+	assert_true(config_is_set(&c, "run.eval_samples"));
+	mem_free(one);
+	config_free(&c);
+}
+
 static void an_algorithm_lays_its_defaults_under_what_the_user_wrote(void **state)
 {
 	(void)state;
@@ -158,7 +262,7 @@ static const char *const valid[] = {
         "0.1}\n",
         "data: {train: [a.jsonl, {file: b.jsonl, category: x, prompt_template: \"{prompt}\\n\"}], eval: [{file: c.jsonl, name: c}, "
         "\"true\"]}\n",
-        "data:\n  generate: {name: countdown, levels: 3}\n  prompt_template: |\n    Q: {prompt}\n    A:\n",
+        "data:\n  generate: {name: countdown, levels: \"3\"}\n  train: a.jsonl\n  prompt_template: |\n    Q: {prompt}\n    A:\n",
         "loss: {mask_truncated_completions: true, dynamic_sampling: true, dynamic_sampling_max_batches: 3}\n",
         "run: {seed: 2147483647, max_steps: 0}\noptim: {learning_rate: 0.1234567890123456789}\n",
 };
@@ -209,7 +313,7 @@ static void every_character_survives_the_resolved_config(void **state)
 			s[3] = (char)(0x80 | (p & 63));
 		text_add(&override, s, strlen(s));
 	}
-	assert_ok(parse("", override.data, &c));
+	assert_ok(parse("data: {train: a.jsonl}", override.data, &c));
 	text = resolved(&c);
 	assert_ok(parse(text, NULL, &again));
 	assert_string_equal(c.data.prompt_template, again.data.prompt_template);
@@ -375,8 +479,12 @@ static const struct {
         {"data: {generate: {name: a, levels: 1-}}", 0, "data.generate[0].levels is 1-, but must be"},
         /* bounds and choices */
         {"rollout: {temperature: -1}", 0, "rollout.temperature is -1, outside 0 .. 100"},
+        {"rollout: {temperature: 1e-38}", 0, "rollout.temperature is 1e-38, too near to 0; write 0, or 0.001 or more"},
+        {"optim: {learning_rate: -1e-300}", 0, "optim.learning_rate is -1e-300, outside 0 .. 10"},
+        {"optim: {learning_rate: 1e-400}", 0, "optim.learning_rate is 1e-400, too near to 0"},
+        {"", "rollout.top_p=0", "command line: rollout.top_p is 0, outside 1e-06 .. 1"},
         {"rollout: {num_generations: 0}", 0, "rollout.num_generations is 0, outside 1 .. 65536"},
-        {"", "rollout.top_p=1.01", "command line: rollout.top_p is 1.01, outside 0 .. 1"},
+        {"", "rollout.top_p=1.01", "command line: rollout.top_p is 1.01, outside 1e-06 .. 1"},
         {"algorithm: ppo2", 0, "algorithm is ppo2, but must be one of reinforce|rloo|"},
         {"algorithm: grp", 0, "algorithm is grp, but must be one of"},
         {"loss: {kl_estimator: k4}", 0, "loss.kl_estimator is k4, but must be one of k1|k2|k3"},
@@ -393,10 +501,21 @@ static const struct {
          "test.yaml:1: task.verifier.tags is set, but it is read only when task.verifiers=format"},
         {"optim: {min_lr_rate: 0.1}", 0, "optim.min_lr_rate is set, but it is read only when optim.lr_scheduler_type="},
         {"", "run.eval_on_start=false", "command line: run.eval_on_start is set, but it is read only when run.eval_steps!=0"},
+        {"run: {eval_steps: 1}", 0, "run.eval_steps is set, but it is read only when data.eval!=[] or data.eval_generate!=[]"},
+        {"data: {train: a}\noptim: {warmup_steps: 10}", 0, "optim.warmup_steps is set, but it is read only when optim.lr_scheduler_type!="},
+        {"data: {generate: {name: addition}, prompt_template: \"{prompt}\"}", 0, "data.prompt_template is set, but it is read only when"},
+        {"data: {eval: a}\nrun: {eval_temperature: 0, eval_top_p: 0.5}", 0, "run.eval_top_p is set, but it is read only when"},
+        {"data: {chat: ready, system_prompt: a}", 0, "data.system_prompt is set, but it is read only when data.chat!=ready"},
+        {"task: {reward: exact, verifier: {tolerance: 1}}", 0, "task.verifier.tolerance is set, but it is read only when"},
+        {"guidance: {kind: guide, squash: 1, squash_percentile: 0.5}", 0, "guidance.squash_percentile is set, but"},
         /* together */
-        {"run: {eval_k: 8, eval_samples: 4}", 0, "run.eval_k (8) must be at most run.eval_samples (4)"},
+        {"data: {train: a, prompt_template: no place}", 0,
+         "test.yaml:1: data.prompt_template is \"no place\", which holds neither {prompt}"},
+        {"data: {train: [a, {file: b, prompt_template: \"{ prompt}\"}]}", 0, "data.train[1].prompt_template is \"{ prompt}\", which"},
+        {"run: {eval_k: 8, eval_samples: 4}\ndata: {eval: a}", 0, "run.eval_k (8) must be at most run.eval_samples (4)"},
         {"task: {reward: exact, rewards: [{name: exact}]}", 0, "task.rewards stands beside task.reward"},
-        {"optim: {warmup_steps: 3, warmup_ratio: 0.1}", 0, "optim.warmup_ratio stands beside optim.warmup_steps"},
+        {"optim: {lr_scheduler_type: cosine, warmup_steps: 3, warmup_ratio: 0.1}", 0,
+         "optim.warmup_ratio stands beside optim.warmup_steps"},
         {"loss: {mask_truncated_completions: true, overlong: keep}", 0, "stands beside"},
         {"model: {init: {n_heads: 4, n_kv_heads: 3}}", 0, "model.init.n_kv_heads (3) must divide"},
         {"model: {init: {head_width: 7}}", 0, "must be even"},
@@ -497,6 +616,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(every_option_has_help_a_valid_default_and_a_line_in_the_documents),
+	        TEST(every_condition_names_options_and_words_that_exist),
+	        TEST(a_condition_is_an_or_of_ands),
+	        TEST(a_resolved_config_gives_way_where_it_is_overridden),
 	        TEST(options_help_of_a_room_shows_that_room_alone),
 	        TEST(values_reach_their_fields),
 	        TEST(an_unset_option_can_be_told_from_one_set_to_zero),

@@ -55,4 +55,52 @@ static void every_row_of_the_table_becomes_a_config_and_comes_back(void **state)
 	}
 }
 
-TEST_MAIN(TEST(the_schema_knows_the_words_of_the_algorithm_and_no_others), TEST(every_row_of_the_table_becomes_a_config_and_comes_back))
+/* The values of a row are taken back where the config makes that nothing reads them; what the user wrote is refused. */
+static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *path; /* path: what is refused; NULL: nothing */
+	} cases[] = {
+	        {"loss: {beta: 0}", NULL},
+	        {"loss: {beta: 0, overlong_buffer: 10}", "loss.overlong_buffer"},
+	        {"loss: {beta: 0, overlong_penalty: 2}", "loss.overlong_penalty"},
+	        {"loss: {beta: 0, kl_estimator: k1}", "loss.kl_estimator"},
+	        {"loss: {beta: 0, kl_placement: reward}", "loss.kl_placement"},
+	        {"loss: {beta: 0, use_bias_correction_kl: true}", "loss.use_bias_correction_kl"},
+	        {"loss: {beta: 0, kl_controller: adaptive}", "loss.kl_controller"},
+	        {"loss: {beta: 0.1, kl_placement: reward, use_bias_correction_kl: false}", "loss.use_bias_correction_kl"},
+	        {"algorithm: reinforce\nloss: {epsilon: 0.3}", "loss.epsilon"},
+	        {"algorithm: sapo\nloss: {epsilon_high: 0.3}", "loss.epsilon_high"},
+	        {"algorithm: sapo\nloss: {delta: 3}", "loss.delta"},
+	        {"algorithm: sapo\nguidance: {kind: guide, clip: hard}\nloss: {epsilon: 0.3}", NULL},
+	        {"loss: {advantage_eps: 0.1, scale_rewards: none}", "loss.advantage_eps"},
+	        {"loss: {mismatch: token_truncate}", "loss.mismatch"},
+	        {"compute: {numerics: fast}\nloss: {mismatch: token_truncate, mismatch_min: 0.5}", "loss.mismatch_min"},
+	        {"compute: {numerics: fast}\nloss: {mismatch: token_mask, mismatch_min: 0.5}", NULL},
+	        {"algorithm: dapo\nloss: {overlong_buffer: 10}", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char             message[128];
+		struct config    c;
+		struct algorithm a;
+		struct text      t = {0};
+		int              status = config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL, 0, &c);
+		if (status == OK)
+			status = recipe_algorithm(&c, &a);
+		snprintf(message, sizeof message, "%s ", cases[i].path ? strchr(cases[i].path, '.') + 1 : "");
+		if (status != (cases[i].path ? ERR_INPUT : OK) || (cases[i].path && !strstr(error_message(), message)))
+			fail_msg("%s: %s", cases[i].text, error_message());
+		if (!cases[i].path) {
+			assert_ok(config_resolved(&c, &t));
+			assert_true(!strstr(t.data, "kl_estimator") == !(a.beta > 0));
+			assert_true(!strstr(t.data, "overlong_buffer") == (a.overlong != OVERLONG_SHAPE));
+		}
+		text_free(&t);
+		config_free(&c);
+	}
+}
+
+TEST_MAIN(TEST(what_a_part_does_not_read_is_refused_and_not_resolved), TEST(the_schema_knows_the_words_of_the_algorithm_and_no_others),
+          TEST(every_row_of_the_table_becomes_a_config_and_comes_back))

@@ -219,6 +219,7 @@ static int open_all(struct evaluation *e, const struct words *w)
 	const struct config_compute *c = &e->config.compute;
 	const struct model_shape    *s;
 	struct sampling              sampling;
+	struct prompts_options       prompts;
 
 	TRY(check_folder_of(w->output, &e->arena));
 	TRY(check_folder_of(w->answers, &e->arena));
@@ -230,6 +231,8 @@ static int open_all(struct evaluation *e, const struct words *w)
 	TRY(open_verifier(e));
 	TRY(choose_sampling(e, &sampling));
 	s = &e->opened.model->weights.shape;
+	prompts = problems_prompts(&e->config, e->opened.tokenizer, s->n_positions);
+	TRY(problems_check_system(&e->config, &prompts, &e->set, NULL));
 	e->rollout = (struct rollout_options){.decode = {.sampling = sampling,
 	                                                 .penalty = &e->generation.penalty,
 	                                                 .eos = s->eos,

@@ -100,6 +100,7 @@ int job_render(struct job *job)
 {
 	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
 
+	TRY(problems_check_system(&job->config, &o, &job->train, &job->eval));
 	TRY(problems_render(&o, &job->arena, &job->train));
 	TRY(problems_render(&o, &job->arena, &job->eval));
 	return findings_collect(&job->train, &job->eval, &job->arena, &job->findings);
@@ -111,10 +112,6 @@ int job_open_guidance(struct job *job)
 	int                           guided = job->kind == JOB_TRAIN && strcmp(g->kind, "none");
 	const struct prompts_options  o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
 
-	if (guided && job->replay.n)
-		return error_set(ERR_INPUT,
-		                 "%s: guidance.kind guide samples anew where answers failed, but rollout.source replays recorded ones",
-		                 config_where(&job->config, "guidance.kind"));
 	if (guided)
 		job->guidance = (struct guidance){.num_generations = g->num_guided ? g->num_guided : job->config.rollout.num_generations,
 		                                  .form = guidance_form_find(g->form),
@@ -220,11 +217,6 @@ static int choose_baseline(struct job *job)
 
 	if (share == 0)
 		return OK;
-	if (job->replay.n == 0)
-		return error_set(ERR_INPUT,
-		                 "%s: loss.positive_share reads the share of good answers from rollout.source, which is not set; set it, "
-		                 "or loss.baseline_value instead",
-		                 config_where(&job->config, "loss.positive_share"));
 	if (job->algorithm.baseline_value != 0)
 		return error_set(ERR_INPUT,
 		                 "%s: loss.positive_share chooses the constant that loss.baseline_value sets; leave one of them out",
@@ -236,9 +228,36 @@ static int choose_baseline(struct job *job)
 	return OK;
 }
 
+/* What was recorded stands: an option about sampling says the same, or nothing. */
+static int compare_with_replay(struct job *job)
+{
+	const struct config_rollout *r = &job->config.rollout;
+	const struct replay         *p = &job->replay;
+	const struct {
+		const char *key;
+		double      here, recorded;
+	} facts[] = {{"rollout.num_generations", r->num_generations, p->num_generations},
+	             {"rollout.top_k", r->top_k, p->top_k},
+	             {"rollout.top_p", r->top_p, p->top_p},
+	             {"rollout.min_p", r->min_p, p->min_p}};
+
+	for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+		char value[40];
+		snprintf(value, sizeof value, "%.9g", facts[i].recorded);
+		if (!config_is_set(&job->config, facts[i].key))
+			TRY(config_set_if_unset(&job->config, p->path, facts[i].key, value));
+		else if ((float)facts[i].here != (float)facts[i].recorded)
+			return error_set(
+			        ERR_INPUT,
+			        "%s: %s is %g, but the answers of %s were sampled with %s and are replayed as they are; leave it out",
+			        config_where(&job->config, facts[i].key), facts[i].key, facts[i].here, p->path, value);
+	}
+	return OK;
+}
+
 static int refuse_beside_replay(const struct job *job)
 {
-	const char *key = strcmp(job->config.curriculum.kind, "uniform") ? "curriculum.kind" : NULL;
+	const char *key = NULL;
 
 	if (problems_weighted(&job->train))
 		return error_set(
@@ -247,10 +266,6 @@ static int refuse_beside_replay(const struct job *job)
 		        config_where(&job->config, "data.train"));
 	if (job->algorithm.dynamic_sampling)
 		key = "loss.dynamic_sampling";
-	if (job->config.task.permute_rewards)
-		key = "task.permute_rewards";
-	if (job->config.task.token_rewards)
-		key = "task.token_rewards";
 	return key ? error_set(ERR_INPUT,
 	                       "%s: %s acts on answers as they are sampled, but rollout.source replays recorded ones; leave it out",
 	                       config_where(&job->config, key), key)
@@ -273,6 +288,7 @@ int job_open_replay(struct job *job)
 	if (job->kind == JOB_TRAIN && *r->source) {
 		TRY(refuse_beside_replay(job));
 		TRY(replay_open(r->source, &o, &job->replay));
+		TRY(compare_with_replay(job));
 	}
 	return choose_baseline(job);
 }

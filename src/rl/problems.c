@@ -271,3 +271,29 @@ int problems_mix(const struct config *c, struct arena *a, struct problem_set *se
 	set->prompts = mixed;
 	return OK;
 }
+
+/* ---- the system prompt ---- */
+
+/* Prompts that data.system_prompt stands before, as prompts.c puts it there. */
+static int count_with_system(const struct prompts_options *o, const struct problem_set *set)
+{
+	int n = 0, chat = o->chat == CHAT_ALWAYS || (o->chat == CHAT_AUTO && tokenizer_chat_template(o->tokenizer));
+
+	for (int i = 0; i < set->n; i++) {
+		const struct problem *p = &set->problems[i];
+		n += p->n_messages ? strcmp(p->messages[0].role, "system") != 0 : chat;
+	}
+	return n;
+}
+
+int problems_check_system(const struct config *c, const struct prompts_options *o, const struct problem_set *set,
+                          const struct problem_set *other)
+{
+	if (!o->system || count_with_system(o, set) > 0 || (other && count_with_system(o, other) > 0))
+		return OK;
+	return error_set(
+	        ERR_INPUT,
+	        "%s: data.system_prompt is set, but no prompt takes it: it goes before messages that begin with no system message, and "
+	        "texts are messages only with data.chat: always, or auto and a model that has a chat template",
+	        config_where(c, "data.system_prompt"));
+}

@@ -62,4 +62,9 @@ int problems_weighted(const struct problem_set *set);
 /* How the config wants prompts: data.chat, data.system_prompt, and as long as data.max_prompt_length and the model's positions allow. */
 struct prompts_options problems_prompts(const struct config *c, const struct tokenizer *t, int n_positions);
 
+/* ERR_INPUT where data.system_prompt is set and no prompt of the two sets takes it: they are texts outside of any chat template, or begin with a
+ * system message of their own. `other` may be NULL. */
+int problems_check_system(const struct config *c, const struct prompts_options *o, const struct problem_set *set,
+                          const struct problem_set *other);
+
 #endif

@@ -138,7 +138,7 @@ struct reader {
 	struct id_index              problems; /* those of o->prompts */
 	char                         place[FILE_PATH_MAX + 32];
 	const char                  *path;
-	int                          n_components, same_verifiers; /* of the header; those of the reward at hand */
+	int                          n_components; /* of the header */
 };
 
 static int list_of(const struct reader *r, const json_t *row, const char *key, const json_t **out, size_t n)
@@ -246,7 +246,7 @@ static int read_spans(const struct reader *r, const json_t *row, struct rollout 
 	return OK;
 }
 
-/* What each verifier gave, for the log; left out where this run has others. */
+/* What each verifier gave, for the log. */
 static int read_components(const struct reader *r, const json_t *row, struct rollout *out)
 {
 	const json_t *list;
@@ -266,7 +266,7 @@ static int read_components(const struct reader *r, const json_t *row, struct rol
 		x[i] = json_is_number(v) ? json_number_value(v) : NAN;
 	}
 	out->components = x;
-	out->n_components = r->same_verifiers ? r->n_components : 0;
+	out->n_components = r->n_components;
 	return OK;
 }
 
@@ -387,25 +387,54 @@ static int next_row(struct reader *r, json_t **row)
 
 /* ---- the header ---- */
 
+static int other_verifiers(const struct reader *r, const json_t *theirs)
+{
+	struct text names = {0};
+	int         status;
+
+	for (size_t i = 0; i < json_array_size(theirs); i++)
+		text_print(&names, "%s%s", i ? ", " : "",
+		           json_is_string(json_array_get(theirs, i)) ? json_string_value(json_array_get(theirs, i)) : "?");
+	status = error_set(ERR_INPUT,
+	                   "%s: its rewards were given by %s, and they are replayed as they are, but task.reward says otherwise; name the "
+	                   "same there, and another one for held-out problems in task.eval_reward",
+	                   r->place, names.data ? names.data : "nobody");
+	text_free(&names);
+	return status;
+}
+
 /* None are named in older files. */
 static int read_verifiers(struct reader *r, const json_t *row)
 {
 	const struct reward_spec *ours = r->o->reward;
 	const json_t             *list;
+	int                       same;
 
 	if (!json_object_get(row, "verifiers"))
 		return OK;
 	TRY(list_of(r, row, "verifiers", &list, 0));
 	r->n_components = (int)json_array_size(list);
-	r->same_verifiers = ours && r->n_components == ours->n;
-	for (int i = 0; i < r->n_components && r->same_verifiers; i++) {
+	same = !ours || r->n_components == ours->n;
+	for (int i = 0; ours && same && i < r->n_components; i++) {
 		const char *name = json_string_value(json_array_get(list, (size_t)i));
-		r->same_verifiers = name && !strcmp(name, ours->verifier[i]->name);
+		same = name && !strcmp(name, ours->verifier[i]->name);
 	}
-	return OK;
+	return same ? OK : other_verifiers(r, list);
 }
 
-static int check_header(struct reader *r, const json_t *row, int64_t *answers, uint64_t *weights)
+/* With which options they were sampled. */
+static int read_sampling(const struct reader *r, const json_t *row, struct replay *out)
+{
+	int64_t top_k = 0;
+
+	TRY(json_get_int(r->place, row, "top_k", 0, -1, INT32_MAX, &top_k));
+	out->top_k = (int)top_k;
+	out->top_p = 1;
+	TRY(json_get_real(r->place, row, "top_p", 0, &out->top_p));
+	return json_get_real(r->place, row, "min_p", 0, &out->min_p);
+}
+
+static int check_header(struct reader *r, const json_t *row, int64_t *answers, uint64_t *weights, struct replay *out)
 {
 	const char *text;
 	char        ours[20];
@@ -435,10 +464,11 @@ static int check_header(struct reader *r, const json_t *row, int64_t *answers, u
 		        r->place, temperature, (double)r->o->temperature);
 	TRY(json_get_text(r->place, row, "weights", JSON_REQUIRED, &text));
 	*weights = strtoull(text, NULL, 16);
+	TRY(read_sampling(r, row, out));
 	return read_verifiers(r, row);
 }
 
-static int read_header(struct reader *r, int64_t *answers, uint64_t *weights)
+static int read_header(struct reader *r, int64_t *answers, uint64_t *weights, struct replay *out)
 {
 	json_t *row;
 	int     status;
@@ -446,7 +476,7 @@ static int read_header(struct reader *r, int64_t *answers, uint64_t *weights)
 	TRY(next_row(r, &row));
 	if (!row)
 		return error_set(ERR_INPUT, "%s: the file is empty", r->path);
-	status = check_header(r, row, answers, weights);
+	status = check_header(r, row, answers, weights, out);
 	json_decref(row);
 	return status;
 }
@@ -550,6 +580,7 @@ static int make_groups(struct reader *r, const struct answer *answers, int n, st
 			return ERR_INPUT;
 		for (int i = first; i < end; i++)
 			g.rollouts[g.n++] = answers[i].rollout;
+		out->num_generations = g.n > out->num_generations ? g.n : out->num_generations;
 		keep_group(r->o, out, g);
 	}
 	out->order = arena_alloc(&out->arena, (size_t)out->n, sizeof *out->order);
@@ -571,7 +602,7 @@ static int read_all(struct reader *r, struct replay *out)
 	for (int i = 0; i < p->n; i++)
 		r->problems.entries[i] = (struct id_entry){p->problems[i]->id, i};
 	id_index_sort(&r->problems);
-	TRY(read_header(r, &n, &weights));
+	TRY(read_header(r, &n, &weights, out));
 	out->other_mu = weights != of_model(r->o->model);
 	status = read_answers(r, (int)n, &answers);
 	if (status == OK)

@@ -40,7 +40,7 @@ struct replay_options {
 	const struct model       *model;
 	const struct tokenizer   *tokenizer;
 	const struct prompts     *prompts; /* of the training problems */
-	const struct reward_spec *reward;  /* of this run; NULL: nobody asks for the parts of rewards */
+	const struct reward_spec *reward;  /* of this run: the verifiers must be those of the file; NULL: nobody asks */
 	float                     temperature;
 	int                       max_completion_length, n_positions;
 	enum curation             curation;
@@ -53,12 +53,15 @@ struct replay {
 	int           n, n_answers, n_good;
 	int           largest;  /* answers of the largest group */
 	int           other_mu; /* the weights at hand are not those that sampled */
-	uint32_t     *order;    /* [n] of epoch order_epoch */
-	int64_t       order_epoch;
-	struct arena  arena;
+	/* How they were sampled: answers to each problem, before curation, and the filters. */
+	int          num_generations, top_k;
+	double       top_p, min_p;
+	uint32_t    *order; /* [n] of epoch order_epoch */
+	int64_t      order_epoch;
+	struct arena arena;
 };
 
-/* Reads, checks and curates a file. ERR_INPUT names the file and line: no data set of rollouts, cut off, another tokenizer or temperature, an unknown
+/* Reads, checks and curates a file. ERR_INPUT names the file and line: no data set of rollouts, cut off, another tokenizer, temperature or verifier, an unknown
  * problem or one asked differently, ids out of range, lists of unequal lengths, a log-probability that is none. On an error nothing is owned. */
 int  replay_open(const char *path, const struct replay_options *o, struct replay *out);
 void replay_close(struct replay *r);

@@ -321,12 +321,17 @@ static void add_timing(struct metrics *m, const struct step *s)
 	metrics_add(m, "timing_s/optimizer", u->seconds_optimizer);
 }
 
+/* Recorded answers come in an order of their own, and the curriculum has no part in it. */
 static int add_curriculum(struct metrics *m, const struct job *job)
 {
-	json_t     *o = json_object(), *value;
+	json_t     *o = job->replay.n ? NULL : json_object(), *value;
 	const char *name;
 	int         status = o ? curriculum_metrics(job->curriculum, o) : ERR_INPUT;
 
+	if (job->replay.n) {
+		metrics_add(m, "curriculum/epoch", (double)job->step * job->config.rollout.prompts_per_step / job->replay.n);
+		return OK;
+	}
 	if (status == OK)
 		json_object_foreach(o, name, value) metrics_add(m, name, json_number_value(value));
 	json_decref(o);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define RESOLVED "# resolved: every option that the run reads" /* the first line of such a file */
+
 /* ---- one option ---- */
 
 static int is_null(const struct yaml_node *node)
@@ -33,6 +35,7 @@ static int set_default(struct config *c, int row)
 	                             .plain = 1};
 
 	c->where[row] = NULL;
+	c->laid[row] = 0;
 	if (o->standard)
 		return value_read(o, &node, "", &c->arena, c);
 	memset((char *)c + o->offset, 0, empty_sizes[o->type]);
@@ -47,6 +50,7 @@ static int set_option(struct config *c, int row, const struct yaml_node *node)
 		return set_default(c, row);
 	TRY(value_read(o, node, "", &c->arena, c));
 	c->where[row] = node->where;
+	c->laid[row] = 0;
 	return OK;
 }
 
@@ -152,6 +156,8 @@ static int set_yaml(struct config *c, const struct chain *at, const char *text, 
 {
 	struct yaml_node *root;
 
+	if (n > sizeof RESOLVED && !strncmp(text, RESOLVED, sizeof RESOLVED - 1))
+		c->resolved = at->path;
 	TRY(yaml_parse(at->path, text, n, &c->arena, &root));
 	if (root->kind != YAML_MAP)
 		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map of options", at->path, yaml_kind_name(root->kind));
@@ -284,12 +290,25 @@ static int is_read(const struct config *c, const struct option *o)
 	return holds;
 }
 
-static int check_unread(const struct config *c)
+/* Whether nobody asked for the value: an algorithm laid it under, or it stands in a resolved config, which lists what was read when it was
+ * written. Where an override changes what is read (hone eval RUN --temperature 0), such values go. */
+static int is_laid(const struct config *c, int row)
 {
-	for (int i = 0; i < schema_n; i++)
-		if (c->where[i] && !is_read(c, &schema[i]))
+	size_t n = c->resolved ? strlen(c->resolved) : 0;
+
+	return c->laid[row] || (n && !strncmp(c->where[row], c->resolved, n) && c->where[row][n] == ':');
+}
+
+static int check_unread(struct config *c)
+{
+	for (int i = 0; i < schema_n; i++) {
+		if (!c->where[i] || is_read(c, &schema[i]))
+			continue;
+		if (!is_laid(c, i))
 			return error_set(ERR_INPUT, "%s: %s is set, but it is read only when %s", c->where[i], schema[i].path,
 			                 schema[i].when);
+		TRY(set_default(c, i));
+	}
 	return OK;
 }
 
@@ -338,6 +357,45 @@ static int check_init(const struct config *c)
 	return OK;
 }
 
+/* Whether a template asks for a column: {prompt}, {a.b}. */
+static int has_column(const char *template)
+{
+	static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+
+	for (const char *s = template; (s = strchr(s, '{')); s++) {
+		size_t n = strspn(s + 1, name);
+		if (n && s[1 + n] == '}')
+			return 1;
+	}
+	return 0;
+}
+
+static int check_template(const char *where, const char *room, int row, const char *template)
+{
+	char at[32];
+
+	if (has_column(template))
+		return OK;
+	snprintf(at, sizeof at, row < 0 ? "%s" : "%s[%d]", room, row);
+	return error_set(ERR_INPUT,
+	                 "%s: %s.prompt_template is \"%.60s\", which holds neither {prompt} nor another column in braces: every problem "
+	                 "would ask the same",
+	                 where, at, template);
+}
+
+static int check_templates(const struct config *c)
+{
+	static const char *const        rooms[] = {"data.train", "data.eval"};
+	const struct source_list *const lists[] = {&c->data.train, &c->data.eval};
+
+	TRY(check_template(config_where(c, "data.prompt_template"), "data", -1, c->data.prompt_template));
+	for (int l = 0; l < 2; l++)
+		for (int i = 0; i < lists[l]->n; i++)
+			if (*lists[l]->items[i].prompt_template)
+				TRY(check_template(config_where(c, rooms[l]), rooms[l], i, lists[l]->items[i].prompt_template));
+	return OK;
+}
+
 static int check_eval(const struct config *c)
 {
 	if (c->run.eval_k > c->run.eval_samples)
@@ -375,6 +433,7 @@ int config_check(struct config *c)
 	TRY(check_not_both(c, "task.reward", "task.rewards"));
 	TRY(check_not_both(c, "optim.warmup_steps", "optim.warmup_ratio"));
 	TRY(check_init(c));
+	TRY(check_templates(c));
 	TRY(check_eval(c));
 	TRY(check_not_both(c, "loss.mask_truncated_completions", "loss.overlong"));
 	TRY(fold_mask_truncated(c));
@@ -431,7 +490,11 @@ int config_set_if_unset(struct config *c, const char *who, const char *path, con
 	int row = schema_find(path);
 
 	assert(row >= 0);
-	return c->where[row] || !is_read(c, &schema[row]) ? OK : set_text(c, who, path, value);
+	if (c->where[row] || !is_read(c, &schema[row]))
+		return OK;
+	TRY(set_text(c, who, path, value));
+	c->laid[row] = 1;
+	return OK;
 }
 
 int config_is_set(const struct config *c, const char *path)
@@ -492,6 +555,7 @@ int config_resolved(const struct config *c, struct text *out)
 {
 	const char *before = "";
 
+	text_print(out, RESOLVED "\n");
 	for (int i = 0; i < schema_n; i++) {
 		if (!is_read(c, &schema[i]))
 			continue;
@@ -503,10 +567,12 @@ int config_resolved(const struct config *c, struct text *out)
 	return text_status(out);
 }
 
-/* What decides the result of a run: the options that are read and not free on resume. */
+/* What decides the result of a run: the options that are read, have a value and are not free on resume. */
 static int decides(const struct config *c, int row)
 {
-	return !(schema[row].flags & FREE_ON_RESUME) && is_read(c, &schema[row]);
+	int has_value = schema[row].standard || c->where[row];
+
+	return has_value && !(schema[row].flags & FREE_ON_RESUME) && is_read(c, &schema[row]);
 }
 
 uint64_t config_hash(const struct config *c)

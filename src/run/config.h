@@ -13,7 +13,8 @@
  * Options without a default ("from the algorithm" in docs/options.md) are unset unless somebody sets them: their field is 0 or NULL and
  * config_is_set() is 0. The algorithm's row gives their value, with config_set_if_unset(), so that the resolved config shows what was used.
  *
- * The resolved config lists every option that is read, in the order of the table. Loading it again gives the same text. */
+ * The resolved config lists every option that is read, in the order of the table. Loading it again gives the same text. Where what is given
+ * beside it makes that one of its options is no longer read, the option goes without a word: nobody wrote it by hand. */
 #ifndef RUN_CONFIG_H
 #define RUN_CONFIG_H
 
@@ -178,6 +179,8 @@ struct config {
 
 	const char  *name;                      /* the file, for messages */
 	const char  *where[CONFIG_OPTIONS_MAX]; /* by row of the table: "demo.yaml:12" of who set it; NULL: the default stands */
+	char         laid[CONFIG_OPTIONS_MAX];  /* 1: by config_set_if_unset */
+	const char  *resolved;                  /* name of the resolved config among its files, or NULL */
 	struct arena arena;                     /* owns every text and list */
 };
 
@@ -188,7 +191,8 @@ int  config_parse(const char *name, const char *text, size_t n_text, const char 
 void config_free(struct config *c);
 
 /* Sets one option afterwards in the name of `who` ("algorithm dapo"). The second only if nobody has set it and it is read, so that
- * a row of defaults can be laid under what the user wrote. Call config_check() when done: it finds options that now nothing reads. */
+ * a row of defaults can be laid under what the user wrote. Call config_check() when done: it finds options that now nothing reads, refuses
+ * those that the user set and takes back those of the row. */
 int config_set(struct config *c, const char *who, const char *path, const char *value);
 int config_set_if_unset(struct config *c, const char *who, const char *path, const char *value);
 int config_check(struct config *c);

@@ -16,6 +16,8 @@
 #define BIG 2147483647 /* of an int */
 #define REQUIRED OPTION_REQUIRED
 
+enum { WHEN_MAX = 256 }; /* bytes of a condition */
+
 /* clang-format off */
 #define PLACE(field, type) offsetof(HOME, field) + _Generic(((HOME *)0)->field, type: 0)
 #define BOUNDED(kind, ctype, field, standard_, least_, most_, help_, ...) \
@@ -86,6 +88,12 @@ static const struct option_rows reward_rows = {reward_options, N(reward_options)
 #define ALGORITHMS "reinforce|rloo|reinforce_pp|grpo|dr_grpo|dapo|gspo|cispo|ppo|gmpo|sapo|" \
 	"topr|topr_naive|topr_positives|topr_is|topr_tis"
 
+/* Conditions that several options share. */
+#define FILES "data.train!=[] or data.eval!=[]"
+#define HELD_OUT "data.eval!=[] or data.eval_generate!=[]"
+#define SAMPLED "rollout.source=" /* not replayed */
+#define CLIPPED "loss.clip=hard|cap|cap_absolute|log or guidance.clip=hard"
+
 #undef HOME
 #define HOME struct config
 const struct option schema[] = {
@@ -116,40 +124,40 @@ const struct option schema[] = {
 	ROWS(data.generate, &generator_rows, 100, "generated problems to train on: never those that can be held out (src/task/generator.h)"),
 	ROWS(data.eval, &eval_source_rows, 1000, "held-out problems: files, as texts or as maps; hone eval reports each"),
 	ROWS(data.eval_generate, &eval_generator_rows, 100, "generated held-out problems, each once: by construction none that data.generate can make, whatever its numbers and seeds"),
-	TEXT(data.prompt_column, "prompt", 1, 200, "column with the prompt: a text or a list of messages"),
+	TEXT(data.prompt_column, "prompt", 1, 200, "column with the prompt: a text or a list of messages", .when = FILES),
 	TEXT(data.answer_column, "", 0, 200,
 	     "column with the gold answer, a.b for one inside another; empty: the first of answer, solution, ground_truth, label, "
-	     "reward_model.ground_truth, ground_truth.target"),
+	     "reward_model.ground_truth, ground_truth.target", .when = FILES),
 	TEXT(data.category_column, "category", 1, 200,
-	     "column by which curricula and evaluation group the problems; category also finds data_source and dataset"),
-	TEXT(data.id_column, "", 0, 200, "column with the id; empty: the first of id, unique_id, else FILE:LINE; line: FILE:LINE"),
-	TEXT(data.prompt_template, "{prompt}", 1, 100000, "text around each prompt; {prompt} stands for it"),
+	     "column by which curricula and evaluation group the problems; category also finds data_source and dataset", .when = FILES),
+	TEXT(data.id_column, "", 0, 200, "column with the id; empty: the first of id, unique_id, else FILE:LINE; line: FILE:LINE", .when = FILES),
+	TEXT(data.prompt_template, "{prompt}", 1, 100000, "text around each prompt; {prompt} stands for it", .when = FILES),
 	CHOICE(data.chat, "never", "never|auto|always|ready",
 	       "whether a prompt that is a text becomes the user's message in the model's chat template; auto: where the model has one; "
 	       "ready: prompts are what the model reads already, no template and no special token is put around text or messages"),
-	TEXT(data.system_prompt, "", 0, 100000, "system message before messages that begin with none; empty: none"),
+	TEXT(data.system_prompt, "", 0, 100000, "system message before messages that begin with none; empty: none", .when = "data.chat!=ready"),
 	INT(data.max_prompt_length, "512", 1, 1 << 20, "tokens; a longer prompt is never cut"),
 	CHOICE(data.unreadable_answers, "error", "error|drop",
 	       "problems whose gold answer the verifier cannot use: an error, or left out, counted and named"),
 	CHOICE(data.overlong_prompts, "drop", "drop|error", "prompts that are longer: left out, counted and named, or an error"),
 	INT(data.max_problems, "0", 0, BIG, "use only the first so many training problems; 0: all"),
 	INT(data.eval_max_problems, "0", 0, BIG, "use only the first so many held-out problems of each file or generator; 0: all",
-	    .flags = FREE_ON_RESUME),
-	TEXT(data.convert, "", 0, 100, "generator that rewrites published rows in its own compact text: knights_knaves"),
+	    .when = HELD_OUT, .flags = FREE_ON_RESUME),
+	TEXT(data.convert, "", 0, 100, "generator that rewrites published rows in its own compact text: knights_knaves", .when = FILES),
 
 	TEXT(task.reward, "", 0, 100, "the verifier, when there is one with weight 1"),
 	ROWS(task.rewards, &reward_rows, 32, "several verifiers with weights; instead of task.reward"),
 	TEXT(task.eval_reward, "", 0, 100, "the verifier that decides what is right, in training and held out; empty: the first reward that is not of form (docs/verifiers.md)"),
 	BOOL(task.permute_rewards, "false",
-	     "control experiment that must not learn: rewards are shuffled among the answers to the same problem before training"),
+	     "control experiment that must not learn: rewards are shuffled among the answers to the same problem before training", .when = SAMPLED),
 	BOOL(task.token_rewards, "false",
-	     "each token is paid by how much the reward rises with it, instead of all at the end; for dense verifiers, a row's baseline stays"),
+	     "each token is paid by how much the reward rises with it, instead of all at the end; for dense verifiers, a row's baseline stays", .when = SAMPLED),
 	CHOICE(task.verifier.compare, "text", "text|dense|number|list|set",
 	       "what is the same answer: text, text without white space, one number, a list, a list in any order", .when = "task.verifiers=exact"),
 	REAL(task.verifier.tolerance, "0", 0, 1e9, "numbers that differ by no more are equal; for compare number, list and set",
-	     .when = "task.verifiers=exact"),
-	REAL(task.verifier.relative_tolerance, "0", 0, 1, "the same, as a share of the gold", .when = "task.verifiers=exact"),
-	BOOL(task.verifier.ignore_case, "false", "letters in any case", .when = "task.verifiers=exact"),
+	     .when = "task.verifiers=exact and task.verifier.compare=number|list|set"),
+	REAL(task.verifier.relative_tolerance, "0", 0, 1, "the same, as a share of the gold", .when = "task.verifiers=exact and task.verifier.compare=number|list|set"),
+	BOOL(task.verifier.ignore_case, "false", "letters in any case", .when = "task.verifiers=exact and task.verifier.compare!=number"),
 	INT(task.verifier.decimals, "0", 0, 15, "numbers that round to the same so many decimals are equal; 0: only equal ones",
 	    .when = "task.verifiers=math"),
 	BOOL(task.verifier.interval_relations, "false", "-2 <= x <= 7 equals x in [-2, 7]", .when = "task.verifiers=math"),
@@ -177,20 +185,20 @@ const struct option schema[] = {
 	CHOICE(loss.baseline, NULL, "none|batch|group|leave_one_out|constant|critic", "what is subtracted from the reward"),
 	REAL(loss.baseline_value, NULL, -1e6, 1e6, "the constant, on the scale of the signed rewards", .when = "loss.baseline=constant"),
 	REAL(loss.positive_share, "0", 0, 0.999999,
-	     "choose the constant so that good answers make up this share of the weight of rollout.source; 0: off", .when = "loss.baseline=constant"),
+	     "choose the constant so that good answers make up this share of the weight of rollout.source; 0: off", .when = "loss.baseline=constant and rollout.source!="),
 	BOOL(loss.signed_rewards, NULL, "rewards 0 .. 1 become -1 .. 1"),
 	CHOICE(loss.scale_rewards, NULL, "none|group|batch", "standard deviation that divides the advantage"),
 	BOOL(loss.whiten, NULL, "advantages of all tokens of the batch to mean 0, variance 1"),
-	REAL(loss.advantage_eps, NULL, 0, 1, "added to the standard deviation of scale_rewards"),
+	REAL(loss.advantage_eps, NULL, 0, 1, "added to the standard deviation of scale_rewards", .when = "loss.scale_rewards!=none"),
 	REAL(loss.gamma, NULL, 0, 1, "discount per token"),
 	REAL(loss.lam, NULL, 0, 1, "GAE's lambda: 1 trusts the reward, 0 the critic", .when = "loss.baseline=critic"),
 	CHOICE(loss.importance_sampling_level, NULL, "none|token|sequence|sequence_sum",
 	       "what the ratio is taken of; sequence is normalised by the length"),
 	CHOICE(loss.clip, NULL, "none|hard|cap|cap_absolute|log|soft|taper",
 	       "hard: PPO's clipped surrogate; cap: CISPO's capped weight; log: GMPO's; soft: SAPO's gate; taper: TOPR's limits"),
-	REAL(loss.epsilon, NULL, 0, 1, "ratios below 1 - epsilon are clipped"),
-	REAL(loss.epsilon_high, NULL, 0, 1e6, "ratios above 1 + epsilon_high are clipped; with cap_absolute the cap itself"),
-	REAL(loss.delta, NULL, 0, 1e6, "two-sided or dual clip: cap of the ratio where the advantage is negative; 0: off"),
+	REAL(loss.epsilon, NULL, 0, 1, "ratios below 1 - epsilon are clipped", .when = CLIPPED),
+	REAL(loss.epsilon_high, NULL, 0, 1e6, "ratios above 1 + epsilon_high are clipped; with cap_absolute the cap itself", .when = CLIPPED),
+	REAL(loss.delta, NULL, 0, 1e6, "two-sided or dual clip: cap of the ratio where the advantage is negative; 0: off", .when = "loss.clip=hard"),
 	REAL(loss.tau_positive, NULL, 0, 1e6, "how fast the soft gate fades, A > 0", .when = "loss.clip=soft"),
 	REAL(loss.tau_negative, NULL, 0, 1e6, "the same, A <= 0", .when = "loss.clip=soft"),
 	REAL(loss.positive_low, NULL, 0, 1e9, "least weight of an answer with A >= 0", .when = "loss.clip=taper"),
@@ -198,8 +206,8 @@ const struct option schema[] = {
 	REAL(loss.negative_low, NULL, 0, 1e9, "least weight of an answer with A < 0", .when = "loss.clip=taper"),
 	REAL(loss.negative_high, NULL, 0, 1e9, "largest weight of an answer with A < 0", .when = "loss.clip=taper"),
 	CHOICE(loss.mismatch, NULL, "none|token_truncate|token_mask|sequence_truncate|sequence_mask|sequence_mean_mask",
-	       "correction of replayed rollouts by the policy of the step over the one that sampled"),
-	REAL(loss.mismatch_min, NULL, 0, 1, "masks: a smaller ratio drops the token or answer", .when = "loss.mismatch!=none"),
+	       "correction of replayed rollouts by the policy of the step over the one that sampled", .when = "rollout.source!= or compute.numerics=fast"),
+	REAL(loss.mismatch_min, NULL, 0, 1, "masks: a smaller ratio drops the token or answer", .when = "loss.mismatch=token_mask|sequence_mask|sequence_mean_mask"),
 	REAL(loss.mismatch_max, NULL, 1, 1e9, "masks: a larger ratio drops it; truncation: the largest weight", .when = "loss.mismatch!=none"),
 	BOOL(loss.mismatch_normalise, NULL, "divide the weights by their mean", .when = "loss.mismatch!=none"),
 	REAL(loss.off_policy_mask, NULL, 0, 1e6,
@@ -208,32 +216,32 @@ const struct option schema[] = {
 	CHOICE(loss.loss_type, NULL, "sequence_mean|grpo|token_mean|dapo|sequence_sum|constant|dr_grpo",
 	       "weights of the tokens; grpo, dapo and dr_grpo are TRL's names of sequence_mean, token_mean and constant"),
 	REAL(loss.beta, NULL, 0, 1e3, "coefficient of the KL divergence from the reference; 0: no reference model"),
-	CHOICE(loss.kl_placement, NULL, "reward|token_reward|loss", "where the KL divergence enters"),
-	CHOICE(loss.kl_estimator, NULL, "k1|k2|k3|k3+", "its estimator; k3+: value of k3, gradient of k2"),
-	CHOICE(loss.kl_controller, NULL, "fixed|adaptive", "KL in the reward: keep loss.beta, or steer it towards loss.kl_target"),
+	CHOICE(loss.kl_placement, NULL, "reward|token_reward|loss", "where the KL divergence enters", .when = "loss.beta!=0"),
+	CHOICE(loss.kl_estimator, NULL, "k1|k2|k3|k3+", "its estimator; k3+: value of k3, gradient of k2", .when = "loss.beta!=0"),
+	CHOICE(loss.kl_controller, NULL, "fixed|adaptive", "KL in the reward: keep loss.beta, or steer it towards loss.kl_target", .when = "loss.beta!=0 and loss.kl_placement=reward|token_reward"),
 	REAL(loss.kl_target, NULL, 0, 1e6, "nats a token", .when = "loss.kl_controller=adaptive"),
 	REAL(loss.kl_horizon, NULL, 1, 1e12, "answers over which loss.beta changes by a fifth at most", .when = "loss.kl_controller=adaptive"),
-	BOOL(loss.use_bias_correction_kl, NULL, "KL in the loss: times the ratio of the token, with gradient"),
+	BOOL(loss.use_bias_correction_kl, NULL, "KL in the loss: times the ratio of the token, with gradient", .when = "loss.beta!=0 and loss.kl_placement=loss"),
 	REAL(loss.entropy_coef, NULL, -1e3, 1e3, "coefficient of the entropy bonus"),
 	CHOICE(loss.overlong, NULL, "keep|mask|shape", "answers that were cut: keep, mask from the loss; shape: soft penalty on long ones"),
 	BOOL(loss.mask_truncated_completions, NULL, "TRL's name for loss.overlong: mask"),
-	INT(loss.overlong_buffer, NULL, 0, 1 << 20, "tokens over which the penalty grows; 0: a fifth of rollout.max_completion_length"),
-	REAL(loss.overlong_penalty, NULL, 0, 1e6, "the full penalty"),
+	INT(loss.overlong_buffer, NULL, 0, 1 << 20, "tokens over which the penalty grows; 0: a fifth of rollout.max_completion_length", .when = "loss.overlong=shape"),
+	REAL(loss.overlong_penalty, NULL, 0, 1e6, "the full penalty", .when = "loss.overlong=shape"),
 	BOOL(loss.dynamic_sampling, NULL, "groups whose answers are all right or all wrong are replaced by other problems"),
 	INT(loss.dynamic_sampling_max_batches, "10", 1, 1000, "batches sampled at most for one step", .when = "loss.dynamic_sampling!=false"),
 	INT(loss.num_iterations, NULL, 1, 1000, "passes over each batch of rollouts"),
 
-	CHOICE(guidance.kind, "none", "none|guide", "help for groups in which every answer failed"),
+	CHOICE(guidance.kind, "none", "none|guide", "help for groups in which every answer failed", .when = SAMPLED),
 	CHOICE(guidance.form, "replace", "replace|mixed|mixin",
 	       "the guided answers in place of the plain ones; beside them; in their place, but the wrong ones plain", .when = "guidance.kind=guide"),
 	REAL(guidance.trigger_accuracy, "0", 0, 1, "a group is guided when at most this share of it is right; 0: all wrong, 1: always", .when = "guidance.kind=guide"),
 	INT(guidance.num_guided, "0", 0, 65536, "guided answers to each; 0: as rollout.num_generations", .when = "guidance.kind=guide"),
-	TEXT(guidance.template, "{prompt}{hint}", 1, 100000, "the prompt with the hint in it, for guided answers and for sft.hint_rate; of messages the last one"),
+	TEXT(guidance.template, "{prompt}{hint}", 1, 100000, "the prompt with the hint in it, for guided answers and for sft.hint_rate; of messages the last one", .when = "guidance.kind=guide or sft.hint_rate!=0"),
 	CHOICE(guidance.denominator, "hinted", "hinted|plain", "of the ratio of guided tokens: as sampled, or without the hint, as if they were on policy (an ablation)",
 	       .when = "guidance.kind=guide"),
 	CHOICE(guidance.clip, "squash", "squash|none|hard|power", "how the ratio of guided tokens is kept in bounds", .when = "guidance.kind=guide"),
 	REAL(guidance.squash, "0", 0, 1e6, "g of q/(q + g); 0: the percentile of the answer's ratios", .when = "guidance.clip=squash"),
-	REAL(guidance.squash_percentile, "0.9", 0, 1, "which one", .when = "guidance.clip=squash"),
+	REAL(guidance.squash_percentile, "0.9", 0, 1, "which one", .when = "guidance.clip=squash and guidance.squash=0"),
 	REAL(guidance.power, "1", 0, 10, "of clip: power", .when = "guidance.clip=power"),
 	CHOICE(credit.kind, "none", "none|empg", "how the advantage is spread over an answer; empg: by the entropies of its segments"),
 	CHOICE(credit.segments, "newline", "newline|turn",
@@ -246,9 +254,9 @@ const struct option schema[] = {
 	BOOL(credit.shuffle, "false", "control experiment: the entropies change places among the segments of the batch",
 	     .when = "credit.kind=empg"),
 	CHOICE(curriculum.kind, "uniform", "uniform|sequential|easy_to_hard|sec|dump",
-	       "which problems come next; see docs/methods"),
+	       "which problems come next; see docs/methods", .when = SAMPLED),
 	TEXTS(curriculum.categories, "category", 0, 8,
-	      "columns that part the problems into arms; [category, difficulty]: one arm of each pair; []: a single arm"),
+	      "columns that part the problems into arms; [category, difficulty]: one arm of each pair; []: a single arm", .when = SAMPLED),
 	REAL(curriculum.temperature, NULL, 0, 1e3, "of the softmax over the arms; 0: the best arm alone; unset: 1 for sec, 0.1 for dump",
 	     .when = "curriculum.kind=sec|dump"),
 	REAL(curriculum.alpha, "0.5", 0, 1, "share of the newest step in the value of an arm", .when = "curriculum.kind=sec"),
@@ -271,11 +279,11 @@ const struct option schema[] = {
 	INT(rollout.num_generations, "8", 1, 65536, "answers sampled to each problem"),
 	INT(rollout.prompts_per_step, "16", 1, 1 << 20, "problems of a step"),
 	INT(rollout.max_completion_length, "256", 1, 1 << 20, "tokens of an answer at most"),
-	REAL(rollout.temperature, "1", 0, 100, "0: greedy"),
-	REAL(rollout.top_p, "1", 0, 1, "smallest set of tokens with this probability; 1: off"),
-	INT(rollout.top_k, "0", -1, BIG, "the k likeliest tokens; 0 or -1: off"),
-	REAL(rollout.min_p, "0", 0, 1, "tokens at least this times as likely as the likeliest; 0: off"),
-	TEXTS(rollout.stop, "[]", 0, 32, "texts that end an answer, besides the end token"),
+	REAL(rollout.temperature, "1", 0, 100, "0: greedy", .tiny = 1e-3),
+	REAL(rollout.top_p, "1", 1e-6, 1, "smallest set of tokens with this probability; 1: off", .when = "rollout.temperature!=0"),
+	INT(rollout.top_k, "0", -1, BIG, "the k likeliest tokens; 0 or -1: off", .when = "rollout.temperature!=0"),
+	REAL(rollout.min_p, "0", 0, 1, "tokens at least this times as likely as the likeliest; 0: off", .when = "rollout.temperature!=0"),
+	TEXTS(rollout.stop, "[]", 0, 32, "texts that end an answer, besides the end token", .when = SAMPLED " or " HELD_OUT),
 	INT(rollout.batch_size, "64", 1, 65536, "answers decoded at once; changes speed and memory only", .flags = FREE_ON_RESUME),
 	BOOL(rollout.share_prompt, "true", "compute the prompt of a group once"),
 
@@ -289,12 +297,12 @@ const struct option schema[] = {
 	CHOICE(optim.lr_scheduler_type, "constant", "constant|constant_with_warmup|linear|cosine|cosine_with_min_lr", "as transformers names them"),
 	REAL(optim.min_lr_rate, "0", 0, 1,
 	     "share of the peak at which it ends", .when = "optim.lr_scheduler_type=cosine_with_min_lr"),
-	INT(optim.warmup_steps, "0", 0, BIG, "steps over which the rate rises from 0"),
-	REAL(optim.warmup_ratio, "0", 0, 1, "the same as a share of run.max_steps"),
+	INT(optim.warmup_steps, "0", 0, BIG, "steps over which the rate rises from 0", .when = "optim.lr_scheduler_type!=constant"),
+	REAL(optim.warmup_ratio, "0", 0, 1, "the same as a share of run.max_steps", .when = "optim.lr_scheduler_type!=constant"),
 	REAL(optim.weight_decay, "0", 0, 10, "decoupled"),
 	REAL(optim.adam_beta1, "0.9", 0, 0.999999, "decay of the first moment"),
 	REAL(optim.adam_beta2, "0.999", 0, 0.99999999, "decay of the second moment"),
-	REAL(optim.adam_epsilon, "1e-8", 0, 1, "added to the root of the second moment"),
+	REAL(optim.adam_epsilon, "1e-8", 1e-15, 1, "added to the root of the second moment"),
 	REAL(optim.max_grad_norm, "1", 0, 1e9, "clip of the gradient's global norm; 0: off"),
 	INT(optim.num_minibatches, "1", 1, 65536, "updates per pass over a batch of rollouts"),
 
@@ -325,13 +333,13 @@ const struct option schema[] = {
 	     "answers written to samples/ at each evaluation and at the last step; 0: none", .flags = FREE_ON_RESUME),
 	BOOL(run.tensorboard, "true", "write events files", .flags = FREE_ON_RESUME),
 	INT(run.eval_steps, "0", 0, BIG,
-	     "evaluate on the held-out problems every so many steps and at the end; 0: never", .flags = FREE_ON_RESUME),
+	     "evaluate on the held-out problems every so many steps and at the end; 0: never", .when = HELD_OUT, .flags = FREE_ON_RESUME),
 	BOOL(run.eval_on_start, "true", "and before the first step", .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
-	INT(run.eval_samples, "1", 1, 65536, "answers to each held-out problem", .flags = FREE_ON_RESUME),
-	INT(run.eval_k, "0", 0, 65536, "the k of pass@k; 0: as run.eval_samples", .flags = FREE_ON_RESUME),
-	REAL(run.eval_temperature, "1", 0, 100, "0: greedy; where it is not set, hone eval takes the model's generation_config.json",
-	     .flags = FREE_ON_RESUME),
-	REAL(run.eval_top_p, "1", 0, 1, "as rollout.top_p, for held-out problems", .flags = FREE_ON_RESUME),
+	INT(run.eval_samples, "1", 1, 65536, "answers to each held-out problem", .when = HELD_OUT, .flags = FREE_ON_RESUME),
+	INT(run.eval_k, "0", 0, 65536, "the k of pass@k; 0: as run.eval_samples", .when = HELD_OUT, .flags = FREE_ON_RESUME),
+	REAL(run.eval_temperature, "1", 0, 100, "0: greedy; where it is not set, hone eval takes the model's generation_config.json", .tiny = 1e-3,
+	     .when = HELD_OUT, .flags = FREE_ON_RESUME),
+	REAL(run.eval_top_p, "1", 1e-6, 1, "as rollout.top_p, for held-out problems", .when = "run.eval_temperature!=0", .flags = FREE_ON_RESUME),
 
 	INT(sft.batch_size, "32", 1, 1 << 20, "sequences of a step of hone sft"),
 	REAL(sft.hint_rate, "0", 0, 1, "share of the prompts of hone sft that carry their hint, as guidance.template says"),
@@ -420,21 +428,52 @@ static int words_meet(const char *a, const char *b)
 	return 0;
 }
 
-int schema_when_holds(const char *when, const char *(*value)(const void *, const char *), const void *context)
+/* The part of a condition before `word` (" and ", " or "), copied; returns what stands behind the word, NULL behind the last part. */
+static const char *next_part(const char *when, const char *word, char part[WHEN_MAX])
 {
-	char        path[64];
-	const char *equals, *got;
-	int         negated;
+	const char *end = strstr(when, word);
 
-	if (!when)
-		return 1;
-	equals = strchr(when, '=');
-	negated = equals[-1] == '!';
-	snprintf(path, sizeof path, "%.*s", (int)(equals - when) - negated, when);
-	if (schema_find(path) >= 0 && !schema_when_holds(schema[schema_find(path)].when, value, context))
+	snprintf(part, WHEN_MAX, "%.*s", (int)(end ? end - when : WHEN_MAX - 1), when);
+	return end ? end + strlen(word) : NULL;
+}
+
+/* "PATH=a|b" or "PATH!=a|b". */
+static int comparison_holds(const char *comparison, option_lookup *value, const void *context)
+{
+	char        path[WHEN_MAX];
+	const char *equals = strchr(comparison, '='), *got;
+	int         negated = equals[-1] == '!', row;
+
+	snprintf(path, sizeof path, "%.*s", (int)(equals - comparison) - negated, comparison);
+	row = schema_find(path);
+	if (row >= 0 && !schema_when_holds(schema[row].when, value, context))
 		return 0;
 	got = value(context, path);
 	return !got || words_meet(got, equals + 1) != negated;
+}
+
+static int all_hold(const char *comparisons, option_lookup *value, const void *context)
+{
+	char comparison[WHEN_MAX];
+
+	while (comparisons) {
+		comparisons = next_part(comparisons, " and ", comparison);
+		if (!comparison_holds(comparison, value, context))
+			return 0;
+	}
+	return 1;
+}
+
+int schema_when_holds(const char *when, option_lookup *value, const void *context)
+{
+	char part[WHEN_MAX];
+	int  holds = when == NULL;
+
+	while (when && !holds) {
+		when = next_part(when, " or ", part);
+		holds = all_hold(part, value, context);
+	}
+	return holds;
 }
 
 /* ---- the table as text ---- */
@@ -450,7 +489,9 @@ static void add_bounds(struct text *t, const struct option *o)
 		for (const char *c = o->choices; *c; c++)
 			text_print(t, *c == '|' ? ", " : "%c", *c);
 	} else if (has_bounds(o)) {
-		text_print(t, o->most >= BIG ? "at least %.10g" : "%.10g to %.10g", o->least, o->most);
+		if (o->tiny > 0)
+			text_print(t, "0 or ");
+		text_print(t, o->most >= BIG ? "at least %.10g" : "%.10g to %.10g", o->tiny > 0 ? o->tiny : o->least, o->most);
 	}
 }
 
@@ -480,10 +521,10 @@ static void markdown_row(struct text *t, const struct option *o, const char *pre
 	add_bounds(t, o);
 	text_print(t, " | %s | %s", default_name(o), o->help);
 	if (o->when) {
-		text_add(t, " (when `", 8);
+		text_print(t, " (when `");
 		for (const char *c = o->when; *c; c++)
-			text_print(t, *c == '|' ? "%c or `" : "%c", *c == '|' ? '`' : *c);
-		text_add(t, "`)", 2);
+			text_print(t, *c == '|' ? "\\%c" : "%c", *c); /* a bar would end the cell */
+		text_print(t, "`)");
 	}
 	text_print(t, "%s |\n", o->flags & FREE_ON_RESUME ? " ↻" : "");
 	for (int i = 0; o->rows && i < o->rows->n; i++) {

@@ -29,8 +29,8 @@ struct option {
 	const char      *choices;     /* "a|b|c" */
 	size_t           offset;      /* in struct config, or in the struct of the row */
 	const char      *help;        /* one line */
-	const char      *when; /* read only then: "guidance.kind=teacher|hint", "run.eval_steps!=0", "model.path=" (empty); NULL: always.
-	                         task.verifiers stands for the names in task.reward, task.rewards and task.eval_reward */
+	double           tiny;        /* of a real number: one nearer to 0, and not 0 itself, is refused; 0: OPTION_TINY */
+	const char      *when;        /* read only where this condition holds, see below; NULL: always */
 	int              flags;
 	const struct option_rows *rows;
 };
@@ -43,6 +43,7 @@ struct option_rows {
 };
 
 #define OPTION_REQUIRED "\001" /* a standard that is none */
+#define OPTION_TINY 1e-30      /* such numbers lose themselves in floats: 1e-300 is 0 there, and its inverse is infinite */
 
 extern const struct option schema[];
 extern const int           schema_n;
@@ -50,9 +51,18 @@ extern const int           schema_n;
 int         schema_find(const char *path);                                      /* row, or -1 */
 const char *schema_nearest(const struct option *rows, int n, const char *path); /* the most similar path; NULL when none is similar */
 
-/* Whether `when` holds: `value` gives the text of an option by its path ("a|b" where it has several), NULL when it is unset (then the
- * answer is yes: the algorithm decides). What hangs on an option that is itself not read is not read either. */
-int schema_when_holds(const char *when, const char *(*value)(const void *context, const char *path), const void *context);
+/* ---- conditions ----
+ *
+ *     when       = all " or " all ...           one of them holds
+ *     all        = comparison " and " ...       each of them holds
+ *     comparison = PATH=a|b  or  PATH!=a|b      the option's value, as it is printed, is one of the words (none of them)
+ *
+ * "guidance.kind=guide", "model.path=" (empty), "data.eval!=[] or data.eval_generate!=[]", "loss.beta!=0 and loss.kl_placement=loss".
+ * The path task.verifiers stands for all verifiers that the config names. What hangs on an option that is itself not read is not read
+ * either. An option that is unset makes its comparison true: the algorithm has yet to decide. */
+typedef const char *option_lookup(const void *context, const char *path); /* the value as text, "a|b" for several; NULL: unset */
+
+int schema_when_holds(const char *when, option_lookup *value, const void *context);
 
 void options_markdown(struct text *out);               /* docs/options.md */
 void options_help(struct text *out, const char *room); /* for a terminal; NULL: all rooms */

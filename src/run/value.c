@@ -77,8 +77,15 @@ static int read_int(const struct place *p, const struct yaml_node *node)
 	return OK;
 }
 
+/* Whether the text of a number that reads as 0 holds another digit in front of its exponent: 1e-400. */
+static int underflows(const char *s)
+{
+	return strcspn(s, "123456789") < strcspn(s, "eE");
+}
+
 static int read_real(const struct place *p, const struct yaml_node *node)
 {
+	double tiny = p->option->tiny > 0 ? p->option->tiny : OPTION_TINY;
 	char  *end = NULL;
 	double x = node->plain && is_decimal(node->text) ? strtod(node->text, &end) : 0;
 
@@ -86,6 +93,9 @@ static int read_real(const struct place *p, const struct yaml_node *node)
 		return wrong(p, node, "a number, such as 0.5 or 1e-6");
 	if (!isfinite(x) || x < p->option->least || x > p->option->most)
 		return out_of_bounds(p, node);
+	if (fabs(x) < tiny && (x != 0 || underflows(node->text)))
+		return error_set(ERR_INPUT, "%s: %s%s is %.60s, too near to 0; write 0, or %g or more", node->where, p->prefix,
+		                 p->option->path, node->text, tiny);
 	*(double *)p->field = x + 0.0; /* -0 becomes 0 */
 	return OK;
 }
@@ -132,7 +142,7 @@ static int read_range(const struct place *p, const struct yaml_node *node)
 {
 	struct int_range *r = p->field;
 	long              low, high;
-	const char       *end = node->plain ? scan_int(node->text, &low) : NULL;
+	const char       *end = scan_int(node->text, &low); /* people quote ranges, so that YAML takes them for nothing else */
 
 	high = low = end ? low : 0;
 	if (end && *end == '-')

@@ -1,7 +1,7 @@
 /* value.h - one option's value: from YAML into its field, and from its field into YAML. Driven by the row alone.
  *
  * The type decides what a scalar means. Numbers are decimal (1e-6, .5, 12); 010, 0x10, 1:30 and quoted numbers are refused. Truth values
- * are true and false; yes, no, on, off are refused with a hint. A text is what stands there. An empty value or null unsets an option that
+ * are true and false; yes, no, on, off are refused with a hint. A range may be quoted. A text is what stands there. An empty value or null unsets an option that
  * has no default, and is an error elsewhere (a text may be ""). */
 #ifndef RUN_VALUE_H
 #define RUN_VALUE_H
