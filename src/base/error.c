@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,18 +8,50 @@
 enum { MESSAGE_MAX = 2048 };
 
 static _Thread_local char message[MESSAGE_MAX];
-static _Thread_local int  code_last;
+static _Thread_local int  code_last, cause_last;
+
+static int set(int code, int cause, const char *format, va_list args)
+{
+	char text[MESSAGE_MAX]; /* the arguments may point into the old message */
+
+	vsnprintf(text, sizeof text, format, args);
+	memcpy(message, text, sizeof message);
+	cause_last = cause;
+	return code_last = code;
+}
 
 int error_set(int code, const char *format, ...)
 {
-	char    text[MESSAGE_MAX]; /* the arguments may point into the old message */
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	set(code, 0, format, args);
 	va_end(args);
-	memcpy(message, text, sizeof message);
-	return code_last = code;
+	return code;
+}
+
+int error_because(int cause, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	set(ERR_INPUT, cause, format, args);
+	va_end(args);
+	return ERR_INPUT;
+}
+
+int error_system(const char *path, const char *doing)
+{
+	int cause = errno;
+
+	if (cause == ENOMEM)
+		return error_because(cause, "out of memory: cannot %s: %s", doing, path);
+	return error_because(cause, "%s: cannot %s: %s", path, doing, strerror(cause));
+}
+
+int error_cause(void)
+{
+	return cause_last;
 }
 
 int error_context(const char *format, ...)

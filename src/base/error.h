@@ -30,6 +30,16 @@ enum {
 /* Replaces the message of this thread; returns `code`, so that it can stand in a return statement. */
 int error_set(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* The same with ERR_INPUT for what the system refused: error_cause() is then `cause`, an errno. */
+int error_because(int cause, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* "PATH: cannot DOING: what errno says", because of errno; memory that is short has words of its own. */
+int error_system(const char *path, const char *doing);
+
+/* The errno behind the message of this thread (ENOMEM for memory, wherever it was short); 0 when nothing was refused and the
+ * content itself is wrong. Tells what cannot be read now from what is damaged. */
+int error_cause(void);
+
 /* Puts "TEXT: " in front of the message of this thread and returns its code. For callers that know more
  * (the file that a parser was reading, the key that a value belongs to). */
 int error_context(const char *format, ...) PRINTF_LIKE(1, 2);

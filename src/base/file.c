@@ -2,87 +2,151 @@
 
 #include "base/error.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
 
-static int fail(const char *path, const char *doing)
+/* ---- calls that a signal may interrupt ---- */
+
+/* Signals come one by one: a hundred in a row, and not a byte moved, are no signals. */
+enum { INTERRUPTIONS_MAX = 100 };
+
+static int again(int *interruptions)
 {
-	return error_set(ERR_INPUT, "%s: cannot %s: %s", path, doing, strerror(errno));
+	return errno == EINTR && ++*interruptions < INTERRUPTIONS_MAX;
 }
 
-/* ---- reading ---- */
-
-static int open_regular(const char *path, int *out, struct stat *st)
+static int open_at(int folder, const char *path, int flags)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would keep us waiting */
+	int interruptions = 0, fd;
 
-	*out = fd;
-	if (fd < 0)
-		return fail(path, "open it");
-	if (fstat(fd, st) || !S_ISREG(st->st_mode)) {
-		close(fd);
-		return error_set(ERR_INPUT, "%s: not a regular file", path);
-	}
-	return OK;
+	do
+		fd = openat(folder, path, flags | O_CLOEXEC, 0666);
+	while (fd < 0 && again(&interruptions));
+	return fd;
 }
 
-static int read_all(int fd, char *p, size_t n)
+ssize_t file_get(int fd, void *out, size_t n)
 {
+	int     interruptions = 0;
+	ssize_t got;
+
+	do
+		got = read(fd, out, n);
+	while (got < 0 && again(&interruptions));
+	return got;
+}
+
+static int put_all(int fd, const char *p, size_t n)
+{
+	int interruptions = 0;
+
 	while (n) {
-		ssize_t got = read(fd, p, n);
-		if (got < 0 && errno == EINTR)
+		ssize_t put = write(fd, p, n);
+		if (put < 0 && again(&interruptions))
 			continue;
-		if (got <= 0)
+		if (put <= 0) {
+			errno = put < 0 ? errno : EIO;
 			return -1;
-		p += got;
-		n -= (size_t)got;
+		}
+		p += put;
+		n -= (size_t)put;
+		interruptions = 0;
 	}
 	return 0;
 }
 
-int file_read(const char *path, size_t max, struct bytes *out)
+/* What is written has been synced before: an interrupted close has closed, too. */
+static int close_written(int fd)
+{
+	return close(fd) && errno != EINTR ? -1 : 0;
+}
+
+static int sync_fd(int fd)
+{
+	int interruptions = 0, status;
+
+	do
+		status = fsync(fd);
+	while (status && again(&interruptions));
+	return status;
+}
+
+/* ---- reading ---- */
+
+int file_open(const char *path, int *fd, uint64_t *size)
 {
 	struct stat st;
-	int         fd;
-	size_t      n;
+
+	*fd = open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK); /* a pipe without a writer would keep us waiting */
+	if (*fd < 0)
+		return error_system(path, "open it");
+	if (fstat(*fd, &st)) {
+		error_system(path, "look at it");
+	} else if (!S_ISREG(st.st_mode)) {
+		error_set(ERR_INPUT, "%s: not a regular file", path);
+	} else {
+		*size = (uint64_t)st.st_size;
+		return OK;
+	}
+	close(*fd);
+	*fd = -1;
+	return ERR_INPUT;
+}
+
+int file_get_all(const char *path, int fd, void *out, size_t n)
+{
+	char *p = out;
+
+	while (n) {
+		ssize_t got = file_get(fd, p, n);
+		if (got < 0)
+			return error_system(path, "read it");
+		if (got == 0)
+			return error_set(ERR_INPUT, "%s: cannot read it to its end: it became shorter", path);
+		p += got;
+		n -= (size_t)got;
+	}
+	return OK;
+}
+
+int file_read(const char *path, size_t max, struct bytes *out)
+{
+	uint64_t n;
+	int      fd, status = OK;
 
 	*out = (struct bytes){0};
-	TRY(open_regular(path, &fd, &st));
-	n = (size_t)st.st_size;
-	if (n > max) {
-		close(fd);
-		return error_set(ERR_INPUT, "%s: %zu bytes, more than the %zu that such a file may have", path, n, max);
-	}
-	out->data = mem_alloc(n + 1, 1, path);
-	if (!out->data || read_all(fd, out->data, n)) {
-		int status = out->data ? fail(path, "read it to its end") : ERR_INPUT;
-		bytes_free(out);
-		close(fd);
-		return status;
-	}
-	out->n = n;
+	TRY(file_open(path, &fd, &n));
+	if (n > max)
+		status = error_set(ERR_INPUT, "%s: %zu bytes, more than the %zu that such a file may have", path, (size_t)n, max);
+	if (status == OK && !(out->data = mem_alloc((size_t)n + 1, 1, path)))
+		status = ERR_INPUT;
+	if (status == OK)
+		status = file_get_all(path, fd, out->data, (size_t)n);
 	close(fd);
-	return OK;
+	if (status == OK)
+		out->n = (size_t)n;
+	else
+		bytes_free(out);
+	return status;
 }
 
 int file_head(const char *path, size_t max, char *out, size_t *n)
 {
-	struct stat st;
-	int         fd, bad;
+	uint64_t size;
+	int      fd, status;
 
-	TRY(open_regular(path, &fd, &st));
-	*n = (size_t)st.st_size < max ? (size_t)st.st_size : max;
-	bad = read_all(fd, out, *n);
+	TRY(file_open(path, &fd, &size));
+	*n = size < max ? (size_t)size : max;
+	status = file_get_all(path, fd, out, *n);
 	close(fd);
-	return bad ? fail(path, "read it") : OK;
+	return status;
 }
 
 void bytes_free(struct bytes *b)
@@ -97,6 +161,20 @@ int file_exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
+int file_there(const char *path, int *there)
+{
+	struct stat st;
+
+	*there = stat(path, &st) == 0;
+	return *there || errno == ENOENT || errno == ENOTDIR ? OK : error_system(path, "look at it");
+}
+
+int file_is_link(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 int file_is_folder(const char *path)
 {
 	struct stat st;
@@ -108,7 +186,7 @@ int file_size(const char *path, uint64_t *out)
 	struct stat st;
 
 	if (stat(path, &st))
-		return fail(path, "look at it");
+		return error_system(path, "look at it");
 	*out = (uint64_t)st.st_size;
 	return OK;
 }
@@ -116,26 +194,33 @@ int file_size(const char *path, uint64_t *out)
 int file_crc32(const char *path, uint64_t *size, uint32_t *crc)
 {
 	unsigned char buffer[1 << 16];
-	struct stat   st;
 	uLong         sum = crc32(0, NULL, 0);
-	uint64_t      total = 0;
+	uint64_t      total = 0, expected;
 	ssize_t       got;
 	int           fd;
 
-	TRY(open_regular(path, &fd, &st));
-	while ((got = read(fd, buffer, sizeof buffer)) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			close(fd);
-			return fail(path, "read it");
-		}
+	TRY(file_open(path, &fd, &expected));
+	while ((got = file_get(fd, buffer, sizeof buffer)) > 0) {
 		sum = crc32(sum, buffer, (uInt)got);
 		total += (uint64_t)got;
 	}
+	if (got < 0)
+		error_system(path, "read it");
 	close(fd);
+	if (got < 0)
+		return ERR_INPUT;
 	*size = total;
 	*crc = (uint32_t)sum;
+	return OK;
+}
+
+int file_free_bytes(const char *path, uint64_t *out)
+{
+	struct statvfs st;
+
+	if (statvfs(path, &st))
+		return error_system(path, "ask how much room is there");
+	*out = (uint64_t)st.f_bavail * st.f_frsize;
 	return OK;
 }
 
@@ -143,19 +228,20 @@ int file_crc32(const char *path, uint64_t *size, uint32_t *crc)
 
 int file_sync(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open_at(AT_FDCWD, path, O_RDONLY);
 
 	if (fd < 0)
-		return fail(path, "open it");
-	if (fsync(fd)) {
+		return error_system(path, "open it");
+	if (sync_fd(fd)) {
+		error_system(path, "sync it to disk");
 		close(fd);
-		return fail(path, "sync it to disk");
+		return ERR_INPUT;
 	}
 	close(fd);
 	return OK;
 }
 
-/* The folder that holds `path`, into a buffer of PATH_MAX bytes. */
+/* The folder that holds `path`, into a buffer of `size` bytes. */
 static void folder_of(const char *path, char *out, size_t size)
 {
 	const char *slash = strrchr(path, '/');
@@ -166,18 +252,16 @@ static void folder_of(const char *path, char *out, size_t size)
 		snprintf(out, size, "%.*s", (int)(slash == path ? 1 : slash - path), path);
 }
 
-static int write_all(int fd, const char *p, size_t n)
+/* So that a new name in it survives a power loss. A folder that may not be read, and a file system that syncs none, must not stop
+ * the work. */
+static int sync_folder_of(const char *path)
 {
-	while (n) {
-		ssize_t put = write(fd, p, n);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -1;
-		p += put;
-		n -= (size_t)put;
-	}
-	return 0;
+	char folder[FILE_PATH_MAX];
+	int  status;
+
+	folder_of(path, folder, sizeof folder);
+	status = file_sync(folder);
+	return status != OK && (error_cause() == EACCES || error_cause() == EINVAL || error_cause() == EOPNOTSUPP) ? OK : status;
 }
 
 static void temporary_of(const struct file_out *f, char *out, size_t size)
@@ -185,6 +269,7 @@ static void temporary_of(const struct file_out *f, char *out, size_t size)
 	snprintf(out, size, "%s.part", f->path);
 }
 
+/* A new file always: what lies under the temporary name, a link perhaps, is taken off and not written through. */
 int file_begin(const char *path, struct file_out *f)
 {
 	char temporary[FILE_PATH_MAX + 8];
@@ -193,29 +278,30 @@ int file_begin(const char *path, struct file_out *f)
 		return error_set(ERR_INPUT, "%.80s...: the path is too long", path);
 	snprintf(f->path, sizeof f->path, "%s", path);
 	temporary_of(f, temporary, sizeof temporary);
-	f->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	return f->fd < 0 ? fail(path, "create it") : OK;
+	f->fd = open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+	if (f->fd < 0 && errno == EEXIST && unlink(temporary) == 0)
+		f->fd = open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+	return f->fd < 0 ? error_system(path, "create it") : OK;
 }
 
 int file_add(struct file_out *f, const void *data, size_t n)
 {
-	return write_all(f->fd, data, n) ? fail(f->path, "write it") : OK;
+	return put_all(f->fd, data, n) ? error_system(f->path, "write it") : OK;
 }
 
 int file_finish(struct file_out *f, int status)
 {
-	char folder[FILE_PATH_MAX], temporary[FILE_PATH_MAX + 8];
+	char temporary[FILE_PATH_MAX + 8];
 
-	folder_of(f->path, folder, sizeof folder);
 	temporary_of(f, temporary, sizeof temporary);
-	if (status == OK && fsync(f->fd))
-		status = fail(f->path, "write it");
-	if (close(f->fd) && status == OK)
-		status = fail(f->path, "write it");
+	if (status == OK && sync_fd(f->fd))
+		status = error_system(f->path, "write it");
+	if (close_written(f->fd) && status == OK)
+		status = error_system(f->path, "write it");
 	if (status == OK && rename(temporary, f->path))
-		status = fail(f->path, "write it");
+		status = error_system(f->path, "write it");
 	if (status == OK)
-		return file_sync(folder);
+		return sync_folder_of(f->path);
 	unlink(temporary);
 	return status;
 }
@@ -230,14 +316,14 @@ int file_write(const char *path, const void *data, size_t n)
 
 int file_append(const char *path, const void *data, size_t n)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), status = OK;
+	int fd = open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND), status = OK;
 
 	if (fd < 0)
-		return fail(path, "open it");
-	if (write_all(fd, data, n))
-		status = fail(path, "write it");
-	if (close(fd) && status == OK)
-		status = fail(path, "write it");
+		return error_system(path, "open it");
+	if (put_all(fd, data, n))
+		status = error_system(path, "write it");
+	if (close_written(fd) && status == OK)
+		status = error_system(path, "write it");
 	return status;
 }
 
@@ -251,7 +337,7 @@ int file_write_gzip(const char *path, const void *data, size_t n)
 	if (n > UINT32_MAX)
 		return error_set(ERR_INPUT, "%s: %zu bytes are too many for one gzip block", path, n);
 	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) /* +16: gzip header, with no time in it */
-		return error_set(ERR_INPUT, "%s: zlib has no memory", path);
+		return error_because(ENOMEM, "out of memory: packing %s", path);
 	bound = deflateBound(&z, (uLong)n);
 	out = mem_alloc(bound, 1, path);
 	if (!out) {
@@ -275,12 +361,14 @@ int file_truncate(const char *path, uint64_t size)
 
 	TRY(file_size(path, &now));
 	if (now < size)
-		return error_set(ERR_INPUT, "%s: %llu bytes, but the checkpoint knows of %llu; was it edited?", path,
-		                 (unsigned long long)now, (unsigned long long)size);
+		return error_set(ERR_INPUT, "%s: %llu bytes cannot be cut to %llu", path, (unsigned long long)now,
+		                 (unsigned long long)size);
 	if (now > size && truncate(path, (off_t)size))
-		return fail(path, "cut it back");
-	return OK;
+		return error_system(path, "cut it back");
+	return now > size ? file_sync(path) : OK;
 }
+
+/* ---- folders ---- */
 
 int file_make_folders(const char *path)
 {
@@ -294,8 +382,10 @@ int file_make_folders(const char *path)
 		if (end != '/' && end != 0)
 			continue;
 		*p = 0;
-		if (mkdir(partial, 0777) && (errno != EEXIST || !file_is_folder(partial)))
-			return fail(partial, "make the folder");
+		if (mkdir(partial, 0777) == 0)
+			TRY(sync_folder_of(partial));
+		else if (errno != EEXIST || !file_is_folder(partial))
+			return error_system(partial, "make the folder");
 		if (!end)
 			return OK;
 		*p = '/';
@@ -304,11 +394,11 @@ int file_make_folders(const char *path)
 
 int file_lock(const char *folder, int *lock)
 {
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY);
 
 	*lock = 0;
 	if (fd < 0)
-		return fail(folder, "open it");
+		return error_system(folder, "open it");
 	if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
 		close(fd);
 		return error_set(ERR_INPUT, "%s: another process is at work there; wait for it, or name another folder", folder);
@@ -324,31 +414,59 @@ void file_unlock(int *lock)
 	*lock = 0;
 }
 
-int file_remove_folder(const char *path)
+static int remove_at(int folder, const char *name, const char *path);
+
+/* Removes what is in an open folder; `path` stands in messages. Takes fd over. */
+static int remove_entries(int fd, const char *path)
 {
-	DIR           *folder = opendir(path);
+	DIR           *d = fdopendir(fd);
 	struct dirent *entry;
 	int            status = OK;
 
-	if (!folder)
-		return errno == ENOENT ? OK : fail(path, "open the folder");
-	while (status == OK && (entry = readdir(folder))) {
-		char        inner[4096];
-		struct stat st;
+	if (!d) {
+		error_system(path, "open the folder");
+		close(fd);
+		return ERR_INPUT;
+	}
+	while (status == OK && (errno = 0, entry = readdir(d))) {
+		char inner[FILE_PATH_MAX];
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
 		snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
-		if (lstat(inner, &st))
-			status = fail(inner, "look at it");
-		else if (S_ISDIR(st.st_mode))
-			status = file_remove_folder(inner);
-		else if (unlink(inner))
-			status = fail(inner, "remove it");
+		status = remove_at(fd, entry->d_name, inner);
 	}
-	closedir(folder);
-	if (status == OK && rmdir(path))
-		return fail(path, "remove the folder");
+	if (status == OK && errno)
+		status = error_system(path, "read the folder");
+	closedir(d);
 	return status;
+}
+
+/* Removes one name of an open folder: a folder with all that is in it, anything else, links among them, as it stands there. Nothing
+ * is reached by a path of more than one name, so that no link can lead elsewhere, not even one that is put there meanwhile. */
+static int remove_at(int folder, const char *name, const char *path)
+{
+	int fd = open_at(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+
+	if (fd >= 0)
+		TRY(remove_entries(fd, path));
+	else if (errno == ENOENT)
+		return OK;
+	else if (errno != ENOTDIR && errno != ELOOP)
+		return error_system(path, "open the folder");
+	return unlinkat(folder, name, fd >= 0 ? AT_REMOVEDIR : 0) ? error_system(path, "remove it") : OK;
+}
+
+int file_remove_folder(const char *path)
+{
+	char   name[FILE_PATH_MAX];
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/') /* "link/" would be what the link leads to */
+		n--;
+	if (n >= sizeof name)
+		return error_set(ERR_INPUT, "%.80s...: the path is too long", path);
+	snprintf(name, sizeof name, "%.*s", (int)n, path);
+	return remove_at(AT_FDCWD, name, name);
 }
 
 char *file_join(struct arena *a, const char *folder, const char *name)
@@ -356,264 +474,4 @@ char *file_join(struct arena *a, const char *folder, const char *name)
 	size_t n = strlen(folder);
 
 	return arena_format(a, "%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/", name);
-}
-
-/* ---- lines ---- */
-
-/* Text shrinks to a tenth or a thirtieth; deflate could go to a thousandth. */
-enum { EXPANSION_MAX = 256, EXPANSION_FREE = 16 << 20 };
-
-struct lines {
-	char         *path;
-	int           fd, gzip, at_end;
-	z_stream      z;
-	size_t        max, number;
-	uint64_t      stored, expanded; /* bytes of gzip so far, and of what it held */
-	unsigned char in[1 << 15];      /* bytes as stored */
-	size_t        in_n, in_at;
-	char          out[1 << 15]; /* bytes after decompression */
-	size_t        out_n, out_at;
-	char         *line;
-	size_t        line_capacity;
-};
-
-static int lines_fill_in(struct lines *l)
-{
-	ssize_t got;
-
-	do
-		got = read(l->fd, l->in, sizeof l->in);
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return fail(l->path, "read it");
-	l->in_n = (size_t)got;
-	l->in_at = 0;
-	return OK;
-}
-
-static int lines_open_fd(struct lines *l)
-{
-	struct stat st;
-
-	if (!strcmp(l->path, "-"))
-		l->fd = STDIN_FILENO;
-	else
-		TRY(open_regular(l->path, &l->fd, &st));
-	TRY(lines_fill_in(l));
-	l->gzip = l->fd != STDIN_FILENO && l->in_n >= 2 && l->in[0] == 0x1f && l->in[1] == 0x8b;
-	if (l->gzip && inflateInit2(&l->z, 15 + 16) != Z_OK) {
-		l->gzip = 0;
-		return error_set(ERR_INPUT, "%s: zlib has no memory", l->path);
-	}
-	return OK;
-}
-
-int lines_open(const char *path, size_t max, struct lines **out)
-{
-	struct lines *l = mem_alloc(1, sizeof *l, path);
-	int           status;
-
-	*out = NULL;
-	if (!l)
-		return ERR_INPUT;
-	l->fd = -1;
-	l->max = max;
-	l->path = mem_text(path, strlen(path));
-	status = l->path ? lines_open_fd(l) : ERR_INPUT;
-	if (status != OK)
-		lines_close(l);
-	else
-		*out = l;
-	return status;
-}
-
-/* Decompresses until at least one byte comes out, or the stream ends. Members may follow one another (cat a.gz b.gz), with zeros
- * behind each, as writers of whole blocks leave them. */
-static int lines_inflate(struct lines *l)
-{
-	l->z.next_out = (unsigned char *)l->out;
-	l->z.avail_out = sizeof l->out;
-	while (l->z.avail_out == sizeof l->out) {
-		int code;
-		if (l->in_at == l->in_n) {
-			TRY(lines_fill_in(l));
-			if (l->in_n == 0) {
-				if (!l->at_end)
-					return error_set(ERR_INPUT, "%s: the gzip stream is cut off; copy the file again", l->path);
-				break;
-			}
-		}
-		if (l->at_end) {
-			while (l->in_at < l->in_n && l->in[l->in_at] == 0)
-				l->in_at++;
-			if (l->in_at == l->in_n)
-				continue;
-			l->at_end = 0;
-			inflateReset(&l->z);
-		}
-		l->z.next_in = l->in + l->in_at;
-		l->z.avail_in = (uInt)(l->in_n - l->in_at);
-		code = inflate(&l->z, Z_NO_FLUSH);
-		l->stored += l->in_n - l->in_at - l->z.avail_in;
-		l->in_at = l->in_n - l->z.avail_in;
-		l->at_end = code == Z_STREAM_END;
-		if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
-			return error_set(ERR_INPUT, "%s: broken gzip stream near line %zu (%s)", l->path, l->number + 1,
-			                 l->z.msg ? l->z.msg : "bad data");
-	}
-	l->out_n = sizeof l->out - l->z.avail_out;
-	l->out_at = 0;
-	l->expanded += l->out_n;
-	if (l->expanded > EXPANSION_FREE && l->expanded / EXPANSION_MAX > l->stored)
-		return error_set(ERR_INPUT,
-		                 "%s: near line %zu it has grown to more than %d times its size; if it is no gzip bomb, unpack it first",
-		                 l->path, l->number, EXPANSION_MAX);
-	return OK;
-}
-
-static int lines_fill_out(struct lines *l)
-{
-	if (l->gzip)
-		return lines_inflate(l);
-	if (l->in_at == l->in_n)
-		TRY(lines_fill_in(l));
-	memcpy(l->out, l->in + l->in_at, l->in_n - l->in_at);
-	l->out_n = l->in_n - l->in_at;
-	l->out_at = 0;
-	l->in_at = l->in_n;
-	return OK;
-}
-
-static int line_add(struct lines *l, size_t have, const char *p, size_t n)
-{
-	if (have + n > l->max)
-		return error_set(ERR_INPUT, "%s:%zu: the line is longer than %zu bytes", l->path, l->number, l->max);
-	if (have + n + 1 > l->line_capacity) {
-		size_t want = 2 * (have + n + 1);
-		char  *q = mem_grow(l->line, have, want, 1, l->path);
-		if (!q)
-			return ERR_INPUT;
-		l->line = q;
-		l->line_capacity = want;
-	}
-	memcpy(l->line + have, p, n);
-	l->line[have + n] = 0;
-	return OK;
-}
-
-int lines_next(struct lines *l, const char **line, size_t *n)
-{
-	size_t have = 0;
-	int    any = 0;
-
-	*line = NULL;
-	*n = 0;
-	l->number++;
-	for (;;) {
-		char  *start, *end;
-		size_t rest;
-
-		if (l->out_at == l->out_n)
-			TRY(lines_fill_out(l));
-		if (l->out_n == 0)
-			break;
-		any = 1;
-		start = l->out + l->out_at;
-		rest = l->out_n - l->out_at;
-		end = memchr(start, '\n', rest);
-		TRY(line_add(l, have, start, end ? (size_t)(end - start) : rest));
-		have += end ? (size_t)(end - start) : rest;
-		l->out_at += end ? (size_t)(end - start) + 1 : rest;
-		if (end)
-			break;
-	}
-	if (!any)
-		return OK;
-	if (have && l->line[have - 1] == '\r')
-		l->line[--have] = 0;
-	*line = l->line;
-	*n = have;
-	return OK;
-}
-
-size_t lines_number(const struct lines *l)
-{
-	return l->number;
-}
-
-void lines_close(struct lines *l)
-{
-	if (!l)
-		return;
-	if (l->gzip)
-		inflateEnd(&l->z);
-	if (l->fd > STDIN_FILENO)
-		close(l->fd);
-	mem_free(l->path);
-	mem_free(l->line);
-	mem_free(l);
-}
-
-/* ---- text ---- */
-
-static int text_reserve(struct text *t, size_t more)
-{
-	size_t want = t->capacity ? t->capacity : 256;
-	char  *p;
-
-	if (t->n + more + 1 <= t->capacity)
-		return 1;
-	while (want < t->n + more + 1)
-		want *= 2;
-	p = t->failed ? NULL : mem_grow(t->data, t->n + (t->data != NULL), want, 1, "a text");
-	if (!p) {
-		t->failed = 1;
-		return 0;
-	}
-	t->data = p;
-	t->capacity = want;
-	return 1;
-}
-
-void text_add(struct text *t, const char *s, size_t n)
-{
-	if (!text_reserve(t, n))
-		return;
-	memcpy(t->data + t->n, s, n);
-	t->n += n;
-	t->data[t->n] = 0;
-}
-
-void text_print(struct text *t, const char *format, ...)
-{
-	va_list args, again;
-	int     n;
-
-	va_start(args, format);
-	va_copy(again, args);
-	n = vsnprintf(NULL, 0, format, args);
-	va_end(args);
-	assert(n >= 0);
-	if (text_reserve(t, (size_t)n)) {
-		vsnprintf(t->data + t->n, (size_t)n + 1, format, again);
-		t->n += (size_t)n;
-	}
-	va_end(again);
-}
-
-int text_status(const struct text *t)
-{
-	return t->failed ? ERR_INPUT : OK;
-}
-
-int text_write(const struct text *t, const char *path)
-{
-	TRY(text_status(t));
-	return file_write(path, t->data, t->n);
-}
-
-void text_free(struct text *t)
-{
-	mem_free(t->data);
-	*t = (struct text){0};
 }

@@ -102,6 +102,8 @@ int json_parse(const char *place, const char *text, size_t n, json_t **out)
 	*out = json_loadb(text, n, flags, &e);
 	if (!*out && json_error_code(&e) == json_error_numeric_overflow)
 		*out = load_big(text, n, flags, &e);
+	if (!*out && json_error_code(&e) == json_error_out_of_memory)
+		return error_because(ENOMEM, "out of memory: reading %s", place);
 	if (!*out)
 		return error_set(ERR_INPUT, "%s: not valid JSON: line %d, column %d: %s", place, e.line, e.column, e.text);
 	return OK;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,8 +40,8 @@ static void *alloc_raw(size_t count, size_t size, const char *what)
 	if (bytes && !must_fail())
 		p = aligned_alloc(ALIGN, bytes);
 	if (!p)
-		error_set(ERR_INPUT, "out of memory: %s needs %zu x %zu bytes; make the model, the batch or the lengths smaller", what,
-		          count, size);
+		error_because(ENOMEM, "out of memory: %s needs %zu x %zu bytes; make the model, the batch or the lengths smaller", what,
+		              count, size);
 	return p;
 }
 
@@ -99,7 +100,7 @@ static struct arena_chunk *chunk_new(struct arena_chunk *older, size_t size)
 
 	assert(sizeof *c <= HEADER);
 	if (size > SIZE_MAX - HEADER) {
-		error_set(ERR_INPUT, "out of memory: a step needs %zu bytes", size);
+		error_because(ENOMEM, "out of memory: a step needs %zu bytes", size);
 		return NULL;
 	}
 	c = alloc_raw(1, HEADER + size, "the arena of a step");
@@ -137,7 +138,7 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
 	size_t bytes = size && count > SIZE_MAX / size ? 0 : round_up(count * size);
 
 	if (!bytes) {
-		error_set(ERR_INPUT, "out of memory: a step needs %zu x %zu bytes", count, size);
+		error_because(ENOMEM, "out of memory: a step needs %zu x %zu bytes", count, size);
 		return NULL;
 	}
 	return take(a, bytes, ALIGN);

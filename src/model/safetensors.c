@@ -5,11 +5,8 @@
 #include "base/json.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensor data are little-endian and read as they are");
@@ -291,33 +288,9 @@ static int parse_header(struct safetensors *s, const char *text, size_t n, uint6
 
 static int read_at(const struct safetensors *s, uint64_t at, void *out, size_t n)
 {
-	char *p = out;
-
-	while (n) {
-		ssize_t got = pread(s->fd, p, n, (off_t)at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return error_set(ERR_INPUT, "%s: cannot read it to its end: %s", s->path,
-			                 got ? strerror(errno) : "it became shorter");
-		p += got;
-		at += (uint64_t)got;
-		n -= (size_t)got;
-	}
-	return OK;
-}
-
-static int open_file(struct safetensors *s, uint64_t *size)
-{
-	struct stat st;
-
-	s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would keep us waiting */
-	if (s->fd < 0)
-		return error_set(ERR_INPUT, "%s: cannot open it: %s", s->path, strerror(errno));
-	if (fstat(s->fd, &st) || !S_ISREG(st.st_mode))
-		return error_set(ERR_INPUT, "%s: not a regular file", s->path);
-	*size = (uint64_t)st.st_size;
-	return OK;
+	if (lseek(s->fd, (off_t)at, SEEK_SET) < 0)
+		return error_system(s->path, "read it");
+	return file_get_all(s->path, s->fd, out, n);
 }
 
 static int read_header(struct safetensors *s)
@@ -326,7 +299,7 @@ static int read_header(struct safetensors *s)
 	char    *text;
 	int      status;
 
-	TRY(open_file(s, &size));
+	TRY(file_open(s->path, &s->fd, &size));
 	if (size < LENGTH_BYTES)
 		return error_set(ERR_INPUT, "%s: %llu bytes are too few for a safetensors file; is it cut off?", s->path,
 		                 (unsigned long long)size);

@@ -1,0 +1,21 @@
+/* lines.h - a file line by line, plain or gzip.
+ *
+ *     struct lines *in;
+ *     TRY(lines_open("rows.jsonl.gz", 1 << 20, &in));
+ *     while (lines_next(in, &line, &n) == OK && line)
+ *             ... line[0..n-1], valid until the next call; lines_number(in) for messages
+ *
+ * gzip is recognised by its first two bytes, not by the name. A line longer than `max` bytes, a broken gzip stream or a cut one is an
+ * error, and so is one that expands beyond 16 MiB and 256 times its size: a gzip bomb costs little memory and little time. "\r\n" ends a line as "\n" does; the last line needs no end. */
+#ifndef BASE_LINES_H
+#define BASE_LINES_H
+
+#include <stddef.h>
+
+struct lines;
+int    lines_open(const char *path, size_t max, struct lines **out); /* path "-" is standard input, plain only */
+int    lines_next(struct lines *in, const char **line, size_t *n);   /* *line = NULL at the end */
+size_t lines_number(const struct lines *in);                         /* of the line last returned, from 1 */
+void   lines_close(struct lines *in);
+
+#endif
