@@ -3,7 +3,9 @@
 #include "run/signals.h"
 #include "test.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -15,8 +17,8 @@
  *
  * These take the place of libc's functions. The fatal-th call from now on ends the process (a write first writes half), or fails. */
 
-enum { OFF, DIE, FAIL };
-static int  mode;
+enum { OFF, DIE, FAIL, FAIL_FROM_THERE_ON };
+static int  mode, fail_errno = ENOSPC;
 static long fatal, calls;
 static char journal[1 << 16]; /* one line an operation, when recording */
 static int  recording;
@@ -40,22 +42,62 @@ static const char *path_of_fd(int fd)
 	return path;
 }
 
+static int only_data, is_data; /* only_data: count writes and syncs alone */
+
 static int must_fail(void)
 {
+	if (only_data && !is_data)
+		return 0;
 	calls++;
-	if (mode == OFF || calls != fatal)
+	if (mode == OFF || calls < fatal || (calls > fatal && mode != FAIL_FROM_THERE_ON))
 		return 0;
 	if (mode == DIE)
 		_exit(9);
-	errno = ENOSPC;
+	errno = fail_errno;
 	return 1;
+}
+
+static int data_must_fail(void)
+{
+	int failed;
+
+	is_data = 1;
+	failed = must_fail();
+	is_data = 0;
+	return failed;
+}
+
+/* Calls that look count only where a test asks for it: those that change things are enough for a death. */
+static int looking;
+
+int openat(int folder, const char *path, int flags, ...)
+{
+	va_list args;
+	int     permissions;
+
+	va_start(args, flags);
+	permissions = flags & O_CREAT ? va_arg(args, int) : 0;
+	va_end(args);
+	return looking && must_fail() ? -1 : (int)syscall(SYS_openat, folder, path, flags, permissions);
+}
+
+DIR *opendir(const char *path)
+{
+	int fd = looking && must_fail() ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+	return fd < 0 ? NULL : fdopendir(fd);
+}
+
+ssize_t read(int fd, void *p, size_t n)
+{
+	return looking && must_fail() ? -1 : syscall(SYS_read, fd, p, n);
 }
 
 ssize_t write(int fd, const void *p, size_t n)
 {
 	if (fd > 2 && mode == DIE && calls + 1 == fatal)
 		syscall(SYS_write, fd, p, n / 2);
-	if (fd > 2 && must_fail())
+	if (fd > 2 && data_must_fail())
 		return -1;
 	return syscall(SYS_write, fd, p, n);
 }
@@ -63,7 +105,7 @@ ssize_t write(int fd, const void *p, size_t n)
 int fsync(int fd)
 {
 	record("fsync", path_of_fd(fd));
-	return must_fail() ? -1 : (int)syscall(SYS_fsync, fd);
+	return data_must_fail() ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 int rename(const char *from, const char *to)
@@ -77,9 +119,9 @@ int unlink(const char *path)
 	return must_fail() ? -1 : (int)syscall(SYS_unlink, path);
 }
 
-int rmdir(const char *path)
+int unlinkat(int folder, const char *path, int flags)
 {
-	return must_fail() ? -1 : (int)syscall(SYS_rmdir, path);
+	return must_fail() ? -1 : (int)syscall(SYS_unlinkat, folder, path, flags);
 }
 
 int mkdir(const char *path, mode_t permissions)
@@ -97,6 +139,8 @@ static int make_run(void **state)
 	(void)state;
 	snprintf(run, sizeof run, "/tmp/hone-test-checkpoint-%d", (int)getpid());
 	mode = OFF;
+	looking = only_data = 0;
+	fail_errno = ENOSPC;
 	file_remove_folder(run);
 	return file_make_folders(run);
 }
@@ -105,6 +149,7 @@ static int remove_run(void **state)
 {
 	(void)state;
 	mode = OFF;
+	looking = 0;
 	arena_free(&arena);
 	return file_remove_folder(run);
 }
@@ -123,9 +168,9 @@ static int save(int step, int keep)
 	char *part;
 
 	TRY(checkpoint_begin(run, step, &arena, &part));
-	TRY(write_in(part, "model.safetensors", step));
-	TRY(write_in(part, "optimizer.safetensors", step));
-	return checkpoint_commit(run, step, keep);
+	if (write_in(part, "model.safetensors", step) != OK || write_in(part, "optimizer.safetensors", step) != OK)
+		return checkpoint_abandon(part, ERR_INPUT);
+	return checkpoint_commit(run, step, (struct checkpoint_limit){keep, -1});
 }
 
 static const char *in_run(const char *name)
@@ -230,7 +275,9 @@ static void a_missing_or_cut_checkpoint_is_passed_over_with_its_reason(void **st
 	assert_non_null(strstr(skipped.data, "checkpoint-6/manifest.json: cannot open it"));
 	assert_non_null(strstr(skipped.data, "checkpoint-5/manifest.json: not valid JSON"));
 	assert_non_null(strstr(skipped.data, "checkpoint-4/model.safetensors: cannot open it"));
-	assert_non_null(strstr(skipped.data, "checkpoint-3/model.safetensors: its length or checksum is not the one in manifest.json"));
+	assert_non_null(strstr(
+	        skipped.data,
+	        "checkpoint-3/model.safetensors: its length or checksum is not the one in manifest.json; the checkpoint is damaged"));
 	text_free(&skipped);
 }
 
@@ -272,8 +319,223 @@ static void looking_at_a_run_leaves_its_unfinished_checkpoint_alone(void **state
 	assert_ok(write_in(part, "model.safetensors", 4));
 	assert_ok(checkpoint_resolve(run, &arena, &found)); /* as hone eval RUN does while the run goes on */
 	assert_string_equal(found, in_run("checkpoint-3"));
-	assert_ok(checkpoint_commit(run, 4, 1));
+	assert_ok(checkpoint_commit(run, 4, (struct checkpoint_limit){1, -1}));
 	assert_int_equal(newest(NULL), 4);
+}
+
+static int count_checkpoints(const char *suffix)
+{
+	int n = 0;
+
+	for (int step = 0; step < 20; step++)
+		n += file_exists(in_run(arena_format(&arena, "checkpoint-%d%s", step, suffix)));
+	return n;
+}
+
+/* ---- what cannot be read is not damaged, and what is damaged is not absent ---- */
+
+/* Names and bytes of everything in the run, as one number. */
+static unsigned long run_bytes(void)
+{
+	char          line[300];
+	unsigned long sum = 0;
+	FILE         *out;
+
+	snprintf(line, sizeof line, "cd %s && find . -type f -exec cksum {} + | sort | cksum", run);
+	out = popen(line, "r");
+	assert_non_null(out);
+	assert_int_equal(fscanf(out, "%lu", &sum), 1);
+	pclose(out);
+	return sum;
+}
+
+static void when_all_are_damaged_nothing_is_begun_and_nothing_touched(void **state)
+{
+	(void)state;
+	char         *path, *part;
+	int           step;
+	unsigned long before;
+
+	assert_ok(save(1, 0));
+	assert_ok(save(2, 0));
+	assert_ok(checkpoint_begin(run, 3, &arena, &part));
+	assert_ok(write_in(part, "model.safetensors", 3));
+	flip(in_run("checkpoint-1/model.safetensors"), 5);
+	assert_ok(file_truncate(in_run("checkpoint-2/optimizer.safetensors"), 100));
+	before = run_bytes();
+	assert_error(checkpoint_newest(run, &arena, &path, &step, NULL), ERR_INPUT, "all its checkpoints are damaged");
+	assert_non_null(strstr(error_message(), "--from-scratch"));
+	assert_non_null(strstr(error_message(), "checkpoint-1/model.safetensors: its length or checksum"));
+	assert_non_null(strstr(error_message(), "checkpoint-2/optimizer.safetensors: its length or checksum"));
+	assert_true(run_bytes() == before);
+	assert_ok(checkpoint_any(run, &step));
+	assert_int_equal(step, 1);
+}
+
+/* Every call that looks, at every moment, for every reason: either the newest is found or the reason is said. */
+static void what_cannot_be_read_now_is_neither_passed_over_nor_taken_for_absent(void **state)
+{
+	(void)state;
+	static const int reasons[] = {EIO, EMFILE, ENOMEM, EACCES};
+	int              refused = 0, tried = 0;
+	unsigned long    before;
+
+	assert_ok(save(1, 0));
+	assert_ok(save(2, 0));
+	before = run_bytes();
+	for (int i = 0; i < 4; i++)
+		for (fatal = 1;; fatal++) {
+			struct text skipped = {0};
+			char       *path;
+			int         step, status;
+			calls = 0;
+			fail_errno = reasons[i];
+			mode = FAIL;
+			looking = 1;
+			status = checkpoint_newest(run, &arena, &path, &step, &skipped);
+			looking = 0;
+			mode = OFF;
+			assert_int_equal(skipped.n, 0);
+			if (calls < fatal) {
+				assert_ok(status);
+				break;
+			}
+			tried++;
+			refused += status != OK;
+			if (status == OK)
+				assert_int_equal(step, 2);
+			else if (reasons[i] == ENOMEM)
+				assert_non_null(strstr(error_message(), "out of memory"));
+			else
+				assert_non_null(strstr(error_message(), strerror(reasons[i])));
+			assert_null(status == OK ? NULL : strstr(error_message(), "damaged"));
+		}
+	assert_true(tried >= 4 * 8 && refused == tried);
+	assert_true(run_bytes() == before);
+}
+
+static void memory_that_is_short_is_called_that(void **state)
+{
+	(void)state;
+	int n = 0;
+
+	assert_ok(save(1, 0));
+	assert_ok(save(2, 0));
+	for (long at = 1;; at++) {
+		char *path;
+		int   step, status;
+		arena_free(&arena);
+		mem_fail_at(at);
+		status = checkpoint_newest(run, &arena, &path, &step, NULL);
+		if (status == OK) {
+			mem_fail_at(0);
+			assert_int_equal(step, 2);
+			break;
+		}
+		n++;
+		assert_non_null(strstr(error_message(), "out of memory"));
+	}
+	assert_true(n >= 2);
+}
+
+static void a_link_whose_disk_is_away_is_not_damaged(void **state)
+{
+	(void)state;
+	char *path;
+	int   step;
+
+	assert_ok(save(1, 0));
+	assert_int_equal(symlink("/nowhere/checkpoint-2", in_run("checkpoint-2")), 0);
+	assert_error(checkpoint_newest(run, &arena, &path, &step, NULL), ERR_INPUT, "cannot read checkpoint-2");
+}
+
+/* ---- links ---- */
+
+static void removing_takes_links_off_and_leaves_what_they_lead_to(void **state)
+{
+	(void)state;
+	char *part;
+
+	assert_ok(file_make_folders(in_run("precious/deep")));
+	assert_ok(write_in(in_run("precious"), "thesis", 1));
+	assert_int_equal(symlink("precious", in_run("checkpoint-1.part")), 0);
+	assert_ok(checkpoint_begin(run, 1, &arena, &part)); /* where a link of that name stands */
+	assert_true(file_exists(in_run("precious/thesis")));
+	assert_false(file_is_link(part));
+	assert_int_equal(symlink("../precious", arena_format(&arena, "%s/inside", part)), 0);
+	assert_int_equal(symlink("../precious/thesis", arena_format(&arena, "%s/model.safetensors.part", part)), 0);
+	assert_ok(write_in(part, "model.safetensors", 7)); /* under whose temporary name a link stands */
+	assert_ok(file_remove_folder(part));
+	assert_false(file_exists(part));
+	assert_int_equal(symlink("precious", in_run("link")), 0);
+	assert_ok(file_remove_folder(in_run("link/")));
+	assert_false(file_is_link(in_run("link")));
+	assert_true(file_exists(in_run("precious/deep")));
+	struct bytes b;
+	assert_ok(file_read(in_run("precious/thesis"), 5000, &b));
+	assert_int_equal(b.n, 1000);
+	assert_int_equal(b.data[0], 'a' + 1);
+	bytes_free(&b);
+}
+
+static void a_checkpoint_that_was_moved_away_and_linked_back_survives_rotation(void **state)
+{
+	(void)state;
+
+	assert_ok(save(1, 1));
+	assert_int_equal(rename(in_run("checkpoint-1"), in_run("elsewhere")), 0);
+	assert_int_equal(symlink("elsewhere", in_run("checkpoint-1")), 0);
+	assert_int_equal(newest(NULL), 1);
+	for (int step = 2; step <= 4; step++)
+		assert_ok(save(step, 1));
+	assert_false(file_exists(in_run("checkpoint-3")));
+	assert_ok(checkpoint_check(in_run("elsewhere")));
+	assert_ok(checkpoint_check(in_run("checkpoint-1")));
+}
+
+static void the_best_checkpoint_survives_rotation_until_another_is_best(void **state)
+{
+	(void)state;
+	char *part;
+
+	for (int step = 1; step <= 5; step++) {
+		assert_ok(checkpoint_begin(run, step, &arena, &part));
+		assert_ok(write_in(part, "model.safetensors", step));
+		assert_ok(checkpoint_commit(run, step, (struct checkpoint_limit){1, step < 4 ? 2 : 4}));
+		assert_int_equal(file_exists(in_run("checkpoint-2")), step == 2 || step == 3);
+	}
+	assert_true(file_exists(in_run("checkpoint-4")) && file_exists(in_run("checkpoint-5")));
+	assert_int_equal(count_checkpoints(""), 2);
+}
+
+static void a_signal_at_every_call_is_an_error_not_a_loop(void **state)
+{
+	(void)state;
+	static const int looks[] = {0, 1};
+
+	assert_ok(save(1, 0));
+	for (int i = 0; i < 2; i++) {
+		fatal = 1;
+		calls = 0;
+		fail_errno = EINTR;
+		mode = FAIL_FROM_THERE_ON;
+		looking = looks[i];
+		int status = save(2, 0);
+		mode = OFF;
+		looking = 0;
+		assert_int_equal(status, ERR_INPUT);
+		assert_non_null(strstr(error_message(), "Interrupted"));
+		assert_true(calls < 5000);
+	}
+	only_data = 1; /* one by one they are no error */
+	for (fatal = 1, calls = fatal; calls >= fatal; fatal++) {
+		calls = 0;
+		mode = FAIL;
+		assert_ok(save(3, 0));
+		mode = OFF;
+		assert_ok(file_remove_folder(in_run("checkpoint-3")));
+	}
+	assert_true(fatal > 10);
 }
 
 /* Four saves; *done is the last step whose commit returned OK. */
@@ -315,9 +577,10 @@ static void death_at_any_operation_loses_nothing_that_was_reported_saved(void **
 		found = newest(NULL);
 		if (found < *done)
 			fail_msg("died at operation %ld of %ld: step %d was saved, %d found", k, total, *done, found);
+		assert_ok(checkpoint_tidy(run, found, (struct checkpoint_limit){2, -1})); /* as a resume does */
+		assert_true(count_checkpoints("") <= 2 && count_checkpoints(".part") == 0);
 		assert_ok(save(5, 2)); /* and the run goes on */
 		assert_int_equal(newest(NULL), 5);
-		assert_false(file_exists(in_run("checkpoint-4.part")));
 	}
 	munmap((void *)(uintptr_t)done, sizeof *done);
 }
@@ -342,6 +605,8 @@ static void a_full_disk_at_any_operation_is_an_error_and_loses_nothing(void **st
 		mode = OFF;
 		if (status != OK)
 			assert_non_null(strstr(error_message(), "No space left"));
+		for (int step = done + 1; step <= 4; step++) /* the room is needed; only what rotation was at may be left */
+			assert_false(file_exists(in_run(arena_format(&arena, "checkpoint-%d.part", step))));
 		refused += status != OK;
 		assert_true(newest(NULL) >= done);
 		assert_ok(save(5, 2));
@@ -350,17 +615,26 @@ static void a_full_disk_at_any_operation_is_an_error_and_loses_nothing(void **st
 	assert_true(refused > total / 2); /* mkdir of a folder that exists may fail unnoticed */
 }
 
-/* Where this was done for the last time; the test fails when it never was. */
-static long when(const char *what, const char *path)
+/* Where this was done for the first time behind `after`; the test fails when it never was. */
+static long when_after(long after, const char *what, const char *path)
 {
 	char       *line = arena_format(&arena, "%s %s%s%s\n", what, run, *path ? "/" : "", path);
-	const char *at = NULL;
+	const char *at = strstr(journal + after, line);
 
-	for (const char *next = journal; (next = strstr(next, line)); next++)
-		at = next;
 	if (!at)
-		fail_msg("%s was never done: %s", line, journal);
+		fail_msg("%s was never done: %s", line, journal + after);
 	return at - journal;
+}
+
+/* For the last time. */
+static long when(const char *what, const char *path)
+{
+	char *line = arena_format(&arena, "%s %s%s%s\n", what, run, *path ? "/" : "", path);
+	long  at = when_after(0, what, path);
+
+	for (const char *next; (next = strstr(journal + at + 1, line));)
+		at = next - journal;
+	return at;
 }
 
 static void everything_is_on_the_disk_before_it_gets_its_name_and_older_ones_go_last(void **state)
@@ -378,8 +652,8 @@ static void everything_is_on_the_disk_before_it_gets_its_name_and_older_ones_go_
 	assert_true(when("fsync", "checkpoint-2.part/manifest.json.part") < when("rename", "checkpoint-2.part/manifest.json"));
 	assert_true(when("rename", "checkpoint-2.part/manifest.json") < when("fsync", "checkpoint-2.part"));
 	assert_true(when("fsync", "checkpoint-2.part") < named);
-	synced = when("fsync", "");
-	assert_true(named < synced && synced < when("rename", "checkpoint-1.part"));
+	synced = when_after(named, "fsync", "");
+	assert_true(synced < when("rename", "checkpoint-1.part"));
 }
 
 static void the_first_signal_asks_and_the_second_kills(void **state)
@@ -403,6 +677,11 @@ static void the_first_signal_asks_and_the_second_kills(void **state)
 
 #define RUN_TEST(f) cmocka_unit_test_setup_teardown(f, make_run, remove_run)
 TEST_MAIN(RUN_TEST(the_newest_checkpoint_is_found_and_old_ones_go), RUN_TEST(names_that_are_almost_checkpoints_are_left_alone),
+          RUN_TEST(when_all_are_damaged_nothing_is_begun_and_nothing_touched),
+          RUN_TEST(what_cannot_be_read_now_is_neither_passed_over_nor_taken_for_absent), RUN_TEST(memory_that_is_short_is_called_that),
+          RUN_TEST(a_link_whose_disk_is_away_is_not_damaged), RUN_TEST(removing_takes_links_off_and_leaves_what_they_lead_to),
+          RUN_TEST(a_checkpoint_that_was_moved_away_and_linked_back_survives_rotation),
+          RUN_TEST(the_best_checkpoint_survives_rotation_until_another_is_best), RUN_TEST(a_signal_at_every_call_is_an_error_not_a_loop),
           RUN_TEST(one_changed_byte_anywhere_is_noticed), RUN_TEST(a_missing_or_cut_checkpoint_is_passed_over_with_its_reason),
           RUN_TEST(a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_not_push_it_out),
           RUN_TEST(looking_at_a_run_leaves_its_unfinished_checkpoint_alone), RUN_TEST(a_checkpoint_that_is_there_and_whole_stays),

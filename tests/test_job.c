@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "curriculum/curriculum.h"
 #include "rl/job_parts.h"
+#include "rl/train.h"
 #include "run.h"
 
 enum { KILLS = 10, STEPS = 20 };
@@ -398,6 +399,129 @@ static void a_damaged_checkpoint_is_passed_over(void **state)
 	}
 }
 
+/* A checksum of every name and byte below a folder. */
+static unsigned long checksum(const char *folder)
+{
+	unsigned long sum = 0;
+	FILE         *f;
+
+	shell("cd %s && find . -type f -exec cksum {} + | sort | cksum > ../checksum", folder);
+	f = fopen("checksum", "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu", &sum), 1);
+	fclose(f);
+	return sum;
+}
+
+static void damaged_checkpoints_are_not_absent_ones(void **state)
+{
+	(void)state;
+	unsigned long before;
+
+	run("train", "ruined", "run.max_steps=6");
+	shell("truncate -s 100 ruined/checkpoint-*/optimizer.safetensors; cp -r ruined/checkpoint-6 ruined/checkpoint-7.part");
+	before = checksum("ruined");
+	assert_int_equal(hone("train job.yaml run.output_dir=ruined --resume"), 2);
+	assert_says("stderr", "all its checkpoints are damaged");
+	assert_says("stderr", "ruined/checkpoint-3/optimizer.safetensors: its length or checksum");
+	assert_int_equal(hone("train job.yaml run.output_dir=ruined"), 2);
+	assert_says("stderr", "ruined holds a run already; add --resume to go on with it, --from-scratch to set it aside");
+	assert_true(checksum("ruined") == before);
+
+	run("train", "ruined", "run.max_steps=6 --from-scratch"); /* as a new one; what was there is kept whole */
+	assert_says("stdout", "what was there before is in ruined/old-1");
+	run("train", "not-ruined", "run.max_steps=6");
+	assert_same_run("not-ruined", "ruined", 6);
+	assert_true(checksum("ruined/old-1") == before);
+	run("train", "ruined", "run.max_steps=7 --resume");
+	assert_says("stdout", "resumed from step 6");
+	run("train", "ruined", "run.max_steps=2 --from-scratch --resume"); /* and again */
+	assert_true(file_exists("ruined/old-2/checkpoint-7/manifest.json") && file_exists("ruined/checkpoint-2/manifest.json"));
+	assert_true(checksum("ruined/old-1") == before);
+	run("train", "from-nothing", "run.max_steps=2 --from-scratch");
+	assert_false(file_exists("from-nothing/old-1"));
+}
+
+static void a_checkpoint_without_its_log_goes_on_and_is_not_begun_upon(void **state)
+{
+	(void)state;
+	run("train", "with-log", "run.max_steps=10");
+	shell("mkdir alone; cp -r with-log/checkpoint-6 alone");
+	assert_int_equal(hone("train job.yaml run.output_dir=alone"), 2);
+	assert_says("stderr", "alone holds a run already");
+	run("train", "alone", "--resume");
+	assert_says("stdout", "caution: alone/metrics.jsonl: it is not there; a new one begins behind step 6");
+	assert_true(same_bytes("with-log/checkpoint-10/model.safetensors", "alone/checkpoint-10/model.safetensors"));
+	assert_int_equal(count_lines("alone/metrics.jsonl"), 4 + 2); /* steps 7 to 10, evaluations of 8 and 10 */
+	shell("rm alone/metrics.jsonl");                             /* with nothing left to do */
+	run("train", "alone", "--resume");
+	shell("head -n 3 with-log/metrics.jsonl > alone/metrics.jsonl; rm -r alone/checkpoint-9 alone/checkpoint-10");
+	run("train", "alone", "--resume");
+	assert_says("stdout", "caution: alone/metrics.jsonl: not the ");
+	assert_true(same_bytes("with-log/checkpoint-10/model.safetensors", "alone/checkpoint-10/model.safetensors"));
+	assert_int_equal(count_lines("alone/metrics.jsonl"), 3 + 4 + 2);
+	assert_int_equal(hone("eval alone"), 0);
+	shell("rm alone/metrics.jsonl");
+	assert_int_equal(hone("eval alone"), 0); /* a run is known by its checkpoints, too */
+}
+
+/* How often each step 0 .. 20 has a record in the event files: field 2 of an Event; behind the frame and field 1. */
+static void count_event_steps(const char *folder, int *count)
+{
+	static const char *const starts[] = {"0000000000", "0000000003", "0000000006", "0000000009"};
+
+	memset(count, 0, 21 * sizeof *count);
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+		char   path[200], *data;
+		size_t n;
+		snprintf(path, sizeof path, "%s/tensorboard/events.out.tfevents.%s.hone", folder, starts[i]);
+		if (!file_exists(path))
+			continue;
+		data = read_all(path, &n);
+		for (size_t at = 0; at + 16 < n;) {
+			uint64_t length;
+			memcpy(&length, data + at, sizeof length);
+			if (data[at + 12 + 9] == 0x10 && data[at + 12 + 10] <= 20)
+				count[(int)data[at + 12 + 10]]++;
+			at += 16 + length;
+		}
+		free(data);
+	}
+}
+
+static void no_step_stands_twice_after_a_kill(void **state)
+{
+	(void)state;
+	int   count[21];
+	pid_t pid = hone_start("train job.yaml run.output_dir=twice run.max_steps=100000 run.save_steps=3 run.eval_steps=0");
+
+	wait_for_line("twice", 8);
+	kill(pid, SIGKILL);
+	hone_end(pid);
+	shell("rm -rf twice/checkpoint-9 twice/checkpoint-1?"); /* should it have been that fast */
+	shell("mkdir -p twice/samples; touch twice/samples/step-5.jsonl.gz twice/samples/step-7.jsonl.gz "
+	      "twice/samples/step-7.jsonl.gz.part");
+	run("train", "twice", "run.max_steps=11 run.save_steps=3 run.eval_steps=0 --resume");
+	assert_says("stdout", "resumed from step 6");
+	count_event_steps("twice", count);
+	for (int step = 1; step <= 11; step++)
+		assert_int_equal(count[step], 1);
+	assert_int_equal(count_lines("twice/metrics.jsonl"), 11);
+	assert_true(file_exists("twice/samples/step-5.jsonl.gz") && file_exists("twice/samples/step-11.jsonl.gz"));
+	assert_false(file_exists("twice/samples/step-7.jsonl.gz") || file_exists("twice/samples/step-7.jsonl.gz.part"));
+}
+
+static void what_a_kill_before_rotation_left_goes_with_the_resume(void **state)
+{
+	(void)state;
+	run("train", "unrotated", "run.save_total_limit=0"); /* 3 6 9 10 */
+	shell("cp -r unrotated/checkpoint-10 unrotated/checkpoint-11.part");
+	run("train", "unrotated", "run.save_total_limit=2 --resume");
+	assert_true(file_exists("unrotated/checkpoint-10") && file_exists("unrotated/checkpoint-9"));
+	assert_false(file_exists("unrotated/checkpoint-6") || file_exists("unrotated/checkpoint-3"));
+	assert_false(file_exists("unrotated/checkpoint-11.part"));
+}
+
 static void a_half_written_checkpoint_is_removed(void **state)
 {
 	(void)state;
@@ -495,6 +619,72 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	job_close(&job);
 }
 
+/* `steps` steps in the folder, in each of which the one update is skipped or not; *in_a_row: as the run counts them. */
+static int steps_of_a_sick_run(enum job_begin how, int steps, int sick, int *in_a_row)
+{
+	const char *const settings[] = {"run.output_dir=sick", "loss.num_iterations=1", "optim.num_minibatches=1", "run.eval_steps=0"};
+	struct job        job;
+	int               status;
+
+	assert_ok(job_open(JOB_TRAIN, "job.yaml", settings, 4, &job));
+	assert_ok(job_start(&job, how));
+	job.config.run.max_steps = job.step + steps;
+	if (sick)
+		job.learn.algorithm.entropy_coef = 1e25; /* a gradient beyond all bounds */
+	status = train_run(&job);
+	*in_a_row = job.skipped_in_a_row;
+	job_close(&job);
+	return status;
+}
+
+/* A run whose updates were skipped before its checkpoint was written is not forgiven by a resume: the fifth in a row ends it. */
+static void skipped_updates_are_counted_across_a_resume(void **state)
+{
+	(void)state;
+	int in_a_row;
+
+	assert_ok(steps_of_a_sick_run(JOB_NEW, 3, 1, &in_a_row));
+	assert_int_equal(in_a_row, 3);
+	assert_ok(steps_of_a_sick_run(JOB_RESUME, 1, 1, &in_a_row));
+	assert_int_equal(in_a_row, 4);
+	shell("cp -r sick sick-4");
+	assert_error(steps_of_a_sick_run(JOB_RESUME, 1, 1, &in_a_row), ERR_FAILED, "5 updates in a row");
+	shell("rm -r sick; mv sick-4 sick");
+	assert_ok(steps_of_a_sick_run(JOB_RESUME, 1, 0, &in_a_row)); /* a good one ends the count, also for the next resume */
+	assert_int_equal(in_a_row, 0);
+	assert_ok(steps_of_a_sick_run(JOB_RESUME, 4, 1, &in_a_row));
+	assert_int_equal(in_a_row, 4);
+}
+
+static void the_first_evaluation_stays_the_first_across_a_resume(void **state)
+{
+	(void)state;
+	struct job job;
+	char      *metrics, before[40];
+	size_t     n;
+	json_t    *row;
+
+	run("train", "evaluated", "run.max_steps=6 optim.learning_rate=0.1 run.eval_steps=3");
+	metrics = read_all("evaluated/metrics.jsonl", &n);
+	*strchr(metrics, '\n') = 0; /* of step 0 */
+	row = json_loads(metrics, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(row, "step")), 0);
+	snprintf(before, sizeof before, "pass@1 %.1f%% +- %.1f before", 100 * json_number_value(json_object_get(row, "eval/pass@1")),
+	         100 * json_number_value(json_object_get(row, "eval/pass@1_stderr")));
+	assert_says("stdout", before);
+	run("train", "evaluated", "run.max_steps=10 optim.learning_rate=0.1 run.eval_steps=3 --resume");
+	assert_says("stdout", before);
+	json_decref(row);
+	free(metrics);
+
+	assert_ok(job_open(JOB_TRAIN, "job.yaml", NULL, 0, &job)); /* where chance may not agree */
+	assert_ok(job_take_inputs(&job));
+	assert_ok(load_changed(&job, "first_eval", "[0.125, 0.0625]"));
+	assert_close(job.first_eval.mean, 0.125, 0);
+	assert_close(job.first_eval.error, 0.0625, 0);
+	job_close(&job);
+}
+
 static void a_resume_refuses_other_problems_and_other_weights_that_stand_still(void **state)
 {
 	(void)state;
@@ -550,6 +740,12 @@ int main(void)
 	        TEST(killed_with_a_critic_it_resumes_to_the_same_bits),
 	        TEST(asked_to_stop_it_saves_and_goes_on_later),
 	        TEST(a_damaged_checkpoint_is_passed_over),
+	        TEST(damaged_checkpoints_are_not_absent_ones),
+	        TEST(a_checkpoint_without_its_log_goes_on_and_is_not_begun_upon),
+	        TEST(no_step_stands_twice_after_a_kill),
+	        TEST(what_a_kill_before_rotation_left_goes_with_the_resume),
+	        TEST(skipped_updates_are_counted_across_a_resume),
+	        TEST(the_first_evaluation_stays_the_first_across_a_resume),
 	        TEST(a_half_written_checkpoint_is_removed),
 	        TEST(a_warm_start_resumes_exactly_too),
 	        TEST(a_finished_run_stays_as_it_is_when_resumed),

@@ -46,7 +46,7 @@ static void a_line_is_json_in_order_with_all_digits(void **state)
 	metrics_add(&m, "kl", NAN);
 	metrics_add(&m, "grad_norm", INFINITY);
 	metrics_add(&m, "no \"signal\"", 1e-9);
-	assert_ok(metrics_log_open(path_of("m.jsonl"), 0, &log));
+	assert_ok(metrics_log_new(path_of("m.jsonl"), &log));
 	assert_ok(metrics_log_write(&log, &m));
 	assert_ok(file_read(log.path, 10000, &b));
 	assert_int_equal(b.n, log.bytes);
@@ -69,8 +69,9 @@ static void a_resumed_log_forgets_what_will_be_done_again(void **state)
 	struct metrics_log    log;
 	struct bytes          b;
 	uint64_t              kept = 0;
+	struct text           caution = {0};
 
-	assert_ok(metrics_log_open(path_of("cut.jsonl"), 0, &log));
+	assert_ok(metrics_log_new(path_of("cut.jsonl"), &log));
 	for (int step = 1; step <= 4; step++) {
 		m.n = 0;
 		metrics_add(&m, "step", step);
@@ -79,7 +80,8 @@ static void a_resumed_log_forgets_what_will_be_done_again(void **state)
 			kept = log.bytes;
 	}
 	metrics_log_close(&log);
-	assert_ok(metrics_log_open(path_of("cut.jsonl"), kept, &log));
+	assert_ok(metrics_log_resume(path_of("cut.jsonl"), 2, kept, &caution, &log));
+	assert_int_equal(caution.n, 0);
 	m.n = 0;
 	metrics_add(&m, "step", 3);
 	metrics_add(&m, "x", 1);
@@ -88,8 +90,61 @@ static void a_resumed_log_forgets_what_will_be_done_again(void **state)
 	assert_string_equal(b.data, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3, \"x\": 1}\n");
 	bytes_free(&b);
 	metrics_log_close(&log);
-	assert_error(metrics_log_open(path_of("cut.jsonl"), 1000, &log), ERR_INPUT, "but the checkpoint knows of 1000");
 	unlink(path_of("cut.jsonl"));
+}
+
+/* What a power loss, an editor or a stranger's hand leaves: the run goes on with what is whole, and says so. */
+static void a_log_that_is_not_what_the_checkpoint_knows_is_no_reason_to_stop(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *was;
+		size_t      n; /* 0: strlen(was) */
+		uint64_t    bytes;
+		const char *now;
+	} cases[] = {
+	        {"{\"step\": 1}\n", 0, 36, "{\"step\": 1}\n"},                                        /* too short */
+	        {"", 0, 36, ""},                                                                      /* nothing left */
+	        {"{\"step\": 1}\n{\"step\": 2", 0, 36, "{\"step\": 1}\n"},                            /* half a line */
+	        {"{\"step\": 1}\n\0\0\0\0\0\0\0\0\0\0\0\0", 24, 24, "{\"step\": 1}\n"},               /* zeros for data */
+	        {"{\"step\": 1}\n\0\0\0\n{\"step\": 3}\n", 28, 28, "{\"step\": 1}\n{\"step\": 3}\n"}, /* ... in the middle */
+	        {"{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n{\"step\": 4}\n", 0, 24, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n"},
+	        {"{\"step\": 1}\n{\"step\": 2}\n{\"step\": 1}\n{\"step\": 3}\n", 0, 48, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n"},
+	        {"[3]\nstep\n{\"step\": \"1\"}\n{\"step\": 2}\n", 0, 40, "{\"step\": 2}\n"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct text        caution = {0};
+		struct metrics_log log;
+		struct bytes       b;
+		assert_ok(file_write(path_of("odd.jsonl"), cases[i].was, cases[i].n ? cases[i].n : strlen(cases[i].was)));
+		assert_ok(metrics_log_resume(path_of("odd.jsonl"), 3, cases[i].bytes, &caution, &log));
+		assert_non_null(strstr(caution.data, "odd.jsonl: not the"));
+		assert_ok(file_read(log.path, 10000, &b));
+		assert_string_equal(b.data, cases[i].now);
+		assert_int_equal(log.bytes, b.n);
+		bytes_free(&b);
+		text_free(&caution);
+		metrics_log_close(&log);
+	}
+	unlink(path_of("odd.jsonl"));
+}
+
+static void a_log_that_is_gone_begins_anew_and_one_that_cannot_be_seen_does_not(void **state)
+{
+	(void)state;
+	struct text        caution = {0};
+	struct metrics_log log;
+
+	assert_ok(metrics_log_resume(path_of("gone.jsonl"), 3, 36, &caution, &log));
+	assert_non_null(strstr(caution.data, "gone.jsonl: it is not there; a new one begins behind step 3"));
+	assert_int_equal(log.bytes, 0);
+	metrics_log_close(&log);
+	unlink(path_of("gone.jsonl"));
+	text_free(&caution);
+	assert_int_equal(symlink(path_of("loop.jsonl"), path_of("loop.jsonl")), 0);
+	assert_error(metrics_log_resume(path_of("loop.jsonl"), 3, 36, &caution, &log), ERR_INPUT, "loop.jsonl: cannot look at it");
+	unlink(path_of("loop.jsonl"));
 }
 
 static void a_full_disk_leaves_whole_lines(void **state)
@@ -99,7 +154,7 @@ static void a_full_disk_leaves_whole_lines(void **state)
 	struct metrics_log    log;
 	struct bytes          b;
 
-	assert_ok(metrics_log_open(path_of("full.jsonl"), 0, &log));
+	assert_ok(metrics_log_new(path_of("full.jsonl"), &log));
 	m.n = 0;
 	metrics_add(&m, "step", 1);
 	assert_ok(metrics_log_write(&log, &m));
@@ -209,5 +264,83 @@ static void events_hold_time_step_tag_and_value(void **state)
 	assert_ok(file_remove_folder(path_of("events")));
 }
 
+/* Steps of all records of all files, in the order of the files' names, as text. */
+static const char *event_steps(void)
+{
+	static char text[500];
+	int         starts[] = {0, 3, 6, 9};
+
+	text[0] = 0;
+	for (int i = 0; i < 4; i++) {
+		char         path[300];
+		struct bytes b;
+		size_t       at = 0, n;
+		snprintf(path, sizeof path, "%s/events.out.tfevents.%010d.hone", path_of("events"), starts[i]);
+		if (!file_exists(path))
+			continue;
+		assert_ok(file_read(path, 100000, &b));
+		while (at < b.n) {
+			const unsigned char *p = next_record(&b, &at, &n);
+			assert_true(n > 10);
+			snprintf(text + strlen(text), sizeof text - strlen(text), p[9] == 0x10 ? " %d" : " |", p[10]);
+		}
+		bytes_free(&b);
+	}
+	return text;
+}
+
+static void write_steps(int from, int first, int last)
+{
+	static struct metrics m;
+	struct events        *e;
+
+	m.n = 0;
+	metrics_add(&m, "reward", 0.5);
+	assert_ok(events_open(path_of("events"), from, &e));
+	for (int step = first; step <= last; step++)
+		assert_ok(events_write(e, step, &m));
+	assert_ok(events_sync(e));
+	events_close(e);
+}
+
+static void what_a_resume_does_again_is_cut_from_the_events(void **state)
+{
+	(void)state;
+	struct text caution = {0};
+	char        path[300];
+
+	assert_ok(events_cut(path_of("events"), 4, &caution)); /* no folder yet */
+	write_steps(0, 1, 5);
+	assert_ok(events_cut(path_of("events"), 3, &caution));
+	write_steps(3, 4, 7);
+	assert_string_equal(event_steps(), " | 1 2 3 | 4 5 6 7");
+	assert_ok(events_cut(path_of("events"), 6, &caution));
+	write_steps(6, 7, 8);
+	assert_string_equal(event_steps(), " | 1 2 3 | 4 5 6 | 7 8");
+	assert_ok(events_cut(path_of("events"), 6, &caution)); /* again from there, twice */
+	write_steps(6, 7, 9);
+	assert_string_equal(event_steps(), " | 1 2 3 | 4 5 6 | 7 8 9");
+	assert_ok(events_cut(path_of("events"), 2, &caution)); /* newer checkpoints were damaged */
+	assert_string_equal(event_steps(), " | 1 2");
+	write_steps(3, 4, 5);
+	assert_int_equal(caution.n, 0);
+	snprintf(path, sizeof path, "%s/events.out.tfevents.0000000003.hone", path_of("events"));
+	assert_int_equal(truncate(path, 80), 0); /* in the middle of step 4 */
+	assert_ok(file_append(path, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16));
+	assert_ok(events_cut(path_of("events"), 5, &caution));
+	assert_string_equal(event_steps(), " | 1 2 |");
+	assert_non_null(strstr(caution.data, "0000000003.hone: broken behind step"));
+	snprintf(path, sizeof path, "%s/mine.txt", path_of("events"));
+	assert_ok(file_write(path, "x", 1));
+	assert_ok(events_cut(path_of("events"), -1, &caution));
+	assert_string_equal(event_steps(), "");
+	assert_true(file_exists(path));
+	text_free(&caution);
+	assert_ok(file_remove_folder(path_of("events")));
+}
+
 TEST_MAIN(TEST(a_line_is_json_in_order_with_all_digits), TEST(a_resumed_log_forgets_what_will_be_done_again),
-          TEST(a_full_disk_leaves_whole_lines), TEST(the_checksum_is_castagnolis), TEST(events_hold_time_step_tag_and_value))
+          TEST(a_log_that_is_not_what_the_checkpoint_knows_is_no_reason_to_stop),
+          TEST(a_log_that_is_gone_begins_anew_and_one_that_cannot_be_seen_does_not), TEST(a_full_disk_leaves_whole_lines),
+          TEST(the_checksum_is_castagnolis), TEST(events_hold_time_step_tag_and_value),
+          TEST(what_a_resume_does_again_is_cut_from_the_events))

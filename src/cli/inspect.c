@@ -74,7 +74,7 @@ static int inspect_folder(const char *path, struct arena *a)
 	if (strcmp(folder, path))
 		printf("%s: a run; its newest valid checkpoint is %s\n", path, folder);
 	printf("%s\n", folder);
-	is_adapter = adapter_folder_is(folder);
+	TRY(adapter_folder_is(folder, &is_adapter));
 	TRY(is_adapter ? print_adapter(folder, a) : print_model(folder));
 	manifest = file_join(a, folder, "manifest.json");
 	tensors = file_join(a, folder, is_adapter ? "adapter_model.safetensors" : "model.safetensors");

@@ -30,8 +30,10 @@ int opened_tokenizer(const char *path, struct opened *o)
 static int open_base(struct opened *o, const char *base, struct arena *a, struct adapter_options *out)
 {
 	const char *name;
+	int         is_adapter;
 
-	if (!adapter_folder_is(o->path))
+	TRY(adapter_folder_is(o->path, &is_adapter));
+	if (!is_adapter)
 		return base ? error_set(ERR_INPUT, "%s: --base is for adapters, and this is none", o->path) : resolve(o->path, &o->base);
 	TRY(adapter_folder_read_options(o->path, out, a, &name));
 	if (!base && !file_is_folder(name))

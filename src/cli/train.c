@@ -47,7 +47,7 @@ static int write_report(const struct job *job)
 	return status;
 }
 
-static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n, int resume)
+static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n, enum job_begin how)
 {
 	struct job job;
 	int        status = OK;
@@ -58,7 +58,7 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 	if (kind == JOB_SFT)
 		status = sft_open(&job);
 	if (status == OK)
-		status = job_start(&job, resume);
+		status = job_start(&job, how);
 	if (status == OK)
 		status = kind == JOB_TRAIN ? train_run(&job) : sft_run(&job);
 	progress_close(&job.progress);
@@ -72,17 +72,22 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 
 static int run(enum job_kind kind, int argc, char **argv)
 {
-	int                      resume = 0, help = 0, markdown = 0, n;
-	const struct option_word words[] = {
-	        {"--resume", NULL, NULL, &resume}, {"--help", NULL, NULL, &help}, {"--help-markdown", NULL, NULL, &markdown}};
+	int                      resume = 0, from_scratch = 0, help = 0, markdown = 0, n;
+	const struct option_word words[] = {{"--resume", NULL, NULL, &resume},
+	                                    {"--from-scratch", NULL, NULL, &from_scratch},
+	                                    {"--help", NULL, NULL, &help},
+	                                    {"--help-markdown", NULL, NULL, &markdown}};
 
-	TRY(options_read(argc, argv, words, 3, &n));
+	TRY(options_read(argc, argv, words, sizeof words / sizeof *words, &n));
 	if (help || markdown)
 		return print_options(markdown);
 	if (n == 0 || strchr(argv[0], '='))
-		return error_set(ERR_INPUT, "usage: hone %s CONFIG [key=value ...] [--resume]; --help lists the keys",
+		return error_set(ERR_INPUT, "usage: hone %s CONFIG [key=value ...] [--resume | --from-scratch]; --help lists the keys",
 		                 kind == JOB_TRAIN ? "train" : "sft");
-	return run_job(kind, argv[0], (const char *const *)argv + 1, n - 1, resume);
+	return run_job(kind, argv[0], (const char *const *)argv + 1, n - 1,
+	               from_scratch ? JOB_FROM_SCRATCH
+	               : resume     ? JOB_RESUME
+	                            : JOB_NEW);
 }
 
 int command_train(int argc, char **argv)

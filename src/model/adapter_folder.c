@@ -15,14 +15,16 @@ static int join(struct arena *a, const char *folder, const char *name, const cha
 	return *out ? OK : ERR_INPUT;
 }
 
-int adapter_folder_is(const char *folder)
+int adapter_folder_is(const char *folder, int *is)
 {
 	struct arena a = {0};
 	const char  *path;
-	int          is = join(&a, folder, config_name, &path) == OK && file_exists(path);
+	int          status = join(&a, folder, config_name, &path);
 
+	if (status == OK)
+		status = file_there(path, is);
 	arena_free(&a);
-	return is;
+	return status;
 }
 
 /* ---- adapter_config.json ---- */

@@ -12,7 +12,7 @@
 #include "model/adapter.h"
 #include "model/safetensors.h"
 
-int adapter_folder_is(const char *folder); /* whether it holds an adapter_config.json */
+int adapter_folder_is(const char *folder, int *is); /* whether it holds an adapter_config.json */
 
 /* *base: the folder of the model that the adapter belongs to, as the file names it, in `a`; "" when it does not say. */
 int adapter_folder_read_options(const char *folder, struct adapter_options *out, struct arena *a, const char **base);

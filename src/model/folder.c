@@ -341,12 +341,15 @@ static int list_index(struct loading *l, const char *path)
 static int list_files(struct loading *l)
 {
 	const char *one, *index;
+	int         is_one, is_index;
 
 	TRY(join(&l->arena, l->folder, "model.safetensors", &one));
 	TRY(join(&l->arena, l->folder, "model.safetensors.index.json", &index));
-	if (!file_exists(one) && file_exists(index))
+	TRY(file_there(one, &is_one));
+	TRY(file_there(index, &is_index));
+	if (!is_one && is_index)
 		return list_index(l, index);
-	if (!file_exists(one))
+	if (!is_one)
 		return error_set(ERR_INPUT,
 		                 "%s: neither model.safetensors nor model.safetensors.index.json; other formats must be converted",
 		                 l->folder);
@@ -668,10 +671,11 @@ static int copy_tokenizer(const char *folder, const char *source, struct arena *
 	for (size_t i = 0; i < sizeof tokenizer_files / sizeof tokenizer_files[0]; i++) {
 		const char  *from, *to;
 		struct bytes b;
-		int          status;
+		int          status, there;
 		TRY(join(a, source, tokenizer_files[i], &from));
 		TRY(join(a, folder, tokenizer_files[i], &to));
-		if (!file_exists(from))
+		TRY(file_there(from, &there));
+		if (!there)
 			continue;
 		TRY(file_read(from, tokenizer_max, &b));
 		status = file_write(to, b.data, b.n);

@@ -276,16 +276,20 @@ static int load_folder(const char *path, struct arena *a, struct tokenizer *t)
 	const char *json = file_join(a, path, "tokenizer.json");
 	const char *config = file_join(a, path, "tokenizer_config.json");
 	const char *chat = file_join(a, path, "chat_template.jinja");
+	int         has_json, has_config, has_chat;
 
 	if (!json || !config || !chat)
 		return ERR_INPUT;
-	if (file_exists(chat))
+	TRY(file_there(json, &has_json));
+	TRY(file_there(config, &has_config));
+	TRY(file_there(chat, &has_chat));
+	if (has_chat)
 		TRY(load_chat(chat, t));
-	if (file_exists(config))
+	if (has_config)
 		TRY(load_config(config, t));
-	if (!file_exists(json) && json_object_get(t->config, "char_ords"))
+	if (!has_json && json_object_get(t->config, "char_ords"))
 		return tokenizer_parse_char_ords(config, t);
-	if (!file_exists(json))
+	if (!has_json)
 		return error_set(ERR_INPUT,
 		                 "%s: no such file; a model folder needs it (older layouts: save the tokenizer again with transformers)",
 		                 json);

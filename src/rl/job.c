@@ -132,28 +132,6 @@ void job_close(struct job *job)
 
 /* ---- starting ---- */
 
-static int refuse_old_run(const struct job *job, const char *log)
-{
-	if (!file_exists(log))
-		return OK;
-	return error_set(ERR_INPUT, "%s holds a run already; add --resume to go on with it, or name another folder with run.output_dir=",
-	                 job->config.run.output_dir);
-}
-
-static int write_config(const struct job *job)
-{
-	struct text  t = {0};
-	struct arena a = {0};
-	char        *path = file_join(&a, job->config.run.output_dir, "config.yaml");
-	int          status = path ? config_resolved(&job->config, &t) : ERR_INPUT;
-
-	if (status == OK)
-		status = text_write(&t, path);
-	text_free(&t);
-	arena_free(&a);
-	return status;
-}
-
 static void print_replay(const struct job *job)
 {
 	const struct replay *r = &job->replay;
@@ -212,36 +190,10 @@ static void print_start(const struct job *job)
 	text_free(&data);
 }
 
-static int write_findings(const struct job *job)
+int job_start(struct job *job, enum job_begin how)
 {
-	struct text  t = {0};
-	struct arena a = {0};
-	char        *path = file_join(&a, job->config.run.output_dir, "data.json");
-	int          status = path ? findings_json(&job->findings, &t) : ERR_INPUT;
-
-	if (status == OK)
-		status = text_write(&t, path);
-	text_free(&t);
-	arena_free(&a);
-	return status;
-}
-
-int job_start(struct job *job, int resume)
-{
-	const char *run = job->config.run.output_dir;
-	char       *log = file_join(&job->arena, run, "metrics.jsonl"), *events = file_join(&job->arena, run, "tensorboard");
-
-	if (!log || !events)
-		return ERR_INPUT;
-	TRY(file_make_folders(run));
-	TRY(file_lock(run, &job->run_lock)); /* first: a resume clears away what looks half written */
-	TRY(job_take_inputs(job));
-	TRY(resume ? job_resume_newest(job) : refuse_old_run(job, log));
-	TRY(write_config(job));
-	TRY(write_findings(job));
-	TRY(metrics_log_open(log, job->log.bytes, &job->log));
-	if (job->config.run.tensorboard)
-		TRY(events_open(events, job->step, &job->events));
+	TRY(job_folder_begin(job, how));
+	TRY(job_folder_open(job));
 	print_start(job);
 	progress_open(&job->progress, job->screen, job->config.run.logging_steps, job->step);
 	return OK;

@@ -1,7 +1,7 @@
 /* job.h - everything a run needs, put together from a config, and its life on disk.
  *
  *     job_open     model, tokenizer, problems, verifiers, algorithm, optimizer, decoder, the bill; nothing is written yet
- *     job_start    the run folder: a new one, or the newest valid checkpoint of an old one (--resume)
+ *     job_start    the run folder: a new one, or the newest valid checkpoint of an old one (--resume), or again (--from-scratch)
  *     job_save     a checkpoint that holds all of it
  *
  * A checkpoint is a Hugging Face folder (model or, where one learns, the adapter alone; tokenizer) plus optimizer.safetensors, critic.safetensors (with
@@ -80,8 +80,14 @@ struct job {
 /* Everything but the run folder. On an error nothing is owned. */
 int job_open(enum job_kind kind, const char *config_path, const char *const *overrides, int n_overrides, struct job *out);
 
-/* resume = 0: the output folder must not hold a run yet. ERR_INPUT while another process is writing there. Prints the start lines and the bill to the screen. */
-int  job_start(struct job *job, int resume);
+enum job_begin {
+	JOB_NEW,         /* the output folder must not hold a run yet */
+	JOB_RESUME,      /* from its newest valid checkpoint; step 0 when it has none of any kind */
+	JOB_FROM_SCRATCH /* what it holds goes into its folder old-K, whole */
+};
+
+/* ERR_INPUT while another process is writing there. Prints the start lines and the bill to the screen. */
+int  job_start(struct job *job, enum job_begin how);
 void job_close(struct job *job);
 
 struct verifier_options job_verifier_options(const struct config_task *t);

@@ -4,7 +4,6 @@
 #include "base/json.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
-#include "run/checkpoint.h"
 
 #include <math.h>
 #include <string.h>
@@ -91,25 +90,35 @@ static int write_checkpoint(const struct job *job, const char *folder, struct ar
 	return write_state(job, state);
 }
 
+struct checkpoint_limit job_checkpoint_limit(const struct job *job)
+{
+	return (struct checkpoint_limit){job->config.run.save_total_limit, -1};
+}
+
+/* The logs first: a checkpoint that is there says that they are, too. */
+static int save(struct job *job, struct arena *a)
+{
+	const char *run = job->config.run.output_dir;
+	char       *folder;
+	int         status;
+
+	TRY(weights_check_finite(model_learned(job->model)));
+	TRY(job_folder_sync(job));
+	TRY(checkpoint_begin(run, job->step, a, &folder));
+	status = write_checkpoint(job, folder, a);
+	if (status != OK)
+		return checkpoint_abandon(folder, status);
+	return checkpoint_commit(run, job->step, job_checkpoint_limit(job));
+}
+
 int job_save(struct job *job)
 {
-	const struct config_run *r = &job->config.run;
-	struct arena             a = {0};
-	char                    *folder;
-	int                      status;
+	struct arena a = {0};
+	int          status;
 
 	if (job->saved_step == job->step)
 		return OK;
-	status = weights_check_finite(model_learned(job->model));
-	if (status == OK)
-		status = checkpoint_begin(r->output_dir, job->step, &a, &folder);
-	if (status == OK) {
-		status = write_checkpoint(job, folder, &a);
-		if (status == OK)
-			status = checkpoint_commit(r->output_dir, job->step, r->save_total_limit);
-		else
-			file_remove_folder(folder);
-	}
+	status = save(job, &a);
 	arena_free(&a);
 	if (status == OK)
 		job->saved_step = job->step;

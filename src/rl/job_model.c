@@ -156,13 +156,14 @@ static int copy_reference(struct job *job, const char *folder)
 static int open_reference(struct job *job, const char *adapter)
 {
 	char *folder = NULL;
-	int   is_adapter, is_base;
+	int   is_adapter = 0, is_base;
 
 	if (job->kind == JOB_SFT || !algorithm_needs_reference(&job->algorithm))
 		return OK;
 	if (*job->config.model.reference)
 		TRY(checkpoint_resolve(job->config.model.reference, &job->arena, &folder));
-	is_adapter = folder && adapter_folder_is(folder);
+	if (folder)
+		TRY(adapter_folder_is(folder, &is_adapter));
 	is_base = folder && job->model_folder && !strcmp(folder, job->model_folder);
 	if (is_adapter || (job->model->adapter && (!folder || is_base)))
 		return view_reference(job, is_adapter ? folder : is_base ? NULL : adapter);
@@ -215,9 +216,11 @@ static int open_weights(struct job *job)
 {
 	const char    *folder = job->model_folder;
 	struct weights w = {0};
-	int            status;
+	int            status, is_adapter = 0;
 
-	if (folder && adapter_folder_is(folder))
+	if (folder)
+		TRY(adapter_folder_is(folder, &is_adapter));
+	if (is_adapter)
 		return error_set(ERR_INPUT,
 		                 "%s: model.path: %s holds an adapter; name it in model.adapter, and the model that it belongs to here",
 		                 config_where(&job->config, "model.path"), folder);

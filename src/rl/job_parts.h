@@ -3,6 +3,7 @@
  *     job_model.c         tokenizer, weights, adapter, reference
  *     job_learning.c      verifiers, and everything that learns or samples
  *     job_inputs.c        fingerprints of what a resume must find as it was
+ *     job_folder.c        the run folder: new, gone on with, or set aside
  *     job_checkpoint.c    saving, and loading what was saved
  *
  * All return OK or an error that names the option; what they open is the job's, closed by job_close. For job*.c only. */
@@ -10,6 +11,7 @@
 #define RL_JOB_PARTS_H
 
 #include "rl/job.h"
+#include "run/checkpoint.h"
 
 int job_open_algorithm(struct job *job);
 int job_open_model(struct job *job);
@@ -36,7 +38,12 @@ int     job_take_inputs(struct job *job);
 json_t *job_inputs_save(const struct job *job);                                      /* NULL: out of memory */
 int job_inputs_check(const struct job *job, const char *place, const json_t *saved); /* NULL, of an older checkpoint: nothing to compare */
 
-int job_resume_newest(struct job *job); /* from the newest checkpoint that is whole; from step 0 without one */
+int job_folder_begin(struct job *job, enum job_begin how); /* changes nothing that a refusal would regret */
+int job_folder_open(struct job *job);                      /* config, findings and logs as of job->step */
+int job_folder_sync(const struct job *job);                /* the logs; samples and the rest are synced as they are written */
+
+int job_resume_newest(struct job *job); /* from the newest checkpoint that is whole; from step 0 when there is none of any kind */
+struct checkpoint_limit job_checkpoint_limit(const struct job *job);
 
 /* trainer_state.json: its text, to be freed with free(); and a read one, `place` in messages, into a job of the same config. Counts are bounded so that
  * going on from them does not overflow. */

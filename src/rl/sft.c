@@ -185,7 +185,7 @@ static int sft_step(struct job *job)
 
 int sft_run(struct job *job)
 {
-	if (job->step == 0)
+	if (job->step == 0 && job->saved_step < 0)
 		TRY(eval_due(job));
 	while (job->step < job->config.run.max_steps && !signals_stop()) {
 		TRY(sft_step(job));

@@ -73,7 +73,7 @@ static int learn(struct job *job, struct step *s)
 /* Read this first. Each call is the main function of the file it is named after. */
 int train_run(struct job *job)
 {
-	if (job->step == 0)
+	if (job->step == 0 && job->saved_step < 0)
 		TRY(eval_due(job));
 	while (job->step < job->config.run.max_steps && !signals_stop()) {
 		struct step s = {.started = clock_seconds()};

@@ -7,10 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 
-enum { STEPS_MAX = 1 << 16, MANIFEST_MAX = 1 << 20 };
+enum { MANIFEST_MAX = 1 << 20 };
 
 static char *folder_name(struct arena *a, const char *run, int step, const char *suffix)
 {
@@ -23,7 +22,19 @@ int checkpoint_begin(const char *run, int step, struct arena *a, char **folder)
 	if (!*folder)
 		return ERR_INPUT;
 	TRY(file_remove_folder(*folder));
-	return file_make_folders(*folder);
+	return file_make_folders(*folder) == OK ? OK : checkpoint_abandon(*folder, ERR_INPUT);
+}
+
+int checkpoint_abandon(const char *folder, int status)
+{
+	char why[2048];
+	int  cause = error_cause();
+
+	snprintf(why, sizeof why, "%s", error_message());
+	file_remove_folder(folder); /* should that fail, too, the next start does it */
+	if (status == ERR_INPUT)
+		return error_because(cause, "%s", why);
+	return error_set(status, "%s", why);
 }
 
 /* ---- the manifest ---- */
@@ -42,11 +53,11 @@ static int list_files(const char *folder, struct arena *a, char ***names, int *n
 
 	*n = 0;
 	if (!dir)
-		return error_set(ERR_INPUT, "%s: cannot open the folder: %s", folder, strerror(errno));
+		return error_system(folder, "open the folder");
 	*names = arena_alloc(a, (size_t)capacity, sizeof **names);
 	if (!*names)
 		status = ERR_INPUT;
-	while (status == OK && (entry = readdir(dir))) {
+	while (status == OK && (errno = 0, entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "manifest.json"))
 			continue;
 		if (*n == capacity)
@@ -54,6 +65,8 @@ static int list_files(const char *folder, struct arena *a, char ***names, int *n
 		else if (!((*names)[(*n)++] = arena_text(a, entry->d_name, strlen(entry->d_name))))
 			status = ERR_INPUT;
 	}
+	if (status == OK && errno)
+		status = error_system(folder, "read the folder");
 	closedir(dir);
 	if (status == OK)
 		qsort(*names, (size_t)*n, sizeof **names, by_name);
@@ -118,7 +131,7 @@ static int check_file(const char *folder, const char *name, const json_t *entry,
 	TRY(json_get_int(folder, entry, "crc32", JSON_REQUIRED, 0, UINT32_MAX, &want_crc));
 	TRY(file_crc32(path, &bytes, &crc));
 	if (bytes != (uint64_t)want_bytes || crc != (uint32_t)want_crc)
-		return error_set(ERR_INPUT, "%s: its length or checksum is not the one in manifest.json; the file is damaged", path);
+		return error_set(ERR_INPUT, "%s: its length or checksum is not the one in manifest.json", path);
 	add_line(lines, name, bytes, crc);
 	return OK;
 }
@@ -186,62 +199,118 @@ static int step_of(const char *name, const char *suffix)
 	return atoi(digits);
 }
 
-/* Steps of the folders checkpoint-N, newest first. remove_parts: delete those that were never finished. */
-static int list_steps(const char *run, int remove_parts, struct arena *a, int **steps, int *n)
+/* What stands in a run's folder: steps of checkpoint-N, newest first, and of checkpoint-N.part. */
+struct found {
+	int *steps, *parts;
+	int  n, n_parts;
+};
+
+static int add_step(struct arena *a, int **list, int *n, int step)
+{
+	if ((*n & (*n - 1)) == 0) { /* at 0, 1, 2, 4, ... it is full */
+		int *more = arena_alloc(a, 2 * (size_t)*n + 1, sizeof *more);
+		if (!more)
+			return ERR_INPUT;
+		if (*n)
+			memcpy(more, *list, (size_t)*n * sizeof *more);
+		*list = more;
+	}
+	(*list)[(*n)++] = step;
+	return OK;
+}
+
+static int list_run(const char *run, struct arena *a, struct found *out)
 {
 	DIR           *dir = opendir(run);
 	struct dirent *entry;
 	int            status = OK;
 
-	*n = 0;
-	*steps = arena_alloc(a, STEPS_MAX, sizeof **steps);
-	if (!*steps || !dir) {
-		if (dir)
-			closedir(dir);
-		return *steps ? OK : ERR_INPUT; /* no folder, no checkpoints */
+	*out = (struct found){0};
+	if (!dir)
+		return errno == ENOENT ? OK : error_system(run, "open the folder"); /* no folder, no checkpoints */
+	while (status == OK && (errno = 0, entry = readdir(dir))) {
+		int step = step_of(entry->d_name, ""), part = step_of(entry->d_name, ".part");
+		if (step >= 0)
+			status = add_step(a, &out->steps, &out->n, step);
+		else if (part >= 0)
+			status = add_step(a, &out->parts, &out->n_parts, part);
 	}
-	while (status == OK && (entry = readdir(dir))) {
-		int step = step_of(entry->d_name, "");
-		if (remove_parts && step_of(entry->d_name, ".part") >= 0) {
-			char *path = file_join(a, run, entry->d_name);
-			status = path ? file_remove_folder(path) : ERR_INPUT;
-		} else if (step >= 0 && *n < STEPS_MAX) {
-			(*steps)[(*n)++] = step;
-		}
-	}
+	if (status == OK && errno)
+		status = error_system(run, "read the folder");
 	closedir(dir);
-	qsort(*steps, (size_t)*n, sizeof **steps, by_falling_step);
+	if (status == OK && out->n)
+		qsort(out->steps, (size_t)out->n, sizeof *out->steps, by_falling_step);
 	return status;
 }
 
-static int find_newest(const char *run, int remove_parts, struct arena *a, char **folder, int *step, struct text *skipped)
+int checkpoint_any(const char *run, int *any)
 {
-	int *steps, n;
+	struct arena a = {0};
+	struct found found;
+	int          status = list_run(run, &a, &found);
 
-	*folder = NULL;
-	*step = 0;
-	TRY(list_steps(run, remove_parts, a, &steps, &n));
-	for (int i = 0; i < n; i++) {
-		char *name = folder_name(a, run, steps[i], "");
+	*any = status == OK && found.n > 0;
+	arena_free(&a);
+	return status;
+}
+
+/* Whether what checkpoint_check has just said is about the content. A file that is not there is; but not where a link leads to a
+ * place that is not there, for that is a disk that is not mounted. */
+static int is_damage(const char *folder)
+{
+	int cause = error_cause();
+
+	return cause == 0 || (cause == ENOENT && !(file_is_link(folder) && !file_exists(folder))) || cause == ENOTDIR;
+}
+
+static int none_is_whole(const char *run, int n, const struct text *why)
+{
+	return error_set(ERR_INPUT,
+	                 "%s: %s, and nothing was changed; put a whole one there, or set them aside and start from step 0 with "
+	                 "--from-scratch:\n%.1500s",
+	                 run, n == 1 ? "its only checkpoint is damaged" : "all its checkpoints are damaged", why->data);
+}
+
+static int find_newest(const char *run, const struct found *found, struct arena *a, char **folder, int *step, struct text *skipped)
+{
+	for (int i = 0; i < found->n; i++) {
+		char *name = folder_name(a, run, found->steps[i], "");
 		if (!name)
 			return ERR_INPUT;
 		if (checkpoint_check(name) == OK) {
 			*folder = name;
-			*step = steps[i];
+			*step = found->steps[i];
 			return OK;
 		}
-		if (skipped)
-			text_print(skipped, "%s\n", error_message());
+		if (error_cause() == ENOMEM)
+			return ERR_INPUT;
+		if (!is_damage(name))
+			return error_because(
+			        error_cause(),
+			        "cannot read checkpoint-%d, which may be whole: %s; nothing was changed; try again, or move it "
+			        "away to take an older one",
+			        found->steps[i], error_message());
+		text_print(skipped, "%s; the checkpoint is damaged\n", error_message());
 	}
-	return OK;
+	TRY(text_status(skipped));
+	return found->n ? none_is_whole(run, found->n, skipped) : OK;
 }
 
 int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step, struct text *skipped)
 {
-	return find_newest(run, 1, a, folder, step, skipped);
+	struct text  own = {0};
+	struct found found;
+	int          status;
+
+	*folder = NULL;
+	*step = 0;
+	TRY(list_run(run, a, &found));
+	status = find_newest(run, &found, a, folder, step, skipped ? skipped : &own);
+	text_free(&own);
+	return status;
 }
 
-/* Takes the name first: what dies in the middle of this is a .part, not a checkpoint with a hole. */
+/* Takes the name first, for good: what dies in the middle of this is a .part, not a checkpoint with a hole. */
 static int remove_checkpoint(const char *run, int step, struct arena *a)
 {
 	char *name = folder_name(a, run, step, ""), *part = folder_name(a, run, step, ".part");
@@ -250,53 +319,86 @@ static int remove_checkpoint(const char *run, int step, struct arena *a)
 		return ERR_INPUT;
 	TRY(file_remove_folder(part));
 	if (rename(name, part))
-		return error_set(ERR_INPUT, "%s: cannot remove it: %s", name, strerror(errno));
+		return error_system(name, "remove it");
+	TRY(file_sync(run));
 	return file_remove_folder(part);
 }
 
-/* Keeps the one just written and the newest before it. Those of later steps are damaged (the run resumed before them) and do not count. */
-static int rotate(const char *run, int step, int keep, struct arena *a)
+/* Keeps the one of `step` and the newest before it. Those of later steps are damaged (the run resumed before them) and do not count. */
+static int rotate(const char *run, int step, struct checkpoint_limit limit, const struct found *found, struct arena *a)
 {
-	int *steps, n, kept = 1;
+	int kept = 1;
 
-	if (keep <= 0)
-		return OK;
-	TRY(list_steps(run, 0, a, &steps, &n));
-	for (int i = 0; i < n; i++)
-		if (steps[i] < step && ++kept > keep)
-			TRY(remove_checkpoint(run, steps[i], a));
+	for (int i = 0; limit.keep > 0 && i < found->n; i++) {
+		char *name = folder_name(a, run, found->steps[i], "");
+		if (!name)
+			return ERR_INPUT;
+		if (found->steps[i] >= step || found->steps[i] == limit.best || file_is_link(name))
+			continue;
+		if (++kept > limit.keep)
+			TRY(remove_checkpoint(run, found->steps[i], a));
+	}
 	return OK;
 }
 
-/* The part takes its name. A damaged checkpoint of that step goes; a whole one stays, for the same step computed again gives the same bits. */
+static int tidy(const char *run, int step, struct checkpoint_limit limit, int remove_parts, struct arena *a)
+{
+	struct found found;
+
+	TRY(list_run(run, a, &found));
+	for (int i = 0; remove_parts && i < found.n_parts; i++) {
+		char *part = folder_name(a, run, found.parts[i], ".part");
+		TRY(part ? file_remove_folder(part) : ERR_INPUT);
+	}
+	return rotate(run, step, limit, &found, a);
+}
+
+int checkpoint_tidy(const char *run, int step, struct checkpoint_limit limit)
+{
+	struct arena a = {0};
+	int          status = tidy(run, step, limit, 1, &a);
+
+	arena_free(&a);
+	return status;
+}
+
+/* The part takes its name. A damaged checkpoint of that step goes; a whole one stays, for the same step computed again gives the
+ * same bits; one that cannot be read now is not ours to remove. */
 static int publish(const char *part, const char *whole)
 {
-	if (file_exists(whole)) {
+	int there = file_is_link(whole);
+
+	if (!there)
+		TRY(file_there(whole, &there));
+	if (there) {
 		if (checkpoint_check(whole) == OK)
 			return file_remove_folder(part);
+		if (!is_damage(whole))
+			return ERR_INPUT;
 		TRY(file_remove_folder(whole));
 	}
-	if (rename(part, whole))
-		return error_set(ERR_INPUT, "%s: cannot rename it to %s: %s", part, whole, strerror(errno));
-	return OK;
+	return rename(part, whole) ? error_system(part, "give it its name") : OK;
 }
 
-static int commit(const char *run, int step, const char *part, const char *whole, struct arena *a)
+static int commit(int step, const char *part, const char *whole, struct arena *a)
 {
 	TRY(write_manifest(part, step, a));
 	TRY(file_sync(part));
-	TRY(publish(part, whole));
-	return file_sync(run);
+	return publish(part, whole);
 }
 
-int checkpoint_commit(const char *run, int step, int keep)
+int checkpoint_commit(const char *run, int step, struct checkpoint_limit limit)
 {
 	struct arena a = {0};
 	char        *part = folder_name(&a, run, step, ".part"), *whole = folder_name(&a, run, step, "");
-	int          status = part && whole ? commit(run, step, part, whole, &a) : ERR_INPUT;
+	int          status = part && whole ? commit(step, part, whole, &a) : ERR_INPUT;
 
+	if (status != OK && part)
+		status = checkpoint_abandon(part, status);
 	if (status == OK)
-		status = rotate(run, step, keep, &a);
+		status = file_sync(run);
+	if (status == OK)
+		status = tidy(run, step, limit, 0, &a);
 	arena_free(&a);
 	return status;
 }
@@ -304,16 +406,20 @@ int checkpoint_commit(const char *run, int step, int keep)
 int checkpoint_resolve(const char *path, struct arena *a, char **folder)
 {
 	char *config = file_join(a, path, "config.json"), *metrics = file_join(a, path, "metrics.jsonl");
-	int   step;
+	int   step, is_model, is_run;
 
 	if (!config || !metrics)
 		return ERR_INPUT;
 	if (!file_is_folder(path))
 		return error_set(ERR_INPUT, "%s: no such folder; expected a model in the Hugging Face layout, a checkpoint or a run", path);
-	if (file_exists(config) || !file_exists(metrics)) {
+	TRY(file_there(config, &is_model));
+	TRY(file_there(metrics, &is_run));
+	if (!is_run)
+		TRY(checkpoint_any(path, &is_run)); /* its log may be lost */
+	if (is_model || !is_run) {
 		*folder = arena_text(a, path, strlen(path));
 		return *folder ? OK : ERR_INPUT;
 	}
-	TRY(find_newest(path, 0, a, folder, &step, NULL)); /* another process may be writing one */
+	TRY(checkpoint_newest(path, a, folder, &step, NULL));
 	return *folder ? OK : error_set(ERR_INPUT, "%s: this run has no valid checkpoint yet", path);
 }

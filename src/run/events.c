@@ -4,6 +4,9 @@
 #include "base/error.h"
 #include "run/events.pb-c.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -62,12 +65,28 @@ static int write_event(const struct events *e, Event *event)
 	return status;
 }
 
+/* An empty file with the record that every one begins with; one that is there goes on. */
+static int begin_file(const struct events *e)
+{
+	char  version[] = "brain.Event:2";
+	Event event = EVENT__INIT;
+	int   there;
+
+	TRY(file_there(e->path, &there));
+	if (there)
+		return OK;
+	TRY(file_write(e->path, "", 0));
+	event.wall_time = clock_wall();
+	event.what_case = EVENT__WHAT_FILE_VERSION;
+	event.file_version = version;
+	return write_event(e, &event);
+}
+
 int events_open(const char *folder, int step, struct events **out)
 {
 	struct events *e = mem_alloc(1, sizeof *e, "the event file");
 	struct arena   a = {0};
-	char          *path = arena_format(&a, "%s/events.out.tfevents.%010d.hone", folder, step), version[] = "brain.Event:2";
-	Event          event = EVENT__INIT;
+	char          *path = arena_format(&a, "%s/events.out.tfevents.%010d.hone", folder, step);
 	int            status = e && path ? file_make_folders(folder) : ERR_INPUT;
 
 	*out = NULL;
@@ -76,12 +95,7 @@ int events_open(const char *folder, int step, struct events **out)
 	if (status == OK && !e->path)
 		status = ERR_INPUT;
 	if (status == OK)
-		status = file_write(path, "", 0);
-	event.wall_time = clock_wall();
-	event.what_case = EVENT__WHAT_FILE_VERSION;
-	event.file_version = version;
-	if (status == OK)
-		status = write_event(e, &event);
+		status = begin_file(e);
 	arena_free(&a);
 	if (status != OK)
 		events_close(e);
@@ -116,6 +130,120 @@ int events_write(struct events *e, int step, const struct metrics *m)
 	event.what_case = EVENT__WHAT_SUMMARY;
 	event.summary = &summary;
 	return write_event(e, &event);
+}
+
+int events_sync(const struct events *e)
+{
+	return file_sync(e->path);
+}
+
+/* ---- cutting back ---- */
+
+enum { FRAME_BEFORE = 12, FRAME_AFTER = 4, RECORD_MAX = 1 << 24 };
+
+static uint64_t get(const unsigned char *p, int bytes)
+{
+	uint64_t value = 0;
+
+	while (bytes--)
+		value = value << 8 | p[bytes];
+	return value;
+}
+
+/* Size of the record at `p` with its frame, and its step; 0 when the n bytes that are left do not begin with a whole one. */
+static size_t record_at(const unsigned char *p, size_t n, int64_t *step)
+{
+	uint64_t length;
+	Event   *event;
+
+	if (n < FRAME_BEFORE + FRAME_AFTER || get(p + 8, 4) != masked_crc(p, 8))
+		return 0;
+	length = get(p, 8);
+	if (length > RECORD_MAX || length > n - FRAME_BEFORE - FRAME_AFTER ||
+	    get(p + FRAME_BEFORE + length, 4) != masked_crc(p + FRAME_BEFORE, length))
+		return 0;
+	event = event__unpack(NULL, length, p + FRAME_BEFORE);
+	if (!event)
+		return 0;
+	*step = event->step;
+	event__free_unpacked(event, NULL);
+	return FRAME_BEFORE + (size_t)length + FRAME_AFTER;
+}
+
+/* Where the records of steps up to `last` end; *newest: the last step among them. */
+static size_t records_until(const struct bytes *b, int64_t last, int64_t *newest)
+{
+	size_t  at = 0, n;
+	int64_t step;
+
+	while (at < b->n && (n = record_at((const unsigned char *)b->data + at, b->n - at, &step)) && step <= last) {
+		*newest = step;
+		at += n;
+	}
+	return at;
+}
+
+/* The step that one of our files starts from; -1 for another name. One that is not even begun starts behind all steps. */
+static int start_of(const char *name)
+{
+	int step, n = 0;
+
+	if (sscanf(name, "events.out.tfevents.%10d.hone%n", &step, &n) != 1 || !n || step < 0)
+		return -1;
+	return !name[n] ? step : !strcmp(name + n, ".part") ? INT_MAX : -1;
+}
+
+static int cut_file(const char *folder, const char *name, int step, struct text *caution)
+{
+	struct arena a = {0};
+	char        *path = file_join(&a, folder, name);
+	struct bytes b = {0};
+	int64_t      newest = -1;
+	size_t       kept;
+	int          status = path ? file_read(path, SIZE_MAX / 2, &b) : ERR_INPUT;
+
+	if (status == OK) {
+		kept = records_until(&b, step, &newest);
+		if (kept < b.n && newest < step && record_at((const unsigned char *)b.data + kept, b.n - kept, &newest) == 0)
+			text_print(caution, "%s: broken behind step %lld, and cut off there\n", path, (long long)newest);
+		status = file_truncate(path, kept);
+	}
+	bytes_free(&b);
+	arena_free(&a);
+	return status;
+}
+
+/* A file that starts behind the step holds only what will be done again. */
+static int cut_one(const char *folder, const char *name, int step, struct text *caution)
+{
+	struct arena a = {0};
+	char        *path;
+	int          status;
+
+	if (start_of(name) < 0)
+		return OK;
+	if (start_of(name) <= step)
+		return cut_file(folder, name, step, caution);
+	path = file_join(&a, folder, name);
+	status = path ? file_remove_folder(path) : ERR_INPUT;
+	arena_free(&a);
+	return status;
+}
+
+int events_cut(const char *folder, int step, struct text *caution)
+{
+	DIR           *dir = opendir(folder);
+	struct dirent *entry;
+	int            status = OK;
+
+	if (!dir)
+		return errno == ENOENT ? OK : error_system(folder, "open the folder");
+	while (status == OK && (errno = 0, entry = readdir(dir)))
+		status = cut_one(folder, entry->d_name, step, caution);
+	if (status == OK && errno)
+		status = error_system(folder, "read the folder");
+	closedir(dir);
+	return status == OK ? file_sync(folder) : status;
 }
 
 void events_close(struct events *e)

@@ -5,6 +5,7 @@
 #include "run/chart.h"
 #include "run/compare.h"
 #include "run/report_curriculum.h"
+#include "run/samples.h"
 #include "run/series.h"
 
 #include <dirent.h>
@@ -264,8 +265,8 @@ static int find_samples(const char *folder, int *first, int *last)
 		return 0;
 	DIR *d = opendir(path);
 	while (d && (entry = readdir(d))) {
-		int step, used = 0;
-		if (sscanf(entry->d_name, "step-%9d.jsonl.gz%n", &step, &used) != 1 || !used || entry->d_name[used])
+		int step = samples_step(entry->d_name);
+		if (step < 0)
 			continue;
 		*first = found && *first < step ? *first : step;
 		*last = found && *last > step ? *last : step;

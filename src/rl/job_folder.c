@@ -1,0 +1,191 @@
+/* A job in its run folder: a new one, one that goes on, or one that begins again beside what it sets aside. */
+#include "rl/job_parts.h"
+
+#include "base/error.h"
+#include "run/checkpoint.h"
+#include "run/events.h"
+#include "run/samples.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+
+/* ---- what is there already ---- */
+
+/* A log, or a checkpoint without one. Whether there is one must be known: beside what cannot be seen nothing is begun. */
+static int holds_run(struct job *job, int *holds)
+{
+	const char *run = job->config.run.output_dir;
+	char       *log = file_join(&job->arena, run, "metrics.jsonl");
+
+	if (!log)
+		return ERR_INPUT;
+	TRY(file_there(log, holds));
+	return *holds ? OK : checkpoint_any(run, holds);
+}
+
+static int refuse_old_run(struct job *job)
+{
+	int holds;
+
+	TRY(holds_run(job, &holds));
+	return holds ? error_set(
+	                       ERR_INPUT,
+	                       "%s holds a run already; add --resume to go on with it, --from-scratch to set it aside and begin again, or "
+	                       "name another folder with run.output_dir=",
+	                       job->config.run.output_dir)
+	             : OK;
+}
+
+/* RUN/old-K for the first K that is free. */
+static int make_old_folder(const char *run, struct arena *a, char **folder)
+{
+	int there = 1;
+
+	for (int k = 1; there; k++) {
+		*folder = arena_format(a, "%s/old-%d", run, k);
+		TRY(*folder ? file_there(*folder, &there) : ERR_INPUT);
+	}
+	return file_make_folders(*folder);
+}
+
+static int move_aside(const char *run, const char *old, const char *name, struct arena *a)
+{
+	char *from = file_join(a, run, name), *to = file_join(a, old, name);
+
+	if (!from || !to)
+		return ERR_INPUT;
+	return rename(from, to) && errno != ENOENT ? error_system(from, "set it aside") : OK;
+}
+
+static int move_checkpoints(const char *run, const char *old, struct arena *a)
+{
+	DIR           *dir = opendir(run);
+	struct dirent *entry;
+	int            status = OK;
+
+	if (!dir)
+		return error_system(run, "open the folder");
+	while (status == OK && (errno = 0, entry = readdir(dir)))
+		if (!strncmp(entry->d_name, "checkpoint-", strlen("checkpoint-")))
+			status = move_aside(run, old, entry->d_name, a);
+	if (status == OK && errno)
+		status = error_system(run, "read the folder");
+	closedir(dir);
+	return status;
+}
+
+/* Nothing is deleted. The log goes last: until then the folder is known to hold a run. */
+static int set_aside(struct job *job)
+{
+	static const char *const names[] = {"samples", "tensorboard", "report.html", "data.json", "config.yaml", "metrics.jsonl"};
+	const char              *run = job->config.run.output_dir;
+	char                    *old;
+	int                      holds;
+
+	TRY(holds_run(job, &holds));
+	if (!holds)
+		return OK;
+	TRY(make_old_folder(run, &job->arena, &old));
+	TRY(move_checkpoints(run, old, &job->arena));
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		TRY(move_aside(run, old, names[i], &job->arena));
+	if (job->screen)
+		fprintf(job->screen, "what was there before is in %s\n", old);
+	TRY(file_sync(old));
+	return file_sync(run);
+}
+
+int job_folder_begin(struct job *job, enum job_begin how)
+{
+	const char *run = job->config.run.output_dir;
+
+	TRY(file_make_folders(run));
+	TRY(file_lock(run, &job->run_lock)); /* first: a resume clears away what looks half written */
+	TRY(job_take_inputs(job));
+	switch (how) {
+	case JOB_NEW:
+		return refuse_old_run(job);
+	case JOB_RESUME:
+		return job_resume_newest(job);
+	case JOB_FROM_SCRATCH:
+		return set_aside(job);
+	}
+	return OK;
+}
+
+/* ---- files of the run ---- */
+
+static int write_config(const struct job *job)
+{
+	struct text  t = {0};
+	struct arena a = {0};
+	char        *path = file_join(&a, job->config.run.output_dir, "config.yaml");
+	int          status = path ? config_resolved(&job->config, &t) : ERR_INPUT;
+
+	if (status == OK)
+		status = text_write(&t, path);
+	text_free(&t);
+	arena_free(&a);
+	return status;
+}
+
+static int write_findings(const struct job *job)
+{
+	struct text  t = {0};
+	struct arena a = {0};
+	char        *path = file_join(&a, job->config.run.output_dir, "data.json");
+	int          status = path ? findings_json(&job->findings, &t) : ERR_INPUT;
+
+	if (status == OK)
+		status = text_write(&t, path);
+	text_free(&t);
+	arena_free(&a);
+	return status;
+}
+
+static int open_metrics(struct job *job, int resumed, struct text *caution)
+{
+	char    *path = file_join(&job->arena, job->config.run.output_dir, "metrics.jsonl");
+	uint64_t bytes = job->log.bytes; /* as the checkpoint knows */
+
+	if (!path)
+		return ERR_INPUT;
+	return resumed ? metrics_log_resume(path, job->step, bytes, caution, &job->log) : metrics_log_new(path, &job->log);
+}
+
+/* What no checkpoint knows of will be done again, and must not stand twice. */
+static int open_logs(struct job *job, struct text *caution)
+{
+	const char *run = job->config.run.output_dir;
+	int         resumed = job->saved_step >= 0, known = resumed ? job->step : -1;
+	char       *events = file_join(&job->arena, run, "tensorboard"), *samples = file_join(&job->arena, run, "samples");
+
+	if (!events || !samples)
+		return ERR_INPUT;
+	TRY(open_metrics(job, resumed, caution));
+	TRY(events_cut(events, known, caution));
+	TRY(samples_cut(samples, known));
+	return job->config.run.tensorboard ? events_open(events, job->step, &job->events) : OK;
+}
+
+int job_folder_open(struct job *job)
+{
+	struct text caution = {0};
+	int         status;
+
+	TRY(write_config(job));
+	TRY(write_findings(job));
+	status = open_logs(job, &caution);
+	if (status == OK && job->screen && caution.n)
+		fprintf(job->screen, "caution: %s", caution.data);
+	text_free(&caution);
+	TRY(status);
+	return job->saved_step >= 0 ? checkpoint_tidy(job->config.run.output_dir, job->step, job_checkpoint_limit(job)) : OK;
+}
+
+int job_folder_sync(const struct job *job)
+{
+	TRY(metrics_log_sync(&job->log));
+	return job->events ? events_sync(job->events) : OK;
+}
