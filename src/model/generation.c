@@ -12,11 +12,14 @@ enum { IDS_MAX = 1 << 20 }; /* of one list */
 
 int generation_open(const char *folder, struct arena *a, const char **path, json_t **out)
 {
+	int there;
+
 	*out = NULL;
 	*path = file_join(a, folder, "generation_config.json");
 	if (!*path)
 		return ERR_INPUT;
-	return file_exists(*path) ? json_read(*path, generation_max, out) : OK;
+	TRY(file_there(*path, &there));
+	return there ? json_read(*path, generation_max, out) : OK;
 }
 
 static const struct real_key {
