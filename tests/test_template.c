@@ -198,12 +198,33 @@ static void what_is_not_supported_is_named_with_its_line(void **state)
 	        {"{{ s.split('') }}", "empty"},
 	        {"{{ raise_exception('no such role') }}", "line 1: no such role"},
 	        {"{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", "takes 1 arguments"},
+	        {"{{ s.upper('z') }}", "upper takes at most 0 arguments"},
+	        {"{{ s.split(',', sep=',') }}", "split is given \"sep\" twice"},
+	        {"{{ s.replace(',') }}", "replace needs 2 arguments"},
+	        {"{{ ms | sort(attribute='c') }}", "have no order"},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
 		struct text got = {0};
 		assert_error(render_small(table[i].source, &got), ERR_INPUT, table[i].part);
 		assert_int_equal(got.n, 0);
+		text_free(&got);
+	}
+}
+
+/* Jinja2 refuses each of these: wrong arguments, orders that there are not, calls of what cannot be called. */
+static void what_jinja_refuses_is_refused(void **state)
+{
+	(void)state;
+	static const char *const refused[] = {
+#include "data/chat-templates/refused.inc"
+	};
+
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		struct text got = {0};
+		if (render_small(refused[i], &got) == OK)
+			fail_msg("%s was rendered as %s", refused[i], got.data ? got.data : "");
+		assert_non_null(strstr(error_message(), "line 1: "));
 		text_free(&got);
 	}
 }
@@ -232,6 +253,15 @@ static void hostile_templates_end_soon_with_an_error(void **state)
 	         "%}{% endfor %}"
 	         "{{ ns.x == ns.y }}",
 	         "more than"},
+	        {"{% set a = range(100000) | list %}{% for i in range(99) %}{% set b = a | sort %}{% endfor %}", "more than"},
+	        {"{% set a = range(100000) | list %}{{ a | unique | list }}", "more than"},
+	        {"{% set a = 'ab' * 1000000 %}{% for i in range(999) %}{{ a.rfind('ba' * 5000) }}{% endfor %}", "more than"},
+	        {"{% set a = 'ab' * 1000000 %}{% for i in range(999) %}{{ a.rsplit('ba' * 5000) }}{% endfor %}", "more than"},
+	        {"{% set a = 'a' * 3000000 %}{{ a.replace('', a) }}", "more than"},
+	        {"{% set a = '\\n' * 5000000 %}{{ a.splitlines() }}", "more than"},
+	        {"{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{% endmacro %}{{ f() }}", NULL},
+	        {"{% macro f() %}{{ caller() }}{% call f() %}x{% endcall %}{% endmacro %}{% call f() %}y{% endcall %}",
+	         "nested too deeply"},
 	        {"{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
 	         "nested too deeply"},
 	        {"{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | tojson }}",
@@ -293,6 +323,8 @@ static void deep_nesting_is_an_error_and_no_crash(void **state)
 	        {"{% for a in [1] %}", "x", "{% endfor %}"},
 	        {"{% set a %}", "x", "{% endset %}"},
 	        {"{% macro f() %}", "x", "{% endmacro %}"},
+	        {"{% filter trim %}", "x", "{% endfilter %}"},
+	        {"{% call f() %}", "x", "{% endcall %}"},
 	};
 	static const struct {
 		const char *first, *open, *middle, *close, *last;
@@ -339,5 +371,5 @@ static void a_long_chain_of_elif_is_no_nesting(void **state)
 
 TEST_MAIN(TEST(published_templates_render_to_the_exact_text), TEST(templates_of_many_other_models_do_too),
           TEST(small_templates_render_as_jinja_renders_them), TEST(what_is_not_supported_is_named_with_its_line),
-          TEST(hostile_templates_end_soon_with_an_error), TEST(deep_nesting_is_an_error_and_no_crash),
+          TEST(what_jinja_refuses_is_refused), TEST(hostile_templates_end_soon_with_an_error), TEST(deep_nesting_is_an_error_and_no_crash),
           TEST(a_long_chain_of_elif_is_no_nesting))

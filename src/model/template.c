@@ -186,6 +186,11 @@ static int binary(struct run *r, enum operator op, const struct value *a, const 
 	return integers(r, op, a->as.i, b->as.i, out);
 }
 
+int template_add(struct run *r, const struct value *a, const struct value *b, struct value *out)
+{
+	return binary(r, OP_ADD, a, b, out);
+}
+
 static int compare(struct run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
 {
 	int truth, negate = op == OP_UNEQUAL || op == OP_GREATER_EQUAL || op == OP_LESS_EQUAL || op == OP_NOT_IN;
@@ -243,17 +248,54 @@ static int evaluate_arguments(struct run *r, const struct node *list, struct arg
 	return OK;
 }
 
+static int parameter_position(const struct node *macro, const char *name)
+{
+	int k = 0;
+
+	for (const struct node *p = macro->list; p; p = p->next, k++)
+		if (!strcmp(p->name, name))
+			return k;
+	return -1;
+}
+
+/* What is no parameter: an error, unless the body speaks of caller, varargs or kwargs. */
+static int bind_specials(struct run *r, const struct node *macro, const struct arguments *a, int n_parameters)
+{
+	struct template_builder rest = {0};
+	struct map             *names = arena_alloc(&r->arena, 1, sizeof *names);
+	struct value            caller = {.kind = V_UNDEFINED, .as.name = "caller"};
+
+	TRY(template_bytes(r, sizeof *names));
+	if (!names)
+		return ERR_INPUT;
+	if (a->n_positional > n_parameters && !(macro->specials & SPECIAL_VARARGS))
+		return template_error(r, "macro %.64s takes %d arguments", macro->name, n_parameters);
+	for (int i = n_parameters; i < a->n_positional; i++)
+		TRY(template_add_item(r, &rest, a->values[i]));
+	for (int i = a->n_positional; i < a->n; i++) {
+		int k = parameter_position(macro, a->names[i]);
+		if (k >= a->n_positional)
+			continue;
+		if (k >= 0)
+			return template_error(r, "macro %.64s is given \"%.64s\" twice", macro->name, a->names[i]);
+		if ((macro->specials & SPECIAL_CALLER) && !strcmp(a->names[i], "caller"))
+			caller = a->values[i];
+		else if (macro->specials & SPECIAL_KWARGS)
+			TRY(template_map_put(r, names, template_constant(a->names[i]), a->values[i]));
+		else
+			return template_error(r, "macro %.64s takes no argument \"%.64s\"", macro->name, a->names[i]);
+	}
+	if ((macro->specials & SPECIAL_CALLER) && parameter_position(macro, "caller") < 0)
+		TRY(define(r, "caller", caller));
+	if (macro->specials & SPECIAL_VARARGS)
+		TRY(define(r, "varargs", template_built(&rest)));
+	return macro->specials & SPECIAL_KWARGS ? define(r, "kwargs", (struct value){.kind = V_MAP, .as.map = names}) : OK;
+}
+
 static int bind_parameters(struct run *r, const struct node *macro, const struct arguments *a)
 {
 	int position = 0;
 
-	if (a->n_positional > 0) {
-		int n = 0;
-		for (const struct node *p = macro->list; p; p = p->next)
-			n++;
-		if (a->n_positional > n)
-			return template_error(r, "macro %.64s takes %d arguments", macro->name, n);
-	}
 	for (const struct node *p = macro->list; p; p = p->next, position++) {
 		const struct value *given = template_argument(a, position, p->name);
 		struct value        v = {.kind = V_UNDEFINED, .as.name = p->name};
@@ -263,18 +305,21 @@ static int bind_parameters(struct run *r, const struct node *macro, const struct
 			TRY(evaluate(r, p->a, &v));
 		TRY(define(r, p->name, v));
 	}
-	return OK;
+	return bind_specials(r, macro, a, position);
 }
 
-/* Renders a body into a text of its own. */
+/* Renders a body into a text of its own; what is set within stays within. */
 static int capture(struct run *r, const struct node *body, struct value *out)
 {
-	struct text t = {0}, *outer = r->out;
-	int         status;
+	struct text   t = {0}, *outer = r->out;
+	struct scope *scope = r->scope;
+	int           status;
 
+	TRY(push_scope(r, scope));
 	r->out = &t;
 	status = execute(r, body);
 	r->out = outer;
+	r->scope = scope;
 	if (status == OK)
 		return template_take_text(r, &t, out);
 	text_free(&t);
@@ -294,13 +339,16 @@ static int call_macro(struct run *r, const struct macro *m, const struct argumen
 	return OK;
 }
 
-static int call(struct run *r, const struct node *n, struct value *out)
+/* `caller` is what a call block hands over besides the arguments, or NULL. */
+static int call(struct run *r, const struct node *n, const struct value *caller, struct value *out)
 {
 	struct arguments a;
 	struct value     f;
 
 	TRY(evaluate(r, n->a, &f));
 	TRY(evaluate_arguments(r, n->list, &a));
+	if (caller)
+		TRY(add_argument(r, &a, "caller", *caller));
 	switch (f.kind) {
 	case V_MACRO:
 		return call_macro(r, f.as.macro, &a, out);
@@ -470,7 +518,9 @@ static int evaluate_node(struct run *r, const struct node *n, struct value *out)
 	case N_MAP:
 		return evaluate_map(r, n, out);
 	case N_CALL:
-		return call(r, n, out);
+		return call(r, n, NULL, out);
+	case N_CAPTURE:
+		return capture(r, n->body, out);
 	case N_IF_ELSE:
 		return if_else(r, n, out);
 	default:
@@ -515,7 +565,7 @@ static int set(struct run *r, const struct node *n)
 {
 	struct value v, space;
 
-	TRY(n->kind == N_SET ? evaluate(r, n->a, &v) : capture(r, n->body, &v));
+	TRY(evaluate(r, n->a, &v));
 	if (!n->name)
 		return assign(r, n->list, v);
 	TRY(look_up(r, n->list->name, &space));
@@ -625,7 +675,7 @@ static int branch(struct run *r, const struct node *n)
 	}
 }
 
-static int define_macro(struct run *r, const struct node *n)
+static int make_macro(struct run *r, const struct node *n, struct value *out)
 {
 	struct macro *m = arena_alloc(&r->arena, 1, sizeof *m);
 
@@ -633,21 +683,40 @@ static int define_macro(struct run *r, const struct node *n)
 	if (!m)
 		return ERR_INPUT;
 	*m = (struct macro){.node = n, .scope = r->scope};
-	return define(r, n->name, (struct value){.kind = V_MACRO, .as.macro = m});
+	*out = (struct value){.kind = V_MACRO, .as.macro = m};
+	return OK;
+}
+
+static int print_value(struct run *r, const struct value *v)
+{
+	size_t before = r->out->n;
+
+	TRY(template_print(r, v, 0, r->out));
+	return template_bytes(r, r->out->n - before);
+}
+
+/* The block is a macro of its own, which the called one knows as `caller`. */
+static int call_block(struct run *r, const struct node *n)
+{
+	struct value caller, v;
+
+	TRY(make_macro(r, n, &caller));
+	TRY(call(r, n->a, &caller, &v));
+	return print_value(r, &v);
 }
 
 static int print(struct run *r, const struct node *n)
 {
 	struct value v;
-	size_t       before = r->out->n;
 
 	TRY(evaluate(r, n->a, &v));
-	TRY(template_print(r, &v, 0, r->out));
-	return template_bytes(r, r->out->n - before);
+	return print_value(r, &v);
 }
 
 static int statement(struct run *r, const struct node *n)
 {
+	struct value v;
+
 	switch (n->kind) {
 	case N_PRINT:
 		return print(r, n);
@@ -656,10 +725,12 @@ static int statement(struct run *r, const struct node *n)
 	case N_FOR:
 		return loop_over(r, n);
 	case N_SET:
-	case N_SET_BLOCK:
 		return set(r, n);
 	case N_MACRO:
-		return define_macro(r, n);
+		TRY(make_macro(r, n, &v));
+		return define(r, n->name, v);
+	case N_CALL_BLOCK:
+		return call_block(r, n);
 	default:
 		r->jump = (int)n->kind;
 		return OK;

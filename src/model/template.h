@@ -2,16 +2,18 @@
  * templates assume (trim_blocks, lstrip_blocks, tojson without escapes, raise_exception, loop controls).
  *
  *     text        {{ expression }}   {% statement %}   {# comment #}, with - and + at their ends
- *     statements  if elif else, for (with if, else, several targets), break, continue, set (also of namespaces and of blocks), macro, generation
- *     operators   + - * / // % ~, == != < <= > >=, in, and or not, a if b else c, a.b, a[b], a[b:c:d], calls with keywords and *list
- *     filters     capitalize default first float indent int items join last length list lower map reject rejectattr replace reverse safe select
- *                 selectattr string title tojson trim upper
+ *     statements  if elif else, for (with if, else, several targets), break, continue, set (also of namespaces and of blocks), macro, call, filter, generation
+ *     operators   + - * / // % ~, == != < <= > >=, in, and or not, a if b else c, a.b, a.0, a[b], a[b:c:d], calls with keywords and *list
+ *     filters     abs capitalize default dictsort first float indent int items join last length list lower map max min reject rejectattr replace
+ *                 reverse round safe select selectattr sort string sum title tojson trim unique upper
  *     tests       boolean defined divisibleby equalto even false float greaterthan in integer iterable lessthan mapping none number odd sequence string
  *                 true undefined, and == != < <= > >= eq ne lt le gt ge
- *     functions   namespace range raise_exception strftime_now
- *     methods     of texts: capitalize count endswith find join lower lstrip replace rstrip split startswith strip title upper;
- *                 of mappings: get items keys values
+ *     functions   dict namespace range raise_exception strftime_now
+ *     methods     of texts: capitalize count endswith find index isdigit islower isspace isupper join lower lstrip partition removeprefix removesuffix
+ *                 replace rfind rindex rpartition rsplit rstrip split splitlines startswith strip title upper; of mappings: get items keys values;
+ *                 of lists: count index
  *
+ * Arguments are checked as Python checks them: too many, too few, one without a parameter and one given twice are errors.
  * Everything else is an error that names it and its line. A template is a stranger's program, so its work is bounded: TEMPLATE_STEPS steps, TEMPLATE_BYTES
  * bytes of values and output, a fixed depth; past a bound rendering ends with an error. It sees nothing but its variables. */
 #ifndef MODEL_TEMPLATE_H

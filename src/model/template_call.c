@@ -1,9 +1,7 @@
 #include "model/template_parts.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <utf8proc.h>
 
 /* ---- arguments ---- */
 
@@ -17,22 +15,37 @@ const struct value *template_argument(const struct arguments *a, int position, c
 	return NULL;
 }
 
-/* No more by position than `most`, and names only of those in `names` ("width first blank"). */
-static int check_arguments(struct run *r, const char *what, const struct arguments *a, int most, const char *names)
+/* Where a name stands among names ("width first blank"), or -1. */
+static int position_of(const char *names, const char *name)
 {
-	if (a->n_positional > most)
-		return template_error(r, "%.64s takes at most %d arguments", what, most);
-	for (int i = a->n_positional; i < a->n; i++) {
-		const char *at = strstr(names, a->names[i]);
-		size_t      n = strlen(a->names[i]);
-		if (!at || (at > names && at[-1] != ' ') || (at[n] && at[n] != ' '))
-			return template_error(r, "%.64s with the argument \"%.64s\" is not supported", what, a->names[i]);
+	for (int k = 0; *names; k++) {
+		size_t n = strcspn(names, " ");
+		if (strlen(name) == n && !memcmp(names, name, n))
+			return k;
+		names += n + (names[n] == ' ');
 	}
-	return OK;
+	return -1;
 }
 
-static int integer_argument(struct run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
-                            int64_t *out)
+int template_check_arguments(struct run *r, const char *what, const struct arguments *a, const struct template_signature *s)
+{
+	int given = a->n_positional;
+
+	if (a->n_positional > s->most)
+		return template_error(r, "%.64s takes at most %d arguments", what, s->most);
+	for (int i = a->n_positional; s->names && i < a->n; i++) {
+		int k = position_of(s->names, a->names[i]);
+		if (k < 0)
+			return template_error(r, "%.64s with the argument \"%.64s\" is not supported", what, a->names[i]);
+		if (k < a->n_positional && s->most < ARGUMENTS_MAX)
+			return template_error(r, "%.64s is given \"%.64s\" twice", what, a->names[i]);
+		given += k < s->least;
+	}
+	return given < s->least ? template_error(r, "%.64s needs %d arguments", what, s->least) : OK;
+}
+
+int template_integer_argument(struct run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
+                              int64_t *out)
 {
 	const struct value *v = template_argument(a, position, name);
 
@@ -45,7 +58,7 @@ static int integer_argument(struct run *r, const struct arguments *a, int positi
 }
 
 /* *out stays NULL when the argument is missing or none. */
-static int text_argument(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out)
+int template_text_argument(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out)
 {
 	const struct value *v = template_argument(a, position, name);
 
@@ -55,371 +68,28 @@ static int text_argument(struct run *r, const struct arguments *a, int position,
 	return OK;
 }
 
-static int needed_text(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out)
+int template_needed_text(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out)
 {
-	TRY(text_argument(r, a, position, name, out));
+	TRY(template_text_argument(r, a, position, name, out));
 	return *out ? OK : template_error(r, "the argument \"%.64s\" is missing", name);
 }
 
-/* ---- texts ---- */
-
-static size_t first_character(const char *s, size_t n)
+int template_flag(const struct arguments *a, int position, const char *name)
 {
-	size_t k = 1;
+	const struct value *v = template_argument(a, position, name);
 
-	while (k < n && ((unsigned char)s[k] & 0xc0) == 0x80)
-		k++;
-	return k;
-}
-
-static size_t last_character(const char *s, size_t n)
-{
-	size_t k = 1;
-
-	while (k < n && ((unsigned char)s[n - k] & 0xc0) == 0x80)
-		k++;
-	return k;
-}
-
-static int is_among(const char *c, size_t bytes, const struct value *set)
-{
-	for (size_t at = 0, n; at < set->n; at += n) {
-		n = first_character(set->as.text + at, set->n - at);
-		if (n == bytes && !memcmp(set->as.text + at, c, n))
-			return 1;
-	}
-	return 0;
-}
-
-/* chars NULL: white space. */
-static int strip(struct run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out)
-{
-	const char *s = v->as.text;
-	size_t      n = v->n, k;
-
-	TRY(template_steps(r, 1 + n / 16 * (1 + (chars ? chars->n : 0))));
-	while (left && n) {
-		k = first_character(s, n);
-		if (!(chars ? is_among(s, k, chars) : template_space(s, k) > 0))
-			break;
-		s += k;
-		n -= k;
-	}
-	while (right && n) {
-		k = last_character(s, n);
-		if (!(chars ? is_among(s + n - k, k, chars) : template_space(s + n - k, k) > 0))
-			break;
-		n -= k;
-	}
-	return template_copy_text(r, s, n, out);
-}
-
-enum letter_case { UPPER, LOWER, CAPITALIZED, TITLE_WORDS, TITLE_LETTERS };
-
-/* Simple mappings, one code point to one. A capital begins the text, a word behind one of "-({[<" and white space (the filter), or letters behind
- * something else (the method). */
-static int change_case(struct run *r, const struct value *v, enum letter_case how, struct value *out)
-{
-	struct text t = {0};
-	int         begins = 1;
-
-	TRY(template_steps(r, v->n / 4));
-	for (size_t at = 0; at < v->n;) {
-		const char      *s = v->as.text + at;
-		utf8proc_uint8_t bytes[4];
-		utf8proc_int32_t c, mapped;
-		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)(v->n - at), &c);
-		if (n <= 0) {
-			text_add(&t, s, 1);
-			at++;
-			continue;
-		}
-		mapped = how == UPPER || (how != LOWER && begins) ? utf8proc_toupper(c) : utf8proc_tolower(c);
-		text_add(&t, (const char *)bytes, (size_t)utf8proc_encode_char(mapped, bytes));
-		if (how == TITLE_WORDS)
-			begins = template_space(s, (size_t)n) || (n == 1 && strchr("-({[<", *s));
-		else if (how == TITLE_LETTERS)
-			begins = utf8proc_toupper(c) == c && utf8proc_tolower(c) == c;
-		else
-			begins = 0;
-		at += (size_t)n;
-	}
-	return template_take_text(r, &t, out);
-}
-
-static int replace(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	const struct value *from, *to;
-	const char         *s = v->as.text, *end = s + v->n, *at;
-	int64_t             most = INT64_MAX;
-	struct text         t = {0};
-
-	TRY(needed_text(r, a, 0, "old", &from));
-	TRY(needed_text(r, a, 1, "new", &to));
-	TRY(integer_argument(r, a, 2, "count", -1, INT64_MAX, &most));
-	if (from->n == 0)
-		return template_error(r, "replacing an empty text is not supported");
-	TRY(template_steps(r, v->n / 16));
-	for (; most && (at = memmem(s, (size_t)(end - s), from->as.text, from->n)); most -= most > 0) {
-		int status = t.n + to->n > TEMPLATE_BYTES ? template_error(r, "more than %d bytes of text", TEMPLATE_BYTES)
-		                                          : template_steps(r, 1);
-		if (status != OK) {
-			text_free(&t);
-			return status;
-		}
-		text_add(&t, s, (size_t)(at - s));
-		text_add(&t, to->as.text, to->n);
-		s = at + from->n;
-	}
-	text_add(&t, s, (size_t)(end - s));
-	return template_take_text(r, &t, out);
-}
-
-struct builder { /* of a list */
-	struct value *items;
-	size_t        n, capacity;
-};
-
-static int add_item(struct run *r, struct builder *b, struct value v)
-{
-	TRY(template_steps(r, 1));
-	if (b->n == b->capacity) {
-		size_t        capacity = b->capacity ? 2 * b->capacity : 8;
-		struct value *items;
-		TRY(template_bytes(r, capacity * sizeof *items));
-		items = arena_alloc(&r->arena, capacity, sizeof *items);
-		if (!items)
-			return ERR_INPUT;
-		if (b->n)
-			memcpy(items, b->items, b->n * sizeof *items);
-		b->items = items;
-		b->capacity = capacity;
-	}
-	b->items[b->n++] = v;
-	return OK;
-}
-
-static struct value built(const struct builder *b)
-{
-	return (struct value){.kind = V_LIST, .n = b->n, .as.items = b->items};
-}
-
-static int add_part(struct run *r, struct builder *b, const char *s, size_t n)
-{
-	struct value part;
-
-	TRY(template_copy_text(r, s, n, &part));
-	return add_item(r, b, part);
-}
-
-static int split_at_spaces(struct run *r, const struct value *v, int64_t most, struct builder *b)
-{
-	const char *s = v->as.text, *end = s + v->n;
-	size_t      k;
-
-	for (;;) {
-		const char *from;
-		while (s < end && (k = template_space(s, (size_t)(end - s))))
-			s += k;
-		if (s == end)
-			return OK;
-		from = s;
-		if (most-- == 0)
-			s = end;
-		while (s < end && !template_space(s, (size_t)(end - s)))
-			s++;
-		TRY(add_part(r, b, from, (size_t)(s - from)));
-	}
-}
-
-static int split(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	const struct value *by;
-	const char         *s = v->as.text, *end = s + v->n, *at;
-	struct builder      b = {0};
-	int64_t             most = -1;
-
-	TRY(text_argument(r, a, 0, "sep", &by));
-	TRY(integer_argument(r, a, 1, "maxsplit", -1, INT64_MAX, &most));
-	TRY(template_steps(r, v->n / 16));
-	if (!by) {
-		TRY(split_at_spaces(r, v, most, &b));
-		*out = built(&b);
-		return OK;
-	}
-	if (by->n == 0)
-		return template_error(r, "a text cannot be split at an empty one");
-	for (; most && (at = memmem(s, (size_t)(end - s), by->as.text, by->n)); s = at + by->n, most -= most > 0)
-		TRY(add_part(r, &b, s, (size_t)(at - s)));
-	TRY(add_part(r, &b, s, (size_t)(end - s)));
-	*out = built(&b);
-	return OK;
-}
-
-static int join(struct run *r, const struct value *list, const struct value *between, struct value *out)
-{
-	const struct value *items;
-	struct text         t = {0};
-	size_t              n;
-	int                 status = template_items(r, list, &items, &n);
-
-	for (size_t i = 0; status == OK && i < n; i++) {
-		if (i && between)
-			text_add(&t, between->as.text, between->n);
-		status = template_print(r, &items[i], 0, &t);
-	}
-	if (status == OK)
-		return template_take_text(r, &t, out);
-	text_free(&t);
-	return status;
-}
-
-static int ends_at(const struct value *v, const struct value *part, int at_start)
-{
-	return part->n <= v->n && !memcmp(v->as.text + (at_start ? 0 : v->n - part->n), part->as.text, part->n);
-}
-
-/* ---- methods ---- */
-
-static const char *const text_methods[] = {"capitalize", "count", "endswith",   "find",  "join",  "lower", "lstrip", "replace",
-                                           "rstrip",     "split", "startswith", "strip", "title", "upper", NULL};
-static const char *const map_methods[] = {"get", "items", "keys", "values", NULL};
-
-int template_call_is_method(enum value_kind kind, const char *name)
-{
-	const char *const *names = kind == V_TEXT ? text_methods : kind == V_MAP ? map_methods : NULL;
-
-	for (; names && *names; names++)
-		if (!strcmp(*names, name))
-			return 1;
-	return 0;
-}
-
-static int count_or_find(struct run *r, const struct value *v, const struct arguments *a, int find, struct value *out)
-{
-	const struct value *part;
-	const char         *s = v->as.text, *end = s + v->n, *at;
-	struct value        before = {.kind = V_TEXT, .as.text = s};
-	int64_t             n = 0;
-	size_t              length;
-
-	TRY(needed_text(r, a, 0, "sub", &part));
-	TRY(template_steps(r, v->n / 16));
-	if (part->n == 0)
-		return template_error(r, "looking for an empty text is not supported");
-	if (find) {
-		at = memmem(s, v->n, part->as.text, part->n);
-		before.n = at ? (size_t)(at - s) : 0;
-		template_length(&before, &length);
-		*out = template_int(at ? (int64_t)length : -1);
-		return OK;
-	}
-	for (; (at = memmem(s, (size_t)(end - s), part->as.text, part->n)); s = at + part->n)
-		n++;
-	*out = template_int(n);
-	return OK;
-}
-
-/* One text, or any of a list of them. */
-static int starts_or_ends(struct run *r, const struct value *v, const struct arguments *a, int at_start, struct value *out)
-{
-	const struct value *part = template_argument(a, 0, "prefix"), *parts;
-	size_t              n = 1;
-	int                 truth = 0;
-
-	if (!part || (part->kind != V_TEXT && part->kind != V_LIST))
-		return template_error(r, "startswith and endswith need a text or several");
-	parts = part;
-	if (part->kind == V_LIST)
-		TRY(template_items(r, part, &parts, &n));
-	for (size_t i = 0; i < n; i++) {
-		if (parts[i].kind != V_TEXT)
-			return template_error(r, "startswith and endswith need a text or several");
-		TRY(template_steps(r, 1 + parts[i].n / 64));
-		truth |= ends_at(v, &parts[i], at_start);
-	}
-	*out = template_bool(truth);
-	return OK;
-}
-
-static int text_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out)
-{
-	const struct value *v = &m->self, *chars = NULL;
-	char                c = m->name[0];
-
-	if (!strcmp(m->name, "split"))
-		return split(r, v, a, out);
-	if (!strcmp(m->name, "replace"))
-		return replace(r, v, a, out);
-	if (!strcmp(m->name, "startswith") || !strcmp(m->name, "endswith"))
-		return starts_or_ends(r, v, a, c == 's', out);
-	if (!strcmp(m->name, "count") || !strcmp(m->name, "find"))
-		return count_or_find(r, v, a, c == 'f', out);
-	if (!strcmp(m->name, "join")) {
-		if (a->n != 1)
-			return template_error(r, "join needs one list");
-		return join(r, &a->values[0], v, out);
-	}
-	if (strstr(m->name, "strip")) {
-		TRY(text_argument(r, a, 0, "chars", &chars));
-		return strip(r, v, chars, c != 'r', c != 'l', out);
-	}
-	return change_case(r, v, c == 'u' ? UPPER : c == 'l' ? LOWER : c == 'c' ? CAPITALIZED : TITLE_LETTERS, out);
-}
-
-static int map_items(struct run *r, const struct map *m, struct value *out)
-{
-	struct builder b = {0};
-
-	for (size_t i = 0; i < m->n; i++) {
-		struct builder pair = {0};
-		TRY(add_item(r, &pair, m->keys[i]));
-		TRY(add_item(r, &pair, m->values[i]));
-		TRY(add_item(r, &b, built(&pair)));
-	}
-	*out = built(&b);
-	return OK;
-}
-
-static int map_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out)
-{
-	const struct map   *map = m->self.as.map;
-	const struct value *key = template_argument(a, 0, NULL), *at, *otherwise = template_argument(a, 1, NULL);
-
-	if (!strcmp(m->name, "items"))
-		return map_items(r, map, out);
-	if (!strcmp(m->name, "keys") || !strcmp(m->name, "values")) {
-		struct builder b = {0};
-		for (size_t i = 0; i < map->n; i++)
-			TRY(add_item(r, &b, m->name[0] == 'k' ? map->keys[i] : map->values[i]));
-		*out = built(&b);
-		return OK;
-	}
-	if (!key)
-		return template_error(r, "get needs a key");
-	TRY(template_steps(r, 1 + map->n / 8));
-	at = template_map_find(r, map, key);
-	*out = at ? *at : otherwise ? *otherwise : (struct value){.kind = V_NONE};
-	return OK;
-}
-
-int template_call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out)
-{
-	TRY(check_arguments(r, m->name, a, 3, "sep maxsplit chars old new count"));
-	return m->self.kind == V_TEXT ? text_method(r, m, a, out) : map_method(r, m, a, out);
+	return v && template_truth(v);
 }
 
 /* ---- functions ---- */
 
 static int range(struct run *r, const struct arguments *a, struct value *out)
 {
-	int64_t        v[3] = {0, 0, 1};
-	struct builder b = {0};
+	int64_t                 v[3] = {0, 0, 1};
+	struct template_builder b = {0};
 
-	if (a->n_positional < 1 || a->n_positional > 3 || a->n > a->n_positional)
-		return template_error(r, "range takes one to three whole numbers");
 	for (int i = 0; i < a->n_positional; i++)
-		TRY(integer_argument(r, a, i, "range", -TEMPLATE_STEPS, TEMPLATE_STEPS, &v[i]));
+		TRY(template_integer_argument(r, a, i, "range", -TEMPLATE_STEPS, TEMPLATE_STEPS, &v[i]));
 	if (a->n_positional == 1) {
 		v[1] = v[0];
 		v[0] = 0;
@@ -427,8 +97,8 @@ static int range(struct run *r, const struct arguments *a, struct value *out)
 	if (v[2] == 0)
 		return template_error(r, "range cannot go in steps of 0");
 	for (int64_t i = v[0]; v[2] > 0 ? i < v[1] : i > v[1]; i += v[2])
-		TRY(add_item(r, &b, template_int(i)));
-	*out = built(&b);
+		TRY(template_add_item(r, &b, template_int(i)));
+	*out = template_built(&b);
 	return OK;
 }
 
@@ -439,20 +109,28 @@ static int make_namespace(struct run *r, const struct arguments *a, struct value
 	TRY(template_bytes(r, sizeof *m));
 	if (!m)
 		return ERR_INPUT;
-	if (a->n_positional)
-		return template_error(r, "namespace takes arguments by name");
-	for (int i = 0; i < a->n; i++)
+	if (a->n_positional && a->values[0].kind != V_MAP)
+		return template_error(r, "a mapping or arguments by name are needed, not %s", template_kind_name(&a->values[0]));
+	for (size_t i = 0; a->n_positional && i < a->values[0].as.map->n; i++)
+		TRY(template_map_put(r, m, a->values[0].as.map->keys[i], a->values[0].as.map->values[i]));
+	for (int i = a->n_positional; i < a->n; i++)
 		TRY(template_map_put(r, m, template_constant(a->names[i]), a->values[i]));
 	*out = (struct value){.kind = V_NAMESPACE, .as.map = m};
 	return OK;
 }
 
+static int make_dict(struct run *r, const struct arguments *a, struct value *out)
+{
+	TRY(make_namespace(r, a, out));
+	out->kind = V_MAP;
+	return OK;
+}
+
 static int raise_exception(struct run *r, const struct arguments *a, struct value *out)
 {
-	struct value text = template_constant("");
+	struct value text;
 
-	if (a->n)
-		TRY(template_to_text(r, &a->values[0], &text));
+	TRY(template_to_text(r, &a->values[0], &text));
 	*out = text;
 	return template_error(r, "%.*s", (int)(text.n < 400 ? text.n : 400), text.as.text);
 }
@@ -465,7 +143,7 @@ static int strftime_now(struct run *r, const struct arguments *a, struct value *
 	char                text[256];
 	size_t              n;
 
-	TRY(needed_text(r, a, 0, "format", &format));
+	TRY(template_needed_text(r, a, 0, "format", &format));
 	if (memchr(format->as.text, 0, format->n) || !gmtime_r(&now, &date))
 		return template_error(r, "this date cannot be written");
 #pragma GCC diagnostic push
@@ -478,7 +156,14 @@ static int strftime_now(struct run *r, const struct arguments *a, struct value *
 static const struct function {
 	const char *name;
 	int (*call)(struct run *r, const struct arguments *a, struct value *out);
-} functions[] = {{"range", range}, {"namespace", make_namespace}, {"raise_exception", raise_exception}, {"strftime_now", strftime_now}};
+	struct template_signature takes;
+} functions[] = {
+        {"range", range, {1, 3, ""}},
+        {"namespace", make_namespace, {0, 1, NULL}},
+        {"dict", make_dict, {0, 1, NULL}},
+        {"raise_exception", raise_exception, {1, 1, "message"}},
+        {"strftime_now", strftime_now, {1, 1, "format"}},
+};
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
 int template_call_is_function(const struct run *r, const char *name)
@@ -491,9 +176,12 @@ int template_call_is_function(const struct run *r, const char *name)
 
 int template_call_function(struct run *r, const char *name, const struct arguments *a, struct value *out)
 {
-	for (int i = 0; i < N_FUNCTIONS; i++)
-		if (!strcmp(functions[i].name, name))
-			return functions[i].call(r, a, out);
+	for (int i = 0; i < N_FUNCTIONS; i++) {
+		if (strcmp(functions[i].name, name) != 0)
+			continue;
+		TRY(template_check_arguments(r, name, a, &functions[i].takes));
+		return functions[i].call(r, a, out);
+	}
 	return template_error(r, "there is no function \"%.64s\"", name);
 }
 
@@ -617,13 +305,17 @@ static int compare(struct run *r, enum operator op, const struct value *v, const
 
 int template_call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out)
 {
-	const struct value *with = template_argument(a, 0, NULL);
+	static const struct template_signature none = {0, 0, ""}, one = {1, 1, ""};
+	const struct value                    *with = template_argument(a, 0, NULL);
 
 	for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
 		if (!strcmp(tests[i].name, name)) {
+			TRY(template_check_arguments(r, name, a, &none));
 			*out = tests[i].is(v);
 			return OK;
 		}
+	if (with)
+		TRY(template_check_arguments(r, name, a, &one));
 	if (!strcmp(name, "divisibleby") && with && with->kind == V_INT && with->as.i && v->kind == V_INT) {
 		*out = with->as.i == -1 || v->as.i % with->as.i == 0;
 		return OK;
@@ -632,397 +324,4 @@ int template_call_test(struct run *r, const char *name, const struct value *v, c
 		if (with && !strcmp(comparisons[i].name, name))
 			return compare(r, comparisons[i].op, v, with, out);
 	return template_error(r, "the test \"%.64s\" is not supported, or not with these values", name);
-}
-
-/* ---- filters ---- */
-
-typedef int filter(struct run *r, const struct value *v, const struct arguments *a, struct value *out);
-
-static int filter_tojson(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	struct text t = {0};
-	int64_t     indent = -1;
-	int         status;
-
-	TRY(integer_argument(r, a, 0, "indent", 0, 32, &indent));
-	status = template_json(r, v, (int)indent, 0, &t);
-	if (status == OK)
-		return template_take_text(r, &t, out);
-	text_free(&t);
-	return status;
-}
-
-static int filter_length(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	size_t n;
-
-	(void)a;
-	if (!template_length(v, &n))
-		return template_error(r, "%s has no length", template_kind_name(v));
-	TRY(template_steps(r, v->kind == V_TEXT ? v->n / 16 : 0));
-	*out = template_int((int64_t)n);
-	return OK;
-}
-
-static int filter_string(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	return template_to_text(r, v, out);
-}
-
-static int filter_trim(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	const struct value *chars;
-	struct value        text;
-
-	TRY(text_argument(r, a, 0, "chars", &chars));
-	TRY(template_to_text(r, v, &text));
-	return strip(r, &text, chars, 1, 1, out);
-}
-
-static int with_case(struct run *r, const struct value *v, enum letter_case how, struct value *out)
-{
-	struct value text;
-
-	TRY(template_to_text(r, v, &text));
-	return change_case(r, &text, how, out);
-}
-static int filter_upper(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	return with_case(r, v, UPPER, out);
-}
-static int filter_lower(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	return with_case(r, v, LOWER, out);
-}
-static int filter_capitalize(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	return with_case(r, v, CAPITALIZED, out);
-}
-static int filter_title(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	return with_case(r, v, TITLE_WORDS, out);
-}
-
-static int filter_replace(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	struct value text;
-
-	TRY(template_to_text(r, v, &text));
-	return replace(r, &text, a, out);
-}
-
-static int filter_default(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	const struct value *instead = template_argument(a, 0, "default_value"), *also_false = template_argument(a, 1, "boolean");
-
-	(void)r;
-	*out = *v;
-	if (v->kind == V_UNDEFINED || (also_false && template_truth(also_false) && !template_truth(v)))
-		*out = instead ? *instead : template_constant("");
-	return OK;
-}
-
-static int filter_items(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	struct builder none = {0};
-
-	(void)a;
-	if (v->kind == V_MAP)
-		return map_items(r, v->as.map, out);
-	if (v->kind != V_UNDEFINED)
-		return template_error(r, "only a mapping has items, not %s", template_kind_name(v));
-	*out = built(&none);
-	return OK;
-}
-
-static int filter_list(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	*out = (struct value){.kind = V_LIST};
-	(void)a;
-	return template_items(r, v, &out->as.items, &out->n);
-}
-
-/* -1: the last */
-static int end_of(struct run *r, const struct value *v, int last, struct value *out)
-{
-	const struct value *items;
-	size_t              n;
-
-	TRY(template_items(r, v, &items, &n));
-	*out = n ? items[last ? n - 1 : 0] : (struct value){.kind = V_UNDEFINED, .as.name = "an element of an empty list"};
-	return OK;
-}
-static int filter_first(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	return end_of(r, v, 0, out);
-}
-static int filter_last(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	return end_of(r, v, 1, out);
-}
-
-static int filter_reverse(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	struct value back = template_int(-1);
-
-	(void)a;
-	return template_slice(r, v, NULL, NULL, &back, out);
-}
-
-static int filter_int(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	const struct value *otherwise = template_argument(a, 0, "default");
-	char                digits[32], *end;
-
-	*out = otherwise ? *otherwise : template_int(0);
-	if (v->kind == V_INT || v->kind == V_BOOL)
-		*out = template_int(v->as.i);
-	if (v->kind == V_REAL && v->as.x > -1e18 && v->as.x < 1e18)
-		*out = template_int((int64_t)v->as.x);
-	if (v->kind == V_TEXT && v->n && v->n < sizeof digits) {
-		double x;
-		memcpy(digits, v->as.text, v->n);
-		digits[v->n] = 0;
-		x = strtod(digits, &end);
-		while (template_space(end, strlen(end)))
-			end++;
-		if (!*end && end != digits && x > -1e15 && x < 1e15)
-			*out = template_int((int64_t)x);
-	}
-	(void)r;
-	return OK;
-}
-
-static int filter_float(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	if (!is_number(v))
-		return template_error(r, "float of %s is not supported", template_kind_name(v));
-	*out = (struct value){.kind = V_REAL, .as.x = v->kind == V_REAL ? v->as.x : (double)v->as.i};
-	return OK;
-}
-
-static int filter_safe(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	(void)a;
-	(void)r;
-	*out = *v;
-	return OK;
-}
-
-/* Every line but the first, and no empty one, gets `width` spaces in front. */
-static int filter_indent(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	const struct value *first = template_argument(a, 1, "first"), *blank = template_argument(a, 2, "blank");
-	int                 in_first = first && template_truth(first), in_blank = blank && template_truth(blank);
-	int64_t             width = 4;
-	struct value        text;
-	struct text         t = {0};
-
-	TRY(integer_argument(r, a, 0, "width", 0, 64, &width));
-	TRY(template_to_text(r, v, &text));
-	TRY(template_bytes(r, text.n));
-	for (size_t i = 0; i <= text.n; i++) {
-		int starts = i == 0 ? in_first : text.as.text[i - 1] == '\n';
-		if (starts && (in_blank || (i < text.n && text.as.text[i] != '\n')))
-			for (int64_t k = 0; k < width; k++)
-				text_add(&t, " ", 1);
-		if (i < text.n)
-			text_add(&t, text.as.text + i, 1);
-		if (t.n > TEMPLATE_BYTES) {
-			text_free(&t);
-			return template_error(r, "more than %d bytes of text", TEMPLATE_BYTES);
-		}
-	}
-	return template_take_text(r, &t, out);
-}
-
-/* "function.name": the attributes one after another */
-static int follow(struct run *r, const struct value *v, const struct value *path, struct value *out)
-{
-	char *name, *rest, *part;
-
-	if (path->kind == V_INT)
-		return template_item(r, v, path, out);
-	if (path->kind != V_TEXT)
-		return template_error(r, "an attribute needs a name, not %s", template_kind_name(path));
-	TRY(template_bytes(r, path->n + 1));
-	name = arena_text(&r->arena, path->as.text, path->n);
-	*out = *v;
-	for (part = name ? strtok_r(name, ".", &rest) : NULL; part; part = strtok_r(NULL, ".", &rest)) {
-		struct value of = *out, key = template_constant(part);
-		if (of.kind == V_UNDEFINED)
-			return OK;
-		TRY(template_item(r, &of, &key, out));
-	}
-	return name ? OK : ERR_INPUT;
-}
-
-static int filter_join(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	const struct value *between, *attribute = template_argument(a, 1, "attribute"), *items;
-	struct builder      b = {0};
-	struct value        list = *v;
-	size_t              n;
-
-	TRY(text_argument(r, a, 0, "d", &between));
-	if (attribute) {
-		TRY(template_items(r, v, &items, &n));
-		for (size_t i = 0; i < n; i++) {
-			struct value x;
-			TRY(follow(r, &items[i], attribute, &x));
-			TRY(add_item(r, &b, x));
-		}
-		list = built(&b);
-	}
-	return join(r, &list, between, out);
-}
-
-/* The arguments behind the first `skip`. */
-static struct arguments behind(const struct arguments *a, int skip)
-{
-	struct arguments rest = {0};
-
-	for (int i = skip; i < a->n; i++) {
-		rest.values[rest.n] = a->values[i];
-		rest.names[rest.n++] = a->names[i];
-	}
-	rest.n_positional = a->n_positional > skip ? a->n_positional - skip : 0;
-	return rest;
-}
-
-static int name_of(struct run *r, const struct value *v, const char **out)
-{
-	struct value copy;
-
-	if (v->kind != V_TEXT)
-		return template_error(r, "a name is needed, not %s", template_kind_name(v));
-	TRY(template_copy_text(r, v->as.text, v->n, &copy));
-	*out = copy.as.text;
-	return OK;
-}
-
-static int filter_map(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	const struct value *attribute = template_argument(a, -1, "attribute"), *otherwise = template_argument(a, -1, "default"), *items;
-	struct arguments    rest = behind(a, 1);
-	struct builder      b = {0};
-	const char         *name = NULL;
-	size_t              n;
-
-	if (!attribute && !a->n_positional)
-		return template_error(r, "map needs a filter or an attribute");
-	if (!attribute)
-		TRY(name_of(r, &a->values[0], &name));
-	TRY(template_items(r, v, &items, &n));
-	for (size_t i = 0; i < n; i++) {
-		struct value x;
-		TRY(attribute ? follow(r, &items[i], attribute, &x) : template_call_filter(r, name, &items[i], &rest, &x));
-		TRY(add_item(r, &b, x.kind == V_UNDEFINED && otherwise ? *otherwise : x));
-	}
-	*out = built(&b);
-	return OK;
-}
-
-/* The items, or those whose attribute, pass a test (without one: are true), or do not. */
-static int choose(struct run *r, const struct value *v, const struct arguments *a, int by_attribute, int wanted, struct value *out)
-{
-	struct arguments    rest = behind(a, by_attribute + 1);
-	const struct value *items;
-	struct builder      b = {0};
-	const char         *test = NULL;
-	size_t              n;
-
-	if (a->n_positional < by_attribute)
-		return template_error(r, "selectattr and rejectattr need the name of an attribute");
-	if (a->n_positional > by_attribute)
-		TRY(name_of(r, &a->values[by_attribute], &test));
-	TRY(template_items(r, v, &items, &n));
-	for (size_t i = 0; i < n; i++) {
-		struct value x = items[i];
-		int          truth;
-		if (by_attribute)
-			TRY(follow(r, &items[i], &a->values[0], &x));
-		truth = template_truth(&x);
-		if (test)
-			TRY(template_call_test(r, test, &x, &rest, &truth));
-		if (truth == wanted)
-			TRY(add_item(r, &b, items[i]));
-	}
-	*out = built(&b);
-	return OK;
-}
-static int filter_select(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	return choose(r, v, a, 0, 1, out);
-}
-static int filter_reject(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	return choose(r, v, a, 0, 0, out);
-}
-static int filter_selectattr(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	return choose(r, v, a, 1, 1, out);
-}
-static int filter_rejectattr(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
-{
-	return choose(r, v, a, 1, 0, out);
-}
-
-static const struct filter_row {
-	const char *name;
-	filter     *call;
-	int         most; /* arguments by position */
-	const char *names;
-} filters[] = {
-        {"tojson", filter_tojson, 1, "indent"},
-        {"length", filter_length, 0, ""},
-        {"count", filter_length, 0, ""},
-        {"string", filter_string, 0, ""},
-        {"trim", filter_trim, 1, "chars"},
-        {"upper", filter_upper, 0, ""},
-        {"lower", filter_lower, 0, ""},
-        {"capitalize", filter_capitalize, 0, ""},
-        {"title", filter_title, 0, ""},
-        {"replace", filter_replace, 3, "old new count"},
-        {"default", filter_default, 2, "default_value boolean"},
-        {"d", filter_default, 2, "default_value boolean"},
-        {"items", filter_items, 0, ""},
-        {"list", filter_list, 0, ""},
-        {"first", filter_first, 0, ""},
-        {"last", filter_last, 0, ""},
-        {"reverse", filter_reverse, 0, ""},
-        {"int", filter_int, 1, "default"},
-        {"float", filter_float, 0, ""},
-        {"safe", filter_safe, 0, ""},
-        {"indent", filter_indent, 3, "width first blank"},
-        {"join", filter_join, 2, "d attribute"},
-        {"map", filter_map, ARGUMENTS_MAX, "attribute default"},
-        {"select", filter_select, 3, ""},
-        {"reject", filter_reject, 3, ""},
-        {"selectattr", filter_selectattr, 3, ""},
-        {"rejectattr", filter_rejectattr, 3, ""},
-};
-
-int template_call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out)
-{
-	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
-		int status;
-		if (strcmp(filters[i].name, name) != 0)
-			continue;
-		TRY(check_arguments(r, name, a, filters[i].most, filters[i].names));
-		if (++r->depth > TEMPLATE_DEPTH) /* map('map', ...) */
-			return template_error(r, "nested too deeply");
-		status = filters[i].call(r, v, a, out);
-		r->depth--;
-		return status;
-	}
-	return template_error(r, "the filter \"%.64s\" is not supported", name);
 }

@@ -24,6 +24,7 @@ struct parser {
 	char          closing;       /* '}' or '%', of the tag at hand */
 	int           open;          /* brackets within it: }} may also close two mappings */
 	struct token  token;         /* within a tag: the one to look at */
+	unsigned      specials;      /* of the macro at hand */
 };
 
 static int fail(const struct parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -156,10 +157,14 @@ static int text_token(struct parser *p)
 /* How many bytes of a number there are: digits, "_" between them, a fraction, an exponent. */
 static size_t number_bytes(const struct parser *p, int *real)
 {
+	int    indexes = p->p > p->source && p->p[-1] == '.'; /* x.0.1: two places, no fraction */
 	size_t n = 0;
 
 	while (is_digit(peek(p, n)) || (peek(p, n) == '_' && is_digit(peek(p, n + 1))))
 		n++;
+	*real = 0;
+	if (indexes)
+		return n;
 	*real = peek(p, n) == '.' && is_digit(peek(p, n + 1));
 	for (n += (size_t)*real; *real && is_digit(peek(p, n)); n++)
 		;
@@ -425,6 +430,10 @@ static int parse_name(struct parser *p, struct node **out)
 	             {"none", {.kind = V_NONE}},
 	             {"None", {.kind = V_NONE}}};
 
+	p->specials |= is_word(p, "caller")    ? SPECIAL_CALLER
+	               : is_word(p, "varargs") ? SPECIAL_VARARGS
+	               : is_word(p, "kwargs")  ? SPECIAL_KWARGS
+	                                       : 0;
 	TRY(make(p, N_NAME, NULL, NULL, out));
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 		if (!is_word(p, words[i].word))
@@ -498,6 +507,21 @@ static int parse_subscript(struct parser *p, struct node *of, struct node **out)
 	return expect(p, T_SIGN, "]");
 }
 
+/* Behind ".": a name, or a number, which is an index: x.0 is x[0]. */
+static int parse_attribute(struct parser *p, struct node *of, struct node **out)
+{
+	struct node *index;
+
+	if (p->token.kind != T_INT) {
+		TRY(make(p, N_ATTRIBUTE, of, NULL, out));
+		return expect_name(p, &(*out)->name);
+	}
+	TRY(make(p, N_CONST, NULL, NULL, &index));
+	index->value = p->token.value;
+	TRY(make(p, N_ITEM, of, index, out));
+	return advance(p);
+}
+
 static int parse_postfix(struct parser *p, struct node **out)
 {
 	for (;;) {
@@ -505,8 +529,7 @@ static int parse_postfix(struct parser *p, struct node **out)
 		int          found;
 		TRY(accept(p, T_SIGN, ".", &found));
 		if (found) {
-			TRY(make(p, N_ATTRIBUTE, of, NULL, out));
-			TRY(expect_name(p, &(*out)->name));
+			TRY(parse_attribute(p, of, out));
 			continue;
 		}
 		TRY(accept(p, T_SIGN, "[", &found));
@@ -869,6 +892,24 @@ static int parse_values(struct parser *p, struct node **out)
 	return OK;
 }
 
+/* The body up to one of `ends` as an expression: its text, through the filters that stand in the tag. */
+static int parse_captured(struct parser *p, int filtered, const char *const *ends, struct node **out)
+{
+	struct node *body;
+	int          more = filtered;
+
+	TRY(make(p, N_CAPTURE, NULL, NULL, &body));
+	*out = body;
+	while (more) {
+		TRY(parse_filter(p, out));
+		TRY(accept(p, T_SIGN, "|", &more));
+	}
+	TRY(close_tag(p));
+	TRY(parse_body(p, ends, &body->body));
+	TRY(advance(p));
+	return close_tag(p);
+}
+
 static int parse_set(struct parser *p, struct node **out)
 {
 	static const char *const ends[] = {"endset", NULL};
@@ -884,13 +925,19 @@ static int parse_set(struct parser *p, struct node **out)
 		TRY(parse_values(p, &(*out)->a));
 		return close_tag(p);
 	}
-	if (p->token.kind != T_CLOSE)
+	if (p->token.kind != T_CLOSE && !is_sign(p, "|"))
 		return unexpected(p, "\"=\"");
-	(*out)->kind = N_SET_BLOCK;
-	TRY(close_tag(p));
-	TRY(parse_body(p, ends, &(*out)->body));
-	TRY(advance(p));
-	return close_tag(p);
+	TRY(accept(p, T_SIGN, "|", &found));
+	return parse_captured(p, found, ends, &(*out)->a);
+}
+
+/* {% filter upper | trim %} ... {% endfilter %} */
+static int parse_filter_block(struct parser *p, struct node **out)
+{
+	static const char *const ends[] = {"endfilter", NULL};
+
+	TRY(make(p, N_PRINT, NULL, NULL, out));
+	return parse_captured(p, 1, ends, &(*out)->a);
 }
 
 static int parse_if(struct parser *p, struct node **out)
@@ -941,16 +988,12 @@ static int parse_for(struct parser *p, struct node **out)
 	return close_tag(p);
 }
 
-static int parse_macro(struct parser *p, struct node **out)
+/* Behind "(": names, some with a value for when they are not given. */
+static int parse_parameters(struct parser *p, struct node **list)
 {
-	static const char *const ends[] = {"endmacro", NULL};
-	struct node            **end;
-	int                      comma = 1, found;
+	struct node **end = list;
+	int           comma = 1, found;
 
-	TRY(make(p, N_MACRO, NULL, NULL, out));
-	TRY(expect_name(p, &(*out)->name));
-	TRY(expect(p, T_SIGN, "("));
-	end = &(*out)->list;
 	while (!is_sign(p, ")")) {
 		if (!comma)
 			return unexpected(p, "\",\" or \")\"");
@@ -962,11 +1005,49 @@ static int parse_macro(struct parser *p, struct node **out)
 		end = &(*end)->next;
 		TRY(accept(p, T_SIGN, ",", &comma));
 	}
-	TRY(advance(p));
+	return advance(p);
+}
+
+/* The rest of the tag, the body and its end; what the body speaks of is noted, for the macro around it as well. */
+static int parse_macro_body(struct parser *p, const char *const *ends, struct node *macro)
+{
+	unsigned outer = p->specials;
+
+	p->specials = 0;
 	TRY(close_tag(p));
-	TRY(parse_body(p, ends, &(*out)->body));
+	TRY(parse_body(p, ends, &macro->body));
+	macro->specials = p->specials;
+	p->specials |= outer;
 	TRY(advance(p));
 	return close_tag(p);
+}
+
+static int parse_macro(struct parser *p, struct node **out)
+{
+	static const char *const ends[] = {"endmacro", NULL};
+
+	TRY(make(p, N_MACRO, NULL, NULL, out));
+	TRY(expect_name(p, &(*out)->name));
+	TRY(expect(p, T_SIGN, "("));
+	TRY(parse_parameters(p, &(*out)->list));
+	return parse_macro_body(p, ends, *out);
+}
+
+/* {% call(a) f(x) %} ... {% endcall %} */
+static int parse_call_block(struct parser *p, struct node **out)
+{
+	static const char *const ends[] = {"endcall", NULL};
+	int                      found;
+
+	TRY(make(p, N_CALL_BLOCK, NULL, NULL, out));
+	(*out)->name = "caller";
+	TRY(accept(p, T_SIGN, "(", &found));
+	if (found)
+		TRY(parse_parameters(p, &(*out)->list));
+	TRY(parse_expression(p, &(*out)->a));
+	if ((*out)->a->kind != N_CALL)
+		return fail(p, "a call block needs a call, such as f(x)");
+	return parse_macro_body(p, ends, *out);
 }
 
 /* The body of {% generation %} is what a trainer may mask; here it is rendered like any other text. */
@@ -1003,13 +1084,9 @@ static const struct statement {
 	const char *word;
 	int (*parse)(struct parser *p, struct node **out);
 } statements[] = {
-        {"if", parse_if},
-        {"for", parse_for},
-        {"set", parse_set},
-        {"macro", parse_macro},
-        {"break", parse_break},
-        {"continue", parse_continue},
-        {"generation", parse_generation},
+        {"if", parse_if},       {"for", parse_for},           {"set", parse_set},
+        {"macro", parse_macro}, {"call", parse_call_block},   {"filter", parse_filter_block},
+        {"break", parse_break}, {"continue", parse_continue}, {"generation", parse_generation},
 };
 
 /* Behind "{%". When the word is one of `ends`, it stays the token at hand and *ended is 1. */

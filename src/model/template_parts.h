@@ -2,7 +2,9 @@
  *
  *     template_parse.c    text -> tree of nodes
  *     template_value.c    values: from JSON, truth, equality, text, items
- *     template_call.c     filters, tests, methods, functions
+ *     template_call.c     arguments, tests, functions
+ *     template_method.c   what is done with texts; methods of texts, lists and mappings
+ *     template_filter.c   filters
  *     template.c          runs a tree
  *
  * Nodes live in the arena of the template, values in that of the run; nothing is freed one by one. Texts carry their length. */
@@ -71,8 +73,9 @@ enum node_kind {
 	N_IF,
 	N_FOR,
 	N_SET,
-	N_SET_BLOCK,
+	N_CAPTURE, /* what a body renders to */
 	N_MACRO,
+	N_CALL_BLOCK,
 	N_BREAK,
 	N_CONTINUE
 };
@@ -106,8 +109,11 @@ struct node {
 	struct node   *body, *other; /* of a statement, linked by next */
 	const char    *keyword;      /* of an argument given by name */
 	int            star;         /* an argument that stands for a list of them */
+	unsigned       specials;     /* of a macro: bits of what its body speaks of without naming it as a parameter */
 	struct node   *next;
 };
+
+enum { SPECIAL_CALLER = 1, SPECIAL_VARARGS = 2, SPECIAL_KWARGS = 4 };
 
 struct template
 {
@@ -138,6 +144,8 @@ int template_error(const struct run *r, const char *format, ...) __attribute__((
 int template_steps(struct run *r, size_t n);
 int template_bytes(struct run *r, size_t n);
 
+int template_add(struct run *r, const struct value *a, const struct value *b, struct value *out); /* a + b */
+
 /* ---- template_value.c ---- */
 
 struct value template_bool(int truth);
@@ -156,7 +164,16 @@ int template_contains(struct run *r, const struct value *whole, const struct val
 
 int template_print(struct run *r, const struct value *v, int quoted, struct text *out); /* as Python's str or, quoted, repr */
 int template_to_text(struct run *r, const struct value *v, struct value *out);
-int template_json(struct run *r, const struct value *v, int indent, int level, struct text *out); /* indent < 0: one line */
+
+struct template_json {                    /* as Python's json.dumps */
+	int          indent;              /* < 0: one line */
+	int          ascii, sort_keys;    /* other characters as \uXXXX; mappings by their keys */
+	struct value between, behind_key; /* texts */
+};
+int template_to_json(struct run *r, const struct template_json *how, const struct value *v, struct text *out);
+
+/* order [n]: the positions of the keys from the least on (reverse: from the greatest); equals stay as they stand. As Python's sorted. */
+int template_sort(struct run *r, const struct value *keys, size_t n, int reverse, size_t *order);
 
 /* The elements of a list, characters of a text, keys of a mapping, nothing of what is undefined; an error for others. */
 int template_items(struct run *r, const struct value *v, const struct value **items, size_t *n);
@@ -185,14 +202,50 @@ struct arguments {
 	int          n, n_positional;
 };
 
+struct template_signature { /* what a function, method or filter takes */
+	int least, most;    /* arguments: that it needs, that it takes by position; most ARGUMENTS_MAX: what is by name is by name alone */
+	const char *names;  /* in order of position, "width first blank"; "*" for one without a name; NULL: any name */
+};
+
+/* A wrong number of arguments, one that is not known and one given twice are errors that name `what`. */
+int template_check_arguments(struct run *r, const char *what, const struct arguments *a, const struct template_signature *s);
+
 /* The argument at this position or of this name; NULL when it was not given. position < 0: by name only. */
 const struct value *template_argument(const struct arguments *a, int position, const char *name);
+int template_integer_argument(struct run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
+                              int64_t *out); /* as it was when it is missing or none */
+int template_text_argument(struct run *r, const struct arguments *a, int position, const char *name,
+                           const struct value **out); /* NULL when it is missing or none */
+int template_needed_text(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out);
+int template_flag(const struct arguments *a, int position, const char *name); /* 0 when it is missing */
 
-int template_call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out);
 int template_call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out);
-int template_call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out);
 int template_call_function(struct run *r, const char *name, const struct arguments *a, struct value *out);
 int template_call_is_function(const struct run *r, const char *name);
+
+/* ---- template_method.c ---- */
+
+enum letter_case { UPPER, LOWER, CAPITALIZED, TITLE_WORDS, TITLE_LETTERS };
+
+struct template_builder { /* of a list */
+	struct value *items;
+	size_t        n, capacity;
+};
+int          template_add_item(struct run *r, struct template_builder *b, struct value v);
+struct value template_built(const struct template_builder *b);
+
+int template_strip(struct run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out);
+int template_change_case(struct run *r, const struct value *v, enum letter_case how, struct value *out);
+int template_replace(struct run *r, const struct value *v, const struct arguments *a, struct value *out); /* old, new, count */
+int template_join(struct run *r, const struct value *list, const struct value *between, struct value *out);
+int template_pairs(struct run *r, const struct map *m, struct value *out); /* [[key, value], ...] */
+int template_splitlines(struct run *r, const struct value *v, int keep, struct value *out);
+
+int template_call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out);
 int template_call_is_method(enum value_kind kind, const char *name);
+
+/* ---- template_filter.c ---- */
+
+int template_call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out);
 
 #endif

@@ -231,18 +231,90 @@ int template_equal(struct run *r, const struct value *a, const struct value *b, 
 	return OK;
 }
 
+static int less_text(struct run *r, const struct value *a, const struct value *b, int *out)
+{
+	int c;
+
+	TRY(template_steps(r, a->n / 64));
+	c = memcmp(a->as.text, b->as.text, a->n < b->n ? a->n : b->n); /* UTF-8 sorts as its code points */
+	*out = c < 0 || (c == 0 && a->n < b->n);
+	return OK;
+}
+
+/* The first items that are not equal decide, else the lengths. */
+static int less_list(struct run *r, const struct value *a, const struct value *b, int *out)
+{
+	size_t n = a->n < b->n ? a->n : b->n;
+
+	for (size_t i = 0; i < n; i++) {
+		int same;
+		TRY(template_equal(r, &a->as.items[i], &b->as.items[i], &same));
+		if (!same)
+			return template_less(r, &a->as.items[i], &b->as.items[i], out);
+	}
+	*out = a->n < b->n;
+	return OK;
+}
+
 int template_less(struct run *r, const struct value *a, const struct value *b, int *out)
 {
+	int status;
+
+	TRY(template_steps(r, 1));
 	if (is_number(a) && is_number(b)) {
 		*out = a->kind == V_REAL || b->kind == V_REAL ? real_of(a) < real_of(b) : a->as.i < b->as.i;
 		return OK;
 	}
-	if (a->kind != V_TEXT || b->kind != V_TEXT)
+	if (a->kind == V_TEXT && b->kind == V_TEXT)
+		return less_text(r, a, b, out);
+	if (a->kind != V_LIST || b->kind != V_LIST)
 		return template_error(r, "%s and %s have no order", template_kind_name(a), template_kind_name(b));
-	TRY(template_steps(r, a->n / 64));
-	int c = memcmp(a->as.text, b->as.text, a->n < b->n ? a->n : b->n); /* UTF-8 sorts as its code points */
-	*out = c < 0 || (c == 0 && a->n < b->n);
+	if (++r->depth > TEMPLATE_DEPTH)
+		return template_error(r, "nested too deeply");
+	status = less_list(r, a, b, out);
+	r->depth--;
+	return status;
+}
+
+/* Whether b must stand before a, which stands before it now. */
+static int out_of_order(struct run *r, const struct value *a, const struct value *b, int reverse, int *out)
+{
+	return reverse ? template_less(r, a, b, out) : template_less(r, b, a, out);
+}
+
+/* order[from..to-1] by merging; equals keep their places, also in reverse. */
+static int merge_sort(struct run *r, const struct value *keys, int reverse, size_t *order, size_t *scratch, size_t from, size_t to)
+{
+	size_t middle = from + (to - from) / 2, i = from, j = middle, n = 0;
+
+	if (to - from < 2)
+		return OK;
+	TRY(merge_sort(r, keys, reverse, order, scratch, from, middle));
+	TRY(merge_sort(r, keys, reverse, order, scratch, middle, to));
+	while (i < middle && j < to) {
+		int swap;
+		TRY(out_of_order(r, &keys[order[i]], &keys[order[j]], reverse, &swap));
+		scratch[n++] = order[swap ? j++ : i++];
+	}
+	while (i < middle)
+		scratch[n++] = order[i++];
+	while (j < to)
+		scratch[n++] = order[j++];
+	memcpy(order + from, scratch, n * sizeof *order);
 	return OK;
+}
+
+int template_sort(struct run *r, const struct value *keys, size_t n, int reverse, size_t *order)
+{
+	size_t *scratch;
+
+	TRY(template_bytes(r, (n + 1) * sizeof *scratch));
+	scratch = arena_alloc(&r->arena, n + 1, sizeof *scratch);
+	if (!scratch)
+		return ERR_INPUT;
+	for (size_t i = 0; i < n; i++)
+		order[i] = i;
+	return merge_sort(r, keys, reverse, order, scratch, 0, n);
 }
 
 int template_contains(struct run *r, const struct value *whole, const struct value *part, int *out)
@@ -417,7 +489,7 @@ int template_item(struct run *r, const struct value *v, const struct value *key,
 		if (at)
 			*out = *at;
 	}
-	if (!at && key->kind == V_TEXT)
+	if (!at && key->kind == V_TEXT && !memchr(key->as.text, 0, key->n))
 		return template_attribute(r, v, name.as.text, out);
 	if ((v->kind != V_LIST && v->kind != V_TEXT) || key->kind != V_INT)
 		return OK;
@@ -570,6 +642,8 @@ int template_print(struct run *r, const struct value *v, int quoted, struct text
 		return template_error(r, "more than %d bytes of text", TEMPLATE_BYTES);
 	switch (v->kind) {
 	case V_UNDEFINED:
+		if (quoted)
+			text_add(out, "Undefined", 9);
 		return OK;
 	case V_NONE:
 		text_add(out, "None", 4);
@@ -615,68 +689,102 @@ int template_to_text(struct run *r, const struct value *v, struct value *out)
 
 /* ---- as JSON ---- */
 
-static void json_text(const char *s, size_t n, struct text *t)
+/* \u00e9, and above the first plane a surrogate pair, as Python's ensure_ascii. */
+static size_t json_escape(const char *s, size_t n, struct text *t)
+{
+	utf8proc_int32_t c;
+	utf8proc_ssize_t bytes = utf8proc_iterate((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &c);
+
+	if (bytes <= 0) {
+		c = 0xfffd;
+		bytes = 1;
+	}
+	if (c < 0x10000)
+		text_print(t, "\\u%04x", (unsigned)c);
+	else
+		text_print(t, "\\u%04x\\u%04x", 0xd800u + (unsigned)(c - 0x10000) / 0x400, 0xdc00u + (unsigned)(c - 0x10000) % 0x400);
+	return (size_t)bytes;
+}
+
+static void json_text(const struct template_json *how, const char *s, size_t n, struct text *t)
 {
 	text_add(t, "\"", 1);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0, bytes; i < n; i += bytes) {
 		const char *from = "\"\\\n\r\t\b\f", *at = s[i] ? strchr(from, s[i]) : NULL;
+		bytes = 1;
 		if (at)
 			text_print(t, "\\%c", "\"\\nrtbf"[at - from]);
-		else if ((unsigned char)s[i] < ' ')
-			text_print(t, "\\u%04x", (unsigned)s[i]);
+		else if ((unsigned char)s[i] < ' ' || (how->ascii && (unsigned char)s[i] >= 0x7f))
+			bytes = json_escape(s + i, n - i, t);
 		else
 			text_add(t, s + i, 1);
 	}
 	text_add(t, "\"", 1);
 }
 
-static void json_break(int indent, int level, struct text *out)
+static void json_break(const struct template_json *how, int level, struct text *out)
 {
-	if (indent < 0)
+	if (how->indent < 0)
 		return;
 	text_add(out, "\n", 1);
-	for (int i = 0; i < indent * level; i++)
+	for (int i = 0; i < how->indent * level; i++)
 		text_add(out, " ", 1);
 }
 
-static int json_key(struct run *r, const struct value *key, struct text *out)
+static int json_value(struct run *r, const struct template_json *how, const struct value *v, int level, struct text *out);
+
+static int json_key(struct run *r, const struct template_json *how, const struct value *key, struct text *out)
 {
 	struct text t = {0};
 	int         status = OK;
 
 	if (key->kind == V_TEXT) {
-		json_text(key->as.text, key->n, out);
+		json_text(how, key->as.text, key->n, out);
 		return OK;
 	}
-	status = template_json(r, key, -1, 0, &t);
-	json_text(t.data ? t.data : "", t.n, out);
+	status = json_value(r, how, key, 0, &t);
+	json_text(how, t.data ? t.data : "", t.n, out);
 	text_free(&t);
 	return status;
 }
 
-static int json_nested(struct run *r, const struct value *v, int indent, int level, struct text *out)
+/* The order in which the pairs of a mapping are written: positions, sorted by the keys where that is asked for. */
+static int json_order(struct run *r, const struct template_json *how, const struct map *m, size_t **order)
 {
-	int    is_list = v->kind == V_LIST;
-	size_t n = is_list ? v->n : v->as.map->n;
+	*order = arena_alloc(&r->arena, m->n + 1, sizeof **order);
+	if (!*order)
+		return ERR_INPUT;
+	TRY(template_bytes(r, (m->n + 1) * sizeof **order));
+	for (size_t i = 0; i < m->n; i++)
+		(*order)[i] = i;
+	return how->sort_keys ? template_sort(r, m->keys, m->n, 0, *order) : OK;
+}
 
-	text_add(out, is_list ? "[" : "{", 1);
+static int json_nested(struct run *r, const struct template_json *how, const struct value *v, int level, struct text *out)
+{
+	const struct map *m = v->kind == V_MAP ? v->as.map : NULL;
+	size_t            n = m ? m->n : v->n, *order = NULL;
+
+	if (m)
+		TRY(json_order(r, how, m, &order));
+	text_add(out, m ? "{" : "[", 1);
 	for (size_t i = 0; i < n; i++) {
 		if (i)
-			text_add(out, indent < 0 ? ", " : ",", indent < 0 ? 2 : 1);
-		json_break(indent, level + 1, out);
-		if (!is_list) {
-			TRY(json_key(r, &v->as.map->keys[i], out));
-			text_add(out, ": ", 2);
+			text_add(out, how->between.as.text, how->between.n);
+		json_break(how, level + 1, out);
+		if (m) {
+			TRY(json_key(r, how, &m->keys[order[i]], out));
+			text_add(out, how->behind_key.as.text, how->behind_key.n);
 		}
-		TRY(template_json(r, is_list ? &v->as.items[i] : &v->as.map->values[i], indent, level + 1, out));
+		TRY(json_value(r, how, m ? &m->values[order[i]] : &v->as.items[i], level + 1, out));
 	}
 	if (n)
-		json_break(indent, level, out);
-	text_add(out, is_list ? "]" : "}", 1);
+		json_break(how, level, out);
+	text_add(out, m ? "}" : "]", 1);
 	return OK;
 }
 
-int template_json(struct run *r, const struct value *v, int indent, int level, struct text *out)
+static int json_value(struct run *r, const struct template_json *how, const struct value *v, int level, struct text *out)
 {
 	TRY(template_steps(r, 1 + (v->kind == V_TEXT ? v->n / 64 : 0)));
 	if (out->n > TEMPLATE_BYTES)
@@ -689,19 +797,29 @@ int template_json(struct run *r, const struct value *v, int indent, int level, s
 		text_print(out, "%s", v->as.i ? "true" : "false");
 		return OK;
 	case V_TEXT:
-		json_text(v->as.text, v->n, out);
+		json_text(how, v->as.text, v->n, out);
 		return OK;
-	case V_INT:
 	case V_REAL:
+		if (isnan(v->as.x) || isinf(v->as.x)) {
+			text_print(out, "%s", isnan(v->as.x) ? "NaN" : v->as.x < 0 ? "-Infinity" : "Infinity");
+			return OK;
+		}
+		return template_print(r, v, 0, out);
+	case V_INT:
 		return template_print(r, v, 0, out);
 	case V_LIST:
 	case V_MAP:
 		if (level >= TEMPLATE_DEPTH)
 			return template_error(r, "nested too deeply");
-		return json_nested(r, v, indent, level, out);
+		return json_nested(r, how, v, level, out);
 	default:
 		return template_error(r, "%s has no form in JSON", template_kind_name(v));
 	}
+}
+
+int template_to_json(struct run *r, const struct template_json *how, const struct value *v, struct text *out)
+{
+	return json_value(r, how, v, 0, out);
 }
 
 /* ---- white space ---- */
