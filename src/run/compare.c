@@ -537,9 +537,11 @@ static void add_caution(const struct comparison *c, struct text *out)
 	else if (fewest < STATISTICS_SEEDS_MIN)
 		text_print(out, "Too few seeds to say anything: %d where a verdict needs %d. ", fewest, STATISTICS_SEEDS_MIN);
 	if (c->n_arms > 1)
-		text_print(out, "Percent of held-out problems, pass@1. Arms: mean and 90%% t interval over seeds. Differences are paired "
-		                "by seed, with bootstrap "
-		                "intervals; a sign is shown only if 4 of 5 seeds have it and the 90%% interval excludes 0.");
+		text_print(out,
+		           "Percent of held-out problems, pass@1. Arms: mean and 90%% t interval over seeds. Differences are paired "
+		           "by seed, with t intervals too; a sign is shown only if the 90%% interval excludes 0 (from %d seeds on, the "
+		           "bootstrap interval as well).",
+		           STATISTICS_BOOTSTRAP_MIN);
 	if (c->n_arms > 1 && isfinite(c->tokens) && c->tokens > 0)
 		text_print(out, " Equal tokens: %.0f generated.", c->tokens);
 }
@@ -626,6 +628,8 @@ static void add_json_pair(const struct comparison *c, const struct compared_pair
 	add_key_real("high_90", s->at_90.high, ", ", out);
 	add_key_real("low_95", s->at_95.low, ", ", out);
 	add_key_real("high_95", s->at_95.high, ", ", out);
+	add_key_real("low_90_resampled", s->resampled.low, ", ", out);
+	add_key_real("high_90_resampled", s->resampled.high, ", ", out);
 	text_print(out, "\"verdict\": \"%s\"}", verdict_key[s->verdict]);
 }
 

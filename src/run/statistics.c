@@ -109,35 +109,42 @@ int statistics_bootstrap(const double *x, int n, struct interval *at_90, struct 
 
 /* ---- pairs ---- */
 
+/* 1 above 0, -1 below, 0 when it holds 0 or is unknown. */
+static int side(struct interval i)
+{
+	return (i.low > 0) - (i.high < 0);
+}
+
 static enum statistics_verdict judge(const struct statistics_pairs *p)
 {
-	int n = p->difference.n;
+	int n = p->difference.n, sign = side(p->at_90);
 
 	if (n < STATISTICS_SEEDS_MIN)
 		return VERDICT_TOO_FEW;
-	if (5 * p->positive >= 4 * n && p->at_90.low > 0)
-		return VERDICT_ABOVE;
-	if (5 * p->negative >= 4 * n && p->at_90.high < 0)
-		return VERDICT_BELOW;
-	return VERDICT_NOT_SHOWN;
+	if (sign == 0 || (n >= STATISTICS_BOOTSTRAP_MIN && side(p->resampled) != sign))
+		return VERDICT_NOT_SHOWN;
+	return sign > 0 ? VERDICT_ABOVE : VERDICT_BELOW;
 }
 
 int statistics_pairs(const double *a, const double *b, int n, struct statistics_pairs *out)
 {
-	double *d = mem_alloc((size_t)n, sizeof *d, "paired differences");
-	int     status = OK;
+	double         *d = mem_alloc((size_t)n, sizeof *d, "paired differences");
+	struct interval at_95;
+	int             status = OK;
 
 	if (!d)
 		return ERR_INPUT;
-	*out = (struct statistics_pairs){.at_90 = {NAN, NAN}, .at_95 = {NAN, NAN}};
+	*out = (struct statistics_pairs){.resampled = {NAN, NAN}};
 	for (int i = 0; i < n; i++) {
 		d[i] = a[i] - b[i];
 		out->positive += d[i] > 0;
 		out->negative += d[i] < 0;
 	}
 	out->difference = statistics_mean(d, n);
-	if (n > 1)
-		status = statistics_bootstrap(d, n, &out->at_90, &out->at_95);
+	out->at_90 = statistics_t_interval(d, n, 0.9);
+	out->at_95 = statistics_t_interval(d, n, 0.95);
+	if (n >= STATISTICS_BOOTSTRAP_MIN)
+		status = statistics_bootstrap(d, n, &out->resampled, &at_95);
 	out->verdict = judge(out);
 	mem_free(d);
 	return status;
