@@ -85,6 +85,34 @@ static void what_comes_before_gives_the_model_to_what_follows(void **state)
 	sweep_free(&s);
 }
 
+static void with_each_seed_a_step_is_drawn_anew_for_each_seed(void **state)
+{
+	(void)state;
+	struct sweep s;
+
+	read_sweep(
+	        "base: base.yaml\noutput_dir: out\nseeds: [4, 7]\n"
+	        "before:\n  - {name: one, base: warm.yaml}\n"
+	        "  - {name: warm, base: base.yaml, each_seed: true, set: {run.max_steps: 3, rollout.stop: ['a{seed}b{seed}', '{seed}']}}\n"
+	        "  - {name: data, command: rollouts, base: base.yaml, each_seed: true}\n"
+	        "set: {rollout.source: '{output_dir}/data/seed-{seed}.jsonl.gz'}\n"
+	        "arms: [{name: a}]\n",
+	        &s);
+	assert_int_equal(s.n_before, 5);
+	assert_string_equal(s.before[0].name, "one");
+	assert_string_equal(s.before[2].name, "warm/seed-7");
+	assert_string_equal(s.before[2].folder, "out/warm/seed-7");
+	assert_int_equal(s.before[2].max_steps, 3);
+	assert_true(has(&s.before[2], "run.seed=7") && has(&s.before[2], "model.path=out/one"));
+	assert_true(has(&s.before[2], "rollout.stop=[\"a7b7\", 7]"));
+	assert_true(has(&s.before[3], "run.seed=4") && has(&s.before[3], "model.path=out/warm/seed-4"));
+	assert_int_equal(s.n, 2);
+	assert_true(has(&s.runs[1], "model.path=out/warm/seed-7") && has(&s.runs[1], "rollout.source=out/data/seed-7.jsonl.gz"));
+	assert_true(has(&s.runs[1], "run.seed=7"));
+	assert_int_equal(sweep_state_of(&s.before[4]), SWEEP_MISSING);
+	sweep_free(&s);
+}
+
 static void a_sweep_without_arms_is_its_base(void **state)
 {
 	(void)state;
@@ -124,6 +152,11 @@ static void mistakes_are_named_with_file_line_and_key(void **state)
 	        {HEAD "seeds: 0-99999\n", "more than 1000 seeds"},
 	        {HEAD "before: {base: warm.yaml, command: eval}\n", "command is eval, but must be sft, train or rollouts"},
 	        {HEAD "before: nothere.yaml\n", "nothere.yaml"},
+	        {HEAD "before: {base: warm.yaml, each_seed: maybe}\n", "s.yaml:3: each_seed must be true or false"},
+	        {HEAD "before: {base: warm.yaml, set: {task.verifier.pattern: '{seed}'}}\n", "{seed} needs each_seed: true"},
+	        {HEAD "before:\n  - {name: a, base: warm.yaml, each_seed: true}\n  - {name: b, base: warm.yaml}\n",
+	         "s.yaml:5: the step b follows a, of which each seed has its own"},
+	        {HEAD "before: {name: a, base: warm.yaml}\narms: [{name: a}]\n", "an arm and a step before are called a"},
 	        {HEAD "set: {task.reward: \"a\\tb\"}\n", "no tabs"},
 	        {"base: base.yaml\noutput_dir: \"out\\nrun\\tmissing\\tx\\ty\\tmerge\"\n",
 	         "s.yaml:2: output_dir: a text of a sweep has no tabs"},
@@ -323,6 +356,40 @@ static void a_data_set_of_rollouts_is_made_once_and_replayed_by_all(void **state
 	assert_says("stdout", "data: finished already");
 }
 
+/* Five seeds, five warm starts, five data sets; the runs of an arm are one arm all the same. */
+static void each_seed_has_its_own_warm_start_and_data(void **state)
+{
+	(void)state;
+	write_text("each.yaml", "base: base.yaml\noutput_dir: each\nseeds: 0-4\n"
+	                        "before:\n  - {name: warm, base: warm.yaml, each_seed: true, set: {data.generate: [{name: sequence, "
+	                        "levels: 1-3, count: 40, seed: '{seed}'}]}}\n"
+	                        "  - {name: data, command: rollouts, base: base.yaml, each_seed: true}\n"
+	                        "set: {rollout.source: '{output_dir}/data/seed-{seed}.jsonl.gz'}\n"
+	                        "arms: [{name: topr, set: {algorithm: topr}}, {name: grpo}]\n");
+	assert_int_equal(run_script("each.yaml --only topr/seed-3"), 0);
+	assert_true(file_exists("each/warm/seed-3/checkpoint-4") && file_exists("each/topr/seed-3/checkpoint-12"));
+	assert_false(file_exists("each/warm/seed-2") || file_exists("each/grpo"));
+	assert_int_equal(run_script("each.yaml --jobs 2"), 0);
+	assert_says("stdout", "warm/seed-3: finished already");
+	assert_says("stdout", "data/seed-4: starts");
+	assert_says("stdout", "| topr | 5 |");
+	assert_says("stdout", "| grpo | 5 |");
+	assert_false(same_bytes("each/warm/seed-0/checkpoint-4/model.safetensors", "each/warm/seed-1/checkpoint-4/model.safetensors"));
+	assert_false(same_bytes("each/data/seed-0.jsonl.gz", "each/data/seed-1.jsonl.gz"));
+	shell("test $(grep -c '\"a\": \"grpo\", \"b\": \"topr\", .*\"seeds\": 5' each/summary.json) -ge 2");
+}
+
+static void a_warm_start_that_fails_is_named_before_any_run(void **state)
+{
+	(void)state;
+	write_text("cold.yaml",
+	           "base: base.yaml\noutput_dir: cold\nseeds: 0-1\n"
+	           "before:\n  - {name: warm, base: base.yaml, command: train, each_seed: true, set: {model.path: nowhere}}\n");
+	assert_int_equal(run_script("cold.yaml"), 1);
+	assert_says("stdout", "warm/seed-1: exit status 2");
+	assert_false(file_exists("cold/base"));
+}
+
 static void one_task_a_run_in_a_job_file(void **state)
 {
 	(void)state;
@@ -394,6 +461,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(arms_times_grid_times_seeds),
 	                                   TEST(what_comes_before_gives_the_model_to_what_follows),
+	                                   TEST(with_each_seed_a_step_is_drawn_anew_for_each_seed),
 	                                   TEST(a_sweep_without_arms_is_its_base),
 	                                   TEST(mistakes_are_named_with_file_line_and_key),
 	                                   TEST(what_a_file_expands_to_is_bounded),
@@ -402,6 +470,8 @@ int main(void)
 	                                   TEST(killed_at_any_time_the_same_command_completes_it_to_the_same_bits),
 	                                   TEST(a_run_that_fails_is_named_and_the_others_go_on),
 	                                   TEST(a_data_set_of_rollouts_is_made_once_and_replayed_by_all),
+	                                   TEST(each_seed_has_its_own_warm_start_and_data),
+	                                   TEST(a_warm_start_that_fails_is_named_before_any_run),
 	                                   TEST(one_task_a_run_in_a_job_file),
 	                                   TEST(claims_are_judged_by_the_rule_and_by_nothing_else)};
 

@@ -49,6 +49,26 @@ static int take_values(struct comparison *c, const char *room, const struct yaml
 	return OK;
 }
 
+/* ".../warm/seed-3" of the run with seed 3 becomes ".../warm/seed-{seed}": what each seed has of its own makes no arm. */
+static const char *without_seed(struct comparison *c, const char *value, const char *seed)
+{
+	static const char mark[] = "seed-";
+	struct text       t = {0};
+	const char       *found, *rest = value, *out;
+
+	while (*seed && (found = strstr(rest, mark))) {
+		const char *number = found + strlen(mark), *end = number + strspn(number, "0123456789");
+		int         own = (size_t)(end - number) == strlen(seed) && !strncmp(number, seed, strlen(seed));
+		text_add(&t, rest, (size_t)((own ? number : end) - rest));
+		text_print(&t, "%s", own ? "{seed}" : "");
+		rest = end;
+	}
+	text_print(&t, "%s", rest);
+	out = text_status(&t) == OK ? arena_text(&c->arena, t.data, t.n) : NULL;
+	text_free(&t);
+	return out;
+}
+
 static int read_config(struct comparison *c, struct compared_run *run)
 {
 	const char       *path = file_join(&c->arena, run->log->folder, "config.yaml");
@@ -73,6 +93,9 @@ static int read_config(struct comparison *c, struct compared_run *run)
 	TRY(take_values(c, "", root, run->value));
 	if (run->value[schema_find("run.seed")])
 		run->seed = run->value[schema_find("run.seed")];
+	for (int row = 0; row < schema_n; row++)
+		if (run->value[row] && !(run->value[row] = without_seed(c, run->value[row], run->seed)))
+			return ERR_INPUT;
 	return OK;
 }
 

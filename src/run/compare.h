@@ -1,7 +1,7 @@
 /* compare.h - several runs as arms of an experiment: what differs, how they did, whether the difference can be told from chance.
  *
  * Arms. Two runs belong to one arm when their resolved configs (RUN/config.yaml) agree in every option that can change what is learned, apart from
- * run.seed and run.output_dir. An arm is named after the folder that holds its runs when they are called seed-N (as scripts/sweep lays them out), else
+ * run.seed and run.output_dir; a path that holds the run's own seed-N, as of a warm start that each seed has of its own, counts as seed-{seed}. An arm is named after the folder that holds its runs when they are called seed-N (as scripts/sweep lays them out), else
  * by the options in which the arms differ. A run without config.yaml is an arm of its own.
  *
  * Measures of a run, all of eval/pass@1:

@@ -15,7 +15,7 @@
 /* A setting is one word of a command line, which Linux wants shorter than 128 KiB; a name is one of a path, with endings such as ".jsonl.gz" behind it. */
 enum { SETTING_MAX = 1 << 16, NAME_LENGTH_MAX = 200, FOLDER_LENGTH_MAX = FILE_PATH_MAX / 2 };
 
-static const char folder_mark[] = "{output_dir}";
+static const char folder_mark[] = "{output_dir}", seed_mark[] = "{seed}", quoted_seed_mark[] = "\"{seed}\"";
 
 const char *const sweep_state_name[] = {[SWEEP_MISSING] = "missing", [SWEEP_STARTED] = "started", [SWEEP_FINISHED] = "finished"};
 
@@ -34,28 +34,35 @@ struct arm {
 	struct settings         settings;
 };
 
+struct before_step {
+	const char *name, *command;
+	int         each_seed;
+};
+
 struct reading {
-	const char   *path;
-	struct sweep *sweep;
-	struct arena *a;
-	struct file   file;
-	int          *seed; /* [n_seeds] */
-	int           n_seeds;
-	struct arm   *arms; /* [n_arms] */
-	int           n_arms;
+	const char         *path;
+	struct sweep       *sweep;
+	struct arena       *a;
+	struct file         file;
+	int                *seed; /* [n_seeds] */
+	int                 n_seeds;
+	struct before_step *steps; /* [n_steps] */
+	int                 n_steps;
+	struct arm         *arms; /* [n_arms] */
+	int                 n_arms;
 };
 
 /* ---- values as text ---- */
 
-/* ADDS `value` with the sweep's folder for each {output_dir}. Stops when it gets too long; the folder holds no such mark (read_folder). */
-static void add_with_folder(const struct reading *r, const char *value, struct text *out)
+/* ADDS `value` with `text` for each `mark`. Stops when it gets too long; `text` holds no such mark (read_folder). */
+static void add_replaced(const char *value, const char *mark, const char *text, struct text *out)
 {
 	const char *found;
 
-	while ((found = strstr(value, folder_mark)) && out->n <= SETTING_MAX) {
+	while ((found = strstr(value, mark)) && out->n <= SETTING_MAX) {
 		text_add(out, value, (size_t)(found - value));
-		text_add(out, r->sweep->output_dir, strlen(r->sweep->output_dir));
-		value = found + strlen(folder_mark);
+		text_add(out, text, strlen(text));
+		value = found + strlen(mark);
 	}
 	text_add(out, value, strlen(value));
 }
@@ -74,7 +81,7 @@ static const char *setting_text(const struct reading *r, const char *key, const 
 	if (value->kind != YAML_TEXT)
 		yaml_flow(value, &flow);
 	text_print(&t, "%s=", key);
-	add_with_folder(r, value->kind == YAML_TEXT ? value->text : flow.data ? flow.data : "", &t);
+	add_replaced(value->kind == YAML_TEXT ? value->text : flow.data ? flow.data : "", folder_mark, r->sweep->output_dir, &t);
 	if (text_status(&flow) != OK || text_status(&t) != OK)
 		out = NULL;
 	else if (has_line_end(t.data))
@@ -267,18 +274,46 @@ static int read_seeds(struct reading *r)
 
 /* ---- runs ---- */
 
-/* Fills `out` from settings, but for max_steps. */
-static int make_run(const struct reading *r, const char *command, const char *config, const char *name, const struct settings *s,
+enum { NO_SEED = -1 };
+
+/* The setting with the seed of its run in the place of the mark, as a number where a list or map has the mark alone; as it is for NO_SEED. */
+static const char *with_seed(const struct reading *r, const char *setting, int seed)
+{
+	struct text numbers = {0}, all = {0};
+	char        digits[16];
+	const char *out;
+
+	if (seed == NO_SEED || !strstr(setting, seed_mark))
+		return setting;
+	snprintf(digits, sizeof digits, "%d", seed);
+	add_replaced(setting, quoted_seed_mark, digits, &numbers);
+	add_replaced(text_status(&numbers) == OK ? numbers.data : "", seed_mark, digits, &all);
+	out = text_status(&numbers) == OK && text_status(&all) == OK ? arena_text(r->a, all.data, all.n) : NULL;
+	text_free(&numbers);
+	text_free(&all);
+	return out;
+}
+
+/* Fills `out` from settings, but for max_steps: NAME, or with a seed NAME/seed-N and its run.seed. */
+static int make_run(const struct reading *r, const char *command, const char *config, const char *name, int seed, const struct settings *s,
                     struct sweep_run *out)
 {
-	*out = (struct sweep_run){.name = name, .command = command, .config = config, .n = s->n + 1};
-	out->folder = file_join(r->a, r->sweep->output_dir, name);
-	out->overrides = arena_alloc(r->a, (size_t)out->n, sizeof *out->overrides);
-	if (!out->folder || !out->overrides)
+	const char **next;
+
+	if (seed != NO_SEED)
+		name = arena_format(r->a, "%s/seed-%d", name, seed);
+	*out = (struct sweep_run){.name = name, .command = command, .config = config, .n = s->n + 1 + (seed != NO_SEED)};
+	out->folder = name ? file_join(r->a, r->sweep->output_dir, name) : NULL;
+	next = out->overrides = arena_alloc(r->a, (size_t)out->n, sizeof *out->overrides);
+	if (!out->folder || !next)
 		return ERR_INPUT;
-	memcpy(out->overrides, s->items, (size_t)s->n * sizeof *out->overrides);
-	out->overrides[s->n] = arena_format(r->a, "run.output_dir=%s", out->folder);
-	return out->overrides[s->n] ? OK : ERR_INPUT;
+	for (int i = 0; i < s->n; i++)
+		if (!(*next++ = with_seed(r, s->items[i], seed)))
+			return ERR_INPUT;
+	if (seed != NO_SEED && !(*next++ = arena_format(r->a, "run.seed=%d", seed)))
+		return ERR_INPUT;
+	*next = arena_format(r->a, "run.output_dir=%s", out->folder);
+	return *next ? OK : ERR_INPUT;
 }
 
 /* Checks the config of a run as a whole, and takes max_steps from it. */
@@ -293,54 +328,98 @@ static int check_run(const struct yaml_node *place, struct sweep_run *run)
 	return OK;
 }
 
-static int makes_rollouts(const struct sweep_run *run)
+static int makes_rollouts(const char *command)
 {
-	return !strcmp(run->command, "rollouts");
+	return !strcmp(command, "rollouts");
 }
 
 /* The model of the last step before that made one. */
-static int add_model(const struct reading *r, int n_before, struct settings *s)
+static int add_model(const struct reading *r, struct settings *s)
 {
-	while (n_before > 0 && makes_rollouts(&r->sweep->before[n_before - 1]))
-		n_before--;
-	if (n_before == 0)
+	int i = r->n_steps;
+
+	while (i > 0 && makes_rollouts(r->steps[i - 1].command))
+		i--;
+	if (i == 0)
 		return OK;
-	s->items[s->n] = arena_format(r->a, "model.path=%s", r->sweep->before[n_before - 1].folder);
+	s->items[s->n] = arena_format(r->a, "model.path=%s/%s%s%s", r->sweep->output_dir, r->steps[i - 1].name,
+	                              r->steps[i - 1].each_seed ? "/seed-" : "", r->steps[i - 1].each_seed ? seed_mark : "");
 	return s->items[s->n++] ? OK : ERR_INPUT;
+}
+
+static int read_truth(const struct yaml_node *node, const char *key, int *out)
+{
+	*out = is_text(node) && !strcmp(node->text, "true");
+	if (*out || (is_text(node) && !strcmp(node->text, "false")))
+		return OK;
+	return error_set(ERR_INPUT, "%s: %s must be true or false", node->where, key);
+}
+
+/* A step as the file has it: a config alone, or a map. */
+static int read_step_node(const struct yaml_node *node, struct before_step *step, const char **config, const struct yaml_node **set)
+{
+	const struct yaml_node *name = NULL, *command = NULL, *base = NULL, *each_seed = NULL;
+	const struct field fields[] = {{"name", &name}, {"command", &command}, {"base", &base}, {"set", set}, {"each_seed", &each_seed}};
+
+	*step = (struct before_step){.name = "before", .command = "sft"};
+	if (node->kind != YAML_MAP && !is_text(node))
+		return error_set(ERR_INPUT, "%s: before must be a config, or a list of {name, command, base, set, each_seed}", node->where);
+	if (node->kind != YAML_MAP)
+		return read_text(node, "before", config);
+	TRY(read_fields(node, "a step before", fields, sizeof fields / sizeof *fields));
+	if (!base)
+		return error_set(ERR_INPUT, "%s: a step before needs a base, the config that it runs", node->where);
+	TRY(read_text(base, "base", config));
+	if (name)
+		TRY(read_text(name, "name", &step->name));
+	if (command)
+		TRY(read_text(command, "command", &step->command));
+	if (each_seed)
+		TRY(read_truth(each_seed, "each_seed", &step->each_seed));
+	if (strcmp(step->command, "sft") && strcmp(step->command, "train") && !makes_rollouts(step->command))
+		return error_set(ERR_INPUT, "%s: command is %s, but must be sft, train or rollouts", command->where, step->command);
+	return OK;
+}
+
+/* Its name is new, and it begins with nothing that only a seed has. */
+static int check_step(const struct reading *r, const struct yaml_node *node, const struct before_step *step, const struct settings *s)
+{
+	TRY(check_name(node, step->name));
+	for (int i = 0; i < r->n_steps; i++) {
+		if (!strcmp(r->steps[i].name, step->name))
+			return error_set(ERR_INPUT, "%s: two steps before are called %s", node->where, step->name);
+		if (!step->each_seed && r->steps[i].each_seed)
+			return error_set(ERR_INPUT,
+			                 "%s: the step %s follows %s, of which each seed has its own: give it each_seed: true as well",
+			                 node->where, step->name, r->steps[i].name);
+	}
+	for (int i = 0; i < s->n && !step->each_seed; i++)
+		if (strstr(s->items[i], seed_mark))
+			return error_set(ERR_INPUT, "%s: the step %s is run once: %s needs each_seed: true", node->where, step->name,
+			                 seed_mark);
+	return OK;
 }
 
 static int read_step(struct reading *r, const struct yaml_node *node)
 {
-	const struct yaml_node *name = NULL, *command = NULL, *base = NULL, *set = NULL;
-	const struct field      fields[] = {{"name", &name}, {"command", &command}, {"base", &base}, {"set", &set}};
-	const char             *config = node->text, *called = "before", *by = "sft";
+	struct before_step      step;
+	const char             *config = "";
+	const struct yaml_node *set = NULL;
 	struct settings         s = {0};
+	struct sweep_run       *first = &r->sweep->before[r->sweep->n_before];
 
-	if (node->kind == YAML_MAP) {
-		TRY(read_fields(node, "a step before", fields, 4));
-		if (!base)
-			return error_set(ERR_INPUT, "%s: a step before needs a base, the config that it runs", node->where);
-		TRY(read_text(base, "base", &config));
-		if (name)
-			TRY(read_text(name, "name", &called));
-		if (command)
-			TRY(read_text(command, "command", &by));
-	} else if (!is_text(node)) {
-		return error_set(ERR_INPUT, "%s: before must be a config, or a list of {name, command, base, set}", node->where);
-	} else {
-		TRY(read_text(node, "before", &config));
-	}
-	if (strcmp(by, "sft") && strcmp(by, "train") && strcmp(by, "rollouts"))
-		return error_set(ERR_INPUT, "%s: command is %s, but must be sft, train or rollouts", command->where, by);
-	TRY(check_name(node, called));
-	for (int i = 0; i < r->sweep->n_before; i++)
-		if (!strcmp(r->sweep->before[i].name, called))
-			return error_set(ERR_INPUT, "%s: two steps before are called %s", node->where, called);
-	TRY(add_model(r, r->sweep->n_before, &s));
+	TRY(read_step_node(node, &step, &config, &set));
+	TRY(add_model(r, &s));
 	TRY(add_settings(r, &s, set));
-	TRY(make_run(r, by, config, called, &s, &r->sweep->before[r->sweep->n_before]));
-	TRY(check_run(node, &r->sweep->before[r->sweep->n_before]));
-	r->sweep->n_before++;
+	TRY(check_step(r, node, &step, &s));
+	r->steps[r->n_steps++] = step;
+	for (int i = 0; i < (step.each_seed ? r->n_seeds : 1); i++) {
+		TRY(make_run(r, step.command, config, step.name, step.each_seed ? r->seed[i] : NO_SEED, &s, first + i));
+		if (i == 0) /* its seeds differ in nothing else */
+			TRY(check_run(node, first));
+		first[i].max_steps = first->max_steps;
+		r->sweep->n_before++;
+	}
 	return OK;
 }
 
@@ -353,8 +432,11 @@ static int read_before(struct reading *r)
 		return OK;
 	for (const struct yaml_node *step = node->first; step && node->kind == YAML_LIST; step = step->next)
 		n++;
-	r->sweep->before = arena_alloc(r->a, (size_t)n, sizeof *r->sweep->before);
-	if (!r->sweep->before)
+	if (n > SWEEP_RUNS_MAX / r->n_seeds)
+		return error_set(ERR_INPUT, "%s: more than %d runs before", node->where, SWEEP_RUNS_MAX);
+	r->steps = arena_alloc(r->a, (size_t)n, sizeof *r->steps);
+	r->sweep->before = arena_alloc(r->a, (size_t)n * (size_t)r->n_seeds, sizeof *r->sweep->before);
+	if (!r->steps || !r->sweep->before)
 		return ERR_INPUT;
 	if (node->kind != YAML_LIST)
 		return read_step(r, node);
@@ -371,6 +453,10 @@ static int add_arm(struct reading *r, const struct arm *arm)
 	for (int i = 0; i < r->n_arms; i++)
 		if (!strcmp(r->arms[i].name, arm->name))
 			return error_set(ERR_INPUT, "%s: two arms are called %s", arm->place->where, arm->name);
+	for (int i = 0; i < r->n_steps; i++)
+		if (!strcmp(r->steps[i].name, arm->name))
+			return error_set(ERR_INPUT, "%s: an arm and a step before are called %s, and would share a folder",
+			                 arm->place->where, arm->name);
 	if (r->n_arms == SWEEP_ARMS_MAX)
 		return error_set(ERR_INPUT, "%s: more than %d arms", arm->place->where, SWEEP_ARMS_MAX);
 	r->arms[r->n_arms++] = *arm;
@@ -456,7 +542,7 @@ static int read_arms(struct reading *r)
 	TRY(check_grid(grid));
 	if (r->file.base)
 		TRY(read_text(r->file.base, "base", &plain.base));
-	TRY(add_model(r, r->sweep->n_before, &plain.settings));
+	TRY(add_model(r, &plain.settings));
 	TRY(add_settings(r, &plain.settings, r->file.set));
 	if (arms && (arms->kind != YAML_LIST || !arms->first))
 		return error_set(ERR_INPUT, "%s: arms must be a list of {name, set, base}", arms->where);
@@ -488,14 +574,7 @@ static int make_runs(struct reading *r)
 	for (int i = 0; i < n; i++) {
 		const struct arm *arm = &r->arms[i % r->n_arms];
 		int               seed = r->seed[i / r->n_arms];
-		struct settings   s = arm->settings;
-		const char       *name = arena_format(r->a, "%s/seed-%d", arm->name, seed);
-		if (s.n == SWEEP_SETTINGS_MAX)
-			return error_set(ERR_INPUT, "%s: more than %d settings for one run", arm->place->where, SWEEP_SETTINGS_MAX);
-		s.items[s.n] = arena_format(r->a, "run.seed=%d", seed);
-		if (!name || !s.items[s.n++])
-			return ERR_INPUT;
-		TRY(make_run(r, "train", arm->base, name, &s, &r->sweep->runs[i]));
+		TRY(make_run(r, "train", arm->base, arm->name, seed, &arm->settings, &r->sweep->runs[i]));
 		if (i < r->n_arms)
 			TRY(check_run(arm->place, &r->sweep->runs[i]));
 		r->sweep->runs[i].max_steps = r->sweep->runs[i % r->n_arms].max_steps;
@@ -572,7 +651,7 @@ enum sweep_state sweep_state_of(const struct sweep_run *run)
 	char            *folder, *name;
 	int              step;
 
-	if (makes_rollouts(run))
+	if (makes_rollouts(run->command))
 		return rollouts_state(run);
 	if (state == SWEEP_STARTED && checkpoint_resolve(run->folder, &a, &folder) == OK) {
 		name = strrchr(folder, '/');

@@ -8,18 +8,22 @@
  *                                             command rollouts makes a data set, OUTPUT_DIR/NAME.jsonl.gz, for rollout.source:
  *     before:
  *       - {name: warm, command: sft, base: configs/demo-sft.yaml, set: {run.max_steps: 200}}
- *       - {name: data, command: rollouts, base: configs/demo.yaml}
+ *       - {name: data, command: rollouts, base: configs/demo.yaml, each_seed: true}
+ *                                             with each_seed a step is run for each seed, with that run.seed, into OUTPUT_DIR/NAME/seed-S
+ *                                             (OUTPUT_DIR/NAME/seed-S.jsonl.gz), and the runs of seed S begin with it: so intervals over seeds also
+ *                                             hold what the warm start and the data add. Such steps come last
  *     set: {run.max_steps: 50}                for all arms, below what an arm or the grid sets
  *     arms:
  *       - {name: grpo}
  *       - {name: rloo, set: {algorithm: rloo}, base: configs/other.yaml}
  *     grid: {loss.epsilon: [0.1, 0.2], optim.learning_rate: [1e-4, 1e-3]}     every combination, times the arms
  *
- * Keys in set and grid are options as on the command line, key.path: value. In a value {output_dir} stands for the sweep's folder. No text of the file holds
- * tabs or line ends: what the file expands to is printed as lines with tabs between.
+ * Keys in set and grid are options as on the command line, key.path: value. In a value {output_dir} stands for the sweep's folder and {seed} for the seed
+ * of the run or of a step with each_seed ("{seed}", in quotes, for YAML). No text of the file holds tabs or line ends: what the file expands to is printed as lines with tabs between.
  * Paths are seen from where hone runs, as those in configs are.
  *
- * Seeds are paired: run S of every arm has the same seed, so the same stream of prompts, and the same initial weights from `before`.
+ * Seeds are paired: run S of every arm has the same seed, so the same stream of prompts, and the same initial weights from `before`. `hone report` takes
+ * the runs of an arm for one although their paths hold seed-S (compare.h).
  *
  * Reading checks everything that can be checked without opening a model: unknown keys (file, line, key, the nearest known one), doubled names,
  * every arm's config as a whole (its runs differ in seed and folder only). Nothing is written. */
@@ -31,7 +35,7 @@
 enum { SWEEP_RUNS_MAX = 10000, SWEEP_ARMS_MAX = 1000, SWEEP_SEEDS_MAX = 1000, SWEEP_SETTINGS_MAX = 64 };
 
 struct sweep_run {
-	const char  *name;      /* "grpo/seed-0"; of a step before, its name */
+	const char  *name;      /* "grpo/seed-0"; of a step before its name, and with each_seed "warm/seed-0" */
 	const char  *folder;    /* its run.output_dir */
 	const char  *command;   /* train, sft or rollouts */
 	const char  *config;    /* path */
@@ -42,7 +46,7 @@ struct sweep_run {
 
 struct sweep {
 	const char       *output_dir;
-	struct sweep_run *before; /* [n_before] one after the other, before the runs */
+	struct sweep_run *before; /* [n_before] before the runs: step by step, and within a step seed by seed */
 	struct sweep_run *runs;   /* [n] seed by seed, and within a seed arm by arm: a sweep that was stopped has whole pairs */
 	int               n_before, n;
 	struct arena      arena; /* owns everything */
