@@ -196,11 +196,9 @@ static void training_meets_the_probabilities_of_every_turn(void **state)
 	struct arena          a = {0};
 	struct groups         g;
 	struct policy         p;
-	struct policy_options o = {.optimizer = {.epsilon = 1e-8, .beta1 = 0.9, .beta2 = 0.99},
-	                           .micro_batch_tokens = 300,
-	                           .share_prompt = 1,
-	                           .temperature = 1.5f};
-	int                   trained = 0;
+	struct policy_options o = {
+	        .optimizer = {.epsilon = 1e-8, .beta1 = 0.9, .beta2 = 0.99}, .micro_batch_tokens = 300, .temperature = 1.5f};
+	int trained = 0;
 
 	sample(16, 1, all, N - 1, &a, &g);
 	assert_ok(policy_new(model, &o, &p));

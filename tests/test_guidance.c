@@ -32,7 +32,7 @@ static struct objective_stats one_row(const struct algorithm *a, unsigned char g
 	struct totals          totals = {0};
 	struct objective_stats s = {0};
 
-	totals_add(&totals, &b.rows);
+	totals_add(&totals, &b.rows, NULL);
 	assert_ok(objective_eval(a, &b, &totals, &(struct objective_gradient){c, NULL}, &s));
 	return s;
 }
@@ -112,7 +112,7 @@ static void slopes_agree_with_differences(void **state)
 				                            .advantage = adv,
 				                            .guided = guided,
 				                            .logp_held = numerator};
-				struct totals          totals = {1, 3};
+				struct totals          totals = {.rows = 1, .tokens = 3};
 				assert_ok(objective_eval(&rules[i], &b, &totals, &(struct objective_gradient){scratch, NULL}, &s));
 				loss[side] = s.loss;
 			}
@@ -122,7 +122,8 @@ static void slopes_agree_with_differences(void **state)
 			                            .advantage = adv,
 			                            .guided = guided};
 			struct objective_stats s = {0};
-			assert_ok(objective_eval(&rules[i], &b, &(struct totals){1, 3}, &(struct objective_gradient){c, NULL}, &s));
+			assert_ok(objective_eval(&rules[i], &b, &(struct totals){.rows = 1, .tokens = 3},
+			                         &(struct objective_gradient){c, NULL}, &s));
 			assert_close((loss[1] - loss[0]) / 0x1p-11, c[t], 1e-6);
 		}
 }
@@ -145,7 +146,8 @@ static void the_ratio_undoes_the_hint_in_expectation(void **state)
 		        .rows = {1, offset, trained}, .logp_new = &lp, .logp_old = old[i], .advantage = &one, .guided = guided};
 		struct objective_stats s = {0};
 		float                  c;
-		assert_ok(objective_eval(&rules[i], &b, &(struct totals){1, 1}, &(struct objective_gradient){&c, NULL}, &s));
+		assert_ok(objective_eval(&rules[i], &b, &(struct totals){.rows = 1, .tokens = 1}, &(struct objective_gradient){&c, NULL},
+		                         &s));
 		assert_close(0.5 * -c * (1 - p[0]), want[i], 6e-5);
 		assert_close(0.5 * -c * -p[1], second[i], 6e-5);
 		assert_close(0.5 * -c * -p[2], third[i], 6e-5);

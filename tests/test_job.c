@@ -155,12 +155,11 @@ static void training_meets_the_probabilities_that_sampling_saw(void **state)
 		fclose(f);
 		assert_int_equal(n, 10);
 	}
-	for (int i = 0; i < 4; i += 2) {
-		assert_same_run(folders[i], folders[i + 1], 10);
-		assert_true(same_bytes(in_folder(folders[i], "samples/step-10.jsonl.gz"),
-		                       in_folder(folders[i + 1], "samples/step-10.jsonl.gz")));
+	for (int i = 1; i < 4; i++) { /* of the weights, too: training computes a shared prompt once, whatever decoding does */
+		assert_same_run(folders[0], folders[i], 10);
+		assert_true(
+		        same_bytes(in_folder(folders[0], "samples/step-10.jsonl.gz"), in_folder(folders[i], "samples/step-10.jsonl.gz")));
 	}
-	assert_true(same_bytes("batch-a/samples/step-10.jsonl.gz", "batch-c/samples/step-10.jsonl.gz"));
 }
 
 static void threads_and_micro_batches_change_no_bit(void **state)

@@ -23,7 +23,7 @@ static struct objective_stats eval(const struct algorithm *a, const struct objec
 	struct totals          totals = {0};
 	struct objective_stats stats = {0};
 
-	totals_add(&totals, &b->rows);
+	totals_add(&totals, &b->rows, NULL);
 	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
 		c[t] = NAN;
 	assert_ok(objective_eval(a, b, &totals, &(struct objective_gradient){c, NULL}, &stats));
@@ -96,6 +96,7 @@ static void kl_in_the_loss_matches_the_worked_numbers(void **state)
 	float                  c[F1_T];
 	double                 k1 = 0, k2 = 0;
 
+	a.beta = 0.04;
 	for (int t = 0; t < F1_T; t++) {
 		assert_close(kl_estimate(KL_K3, f1_new[t], f1_ref[t]).value, k3[t], TOLERANCE);
 		k1 += kl_estimate(KL_K1, f1_new[t], f1_ref[t]).value / F1_T;
@@ -257,11 +258,15 @@ static void further_forms_of_the_divergence_do_what_they_say(void **state)
 		assert_close(k.value, kl_estimate(KL_K3, f1_new[t], f1_ref[t]).value, 0);
 		assert_close(k.slope, kl_estimate(KL_K2, f1_new[t], f1_ref[t]).slope, 0);
 	}
-	for (int k = KL_K1; k <= KL_K3; k++) {
-		a.use_bias_correction_kl = 1;
-		a.kl_estimator = (enum kl_estimator)k;
-		check_gradient(&a, NULL);
-	}
+	a.beta = 0.04;
+	a.use_bias_correction_kl = 1;
+	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
+		for (int k = KL_K1; k <= KL_K3; k++) {
+			a.importance_sampling_level = (enum level)level;
+			a.clip = level == LEVEL_NONE ? CLIP_NONE : k == KL_K2 ? CLIP_LOG : CLIP_HARD;
+			a.kl_estimator = (enum kl_estimator)k;
+			check_gradient(&a, NULL);
+		}
 	/* On policy E[score (k1 + 1)] is the gradient of KL(policy, reference): what k1 alone misses. */
 	const double p[3] = {.5, .3, .2}, q[3] = {.2, .5, .3};
 	double       kl = 0;
@@ -272,6 +277,31 @@ static void further_forms_of_the_divergence_do_what_they_say(void **state)
 		for (int v = 0; v < 3; v++)
 			grad += p[v] * ((v == z) - p[z]) * (log(p[v] / q[v]) + 1);
 		assert_close(grad, p[z] * (log(p[z] / q[z]) - kl), 1e-12);
+	}
+}
+
+/* As in TRL: with a ratio of whole answers every k of an answer is multiplied by that one. */
+static void the_bias_correction_of_the_divergence_takes_the_ratio_of_the_level(void **state)
+{
+	(void)state;
+	for (int level = LEVEL_TOKEN; level <= LEVEL_SEQUENCE_SUM; level++) {
+		struct algorithm a = f1_algorithm("grpo");
+		float            c[F1_T];
+		double           want = 0;
+
+		a.beta = 0.04;
+		a.importance_sampling_level = (enum level)level;
+		a.use_bias_correction_kl = 1;
+		for (int r = 0; r < F1_R; r++) {
+			double sum = 0, n = f1_offset[r + 1] - f1_offset[r];
+			for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++)
+				sum += (double)f1_new[t] - f1_old[t];
+			for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++) {
+				double d = (double)f1_ref[t] - f1_new[t], own = (double)f1_new[t] - f1_old[t];
+				want += (exp(d) - d - 1) * exp(level == LEVEL_TOKEN ? own : level == LEVEL_SEQUENCE ? sum / n : sum);
+			}
+		}
+		assert_close(f1_eval(&a, c).kl, want, 1e-9);
 	}
 }
 
@@ -407,6 +437,7 @@ static void every_gradient_matches_central_differences(void **state)
 
 					if (level == LEVEL_NONE && clip != CLIP_NONE)
 						continue;
+					a.beta = 0.04;
 					a.importance_sampling_level = (enum level)level;
 					a.clip = (enum clip)clip;
 					a.kl_estimator = (enum kl_estimator)kl;
@@ -440,32 +471,66 @@ static void a_capped_weight_carries_no_gradient(void **state)
 	assert_true(fabs((above - below) / 2e-3 - c[1]) > 1e-2);
 }
 
-static void the_entropy_bonus_is_linear_and_weighted_like_the_rest(void **state)
+/* As in TRL: entropy_coef times the mean over the tokens that the bonus acts on, whatever divides the rest of the loss. */
+static void the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type(void **state)
 {
 	(void)state;
 	const float            entropy[F1_T] = {.5f, .25f, 1, 2, .125f, .75f, 1, 1, 1, .5f};
+	const unsigned char    some[F1_T] = {0, 0, 1, 1, 0, 0, 1, 0, 0, 0};
 	struct algorithm       a = f1_algorithm("grpo");
 	float                  adv[F1_T], c[F1_T], c_plain[F1_T], h[F1_T];
 	struct objective_batch b = f1_batch(adv, 0, F1_R);
-	struct totals          totals = {F1_R, F1_T};
-	struct objective_stats s = {0}, plain;
-	double                 want = 0, sum = 0;
+	struct objective_stats plain;
+
+	a.max_completion_length = 20;
+	f1_advantages(&a, adv);
+	for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++)
+		for (int masked = 0; masked <= 1; masked++) {
+			struct totals          totals = {0};
+			struct objective_stats s = {0};
+			double                 n = masked ? 3 : F1_T, sum = masked ? 4 : 8.125;
+
+			a.loss_type = (enum aggregation)mode;
+			a.entropy_coef = 0;
+			b.entropy = NULL;
+			plain = eval(&a, &b, c_plain);
+			a.entropy_coef = 0.01;
+			b.entropy = entropy;
+			b.high = masked ? some : NULL;
+			totals_add(&totals, &b.rows, b.high);
+			assert_int_equal(totals.high, n);
+			assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){c, h}, &s));
+			for (int t = 0; t < F1_T; t++)
+				assert_close(h[t], masked && !some[t] ? 0 : -0.01 / n, 1e-9);
+			assert_memory_equal(c, c_plain, sizeof c);
+			assert_close(s.loss - plain.loss, -0.01 * sum / n, 1e-12);
+			assert_close(s.entropy, 8.125, 0); /* the metric is of all tokens */
+		}
+}
+
+/* Two updates of F1: a token weighs the same in whichever it falls, and their mean is the loss of the whole. */
+static void the_token_mean_of_several_updates_has_one_divisor(void **state)
+{
+	(void)state;
+	struct algorithm       a = f1_algorithm("dapo");
+	float                  adv[F1_T], whole[F1_T], part[F1_T];
+	struct objective_batch b = f1_batch(adv, 0, F1_R);
+	double                 loss, sum = 0;
 
 	f1_advantages(&a, adv);
-	plain = eval(&a, &b, c_plain);
-	a.entropy_coef = 0.01;
-	b.entropy = entropy;
-	assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){c, h}, &s));
-	for (int r = 0; r < F1_R; r++)
-		for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++) {
-			double w = 1.0 / (F1_R * (f1_offset[r + 1] - f1_offset[r]));
-			assert_close(h[t], -0.01 * w, 1e-9);
-			want -= 0.01 * w * entropy[t];
-			sum += entropy[t];
-		}
-	assert_memory_equal(c, c_plain, sizeof c);
-	assert_close(s.loss - plain.loss, want, 1e-12);
-	assert_close(s.entropy, sum, 0);
+	loss = eval(&a, &b, whole).loss;
+	for (int r = 0; r < F1_R; r += 3) { /* 6 + 4 of the 10 tokens */
+		struct objective_batch piece = f1_batch(adv, r, r ? 1 : 3);
+		struct totals          totals = {.batch_tokens = F1_T, .updates = 2};
+		struct objective_stats s = {0};
+
+		totals_add(&totals, &piece.rows, NULL);
+		assert_ok(objective_eval(&a, &piece, &totals, &(struct objective_gradient){part, NULL}, &s));
+		sum += s.loss / 2;
+	}
+	for (int t = 0; t < F1_T; t++)
+		assert_close(part[t], 2 * whole[t], 1e-7);
+	assert_close(sum, loss, 1e-12);
 }
 
 /* ---- exactness ---- */
@@ -479,7 +544,7 @@ static void the_first_update_moves_every_token_by_its_advantage_to_the_bit(void 
 		struct algorithm       a = f1_algorithm(row->name);
 		float                  adv[F1_T], c[F1_T];
 		struct objective_batch b = f1_batch(adv, 0, F1_R);
-		struct totals          one = {1, F1_T};
+		struct totals          one = {.rows = 1, .tokens = F1_T};
 		struct objective_stats s = {0};
 
 		for (int r = 0; r < F1_R; r++)
@@ -518,7 +583,7 @@ static void cutting_a_step_into_pieces_changes_no_bit(void **state)
 
 				for (int r = 0; r < F1_R; r += size) {
 					struct objective_batch b = f1_batch(adv, r, size);
-					totals_add(&totals, &b.rows);
+					totals_add(&totals, &b.rows, NULL);
 				}
 				for (int r = 0; r < F1_R; r += size) {
 					struct objective_batch b = f1_batch(adv, r, size);
@@ -588,7 +653,7 @@ static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 				for (int t = 0; t < F1_T; t++)
 					in[k][j][t] = trained[t] ? from[j][t] : k ? NAN : 1e30f;
 			totals = (struct totals){0};
-			totals_add(&totals, &b.rows);
+			totals_add(&totals, &b.rows, NULL);
 			assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){c[k], h[k]}, &s[k]));
 			for (int t = 0; t < F1_T; t++)
 				assert_true(trained[t] || (c[k][t] == 0 && h[k][t] == 0));
@@ -709,7 +774,7 @@ static void an_answer_of_one_token_trains_and_one_of_none_is_refused(void **stat
 	struct algorithm       a = f1_algorithm("gspo");
 	float                  adv[F1_T], c[F1_T];
 	struct objective_batch b = f1_batch(adv, 2, 1);
-	struct totals          totals = {1, 1};
+	struct totals          totals = {.rows = 1, .tokens = 1};
 	struct objective_stats s = {0}, before = {0};
 
 	f1_advantages(&a, adv);
@@ -726,10 +791,11 @@ TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers), TEST(kl_in_the
           TEST(the_guard_bounds_the_pull_of_bad_tokens_that_became_likely), TEST(coefficients_chain_to_the_logits),
           TEST(the_geometric_mean_of_clipped_ratios_matches_the_worked_numbers), TEST(the_soft_gate_matches_the_worked_numbers),
           TEST(the_off_policy_mask_drops_bad_answers_that_became_rare), TEST(further_forms_of_the_divergence_do_what_they_say),
+          TEST(the_bias_correction_of_the_divergence_takes_the_ratio_of_the_level),
           TEST(only_the_mean_per_answer_favours_long_wrong_answers), TEST(every_gradient_matches_central_differences),
-          TEST(a_capped_weight_carries_no_gradient), TEST(the_entropy_bonus_is_linear_and_weighted_like_the_rest),
-          TEST(the_first_update_moves_every_token_by_its_advantage_to_the_bit), TEST(cutting_a_step_into_pieces_changes_no_bit),
-          TEST(shuffled_rows_give_shuffled_coefficients), TEST(what_is_not_trained_is_not_read_and_gets_zero),
-          TEST(absurd_log_probabilities_keep_the_gradient_finite), TEST(an_absurd_divergence_has_a_finite_value_and_no_slope),
-          TEST(long_sums_of_log_ratios_are_taken_in_double), TEST(a_row_that_is_not_finite_is_left_out_and_counted),
-          TEST(an_answer_of_one_token_trains_and_one_of_none_is_refused))
+          TEST(a_capped_weight_carries_no_gradient), TEST(the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type),
+          TEST(the_token_mean_of_several_updates_has_one_divisor), TEST(the_first_update_moves_every_token_by_its_advantage_to_the_bit),
+          TEST(cutting_a_step_into_pieces_changes_no_bit), TEST(shuffled_rows_give_shuffled_coefficients),
+          TEST(what_is_not_trained_is_not_read_and_gets_zero), TEST(absurd_log_probabilities_keep_the_gradient_finite),
+          TEST(an_absurd_divergence_has_a_finite_value_and_no_slope), TEST(long_sums_of_log_ratios_are_taken_in_double),
+          TEST(a_row_that_is_not_finite_is_left_out_and_counted), TEST(an_answer_of_one_token_trains_and_one_of_none_is_refused))

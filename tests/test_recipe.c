@@ -76,7 +76,7 @@ static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
 	        {"algorithm: sapo\nguidance: {kind: guide, clip: hard}\nloss: {epsilon: 0.3}", NULL},
 	        {"loss: {advantage_eps: 0.1, scale_rewards: none}", "loss.advantage_eps"},
 	        {"loss: {mismatch: token_truncate}", "loss.mismatch"},
-	        {"compute: {numerics: fast}\nloss: {mismatch: token_truncate, mismatch_min: 0.5}", "loss.mismatch_min"},
+	        {"compute: {numerics: fast}\nloss: {mismatch: token_truncate, mismatch_min: 0.5}", NULL},
 	        {"compute: {numerics: fast}\nloss: {mismatch: token_mask, mismatch_min: 0.5}", NULL},
 	        {"algorithm: dapo\nloss: {overlong_buffer: 10}", NULL},
 	};
@@ -102,5 +102,34 @@ static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
 	}
 }
 
-TEST_MAIN(TEST(what_a_part_does_not_read_is_refused_and_not_resolved), TEST(the_schema_knows_the_words_of_the_algorithm_and_no_others),
-          TEST(every_row_of_the_table_becomes_a_config_and_comes_back))
+/* As in TRL: one width for both sides, until the other is set. */
+static void epsilon_alone_sets_both_sides_of_the_clip(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		double      low, high;
+	} cases[] = {
+	        {"algorithm: grpo\nloss: {epsilon: 0.1}", .1, .1},
+	        {"algorithm: grpo\nloss: {epsilon: 0.1, epsilon_high: 0.28}", .1, .28},
+	        {"algorithm: grpo\nloss: {epsilon_high: 0.3}", .2, .3},
+	        {"algorithm: dapo\nloss: {epsilon: 0.3}", .3, .3},
+	        {"algorithm: dapo", .2, .28},
+	        {"algorithm: cispo\nloss: {epsilon: 0.5}", .5, 5}, /* there the ceiling is no width */
+	        {"algorithm: cispo\nloss: {clip: cap, epsilon: 0.5}", .5, .5},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct config    c;
+		struct algorithm got;
+		assert_ok(config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL, 0, &c));
+		assert_ok(recipe_algorithm(&c, &got));
+		assert_close(got.epsilon, cases[i].low, 0);
+		assert_close(got.epsilon_high, cases[i].high, 0);
+		assert_close(c.loss.epsilon_high, cases[i].high, 0); /* the resolved config says so */
+		config_free(&c);
+	}
+}
+
+TEST_MAIN(TEST(epsilon_alone_sets_both_sides_of_the_clip), TEST(what_a_part_does_not_read_is_refused_and_not_resolved),
+          TEST(the_schema_knows_the_words_of_the_algorithm_and_no_others), TEST(every_row_of_the_table_becomes_a_config_and_comes_back))

@@ -7,6 +7,8 @@
 
 #define TOLERANCE 2e-6
 
+static unsigned char stays[F1_T];
+
 static struct token_weight_stats fill(const struct algorithm *a, const struct token_weight_batch *b, float *weight)
 {
 	struct token_weight_stats stats = {0};
@@ -14,7 +16,7 @@ static struct token_weight_stats fill(const struct algorithm *a, const struct to
 
 	for (int t = 0; t < F1_T; t++)
 		weight[t] = NAN;
-	assert_ok(token_weight_fill(a, b, &scratch, weight, &stats));
+	assert_ok(token_weight_fill(a, b, &scratch, weight, stays, &stats));
 	arena_free(&scratch);
 	return stats;
 }
@@ -35,7 +37,7 @@ static double loss(const struct algorithm *a, const float *weight)
 
 	clipped.loss_type = TOKEN_MEAN;
 	assert_ok(advantage_fill(&clipped, &ab, &scratch, adv, &as));
-	totals_add(&totals, &ob.rows);
+	totals_add(&totals, &ob.rows, NULL);
 	assert_ok(objective_eval(&clipped, &ob, &totals, &(struct objective_gradient){c, NULL}, &os));
 	arena_free(&scratch);
 	return os.loss;
@@ -119,6 +121,24 @@ static void fresh_answers_weigh_exactly_one_by_every_rule(void **state)
 		}
 }
 
+/* TRL's lower bound: a truncated ratio is kept in both. */
+static void truncation_keeps_a_ratio_in_both_bounds(void **state)
+{
+	(void)state;
+	float old[F1_T], w[F1_T];
+
+	for (int t = 0; t < F1_T; t++)
+		old[t] = f1_rollout[t] + (t == 0 ? -1.f : 0); /* rho e^-1 of the first token, and of the first answer */
+	for (int m = MISMATCH_TOKEN_TRUNCATE; m <= MISMATCH_SEQUENCE_TRUNCATE; m += MISMATCH_SEQUENCE_TRUNCATE - MISMATCH_TOKEN_TRUNCATE)
+		for (int low = 0; low <= 1; low++) {
+			struct algorithm          a = rule((enum mismatch)m, low ? 0.5 : 0, 2);
+			struct token_weight_batch b = {{F1_R, f1_offset, f1_trained}, old, f1_rollout, NULL};
+			fill(&a, &b, w);
+			assert_close(w[0], low ? 0.5 : exp(-1), TOLERANCE);
+			assert_close(w[1], m == MISMATCH_SEQUENCE_TRUNCATE ? w[0] : 1, TOLERANCE);
+		}
+}
+
 static void only_the_tokens_of_the_highest_entropy_keep_their_weight(void **state)
 {
 	(void)state;
@@ -128,11 +148,13 @@ static void only_the_tokens_of_the_highest_entropy_keep_their_weight(void **stat
 	struct algorithm                a = rule(MISMATCH_NONE, 0, 2);
 	float                           w[F1_T];
 
-	a.top_entropy = 0.3; /* ceil(.3 x 9) = 3: those of 2, 1 and 1 */
+	a.top_entropy = 0.3; /* from number ceil(.7 x 8) = 6 of 0 .. 8 on: those of 2, 1 and 1 */
 	assert_true(token_weight_needed(&a, 0));
 	assert_close(fill(&a, &b, w).low_entropy, 6, 0);
 	for (int t = 0; t < F1_T; t++)
-		assert_true(w[t] == (t == 2 || t == 3 || t == 6));
+		assert_true(w[t] == (t == 2 || t == 3 || t == 6) && stays[t] == w[t]);
+	a.top_entropy = 0.4; /* ceil(.6 x 8) = 5: .75 too */
+	assert_close(fill(&a, &b, w).low_entropy, 5, 0);
 	a.top_entropy = 0.2; /* the second and the third are equal and stay together */
 	assert_close(fill(&a, &b, w).low_entropy, 6, 0);
 	a.top_entropy = 1;
@@ -159,5 +181,5 @@ static void absurd_distances_give_finite_weights(void **state)
 }
 
 TEST_MAIN(TEST(every_correction_matches_its_worked_loss), TEST(the_mean_mask_tests_the_answer_and_weighs_the_token),
-          TEST(fresh_answers_weigh_exactly_one_by_every_rule), TEST(only_the_tokens_of_the_highest_entropy_keep_their_weight),
-          TEST(absurd_distances_give_finite_weights))
+          TEST(fresh_answers_weigh_exactly_one_by_every_rule), TEST(truncation_keeps_a_ratio_in_both_bounds),
+          TEST(only_the_tokens_of_the_highest_entropy_keep_their_weight), TEST(absurd_distances_give_finite_weights))

@@ -13,7 +13,7 @@ static struct objective_stats eval(const struct algorithm *a, struct objective_b
 	struct totals          totals = {0};
 	struct objective_stats stats = {0};
 
-	totals_add(&totals, &b.rows);
+	totals_add(&totals, &b.rows, NULL);
 	assert_ok(objective_eval(a, &b, &totals, &(struct objective_gradient){c, NULL}, &stats));
 	return stats;
 }

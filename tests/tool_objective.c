@@ -114,7 +114,7 @@ static int evaluate(const json_t *job, struct arena *a, struct columns *c, doubl
 	                             .entropy = c->entropy,
 	                             .advantage = c->advantage};
 	TRY(advantage_fill(&alg, &ab, a, c->advantage, &advantage_stats));
-	totals_add(&totals, &shape);
+	totals_add(&totals, &shape, NULL);
 	TRY(objective_eval(&alg, &ob, &totals, &(struct objective_gradient){c->c, c->h}, &stats));
 	*loss = stats.loss;
 	return OK;

@@ -12,7 +12,7 @@
  * rloo           the paper is plain REINFORCE on whole answers. TRL: importance_sampling_level sequence_sum, clip hard (0.2), loss_type sequence_mean.
  *                beta: the paper has 0.03 and 0.10 by task, TRL 0.05.
  * reinforce_pp   loss_type sequence_mean as in the paper; libraries average over tokens. baseline: group is the "-baseline" variant.
- * grpo           beta 0.04, k3 in the loss, is the paper's; TRL and verl train without it (beta 0). The paper gives no clip width; 0.2 is everyone's.
+ * grpo           without a KL term, as TRL, verl and prime-rl train today; the paper has beta 0.04, k3 in the loss. It gives no clip width; 0.2 is everyone's.
  *                verl adds delta 3.
  * dapo           the released recipe adds delta 10. Buffer and penalty are those of the paper: 4096 of 20480 tokens, factor 1.
  * gspo           widths are those of the paper; they look tiny because the ratio is a geometric mean over the answer.
@@ -53,7 +53,7 @@ static const struct algorithm table[] = {
 	  .beta = 0.001, .epsilon = 0.2, .epsilon_high = 0.2,
 	  .source = "arXiv:2501.03262", .help = "returns whitened over the tokens of the batch, clipped", COMMON },
 	{ "grpo", BASELINE_GROUP, SCALE_GROUP, 0, LEVEL_TOKEN, CLIP_HARD, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0,
-	  .beta = 0.04, .epsilon = 0.2, .epsilon_high = 0.2,
+	  .beta = 0, .epsilon = 0.2, .epsilon_high = 0.2,
 	  .source = "arXiv:2402.03300", .help = "rewards standardised in their group, clipped, mean per answer", COMMON },
 	{ "dr_grpo", BASELINE_GROUP, SCALE_NONE, 0, LEVEL_TOKEN, CLIP_HARD, CONSTANT, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0,
 	  .beta = 0, .epsilon = 0.2, .epsilon_high = 0.2,

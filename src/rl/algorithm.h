@@ -1,6 +1,6 @@
 /* algorithm.h - every algorithm of the family is one row: which parts, which numbers, from which paper.
  *
- *     loss = sum_tokens w ( -W gain(ratio, A) + beta k(policy, reference) - entropy_coef H )
+ *     loss = sum_tokens w ( -W gain(ratio, A) + beta k(policy, reference) ) - entropy_coef mean H
  *
  *     A      advantage.h    (reward - baseline) / scale, spread over the tokens, perhaps whitened
  *     ratio  objective.h    pi / pi_old of a token or of a whole answer, or none
@@ -9,8 +9,8 @@
  *     k      kl.h           estimator of the divergence; in the loss, or (without gradient) in the reward
  *     W      token_weight.h factor of the gain: 1, or a correction of stale rollouts, or 0 for tokens of low entropy
  *
- * A config names a row and may override any field: that is an ablation. Where a paper and the libraries differ the row is the paper's, and a
- * comment at the table says what the others do. Field names are TRL's where TRL has one.
+ * A config names a row and may override any field: that is an ablation. Where a paper and the libraries differ the row is the paper's (but for
+ * the KL term of grpo, which nobody trains with any more), and a comment at the table says what the others do. Field names are TRL's where TRL has one.
  *
  * To add one: a row in algorithm.c; when it needs a new part, a row in that part's table; its worked numbers in tests/test_objective.c
  * or test_advantage.c (their loops over the table pick the row up by themselves); a card in the docs. */
@@ -49,11 +49,11 @@ struct algorithm {
 	enum overlong     overlong;         /* what becomes of truncated (mask) or long (shape) answers */
 	int               dynamic_sampling; /* 1: only problems with right and wrong answers are trained on */
 
-	double beta;         /* weight of the KL term; 0 switches it off, and no reference model is needed */
-	double epsilon;      /* the ratio's floor is 1 - epsilon */
-	double epsilon_high; /* its ceiling is 1 + epsilon_high; for clip: cap_absolute it is the ceiling itself */
+	double beta;    /* weight of the KL term; 0 switches it off, and no reference model is needed */
+	double epsilon; /* the ratio's floor is 1 - epsilon */
+	double epsilon_high; /* its ceiling is 1 + epsilon_high (a config that sets epsilon alone sets both); for clip: cap_absolute it is the ceiling itself */
 	double delta;        /* hard clip: ceiling of the ratio where A < 0; 0: none. TRL's name; the dual clip C of verl and OpenRLHF */
-	double entropy_coef; /* weight of the entropy bonus */
+	double entropy_coef; /* weight of the mean entropy of a token */
 
 	double adv_eps;        /* added to the standard deviation that rewards are divided by */
 	double gamma;          /* discount per token */
@@ -72,10 +72,10 @@ struct algorithm {
 	double positive_high;  /* a ratio never exceeds exp(20): 1e9 is no limit */
 	double negative_low;   /* where A < 0 */
 	double negative_high;
-	int    use_bias_correction_kl; /* KL in the loss: times the ratio of the token, with gradient (TRL's name) */
+	int    use_bias_correction_kl; /* KL in the loss: times the ratio of the token or answer, with gradient (TRL's name) */
 
 	enum mismatch mismatch;           /* rollouts of an older policy: which weight corrects for it */
-	double        mismatch_min;       /* mask: below, the weight is 0 */
+	double        mismatch_min;       /* truncate: the least weight; mask: below, it is 0 */
 	double        mismatch_max;       /* truncate: the largest weight; mask: above, it is 0 */
 	int           mismatch_normalise; /* weights divided by their mean over the batch */
 	enum clip     guided_clip;        /* of guided rows (guidance.h), whose ratio is taken token by token */

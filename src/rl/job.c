@@ -29,8 +29,6 @@ static struct policy_load largest_update(const struct job *job)
 
 	if (job->kind == JOB_SFT)
 		return (struct policy_load){c->sft.batch_size * longest, c->sft.batch_size, longest, longest};
-	if (!c->rollout.share_prompt)
-		return (struct policy_load){groups * answers * longest, groups * answers, longest, answer};
 	per_tree = int_min(answers, int_max(1, (TREE_TOKENS - prompt) / answer));
 	trees = (answers + per_tree - 1) / per_tree; /* of a group */
 	return (struct policy_load){groups * (trees * prompt + answers * answer), groups * trees, prompt + per_tree * answer,

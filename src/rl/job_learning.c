@@ -367,7 +367,6 @@ int job_open_learning(struct job *job)
 {
 	const struct config_optim  *o = &job->config.optim;
 	const struct policy_options p = {.micro_batch_tokens = job->config.compute.micro_batch_tokens,
-	                                 .share_prompt = job->config.rollout.share_prompt,
 	                                 .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
 	                                 .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay, o->max_grad_norm}};
 

@@ -15,7 +15,8 @@ struct flat { /* the rollouts of a batch, row behind row: what examples borrow *
 	unsigned char   *trained;   /* [T] */
 	unsigned char   *guided;    /* [R] sampled under another context than it is trained under */
 	int              n_guided;
-	struct sequence *sequences;                                 /* [R] */
+	unsigned char   *high;      /* [T] or NULL: tokens of high entropy, which alone have gain and bonus */
+	struct sequence *sequences; /* [R] */
 	float           *logp_old, *logp_ref, *entropy, *advantage; /* [T] */
 	float           *weight, *logp_rollout;                     /* [T] or NULL, as in struct examples */
 	float           *value, *target;                            /* [T] or NULL: value_old and value_target */
@@ -95,6 +96,8 @@ static int reorder(const struct flat *f, const uint32_t *order, struct arena *a,
 	TRY(flat_alloc(out, f->n_groups, f->R, f->T, a));
 	TRY(floats_like(f->weight, f->T, a, &out->weight));
 	TRY(floats_like(f->logp_rollout, f->T, a, &out->logp_rollout));
+	if (f->high && !(out->high = arena_alloc(a, (size_t)f->T, sizeof *out->high)))
+		return ERR_INPUT;
 	TRY(floats_like(f->value, f->T, a, &out->value));
 	TRY(floats_like(f->target, f->T, a, &out->target));
 	for (int g = 0, row = 0; g < f->n_groups; g++) {
@@ -111,6 +114,8 @@ static int reorder(const struct flat *f, const uint32_t *order, struct arena *a,
 			memcpy(out->advantage + to, f->advantage + at, n * sizeof *f->advantage);
 			if (f->weight)
 				memcpy(out->weight + to, f->weight + at, n * sizeof *f->weight);
+			if (f->high)
+				memcpy(out->high + to, f->high + at, n * sizeof *f->high);
 			if (f->logp_rollout)
 				memcpy(out->logp_rollout + to, f->logp_rollout + at, n * sizeof *f->logp_rollout);
 			if (f->value) {
@@ -131,6 +136,7 @@ static struct examples examples_of(const struct flat *f)
 	                         .logp_ref = f->logp_ref,
 	                         .advantage = f->advantage,
 	                         .weight = f->weight,
+	                         .high = f->high,
 	                         .guided = f->n_guided ? f->guided : NULL,
 	                         .logp_rollout = f->logp_rollout,
 	                         .value_old = f->value,
@@ -177,7 +183,10 @@ static int weigh(struct policy *p, const struct learn_options *o, struct flat *f
 	                                .logp_rollout = f->logp_rollout ? f->logp_rollout : f->logp_old,
 	                                .entropy = f->entropy};
 	f->weight = arena_alloc(a, (size_t)f->T, sizeof *f->weight);
-	return f->weight ? token_weight_fill(&o->algorithm, &b, a, f->weight, &report->weight) : ERR_INPUT;
+	f->high = o->algorithm.top_entropy < 1 ? arena_alloc(a, (size_t)f->T, sizeof *f->high) : NULL;
+	if (!f->weight || (o->algorithm.top_entropy < 1 && !f->high))
+		return ERR_INPUT;
+	return token_weight_fill(&o->algorithm, &b, a, f->weight, f->high, &report->weight);
 }
 
 /* What the critic says before anything is learned from the batch. */
@@ -271,6 +280,8 @@ static int iterate(struct policy *p, const struct learn_options *o, const struct
 	struct examples all = examples_of(f);
 	int             M = o->num_minibatches < f->n_groups ? o->num_minibatches : f->n_groups;
 
+	all.batch_tokens = (int64_t)report->tokens;
+	all.updates = M;
 	for (int m = 0; m < M; m++) {
 		int             first = f->group_row[f->n_groups * m / M], end = f->group_row[f->n_groups * (m + 1) / M];
 		struct examples part = examples_part(&all, first, end - first);

@@ -124,13 +124,13 @@ static const struct {
 
 static double weight(const struct algorithm *a, const struct totals *totals, int n)
 {
-	double rows = (double)totals->rows, tokens = (double)totals->tokens;
+	double rows = (double)totals->rows, tokens = (double)(totals->batch_tokens ? totals->batch_tokens : totals->tokens);
 
 	switch (a->loss_type) {
 	case SEQUENCE_MEAN:
 		return 1 / (rows * n);
 	case TOKEN_MEAN:
-		return 1 / tokens;
+		return (totals->updates ? totals->updates : 1) / tokens;
 	case SEQUENCE_SUM:
 		return 1 / rows;
 	case CONSTANT:
@@ -139,13 +139,20 @@ static double weight(const struct algorithm *a, const struct totals *totals, int
 	return 0;
 }
 
-void totals_add(struct totals *totals, const struct rows *rows)
+static int in_bonus(const struct rows *rows, const unsigned char *high, int t)
+{
+	return rows->trained[t] && (!high || high[t]);
+}
+
+void totals_add(struct totals *totals, const struct rows *rows, const unsigned char *high)
 {
 	for (int r = 0; r < rows->n; r++) {
 		int n = rows_trained(rows, r);
 		totals->tokens += n;
 		totals->rows += n > 0;
 	}
+	for (int t = rows->offset[0]; t < rows->offset[rows->n]; t++)
+		totals->high += in_bonus(rows, high, t);
 }
 
 /* ---- one answer ---- */
@@ -160,10 +167,11 @@ struct job {
 	const struct clip_rule *clip;
 	enum level              level;
 	int                     held;
-	double                  weight;
-	int                     masked; /* too far off policy: no gain */
-	struct objective_stats  row;    /* loss before its weight */
-	struct algorithm        with_g; /* *a with g of this row; see choose_rule */
+	double                  weight, bonus; /* of a token in the loss; of its entropy */
+	int                     masked;        /* too far off policy: no gain */
+	struct objective_stats  row;           /* loss before its weight, the bonus left out */
+	double                  praise;        /* sum of the entropies in the bonus */
+	struct algorithm        with_g;        /* *a with g of this row; see choose_rule */
 };
 
 struct unit { /* tokens first .. last-1 that share one ratio */
@@ -273,41 +281,65 @@ static double unit_gain(struct job *j, const struct unit *u)
 	return slope;
 }
 
-static struct kl kl_times_ratio(struct kl k, double d)
-{
-	double x = log_ratio_clamp(d), q = exp(x);
+/* What the KL term of a unit is multiplied by, and what each of its tokens adds to the slope by moving that factor. */
+struct kl_factor {
+	double q, shared;
+};
 
-	return (struct kl){q * k.value, q * (k.slope + (x == d ? k.value : 0))};
+static struct kl kl_of(const struct job *j, int t)
+{
+	return kl_estimate(j->a->kl_estimator, j->b->logp_new[t], j->b->logp_ref[t]);
 }
 
-static struct kl token_kl(struct job *j, int t)
+/* L has beta q sum_s k_s over the unit:  d/dlogp_t = beta (q dk_t/dlogp_t + f q sum_s k_s),  q = exp(f sum (logp_new - logp_old)). */
+static struct kl_factor unit_kl(const struct job *j, int first, int last)
 {
-	struct kl k = {0};
+	double f = 1, sum = 0, kl = 0, x, q;
+	int    n = 0;
 
-	if (j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS) {
-		k = kl_estimate(j->a->kl_estimator, j->b->logp_new[t], j->b->logp_ref[t]);
-		if (j->a->use_bias_correction_kl)
-			k = kl_times_ratio(k, (double)j->b->logp_new[t] - j->b->logp_old[t]);
-		j->row.kl += k.value;
-		j->row.loss += j->a->beta * k.value;
-	}
-	return k;
+	if (!j->a->use_bias_correction_kl)
+		return (struct kl_factor){1, 0};
+	for (int t = first; t < last; t++)
+		if (j->b->rows.trained[t]) {
+			sum += (double)j->b->logp_new[t] - j->b->logp_old[t];
+			kl += kl_of(j, t).value;
+			n++;
+		}
+	if (levels[j->level].mean)
+		f = 1.0 / n;
+	x = log_ratio_clamp(f * sum);
+	q = exp(x);
+	return (struct kl_factor){q, x == f * sum ? f * q * kl : 0};
+}
+
+/* Adds the KL term of one token to the row; returns its slope. */
+static double token_kl(struct job *j, const struct kl_factor *factor, int t)
+{
+	struct kl k = kl_of(j, t);
+
+	j->row.kl += factor->q * k.value;
+	j->row.loss += j->a->beta * factor->q * k.value;
+	return j->a->beta * (factor->q * k.slope + factor->shared);
 }
 
 static void token_entropy(struct job *j, int t)
 {
+	int counts = in_bonus(&j->b->rows, j->b->high, t);
+
 	if (j->b->entropy) {
 		j->row.entropy += j->b->entropy[t];
-		j->row.loss -= j->a->entropy_coef * j->b->entropy[t];
+		j->praise += counts ? (double)j->b->entropy[t] : 0;
 	}
 	if (j->out->h)
-		j->out->h[t] = (float)(-j->a->entropy_coef * j->weight);
+		j->out->h[t] = counts ? (float)-j->bonus : 0;
 }
 
 static void eval_unit(struct job *j, int first, int last)
 {
-	struct unit u = unit_of(j, first, last);
-	double      shared = u.f * unit_gain(j, &u);
+	struct unit      u = unit_of(j, first, last);
+	double           shared = u.f * unit_gain(j, &u);
+	int              has_kl = j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS;
+	struct kl_factor kl = has_kl ? unit_kl(j, first, last) : (struct kl_factor){0};
 
 	for (int t = first; t < last; t++) {
 		double slope = shared;
@@ -318,7 +350,7 @@ static void eval_unit(struct job *j, int first, int last)
 			slope = token_gain(j, u.q, t).slope;
 		else if (j->clip->limit && limited_log_ratio(j, t) != log_ratio(j, t))
 			slope = 0;
-		j->out->c[t] = (float)(j->weight * (j->a->beta * token_kl(j, t).slope - slope));
+		j->out->c[t] = (float)(j->weight * ((has_kl ? token_kl(j, &kl, t) : 0) - slope));
 		token_entropy(j, t);
 	}
 }
@@ -423,7 +455,7 @@ static void stats_add_row(struct objective_stats *s, const struct job *j)
 {
 	s->rows++;
 	s->tokens += j->row.tokens;
-	s->loss += j->weight * j->row.loss;
+	s->loss += j->weight * j->row.loss - j->bonus * j->praise;
 	s->kl += j->row.kl;
 	s->entropy += j->row.entropy;
 	s->guided_tokens += j->row.guided_tokens;
@@ -461,7 +493,9 @@ int objective_eval(const struct algorithm *a, const struct objective_batch *b, c
 		}
 		assert(totals->rows > 0 && totals->tokens >= n);
 		j.weight = weight(a, totals, n);
+		j.bonus = totals->high > 0 ? a->entropy_coef / (double)totals->high : 0;
 		j.row = (struct objective_stats){0};
+		j.praise = 0;
 		choose_rule(&j, a, r);
 		j.masked = off_policy(&j, first, last);
 		eval_row(&j, first, last);

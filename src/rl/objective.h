@@ -1,7 +1,7 @@
 /* objective.h - from log-probabilities and advantages to a loss and its gradient.
  *
- *     loss  L = sum_t w_t ( -W_t gain_t + beta k_t - entropy_coef H_t )
- *     c_t = dL/dlogp_new,   h_t = dL/dH_t = -entropy_coef w_t
+ *     loss  L = sum_t w_t ( -W_t gain_t + beta k_t )  -  entropy_coef mean_t H_t
+ *     c_t = dL/dlogp_new,   h_t = dL/dH_t = -entropy_coef / (number of tokens in that mean)
  *
  * Ratio. A unit is a token (level token) or a whole answer of n trained tokens (level sequence):
  *
@@ -29,11 +29,18 @@
  * W_t, from token_weight.h, multiplies the gain alone. It is 0 for a whole answer where off_policy_mask > 0, the sum of its A is negative, and
  * mean_t (logp_rollout - logp_new) > off_policy_mask (DeepSeek-V3.2's mask); the divisors stay as they are.
  *
- * use_bias_correction_kl: k times pi / pi_old of the token, gradient through both (DeepSeek-V3.2's unbiased estimate).
+ * use_bias_correction_kl: k times the ratio q of its unit, unclipped, gradient through both (DeepSeek-V3.2's unbiased estimate, there token by token;
+ * for a whole answer as in TRL). With level none the unit is the token.
+ *
+ * Entropy. The bonus is a mean over tokens, whatever the weights below, so that entropy_coef means the same for every loss_type (as in TRL): over
+ * the trained tokens of the update, or over those that top_entropy keeps (token_weight.h).
  *
  * Weight, from totals of the whole update (all its micro-batches and ranks), never of the piece at hand:
  *
- *     sequence_mean  1 / (rows n)      token_mean  1 / tokens      sequence_sum  1 / rows      constant  1 / (rows max_completion_length)
+ *     sequence_mean  1 / (rows n)      token_mean  updates / batch_tokens      sequence_sum  1 / rows      constant  1 / (rows max_completion_length)
+ *
+ *     Where a batch is cut into several updates (num_minibatches), token_mean divides each by the same number: the tokens of the batch over the number of
+ *     updates. So a token weighs the same in whichever update it falls (as TRL's dapo; verl divides by the tokens of the minibatch).
  *
  *     n = trained tokens of the row. rows counts rows with n > 0: a masked answer does not dilute the mean (as in verl, not as in TRL).
  *     RLOO as in TRL is level sequence_sum, clip hard, loss_type sequence_mean: one gain per answer, averaged over answers.
@@ -57,12 +64,16 @@ struct objective_batch { /* borrowed; arrays [T], read at trained tokens only */
 	const float         *advantage;
 	const float         *weight;       /* W, finite; NULL: 1 everywhere */
 	const float         *logp_rollout; /* under the policy that sampled, read with off_policy_mask > 0; NULL: logp_old is that */
+	const unsigned char *high;         /* [T] 1: the entropy bonus counts the token; NULL: every trained one */
 	const unsigned char *guided;       /* [R] rows sampled under another context; NULL: none */
 	const float         *logp_held; /* where held weights are computed; NULL: logp_new. Tests keep it still while they move logp_new */
 };
 
-struct totals {
+struct totals {               /* of one update, */
 	int64_t rows, tokens; /* with at least one trained token; trained tokens */
+	int64_t high;         /* tokens in the mean of the entropy bonus */
+	int64_t batch_tokens; /* and of the batch that it is cut from; 0: tokens */
+	int     updates;      /* into so many; 0: 1 */
 };
 
 struct objective_gradient { /* arrays [T], caller's; overwritten, exactly 0 where not trained */
@@ -84,8 +95,8 @@ struct objective_stats { /* sums over trained tokens unless said; divide when pr
 	double clamped;                   /* tokens whose log-ratio lay beyond -20 .. 20 */
 };
 
-/* ADDS the counts of these rows. */
-void totals_add(struct totals *totals, const struct rows *rows);
+/* ADDS the counts of these rows; high [T] as in struct objective_batch. */
+void totals_add(struct totals *totals, const struct rows *rows, const unsigned char *high);
 
 /* Writes *out, ADDS to *stats. ERR_INPUT: a row without token; *stats is then as it was. */
 int objective_eval(const struct algorithm *a, const struct objective_batch *b, const struct totals *totals,

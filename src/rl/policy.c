@@ -93,7 +93,7 @@ static int pieces_cut(struct policy *p, const struct examples *e, struct pieces 
 	out->all.lse = arena_alloc(&p->scratch, T, sizeof *out->all.lse);
 	if (!out->all.logp || !out->all.entropy || !out->all.lse)
 		return ERR_INPUT;
-	return batch_plan(e->sequences, e->rows.n, p->options.share_prompt, &p->scratch, &out->units, &out->n_units);
+	return batch_plan(e->sequences, e->rows.n, 1, &p->scratch, &out->units, &out->n_units);
 }
 
 static int cache_fit(struct policy *p, int n_pages)
@@ -117,7 +117,7 @@ static int pieces_forward(struct policy *p, const struct model *m, struct pieces
 		tokens += units[count].n_tokens;
 		rows += units[count++].count;
 	}
-	TRY(batch_build(c->e->sequences, c->units, c->next, count, p->options.share_prompt, &p->scratch, &c->batch));
+	TRY(batch_build(c->e->sequences, c->units, c->next, count, 1, &p->scratch, &c->batch));
 	TRY(cache_fit(p, c->batch.n_pages));
 	c->next += count;
 	c->part = examples_part(c->e, units[0].first, rows);
@@ -205,6 +205,7 @@ static int backward_policy(struct policy *p, const struct update *u, struct piec
 	                                  .entropy = c->all.entropy,
 	                                  .advantage = c->e->advantage,
 	                                  .weight = c->e->weight,
+	                                  .high = c->e->high,
 	                                  .guided = c->part.guided,
 	                                  .logp_rollout = c->e->logp_rollout};
 	int                          first = c->part.rows.offset[0];
@@ -280,7 +281,8 @@ static int run_update(struct policy *p, const struct examples *e, struct update 
 	size_t T = (size_t)e->rows.offset[e->rows.n];
 
 	arena_reset(&p->scratch);
-	totals_add(&u->totals, &e->rows);
+	u->totals = (struct totals){.batch_tokens = e->batch_tokens, .updates = e->updates};
+	totals_add(&u->totals, &e->rows, e->high);
 	TRY(pieces_cut(p, e, c));
 	TRY(gradient_begin(&p->gradient, (uint32_t)c->n_units));
 	if (u->alg) {

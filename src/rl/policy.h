@@ -5,7 +5,8 @@
  *
  * The only place where estimators and transformer meet: down goes a number per token, up come log-probabilities.
  * A critic (critic.h) may hang on the policy's network: then one update serves both losses.
- * The size of a micro-batch (compute.micro_batch_tokens) changes memory and speed, not one bit of the result. */
+ * The size of a micro-batch (compute.micro_batch_tokens) changes memory and speed, not one bit of the result. A prompt that answers share is always computed
+ * once: whether it is decides the order in which its gradient is summed, so it is no option. */
 #ifndef RL_POLICY_H
 #define RL_POLICY_H
 
@@ -15,7 +16,6 @@
 
 struct policy_options {
 	int                      micro_batch_tokens;
-	int                      share_prompt;
 	float                    temperature; /* of sampling: part of every log-probability */
 	struct optimizer_options optimizer;
 };
@@ -41,9 +41,12 @@ struct examples {
 	const float           *logp_ref;                 /* [T] or NULL */
 	const float           *advantage;                /* [T] */
 	const float           *weight;                   /* [T] of the gain (token_weight.h); NULL: 1 everywhere */
+	const unsigned char   *high;                     /* [T] tokens of the entropy bonus; NULL: all */
 	const unsigned char   *guided;                   /* [R] rows whose logp_old is that of another context; NULL: none */
 	const float           *logp_rollout;             /* [T] as sampled where logp_old was computed anew; NULL: logp_old is that */
 	const float           *value_old, *value_target; /* [T] of the critic; NULL without one */
+	int64_t                batch_tokens;             /* trained tokens of the batch that this is a part of, and into how many */
+	int                    updates;                  /* updates that is cut (objective.h); 0: this is all of it */
 };
 
 struct update_report {                           /* of the updates of one step; starts as zero */

@@ -136,6 +136,13 @@ static int guide(const struct config *c, struct algorithm *out)
 	return OK;
 }
 
+/* TRL's default of epsilon_high is epsilon. Of cap_absolute it is the ceiling itself, and no width beside another. */
+static void widen(const struct config *c, struct algorithm *out)
+{
+	if (config_is_set(c, "loss.epsilon") && !config_is_set(c, "loss.epsilon_high") && out->clip != CLIP_CAP_ABSOLUTE)
+		out->epsilon_high = out->epsilon;
+}
+
 int recipe_algorithm(struct config *c, struct algorithm *out)
 {
 	const struct algorithm *row = algorithm_find(c->algorithm);
@@ -145,6 +152,7 @@ int recipe_algorithm(struct config *c, struct algorithm *out)
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		if (config_is_set(c, parts[i].path))
 			take(c, &parts[i], out);
+	widen(c, out);
 	out->max_completion_length = c->rollout.max_completion_length;
 	if (algorithm_check(out, c->rollout.num_generations) != OK)
 		return error_context("%s", config_where(c, "algorithm"));

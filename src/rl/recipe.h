@@ -1,7 +1,7 @@
 /* recipe.h - from the words of a config to the parts of an algorithm.
  *
  * `algorithm: NAME` takes a row of the table in algorithm.c; every option of the room `loss` that the config sets replaces one part of it; what it does not
- * set is written back into the config, so that the resolved config shows what was used. */
+ * set (loss.epsilon alone sets loss.epsilon_high too) is written back into the config, so that the resolved config shows what was used. */
 #ifndef RL_RECIPE_H
 #define RL_RECIPE_H
 

@@ -12,7 +12,7 @@ struct ratios { /* of one token */
 
 static double truncated(double rho, const struct algorithm *a)
 {
-	return fmin(rho, a->mismatch_max);
+	return fmin(fmax(rho, a->mismatch_min), a->mismatch_max);
 }
 
 static int within(double rho, const struct algorithm *a)
@@ -80,14 +80,14 @@ static void normalise(const struct rows *rows, double tokens, float *weight)
 
 /* ---- entropy ---- */
 
-static int descending(const void *a, const void *b)
+static int ascending(const void *a, const void *b)
 {
 	float x = *(const float *)a, y = *(const float *)b;
 
-	return (x < y) - (x > y);
+	return (x > y) - (x < y);
 }
 
-/* The lowest entropy that stays: that of token number ceil(share n) in falling order. */
+/* The lowest entropy that stays. */
 static int threshold(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *out)
 {
 	int    T = b->rows.offset[b->rows.n] - b->rows.offset[0], n = 0;
@@ -98,23 +98,24 @@ static int threshold(const struct algorithm *alg, const struct token_weight_batc
 	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
 		if (b->rows.trained[t])
 			sorted[n++] = b->entropy[t];
-	qsort(sorted, (size_t)n, sizeof *sorted, descending);
-	*out = n ? sorted[(int)ceil(alg->top_entropy * n) - 1] : 0;
+	qsort(sorted, (size_t)n, sizeof *sorted, ascending);
+	*out = n ? sorted[(int)ceil((1 - alg->top_entropy) * (n - 1))] : 0;
 	return OK;
 }
 
 static int keep_top_entropy(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *weight,
-                            struct token_weight_stats *stats)
+                            unsigned char *high, struct token_weight_stats *stats)
 {
 	struct arena_mark mark = arena_mark(a);
 	float             lowest;
 
 	TRY(threshold(alg, b, a, &lowest));
-	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
-		if (b->rows.trained[t] && b->entropy[t] < lowest) {
+	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++) {
+		high[t] = b->rows.trained[t] && b->entropy[t] >= lowest;
+		if (!high[t])
 			weight[t] = 0;
-			stats->low_entropy++;
-		}
+		stats->low_entropy += b->rows.trained[t] && !high[t];
+	}
 	arena_release(a, mark);
 	return OK;
 }
@@ -124,7 +125,7 @@ int token_weight_needed(const struct algorithm *a, int stale)
 	return (stale && a->mismatch != MISMATCH_NONE) || a->top_entropy < 1;
 }
 
-int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *weight,
+int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *weight, unsigned char *high,
                       struct token_weight_stats *stats)
 {
 	double before = stats->tokens;
@@ -134,7 +135,7 @@ int token_weight_fill(const struct algorithm *alg, const struct token_weight_bat
 	if (alg->mismatch_normalise)
 		normalise(&b->rows, stats->tokens - before, weight);
 	if (alg->top_entropy < 1)
-		TRY(keep_top_entropy(alg, b, a, weight, stats));
+		TRY(keep_top_entropy(alg, b, a, weight, high, stats));
 	stats->weight += sum_of(&b->rows, weight);
 	return OK;
 }

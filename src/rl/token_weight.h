@@ -5,9 +5,9 @@
  *
  *     rho_t = exp(logp_old - logp_rollout)        rho = prod_t rho_t        mean = rho^(1/n)
  *
- *     token_truncate      min(rho_t, mismatch_max)                              TIS
+ *     token_truncate      rho_t kept in [mismatch_min, mismatch_max]            TIS, whose lower bound is 0
  *     token_mask          rho_t in [mismatch_min, mismatch_max], else 0         IcePop
- *     sequence_truncate   min(rho, mismatch_max) on every token of the answer
+ *     sequence_truncate   rho likewise, on every token of the answer
  *     sequence_mask       rho likewise in the bounds, else 0                    TRL's default mode, there with the upper bound 3
  *     sequence_mean_mask  rho_t where mean lies in the bounds, else 0           OpenRLHF
  *
@@ -17,7 +17,8 @@
  * computed. Without a mismatch rule the recorded log-probabilities are the denominator of the ratio itself ("bypass" in verl).
  *
  * High entropy (arXiv:2506.01939). The share top_entropy of the batch's trained tokens whose entropy, as sampled, is highest keeps its weight,
- * the others get 0; equal entropies stay or go together (they stay). The divisors of the loss do not change, as in TRL. */
+ * the others get 0: of n in ascending order, those from number ceil((1 - top_entropy) (n - 1)) on, from 0 (TRL's quantile); equal entropies stay or go
+ * together (they stay). The divisors of the loss do not change, as in TRL; the mean of an entropy bonus is taken over the tokens that stay. */
 #ifndef RL_TOKEN_WEIGHT_H
 #define RL_TOKEN_WEIGHT_H
 
@@ -40,8 +41,9 @@ struct token_weight_stats { /* sums over trained tokens; divide when printing */
 
 int token_weight_needed(const struct algorithm *a, int stale); /* 0: every weight would be 1 */
 
-/* Writes weight [T], 0 where not trained; ADDS to *stats. Scratch from `a` is released. ERR_INPUT: memory. */
-int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *weight,
+/* Writes weight [T], 0 where not trained, and with top_entropy < 1 high [T]: 1 for the tokens that stay; ADDS to *stats. Scratch from `a` is released.
+ * ERR_INPUT: memory. */
+int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *weight, unsigned char *high,
                       struct token_weight_stats *stats);
 
 #endif
