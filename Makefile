@@ -71,6 +71,11 @@ $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
 # kernels for instructions that not every CPU has: compiled for them whatever the rest is compiled for, chosen when the program runs
 $(OUT)/src/math/matmul_avx2.o: EXTRA += $(if $(X86),-mavx2 -mfma)
 $(OUT)/src/math/matmul_avx512.o: EXTRA += $(if $(X86),-mavx512f -mfma)
+$(OUT)/shim_%.so: tests/shim_%.c tests/disk_record.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared $< -ldl -o $@
+$(OUT)/test_durable: $(OUT)/shim_disk.so
+$(OUT)/test_durable: EXTRA += -DSHIM='"$(OUT)/shim_disk.so"'
 # generated: not ours to mend
 $(OUT)/src/run/events.pb-c.o $(OUT)/src/run/events.o: EXTRA += -Wno-cast-qual
 $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a

@@ -194,6 +194,15 @@ static int newest(struct text *skipped)
 	return path ? step : -1;
 }
 
+static int count_checkpoints(const char *suffix)
+{
+	int n = 0;
+
+	for (int step = 0; step < 20; step++)
+		n += file_exists(in_run(arena_format(&arena, "checkpoint-%d%s", step, suffix)));
+	return n;
+}
+
 static void the_newest_checkpoint_is_found_and_old_ones_go(void **state)
 {
 	(void)state;
@@ -295,6 +304,22 @@ static void a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_n
 	assert_false(file_exists(in_run("checkpoint-5")));
 }
 
+static void a_damaged_checkpoint_takes_no_place_from_a_whole_one(void **state)
+{
+	(void)state;
+
+	assert_ok(save(1, 2));
+	assert_ok(save(3, 2));
+	assert_ok(file_truncate(in_run("checkpoint-3/model.safetensors"), 10));
+	assert_ok(save(2, 2)); /* resumed from 1, and saves at other steps */
+	assert_ok(save(4, 2));
+	assert_true(file_exists(in_run("checkpoint-3")) && file_exists(in_run("checkpoint-2")));
+	assert_ok(save(5, 2));
+	assert_int_equal(count_checkpoints(""), 2);
+	flip(in_run("checkpoint-5/model.safetensors"), 5);
+	assert_int_equal(newest(NULL), 4);
+}
+
 static void a_checkpoint_that_is_there_and_whole_stays(void **state)
 {
 	(void)state;
@@ -321,15 +346,6 @@ static void looking_at_a_run_leaves_its_unfinished_checkpoint_alone(void **state
 	assert_string_equal(found, in_run("checkpoint-3"));
 	assert_ok(checkpoint_commit(run, 4, (struct checkpoint_limit){1, -1}));
 	assert_int_equal(newest(NULL), 4);
-}
-
-static int count_checkpoints(const char *suffix)
-{
-	int n = 0;
-
-	for (int step = 0; step < 20; step++)
-		n += file_exists(in_run(arena_format(&arena, "checkpoint-%d%s", step, suffix)));
-	return n;
 }
 
 /* ---- what cannot be read is not damaged, and what is damaged is not absent ---- */
@@ -685,6 +701,7 @@ TEST_MAIN(RUN_TEST(the_newest_checkpoint_is_found_and_old_ones_go), RUN_TEST(nam
           RUN_TEST(one_changed_byte_anywhere_is_noticed), RUN_TEST(a_missing_or_cut_checkpoint_is_passed_over_with_its_reason),
           RUN_TEST(a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_not_push_it_out),
           RUN_TEST(looking_at_a_run_leaves_its_unfinished_checkpoint_alone), RUN_TEST(a_checkpoint_that_is_there_and_whole_stays),
+          RUN_TEST(a_damaged_checkpoint_takes_no_place_from_a_whole_one),
           RUN_TEST(death_at_any_operation_loses_nothing_that_was_reported_saved),
           RUN_TEST(a_full_disk_at_any_operation_is_an_error_and_loses_nothing),
           RUN_TEST(everything_is_on_the_disk_before_it_gets_its_name_and_older_ones_go_last),

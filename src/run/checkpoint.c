@@ -324,7 +324,27 @@ static int remove_checkpoint(const char *run, int step, struct arena *a)
 	return file_remove_folder(part);
 }
 
-/* Keeps the one of `step` and the newest before it. Those of later steps are damaged (the run resumed before them) and do not count. */
+/* Whether the manifest can be read and every file has its length: what a look at all bytes would cost at each save is too much. */
+static int looks_whole(const char *folder, struct arena *a)
+{
+	char       *path = file_join(a, folder, "manifest.json");
+	json_t     *manifest = NULL, *entry;
+	const char *name;
+	int         whole = path && json_read(path, MANIFEST_MAX, &manifest) == OK;
+	uint64_t    bytes;
+
+	json_object_foreach(json_object_get(manifest, "files"), name, entry)
+	{
+		path = file_join(a, folder, name);
+		whole = whole && path && file_size(path, &bytes) == OK &&
+		        bytes == (uint64_t)json_integer_value(json_object_get(entry, "bytes"));
+	}
+	json_decref(manifest);
+	return whole;
+}
+
+/* Keeps the one of `step` and the newest whole ones before it; damaged ones do not count, and go once enough whole ones are there.
+ * Those of later steps are damaged, for the run resumed before them, and wait until their step comes again. */
 static int rotate(const char *run, int step, struct checkpoint_limit limit, const struct found *found, struct arena *a)
 {
 	int kept = 1;
@@ -335,8 +355,10 @@ static int rotate(const char *run, int step, struct checkpoint_limit limit, cons
 			return ERR_INPUT;
 		if (found->steps[i] >= step || found->steps[i] == limit.best || file_is_link(name))
 			continue;
-		if (++kept > limit.keep)
+		if (kept >= limit.keep)
 			TRY(remove_checkpoint(run, found->steps[i], a));
+		else
+			kept += looks_whole(name, a);
 	}
 	return OK;
 }
