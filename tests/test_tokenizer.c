@@ -119,6 +119,10 @@ static void published_encodings_and_decodings_come_out(void **state)
 	        {"bos-eos-template", 266},
 	        {"split-removed", 266},
 	        {"split-inverted", 266},
+	        {"falcon-stages", 217},
+	        {"added-normalized", 215},
+	        {"unigram", 218},
+	        {"unigram-ties", 214},
 	};
 	char json[200], vectors[200];
 
@@ -166,7 +170,39 @@ static void check_small_case(const struct tokenizer *unused, const char *place, 
 static void small_tokenizers_show_each_rule(void **state)
 {
 	(void)state;
-	assert_int_equal(for_each_row(NULL, DATA "small-cases.jsonl", check_small_case), 22);
+	assert_int_equal(for_each_row(NULL, DATA "small-cases.jsonl", check_small_case), 30);
+}
+
+static void punctuation_is_that_of_the_library(void **state)
+{
+	(void)state;
+	int n = 0;
+
+	for (int32_t c = 0; c < 0x110000; c++)
+		n += unicode_is_punctuation(c);
+	assert_int_equal(n, 726); /* counted with Punctuation of version 0.23.3 */
+	assert_true(unicode_is_punctuation('$') && unicode_is_punctuation(0x3002) && !unicode_is_punctuation('a'));
+	assert_false(unicode_is_punctuation(0x2E5D)); /* a dash of Unicode 14 */
+}
+
+/* Without an unknown token the library refuses a text, and so do we; nothing is left in the ids. */
+static void a_unigram_model_without_an_unknown_token_refuses_what_it_cannot_write(void **state)
+{
+	(void)state;
+	const char        json[] = "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1]]}}";
+	const char       *path = "/tmp/hone-test-unigram.json";
+	struct ids        ids = {0};
+	struct tokenizer *t;
+
+	assert_ok(file_write(path, json, strlen(json)));
+	t = load(path);
+	assert_ok(tokenizer_encode(t, "aa", 2, 0, &ids));
+	assert_int_equal(ids.n, 2);
+	assert_error(tokenizer_encode(t, "ab", 2, 0, &ids), ERR_INPUT, "no token for \"b\"");
+	assert_int_equal(ids.n, 2);
+	ids_free(&ids);
+	tokenizer_free(t);
+	unlink(path);
 }
 
 /* ---- the sentencepiece kind ---- */
@@ -679,7 +715,18 @@ static const struct {
         {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}}", "merges[0]"},
         {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[\"a z\"]}}", "\"z\" is not in the vocabulary"},
         {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[\"a a\"]}}", "\"aa\" is not in the vocabulary"},
-        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":{}}}", "\"Unigram\" is not supported"},
+        {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", "\"WordPiece\" is not supported as a model; BPE and Unigram are"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":{}}}", "\"vocab\" must be an array"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":[],\"merges\":[]}}", "\"vocab\" must be an object"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "\"unk_id\""},
+        {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":1,\"vocab\":[[\"a\",0]]}}", "\"unk_id\""},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0],[\"b\"]]}}", "model.vocab[1]"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[1,0]]}}", "model.vocab[0]"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",\"0\"]]}}", "model.vocab[0]"},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Punctuation\",\"behavior\":\"Never\"}}", "\"Never\""},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+                       "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}}",
+         "a second ByteLevel"},
         {"{" MODEL(",\"dropout\":0.1") "}", "\"dropout\" is not supported"},
         {"{" MODEL(",\"end_of_word_suffix\":\"</w>\"") "}", "\"end_of_word_suffix\" is not supported"},
         {"{" MODEL(",\"unk_token\":\"?\"") "}", "\"?\" is not in the vocabulary"},
@@ -806,8 +853,9 @@ static void threads_may_share_a_tokenizer(void **state)
 	tokenizer_free(t);
 }
 
-TEST_MAIN(TEST(published_encodings_and_decodings_come_out), TEST(small_tokenizers_show_each_rule),
-          TEST(llama3_comes_out_where_its_files_are), TEST(stories260k_encodes_decodes_and_has_the_pieces_of_its_original),
+TEST_MAIN(TEST(published_encodings_and_decodings_come_out), TEST(small_tokenizers_show_each_rule), TEST(punctuation_is_that_of_the_library),
+          TEST(a_unigram_model_without_an_unknown_token_refuses_what_it_cannot_write), TEST(llama3_comes_out_where_its_files_are),
+          TEST(stories260k_encodes_decodes_and_has_the_pieces_of_its_original),
           TEST(a_character_vocabulary_numbers_specials_and_then_characters), TEST(a_saved_tokenizer_loads_as_the_same_one),
           TEST(digit_completion_is_made_from_its_char_ords), TEST(an_alphabet_with_a_character_twice_is_refused),
           TEST(every_text_survives_a_round_trip), TEST(each_ill_formed_part_of_a_text_becomes_one_replacement_character),

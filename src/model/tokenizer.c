@@ -16,6 +16,7 @@ struct encoder { /* one call of tokenizer_encode */
 	struct pieces           words, rewords; /* what the pre-tokenizers make of one piece, stage by stage */
 	struct split_work       split;
 	struct bpe_work         bpe;
+	struct unigram_work     unigram;
 	struct ids             *out;
 };
 
@@ -28,6 +29,7 @@ static void encoder_free(struct encoder *e)
 	pieces_free(&e->rewords);
 	split_work_free(&e->split);
 	bpe_work_free(&e->bpe);
+	unigram_work_free(&e->unigram);
 }
 
 /* e->words: the words of one piece after all pre-tokenizers. at_start: the text begins with it. */
@@ -50,11 +52,27 @@ static int split_words(struct encoder *e, struct slice text, int at_start)
 	return OK;
 }
 
+static int encode_word(struct encoder *e, struct slice word)
+{
+	const struct tokenizer *t = e->t;
+
+	if (t->unigram.n)
+		return unigram_encode(&t->unigram, &t->ids, word, &e->unigram, e->out);
+	if (t->words_written) {
+		char *bytes = arena_alloc(&e->memory, word.n + 1, 1);
+		if (!bytes)
+			return ERR_INPUT;
+		byte_level_decode(word, bytes, &word.n);
+		word.s = bytes;
+	}
+	return bpe_encode(&t->bpe, word, &e->bpe, e->out);
+}
+
 static int encode_words(struct encoder *e, struct slice text, int at_start)
 {
 	TRY(split_words(e, text, at_start));
 	for (size_t i = 0; i < e->words.n; i++)
-		TRY(bpe_encode(&e->t->bpe, e->words.at[i].text, &e->bpe, e->out));
+		TRY(encode_word(e, e->words.at[i].text));
 	return OK;
 }
 
@@ -136,7 +154,7 @@ int tokenizer_decode(const struct tokenizer *t, const int *id, size_t n, int ski
 
 	for (size_t i = 0; status == OK && i < n; i++)
 		if (is_token(t, id[i]) && !(skip_special && t->special[id[i]]))
-			status = pieces_add(&now, t->content[id[i]].s, t->content[id[i]].n, 0);
+			status = pieces_put(&now, t->shown[id[i]].s, t->shown[id[i]].n, 0);
 	if (status == OK)
 		status = decode_stages(t, &now, &next, &memory);
 	if (status == OK) {

@@ -1,15 +1,16 @@
 /* tokenizer.h - from text to token ids and back, as the Hugging Face `tokenizers` library does it from the same tokenizer.json.
  *
- *     text -> added tokens cut out -> normalizers -> normalized added tokens cut out -> pre-tokenizers -> BPE -> template
+ *     text -> added tokens cut out -> normalizers -> normalized added tokens cut out -> pre-tokenizers -> BPE or Unigram -> template
  *     ids  -> token strings -> decoders -> text
  *
  * A tokenizer is const once loaded: any number of threads may encode and decode with it at the same time.
  *
  * What is read (everything else is refused by name, because a stage that is skipped gives wrong ids):
  *
- *     model            BPE, byte-level (GPT-2) or over characters (sentencepiece), byte_fallback, fuse_unk, ignore_merges
+ *     model            BPE, byte-level (GPT-2) or over characters (sentencepiece), byte_fallback, fuse_unk, ignore_merges;
+ *                      Unigram (sentencepiece), byte_fallback
  *     normalizers      NFC NFD NFKC NFKD Prepend Replace(String)
- *     pre-tokenizers   ByteLevel Split(Regex, String; every behavior) Digits Metaspace
+ *     pre-tokenizers   ByteLevel Split(Regex, String; every behavior) Digits Metaspace Punctuation WhitespaceSplit
  *     post-processors  ByteLevel TemplateProcessing (its `single` part)
  *     decoders         ByteLevel Replace(String) ByteFallback Fuse Strip Metaspace
  *     added tokens     special, lstrip, rstrip, single_word, normalized

@@ -1,4 +1,4 @@
-/* tokenizer_decode.c - decoders: from token strings back to text. */
+/* tokenizer_decode.c - decoders: from token strings back to text. An empty token counts: it ends a run of bytes, and may be the first. */
 #include "base/error.h"
 #include "model/tokenizer_parts.h"
 
@@ -66,7 +66,7 @@ int decode_byte_level(const struct decoder *d, const struct pieces *in, struct a
 		n += more;
 	}
 	TRY(utf8_repair((struct slice){block, n}, a, &text));
-	return pieces_add(out, text.s, text.n, 0);
+	return pieces_put(out, text.s, text.n, 0);
 }
 
 int decode_replace(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
@@ -74,7 +74,7 @@ int decode_replace(const struct decoder *d, const struct pieces *in, struct aren
 	for (size_t i = 0; i < in->n; i++) {
 		struct slice text;
 		TRY(slice_replace(in->at[i].text, d->from, d->to, a, &text));
-		TRY(pieces_add(out, text.s, text.n, 0));
+		TRY(pieces_put(out, text.s, text.n, 0));
 	}
 	return OK;
 }
@@ -84,14 +84,16 @@ static int add_run(struct slice run, struct arena *a, struct pieces *out)
 {
 	char *marks;
 
+	if (run.n == 0)
+		return OK;
 	if (utf8_is_valid(run))
-		return pieces_add(out, run.s, run.n, 0);
+		return pieces_put(out, run.s, run.n, 0);
 	marks = arena_alloc(a, run.n, 3);
 	if (!marks)
 		return ERR_INPUT;
 	for (size_t i = 0; i < run.n; i++)
 		memcpy(marks + 3 * i, "\xEF\xBF\xBD", 3);
-	return pieces_add(out, marks, 3 * run.n, 0);
+	return pieces_put(out, marks, 3 * run.n, 0);
 }
 
 int decode_byte_fallback(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
@@ -111,7 +113,7 @@ int decode_byte_fallback(const struct decoder *d, const struct pieces *in, struc
 		}
 		TRY(add_run(run, a, out));
 		run = (struct slice){run.s + run.n, 0};
-		TRY(pieces_add(out, in->at[i].text.s, in->at[i].text.n, 0));
+		TRY(pieces_put(out, in->at[i].text.s, in->at[i].text.n, 0));
 	}
 	return add_run(run, a, out);
 }
@@ -127,7 +129,7 @@ int decode_fuse(const struct decoder *d, const struct pieces *in, struct arena *
 		memcpy(block + n, in->at[i].text.s, in->at[i].text.n);
 		n += in->at[i].text.n;
 	}
-	return pieces_add(out, block, n, 0);
+	return pieces_put(out, block, n, 0);
 }
 
 /* Marks are spaces, but in the first token nothing where the text got one of its own. */
@@ -136,7 +138,7 @@ int decode_metaspace(const struct decoder *d, const struct pieces *in, struct ar
 	for (size_t i = 0; i < in->n; i++) {
 		struct slice text, to = i == 0 && d->start ? (struct slice){"", 0} : d->to;
 		TRY(slice_replace(in->at[i].text, d->from, to, a, &text));
-		TRY(pieces_add(out, text.s, text.n, 0));
+		TRY(pieces_put(out, text.s, text.n, 0));
 	}
 	return OK;
 }
@@ -152,7 +154,7 @@ int decode_strip(const struct decoder *d, const struct pieces *in, struct arena 
 			text = (struct slice){text.s + k, text.n - k};
 		for (int j = 0; j < d->stop && text.n >= k && !memcmp(text.s + text.n - k, d->from.s, k); j++)
 			text.n -= k;
-		TRY(pieces_add(out, text.s, text.n, 0));
+		TRY(pieces_put(out, text.s, text.n, 0));
 	}
 	return OK;
 }

@@ -6,13 +6,22 @@
 #include <stdio.h>
 #include <string.h>
 
+struct entry { /* a token of the vocabulary */
+	const char   *token;
+	size_t        n;
+	const json_t *id; /* of BPE; NULL: its place */
+};
+
 struct reader {
 	const char       *path;
 	struct tokenizer *t;
 	const json_t     *root, *model, *vocab, *added; /* borrowed from root */
+	int               unigram;
+	struct entry     *entries; /* [n_vocab] the vocabulary, in the arena of the call */
+	struct arena      arena;
 	size_t            n_vocab;
 	char             *pool;            /* where the next token's text goes */
-	int               n_stages, ended; /* of the list being read; after ByteLevel no other pre-tokenizer may come */
+	int               n_stages, ended; /* of the list being read; there is no second template */
 };
 
 /* ---- stages: normalizer, pre_tokenizer, post_processor, decoder ---- */
@@ -142,27 +151,30 @@ static const struct stage_kind normalizer_kinds[] = {
 
 /* ---- pre-tokenizers ---- */
 
+/* Stages behind ByteLevel see its alphabet. */
 static int add_splitter(struct reader *r, const char *place, const struct splitter *s)
 {
-	if (r->ended) {
-		pcre2_code_free(s->code);
-		return error_set(ERR_INPUT, "%s: a pre-tokenizer behind ByteLevel is not supported", place);
-	}
-	r->t->splitters[r->t->n_splitters++] = *s;
+	struct tokenizer *t = r->t;
+	struct splitter  *last = t->n_splitters ? &t->splitters[t->n_splitters - 1] : NULL;
+
+	if (s->byte_level && t->bpe.byte_level)
+		return error_set(ERR_INPUT, "%s: a second ByteLevel is not supported", place);
+	if (last && last->byte_level)
+		last->write_bytes = t->words_written = 1;
+	t->bpe.byte_level |= s->byte_level;
+	t->splitters[t->n_splitters++] = *s;
 	return OK;
 }
 
 static int read_byte_level(struct reader *r, const char *place, const json_t *spec)
 {
-	struct splitter s = {0};
+	struct splitter s = {.byte_level = 1};
 	int             use_regex = 1;
 
 	TRY(json_get_bool(place, spec, "add_prefix_space", JSON_REQUIRED, &s.prefix_space));
 	TRY(json_get_bool(place, spec, "use_regex", JSON_OPTIONAL, &use_regex));
 	s.run = use_regex ? split_gpt2 : split_nothing;
-	TRY(add_splitter(r, place, &s));
-	r->ended = r->t->bpe.byte_level = 1;
-	return OK;
+	return add_splitter(r, place, &s);
 }
 
 static int read_digits(struct reader *r, const char *place, const json_t *spec)
@@ -210,12 +222,12 @@ static int read_splitter_metaspace(struct reader *r, const char *place, const js
 	return add_splitter(r, place, &s);
 }
 
-static int read_behavior(const char *place, const json_t *spec, enum split_behavior *out)
+static int read_behavior(const char *place, const json_t *spec, int required, enum split_behavior *out)
 {
 	static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
-	const char              *name;
+	const char              *name = names[*out];
 
-	TRY(json_get_text(place, spec, "behavior", JSON_REQUIRED, &name));
+	TRY(json_get_text(place, spec, "behavior", required, &name));
 	for (int i = 0; i < 5; i++) {
 		if (strcmp(names[i], name) != 0)
 			continue;
@@ -231,7 +243,7 @@ static int read_split(struct reader *r, const char *place, const json_t *spec)
 	const json_t   *pattern = json_object_get(spec, "pattern");
 	const char     *regex = NULL;
 
-	TRY(read_behavior(place, spec, &s.behavior));
+	TRY(read_behavior(place, spec, JSON_REQUIRED, &s.behavior));
 	TRY(json_get_bool(place, spec, "invert", JSON_OPTIONAL, &s.invert));
 	TRY(json_get_text(place, pattern, "Regex", JSON_OPTIONAL, &regex));
 	if (!regex) {
@@ -245,8 +257,30 @@ static int read_split(struct reader *r, const char *place, const json_t *spec)
 	return add_splitter(r, place, &s);
 }
 
+static int read_punctuation(struct reader *r, const char *place, const json_t *spec)
+{
+	struct splitter s = {.run = split_punctuation, .behavior = SPLIT_ISOLATED};
+
+	TRY(read_behavior(place, spec, JSON_OPTIONAL, &s.behavior));
+	return add_splitter(r, place, &s);
+}
+
+static int read_whitespace_split(struct reader *r, const char *place, const json_t *spec)
+{
+	struct splitter s = {.run = split_spaces, .behavior = SPLIT_REMOVED};
+
+	(void)spec;
+	return add_splitter(r, place, &s);
+}
+
 static const struct stage_kind splitter_kinds[] = {
-        {"ByteLevel", read_byte_level}, {"Digits", read_digits}, {"Metaspace", read_splitter_metaspace}, {"Split", read_split}, {0},
+        {"ByteLevel", read_byte_level},
+        {"Digits", read_digits},
+        {"Metaspace", read_splitter_metaspace},
+        {"Punctuation", read_punctuation},
+        {"Split", read_split},
+        {"WhitespaceSplit", read_whitespace_split},
+        {0},
 };
 
 /* ---- decoders ---- */
@@ -381,22 +415,52 @@ static const struct stage_list template_list = {"post_processor", "processors", 
 
 /* ---- the vocabulary ---- */
 
-/* A number that may be an id, and a text that may be a token. */
-static int check_token(struct reader *r, const char *where, const char *token, const json_t *id)
+/* BPE: {"token": id, ...}; Unigram: [["token", score], ...], whose places are the ids. */
+static int list_entries(struct reader *r)
 {
-	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= TOKENIZER_VOCAB_MAX)
-		return error_set(ERR_INPUT, "%s: %s: the id of \"%.80s\" must be an integer from 0 to %d", r->path, where, token,
-		                 TOKENIZER_VOCAB_MAX - 1);
-	if (strlen(token) > TOKENIZER_TOKEN_MAX)
+	size_t      n = 0;
+	const char *token;
+	json_t     *id;
+
+	r->n_vocab = r->unigram ? json_array_size(r->vocab) : json_object_size(r->vocab);
+	r->entries = arena_alloc(&r->arena, r->n_vocab + 1, sizeof *r->entries);
+	if (!r->entries)
+		return ERR_INPUT;
+	if (r->n_vocab > TOKENIZER_VOCAB_MAX)
+		return error_set(ERR_INPUT, "%s: model.vocab: more than %d tokens", r->path, TOKENIZER_VOCAB_MAX);
+	for (; r->unigram && n < r->n_vocab; n++) {
+		const json_t *pair = json_array_get(r->vocab, n), *first = json_array_get(pair, 0);
+		if (json_array_size(pair) != 2 || !json_is_string(first) || !json_is_number(json_array_get(pair, 1)))
+			return error_set(ERR_INPUT, "%s: model.vocab[%zu]: expected [\"token\", score]", r->path, n);
+		r->entries[n] = (struct entry){json_string_value(first), json_string_length(first), NULL};
+	}
+	json_object_foreach((json_t *)(uintptr_t)r->vocab, token, id) r->entries[n++] = (struct entry){token, strlen(token), id};
+	return OK;
+}
+
+static int check_length(struct reader *r, const char *where, const char *token, size_t n)
+{
+	if (n > TOKENIZER_TOKEN_MAX)
 		return error_set(ERR_INPUT, "%s: %s: the token \"%.80s...\" is longer than %d bytes", r->path, where, token,
 		                 TOKENIZER_TOKEN_MAX);
 	return OK;
 }
 
+/* A number that may be an id, and a text that may be a token. */
+static int check_token(struct reader *r, const char *where, const char *token, size_t n, const json_t *id, json_int_t *largest)
+{
+	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= TOKENIZER_VOCAB_MAX)
+		return error_set(ERR_INPUT, "%s: %s: the id of \"%.80s\" must be an integer from 0 to %d", r->path, where, token,
+		                 TOKENIZER_VOCAB_MAX - 1);
+	if (json_integer_value(id) > *largest)
+		*largest = json_integer_value(id);
+	return check_length(r, where, token, n);
+}
+
 /* Tables are as long as the largest id, so that must be in keeping with the number of tokens. Real files hardly leave holes. */
 static int check_holes(const struct reader *r, json_int_t largest)
 {
-	size_t n = json_object_size(r->vocab) + json_array_size(r->added);
+	size_t n = r->n_vocab + json_array_size(r->added);
 
 	if (largest > 65536 && (size_t)largest / 16 > n)
 		return error_set(ERR_INPUT, "%s: an id is %lld, but there are only %zu tokens", r->path, (long long)largest, n);
@@ -406,64 +470,63 @@ static int check_holes(const struct reader *r, json_int_t largest)
 /* Checks all tokens, and finds how many ids and bytes there are. */
 static int measure(struct reader *r, size_t *n_bytes)
 {
-	const char *token;
-	json_t     *id;
-	json_int_t  largest = -1;
+	json_int_t largest = r->unigram ? (json_int_t)r->n_vocab - 1 : -1;
 
 	*n_bytes = 1;
-	json_object_foreach((json_t *)(uintptr_t)r->vocab, token, id)
-	{
-		TRY(check_token(r, "model.vocab", token, id));
-		*n_bytes += strlen(token);
-		if (json_integer_value(id) > largest)
-			largest = json_integer_value(id);
+	for (size_t i = 0; i < r->n_vocab; i++) {
+		const struct entry *e = &r->entries[i];
+		TRY(e->id ? check_token(r, "model.vocab", e->token, e->n, e->id, &largest)
+		          : check_length(r, "model.vocab", e->token, e->n));
+		*n_bytes += e->n;
 	}
 	for (size_t i = 0; i < json_array_size(r->added); i++) {
 		const json_t *entry = json_array_get(r->added, i);
+		const char   *token;
 		char          place[4200];
 		snprintf(place, sizeof place, "%.4000s: added_tokens[%zu]", r->path, i);
 		TRY(json_get_text(place, entry, "content", JSON_REQUIRED, &token));
 		if (!*token)
 			return error_set(ERR_INPUT, "%s: \"content\" is empty", place);
-		TRY(check_token(r, "added_tokens", token, json_object_get(entry, "id")));
+		TRY(check_token(r, "added_tokens", token, strlen(token), json_object_get(entry, "id"), &largest));
 		*n_bytes += strlen(token);
-		if (json_integer_value(json_object_get(entry, "id")) > largest)
-			largest = json_integer_value(json_object_get(entry, "id"));
 	}
 	r->t->n_ids = (int)largest + 1;
 	return check_holes(r, largest);
 }
 
-static int put_token(struct reader *r, const char *where, const char *token, int id)
+static int put_token(struct reader *r, const char *where, const char *token, size_t n, int id)
 {
 	struct slice *content = &r->t->content[id];
-	size_t        n = strlen(token);
 
 	if (content->s)
 		return error_set(ERR_INPUT, "%s: %s: \"%.80s\" has the id %d, and so has \"%.80s\"", r->path, where, token, id, content->s);
 	memcpy(r->pool, token, n); /* the pool is zeroed: a 0 stands behind every token */
 	*content = (struct slice){r->pool, n};
 	r->pool += n + 1;
-	slice_map_put(&r->t->ids, id);
+	slice_map_put(&r->t->ids, id); /* of a text that stands twice in a list the later one, as in the library */
 	return OK;
 }
 
 static int read_vocabulary(struct reader *r)
 {
 	struct tokenizer *t = r->t;
-	const char       *token;
-	json_t           *id;
-	size_t            n_bytes, n = (r->n_vocab = json_object_size(r->vocab)) + json_array_size(r->added);
+	size_t            n_bytes, n;
 
+	TRY(list_entries(r));
 	TRY(measure(r, &n_bytes));
+	n = r->n_vocab + json_array_size(r->added);
 	t->content = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *t->content);
+	t->shown = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *t->shown);
 	t->piece = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *t->piece);
 	t->special = arena_alloc(&t->memory, (size_t)t->n_ids + 1, 1);
 	r->pool = arena_alloc(&t->memory, n_bytes + n, 1);
-	if (!t->content || !t->piece || !t->special || !r->pool)
+	if (!t->content || !t->shown || !t->piece || !t->special || !r->pool)
 		return ERR_INPUT;
 	TRY(slice_map_new(&t->memory, n, t->content, &t->ids));
-	json_object_foreach((json_t *)(uintptr_t)r->vocab, token, id) TRY(put_token(r, "model.vocab", token, (int)json_integer_value(id)));
+	for (size_t i = 0; i < r->n_vocab; i++) {
+		const struct entry *e = &r->entries[i];
+		TRY(put_token(r, "model.vocab", e->token, e->n, e->id ? (int)json_integer_value(e->id) : (int)i));
+	}
 	return OK;
 }
 
@@ -472,12 +535,9 @@ static int read_vocabulary(struct reader *r)
 static int read_options(struct reader *r, const char *place, const char **unk)
 {
 	struct bpe *b = &r->t->bpe;
-	const char *type = "BPE", *prefix = "", *suffix = "";
+	const char *prefix = "", *suffix = "";
 	double      dropout = 0;
 
-	TRY(json_get_text(place, r->model, "type", JSON_OPTIONAL, &type)); /* old files leave it out */
-	if (strcmp(type, "BPE") != 0)
-		return error_set(ERR_INPUT, "%s: \"%s\" is not supported as a model; only BPE is", place, type);
 	TRY(json_get_real(place, r->model, "dropout", JSON_OPTIONAL, &dropout));
 	TRY(json_get_text(place, r->model, "continuing_subword_prefix", JSON_OPTIONAL, &prefix));
 	TRY(json_get_text(place, r->model, "end_of_word_suffix", JSON_OPTIONAL, &suffix));
@@ -597,13 +657,37 @@ static int read_merges(struct reader *r)
 	return OK;
 }
 
-static int read_model(struct reader *r)
+/* unk_id null: a text with a character that no token has is refused, as in the library. */
+static int read_unigram(struct reader *r, const char *place)
+{
+	struct unigram *u = &r->t->unigram;
+	int64_t         unk = -1;
+
+	TRY(json_get_int(place, r->model, "unk_id", JSON_OPTIONAL, 0, TOKENIZER_VOCAB_MAX, &unk));
+	TRY(json_get_bool(place, r->model, "byte_fallback", JSON_OPTIONAL, &u->byte_fallback));
+	TRY(read_vocabulary(r));
+	if (r->n_vocab == 0 || unk >= (int64_t)r->n_vocab)
+		return error_set(ERR_INPUT, "%s: \"unk_id\" must be the place of a token of the vocabulary", place);
+	u->text = r->t->content;
+	u->n = (int)r->n_vocab;
+	u->unk = (int)unk;
+	u->score = arena_alloc(&r->t->memory, r->n_vocab, sizeof *u->score);
+	if (!u->score)
+		return ERR_INPUT;
+	for (int i = 0; i < u->n; i++) {
+		double score = json_number_value(json_array_get(json_array_get(r->vocab, (size_t)i), 1));
+		u->score[i] = unigram_score(score);
+	}
+	for (int i = 0; i < r->t->n_splitters; i++)
+		r->t->splitters[i].write_bytes = r->t->splitters[i].byte_level;
+	return unigram_finish(&r->t->memory, u, &r->t->ids);
+}
+
+static int read_bpe(struct reader *r, const char *place)
 {
 	struct bpe *b = &r->t->bpe;
 	const char *unk = NULL;
-	char        place[4200];
 
-	snprintf(place, sizeof place, "%.4000s: model", r->path);
 	TRY(read_options(r, place, &unk));
 	TRY(read_vocabulary(r));
 	TRY(read_keys(r));
@@ -611,7 +695,28 @@ static int read_model(struct reader *r)
 	b->unk = -1;
 	if (unk && known_token(r, slice_of(unk), &b->unk) != OK)
 		return error_context("%s: unk_token", place);
-	return read_merges(r);
+	TRY(read_merges(r));
+	b->whole = arena_alloc(&r->t->memory, (size_t)r->t->n_ids + 1, 1);
+	if (!b->whole)
+		return ERR_INPUT;
+	TRY(bpe_find_joints(&r->t->memory, b));
+	return bpe_find_whole(b, r->t->n_ids);
+}
+
+/* The type stands in the file, but for old ones of BPE. */
+static int read_model(struct reader *r)
+{
+	const char *type = "BPE";
+	char        place[4200];
+
+	snprintf(place, sizeof place, "%.4000s: model", r->path);
+	TRY(json_get_text(place, r->model, "type", JSON_OPTIONAL, &type));
+	r->unigram = !strcmp(type, "Unigram");
+	if (!r->unigram && strcmp(type, "BPE") != 0)
+		return error_set(ERR_INPUT, "%s: \"%s\" is not supported as a model; BPE and Unigram are", place, type);
+	if (r->unigram ? !json_is_array(r->vocab) : !json_is_object(r->vocab))
+		return error_set(ERR_INPUT, "%s: \"vocab\" must be %s", place, r->unigram ? "an array" : "an object");
+	return r->unigram ? read_unigram(r, place) : read_bpe(r, place);
 }
 
 /* ---- added tokens ---- */
@@ -627,7 +732,7 @@ static int added_id(struct reader *r, const char *place, const char *token, cons
 		return error_set(ERR_INPUT, "%s: \"%.80s\" says id %d, but the library would give it %d; renumber it", place, token, said,
 		                 id);
 	if (known < 0)
-		TRY(put_token(r, "added_tokens", token, id));
+		TRY(put_token(r, "added_tokens", token, strlen(token), id));
 	if (id >= *next)
 		*next = id + 1;
 	return OK;
@@ -658,6 +763,7 @@ static int read_added(struct reader *r, size_t i, int *next)
 		TRY(tokenizer_normalize(t, token.text, &t->memory, &token.text));
 	if (!token.text.n)
 		return error_set(ERR_INPUT, "%s: nothing is left of \"%.80s\" when it is normalized", place, content);
+	t->shown[token.id] = token.text;
 	list = normalized ? &t->normalized : &t->plain;
 	list->tokens[list->n++] = token;
 	return OK;
@@ -695,7 +801,8 @@ static int fill_pieces(struct tokenizer *t)
 		if (!t->content[id].s)
 			continue;
 		arena_reset(&a);
-		status = decoder_piece(t->decoders, t->n_decoders, t->content[id], &a, &piece);
+		t->shown[id] = t->shown[id].s ? t->shown[id] : t->content[id];
+		status = decoder_piece(t->decoders, t->n_decoders, t->shown[id], &a, &piece);
 		if (status == OK && piece.n + all.n > TOKENIZER_FILE_MAX)
 			status = error_set(ERR_INPUT, "decoder: the texts of all tokens together are longer than %d bytes",
 			                   TOKENIZER_FILE_MAX);
@@ -718,7 +825,7 @@ static int read_root(struct reader *r)
 	r->model = json_object_get(r->root, "model");
 	r->vocab = json_object_get(r->model, "vocab");
 	r->added = json_object_get(r->root, "added_tokens");
-	if (!json_is_object(r->model) || !json_is_object(r->vocab))
+	if (!json_is_object(r->model) || (!json_is_object(r->vocab) && !json_is_array(r->vocab)))
 		return error_set(ERR_INPUT, "%s: expected a tokenizer.json with \"model\" and \"vocab\" in it", r->path);
 	if (r->added && !json_is_null(r->added) && !json_is_array(r->added))
 		return error_set(ERR_INPUT, "%s: \"added_tokens\" must be an array", r->path);
@@ -741,13 +848,8 @@ int tokenizer_parse(const char *path, struct tokenizer *t)
 	TRY(json_parse(path, t->json.data ? t->json.data : "", t->json.n, &root));
 	r.root = root;
 	status = read_root(&r);
+	arena_free(&r.arena);
 	json_decref(root);
 	TRY(status);
-	if (fill_pieces(t) != OK)
-		return error_context("%s", path);
-	t->bpe.whole = arena_alloc(&t->memory, (size_t)t->n_ids + 1, 1);
-	if (!t->bpe.whole)
-		return ERR_INPUT;
-	TRY(bpe_find_joints(&t->memory, &t->bpe));
-	return bpe_find_whole(&t->bpe, t->n_ids);
+	return fill_pieces(t) == OK ? OK : error_context("%s", path);
 }

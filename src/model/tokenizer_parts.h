@@ -39,6 +39,7 @@ struct pieces {
 	size_t        n, capacity;
 };
 int  pieces_add(struct pieces *p, const char *s, size_t n, int mark); /* empty spans are left out */
+int  pieces_put(struct pieces *p, const char *s, size_t n, int mark); /* and here they are not */
 void pieces_free(struct pieces *p);
 
 /* From byte strings to the ids that index `text`; open addressing. */
@@ -79,7 +80,8 @@ struct unicode_newer { /* characters that the installed libraries may not know *
 extern const struct unicode_newer unicode_newer[]; /* [n_unicode_newer] in order */
 extern const size_t               n_unicode_newer;
 
-int unicode_is_inert(int32_t c); /* every normal form leaves it, and what stands on its two sides, apart */
+int unicode_is_punctuation(int32_t c); /* to the pre-tokenizer Punctuation */
+int unicode_is_inert(int32_t c);       /* every normal form leaves it, and what stands on its two sides, apart */
 
 /* ---- added tokens (tokenizer_added.c) ---- */
 
@@ -127,16 +129,20 @@ struct splitter {
 	int (*run)(const struct splitter *, struct split_work *, struct slice in, struct pieces *out);
 	enum split_behavior behavior;
 	int                 invert;
-	int                 prefix_space; /* a space goes in front of what does not begin with one */
-	enum prefix_scheme  prefix;       /* Metaspace: where its mark goes in front of what does not begin with one */
-	int                 digits;       /* the longest number that split_llama keeps together */
-	struct slice        literal;      /* Metaspace: its mark, which stands for a space */
-	pcre2_code         *code;         /* owned */
+	int byte_level; /* ByteLevel; and its words are written in its alphabet, for a stage behind it or a model that expects that */
+	int write_bytes;
+	int prefix_space;           /* a space goes in front of what does not begin with one */
+	enum prefix_scheme prefix;  /* Metaspace: where its mark goes in front of what does not begin with one */
+	int                digits;  /* the longest number that split_llama keeps together */
+	struct slice       literal; /* Metaspace: its mark, which stands for a space */
+	pcre2_code        *code;    /* owned */
 };
 int split_nothing(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out); /* all of it one match */
 int split_gpt2(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_llama(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_digits(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
+int split_punctuation(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
+int split_spaces(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_literal(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_metaspace(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
 int split_pattern(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
@@ -182,6 +188,28 @@ int  bpe_find_whole(struct bpe *b, int n_ids);                             /* th
 int  bpe_encode(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out);
 void bpe_work_free(struct bpe_work *w);
 
+/* ---- Unigram (tokenizer_unigram.c) ---- */
+
+struct unigram {
+	const struct slice *text;   /* [ids] borrowed */
+	double             *score;  /* [n] of the tokens of the vocabulary, whose ids are 0 .. n - 1; the log of a probability, as a rule */
+	int                 n;      /* 0: the tokenizer is none of this kind */
+	int                *sorted; /* [n_sorted] ids by bytes, each text once */
+	int                 n_sorted;
+	int                 first[257]; /* where in `sorted` the tokens begin that begin with this byte */
+	double              unk_score;
+	int                 unk, byte_fallback, byte_id[256]; /* ids or -1 */
+};
+struct unigram_work { /* of one call of tokenizer_encode */
+	struct unigram_node *nodes;
+	size_t               n_nodes; /* there is room for */
+};
+double unigram_score(double written); /* what the library reads where a file says this */
+int    unigram_finish(struct arena *a, struct unigram *u,
+                      const struct slice_map *ids); /* fills in all but text, score, n, unk and byte_fallback */
+int    unigram_encode(const struct unigram *u, const struct slice_map *ids, struct slice word, struct unigram_work *w, struct ids *out);
+void   unigram_work_free(struct unigram_work *w);
+
 /* ---- decoders (tokenizer_decode.c) ---- */
 
 struct decoder {
@@ -208,16 +236,19 @@ int byte_token(struct slice token);                              /* "<0x0A>" -> 
 struct tokenizer {
 	struct arena      memory; /* everything that is not owned by another member */
 	int               n_ids;
-	struct slice     *content;           /* [n_ids] tokens as tokenizer.json writes them; s = NULL: no such id */
-	struct slice     *piece;             /* [n_ids] the bytes that they stand for */
-	unsigned char    *special;           /* [n_ids] */
-	struct slice_map  ids;               /* content -> id */
+	struct slice     *content; /* [n_ids] tokens as tokenizer.json writes them; s = NULL: no such id */
+	struct slice     *shown;   /* [n_ids] what decoding begins with: the content; of a normalized added token, its normal form */
+	struct slice     *piece;   /* [n_ids] the bytes that they stand for */
+	unsigned char    *special; /* [n_ids] */
+	struct slice_map  ids;     /* content -> id */
 	struct added      plain, normalized; /* added tokens looked for before and after the normalizers */
 	struct normalizer normalizers[TOKENIZER_STAGES_MAX];
 	struct splitter   splitters[TOKENIZER_STAGES_MAX];
 	struct decoder    decoders[TOKENIZER_STAGES_MAX];
 	int               n_normalizers, n_splitters, n_decoders;
+	int               words_written; /* words come to BPE in the alphabet of ByteLevel and must become bytes again */
 	struct bpe        bpe;
+	struct unigram    unigram;       /* n > 0: in place of BPE */
 	struct ids        before, after; /* the template */
 	struct text       json;          /* tokenizer.json as read or made */
 	json_t           *config;        /* tokenizer_config.json or NULL */

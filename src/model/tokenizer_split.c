@@ -148,19 +148,49 @@ int split_llama(const struct splitter *s, struct split_work *w, struct slice in,
 	return OK;
 }
 
-int split_digits(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+/* Each character that `is` says yes to is a match. */
+static int split_each(struct slice in, int (*is)(int32_t c), struct pieces *out)
 {
-	size_t done = 0, length;
+	size_t  done = 0, length;
+	int32_t c;
 
-	(void)s, (void)w;
 	for (size_t at = 0; at < in.n; at += length) {
-		if (class_at(in, at, &length) != CHAR_NUMBER)
+		length = utf8_take(in.s + at, in.n - at, &c);
+		if (!is(c))
 			continue;
 		TRY(pieces_add(out, in.s + done, at - done, 0));
 		TRY(pieces_add(out, in.s + at, length, 1));
 		done = at + length;
 	}
 	return pieces_add(out, in.s + done, in.n - done, 0);
+}
+
+static int is_number(int32_t c)
+{
+	return char_class_of(c) == CHAR_NUMBER;
+}
+
+static int is_space(int32_t c)
+{
+	return char_class_of(c) == CHAR_SPACE;
+}
+
+int split_digits(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+{
+	(void)s, (void)w;
+	return split_each(in, is_number, out);
+}
+
+int split_punctuation(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+{
+	(void)s, (void)w;
+	return split_each(in, unicode_is_punctuation, out);
+}
+
+int split_spaces(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+{
+	(void)s, (void)w;
+	return split_each(in, is_space, out);
 }
 
 int split_literal(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
@@ -254,6 +284,26 @@ static void regroup(const struct splitter *s, struct pieces *p, size_t first)
 	p->n = kept;
 }
 
+/* The words from `first` on in the alphabet of ByteLevel: one character of one or two bytes for each byte. */
+static int write_bytes(struct split_work *w, struct pieces *p, size_t first)
+{
+	for (size_t i = first; i < p->n; i++) {
+		struct slice word = p->at[i].text;
+		char        *to = arena_alloc(w->memory, word.n + 1, 2);
+		size_t       n = 0;
+		if (!to)
+			return ERR_INPUT;
+		for (size_t k = 0; k < word.n; k++) {
+			int c = byte_level_char((unsigned char)word.s[k]);
+			if (c >= 0x80)
+				to[n++] = (char)(0xC0 | c >> 6);
+			to[n++] = (char)(c < 0x80 ? c : 0x80 | (c & 0x3F));
+		}
+		p->at[i].text = (struct slice){to, n};
+	}
+	return OK;
+}
+
 int splitter_apply(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
 {
 	size_t first = out->n;
@@ -263,5 +313,5 @@ int splitter_apply(const struct splitter *s, struct split_work *w, struct slice 
 	TRY(s->run(s, w, in, out));
 	if (s->behavior != SPLIT_ISOLATED)
 		regroup(s, out, first);
-	return OK;
+	return s->write_bytes ? write_bytes(w, out, first) : OK;
 }

@@ -40,10 +40,13 @@ static void *reserve(void *p, size_t n, size_t more, size_t *capacity, size_t si
 
 int pieces_add(struct pieces *p, const char *s, size_t n, int mark)
 {
+	return n ? pieces_put(p, s, n, mark) : OK;
+}
+
+int pieces_put(struct pieces *p, const char *s, size_t n, int mark)
+{
 	struct piece *at;
 
-	if (!n)
-		return OK;
 	at = reserve(p->at, p->n, 1, &p->capacity, sizeof *at, "the words of a text");
 	if (!at)
 		return ERR_INPUT;
