@@ -395,6 +395,22 @@ static void memory_that_is_short_for_a_moment_loses_nothing(void **state)
 	print_message("%d allocations refused, of %d\n", tried, of);
 }
 
+static void a_run_whose_disk_has_no_room_for_a_checkpoint_is_refused_before_its_first_step(void **state)
+{
+	(void)state;
+	begin_with("empty");
+	assert_int_equal(hone_on_disk("DISK_FREE=20000", "train job.yaml run.output_dir=disk/run"), 2);
+	assert_says("stderr", "disk/run: a checkpoint takes 0.0 MiB, but only 0.0 MiB are free there; make room");
+	assert_false(file_exists("disk/run/metrics.jsonl"));
+	assert_int_equal(hone_on_disk("DISK_FREE=70000", "train job.yaml run.output_dir=disk/run"), 0);
+	assert_says("stdout", "on disk: a checkpoint");
+	assert_says("stdout", "caution: only 0.1 MiB are free in disk/run, and the run may take 0.2 MiB more: 3 checkpoints at once");
+	assert_int_equal(hone_on_disk("DISK_FREE=20000", "train job.yaml run.output_dir=disk/run --resume"), 0); /* nothing to save */
+	assert_int_equal(hone_on_disk("DISK_FREE=20000", "train job.yaml run.output_dir=disk/run run.max_steps=7 --resume"), 2);
+	assert_int_equal(hone_on_disk("DISK_FREE=10000000", "train job.yaml run.output_dir=disk/run run.max_steps=7 --resume"), 0);
+	assert_false(file_says("stdout", "caution"));
+}
+
 static int make_runs(void **state)
 {
 	(void)state;
@@ -415,6 +431,7 @@ int main(void)
 	        TEST(a_refusal_of_any_call_of_a_resume_loses_nothing),
 	        TEST(a_refusal_of_any_call_of_a_new_run_loses_nothing),
 	        TEST(memory_that_is_short_for_a_moment_loses_nothing),
+	        TEST(a_run_whose_disk_has_no_room_for_a_checkpoint_is_refused_before_its_first_step),
 	};
 
 	if (!realpath(SHIM, shim)) {

@@ -636,6 +636,137 @@ static int steps_of_a_sick_run(enum job_begin how, int steps, int sick, int *in_
 	return status;
 }
 
+static void a_resume_says_what_becomes_of_a_schedule_whose_end_moves(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *settings, *says;
+	} cases[] = {
+	        {"optim.lr_scheduler_type=cosine", "caution: run.max_steps was 4 and is 8, so the schedule (cosine) is another one: the "
+	                                           "rate of step 4 was 0.00146447, that of "
+	                                           "step 5 is 0.005 and not 0\n"},
+	        {"optim.lr_scheduler_type=linear", "that of step 5 is 0.005 and not 0\n"},
+	        {"optim.lr_scheduler_type=constant_with_warmup optim.warmup_ratio=0.75",
+	         "the rate of step 4 was 0.01, that of step 5 is 0.00666667 and not 0.01; it warms up a second time"},
+	        {"optim.lr_scheduler_type=constant", NULL},
+	        {"optim.lr_scheduler_type=constant_with_warmup optim.warmup_steps=2", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char settings[200];
+		snprintf(settings, sizeof settings, "run.max_steps=4 run.eval_steps=0 %s", cases[i].settings);
+		run("train", "stretched", settings);
+		snprintf(settings, sizeof settings, "run.max_steps=8 run.eval_steps=0 %s --resume", cases[i].settings);
+		run("train", "stretched", settings);
+		if (cases[i].says)
+			assert_says("stdout", cases[i].says);
+		assert_int_equal(file_says("stdout", "so the schedule"), cases[i].says != NULL);
+		run("train", "stretched", settings); /* nothing has moved now */
+		assert_false(file_says("stdout", "so the schedule"));
+		shell("rm -r stretched");
+	}
+}
+
+static void fewer_steps_than_are_done_are_refused(void **state)
+{
+	(void)state;
+	unsigned long before;
+
+	run("train", "done", "run.max_steps=6");
+	before = checksum("done");
+	assert_int_equal(hone("train job.yaml run.output_dir=done run.max_steps=5 --resume"), 2);
+	assert_says("stderr", "6 steps are done, more than the 5 of run.max_steps, and nothing was changed");
+	assert_true(checksum("done") == before);
+	run("train", "done", "run.max_steps=6 --resume");
+}
+
+/* The step whose value of eval/reward is largest or smallest, the first of equals; step 0 does not count. */
+static int best_step(const char *folder, const char *name, int greater)
+{
+	char  *text = metrics_without_times(folder);
+	int    best = -1;
+	double value = 0;
+
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		json_t *row = json_loads(line, 0, NULL), *x = json_object_get(row, name);
+		double  v = json_number_value(x);
+		if (x && json_integer_value(json_object_get(row, "step")) > 0 && (best < 0 || (greater ? v > value : v < value))) {
+			best = (int)json_integer_value(json_object_get(row, "step"));
+			value = v;
+		}
+		json_decref(row);
+	}
+	free(text);
+	return best;
+}
+
+static void the_best_checkpoint_by_a_held_out_metric_stays(void **state)
+{
+	(void)state;
+	static const char settings[] =
+	        "optim.learning_rate=0.05 run.save_total_limit=1 run.eval_steps=1 run.metric_for_best_model=eval/mean_length";
+	char line[300], name[64];
+	int  steps[2];
+
+	for (int greater = 0; greater < 2; greater++) {
+		snprintf(line, sizeof line, "%s run.greater_is_better=%s", settings, greater ? "true" : "false");
+		run("train", "best", line);
+		steps[greater] = best_step("best", "eval/mean_length", greater);
+		snprintf(name, sizeof name, "best/checkpoint-%d/manifest.json", steps[greater]);
+		assert_true(steps[greater] > 0 && file_exists(name) && file_exists("best/checkpoint-10"));
+		shell("ls -d best/checkpoint-* > checkpoints");
+		assert_int_equal(count_lines("checkpoints"), steps[greater] == 10 ? 1 : 2);
+		snprintf(name, sizeof name, "at step %d, kept as best/checkpoint-%d", steps[greater], steps[greater]);
+		assert_says("stdout", name);
+
+		for (int first = 1; first <= 9; first += 4) { /* and with a resume before it, at it, behind it */
+			char part[340];
+			snprintf(part, sizeof part, "%s run.max_steps=%d", line, first);
+			run("train", "best-parts", part);
+			snprintf(part, sizeof part, "%s --resume", line);
+			run("train", "best-parts", part);
+			assert_says("stdout", "best in eval/mean_length: ");
+			shell("ls best | grep checkpoint > a; ls best-parts | grep checkpoint > b; cmp a b; rm -r best-parts");
+		}
+		shell("rm -r best");
+	}
+	assert_true(steps[0] != steps[1]);
+	assert_int_equal(hone("train job.yaml run.output_dir=best run.metric_for_best_model=eval/pass"), 2);
+	assert_says("stderr", "no evaluation of this run measures \"eval/pass\"; there are: step, eval/pass@1,");
+}
+
+static void the_bill_of_the_disk_is_what_a_checkpoint_takes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *file, *setting;
+	} cases[] = {{"job.yaml", "run.seed=0"}, {"critic-own.yaml", "run.seed=1"}, {"lora.yaml", "model.lora_r=2"}};
+
+	run("train", "unadapted", "run.max_steps=1");
+	shell("sed 's,tokenizer: chars,path: unadapted/checkpoint-1,; /init:/d' job.yaml > lora.yaml");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *const settings[] = {"run.output_dir=weighed", "run.max_steps=1", cases[i].setting};
+		struct job        job;
+		uint64_t          billed;
+		long              taken = 0;
+		FILE             *f;
+		assert_ok(job_open(JOB_TRAIN, cases[i].file, settings, 3, &job));
+		assert_ok(job_take_inputs(&job));
+		assert_ok(job_checkpoint_bytes(&job, &billed));
+		assert_false(file_exists("weighed"));
+		job_close(&job);
+		hone_ok("train %s run.output_dir=weighed run.max_steps=1 %s", cases[i].file, cases[i].setting);
+		shell("for f in weighed/checkpoint-1/*; do stat -c %%s $f; done | awk '{ n += int(($1 + 4095) / 4096) * 4096 } END { print "
+		      "n }' > size");
+		f = fopen("size", "r");
+		assert_non_null(f);
+		assert_int_equal(fscanf(f, "%ld", &taken), 1);
+		fclose(f);
+		assert_true(labs(taken - (long)billed) <= 4096); /* trainer_state.json has counts in it that grow */
+		shell("rm -r weighed");
+	}
+}
+
 /* A run whose updates were skipped before its checkpoint was written is not forgiven by a resume: the fifth in a row ends it. */
 static void skipped_updates_are_counted_across_a_resume(void **state)
 {
@@ -743,6 +874,10 @@ int main(void)
 	        TEST(a_checkpoint_without_its_log_goes_on_and_is_not_begun_upon),
 	        TEST(no_step_stands_twice_after_a_kill),
 	        TEST(what_a_kill_before_rotation_left_goes_with_the_resume),
+	        TEST(a_resume_says_what_becomes_of_a_schedule_whose_end_moves),
+	        TEST(fewer_steps_than_are_done_are_refused),
+	        TEST(the_best_checkpoint_by_a_held_out_metric_stays),
+	        TEST(the_bill_of_the_disk_is_what_a_checkpoint_takes),
 	        TEST(skipped_updates_are_counted_across_a_resume),
 	        TEST(the_first_evaluation_stays_the_first_across_a_resume),
 	        TEST(a_half_written_checkpoint_is_removed),

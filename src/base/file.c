@@ -220,7 +220,7 @@ int file_free_bytes(const char *path, uint64_t *out)
 
 	if (statvfs(path, &st))
 		return error_system(path, "ask how much room is there");
-	*out = (uint64_t)st.f_bavail * st.f_frsize;
+	*out = st.f_blocks ? (uint64_t)st.f_bavail * st.f_frsize : UINT64_MAX; /* one that knows no sizes says 0 of 0 */
 	return OK;
 }
 
@@ -269,6 +269,23 @@ static void temporary_of(const struct file_out *f, char *out, size_t size)
 	snprintf(out, size, "%s.part", f->path);
 }
 
+static _Thread_local struct {
+	int      on;
+	uint64_t bytes;
+} rehearsal;
+
+void file_rehearse(void)
+{
+	rehearsal.on = 1;
+	rehearsal.bytes = 0;
+}
+
+uint64_t file_rehearsed(void)
+{
+	rehearsal.on = 0;
+	return rehearsal.bytes;
+}
+
 /* A new file always: what lies under the temporary name, a link perhaps, is taken off and not written through. */
 int file_begin(const char *path, struct file_out *f)
 {
@@ -277,6 +294,9 @@ int file_begin(const char *path, struct file_out *f)
 	if (strlen(path) >= sizeof f->path)
 		return error_set(ERR_INPUT, "%.80s...: the path is too long", path);
 	snprintf(f->path, sizeof f->path, "%s", path);
+	f->fd = -1;
+	if (rehearsal.on)
+		return OK;
 	temporary_of(f, temporary, sizeof temporary);
 	f->fd = open_at(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
 	if (f->fd < 0 && errno == EEXIST && unlink(temporary) == 0)
@@ -286,6 +306,10 @@ int file_begin(const char *path, struct file_out *f)
 
 int file_add(struct file_out *f, const void *data, size_t n)
 {
+	if (rehearsal.on) {
+		rehearsal.bytes += n;
+		return OK;
+	}
 	return put_all(f->fd, data, n) ? error_system(f->path, "write it") : OK;
 }
 
@@ -293,6 +317,10 @@ int file_finish(struct file_out *f, int status)
 {
 	char temporary[FILE_PATH_MAX + 8];
 
+	if (rehearsal.on) {
+		rehearsal.bytes = (rehearsal.bytes + FILE_BLOCK - 1) / FILE_BLOCK * FILE_BLOCK;
+		return status;
+	}
 	temporary_of(f, temporary, sizeof temporary);
 	if (status == OK && sync_fd(f->fd))
 		status = error_system(f->path, "write it");
@@ -374,6 +402,8 @@ int file_make_folders(const char *path)
 {
 	char partial[4096];
 
+	if (rehearsal.on)
+		return OK;
 	if (strlen(path) >= sizeof partial)
 		return error_set(ERR_INPUT, "%.80s...: the path is too long", path);
 	snprintf(partial, sizeof partial, "%s", path);

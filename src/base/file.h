@@ -50,6 +50,12 @@ struct file_out {
 int file_begin(const char *path, struct file_out *f);
 int file_add(struct file_out *f, const void *data, size_t n);
 int file_finish(struct file_out *f, int status);
+/* Between the two, file_write, file_begin and what calls them write nothing: the bytes are counted, as whole blocks for each file,
+ * and folders are not made. So what something will take on the disk is known from the code that writes it. */
+enum { FILE_BLOCK = 4096 };
+void     file_rehearse(void);
+uint64_t file_rehearsed(void);
+
 /* Adds n bytes at the end of a file that is there, or makes it; not synced. On error some of them may have arrived: logs know their own length. */
 int file_append(const char *path, const void *data, size_t n);
 int file_sync(const char *path);                    /* fsync of a file or folder */

@@ -32,6 +32,9 @@ static void print_end(const struct job *job)
 	if (!isnan(job->first_eval.mean) && !isnan(job->last_eval.mean))
 		printf("held out: pass@1 %.1f%% +- %.1f before, %.1f%% +- %.1f after\n", 100 * job->first_eval.mean,
 		       100 * job->first_eval.error, 100 * job->last_eval.mean, 100 * job->last_eval.error);
+	if (job->best_step >= 0)
+		printf("best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n", job->config.run.metric_for_best_model, job->best_metric,
+		       job->best_step, job->config.run.output_dir, job->best_step);
 	printf("%s: step %d of %d; report in %s/report.html\n", signals_stop() ? "stopped and saved" : "done", job->step,
 	       job->config.run.max_steps, job->config.run.output_dir);
 }

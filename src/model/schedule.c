@@ -88,3 +88,11 @@ double schedule_at(const struct schedule *s, int64_t step)
 	progress = (double)(step - s->warmup) / (double)decaying;
 	return s->peak * s->row->decay(progress < 1 ? progress : 1, s->min_lr_rate);
 }
+
+int schedule_same(const struct schedule *a, const struct schedule *b)
+{
+	int ends = a->row->decay != decay_none;
+
+	return a->row == b->row && a->peak == b->peak && a->warmup == b->warmup && a->min_lr_rate == b->min_lr_rate &&
+	       (!ends || a->total == b->total);
+}

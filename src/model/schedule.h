@@ -37,5 +37,6 @@ struct schedule {
 /* ERR_INPUT for an unknown name (the message lists the known ones) and for values out of range. */
 int    schedule_new(const struct schedule_options *o, struct schedule *out);
 double schedule_at(const struct schedule *s, int64_t step);
+int    schedule_same(const struct schedule *a, const struct schedule *b); /* the same rate at every step */
 
 #endif

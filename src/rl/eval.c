@@ -7,6 +7,7 @@
 #include "run/events.h"
 
 #include <math.h>
+#include <string.h>
 
 int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts, int first, int n,
                 const struct reward_spec *judge, struct arena *a, struct groups *groups)
@@ -48,6 +49,48 @@ static int is_due(const struct job *job)
 	return job->step % r->eval_steps == 0 || job->step == r->max_steps;
 }
 
+static int metric_is_there(const struct metrics *m, const char *name)
+{
+	for (int i = 0; i < m->n; i++)
+		if (!strcmp(m->items[i].name, name))
+			return 1;
+	return 0;
+}
+
+static int unknown_metric(const struct job *job, const struct metrics *m)
+{
+	struct text names = {0};
+	int         status;
+
+	for (int i = 0; i < m->n; i++)
+		text_print(&names, "%s%s", i ? ", " : "", m->items[i].name);
+	status = error_set(ERR_INPUT, "%s: run.metric_for_best_model: no evaluation of this run measures \"%s\"; there are: %.1500s",
+	                   config_where(&job->config, "run.metric_for_best_model"), job->config.run.metric_for_best_model,
+	                   names.data ? names.data : "");
+	text_free(&names);
+	return status;
+}
+
+/* Whether this step is the best so far: job_save_due then saves it. The first of equals stays; step 0 is the model that is there
+ * already. */
+static int keep_best(struct job *job, const struct metrics *m)
+{
+	const struct config_run *r = &job->config.run;
+	double                   value = metrics_get(m, r->metric_for_best_model);
+
+	if (!*r->metric_for_best_model)
+		return OK;
+	if (!metric_is_there(m, r->metric_for_best_model))
+		return unknown_metric(job, m);
+	if (job->step == 0 || isnan(value))
+		return OK;
+	if (job->best_step < 0 || (r->greater_is_better ? value > job->best_metric : value < job->best_metric)) {
+		job->best_step = job->step;
+		job->best_metric = value;
+	}
+	return OK;
+}
+
 static int log_tallies(struct job *job, const struct tallies *t)
 {
 	struct metrics      m = {0};
@@ -75,6 +118,7 @@ static int log_tallies(struct job *job, const struct tallies *t)
 		metrics_add(&m, name, t->items[i].pass_1.error);
 	}
 	metrics_add(&m, "num_tokens", (double)job->n_tokens);
+	TRY(keep_best(job, &m));
 	TRY(metrics_log_write(&job->log, &m));
 	return job->events ? events_write(job->events, job->step, &m) : OK;
 }

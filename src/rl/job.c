@@ -95,7 +95,12 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 {
 	int status;
 
-	*out = (struct job){.kind = kind, .first_eval = {NAN, NAN}, .last_eval = {NAN, NAN}, .saved_step = -1, .started = clock_seconds()};
+	*out = (struct job){.kind = kind,
+	                    .first_eval = {NAN, NAN},
+	                    .last_eval = {NAN, NAN},
+	                    .saved_step = -1,
+	                    .best_step = -1,
+	                    .started = clock_seconds()};
 	TRY(config_load(config_path, overrides, n_overrides, &out->config));
 	threads_set(out->config.compute.threads);
 	status = open_all(out);
@@ -166,7 +171,7 @@ static void print_penalties(const struct job *job)
 	arena_free(&a);
 }
 
-static void print_start(const struct job *job)
+static void print_start(const struct job *job, const char *disk)
 {
 	struct text bill = {0}, data = {0};
 
@@ -178,8 +183,8 @@ static void print_start(const struct job *job)
 	        (double)job->model->weights.n * 1e-6);
 	if (job->model->adapter)
 		fprintf(job->screen, " stand still, %.2fM of the adapter learn", (double)job->model->adapter->weights.n * 1e-6);
-	fprintf(job->screen, "; %d problems, %d held out; into %s\n%s%s", job->train.n - job->train.prompts.n_long, job->eval.prompts.n,
-	        job->config.run.output_dir, data.data ? data.data : "", bill.data);
+	fprintf(job->screen, "; %d problems, %d held out; into %s\n%s%s%s", job->train.n - job->train.prompts.n_long, job->eval.prompts.n,
+	        job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
 	print_replay(job);
 	print_penalties(job);
 	if (algorithm_caution(&job->algorithm))
@@ -190,9 +195,17 @@ static void print_start(const struct job *job)
 
 int job_start(struct job *job, enum job_begin how)
 {
-	TRY(job_folder_begin(job, how));
-	TRY(job_folder_open(job));
-	print_start(job);
+	struct text disk = {0};
+	int         status = job_folder_begin(job, how);
+
+	if (status == OK)
+		status = job_check_disk(job, &disk);
+	if (status == OK)
+		status = job_folder_open(job);
+	if (status == OK)
+		print_start(job, disk.data);
+	text_free(&disk);
+	TRY(status);
 	progress_open(&job->progress, job->screen, job->config.run.logging_steps, job->step);
 	return OK;
 }

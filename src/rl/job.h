@@ -62,6 +62,8 @@ struct job {
 	int     step;                         /* finished steps */
 	int64_t n_tokens;                     /* generated (train) or trained on (sft) so far */
 	int     skipped_in_a_row, saved_step; /* saved_step: of the newest checkpoint, -1 before the first */
+	int     best_step;                    /* whose evaluation was best in run.metric_for_best_model; -1: none yet */
+	double  best_metric;                  /* its value */
 
 	/* Fingerprints (base/fingerprint.h) of what the run reads again at every start; a resume compares them. */
 	uint64_t inputs[JOB_INPUTS];

@@ -47,6 +47,18 @@ static int add_learner(const struct job *job, json_t *state)
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
 
+/* Under the names that transformers gives them. */
+static int add_best(const struct job *job, json_t *state)
+{
+	if (job->best_step < 0)
+		return OK;
+	return json_object_set_new(state, "metric_for_best_model", json_string(job->config.run.metric_for_best_model)) |
+	                       json_object_set_new(state, "best_metric", json_real(job->best_metric)) |
+	                       json_object_set_new(state, "best_global_step", json_integer(job->best_step))
+	               ? error_set(ERR_INPUT, "out of memory for trainer_state.json")
+	               : OK;
+}
+
 int job_state_text(const struct job *job, char **out)
 {
 	struct text config = {0};
@@ -55,6 +67,8 @@ int job_state_text(const struct job *job, char **out)
 
 	if (status == OK)
 		status = add_learner(job, state);
+	if (status == OK)
+		status = add_best(job, state);
 	*out = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
 	if (status == OK && !*out)
 		status = error_set(ERR_INPUT, "out of memory for trainer_state.json");
@@ -92,7 +106,19 @@ static int write_checkpoint(const struct job *job, const char *folder, struct ar
 
 struct checkpoint_limit job_checkpoint_limit(const struct job *job)
 {
-	return (struct checkpoint_limit){job->config.run.save_total_limit, -1};
+	return (struct checkpoint_limit){job->config.run.save_total_limit, job->best_step};
+}
+
+int job_checkpoint_bytes(const struct job *job, uint64_t *bytes)
+{
+	struct arena a = {0};
+	int          status;
+
+	file_rehearse();
+	status = write_checkpoint(job, job->config.run.output_dir, &a);
+	*bytes = file_rehearsed() + FILE_BLOCK; /* and its manifest */
+	arena_free(&a);
+	return status;
 }
 
 /* The logs first: a checkpoint that is there says that they are, too. */
@@ -129,12 +155,29 @@ int job_save_due(struct job *job)
 {
 	int every = job->config.run.save_steps;
 
-	return every > 0 && job->step % every == 0 ? job_save(job) : OK;
+	return (every > 0 && job->step % every == 0) || job->step == job->best_step ? job_save(job) : OK;
 }
 
 /* ---- resuming ---- */
 
-static int check_config(struct job *job, const char *place, const char *then_text)
+/* A schedule that knows its end is another one when the end has moved. */
+static int tell_schedule(const struct job *job, const struct config *then, int step)
+{
+	struct schedule was;
+
+	TRY(job_schedule(then, then->optim.learning_rate, &was));
+	if (job->screen && step > 0 && !schedule_same(&was, &job->schedule))
+		fprintf(job->screen,
+		        "caution: run.max_steps was %d and is %d, so the schedule (%s) is another one: the rate of step %d was %g, that of "
+		        "step %d "
+		        "is %g and not %g%s\n",
+		        then->run.max_steps, job->config.run.max_steps, then->optim.lr_scheduler_type, step, schedule_at(&was, step - 1),
+		        step + 1, schedule_at(&job->schedule, step), schedule_at(&was, step),
+		        step < job->schedule.warmup && step >= was.warmup ? "; it warms up a second time" : "");
+	return OK;
+}
+
+static int check_config(struct job *job, const char *place, const char *then_text, int step)
 {
 	struct config then;
 	struct text   lines = {0};
@@ -146,6 +189,8 @@ static int check_config(struct job *job, const char *place, const char *then_tex
 	                 : error_set(ERR_INPUT,
 	                             "%s: the run was started with other settings; resume it with the same, or start another run:\n%s",
 	                             place, lines.data);
+	if (status == OK)
+		status = tell_schedule(job, &then, step);
 	text_free(&lines);
 	config_free(&then);
 	return status;
@@ -172,6 +217,34 @@ static int load_learner(struct job *job, const char *place, const json_t *state)
 	return OK;
 }
 
+/* What was best in another metric is no measure of this one. */
+static int load_best(struct job *job, const char *place, const json_t *state)
+{
+	const char *metric = NULL;
+	int64_t     step = -1;
+	double      value = NAN;
+
+	TRY(json_get_text(place, state, "metric_for_best_model", JSON_OPTIONAL, &metric));
+	if (!metric || strcmp(metric, job->config.run.metric_for_best_model) != 0)
+		return OK;
+	TRY(json_get_int(place, state, "best_global_step", JSON_REQUIRED, 0, INT32_MAX, &step));
+	TRY(json_get_real(place, state, "best_metric", JSON_REQUIRED, &value));
+	job->best_step = (int)step;
+	job->best_metric = value;
+	return OK;
+}
+
+static int check_steps(const struct job *job, const char *place, int step)
+{
+	if (step <= job->config.run.max_steps)
+		return OK;
+	return error_set(
+	        ERR_INPUT,
+	        "%s: %d steps are done, more than the %d of run.max_steps, and nothing was changed; raise run.max_steps, or move the "
+	        "newer checkpoints away to go on from an older one",
+	        place, step, job->config.run.max_steps);
+}
+
 int job_state_load(struct job *job, const char *place, const json_t *state)
 {
 	int64_t       step, optimizer_step, bytes, skipped = 0;
@@ -184,10 +257,12 @@ int job_state_load(struct job *job, const char *place, const json_t *state)
 	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, count_max, &bytes));
 	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, in_a_row_max, &skipped));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
-	TRY(check_config(job, place, config));
+	TRY(check_steps(job, place, (int)step));
+	TRY(check_config(job, place, config, (int)step));
 	TRY(job_inputs_check(job, place, json_object_get(state, "inputs")));
 	TRY(curriculum_load(job->curriculum, place, json_object_get(state, "curriculum")));
 	TRY(load_learner(job, place, state));
+	TRY(load_best(job, place, state));
 	if (json_is_number(json_array_get(first, 0)) && json_is_number(json_array_get(first, 1)))
 		job->first_eval =
 		        (struct tally_mean){json_number_value(json_array_get(first, 0)), json_number_value(json_array_get(first, 1))};

@@ -21,7 +21,7 @@ static int holds_run(struct job *job, int *holds)
 	if (!log)
 		return ERR_INPUT;
 	TRY(file_there(log, holds));
-	return *holds ? OK : checkpoint_any(run, holds);
+	return *holds ? OK : checkpoint_count(run, holds);
 }
 
 static int refuse_old_run(struct job *job)

@@ -293,15 +293,15 @@ int job_open_replay(struct job *job)
 	return choose_baseline(job);
 }
 
-static int open_schedule(const struct job *job, double learning_rate, struct schedule *out)
+int job_schedule(const struct config *c, double learning_rate, struct schedule *out)
 {
-	const struct config_optim    *o = &job->config.optim;
+	const struct config_optim    *o = &c->optim;
 	const struct schedule_options s = {.name = o->lr_scheduler_type,
 	                                   .learning_rate = learning_rate,
 	                                   .warmup_steps = o->warmup_steps,
 	                                   .warmup_ratio = o->warmup_ratio,
 	                                   .min_lr_rate = o->min_lr_rate,
-	                                   .total_steps = job->config.run.max_steps};
+	                                   .total_steps = c->run.max_steps};
 
 	return schedule_new(&s, out);
 }
@@ -322,7 +322,7 @@ static int open_critic(struct job *job)
 		return error_set(ERR_INPUT,
 		                 "%s: critic.network own trains a second network in full, which is what an adapter saves; set shared",
 		                 config_where(&job->config, "critic.network"));
-	TRY(open_schedule(job, c->learning_rate, &o.schedule));
+	TRY(job_schedule(&job->config, c->learning_rate, &o.schedule));
 	TRY(critic_new(&o, &job->policy, &job->critic));
 	job->learn.critic = &job->critic;
 	return OK;
@@ -370,7 +370,7 @@ int job_open_learning(struct job *job)
 	                                 .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
 	                                 .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay, o->max_grad_norm}};
 
-	TRY(open_schedule(job, o->learning_rate, &job->schedule));
+	TRY(job_schedule(&job->config, o->learning_rate, &job->schedule));
 	job->learn = (struct learn_options){.algorithm = job->algorithm,
 	                                    .num_minibatches = o->num_minibatches,
 	                                    .plain_denominator = !strcmp(job->config.guidance.denominator, "plain"),

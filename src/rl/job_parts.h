@@ -2,6 +2,7 @@
  *
  *     job_model.c         tokenizer, weights, adapter, reference
  *     job_learning.c      verifiers, and everything that learns or samples
+ *     job_disk.c          what the run takes on the disk
  *     job_inputs.c        fingerprints of what a resume must find as it was
  *     job_folder.c        the run folder: new, gone on with, or set aside
  *     job_checkpoint.c    saving, and loading what was saved
@@ -19,7 +20,8 @@ int job_open_reward(struct job *job);
 int job_render(struct job *job); /* the prompts, as the model sees them */
 int job_open_replay(struct job *job);
 int job_open_guidance(struct job *job);
-int job_open_learning(struct job *job); /* policy, critic, schedule, credit */
+int job_open_learning(struct job *job);                                               /* policy, critic, schedule, credit */
+int job_schedule(const struct config *c, double learning_rate, struct schedule *out); /* the critic has a rate of its own */
 int job_open_rollouts(struct job *job);
 int job_open_curriculum(struct job *job);
 
@@ -44,6 +46,10 @@ int job_folder_sync(const struct job *job);                /* the logs; samples 
 
 int job_resume_newest(struct job *job); /* from the newest checkpoint that is whole; from step 0 when there is none of any kind */
 struct checkpoint_limit job_checkpoint_limit(const struct job *job);
+int job_checkpoint_bytes(const struct job *job, uint64_t *bytes); /* of one, on the disk: from what would be written now */
+
+/* ADDS the disk's lines of the bill. ERR_INPUT when the run folder has no room for one checkpoint. */
+int job_check_disk(const struct job *job, struct text *out);
 
 /* trainer_state.json: its text, to be freed with free(); and a read one, `place` in messages, into a job of the same config. Counts are bounded so that
  * going on from them does not overflow. */

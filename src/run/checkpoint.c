@@ -243,13 +243,13 @@ static int list_run(const char *run, struct arena *a, struct found *out)
 	return status;
 }
 
-int checkpoint_any(const char *run, int *any)
+int checkpoint_count(const char *run, int *n)
 {
 	struct arena a = {0};
 	struct found found;
 	int          status = list_run(run, &a, &found);
 
-	*any = status == OK && found.n > 0;
+	*n = found.n;
 	arena_free(&a);
 	return status;
 }
@@ -437,7 +437,7 @@ int checkpoint_resolve(const char *path, struct arena *a, char **folder)
 	TRY(file_there(config, &is_model));
 	TRY(file_there(metrics, &is_run));
 	if (!is_run)
-		TRY(checkpoint_any(path, &is_run)); /* its log may be lost */
+		TRY(checkpoint_count(path, &is_run)); /* its log may be lost */
 	if (is_model || !is_run) {
 		*folder = arena_text(a, path, strlen(path));
 		return *folder ? OK : ERR_INPUT;

@@ -37,7 +37,7 @@ int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step
 /* Once a run has resumed from `step`: removes what was half written, and what a kill kept rotation from removing. */
 int checkpoint_tidy(const char *run, int step, struct checkpoint_limit limit);
 
-int checkpoint_any(const char *run, int *any); /* whether something of the name checkpoint-N is there, valid or not */
+int checkpoint_count(const char *run, int *n); /* how many of the name checkpoint-N are there, valid or not */
 
 /* A run's folder stands for its newest valid checkpoint; any other folder for itself. *folder in `a`. Changes nothing: the run may be at work. */
 int checkpoint_resolve(const char *path, struct arena *a, char **folder);

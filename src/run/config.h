@@ -153,7 +153,9 @@ struct config_run {
 	const char *output_dir;
 	int max_steps, seed, save_steps, save_total_limit, logging_steps, eval_steps, eval_samples, eval_k, eval_on_start, save_samples,
 	        tensorboard;
-	double eval_temperature, eval_top_p;
+	double      eval_temperature, eval_top_p;
+	const char *metric_for_best_model;
+	int         greater_is_better;
 };
 
 struct config_sft {

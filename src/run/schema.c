@@ -340,6 +340,11 @@ const struct option schema[] = {
 	REAL(run.eval_temperature, "1", 0, 100, "0: greedy; where it is not set, hone eval takes the model's generation_config.json", .tiny = 1e-3,
 	     .when = HELD_OUT, .flags = FREE_ON_RESUME),
 	REAL(run.eval_top_p, "1", 1e-6, 1, "as rollout.top_p, for held-out problems", .when = "run.eval_temperature!=0", .flags = FREE_ON_RESUME),
+	TEXT(run.metric_for_best_model, "", 0, 79,
+	     "a metric of the evaluations, as eval/pass@1: each time it is better than before, a checkpoint is saved and stays until another is "
+	     "best, beside those of run.save_total_limit; empty: none",
+	     .when = "run.eval_steps!=0", .flags = FREE_ON_RESUME),
+	BOOL(run.greater_is_better, "true", "whether more of it is better", .when = "run.metric_for_best_model!=", .flags = FREE_ON_RESUME),
 
 	INT(sft.batch_size, "32", 1, 1 << 20, "sequences of a step of hone sft"),
 	REAL(sft.hint_rate, "0", 0, 1, "share of the prompts of hone sft that carry their hint, as guidance.template says"),
