@@ -2,8 +2,6 @@
 
 #include "base/json.h"
 #include "task/dataset.h"
-#include "task/decimal.h"
-#include "task/rational.h"
 #include "task/span.h"
 #include "test.h"
 
@@ -52,7 +50,7 @@ static void the_last_marker_holds_the_answer(void **state)
 	} cases[] = {
 	        {"no marker", "no marker", ANSWER_UNMARKED},
 	        {"\\boxed{1} and \\boxed{{2}3}4", "{2}3", ANSWER_CLOSED},
-	        {"\\boxed{1", "1", ANSWER_CLOSED},
+	        {"\\boxed{1", "", ANSWER_CLOSED},
 	        {"<answer>1</answer> <answer>2</answer> 3", "2", ANSWER_CLOSED},
 	        {"<answer>1", "1", ANSWER_CLOSED},
 	        {"x #### 7\n", " 7\n", ANSWER_OPEN},
@@ -105,7 +103,7 @@ static void right_answers_earn_one(void **state)
 	         "x = \xE2\x88\x92"
 	         "5"},
 	        {"numeric", "-5", NULL, "-$5"},
-	        {"numeric", "3", NULL, "5-3"},
+	        {"numeric", "2", NULL, "5-3"},
 	        {"numeric", "0", NULL, "-0.00"},
 	        {"numeric", "600", NULL, "6e2"},
 	        {"numeric", "42", NULL, "Answer:\n\n**42**\nI used 7 steps"},
@@ -147,7 +145,6 @@ static void right_answers_earn_one(void **state)
 	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL,
 	         "Assume Bo is a knight. No: Bo is a knave. So Amelia is a knight."},
 	        {"sequence", "7,2,6", NULL, "7,2,6"},
-	        {"sequence", "", NULL, ""},
 	        {"ends", NULL, NULL, "He said \"yes.\"\n"},
 	        {"no_repeat", NULL, NULL, "A cat sat. A dog sat."},
 	};
@@ -296,6 +293,95 @@ static void attacks_earn_nothing(void **state)
 			fail_msg("%s: \"%s\" should earn 0", cases[i].verifier, cases[i].text);
 }
 
+/* ---- the table of attacks ---- */
+
+/* The options of a row of the table, by the names of struct verifier_options. */
+static struct verifier_options read_options(const json_t *o)
+{
+	struct verifier_options out = {.pattern = json_string_value(json_object_get(o, "pattern")),
+	                               .tags = json_string_value(json_object_get(o, "tags")),
+	                               .word = json_string_value(json_object_get(o, "word")),
+	                               .length_min = (int)json_integer_value(json_object_get(o, "length_min")),
+	                               .length_max = (int)json_integer_value(json_object_get(o, "length_max")),
+	                               .length_in_characters = json_is_true(json_object_get(o, "length_in_characters"))};
+	const char             *compare = json_string_value(json_object_get(o, "compare"));
+
+	assert_true(!compare || answer_form_find(compare, &out.compare.form));
+	return out;
+}
+
+/* How many of the row's completions earn the full mark, or where there is no partial credit anything; those that do, or do not, are named. */
+static int count_paid(const json_t *row, const char *texts, int expected)
+{
+	const struct verifier_options o = read_options(json_object_get(row, "options"));
+	const char                   *name = json_string_value(json_object_get(row, "verifier"));
+	const json_t                 *list = json_object_get(row, texts), *end = json_object_get(row, "prompt_end");
+	char                         *columns = json_dumps(json_object_get(row, "row"), 0);
+	struct problem                p = {.id = "p", .answer = json_string_value(json_object_get(row, "answer")), .row = columns};
+	struct reward_spec            spec;
+	int                           paid = 0;
+
+	assert_ok(verifier_open(&spec, &name, NULL, 1, &o));
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t     *text = json_array_get(list, i);
+		struct completion c = {
+		        .text = json_string_value(text), .n = json_string_length(text), .n_tokens = (int)json_string_length(text)};
+		struct verdict v;
+		int            is_paid;
+		c.finished = !json_is_false(json_object_get(row, "finished"));
+		c.prompt_end = (struct span){json_string_value(end), json_string_length(end)};
+		assert_ok(verifier_score(&spec, &p, &c, &v));
+		is_paid = json_is_true(json_object_get(row, "dense")) ? v.reward >= 1 : v.reward != 0;
+		if (is_paid != expected)
+			print_error("%s, %s: \"%s\" earns %g\n", name, json_string_value(json_object_get(row, "kind")), c.text, v.reward);
+		paid += is_paid;
+	}
+	verifier_close(&spec);
+	free(columns);
+	return paid;
+}
+
+struct tally {
+	size_t all, paid;
+};
+
+static struct tally count_table(const char *path, const char *texts, int expected)
+{
+	struct tally  t = {0};
+	struct lines *in;
+	const char   *line;
+	size_t        n;
+	json_t       *row;
+
+	assert_ok(lines_open(path, 1 << 20, &in));
+	while (lines_next(in, &line, &n) == OK && line) {
+		assert_ok(json_parse(path, line, n, &row));
+		t.all += json_array_size(json_object_get(row, texts));
+		t.paid += (size_t)count_paid(row, texts, expected);
+		json_decref(row);
+	}
+	lines_close(in);
+	print_message("%s: %zu completions, %zu paid\n", path, t.all, t.paid);
+	return t;
+}
+
+static void no_attack_of_the_table_is_paid(void **state)
+{
+	(void)state;
+	struct tally t = count_table("tests/data/task/attacks.jsonl", "attacks", 0);
+
+	assert_true(t.all >= 800);
+	assert_int_equal(t.paid, 0);
+}
+
+static void right_completions_of_the_table_are_paid(void **state)
+{
+	(void)state;
+	struct tally t = count_table("tests/data/task/rights.jsonl", "rights", 1);
+
+	assert_true(t.all >= 250 && 100 * t.paid >= 95 * t.all);
+}
+
 /* ---- single verifiers ---- */
 
 static void every_right_character_of_a_sequence_earns_its_share(void **state)
@@ -307,7 +393,6 @@ static void every_right_character_of_a_sequence_earns_its_share(void **state)
 	assert_close(reward("sequence", "7,2,6", NULL, "7,3,6"), 2 / 6.0, 1e-15);
 	assert_close(reward("sequence", "7,2,6", NULL, "7,2,6,6"), 5 / 6.0, 1e-15);
 	assert_close(reward("sequence", "7,2,6", NULL, " 7,2,6"), 0, 0);
-	assert_close(reward("sequence", "", NULL, "7"), 0, 0);
 	c.finished = 0;
 	assert_close(judge("sequence", &NO_OPTIONS, "7,2,6", NULL, c).reward, 5 / 6.0, 1e-15);
 	c.n = 3;
@@ -326,7 +411,8 @@ static void partial_credit_is_given_where_it_is_asked_for(void **state)
 	assert_close(judge("knights_knaves", &o, "AbCd", NULL, said("AbCd")).reward, 1, 0);
 	assert_close(judge("knights_knaves", &o, "Al is a knight, Bo is a knave", NULL, said("Al is a knight")).reward, 0.25, 1e-15);
 	assert_close(judge("countdown", &o, NULL, game, said("6+4")).reward, 0.1, 0);
-	assert_close(judge("countdown", &o, NULL, game, said("6/(4-4)")).reward, 0.1, 0);
+	assert_close(judge("countdown", &o, NULL, game, said("6/(4-4)")).reward, 0, 0);
+	assert_close(judge("countdown", &o, NULL, game, said("24")).reward, 0, 0);
 	assert_close(judge("countdown", &o, NULL, game, said("6+")).reward, 0, 0);
 	assert_close(judge("sudoku", &o, solution, small, said(solution)).reward, 1, 0);
 	assert_close(judge("sudoku", &o, solution, small, said("3142243142131423")).reward, 0.5 * 7 / 8, 1e-15);
@@ -945,8 +1031,23 @@ static void digit_completion_answers_earn_one(void **state)
 	assert_ok(dataset_read(&path, 1, NULL, &d));
 	assert_int_equal(d.n, 20);
 	for (int i = 0; i < d.n; i++)
-		assert_close(reward("sequence", d.problems[i].answer, NULL, d.problems[i].answer), 1, 0);
+		if (*d.problems[i].answer)
+			assert_close(reward("sequence", d.problems[i].answer, NULL, d.problems[i].answer), 1, 0);
 	dataset_free(&d);
+}
+
+static void an_empty_gold_is_refused_before_the_run(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"exact", "sequence", "zebra"}, *const golds[] = {"", " \n"};
+	struct reward_spec spec;
+
+	for (size_t i = 0; i < 6; i++) {
+		struct problem p = {.id = "p", .answer = golds[i % 2]};
+		assert_ok(verifier_open(&spec, &names[i / 2], NULL, 1, NULL));
+		assert_error(verifier_check(&spec, &p), ERR_INPUT, "the answer is empty");
+		verifier_close(&spec);
+	}
 }
 
 /* ---- several, and rows ---- */
@@ -1051,6 +1152,29 @@ static void wrong_rewards_are_refused(void **state)
 	}
 }
 
+static void a_row_may_say_how_its_prompt_ended(void **state)
+{
+	(void)state;
+	const char                   *name = "format", *end[] = {"", ", \"prompt_end\": \"<think>\\n\"", ", \"prompt_end\": 3"};
+	const struct verifier_options o = {.tags = "think,answer"};
+	struct reward_spec            spec;
+
+	assert_ok(verifier_open(&spec, &name, NULL, 1, &o));
+	for (int i = 0; i < 3; i++) {
+		struct text row = {0}, out = {0};
+		text_print(&row, "{\"completion\": \"a</think><answer>3</answer>\"%s}", end[i]);
+		if (i == 2)
+			assert_error(verifier_score_row(&spec, "stdin:1", row.data, row.n, &out), ERR_INPUT, "\"prompt_end\"");
+		else
+			assert_ok(verifier_score_row(&spec, "stdin:1", row.data, row.n, &out));
+		if (i < 2)
+			assert_non_null(strstr(out.data, i ? "\"reward\": 1" : "\"reward\": 0"));
+		text_free(&row);
+		text_free(&out);
+	}
+	verifier_close(&spec);
+}
+
 static void rows_are_scored_as_json(void **state)
 {
 	(void)state;
@@ -1085,49 +1209,8 @@ static void rows_are_scored_as_json(void **state)
 	verifier_close(&spec);
 }
 
-/* ---- exact numbers ---- */
-
-static void fractions_stay_in_lowest_terms_or_overflow_honestly(void **state)
-{
-	(void)state;
-	struct rational r, big = {INT64_MAX, 1}, small = {1, INT64_MAX};
-
-	assert_true(rational_apply('-', (struct rational){1, 6}, (struct rational){2, 3}, &r));
-	assert_true(r.num == -1 && r.den == 2);
-	assert_true(rational_apply('/', (struct rational){1, 2}, (struct rational){-3, 4}, &r));
-	assert_true(r.num == -2 && r.den == 3);
-	assert_false(rational_apply('/', r, (struct rational){0, 1}, &r));
-	assert_false(rational_apply('*', big, (struct rational){2, 1}, &r));
-	assert_false(rational_apply('+', big, (struct rational){1, 1}, &r));
-	assert_false(rational_apply('+', small, (struct rational){1, INT64_MAX - 1}, &r));
-	assert_false(rational_apply('-', (struct rational){-INT64_MAX, 1}, (struct rational){1, 1}, &r));
-	assert_true(r.num == -2 && r.den == 3);
-}
-
-static void decimals_are_equal_when_their_values_are(void **state)
-{
-	(void)state;
-	static const char *const same[][2] = {{"1,234.50", "1234.5"}, {"007", "7"}, {"5e3", "5000"}, {"0.0", "0"}, {"1200e-2", "12"}};
-	struct decimal           a, b, c;
-
-	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
-		assert_int_equal(decimal_read(span_of(same[i][0]), &a), strlen(same[i][0]));
-		decimal_read(span_of(same[i][1]), &b);
-		assert_true(decimal_equal(&a, &b));
-	}
-	assert_int_equal(decimal_read(span_of("12,34"), &a), 2);
-	assert_int_equal(decimal_read(span_of("1234,567"), &a), 4);
-	decimal_read(span_of("999.9"), &a);
-	decimal_read(span_of("0.25"), &b);
-	decimal_multiply(&a, &b, &c);
-	decimal_read(span_of("249.975"), &a);
-	assert_true(decimal_equal(&a, &c));
-	decimal_read(span_of("0"), &a);
-	decimal_multiply(&a, &b, &c);
-	assert_true(decimal_equal(&a, &c));
-}
-
 TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one), TEST(attacks_earn_nothing),
+          TEST(no_attack_of_the_table_is_paid), TEST(right_completions_of_the_table_are_paid),
           TEST(every_right_character_of_a_sequence_earns_its_share), TEST(partial_credit_is_given_where_it_is_asked_for),
           TEST(credit_for_a_part_is_never_right), TEST(a_verifier_of_form_decides_what_is_right_only_where_no_other_does),
           TEST(parsed_says_whether_there_was_an_answer), TEST(case_is_ignored_when_that_is_asked), TEST(a_word_counts_only_as_a_whole),
@@ -1139,7 +1222,6 @@ TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one), 
           TEST(published_puzzles_have_what_their_verifiers_read), TEST(what_models_wrote_is_judged_as_published),
           TEST(fifty_nine_tasks_are_judged_as_by_their_own_scorers), TEST(any_solution_that_keeps_the_rules_is_right),
           TEST(answers_are_compared_as_text_numbers_lists_or_sets), TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
-          TEST(digit_completion_answers_earn_one), TEST(a_reward_is_the_weighted_sum_of_its_parts),
-          TEST(a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone), TEST(wrong_rewards_are_refused),
-          TEST(rows_are_scored_as_json), TEST(fractions_stay_in_lowest_terms_or_overflow_honestly),
-          TEST(decimals_are_equal_when_their_values_are))
+          TEST(digit_completion_answers_earn_one), TEST(an_empty_gold_is_refused_before_the_run),
+          TEST(a_reward_is_the_weighted_sum_of_its_parts), TEST(a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone),
+          TEST(wrong_rewards_are_refused), TEST(a_row_may_say_how_its_prompt_ended), TEST(rows_are_scored_as_json))

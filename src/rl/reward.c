@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { PROMPT_END_TOKENS = 32 };
+
 int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a)
 {
 	struct text text = {0};
@@ -36,13 +38,22 @@ static int score_right(const struct reward_spec *reward, const struct reward_spe
 	return OK;
 }
 
+struct answers { /* of several groups, as one list */
+	int                    n;
+	struct rollout       **rollout;    /* [n] */
+	const struct problem **problem;    /* [n] */
+	struct span           *prompt_end; /* [n] how the model saw its prompt end */
+};
+
 /* One answer; writes the unweighted parts to components [reward->n]. */
-static int score(const struct reward_spec *reward, const struct reward_spec *judge, const struct problem *p, struct rollout *r,
-                 double *components)
+static int score(const struct reward_spec *reward, const struct reward_spec *judge, const struct answers *all, int at, double *components)
 {
-	const struct completion c = {.text = r->text, .n = r->n_text, .finished = !r->truncated, .n_tokens = r->n};
-	struct score            right;
-	struct verdict          v;
+	const struct problem   *p = all->problem[at];
+	struct rollout         *r = all->rollout[at];
+	const struct completion c = {
+	        .text = r->text, .n = r->n_text, .finished = !r->truncated, .n_tokens = r->n, .prompt_end = all->prompt_end[at]};
+	struct score   right;
+	struct verdict v;
 
 	TRY(verifier_score(reward, p, &c, &v));
 	r->reward = v.reward;
@@ -73,12 +84,6 @@ static int check_failed(const struct reward_spec *reward, const struct reward_sp
 	return error_set(ERR_FAILED, "%d of %d answers got no verdict: %s", failed, n, why);
 }
 
-struct answers { /* of several groups, as one list */
-	int                    n;
-	struct rollout       **rollout; /* [n] */
-	const struct problem **problem; /* [n] */
-};
-
 static int answers_of(struct group *groups, int n, struct arena *a, struct answers *out)
 {
 	int i = 0;
@@ -98,6 +103,36 @@ static int answers_of(struct group *groups, int n, struct arena *a, struct answe
 	return OK;
 }
 
+/* The text of the last tokens of a prompt, special ones too: a template may end in <think>. */
+static int read_prompt_end(const struct tokenizer *t, const struct context *prompt, struct arena *a, struct span *out)
+{
+	struct text text = {0};
+	int         n = prompt->n < PROMPT_END_TOKENS ? prompt->n : PROMPT_END_TOKENS;
+	int         status = tokenizer_decode(t, prompt->ids + prompt->n - n, (size_t)n, 0, &text);
+	size_t      from = text.n > PROMPT_END_MAX ? text.n - PROMPT_END_MAX : 0;
+
+	*out = (struct span){status == OK && text.n ? arena_text(a, text.data + from, text.n - from) : "", text.n - from};
+	text_free(&text);
+	return status == OK && !out->s ? ERR_INPUT : status;
+}
+
+/* Answers that share a prompt stand together. */
+static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct answers *all)
+{
+	all->prompt_end = arena_alloc(a, (size_t)all->n, sizeof *all->prompt_end);
+	if (!all->prompt_end)
+		return ERR_INPUT;
+	for (int i = 0; i < all->n; i++) {
+		const struct context *prompt = all->rollout[i]->sampled_under;
+		all->prompt_end[i] = (struct span){"", 0};
+		if (i && prompt == all->rollout[i - 1]->sampled_under)
+			all->prompt_end[i] = all->prompt_end[i - 1];
+		else if (prompt)
+			TRY(read_prompt_end(t, prompt, a, &all->prompt_end[i]));
+	}
+	return OK;
+}
+
 int reward_score(const struct reward_spec *reward, const struct reward_spec *judge, const struct tokenizer *t, struct group *groups, int n,
                  struct arena *a)
 {
@@ -106,6 +141,7 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 	int            failed = 0;
 
 	TRY(answers_of(groups, n, a, &all));
+	TRY(read_prompt_ends(t, a, &all));
 	components = arena_alloc(a, (size_t)all.n * (size_t)reward->n, sizeof *components);
 	if (!components)
 		return ERR_INPUT;
@@ -113,23 +149,24 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 		TRY(reward_text(t, all.rollout[i], a));
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
-		if (score(reward, judge, all.problem[i], all.rollout[i], components + (size_t)i * (size_t)reward->n) != OK) {
+		if (score(reward, judge, &all, i, components + (size_t)i * (size_t)reward->n) != OK) {
 #pragma omp critical
 			failed = i + 1;
 		}
 	if (failed) /* again, in this thread, for its message */
-		return score(reward, judge, all.problem[failed - 1], all.rollout[failed - 1], components);
+		return score(reward, judge, &all, failed - 1, components);
 	TRY(check_failed(reward, judge, all.rollout, all.n));
 	return OK;
 }
 
 /* Writes rise [n]. The reward of the whole answer is known: only its beginnings are scored. */
-static int follow(const struct reward_spec *reward, const struct tokenizer *t, const struct problem *p, const struct rollout *r,
-                  double *rise)
+static int follow(const struct reward_spec *reward, const struct tokenizer *t, const struct answers *all, int at, double *rise)
 {
-	double      before = 0;
-	struct text text = {0};
-	int         status = OK;
+	const struct problem *p = all->problem[at];
+	const struct rollout *r = all->rollout[at];
+	double                before = 0;
+	struct text           text = {0};
+	int                   status = OK;
 
 	for (int n = 0; status == OK && n <= r->n; n++) {
 		struct verdict v = {.reward = r->reward};
@@ -137,8 +174,11 @@ static int follow(const struct reward_spec *reward, const struct tokenizer *t, c
 		if (n < r->n)
 			status = tokenizer_decode(t, r->ids, (size_t)n, 1, &text);
 		if (n < r->n && status == OK)
-			status = verifier_score(reward, p,
-			                        &(struct completion){.text = text.data ? text.data : "", .n = text.n, .n_tokens = n}, &v);
+			status = verifier_score(
+			        reward, p,
+			        &(struct completion){
+			                .text = text.data ? text.data : "", .n = text.n, .n_tokens = n, .prompt_end = all->prompt_end[at]},
+			        &v);
 		if (!isfinite(v.reward))
 			v.reward = before;
 		if (n > 0)
@@ -156,6 +196,7 @@ int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, s
 	int            failed = 0;
 
 	TRY(answers_of(groups, n, a, &all));
+	TRY(read_prompt_ends(t, a, &all));
 	rise = arena_alloc(a, (size_t)all.n, sizeof *rise);
 	if (!rise)
 		return ERR_INPUT;
@@ -166,12 +207,12 @@ int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, s
 	}
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
-		if (follow(reward, t, all.problem[i], all.rollout[i], rise[i]) != OK) {
+		if (follow(reward, t, &all, i, rise[i]) != OK) {
 #pragma omp critical
 			failed = i + 1;
 		}
 	if (failed) /* again, in this thread, for its message */
-		return follow(reward, t, all.problem[failed - 1], all.rollout[failed - 1], rise[failed - 1]);
+		return follow(reward, t, &all, failed - 1, rise[failed - 1]);
 	return OK;
 }
 

@@ -1,10 +1,8 @@
 #include "task/answer.h"
 
-#include "task/decimal.h"
+#include "task/number.h"
 
 #include <ctype.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int equal_text(const struct answer_rule *rule, struct span a, struct span b)
@@ -35,71 +33,47 @@ static int equal_dense(const struct answer_rule *rule, struct span a, struct spa
 
 /* ---- numbers ---- */
 
-struct number {
-	struct decimal over, under;
-	double         value; /* rounded; NAN where the text is long */
-};
-
-static double value_of(struct span a)
-{
-	char   copy[64];
-	size_t n = 0;
-
-	if (a.n >= sizeof copy)
-		return NAN;
-	for (size_t i = 0; i < a.n; i++)
-		if (!strchr(",\\{}!", a.s[i])) /* what may stand between thousands */
-			copy[n++] = a.s[i];
-	copy[n] = 0;
-	return strtod(copy, NULL);
-}
-
 /* The span is "43", "43." or "3/4" with a sign or without one, and nothing else. */
 static int read_number(struct span a, struct number *out)
 {
-	const struct decimal one = {.n = 1, .digit = {1}};
-	int                  minus = 0;
-	size_t               n;
+	struct number other;
+	int           minus = 0, ok;
+	size_t        n;
 
 	a = span_trim(a);
 	if (a.n && (a.s[0] == '-' || a.s[0] == '+')) {
 		minus = a.s[0] == '-';
 		a = span_from(a, 1);
 	}
-	n = decimal_read(a, &out->over);
-	if (n == 0)
-		return 0;
-	out->under = one;
-	out->value = value_of((struct span){a.s, n});
-	if (n + 1 < a.n && a.s[n] == '/') {
+	n = number_read(a, out);
+	ok = n > 0;
+	number_init(&other);
+	if (ok && n + 1 < a.n && a.s[n] == '/') {
 		struct span under = span_from(a, n + 1);
-		if (decimal_read(under, &out->under) != under.n || out->under.n == 0)
-			return 0;
-		out->value /= value_of(under);
+		ok = number_read(under, &other) == under.n;
+		number_apply('/', out, &other, out);
 	} else if (n < a.n && (n + 1 != a.n || a.s[n] != '.' || memchr(a.s, '.', n) || memchr(a.s, 'e', n))) {
-		return 0;
+		ok = 0;
 	}
-	out->over.negative = minus && out->over.n;
-	out->value = minus ? -out->value : out->value;
-	return 1;
-}
-
-static int equal_numbers(const struct answer_rule *rule, const struct number *gold, const struct number *x)
-{
-	struct decimal left, right;
-
-	if (rule->absolute > 0 || rule->relative > 0)
-		return fabs(x->value - gold->value) <= rule->absolute + rule->relative * fabs(gold->value);
-	decimal_multiply(&gold->over, &x->under, &left);
-	decimal_multiply(&x->over, &gold->under, &right);
-	return decimal_equal(&left, &right);
+	if (minus) {
+		number_set(&other, -1, 1);
+		number_apply('*', out, &other, out);
+	}
+	number_clear(&other);
+	return ok && !out->undefined;
 }
 
 static int equal_number(const struct answer_rule *rule, struct span gold, struct span answer)
 {
 	struct number a, b;
+	int           equal;
 
-	return read_number(gold, &a) && read_number(answer, &b) && equal_numbers(rule, &a, &b);
+	number_init(&a);
+	number_init(&b);
+	equal = read_number(gold, &a) && read_number(answer, &b) && number_near(&b, &a, rule->absolute, rule->relative);
+	number_clear(&a);
+	number_clear(&b);
+	return equal;
 }
 
 /* ---- lists ---- */

@@ -20,7 +20,7 @@ static const struct generator table[] = {
          "ABCDEFGHIJKLMNabcdefghijklmn01:,?!&|>=()+-#", "knights_knaves", generate_knights, generate_knights_convert},
         {"knights_words", "the same puzzles in words", "people", 2, KNIGHTS_GENERATED_MAX,
          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" DIGITS " ,.:?\"()\n", "knights_knaves", generate_knights_words, NULL},
-        {"sequence", "LEVEL more numbers of an arithmetic progression modulo 9", "numbers", 0, 9, DIGITS ",:", "sequence",
+        {"sequence", "LEVEL more numbers of an arithmetic progression modulo 9", "numbers", 1, 9, DIGITS ",:", "sequence",
          generate_sequence, NULL},
         {"nav", "a corridor of LEVEL rooms, keys and doors, in turns", "rooms", 1, 12, DIGITS "abcdefkr :+-.!?<>\n", "environment",
          generate_nav, NULL},

@@ -86,7 +86,7 @@ struct span span_undress(struct span a)
 
 /* ---- the answer ---- */
 
-/* Up to the brace that closes the one before the span; the whole span when none does. */
+/* Up to the brace that closes the one before the span; nothing when none does. */
 static struct span up_to_brace(struct span a)
 {
 	int depth = 1;
@@ -96,7 +96,7 @@ static struct span up_to_brace(struct span a)
 		if (depth == 0)
 			return (struct span){a.s, i};
 	}
-	return a;
+	return (struct span){a.s, 0};
 }
 
 static struct span up_to_tag(struct span a)

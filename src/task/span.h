@@ -4,7 +4,7 @@
  *
  * Where the answer stands. The LAST of these markers in the text counts, whatever its kind:
  *
- *     \boxed{...}                 what the braces hold (nested braces are fine)
+ *     \boxed{...}                 what the braces hold (nested braces are fine); nothing when they are never closed: the end is missing
  *     <answer>...</answer>        what the tags hold; to the end of the text when the tag is never closed
  *     ####  ...                   four or more '#': what follows
  *     ...#...                     fewer '#' with no white space on either side ("+7#825", not "# Sum", not "horse #12"), or first

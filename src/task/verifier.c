@@ -229,6 +229,7 @@ int verifier_same(const struct reward_spec *spec, const struct problem *p, const
 static int read_completion(const char *place, const json_t *row, struct completion *c)
 {
 	const json_t *text = json_object_get(row, "completion");
+	const char   *end = NULL;
 	int64_t       tokens = 0;
 
 	if (!json_is_object(row))
@@ -238,7 +239,9 @@ static int read_completion(const char *place, const json_t *row, struct completi
 	*c = (struct completion){.text = json_string_value(text), .n = json_string_length(text), .finished = 1};
 	TRY(json_get_bool(place, row, "finished", JSON_OPTIONAL, &c->finished));
 	TRY(json_get_int(place, row, "tokens", JSON_OPTIONAL, 0, INT32_MAX, &tokens));
+	TRY(json_get_text(place, row, "prompt_end", JSON_OPTIONAL, &end));
 	c->n_tokens = (int)tokens;
+	c->prompt_end = span_of(end);
 	return OK;
 }
 

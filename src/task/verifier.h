@@ -17,13 +17,14 @@
 
 #include <stddef.h>
 
-enum { REWARD_PARTS = 8, COMPLETION_MAX = 1 << 20 };
+enum { REWARD_PARTS = 8, COMPLETION_MAX = 1 << 20, PROMPT_END_MAX = 256 };
 
 struct completion {
 	const char *text; /* [n] borrowed; without the end token */
 	size_t      n;
 	int         finished; /* it ended by its end token or a stop text, not because it was cut */
 	int         n_tokens;
+	struct span prompt_end; /* how the prompt ended, as the model got it: PROMPT_END_MAX bytes or less; empty where that is not known */
 };
 
 /* What becomes of an answer on which the user's program could say nothing. It is counted in any case.
@@ -108,7 +109,7 @@ int verifier_score(const struct reward_spec *spec, const struct problem *p, cons
 int verifier_same(const struct reward_spec *spec, const struct problem *p, const struct completion *a, const struct completion *b,
                   int *same);
 
-/* A row of `hone score`: {"completion", "answer", further columns; optionally "finished" (default true) and "tokens"}.
+/* A row of `hone score`: {"completion", "answer", further columns; optionally "finished" (default true), "tokens" and "prompt_end"}.
  * ADDS {"reward": x, "right": true, "components": {NAME: x, ...}, "parsed": true} and a newline. */
 int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line, size_t n, struct text *out);
 

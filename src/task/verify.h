@@ -27,7 +27,7 @@ const json_t *verify_column(const json_t *row, const char *name);
 
 /* verify_text.c: plain text */
 
-/* The text, or its marked answer, says the same as the gold, in the sense of options.compare (answer.h). */
+/* The text, or its marked answer, says the same as the gold, in the sense of options.compare (answer.h). An empty gold is nobody's answer. */
 VERIFY_SCORE(verify_exact);
 
 /* The same in any case; what is marked may wear \\text{...}, $, **, quotes and a full stop. */
@@ -35,7 +35,7 @@ VERIFY_SCORE(verify_zebra);
 VERIFY_CHECK(verify_has_answer);
 
 /* Dense: with g the gold, each character up to the first wrong one earns 1/(len(g)+1), and so does ending right behind it
- * by the end token. White space counts. (The task of the digit-completion checkpoint.) */
+ * by the end token. White space counts; an empty gold earns nothing. (The task of the digit-completion checkpoint.) */
 VERIFY_SCORE(verify_sequence);
 
 /* 1 from length_min to length_max; outside it falls linearly to 0 over length_slack. */
@@ -46,18 +46,20 @@ VERIFY_CHECK(verify_length_check);
 
 VERIFY_SCORE(verify_contains); /* the word stands in the text, as a whole word in any case */
 VERIFY_CHECK(verify_has_word);
-VERIFY_SCORE(verify_ends);      /* finished, and the last visible character closes a sentence */
+VERIFY_SCORE(verify_ends);      /* finished, and the last visible character closes a sentence that has a letter or a digit */
 VERIFY_SCORE(verify_no_repeat); /* no sentence comes twice, whatever its case and punctuation; needs one sentence */
-VERIFY_SCORE(verify_story);     /* all three; otherwise partial x the share of them */
+VERIFY_SCORE(verify_story); /* all three, in three different words at least; otherwise partial x the share of them, 0 with fewer words */
 
-/* verify_format.c */
+/* verify_format.c: the text matches options.pattern, and it is nothing but the blocks of options.tags, each once, in their order, around something visible. Where the
+ * prompt ends with the first of the tags, as the template of a reasoning model leaves it, the completion goes on behind it and must not open it again;
+ * a pattern that names that tag sees it before the text. */
 VERIFY_SCORE(verify_format);
 VERIFY_CHECK(verify_format_check);
 int  verify_format_open(struct reward_spec *spec); /* compiles options.pattern */
 void verify_format_close(struct reward_spec *spec);
 
-/* verify_numeric.c: the last number of the marked answer (of its first line where the marker leaves its end open), or of the text, equals the
- * gold's. Read are 42, -3, 1,234.50, .5, 6e3, 3/4, \frac{3}{4}; compared digit by digit as exact fractions. */
+/* verify_numeric.c: the last number of the marked answer, or of the text, equals the gold's as an exact fraction, where arithmetic.h says what the last
+ * number is: it has its sign and all that touches it. */
 VERIFY_SCORE(verify_numeric);
 VERIFY_CHECK(verify_numeric_check);
 
@@ -68,13 +70,15 @@ VERIFY_CHECK(verify_math_check);
 
 /* verify_countdown.c: an expression of + - * / and parentheses that uses each given number once and gives the target, in exact fractions.
  * It is the marked answer (first line) or the whole text; "= TARGET" may follow it. Numbers and target are the columns `numbers` (or
- * `nums`) and `target`, at the top of the row or in ground_truth, metadata, extra_info, reward_model.ground_truth. */
+ * `nums`) and `target`, at the top of the row or in ground_truth, metadata, extra_info, reward_model.ground_truth.
+ * options.format_score is for an expression over the given numbers, each once, with another value; numbers left out or added earn nothing. */
 VERIFY_SCORE(verify_countdown);
 VERIFY_CHECK(verify_countdown_check);
 
 /* verify_knights.c: who is a knight and who is a knave. A gold of letters ("AbC": A and C are knights) wants the same letters as the marked
  * answer or the whole text. A gold in words ("(1) Amelia is a knight ...") wants "NAME is a ROLE" for each of its names: the
- * last such claim about each; in a marked answer two different claims about one person are wrong. */
+ * last such claim about each; in a marked answer two different claims about one person are wrong. A sentence that asks, supposes, doubts or
+ * reports ("if", "suppose", "says", a question mark) claims nothing. */
 VERIFY_SCORE(verify_knights);
 VERIFY_CHECK(verify_knights_check);
 

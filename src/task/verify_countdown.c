@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "task/dataset.h"
-#include "task/rational.h"
+#include "task/number.h"
 #include "task/verify.h"
 
 #include <ctype.h>
@@ -123,7 +123,6 @@ struct parser {
 	struct span    rest;
 	struct numbers used;
 	int            depth;
-	int            undefined; /* a division by zero, or a value too large: well formed, but without a value */
 };
 
 /* Other ways to write an op. */
@@ -154,15 +153,9 @@ static int take(struct parser *p, char c)
 	return 1;
 }
 
-static void apply(struct parser *p, char op, struct rational b, struct rational *a)
-{
-	if (!p->undefined && !rational_apply(op, *a, b, a))
-		p->undefined = 1;
-}
+static int parse_sum(struct parser *p, struct number *out);
 
-static int parse_sum(struct parser *p, struct rational *out);
-
-static int parse_number(struct parser *p, struct rational *out)
+static int parse_number(struct parser *p, struct number *out)
 {
 	int64_t x = 0;
 
@@ -172,11 +165,11 @@ static int parse_number(struct parser *p, struct rational *out)
 	for (; p->rest.n && isdigit((unsigned char)p->rest.s[0]); p->rest = span_from(p->rest, 1))
 		if ((x = 10 * x + (p->rest.s[0] - '0')) > NUMBER_MAX)
 			return 0;
-	*out = (struct rational){x, 1};
+	number_set(out, x, 1);
 	return push(&p->used, x);
 }
 
-static int parse_factor(struct parser *p, struct rational *out)
+static int parse_factor(struct parser *p, struct number *out)
 {
 	if (!take(p, '('))
 		return parse_number(p, out);
@@ -189,37 +182,36 @@ static int parse_factor(struct parser *p, struct rational *out)
 	return take(p, ')');
 }
 
-static int parse_product(struct parser *p, struct rational *out)
+static int parse_product(struct parser *p, struct number *out)
 {
-	struct rational right;
-	char            op;
+	struct number right;
+	int           ok = parse_factor(p, out);
+	char          op;
 
-	if (!parse_factor(p, out))
-		return 0;
-	while ((op = take_operator(p, "*/"))) {
-		if (!parse_factor(p, &right))
-			return 0;
-		apply(p, op, right, out);
+	number_init(&right);
+	while (ok && (op = take_operator(p, "*/"))) {
+		ok = parse_factor(p, &right);
+		number_apply(op, out, &right, out);
 	}
-	return 1;
+	number_clear(&right);
+	return ok;
 }
 
-static int parse_sum(struct parser *p, struct rational *out)
+static int parse_sum(struct parser *p, struct number *out)
 {
-	struct rational right;
-	char            op;
-	int             negative = take_operator(p, "-") != 0;
+	struct number right;
+	int           negative = take_operator(p, "-") != 0, ok = parse_product(p, out);
+	char          op;
 
-	if (!parse_product(p, out))
-		return 0;
-	if (negative)
-		out->num = -out->num;
-	while ((op = take_operator(p, "+-"))) {
-		if (!parse_product(p, &right))
-			return 0;
-		apply(p, op, right, out);
+	number_init(&right);
+	number_set(&right, negative ? -1 : 1, 1);
+	number_apply('*', out, &right, out);
+	while (ok && (op = take_operator(p, "+-"))) {
+		ok = parse_product(p, &right);
+		number_apply(op, out, &right, out);
 	}
-	return 1;
+	number_clear(&right);
+	return ok;
 }
 
 /* ---- the verdict ---- */
@@ -253,12 +245,27 @@ static int same_numbers(struct numbers *a, struct numbers *b)
 	return a->n == b->n && memcmp(a->number, b->number, (size_t)a->n * sizeof a->number[0]) == 0;
 }
 
+/* The expression that the rest of p holds, with "= VALUE" behind it or without. *right: it gives the target. 0 where there is no expression. */
+static int judge(struct parser *p, int64_t target, int *right)
+{
+	struct number value, wanted;
+	int           equation = split_equation(&p->rest, target), ok;
+
+	number_init(&value);
+	number_init(&wanted);
+	number_set(&wanted, target, 1);
+	ok = parse_sum(p, &value) && span_trim(p->rest).n == 0;
+	*right = ok && equation && number_equal(&value, &wanted);
+	number_clear(&wanted);
+	number_clear(&value);
+	return ok;
+}
+
 VERIFY_SCORE(verify_countdown)
 {
-	struct game     g;
-	struct parser   parser = {0};
-	struct rational value = {0, 1};
-	int             right, equation;
+	struct game   g;
+	struct parser parser = {0};
+	int           right;
 
 	*out = (struct score){0};
 	if (!read_game(p, spec->options.target, &g))
@@ -266,13 +273,10 @@ VERIFY_SCORE(verify_countdown)
 	if (span_answer(verify_text(c), &parser.rest) == ANSWER_OPEN)
 		parser.rest = span_line(parser.rest);
 	parser.rest = span_undress(parser.rest);
-	if (parser.rest.n > EXPRESSION_MAX)
+	if (parser.rest.n > EXPRESSION_MAX || !judge(&parser, g.target, &right))
 		return OK;
-	equation = split_equation(&parser.rest, g.target);
-	if (!parse_sum(&parser, &value) || span_trim(parser.rest).n)
-		return OK;
-	right = equation && !parser.undefined && value.den == 1 && value.num == g.target && same_numbers(&parser.used, &g.given);
 	out->parsed = 1;
-	verify_mark(out, right, spec->options.format_score);
+	if (same_numbers(&parser.used, &g.given))
+		verify_mark(out, right, spec->options.format_score);
 	return OK;
 }

@@ -91,15 +91,17 @@ static struct span noun_at(struct span a, size_t *i)
 	return word;
 }
 
-/* "... or a knave" behind a role; "... or Ella is a knave" is another claim. */
+/* "... or a knave", "... and a knave" behind a role; "... or Ella is a knave" is another claim. */
 static int is_hedged(struct span a, size_t i)
 {
-	struct span word = noun_at(a, &i);
+	struct span word = noun_at(a, &i), article, verb;
 
-	if (!is_word(word, "or"))
+	if (!is_word(word, "or") && !is_word(word, "and"))
 		return 0;
+	article = word_at(a, skip_gap(a, i));
 	noun_at(a, &i);
-	return !is_word(noun_at(a, &i), "is");
+	verb = noun_at(a, &i);
+	return !is_word(verb, "is") && !is_word(verb, "are") && (is_word(word, "or") || is_article(article));
 }
 
 /* Does "is" at text[i] make a claim? It looks at the word before and at most four behind, so a scan over all i stays linear. */
@@ -140,6 +142,42 @@ static int read_people(struct span gold, struct people *out)
 	return out->n > 0;
 }
 
+/* ---- sentences ---- */
+
+/* Words that make a sentence say something else than what is. "not" does before "that" only: "Bo is not a knight" is no claim anyway. */
+static int is_doubt(struct span word)
+{
+	static const char *const doubts[] = {"if",       "iff",        "suppose",    "supposing",    "assume",   "assuming", "assumption",
+	                                     "whether",  "then",       "perhaps",    "maybe",        "possibly", "might",    "could",
+	                                     "would",    "either",     "neither",    "unless",       "when",     "whenever", "says",
+	                                     "said",     "say",        "claims",     "claimed",      "states",   "stated",   "thinks",
+	                                     "believes", "nobody",     "imagine",    "false",        "wrong",    "untrue",   "incorrect",
+	                                     "case",     "hypothesis", "impossible", "contradiction"};
+
+	for (size_t i = 0; i < sizeof doubts / sizeof *doubts; i++)
+		if (is_word(word, doubts[i]))
+			return 1;
+	return 0;
+}
+
+/* Where the sentence from i on ends; *certain: it asks, supposes and denies nothing. */
+static size_t read_sentence(struct span text, size_t i, int *certain)
+{
+	int denies = 0;
+
+	*certain = 1;
+	while (i < text.n && !strchr(".!?\n", text.s[i] ? text.s[i] : ' ')) {
+		struct span word = word_at(text, i);
+		denies |= is_word(word, "not");
+		if (is_doubt(word) || (denies && is_word(word, "that")))
+			*certain = 0;
+		i += word.n ? word.n : 1;
+	}
+	if (i < text.n && text.s[i] == '?')
+		*certain = 0;
+	return i + 1;
+}
+
 struct tally {
 	int right, named;
 };
@@ -151,9 +189,13 @@ static struct tally count_people(const struct people *gold, struct span text, in
 	int          known[PEOPLE_MAX] = {0};
 	struct tally t = {0};
 	struct claim claim;
+	size_t       end = 0;
+	int          certain = 0;
 
 	for (size_t i = 0; i < text.n; i++) {
-		if (!claim_at(text, i, &claim))
+		if (i >= end)
+			end = read_sentence(text, i, &certain);
+		if (!certain || !claim_at(text, i, &claim))
 			continue;
 		for (int j = 0; j < gold->n; j++) {
 			if (!span_equal_nocase(gold->claim[j].name, claim.name))

@@ -11,7 +11,10 @@
 VERIFY_CHECK(verify_has_answer)
 {
 	(void)spec;
-	return p->answer ? OK : error_set(ERR_INPUT, "the problem has no answer");
+	if (!p->answer)
+		return error_set(ERR_INPUT, "the problem has no answer");
+	return span_trim(span_of(p->answer)).n ? OK
+	                                       : error_set(ERR_INPUT, "the answer is empty: a completion that says nothing would be right");
 }
 
 VERIFY_SCORE(verify_exact)
@@ -21,7 +24,7 @@ VERIFY_SCORE(verify_exact)
 
 	span_answer(text, &answer);
 	out->parsed = text.n > 0;
-	verify_mark(out, p->answer && (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer)), 0);
+	verify_mark(out, span_trim(gold).n && (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer)), 0);
 	return OK;
 }
 
@@ -68,7 +71,9 @@ VERIFY_SCORE(verify_sequence)
 	if (right == gold.n && text.n == gold.n && c->finished)
 		right++;
 	out->parsed = 1;
-	verify_mark(out, p->answer && right == gold.n + 1, p->answer ? (double)right / (double)(gold.n + 1) : 0);
+	if (span_trim(gold).n == 0)
+		right = 0;
+	verify_mark(out, right == gold.n + 1, (double)right / (double)(gold.n + 1));
 	return OK;
 }
 
@@ -97,7 +102,7 @@ VERIFY_SCORE(verify_length)
 
 /* ---- stories ---- */
 
-enum { WORD_MAX = 128, SENTENCES_MAX = 4096 };
+enum { WORD_MAX = 128, SENTENCES_MAX = 4096, STORY_WORDS = 3 };
 
 /* The word to look for, copied to out; 0 when there is none. */
 static int find_word(const struct reward_spec *spec, const struct problem *p, char out[WORD_MAX])
@@ -150,15 +155,29 @@ VERIFY_SCORE(verify_contains)
 	return OK;
 }
 
+static struct span next_word(struct span *text)
+{
+	struct span word;
+	size_t      n = 0;
+
+	while (text->n && !is_letter((unsigned char)text->s[0]))
+		*text = span_from(*text, 1);
+	while (n < text->n && is_letter((unsigned char)text->s[n]))
+		n++;
+	word = (struct span){text->s, n};
+	*text = span_from(*text, n);
+	return word;
+}
+
 VERIFY_SCORE(verify_ends)
 {
-	struct span text = span_trim(verify_text(c));
+	struct span text = span_trim(verify_text(c)), words = text;
 
 	(void)spec, (void)p;
 	while (text.n && strchr("\"')", text.s[text.n - 1]))
 		text.n--;
 	out->parsed = text.n > 0;
-	verify_mark(out, c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL, 0);
+	verify_mark(out, c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL && next_word(&words).n > 0, 0);
 	return OK;
 }
 
@@ -209,6 +228,22 @@ VERIFY_SCORE(verify_no_repeat)
 	return OK;
 }
 
+/* Are there STORY_WORDS different words? "dog." is none of a story. */
+static int has_words(struct span text)
+{
+	struct span known[STORY_WORDS], word;
+	int         n = 0;
+
+	while (n < STORY_WORDS && (word = next_word(&text)).n) {
+		int i = 0;
+		while (i < n && !span_equal_nocase(known[i], word))
+			i++;
+		if (i == n)
+			known[n++] = word;
+	}
+	return n == STORY_WORDS;
+}
+
 VERIFY_SCORE(verify_story)
 {
 	struct score word, end, fresh;
@@ -217,7 +252,7 @@ VERIFY_SCORE(verify_story)
 	TRY(verify_contains(spec, p, c, &word));
 	TRY(verify_ends(spec, p, c, &end));
 	TRY(verify_no_repeat(spec, p, c, &fresh));
-	right = word.right + end.right + fresh.right;
+	right = has_words(verify_text(c)) ? word.right + end.right + fresh.right : 0;
 	out->parsed = fresh.parsed;
 	verify_mark(out, right == 3, spec->options.partial * right / 3);
 	return OK;
