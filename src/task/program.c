@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "task/family.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,13 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 struct worker {
 	pid_t       pid;     /* 0: not started */
 	int         in, out; /* our ends: its standard input and output */
 	int         busy, fresh;
-	struct text got; /* what it wrote for this question */
+	int         late; /* its last question took too long */
+	struct text got;  /* what it wrote for this question */
 };
 
 struct program {
@@ -35,8 +34,12 @@ struct program {
 	pthread_mutex_t lock; /* for busy, alive, n_failed, why */
 	pthread_cond_t  freed;
 	int             alive; /* it has given an answer */
+	int             late;  /* answers in a row that took too long */
 	long            n_failed;
 	char            why[PROGRAM_WHY_MAX];
+	double          said; /* when it was last told that it is waited for */
+	program_say    *say;
+	void           *say_context;
 	struct worker   worker[PROGRAM_WORKERS_MAX];
 };
 
@@ -119,6 +122,8 @@ int program_open(const struct program_options *o, struct program **out)
 	c->timeout = o->timeout;
 	c->startup = o->startup;
 	c->n = o->workers;
+	c->say = o->say;
+	c->say_context = o->say_context;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->freed, NULL);
 	status = open_line(o, c);
@@ -150,7 +155,7 @@ static int spawn_with(struct program *c, struct worker *w, const int in[2], cons
 	if (c->log)
 		posix_spawn_file_actions_addopen(files, 2, c->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	posix_spawn_file_actions_addclosefrom_np(files, 3); /* nothing else of hone's, locks above all */
-	return posix_spawn(&w->pid, c->path, files, how, c->word, environ);
+	return family_spawn(&w->pid, c->path, files, how, c->word);
 }
 
 static int start(struct program *c, struct worker *w)
@@ -202,9 +207,7 @@ static int stop(struct worker *w, int patience)
 			break;
 		nanosleep(&nap, NULL);
 	}
-	kill(-w->pid, SIGKILL); /* before it is waited for, so that its number is still its own */
-	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	status = family_end(w->pid);
 	close(w->out);
 	w->pid = 0;
 	return status;
@@ -258,20 +261,43 @@ static enum talk read_some(struct worker *w)
 	return w->got.failed ? TALK_LONG : TALK_DONE;
 }
 
-/* Sends the question and reads one line, which then is w->got without its end. */
-static enum talk converse(struct worker *w, const char *question, size_t n, double deadline)
+/* Who waits wants to know for what; but not from every thread. */
+static void say_that_it_waits(struct program *c, double waited, double left)
 {
+	char text[PROGRAM_WHY_MAX];
+
+	if (!c->say)
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (c->said == 0 || clock_seconds() - c->said >= PROGRAM_SAY_EVERY) {
+		c->said = clock_seconds();
+		snprintf(text, sizeof text, "waiting for the command \"%.200s\": no answer for %.0f seconds; it has %.0f more", c->line,
+		         waited, left);
+		c->say(c->say_context, text);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Sends the question and reads one line, which then is w->got without its end. */
+static enum talk converse(struct program *c, struct worker *w, const char *question, size_t n, double seconds)
+{
+	double start = clock_seconds(), deadline = start + seconds, patience = start + PROGRAM_PATIENCE;
 	size_t sent = 0;
 
 	w->got.n = 0;
 	for (;;) {
 		struct pollfd fds[2] = {{.fd = w->out, .events = POLLIN}, {.fd = w->in, .events = POLLOUT}};
-		double        left = deadline - clock_seconds();
+		double        left = deadline - clock_seconds(), quiet = patience - clock_seconds();
 		const char   *end;
 		enum talk     now = TALK_DONE;
 		if (left <= 0)
 			return TALK_LATE;
-		if (poll(fds, sent <= n ? 2 : 1, (int)ceil(fmin(left, 3600) * 1000)) <= 0)
+		if (quiet <= 0) {
+			say_that_it_waits(c, clock_seconds() - start, left);
+			patience = HUGE_VAL;
+			continue;
+		}
+		if (poll(fds, sent <= n ? 2 : 1, (int)ceil(fmin(fmin(left, quiet), 3600) * 1000)) <= 0)
 			continue;
 		if (fds[0].revents)
 			now = read_some(w);
@@ -290,7 +316,7 @@ static enum talk converse(struct worker *w, const char *question, size_t n, doub
 }
 
 /* As converse, but a broken pipe is an error of this call and no signal for the process. */
-static enum talk converse_quietly(struct worker *w, const char *question, size_t n, double deadline)
+static enum talk converse_quietly(struct program *c, struct worker *w, const char *question, size_t n, double seconds)
 {
 	const struct timespec now = {0};
 	sigset_t              pipe_only, before;
@@ -299,7 +325,7 @@ static enum talk converse_quietly(struct worker *w, const char *question, size_t
 	sigemptyset(&pipe_only);
 	sigaddset(&pipe_only, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-	result = converse(w, question, n, deadline);
+	result = converse(c, w, question, n, seconds);
 	while (sigtimedwait(&pipe_only, NULL, &now) == SIGPIPE)
 		;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -314,13 +340,13 @@ static int is_off_the_line(const struct worker *w)
 	return poll(&fd, 1, 0) != 0;
 }
 
-static int report(const struct program *c, enum talk result, int status)
+static int report(const struct program *c, enum talk result, int status, double seconds)
 {
 	const char *log = c->log ? "; its standard error is in " : "", *where = c->log ? c->log : "";
 
 	if (result == TALK_LATE)
-		return error_set(ERR_INPUT, "the command \"%s\" took more than %g seconds for an answer%s%s", c->line, c->timeout, log,
-		                 where);
+		return error_set(ERR_INPUT, "the command \"%s\" gave no answer within %g seconds%s%s%s", c->line, seconds,
+		                 seconds > c->timeout ? " (the first one of a fresh program has command_startup more)" : "", log, where);
 	if (result == TALK_LONG)
 		return error_set(ERR_INPUT, "the command \"%s\" answered with a line of more than %d bytes%s%s", c->line, PROGRAM_LINE_MAX,
 		                 log, where);
@@ -336,6 +362,7 @@ static int report(const struct program *c, enum talk result, int status)
 static int try_once(struct program *c, struct worker *w, const char *question, size_t n, program_accept *accept, void *context, int *again)
 {
 	enum talk result;
+	double    seconds;
 	int       was_fresh, status;
 
 	*again = 0;
@@ -344,8 +371,10 @@ static int try_once(struct program *c, struct worker *w, const char *question, s
 	if (!w->pid)
 		TRY(start(c, w));
 	was_fresh = w->fresh;
-	result = converse_quietly(w, question, n, clock_seconds() + c->timeout + (was_fresh ? c->startup : 0));
+	seconds = c->timeout + (was_fresh ? c->startup : 0);
+	result = converse_quietly(c, w, question, n, seconds);
 	w->fresh = 0;
+	w->late = result == TALK_LATE;
 	status = result == TALK_DONE ? accept(context, w->got.data, w->got.n) : ERR_INPUT;
 	if (status != OK && result == TALK_DONE)
 		error_context("the command \"%s\"", c->line);
@@ -353,7 +382,7 @@ static int try_once(struct program *c, struct worker *w, const char *question, s
 		return status;
 	*again = !was_fresh && result != TALK_LATE;
 	status = stop(w, result == TALK_ENDED ? 200 : 0);
-	return result == TALK_DONE ? ERR_INPUT : report(c, result, status);
+	return result == TALK_DONE ? ERR_INPUT : report(c, result, status, seconds);
 }
 
 /* ---- the pool ---- */
@@ -374,7 +403,7 @@ static struct worker *take(struct program *c)
 	struct worker *w = NULL;
 
 	pthread_mutex_lock(&c->lock);
-	while ((c->alive || c->n_failed < PROGRAM_TRIES) && !(w = free_worker(c)))
+	while ((c->alive || c->n_failed < PROGRAM_TRIES) && c->late < PROGRAM_LATE * c->n && !(w = free_worker(c)))
 		pthread_cond_wait(&c->freed, &c->lock);
 	if (w)
 		w->busy = 1;
@@ -390,6 +419,7 @@ static void give_back(struct program *c, struct worker *w, int status)
 	pthread_mutex_lock(&c->lock);
 	w->busy = 0;
 	c->alive |= status != ERR_INPUT;
+	c->late = status == ERR_INPUT && w->late ? c->late + 1 : 0;
 	if (status != OK) {
 		c->n_failed++;
 		snprintf(c->why, sizeof c->why, "%s", error_message());

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMMAND_REWARD_MAX = 1000000 };
+
 int verify_command_open(struct reward_spec *spec)
 {
 	if (!spec->options.command.line || !*spec->options.command.line)
@@ -58,6 +60,23 @@ static int add_question(const struct problem *p, const struct completion *c, str
 
 /* ---- the answer ---- */
 
+/* A number, or true for 1 and false for 0. null says, as {"error"} does, that there is nothing to say. Sums and squares of rewards must stay numbers that
+ * mean something in single precision too, so there is a bound. */
+static int read_reward(const json_t *object, double *out)
+{
+	const json_t *v = json_object_get(object, "reward");
+
+	if (json_is_null(v))
+		return error_set(ERR_FAILED, "its answer: \"reward\" is null: no verdict");
+	*out = json_is_true(v);
+	if (!json_is_boolean(v))
+		TRY(json_get_real("its answer", object, "reward", JSON_REQUIRED, out));
+	if (fabs(*out) > COMMAND_REWARD_MAX)
+		return error_set(ERR_FAILED, "its answer: the reward %g is beyond +-%g: no verdict; scale the rewards", *out,
+		                 (double)COMMAND_REWARD_MAX);
+	return OK;
+}
+
 /* {"reward": 0.5, "right": false, "parsed": true} or {"error": "..."}; other keys are free. */
 static int read_answer(void *context, const char *line, size_t n)
 {
@@ -72,7 +91,7 @@ static int read_answer(void *context, const char *line, size_t n)
 	if (status == OK && excuse)
 		status = error_set(ERR_FAILED, "it says: %.200s", excuse);
 	if (status == OK)
-		status = json_get_real("its answer", object, "reward", JSON_REQUIRED, &out->reward);
+		status = read_reward(object, &out->reward);
 	out->right = out->reward >= 1;
 	if (status == OK)
 		status = json_get_bool("its answer", object, "right", JSON_OPTIONAL, &out->right);
