@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/safetensors.h"
+#include "run/config.h"
 
 int command_train(int argc, char **argv);
 int command_sft(int argc, char **argv);
@@ -44,6 +45,12 @@ int options_read(int argc, char **argv, const struct option_word *words, int n_w
 
 /* The value of --dtype: bf16, f16 or f32. */
 int options_dtype(const char *name, enum safetensors_type *out);
+
+/* A program that the config of a stranger would start is shown, and started only when --allow-command was given. `own`: the config that the user named
+ * himself, NULL for none; what it says itself, or the command line, is the user's word. */
+int options_allow_command(const struct config *c, const char *own, int allowed);
+
+void options_say(void *context, const char *text); /* a program_say: a line on standard error */
 
 /* ERR_INPUT when the folder holds a model already: an earlier one is not overwritten. */
 int options_new_folder(const char *folder);

@@ -3,9 +3,11 @@
  *
  * WHAT is a config, whose model.path is evaluated, or the folder of a model or of a run. Files, columns, prompt template, verifier, lengths and sampling are
  * what the config says: the one given, or that of the run. The options are short names of config keys; without any config --data and --task
- * must be there. Each file is evaluated for itself: its figures are the same whatever else the call evaluates. */
+ * must be there. A program that a run's own config names is run with --allow-command only. Each file is evaluated for itself: its
+ * figures are the same whatever else the call evaluates. */
 #include "rl/eval.h"
 #include "base/json.h"
+#include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/opened.h"
 #include "rl/problems.h"
@@ -34,13 +36,13 @@ static const struct {
         {"--seed", "run.seed"},
         {"--command", "task.verifier.command"},
 };
-enum { N_SHORT = sizeof short_names / sizeof *short_names, WORDS_MAX = N_SHORT + 5 };
+enum { N_SHORT = sizeof short_names / sizeof *short_names, WORDS_MAX = N_SHORT + 6 };
 
 struct words { /* the command line */
 	const char  *what, *config, *base, *output, *answers;
 	const char  *value[N_SHORT];
 	const char **overrides; /* [n_overrides] "key=value" */
-	int          n_overrides;
+	int          n_overrides, allow_command;
 };
 
 struct evaluation {
@@ -108,6 +110,7 @@ static int read_words(int argc, char **argv, struct arena *a, struct words *w)
 		return ERR_INPUT;
 	for (int i = 0; i < N_SHORT; i++)
 		words[n++] = (struct option_word){short_names[i].option, &w->value[i], NULL, NULL};
+	words[n++] = (struct option_word){"--allow-command", NULL, NULL, &w->allow_command};
 	words[n++] = (struct option_word){"--data", &w->config, NULL, NULL}; /* left over: a last word without its file */
 	TRY(take_files(&argc, argv, a, w));
 	TRY(options_read(argc, argv, words, n, &n_positional));
@@ -169,20 +172,23 @@ static int load_config(struct evaluation *e, const struct words *w)
 
 /* ---- opening ---- */
 
-static int open_verifier(struct evaluation *e)
+static int open_verifier(struct evaluation *e, const struct words *w)
 {
-	const struct config_task     *t = &e->config.task;
-	const struct verifier_options o = job_verifier_options(t);
-	const char                   *name = job_judge(t);
+	const struct config_task *t = &e->config.task;
+	struct verifier_options   o = job_verifier_options(t);
+	const char               *name = job_judge(t);
 
 	if (!*name)
 		return error_set(ERR_INPUT, "which verifier? Name one with --task, or task.eval_reward in the config");
+	o.command.say = options_say;
 	TRY(verifier_open(&e->spec, &name, NULL, 1, &o));
 	e->scores.task = name;
 	TRY(problems_add_verifiers(&e->set, &e->spec));
+	if (e->spec.command)
+		TRY(options_allow_command(&e->config, w->config ? w->config : e->from_run ? NULL : w->what, w->allow_command));
 	TRY(problems_check(&e->config, &e->spec, NULL, &e->arena, &e->set));
 	for (int i = 0; i < e->set.n_unreadable; i++)
-		fprintf(stderr, "left out: %s\n", e->set.unreadable[i].reason);
+		terminal_print(stderr, "left out: %s\n", e->set.unreadable[i].reason);
 	return OK;
 }
 
@@ -207,8 +213,8 @@ static void say_sampling(const struct evaluation *e, const struct sampling *s)
 	struct text penalties = {0};
 
 	penalty_print(&e->generation.penalty, &penalties);
-	fprintf(stderr, "%s; sampling: temperature %g, top_k %d, top_p %g, min_p %g%s\n", matmul_describe(e->opened.mm),
-	        (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, penalties.data ? penalties.data : "");
+	terminal_print(stderr, "%s; sampling: temperature %g, top_k %d, top_p %g, min_p %g%s\n", matmul_describe(e->opened.mm),
+	               (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, penalties.data ? penalties.data : "");
 	text_free(&penalties);
 	opened_cautions(&e->generation, s, e->config.run.eval_samples);
 }
@@ -228,7 +234,7 @@ static int open_all(struct evaluation *e, const struct words *w)
 	if (e->set.n == 0)
 		return error_set(ERR_INPUT, "nothing to evaluate on: name files with --data, or data.eval in the config");
 	TRY(opened_as(e->path, w->base, &(struct matmul_options){c->backend, c->precision, c->numerics}, c->threads, &e->opened));
-	TRY(open_verifier(e));
+	TRY(open_verifier(e, w));
 	TRY(choose_sampling(e, &sampling));
 	s = &e->opened.model->weights.shape;
 	prompts = problems_prompts(&e->config, e->opened.tokenizer, s->n_positions);
@@ -304,7 +310,7 @@ static int evaluate(struct evaluation *e, const struct problem_source *source, c
 	TRY(prompts_render(problems, n, &o, &e->set_arena, &prompts));
 	out->n_long = prompts.n_long;
 	prompts_add_longs(&prompts, &longs);
-	fprintf(stderr, "%s, %d problems%s\n", source->name, prompts.n, longs.data ? longs.data : "");
+	terminal_print(stderr, "%s, %d problems%s\n", source->name, prompts.n, longs.data ? longs.data : "");
 	text_free(&longs);
 	longest = prompts.longest + e->rollout.max_completion_length;
 	TRY(groups_new(prompts.n, &e->set_arena, &groups));
@@ -318,8 +324,8 @@ static int evaluate(struct evaluation *e, const struct problem_source *source, c
 			add_answer(&e->answers, out, &groups.items[g], &groups.items[g].rollouts[i]);
 	TRY(tally_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena, &out->tallies));
 	if (out->tallies.items[0].n_unjudged)
-		fprintf(stderr, "%s, %d problems left out: the command had no verdict on an answer\n", source->name,
-		        out->tallies.items[0].n_unjudged);
+		terminal_print(stderr, "%s, %d problems left out: the command had no verdict on an answer\n", source->name,
+		               out->tallies.items[0].n_unjudged);
 	return OK;
 }
 
@@ -362,7 +368,7 @@ static int report(const struct evaluation *e, const struct words *w)
 	int         status = scores_table(&e->scores, &table);
 
 	if (status == OK)
-		fwrite(table.data, 1, table.n, stdout);
+		terminal_write(stdout, table.data, table.n);
 	if (status == OK && w->output)
 		status = scores_json(&e->scores, &json);
 	if (status == OK && w->output)

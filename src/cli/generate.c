@@ -1,4 +1,5 @@
 /* hone generate MODEL --prompt TEXT | --prompt-ids 1,2,3 [--max-tokens N] [--temperature T] [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] [--base FOLDER] */
+#include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/opened.h"
 #include "model/decode.h"
@@ -64,8 +65,11 @@ static int print_answer(const struct generate *g, const struct decode_result *r)
 		return OK;
 	}
 	status = tokenizer_decode(g->opened.tokenizer, r->ids, (size_t)r->n, 1, &text);
-	if (status == OK)
-		printf("%s%s\n", g->prompt ? g->prompt : "", text.data ? text.data : "");
+	if (status == OK) {
+		terminal_write(stdout, g->prompt ? g->prompt : "", g->prompt ? strlen(g->prompt) : 0);
+		terminal_write(stdout, text.data ? text.data : "", text.n);
+		putchar('\n');
+	}
 	text_free(&text);
 	return status;
 }

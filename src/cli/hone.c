@@ -1,4 +1,5 @@
 /* hone.c - the front door: finds the command, speaks its error, returns its status. */
+#include "base/terminal.h"
 #include "cli/command.h"
 
 #include <stdio.h>
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
 	while (c < commands + N_COMMANDS && strcmp(c->name, argv[1]))
 		c++;
 	if (c == commands + N_COMMANDS) {
-		fprintf(stderr, "hone: there is no command \"%s\"; hone --help lists them\n", argv[1]);
+		terminal_print(stderr, "hone: there is no command \"%s\"; hone --help lists them\n", argv[1]);
 		return ERR_INPUT;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0); /* a log in a file grows line by line */
@@ -73,6 +74,6 @@ int main(int argc, char **argv)
 	if ((fflush(stdout) || ferror(stdout)) && status == OK)
 		status = error_set(ERR_INPUT, "cannot write to standard output");
 	if (status != OK)
-		fprintf(stderr, "hone %s: %s\n", c->name, error_message());
+		terminal_print(stderr, "hone %s: %s\n", c->name, error_message());
 	return status;
 }

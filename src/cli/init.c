@@ -2,6 +2,7 @@
  *
  * With --tokenizer its files come along, and the token that it names as the end of a text is the one that ends an answer, unless the shape has it already.
  * --layers makes a shallower model, for trials. */
+#include "base/terminal.h"
 #include "base/threads.h"
 #include "cli/command.h"
 #include "model/folder.h"
@@ -53,8 +54,8 @@ static int write_model(const struct init *o, const char *folder, const struct mo
 	weights_init(&w, (uint64_t)o->seed);
 	status = folder_write(folder, &w, type, o->tokenizer);
 	if (status == OK)
-		printf("%s: %zu random weights like %s%s\n", folder, w.n, o->like,
-		       o->tokenizer ? "" : "; no tokenizer: name one in model.tokenizer");
+		terminal_print(stdout, "%s: %zu random weights like %s%s\n", folder, w.n, o->like,
+		               o->tokenizer ? "" : "; no tokenizer: name one in model.tokenizer");
 	weights_free(&w);
 	return status;
 }

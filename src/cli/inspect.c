@@ -1,5 +1,6 @@
 /* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run
  * hone inspect ROWS.jsonl[.gz] [--id ID] [--prompt-column NAME] ...: a data set as training would read it, or one problem of it */
+#include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "model/adapter_folder.h"
@@ -17,12 +18,14 @@
 
 static void print_shape(const struct model_shape *s)
 {
-	printf("  %s, layers %d, width %d, heads %d (%d key/value) of %d, feed-forward %d, vocabulary %d, positions %d, %s\n",
-	       kind_of(s)->model_type, s->n_layers, s->width, s->n_heads, s->n_kv_heads, s->head_width, s->ff_width, s->n_vocab,
-	       s->n_positions, s->tied ? "tied" : "untied");
-	printf("  %.3fM parameters, rope theta %g, norm eps %g, ends with", (double)weights_count(s) * 1e-6, s->rope_theta, s->norm_eps);
+	terminal_print(stdout,
+	               "  %s, layers %d, width %d, heads %d (%d key/value) of %d, feed-forward %d, vocabulary %d, positions %d, %s\n",
+	               kind_of(s)->model_type, s->n_layers, s->width, s->n_heads, s->n_kv_heads, s->head_width, s->ff_width, s->n_vocab,
+	               s->n_positions, s->tied ? "tied" : "untied");
+	terminal_print(stdout, "  %.3fM parameters, rope theta %g, norm eps %g, ends with", (double)weights_count(s) * 1e-6, s->rope_theta,
+	               s->norm_eps);
 	for (int i = 0; i < s->n_eos; i++)
-		printf(" %d", s->eos[i]);
+		terminal_print(stdout, " %d", s->eos[i]);
 	puts("");
 }
 
@@ -33,9 +36,9 @@ static int inspect_tensors(const char *path)
 	TRY(safetensors_open(path, &f));
 	for (size_t i = 0; i < f.n; i++) {
 		const struct safetensors_entry *e = &f.entries[i];
-		printf("  %-56s %-5s [", e->name, safetensors_type_name(e->type));
+		terminal_print(stdout, "  %-56s %-5s [", e->name, safetensors_type_name(e->type));
 		for (int d = 0; d < e->n_dims; d++)
-			printf(d ? ", %llu" : "%llu", (unsigned long long)e->dims[d]);
+			terminal_print(stdout, d ? ", %llu" : "%llu", (unsigned long long)e->dims[d]);
 		puts("]");
 	}
 	safetensors_close(&f);
@@ -48,10 +51,10 @@ static int print_adapter(const char *folder, struct arena *a)
 	const char            *base;
 
 	TRY(adapter_folder_read_options(folder, &o, a, &base));
-	printf("  LoRA adapter of \"%s\": rank %d, alpha %g%s, on", base, o.rank, o.alpha, o.rslora ? " (rsLoRA)" : "");
+	terminal_print(stdout, "  LoRA adapter of \"%s\": rank %d, alpha %g%s, on", base, o.rank, o.alpha, o.rslora ? " (rsLoRA)" : "");
 	for (int i = 0; i < ADAPTER_TARGETS; i++)
 		if (o.targets >> i & 1)
-			printf(" %s", adapter_target_name[i]);
+			terminal_print(stdout, " %s", adapter_target_name[i]);
 	puts("");
 	return OK;
 }
@@ -72,8 +75,8 @@ static int inspect_folder(const char *path, struct arena *a)
 
 	TRY(checkpoint_resolve(path, a, &folder));
 	if (strcmp(folder, path))
-		printf("%s: a run; its newest valid checkpoint is %s\n", path, folder);
-	printf("%s\n", folder);
+		terminal_print(stdout, "%s: a run; its newest valid checkpoint is %s\n", path, folder);
+	terminal_print(stdout, "%s\n", folder);
 	TRY(adapter_folder_is(folder, &is_adapter));
 	TRY(is_adapter ? print_adapter(folder, a) : print_model(folder));
 	manifest = file_join(a, folder, "manifest.json");
@@ -119,8 +122,8 @@ static int print_prompts(const struct dataset *d, struct arena *a)
 		messages += d->problems[i].n_messages > 0;
 	}
 	qsort(bytes, (size_t)d->n, sizeof *bytes, ascending);
-	printf("  prompts of %zu to %zu bytes, half of them up to %zu; %d are lists of messages\n", bytes[0], bytes[d->n - 1],
-	       bytes[d->n / 2], messages);
+	terminal_print(stdout, "  prompts of %zu to %zu bytes, half of them up to %zu; %d are lists of messages\n", bytes[0],
+	               bytes[d->n - 1], bytes[d->n / 2], messages);
 	return OK;
 }
 
@@ -136,8 +139,8 @@ static void print_parts(const struct dataset *d)
 		demonstrations += p->n_demonstrations > 0;
 		skills += p->n_skills > 0;
 	}
-	printf("  %d have an answer, %d a hint, %d a rubric, %d demonstrations, %d skills\n", answers, hints, rubrics, demonstrations,
-	       skills);
+	terminal_print(stdout, "  %d have an answer, %d a hint, %d a rubric, %d demonstrations, %d skills\n", answers, hints, rubrics,
+	               demonstrations, skills);
 }
 
 static int print_categories(const struct dataset *d, struct arena *a)
@@ -149,12 +152,12 @@ static int print_categories(const struct dataset *d, struct arena *a)
 	for (int i = 0; i < d->n; i++)
 		names.entries[i] = (struct id_entry){d->problems[i].category ? d->problems[i].category : "(none)", i};
 	id_index_sort(&names);
-	printf("  categories:");
+	terminal_print(stdout, "  categories:");
 	for (int i = 0, end; i < d->n; i = end, shown++) {
 		for (end = i; end < d->n && !strcmp(names.entries[i].id, names.entries[end].id); end++)
 			;
 		if (shown < CATEGORIES)
-			printf("%s %.80s %d", i ? "," : "", names.entries[i].id, end - i);
+			terminal_print(stdout, "%s %.80s %d", i ? "," : "", names.entries[i].id, end - i);
 	}
 	puts(shown > CATEGORIES ? ", ..." : "");
 	return OK;
@@ -165,16 +168,16 @@ static int print_twice(const struct dataset *d, struct arena *a)
 	struct overlaps twice;
 
 	TRY(overlap_within(d->problems, d->n, a, &twice));
-	printf("  %d ask what one before them asks", twice.n);
+	terminal_print(stdout, "  %d ask what one before them asks", twice.n);
 	for (int i = 0; i < twice.n && i < NAMED; i++)
-		printf("%s %.80s = %.80s", i ? "," : ":", twice.items[i].problem->id, twice.items[i].same_as->id);
+		terminal_print(stdout, "%s %.80s = %.80s", i ? "," : ":", twice.items[i].problem->id, twice.items[i].same_as->id);
 	puts(twice.n > NAMED ? ", ..." : "");
 	return OK;
 }
 
 static int print_dataset(const char *path, const struct dataset *d, struct arena *a)
 {
-	printf("%s: %d problems, %s to %s\n", path, d->n, d->problems[0].id, d->problems[d->n - 1].id);
+	terminal_print(stdout, "%s: %d problems, %s to %s\n", path, d->n, d->problems[0].id, d->problems[d->n - 1].id);
 	TRY(print_prompts(d, a));
 	print_parts(d);
 	TRY(print_categories(d, a));

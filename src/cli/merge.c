@@ -2,6 +2,7 @@
  *
  * ADAPTER is a folder in PEFT's layout, a checkpoint or a run. --base names the folder of its model where adapter_config.json does not. The sum is
  * rounded once to f32; another --dtype rounds it again and may lose what a short training changed. */
+#include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/opened.h"
 
@@ -16,7 +17,7 @@ static int write_merged(struct opened *o, const char *out, enum safetensors_type
 	adapter_merge(m->adapter, &m->weights);
 	TRY(folder_write(out, &m->weights, type, o->base));
 	TRY(tokenizer_save(o->tokenizer, out));
-	printf("%s: %s with %zu weights of the adapter %s merged\n", out, o->base, m->adapter->weights.n, o->path);
+	terminal_print(stdout, "%s: %s with %zu weights of the adapter %s merged\n", out, o->base, m->adapter->weights.n, o->path);
 	return OK;
 }
 

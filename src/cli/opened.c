@@ -1,6 +1,7 @@
 #include "cli/opened.h"
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "base/threads.h"
 #include "model/adapter_folder.h"
 #include "run/checkpoint.h"
@@ -104,9 +105,11 @@ int opened_generation(struct opened *o, struct generation *out)
 void opened_cautions(const struct generation *g, const struct sampling *s, int samples)
 {
 	if (*g->not_done)
-		fprintf(stderr, "caution: generation_config.json asks for what hone does not do, and it is left out: %s\n", g->not_done);
+		terminal_print(stderr, "caution: generation_config.json asks for what hone does not do, and it is left out: %s\n",
+		               g->not_done);
 	if (s->temperature == 0 && samples > 1)
-		fprintf(stderr,
+		terminal_print(
+		        stderr,
 		        "caution: temperature 0 is greedy, so the %d samples of a prompt are all the same; --temperature 1 draws them\n",
 		        samples);
 }

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/terminal.h"
 #include "cli/command.h"
 
 #include <stdlib.h>
@@ -86,6 +87,30 @@ int options_dtype(const char *name, enum safetensors_type *out)
 			return OK;
 	}
 	return error_set(ERR_INPUT, "--dtype wants bf16, f16 or f32, not \"%s\"", name);
+}
+
+int options_allow_command(const struct config *c, const char *own, int allowed)
+{
+	static const char key[] = "task.verifier.command";
+	const char       *where = config_where(c, key), *command = c->task.verifier.command;
+	size_t            n = own ? strlen(own) : 0;
+
+	if (!*command || !strcmp(where, "command line") || (n && !strncmp(where, own, n) && where[n] == ':'))
+		return OK;
+	if (!allowed)
+		return error_set(
+		        ERR_INPUT,
+		        "%s sets %s, and you did not name that file: it would run the program\n    %s\nGive --allow-command if you "
+		        "trust it, or set your own with %s=",
+		        where, key, command, key);
+	terminal_print(stderr, "%s: runs the program %s\n", where, command);
+	return OK;
+}
+
+void options_say(void *context, const char *text)
+{
+	(void)context;
+	terminal_print(stderr, "%s\n", text);
 }
 
 int options_new_folder(const char *folder)

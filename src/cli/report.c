@@ -2,6 +2,7 @@
 #include "run/report.h"
 
 #include "base/file.h"
+#include "base/terminal.h"
 #include "cli/command.h"
 
 #include <stdio.h>
@@ -24,9 +25,9 @@ int command_report(int argc, char **argv)
 		files.markdown = &markdown;
 	status = files.page ? report_write((const char *const *)argv, n, &files) : ERR_INPUT;
 	if (status == OK && as_text)
-		fwrite(markdown.data, 1, markdown.n, stdout);
+		terminal_write(stdout, markdown.data, markdown.n);
 	if (status == OK)
-		printf("%s\n", files.page);
+		terminal_print(stdout, "%s\n", files.page);
 	text_free(&markdown);
 	arena_free(&a);
 	return status;

@@ -1,7 +1,9 @@
 /* hone rollouts CONFIG [key=value ...] [--steps N] [--output FILE]
  *
  * The answers that N steps of hone train would sample if the weights stood still: the same problems, the same random keys. Without --steps enough of them
- * to meet every problem once. The output is by default the run folder's name with .jsonl.gz; it must not exist. */
+ * to meet every problem once. The output is by default the run folder's name with .jsonl.gz; it must not exist.
+ * --allow-command: see options_allow_command. */
+#include "base/terminal.h"
 #include "cli/command.h"
 #include "rl/step.h"
 #include "run/signals.h"
@@ -58,7 +60,8 @@ static int collect(struct job *job, int steps, const char *path)
 	if (status == OK)
 		status = write(path, &t);
 	if (status == OK)
-		printf("%s: %lld answers of %lld tokens to %d groups\n", path, (long long)h.answers, (long long)n_tokens, n_groups);
+		terminal_print(stdout, "%s: %lld answers of %lld tokens to %d groups\n", path, (long long)h.answers, (long long)n_tokens,
+		               n_groups);
 	text_free(&t);
 	return status;
 }
@@ -87,15 +90,20 @@ static int run(struct job *job, int steps, const char *output)
 int command_rollouts(int argc, char **argv)
 {
 	const char              *output = NULL;
-	int                      steps = 0, n, status;
-	const struct option_word words[] = {{"--output", &output, NULL, NULL}, {"--steps", NULL, &steps, NULL}};
-	struct job               job;
+	int                      steps = 0, allow_command = 0, n, status;
+	const struct option_word words[] = {
+	        {"--output", &output, NULL, NULL}, {"--steps", NULL, &steps, NULL}, {"--allow-command", NULL, NULL, &allow_command}};
+	struct job job;
 
-	TRY(options_read(argc, argv, words, 2, &n));
+	TRY(options_read(argc, argv, words, 3, &n));
 	if (n == 0 || strchr(argv[0], '='))
 		return error_set(ERR_INPUT, "usage: hone rollouts CONFIG [key=value ...] [--steps N] [--output FILE]");
 	TRY(job_open(JOB_TRAIN, argv[0], (const char *const *)argv + 1, n - 1, &job));
-	status = run(&job, steps, output);
+	status = job.reward.command || job.eval_reward.command ? options_allow_command(&job.config, argv[0], allow_command) : OK;
+	if (status == OK && (job.reward.command || job.eval_reward.command))
+		status = file_make_folders(job.config.run.output_dir); /* for its standard error */
+	if (status == OK)
+		status = run(&job, steps, output);
 	job_close(&job);
 	return status;
 }

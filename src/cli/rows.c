@@ -1,6 +1,7 @@
 #include "cli/rows.h"
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "task/dataset.h"
 
 #include <stdio.h>
@@ -43,7 +44,7 @@ int rows_run(rows_answer *answer, void *context)
 			json_add_string(&out, error_message(), strlen(error_message()));
 		}
 		text_add(&out, "}\n", 2);
-		fwrite(out.data, 1, out.n, stdout);
+		terminal_write(stdout, out.data, out.n);
 	}
 	text_free(&out);
 	lines_close(in);
@@ -79,7 +80,7 @@ int rows_print_problem(const struct problem *p)
 	int         status = dataset_add_row(&t, p);
 
 	if (status == OK)
-		fwrite(t.data, 1, t.n, stdout);
+		terminal_write(stdout, t.data, t.n);
 	text_free(&t);
 	return status;
 }

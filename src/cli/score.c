@@ -40,7 +40,7 @@ static int read_share(const char *name, const char *text, double *out)
 int command_score(int argc, char **argv)
 {
 	const char *task = NULL, *partial = "0", *format_score = "0", *compare = "text", *tolerance = "0", *relative = "0", *timeout = "10";
-	struct verifier_options  o = {.command = {.workers = 1, .startup = 30}};
+	struct verifier_options  o = {.command = {.workers = 1, .startup = 30, .say = options_say}};
 	struct reward_spec       spec;
 	int                      n, status;
 	const struct option_word words[] = {{"--task", &task, NULL, NULL},

@@ -1,5 +1,6 @@
 /* hone train CONFIG, hone sft CONFIG */
 #include "rl/train.h"
+#include "base/terminal.h"
 
 #include "cli/command.h"
 #include "rl/sft.h"
@@ -33,10 +34,10 @@ static void print_end(const struct job *job)
 		printf("held out: pass@1 %.1f%% +- %.1f before, %.1f%% +- %.1f after\n", 100 * job->first_eval.mean,
 		       100 * job->first_eval.error, 100 * job->last_eval.mean, 100 * job->last_eval.error);
 	if (job->best_step >= 0)
-		printf("best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n", job->config.run.metric_for_best_model, job->best_metric,
-		       job->best_step, job->config.run.output_dir, job->best_step);
-	printf("%s: step %d of %d; report in %s/report.html\n", signals_stop() ? "stopped and saved" : "done", job->step,
-	       job->config.run.max_steps, job->config.run.output_dir);
+		terminal_print(stdout, "best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n", job->config.run.metric_for_best_model,
+		               job->best_metric, job->best_step, job->config.run.output_dir, job->best_step);
+	terminal_print(stdout, "%s: step %d of %d; report in %s/report.html\n", signals_stop() ? "stopped and saved" : "done", job->step,
+	               job->config.run.max_steps, job->config.run.output_dir);
 }
 
 static int write_report(const struct job *job)
@@ -50,7 +51,7 @@ static int write_report(const struct job *job)
 	return status;
 }
 
-static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n, enum job_begin how)
+static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n, enum job_begin how, int allow_command)
 {
 	struct job job;
 	int        status = OK;
@@ -58,7 +59,9 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 	TRY(job_open(kind, config, overrides, n, &job));
 	job.screen = stdout;
 	signals_catch();
-	if (kind == JOB_SFT)
+	if (job.reward.command || job.eval_reward.command)
+		status = options_allow_command(&job.config, config, allow_command);
+	if (status == OK && kind == JOB_SFT)
 		status = sft_open(&job);
 	if (status == OK)
 		status = job_start(&job, how);
@@ -75,9 +78,10 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 
 static int run(enum job_kind kind, int argc, char **argv)
 {
-	int                      resume = 0, from_scratch = 0, help = 0, markdown = 0, n;
+	int                      resume = 0, from_scratch = 0, allow_command = 0, help = 0, markdown = 0, n;
 	const struct option_word words[] = {{"--resume", NULL, NULL, &resume},
 	                                    {"--from-scratch", NULL, NULL, &from_scratch},
+	                                    {"--allow-command", NULL, NULL, &allow_command},
 	                                    {"--help", NULL, NULL, &help},
 	                                    {"--help-markdown", NULL, NULL, &markdown}};
 
@@ -90,7 +94,8 @@ static int run(enum job_kind kind, int argc, char **argv)
 	return run_job(kind, argv[0], (const char *const *)argv + 1, n - 1,
 	               from_scratch ? JOB_FROM_SCRATCH
 	               : resume     ? JOB_RESUME
-	                            : JOB_NEW);
+	                            : JOB_NEW,
+	               allow_command);
 }
 
 int command_train(int argc, char **argv)

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/terminal.h"
 #include "base/threads.h"
 #include "model/generation.h"
 #include "run/events.h"
@@ -142,12 +143,12 @@ static void print_replay(const struct job *job)
 
 	if (r->n == 0)
 		return;
-	fprintf(job->screen, "replays %s: %d answers in %d groups, %.1f%% of them good; an epoch is %d steps%s\n", r->path, r->n_answers,
-	        r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
-	        r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
+	terminal_print(job->screen, "replays %s: %d answers in %d groups, %.1f%% of them good; an epoch is %d steps%s\n", r->path,
+	               r->n_answers, r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
+	               r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
 	if (job->config.loss.positive_share > 0)
-		fprintf(job->screen, "baseline %.6g, so that good answers make up %g of the weight\n", job->algorithm.baseline_value,
-		        job->config.loss.positive_share);
+		terminal_print(job->screen, "baseline %.6g, so that good answers make up %g of the weight\n", job->algorithm.baseline_value,
+		               job->config.loss.positive_share);
 }
 
 /* Training samples by the config alone: a penalty would draw from another distribution than the one that is trained. */
@@ -163,10 +164,10 @@ static void print_penalties(const struct job *job)
 			text_print(&names, ", %s", g.not_done);
 	}
 	if (names.n)
-		fprintf(job->screen,
-		        "caution: generation_config.json asks for %s; training leaves it out, for what is sampled must be what is "
-		        "trained\n",
-		        names.data + 2);
+		terminal_print(job->screen,
+		               "caution: generation_config.json asks for %s; training leaves it out, for what is sampled must be what is "
+		               "trained\n",
+		               names.data + 2);
 	text_free(&names);
 	arena_free(&a);
 }
@@ -179,16 +180,16 @@ static void print_start(const struct job *job, const char *disk)
 		return;
 	job_bill(job, &bill);
 	findings_lines(&job->findings, &data);
-	fprintf(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm), threads_count(),
-	        (double)job->model->weights.n * 1e-6);
+	terminal_print(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm), threads_count(),
+	               (double)job->model->weights.n * 1e-6);
 	if (job->model->adapter)
-		fprintf(job->screen, " stand still, %.2fM of the adapter learn", (double)job->model->adapter->weights.n * 1e-6);
-	fprintf(job->screen, "; %d problems, %d held out; into %s\n%s%s%s", job->train.n - job->train.prompts.n_long, job->eval.prompts.n,
-	        job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
+		terminal_print(job->screen, " stand still, %.2fM of the adapter learn", (double)job->model->adapter->weights.n * 1e-6);
+	terminal_print(job->screen, "; %d problems, %d held out; into %s\n%s%s%s", job->train.n - job->train.prompts.n_long,
+	               job->eval.prompts.n, job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
 	print_replay(job);
 	print_penalties(job);
 	if (algorithm_caution(&job->algorithm))
-		fprintf(job->screen, "caution: %s\n", algorithm_caution(&job->algorithm));
+		terminal_print(job->screen, "caution: %s\n", algorithm_caution(&job->algorithm));
 	text_free(&bill);
 	text_free(&data);
 }

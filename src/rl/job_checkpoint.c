@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/terminal.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
 
@@ -167,7 +168,8 @@ static int tell_schedule(const struct job *job, const struct config *then, int s
 
 	TRY(job_schedule(then, then->optim.learning_rate, &was));
 	if (job->screen && step > 0 && !schedule_same(&was, &job->schedule))
-		fprintf(job->screen,
+		terminal_print(
+		        job->screen,
 		        "caution: run.max_steps was %d and is %d, so the schedule (%s) is another one: the rate of step %d was %g, that of "
 		        "step %d "
 		        "is %g and not %g%s\n",
@@ -309,11 +311,11 @@ int job_resume_newest(struct job *job)
 	int         step, status = checkpoint_newest(job->config.run.output_dir, &job->arena, &folder, &step, &skipped);
 
 	if (job->screen && skipped.n)
-		fprintf(job->screen, "passed over: %s", skipped.data);
+		terminal_print(job->screen, "passed over: %s", skipped.data);
 	text_free(&skipped);
 	if (status == OK && folder)
 		status = load_checkpoint(job, folder);
 	if (status == OK && job->screen)
-		fprintf(job->screen, folder ? "resumed from step %d\n" : "nothing to resume: starting from step %d\n", job->step);
+		terminal_print(job->screen, folder ? "resumed from step %d\n" : "nothing to resume: starting from step %d\n", job->step);
 	return status;
 }

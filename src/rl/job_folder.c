@@ -2,6 +2,7 @@
 #include "rl/job_parts.h"
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "run/checkpoint.h"
 #include "run/events.h"
 #include "run/samples.h"
@@ -35,6 +36,42 @@ static int refuse_old_run(struct job *job)
 	                       "name another folder with run.output_dir=",
 	                       job->config.run.output_dir)
 	             : OK;
+}
+
+/* What a run that never came to its first step may have left; and names that begin with a dot, which are nobody's work. */
+static int may_be_ours(const char *name)
+{
+	static const char *const names[] = {"config.yaml", "data.json", "verifier.log", "samples", "tensorboard", "report.html"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(name, names[i]))
+			return 1;
+	return *name == '.' || !strncmp(name, "checkpoint-", strlen("checkpoint-")) || !strncmp(name, "old-", strlen("old-"));
+}
+
+/* A folder of something else is not written into: config.yaml or report.html in it may be somebody's. */
+static int refuse_other_folder(struct job *job)
+{
+	const char    *run = job->config.run.output_dir;
+	DIR           *dir = opendir(run);
+	struct dirent *entry;
+	int            holds = 0, status = OK;
+
+	if (!dir)
+		return errno == ENOENT ? OK : error_system(run, "open the folder");
+	if (holds_run(job, &holds) != OK || holds) {
+		closedir(dir);
+		return holds ? OK : ERR_INPUT;
+	}
+	while (status == OK && (errno = 0, entry = readdir(dir)))
+		if (!may_be_ours(entry->d_name))
+			status = error_set(ERR_INPUT,
+			                   "%s holds %.80s and no run; name a folder that is empty or not there yet with run.output_dir=",
+			                   run, entry->d_name);
+	if (status == OK && errno)
+		status = error_system(run, "read the folder");
+	closedir(dir);
+	return status;
 }
 
 /* RUN/old-K for the first K that is free. */
@@ -91,7 +128,7 @@ static int set_aside(struct job *job)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		TRY(move_aside(run, old, names[i], &job->arena));
 	if (job->screen)
-		fprintf(job->screen, "what was there before is in %s\n", old);
+		terminal_print(job->screen, "what was there before is in %s\n", old);
 	TRY(file_sync(old));
 	return file_sync(run);
 }
@@ -100,6 +137,7 @@ int job_folder_begin(struct job *job, enum job_begin how)
 {
 	const char *run = job->config.run.output_dir;
 
+	TRY(refuse_other_folder(job));
 	TRY(file_make_folders(run));
 	TRY(file_lock(run, &job->run_lock)); /* first: a resume clears away what looks half written */
 	TRY(job_take_inputs(job));
@@ -178,7 +216,7 @@ int job_folder_open(struct job *job)
 	TRY(write_findings(job));
 	status = open_logs(job, &caution);
 	if (status == OK && job->screen && caution.n)
-		fprintf(job->screen, "caution: %s", caution.data);
+		terminal_print(job->screen, "caution: %s", caution.data);
 	text_free(&caution);
 	TRY(status);
 	return job->saved_step >= 0 ? checkpoint_tidy(job->config.run.output_dir, job->step, job_checkpoint_limit(job)) : OK;

@@ -46,6 +46,14 @@ const char *job_judge(const struct config_task *t)
 	return *t->eval_reward ? t->eval_reward : n ? verifier_deciding(names, n) : t->reward;
 }
 
+/* A word of the command, from any thread, while the others wait. */
+static void say_on_screen(void *context, const char *text)
+{
+	struct job *job = context;
+
+	progress_say(&job->progress, "  %s\n", text);
+}
+
 int job_open_reward(struct job *job)
 {
 	const struct config_task *t = &job->config.task;
@@ -55,6 +63,8 @@ int job_open_reward(struct job *job)
 	double                    weights[REWARD_PARTS];
 	int                       n = t->rewards.n;
 
+	o.command.say = say_on_screen;
+	o.command.say_context = job;
 	o.command.log =
 	        file_join(&job->arena, job->config.run.output_dir, "verifier.log"); /* the folder is there before the first answer */
 	if (!o.command.log)

@@ -7,6 +7,8 @@
 #include "run/value.h"
 
 #include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -125,6 +127,17 @@ static int check_chain(const struct chain *at, const char *where)
 
 static int set_file(struct config *c, const struct chain *at);
 
+/* Messages about a config quote it. What a stranger's config names shall be a config then, and not a file that happens to be readable here. */
+static int check_name(const char *path, const char *where)
+{
+	char        real[PATH_MAX];
+	const char *name = realpath(path, real) ? real : path, *dot = strrchr(name, '.');
+
+	return dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml"))
+	               ? OK
+	               : error_set(ERR_INPUT, "%s: extends names %s, but a config's name ends in .yaml or .yml", where, path);
+}
+
 /* Takes the key `extends` out of the map and sets what that file says. */
 static int set_extended(struct config *c, struct yaml_node *map, const struct chain *from)
 {
@@ -143,6 +156,7 @@ static int set_extended(struct config *c, struct yaml_node *map, const struct ch
 			at.path = arena_format(&c->arena, "%.*s/%s", (int)(slash - from->path), from->path, node->text);
 		if (!at.path)
 			return ERR_INPUT;
+		TRY(check_name(at.path, node->where));
 		TRY(check_chain(&at, node->where));
 		if (set_file(c, &at) != OK)
 			return error_context("%s: extends", node->where);

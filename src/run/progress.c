@@ -1,6 +1,7 @@
 #include "run/progress.h"
 
 #include "base/clock.h"
+#include "base/terminal.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -26,14 +27,17 @@ static int window_width(FILE *out)
 
 static void draw(struct progress *p, int step, int last, const char *left, const char *text)
 {
-	char line[WIDTH_MAX], bar[BAR + 1];
-	int  done = (int)((long long)BAR * step / (last > 0 ? last : 1));
+	char        line[WIDTH_MAX], bar[BAR + 1];
+	struct text shown = {0};
+	int         done = (int)((long long)BAR * step / (last > 0 ? last : 1));
 
 	memset(bar, '.', BAR);
 	memset(bar, '#', (size_t)(done < BAR ? done : BAR));
 	bar[BAR] = 0;
 	snprintf(line, sizeof line, "[%s] %*d/%d  %s left  %s", bar, snprintf(NULL, 0, "%d", last), step, last, left, text);
-	fprintf(p->out, "\r%.*s\033[K", window_width(p->out), line);
+	terminal_show(&shown, line, strlen(line));
+	fprintf(p->out, "\r%.*s\033[K", window_width(p->out), shown.data ? shown.data : "");
+	text_free(&shown);
 	p->drawn = 1;
 }
 
@@ -50,7 +54,7 @@ void progress_step(struct progress *p, int step, int last, const char *text)
 	if (p->terminal)
 		draw(p, step, last, left, text);
 	else if (step % p->every == 0 || step == last)
-		fprintf(p->out, "step %4d/%d  %s  %s left\n", step, last, text, left);
+		terminal_print(p->out, "step %4d/%d  %s  %s left\n", step, last, text, left);
 	fflush(p->out);
 }
 
@@ -64,7 +68,7 @@ void progress_say(struct progress *p, const char *format, ...)
 		fprintf(p->out, "\r\033[K");
 	p->drawn = 0;
 	va_start(args, format);
-	vfprintf(p->out, format, args);
+	terminal_vprint(p->out, format, args);
 	va_end(args);
 	fflush(p->out);
 }

@@ -1,7 +1,5 @@
 #include "task/family.h"
 
-#include "base/memory.h"
-
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
