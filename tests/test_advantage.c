@@ -491,9 +491,10 @@ static void each_overlong_policy_does_its_thing_and_shows_in_the_counts(void **s
 	for (int policy = OVERLONG_KEEP; policy <= OVERLONG_SHAPE; policy++) {
 		struct algorithm      a = f1_algorithm("dapo");
 		struct overlong_stats stats = {0};
-		unsigned char         trained[2][20];
-		struct rollout        r[2] = {{.n = 15, .reward = 1, .trained = trained[0]},
-		                              {.n = 20, .reward = 1, .trained = trained[1], .truncated = 1}};
+		unsigned char         trained[3][20];
+		struct rollout        r[3] = {{.n = 15, .reward = 1, .trained = trained[0]},
+		                              {.n = 20, .reward = 1, .trained = trained[1], .truncated = 1},
+		                              {.n = 2, .reward = 1, .trained = trained[2], .truncated = 1, .stop = STOP_CONTEXT}};
 
 		memset(trained, 1, sizeof trained);
 		a.overlong = (enum overlong)policy;
@@ -507,8 +508,13 @@ static void each_overlong_policy_does_its_thing_and_shows_in_the_counts(void **s
 		assert_close(stats.masked, policy == OVERLONG_MASK, 0);
 		assert_close(stats.shaped, policy == OVERLONG_SHAPE, 0);
 		assert_close(stats.penalty, policy == OVERLONG_SHAPE ? -.5 : 0, 0);
-		assert_close(r[0].reward, 1, 0);
-		assert_close(r[1].reward, policy == OVERLONG_SHAPE ? .5 : 1, 0);
+		assert_close(r[0].reward, 1, 0); /* told as the verifiers gave it */
+		assert_close(r[1].reward, 1, 0);
+		assert_close(r[0].penalty, 0, 0);
+		assert_close(r[1].penalty, policy == OVERLONG_SHAPE ? -.5 : 0, 0);
+		overlong_apply(&a, &r[2], &stats); /* the model's positions are a limit, too */
+		assert_close(r[2].penalty, policy == OVERLONG_SHAPE ? -.5 : 0, 0);
+		assert_int_equal(trained[2][0], policy != OVERLONG_MASK);
 		for (int t = 0; t < 20; t++) {
 			assert_int_equal(trained[0][t], 1);
 			assert_int_equal(trained[1][t], policy != OVERLONG_MASK);

@@ -150,6 +150,36 @@ static double last_logged(const char *log)
 	return logged;
 }
 
+/* Problems of two sources, one answer each: 0 and 1 of source 0 (mean 1/2, error 1/2), 1 of source 1 (no error), none of source 2. */
+static void each_source_has_its_own_figures_and_errors_are_those_of_two_problems(void **state)
+{
+	(void)state;
+	const struct problem p[3] = {{.id = "a"}, {.id = "b"}, {.id = "c", .source = 1}};
+	const char          *text = "x";
+	const double         wrong = 0, right = 1;
+	struct group      g[3] = {group_of(&p[0], &text, &wrong, 1), group_of(&p[1], &text, &right, 1), group_of(&p[2], &text, &right, 1)};
+	struct arena      a = {0};
+	struct tally_mean m;
+	struct tallies    t;
+	char              said[TALLY_TEXT];
+
+	assert_ok(tally_source(g, 3, 0, &a, &m));
+	assert_close(m.mean, 0.5, 0);
+	assert_close(m.error, 0.5, 1e-15);
+	assert_string_equal(tally_text(m, said), "50.0% +- 50.0");
+	assert_ok(tally_source(g, 3, 1, &a, &m));
+	assert_close(m.mean, 1, 0);
+	assert_true(isnan(m.error));
+	assert_string_equal(tally_text(m, said), "100.0%");
+	assert_ok(tally_source(g, 3, 2, &a, &m));
+	assert_true(isnan(m.mean));
+	assert_ok(tally_groups(g, 2, 1, &a, &t));
+	assert_close(t.items[0].pass_1.error, 0.5, 1e-15);
+	for (int i = 0; i < 3; i++)
+		free(g[i].rollouts);
+	arena_free(&a);
+}
+
 static void a_run_is_evaluated_as_it_evaluates_itself(void **state)
 {
 	(void)state;
@@ -343,6 +373,7 @@ int main(void)
 	        TEST(pass_at_k_is_the_share_of_lucky_draws),
 	        TEST(answers_vote_together_when_the_verifier_takes_one_for_the_other),
 	        TEST(the_first_of_equally_frequent_answers_decides),
+	        TEST(each_source_has_its_own_figures_and_errors_are_those_of_two_problems),
 	        TEST(a_run_is_evaluated_as_it_evaluates_itself),
 	        TEST(a_run_on_a_model_with_habits_is_too),
 	        TEST(threads_and_slots_and_other_files_change_no_bit),

@@ -3,12 +3,12 @@
 #include "base/terminal.h"
 
 #include "cli/command.h"
+#include "rl/eval.h"
 #include "rl/sft.h"
 #include "run/report.h"
 #include "run/schema.h"
 #include "run/signals.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,9 +30,12 @@ static int print_options(int markdown)
 
 static void print_end(const struct job *job)
 {
-	if (!isnan(job->first_eval.mean) && !isnan(job->last_eval.mean))
-		printf("held out: pass@1 %.1f%% +- %.1f before, %.1f%% +- %.1f after\n", 100 * job->first_eval.mean,
-		       100 * job->first_eval.error, 100 * job->last_eval.mean, 100 * job->last_eval.error);
+	struct text held_out = {0};
+
+	eval_summary(job, &held_out);
+	if (held_out.n)
+		printf("%s\n", held_out.data);
+	text_free(&held_out);
 	if (job->best_step >= 0)
 		terminal_print(stdout, "best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n", job->config.run.metric_for_best_model,
 		               job->best_metric, job->best_step, job->config.run.output_dir, job->best_step);

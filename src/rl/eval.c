@@ -38,6 +38,32 @@ static int answer_all(struct job *job, struct groups *groups, struct tallies *ou
 	return tally_groups(groups->items, n, c->eval_k ? c->eval_k : c->eval_samples, &job->step_arena, out);
 }
 
+static void add_when(const struct job *job, int step, struct text *out)
+{
+	if (step == 0)
+		text_print(out, " before");
+	else if (step == job->config.run.max_steps)
+		text_print(out, " after");
+	else
+		text_print(out, " at step %d", step);
+}
+
+void eval_summary(const struct job *job, struct text *out)
+{
+	char text[TALLY_TEXT];
+
+	if (isnan(job->last_eval.mean))
+		return;
+	text_print(out, "held out: pass@1 ");
+	if (!isnan(job->first_eval.mean) && job->first_eval_step != job->last_eval_step) {
+		text_print(out, "%s", tally_text(job->first_eval, text));
+		add_when(job, job->first_eval_step, out);
+		text_print(out, ", ");
+	}
+	text_print(out, "%s", tally_text(job->last_eval, text));
+	add_when(job, job->last_eval_step, out);
+}
+
 static int is_due(const struct job *job)
 {
 	const struct config_run *r = &job->config.run;
@@ -53,6 +79,14 @@ static int metric_is_there(const struct metrics *m, const char *name)
 {
 	for (int i = 0; i < m->n; i++)
 		if (!strcmp(m->items[i].name, name))
+			return 1;
+	return 0;
+}
+
+static int has_source(const struct problem_set *set, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (!strcmp(set->sources[i].name, name))
 			return 1;
 	return 0;
 }
@@ -91,7 +125,35 @@ static int keep_best(struct job *job, const struct metrics *m)
 	return OK;
 }
 
-static int log_tallies(struct job *job, const struct tallies *t)
+static void add_pass(struct metrics *m, const char *name, struct tally_mean x)
+{
+	char metric[METRIC_NAME_MAX];
+
+	snprintf(metric, sizeof metric, "eval/%.60s/pass@1", name);
+	metrics_add(m, metric, x.mean);
+	snprintf(metric, sizeof metric, "eval/%.60s/pass@1_stderr", name);
+	metrics_add(m, metric, x.error);
+}
+
+/* Each file and generator of its own, where there are several; one whose name stood before gets its number behind it. */
+static int add_sources(struct job *job, const struct groups *groups, struct metrics *m)
+{
+	const struct problem_set *set = &job->eval;
+
+	for (int i = 0; i < set->n_sources && set->n_sources > 1; i++) {
+		const char       *name = set->sources[i].name;
+		struct tally_mean pass_1;
+		if (has_source(set, i, name))
+			name = arena_format(&job->step_arena, "%s-%d", name, i + 1);
+		if (!name)
+			return ERR_INPUT;
+		TRY(tally_source(groups->items, groups->n, i, &job->step_arena, &pass_1));
+		add_pass(m, name, pass_1);
+	}
+	return OK;
+}
+
+static int log_tallies(struct job *job, const struct groups *groups, const struct tallies *t)
 {
 	struct metrics      m = {0};
 	const struct tally *all = &t->items[0];
@@ -111,12 +173,10 @@ static int log_tallies(struct job *job, const struct tallies *t)
 	metrics_add(&m, "eval/reward", all->reward.mean);
 	metrics_add(&m, "eval/mean_length", all->length);
 	metrics_add(&m, "eval/clipped_ratio", all->truncated);
-	for (int i = 1; i < t->n; i++) {
-		snprintf(name, sizeof name, "eval/%s/pass@1", t->items[i].category);
-		metrics_add(&m, name, t->items[i].pass_1.mean);
-		snprintf(name, sizeof name, "eval/%s/pass@1_stderr", t->items[i].category);
-		metrics_add(&m, name, t->items[i].pass_1.error);
-	}
+	TRY(add_sources(job, groups, &m));
+	for (int i = 1; i < t->n; i++)
+		if (job->eval.n_sources == 1 || !has_source(&job->eval, job->eval.n_sources, t->items[i].category))
+			add_pass(&m, t->items[i].category, t->items[i].pass_1);
 	metrics_add(&m, "num_tokens", (double)job->n_tokens);
 	TRY(keep_best(job, &m));
 	TRY(metrics_log_write(&job->log, &m));
@@ -127,16 +187,20 @@ int eval_due(struct job *job)
 {
 	struct groups  groups;
 	struct tallies t;
+	char           text[TALLY_TEXT];
 
 	if (!is_due(job))
 		return OK;
 	arena_reset(&job->step_arena);
 	TRY(answer_all(job, &groups, &t));
-	TRY(log_tallies(job, &t));
+	TRY(log_tallies(job, &groups, &t));
 	job->last_eval = t.items[0].pass_1;
-	if (isnan(job->first_eval.mean))
-		job->first_eval = t.items[0].pass_1;
-	progress_say(&job->progress, "step %4d  held out: pass@1 %.1f%% +- %.1f on %d problems\n", job->step, 100 * t.items[0].pass_1.mean,
-	             100 * t.items[0].pass_1.error, t.items[0].n_problems);
+	job->last_eval_step = job->step;
+	if (isnan(job->first_eval.mean)) {
+		job->first_eval = job->last_eval;
+		job->first_eval_step = job->step;
+	}
+	progress_say(&job->progress, "step %4d  held out: pass@1 %s on %d problem%s\n", job->step, tally_text(job->last_eval, text),
+	             t.items[0].n_problems, t.items[0].n_problems == 1 ? "" : "s");
 	return step_write_samples(job, &groups);
 }

@@ -14,4 +14,8 @@ int eval_answer(struct decoder *d, const struct rollout_options *r, const struct
 /* When run.eval_steps says so at job->step (and always at the last one): evaluates, logs eval/..., writes samples, remembers first and last. */
 int eval_due(struct job *job);
 
+/* ADDS "held out: pass@1 24.0% +- 6.0 at step 8, 38.0% +- 6.9 after", by the first evaluation of the run and the newest one; nothing before any. "before" is
+ * said of step 0 alone, and "after" of the last step. */
+void eval_summary(const struct job *job, struct text *out);
+
 #endif

@@ -172,6 +172,25 @@ static void print_penalties(const struct job *job)
 	arena_free(&a);
 }
 
+/* Prompts that leave less room than rollout.max_completion_length: there the context cuts, and raising that option helps nothing. */
+static void add_room(const struct job *job, const char *what, const struct prompts *p, struct text *out)
+{
+	int n_positions = job->model->weights.shape.n_positions, most = job->config.rollout.max_completion_length, n = 0,
+	    least = n_positions;
+
+	for (int i = 0; i < p->n; i++) {
+		int room = n_positions - p->contexts[i].n;
+		n += room < most;
+		least = room < least ? room : least;
+	}
+	if (n)
+		text_print(out,
+		           "caution: %d of %d %s prompts leave less than rollout.max_completion_length = %d tokens of the model's %d "
+		           "positions, "
+		           "at least %d\n",
+		           n, p->n, what, most, n_positions, least);
+}
+
 static void print_start(const struct job *job, const char *disk)
 {
 	struct text bill = {0}, data = {0};
@@ -180,6 +199,10 @@ static void print_start(const struct job *job, const char *disk)
 		return;
 	job_bill(job, &bill);
 	findings_lines(&job->findings, &data);
+	if (job->kind == JOB_TRAIN && job->replay.n == 0)
+		add_room(job, "training", &job->train.prompts, &data);
+	if (job->config.run.eval_steps)
+		add_room(job, "held-out", &job->eval.prompts, &data);
 	terminal_print(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm), threads_count(),
 	               (double)job->model->weights.n * 1e-6);
 	if (job->model->adapter)

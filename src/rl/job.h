@@ -75,6 +75,7 @@ struct job {
 	struct progress    progress;
 	double             started;
 	struct tally_mean  first_eval, last_eval; /* pass@1 of the first and the newest evaluation; mean NaN: none yet */
+	int                first_eval_step, last_eval_step;
 
 	struct arena arena, step_arena; /* of the run; of the step */
 };

@@ -16,6 +16,28 @@ static const int64_t count_max = INT64_C(1) << 53, in_a_row_max = 1 << 30;
 
 /* ---- saving ---- */
 
+/* [mean, error, step]; JSON knows no NaN: an error that is unknown, as of one problem, is null. */
+static json_t *first_eval_save(const struct job *job)
+{
+	struct tally_mean x = job->first_eval;
+
+	if (isnan(x.mean))
+		return json_null();
+	return isnan(x.error) ? json_pack("[f,n,i]", x.mean, job->first_eval_step)
+	                      : json_pack("[f,f,i]", x.mean, x.error, job->first_eval_step);
+}
+
+/* Of a checkpoint that is older than the step in it: the step is taken for 0. */
+static void first_eval_load(const json_t *saved, struct job *job)
+{
+	const json_t *mean = json_array_get(saved, 0), *error = json_array_get(saved, 1);
+
+	if (!json_is_number(mean) || !(json_is_number(error) || json_is_null(error)))
+		return;
+	job->first_eval = (struct tally_mean){json_number_value(mean), json_is_null(error) ? NAN : json_number_value(error)};
+	job->first_eval_step = (int)json_integer_value(json_array_get(saved, 2));
+}
+
 static int add_state(const struct job *job, json_t *state, struct text *config)
 {
 	json_t *curriculum;
@@ -28,11 +50,8 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 	      json_object_set_new(state, "num_tokens", json_integer(job->n_tokens)) |
 	      json_object_set_new(state, "skipped_in_a_row", json_integer(job->skipped_in_a_row)) |
 	      json_object_set_new(state, "metrics_bytes", json_integer((json_int_t)job->log.bytes)) |
-	      json_object_set_new(state, "first_eval",
-	                          isnan(job->first_eval.mean) ? json_null()
-	                                                      : json_pack("[f,f]", job->first_eval.mean, job->first_eval.error)) |
-	      json_object_set_new(state, "inputs", job_inputs_save(job)) | json_object_set_new(state, "curriculum", curriculum) |
-	      json_object_set_new(state, "config", json_string(config->data));
+	      json_object_set_new(state, "first_eval", first_eval_save(job)) | json_object_set_new(state, "inputs", job_inputs_save(job)) |
+	      json_object_set_new(state, "curriculum", curriculum) | json_object_set_new(state, "config", json_string(config->data));
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
 
@@ -249,9 +268,8 @@ static int check_steps(const struct job *job, const char *place, int step)
 
 int job_state_load(struct job *job, const char *place, const json_t *state)
 {
-	int64_t       step, optimizer_step, bytes, skipped = 0;
-	const char   *config;
-	const json_t *first = json_object_get(state, "first_eval");
+	int64_t     step, optimizer_step, bytes, skipped = 0;
+	const char *config;
 
 	TRY(json_get_int(place, state, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
 	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, count_max, &optimizer_step));
@@ -265,9 +283,7 @@ int job_state_load(struct job *job, const char *place, const json_t *state)
 	TRY(curriculum_load(job->curriculum, place, json_object_get(state, "curriculum")));
 	TRY(load_learner(job, place, state));
 	TRY(load_best(job, place, state));
-	if (json_is_number(json_array_get(first, 0)) && json_is_number(json_array_get(first, 1)))
-		job->first_eval =
-		        (struct tally_mean){json_number_value(json_array_get(first, 0)), json_number_value(json_array_get(first, 1))};
+	first_eval_load(json_object_get(state, "first_eval"), job);
 	job->step = job->saved_step = (int)step;
 	job->skipped_in_a_row = (int)skipped;
 	job->policy.optimizer.step = (uint64_t)optimizer_step;

@@ -58,7 +58,7 @@ static void flat_add(struct flat *f, int row, const struct rollout *r, int64_t g
 	f->n_guided += f->guided[row];
 	if (f->rise)
 		memcpy(f->rise + at, r->rise, n * sizeof *r->rise);
-	f->reward[row] = r->reward;
+	f->reward[row] = r->reward + r->penalty;
 	f->group[row] = group;
 }
 

@@ -14,9 +14,10 @@ static void shape(const struct algorithm *a, struct rollout *r, struct overlong_
 {
 	int    max = a->max_completion_length;
 	int    buffer = a->overlong_buffer ? a->overlong_buffer : (max + 4) / 5;
-	double penalty = a->overlong_penalty * overlong_penalty(r->n, max, buffer);
+	int    n = r->stop == STOP_CONTEXT ? max : r->n; /* cut off by the model's positions: it ran into a limit as well */
+	double penalty = a->overlong_penalty * overlong_penalty(n, max, buffer);
 
-	r->reward += penalty;
+	r->penalty = penalty;
 	stats->shaped += penalty != 0;
 	stats->penalty += penalty;
 }

@@ -1,10 +1,10 @@
 /* overlong.h - what becomes of answers that ran into the length limit: keep, mask, or shape (DAPO, arXiv:2503.14476, section 3.4).
  *
- *     shape: reward += factor * penalty(n)
+ *     shape: reward + factor * penalty(n) is trained on
  *
  *                  0 |---------.
- *     penalty        |          \              n counts every token of the answer, the end-of-sequence token too
- *                 -1 |           `------
+ *     penalty        |          \              n counts every token of the answer, the end-of-sequence token too;
+ *                 -1 |           `------            cut off by the model's positions: as n = max
  *                    +---------+--+------ n
  *                    max - buffer max
  *
@@ -25,7 +25,7 @@ struct overlong_stats {   /* sums */
 
 double overlong_penalty(int n, int max, int buffer); /* in -1 .. 0; 0 < buffer <= max */
 
-/* Applies a->overlong to one answer after it was rewarded (edits reward or trained) and ADDS to *stats. */
+/* Applies a->overlong to one answer after it was rewarded (writes penalty or edits trained) and ADDS to *stats. */
 void overlong_apply(const struct algorithm *a, struct rollout *r, struct overlong_stats *stats);
 
 #endif

@@ -4,7 +4,7 @@
  *     rollout  one answer: ids as sampled (text is never tokenised again), what was seen while sampling, what came of it
  *
  * Groups are found by id, never by position: rows may be shuffled, dropped or drawn again (dynamic sampling).
- * Plain data. Everything is borrowed from the arena of the step; only `trained`, `reward` and the contexts are edited after sampling.
+ * Plain data. Everything is borrowed from the arena of the step; only `trained`, `reward`, `penalty` and the contexts are edited after sampling.
  *
  * Towards the estimators the rollouts of a step lie flat, token behind token:
  *
@@ -58,8 +58,9 @@ struct rollout {
 	int         failed; /* a verifier had no verdict */
 	int         vote;   /* number in the group of the first answer that says the same (vote.h); -1: no answer was found */
 
-	double           reward; /* what is trained on; NaN when it could not be computed: the row then counts nowhere */
-	const double    *rise;   /* [n] by how much the reward rises with each token (reward_follow); NULL: all of it comes with the last */
+	double           reward;  /* as the verifiers gave it; NaN when it could not be computed: the row then counts nowhere */
+	double           penalty; /* of overlong shaping, never positive: reward + penalty is trained on, reward alone is told */
+	const double    *rise; /* [n] by how much the reward rises with each token (reward_follow); NULL: all of it comes with the last */
 	const double    *components; /* [n_components] before weighting, in the order of the verifiers; NaN where one does not apply */
 	int              n_components;
 	enum mark        right; /* the full mark of the verifier that decides (reward.h); whoever asks for right or wrong asks here */

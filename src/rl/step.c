@@ -6,6 +6,7 @@
 #include "rl/outcome.h"
 #include "rl/reward.h"
 #include "run/events.h"
+#include "run/statistics.h"
 
 #include <assert.h>
 #include <math.h>
@@ -103,11 +104,10 @@ int step_observe(struct job *job, const struct step *s)
 
 /* ---- metrics ---- */
 
-struct sums { /* over all sampled answers */
-	double answers, failed, judged, valid, reward, square, right, length, ended, ended_length, clipped, generated, turns, entropy,
-	        groups, constant, group_std;
+struct sums { /* over all sampled completions; rewards as the verifiers gave them, without the penalty of overlong shaping */
+	double answers, failed, judged, right, length, ended, ended_length, clipped, generated, turns, entropy, groups, constant, group_std;
 	double length_min, length_max;
-	double component[REWARD_PARTS], component_n[REWARD_PARTS], component_square[REWARD_PARTS];
+	struct statistics_mean reward, component[REWARD_PARTS]; /* of those that could be computed */
 };
 
 static void add_rollout(struct sums *s, const struct rollout *r)
@@ -122,75 +122,88 @@ static void add_rollout(struct sums *s, const struct rollout *r)
 	s->failed += r->failed;
 	s->judged += r->right != MARK_UNKNOWN;
 	s->right += rollout_is_right(r);
-	if (isfinite(r->reward)) {
-		s->valid++;
-		s->reward += r->reward;
-	}
 	s->generated += rollout_generated(r);
 	for (int i = 0; i < r->n_spans; i++)
 		s->turns += r->spans[i].kind == SPAN_TURN;
 	for (int t = 0; t < r->n; t++)
 		s->entropy += (double)r->entropy[t];
-	for (int i = 0; i < r->n_components; i++)
-		if (isfinite(r->components[i])) {
-			s->component[i] += r->components[i];
-			s->component_square[i] += r->components[i] * r->components[i];
-			s->component_n[i]++;
-		}
 }
 
-/* Standard deviation (n - 1) of the valid rewards of a group; 0 for fewer than two. */
-static double group_deviation(const struct group *g)
+enum { OF_REWARD = -1 };
+
+/* The reward of each completion, or its component i, where it could be computed. */
+static int values_of(const struct group *g, int i, double *out)
 {
-	double mean = 0, square = 0;
-	int    n = 0;
+	int n = 0;
 
-	for (int i = 0; i < g->n; i++)
-		if (isfinite(g->rollouts[i].reward)) {
-			mean += g->rollouts[i].reward;
-			n++;
-		}
-	mean /= n ? n : 1;
-	for (int i = 0; i < g->n; i++)
-		if (isfinite(g->rollouts[i].reward))
-			square += (g->rollouts[i].reward - mean) * (g->rollouts[i].reward - mean);
-	return n > 1 ? sqrt(square / (n - 1)) : 0;
-}
-
-static struct sums sums_of(const struct groups *groups)
-{
-	struct sums s = {0};
-
-	for (int g = 0; g < groups->n; g++) {
-		double deviation = group_deviation(&groups->items[g]);
-		s.groups++;
-		s.constant += deviation == 0;
-		s.group_std += deviation;
-		for (int i = 0; i < groups->items[g].n; i++)
-			add_rollout(&s, &groups->items[g].rollouts[i]);
+	for (int k = 0; k < g->n; k++) {
+		const struct rollout *r = &g->rollouts[k];
+		out[n] = i == OF_REWARD ? r->reward : i < r->n_components ? r->components[i] : NAN;
+		n += isfinite(out[n]) != 0;
 	}
-	return s;
+	return n;
 }
 
+static double deviation_or_0(const struct statistics_mean *m)
+{
+	return m->n > 1 ? m->deviation : 0;
+}
+
+static int sums_of(const struct groups *groups, struct arena *a, struct sums *s)
+{
+	int     most = 1;
+	double *x;
+
+	*s = (struct sums){0};
+	for (int g = 0; g < groups->n; g++)
+		most += groups->items[g].n;
+	x = arena_alloc(a, (size_t)most, sizeof *x);
+	if (!x)
+		return ERR_INPUT;
+	for (int i = OF_REWARD; i < REWARD_PARTS; i++) {
+		int n = 0;
+		for (int g = 0; g < groups->n; g++)
+			n += values_of(&groups->items[g], i, x + n);
+		*(i == OF_REWARD ? &s->reward : &s->component[i]) = statistics_mean(x, n);
+	}
+	for (int g = 0; g < groups->n; g++) {
+		struct statistics_mean m = statistics_mean(x, values_of(&groups->items[g], OF_REWARD, x));
+		s->groups++;
+		s->constant += deviation_or_0(&m) <= 1e-8; /* torch.isclose */
+		s->group_std += deviation_or_0(&m);
+		for (int i = 0; i < groups->items[g].n; i++)
+			add_rollout(s, &groups->items[g].rollouts[i]);
+	}
+	return OK;
+}
+
+/* A mean is told where something was counted, and is absent elsewhere. */
+static void add_mean(struct metrics *m, const char *name, double sum, double n)
+{
+	if (n > 0)
+		metrics_add(m, name, sum / n);
+}
+
+/* reward_std is TRL's: over all completions of the step, whatever their group (nanstd(rewards) in its GRPOTrainer 1.16). Its groups alone: reward_group_std. */
 static void add_rewards(struct metrics *m, const struct job *job, const struct sums *s)
 {
 	char name[METRIC_NAME_MAX];
 
-	metrics_add(m, "reward", s->reward / s->valid);
-	metrics_add(m, "reward_std", s->group_std / s->groups);
+	metrics_add(m, "reward", s->reward.mean);
+	metrics_add(m, "reward_std", deviation_or_0(&s->reward));
+	metrics_add(m, "reward_group_std", s->group_std / s->groups);
 	metrics_add(m, "frac_reward_zero_std", s->constant / s->groups);
-	metrics_add(m, "accuracy", s->right / s->judged);
-	metrics_add(m, "reward_invalid", s->answers - s->valid);
+	add_mean(m, "accuracy", s->right, s->judged);
+	metrics_add(m, "reward_invalid", s->answers - s->reward.n);
 	if (job->reward.command || job->eval_reward.command)
 		metrics_add(m, "reward/command_errors", s->failed);
 	for (int i = 0; i < job->reward.n; i++) {
-		double n = s->component_n[i], mean = s->component[i] / n;
-		if (n == 0) /* none applied, or replayed from a run with other verifiers */
+		if (s->component[i].n == 0) /* none applied, or replayed from a run with other verifiers */
 			continue;
 		snprintf(name, sizeof name, "rewards/%s/mean", job->reward.verifier[i]->name);
-		metrics_add(m, name, mean);
+		metrics_add(m, name, s->component[i].mean);
 		snprintf(name, sizeof name, "rewards/%s/std", job->reward.verifier[i]->name);
-		metrics_add(m, name, n > 1 ? sqrt(fmax(0, (s->component_square[i] - n * mean * mean) / (n - 1))) : 0);
+		metrics_add(m, name, deviation_or_0(&s->component[i]));
 	}
 }
 
@@ -210,22 +223,20 @@ static void add_completions(struct metrics *m, const struct sums *s)
 
 static void add_weights(struct metrics *m, const struct job *job, const struct token_weight_stats *w)
 {
-	double tokens = w->tokens > 0 ? w->tokens : 1;
-
 	if (job->algorithm.top_entropy < 1)
-		metrics_add(m, "top_entropy/left_out", w->low_entropy / tokens);
+		add_mean(m, "top_entropy/left_out", w->low_entropy, w->tokens);
 	if (job->algorithm.mismatch == MISMATCH_NONE)
 		return;
-	metrics_add(m, "mismatch/weight_mean", w->tokens > 0 ? w->weight / tokens : 1);
-	metrics_add(m, "mismatch/masked", w->masked / tokens);
-	metrics_add(m, "mismatch/kl", w->distance / tokens);
+	add_mean(m, "mismatch/weight_mean", w->weight, w->tokens);
+	add_mean(m, "mismatch/masked", w->masked, w->tokens);
+	add_mean(m, "mismatch/kl", w->distance, w->tokens);
 }
 
 static void add_credit(struct metrics *m, const struct job *job, const struct credit_stats *c)
 {
 	if (!job->learn.credit.empg)
 		return;
-	metrics_add(m, "credit/segments", c->rows > 0 ? c->segments / c->rows : 0);
+	add_mean(m, "credit/segments", c->segments, c->rows);
 	metrics_add(m, "credit/entropy_min", c->entropy_min);
 	metrics_add(m, "credit/entropy_mean", c->entropy_mean);
 	metrics_add(m, "credit/entropy_max", c->entropy_max);
@@ -238,37 +249,48 @@ static void add_credit(struct metrics *m, const struct job *job, const struct cr
 
 static void add_critic(struct metrics *m, const struct job *job, const struct critic_stats *c)
 {
-	double tokens = c->tokens > 0 ? c->tokens : 1, measured = c->measured > 0 ? c->measured : 1;
-
 	if (!job->learn.critic)
 		return;
-	metrics_add(m, "loss/value_avg", c->loss / tokens);
-	metrics_add(m, "val/clipfrac_avg", c->clipped / tokens);
-	metrics_add(m, "val/vpred", c->value / measured);
-	metrics_add(m, "val/returns_mean", c->target / measured);
-	metrics_add(m, "val/error", c->error / measured);
+	add_mean(m, "loss/value_avg", c->loss, c->tokens);
+	add_mean(m, "val/clipfrac_avg", c->clipped, c->tokens);
+	add_mean(m, "val/vpred", c->value, c->measured);
+	add_mean(m, "val/returns_mean", c->target, c->measured);
+	add_mean(m, "val/error", c->error, c->measured);
 	metrics_add(m, "val/var_explained", c->variance_explained);
 	metrics_add(m, "val/grad_norm", c->grad_norm);
 	metrics_add(m, "val/learning_rate", job->critic.learning_rate);
+}
+
+static enum diagnosis diagnosis_of(const struct job *job, const struct step *s)
+{
+	const struct algorithm *a = &job->algorithm;
+
+	return diagnose_learned(&(struct diagnose_step){.groups = s->sampled.items,
+	                                                .n = s->sampled.n,
+	                                                .n_used = s->used.n,
+	                                                .advantage = s->learn.advantage_abs,
+	                                                .baseline = a->baseline,
+	                                                .kl_in_reward = s->learn.beta > 0 && a->kl_placement != KL_IN_LOSS});
 }
 
 static void add_learning(struct metrics *m, const struct job *job, const struct step *s)
 {
 	const struct learn_report    *l = &s->learn;
 	const struct objective_stats *o = &l->update.objective;
-	double                        tokens = o->tokens > 0 ? o->tokens : 1, plain = o->tokens - o->guided_tokens;
+	double                        plain = o->tokens - o->guided_tokens;
 
 	metrics_add(m, "loss", l->update.updates ? o->loss / l->update.updates : 0);
-	if (job->reference)
-		metrics_add(m, "kl",
-		            job->algorithm.kl_placement == KL_IN_LOSS ? o->kl / tokens : l->advantage.kl / (l->tokens > 0 ? l->tokens : 1));
-	metrics_add(m, "clip_ratio/low_mean", o->clip_low / tokens);
-	metrics_add(m, "clip_ratio/high_mean", o->clip_high / tokens);
-	metrics_add(m, "clip_ratio/region_mean", (o->clip_low + o->clip_high) / tokens);
-	metrics_add(m, "ratio/mean", o->ratio / (plain > 0 ? plain : 1));
-	metrics_add(m, "ratio/max", o->ratio_max);
-	if (o->negative > 0)
-		metrics_add(m, "ratio/negative_weight_mean", o->negative_weight / o->negative);
+	if (job->reference && job->algorithm.kl_placement == KL_IN_LOSS)
+		add_mean(m, "kl", o->kl, o->tokens);
+	else if (job->reference)
+		add_mean(m, "kl", l->advantage.kl, l->tokens);
+	add_mean(m, "clip_ratio/low_mean", o->clip_low, o->tokens);
+	add_mean(m, "clip_ratio/high_mean", o->clip_high, o->tokens);
+	add_mean(m, "clip_ratio/region_mean", o->clip_low + o->clip_high, o->tokens);
+	add_mean(m, "ratio/mean", o->ratio, plain);
+	if (plain > 0)
+		metrics_add(m, "ratio/max", o->ratio_max);
+	add_mean(m, "ratio/negative_weight_mean", o->negative_weight, o->negative);
 	if (job->algorithm.off_policy_mask > 0)
 		metrics_add(m, "mismatch/rows_masked", o->rows_masked);
 	add_weights(m, job, &l->weight);
@@ -276,17 +298,18 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 	add_critic(m, job, &l->critic);
 	if (job->algorithm.kl_controller == KL_ADAPTIVE)
 		metrics_add(m, "objective/kl_coef", l->beta);
-	metrics_add(m, "advantage/abs_mean", l->advantage_abs / (l->tokens > 0 ? l->tokens : 1));
+	add_mean(m, "advantage/abs_mean", l->advantage_abs, l->tokens);
 	metrics_add(m, "grad_norm", l->update.grad_norm);
 	metrics_add(m, "learning_rate", s->learning_rate);
 	metrics_add(m, "updates", l->update.updates);
 	metrics_add(m, "updates_skipped", l->update.skipped);
 	metrics_add(m, "rows_skipped", o->rows_skipped);
-	metrics_add(m, "sampling/sampling_logp_difference/max", l->update.logp_difference_max);
+	if (o->tokens > 0)
+		metrics_add(m, "sampling/sampling_logp_difference/max", l->update.logp_difference_max);
 	metrics_add(m, "overlong/masked", l->overlong.masked);
 	metrics_add(m, "overlong/shaped", l->overlong.shaped);
 	metrics_add(m, "dynamic_sampling/batches", s->batches);
-	metrics_add(m, "signal/problem", s->diagnosis);
+	metrics_add(m, "signal/problem", diagnosis_of(job, s));
 }
 
 static void add_guidance(struct metrics *m, const struct job *job, const struct step *s)
@@ -299,10 +322,10 @@ static void add_guidance(struct metrics *m, const struct job *job, const struct 
 	metrics_add(m, "guidance/failed_groups", g->failed);
 	metrics_add(m, "guidance/without_hint", g->without_hint);
 	metrics_add(m, "guidance/kept_groups", g->kept);
-	metrics_add(m, "guidance/accuracy", g->answers > 0 ? g->right / g->answers : 0);
+	add_mean(m, "guidance/accuracy", g->right, g->answers);
 	metrics_add(m, "guidance/tokens", g->tokens);
-	metrics_add(m, "guidance/ratio_mean", o->guided_tokens > 0 ? o->guided_ratio / o->guided_tokens : 1);
-	metrics_add(m, "guidance/silent", o->guided_tokens > 0 ? o->guided_silent / o->guided_tokens : 0);
+	add_mean(m, "guidance/ratio_mean", o->guided_ratio, o->guided_tokens);
+	add_mean(m, "guidance/silent", o->guided_silent, o->guided_tokens);
 	metrics_add(m, "timing_s/guidance", s->seconds_guidance);
 }
 
@@ -350,24 +373,61 @@ static void tell_failures(struct job *job, double failed)
 	progress_say(&job->progress, "  step %d: %g answers got no verdict: %s\n", job->step, failed, why);
 }
 
-static void tell(struct job *job, const struct step *s, const struct metrics *m)
+/* What moves the weights of a step without a signal. */
+static const char *mover(const struct job *job, const struct step *s)
 {
-	char line[256];
+	int kl = s->learn.beta > 0, entropy = job->algorithm.entropy_coef != 0;
 
-	snprintf(line, sizeof line, "reward %.3f  right %4.1f%%  length %5.1f  entropy %.3f  grad %.3f  %.2f s", metrics_get(m, "reward"),
-	         100 * metrics_get(m, "accuracy"), metrics_get(m, "completions/mean_length"), metrics_get(m, "entropy"),
-	         metrics_get(m, "grad_norm"), metrics_get(m, "step_time"));
-	progress_step(&job->progress, job->step, job->config.run.max_steps, line);
+	if (s->learn.update.updates == 0 || (!kl && !entropy))
+		return "";
+	return kl && entropy ? "; only the KL term and the entropy bonus move the weights"
+	       : kl          ? "; only the KL term (loss.beta) moves the weights"
+	                     : "; only the entropy bonus (loss.entropy_coef) moves the weights";
+}
+
+static void add_figure(struct text *t, const char *name, const char *format, double value)
+{
+	text_print(t, "%s%s ", t->n ? "  " : "", name);
+	if (isfinite(value))
+		text_print(t, format, value);
+	else
+		text_print(t, "-");
+}
+
+static void tell(struct job *job, const struct metrics *m)
+{
+	static const struct {
+		const char *name, *format, *metric;
+		double      factor;
+	} figures[] = {{"reward", "%.3f", "reward", 1},
+	               {"right", "%4.1f%%", "accuracy", 100},
+	               {"length", "%5.1f", "completions/mean_length", 1},
+	               {"entropy", "%.3f", "entropy", 1},
+	               {"grad", "%.3f", "grad_norm", 1}};
+	struct text line = {0};
+
+	for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+		add_figure(&line, figures[i].name, figures[i].format, figures[i].factor * metrics_get(m, figures[i].metric));
+	text_print(&line, "  %.2f s", metrics_get(m, "step_time"));
+	progress_step(&job->progress, job->step, job->config.run.max_steps, line.data ? line.data : "");
+	text_free(&line);
 	tell_failures(job, metrics_get(m, "reward/command_errors"));
-	if (s->diagnosis != SIGNAL_FINE && job->step % job->config.run.logging_steps == 0)
-		progress_say(&job->progress, "  no signal in step %d: %s\n", job->step, diagnosis_advice(s->diagnosis));
+}
+
+static void tell_diagnosis(struct job *job, const struct step *s)
+{
+	enum diagnosis d = diagnosis_of(job, s);
+
+	if (d != SIGNAL_FINE && job->step % job->config.run.logging_steps == 0)
+		progress_say(&job->progress, "  no signal in step %d: %s%s\n", job->step, diagnosis_advice(d), mover(job, s));
 }
 
 int step_report(struct job *job, const struct step *s)
 {
 	struct metrics m = {0};
-	struct sums    sums = sums_of(&s->sampled);
+	struct sums    sums;
 
+	TRY(sums_of(&s->sampled, &job->step_arena, &sums));
 	job->n_tokens += (int64_t)(sums.generated + s->guidance.tokens);
 	metrics_add(&m, "step", job->step);
 	add_rewards(&m, job, &sums);
@@ -377,7 +437,8 @@ int step_report(struct job *job, const struct step *s)
 	metrics_add(&m, "num_tokens", (double)job->n_tokens);
 	TRY(add_curriculum(&m, job));
 	add_timing(&m, s);
-	tell(job, s, &m);
+	tell(job, &m);
+	tell_diagnosis(job, s);
 	TRY(metrics_log_write(&job->log, &m));
 	if (job->events)
 		TRY(events_write(job->events, job->step, &m));
@@ -386,12 +447,25 @@ int step_report(struct job *job, const struct step *s)
 
 /* ---- samples ---- */
 
-static void add_sample(struct text *t, int step, const struct group *g, const struct rollout *r)
+static void add_context(struct text *t, const struct tokenizer *tokenizer, const struct context *c)
+{
+	struct text prompt = {0};
+
+	if (tokenizer_decode(tokenizer, c->ids, (size_t)c->n, 0, &prompt) != OK)
+		t->failed = 1;
+	json_add_string(t, prompt.data ? prompt.data : "", prompt.n);
+	text_free(&prompt);
+}
+
+static void add_sample(struct text *t, const struct tokenizer *tokenizer, int step, const struct group *g, const struct rollout *r)
 {
 	text_print(t, "{\"step\": %d, \"problem\": ", step);
 	json_add_string(t, g->problem->id, strlen(g->problem->id));
 	text_print(t, ", \"prompt\": ");
-	json_add_string(t, g->problem->prompt ? g->problem->prompt : "", g->problem->prompt ? strlen(g->problem->prompt) : 0);
+	if (g->problem->prompt)
+		json_add_string(t, g->problem->prompt, strlen(g->problem->prompt));
+	else /* of messages: as the chat template wrote them */
+		add_context(t, tokenizer, r->sampled_under);
 	text_print(t, ", \"completion\": ");
 	json_add_string(t, r->text, r->n_text);
 	if (g->problem->answer) {
@@ -415,7 +489,7 @@ int step_write_samples(struct job *job, const struct groups *groups)
 	if (!path)
 		return ERR_INPUT;
 	for (int g = 0; g < groups->n && left > 0; g++, left--) /* the first answer to each problem: variety says more than repetition */
-		add_sample(&t, job->step, &groups->items[g], &groups->items[g].rollouts[0]);
+		add_sample(&t, job->tokenizer, job->step, &groups->items[g], &groups->items[g].rollouts[0]);
 	status = text_status(&t);
 	if (status == OK)
 		status = file_make_folders(folder);

@@ -15,7 +15,6 @@ struct step {
 	struct groups         guided;  /* answers under hints, to those of them that failed */
 	struct groups         edited;  /* [sampled.n] the same groups after guidance; without it they are the same */
 	struct groups         used;    /* what is trained on, of edited */
-	enum diagnosis        diagnosis;
 	double                learning_rate;
 	struct learn_report   learn;
 	struct guidance_stats guidance;

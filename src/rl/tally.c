@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,15 @@ double tally_pass_k(int n, int c, int k)
 	for (int i = n - k + 1; i <= n; i++)
 		all_wrong *= 1 - (double)c / i;
 	return 1 - all_wrong;
+}
+
+const char *tally_text(struct tally_mean x, char out[TALLY_TEXT])
+{
+	if (isfinite(x.error))
+		snprintf(out, TALLY_TEXT, "%.1f%% +- %.1f", 100 * x.mean, 100 * x.error);
+	else
+		snprintf(out, TALLY_TEXT, "%.1f%%", 100 * x.mean);
+	return out;
 }
 
 static int votes_for(const struct group *g, int answer)
@@ -113,6 +123,25 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 	out->reward = mean_of(reward, P);
 	out->length /= answers;
 	out->truncated /= answers;
+	return OK;
+}
+
+int tally_source(const struct group *groups, int n, int source, struct arena *a, struct tally_mean *pass_1)
+{
+	double *share = arena_alloc(a, (size_t)n, sizeof *share);
+	int     P = 0;
+
+	if (!share)
+		return ERR_INPUT;
+	for (int g = 0; g < n; g++) {
+		if (groups[g].problem->source != source || !is_judged(&groups[g]))
+			continue;
+		share[P] = 0;
+		for (int i = 0; i < groups[g].n; i++)
+			share[P] += (double)rollout_is_right(&groups[g].rollouts[i]) / groups[g].n;
+		P++;
+	}
+	*pass_1 = mean_of(share, P);
 	return OK;
 }
 

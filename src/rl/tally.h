@@ -35,9 +35,16 @@ struct tallies {
 	int           curve[TALLY_CURVE], n_curve; /* 1, 2, 4, ... below the number of answers, and that number */
 };
 
+/* "38.0% +- 3.2", or "38.0%" where there is no error; a text in `out`. */
+enum { TALLY_TEXT = 48 };
+const char *tally_text(struct tally_mean x, char out[TALLY_TEXT]);
+
 double tally_pass_k(int n, int c, int k); /* 1 <= k <= n, 0 <= c <= n */
 
 /* All groups must have the same number of answers, with their votes. k <= that number. ERR_FAILED when every problem is left out. */
 int tally_groups(const struct group *groups, int n, int k, struct arena *a, struct tallies *out);
+
+/* pass@1 of the problems of one source alone; mean NaN when none of them is judged. */
+int tally_source(const struct group *groups, int n, int source, struct arena *a, struct tally_mean *pass_1);
 
 #endif

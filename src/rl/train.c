@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "rl/diagnose.h"
 #include "rl/eval.h"
 #include "rl/step.h"
 #include "run/signals.h"
@@ -49,9 +48,7 @@ static int replay(struct job *job, struct step *s)
 
 static int collect(struct job *job, struct step *s)
 {
-	TRY(job->replay.n ? replay(job, s) : sample(job, s));
-	s->diagnosis = diagnose(s->sampled.items, s->sampled.n);
-	return OK;
+	return job->replay.n ? replay(job, s) : sample(job, s);
 }
 
 static int learn(struct job *job, struct step *s)

@@ -94,7 +94,7 @@ static const struct plot {
         {"Held-out pass@1", "fraction right \xc2\xb1 standard error", {{"eval/pass@1", "pass@1"}}, NOISY},
         {"Reward", "mean of a step", {{"reward", "reward"}}, NOISY},
         {"Accuracy", "fraction right, training problems", {{"accuracy", "accuracy"}}, NOISY},
-        {"Reward spread", "standard deviation within groups", {{"reward_std", "spread"}}, NOISY},
+        {"Reward spread", "standard deviation", {{"reward_std", "of all"}, {"reward_group_std", "within groups"}}, NOISY},
         {"Groups without a signal", "fraction with equal rewards", {{"frac_reward_zero_std", "equal"}}, NOISY},
         {"Entropy", "nats per token", {{"entropy", "entropy"}}, NOISY},
         {"KL", "nats per token, to the reference", {{"kl", "KL"}}, NOISY},
