@@ -1,12 +1,19 @@
-/* tool_objective - one batch of answers through advantage and objective, for other programs to compare with.
+/* tool_objective - one batch of completions through advantage, credit, token weights and objective, for other programs to compare with.
  *
- * Reads {"algorithm": NAME, "set": {"beta": 0.1, ...}, "rows": [{"group", "reward", "trained", "logp_new", "logp_old", "logp_ref", "entropy"}]}
- * from standard input (group and reward are numbers, the others lists, one number a token) and prints
- * {"loss", "advantage", "c", "h"}: lists over all tokens, row behind row; c = dloss/dlogp_new, h = dloss/dentropy. */
+ * Reads {"algorithm": NAME, "set": {...}, "credit": {...}, "rows": [{"group", "reward", "guided", "trained", "logp_new", "logp_old", "logp_ref",
+ * "entropy", "logp_rollout"}]} from standard input (group, reward and guided are numbers, the others lists, one number a token; guided may be missing,
+ * and logp_rollout, without which nothing is stale) and prints {"loss", "advantage", "weight", "c", "h"}: lists over all tokens, row behind row;
+ * c = dloss/dlogp_new, h = dloss/dentropy.
+ *
+ *     set       any field of the row: numbers, and the parts by the words of the config ("importance_sampling_level": "sequence");
+ *               batch_tokens and updates where the rows are one update of several (objective.h)
+ *     credit    EMPG's k, k_bonus, zeta; without it none */
 #include "base/error.h"
 #include "base/json.h"
 #include "rl/advantage.h"
+#include "rl/credit.h"
 #include "rl/objective.h"
+#include "rl/token_weight.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,10 +22,14 @@ struct columns { /* the rows, flat */
 	int            R, T;
 	int           *offset;                                   /* [R+1] */
 	unsigned char *trained;                                  /* [T] */
+	unsigned char *guided;                                   /* [R] */
 	int64_t       *group;                                    /* [R] */
 	double        *reward;                                   /* [R] */
 	float         *logp_new, *logp_old, *logp_ref, *entropy; /* [T] */
-	float         *advantage, *c, *h;                        /* [T] results */
+	float         *logp_rollout;                             /* [T] */
+	int            stale;                                    /* some row has logp_rollout */
+	float         *advantage, *weight, *c, *h;               /* [T] results */
+	unsigned char *high;                                     /* [T] */
 };
 
 static int columns_new(const json_t *rows, struct arena *a, struct columns *out)
@@ -31,10 +42,12 @@ static int columns_new(const json_t *rows, struct arena *a, struct columns *out)
 	*out = (struct columns){.R = (int)R, .T = (int)T};
 	out->offset = arena_alloc(a, R + 1, sizeof *out->offset);
 	out->trained = arena_alloc(a, T, sizeof *out->trained);
+	out->guided = arena_alloc(a, R, sizeof *out->guided);
+	out->high = arena_alloc(a, T, sizeof *out->high);
 	out->group = arena_alloc(a, R, sizeof *out->group);
 	out->reward = arena_alloc(a, R, sizeof *out->reward);
-	floats = arena_alloc(a, 7 * T, sizeof *floats);
-	if (!out->offset || !out->trained || !out->group || !out->reward || !floats)
+	floats = arena_alloc(a, 9 * T, sizeof *floats);
+	if (!out->offset || !out->trained || !out->guided || !out->high || !out->group || !out->reward || !floats)
 		return ERR_INPUT;
 	out->logp_new = floats;
 	out->logp_old = floats + T;
@@ -43,6 +56,8 @@ static int columns_new(const json_t *rows, struct arena *a, struct columns *out)
 	out->advantage = floats + 4 * T;
 	out->c = floats + 5 * T;
 	out->h = floats + 6 * T;
+	out->weight = floats + 7 * T;
+	out->logp_rollout = floats + 8 * T;
 	return OK;
 }
 
@@ -65,56 +80,163 @@ static int read_row(const json_t *row, int r, struct columns *c)
 	c->offset[r + 1] = at + n;
 	c->group[r] = json_integer_value(json_object_get(row, "group"));
 	c->reward[r] = json_number_value(json_object_get(row, "reward"));
+	c->guided[r] = json_integer_value(json_object_get(row, "guided")) != 0;
 	for (int i = 0; i < n; i++)
 		c->trained[at + i] = (unsigned char)json_integer_value(json_array_get(trained, (size_t)i));
 	TRY(read_list(row, "logp_new", n, c->logp_new + at));
 	TRY(read_list(row, "logp_old", n, c->logp_old + at));
 	TRY(read_list(row, "logp_ref", n, c->logp_ref + at));
+	if (json_object_get(row, "logp_rollout"))
+		c->stale = 1;
+	TRY(read_list(row, json_object_get(row, "logp_rollout") ? "logp_rollout" : "logp_old", n, c->logp_rollout + at));
 	return read_list(row, "entropy", n, c->entropy + at);
 }
 
-static int read_algorithm(const json_t *job, struct algorithm *out)
+static int read_reals(const json_t *set, struct algorithm *out)
 {
-	const char             *name = json_string_value(json_object_get(job, "algorithm"));
-	const struct algorithm *row = name ? algorithm_find(name) : NULL;
 	const struct {
 		const char *key;
 		double     *to;
-	} settings[] = {{"beta", &out->beta},      {"epsilon", &out->epsilon},           {"epsilon_high", &out->epsilon_high},
-	                {"delta", &out->delta},    {"entropy_coef", &out->entropy_coef}, {"gamma", &out->gamma},
-	                {"adv_eps", &out->adv_eps}};
+	} settings[] = {{"beta", &out->beta},
+	                {"epsilon", &out->epsilon},
+	                {"epsilon_high", &out->epsilon_high},
+	                {"delta", &out->delta},
+	                {"entropy_coef", &out->entropy_coef},
+	                {"gamma", &out->gamma},
+	                {"adv_eps", &out->adv_eps},
+	                {"baseline_value", &out->baseline_value},
+	                {"tau_positive", &out->tau_positive},
+	                {"tau_negative", &out->tau_negative},
+	                {"mismatch_min", &out->mismatch_min},
+	                {"mismatch_max", &out->mismatch_max},
+	                {"off_policy_mask", &out->off_policy_mask},
+	                {"top_entropy", &out->top_entropy},
+	                {"squash", &out->squash},
+	                {"squash_percentile", &out->squash_percentile},
+	                {"power", &out->power}};
+
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+		TRY(json_get_real("set", set, settings[i].key, JSON_OPTIONAL, settings[i].to));
+	return OK;
+}
+
+static int read_integers(const json_t *set, struct algorithm *out, struct totals *totals)
+{
+	int64_t length = out->max_completion_length, updates = 0;
+
+	TRY(json_get_int("set", set, "max_completion_length", JSON_OPTIONAL, 0, 1 << 20, &length));
+	TRY(json_get_int("set", set, "batch_tokens", JSON_OPTIONAL, 0, 1 << 30, &totals->batch_tokens));
+	TRY(json_get_int("set", set, "updates", JSON_OPTIONAL, 0, 1 << 20, &updates));
+	TRY(json_get_bool("set", set, "use_bias_correction_kl", JSON_OPTIONAL, &out->use_bias_correction_kl));
+	TRY(json_get_bool("set", set, "mismatch_normalise", JSON_OPTIONAL, &out->mismatch_normalise));
+	TRY(json_get_bool("set", set, "signed_rewards", JSON_OPTIONAL, &out->signed_rewards));
+	TRY(json_get_bool("set", set, "whiten", JSON_OPTIONAL, &out->whiten));
+	out->max_completion_length = (int)length;
+	totals->updates = (int)updates;
+	return OK;
+}
+
+static int read_word(const json_t *set, const char *key, const struct choice *list, int *out)
+{
+	const char          *word = NULL;
+	const struct choice *choice;
+
+	TRY(json_get_text("set", set, key, JSON_OPTIONAL, &word));
+	if (!word)
+		return OK;
+	choice = choice_find(list, word);
+	if (!choice)
+		return error_set(ERR_INPUT, "set: \"%s\" is no %s", word, key);
+	*out = choice->value;
+	return OK;
+}
+
+/* An enum of the row, by the word that the config has for it. */
+static int read_words(const json_t *set, struct algorithm *out)
+{
+	const struct {
+		const char          *key;
+		const struct choice *list;
+		void                *to;
+	} words[] = {{"baseline", choices_baseline, &out->baseline},
+	             {"scale_rewards", choices_scale, &out->scale_rewards},
+	             {"importance_sampling_level", choices_level, &out->importance_sampling_level},
+	             {"clip", choices_clip, &out->clip},
+	             {"guided_clip", choices_guided_clip, &out->guided_clip},
+	             {"loss_type", choices_aggregation, &out->loss_type},
+	             {"kl_placement", choices_kl_placement, &out->kl_placement},
+	             {"kl_estimator", choices_kl_estimator, &out->kl_estimator},
+	             {"mismatch", choices_mismatch, &out->mismatch}};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		int value;
+		memcpy(&value, words[i].to, sizeof value);
+		TRY(read_word(set, words[i].key, words[i].list, &value));
+		memcpy(words[i].to, &value, sizeof value);
+	}
+	return OK;
+}
+
+static int read_algorithm(const json_t *job, struct algorithm *out, struct totals *totals)
+{
+	const char             *name = json_string_value(json_object_get(job, "algorithm"));
+	const struct algorithm *row = name ? algorithm_find(name) : NULL;
+	const json_t           *set = json_object_get(job, "set");
 
 	if (!row)
 		return error_set(ERR_INPUT, "there is no algorithm \"%s\"", name ? name : "");
 	*out = *row;
-	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-		TRY(json_get_real("set", json_object_get(job, "set"), settings[i].key, JSON_OPTIONAL, settings[i].to));
-	out->max_completion_length = (int)json_integer_value(json_object_get(json_object_get(job, "set"), "max_completion_length"));
-	return OK;
+	TRY(read_reals(set, out));
+	TRY(read_integers(set, out, totals));
+	return read_words(set, out);
 }
 
+static int apply_credit(const json_t *set, const struct columns *c, struct rows rows, struct arena *a)
+{
+	struct credit_options o = {.empg = 1, .k = 1, .k_bonus = 1};
+	struct credit_batch   b = {.rows = rows, .group = c->group, .reward = c->reward, .entropy = c->entropy};
+	struct credit_stats   stats;
+
+	if (!set)
+		return OK;
+	TRY(json_get_real("credit", set, "k", JSON_OPTIONAL, &o.k));
+	TRY(json_get_real("credit", set, "k_bonus", JSON_OPTIONAL, &o.k_bonus));
+	TRY(json_get_real("credit", set, "zeta", JSON_OPTIONAL, &o.zeta));
+	return credit_apply(&o, &b, (struct rng_key){1, RNG_TEST, 0, 0, 0}, a, c->advantage, &stats);
+}
+
+/* Advantages, weights and coefficients, as learn.c does it. */
 static int evaluate(const json_t *job, struct arena *a, struct columns *c, double *loss)
 {
-	const json_t          *rows = json_object_get(job, "rows");
-	struct algorithm       alg;
-	struct totals          totals = {0};
-	struct advantage_stats advantage_stats = {0};
-	struct objective_stats stats = {0};
+	const json_t             *rows = json_object_get(job, "rows");
+	struct algorithm          alg;
+	struct totals             totals = {0};
+	struct advantage_stats    advantage_stats = {0};
+	struct token_weight_stats weight_stats = {0};
+	struct objective_stats    stats = {0};
 
-	TRY(read_algorithm(job, &alg));
+	TRY(read_algorithm(job, &alg, &totals));
 	TRY(columns_new(rows, a, c));
 	for (int r = 0; r < c->R; r++)
 		TRY(read_row(json_array_get(rows, (size_t)r), r, c));
 	struct rows            shape = {.n = c->R, .offset = c->offset, .trained = c->trained};
-	struct advantage_batch ab = {shape, c->group, c->reward, c->logp_old, c->logp_ref, NULL, NULL};
-	struct objective_batch ob = {.rows = shape,
-	                             .logp_new = c->logp_new,
-	                             .logp_old = c->logp_old,
-	                             .logp_ref = c->logp_ref,
-	                             .entropy = c->entropy,
-	                             .advantage = c->advantage};
+	struct advantage_batch ab = {
+	        .rows = shape, .group = c->group, .reward = c->reward, .logp_old = c->logp_old, .logp_ref = c->logp_ref};
+	struct token_weight_batch wb = {shape, c->logp_old, c->logp_rollout, c->entropy};
+	struct objective_batch    ob = {.rows = shape,
+	                                .logp_new = c->logp_new,
+	                                .logp_old = c->logp_old,
+	                                .logp_ref = c->logp_ref,
+	                                .entropy = c->entropy,
+	                                .advantage = c->advantage,
+	                                .weight = c->weight,
+	                                .high = alg.top_entropy < 1 ? c->high : NULL,
+	                                .guided = c->guided,
+	                                .logp_rollout = c->stale ? c->logp_rollout : NULL};
 	TRY(advantage_fill(&alg, &ab, a, c->advantage, &advantage_stats));
-	totals_add(&totals, &shape, NULL);
+	TRY(apply_credit(json_object_get(job, "credit"), c, shape, a));
+	TRY(token_weight_fill(&alg, &wb, a, c->weight, c->high, &weight_stats));
+	totals_add(&totals, &shape, ob.high);
 	TRY(objective_eval(&alg, &ob, &totals, &(struct objective_gradient){c->c, c->h}, &stats));
 	*loss = stats.loss;
 	return OK;
@@ -142,6 +264,7 @@ int main(void)
 	if (status == OK) {
 		printf("{\"loss\": %.17g", loss);
 		print_list("advantage", c.advantage, c.T);
+		print_list("weight", c.weight, c.T);
 		print_list("c", c.c, c.T);
 		print_list("h", c.h, c.T);
 		printf("}\n");
