@@ -149,6 +149,15 @@ static void kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it(voi
 	}
 	assert_close(stats.kl, -0.55, TOLERANCE);
 
+	a.signed_rewards = 1; /* the rewards become -1 and 1; the divergence stays what it is */
+	fill(&a, &b, adv);
+	for (int r = 0; r < F1_R; r++) {
+		double others = 0, v = 2 * f1_reward[r] - 1 - 0.1 * kl[r];
+		for (int s = 0; s < F1_R; s++)
+			others += s == r ? 0 : (2 * f1_reward[s] - 1 - 0.1 * kl[s]) / 3;
+		assert_close(adv[f1_offset[r]], v - others, TOLERANCE);
+	}
+
 	/* Per token it is not baselined, and a constant group keeps it. */
 	a = f1_algorithm("grpo");
 	a.adv_eps = 0;
@@ -207,6 +216,11 @@ static void with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline(
 	fill(&a, &b, adv);
 	for (int t = 0; t < F1_T; t++)
 		assert_close(adv[t], ((double[]){1, .8, .5, 0, 0, 0, 1, .6, .6, .2})[t], TOLERANCE);
+	a.baseline = BASELINE_CONSTANT; /* a constant is no mean: it comes off the whole reward, at the end */
+	a.baseline_value = .25;
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], ((double[]){1, .8, .5, 0, 0, 0, 1, .6, .6, .2})[t] - .25, TOLERANCE);
 	a.baseline = BASELINE_BATCH;
 	fill(&a, &b, adv);
 	for (int t = 0; t < F1_T; t++)
@@ -522,6 +536,24 @@ static void each_overlong_policy_does_its_thing_and_shows_in_the_counts(void **s
 	}
 }
 
+/* Without a buffer of its own the penalty begins a fifth before the limit: 16 of 20 are free, 17 lose a quarter of it. */
+static void the_shaped_penalty_begins_a_fifth_before_the_limit(void **state)
+{
+	(void)state;
+	for (int n = 16; n <= 17; n++)
+		for (int buffer = 0; buffer <= 8; buffer += 8) {
+			struct algorithm      a = f1_algorithm("dapo");
+			struct overlong_stats stats = {0};
+			struct rollout        r = {.n = n, .reward = 1};
+
+			a.max_completion_length = 20;
+			a.overlong_buffer = buffer;
+			a.overlong_penalty = .5;
+			overlong_apply(&a, &r, &stats);
+			assert_close(r.reward, 1 - .5 * (buffer ? (n - 12) / 8. : (n - 16) / 4.), 1e-15);
+		}
+}
+
 static void a_masked_row_still_moves_the_mean_of_its_group(void **state)
 {
 	(void)state;
@@ -559,4 +591,5 @@ TEST_MAIN(TEST(group_advantages_match_the_worked_numbers), TEST(whitened_returns
           TEST(an_uncomputable_reward_counts_nowhere), TEST(a_reference_that_is_not_finite_takes_out_its_row),
           TEST(what_is_not_trained_is_not_read_and_gets_zero), TEST(a_row_without_a_token_is_refused), TEST(short_memory_is_returned),
           TEST(the_overlong_penalty_follows_its_table), TEST(each_overlong_policy_does_its_thing_and_shows_in_the_counts),
-          TEST(a_masked_row_still_moves_the_mean_of_its_group), TEST(dynamic_sampling_asks_for_right_not_for_reward))
+          TEST(the_shaped_penalty_begins_a_fifth_before_the_limit), TEST(a_masked_row_still_moves_the_mean_of_its_group),
+          TEST(dynamic_sampling_asks_for_right_not_for_reward))

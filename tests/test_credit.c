@@ -63,6 +63,30 @@ static void turns_match_the_worked_numbers(void **state)
 	assert_close(s.g_max, 1.451670, TOLERANCE);
 }
 
+/* The two exponents are two: 1.3 and .7, by the formula at the top of credit.h. */
+static void the_scale_and_the_bonus_have_exponents_of_their_own(void **state)
+{
+	(void)state;
+	struct credit_options o = {.empg = 1, .k = 1.3, .k_bonus = .7, .zeta = .1};
+	struct credit_batch   b = worked();
+	const double          H[SEGMENTS] = {.2, 1, .6, 1.4, .4}, A[SEGMENTS] = {1, 1, 1, -1, -1};
+	double                g[SEGMENTS], want[SEGMENTS], sum = 0, mean = 0;
+	float                 a[T];
+
+	for (int s = 0; s < SEGMENTS; s++)
+		sum += g[s] = exp(-1.3 * (H[s] - .2) / (1.2 + 1e-8));
+	for (int s = 0; s < SEGMENTS; s++) {
+		double bonus = s == 2 || s == 4 ? 0 : .1 * exp(-.7 * (H[s + 1] - .2) / (1.2 + 1e-8));
+		want[s] = A[s] * g[s] / (sum / SEGMENTS) + bonus;
+		mean += want[s] / SEGMENTS;
+	}
+	for (int s = 0; s < SEGMENTS; s++)
+		want[s] -= mean;
+	spread(1, -1, a);
+	apply(&o, &b, a);
+	assert_segments(a, want);
+}
+
 static void a_group_without_advantage_is_shaped_or_stays_zero(void **state)
 {
 	(void)state;
@@ -264,9 +288,9 @@ static void nothing_changes_without_empg_or_without_tokens(void **state)
 	assert_close(apply(&o, &b, a).segments, 0, 0);
 }
 
-TEST_MAIN(TEST(turns_match_the_worked_numbers), TEST(a_group_without_advantage_is_shaped_or_stays_zero),
-          TEST(a_group_left_at_zero_does_not_move_the_others), TEST(without_k_and_zeta_only_the_mean_over_segments_is_taken_off),
-          TEST(scales_have_mean_one), TEST(equal_entropies_leave_only_the_bonus), TEST(observations_have_no_influence),
-          TEST(the_order_of_answers_changes_no_bit), TEST(lines_are_segments_too), TEST(shuffled_entropies_keep_their_distribution),
-          TEST(an_answer_without_reward_counts_nowhere), TEST(tokens_of_a_segment_keep_their_differences),
-          TEST(nothing_changes_without_empg_or_without_tokens))
+TEST_MAIN(TEST(turns_match_the_worked_numbers), TEST(the_scale_and_the_bonus_have_exponents_of_their_own),
+          TEST(a_group_without_advantage_is_shaped_or_stays_zero), TEST(a_group_left_at_zero_does_not_move_the_others),
+          TEST(without_k_and_zeta_only_the_mean_over_segments_is_taken_off), TEST(scales_have_mean_one),
+          TEST(equal_entropies_leave_only_the_bonus), TEST(observations_have_no_influence), TEST(the_order_of_answers_changes_no_bit),
+          TEST(lines_are_segments_too), TEST(shuffled_entropies_keep_their_distribution), TEST(an_answer_without_reward_counts_nowhere),
+          TEST(tokens_of_a_segment_keep_their_differences), TEST(nothing_changes_without_empg_or_without_tokens))

@@ -464,6 +464,7 @@ static void the_joint_gradient_matches_finite_differences_in_every_tensor(void *
 		memcpy(g, l.policy.gradient.level[0], l.model->weights.n * sizeof *g);
 		memcpy(head, l.critic.head.gradient.level[0], n_head * sizeof *head);
 		check_direction(&l, l.critic.head.weights.data, head, n_head, "the value head");
+		check_direction(&l, l.critic.head.weights.data + n_head - 1, head + n_head - 1, 1, "the bias of the value head");
 		for (int i = 0; i < l.model->weights.n_tensors; i++) {
 			const struct tensor *t = &l.model->weights.tensors[i];
 			check_direction(&l, l.model->weights.data + t->offset, g + t->offset, t->count, t->name);

@@ -21,6 +21,7 @@ static struct prompts    prompts;
 static int               all[N];
 static float             temperature = 1.5f;
 static int               reread, n_stop;
+static uint32_t          step = 7;
 static const char       *stop[64];
 
 static void make(const char *name, int level, uint32_t index, struct problem *p)
@@ -106,13 +107,47 @@ static void sample(int slots, int share, const int *picked, int n, struct arena 
 
 	assert_ok(groups_new(n, a, groups));
 	assert_ok(decoder_new(model, slots, POSITIONS, &d));
-	assert_ok(rollout_sample(d, &o, &prompts, picked, n, 7, a, groups));
+	assert_ok(rollout_sample(d, &o, &prompts, picked, n, step, a, groups));
 	decoder_free(d);
 }
 
 static const struct rollout *answer(const struct groups *g, int i)
 {
 	return &g->items[i / G].rollouts[i % G];
+}
+
+static int same_completions(const struct group *a, const struct group *b)
+{
+	int same = 0;
+
+	for (int i = 0; i < G; i++)
+		same += a->rollouts[i].n == b->rollouts[i].n &&
+		        !memcmp(a->rollouts[i].ids, b->rollouts[i].ids, (size_t)a->rollouts[i].n * sizeof *a->rollouts[i].ids);
+	return same;
+}
+
+/* With an environment and without: a step, and a second group of the same step, draw other random numbers. */
+static void a_problem_is_answered_otherwise_in_another_step_and_when_it_comes_twice(void **state)
+{
+	(void)state;
+	const int     picked[] = {0, N - 1, 0, N - 1};
+	struct arena  a = {0};
+	struct groups first, again, next;
+
+	sample(16, 1, picked, 4, &a, &first);
+	sample(16, 1, picked, 4, &a, &again);
+	step++;
+	sample(16, 1, picked, 4, &a, &next);
+	step--;
+	for (int g = 0; g < 4; g++) {
+		assert_int_equal(same_completions(&first.items[g], &again.items[g]), G);
+		assert_int_equal(same_completions(&first.items[g], &next.items[g]), 0);
+	}
+	for (int g = 0; g < 2; g++) {
+		assert_int_equal(same_completions(&first.items[g], &first.items[g + 2]), 0);
+		assert_int_equal(first.items[g + 2].rollouts[0].sample, G);
+	}
+	arena_free(&a);
 }
 
 static void turns_and_observations_take_turns_and_only_turns_are_trained(void **state)
@@ -327,6 +362,7 @@ static void turns_share_no_random_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        TEST(a_problem_is_answered_otherwise_in_another_step_and_when_it_comes_twice),
 	        TEST(turns_and_observations_take_turns_and_only_turns_are_trained),
 	        TEST(the_text_of_an_episode_plays_again),
 	        TEST(training_meets_the_probabilities_of_every_turn),

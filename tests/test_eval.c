@@ -32,6 +32,24 @@ static void pass_at_k_is_the_share_of_lucky_draws(void **state)
 				assert_close(tally_pass_k(n, c, k), by_drawing(n, c, k), 1e-14);
 }
 
+/* Over problems, by the unbiased variance: of shares 0 and 1 the error is sqrt(1/2 / 2). */
+static void the_error_of_a_wrong_and_a_right_problem_is_a_half(void **state)
+{
+	(void)state;
+	struct rollout       wrong = {.n = 1, .right = MARK_WRONG, .vote = -1}, right = {.n = 1, .right = MARK_RIGHT};
+	const struct problem p = {.id = "p"};
+	const struct group   groups[] = {{.problem = &p, .n = 1, .rollouts = &wrong}, {.problem = &p, .n = 1, .rollouts = &right}};
+	struct arena         a = {0};
+	struct tallies       t;
+
+	assert_ok(tally_groups(groups, 2, 1, &a, &t));
+	assert_close(t.items[0].pass_1.mean, .5, 0);
+	assert_close(t.items[0].pass_1.error, .5, 1e-15);
+	assert_ok(tally_groups(groups, 1, 1, &a, &t));
+	assert_true(isnan(t.items[0].pass_1.error));
+	arena_free(&a);
+}
+
 enum { ANSWERS_MAX = 8 };
 
 /* Groups of answers given as texts; "" stands for one in which nothing was found. */
@@ -371,6 +389,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(pass_at_k_is_the_share_of_lucky_draws),
+	        TEST(the_error_of_a_wrong_and_a_right_problem_is_a_half),
 	        TEST(answers_vote_together_when_the_verifier_takes_one_for_the_other),
 	        TEST(the_first_of_equally_frequent_answers_decides),
 	        TEST(each_source_has_its_own_figures_and_errors_are_those_of_two_problems),

@@ -87,6 +87,29 @@ static void the_mark_of_a_row_chooses_its_rule(void **state)
 	assert_true(plain[0] == 0 && guided[0] > 0);
 }
 
+/* Whatever the algorithm does with whole answers, guided ones go token by token and are not masked. */
+static void an_algorithm_of_whole_answers_leaves_guided_rows_alone(void **state)
+{
+	(void)state;
+	struct algorithm       a = guided_algorithm(CLIP_SQUASH, 0);
+	float                  want[3], c[3];
+	struct objective_stats s;
+
+	one_row(&a, 1, -1, want);
+	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++) {
+		a.importance_sampling_level = (enum level)level;
+		a.clip = level == LEVEL_NONE ? CLIP_NONE : CLIP_HARD;
+		a.epsilon = a.epsilon_high = 3e-4;
+		one_row(&a, 1, -1, c);
+		assert_memory_equal(c, want, sizeof c);
+	}
+	a.off_policy_mask = .1; /* they became rarer by 1.23 nats in the mean */
+	s = one_row(&a, 1, -1, c);
+	assert_close(s.rows_masked, 0, 0);
+	assert_memory_equal(c, want, sizeof c);
+	assert_close(one_row(&a, 0, -1, c).rows_masked, 1, 0);
+}
+
 /* Finite differences of the loss in each log-probability, with g held where it is. */
 static void slopes_agree_with_differences(void **state)
 {
@@ -225,6 +248,28 @@ static void forms_give_the_advantages_of_the_worked_example(void **state)
 	}
 }
 
+/* In the place of two wrong guided answers stand the two wrong plain ones, not one of them twice; a third begins again. */
+static void mixed_in_wrong_answers_are_different_ones(void **state)
+{
+	(void)state;
+	static const double plain_right[] = {0, 1, 0}, guided_right[] = {0, 1, 0, 0};
+	struct guidance     g = {.num_generations = 4, .form = GUIDANCE_MIXIN};
+	struct rollout      a[3], b[4];
+	struct group        plain = group_of(a, plain_right, 3), guided = group_of(b, guided_right, 4), out;
+	struct arena        arena = {0};
+	int                 kept;
+
+	for (int i = 0; i < 4; i++)
+		b[i].source = SOURCE_HINTED;
+	assert_ok(guidance_merge(&g, &plain, &guided, &arena, &out, &kept));
+	assert_true(kept && out.n == 4);
+	assert_true(out.rollouts[0].source == SOURCE_OWN && out.rollouts[0].sample == 0);
+	assert_true(out.rollouts[1].source == SOURCE_HINTED && out.rollouts[1].sample == 1);
+	assert_true(out.rollouts[2].source == SOURCE_OWN && out.rollouts[2].sample == 2);
+	assert_true(out.rollouts[3].source == SOURCE_OWN && out.rollouts[3].sample == 0);
+	arena_free(&arena);
+}
+
 static void only_known_failures_are_helped(void **state)
 {
 	(void)state;
@@ -347,6 +392,52 @@ static void partial_credit_hides_no_failed_group(void **state)
 	assert_close(failed[1], failed[0], 0);
 	assert_close(accuracy[1], accuracy[0], 0);
 	assert_true(reward[1] > reward[0]); /* some of the random texts are a formula */
+}
+
+/* A program that finds every first answer to a problem wrong, and then every other one right: all groups fail, and their guided ones differ. */
+static const char fickle[] = "#!/bin/sh\n"
+                             "while IFS= read -r line; do\n"
+                             "  id=$(printf %s \"$line\" | sed 's/.*\"id\": *\"\\([^\"]*\\)\".*/\\1/' | tr / _)\n"
+                             "  n=$(cat \"seen-$id\" 2>/dev/null || echo 0)\n"
+                             "  echo $((n + 1)) > \"seen-$id\"\n"
+                             "  echo \"{\\\"reward\\\": $((n >= 4 && n % 2))}\"\n"
+                             "done\n";
+
+/* Dynamic sampling looks at the groups that guidance left: those that were helped are trained on, and no further batch is drawn. Their tokens count. */
+static void helped_groups_pass_the_filter_and_their_tokens_count(void **state)
+{
+	(void)state;
+	double answers = 4 * 4;
+
+	write_text("fickle", fickle);
+	shell("chmod +x fickle");
+	run("train", "helped",
+	    "algorithm=dapo task.reward=command task.verifier.command=./fickle guidance.form=replace guidance.trigger_accuracy=0 "
+	    "guidance.num_guided=4 loss.overlong=keep optim.num_minibatches=1 loss.num_iterations=1 compute.threads=1 run.max_steps=1 "
+	    "run.save_steps=0");
+	assert_close(metric("helped", 1, "guidance/failed_groups"), 4, 0);
+	assert_close(metric("helped", 1, "guidance/kept_groups"), 4, 0);
+	assert_close(metric("helped", 1, "accuracy"), 0, 0);
+	assert_close(metric("helped", 1, "guidance/accuracy"), .5, 0);
+	assert_close(metric("helped", 1, "dynamic_sampling/batches"), 1, 0);
+	assert_true(metric("helped", 1, "grad_norm") > 0);
+	assert_true(metric("helped", 1, "guidance/tokens") >= answers);
+	assert_close(metric("helped", 1, "num_tokens"),
+	             answers * metric("helped", 1, "completions/mean_length") + metric("helped", 1, "guidance/tokens"), 1e-6);
+}
+
+static void an_empty_hint_is_none(void **state)
+{
+	(void)state;
+	write_text("hints.jsonl", "{\"prompt\": \"1,2\", \"answer\": \"9\", \"hint\": \"\"}\n{\"prompt\": \"3,4\", \"answer\": \"9\"}\n"
+	                          "{\"prompt\": \"5,6\", \"answer\": \"9\", \"hint\": \"7\"}\n");
+	run("train", "empty",
+	    "data.generate=[] data.train=hints.jsonl rollout.prompts_per_step=3 optim.num_minibatches=1 run.max_steps=1 run.save_steps=0");
+	assert_close(metric("empty", 1, "guidance/failed_groups"), 3, 0);
+	assert_close(metric("empty", 1, "guidance/without_hint"), 2, 0);
+	write_text("hints.jsonl", "{\"prompt\": \"1,2\", \"answer\": \"9\", \"hint\": \"\"}\n");
+	assert_int_equal(hone("train job.yaml run.output_dir=none data.generate=[] data.train=hints.jsonl"), 2);
+	assert_says("stderr", "none of the 1 training problems has a hint");
 }
 
 /* The same answers, trained as if nobody had been helped: under the plain denominator every ratio in the only update of a step is 1, bit for bit. */
@@ -507,6 +598,10 @@ int main(void)
 	        TEST(the_squashed_ratio_follows_the_worked_example),
 	        TEST(a_hard_clip_silences_wrong_guided_tokens),
 	        TEST(the_mark_of_a_row_chooses_its_rule),
+	        TEST(an_algorithm_of_whole_answers_leaves_guided_rows_alone),
+	        TEST(mixed_in_wrong_answers_are_different_ones),
+	        TEST(helped_groups_pass_the_filter_and_their_tokens_count),
+	        TEST(an_empty_hint_is_none),
 	        TEST(slopes_agree_with_differences),
 	        TEST(the_ratio_undoes_the_hint_in_expectation),
 	        TEST(forms_give_the_advantages_of_the_worked_example),

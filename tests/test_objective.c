@@ -247,6 +247,44 @@ static void the_off_policy_mask_drops_bad_answers_that_became_rare(void **state)
 	assert_close(eval(&a, &b, c).rows_masked, 0, 0); /* now that answer is good; the others, bad, became likelier */
 }
 
+/* Log-probabilities that are exact in binary: the mean distance is the threshold itself, which keeps the answer; a bit more drops it. */
+static void the_off_policy_mask_keeps_what_lies_at_its_threshold(void **state)
+{
+	(void)state;
+	const int              offset[2] = {0, 2};
+	const float            adv[2] = {-1, -1}, old[2] = {-1, -2};
+	float                  x[2] = {-1.25f, -2.25f}, c[2];
+	struct objective_batch b = {.rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	struct algorithm       a = f1_algorithm("grpo");
+
+	a.off_policy_mask = .25;
+	assert_close(eval(&a, &b, c).rows_masked, 0, 0);
+	x[1] = nextafterf(x[1], -3);
+	assert_close(eval(&a, &b, c).rows_masked, 1, 0);
+}
+
+/* GMPO limits the log-ratio above at epsilon_high where A > 0, below at -epsilon where A < 0: .2 and .4 are not to be confused. */
+static void each_side_of_the_geometric_mean_has_its_own_width(void **state)
+{
+	(void)state;
+	const int              offset[2] = {0, 2};
+	const float            old[2] = {-2, -2};
+	float                  x[2] = {-1.7f, -1}, adv[2] = {1, 1}, c[2];
+	struct objective_batch b = {.rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	struct algorithm       a = f1_algorithm("gmpo");
+
+	a.epsilon = .2, a.epsilon_high = .4;
+	assert_close(eval(&a, &b, c).ratio_max, exp((.3 + .4) / 2), 1e-7); /* .3 is inside, 1 is not */
+	assert_true(c[0] != 0 && c[1] == 0);
+	x[0] = -2.1f, x[1] = -3;
+	adv[0] = adv[1] = -1;
+	assert_close(eval(&a, &b, c).ratio_max, exp(-(.1 + .2) / 2), 1e-7);
+	assert_true(c[0] != 0 && c[1] == 0);
+	x[0] = -2.3f; /* beyond .2, within .4 */
+	assert_close(eval(&a, &b, c).ratio_max, exp(-.2), 1e-7);
+	assert_true(c[0] == 0 && c[1] == 0);
+}
+
 /* Value of k3, slope of k2; and k3 times the ratio against differences. */
 static void further_forms_of_the_divergence_do_what_they_say(void **state)
 {
@@ -667,6 +705,66 @@ static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 	}
 }
 
+/* F1 with an untrained token before, inside and behind each answer: at every level, with every rule, the trained ones get what they got. */
+static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
+{
+	(void)state;
+	enum { LONG = 2 * F1_T + F1_R };
+	int           offset[F1_R + 1] = {0}, place[F1_T];
+	unsigned char trained[LONG] = {0}, guided[F1_R] = {0, 0, 1, 1};
+	float         x[LONG], old[LONG], ref[LONG], roll[LONG], adv[LONG], entropy[LONG], c[LONG], h[LONG], plain_c[F1_T], plain_h[F1_T];
+	float         plain_adv[F1_T], plain_entropy[F1_T];
+
+	for (int r = 0, at = 0; r < F1_R; r++) {
+		for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++) {
+			place[t] = at + 1;
+			at += 2;
+		}
+		offset[r + 1] = ++at;
+	}
+	for (int t = 0; t < LONG; t++)
+		x[t] = old[t] = ref[t] = roll[t] = adv[t] = entropy[t] = NAN;
+	for (int t = 0; t < F1_T; t++) {
+		int p = place[t];
+		plain_adv[t] = t % 3 ? .5f : -.75f;
+		plain_entropy[t] = entropy[p] = .1f * (float)t;
+		trained[p] = 1, x[p] = f1_new[t], old[p] = f1_old[t], ref[p] = f1_ref[t], roll[p] = f1_rollout[t], adv[p] = plain_adv[t];
+	}
+	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
+		for (int clip = CLIP_NONE; clip <= CLIP_TAPER; clip++)
+			for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++) {
+				struct algorithm       a = f1_algorithm("grpo");
+				struct objective_batch plain = f1_batch(plain_adv, 0, F1_R), b = plain;
+				struct totals          totals[2] = {{0}, {0}};
+				struct objective_stats s[2];
+				if (level == LEVEL_NONE && clip != CLIP_NONE)
+					continue;
+				memset(s, 0, sizeof s);
+				a.importance_sampling_level = (enum level)level, a.clip = (enum clip)clip,
+				a.loss_type = (enum aggregation)mode;
+				a.beta = .1, a.use_bias_correction_kl = clip % 2, a.entropy_coef = .2, a.off_policy_mask = .05;
+				a.guided_clip = CLIP_SQUASH, a.squash_percentile = .4;
+				a.epsilon_high = clip == CLIP_CAP_ABSOLUTE ? 1.3 : .4;
+				plain.entropy = plain_entropy, plain.guided = guided, plain.logp_rollout = f1_rollout;
+				b = (struct objective_batch){.rows = {F1_R, offset, trained},
+				                             .logp_new = x,
+				                             .logp_old = old,
+				                             .logp_ref = ref,
+				                             .advantage = adv,
+				                             .entropy = entropy,
+				                             .guided = guided,
+				                             .logp_rollout = roll};
+				totals_add(&totals[0], &plain.rows, NULL);
+				totals_add(&totals[1], &b.rows, NULL);
+				assert_memory_equal(&totals[0], &totals[1], sizeof totals[0]);
+				assert_ok(objective_eval(&a, &plain, &totals[0], &(struct objective_gradient){plain_c, plain_h}, &s[0]));
+				assert_ok(objective_eval(&a, &b, &totals[1], &(struct objective_gradient){c, h}, &s[1]));
+				assert_memory_equal(&s[0], &s[1], sizeof s[0]);
+				for (int t = 0; t < F1_T; t++)
+					assert_true(c[place[t]] == plain_c[t] && h[place[t]] == plain_h[t]);
+			}
+}
+
 /* ---- what must never reach the weights ---- */
 
 static void absurd_log_probabilities_keep_the_gradient_finite(void **state)
@@ -790,12 +888,14 @@ TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers), TEST(kl_in_the
           TEST(the_sequence_ratio_matches_the_worked_numbers), TEST(the_detached_cap_matches_the_worked_numbers),
           TEST(the_guard_bounds_the_pull_of_bad_tokens_that_became_likely), TEST(coefficients_chain_to_the_logits),
           TEST(the_geometric_mean_of_clipped_ratios_matches_the_worked_numbers), TEST(the_soft_gate_matches_the_worked_numbers),
-          TEST(the_off_policy_mask_drops_bad_answers_that_became_rare), TEST(further_forms_of_the_divergence_do_what_they_say),
+          TEST(the_off_policy_mask_drops_bad_answers_that_became_rare), TEST(the_off_policy_mask_keeps_what_lies_at_its_threshold),
+          TEST(each_side_of_the_geometric_mean_has_its_own_width), TEST(further_forms_of_the_divergence_do_what_they_say),
           TEST(the_bias_correction_of_the_divergence_takes_the_ratio_of_the_level),
           TEST(only_the_mean_per_answer_favours_long_wrong_answers), TEST(every_gradient_matches_central_differences),
           TEST(a_capped_weight_carries_no_gradient), TEST(the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type),
           TEST(the_token_mean_of_several_updates_has_one_divisor), TEST(the_first_update_moves_every_token_by_its_advantage_to_the_bit),
           TEST(cutting_a_step_into_pieces_changes_no_bit), TEST(shuffled_rows_give_shuffled_coefficients),
-          TEST(what_is_not_trained_is_not_read_and_gets_zero), TEST(absurd_log_probabilities_keep_the_gradient_finite),
-          TEST(an_absurd_divergence_has_a_finite_value_and_no_slope), TEST(long_sums_of_log_ratios_are_taken_in_double),
-          TEST(a_row_that_is_not_finite_is_left_out_and_counted), TEST(an_answer_of_one_token_trains_and_one_of_none_is_refused))
+          TEST(what_is_not_trained_is_not_read_and_gets_zero), TEST(tokens_that_are_not_trained_might_as_well_not_be_there),
+          TEST(absurd_log_probabilities_keep_the_gradient_finite), TEST(an_absurd_divergence_has_a_finite_value_and_no_slope),
+          TEST(long_sums_of_log_ratios_are_taken_in_double), TEST(a_row_that_is_not_finite_is_left_out_and_counted),
+          TEST(an_answer_of_one_token_trains_and_one_of_none_is_refused))

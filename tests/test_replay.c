@@ -217,14 +217,14 @@ static void what_learning_edits_does_not_reach_the_next_epoch(void **state)
 
 /* ---- curation ---- */
 
-/* One group of six, two of them right, set by hand in a file whose completions are real; the wrong ones earn a quarter for their form. */
+/* One group of six, two of them right, set by hand in a file whose completions are real; the wrong ones earn a half for their form. */
 static void write_six(void)
 {
 	collect_once("six.jsonl", "--steps 1 rollout.prompts_per_step=1 rollout.num_generations=6");
-	shell("sed -E 's/\"reward\": [^,]*, \"right\": [a-z]*/\"reward\": 0.25, \"right\": false/' six.jsonl | "
-	      "sed -E '3s/0.25, \"right\": false/1, \"right\": true/;5s/0.25, \"right\": false/1, \"right\": true/' > set.jsonl");
+	shell("sed -E 's/\"reward\": [^,]*, \"right\": [a-z]*/\"reward\": 0.5, \"right\": false/' six.jsonl | "
+	      "sed -E '3s/0.5, \"right\": false/1, \"right\": true/;5s/0.5, \"right\": false/1, \"right\": true/' > set.jsonl");
 	/* as it was written before completions were marked */
-	shell("sed -E 's/\"right\": true/\"accuracy\": 1/;s/\"right\": false/\"accuracy\": 0.25/' set.jsonl > old.jsonl");
+	shell("sed -E 's/\"right\": true/\"accuracy\": 1/;s/\"right\": false/\"accuracy\": 0.5/' set.jsonl > old.jsonl");
 	assert_true(file_says("set.jsonl", "\"right\": true") && !file_says("old.jsonl", "right"));
 }
 

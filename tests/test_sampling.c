@@ -63,6 +63,26 @@ static void filters_keep_what_their_definitions_say(void **state)
 	}
 }
 
+/* A set whose probability is top_p exactly is enough. The bounds are the sums that the sampler itself adds up. */
+static void a_nucleus_ends_where_its_sum_is_top_p(void **state)
+{
+	(void)state;
+	static const float z[4] = {0, -1, -1, -2};
+	struct candidate   c[4];
+	struct sampled     out;
+
+	sampling_draw(&plain, z, 4, 0, c, &out); /* unfiltered: c has the probabilities, by id */
+	for (int kept = 1; kept <= 2; kept++) {
+		double          sum = kept == 1 ? (double)c[0].p : (double)c[0].p + (double)c[1].p;
+		struct sampling exact = {.temperature = 1, .top_p = (float)sum};
+		if ((double)exact.top_p != sum) /* of two floats: rounded up it would ask for more */
+			exact.top_p = nextafterf((float)sum, 0);
+		assert_int_equal(draw(&exact, z, 4, .999999f).token, kept - 1);
+		exact.top_p = nextafterf(nextafterf((float)sum, 1), 1);
+		assert_int_equal(draw(&exact, z, 4, .999999f).token, kept);
+	}
+}
+
 static void filters_never_change_what_is_recorded(void **state)
 {
 	(void)state;
@@ -171,5 +191,6 @@ static void a_row_with_tokens_that_never_come_still_has_an_entropy(void **state)
 
 TEST_MAIN(TEST(penalties_are_those_of_transformers), TEST(a_row_with_tokens_that_never_come_still_has_an_entropy),
           TEST(tokens_come_up_as_often_as_their_probability), TEST(filters_keep_what_their_definitions_say),
-          TEST(filters_never_change_what_is_recorded), TEST(temperature_zero_ignores_the_random_number_and_takes_the_first_of_equals),
-          TEST(temperature_divides_the_logits), TEST(extreme_logits_give_finite_results))
+          TEST(a_nucleus_ends_where_its_sum_is_top_p), TEST(filters_never_change_what_is_recorded),
+          TEST(temperature_zero_ignores_the_random_number_and_takes_the_first_of_equals), TEST(temperature_divides_the_logits),
+          TEST(extreme_logits_give_finite_results))

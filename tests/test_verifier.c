@@ -110,6 +110,7 @@ static void right_answers_earn_one(void **state)
 	        {"numeric", "123456789012345678901234567890.1", NULL, "123456789012345678901234567890.10"},
 	        {"countdown", NULL, game, "30-(100-93)"},
 	        {"countdown", NULL, game, "30 - 100 + 93"},
+	        {"countdown", NULL, "{\"numbers\": [5, 3], \"target\": 2}", "(5)-3"},
 	        {"countdown", NULL, game, "-100+93+30"},
 	        {"countdown", NULL, game, "first 100-93=7\nAnswer: 30 - (100 - 93) = 23"},
 	        {"countdown", NULL, game, "<answer>$30 - (100 - 93)$</answer>"},
@@ -206,6 +207,9 @@ static void attacks_earn_nothing(void **state)
 	        {"countdown", NULL, game, "3010093"},
 	        {"countdown", NULL, game, "30-100+93/1"},
 	        {"countdown", NULL, game, "3e1-100+93"},
+	        {"countdown", NULL, "{\"numbers\": [3, 5, 7], \"target\": 8}", "3+5"}, /* 7 is left out */
+	        {"countdown", NULL, "{\"numbers\": [3, 5, 7], \"target\": 8}", "3+5+7-7"},
+	        {"countdown", NULL, "{\"numbers\": [5, 3], \"target\": 2}", "(5)-3)"},
 	        {"countdown", NULL, game, "30.0-100+93"},
 	        {"countdown", NULL, game, "30-(100-93)/(93-93)"},
 	        {"countdown", NULL, game, "__import__('os')"},
@@ -556,6 +560,7 @@ static void formats_match_by_pattern_and_by_tags(void **state)
 	                                    "<think>a</think><answer>b</answer>x",
 	                                    "<think>a<think></think><answer>b</answer>",
 	                                    "<think>a</think><answer>b</answer></answer>",
+	                                    "<think>a</think></think><answer>b</answer>",
 	                                    "<think>a</think>x<answer>b</answer>",
 	                                    ""};
 
