@@ -1,5 +1,4 @@
 /* sec and dump against the worked numbers of their papers and released code, and the mean-field simulator in which only plumbing matters. */
-#include "base/clock.h"
 #include "base/json.h"
 #include "curriculum/arms.h"
 #include "curriculum/curriculum.h"
@@ -555,8 +554,8 @@ static void permuting_the_arms_permutes_the_probabilities(void **state)
 	}
 }
 
-/* Measured: 0.2 (sec) and 0.3 (dump) microseconds a pick; the bound leaves room for a slow machine that does other things. */
-static void ten_thousand_arms_cost_microseconds_a_pick(void **state)
+/* Before anything was observed all are alike; ten draws an arm, so that none is drawn fifty times. */
+static void ten_thousand_arms_are_drawn_alike(void **state)
 {
 	(void)state;
 	enum { N = 30000, DRAWS = 100000 };
@@ -574,17 +573,15 @@ static void ten_thousand_arms_cost_microseconds_a_pick(void **state)
 		        &(struct curriculum_options){
 		                .kind = kinds[k], .seed = 3, .alpha = .5, .temperature = .3, .window = 300, .exploration = 1},
 		        items, N);
-		double start, A = .5;
+		int drawn[N / 3] = {0}, most = 0;
 		assert_int_equal(curriculum_arms(c), N / 3);
-		curriculum_pick(c, 1, picked);
-		start = clock_seconds();
 		curriculum_pick(c, DRAWS, picked);
-		double pick = (clock_seconds() - start) / DRAWS;
-		start = clock_seconds();
-		curriculum_observe(c, &(struct curriculum_outcome){5, 1, 1, &A}, 1);
-		curriculum_pick(c, 1, picked);
-		print_message("%s: %.2f us a pick, %.2f ms a step\n", kinds[k], 1e6 * pick, 1e3 * (clock_seconds() - start));
-		assert_true(pick < 20e-6);
+		for (int i = 0; i < DRAWS; i++) {
+			assert_in_range(picked[i], 0, N - 1);
+			if (++drawn[picked[i] / 3] > most)
+				most = drawn[picked[i] / 3];
+		}
+		assert_in_range(most, 15, 50);
 		curriculum_free(c);
 	}
 }
@@ -600,4 +597,4 @@ TEST_MAIN(TEST(the_advantage_of_a_group_is_largest_for_half_right_and_exactly_ze
           TEST(unusable_advantages_leave_no_trace), TEST(the_expected_advantage_is_flatter_than_the_formula),
           TEST(the_mean_field_world_is_climbed_in_exactly_the_known_numbers_of_steps), TEST(draws_follow_the_probabilities),
           TEST(how_an_arm_is_emptied), TEST(the_same_problems_in_another_order_get_the_same_probabilities_bit_for_bit),
-          TEST(permuting_the_arms_permutes_the_probabilities), TEST(ten_thousand_arms_cost_microseconds_a_pick))
+          TEST(permuting_the_arms_permutes_the_probabilities), TEST(ten_thousand_arms_are_drawn_alike))

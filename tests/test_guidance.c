@@ -374,15 +374,14 @@ static double metric(const char *folder, int step, const char *name)
 static void partial_credit_hides_no_failed_group(void **state)
 {
 	(void)state;
-	static const char *const credit[] = {"0", "0.1"};
+	static const char *const credit[] = {"0", "0.5"};
 	double                   failed[2], accuracy[2], reward[2];
 
 	for (int i = 0; i < 2; i++) {
 		char folder[32];
 		snprintf(folder, sizeof folder, "credit-%d", i);
-		hone_ok("train job.yaml run.output_dir=%s data.generate='[{name: countdown, levels: 3, count: 40}]' task.reward=countdown "
-		        "task.verifier.format_score=%s model.tokenizer='chars:0123456789+-*/()?: ' guidance.trigger_accuracy=0 "
-		        "model.init.n_positions=64 run.max_steps=1 run.save_steps=0",
+		hone_ok("train job.yaml run.output_dir=%s task.reward=story task.verifier.word=never task.verifier.partial=%s "
+		        "guidance.trigger_accuracy=0 run.max_steps=1 run.save_steps=0",
 		        folder, credit[i]);
 		failed[i] = metric(folder, 1, "guidance/failed_groups");
 		accuracy[i] = metric(folder, 1, "accuracy");
@@ -391,7 +390,7 @@ static void partial_credit_hides_no_failed_group(void **state)
 	assert_true(failed[0] > 0);
 	assert_close(failed[1], failed[0], 0);
 	assert_close(accuracy[1], accuracy[0], 0);
-	assert_true(reward[1] > reward[0]); /* some of the random texts are a formula */
+	assert_true(reward[1] > reward[0]); /* a third for a text that does not repeat itself */
 }
 
 /* A program that finds every first answer to a problem wrong, and then every other one right: all groups fail, and their guided ones differ. */

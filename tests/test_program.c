@@ -1,7 +1,6 @@
 /* A user's own program as a verifier: what it may do wrong, and what then becomes of the answers. */
 #include "task/program.h"
 
-#include "base/clock.h"
 #include "run.h"
 #include "task/verifier.h"
 
@@ -200,7 +199,7 @@ static void an_answer_that_takes_too_long_is_given_up_with_all_that_was_started(
 	o.command.timeout = 0.3;
 	open_spec(&spec, &o);
 	first = ask_text(&spec, "x");
-	assert_true(ask(&spec, "LINGER", 6).failed);
+	assert_true(ask(&spec, "LINGER", 6).failed); /* and what it waits for, a child that sleeps, is gone: */
 	child = read_all("child", &n);
 	snprintf(path, sizeof path, "/proc/%d/cmdline", atoi(child));
 	free(child);
