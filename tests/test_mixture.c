@@ -258,10 +258,10 @@ static void files_can_bring_verifiers_of_their_own(void **state)
 	assert_int_equal(json_array_size(json_object_get(eval, "files")), 2);
 	json_decref(eval);
 	/* rows without one of their own: their accuracy is that of task.eval_reward, also where it is another file's own verifier; the first step has only such */
-	assert_int_equal(
-	        hone("train tasks.yaml run.output_dir=both task.eval_reward=sequence curriculum.kind=sequential rollout.prompts_per_step=6 "
-	             "rollout.num_generations=16"),
-	        0);
+	assert_int_equal(hone("train tasks.yaml run.output_dir=both task.eval_reward=no_repeat 'data.train=[a.jsonl, {file: b.jsonl, "
+	                      "reward: no_repeat}]' "
+	                      "curriculum.kind=sequential rollout.prompts_per_step=6 rollout.num_generations=16"),
+	                 0);
 	assert_true(first_accuracy("both/metrics.jsonl") > 0);
 	assert_int_equal(hone("train tasks.yaml run.output_dir=wrong 'data.train=[{file: a.jsonl, reward: chess}]'"), 2);
 	assert_says("stderr", "the reward of a: no verifier \"chess\"");

@@ -1,6 +1,7 @@
 #include "rl/objective.h"
 
 #include "base/error.h"
+#include "math/real.h"
 #include "rl/kl.h"
 
 #include <assert.h>
@@ -308,7 +309,7 @@ static struct kl_factor unit_kl(const struct job *j, int first, int last)
 	if (levels[j->level].mean)
 		f = 1.0 / n;
 	x = log_ratio_clamp(f * sum);
-	q = exp(x);
+	q = real_exp(x);
 	return (struct kl_factor){q, x == f * sum ? f * q * kl : 0};
 }
 
