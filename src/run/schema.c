@@ -55,9 +55,13 @@ enum { WHEN_MAX = 256 }; /* bytes of a condition */
 	RANGE(levels, "1", 0, 100, "difficulty, or a range of them such as 1-3"), \
 	INT(count, "1000", 1, 1e8, "problems, spread evenly over the levels"), \
 	INT(seed, "0", 0, BIG, "another seed gives other problems"), \
-	INT(first, "0", 0, 1e9, "number of the first problem"), \
-	REAL(error_rate, "0", 0, 1, "share of wrong steps in worked solutions: an imperfect corpus for a warm start")
-static const struct option generator_options[] = {GENERATOR, REAL(weight, "0", 0, 1e6, WEIGHT_HELP)}, eval_generator_options[] = {GENERATOR};
+	INT(first, "0", 0, 1e9, "number of the first problem")
+static const struct option generator_options[] = {
+	GENERATOR,
+	REAL(error_rate, "0", 0, 1, "share of wrong steps in worked solutions: an imperfect corpus for hone sft"),
+	REAL(weight, "0", 0, 1e6, WEIGHT_HELP),
+};
+static const struct option eval_generator_options[] = {GENERATOR};
 static const struct option_rows generator_rows = {generator_options, N(generator_options), sizeof(struct generator_config), 0};
 static const struct option_rows eval_generator_rows = {eval_generator_options, N(eval_generator_options), sizeof(struct generator_config), 0};
 

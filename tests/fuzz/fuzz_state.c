@@ -48,7 +48,7 @@ static void check_counts(const struct job *job)
 	PROMISE(job->n_tokens >= 0 && job->n_tokens <= most && job->log.bytes <= (uint64_t)most);
 	PROMISE(job->policy.optimizer.step <= (uint64_t)most && job->critic.optimizer.step <= (uint64_t)most);
 	PROMISE(isfinite(job->learn.algorithm.beta) && (job->reference ? job->learn.algorithm.beta >= 0 : job->learn.algorithm.beta == 0));
-	PROMISE((isfinite(job->first_eval.mean) && isfinite(job->first_eval.error)) ||
+	PROMISE((isfinite(job->first_eval.mean) && !isinf(job->first_eval.error)) ||
 	        (isnan(job->first_eval.mean) && isnan(job->first_eval.error)));
 }
 
