@@ -124,6 +124,8 @@ install: all
 
 docs: all
 	./hone train --help-markdown > docs/options.md
+	./hone train --help-from TRL > docs/from-trl.md
+	./hone train --help-from verl > docs/from-verl.md
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile

@@ -128,6 +128,16 @@ PRINTF_LIKE(1, 2) static inline int hone(const char *format, ...)
 	return hone_end(run_start(line));
 }
 
+/* It may take so many seconds of CPU; then SIGXCPU ends it. */
+PRINTF_LIKE(2, 3) static inline int hone_within(int seconds, const char *format, ...)
+{
+	char line[2 * PATH_MAX], limit[64];
+
+	snprintf(limit, sizeof limit, "ulimit -S -t %d;", seconds);
+	RUN_LINE(line, limit, format);
+	return hone_end(run_start(line));
+}
+
 PRINTF_LIKE(1, 2) static inline void hone_ok(const char *format, ...)
 {
 	char   line[2 * PATH_MAX];

@@ -2,7 +2,7 @@
 #include "run/config_yaml.h"
 #include "run/schema.h"
 #include "run/value.h"
-#include "test.h"
+#include "walk.h"
 
 #include <unistd.h>
 
@@ -127,6 +127,32 @@ static void a_condition_is_an_or_of_ands(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		if (schema_when_holds(cases[i].when, value_in_test, NULL) != cases[i].holds)
 			fail_msg("%s: not %d", cases[i].when, cases[i].holds);
+}
+
+/* Calls f with each option, those of lists' rows too: data.train[].file. */
+static void each_option(void (*f)(const char *path, const struct option *o))
+{
+	for (int i = 0; i < schema_n; i++) {
+		f(schema[i].path, &schema[i]);
+		for (int k = 0; schema[i].rows && k < schema[i].rows->n; k++) {
+			char path[128];
+			snprintf(path, sizeof path, "%s[].%s", schema[i].path, schema[i].rows->options[k].path);
+			f(path, &schema[i].rows->options[k]);
+		}
+	}
+}
+
+static void has_row(const char *path, const struct option *o)
+{
+	(void)o;
+	if (!walk_row_of(path))
+		fail_msg("%s: say in tests/walk.h how it is set to another value, and beside what", path);
+}
+
+static void every_option_has_a_row(void **state)
+{
+	(void)state;
+	each_option(has_row);
 }
 
 static void options_help_of_a_room_shows_that_room_alone(void **state)
@@ -425,7 +451,7 @@ static const struct {
         {"loss: {epsilonn: 0.2}", 0, "test.yaml:1: loss.epsilonn is not an option; did you mean loss.epsilon?"},
         {"run: {seed: 1}\n\nlearning_rate: 1e-3", 0, "test.yaml:3: learning_rate is not an option; did you mean optim.learning_rate?"},
         {"rollout:\n  num_generation: 4", 0, "test.yaml:2: rollout.num_generation is not an option; did you mean rollout.num_generations?"},
-        {"optim: {num_generations: 4}", 0, "did you mean rollout.num_generations?"},
+        {"optim: {num_generations: 4}", 0, "optim.num_generations is not an option; there is rollout.num_generations"},
         {"xyzzy: 4", 0, "test.yaml:1: xyzzy is not an option; see docs/options.md"},
         {"task: {rewards: [{nam: exact}]}", 0, "test.yaml:1: task.rewards[0].nam is not an option; did you mean name?"},
         {"", "loss.betaa=1", "command line: loss.betaa is not an option; did you mean loss.beta?"},
@@ -617,6 +643,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(every_option_has_help_a_valid_default_and_a_line_in_the_documents),
 	        TEST(every_condition_names_options_and_words_that_exist),
+	        TEST(every_option_has_a_row),
 	        TEST(a_condition_is_an_or_of_ands),
 	        TEST(a_resolved_config_gives_way_where_it_is_overridden),
 	        TEST(options_help_of_a_room_shows_that_room_alone),

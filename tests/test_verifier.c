@@ -1133,17 +1133,17 @@ static void wrong_rewards_are_refused(void **state)
 	assert_error(verifier_open(&spec, twice, NULL, 2, NULL), ERR_INPUT, "named twice");
 	assert_error(verifier_open(&spec, twice, NULL, 0, NULL), ERR_INPUT, "1 to 8");
 	assert_error(verifier_open(&spec, &exact, &nan_weight, 1, NULL), ERR_INPUT, "weight");
-	assert_error(verifier_open(&spec, &format, NULL, 1, &bad_pattern), ERR_INPUT, "task.pattern: \"(a\"");
+	assert_error(verifier_open(&spec, &format, NULL, 1, &bad_pattern), ERR_INPUT, "task.verifier.pattern: \"(a\"");
 	const struct {
 		const char           *name;
 		const struct problem *p;
 		const char           *message;
-	} checks[] = {{format, &none, "task.pattern or task.tags"},
+	} checks[] = {{format, &none, "task.verifier.pattern or task.verifier.tags"},
 	              {length, &none, "is no range"},
 	              {exact, &none, "problem p7: verifier exact: the problem has no answer"},
 	              {numeric, &word, "\"x\" has no number"},
 	              {countdown, &word, "\"numbers\""},
-	              {contains, &none, "task.word"},
+	              {contains, &none, "task.verifier.word"},
 	              {sudoku, &word, "needs a \"puzzle\" of n x n cells"},
 	              {arc, &word, "must be a grid of numbers"},
 	              {procedural, &word, "needs a column \"task\""},

@@ -3,10 +3,10 @@
  *
  *     walk_prepare()                                 writes the files and the models that the runs read
  *     walk_setting(&walk[i], "0.5", t)               " 'loss.gamma=0.5'": the option at another value, for a line of shell
- *     walk_run(&walk[i], settings, folder)           exit status of `hone COMMAND FILE WITH settings` into a folder
+ *     walk_run(&walk[i], seconds, settings, folder)  exit status of `hone COMMAND FILE WITH settings` into a folder, in so many seconds of CPU
  *     walk_digest(folder)                            of weights, moments, samples, metrics without times, and which files there are
  *
- * An option of the schema without a row fails tests/test_options.c. */
+ * An option of the schema without a row fails tests/test_config.c. */
 #ifndef WALK_H
 #define WALK_H
 
@@ -265,11 +265,21 @@ static const struct walk_row walk[] = {
 	{PATH("run.eval_k"), "2", .with = "run.eval_samples=3", .without = "data.eval_generate=[]"},
 	{PATH("run.eval_temperature"), "0", .without = "data.eval_generate=[]"},
 	{PATH("run.eval_top_p"), "0.3", .without = "run.eval_temperature=0"},
+	{PATH("run.metric_for_best_model"), "eval/mean_length", .with = "run.max_steps=4", .without = "run.eval_steps=0"},
+	{PATH("run.greater_is_better"), "false", .with = "run.max_steps=4 run.metric_for_best_model=eval/mean_length"},
 	{PATH("sft.batch_size"), "5", .command = "sft"},
 	{PATH("sft.hint_rate"), "0.5", .command = "sft", .with = "data.generate=[] data.train=q.jsonl"},
 };
 /* clang-format on */
 enum { WALK_ROWS = sizeof walk / sizeof *walk };
+
+static inline const struct walk_row *walk_row_of(const char *path)
+{
+	for (int i = 0; i < WALK_ROWS; i++)
+		if (!strcmp(walk[i].path, path))
+			return &walk[i];
+	return NULL;
+}
 
 /* ---- what the runs read ---- */
 
@@ -383,12 +393,12 @@ static inline void walk_setting(const struct walk_row *row, const char *value, c
 	}
 }
 
-static inline int walk_run(const struct walk_row *row, const char *settings, const char *folder)
+static inline int walk_run(const struct walk_row *row, int seconds, const char *settings, const char *folder)
 {
 	const char *command = row->command ? row->command : "train";
 
-	return hone("%s %s run.output_dir=%s compute.threads=1 %s %s", command, row->file ? row->file : "init.yaml", folder,
-	            row->with ? row->with : "", settings);
+	return hone_within(seconds, "%s %s run.output_dir=%s compute.threads=1 %s %s", command, row->file ? row->file : "init.yaml", folder,
+	                   row->with ? row->with : "", settings);
 }
 
 /* ---- digests ---- */

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "rl/eval.h"
 #include "rl/sft.h"
+#include "run/foreign.h"
 #include "run/report.h"
 #include "run/schema.h"
 #include "run/signals.h"
@@ -12,12 +13,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static int print_options(int markdown)
+static int print_options(int markdown, const char *from)
 {
 	struct text t = {0};
 	int         status;
 
-	if (markdown)
+	if (from)
+		foreign_markdown(strcmp(from, "TRL") ? FOREIGN_VERL : FOREIGN_TRL, &t);
+	else if (markdown)
 		options_markdown(&t);
 	else
 		options_help(&t, NULL);
@@ -82,15 +85,17 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 static int run(enum job_kind kind, int argc, char **argv)
 {
 	int                      resume = 0, from_scratch = 0, allow_command = 0, help = 0, markdown = 0, n;
+	const char              *from = NULL;
 	const struct option_word words[] = {{"--resume", NULL, NULL, &resume},
 	                                    {"--from-scratch", NULL, NULL, &from_scratch},
 	                                    {"--allow-command", NULL, NULL, &allow_command},
 	                                    {"--help", NULL, NULL, &help},
+	                                    {"--help-from", &from, NULL, NULL}, /* TRL, verl: their names and ours */
 	                                    {"--help-markdown", NULL, NULL, &markdown}};
 
 	TRY(options_read(argc, argv, words, sizeof words / sizeof *words, &n));
-	if (help || markdown)
-		return print_options(markdown);
+	if (help || markdown || from)
+		return print_options(markdown, from);
 	if (n == 0 || strchr(argv[0], '='))
 		return error_set(ERR_INPUT, "usage: hone %s CONFIG [key=value ...] [--resume | --from-scratch]; --help lists the keys",
 		                 kind == JOB_TRAIN ? "train" : "sft");

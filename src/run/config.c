@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "run/config_yaml.h"
+#include "run/foreign.h"
 #include "run/schema.h"
 #include "run/value.h"
 
@@ -58,10 +59,46 @@ static int set_option(struct config *c, int row, const struct yaml_node *node)
 
 static int unknown(const char *where, const char *path)
 {
-	const char *near = schema_nearest(schema, schema_n, path);
+	const char           *near = schema_nearest(schema, schema_n, path), *elsewhere = schema_elsewhere(path);
+	const struct foreign *f = foreign_find(path);
+	struct text           t = {0};
+	int                   status;
 
-	return error_set(ERR_INPUT, "%s: %s is not an option; %s%s%s", where, path, near ? "did you mean " : "",
-	                 near ? near : "see docs/options.md", near ? "?" : "");
+	if (f && !(f->key && elsewhere && !strcmp(f->key, elsewhere)))
+		foreign_print(f, &t);
+	else if (near)
+		text_print(&t, "did you mean %s?", near);
+	else if (elsewhere)
+		text_print(&t, "there is %s", elsewhere);
+	else
+		text_print(&t, "see docs/options.md");
+	status = error_set(ERR_INPUT, "%s: %s is not an option; %s", where, path, t.data ? t.data : "out of memory");
+	text_free(&t);
+	return status;
+}
+
+/* Within a map that is no room: the first name of another program, with its path in *path; NULL when there is none. */
+static const struct yaml_node *find_foreign(struct config *c, const struct yaml_node *map, const char **path)
+{
+	const char *room = *path;
+
+	for (const struct yaml_node *node = map->kind == YAML_MAP ? map->first : NULL; node; node = node->next) {
+		const struct yaml_node *found = node;
+		*path = arena_format(&c->arena, "%s.%s", room, node->key);
+		if (*path && !foreign_find(*path))
+			found = find_foreign(c, node, path);
+		if (found && *path)
+			return found;
+	}
+	*path = room;
+	return NULL;
+}
+
+static int unknown_map(struct config *c, const struct yaml_node *node, const char *path)
+{
+	const struct yaml_node *found = foreign_find(path) ? NULL : find_foreign(c, node, &path);
+
+	return unknown(found ? found->where : node->where, path);
 }
 
 /* ---- a file ---- */
@@ -87,10 +124,12 @@ static int set_tree(struct config *c, const char *room, const struct yaml_node *
 		row = schema_find(path);
 		if (strchr(node->key, '.'))
 			return error_set(ERR_INPUT, "%s: write %s as maps inside one another, one key each", node->where, path);
+		if (row >= 0 && node->kind == YAML_MAP && schema[row].type < OPTION_TEXTS && find_foreign(c, node, &path))
+			return unknown_map(c, node, schema[row].path);
 		if (row >= 0)
 			TRY(set_option(c, row, node));
 		else if (!is_room(path))
-			return unknown(node->where, path);
+			return unknown_map(c, node, path);
 		else if (node->kind == YAML_MAP)
 			TRY(set_tree(c, path, node));
 		else if (!is_null(node))

@@ -401,22 +401,51 @@ static const char *leaf(const char *path)
 	return dot ? dot + 1 : path;
 }
 
-/* The right leaf in the wrong room counts as one typing error. */
+static size_t room_length(const char *path)
+{
+	return strcspn(path, ".");
+}
+
+static int same_room(const char *a, const char *b)
+{
+	size_t n = room_length(a);
+	return n == room_length(b) && !strncmp(a, b, n);
+}
+
+static int is_room_of(const struct option *rows, int n, const char *path)
+{
+	for (int i = 0; strchr(path, '.') && i < n; i++)
+		if (strchr(rows[i].path, '.') && same_room(rows[i].path, path))
+			return 1;
+	return 0;
+}
+
+/* In a room that there is, only its own options are near. Where the room is missing or none, the right leaf counts as one typing error. */
 const char *schema_nearest(const struct option *rows, int n, const char *path)
 {
 	const char *best = NULL;
-	int         best_distance = 4;
+	int         best_distance = 4, has_room = is_room_of(rows, n, path);
 
 	for (int i = 0; i < n; i++) {
 		int whole = edit_distance(path, rows[i].path, best_distance);
-		int last = 1 + edit_distance(leaf(path), leaf(rows[i].path), best_distance);
+		int last = has_room ? whole : 1 + edit_distance(leaf(path), leaf(rows[i].path), best_distance);
 		int distance = whole < last ? whole : last;
+		if (has_room && !same_room(rows[i].path, path))
+			continue;
 		if (distance < best_distance && distance < (int)strlen(leaf(path))) {
 			best = rows[i].path;
 			best_distance = distance;
 		}
 	}
 	return best;
+}
+
+const char *schema_elsewhere(const char *path)
+{
+	for (int i = 0; i < schema_n; i++)
+		if (!strcmp(leaf(schema[i].path), leaf(path)))
+			return schema[i].path;
+	return NULL;
 }
 
 /* ---- conditions ---- */
@@ -543,17 +572,6 @@ static void markdown_row(struct text *t, const struct option *o, const char *pre
 	}
 }
 
-static size_t room_length(const char *path)
-{
-	return strcspn(path, ".");
-}
-
-static int same_room(const struct option *a, const struct option *b)
-{
-	size_t n = room_length(a->path);
-	return n == room_length(b->path) && !strncmp(a->path, b->path, n);
-}
-
 void options_markdown(struct text *t)
 {
 	text_print(t,
@@ -562,7 +580,7 @@ void options_markdown(struct text *t)
 	           "An option marked ↻ may differ when a run is resumed. \"From the algorithm\": the row of the algorithm table gives it,\n"
 	           "and a config overrides it.\n");
 	for (int i = 0; i < schema_n; i++) {
-		if (i == 0 || !same_room(&schema[i - 1], &schema[i]))
+		if (i == 0 || !same_room(schema[i - 1].path, schema[i].path))
 			text_print(t, "\n## %.*s\n\n| option | type | default | what it does |\n|---|---|---|---|\n",
 			           (int)room_length(schema[i].path), schema[i].path);
 		markdown_row(t, &schema[i], "");

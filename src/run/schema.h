@@ -48,8 +48,13 @@ struct option_rows {
 extern const struct option schema[];
 extern const int           schema_n;
 
-int         schema_find(const char *path);                                      /* row, or -1 */
-const char *schema_nearest(const struct option *rows, int n, const char *path); /* the most similar path; NULL when none is similar */
+int schema_find(const char *path); /* row, or -1 */
+
+/* The most similar path: of the room that the path names, of any where it names none; NULL when none is similar. */
+const char *schema_nearest(const struct option *rows, int n, const char *path);
+
+/* An option of any room that is called as the path's last word; or NULL. */
+const char *schema_elsewhere(const char *path);
 
 /* ---- conditions ----
  *

@@ -22,7 +22,8 @@ int verify_format_open(struct reward_spec *spec)
 
 	if (!compiled) {
 		pcre2_get_error_message(code, message, sizeof message);
-		return error_set(ERR_INPUT, "task.pattern: \"%s\": at character %zu: %s", pattern, (size_t)where, (const char *)message);
+		return error_set(ERR_INPUT, "task.verifier.pattern: \"%s\": at character %zu: %s", pattern, (size_t)where,
+		                 (const char *)message);
 	}
 	spec->pattern = compiled;
 	return OK;
@@ -38,7 +39,7 @@ VERIFY_CHECK(verify_format_check)
 {
 	(void)p;
 	if (!spec->pattern && !spec->options.tags)
-		return error_set(ERR_INPUT, "set task.pattern or task.tags");
+		return error_set(ERR_INPUT, "set task.verifier.pattern or task.verifier.tags");
 	return OK;
 }
 
@@ -56,7 +57,7 @@ static int match_pattern(const pcre2_code *code, struct span text, int *matches)
 	pcre2_match_data_free(data);
 	pcre2_match_context_free(limits);
 	*matches = result >= 0;
-	return limits && data ? OK : error_set(ERR_INPUT, "out of memory: a match of task.pattern");
+	return limits && data ? OK : error_set(ERR_INPUT, "out of memory: a match of task.verifier.pattern");
 }
 
 /* Where `what` stands in the text; text.n when nowhere. */

@@ -83,7 +83,7 @@ VERIFY_CHECK(verify_length_check)
 
 	(void)p;
 	if (o->length_min < 0 || o->length_max < o->length_min || o->length_max == 0 || o->length_slack < 0)
-		return error_set(ERR_INPUT, "task.length_min %d .. task.length_max %d (slack %d) is no range", o->length_min, o->length_max,
+		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is no range", o->length_min, o->length_max,
 		                 o->length_slack);
 	return OK;
 }
@@ -127,8 +127,9 @@ VERIFY_CHECK(verify_has_word)
 {
 	char word[WORD_MAX];
 
-	return find_word(spec, p, word) ? OK
-	                                : error_set(ERR_INPUT, "no word to look for: set task.word, or give the rows a column \"word\"");
+	return find_word(spec, p, word)
+	               ? OK
+	               : error_set(ERR_INPUT, "no word to look for: set task.verifier.word, or give the rows a column \"word\"");
 }
 
 static int is_letter(unsigned char c)
