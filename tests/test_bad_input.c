@@ -99,13 +99,13 @@ static const struct {
         {"no-config", "rm config.json"},
         {"not-json", "echo '{' > config.json"},
         {"no-tokenizer", "rm tokenizer.json tokenizer_config.json"},
-        {"bad-tokenizer", "echo '{\"model\": {\"type\": \"Unigram\", \"vocab\": {}}}' > tokenizer.json"},
+        {"bad-tokenizer", "echo '{\"model\": {\"type\": \"WordPiece\", \"vocab\": {}}}' > tokenizer.json"},
 };
 
 static const struct wrong wrong_configs[] = {
         {CONFIG("nowhere.yaml"), "nowhere.yaml: "},
         {CONFIG("unknown-key.yaml"), "unknown-key.yaml:9: optim.learning_rat is not an option; did you mean optim.learning_rate?"},
-        {CONFIG("unknown-room.yaml"), "unknown-room.yaml:8: optimiser is not an option"},
+        {CONFIG("unknown-room.yaml"), "unknown-room.yaml:9: optimiser.learning_rate is not an option; did you mean optim.learning_rate?"},
         {CONFIG("wrong-type.yaml"), "wrong-type.yaml:9: run.max_steps is many, but must be"},
         {CONFIG("list-for-number.yaml"), "list-for-number.yaml:8: run.max_steps is a list"},
         {CONFIG("text-for-room.yaml"), "text-for-room.yaml:8: run is "},
@@ -160,6 +160,11 @@ static const struct wrong wrong_configs[] = {
         {TRAIN("curriculum.kind=easy_to_hard curriculum.levels=11"), "curriculum.levels is 11, but there are only 10 problems"},
         {SFT("curriculum.kind=sec"), "command line: curriculum.kind sec goes by the rewards of sampled answers"},
         {TRAIN("loss.beta=-0.1"), "loss.beta is -0.1, outside 0"},
+        {TRAIN("data.system_prompt=12"), "command line: data.system_prompt is set, but no prompt takes it"},
+        {TRAIN("rollout.top_p=0"), "rollout.top_p is 0, outside 1e-06 .. 1"},
+        {TRAIN("rollout.temperature=1e-38"), "rollout.temperature is 1e-38, too near to 0"},
+        {TRAIN("optim.warmup_steps=10"), "optim.warmup_steps is set, but it is read only when optim.lr_scheduler_type!=constant"},
+        {TRAIN("run.eval_steps=1"), "run.eval_steps is set, but it is read only when data.eval"},
         {TRAIN("loss.clip=gentle"), "loss.clip is gentle"},
         {TRAIN("loss.epsilon=1 loss.delta=1.1"), "delta"},
         {TRAIN("loss.kl_estimator=k1 loss.beta=0.1"), "k1 in the loss"},
@@ -268,7 +273,7 @@ static const struct wrong wrong_models[] = {
         {"no-config", "no-config/config.json"},
         {"not-json", "config.json: not valid JSON"},
         {"no-tokenizer", "tokenizer"},
-        {"bad-tokenizer", "tokenizer.json: model: \"Unigram\" is not supported"},
+        {"bad-tokenizer", "tokenizer.json: model: \"WordPiece\" is not supported"},
 };
 
 static const struct wrong wrong_lines[] = {

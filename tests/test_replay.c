@@ -196,6 +196,17 @@ static void every_epoch_holds_every_group_once_in_another_order(void **state)
 	picked(&r, 3, 4 * GROUPS, items); /* more than there are */
 }
 
+/* Three groups, two a step: step 3 has gone through the file twice. */
+static void a_replay_counts_its_epochs(void **state)
+{
+	(void)state;
+	collect_once("three.jsonl", "--steps 1 rollout.prompts_per_step=3");
+	train("epochs", "rollout.source=three.jsonl rollout.prompts_per_step=2 run.max_steps=3");
+	assert_says("epochs/metrics.jsonl", "\"curriculum/epoch\": 0.6666");
+	assert_says("epochs/metrics.jsonl", "\"curriculum/epoch\": 1.3333");
+	assert_says("epochs/metrics.jsonl", "\"curriculum/epoch\": 2");
+}
+
 static void what_learning_edits_does_not_reach_the_next_epoch(void **state)
 {
 	(void)state;
@@ -375,6 +386,7 @@ int main(void)
 	                                   cmocka_unit_test(a_replay_resumes_to_the_same_bits),
 	                                   cmocka_unit_test(corrections_act_as_soon_as_the_policy_has_moved),
 	                                   cmocka_unit_test(every_epoch_holds_every_group_once_in_another_order),
+	                                   cmocka_unit_test(a_replay_counts_its_epochs),
 	                                   cmocka_unit_test(what_learning_edits_does_not_reach_the_next_epoch),
 	                                   cmocka_unit_test(curation_keeps_what_it_says),
 	                                   cmocka_unit_test(a_bad_file_is_refused_with_its_line_and_its_reason),

@@ -266,7 +266,7 @@ static const struct walk_row walk[] = {
 	{PATH("run.eval_temperature"), "0", .without = "data.eval_generate=[]"},
 	{PATH("run.eval_top_p"), "0.3", .without = "run.eval_temperature=0"},
 	{PATH("run.metric_for_best_model"), "eval/mean_length", .with = "run.max_steps=4", .without = "run.eval_steps=0"},
-	{PATH("run.greater_is_better"), "false", .with = "run.max_steps=4 run.metric_for_best_model=eval/mean_length"},
+	{PATH("run.greater_is_better"), "false", .with = "run.max_steps=6 run.eval_samples=16 run.metric_for_best_model=eval/reward"},
 	{PATH("sft.batch_size"), "5", .command = "sft"},
 	{PATH("sft.hint_rate"), "0.5", .command = "sft", .with = "data.generate=[] data.train=q.jsonl"},
 };
@@ -328,7 +328,7 @@ static const struct {
         {"number.jsonl", "{\"prompt\": \"a\", \"answer\": \"12.5\"}\n{\"prompt\": \"a\", \"answer\": \"12.44\"}\n"},
         {"letters.jsonl", "{\"prompt\": \"b\", \"answer\": \"yes\"}\n{\"prompt\": \"b\", \"answer\": \"Y es\"}\n"},
         {"interval.jsonl", "{\"prompt\": \"d\", \"answer\": \"[-2, 7]\"}\n{\"prompt\": \"d\", \"answer\": \"x\"}\n"},
-        {"countdown.jsonl", "{\"prompt\": \"c\", \"answer\": \"1+3\", \"numbers\": [1, 3], \"target\": 4}\n"},
+        {"countdown.jsonl", "{\"prompt\": \"c\", \"answer\": \"2*2\", \"numbers\": [1, 2], \"target\": 2}\n"},
         {"knights.jsonl", "{\"prompt\": \"f\", \"answer\": \"AB\"}\n{\"prompt\": \"f\", \"answer\": \"ab\"}\n"},
         {"words.jsonl",
          "{\"prompt\": \"e\", \"answer\": \"x\", \"word\": \"cat\"}\n{\"prompt\": \"e\", \"answer\": \"x\", \"word\": \"dogs\"}\n"},

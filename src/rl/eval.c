@@ -125,6 +125,13 @@ static int keep_best(struct job *job, const struct metrics *m)
 	return OK;
 }
 
+/* A single problem has no error. */
+static void add_error(struct metrics *m, const char *name, double error)
+{
+	if (!isnan(error))
+		metrics_add(m, name, error);
+}
+
 static void add_pass(struct metrics *m, const char *name, struct tally_mean x)
 {
 	char metric[METRIC_NAME_MAX];
@@ -132,7 +139,7 @@ static void add_pass(struct metrics *m, const char *name, struct tally_mean x)
 	snprintf(metric, sizeof metric, "eval/%.60s/pass@1", name);
 	metrics_add(m, metric, x.mean);
 	snprintf(metric, sizeof metric, "eval/%.60s/pass@1_stderr", name);
-	metrics_add(m, metric, x.error);
+	add_error(m, metric, x.error);
 }
 
 /* Each file and generator of its own, where there are several; one whose name stood before gets its number behind it. */
@@ -161,7 +168,7 @@ static int log_tallies(struct job *job, const struct groups *groups, const struc
 
 	metrics_add(&m, "step", job->step);
 	metrics_add(&m, "eval/pass@1", all->pass_1.mean);
-	metrics_add(&m, "eval/pass@1_stderr", all->pass_1.error);
+	add_error(&m, "eval/pass@1_stderr", all->pass_1.error);
 	if (all->n_samples > 1) {
 		snprintf(name, sizeof name, "eval/pass@%d", job->config.run.eval_k ? job->config.run.eval_k : all->n_samples);
 		metrics_add(&m, name, all->pass_k.mean);
