@@ -20,9 +20,10 @@ static const char config[] = "model:\n"
 static void a_strangers_program_is_shown_and_not_run_without_leave(void **state)
 {
 	(void)state;
-	static const char *const strange[] = {"train mine.yaml run.output_dir=a", "rollouts mine.yaml --steps 1 --output a.jsonl",
-	                                      "sft mine.yaml run.output_dir=a", "eval own --max-tokens 3",
-	                                      "eval own/checkpoint-1 --max-tokens 3"};
+	static const char *const strange[] = {
+	        "train mine.yaml run.output_dir=a",     "rollouts mine.yaml --steps 1 --output a.jsonl",
+	        "sft mine.yaml run.output_dir=a",       "eval own --max-tokens 3",
+	        "eval own/checkpoint-1 --max-tokens 3", "train m.yaml run.output_dir=a" /* extends m.yaml.yml */};
 
 	assert_int_equal(hone("train theirs.yaml run.output_dir=own"), 0); /* whoever names the file himself */
 	shell("rm -f asked");
@@ -151,6 +152,8 @@ static void ids_categories_paths_and_messages_reach_no_terminal_raw(void **state
 	        "inspect evil.jsonl",
 	        "inspect evil.jsonl --id \"$(printf 'i\\033[31md')\"",
 	        "eval own --data evil.jsonl --task exact --max-tokens 3 --limit 2",
+	        "inspect \"$(printf 'e\\033[31m.jsonl')\"",
+	        "eval own --data \"$(printf 'e\\033[31m.jsonl')\" --task exact --max-tokens 3 --limit 2",
 	        "inspect \"$(printf 'no\\033[31m')\"",
 	        "train \"$(printf 'no\\033[31m')\"",
 	        "\"$(printf 'no\\033[31m')\"",
@@ -179,6 +182,8 @@ static void write_files(void)
 	write_text("trained.yaml",
 	           "model: {path: own}\ndata: {eval: train.jsonl}\ntask: {reward: command, verifier: {command: 'sh judge.sh'}}\n");
 	write_text("mine.yaml", "extends: theirs.yaml\nrun: {seed: 3}\n");
+	write_text("m.yaml.yml", config);
+	write_text("m.yaml", "extends: m.yaml.yml\n");
 	write_text("secret", "password: hunter2\n");
 	write_text("secret.txt", "password: hunter2\n");
 	write_text("train.jsonl", "{\"prompt\": \"ab=\", \"answer\": \"a\"}\n{\"prompt\": \"ba=\", \"answer\": \"b\"}\n{\"prompt\": "
@@ -189,6 +194,7 @@ static void write_files(void)
 	                         "\"category\": \"\\u001b[2J\"}\n"
 	                         "{\"prompt\": \"ab=\", \"answer\": \"b\", \"completion\": \"7\", \"id\": \"k\\u001b[31m\", \"category\": "
 	                         "\"\\u001b[2J\"}\n");
+	shell("cp evil.jsonl \"$(printf 'e\\033[31m.jsonl')\"");
 	shell("ln -s secret link.yaml");
 }
 
