@@ -235,4 +235,34 @@ static inline int count_lines(const char *path)
 	return n;
 }
 
+/* The lines of metrics.jsonl without what a clock measured. The caller frees them. */
+static inline char *metrics_without_times(const char *folder)
+{
+	FILE  *f = fopen(in_folder(folder, "metrics.jsonl"), "r"), *out;
+	char  *line = NULL, *text = NULL;
+	size_t capacity = 0, n_text;
+
+	assert_non_null(f);
+	out = open_memstream(&text, &n_text);
+	while (getline(&line, &capacity, f) > 0) {
+		json_t     *row = json_loads(line, 0, NULL);
+		const char *key;
+		json_t     *value;
+		void       *next;
+		assert_non_null(row);
+		json_object_foreach_safe(row, next, key, value)
+		{
+			if (!strcmp(key, "step_time") || !strncmp(key, "timing_s/", 9))
+				json_object_del(row, key);
+		}
+		json_dumpf(row, out, JSON_REAL_PRECISION(17));
+		fputc('\n', out);
+		json_decref(row);
+	}
+	fclose(out);
+	fclose(f);
+	free(line);
+	return text;
+}
+
 #endif

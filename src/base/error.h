@@ -19,6 +19,7 @@ enum {
 	OK = 0,
 	ERR_FAILED = 1, /* the job itself failed: it diverged, a library misbehaved */
 	ERR_INPUT = 2,  /* the user can mend it: config, data, model folder, command line, permissions, disk, memory */
+	STOPPED = 3,    /* no error: a signal asked for an end and the work was given up (stop.h), or has been saved */
 };
 
 #if defined(__GNUC__)

@@ -2,6 +2,7 @@
 #include "base/terminal.h"
 #include "cli/command.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,8 @@ static void usage(FILE *f)
 	fputs("hone COMMAND ...\n\n", f);
 	for (int i = 0; i < N_COMMANDS; i++)
 		fprintf(f, "  %-10s %-52s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-	fputs("\nhone train --help lists every option of a config. Exit status: 0, or 1 for a failed job, or 2 for something to mend.\n",
+	fputs("\nhone train --help lists every option of a config. Exit status: 0, or 1 for a failed job, 2 for something to mend, 3 for "
+	      "stopped by a signal and saved.\n",
 	      f);
 }
 
@@ -59,6 +61,7 @@ int main(int argc, char **argv)
 	int                   status;
 
 	spin_briefly(argv);
+	signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond ulimit -f is an error of writing, with a message */
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		usage(argc < 2 ? stderr : stdout);
 		return argc < 2 ? ERR_INPUT : OK;
@@ -73,7 +76,7 @@ int main(int argc, char **argv)
 	status = c->run(argc - 2, argv + 2);
 	if ((fflush(stdout) || ferror(stdout)) && status == OK)
 		status = error_set(ERR_INPUT, "cannot write to standard output");
-	if (status != OK)
+	if (status != OK && status != STOPPED)
 		terminal_print(stderr, "hone %s: %s\n", c->name, error_message());
 	return status;
 }

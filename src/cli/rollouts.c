@@ -55,7 +55,7 @@ static int collect(struct job *job, int steps, const char *path)
 	replay_add_header(&t, &h);
 	while (status == OK && job->step < steps && !signals_stop())
 		status = one_step(job, &t, &n_groups, &n_tokens);
-	if (status == OK && job->step < steps)
+	if (status == STOPPED || (status == OK && job->step < steps))
 		status = error_set(ERR_FAILED, "stopped at step %d of %d; nothing was written", job->step, steps);
 	if (status == OK)
 		status = write(path, &t);

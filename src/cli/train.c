@@ -31,6 +31,12 @@ static int print_options(int markdown, const char *from)
 	return status;
 }
 
+/* A signal that came when all was done changes nothing. */
+static int is_stopped(const struct job *job)
+{
+	return signals_stop() && (job->step < job->config.run.max_steps || job->eval_missed);
+}
+
 static void print_end(const struct job *job)
 {
 	struct text held_out = {0};
@@ -42,7 +48,7 @@ static void print_end(const struct job *job)
 	if (job->best_step >= 0)
 		terminal_print(stdout, "best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n", job->config.run.metric_for_best_model,
 		               job->best_metric, job->best_step, job->config.run.output_dir, job->best_step);
-	terminal_print(stdout, "%s: step %d of %d; report in %s/report.html\n", signals_stop() ? "stopped and saved" : "done", job->step,
+	terminal_print(stdout, "%s: step %d of %d; report in %s/report.html\n", is_stopped(job) ? "stopped and saved" : "done", job->step,
 	               job->config.run.max_steps, job->config.run.output_dir);
 }
 
@@ -76,8 +82,10 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 	progress_close(&job.progress);
 	if (status == OK)
 		status = write_report(&job);
-	if (status == OK)
+	if (status == OK) {
 		print_end(&job);
+		status = is_stopped(&job) ? STOPPED : OK;
+	}
 	job_close(&job);
 	return status;
 }

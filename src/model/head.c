@@ -1,6 +1,7 @@
 #include "model/head.h"
 
 #include "base/error.h"
+#include "base/stop.h"
 #include "math/rowops.h"
 
 #include <assert.h>
@@ -52,6 +53,7 @@ static int chunk_load(struct chunk *c, int first, int end, const float *hidden)
 {
 	size_t D = width_of(c->m);
 
+	TRY(stop_check());
 	c->first = first;
 	c->n = end - first < HEAD_ROWS ? end - first : HEAD_ROWS;
 	for (int i = 0; i < c->n; i++)

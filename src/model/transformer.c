@@ -1,6 +1,7 @@
 #include "model/transformer.h"
 
 #include "base/error.h"
+#include "base/stop.h"
 #include "math/rowops.h"
 #include "model/kind.h"
 #include "model/rope.h"
@@ -414,6 +415,7 @@ static int forward_layers(struct forward *p, struct tape *tape, struct arena *a,
 		const struct layer_state *state = tape ? &tape->layers[i] : &shared;
 		if (tape)
 			x = i + 1 < s->n_layers ? tape->layers[i + 1].x : tape->x_final;
+		TRY(stop_check());
 		TRY(forward_attention(p, i, state));
 		TRY(forward_mlp(p, i, state, x));
 	}
@@ -667,6 +669,7 @@ static int backward_layers(struct backward *p, const float *d_hidden)
 		backward_norm(p, unit_rows(p, u), last, d_hidden + unit_rows(p, u).first * (size_t)w->shape.width);
 	for (int i = w->shape.n_layers - 1; i >= 0; i--) {
 		p->state = &p->tape->layers[i];
+		TRY(stop_check());
 		TRY(backward_layer(p, i));
 	}
 	for (int u = 0; u < p->b->n_units && !p->m->adapter; u++)

@@ -61,6 +61,7 @@ struct job {
 
 	int     step;                         /* finished steps */
 	int64_t n_tokens;                     /* generated (train) or trained on (sft) so far */
+	int     eval_missed;                  /* a signal came before the evaluation of this step was done: a resume begins with it */
 	int     skipped_in_a_row, saved_step; /* saved_step: of the newest checkpoint, -1 before the first */
 	int     best_step;                    /* whose evaluation was best in run.metric_for_best_model; -1: none yet */
 	double  best_metric;                  /* its value */

@@ -52,6 +52,8 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 	      json_object_set_new(state, "metrics_bytes", json_integer((json_int_t)job->log.bytes)) |
 	      json_object_set_new(state, "first_eval", first_eval_save(job)) | json_object_set_new(state, "inputs", job_inputs_save(job)) |
 	      json_object_set_new(state, "curriculum", curriculum) | json_object_set_new(state, "config", json_string(config->data));
+	if (job->eval_missed)
+		bad |= json_object_set_new(state, "eval_missed", json_true());
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
 
@@ -276,6 +278,7 @@ int job_state_load(struct job *job, const char *place, const json_t *state)
 	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, count_max, &job->n_tokens));
 	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, count_max, &bytes));
 	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, in_a_row_max, &skipped));
+	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &job->eval_missed));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_steps(job, place, (int)step));
 	TRY(check_config(job, place, config, (int)step));

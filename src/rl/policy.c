@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/stop.h"
 #include "rl/critic.h"
 
 #include <assert.h>
@@ -264,6 +265,7 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 	double                  start = clock_seconds();
 	struct optimizer_report o;
 
+	stop_hold(1); /* from here on the step is finished, whatever signal comes */
 	gradient_finish(&p->gradient);
 	optimizer_step(&p->optimizer, model_learned(p->model), p->gradient.level[0], learning_rate, &o);
 	if (!o.skipped)
@@ -324,6 +326,7 @@ int policy_fit_values(struct policy *p, const struct examples *e, struct update_
 	TRY(run_update(p, e, &u, &c));
 	if (u.layers)
 		TRY(apply(p, p->critic->learning_rate, report));
+	stop_hold(1);
 	critic_step(p->critic);
 	return OK;
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/stop.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,10 +150,11 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 		TRY(reward_text(t, all.rollout[i], a));
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
-		if (score(reward, judge, &all, i, components + (size_t)i * (size_t)reward->n) != OK) {
+		if (!stop_now() && score(reward, judge, &all, i, components + (size_t)i * (size_t)reward->n) != OK) {
 #pragma omp critical
 			failed = i + 1;
 		}
+	TRY(stop_check());
 	if (failed) /* again, in this thread, for its message */
 		return score(reward, judge, &all, failed - 1, components);
 	TRY(check_failed(reward, judge, all.rollout, all.n));
@@ -168,7 +170,7 @@ static int follow(const struct reward_spec *reward, const struct tokenizer *t, c
 	struct text           text = {0};
 	int                   status = OK;
 
-	for (int n = 0; status == OK && n <= r->n; n++) {
+	for (int n = 0; status == OK && n <= r->n && !stop_now(); n++) {
 		struct verdict v = {.reward = r->reward};
 		text.n = 0;
 		if (n < r->n)
@@ -211,6 +213,7 @@ int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, s
 #pragma omp critical
 			failed = i + 1;
 		}
+	TRY(stop_check());
 	if (failed) /* again, in this thread, for its message */
 		return follow(reward, t, &all, failed - 1, rise[failed - 1]);
 	return OK;

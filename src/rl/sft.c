@@ -2,9 +2,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "rl/eval.h"
+#include "rl/loop.h"
 #include "run/events.h"
-#include "run/signals.h"
 #include "task/environment.h"
 
 #include <string.h>
@@ -185,12 +184,5 @@ static int sft_step(struct job *job)
 
 int sft_run(struct job *job)
 {
-	if (job->step == 0 && job->saved_step < 0)
-		TRY(eval_due(job));
-	while (job->step < job->config.run.max_steps && !signals_stop()) {
-		TRY(sft_step(job));
-		TRY(eval_due(job));
-		TRY(job_save_due(job));
-	}
-	return job_save(job);
+	return loop_run(job, sft_step);
 }

@@ -2,9 +2,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "rl/eval.h"
+#include "rl/loop.h"
 #include "rl/step.h"
-#include "run/signals.h"
 
 enum { SKIPPED_MAX = 5 }; /* updates in a row that may be skipped before the run is called diverged */
 
@@ -68,26 +67,25 @@ static int learn(struct job *job, struct step *s)
 }
 
 /* Read this first. Each call is the main function of the file it is named after. */
+static int train_step(struct job *job)
+{
+	struct step s = {.started = clock_seconds()};
+
+	arena_reset(&job->step_arena); /* everything the previous step allocated dies here */
+
+	/* Act: choose problems, answer each G times with today's weights, score the answers. */
+	TRY(collect(job, &s));
+
+	/* Learn: who did better than its group, by how much, and which way that moves the weights. */
+	TRY(learn(job, &s));
+
+	/* Remember. */
+	job->step++;
+	return step_report(job, &s);
+}
+
+/* Evaluates, steps, saves, and stops when a signal asks for it (loop.h). */
 int train_run(struct job *job)
 {
-	if (job->step == 0 && job->saved_step < 0)
-		TRY(eval_due(job));
-	while (job->step < job->config.run.max_steps && !signals_stop()) {
-		struct step s = {.started = clock_seconds()};
-
-		arena_reset(&job->step_arena); /* everything the previous step allocated dies here */
-
-		/* Act: choose problems, answer each G times with today's weights, score the answers. */
-		TRY(collect(job, &s));
-
-		/* Learn: who did better than its group, by how much, and which way that moves the weights. */
-		TRY(learn(job, &s));
-
-		/* Remember. */
-		job->step++;
-		TRY(step_report(job, &s));
-		TRY(eval_due(job));
-		TRY(job_save_due(job));
-	}
-	return job_save(job);
+	return loop_run(job, train_step);
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/stop.h"
 #include "task/family.h"
 
 #include <errno.h>
@@ -233,7 +234,8 @@ void program_close(struct program *c)
 
 /* ---- a question ---- */
 
-enum talk { TALK_DONE, TALK_LATE, TALK_ENDED, TALK_LONG, TALK_EXTRA };
+enum { GLANCE = 500 }; /* milliseconds between two looks at whether the run shall stop */
+enum talk { TALK_DONE, TALK_LATE, TALK_ENDED, TALK_LONG, TALK_EXTRA, TALK_STOPPED };
 
 /* Writes what the pipe takes of the question and its line's end; *sent counts. */
 static enum talk send_some(struct worker *w, const char *question, size_t n, size_t *sent)
@@ -292,12 +294,14 @@ static enum talk converse(struct program *c, struct worker *w, const char *quest
 		enum talk     now = TALK_DONE;
 		if (left <= 0)
 			return TALK_LATE;
+		if (stop_now())
+			return TALK_STOPPED;
 		if (quiet <= 0) {
 			say_that_it_waits(c, clock_seconds() - start, left);
 			patience = HUGE_VAL;
 			continue;
 		}
-		if (poll(fds, sent <= n ? 2 : 1, (int)ceil(fmin(fmin(left, quiet), 3600) * 1000)) <= 0)
+		if (poll(fds, sent <= n ? 2 : 1, (int)ceil(fmin(fmin(left, quiet) * 1000, GLANCE))) <= 0)
 			continue;
 		if (fds[0].revents)
 			now = read_some(w);
@@ -380,8 +384,10 @@ static int try_once(struct program *c, struct worker *w, const char *question, s
 		error_context("the command \"%s\"", c->line);
 	if (status != ERR_INPUT)
 		return status;
-	*again = !was_fresh && result != TALK_LATE;
+	*again = !was_fresh && result != TALK_LATE && result != TALK_STOPPED;
 	status = stop(w, result == TALK_ENDED ? 200 : 0);
+	if (result == TALK_STOPPED)
+		return stop_check();
 	return result == TALK_DONE ? ERR_INPUT : report(c, result, status, seconds);
 }
 
