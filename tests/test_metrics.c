@@ -93,6 +93,32 @@ static void a_resumed_log_forgets_what_will_be_done_again(void **state)
 	unlink(path_of("cut.jsonl"));
 }
 
+/* An evaluation that a signal put off is made up for, and again if that is not saved: its line must not stand twice. */
+static void what_stands_behind_the_lines_of_the_checkpoint_goes_though_it_is_of_that_step(void **state)
+{
+	(void)state;
+	static const struct {
+		int         step;
+		uint64_t    bytes;
+		const char *was, *now;
+	} cases[] = {{2, 24, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 2, \"eval\": 1}\n", "{\"step\": 1}\n{\"step\": 2}\n"},
+	             {0, 0, "{\"step\": 0, \"eval\": 1}\n", ""}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct text        caution = {0};
+		struct metrics_log log;
+		struct bytes       b;
+		assert_ok(file_write(path_of("behind.jsonl"), cases[i].was, strlen(cases[i].was)));
+		assert_ok(metrics_log_resume(path_of("behind.jsonl"), cases[i].step, cases[i].bytes, &caution, &log));
+		assert_int_equal(caution.n, 0);
+		assert_ok(file_read(log.path, 10000, &b));
+		assert_string_equal(b.data, cases[i].now);
+		bytes_free(&b);
+		metrics_log_close(&log);
+	}
+	unlink(path_of("behind.jsonl"));
+}
+
 /* What a power loss, an editor or a stranger's hand leaves: the run goes on with what is whole, and says so. */
 static void a_log_that_is_not_what_the_checkpoint_knows_is_no_reason_to_stop(void **state)
 {
@@ -341,6 +367,7 @@ static void what_a_resume_does_again_is_cut_from_the_events(void **state)
 
 TEST_MAIN(TEST(a_line_is_json_in_order_with_all_digits), TEST(a_resumed_log_forgets_what_will_be_done_again),
           TEST(a_log_that_is_not_what_the_checkpoint_knows_is_no_reason_to_stop),
+          TEST(what_stands_behind_the_lines_of_the_checkpoint_goes_though_it_is_of_that_step),
           TEST(a_log_that_is_gone_begins_anew_and_one_that_cannot_be_seen_does_not), TEST(a_full_disk_leaves_whole_lines),
           TEST(the_checksum_is_castagnolis), TEST(events_hold_time_step_tag_and_value),
           TEST(what_a_resume_does_again_is_cut_from_the_events))

@@ -81,10 +81,16 @@ static int64_t keep_lines(const struct bytes *b, int64_t last, struct text *out)
 /* Cuts the file where the checkpoint says if that leaves the lines worth keeping and nothing else; else writes it anew. */
 static int log_repair(const char *path, int step, uint64_t bytes, const struct bytes *b, struct text *caution, uint64_t *kept)
 {
-	struct text lines = {0};
-	int64_t     newest = keep_lines(b, step, &lines);
-	int         status = text_status(&lines);
+	struct text        lines = {0};
+	const struct bytes known = {.data = b->data, .n = bytes < b->n ? (size_t)bytes : b->n};
+	int64_t            newest = keep_lines(&known, step, &lines);
+	int                status;
 
+	if (lines.n != bytes || (newest != step && step > 0)) { /* what the checkpoint knows is not there: all that can be kept stays */
+		lines.n = 0;
+		newest = keep_lines(b, step, &lines);
+	}
+	status = text_status(&lines);
 	*kept = lines.n;
 	if (status == OK && lines.n == bytes && (bytes == 0 || !memcmp(lines.data, b->data, (size_t)bytes))) {
 		status = file_truncate(path, bytes);
