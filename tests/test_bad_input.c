@@ -230,13 +230,13 @@ static const struct wrong wrong_data[] = {
         {"train files.yaml run.output_dir=out data.train=empty-prompt.jsonl", "empty-prompt.jsonl:1: the prompt \"prompt\" is empty"},
         {"train files.yaml run.output_dir=out data.train=number-prompt.jsonl", "number-prompt.jsonl:1: the prompt \"prompt\" must be"},
         {"train files.yaml run.output_dir=out data.train=no-answer.jsonl", "answer"},
-        {"train files.yaml run.output_dir=out data.train=list-row.jsonl", "list-row.jsonl:1: expected one JSON object"},
+        {"train files.yaml run.output_dir=out data.train=list-row.jsonl", "list-row.jsonl:1: row 1 must be a JSON object"},
         {"train files.yaml run.output_dir=out data.train=same-ids.jsonl",
          "two problems have the id \"a\": same-ids.jsonl:1 and same-ids.jsonl:3"},
         {"train files.yaml run.output_dir=out data.train=empty.jsonl", "empty.jsonl: no rows in it"},
         {"train files.yaml run.output_dir=out data.train=same-keys.jsonl", "same-keys.jsonl:1: "},
         {"train files.yaml run.output_dir=out data.train=parquet.jsonl",
-         "parquet.jsonl: this is a Parquet file, not JSONL; write it as JSONL first"},
+         "parquet.jsonl: this is a Parquet file, and no rows of JSON; run: python3 -c"},
         {"train files.yaml run.output_dir=out data.train=not-gzip.jsonl.gz", "not-gzip.jsonl.gz"},
         {"train files.yaml run.output_dir=out data.train=not-utf8.jsonl", "not-utf8.jsonl:1: "},
         {"train files.yaml run.output_dir=out data.prompt_column=ask", "rows.jsonl:1: the prompt column \"ask\" is missing"},
@@ -313,7 +313,7 @@ static const struct wrong wrong_lines[] = {
         {"detokenize nowhere", "nowhere: no such folder"},
         {"inspect", "usage: hone inspect PATH"},
         {"inspect nowhere", "nowhere: no such folder"},
-        {"inspect good.yaml", "good.yaml: "},
+        {"inspect good.yaml", "good.yaml: no rows of JSON"},
 };
 
 /* ---- tests ---- */

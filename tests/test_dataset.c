@@ -4,6 +4,7 @@
 #include "task/verifier.h"
 #include "test.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 static const char *temporary(const char *name)
@@ -190,6 +191,276 @@ static void the_last_word_of_the_assistant_is_a_demonstration(void **state)
 	dataset_free(&d);
 }
 
+/* The same two problems as lines, as a list on one line and on many, as objects over several lines; with a byte order mark, with the line ends
+ * of Windows, with nothing behind the last byte. */
+static void a_file_of_any_layout_gives_the_same_problems(void **state)
+{
+	(void)state;
+	static const char *const files[] = {
+	        "{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]}\n\n{\"prompt\": \"c\", \"answer\": 2}\n",
+	        "\xEF\xBB\xBF{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]}\r\n{\"prompt\": \"c\", \"answer\": 2}",
+	        "[{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]},{\"prompt\": \"c\", \"answer\": 2}]",
+	        "\xEF\xBB\xBF\n [\n  {\n    \"prompt\": \"a \\\"[{ b\",\n \"answer\": [\n1]\n },\n {\n \"prompt\": \"c\", \"answer\": "
+	        "2\n}\n]\n",
+	        "{\r\n\"prompt\": \"a \\\"[{ b\",\r\n\"answer\": [1]\r\n}\r\n{\r\n\"prompt\": \"c\",\r\n\"answer\": 2\r\n}",
+	};
+	static const int second_line[] = {3, 2, 1, 8, 5}, second_id[] = {3, 2, 2, 2, 2};
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		struct dataset d;
+		char           id[16];
+		assert_ok(read_text(files[i], NULL, &d));
+		assert_int_equal(d.n, 2);
+		assert_string_equal(d.problems[0].prompt, "a \"[{ b");
+		assert_string_equal(d.problems[0].answer, "[1]");
+		assert_string_equal(d.problems[1].prompt, "c");
+		assert_string_equal(d.problems[1].answer, "2");
+		assert_int_equal(d.problems[1].line, second_line[i]);
+		snprintf(id, sizeof id, ":%d", second_id[i]);
+		assert_string_equal(strrchr(d.problems[1].id, ':'), id);
+		dataset_free(&d);
+	}
+}
+
+/* A list longer than what is read at once, and longer than any row may be. */
+static void a_list_may_be_longer_than_a_row(void **state)
+{
+	(void)state;
+	enum { N = 400 };
+	struct text    t = {0};
+	struct dataset d;
+
+	for (int i = 0; i < N; i++) {
+		text_print(&t, "%s{\"prompt\": \"%d ", i ? "," : "[", i);
+		for (int k = 0; k < 900; k++)
+			text_print(&t, "%-50d", k);
+		text_print(&t, "\", \"answer\": %d}", i);
+	}
+	text_print(&t, "]");
+	assert_true(t.n > DATASET_LINE_MAX);
+	assert_ok(read_text(t.data, NULL, &d));
+	assert_int_equal(d.n, N);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(atoi(d.problems[i].prompt), i);
+		assert_int_equal(atoi(d.problems[i].answer), i);
+	}
+	dataset_free(&d);
+	text_free(&t);
+}
+
+/* Runs the command of the error message and reads what it makes. */
+static void assert_command_mends(const char *name, const char *bytes, size_t n, const char *made)
+{
+	const char    *path = temporary(name), *result;
+	char           command[1000], in[300];
+	struct dataset d;
+
+	snprintf(in, sizeof in, "%s", path);
+	path = in;
+	assert_ok(file_write(path, bytes, n));
+	assert_int_equal(dataset_read(&path, 1, NULL, &d), ERR_INPUT);
+	assert_non_null(strstr(error_message(), "; run: "));
+	snprintf(command, sizeof command, "%s", strstr(error_message(), "; run: ") + 7);
+	assert_int_equal(system(command), 0);
+	result = temporary(made);
+	assert_ok(dataset_read(&result, 1, NULL, &d));
+	assert_int_equal(d.n, 1);
+	assert_string_equal(d.problems[0].prompt, "1, 2");
+	assert_string_equal(d.problems[0].answer, "3");
+	dataset_free(&d);
+	unlink(in);
+	unlink(result);
+}
+
+static void what_is_no_json_is_refused_with_the_command_that_mends_it(void **state)
+{
+	(void)state;
+	static const char row[] = "{\"prompt\": \"1, 2\", \"answer\": 3}\n";
+	char              wide[2 * sizeof row + 2] = "\xFF\xFE";
+	size_t            n = strlen(row);
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+	        {"PAR1xxxx", "this is a Parquet file, and no rows of JSON; run: python3 -c 'import pandas"},
+	        {"PK\003\004xx", "this is a zip archive"},
+	        {"BZh91AY", "compressed with bzip2, and no rows of JSON; run: bzip2 -dc /tmp/"},
+	        {"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n",
+	         "this is a Git LFS pointer, not the file it stands "
+	         "for, and no rows of JSON; run: git -C /tmp lfs pull"},
+	        {"/annex/objects/SHA256E-s1--a.jsonl\n", "run: git annex get /tmp/"},
+	        {"<!DOCTYPE html>", "a web page or XML"},
+	        {"prompt,answer\n1,2\n", "this is a table (CSV)"},
+	        {"prompt\tanswer\n1\t2\n", "delimiter=\"\\t\")]' < /tmp/"},
+	        {"prompt;answer\n1;2\n", "-rows.rows.jsonl"}, /* not onto itself */
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct dataset d;
+		assert_error(read_text(cases[i].text, NULL, &d), ERR_INPUT, cases[i].message);
+	}
+	for (size_t i = 0; i < n; i++)
+		wide[2 + 2 * i] = row[i];
+	assert_command_mends("wide.jsonl", wide, 2 + 2 * n, "wide.utf8.jsonl");
+	assert_command_mends("no mark.jsonl", wide + 2, 2 * n, "no mark.utf8.jsonl");
+	if (system("command -v python3 > /dev/null") == 0) {
+		assert_command_mends("it's.csv", "prompt,answer\n\"1, 2\",3\n", 23, "it's.jsonl");
+		assert_command_mends("a.tsv", "prompt\tanswer\n1, 2\t3\n", 21, "a.jsonl");
+	}
+}
+
+/* Each of them in a column that nobody reads; as rows these are what the dumps of Python and pandas hold. */
+static void a_value_that_nobody_reads_stops_nobody(void **state)
+{
+	(void)state;
+	static const char *const values[] = {
+	        "NaN", "-Infinity", "[Infinity, NaN]", "\"\\ud83d\"", "\"\\uDE00 \\uD83D\\uDE00\"", "{\"NaN\": \"NaN \\\" NaN\"}"};
+	static const char *const kept[] = {
+	        "null", "null", "[null, null]", "\"\xEF\xBF\xBD\"", "\"\xEF\xBF\xBD \xF0\x9F\x98\x80\"", "{\"NaN\": \"NaN \\\" NaN\"}"};
+
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		struct dataset d;
+		struct text    t = {0}, row = {0};
+		json_t        *json, *want;
+		text_print(&row, "{\"prompt\": \"p\", \"answer\": \"\\ud83d\\ude00\", \"score\": %s}", values[i]);
+		assert_ok(read_text(row.data, NULL, &d));
+		assert_string_equal(d.problems[0].answer, "\xF0\x9F\x98\x80");
+		assert_ok(json_parse("row", d.problems[0].row, strlen(d.problems[0].row), &json));
+		assert_ok(json_parse("want", kept[i], strlen(kept[i]), &want));
+		assert_true(json_equal(json_object_get(json, "score"), want));
+		assert_ok(dataset_add_row(&t, &d.problems[0]));
+		json_decref(json);
+		json_decref(want);
+		text_free(&row);
+		text_free(&t);
+		dataset_free(&d);
+	}
+}
+
+static void scales_of_difficulty_that_are_no_numbers_are_not_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json;
+		double      difficulty;
+	} cases[] = {{"3", 3},          {"\"3\"", 3},     {"\"-2.5e1\"", -25}, {"\"hard\"", NAN},
+	             {"\"0x10\"", NAN}, {"\"nan\"", NAN}, {"\"\"", NAN},       {"{\"level\": 3}", NAN},
+	             {"NaN", NAN},      {"[3]", NAN},     {"\"3 of 5\"", NAN}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct dataset d;
+		struct text    row = {0}, t = {0};
+		text_print(&row, "{\"prompt\": \"p\", \"answer\": 1, \"category\": {\"a\": 1}, \"difficulty\": %s}", cases[i].json);
+		assert_ok(read_text(row.data, NULL, &d));
+		assert_true(isnan(cases[i].difficulty) ? isnan(d.problems[0].difficulty) : d.problems[0].difficulty == cases[i].difficulty);
+		assert_null(d.problems[0].category);
+		assert_ok(dataset_add_row(&t, &d.problems[0]));
+		assert_non_null(strstr(t.data, i == 3 ? "\"difficulty\": \"hard\"" : "\"difficulty\": ")); /* not lost when it is written */
+		text_free(&row);
+		text_free(&t);
+		dataset_free(&d);
+	}
+}
+
+static void an_id_that_became_a_real_is_the_integer_it_was(void **state)
+{
+	(void)state;
+	struct dataset d;
+
+	assert_ok(read_text("{\"prompt\": \"p\", \"answer\": 1, \"id\": 17.0}\n{\"prompt\": \"p\", \"answer\": 1, \"id\": NaN}", NULL, &d));
+	assert_string_equal(d.problems[0].id, "17");
+	assert_string_equal(strrchr(d.problems[1].id, ':'), ":2");
+	dataset_free(&d);
+}
+
+/* What is asked, and what is worked, in the shapes that data sets are published in. */
+static void prompts_come_in_the_shapes_that_people_publish(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *row, *prompt, *last, *worked; /* prompt, or else the last message */
+		int         n_messages;
+	} cases[] = {
+	        {"{\"instruction\": \"Add.\", \"input\": \"2+2\", \"output\": \"4\"}", "Add.\n2+2", NULL, "4", 0},
+	        {"{\"instruction\": \"What is 2+2?\", \"input\": \"\", \"output\": \"4\"}", "What is 2+2?", NULL, "4", 0},
+	        {"{\"instruction\": \"Who?\", \"context\": \"Ada.\", \"response\": \"Ada\", \"category\": \"qa\"}", "Who?\nAda.", NULL,
+	         "Ada", 0},
+	        {"{\"prompt\": \"q\", \"instruction\": \"i\", \"input\": \"x\", \"output\": \"o\"}", "q", NULL, NULL, 0},
+	        {"{\"prompt\": \"q\", \"completion\": \" c\"}", "q", NULL, " c", 0},
+	        {"{\"prompt\": \"q\", \"completion\": \"c\", \"demonstrations\": [\"d\"]}", "q", NULL, "d", 0},
+	        {"{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}], \"completion\": [{\"role\": \"assistant\", \"content\": "
+	         "\"c\"}]}",
+	         NULL, "q", "c", 1},
+	        {"{\"prompt\": \"q\", \"completion\": {\"tokens\": 3}}", "q", NULL, NULL, 0},
+	        {"{\"prompt\": \"q\", \"completion\": \"c\", \"demonstrations\": []}", "q", NULL, "c", 0},
+	        {"{\"prompt\": \" [{\\\"role\\\": \\\"user\\\", \\\"content\\\": \\\"2+2?\\\"}]\"}", NULL, "2+2?", NULL, 1},
+	        {"{\"prompt\": \"[1, 2, 3]\"}", "[1, 2, 3]", NULL, NULL, 0},
+	        {"{\"prompt\": \"[]\"}", "[]", NULL, NULL, 0},
+	        {"{\"prompt\": \"[{\\\"role\\\": 1}]\"}", "[{\"role\": 1}]", NULL, NULL, 0},
+	        {"{\"prompt\": \"[{\"}", "[{", NULL, NULL, 0},
+	        {"{\"conversations\": [{\"from\": \"system\", \"value\": \"s\"}, {\"from\": \"human\", \"value\": \"q\"}, {\"from\": "
+	         "\"gpt\", \"value\": \"a\"}]}",
+	         NULL, "q", "a", 2},
+	        {"{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]}", NULL, "q",
+	         "a", 1},
+	        {"{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"so \"}]}", NULL, "so ",
+	         NULL, 2},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct dataset        d;
+		const struct problem *p;
+		assert_ok(read_text(cases[i].row, &(struct dataset_options){.answer_optional = 1}, &d));
+		p = &d.problems[0];
+		if (cases[i].prompt)
+			assert_string_equal(p->prompt, cases[i].prompt);
+		assert_int_equal(p->n_messages, cases[i].n_messages);
+		if (cases[i].last)
+			assert_string_equal(p->messages[p->n_messages - 1].content, cases[i].last);
+		assert_int_equal(p->n_demonstrations, cases[i].worked != NULL);
+		if (cases[i].worked)
+			assert_string_equal(p->demonstrations[0], cases[i].worked);
+		dataset_free(&d);
+	}
+}
+
+/* Tools, variables, calls: kept for the chat template, and written as they came. */
+static void what_the_chat_template_is_to_see_is_kept(void **state)
+{
+	(void)state;
+	static const char *const rows[] = {
+	        "{\"prompt\": \"p\", \"tools\": [{\"name\": \"f\"}], \"chat_template_kwargs\": {\"enable_thinking\": false}}",
+	        "{\"prompt\": \"p\", \"tools\": \"[{\\\"name\\\": \\\"f\\\"}]\", \"chat_template_kwargs\": \"{\\\"enable_thinking\\\": "
+	        "false}\"}",
+	};
+	struct dataset_options o = {.answer_optional = 1};
+	struct dataset         d;
+	struct text            t = {0};
+
+	for (int i = 0; i < 2; i++) {
+		assert_ok(read_text(rows[i], &o, &d));
+		assert_string_equal(d.problems[0].template_values, "{\"enable_thinking\":false,\"tools\":[{\"name\":\"f\"}]}");
+		dataset_free(&d);
+	}
+	assert_ok(read_text(
+	        "{\"prompt\": \"p\", \"tools\": [\"search\"], \"chat_template_kwargs\": null}\n{\"prompt\": \"p\", \"tools\": \"search\"}",
+	        &o, &d));
+	assert_null(d.problems[0].template_values);
+	assert_null(d.problems[1].template_values);
+	dataset_free(&d);
+	assert_ok(read_text("{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": null, "
+	                    "\"tool_calls\": [1]}, "
+	                    "{\"role\": \"tool\", \"name\": \"f\", \"content\": \"4\"}]}",
+	                    &o, &d));
+	assert_null(d.problems[0].messages[0].json);
+	assert_string_equal(d.problems[0].messages[1].content, "");
+	assert_string_equal(d.problems[0].messages[1].json, "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[1]}");
+	assert_ok(dataset_add_row(&t, &d.problems[0]));
+	assert_non_null(strstr(t.data, "{\"role\": \"user\", \"content\": \"q\"}, "
+	                               "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[1]}, {\"role\":\"tool\""));
+	text_free(&t);
+	dataset_free(&d);
+}
+
 static void published_puzzles_come_in_words_and_in_signs(void **state)
 {
 	(void)state;
@@ -231,6 +502,11 @@ static void a_template_makes_prompts_from_columns(void **state)
 	        read_text("{\"prompt\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", \"content\": \"u\"}]}", &o, &d));
 	assert_string_equal(d.problems[0].messages[0].content, "s");
 	assert_string_equal(d.problems[0].messages[1].content, "Q: u\nA:");
+	dataset_free(&d);
+	assert_ok(read_text("{\"prompt\": [{\"role\": \"user\", \"content\": \"u\"}, {\"role\": \"assistant\", \"content\": \"so\"}]}", &o,
+	                    &d));
+	assert_string_equal(d.problems[0].messages[0].content, "Q: u\nA:"); /* the one that asks, not the one that is continued */
+	assert_string_equal(d.problems[0].messages[1].content, "so");
 	dataset_free(&d);
 }
 
@@ -301,13 +577,21 @@ static void hostile_rows_are_refused_with_their_place(void **state)
 	} cases[] = {
 	        {"", "no rows"},
 	        {"\n \n\t\n", "no rows"},
-	        {"[1]", ":1: expected one JSON object a line; of a list of objects write each"},
-	        {"3", ":1: expected one JSON object"},
-	        {"[", ":1: not valid JSON"},
-	        {"PAR1xxxx", "this is a Parquet file, not JSONL; write it as JSONL first"},
-	        {"PK\003\004xx", "this is a zip archive"},
-	        {"BZh91AY", "compressed with bzip2, not JSONL; unpack it"},
-	        {"[\n{" PROMPT "}]", ":1: not valid JSON"},
+	        {"[1]", ":1: row 1 must be a JSON object, such as {\"prompt\""},
+	        {"[]", "no rows"},
+	        {"3",
+	         "no rows of JSON: a row is an object, such as {\"prompt\": \"...\", \"answer\": \"...\"}, but the file begins with \"3\""},
+	        {"{" PROMPT ", " ANSWER "}\n3", ":2: expected one JSON object"},
+	        {"[", ":1: the list does not end; is the file cut off?"},
+	        {"[{" PROMPT ", " ANSWER "}", ":1: the list does not end"},
+	        {"[{" PROMPT ", " ANSWER "}\n{" PROMPT ", " ANSWER "}]", ":2: not valid JSON: a comma is missing between two items"},
+	        {"[{" PROMPT ", " ANSWER "},\n]", ":2: row 2 must be a JSON object"},
+	        {"[{" PROMPT ", " ANSWER "}] 1", ":1: something stands behind the list"},
+	        {"[\n{" PROMPT "}]", ":2 (row 1): no answer"},
+	        {"[\n{" PROMPT ", " ANSWER "},\n{\"prompt\": \"x\ny\"}]", ":3: not valid JSON: a text does not end on its line"},
+	        {"{\n" PROMPT ",\n" ANSWER "\n}\n{\n" PROMPT, ":5: the object that begins here does not end"},
+	        {"{\n" PROMPT ",\n" ANSWER "\n}\n3", ":5: row 2 must be a JSON object"},
+	        {"{\n" PROMPT ",\n" ANSWER ",\n}", ":1 (row 1): not valid JSON: line 4"},
 	        {"{" PROMPT ", " ANSWER "}\n{", ":2: not valid JSON"},
 	        {"{" PROMPT ", " ANSWER "} x", ":1: not valid JSON"},
 	        {"{" PROMPT ", " ANSWER ", " PROMPT "}", "duplicate"},
@@ -326,8 +610,17 @@ static void hostile_rows_are_refused_with_their_place(void **state)
 	        {"{" PROMPT ", \"answer\": null}", "data.answer_column"},
 	        {"{" PROMPT ", \"answer\": {\"x\": 1}}", "no answer"},
 	        {"{" PROMPT ", \"answer\": 1e999}", "overflow"},
-	        {"{" PROMPT ", " ANSWER ", \"difficulty\": \"hard\"}", "\"difficulty\" must be a number"},
-	        {"{" PROMPT ", " ANSWER ", \"category\": {}}", "\"category\""},
+	        {"{" PROMPT ", " ANSWER ", \"chat_template_kwargs\": [1]}", "\"chat_template_kwargs\" must be an object"},
+	        {"{\"prompt\": NaN, " ANSWER "}", "no prompt"},
+	        {"{" PROMPT ", \"answer\": NaN}", "no answer"},
+	        {"{" PROMPT ", \"answer\": Nan}", "not valid JSON"},
+	        {"{\"prompt\": \"\\ud83d?\", " ANSWER "}", ":1: \"prompt\" has half of a surrogate pair"},
+	        {"{" PROMPT ", \"answer\": \"\\udE00\"}", ":1: \"answer\" has half of a surrogate pair"},
+	        {"{\"version\": 1, \"data\": [{" PROMPT "}]}",
+	         "no prompt (looked for prompt, messages, conversations, question, problem, "
+	         "instruction, input); name its column with data.prompt_column; the row has "
+	         "version, data; if the rows are the items of \"data\", take them out of there: "
+	         "jq -c '.[\"data\"][]'"},
 	        {"{" PROMPT ", " ANSWER ", \"skills\": [1]}", "\"skills\" must be a text or a list of texts"},
 	        {"{" PROMPT ", " ANSWER ", \"demonstrations\": {}}", "\"demonstrations\""},
 	        {"{" PROMPT ", " ANSWER ", \"id\": 1.5}", "\"id\" must be a text or an integer"},
@@ -428,7 +721,11 @@ static void memory_that_runs_out_leaves_nothing_behind(void **state)
 TEST_MAIN(TEST(a_row_fills_every_field_of_a_problem), TEST(every_spelling_of_prompt_and_answer_is_found),
           TEST(answers_that_are_no_texts_become_their_json), TEST(rows_of_other_frameworks_are_read),
           TEST(a_gold_deep_in_the_row_is_found_by_its_path), TEST(ids_and_categories_have_spellings_of_their_own),
-          TEST(the_last_word_of_the_assistant_is_a_demonstration), TEST(published_puzzles_come_in_words_and_in_signs),
+          TEST(the_last_word_of_the_assistant_is_a_demonstration), TEST(a_file_of_any_layout_gives_the_same_problems),
+          TEST(a_list_may_be_longer_than_a_row), TEST(what_is_no_json_is_refused_with_the_command_that_mends_it),
+          TEST(a_value_that_nobody_reads_stops_nobody), TEST(scales_of_difficulty_that_are_no_numbers_are_not_read),
+          TEST(an_id_that_became_a_real_is_the_integer_it_was), TEST(prompts_come_in_the_shapes_that_people_publish),
+          TEST(what_the_chat_template_is_to_see_is_kept), TEST(published_puzzles_come_in_words_and_in_signs),
           TEST(a_template_makes_prompts_from_columns), TEST(a_path_goes_into_lists_by_number), TEST(a_written_row_reads_back_the_same),
           TEST(hostile_rows_are_refused_with_their_place), TEST(deep_nesting_and_missing_files_are_refused),
           TEST(a_huge_row_is_refused_with_its_line), TEST(ids_that_two_files_share_are_named_with_both_places),

@@ -51,12 +51,29 @@ static void odd_columns_are_named_and_can_be_given(void **state)
 	(void)state;
 	write_text("odd.jsonl", "{\"quiz\": \"2+2?\", \"key\": \"4\", \"number\": 17}\n");
 	assert_int_equal(hone("inspect odd.jsonl"), 2);
-	assert_says(
-	        "stderr",
-	        "odd.jsonl:1: no prompt (looked for prompt, messages, question, problem, input); name its column with data.prompt_column; "
-	        "the row has quiz, key, number\n");
+	assert_says("stderr", "odd.jsonl:1: no prompt (looked for prompt, messages, conversations, question, problem, instruction, input); "
+	                      "name its column with data.prompt_column; "
+	                      "the row has quiz, key, number\n");
 	hone_ok("inspect odd.jsonl --prompt-column quiz --answer-column key --id-column number");
 	assert_says("stdout", "{\"id\": \"17\", \"prompt\": \"2+2?\", \"answer\": \"4\"");
+}
+
+/* What inspect says of a file is what a run says of it. */
+static void a_data_set_of_any_kind_is_looked_at(void **state)
+{
+	(void)state;
+	write_text("list.json", "[\n {\"prompt\": \"2+2?\", \"answer\": \"4\"},\n {\"prompt\": \"3+3?\", \"answer\": \"6\"}\n]\n");
+	hone_ok("inspect list.json");
+	assert_says("stdout", "list.json: 2 problems, list:1 to list:2\n");
+	write_text("table.csv", "prompt,answer\n2+2?,4\n");
+	assert_int_equal(hone("inspect table.csv"), 2);
+	assert_says("stderr", "table.csv: this is a table (CSV), and no rows of JSON; run: python3 -c ");
+	assert_int_equal(hone("eval . --data table.csv --task math"), 2);
+	assert_says("stderr", "table.csv: this is a table (CSV), and no rows of JSON; run: python3 -c ");
+	write_text("pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n");
+	assert_int_equal(hone("inspect pointer"), 2);
+	assert_says("stderr",
+	            "pointer: this is a Git LFS pointer, not the file it stands for, and no rows of JSON; run: git -C . lfs pull\n");
 }
 
 /* Any order of the rows, ids that begin alike, and one that comes twice. */
@@ -95,6 +112,7 @@ int main(void)
 	        TEST(a_data_set_is_counted_and_its_first_problem_shown),
 	        TEST(a_problem_is_found_by_its_id_and_reads_back_as_itself),
 	        TEST(odd_columns_are_named_and_can_be_given),
+	        TEST(a_data_set_of_any_kind_is_looked_at),
 	        TEST(every_id_of_an_index_is_found_and_no_other),
 	};
 

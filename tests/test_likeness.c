@@ -60,10 +60,10 @@ static void an_instruction_case_and_signs_make_no_difference(void **state)
 static void messages_are_one_text_without_the_systems(void **state)
 {
 	(void)state;
-	struct message m[] = {{"system", "One two three four."},
-	                      {"user", "Janet has 16 ducks and sells each of"},
-	                      {"assistant", "Yes?"},
-	                      {"user", "their eggs for 2 dollars at the market"}};
+	struct message m[] = {{.role = "system", .content = "One two three four."},
+	                      {.role = "user", .content = "Janet has 16 ducks and sells each of"},
+	                      {.role = "assistant", .content = "Yes?"},
+	                      {.role = "user", .content = "their eggs for 2 dollars at the market"}};
 	struct problem t = asked("Janet has 16 ducks and sells each of yes their eggs for 2 dollars at the market today"),
 	               h = {.id = "h", .messages = m, .n_messages = 4};
 	struct arena      a = {0};

@@ -294,6 +294,37 @@ static void what_cannot_be_mixed_is_said(void **state)
 	}
 }
 
+/* Ids and tables go by the name of a file, and many data sets are called test.jsonl. */
+static void files_of_one_name_are_told_apart_by_their_folders(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"d1/test", "d2/test", "other", "mine", "more/d3/test", "less/d3/test"};
+	char                     want[64];
+
+	shell("mkdir -p x/d1 x/d2 x/more/d3 x/less/d3");
+	for (int i = 0; i < 6; i++)
+		write_text(i == 2   ? "x/other.jsonl"
+		           : i == 3 ? "x/test.jsonl"
+		                    : "x/now",
+		           "{\"prompt\": \"1:\", \"answer\": \"1\", \"difficulty\": 1}\n");
+	shell("for d in d1 d2 more/d3 less/d3; do cp x/now x/$d/test.jsonl; done");
+	assert_int_equal(hone("train mix.yaml run.output_dir=told 'data.train=[x/d1/test.jsonl, x/d2/test.jsonl, x/other.jsonl, {file: "
+	                      "x/test.jsonl, "
+	                      "name: mine}, x/more/d3/test.jsonl, x/less/d3/test.jsonl]'"),
+	                 0);
+	for (int i = 0; i < 6; i++) {
+		snprintf(want, sizeof want, "\"name\": \"%s\", \"file\": \"x/", names[i]);
+		assert_says("told/data.json", want);
+	}
+	assert_says("told/data.json", "{\"id\": \"d2/test:1\", \"same_as\": \"d1/test:1\"}");
+	shell("cp x/now x/test.json");
+	assert_int_equal(hone("eval told --data x/test.jsonl --data x/test.json --output told.json"), 0);
+	assert_says("told.json", "\"x/test.jsonl\"");
+	assert_says("told.json", "\"x/test.json\"");
+	assert_int_equal(hone("eval told --data x/test.jsonl --data x/test.jsonl"), 2);
+	assert_says("stderr", "the name: of each file of data.train and data.eval");
+}
+
 static int write_files(void **state)
 {
 	(void)state;
@@ -322,6 +353,7 @@ int main(void)
 	        TEST(a_config_that_extends_a_mixture_has_it),
 	        TEST(files_can_bring_verifiers_of_their_own),
 	        TEST(what_cannot_be_mixed_is_said),
+	        TEST(files_of_one_name_are_told_apart_by_their_folders),
 	};
 
 	run_in_temporary_folder();

@@ -104,6 +104,8 @@ static const struct walk_row walk[] = {
 	{PATH("data.prompt_template"), "{prompt}=", .with = FILES_ONLY},
 	{PATH("data.chat"), "always", .file = "alone.yaml", .with = "model.path=chat data.chat=ready"},
 	{PATH("data.system_prompt"), "12", .file = "alone.yaml", .with = "model.path=chat data.chat=always", .without = "data.chat=ready"},
+	{PATH("data.chat_template_kwargs"), "{k: 12}", .file = "alone.yaml", .with = "model.path=chat data.chat=always", .without = "data.chat=ready"},
+	{PATH("data.chat_date"), "2031-01-01", .file = "alone.yaml", .with = "model.path=chat data.chat=always 'data.chat_template_kwargs={d: 1}'", .without = "data.chat=ready"},
 	{PATH("data.max_prompt_length"), "7", .with = FILES_ONLY},
 	{PATH("data.unreadable_answers"), "error", .with = "data.generate=[] data.train=unreadable.jsonl task.reward=numeric data.unreadable_answers=drop" SAYS, .status = 2},
 	{PATH("data.overlong_prompts"), "error", .with = FILES_ONLY " data.max_prompt_length=7", .status = 2},
@@ -348,7 +350,7 @@ static const struct {
          "\"solution_text\": \"(1) Zoey is a knight (2) Oliver is a knave\"}\n"},
         {"half.sh", "while read line; do case $line in *'\"tokens\":1,'* | *'\"tokens\": 1,'*) echo '{\"error\": \"short\"}';; *) echo "
                     "'{\"reward\": 0.5}';; esac; done\n"},
-        {"template.jinja", "{% for m in messages %}{{ m.content }}={% endfor %}"},
+        {"template.jinja", "{% for m in messages %}{{ m.content }}={% endfor %}{{ k }}{% if d %}{{ date_string[7:] }}{% endif %}"},
 };
 
 static inline void walk_prepare(void)

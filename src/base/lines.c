@@ -13,7 +13,7 @@ enum { EXPANSION_MAX = 256, EXPANSION_FREE = 16 << 20 };
 
 struct lines {
 	char         *path;
-	int           fd, gzip, at_end;
+	int           fd, gzip, at_end, begun;
 	z_stream      z;
 	size_t        max, number;
 	uint64_t      stored, expanded; /* bytes of gzip so far, and of what it held */
@@ -116,16 +116,23 @@ static int lines_inflate(struct lines *l)
 	return OK;
 }
 
-static int lines_fill_out(struct lines *l)
+static int lines_copy(struct lines *l)
 {
-	if (l->gzip)
-		return lines_inflate(l);
 	if (l->in_at == l->in_n)
 		TRY(lines_fill_in(l));
 	memcpy(l->out, l->in + l->in_at, l->in_n - l->in_at);
 	l->out_n = l->in_n - l->in_at;
 	l->out_at = 0;
 	l->in_at = l->in_n;
+	return OK;
+}
+
+static int lines_fill_out(struct lines *l)
+{
+	TRY(l->gzip ? lines_inflate(l) : lines_copy(l));
+	if (!l->begun && l->out_n >= 3 && !memcmp(l->out, "\xEF\xBB\xBF", 3))
+		l->out_at = 3; /* a byte order mark */
+	l->begun = 1;
 	return OK;
 }
 
@@ -158,8 +165,11 @@ int lines_next(struct lines *l, const char **line, size_t *n)
 		char  *start, *end;
 		size_t rest;
 
-		if (l->out_at == l->out_n)
+		while (l->out_at == l->out_n) {
 			TRY(lines_fill_out(l));
+			if (l->out_n == 0)
+				break;
+		}
 		if (l->out_n == 0)
 			break;
 		any = 1;
@@ -178,6 +188,25 @@ int lines_next(struct lines *l, const char **line, size_t *n)
 		l->line[--have] = 0;
 	*line = l->line;
 	*n = have;
+	return OK;
+}
+
+int lines_head(struct lines *l, const char **bytes, size_t *n)
+{
+	if (!l->begun)
+		TRY(lines_fill_out(l));
+	*bytes = l->out + l->out_at;
+	*n = l->out_n - l->out_at;
+	return OK;
+}
+
+int lines_piece(struct lines *l, const char **bytes, size_t *n)
+{
+	if (l->out_at == l->out_n)
+		TRY(lines_fill_out(l));
+	*bytes = l->out + l->out_at;
+	*n = l->out_n - l->out_at;
+	l->out_at = l->out_n;
 	return OK;
 }
 

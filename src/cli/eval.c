@@ -238,7 +238,7 @@ static int open_all(struct evaluation *e, const struct words *w)
 	TRY(choose_sampling(e, &sampling));
 	s = &e->opened.model->weights.shape;
 	prompts = problems_prompts(&e->config, e->opened.tokenizer, s->n_positions);
-	TRY(problems_check_system(&e->config, &prompts, &e->set, NULL));
+	TRY(problems_check_chat(&e->config, &prompts, &e->set, NULL));
 	e->rollout = (struct rollout_options){.decode = {.sampling = sampling,
 	                                                 .penalty = &e->generation.penalty,
 	                                                 .eos = s->eos,
@@ -310,7 +310,10 @@ static int evaluate(struct evaluation *e, const struct problem_source *source, c
 	TRY(prompts_render(problems, n, &o, &e->set_arena, &prompts));
 	out->n_long = prompts.n_long;
 	prompts_add_longs(&prompts, &longs);
-	terminal_print(stderr, "%s, %d problems%s\n", source->name, prompts.n, longs.data ? longs.data : "");
+	text_add(&longs, "\n", 1);
+	prompts_add_first(&prompts, &longs);
+	prompts_add_tights("prompts", &prompts, &longs);
+	terminal_print(stderr, "%s, %d problems%s", source->name, prompts.n, longs.data ? longs.data : "\n");
 	text_free(&longs);
 	longest = prompts.longest + e->rollout.max_completion_length;
 	TRY(groups_new(prompts.n, &e->set_arena, &groups));

@@ -1,5 +1,5 @@
 /* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run
- * hone inspect ROWS.jsonl[.gz] [--id ID] [--prompt-column NAME] ...: a data set as training would read it, or one problem of it */
+ * hone inspect ROWS [--id ID] [--prompt-column NAME] ...: a data set (any other file) as training would read it, or one problem of it */
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/rows.h"
@@ -205,11 +205,29 @@ static int inspect_dataset(const char *path, const char *id, const struct datase
 	return status;
 }
 
+/* ---- what the path is ---- */
+
 static int ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), m = strlen(end);
 
 	return n >= m && !strcmp(s + n - m, end);
+}
+
+/* By its name, or because it begins as one: the length of a header that fits into the file, and then the header, a JSON object. */
+static int is_safetensors(const char *path)
+{
+	unsigned char head[9];
+	size_t        n;
+	uint64_t      size, length = 0;
+
+	if (ends_with(path, ".safetensors"))
+		return 1;
+	if (file_head(path, sizeof head, (char *)head, &n) != OK || n < sizeof head || file_size(path, &size) != OK)
+		return 0;
+	for (int i = 0; i < 8; i++)
+		length |= (uint64_t)head[i] << 8 * i;
+	return head[8] == '{' && length <= size;
 }
 
 int command_inspect(int argc, char **argv)
@@ -228,10 +246,10 @@ int command_inspect(int argc, char **argv)
 		return error_set(ERR_INPUT,
 		                 "usage: hone inspect PATH [--id ID] [--prompt-column NAME] [--answer-column NAME] [--id-column NAME]");
 	path = argv[0];
-	if (ends_with(path, ".jsonl") || ends_with(path, ".jsonl.gz"))
+	if (file_exists(path) && !file_is_folder(path) && !is_safetensors(path))
 		status = inspect_dataset(path, id, &o, &a);
 	else if (id)
-		status = error_set(ERR_INPUT, "--id %s: only a data set, a file .jsonl or .jsonl.gz, has problems", id);
+		status = error_set(ERR_INPUT, "--id %s: only a data set has problems", id);
 	else
 		status = file_exists(path) && !file_is_folder(path) ? inspect_tensors(path) : inspect_folder(path, &a);
 	arena_free(&a);

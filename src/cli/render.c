@@ -1,13 +1,12 @@
 /* hone render MODEL [--date YYYY-MM-DD] < {"messages", ...}: the text that the model's chat template makes of them.
  *
- * The other members of a row are variables of the template: add_generation_prompt, tools, enable_thinking, ... Without --date a template
- * cannot ask for the day, and takes the one that is written in it. */
+ * The other members of a row are variables of the template: add_generation_prompt, tools, enable_thinking, ...; those of an object
+ * "chat_template_kwargs" are, too. With "continue_final_message": true the text ends where the last message ends. Without --date a template cannot
+ * ask for the day, and takes the one that is written in it. */
 #include "cli/command.h"
 #include "cli/opened.h"
 #include "cli/rows.h"
 #include "model/chat.h"
-
-#include <time.h>
 
 struct render {
 	struct opened opened;
@@ -15,26 +14,20 @@ struct render {
 	int64_t       now;
 };
 
-static int read_date(const char *text, int64_t *out)
-{
-	struct tm   date = {0};
-	const char *end = strptime(text, "%Y-%m-%d", &date);
-
-	if (!end || *end || timegm(&date) < 0)
-		return error_set(ERR_INPUT, "--date wants a day such as 2025-01-15, not \"%s\"", text);
-	*out = timegm(&date);
-	return OK;
-}
-
 static int render_row(void *context, const char *place, const json_t *row, struct text *out)
 {
 	struct render *c = context;
 	struct text    text = {0};
+	json_t        *variables;
 	int            status;
 
 	if (!json_is_array(json_object_get(row, "messages")))
 		return error_set(ERR_INPUT, "%s: \"messages\" must be a list", place);
-	status = chat_render(c->chat, row, c->now, &text);
+	variables = json_object_get(row, "chat_template_kwargs") ? json_copy(json_object_get(row, "chat_template_kwargs")) : json_object();
+	status = json_object_update(variables, (json_t *)(uintptr_t)row) == 0
+	                 ? chat_render(c->chat, variables, c->now, &text)
+	                 : error_set(ERR_INPUT, "%s: \"chat_template_kwargs\" must be an object", place);
+	json_decref(variables);
 	text_print(out, "\"text\": ");
 	json_add_string(out, text.data ? text.data : "", text.n);
 	text_free(&text);
@@ -51,8 +44,8 @@ int command_render(int argc, char **argv)
 	TRY(options_read(argc, argv, words, 1, &n));
 	if (n != 1)
 		return error_set(ERR_INPUT, "usage: hone render MODEL [--date YYYY-MM-DD] < rows.jsonl");
-	if (date)
-		TRY(read_date(date, &c.now));
+	if (date && chat_day(date, &c.now) != OK)
+		return error_context("--date");
 	status = opened_tokenizer(argv[0], &c.opened);
 	if (status == OK)
 		status = chat_open(c.opened.tokenizer, &c.chat);

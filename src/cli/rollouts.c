@@ -66,6 +66,17 @@ static int collect(struct job *job, int steps, const char *path)
 	return status;
 }
 
+static int print_findings(const struct job *job)
+{
+	struct text t = {0};
+	int         status = findings_lines(&job->findings, &t);
+
+	if (status == OK && t.data)
+		terminal_print(stderr, "%s", t.data);
+	text_free(&t);
+	return status;
+}
+
 static int run(struct job *job, int steps, const char *output)
 {
 	int         P = job->config.rollout.prompts_per_step;
@@ -84,6 +95,7 @@ static int run(struct job *job, int steps, const char *output)
 		        "%s: a data set of rollouts holds plain answers, and guidance.kind guide cannot be replayed; set it to none",
 		        config_where(&job->config, "guidance.kind"));
 	signals_catch();
+	TRY(print_findings(job));
 	return collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);
 }
 

@@ -66,15 +66,12 @@ static int write_report(const struct job *job)
 static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n, enum job_begin how, int allow_command)
 {
 	struct job job;
-	int        status = OK;
+	int        status;
 
 	TRY(job_open(kind, config, overrides, n, &job));
 	job.screen = stdout;
 	signals_catch();
-	if (job.reward.command || job.eval_reward.command)
-		status = options_allow_command(&job.config, config, allow_command);
-	if (status == OK && kind == JOB_SFT)
-		status = sft_open(&job);
+	status = job.reward.command || job.eval_reward.command ? options_allow_command(&job.config, config, allow_command) : OK;
 	if (status == OK)
 		status = job_start(&job, how);
 	if (status == OK)

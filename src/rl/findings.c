@@ -69,6 +69,9 @@ int findings_lines(const struct findings *f, struct text *out)
 	add_unreadable("held-out problems", f->eval, out);
 	add_longs("training problems", &f->train->prompts, out);
 	add_longs("held-out problems", &f->eval->prompts, out);
+	prompts_add_first(&f->train->prompts, out);
+	prompts_add_tights("training prompts", &f->train->prompts, out);
+	prompts_add_tights("held-out prompts", &f->eval->prompts, out);
 	if (problems_weighted(f->train))
 		add_shares(f->train, out);
 	if (f->twice.n) {
@@ -123,15 +126,35 @@ static void add_likenesses(const struct likenesses *l, struct text *out)
 	text_add(out, "]", 1);
 }
 
+static void add_lengths(const char *key, const char *what, const struct long_prompt *list, int n, struct text *out)
+{
+	text_print(out, "\"%s\": [", key);
+	for (int i = 0; i < n; i++) {
+		text_print(out, i ? ",\n  {" : "\n  {");
+		add_name(out, "id", list[i].id);
+		text_print(out, ", \"%s\": %d}", what, list[i].tokens);
+	}
+	text_add(out, "], ", 3);
+}
+
+static void add_first(const struct prompts *p, struct text *out)
+{
+	if (!p->shown)
+		return;
+	text_print(out, "\"first_prompt\": {");
+	add_name(out, "id", p->problems[0]->id);
+	text_print(out, ", \"tokens\": %d, \"manner\": \"%s\", \"text\": ", p->contexts[0].n, p->manner);
+	json_add_string(out, p->shown, p->n_shown);
+	text_add(out, "}, ", 3);
+}
+
 static void add_set(const struct problem_set *set, const char *key, struct text *out)
 {
-	text_print(out, "\"%s\": {\"problems\": %d, \"too_long\": [", key, set->n);
-	for (int i = 0; i < set->prompts.n_long; i++) {
-		text_print(out, i ? ",\n  {" : "\n  {");
-		add_name(out, "id", set->prompts.longs[i].id);
-		text_print(out, ", \"tokens\": %d}", set->prompts.longs[i].tokens);
-	}
-	text_print(out, "], \"unreadable\": [");
+	text_print(out, "\"%s\": {\"problems\": %d, ", key, set->n);
+	add_first(&set->prompts, out);
+	add_lengths("too_long", "tokens", set->prompts.longs, set->prompts.n_long, out);
+	add_lengths("little_room", "room", set->prompts.tights, set->prompts.n_tight, out);
+	text_print(out, "\"unreadable\": [");
 	for (int i = 0; i < set->n_unreadable; i++) {
 		text_print(out, i ? ",\n  {" : "\n  {");
 		add_name(out, "id", set->unreadable[i].id);

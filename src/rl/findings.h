@@ -2,6 +2,8 @@
  *
  *     shares            of a weighted mixture: how often a pass has the problems of each source
  *     over-long         prompts that were left out, with their tokens
+ *     first prompt      exactly as the model gets it
+ *     little room       prompts that leave less of the model's positions than a completion may take
  *     unreadable        problems that were left out, with what the verifier said of their gold
  *     duplicates        training problems whose question another one before them has (task/overlap.h)
  *     contamination     held-out problems whose question is trained on

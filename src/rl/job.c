@@ -5,6 +5,7 @@
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "model/generation.h"
+#include "rl/sft.h"
 #include "run/events.h"
 
 #include <math.h>
@@ -83,6 +84,7 @@ static int open_all(struct job *job)
 	if (job->kind == JOB_TRAIN || job->eval.n > 0)
 		TRY(job_open_reward(job));
 	TRY(job_render(job));
+	TRY(job->kind == JOB_SFT ? sft_open(job) : OK);
 	TRY(job_open_replay(job));
 	TRY(problems_mix(&job->config, &job->arena, &job->train));
 	TRY(job_open_guidance(job));

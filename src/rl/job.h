@@ -54,7 +54,7 @@ struct job {
 	struct reward_spec     reward, eval_reward;
 	struct curriculum     *curriculum;
 	struct replay          replay; /* n == 0: answers are sampled */
-	struct worked         *worked; /* [train.prompts.n] sft: from sft_open */
+	struct worked         *worked; /* [train.n] by problem; sft: from sft_open */
 	struct learn_options   learn;
 	struct rollout_options rollout;
 	struct guidance        guidance; /* its hinted prompts serve sft.hint_rate, too */

@@ -109,9 +109,12 @@ int job_open_reward(struct job *job)
 int job_render(struct job *job)
 {
 	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
+	struct prompts_options       train = o;
 
-	TRY(problems_check_system(&job->config, &o, &job->train, &job->eval));
-	TRY(problems_render(&o, &job->arena, &job->train));
+	TRY(problems_check_chat(&job->config, &o, &job->train, &job->eval));
+	if (job->kind == JOB_SFT)
+		train.wanted = 0; /* it learns worked completions, which have lengths of their own */
+	TRY(problems_render(&train, &job->arena, &job->train));
 	TRY(problems_render(&o, &job->arena, &job->eval));
 	return findings_collect(&job->train, &job->eval, &job->arena, &job->findings);
 }

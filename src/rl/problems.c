@@ -24,7 +24,7 @@ static int read_file(const struct config_data *d, const struct source_config *s,
 	                                  .category_column = unless(either(s->category_column, d->category_column), "category"),
 	                                  .id_column = unless(either(s->id_column, d->id_column), ""),
 	                                  .prompt_template = unless(either(s->prompt_template, d->prompt_template), "{prompt}"),
-	                                  .name = unless(s->name, ""),
+	                                  .name = out->name,
 	                                  .category = unless(s->category, ""),
 	                                  .convert = unless(d->convert, ""),
 	                                  .answer_optional = 1, /* verifier_check says so where an answer is needed */
@@ -36,12 +36,72 @@ static int read_file(const struct config_data *d, const struct source_config *s,
 	return dataset_read(&s->file, 1, &o, &out->data);
 }
 
-/* "folder/train.jsonl.gz" -> "train" */
-static const char *name_of(const struct source_config *s, struct arena *a)
-{
-	const char *slash = strrchr(s->file, '/'), *name = slash ? slash + 1 : s->file;
+/* ---- the names of files ---- */
 
-	return *s->name ? s->name : arena_text(a, name, strcspn(name, "."));
+/* A name is the end of the path with `folders` folders before the stem: "d1/test" of data/d1/test.jsonl.gz with one. Past the first
+ * folder it is the whole path. */
+struct stem {
+	const char *path;
+	int         folders; /* -1: it has a name of its own */
+	const char *name;
+};
+
+static const char *stem_name(const struct stem *s, struct arena *a)
+{
+	const char *slash = strrchr(s->path, '/'), *file = slash ? slash + 1 : s->path, *start = file;
+	size_t      stem = strcspn(file, ".");
+
+	for (int k = 0; k < s->folders && start; k++) {
+		const char *end = start > s->path ? start - 1 : NULL;
+		while (end && end > s->path && end[-1] != '/')
+			end--;
+		start = end;
+	}
+	return start ? arena_text(a, start, (size_t)(file - start) + stem) : s->path;
+}
+
+/* Files whose stems are the same get more of their folders, all of them alike, until they differ or the whole path is the name. */
+static int stems_spread(struct stem *stems, int n, struct arena *a)
+{
+	for (int changed = 1, rounds = 0; changed && rounds < 64; rounds++) {
+		unsigned char *same = arena_alloc(a, (size_t)n, 1);
+		changed = 0;
+		if (!same)
+			return ERR_INPUT;
+		for (int i = 0; i < n; i++)
+			for (int k = 0; k < n; k++)
+				same[i] |= i != k && stems[i].folders >= 0 && !strcmp(stems[i].name, stems[k].name);
+		for (int i = 0; i < n; i++) {
+			if (!same[i] || stems[i].name == stems[i].path)
+				continue;
+			stems[i].folders++;
+			stems[i].name = stem_name(&stems[i], a);
+			changed = 1;
+			if (!stems[i].name)
+				return ERR_INPUT;
+		}
+	}
+	return OK;
+}
+
+/* Writes sources[i].name: the one given, or the file's name up to its first dot, with folders before it where two would be the same. */
+static int name_files(const struct source_list *files, struct arena *a, struct problem_source *sources)
+{
+	struct stem *stems = arena_alloc(a, (size_t)files->n, sizeof *stems);
+
+	if (!stems)
+		return ERR_INPUT;
+	for (int i = 0; i < files->n; i++) {
+		const struct source_config *s = &files->items[i];
+		stems[i] = (struct stem){.path = s->file, .folders = *s->name ? -1 : 0};
+		stems[i].name = *s->name ? s->name : stem_name(&stems[i], a);
+		if (!stems[i].name)
+			return ERR_INPUT;
+	}
+	TRY(stems_spread(stems, files->n, a));
+	for (int i = 0; i < files->n; i++)
+		sources[i].name = stems[i].name;
+	return OK;
 }
 
 static int generate(const struct generator_config *g, int held_out, struct problem_source *out)
@@ -102,11 +162,9 @@ static int read_all(const struct config *c, const struct room *room, struct aren
 	out->sources = arena_alloc(a, (size_t)(room->files->n + room->n_generators), sizeof *out->sources);
 	if (!out->sources)
 		return ERR_INPUT;
-	for (int i = 0; i < room->files->n; i++) {
-		struct problem_source *s = &out->sources[out->n_sources++];
-		s->name = name_of(&room->files->items[i], a);
-		TRY(s->name ? read_file(&c->data, &room->files->items[i], most, s) : ERR_INPUT);
-	}
+	TRY(name_files(room->files, a, out->sources));
+	for (int i = 0; i < room->files->n; i++)
+		TRY(read_file(&c->data, &room->files->items[i], most, &out->sources[out->n_sources++]));
 	for (int i = 0; i < room->n_generators; i++)
 		TRY(generate(&room->generators[i], room->held_out, &out->sources[out->n_sources++]));
 	return join(room, a, out);
@@ -166,7 +224,11 @@ struct prompts_options problems_prompts(const struct config *c, const struct tok
 	                                .max_prompt_length = most < n_positions - 1 ? most : n_positions - 1,
 	                                .refuse_long = !strcmp(c->data.overlong_prompts, "error"),
 	                                .chat = prompts_chat_find(c->data.chat),
-	                                .system = unless(c->data.system_prompt, "")};
+	                                .system = unless(c->data.system_prompt, ""),
+	                                .kwargs = unless(c->data.chat_template_kwargs, ""),
+	                                .day = unless(c->data.chat_date, ""),
+	                                .positions = n_positions,
+	                                .wanted = c->rollout.max_completion_length};
 }
 
 int problems_add_verifiers(const struct problem_set *set, struct reward_spec *spec)
@@ -206,15 +268,29 @@ int problems_check(const struct config *c, const struct reward_spec *spec, const
 	return OK;
 }
 
+static void count_sources(struct problem_set *set)
+{
+	for (int i = 0; i < set->n_sources; i++)
+		set->sources[i].n = 0;
+	for (int i = 0; i < set->prompts.n; i++)
+		set->sources[set->prompts.problems[i]->source].n++;
+	for (int i = 0; i < set->n_sources; i++)
+		set->sources[i].entries = set->sources[i].n;
+}
+
 int problems_render(const struct prompts_options *o, struct arena *a, struct problem_set *set)
 {
 	if (set->n == 0)
 		return OK;
 	TRY(prompts_render(set->problems, set->n, o, a, &set->prompts));
-	for (int i = 0; i < set->prompts.n; i++)
-		set->sources[set->prompts.problems[i]->source].n++;
-	for (int i = 0; i < set->n_sources; i++)
-		set->sources[i].entries = set->sources[i].n;
+	count_sources(set);
+	return OK;
+}
+
+int problems_leave_out(const struct prompts_options *o, const int *tokens, struct arena *a, struct problem_set *set)
+{
+	TRY(prompts_leave_out(tokens, o, a, &set->prompts));
+	count_sources(set);
 	return OK;
 }
 
@@ -272,28 +348,34 @@ int problems_mix(const struct config *c, struct arena *a, struct problem_set *se
 	return OK;
 }
 
-/* ---- the system prompt ---- */
+/* ---- settings of the chat template ---- */
 
-/* Prompts that data.system_prompt stands before, as prompts.c puts it there. */
-static int count_with_system(const struct prompts_options *o, const struct problem_set *set)
+/* Prompts of both sets that are put into the template; those alone that a system message is put before, when it is asked. */
+static int count_templated(const struct prompts_options *o, const struct problem_set *set, int without_system)
 {
 	int n = 0, chat = o->chat == CHAT_ALWAYS || (o->chat == CHAT_AUTO && tokenizer_chat_template(o->tokenizer));
 
-	for (int i = 0; i < set->n; i++) {
+	for (int i = 0; set && i < set->n; i++) {
 		const struct problem *p = &set->problems[i];
-		n += p->n_messages ? strcmp(p->messages[0].role, "system") != 0 : chat;
+		n += p->n_messages ? !without_system || strcmp(p->messages[0].role, "system") != 0 : chat;
 	}
 	return n;
 }
 
-int problems_check_system(const struct config *c, const struct prompts_options *o, const struct problem_set *set,
-                          const struct problem_set *other)
+int problems_check_chat(const struct config *c, const struct prompts_options *o, const struct problem_set *set,
+                        const struct problem_set *other)
 {
-	if (!o->system || count_with_system(o, set) > 0 || (other && count_with_system(o, other) > 0))
-		return OK;
-	return error_set(
-	        ERR_INPUT,
-	        "%s: data.system_prompt is set, but no prompt takes it: it goes before messages that begin with no system message, and "
-	        "texts are messages only with data.chat: always, or auto and a model that has a chat template",
-	        config_where(c, "data.system_prompt"));
+	if (o->system && count_templated(o, set, 1) + count_templated(o, other, 1) == 0)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: data.system_prompt is set, but no prompt takes it: it goes before messages that begin with no system "
+		        "message, and texts are messages only with data.chat: always, or auto and a model that has a chat template",
+		        config_where(c, "data.system_prompt"));
+	if (o->kwargs && count_templated(o, set, 0) + count_templated(o, other, 0) == 0)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: data.chat_template_kwargs is set, but no prompt is put into a chat template: texts are with data.chat: "
+		        "always, or auto and a model that has one",
+		        config_where(c, "data.chat_template_kwargs"));
+	return OK;
 }

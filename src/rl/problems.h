@@ -16,7 +16,8 @@
 #include "task/verifier.h"
 
 struct problem_source {
-	const char    *name;     /* of the row, or the file's name up to its first dot; of a generator its name */
+	const char *
+	        name; /* of the row, or the file's name up to its first dot, with its folders where two are the same; of a generator its name */
 	const char    *file;     /* NULL: generated */
 	double         weight;   /* 0: none */
 	const char    *verifier; /* of its problems; NULL: the run's */
@@ -55,16 +56,19 @@ int problems_check(const struct config *c, const struct reward_spec *spec, const
 /* The prompts as the model sees them; of a set without problems none. */
 int problems_render(const struct prompts_options *o, struct arena *a, struct problem_set *set);
 
+/* prompts_leave_out, before they are mixed. */
+int problems_leave_out(const struct prompts_options *o, const int *tokens, struct arena *a, struct problem_set *set);
+
 /* Lays the prompts out in the shares that the weights of the sources ask for; without weights they stay as they are. */
 int problems_mix(const struct config *c, struct arena *a, struct problem_set *set);
 int problems_weighted(const struct problem_set *set);
 
-/* How the config wants prompts: data.chat, data.system_prompt, and as long as data.max_prompt_length and the model's positions allow. */
+/* How the config wants prompts: data.chat and what stands beside it, and as long as data.max_prompt_length and the model's positions allow. */
 struct prompts_options problems_prompts(const struct config *c, const struct tokenizer *t, int n_positions);
 
-/* ERR_INPUT where data.system_prompt is set and no prompt of the two sets takes it: they are texts outside of any chat template, or begin with a
- * system message of their own. `other` may be NULL. */
-int problems_check_system(const struct config *c, const struct prompts_options *o, const struct problem_set *set,
-                          const struct problem_set *other);
+/* ERR_INPUT where data.system_prompt or data.chat_template_kwargs is set and no prompt of the two sets takes it: they are texts outside of any chat
+ * template, or, for the first, begin with a system message of their own. `other` may be NULL. */
+int problems_check_chat(const struct config *c, const struct prompts_options *o, const struct problem_set *set,
+                        const struct problem_set *other);
 
 #endif

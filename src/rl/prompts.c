@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "model/chat.h"
 
 #include <assert.h>
@@ -20,27 +21,76 @@ enum prompts_chat prompts_chat_find(const char *name)
 
 struct renderer {
 	const struct prompts_options *options;
-	struct chat                  *chat; /* owned; opened when the first messages come */
+	struct chat                  *chat;   /* owned; opened when the first messages come */
+	json_t                       *kwargs; /* owned */
+	int64_t                       now;
 	struct text                   text;
 };
 
-static int add_message(json_t *list, const char *role, const char *content)
+static int renderer_open(struct renderer *r, const struct prompts_options *o)
+{
+	*r = (struct renderer){.options = o, .now = -1};
+	if (o->kwargs && json_parse("data.chat_template_kwargs", o->kwargs, strlen(o->kwargs), &r->kwargs) != OK)
+		return ERR_INPUT;
+	return chat_day(o->day ? o->day : "", &r->now) == OK ? OK : error_context("data.chat_date");
+}
+
+static void renderer_close(struct renderer *r)
+{
+	text_free(&r->text);
+	chat_free(r->chat);
+	json_decref(r->kwargs);
+}
+
+/* ---- the variables of a template ---- */
+
+static int add_text(json_t *list, const char *role, const char *content)
 {
 	return json_array_append_new(list, json_pack("{s:s, s:s}", "role", role, "content", content));
 }
 
+/* A message that says more than role and content comes with all that it says. */
+static int add_message(json_t *list, const struct message *m)
+{
+	json_t *message;
+
+	if (!m->json)
+		return add_text(list, m->role, m->content);
+	if (json_parse("a message", m->json, strlen(m->json), &message) != OK)
+		return ERR_INPUT;
+	if (*m->content || json_is_string(json_object_get(message, "content")))
+		json_object_set_new(message, "content", json_string(m->content)); /* a template of the data set may have shaped it */
+	return json_array_append_new(list, message);
+}
+
 /* The messages of a problem, or its text as the user's. */
-static json_t *variables_of(const struct problem *p, const char *system)
+static json_t *messages_of(const struct problem *p, const char *system)
 {
 	json_t *messages = json_array();
 
 	if (system && (p->n_messages == 0 || strcmp(p->messages[0].role, "system")))
-		add_message(messages, "system", system);
+		add_text(messages, "system", system);
 	for (int i = 0; i < p->n_messages; i++)
-		add_message(messages, p->messages[i].role, p->messages[i].content);
+		add_message(messages, &p->messages[i]);
 	if (p->prompt)
-		add_message(messages, "user", p->prompt);
-	return json_pack("{s:o, s:b}", "messages", messages, "add_generation_prompt", 1);
+		add_text(messages, "user", p->prompt);
+	return messages;
+}
+
+/* What the row says goes before what the run says. */
+static json_t *variables_of(const struct problem *p, const struct renderer *r)
+{
+	json_t     *all = r->kwargs ? json_copy(r->kwargs) : json_object(), *own = NULL;
+	const char *values = p->template_values;
+	int         goes_on = p->n_messages > 0 && problem_asking(p) < p->n_messages - 1;
+
+	if (values && json_parse("a row's variables", values, strlen(values), &own) == OK)
+		json_object_update(all, own);
+	json_decref(own);
+	json_object_set_new(all, "messages", messages_of(p, r->options->system));
+	json_object_set_new(all, "add_generation_prompt", json_boolean(!goes_on));
+	json_object_set_new(all, "continue_final_message", json_boolean(goes_on));
+	return all;
 }
 
 static int render_messages(const struct problem *p, struct renderer *r, struct ids *ids)
@@ -51,9 +101,9 @@ static int render_messages(const struct problem *p, struct renderer *r, struct i
 
 	if (!r->chat)
 		TRY(chat_open(o->tokenizer, &r->chat));
-	variables = variables_of(p, o->system);
+	variables = variables_of(p, r);
 	r->text.n = 0;
-	status = variables ? chat_render(r->chat, variables, -1, &r->text) : error_set(ERR_INPUT, "out of memory");
+	status = variables ? chat_render(r->chat, variables, r->now, &r->text) : error_set(ERR_INPUT, "out of memory");
 	json_decref(variables);
 	return status == OK ? tokenizer_encode(o->tokenizer, r->text.data ? r->text.data : "", r->text.n, 0, ids) : status;
 }
@@ -91,24 +141,20 @@ static int render(const struct problem *p, struct renderer *r, struct ids *ids)
 	return OK;
 }
 
-static void renderer_close(struct renderer *r)
-{
-	text_free(&r->text);
-	chat_free(r->chat);
-}
-
 static int make_room(int n, struct arena *a, struct prompts *out)
 {
 	*out = (struct prompts){0};
 	out->problems = arena_alloc(a, (size_t)n, sizeof *out->problems);
 	out->contexts = arena_alloc(a, (size_t)n, sizeof *out->contexts);
 	out->longs = arena_alloc(a, (size_t)n, sizeof *out->longs);
-	return out->problems && out->contexts && out->longs ? OK : ERR_INPUT;
+	out->tights = arena_alloc(a, (size_t)n, sizeof *out->tights);
+	return out->problems && out->contexts && out->longs && out->tights ? OK : ERR_INPUT;
 }
 
 static int add(struct prompts *out, const struct problem *p, const struct ids *ids, struct arena *a)
 {
 	int *copy = arena_alloc(a, ids->n + 1, sizeof *copy); /* no token: there is no hint */
+	int  room = out->positions - (int)ids->n;
 
 	if (!copy)
 		return ERR_INPUT;
@@ -117,6 +163,8 @@ static int add(struct prompts *out, const struct problem *p, const struct ids *i
 	out->problems[out->n] = p;
 	out->contexts[out->n++] = (struct context){.ids = copy, .n = (int)ids->n};
 	out->longest = (int)ids->n > out->longest ? (int)ids->n : out->longest;
+	if (out->positions && room < out->wanted)
+		out->tights[out->n_tight++] = (struct long_prompt){p->id, room};
 	return OK;
 }
 
@@ -137,20 +185,100 @@ void prompts_add_longs(const struct prompts *p, struct text *out)
 	enum { NAMED = 5 };
 
 	if (p->n_long)
-		text_print(out, ": %d left out, their prompts being too long:", p->n_long);
+		text_print(out, ": %d left out, their prompts%s being too long:", p->n_long, p->worked_too ? " or worked completions" : "");
 	for (int i = 0; i < p->n_long && i < NAMED; i++)
 		text_print(out, "%s %.80s (%d%s)", i ? "," : "", p->longs[i].id, p->longs[i].tokens, i ? "" : " tokens");
 	if (p->n_long > NAMED)
 		text_print(out, ", ...");
 }
 
+/* ---- the first one, shown ---- */
+
+/* How the texts of a set become prompts. */
+static const char *manner_of(const struct prompts_options *o, int messages)
+{
+	int has_template = tokenizer_chat_template(o->tokenizer) != NULL;
+
+	if (o->chat == CHAT_READY)
+		return "as it is (data.chat: ready)";
+	if (messages || is_chat(o))
+		return "in the model's chat template";
+	return has_template ? "as raw text, although the model has a chat template (data.chat: never)"
+	                    : "as raw text; the model has no chat template";
+}
+
+static int keep_first(const struct prompts_options *o, struct arena *a, struct prompts *out)
+{
+	struct text t = {0};
+	int         status;
+
+	if (out->n == 0)
+		return OK;
+	status = tokenizer_decode(o->tokenizer, out->contexts[0].ids, (size_t)out->contexts[0].n, 0, &t);
+	if (status == OK) {
+		out->shown = arena_text(a, t.data ? t.data : "", t.n);
+		out->n_shown = t.n;
+		out->manner = manner_of(o, out->problems[0]->n_messages > 0);
+	}
+	text_free(&t);
+	return status == OK && !out->shown ? ERR_INPUT : status;
+}
+
+/* The number of bytes up to a place near `at` that does not cut a character. */
+static size_t whole_characters(const char *s, size_t at)
+{
+	while (at > 0 && ((unsigned char)s[at] & 0xC0) == 0x80)
+		at--;
+	return at;
+}
+
+void prompts_add_first(const struct prompts *p, struct text *out)
+{
+	enum { SHOWN_WHOLE = 1600, SHOWN_HEAD = 1000, SHOWN_TAIL = 500 };
+	size_t head, tail;
+
+	if (!p->shown)
+		return;
+	text_print(out, "first prompt, %.80s %s, %d tokens: ", p->problems[0]->id, p->manner, p->contexts[0].n);
+	head = p->n_shown > SHOWN_WHOLE ? whole_characters(p->shown, SHOWN_HEAD) : p->n_shown;
+	tail = p->n_shown > SHOWN_WHOLE ? whole_characters(p->shown, p->n_shown - SHOWN_TAIL) : p->n_shown;
+	json_add_string(out, p->shown, head);
+	if (tail < p->n_shown) {
+		text_print(out, " ... %zu bytes ... ", tail - head);
+		json_add_string(out, p->shown + tail, p->n_shown - tail);
+	}
+	text_add(out, "\n", 1);
+}
+
+void prompts_add_tights(const char *what, const struct prompts *p, struct text *out)
+{
+	enum { NAMED = 3 };
+	int least = p->n_tight ? p->tights[0].tokens : 0;
+
+	if (p->n_tight == 0)
+		return;
+	for (int i = 1; i < p->n_tight; i++)
+		least = p->tights[i].tokens < least ? p->tights[i].tokens : least;
+	text_print(out,
+	           "caution: %d %s leave less than rollout.max_completion_length (%d) tokens of the model's %d positions, at least %d: ",
+	           p->n_tight, what, p->wanted, p->positions, least);
+	for (int i = 0; i < p->n_tight && i < NAMED; i++)
+		text_print(out, "%s%.80s (%d)", i ? ", " : "", p->tights[i].id, p->tights[i].tokens);
+	text_print(out, p->n_tight > NAMED ? ", ...\n" : "\n");
+}
+
+/* ---- all of them ---- */
+
 int prompts_render(const struct problem *problems, int n, const struct prompts_options *o, struct arena *a, struct prompts *out)
 {
-	struct renderer r = {.options = o};
+	struct renderer r;
 	struct ids      ids = {0};
-	int             status = OK;
+	int             status;
 
 	TRY(make_room(n, a, out));
+	out->positions = o->positions;
+	out->wanted = o->wanted;
+	status = renderer_open(&r, o);
 	for (int i = 0; status == OK && i < n; i++) {
 		status = render(&problems[i], &r, &ids);
 		if (status == OK && ids.n > (size_t)o->max_prompt_length)
@@ -162,7 +290,29 @@ int prompts_render(const struct problem *problems, int n, const struct prompts_o
 	renderer_close(&r);
 	if (status == OK && out->n == 0)
 		status = error_set(ERR_INPUT, "all %d prompts are longer than data.max_prompt_length %d", n, o->max_prompt_length);
-	return status;
+	return status == OK ? keep_first(o, a, out) : status;
+}
+
+int prompts_leave_out(const int *tokens, const struct prompts_options *o, struct arena *a, struct prompts *p)
+{
+	int kept = 0, n = p->n;
+
+	p->longest = 0;
+	p->worked_too = 1;
+	for (int i = 0; i < n; i++) {
+		if (tokens[i]) {
+			p->longs[p->n_long++] = (struct long_prompt){p->problems[i]->id, tokens[i]};
+			continue;
+		}
+		p->longest = p->contexts[i].n > p->longest ? p->contexts[i].n : p->longest;
+		p->problems[kept] = p->problems[i];
+		p->contexts[kept++] = p->contexts[i];
+	}
+	p->n = kept;
+	if (kept == 0)
+		return error_set(ERR_INPUT, "all %d problems are longer, with their worked completions, than the model's %d positions", n,
+		                 o->positions);
+	return keep_first(o, a, p);
 }
 
 /* ---- with hints ---- */
@@ -202,7 +352,7 @@ static int ask_with_hint(const struct problem *p, const char *template, struct a
 		return (out->prompt = fill(template, p->prompt, p->hint, a)) ? OK : ERR_INPUT;
 	memcpy(m, p->messages, (size_t)p->n_messages * sizeof *m);
 	out->messages = m;
-	m += p->n_messages - 1;
+	m += problem_asking(p);
 	return (m->content = fill(template, m->content, p->hint, a)) ? OK : ERR_INPUT;
 }
 
@@ -228,13 +378,14 @@ static int add_hinted(struct prompts *out, const struct problem *p, const char *
 
 int prompts_hinted(const struct prompts *plain, const char *template, const struct prompts_options *o, struct arena *a, struct prompts *out)
 {
-	struct renderer r = {.options = o};
+	struct renderer r;
 	struct ids      ids = {0};
-	int             status = OK;
+	int             status;
 
 	if (!strstr(template, "{prompt}") || !strstr(template, "{hint}"))
 		return error_set(ERR_INPUT, "guidance.template is \"%s\", but must hold {prompt} and {hint}", template);
 	TRY(make_room(plain->n, a, out));
+	status = renderer_open(&r, o);
 	for (int i = 0; status == OK && i < plain->n; i++)
 		status = add_hinted(out, plain->problems[i], template, &r, &ids, a);
 	ids_free(&ids);

@@ -52,11 +52,12 @@ struct rollout {
 	const struct answer_span *spans;         /* [n_spans] in order, without overlap */
 	int                       n_spans;
 
-	const char *text; /* [n_text] decoded once, for verifiers and samples; special tokens left out */
-	size_t      n_text;
-	int         parsed; /* the first verifier found an answer in it, right or wrong */
-	int         failed; /* a verifier had no verdict */
-	int         vote;   /* number in the group of the first answer that says the same (vote.h); -1: no answer was found */
+	const char *
+	        text; /* [n_text] decoded once, for verifiers and samples; special tokens left out, and before it what its prompt has begun */
+	size_t n_text;
+	int    parsed; /* the first verifier found an answer in it, right or wrong */
+	int    failed; /* a verifier had no verdict */
+	int    vote;   /* number in the group of the first answer that says the same (vote.h); -1: no answer was found */
 
 	double           reward;  /* as the verifiers gave it; NaN when it could not be computed: the row then counts nowhere */
 	double           penalty; /* of overlong shaping, never positive: reward + penalty is trained on, reward alone is told */

@@ -370,7 +370,7 @@ static int read_answer(const struct reader *r, const json_t *row, struct answer 
 	TRY(read_score(r, row, "reward", &a->reward));
 	TRY(read_right(r, row, &a->right));
 	TRY(read_stop(r, row, a));
-	return reward_text(r->o->tokenizer, a, r->arena);
+	return reward_text(r->o->tokenizer, r->o->prompts->problems[out->item], a, r->arena);
 }
 
 /* The next line as JSON; *row NULL at the end. */

@@ -9,10 +9,17 @@
 
 enum { PROMPT_END_TOKENS = 32 };
 
-int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a)
+/* A beginning of the completion as verifiers read it: behind what the prompt had begun. */
+static int decode(const struct tokenizer *t, const struct problem *p, const int *ids, int n, struct text *out)
+{
+	text_print(out, "%s", problem_begun(p));
+	return tokenizer_decode(t, ids, (size_t)n, 1, out);
+}
+
+int reward_text(const struct tokenizer *t, const struct problem *p, struct rollout *r, struct arena *a)
 {
 	struct text text = {0};
-	int         status = tokenizer_decode(t, r->ids, (size_t)r->n, 1, &text);
+	int         status = decode(t, p, r->ids, r->n, &text);
 
 	r->n_text = text.n;
 	r->text = status == OK ? arena_text(a, text.data ? text.data : "", text.n) : NULL;
@@ -104,15 +111,24 @@ static int answers_of(struct group *groups, int n, struct arena *a, struct answe
 	return OK;
 }
 
+/* Bytes of the prompt's end before what it has begun of the completion, which stands in the completion's text; 0 where that is not found there. */
+static size_t before_begun(const struct text *t, const char *begun)
+{
+	size_t n = strlen(begun);
+
+	return t->n >= n && (n == 0 || !memcmp(t->data + t->n - n, begun, n)) ? t->n - n : 0;
+}
+
 /* The text of the last tokens of a prompt, special ones too: a template may end in <think>. */
-static int read_prompt_end(const struct tokenizer *t, const struct context *prompt, struct arena *a, struct span *out)
+static int read_prompt_end(const struct tokenizer *t, const struct context *prompt, const struct problem *p, struct arena *a,
+                           struct span *out)
 {
 	struct text text = {0};
 	int         n = prompt->n < PROMPT_END_TOKENS ? prompt->n : PROMPT_END_TOKENS;
 	int         status = tokenizer_decode(t, prompt->ids + prompt->n - n, (size_t)n, 0, &text);
-	size_t      from = text.n > PROMPT_END_MAX ? text.n - PROMPT_END_MAX : 0;
+	size_t      end = before_begun(&text, problem_begun(p)), from = end > PROMPT_END_MAX ? end - PROMPT_END_MAX : 0;
 
-	*out = (struct span){status == OK && text.n ? arena_text(a, text.data + from, text.n - from) : "", text.n - from};
+	*out = (struct span){status == OK && end ? arena_text(a, text.data + from, end - from) : "", end - from};
 	text_free(&text);
 	return status == OK && !out->s ? ERR_INPUT : status;
 }
@@ -129,7 +145,7 @@ static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct a
 		if (i && prompt == all->rollout[i - 1]->sampled_under)
 			all->prompt_end[i] = all->prompt_end[i - 1];
 		else if (prompt)
-			TRY(read_prompt_end(t, prompt, a, &all->prompt_end[i]));
+			TRY(read_prompt_end(t, prompt, all->problem[i], a, &all->prompt_end[i]));
 	}
 	return OK;
 }
@@ -147,7 +163,7 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 	if (!components)
 		return ERR_INPUT;
 	for (int i = 0; i < all.n; i++)
-		TRY(reward_text(t, all.rollout[i], a));
+		TRY(reward_text(t, all.problem[i], all.rollout[i], a));
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
 		if (!stop_now() && score(reward, judge, &all, i, components + (size_t)i * (size_t)reward->n) != OK) {
@@ -174,7 +190,7 @@ static int follow(const struct reward_spec *reward, const struct tokenizer *t, c
 		struct verdict v = {.reward = r->reward};
 		text.n = 0;
 		if (n < r->n)
-			status = tokenizer_decode(t, r->ids, (size_t)n, 1, &text);
+			status = decode(t, p, r->ids, n, &text);
 		if (n < r->n && status == OK)
 			status = verifier_score(
 			        reward, p,

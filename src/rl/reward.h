@@ -26,8 +26,9 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
  * decoded and scored, so this takes time quadratic in the length of an answer. */
 int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups, int n, struct arena *a);
 
-/* Fills the text of one rollout: its tokens without the end token. For rollouts that were scored before. */
-int reward_text(const struct tokenizer *t, struct rollout *r, struct arena *a);
+/* Fills the text of one rollout: what its prompt has begun of it (task/problem.h), then its tokens without the end token. For rollouts that were scored
+ * before. */
+int reward_text(const struct tokenizer *t, const struct problem *p, struct rollout *r, struct arena *a);
 
 /* The negative control: within each group the rewards change places by a permutation keyed (seed, RNG_PERMUTE, step, group->id).
  *

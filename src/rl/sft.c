@@ -47,23 +47,17 @@ static int tokenize_answer(const struct job *job, int i, struct arena *a, struct
 {
 	const struct problem *p = job->train.prompts.problems[i];
 	const char           *text = p->n_demonstrations ? p->demonstrations[0] : p->answer;
-	int                   prompt = job->train.prompts.contexts[i].n;
 
 	if (!text)
-		return error_set(ERR_INPUT, "problem %s: it has neither a demonstration nor an answer to learn from", p->id);
+		return error_set(ERR_INPUT, "problem %s: it has neither a demonstration nor an answer to learn from%s", p->id,
+		                 *problem_begun(p) ? "; its prompt ends with the assistant's message, from which a completion goes on: a "
+		                                     "conversation to learn from stands in a column messages"
+		                                   : "");
 	out->ids.n = out->trained.n = 0;
-	if (environment_has(p)) {
-		TRY(add_episode(job, p, text, a, out));
-	} else {
-		TRY(add_tokens(job, text, strlen(text), 0, out));
-		TRY(add_end(job, out));
-	}
-	if (job->config.sft.hint_rate > 0 && job->guidance.hinted.contexts[i].n > prompt)
-		prompt = job->guidance.hinted.contexts[i].n;
-	if ((int)out->ids.n > job->model->weights.shape.n_positions - prompt)
-		return error_set(ERR_INPUT, "problem %s: prompt and answer have %d tokens, the model %d positions", p->id,
-		                 prompt + (int)out->ids.n, job->model->weights.shape.n_positions);
-	return OK;
+	if (environment_has(p))
+		return add_episode(job, p, text, a, out);
+	TRY(add_tokens(job, text, strlen(text), 0, out));
+	return add_end(job, out);
 }
 
 static int keep_answer(const struct answer *from, struct arena *a, struct worked *out)
@@ -78,20 +72,40 @@ static int keep_answer(const struct answer *from, struct arena *a, struct worked
 	return OK;
 }
 
-int sft_open(struct job *job)
+/* Where the worked answer of a prompt stands: by its problem, so that prompts may be left out and mixed. */
+static struct worked *worked_of(const struct job *job, int item)
 {
-	int           n = job->train.prompts.n, status = OK;
+	return &job->worked[job->train.prompts.problems[item] - job->train.problems];
+}
+
+/* Tokens of prompt and answer where they are too many for the model, else 0. */
+static int too_long(const struct job *job, int i, const struct answer *answer, int *out)
+{
+	int tokens = job->train.prompts.contexts[i].n + (int)answer->ids.n, positions = job->model->weights.shape.n_positions;
+
+	*out = tokens > positions ? tokens : 0;
+	if (*out && !strcmp(job->config.data.overlong_prompts, "error"))
+		return error_set(ERR_INPUT,
+		                 "problem %s: prompt and answer have %d tokens, the model %d positions; leave such problems out with "
+		                 "data.overlong_prompts=drop",
+		                 job->train.prompts.problems[i]->id, tokens, positions);
+	return OK;
+}
+
+static int tokenize_all(struct job *job, int *tokens, int *n_too_long)
+{
+	int           status = OK;
 	struct answer answer = {0};
 	struct arena  scratch = {0};
 
-	job->worked = arena_alloc(&job->arena, (size_t)n, sizeof *job->worked);
-	if (!job->worked)
-		return ERR_INPUT;
-	for (int i = 0; status == OK && i < n; i++) {
+	for (int i = 0; status == OK && i < job->train.prompts.n; i++) {
 		arena_reset(&scratch);
 		status = tokenize_answer(job, i, &scratch, &answer);
 		if (status == OK)
-			status = keep_answer(&answer, &job->arena, &job->worked[i]);
+			status = too_long(job, i, &answer, &tokens[i]);
+		if (status == OK)
+			status = keep_answer(&answer, &job->arena, worked_of(job, i));
+		*n_too_long += tokens[i] > 0;
 	}
 	ids_free(&answer.ids);
 	text_free(&answer.trained);
@@ -99,14 +113,27 @@ int sft_open(struct job *job)
 	return status;
 }
 
-/* The prompt of the i-th example of this step: with its hint for a keyed share of them. */
+int sft_open(struct job *job)
+{
+	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
+	int                         *tokens = arena_alloc(&job->arena, (size_t)job->train.prompts.n, sizeof *tokens), n_too_long = 0;
+
+	job->worked = arena_alloc(&job->arena, (size_t)job->train.n, sizeof *job->worked);
+	if (!job->worked || !tokens)
+		return ERR_INPUT;
+	TRY(tokenize_all(job, tokens, &n_too_long));
+	return n_too_long ? problems_leave_out(&o, tokens, &job->arena, &job->train) : OK;
+}
+
+/* The prompt of the i-th example of this step: with its hint for a keyed share of those where both have room. */
 static const struct context *prompt_of(const struct job *job, int item, int i)
 {
-	struct rng_key key = {(uint64_t)job->config.run.seed, RNG_HINT, (uint32_t)job->step, (uint32_t)item, (uint32_t)i};
+	struct rng_key        key = {(uint64_t)job->config.run.seed, RNG_HINT, (uint32_t)job->step, (uint32_t)item, (uint32_t)i};
+	const struct context *hinted = job->config.sft.hint_rate > 0 ? &job->guidance.hinted.contexts[item] : NULL;
 
-	if (job->config.sft.hint_rate > 0 && job->guidance.hinted.contexts[item].n > 0 &&
+	if (hinted && hinted->n > 0 && hinted->n + worked_of(job, item)->n <= job->model->weights.shape.n_positions &&
 	    (double)rng_uniform(key, 0) < job->config.sft.hint_rate)
-		return &job->guidance.hinted.contexts[item];
+		return hinted;
 	return &job->train.prompts.contexts[item];
 }
 
@@ -123,7 +150,7 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++) {
 		const struct context *prompt = prompt_of(job, picked[i], i);
-		const struct worked  *answer = &job->worked[picked[i]];
+		const struct worked  *answer = worked_of(job, picked[i]);
 		sequences[i] = (struct sequence){prompt->ids, prompt->n, answer->ids, answer->n};
 		offset[i + 1] = offset[i] + answer->n;
 	}
@@ -132,7 +159,7 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 	if (!trained || !advantage)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++)
-		memcpy(trained + offset[i], job->worked[picked[i]].trained, (size_t)(offset[i + 1] - offset[i]));
+		memcpy(trained + offset[i], worked_of(job, picked[i])->trained, (size_t)(offset[i + 1] - offset[i]));
 	for (int t = 0; t < offset[n]; t++)
 		advantage[t] = 1;
 	*out = (struct examples){.rows = {n, offset, trained}, .sequences = sequences, .advantage = advantage};

@@ -9,7 +9,8 @@
 
 #include "rl/job.h"
 
-/* Tokenizes the worked answers once: between job_open and job_start, so that a bad row is refused before anything is written. */
+/* Tokenizes the worked answers once, while the job is opened: a bad row is refused before anything is written. A problem whose prompt and worked answer are
+ * longer than the model's positions is left out, counted and named, or an error (data.overlong_prompts). Before the prompts are mixed. */
 int sft_open(struct job *job);
 
 int sft_run(struct job *job);

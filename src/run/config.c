@@ -49,7 +49,7 @@ static int set_option(struct config *c, int row, const struct yaml_node *node)
 {
 	const struct option *o = &schema[row];
 
-	if (is_null(node) && (!o->standard || o->type == OPTION_TEXT))
+	if (is_null(node) && (!o->standard || o->type == OPTION_TEXT || o->type == OPTION_JSON))
 		return set_default(c, row);
 	TRY(value_read(o, node, "", &c->arena, c));
 	c->where[row] = node->where;

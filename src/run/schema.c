@@ -29,6 +29,7 @@ enum { WHEN_MAX = 256 }; /* bytes of a condition */
 #define INT(...) BOUNDED(OPTION_INT, int, __VA_ARGS__, )
 #define REAL(...) BOUNDED(OPTION_REAL, double, __VA_ARGS__, )
 #define TEXT(...) BOUNDED(OPTION_TEXT, const char *, __VA_ARGS__, )
+#define JSON(...) BOUNDED(OPTION_JSON, const char *, __VA_ARGS__, )
 #define RANGE(...) BOUNDED(OPTION_RANGE, struct int_range, __VA_ARGS__, )
 #define TEXTS(...) BOUNDED(OPTION_TEXTS, struct text_list, __VA_ARGS__, )
 #define BOOL(field, standard_, help_, ...) \
@@ -68,7 +69,7 @@ static const struct option_rows eval_generator_rows = {eval_generator_options, N
 #undef HOME
 #define HOME struct source_config
 #define SOURCE \
-	TEXT(file, REQUIRED, 1, 4000, "JSONL, plain or gzip"), \
+	TEXT(file, REQUIRED, 1, 4000, "rows of JSON, plain or gzip"), \
 	TEXT(name, "", 0, 100, "of the file in tables and messages; empty: the file's name up to its first dot"), \
 	TEXT(reward, "", 0, 100, "the verifier of its problems, in the place of those of task"), \
 	TEXT(category, "", 0, 200, "of rows that have none"), \
@@ -136,14 +137,21 @@ const struct option schema[] = {
 	     "column by which curricula and evaluation group the problems; category also finds data_source and dataset", .when = FILES),
 	TEXT(data.id_column, "", 0, 200, "column with the id; empty: the first of id, unique_id, else FILE:LINE; line: FILE:LINE", .when = FILES),
 	TEXT(data.prompt_template, "{prompt}", 1, 100000, "text around each prompt; {prompt} stands for it", .when = FILES),
-	CHOICE(data.chat, "never", "never|auto|always|ready",
+	CHOICE(data.chat, "auto", "never|auto|always|ready",
 	       "whether a prompt that is a text becomes the user's message in the model's chat template; auto: where the model has one; "
 	       "ready: prompts are what the model reads already, no template and no special token is put around text or messages"),
 	TEXT(data.system_prompt, "", 0, 100000, "system message before messages that begin with none; empty: none", .when = "data.chat!=ready"),
+	JSON(data.chat_template_kwargs, "", 0, 100000,
+	     "variables of the chat template, such as {enable_thinking: false}; a row's own column chat_template_kwargs goes before them",
+	     .when = "data.chat!=ready"),
+	TEXT(data.chat_date, "2024-07-26", 0, 10,
+	     "the day that a chat template is told when it asks (strftime_now, date_string): always the same, so that a run does not depend on "
+	     "its day; empty: none",
+	     .when = "data.chat!=ready"),
 	INT(data.max_prompt_length, "512", 1, 1 << 20, "tokens; a longer prompt is never cut"),
 	CHOICE(data.unreadable_answers, "error", "error|drop",
 	       "problems whose gold answer the verifier cannot use: an error, or left out, counted and named"),
-	CHOICE(data.overlong_prompts, "drop", "drop|error", "prompts that are longer: left out, counted and named, or an error"),
+	CHOICE(data.overlong_prompts, "drop", "drop|error", "prompts that are longer, and in hone sft those that have no room for their worked completion: left out, counted and named, or an error"),
 	INT(data.max_problems, "0", 0, BIG, "use only the first so many training problems; 0: all"),
 	INT(data.eval_max_problems, "0", 0, BIG, "use only the first so many held-out problems of each file or generator; 0: all",
 	    .when = HELD_OUT, .flags = FREE_ON_RESUME),
@@ -536,9 +544,9 @@ static void add_bounds(struct text *t, const struct option *o)
 static const char *type_name(enum option_type type)
 {
 	static const char *const names[] = {
-	        [OPTION_INT] = "integer",         [OPTION_REAL] = "number",      [OPTION_BOOL] = "true or false",
-	        [OPTION_TEXT] = "text",           [OPTION_CHOICE] = "one of",    [OPTION_RANGE] = "integer or range",
-	        [OPTION_TEXTS] = "list of texts", [OPTION_ROWS] = "list of maps"};
+	        [OPTION_INT] = "integer",         [OPTION_REAL] = "number",       [OPTION_BOOL] = "true or false",
+	        [OPTION_TEXT] = "text",           [OPTION_CHOICE] = "one of",     [OPTION_RANGE] = "integer or range",
+	        [OPTION_TEXTS] = "list of texts", [OPTION_ROWS] = "list of maps", [OPTION_JSON] = "map"};
 	return names[type];
 }
 

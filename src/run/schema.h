@@ -17,6 +17,7 @@ enum option_type {
 	OPTION_RANGE,  /* struct int_range */
 	OPTION_TEXTS,  /* struct text_list; one text stands for a list of one */
 	OPTION_ROWS,   /* array and count of structs with a table of their own; one map stands for a list of one */
+	OPTION_JSON,   /* const char *, never NULL: the JSON text of an object, or ""; written as a map, or as such a text */
 };
 
 enum { FREE_ON_RESUME = 1 }; /* flag: changes nothing that is learned, so a resumed run may have another value */

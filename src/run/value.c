@@ -265,11 +265,72 @@ static int read_rows(const struct place *p, const struct yaml_node *node)
 	return OK;
 }
 
+/* ---- maps that are kept as JSON ---- */
+
+static json_t *json_of(const struct yaml_node *node);
+
+static json_t *json_of_children(const struct yaml_node *node)
+{
+	json_t *all = node->kind == YAML_MAP ? json_object() : json_array();
+
+	for (const struct yaml_node *c = node->first; c; c = c->next)
+		if (node->kind == YAML_MAP)
+			json_object_set_new(all, c->key, json_of(c));
+		else
+			json_array_append_new(all, json_of(c));
+	return all;
+}
+
+/* A plain scalar is what JSON would read there, if it reads anything; else, and in quotes, it is a text. */
+static json_t *json_of(const struct yaml_node *node)
+{
+	json_t *value = NULL;
+
+	if (node->kind != YAML_TEXT)
+		return json_of_children(node);
+	if (node->plain && (!*node->text || !strcmp(node->text, "~")))
+		return json_null();
+	if (node->plain && json_parse("scalar", node->text, strlen(node->text), &value) == OK && !json_is_string(value))
+		return value;
+	json_decref(value);
+	return json_string(node->text);
+}
+
+static int read_json(const struct place *p, const struct yaml_node *node)
+{
+	json_t *object = NULL;
+	char   *text;
+
+	*(const char **)p->field = "";
+	if (node->kind == YAML_TEXT && !*node->text)
+		return OK;
+	if (node->kind == YAML_MAP)
+		object = json_of(node);
+	else if (node->kind == YAML_TEXT && json_parse(node->where, node->text, strlen(node->text), &object) != OK)
+		return error_context("%s%s", p->prefix, p->option->path);
+	if (!json_is_object(object)) {
+		json_decref(object);
+		return error_set(ERR_INPUT, "%s: %s%s must be a map, such as {enable_thinking: false}, or its JSON text", node->where,
+		                 p->prefix, p->option->path);
+	}
+	text = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	if (text && strlen(text) <= p->option->most)
+		*(const char **)p->field = arena_text(p->arena, text, strlen(text));
+	else if (text)
+		error_set(ERR_INPUT, "%s: %s%s is more than %.0f bytes of JSON", node->where, p->prefix, p->option->path, p->option->most);
+	else
+		error_set(ERR_INPUT, "%s: %s%s: out of memory", node->where, p->prefix, p->option->path);
+	free(text);
+	return *(const char **)p->field && **(const char **)p->field ? OK : ERR_INPUT;
+}
+
 int value_read(const struct option *o, const struct yaml_node *node, const char *prefix, struct arena *a, void *base)
 {
 	static int (*const readers[])(const struct place *, const struct yaml_node *) = {
-	        [OPTION_INT] = read_int,       [OPTION_REAL] = read_real,   [OPTION_BOOL] = read_bool,   [OPTION_TEXT] = read_text,
-	        [OPTION_CHOICE] = read_choice, [OPTION_RANGE] = read_range, [OPTION_TEXTS] = read_texts, [OPTION_ROWS] = read_rows,
+	        [OPTION_INT] = read_int,     [OPTION_REAL] = read_real,     [OPTION_BOOL] = read_bool,
+	        [OPTION_TEXT] = read_text,   [OPTION_CHOICE] = read_choice, [OPTION_RANGE] = read_range,
+	        [OPTION_TEXTS] = read_texts, [OPTION_ROWS] = read_rows,     [OPTION_JSON] = read_json,
 	};
 	struct place p = {o, prefix, a, (char *)base + o->offset};
 
@@ -376,6 +437,7 @@ void value_print(const struct option *o, const void *base, struct text *out)
 		text_print(out, "%s", *i ? "true" : "false");
 		break;
 	case OPTION_TEXT:
+	case OPTION_JSON:
 		value_print_text(out, *(const char *const *)field);
 		break;
 	case OPTION_CHOICE:

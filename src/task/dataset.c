@@ -1,18 +1,12 @@
 #include "task/dataset.h"
 
 #include "base/error.h"
+#include "task/dataset_parts.h"
+#include "task/dataset_stream.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int is_blank(const char *line, size_t n)
-{
-	while (n && isspace((unsigned char)line[n - 1]))
-		n--;
-	return n == 0;
-}
 
 static int make_room(struct dataset *d, int *capacity)
 {
@@ -39,19 +33,23 @@ static char *default_id(const struct dataset_options *o, const char *path, size_
 	return arena_format(a, "%.*s:%zu", (int)(o->name ? strlen(name) : strcspn(name, ".")), name, line);
 }
 
-static int read_line(const char *file, const char *line, size_t n, size_t number, const struct dataset_options *o, struct dataset *d)
+static int read_one(const struct dataset_stream *s, const char *file, const char *row, size_t n, const struct dataset_options *o,
+                    struct dataset *d)
 {
 	struct problem *p = &d->problems[d->n];
 	char            place[512];
 
-	if (number > INT_MAX)
+	if (s->begins > INT_MAX || s->number > INT_MAX)
 		return error_set(ERR_INPUT, "%s: more than %d lines", file, INT_MAX);
-	snprintf(place, sizeof place, "%s:%zu", file, number);
-	TRY(dataset_read_row(place, line, n, o, &d->arena, p));
+	if (s->layout == DATASET_LINES)
+		snprintf(place, sizeof place, "%s:%zu", file, s->begins);
+	else
+		snprintf(place, sizeof place, "%s:%zu (row %zu)", file, s->begins, s->number);
+	TRY(dataset_read_row(place, row, n, o, &d->arena, p));
 	p->file = file;
-	p->line = (int)number;
+	p->line = (int)s->begins;
 	if (!p->id)
-		p->id = default_id(o, file, number, &d->arena);
+		p->id = default_id(o, file, s->number, &d->arena);
 	if (!p->id)
 		return ERR_INPUT;
 	d->n++;
@@ -63,64 +61,33 @@ static int is_full(const struct dataset *d, const struct dataset_options *o)
 	return o->problems_max > 0 && d->n >= o->problems_max;
 }
 
-static int read_lines(struct lines *in, const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
+static int read_rows(struct dataset_stream *in, const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
 {
-	const char *line;
+	const char *row;
 	size_t      n;
 	int         before = d->n;
 
 	while (!is_full(d, o)) {
-		TRY(lines_next(in, &line, &n));
-		if (!line)
+		TRY(dataset_stream_next(in, &row, &n));
+		if (!row)
 			break;
-		if (is_blank(line, n))
-			continue;
 		TRY(make_room(d, capacity));
-		TRY(read_line(path, line, n, lines_number(in), o, d));
+		TRY(read_one(in, path, row, n, o, d));
 	}
 	if (d->n == before && !is_full(d, o))
 		return error_set(ERR_INPUT, "%s: no rows in it", path);
 	return OK;
 }
 
-/* What people hand over instead of JSONL, by its first bytes, and the way out. */
-static const struct {
-	const char *head, *what, *way_out;
-} others[] = {
-        {"PAR1", "a Parquet file",
-         "write it as JSONL first, for example with pandas: pandas.read_parquet(\"x.parquet\").to_json(\"x.jsonl\", orient=\"records\", "
-         "lines=True), or with DuckDB: COPY (FROM 'x.parquet') TO 'x.jsonl' (FORMAT json)"},
-        {"ARROW1", "an Arrow file", "write it as JSONL first, for example with datasets: load_from_disk(...).to_json(\"x.jsonl\")"},
-        {"\x28\xB5\x2F\xFD", "compressed with zstd", "unpack it, or pack it with gzip"},
-        {"BZh", "compressed with bzip2", "unpack it, or pack it with gzip"},
-        {"\xFD"
-         "7zXZ",
-         "compressed with xz", "unpack it, or pack it with gzip"},
-        {"PK\x03\x04", "a zip archive", "unpack it"},
-};
-
-static int refuse_others(const char *path)
-{
-	char   head[8];
-	size_t n;
-
-	TRY(file_head(path, sizeof head, head, &n));
-	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-		if (n >= strlen(others[i].head) && !memcmp(head, others[i].head, strlen(others[i].head)))
-			return error_set(ERR_INPUT, "%s: this is %s, not JSONL; %s", path, others[i].what, others[i].way_out);
-	return OK;
-}
-
 static int read_file(const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
 {
-	const char   *file = arena_text(&d->arena, path, strlen(path));
-	struct lines *in;
-	int           status;
+	const char           *file = arena_text(&d->arena, path, strlen(path));
+	struct dataset_stream in;
+	int                   status;
 
-	TRY(refuse_others(path));
-	TRY(file ? lines_open(path, DATASET_LINE_MAX, &in) : ERR_INPUT);
-	status = read_lines(in, file, o, d, capacity);
-	lines_close(in);
+	TRY(file ? dataset_stream_open(file, &in) : ERR_INPUT);
+	status = read_rows(&in, file, o, d, capacity);
+	dataset_stream_close(&in);
 	return status;
 }
 
@@ -167,7 +134,7 @@ int dataset_index(const struct problem *problems, int n, struct arena *a, struct
 	q = &problems[twice[1].item];
 	return error_set(ERR_INPUT,
 	                 "two problems have the id \"%s\": %s:%d and %s:%d; ids must differ (data.id_column names another "
-	                 "column for them, or line for FILE:LINE)",
+	                 "column for them, or line for FILE:LINE, where FILE is the name: of each file of data.train and data.eval)",
 	                 p->id, file_of(p), p->line, file_of(q), q->line);
 }
 

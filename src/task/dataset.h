@@ -1,24 +1,31 @@
-/* dataset.h - problems from JSONL files, plain or .gz, and back.
+/* dataset.h - problems from files of JSON rows, plain or .gz, and back.
  *
- * One JSON object a line; blank lines are skipped. A column may be named by a path ("reward_model.ground_truth", "test.0.output"). Without options, the first
- * of these that the row has and that is not null is taken:
+ * One JSON object a line; or a list of them, or objects over several lines. Blank lines and a byte order mark are skipped. What is no JSON (Parquet, CSV,
+ * UTF-16, a Git LFS pointer, ...) is refused with the command that mends it. A column may be named by a path ("reward_model.ground_truth", "test.0.output").
+ * Without options, the first of these that the row has and that is not null is taken:
  *
- *     prompt         prompt, messages, question, problem, input
+ *     prompt         prompt, messages, conversations, question, problem, instruction, input
  *     answer         answer, solution, ground_truth, label, reward_model.ground_truth, ground_truth.target
  *     id             id, unique_id
  *     category       category, data_source, dataset
  *     difficulty, hint, rubric, demonstrations, skills: under these names
+ *     completion     a demonstration, where there is none; beside an instruction also output, response
  *
- * prompt    a text or a list of {"role", "content"}. Where the last message is the assistant's, it is not part of the question: it becomes
- *           a demonstration.
+ * prompt    a text, a list of {"role", "content"} (or {"from", "value"}), or the JSON text of such a list. Where the last message is the assistant's, the
+ *           completion goes on from it; but of a conversation (a column called messages or conversations) it is the worked completion, and no part of the
+ *           question: it becomes a demonstration. An instruction is followed, on the next line, by the column input or context, where that says something.
  * answer    a text; a number or a boolean becomes its JSON text ("42", "0.5", "true"; an integer keeps all its digits), a list its compact JSON. An object is no answer: it is passed
  *           over unless the column was named, and then it is an error.
- * id        a text or an integer; without it, or where the column named is "line", it is "FILE:LINE", FILE being the file's name up to its first dot.
- *           No two rows may share one. It is what samples and recorded rollouts name a problem by.
+ * id        a text or an integer (1.0 is one); without it, or where the column named is "line", it is "FILE:LINE", FILE being the file's name up to its first
+ *           dot, and LINE in lists and among objects over several lines the number of the row. No two rows may share one. It is what samples and recorded
+ *           rollouts name a problem by.
  * demonstrations, skills   a text or a list of texts.
- * All other columns stay in problem.row.
+ * difficulty   a number, or the text of one; anything else is not read.
+ * tools, chat_template_kwargs   a list of tools, an object of variables, or their JSON text: for the chat template (rl/prompts.h).
+ * All other columns stay in problem.row. There NaN and Infinity are null and half of a surrogate pair is U+FFFD, so that a column nobody reads stops nobody;
+ * in a column that is read, the first is missing and the second an error.
  *
- * Memory: a file is read in pieces, inflated as it goes, and no line may be longer than DATASET_LINE_MAX. What stays is each row's text and a copy of the
+ * Memory: a file is read in pieces, inflated as it goes, and no row may be longer than DATASET_LINE_MAX. What stays is each row's text and a copy of the
  * fields it gives: about 2.4 times the file as it is unpacked.
  *
  * Errors name file and line. The first bad row ends the reading and nothing is returned: a data set is whole or not there. */

@@ -10,7 +10,6 @@
 
 /* ---- finding columns ---- */
 
-static const char *const prompt_columns[] = {"prompt", "messages", "question", "problem", "input", NULL};
 static const char *const answer_columns[] = {
         "answer", "solution", "ground_truth", "label", "reward_model.ground_truth", "ground_truth.target", NULL};
 static const char *const id_columns[] = {"id", "unique_id", NULL};
@@ -54,7 +53,7 @@ static const json_t *first_column(const json_t *row, const char *const *names, c
 	return NULL;
 }
 
-static const json_t *chosen_column(const struct reader *r, const char *chosen, const char *const *names, const char **name)
+const json_t *dataset_chosen_column(const struct reader *r, const char *chosen, const char *const *names, const char **name)
 {
 	*name = chosen;
 	return chosen ? dataset_column(r->row, chosen) : first_column(r->row, names, name);
@@ -62,13 +61,34 @@ static const json_t *chosen_column(const struct reader *r, const char *chosen, c
 
 enum { COLUMNS_SHOWN = 12 };
 
-/* The error that there is none of a kind: "no answer (looked for answer, solution); name its column with data.answer_column; the row has question, gold". */
-static int missing(const struct reader *r, const char *what, const char *chosen, const char *const *names)
+/* A member that is a list of objects: where the rows are, when the file is one object around them. NULL: there is none. */
+static const char *list_of_rows(const json_t *row)
 {
-	struct text t = {0};
 	const char *key;
 	json_t     *v;
-	int         status, shown = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)row, key,
+	                    v) if (json_array_size(v) > 0 && json_is_object(json_array_get(v, 0))) return key;
+	return NULL;
+}
+
+/* ADDS the columns of the row, the first of them. */
+static void add_columns(const json_t *row, struct text *t)
+{
+	const char *key;
+	json_t     *v;
+	int         shown = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)row, key, v) if (shown++ < COLUMNS_SHOWN)
+	        text_print(t, "%s%.80s", shown > 1 ? ", " : "; the row has ", key);
+	text_print(t, "%s", shown > COLUMNS_SHOWN ? ", ..." : "");
+}
+
+int dataset_missing_column(const struct reader *r, const char *what, const char *chosen, const char *const *names)
+{
+	struct text t = {0};
+	const char *rows = list_of_rows(r->row);
+	int         status;
 
 	if (chosen) {
 		text_print(&t, "%s: the %s column \"%s\" is missing", r->place, what, chosen);
@@ -78,24 +98,31 @@ static int missing(const struct reader *r, const char *what, const char *chosen,
 			text_print(&t, "%s%s", i ? ", " : "", names[i]);
 		text_print(&t, "); name its column with data.%s_column", what);
 	}
-	json_object_foreach(r->row, key, v) if (shown++ < COLUMNS_SHOWN)
-	        text_print(&t, "%s%.80s", shown > 1 ? ", " : "; the row has ", key);
+	add_columns(r->row, &t);
+	if (rows && !strcmp(what, "prompt"))
+		text_print(&t, "; if the rows are the items of \"%.80s\", take them out of there: jq -c '.[\"%.80s\"][]'", rows, rows);
 	status = text_status(&t);
 	if (status == OK)
-		status = error_set(ERR_INPUT, "%s%s", t.data, shown > COLUMNS_SHOWN ? ", ..." : "");
+		status = error_set(ERR_INPUT, "%s", t.data);
 	text_free(&t);
 	return status;
 }
 
 /* ---- values as text ---- */
 
-static int copy_string(const struct reader *r, const char *name, const json_t *v, const char **out)
+int dataset_copy_string(const struct reader *r, const char *name, const json_t *v, const char **out)
 {
 	const char *s = json_string_value(v);
 	size_t      n = json_string_length(v);
 
 	if (strlen(s) != n)
 		return error_set(ERR_INPUT, "%s: \"%s\" has a NUL byte in it", r->place, name);
+	if (r->halves && strstr(s, "\xEF\xBF\xBD"))
+		return error_set(
+		        ERR_INPUT,
+		        "%s: \"%s\" has half of a surrogate pair in it (such as \\ud83d alone), which is no text; mend the row, or "
+		        "take it out",
+		        r->place, name);
 	*out = arena_text(r->arena, s, n);
 	return *out ? OK : ERR_INPUT;
 }
@@ -124,7 +151,7 @@ static int copy_real(const struct reader *r, const json_t *v, const char **out)
 int dataset_copy_value(const struct reader *r, const char *name, const json_t *v, const char **out)
 {
 	if (json_is_string(v))
-		return copy_string(r, name, v, out);
+		return dataset_copy_string(r, name, v, out);
 	if (json_is_real(v))
 		return copy_real(r, v, out);
 	if (json_is_integer(v) || json_is_boolean(v) || json_is_array(v))
@@ -146,7 +173,7 @@ static int read_texts(const struct reader *r, const char *name, const char *cons
 	size_t        n = json_is_array(v) ? json_array_size(v) : 1;
 	const char  **texts;
 
-	if (!v)
+	if (!v || n == 0)
 		return OK;
 	texts = arena_alloc(r->arena, n, sizeof *texts);
 	if (!texts)
@@ -155,70 +182,11 @@ static int read_texts(const struct reader *r, const char *name, const char *cons
 		const json_t *one = json_is_array(v) ? json_array_get(v, i) : v;
 		if (!json_is_string(one))
 			return error_set(ERR_INPUT, "%s: \"%s\" must be a text or a list of texts", r->place, name);
-		TRY(copy_string(r, name, one, &texts[i]));
+		TRY(dataset_copy_string(r, name, one, &texts[i]));
 	}
 	*out = texts;
 	*n_out = (int)n;
 	return OK;
-}
-
-/* ---- the prompt ---- */
-
-static int read_message(const struct reader *r, const json_t *v, size_t i, struct message *m)
-{
-	const json_t *role = json_object_get(v, "role"), *content = json_object_get(v, "content");
-
-	if (!json_is_string(role) || !json_is_string(content))
-		return error_set(ERR_INPUT, "%s: message %zu of the prompt needs \"role\" and \"content\", both texts", r->place, i);
-	TRY(copy_string(r, "role", role, &m->role));
-	return copy_string(r, "content", content, &m->content);
-}
-
-/* The assistant's last word is what a model should say, not what it is asked. */
-static int split_off_reply(const struct reader *r, struct problem *p)
-{
-	const char **reply;
-
-	if (p->n_messages == 0 || strcmp(p->messages[p->n_messages - 1].role, "assistant"))
-		return OK;
-	reply = arena_alloc(r->arena, 1, sizeof *reply);
-	if (!reply)
-		return ERR_INPUT;
-	*reply = p->messages[--p->n_messages].content;
-	p->demonstrations = reply;
-	p->n_demonstrations = 1;
-	return OK;
-}
-
-static int read_messages(const struct reader *r, const char *name, const json_t *list, struct problem *p)
-{
-	size_t          n = json_array_size(list);
-	struct message *m = arena_alloc(r->arena, n, sizeof *m);
-
-	if (!m)
-		return ERR_INPUT;
-	for (size_t i = 0; i < n; i++)
-		TRY(read_message(r, json_array_get(list, i), i, &m[i]));
-	p->messages = m;
-	p->n_messages = (int)n;
-	TRY(split_off_reply(r, p));
-	return p->n_messages ? OK : error_set(ERR_INPUT, "%s: \"%s\" asks nothing: it needs a message of the user", r->place, name);
-}
-
-static int read_prompt(const struct reader *r, struct problem *p)
-{
-	const char   *name;
-	const json_t *v = chosen_column(r, r->options->prompt_column, prompt_columns, &name);
-
-	if (!v)
-		return r->options->prompt_optional ? OK : missing(r, "prompt", r->options->prompt_column, prompt_columns);
-	if (json_is_array(v))
-		return read_messages(r, name, v, p);
-	if (!json_is_string(v))
-		return error_set(ERR_INPUT, "%s: the prompt \"%s\" must be a text or a list of messages", r->place, name);
-	if (json_string_length(v) == 0)
-		return error_set(ERR_INPUT, "%s: the prompt \"%s\" is empty", r->place, name);
-	return copy_string(r, name, v, &p->prompt);
 }
 
 /* ---- a row ---- */
@@ -232,11 +200,17 @@ static int template_needs_prompt(const struct dataset_options *o)
 static int read_answer(const struct reader *r, struct problem *p)
 {
 	const char   *name;
-	const json_t *v = chosen_column(r, r->options->answer_column, answer_columns, &name);
+	const json_t *v = dataset_chosen_column(r, r->options->answer_column, answer_columns, &name);
 
 	if (v)
 		return dataset_copy_value(r, name, v, &p->answer);
-	return r->options->answer_optional ? OK : missing(r, "answer", r->options->answer_column, answer_columns);
+	return r->options->answer_optional ? OK : dataset_missing_column(r, "answer", r->options->answer_column, answer_columns);
+}
+
+/* 1.0, as an integer comes out of a table that once had a gap in the column. */
+static int is_whole(double x)
+{
+	return fabs(x) < 9007199254740992.0 && x == floor(x);
 }
 
 static int read_id(const struct reader *r, struct problem *p)
@@ -246,13 +220,17 @@ static int read_id(const struct reader *r, struct problem *p)
 
 	if (r->options->id_column && !strcmp(r->options->id_column, "line"))
 		return OK;
-	v = chosen_column(r, r->options->id_column, id_columns, &name);
+	v = dataset_chosen_column(r, r->options->id_column, id_columns, &name);
 	if (!v && r->options->id_column)
-		return missing(r, "id", name, id_columns);
+		return dataset_missing_column(r, "id", name, id_columns);
 	if (!v)
 		return OK;
+	if (json_is_real(v) && is_whole(json_real_value(v)))
+		return (p->id = arena_format(r->arena, "%.0f", json_real_value(v))) ? OK : ERR_INPUT;
 	if (!json_is_string(v) && !json_is_integer(v))
-		return error_set(ERR_INPUT, "%s: \"%s\" must be a text or an integer", r->place, name);
+		return error_set(ERR_INPUT,
+		                 "%s: \"%s\" must be a text or an integer; data.id_column names another column, or line for FILE:LINE",
+		                 r->place, name);
 	return dataset_copy_value(r, name, v, &p->id);
 }
 
@@ -261,28 +239,38 @@ static int read_category(const struct reader *r, struct problem *p)
 	p->category = r->options->category;
 	if (r->options->category_column)
 		return read_text(r, r->options->category_column, &p->category);
-	for (const char *const *name = category_columns; *name; name++)
-		if (dataset_column(r->row, *name))
+	for (const char *const *name = category_columns; *name; name++) {
+		const json_t *v = dataset_column(r->row, *name);
+		if (v && !json_is_object(v))
 			return read_text(r, *name, &p->category);
+	}
 	return OK;
+}
+
+double dataset_difficulty(const json_t *v)
+{
+	const char *text = json_string_value(v);
+	char       *end;
+	double      x;
+
+	if (!text)
+		return json_is_number(v) ? json_number_value(v) : NAN;
+	x = strtod(text, &end);
+	return *text && !*end && strspn(text, "+-.0123456789eE") == strlen(text) && isfinite(x) ? x : NAN;
 }
 
 static int read_labels(const struct reader *r, struct problem *p)
 {
 	const struct dataset_options *o = r->options;
 	const char                   *difficulty = o->difficulty_column ? o->difficulty_column : "difficulty";
-	const json_t                 *v = dataset_column(r->row, difficulty);
 
+	p->difficulty = dataset_difficulty(dataset_column(r->row, difficulty));
+	TRY(dataset_read_template_values(r, p));
 	TRY(read_category(r, p));
 	TRY(read_text(r, "hint", &p->hint));
 	TRY(read_text(r, "rubric", &p->rubric));
 	TRY(read_texts(r, "skills", &p->skills, &p->n_skills));
-	TRY(read_texts(r, "demonstrations", &p->demonstrations, &p->n_demonstrations));
-	if (v && !json_is_number(v))
-		return error_set(ERR_INPUT, "%s: \"%s\" must be a number", r->place, difficulty);
-	if (v)
-		p->difficulty = json_number_value(v);
-	return OK;
+	return read_texts(r, "demonstrations", &p->demonstrations, &p->n_demonstrations);
 }
 
 static int convert_row(const struct reader *r, struct problem *p)
@@ -300,14 +288,12 @@ static int convert_row(const struct reader *r, struct problem *p)
 static int read_row(const struct reader *r, struct problem *p)
 {
 	if (!json_is_object(r->row))
-		return error_set(ERR_INPUT, "%s: expected one JSON object a line%s", r->place,
-		                 json_is_array(r->row) ? "; of a list of objects write each on a line of its own, without [ and commas"
-		                                       : "");
+		return error_set(ERR_INPUT, "%s: expected one JSON object a line", r->place);
 	TRY(read_id(r, p));
 	if (r->options->convert)
 		return convert_row(r, p);
 	if (template_needs_prompt(r->options))
-		TRY(read_prompt(r, p));
+		TRY(dataset_read_prompt(r, p));
 	overlap_mark(p);
 	if (r->options->prompt_template)
 		TRY(dataset_shape_prompt(r, p));
@@ -317,19 +303,31 @@ static int read_row(const struct reader *r, struct problem *p)
 	return read_labels(r, p);
 }
 
+/* JSON as it is, or as it becomes once what writers write and JSON does not have is mended. */
+static int parse_row(struct reader *r, const char *line, size_t n, struct text *mended)
+{
+	if (json_parse(r->place, line, n, &r->row) == OK)
+		return OK;
+	if (dataset_mend(line, n, mended, &r->halves) == 0)
+		return ERR_INPUT; /* the message is that of the parser */
+	TRY(text_status(mended));
+	return json_parse(r->place, mended->data, mended->n, &r->row);
+}
+
 int dataset_read_row(const char *place, const char *line, size_t n, const struct dataset_options *options, struct arena *a,
                      struct problem *out)
 {
 	struct reader r = {.place = place, .options = options, .arena = a};
-	json_t       *row;
+	struct text   mended = {0};
 	int           status;
 
 	*out = (struct problem){.difficulty = NAN};
-	TRY(json_parse(place, line, n, &row));
-	r.row = row;
-	status = read_row(&r, out);
-	json_decref(row);
-	TRY(status);
-	out->row = arena_text(a, line, n);
-	return out->row ? OK : ERR_INPUT;
+	status = parse_row(&r, line, n, &mended);
+	if (status == OK)
+		status = read_row(&r, out);
+	if (status == OK)
+		out->row = mended.n ? arena_text(a, mended.data, mended.n) : arena_text(a, line, n);
+	json_decref(r.row);
+	text_free(&mended);
+	return status == OK && !out->row ? ERR_INPUT : status;
 }

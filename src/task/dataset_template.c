@@ -87,5 +87,6 @@ int dataset_shape_prompt(const struct reader *r, struct problem *p)
 		return ERR_INPUT;
 	memcpy(m, p->messages, (size_t)p->n_messages * sizeof *m);
 	p->messages = m;
-	return fill_template(r, m[p->n_messages - 1].content, &m[p->n_messages - 1].content);
+	m += problem_asking(p);
+	return fill_template(r, m->content, &m->content);
 }

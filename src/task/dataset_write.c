@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "base/json.h"
-#include "task/dataset.h"
+#include "task/dataset_parts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,6 +42,19 @@ static void add_list(struct text *t, const char *key, const char *const *list, i
 	text_add(t, "]", 1);
 }
 
+/* One that says more than role and content is written as it came. */
+static void add_message(struct text *t, const struct message *m)
+{
+	if (m->json) {
+		text_print(t, "%s", m->json);
+		return;
+	}
+	text_add(t, "{", 1);
+	add_member(t, "role", m->role);
+	add_member(t, "content", m->content);
+	text_add(t, "}", 1);
+}
+
 static void add_prompt(struct text *t, const struct problem *p)
 {
 	add_member(t, "prompt", p->prompt);
@@ -49,16 +62,17 @@ static void add_prompt(struct text *t, const struct problem *p)
 		return;
 	add_key(t, "prompt");
 	for (int i = 0; i < p->n_messages; i++) {
-		text_add(t, i ? ", {" : "[{", i ? 3 : 2);
-		add_member(t, "role", p->messages[i].role);
-		add_member(t, "content", p->messages[i].content);
-		text_add(t, "}", 1);
+		text_add(t, i ? ", " : "[", i ? 2 : 1);
+		add_message(t, &p->messages[i]);
 	}
 	text_add(t, "]", 1);
 }
 
-static int is_own(const char *key)
+/* Whether the column is written as a field of the problem: a difficulty on a scale that is not read is none. */
+static int is_own(const char *key, const json_t *v)
 {
+	if (!strcmp(key, "difficulty") && isnan(dataset_difficulty(v)))
+		return 0;
 	for (const char *const *name = own_columns; *name; name++)
 		if (!strcmp(*name, key))
 			return 1;
@@ -75,7 +89,7 @@ static int add_other_columns(struct text *t, const struct problem *p)
 	TRY(json_parse(p->id, p->row, strlen(p->row), &row));
 	json_object_foreach(row, key, v)
 	{
-		char *s = is_own(key) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
+		char *s = is_own(key, v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
 		if (!s)
 			continue;
 		add_key(t, key);

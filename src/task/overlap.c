@@ -43,7 +43,7 @@ void overlap_mark(struct problem *p)
 
 	if (p->prompt)
 		add_text(&f, p->prompt);
-	for (int i = 0; i < p->n_messages; i++)
+	for (int i = 0; i < p->n_messages && i <= problem_asking(p); i++)
 		if (strcmp(p->messages[i].role, "system")) {
 			add_text(&f, p->messages[i].content);
 			add_text(&f, "\n");

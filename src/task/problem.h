@@ -6,10 +6,12 @@
 #define TASK_PROBLEM_H
 
 #include <stdint.h>
+#include <string.h>
 
 struct message {
-	const char *role; /* "system", "user", "assistant" */
-	const char *content;
+	const char *role;    /* "system", "user", "assistant" */
+	const char *content; /* "" where it has none, as a call of a tool may */
+	const char *json;    /* the whole message as JSON text where it says more: tool_calls, name, ...; NULL where it does not */
 };
 
 struct problem {
@@ -17,8 +19,9 @@ struct problem {
 
 	/* The question: one text, or messages for a chat template. Exactly one of the two. */
 	const char           *prompt;
-	const struct message *messages; /* [n_messages] the last one is not the assistant's */
+	const struct message *messages; /* [n_messages]; where the last one is the assistant's, the completion goes on from it */
 	int                   n_messages;
+	const char *template_values; /* JSON text of an object: what the chat template sees beside messages (tools, ...); NULL: nothing */
 
 	const char *answer;     /* the gold, as text; NULL where the row had none */
 	const char *verifier;   /* the one that scores it in the place of the run's; NULL: the run's */
@@ -37,5 +40,21 @@ struct problem {
 	uint64_t    question[2]; /* fingerprint of what is asked, before any template (overlap.h) */
 	int         source;      /* number of the file or generator among those it was read with */
 };
+
+/* Number of the message that asks: the last one that is not the assistant's. For problems with messages. */
+static inline int problem_asking(const struct problem *p)
+{
+	int i = p->n_messages - 1;
+
+	while (i > 0 && !strcmp(p->messages[i].role, "assistant"))
+		i--;
+	return i;
+}
+
+/* What the prompt has begun of the completion: the assistant's last message, from which the model goes on; "" where it begins nothing. */
+static inline const char *problem_begun(const struct problem *p)
+{
+	return p->n_messages > 0 && problem_asking(p) < p->n_messages - 1 ? p->messages[p->n_messages - 1].content : "";
+}
 
 #endif

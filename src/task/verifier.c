@@ -279,7 +279,7 @@ int verifier_score_row(const struct reward_spec *spec, const char *place, const 
 	int                          status = dataset_read_row(place, line, n, &options, &arena, &p);
 
 	if (status == OK)
-		status = json_parse(place, line, n, &row);
+		status = json_parse(place, p.row, strlen(p.row), &row);
 	if (status == OK)
 		status = score_problem(spec, place, &p, row, &v);
 	if (status == OK)
