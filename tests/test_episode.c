@@ -1,4 +1,4 @@
-#include "rl/rollout.h"
+#include "rl/guidance.h"
 
 #include "base/threads.h"
 #include "rl/policy.h"
@@ -87,23 +87,29 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void sample(int slots, int share, const int *picked, int n, struct arena *a, struct groups *groups)
+static struct rollout_options options(int share)
 {
 	const struct model_shape *s = &model->weights.shape;
-	struct rollout_options    o = {.decode = {.sampling = {.temperature = temperature, .top_p = 1},
-	                                          .eos = s->eos,
-	                                          .n_eos = 1,
-	                                          .tokenizer = tokenizer,
-	                                          .stop = stop,
-	                                          .n_stop = n_stop,
-	                                          .share_prompt = share,
-	                                          .reread = reread},
-	                               .num_generations = G,
-	                               .max_completion_length = MAX_NEW,
-	                               .n_positions = POSITIONS,
-	                               .seed = 3,
-	                               .purpose = RNG_SAMPLE};
-	struct decoder           *d;
+
+	return (struct rollout_options){.decode = {.sampling = {.temperature = temperature, .top_p = 1},
+	                                           .eos = s->eos,
+	                                           .n_eos = 1,
+	                                           .tokenizer = tokenizer,
+	                                           .stop = stop,
+	                                           .n_stop = n_stop,
+	                                           .share_prompt = share,
+	                                           .reread = reread},
+	                                .num_generations = G,
+	                                .max_completion_length = MAX_NEW,
+	                                .n_positions = POSITIONS,
+	                                .seed = 3,
+	                                .purpose = RNG_SAMPLE};
+}
+
+static void sample(int slots, int share, const int *picked, int n, struct arena *a, struct groups *groups)
+{
+	const struct rollout_options o = options(share);
+	struct decoder              *d;
 
 	assert_ok(groups_new(n, a, groups));
 	assert_ok(decoder_new(model, slots, POSITIONS, &d));
@@ -146,6 +152,29 @@ static void a_problem_is_answered_otherwise_in_another_step_and_when_it_comes_tw
 	for (int g = 0; g < 2; g++) {
 		assert_int_equal(same_completions(&first.items[g], &first.items[g + 2]), 0);
 		assert_int_equal(first.items[g + 2].rollouts[0].sample, G);
+	}
+	arena_free(&a);
+}
+
+/* Under the very same prompt: a guided completion has a key of its own purpose. */
+static void guided_completions_draw_numbers_of_their_own(void **state)
+{
+	(void)state;
+	const int                    picked[] = {0, N - 1};
+	const struct guidance        g = {.num_generations = G, .hinted = prompts};
+	const struct rollout_options o = options(1);
+	struct arena                 a = {0};
+	struct groups                plain, guided;
+	struct decoder              *d;
+
+	sample(16, 1, picked, 2, &a, &plain);
+	assert_ok(groups_new(2, &a, &guided));
+	assert_ok(decoder_new(model, 16, POSITIONS, &d));
+	assert_ok(guidance_sample(&g, d, &o, &prompts, picked, 2, step, &a, &guided));
+	decoder_free(d);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(same_completions(&plain.items[i], &guided.items[i]), 0);
+		assert_int_equal(guided.items[i].rollouts[0].source, SOURCE_HINTED);
 	}
 	arena_free(&a);
 }
@@ -363,6 +392,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(a_problem_is_answered_otherwise_in_another_step_and_when_it_comes_twice),
+	        TEST(guided_completions_draw_numbers_of_their_own),
 	        TEST(turns_and_observations_take_turns_and_only_turns_are_trained),
 	        TEST(the_text_of_an_episode_plays_again),
 	        TEST(training_meets_the_probabilities_of_every_turn),

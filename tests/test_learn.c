@@ -338,7 +338,49 @@ static void a_warm_up_of_one_step_ends_after_the_first(void **state)
 	world_free(&w);
 }
 
-TEST_MAIN(TEST(minibatches_hold_every_row_with_its_own_columns), TEST(minibatches_keep_the_weights_of_stale_tokens_and_the_mask_of_rows),
+/* ---- what a step reports, and leaves behind ---- */
+
+/* Guided rows were sampled under another context: their difference is no error of sampling. */
+static void the_difference_of_log_probabilities_is_that_of_plain_rows(void **state)
+{
+	(void)state;
+	struct world w;
+
+	world_new(&w, "grpo");
+	set_recorded_logp(&w);
+	for (int g = 0, row = 0; g < GROUPS; g++)
+		for (int i = 0; i < sizes[g]; i++, row++) {
+			w.logp[row][0] += .1f * (float)(g + 1) + (g == 3 ? 5 : 0);
+			w.rollouts[g][i].sampled_under = g == 3 ? &w.hinted[g] : &w.plain[g];
+		}
+	assert_close(learn(&w, 0, 0).update.logp_difference_max, 0, 1e-6);
+	world_free(&w);
+}
+
+/* The controller counts completions, not tokens: beta (1 + error rows / horizon). */
+static void the_controller_moves_beta_by_the_rows_of_the_step(void **state)
+{
+	(void)state;
+	struct world        w;
+	struct learn_report r;
+	double              error;
+
+	world_new(&w, "rloo");
+	w.o.algorithm.kl_controller = KL_ADAPTIVE;
+	w.o.algorithm.kl_target = 1;
+	w.o.algorithm.kl_horizon = 1000;
+	for (int i = 0; i < sizes[3]; i++)
+		w.rollouts[3][i].sampled_under = &w.plain[3];
+	r = learn(&w, 0, 0);
+	error = fmin(fmax(r.advantage.kl / r.tokens - 1, -.2), .2);
+	assert_true(error != 0);
+	assert_close(r.beta, .05, 0);
+	assert_close(w.o.algorithm.beta, .05 * (1 + error * 16 / 1000), 1e-12);
+	world_free(&w);
+}
+
+TEST_MAIN(TEST(the_difference_of_log_probabilities_is_that_of_plain_rows), TEST(the_controller_moves_beta_by_the_rows_of_the_step),
+          TEST(minibatches_hold_every_row_with_its_own_columns), TEST(minibatches_keep_the_weights_of_stale_tokens_and_the_mask_of_rows),
           TEST(minibatches_keep_the_tokens_of_high_entropy), TEST(minibatches_keep_values_targets_and_credit),
           TEST(the_order_of_groups_is_another_in_every_step), TEST(the_order_of_groups_is_another_in_every_iteration),
           TEST(the_shuffle_of_credit_is_another_in_every_step), TEST(a_warm_up_of_one_step_ends_after_the_first))
