@@ -153,29 +153,33 @@ static void a_block_that_the_prompt_has_opened_counts(void **state)
 	const struct tokenizer_special special[] = {{"eos", "E"}, {"mask", "<think>"}};
 	const char *const              names[] = {"format"};
 	static const char *const       ends[] = {"t<think>\n", "t<think>", "t", "t<think>a", "<think></think>"};
-	const struct problem           problem = {.id = "p"};
-	const struct verifier_options  options = {.tags = "think"};
-	struct reward_spec             spec;
-	struct tokenizer              *t;
-	struct ids                     ids = {0};
-	struct arena                   a = {0};
+	enum { N = sizeof ends / sizeof *ends };
+	const struct problem          problem = {.id = "p"};
+	const struct verifier_options options = {.tags = "think"};
+	struct reward_spec            spec;
+	struct tokenizer             *t;
+	struct ids                    ids = {0}, prompt_ids[N] = {0};
+	struct context                prompt[N];
+	struct rollout                answer[N];
+	struct group                  groups_of_one[N];
+	struct arena                  a = {0};
 
 	assert_ok(tokenizer_chars("ahiknt</>\n", special, 2, &t));
 	assert_ok(verifier_open(&spec, names, NULL, 1, &options));
 	assert_ok(tokenizer_encode(t, "a</think>E", 10, 0, &ids));
-	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-		struct ids     prompt_ids = {0};
-		struct context prompt;
-		struct rollout answer;
-		struct group   g = {.problem = &problem, .n = 1, .rollouts = &answer};
-		assert_ok(tokenizer_encode(t, ends[i], strlen(ends[i]), 0, &prompt_ids));
-		prompt = (struct context){.ids = prompt_ids.id, .n = (int)prompt_ids.n};
-		answer = (struct rollout){.sampled_under = &prompt, .trained_under = &prompt, .n = (int)ids.n, .ids = ids.id, .vote = -1};
-		assert_ok(reward_score(&spec, &spec, t, &g, 1, &a));
-		assert_close(answer.reward, i < 2, 0);
-		assert_ok(reward_follow(&spec, t, &g, 1, &a));
-		assert_close(answer.rise[answer.n - 2], i < 2, 0); /* the tag that closes the block */
-		ids_free(&prompt_ids);
+	for (int i = 0; i < N; i++) {
+		assert_ok(tokenizer_encode(t, ends[i], strlen(ends[i]), 0, &prompt_ids[i]));
+		prompt[i] = (struct context){.ids = prompt_ids[i].id, .n = (int)prompt_ids[i].n};
+		answer[i] = (struct rollout){
+		        .sampled_under = &prompt[i], .trained_under = &prompt[i], .n = (int)ids.n, .ids = ids.id, .vote = -1};
+		groups_of_one[i] = (struct group){.problem = &problem, .n = 1, .rollouts = &answer[i]};
+	}
+	assert_ok(reward_score(&spec, &spec, t, groups_of_one, N, &a));
+	assert_ok(reward_follow(&spec, t, groups_of_one, N, &a));
+	for (int i = 0; i < N; i++) {
+		assert_close(answer[i].reward, i < 2, 0);
+		assert_close(answer[i].rise[answer[i].n - 2], i < 2, 0); /* the tag that closes the block */
+		ids_free(&prompt_ids[i]);
 	}
 	ids_free(&ids);
 	verifier_close(&spec);

@@ -26,7 +26,6 @@ static struct {
 
 struct family_process {
 	pid_t pid, parent;
-	int   stray;
 };
 
 struct family_list {
@@ -94,37 +93,21 @@ static int family_has(const pid_t *list, int n, pid_t pid)
 	return 0;
 }
 
-/* A child of ours that is neither a program nor foreign, and whatever is below a stray. */
-static int family_is_stray(const struct family_list *list, const struct family_process *p, pid_t self)
-{
-	if (p->parent == self)
-		return !family_has(family.own, family.n_own, p->pid) && !family_has(family.foreign, family.n_foreign, p->pid);
-	for (int i = 0; i < list->n; i++)
-		if (list->item[i].pid == p->parent)
-			return list->item[i].stray;
-	return 0;
-}
-
-/* Kills those that are there now; returns how many. What they start meanwhile is an orphan and comes in the next round. */
+/* Kills the children of ours that are neither programs nor foreign; returns how many. Their own children are orphans then, and ours in the next round. */
 static int family_kill_once(struct family_list *list)
 {
 	pid_t self = getpid();
-	int   found = 0, more;
+	int   found = 0;
 
 	family_read(list);
-	do {
-		more = 0;
-		for (int i = 0; i < list->n; i++)
-			if (!list->item[i].stray && family_is_stray(list, &list->item[i], self))
-				list->item[i].stray = more = 1;
-	} while (more);
 	for (int i = 0; i < list->n; i++) {
-		if (!list->item[i].stray)
+		pid_t pid = list->item[i].pid;
+		if (list->item[i].parent != self || family_has(family.own, family.n_own, pid) ||
+		    family_has(family.foreign, family.n_foreign, pid))
 			continue;
 		found++;
-		kill(list->item[i].pid, SIGKILL);
-		if (list->item[i].parent == self)
-			waitpid(list->item[i].pid, NULL, WNOHANG);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, WNOHANG);
 	}
 	return found;
 }
