@@ -246,6 +246,39 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	text_free(&markdown);
 }
 
+/* A warm start of each seed's own, in a path that says so, and a prompt of 150 characters: an arm each, with a name that a legend holds. */
+static void paths_of_a_seed_make_no_arm_and_long_differences_no_name(void **state)
+{
+	(void)state;
+	static const char *const folders[] = {"l/a/seed-0", "l/a/seed-13", "l/x/y-1", "l/x/y-2", "l/z/y-1", "l/q/seed-1", "l/r/seed-2"};
+	char                     config[400], prompt[151];
+
+	memset(prompt, 'p', 150);
+	prompt[150] = 0;
+	put_run(folders[0], "model: {path: w/seed-0}\nrollout: {source: w/seed-0.jsonl}\n", 0, 0, 0, 1);
+	put_run(folders[1], "model: {path: w/seed-13}\nrollout: {source: w/seed-13.jsonl}\n", 13, 0, 0, 1);
+	for (int i = 0; i < 3; i++) {
+		snprintf(config, sizeof config, "model: {path: w/seed-1}\ndata: {system_prompt: \"%s%d\"}\n", prompt, i);
+		put_run(folders[2 + i], config, 0, 0, 0, 1);
+	}
+	put_run(folders[5], "model: {path: w/seed-10}\n", 1, 0, 0, 1); /* not their own seed: two arms */
+	put_run(folders[6], "model: {path: w/seed-20}\n", 2, 0, 0, 1);
+	struct opened *o = open_runs(7, folders);
+	struct text    t = {0};
+
+	assert_int_equal(o->c.n_arms, 6);
+	assert_int_equal(o->c.arms[0].n, 2);
+	assert_string_equal(o->c.arms[0].name, "a");
+	assert_string_equal(o->c.arms[1].name, "y-1");
+	assert_string_equal(o->c.arms[2].name, "y-2");
+	assert_string_equal(o->c.arms[3].name, "arm 4"); /* y-1 is taken */
+	compare_markdown(&o->c, &t);
+	assert_non_null(strstr(t.data, "\ny-2: model.path=w/seed-1, data.system_prompt="));
+	assert_null(strstr(t.data, "| model.path"));
+	text_free(&t);
+	leave(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(runs_are_grouped_by_what_they_learn_with),
@@ -254,6 +287,7 @@ int main(void)
 	                                   TEST(a_curve_is_the_mean_with_its_t_interval),
 	                                   TEST(the_report_says_what_it_can_and_that_two_seeds_are_too_few),
 	                                   TEST(a_curve_over_tokens_that_stand_still_is_a_point),
+	                                   TEST(paths_of_a_seed_make_no_arm_and_long_differences_no_name),
 	                                   TEST(a_config_that_is_no_map_is_named),
 	                                   TEST(a_lack_of_memory_is_an_error_and_leaks_nothing)};
 

@@ -109,7 +109,7 @@ static void a_page_has_the_charts_of_what_was_logged_and_no_others(void **state)
 	assert_non_null(strstr(page, "<figcaption>sums &#38; &#60;b&#62;<"));
 	assert_null(strstr(page, "<figcaption>KL<"));
 	assert_null(strstr(page, "<figcaption>Length<"));
-	assert_null(strstr(page, "Answers of"));
+	assert_null(strstr(page, "Completions of"));
 	assert_non_null(strstr(page, ">0</text>"));
 	assert_null(strstr(page, ">-0<"));
 	assert_int_equal(count(page, "<figure>"), 9);
@@ -430,12 +430,80 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	leave(&p, page);
 }
 
-TEST_MAIN(TEST(the_check_of_tags_sees_what_is_wrong), TEST(a_page_has_the_charts_of_what_was_logged_and_no_others),
-          TEST(the_table_has_the_first_and_last_pass_rate_with_errors), TEST(a_schedule_is_drawn_as_it_is_and_noise_with_its_average),
-          TEST(long_runs_make_no_longer_pages), TEST(several_runs_share_each_chart_and_have_a_legend), TEST(hostile_text_stays_text),
-          TEST(invalid_bytes_become_a_sign), TEST(the_first_and_the_last_samples_stand_side_by_side),
-          TEST(a_long_sample_is_cut_between_characters), TEST(a_step_logged_again_replaces_what_followed_it),
-          TEST(only_the_error_of_its_name_stands_beside_a_mean), TEST(extreme_values_make_finite_coordinates),
-          TEST(a_curriculum_is_one_picture_of_shares_accuracies_and_signal), TEST(without_several_arms_there_is_no_picture_of_a_curriculum),
-          TEST(a_curriculum_of_any_length_and_of_any_names_is_drawn), TEST(what_cannot_be_read_is_named_and_the_old_page_stays),
-          TEST(a_lack_of_memory_is_an_error_and_leaks_nothing))
+/* Every number of a picture's vertical axis, lowest first; how many. */
+static int axis_of(const char *page, const char *title, double *out)
+{
+	const char *at = strstr(page, title), *end = at ? strstr(at, "</figure>") : NULL;
+	int         n = 0;
+
+	assert_non_null(end);
+	while ((at = strstr(at, "<text x=\"52\"")) && at < end && n < 20) {
+		at = strchr(at, '>') + 1;
+		out[n++] = atof(at);
+	}
+	return n;
+}
+
+static int axis_holds(const char *page, const char *title, double low, double high)
+{
+	double ticks[20];
+	int    n = axis_of(page, title, ticks), found = 0;
+
+	for (int i = 0; i < n; i++)
+		found |= ticks[i] == low ? 1 : ticks[i] == high ? 2 : ticks[i] < low ? 4 : 0;
+	return found == 3;
+}
+
+/* Rewards of 1 on an axis from 0 to 2, none of the share without signal, 0, below 0; a loss of 5e-9 and entropies that differ in the ninth digit are no
+ * trend: they are as flat as a constant. */
+static void constants_and_rounding_are_no_trend(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+	struct text  t = {0};
+
+	for (int i = 1; i <= 40; i++)
+		text_print(&t,
+		           "{\"step\": %d, \"reward\": 1, \"frac_reward_zero_std\": 0, \"loss\": %g, \"entropy\": %.17g, "
+		           "\"learning_rate\": 1e-7, "
+		           "\"grad_norm\": -2}\n",
+		           i, 5e-9 * (i % 7 - 3), 0.7 + 1e-9 * (i % 5));
+	put(&p, "metrics.jsonl", t.data);
+	text_free(&t);
+	char *page = report_of(&p);
+
+	assert_true(axis_holds(page, ">Reward<", 0, 2));
+	assert_true(axis_holds(page, ">Groups without a signal<", 0, 1));
+	assert_true(axis_holds(page, ">Loss<", 0, 1));
+	assert_true(axis_holds(page, ">Entropy<", 0, 1.5));
+	assert_true(axis_holds(page, ">Learning rate<", 0, 2e-7));
+	assert_true(axis_holds(page, ">Gradient norm<", -4, 0));
+	leave(&p, page);
+}
+
+/* What rises from 0 to 1e-5, as a KL does, is drawn. */
+static void a_small_trend_is_drawn_all_the_same(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+	struct text  t = {0};
+
+	for (int i = 0; i <= 40; i++)
+		text_print(&t, "{\"step\": %d, \"kl\": %g}\n", i, 1e-5 * i / 40);
+	put(&p, "metrics.jsonl", t.data);
+	text_free(&t);
+	char *page = report_of(&p);
+
+	assert_true(axis_holds(page, ">KL<", 0, 1e-5));
+	leave(&p, page);
+}
+
+TEST_MAIN(TEST(constants_and_rounding_are_no_trend), TEST(a_small_trend_is_drawn_all_the_same), TEST(the_check_of_tags_sees_what_is_wrong),
+          TEST(a_page_has_the_charts_of_what_was_logged_and_no_others), TEST(the_table_has_the_first_and_last_pass_rate_with_errors),
+          TEST(a_schedule_is_drawn_as_it_is_and_noise_with_its_average), TEST(long_runs_make_no_longer_pages),
+          TEST(several_runs_share_each_chart_and_have_a_legend), TEST(hostile_text_stays_text), TEST(invalid_bytes_become_a_sign),
+          TEST(the_first_and_the_last_samples_stand_side_by_side), TEST(a_long_sample_is_cut_between_characters),
+          TEST(a_step_logged_again_replaces_what_followed_it), TEST(only_the_error_of_its_name_stands_beside_a_mean),
+          TEST(extreme_values_make_finite_coordinates), TEST(a_curriculum_is_one_picture_of_shares_accuracies_and_signal),
+          TEST(without_several_arms_there_is_no_picture_of_a_curriculum), TEST(a_curriculum_of_any_length_and_of_any_names_is_drawn),
+          TEST(what_cannot_be_read_is_named_and_the_old_page_stays), TEST(a_lack_of_memory_is_an_error_and_leaks_nothing))

@@ -7,6 +7,7 @@
 
 enum { WIDTH = 420, HEIGHT = 220, LEFT = 58, RIGHT = 410, TOP = 8, BOTTOM = 194 };
 enum { BUCKETS = 300, STRIPS = 60, TICKS = 5 };
+#define NOISE 1e-6
 
 const char chart_style[] =
         ":root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#636c76;--grid:#e4e8ec;--right:#1a7f37;--wrong:#c62f3a;"
@@ -22,7 +23,7 @@ const char chart_style[] =
         ".d1{stroke-dasharray:6 3}.d2{stroke-dasharray:2 3}.d3{stroke-dasharray:8 3 2 3}"
         ".k0{--c:var(--c0)}.k1{--c:var(--c1)}.k2{--c:var(--c2)}.k3{--c:var(--c3)}.k4{--c:var(--c4)}.k5{--c:var(--c5)}.k6{--c:var(--c6)}.k7{"
         "--c:var(--c7)}"
-        ".legend{display:flex;flex-wrap:wrap;gap:0 1em;font-size:12px;color:var(--soft)}"
+        ".legend{display:flex;flex-wrap:wrap;gap:0 1em;font-size:12px;color:var(--soft)}.legend span{overflow-wrap:anywhere}"
         ".legend svg{display:inline-block;width:22px;height:8px;margin-right:.4em}";
 
 void chart_add_escaped(struct text *out, const char *s, size_t n)
@@ -68,15 +69,21 @@ double chart_nice_step(double span)
 	return power * (part > 5 ? 10 : part > 2 ? 5 : part > 1 ? 2 : 1);
 }
 
-/* An empty span is opened, so that a constant lies in the middle and a tick differs from its neighbour in double precision. */
-static void open_span(struct axis *a)
+/* A span that is nothing to look at is opened, so that a constant lies in the middle, one that is not negative on an axis that begins with 0, and noise is
+ * no trend. `noise` is the span below which values of the order of 1 are taken for equal: rounding of single precision, where they have noise at all. */
+static void open_span(struct axis *a, double noise)
 {
-	double largest = fmax(fabs(a->low), fabs(a->high));
+	double largest = fmax(fabs(a->low), fabs(a->high)), span = a->high - a->low;
 
-	if (a->high - a->low <= largest * 1e-9 || a->high - a->low < 1e-290) {
-		double half = largest > 1e-280 ? largest / 2 : 0.5;
-		a->low -= half;
-		a->high += half;
+	if (span > largest * fmax(noise, 1e-9) && span > noise && span >= 1e-290)
+		return;
+	if (largest <= noise || largest < 1e-280) { /* 0, as far as can be told */
+		a->low = 0;
+		a->high = 1;
+	} else {
+		double middle = a->low + span / 2;
+		a->low = fmin(0, 2 * middle);
+		a->high = fmax(0, 2 * middle);
 	}
 }
 
@@ -91,7 +98,10 @@ static struct axis x_axis(const struct chart *c)
 		a.low = fmin(a.low, l->points[0].x);
 		a.high = fmax(a.high, l->points[l->n - 1].x);
 	}
-	open_span(&a);
+	if (!(a.high > a.low)) { /* one place: in the middle */
+		a.low -= 1;
+		a.high += 1;
+	}
 	a.step = fmax(1, chart_nice_step(a.high - a.low));
 	return a;
 }
@@ -106,7 +116,7 @@ static struct axis y_axis(const struct chart *c)
 			a.low = fmin(a.low, p->y - p->error);
 			a.high = fmax(a.high, p->y + p->error);
 		}
-	open_span(&a);
+	open_span(&a, c->exact ? 0 : NOISE);
 	a.step = chart_nice_step(a.high - a.low);
 	a.low = floor(a.low / a.step) * a.step;
 	a.high = ceil(a.high / a.step) * a.step;
@@ -125,7 +135,9 @@ static void add_tick(double v, struct text *out)
 static void add_grid(const struct axis *x, const struct axis *y, struct text *out)
 {
 	for (double k = ceil(x->low / x->step - 1e-6) + 0.0; k * x->step <= x->high + 1e-6 * x->step; k++) {
-		text_print(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", at(x, k * x->step), BOTTOM + 18);
+		double v = at(x, k * x->step); /* a label at the right edge ends there, not beyond the picture */
+		text_print(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">", v > RIGHT - 8 ? WIDTH - 2.0 : v, BOTTOM + 18,
+		           v > RIGHT - 8 ? "end" : "middle");
 		add_tick(k * x->step, out);
 		text_print(out, "</text>\n");
 	}

@@ -15,6 +15,8 @@ static const char *const verdict_name[] = {"too few seeds", "above", "below", "n
                                                                                                                     "not_shown"};
 static const char primary[] = "eval/pass@1";
 
+enum { ARM_NAME_MAX = 48 }; /* bytes: a legend and a table hold it */
+
 /* ---- configs ---- */
 
 static int is_compared(int row)
@@ -182,22 +184,41 @@ static int name_is_taken(const struct comparison *c, int k)
 	return 0;
 }
 
+static const char *last_part(const char *folder)
+{
+	const char *slash = strrchr(folder, '/');
+	return slash && slash[1] ? slash + 1 : folder;
+}
+
+/* The name of the folder that holds its runs, else what differs; where that is long, the last part of its first run's folder. */
+static const char *name_of_arm(struct comparison *c, const struct compared_arm *arm)
+{
+	const char *folder = c->runs[arm->runs[0]].log->folder, *name = folder_name(c, folder);
+
+	for (int i = 1; i < arm->n && name; i++)
+		if (!same_value(name, folder_name(c, c->runs[arm->runs[i]].log->folder)))
+			name = NULL;
+	if (name && strlen(name) <= ARM_NAME_MAX)
+		return name;
+	if (*arm->differs && strlen(arm->differs) <= ARM_NAME_MAX)
+		return arm->differs;
+	return strlen(last_part(folder)) <= ARM_NAME_MAX ? last_part(folder) : "";
+}
+
 static int name_arms(struct comparison *c)
 {
 	for (int k = 0; k < c->n_arms; k++) {
 		struct compared_arm *arm = &c->arms[k];
-		const char          *folder = c->runs[arm->runs[0]].log->folder;
 		arm->differs = differences(c, arm);
-		arm->name = folder_name(c, folder);
-		for (int i = 1; i < arm->n && arm->name; i++) {
-			const char *other = folder_name(c, c->runs[arm->runs[i]].log->folder);
-			if (!same_value(arm->name, other))
-				arm->name = NULL;
-		}
 		if (!arm->differs)
 			return ERR_INPUT;
-		if (!arm->name || name_is_taken(c, k))
-			arm->name = *arm->differs ? arm->differs : folder;
+		arm->name = name_of_arm(c, arm);
+		if (name_is_taken(c, k) && *arm->differs && strlen(arm->differs) <= ARM_NAME_MAX)
+			arm->name = arm->differs;
+		if (!*arm->name || name_is_taken(c, k))
+			arm->name = arena_format(&c->arena, "arm %d", k + 1);
+		if (!arm->name)
+			return ERR_INPUT;
 	}
 	return OK;
 }
@@ -579,6 +600,12 @@ static void add_markdown_heading(const char *const *headings, int n, struct text
 	text_print(out, "|\n");
 }
 
+/* Whether its name is not what differs. */
+static int needs_meaning(const struct compared_arm *arm)
+{
+	return *arm->differs && strcmp(arm->differs, arm->name) != 0;
+}
+
 void compare_markdown(const struct comparison *c, struct text *out)
 {
 	add_markdown_heading(arm_headings, N_ARM_HEADINGS, out);
@@ -604,6 +631,9 @@ void compare_markdown(const struct comparison *c, struct text *out)
 	text_print(out, "%s", c->n_pairs ? "\n" : "");
 	add_caution(c, out);
 	text_print(out, "\n");
+	for (int k = 0; k < c->n_arms; k++)
+		if (needs_meaning(&c->arms[k]))
+			text_print(out, "%s%s: %s\n", k ? "" : "\n", c->arms[k].name, c->arms[k].differs);
 }
 
 /* ---- as JSON ---- */
@@ -701,7 +731,7 @@ static void begin_table(const char *const *headings, int n, struct text *out)
 static void add_differences(const struct comparison *c, struct text *out)
 {
 	for (int k = 0; k < c->n_arms; k++) {
-		if (!*c->arms[k].differs || c->arms[k].differs == c->arms[k].name)
+		if (!needs_meaning(&c->arms[k]))
 			continue;
 		text_print(out, "<p><b>");
 		chart_add_escaped(out, c->arms[k].name, strlen(c->arms[k].name));

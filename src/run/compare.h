@@ -2,7 +2,7 @@
  *
  * Arms. Two runs belong to one arm when their resolved configs (RUN/config.yaml) agree in every option that can change what is learned, apart from
  * run.seed and run.output_dir; a path that holds the run's own seed-N, as of a warm start that each seed has of its own, counts as seed-{seed}. An arm is named after the folder that holds its runs when they are called seed-N (as scripts/sweep lays them out), else
- * by the options in which the arms differ. A run without config.yaml is an arm of its own.
+ * by the options in which the arms differ; where that is too long for a legend, after the last part of its first run's folder, or "arm 3". A run without config.yaml is an arm of its own.
  *
  * Measures of a run, all of eval/pass@1:
  *

@@ -98,8 +98,8 @@ static const struct plot {
         {"Groups without a signal", "fraction with equal rewards", {{"frac_reward_zero_std", "equal"}}, NOISY},
         {"Entropy", "nats per token", {{"entropy", "entropy"}}, NOISY},
         {"KL", "nats per token, to the reference", {{"kl", "KL"}}, NOISY},
-        {"Length", "tokens", {{"completions/mean_length", "answers"}, {"eval/mean_length", "held-out answers"}}, NOISY},
-        {"Cut answers",
+        {"Length", "tokens", {{"completions/mean_length", "training"}, {"eval/mean_length", "held-out"}}, NOISY},
+        {"Cut completions",
          "fraction that hit the limit",
          {{"completions/clipped_ratio", "training"}, {"eval/clipped_ratio", "held-out"}},
          NOISY},
@@ -382,7 +382,7 @@ static int add_samples(const char *folder, struct text *out)
 
 	if (!find_samples(folder, &first, &last))
 		return OK;
-	text_print(out, "<h2>Answers of ");
+	text_print(out, "<h2>Completions of ");
 	add_text(out, folder);
 	text_print(out, "</h2>\n<div class=\"samples\">\n");
 	TRY(add_sample_file(folder, first, out));
@@ -399,7 +399,9 @@ static const char page_style[] =
         "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}h3{font-size:1em;color:var(--soft)}.soft{color:var(--soft)}"
         ".wide{overflow-x:auto;margin-bottom:1.2em}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
         "th,td{padding:.3em .8em;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}"
-        "th{color:var(--soft);font-weight:500}th:first-child,.name{text-align:left}small{color:var(--soft)}"
+        "th{color:var(--soft);font-weight:500}th:first-child,.name{text-align:left}td.name{white-space:normal;overflow-wrap:anywhere;min-"
+        "width:10em;max-width:30em}"
+        "small{color:var(--soft)}"
         ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:1.6em 2em;margin-top:2em}"
         ".broad{grid-template-columns:repeat(auto-fill,minmax(520px,1fr))}"
         ".samples{display:grid;grid-template-columns:1fr 1fr;gap:2em}section{min-width:0}"
