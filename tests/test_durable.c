@@ -131,7 +131,8 @@ static const char *difference(const char *a, const char *b)
 	steps_of_events(b, events[1]);
 	if (strcmp(events[0], events[1]) != 0)
 		return "tensorboard";
-	shell("find %s -name '*.part' > parts; ls -d %s/checkpoint-* | grep -v checkpoint-5 > checkpoints", b, b);
+	shell("find %s -path '*/old-*' -prune -o -name '*.part' -print > parts; ls -d %s/checkpoint-* | grep -v checkpoint-5 > checkpoints",
+	      b, b);
 	return count_lines("parts") ? "something half written" : count_lines("checkpoints") != 2 ? "the number of checkpoints" : NULL;
 }
 
@@ -193,20 +194,15 @@ static int newest_name(enum disk_kind kind)
 
 struct loss {
 	int n, most, damaged; /* damaged: a checkpoint of this step was damaged before; 0 none */
+	void (*then)(const struct loss *l, int number, enum disk_kind kind);
 };
 
-static void lose_power(int number, enum disk_kind kind, void *data)
+static void then_resume(const struct loss *l, int number, enum disk_kind kind)
 {
-	const struct loss *l = data;
-	const char        *differs;
-	char               expected[64];
-	int                status, newest = newest_name(kind);
+	const char *differs;
+	char        expected[64];
+	int         newest = newest_name(kind), status;
 
-	if (!is_sampled(number, l->n, l->most))
-		return;
-	tried++;
-	shell("rm -rf disk");
-	disk_write(&disk, kind, "disk");
 	status = hone_on_disk("", "train job.yaml run.output_dir=disk/run --resume");
 	if (status != 0) {
 		size_t n;
@@ -220,9 +216,22 @@ static void lose_power(int number, enum disk_kind kind, void *data)
 		fail_msg("state %d of %d, kind %d: %s differs after the resume from step %d", number, l->n, (int)kind, differs, newest);
 }
 
-static void lose_power_all_along(const char *start, int damaged, int most)
+static void lose_power(int number, enum disk_kind kind, void *data)
 {
-	struct loss l = {.most = most, .damaged = damaged};
+	const struct loss *l = data;
+
+	if (!is_sampled(number, l->n, l->most))
+		return;
+	tried++;
+	shell("rm -rf disk");
+	disk_write(&disk, kind, "disk");
+	l->then(l, number, kind);
+}
+
+static void lose_power_all_along(const char *start, int damaged, int most,
+                                 void (*then)(const struct loss *l, int number, enum disk_kind kind))
+{
+	struct loss l = {.most = most, .damaged = damaged, .then = then};
 
 	l.n = play(start, "journal", count_state, NULL);
 	disk_free(&disk);
@@ -262,7 +271,7 @@ static void a_loss_of_power_at_any_moment_of_a_run_loses_nothing(void **state)
 	tried = of = 0;
 	begin_with("empty");
 	assert_int_equal(hone_on_disk("DISK_JOURNAL=journal", "train job.yaml run.output_dir=disk/run"), 0);
-	lose_power_all_along("empty", 0, 60);
+	lose_power_all_along("empty", 0, 60, then_resume);
 	print_message("%d losses of power, of %d states of the disk\n", tried, of);
 	assert_true(of > 200);
 }
@@ -276,9 +285,34 @@ static void a_loss_of_power_at_any_moment_of_a_resume_loses_nothing(void **state
 	shell("cp -r disk/run/checkpoint-4 disk/run/checkpoint-5; truncate -s 100 disk/run/checkpoint-5/model.safetensors; "
 	      "cp -r disk/run/checkpoint-4 disk/run/checkpoint-6.part; rm -rf spoilt; cp -r disk spoilt");
 	assert_int_equal(hone_on_disk("DISK_JOURNAL=journal", "train job.yaml run.output_dir=disk/run --resume"), 0);
-	lose_power_all_along("spoilt", 5, 40);
+	lose_power_all_along("spoilt", 5, 40, then_resume);
 	print_message("%d losses of power, of %d states of the disk\n", tried, of);
 	assert_true(of > 80);
+}
+
+/* Again, and what was to be set aside is somewhere. */
+static void then_begin_again(const struct loss *l, int number, enum disk_kind kind)
+{
+	const char *differs;
+
+	assert_int_equal(hone_on_disk("", "train job.yaml run.output_dir=disk/run --from-scratch"), 0);
+	differs = difference("whole/run", "disk/run");
+	if (differs)
+		fail_msg("state %d of %d, kind %d: %s differs from that of a new run", number, l->n, (int)kind, differs);
+	shell("cat disk/run/old-*/checkpoint-4/model.safetensors | head -c $(stat -c %%s killed/run/checkpoint-4/model.safetensors) | "
+	      "cmp - killed/run/checkpoint-4/model.safetensors");
+	shell("for f in disk/run/old-*/metrics.jsonl; do cmp -s $f killed/run/metrics.jsonl && exit 0; done; exit 1");
+}
+
+static void a_loss_of_power_while_a_run_is_set_aside_loses_nothing(void **state)
+{
+	(void)state;
+	tried = of = 0;
+	begin_with("killed");
+	assert_int_equal(hone_on_disk("DISK_JOURNAL=journal", "train job.yaml run.output_dir=disk/run run.max_steps=0 --from-scratch"), 0);
+	lose_power_all_along("killed", 0, 20, then_begin_again);
+	print_message("%d losses of power, of %d states of the disk\n", tried, of);
+	assert_true(of > 20);
 }
 
 /* ---- refusals ---- */
@@ -428,6 +462,7 @@ int main(void)
 	        TEST(the_journal_is_the_whole_truth),
 	        TEST(a_loss_of_power_at_any_moment_of_a_run_loses_nothing),
 	        TEST(a_loss_of_power_at_any_moment_of_a_resume_loses_nothing),
+	        TEST(a_loss_of_power_while_a_run_is_set_aside_loses_nothing),
 	        TEST(a_refusal_of_any_call_of_a_resume_loses_nothing),
 	        TEST(a_refusal_of_any_call_of_a_new_run_loses_nothing),
 	        TEST(memory_that_is_short_for_a_moment_loses_nothing),

@@ -482,6 +482,19 @@ static void no_step_stands_twice_after_a_kill(void **state)
 	assert_false(file_exists("twice/samples/step-7.jsonl.gz") || file_exists("twice/samples/step-7.jsonl.gz.part"));
 }
 
+/* A run of no steps has a checkpoint of step 0, and its first evaluation behind it. */
+static void the_evaluation_of_step_0_stands_once(void **state)
+{
+	(void)state;
+	run("train", "from-0", "run.max_steps=0 run.eval_steps=2");
+	run("train", "from-0", "run.max_steps=4 run.eval_steps=2 --resume");
+	assert_says("stdout", "resumed from step 0");
+	run("train", "at-once", "run.max_steps=4 run.eval_steps=2");
+	assert_same_run("at-once", "from-0", 4);
+	shell("test $(stat -c %%s from-0/tensorboard/events.out.tfevents.0000000000.hone) = "
+	      "$(stat -c %%s at-once/tensorboard/events.out.tfevents.0000000000.hone)");
+}
+
 static void what_a_kill_before_rotation_left_goes_with_the_resume(void **state)
 {
 	(void)state;
@@ -845,6 +858,7 @@ int main(void)
 	        TEST(damaged_checkpoints_are_not_absent_ones),
 	        TEST(a_checkpoint_without_its_log_goes_on_and_is_not_begun_upon),
 	        TEST(no_step_stands_twice_after_a_kill),
+	        TEST(the_evaluation_of_step_0_stands_once),
 	        TEST(what_a_kill_before_rotation_left_goes_with_the_resume),
 	        TEST(a_resume_says_what_becomes_of_a_schedule_whose_end_moves),
 	        TEST(fewer_steps_than_are_done_are_refused),
