@@ -409,6 +409,11 @@ static void damaged_checkpoints_are_not_absent_ones(void **state)
 	run("train", "ruined", "run.max_steps=2 --from-scratch --resume"); /* and again */
 	assert_true(file_exists("ruined/old-2/checkpoint-7/manifest.json") && file_exists("ruined/checkpoint-2/manifest.json"));
 	assert_true(checksum("ruined/old-1") == before);
+	shell("mkdir -p leftover/tensorboard; touch leftover/tensorboard/mine");
+	assert_int_equal(hone("train job.yaml run.output_dir=leftover"), 2);
+	assert_says("stderr", "leftover holds a run already");
+	run("train", "leftover", "run.max_steps=1 --from-scratch");
+	assert_true(file_exists("leftover/old-1/tensorboard/mine"));
 	run("train", "from-nothing", "run.max_steps=2 --from-scratch");
 	assert_false(file_exists("from-nothing/old-1"));
 }

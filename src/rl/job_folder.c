@@ -13,16 +13,18 @@
 
 /* ---- what is there already ---- */
 
-/* A log, or a checkpoint without one. Whether there is one must be known: beside what cannot be seen nothing is begun. */
+/* A log, or what was written beside one. Whether there is any must be known: beside what cannot be seen nothing is begun. */
 static int holds_run(struct job *job, int *holds)
 {
-	const char *run = job->config.run.output_dir;
-	char       *log = file_join(&job->arena, run, "metrics.jsonl");
+	static const char *const names[] = {"metrics.jsonl", "tensorboard", "samples"};
+	const char              *run = job->config.run.output_dir;
 
-	if (!log)
-		return ERR_INPUT;
-	TRY(file_there(log, holds));
-	return *holds ? OK : checkpoint_count(run, holds);
+	TRY(checkpoint_count(run, holds));
+	for (size_t i = 0; !*holds && i < sizeof names / sizeof *names; i++) {
+		char *path = file_join(&job->arena, run, names[i]);
+		TRY(path ? file_there(path, holds) : ERR_INPUT);
+	}
+	return OK;
 }
 
 static int refuse_old_run(struct job *job)
@@ -145,7 +147,8 @@ int job_folder_begin(struct job *job, enum job_begin how)
 	case JOB_NEW:
 		return refuse_old_run(job);
 	case JOB_RESUME:
-		return job_resume_newest(job);
+		TRY(job_resume_newest(job));
+		return checkpoint_tidy(run, job->step, job_checkpoint_limit(job)); /* the disk is billed after this */
 	case JOB_FROM_SCRATCH:
 		return set_aside(job);
 	}
@@ -218,8 +221,7 @@ int job_folder_open(struct job *job)
 	if (status == OK && job->screen && caution.n)
 		terminal_print(job->screen, "caution: %s", caution.data);
 	text_free(&caution);
-	TRY(status);
-	return job->saved_step >= 0 ? checkpoint_tidy(job->config.run.output_dir, job->step, job_checkpoint_limit(job)) : OK;
+	return status;
 }
 
 int job_folder_sync(const struct job *job)

@@ -266,8 +266,8 @@ static int is_damage(const char *folder)
 static int none_is_whole(const char *run, int n, const struct text *why)
 {
 	return error_set(ERR_INPUT,
-	                 "%s: %s, and nothing was changed; put a whole one there, or set them aside and start from step 0 with "
-	                 "--from-scratch:\n%.1500s",
+	                 "%s: %s, and nothing was changed; put a whole one there, or train with --from-scratch, which sets them "
+	                 "aside and starts from step 0:\n%.1500s",
 	                 run, n == 1 ? "its only checkpoint is damaged" : "all its checkpoints are damaged", why->data);
 }
 
