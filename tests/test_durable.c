@@ -139,6 +139,24 @@ static const char *difference(const char *a, const char *b)
 /* ---- power ---- */
 
 static struct disk disk;
+static int         committed; /* the newest checkpoint that was there at a sync of the run folder: it was said to be saved */
+
+/* The newest checkpoint whose name the loss has left, -1 for none. */
+static int newest_name(enum disk_kind kind)
+{
+	int newest = -1, *run = disk_entry(kind == DISK_SYNCED ? disk.nodes[0].names_synced : disk.nodes[0].names, "run", 0);
+	const struct disk_names *names;
+
+	if (!run)
+		return -1;
+	names = kind == DISK_SYNCED ? disk.nodes[*run].names_synced : disk.nodes[*run].names;
+	for (int i = 0; i < names->n; i++) {
+		int step, end = 0;
+		if (sscanf(names->items[i].name, "checkpoint-%d%n", &step, &end) == 1 && !names->items[i].name[end] && step > newest)
+			newest = step;
+	}
+	return newest;
+}
 
 /* Walks through the journal of a run that began with what is in `start`; at each state of the disk that is new to its kind calls
  * at(number, kind). Returns the number of states. */
@@ -149,6 +167,7 @@ static int play(const char *start, const char *journal, void (*at)(int number, e
 	char    *text = read_all(journal, &n);
 	int      states = 0;
 
+	committed = -1;
 	disk_load(&disk, start);
 	snprintf(disk.root, sizeof disk.root, "%.500s", root);
 	for (size_t i = 0; i < n;) {
@@ -156,6 +175,8 @@ static int play(const char *start, const char *journal, void (*at)(int number, e
 		memcpy(&r, text + i, sizeof r);
 		const char *path = text + i + sizeof r;
 		disk_play(&disk, &r, path, path + r.n_path, path + r.n_path + r.n_to);
+		if (r.what == DISK_SYNC && !strcmp(path + strlen(root), "/run"))
+			committed = newest_name(DISK_NAMES);
 		i += sizeof r + r.n_path + r.n_to + r.n_data;
 		for (int kind = 0; at && kind < DISK_KINDS; kind++) {
 			uint64_t sum = disk_write(&disk, (enum disk_kind)kind, NULL);
@@ -175,23 +196,6 @@ static void count_state(int number, enum disk_kind kind, void *data)
 	(void)data;
 }
 
-/* The newest checkpoint whose name the loss has left, -1 for none. */
-static int newest_name(enum disk_kind kind)
-{
-	int newest = -1, *run = disk_entry(kind == DISK_SYNCED ? disk.nodes[0].names_synced : disk.nodes[0].names, "run", 0);
-	const struct disk_names *names;
-
-	if (!run)
-		return -1;
-	names = kind == DISK_SYNCED ? disk.nodes[*run].names_synced : disk.nodes[*run].names;
-	for (int i = 0; i < names->n; i++) {
-		int step, end = 0;
-		if (sscanf(names->items[i].name, "checkpoint-%d%n", &step, &end) == 1 && !names->items[i].name[end] && step > newest)
-			newest = step;
-	}
-	return newest;
-}
-
 struct loss {
 	int n, most, damaged; /* damaged: a checkpoint of this step was damaged before; 0 none */
 	void (*then)(const struct loss *l, int number, enum disk_kind kind);
@@ -203,6 +207,9 @@ static void then_resume(const struct loss *l, int number, enum disk_kind kind)
 	char        expected[64];
 	int         newest = newest_name(kind), status;
 
+	if (newest < committed)
+		fail_msg("state %d of %d, kind %d: checkpoint-%d was saved, and the newest name is %d", number, l->n, (int)kind, committed,
+		         newest);
 	status = hone_on_disk("", "train job.yaml run.output_dir=disk/run --resume");
 	if (status != 0) {
 		size_t n;
