@@ -116,7 +116,7 @@ static int keep_best(struct job *job, const struct metrics *m)
 		return OK;
 	if (!metric_is_there(m, r->metric_for_best_model))
 		return unknown_metric(job, m);
-	if (job->step == 0 || isnan(value))
+	if (job->step == 0 || !isfinite(value))
 		return OK;
 	if (job->best_step < 0 || (r->greater_is_better ? value > job->best_metric : value < job->best_metric)) {
 		job->best_step = job->step;

@@ -40,14 +40,18 @@ static int refuse_old_run(struct job *job)
 	             : OK;
 }
 
-/* What a run that never came to its first step may have left; and names that begin with a dot, which are nobody's work. */
+/* What a run that never came to its first step may have left, whole or half written, for a kill or a loss of power can be as early
+ * as that; and names that begin with a dot, which are nobody's work. */
 static int may_be_ours(const char *name)
 {
-	static const char *const names[] = {"config.yaml", "data.json", "verifier.log", "samples", "tensorboard", "report.html"};
+	static const char *const names[] = {"config.yaml",  "data.json", "metrics.jsonl", "report.html",
+	                                    "verifier.log", "samples",   "tensorboard"};
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!strcmp(name, names[i]))
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		size_t n = strlen(names[i]);
+		if (!strncmp(name, names[i], n) && (!name[n] || !strcmp(name + n, ".part")))
 			return 1;
+	}
 	return *name == '.' || !strncmp(name, "checkpoint-", strlen("checkpoint-")) || !strncmp(name, "old-", strlen("old-"));
 }
 
@@ -117,7 +121,8 @@ static int move_checkpoints(const char *run, const char *old, struct arena *a)
 /* Nothing is deleted. The log goes last: until then the folder is known to hold a run. */
 static int set_aside(struct job *job)
 {
-	static const char *const names[] = {"samples", "tensorboard", "report.html", "data.json", "config.yaml", "metrics.jsonl"};
+	static const char *const names[] = {"samples",   "tensorboard", "report.html",  "verifier.log",
+	                                    "data.json", "config.yaml", "metrics.jsonl"};
 	const char              *run = job->config.run.output_dir;
 	char                    *old;
 	int                      holds;
