@@ -345,6 +345,14 @@ static void render_goes_on_and_takes_variables_in_a_map(void **state)
 	                "{\"text\": \"think False tools - day - - q\"}\n");
 	assert_rendered("seen", "{\"messages\": [{\"content\": \"q\"}], \"think\": 1, \"chat_template_kwargs\": {\"think\": false}}\n",
 	                "{\"text\": \"think 1 tools - day - - q\"}\n");
+	/* nothing is opened behind it, whatever else the row says; and where the template says it twice, the last place counts */
+	assert_rendered("chat",
+	                "{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}], \"continue_final_message\": true, "
+	                "\"add_generation_prompt\": true}\n",
+	                "{\"text\": \"<|im_start|>[assistant]a\"}\n");
+	assert_rendered("marks",
+	                "{\"messages\": [{\"content\": \"a\"}], \"continue_final_message\": true, \"add_generation_prompt\": true}\n",
+	                "{\"text\": \"False a; a\"}\n");
 	write_text("rows.jsonl", "{\"messages\": [], \"continue_final_message\": true}\n");
 	assert_int_equal(hone("render chat < rows.jsonl"), 2);
 	assert_says("stdout", "the last message has no text to go on from");
@@ -420,6 +428,12 @@ static void a_worked_completion_too_long_for_the_model_is_left_out(void **state)
 	assert_true(n == m && !memcmp(one, other, n)); /* as if it had never stood there */
 	free(one);
 	free(other);
+	shell("sed 's/\"3333/\"333/' long.jsonl > exact.jsonl");
+	hone_ok("sft base.yaml data.train=exact.jsonl run.output_dir=exact"); /* 64 tokens have room in 64 positions */
+	assert_says("stdout", "; 3 problems, 0 held out");
+	shell("grep b long.jsonl | grep 333 > first.jsonl; cat few.jsonl >> first.jsonl");
+	hone_ok("sft base.yaml data.train=first.jsonl run.output_dir=first");
+	assert_says("stdout", "first prompt, a as raw text"); /* the first that is learned */
 	assert_int_equal(hone("sft base.yaml data.train=long.jsonl run.output_dir=not data.overlong_prompts=error"), 2);
 	assert_says("stderr", "problem b: prompt and answer have 65 tokens, the model 64 positions; leave such problems out with "
 	                      "data.overlong_prompts=drop");
@@ -485,6 +499,7 @@ static int make_folders(void **state)
 	make_folder("several", "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"x\"}, {\"name\": \"default\", \"template\": "
 	                       "\"the default\"}]}");
 	make_folder("trims", "{\"chat_template\": \"{% for m in messages %}[{{ m.role }}]{{ m.content | trim }};{% endfor %}\"}");
+	make_folder("marks", "{\"chat_template\": \"{{ add_generation_prompt }} {{ messages[0].content }}; {{ messages[0].content }}!\"}");
 	make_folder("drops", "{\"chat_template\": \"{{ messages[0].content }}\"}");
 	make_folder("seen",
 	            "{\"chat_template\": \"think {{ think if think is defined else '-' }} tools {{ tools | tojson if tools is defined else "

@@ -312,10 +312,20 @@ static void what_is_no_json_is_refused_with_the_command_that_mends_it(void **sta
 static void a_value_that_nobody_reads_stops_nobody(void **state)
 {
 	(void)state;
-	static const char *const values[] = {
-	        "NaN", "-Infinity", "[Infinity, NaN]", "\"\\ud83d\"", "\"\\uDE00 \\uD83D\\uDE00\"", "{\"NaN\": \"NaN \\\" NaN\"}"};
-	static const char *const kept[] = {
-	        "null", "null", "[null, null]", "\"\xEF\xBF\xBD\"", "\"\xEF\xBF\xBD \xF0\x9F\x98\x80\"", "{\"NaN\": \"NaN \\\" NaN\"}"};
+	static const char *const values[] = {"NaN",
+	                                     "-Infinity",
+	                                     "[Infinity, NaN]",
+	                                     "[NaN, \"NaN \\\" -Infinity\"]",
+	                                     "\"\\ud83d\"",
+	                                     "\"\\uDE00 \\uD83D\\uDE00\"",
+	                                     "{\"NaN\": \"NaN \\\" NaN\"}"};
+	static const char *const kept[] = {"null",
+	                                   "null",
+	                                   "[null, null]",
+	                                   "[null, \"NaN \\\" -Infinity\"]",
+	                                   "\"\xEF\xBF\xBD\"",
+	                                   "\"\xEF\xBF\xBD \xF0\x9F\x98\x80\"",
+	                                   "{\"NaN\": \"NaN \\\" NaN\"}"};
 
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
 		struct dataset d;

@@ -187,6 +187,49 @@ static void a_block_that_the_prompt_has_opened_counts(void **state)
 	arena_free(&a);
 }
 
+/* Where the assistant's last message is gone on from, it and the completion are one text, and what opened a block before it is no part of that. */
+static void a_block_that_the_completion_was_begun_with_counts_once(void **state)
+{
+	(void)state;
+	const struct tokenizer_special special[] = {{"eos", "E"}, {"mask", "<think>"}};
+	const char *const              names[] = {"format"};
+	static const struct {
+		const char *begun, *prompt;
+		double      reward;
+	} cases[] = {{"<think>\n", "t<think>\n", 1},
+	             {"<think>a", "t<think>a", 1},
+	             {"a", "t<think>a", 1},
+	             {"a", "ta", 0},
+	             {"<think>a</think>", "t<think>a</think>", 0}};
+	const struct verifier_options options = {.tags = "think"};
+	struct reward_spec            spec;
+	struct tokenizer             *t;
+	struct ids                    ids = {0};
+	struct arena                  a = {0};
+
+	assert_ok(tokenizer_chars("ahiknt</>\n", special, 2, &t));
+	assert_ok(verifier_open(&spec, names, NULL, 1, &options));
+	assert_ok(tokenizer_encode(t, "a</think>E", 10, 0, &ids));
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct message m[] = {{.role = "user", .content = "t"}, {.role = "assistant", .content = cases[i].begun}};
+		const struct problem problem = {.id = "p", .messages = m, .n_messages = 2};
+		struct ids           prompt_ids = {0};
+		struct context       prompt;
+		struct rollout       answer;
+		struct group         g = {.problem = &problem, .n = 1, .rollouts = &answer};
+		assert_ok(tokenizer_encode(t, cases[i].prompt, strlen(cases[i].prompt), 0, &prompt_ids));
+		prompt = (struct context){.ids = prompt_ids.id, .n = (int)prompt_ids.n};
+		answer = (struct rollout){.sampled_under = &prompt, .trained_under = &prompt, .n = (int)ids.n, .ids = ids.id, .vote = -1};
+		assert_ok(reward_score(&spec, &spec, t, &g, 1, &a));
+		assert_close(answer.reward, cases[i].reward, 0);
+		ids_free(&prompt_ids);
+	}
+	ids_free(&ids);
+	verifier_close(&spec);
+	tokenizer_free(t);
+	arena_free(&a);
+}
+
 /* ---- right ---- */
 
 /* TinyZero's published reward: 0.1 for a formula that is well formed and wrong. */
@@ -379,6 +422,7 @@ int main(void)
 	                                   TEST(on_average_every_answer_gets_the_mean_of_its_group),
 	                                   TEST(a_token_is_paid_what_the_reward_rises_by),
 	                                   TEST(a_block_that_the_prompt_has_opened_counts),
+	                                   TEST(a_block_that_the_completion_was_begun_with_counts_once),
 	                                   TEST(credit_for_the_format_leaves_a_group_failed),
 	                                   TEST(of_several_rewards_the_judge_says_what_is_right),
 	                                   TEST(token_rewards_beside_permuted_ones_are_refused),

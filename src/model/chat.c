@@ -144,6 +144,19 @@ static size_t trimmed(const char *s, size_t n)
 	return n;
 }
 
+/* Takes out the marks that stand before: a template may say the last message more than once. */
+static void remove_marks(struct text *t, size_t from)
+{
+	size_t n = strlen(continue_mark) - 1;
+
+	for (char *at; (at = find_mark(t, from));) {
+		char *end = at + n + (at + n < t->data + t->n && at[n] == ' ');
+		memmove(at, end, (size_t)(t->data + t->n - end));
+		t->n -= (size_t)(end - at);
+	}
+	t->data[t->n] = 0;
+}
+
 static int cut_at_mark(struct text *t, size_t from)
 {
 	char *mark = find_mark(t, from);
@@ -153,7 +166,7 @@ static int cut_at_mark(struct text *t, size_t from)
 	t->n = (size_t)(mark - t->data);
 	if (mark[strlen(continue_mark) - 1] != ' ') /* it trims what it is given, so what stood before the mark goes, too */
 		t->n = from + trimmed(t->data + from, t->n - from);
-	t->data[t->n] = 0;
+	remove_marks(t, from);
 	return OK;
 }
 
