@@ -192,7 +192,7 @@ static void configs_of_others_are_answered_at_the_first_name_that_is_known(void 
 
 /* ---- did you mean ---- */
 
-/* A word of each room with one letter more, in every other room: what is meant is of that room, or nothing is meant. */
+/* A word of each room, and with one letter more, in every other room: what is meant is of that room, or nothing is meant. */
 static void no_option_of_another_room_is_meant(void **state)
 {
 	(void)state;
@@ -200,10 +200,10 @@ static void no_option_of_another_room_is_meant(void **state)
 		size_t n = strcspn(schema[room].path, ".");
 		if (!schema[room].path[n] || (room && !strncmp(schema[room - 1].path, schema[room].path, n + 1)))
 			continue;
-		for (int i = 0; i < schema_n; i++) {
+		for (int i = 0; i < 2 * schema_n; i++) {
 			char        path[128];
-			const char *dot = strrchr(schema[i].path, '.'), *near;
-			snprintf(path, sizeof path, "%.*s%sx", (int)n, schema[room].path, dot ? dot : ".algorithm");
+			const char *dot = strrchr(schema[i / 2].path, '.'), *near;
+			snprintf(path, sizeof path, "%.*s%s%s", (int)n, schema[room].path, dot ? dot : ".algorithm", i % 2 ? "x" : "");
 			near = schema_nearest(schema, schema_n, path);
 			if (near && strncmp(near, schema[room].path, n + 1))
 				fail_msg("%s: %s is meant, which is of another room", path, near);
