@@ -550,7 +550,7 @@ static void the_shaped_penalty_begins_a_fifth_before_the_limit(void **state)
 			a.overlong_buffer = buffer;
 			a.overlong_penalty = .5;
 			overlong_apply(&a, &r, &stats);
-			assert_close(r.reward, 1 - .5 * (buffer ? (n - 12) / 8. : (n - 16) / 4.), 1e-15);
+			assert_close(r.penalty, -.5 * (buffer ? (n - 12) / 8. : (n - 16) / 4.), 1e-15);
 		}
 }
 

@@ -281,6 +281,24 @@ static void credit_for_the_format_leaves_a_group_failed(void **state)
 	arena_free(&a);
 }
 
+/* A completion without a verdict is neither right nor wrong: the share is over the others. */
+static void the_accuracy_of_a_group_is_over_what_was_judged(void **state)
+{
+	(void)state;
+	struct rollout     r[3] = {{.reward = 1, .right = MARK_RIGHT}, {.reward = NAN, .right = MARK_UNKNOWN}, {.right = MARK_WRONG}};
+	const struct group g = {.n = 3, .rollouts = r};
+	struct arena       a = {0};
+	struct curriculum_outcome *out;
+
+	assert_ok(outcome_of_groups(&g, 1, &a, &out));
+	assert_close(out->accuracy, .5, 0);
+	assert_true(isnan(out->advantage[1]) && out->n_rollouts == 3);
+	r[0].right = r[2].right = MARK_UNKNOWN;
+	assert_ok(outcome_of_groups(&g, 1, &a, &out));
+	assert_true(isnan(out->accuracy));
+	arena_free(&a);
+}
+
 /* The order and the weights of task.rewards do not matter; task.eval_reward does. */
 static void of_several_rewards_the_judge_says_what_is_right(void **state)
 {
@@ -425,6 +443,7 @@ int main(void)
 	                                   TEST(a_block_that_the_completion_was_begun_with_counts_once),
 	                                   TEST(credit_for_the_format_leaves_a_group_failed),
 	                                   TEST(of_several_rewards_the_judge_says_what_is_right),
+	                                   TEST(the_accuracy_of_a_group_is_over_what_was_judged),
 	                                   TEST(token_rewards_beside_permuted_ones_are_refused),
 	                                   TEST(threads_change_no_bit_of_a_run_with_token_rewards),
 	                                   TEST(permuted_rewards_teach_nothing_and_the_same_job_without_learns)};
