@@ -554,6 +554,50 @@ static void permuting_the_arms_permutes_the_probabilities(void **state)
 	}
 }
 
+/* However dump counts: a group of which no reward can be used was not seen. */
+static void a_group_without_a_usable_reward_leaves_no_trace(void **state)
+{
+	(void)state;
+	const struct curriculum_item items[] = {{"a", 1}, {"b", 2}};
+	const double                 none[] = {NAN, NAN};
+
+	for (int prompts = 0; prompts <= 1; prompts++) {
+		struct curriculum *c = make(
+		        &(struct curriculum_options){
+		                .kind = "dump", .seed = 3, .temperature = .3, .window = 300, .exploration = 1, .count_prompts = prompts},
+		        items, 2);
+		double P[2];
+		curriculum_observe(c, &(struct curriculum_outcome){0, 2, NAN, none}, 1);
+		curriculum_probabilities(c, P);
+		assert_close(P[0], .5, 0);
+		curriculum_free(c);
+	}
+}
+
+/* Two arms of twenty: the first pass of one is no copy of the other's. */
+static void each_arm_has_an_order_of_its_own(void **state)
+{
+	(void)state;
+	enum { EACH = 20, DRAWN = 200 };
+	struct curriculum_item items[2 * EACH];
+	struct curriculum     *c;
+	int                    picked[DRAWN], order[2][EACH], n[2] = {0}, same = 0;
+
+	for (int i = 0; i < 2 * EACH; i++)
+		items[i] = (struct curriculum_item){i < EACH ? "a" : "b", 1};
+	c = make(&(struct curriculum_options){.kind = "sec", .seed = 3, .alpha = .5, .temperature = 1}, items, 2 * EACH);
+	curriculum_pick(c, DRAWN, picked);
+	for (int i = 0; i < DRAWN; i++) {
+		int a = picked[i] / EACH;
+		if (n[a] < EACH)
+			order[a][n[a]++] = picked[i] % EACH;
+	}
+	for (int i = 0; i < EACH; i++)
+		same += order[0][i] == order[1][i];
+	assert_true(n[0] == EACH && n[1] == EACH && same < EACH / 2);
+	curriculum_free(c);
+}
+
 /* Before anything was observed all are alike; ten draws an arm, so that none is drawn fifty times. */
 static void ten_thousand_arms_are_drawn_alike(void **state)
 {
@@ -597,4 +641,5 @@ TEST_MAIN(TEST(the_advantage_of_a_group_is_largest_for_half_right_and_exactly_ze
           TEST(unusable_advantages_leave_no_trace), TEST(the_expected_advantage_is_flatter_than_the_formula),
           TEST(the_mean_field_world_is_climbed_in_exactly_the_known_numbers_of_steps), TEST(draws_follow_the_probabilities),
           TEST(how_an_arm_is_emptied), TEST(the_same_problems_in_another_order_get_the_same_probabilities_bit_for_bit),
-          TEST(permuting_the_arms_permutes_the_probabilities), TEST(ten_thousand_arms_are_drawn_alike))
+          TEST(permuting_the_arms_permutes_the_probabilities), TEST(ten_thousand_arms_are_drawn_alike),
+          TEST(a_group_without_a_usable_reward_leaves_no_trace), TEST(each_arm_has_an_order_of_its_own))
