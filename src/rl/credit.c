@@ -1,6 +1,7 @@
 #include "rl/credit.h"
 
 #include "base/error.h"
+#include "math/real.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -170,7 +171,7 @@ static void scale(const struct credit_options *o, struct segments *s, struct cre
 	double mean;
 
 	for (int i = 0; i < s->n; i++)
-		s->scratch[i] = s->items[i].e = exp(-o->k * normalised(&s->items[i], stats));
+		s->scratch[i] = s->items[i].e = real_exp(-o->k * normalised(&s->items[i], stats));
 	mean = mean_of_scratch(s);
 	stats->g_min = s->scratch[0] / mean;
 	stats->g_max = s->scratch[s->n - 1] / mean;
@@ -182,7 +183,7 @@ static void add_bonus(const struct credit_options *o, struct segments *s, struct
 {
 	for (int i = 0; i < s->n; i++) {
 		int has_next = i + 1 < s->n && s->items[i + 1].row == s->items[i].row;
-		s->items[i].bonus = has_next ? o->zeta * exp(-o->k_bonus * normalised(&s->items[i + 1], stats)) : 0;
+		s->items[i].bonus = has_next ? o->zeta * real_exp(-o->k_bonus * normalised(&s->items[i + 1], stats)) : 0;
 		s->scratch[i] = s->items[i].bonus;
 	}
 	stats->bonus = mean_of_scratch(s);

@@ -1,5 +1,7 @@
 #include "rl/kl.h"
 
+#include "math/real.h"
+
 #include <math.h>
 
 double log_ratio_clamp(double x)
@@ -22,10 +24,10 @@ struct kl kl_estimate(enum kl_estimator estimator, double logp, double logp_ref)
 		k = (struct kl){x * x / 2, -x};
 		break;
 	case KL_K3:
-		k = (struct kl){expm1(x) - x, -expm1(x)};
+		k = (struct kl){real_expm1(x) - x, -real_expm1(x)};
 		break;
 	case KL_K3_PLUS:
-		k = (struct kl){expm1(x) - x, -x};
+		k = (struct kl){real_expm1(x) - x, -x};
 		break;
 	}
 	if (x != raw)

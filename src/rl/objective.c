@@ -65,7 +65,7 @@ static struct gain gain_cap_absolute(double q, double adv, const struct algorith
 /* At q = 1 the gate g is 1/2 and 4 g (1 - g) is exactly 1. */
 static struct gain gain_soft(double q, double adv, const struct algorithm *a)
 {
-	double tau = adv > 0 ? a->tau_positive : a->tau_negative, g = 1 / (1 + exp(-tau * (q - 1)));
+	double tau = adv > 0 ? a->tau_positive : a->tau_negative, g = 1 / (1 + real_exp(-tau * (q - 1)));
 
 	return (struct gain){adv * (4 / tau) * g, adv * (4 * g * (1 - g)) * q, INSIDE};
 }
@@ -91,7 +91,7 @@ static struct gain gain_squash(double q, double adv, const struct algorithm *a)
 
 static struct gain gain_power(double q, double adv, const struct algorithm *a)
 {
-	double f = pow(q, a->power);
+	double f = real_pow(q, a->power);
 
 	return (struct gain){adv * f, adv * a->power * f, INSIDE};
 }
@@ -222,7 +222,7 @@ static struct unit unit_of(struct job *j, int first, int last)
 			x = f * sum;
 		f = 0;
 	}
-	return (struct unit){first, last, exp(x), f};
+	return (struct unit){first, last, real_exp(x), f};
 }
 
 static void count(struct job *j, double q, double adv, struct gain g)
@@ -418,7 +418,7 @@ static double squash_of_row(const struct job *j, double percentile, int first, i
 	for (int t = first; t < last; t++)
 		if (j->b->rows.trained[t]) {
 			const float *logp = j->b->logp_held ? j->b->logp_held : j->b->logp_new;
-			q[n++] = (float)exp(log_ratio_clamp((double)logp[t] - j->b->logp_old[t]));
+			q[n++] = (float)real_exp(log_ratio_clamp((double)logp[t] - j->b->logp_old[t]));
 		}
 	qsort(q, (size_t)n, sizeof *q, compare_floats);
 	at = percentile * (n - 1);

@@ -1,6 +1,7 @@
 #include "rl/token_weight.h"
 
 #include "base/error.h"
+#include "math/real.h"
 #include "rl/kl.h"
 
 #include <math.h>
@@ -49,7 +50,7 @@ static void fill_row(const struct algorithm *alg, const struct token_weight_batc
 		sum += b->rows.trained[t] ? (double)b->logp_old[t] - b->logp_rollout[t] : 0;
 	for (int t = first; t < last; t++) {
 		double        d = (double)b->logp_old[t] - b->logp_rollout[t];
-		struct ratios rho = {exp(log_ratio_clamp(d)), exp(log_ratio_clamp(sum)), exp(log_ratio_clamp(sum / n))};
+		struct ratios rho = {real_exp(log_ratio_clamp(d)), real_exp(log_ratio_clamp(sum)), real_exp(log_ratio_clamp(sum / n))};
 
 		weight[t] = 0;
 		if (!b->rows.trained[t])
