@@ -1,8 +1,15 @@
 /* The math verifier: equal formulas earn 1, unequal ones and attacks 0, and others' verdicts are met. */
 #include "base/file.h"
 #include "base/json.h"
+#include "task/algebraic.h"
+#include "task/dataset.h"
+#include "task/formula.h"
+#include "task/statement.h"
 #include "task/verifier.h"
 #include "test.h"
+
+/* How many of the right pairs are met today: none may be lost. */
+enum { RIGHT_PAIRS_MET = 398 };
 
 static double judge(const struct verifier_options *o, const char *gold, const char *text, size_t n)
 {
@@ -73,7 +80,6 @@ static void equal_formulas_earn_one(void **state)
 	        {"3", "\\boxed{\\log_2 8}"},
 	        {"1011_2", "\\boxed{1011_{2}}"},
 	        {"7", "\\boxed{5} is not it. \\boxed{7}"},
-	        {"7", "x = \\boxed{7"},
 	        {"-15", "<answer>-15</answer>"},
 	        {"42", "Thus\n#### 42"},
 	};
@@ -237,6 +243,65 @@ static void attacks_earn_nothing(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+static json_t *next_row(struct lines *in, const char *path)
+{
+	const char *line;
+	size_t      n;
+	json_t     *row = NULL;
+
+	assert_ok(lines_next(in, &line, &n));
+	if (line)
+		assert_ok(json_parse(path, line, n, &row));
+	return row;
+}
+
+/* The rows of a table of golds and completions, and how many of them earn 1. */
+static int table_rows(const char *path, int *earned, double report)
+{
+	struct lines *in;
+	json_t       *row;
+	int           n = 0;
+
+	*earned = 0;
+	assert_ok(lines_open(path, 1 << 20, &in));
+	for (; (row = next_row(in, path)); json_decref(row), n++) {
+		const char *gold = json_string_value(json_object_get(row, "gold")),
+		           *said = json_string_value(json_object_get(row, "completion"));
+		double got = reward(gold, said);
+		*earned += got == 1;
+		if (got == report)
+			print_error("gold \"%s\", completion \"%.300s\": reward %g\n", gold, said, got);
+	}
+	lines_close(in);
+	return n;
+}
+
+/* Written by hand, before it was known which of them pass. */
+static void right_pairs_earn_one_and_wrong_ones_nothing(void **state)
+{
+	(void)state;
+	int earned, right = table_rows("tests/data/math/right_pairs.jsonl", &earned, 0), wrong, paid;
+
+	print_message("%d of %d right pairs earn 1\n", earned, right);
+	assert_true(right >= 350);
+	assert_true(earned >= 0.95 * right);
+	assert_true(earned >= RIGHT_PAIRS_MET);
+	wrong = table_rows("tests/data/math/wrong_pairs.jsonl", &paid, 1);
+	print_message("%d of %d wrong pairs earn 1\n", paid, wrong);
+	assert_true(wrong >= 200);
+	assert_int_equal(paid, 0);
+}
+
+static void more_attacks_earn_nothing(void **state)
+{
+	(void)state;
+	int paid, n = table_rows("tests/data/math/attacks.jsonl", &paid, 1);
+
+	print_message("%d of %d attacks earn 1\n", paid, n);
+	assert_true(n >= 400);
+	assert_int_equal(paid, 0);
+}
+
 static void nul_bytes_are_no_end_of_the_answer(void **state)
 {
 	(void)state;
@@ -248,38 +313,208 @@ static void nul_bytes_are_no_end_of_the_answer(void **state)
 	assert_close(judge(&none, "42", in_box, sizeof in_box - 1), 1, 0); /* at an end it is white space, as for all verifiers */
 }
 
-/* A megabyte of each: what took quadratic time would not come to an end. */
-static void a_megabyte_of_anything_is_read(void **state)
+/* The rewards of rows as `hone score` reads them: `data.answer_list: any`. NAN for an error. */
+static double row_reward(const struct reward_spec *spec, const char *row)
+{
+	struct text out = {0};
+	double      got = NAN;
+	int         status = verifier_score_row(spec, "rows:1", row, strlen(row), &out);
+
+	if (status == OK) {
+		json_t *v;
+		assert_ok(json_parse("out", out.data, out.n, &v));
+		got = json_number_value(json_object_get(v, "reward"));
+		json_decref(v);
+	}
+	text_free(&out);
+	return got;
+}
+
+static void a_list_of_golds_means_any_of_them(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *verifier, *answer, *completion;
+		double      want;
+	} cases[] = {{"math", "[\"42\"]", "\\\\boxed{42}", 1},      {"math", "[\"$x^2$\"]", "\\\\boxed{x^2}", 1},
+	             {"math", "[1, 2]", "\\\\boxed{2, 1}", 1},      {"math", "[\"1\", \"2\"]", "\\\\boxed{2}", 1},
+	             {"math", "[\"1\", \"2\"]", "\\\\boxed{3}", 0}, {"math", "[\"1\", \"2\"]", "\\\\boxed{1, 2, 3}", 0},
+	             {"math", "[1e-05]", "\\\\boxed{0.00001}", 1},  {"math", "[true]", "\\\\boxed{true}", 1},
+	             {"numeric", "[\"1\", \"2\"]", "It is 2", 1},   {"numeric", "[\"1\", \"2\"]", "It is 3", 0},
+	             {"exact", "[\"Rome\", \"Roma\"]", "Roma", 1},  {"exact", "[\"Rome\", \"Roma\"]", "Milan", 0}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct reward_spec spec;
+		char               row[256];
+		assert_ok(verifier_open(&spec, &cases[i].verifier, NULL, 1, NULL));
+		snprintf(row, sizeof row, "{\"completion\": \"%s\", \"answer\": %s}", cases[i].completion, cases[i].answer);
+		if (row_reward(&spec, row) != cases[i].want)
+			fail_msg("%s: not %g", row, cases[i].want);
+		verifier_close(&spec);
+	}
+}
+
+static void a_list_is_one_value_where_lists_are_compared(void **state)
+{
+	(void)state;
+	const char                   *exact = "exact";
+	const struct verifier_options set = {.compare = {.form = ANSWER_SET}};
+	struct reward_spec            spec;
+
+	assert_ok(verifier_open(&spec, &exact, NULL, 1, &set));
+	assert_close(row_reward(&spec, "{\"completion\": \"2, 1\", \"answer\": [\"1\", \"2\"]}"), 1, 0);
+	assert_close(row_reward(&spec, "{\"completion\": \"1\", \"answer\": [\"1\", \"2\"]}"), 0, 0);
+	verifier_close(&spec);
+}
+
+static void an_empty_list_is_no_gold(void **state)
+{
+	(void)state;
+	const char        *math = "math";
+	struct reward_spec spec;
+
+	assert_ok(verifier_open(&spec, &math, NULL, 1, NULL));
+	assert_true(isnan(row_reward(&spec, "{\"completion\": \"\\\\boxed{4}\", \"answer\": []}")));
+	assert_non_null(strstr(error_message(), "empty list"));
+	verifier_close(&spec);
+}
+
+static void all_of_a_list_is_asked_for_where_the_data_say_so(void **state)
+{
+	(void)state;
+	const struct dataset_options all = {.join_answers = 1};
+	const char                  *row = "{\"prompt\": \"?\", \"answer\": [\"1\", \"2\"]}";
+	struct arena                 arena = {0};
+	struct problem               p;
+
+	assert_ok(dataset_read_row("rows:1", row, strlen(row), &all, &arena, &p));
+	assert_string_equal(p.answer, "1, 2");
+	assert_int_equal(p.n_answers, 0);
+	arena_free(&arena);
+}
+
+static void a_row_with_a_list_of_golds_is_written_as_it_was_read(void **state)
+{
+	(void)state;
+	const struct dataset_options any = {0};
+	const char                  *row = "{\"id\": \"a\", \"prompt\": \"?\", \"answer\": [\"1\", \"2\"]}";
+	struct arena                 arena = {0};
+	struct problem               p, again;
+	struct text                  t = {0};
+
+	assert_ok(dataset_read_row("rows:1", row, strlen(row), &any, &arena, &p));
+	assert_ok(dataset_add_row(&t, &p));
+	assert_ok(dataset_read_row("rows:1", t.data, t.n, &any, &arena, &again));
+	assert_int_equal(again.n_answers, 3);
+	assert_string_equal(again.answers[1], "2");
+	assert_string_equal(again.answers[2], "1, 2");
+	text_free(&t);
+	arena_free(&arena);
+}
+
+/* Votes: two completions are compared, neither of them is a gold. */
+static void completions_that_say_the_same_are_one_vote(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *a, *b;
+		int         same;
+	} cases[] = {{"The answer is 0.5.", "\\boxed{\\frac12}", 1},
+	             {"<think>\\boxed{3}</think> \\boxed{4}", "so \\boxed{4}", 1},
+	             {"\\boxed{3}", "The answer is 4.", 0},
+	             {"I do not know.", "Neither do I.", 0}};
+	const char        *math = "math";
+	struct reward_spec spec;
+
+	assert_ok(verifier_open(&spec, &math, NULL, 1, NULL));
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct problem    p = {.id = "p", .answer = "1"};
+		const struct completion a = {.text = cases[i].a, .n = strlen(cases[i].a)},
+		                        b = {.text = cases[i].b, .n = strlen(cases[i].b)};
+		int same;
+		assert_ok(verifier_same(&spec, &p, &a, &b, &same));
+		assert_int_equal(same, cases[i].same);
+	}
+	verifier_close(&spec);
+}
+
+static void a_gold_that_does_not_equal_itself_is_refused(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"", "$$", "\\boxed{}", "\\frac{1}{2", "a} b"};
+	const char              *math = "math";
+	struct reward_spec       spec;
+
+	assert_ok(verifier_open(&spec, &math, NULL, 1, NULL));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_int_equal(verifier_check(&spec, &(struct problem){.id = "p", .answer = bad[i]}), ERR_INPUT);
+	verifier_close(&spec);
+}
+
+/* Steps are counted, not seconds. */
+static void a_megabyte_of_anything_is_read_in_bounded_steps(void **state)
 {
 	(void)state;
 	static const char *const pieces[] = {
-	        "{",          "(",        "\\boxed{", "\\boxed{1}", "\\boxed{1},", "$",      "$1",      "\\(",     "\\[",
-	        "[",          "]",        "9",        "9^",         "-",           "\\frac", "\\frac{", "\\text{", "\\begin{matrix}",
-	        "answer is ", "answer: ", "1.",       "1,",         "|",           "\\sqrt", "x",       "word ",   "!",
-	        "\\\\",       "<answer>", "#",        "is 1 ",      "\\left("};
+	        "{",          "(",         "\\boxed{", "\\boxed{1}", "\\boxed{1},", "$",      "$1",      "\\(",      "\\[",
+	        "[",          "]",         "9",        "9^",         "-",           "\\frac", "\\frac{", "\\text{",  "\\begin{matrix}",
+	        "answer is ", "answer: ",  "1.",       "1,",         "|",           "\\sqrt", "x",       "word ",    "!",
+	        "\\\\",       "<answer>",  "#",        "is 1 ",      "\\left(",     "answer", "<think>", "\\boxed ", "</think>",
+	        "answer\n",   "\\boxed 1", "- ",       "not ",       "is not 1. "};
 	const struct verifier_options none = {0};
 	size_t                        n = 1 << 20;
 	char                         *text = malloc(n);
 
 	for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-		size_t m = strlen(pieces[i]);
+		size_t           m = strlen(pieces[i]);
+		struct statement found;
 		for (size_t j = 0; j < n; j++)
 			text[j] = pieces[i][j % m];
+		statement_of_completion((struct span){text, n}, &found);
+		assert_true(found.steps >= (long)n / 2);
+		if (found.steps > STATEMENT_STEPS * (long)n)
+			fail_msg("a megabyte of \"%s\" took %ld steps", pieces[i], found.steps);
 		assert_close(judge(&none, "42", text, n), 0, 0);
 	}
 	free(text);
 }
 
-static json_t *next_row(struct lines *in, const char *path)
+/* What asks for endless digits, or for numbers without end, is given up after so many steps. */
+static void a_comparison_ends_after_so_many_steps(void **state)
 {
-	const char *line;
-	size_t      n;
-	json_t     *row = NULL;
+	(void)state;
+	static const char *const hostile[] = {
+	        "\\sqrt{2+\\sqrt{3+\\sqrt{5+\\sqrt{7+\\sqrt{11+\\sqrt{13+\\sqrt{17}}}}}}}",
+	        "\\sqrt{2}+\\sqrt{3}+\\sqrt{5}+\\sqrt{7}+\\sqrt{11}+\\sqrt{13}+\\sqrt{17}+\\sqrt{19}+\\sqrt{23}+\\sqrt{29}+\\sqrt{31}",
+	        "9^{9^{9}}",
+	        "2^{131000}+3^{82000}",
+	        "1000!\\cdot 999!\\cdot 998!+1",
+	        "\\binom{1000000}{2000}+\\binom{999999}{1999}",
+	        "(x+y+z)^{999}(x-y)^{999}",
+	        "x^{100000}",
+	        "e^{e^{e^{e}}}",
+	        "\\lfloor e^{100} \\rfloor",
+	        "\\sin 10^{1000}",
+	        "\\cos\\frac{\\pi}{359}+\\cos\\frac{\\pi}{353}+\\cos\\frac{\\pi}{349}",
+	        "\\sqrt[997]{2}+\\sqrt[991]{3}",
+	        "(\\sqrt{2}+\\sqrt{3}+\\sqrt{5})^{500}",
+	        "|(\\sqrt{2}-1)^{500}-(\\sqrt{3}-1)^{700}|",
+	        "\\ln(\\ln(\\ln(\\ln 2)))",
+	        "2^{x^{y^{z}}}",
+	        "\\{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20\\}"};
+	struct formula_options o = {0};
+	int                    n = sizeof hostile / sizeof hostile[0];
 
-	assert_ok(lines_next(in, &line, &n));
-	if (line)
-		assert_ok(json_parse(path, line, n, &row));
-	return row;
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < n; j++) {
+			struct formula *a = formula_new(span_of(hostile[i])), *b = formula_new(span_of(hostile[j]));
+			long            steps;
+			int             equal = formula_equal(a, b, &o, &steps);
+			if (equal != (i == j) || steps > ALGEBRAIC_STEPS * 5L / 4)
+				fail_msg("\"%s\" against \"%s\": equal %d after %ld steps", hostile[i], hostile[j], equal, steps);
+			formula_free(a);
+			formula_free(b);
+		}
 }
 
 /* Which ones are missed, and why, stands in docs/verifiers.md. */
@@ -295,7 +530,7 @@ static void verdicts_of_published_tests_are_met(void **state)
 	for (; (row = next_row(in, path)); json_decref(row), n++) {
 		const json_t                 *options = json_object_get(row, "options");
 		const struct verifier_options o = {.decimals = (int)json_integer_value(json_object_get(options, "precision")),
-		                                   .interval_relations = json_is_true(json_object_get(options, "allow_set_relation_comp"))};
+		                                   .strict_relations = json_is_false(json_object_get(options, "allow_set_relation_comp"))};
 		const char                   *answer = json_string_value(json_object_get(row, "answer"));
 		double                        want = json_number_value(json_object_get(row, "expected"));
 		double                        got = judge(&o, json_string_value(json_object_get(row, "gold")), answer, strlen(answer));
@@ -304,7 +539,8 @@ static void verdicts_of_published_tests_are_met(void **state)
 	}
 	lines_close(in);
 	assert_int_equal(n, 165);
-	assert_true(met >= 161);
+	print_message("%d of %d triples are met\n", met, n);
+	assert_true(met >= 163);
 }
 
 static void graded_pairs_agree(void **state)
@@ -321,8 +557,14 @@ static void graded_pairs_agree(void **state)
 		       json_is_true(json_object_get(row, "prm800k"));
 	lines_close(in);
 	assert_int_equal(n, 1158);
-	assert_true(met >= 0.97 * n);
+	print_message("%d of %d graded pairs agree\n", met, n);
+	assert_true(met >= 1125);
 }
 
-TEST_MAIN(TEST(equal_formulas_earn_one), TEST(attacks_earn_nothing), TEST(nul_bytes_are_no_end_of_the_answer),
-          TEST(a_megabyte_of_anything_is_read), TEST(verdicts_of_published_tests_are_met), TEST(graded_pairs_agree))
+TEST_MAIN(TEST(equal_formulas_earn_one), TEST(attacks_earn_nothing), TEST(more_attacks_earn_nothing),
+          TEST(right_pairs_earn_one_and_wrong_ones_nothing), TEST(nul_bytes_are_no_end_of_the_answer),
+          TEST(a_list_of_golds_means_any_of_them), TEST(a_list_is_one_value_where_lists_are_compared), TEST(an_empty_list_is_no_gold),
+          TEST(all_of_a_list_is_asked_for_where_the_data_say_so), TEST(a_row_with_a_list_of_golds_is_written_as_it_was_read),
+          TEST(completions_that_say_the_same_are_one_vote), TEST(a_gold_that_does_not_equal_itself_is_refused),
+          TEST(a_megabyte_of_anything_is_read_in_bounded_steps), TEST(a_comparison_ends_after_so_many_steps),
+          TEST(verdicts_of_published_tests_are_met), TEST(graded_pairs_agree))

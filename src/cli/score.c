@@ -50,7 +50,7 @@ int command_score(int argc, char **argv)
 	                                    {"--partial", &partial, NULL, NULL},
 	                                    {"--format-score", &format_score, NULL, NULL},
 	                                    {"--decimals", NULL, &o.decimals, NULL},
-	                                    {"--interval-relations", NULL, NULL, &o.interval_relations},
+	                                    {"--strict-relations", NULL, NULL, &o.strict_relations},
 	                                    {"--compare", &compare, NULL, NULL},
 	                                    {"--tolerance", &tolerance, NULL, NULL},
 	                                    {"--relative-tolerance", &relative, NULL, NULL},

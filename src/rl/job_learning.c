@@ -15,7 +15,7 @@ struct verifier_options job_verifier_options(const struct config_task *t)
 	        .ignore_case = t->verifier.ignore_case, .absolute = t->verifier.tolerance, .relative = t->verifier.relative_tolerance};
 	struct verifier_options o = {.compare = rule,
 	                             .decimals = t->verifier.decimals,
-	                             .interval_relations = t->verifier.interval_relations,
+	                             .strict_relations = !t->verifier.interval_relations,
 	                             .partial = t->verifier.partial,
 	                             .format_score = t->verifier.format_score,
 	                             .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,

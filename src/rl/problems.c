@@ -27,6 +27,7 @@ static int read_file(const struct config_data *d, const struct source_config *s,
 	                                  .name = out->name,
 	                                  .category = unless(s->category, ""),
 	                                  .convert = unless(d->convert, ""),
+	                                  .join_answers = !strcmp(d->answer_list, "all"),
 	                                  .answer_optional = 1, /* verifier_check says so where an answer is needed */
 	                                  .problems_max = most};
 
@@ -239,20 +240,41 @@ int problems_add_verifiers(const struct problem_set *set, struct reward_spec *sp
 	return OK;
 }
 
-static int leave_out(const struct config *c, const struct problem *p, struct arena *a, struct problem_set *set)
+static int leave_out(const struct problem *p, struct arena *a, struct problem_set *set)
 {
 	struct unreadable *u = &set->unreadable[set->n_unreadable++];
 
-	if (strcmp(c->data.unreadable_answers, "drop"))
-		return p->file ? error_context("%s:%d", p->file, p->line) : ERR_INPUT;
-	*u = (struct unreadable){p->id, arena_text(a, error_message(), strlen(error_message()))};
+	*u = (struct unreadable){p->id, arena_text(a, error_message(), strlen(error_message())), p->file, p->line};
 	return u->reason ? OK : ERR_INPUT;
+}
+
+enum { PROBLEMS_NAMED = 5 };
+
+/* The error about golds that are to be no error only with data.unreadable_answers: drop: how many, the first in full, the next by their ids. */
+static int refuse_unreadable(const struct problem_set *set, int n)
+{
+	const struct unreadable *u = set->unreadable;
+	struct text              t = {0};
+	int                      status;
+
+	if (u[0].file)
+		text_print(&t, "%s:%d: ", u[0].file, u[0].line);
+	text_print(&t, "%s", u[0].reason);
+	for (int i = 1; i < set->n_unreadable && i < PROBLEMS_NAMED; i++)
+		text_print(&t, "%s%.80s", i > 1 ? ", " : "; also ", u[i].id);
+	if (set->n_unreadable > PROBLEMS_NAMED)
+		text_print(&t, ", ...");
+	status = text_status(&t) == OK ? error_set(ERR_INPUT, "%s (%d of %d answers; data.unreadable_answers: drop leaves them out)",
+	                                           t.data, set->n_unreadable, n)
+	                               : ERR_INPUT;
+	text_free(&t);
+	return status;
 }
 
 int problems_check(const struct config *c, const struct reward_spec *spec, const struct reward_spec *other, struct arena *a,
                    struct problem_set *set)
 {
-	int kept = 0;
+	int kept = 0, n = set->n;
 
 	set->unreadable = arena_alloc(a, (size_t)set->n, sizeof *set->unreadable);
 	if (!set->unreadable)
@@ -261,7 +283,9 @@ int problems_check(const struct config *c, const struct reward_spec *spec, const
 		if (verifier_check(spec, &set->problems[i]) == OK && (!other || verifier_check(other, &set->problems[i]) == OK))
 			set->problems[kept++] = set->problems[i];
 		else
-			TRY(leave_out(c, &set->problems[i], a, set));
+			TRY(leave_out(&set->problems[i], a, set));
+	if (set->n_unreadable && strcmp(c->data.unreadable_answers, "drop"))
+		return refuse_unreadable(set, n);
 	if (set->n && kept == 0)
 		return error_context("no problem is left, all %d were dropped; the last one", set->n);
 	set->n = kept;

@@ -25,8 +25,9 @@ struct problem_source {
 	int            n, entries; /* problems whose prompts are used; places that they have in the list of prompts */
 };
 
-struct unreadable { /* a problem that was left out */
-	const char *id, *reason;
+struct unreadable {                     /* a problem that was left out */
+	const char *id, *reason, *file; /* file NULL: it was generated */
+	int         line;
 };
 
 struct problem_set {
@@ -48,8 +49,8 @@ void problems_free(struct problem_set *set);
 /* The verifiers that sources have of their own. */
 int problems_add_verifiers(const struct problem_set *set, struct reward_spec *spec);
 
-/* Leaves problems out that a verifier cannot use, when data.unreadable_answers is drop; otherwise the first of them is the error. The second spec may
- * be NULL. ERR_INPUT, too, when none is left. */
+/* Leaves problems out that a verifier cannot use, when data.unreadable_answers is drop; otherwise they are the error, counted, the first one in
+ * full. The second spec may be NULL. ERR_INPUT, too, when none is left. */
 int problems_check(const struct config *c, const struct reward_spec *spec, const struct reward_spec *other, struct arena *a,
                    struct problem_set *set);
 

@@ -75,7 +75,7 @@ struct config_data {
 		int                      n;
 	} generate, eval_generate;
 	const char *prompt_column, *answer_column, *category_column, *id_column, *prompt_template, *chat, *system_prompt,
-	        *chat_template_kwargs, *chat_date, *overlong_prompts, *unreadable_answers, *convert;
+	        *chat_template_kwargs, *chat_date, *overlong_prompts, *unreadable_answers, *answer_list, *convert;
 	int max_prompt_length, max_problems, eval_max_problems;
 };
 

@@ -14,7 +14,8 @@
  * prompt    a text, a list of {"role", "content"} (or {"from", "value"}), or the JSON text of such a list. Where the last message is the assistant's, the
  *           completion goes on from it; but of a conversation (a column called messages or conversations) it is the worked completion, and no part of the
  *           question: it becomes a demonstration. An instruction is followed, on the next line, by the column input or context, where that says something.
- * answer    a text; a number or a boolean becomes its JSON text ("42", "0.5", "true"; an integer keeps all its digits), a list its compact JSON. An object is no answer: it is passed
+ * answer    a text; a number or a boolean becomes its JSON text ("42", "0.5", "true"; an integer keeps all its digits), a list its compact JSON (and
+ *           problem.answers holds its items, any of which is right, unless join_answers makes them one answer). An empty list is no answer, and an error. An object is no answer: it is passed
  *           over unless the column was named, and then it is an error.
  * id        a text or an integer (1.0 is one); without it, or where the column named is "line", it is "FILE:LINE", FILE being the file's name up to its first
  *           dot, and LINE in lists and among objects over several lines the number of the row. No two rows may share one. It is what samples and recorded
@@ -59,6 +60,7 @@ struct dataset_options { /* zero is a good default */
 	const char *category; /* of rows that have none; borrowed */
 	const char *convert;  /* the generator that knows these published rows and rewrites them in its own compact text; see generator.h */
 	int         answer_optional;
+	int         join_answers;    /* a list of answers is one, its items parted by commas; otherwise any of them is right */
 	int         prompt_optional; /* for scoring: the completion is there already */
 	int         problems_max;    /* 0: all */
 };

@@ -6,6 +6,7 @@
  *     dataset_mend.c        what writers of JSON write though JSON has no such thing: NaN, halves of surrogate pairs
  *     dataset_row.c         one row: columns and their spellings, values as text
  *     dataset_prompt.c      the prompt of a row: texts, messages, instruction and input; what the chat template is to see beside them
+ *     dataset_answers.c     golds that are lists
  *     dataset_template.c    data.prompt_template
  *     dataset_write.c       a problem as a row again */
 #ifndef TASK_DATASET_PARTS_H
@@ -44,6 +45,9 @@ int dataset_read_template_values(const struct reader *r, struct problem *p); /* 
 
 /* A column's value as text: texts as they are, numbers and truth values as JSON writes them, lists as compact JSON. `name` is for messages. */
 int dataset_copy_value(const struct reader *r, const char *name, const json_t *v, const char **out);
+
+/* The gold: one value, or a list of texts and numbers (problem.h). */
+int dataset_take_answer(const struct reader *r, const char *name, const json_t *v, struct problem *p);
 
 /* The problem's prompt, or its last message, with the template around it. */
 int dataset_shape_prompt(const struct reader *r, struct problem *p);

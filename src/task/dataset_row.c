@@ -203,7 +203,7 @@ static int read_answer(const struct reader *r, struct problem *p)
 	const json_t *v = dataset_chosen_column(r, r->options->answer_column, answer_columns, &name);
 
 	if (v)
-		return dataset_copy_value(r, name, v, &p->answer);
+		return dataset_take_answer(r, name, v, p);
 	return r->options->answer_optional ? OK : dataset_missing_column(r, "answer", r->options->answer_column, answer_columns);
 }
 

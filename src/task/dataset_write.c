@@ -105,7 +105,11 @@ int dataset_add_row(struct text *t, const struct problem *p)
 	text_add(t, "{", 1);
 	add_member(t, "id", p->id);
 	add_prompt(t, p);
-	add_member(t, "answer", p->answer);
+	if (p->n_answers) { /* a list: its text is JSON */
+		add_key(t, "answer");
+		text_add(t, p->answer, strlen(p->answer));
+	} else
+		add_member(t, "answer", p->answer);
 	add_member(t, "category", p->category);
 	if (!isnan(p->difficulty)) {
 		add_key(t, "difficulty");

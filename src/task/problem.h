@@ -23,7 +23,13 @@ struct problem {
 	int                   n_messages;
 	const char *template_values; /* JSON text of an object: what the chat template sees beside messages (tools, ...); NULL: nothing */
 
-	const char *answer;     /* the gold, as text; NULL where the row had none */
+	const char *answer; /* the gold, as text; NULL where the row had none */
+
+	/* Where the row has a list of golds and any of them is right: the items, and of several also all of them, parted by commas. `answer` is then
+	 * the list as JSON, for verifiers that take it as one value. */
+	const char *const *answers;
+	int                n_answers;
+
 	const char *verifier;   /* the one that scores it in the place of the run's; NULL: the run's */
 	const char *category;   /* what curricula and tables of results group by */
 	double      difficulty; /* any scale on which more is harder; NAN when unknown */

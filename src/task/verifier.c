@@ -160,10 +160,60 @@ void verifier_close(struct reward_spec *spec)
 	*spec = (struct reward_spec){0};
 }
 
+/* Does it take one gold of a list at a time, any of which is right? Lists and sets are one value, and so is what a puzzle is made of. */
+static int takes_one_gold(const struct reward_spec *spec, const struct verifier *v)
+{
+	enum answer_form form = spec->options.compare.form;
+
+	return v->score == verify_math || v->score == verify_numeric ||
+	       (v->score == verify_exact && form != ANSWER_LIST && form != ANSWER_SET);
+}
+
+static struct problem with_gold(const struct problem *p, int i)
+{
+	struct problem one = *p;
+
+	one.answer = p->answers[i];
+	one.answers = NULL;
+	one.n_answers = 0;
+	return one;
+}
+
+/* Each item of a list of golds; all of them together are not asked for. */
+static int check_golds(const struct reward_spec *spec, const struct verifier *v, const struct problem *p)
+{
+	int n = takes_one_gold(spec, v) ? p->n_answers - (p->n_answers > 1) : 0;
+
+	if (n == 0)
+		return v->check(spec, p);
+	for (int i = 0; i < n; i++) {
+		const struct problem one = with_gold(p, i);
+		TRY(v->check(spec, &one));
+	}
+	return OK;
+}
+
+/* The best of what the golds give. */
+static int score_golds(const struct reward_spec *spec, const struct verifier *v, const struct problem *p, const struct completion *c,
+                       struct score *out)
+{
+	if (p->n_answers == 0 || !takes_one_gold(spec, v))
+		return v->score(spec, p, c, out);
+	*out = (struct score){0};
+	for (int i = 0; i < p->n_answers && !out->right; i++) {
+		const struct problem one = with_gold(p, i);
+		struct score         s;
+		TRY(v->score(spec, &one, c, &s));
+		if (i == 0 || s.right || s.reward > out->reward)
+			*out = s;
+	}
+	return OK;
+}
+
 int verifier_check(const struct reward_spec *spec, const struct problem *p)
 {
 	for (int i = 0; i < spec->n; i++)
-		if (applies(spec, i, p) && spec->verifier[i]->check && spec->verifier[i]->check(spec, p) != OK)
+		if (applies(spec, i, p) && spec->verifier[i]->check && check_golds(spec, spec->verifier[i], p) != OK)
 			return error_context("problem %s: verifier %s", p->id ? p->id : "without id", spec->verifier[i]->name);
 	return OK;
 }
@@ -178,7 +228,7 @@ int verifier_score(const struct reward_spec *spec, const struct problem *p, cons
 		s->reward = NAN;
 		if (!applies(spec, i, p))
 			continue;
-		TRY(spec->verifier[i]->score(spec, p, c, s));
+		TRY(score_golds(spec, spec->verifier[i], p, c, s));
 		out->failed |= s->failed;
 		out->reward += (p->verifier ? 1 : spec->weight[i]) * s->reward;
 	}
@@ -189,7 +239,7 @@ int verifier_score(const struct reward_spec *spec, const struct problem *p, cons
 
 static int reads_gold_alike(const struct verifier *v)
 {
-	return v->score == verify_numeric || v->score == verify_math;
+	return v->score == verify_numeric;
 }
 
 static int has_nul(const struct completion *c)
@@ -216,6 +266,8 @@ int verifier_same(const struct reward_spec *spec, const struct problem *p, const
 	*same = a->n == b->n && !memcmp(a->text, b->text, a->n);
 	if (*same)
 		return OK;
+	if (v->score == verify_math)
+		return verify_math_same(spec, a, b, same);
 	if (!reads_gold_alike(v) || has_nul(a)) { /* a gold ends at a NUL */
 		*same = same_marked(spec, a, b);
 		return OK;

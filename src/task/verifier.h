@@ -33,15 +33,15 @@ enum command_on_error { COMMAND_LEAVE_OUT, COMMAND_STOP, COMMAND_ZERO };
 
 /* One set of options serves all verifiers of a reward. Zero is each one's default. */
 struct verifier_options {
-	struct answer_rule     compare;            /* exact: what the same answer is */
-	int64_t                target;             /* countdown: > 0: of rows that name none */
-	double                 partial;            /* knights_knaves, story, sudoku, arc: times the share that is right, when not all is */
-	double                 format_score;       /* countdown: for an expression that is well formed but wrong */
-	int                    decimals;           /* math: > 0: numbers that round to the same are equal */
-	int                    interval_relations; /* math: -2 <= x <= 7 is x in [-2, 7] */
-	const char            *pattern;            /* format: PCRE2, searched in the whole completion; '.' matches a newline */
-	const char            *tags;               /* format: "think,answer": these blocks, each once, in this order, around everything */
-	const char            *word;               /* contains, story: the word; NULL takes the column "word" of the row */
+	struct answer_rule     compare;          /* exact: what the same answer is */
+	int64_t                target;           /* countdown: > 0: of rows that name none */
+	double                 partial;          /* knights_knaves, story, sudoku, arc: times the share that is right, when not all is */
+	double                 format_score;     /* countdown: for an expression that is well formed but wrong */
+	int                    decimals;         /* math: > 0: numbers that round to the same are equal */
+	int                    strict_relations; /* math: -2 <= x <= 7 is not x in [-2, 7] */
+	const char            *pattern;          /* format: PCRE2, searched in the whole completion; '.' matches a newline */
+	const char            *tags;             /* format: "think,answer": these blocks, each once, in this order, around everything */
+	const char            *word;             /* contains, story: the word; NULL takes the column "word" of the row */
 	int                    length_min, length_max, length_slack; /* length; slack 0: none */
 	int                    length_in_characters;                 /* length: bytes of the text instead of tokens */
 	struct program_options command;                              /* command: the program */

@@ -63,10 +63,12 @@ void verify_format_close(struct reward_spec *spec);
 VERIFY_SCORE(verify_numeric);
 VERIFY_CHECK(verify_numeric_check);
 
-/* verify_math.c: the answer equals the gold as mathematics (formula.h says when). Where it stands in the completion: the list at the top of
- * verify_math.c. The gold may be a bare formula, or a worked solution with a box. */
+/* verify_math.c: the answer equals the gold as mathematics (formula.h says when). Where it stands in a completion and in a gold: statement.h. A gold
+ * that does not equal itself when it is given as an answer is refused by the check. */
 VERIFY_SCORE(verify_math);
 VERIFY_CHECK(verify_math_check);
+int verify_math_same(const struct reward_spec *spec, const struct completion *a, const struct completion *b,
+                     int *same); /* do both say the same? */
 
 /* verify_countdown.c: an expression of + - * / and parentheses that uses each given number once and gives the target, in exact fractions.
  * It is the marked answer (first line) or the whole text; "= TARGET" may follow it. Numbers and target are the columns `numbers` (or

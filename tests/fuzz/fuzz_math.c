@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	if (!spec.n) {
 		PROMISE(verifier_open(&spec, &name, NULL, 1, NULL) == OK);
-		PROMISE(verifier_open(&loose, &name, NULL, 1, &(struct verifier_options){.decimals = 3, .interval_relations = 1}) == OK);
+		PROMISE(verifier_open(&loose, &name, NULL, 1, &(struct verifier_options){.decimals = 3, .strict_relations = 1}) == OK);
 	}
 	if (n)
 		memcpy(said, data, n);

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	        .length_max = 9,
 	        .length_slack = 5,
 	        .decimals = n % 7 == 0 ? 3 : 0,
-	        .interval_relations = n % 3 == 0};
+	        .strict_relations = n % 3 == 0};
 	struct problem     p = {.id = "p", .prompt = "?", .answer = answer, .row = row.n ? columns : "{}", .difficulty = NAN};
 	struct reward_spec spec;
 
