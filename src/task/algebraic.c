@@ -513,16 +513,39 @@ static int algebraic_refine(struct algebra *a, int x, long bits)
 	return 1;
 }
 
+/* phi(n)/2, the degree of the field of all cosines of n-th parts of a turn; 1 for small n. */
+static double algebraic_field(long n)
+{
+	double degree = (double)n;
+	long   left = n;
+
+	for (long p = 2; p * p <= left; p++)
+		if (left % p == 0) {
+			degree *= (double)(p - 1) / (double)p;
+			while (left % p == 0)
+				left /= p;
+		}
+	if (left > 1)
+		degree *= (double)(left - 1) / (double)left;
+	return degree > 2 ? ceil(degree / 2) : 1;
+}
+
 /* The bound of x: |x| >= 2^-bound unless it is 0. More than ALGEBRAIC_BITS: of no use. */
 static long algebraic_bound(struct algebra *a, int x)
 {
 	double degree = 1, bound;
+	long   parts = 1;
 
 	for (int i = algebraic_mark(a, x); i <= x; i++) {
 		const struct algebraic_node *n = &a->node[i];
-		if (n->mark == a->walk && (n->op == 'r' || n->op == 'c') && degree < ALGEBRAIC_BITS)
+		if (n->mark != a->walk || degree > ALGEBRAIC_BITS || parts > ALGEBRAIC_BITS)
+			continue;
+		if (n->op == 'r')
 			degree *= n->y;
+		else if (n->op == 'c')
+			parts = parts / algebraic_divisor(parts, n->y) * n->y;
 	}
+	degree *= algebraic_field(parts);
 	bound = (degree - 1) * (double)a->node[x].u + (double)a->node[x].l;
 	return bound < ALGEBRAIC_BITS ? (long)bound : ALGEBRAIC_BITS + 1;
 }

@@ -14,7 +14,7 @@
  *     k-th root of a    u = (u_a l_a^(k-1))^(1/k), l = l_a where u_a >= l_a, else u = u_a, l = (u_a^(k-1) l_a)^(1/k)
  *     2 cos(2 pi k/n)   u = 2                        l = 1        (an algebraic integer; its conjugates are such cosines too)
  *
- * and D the product of the degrees of all different roots and cosines below E. So an interval inside that bound proves that E is 0.
+ * and D the product of the degrees of all different roots below E and of phi(N)/2, N being the least common multiple of the n of its cosines. So an interval inside that bound proves that E is 0.
  *
  * Nodes of other functions (pi, exp, ln, ...) have no such bound: their sign may be found, their being 0 may not. What is not decided within
  * ALGEBRAIC_BITS of precision, ALGEBRAIC_NODES or ALGEBRAIC_STEPS stays undecided. A step is about the work on a machine word. */
