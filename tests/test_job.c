@@ -802,6 +802,9 @@ static void the_first_evaluation_stays_the_first_across_a_resume(void **state)
 	assert_ok(load_changed(&job, "first_eval", "[0.125, 0.0625]"));
 	assert_close(job.first_eval.mean, 0.125, 0);
 	assert_close(job.first_eval.error, 0.0625, 0);
+	job.last_eval = (struct tally_mean){0.5, 0.25}; /* what is written is the first, not the newest */
+	assert_ok(load_changed(&job, "num_tokens", "0"));
+	assert_close(job.first_eval.mean, 0.125, 0);
 	job_close(&job);
 }
 
