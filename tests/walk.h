@@ -107,7 +107,7 @@ static const struct walk_row walk[] = {
 	{PATH("data.chat_template_kwargs"), "{k: 12}", .file = "alone.yaml", .with = "model.path=chat data.chat=always", .without = "data.chat=ready"},
 	{PATH("data.chat_date"), "2031-01-01", .file = "alone.yaml", .with = "model.path=chat data.chat=always 'data.chat_template_kwargs={d: 1}'", .without = "data.chat=ready"},
 	{PATH("data.max_prompt_length"), "7", .with = FILES_ONLY},
-	{PATH("data.answer_list"), "all", PARROT, .with = "data.train=golds.jsonl task.reward=math", .without = "'data.generate=[{name: addition, count: 4}]'"},
+	{PATH("data.answer_list"), "all", PARROT, .with = "data.train=golds.jsonl task.reward=math", .without = ""},
 	{PATH("data.unreadable_answers"), "error", .with = "data.generate=[] data.train=unreadable.jsonl task.reward=numeric data.unreadable_answers=drop" SAYS, .status = 2},
 	{PATH("data.overlong_prompts"), "error", .with = FILES_ONLY " data.max_prompt_length=7", .status = 2},
 	{PATH("data.max_problems"), "3"},
