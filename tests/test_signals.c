@@ -154,6 +154,23 @@ static void a_reader_that_leaves_ends_no_run(void **state)
 	assert_says("status", "2");
 }
 
+/* The first thread and those of OpenMP have stacks of their own size, and no bit hangs on it. */
+static void a_small_stack_ends_no_run(void **state)
+{
+	(void)state;
+	hone_ok("train ppo.yaml run.output_dir=usual run.max_steps=2 run.eval_steps=0");
+	shell("ulimit -s 256; '%s' train ppo.yaml run.output_dir=small run.max_steps=2 run.eval_steps=0 > stdout 2> stderr", run_program);
+	assert_true(same_bytes("usual/checkpoint-2/model.safetensors", "small/checkpoint-2/model.safetensors"));
+}
+
+static void a_bound_on_files_is_an_error(void **state)
+{
+	(void)state;
+	shell("ulimit -f 20; '%s' train grpo.yaml run.output_dir=bound run.max_steps=1 > stdout 2> stderr; echo $? > status", run_program);
+	assert_says("status", "2");
+	assert_says("stderr", "bound/");
+}
+
 /* An end of the last step's evaluation is made up for, and then the run is done. */
 static void a_stop_when_all_is_done_is_no_stop(void **state)
 {
@@ -180,6 +197,8 @@ int main(void)
 	        TEST(a_step_without_an_update_is_given_up_though_its_verifier_hangs),
 	        TEST(a_hangup_is_ignored_where_it_was_and_may_come_twice),
 	        TEST(a_reader_that_leaves_ends_no_run),
+	        TEST(a_small_stack_ends_no_run),
+	        TEST(a_bound_on_files_is_an_error),
 	        TEST(a_stop_when_all_is_done_is_no_stop),
 	};
 

@@ -193,7 +193,7 @@ int file_size(const char *path, uint64_t *out)
 
 int file_crc32(const char *path, uint64_t *size, uint32_t *crc)
 {
-	unsigned char buffer[1 << 16];
+	unsigned char buffer[1 << 13];
 	uLong         sum = crc32(0, NULL, 0);
 	uint64_t      total = 0, expected;
 	ssize_t       got;

@@ -2,10 +2,12 @@
 #include "base/terminal.h"
 #include "cli/command.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const struct command {
@@ -48,20 +50,34 @@ static void usage(FILE *f)
 /* Between two parallel loops GNU OpenMP's threads spin for milliseconds by default. On a machine that other programs use too they then take the cores
  * from the thread that has work, and everything becomes ten times slower; a short spin costs nothing measurable on an idle one. The library reads the
  * setting before main, so the program starts itself once more with it. Who sets OMP_WAIT_POLICY or GOMP_SPINCOUNT has decided already. */
-static void spin_briefly(char **argv)
+static int sets_spin(void)
 {
-	if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || setenv("GOMP_SPINCOUNT", "10000", 1))
-		return;
-	execv("/proc/self/exe", argv); /* where that fails the program goes on as it is */
+	return !getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT") && setenv("GOMP_SPINCOUNT", "10000", 1) == 0;
 }
 
-int main(int argc, char **argv)
+/* The threads' stacks are as large as they are for everybody, whatever ulimit -s says. */
+static int sets_stacks(void)
+{
+	return !getenv("OMP_STACKSIZE") && setenv("OMP_STACKSIZE", "8M", 1) == 0;
+}
+
+static void start_again(char **argv)
+{
+	if (sets_spin() | sets_stacks())
+		execv("/proc/self/exe", argv); /* where that fails the program goes on as it is */
+}
+
+struct call {
+	int    argc;
+	char **argv;
+	int    status;
+};
+
+static int front_door(int argc, char **argv)
 {
 	const struct command *c = commands;
 	int                   status;
 
-	spin_briefly(argv);
-	signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond ulimit -f is an error of writing, with a message */
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		usage(argc < 2 ? stderr : stdout);
 		return argc < 2 ? ERR_INPUT : OK;
@@ -79,4 +95,41 @@ int main(int argc, char **argv)
 	if (status != OK && status != STOPPED)
 		terminal_print(stderr, "hone %s: %s\n", c->name, error_message());
 	return status;
+}
+
+static void *front_door_of(void *context)
+{
+	struct call *call = context;
+
+	call->status = front_door(call->argc, call->argv);
+	return NULL;
+}
+
+/* A first thread with less than the usual stack (ulimit -s) leaves the work to one that has it. */
+static int with_stack(int argc, char **argv)
+{
+	const rlim_t   enough = 4 << 20;
+	struct call    call = {argc, argv, ERR_FAILED};
+	struct rlimit  stack;
+	pthread_attr_t how;
+	pthread_t      thread;
+	int            made;
+
+	if (getrlimit(RLIMIT_STACK, &stack) != 0 || stack.rlim_cur >= enough)
+		return front_door(argc, argv);
+	pthread_attr_init(&how);
+	pthread_attr_setstacksize(&how, 2 * enough);
+	made = pthread_create(&thread, &how, front_door_of, &call) == 0;
+	pthread_attr_destroy(&how);
+	if (!made)
+		return front_door(argc, argv);
+	pthread_join(thread, NULL);
+	return call.status;
+}
+
+int main(int argc, char **argv)
+{
+	start_again(argv);
+	signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond ulimit -f is an error of writing, with a message */
+	return with_stack(argc, argv);
 }

@@ -1,12 +1,14 @@
 #include "model/attention.h"
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "math/elementary.h"
 #include "math/rowops.h"
 #include "math/tile.h"
 
 #include <assert.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 /* A tile is the unit of work: QUERY_ROWS queries of one segment that share a key/value head. Its rows run over the positions and, within
@@ -135,7 +137,7 @@ static void store_page(const struct forward *f, const struct segment *s, int blo
 	}
 }
 
-struct tile {
+struct attention_tile {
 	const struct forward *f;
 	const struct segment *s;
 	int                   kv_head, first, rows;             /* rows first .. first+rows-1 of the segment's (position, head) pairs */
@@ -162,13 +164,13 @@ static int clip(int n)
 	return n < 0 ? 0 : n > PAGE_TOKENS ? PAGE_TOKENS : n;
 }
 
-static int tile_position(const struct tile *t, int row)
+static int tile_position(const struct attention_tile *t, int row)
 {
 	return t->s->position + (t->first + row) / t->f->l.group;
 }
 
 /* How many keys of the block this row may see. */
-static int visible(const struct tile *t, int row, int block)
+static int visible(const struct attention_tile *t, int row, int block)
 {
 	return clip(tile_position(t, row) + 1 - block * PAGE_TOKENS);
 }
@@ -202,7 +204,7 @@ static float sum_of(const float x[PAGE_TOKENS])
 }
 
 /* Turns a row's scores of a block into exp(score - max), 0 where it may not look, and moves its running maximum, sum and output. */
-static void soften(struct tile *t, int row, int n_keys)
+static void soften(struct attention_tile *t, int row, int n_keys)
 {
 	float *p = t->p + row * PAGE_TOKENS, *o = t->o + row * t->f->l.padded;
 	float  scale = t->f->l.scale, old = t->max[row], max, correction;
@@ -220,7 +222,7 @@ static void soften(struct tile *t, int row, int n_keys)
 		o[e] *= correction;
 }
 
-static void add_values(struct tile *t, const float *values, int row, int rows, int first_key, int n_keys)
+static void add_values(struct attention_tile *t, const float *values, int row, int rows, int first_key, int n_keys)
 {
 	size_t              padded = (size_t)t->f->l.padded;
 	struct tile_product p = {.a = t->p + row * PAGE_TOKENS + first_key,
@@ -236,7 +238,7 @@ static void add_values(struct tile *t, const float *values, int row, int rows, i
 
 /* A few rows at a time: first over the keys that all of them see, then each over what it sees beyond. What a row does not see is
  * not touched: it may be stale, and 0 * NaN is NaN. */
-static void weigh_values(struct tile *t, const float *values, int block, int first)
+static void weigh_values(struct attention_tile *t, const float *values, int block, int first)
 {
 	enum { STEP = 6 };
 	int rows;
@@ -251,7 +253,7 @@ static void weigh_values(struct tile *t, const float *values, int block, int fir
 	}
 }
 
-static void attend_block(struct tile *t, int block)
+static void attend_block(struct attention_tile *t, int block)
 {
 	const struct forward *f = t->f;
 	float                *keys = keys_of(f->cache, t->s->pages[block], f->layer, t->kv_head);
@@ -269,7 +271,7 @@ static void attend_block(struct tile *t, int block)
 	weigh_values(t, values_of(f->cache, keys), block, first);
 }
 
-static void load_queries(struct tile *t)
+static void load_queries(struct attention_tile *t)
 {
 	const struct layout *l = &t->f->l;
 
@@ -283,7 +285,7 @@ static void load_queries(struct tile *t)
 	}
 }
 
-static void write_outputs(const struct tile *t)
+static void write_outputs(const struct attention_tile *t)
 {
 	const struct layout *l = &t->f->l;
 
@@ -299,27 +301,32 @@ static void write_outputs(const struct tile *t)
 	}
 }
 
-static void attend_tile(const struct forward *f, const struct segment *s, int kv_head, int tile)
+static void attend_tile(const struct forward *f, const struct segment *s, int kv_head, int tile, struct attention_tile *t)
 {
-	struct tile t;
-	int         last;
+	int last;
 
-	t.f = f;
-	t.s = s;
-	t.kv_head = kv_head;
-	t.first = tile * QUERY_ROWS;
-	t.rows = rows_of(&f->l, s, tile);
-	load_queries(&t);
-	last = tile_position(&t, t.rows - 1) / PAGE_TOKENS;
+	t->f = f;
+	t->s = s;
+	t->kv_head = kv_head;
+	t->first = tile * QUERY_ROWS;
+	t->rows = rows_of(&f->l, s, tile);
+	load_queries(t);
+	last = tile_position(t, t->rows - 1) / PAGE_TOKENS;
 	for (int block = 0; block <= last; block++)
-		attend_block(&t, block);
-	write_outputs(&t);
+		attend_block(t, block);
+	write_outputs(t);
+}
+
+int attention_room_new(struct arena *a, struct attention_tile **out)
+{
+	*out = arena_alloc(a, (size_t)threads_count(), sizeof **out);
+	return *out ? OK : ERR_INPUT;
 }
 
 /* Threads run on from segment to segment without waiting for each other: a batch of many short segments and one of a single long
  * segment both keep all of them busy. */
 void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv, struct kv_cache *cache, int layer,
-                       float *out, float *lse)
+                       struct attention_tile *room, float *out, float *lse)
 {
 	struct forward f = {.l = layout_of(shape), .b = b, .qkv = qkv, .cache = cache, .layer = layer, .out = out, .lse = lse};
 
@@ -341,7 +348,7 @@ void attention_forward(const struct model_shape *shape, const struct batch *b, c
 #pragma omp for collapse(2) schedule(dynamic) nowait
 			for (int k = 0; k < f.l.kv_heads; k++)
 				for (int tile = 0; tile < n_tiles; tile++)
-					attend_tile(&f, s, k, tile);
+					attend_tile(&f, s, k, tile, &room[omp_get_thread_num()]);
 		}
 	}
 }
@@ -363,6 +370,8 @@ struct backward {
 	float              *delta;       /* [T x H] */
 	int                *block_first; /* [S+1] blocks of segment s are block_first[s] .. block_first[s+1]-1 */
 	float              *blocks;      /* [blocks x K x block_floats] */
+
+	struct backward_room *room; /* [threads] */
 };
 
 /* PAGE_TOKENS keys of a segment, counted from its start, the missing ones 0: K^T [E x PAGE_TOKENS], V^T alike, K [PAGE_TOKENS x padded]. */
@@ -412,7 +421,7 @@ static void pack_block(const struct backward *w, int segment, int block, int kv_
 	}
 }
 
-struct query_tile { /* rows as in struct tile */
+struct query_tile { /* rows as in struct attention_tile */
 	const struct backward *w;
 	const struct segment  *s;
 	int                    kv_head, first, rows;
@@ -420,6 +429,17 @@ struct query_tile { /* rows as in struct tile */
 	float                  lse[QUERY_ROWS], delta[QUERY_ROWS];
 	float                  p[QUERY_ROWS * PAGE_TOKENS], ds[QUERY_ROWS * PAGE_TOKENS]; /* [rows x PAGE_TOKENS] of the pair at hand */
 };
+
+struct backward_room { /* of a thread: too much for its stack */
+	struct query_tile tile;
+	float             dq[QUERY_ROWS * PADDED_MAX];                                /* [rows x padded] */
+	float             dk[PAGE_TOKENS * PADDED_MAX], dv[PAGE_TOKENS * PADDED_MAX]; /* [PAGE_TOKENS x padded] */
+};
+
+static struct backward_room *room_of(const struct backward *w)
+{
+	return &w->room[omp_get_thread_num()];
+}
 
 static int query_position(const struct query_tile *t, int row)
 {
@@ -504,14 +524,14 @@ static void backward_queries(const struct backward *w, int segment, int kv_head,
 {
 	const struct layout  *l = &w->l;
 	const struct segment *s = &w->b->segments[segment];
-	struct query_tile     t;
-	float                 dq[QUERY_ROWS * PADDED_MAX];
+	struct query_tile    *t = &room_of(w)->tile;
+	float                *dq = room_of(w)->dq;
 
-	load_query_tile(&t, w, s, kv_head, tile);
-	memset(dq, 0, (size_t)(t.rows * l->padded) * sizeof(float));
-	add_dq(&t, segment, dq);
-	for (int r = 0; r < t.rows; r++) {
-		int    pair = t.first + r;
+	load_query_tile(t, w, s, kv_head, tile);
+	memset(dq, 0, (size_t)(t->rows * l->padded) * sizeof(float));
+	add_dq(t, segment, dq);
+	for (int r = 0; r < t->rows; r++) {
+		int    pair = t->first + r;
 		float *row = w->d_qkv + (size_t)(s->first + pair / l->group) * l->qkv_row;
 		memcpy(row + query_at(l, kv_head, pair % l->group), dq + r * l->padded, (size_t)l->E * sizeof(float));
 	}
@@ -522,20 +542,20 @@ static void add_dkv(const struct backward *w, int segment, int kv_head, const st
 {
 	const struct segment *s = &w->b->segments[segment];
 	size_t                padded = (size_t)w->l.padded;
-	struct query_tile     t;
+	struct query_tile    *t = &room_of(w)->tile;
 
 	for (int tile = 0; tile < tiles_of(&w->l, s); tile++) {
 		struct tile_product from_p = {
-		        .a = t.p, .a_row = 1, .a_k = PAGE_TOKENS, .b = t.d_o, .b_row = padded, .c = dv, .c_row = padded};
+		        .a = t->p, .a_row = 1, .a_k = PAGE_TOKENS, .b = t->d_o, .b_row = padded, .c = dv, .c_row = padded};
 		struct tile_product from_ds = {
-		        .a = t.ds, .a_row = 1, .a_k = PAGE_TOKENS, .b = t.q, .b_row = padded, .c = dk, .c_row = padded};
+		        .a = t->ds, .a_row = 1, .a_k = PAGE_TOKENS, .b = t->q, .b_row = padded, .c = dk, .c_row = padded};
 		int n;
 		if (s->position + ((tile + 1) * QUERY_ROWS - 1) / w->l.group < keys->position)
 			continue; /* all before the keys */
-		load_query_tile(&t, w, s, kv_head, tile);
-		n = pair_with(&t, keys);
-		tile_product(&from_p, n, w->l.padded, t.rows);
-		tile_product(&from_ds, n, w->l.padded, t.rows);
+		load_query_tile(t, w, s, kv_head, tile);
+		n = pair_with(t, keys);
+		tile_product(&from_p, n, w->l.padded, t->rows);
+		tile_product(&from_ds, n, w->l.padded, t->rows);
 	}
 }
 
@@ -552,7 +572,7 @@ static void backward_keys(const struct backward *w, int segment, int kv_head, in
 	const struct batch   *b = w->b;
 	const struct segment *s = &b->segments[segment];
 	struct key_block      keys = key_block_of(w, segment, block, kv_head);
-	float                 dk[PAGE_TOKENS * PADDED_MAX], dv[PAGE_TOKENS * PADDED_MAX];
+	float                *dk = room_of(w)->dk, *dv = room_of(w)->dv;
 
 	memset(dk, 0, (size_t)(PAGE_TOKENS * l->padded) * sizeof(float));
 	memset(dv, 0, (size_t)(PAGE_TOKENS * l->padded) * sizeof(float));
@@ -592,7 +612,8 @@ static int allocate(struct backward *w, struct arena *a)
 
 	w->block_first = arena_alloc(a, (size_t)b->n_segments + 1, sizeof(int));
 	w->delta = arena_alloc(a, (size_t)b->n_tokens * (size_t)w->l.heads, sizeof(float));
-	if (!w->block_first || !w->delta)
+	w->room = arena_alloc(a, (size_t)threads_count(), sizeof *w->room);
+	if (!w->block_first || !w->delta || !w->room)
 		return ERR_INPUT;
 	for (int i = 0; i < b->n_segments; i++) {
 		assert(b->segments[i].parent >= 0 || b->segments[i].position == 0);

@@ -29,13 +29,16 @@ void   kv_cache_free(struct kv_cache *c);
 size_t kv_cache_bytes(const struct model_shape *shape, int n_layers, int n_pages);
 void   kv_cache_copy_page(struct kv_cache *c, int from, int to); /* all layers */
 
+struct attention_tile;
+int attention_room_new(struct arena *a, struct attention_tile **out); /* what the threads work in: too much for their stacks */
+
 /* One layer. Puts the new keys and values of the batch into their pages (of a child, also those of its ancestors that stand in the
  * child's first page), then attends.
  *   qkv [T x (H+2K)E]   queries, keys, values of each token side by side, rotated already
  *   out [T x H*E]       written
  *   lse [T x H]         log sum exp of the scores, for the backward pass; may be NULL */
 void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv, struct kv_cache *cache, int layer,
-                       float *out, float *lse);
+                       struct attention_tile *room, float *out, float *lse);
 
 struct attention_kept {               /* by the caller, from the forward pass to the backward pass */
 	const float *qkv, *out, *lse; /* as in attention_forward */

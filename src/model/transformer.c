@@ -249,6 +249,7 @@ struct forward {
 	int                 keeps;       /* every layer has a state of its own */
 	float              *h, *y, *act; /* scratch of a chunk: [rows x D] twice, [rows x F] */
 
+	struct attention_tile *room;
 	struct adapter_scratch adapter;
 };
 
@@ -342,7 +343,7 @@ static int forward_attention(const struct forward *p, int layer, const struct la
 		TRY(project_qkv(p, layer, n, at, s));
 	}
 	rope_apply(T, H + K, E, qkv_row, p->b->position, p->m->rope, +1, s->qkv);
-	attention_forward(shape, p->b, s->qkv, p->cache, p->cache->n_layers == 1 ? 0 : layer, s->o, s->lse);
+	attention_forward(shape, p->b, s->qkv, p->cache, p->cache->n_layers == 1 ? 0 : layer, p->room, s->o, s->lse);
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
 		n = chunk_rows(T - t);
@@ -396,6 +397,7 @@ static int forward_scratch(struct forward *p, struct arena *a)
 	p->act = arena_alloc(a, rows * (size_t)s->ff_width, sizeof(float));
 	if (!p->h || !p->y || !p->act)
 		return ERR_INPUT;
+	TRY(attention_room_new(a, &p->room));
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 0, a, &p->adapter) : OK;
 }
 

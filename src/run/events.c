@@ -104,25 +104,28 @@ int events_open(const char *folder, int step, struct events **out)
 	return status;
 }
 
-int events_write(struct events *e, int step, const struct metrics *m)
+struct event_room { /* of one event: too much for a stack */
+	SummaryValue values[METRICS_MAX], *pointers[METRICS_MAX];
+	char         tags[METRICS_MAX][METRIC_NAME_MAX];
+};
+
+static int write_summary(struct events *e, int step, const struct metrics *m, struct event_room *room)
 {
 	static const SummaryValue empty = SUMMARY_VALUE__INIT;
-	SummaryValue              values[METRICS_MAX], *pointers[METRICS_MAX];
-	char                      tags[METRICS_MAX][METRIC_NAME_MAX];
 	Summary                   summary = SUMMARY__INIT;
 	Event                     event = EVENT__INIT;
 
-	summary.value = pointers;
+	summary.value = room->pointers;
 	for (int i = 0; i < m->n; i++) {
 		size_t k = summary.n_value;
 		if (!isfinite(m->items[i].value) || !strcmp(m->items[i].name, "step"))
 			continue;
-		memcpy(tags[k], m->items[i].name, METRIC_NAME_MAX);
-		values[k] = empty;
-		values[k].tag = tags[k];
-		values[k].value_case = SUMMARY_VALUE__VALUE_SIMPLE_VALUE;
-		values[k].simple_value = (float)m->items[i].value;
-		pointers[k] = &values[k];
+		memcpy(room->tags[k], m->items[i].name, METRIC_NAME_MAX);
+		room->values[k] = empty;
+		room->values[k].tag = room->tags[k];
+		room->values[k].value_case = SUMMARY_VALUE__VALUE_SIMPLE_VALUE;
+		room->values[k].simple_value = (float)m->items[i].value;
+		room->pointers[k] = &room->values[k];
 		summary.n_value++;
 	}
 	event.wall_time = clock_wall();
@@ -130,6 +133,15 @@ int events_write(struct events *e, int step, const struct metrics *m)
 	event.what_case = EVENT__WHAT_SUMMARY;
 	event.summary = &summary;
 	return write_event(e, &event);
+}
+
+int events_write(struct events *e, int step, const struct metrics *m)
+{
+	struct event_room *room = mem_alloc(1, sizeof *room, "a step for TensorBoard");
+	int                status = room ? write_summary(e, step, m, room) : ERR_INPUT;
+
+	mem_free(room);
+	return status;
 }
 
 int events_sync(const struct events *e)
