@@ -149,6 +149,7 @@ static void penalties_are_those_of_transformers(void **state)
 	        {{.repetition = 0.5}, 2, {1, -1, 4, 3, -1, 0}},
 	        {{.repetition = 1}, 2, {1, -2, 2, 3, -1, 0}},
 	        {{.ngram = 1}, 2, {1, N, N, 3, -1, 0}},
+	        {{.ngram = 1}, 0, {1, N, N, 3, -1, 0}}, /* the last token, too */
 	        {{.ngram = 2}, 2, {1, N, 2, 3, -1, 0}}, /* 2 1 stands there */
 	        {{.ngram = 3}, 2, {1, N, 2, 3, -1, 0}}, /* 1 2 1 */
 	        {{.ngram = 4}, 2, {1, -2, 2, 3, -1, 0}},

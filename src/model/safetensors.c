@@ -14,7 +14,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensor data are littl
 enum {
 	LENGTH_BYTES = 8,
 	HEADER_MAX = 100000000, /* as in the reference reader */
-	BLOCK = 4096,          /* numbers converted at a time */
+	BLOCK = 4096,           /* numbers converted at a time */
 };
 
 static const struct {
