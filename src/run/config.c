@@ -62,11 +62,11 @@ static int unknown(const char *where, const char *path)
 	const char           *near = schema_nearest(schema, schema_n, path), *elsewhere = schema_elsewhere(path);
 	const struct foreign *f = foreign_find(path);
 	struct text           t = {0};
-	int                   status;
+	int                   ours = f && f->key && elsewhere && !strcmp(f->key, elsewhere), status; /* called the same here */
 
-	if (f && !(f->key && elsewhere && !strcmp(f->key, elsewhere)))
+	if (f && !ours)
 		foreign_print(f, &t);
-	else if (near)
+	else if (near && !(ours && strcmp(near, elsewhere)))
 		text_print(&t, "did you mean %s?", near);
 	else if (elsewhere)
 		text_print(&t, "there is %s", elsewhere);
