@@ -1,6 +1,7 @@
 #include "task/dataset.h"
 
 #include "base/json.h"
+#include "task/generate.h"
 #include "task/verifier.h"
 #include "test.h"
 
@@ -476,7 +477,7 @@ static void published_puzzles_come_in_words_and_in_signs(void **state)
 	(void)state;
 	const char            *path = "data/knights-knaves/3ppl_test.jsonl.gz";
 	struct dataset_options words = {.prompt_column = "quiz", .answer_column = "solution_text", .category_column = "people"};
-	struct dataset_options signs = {.convert = "knights_knaves", .problems_max = 5};
+	struct dataset_options signs = {.convert = generate_knights_convert, .problems_max = 5};
 	struct dataset         d;
 
 	assert_ok(dataset_read(&path, 1, &words, &d));
@@ -694,16 +695,18 @@ static void wrong_columns_of_the_options_are_named(void **state)
 	(void)state;
 	struct dataset         d;
 	struct dataset_options prompt = {.prompt_column = "quiz"}, answer = {.answer_column = "a.b"}, object = {.answer_column = "o"};
-	struct dataset_options template = {.prompt_template = "{nothing}"}, generator = {.convert = "x"}, none = {.convert = "addition"};
-	struct dataset_options knights = {.convert = "knights_knaves"};
+	struct dataset_options template = {.prompt_template = "{nothing}"};
+	struct dataset_options knights = {.convert = generate_knights_convert};
 	const char            *row = "{" PROMPT ", \"o\": {}, \"statements\": \"(('lying', 0),)\", \"people\": 1}";
 
 	assert_error(read_text(row, &prompt, &d), ERR_INPUT, "\"quiz\" is missing");
 	assert_error(read_text(row, &answer, &d), ERR_INPUT, "\"a.b\" is missing");
 	assert_error(read_text(row, &object, &d), ERR_INPUT, "\"o\" must be a text");
 	assert_error(read_text(row, &template, &d), ERR_INPUT, "\"nothing\"");
-	assert_error(read_text(row, &generator, &d), ERR_INPUT, "no generator \"x\"");
-	assert_error(read_text(row, &none, &d), ERR_INPUT, "knows no published rows");
+	assert_error(generator_converter("x", &template.convert), ERR_INPUT, "no generator \"x\"");
+	assert_error(generator_converter("addition", &template.convert), ERR_INPUT, "knows no published rows");
+	assert_ok(generator_converter("knights_knaves", &template.convert));
+	assert_true(template.convert == knights.convert);
 	assert_error(read_text(row, &knights, &d), ERR_INPUT, "none or several solutions");
 	assert_error(read_text("{}", &knights, &d), ERR_INPUT, "\"statements\"");
 	assert_error(read_text("{\"people\": 15, \"statements\": \"\"}", &knights, &d), ERR_INPUT, "people");

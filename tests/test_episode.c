@@ -95,6 +95,7 @@ static struct rollout_options options(int share)
 	                                           .eos = s->eos,
 	                                           .n_eos = 1,
 	                                           .tokenizer = tokenizer,
+	                                           .piece = tokenizer_piece,
 	                                           .stop = stop,
 	                                           .n_stop = n_stop,
 	                                           .share_prompt = share,

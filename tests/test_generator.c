@@ -1,6 +1,7 @@
 #include "task/generator.h"
 
 #include "base/file.h"
+#include "task/generate.h"
 #include "task/knights.h"
 #include "task/verifier.h"
 #include "test.h"
@@ -307,7 +308,7 @@ static void all_published_puzzles_become_signs(void **state)
 	(void)state;
 	const char             *paths[] = {"data/knights-knaves/3ppl_train.jsonl.gz", "data/knights-knaves/4ppl_test.jsonl.gz",
 	                                   "data/knights-knaves/5ppl_test.jsonl.gz"};
-	struct dataset_options  o = {.convert = "knights_knaves"};
+	struct dataset_options  o = {.convert = generate_knights_convert};
 	const struct generator *g;
 	struct dataset          d;
 

@@ -10,6 +10,7 @@
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/opened.h"
+#include "model/tokenizer.h"
 #include "rl/problems.h"
 #include "rl/scores.h"
 #include "run/value.h"
@@ -246,6 +247,7 @@ static int open_all(struct evaluation *e, const struct words *w)
 	                                                 .stop = r->stop.items,
 	                                                 .n_stop = r->stop.n,
 	                                                 .tokenizer = e->opened.tokenizer,
+	                                                 .piece = tokenizer_piece,
 	                                                 .share_prompt = r->share_prompt},
 	                                      .num_generations = e->config.run.eval_samples,
 	                                      .max_completion_length = r->max_completion_length,

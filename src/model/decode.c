@@ -8,8 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-const char *const stop_reason_name[STOP_REASONS] = {"eos", "stop", "length", "context"};
-
 enum { PREFILL_TOKENS = 2048 }; /* texts are read together up to about this many tokens */
 
 struct slot {         /* one running answer */
@@ -173,7 +171,7 @@ static int has_stop_text(const struct decode_options *o, const struct decode_res
 	first = r->n - from > (int)longest ? r->n - (int)longest : from;
 	for (int i = first; i < r->n; i++) {
 		size_t      n;
-		const char *piece = tokenizer_piece(o->tokenizer, r->ids[i], &n);
+		const char *piece = o->piece(o->tokenizer, r->ids[i], &n);
 		text_add(&tail, piece ? piece : "", n);
 	}
 	for (int i = 0; i < o->n_stop && tail.n; i++)
@@ -525,6 +523,7 @@ int decode_run(struct decoder *d, const struct decode_options *o, const struct d
 	struct run run = {.d = d, .o = o, .requests = requests, .results = results, .n = n};
 	int       *slot_of, *drawn, *prompt_of;
 
+	assert(o->n_stop == 0 || o->piece);
 	TRY(run_start(&run, a));
 	slot_of = arena_alloc(a, (size_t)d->n_slots, sizeof *slot_of);
 	drawn = arena_alloc(a, (size_t)d->n_slots, sizeof *drawn);

@@ -16,20 +16,13 @@
 #ifndef MODEL_DECODE_H
 #define MODEL_DECODE_H
 
+#include "base/ending.h"
 #include "base/rng.h"
 #include "model/penalty.h"
 #include "model/sampling.h"
-#include "model/tokenizer.h"
 #include "model/transformer.h"
 
-enum stop_reason {
-	STOP_EOS,     /* the model ended its answer; the token is part of it */
-	STOP_STRING,  /* a stop text came up */
-	STOP_LENGTH,  /* cut off at max_new */
-	STOP_CONTEXT, /* the same, because the model has no more positions */
-	STOP_REASONS
-};
-extern const char *const stop_reason_name[STOP_REASONS]; /* "eos", "stop", "length", "context" */
+struct tokenizer; /* of the room text, which this one does not know */
 
 struct decode_result { /* arrays of max_new, in the arena of the call */
 	int             *ids;
@@ -46,16 +39,18 @@ struct decode_listener {
 };
 
 struct decode_options {
-	struct sampling         sampling;
-	const struct penalty   *penalty; /* NULL: none, as in training */
-	const int              *eos;     /* [n_eos] ids that end an answer; the id itself belongs to the answer */
-	int                     n_eos;
-	const char *const      *stop; /* [n_stop] texts that stop an answer once what was sampled since its last stop contains one */
-	int                     n_stop;
-	const struct tokenizer *tokenizer;    /* needed for stop texts only */
-	int                     share_prompt; /* 0: every request prefills its own prompt (tests) */
-	struct decode_listener  listener;
-	int                     reread; /* an answer that goes on is read again from its start, as if no page had been kept (tests) */
+	struct sampling       sampling;
+	const struct penalty *penalty; /* NULL: none, as in training */
+	const int            *eos;     /* [n_eos] ids that end an answer; the id itself belongs to the answer */
+	int                   n_eos;
+	const char *const    *stop; /* [n_stop] texts that stop an answer once what was sampled since its last stop contains one */
+	int                   n_stop;
+	const struct tokenizer
+	        *tokenizer; /* what stop texts are looked for in: the bytes piece(tokenizer, id, &n) of each token; NULL without them */
+	const char *(*piece)(const struct tokenizer *tokenizer, int id, size_t *n);
+	int                    share_prompt; /* 0: every request prefills its own prompt (tests) */
+	struct decode_listener listener;
+	int                    reread; /* an answer that goes on is read again from its start, as if no page had been kept (tests) */
 };
 
 struct decode_request {

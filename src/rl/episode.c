@@ -1,6 +1,7 @@
 #include "rl/episode.h"
 
 #include "base/error.h"
+#include "model/tokenizer.h"
 #include "task/environment.h"
 
 #include <assert.h>

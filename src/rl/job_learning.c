@@ -1,6 +1,7 @@
 #include "rl/job_parts.h"
 
 #include "base/error.h"
+#include "model/tokenizer.h"
 #include "rl/recipe.h"
 #include "task/category.h"
 
@@ -155,6 +156,7 @@ int job_open_rollouts(struct job *job)
 	                   .stop = r->stop.items,
 	                   .n_stop = r->stop.n,
 	                   .tokenizer = job->tokenizer,
+	                   .piece = tokenizer_piece,
 	                   .share_prompt = r->share_prompt},
 	        .num_generations = r->num_generations,
 	        .max_completion_length = r->max_completion_length,

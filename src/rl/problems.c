@@ -19,18 +19,18 @@ static const char *either(const char *of_file, const char *of_all)
 
 static int read_file(const struct config_data *d, const struct source_config *s, int most, struct problem_source *out)
 {
-	const struct dataset_options o = {.prompt_column = unless(either(s->prompt_column, d->prompt_column), "prompt"),
-	                                  .answer_column = unless(either(s->answer_column, d->answer_column), ""),
-	                                  .category_column = unless(either(s->category_column, d->category_column), "category"),
-	                                  .id_column = unless(either(s->id_column, d->id_column), ""),
-	                                  .prompt_template = unless(either(s->prompt_template, d->prompt_template), "{prompt}"),
-	                                  .name = out->name,
-	                                  .category = unless(s->category, ""),
-	                                  .convert = unless(d->convert, ""),
-	                                  .join_answers = !strcmp(d->answer_list, "all"),
-	                                  .answer_optional = 1, /* verifier_check says so where an answer is needed */
-	                                  .problems_max = most};
+	struct dataset_options o = {.prompt_column = unless(either(s->prompt_column, d->prompt_column), "prompt"),
+	                            .answer_column = unless(either(s->answer_column, d->answer_column), ""),
+	                            .category_column = unless(either(s->category_column, d->category_column), "category"),
+	                            .id_column = unless(either(s->id_column, d->id_column), ""),
+	                            .prompt_template = unless(either(s->prompt_template, d->prompt_template), "{prompt}"),
+	                            .name = out->name,
+	                            .category = unless(s->category, ""),
+	                            .join_answers = !strcmp(d->answer_list, "all"),
+	                            .answer_optional = 1, /* verifier_check says so where an answer is needed */
+	                            .problems_max = most};
 
+	TRY(generator_converter(unless(d->convert, ""), &o.convert));
 	out->file = s->file;
 	out->weight = s->weight;
 	out->verifier = unless(s->reward, "");

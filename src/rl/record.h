@@ -17,7 +17,7 @@
 #ifndef RL_RECORD_H
 #define RL_RECORD_H
 
-#include "model/decode.h"
+#include "base/ending.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -49,6 +49,9 @@ struct dataset {                  /* const once it is made */
 	struct arena    arena; /* all texts */
 };
 
+/* A published row as another problem, in the arena; `place` stands in messages. */
+typedef int dataset_convert(const char *place, const json_t *row, struct arena *a, struct problem *out);
+
 struct dataset_options { /* zero is a good default */
 	const char *prompt_column, *answer_column, *category_column, *difficulty_column, *id_column;
 
@@ -56,13 +59,13 @@ struct dataset_options { /* zero is a good default */
 	 * Braces around anything but a name stay as they are. For messages it shapes the last one. */
 	const char *prompt_template;
 
-	const char *name;     /* of the file, in default ids; NULL: the file's name up to its first dot */
-	const char *category; /* of rows that have none; borrowed */
-	const char *convert;  /* the generator that knows these published rows and rewrites them in its own compact text; see generator.h */
-	int         answer_optional;
-	int         join_answers;    /* a list of answers is one, its items parted by commas; otherwise any of them is right */
-	int         prompt_optional; /* for scoring: the completion is there already */
-	int         problems_max;    /* 0: all */
+	const char      *name;     /* of the file, in default ids; NULL: the file's name up to its first dot */
+	const char      *category; /* of rows that have none; borrowed */
+	dataset_convert *convert;  /* knows these published rows and rewrites them in a compact text of its own: from generator_converter */
+	int              answer_optional;
+	int              join_answers;    /* a list of answers is one, its items parted by commas; otherwise any of them is right */
+	int              prompt_optional; /* for scoring: the completion is there already */
+	int              problems_max;    /* 0: all */
 };
 
 int  dataset_read(const char *const *paths, int n_paths, const struct dataset_options *options, struct dataset *out);

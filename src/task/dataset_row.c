@@ -1,7 +1,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "task/dataset_parts.h"
-#include "task/generator.h"
 #include "task/overlap.h"
 
 #include <math.h>
@@ -275,12 +274,7 @@ static int read_labels(const struct reader *r, struct problem *p)
 
 static int convert_row(const struct reader *r, struct problem *p)
 {
-	const struct generator *g;
-
-	TRY(generator_find(r->options->convert, &g));
-	if (!g->convert)
-		return error_set(ERR_INPUT, "data.convert: \"%s\" knows no published rows; only knights_knaves does", g->name);
-	TRY(g->convert(r->place, r->row, r->arena, p));
+	TRY(r->options->convert(r->place, r->row, r->arena, p));
 	overlap_mark(p);
 	return OK;
 }

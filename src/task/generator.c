@@ -57,6 +57,18 @@ int generator_find(const char *name, const struct generator **out)
 	return error_unknown("generator", name, name_at);
 }
 
+int generator_converter(const char *name, dataset_convert **out)
+{
+	const struct generator *g;
+
+	*out = NULL;
+	if (!name)
+		return OK;
+	TRY(generator_find(name, &g));
+	*out = g->convert;
+	return *out ? OK : error_set(ERR_INPUT, "data.convert: \"%s\" knows no published rows; only knights_knaves does", name);
+}
+
 static int check_level(const struct generator *g, int level)
 {
 	if (level >= g->level_min && level <= g->level_max)

@@ -79,11 +79,12 @@ struct generator { /* one row; static, never freed */
 	int (*make)(const struct generator_request *q, struct arena *a, struct problem *out, uint64_t *content);
 
 	/* A published row of this kind rewritten as this generator would have written it; NULL when there are none. */
-	int (*convert)(const char *place, const json_t *row, struct arena *a, struct problem *out);
+	dataset_convert *convert;
 };
 
 const struct generator *generator_at(int i);                                            /* row i; NULL past the last */
 int                     generator_find(const char *name, const struct generator **out); /* an error names the rows there are */
+int                     generator_converter(const char *name, dataset_convert **out);   /* its convert; NULL for no name */
 
 /* One problem in the arena: id "NAME/LEVEL/SEED/INDEX", category "NAME/LEVEL", difficulty the level. A level out of range is an error, and so is a
  * part in which no problem is found. */

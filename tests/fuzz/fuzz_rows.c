@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include "task/dataset.h"
+#include "task/generate.h"
 
 #include <math.h>
 
@@ -10,7 +11,7 @@ static const struct dataset_options choices[] = {
         {.answer_optional = 1, .prompt_optional = 1},
         {.prompt_column = "a.b", .answer_column = "c.d", .category_column = "e", .difficulty_column = "f", .id_column = "g"},
         {.prompt_template = "{prompt} {hint} {skills} {x.y}", .answer_optional = 1},
-        {.convert = "knights_knaves"},
+        {.convert = generate_knights_convert},
         {.problems_max = 2, .answer_optional = 1},
 };
 
