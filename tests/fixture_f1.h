@@ -3,8 +3,8 @@
 #ifndef FIXTURE_F1_H
 #define FIXTURE_F1_H
 
-#include "rl/algorithm.h"
-#include "rl/record.h"
+#include "estimator/algorithm.h"
+#include "estimator/record.h"
 
 enum { F1_R = 4, F1_T = 10 };
 static const int           f1_offset[F1_R + 1] = {0, 3, 5, 6, 10};

@@ -1,7 +1,7 @@
 #include "base/rng.h"
+#include "estimator/advantage.h"
+#include "estimator/overlong.h"
 #include "fixture_f1.h"
-#include "rl/advantage.h"
-#include "rl/overlong.h"
 #include "test.h"
 
 #define TOLERANCE 2e-6

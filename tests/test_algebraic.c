@@ -1,6 +1,6 @@
 /* Algebraic numbers: equal ones are proved equal, near ones are told apart, and what takes too long stays undecided. */
-#include "task/algebraic.h"
 #include "test.h"
+#include "verify/algebraic.h"
 
 static int whole(struct algebra *a, long x)
 {

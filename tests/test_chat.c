@@ -1,8 +1,8 @@
 /* Messages as prompts: the model's own template, its special tokens once, and what is said when there is none. */
-#include "model/chat.h"
 #include "rl/prompts.h"
 #include "rl/reward.h"
 #include "run.h"
+#include "text/chat.h"
 
 static char root[PATH_MAX]; /* where the tests' data are */
 

@@ -1,4 +1,4 @@
-#include "rl/credit.h"
+#include "estimator/credit.h"
 
 #include "test.h"
 

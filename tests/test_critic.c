@@ -1,9 +1,9 @@
 #include "base/rng.h"
 #include "base/threads.h"
+#include "estimator/advantage.h"
+#include "estimator/kl.h"
 #include "fixture_f1.h"
-#include "rl/advantage.h"
 #include "rl/critic.h"
-#include "rl/kl.h"
 #include "test.h"
 
 #define TOLERANCE 2e-6

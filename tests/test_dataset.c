@@ -1,9 +1,9 @@
-#include "task/dataset.h"
+#include "data/dataset.h"
 
 #include "base/json.h"
-#include "task/generate.h"
-#include "task/verifier.h"
 #include "test.h"
+#include "verify/verifier.h"
+#include "world/generate.h"
 
 #include <stdlib.h>
 #include <unistd.h>

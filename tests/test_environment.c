@@ -1,8 +1,8 @@
-#include "task/environment.h"
+#include "world/environment.h"
 
-#include "task/generator.h"
-#include "task/verifier.h"
 #include "test.h"
+#include "verify/verifier.h"
+#include "world/generator.h"
 
 enum { SEEDS = 300 };
 

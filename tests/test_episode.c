@@ -3,9 +3,9 @@
 #include "base/threads.h"
 #include "rl/policy.h"
 #include "rl/reward.h"
-#include "task/environment.h"
-#include "task/generator.h"
 #include "test.h"
+#include "world/environment.h"
+#include "world/generator.h"
 
 /* A model that knows nothing, but likes newlines: its episodes have many turns, nearly all of them nonsense. */
 enum { KINDS = 3, EACH = 4, N = KINDS * EACH + 1, G = 4, MAX_NEW = 150, POSITIONS = 200 };

@@ -1,8 +1,8 @@
 /* hone eval: what it counts, what it asks the model, and that nothing but the question changes a figure. */
+#include "data/problem.h"
 #include "rl/tally.h"
 #include "rl/vote.h"
 #include "run.h"
-#include "task/problem.h"
 
 #include <string.h>
 

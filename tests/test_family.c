@@ -1,5 +1,5 @@
 /* Processes that a program started: whoever left its group, or its parent, ends with it. */
-#include "task/family.h"
+#include "verify/family.h"
 
 #include "test.h"
 

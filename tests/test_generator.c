@@ -1,10 +1,10 @@
-#include "task/generator.h"
+#include "world/generator.h"
 
 #include "base/file.h"
-#include "task/generate.h"
-#include "task/knights.h"
-#include "task/verifier.h"
 #include "test.h"
+#include "verify/verifier.h"
+#include "world/generate.h"
+#include "world/knights.h"
 
 /* What the generator's own verifier gives for a text. */
 static double score(const struct generator *g, const struct problem *p, const char *text)

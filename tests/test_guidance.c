@@ -1,6 +1,6 @@
 /* Guide: answers given under a hint and learned without it. Numbers of the worked example of arXiv:2506.13923's rules (Guide's released code, and the
  * paper's form as reported). */
-#include "rl/advantage.h"
+#include "estimator/advantage.h"
 #include "rl/step.h"
 #include "run.h"
 

@@ -1,6 +1,6 @@
 /* hone inspect on data sets: what training would read of them, and single problems by their id. Models and adapters: test_init.c, test_adapter.c. */
+#include "data/dataset.h"
 #include "run.h"
-#include "task/dataset.h"
 
 static const char rows[] =
         "{\"id\": \"b\", \"prompt\": \"What is 2+2?\", \"answer\": 4, \"category\": \"sums\", \"difficulty\": 1, \"source\": \"x\"}\n"

@@ -1,8 +1,8 @@
 /* Held-out questions that stand almost word for word in a training question. */
 #include "base/rng.h"
+#include "data/likeness.h"
+#include "data/overlap.h"
 #include "run.h"
-#include "task/likeness.h"
-#include "task/overlap.h"
 
 static struct problem asked(const char *prompt)
 {

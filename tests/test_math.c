@@ -1,12 +1,12 @@
 /* The math verifier: equal formulas earn 1, unequal ones and attacks 0, and others' verdicts are met. */
 #include "base/file.h"
 #include "base/json.h"
-#include "task/algebraic.h"
-#include "task/dataset.h"
-#include "task/formula.h"
-#include "task/statement.h"
-#include "task/verifier.h"
+#include "data/dataset.h"
 #include "test.h"
+#include "verify/algebraic.h"
+#include "verify/formula.h"
+#include "verify/statement.h"
+#include "verify/verifier.h"
 
 /* How many of the right pairs are met today: none may be lost. */
 enum { RIGHT_PAIRS_MET = 398 };

@@ -1,7 +1,7 @@
 /* Mixtures of sources in fixed shares: the plan, and runs that train on one. */
 #include "base/rng.h"
+#include "data/mixture.h"
 #include "run.h"
-#include "task/mixture.h"
 
 enum { SOURCES_MAX = 5, PROBLEMS_MAX = 400 };
 

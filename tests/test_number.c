@@ -1,6 +1,6 @@
 /* Exact numbers: every digit counts, sizes are bounded before GMP is asked, and what is undefined stays so. */
-#include "task/number.h"
 #include "test.h"
+#include "verify/number.h"
 
 struct numbers {
 	struct number a, b, c;

@@ -1,7 +1,7 @@
+#include "estimator/advantage.h"
+#include "estimator/kl.h"
+#include "estimator/objective.h"
 #include "fixture_f1.h"
-#include "rl/advantage.h"
-#include "rl/kl.h"
-#include "rl/objective.h"
 #include "test.h"
 
 #define TOLERANCE 2e-6

@@ -1,8 +1,8 @@
 /* Questions that come twice, and what a run says of its data before it starts. */
 #include "base/rng.h"
+#include "data/dataset.h"
+#include "data/overlap.h"
 #include "run.h"
-#include "task/dataset.h"
-#include "task/overlap.h"
 
 static struct problem asked(const char *prompt)
 {

@@ -1,8 +1,8 @@
 /* A user's own program as a verifier: what it may do wrong, and what then becomes of the answers. */
-#include "task/program.h"
+#include "verify/program.h"
 
 #include "run.h"
-#include "task/verifier.h"
+#include "verify/verifier.h"
 
 #include <errno.h>
 

@@ -1,5 +1,5 @@
 /* Means, intervals and verdicts against numbers worked by hand, and how often an interval covers the truth. */
-#include "run/statistics.h"
+#include "math/statistics.h"
 
 #include "base/rng.h"
 #include "test.h"

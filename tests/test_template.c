@@ -1,7 +1,7 @@
 /* Templates: what published ones render to, text by text, and what a hostile one may not do. */
 #include "base/json.h"
-#include "model/template.h"
 #include "test.h"
+#include "text/template.h"
 
 static const char folder[] = "tests/data/chat-templates";
 

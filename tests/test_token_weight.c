@@ -1,8 +1,8 @@
-#include "rl/token_weight.h"
+#include "estimator/token_weight.h"
 
+#include "estimator/advantage.h"
+#include "estimator/objective.h"
 #include "fixture_f1.h"
-#include "rl/advantage.h"
-#include "rl/objective.h"
 #include "test.h"
 
 #define TOLERANCE 2e-6

@@ -1,9 +1,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/rng.h"
-#include "model/tokenizer.h"
-#include "model/tokenizer_parts.h"
 #include "test.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_parts.h"
 
 #include <unistd.h>
 #include <utf8proc.h>

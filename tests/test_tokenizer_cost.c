@@ -2,8 +2,8 @@
  * normal forms, added tokens) is held to processor time, with a wide margin. */
 #include "base/file.h"
 #include "base/rng.h"
-#include "model/tokenizer_parts.h"
 #include "test.h"
+#include "text/tokenizer_parts.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@ static enum char_class counted_take(const char *s, size_t n, size_t *length)
 }
 
 #define char_class_take counted_take
-#include "model/tokenizer_split.c"
+#include "text/tokenizer_split.c"
 #undef char_class_take
 
 #define DATA "tests/data/tokenizers/"

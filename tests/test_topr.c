@@ -1,7 +1,7 @@
 /* TOPR and the limits of its family (arXiv:2503.14286) on numbers worked out outside this program. */
+#include "estimator/advantage.h"
+#include "estimator/objective.h"
 #include "fixture_f1.h"
-#include "rl/advantage.h"
-#include "rl/objective.h"
 #include "test.h"
 
 #define TOLERANCE 1e-6

@@ -1,9 +1,9 @@
-#include "task/verifier.h"
+#include "verify/verifier.h"
 
 #include "base/json.h"
-#include "task/dataset.h"
-#include "task/span.h"
+#include "data/dataset.h"
 #include "test.h"
+#include "verify/span.h"
 
 static const struct verifier_options NO_OPTIONS;
 

@@ -4,7 +4,7 @@
  * post-processor adds, and {"seconds", "bytes", "ids": [of each text, how many], "sum": over all ids i of (i + 1) * id modulo 2^32} comes out. */
 #include "base/error.h"
 #include "base/json.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 #include <stdio.h>
 #include <time.h>

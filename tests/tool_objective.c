@@ -10,10 +10,10 @@
  *     credit    EMPG's k, k_bonus, zeta; without it none */
 #include "base/error.h"
 #include "base/json.h"
-#include "rl/advantage.h"
-#include "rl/credit.h"
-#include "rl/objective.h"
-#include "rl/token_weight.h"
+#include "estimator/advantage.h"
+#include "estimator/credit.h"
+#include "estimator/objective.h"
+#include "estimator/token_weight.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* hone data GENERATOR [--count N] [--difficulty A-B] [--seed S] [--first I] [--error-rate E] [--held-out] */
 #include "cli/command.h"
 #include "cli/rows.h"
-#include "task/generator.h"
+#include "world/generator.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,10 +10,10 @@
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/opened.h"
-#include "model/tokenizer.h"
 #include "rl/problems.h"
 #include "rl/scores.h"
 #include "run/value.h"
+#include "text/tokenizer.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "cli/command.h"
 #include "model/folder.h"
 #include "model/published.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 #include <stdio.h>
 #include <string.h>

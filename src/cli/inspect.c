@@ -3,12 +3,12 @@
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/rows.h"
+#include "data/dataset.h"
+#include "data/overlap.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
 #include "model/kind.h"
 #include "run/checkpoint.h"
-#include "task/dataset.h"
-#include "task/overlap.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 
 #include "model/folder.h"
 #include "model/generation.h"
-#include "model/tokenizer.h"
 #include "model/transformer.h"
+#include "text/tokenizer.h"
 
 struct opened {
 	struct matmul    *mm;

@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "cli/opened.h"
 #include "cli/rows.h"
-#include "model/chat.h"
+#include "text/chat.h"
 
 struct render {
 	struct opened opened;

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/terminal.h"
-#include "task/dataset.h"
+#include "data/dataset.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #define CLI_ROWS_H
 
 #include "base/json.h"
-#include "task/problem.h"
+#include "data/problem.h"
 
 /* Writes the answer's members to *out ("\"ids\": [1, 2]"), without the braces. `place` names the row in messages. */
 typedef int rows_answer(void *context, const char *place, const json_t *row, struct text *out);

@@ -1,7 +1,7 @@
 /* hone score --task NAME [--pattern P] [--tags T] [--word W] [--partial X] [--format-score X] [--compare FORM] [--command PROGRAM] ... */
 #include "cli/command.h"
 #include "cli/rows.h"
-#include "task/verifier.h"
+#include "verify/verifier.h"
 
 #include <math.h>
 #include <stdlib.h>

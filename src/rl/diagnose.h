@@ -4,8 +4,8 @@
 #ifndef RL_DIAGNOSE_H
 #define RL_DIAGNOSE_H
 
-#include "rl/algorithm.h"
-#include "rl/record.h"
+#include "estimator/algorithm.h"
+#include "estimator/record.h"
 
 enum diagnosis { /* the numbers stand in metrics.jsonl (signal/problem): new ones go to the end */
 	         SIGNAL_FINE,

@@ -1,8 +1,8 @@
 #include "rl/episode.h"
 
 #include "base/error.h"
-#include "model/tokenizer.h"
-#include "task/environment.h"
+#include "text/tokenizer.h"
+#include "world/environment.h"
 
 #include <assert.h>
 #include <string.h>

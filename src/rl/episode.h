@@ -1,4 +1,4 @@
-/* episode.h - answers in turns: the model acts, its environment (task/environment.h) answers, the model acts again.
+/* episode.h - answers in turns: the model acts, its environment (world/environment.h) answers, the model acts again.
  *
  *     prompt   | action       | observation  | action       | ...
  *     trained    1 1 1 ... 1    0 0 0 ... 0    1 1 1 ... 1
@@ -16,8 +16,8 @@
 #ifndef RL_EPISODE_H
 #define RL_EPISODE_H
 
+#include "estimator/record.h"
 #include "model/decode.h"
-#include "rl/record.h"
 
 /* Plays n answers; requests[i] gives prompt, room and key of the answer to problems[i], which has an environment. Fills ids, n, trained, logp, entropy,
  * spans and stop (never STOP_CONTEXT) of *rollouts[i], in the arena. o->tokenizer must be there. */

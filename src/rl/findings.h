@@ -5,17 +5,17 @@
  *     first prompt      exactly as the model gets it
  *     little room       prompts that leave less of the model's positions than a completion may take
  *     unreadable        problems that were left out, with what the verifier said of their gold
- *     duplicates        training problems whose question another one before them has (task/overlap.h)
+ *     duplicates        training problems whose question another one before them has (data/overlap.h)
  *     contamination     held-out problems whose question is trained on
- *     likenesses        held-out problems whose question stands almost word for word in a training problem (task/likeness.h)
+ *     likenesses        held-out problems whose question stands almost word for word in a training problem (data/likeness.h)
  *
  * The screen gets what is remarkable, with the first few ids; data.json in the run folder gets all of it. */
 #ifndef RL_FINDINGS_H
 #define RL_FINDINGS_H
 
+#include "data/likeness.h"
+#include "data/overlap.h"
 #include "rl/problems.h"
-#include "task/likeness.h"
-#include "task/overlap.h"
 
 struct findings {
 	const struct problem_set *train, *eval;

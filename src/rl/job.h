@@ -22,7 +22,7 @@
 #include "run/config.h"
 #include "run/metrics.h"
 #include "run/progress.h"
-#include "task/verifier.h"
+#include "verify/verifier.h"
 
 #include <stdio.h>
 

@@ -1,9 +1,9 @@
 #include "rl/job_parts.h"
 
 #include "base/error.h"
-#include "model/tokenizer.h"
+#include "data/category.h"
 #include "rl/recipe.h"
-#include "task/category.h"
+#include "text/tokenizer.h"
 
 #include <math.h>
 #include <string.h>

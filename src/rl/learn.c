@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
-#include "rl/kl.h"
+#include "estimator/kl.h"
 
 #include <math.h>
 #include <string.h>

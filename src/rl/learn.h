@@ -14,13 +14,13 @@
 #ifndef RL_LEARN_H
 #define RL_LEARN_H
 
-#include "rl/advantage.h"
-#include "rl/credit.h"
+#include "estimator/advantage.h"
+#include "estimator/credit.h"
+#include "estimator/overlong.h"
+#include "estimator/record.h"
+#include "estimator/token_weight.h"
 #include "rl/critic.h"
-#include "rl/overlong.h"
 #include "rl/policy.h"
-#include "rl/record.h"
-#include "rl/token_weight.h"
 
 struct learn_options {
 	struct algorithm      algorithm; /* its beta as the controller left it: part of a checkpoint */

@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "curriculum/curriculum.h"
-#include "rl/record.h"
+#include "estimator/record.h"
 
 /* Writes advantage [n]: |R_i - mean| / std over the usable rewards of one group, std unbiased. Usable: finite and no larger than 1e30; the others
  * get NaN. Exactly 0 where the usable ones are equal or fewer than two. */

@@ -10,9 +10,9 @@
 #ifndef RL_POLICY_H
 #define RL_POLICY_H
 
+#include "estimator/objective.h"
 #include "model/head.h"
 #include "model/optimizer.h"
-#include "rl/objective.h"
 
 struct policy_options {
 	int                      micro_batch_tokens;

@@ -1,8 +1,8 @@
 #include "rl/problems.h"
 
 #include "base/error.h"
-#include "task/generator.h"
-#include "task/mixture.h"
+#include "data/mixture.h"
+#include "world/generator.h"
 
 #include <string.h>
 

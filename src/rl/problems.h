@@ -3,17 +3,17 @@
  *     source     one file of data.train or data.eval, or one row of data.generate or data.eval_generate; they stand in the order files, generators
  *     problems   those of all sources, one source behind the other; problem.source says which
  *
- *     mixture    when the sources have weights: prompts that stand in the list more than once, in fixed shares (task/mixture.h). All sources have a weight
+ *     mixture    when the sources have weights: prompts that stand in the list more than once, in fixed shares (data/mixture.h). All sources have a weight
  *                or none; without, each problem stands there once
  *
  * A set keeps its sources: every text of a problem lives there. */
 #ifndef RL_PROBLEMS_H
 #define RL_PROBLEMS_H
 
+#include "data/dataset.h"
 #include "rl/prompts.h"
 #include "run/config.h"
-#include "task/dataset.h"
-#include "task/verifier.h"
+#include "verify/verifier.h"
 
 struct problem_source {
 	const char *

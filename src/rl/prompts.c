@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "model/chat.h"
+#include "text/chat.h"
 
 #include <assert.h>
 #include <string.h>
@@ -124,7 +124,7 @@ static int is_chat(const struct prompts_options *o)
 	return o->chat == CHAT_ALWAYS || (o->chat == CHAT_AUTO && tokenizer_chat_template(o->tokenizer));
 }
 
-/* data.prompt_template is already part of the prompt: task/dataset.h puts it there. */
+/* data.prompt_template is already part of the prompt: data/dataset.h puts it there. */
 static int render(const struct problem *p, struct renderer *r, struct ids *ids)
 {
 	ids->n = 0;

@@ -1,7 +1,7 @@
 /* prompts.h - the problems of a data set as the model sees them: rendered and tokenized once, before the first step.
  *
  *     text       the problem's prompt, with what the tokenizer's post-processor puts around it (a leading <s>, say); of a list of messages what the
- *                model's chat template makes of them, ready for a completion, and nothing around it (model/chat.h). Where the model has a template, a
+ *                model's chat template makes of them, ready for a completion, and nothing around it (text/chat.h). Where the model has a template, a
  *                prompt that is a text becomes the user's message (data.chat), and messages that begin with no system message can be given one
  *                (data.system_prompt). Where the last message is the assistant's, the completion goes on from it
  *     template   it sees messages, the tools and chat_template_kwargs of the row, those of the run where the row has none of that name, and the run's day
@@ -12,9 +12,9 @@
 #ifndef RL_PROMPTS_H
 #define RL_PROMPTS_H
 
-#include "model/tokenizer.h"
-#include "rl/record.h"
-#include "task/problem.h"
+#include "data/problem.h"
+#include "estimator/record.h"
+#include "text/tokenizer.h"
 
 struct long_prompt {
 	const char *id;

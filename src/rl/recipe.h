@@ -5,7 +5,7 @@
 #ifndef RL_RECIPE_H
 #define RL_RECIPE_H
 
-#include "rl/algorithm.h"
+#include "estimator/algorithm.h"
 #include "run/config.h"
 
 /* ERR_INPUT for an unknown name and for parts that do not go together; the message names the option and where it was set. */

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/json.h"
+#include "data/id_index.h"
 #include "rl/reward.h"
-#include "task/id_index.h"
 
 #include <assert.h>
 #include <inttypes.h>

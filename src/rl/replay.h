@@ -31,7 +31,7 @@
 #include "model/transformer.h"
 #include "rl/prompts.h"
 #include "rl/rollout.h"
-#include "task/verifier.h"
+#include "verify/verifier.h"
 
 /* Good is *right*, under every algorithm. */
 enum curation { CURATION_ALL, CURATION_BALANCED, CURATION_ONE_POSITIVE };

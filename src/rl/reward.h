@@ -1,7 +1,7 @@
 /* reward.h - from sampled answers to rewards: text, verifiers, and *right*, which is what triggers, filters and evaluation look at.
  *
  *     text       the answer's ids decoded once, special tokens left out; it is read by verifiers and samples and never tokenized again
- *     reward     weighted sum of the reward's verifiers (task/verifier.h); NaN when none could be computed
+ *     reward     weighted sum of the reward's verifiers (verify/verifier.h); NaN when none could be computed
  *     right      the full mark of the judge: of task.eval_reward, or of that verifier of the reward which decides (verifier_for), or of the problem's own.
  *                Partial credit is never right. Unknown where the judge had no verdict (with COMMAND_ZERO such a completion is wrong)
  *
@@ -13,9 +13,9 @@
 #ifndef RL_REWARD_H
 #define RL_REWARD_H
 
-#include "model/tokenizer.h"
-#include "rl/record.h"
-#include "task/verifier.h"
+#include "estimator/record.h"
+#include "text/tokenizer.h"
+#include "verify/verifier.h"
 
 /* Fills text, parsed, failed, reward, components and right of every rollout of the groups. Both specs have the same options, so a verifier of
  * both judges once. ERR_FAILED when a command had no verdict on any of the answers, or with COMMAND_STOP on one. */
@@ -26,7 +26,7 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
  * decoded and scored, so this takes time quadratic in the length of an answer. */
 int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups, int n, struct arena *a);
 
-/* Fills the text of one rollout: what its prompt has begun of it (task/problem.h), then its tokens without the end token. For rollouts that were scored
+/* Fills the text of one rollout: what its prompt has begun of it (data/problem.h), then its tokens without the end token. For rollouts that were scored
  * before. */
 int reward_text(const struct tokenizer *t, const struct problem *p, struct rollout *r, struct arena *a);
 

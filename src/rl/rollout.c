@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "rl/episode.h"
-#include "task/environment.h"
+#include "world/environment.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,13 +1,13 @@
 /* rollout.h - G answers to each picked problem, as records (record.h) in the arena of the step.
  *
  * The random key of an answer is (seed, purpose, step, problem, sample): it does not matter what else is sampled, or in which order. A problem that is
- * picked twice in one step goes on counting its samples. A problem with an environment (task/environment.h) is played in turns (episode.h). */
+ * picked twice in one step goes on counting its samples. A problem with an environment (world/environment.h) is played in turns (episode.h). */
 #ifndef RL_ROLLOUT_H
 #define RL_ROLLOUT_H
 
+#include "estimator/record.h"
 #include "model/decode.h"
 #include "rl/prompts.h"
-#include "rl/record.h"
 
 struct rollout_options {
 	struct decode_options decode; /* with a tokenizer if a problem may have an environment */

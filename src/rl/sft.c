@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "rl/loop.h"
 #include "run/events.h"
-#include "task/environment.h"
+#include "world/environment.h"
 
 #include <string.h>
 

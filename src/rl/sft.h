@@ -1,6 +1,6 @@
 /* sft.h - supervised warm start: the loop of train.c with worked answers instead of sampled ones.
  *
- * The text to learn is a problem's first demonstration, or else its answer, followed by the end token. An episode (task/environment.h) is
+ * The text to learn is a problem's first demonstration, or else its answer, followed by the end token. An episode (world/environment.h) is
  * tokenized piece by piece as in a rollout; its observations carry no loss, and it needs no end token, as its environment ends it. Only the
  * tokens of the answer carry loss: the mean over
  * all of them in a step of -log p. It runs through the same policy_update as reinforcement learning: coefficient -1/tokens on each. */

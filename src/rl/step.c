@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "math/statistics.h"
 #include "rl/outcome.h"
 #include "rl/reward.h"
 #include "run/events.h"
-#include "run/statistics.h"
 
 #include <assert.h>
 #include <math.h>

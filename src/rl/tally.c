@@ -1,7 +1,7 @@
 #include "rl/tally.h"
 
 #include "base/error.h"
-#include "task/problem.h"
+#include "data/problem.h"
 
 #include <assert.h>
 #include <math.h>

@@ -11,7 +11,7 @@
 #define RL_TALLY_H
 
 #include "base/memory.h"
-#include "rl/record.h"
+#include "estimator/record.h"
 
 struct tally_mean {
 	double mean, error;

@@ -9,8 +9,8 @@
 #ifndef RL_VOTE_H
 #define RL_VOTE_H
 
-#include "rl/record.h"
-#include "task/verifier.h"
+#include "estimator/record.h"
+#include "verify/verifier.h"
 
 /* Writes the vote of every rollout; they must be scored. Groups are compared in parallel. */
 int vote_groups(const struct reward_spec *judge, struct group *groups, int n);

@@ -14,8 +14,8 @@
 #ifndef RUN_COMPARE_H
 #define RUN_COMPARE_H
 
+#include "math/statistics.h"
 #include "run/series.h"
-#include "run/statistics.h"
 
 enum measure { MEASURE_FINAL, MEASURE_LAST_FIVE, MEASURE_AT_TOKENS, N_MEASURES };
 

@@ -94,7 +94,7 @@ struct config_task {
 	} verifier;
 };
 
-struct config_loss { /* the parts of the algorithm, each under the name that rl/algorithm.h has for it; see rl/recipe.c */
+struct config_loss { /* the parts of the algorithm, each under the name that estimator/algorithm.h has for it; see rl/recipe.c */
 	const char *baseline, *scale_rewards, *importance_sampling_level, *clip, *loss_type, *kl_placement, *kl_estimator, *kl_controller,
 	        *overlong, *mismatch;
 	double advantage_eps, gamma, lam, kl_target, kl_horizon, epsilon, epsilon_high, delta, beta, entropy_coef, overlong_penalty,

@@ -126,7 +126,7 @@ const struct option schema[] = {
 	BOOL(model.init.tied, "true", "the output projection is the embedding", .when = "model.path="),
 
 	ROWS(data.train, &source_rows, 1000, "problems to train on: files, as names or as maps"),
-	ROWS(data.generate, &generator_rows, 100, "generated problems to train on, never those that can be held out (src/task/generator.h)"),
+	ROWS(data.generate, &generator_rows, 100, "generated problems to train on, never those that can be held out (src/world/generator.h)"),
 	ROWS(data.eval, &eval_source_rows, 1000, "held-out problems: files, as names or as maps; hone eval reports each file"),
 	ROWS(data.eval_generate, &eval_generator_rows, 100, "generated held-out problems, each once; by construction data.generate can make none of them, whatever its numbers and seeds"),
 	TEXT(data.prompt_column, "prompt", 1, 200, "column with the prompt: a string or a list of messages", .when = FILES),
@@ -183,7 +183,7 @@ const struct option schema[] = {
 	RANGE(task.verifier.length, "1-1000", 0, 1e6, "tokens of a good length", .when = "task.verifiers=length"),
 	INT(task.verifier.length_slack, "0", 0, 1e6, "tokens over which the reward fades outside that range", .when = "task.verifiers=length"),
 	BOOL(task.verifier.length_in_characters, "false", "counts bytes of the text instead of tokens", .when = "task.verifiers=length"),
-	TEXT(task.verifier.command, "", 0, 4096, "a program of your own and its words: JSON lines in, JSON lines out (src/task/verify.h)",
+	TEXT(task.verifier.command, "", 0, 4096, "a program of your own and its words: JSON lines in, JSON lines out (src/verify/verify.h)",
 	     .when = "task.verifiers=command"),
 	REAL(task.verifier.command_timeout, "10", 0.001, 86400, "seconds a reply may take",
 	     .when = "task.verifiers=command"),

@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "base/json.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 static struct {
 	const char       *path;

@@ -2,7 +2,7 @@
  * actions lead, the oracle still gets there. */
 #include "fuzz.h"
 
-#include "task/environment.h"
+#include "world/environment.h"
 
 enum { TURNS = 1000 };
 

@@ -1,7 +1,7 @@
 /* Answers of mathematics: gold, completion, with a NUL byte between them. Finite, within bounds, the same again, in bounded time. */
 #include "fuzz.h"
 
-#include "task/verifier.h"
+#include "verify/verifier.h"
 
 #include <math.h>
 

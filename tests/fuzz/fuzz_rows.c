@@ -1,8 +1,8 @@
 /* Rows of data sets: what is accepted, written out and read again, is the same problem. The first byte chooses options. */
 #include "fuzz.h"
 
-#include "task/dataset.h"
-#include "task/generate.h"
+#include "data/dataset.h"
+#include "world/generate.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "base/json.h"
-#include "model/template.h"
+#include "text/template.h"
 
 static const char conversation[] =
         "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief. \"}, {\"role\": \"user\", \"content\": \"What's 2+2?\"},"

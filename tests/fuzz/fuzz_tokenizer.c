@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "base/json.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 static void encode_and_decode(const struct tokenizer *t, const char *s, size_t n)
 {

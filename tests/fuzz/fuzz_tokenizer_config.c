@@ -2,8 +2,8 @@
  * of the vocabulary, the chat template is whole, and a saved tokenizer is loaded as the same one. */
 #include "fuzz.h"
 
-#include "model/chat.h"
-#include "model/tokenizer.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
 
 enum { SAVED_ONE_IN = 16 };
 

@@ -2,7 +2,7 @@
  * finite, within its bounds, and the same again. */
 #include "fuzz.h"
 
-#include "task/verifier.h"
+#include "verify/verifier.h"
 
 #include <math.h>
 

@@ -1,0 +1,83 @@
+#include "data/mixture.h"
+
+#include "base/error.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Entries of each source; their sum, or 0 when there are too many. */
+static int count_entries(const int *n, const double *weight, int sources, int *count, int *largest)
+{
+	double sum = 0, entries = 0, all = 0;
+
+	for (int s = 0; s < sources; s++)
+		sum += weight[s];
+	for (int s = 0; s < sources; s++)
+		if (n[s] * (sum / weight[s]) > entries) {
+			entries = n[s] * (sum / weight[s]);
+			*largest = s;
+		}
+	if (!(entries <= MIXTURE_MAX))
+		return 0;
+	for (int s = 0; s < sources; s++) {
+		count[s] = (int)fmax(n[s], round(entries * (weight[s] / sum)));
+		all += count[s];
+	}
+	return all <= MIXTURE_MAX ? (int)all : 0;
+}
+
+struct place { /* of an entry: (2 j + 1) / (2 m) of the way through the pass */
+	struct mixture_entry entry;
+	int64_t              j, m;
+};
+
+static int by_place(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	int64_t             left = (2 * x->j + 1) * y->m, right = (2 * y->j + 1) * x->m;
+
+	return left != right ? (left > right) - (left < right) : x->entry.source - y->entry.source;
+}
+
+/* Writes the m entries of a source. */
+static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a, struct place *out)
+{
+	uint32_t *order = arena_alloc(a, (size_t)n, sizeof *order);
+
+	if (!order)
+		return ERR_INPUT;
+	rng_permutation((struct rng_key){seed, RNG_MIXTURE, 0, (uint32_t)source, 0}, (uint32_t)n, order);
+	for (int j = 0; j < m; j++) {
+		int whole = j < m / n * n;
+		out[j] = (struct place){{source, whole ? j % n : (int)order[j % n]}, j, m};
+	}
+	return OK;
+}
+
+int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed, struct arena *a, struct mixture *out, int *largest)
+{
+	struct place     *places;
+	struct arena_mark mark;
+	int               at = 0;
+
+	*out = (struct mixture){.count = arena_alloc(a, (size_t)sources, sizeof *out->count)};
+	*largest = 0;
+	if (!out->count)
+		return ERR_INPUT;
+	out->n = count_entries(n, weight, sources, out->count, largest);
+	if (out->n == 0)
+		return error_set(ERR_INPUT, "one pass over the mixture would have more than %d entries", MIXTURE_MAX);
+	out->entries = arena_alloc(a, (size_t)out->n, sizeof *out->entries);
+	mark = arena_mark(a);
+	places = arena_alloc(a, (size_t)out->n, sizeof *places);
+	if (!out->entries || !places)
+		return ERR_INPUT;
+	for (int s = 0; s < sources; at += out->count[s++])
+		TRY(lay_out(s, n[s], out->count[s], seed, a, places + at));
+	qsort(places, (size_t)out->n, sizeof *places, by_place);
+	for (int i = 0; i < out->n; i++)
+		out->entries[i] = places[i].entry;
+	arena_release(a, mark);
+	return OK;
+}

@@ -1,0 +1,366 @@
+#include "estimator/advantage.h"
+
+#include "base/error.h"
+#include "estimator/kl.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Sums of squares of such numbers are finite, and so are their advantages as floats. */
+#define REWARD_MAX 1e30
+
+struct member { /* a row whose value counts */
+	int64_t group;
+	double  value;
+	int     row;
+};
+
+struct moments {
+	int    n, constant; /* constant: max == min, or fewer than two */
+	double mean, std;   /* std unbiased, 0 when constant */
+};
+
+struct job {
+	const struct algorithm       *alg;
+	const struct advantage_batch *b;
+	double                       *outcome; /* [R] A_i; NaN: the row counts nowhere */
+	double                       *share;   /* [R] dA_i / dR_i; 0 where a deviation of 0 would divide */
+	double                       *early;   /* [T] what each token is paid before the last; NULL without token rewards */
+	struct member                *members; /* [n_members] by group, then by value */
+	double                       *sorted;  /* [R] scratch of sum_sorted */
+	int                           n_members;
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int compare_members(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return (x->value > y->value) - (x->value < y->value);
+}
+
+/* The same bits for any order of x; sorts it. */
+static double sum_sorted(double *x, int n)
+{
+	double s = 0;
+
+	qsort(x, (size_t)n, sizeof *x, compare_doubles);
+	for (int i = 0; i < n; i++)
+		s += x[i];
+	return s;
+}
+
+/* Members come sorted, so that here too the order of the rows leaves no trace. */
+static struct moments moments_of(const struct member *m, int n)
+{
+	struct moments out = {.n = n, .constant = 1};
+	double         sum = 0, square = 0;
+
+	for (int i = 0; i < n; i++) {
+		sum += m[i].value;
+		out.constant &= m[i].value == m[0].value;
+	}
+	if (n > 0)
+		out.mean = sum / n;
+	if (out.constant)
+		return out;
+	for (int i = 0; i < n; i++)
+		square += (m[i].value - out.mean) * (m[i].value - out.mean);
+	out.std = sqrt(square / (n - 1));
+	return out;
+}
+
+/* ---- values ---- */
+
+static int kl_in_reward(const struct algorithm *alg)
+{
+	return alg->beta > 0 && alg->kl_placement != KL_IN_LOSS;
+}
+
+/* Over the trained tokens; NaN when one of their log-probabilities is not finite. */
+static double row_kl(const struct job *j, int row)
+{
+	const struct rows *rows = &j->b->rows;
+	double             sum = 0;
+
+	if (!kl_in_reward(j->alg))
+		return 0;
+	for (int t = rows->offset[row]; t < rows->offset[row + 1]; t++) {
+		if (!rows->trained[t])
+			continue;
+		if (!isfinite(j->b->logp_old[t]) || !isfinite(j->b->logp_ref[t]))
+			return NAN;
+		sum += kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
+	}
+	return sum;
+}
+
+static void collect(struct job *j, struct advantage_stats *stats)
+{
+	for (int r = 0; r < j->b->rows.n; r++) {
+		double reward = j->b->reward[r], kl = row_kl(j, r);
+
+		j->outcome[r] = NAN;
+		if (!(fabs(reward) <= REWARD_MAX) || !isfinite(kl)) {
+			stats->invalid++;
+			continue;
+		}
+		stats->rows++;
+		stats->reward += reward;
+		stats->kl += kl;
+		if (j->alg->signed_rewards)
+			reward = 2 * reward - 1;
+		if (j->alg->kl_placement == KL_IN_REWARD)
+			reward -= j->alg->beta * kl;
+		j->members[j->n_members++] = (struct member){j->b->group[r], reward, r};
+	}
+	qsort(j->members, (size_t)j->n_members, sizeof *j->members, compare_members);
+}
+
+/* ---- baseline and scale ---- */
+
+double advantage_baseline_for(double p, double wanted)
+{
+	return (p - wanted) / (p + wanted * (1 - 2 * p));
+}
+
+static double centred(const struct algorithm *alg, double v, const struct moments *group, const struct moments *batch)
+{
+	switch (alg->baseline) {
+	case BASELINE_NONE:
+	case BASELINE_CRITIC:
+		return v;
+	case BASELINE_BATCH:
+		return batch->constant ? 0 : v - batch->mean;
+	case BASELINE_GROUP:
+		return group->constant ? 0 : v - group->mean;
+	case BASELINE_CONSTANT:
+		return v - alg->baseline_value;
+	case BASELINE_LEAVE_ONE_OUT:
+		return group->constant ? 0 : (v - group->mean) * group->n / (group->n - 1);
+	}
+	return 0;
+}
+
+/* The deviation that values are divided by; NULL: they are not. */
+static const double *deviation(const struct algorithm *alg, const struct moments *group, const struct moments *batch)
+{
+	switch (alg->scale_rewards) {
+	case SCALE_NONE:
+		return NULL;
+	case SCALE_GROUP:
+		return &group->std;
+	case SCALE_BATCH:
+		return &batch->std;
+	}
+	return NULL;
+}
+
+static void settle_group(struct job *j, const struct member *m, int n, const struct moments *batch, struct advantage_stats *stats)
+{
+	struct moments group = moments_of(m, n);
+	const double  *std = deviation(j->alg, &group, batch);
+	double         scale = std ? *std + j->alg->adv_eps : 1;
+	double         of_others = j->alg->baseline == BASELINE_LEAVE_ONE_OUT && n > 1 ? n / (n - 1.0) : 1;
+
+	for (int i = 0; i < n; i++) {
+		double x = centred(j->alg, m[i].value, &group, batch);
+		j->outcome[m[i].row] = x == 0 ? 0 : x / scale;
+		j->share[m[i].row] = std && *std == 0 ? 0 : (j->alg->signed_rewards ? 2 : 1) * of_others / scale;
+	}
+	stats->groups++;
+	stats->groups_constant += group.constant;
+	stats->groups_lone += n == 1;
+	stats->group_std += group.std;
+}
+
+/* The token reward of a row at place k; 0 behind its end. */
+static double rise_at(const struct job *j, int row, int k)
+{
+	int t = j->b->rows.offset[row] + k;
+
+	return t < j->b->rows.offset[row + 1] && j->b->rows.trained[t] ? j->b->rise[t] : 0;
+}
+
+static double mean_rise(const struct job *j, const struct member *m, int n, int k)
+{
+	for (int i = 0; i < n; i++)
+		j->sorted[i] = rise_at(j, m[i].row, k);
+	qsort(j->sorted, (size_t)n, sizeof *j->sorted, compare_doubles);
+	return j->sorted[0] == j->sorted[n - 1] ? j->sorted[0] : sum_sorted(j->sorted, n) / n;
+}
+
+/* Token rewards of the rows that share a baseline, which is taken place by place. */
+static void pay_early(struct job *j, const struct member *m, int n)
+{
+	const int *offset = j->b->rows.offset;
+	int        own = j->alg->baseline == BASELINE_NONE || j->alg->baseline == BASELINE_CONSTANT || j->alg->baseline == BASELINE_CRITIC;
+
+	for (int k = 0, running = n; running > 0; k++) {
+		double mean = own ? 0 : mean_rise(j, m, n, k);
+		running = 0;
+		for (int i = 0; i < n; i++) {
+			int row = m[i].row, t = offset[row] + k;
+			if (t >= offset[row + 1])
+				continue;
+			j->early[t] = j->share[row] * (rise_at(j, row, k) - mean);
+			running++;
+		}
+	}
+}
+
+static void settle(struct job *j, struct advantage_stats *stats)
+{
+	struct moments batch = moments_of(j->members, j->n_members);
+
+	for (int i = 0, end; i < j->n_members; i = end) {
+		for (end = i + 1; end < j->n_members && j->members[end].group == j->members[i].group; end++)
+			;
+		settle_group(j, &j->members[i], end - i, &batch, stats);
+		if (j->early && j->alg->baseline != BASELINE_BATCH)
+			pay_early(j, &j->members[i], end - i);
+	}
+	if (j->early && j->alg->baseline == BASELINE_BATCH)
+		pay_early(j, j->members, j->n_members);
+}
+
+/* ---- over the tokens ---- */
+
+/* What the reward of a token is: -beta k_t. */
+static double token_penalty(const struct job *j, int t)
+{
+	if (!kl_in_reward(j->alg) || j->alg->kl_placement != KL_IN_TOKEN_REWARD)
+		return 0;
+	return j->alg->beta * kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
+}
+
+/* What the tokens of a row before the last trained one are paid. */
+static double paid_before(const struct job *j, int row, int last)
+{
+	double sum = 0;
+
+	for (int t = j->b->rows.offset[row]; j->early && t < last; t++)
+		sum += j->b->rows.trained[t] ? j->early[t] : 0;
+	return sum;
+}
+
+/* From the last trained token backwards. Without a critic V is 0 and lam 1: what is added is exactly 0. */
+static void spread_row(const struct job *j, int row, float *advantage)
+{
+	const struct rows *rows = &j->b->rows;
+	int                critic = j->alg->baseline == BASELINE_CRITIC;
+	const float       *value = critic ? j->b->value : NULL;
+	float             *target = critic ? j->b->target : NULL;
+	double             gamma = j->alg->gamma, lam = critic ? j->alg->lam : 1;
+	double             next = 0, next_value = 0;
+	int                last = -1;
+
+	for (int t = rows->offset[row + 1] - 1; t >= rows->offset[row]; t--) {
+		double v, reward;
+
+		advantage[t] = 0;
+		if (target)
+			target[t] = NAN;
+		if (!rows->trained[t] || isnan(j->outcome[row]))
+			continue;
+		if (last < 0) {
+			last = t;
+			reward = j->outcome[row] - paid_before(j, row, t);
+		} else {
+			reward = j->early ? j->early[t] : 0;
+		}
+		v = value ? (double)value[t] : 0;
+		next = reward - token_penalty(j, t) + gamma * next_value - v + gamma * lam * next;
+		next_value = v;
+		advantage[t] = (float)next;
+		if (target)
+			target[t] = (float)(next + v);
+	}
+}
+
+/* ---- whitening ---- */
+
+static double row_sum(const struct job *j, int row, const float *advantage, double mean, int power)
+{
+	const struct rows *rows = &j->b->rows;
+	double             sum = 0;
+
+	for (int t = rows->offset[row]; t < rows->offset[row + 1]; t++)
+		if (rows->trained[t] && !isnan(j->outcome[row])) {
+			double x = advantage[t] - mean;
+			sum += power == 2 ? x * x : x;
+		}
+	return sum;
+}
+
+/* Sum over the counted tokens of (A - mean)^power, whatever the order of the rows. */
+static double token_sum(const struct job *j, const float *advantage, double mean, int power)
+{
+	for (int r = 0; r < j->b->rows.n; r++)
+		j->sorted[r] = row_sum(j, r, advantage, mean, power);
+	return sum_sorted(j->sorted, j->b->rows.n);
+}
+
+static int64_t count_tokens(const struct job *j)
+{
+	int64_t n = 0;
+
+	for (int r = 0; r < j->b->rows.n; r++)
+		if (!isnan(j->outcome[r]))
+			n += rows_trained(&j->b->rows, r);
+	return n;
+}
+
+/* Equal floats add up and divide exactly in double, so a batch of equal tokens comes out exactly 0. */
+static void whiten(const struct job *j, float *advantage)
+{
+	const struct rows *rows = &j->b->rows;
+	double             n = (double)count_tokens(j), mean = n > 0 ? token_sum(j, advantage, 0, 1) / n : 0;
+	double             var = n > 1 ? token_sum(j, advantage, mean, 2) / (n - 1) : 0, deviation = var < 1e-8 ? 1 : sqrt(var + 1e-8);
+
+	for (int r = 0; r < rows->n; r++)
+		for (int t = rows->offset[r]; t < rows->offset[r + 1]; t++)
+			if (rows->trained[t] && !isnan(j->outcome[r]))
+				advantage[t] = (float)((advantage[t] - mean) / deviation);
+}
+
+static int run(struct job *j, struct arena *a, float *advantage, struct advantage_stats *stats)
+{
+	size_t n = (size_t)j->b->rows.n;
+
+	j->outcome = arena_alloc(a, n, sizeof *j->outcome);
+	j->share = arena_alloc(a, n, sizeof *j->share);
+	j->members = arena_alloc(a, n, sizeof *j->members);
+	j->sorted = arena_alloc(a, n, sizeof *j->sorted);
+	j->early = j->b->rise ? arena_alloc(a, (size_t)j->b->rows.offset[n], sizeof *j->early) : NULL;
+	if (!j->outcome || !j->share || !j->members || !j->sorted || (j->b->rise && !j->early))
+		return ERR_INPUT;
+	collect(j, stats);
+	settle(j, stats);
+	for (int r = 0; r < j->b->rows.n; r++)
+		spread_row(j, r, advantage);
+	if (j->alg->whiten)
+		whiten(j, advantage);
+	return OK;
+}
+
+int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a, float *advantage,
+                   struct advantage_stats *stats)
+{
+	struct arena_mark mark = arena_mark(a);
+	struct job        j = {.alg = alg, .b = b};
+	int               status;
+
+	TRY(rows_check(&b->rows));
+	status = run(&j, a, advantage, stats);
+	arena_release(a, mark);
+	return status;
+}

@@ -1,0 +1,506 @@
+#include "estimator/objective.h"
+
+#include "base/error.h"
+#include "estimator/kl.h"
+#include "math/real.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SQUASH_MIN 1e-4 /* least g of a squashed ratio, as in the released code of Guide */
+
+enum side { INSIDE, PAST_FLOOR, PAST_CEILING, GUARDED };
+
+struct gain {
+	double    value, slope; /* slope = dvalue/dx; of a held weight dvalue/dlogp, and value is not used */
+	enum side side;
+};
+
+/* ---- gains ---- */
+
+static struct gain gain_none(double q, double adv, const struct algorithm *a)
+{
+	(void)a;
+	return (struct gain){q * adv, q * adv, INSIDE};
+}
+
+/* min(q A, clip(q) A), case by case:
+ *   A > 0:  min(q, 1 + epsilon_high) A   flat once the token is already likelier than the ceiling
+ *   A < 0:  max(q, 1 - epsilon) A        flat once the token is already rarer than the floor
+ * so a token can be pushed back from outside the interval, never further out of it. For A < 0 and a large q the pull back is itself without
+ * bound; delta bounds it. */
+static struct gain gain_hard(double q, double adv, const struct algorithm *a)
+{
+	double ceiling = 1 + a->epsilon_high, floor_ = 1 - a->epsilon;
+
+	if (adv > 0 && q > ceiling)
+		return (struct gain){ceiling * adv, 0, PAST_CEILING};
+	if (adv < 0 && q < floor_)
+		return (struct gain){floor_ * adv, 0, PAST_FLOOR};
+	if (adv < 0 && a->delta > 0 && q > a->delta)
+		return (struct gain){a->delta * adv, 0, GUARDED};
+	return (struct gain){q * adv, q * adv, INSIDE};
+}
+
+static struct gain held(double q, double adv, double low, double high)
+{
+	double    w = fmin(fmax(q, low), high);
+	enum side side = q < low ? PAST_FLOOR : q > high ? PAST_CEILING : INSIDE;
+
+	return (struct gain){0, w * adv, side};
+}
+
+static struct gain gain_cap(double q, double adv, const struct algorithm *a)
+{
+	return held(q, adv, 1 - a->epsilon, 1 + a->epsilon_high);
+}
+
+static struct gain gain_cap_absolute(double q, double adv, const struct algorithm *a)
+{
+	return held(q, adv, 1 - a->epsilon, a->epsilon_high);
+}
+
+/* At q = 1 the gate g is 1/2 and 4 g (1 - g) is exactly 1. */
+static struct gain gain_soft(double q, double adv, const struct algorithm *a)
+{
+	double tau = adv > 0 ? a->tau_positive : a->tau_negative, g = 1 / (1 + real_exp(-tau * (q - 1)));
+
+	return (struct gain){adv * (4 / tau) * g, adv * (4 * g * (1 - g)) * q, INSIDE};
+}
+
+static struct gain gain_taper(double q, double adv, const struct algorithm *a)
+{
+	return adv >= 0 ? held(q, adv, a->positive_low, a->positive_high) : held(q, adv, a->negative_low, a->negative_high);
+}
+
+/* The log-ratio of one token, kept from going further in the direction of its advantage. */
+static double limit_log(double d, double adv, const struct algorithm *a)
+{
+	return adv > 0 ? fmin(d, a->epsilon_high) : adv < 0 ? fmax(d, -a->epsilon) : d;
+}
+
+/* q / (q + g): steep for a token that has become rare beside the others of its answer, flat for a likely one. */
+static struct gain gain_squash(double q, double adv, const struct algorithm *a)
+{
+	double g = a->squash, sum = q + g;
+
+	return (struct gain){adv * q / sum, adv * q * g / (sum * sum), INSIDE};
+}
+
+static struct gain gain_power(double q, double adv, const struct algorithm *a)
+{
+	double f = real_pow(q, a->power);
+
+	return (struct gain){adv * f, adv * a->power * f, INSIDE};
+}
+
+static const struct clip_rule {
+	struct gain (*gain)(double q, double adv, const struct algorithm *a);
+	double (*limit)(double d, double adv, const struct algorithm *a); /* of a token's log-ratio, before the sum; or NULL */
+	int held; /* the ratio is a constant weight on log pi: no gradient goes through it */
+} clips[] = {
+        [CLIP_NONE] = {gain_none, NULL, 0},     [CLIP_HARD] = {gain_hard, NULL, 0},
+        [CLIP_CAP] = {gain_cap, NULL, 1},       [CLIP_CAP_ABSOLUTE] = {gain_cap_absolute, NULL, 1},
+        [CLIP_LOG] = {gain_none, limit_log, 0}, [CLIP_SOFT] = {gain_soft, NULL, 0},
+        [CLIP_TAPER] = {gain_taper, NULL, 1},   [CLIP_SQUASH] = {gain_squash, NULL, 0},
+        [CLIP_POWER] = {gain_power, NULL, 0},
+};
+
+/* ---- ratio levels ---- */
+
+static const struct {
+	int whole_row; /* the unit is the answer, not the token */
+	int mean;      /* x is divided by the tokens of the unit */
+	int held;      /* no ratio: a constant weight 1 on log pi */
+} levels[] = {
+        [LEVEL_NONE] = {0, 0, 1},
+        [LEVEL_TOKEN] = {0, 0, 0},
+        [LEVEL_SEQUENCE] = {1, 1, 0},
+        [LEVEL_SEQUENCE_SUM] = {1, 0, 0},
+};
+
+/* ---- weights ---- */
+
+static double weight(const struct algorithm *a, const struct totals *totals, int n)
+{
+	double rows = (double)totals->rows, tokens = (double)(totals->batch_tokens ? totals->batch_tokens : totals->tokens);
+
+	switch (a->loss_type) {
+	case SEQUENCE_MEAN:
+		return 1 / (rows * n);
+	case TOKEN_MEAN:
+		return (totals->updates ? totals->updates : 1) / tokens;
+	case SEQUENCE_SUM:
+		return 1 / rows;
+	case CONSTANT:
+		return 1 / (rows * a->max_completion_length);
+	}
+	return 0;
+}
+
+static int in_bonus(const struct rows *rows, const unsigned char *high, int t)
+{
+	return rows->trained[t] && (!high || high[t]);
+}
+
+void totals_add(struct totals *totals, const struct rows *rows, const unsigned char *high)
+{
+	for (int r = 0; r < rows->n; r++) {
+		int n = rows_trained(rows, r);
+		totals->tokens += n;
+		totals->rows += n > 0;
+	}
+	for (int t = rows->offset[0]; t < rows->offset[rows->n]; t++)
+		totals->high += in_bonus(rows, high, t);
+}
+
+/* ---- one answer ---- */
+
+struct job {
+	const struct algorithm          *a;
+	const struct objective_batch    *b;
+	const struct objective_gradient *out;
+
+	/* Of the row at hand: */
+	int                     guided; /* sampled under another context than it is trained under */
+	const struct clip_rule *clip;
+	enum level              level;
+	int                     held;
+	double                  weight, bonus; /* of a token in the loss; of its entropy */
+	int                     masked;        /* too far off policy: no gain */
+	struct objective_stats  row;           /* loss before its weight, the bonus left out */
+	double                  praise;        /* sum of the entropies in the bonus */
+	struct algorithm        with_g;        /* *a with g of this row; see choose_rule */
+};
+
+struct unit { /* tokens first .. last-1 that share one ratio */
+	int    first, last;
+	double q;
+	double f; /* dx/dlogp, 0 where x was clamped */
+};
+
+static double log_ratio(const struct job *j, int t)
+{
+	const float *logp = j->held && j->b->logp_held ? j->b->logp_held : j->b->logp_new;
+
+	return (double)logp[t] - j->b->logp_old[t];
+}
+
+/* As it enters the sum; it moves with logp_new only where the two are equal. */
+static double limited_log_ratio(const struct job *j, int t)
+{
+	double d = log_ratio(j, t);
+
+	return j->clip->limit ? j->clip->limit(d, j->b->advantage[t], j->a) : d;
+}
+
+static enum side limited_side(double d, double limited)
+{
+	return limited < d ? PAST_CEILING : limited > d ? PAST_FLOOR : INSIDE;
+}
+
+static struct unit unit_of(struct job *j, int first, int last)
+{
+	enum level level = j->level;
+	double     sum = 0, x, f;
+	int        n = 0;
+
+	if (level == LEVEL_NONE)
+		return (struct unit){first, last, 1, 0};
+	for (int t = first; t < last; t++)
+		if (j->b->rows.trained[t]) {
+			sum += limited_log_ratio(j, t);
+			n++;
+		}
+	f = levels[level].mean ? 1.0 / n : 1.0;
+	x = log_ratio_clamp(f * sum);
+	if (x != f * sum) {
+		j->row.clamped += n;
+		if (j->held && x > f * sum) /* a weight has no derivative to protect: an answer that became impossible weighs 0 */
+			x = f * sum;
+		f = 0;
+	}
+	return (struct unit){first, last, real_exp(x), f};
+}
+
+static void count(struct job *j, double q, double adv, struct gain g)
+{
+	j->row.tokens++;
+	if (j->guided) {
+		j->row.guided_tokens++;
+		j->row.guided_ratio += q;
+		j->row.guided_silent += adv != 0 && g.slope == 0;
+	} else {
+		j->row.ratio += q;
+		j->row.ratio_max = fmax(j->row.ratio_max, q);
+	}
+	j->row.clip_low += g.side == PAST_FLOOR;
+	j->row.clip_high += g.side == PAST_CEILING;
+	j->row.guarded += g.side == GUARDED;
+	if (adv < 0) {
+		j->row.negative++;
+		j->row.negative_weight += g.slope / adv;
+	}
+}
+
+/* W of a token. */
+static double gain_weight(const struct job *j, int t)
+{
+	return j->masked ? 0 : j->b->weight ? (double)j->b->weight[t] : 1;
+}
+
+/* The gain of one token at the ratio of its unit, W included. Where its log-ratio was limited it is the token that stands still, not the unit. */
+static struct gain token_gain(const struct job *j, double q, int t)
+{
+	struct gain g = j->clip->gain(q, j->b->advantage[t], j->a);
+	double      w = gain_weight(j, t);
+
+	g.value *= w;
+	g.slope *= w;
+	if (j->clip->limit)
+		g.side = limited_side(log_ratio(j, t), limited_log_ratio(j, t));
+	return g;
+}
+
+/* Adds -gain of the unit to the row's loss; returns the sum of its slopes: every token of the unit moves the ratio, and with it the gain of all. */
+static double unit_gain(struct job *j, const struct unit *u)
+{
+	double slope = 0;
+
+	for (int t = u->first; t < u->last; t++) {
+		struct gain g;
+
+		if (!j->b->rows.trained[t])
+			continue;
+		g = token_gain(j, u->q, t);
+		j->row.loss -= j->held ? g.slope * j->b->logp_new[t] : g.value;
+		slope += g.slope;
+		count(j, u->q, j->b->advantage[t], g);
+	}
+	return slope;
+}
+
+/* What the KL term of a unit is multiplied by, and what each of its tokens adds to the slope by moving that factor. */
+struct kl_factor {
+	double q, shared;
+};
+
+static struct kl kl_of(const struct job *j, int t)
+{
+	return kl_estimate(j->a->kl_estimator, j->b->logp_new[t], j->b->logp_ref[t]);
+}
+
+/* L has beta q sum_s k_s over the unit:  d/dlogp_t = beta (q dk_t/dlogp_t + f q sum_s k_s),  q = exp(f sum (logp_new - logp_old)). */
+static struct kl_factor unit_kl(const struct job *j, int first, int last)
+{
+	double f = 1, sum = 0, kl = 0, x, q;
+	int    n = 0;
+
+	if (!j->a->use_bias_correction_kl)
+		return (struct kl_factor){1, 0};
+	for (int t = first; t < last; t++)
+		if (j->b->rows.trained[t]) {
+			sum += (double)j->b->logp_new[t] - j->b->logp_old[t];
+			kl += kl_of(j, t).value;
+			n++;
+		}
+	if (levels[j->level].mean)
+		f = 1.0 / n;
+	x = log_ratio_clamp(f * sum);
+	q = real_exp(x);
+	return (struct kl_factor){q, x == f * sum ? f * q * kl : 0};
+}
+
+/* Adds the KL term of one token to the row; returns its slope. */
+static double token_kl(struct job *j, const struct kl_factor *factor, int t)
+{
+	struct kl k = kl_of(j, t);
+
+	j->row.kl += factor->q * k.value;
+	j->row.loss += j->a->beta * factor->q * k.value;
+	return j->a->beta * (factor->q * k.slope + factor->shared);
+}
+
+static void token_entropy(struct job *j, int t)
+{
+	int counts = in_bonus(&j->b->rows, j->b->high, t);
+
+	if (j->b->entropy) {
+		j->row.entropy += j->b->entropy[t];
+		j->praise += counts ? (double)j->b->entropy[t] : 0;
+	}
+	if (j->out->h)
+		j->out->h[t] = counts ? (float)-j->bonus : 0;
+}
+
+static void eval_unit(struct job *j, int first, int last)
+{
+	struct unit      u = unit_of(j, first, last);
+	double           shared = u.f * unit_gain(j, &u);
+	int              has_kl = j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS;
+	struct kl_factor kl = has_kl ? unit_kl(j, first, last) : (struct kl_factor){0};
+
+	for (int t = first; t < last; t++) {
+		double slope = shared;
+
+		if (!j->b->rows.trained[t])
+			continue;
+		if (j->held)
+			slope = token_gain(j, u.q, t).slope;
+		else if (j->clip->limit && limited_log_ratio(j, t) != log_ratio(j, t))
+			slope = 0;
+		j->out->c[t] = (float)(j->weight * ((has_kl ? token_kl(j, &kl, t) : 0) - slope));
+		token_entropy(j, t);
+	}
+}
+
+static int reads_old(const struct job *j)
+{
+	const struct algorithm *a = j->a;
+
+	return j->b->guided || a->importance_sampling_level != LEVEL_NONE || (a->off_policy_mask > 0 && !j->b->logp_rollout) ||
+	       (a->use_bias_correction_kl && a->beta > 0);
+}
+
+static int row_is_finite(const struct job *j, int first, int last)
+{
+	const struct objective_batch *b = j->b;
+	const float *arrays[] = {b->logp_new, b->advantage, b->logp_old, b->logp_ref, b->entropy, b->logp_held, b->weight, b->logp_rollout};
+	const int    read[] = {1,
+	                       1,
+	                       reads_old(j),
+	                       j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS,
+	                       b->entropy != NULL,
+	                       b->logp_held != NULL,
+	                       b->weight != NULL,
+	                       j->a->off_policy_mask > 0 && b->logp_rollout != NULL};
+
+	for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+		for (int t = first; read[i] && t < last; t++)
+			if (b->rows.trained[t] && !isfinite(arrays[i][t]))
+				return 0;
+	return 1;
+}
+
+/* A bad answer that the policy would hardly give any more (DeepSeek-V3.2). */
+static int off_policy(const struct job *j, int first, int last)
+{
+	const float *rollout = j->b->logp_rollout ? j->b->logp_rollout : j->b->logp_old;
+	double       adv = 0, d = 0;
+	int          n = 0;
+
+	for (int t = first; j->a->off_policy_mask > 0 && !j->guided && t < last; t++)
+		if (j->b->rows.trained[t]) {
+			adv += j->b->advantage[t];
+			d += (double)rollout[t] - j->b->logp_new[t];
+			n++;
+		}
+	return adv < 0 && d > n * j->a->off_policy_mask;
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The percentile of the ratios of the row's trained tokens, interpolated linearly, at least SQUASH_MIN. Their order is found in the row's place in
+ * out->c, which is written only later: nothing is allocated here. */
+static double squash_of_row(const struct job *j, double percentile, int first, int last)
+{
+	float *q = j->out->c + first;
+	int    n = 0, low;
+	double at;
+
+	for (int t = first; t < last; t++)
+		if (j->b->rows.trained[t]) {
+			const float *logp = j->b->logp_held ? j->b->logp_held : j->b->logp_new;
+			q[n++] = (float)real_exp(log_ratio_clamp((double)logp[t] - j->b->logp_old[t]));
+		}
+	qsort(q, (size_t)n, sizeof *q, compare_floats);
+	at = percentile * (n - 1);
+	low = (int)at < n - 1 ? (int)at : n - 1;
+	at = low + 1 < n ? q[low] + (at - low) * ((double)q[low + 1] - q[low]) : q[low];
+	memset(q, 0, (size_t)(last - first) * sizeof *q);
+	return fmax(at, SQUASH_MIN);
+}
+
+/* Plain rows follow the algorithm. Guided ones have a ratio that is not 1 before any update: token by token, kept in bounds in their own way. */
+static void choose_rule(struct job *j, const struct algorithm *a, int row)
+{
+	j->guided = j->b->guided && j->b->guided[row];
+	j->clip = &clips[j->guided ? a->guided_clip : a->clip];
+	j->level = j->guided ? LEVEL_TOKEN : a->importance_sampling_level;
+	j->held = j->clip->held || levels[j->level].held;
+	j->a = a;
+	if (j->clip->gain == gain_squash && a->squash == 0) {
+		j->with_g = *a;
+		j->with_g.squash = squash_of_row(j, a->squash_percentile, j->b->rows.offset[row], j->b->rows.offset[row + 1]);
+		j->a = &j->with_g;
+	}
+}
+
+static void eval_row(struct job *j, int first, int last)
+{
+	int step = levels[j->level].whole_row ? last - first : 1;
+
+	for (int t = first; t < last; t += step)
+		if (step > 1 || j->b->rows.trained[t])
+			eval_unit(j, t, t + step);
+}
+
+static void stats_add_row(struct objective_stats *s, const struct job *j)
+{
+	s->rows++;
+	s->tokens += j->row.tokens;
+	s->loss += j->weight * j->row.loss - j->bonus * j->praise;
+	s->kl += j->row.kl;
+	s->entropy += j->row.entropy;
+	s->guided_tokens += j->row.guided_tokens;
+	s->guided_ratio += j->row.guided_ratio;
+	s->guided_silent += j->row.guided_silent;
+	s->ratio += j->row.ratio;
+	s->ratio_max = fmax(s->ratio_max, j->row.ratio_max);
+	s->clip_low += j->row.clip_low;
+	s->clip_high += j->row.clip_high;
+	s->guarded += j->row.guarded;
+	s->negative += j->row.negative;
+	s->negative_weight += j->row.negative_weight;
+	s->rows_masked += j->masked;
+	s->clamped += j->row.clamped;
+}
+
+int objective_eval(const struct algorithm *a, const struct objective_batch *b, const struct totals *totals,
+                   const struct objective_gradient *out, struct objective_stats *stats)
+{
+	struct job j = {.a = a, .b = b, .out = out};
+
+	assert(a->entropy_coef == 0 || (b->entropy && out->h));
+	TRY(rows_check(&b->rows));
+	for (int r = 0; r < b->rows.n; r++) {
+		int first = b->rows.offset[r], last = b->rows.offset[r + 1], n = rows_trained(&b->rows, r);
+
+		memset(out->c + first, 0, (size_t)(last - first) * sizeof *out->c);
+		if (out->h)
+			memset(out->h + first, 0, (size_t)(last - first) * sizeof *out->h);
+		if (n == 0)
+			continue;
+		if (!row_is_finite(&j, first, last)) {
+			stats->rows_skipped++;
+			continue;
+		}
+		assert(totals->rows > 0 && totals->tokens >= n);
+		j.weight = weight(a, totals, n);
+		j.bonus = totals->high > 0 ? a->entropy_coef / (double)totals->high : 0;
+		j.row = (struct objective_stats){0};
+		j.praise = 0;
+		choose_rule(&j, a, r);
+		j.masked = off_policy(&j, first, last);
+		eval_row(&j, first, last);
+		stats_add_row(stats, &j);
+	}
+	return OK;
+}

@@ -1,0 +1,31 @@
+/* overlong.h - what becomes of answers that ran into the length limit: keep, mask, or shape (DAPO, arXiv:2503.14476, section 3.4).
+ *
+ *     shape: reward + factor * penalty(n) is trained on
+ *
+ *                  0 |---------.
+ *     penalty        |          \              n counts every token of the answer, the end-of-sequence token too;
+ *                 -1 |           `------            cut off by the model's positions: as n = max
+ *                    +---------+--+------ n
+ *                    max - buffer max
+ *
+ * mask takes the row out of the loss and leaves its reward in the group's statistics, as TRL does. */
+#ifndef ESTIMATOR_OVERLONG_H
+#define ESTIMATOR_OVERLONG_H
+
+#include "estimator/algorithm.h"
+#include "estimator/record.h"
+
+struct overlong_stats {   /* sums */
+	double rows;      /* answers seen */
+	double truncated; /* of those, cut off */
+	double masked;    /* taken out of the loss */
+	double shaped;    /* given a penalty */
+	double penalty;   /* total of those penalties, never positive */
+};
+
+double overlong_penalty(int n, int max, int buffer); /* in -1 .. 0; 0 < buffer <= max */
+
+/* Applies a->overlong to one answer after it was rewarded (writes penalty or edits trained) and ADDS to *stats. */
+void overlong_apply(const struct algorithm *a, struct rollout *r, struct overlong_stats *stats);
+
+#endif

@@ -1,0 +1,785 @@
+#include "text/template_parts.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+int template_error(const struct run *r, const char *format, ...)
+{
+	char    what[512];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(what, sizeof what, format, list);
+	va_end(list);
+	return error_set(ERR_INPUT, "template, line %d: %s", r->line, what);
+}
+
+int template_steps(struct run *r, size_t n)
+{
+	if (n >= (size_t)(TEMPLATE_STEPS - r->steps))
+		return template_error(r, "more than %d steps: does it end at all?", TEMPLATE_STEPS);
+	r->steps += (int)n;
+	return OK;
+}
+
+int template_bytes(struct run *r, size_t n)
+{
+	if (n >= TEMPLATE_BYTES - r->bytes)
+		return template_error(r, "more than %d bytes of texts and values", TEMPLATE_BYTES);
+	r->bytes += n;
+	return OK;
+}
+
+static int evaluate(struct run *r, const struct node *n, struct value *out);
+static int execute(struct run *r, const struct node *body);
+
+/* ---- variables ---- */
+
+static int push_scope(struct run *r, struct scope *parent)
+{
+	struct scope *s = arena_alloc(&r->arena, 1, sizeof *s);
+
+	TRY(template_bytes(r, sizeof *s));
+	if (!s)
+		return ERR_INPUT;
+	s->parent = parent;
+	r->scope = s;
+	return OK;
+}
+
+static int define(struct run *r, const char *name, struct value v)
+{
+	return template_map_put(r, &r->scope->variables, template_constant(name), v);
+}
+
+static int look_up(struct run *r, const char *name, struct value *out)
+{
+	for (const struct scope *s = r->scope; s; s = s->parent) {
+		const struct value *v = template_map_find_name(&s->variables, name);
+		TRY(template_steps(r, 1 + s->variables.n / 8));
+		if (v) {
+			*out = *v;
+			return OK;
+		}
+	}
+	*out = (struct value){.kind = template_call_is_function(r, name) ? V_FUNCTION : V_UNDEFINED, .as.name = name};
+	return OK;
+}
+
+/* ---- operators ---- */
+
+static int is_number(const struct value *v)
+{
+	return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
+}
+
+static double real_of(const struct value *v)
+{
+	return v->kind == V_REAL ? v->as.x : (double)v->as.i;
+}
+
+static int join_texts(struct run *r, const struct value *a, const struct value *b, struct value *out)
+{
+	char *s;
+
+	TRY(template_bytes(r, a->n + b->n + 1));
+	s = arena_alloc(&r->arena, a->n + b->n + 1, 1);
+	if (!s)
+		return ERR_INPUT;
+	memcpy(s, a->as.text, a->n);
+	memcpy(s + a->n, b->as.text, b->n);
+	*out = (struct value){.kind = V_TEXT, .n = a->n + b->n, .as.text = s};
+	return OK;
+}
+
+static int join_lists(struct run *r, const struct value *a, const struct value *b, struct value *out)
+{
+	struct value *items;
+
+	TRY(template_bytes(r, (a->n + b->n + 1) * sizeof *items));
+	items = arena_alloc(&r->arena, a->n + b->n + 1, sizeof *items);
+	if (!items)
+		return ERR_INPUT;
+	for (size_t i = 0; i < a->n + b->n; i++)
+		items[i] = i < a->n ? a->as.items[i] : b->as.items[i - a->n];
+	*out = (struct value){.kind = V_LIST, .n = a->n + b->n, .as.items = items};
+	return OK;
+}
+
+static int repeat(struct run *r, const struct value *text, int64_t times, struct value *out)
+{
+	struct text t = {0};
+
+	if (times > 0 && text->n)
+		TRY(template_bytes(r, (size_t)times > TEMPLATE_BYTES / text->n ? TEMPLATE_BYTES : text->n * (size_t)times));
+	for (int64_t i = 0; text->n && i < times; i++)
+		text_add(&t, text->as.text, text->n);
+	return template_take_text(r, &t, out);
+}
+
+static int integers(struct run *r, enum operator op, int64_t a, int64_t b, struct value *out)
+{
+	int64_t x = 0;
+	int     over = 0;
+
+	switch (op) {
+	case OP_ADD:
+		over = __builtin_add_overflow(a, b, &x);
+		break;
+	case OP_SUBTRACT:
+		over = __builtin_sub_overflow(a, b, &x);
+		break;
+	case OP_MULTIPLY:
+		over = __builtin_mul_overflow(a, b, &x);
+		break;
+	default: /* towards minus infinity, as Python's */
+		if (b == 0)
+			return template_error(r, "division by 0");
+		if (b == -1)
+			over = __builtin_sub_overflow((int64_t)0, a, &x);
+		else
+			x = a / b - (a % b != 0 && (a < 0) != (b < 0));
+		if (op == OP_MODULO)
+			x = b == -1 ? 0 : a - x * b;
+		over &= op != OP_MODULO;
+	}
+	*out = template_int(x);
+	return over ? template_error(r, "a number is too large") : OK;
+}
+
+static int reals(struct run *r, enum operator op, double a, double b, struct value *out)
+{
+	*out = (struct value){.kind = V_REAL};
+	if (op != OP_ADD && op != OP_SUBTRACT && op != OP_MULTIPLY && b == 0)
+		return template_error(r, "division by 0");
+	if (op == OP_FLOOR || op == OP_MODULO)
+		return template_error(r, "// and %% of numbers with a fraction are not supported");
+	out->as.x = op == OP_ADD ? a + b : op == OP_SUBTRACT ? a - b : op == OP_MULTIPLY ? a * b : a / b;
+	return OK;
+}
+
+static int binary(struct run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
+{
+	struct value x, y;
+
+	if (op == OP_JOIN) {
+		TRY(template_to_text(r, a, &x));
+		TRY(template_to_text(r, b, &y));
+		return join_texts(r, &x, &y, out);
+	}
+	if (op == OP_ADD && a->kind == V_TEXT && b->kind == V_TEXT)
+		return join_texts(r, a, b, out);
+	if (op == OP_ADD && a->kind == V_LIST && b->kind == V_LIST)
+		return join_lists(r, a, b, out);
+	if (op == OP_MULTIPLY && a->kind == V_TEXT && b->kind == V_INT)
+		return repeat(r, a, b->as.i, out);
+	if (op == OP_MULTIPLY && a->kind == V_INT && b->kind == V_TEXT)
+		return repeat(r, b, a->as.i, out);
+	if (!is_number(a) || !is_number(b)) {
+		const struct value *u = a->kind == V_UNDEFINED ? a : b->kind == V_UNDEFINED ? b : NULL;
+		return u ? template_error(r, "\"%.64s\" is undefined", u->as.name)
+		         : template_error(r, "%s and %s cannot be computed with here", template_kind_name(a), template_kind_name(b));
+	}
+	if (a->kind == V_REAL || b->kind == V_REAL || op == OP_DIVIDE)
+		return reals(r, op, real_of(a), real_of(b), out);
+	return integers(r, op, a->as.i, b->as.i, out);
+}
+
+int template_add(struct run *r, const struct value *a, const struct value *b, struct value *out)
+{
+	return binary(r, OP_ADD, a, b, out);
+}
+
+static int compare(struct run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
+{
+	int truth, negate = op == OP_UNEQUAL || op == OP_GREATER_EQUAL || op == OP_LESS_EQUAL || op == OP_NOT_IN;
+
+	switch (op) {
+	case OP_EQUAL:
+	case OP_UNEQUAL:
+		TRY(template_equal(r, a, b, &truth));
+		break;
+	case OP_IN:
+	case OP_NOT_IN:
+		TRY(template_contains(r, b, a, &truth));
+		break;
+	case OP_LESS:
+	case OP_GREATER_EQUAL:
+		TRY(template_less(r, a, b, &truth));
+		break;
+	default:
+		TRY(template_less(r, b, a, &truth));
+	}
+	*out = template_bool(truth != negate);
+	return OK;
+}
+
+/* ---- expressions ---- */
+
+static int add_argument(struct run *r, struct arguments *a, const char *keyword, struct value v)
+{
+	if (a->n == ARGUMENTS_MAX)
+		return template_error(r, "more than %d arguments", ARGUMENTS_MAX);
+	if (!keyword && a->n > a->n_positional)
+		return template_error(r, "an argument by position behind one by name");
+	a->names[a->n] = keyword;
+	a->values[a->n++] = v;
+	a->n_positional += !keyword;
+	return OK;
+}
+
+static int evaluate_arguments(struct run *r, const struct node *list, struct arguments *a)
+{
+	a->n = a->n_positional = 0;
+	for (; list; list = list->next) {
+		const struct value *items;
+		struct value        v;
+		size_t              n;
+		TRY(evaluate(r, list, &v));
+		if (!list->star) {
+			TRY(add_argument(r, a, list->keyword, v));
+			continue;
+		}
+		TRY(template_items(r, &v, &items, &n));
+		for (size_t i = 0; i < n; i++)
+			TRY(add_argument(r, a, NULL, items[i]));
+	}
+	return OK;
+}
+
+static int parameter_position(const struct node *macro, const char *name)
+{
+	int k = 0;
+
+	for (const struct node *p = macro->list; p; p = p->next, k++)
+		if (!strcmp(p->name, name))
+			return k;
+	return -1;
+}
+
+/* What is no parameter: an error, unless the body speaks of caller, varargs or kwargs. */
+static int bind_specials(struct run *r, const struct node *macro, const struct arguments *a, int n_parameters)
+{
+	struct template_builder rest = {0};
+	struct map             *names = arena_alloc(&r->arena, 1, sizeof *names);
+	struct value            caller = {.kind = V_UNDEFINED, .as.name = "caller"};
+
+	TRY(template_bytes(r, sizeof *names));
+	if (!names)
+		return ERR_INPUT;
+	if (a->n_positional > n_parameters && !(macro->specials & SPECIAL_VARARGS))
+		return template_error(r, "macro %.64s takes %d arguments", macro->name, n_parameters);
+	for (int i = n_parameters; i < a->n_positional; i++)
+		TRY(template_add_item(r, &rest, a->values[i]));
+	for (int i = a->n_positional; i < a->n; i++) {
+		int k = parameter_position(macro, a->names[i]);
+		if (k >= a->n_positional)
+			continue;
+		if (k >= 0)
+			return template_error(r, "macro %.64s is given \"%.64s\" twice", macro->name, a->names[i]);
+		if ((macro->specials & SPECIAL_CALLER) && !strcmp(a->names[i], "caller"))
+			caller = a->values[i];
+		else if (macro->specials & SPECIAL_KWARGS)
+			TRY(template_map_put(r, names, template_constant(a->names[i]), a->values[i]));
+		else
+			return template_error(r, "macro %.64s takes no argument \"%.64s\"", macro->name, a->names[i]);
+	}
+	if ((macro->specials & SPECIAL_CALLER) && parameter_position(macro, "caller") < 0)
+		TRY(define(r, "caller", caller));
+	if (macro->specials & SPECIAL_VARARGS)
+		TRY(define(r, "varargs", template_built(&rest)));
+	return macro->specials & SPECIAL_KWARGS ? define(r, "kwargs", (struct value){.kind = V_MAP, .as.map = names}) : OK;
+}
+
+static int bind_parameters(struct run *r, const struct node *macro, const struct arguments *a)
+{
+	int position = 0;
+
+	for (const struct node *p = macro->list; p; p = p->next, position++) {
+		const struct value *given = template_argument(a, position, p->name);
+		struct value        v = {.kind = V_UNDEFINED, .as.name = p->name};
+		if (given)
+			v = *given;
+		else if (p->a)
+			TRY(evaluate(r, p->a, &v));
+		TRY(define(r, p->name, v));
+	}
+	return bind_specials(r, macro, a, position);
+}
+
+/* Renders a body into a text of its own; what is set within stays within. */
+static int capture(struct run *r, const struct node *body, struct value *out)
+{
+	struct text   t = {0}, *outer = r->out;
+	struct scope *scope = r->scope;
+	int           status;
+
+	TRY(push_scope(r, scope));
+	r->out = &t;
+	status = execute(r, body);
+	r->out = outer;
+	r->scope = scope;
+	if (status == OK)
+		return template_take_text(r, &t, out);
+	text_free(&t);
+	return status;
+}
+
+static int call_macro(struct run *r, const struct macro *m, const struct arguments *a, struct value *out)
+{
+	struct scope *outer = r->scope;
+	int           line = r->line;
+
+	TRY(push_scope(r, m->scope));
+	TRY(bind_parameters(r, m->node, a));
+	TRY(capture(r, m->node->body, out));
+	r->scope = outer;
+	r->line = line;
+	return OK;
+}
+
+/* `caller` is what a call block hands over besides the arguments, or NULL. */
+static int call(struct run *r, const struct node *n, const struct value *caller, struct value *out)
+{
+	struct arguments a;
+	struct value     f;
+
+	TRY(evaluate(r, n->a, &f));
+	TRY(evaluate_arguments(r, n->list, &a));
+	if (caller)
+		TRY(add_argument(r, &a, "caller", *caller));
+	switch (f.kind) {
+	case V_MACRO:
+		return call_macro(r, f.as.macro, &a, out);
+	case V_METHOD:
+		return template_call_method(r, f.as.method, &a, out);
+	case V_FUNCTION:
+		return template_call_function(r, f.as.name, &a, out);
+	case V_UNDEFINED:
+		return template_error(r, "there is no function or method \"%.64s\", or it is not supported", f.as.name);
+	default:
+		return template_error(r, "%s cannot be called", template_kind_name(&f));
+	}
+}
+
+static int evaluate_list(struct run *r, const struct node *n, struct value *out)
+{
+	struct value *items;
+	size_t        count = 0, i = 0;
+
+	for (const struct node *e = n->list; e; e = e->next)
+		count++;
+	TRY(template_bytes(r, (count + 1) * sizeof *items));
+	items = arena_alloc(&r->arena, count + 1, sizeof *items);
+	if (!items)
+		return ERR_INPUT;
+	for (const struct node *e = n->list; e; e = e->next)
+		TRY(evaluate(r, e, &items[i++]));
+	*out = (struct value){.kind = V_LIST, .n = count, .as.items = items};
+	return OK;
+}
+
+static int evaluate_map(struct run *r, const struct node *n, struct value *out)
+{
+	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
+
+	TRY(template_bytes(r, sizeof *m));
+	if (!m)
+		return ERR_INPUT;
+	for (const struct node *e = n->list; e; e = e->next->next) {
+		struct value key, v;
+		TRY(evaluate(r, e, &key));
+		TRY(evaluate(r, e->next, &v));
+		TRY(template_map_put(r, m, key, v));
+	}
+	*out = (struct value){.kind = V_MAP, .as.map = m};
+	return OK;
+}
+
+/* A part that is left out stays NULL. */
+static int slice(struct run *r, const struct node *n, const struct value *of, struct value *out)
+{
+	const struct node  *nodes[3] = {n->b, n->c, n->other};
+	const struct value *parts[3] = {NULL, NULL, NULL};
+	struct value        v[3];
+
+	for (int i = 0; i < 3; i++)
+		if (nodes[i]) {
+			TRY(evaluate(r, nodes[i], &v[i]));
+			parts[i] = v[i].kind == V_NONE ? NULL : &v[i];
+		}
+	return template_slice(r, of, parts[0], parts[1], parts[2], out);
+}
+
+static int attribute_of(struct run *r, const struct value *of, const char *name, struct value *out)
+{
+	if (of->kind == V_UNDEFINED)
+		return template_error(r, "\"%.64s\" is undefined, so it has no \"%.64s\"", of->as.name, name);
+	return template_attribute(r, of, name, out);
+}
+
+static int item_of(struct run *r, const struct node *n, const struct value *of, struct value *out)
+{
+	struct value key;
+
+	if (n->kind == N_SLICE)
+		return slice(r, n, of, out);
+	TRY(evaluate(r, n->b, &key));
+	if (of->kind == V_UNDEFINED)
+		return template_error(r, "\"%.64s\" is undefined, so it has no elements", of->as.name);
+	return template_item(r, of, &key, out);
+}
+
+static int negate(struct run *r, const struct value *v, struct value *out)
+{
+	if (!is_number(v))
+		return template_error(r, "%s has no negative", template_kind_name(v));
+	if (v->kind == V_REAL) {
+		*out = (struct value){.kind = V_REAL, .as.x = -v->as.x};
+		return OK;
+	}
+	return integers(r, OP_SUBTRACT, 0, v->as.i, out);
+}
+
+static int filter_or_test(struct run *r, const struct node *n, const struct value *v, struct value *out)
+{
+	struct arguments a;
+	int              truth;
+
+	TRY(evaluate_arguments(r, n->list, &a));
+	if (n->kind == N_FILTER)
+		return template_call_filter(r, n->name, v, &a, out);
+	TRY(template_call_test(r, n->name, v, &a, &truth));
+	*out = template_bool(truth);
+	return OK;
+}
+
+/* Those that begin with the value of their first operand. */
+static int evaluate_from(struct run *r, const struct node *n, const struct value *a, struct value *out)
+{
+	struct value b;
+
+	switch (n->kind) {
+	case N_ATTRIBUTE:
+		return attribute_of(r, a, n->name, out);
+	case N_ITEM:
+	case N_SLICE:
+		return item_of(r, n, a, out);
+	case N_FILTER:
+	case N_TEST:
+		return filter_or_test(r, n, a, out);
+	case N_NOT:
+		*out = template_bool(!template_truth(a));
+		return OK;
+	case N_AND:
+	case N_OR:
+		if (template_truth(a) != (n->kind == N_OR))
+			return evaluate(r, n->b, out);
+		*out = *a;
+		return OK;
+	case N_NEGATE:
+		return negate(r, a, out);
+	case N_BINARY:
+		TRY(evaluate(r, n->b, &b));
+		return binary(r, n->op, a, &b, out);
+	case N_COMPARE:
+		TRY(evaluate(r, n->b, &b));
+		return compare(r, n->op, a, &b, out);
+	default:
+		*out = *a;
+		return OK;
+	}
+}
+
+static int if_else(struct run *r, const struct node *n, struct value *out)
+{
+	struct value condition;
+
+	TRY(evaluate(r, n->b, &condition));
+	if (template_truth(&condition))
+		return evaluate(r, n->a, out);
+	*out = (struct value){.kind = V_UNDEFINED, .as.name = "the value without an else"};
+	return n->c ? evaluate(r, n->c, out) : OK;
+}
+
+static int evaluate_node(struct run *r, const struct node *n, struct value *out)
+{
+	struct value a;
+
+	switch (n->kind) {
+	case N_CONST:
+		*out = n->value;
+		return OK;
+	case N_NAME:
+		return look_up(r, n->name, out);
+	case N_LIST:
+		return evaluate_list(r, n, out);
+	case N_MAP:
+		return evaluate_map(r, n, out);
+	case N_CALL:
+		return call(r, n, NULL, out);
+	case N_CAPTURE:
+		return capture(r, n->body, out);
+	case N_IF_ELSE:
+		return if_else(r, n, out);
+	default:
+		TRY(evaluate(r, n->a, &a));
+		return evaluate_from(r, n, &a, out);
+	}
+}
+
+static int evaluate(struct run *r, const struct node *n, struct value *out)
+{
+	int status;
+
+	r->line = n->line;
+	TRY(template_steps(r, 1));
+	if (++r->depth > TEMPLATE_DEPTH)
+		return template_error(r, "nested too deeply");
+	status = evaluate_node(r, n, out);
+	r->depth--;
+	return status;
+}
+
+/* ---- statements ---- */
+
+/* One value to one name, or the items of a list to as many. */
+static int assign(struct run *r, const struct node *targets, struct value v)
+{
+	const struct value *items;
+	size_t              n, i = 0;
+
+	if (!targets->next)
+		return define(r, targets->name, v);
+	TRY(template_items(r, &v, &items, &n));
+	for (; targets; targets = targets->next, i++) {
+		if (i >= n)
+			return template_error(r, "%zu values for more names", n);
+		TRY(define(r, targets->name, items[i]));
+	}
+	return i == n ? OK : template_error(r, "%zu values for %zu names", n, i);
+}
+
+static int set(struct run *r, const struct node *n)
+{
+	struct value v, space;
+
+	TRY(evaluate(r, n->a, &v));
+	if (!n->name)
+		return assign(r, n->list, v);
+	TRY(look_up(r, n->list->name, &space));
+	if (space.kind != V_NAMESPACE)
+		return template_error(r, "\"%.64s\" is no namespace, so \"%.64s\" cannot be set in it", n->list->name, n->name);
+	return template_map_put(r, space.as.map, template_constant(n->name), v);
+}
+
+/* The variable `loop` of one turn. */
+static int loop_variable(struct run *r, const struct value *items, size_t n, size_t i, struct value *out)
+{
+	struct value none = {.kind = V_UNDEFINED, .as.name = "loop.previtem or loop.nextitem"};
+	const struct loop_entry {
+		const char  *name;
+		struct value value;
+	} entries[] = {{"index", template_int((int64_t)i + 1)},
+	               {"index0", template_int((int64_t)i)},
+	               {"first", template_bool(i == 0)},
+	               {"last", template_bool(i + 1 == n)},
+	               {"length", template_int((int64_t)n)},
+	               {"revindex", template_int((int64_t)(n - i))},
+	               {"revindex0", template_int((int64_t)(n - i) - 1)},
+	               {"previtem", i ? items[i - 1] : none},
+	               {"nextitem", i + 1 < n ? items[i + 1] : none}};
+	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
+
+	TRY(template_bytes(r, sizeof *m));
+	if (!m)
+		return ERR_INPUT;
+	for (size_t k = 0; k < sizeof entries / sizeof *entries; k++)
+		TRY(template_map_put(r, m, template_constant(entries[k].name), entries[k].value));
+	*out = (struct value){.kind = V_NAMESPACE, .as.map = m};
+	return OK;
+}
+
+static int one_turn(struct run *r, const struct node *n, const struct value *items, size_t count, size_t i)
+{
+	struct scope *outer = r->scope;
+	struct value  loop;
+	int           status;
+
+	TRY(push_scope(r, outer));
+	TRY(loop_variable(r, items, count, i, &loop));
+	TRY(define(r, "loop", loop));
+	TRY(assign(r, n->list, items[i]));
+	status = execute(r, n->body);
+	r->scope = outer;
+	return status;
+}
+
+/* The items that fulfil the loop's condition, which are counted before the first turn. */
+static int kept_items(struct run *r, const struct node *n, const struct value **items, size_t *count)
+{
+	struct scope *outer = r->scope;
+	struct value *kept;
+	size_t        m = 0;
+
+	TRY(template_bytes(r, (*count + 1) * sizeof *kept));
+	kept = arena_alloc(&r->arena, *count + 1, sizeof *kept);
+	if (!kept)
+		return ERR_INPUT;
+	for (size_t i = 0; i < *count; i++) {
+		struct value truth;
+		TRY(push_scope(r, outer));
+		TRY(assign(r, n->list, (*items)[i]));
+		TRY(evaluate(r, n->b, &truth));
+		if (template_truth(&truth))
+			kept[m++] = (*items)[i];
+		r->scope = outer;
+	}
+	*items = kept;
+	*count = m;
+	return OK;
+}
+
+static int loop_over(struct run *r, const struct node *n)
+{
+	const struct value *items;
+	struct value        over;
+	size_t              count;
+
+	TRY(evaluate(r, n->a, &over));
+	TRY(template_items(r, &over, &items, &count));
+	if (n->b)
+		TRY(kept_items(r, n, &items, &count));
+	for (size_t i = 0; i < count; i++) {
+		int jump;
+		TRY(one_turn(r, n, items, count, i));
+		jump = r->jump;
+		r->jump = 0;
+		if (jump == N_BREAK)
+			break;
+	}
+	return count ? OK : execute(r, n->other);
+}
+
+static int branch(struct run *r, const struct node *n)
+{
+	for (;;) {
+		struct value condition;
+		TRY(evaluate(r, n->a, &condition));
+		if (template_truth(&condition))
+			return execute(r, n->body);
+		if (!n->other || n->other->kind != N_IF || n->other->next)
+			return execute(r, n->other);
+		n = n->other; /* elif */
+	}
+}
+
+static int make_macro(struct run *r, const struct node *n, struct value *out)
+{
+	struct macro *m = arena_alloc(&r->arena, 1, sizeof *m);
+
+	TRY(template_bytes(r, sizeof *m));
+	if (!m)
+		return ERR_INPUT;
+	*m = (struct macro){.node = n, .scope = r->scope};
+	*out = (struct value){.kind = V_MACRO, .as.macro = m};
+	return OK;
+}
+
+static int print_value(struct run *r, const struct value *v)
+{
+	size_t before = r->out->n;
+
+	TRY(template_print(r, v, 0, r->out));
+	return template_bytes(r, r->out->n - before);
+}
+
+/* The block is a macro of its own, which the called one knows as `caller`. */
+static int call_block(struct run *r, const struct node *n)
+{
+	struct value caller, v;
+
+	TRY(make_macro(r, n, &caller));
+	TRY(call(r, n->a, &caller, &v));
+	return print_value(r, &v);
+}
+
+static int print(struct run *r, const struct node *n)
+{
+	struct value v;
+
+	TRY(evaluate(r, n->a, &v));
+	return print_value(r, &v);
+}
+
+static int statement(struct run *r, const struct node *n)
+{
+	struct value v;
+
+	switch (n->kind) {
+	case N_PRINT:
+		return print(r, n);
+	case N_IF:
+		return branch(r, n);
+	case N_FOR:
+		return loop_over(r, n);
+	case N_SET:
+		return set(r, n);
+	case N_MACRO:
+		TRY(make_macro(r, n, &v));
+		return define(r, n->name, v);
+	case N_CALL_BLOCK:
+		return call_block(r, n);
+	default:
+		r->jump = (int)n->kind;
+		return OK;
+	}
+}
+
+static int execute(struct run *r, const struct node *body)
+{
+	if (++r->depth > TEMPLATE_DEPTH)
+		return template_error(r, "nested too deeply");
+	for (const struct node *n = body; n && !r->jump; n = n->next) {
+		r->line = n->line;
+		TRY(template_steps(r, 1));
+		TRY(statement(r, n));
+	}
+	r->depth--;
+	return OK;
+}
+
+/* ---- rendering ---- */
+
+static int run_all(struct run *r, const struct template *t, const json_t *variables)
+{
+	const char  *name;
+	json_t      *j;
+	struct value v;
+
+	TRY(push_scope(r, NULL));
+	json_object_foreach((json_t *)(uintptr_t)variables, name, j)
+	{
+		TRY(template_from_json(r, j, &v));
+		TRY(define(r, name, v));
+	}
+	TRY(push_scope(r, r->scope));
+	TRY(execute(r, t->body));
+	return text_status(r->out);
+}
+
+int template_render(const struct template *t, const json_t *variables, int64_t now, struct text *out)
+{
+	struct text rendered = {0};
+	struct run  r = {.out = &rendered, .now = now, .line = 1};
+	int         status = run_all(&r, t, variables);
+
+	if (status == OK) {
+		text_add(out, rendered.data ? rendered.data : "", rendered.n);
+		status = text_status(out);
+	}
+	text_free(&rendered);
+	arena_free(&r.arena);
+	return status;
+}

@@ -1,0 +1,251 @@
+/* template_parts.h - what the files of the template interpreter share.
+ *
+ *     template_parse.c    text -> tree of nodes
+ *     template_value.c    values: from JSON, truth, equality, text, items
+ *     template_call.c     arguments, tests, functions
+ *     template_method.c   what is done with texts; methods of texts, lists and mappings
+ *     template_filter.c   filters
+ *     template.c          runs a tree
+ *
+ * Nodes live in the arena of the template, values in that of the run; nothing is freed one by one. Texts carry their length. */
+#ifndef TEXT_TEMPLATE_PARTS_H
+#define TEXT_TEMPLATE_PARTS_H
+
+#include "base/error.h"
+#include "text/template.h"
+
+/* ---- values ---- */
+
+enum value_kind { V_UNDEFINED, V_NONE, V_BOOL, V_INT, V_REAL, V_TEXT, V_LIST, V_MAP, V_NAMESPACE, V_METHOD, V_FUNCTION, V_MACRO };
+
+struct value {
+	enum value_kind kind;
+	size_t          n; /* bytes of a text, items of a list */
+	union {
+		int64_t             i; /* also of a bool */
+		double              x;
+		const char         *text;
+		const struct value *items; /* [n] */
+		struct map         *map;
+		struct method      *method;
+		struct macro       *macro;
+		const char         *name; /* of a function, of what is undefined */
+	} as;
+};
+
+struct map {                         /* in order of insertion */
+	struct value *keys, *values; /* [n] */
+	size_t        n, capacity;
+};
+
+struct method { /* bound */
+	struct value self;
+	const char  *name;
+};
+
+struct macro {
+	const struct node *node;
+	struct scope      *scope; /* in which it was defined */
+};
+
+/* ---- nodes ---- */
+
+enum node_kind {
+	N_CONST,
+	N_NAME,
+	N_ATTRIBUTE,
+	N_ITEM,
+	N_SLICE,
+	N_CALL,
+	N_FILTER,
+	N_TEST,
+	N_NEGATE,
+	N_PLUS,
+	N_NOT,
+	N_AND,
+	N_OR,
+	N_IF_ELSE,
+	N_BINARY,
+	N_COMPARE,
+	N_LIST,
+	N_MAP,
+	N_PRINT,
+	N_IF,
+	N_FOR,
+	N_SET,
+	N_CAPTURE, /* what a body renders to */
+	N_MACRO,
+	N_CALL_BLOCK,
+	N_BREAK,
+	N_CONTINUE
+};
+
+enum operator{
+	OP_ADD,
+	OP_SUBTRACT,
+	OP_MULTIPLY,
+	OP_DIVIDE,
+	OP_FLOOR,
+	OP_MODULO,
+	OP_JOIN,
+	OP_EQUAL,
+	OP_UNEQUAL,
+	OP_LESS,
+	OP_LESS_EQUAL,
+	OP_GREATER,
+	OP_GREATER_EQUAL,
+	OP_IN,
+	OP_NOT_IN
+};
+
+struct node {
+	enum node_kind kind;
+	int            line;
+	enum           operator op;
+	struct value   value;        /* N_CONST */
+	const char    *name;         /* of a variable, attribute, filter, test, macro */
+	struct node   *a, *b, *c;    /* operands */
+	struct node   *list;         /* arguments, elements, targets, keys and values in turn; linked by next */
+	struct node   *body, *other; /* of a statement, linked by next */
+	const char    *keyword;      /* of an argument given by name */
+	int            star;         /* an argument that stands for a list of them */
+	unsigned       specials;     /* of a macro: bits of what its body speaks of without naming it as a parameter */
+	struct node   *next;
+};
+
+enum { SPECIAL_CALLER = 1, SPECIAL_VARARGS = 2, SPECIAL_KWARGS = 4 };
+
+struct template
+{
+	struct arena arena;
+	struct node *body;
+};
+
+/* ---- a run ---- */
+
+struct scope {
+	struct scope *parent;
+	struct map    variables;
+};
+
+struct run {
+	struct arena  arena;
+	struct scope *scope;
+	struct text  *out; /* of the block at hand */
+	int64_t       now;
+	size_t        bytes;
+	int           steps, depth, line, jump; /* jump: N_BREAK or N_CONTINUE on its way to the loop, or 0 */
+};
+
+/* Fails with the line of the template at hand. */
+int template_error(const struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Counts work; an error when there was too much. */
+int template_steps(struct run *r, size_t n);
+int template_bytes(struct run *r, size_t n);
+
+int template_add(struct run *r, const struct value *a, const struct value *b, struct value *out); /* a + b */
+
+/* ---- template_value.c ---- */
+
+struct value template_bool(int truth);
+struct value template_int(int64_t i);
+struct value template_constant(const char *text); /* of a literal in C */
+
+int         template_from_json(struct run *r, const json_t *j, struct value *out);
+int         template_truth(const struct value *v);
+const char *template_kind_name(const struct value *v);
+int         template_copy_text(struct run *r, const char *s, size_t n, struct value *out);
+int         template_take_text(struct run *r, struct text *t, struct value *out); /* frees *t */
+
+int template_equal(struct run *r, const struct value *a, const struct value *b, int *out);
+int template_less(struct run *r, const struct value *a, const struct value *b, int *out);
+int template_contains(struct run *r, const struct value *whole, const struct value *part, int *out);
+
+int template_print(struct run *r, const struct value *v, int quoted, struct text *out); /* as Python's str or, quoted, repr */
+int template_to_text(struct run *r, const struct value *v, struct value *out);
+
+struct template_json {                    /* as Python's json.dumps */
+	int          indent;              /* < 0: one line */
+	int          ascii, sort_keys;    /* other characters as \uXXXX; mappings by their keys */
+	struct value between, behind_key; /* texts */
+};
+int template_to_json(struct run *r, const struct template_json *how, const struct value *v, struct text *out);
+
+/* order [n]: the positions of the keys from the least on (reverse: from the greatest); equals stay as they stand. As Python's sorted. */
+int template_sort(struct run *r, const struct value *keys, size_t n, int reverse, size_t *order);
+
+/* The elements of a list, characters of a text, keys of a mapping, nothing of what is undefined; an error for others. */
+int template_items(struct run *r, const struct value *v, const struct value **items, size_t *n);
+int template_length(const struct value *v, size_t *n); /* 0 when it has none */
+int template_is_iterable(const struct value *v);
+
+/* V_UNDEFINED when there is none. */
+int template_attribute(struct run *r, const struct value *v, const char *name, struct value *out);
+int template_item(struct run *r, const struct value *v, const struct value *key, struct value *out);
+int template_slice(struct run *r, const struct value *v, const struct value *from, const struct value *to, const struct value *step,
+                   struct value *out);
+
+struct value *template_map_find(struct run *r, const struct map *m, const struct value *key); /* or NULL */
+struct value *template_map_find_name(const struct map *m, const char *name);
+int           template_map_put(struct run *r, struct map *m, struct value key, struct value value);
+
+/* Python's idea of white space; the bytes of the character at s (0: not one). */
+size_t template_space(const char *s, size_t n);
+
+/* ---- template_call.c ---- */
+
+enum { ARGUMENTS_MAX = 16 };
+struct arguments {
+	struct value values[ARGUMENTS_MAX];
+	const char  *names[ARGUMENTS_MAX]; /* NULL: by position; those come first */
+	int          n, n_positional;
+};
+
+struct template_signature { /* what a function, method or filter takes */
+	int least, most;    /* arguments: that it needs, that it takes by position; most ARGUMENTS_MAX: what is by name is by name alone */
+	const char *names;  /* in order of position, "width first blank"; "*" for one without a name; NULL: any name */
+};
+
+/* A wrong number of arguments, one that is not known and one given twice are errors that name `what`. */
+int template_check_arguments(struct run *r, const char *what, const struct arguments *a, const struct template_signature *s);
+
+/* The argument at this position or of this name; NULL when it was not given. position < 0: by name only. */
+const struct value *template_argument(const struct arguments *a, int position, const char *name);
+int template_integer_argument(struct run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
+                              int64_t *out); /* as it was when it is missing or none */
+int template_text_argument(struct run *r, const struct arguments *a, int position, const char *name,
+                           const struct value **out); /* NULL when it is missing or none */
+int template_needed_text(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out);
+int template_flag(const struct arguments *a, int position, const char *name); /* 0 when it is missing */
+
+int template_call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out);
+int template_call_function(struct run *r, const char *name, const struct arguments *a, struct value *out);
+int template_call_is_function(const struct run *r, const char *name);
+
+/* ---- template_method.c ---- */
+
+enum letter_case { UPPER, LOWER, CAPITALIZED, TITLE_WORDS, TITLE_LETTERS };
+
+struct template_builder { /* of a list */
+	struct value *items;
+	size_t        n, capacity;
+};
+int          template_add_item(struct run *r, struct template_builder *b, struct value v);
+struct value template_built(const struct template_builder *b);
+
+int template_strip(struct run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out);
+int template_change_case(struct run *r, const struct value *v, enum letter_case how, struct value *out);
+int template_replace(struct run *r, const struct value *v, const struct arguments *a, struct value *out); /* old, new, count */
+int template_join(struct run *r, const struct value *list, const struct value *between, struct value *out);
+int template_pairs(struct run *r, const struct map *m, struct value *out); /* [[key, value], ...] */
+int template_splitlines(struct run *r, const struct value *v, int keep, struct value *out);
+
+int template_call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out);
+int template_call_is_method(enum value_kind kind, const char *name);
+
+/* ---- template_filter.c ---- */
+
+int template_call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out);
+
+#endif
