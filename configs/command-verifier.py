@@ -2,9 +2,9 @@
 """A verifier of your own for hone: task.verifier.command, as in configs/command.yaml.
 
 A question is one line of JSON on standard input: {"completion", "finished", "tokens", "id", "prompt", "answer", and all other columns of the row}.
-The answer is one line of JSON on standard output: {"reward": number}, or {"error": "why nothing can be said"}.
+The reply is one line of JSON on standard output: {"reward": number}, or {"error": "why nothing can be said"}.
 Print nothing else there; standard error goes to verifier.log in the run folder. The program is started once and kept, so load what you need
-before the loop. An answer must depend on its question alone: then a resumed run is the uninterrupted one.
+before the loop. A reply must depend only on its question: then a resumed run is the uninterrupted one.
 """
 
 import json
@@ -25,7 +25,7 @@ def judge(question):
 
 for line in sys.stdin:
     try:
-        answer = judge(json.loads(line))
+        reply = judge(json.loads(line))
     except Exception as reason:  # hone counts it, and goes on
-        answer = {"error": repr(reason)}
-    print(json.dumps(answer), flush=True)
+        reply = {"error": repr(reason)}
+    print(json.dumps(reply), flush=True)

@@ -18,22 +18,22 @@ static const struct command {
         {"train", command_train, "CONFIG [key=value ...] [--resume]", "reinforcement learning"},
         {"sft", command_sft, "CONFIG [key=value ...] [--resume]", "supervised warm start"},
         {"rollouts", command_rollouts, "CONFIG [key=value ...] [--steps N] [--output FILE]",
-         "answers as hone train would sample them, as a file"},
+         "completions as hone train would sample them, as a file"},
         {"eval", command_eval, "CONFIG|MODEL|RUN [--data FILE]... [--task NAME]", "pass@1, pass@k, maj@k with standard errors"},
-        {"generate", command_generate, "MODEL --prompt TEXT", "a look at what a model writes"},
-        {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S", "procedural problems as JSONL"},
+        {"generate", command_generate, "MODEL --prompt TEXT", "shows what a model writes"},
+        {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S", "generated problems as JSONL"},
         {"report", command_report, "RUN... [--output FILE] [--text] [--json FILE]",
          "curves, tables and a comparison of arms as one HTML file"},
-        {"sweep", command_sweep, "SWEEP [--only NAME]", "the runs of a sweep, one a line; scripts/sweep runs them"},
+        {"sweep", command_sweep, "SWEEP [--only NAME]", "the runs of a sweep, one per line; scripts/sweep runs them"},
         {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory"},
         {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]", "random weights of a published shape"},
         {"merge", command_merge, "ADAPTER OUT [--base FOLDER]", "a LoRA adapter and its model as one model"},
-        {"inspect", command_inspect, "PATH [--id ID]", "what is in a model, a checkpoint, a run or a data set"},
+        {"inspect", command_inspect, "PATH [--id ID]", "shows a model, a checkpoint, a run or a data set"},
         {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}"},
         {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}"},
         {"logprobs", command_logprobs, "MODEL  < {\"ids\"}", "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])"},
         {"render", command_render, "MODEL  < {\"messages\", ...}", "-> {\"text\"}: by the model's chat template"},
-        {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}", "-> {\"reward\", \"components\"}"},
+        {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}", "-> {\"reward\", \"right\", \"components\", \"parsed\"}"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -42,8 +42,8 @@ static void usage(FILE *f)
 	fputs("hone COMMAND ...\n\n", f);
 	for (int i = 0; i < N_COMMANDS; i++)
 		fprintf(f, "  %-10s %-52s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-	fputs("\nhone train --help lists every option of a config. Exit status: 0, or 1 for a failed job, 2 for something to mend, 3 for "
-	      "stopped by a signal and saved.\n",
+	fputs("\nhone train --help lists every option of a config. Exit status: 0; 1 the job failed; 2 something you can fix, "
+	      "which the message names; 3 stopped by a signal and saved.\n",
 	      f);
 }
 

@@ -520,9 +520,13 @@ void foreign_markdown(int from, struct text *out)
 	text_print(
 	        out,
 	        "# From %s\n\nMade by `make docs` from the table in `src/run/foreign.c`; do not edit. Options with the same name here are "
-	        "listed too.\n[options.md](options.md) says what each option does and what its default is.\n\n| %s | hone | "
+	        "listed too.\n[options.md](options.md) says what each option does and what its default is.%s\n\n| %s | hone | "
 	        "|\n|---|---|---|\n",
-	        program, program);
+	        program,
+	        from == FOREIGN_TRL ? "\nThe names of transformers, whose TrainingArguments TRL inherits, stand here too. Its `optim` is "
+	                              "always AdamW here."
+	                            : "",
+	        program);
 	for (int i = 0; i < foreign_n; i++)
 		if (foreign[i].from & wanted)
 			text_print(out, "| `%s` | %s%s%s | %s |\n", foreign[i].name, foreign[i].key ? "`" : "",
