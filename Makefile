@@ -92,6 +92,13 @@ $(OUT)/%.o: %.c $(OUT)/defs
 $(OUT)/defs: always
 	@mkdir -p $(@D)
 	@echo '$(DEFS)' | cmp -s - $@ || echo '$(DEFS)' >$@
+# The commit that hone --version says; another one compiles one file and links the program again.
+COMMIT := $(shell [ -e .git ] && git --no-optional-locks describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
+$(OUT)/commit: always
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+$(OUT)/src/cli/hone.o: $(OUT)/commit
+$(OUT)/src/cli/hone.o: EXTRA += -DCOMMIT='"$(COMMIT)"'
 
 test: all $(TESTS)
 	@scripts/run-tests $(OUT) $(TESTS)

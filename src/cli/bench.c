@@ -311,17 +311,17 @@ static int bench_run(struct bench *b, const char *path)
 	return OK;
 }
 
-int command_bench(int argc, char **argv)
+int command_bench(const struct command *self, int argc, char **argv)
 {
 	const char              *backend = "auto", *numerics = "strict";
 	int                      threads = 0, n_positional, status;
 	struct bench             b = {0};
-	const struct option_word words[] = {{"--backend", &backend, NULL, NULL},
-	                                    {"--numerics", &numerics, NULL, NULL},
-	                                    {"--threads", NULL, &threads, NULL},
-	                                    {"--json", NULL, NULL, &b.json}};
+	const struct option_word words[] = {{"--backend NAME", &backend, NULL, NULL, "compute.backend"},
+	                                    {"--numerics KIND", &numerics, NULL, NULL, "compute.numerics"},
+	                                    {"--threads N", NULL, &threads, NULL, "0: all cores"},
+	                                    {"--json", NULL, NULL, &b.json, "prints the figures as JSON"}};
 
-	TRY(options_read(argc, argv, words, 4, &n_positional));
+	TRY(options_read(self, argc, argv, words, 4, &n_positional));
 	if (n_positional > 1)
 		return error_set(ERR_INPUT, "hone bench: one model folder at most");
 	threads_set(threads);

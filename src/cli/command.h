@@ -1,7 +1,7 @@
 /* command.h - the commands of the program. One file each, named after its command; hone.c holds the table.
  *
- * A command gets the words behind its name, prints its results on standard output, and returns a status of error.h with the message set; hone.c
- * prints the message on standard error and turns the status into the exit status. */
+ * A command gets its row of that table and the words behind its name, prints its results on standard output, and returns a status of error.h with the
+ * message set; hone.c prints the message on standard error and turns the status into the exit status. */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
@@ -9,39 +9,65 @@
 #include "model/safetensors.h"
 #include "run/config.h"
 
-int command_train(int argc, char **argv);
-int command_sft(int argc, char **argv);
-int command_rollouts(int argc, char **argv);
-int command_eval(int argc, char **argv);
-int command_generate(int argc, char **argv);
-int command_score(int argc, char **argv);
-int command_data(int argc, char **argv);
-int command_report(int argc, char **argv);
-int command_sweep(int argc, char **argv);
-int command_bench(int argc, char **argv);
-int command_inspect(int argc, char **argv);
-int command_init(int argc, char **argv);
-int command_merge(int argc, char **argv);
-int command_tokenize(int argc, char **argv);
-int command_detokenize(int argc, char **argv);
-int command_logprobs(int argc, char **argv);
-int command_render(int argc, char **argv);
+enum command_keys {
+	KEYS_NONE,
+	KEYS_NAMED,  /* it takes key=value, and its --help says where the keys are listed */
+	KEYS_LISTED, /* its --help lists the keys of a config itself */
+};
 
-/* ---- options of the small commands ----
+struct command {
+	const char *name;
+	int (*run)(const struct command *self, int argc, char **argv);
+	const char       *arguments, *help; /* "CONFIG [key=value ...]"; one line */
+	enum command_keys keys;
+};
+
+int command_train(const struct command *self, int argc, char **argv);
+int command_sft(const struct command *self, int argc, char **argv);
+int command_rollouts(const struct command *self, int argc, char **argv);
+int command_eval(const struct command *self, int argc, char **argv);
+int command_generate(const struct command *self, int argc, char **argv);
+int command_score(const struct command *self, int argc, char **argv);
+int command_data(const struct command *self, int argc, char **argv);
+int command_report(const struct command *self, int argc, char **argv);
+int command_sweep(const struct command *self, int argc, char **argv);
+int command_bench(const struct command *self, int argc, char **argv);
+int command_inspect(const struct command *self, int argc, char **argv);
+int command_init(const struct command *self, int argc, char **argv);
+int command_merge(const struct command *self, int argc, char **argv);
+int command_tokenize(const struct command *self, int argc, char **argv);
+int command_detokenize(const struct command *self, int argc, char **argv);
+int command_logprobs(const struct command *self, int argc, char **argv);
+int command_render(const struct command *self, int argc, char **argv);
+
+/* ---- options of a command ----
  *
  *     const char *task = NULL; int samples = 1, quick = 0;
- *     const struct option_word words[] = {{"--task", &task, NULL, NULL}, {"--samples", NULL, &samples, NULL}, {"--quick", NULL, NULL, &quick}};
- *     TRY(options_read(argc, argv, words, 3, &n_positional));
+ *     const struct option_word words[] = {{"--task NAME", &task, NULL, NULL, "task.eval_reward"},
+ *                                         {"--samples N", NULL, &samples, NULL, "completions per prompt"},
+ *                                         {"--quick", NULL, NULL, &quick, "measures once"}};
+ *     TRY(options_read(self, argc, argv, words, 3, &n_positional));
+ *     if (n_positional != 1)
+ *             return options_usage(self);
  *
  * "--name value" or "--name=value"; a flag takes no value. Unknown words are errors that name the nearest known one. What does not begin with "--"
- * is positional; argv is reordered in place so that the positional words come first. */
+ * is positional; argv is reordered in place so that the positional words come first.
+ *
+ * Every command has --help (and -h) besides: the usage line of its row in hone.c, then its words with their help and what they are when not given. */
 struct option_word {
-	const char  *name;
+	const char  *name; /* "--quick", or with what its value is: "--samples N" */
 	const char **text;
 	int         *number; /* >= 0 */
 	int         *flag;
+	const char  *help; /* one line; or the path of the config key that says the same */
 };
-int options_read(int argc, char **argv, const struct option_word *words, int n_words, int *n_positional);
+
+enum { HELPED = -1 }; /* --help was asked for and has been printed: the command returns, its work is done */
+
+int options_read(const struct command *self, int argc, char **argv, const struct option_word *words, int n_words, int *n_positional);
+
+/* ERR_INPUT: "usage: hone NAME ARGUMENTS; hone NAME --help lists its options" */
+int options_usage(const struct command *self);
 
 /* The value of --dtype: bf16, f16 or f32. */
 int options_dtype(const char *name, enum safetensors_type *out);

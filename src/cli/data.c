@@ -26,21 +26,25 @@ static int print_rows(const struct dataset *d)
 	return OK;
 }
 
-int command_data(int argc, char **argv)
+int command_data(const struct command *self, int argc, char **argv)
 {
 	const char              *levels = NULL, *error_rate = "0";
 	int                      count = 100, seed = 0, first = 0, held_out = 0, n, status;
 	const struct option_word words[] = {
-	        {"--count", NULL, &count, NULL}, {"--difficulty", &levels, NULL, NULL},     {"--seed", NULL, &seed, NULL},
-	        {"--first", NULL, &first, NULL}, {"--error-rate", &error_rate, NULL, NULL}, {"--held-out", NULL, NULL, &held_out}};
+	        {"--count N", NULL, &count, NULL, "how many problems"},
+	        {"--difficulty A-B", &levels, NULL, NULL, "a level or a range of levels; not given: the generator's easiest"},
+	        {"--seed S", NULL, &seed, NULL, "another seed gives other problems"},
+	        {"--first I", NULL, &first, NULL, "begins with problem I of the seed"},
+	        {"--error-rate E", &error_rate, NULL, NULL, "the share of problems whose answer is made wrong, from 0 to 1"},
+	        {"--held-out", NULL, NULL, &held_out, "from the held-out part, which shares no problem with the training part"}};
 	const struct generator *g;
 	struct generator_range  range = {0};
 	struct dataset          d;
 	char                   *end;
 
-	TRY(options_read(argc, argv, words, 6, &n));
+	TRY(options_read(self, argc, argv, words, 6, &n));
 	if (n != 1)
-		return error_set(ERR_INPUT, "usage: hone data GENERATOR --count N --difficulty A-B --seed S [--held-out]");
+		return options_usage(self);
 	TRY(generator_find(argv[0], &g));
 	range = (struct generator_range){.level_min = g->level_min > 1 ? g->level_min : 1,
 	                                 .seed = (uint64_t)seed,

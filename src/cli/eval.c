@@ -18,24 +18,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] =
-        "usage: hone eval CONFIG|MODEL|RUN [key=value ...] [--config CONFIG] [--data FILE]... [--task NAME] [--samples N]";
-
-/* Options that stand for a key. */
+/* Options that stand for a key; its help is theirs. */
 static const struct {
 	const char *option, *key;
 } short_names[] = {
-        {"--task", "task.eval_reward"},
-        {"--samples", "run.eval_samples"},
-        {"--k", "run.eval_k"},
-        {"--temperature", "run.eval_temperature"},
-        {"--top-p", "run.eval_top_p"},
-        {"--max-tokens", "rollout.max_completion_length"},
-        {"--limit", "data.eval_max_problems"},
-        {"--template", "data.prompt_template"},
-        {"--convert", "data.convert"},
-        {"--seed", "run.seed"},
-        {"--command", "task.verifier.command"},
+        {"--task NAME", "task.eval_reward"},
+        {"--samples N", "run.eval_samples"},
+        {"--k K", "run.eval_k"},
+        {"--temperature T", "run.eval_temperature"},
+        {"--top-p P", "run.eval_top_p"},
+        {"--max-tokens N", "rollout.max_completion_length"},
+        {"--limit N", "data.eval_max_problems"},
+        {"--template TEXT", "data.prompt_template"},
+        {"--convert NAME", "data.convert"},
+        {"--seed S", "run.seed"},
+        {"--command PROGRAM", "task.verifier.command"},
 };
 enum { N_SHORT = sizeof short_names / sizeof *short_names, WORDS_MAX = N_SHORT + 6 };
 
@@ -98,25 +95,30 @@ static int take_files(int *argc, char **argv, struct arena *a, struct words *w)
 	return status;
 }
 
-static int read_words(int argc, char **argv, struct arena *a, struct words *w)
+static int read_words(const struct command *self, int argc, char **argv, struct arena *a, struct words *w)
 {
-	struct option_word words[WORDS_MAX] = {{"--config", &w->config, NULL, NULL},
-	                                       {"--base", &w->base, NULL, NULL},
-	                                       {"--output", &w->output, NULL, NULL},
-	                                       {"--answers", &w->answers, NULL, NULL}};
-	int                n = 4, n_positional;
+	struct option_word words[WORDS_MAX] = {
+	        {"--config CONFIG", &w->config, NULL, NULL,
+	         "says what to evaluate on, and how, for a MODEL, or in the place of a RUN's own"},
+	        {"--base FOLDER", &w->base, NULL, NULL, "where the model of an adapter lies, when adapter_config.json does not say"},
+	        {"--output FILE", &w->output, NULL, NULL, "writes the figures as JSON"},
+	        {"--answers FILE", &w->answers, NULL, NULL, "writes every completion with its score, one row each"}};
+	int n = 4, n_positional;
 
 	w->overrides = arena_alloc(a, (size_t)argc + N_SHORT + 2, sizeof *w->overrides);
 	if (!w->overrides)
 		return ERR_INPUT;
 	for (int i = 0; i < N_SHORT; i++)
-		words[n++] = (struct option_word){short_names[i].option, &w->value[i], NULL, NULL};
-	words[n++] = (struct option_word){"--allow-command", NULL, NULL, &w->allow_command};
-	words[n++] = (struct option_word){"--data", &w->config, NULL, NULL}; /* left over: a last word without its file */
+		words[n++] = (struct option_word){short_names[i].option, &w->value[i], NULL, NULL, short_names[i].key};
+	words[n++] = (struct option_word){"--allow-command", NULL, NULL, &w->allow_command,
+	                                  "runs the program that the config of a run names (task.verifier.command)"};
+	words[n++] = (struct option_word){
+	        "--data FILE", &w->config, NULL, NULL,
+	        "evaluates on this file in the place of the config's; may come several times"}; /* left over: a last word without its file */
 	TRY(take_files(&argc, argv, a, w));
-	TRY(options_read(argc, argv, words, n, &n_positional));
+	TRY(options_read(self, argc, argv, words, n, &n_positional));
 	if (n_positional == 0)
-		return error_set(ERR_INPUT, "%s", usage);
+		return options_usage(self);
 	w->what = argv[0];
 	for (int i = 1; i < n_positional; i++)
 		w->overrides[w->n_overrides++] = argv[i];
@@ -385,11 +387,11 @@ static int report(const struct evaluation *e, const struct words *w)
 	return status;
 }
 
-int command_eval(int argc, char **argv)
+int command_eval(const struct command *self, int argc, char **argv)
 {
 	struct evaluation e = {0};
 	struct words      w = {0};
-	int               status = read_words(argc, argv, &e.arena, &w);
+	int               status = read_words(self, argc, argv, &e.arena, &w);
 
 	e.keep_answers = w.answers != NULL;
 	if (status == OK)

@@ -134,24 +134,26 @@ static int run(struct generate *g, const char *path)
 	return status;
 }
 
-int command_generate(int argc, char **argv)
+int command_generate(const struct command *self, int argc, char **argv)
 {
 	struct generate          g = {.max_tokens = 256, .samples = 1, .top_k = -1};
 	int                      n, status;
-	const struct option_word words[] = {{"--prompt", &g.prompt, NULL, NULL},
-	                                    {"--prompt-ids", &g.prompt_ids, NULL, NULL},
-	                                    {"--max-tokens", NULL, &g.max_tokens, NULL},
-	                                    {"--temperature", &g.temperature, NULL, NULL},
-	                                    {"--top-p", &g.top_p, NULL, NULL},
-	                                    {"--top-k", NULL, &g.top_k, NULL},
-	                                    {"--seed", NULL, &g.seed, NULL},
-	                                    {"--samples", NULL, &g.samples, NULL},
-	                                    {"--base", &g.base, NULL, NULL},
-	                                    {"--ids", NULL, NULL, &g.print_ids}};
+	const struct option_word words[] = {
+	        {"--prompt TEXT", &g.prompt, NULL, NULL, "the text before the completion, as it is, without a chat template"},
+	        {"--prompt-ids IDS", &g.prompt_ids, NULL, NULL, "the same as token ids: 1,2,3"},
+	        {"--max-tokens N", NULL, &g.max_tokens, NULL, "rollout.max_completion_length"},
+	        {"--temperature T", &g.temperature, NULL, NULL, "0: greedy; not given: as the model's generation_config.json says"},
+	        {"--top-p P", &g.top_p, NULL, NULL,
+	         "samples from the smallest set of tokens with this probability; not given: as that file says"},
+	        {"--top-k K", NULL, &g.top_k, NULL, "samples from the K likeliest tokens, 0: off; not given: as that file says"},
+	        {"--seed S", NULL, &g.seed, NULL, "run.seed"},
+	        {"--samples N", NULL, &g.samples, NULL, "completions of the prompt"},
+	        {"--base FOLDER", &g.base, NULL, NULL, "where the model of an adapter lies, when adapter_config.json does not say"},
+	        {"--ids", NULL, NULL, &g.print_ids, "prints token ids in the place of text"}};
 
-	TRY(options_read(argc, argv, words, 10, &n));
+	TRY(options_read(self, argc, argv, words, 10, &n));
 	if (n != 1 || !g.prompt == !g.prompt_ids)
-		return error_set(ERR_INPUT, "usage: hone generate MODEL --prompt TEXT (or --prompt-ids 1,2,3)");
+		return options_usage(self);
 	if (g.max_tokens == 0 || g.samples == 0)
 		return error_set(ERR_INPUT, "--max-tokens and --samples must be at least 1");
 	status = run(&g, argv[0]);

@@ -1,6 +1,8 @@
 /* hone.c - the front door: finds the command, speaks its error, returns its status. */
 #include "base/terminal.h"
+#include "base/version.h"
 #include "cli/command.h"
+#include "math/matmul.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -10,30 +12,28 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const struct command {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *arguments, *help;
-} commands[] = {
-        {"train", command_train, "CONFIG [key=value ...] [--resume]", "reinforcement learning"},
-        {"sft", command_sft, "CONFIG [key=value ...] [--resume]", "supervised warm start"},
+static const struct command commands[] = {
+        {"train", command_train, "CONFIG [key=value ...] [--resume | --from-scratch]", "reinforcement learning", KEYS_LISTED},
+        {"sft", command_sft, "CONFIG [key=value ...] [--resume | --from-scratch]", "supervised warm start", KEYS_LISTED},
         {"rollouts", command_rollouts, "CONFIG [key=value ...] [--steps N] [--output FILE]",
-         "completions as hone train would sample them, as a file"},
-        {"eval", command_eval, "CONFIG|MODEL|RUN [--data FILE]... [--task NAME]", "pass@1, pass@k, maj@k with standard errors"},
-        {"generate", command_generate, "MODEL --prompt TEXT", "shows what a model writes"},
-        {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S", "generated problems as JSONL"},
+         "completions as hone train would sample them, as a file", KEYS_NAMED},
+        {"eval", command_eval, "CONFIG|MODEL|RUN [key=value ...] [--data FILE]...", "pass@1, pass@k, maj@k with standard errors",
+         KEYS_NAMED},
+        {"generate", command_generate, "MODEL --prompt TEXT | --prompt-ids IDS", "shows what a model writes", KEYS_NONE},
+        {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S", "generated problems as JSONL", KEYS_NONE},
         {"report", command_report, "RUN... [--output FILE] [--text] [--json FILE]",
-         "curves, tables and a comparison of arms as one HTML file"},
-        {"sweep", command_sweep, "SWEEP [--only NAME]", "the runs of a sweep, one per line; scripts/sweep runs them"},
-        {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory"},
-        {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]", "random weights of a published shape"},
-        {"merge", command_merge, "ADAPTER OUT [--base FOLDER]", "a LoRA adapter and its model as one model"},
-        {"inspect", command_inspect, "PATH [--id ID]", "shows a model, a checkpoint, a run or a data set"},
-        {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}"},
-        {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}"},
-        {"logprobs", command_logprobs, "MODEL  < {\"ids\"}", "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])"},
-        {"render", command_render, "MODEL  < {\"messages\", ...}", "-> {\"text\"}: by the model's chat template"},
-        {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}", "-> {\"reward\", \"right\", \"components\", \"parsed\"}"},
+         "curves, tables and a comparison of arms as one HTML file", KEYS_NONE},
+        {"sweep", command_sweep, "SWEEP [--only NAME]", "the runs of a sweep, one per line; scripts/sweep runs them", KEYS_NONE},
+        {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory", KEYS_NONE},
+        {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]", "random weights of a published shape", KEYS_NONE},
+        {"merge", command_merge, "ADAPTER OUT [--base FOLDER]", "a LoRA adapter and its model as one model", KEYS_NONE},
+        {"inspect", command_inspect, "PATH [--id ID]", "shows a model, a checkpoint, a run or a data set", KEYS_NONE},
+        {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}", KEYS_NONE},
+        {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}", KEYS_NONE},
+        {"logprobs", command_logprobs, "MODEL  < {\"ids\"}", "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])", KEYS_NONE},
+        {"render", command_render, "MODEL  < {\"messages\", ...}", "-> {\"text\"}: by the model's chat template", KEYS_NONE},
+        {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}", "-> {\"reward\", \"right\", \"components\", \"parsed\"}",
+         KEYS_NONE},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -42,9 +42,28 @@ static void usage(FILE *f)
 	fputs("hone COMMAND ...\n\n", f);
 	for (int i = 0; i < N_COMMANDS; i++)
 		fprintf(f, "  %-10s %-52s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-	fputs("\nhone train --help lists every option of a config. Exit status: 0; 1 the job failed; 2 something you can fix, "
-	      "which the message names; 3 stopped by a signal and saved.\n",
+	fputs("\nhone COMMAND --help lists the options of a command, hone train --help also those of a config; hone --version says which "
+	      "program this is.\nExit status: 0; 1 the job failed; 2 something you can fix, which the message names; 3 stopped by a "
+	      "signal and saved.\n",
 	      f);
+}
+
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+/* What a report of a fault should say: the program, how it was built, and which kernels it takes on this CPU when nothing else is asked for. */
+static int print_version(void)
+{
+	struct matmul *m;
+
+	printf("hone %s\ncommit %s\ncompiler %s\n", HONE_VERSION, COMMIT, COMPILER);
+	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &m));
+	printf("matrix products %s\n", matmul_describe(m));
+	matmul_free(m);
+	return OK;
 }
 
 /* Between two parallel loops GNU OpenMP's threads spin for milliseconds by default. On a machine that other programs use too they then take the cores
@@ -73,15 +92,27 @@ struct call {
 	int    status;
 };
 
+/* The exit status of a command that returned `status`, after its message. */
+static int end(const char *name, int status)
+{
+	status = status == HELPED ? OK : status;
+	if ((fflush(stdout) || ferror(stdout)) && status == OK)
+		status = error_set(ERR_INPUT, "cannot write to standard output");
+	if (status != OK && status != STOPPED)
+		terminal_print(stderr, "hone %s: %s\n", name, error_message());
+	return status;
+}
+
 static int front_door(int argc, char **argv)
 {
 	const struct command *c = commands;
-	int                   status;
 
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		usage(argc < 2 ? stderr : stdout);
 		return argc < 2 ? ERR_INPUT : OK;
 	}
+	if (!strcmp(argv[1], "--version"))
+		return end("--version", print_version());
 	while (c < commands + N_COMMANDS && strcmp(c->name, argv[1]))
 		c++;
 	if (c == commands + N_COMMANDS) {
@@ -89,12 +120,7 @@ static int front_door(int argc, char **argv)
 		return ERR_INPUT;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0); /* a log in a file grows line by line */
-	status = c->run(argc - 2, argv + 2);
-	if ((fflush(stdout) || ferror(stdout)) && status == OK)
-		status = error_set(ERR_INPUT, "cannot write to standard output");
-	if (status != OK && status != STOPPED)
-		terminal_print(stderr, "hone %s: %s\n", c->name, error_message());
-	return status;
+	return end(c->name, c->run(c, argc - 2, argv + 2));
 }
 
 static void *front_door_of(void *context)

@@ -78,19 +78,20 @@ static int run(const struct init *o, const char *folder)
 	return write_model(o, folder, &s, type);
 }
 
-int command_init(int argc, char **argv)
+int command_init(const struct command *self, int argc, char **argv)
 {
 	struct init              o = {.dtype = "bf16"};
 	int                      n;
-	const struct option_word words[] = {{"--like", &o.like, NULL, NULL},
-	                                    {"--tokenizer", &o.tokenizer, NULL, NULL},
-	                                    {"--dtype", &o.dtype, NULL, NULL},
-	                                    {"--layers", NULL, &o.layers, NULL},
-	                                    {"--seed", NULL, &o.seed, NULL}};
+	const struct option_word words[] = {{"--like SHAPE", &o.like, NULL, NULL,
+	                                     "a published model, such as SmolLM2-135M; an unknown name is answered with all of them"},
+	                                    {"--tokenizer FOLDER", &o.tokenizer, NULL, NULL,
+	                                     "the tokenizer in this folder comes along, and its end token ends a completion"},
+	                                    {"--dtype TYPE", &o.dtype, NULL, NULL, "of the weights in the file: bf16, f16 or f32"},
+	                                    {"--layers N", NULL, &o.layers, NULL, "only so many layers, for trials; 0: all of the shape"},
+	                                    {"--seed S", NULL, &o.seed, NULL, "another seed gives other weights"}};
 
-	TRY(options_read(argc, argv, words, 5, &n));
+	TRY(options_read(self, argc, argv, words, 5, &n));
 	if (n != 1 || !o.like)
-		return error_set(ERR_INPUT,
-		                 "usage: hone init --like SHAPE OUT [--tokenizer FOLDER] [--layers N] [--dtype bf16|f16|f32] [--seed S]");
+		return options_usage(self);
 	return run(&o, argv[0]);
 }

@@ -230,21 +230,20 @@ static int is_safetensors(const char *path)
 	return head[8] == '{' && length <= size;
 }
 
-int command_inspect(int argc, char **argv)
+int command_inspect(const struct command *self, int argc, char **argv)
 {
 	struct dataset_options   o = {.answer_optional = 1};
 	const char              *id = NULL, *path;
-	const struct option_word words[] = {{"--id", &id, NULL, NULL},
-	                                    {"--prompt-column", &o.prompt_column, NULL, NULL},
-	                                    {"--answer-column", &o.answer_column, NULL, NULL},
-	                                    {"--id-column", &o.id_column, NULL, NULL}};
+	const struct option_word words[] = {{"--id ID", &id, NULL, NULL, "shows this problem of a data set alone"},
+	                                    {"--prompt-column NAME", &o.prompt_column, NULL, NULL, "data.prompt_column"},
+	                                    {"--answer-column NAME", &o.answer_column, NULL, NULL, "data.answer_column"},
+	                                    {"--id-column NAME", &o.id_column, NULL, NULL, "data.id_column"}};
 	struct arena             a = {0};
 	int                      n, status;
 
-	TRY(options_read(argc, argv, words, 4, &n));
+	TRY(options_read(self, argc, argv, words, 4, &n));
 	if (n != 1)
-		return error_set(ERR_INPUT,
-		                 "usage: hone inspect PATH [--id ID] [--prompt-column NAME] [--answer-column NAME] [--id-column NAME]");
+		return options_usage(self);
 	path = argv[0];
 	if (file_exists(path) && !file_is_folder(path) && !is_safetensors(path))
 		status = inspect_dataset(path, id, &o, &a);

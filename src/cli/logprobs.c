@@ -62,16 +62,17 @@ static int logprobs_row(void *context, const char *place, const json_t *row, str
 	return OK;
 }
 
-int command_logprobs(int argc, char **argv)
+int command_logprobs(const struct command *self, int argc, char **argv)
 {
 	struct context           c = {0};
 	const char              *base = NULL;
 	int                      n, status;
-	const struct option_word words[] = {{"--base", &base, NULL, NULL}};
+	const struct option_word words[] = {
+	        {"--base FOLDER", &base, NULL, NULL, "where the model of an adapter lies, when adapter_config.json does not say"}};
 
-	TRY(options_read(argc, argv, words, 1, &n));
+	TRY(options_read(self, argc, argv, words, 1, &n));
 	if (n != 1)
-		return error_set(ERR_INPUT, "usage: hone logprobs MODEL < rows.jsonl");
+		return options_usage(self);
 	status = opened_new(argv[0], base, &c.opened);
 	if (status == OK)
 		status = rows_run(logprobs_row, &c);

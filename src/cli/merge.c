@@ -21,17 +21,19 @@ static int write_merged(struct opened *o, const char *out, enum safetensors_type
 	return OK;
 }
 
-int command_merge(int argc, char **argv)
+int command_merge(const struct command *self, int argc, char **argv)
 {
 	const char              *base = NULL, *dtype = "f32";
 	enum safetensors_type    type;
 	struct opened            o;
 	int                      n, status;
-	const struct option_word words[] = {{"--base", &base, NULL, NULL}, {"--dtype", &dtype, NULL, NULL}};
+	const struct option_word words[] = {
+	        {"--base FOLDER", &base, NULL, NULL, "where the model of an adapter lies, when adapter_config.json does not say"},
+	        {"--dtype TYPE", &dtype, NULL, NULL, "of the weights in the file: f32, bf16 or f16; the last two round once more"}};
 
-	TRY(options_read(argc, argv, words, 2, &n));
+	TRY(options_read(self, argc, argv, words, 2, &n));
 	if (n != 2)
-		return error_set(ERR_INPUT, "usage: hone merge ADAPTER OUT [--base FOLDER] [--dtype f32|bf16|f16]");
+		return options_usage(self);
 	TRY(options_dtype(dtype, &type));
 	TRY(options_new_folder(argv[1]));
 	status = opened_new(argv[0], base, &o);

@@ -1,31 +1,116 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "cli/command.h"
+#include "run/schema.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Letters that differ, counted position by position: enough to name the word that was meant. */
-static int difference(const char *a, const char *b)
-{
-	int n = 0;
+static const struct option_word help_word = {"--help", NULL, NULL, NULL, "this text"};
 
-	for (; *a && *b; a++, b++)
-		n += *a != *b;
-	return n + (int)(strlen(a) + strlen(b));
+/* Letters of both outside the beginning and the end that they share: enough to name the word that was meant. */
+static size_t difference(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+	size_t both = n_a < n_b ? n_a : n_b, first = 0, last = 0;
+
+	while (first < both && a[first] == b[first])
+		first++;
+	while (last < both - first && a[n_a - 1 - last] == b[n_b - 1 - last])
+		last++;
+	return n_a + n_b - 2 * (first + last);
 }
 
-static int unknown(const char *word, const struct option_word *words, int n_words)
+static size_t name_length(const struct option_word *w)
 {
-	int best = 0;
-
-	if (n_words == 0)
-		return error_set(ERR_INPUT, "unknown option %s; this command has none", word);
-	for (int i = 1; i < n_words; i++)
-		if (difference(word, words[i].name) < difference(word, words[best].name))
-			best = i;
-	return error_set(ERR_INPUT, "unknown option %s; did you mean %s?", word, words[best].name);
+	return strcspn(w->name, " ");
 }
+
+/* The row of "--name" or "--name=value"; NULL when there is none. */
+static const struct option_word *option_of(const char *argument, const struct option_word *words, int n_words)
+{
+	size_t n = strcspn(argument, "=");
+
+	for (int i = 0; i < n_words; i++)
+		if (name_length(&words[i]) == n && !memcmp(words[i].name, argument, n))
+			return &words[i];
+	return NULL;
+}
+
+static int unknown(const char *argument, const struct option_word *words, int n_words)
+{
+	const struct option_word *best = &help_word;
+	size_t                    n = strcspn(argument, "="), least = difference(argument, n, best->name, name_length(best));
+
+	for (int i = 0; i < n_words; i++) {
+		size_t d = difference(argument, n, words[i].name, name_length(&words[i]));
+		if (d < least) {
+			least = d;
+			best = &words[i];
+		}
+	}
+	return error_set(ERR_INPUT, "unknown option %.*s; did you mean %.*s?", (int)n, argument, (int)name_length(best), best->name);
+}
+
+/* ---- help ---- */
+
+/* Whether --help is among the words and is not the value of another option. An unknown option before it is the error that it always is. */
+static int asks_for_help(int argc, char **argv, const struct option_word *words, int n_words)
+{
+	for (int i = 0; i < argc; i++) {
+		const struct option_word *w = option_of(argv[i], words, n_words);
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return 1;
+		if (!w && !strncmp(argv[i], "--", 2))
+			return 0;
+		i += w && !w->flag && !strchr(argv[i], '=');
+	}
+	return 0;
+}
+
+/* "  --samples N   completions per prompt (4)": in brackets what it is when it is not given. */
+static void add_word(struct text *t, const struct option_word *w)
+{
+	int key;
+
+	assert(w->help && *w->help);
+	key = schema_find(w->help);
+	text_print(t, "  %-28s %s", w->name, key < 0 ? w->help : schema[key].help);
+	if (w->text && *w->text && **w->text)
+		text_print(t, " (%s)", *w->text);
+	if (w->number && *w->number > 0)
+		text_print(t, " (%d)", *w->number);
+	text_print(t, "\n");
+}
+
+static int print_help(const struct command *self, const struct option_word *words, int n_words)
+{
+	struct text t = {0};
+	int         status;
+
+	text_print(&t, "hone %s %s\n\n%s\n\n", self->name, self->arguments, self->help);
+	for (int i = 0; i < n_words; i++)
+		add_word(&t, &words[i]);
+	add_word(&t, &help_word);
+	if (self->keys == KEYS_NAMED)
+		text_print(&t, "\nkey=value sets a key of the config for this call; hone train --help lists the keys.\n");
+	if (self->keys == KEYS_LISTED) {
+		text_print(&t, "\nKeys of a config, which key=value sets for this call:\n\n");
+		options_help(&t, NULL);
+	}
+	status = text_status(&t);
+	if (status == OK)
+		fwrite(t.data, 1, t.n, stdout);
+	text_free(&t);
+	return status == OK ? HELPED : status;
+}
+
+int options_usage(const struct command *self)
+{
+	return error_set(ERR_INPUT, "usage: hone %s %s; hone %s --help lists its options", self->name, self->arguments, self->name);
+}
+
+/* ---- the words ---- */
 
 static int take_value(const struct option_word *w, const char *value)
 {
@@ -38,37 +123,37 @@ static int take_value(const struct option_word *w, const char *value)
 	}
 	n = strtol(value, &end, 10);
 	if (!*value || *end || n < 0 || n > 1000000000)
-		return error_set(ERR_INPUT, "%s wants a whole number from 0 on, not \"%s\"", w->name, value);
+		return error_set(ERR_INPUT, "%.*s wants a whole number from 0 on, not \"%s\"", (int)name_length(w), w->name, value);
 	*w->number = (int)n;
 	return OK;
 }
 
-int options_read(int argc, char **argv, const struct option_word *words, int n_words, int *n_positional)
+int options_read(const struct command *self, int argc, char **argv, const struct option_word *words, int n_words, int *n_positional)
 {
 	*n_positional = 0;
+	if (asks_for_help(argc, argv, words, n_words))
+		return print_help(self, words, n_words);
 	for (int i = 0; i < argc; i++) {
-		const struct option_word *w = words;
-		size_t                    n = strcspn(argv[i], "=");
+		const struct option_word *w = option_of(argv[i], words, n_words);
+		const char               *value = strchr(argv[i], '=');
 		if (strncmp(argv[i], "--", 2)) {
 			char *t = argv[i]; /* the options before it have been read: their places are free */
 			argv[i] = argv[*n_positional];
 			argv[(*n_positional)++] = t;
 			continue;
 		}
-		while (w < words + n_words && (strlen(w->name) != n || memcmp(w->name, argv[i], n)))
-			w++;
-		if (w == words + n_words)
+		if (!w)
 			return unknown(argv[i], words, n_words);
 		if (w->flag) {
-			if (argv[i][n])
-				return error_set(ERR_INPUT, "%s takes no value", w->name);
+			if (value)
+				return error_set(ERR_INPUT, "%.*s takes no value", (int)name_length(w), w->name);
 			*w->flag = 1;
-		} else if (argv[i][n]) {
-			TRY(take_value(w, argv[i] + n + 1));
+		} else if (value) {
+			TRY(take_value(w, value + 1));
 		} else if (i + 1 < argc) {
 			TRY(take_value(w, argv[++i]));
 		} else {
-			return error_set(ERR_INPUT, "%s wants a value", w->name);
+			return error_set(ERR_INPUT, "%.*s wants a value", (int)name_length(w), w->name);
 		}
 	}
 	return OK;

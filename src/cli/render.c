@@ -34,16 +34,17 @@ static int render_row(void *context, const char *place, const json_t *row, struc
 	return status;
 }
 
-int command_render(int argc, char **argv)
+int command_render(const struct command *self, int argc, char **argv)
 {
 	struct render            c = {.now = -1};
 	const char              *date = NULL;
-	const struct option_word words[] = {{"--date", &date, NULL, NULL}};
-	int                      n, status;
+	const struct option_word words[] = {
+	        {"--date YYYY-MM-DD", &date, NULL, NULL, "the day that a template may ask for; not given: the one that is written in it"}};
+	int n, status;
 
-	TRY(options_read(argc, argv, words, 1, &n));
+	TRY(options_read(self, argc, argv, words, 1, &n));
 	if (n != 1)
-		return error_set(ERR_INPUT, "usage: hone render MODEL [--date YYYY-MM-DD] < rows.jsonl");
+		return options_usage(self);
 	if (date && chat_day(date, &c.now) != OK)
 		return error_context("--date");
 	status = opened_tokenizer(argv[0], &c.opened);

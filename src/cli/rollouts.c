@@ -99,17 +99,20 @@ static int run(struct job *job, int steps, const char *output)
 	return collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);
 }
 
-int command_rollouts(int argc, char **argv)
+int command_rollouts(const struct command *self, int argc, char **argv)
 {
 	const char              *output = NULL;
 	int                      steps = 0, allow_command = 0, n, status;
 	const struct option_word words[] = {
-	        {"--output", &output, NULL, NULL}, {"--steps", NULL, &steps, NULL}, {"--allow-command", NULL, NULL, &allow_command}};
+	        {"--output FILE", &output, NULL, NULL, "the new file; not given: the run folder's name with .jsonl.gz"},
+	        {"--steps N", NULL, &steps, NULL, "as many steps of training; 0: enough to meet every problem once"},
+	        {"--allow-command", NULL, NULL, &allow_command,
+	         "runs the program that a config names which yours extends (task.verifier.command)"}};
 	struct job job;
 
-	TRY(options_read(argc, argv, words, 3, &n));
+	TRY(options_read(self, argc, argv, words, 3, &n));
 	if (n == 0 || strchr(argv[0], '='))
-		return error_set(ERR_INPUT, "usage: hone rollouts CONFIG [key=value ...] [--steps N] [--output FILE]");
+		return options_usage(self);
 	TRY(job_open(JOB_TRAIN, argv[0], (const char *const *)argv + 1, n - 1, &job));
 	status = job.reward.command || job.eval_reward.command ? options_allow_command(&job.config, argv[0], allow_command) : OK;
 	if (status == OK && (job.reward.command || job.eval_reward.command))

@@ -37,30 +37,31 @@ static int read_share(const char *name, const char *text, double *out)
 	return read_number(name, text, 1, "a share from 0 to 1", out);
 }
 
-int command_score(int argc, char **argv)
+int command_score(const struct command *self, int argc, char **argv)
 {
 	const char *task = NULL, *partial = "0", *format_score = "0", *compare = "text", *tolerance = "0", *relative = "0", *timeout = "10";
 	struct verifier_options  o = {.command = {.workers = 1, .startup = 30, .say = options_say}};
 	struct reward_spec       spec;
 	int                      n, status;
-	const struct option_word words[] = {{"--task", &task, NULL, NULL},
-	                                    {"--pattern", &o.pattern, NULL, NULL},
-	                                    {"--tags", &o.tags, NULL, NULL},
-	                                    {"--word", &o.word, NULL, NULL},
-	                                    {"--partial", &partial, NULL, NULL},
-	                                    {"--format-score", &format_score, NULL, NULL},
-	                                    {"--decimals", NULL, &o.decimals, NULL},
-	                                    {"--strict-relations", NULL, NULL, &o.strict_relations},
-	                                    {"--compare", &compare, NULL, NULL},
-	                                    {"--tolerance", &tolerance, NULL, NULL},
-	                                    {"--relative-tolerance", &relative, NULL, NULL},
-	                                    {"--command", &o.command.line, NULL, NULL},
-	                                    {"--timeout", &timeout, NULL, NULL},
-	                                    {"--ignore-case", NULL, NULL, &o.compare.ignore_case}};
+	const struct option_word words[] = {
+	        {"--task NAME", &task, NULL, NULL, "the verifier (docs/verifiers.md)"},
+	        {"--pattern P", &o.pattern, NULL, NULL, "task.verifier.pattern"},
+	        {"--tags T", &o.tags, NULL, NULL, "task.verifier.tags"},
+	        {"--word W", &o.word, NULL, NULL, "task.verifier.word"},
+	        {"--partial X", &partial, NULL, NULL, "task.verifier.partial"},
+	        {"--format-score X", &format_score, NULL, NULL, "task.verifier.format_score"},
+	        {"--decimals N", NULL, &o.decimals, NULL, "task.verifier.decimals"},
+	        {"--strict-relations", NULL, NULL, &o.strict_relations, "-2 <= x <= 7 is not [-2, 7] (task math)"},
+	        {"--compare FORM", &compare, NULL, NULL, "task.verifier.compare"},
+	        {"--tolerance X", &tolerance, NULL, NULL, "task.verifier.tolerance"},
+	        {"--relative-tolerance X", &relative, NULL, NULL, "task.verifier.relative_tolerance"},
+	        {"--command PROGRAM", &o.command.line, NULL, NULL, "task.verifier.command"},
+	        {"--timeout SECONDS", &timeout, NULL, NULL, "task.verifier.command_timeout"},
+	        {"--ignore-case", NULL, NULL, &o.compare.ignore_case, "task.verifier.ignore_case"}};
 
-	TRY(options_read(argc, argv, words, 14, &n));
+	TRY(options_read(self, argc, argv, words, 14, &n));
 	if (n != 0 || !task)
-		return error_set(ERR_INPUT, "usage: hone score --task NAME < rows.jsonl");
+		return options_usage(self);
 	if (o.decimals < 0 || o.decimals > 15)
 		return error_set(ERR_INPUT, "--decimals wants a number from 0 to 15");
 	TRY(read_share("--partial", partial, &o.partial));

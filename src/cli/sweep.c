@@ -15,16 +15,17 @@ static void print_run(const char *kind, const struct sweep_run *run)
 	printf("\n");
 }
 
-int command_sweep(int argc, char **argv)
+int command_sweep(const struct command *self, int argc, char **argv)
 {
 	int                      n, folder = 0;
 	const char              *only = NULL;
-	const struct option_word words[] = {{"--only", &only, NULL, NULL}, {"--folder", NULL, NULL, &folder}};
+	const struct option_word words[] = {{"--only NAME", &only, NULL, NULL, "the run of this name alone"},
+	                                    {"--folder", NULL, NULL, &folder, "prints the folder of the sweep instead"}};
 	struct sweep             s;
 
-	TRY(options_read(argc, argv, words, 2, &n));
+	TRY(options_read(self, argc, argv, words, 2, &n));
 	if (n != 1)
-		return error_set(ERR_INPUT, "usage: hone sweep SWEEP.yaml [--only NAME] [--folder]; scripts/sweep runs what it lists");
+		return options_usage(self);
 	TRY(sweep_read(argv[0], &s));
 	if (folder)
 		printf("%s\n", s.output_dir);

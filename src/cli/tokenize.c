@@ -45,15 +45,16 @@ static int detokenize_row(void *context, const char *place, const json_t *row, s
 	return status;
 }
 
-static int run(const char *name, int argc, char **argv, rows_answer *answer)
+static int run(const struct command *self, int argc, char **argv, rows_answer *answer)
 {
 	struct context           c = {0};
-	const struct option_word words[] = {{"--no-special", NULL, NULL, &c.no_special}};
+	const struct option_word words[] = {{"--no-special", NULL, NULL, &c.no_special,
+	                                     "tokenize: puts no special tokens around the text; detokenize: leaves them out"}};
 	int                      n_positional, status;
 
-	TRY(options_read(argc, argv, words, 1, &n_positional));
+	TRY(options_read(self, argc, argv, words, 1, &n_positional));
 	if (n_positional != 1)
-		return error_set(ERR_INPUT, "usage: hone %s MODEL [--no-special] < rows.jsonl", name);
+		return options_usage(self);
 	status = opened_tokenizer(argv[0], &c.opened);
 	if (status == OK)
 		status = rows_run(answer, &c);
@@ -62,12 +63,12 @@ static int run(const char *name, int argc, char **argv, rows_answer *answer)
 	return status;
 }
 
-int command_tokenize(int argc, char **argv)
+int command_tokenize(const struct command *self, int argc, char **argv)
 {
-	return run("tokenize", argc, argv, tokenize_row);
+	return run(self, argc, argv, tokenize_row);
 }
 
-int command_detokenize(int argc, char **argv)
+int command_detokenize(const struct command *self, int argc, char **argv)
 {
-	return run("detokenize", argc, argv, detokenize_row);
+	return run(self, argc, argv, detokenize_row);
 }

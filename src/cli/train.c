@@ -13,17 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static int print_options(int markdown, const char *from)
+static int print_markdown(const char *from)
 {
 	struct text t = {0};
 	int         status;
 
 	if (from)
 		foreign_markdown(strcmp(from, "TRL") ? FOREIGN_VERL : FOREIGN_TRL, &t);
-	else if (markdown)
-		options_markdown(&t);
 	else
-		options_help(&t, NULL);
+		options_markdown(&t);
 	status = text_status(&t);
 	if (status == OK)
 		fwrite(t.data, 1, t.n, stdout);
@@ -87,23 +85,23 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 	return status;
 }
 
-static int run(enum job_kind kind, int argc, char **argv)
+static int run(const struct command *self, enum job_kind kind, int argc, char **argv)
 {
-	int                      resume = 0, from_scratch = 0, allow_command = 0, help = 0, markdown = 0, n;
+	int                      resume = 0, from_scratch = 0, allow_command = 0, markdown = 0, n;
 	const char              *from = NULL;
-	const struct option_word words[] = {{"--resume", NULL, NULL, &resume},
-	                                    {"--from-scratch", NULL, NULL, &from_scratch},
-	                                    {"--allow-command", NULL, NULL, &allow_command},
-	                                    {"--help", NULL, NULL, &help},
-	                                    {"--help-from", &from, NULL, NULL}, /* TRL, verl: their names and ours */
-	                                    {"--help-markdown", NULL, NULL, &markdown}};
+	const struct option_word words[] = {
+	        {"--resume", NULL, NULL, &resume, "goes on from the newest valid checkpoint"},
+	        {"--from-scratch", NULL, NULL, &from_scratch, "sets what is in the run folder aside, into old-1/, and starts again"},
+	        {"--allow-command", NULL, NULL, &allow_command,
+	         "runs the program that a config names which yours extends (task.verifier.command)"},
+	        {"--help-from NAME", &from, NULL, NULL, "TRL or verl: the names of their options, and ours, as Markdown"},
+	        {"--help-markdown", NULL, NULL, &markdown, "the keys of a config as Markdown"}};
 
-	TRY(options_read(argc, argv, words, sizeof words / sizeof *words, &n));
-	if (help || markdown || from)
-		return print_options(markdown, from);
+	TRY(options_read(self, argc, argv, words, sizeof words / sizeof *words, &n));
+	if (markdown || from)
+		return print_markdown(from);
 	if (n == 0 || strchr(argv[0], '='))
-		return error_set(ERR_INPUT, "usage: hone %s CONFIG [key=value ...] [--resume | --from-scratch]; --help lists the keys",
-		                 kind == JOB_TRAIN ? "train" : "sft");
+		return options_usage(self);
 	return run_job(kind, argv[0], (const char *const *)argv + 1, n - 1,
 	               from_scratch ? JOB_FROM_SCRATCH
 	               : resume     ? JOB_RESUME
@@ -111,12 +109,12 @@ static int run(enum job_kind kind, int argc, char **argv)
 	               allow_command);
 }
 
-int command_train(int argc, char **argv)
+int command_train(const struct command *self, int argc, char **argv)
 {
-	return run(JOB_TRAIN, argc, argv);
+	return run(self, JOB_TRAIN, argc, argv);
 }
 
-int command_sft(int argc, char **argv)
+int command_sft(const struct command *self, int argc, char **argv)
 {
-	return run(JOB_SFT, argc, argv);
+	return run(self, JOB_SFT, argc, argv);
 }
