@@ -9,7 +9,7 @@
 #include "verify/verifier.h"
 
 /* How many of the right pairs are met today: none may be lost. */
-enum { RIGHT_PAIRS_MET = 398 };
+enum { RIGHT_PAIRS_MET = 406 };
 
 static double judge(const struct verifier_options *o, const char *gold, const char *text, size_t n)
 {
@@ -517,6 +517,52 @@ static void a_comparison_ends_after_so_many_steps(void **state)
 		}
 }
 
+/* head, n times the piece, tail; or the same with a 0 in front, so that it is not the same text. */
+static struct formula *hostile_formula(const char *zero, const char *head, const char *piece, int n, const char *tail)
+{
+	struct text     t = {0};
+	struct formula *f;
+
+	text_print(&t, "%s%s", zero, head);
+	for (int i = 0; i < n; i++)
+		text_print(&t, "%s", piece);
+	text_print(&t, "%s", tail);
+	assert_ok(text_status(&t));
+	f = formula_new((struct span){t.data, t.n});
+	text_free(&t);
+	return f;
+}
+
+/* A row for each kind of work. All but that work is free (x - x and x + 0 need no step), so the steps are spent only if the work is charged. As many
+ * pieces as two formulas may have not: equal things are then refused, and soon after the last step. A quarter as many: they are equal. */
+static void each_kind_of_work_is_charged_until_the_steps_are_spent(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *head, *piece, *tail;
+		int         n;
+	} rows[] = {{"", "2000!-2000!+", "65535^{8000}+1+1+1+1+1+1+1+1", 150},
+	            {"", "\\binom{10000}{2000}-\\binom{10000}{2000}+", "1", 60},
+	            {"", "\\sqrt{2}-\\sqrt{2}+", "1", 60},
+	            {"", "65535^{8000}-65535^{8000}+", "1", 15},
+	            {"65535^{8000}", "+1", "", 30}};
+	const struct formula_options o = {0};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		for (int part = 1; part <= 4; part += 3) {
+			int             n = rows[i].n / part;
+			struct formula *a = hostile_formula("", rows[i].head, rows[i].piece, n, rows[i].tail);
+			struct formula *b = hostile_formula("0+", rows[i].head, rows[i].piece, n, rows[i].tail);
+			long            steps;
+			int             equal = formula_equal(a, b, &o, &steps), spent = steps > ALGEBRAIC_STEPS;
+			assert_true(formula_parsed(a) && formula_parsed(b));
+			if (equal != (part > 1) || spent != (part == 1) || steps > ALGEBRAIC_STEPS * 5L / 4)
+				fail_msg("%d times \"%s\": equal %d after %ld steps", n, rows[i].piece, equal, steps);
+			formula_free(a);
+			formula_free(b);
+		}
+}
+
 /* Which ones are missed, and why, stands in docs/verifiers.md. */
 static void verdicts_of_published_tests_are_met(void **state)
 {
@@ -567,4 +613,4 @@ TEST_MAIN(TEST(equal_formulas_earn_one), TEST(attacks_earn_nothing), TEST(more_a
           TEST(all_of_a_list_is_asked_for_where_the_data_say_so), TEST(a_row_with_a_list_of_golds_is_written_as_it_was_read),
           TEST(completions_that_say_the_same_are_one_vote), TEST(a_gold_that_does_not_equal_itself_is_refused),
           TEST(a_megabyte_of_anything_is_read_in_bounded_steps), TEST(a_comparison_ends_after_so_many_steps),
-          TEST(verdicts_of_published_tests_are_met), TEST(graded_pairs_agree))
+          TEST(each_kind_of_work_is_charged_until_the_steps_are_spent), TEST(verdicts_of_published_tests_are_met), TEST(graded_pairs_agree))
