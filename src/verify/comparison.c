@@ -928,13 +928,18 @@ static uint64_t seed_of(const struct expressions *e)
 	return fingerprint_bytes(1469598103934665603u + (uint64_t)e->n, e->names, (size_t)e->n_names);
 }
 
+/* A value is read where it is known, a kernel where it is counted: the rest needs no zeros. */
 struct comparison *comparison_new(const struct expressions *left, const struct expressions *right)
 {
-	struct comparison *c = calloc(1, sizeof *c);
+	struct comparison *c = malloc(sizeof *c);
 
 	if (!c || !(c->a = algebra_new())) {
 		free(c);
 		return NULL;
+	}
+	for (int at = 0; at < PLACES; at++) {
+		c->place[at].n = 0;
+		memset(c->place[at].known, 0, sizeof c->place[at].known);
 	}
 	c->e[0] = left;
 	c->e[1] = right;
