@@ -214,12 +214,14 @@ static void a_long_first_prompt_is_shown_without_its_middle(void **state)
 	struct tokenizer *t = tokenizer_of("plain");
 	struct arena      a = {0};
 	struct prompts    p;
+	struct problem    problem = {.id = "a"};
 	struct text       long_text = {0}, line = {0};
 
 	text_print(&long_text, "\x1b[31m");
 	for (int i = 0; i < 1000; i++)
 		text_print(&long_text, "\u00e9 ");
-	assert_ok(prompts_render(&(struct problem){.id = "a", .prompt = long_text.data}, 1, with(t, CHAT_AUTO, 100000), &a, &p));
+	problem.prompt = long_text.data;
+	assert_ok(prompts_render(&problem, 1, with(t, CHAT_AUTO, 100000), &a, &p));
 	prompts_add_first(&p, &line);
 	assert_non_null(strstr(line.data, "\\u001b[31m"));
 	assert_non_null(strstr(line.data, " bytes ... \""));

@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+#include <limits.h>
+
 /* Of a step in metrics.jsonl and in the events, and of a token in samples: more than is usual. */
 enum { LOG_BYTES = 4096, TOKEN_BYTES = 5, SAMPLE_BYTES = 300 };
 
@@ -35,14 +37,15 @@ static int64_t count_evaluations(const struct job *job)
 static int make_bill(const struct job *job, struct disk_bill *out)
 {
 	const struct config_run *r = &job->config.run;
-	int64_t                  saves = count_saves(job), left = (int64_t)r->max_steps - job->step;
-	int                      there, most;
+	int64_t                  saves = count_saves(job), left = (int64_t)r->max_steps - job->step, most;
+	int                      there;
 
 	TRY(job_checkpoint_bytes(job, &out->checkpoint));
 	TRY(file_free_bytes(r->output_dir, &out->free));
 	TRY(checkpoint_count(r->output_dir, &there));
-	most = r->save_total_limit + 1 + (*r->metric_for_best_model != 0) - there;
-	out->at_once = (int)(r->save_total_limit == 0 || saves < most ? saves : int_max(1, most));
+	most = (int64_t)r->save_total_limit + 1 + (*r->metric_for_best_model != 0) - there;
+	most = r->save_total_limit == 0 || saves < most ? saves : most > 1 ? most : 1;
+	out->at_once = (int)(most < INT_MAX ? most : INT_MAX);
 	out->all = out->checkpoint * (uint64_t)out->at_once + (uint64_t)(left > 0 ? left : 0) * LOG_BYTES +
 	           (uint64_t)count_evaluations(job) * (uint64_t)r->save_samples *
 	                   ((uint64_t)job_longest_sequence(job) * TOKEN_BYTES + SAMPLE_BYTES);
