@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static struct reward_spec spec, loose;
 	char                     *gold = fuzz_text(fuzz_next(&data, &n)), *said = malloc(n ? n : 1);
 	struct problem            p = {.id = "p", .prompt = "?", .answer = gold, .row = "{}", .difficulty = NAN};
-	struct completion         c = {said, n, 1, (int)n};
+	struct completion         c = {.text = said, .n = n, .finished = 1, .n_tokens = (int)n};
 
 	if (!spec.n) {
 		PROMISE(verifier_open(&spec, &name, NULL, 1, NULL) == OK);

@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		memcpy(said, data, n);
 	if (verifier_open(&spec, &verifier, NULL, 1, &options) == OK) {
 		if (verifier_check(&spec, &p) == OK)
-			judge_twice(&spec, &p, &(struct completion){said, n, n % 5 != 0, (int)(n / 3)});
+			judge_twice(&spec, &p,
+			            &(struct completion){.text = said, .n = n, .finished = n % 5 != 0, .n_tokens = (int)(n / 3)});
 		verifier_close(&spec);
 	}
 	free(answer);
