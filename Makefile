@@ -116,6 +116,7 @@ check:
 	$(MAKE) BUILD=fuzz CC=clang WERROR=-Werror fuzzers
 	@scripts/fuzz --check build/fuzz-clang
 	@scripts/check-floors
+	@scripts/check-names
 	@clang-format --dry-run -Werror $(FORMATTED) && echo "format: nothing to change"
 
 fuzzers: $(FUZZERS)

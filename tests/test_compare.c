@@ -26,9 +26,9 @@ static void put_run(const char *folder, const char *config, int seed, double val
 }
 
 struct opened {
-	struct series_run logs[16];
-	struct comparison c;
-	int               n;
+	struct series_run      logs[16];
+	struct compare_summary c;
+	int                    n;
 };
 
 static struct opened *open_runs(int n, const char *const *folders)
@@ -51,7 +51,7 @@ static void leave(struct opened *o)
 	free(o);
 }
 
-static const struct compared_pair *find_pair(const struct comparison *c, enum measure m)
+static const struct compared_pair *find_pair(const struct compare_summary *c, enum measure m)
 {
 	for (int i = 0; i < c->n_pairs; i++)
 		if (c->pairs[i].measure == m)

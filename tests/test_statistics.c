@@ -38,8 +38,8 @@ static void quantiles_of_t_are_those_of_the_table(void **state)
 static void the_t_interval_of_five_values(void **state)
 {
 	(void)state;
-	const double    x[] = {1, 2, 3, 4, 5}; /* deviation sqrt(2.5), error sqrt(0.5) */
-	struct interval i = statistics_t_interval(x, 5, 0.95);
+	const double               x[] = {1, 2, 3, 4, 5}; /* deviation sqrt(2.5), error sqrt(0.5) */
+	struct statistics_interval i = statistics_t_interval(x, 5, 0.95);
 
 	assert_close(i.low, 3 - 2.776445 * sqrt(0.5), 1e-6);
 	assert_close(i.high, 3 + 2.776445 * sqrt(0.5), 1e-6);
@@ -51,8 +51,8 @@ static void the_t_interval_of_five_values(void **state)
 static void the_bootstrap_finds_quantiles_that_can_be_counted(void **state)
 {
 	(void)state;
-	const double    two[] = {0, 1}, five[] = {0, 0, 0, 0, 1}, same[] = {3, 3, 3};
-	struct interval at_90, at_95, again;
+	const double               two[] = {0, 1}, five[] = {0, 0, 0, 0, 1}, same[] = {3, 3, 3};
+	struct statistics_interval at_90, at_95, again;
 
 	assert_ok(statistics_bootstrap(two, 2, &at_90, &at_95));
 	assert_close(at_90.low, 0, 0);
@@ -77,7 +77,7 @@ static struct coverage coverage(int n, int trials)
 	double          x[32];
 
 	for (int k = 0; k < trials; k++) {
-		struct interval at_90, at_95, t;
+		struct statistics_interval at_90, at_95, t;
 		for (int i = 0; i < n; i++)
 			x[i] = rng_normal((struct rng_key){5, RNG_TEST, (uint32_t)k, (uint32_t)i, (uint32_t)n}, 0);
 		assert_ok(statistics_bootstrap(x, n, &at_90, &at_95));
@@ -219,8 +219,8 @@ static void resamples_are_distinct_and_so_are_the_draws_of_each(void **state)
 {
 	(void)state;
 	enum { N = 400 };
-	double          x[N];
-	struct interval at_90, at_95;
+	double                     x[N];
+	struct statistics_interval at_90, at_95;
 
 	for (int i = 0; i < N; i++)
 		x[i] = i % 2 ? 1 : -1;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static uint64_t mix(uint64_t h, uint64_t x)
+static uint64_t fingerprint_mix(uint64_t h, uint64_t x)
 {
 	return (h ^ x) * UINT64_C(0x100000001b3);
 }
@@ -12,13 +12,13 @@ uint64_t fingerprint_bytes(uint64_t h, const void *data, size_t n)
 	const unsigned char *p = data;
 
 	for (size_t i = 0; i < n; i++)
-		h = mix(h, p[i]);
+		h = fingerprint_mix(h, p[i]);
 	return h;
 }
 
 uint64_t fingerprint_text(uint64_t h, const char *s)
 {
-	return s ? fingerprint_bytes(h, s, strlen(s) + 1) : mix(h, 256);
+	return s ? fingerprint_bytes(h, s, strlen(s) + 1) : fingerprint_mix(h, 256);
 }
 
 uint64_t fingerprint_floats(uint64_t h, const float *x, size_t n)
@@ -26,7 +26,7 @@ uint64_t fingerprint_floats(uint64_t h, const float *x, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		uint32_t bits;
 		memcpy(&bits, &x[i], sizeof bits);
-		h = mix(h, bits);
+		h = fingerprint_mix(h, bits);
 	}
 	return h;
 }

@@ -121,7 +121,7 @@ int json_read(const char *path, size_t max, json_t **out)
 	return status;
 }
 
-static int member(const char *place, const json_t *object, const char *key, int required, const json_t **out)
+static int json_member(const char *place, const json_t *object, const char *key, int required, const json_t **out)
 {
 	*out = NULL;
 	if (!json_is_object(object))
@@ -138,7 +138,7 @@ int json_get_int(const char *place, const json_t *object, const char *key, int r
 {
 	const json_t *v;
 
-	TRY(member(place, object, key, required, &v));
+	TRY(json_member(place, object, key, required, &v));
 	if (!v)
 		return OK;
 	if (!json_is_integer(v))
@@ -154,7 +154,7 @@ int json_get_real(const char *place, const json_t *object, const char *key, int 
 {
 	const json_t *v;
 
-	TRY(member(place, object, key, required, &v));
+	TRY(json_member(place, object, key, required, &v));
 	if (!v)
 		return OK;
 	if (!json_is_number(v))
@@ -167,7 +167,7 @@ int json_get_bool(const char *place, const json_t *object, const char *key, int 
 {
 	const json_t *v;
 
-	TRY(member(place, object, key, required, &v));
+	TRY(json_member(place, object, key, required, &v));
 	if (!v)
 		return OK;
 	if (!json_is_boolean(v))
@@ -180,7 +180,7 @@ int json_get_text(const char *place, const json_t *object, const char *key, int 
 {
 	const json_t *v;
 
-	TRY(member(place, object, key, required, &v));
+	TRY(json_member(place, object, key, required, &v));
 	if (!v)
 		return OK;
 	if (!json_is_string(v))

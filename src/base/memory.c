@@ -94,7 +94,7 @@ static char *chunk_bytes(struct arena_chunk *c)
 	return (char *)c + HEADER;
 }
 
-static struct arena_chunk *chunk_new(struct arena_chunk *older, size_t size)
+static struct arena_chunk *memory_chunk_new(struct arena_chunk *older, size_t size)
 {
 	struct arena_chunk *c;
 
@@ -110,7 +110,7 @@ static struct arena_chunk *chunk_new(struct arena_chunk *older, size_t size)
 }
 
 /* `bytes` that start at a multiple of `align`, which divides ALIGN; zeroed. */
-static char *take(struct arena *a, size_t bytes, size_t align)
+static char *memory_take(struct arena *a, size_t bytes, size_t align)
 {
 	struct arena_chunk *c = a->chunk;
 	size_t              padding = c ? (align - c->used % align) % align : 0;
@@ -118,7 +118,7 @@ static char *take(struct arena *a, size_t bytes, size_t align)
 
 	if (!c || c->size - c->used < padding || c->size - c->used - padding < bytes) {
 		size_t want = c ? 2 * c->size : CHUNK_MIN; /* doubling: the number of chunks stays logarithmic */
-		c = chunk_new(a->chunk, bytes > want ? bytes : want);
+		c = memory_chunk_new(a->chunk, bytes > want ? bytes : want);
 		if (!c)
 			return NULL;
 		a->chunk = c;
@@ -141,12 +141,12 @@ void *arena_alloc(struct arena *a, size_t count, size_t size)
 		error_because(ENOMEM, "out of memory: a step needs %zu x %zu bytes", count, size);
 		return NULL;
 	}
-	return take(a, bytes, ALIGN);
+	return memory_take(a, bytes, ALIGN);
 }
 
 char *arena_text(struct arena *a, const char *s, size_t n)
 {
-	char *t = take(a, n + 1, 1);
+	char *t = memory_take(a, n + 1, 1);
 
 	if (t)
 		memcpy(t, s, n);
@@ -164,7 +164,7 @@ char *arena_format(struct arena *a, const char *format, ...)
 	n = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	assert(n >= 0);
-	t = take(a, (size_t)n + 1, 1);
+	t = memory_take(a, (size_t)n + 1, 1);
 	if (t)
 		vsnprintf(t, (size_t)n + 1, format, again);
 	va_end(again);
@@ -199,7 +199,7 @@ void arena_reset(struct arena *a)
 	}
 	arena_release(a, (struct arena_mark){0});
 	if (a->peak) /* a failure here is no error: the next allocation tries again and reports it */
-		a->chunk = chunk_new(NULL, a->peak);
+		a->chunk = memory_chunk_new(NULL, a->peak);
 }
 
 void arena_free(struct arena *a)

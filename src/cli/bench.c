@@ -30,7 +30,7 @@ struct bench {
 	int            ids[TOKENS];
 };
 
-static int by_value(const void *a, const void *b)
+static int bench_by_value(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
@@ -39,11 +39,11 @@ static int by_value(const void *a, const void *b)
 
 static double median(double *x, int n)
 {
-	qsort(x, (size_t)n, sizeof *x, by_value);
+	qsort(x, (size_t)n, sizeof *x, bench_by_value);
 	return x[n / 2];
 }
 
-static void print_row(const struct bench *b, const char *what, double value, const char *unit, double flops)
+static void bench_print_row(const struct bench *b, const char *what, double value, const char *unit, double flops)
 {
 	if (b->json)
 		printf("{\"what\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"gflops\": %.4g, \"of_peak\": %.4g}\n", what, value, unit,
@@ -84,7 +84,7 @@ static int measure_peak(struct bench *b)
 		TRY(matmul_peak(b->mm, &flops));
 		b->peak = flops > b->peak ? flops : b->peak;
 	}
-	print_row(b, "matrix peak, f32", b->peak * 1e-9, "GFLOP/s", 0);
+	bench_print_row(b, "matrix peak, f32", b->peak * 1e-9, "GFLOP/s", 0);
 	return OK;
 }
 
@@ -124,7 +124,8 @@ static int measure_prefill(struct bench *b)
 			seconds[r] = clock_seconds() - start;
 	}
 	flops = batch.n_tokens * (linear_flops(s) + attention_flops(s, LENGTH / 2.0));
-	print_row(b, "prefill, 8 x 256 tokens", batch.n_tokens / median(seconds, REPEATS), "tokens/s", flops / median(seconds, REPEATS));
+	bench_print_row(b, "prefill, 8 x 256 tokens", batch.n_tokens / median(seconds, REPEATS), "tokens/s",
+	                flops / median(seconds, REPEATS));
 	kv_cache_free(&cache);
 	arena_reset(&b->arena);
 	return OK;
@@ -172,7 +173,7 @@ static int measure_decode(struct bench *b, int n, double *rate)
 	*rate = n * NEW_TOKENS / median(seconds, REPEATS);
 	flops = *rate * (linear_flops(s) + head_flops(s) + attention_flops(s, CONTEXT + NEW_TOKENS / 2.0));
 	snprintf(what, sizeof what, "decode, batch %d", n);
-	print_row(b, what, *rate, "tokens/s", flops);
+	bench_print_row(b, what, *rate, "tokens/s", flops);
 	return OK;
 }
 
@@ -265,10 +266,10 @@ static int measure_training(struct bench *b)
 		}
 	}
 	flops = 3 * (t.batch.n_tokens * (linear_flops(s) + attention_flops(s, LENGTH / 2.0)) + t.batch.n_targets * head_flops(s));
-	print_row(b, "training step, 2048 tokens", t.batch.n_tokens / median(seconds, REPEATS), "tokens/s",
-	          flops / median(seconds, REPEATS));
+	bench_print_row(b, "training step, 2048 tokens", t.batch.n_tokens / median(seconds, REPEATS), "tokens/s",
+	                flops / median(seconds, REPEATS));
 	for (int i = 0; i < PARTS; i++)
-		print_row(b, part_name[i], median(parts[i], REPEATS), "s", 0);
+		bench_print_row(b, part_name[i], median(parts[i], REPEATS), "s", 0);
 	training_free(&t);
 	arena_reset(&b->arena);
 	return OK;
@@ -305,9 +306,9 @@ static int bench_run(struct bench *b, const char *path)
 	TRY(measure_decode(b, 1, &one));
 	TRY(measure_decode(b, 16, &many));
 	TRY(measure_decode(b, BATCH_MAX, &many));
-	print_row(b, "decode, batch 64 over batch 1", many / one, "times", 0);
+	bench_print_row(b, "decode, batch 64 over batch 1", many / one, "times", 0);
 	TRY(measure_training(b));
-	print_row(b, "memory, peak", memory_peak_bytes() / (1 << 20), "MiB", 0);
+	bench_print_row(b, "memory, peak", memory_peak_bytes() / (1 << 20), "MiB", 0);
 	return OK;
 }
 

@@ -19,7 +19,7 @@ static int read_levels(const char *text, struct generator_range *range)
 	return OK;
 }
 
-static int print_rows(const struct dataset *d)
+static int data_print_rows(const struct dataset *d)
 {
 	for (int i = 0; i < d->n; i++)
 		TRY(rows_print_problem(&d->problems[i]));
@@ -58,7 +58,7 @@ int command_data(const struct command *self, int argc, char **argv)
 	if (*end || !(range.error_rate >= 0 && range.error_rate <= 1))
 		return error_set(ERR_INPUT, "--error-rate wants a share from 0 to 1, not \"%s\"", error_rate);
 	TRY(generator_dataset(g, &range, &d));
-	status = print_rows(&d);
+	status = data_print_rows(&d);
 	dataset_free(&d);
 	return status;
 }

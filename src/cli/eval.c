@@ -95,7 +95,7 @@ static int take_files(int *argc, char **argv, struct arena *a, struct words *w)
 	return status;
 }
 
-static int read_words(const struct command *self, int argc, char **argv, struct arena *a, struct words *w)
+static int eval_read_words(const struct command *self, int argc, char **argv, struct arena *a, struct words *w)
 {
 	struct option_word words[WORDS_MAX] = {
 	        {"--config CONFIG", &w->config, NULL, NULL,
@@ -151,7 +151,7 @@ static const char *config_of_run(const char *folder, struct arena *a)
 	return inside && file_exists(inside) ? inside : beside && file_exists(beside) ? beside : NULL;
 }
 
-static int load_config(struct evaluation *e, const struct words *w)
+static int eval_load_config(struct evaluation *e, const struct words *w)
 {
 	static const char bare[] = "data: {max_prompt_length: 1048576}\n"; /* nothing but the model bounds a prompt */
 	const char       *config = w->config ? w->config : w->what;
@@ -222,7 +222,7 @@ static void say_sampling(const struct evaluation *e, const struct sampling *s)
 	opened_cautions(&e->generation, s, e->config.run.eval_samples);
 }
 
-static int open_all(struct evaluation *e, const struct words *w)
+static int eval_open_all(struct evaluation *e, const struct words *w)
 {
 	const struct config_rollout *r = &e->config.rollout;
 	const struct config_compute *c = &e->config.compute;
@@ -232,7 +232,7 @@ static int open_all(struct evaluation *e, const struct words *w)
 
 	TRY(check_folder_of(w->output, &e->arena));
 	TRY(check_folder_of(w->answers, &e->arena));
-	TRY(load_config(e, w));
+	TRY(eval_load_config(e, w));
 	TRY(problems_read_eval(&e->config, &e->arena, &e->set));
 	if (e->set.n == 0)
 		return error_set(ERR_INPUT, "nothing to evaluate on: name files with --data, or data.eval in the config");
@@ -299,7 +299,8 @@ static int answer_file(struct evaluation *e, const struct prompts *prompts, stru
 	return OK;
 }
 
-static int evaluate(struct evaluation *e, const struct problem_source *source, const struct problem *problems, int n, struct score_set *out)
+static int eval_evaluate(struct evaluation *e, const struct problem_source *source, const struct problem *problems, int n,
+                         struct score_set *out)
 {
 	const struct config_run     *r = &e->config.run;
 	const struct prompts_options o = problems_prompts(&e->config, e->opened.tokenizer, e->rollout.n_positions);
@@ -356,7 +357,7 @@ static int evaluate_all(struct evaluation *e)
 	for (int i = 0, first = 0, n; i < e->set.n_sources; i++, first += n) {
 		for (n = 0; first + n < e->set.n && e->set.problems[first + n].source == i;)
 			n++;
-		TRY(evaluate(e, &e->set.sources[i], e->set.problems + first, n, &s->sets[s->n]));
+		TRY(eval_evaluate(e, &e->set.sources[i], e->set.problems + first, n, &s->sets[s->n]));
 		s->n++;
 	}
 	return OK;
@@ -369,7 +370,7 @@ static int write_text(const char *path, const struct text *t)
 	return n > 3 && !strcmp(path + n - 3, ".gz") ? file_write_gzip(path, t->data, t->n) : file_write(path, t->data, t->n);
 }
 
-static int report(const struct evaluation *e, const struct words *w)
+static int eval_report(const struct evaluation *e, const struct words *w)
 {
 	struct text table = {0}, json = {0};
 	int         status = scores_table(&e->scores, &table);
@@ -391,15 +392,15 @@ int command_eval(const struct command *self, int argc, char **argv)
 {
 	struct evaluation e = {0};
 	struct words      w = {0};
-	int               status = read_words(self, argc, argv, &e.arena, &w);
+	int               status = eval_read_words(self, argc, argv, &e.arena, &w);
 
 	e.keep_answers = w.answers != NULL;
 	if (status == OK)
-		status = open_all(&e, &w);
+		status = eval_open_all(&e, &w);
 	if (status == OK)
 		status = evaluate_all(&e);
 	if (status == OK)
-		status = report(&e, &w);
+		status = eval_report(&e, &w);
 	text_free(&e.answers);
 	opened_free(&e.opened);
 	verifier_close(&e.spec);

@@ -15,7 +15,7 @@ struct generate {
 	int           max_tokens, top_k, seed, samples, print_ids;
 };
 
-static int read_real(const char *name, const char *text, double *out)
+static int generate_read_real(const char *name, const char *text, double *out)
 {
 	char *end;
 
@@ -74,7 +74,7 @@ static int print_answer(const struct generate *g, const struct decode_result *r)
 	return status;
 }
 
-static int sample(struct generate *g, const struct ids *prompt, const struct decode_options *o)
+static int generate_sample(struct generate *g, const struct ids *prompt, const struct decode_options *o)
 {
 	int                    n = g->samples, room = g->opened.model->weights.shape.n_positions - (int)prompt->n;
 	struct decode_request *q = arena_alloc(&g->arena, (size_t)n, sizeof *q);
@@ -97,7 +97,7 @@ static int sample(struct generate *g, const struct ids *prompt, const struct dec
 	return status;
 }
 
-static int run(struct generate *g, const char *path)
+static int generate_run(struct generate *g, const char *path)
 {
 	const struct model_shape *s;
 	struct decode_options     o = {.share_prompt = 1};
@@ -113,9 +113,9 @@ static int run(struct generate *g, const char *path)
 	temperature = (double)o.sampling.temperature;
 	top_p = (double)o.sampling.top_p;
 	if (g->temperature)
-		TRY(read_real("--temperature", g->temperature, &temperature));
+		TRY(generate_read_real("--temperature", g->temperature, &temperature));
 	if (g->top_p)
-		TRY(read_real("--top-p", g->top_p, &top_p));
+		TRY(generate_read_real("--top-p", g->top_p, &top_p));
 	if (!(temperature <= 1e6))
 		return error_set(ERR_INPUT, "--temperature must lie from 0 to 1e6");
 	if (!(top_p > 0 && top_p <= 1))
@@ -129,7 +129,7 @@ static int run(struct generate *g, const char *path)
 	opened_cautions(&like, &o.sampling, g->samples);
 	status = read_prompt(g, &prompt);
 	if (status == OK)
-		status = sample(g, &prompt, &o);
+		status = generate_sample(g, &prompt, &o);
 	ids_free(&prompt);
 	return status;
 }
@@ -156,7 +156,7 @@ int command_generate(const struct command *self, int argc, char **argv)
 		return options_usage(self);
 	if (g.max_tokens == 0 || g.samples == 0)
 		return error_set(ERR_INPUT, "--max-tokens and --samples must be at least 1");
-	status = run(&g, argv[0]);
+	status = generate_run(&g, argv[0]);
 	opened_free(&g.opened);
 	arena_free(&g.arena);
 	return status;

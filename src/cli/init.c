@@ -60,7 +60,7 @@ static int write_model(const struct init *o, const char *folder, const struct mo
 	return status;
 }
 
-static int run(const struct init *o, const char *folder)
+static int init_run(const struct init *o, const char *folder)
 {
 	const struct model_shape *known = published_shape(o->like);
 	struct model_shape        s;
@@ -93,5 +93,5 @@ int command_init(const struct command *self, int argc, char **argv)
 	TRY(options_read(self, argc, argv, words, 5, &n));
 	if (n != 1 || !o.like)
 		return options_usage(self);
-	return run(&o, argv[0]);
+	return init_run(&o, argv[0]);
 }

@@ -103,7 +103,7 @@ static size_t prompt_bytes(const struct problem *p)
 	return n;
 }
 
-static int ascending(const void *a, const void *b)
+static int inspect_ascending(const void *a, const void *b)
 {
 	size_t x = *(const size_t *)a, y = *(const size_t *)b;
 
@@ -121,7 +121,7 @@ static int print_prompts(const struct dataset *d, struct arena *a)
 		bytes[i] = prompt_bytes(&d->problems[i]);
 		messages += d->problems[i].n_messages > 0;
 	}
-	qsort(bytes, (size_t)d->n, sizeof *bytes, ascending);
+	qsort(bytes, (size_t)d->n, sizeof *bytes, inspect_ascending);
 	terminal_print(stdout, "  prompts of %zu to %zu bytes, half of them up to %zu; %d are lists of messages\n", bytes[0],
 	               bytes[d->n - 1], bytes[d->n / 2], messages);
 	return OK;
@@ -207,7 +207,7 @@ static int inspect_dataset(const char *path, const char *id, const struct datase
 
 /* ---- what the path is ---- */
 
-static int ends_with(const char *s, const char *end)
+static int inspect_ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), m = strlen(end);
 
@@ -221,7 +221,7 @@ static int is_safetensors(const char *path)
 	size_t        n;
 	uint64_t      size, length = 0;
 
-	if (ends_with(path, ".safetensors"))
+	if (inspect_ends_with(path, ".safetensors"))
 		return 1;
 	if (file_head(path, sizeof head, (char *)head, &n) != OK || n < sizeof head || file_size(path, &size) != OK)
 		return 0;

@@ -6,13 +6,13 @@
 
 #include <math.h>
 
-struct context {
+struct logprobs_context {
 	struct opened opened;
 	struct arena  arena; /* of one row */
 };
 
 /* log p(ids[i+1] | ids[..i]) for every i: one sequence whose prompt is the first id. logp [n-1] */
-static int sequence_logprobs(struct context *c, const int *ids, int n, float **logp)
+static int sequence_logprobs(struct logprobs_context *c, const int *ids, int n, float **logp)
 {
 	const struct model *m = c->opened.model;
 	struct sequence     s = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
@@ -42,9 +42,9 @@ static int sequence_logprobs(struct context *c, const int *ids, int n, float **l
 
 static int logprobs_row(void *context, const char *place, const json_t *row, struct text *out)
 {
-	struct context *c = context;
-	int             n, *ids, n_positions = c->opened.model->weights.shape.n_positions;
-	float          *logp = NULL;
+	struct logprobs_context *c = context;
+	int                      n, *ids, n_positions = c->opened.model->weights.shape.n_positions;
+	float                   *logp = NULL;
 
 	arena_reset(&c->arena);
 	TRY(rows_get_ids(place, row, "ids", c->opened.model->weights.shape.n_vocab, &c->arena, &ids, &n));
@@ -64,7 +64,7 @@ static int logprobs_row(void *context, const char *place, const json_t *row, str
 
 int command_logprobs(const struct command *self, int argc, char **argv)
 {
-	struct context           c = {0};
+	struct logprobs_context  c = {0};
 	const char              *base = NULL;
 	int                      n, status;
 	const struct option_word words[] = {

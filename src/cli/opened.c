@@ -44,7 +44,7 @@ static int open_base(struct opened *o, const char *base, struct arena *a, struct
 }
 
 /* An adapter comes with a tokenizer or uses its model's. */
-static int open_tokenizer(struct opened *o, struct arena *a)
+static int opened_open_tokenizer(struct opened *o, struct arena *a)
 {
 	const char *own = file_join(a, o->path, "tokenizer.json");
 
@@ -67,12 +67,12 @@ static int open_model(struct opened *o)
 	return status;
 }
 
-static int open_all(struct opened *o, const char *base, const struct matmul_options *options, struct arena *a)
+static int opened_open_all(struct opened *o, const char *base, const struct matmul_options *options, struct arena *a)
 {
 	struct adapter_options adapter = {0};
 
 	TRY(open_base(o, base, a, &adapter));
-	TRY(open_tokenizer(o, a));
+	TRY(opened_open_tokenizer(o, a));
 	TRY(matmul_new(options, &o->mm));
 	TRY(open_model(o));
 	return adapter.rank ? adapter_folder_read(o->path, &adapter, &o->model->weights, o->mm, 0, &o->model->adapter) : OK;
@@ -92,7 +92,7 @@ int opened_as(const char *path, const char *base, const struct matmul_options *o
 	*o = (struct opened){0};
 	status = resolve(path, &o->path);
 	if (status == OK)
-		status = open_all(o, base, options, &a);
+		status = opened_open_all(o, base, options, &a);
 	arena_free(&a);
 	return status;
 }

@@ -37,7 +37,7 @@ static const struct option_word *option_of(const char *argument, const struct op
 	return NULL;
 }
 
-static int unknown(const char *argument, const struct option_word *words, int n_words)
+static int options_unknown(const char *argument, const struct option_word *words, int n_words)
 {
 	const struct option_word *best = &help_word;
 	size_t                    n = strcspn(argument, "="), least = difference(argument, n, best->name, name_length(best));
@@ -143,7 +143,7 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 			continue;
 		}
 		if (!w)
-			return unknown(argv[i], words, n_words);
+			return options_unknown(argv[i], words, n_words);
 		if (w->flag) {
 			if (value)
 				return error_set(ERR_INPUT, "%.*s takes no value", (int)name_length(w), w->name);

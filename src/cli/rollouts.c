@@ -39,7 +39,7 @@ static int write(const char *path, const struct text *t)
 	return n > 3 && !strcmp(path + n - 3, ".gz") ? file_write_gzip(path, t->data, t->n) : file_write(path, t->data, t->n);
 }
 
-static int collect(struct job *job, int steps, const char *path)
+static int rollouts_collect(struct job *job, int steps, const char *path)
 {
 	const struct replay_header h = {.model = job->model,
 	                                .tokenizer = job->tokenizer,
@@ -77,7 +77,7 @@ static int print_findings(const struct job *job)
 	return status;
 }
 
-static int run(struct job *job, int steps, const char *output)
+static int rollouts_run(struct job *job, int steps, const char *output)
 {
 	int         P = job->config.rollout.prompts_per_step;
 	const char *path = output ? output : arena_format(&job->arena, "%s.jsonl.gz", job->config.run.output_dir);
@@ -96,7 +96,7 @@ static int run(struct job *job, int steps, const char *output)
 		        config_where(&job->config, "guidance.kind"));
 	signals_catch();
 	TRY(print_findings(job));
-	return collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);
+	return rollouts_collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);
 }
 
 int command_rollouts(const struct command *self, int argc, char **argv)
@@ -118,7 +118,7 @@ int command_rollouts(const struct command *self, int argc, char **argv)
 	if (status == OK && (job.reward.command || job.eval_reward.command))
 		status = file_make_folders(job.config.run.output_dir); /* for its standard error */
 	if (status == OK)
-		status = run(&job, steps, output);
+		status = rollouts_run(&job, steps, output);
 	job_close(&job);
 	return status;
 }

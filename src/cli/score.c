@@ -24,7 +24,7 @@ static int score_row(void *context, const char *place, const json_t *row, struct
 	return status;
 }
 
-static int read_number(const char *name, const char *text, double most, const char *wanted, double *out)
+static int score_read_number(const char *name, const char *text, double most, const char *wanted, double *out)
 {
 	char *end;
 
@@ -34,7 +34,7 @@ static int read_number(const char *name, const char *text, double most, const ch
 
 static int read_share(const char *name, const char *text, double *out)
 {
-	return read_number(name, text, 1, "a share from 0 to 1", out);
+	return score_read_number(name, text, 1, "a share from 0 to 1", out);
 }
 
 int command_score(const struct command *self, int argc, char **argv)
@@ -67,8 +67,8 @@ int command_score(const struct command *self, int argc, char **argv)
 	TRY(read_share("--partial", partial, &o.partial));
 	TRY(read_share("--format-score", format_score, &o.format_score));
 	TRY(read_share("--relative-tolerance", relative, &o.compare.relative));
-	TRY(read_number("--tolerance", tolerance, HUGE_VAL, "a number from 0 on", &o.compare.absolute));
-	TRY(read_number("--timeout", timeout, 86400, "seconds", &o.command.timeout));
+	TRY(score_read_number("--tolerance", tolerance, HUGE_VAL, "a number from 0 on", &o.compare.absolute));
+	TRY(score_read_number("--timeout", timeout, 86400, "seconds", &o.command.timeout));
 	if (!answer_form_find(compare, &o.compare.form))
 		return error_set(ERR_INPUT, "--compare wants text, dense, number, list or set, not \"%s\"", compare);
 	TRY(verifier_open(&spec, &task, NULL, 1, &o));

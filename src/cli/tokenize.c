@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct context {
+struct tokenize_context {
 	struct opened opened;
 	struct arena  arena;
 	int           no_special;
@@ -14,10 +14,10 @@ struct context {
 
 static int tokenize_row(void *context, const char *place, const json_t *row, struct text *out)
 {
-	struct context *c = context;
-	const json_t   *text = json_object_get(row, "text");
-	struct ids      ids = {0};
-	int             status;
+	struct tokenize_context *c = context;
+	const json_t            *text = json_object_get(row, "text");
+	struct ids               ids = {0};
+	int                      status;
 
 	if (!json_is_string(text))
 		return error_set(ERR_INPUT, "%s: \"text\" must be a string", place);
@@ -32,9 +32,9 @@ static int tokenize_row(void *context, const char *place, const json_t *row, str
 
 static int detokenize_row(void *context, const char *place, const json_t *row, struct text *out)
 {
-	struct context *c = context;
-	struct text     text = {0};
-	int            *ids, n, status;
+	struct tokenize_context *c = context;
+	struct text              text = {0};
+	int                     *ids, n, status;
 
 	arena_reset(&c->arena);
 	TRY(rows_get_ids(place, row, "ids", tokenizer_size(c->opened.tokenizer), &c->arena, &ids, &n));
@@ -45,9 +45,9 @@ static int detokenize_row(void *context, const char *place, const json_t *row, s
 	return status;
 }
 
-static int run(const struct command *self, int argc, char **argv, rows_answer *answer)
+static int tokenize_run(const struct command *self, int argc, char **argv, rows_answer *answer)
 {
-	struct context           c = {0};
+	struct tokenize_context  c = {0};
 	const struct option_word words[] = {{"--no-special", NULL, NULL, &c.no_special,
 	                                     "tokenize: puts no special tokens around the text; detokenize: leaves them out"}};
 	int                      n_positional, status;
@@ -65,10 +65,10 @@ static int run(const struct command *self, int argc, char **argv, rows_answer *a
 
 int command_tokenize(const struct command *self, int argc, char **argv)
 {
-	return run(self, argc, argv, tokenize_row);
+	return tokenize_run(self, argc, argv, tokenize_row);
 }
 
 int command_detokenize(const struct command *self, int argc, char **argv)
 {
-	return run(self, argc, argv, detokenize_row);
+	return tokenize_run(self, argc, argv, detokenize_row);
 }

@@ -67,7 +67,7 @@ static void show_name(const struct arms *arms, int first, int last, char out[MET
 	}
 }
 
-static int add(json_t *metrics, const char *arm, const char *what, double value)
+static int arm_stats_add(json_t *metrics, const char *arm, const char *what, double value)
 {
 	char name[2 * METRIC_NAME];
 
@@ -93,12 +93,12 @@ static int add_range(const struct arm_stats *s, int first, int last, int with_pr
 	}
 	show_name(s->arms, first, last, name);
 	if (with_probability)
-		TRY(add(metrics, name, "probability", probability));
-	TRY(add(metrics, name, "count", sum.count));
+		TRY(arm_stats_add(metrics, name, "probability", probability));
+	TRY(arm_stats_add(metrics, name, "count", sum.count));
 	if (sum.answers > 0)
-		TRY(add(metrics, name, "advantage", sum.advantage / sum.answers));
+		TRY(arm_stats_add(metrics, name, "advantage", sum.advantage / sum.answers));
 	if (sum.graded > 0)
-		TRY(add(metrics, name, "accuracy", sum.accuracy / sum.graded));
+		TRY(arm_stats_add(metrics, name, "accuracy", sum.accuracy / sum.graded));
 	return OK;
 }
 
@@ -116,7 +116,7 @@ int arm_stats_metrics(const struct arm_stats *s, int with_probability, json_t *m
 	int n = s->arms->n, shown = n < ARM_STATS_SHOWN ? n : ARM_STATS_SHOWN;
 
 	if (with_probability)
-		TRY(add(metrics, "", "entropy", entropy_of(s->probability, n)));
+		TRY(arm_stats_add(metrics, "", "entropy", entropy_of(s->probability, n)));
 	for (int i = 0; i < shown; i++)
 		TRY(add_range(s, (int)((int64_t)n * i / shown), (int)((int64_t)n * (i + 1) / shown) - 1, with_probability, metrics));
 	return OK;

@@ -9,22 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *name_of(const struct curriculum_item *item)
+static const char *arms_name_of(const struct curriculum_item *item)
 {
 	return item->arm ? item->arm : "all";
 }
 
 /* ---- finding the arms ---- */
 
-struct member {
+struct arms_member {
 	const char *name;
 	int         item;
 };
 
 static int by_name_then_item(const void *a, const void *b)
 {
-	const struct member *x = a, *y = b;
-	int                  order = strcmp(x->name, y->name);
+	const struct arms_member *x = a, *y = b;
+	int                       order = strcmp(x->name, y->name);
 
 	return order ? order : (x->item > y->item) - (x->item < y->item);
 }
@@ -43,7 +43,7 @@ static int by_difficulty_then_name(const void *a, const void *b)
 }
 
 /* Over the known ones, in ascending order, so that the order of the problems leaves no trace in the last bit. */
-static int compare_doubles(const void *a, const void *b)
+static int arms_compare_doubles(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
@@ -58,13 +58,13 @@ static double mean_difficulty(const struct curriculum_item *items, const int *me
 	for (int i = 0; i < n; i++)
 		if (isfinite(items[members[i]].difficulty))
 			scratch[known++] = items[members[i]].difficulty;
-	qsort(scratch, (size_t)known, sizeof *scratch, compare_doubles);
+	qsort(scratch, (size_t)known, sizeof *scratch, arms_compare_doubles);
 	for (int i = 0; i < known; i++)
 		sum += scratch[i];
 	return known ? sum / known : NAN;
 }
 
-static int count_names(const struct member *sorted, int n)
+static int count_names(const struct arms_member *sorted, int n)
 {
 	int names = 0;
 
@@ -73,7 +73,7 @@ static int count_names(const struct member *sorted, int n)
 	return names;
 }
 
-static void fill(struct arms *a, const struct curriculum_item *items, const struct member *sorted, double *scratch)
+static void arms_fill(struct arms *a, const struct curriculum_item *items, const struct arms_member *sorted, double *scratch)
 {
 	for (int i = 0, end, arm = 0; i < a->n_problems; i = end, arm++) {
 		for (end = i; end < a->n_problems && !strcmp(sorted[end].name, sorted[i].name); end++)
@@ -94,14 +94,14 @@ static void fill(struct arms *a, const struct curriculum_item *items, const stru
 
 int arms_new(const struct curriculum_item *items, int n, struct arms *out)
 {
-	struct member *sorted = mem_alloc((size_t)n, sizeof *sorted, "the arms of a curriculum");
-	double        *scratch = mem_alloc((size_t)n, sizeof *scratch, "the arms of a curriculum");
-	int            status = ERR_INPUT;
+	struct arms_member *sorted = mem_alloc((size_t)n, sizeof *sorted, "the arms of a curriculum");
+	double             *scratch = mem_alloc((size_t)n, sizeof *scratch, "the arms of a curriculum");
+	int                 status = ERR_INPUT;
 
 	*out = (struct arms){.n_problems = n};
 	if (sorted && scratch) {
 		for (int i = 0; i < n; i++)
-			sorted[i] = (struct member){name_of(&items[i]), i};
+			sorted[i] = (struct arms_member){arms_name_of(&items[i]), i};
 		qsort(sorted, (size_t)n, sizeof *sorted, by_name_then_item);
 		out->n = count_names(sorted, n);
 		out->items = mem_alloc((size_t)out->n, sizeof *out->items, "the arms of a curriculum");
@@ -110,7 +110,7 @@ int arms_new(const struct curriculum_item *items, int n, struct arms *out)
 		status = out->items && out->members && out->of ? OK : ERR_INPUT;
 	}
 	if (status == OK)
-		fill(out, items, sorted, scratch);
+		arms_fill(out, items, sorted, scratch);
 	else
 		arms_free(out);
 	mem_free(sorted);

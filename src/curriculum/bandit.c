@@ -45,7 +45,7 @@ void bandit_settle(struct bandit *b)
 	b->settled = 1;
 }
 
-static struct rng_key key_of(const struct bandit *b, int64_t draw, uint32_t what)
+static struct rng_key bandit_key_of(const struct bandit *b, int64_t draw, uint32_t what)
 {
 	return (struct rng_key){b->seed, RNG_CURRICULUM, (uint32_t)(draw >> 32), what, 0};
 }
@@ -57,7 +57,7 @@ int bandit_draw(struct bandit *b)
 	double u;
 
 	bandit_settle(b);
-	u = rng_double(key_of(b, b->draws, DRAW_ARM), (uint32_t)b->draws) * b->up_to[high];
+	u = rng_double(bandit_key_of(b, b->draws, DRAW_ARM), (uint32_t)b->draws) * b->up_to[high];
 	while (low < high) {
 		int middle = low + (high - low) / 2;
 		if (u < b->up_to[middle])
@@ -71,7 +71,7 @@ int bandit_draw(struct bandit *b)
 
 int bandit_below(const struct bandit *b, int n)
 {
-	return (int)rng_below(key_of(b, b->draws - 1, DRAW_MEMBER), (uint32_t)(b->draws - 1), (uint32_t)n);
+	return (int)rng_below(bandit_key_of(b, b->draws - 1, DRAW_MEMBER), (uint32_t)(b->draws - 1), (uint32_t)n);
 }
 
 void bandit_probabilities(struct bandit *b, double *P)

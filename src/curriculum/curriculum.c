@@ -48,7 +48,7 @@ int curriculum_kind_learns(const char *kind)
 	return 0;
 }
 
-static int find(const char *name, const struct curriculum_kind **out)
+static int curriculum_find(const char *name, const struct curriculum_kind **out)
 {
 	for (int i = 0; i < N_KINDS; i++)
 		if (strcmp(kinds[i]->name, name) == 0) {
@@ -58,7 +58,7 @@ static int find(const char *name, const struct curriculum_kind **out)
 	return error_unknown("curriculum", name, curriculum_kind_name);
 }
 
-static int fill(struct curriculum *c, const struct curriculum_item *items, int n)
+static int curriculum_fill(struct curriculum *c, const struct curriculum_item *items, int n)
 {
 	TRY(arms_new(items, n, &c->arms));
 	c->problems = (struct curriculum_problems){items, n, &c->arms, &c->options};
@@ -73,14 +73,14 @@ int curriculum_new(const struct curriculum_options *o, const struct curriculum_i
 	int                           status;
 
 	*out = NULL;
-	TRY(find(o->kind, &kind));
+	TRY(curriculum_find(o->kind, &kind));
 	if (n <= 0)
 		return error_set(ERR_INPUT, "the data set has no problems to choose from; see the messages about its rows");
 	c = mem_alloc(1, sizeof *c, "a curriculum");
 	if (!c)
 		return ERR_INPUT;
 	*c = (struct curriculum){.kind = kind, .options = *o};
-	status = fill(c, items, n);
+	status = curriculum_fill(c, items, n);
 	if (status == OK)
 		*out = c;
 	else

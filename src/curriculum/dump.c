@@ -31,7 +31,7 @@ double dump_score(double mean, double seen, double seen_all, double exploration)
 
 /* ---- windows ---- */
 
-static void push(struct window *w, int size, float value)
+static void dump_push(struct window *w, int size, float value)
 {
 	if (w->n < size) {
 		w->values[(w->first + w->n++) % size] = value;
@@ -41,24 +41,24 @@ static void push(struct window *w, int size, float value)
 	}
 }
 
-static float entry(const struct window *w, int size, int i)
+static float dump_entry(const struct window *w, int size, int i)
 {
 	return w->values[(w->first + i) % size];
 }
 
 /* From the oldest on, so that a window that was loaded gives the same sum. */
-static double mean_of(const struct window *w, int size)
+static double dump_mean_of(const struct window *w, int size)
 {
 	double sum = 0;
 
 	for (int i = 0; i < w->n; i++)
-		sum += (double)entry(w, size, i);
+		sum += (double)dump_entry(w, size, i);
 	return w->n ? sum / w->n : 0;
 }
 
 /* ---- the method ---- */
 
-static void destroy(void *state)
+static void dump_destroy(void *state)
 {
 	struct dump *d = state;
 
@@ -69,7 +69,7 @@ static void destroy(void *state)
 	mem_free(d);
 }
 
-static int allocate(struct dump *d)
+static int dump_allocate(struct dump *d)
 {
 	size_t n = (size_t)d->problems->arms->n, size = (size_t)d->problems->options->window;
 
@@ -85,22 +85,22 @@ static int allocate(struct dump *d)
 	return bandit_new(d->problems, &d->bandit);
 }
 
-static int create(const struct curriculum_problems *p, void **state)
+static int dump_create(const struct curriculum_problems *p, void **state)
 {
 	struct dump *d = mem_alloc(1, sizeof *d, "the curriculum dump");
 
 	if (!d)
 		return ERR_INPUT;
 	d->problems = p;
-	if (allocate(d) != OK) {
-		destroy(d);
+	if (dump_allocate(d) != OK) {
+		dump_destroy(d);
 		return ERR_INPUT;
 	}
 	*state = d;
 	return OK;
 }
 
-static void pick(void *state, int n, int *picked)
+static void dump_pick(void *state, int n, int *picked)
 {
 	struct dump *d = state;
 
@@ -119,11 +119,11 @@ static void rescore(struct dump *d)
 	for (int a = 0; a < n; a++)
 		all += (double)d->seen[a];
 	for (int a = 0; a < n; a++)
-		d->bandit.score[a] = dump_score(mean_of(&d->windows[a], o->window), (double)d->seen[a], all, o->exploration);
+		d->bandit.score[a] = dump_score(dump_mean_of(&d->windows[a], o->window), (double)d->seen[a], all, o->exploration);
 	d->bandit.settled = 0;
 }
 
-static void observe(void *state, const struct curriculum_outcome *outcomes, int n)
+static void dump_observe(void *state, const struct curriculum_outcome *outcomes, int n)
 {
 	struct dump                     *d = state;
 	const struct curriculum_options *o = d->problems->options;
@@ -132,7 +132,7 @@ static void observe(void *state, const struct curriculum_outcome *outcomes, int 
 		int a = d->problems->arms->of[outcomes[g].item], usable = 0;
 		for (int i = 0; i < outcomes[g].n_rollouts; i++)
 			if (isfinite(outcomes[g].advantage[i])) {
-				push(&d->windows[a], o->window, (float)fabs(outcomes[g].advantage[i]));
+				dump_push(&d->windows[a], o->window, (float)fabs(outcomes[g].advantage[i]));
 				usable++;
 			}
 		d->seen[a] += o->count_prompts ? usable > 0 : usable;
@@ -140,14 +140,14 @@ static void observe(void *state, const struct curriculum_outcome *outcomes, int 
 	rescore(d);
 }
 
-static void probabilities(void *state, double *P)
+static void dump_probabilities(void *state, double *P)
 {
 	bandit_probabilities(&((struct dump *)state)->bandit, P);
 }
 
 /* ---- state: all windows one behind the other, each from its oldest entry on ---- */
 
-static int64_t count_entries(const int64_t *lengths, int n)
+static int64_t dump_count_entries(const int64_t *lengths, int n)
 {
 	int64_t entries = 0;
 
@@ -156,7 +156,7 @@ static int64_t count_entries(const int64_t *lengths, int n)
 	return entries;
 }
 
-static int save(const void *state, struct arena *scratch, json_t *object)
+static int dump_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct dump *d = state;
 	int                n = d->problems->arms->n, size = d->problems->options->window, k = 0;
@@ -168,7 +168,7 @@ static int save(const void *state, struct arena *scratch, json_t *object)
 	for (int a = 0; a < n; a++) {
 		lengths[a] = d->windows[a].n;
 		for (int i = 0; i < d->windows[a].n; i++)
-			entries[k++] = (double)entry(&d->windows[a], size, i);
+			entries[k++] = (double)dump_entry(&d->windows[a], size, i);
 	}
 	TRY(numbers_save_int(object, "lengths", lengths, n));
 	TRY(numbers_save(object, "windows", entries, k));
@@ -176,7 +176,7 @@ static int save(const void *state, struct arena *scratch, json_t *object)
 	return numbers_save_int(object, "seen", d->seen, n);
 }
 
-static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
+static int dump_load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct dump *d = state;
 	int          n = d->problems->arms->n, size = d->problems->options->window;
@@ -188,7 +188,7 @@ static int load(void *state, struct arena *scratch, const char *place, const jso
 		return ERR_INPUT;
 	TRY(numbers_load_int(place, object, "seen", DECK_POSITION_MAX, n, seen));
 	TRY(numbers_load_int(place, object, "lengths", size, n, lengths));
-	n_entries = count_entries(lengths, n);
+	n_entries = dump_count_entries(lengths, n);
 	entries = arena_alloc(scratch, (size_t)n_entries, sizeof *entries);
 	if (!entries)
 		return ERR_INPUT;
@@ -198,7 +198,7 @@ static int load(void *state, struct arena *scratch, const char *place, const jso
 		d->seen[a] = seen[a];
 		d->windows[a].first = d->windows[a].n = 0;
 		for (int i = 0; i < lengths[a]; i++)
-			push(&d->windows[a], size, (float)entries[k++]);
+			dump_push(&d->windows[a], size, (float)entries[k++]);
 	}
 	rescore(d);
 	return OK;
@@ -208,11 +208,11 @@ const struct curriculum_kind curriculum_dump = {
         .name = "dump",
         .help = "an upper-confidence bandit over the advantages of the newest answers",
         .learns = 1,
-        .create = create,
-        .destroy = destroy,
-        .pick = pick,
-        .observe = observe,
-        .probabilities = probabilities,
-        .save = save,
-        .load = load,
+        .create = dump_create,
+        .destroy = dump_destroy,
+        .pick = dump_pick,
+        .observe = dump_observe,
+        .probabilities = dump_probabilities,
+        .save = dump_save,
+        .load = dump_load,
 };

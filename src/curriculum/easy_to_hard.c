@@ -36,7 +36,7 @@ static int by_key_then_item(const void *a, const void *b)
 	return (x->item > y->item) - (x->item < y->item);
 }
 
-static int check(const struct curriculum_problems *p)
+static int easy_to_hard_check(const struct curriculum_problems *p)
 {
 	for (int i = 0; i < p->n; i++)
 		if (!isfinite(p->items[i].difficulty))
@@ -98,7 +98,7 @@ static int sort_levels(struct easy_to_hard *e, struct keyed *sorted, int *end)
 
 /* ---- the method ---- */
 
-static void destroy(void *state)
+static void easy_to_hard_destroy(void *state)
 {
 	struct easy_to_hard *e = state;
 
@@ -108,13 +108,13 @@ static void destroy(void *state)
 	mem_free(e);
 }
 
-static int create(const struct curriculum_problems *p, void **state)
+static int easy_to_hard_create(const struct curriculum_problems *p, void **state)
 {
 	struct easy_to_hard *e;
 	struct keyed        *sorted = NULL;
 	int                 *end = NULL, status = ERR_INPUT;
 
-	TRY(check(p));
+	TRY(easy_to_hard_check(p));
 	e = mem_alloc(1, sizeof *e, "the curriculum from easy to hard");
 	if (!e)
 		return ERR_INPUT;
@@ -130,7 +130,7 @@ static int create(const struct curriculum_problems *p, void **state)
 	if (status == OK)
 		*state = e;
 	else
-		destroy(e);
+		easy_to_hard_destroy(e);
 	return status;
 }
 
@@ -141,7 +141,7 @@ static int level_of(const struct easy_to_hard *e)
 	return level < e->n_levels ? (int)level : e->n_levels - 1;
 }
 
-static void pick(void *state, int n, int *picked)
+static void easy_to_hard_pick(void *state, int n, int *picked)
 {
 	struct easy_to_hard *e = state;
 	struct deck         *deck = &e->levels[level_of(e)];
@@ -151,7 +151,7 @@ static void pick(void *state, int n, int *picked)
 }
 
 /* The decks share their order, so the next level's first deal shuffles. */
-static void observe(void *state, const struct curriculum_outcome *outcomes, int n)
+static void easy_to_hard_observe(void *state, const struct curriculum_outcome *outcomes, int n)
 {
 	struct easy_to_hard *e = state;
 
@@ -159,7 +159,7 @@ static void observe(void *state, const struct curriculum_outcome *outcomes, int 
 	e->step++;
 }
 
-static void probabilities(void *state, double *P)
+static void easy_to_hard_probabilities(void *state, double *P)
 {
 	const struct easy_to_hard *e = state;
 	const struct deck         *deck = &e->levels[level_of(e)];
@@ -172,7 +172,7 @@ static void probabilities(void *state, double *P)
 		P[a] /= deck->n;
 }
 
-static int save(const void *state, struct arena *scratch, json_t *object)
+static int easy_to_hard_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct easy_to_hard *e = state;
 	int64_t                   *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);
@@ -187,7 +187,7 @@ static int save(const void *state, struct arena *scratch, json_t *object)
 	return OK;
 }
 
-static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
+static int easy_to_hard_load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct easy_to_hard *e = state;
 	int64_t             *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);
@@ -203,7 +203,7 @@ static int load(void *state, struct arena *scratch, const char *place, const jso
 	return OK;
 }
 
-static int metrics(const void *state, json_t *object)
+static int easy_to_hard_metrics(const void *state, json_t *object)
 {
 	const struct easy_to_hard *e = state;
 
@@ -215,12 +215,12 @@ static int metrics(const void *state, json_t *object)
 const struct curriculum_kind curriculum_easy_to_hard = {
         .name = "easy_to_hard",
         .help = "level by level, so many steps each",
-        .create = create,
-        .destroy = destroy,
-        .pick = pick,
-        .observe = observe,
-        .probabilities = probabilities,
-        .save = save,
-        .load = load,
-        .metrics = metrics,
+        .create = easy_to_hard_create,
+        .destroy = easy_to_hard_destroy,
+        .pick = easy_to_hard_pick,
+        .observe = easy_to_hard_observe,
+        .probabilities = easy_to_hard_probabilities,
+        .save = easy_to_hard_save,
+        .load = easy_to_hard_load,
+        .metrics = easy_to_hard_metrics,
 };

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int put(json_t *object, const char *key, struct text *t)
+static int numbers_put(json_t *object, const char *key, struct text *t)
 {
 	int status = text_status(t);
 
@@ -22,7 +22,7 @@ int numbers_save(json_t *object, const char *key, const double *x, int n)
 
 	for (int i = 0; i < n; i++)
 		text_print(&t, "%s%.17g", i ? " " : "", x[i]);
-	return put(object, key, &t);
+	return numbers_put(object, key, &t);
 }
 
 int numbers_save_int(json_t *object, const char *key, const int64_t *x, int n)
@@ -31,10 +31,10 @@ int numbers_save_int(json_t *object, const char *key, const int64_t *x, int n)
 
 	for (int i = 0; i < n; i++)
 		text_print(&t, "%s%lld", i ? " " : "", (long long)x[i]);
-	return put(object, key, &t);
+	return numbers_put(object, key, &t);
 }
 
-static int wrong(const char *place, const char *key, int n)
+static int numbers_wrong(const char *place, const char *key, int n)
 {
 	return error_set(ERR_INPUT, "%s: curriculum: %s must hold %d numbers within its bounds", place, key, n);
 }
@@ -48,9 +48,9 @@ int numbers_load(const char *place, const json_t *object, const char *key, doubl
 	for (int i = 0; i < n; i++, s = end) {
 		x[i] = strtod(s, &end);
 		if (end == s || !(x[i] >= low && x[i] <= high))
-			return wrong(place, key, n);
+			return numbers_wrong(place, key, n);
 	}
-	return *s ? wrong(place, key, n) : OK;
+	return *s ? numbers_wrong(place, key, n) : OK;
 }
 
 int numbers_load_int(const char *place, const json_t *object, const char *key, int64_t high, int n, int64_t *x)
@@ -63,7 +63,7 @@ int numbers_load_int(const char *place, const json_t *object, const char *key, i
 		errno = 0;
 		x[i] = strtoll(s, &end, 10);
 		if (end == s || errno || x[i] < 0 || x[i] > high)
-			return wrong(place, key, n);
+			return numbers_wrong(place, key, n);
 	}
-	return *s ? wrong(place, key, n) : OK;
+	return *s ? numbers_wrong(place, key, n) : OK;
 }

@@ -28,7 +28,7 @@ void sec_update(double alpha, int keep_unsampled, const double *mean, int n, dou
 	}
 }
 
-static void destroy(void *state)
+static void sec_destroy(void *state)
 {
 	struct sec *s = state;
 
@@ -40,7 +40,7 @@ static void destroy(void *state)
 	mem_free(s);
 }
 
-static int allocate(struct sec *s)
+static int sec_allocate(struct sec *s)
 {
 	size_t n = (size_t)s->problems->arms->n;
 
@@ -53,7 +53,7 @@ static int allocate(struct sec *s)
 	return bandit_new(s->problems, &s->bandit);
 }
 
-static int create(const struct curriculum_problems *p, void **state)
+static int sec_create(const struct curriculum_problems *p, void **state)
 {
 	struct sec *s = mem_alloc(1, sizeof *s, "the curriculum sec");
 	uint32_t   *order;
@@ -61,8 +61,8 @@ static int create(const struct curriculum_problems *p, void **state)
 	if (!s)
 		return ERR_INPUT;
 	s->problems = p;
-	if (allocate(s) != OK) {
-		destroy(s);
+	if (sec_allocate(s) != OK) {
+		sec_destroy(s);
 		return ERR_INPUT;
 	}
 	order = s->order;
@@ -76,7 +76,7 @@ static int create(const struct curriculum_problems *p, void **state)
 	return OK;
 }
 
-static void pick(void *state, int n, int *picked)
+static void sec_pick(void *state, int n, int *picked)
 {
 	struct sec *s = state;
 
@@ -84,7 +84,7 @@ static void pick(void *state, int n, int *picked)
 		picked[i] = deck_deal(&s->decks[bandit_draw(&s->bandit)]);
 }
 
-static void observe(void *state, const struct curriculum_outcome *outcomes, int n)
+static void sec_observe(void *state, const struct curriculum_outcome *outcomes, int n)
 {
 	struct sec *s = state;
 	int         n_arms = s->problems->arms->n;
@@ -104,12 +104,12 @@ static void observe(void *state, const struct curriculum_outcome *outcomes, int 
 	s->bandit.settled = 0;
 }
 
-static void probabilities(void *state, double *P)
+static void sec_probabilities(void *state, double *P)
 {
 	bandit_probabilities(&((struct sec *)state)->bandit, P);
 }
 
-static int save(const void *state, struct arena *scratch, json_t *object)
+static int sec_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct sec *s = state;
 	int               n = s->problems->arms->n;
@@ -125,7 +125,7 @@ static int save(const void *state, struct arena *scratch, json_t *object)
 }
 
 /* Into Q and position first, so that a wrong file changes nothing. */
-static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
+static int sec_load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct sec *s = state;
 	int         n = s->problems->arms->n;
@@ -149,11 +149,11 @@ const struct curriculum_kind curriculum_sec = {
         .name = "sec",
         .help = "a bandit that prefers the arms with the largest advantages",
         .learns = 1,
-        .create = create,
-        .destroy = destroy,
-        .pick = pick,
-        .observe = observe,
-        .probabilities = probabilities,
-        .save = save,
-        .load = load,
+        .create = sec_create,
+        .destroy = sec_destroy,
+        .pick = sec_pick,
+        .observe = sec_observe,
+        .probabilities = sec_probabilities,
+        .save = sec_save,
+        .load = sec_load,
 };

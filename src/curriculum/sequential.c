@@ -10,7 +10,7 @@ struct sequential {
 	int64_t position;
 };
 
-static int create(const struct curriculum_problems *p, void **state)
+static int sequential_create(const struct curriculum_problems *p, void **state)
 {
 	struct sequential *s = mem_alloc(1, sizeof *s, "the sequential curriculum");
 
@@ -21,7 +21,7 @@ static int create(const struct curriculum_problems *p, void **state)
 	return OK;
 }
 
-static void pick(void *state, int n, int *picked)
+static void sequential_pick(void *state, int n, int *picked)
 {
 	struct sequential *s = state;
 
@@ -29,7 +29,7 @@ static void pick(void *state, int n, int *picked)
 		picked[i] = (int)(s->position++ % s->n);
 }
 
-static int save(const void *state, struct arena *scratch, json_t *object)
+static int sequential_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct sequential *s = state;
 
@@ -39,7 +39,7 @@ static int save(const void *state, struct arena *scratch, json_t *object)
 	return OK;
 }
 
-static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
+static int sequential_load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct sequential *s = state;
 
@@ -47,7 +47,7 @@ static int load(void *state, struct arena *scratch, const char *place, const jso
 	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX, &s->position);
 }
 
-static int metrics(const void *state, json_t *object)
+static int sequential_metrics(const void *state, json_t *object)
 {
 	const struct sequential *s = state;
 
@@ -59,10 +59,10 @@ static int metrics(const void *state, json_t *object)
 const struct curriculum_kind curriculum_sequential = {
         .name = "sequential",
         .help = "the order of the data",
-        .create = create,
+        .create = sequential_create,
         .destroy = mem_free,
-        .pick = pick,
-        .save = save,
-        .load = load,
-        .metrics = metrics,
+        .pick = sequential_pick,
+        .save = sequential_save,
+        .load = sequential_load,
+        .metrics = sequential_metrics,
 };

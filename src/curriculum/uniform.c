@@ -11,7 +11,7 @@ struct uniform {
 	struct deck                       deck;
 };
 
-static void destroy(void *state)
+static void uniform_destroy(void *state)
 {
 	struct uniform *u = state;
 
@@ -19,7 +19,7 @@ static void destroy(void *state)
 	mem_free(u);
 }
 
-static int create(const struct curriculum_problems *p, void **state)
+static int uniform_create(const struct curriculum_problems *p, void **state)
 {
 	struct uniform *u = mem_alloc(1, sizeof *u, "the uniform curriculum");
 
@@ -35,7 +35,7 @@ static int create(const struct curriculum_problems *p, void **state)
 	return OK;
 }
 
-static void pick(void *state, int n, int *picked)
+static void uniform_pick(void *state, int n, int *picked)
 {
 	struct uniform *u = state;
 
@@ -43,7 +43,7 @@ static void pick(void *state, int n, int *picked)
 		picked[i] = deck_deal(&u->deck);
 }
 
-static void probabilities(void *state, double *P)
+static void uniform_probabilities(void *state, double *P)
 {
 	const struct uniform *u = state;
 
@@ -51,7 +51,7 @@ static void probabilities(void *state, double *P)
 		P[a] = (double)u->problems->arms->items[a].n / u->problems->n;
 }
 
-static int save(const void *state, struct arena *scratch, json_t *object)
+static int uniform_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct uniform *u = state;
 
@@ -61,7 +61,7 @@ static int save(const void *state, struct arena *scratch, json_t *object)
 	return OK;
 }
 
-static int load(void *state, struct arena *scratch, const char *place, const json_t *object)
+static int uniform_load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct uniform *u = state;
 
@@ -69,7 +69,7 @@ static int load(void *state, struct arena *scratch, const char *place, const jso
 	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX, &u->deck.position);
 }
 
-static int metrics(const void *state, json_t *object)
+static int uniform_metrics(const void *state, json_t *object)
 {
 	const struct uniform *u = state;
 
@@ -81,11 +81,11 @@ static int metrics(const void *state, json_t *object)
 const struct curriculum_kind curriculum_uniform = {
         .name = "uniform",
         .help = "every problem once per epoch, shuffled",
-        .create = create,
-        .destroy = destroy,
-        .pick = pick,
-        .probabilities = probabilities,
-        .save = save,
-        .load = load,
-        .metrics = metrics,
+        .create = uniform_create,
+        .destroy = uniform_destroy,
+        .pick = uniform_pick,
+        .probabilities = uniform_probabilities,
+        .save = uniform_save,
+        .load = uniform_load,
+        .metrics = uniform_metrics,
 };

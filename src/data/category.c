@@ -31,7 +31,7 @@ static int add_column(const struct problem *p, const char *column, struct text *
 	return v ? OK : missing(p, column);
 }
 
-static int add_value(const struct problem *p, const char *column, struct text *out)
+static int category_add_value(const struct problem *p, const char *column, struct text *out)
 {
 	if (!strcmp(column, "category")) {
 		const char *category = p->category ? p->category : "all";
@@ -58,7 +58,7 @@ int category_name(const struct problem *p, const char *const *columns, int n, st
 	for (int i = 0; status == OK && i < n; i++) {
 		if (i)
 			text_add(&t, "/", 1);
-		status = add_value(p, columns[i], &t);
+		status = category_add_value(p, columns[i], &t);
 	}
 	if (status == OK)
 		status = text_status(&t);

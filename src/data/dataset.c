@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int make_room(struct dataset *d, int *capacity)
+static int dataset_make_room(struct dataset *d, int *capacity)
 {
 	int             want = *capacity ? 2 * *capacity : 256;
 	struct problem *p;
@@ -61,7 +61,7 @@ static int is_full(const struct dataset *d, const struct dataset_options *o)
 	return o->problems_max > 0 && d->n >= o->problems_max;
 }
 
-static int read_rows(struct dataset_stream *in, const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
+static int dataset_read_rows(struct dataset_stream *in, const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
 {
 	const char *row;
 	size_t      n;
@@ -71,7 +71,7 @@ static int read_rows(struct dataset_stream *in, const char *path, const struct d
 		TRY(dataset_stream_next(in, &row, &n));
 		if (!row)
 			break;
-		TRY(make_room(d, capacity));
+		TRY(dataset_make_room(d, capacity));
 		TRY(read_one(in, path, row, n, o, d));
 	}
 	if (d->n == before && !is_full(d, o))
@@ -79,14 +79,14 @@ static int read_rows(struct dataset_stream *in, const char *path, const struct d
 	return OK;
 }
 
-static int read_file(const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
+static int dataset_read_file(const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
 {
 	const char           *file = arena_text(&d->arena, path, strlen(path));
 	struct dataset_stream in;
 	int                   status;
 
 	TRY(file ? dataset_stream_open(file, &in) : ERR_INPUT);
-	status = read_rows(&in, file, o, d, capacity);
+	status = dataset_read_rows(&in, file, o, d, capacity);
 	dataset_stream_close(&in);
 	return status;
 }
@@ -98,7 +98,7 @@ int dataset_read(const char *const *paths, int n_paths, const struct dataset_opt
 
 	*out = (struct dataset){0};
 	for (int i = 0; i < n_paths && status == OK; i++)
-		status = read_file(paths[i], options ? options : &defaults, out, &capacity);
+		status = dataset_read_file(paths[i], options ? options : &defaults, out, &capacity);
 	if (status == OK)
 		status = dataset_index(out->problems, out->n, &out->arena, &out->ids);
 	if (status != OK)

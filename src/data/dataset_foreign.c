@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum foreign_way { FOREIGN_SAY, FOREIGN_RUN };
+enum dataset_foreign_way { FOREIGN_SAY, FOREIGN_RUN };
 
 #define PYTHON_CSV(delimiter) \
 	"python3 -c 'import csv,json,sys; csv.field_size_limit(10**9); " \
@@ -18,12 +18,12 @@ static const char csv_command[] = PYTHON_CSV(""), tsv_command[] = PYTHON_CSV(", 
                   semicolon_command[] = PYTHON_CSV(", delimiter=\";\"");
 
 static const struct {
-	const char      *head;
-	size_t           n;
-	const char      *what;
-	enum foreign_way way;
-	const char      *mend;
-} foreign_kinds[] = {
+	const char              *head;
+	size_t                   n;
+	const char              *what;
+	enum dataset_foreign_way way;
+	const char              *mend;
+} dataset_foreign_kinds[] = {
         {"PAR1", 4, "a Parquet file", FOREIGN_RUN,
          "python3 -c 'import pandas,sys; pandas.read_parquet(sys.argv[1]).to_json(sys.argv[2], orient=\"records\", lines=True)' @ @.jsonl"},
         {"ARROW1", 6, "an Arrow file", FOREIGN_RUN,
@@ -48,7 +48,7 @@ static const struct {
 };
 
 /* ADDS the path as one word of a shell. */
-static void foreign_add_word(const char *path, struct text *out)
+static void dataset_foreign_add_word(const char *path, struct text *out)
 {
 	int plain = *path && *path != '-';
 
@@ -65,7 +65,7 @@ static void foreign_add_word(const char *path, struct text *out)
 }
 
 /* ADDS what the command writes: data.parquet -> data.jsonl; never the file itself. */
-static void foreign_add_result(const char *path, const char *ending, int n_ending, struct text *out)
+static void dataset_foreign_add_result(const char *path, const char *ending, int n_ending, struct text *out)
 {
 	const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash + 1 : path, '.');
 	int         stem = dot && dot > path ? (int)(dot - path) : (int)strlen(path);
@@ -76,52 +76,52 @@ static void foreign_add_result(const char *path, const char *ending, int n_endin
 		name.n = 0;
 		text_print(&name, "%.*s.rows%.*s", stem, path, n_ending, ending);
 	}
-	foreign_add_word(name.data ? name.data : path, out);
+	dataset_foreign_add_word(name.data ? name.data : path, out);
 	text_free(&name);
 }
 
-static void foreign_add_folder(const char *path, struct text *out)
+static void dataset_foreign_add_folder(const char *path, struct text *out)
 {
 	const char *slash = strrchr(path, '/');
 	struct text folder = {0};
 
 	text_print(&folder, "%.*s", slash ? (int)(slash - path) : 1, slash == path ? "/" : slash ? path : ".");
-	foreign_add_word(folder.data ? folder.data : ".", out);
+	dataset_foreign_add_word(folder.data ? folder.data : ".", out);
 	text_free(&folder);
 }
 
 /* ADDS the command with the path in it. */
-static void foreign_add_command(const char *mend, const char *path, struct text *out)
+static void dataset_foreign_add_command(const char *mend, const char *path, struct text *out)
 {
 	for (const char *c = mend; *c; c++) {
 		size_t ending = *c == '@' ? strcspn(c + 1, " ") : 0;
 
 		if (*c == '^')
-			foreign_add_folder(path, out);
+			dataset_foreign_add_folder(path, out);
 		else if (*c == '@' && ending)
-			foreign_add_result(path, c + 1, (int)ending, out);
+			dataset_foreign_add_result(path, c + 1, (int)ending, out);
 		else if (*c == '@')
-			foreign_add_word(path, out);
+			dataset_foreign_add_word(path, out);
 		else
 			text_add(out, c, 1);
 		c += ending;
 	}
 }
 
-static int foreign_ends_with(const char *s, const char *end)
+static int dataset_foreign_ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), m = strlen(end);
 
 	return n >= m && !strcasecmp(s + n - m, end);
 }
 
-static int foreign_refuse(const char *path, const char *what, enum foreign_way way, const char *mend)
+static int dataset_foreign_refuse(const char *path, const char *what, enum dataset_foreign_way way, const char *mend)
 {
 	struct text t = {0};
 	int         status;
 
 	if (way == FOREIGN_RUN) /* the head was unpacked already, but the commands read the file */
-		foreign_add_command(foreign_ends_with(path, ".gz") ? "gunzip @" : mend, path, &t);
+		dataset_foreign_add_command(dataset_foreign_ends_with(path, ".gz") ? "gunzip @" : mend, path, &t);
 	else
 		text_print(&t, "%s", mend);
 	status = text_status(&t);
@@ -135,16 +135,16 @@ static int foreign_refuse(const char *path, const char *what, enum foreign_way w
 /* ---- tables as text ---- */
 
 /* The command for a first line that looks like the head of a table; NULL when it does not. */
-static const char *foreign_table(const char *path, const char *line, size_t n)
+static const char *dataset_foreign_table(const char *path, const char *line, size_t n)
 {
-	if (memchr(line, '\t', n) || foreign_ends_with(path, ".tsv"))
+	if (memchr(line, '\t', n) || dataset_foreign_ends_with(path, ".tsv"))
 		return tsv_command;
-	if (memchr(line, ',', n) || foreign_ends_with(path, ".csv"))
+	if (memchr(line, ',', n) || dataset_foreign_ends_with(path, ".csv"))
 		return csv_command;
 	return memchr(line, ';', n) ? semicolon_command : NULL;
 }
 
-static int foreign_refuse_unknown(const char *path, const char *line, size_t n)
+static int dataset_foreign_refuse_unknown(const char *path, const char *line, size_t n)
 {
 	struct text shown = {0};
 	int         status;
@@ -166,15 +166,18 @@ int dataset_refuse_foreign(const char *path, const char *head, size_t n)
 	size_t      at = 0, line;
 	const char *table;
 
-	for (size_t i = 0; i < sizeof foreign_kinds / sizeof *foreign_kinds; i++)
-		if (n >= foreign_kinds[i].n && !memcmp(head, foreign_kinds[i].head, foreign_kinds[i].n))
-			return foreign_refuse(path, foreign_kinds[i].what, foreign_kinds[i].way, foreign_kinds[i].mend);
+	for (size_t i = 0; i < sizeof dataset_foreign_kinds / sizeof *dataset_foreign_kinds; i++)
+		if (n >= dataset_foreign_kinds[i].n && !memcmp(head, dataset_foreign_kinds[i].head, dataset_foreign_kinds[i].n))
+			return dataset_foreign_refuse(path, dataset_foreign_kinds[i].what, dataset_foreign_kinds[i].way,
+			                              dataset_foreign_kinds[i].mend);
 	while (at < n && isspace((unsigned char)head[at]))
 		at++;
 	if (at == n || strchr("{[", head[at]))
 		return OK;
 	for (line = at; line < n && head[line] != '\n'; line++)
 		;
-	table = isprint((unsigned char)head[at]) || (unsigned char)head[at] > 127 ? foreign_table(path, head + at, line - at) : NULL;
-	return table ? foreign_refuse(path, "a table (CSV)", FOREIGN_RUN, table) : foreign_refuse_unknown(path, head + at, line - at);
+	table = isprint((unsigned char)head[at]) || (unsigned char)head[at] > 127 ? dataset_foreign_table(path, head + at, line - at)
+	                                                                          : NULL;
+	return table ? dataset_foreign_refuse(path, "a table (CSV)", FOREIGN_RUN, table)
+	             : dataset_foreign_refuse_unknown(path, head + at, line - at);
 }

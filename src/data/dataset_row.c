@@ -15,7 +15,7 @@ static const char *const id_columns[] = {"id", "unique_id", NULL};
 static const char *const category_columns[] = {"category", "data_source", "dataset", NULL};
 
 /* One part of a path, n bytes: a member, or of a list the item of that number. */
-static const json_t *member(const json_t *v, const char *part, size_t n)
+static const json_t *dataset_row_member(const json_t *v, const char *part, size_t n)
 {
 	size_t digits = strspn(part, "0123456789");
 
@@ -32,9 +32,9 @@ const json_t *dataset_column(const json_t *row, const char *path)
 		const char *dot = strchr(path, '.');
 		if (!dot)
 			break;
-		row = member(row, path, (size_t)(dot - path));
+		row = dataset_row_member(row, path, (size_t)(dot - path));
 		path = dot + 1;
-		v = member(row, path, strlen(path));
+		v = dataset_row_member(row, path, strlen(path));
 	}
 	return json_is_null(v) ? NULL : v;
 }
@@ -72,7 +72,7 @@ static const char *list_of_rows(const json_t *row)
 }
 
 /* ADDS the columns of the row, the first of them. */
-static void add_columns(const json_t *row, struct text *t)
+static void dataset_row_add_columns(const json_t *row, struct text *t)
 {
 	const char *key;
 	json_t     *v;
@@ -97,7 +97,7 @@ int dataset_missing_column(const struct reader *r, const char *what, const char 
 			text_print(&t, "%s%s", i ? ", " : "", names[i]);
 		text_print(&t, "); name its column with data.%s_column", what);
 	}
-	add_columns(r->row, &t);
+	dataset_row_add_columns(r->row, &t);
 	if (rows && !strcmp(what, "prompt"))
 		text_print(&t, "; if the rows are the items of \"%.80s\", take them out of there: jq -c '.[\"%.80s\"][]'", rows, rows);
 	status = text_status(&t);
@@ -158,7 +158,7 @@ int dataset_copy_value(const struct reader *r, const char *name, const json_t *v
 	return error_set(ERR_INPUT, "%s: \"%s\" must be a text, a number or a list", r->place, name);
 }
 
-static int read_text(const struct reader *r, const char *name, const char **out)
+static int dataset_row_read_text(const struct reader *r, const char *name, const char **out)
 {
 	const json_t *v = dataset_column(r->row, name);
 
@@ -166,7 +166,7 @@ static int read_text(const struct reader *r, const char *name, const char **out)
 }
 
 /* A text, or a list of texts. */
-static int read_texts(const struct reader *r, const char *name, const char *const **out, int *n_out)
+static int dataset_row_read_texts(const struct reader *r, const char *name, const char *const **out, int *n_out)
 {
 	const json_t *v = dataset_column(r->row, name);
 	size_t        n = json_is_array(v) ? json_array_size(v) : 1;
@@ -196,7 +196,7 @@ static int template_needs_prompt(const struct dataset_options *o)
 	return !o->prompt_template || strstr(o->prompt_template, "{prompt}") != NULL;
 }
 
-static int read_answer(const struct reader *r, struct problem *p)
+static int dataset_row_read_answer(const struct reader *r, struct problem *p)
 {
 	const char   *name;
 	const json_t *v = dataset_chosen_column(r, r->options->answer_column, answer_columns, &name);
@@ -237,11 +237,11 @@ static int read_category(const struct reader *r, struct problem *p)
 {
 	p->category = r->options->category;
 	if (r->options->category_column)
-		return read_text(r, r->options->category_column, &p->category);
+		return dataset_row_read_text(r, r->options->category_column, &p->category);
 	for (const char *const *name = category_columns; *name; name++) {
 		const json_t *v = dataset_column(r->row, *name);
 		if (v && !json_is_object(v))
-			return read_text(r, *name, &p->category);
+			return dataset_row_read_text(r, *name, &p->category);
 	}
 	return OK;
 }
@@ -266,10 +266,10 @@ static int read_labels(const struct reader *r, struct problem *p)
 	p->difficulty = dataset_difficulty(dataset_column(r->row, difficulty));
 	TRY(dataset_read_template_values(r, p));
 	TRY(read_category(r, p));
-	TRY(read_text(r, "hint", &p->hint));
-	TRY(read_text(r, "rubric", &p->rubric));
-	TRY(read_texts(r, "skills", &p->skills, &p->n_skills));
-	return read_texts(r, "demonstrations", &p->demonstrations, &p->n_demonstrations);
+	TRY(dataset_row_read_text(r, "hint", &p->hint));
+	TRY(dataset_row_read_text(r, "rubric", &p->rubric));
+	TRY(dataset_row_read_texts(r, "skills", &p->skills, &p->n_skills));
+	return dataset_row_read_texts(r, "demonstrations", &p->demonstrations, &p->n_demonstrations);
 }
 
 static int convert_row(const struct reader *r, struct problem *p)
@@ -279,7 +279,7 @@ static int convert_row(const struct reader *r, struct problem *p)
 	return OK;
 }
 
-static int read_row(const struct reader *r, struct problem *p)
+static int dataset_row_read_row(const struct reader *r, struct problem *p)
 {
 	if (!json_is_object(r->row))
 		return error_set(ERR_INPUT, "%s: expected one JSON object a line", r->place);
@@ -293,7 +293,7 @@ static int read_row(const struct reader *r, struct problem *p)
 		TRY(dataset_shape_prompt(r, p));
 	if (!template_needs_prompt(r->options))
 		overlap_mark(p);
-	TRY(read_answer(r, p));
+	TRY(dataset_row_read_answer(r, p));
 	return read_labels(r, p);
 }
 
@@ -318,7 +318,7 @@ int dataset_read_row(const char *place, const char *line, size_t n, const struct
 	*out = (struct problem){.difficulty = NAN};
 	status = parse_row(&r, line, n, &mended);
 	if (status == OK)
-		status = read_row(&r, out);
+		status = dataset_row_read_row(&r, out);
 	if (status == OK)
 		out->row = mended.n ? arena_text(a, mended.data, mended.n) : arena_text(a, line, n);
 	json_decref(r.row);

@@ -14,7 +14,7 @@ static size_t field_length(const char *s)
 	return s[1 + n] == '}' ? n : 0;
 }
 
-static int add_value(const struct reader *r, const char *name, const json_t *v, struct text *t)
+static int dataset_template_add_value(const struct reader *r, const char *name, const json_t *v, struct text *t)
 {
 	const char *s;
 
@@ -40,7 +40,7 @@ static int add_field(const struct reader *r, const char *name, const char *promp
 	}
 	if (!v)
 		return error_set(ERR_INPUT, "%s: the row has no column \"%s\", which data.prompt_template asks for", r->place, name);
-	return add_value(r, name, v, t);
+	return dataset_template_add_value(r, name, v, t);
 }
 
 static int add_template(const struct reader *r, const char *prompt, struct text *t)

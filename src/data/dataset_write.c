@@ -9,7 +9,7 @@
 static const char *const own_columns[] = {"id",   "prompt", "answer",         "category", "difficulty",
                                           "hint", "rubric", "demonstrations", "skills",   NULL};
 
-static void add_string(struct text *t, const char *s)
+static void dataset_write_add_string(struct text *t, const char *s)
 {
 	json_add_string(t, s, strlen(s));
 }
@@ -18,7 +18,7 @@ static void add_key(struct text *t, const char *key)
 {
 	if (t->n && t->data[t->n - 1] != '{')
 		text_add(t, ", ", 2);
-	add_string(t, key);
+	dataset_write_add_string(t, key);
 	text_add(t, ": ", 2);
 }
 
@@ -27,23 +27,23 @@ static void add_member(struct text *t, const char *key, const char *s)
 	if (!s)
 		return;
 	add_key(t, key);
-	add_string(t, s);
+	dataset_write_add_string(t, s);
 }
 
-static void add_list(struct text *t, const char *key, const char *const *list, int n)
+static void dataset_write_add_list(struct text *t, const char *key, const char *const *list, int n)
 {
 	if (n == 0)
 		return;
 	add_key(t, key);
 	for (int i = 0; i < n; i++) {
 		text_add(t, i ? ", " : "[", i ? 2 : 1);
-		add_string(t, list[i]);
+		dataset_write_add_string(t, list[i]);
 	}
 	text_add(t, "]", 1);
 }
 
 /* One that says more than role and content is written as it came. */
-static void add_message(struct text *t, const struct message *m)
+static void dataset_write_add_message(struct text *t, const struct message *m)
 {
 	if (m->json) {
 		text_print(t, "%s", m->json);
@@ -63,13 +63,13 @@ static void add_prompt(struct text *t, const struct problem *p)
 	add_key(t, "prompt");
 	for (int i = 0; i < p->n_messages; i++) {
 		text_add(t, i ? ", " : "[", i ? 2 : 1);
-		add_message(t, &p->messages[i]);
+		dataset_write_add_message(t, &p->messages[i]);
 	}
 	text_add(t, "]", 1);
 }
 
 /* Whether the column is written as a field of the problem: a difficulty on a scale that is not read is none. */
-static int is_own(const char *key, const json_t *v)
+static int dataset_write_is_own(const char *key, const json_t *v)
 {
 	if (!strcmp(key, "difficulty") && isnan(dataset_difficulty(v)))
 		return 0;
@@ -89,7 +89,7 @@ static int add_other_columns(struct text *t, const struct problem *p)
 	TRY(json_parse(p->id, p->row, strlen(p->row), &row));
 	json_object_foreach(row, key, v)
 	{
-		char *s = is_own(key, v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
+		char *s = dataset_write_is_own(key, v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
 		if (!s)
 			continue;
 		add_key(t, key);
@@ -116,9 +116,9 @@ int dataset_add_row(struct text *t, const struct problem *p)
 		json_add_real(t, p->difficulty);
 	}
 	add_member(t, "hint", p->hint);
-	add_list(t, "demonstrations", p->demonstrations, p->n_demonstrations);
+	dataset_write_add_list(t, "demonstrations", p->demonstrations, p->n_demonstrations);
 	add_member(t, "rubric", p->rubric);
-	add_list(t, "skills", p->skills, p->n_skills);
+	dataset_write_add_list(t, "skills", p->skills, p->n_skills);
 	TRY(add_other_columns(t, p));
 	text_add(t, "}\n", 2);
 	return text_status(t);

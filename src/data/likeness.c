@@ -25,12 +25,12 @@ static const unsigned char *text_of(const struct problem *p, int part)
 
 enum { WIDE = 0xe3 }; /* first byte of the characters from U+3000 on */
 
-static int is_word(unsigned char c)
+static int likeness_is_word(unsigned char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c >= 0x80;
 }
 
-static uint64_t add_byte(uint64_t h, unsigned char c)
+static uint64_t likeness_add_byte(uint64_t h, unsigned char c)
 {
 	unsigned char small = c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c;
 
@@ -45,16 +45,16 @@ static uint64_t read_word(const unsigned char **s)
 	int                  wide = *t >= WIDE;
 
 	do
-		h = add_byte(h, *t++);
-	while (wide ? (*t & 0xc0) == 0x80 : is_word(*t) && *t < WIDE);
+		h = likeness_add_byte(h, *t++);
+	while (wide ? (*t & 0xc0) == 0x80 : likeness_is_word(*t) && *t < WIDE);
 	*s = t;
 	return h;
 }
 
-static int next_word(struct grams *g, uint64_t *out)
+static int likeness_next_word(struct grams *g, uint64_t *out)
 {
 	for (;;) {
-		while (*g->at && !is_word(*g->at))
+		while (*g->at && !likeness_is_word(*g->at))
 			g->at++;
 		if (*g->at)
 			break;
@@ -77,7 +77,7 @@ static uint64_t next_gram(struct grams *g)
 	uint64_t word, h = FINGERPRINT_EMPTY;
 
 	do {
-		if (!next_word(g, &word))
+		if (!likeness_next_word(g, &word))
 			return 0;
 		memmove(g->words, g->words + 1, sizeof g->words - sizeof *g->words);
 		g->words[LIKENESS_GRAM - 1] = word;
@@ -91,7 +91,7 @@ static uint64_t next_gram(struct grams *g)
 
 enum { SEVERAL = -1 };
 
-struct entry {
+struct likeness_entry {
 	uint64_t gram;    /* 0: free */
 	int      owner;   /* number of the held-out question that has it, or SEVERAL */
 	int      seen;    /* by the training question of this number last; -1: by none yet */
@@ -99,11 +99,11 @@ struct entry {
 };
 
 struct table {
-	struct entry *entries;
-	size_t        mask;
+	struct likeness_entry *entries;
+	size_t                 mask;
 };
 
-static struct entry *place_of(const struct table *t, uint64_t gram)
+static struct likeness_entry *likeness_place_of(const struct table *t, uint64_t gram)
 {
 	size_t i = (gram ^ gram >> 29) & t->mask;
 
@@ -123,9 +123,9 @@ static void add_grams(struct table *t, const struct problem *held_out, int i)
 	struct grams g = grams_of(&held_out[i]);
 
 	for (uint64_t gram; (gram = next_gram(&g));) {
-		struct entry *e = place_of(t, gram);
+		struct likeness_entry *e = likeness_place_of(t, gram);
 		if (!e->gram)
-			*e = (struct entry){.gram = gram, .owner = i, .seen = -1};
+			*e = (struct likeness_entry){.gram = gram, .owner = i, .seen = -1};
 		else if (e->owner != i && e->owner != SEVERAL && !same_question(&held_out[e->owner], &held_out[i]))
 			e->owner = SEVERAL;
 	}
@@ -153,13 +153,13 @@ static void count_trained(const struct table *t, const struct problem *train, in
 	struct grams g = grams_of(train);
 
 	for (uint64_t gram; (gram = next_gram(&g));) {
-		struct entry *e = place_of(t, gram);
+		struct likeness_entry *e = likeness_place_of(t, gram);
 		e->trained += e->gram && e->seen != k;
 		e->seen = k;
 	}
 }
 
-static int is_own(const struct entry *e)
+static int likeness_is_own(const struct likeness_entry *e)
 {
 	return e->gram && e->owner != SEVERAL && e->trained <= LIKENESS_COMMON;
 }
@@ -175,7 +175,7 @@ struct match {
 static void count_own(struct table *t, struct match *matches)
 {
 	for (size_t i = 0; i <= t->mask; i++) {
-		if (is_own(&t->entries[i]))
+		if (likeness_is_own(&t->entries[i]))
 			matches[t->entries[i].owner].own++;
 		t->entries[i].seen = -1;
 	}
@@ -186,9 +186,9 @@ static void match(const struct table *t, const struct problem *train, int k, str
 	struct grams g = grams_of(train);
 
 	for (uint64_t gram; (gram = next_gram(&g));) {
-		struct entry *e = place_of(t, gram);
-		struct match *m;
-		if (!is_own(e) || e->seen == k)
+		struct likeness_entry *e = likeness_place_of(t, gram);
+		struct match          *m;
+		if (!likeness_is_own(e) || e->seen == k)
 			continue;
 		e->seen = k;
 		m = &matches[e->owner];

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Entries of each source; their sum, or 0 when there are too many. */
-static int count_entries(const int *n, const double *weight, int sources, int *count, int *largest)
+static int mixture_count_entries(const int *n, const double *weight, int sources, int *count, int *largest)
 {
 	double sum = 0, entries = 0, all = 0;
 
@@ -27,21 +27,21 @@ static int count_entries(const int *n, const double *weight, int sources, int *c
 	return all <= MIXTURE_MAX ? (int)all : 0;
 }
 
-struct place { /* of an entry: (2 j + 1) / (2 m) of the way through the pass */
+struct mixture_place { /* of an entry: (2 j + 1) / (2 m) of the way through the pass */
 	struct mixture_entry entry;
 	int64_t              j, m;
 };
 
 static int by_place(const void *a, const void *b)
 {
-	const struct place *x = a, *y = b;
-	int64_t             left = (2 * x->j + 1) * y->m, right = (2 * y->j + 1) * x->m;
+	const struct mixture_place *x = a, *y = b;
+	int64_t                     left = (2 * x->j + 1) * y->m, right = (2 * y->j + 1) * x->m;
 
 	return left != right ? (left > right) - (left < right) : x->entry.source - y->entry.source;
 }
 
 /* Writes the m entries of a source. */
-static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a, struct place *out)
+static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a, struct mixture_place *out)
 {
 	uint32_t *order = arena_alloc(a, (size_t)n, sizeof *order);
 
@@ -50,22 +50,22 @@ static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a, str
 	rng_permutation((struct rng_key){seed, RNG_MIXTURE, 0, (uint32_t)source, 0}, (uint32_t)n, order);
 	for (int j = 0; j < m; j++) {
 		int whole = j < m / n * n;
-		out[j] = (struct place){{source, whole ? j % n : (int)order[j % n]}, j, m};
+		out[j] = (struct mixture_place){{source, whole ? j % n : (int)order[j % n]}, j, m};
 	}
 	return OK;
 }
 
 int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed, struct arena *a, struct mixture *out, int *largest)
 {
-	struct place     *places;
-	struct arena_mark mark;
-	int               at = 0;
+	struct mixture_place *places;
+	struct arena_mark     mark;
+	int                   at = 0;
 
 	*out = (struct mixture){.count = arena_alloc(a, (size_t)sources, sizeof *out->count)};
 	*largest = 0;
 	if (!out->count)
 		return ERR_INPUT;
-	out->n = count_entries(n, weight, sources, out->count, largest);
+	out->n = mixture_count_entries(n, weight, sources, out->count, largest);
 	if (out->n == 0)
 		return error_set(ERR_INPUT, "one pass over the mixture would have more than %d entries", MIXTURE_MAX);
 	out->entries = arena_alloc(a, (size_t)out->n, sizeof *out->entries);

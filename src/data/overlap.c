@@ -16,12 +16,12 @@ struct fnv { /* of the normalised text so far */
 static const unsigned __int128 fnv_basis = (unsigned __int128)0x6c62272e07bb0142u << 64 | 0x62b821756295c58du;
 static const unsigned __int128 fnv_prime = (unsigned __int128)1 << 88 | 0x13b;
 
-static void add_byte(struct fnv *f, unsigned char c)
+static void overlap_add_byte(struct fnv *f, unsigned char c)
 {
 	f->hash = (f->hash ^ c) * fnv_prime;
 }
 
-static void add_text(struct fnv *f, const char *s)
+static void overlap_add_text(struct fnv *f, const char *s)
 {
 	for (; *s; s++) {
 		unsigned char c = (unsigned char)*s;
@@ -30,10 +30,10 @@ static void add_text(struct fnv *f, const char *s)
 			continue;
 		}
 		if (f->blank)
-			add_byte(f, ' ');
+			overlap_add_byte(f, ' ');
 		f->blank = 0;
 		f->any = 1;
-		add_byte(f, c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+		overlap_add_byte(f, c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 	}
 }
 
@@ -42,11 +42,11 @@ void overlap_mark(struct problem *p)
 	struct fnv f = {.hash = fnv_basis};
 
 	if (p->prompt)
-		add_text(&f, p->prompt);
+		overlap_add_text(&f, p->prompt);
 	for (int i = 0; i < p->n_messages && i <= problem_asking(p); i++)
 		if (strcmp(p->messages[i].role, "system")) {
-			add_text(&f, p->messages[i].content);
-			add_text(&f, "\n");
+			overlap_add_text(&f, p->messages[i].content);
+			overlap_add_text(&f, "\n");
 		}
 	p->question[0] = (uint64_t)(f.hash >> 64);
 	p->question[1] = (uint64_t)f.hash;

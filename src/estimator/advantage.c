@@ -9,7 +9,7 @@
 /* Sums of squares of such numbers are finite, and so are their advantages as floats. */
 #define REWARD_MAX 1e30
 
-struct member { /* a row whose value counts */
+struct advantage_member { /* a row whose value counts */
 	int64_t group;
 	double  value;
 	int     row;
@@ -20,18 +20,18 @@ struct moments {
 	double mean, std;   /* std unbiased, 0 when constant */
 };
 
-struct job {
+struct advantage_job {
 	const struct algorithm       *alg;
 	const struct advantage_batch *b;
 	double                       *outcome; /* [R] A_i; NaN: the row counts nowhere */
 	double                       *share;   /* [R] dA_i / dR_i; 0 where a deviation of 0 would divide */
 	double                       *early;   /* [T] what each token is paid before the last; NULL without token rewards */
-	struct member                *members; /* [n_members] by group, then by value */
+	struct advantage_member      *members; /* [n_members] by group, then by value */
 	double                       *sorted;  /* [R] scratch of sum_sorted */
 	int                           n_members;
 };
 
-static int compare_doubles(const void *a, const void *b)
+static int advantage_compare_doubles(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
@@ -40,7 +40,7 @@ static int compare_doubles(const void *a, const void *b)
 
 static int compare_members(const void *a, const void *b)
 {
-	const struct member *x = a, *y = b;
+	const struct advantage_member *x = a, *y = b;
 
 	if (x->group != y->group)
 		return x->group < y->group ? -1 : 1;
@@ -52,14 +52,14 @@ static double sum_sorted(double *x, int n)
 {
 	double s = 0;
 
-	qsort(x, (size_t)n, sizeof *x, compare_doubles);
+	qsort(x, (size_t)n, sizeof *x, advantage_compare_doubles);
 	for (int i = 0; i < n; i++)
 		s += x[i];
 	return s;
 }
 
 /* Members come sorted, so that here too the order of the rows leaves no trace. */
-static struct moments moments_of(const struct member *m, int n)
+static struct moments moments_of(const struct advantage_member *m, int n)
 {
 	struct moments out = {.n = n, .constant = 1};
 	double         sum = 0, square = 0;
@@ -86,7 +86,7 @@ static int kl_in_reward(const struct algorithm *alg)
 }
 
 /* Over the trained tokens; NaN when one of their log-probabilities is not finite. */
-static double row_kl(const struct job *j, int row)
+static double row_kl(const struct advantage_job *j, int row)
 {
 	const struct rows *rows = &j->b->rows;
 	double             sum = 0;
@@ -103,7 +103,7 @@ static double row_kl(const struct job *j, int row)
 	return sum;
 }
 
-static void collect(struct job *j, struct advantage_stats *stats)
+static void advantage_collect(struct advantage_job *j, struct advantage_stats *stats)
 {
 	for (int r = 0; r < j->b->rows.n; r++) {
 		double reward = j->b->reward[r], kl = row_kl(j, r);
@@ -120,7 +120,7 @@ static void collect(struct job *j, struct advantage_stats *stats)
 			reward = 2 * reward - 1;
 		if (j->alg->kl_placement == KL_IN_REWARD)
 			reward -= j->alg->beta * kl;
-		j->members[j->n_members++] = (struct member){j->b->group[r], reward, r};
+		j->members[j->n_members++] = (struct advantage_member){j->b->group[r], reward, r};
 	}
 	qsort(j->members, (size_t)j->n_members, sizeof *j->members, compare_members);
 }
@@ -164,7 +164,8 @@ static const double *deviation(const struct algorithm *alg, const struct moments
 	return NULL;
 }
 
-static void settle_group(struct job *j, const struct member *m, int n, const struct moments *batch, struct advantage_stats *stats)
+static void settle_group(struct advantage_job *j, const struct advantage_member *m, int n, const struct moments *batch,
+                         struct advantage_stats *stats)
 {
 	struct moments group = moments_of(m, n);
 	const double  *std = deviation(j->alg, &group, batch);
@@ -183,23 +184,23 @@ static void settle_group(struct job *j, const struct member *m, int n, const str
 }
 
 /* The token reward of a row at place k; 0 behind its end. */
-static double rise_at(const struct job *j, int row, int k)
+static double rise_at(const struct advantage_job *j, int row, int k)
 {
 	int t = j->b->rows.offset[row] + k;
 
 	return t < j->b->rows.offset[row + 1] && j->b->rows.trained[t] ? j->b->rise[t] : 0;
 }
 
-static double mean_rise(const struct job *j, const struct member *m, int n, int k)
+static double mean_rise(const struct advantage_job *j, const struct advantage_member *m, int n, int k)
 {
 	for (int i = 0; i < n; i++)
 		j->sorted[i] = rise_at(j, m[i].row, k);
-	qsort(j->sorted, (size_t)n, sizeof *j->sorted, compare_doubles);
+	qsort(j->sorted, (size_t)n, sizeof *j->sorted, advantage_compare_doubles);
 	return j->sorted[0] == j->sorted[n - 1] ? j->sorted[0] : sum_sorted(j->sorted, n) / n;
 }
 
 /* Token rewards of the rows that share a baseline, which is taken place by place. */
-static void pay_early(struct job *j, const struct member *m, int n)
+static void pay_early(struct advantage_job *j, const struct advantage_member *m, int n)
 {
 	const int *offset = j->b->rows.offset;
 	int        own = j->alg->baseline == BASELINE_NONE || j->alg->baseline == BASELINE_CONSTANT || j->alg->baseline == BASELINE_CRITIC;
@@ -217,7 +218,7 @@ static void pay_early(struct job *j, const struct member *m, int n)
 	}
 }
 
-static void settle(struct job *j, struct advantage_stats *stats)
+static void advantage_settle(struct advantage_job *j, struct advantage_stats *stats)
 {
 	struct moments batch = moments_of(j->members, j->n_members);
 
@@ -235,7 +236,7 @@ static void settle(struct job *j, struct advantage_stats *stats)
 /* ---- over the tokens ---- */
 
 /* What the reward of a token is: -beta k_t. */
-static double token_penalty(const struct job *j, int t)
+static double token_penalty(const struct advantage_job *j, int t)
 {
 	if (!kl_in_reward(j->alg) || j->alg->kl_placement != KL_IN_TOKEN_REWARD)
 		return 0;
@@ -243,7 +244,7 @@ static double token_penalty(const struct job *j, int t)
 }
 
 /* What the tokens of a row before the last trained one are paid. */
-static double paid_before(const struct job *j, int row, int last)
+static double paid_before(const struct advantage_job *j, int row, int last)
 {
 	double sum = 0;
 
@@ -253,7 +254,7 @@ static double paid_before(const struct job *j, int row, int last)
 }
 
 /* From the last trained token backwards. Without a critic V is 0 and lam 1: what is added is exactly 0. */
-static void spread_row(const struct job *j, int row, float *advantage)
+static void spread_row(const struct advantage_job *j, int row, float *advantage)
 {
 	const struct rows *rows = &j->b->rows;
 	int                critic = j->alg->baseline == BASELINE_CRITIC;
@@ -288,7 +289,7 @@ static void spread_row(const struct job *j, int row, float *advantage)
 
 /* ---- whitening ---- */
 
-static double row_sum(const struct job *j, int row, const float *advantage, double mean, int power)
+static double advantage_row_sum(const struct advantage_job *j, int row, const float *advantage, double mean, int power)
 {
 	const struct rows *rows = &j->b->rows;
 	double             sum = 0;
@@ -302,14 +303,14 @@ static double row_sum(const struct job *j, int row, const float *advantage, doub
 }
 
 /* Sum over the counted tokens of (A - mean)^power, whatever the order of the rows. */
-static double token_sum(const struct job *j, const float *advantage, double mean, int power)
+static double token_sum(const struct advantage_job *j, const float *advantage, double mean, int power)
 {
 	for (int r = 0; r < j->b->rows.n; r++)
-		j->sorted[r] = row_sum(j, r, advantage, mean, power);
+		j->sorted[r] = advantage_row_sum(j, r, advantage, mean, power);
 	return sum_sorted(j->sorted, j->b->rows.n);
 }
 
-static int64_t count_tokens(const struct job *j)
+static int64_t count_tokens(const struct advantage_job *j)
 {
 	int64_t n = 0;
 
@@ -320,7 +321,7 @@ static int64_t count_tokens(const struct job *j)
 }
 
 /* Equal floats add up and divide exactly in double, so a batch of equal tokens comes out exactly 0. */
-static void whiten(const struct job *j, float *advantage)
+static void whiten(const struct advantage_job *j, float *advantage)
 {
 	const struct rows *rows = &j->b->rows;
 	double             n = (double)count_tokens(j), mean = n > 0 ? token_sum(j, advantage, 0, 1) / n : 0;
@@ -332,7 +333,7 @@ static void whiten(const struct job *j, float *advantage)
 				advantage[t] = (float)((advantage[t] - mean) / deviation);
 }
 
-static int run(struct job *j, struct arena *a, float *advantage, struct advantage_stats *stats)
+static int advantage_run(struct advantage_job *j, struct arena *a, float *advantage, struct advantage_stats *stats)
 {
 	size_t n = (size_t)j->b->rows.n;
 
@@ -343,8 +344,8 @@ static int run(struct job *j, struct arena *a, float *advantage, struct advantag
 	j->early = j->b->rise ? arena_alloc(a, (size_t)j->b->rows.offset[n], sizeof *j->early) : NULL;
 	if (!j->outcome || !j->share || !j->members || !j->sorted || (j->b->rise && !j->early))
 		return ERR_INPUT;
-	collect(j, stats);
-	settle(j, stats);
+	advantage_collect(j, stats);
+	advantage_settle(j, stats);
 	for (int r = 0; r < j->b->rows.n; r++)
 		spread_row(j, r, advantage);
 	if (j->alg->whiten)
@@ -355,12 +356,12 @@ static int run(struct job *j, struct arena *a, float *advantage, struct advantag
 int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a, float *advantage,
                    struct advantage_stats *stats)
 {
-	struct arena_mark mark = arena_mark(a);
-	struct job        j = {.alg = alg, .b = b};
-	int               status;
+	struct arena_mark    mark = arena_mark(a);
+	struct advantage_job j = {.alg = alg, .b = b};
+	int                  status;
 
 	TRY(rows_check(&b->rows));
-	status = run(&j, a, advantage, stats);
+	status = advantage_run(&j, a, advantage, stats);
 	arena_release(a, mark);
 	return status;
 }

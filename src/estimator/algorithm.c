@@ -191,7 +191,7 @@ static int check_taper(const struct algorithm *a)
 	return OK;
 }
 
-static int check_weights(const struct algorithm *a)
+static int algorithm_check_weights(const struct algorithm *a)
 {
 	if (a->mismatch != MISMATCH_NONE && a->importance_sampling_level == LEVEL_NONE)
 		return error_set(
@@ -252,7 +252,7 @@ static int check_controller(const struct algorithm *a)
 	return OK;
 }
 
-static int check_length(const struct algorithm *a)
+static int algorithm_check_length(const struct algorithm *a)
 {
 	if (a->loss_type == CONSTANT && a->max_completion_length <= 0)
 		return error_set(ERR_INPUT, "%s: loss_type constant divides by max_completion_length, which is not set", a->name);
@@ -273,10 +273,10 @@ int algorithm_check(const struct algorithm *a, int num_generations)
 	TRY(check_advantage(a, num_generations));
 	TRY(check_ratio(a));
 	TRY(check_taper(a));
-	TRY(check_weights(a));
+	TRY(algorithm_check_weights(a));
 	TRY(check_kl(a));
 	TRY(check_controller(a));
-	return check_length(a);
+	return algorithm_check_length(a);
 }
 
 /* ---- names ---- */

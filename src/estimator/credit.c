@@ -23,14 +23,14 @@ struct segments {
 
 /* ---- which rows count ---- */
 
-struct member { /* a row, for sorting by group */
+struct credit_member { /* a row, for sorting by group */
 	int64_t group;
 	int     row;
 };
 
 static int by_group(const void *a, const void *b)
 {
-	const struct member *x = a, *y = b;
+	const struct credit_member *x = a, *y = b;
 
 	return x->group != y->group ? (x->group > y->group) - (x->group < y->group) : (x->row > y->row) - (x->row < y->row);
 }
@@ -52,13 +52,13 @@ static int usable(double reward)
 static int choose_rows(const struct credit_options *o, const struct credit_batch *b, const float *advantage, struct arena *a,
                        unsigned char *counts, struct credit_stats *stats)
 {
-	int            R = b->rows.n;
-	struct member *m = arena_alloc(a, (size_t)R, sizeof *m);
+	int                   R = b->rows.n;
+	struct credit_member *m = arena_alloc(a, (size_t)R, sizeof *m);
 
 	if (!m)
 		return ERR_INPUT;
 	for (int r = 0; r < R; r++)
-		m[r] = (struct member){b->group[r], r};
+		m[r] = (struct credit_member){b->group[r], r};
 	qsort(m, (size_t)R, sizeof *m, by_group);
 	for (int first = 0, end; first < R; first = end) {
 		int any = 0;
@@ -118,7 +118,7 @@ static int cut(const struct credit_batch *b, const unsigned char *counts, const 
 	return OK;
 }
 
-static int shuffle(struct segments *s, struct rng_key key, struct arena *a)
+static int credit_shuffle(struct segments *s, struct rng_key key, struct arena *a)
 {
 	uint32_t *from = arena_alloc(a, (size_t)s->n, sizeof *from);
 
@@ -134,7 +134,7 @@ static int shuffle(struct segments *s, struct rng_key key, struct arena *a)
 
 /* ---- the equations ---- */
 
-static int ascending(const void *a, const void *b)
+static int credit_ascending(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
@@ -146,7 +146,7 @@ static double mean_of_scratch(struct segments *s)
 {
 	double sum = 0;
 
-	qsort(s->scratch, (size_t)s->n, sizeof *s->scratch, ascending);
+	qsort(s->scratch, (size_t)s->n, sizeof *s->scratch, credit_ascending);
 	for (int i = 0; i < s->n; i++)
 		sum += s->scratch[i];
 	return sum / s->n;
@@ -219,7 +219,7 @@ static int modulate(const struct credit_options *o, const struct credit_batch *b
 	TRY(cut(b, counts, advantage, a, &s, stats));
 	if (s.n > 0) {
 		if (o->shuffle)
-			TRY(shuffle(&s, key, a));
+			TRY(credit_shuffle(&s, key, a));
 		measure_entropy(&s, stats);
 		scale(o, &s, stats);
 		add_bonus(o, &s, stats);

@@ -11,11 +11,11 @@
 
 #define SQUASH_MIN 1e-4 /* least g of a squashed ratio, as in the released code of Guide */
 
-enum side { INSIDE, PAST_FLOOR, PAST_CEILING, GUARDED };
+enum objective_side { INSIDE, PAST_FLOOR, PAST_CEILING, GUARDED };
 
 struct gain {
-	double    value, slope; /* slope = dvalue/dx; of a held weight dvalue/dlogp, and value is not used */
-	enum side side;
+	double              value, slope; /* slope = dvalue/dx; of a held weight dvalue/dlogp, and value is not used */
+	enum objective_side side;
 };
 
 /* ---- gains ---- */
@@ -44,22 +44,22 @@ static struct gain gain_hard(double q, double adv, const struct algorithm *a)
 	return (struct gain){q * adv, q * adv, INSIDE};
 }
 
-static struct gain held(double q, double adv, double low, double high)
+static struct gain objective_held(double q, double adv, double low, double high)
 {
-	double    w = fmin(fmax(q, low), high);
-	enum side side = q < low ? PAST_FLOOR : q > high ? PAST_CEILING : INSIDE;
+	double              w = fmin(fmax(q, low), high);
+	enum objective_side side = q < low ? PAST_FLOOR : q > high ? PAST_CEILING : INSIDE;
 
 	return (struct gain){0, w * adv, side};
 }
 
 static struct gain gain_cap(double q, double adv, const struct algorithm *a)
 {
-	return held(q, adv, 1 - a->epsilon, 1 + a->epsilon_high);
+	return objective_held(q, adv, 1 - a->epsilon, 1 + a->epsilon_high);
 }
 
 static struct gain gain_cap_absolute(double q, double adv, const struct algorithm *a)
 {
-	return held(q, adv, 1 - a->epsilon, a->epsilon_high);
+	return objective_held(q, adv, 1 - a->epsilon, a->epsilon_high);
 }
 
 /* At q = 1 the gate g is 1/2 and 4 g (1 - g) is exactly 1. */
@@ -72,7 +72,8 @@ static struct gain gain_soft(double q, double adv, const struct algorithm *a)
 
 static struct gain gain_taper(double q, double adv, const struct algorithm *a)
 {
-	return adv >= 0 ? held(q, adv, a->positive_low, a->positive_high) : held(q, adv, a->negative_low, a->negative_high);
+	return adv >= 0 ? objective_held(q, adv, a->positive_low, a->positive_high)
+	                : objective_held(q, adv, a->negative_low, a->negative_high);
 }
 
 /* The log-ratio of one token, kept from going further in the direction of its advantage. */
@@ -158,7 +159,7 @@ void totals_add(struct totals *totals, const struct rows *rows, const unsigned c
 
 /* ---- one answer ---- */
 
-struct job {
+struct objective_job {
 	const struct algorithm          *a;
 	const struct objective_batch    *b;
 	const struct objective_gradient *out;
@@ -175,13 +176,13 @@ struct job {
 	struct algorithm        with_g;        /* *a with g of this row; see choose_rule */
 };
 
-struct unit { /* tokens first .. last-1 that share one ratio */
+struct objective_unit { /* tokens first .. last-1 that share one ratio */
 	int    first, last;
 	double q;
 	double f; /* dx/dlogp, 0 where x was clamped */
 };
 
-static double log_ratio(const struct job *j, int t)
+static double log_ratio(const struct objective_job *j, int t)
 {
 	const float *logp = j->held && j->b->logp_held ? j->b->logp_held : j->b->logp_new;
 
@@ -189,26 +190,26 @@ static double log_ratio(const struct job *j, int t)
 }
 
 /* As it enters the sum; it moves with logp_new only where the two are equal. */
-static double limited_log_ratio(const struct job *j, int t)
+static double limited_log_ratio(const struct objective_job *j, int t)
 {
 	double d = log_ratio(j, t);
 
 	return j->clip->limit ? j->clip->limit(d, j->b->advantage[t], j->a) : d;
 }
 
-static enum side limited_side(double d, double limited)
+static enum objective_side limited_side(double d, double limited)
 {
 	return limited < d ? PAST_CEILING : limited > d ? PAST_FLOOR : INSIDE;
 }
 
-static struct unit unit_of(struct job *j, int first, int last)
+static struct objective_unit unit_of(struct objective_job *j, int first, int last)
 {
 	enum level level = j->level;
 	double     sum = 0, x, f;
 	int        n = 0;
 
 	if (level == LEVEL_NONE)
-		return (struct unit){first, last, 1, 0};
+		return (struct objective_unit){first, last, 1, 0};
 	for (int t = first; t < last; t++)
 		if (j->b->rows.trained[t]) {
 			sum += limited_log_ratio(j, t);
@@ -222,10 +223,10 @@ static struct unit unit_of(struct job *j, int first, int last)
 			x = f * sum;
 		f = 0;
 	}
-	return (struct unit){first, last, real_exp(x), f};
+	return (struct objective_unit){first, last, real_exp(x), f};
 }
 
-static void count(struct job *j, double q, double adv, struct gain g)
+static void objective_count(struct objective_job *j, double q, double adv, struct gain g)
 {
 	j->row.tokens++;
 	if (j->guided) {
@@ -246,13 +247,13 @@ static void count(struct job *j, double q, double adv, struct gain g)
 }
 
 /* W of a token. */
-static double gain_weight(const struct job *j, int t)
+static double gain_weight(const struct objective_job *j, int t)
 {
 	return j->masked ? 0 : j->b->weight ? (double)j->b->weight[t] : 1;
 }
 
 /* The gain of one token at the ratio of its unit, W included. Where its log-ratio was limited it is the token that stands still, not the unit. */
-static struct gain token_gain(const struct job *j, double q, int t)
+static struct gain token_gain(const struct objective_job *j, double q, int t)
 {
 	struct gain g = j->clip->gain(q, j->b->advantage[t], j->a);
 	double      w = gain_weight(j, t);
@@ -265,7 +266,7 @@ static struct gain token_gain(const struct job *j, double q, int t)
 }
 
 /* Adds -gain of the unit to the row's loss; returns the sum of its slopes: every token of the unit moves the ratio, and with it the gain of all. */
-static double unit_gain(struct job *j, const struct unit *u)
+static double unit_gain(struct objective_job *j, const struct objective_unit *u)
 {
 	double slope = 0;
 
@@ -277,7 +278,7 @@ static double unit_gain(struct job *j, const struct unit *u)
 		g = token_gain(j, u->q, t);
 		j->row.loss -= j->held ? g.slope * j->b->logp_new[t] : g.value;
 		slope += g.slope;
-		count(j, u->q, j->b->advantage[t], g);
+		objective_count(j, u->q, j->b->advantage[t], g);
 	}
 	return slope;
 }
@@ -287,13 +288,13 @@ struct kl_factor {
 	double q, shared;
 };
 
-static struct kl kl_of(const struct job *j, int t)
+static struct kl kl_of(const struct objective_job *j, int t)
 {
 	return kl_estimate(j->a->kl_estimator, j->b->logp_new[t], j->b->logp_ref[t]);
 }
 
 /* L has beta q sum_s k_s over the unit:  d/dlogp_t = beta (q dk_t/dlogp_t + f q sum_s k_s),  q = exp(f sum (logp_new - logp_old)). */
-static struct kl_factor unit_kl(const struct job *j, int first, int last)
+static struct kl_factor unit_kl(const struct objective_job *j, int first, int last)
 {
 	double f = 1, sum = 0, kl = 0, x, q;
 	int    n = 0;
@@ -314,7 +315,7 @@ static struct kl_factor unit_kl(const struct job *j, int first, int last)
 }
 
 /* Adds the KL term of one token to the row; returns its slope. */
-static double token_kl(struct job *j, const struct kl_factor *factor, int t)
+static double token_kl(struct objective_job *j, const struct kl_factor *factor, int t)
 {
 	struct kl k = kl_of(j, t);
 
@@ -323,7 +324,7 @@ static double token_kl(struct job *j, const struct kl_factor *factor, int t)
 	return j->a->beta * (factor->q * k.slope + factor->shared);
 }
 
-static void token_entropy(struct job *j, int t)
+static void token_entropy(struct objective_job *j, int t)
 {
 	int counts = in_bonus(&j->b->rows, j->b->high, t);
 
@@ -335,12 +336,12 @@ static void token_entropy(struct job *j, int t)
 		j->out->h[t] = counts ? (float)-j->bonus : 0;
 }
 
-static void eval_unit(struct job *j, int first, int last)
+static void eval_unit(struct objective_job *j, int first, int last)
 {
-	struct unit      u = unit_of(j, first, last);
-	double           shared = u.f * unit_gain(j, &u);
-	int              has_kl = j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS;
-	struct kl_factor kl = has_kl ? unit_kl(j, first, last) : (struct kl_factor){0};
+	struct objective_unit u = unit_of(j, first, last);
+	double                shared = u.f * unit_gain(j, &u);
+	int                   has_kl = j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS;
+	struct kl_factor      kl = has_kl ? unit_kl(j, first, last) : (struct kl_factor){0};
 
 	for (int t = first; t < last; t++) {
 		double slope = shared;
@@ -356,7 +357,7 @@ static void eval_unit(struct job *j, int first, int last)
 	}
 }
 
-static int reads_old(const struct job *j)
+static int reads_old(const struct objective_job *j)
 {
 	const struct algorithm *a = j->a;
 
@@ -364,7 +365,7 @@ static int reads_old(const struct job *j)
 	       (a->use_bias_correction_kl && a->beta > 0);
 }
 
-static int row_is_finite(const struct job *j, int first, int last)
+static int row_is_finite(const struct objective_job *j, int first, int last)
 {
 	const struct objective_batch *b = j->b;
 	const float *arrays[] = {b->logp_new, b->advantage, b->logp_old, b->logp_ref, b->entropy, b->logp_held, b->weight, b->logp_rollout};
@@ -385,7 +386,7 @@ static int row_is_finite(const struct job *j, int first, int last)
 }
 
 /* A bad answer that the policy would hardly give any more (DeepSeek-V3.2). */
-static int off_policy(const struct job *j, int first, int last)
+static int off_policy(const struct objective_job *j, int first, int last)
 {
 	const float *rollout = j->b->logp_rollout ? j->b->logp_rollout : j->b->logp_old;
 	double       adv = 0, d = 0;
@@ -409,7 +410,7 @@ static int compare_floats(const void *a, const void *b)
 
 /* The percentile of the ratios of the row's trained tokens, interpolated linearly, at least SQUASH_MIN. Their order is found in the row's place in
  * out->c, which is written only later: nothing is allocated here. */
-static double squash_of_row(const struct job *j, double percentile, int first, int last)
+static double squash_of_row(const struct objective_job *j, double percentile, int first, int last)
 {
 	float *q = j->out->c + first;
 	int    n = 0, low;
@@ -429,7 +430,7 @@ static double squash_of_row(const struct job *j, double percentile, int first, i
 }
 
 /* Plain rows follow the algorithm. Guided ones have a ratio that is not 1 before any update: token by token, kept in bounds in their own way. */
-static void choose_rule(struct job *j, const struct algorithm *a, int row)
+static void choose_rule(struct objective_job *j, const struct algorithm *a, int row)
 {
 	j->guided = j->b->guided && j->b->guided[row];
 	j->clip = &clips[j->guided ? a->guided_clip : a->clip];
@@ -443,7 +444,7 @@ static void choose_rule(struct job *j, const struct algorithm *a, int row)
 	}
 }
 
-static void eval_row(struct job *j, int first, int last)
+static void eval_row(struct objective_job *j, int first, int last)
 {
 	int step = levels[j->level].whole_row ? last - first : 1;
 
@@ -452,7 +453,7 @@ static void eval_row(struct job *j, int first, int last)
 			eval_unit(j, t, t + step);
 }
 
-static void stats_add_row(struct objective_stats *s, const struct job *j)
+static void stats_add_row(struct objective_stats *s, const struct objective_job *j)
 {
 	s->rows++;
 	s->tokens += j->row.tokens;
@@ -476,7 +477,7 @@ static void stats_add_row(struct objective_stats *s, const struct job *j)
 int objective_eval(const struct algorithm *a, const struct objective_batch *b, const struct totals *totals,
                    const struct objective_gradient *out, struct objective_stats *stats)
 {
-	struct job j = {.a = a, .b = b, .out = out};
+	struct objective_job j = {.a = a, .b = b, .out = out};
 
 	assert(a->entropy_coef == 0 || (b->entropy && out->h));
 	TRY(rows_check(&b->rows));

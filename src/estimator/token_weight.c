@@ -16,7 +16,7 @@ static double truncated(double rho, const struct algorithm *a)
 	return fmin(fmax(rho, a->mismatch_min), a->mismatch_max);
 }
 
-static int within(double rho, const struct algorithm *a)
+static int token_weight_within(double rho, const struct algorithm *a)
 {
 	return rho >= a->mismatch_min && rho <= a->mismatch_max;
 }
@@ -29,13 +29,13 @@ static double mismatch_weight(const struct algorithm *a, struct ratios rho)
 	case MISMATCH_TOKEN_TRUNCATE:
 		return truncated(rho.token, a);
 	case MISMATCH_TOKEN_MASK:
-		return within(rho.token, a) ? rho.token : 0;
+		return token_weight_within(rho.token, a) ? rho.token : 0;
 	case MISMATCH_SEQUENCE_TRUNCATE:
 		return truncated(rho.sequence, a);
 	case MISMATCH_SEQUENCE_MASK:
-		return within(rho.sequence, a) ? rho.sequence : 0;
+		return token_weight_within(rho.sequence, a) ? rho.sequence : 0;
 	case MISMATCH_SEQUENCE_MEAN_MASK:
-		return within(rho.mean, a) ? rho.token : 0;
+		return token_weight_within(rho.mean, a) ? rho.token : 0;
 	}
 	return 1;
 }
@@ -62,7 +62,7 @@ static void fill_row(const struct algorithm *alg, const struct token_weight_batc
 	}
 }
 
-static double sum_of(const struct rows *rows, const float *weight)
+static double token_weight_sum_of(const struct rows *rows, const float *weight)
 {
 	double sum = 0;
 
@@ -73,7 +73,7 @@ static double sum_of(const struct rows *rows, const float *weight)
 
 static void normalise(const struct rows *rows, double tokens, float *weight)
 {
-	double mean = sum_of(rows, weight) / tokens;
+	double mean = token_weight_sum_of(rows, weight) / tokens;
 
 	for (int t = rows->offset[0]; mean > 0 && t < rows->offset[rows->n]; t++)
 		weight[t] = (float)(weight[t] / mean);
@@ -81,7 +81,7 @@ static void normalise(const struct rows *rows, double tokens, float *weight)
 
 /* ---- entropy ---- */
 
-static int ascending(const void *a, const void *b)
+static int token_weight_ascending(const void *a, const void *b)
 {
 	float x = *(const float *)a, y = *(const float *)b;
 
@@ -99,7 +99,7 @@ static int threshold(const struct algorithm *alg, const struct token_weight_batc
 	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
 		if (b->rows.trained[t])
 			sorted[n++] = b->entropy[t];
-	qsort(sorted, (size_t)n, sizeof *sorted, ascending);
+	qsort(sorted, (size_t)n, sizeof *sorted, token_weight_ascending);
 	*out = n ? sorted[(int)ceil((1 - alg->top_entropy) * (n - 1))] : 0;
 	return OK;
 }
@@ -137,6 +137,6 @@ int token_weight_fill(const struct algorithm *alg, const struct token_weight_bat
 		normalise(&b->rows, stats->tokens - before, weight);
 	if (alg->top_entropy < 1)
 		TRY(keep_top_entropy(alg, b, a, weight, high, stats));
-	stats->weight += sum_of(&b->rows, weight);
+	stats->weight += token_weight_sum_of(&b->rows, weight);
 	return OK;
 }

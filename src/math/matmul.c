@@ -41,7 +41,7 @@ struct selftest {
 };
 
 /* Widely spread exponents, so that another order of adding shows. */
-static void fill(float *x, size_t n, uint32_t item)
+static void matmul_fill(float *x, size_t n, uint32_t item)
 {
 	struct rng_key key = {.purpose = RNG_TEST, .item = item};
 
@@ -111,9 +111,9 @@ static int selftest_formula(struct selftest *t)
 
 static int selftest_shape(struct selftest *t, uint32_t seed)
 {
-	fill(t->W, (size_t)t->n_out * (size_t)t->n_in, seed);
-	fill(t->x, (size_t)TEST_ROWS * (size_t)t->n_in, seed + 1);
-	fill(t->dy, (size_t)TEST_ROWS * (size_t)t->n_out, seed + 2);
+	matmul_fill(t->W, (size_t)t->n_out * (size_t)t->n_in, seed);
+	matmul_fill(t->x, (size_t)TEST_ROWS * (size_t)t->n_in, seed + 1);
+	matmul_fill(t->dy, (size_t)TEST_ROWS * (size_t)t->n_out, seed + 2);
 	TRY(matmul_weight_pack(t->w, t->W));
 	TRY(matmul_forward(t->w, TEST_ROWS, t->x, t->y));
 	TRY(matmul_backward(t->w, TEST_ROWS, t->dy, t->dx));
@@ -144,8 +144,8 @@ static int threads_agree(struct selftest *t)
 
 static int selftest_threads(struct selftest *t)
 {
-	fill(t->W, SUM_WIDTH * SUM_DEPTH, 100);
-	fill(t->x, SUM_ROWS * SUM_DEPTH, 101);
+	matmul_fill(t->W, SUM_WIDTH * SUM_DEPTH, 100);
+	matmul_fill(t->x, SUM_ROWS * SUM_DEPTH, 101);
 	TRY(matmul_weight_new(t->m, SUM_WIDTH, SUM_DEPTH, 0, &t->w));
 	int status = matmul_weight_pack(t->w, t->W);
 	if (status == OK)
@@ -332,7 +332,7 @@ int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *d
 
 enum { PEAK_SIZE = 1152, PEAK_REPEATS = 40 }; /* not a power of 2: rows would share cache sets; long enough for threads to settle */
 
-static double seconds(void)
+static double matmul_seconds(void)
 {
 	struct timespec t;
 
@@ -342,14 +342,14 @@ static double seconds(void)
 
 static int time_squares(struct matmul_weight *w, float *x, float *y, double *best)
 {
-	fill(x, (size_t)PEAK_SIZE * PEAK_SIZE, 0);
+	matmul_fill(x, (size_t)PEAK_SIZE * PEAK_SIZE, 0);
 	TRY(matmul_weight_pack(w, x));
 	TRY(matmul_forward(w, PEAK_SIZE, x, y));
 	*best = 0;
 	for (int i = 0; i < PEAK_REPEATS; i++) {
-		double start = seconds();
+		double start = matmul_seconds();
 		TRY(matmul_forward(w, PEAK_SIZE, x, y));
-		double speed = 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE / (seconds() - start);
+		double speed = 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE / (matmul_seconds() - start);
 		if (speed > *best)
 			*best = speed;
 	}

@@ -33,42 +33,42 @@
 enum { EXACT_ROWS = 64, N_SIZES = EXACT_ROWS + 3 }; /* forward, backward */
 enum { TAIL_STEP = 16, MAIN_STEP = 64, N_GRADIENT_SIZES = 3 + GRADIENT_ROWS / MAIN_STEP };
 
-struct step { /* one compiled product and the memory objects that it is called with; primitive NULL: not made yet */
+struct matmul_onednn_step { /* one compiled product and the memory objects that it is called with; primitive NULL: not made yet */
 	dnnl_primitive_t primitive;
 	dnnl_memory_t    a, b, c;
 };
 
 /* C = A B for one shape of B, shared by all weights of that shape. */
-struct product {
-	int                depth, width; /* of B */
-	dnnl_memory_desc_t packed;       /* how the library wants B; owned */
-	float             *pair;         /* a row alone and its result among FEWEST_ROWS: [FEWEST_ROWS x (depth + width)] */
-	struct step        sizes[N_SIZES];
+struct matmul_onednn_product {
+	int                       depth, width; /* of B */
+	dnnl_memory_desc_t        packed;       /* how the library wants B; owned */
+	float                    *pair;         /* a row alone and its result among FEWEST_ROWS: [FEWEST_ROWS x (depth + width)] */
+	struct matmul_onednn_step sizes[N_SIZES];
 };
 
-struct gradient { /* dW of one shape */
-	int         n_out, n_in;
-	struct step sizes[N_GRADIENT_SIZES][2]; /* [.][1] adds to dW */
+struct matmul_onednn_gradient { /* dW of one shape */
+	int                       n_out, n_in;
+	struct matmul_onednn_step sizes[N_GRADIENT_SIZES][2]; /* [.][1] adds to dW */
 };
 
 struct onednn {
-	dnnl_engine_t     engine;
-	dnnl_stream_t     stream;
-	int               threads; /* for which the primitives were made */
-	struct product  **products;
-	struct gradient **gradients;
-	size_t            n_products, n_gradients;
-	float            *padded; /* the last rows of a gradient: [TAIL_STEP*4 x (out + in)] of the widest shape */
-	size_t            n_padded;
+	dnnl_engine_t                   engine;
+	dnnl_stream_t                   stream;
+	int                             threads; /* for which the primitives were made */
+	struct matmul_onednn_product  **products;
+	struct matmul_onednn_gradient **gradients;
+	size_t                          n_products, n_gradients;
+	float                          *padded; /* the last rows of a gradient: [TAIL_STEP*4 x (out + in)] of the widest shape */
+	size_t                          n_padded;
 };
 
-struct packed {                             /* a weight */
-	struct product *forward, *backward; /* borrowed; backward NULL when not wanted */
-	dnnl_memory_t   W[2];               /* packed for forward, backward */
-	float          *data;
+struct matmul_onednn_packed {                             /* a weight */
+	struct matmul_onednn_product *forward, *backward; /* borrowed; backward NULL when not wanted */
+	dnnl_memory_t                 W[2];               /* packed for forward, backward */
+	float                        *data;
 };
 
-static int check(dnnl_status_t s, const char *what)
+static int matmul_onednn_check(dnnl_status_t s, const char *what)
 {
 	if (s == dnnl_success)
 		return OK;
@@ -76,7 +76,7 @@ static int check(dnnl_status_t s, const char *what)
 	                 "oneDNN: %s failed with status %d; set compute.backend to openblas", what, (int)s);
 }
 
-#define CALL(f, ...) TRY(check(f(__VA_ARGS__), #f))
+#define CALL(f, ...) TRY(matmul_onednn_check(f(__VA_ARGS__), #f))
 
 /* ---- what differs between versions 2 and 3 ---- */
 
@@ -188,22 +188,22 @@ static int layouts_new(struct layouts *out, const struct shape *s)
 		status = desc_new(&out->c, s->rows, s->width, dnnl_ab);
 	if (status != dnnl_success)
 		layouts_free(out);
-	return check(status, "describing a product");
+	return matmul_onednn_check(status, "describing a product");
 }
 
 /* ---- primitives ---- */
 
-static void step_free(struct step *s)
+static void step_free(struct matmul_onednn_step *s)
 {
 	dnnl_memory_destroy(s->a);
 	dnnl_memory_destroy(s->b);
 	dnnl_memory_destroy(s->c);
 	dnnl_primitive_destroy(s->primitive);
-	*s = (struct step){0};
+	*s = (struct matmul_onednn_step){0};
 }
 
 /* The library's plan for the product. */
-static int plan(struct matmul *m, const struct layouts *l, int add, dnnl_primitive_desc_t *out)
+static int matmul_onednn_plan(struct matmul *m, const struct layouts *l, int add, dnnl_primitive_desc_t *out)
 {
 	struct onednn        *state = m->state;
 	dnnl_primitive_attr_t attributes;
@@ -218,7 +218,7 @@ static int plan(struct matmul *m, const struct layouts *l, int add, dnnl_primiti
 	dnnl_status_t status = plan_new(out, state->engine, DESC(l->a), DESC(l->b), DESC(l->c), attributes);
 	dnnl_post_ops_destroy(after);
 	dnnl_primitive_attr_destroy(attributes);
-	TRY(check(status, "planning a product"));
+	TRY(matmul_onednn_check(status, "planning a product"));
 
 	dnnl_primitive_desc_query(*out, dnnl_query_impl_info_str, 0, &name);
 	if (!m->strict || strcmp(name, want) == 0)
@@ -231,12 +231,12 @@ static int plan(struct matmul *m, const struct layouts *l, int add, dnnl_primiti
 	        name, want);
 }
 
-static int step_fill(struct matmul *m, const struct layouts *l, int add, struct step *s)
+static int step_fill(struct matmul *m, const struct layouts *l, int add, struct matmul_onednn_step *s)
 {
 	struct onednn        *state = m->state;
 	dnnl_primitive_desc_t d;
 
-	TRY(plan(m, l, add, &d));
+	TRY(matmul_onednn_plan(m, l, add, &d));
 	dnnl_status_t status = dnnl_primitive_create(&s->primitive, d);
 	dnnl_primitive_desc_destroy(d);
 	if (status == dnnl_success)
@@ -245,7 +245,7 @@ static int step_fill(struct matmul *m, const struct layouts *l, int add, struct 
 		status = dnnl_memory_create(&s->b, DESC(l->b), state->engine, DNNL_MEMORY_NONE);
 	if (status == dnnl_success)
 		status = dnnl_memory_create(&s->c, DESC(l->c), state->engine, DNNL_MEMORY_NONE);
-	return check(status, "making a product");
+	return matmul_onednn_check(status, "making a product");
 }
 
 /* With at most so many threads the library keeps a sum in one thread. */
@@ -257,11 +257,11 @@ static int planned_threads(const struct shape *s)
 	return s->depth < LONG_SUM || s->width > NARROW || blocks > threads ? threads : blocks;
 }
 
-static int step_new(struct matmul *m, const struct shape *shape, struct step *out)
+static int step_new(struct matmul *m, const struct shape *shape, struct matmul_onednn_step *out)
 {
-	int            threads = threads_count(), fewer = planned_threads(shape);
-	struct step    s = {0};
-	struct layouts l;
+	int                       threads = threads_count(), fewer = planned_threads(shape);
+	struct matmul_onednn_step s = {0};
+	struct layouts            l;
 
 	TRY(layouts_new(&l, shape));
 	if (fewer < threads)
@@ -277,7 +277,7 @@ static int step_new(struct matmul *m, const struct shape *shape, struct step *ou
 	return status;
 }
 
-static int execute(struct onednn *state, const struct step *s, dnnl_memory_t b)
+static int matmul_onednn_execute(struct onednn *state, const struct matmul_onednn_step *s, dnnl_memory_t b)
 {
 	dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, s->a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, s->c}};
 
@@ -318,7 +318,7 @@ static void follow_threads(struct onednn *state)
 
 /* ---- life ---- */
 
-static void product_free(struct product *p)
+static void product_free(struct matmul_onednn_product *p)
 {
 	desc_free(&p->packed);
 	mem_free(p->pair);
@@ -352,7 +352,7 @@ static int try_plan(struct matmul *m)
 	const char           *name = "";
 
 	TRY(layouts_new(&l, &square));
-	int status = plan(m, &l, 0, &d);
+	int status = matmul_onednn_plan(m, &l, 0, &d);
 	layouts_free(&l);
 	TRY(status);
 	dnnl_primitive_desc_query(d, dnnl_query_impl_info_str, 0, &name);
@@ -361,7 +361,7 @@ static int try_plan(struct matmul *m)
 	return OK;
 }
 
-static int start(struct matmul *m)
+static int matmul_onednn_start(struct matmul *m)
 {
 	struct onednn *state = m->state;
 
@@ -375,7 +375,7 @@ static int onednn_open(struct matmul *m)
 	m->state = mem_alloc(1, sizeof(struct onednn), "the oneDNN backend");
 	if (!m->state)
 		return ERR_INPUT;
-	int status = start(m);
+	int status = matmul_onednn_start(m);
 	if (status != OK)
 		onednn_close(m);
 	return status;
@@ -392,12 +392,12 @@ static int packed_layout(struct matmul *m, int depth, int width, dnnl_memory_des
 	dnnl_primitive_desc_t d;
 
 	TRY(layouts_new(&l, &shape));
-	int status = plan(m, &l, 0, &d);
+	int status = matmul_onednn_plan(m, &l, 0, &d);
 	layouts_free(&l);
 	TRY(status);
 	dnnl_status_t copied = desc_copy(out, dnnl_primitive_desc_query_md(d, dnnl_query_weights_md, 0));
 	dnnl_primitive_desc_destroy(d);
-	return check(copied, "planning a packed matrix");
+	return matmul_onednn_check(copied, "planning a packed matrix");
 }
 
 /* One more slot in a list of pointers. */
@@ -410,10 +410,10 @@ static void *list_add(void *list, size_t *n, void *item)
 	return longer;
 }
 
-static int product_new(struct matmul *m, int depth, int width, struct product **out)
+static int product_new(struct matmul *m, int depth, int width, struct matmul_onednn_product **out)
 {
-	struct onednn  *state = m->state;
-	struct product *p = mem_alloc(1, sizeof *p, "a product shape");
+	struct onednn                *state = m->state;
+	struct matmul_onednn_product *p = mem_alloc(1, sizeof *p, "a product shape");
 
 	if (!p)
 		return ERR_INPUT;
@@ -431,7 +431,7 @@ static int product_new(struct matmul *m, int depth, int width, struct product **
 	return OK;
 }
 
-static int product_find(struct matmul *m, int depth, int width, struct product **out)
+static int product_find(struct matmul *m, int depth, int width, struct matmul_onednn_product **out)
 {
 	struct onednn *state = m->state;
 
@@ -457,20 +457,20 @@ static int largest_size(int n, int *index)
 }
 
 /* rows is one of the sizes, and index its place. */
-static int product_piece(struct matmul *m, struct product *p, dnnl_memory_t b, int rows, int index, const float *A, float *C)
+static int product_piece(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b, int rows, int index, const float *A, float *C)
 {
-	const struct shape shape = {.rows = rows, .depth = p->depth, .width = p->width, .a = dnnl_ab, .packed = DESC(p->packed)};
-	struct step       *s = &p->sizes[index];
+	const struct shape         shape = {.rows = rows, .depth = p->depth, .width = p->width, .a = dnnl_ab, .packed = DESC(p->packed)};
+	struct matmul_onednn_step *s = &p->sizes[index];
 
 	if (!s->primitive)
 		TRY(step_new(m, &shape, s));
 	CALL(dnnl_memory_set_data_handle, s->a, handle(A));
 	CALL(dnnl_memory_set_data_handle, s->c, C);
-	return execute(m->state, s, b);
+	return matmul_onednn_execute(m->state, s, b);
 }
 
 /* One row with FEWEST_ROWS - 1 rows of zeros, which mem_alloc has written. */
-static int product_alone(struct matmul *m, struct product *p, dnnl_memory_t b, const float *A, float *C)
+static int product_alone(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b, const float *A, float *C)
 {
 	float *result = p->pair + FEWEST_ROWS * (size_t)p->depth;
 
@@ -480,7 +480,7 @@ static int product_alone(struct matmul *m, struct product *p, dnnl_memory_t b, c
 	return OK;
 }
 
-static int product_run(struct matmul *m, struct product *p, dnnl_memory_t b, int n, const float *A, float *C)
+static int product_run(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b, int n, const float *A, float *C)
 {
 	follow_threads(m->state);
 	while (n >= FEWEST_ROWS) {
@@ -495,14 +495,14 @@ static int product_run(struct matmul *m, struct product *p, dnnl_memory_t b, int
 
 static int onednn_forward(const struct matmul_weight *w, int n, const float *X, float *Y)
 {
-	const struct packed *p = w->state;
+	const struct matmul_onednn_packed *p = w->state;
 
 	return product_run(w->matmul, p->forward, p->W[0], n, X, Y);
 }
 
 static int onednn_backward(const struct matmul_weight *w, int n, const float *dY, float *dX)
 {
-	const struct packed *p = w->state;
+	const struct matmul_onednn_packed *p = w->state;
 
 	return product_run(w->matmul, p->backward, p->W[1], n, dY, dX);
 }
@@ -514,7 +514,7 @@ static size_t floats(desc_pointer d)
 	return (dnnl_memory_desc_get_size(d) + 63) / 64 * 16;
 }
 
-static size_t packed_floats(struct matmul *m, int depth, int width)
+static size_t matmul_onednn_packed_floats(struct matmul *m, int depth, int width)
 {
 	dnnl_memory_desc_t d;
 
@@ -527,16 +527,16 @@ static size_t packed_floats(struct matmul *m, int depth, int width)
 
 static size_t onednn_weight_bytes(const struct matmul_weight *w)
 {
-	size_t n = packed_floats(w->matmul, w->n_in, w->n_out);
+	size_t n = matmul_onednn_packed_floats(w->matmul, w->n_in, w->n_out);
 
 	if (w->for_backward)
-		n += packed_floats(w->matmul, w->n_out, w->n_in);
-	return sizeof(struct packed) + n * sizeof(float);
+		n += matmul_onednn_packed_floats(w->matmul, w->n_out, w->n_in);
+	return sizeof(struct matmul_onednn_packed) + n * sizeof(float);
 }
 
 static void onednn_weight_free(struct matmul_weight *w)
 {
-	struct packed *p = w->state;
+	struct matmul_onednn_packed *p = w->state;
 
 	if (!p)
 		return;
@@ -546,7 +546,7 @@ static void onednn_weight_free(struct matmul_weight *w)
 	mem_free(p);
 }
 
-static int weight_fill(struct matmul_weight *w, struct packed *p)
+static int weight_fill(struct matmul_weight *w, struct matmul_onednn_packed *p)
 {
 	struct onednn *state = w->matmul->state;
 
@@ -565,7 +565,7 @@ static int weight_fill(struct matmul_weight *w, struct packed *p)
 
 static int onednn_weight_new(struct matmul_weight *w)
 {
-	w->state = mem_alloc(1, sizeof(struct packed), "a packed matrix");
+	w->state = mem_alloc(1, sizeof(struct matmul_onednn_packed), "a packed matrix");
 	if (!w->state)
 		return ERR_INPUT;
 	int status = weight_fill(w, w->state);
@@ -574,7 +574,7 @@ static int onednn_weight_new(struct matmul_weight *w)
 	return status;
 }
 
-static int reorder(struct onednn *state, desc_pointer from, const float *W, desc_pointer to, dnnl_memory_t packed)
+static int matmul_onednn_reorder(struct onednn *state, desc_pointer from, const float *W, desc_pointer to, dnnl_memory_t packed)
 {
 	dnnl_primitive_desc_t d;
 	dnnl_primitive_t      primitive = NULL;
@@ -593,24 +593,24 @@ static int reorder(struct onednn *state, desc_pointer from, const float *W, desc
 	}
 	dnnl_memory_destroy(source);
 	dnnl_primitive_destroy(primitive);
-	return check(status, "packing a matrix");
+	return matmul_onednn_check(status, "packing a matrix");
 }
 
 /* W lies as B's transpose (tag dnnl_ba) or as B itself (dnnl_ab). */
-static int pack(struct onednn *state, const struct product *p, const float *W, dnnl_format_tag_t tag, dnnl_memory_t packed)
+static int pack(struct onednn *state, const struct matmul_onednn_product *p, const float *W, dnnl_format_tag_t tag, dnnl_memory_t packed)
 {
 	dnnl_memory_desc_t from;
 
 	CALL(desc_new, &from, p->depth, p->width, tag);
-	int status = reorder(state, DESC(from), W, DESC(p->packed), packed);
+	int status = matmul_onednn_reorder(state, DESC(from), W, DESC(p->packed), packed);
 	desc_free(&from);
 	return status;
 }
 
 static int onednn_weight_pack(struct matmul_weight *w, const float *W)
 {
-	struct packed *p = w->state;
-	struct onednn *state = w->matmul->state;
+	struct matmul_onednn_packed *p = w->state;
+	struct onednn               *state = w->matmul->state;
 
 	TRY(pack(state, p->forward, W, dnnl_ba, p->W[0]));
 	return p->backward ? pack(state, p->backward, W, dnnl_ab, p->W[1]) : OK;
@@ -618,16 +618,16 @@ static int onednn_weight_pack(struct matmul_weight *w, const float *W)
 
 /* ---- gradient ---- */
 
-static int gradient_find(struct onednn *state, int n_out, int n_in, struct gradient **out)
+static int gradient_find(struct onednn *state, int n_out, int n_in, struct matmul_onednn_gradient **out)
 {
 	for (size_t i = 0; i < state->n_gradients; i++)
 		if (state->gradients[i]->n_out == n_out && state->gradients[i]->n_in == n_in) {
 			*out = state->gradients[i];
 			return OK;
 		}
-	size_t           n_padded = (size_t)MAIN_STEP * ((size_t)n_out + (size_t)n_in);
-	struct gradient *g = mem_alloc(1, sizeof *g, "a product shape");
-	float           *padded = state->padded;
+	size_t                         n_padded = (size_t)MAIN_STEP * ((size_t)n_out + (size_t)n_in);
+	struct matmul_onednn_gradient *g = mem_alloc(1, sizeof *g, "a product shape");
+	float                         *padded = state->padded;
 	if (g && n_padded > state->n_padded)
 		padded = mem_grow(state->padded, state->n_padded, n_padded, sizeof *padded, "padded rows of a gradient");
 	if (g && padded) {
@@ -647,18 +647,18 @@ static int gradient_find(struct onednn *state, int n_out, int n_in, struct gradi
 }
 
 /* Adds the product of `rows` rows; rows is a multiple of MAIN_STEP, or of TAIL_STEP and below MAIN_STEP. */
-static int gradient_piece(struct matmul *m, struct gradient *shape, const struct matmul_gradient *g, int rows, int add)
+static int gradient_piece(struct matmul *m, struct matmul_onednn_gradient *shape, const struct matmul_gradient *g, int rows, int add)
 {
-	int                index = rows < MAIN_STEP ? rows / TAIL_STEP - 1 : 2 + rows / MAIN_STEP;
-	struct step       *s = &shape->sizes[index][add];
-	const struct shape product = {.rows = g->n_out, .depth = rows, .width = g->n_in, .a = dnnl_ba, .b = dnnl_ab, .add = add};
+	int                        index = rows < MAIN_STEP ? rows / TAIL_STEP - 1 : 2 + rows / MAIN_STEP;
+	struct matmul_onednn_step *s = &shape->sizes[index][add];
+	const struct shape         product = {.rows = g->n_out, .depth = rows, .width = g->n_in, .a = dnnl_ba, .b = dnnl_ab, .add = add};
 
 	if (!s->primitive)
 		TRY(step_new(m, &product, s));
 	CALL(dnnl_memory_set_data_handle, s->a, handle(g->dY));
 	CALL(dnnl_memory_set_data_handle, s->b, handle(g->X));
 	CALL(dnnl_memory_set_data_handle, s->c, g->dW);
-	return execute(m->state, s, s->b);
+	return matmul_onednn_execute(m->state, s, s->b);
 }
 
 static const float *pad(float *to, const float *from, int rows, int padded_rows, int width)
@@ -669,7 +669,7 @@ static const float *pad(float *to, const float *from, int rows, int padded_rows,
 }
 
 /* The last rows, fewer than MAIN_STEP, behind zero rows. */
-static int gradient_tail(struct matmul *m, struct gradient *shape, struct matmul_gradient g, int add)
+static int gradient_tail(struct matmul *m, struct matmul_onednn_gradient *shape, struct matmul_gradient g, int add)
 {
 	struct onednn *state = m->state;
 	int            rows = (g.n + TAIL_STEP - 1) / TAIL_STEP * TAIL_STEP;
@@ -683,8 +683,8 @@ static int gradient_tail(struct matmul *m, struct gradient *shape, struct matmul
 
 static int onednn_gradient(struct matmul *m, const struct matmul_gradient *whole)
 {
-	struct matmul_gradient g = *whole;
-	struct gradient       *shape;
+	struct matmul_gradient         g = *whole;
+	struct matmul_onednn_gradient *shape;
 
 	TRY(gradient_find(m->state, g.n_out, g.n_in, &shape));
 	follow_threads(m->state);

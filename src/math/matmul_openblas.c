@@ -30,13 +30,13 @@ struct panels { /* B [depth x width] of a product C = A B */
 	float *data; /* [ceil(width / PANEL)] [depth x PANEL] */
 };
 
-struct packed {
+struct matmul_openblas_packed {
 	struct panels forward;  /* W^T: depth in, width out */
 	struct panels backward; /* W: depth out, width in; no data when for_backward is 0 */
 	float        *plain;    /* W as it came, instead of panels, when numerics are fast */
 };
 
-static int min(int a, int b)
+static int matmul_openblas_min(int a, int b)
 {
 	return a < b ? a : b;
 }
@@ -55,14 +55,14 @@ static size_t panels_count(int depth, int width)
 static void chunks(int rows, int columns, int depth, const float *A, int lda, const float *B, int ldb, float *C, int ldc)
 {
 	for (int k = 0; k < depth; k += DEPTH)
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, columns, min(DEPTH, depth - k), 1, A + k, lda,
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, columns, matmul_openblas_min(DEPTH, depth - k), 1, A + k, lda,
 		            B + (size_t)k * (size_t)ldb, ldb, k ? 1 : 0, C, ldc);
 }
 
 static void tile(const struct panels *b, int n, const float *A, float *C, int block, int panel)
 {
-	int          row = block * TILE_ROWS, rows = min(TILE_ROWS, n - row);
-	int          column = panel * PANEL, columns = min(PANEL, b->width - column);
+	int          row = block * TILE_ROWS, rows = matmul_openblas_min(TILE_ROWS, n - row);
+	int          column = panel * PANEL, columns = matmul_openblas_min(PANEL, b->width - column);
 	const float *B = b->data + (size_t)panel * PANEL * (size_t)b->depth;
 	float        ragged[TILE_ROWS * PANEL];
 
@@ -95,7 +95,7 @@ static void panels_pack(struct panels *b, const float *source, size_t step_k, si
 #pragma omp parallel for schedule(static)
 	for (int panel = 0; panel < n_panels; panel++) {
 		float *to = b->data + (size_t)panel * PANEL * (size_t)b->depth;
-		int    columns = min(PANEL, b->width - panel * PANEL);
+		int    columns = matmul_openblas_min(PANEL, b->width - panel * PANEL);
 		for (int j = 0; j < columns; j++)
 			for (int k = 0; k < b->depth; k++)
 				to[(size_t)k * PANEL + (size_t)j] = source[(size_t)k * step_k + (size_t)(panel * PANEL + j) * step_j];
@@ -114,7 +114,7 @@ static void openblas_close(struct matmul *m)
 	(void)m;
 }
 
-static size_t packed_floats(const struct matmul_weight *w)
+static size_t matmul_openblas_packed_floats(const struct matmul_weight *w)
 {
 	if (!w->matmul->strict)
 		return (size_t)w->n_out * (size_t)w->n_in;
@@ -123,13 +123,13 @@ static size_t packed_floats(const struct matmul_weight *w)
 
 static size_t openblas_weight_bytes(const struct matmul_weight *w)
 {
-	return sizeof(struct packed) + packed_floats(w) * sizeof(float);
+	return sizeof(struct matmul_openblas_packed) + matmul_openblas_packed_floats(w) * sizeof(float);
 }
 
 static int openblas_weight_new(struct matmul_weight *w)
 {
-	struct packed *p = mem_alloc(1, sizeof *p, "a packed matrix");
-	float         *data = p ? mem_alloc(packed_floats(w), sizeof *data, "a packed matrix") : NULL;
+	struct matmul_openblas_packed *p = mem_alloc(1, sizeof *p, "a packed matrix");
+	float                         *data = p ? mem_alloc(matmul_openblas_packed_floats(w), sizeof *data, "a packed matrix") : NULL;
 
 	if (!data) {
 		mem_free(p);
@@ -144,7 +144,7 @@ static int openblas_weight_new(struct matmul_weight *w)
 
 static void openblas_weight_free(struct matmul_weight *w)
 {
-	struct packed *p = w->state;
+	struct matmul_openblas_packed *p = w->state;
 
 	if (p)
 		mem_free(p->plain);
@@ -153,10 +153,10 @@ static void openblas_weight_free(struct matmul_weight *w)
 
 static int openblas_weight_pack(struct matmul_weight *w, const float *W)
 {
-	struct packed *p = w->state;
+	struct matmul_openblas_packed *p = w->state;
 
 	if (!w->matmul->strict) {
-		memcpy(p->plain, W, packed_floats(w) * sizeof *W);
+		memcpy(p->plain, W, matmul_openblas_packed_floats(w) * sizeof *W);
 		return OK;
 	}
 	panels_pack(&p->forward, W, 1, (size_t)w->n_in);
@@ -167,7 +167,7 @@ static int openblas_weight_pack(struct matmul_weight *w, const float *W)
 
 static int openblas_forward(const struct matmul_weight *w, int n, const float *X, float *Y)
 {
-	const struct packed *p = w->state;
+	const struct matmul_openblas_packed *p = w->state;
 
 	if (w->matmul->strict) {
 		panels_product(&p->forward, n, X, Y);
@@ -181,7 +181,7 @@ static int openblas_forward(const struct matmul_weight *w, int n, const float *X
 
 static int openblas_backward(const struct matmul_weight *w, int n, const float *dY, float *dX)
 {
-	const struct packed *p = w->state;
+	const struct matmul_openblas_packed *p = w->state;
 
 	if (w->matmul->strict) {
 		panels_product(&p->backward, n, dY, dX);
@@ -198,17 +198,17 @@ static int openblas_backward(const struct matmul_weight *w, int n, const float *
 static void gradient_block(const struct matmul_gradient *g, int block)
 {
 	float dYt[TILE_ROWS * DEPTH];
-	int   o = block * TILE_ROWS, rows = min(TILE_ROWS, g->n_out - o);
+	int   o = block * TILE_ROWS, rows = matmul_openblas_min(TILE_ROWS, g->n_out - o);
 
 	for (int k = 0; k < g->n; k += DEPTH) {
-		int depth = min(DEPTH, g->n - k);
+		int depth = matmul_openblas_min(DEPTH, g->n - k);
 		for (int i = 0; i < depth; i++)
 			for (int j = 0; j < rows; j++)
 				dYt[j * DEPTH + i] = g->dY[(size_t)(k + i) * (size_t)g->n_out + (size_t)(o + j)];
 		for (int j = 0; j < g->n_in; j += PANEL)
-			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, min(PANEL, g->n_in - j), depth, 1, dYt, DEPTH,
-			            g->X + (size_t)k * (size_t)g->n_in + j, g->n_in, k ? 1 : 0, g->dW + (size_t)o * (size_t)g->n_in + j,
-			            g->n_in);
+			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, matmul_openblas_min(PANEL, g->n_in - j), depth, 1, dYt,
+			            DEPTH, g->X + (size_t)k * (size_t)g->n_in + j, g->n_in, k ? 1 : 0,
+			            g->dW + (size_t)o * (size_t)g->n_in + j, g->n_in);
 	}
 }
 

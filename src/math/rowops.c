@@ -246,7 +246,7 @@ void rope_table(int n_positions, int E, const float *frequency, float *table)
 	}
 }
 
-static void rotate(float *restrict x, const float *restrict cosine, const float *restrict sine, int half, float direction)
+static void rowops_rotate(float *restrict x, const float *restrict cosine, const float *restrict sine, int half, float direction)
 {
 	for (int i = 0; i < half; i++) {
 		float a = x[i], b = x[half + i], s = direction * sine[i];
@@ -262,7 +262,7 @@ void rope_apply(int n, int heads, int E, size_t stride, const int *position, con
 	for (int t = 0; t < n; t++) {
 		const float *row = table + (size_t)position[t] * (size_t)E;
 		for (int h = 0; h < heads; h++)
-			rotate(x + (size_t)t * stride + (size_t)h * (size_t)E, row, row + E / 2, E / 2, (float)direction);
+			rowops_rotate(x + (size_t)t * stride + (size_t)h * (size_t)E, row, row + E / 2, E / 2, (float)direction);
 	}
 }
 

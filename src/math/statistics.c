@@ -57,12 +57,12 @@ double statistics_t_quantile(int df, double p)
 	return p < 0.5 ? -high : high;
 }
 
-struct interval statistics_t_interval(const double *x, int n, double level)
+struct statistics_interval statistics_t_interval(const double *x, int n, double level)
 {
 	struct statistics_mean m = statistics_mean(x, n);
 	double                 half = n > 1 ? statistics_t_quantile(n - 1, (1 + level) / 2) * m.error : NAN;
 
-	return (struct interval){m.mean - half, m.mean + half};
+	return (struct statistics_interval){m.mean - half, m.mean + half};
 }
 
 /* ---- bootstrap ---- */
@@ -82,7 +82,7 @@ static double quantile(const double *sorted, int n, double p)
 	return i + 1 < n ? sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
 
-int statistics_bootstrap(const double *x, int n, struct interval *at_90, struct interval *at_95)
+int statistics_bootstrap(const double *x, int n, struct statistics_interval *at_90, struct statistics_interval *at_95)
 {
 	enum { B = STATISTICS_RESAMPLES };
 	double *mean = mem_alloc(B, sizeof *mean, "bootstrap");
@@ -101,8 +101,8 @@ int statistics_bootstrap(const double *x, int n, struct interval *at_90, struct 
 		mean[k] = sum / n;
 	}
 	qsort(mean, B, sizeof *mean, compare_reals);
-	*at_90 = (struct interval){quantile(mean, B, 0.05), quantile(mean, B, 0.95)};
-	*at_95 = (struct interval){quantile(mean, B, 0.025), quantile(mean, B, 0.975)};
+	*at_90 = (struct statistics_interval){quantile(mean, B, 0.05), quantile(mean, B, 0.95)};
+	*at_95 = (struct statistics_interval){quantile(mean, B, 0.025), quantile(mean, B, 0.975)};
 	mem_free(mean);
 	return OK;
 }
@@ -110,12 +110,12 @@ int statistics_bootstrap(const double *x, int n, struct interval *at_90, struct 
 /* ---- pairs ---- */
 
 /* 1 above 0, -1 below, 0 when it holds 0 or is unknown. */
-static int side(struct interval i)
+static int side(struct statistics_interval i)
 {
 	return (i.low > 0) - (i.high < 0);
 }
 
-static enum statistics_verdict judge(const struct statistics_pairs *p)
+static enum statistics_verdict statistics_judge(const struct statistics_pairs *p)
 {
 	int n = p->difference.n, sign = side(p->at_90);
 
@@ -128,9 +128,9 @@ static enum statistics_verdict judge(const struct statistics_pairs *p)
 
 int statistics_pairs(const double *a, const double *b, int n, struct statistics_pairs *out)
 {
-	double         *d = mem_alloc((size_t)n, sizeof *d, "paired differences");
-	struct interval at_95;
-	int             status = OK;
+	double                    *d = mem_alloc((size_t)n, sizeof *d, "paired differences");
+	struct statistics_interval at_95;
+	int                        status = OK;
 
 	if (!d)
 		return ERR_INPUT;
@@ -145,7 +145,7 @@ int statistics_pairs(const double *a, const double *b, int n, struct statistics_
 	out->at_95 = statistics_t_interval(d, n, 0.95);
 	if (n >= STATISTICS_BOOTSTRAP_MIN)
 		status = statistics_bootstrap(d, n, &out->resampled, &at_95);
-	out->verdict = judge(out);
+	out->verdict = statistics_judge(out);
 	mem_free(d);
 	return status;
 }

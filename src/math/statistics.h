@@ -18,7 +18,7 @@
 
 enum { STATISTICS_SEEDS_MIN = 5, STATISTICS_BOOTSTRAP_MIN = 10, STATISTICS_RESAMPLES = 10000, STATISTICS_VALUES_MAX = 1000 };
 
-struct interval {
+struct statistics_interval {
 	double low, high;
 };
 
@@ -32,19 +32,19 @@ struct statistics_mean statistics_mean(const double *x, int n);
 /* The quantile p of Student's t with df >= 1 degrees of freedom: exact sums for whole df (Abramowitz and Stegun 26.7.3, 26.7.4), by bisection. */
 double statistics_t_quantile(int df, double p);
 
-struct interval statistics_t_interval(const double *x, int n, double level); /* NaN below two values */
+struct statistics_interval statistics_t_interval(const double *x, int n, double level); /* NaN below two values */
 
 /* Both intervals from the same resamples; 1 <= n <= STATISTICS_VALUES_MAX. ERR_INPUT when memory is short. */
-int statistics_bootstrap(const double *x, int n, struct interval *at_90, struct interval *at_95);
+int statistics_bootstrap(const double *x, int n, struct statistics_interval *at_90, struct statistics_interval *at_95);
 
 enum statistics_verdict { VERDICT_TOO_FEW, VERDICT_ABOVE, VERDICT_BELOW, VERDICT_NOT_SHOWN };
 
 struct statistics_pairs {
-	struct statistics_mean  difference;
-	int                     positive, negative; /* signs of d_i */
-	struct interval         at_90, at_95;       /* of t; NaN below two pairs */
-	struct interval         resampled;          /* bootstrap, 90%; NaN below STATISTICS_BOOTSTRAP_MIN pairs */
-	enum statistics_verdict verdict;
+	struct statistics_mean     difference;
+	int                        positive, negative; /* signs of d_i */
+	struct statistics_interval at_90, at_95;       /* of t; NaN below two pairs */
+	struct statistics_interval resampled;          /* bootstrap, 90%; NaN below STATISTICS_BOOTSTRAP_MIN pairs */
+	enum statistics_verdict    verdict;
 };
 int statistics_pairs(const double *a, const double *b, int n, struct statistics_pairs *out);
 

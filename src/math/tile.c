@@ -36,7 +36,7 @@ INLINE vector fma_vector(vector a, vector b, vector c)
 #endif
 }
 
-INLINE vector load(const float *p)
+INLINE vector tile_load(const float *p)
 {
 	vector v;
 
@@ -56,10 +56,10 @@ INLINE void panel(const struct tile_product *p, int n_k, int rows, int vectors)
 
 	for (int r = 0; r < rows; r++)
 		for (int j = 0; j < vectors; j++)
-			acc[r][j] = load(p->c + (size_t)r * p->c_row + j * VECTOR);
+			acc[r][j] = tile_load(p->c + (size_t)r * p->c_row + j * VECTOR);
 	for (size_t k = 0; k < (size_t)n_k; k++) {
 		for (int j = 0; j < vectors; j++)
-			b[j] = load(p->b + k * p->b_row + j * VECTOR);
+			b[j] = tile_load(p->b + k * p->b_row + j * VECTOR);
 		for (int r = 0; r < rows; r++) {
 			vector a = p->a[(size_t)r * p->a_row + k * p->a_k] - (vector){0}; /* in every lane: x - 0 is x, -0 too */
 			for (int j = 0; j < vectors; j++)

@@ -65,7 +65,7 @@ static float scale_of(const struct adapter_options *o)
 
 /* ---- making ---- */
 
-static size_t add_tensor(struct weights *w, const struct tensor *of, char which, int rows, int columns)
+static size_t adapter_add_tensor(struct weights *w, const struct tensor *of, char which, int rows, int columns)
 {
 	struct tensor *t = &w->tensors[w->n_tensors++];
 	int            stem = (int)(strrchr(of->name, '.') - of->name);
@@ -81,7 +81,7 @@ static size_t add_tensor(struct weights *w, const struct tensor *of, char which,
 	return t->offset;
 }
 
-static void measure(struct adapter *a, const struct adapter_product *p)
+static void adapter_measure(struct adapter *a, const struct adapter_product *p)
 {
 	int    R = p->n_parts * a->options.rank, side = p->n_in > p->n_out ? p->n_in : p->n_out;
 	size_t fused = (size_t)p->n_out * (size_t)R;
@@ -103,14 +103,14 @@ static void make_product(struct adapter *a, const struct weights *base, size_t a
 		if (t->offset < at || t->offset >= at + (size_t)s.n_out * (size_t)s.n_in || !is_target(&a->options, t))
 			continue;
 		of[p->n_parts] = t;
-		p->parts[p->n_parts++] = (struct adapter_part){.a = add_tensor(&a->weights, t, 'A', r, t->columns),
+		p->parts[p->n_parts++] = (struct adapter_part){.a = adapter_add_tensor(&a->weights, t, 'A', r, t->columns),
 		                                               .row = (int)((t->offset - at) / (size_t)s.n_in),
 		                                               .n_out = t->rows};
 	}
 	for (int i = 0; i < p->n_parts; i++)
-		p->parts[i].b = add_tensor(&a->weights, of[i], 'B', of[i]->rows, r);
+		p->parts[i].b = adapter_add_tensor(&a->weights, of[i], 'B', of[i]->rows, r);
 	if (p->n_parts)
-		measure(a, p);
+		adapter_measure(a, p);
 }
 
 static int pack_new(struct adapter *a, struct adapter_product *p, int for_backward)
@@ -123,7 +123,7 @@ static int pack_new(struct adapter *a, struct adapter_product *p, int for_backwa
 	return matmul_weight_new(a->mm, p->n_out, R, for_backward, &p->B);
 }
 
-static int make(struct adapter *a, const struct weights *base, int for_backward)
+static int adapter_make(struct adapter *a, const struct weights *base, int for_backward)
 {
 	struct product_shape shapes[LAYER_PRODUCTS];
 
@@ -152,7 +152,7 @@ int adapter_new(const struct adapter_options *o, const struct weights *base, str
 		return ERR_INPUT;
 	*a = (struct adapter){
 	        .options = *o, .weights = {.shape = {.width = base->shape.width}}, .mm = mm, .n_layers = base->shape.n_layers};
-	if (make(a, base, for_backward) != OK) {
+	if (adapter_make(a, base, for_backward) != OK) {
 		adapter_free(a);
 		return ERR_INPUT;
 	}
@@ -287,7 +287,7 @@ size_t adapter_scratch_bytes(const struct adapter *a, int rows)
 }
 
 /* to += from */
-static void add(int rows, int columns, const float *from, float *to)
+static void adapter_add(int rows, int columns, const float *from, float *to)
 {
 #pragma omp parallel for schedule(static)
 	for (int r = 0; r < rows; r++)
@@ -304,7 +304,7 @@ int adapter_forward(const struct adapter *a, int layer, enum product which, int 
 		return OK;
 	TRY(matmul_forward(p->A, n, X, s->u));
 	TRY(matmul_forward(p->B, n, s->u, s->y));
-	add(n, p->n_out, s->y, Y);
+	adapter_add(n, p->n_out, s->y, Y);
 	return OK;
 }
 
@@ -339,6 +339,6 @@ int adapter_backward(const struct adapter *a, int layer, enum product which, con
 	TRY(matmul_gradient(a->mm, x->n, R, p->n_in, s->du, x->X, gradient_slot(g, x->unit, p->parts[0].a)));
 	gradient_merge(g, x->unit, p->parts[0].a, (size_t)R * (size_t)p->n_in);
 	TRY(matmul_backward(p->A, x->n, s->du, s->y));
-	add(x->n, p->n_in, s->y, x->dX);
+	adapter_add(x->n, p->n_in, s->y, x->dX);
 	return OK;
 }

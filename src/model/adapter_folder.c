@@ -9,7 +9,7 @@
 static const size_t config_max = 16 << 20;
 static const char   config_name[] = "adapter_config.json", weights_name[] = "adapter_model.safetensors";
 
-static int join(struct arena *a, const char *folder, const char *name, const char **out)
+static int adapter_folder_join(struct arena *a, const char *folder, const char *name, const char **out)
 {
 	*out = file_join(a, folder, name);
 	return *out ? OK : ERR_INPUT;
@@ -19,7 +19,7 @@ int adapter_folder_is(const char *folder, int *is)
 {
 	struct arena a = {0};
 	const char  *path;
-	int          status = join(&a, folder, config_name, &path);
+	int          status = adapter_folder_join(&a, folder, config_name, &path);
 
 	if (status == OK)
 		status = file_there(path, is);
@@ -30,7 +30,7 @@ int adapter_folder_is(const char *folder, int *is)
 /* ---- adapter_config.json ---- */
 
 /* Settings that would change what is computed, unless they are switched off. */
-static const struct refusal {
+static const struct adapter_folder_refusal {
 	const char *key, *what;
 } refusals[] = {
         {"use_dora", "weight-decomposed adapters (DoRA)"},
@@ -50,7 +50,7 @@ static const struct refusal {
         {"megatron_config", "parallel layers"},
 };
 
-static int is_off(const json_t *v)
+static int adapter_folder_is_off(const json_t *v)
 {
 	return !v || json_is_null(v) || json_is_false(v) || (json_is_object(v) && json_object_size(v) == 0) ||
 	       (json_is_array(v) && json_array_size(v) == 0);
@@ -64,12 +64,12 @@ static int keeps_base(const json_t *init)
 	return !init || json_is_boolean(init) || json_is_null(init) || (name && (!strcmp(name, "gaussian") || !strcmp(name, "eva")));
 }
 
-static int check_refusals(const char *place, const json_t *config)
+static int adapter_folder_check_refusals(const char *place, const json_t *config)
 {
 	const char *bias = "none";
 
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
-		if (!is_off(json_object_get(config, refusals[i].key)))
+		if (!adapter_folder_is_off(json_object_get(config, refusals[i].key)))
 			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported", place, refusals[i].key, refusals[i].what);
 	TRY(json_get_text(place, config, "bias", JSON_OPTIONAL, &bias));
 	if (strcmp(bias, "none"))
@@ -112,7 +112,7 @@ static int read_options(const char *place, const json_t *config, struct adapter_
 	TRY(json_get_text(place, config, "peft_type", JSON_REQUIRED, &type));
 	if (strcmp(type, "LORA"))
 		return error_set(ERR_INPUT, "%s: \"peft_type\" is \"%.32s\", only \"LORA\" is supported", place, type);
-	TRY(check_refusals(place, config));
+	TRY(adapter_folder_check_refusals(place, config));
 	TRY(json_get_int(place, config, "r", JSON_REQUIRED, 1, ADAPTER_RANK_MAX, &rank));
 	TRY(json_get_real(place, config, "lora_alpha", JSON_REQUIRED, &o->alpha));
 	TRY(json_get_bool(place, config, "use_rslora", JSON_OPTIONAL, &o->rslora));
@@ -128,7 +128,7 @@ int adapter_folder_read_options(const char *folder, struct adapter_options *out,
 	json_t     *config;
 	int         status;
 
-	TRY(join(a, folder, config_name, &path));
+	TRY(adapter_folder_join(a, folder, config_name, &path));
 	TRY(json_read(path, config_max, &config));
 	status = read_options(path, config, out, &name);
 	if (status == OK) {
@@ -141,7 +141,7 @@ int adapter_folder_read_options(const char *folder, struct adapter_options *out,
 
 /* ---- adapter_model.safetensors ---- */
 
-static int load_tensor(const struct safetensors *s, const struct tensor *t, float *data)
+static int adapter_folder_load_tensor(const struct safetensors *s, const struct tensor *t, float *data)
 {
 	const struct safetensors_entry *e = safetensors_find(s, t->name);
 
@@ -159,7 +159,7 @@ static int load_tensor(const struct safetensors *s, const struct tensor *t, floa
 static int load_tensors(const struct safetensors *s, const struct weights *w)
 {
 	for (int i = 0; i < w->n_tensors; i++)
-		TRY(load_tensor(s, &w->tensors[i], w->data));
+		TRY(adapter_folder_load_tensor(s, &w->tensors[i], w->data));
 	for (size_t i = 0; i < s->n; i++)
 		if (!weights_find(w, s->entries[i].name))
 			return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is not part of the adapter that adapter_config.json describes",
@@ -168,12 +168,12 @@ static int load_tensors(const struct safetensors *s, const struct weights *w)
 }
 
 /* A config that asks for more weights than the file has bytes does not get to allocate them. */
-static int check_bytes(const char *folder, const struct adapter_options *o, const struct weights *base)
+static int adapter_folder_check_bytes(const char *folder, const struct adapter_options *o, const struct weights *base)
 {
 	struct arena a = {0};
 	const char  *path;
 	uint64_t     bytes;
-	int          status = join(&a, folder, weights_name, &path);
+	int          status = adapter_folder_join(&a, folder, weights_name, &path);
 
 	if (status == OK)
 		status = file_size(path, &bytes);
@@ -189,7 +189,7 @@ int adapter_folder_load(const char *folder, struct adapter *adapter)
 	struct arena       a = {0};
 	struct safetensors s;
 	const char        *path;
-	int                status = join(&a, folder, weights_name, &path);
+	int                status = adapter_folder_join(&a, folder, weights_name, &path);
 
 	if (status == OK)
 		status = safetensors_open(path, &s);
@@ -207,7 +207,7 @@ int adapter_folder_read(const char *folder, const struct adapter_options *o, con
 	struct adapter *adapter;
 	int             status;
 
-	TRY(check_bytes(folder, o, base));
+	TRY(adapter_folder_check_bytes(folder, o, base));
 	TRY(adapter_new(o, base, mm, for_backward, &adapter));
 	status = adapter_folder_load(folder, adapter);
 	if (status == OK)
@@ -219,7 +219,7 @@ int adapter_folder_read(const char *folder, const struct adapter_options *o, con
 
 /* ---- writing ---- */
 
-static void format_config(struct text *t, const struct adapter_options *o, const char *base)
+static void adapter_folder_format_config(struct text *t, const struct adapter_options *o, const char *base)
 {
 	const char *comma = "";
 
@@ -237,18 +237,18 @@ static void format_config(struct text *t, const struct adapter_options *o, const
 	              "  \"inference_mode\": true\n}\n");
 }
 
-static int write_config(const char *path, const struct adapter_options *o, const char *base)
+static int adapter_folder_write_config(const char *path, const struct adapter_options *o, const char *base)
 {
 	struct text t = {0};
 	int         status;
 
-	format_config(&t, o, base);
+	adapter_folder_format_config(&t, o, base);
 	status = text_write(&t, path);
 	text_free(&t);
 	return status;
 }
 
-static int write_weights(const char *path, const struct weights *w, struct arena *a)
+static int adapter_folder_write_weights(const char *path, const struct weights *w, struct arena *a)
 {
 	struct safetensors_item *items = arena_alloc(a, (size_t)w->n_tensors, sizeof *items);
 
@@ -262,22 +262,22 @@ static int write_weights(const char *path, const struct weights *w, struct arena
 	return safetensors_write(path, SAFETENSORS_F32, items, (size_t)w->n_tensors);
 }
 
-static int write_all(const char *folder, const struct adapter *adapter, const char *base, struct arena *a)
+static int adapter_folder_write_all(const char *folder, const struct adapter *adapter, const char *base, struct arena *a)
 {
 	const char *config, *weights;
 
 	TRY(weights_check_finite(&adapter->weights));
 	TRY(file_make_folders(folder));
-	TRY(join(a, folder, config_name, &config));
-	TRY(join(a, folder, weights_name, &weights));
-	TRY(write_config(config, &adapter->options, base));
-	return write_weights(weights, &adapter->weights, a);
+	TRY(adapter_folder_join(a, folder, config_name, &config));
+	TRY(adapter_folder_join(a, folder, weights_name, &weights));
+	TRY(adapter_folder_write_config(config, &adapter->options, base));
+	return adapter_folder_write_weights(weights, &adapter->weights, a);
 }
 
 int adapter_folder_write(const char *folder, const struct adapter *adapter, const char *base)
 {
 	struct arena a = {0};
-	int          status = write_all(folder, adapter, base, &a);
+	int          status = adapter_folder_write_all(folder, adapter, base, &a);
 
 	arena_free(&a);
 	return status;

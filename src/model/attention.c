@@ -47,7 +47,7 @@ static size_t key_at(const struct layout *l, int kv_head)
 	return (size_t)(l->heads + kv_head) * (size_t)l->E;
 }
 
-static size_t value_at(const struct layout *l, int kv_head)
+static size_t attention_value_at(const struct layout *l, int kv_head)
 {
 	return (size_t)(l->heads + l->kv_heads + kv_head) * (size_t)l->E;
 }
@@ -77,14 +77,14 @@ void kv_cache_free(struct kv_cache *c)
 	*c = (struct kv_cache){0};
 }
 
-static float *keys_of(const struct kv_cache *c, int page, int layer, int kv_head)
+static float *attention_keys_of(const struct kv_cache *c, int page, int layer, int kv_head)
 {
 	size_t heads = (size_t)c->n_kv_heads;
 
 	return c->data + (((size_t)page * (size_t)c->n_layers + (size_t)layer) * heads + (size_t)kv_head) * page_floats(c->head_width);
 }
 
-static float *values_of(const struct kv_cache *c, float *keys)
+static float *attention_values_of(const struct kv_cache *c, float *keys)
 {
 	return keys + PAGE_TOKENS * c->head_width;
 }
@@ -93,7 +93,7 @@ void kv_cache_copy_page(struct kv_cache *c, int from, int to)
 {
 	size_t n = (size_t)c->n_layers * (size_t)c->n_kv_heads * page_floats(c->head_width);
 
-	memcpy(keys_of(c, to, 0, 0), keys_of(c, from, 0, 0), n * sizeof(float));
+	memcpy(attention_keys_of(c, to, 0, 0), attention_keys_of(c, from, 0, 0), n * sizeof(float));
 }
 
 /* ---- forward ---- */
@@ -108,7 +108,7 @@ struct forward {
 };
 
 /* The token of the batch that stands at this position of the text that the segment belongs to. */
-static int token_at(const struct batch *b, const struct segment *s, int position)
+static int attention_token_at(const struct batch *b, const struct segment *s, int position)
 {
 	while (position < s->position) {
 		assert(s->parent >= 0);
@@ -122,18 +122,18 @@ static int token_at(const struct batch *b, const struct segment *s, int position
 static void store_page(const struct forward *f, const struct segment *s, int block, int kv_head)
 {
 	const struct layout *l = &f->l;
-	float               *keys = keys_of(f->cache, s->pages[block], f->layer, kv_head);
-	float               *values = values_of(f->cache, keys);
+	float               *keys = attention_keys_of(f->cache, s->pages[block], f->layer, kv_head);
+	float               *values = attention_values_of(f->cache, keys);
 	int                  start = block * PAGE_TOKENS;
 	int                  from = s->parent < 0 && s->position > start ? s->position : start;
 	int                  end = s->position + s->count;
 
 	for (int p = from; p < end && p < start + PAGE_TOKENS; p++) {
-		const float *row = f->qkv + (size_t)token_at(f->b, s, p) * l->qkv_row;
+		const float *row = f->qkv + (size_t)attention_token_at(f->b, s, p) * l->qkv_row;
 		const float *k = row + key_at(l, kv_head);
 		for (int e = 0; e < l->E; e++)
 			keys[e * PAGE_TOKENS + p - start] = k[e];
-		memcpy(values + (p - start) * l->padded, row + value_at(l, kv_head), (size_t)l->E * sizeof(float));
+		memcpy(values + (p - start) * l->padded, row + attention_value_at(l, kv_head), (size_t)l->E * sizeof(float));
 	}
 }
 
@@ -189,7 +189,7 @@ static float max_of(const float x[PAGE_TOKENS])
 	return lane[0];
 }
 
-static float sum_of(const float x[PAGE_TOKENS])
+static float attention_sum_of(const float x[PAGE_TOKENS])
 {
 	float lane[LANES];
 
@@ -217,7 +217,7 @@ static void soften(struct attention_tile *t, int row, int n_keys)
 	for (int j = 0; j < PAGE_TOKENS; j++)
 		p[j] = elementary_exp(p[j] - max); /* exp(-infinity) is 0 */
 	t->max[row] = max;
-	t->sum[row] = fmaf(t->sum[row], correction, sum_of(p));
+	t->sum[row] = fmaf(t->sum[row], correction, attention_sum_of(p));
 	for (int e = 0; e < t->f->l.padded; e++)
 		o[e] *= correction;
 }
@@ -256,7 +256,7 @@ static void weigh_values(struct attention_tile *t, const float *values, int bloc
 static void attend_block(struct attention_tile *t, int block)
 {
 	const struct forward *f = t->f;
-	float                *keys = keys_of(f->cache, t->s->pages[block], f->layer, t->kv_head);
+	float                *keys = attention_keys_of(f->cache, t->s->pages[block], f->layer, t->kv_head);
 	struct tile_product   scores = {.a_row = (size_t)f->l.padded, .a_k = 1, .b = keys, .b_row = PAGE_TOKENS, .c_row = PAGE_TOKENS};
 	int                   first = 0;
 
@@ -268,7 +268,7 @@ static void attend_block(struct attention_tile *t, int block)
 	tile_product(&scores, t->rows - first, tile_pad(visible(t, t->rows - 1, block)), f->l.E);
 	for (int r = first; r < t->rows; r++)
 		soften(t, r, visible(t, r, block));
-	weigh_values(t, values_of(f->cache, keys), block, first);
+	weigh_values(t, attention_values_of(f->cache, keys), block, first);
 }
 
 static void load_queries(struct attention_tile *t)
@@ -362,7 +362,7 @@ void attention_forward(const struct model_shape *shape, const struct batch *b, c
  * Two passes, each with one writer for each result: over tiles of queries for dq, over blocks of keys for dk and dv. Both compute p and ds of
  * a (tile, block) pair; doing that twice costs 2 of 7 products, and leaves nothing to be summed between threads. */
 
-struct backward {
+struct attention_backward_work {
 	struct layout       l;
 	const struct batch *b;
 	const float        *qkv, *out, *lse, *d_out;
@@ -385,7 +385,7 @@ static size_t block_floats(const struct layout *l)
 	return PAGE_TOKENS * (size_t)(2 * l->E + l->padded);
 }
 
-static struct key_block key_block_of(const struct backward *w, int segment, int block, int kv_head)
+static struct key_block key_block_of(const struct attention_backward_work *w, int segment, int block, int kv_head)
 {
 	const struct segment *s = &w->b->segments[segment];
 	size_t                index = (size_t)(w->block_first[segment] + block) * (size_t)w->l.kv_heads + (size_t)kv_head;
@@ -399,12 +399,12 @@ static struct key_block key_block_of(const struct backward *w, int segment, int 
 	                          .k = p + 2 * E * PAGE_TOKENS};
 }
 
-static int blocks_of(const struct backward *w, int segment)
+static int attention_blocks_of(const struct attention_backward_work *w, int segment)
 {
 	return w->block_first[segment + 1] - w->block_first[segment];
 }
 
-static void pack_block(const struct backward *w, int segment, int block, int kv_head)
+static void pack_block(const struct attention_backward_work *w, int segment, int block, int kv_head)
 {
 	const struct layout *l = &w->l;
 	size_t               first = (size_t)(w->b->segments[segment].first + block * PAGE_TOKENS);
@@ -412,7 +412,7 @@ static void pack_block(const struct backward *w, int segment, int block, int kv_
 
 	for (int j = 0; j < to.n; j++) {
 		const float *row = w->qkv + (first + (size_t)j) * l->qkv_row;
-		const float *key = row + key_at(l, kv_head), *value = row + value_at(l, kv_head);
+		const float *key = row + key_at(l, kv_head), *value = row + attention_value_at(l, kv_head);
 		for (int e = 0; e < l->E; e++) {
 			to.kt[e * PAGE_TOKENS + j] = key[e];
 			to.vt[e * PAGE_TOKENS + j] = value[e];
@@ -422,12 +422,12 @@ static void pack_block(const struct backward *w, int segment, int block, int kv_
 }
 
 struct query_tile { /* rows as in struct attention_tile */
-	const struct backward *w;
-	const struct segment  *s;
-	int                    kv_head, first, rows;
-	float                  q[QUERY_ROWS * PADDED_MAX], d_o[QUERY_ROWS * PADDED_MAX]; /* [rows x padded] */
-	float                  lse[QUERY_ROWS], delta[QUERY_ROWS];
-	float                  p[QUERY_ROWS * PAGE_TOKENS], ds[QUERY_ROWS * PAGE_TOKENS]; /* [rows x PAGE_TOKENS] of the pair at hand */
+	const struct attention_backward_work *w;
+	const struct segment                 *s;
+	int                                   kv_head, first, rows;
+	float                                 q[QUERY_ROWS * PADDED_MAX], d_o[QUERY_ROWS * PADDED_MAX]; /* [rows x padded] */
+	float                                 lse[QUERY_ROWS], delta[QUERY_ROWS];
+	float p[QUERY_ROWS * PAGE_TOKENS], ds[QUERY_ROWS * PAGE_TOKENS]; /* [rows x PAGE_TOKENS] of the pair at hand */
 };
 
 struct backward_room { /* of a thread: too much for its stack */
@@ -436,7 +436,7 @@ struct backward_room { /* of a thread: too much for its stack */
 	float             dk[PAGE_TOKENS * PADDED_MAX], dv[PAGE_TOKENS * PADDED_MAX]; /* [PAGE_TOKENS x padded] */
 };
 
-static struct backward_room *room_of(const struct backward *w)
+static struct backward_room *room_of(const struct attention_backward_work *w)
 {
 	return &w->room[omp_get_thread_num()];
 }
@@ -446,7 +446,7 @@ static int query_position(const struct query_tile *t, int row)
 	return t->s->position + (t->first + row) / t->w->l.group;
 }
 
-static void load_query_tile(struct query_tile *t, const struct backward *w, const struct segment *s, int kv_head, int tile)
+static void load_query_tile(struct query_tile *t, const struct attention_backward_work *w, const struct segment *s, int kv_head, int tile)
 {
 	const struct layout *l = &w->l;
 	size_t               E = (size_t)l->E, padding = (size_t)(l->padded - l->E) * sizeof(float);
@@ -505,13 +505,13 @@ static int pair_with(struct query_tile *t, const struct key_block *keys)
 /* dq [rows x padded] += ds K over the keys of the segment's ancestors, root first, then its own. */
 static void add_dq(struct query_tile *t, int segment, float *dq)
 {
-	const struct backward *w = t->w;
-	size_t                 padded = (size_t)w->l.padded;
-	int                    parent = w->b->segments[segment].parent;
+	const struct attention_backward_work *w = t->w;
+	size_t                                padded = (size_t)w->l.padded;
+	int                                   parent = w->b->segments[segment].parent;
 
 	if (parent >= 0)
 		add_dq(t, parent, dq);
-	for (int block = 0; block < blocks_of(w, segment); block++) {
+	for (int block = 0; block < attention_blocks_of(w, segment); block++) {
 		struct key_block    keys = key_block_of(w, segment, block, t->kv_head);
 		int                 n = pair_with(t, &keys);
 		struct tile_product p = {
@@ -520,7 +520,7 @@ static void add_dq(struct query_tile *t, int segment, float *dq)
 	}
 }
 
-static void backward_queries(const struct backward *w, int segment, int kv_head, int tile)
+static void backward_queries(const struct attention_backward_work *w, int segment, int kv_head, int tile)
 {
 	const struct layout  *l = &w->l;
 	const struct segment *s = &w->b->segments[segment];
@@ -538,7 +538,7 @@ static void backward_queries(const struct backward *w, int segment, int kv_head,
 }
 
 /* dk += ds^T q and dv += p^T do over the queries of a segment. */
-static void add_dkv(const struct backward *w, int segment, int kv_head, const struct key_block *keys, float *dk, float *dv)
+static void add_dkv(const struct attention_backward_work *w, int segment, int kv_head, const struct key_block *keys, float *dk, float *dv)
 {
 	const struct segment *s = &w->b->segments[segment];
 	size_t                padded = (size_t)w->l.padded;
@@ -566,7 +566,7 @@ static int is_in_text_of(const struct batch *b, int ancestor, int segment)
 	return segment == ancestor;
 }
 
-static void backward_keys(const struct backward *w, int segment, int kv_head, int block)
+static void backward_keys(const struct attention_backward_work *w, int segment, int kv_head, int block)
 {
 	const struct layout  *l = &w->l;
 	const struct batch   *b = w->b;
@@ -582,11 +582,11 @@ static void backward_keys(const struct backward *w, int segment, int kv_head, in
 	for (int j = 0; j < keys.n; j++) {
 		float *row = w->d_qkv + (size_t)(s->first + block * PAGE_TOKENS + j) * l->qkv_row;
 		memcpy(row + key_at(l, kv_head), dk + j * l->padded, (size_t)l->E * sizeof(float));
-		memcpy(row + value_at(l, kv_head), dv + j * l->padded, (size_t)l->E * sizeof(float));
+		memcpy(row + attention_value_at(l, kv_head), dv + j * l->padded, (size_t)l->E * sizeof(float));
 	}
 }
 
-static void prepare(const struct backward *w)
+static void prepare(const struct attention_backward_work *w)
 {
 	const struct layout *l = &w->l;
 
@@ -599,13 +599,13 @@ static void prepare(const struct backward *w)
 	for (int i = 0; i < w->b->n_segments; i++) {
 #pragma omp for collapse(2) schedule(dynamic) nowait
 		for (int k = 0; k < l->kv_heads; k++)
-			for (int block = 0; block < blocks_of(w, i); block++)
+			for (int block = 0; block < attention_blocks_of(w, i); block++)
 				pack_block(w, i, block, k);
 	}
 #pragma omp barrier
 }
 
-static int allocate(struct backward *w, struct arena *a)
+static int attention_allocate(struct attention_backward_work *w, struct arena *a)
 {
 	const struct batch *b = w->b;
 	size_t              n_blocks;
@@ -627,10 +627,10 @@ static int allocate(struct backward *w, struct arena *a)
 int attention_backward(const struct model_shape *shape, const struct batch *b, const struct attention_kept *kept, const float *d_out,
                        struct arena *a, float *d_qkv)
 {
-	struct backward w = {
+	struct attention_backward_work w = {
 	        .l = layout_of(shape), .b = b, .qkv = kept->qkv, .out = kept->out, .lse = kept->lse, .d_out = d_out, .d_qkv = d_qkv};
 	struct arena_mark mark = arena_mark(a);
-	int               status = allocate(&w, a);
+	int               status = attention_allocate(&w, a);
 
 #pragma omp parallel if (status == OK)
 	if (status == OK) {
@@ -645,7 +645,7 @@ int attention_backward(const struct model_shape *shape, const struct batch *b, c
 		for (int i = 0; i < b->n_segments; i++) {
 #pragma omp for collapse(2) schedule(dynamic) nowait
 			for (int k = 0; k < w.l.kv_heads; k++)
-				for (int block = 0; block < blocks_of(&w, i); block++)
+				for (int block = 0; block < attention_blocks_of(&w, i); block++)
 					backward_keys(&w, i, k, block);
 		}
 	}

@@ -62,13 +62,13 @@ static int pages_of(int n_tokens)
 }
 
 /* Upper bounds of what a batch holds. */
-struct room {
+struct batch_room {
 	size_t tokens, targets, segments, page_ids;
 };
 
-static struct room measure(const struct sequence *seqs, const struct unit_range *units, int count)
+static struct batch_room batch_measure(const struct sequence *seqs, const struct unit_range *units, int count)
 {
-	struct room r = {0};
+	struct batch_room r = {0};
 
 	for (int u = 0; u < count; u++)
 		for (int i = 0; i < units[u].count; i++) {
@@ -82,7 +82,7 @@ static struct room measure(const struct sequence *seqs, const struct unit_range 
 	return r;
 }
 
-static int allocate(struct batch *b, int **pages, const struct room *r, int n_units, struct arena *a)
+static int batch_allocate(struct batch *b, int **pages, const struct batch_room *r, int n_units, struct arena *a)
 {
 	size_t bounds = (size_t)n_units + 1;
 
@@ -113,7 +113,7 @@ static void open_segment(struct batch *b, int parent, int position, int count, i
 		s->pages[i] = i < shared ? b->segments[parent].pages[i] : b->n_pages++;
 }
 
-static void add_tokens(struct batch *b, const int *tokens, int n, int position)
+static void batch_add_tokens(struct batch *b, const int *tokens, int n, int position)
 {
 	for (int i = 0; i < n; i++) {
 		b->token[b->n_tokens] = tokens[i];
@@ -135,9 +135,9 @@ static void add_single(struct batch *b, const struct sequence *s, int **pages)
 	int answer;
 
 	open_segment(b, -1, 0, s->n_prompt + answer_inputs(s), pages);
-	add_tokens(b, s->prompt, s->n_prompt, 0);
+	batch_add_tokens(b, s->prompt, s->n_prompt, 0);
 	answer = b->n_tokens;
-	add_tokens(b, s->answer, answer_inputs(s), s->n_prompt);
+	batch_add_tokens(b, s->answer, answer_inputs(s), s->n_prompt);
 	add_targets(b, s, answer - 1, answer);
 }
 
@@ -146,13 +146,13 @@ static void add_tree(struct batch *b, const struct sequence *seqs, int count, in
 	int root = b->n_segments, n_prompt = seqs->n_prompt, prompt_end;
 
 	open_segment(b, -1, 0, n_prompt, pages);
-	add_tokens(b, seqs->prompt, n_prompt, 0);
+	batch_add_tokens(b, seqs->prompt, n_prompt, 0);
 	prompt_end = b->n_tokens;
 	for (int i = 0; i < count; i++) {
 		int answer = b->n_tokens, n = answer_inputs(&seqs[i]);
 		if (n) /* an answer of one token is all target */
 			open_segment(b, root, n_prompt, n, pages);
-		add_tokens(b, seqs[i].answer, n, n_prompt);
+		batch_add_tokens(b, seqs[i].answer, n, n_prompt);
 		add_targets(b, &seqs[i], prompt_end - 1, answer);
 	}
 }
@@ -174,11 +174,11 @@ static void add_unit(struct batch *b, const struct sequence *seqs, const struct 
 int batch_build(const struct sequence *seqs, const struct unit_range *units, int first, int count, int share, struct arena *a,
                 struct batch *out)
 {
-	struct room  room = measure(seqs, units + first, count);
-	struct batch b = {.n_units = count};
-	int         *pages;
+	struct batch_room room = batch_measure(seqs, units + first, count);
+	struct batch      b = {.n_units = count};
+	int              *pages;
 
-	TRY(allocate(&b, &pages, &room, count, a));
+	TRY(batch_allocate(&b, &pages, &room, count, a));
 	for (int u = 0; u < count; u++) {
 		add_unit(&b, seqs, &units[first + u], share, &pages);
 		b.unit_token[u + 1] = b.n_tokens;

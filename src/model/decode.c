@@ -38,7 +38,7 @@ struct decoder {
 	struct arena        scratch;       /* of one step */
 };
 
-struct run { /* one call of decode_run */
+struct decode_call { /* one call of decode_run */
 	struct decoder              *d;
 	const struct decode_options *o;
 	const struct decode_request *requests;
@@ -180,7 +180,7 @@ static int has_stop_text(const struct decode_options *o, const struct decode_res
 	return found;
 }
 
-static void apply_penalty(const struct run *run, const struct decode_request *q, const struct decode_result *r, float *logits,
+static void apply_penalty(const struct decode_call *run, const struct decode_request *q, const struct decode_result *r, float *logits,
                           struct candidate *scratch)
 {
 	const struct decode_options *o = run->o;
@@ -196,7 +196,7 @@ static void apply_penalty(const struct run *run, const struct decode_request *q,
 }
 
 /* Draws the next token of a request from its row of logits, which a penalty changes. Returns 1 when that stops the answer, -1 when the row is not finite. */
-static int draw(const struct run *run, int request, float *logits, struct candidate *scratch)
+static int decode_draw(const struct decode_call *run, int request, float *logits, struct candidate *scratch)
 {
 	const struct decode_request *q = &run->requests[request];
 	struct decode_result        *r = &run->results[request];
@@ -238,7 +238,7 @@ void decode_append(struct decode_result *r, const int *ids, int n)
 }
 
 /* What became of a draw: whether the answer is over, after the listener had its say. */
-static int settle(struct run *run, int request, int drawn, int *over)
+static int decode_settle(struct decode_call *run, int request, int drawn, int *over)
 {
 	const struct decode_listener *l = &run->o->listener;
 	struct decode_result         *r = &run->results[request];
@@ -257,14 +257,14 @@ static int settle(struct run *run, int request, int drawn, int *over)
 
 /* ---- entering ---- */
 
-static int same_prompt(const struct run *run, const struct prompt *p, const struct decode_request *q)
+static int same_prompt(const struct decode_call *run, const struct prompt *p, const struct decode_request *q)
 {
 	return run->o->share_prompt && p->ids == q->prompt && p->n == q->n_prompt;
 }
 
 /* Chooses the prompts that the free slots need next, at most about PREFILL_TOKENS of them. Returns how many requests can enter.
  * The last known prompt may serve the first of them. */
-static int plan_prompts(struct run *run, int n_free, int *prompt_of)
+static int plan_prompts(struct decode_call *run, int n_free, int *prompt_of)
 {
 	int tokens = 0, entering = 0;
 
@@ -285,7 +285,7 @@ static int plan_prompts(struct run *run, int n_free, int *prompt_of)
 }
 
 /* Packs the new prompts (from `first` on) into one batch, takes their pages, computes the logits behind each of them. */
-static int prefill(struct run *run, int first)
+static int prefill(struct decode_call *run, int first)
 {
 	struct decoder *d = run->d;
 	struct batch    b = {0};
@@ -337,7 +337,7 @@ static void fork_pages(struct decoder *d, const struct prompt *p, struct slot *s
 }
 
 /* Keeps only the last prompt, and that only while the next request still needs it; its pages and logits move to the front. */
-static void drop_prompts(struct run *run)
+static void drop_prompts(struct decode_call *run)
 {
 	struct prompt *first = run->prompts, *last = run->prompts + run->n_prompts - 1;
 	size_t         V = (size_t)run->d->model->weights.shape.n_vocab;
@@ -356,7 +356,7 @@ static void drop_prompts(struct run *run)
 
 /* Lets waiting requests into free slots; each gets its first token from the logits behind its prompt. An answer that is over with its first
  * token never occupies its slot. */
-static int enter(struct run *run, int *prompt_of)
+static int enter(struct decode_call *run, int *prompt_of)
 {
 	struct decoder *d = run->d;
 	size_t          V = (size_t)d->model->weights.shape.n_vocab;
@@ -371,7 +371,7 @@ static int enter(struct run *run, int *prompt_of)
 		struct prompt *p = &run->prompts[prompt_of[i]];
 		int            request = run->next + i, over;
 		memcpy(d->logits, p->logits, V * sizeof *p->logits); /* others of the group still need them as they are */
-		TRY(settle(run, request, draw(run, request, d->logits, d->candidates), &over));
+		TRY(decode_settle(run, request, decode_draw(run, request, d->logits, d->candidates), &over));
 		if (over)
 			continue;
 		while (d->slots[s].request >= 0)
@@ -387,12 +387,12 @@ static int enter(struct run *run, int *prompt_of)
 
 /* ---- one step of all running answers ---- */
 
-static int text_length(const struct run *run, const struct slot *s)
+static int text_length(const struct decode_call *run, const struct slot *s)
 {
 	return run->requests[s->request].n_prompt + run->results[s->request].n;
 }
 
-static int token_at(const struct run *run, const struct slot *s, int position)
+static int decode_token_at(const struct decode_call *run, const struct slot *s, int position)
 {
 	const struct decode_request *q = &run->requests[s->request];
 
@@ -400,7 +400,7 @@ static int token_at(const struct run *run, const struct slot *s, int position)
 }
 
 /* Appends what is new in the text of a running answer: its last token, as a rule. */
-static void add_segment(const struct run *run, struct slot *s, struct batch *b)
+static void add_segment(const struct decode_call *run, struct slot *s, struct batch *b)
 {
 	int n = text_length(run, s);
 
@@ -409,13 +409,13 @@ static void add_segment(const struct run *run, struct slot *s, struct batch *b)
 	for (int page = pages_for(s->n_read); page < pages_for(n); page++)
 		s->pages[page] = page_take(run->d);
 	for (; s->n_read < n; s->n_read++, b->n_tokens++) {
-		b->token[b->n_tokens] = token_at(run, s, s->n_read);
+		b->token[b->n_tokens] = decode_token_at(run, s, s->n_read);
 		b->position[b->n_tokens] = s->n_read;
 	}
 }
 
 /* The running answers, one segment each, as long as there are not too many tokens; who has much to read may have to wait for a later step. */
-static int gather(struct run *run, struct batch *b, int *slot_of)
+static int gather(struct decode_call *run, struct batch *b, int *slot_of)
 {
 	struct decoder *d = run->d;
 	int             room = PREFILL_TOKENS + d->n_slots + d->max_tokens;
@@ -444,7 +444,7 @@ static void keep_last(const struct batch *b, size_t D, float *hidden)
 	}
 }
 
-static int step(struct run *run, int *slot_of, int *drawn)
+static int decode_step(struct decode_call *run, int *slot_of, int *drawn)
 {
 	struct decoder *d = run->d;
 	size_t          V = (size_t)d->model->weights.shape.n_vocab, D = (size_t)d->model->weights.shape.width;
@@ -462,11 +462,11 @@ static int step(struct run *run, int *slot_of, int *drawn)
 	TRY(head_logits(d->model, b.n_segments, hidden, d->logits));
 #pragma omp parallel for schedule(static)
 	for (int i = 0; i < b.n_segments; i++)
-		drawn[i] = draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V, d->candidates + (size_t)i * V);
+		drawn[i] = decode_draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V, d->candidates + (size_t)i * V);
 	for (int i = 0; i < b.n_segments; i++) {
 		struct slot *slot = &d->slots[slot_of[i]];
 		int          over;
-		TRY(settle(run, slot->request, drawn[i], &over));
+		TRY(decode_settle(run, slot->request, drawn[i], &over));
 		if (over || (drawn[i] && run->o->reread)) {
 			pages_release(d, slot->pages, pages_for(slot->n_read));
 			slot->n_read = 0;
@@ -478,7 +478,7 @@ static int step(struct run *run, int *slot_of, int *drawn)
 	return OK;
 }
 
-static int run_start(struct run *run, struct arena *a)
+static int run_start(struct decode_call *run, struct arena *a)
 {
 	struct decoder *d = run->d;
 	size_t          V = (size_t)d->model->weights.shape.n_vocab;
@@ -520,8 +520,8 @@ static int any_running(const struct decoder *d)
 int decode_run(struct decoder *d, const struct decode_options *o, const struct decode_request *requests, int n, struct arena *a,
                struct decode_result *results)
 {
-	struct run run = {.d = d, .o = o, .requests = requests, .results = results, .n = n};
-	int       *slot_of, *drawn, *prompt_of;
+	struct decode_call run = {.d = d, .o = o, .requests = requests, .results = results, .n = n};
+	int               *slot_of, *drawn, *prompt_of;
 
 	assert(o->n_stop == 0 || o->piece);
 	TRY(run_start(&run, a));
@@ -532,7 +532,7 @@ int decode_run(struct decoder *d, const struct decode_options *o, const struct d
 		return ERR_INPUT;
 	while (run.next < n || any_running(d)) {
 		TRY(enter(&run, prompt_of));
-		TRY(step(&run, slot_of, drawn));
+		TRY(decode_step(&run, slot_of, drawn));
 	}
 	return OK;
 }

@@ -15,7 +15,7 @@ static const size_t config_max = 16 << 20, index_max = 32 << 20, tokenizer_max =
 enum { FILES_MAX = 1024 }; /* shards of one model */
 enum { NO_ID = -1 };       /* what older configs write for a token that there is not */
 
-static int join(struct arena *a, const char *folder, const char *name, const char **out)
+static int folder_join(struct arena *a, const char *folder, const char *name, const char **out)
 {
 	*out = file_join(a, folder, name);
 	return *out ? OK : ERR_INPUT;
@@ -39,7 +39,7 @@ static const struct size_key {
 };
 
 /* Settings that would change what is computed, unless they are switched off. */
-static const struct refusal {
+static const struct folder_refusal {
 	const char *key, *what;
 	int         but_for; /* kinds with this part take no notice of the key */
 } refusals[] = {
@@ -52,7 +52,7 @@ static const struct refusal {
         {"quantization_config", "quantised weights", 0},
 };
 
-static int is_off(const json_t *v)
+static int folder_is_off(const json_t *v)
 {
 	return !v || json_is_null(v) || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0);
 }
@@ -73,12 +73,12 @@ static int read_kind(const char *place, const json_t *config, struct model_shape
 	return OK;
 }
 
-static int check_refusals(const char *place, const json_t *config, const struct model_shape *s)
+static int folder_check_refusals(const char *place, const json_t *config, const struct model_shape *s)
 {
 	const char *activation = "silu";
 
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
-		if (!is_off(json_object_get(config, refusals[i].key)) &&
+		if (!folder_is_off(json_object_get(config, refusals[i].key)) &&
 		    !(refusals[i].but_for && kind_has(s, (enum kind_part)refusals[i].but_for)))
 			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported", place, refusals[i].key, refusals[i].what);
 	TRY(json_get_text(place, config, "hidden_act", JSON_OPTIONAL, &activation));
@@ -93,8 +93,8 @@ static int slides(const json_t *config, const struct model_shape *s)
 {
 	const json_t *types = json_object_get(config, "layer_types");
 	const json_t *from = json_object_get(config, "max_window_layers");
-	int           slide = !kind_of(s)->window_switch ? !is_off(json_object_get(config, "sliding_window"))
-	                                                 : !is_off(json_object_get(config, "use_sliding_window"));
+	int           slide = !kind_of(s)->window_switch ? !folder_is_off(json_object_get(config, "sliding_window"))
+	                                                 : !folder_is_off(json_object_get(config, "use_sliding_window"));
 
 	if (slide && json_is_integer(from) && json_integer_value(from) >= s->n_layers)
 		slide = 0;
@@ -147,7 +147,7 @@ static int read_rope_scaling(const char *place, const char *key, const json_t *r
 
 	TRY(json_get_text(place, rope, "type", JSON_OPTIONAL, &type));
 	TRY(json_get_text(place, rope, "rope_type", JSON_OPTIONAL, &type));
-	if (!type && !is_off(json_object_get(rope, "factor")))
+	if (!type && !folder_is_off(json_object_get(rope, "factor")))
 		return error_set(ERR_INPUT, "%s: \"%s\" has a \"factor\", but no \"rope_type\" that says what it scales", place, key);
 	type = type ? type : rope_types[ROPE_PLAIN];
 	while (i < N_ROPE_TYPES && strcmp(rope_types[i], type) != 0)
@@ -171,7 +171,7 @@ static int read_rope(const char *place, const json_t *config, struct model_shape
 	TRY(json_get_real(place, config, "partial_rotary_factor", JSON_OPTIONAL, &share));
 	for (int i = 0; i < 2; i++) {
 		const json_t *rope = json_object_get(config, keys[i]);
-		if (is_off(rope))
+		if (folder_is_off(rope))
 			continue;
 		TRY(read_rope_scaling(place, keys[i], rope, &s->rope));
 		TRY(json_get_real(place, rope, "rope_theta", JSON_OPTIONAL, theta));
@@ -216,7 +216,7 @@ static int read_end_id(const char *place, const json_t *id, struct model_shape *
 }
 
 /* bos_token_id and eos_token_id, a number or a list; what is absent or null stays as it is. */
-static int read_ids(const char *place, const json_t *config, struct model_shape *s)
+static int folder_read_ids(const char *place, const json_t *config, struct model_shape *s)
 {
 	const json_t *ends = json_object_get(config, "eos_token_id");
 	int64_t       bos = s->bos;
@@ -234,14 +234,14 @@ static int read_ids(const char *place, const json_t *config, struct model_shape 
 }
 
 /* What a missing key means is what transformers takes for it. */
-static int read_config(const char *place, const json_t *config, struct model_shape *s)
+static int folder_read_config(const char *place, const json_t *config, struct model_shape *s)
 {
 	*s = (struct model_shape){.rope_theta = 10000, .norm_eps = 1e-6, .bos = -1};
 	TRY(read_kind(place, config, s));
 	s->n_positions = kind_of(s)->n_positions;
 	s->n_kv_heads = kind_of(s)->n_kv_heads;
 	s->head_width = kind_of(s)->head_width;
-	TRY(check_refusals(place, config, s));
+	TRY(folder_check_refusals(place, config, s));
 	TRY(read_sizes(place, config, s));
 	TRY(check_window(place, config, s));
 	TRY(read_rope(place, config, s));
@@ -249,7 +249,7 @@ static int read_config(const char *place, const json_t *config, struct model_sha
 	TRY(json_get_bool(place, config, "tie_word_embeddings", JSON_OPTIONAL, &s->tied));
 	if (weights_check_shape(s) != OK)
 		return error_context("%s", place);
-	return read_ids(place, config, s);
+	return folder_read_ids(place, config, s);
 }
 
 static int read_shape(const char *folder, struct arena *a, struct model_shape *out)
@@ -258,14 +258,14 @@ static int read_shape(const char *folder, struct arena *a, struct model_shape *o
 	json_t     *config;
 	int         status;
 
-	TRY(join(a, folder, "config.json", &path));
+	TRY(folder_join(a, folder, "config.json", &path));
 	TRY(json_read(path, config_max, &config));
-	status = read_config(path, config, out);
+	status = folder_read_config(path, config, out);
 	json_decref(config);
 	if (status != OK)
 		return status;
 	TRY(generation_open(folder, a, &path, &config));
-	status = config ? read_ids(path, config, out) : OK;
+	status = config ? folder_read_ids(path, config, out) : OK;
 	json_decref(config);
 	return status;
 }
@@ -317,7 +317,7 @@ static int add_file(struct loading *l, const char *name)
 	return l->files[l->n_files++] ? OK : ERR_INPUT;
 }
 
-static int list_index(struct loading *l, const char *path)
+static int folder_list_index(struct loading *l, const char *path)
 {
 	const char *tensor;
 	json_t     *file;
@@ -338,17 +338,17 @@ static int list_index(struct loading *l, const char *path)
 	return OK;
 }
 
-static int list_files(struct loading *l)
+static int folder_list_files(struct loading *l)
 {
 	const char *one, *index;
 	int         is_one, is_index;
 
-	TRY(join(&l->arena, l->folder, "model.safetensors", &one));
-	TRY(join(&l->arena, l->folder, "model.safetensors.index.json", &index));
+	TRY(folder_join(&l->arena, l->folder, "model.safetensors", &one));
+	TRY(folder_join(&l->arena, l->folder, "model.safetensors.index.json", &index));
 	TRY(file_there(one, &is_one));
 	TRY(file_there(index, &is_index));
 	if (!is_one && is_index)
-		return list_index(l, index);
+		return folder_list_index(l, index);
 	if (!is_one)
 		return error_set(ERR_INPUT,
 		                 "%s: neither model.safetensors nor model.safetensors.index.json; other formats must be converted",
@@ -358,13 +358,13 @@ static int list_files(struct loading *l)
 }
 
 /* A config that asks for more weights than the files have bytes does not get to allocate them. */
-static int check_bytes(struct loading *l, const struct model_shape *shape)
+static int folder_check_bytes(struct loading *l, const struct model_shape *shape)
 {
 	uint64_t total = 0, bytes;
 
 	for (size_t i = 0; i < l->n_files; i++) {
 		const char *path;
-		TRY(join(&l->arena, l->folder, l->files[i], &path));
+		TRY(folder_join(&l->arena, l->folder, l->files[i], &path));
 		TRY(file_size(path, &bytes));
 		total += bytes;
 	}
@@ -395,7 +395,7 @@ static int check_dims(struct loading *l, const struct safetensors *s, const stru
 	                 format_dims(&l->arena, e->n_dims, e->dims), format_dims(&l->arena, n, want));
 }
 
-static int matches(const char *name, const char *begin, const char *within)
+static int folder_matches(const char *name, const char *begin, const char *within)
 {
 	return !strncmp(name, begin, strlen(begin)) && strstr(name, within);
 }
@@ -413,11 +413,11 @@ static int is_beside(const char *name)
 	int found = 0;
 
 	for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
-		found |= matches(name, beside[i].begin, beside[i].within);
+		found |= folder_matches(name, beside[i].begin, beside[i].within);
 	return found;
 }
 
-static int load_tensor(struct loading *l, const char *file, const struct safetensors *s, const struct safetensors_entry *e)
+static int folder_load_tensor(struct loading *l, const char *file, const struct safetensors *s, const struct safetensors_entry *e)
 {
 	const struct tensor *t = weights_find(l->weights, e->name);
 	const char          *mapped = json_string_value(json_object_get(l->weight_map, e->name));
@@ -444,10 +444,10 @@ static int load_file(struct loading *l, const char *file)
 	const char        *path;
 	int                status = OK;
 
-	TRY(join(&l->arena, l->folder, file, &path));
+	TRY(folder_join(&l->arena, l->folder, file, &path));
 	TRY(safetensors_open(path, &s));
 	for (size_t i = 0; i < s.n && status == OK; i++)
-		status = load_tensor(l, file, &s, &s.entries[i]);
+		status = folder_load_tensor(l, file, &s, &s.entries[i]);
 	safetensors_close(&s);
 	return status;
 }
@@ -490,7 +490,7 @@ static int check_tied_head(struct loading *l)
 
 	if (!l->head_file)
 		return OK;
-	TRY(join(&l->arena, l->folder, l->head_file, &path));
+	TRY(folder_join(&l->arena, l->folder, l->head_file, &path));
 	TRY(safetensors_open(path, &s));
 	status = compare_head(l, &s);
 	safetensors_close(&s);
@@ -498,11 +498,11 @@ static int check_tied_head(struct loading *l)
 }
 
 /* Into the weights, which are made first where `shape` is not NULL. */
-static int load(struct loading *l, const struct model_shape *shape)
+static int folder_load(struct loading *l, const struct model_shape *shape)
 {
-	TRY(list_files(l));
+	TRY(folder_list_files(l));
 	if (shape) {
-		TRY(check_bytes(l, shape));
+		TRY(folder_check_bytes(l, shape));
 		TRY(weights_new(shape, l->weights));
 	}
 	l->seen = arena_alloc(&l->arena, (size_t)l->weights->n_tensors, 1);
@@ -515,10 +515,10 @@ static int load(struct loading *l, const struct model_shape *shape)
 	return weights_check_finite(l->weights) == OK ? OK : error_context("%s", l->folder);
 }
 
-static int load_folder(const char *folder, const struct model_shape *shape, struct weights *w)
+static int folder_load_folder(const char *folder, const struct model_shape *shape, struct weights *w)
 {
 	struct loading l = {.folder = folder, .weights = w};
-	int            status = load(&l, shape);
+	int            status = folder_load(&l, shape);
 
 	json_decref(l.index);
 	arena_free(&l.arena);
@@ -530,7 +530,7 @@ int folder_read_weights(const char *folder, const struct model_shape *shape, str
 	int status;
 
 	*out = (struct weights){0};
-	status = load_folder(folder, shape, out);
+	status = folder_load_folder(folder, shape, out);
 	if (status != OK)
 		weights_free(out);
 	return status;
@@ -538,7 +538,7 @@ int folder_read_weights(const char *folder, const struct model_shape *shape, str
 
 int folder_load_weights(const char *folder, struct weights *w)
 {
-	return load_folder(folder, NULL, w);
+	return folder_load_folder(folder, NULL, w);
 }
 
 /* ---- writing ---- */
@@ -580,7 +580,7 @@ static void format_rope_scaling(struct text *t, const struct rope_scaling *r)
 	text_print(t, "}");
 }
 
-static void format_config(struct text *t, const struct model_shape *s, enum safetensors_type type)
+static void folder_format_config(struct text *t, const struct model_shape *s, enum safetensors_type type)
 {
 	const char *const dtypes[] = {[SAFETENSORS_F32] = "float32", [SAFETENSORS_BF16] = "bfloat16", [SAFETENSORS_F16] = "float16"};
 
@@ -608,12 +608,12 @@ static void format_config(struct text *t, const struct model_shape *s, enum safe
 	text_print(t, ",\n  \"torch_dtype\": \"%s\"\n}\n", dtypes[type]);
 }
 
-static int write_config(const char *path, const struct model_shape *s, enum safetensors_type type)
+static int folder_write_config(const char *path, const struct model_shape *s, enum safetensors_type type)
 {
 	struct text t = {0};
 	int         status;
 
-	format_config(&t, s, type);
+	folder_format_config(&t, s, type);
 	status = text_write(&t, path);
 	text_free(&t);
 	return status;
@@ -659,7 +659,7 @@ static int write_generation_like(const char *folder, const char *source, const s
 	}
 	if (!config)
 		config = json_object();
-	status = join(a, folder, "generation_config.json", &path);
+	status = folder_join(a, folder, "generation_config.json", &path);
 	if (status == OK)
 		status = write_generation(path, config, s);
 	json_decref(config);
@@ -672,8 +672,8 @@ static int copy_tokenizer(const char *folder, const char *source, struct arena *
 		const char  *from, *to;
 		struct bytes b;
 		int          status, there;
-		TRY(join(a, source, tokenizer_files[i], &from));
-		TRY(join(a, folder, tokenizer_files[i], &to));
+		TRY(folder_join(a, source, tokenizer_files[i], &from));
+		TRY(folder_join(a, folder, tokenizer_files[i], &to));
 		TRY(file_there(from, &there));
 		if (!there)
 			continue;
@@ -686,7 +686,7 @@ static int copy_tokenizer(const char *folder, const char *source, struct arena *
 	return OK;
 }
 
-static int write_weights(const char *path, const struct weights *w, enum safetensors_type type, struct arena *a)
+static int folder_write_weights(const char *path, const struct weights *w, enum safetensors_type type, struct arena *a)
 {
 	struct safetensors_item *items = arena_alloc(a, (size_t)w->n_tensors, sizeof *items);
 
@@ -704,25 +704,25 @@ static int write_weights(const char *path, const struct weights *w, enum safeten
 	return safetensors_write(path, type, items, (size_t)w->n_tensors);
 }
 
-static int write_all(const char *folder, const struct weights *w, enum safetensors_type type, const char *source, struct arena *a)
+static int folder_write_all(const char *folder, const struct weights *w, enum safetensors_type type, const char *source, struct arena *a)
 {
 	const char *config, *model;
 
 	TRY(weights_check_finite(w));
 	TRY(file_make_folders(folder));
-	TRY(join(a, folder, "config.json", &config));
-	TRY(join(a, folder, "model.safetensors", &model));
-	TRY(write_config(config, &w->shape, type));
+	TRY(folder_join(a, folder, "config.json", &config));
+	TRY(folder_join(a, folder, "model.safetensors", &model));
+	TRY(folder_write_config(config, &w->shape, type));
 	TRY(write_generation_like(folder, source, &w->shape, a));
 	if (source)
 		TRY(copy_tokenizer(folder, source, a));
-	return write_weights(model, w, type, a);
+	return folder_write_weights(model, w, type, a);
 }
 
 int folder_write(const char *folder, const struct weights *w, enum safetensors_type type, const char *source)
 {
 	struct arena a = {0};
-	int          status = write_all(folder, w, type, source, &a);
+	int          status = folder_write_all(folder, w, type, source, &a);
 
 	arena_free(&a);
 	return status;

@@ -124,7 +124,7 @@ static int read_list(const char *place, const char *key, const json_t *list, str
 	return OK;
 }
 
-static int read_words(const char *place, const json_t *words, struct arena *a, struct penalty *p)
+static int generation_read_words(const char *place, const json_t *words, struct arena *a, struct penalty *p)
 {
 	size_t n = json_array_size(words);
 
@@ -163,7 +163,7 @@ static int name_absent(const json_t *config, struct arena *a, struct generation 
 	return g->not_done ? OK : ERR_INPUT;
 }
 
-static int read_all(const char *place, const json_t *config, struct arena *a, struct generation *g)
+static int generation_read_all(const char *place, const json_t *config, struct arena *a, struct generation *g)
 {
 	int64_t top_k = 0;
 
@@ -178,7 +178,7 @@ static int read_all(const char *place, const json_t *config, struct arena *a, st
 	}
 	for (size_t i = 0; i < sizeof list_keys / sizeof *list_keys; i++)
 		TRY(read_list(place, list_keys[i].key, json_object_get(config, list_keys[i].key), a, field(g, list_keys[i].at)));
-	TRY(read_words(place, json_object_get(config, "bad_words_ids"), a, &g->penalty));
+	TRY(generation_read_words(place, json_object_get(config, "bad_words_ids"), a, &g->penalty));
 	return name_absent(config, a, g);
 }
 
@@ -190,7 +190,7 @@ int generation_read(const char *folder, struct arena *a, struct generation *out)
 
 	*out = (struct generation){.temperature = 1, .top_p = 1, .penalty = {.repetition = 1}, .not_done = ""};
 	TRY(generation_open(folder, a, &path, &config));
-	status = config ? read_all(path, config, a, out) : OK;
+	status = config ? generation_read_all(path, config, a, out) : OK;
 	json_decref(config);
 	return status;
 }

@@ -49,7 +49,7 @@ static size_t piece_of(const struct weights *w)
 	return most;
 }
 
-static int allocate(struct gradient *g, uint32_t n_units)
+static int gradient_allocate(struct gradient *g, uint32_t n_units)
 {
 	int n_full = levels_full(n_units);
 
@@ -68,7 +68,7 @@ static int allocate(struct gradient *g, uint32_t n_units)
 int gradient_new(const struct weights *w, int n_units_max, struct gradient *out)
 {
 	struct gradient g = {.n = w->n, .n_extra = extra_of(&w->shape), .embed = w->embed, .n_piece = piece_of(w)};
-	int             status = allocate(&g, (uint32_t)n_units_max);
+	int             status = gradient_allocate(&g, (uint32_t)n_units_max);
 
 	if (status != OK)
 		gradient_free(&g);
@@ -95,7 +95,7 @@ size_t gradient_bytes(const struct weights *w, int n_units_max)
 int gradient_begin(struct gradient *g, uint32_t n_units)
 {
 	g->n_units = 0;
-	return allocate(g, n_units);
+	return gradient_allocate(g, n_units);
 }
 
 /* ---- adding ---- */
@@ -111,7 +111,7 @@ float *gradient_slot(struct gradient *g, uint32_t u, size_t offset)
 	return place(g, popcount(u), offset);
 }
 
-static void add(float *restrict y, const float *restrict x, size_t n)
+static void gradient_add(float *restrict y, const float *restrict x, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] += x[i];
@@ -126,7 +126,7 @@ static void fold(struct gradient *g, int top, int times, size_t offset, size_t c
 	for (size_t b = 0; b < n_blocks; b++) {
 		size_t n = b + 1 < n_blocks ? BLOCK : count - b * BLOCK;
 		for (int l = top; l > top - times; l--)
-			add(place(g, l - 1, offset) + b * BLOCK, place(g, l, offset) + b * BLOCK, n);
+			gradient_add(place(g, l - 1, offset) + b * BLOCK, place(g, l, offset) + b * BLOCK, n);
 	}
 }
 

@@ -37,7 +37,7 @@ size_t head_bytes(const struct model_shape *s, int targets, int learns)
 	return (rows * (V + 2 * D) + (learns && targets > HEAD_ROWS ? V * D : 0)) * sizeof(float);
 }
 
-static int chunk_new(const struct model *m, const struct batch *b, float temperature, struct arena *a, struct chunk *out)
+static int head_chunk_new(const struct model *m, const struct batch *b, float temperature, struct arena *a, struct chunk *out)
 {
 	size_t rows = (size_t)(b->n_targets < HEAD_ROWS ? b->n_targets : HEAD_ROWS);
 
@@ -79,7 +79,7 @@ static int forward_chunks(const struct model *m, const struct batch *b, const fl
 {
 	struct chunk c;
 
-	TRY(chunk_new(m, b, temperature, a, &c));
+	TRY(head_chunk_new(m, b, temperature, a, &c));
 	for (int i = 0; i < b->n_targets; i += c.n) {
 		TRY(chunk_load(&c, i, b->n_targets, hidden));
 		chunk_logprobs(&c, out);
@@ -99,7 +99,7 @@ int head_forward(const struct model *m, const struct batch *b, const float *hidd
 
 /* ---- backward ---- */
 
-struct backward {
+struct head_backward_work {
 	struct chunk              c;
 	const float              *hidden;
 	const struct head_result *forward;
@@ -111,7 +111,7 @@ struct backward {
 };
 
 /* The chunk's logits become their own gradient, and that goes back to the hidden states. */
-static int backward_chunk(const struct backward *p)
+static int backward_chunk(const struct head_backward_work *p)
 {
 	const struct chunk *c = &p->c;
 	size_t              V = vocab_of(c->m), D = width_of(c->m);
@@ -132,7 +132,7 @@ static int backward_chunk(const struct backward *p)
 }
 
 /* slot = or += dZ^T X of the chunk */
-static int weights_chunk(const struct backward *p, int is_first, float *slot)
+static int weights_chunk(const struct head_backward_work *p, int is_first, float *slot)
 {
 	const struct chunk *c = &p->c;
 	size_t              n = vocab_of(c->m) * width_of(c->m);
@@ -146,7 +146,7 @@ static int weights_chunk(const struct backward *p, int is_first, float *slot)
 	return OK;
 }
 
-static int backward_unit(struct backward *p, int u)
+static int head_backward_unit(struct head_backward_work *p, int u)
 {
 	const struct model *m = p->c.m;
 	const int          *bound = p->c.b->unit_target;
@@ -167,14 +167,14 @@ static int backward_unit(struct backward *p, int u)
 	return OK;
 }
 
-static int backward_units(struct backward *p, const struct model *m, const struct batch *b, float temperature, struct arena *a)
+static int backward_units(struct head_backward_work *p, const struct model *m, const struct batch *b, float temperature, struct arena *a)
 {
 	int most = 0;
 
 	for (int u = 0; u < b->n_units; u++)
 		if (b->unit_target[u + 1] - b->unit_target[u] > most)
 			most = b->unit_target[u + 1] - b->unit_target[u];
-	TRY(chunk_new(m, b, temperature, a, &p->c));
+	TRY(head_chunk_new(m, b, temperature, a, &p->c));
 	p->dx = arena_alloc(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m), sizeof(float));
 	if (most > HEAD_ROWS && !m->adapter)
 		p->dw = arena_alloc(a, vocab_of(m) * width_of(m), sizeof(float));
@@ -182,16 +182,16 @@ static int backward_units(struct backward *p, const struct model *m, const struc
 		return ERR_INPUT;
 	memset(p->d_hidden, 0, (size_t)b->n_tokens * width_of(m) * sizeof(float));
 	for (int u = 0; u < b->n_units; u++)
-		TRY(backward_unit(p, u));
+		TRY(head_backward_unit(p, u));
 	return OK;
 }
 
 int head_backward(const struct model *m, const struct batch *b, const float *hidden, float temperature, const struct head_result *forward,
                   const float *c, const float *h, struct arena *a, float *d_hidden, struct gradient *g)
 {
-	struct backward   p = {.hidden = hidden, .forward = forward, .d_logp = c, .d_entropy = h, .d_hidden = d_hidden, .g = g};
-	struct arena_mark mark = arena_mark(a);
-	int               status = backward_units(&p, m, b, temperature, a);
+	struct head_backward_work p = {.hidden = hidden, .forward = forward, .d_logp = c, .d_entropy = h, .d_hidden = d_hidden, .g = g};
+	struct arena_mark         mark = arena_mark(a);
+	int                       status = backward_units(&p, m, b, temperature, a);
 
 	arena_release(a, mark);
 	return status;

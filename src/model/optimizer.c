@@ -27,7 +27,7 @@ struct optimizer_options optimizer_defaults(void)
 	return (struct optimizer_options){.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0, .max_grad_norm = 1};
 }
 
-static size_t blocks_of(size_t count)
+static size_t optimizer_blocks_of(size_t count)
 {
 	return (count + OPTIMIZER_BLOCK - 1) / OPTIMIZER_BLOCK;
 }
@@ -65,7 +65,7 @@ int optimizer_new(const struct weights *w, const struct optimizer_options *optio
 	*o = (struct optimizer){.options = *options, .n = w->n};
 	TRY(check_options(options));
 	for (int i = 0; i < w->n_tensors; i++)
-		o->n_blocks += blocks_of(w->tensors[i].count);
+		o->n_blocks += optimizer_blocks_of(w->tensors[i].count);
 	o->m = mem_alloc(2 * w->n, sizeof *o->m, "the moments of the optimizer");
 	o->blocks = mem_alloc(o->n_blocks, sizeof *o->blocks, "the blocks of the optimizer");
 	o->sums = mem_alloc(o->n_blocks, sizeof *o->sums, "the gradient's norm");
@@ -130,7 +130,7 @@ static double gradient_norm(struct optimizer *o, const struct weights *w, const 
 		o->sums[i] = sum_of_squares(gradient + o->blocks[i].offset, o->blocks[i].count);
 	for (int i = 0; i < w->n_tensors; i++) {
 		double tensor_sum = 0;
-		for (size_t n = blocks_of(w->tensors[i].count); n; n--)
+		for (size_t n = optimizer_blocks_of(w->tensors[i].count); n; n--)
 			tensor_sum += *sum++;
 		total += tensor_sum;
 	}

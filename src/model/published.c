@@ -75,7 +75,7 @@ static const struct published {
           .n_eos = 3}},
 };
 
-static const char *name_at(int i)
+static const char *published_name_at(int i)
 {
 	return (size_t)i < sizeof table / sizeof *table ? table[i].name : NULL;
 }
@@ -85,6 +85,6 @@ const struct model_shape *published_shape(const char *name)
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		if (!strcmp(table[i].name, name))
 			return &table[i].shape;
-	error_unknown("shape", name, name_at);
+	error_unknown("shape", name, published_name_at);
 	return NULL;
 }

@@ -293,7 +293,7 @@ static int read_at(const struct safetensors *s, uint64_t at, void *out, size_t n
 	return file_get_all(s->path, s->fd, out, n);
 }
 
-static int read_header(struct safetensors *s)
+static int safetensors_read_header(struct safetensors *s)
 {
 	uint64_t size = 0, n;
 	char    *text;
@@ -325,7 +325,7 @@ int safetensors_open(const char *path, struct safetensors *s)
 	*s = (struct safetensors){.fd = -1};
 	s->path = arena_text(&s->arena, path, strlen(path));
 	if (s->path)
-		status = read_header(s);
+		status = safetensors_read_header(s);
 	if (status != OK)
 		safetensors_close(s);
 	return status;
@@ -451,7 +451,7 @@ static int write_16_bits(struct file_out *f, enum safetensors_type type, const s
 	return OK;
 }
 
-static int write_all(struct file_out *f, enum safetensors_type type, const struct safetensors_item *items, size_t n)
+static int safetensors_write_all(struct file_out *f, enum safetensors_type type, const struct safetensors_item *items, size_t n)
 {
 	TRY(write_header(f, type, items, n));
 	for (size_t i = 0; i < n; i++) {
@@ -470,5 +470,5 @@ int safetensors_write(const char *path, enum safetensors_type type, struct safet
 	assert(type == SAFETENSORS_F32 || type == SAFETENSORS_BF16 || type == SAFETENSORS_F16);
 	qsort(items, n, sizeof *items, compare_names);
 	TRY(file_begin(path, &f));
-	return file_finish(&f, write_all(&f, type, items, n));
+	return file_finish(&f, safetensors_write_all(&f, type, items, n));
 }

@@ -51,7 +51,7 @@ static const struct schedule_row *row_find(const char *name)
 	return NULL;
 }
 
-static int is_share(double x)
+static int schedule_is_share(double x)
 {
 	return x >= 0 && x <= 1;
 }
@@ -66,7 +66,7 @@ int schedule_new(const struct schedule_options *o, struct schedule *out)
 		                 o->name);
 	if (!(o->learning_rate >= 0 && isfinite(o->learning_rate)))
 		return error_set(ERR_INPUT, "a learning rate of %g is not a positive number", o->learning_rate);
-	if (!is_share(o->warmup_ratio) || !is_share(o->min_lr_rate))
+	if (!schedule_is_share(o->warmup_ratio) || !schedule_is_share(o->min_lr_rate))
 		return error_set(ERR_INPUT, "the warm-up ratio (%g) and the rate at the end (%g) must lie in 0 .. 1", o->warmup_ratio,
 		                 o->min_lr_rate);
 	if (o->warmup_steps < 0 || o->total_steps < 0)

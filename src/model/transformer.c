@@ -242,7 +242,7 @@ void tape_free(struct tape *t)
 
 /* ---- forward ---- */
 
-struct forward {
+struct transformer_forward {
 	const struct model *m;
 	const struct batch *b;
 	struct kv_cache    *cache;
@@ -305,14 +305,14 @@ static struct qknorm qk_norm(const struct model *m, int layer)
 }
 
 /* Y = X W^T, and what the adapter adds */
-static int product_forward(const struct forward *p, int layer, enum product which, int n, const float *X, float *Y)
+static int product_forward(const struct transformer_forward *p, int layer, enum product which, int n, const float *X, float *Y)
 {
 	TRY(matmul_forward(p->m->layers[layer][which], n, X, Y));
 	return p->m->adapter ? adapter_forward(p->m->adapter, layer, which, n, X, &p->adapter, Y) : OK;
 }
 
 /* qkv of n rows from row `at` on = h W^T, and what the kind does to it before it is rotated */
-static int project_qkv(const struct forward *p, int layer, int n, size_t at, const struct layer_state *s)
+static int project_qkv(const struct transformer_forward *p, int layer, int n, size_t at, const struct layer_state *s)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
 	struct qknorm             norm = qk_norm(p->m, layer);
@@ -329,7 +329,7 @@ static int project_qkv(const struct forward *p, int layer, int n, size_t at, con
 }
 
 /* x_mid = x + attention(rmsnorm(x)) */
-static int forward_attention(const struct forward *p, int layer, const struct layer_state *s)
+static int forward_attention(const struct transformer_forward *p, int layer, const struct layer_state *s)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
 	int                       T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads, E = shape->head_width;
@@ -354,7 +354,7 @@ static int forward_attention(const struct forward *p, int layer, const struct la
 }
 
 /* x_out = x_mid + mlp(rmsnorm(x_mid)) */
-static int forward_mlp(const struct forward *p, int layer, const struct layer_state *s, float *x_out)
+static int forward_mlp(const struct transformer_forward *p, int layer, const struct layer_state *s, float *x_out)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
 	int                       T = p->b->n_tokens, D = shape->width, F = shape->ff_width;
@@ -387,7 +387,7 @@ static int scratch_state(const struct model_shape *s, int T, struct arena *a, st
 	return out->x && out->r_attn && out->qkv && out->o && out->gate_up ? OK : ERR_INPUT;
 }
 
-static int forward_scratch(struct forward *p, struct arena *a)
+static int forward_scratch(struct transformer_forward *p, struct arena *a)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 	size_t                    rows = (size_t)chunk_rows(p->b->n_tokens);
@@ -401,7 +401,7 @@ static int forward_scratch(struct forward *p, struct arena *a)
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 0, a, &p->adapter) : OK;
 }
 
-static int forward_layers(struct forward *p, struct tape *tape, struct arena *a, float *hidden)
+static int forward_layers(struct transformer_forward *p, struct tape *tape, struct arena *a, float *hidden)
 {
 	const struct weights     *w = &p->m->weights;
 	const struct model_shape *s = &w->shape;
@@ -427,9 +427,9 @@ static int forward_layers(struct forward *p, struct tape *tape, struct arena *a,
 
 int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache, struct tape *tape, struct arena *a, float *hidden)
 {
-	struct forward    p = {.m = m, .b = b, .cache = cache, .keeps = tape != NULL};
-	struct arena_mark mark = arena_mark(a);
-	int               status = forward_layers(&p, tape, a, hidden);
+	struct transformer_forward p = {.m = m, .b = b, .cache = cache, .keeps = tape != NULL};
+	struct arena_mark          mark = arena_mark(a);
+	int                        status = forward_layers(&p, tape, a, hidden);
 
 	arena_release(a, mark);
 	return status;
@@ -440,7 +440,7 @@ int model_forward(const struct model *m, const struct batch *b, struct kv_cache 
  * dx [T x D] is the gradient of the residual stream; it walks from the last norm to the embedding. Each product has two gradients: of its
  * input, row by row, and of its weights, unit by unit. What is cheap is computed again: the norms' outputs and silu(g) * u. */
 
-struct backward {
+struct transformer_backward {
 	const struct model       *m;
 	const struct batch       *b;
 	const struct tape        *tape;
@@ -454,17 +454,17 @@ struct backward {
 	struct adapter_scratch    adapter;
 };
 
-struct rows {          /* of a unit */
-	uint32_t unit; /* its number within the step */
+struct transformer_rows { /* of a unit */
+	uint32_t unit;    /* its number within the step */
 	size_t   first;
 	int      n;
 };
 
-static struct rows unit_rows(const struct backward *p, int u)
+static struct transformer_rows unit_rows(const struct transformer_backward *p, int u)
 {
 	const int *bound = p->b->unit_token;
 
-	return (struct rows){.unit = p->g->n_units + (uint32_t)u, .first = (size_t)bound[u], .n = bound[u + 1] - bound[u]};
+	return (struct transformer_rows){.unit = p->g->n_units + (uint32_t)u, .first = (size_t)bound[u], .n = bound[u + 1] - bound[u]};
 }
 
 struct product_rows { /* of a unit, at a product */
@@ -473,7 +473,8 @@ struct product_rows { /* of a unit, at a product */
 };
 
 /* dX = dY W, and the gradient of what learns: of W, dY^T X, or of the adapter. */
-static int product_backward(const struct backward *p, int layer, enum product which, struct rows r, struct product_rows x)
+static int product_backward(const struct transformer_backward *p, int layer, enum product which, struct transformer_rows r,
+                            struct product_rows x)
 {
 	size_t               at = p->m->weights.layers[layer].product[which];
 	struct product_shape shapes[LAYER_PRODUCTS], *s = &shapes[which];
@@ -493,7 +494,7 @@ struct norm {
 	const float *x, *r; /* its input and what its forward pass kept; of the whole batch */
 };
 
-static void norm_again(const struct backward *p, struct rows r, struct norm n, float *h)
+static void norm_again(const struct transformer_backward *p, struct transformer_rows r, struct norm n, float *h)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 
@@ -501,7 +502,7 @@ static void norm_again(const struct backward *p, struct rows r, struct norm n, f
 }
 
 /* From the gradient of a norm's output: adds to dx, and the gain's gradient to the unit. */
-static void backward_norm(const struct backward *p, struct rows r, struct norm n, const float *dh)
+static void backward_norm(const struct transformer_backward *p, struct transformer_rows r, struct norm n, const float *dh)
 {
 	int    D = p->m->weights.shape.width;
 	size_t at = r.first * (size_t)D;
@@ -513,7 +514,7 @@ static void backward_norm(const struct backward *p, struct rows r, struct norm n
 	rmsnorm_backward_add(r.n, D, n.x + at, p->m->weights.data + n.gain, n.r + r.first, dh, p->dx + at);
 }
 
-static int backward_mlp_unit(const struct backward *p, int layer, struct rows r)
+static int backward_mlp_unit(const struct transformer_backward *p, int layer, struct transformer_rows r)
 {
 	int          D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
 	struct norm  norm = {p->m->weights.layers[layer].norm_mlp, p->state->x_mid, p->state->r_mlp};
@@ -529,7 +530,7 @@ static int backward_mlp_unit(const struct backward *p, int layer, struct rows r)
 }
 
 /* dx -> d_o */
-static int backward_output_unit(const struct backward *p, int layer, struct rows r)
+static int backward_output_unit(const struct transformer_backward *p, int layer, struct transformer_rows r)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 	size_t                    at = r.first * (size_t)(s->n_heads * s->head_width);
@@ -539,7 +540,7 @@ static int backward_output_unit(const struct backward *p, int layer, struct rows
 }
 
 /* d_qkv, rotated back, becomes the gradient of the product; what the kind has behind the product gets its own. */
-static void backward_qkv_parts(const struct backward *p, int layer, struct rows r)
+static void backward_qkv_parts(const struct transformer_backward *p, int layer, struct transformer_rows r)
 {
 	const struct model_shape   *s = &p->m->weights.shape;
 	const struct layer_offsets *at = &p->m->weights.layers[layer];
@@ -563,7 +564,7 @@ static void backward_qkv_parts(const struct backward *p, int layer, struct rows 
 }
 
 /* d_qkv -> dx */
-static int backward_qkv_unit(const struct backward *p, int layer, struct rows r)
+static int backward_qkv_unit(const struct transformer_backward *p, int layer, struct transformer_rows r)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 	struct norm               norm = {p->m->weights.layers[layer].norm_attn, p->state->x, p->state->r_attn};
@@ -576,7 +577,7 @@ static int backward_qkv_unit(const struct backward *p, int layer, struct rows r)
 	return OK;
 }
 
-static int backward_layer(const struct backward *p, int layer)
+static int backward_layer(const struct transformer_backward *p, int layer)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 	struct attention_kept     kept = {p->state->qkv, p->state->o, p->state->lse};
@@ -593,7 +594,7 @@ static int backward_layer(const struct backward *p, int layer)
 	return OK;
 }
 
-static int by_value(const void *a, const void *b)
+static int transformer_by_value(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
@@ -601,7 +602,7 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Rows of the embedding that the unit uses get the sum of dx over their tokens in order, all others 0. */
-static int backward_embed_unit(const struct backward *p, struct rows r)
+static int backward_embed_unit(const struct transformer_backward *p, struct transformer_rows r)
 {
 	size_t    V = (size_t)p->m->weights.shape.n_vocab, D = (size_t)p->m->weights.shape.width, embed = p->m->weights.embed;
 	uint64_t *order = arena_alloc(p->a, (size_t)r.n, sizeof *order); /* token id, then place in the unit */
@@ -611,7 +612,7 @@ static int backward_embed_unit(const struct backward *p, struct rows r)
 		return ERR_INPUT;
 	for (int i = 0; i < r.n; i++)
 		order[i] = (uint64_t)p->b->token[r.first + (size_t)i] << 32 | (uint64_t)i;
-	qsort(order, (size_t)r.n, sizeof *order, by_value);
+	qsort(order, (size_t)r.n, sizeof *order, transformer_by_value);
 #pragma omp parallel for schedule(static)
 	for (size_t v = 0; v < V; v++)
 		memset(slot + v * D, 0, D * sizeof(float));
@@ -630,7 +631,7 @@ static int backward_embed_unit(const struct backward *p, struct rows r)
 	return OK;
 }
 
-static int backward_scratch(struct backward *p)
+static int backward_scratch(struct transformer_backward *p)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 	size_t                    T = (size_t)p->b->n_tokens, D = (size_t)s->width, F = (size_t)s->ff_width, rows = 0;
@@ -661,7 +662,7 @@ size_t model_backward_bytes(const struct model *m, int tokens, int unit)
 	return (T * (3 * D + heads) + rows * (2 * D + 4 * F)) * sizeof(float) + (m->adapter ? adapter_scratch_bytes(m->adapter, unit) : 0);
 }
 
-static int backward_layers(struct backward *p, const float *d_hidden)
+static int backward_layers(struct transformer_backward *p, const float *d_hidden)
 {
 	const struct weights *w = &p->m->weights;
 	struct norm           last = {w->norm_final, p->tape->x_final, p->tape->r_final};
@@ -682,9 +683,9 @@ static int backward_layers(struct backward *p, const float *d_hidden)
 int model_backward(const struct model *m, const struct batch *b, const struct tape *tape, struct arena *a, const float *d_hidden,
                    struct gradient *g)
 {
-	struct backward   p = {.m = m, .b = b, .tape = tape, .a = a, .g = g};
-	struct arena_mark mark = arena_mark(a);
-	int               status;
+	struct transformer_backward p = {.m = m, .b = b, .tape = tape, .a = a, .g = g};
+	struct arena_mark           mark = arena_mark(a);
+	int                         status;
 
 	assert(m->for_backward && b->unit_token[b->n_units] == b->n_tokens);
 	status = backward_layers(&p, d_hidden);

@@ -49,7 +49,8 @@ void value_head_forward(const struct value_head *h, const struct batch *b, const
 }
 
 /* The gradient of one unit: its targets in order. */
-static void backward_unit(struct value_head *h, const struct batch *b, int u, const float *hidden, const float *d_value, float *d_hidden)
+static void value_head_backward_unit(struct value_head *h, const struct batch *b, int u, const float *hidden, const float *d_value,
+                                     float *d_hidden)
 {
 	size_t       D = (size_t)h->weights.shape.width;
 	uint32_t     unit = h->gradient.n_units + (uint32_t)u;
@@ -74,6 +75,6 @@ static void backward_unit(struct value_head *h, const struct batch *b, int u, co
 void value_head_backward(struct value_head *h, const struct batch *b, const float *hidden, const float *d_value, float *d_hidden)
 {
 	for (int u = 0; u < b->n_units; u++)
-		backward_unit(h, b, u, hidden, d_value, d_hidden);
+		value_head_backward_unit(h, b, u, hidden, d_value, d_hidden);
 	h->gradient.n_units += (uint32_t)b->n_units;
 }

@@ -11,14 +11,14 @@
 
 /* ---- the table of tensors ---- */
 
-enum side { ONE, WIDTH, VOCAB, QUERIES, KEYS, HEAD, FF }; /* what a side of a tensor measures */
+enum weights_side { ONE, WIDTH, VOCAB, QUERIES, KEYS, HEAD, FF }; /* what a side of a tensor measures */
 
 struct row {
-	const char      *name;
-	enum tensor_kind kind;
-	enum side        rows, columns;
-	int              into_residual;
-	int              part; /* of the kinds that have it; 0: of all */
+	const char       *name;
+	enum tensor_kind  kind;
+	enum weights_side rows, columns;
+	int               into_residual;
+	int               part; /* of the kinds that have it; 0: of all */
 };
 
 enum {
@@ -59,7 +59,7 @@ static const struct row layer_rows[LAYER_TENSORS] = {
         [IN_DOWN] = {"mlp.down_proj.weight", TENSOR_LINEAR, WIDTH, FF, 1, 0},
 };
 
-static int side_length(const struct model_shape *s, enum side side)
+static int side_length(const struct model_shape *s, enum weights_side side)
 {
 	switch (side) {
 	case WIDTH:
@@ -140,7 +140,7 @@ int weights_check_shape(const struct model_shape *s)
 /* ---- making ---- */
 
 /* Appends a tensor to the table, if the kind has it; returns its offset. */
-static size_t add_tensor(struct weights *w, const struct row *r, int layer)
+static size_t weights_add_tensor(struct weights *w, const struct row *r, int layer)
 {
 	size_t         count = row_count(&w->shape, r);
 	struct tensor *t = &w->tensors[w->n_tensors];
@@ -168,7 +168,7 @@ static void add_layer(struct weights *w, int layer)
 	size_t at[LAYER_TENSORS];
 
 	for (int i = 0; i < LAYER_TENSORS; i++)
-		at[i] = add_tensor(w, &layer_rows[i], layer);
+		at[i] = weights_add_tensor(w, &layer_rows[i], layer);
 	w->layers[layer] = (struct layer_offsets){.norm_attn = at[IN_NORM_ATTN],
 	                                          .norm_mlp = at[IN_NORM_MLP],
 	                                          .product = {at[IN_Q], at[IN_O], at[IN_GATE], at[IN_DOWN]},
@@ -190,11 +190,11 @@ int weights_new(const struct model_shape *shape, struct weights *out)
 		weights_free(&w);
 		return ERR_INPUT;
 	}
-	w.embed = add_tensor(&w, &embed_row, -1);
+	w.embed = weights_add_tensor(&w, &embed_row, -1);
 	for (int i = 0; i < shape->n_layers; i++)
 		add_layer(&w, i);
-	w.norm_final = add_tensor(&w, &norm_row, -1);
-	w.head = shape->tied ? w.embed : add_tensor(&w, &head_row, -1);
+	w.norm_final = weights_add_tensor(&w, &norm_row, -1);
+	w.head = shape->tied ? w.embed : weights_add_tensor(&w, &head_row, -1);
 	assert(w.n == weights_count(shape));
 	*out = w;
 	return OK;

@@ -66,18 +66,18 @@ size_t critic_bytes(const struct critic *c, const struct policy_load *l)
 
 /* ---- the loss ---- */
 
-struct term {
+struct critic_term {
 	double value, slope;
 	int    clipped;
 };
 
-static struct term term_of(const struct critic_options *o, double v, double old, double target)
+static struct critic_term critic_term_of(const struct critic_options *o, double v, double old, double target)
 {
 	double kept = fmin(fmax(v, old - o->cliprange_value), old + o->cliprange_value), e = v - target, e_kept = kept - target;
 
 	if (o->cliprange_value > 0 && kept != v && e_kept * e_kept > e * e)
-		return (struct term){0.5 * e_kept * e_kept, 0, 1};
-	return (struct term){0.5 * e * e, e, 0};
+		return (struct critic_term){0.5 * e_kept * e_kept, 0, 1};
+	return (struct critic_term){0.5 * e * e, e, 0};
 }
 
 static int has_target(const struct critic_batch *b, int t)
@@ -90,11 +90,11 @@ void critic_loss(const struct critic_options *o, const struct critic_batch *b, i
 	double coef = (o->own ? 1 : o->vf_coef) / (double)tokens;
 
 	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++) {
-		struct term x;
+		struct critic_term x;
 		d_value[t] = 0;
 		if (!has_target(b, t))
 			continue;
-		x = term_of(o, b->value[t], b->value_old[t], b->target[t]);
+		x = critic_term_of(o, b->value[t], b->value_old[t], b->target[t]);
 		d_value[t] = (float)(coef * x.slope);
 		stats->tokens++;
 		stats->loss += x.value;
@@ -154,27 +154,27 @@ void critic_step(struct critic *c)
 
 /* ---- files ---- */
 
-struct part { /* weights and their moments */
+struct critic_part { /* weights and their moments */
 	const struct weights   *w;
 	const struct optimizer *o;
 };
 
-static int parts_of(const struct critic *c, struct part *out)
+static int parts_of(const struct critic *c, struct critic_part *out)
 {
-	out[0] = (struct part){&c->head.weights, &c->optimizer};
+	out[0] = (struct critic_part){&c->head.weights, &c->optimizer};
 	if (c->model)
-		out[1] = (struct part){&c->model->weights, &c->own.optimizer};
+		out[1] = (struct critic_part){&c->model->weights, &c->own.optimizer};
 	return c->model ? 2 : 1;
 }
 
-static float *array_of(const struct part *p, int which)
+static float *array_of(const struct critic_part *p, int which)
 {
 	return which == 0 ? p->w->data : which == 1 ? p->o->m : p->o->v;
 }
 
 static const char *const prefixes[] = {"", "m.", "v."};
 
-static int list_items(const struct part *p, struct arena *a, struct safetensors_item *items, size_t *n)
+static int list_items(const struct critic_part *p, struct arena *a, struct safetensors_item *items, size_t *n)
 {
 	for (int i = 0; i < p->w->n_tensors; i++)
 		for (int k = 0; k < 3; k++) {
@@ -192,7 +192,7 @@ static int list_items(const struct part *p, struct arena *a, struct safetensors_
 
 int critic_save(const struct critic *c, const char *path)
 {
-	struct part              parts[2];
+	struct critic_part       parts[2];
 	int                      n_parts = parts_of(c, parts), status = OK;
 	size_t                   n = 0, most = 0;
 	struct arena             a = {0};
@@ -232,8 +232,8 @@ static int load_array(const struct safetensors *s, const struct tensor *t, int w
 
 static int load_parts(const struct critic *c, const struct safetensors *s)
 {
-	struct part parts[2];
-	int         n_parts = parts_of(c, parts);
+	struct critic_part parts[2];
+	int                n_parts = parts_of(c, parts);
 
 	for (int i = 0; i < n_parts; i++)
 		for (int k = 0; k < parts[i].w->n_tensors; k++)

@@ -40,7 +40,8 @@ static void add_span(struct episode *e, enum span_kind kind, const struct decode
 }
 
 /* Puts the observation in, or cuts the episode off where it does not fit with room for one more token. */
-static int observe(const struct decode_options *o, struct episode *e, const char *text, size_t n, struct decode_result *r, int *go_on)
+static int episode_observe(const struct decode_options *o, struct episode *e, const char *text, size_t n, struct decode_result *r,
+                           int *go_on)
 {
 	struct ids ids = {0};
 	int        status = n ? tokenizer_encode(o->tokenizer, text, n, 0, &ids) : OK;
@@ -58,7 +59,7 @@ static int observe(const struct decode_options *o, struct episode *e, const char
 }
 
 /* The action that was just sampled, as text, to the environment and back. */
-static int act(const struct decode_options *o, struct episode *e, const struct text *action, struct decode_result *r, int *go_on)
+static int episode_act(const struct decode_options *o, struct episode *e, const struct text *action, struct decode_result *r, int *go_on)
 {
 	int                by_token = r->stop == STOP_EOS;
 	struct observation seen;
@@ -68,7 +69,7 @@ static int act(const struct decode_options *o, struct episode *e, const struct t
 	memcpy(text + by_token, seen.text, seen.n);
 	if (e->world.done)
 		r->stop = STOP_STRING;
-	return observe(o, e, text, seen.n + (size_t)by_token, r, go_on);
+	return episode_observe(o, e, text, seen.n + (size_t)by_token, r, go_on);
 }
 
 /* The listener: an answer stopped; was that the end of an action? */
@@ -83,7 +84,7 @@ static int took_turn(void *context, int request, struct decode_result *r, int *g
 	add_span(e, SPAN_TURN, r);
 	newline = action.n ? memchr(action.data, '\n', action.n) : NULL;
 	if (status == OK && (r->stop == STOP_EOS ? !newline : newline && newline + 1 == action.data + action.n))
-		status = act(play->o, e, &action, r, go_on);
+		status = episode_act(play->o, e, &action, r, go_on);
 	text_free(&action);
 	return status;
 }

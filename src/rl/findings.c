@@ -91,7 +91,7 @@ int findings_lines(const struct findings *f, struct text *out)
 
 /* ---- data.json ---- */
 
-static void add_name(struct text *out, const char *key, const char *value)
+static void findings_add_name(struct text *out, const char *key, const char *value)
 {
 	text_print(out, "\"%s\": ", key);
 	if (value)
@@ -105,9 +105,9 @@ static void add_overlaps(const struct overlaps *o, const char *key, struct text 
 	text_print(out, ",\n \"%s\": [", key);
 	for (int i = 0; i < o->n; i++) {
 		text_print(out, i ? ",\n  {" : "\n  {");
-		add_name(out, "id", o->items[i].problem->id);
+		findings_add_name(out, "id", o->items[i].problem->id);
 		text_add(out, ", ", 2);
-		add_name(out, "same_as", o->items[i].same_as->id);
+		findings_add_name(out, "same_as", o->items[i].same_as->id);
 		text_add(out, "}", 1);
 	}
 	text_add(out, "]", 1);
@@ -118,9 +118,9 @@ static void add_likenesses(const struct likenesses *l, struct text *out)
 	text_print(out, ",\n \"likenesses\": [");
 	for (int i = 0; i < l->n; i++) {
 		text_print(out, i ? ",\n  {" : "\n  {");
-		add_name(out, "id", l->items[i].problem->id);
+		findings_add_name(out, "id", l->items[i].problem->id);
 		text_add(out, ", ", 2);
-		add_name(out, "like", l->items[i].like->id);
+		findings_add_name(out, "like", l->items[i].like->id);
 		text_print(out, ", \"share\": %.4f}", l->items[i].share);
 	}
 	text_add(out, "]", 1);
@@ -131,7 +131,7 @@ static void add_lengths(const char *key, const char *what, const struct long_pro
 	text_print(out, "\"%s\": [", key);
 	for (int i = 0; i < n; i++) {
 		text_print(out, i ? ",\n  {" : "\n  {");
-		add_name(out, "id", list[i].id);
+		findings_add_name(out, "id", list[i].id);
 		text_print(out, ", \"%s\": %d}", what, list[i].tokens);
 	}
 	text_add(out, "], ", 3);
@@ -142,13 +142,13 @@ static void add_first(const struct prompts *p, struct text *out)
 	if (!p->shown)
 		return;
 	text_print(out, "\"first_prompt\": {");
-	add_name(out, "id", p->problems[0]->id);
+	findings_add_name(out, "id", p->problems[0]->id);
 	text_print(out, ", \"tokens\": %d, \"manner\": \"%s\", \"text\": ", p->contexts[0].n, p->manner);
 	json_add_string(out, p->shown, p->n_shown);
 	text_add(out, "}, ", 3);
 }
 
-static void add_set(const struct problem_set *set, const char *key, struct text *out)
+static void findings_add_set(const struct problem_set *set, const char *key, struct text *out)
 {
 	text_print(out, "\"%s\": {\"problems\": %d, ", key, set->n);
 	add_first(&set->prompts, out);
@@ -157,18 +157,18 @@ static void add_set(const struct problem_set *set, const char *key, struct text 
 	text_print(out, "\"unreadable\": [");
 	for (int i = 0; i < set->n_unreadable; i++) {
 		text_print(out, i ? ",\n  {" : "\n  {");
-		add_name(out, "id", set->unreadable[i].id);
+		findings_add_name(out, "id", set->unreadable[i].id);
 		text_add(out, ", ", 2);
-		add_name(out, "reason", set->unreadable[i].reason);
+		findings_add_name(out, "reason", set->unreadable[i].reason);
 		text_add(out, "}", 1);
 	}
 	text_print(out, "], \"sources\": [");
 	for (int i = 0; i < set->n_sources; i++) {
 		const struct problem_source *s = &set->sources[i];
 		text_print(out, i ? ",\n  {" : "\n  {");
-		add_name(out, "name", s->name);
+		findings_add_name(out, "name", s->name);
 		text_add(out, ", ", 2);
-		add_name(out, "file", s->file);
+		findings_add_name(out, "file", s->file);
 		text_print(out, ", \"problems\": %d, \"used\": %d, \"entries\": %d}", s->data.n, s->n, s->entries);
 	}
 	text_print(out, "]}");
@@ -177,9 +177,9 @@ static void add_set(const struct problem_set *set, const char *key, struct text 
 int findings_json(const struct findings *f, struct text *out)
 {
 	text_add(out, "{", 1);
-	add_set(f->train, "train", out);
+	findings_add_set(f->train, "train", out);
 	text_print(out, ",\n ");
-	add_set(f->eval, "eval", out);
+	findings_add_set(f->eval, "eval", out);
 	add_overlaps(&f->twice, "duplicates", out);
 	add_overlaps(&f->contaminated, "contamination", out);
 	add_likenesses(&f->alike, out);

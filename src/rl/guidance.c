@@ -22,7 +22,7 @@ static void replace(const struct group *plain, const struct group *guided, struc
 	out->n = guided->n;
 }
 
-static void mix(const struct group *plain, const struct group *guided, struct group *out)
+static void guidance_mix(const struct group *plain, const struct group *guided, struct group *out)
 {
 	memcpy(out->rollouts, plain->rollouts, (size_t)plain->n * sizeof *plain->rollouts);
 	memcpy(out->rollouts + plain->n, guided->rollouts, (size_t)guided->n * sizeof *guided->rollouts);
@@ -58,7 +58,7 @@ static const struct {
 	void (*fill)(const struct group *plain, const struct group *guided, struct group *out);
 } forms[] = {
         [GUIDANCE_REPLACE] = {"replace", group_right_varies, replace},
-        [GUIDANCE_MIXED] = {"mixed", any_right, mix},
+        [GUIDANCE_MIXED] = {"mixed", any_right, guidance_mix},
         [GUIDANCE_MIXIN] = {"mixin", any_right, mix_in},
 };
 

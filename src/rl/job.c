@@ -75,7 +75,7 @@ static int check_memory(const struct job *job)
 
 /* ---- opening and closing ---- */
 
-static int open_all(struct job *job)
+static int job_open_all(struct job *job)
 {
 	TRY(job_open_algorithm(job));
 	TRY(problems_read_train(&job->config, &job->arena, &job->train));
@@ -106,7 +106,7 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 	                    .started = clock_seconds()};
 	TRY(config_load(config_path, overrides, n_overrides, &out->config));
 	threads_set(out->config.compute.threads);
-	status = open_all(out);
+	status = job_open_all(out);
 	if (status != OK)
 		job_close(out);
 	return status;
@@ -175,7 +175,7 @@ static void print_penalties(const struct job *job)
 }
 
 /* Prompts that leave less room than rollout.max_completion_length: there the context cuts, and raising that option helps nothing. */
-static void add_room(const struct job *job, const char *what, const struct prompts *p, struct text *out)
+static void job_add_room(const struct job *job, const char *what, const struct prompts *p, struct text *out)
 {
 	int n_positions = job->model->weights.shape.n_positions, most = job->config.rollout.max_completion_length, n = 0,
 	    least = n_positions;
@@ -202,9 +202,9 @@ static void print_start(const struct job *job, const char *disk)
 	job_bill(job, &bill);
 	findings_lines(&job->findings, &data);
 	if (job->kind == JOB_TRAIN && job->replay.n == 0)
-		add_room(job, "training", &job->train.prompts, &data);
+		job_add_room(job, "training", &job->train.prompts, &data);
 	if (job->config.run.eval_steps)
-		add_room(job, "held-out", &job->eval.prompts, &data);
+		job_add_room(job, "held-out", &job->eval.prompts, &data);
 	terminal_print(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm), threads_count(),
 	               (double)job->model->weights.n * 1e-6);
 	if (job->model->adapter)

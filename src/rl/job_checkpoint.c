@@ -144,7 +144,7 @@ int job_checkpoint_bytes(const struct job *job, uint64_t *bytes)
 }
 
 /* The logs first: a checkpoint that is there says that they are, too. */
-static int save(struct job *job, struct arena *a)
+static int job_checkpoint_save(struct job *job, struct arena *a)
 {
 	const char *run = job->config.run.output_dir;
 	char       *folder;
@@ -166,7 +166,7 @@ int job_save(struct job *job)
 
 	if (job->saved_step == job->step)
 		return OK;
-	status = save(job, &a);
+	status = job_checkpoint_save(job, &a);
 	arena_free(&a);
 	if (status == OK)
 		job->saved_step = job->step;

@@ -162,7 +162,7 @@ int job_folder_begin(struct job *job, enum job_begin how)
 
 /* ---- files of the run ---- */
 
-static int write_config(const struct job *job)
+static int job_folder_write_config(const struct job *job)
 {
 	struct text  t = {0};
 	struct arena a = {0};
@@ -220,7 +220,7 @@ int job_folder_open(struct job *job)
 	struct text caution = {0};
 	int         status;
 
-	TRY(write_config(job));
+	TRY(job_folder_write_config(job));
 	TRY(write_findings(job));
 	status = open_logs(job, &caution);
 	if (status == OK && job->screen && caution.n)

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static uint64_t add_problem(uint64_t h, const struct problem *p)
+static uint64_t job_inputs_add_problem(uint64_t h, const struct problem *p)
 {
 	const char *const texts[] = {p->id, p->answer, p->verifier, p->category, p->hint, p->row};
 
@@ -25,7 +25,7 @@ static int of_problems(const struct job *job, uint64_t *h)
 	const struct prompts *p = &job->train.prompts;
 
 	for (int i = 0; i < p->n; i++) {
-		*h = add_problem(*h, p->problems[i]);
+		*h = job_inputs_add_problem(*h, p->problems[i]);
 		*h = fingerprint_bytes(*h, p->contexts[i].ids, (size_t)p->contexts[i].n * sizeof *p->contexts[i].ids);
 	}
 	return OK;

@@ -49,7 +49,7 @@ static int collect_alphabet(struct job *job, char *out)
 	return OK;
 }
 
-static int open_tokenizer(struct job *job, const char *model_folder)
+static int job_model_open_tokenizer(struct job *job, const char *model_folder)
 {
 	static const struct tokenizer_special specials[] = {{"pad", "<pad>"}, {"eos", "<eos>"}, {"unk", "<unk>"}};
 	const char                           *name = job->config.model.tokenizer;
@@ -241,7 +241,7 @@ int job_open_model(struct job *job)
 	TRY(matmul_new(&(struct matmul_options){c->compute.backend, c->compute.precision, c->compute.numerics}, &job->mm));
 	if (*c->model.path)
 		TRY(checkpoint_resolve(c->model.path, &job->arena, &job->model_folder));
-	TRY(open_tokenizer(job, job->model_folder));
+	TRY(job_model_open_tokenizer(job, job->model_folder));
 	TRY(open_weights(job));
 	TRY(open_adapter(job, &adapter));
 	return open_reference(job, adapter);

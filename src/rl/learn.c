@@ -62,7 +62,7 @@ static void flat_add(struct flat *f, int row, const struct rollout *r, int64_t g
 	f->group[row] = group;
 }
 
-static int flatten(const struct group *groups, int n_groups, struct arena *a, struct flat *f)
+static int learn_flatten(const struct group *groups, int n_groups, struct arena *a, struct flat *f)
 {
 	int R = 0, T = 0;
 
@@ -91,7 +91,7 @@ static int floats_like(const float *array, int T, struct arena *a, float **out)
 }
 
 /* The same rows with the groups in another order. Everything that updates read is copied. */
-static int reorder(const struct flat *f, const uint32_t *order, struct arena *a, struct flat *out)
+static int learn_reorder(const struct flat *f, const uint32_t *order, struct arena *a, struct flat *out)
 {
 	TRY(flat_alloc(out, f->n_groups, f->R, f->T, a));
 	TRY(floats_like(f->weight, f->T, a, &out->weight));
@@ -144,7 +144,7 @@ static struct examples examples_of(const struct flat *f)
 }
 
 /* Log-probabilities of the guided or of the other rows, as they are trained and under today's weights. */
-static int look_up(struct policy *p, const struct flat *f, int guided, struct arena *a, float *logp)
+static int learn_look_up(struct policy *p, const struct flat *f, int guided, struct arena *a, float *logp)
 {
 	struct examples e = examples_of(f);
 	float          *entropy; /* under today's weights: not asked for */
@@ -167,7 +167,7 @@ static int renew(struct policy *p, struct flat *f, struct arena *a)
 	f->logp_rollout = f->logp_old;
 	TRY(floats_like(f->logp_rollout, f->T, a, &f->logp_old));
 	memcpy(f->logp_old, f->logp_rollout, (size_t)f->T * sizeof *f->logp_old);
-	return look_up(p, f, 0, a, f->logp_old);
+	return learn_look_up(p, f, 0, a, f->logp_old);
 }
 
 static int weigh(struct policy *p, const struct learn_options *o, struct flat *f, struct arena *a, struct learn_report *report)
@@ -190,7 +190,7 @@ static int weigh(struct policy *p, const struct learn_options *o, struct flat *f
 }
 
 /* What the critic says before anything is learned from the batch. */
-static int judge(const struct learn_options *o, struct flat *f, struct arena *a, struct learn_report *report)
+static int learn_judge(const struct learn_options *o, struct flat *f, struct arena *a, struct learn_report *report)
 {
 	struct examples e = examples_of(f);
 	double          start = clock_seconds();
@@ -232,7 +232,7 @@ static int estimate(struct policy *p, const struct learn_options *o, const struc
 }
 
 /* The advantages of the segments of an answer, edited by their entropies as sampled. */
-static int assign(const struct learn_options *o, const struct flat *f, uint32_t step, struct arena *a, struct learn_report *report)
+static int learn_assign(const struct learn_options *o, const struct flat *f, uint32_t step, struct arena *a, struct learn_report *report)
 {
 	struct credit_batch b = {.rows = examples_of(f).rows, .group = f->group, .reward = f->reward, .entropy = f->entropy};
 	unsigned char      *end;
@@ -304,19 +304,19 @@ int learn_from(struct policy *p, struct learn_options *o, const struct model *re
 	for (int g = 0; g < n_groups; g++)
 		for (int i = 0; i < groups[g].n; i++)
 			overlong_apply(&o->algorithm, &groups[g].rollouts[i], &report->overlong);
-	TRY(flatten(groups, n_groups, a, &flat));
+	TRY(learn_flatten(groups, n_groups, a, &flat));
 	if (o->plain_denominator)
-		TRY(look_up(p, &flat, 1, a, flat.logp_old));
+		TRY(learn_look_up(p, &flat, 1, a, flat.logp_old));
 	TRY(weigh(p, o, &flat, a, report));
-	TRY(judge(o, &flat, a, report));
+	TRY(learn_judge(o, &flat, a, report));
 	TRY(estimate(p, o, reference, &flat, a, report));
-	TRY(assign(o, &flat, step, a, report));
+	TRY(learn_assign(o, &flat, step, a, report));
 	measure_advantage(&flat, report);
 	for (int i = 0; i < o->algorithm.num_iterations; i++) {
 		struct arena_mark mark = arena_mark(a);
 		if (o->num_minibatches > 1) {
 			rng_permutation((struct rng_key){o->seed, RNG_SHUFFLE, step, (uint32_t)i, 0}, (uint32_t)n_groups, order);
-			TRY(reorder(&flat, order, a, &shuffled));
+			TRY(learn_reorder(&flat, order, a, &shuffled));
 		}
 		TRY(iterate(p, o, o->num_minibatches > 1 ? &shuffled : &flat, step, learning_rate, report));
 		arena_release(a, mark);

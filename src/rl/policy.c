@@ -31,7 +31,7 @@ void policy_free(struct policy *p)
 	*p = (struct policy){0};
 }
 
-static int min(int a, int b)
+static int policy_min(int a, int b)
 {
 	return a < b ? a : b;
 }
@@ -45,10 +45,10 @@ size_t policy_bytes(const struct policy *p, const struct policy_load *l)
 {
 	const struct model_shape *s = &p->model->weights.shape;
 	const struct weights     *learned = model_learned(p->model);
-	int    units = min(l->trees, l->tokens / (UNIT_TOKENS / 2) + 1); /* two neighbours hold more than UNIT_TOKENS together */
-	int    unit = max(l->tree, min(l->tokens, UNIT_TOKENS));
-	int    tokens = max(unit, min(l->tokens, p->options.micro_batch_tokens));
-	int    targets = max(l->targets, min(l->tokens, UNIT_TOKENS));
+	int    units = policy_min(l->trees, l->tokens / (UNIT_TOKENS / 2) + 1); /* two neighbours hold more than UNIT_TOKENS together */
+	int    unit = max(l->tree, policy_min(l->tokens, UNIT_TOKENS));
+	int    tokens = max(unit, policy_min(l->tokens, p->options.micro_batch_tokens));
+	int    targets = max(l->targets, policy_min(l->tokens, UNIT_TOKENS));
 	size_t head = head_bytes(s, targets, !p->model->adapter), layers = model_backward_bytes(p->model, tokens, unit);
 
 	return optimizer_bytes(learned) + gradient_bytes(learned, units) + tape_bytes(s, tokens) +
@@ -68,7 +68,7 @@ struct examples examples_part(const struct examples *e, int first, int count)
 
 /* ---- micro-batches ---- */
 
-struct pieces { /* examples cut into units; a micro-batch is a run of them */
+struct policy_pieces { /* examples cut into units; a micro-batch is a run of them */
 	const struct examples *e;
 	struct unit_range     *units;
 	int                    n_units, next; /* next: the first unit that was not computed yet */
@@ -84,11 +84,11 @@ static struct head_result result_from(const struct head_result *all, int token)
 	return (struct head_result){all->logp + token, all->entropy + token, all->lse + token};
 }
 
-static int pieces_cut(struct policy *p, const struct examples *e, struct pieces *out)
+static int pieces_cut(struct policy *p, const struct examples *e, struct policy_pieces *out)
 {
 	size_t T = (size_t)e->rows.offset[e->rows.n];
 
-	*out = (struct pieces){.e = e};
+	*out = (struct policy_pieces){.e = e};
 	out->all.logp = arena_alloc(&p->scratch, T, sizeof *out->all.logp);
 	out->all.entropy = arena_alloc(&p->scratch, T, sizeof *out->all.entropy);
 	out->all.lse = arena_alloc(&p->scratch, T, sizeof *out->all.lse);
@@ -106,7 +106,7 @@ static int cache_fit(struct policy *p, int n_pages)
 }
 
 /* Runs the next micro-batch forward: as many whole units as fit, at least one. *more = 0 when none was left. */
-static int pieces_forward(struct policy *p, const struct model *m, struct pieces *c, struct tape *tape, int *more)
+static int pieces_forward(struct policy *p, const struct model *m, struct policy_pieces *c, struct tape *tape, int *more)
 {
 	const struct unit_range *units = c->units + c->next;
 	int                      left = c->n_units - c->next, count = 0, tokens = 0, rows = 0;
@@ -129,14 +129,14 @@ static int pieces_forward(struct policy *p, const struct model *m, struct pieces
 	return model_forward(m, &c->batch, &p->cache, tape, &p->scratch, c->hidden);
 }
 
-static int pieces_logprobs(struct policy *p, const struct model *m, struct pieces *c)
+static int pieces_logprobs(struct policy *p, const struct model *m, struct policy_pieces *c)
 {
 	return head_forward(m, &c->batch, c->hidden, p->options.temperature, &p->scratch, &c->head);
 }
 
 int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp, float *entropy)
 {
-	struct pieces c;
+	struct policy_pieces c;
 
 	arena_reset(&p->scratch);
 	TRY(pieces_cut(p, e, &c));
@@ -156,7 +156,7 @@ int policy_logprobs(struct policy *p, const struct model *m, const struct exampl
 
 int policy_values(struct policy *p, const struct examples *e, float *value)
 {
-	struct pieces c;
+	struct policy_pieces c;
 
 	assert(p->critic);
 	arena_reset(&p->scratch);
@@ -197,7 +197,7 @@ struct update {                                    /* one call of policy_update 
 };
 
 /* From the objective to d_hidden, which it overwrites. */
-static int backward_policy(struct policy *p, const struct update *u, struct pieces *c, float *d_hidden)
+static int backward_policy(struct policy *p, const struct update *u, struct policy_pieces *c, float *d_hidden)
 {
 	const struct objective_batch b = {.rows = c->part.rows,
 	                                  .logp_new = c->all.logp,
@@ -217,7 +217,7 @@ static int backward_policy(struct policy *p, const struct update *u, struct piec
 }
 
 /* Adds what the value loss has to say to d_hidden. */
-static void backward_values(const struct update *u, const struct pieces *c, float *d_hidden)
+static void backward_values(const struct update *u, const struct policy_pieces *c, float *d_hidden)
 {
 	const struct critic_batch b = {c->part.rows, u->value, c->e->value_old, c->e->value_target};
 	int                       first = c->part.rows.offset[0];
@@ -228,7 +228,7 @@ static void backward_values(const struct update *u, const struct pieces *c, floa
 }
 
 /* Losses and backward pass of the micro-batch that was just run forward. */
-static int piece_backward(struct policy *p, const struct update *u, struct pieces *c)
+static int piece_backward(struct policy *p, const struct update *u, struct policy_pieces *c)
 {
 	float *d_hidden = arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)p->model->weights.shape.width, sizeof *d_hidden);
 
@@ -241,7 +241,7 @@ static int piece_backward(struct policy *p, const struct update *u, struct piece
 	return u->layers ? model_backward(p->model, &c->batch, p->tape, &p->scratch, d_hidden, &p->gradient) : OK;
 }
 
-static int accumulate(struct policy *p, const struct update *u, struct pieces *c)
+static int policy_accumulate(struct policy *p, const struct update *u, struct policy_pieces *c)
 {
 	for (int more = 1; more;) {
 		struct arena_mark mark = arena_mark(&p->scratch);
@@ -278,7 +278,7 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 }
 
 /* Room and gradients for an update that *u describes, then all micro-batches. */
-static int run_update(struct policy *p, const struct examples *e, struct update *u, struct pieces *c)
+static int run_update(struct policy *p, const struct examples *e, struct update *u, struct policy_pieces *c)
 {
 	size_t T = (size_t)e->rows.offset[e->rows.n];
 
@@ -300,14 +300,14 @@ static int run_update(struct policy *p, const struct examples *e, struct update 
 		if (!u->value || !u->d_value)
 			return ERR_INPUT;
 	}
-	return accumulate(p, u, c);
+	return policy_accumulate(p, u, c);
 }
 
 int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e, double learning_rate,
                   struct update_report *report)
 {
-	struct update u = {.alg = alg, .critic = p->critic, .layers = 1, .report = report};
-	struct pieces c;
+	struct update        u = {.alg = alg, .critic = p->critic, .layers = 1, .report = report};
+	struct policy_pieces c;
 
 	TRY(run_update(p, e, &u, &c));
 	if (e->logp_old && report->updates == 0)
@@ -320,8 +320,8 @@ int policy_update(struct policy *p, const struct algorithm *alg, const struct ex
 
 int policy_fit_values(struct policy *p, const struct examples *e, struct update_report *report)
 {
-	struct update u = {.critic = p->critic, .layers = p == &p->critic->own, .report = report};
-	struct pieces c;
+	struct update        u = {.critic = p->critic, .layers = p == &p->critic->own, .report = report};
+	struct policy_pieces c;
 
 	TRY(run_update(p, e, &u, &c));
 	if (u.layers)

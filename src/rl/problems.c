@@ -17,7 +17,7 @@ static const char *either(const char *of_file, const char *of_all)
 	return *of_file ? of_file : of_all;
 }
 
-static int read_file(const struct config_data *d, const struct source_config *s, int most, struct problem_source *out)
+static int problems_read_file(const struct config_data *d, const struct source_config *s, int most, struct problem_source *out)
 {
 	struct dataset_options o = {.prompt_column = unless(either(s->prompt_column, d->prompt_column), "prompt"),
 	                            .answer_column = unless(either(s->answer_column, d->answer_column), ""),
@@ -105,7 +105,7 @@ static int name_files(const struct source_list *files, struct arena *a, struct p
 	return OK;
 }
 
-static int generate(const struct generator_config *g, int held_out, struct problem_source *out)
+static int problems_generate(const struct generator_config *g, int held_out, struct problem_source *out)
 {
 	const struct generator_range range = {.level_min = g->levels.low,
 	                                      .level_max = g->levels.high,
@@ -124,7 +124,7 @@ static int generate(const struct generator_config *g, int held_out, struct probl
 }
 
 /* What a set is read from. */
-struct room {
+struct problems_room {
 	const struct source_list      *files;
 	const struct generator_config *generators;
 	int                            n_generators;
@@ -133,7 +133,7 @@ struct room {
 };
 
 /* Up to `most` of them in one list. */
-static int join(const struct room *room, struct arena *a, struct problem_set *set)
+static int problems_join(const struct problems_room *room, struct arena *a, struct problem_set *set)
 {
 	int n = 0, n_read = 0;
 
@@ -155,7 +155,7 @@ static int join(const struct room *room, struct arena *a, struct problem_set *se
 	return dataset_index(set->problems, n_read, a, &(struct id_index){0}); /* the same generated problem may come twice */
 }
 
-static int read_all(const struct config *c, const struct room *room, struct arena *a, struct problem_set *out)
+static int problems_read_all(const struct config *c, const struct problems_room *room, struct arena *a, struct problem_set *out)
 {
 	int most = room->most_each ? room->most_each : room->most;
 
@@ -165,14 +165,14 @@ static int read_all(const struct config *c, const struct room *room, struct aren
 		return ERR_INPUT;
 	TRY(name_files(room->files, a, out->sources));
 	for (int i = 0; i < room->files->n; i++)
-		TRY(read_file(&c->data, &room->files->items[i], most, &out->sources[out->n_sources++]));
+		TRY(problems_read_file(&c->data, &room->files->items[i], most, &out->sources[out->n_sources++]));
 	for (int i = 0; i < room->n_generators; i++)
-		TRY(generate(&room->generators[i], room->held_out, &out->sources[out->n_sources++]));
-	return join(room, a, out);
+		TRY(problems_generate(&room->generators[i], room->held_out, &out->sources[out->n_sources++]));
+	return problems_join(room, a, out);
 }
 
 /* All sources have a weight, or none. */
-static int check_weights(const struct config *c, const struct problem_set *set)
+static int problems_check_weights(const struct config *c, const struct problem_set *set)
 {
 	int weights = 0;
 
@@ -189,26 +189,26 @@ static int check_weights(const struct config *c, const struct problem_set *set)
 
 int problems_read_train(const struct config *c, struct arena *a, struct problem_set *out)
 {
-	static const char *const keys[] = {"data.train", "data.generate", NULL};
-	const struct room        room = {.files = &c->data.train,
-	                                 .generators = c->data.generate.items,
-	                                 .n_generators = c->data.generate.n,
-	                                 .most = c->data.max_problems};
+	static const char *const   keys[] = {"data.train", "data.generate", NULL};
+	const struct problems_room room = {.files = &c->data.train,
+	                                   .generators = c->data.generate.items,
+	                                   .n_generators = c->data.generate.n,
+	                                   .most = c->data.max_problems};
 
 	TRY(config_require(c, keys));
-	TRY(read_all(c, &room, a, out));
-	return check_weights(c, out);
+	TRY(problems_read_all(c, &room, a, out));
+	return problems_check_weights(c, out);
 }
 
 int problems_read_eval(const struct config *c, struct arena *a, struct problem_set *out)
 {
-	const struct room room = {.files = &c->data.eval,
-	                          .generators = c->data.eval_generate.items,
-	                          .n_generators = c->data.eval_generate.n,
-	                          .held_out = 1,
-	                          .most_each = c->data.eval_max_problems};
+	const struct problems_room room = {.files = &c->data.eval,
+	                                   .generators = c->data.eval_generate.items,
+	                                   .n_generators = c->data.eval_generate.n,
+	                                   .held_out = 1,
+	                                   .most_each = c->data.eval_max_problems};
 
-	return read_all(c, &room, a, out);
+	return problems_read_all(c, &room, a, out);
 }
 
 void problems_free(struct problem_set *set)
@@ -240,7 +240,7 @@ int problems_add_verifiers(const struct problem_set *set, struct reward_spec *sp
 	return OK;
 }
 
-static int leave_out(const struct problem *p, struct arena *a, struct problem_set *set)
+static int problems_leave_out_unreadable(const struct problem *p, struct arena *a, struct problem_set *set)
 {
 	struct unreadable *u = &set->unreadable[set->n_unreadable++];
 
@@ -283,7 +283,7 @@ int problems_check(const struct config *c, const struct reward_spec *spec, const
 		if (verifier_check(spec, &set->problems[i]) == OK && (!other || verifier_check(other, &set->problems[i]) == OK))
 			set->problems[kept++] = set->problems[i];
 		else
-			TRY(leave_out(&set->problems[i], a, set));
+			TRY(problems_leave_out_unreadable(&set->problems[i], a, set));
 	if (set->n_unreadable && strcmp(c->data.unreadable_answers, "drop"))
 		return refuse_unreadable(set, n);
 	if (set->n && kept == 0)
@@ -325,7 +325,7 @@ int problems_weighted(const struct problem_set *set)
 	return set->n_sources > 0 && set->sources[0].weight > 0;
 }
 
-static int plan(const struct config *c, const struct problem_set *set, struct arena *a, struct mixture *out)
+static int problems_plan(const struct config *c, const struct problem_set *set, struct arena *a, struct mixture *out)
 {
 	int     largest, *n = arena_alloc(a, (size_t)set->n_sources, sizeof *n);
 	double *weight = arena_alloc(a, (size_t)set->n_sources, sizeof *weight);
@@ -353,7 +353,7 @@ int problems_mix(const struct config *c, struct arena *a, struct problem_set *se
 
 	if (!problems_weighted(set))
 		return OK;
-	TRY(plan(c, set, a, &m));
+	TRY(problems_plan(c, set, a, &m));
 	first = arena_alloc(a, (size_t)set->n_sources, sizeof *first);
 	mixed.problems = arena_alloc(a, (size_t)m.n, sizeof *mixed.problems);
 	mixed.contexts = arena_alloc(a, (size_t)m.n, sizeof *mixed.contexts);

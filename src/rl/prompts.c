@@ -44,18 +44,18 @@ static void renderer_close(struct renderer *r)
 
 /* ---- the variables of a template ---- */
 
-static int add_text(json_t *list, const char *role, const char *content)
+static int prompts_add_text(json_t *list, const char *role, const char *content)
 {
 	return json_array_append_new(list, json_pack("{s:s, s:s}", "role", role, "content", content));
 }
 
 /* A message that says more than role and content comes with all that it says. */
-static int add_message(json_t *list, const struct message *m)
+static int prompts_add_message(json_t *list, const struct message *m)
 {
 	json_t *message;
 
 	if (!m->json)
-		return add_text(list, m->role, m->content);
+		return prompts_add_text(list, m->role, m->content);
 	if (json_parse("a message", m->json, strlen(m->json), &message) != OK)
 		return ERR_INPUT;
 	if (*m->content || json_is_string(json_object_get(message, "content")))
@@ -69,11 +69,11 @@ static json_t *messages_of(const struct problem *p, const char *system)
 	json_t *messages = json_array();
 
 	if (system && (p->n_messages == 0 || strcmp(p->messages[0].role, "system")))
-		add_text(messages, "system", system);
+		prompts_add_text(messages, "system", system);
 	for (int i = 0; i < p->n_messages; i++)
-		add_message(messages, &p->messages[i]);
+		prompts_add_message(messages, &p->messages[i]);
 	if (p->prompt)
-		add_text(messages, "user", p->prompt);
+		prompts_add_text(messages, "user", p->prompt);
 	return messages;
 }
 
@@ -141,7 +141,7 @@ static int render(const struct problem *p, struct renderer *r, struct ids *ids)
 	return OK;
 }
 
-static int make_room(int n, struct arena *a, struct prompts *out)
+static int prompts_make_room(int n, struct arena *a, struct prompts *out)
 {
 	*out = (struct prompts){0};
 	out->problems = arena_alloc(a, (size_t)n, sizeof *out->problems);
@@ -151,7 +151,7 @@ static int make_room(int n, struct arena *a, struct prompts *out)
 	return out->problems && out->contexts && out->longs && out->tights ? OK : ERR_INPUT;
 }
 
-static int add(struct prompts *out, const struct problem *p, const struct ids *ids, struct arena *a)
+static int prompts_add(struct prompts *out, const struct problem *p, const struct ids *ids, struct arena *a)
 {
 	int *copy = arena_alloc(a, ids->n + 1, sizeof *copy); /* no token: there is no hint */
 	int  room = out->positions - (int)ids->n;
@@ -168,7 +168,7 @@ static int add(struct prompts *out, const struct problem *p, const struct ids *i
 	return OK;
 }
 
-static int leave_out(const struct prompts_options *o, const struct problem *p, size_t tokens, struct prompts *out)
+static int prompts_leave_out_long(const struct prompts_options *o, const struct problem *p, size_t tokens, struct prompts *out)
 {
 	if (o->refuse_long)
 		return error_set(
@@ -275,16 +275,16 @@ int prompts_render(const struct problem *problems, int n, const struct prompts_o
 	struct ids      ids = {0};
 	int             status;
 
-	TRY(make_room(n, a, out));
+	TRY(prompts_make_room(n, a, out));
 	out->positions = o->positions;
 	out->wanted = o->wanted;
 	status = renderer_open(&r, o);
 	for (int i = 0; status == OK && i < n; i++) {
 		status = render(&problems[i], &r, &ids);
 		if (status == OK && ids.n > (size_t)o->max_prompt_length)
-			status = leave_out(o, &problems[i], ids.n, out);
+			status = prompts_leave_out_long(o, &problems[i], ids.n, out);
 		else if (status == OK)
-			status = add(out, &problems[i], &ids, a);
+			status = prompts_add(out, &problems[i], &ids, a);
 	}
 	ids_free(&ids);
 	renderer_close(&r);
@@ -318,7 +318,7 @@ int prompts_leave_out(const int *tokens, const struct prompts_options *o, struct
 /* ---- with hints ---- */
 
 /* The template with its two words filled in. */
-static const char *fill(const char *template, const char *prompt, const char *hint, struct arena *a)
+static const char *prompts_fill(const char *template, const char *prompt, const char *hint, struct arena *a)
 {
 	struct text t = {0};
 	const char *out = NULL;
@@ -349,11 +349,11 @@ static int ask_with_hint(const struct problem *p, const char *template, struct a
 	if (!m)
 		return ERR_INPUT;
 	if (p->prompt)
-		return (out->prompt = fill(template, p->prompt, p->hint, a)) ? OK : ERR_INPUT;
+		return (out->prompt = prompts_fill(template, p->prompt, p->hint, a)) ? OK : ERR_INPUT;
 	memcpy(m, p->messages, (size_t)p->n_messages * sizeof *m);
 	out->messages = m;
 	m += problem_asking(p);
-	return (m->content = fill(template, m->content, p->hint, a)) ? OK : ERR_INPUT;
+	return (m->content = prompts_fill(template, m->content, p->hint, a)) ? OK : ERR_INPUT;
 }
 
 /* Adds a problem without tokens where there is no hint, or not enough room for it. */
@@ -373,7 +373,7 @@ static int add_hinted(struct prompts *out, const struct problem *p, const char *
 	if (ids->n > (size_t)r->options->max_prompt_length)
 		ids->n = 0;
 	arena_free(&scratch);
-	return status == OK ? add(out, p, ids, a) : status;
+	return status == OK ? prompts_add(out, p, ids, a) : status;
 }
 
 int prompts_hinted(const struct prompts *plain, const char *template, const struct prompts_options *o, struct arena *a, struct prompts *out)
@@ -384,7 +384,7 @@ int prompts_hinted(const struct prompts *plain, const char *template, const stru
 
 	if (!strstr(template, "{prompt}") || !strstr(template, "{hint}"))
 		return error_set(ERR_INPUT, "guidance.template is \"%s\", but must hold {prompt} and {hint}", template);
-	TRY(make_room(plain->n, a, out));
+	TRY(prompts_make_room(plain->n, a, out));
 	status = renderer_open(&r, o);
 	for (int i = 0; status == OK && i < plain->n; i++)
 		status = add_hinted(out, plain->problems[i], template, &r, &ids, a);

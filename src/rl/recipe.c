@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* One part: where it stands in the config, where in the algorithm, and which words mean what. */
-struct part {
+struct recipe_part {
 	const char *path;
 	enum { PART_CHOICE, PART_REAL, PART_INT, PART_BOOL } type;
 	size_t               config_at, algorithm_at;
@@ -22,7 +22,7 @@ struct part {
 #define INT(c, a) {"loss." #c, PART_INT, AT(c, a), NULL}
 /* clang-format on */
 
-static const struct part parts[] = {
+static const struct recipe_part parts[] = {
         CHOICE(baseline, baseline, choices_baseline),
         CHOICE(scale_rewards, scale_rewards, choices_scale),
         BOOL(whiten, whiten),
@@ -64,7 +64,7 @@ static const struct part parts[] = {
         INT(num_iterations, num_iterations),
 };
 
-static void take(const struct config *c, const struct part *p, struct algorithm *out)
+static void recipe_take(const struct config *c, const struct recipe_part *p, struct algorithm *out)
 {
 	const char *from = (const char *)c + p->config_at;
 	char       *to = (char *)out + p->algorithm_at;
@@ -84,7 +84,7 @@ static void take(const struct config *c, const struct part *p, struct algorithm 
 }
 
 /* The row's value for an option that the config does not set, in the words of the config. */
-static int give(struct config *c, const struct part *p, const struct algorithm *row)
+static int give(struct config *c, const struct recipe_part *p, const struct algorithm *row)
 {
 	const char *from = (const char *)row + p->algorithm_at;
 	char        who[64], value[40];
@@ -151,7 +151,7 @@ int recipe_algorithm(struct config *c, struct algorithm *out)
 	*out = *row;
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		if (config_is_set(c, parts[i].path))
-			take(c, &parts[i], out);
+			recipe_take(c, &parts[i], out);
 	widen(c, out);
 	out->max_completion_length = c->rollout.max_completion_length;
 	if (algorithm_check(out, c->rollout.num_generations) != OK)

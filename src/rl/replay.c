@@ -99,7 +99,7 @@ static void add_spans(struct text *t, const struct rollout *r)
 		           r->spans[i].count, i + 1 < r->n_spans ? "" : "]");
 }
 
-static void add_rollout(struct text *t, const struct group *g, const struct rollout *r, int step, int number)
+static void replay_add_rollout(struct text *t, const struct group *g, const struct rollout *r, int step, int number)
 {
 	text_print(t, "{\"problem\": ");
 	json_add_string(t, g->problem->id, strlen(g->problem->id));
@@ -121,17 +121,17 @@ void replay_add_groups(struct text *t, const struct groups *groups, int step, in
 {
 	for (int g = 0; g < groups->n; g++, (*n_groups)++)
 		for (int i = 0; i < groups->items[g].n; i++)
-			add_rollout(t, &groups->items[g], &groups->items[g].rollouts[i], step, *n_groups);
+			replay_add_rollout(t, &groups->items[g], &groups->items[g].rollouts[i], step, *n_groups);
 }
 
 /* ---- reading one line ---- */
 
-struct answer { /* a line */
+struct replay_answer { /* a line */
 	int            item, group;
 	struct rollout rollout;
 };
 
-struct reader {
+struct replay_reader {
 	const struct replay_options *o;
 	struct lines                *in;
 	struct arena                *arena;
@@ -141,7 +141,7 @@ struct reader {
 	int                          n_components; /* of the header */
 };
 
-static int list_of(const struct reader *r, const json_t *row, const char *key, const json_t **out, size_t n)
+static int list_of(const struct replay_reader *r, const json_t *row, const char *key, const json_t **out, size_t n)
 {
 	*out = json_object_get(row, key);
 	if (!json_is_array(*out))
@@ -151,7 +151,7 @@ static int list_of(const struct reader *r, const json_t *row, const char *key, c
 	return OK;
 }
 
-static int read_ids(const struct reader *r, const json_t *row, const char *key, const int **out, int *n)
+static int replay_read_ids(const struct replay_reader *r, const json_t *row, const char *key, const int **out, int *n)
 {
 	int           n_vocab = r->o->model->weights.shape.n_vocab, *ids;
 	const json_t *list;
@@ -175,7 +175,7 @@ static int read_ids(const struct reader *r, const json_t *row, const char *key, 
 	return OK;
 }
 
-static int read_floats(const struct reader *r, const json_t *row, const char *key, double low, double high, int n, const float **out)
+static int read_floats(const struct replay_reader *r, const json_t *row, const char *key, double low, double high, int n, const float **out)
 {
 	float        *x = arena_alloc(r->arena, (size_t)n, sizeof *x);
 	const json_t *list;
@@ -194,7 +194,7 @@ static int read_floats(const struct reader *r, const json_t *row, const char *ke
 	return OK;
 }
 
-static int read_trained(const struct reader *r, const json_t *row, struct rollout *out)
+static int read_trained(const struct replay_reader *r, const json_t *row, struct rollout *out)
 {
 	const json_t *list;
 
@@ -210,7 +210,7 @@ static int read_trained(const struct reader *r, const json_t *row, struct rollou
 	return OK;
 }
 
-static int read_span(const struct reader *r, const json_t *list, int first, int n, struct answer_span *out)
+static int read_span(const struct replay_reader *r, const json_t *list, int first, int n, struct answer_span *out)
 {
 	const char *kind = json_string_value(json_array_get(list, 0));
 	json_int_t  at = json_integer_value(json_array_get(list, 1)), count = json_integer_value(json_array_get(list, 2));
@@ -224,7 +224,7 @@ static int read_span(const struct reader *r, const json_t *list, int first, int 
 	                 r->place);
 }
 
-static int read_spans(const struct reader *r, const json_t *row, struct rollout *out)
+static int read_spans(const struct replay_reader *r, const json_t *row, struct rollout *out)
 {
 	const json_t       *list;
 	struct answer_span *spans;
@@ -247,7 +247,7 @@ static int read_spans(const struct reader *r, const json_t *row, struct rollout 
 }
 
 /* What each verifier gave, for the log. */
-static int read_components(const struct reader *r, const json_t *row, struct rollout *out)
+static int read_components(const struct replay_reader *r, const json_t *row, struct rollout *out)
 {
 	const json_t *list;
 	double       *x;
@@ -271,14 +271,14 @@ static int read_components(const struct reader *r, const json_t *row, struct rol
 }
 
 /* A number, or null for one that could not be computed. */
-static int read_score(const struct reader *r, const json_t *row, const char *key, double *out)
+static int read_score(const struct replay_reader *r, const json_t *row, const char *key, double *out)
 {
 	*out = NAN;
 	return json_is_null(json_object_get(row, key)) ? OK : json_get_real(r->place, row, key, JSON_REQUIRED, out);
 }
 
 /* True, false, or null for unknown. Older files have the number "accuracy" for it, which is 1 for a full mark. */
-static int read_right(const struct reader *r, const json_t *row, enum mark *out)
+static int read_right(const struct replay_reader *r, const json_t *row, enum mark *out)
 {
 	const json_t *v = json_object_get(row, "right");
 	double        accuracy;
@@ -298,7 +298,7 @@ static int read_right(const struct reader *r, const json_t *row, enum mark *out)
 	return OK;
 }
 
-static int read_stop(const struct reader *r, const json_t *row, struct rollout *out)
+static int read_stop(const struct replay_reader *r, const json_t *row, struct rollout *out)
 {
 	const char *name;
 
@@ -312,7 +312,7 @@ static int read_stop(const struct reader *r, const json_t *row, struct rollout *
 	return error_set(ERR_INPUT, "%s: \"stop\" is \"%s\", but must be eos, stop, length or context", r->place, name);
 }
 
-static int find_problem(const struct reader *r, const json_t *row, struct answer *out)
+static int find_problem(const struct replay_reader *r, const json_t *row, struct replay_answer *out)
 {
 	struct arena_mark     mark = arena_mark(r->arena);
 	const struct context *context;
@@ -326,7 +326,7 @@ static int find_problem(const struct reader *r, const json_t *row, struct answer
 		return error_set(ERR_INPUT,
 		                 "%s: problem \"%s\" is not among the training problems; give the data options of the run that sampled",
 		                 r->place, id);
-	TRY(read_ids(r, row, "prompt", &ids, &n));
+	TRY(replay_read_ids(r, row, "prompt", &ids, &n));
 	context = &r->o->prompts->contexts[out->item];
 	if (n != context->n || memcmp(ids, context->ids, (size_t)n * sizeof *ids))
 		return error_set(
@@ -339,7 +339,7 @@ static int find_problem(const struct reader *r, const json_t *row, struct answer
 	return OK;
 }
 
-static int check_length(const struct reader *r, const struct rollout *out)
+static int replay_check_length(const struct replay_reader *r, const struct rollout *out)
 {
 	if (out->n > r->o->max_completion_length || out->n + out->sampled_under->n > r->o->n_positions)
 		return error_set(
@@ -349,19 +349,19 @@ static int check_length(const struct reader *r, const struct rollout *out)
 	return OK;
 }
 
-static int read_answer(const struct reader *r, const json_t *row, struct answer *out)
+static int replay_read_answer(const struct replay_reader *r, const json_t *row, struct replay_answer *out)
 {
 	struct rollout *a = &out->rollout;
 	int64_t         group, sample;
 
-	*out = (struct answer){.rollout.source = SOURCE_OWN};
+	*out = (struct replay_answer){.rollout.source = SOURCE_OWN};
 	TRY(find_problem(r, row, out));
 	TRY(json_get_int(r->place, row, "group", JSON_REQUIRED, 0, INT32_MAX, &group));
 	TRY(json_get_int(r->place, row, "sample", JSON_REQUIRED, 0, (1 << 24) - 1, &sample));
 	out->group = (int)group;
 	a->sample = (uint32_t)sample;
-	TRY(read_ids(r, row, "ids", &a->ids, &a->n));
-	TRY(check_length(r, a));
+	TRY(replay_read_ids(r, row, "ids", &a->ids, &a->n));
+	TRY(replay_check_length(r, a));
 	TRY(read_floats(r, row, "logp", -1e30, 1e-3, a->n, &a->logp));
 	TRY(read_floats(r, row, "entropy", -1e-3, 1e30, a->n, &a->entropy));
 	TRY(read_trained(r, row, a));
@@ -374,7 +374,7 @@ static int read_answer(const struct reader *r, const json_t *row, struct answer 
 }
 
 /* The next line as JSON; *row NULL at the end. */
-static int next_row(struct reader *r, json_t **row)
+static int next_row(struct replay_reader *r, json_t **row)
 {
 	const char *line;
 	size_t      n;
@@ -387,7 +387,7 @@ static int next_row(struct reader *r, json_t **row)
 
 /* ---- the header ---- */
 
-static int other_verifiers(const struct reader *r, const json_t *theirs)
+static int other_verifiers(const struct replay_reader *r, const json_t *theirs)
 {
 	struct text names = {0};
 	int         status;
@@ -404,7 +404,7 @@ static int other_verifiers(const struct reader *r, const json_t *theirs)
 }
 
 /* None are named in older files. */
-static int read_verifiers(struct reader *r, const json_t *row)
+static int read_verifiers(struct replay_reader *r, const json_t *row)
 {
 	const struct reward_spec *ours = r->o->reward;
 	const json_t             *list;
@@ -423,7 +423,7 @@ static int read_verifiers(struct reader *r, const json_t *row)
 }
 
 /* With which options they were sampled. */
-static int read_sampling(const struct reader *r, const json_t *row, struct replay *out)
+static int read_sampling(const struct replay_reader *r, const json_t *row, struct replay *out)
 {
 	int64_t top_k = 0;
 
@@ -434,7 +434,7 @@ static int read_sampling(const struct reader *r, const json_t *row, struct repla
 	return json_get_real(r->place, row, "min_p", 0, &out->min_p);
 }
 
-static int check_header(struct reader *r, const json_t *row, int64_t *answers, uint64_t *weights, struct replay *out)
+static int check_header(struct replay_reader *r, const json_t *row, int64_t *answers, uint64_t *weights, struct replay *out)
 {
 	const char *text;
 	char        ours[20];
@@ -468,7 +468,7 @@ static int check_header(struct reader *r, const json_t *row, int64_t *answers, u
 	return read_verifiers(r, row);
 }
 
-static int read_header(struct reader *r, int64_t *answers, uint64_t *weights, struct replay *out)
+static int replay_read_header(struct replay_reader *r, int64_t *answers, uint64_t *weights, struct replay *out)
 {
 	json_t *row;
 	int     status;
@@ -521,10 +521,10 @@ static void keep_group(const struct replay_options *o, struct replay *out, struc
 /* ---- the whole file ---- */
 
 /* Room for answer i, grown with what was read: what a header promises is not memory yet. */
-static int make_room(struct answer **answers, int i, int *capacity)
+static int replay_make_room(struct replay_answer **answers, int i, int *capacity)
 {
-	int            want = *capacity > INT_MAX / 2 ? INT_MAX : *capacity ? 2 * *capacity : 256;
-	struct answer *grown;
+	int                   want = *capacity > INT_MAX / 2 ? INT_MAX : *capacity ? 2 * *capacity : 256;
+	struct replay_answer *grown;
 
 	if (i < *capacity)
 		return OK;
@@ -537,7 +537,7 @@ static int make_room(struct answer **answers, int i, int *capacity)
 }
 
 /* *answers: owned, also after an error. */
-static int read_answers(struct reader *r, int n, struct answer **answers)
+static int read_answers(struct replay_reader *r, int n, struct replay_answer **answers)
 {
 	json_t *row;
 	int     capacity = 0, status;
@@ -546,9 +546,9 @@ static int read_answers(struct reader *r, int n, struct answer **answers)
 		TRY(next_row(r, &row));
 		if (!row)
 			return error_set(ERR_INPUT, "%s: %d answers, but its header promises %d; was it cut off?", r->path, i, n);
-		status = make_room(answers, i, &capacity);
+		status = replay_make_room(answers, i, &capacity);
 		if (status == OK)
-			status = read_answer(r, row, &(*answers)[i]);
+			status = replay_read_answer(r, row, &(*answers)[i]);
 		json_decref(row);
 		TRY(status);
 	}
@@ -557,7 +557,7 @@ static int read_answers(struct reader *r, int n, struct answer **answers)
 	return row ? error_set(ERR_INPUT, "%s: more answers than the %d of its header; were two files joined?", r->place, n) : OK;
 }
 
-static int check_group(const struct reader *r, const struct answer *answers, int first, int i)
+static int check_group(const struct replay_reader *r, const struct replay_answer *answers, int first, int i)
 {
 	return answers[i].item == answers[first].item
 	               ? OK
@@ -565,7 +565,7 @@ static int check_group(const struct reader *r, const struct answer *answers, int
 	                           answers[i].group);
 }
 
-static int make_groups(struct reader *r, const struct answer *answers, int n, struct replay *out)
+static int make_groups(struct replay_reader *r, const struct replay_answer *answers, int n, struct replay *out)
 {
 	out->groups = arena_alloc(&out->arena, (size_t)n, sizeof *out->groups);
 	if (!out->groups)
@@ -590,10 +590,10 @@ static int make_groups(struct reader *r, const struct answer *answers, int n, st
 	return out->order ? OK : ERR_INPUT;
 }
 
-static int read_all(struct reader *r, struct replay *out)
+static int replay_read_all(struct replay_reader *r, struct replay *out)
 {
 	const struct prompts *p = r->o->prompts;
-	struct answer        *answers = NULL;
+	struct replay_answer *answers = NULL;
 	uint64_t              weights = 0;
 	int64_t               n;
 	int                   status;
@@ -602,7 +602,7 @@ static int read_all(struct reader *r, struct replay *out)
 	for (int i = 0; i < p->n; i++)
 		r->problems.entries[i] = (struct id_entry){p->problems[i]->id, i};
 	id_index_sort(&r->problems);
-	TRY(read_header(r, &n, &weights, out));
+	TRY(replay_read_header(r, &n, &weights, out));
 	out->other_mu = weights != of_model(r->o->model);
 	status = read_answers(r, (int)n, &answers);
 	if (status == OK)
@@ -613,12 +613,12 @@ static int read_all(struct reader *r, struct replay *out)
 
 int replay_open(const char *path, const struct replay_options *o, struct replay *out)
 {
-	struct reader r = {.o = o, .arena = &out->arena, .path = path};
-	int           status;
+	struct replay_reader r = {.o = o, .arena = &out->arena, .path = path};
+	int                  status;
 
 	*out = (struct replay){.path = path};
 	TRY(lines_open(path, ROW_MAX, &r.in));
-	status = read_all(&r, out);
+	status = replay_read_all(&r, out);
 	lines_close(r.in);
 	if (status != OK)
 		replay_close(out);
@@ -633,7 +633,7 @@ void replay_close(struct replay *r)
 
 /* ---- picking ---- */
 
-static int ascending(const void *a, const void *b)
+static int replay_ascending(const void *a, const void *b)
 {
 	int x = *(const int *)a, y = *(const int *)b;
 
@@ -677,7 +677,7 @@ int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *
 		return ERR_INPUT;
 	for (int i = 0; i < P; i++)
 		picked[i] = group_at(r, seed, (int64_t)step * P + i);
-	qsort(picked, (size_t)P, sizeof *picked, ascending);
+	qsort(picked, (size_t)P, sizeof *picked, replay_ascending);
 	assert(out->n + P <= out->capacity);
 	for (int i = 0; i < P; i++, out->n++)
 		TRY(copy_group(&r->groups[picked[i]], out->n, a, &out->items[out->n]));

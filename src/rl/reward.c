@@ -46,7 +46,7 @@ static int score_right(const struct reward_spec *reward, const struct reward_spe
 	return OK;
 }
 
-struct answers { /* of several groups, as one list */
+struct reward_answers { /* of several groups, as one list */
 	int                    n;
 	struct rollout       **rollout;    /* [n] */
 	const struct problem **problem;    /* [n] */
@@ -54,7 +54,8 @@ struct answers { /* of several groups, as one list */
 };
 
 /* One answer; writes the unweighted parts to components [reward->n]. */
-static int score(const struct reward_spec *reward, const struct reward_spec *judge, const struct answers *all, int at, double *components)
+static int reward_score_one(const struct reward_spec *reward, const struct reward_spec *judge, const struct reward_answers *all, int at,
+                            double *components)
 {
 	const struct problem   *p = all->problem[at];
 	struct rollout         *r = all->rollout[at];
@@ -92,11 +93,11 @@ static int check_failed(const struct reward_spec *reward, const struct reward_sp
 	return error_set(ERR_FAILED, "%d of %d answers got no verdict: %s", failed, n, why);
 }
 
-static int answers_of(struct group *groups, int n, struct arena *a, struct answers *out)
+static int answers_of(struct group *groups, int n, struct arena *a, struct reward_answers *out)
 {
 	int i = 0;
 
-	*out = (struct answers){0};
+	*out = (struct reward_answers){0};
 	for (int g = 0; g < n; g++)
 		out->n += groups[g].n;
 	out->rollout = arena_alloc(a, (size_t)out->n, sizeof *out->rollout);
@@ -134,7 +135,7 @@ static int read_prompt_end(const struct tokenizer *t, const struct context *prom
 }
 
 /* Answers that share a prompt stand together. */
-static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct answers *all)
+static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct reward_answers *all)
 {
 	all->prompt_end = arena_alloc(a, (size_t)all->n, sizeof *all->prompt_end);
 	if (!all->prompt_end)
@@ -153,9 +154,9 @@ static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct a
 int reward_score(const struct reward_spec *reward, const struct reward_spec *judge, const struct tokenizer *t, struct group *groups, int n,
                  struct arena *a)
 {
-	struct answers all;
-	double        *components;
-	int            failed = 0;
+	struct reward_answers all;
+	double               *components;
+	int                   failed = 0;
 
 	TRY(answers_of(groups, n, a, &all));
 	TRY(read_prompt_ends(t, a, &all));
@@ -166,19 +167,20 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 		TRY(reward_text(t, all.problem[i], all.rollout[i], a));
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
-		if (!stop_now() && score(reward, judge, &all, i, components + (size_t)i * (size_t)reward->n) != OK) {
+		if (!stop_now() && reward_score_one(reward, judge, &all, i, components + (size_t)i * (size_t)reward->n) != OK) {
 #pragma omp critical
 			failed = i + 1;
 		}
 	TRY(stop_check());
 	if (failed) /* again, in this thread, for its message */
-		return score(reward, judge, &all, failed - 1, components);
+		return reward_score_one(reward, judge, &all, failed - 1, components);
 	TRY(check_failed(reward, judge, all.rollout, all.n));
 	return OK;
 }
 
 /* Writes rise [n]. The reward of the whole answer is known: only its beginnings are scored. */
-static int follow(const struct reward_spec *reward, const struct tokenizer *t, const struct answers *all, int at, double *rise)
+static int reward_follow_one(const struct reward_spec *reward, const struct tokenizer *t, const struct reward_answers *all, int at,
+                             double *rise)
 {
 	const struct problem *p = all->problem[at];
 	const struct rollout *r = all->rollout[at];
@@ -209,9 +211,9 @@ static int follow(const struct reward_spec *reward, const struct tokenizer *t, c
 
 int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups, int n, struct arena *a)
 {
-	struct answers all;
-	double       **rise;
-	int            failed = 0;
+	struct reward_answers all;
+	double              **rise;
+	int                   failed = 0;
 
 	TRY(answers_of(groups, n, a, &all));
 	TRY(read_prompt_ends(t, a, &all));
@@ -225,13 +227,13 @@ int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, s
 	}
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
-		if (follow(reward, t, &all, i, rise[i]) != OK) {
+		if (reward_follow_one(reward, t, &all, i, rise[i]) != OK) {
 #pragma omp critical
 			failed = i + 1;
 		}
 	TRY(stop_check());
 	if (failed) /* again, in this thread, for its message */
-		return follow(reward, t, &all, failed - 1, rise[failed - 1]);
+		return reward_follow_one(reward, t, &all, failed - 1, rise[failed - 1]);
 	return OK;
 }
 

@@ -26,7 +26,7 @@ static int samples_before(const struct groups *groups, int n, int item)
 	return samples;
 }
 
-static int min(int a, int b)
+static int rollout_min(int a, int b)
 {
 	return a < b ? a : b;
 }
@@ -38,32 +38,32 @@ static void request_group(const struct rollout_options *o, const struct context 
 		out[i] = (struct decode_request){
 		        .prompt = prompt->ids,
 		        .n_prompt = prompt->n,
-		        .max_new = min(o->max_completion_length, o->n_positions - prompt->n),
+		        .max_new = rollout_min(o->max_completion_length, o->n_positions - prompt->n),
 		        .key = {o->seed, o->purpose, step, (uint32_t)item, (uint32_t)(first_sample + i)},
 		};
 }
 
 /* ---- from requests to records ---- */
 
-struct answers { /* of one call, in the order of the requests */
+struct rollout_answers { /* of one call, in the order of the requests */
 	int                          n;
 	const struct problem       **problems;
 	const struct decode_request *requests;
 	struct rollout             **rollouts;
 };
 
-static int answers_new(int capacity, struct arena *a, struct answers *out, struct decode_request **requests)
+static int answers_new(int capacity, struct arena *a, struct rollout_answers *out, struct decode_request **requests)
 {
 	size_t n = (size_t)capacity;
 
-	*out = (struct answers){0};
+	*out = (struct rollout_answers){0};
 	out->problems = arena_alloc(a, n, sizeof *out->problems);
 	out->requests = *requests = arena_alloc(a, n, sizeof **requests);
 	out->rollouts = arena_alloc(a, n, sizeof *out->rollouts);
 	return out->problems && *requests && out->rollouts ? OK : ERR_INPUT;
 }
 
-static int sample_at_once(struct decoder *d, const struct decode_options *o, const struct answers *w, struct arena *a)
+static int sample_at_once(struct decoder *d, const struct decode_options *o, const struct rollout_answers *w, struct arena *a)
 {
 	struct decode_result *r = arena_alloc(a, (size_t)w->n, sizeof *r);
 
@@ -85,12 +85,12 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o, con
 	return OK;
 }
 
-static int sample_in_turns(struct decoder *d, const struct decode_options *o, const struct answers *w, struct arena *a)
+static int sample_in_turns(struct decoder *d, const struct decode_options *o, const struct rollout_answers *w, struct arena *a)
 {
 	return w->n ? episode_run(d, o, w->requests, w->problems, w->n, a, w->rollouts) : OK;
 }
 
-static void settle(const struct rollout_options *o, const struct answers *w)
+static void rollout_settle(const struct rollout_options *o, const struct rollout_answers *w)
 {
 	for (int i = 0; i < w->n; i++) {
 		struct rollout *r = w->rollouts[i];
@@ -102,7 +102,7 @@ static void settle(const struct rollout_options *o, const struct answers *w)
 
 /* Appends a group of blank records, their requests to the answers that will fill them. */
 static int add_group(const struct rollout_options *o, const struct prompts *prompts, int item, uint32_t step, struct arena *a,
-                     struct groups *groups, struct answers *w, struct decode_request *requests)
+                     struct groups *groups, struct rollout_answers *w, struct decode_request *requests)
 {
 	struct group         *group = &groups->items[groups->n];
 	const struct context *prompt = &prompts->contexts[item];
@@ -130,7 +130,7 @@ static int add_group(const struct rollout_options *o, const struct prompts *prom
 int rollout_sample(struct decoder *d, const struct rollout_options *o, const struct prompts *prompts, const int *picked, int n_picked,
                    uint32_t step, struct arena *a, struct groups *groups)
 {
-	struct answers         whole, turns;
+	struct rollout_answers whole, turns;
 	struct decode_request *whole_requests, *turn_requests;
 	int                    n = n_picked * o->num_generations;
 
@@ -144,7 +144,7 @@ int rollout_sample(struct decoder *d, const struct rollout_options *o, const str
 	}
 	TRY(sample_at_once(d, &o->decode, &whole, a));
 	TRY(sample_in_turns(d, &o->decode, &turns, a));
-	settle(o, &whole);
-	settle(o, &turns);
+	rollout_settle(o, &whole);
+	rollout_settle(o, &turns);
 	return OK;
 }

@@ -71,7 +71,7 @@ static void add_header(const struct scores *s, struct text *t)
 	text_print(t, " %9s %8s %7s\n", "reward", "length", "cut");
 }
 
-static void add_line(const struct scores *s, const char *name, const struct tally *x, int indent, struct text *t)
+static void scores_add_line(const struct scores *s, const char *name, const struct tally *x, int indent, struct text *t)
 {
 	text_print(t, "%*s%-*.60s %8d", indent, "", 28 - indent, name, x->n_problems);
 	add_share(t, x->pass_1);
@@ -89,21 +89,21 @@ int scores_table(const struct scores *s, struct text *out)
 	add_header(s, out);
 	for (int i = 0; i < s->n; i++) {
 		const struct tallies *t = &s->sets[i].tallies;
-		add_line(s, s->sets[i].name, &t->items[0], 0, out);
+		scores_add_line(s, s->sets[i].name, &t->items[0], 0, out);
 		for (int c = 1; c < t->n; c++)
-			add_line(s, t->items[c].category, &t->items[c], 2, out);
+			scores_add_line(s, t->items[c].category, &t->items[c], 2, out);
 	}
 	if (s->n > 1) {
 		struct tally mean = mean_of_sets(s);
 		snprintf(name, sizeof name, "mean of %d files", s->n);
-		add_line(s, name, &mean, 0, out);
+		scores_add_line(s, name, &mean, 0, out);
 	}
 	return text_status(out);
 }
 
 /* ---- JSON ---- */
 
-static void add_text(struct text *t, const char *name, const char *value)
+static void scores_add_text(struct text *t, const char *name, const char *value)
 {
 	text_print(t, "\"%s\": ", name);
 	if (value)
@@ -112,7 +112,7 @@ static void add_text(struct text *t, const char *name, const char *value)
 		text_add(t, "null", 4);
 }
 
-static void add_number(struct text *t, const char *name, double x)
+static void scores_add_number(struct text *t, const char *name, double x)
 {
 	text_print(t, ", \"%s\": ", name);
 	json_add_real(t, x);
@@ -125,16 +125,16 @@ static void add_tally(const struct tally *x, const struct tallies *curve, struct
 
 	text_add(t, "{", 1);
 	if (x->category)
-		add_text(t, "category", x->category);
+		scores_add_text(t, "category", x->category);
 	text_print(t, "%s\"problems\": %d", x->category ? ", " : "", x->n_problems);
 	for (int f = 0; f < N_FIGURES; f++) {
 		const struct tally_mean *m = figure_of(x, &figures[f]);
 		snprintf(error, sizeof error, "%s_stderr", figures[f].name);
-		add_number(t, figures[f].name, m->mean);
-		add_number(t, error, m->error);
+		scores_add_number(t, figures[f].name, m->mean);
+		scores_add_number(t, error, m->error);
 	}
-	add_number(t, "mean_length", x->length);
-	add_number(t, "clipped_ratio", x->truncated);
+	scores_add_number(t, "mean_length", x->length);
+	scores_add_number(t, "clipped_ratio", x->truncated);
 	for (int i = 0; curve && i < curve->n_curve; i++) {
 		text_print(t, i ? ", \"%d\": [" : ", \"curve\": {\"%d\": [", curve->curve[i]);
 		json_add_real(t, x->curve[i].mean);
@@ -145,12 +145,12 @@ static void add_tally(const struct tally *x, const struct tallies *curve, struct
 	text_print(t, curve ? "}}" : "}");
 }
 
-static void add_set(const struct score_set *set, struct text *t)
+static void scores_add_set(const struct score_set *set, struct text *t)
 {
 	text_add(t, "  {", 3);
-	add_text(t, "name", set->name);
+	scores_add_text(t, "name", set->name);
 	text_add(t, ", ", 2);
-	add_text(t, "file", set->file);
+	scores_add_text(t, "file", set->file);
 	text_print(t, ", \"left_out\": %d, \"unjudged\": %d,\n   \"all\": ", set->n_long, set->tallies.items[0].n_unjudged);
 	add_tally(&set->tallies.items[0], &set->tallies, t);
 	text_print(t, ",\n   \"categories\": [");
@@ -164,18 +164,18 @@ static void add_set(const struct score_set *set, struct text *t)
 int scores_json(const struct scores *s, struct text *out)
 {
 	text_add(out, "{", 1);
-	add_text(out, "model", s->model);
+	scores_add_text(out, "model", s->model);
 	text_print(out, ",\n ");
-	add_text(out, "task", s->task);
+	scores_add_text(out, "task", s->task);
 	text_print(out, ", \"samples\": %d, \"k\": %d, \"max_completion_length\": %d, \"seed\": %d,\n \"sampling\": {\"top_k\": %d",
 	           s->samples, s->k, s->max_completion_length, s->seed, s->sampling.top_k);
-	add_number(out, "temperature", (double)s->sampling.temperature);
-	add_number(out, "top_p", (double)s->sampling.top_p);
-	add_number(out, "min_p", (double)s->sampling.min_p);
+	scores_add_number(out, "temperature", (double)s->sampling.temperature);
+	scores_add_number(out, "top_p", (double)s->sampling.top_p);
+	scores_add_number(out, "min_p", (double)s->sampling.min_p);
 	text_print(out, "},\n \"files\": [\n");
 	for (int i = 0; i < s->n; i++) {
 		text_add(out, ",\n", i ? 2 : 0);
-		add_set(&s->sets[i], out);
+		scores_add_set(&s->sets[i], out);
 	}
 	text_print(out, "]");
 	if (s->n > 1) {

@@ -8,12 +8,12 @@
 
 #include <string.h>
 
-struct answer { /* being tokenized */
+struct sft_answer { /* being tokenized */
 	struct ids  ids;
 	struct text trained; /* a byte a token */
 };
 
-static int add_tokens(const struct job *job, const char *text, size_t n, int observation, struct answer *out)
+static int sft_add_tokens(const struct job *job, const char *text, size_t n, int observation, struct sft_answer *out)
 {
 	const char trained = !observation;
 
@@ -23,14 +23,14 @@ static int add_tokens(const struct job *job, const char *text, size_t n, int obs
 	return text_status(&out->trained);
 }
 
-static int add_end(const struct job *job, struct answer *out)
+static int add_end(const struct job *job, struct sft_answer *out)
 {
 	TRY(ids_add(&out->ids, &job->model->weights.shape.eos[0], 1));
 	text_add(&out->trained, "\1", 1);
 	return text_status(&out->trained);
 }
 
-static int add_episode(const struct job *job, const struct problem *p, const char *text, struct arena *a, struct answer *out)
+static int add_episode(const struct job *job, const struct problem *p, const char *text, struct arena *a, struct sft_answer *out)
 {
 	struct environment        e;
 	struct environment_piece *pieces;
@@ -39,11 +39,11 @@ static int add_episode(const struct job *job, const struct problem *p, const cha
 	TRY(environment_open(p, a, &e));
 	TRY(environment_read(&e, text, strlen(text), a, &pieces, &n));
 	for (int i = 0; i < n; i++)
-		TRY(add_tokens(job, text + pieces[i].first, pieces[i].n, pieces[i].observation, out));
+		TRY(sft_add_tokens(job, text + pieces[i].first, pieces[i].n, pieces[i].observation, out));
 	return e.done ? OK : add_end(job, out);
 }
 
-static int tokenize_answer(const struct job *job, int i, struct arena *a, struct answer *out)
+static int tokenize_answer(const struct job *job, int i, struct arena *a, struct sft_answer *out)
 {
 	const struct problem *p = job->train.prompts.problems[i];
 	const char           *text = p->n_demonstrations ? p->demonstrations[0] : p->answer;
@@ -56,11 +56,11 @@ static int tokenize_answer(const struct job *job, int i, struct arena *a, struct
 	out->ids.n = out->trained.n = 0;
 	if (environment_has(p))
 		return add_episode(job, p, text, a, out);
-	TRY(add_tokens(job, text, strlen(text), 0, out));
+	TRY(sft_add_tokens(job, text, strlen(text), 0, out));
 	return add_end(job, out);
 }
 
-static int keep_answer(const struct answer *from, struct arena *a, struct worked *out)
+static int keep_answer(const struct sft_answer *from, struct arena *a, struct worked *out)
 {
 	int  *ids = arena_alloc(a, from->ids.n, sizeof *ids);
 	char *trained = arena_text(a, from->trained.data, from->trained.n);
@@ -79,7 +79,7 @@ static struct worked *worked_of(const struct job *job, int item)
 }
 
 /* Tokens of prompt and answer where they are too many for the model, else 0. */
-static int too_long(const struct job *job, int i, const struct answer *answer, int *out)
+static int too_long(const struct job *job, int i, const struct sft_answer *answer, int *out)
 {
 	int tokens = job->train.prompts.contexts[i].n + (int)answer->ids.n, positions = job->model->weights.shape.n_positions;
 
@@ -94,9 +94,9 @@ static int too_long(const struct job *job, int i, const struct answer *answer, i
 
 static int tokenize_all(struct job *job, int *tokens, int *n_too_long)
 {
-	int           status = OK;
-	struct answer answer = {0};
-	struct arena  scratch = {0};
+	int               status = OK;
+	struct sft_answer answer = {0};
+	struct arena      scratch = {0};
 
 	for (int i = 0; status == OK && i < job->train.prompts.n; i++) {
 		arena_reset(&scratch);
@@ -166,7 +166,7 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 	return OK;
 }
 
-static int report(struct job *job, double seconds, double learning_rate, const struct update_report *u)
+static int sft_report(struct job *job, double seconds, double learning_rate, const struct update_report *u)
 {
 	struct metrics m = {0};
 	char           line[128];
@@ -206,7 +206,7 @@ static int sft_step(struct job *job)
 		                 job->step);
 	curriculum_observe(job->curriculum, NULL, 0);
 	job->step++;
-	return report(job, clock_seconds() - start, learning_rate, &u);
+	return sft_report(job, clock_seconds() - start, learning_rate, &u);
 }
 
 int sft_run(struct job *job)

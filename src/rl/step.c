@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-static int score(struct job *job, struct group *groups, int n)
+static int step_score(struct job *job, struct group *groups, int n)
 {
 	TRY(reward_score(&job->reward, &job->eval_reward, job->tokenizer, groups, n, &job->step_arena));
 	return job->config.task.token_rewards ? reward_follow(&job->reward, job->tokenizer, groups, n, &job->step_arena) : OK;
@@ -26,7 +26,7 @@ int step_sample(struct job *job, const int *picked, int n, struct step *s)
 	TRY(rollout_sample(job->decoder, &job->rollout, &job->train.prompts, picked, n, (uint32_t)job->step, &job->step_arena,
 	                   &s->sampled));
 	middle = clock_seconds();
-	TRY(score(job, s->sampled.items + first, s->sampled.n - first));
+	TRY(step_score(job, s->sampled.items + first, s->sampled.n - first));
 	if (job->config.task.permute_rewards)
 		TRY(reward_permute(s->sampled.items + first, s->sampled.n - first, (uint64_t)job->config.run.seed, (uint32_t)job->step,
 		                   &job->step_arena));
@@ -60,7 +60,7 @@ static int sample_guided(struct job *job, int first, struct step *s, int **group
 		return OK;
 	TRY(guidance_sample(&job->guidance, job->decoder, &job->rollout, &job->train.prompts, picked, *n, (uint32_t)job->step,
 	                    &job->step_arena, &s->guided));
-	return score(job, s->guided.items + s->guided.n - *n, *n);
+	return step_score(job, s->guided.items + s->guided.n - *n, *n);
 }
 
 static void count_guided(const struct group *g, struct guidance_stats *s)
@@ -110,7 +110,7 @@ struct sums { /* over all sampled completions; rewards as the verifiers gave the
 	struct statistics_mean reward, component[REWARD_PARTS]; /* of those that could be computed */
 };
 
-static void add_rollout(struct sums *s, const struct rollout *r)
+static void step_add_rollout(struct sums *s, const struct rollout *r)
 {
 	s->answers++;
 	s->length += r->n;
@@ -132,7 +132,7 @@ static void add_rollout(struct sums *s, const struct rollout *r)
 enum { OF_REWARD = -1 };
 
 /* The reward of each completion, or its component i, where it could be computed. */
-static int values_of(const struct group *g, int i, double *out)
+static int step_values_of(const struct group *g, int i, double *out)
 {
 	int n = 0;
 
@@ -163,22 +163,22 @@ static int sums_of(const struct groups *groups, struct arena *a, struct sums *s)
 	for (int i = OF_REWARD; i < REWARD_PARTS; i++) {
 		int n = 0;
 		for (int g = 0; g < groups->n; g++)
-			n += values_of(&groups->items[g], i, x + n);
+			n += step_values_of(&groups->items[g], i, x + n);
 		*(i == OF_REWARD ? &s->reward : &s->component[i]) = statistics_mean(x, n);
 	}
 	for (int g = 0; g < groups->n; g++) {
-		struct statistics_mean m = statistics_mean(x, values_of(&groups->items[g], OF_REWARD, x));
+		struct statistics_mean m = statistics_mean(x, step_values_of(&groups->items[g], OF_REWARD, x));
 		s->groups++;
 		s->constant += deviation_or_0(&m) <= 1e-8; /* torch.isclose */
 		s->group_std += deviation_or_0(&m);
 		for (int i = 0; i < groups->items[g].n; i++)
-			add_rollout(s, &groups->items[g].rollouts[i]);
+			step_add_rollout(s, &groups->items[g].rollouts[i]);
 	}
 	return OK;
 }
 
 /* A mean is told where something was counted, and is absent elsewhere. */
-static void add_mean(struct metrics *m, const char *name, double sum, double n)
+static void step_add_mean(struct metrics *m, const char *name, double sum, double n)
 {
 	if (n > 0)
 		metrics_add(m, name, sum / n);
@@ -193,7 +193,7 @@ static void add_rewards(struct metrics *m, const struct job *job, const struct s
 	metrics_add(m, "reward_std", deviation_or_0(&s->reward));
 	metrics_add(m, "reward_group_std", s->group_std / s->groups);
 	metrics_add(m, "frac_reward_zero_std", s->constant / s->groups);
-	add_mean(m, "accuracy", s->right, s->judged);
+	step_add_mean(m, "accuracy", s->right, s->judged);
 	metrics_add(m, "reward_invalid", s->answers - s->reward.n);
 	if (job->reward.command || job->eval_reward.command)
 		metrics_add(m, "reward/command_errors", s->failed);
@@ -224,19 +224,19 @@ static void add_completions(struct metrics *m, const struct sums *s)
 static void add_weights(struct metrics *m, const struct job *job, const struct token_weight_stats *w)
 {
 	if (job->algorithm.top_entropy < 1)
-		add_mean(m, "top_entropy/left_out", w->low_entropy, w->tokens);
+		step_add_mean(m, "top_entropy/left_out", w->low_entropy, w->tokens);
 	if (job->algorithm.mismatch == MISMATCH_NONE)
 		return;
-	add_mean(m, "mismatch/weight_mean", w->weight, w->tokens);
-	add_mean(m, "mismatch/masked", w->masked, w->tokens);
-	add_mean(m, "mismatch/kl", w->distance, w->tokens);
+	step_add_mean(m, "mismatch/weight_mean", w->weight, w->tokens);
+	step_add_mean(m, "mismatch/masked", w->masked, w->tokens);
+	step_add_mean(m, "mismatch/kl", w->distance, w->tokens);
 }
 
 static void add_credit(struct metrics *m, const struct job *job, const struct credit_stats *c)
 {
 	if (!job->learn.credit.empg)
 		return;
-	add_mean(m, "credit/segments", c->segments, c->rows);
+	step_add_mean(m, "credit/segments", c->segments, c->rows);
 	metrics_add(m, "credit/entropy_min", c->entropy_min);
 	metrics_add(m, "credit/entropy_mean", c->entropy_mean);
 	metrics_add(m, "credit/entropy_max", c->entropy_max);
@@ -251,11 +251,11 @@ static void add_critic(struct metrics *m, const struct job *job, const struct cr
 {
 	if (!job->learn.critic)
 		return;
-	add_mean(m, "loss/value_avg", c->loss, c->tokens);
-	add_mean(m, "val/clipfrac_avg", c->clipped, c->tokens);
-	add_mean(m, "val/vpred", c->value, c->measured);
-	add_mean(m, "val/returns_mean", c->target, c->measured);
-	add_mean(m, "val/error", c->error, c->measured);
+	step_add_mean(m, "loss/value_avg", c->loss, c->tokens);
+	step_add_mean(m, "val/clipfrac_avg", c->clipped, c->tokens);
+	step_add_mean(m, "val/vpred", c->value, c->measured);
+	step_add_mean(m, "val/returns_mean", c->target, c->measured);
+	step_add_mean(m, "val/error", c->error, c->measured);
 	metrics_add(m, "val/var_explained", c->variance_explained);
 	metrics_add(m, "val/grad_norm", c->grad_norm);
 	metrics_add(m, "val/learning_rate", job->critic.learning_rate);
@@ -281,16 +281,16 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 
 	metrics_add(m, "loss", l->update.updates ? o->loss / l->update.updates : 0);
 	if (job->reference && job->algorithm.kl_placement == KL_IN_LOSS)
-		add_mean(m, "kl", o->kl, o->tokens);
+		step_add_mean(m, "kl", o->kl, o->tokens);
 	else if (job->reference)
-		add_mean(m, "kl", l->advantage.kl, l->tokens);
-	add_mean(m, "clip_ratio/low_mean", o->clip_low, o->tokens);
-	add_mean(m, "clip_ratio/high_mean", o->clip_high, o->tokens);
-	add_mean(m, "clip_ratio/region_mean", o->clip_low + o->clip_high, o->tokens);
-	add_mean(m, "ratio/mean", o->ratio, plain);
+		step_add_mean(m, "kl", l->advantage.kl, l->tokens);
+	step_add_mean(m, "clip_ratio/low_mean", o->clip_low, o->tokens);
+	step_add_mean(m, "clip_ratio/high_mean", o->clip_high, o->tokens);
+	step_add_mean(m, "clip_ratio/region_mean", o->clip_low + o->clip_high, o->tokens);
+	step_add_mean(m, "ratio/mean", o->ratio, plain);
 	if (plain > 0)
 		metrics_add(m, "ratio/max", o->ratio_max);
-	add_mean(m, "ratio/negative_weight_mean", o->negative_weight, o->negative);
+	step_add_mean(m, "ratio/negative_weight_mean", o->negative_weight, o->negative);
 	if (job->algorithm.off_policy_mask > 0)
 		metrics_add(m, "mismatch/rows_masked", o->rows_masked);
 	add_weights(m, job, &l->weight);
@@ -298,7 +298,7 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 	add_critic(m, job, &l->critic);
 	if (job->algorithm.kl_controller == KL_ADAPTIVE)
 		metrics_add(m, "objective/kl_coef", l->beta);
-	add_mean(m, "advantage/abs_mean", l->advantage_abs, l->tokens);
+	step_add_mean(m, "advantage/abs_mean", l->advantage_abs, l->tokens);
 	metrics_add(m, "grad_norm", l->update.grad_norm);
 	metrics_add(m, "learning_rate", s->learning_rate);
 	metrics_add(m, "updates", l->update.updates);
@@ -322,10 +322,10 @@ static void add_guidance(struct metrics *m, const struct job *job, const struct 
 	metrics_add(m, "guidance/failed_groups", g->failed);
 	metrics_add(m, "guidance/without_hint", g->without_hint);
 	metrics_add(m, "guidance/kept_groups", g->kept);
-	add_mean(m, "guidance/accuracy", g->right, g->answers);
+	step_add_mean(m, "guidance/accuracy", g->right, g->answers);
 	metrics_add(m, "guidance/tokens", g->tokens);
-	add_mean(m, "guidance/ratio_mean", o->guided_ratio, o->guided_tokens);
-	add_mean(m, "guidance/silent", o->guided_silent, o->guided_tokens);
+	step_add_mean(m, "guidance/ratio_mean", o->guided_ratio, o->guided_tokens);
+	step_add_mean(m, "guidance/silent", o->guided_silent, o->guided_tokens);
 	metrics_add(m, "timing_s/guidance", s->seconds_guidance);
 }
 
@@ -457,7 +457,7 @@ static void add_context(struct text *t, const struct tokenizer *tokenizer, const
 	text_free(&prompt);
 }
 
-static void add_sample(struct text *t, const struct tokenizer *tokenizer, int step, const struct group *g, const struct rollout *r)
+static void step_add_sample(struct text *t, const struct tokenizer *tokenizer, int step, const struct group *g, const struct rollout *r)
 {
 	text_print(t, "{\"step\": %d, \"problem\": ", step);
 	json_add_string(t, g->problem->id, strlen(g->problem->id));
@@ -489,7 +489,7 @@ int step_write_samples(struct job *job, const struct groups *groups)
 	if (!path)
 		return ERR_INPUT;
 	for (int g = 0; g < groups->n && left > 0; g++, left--) /* the first answer to each problem: variety says more than repetition */
-		add_sample(&t, job->tokenizer, job->step, &groups->items[g], &groups->items[g].rollouts[0]);
+		step_add_sample(&t, job->tokenizer, job->step, &groups->items[g], &groups->items[g].rollouts[0]);
 	status = text_status(&t);
 	if (status == OK)
 		status = file_make_folders(folder);

@@ -52,7 +52,7 @@ static int majority_right(const struct group *g)
 	return best >= 0 && rollout_is_right(&g->rollouts[best]);
 }
 
-static struct tally_mean mean_of(const double *x, int n)
+static struct tally_mean tally_mean_of(const double *x, int n)
 {
 	double mean = 0, square = 0;
 
@@ -72,7 +72,7 @@ static int is_judged(const struct group *g)
 	return 1;
 }
 
-static int belongs(const struct group *g, const char *category)
+static int tally_belongs(const struct group *g, const char *category)
 {
 	return !category || (g->problem->category && !strcmp(g->problem->category, category));
 }
@@ -81,7 +81,7 @@ static struct tally_mean pass_at(int k, const int *right, int P, int samples, do
 {
 	for (int i = 0; i < P; i++)
 		x[i] = k == 1 ? (double)right[i] / samples : tally_pass_k(samples, right[i], k);
-	return mean_of(x, P);
+	return tally_mean_of(x, P);
 }
 
 static int tally_one(const struct group *groups, int n, int k, const char *category, struct arena *a, const struct tallies *all,
@@ -96,7 +96,7 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 		return ERR_INPUT;
 	for (int g = 0; g < n; g++) {
 		const struct group *group = &groups[g];
-		if (!belongs(group, category))
+		if (!tally_belongs(group, category))
 			continue;
 		if (!is_judged(group)) {
 			out->n_unjudged++;
@@ -119,8 +119,8 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 	out->pass_k = pass_at(k, right, P, out->n_samples, x);
 	for (int i = 0; i < all->n_curve; i++)
 		out->curve[i] = pass_at(all->curve[i], right, P, out->n_samples, x);
-	out->maj = mean_of(maj, P);
-	out->reward = mean_of(reward, P);
+	out->maj = tally_mean_of(maj, P);
+	out->reward = tally_mean_of(reward, P);
 	out->length /= answers;
 	out->truncated /= answers;
 	return OK;
@@ -141,11 +141,11 @@ int tally_source(const struct group *groups, int n, int source, struct arena *a,
 			share[P] += (double)rollout_is_right(&groups[g].rollouts[i]) / groups[g].n;
 		P++;
 	}
-	*pass_1 = mean_of(share, P);
+	*pass_1 = tally_mean_of(share, P);
 	return OK;
 }
 
-static int by_name(const void *a, const void *b)
+static int tally_by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -158,7 +158,7 @@ static int categories(const struct group *groups, int n, const char **out)
 	for (int g = 0; g < n; g++)
 		if (groups[g].problem->category)
 			out[count++] = groups[g].problem->category;
-	qsort(out, (size_t)count, sizeof *out, by_name);
+	qsort(out, (size_t)count, sizeof *out, tally_by_name);
 	for (int i = 0; i < count; i++)
 		if (i == 0 || strcmp(out[i], out[kept - 1]))
 			out[kept++] = out[i];

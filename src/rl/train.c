@@ -9,7 +9,7 @@ enum { SKIPPED_MAX = 5 }; /* updates in a row that may be skipped before the run
 
 /* Draws P problems, samples and scores their answers. With dynamic sampling, problems whose answers do not differ are replaced by
  * others, up to a number of batches; what was collected by then is used, never duplicated. */
-static int sample(struct job *job, struct step *s)
+static int train_sample(struct job *job, struct step *s)
 {
 	const struct config_rollout *o = &job->config.rollout;
 	int                          batches_max = job->algorithm.dynamic_sampling ? job->config.loss.dynamic_sampling_max_batches : 1;
@@ -45,9 +45,9 @@ static int replay(struct job *job, struct step *s)
 	return OK;
 }
 
-static int collect(struct job *job, struct step *s)
+static int train_collect(struct job *job, struct step *s)
 {
-	return job->replay.n ? replay(job, s) : sample(job, s);
+	return job->replay.n ? replay(job, s) : train_sample(job, s);
 }
 
 static int learn(struct job *job, struct step *s)
@@ -74,7 +74,7 @@ static int train_step(struct job *job)
 	arena_reset(&job->step_arena); /* everything the previous step allocated dies here */
 
 	/* Act: choose problems, answer each G times with today's weights, score the answers. */
-	TRY(collect(job, &s));
+	TRY(train_collect(job, &s));
 
 	/* Learn: who did better than its group, by how much, and which way that moves the weights. */
 	TRY(learn(job, &s));

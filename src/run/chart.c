@@ -44,7 +44,7 @@ void chart_add_escaped(struct text *out, const char *s, size_t n)
 	}
 }
 
-static void add_name(struct text *out, const char *s)
+static void chart_add_name(struct text *out, const char *s)
 {
 	chart_add_escaped(out, s, strlen(s));
 }
@@ -132,7 +132,7 @@ static void add_tick(double v, struct text *out)
 }
 
 /* -0 + 0.0 is 0, without the sign. */
-static void add_grid(const struct axis *x, const struct axis *y, struct text *out)
+static void chart_add_grid(const struct axis *x, const struct axis *y, struct text *out)
 {
 	for (double k = ceil(x->low / x->step - 1e-6) + 0.0; k * x->step <= x->high + 1e-6 * x->step; k++) {
 		double v = at(x, k * x->step); /* a label at the right edge ends there, not beyond the picture */
@@ -153,13 +153,13 @@ static void add_grid(const struct axis *x, const struct axis *y, struct text *ou
 static void begin(const struct chart *c, struct text *out)
 {
 	text_print(out, "<figure><figcaption>");
-	add_name(out, c->title);
+	chart_add_name(out, c->title);
 	text_print(out, "<small>");
-	add_name(out, c->unit);
+	chart_add_name(out, c->unit);
 	text_print(out, "</small></figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH, HEIGHT + (c->x ? 14 : 0));
 }
 
-static void end(const struct chart *c, struct text *out)
+static void chart_end(const struct chart *c, struct text *out)
 {
 	text_print(out, "</svg>\n");
 	if (c->n_lines > 1) {
@@ -168,7 +168,7 @@ static void end(const struct chart *c, struct text *out)
 			const struct line *l = &c->lines[k];
 			text_print(out, "<span><svg viewBox=\"0 0 22 8\"><path class=\"line k%d d%d\" d=\"M0 4H22\"/></svg>",
 			           l->colour % CHART_COLOURS, l->dash % 4);
-			add_name(out, l->name);
+			chart_add_name(out, l->name);
 			text_print(out, "</span>");
 		}
 		text_print(out, "</div>\n");
@@ -256,7 +256,7 @@ static void add_average(const struct line *l, const struct axis *x, const struct
 
 /* ---- values under the mouse ---- */
 
-static int add_value(const struct line *l, double low, double high, int *next, double *at_x, struct text *out)
+static int chart_add_value(const struct line *l, double low, double high, int *next, double *at_x, struct text *out)
 {
 	const struct point *p = NULL;
 
@@ -267,7 +267,7 @@ static int add_value(const struct line *l, double low, double high, int *next, d
 		return 0;
 	*at_x = p->x;
 	text_print(out, "\n");
-	add_name(out, l->name);
+	chart_add_name(out, l->name);
 	text_print(out, ": %.5g", p->y);
 	if (p->error > 0)
 		text_print(out, " \xc2\xb1 %.2g", p->error);
@@ -291,13 +291,13 @@ static void add_strips(const struct chart *c, const struct axis *x, struct text 
 		int    values = 0;
 		title.n = 0;
 		for (int k = 0; k < c->n_lines; k++)
-			values += add_value(&c->lines[k], low, low + width, &next[k], &step, &title);
+			values += chart_add_value(&c->lines[k], low, low + width, &next[k], &step, &title);
 		if (!values || !title.n)
 			continue;
 		double from = fmax(LEFT, at(x, low)), to = fmin(RIGHT, at(x, low + width));
 		text_print(out, "<rect class=\"strip\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>", from, TOP, to - from,
 		           BOTTOM - TOP);
-		add_name(out, c->x ? c->x : "step");
+		chart_add_name(out, c->x ? c->x : "step");
 		text_print(out, " %.10g", step);
 		text_add(out, title.data, title.n);
 		text_print(out, "</title></rect>\n");
@@ -311,7 +311,7 @@ void chart_add(const struct chart *c, struct text *out)
 	struct axis x = x_axis(c), y = y_axis(c);
 
 	begin(c, out);
-	add_grid(&x, &y, out);
+	chart_add_grid(&x, &y, out);
 	for (int k = 0; k < c->n_lines; k++) {
 		const struct line *l = &c->lines[k];
 		if (l->n == 0)
@@ -326,7 +326,7 @@ void chart_add(const struct chart *c, struct text *out)
 		}
 	}
 	add_strips(c, &x, out);
-	end(c, out);
+	chart_end(c, out);
 }
 
 /* ---- bands ---- */
@@ -346,24 +346,24 @@ void chart_add_bands(const struct chart *c, struct text *out)
 	struct axis x = x_axis(c), y = y_axis(c);
 
 	begin(c, out);
-	add_grid(&x, &y, out);
+	chart_add_grid(&x, &y, out);
 	for (int k = 0; k < c->n_lines; k++)
 		add_shade(&c->lines[k], &x, &y, out);
 	for (int k = 0; k < c->n_lines; k++)
 		add_raw(&c->lines[k], "", &x, &y, out);
 	if (c->x) {
 		text_print(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">", RIGHT, HEIGHT + 10);
-		add_name(out, c->x);
+		chart_add_name(out, c->x);
 		text_print(out, "</text>\n");
 	}
 	add_strips(c, &x, out);
-	end(c, out);
+	chart_end(c, out);
 }
 
 /* ---- shares ---- */
 
 /* The sums of lines 0 .. k-1 and of all lines over the points of a bucket. */
-static double share_below(const struct chart *c, int k, int first, int last)
+static double chart_share_below(const struct chart *c, int k, int first, int last)
 {
 	double below = 0, all = 0;
 
@@ -376,21 +376,21 @@ static double share_below(const struct chart *c, int k, int first, int last)
 	return all > 0 ? below / all : 0;
 }
 
-static void add_band(const struct chart *c, int k, const struct axis *x, const struct axis *y, struct text *out)
+static void chart_add_band(const struct chart *c, int k, const struct axis *x, const struct axis *y, struct text *out)
 {
 	const struct line *l = &c->lines[k];
 	int                buckets = l->n < BUCKETS ? l->n : BUCKETS;
-	double             all_below = share_below(c, k, 0, l->n), all_upto = share_below(c, k + 1, 0, l->n);
+	double             all_below = chart_share_below(c, k, 0, l->n), all_upto = chart_share_below(c, k + 1, 0, l->n);
 
 	text_print(out, "<path class=\"band k%d\" d=\"", l->colour % CHART_COLOURS);
 	for (int side = 0; side < 2; side++) /* along the upper edge, and back along the lower one */
 		for (int i = 0; i < buckets; i++) {
 			int b = side ? buckets - 1 - i : i, first = bucket_start(l->n, buckets, b),
 			    last = bucket_start(l->n, buckets, b + 1);
-			add_vertex(x, y, l->points[last - 1].x, share_below(c, k + !side, first, last), !side && i == 0, out);
+			add_vertex(x, y, l->points[last - 1].x, chart_share_below(c, k + !side, first, last), !side && i == 0, out);
 		}
 	text_print(out, "Z\"><title>");
-	add_name(out, l->name);
+	chart_add_name(out, l->name);
 	text_print(out, ": %.1f%%</title></path>\n", 100 * (all_upto - all_below));
 }
 
@@ -400,7 +400,7 @@ void chart_add_shares(const struct chart *c, struct text *out)
 
 	begin(c, out);
 	for (int k = 0; k < c->n_lines; k++)
-		add_band(c, k, &x, &y, out);
-	add_grid(&x, &y, out);
-	end(c, out);
+		chart_add_band(c, k, &x, &y, out);
+	chart_add_grid(&x, &y, out);
+	chart_end(c, out);
 }

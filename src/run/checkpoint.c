@@ -11,14 +11,14 @@
 
 enum { MANIFEST_MAX = 1 << 20 };
 
-static char *folder_name(struct arena *a, const char *run, int step, const char *suffix)
+static char *checkpoint_folder_name(struct arena *a, const char *run, int step, const char *suffix)
 {
 	return arena_format(a, "%s/checkpoint-%d%s", run, step, suffix);
 }
 
 int checkpoint_begin(const char *run, int step, struct arena *a, char **folder)
 {
-	*folder = folder_name(a, run, step, ".part");
+	*folder = checkpoint_folder_name(a, run, step, ".part");
 	if (!*folder)
 		return ERR_INPUT;
 	TRY(file_remove_folder(*folder));
@@ -39,13 +39,13 @@ int checkpoint_abandon(const char *folder, int status)
 
 /* ---- the manifest ---- */
 
-static int by_name(const void *a, const void *b)
+static int checkpoint_by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* The files of a folder but for the manifest, sorted, in the arena. */
-static int list_files(const char *folder, struct arena *a, char ***names, int *n)
+static int checkpoint_list_files(const char *folder, struct arena *a, char ***names, int *n)
 {
 	DIR           *dir = opendir(folder);
 	struct dirent *entry;
@@ -69,12 +69,12 @@ static int list_files(const char *folder, struct arena *a, char ***names, int *n
 		status = error_system(folder, "read the folder");
 	closedir(dir);
 	if (status == OK)
-		qsort(*names, (size_t)*n, sizeof **names, by_name);
+		qsort(*names, (size_t)*n, sizeof **names, checkpoint_by_name);
 	return status;
 }
 
 /* What the manifest's own checksum covers: one line per file. */
-static void add_line(struct text *t, const char *name, uint64_t bytes, uint32_t crc)
+static void checkpoint_add_line(struct text *t, const char *name, uint64_t bytes, uint32_t crc)
 {
 	text_print(t, "%s %llu %08x\n", name, (unsigned long long)bytes, crc);
 }
@@ -90,7 +90,7 @@ static int write_manifest(const char *folder, int step, struct arena *a)
 	char      **names, *path;
 	int         n, status;
 
-	TRY(list_files(folder, a, &names, &n));
+	TRY(checkpoint_list_files(folder, a, &names, &n));
 	text_print(&lines, "step %d\n", step);
 	text_print(&json, "{\"step\": %d, \"files\": {", step);
 	for (int i = 0; i < n; i++) {
@@ -102,7 +102,7 @@ static int write_manifest(const char *folder, int step, struct arena *a)
 			status = file_sync(path);
 		if (status != OK)
 			goto done;
-		add_line(&lines, names[i], bytes, crc);
+		checkpoint_add_line(&lines, names[i], bytes, crc);
 		text_print(&json, "%s\n  \"%s\": {\"bytes\": %llu, \"crc32\": %lu}", i ? "," : "", names[i], (unsigned long long)bytes,
 		           (unsigned long)crc);
 	}
@@ -132,7 +132,7 @@ static int check_file(const char *folder, const char *name, const json_t *entry,
 	TRY(file_crc32(path, &bytes, &crc));
 	if (bytes != (uint64_t)want_bytes || crc != (uint32_t)want_crc)
 		return error_set(ERR_INPUT, "%s: its length or checksum is not the one in manifest.json", path);
-	add_line(lines, name, bytes, crc);
+	checkpoint_add_line(lines, name, bytes, crc);
 	return OK;
 }
 
@@ -185,7 +185,7 @@ static int by_falling_step(const void *a, const void *b)
 }
 
 /* The N of checkpoint-N with this suffix; -1 for any other name, as checkpoint-04 or checkpoint-4x. */
-static int step_of(const char *name, const char *suffix)
+static int checkpoint_step_of(const char *name, const char *suffix)
 {
 	static const char prefix[] = "checkpoint-";
 	const char       *digits = name + sizeof prefix - 1;
@@ -200,7 +200,7 @@ static int step_of(const char *name, const char *suffix)
 }
 
 /* What stands in a run's folder: steps of checkpoint-N, newest first, and of checkpoint-N.part. */
-struct found {
+struct checkpoint_found {
 	int *steps, *parts;
 	int  n, n_parts;
 };
@@ -219,17 +219,17 @@ static int add_step(struct arena *a, int **list, int *n, int step)
 	return OK;
 }
 
-static int list_run(const char *run, struct arena *a, struct found *out)
+static int list_run(const char *run, struct arena *a, struct checkpoint_found *out)
 {
 	DIR           *dir = opendir(run);
 	struct dirent *entry;
 	int            status = OK;
 
-	*out = (struct found){0};
+	*out = (struct checkpoint_found){0};
 	if (!dir)
 		return errno == ENOENT ? OK : error_system(run, "open the folder"); /* no folder, no checkpoints */
 	while (status == OK && (errno = 0, entry = readdir(dir))) {
-		int step = step_of(entry->d_name, ""), part = step_of(entry->d_name, ".part");
+		int step = checkpoint_step_of(entry->d_name, ""), part = checkpoint_step_of(entry->d_name, ".part");
 		if (step >= 0)
 			status = add_step(a, &out->steps, &out->n, step);
 		else if (part >= 0)
@@ -245,9 +245,9 @@ static int list_run(const char *run, struct arena *a, struct found *out)
 
 int checkpoint_count(const char *run, int *n)
 {
-	struct arena a = {0};
-	struct found found;
-	int          status = list_run(run, &a, &found);
+	struct arena            a = {0};
+	struct checkpoint_found found;
+	int                     status = list_run(run, &a, &found);
 
 	*n = found.n;
 	arena_free(&a);
@@ -271,10 +271,11 @@ static int none_is_whole(const char *run, int n, const struct text *why)
 	                 run, n == 1 ? "its only checkpoint is damaged" : "all its checkpoints are damaged", why->data);
 }
 
-static int find_newest(const char *run, const struct found *found, struct arena *a, char **folder, int *step, struct text *skipped)
+static int find_newest(const char *run, const struct checkpoint_found *found, struct arena *a, char **folder, int *step,
+                       struct text *skipped)
 {
 	for (int i = 0; i < found->n; i++) {
-		char *name = folder_name(a, run, found->steps[i], "");
+		char *name = checkpoint_folder_name(a, run, found->steps[i], "");
 		if (!name)
 			return ERR_INPUT;
 		if (checkpoint_check(name) == OK) {
@@ -298,9 +299,9 @@ static int find_newest(const char *run, const struct found *found, struct arena 
 
 int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step, struct text *skipped)
 {
-	struct text  own = {0};
-	struct found found;
-	int          status;
+	struct text             own = {0};
+	struct checkpoint_found found;
+	int                     status;
 
 	*folder = NULL;
 	*step = 0;
@@ -313,7 +314,7 @@ int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step
 /* Takes the name first, for good: what dies in the middle of this is a .part, not a checkpoint with a hole. */
 static int remove_checkpoint(const char *run, int step, struct arena *a)
 {
-	char *name = folder_name(a, run, step, ""), *part = folder_name(a, run, step, ".part");
+	char *name = checkpoint_folder_name(a, run, step, ""), *part = checkpoint_folder_name(a, run, step, ".part");
 
 	if (!name || !part)
 		return ERR_INPUT;
@@ -345,12 +346,13 @@ static int looks_whole(const char *folder, struct arena *a)
 
 /* Keeps the one of `step` and the newest whole ones before it; damaged ones do not count, and go once enough whole ones are there.
  * Those of later steps are damaged, for the run resumed before them, and wait until their step comes again. */
-static int rotate(const char *run, int step, struct checkpoint_limit limit, const struct found *found, struct arena *a)
+static int checkpoint_rotate(const char *run, int step, struct checkpoint_limit limit, const struct checkpoint_found *found,
+                             struct arena *a)
 {
 	int kept = 1;
 
 	for (int i = 0; limit.keep > 0 && i < found->n; i++) {
-		char *name = folder_name(a, run, found->steps[i], "");
+		char *name = checkpoint_folder_name(a, run, found->steps[i], "");
 		if (!name)
 			return ERR_INPUT;
 		if (found->steps[i] >= step || found->steps[i] == limit.best || file_is_link(name))
@@ -365,14 +367,14 @@ static int rotate(const char *run, int step, struct checkpoint_limit limit, cons
 
 static int tidy(const char *run, int step, struct checkpoint_limit limit, int remove_parts, struct arena *a)
 {
-	struct found found;
+	struct checkpoint_found found;
 
 	TRY(list_run(run, a, &found));
 	for (int i = 0; remove_parts && i < found.n_parts; i++) {
-		char *part = folder_name(a, run, found.parts[i], ".part");
+		char *part = checkpoint_folder_name(a, run, found.parts[i], ".part");
 		TRY(part ? file_remove_folder(part) : ERR_INPUT);
 	}
-	return rotate(run, step, limit, &found, a);
+	return checkpoint_rotate(run, step, limit, &found, a);
 }
 
 int checkpoint_tidy(const char *run, int step, struct checkpoint_limit limit)
@@ -412,7 +414,7 @@ static int commit(int step, const char *part, const char *whole, struct arena *a
 int checkpoint_commit(const char *run, int step, struct checkpoint_limit limit)
 {
 	struct arena a = {0};
-	char        *part = folder_name(&a, run, step, ".part"), *whole = folder_name(&a, run, step, "");
+	char        *part = checkpoint_folder_name(&a, run, step, ".part"), *whole = checkpoint_folder_name(&a, run, step, "");
 	int          status = part && whole ? commit(step, part, whole, &a) : ERR_INPUT;
 
 	if (status != OK && part)

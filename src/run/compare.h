@@ -40,7 +40,7 @@ struct compared_pair { /* a - b */
 	struct statistics_pairs statistics;
 };
 
-struct comparison {
+struct compare_summary {
 	struct compared_run  *runs; /* [n_runs] */
 	struct compared_arm  *arms; /* [n_arms] in the order of their first runs */
 	struct compared_pair *pairs;
@@ -51,20 +51,20 @@ struct comparison {
 
 /* Every arm is compared with every other one, or, beyond COMPARE_ALL arms, with the first. On an error nothing is owned. */
 enum { COMPARE_ALL = 6 };
-int  compare_open(const struct series_run *logs, int n, struct comparison *out);
-void compare_close(struct comparison *c);
+int  compare_open(const struct series_run *logs, int n, struct compare_summary *out);
+void compare_close(struct compare_summary *c);
 
-int compare_has_repeats(const struct comparison *c); /* some arm has several runs */
+int compare_has_repeats(const struct compare_summary *c); /* some arm has several runs */
 
 /* The mean over the runs of an arm with its 90% t interval, as at most COMPARE_POINTS points; *out [*n] in the arena. x: the step, or with
  * `by_tokens` the tokens generated until then, strictly ascending. Only where every run of the arm has values. */
 enum { COMPARE_POINTS = 60 };
-int compare_curve(struct comparison *c, int arm, const char *metric, int by_tokens, struct point **out, int *n);
+int compare_curve(struct compare_summary *c, int arm, const char *metric, int by_tokens, struct point **out, int *n);
 
-void compare_markdown(const struct comparison *c, struct text *out); /* two tables, and what they cannot say */
-void compare_json(const struct comparison *c, struct text *out);
+void compare_markdown(const struct compare_summary *c, struct text *out); /* two tables, and what they cannot say */
+void compare_json(const struct compare_summary *c, struct text *out);
 /* ADDS one chart of a metric with a line and band for each arm; nothing where no arm has it. */
-int compare_chart(struct comparison *c, const char *title, const char *unit, const char *metric, int by_tokens, struct text *out);
-int compare_html(struct comparison *c, struct text *out); /* ADDS the tables and the curves */
+int compare_chart(struct compare_summary *c, const char *title, const char *unit, const char *metric, int by_tokens, struct text *out);
+int compare_html(struct compare_summary *c, struct text *out); /* ADDS the tables and the curves */
 
 #endif

@@ -57,7 +57,7 @@ static int set_option(struct config *c, int row, const struct yaml_node *node)
 	return OK;
 }
 
-static int unknown(const char *where, const char *path)
+static int config_unknown(const char *where, const char *path)
 {
 	const char           *near = schema_nearest(schema, schema_n, path), *elsewhere = schema_elsewhere(path);
 	const struct foreign *f = foreign_find(path);
@@ -98,7 +98,7 @@ static int unknown_map(struct config *c, const struct yaml_node *node, const cha
 {
 	const struct yaml_node *found = foreign_find(path) ? NULL : find_foreign(c, node, &path);
 
-	return unknown(found ? found->where : node->where, path);
+	return config_unknown(found ? found->where : node->where, path);
 }
 
 /* ---- a file ---- */
@@ -167,7 +167,7 @@ static int check_chain(const struct chain *at, const char *where)
 static int set_file(struct config *c, const struct chain *at);
 
 /* Messages about a config quote it. What a stranger's config names shall be a config then, and not a file that happens to be readable here. */
-static int check_name(const char *path, const char *where)
+static int config_check_name(const char *path, const char *where)
 {
 	char        real[PATH_MAX];
 	const char *name = realpath(path, real) ? real : path, *dot = strrchr(name, '.');
@@ -195,7 +195,7 @@ static int set_extended(struct config *c, struct yaml_node *map, const struct ch
 			at.path = arena_format(&c->arena, "%.*s/%s", (int)(slash - from->path), from->path, node->text);
 		if (!at.path)
 			return ERR_INPUT;
-		TRY(check_name(at.path, node->where));
+		TRY(config_check_name(at.path, node->where));
 		TRY(check_chain(&at, node->where));
 		if (set_file(c, &at) != OK)
 			return error_context("%s: extends", node->where);
@@ -256,7 +256,7 @@ static int set_text(struct config *c, const char *who, const char *path, const c
 
 	if (row < 0)
 		return is_room(path) ? error_set(ERR_INPUT, "%s: %s is a room; name an option in it, such as %s.KEY=VALUE", who, path, path)
-		                     : unknown(who, path);
+		                     : config_unknown(who, path);
 	TRY(value_node(c, who, &schema[row], value, &node));
 	return set_option(c, row, node);
 }
@@ -436,7 +436,7 @@ static int check_template(const char *where, const char *room, int row, const ch
 	                 where, at, template);
 }
 
-static int check_templates(const struct config *c)
+static int config_check_templates(const struct config *c)
 {
 	static const char *const        rooms[] = {"data.train", "data.eval"};
 	const struct source_list *const lists[] = {&c->data.train, &c->data.eval};
@@ -486,7 +486,7 @@ int config_check(struct config *c)
 	TRY(check_not_both(c, "task.reward", "task.rewards"));
 	TRY(check_not_both(c, "optim.warmup_steps", "optim.warmup_ratio"));
 	TRY(check_init(c));
-	TRY(check_templates(c));
+	TRY(config_check_templates(c));
 	TRY(check_eval(c));
 	TRY(check_not_both(c, "loss.mask_truncated_completions", "loss.overlong"));
 	TRY(fold_mask_truncated(c));
@@ -496,7 +496,7 @@ int config_check(struct config *c)
 /* ---- from outside ---- */
 
 /* Fills c from its defaults, then from a file or a text, then from the overrides. */
-static int fill(struct config *c, const char *name, const char *text, size_t n_text, const char *const *overrides, int n)
+static int config_fill(struct config *c, const char *name, const char *text, size_t n_text, const char *const *overrides, int n)
 {
 	struct chain at = {.path = name};
 
@@ -516,7 +516,7 @@ int config_parse(const char *name, const char *text, size_t n_text, const char *
 	int status;
 
 	*out = (struct config){0};
-	status = fill(out, name, text, n_text, overrides, n);
+	status = config_fill(out, name, text, n_text, overrides, n);
 	if (status != OK)
 		config_free(out);
 	return status;
@@ -583,7 +583,7 @@ int config_require(const struct config *c, const char *const *paths)
 
 /* ---- the resolved config ---- */
 
-static void print_value(const struct config *c, int row, struct text *out)
+static void config_print_value(const struct config *c, int row, struct text *out)
 {
 	if (!schema[row].standard && !c->where[row])
 		text_add(out, "null", 4);
@@ -613,7 +613,7 @@ int config_resolved(const struct config *c, struct text *out)
 		if (!is_read(c, &schema[i]))
 			continue;
 		text_print(out, "%s: ", print_rooms(before, schema[i].path, out));
-		print_value(c, i, out);
+		config_print_value(c, i, out);
 		text_add(out, "\n", 1);
 		before = schema[i].path;
 	}
@@ -637,7 +637,7 @@ uint64_t config_hash(const struct config *c)
 		if (!decides(c, i))
 			continue;
 		text_print(&t, "%s: ", schema[i].path);
-		print_value(c, i, &t);
+		config_print_value(c, i, &t);
 		text_add(&t, "\n", 1);
 	}
 	for (size_t i = 0; i < t.n; i++)
@@ -653,9 +653,9 @@ int config_differences(const struct config *then, const struct config *now, stru
 	for (int i = 0; i < schema_n; i++) {
 		struct text a = {0}, b = {0};
 		if (decides(then, i))
-			print_value(then, i, &a);
+			config_print_value(then, i, &a);
 		if (decides(now, i))
-			print_value(now, i, &b);
+			config_print_value(now, i, &b);
 		if (a.n != b.n || (a.n && memcmp(a.data, b.data, a.n))) {
 			text_print(out, "%s: %s -> %s\n", schema[i].path, a.n ? a.data : "(not read)", b.n ? b.data : "(not read)");
 			n++;

@@ -26,7 +26,7 @@ struct builder {
 	size_t at_index, at;
 };
 
-static int refuse(const struct builder *b, int line, const char *what)
+static int config_yaml_refuse(const struct builder *b, int line, const char *what)
 {
 	return error_set(ERR_INPUT, "%s:%d: %s", b->name, line, what);
 }
@@ -78,10 +78,10 @@ static int check_extent(struct builder *b, size_t from, const yaml_mark_t *end)
 	size_t to = offset_of(b, end);
 
 	if (!is_indented(b, from, to))
-		return refuse(b, (int)end->line + 1,
-		              "a line before the end of this is not indented, with spaces, more than what it belongs to");
+		return config_yaml_refuse(b, (int)end->line + 1,
+		                          "a line before the end of this is not indented, with spaces, more than what it belongs to");
 	if (to < b->n && b->text[to] == '#')
-		return refuse(b, (int)end->line + 1, "a comment needs a space before its #");
+		return config_yaml_refuse(b, (int)end->line + 1, "a comment needs a space before its #");
 	return OK;
 }
 
@@ -91,9 +91,9 @@ static int check_scalar(struct builder *b, const yaml_event_t *e, int line)
 	size_t              from = offset_of(b, &e->start_mark);
 
 	if (b->flows && from && b->text[from - 1] == '?')
-		return refuse(b, line, "put a text that begins with ? in quotes");
+		return config_yaml_refuse(b, line, "put a text that begins with ? in quotes");
 	if (style == YAML_PLAIN_SCALAR_STYLE && !strcmp((const char *)e->data.scalar.value, "-"))
-		return refuse(b, line, "a - that begins nothing; put it in quotes if it is a text");
+		return config_yaml_refuse(b, line, "a - that begins nothing; put it in quotes if it is a text");
 	if (b->flows || (style != YAML_SINGLE_QUOTED_SCALAR_STYLE && style != YAML_DOUBLE_QUOTED_SCALAR_STYLE))
 		return OK;
 	return check_extent(b, from, &e->end_mark);
@@ -150,7 +150,7 @@ static int attach(struct builder *b, struct yaml_node *node)
 }
 
 /* column: where a block container begins, or negative for a flow collection. */
-static int push(struct builder *b, struct yaml_node *node, int column)
+static int config_yaml_push(struct builder *b, struct yaml_node *node, int column)
 {
 	if (b->depth == YAML_DEPTH_MAX)
 		return error_set(ERR_INPUT, "%s: nested deeper than %d", node->where, YAML_DEPTH_MAX);
@@ -183,9 +183,10 @@ static int add_scalar(struct builder *b, const yaml_event_t *e, int line)
 	struct yaml_node *node;
 
 	if (e->data.scalar.anchor || e->data.scalar.tag)
-		return refuse(b, line, "anchors (&) and tags (!) are not used here; put the text in quotes if it begins with one");
+		return config_yaml_refuse(b, line,
+		                          "anchors (&) and tags (!) are not used here; put the text in quotes if it begins with one");
 	if (memchr(text, 0, n))
-		return refuse(b, line, "a text with a NUL byte in it");
+		return config_yaml_refuse(b, line, "a text with a NUL byte in it");
 	TRY(check_scalar(b, e, line));
 	node = node_new(b, YAML_TEXT, line);
 	if (!node)
@@ -201,11 +202,11 @@ static int add_container(struct builder *b, enum yaml_kind kind, const yaml_even
 	struct yaml_node *node;
 
 	if (marked)
-		return refuse(b, line, "anchors (&) and tags (!) are not used here");
+		return config_yaml_refuse(b, line, "anchors (&) and tags (!) are not used here");
 	if (is_flow)
 		flow_begin(b, e);
 	node = node_new(b, kind, line);
-	return node ? push(b, node, is_flow ? -1 : (int)e->start_mark.column) : ERR_INPUT;
+	return node ? config_yaml_push(b, node, is_flow ? -1 : (int)e->start_mark.column) : ERR_INPUT;
 }
 
 static int end_container(struct builder *b, const yaml_event_t *e)
@@ -220,8 +221,8 @@ static int begin_document(struct builder *b, const yaml_event_t *e)
 
 	if (e->data.document_start.version_directive ||
 	    e->data.document_start.tag_directives.start != e->data.document_start.tag_directives.end)
-		return refuse(b, line, "directives (%) are not used here");
-	return b->root ? refuse(b, line, "a second document; a config is one") : OK;
+		return config_yaml_refuse(b, line, "directives (%) are not used here");
+	return b->root ? config_yaml_refuse(b, line, "a second document; a config is one") : OK;
 }
 
 static int add_event(struct builder *b, const yaml_event_t *e)
@@ -241,7 +242,7 @@ static int add_event(struct builder *b, const yaml_event_t *e)
 	case YAML_SEQUENCE_END_EVENT:
 		return end_container(b, e);
 	case YAML_ALIAS_EVENT:
-		return refuse(b, line, "aliases (*name) are not used here; write the value out, or use extends");
+		return config_yaml_refuse(b, line, "aliases (*name) are not used here; write the value out, or use extends");
 	case YAML_DOCUMENT_START_EVENT:
 		return begin_document(b, e);
 	default:
@@ -325,7 +326,7 @@ void yaml_quote(const char *s, struct text *out)
 	text_add(out, "\"", 1);
 }
 
-static int is_word(const char *s)
+static int config_yaml_is_word(const char *s)
 {
 	for (const char *c = s; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("_.+-/", *c))
@@ -338,7 +339,7 @@ void yaml_flow(const struct yaml_node *node, struct text *out)
 	const char *ends = node->kind == YAML_MAP ? "{}" : "[]";
 
 	if (node->kind == YAML_TEXT) {
-		if (node->plain && is_word(node->text))
+		if (node->plain && config_yaml_is_word(node->text))
 			text_add(out, node->text, strlen(node->text));
 		else
 			yaml_quote(node->text, out);

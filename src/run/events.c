@@ -35,7 +35,7 @@ static uint32_t masked_crc(const void *data, size_t n)
 	return (crc >> 15 | crc << 17) + 0xa282ead8;
 }
 
-static void put(struct text *t, uint64_t value, int bytes)
+static void events_put(struct text *t, uint64_t value, int bytes)
 {
 	for (int i = 0; i < bytes; i++) {
 		char c = (char)(value >> 8 * i & 0xff);
@@ -53,10 +53,10 @@ static int write_event(const struct events *e, Event *event)
 	if (!bytes)
 		return ERR_INPUT;
 	event__pack(event, bytes);
-	put(&record, n, 8);
-	put(&record, masked_crc(record.data, 8), 4);
+	events_put(&record, n, 8);
+	events_put(&record, masked_crc(record.data, 8), 4);
 	text_add(&record, (const char *)bytes, n);
-	put(&record, masked_crc(bytes, n), 4);
+	events_put(&record, masked_crc(bytes, n), 4);
 	status = text_status(&record);
 	if (status == OK)
 		status = file_append(e->path, record.data, record.n);

@@ -472,7 +472,7 @@ static int same_letter(char a, char b)
 }
 
 /* Whether the path is the name, or ends with it behind a dot. */
-static int ends_with(const char *path, const char *name)
+static int foreign_ends_with(const char *path, const char *name)
 {
 	size_t n = strlen(path), m = strlen(name);
 
@@ -491,7 +491,7 @@ const struct foreign *foreign_find(const char *path)
 	while (*path == '-')
 		path++;
 	for (int i = 0; i < foreign_n; i++)
-		if (ends_with(path, foreign[i].name) && (!best || strlen(foreign[i].name) > strlen(best->name)))
+		if (foreign_ends_with(path, foreign[i].name) && (!best || strlen(foreign[i].name) > strlen(best->name)))
 			best = &foreign[i];
 	return best;
 }

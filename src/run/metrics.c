@@ -48,7 +48,7 @@ int metrics_log_new(const char *path, struct metrics_log *out)
 }
 
 /* The step of a line; -1 for what is no line of a log, such as the zeros that a power loss leaves in a file. */
-static int64_t step_of(const char *line, size_t n)
+static int64_t metrics_step_of(const char *line, size_t n)
 {
 	json_t *row;
 	int64_t step = -1;
@@ -69,7 +69,7 @@ static int64_t keep_lines(const struct bytes *b, int64_t last, struct text *out)
 	const char *end;
 
 	for (const char *line = b->data; (end = memchr(line, '\n', b->n - (size_t)(line - b->data))); line = end + 1) {
-		step = step_of(line, (size_t)(end - line));
+		step = metrics_step_of(line, (size_t)(end - line));
 		if (step < 0 || step < newest || step > last)
 			continue;
 		text_add(out, line, (size_t)(end + 1 - line));

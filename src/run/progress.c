@@ -25,7 +25,7 @@ static int window_width(FILE *out)
 	return columns < WIDTH_MAX ? columns - 1 : WIDTH_MAX - 1;
 }
 
-static void draw(struct progress *p, int step, int last, const char *left, const char *text)
+static void progress_draw(struct progress *p, int step, int last, const char *left, const char *text)
 {
 	char        line[WIDTH_MAX], bar[BAR + 1];
 	struct text shown = {0};
@@ -52,7 +52,7 @@ void progress_step(struct progress *p, int step, int last, const char *text)
 	snprintf(left, sizeof left, seconds < 3600 ? "%d:%02d" : "%d:%02d h", seconds < 3600 ? seconds / 60 : seconds / 3600,
 	         seconds < 3600 ? seconds % 60 : seconds / 60 % 60);
 	if (p->terminal)
-		draw(p, step, last, left, text);
+		progress_draw(p, step, last, left, text);
 	else if (step % p->every == 0 || step == last)
 		terminal_print(p->out, "step %4d/%d  %s  %s left\n", step, last, text, left);
 	fflush(p->out);

@@ -18,12 +18,12 @@ enum { SAMPLES_LINE_MAX = 1 << 22, SAMPLES_SHOWN = 6, SAMPLE_TEXT_MAX = 4000 };
 
 /* ---- the table of runs ---- */
 
-static void add_text(struct text *out, const char *s)
+static void report_add_text(struct text *out, const char *s)
 {
 	chart_add_escaped(out, s, strlen(s));
 }
 
-static void add_cell(const struct point *p, struct text *out)
+static void report_add_cell(const struct point *p, struct text *out)
 {
 	text_print(out, "<td>");
 	if (p)
@@ -72,10 +72,10 @@ static void add_table(const struct series_run *runs, int n, struct text *out)
 	text_print(out, "</tr>\n");
 	for (int r = 0; r < n; r++) {
 		text_print(out, "<tr><td class=\"name\">");
-		add_text(out, runs[r].folder);
+		report_add_text(out, runs[r].folder);
 		text_print(out, "</td><td>%.0f</td>", runs[r].last_step);
 		for (int c = 0; c < N_COLUMNS; c++)
-			add_cell(columns[c].pick(&runs[r], columns[c].metric), out);
+			report_add_cell(columns[c].pick(&runs[r], columns[c].metric), out);
 		text_print(out, "</tr>\n");
 	}
 	text_print(out, "</table></div>\n");
@@ -148,7 +148,7 @@ static void add_plot(const struct series_run *runs, int n, const struct plot *pl
 		chart_add(&chart, out);
 }
 
-static int belongs(const struct family *f, const char *name)
+static int report_belongs(const struct family *f, const char *name)
 {
 	size_t n = strlen(name), begin = strlen(f->begin), last = strlen(f->end);
 
@@ -165,7 +165,7 @@ static void add_family(const struct series_run *runs, int n, const struct family
 			int         seen = 0;
 			for (int earlier = 0; earlier < r && !seen; earlier++)
 				seen = series_find(&runs[earlier], name) != NULL;
-			if (seen || !belongs(f, name) || report_curriculum_draws(name))
+			if (seen || !report_belongs(f, name) || report_curriculum_draws(name))
 				continue;
 			snprintf(title, sizeof title, "%.*s", (int)(strlen(name) - begin - strlen(f->end)), name + begin);
 			add_plot(runs, n, &(struct plot){title, f->unit, {{name, title}}, NOISY}, out);
@@ -214,7 +214,7 @@ static void add_run_charts(const struct series_run *runs, int n, struct text *ou
 }
 
 /* Where arms have several runs: a line and a band for each arm. What the first run logged stands for all in the families. */
-static int add_arm_charts(struct comparison *c, const struct series_run *first, struct text *out)
+static int add_arm_charts(struct compare_summary *c, const struct series_run *first, struct text *out)
 {
 	for (size_t i = 2; i < sizeof plots / sizeof *plots; i++) /* the first two stand above, beside the tables */
 		for (int p = 0; p < PARTS_MAX && plots[i].parts[p].metric; p++)
@@ -222,12 +222,12 @@ static int add_arm_charts(struct comparison *c, const struct series_run *first, 
 			                  out));
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
 		for (int k = 0; k < first->n; k++)
-			if (belongs(&families[i], first->series[k].name) && !report_curriculum_draws(first->series[k].name))
+			if (report_belongs(&families[i], first->series[k].name) && !report_curriculum_draws(first->series[k].name))
 				TRY(compare_chart(c, first->series[k].name, families[i].unit, first->series[k].name, 0, out));
 	return OK;
 }
 
-static int add_charts(const struct series_run *runs, int n, struct comparison *c, struct text *out)
+static int add_charts(const struct series_run *runs, int n, struct compare_summary *c, struct text *out)
 {
 	int status = OK;
 
@@ -243,7 +243,7 @@ static int add_charts(const struct series_run *runs, int n, struct comparison *c
 /* ---- curricula ---- */
 
 /* Of each run, or, where arms have several, of the first run of each. */
-static int add_curricula(const struct series_run *runs, int n, const struct comparison *c, struct text *out)
+static int add_curricula(const struct series_run *runs, int n, const struct compare_summary *c, struct text *out)
 {
 	int repeats = n > 1 && compare_has_repeats(c), shown = repeats ? c->n_arms : n;
 
@@ -293,7 +293,7 @@ static void add_long_text(const json_t *row, const char *key, struct text *out)
 	text_print(out, "</pre>");
 }
 
-static void add_number(const json_t *row, const char *key, const char *format, struct text *out)
+static void report_add_number(const json_t *row, const char *key, const char *format, struct text *out)
 {
 	const json_t *value = json_object_get(row, key);
 
@@ -304,7 +304,7 @@ static void add_number(const json_t *row, const char *key, const char *format, s
 		text_print(out, "\xe2\x80\x93");
 }
 
-static void add_verdict(const json_t *row, struct text *out)
+static void report_add_verdict(const json_t *row, struct text *out)
 {
 	const json_t *right = json_object_get(row, "right");
 	double        accuracy = json_number_value(json_object_get(row, "accuracy")); /* of older files */
@@ -317,19 +317,19 @@ static void add_verdict(const json_t *row, struct text *out)
 		text_print(out, "<b class=\"wrong\">\xe2\x9c\x97 wrong</b>");
 }
 
-static void add_sample(const json_t *row, struct text *out)
+static void report_add_sample(const json_t *row, struct text *out)
 {
 	const char *problem = json_string_value(json_object_get(row, "problem")), *stop = json_string_value(json_object_get(row, "stop"));
 	const char *answer = json_string_value(json_object_get(row, "answer"));
 
 	text_print(out, "<article><p>");
-	add_verdict(row, out);
+	report_add_verdict(row, out);
 	text_print(out, " \xc2\xb7 ");
-	add_text(out, problem ? problem : "");
-	add_number(row, "reward", "reward", out);
-	add_number(row, "tokens", "tokens", out);
+	report_add_text(out, problem ? problem : "");
+	report_add_number(row, "reward", "reward", out);
+	report_add_number(row, "tokens", "tokens", out);
 	text_print(out, " \xc2\xb7 ");
-	add_text(out, stop ? stop : "");
+	report_add_text(out, stop ? stop : "");
 	text_print(out, "</p><details open=\"open\"><summary>prompt</summary>");
 	add_long_text(row, "prompt", out);
 	text_print(out, "</details><div class=\"completion\">");
@@ -337,7 +337,7 @@ static void add_sample(const json_t *row, struct text *out)
 	text_print(out, "</div>");
 	if (answer) {
 		text_print(out, "<p>expected: <code>");
-		add_text(out, answer);
+		report_add_text(out, answer);
 		text_print(out, "</code></p>");
 	}
 	text_print(out, "</article>\n");
@@ -354,7 +354,7 @@ static int add_sample_rows(const char *path, struct lines *in, struct text *out)
 		if (!line)
 			break;
 		TRY(json_parse(path, line, n, &row));
-		add_sample(row, out);
+		report_add_sample(row, out);
 		json_decref(row);
 	}
 	return OK;
@@ -383,7 +383,7 @@ static int add_samples(const char *folder, struct text *out)
 	if (!find_samples(folder, &first, &last))
 		return OK;
 	text_print(out, "<h2>Completions of ");
-	add_text(out, folder);
+	report_add_text(out, folder);
 	text_print(out, "</h2>\n<div class=\"samples\">\n");
 	TRY(add_sample_file(folder, first, out));
 	if (last != first)
@@ -417,13 +417,13 @@ static void begin_page(const char *title, struct text *out)
 	text_print(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
 	                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n"
 	                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>");
-	add_text(out, title);
+	report_add_text(out, title);
 	text_print(out, "</title>\n<style>%s%s%s</style></head>\n<body>\n<h1>", chart_style, report_curriculum_style, page_style);
-	add_text(out, title);
+	report_add_text(out, title);
 	text_print(out, "</h1>\n");
 }
 
-static int add_page(const struct series_run *runs, int n, struct comparison *c, struct text *out)
+static int add_page(const struct series_run *runs, int n, struct compare_summary *c, struct text *out)
 {
 	char title[128];
 
@@ -444,7 +444,7 @@ static int add_page(const struct series_run *runs, int n, struct comparison *c, 
 	return text_status(out);
 }
 
-static int write_all(const struct series_run *runs, int n, struct comparison *c, const struct report_files *files)
+static int report_write_all(const struct series_run *runs, int n, struct compare_summary *c, const struct report_files *files)
 {
 	struct text page = {0}, json = {0};
 	int         status = add_page(runs, n, c, &page);
@@ -466,9 +466,9 @@ static int write_all(const struct series_run *runs, int n, struct comparison *c,
 
 int report_write(const char *const *runs, int n, const struct report_files *files)
 {
-	struct series_run *read;
-	struct comparison  c;
-	int                status = OK;
+	struct series_run     *read;
+	struct compare_summary c;
+	int                    status = OK;
 
 	if (n < 1 || n > RUNS_MAX)
 		return error_set(ERR_INPUT, "a report shows 1 to %d runs, not %d", RUNS_MAX, n);
@@ -480,7 +480,7 @@ int report_write(const char *const *runs, int n, const struct report_files *file
 	if (status == OK)
 		status = compare_open(read, n, &c);
 	if (status == OK) {
-		status = write_all(read, n, &c, files);
+		status = report_write_all(read, n, &c, files);
 		compare_close(&c);
 	}
 	for (int r = 0; r < n; r++)

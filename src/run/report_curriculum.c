@@ -22,7 +22,7 @@ const char report_curriculum_style[] =
 enum quantity { SAMPLED, ACCURACY, ADVANTAGE, QUANTITIES };
 static const char *const quantity_suffix[QUANTITIES] = {"/count", "/accuracy", "/advantage"};
 
-struct arm {
+struct report_curriculum_arm {
 	char                 name[128]; /* as in the metrics */
 	char                 label[LABEL_MAX];
 	char                 colour[8];          /* "#rrggbb" */
@@ -38,14 +38,14 @@ struct category { /* of the held-out problems */
 };
 
 struct picture {
-	const struct series_run *run;
-	struct arm               arms[ARMS_MAX];
-	int                      n_arms;
-	struct category          categories[CATEGORIES_MAX];
-	int                      n_categories;
-	const struct point      *steps;   /* [n] their x */
-	int                      n, half; /* a window has half steps on either side */
-	double                  *block;
+	const struct series_run     *run;
+	struct report_curriculum_arm arms[ARMS_MAX];
+	int                          n_arms;
+	struct category              categories[CATEGORIES_MAX];
+	int                          n_categories;
+	const struct point          *steps;   /* [n] their x */
+	int                          n, half; /* a window has half steps on either side */
+	double                      *block;
 };
 
 /* The ARM of curriculum/ARM/suffix, or the CATEGORY of eval/CATEGORY/pass@1. */
@@ -59,7 +59,7 @@ static int middle(const char *metric, const char *begin, const char *end, char n
 	return 1;
 }
 
-static const struct series *find(const struct picture *p, const char *arm, const char *suffix)
+static const struct series *report_curriculum_find(const struct picture *p, const char *arm, const char *suffix)
 {
 	char name[256];
 
@@ -95,11 +95,11 @@ static void set_colour(double place, char out[8])
 static int find_arms(struct picture *p)
 {
 	for (int i = 0; i < p->run->n && p->n_arms < ARMS_MAX; i++) {
-		struct arm *arm = &p->arms[p->n_arms];
+		struct report_curriculum_arm *arm = &p->arms[p->n_arms];
 		if (!middle(p->run->series[i].name, "curriculum/", quantity_suffix[SAMPLED], arm->name) || p->run->series[i].n == 0)
 			continue;
 		for (int m = 0; m < QUANTITIES; m++)
-			arm->metric[m] = find(p, arm->name, quantity_suffix[m]);
+			arm->metric[m] = report_curriculum_find(p, arm->name, quantity_suffix[m]);
 		if (!same_steps(arm->metric[SAMPLED], p->n_arms ? p->arms[0].metric[SAMPLED] : arm->metric[SAMPLED]))
 			return 0;
 		p->n_arms++;
@@ -109,7 +109,7 @@ static int find_arms(struct picture *p)
 	return p->n_arms >= 2;
 }
 
-static int by_name(const void *a, const void *b)
+static int report_curriculum_by_name(const void *a, const void *b)
 {
 	return strverscmp(((const struct category *)a)->name, ((const struct category *)b)->name);
 }
@@ -125,7 +125,7 @@ static void find_categories(struct picture *p)
 		c->metric = &p->run->series[i];
 		p->n_categories += p->run->series[i].n > 0 && middle(p->run->series[i].name, "eval/", "/pass@1", c->name);
 	}
-	qsort(p->categories, (size_t)p->n_categories, sizeof *p->categories, by_name);
+	qsort(p->categories, (size_t)p->n_categories, sizeof *p->categories, report_curriculum_by_name);
 	for (int i = 0; i < p->n_categories; i++)
 		for (int a = 0; a < p->n_arms; a++)
 			if (!strcmp(p->categories[i].name, p->arms[a].name)) {
@@ -175,7 +175,7 @@ static void set_labels(struct picture *p, int prefix)
 
 /* ---- averages over windows ---- */
 
-static void accumulate(struct arm *arm, enum quantity m, int n)
+static void report_curriculum_accumulate(struct report_curriculum_arm *arm, enum quantity m, int n)
 {
 	const struct series *count = arm->metric[SAMPLED], *value = arm->metric[m];
 
@@ -204,12 +204,12 @@ static int make_sums(struct picture *p)
 			p->arms[a].sum[m] = next;
 			p->arms[a].weight[m] = next + each;
 			next += 2 * each;
-			accumulate(&p->arms[a], m, p->n);
+			report_curriculum_accumulate(&p->arms[a], m, p->n);
 		}
 	return OK;
 }
 
-static double within(const struct picture *p, const double *sums, int i)
+static double report_curriculum_within(const struct picture *p, const double *sums, int i)
 {
 	int low = i - p->half < 0 ? 0 : i - p->half, high = i + p->half + 1 > p->n ? p->n : i + p->half + 1;
 
@@ -217,19 +217,19 @@ static double within(const struct picture *p, const double *sums, int i)
 }
 
 /* NaN when nothing was sampled in the window. */
-static double value_at(const struct picture *p, int a, enum quantity m, int i)
+static double report_curriculum_value_at(const struct picture *p, int a, enum quantity m, int i)
 {
-	double weight = within(p, p->arms[a].weight[m], i);
+	double weight = report_curriculum_within(p, p->arms[a].weight[m], i);
 
-	return weight > 0 ? within(p, p->arms[a].sum[m], i) / weight : NAN;
+	return weight > 0 ? report_curriculum_within(p, p->arms[a].sum[m], i) / weight : NAN;
 }
 
-static double share_below(const struct picture *p, int a, int i)
+static double report_curriculum_share_below(const struct picture *p, int a, int i)
 {
 	double below = 0, all = 0;
 
 	for (int k = 0; k < p->n_arms; k++) {
-		double s = within(p, p->arms[k].sum[SAMPLED], i);
+		double s = report_curriculum_within(p, p->arms[k].sum[SAMPLED], i);
 		all += s;
 		below += k < a ? s : 0;
 	}
@@ -242,7 +242,7 @@ static int places(const struct picture *p)
 	return p->n < PLACES ? p->n : PLACES;
 }
 
-static int step_of(const struct picture *p, int place)
+static int report_curriculum_step_of(const struct picture *p, int place)
 {
 	int n = places(p);
 
@@ -266,7 +266,7 @@ static double y_at(const struct frame *f, double y)
 	return BOTTOM - y / f->y_high * (BOTTOM - TOP);
 }
 
-static void add_grid(const struct frame *f, int percent, struct text *out)
+static void report_curriculum_add_grid(const struct frame *f, int percent, struct text *out)
 {
 	double dx = fmax(1, chart_nice_step(f->x_high - f->x_low)), dy = chart_nice_step(f->y_high);
 
@@ -280,7 +280,7 @@ static void add_grid(const struct frame *f, int percent, struct text *out)
 	}
 }
 
-static void add_text(struct text *out, const char *s)
+static void report_curriculum_add_text(struct text *out, const char *s)
 {
 	chart_add_escaped(out, s, strlen(s));
 }
@@ -314,7 +314,7 @@ static void add_label(const struct label *l, struct text *out)
 {
 	text_print(out, "<text class=\"label\" style=\"--c:%s\" x=\"%.1f\" y=\"%.1f\">", l->colour ? l->colour : "var(--ink)", l->x + 8,
 	           l->y + 4);
-	add_text(out, l->text);
+	report_curriculum_add_text(out, l->text);
 	text_print(out, "</text>\n");
 }
 
@@ -349,16 +349,16 @@ static void add_labels(struct label *labels, int n, const struct frame *f, struc
 
 /* ---- what was sampled ---- */
 
-static void add_band(const struct picture *p, const struct frame *f, int a, struct text *out)
+static void report_curriculum_add_band(const struct picture *p, const struct frame *f, int a, struct text *out)
 {
 	int n = places(p);
 
 	text_print(out, "<path class=\"band\" style=\"--c:%s\" d=\"", p->arms[a].colour);
 	for (int side = 0; side < 2; side++) /* along the upper edge, and back along the lower one */
 		for (int k = 0; k < n; k++) {
-			int i = step_of(p, side ? n - 1 - k : k);
+			int i = report_curriculum_step_of(p, side ? n - 1 - k : k);
 			text_print(out, "%c%.1f %.1f", side || k ? 'L' : 'M', x_at(f, p->steps[i].x),
-			           y_at(f, share_below(p, a + !side, i)));
+			           y_at(f, report_curriculum_share_below(p, a + !side, i)));
 		}
 	text_print(out, "Z\"/>\n");
 }
@@ -366,9 +366,9 @@ static void add_band(const struct picture *p, const struct frame *f, int a, stru
 /* Height of a band at a place, as a share. */
 static double height_at(const struct picture *p, int a, int place)
 {
-	int i = step_of(p, place);
+	int i = report_curriculum_step_of(p, place);
 
-	return share_below(p, a + 1, i) - share_below(p, a, i);
+	return report_curriculum_share_below(p, a + 1, i) - report_curriculum_share_below(p, a, i);
 }
 
 /* The middle of the longest stretch of places in which a band has nine tenths of its greatest height; *best is that height. */
@@ -393,13 +393,13 @@ static int widest_place(const struct picture *p, int a, double *best)
 static void name_band(const struct picture *p, const struct frame *f, int a, struct text *out)
 {
 	double best;
-	int    place = widest_place(p, a, &best), i = step_of(p, place);
+	int    place = widest_place(p, a, &best), i = report_curriculum_step_of(p, place);
 
 	if (best * (BOTTOM - TOP) < 16)
 		return;
 	text_print(out, "<text class=\"in\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x_at(f, p->steps[i].x),
-	           y_at(f, share_below(p, a, i) + height_at(p, a, place) / 2) + 4);
-	add_text(out, p->arms[a].label);
+	           y_at(f, report_curriculum_share_below(p, a, i) + height_at(p, a, place) / 2) + 4);
+	report_curriculum_add_text(out, p->arms[a].label);
 	text_print(out, "</text>\n");
 }
 
@@ -414,11 +414,12 @@ static void add_hover(const struct picture *p, const struct frame *f, enum quant
 		text_print(out, "<rect class=\"strip\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>step %.10g", from, TOP,
 		           to - from, BOTTOM - TOP, p->steps[i].x);
 		for (int a = p->n_arms - 1; a >= 0; a--) {
-			double v = m == SAMPLED ? share_below(p, a + 1, i) - share_below(p, a, i) : value_at(p, a, m, i);
+			double v = m == SAMPLED ? report_curriculum_share_below(p, a + 1, i) - report_curriculum_share_below(p, a, i)
+			                        : report_curriculum_value_at(p, a, m, i);
 			if (isnan(v))
 				continue;
 			text_print(out, "\n");
-			add_text(out, p->arms[a].label);
+			report_curriculum_add_text(out, p->arms[a].label);
 			if (m == ADVANTAGE)
 				text_print(out, ": %.3f", v);
 			else
@@ -435,12 +436,12 @@ static void add_sampled(const struct picture *p, const struct frame *f, struct t
 
 	begin_panel("What was sampled", "share of the problems drawn", out);
 	for (int a = 0; a < p->n_arms; a++)
-		add_band(p, f, a, out);
-	add_grid(f, 1, out);
+		report_curriculum_add_band(p, f, a, out);
+	report_curriculum_add_grid(f, 1, out);
 	for (int a = 0; a < p->n_arms; a++)
 		name_band(p, f, a, out);
 	for (int a = 0; a < p->n_arms; a++) {
-		double low = share_below(p, a, p->n - 1), high = share_below(p, a + 1, p->n - 1);
+		double low = report_curriculum_share_below(p, a, p->n - 1), high = report_curriculum_share_below(p, a + 1, p->n - 1);
 		if (high - low > .004)
 			labels[n++] = (struct label){p->arms[a].label, p->arms[a].colour, f->right, y_at(f, (low + high) / 2)};
 	}
@@ -452,16 +453,16 @@ static void add_sampled(const struct picture *p, const struct frame *f, struct t
 /* ---- lines ---- */
 
 /* The average where its window has at least so many problems. *label gets the last value. */
-static void add_path(const struct picture *p, const struct frame *f, int a, enum quantity m, int least, struct label *label,
-                     struct text *out)
+static void report_curriculum_add_path(const struct picture *p, const struct frame *f, int a, enum quantity m, int least,
+                                       struct label *label, struct text *out)
 {
 	int pen = 0;
 
 	text_print(out, "<path class=\"line%s\" style=\"--c:%s\" d=\"M0 0", least > 1 ? "" : " pale", p->arms[a].colour);
 	for (int k = 0; k < places(p); k++) {
-		int    i = step_of(p, k);
-		double v = value_at(p, a, m, i);
-		int    drawn = !isnan(v) && within(p, p->arms[a].weight[m], i) >= least;
+		int    i = report_curriculum_step_of(p, k);
+		double v = report_curriculum_value_at(p, a, m, i);
+		int    drawn = !isnan(v) && report_curriculum_within(p, p->arms[a].weight[m], i) >= least;
 		if (drawn) {
 			double x = x_at(f, p->steps[i].x), y = y_at(f, v);
 			text_print(out, "%c%.1f %.1f", pen ? 'L' : 'M', x, y);
@@ -472,12 +473,13 @@ static void add_path(const struct picture *p, const struct frame *f, int a, enum
 	text_print(out, "\"/>\n");
 }
 
-static void add_line(const struct picture *p, const struct frame *f, int a, enum quantity m, struct label *label, struct text *out)
+static void report_curriculum_add_line(const struct picture *p, const struct frame *f, int a, enum quantity m, struct label *label,
+                                       struct text *out)
 {
 	struct label strong;
 
-	add_path(p, f, a, m, 1, label, out);
-	add_path(p, f, a, m, FEW, &strong, out);
+	report_curriculum_add_path(p, f, a, m, 1, label, out);
+	report_curriculum_add_path(p, f, a, m, FEW, &strong, out);
 }
 
 static void add_quantity(const struct picture *p, const struct frame *f, enum quantity m, const char *title, const char *unit,
@@ -487,10 +489,10 @@ static void add_quantity(const struct picture *p, const struct frame *f, enum qu
 	int          n = 0;
 
 	begin_panel(title, unit, out);
-	add_grid(f, m == ACCURACY, out);
+	report_curriculum_add_grid(f, m == ACCURACY, out);
 	for (int a = 0; a < p->n_arms; a++) {
 		labels[n].text = NULL;
-		add_line(p, f, a, m, &labels[n], out);
+		report_curriculum_add_line(p, f, a, m, &labels[n], out);
 		n += labels[n].text != NULL;
 	}
 	add_labels(labels, n, f, out);
@@ -504,7 +506,7 @@ static double largest(const struct picture *p, enum quantity m)
 
 	for (int a = 0; a < p->n_arms; a++)
 		for (int k = 0; k < places(p); k++) {
-			double v = value_at(p, a, m, step_of(p, k));
+			double v = report_curriculum_value_at(p, a, m, report_curriculum_step_of(p, k));
 			most = v > most ? v : most;
 		}
 	return most;
@@ -527,7 +529,7 @@ static void add_category(const struct category *c, const struct frame *f, struct
 			text_print(out, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", x, x,
 			           y_at(f, fmin(1, q->y + q->error)), y_at(f, fmax(0, q->y - q->error)));
 		text_print(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"><title>", x, y_at(f, q->y));
-		add_text(out, c->label);
+		report_curriculum_add_text(out, c->label);
 		text_print(out, ", step %.10g: %.1f%% \xc2\xb1 %.1f</title></circle>\n", q->x, 100 * q->y, 100 * q->error);
 	}
 	text_print(out, "</g>\n");
@@ -538,7 +540,7 @@ static void add_held_out(const struct picture *p, const struct frame *f, struct 
 	struct label labels[CATEGORIES_MAX];
 
 	begin_panel("Held-out problems", "pass@1 by category \xc2\xb1 standard error", out);
-	add_grid(f, 1, out);
+	report_curriculum_add_grid(f, 1, out);
 	for (int i = 0; i < p->n_categories; i++) {
 		const struct category *c = &p->categories[i];
 		add_category(c, f, out);
@@ -580,7 +582,7 @@ static struct frame frame_of(const struct picture *p)
 static void add_heading(const struct picture *p, int prefix, struct text *out)
 {
 	text_print(out, "<h2>Curriculum of ");
-	add_text(out, p->run->folder);
+	report_curriculum_add_text(out, p->run->folder);
 	text_print(out, "</h2>\n<p class=\"soft\">");
 	if (prefix) {
 		text_print(out, "Labels leave out ");

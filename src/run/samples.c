@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-static int step_of(const char *name, const char *end)
+static int samples_step_of(const char *name, const char *end)
 {
 	int step, n = 0;
 
@@ -16,7 +16,7 @@ static int step_of(const char *name, const char *end)
 
 int samples_step(const char *name)
 {
-	return step_of(name, ".jsonl.gz");
+	return samples_step_of(name, ".jsonl.gz");
 }
 
 static int remove_one(const char *folder, const char *name)
@@ -38,7 +38,7 @@ int samples_cut(const char *folder, int step)
 	if (!dir)
 		return errno == ENOENT ? OK : error_system(folder, "open the folder");
 	while (status == OK && (errno = 0, entry = readdir(dir)))
-		if (samples_step(entry->d_name) > step || step_of(entry->d_name, ".jsonl.gz.part") >= 0)
+		if (samples_step(entry->d_name) > step || samples_step_of(entry->d_name, ".jsonl.gz.part") >= 0)
 			status = remove_one(folder, entry->d_name);
 	if (status == OK && errno)
 		status = error_system(folder, "read the folder");

@@ -460,7 +460,7 @@ const char *schema_elsewhere(const char *path)
 
 /* ---- conditions ---- */
 
-static const char *next_word(const char *words)
+static const char *schema_next_word(const char *words)
 {
 	const char *bar = strchr(words, '|');
 	return bar ? bar + 1 : NULL;
@@ -469,8 +469,8 @@ static const char *next_word(const char *words)
 /* Whether "a|b" and "b|c" have a word in common; "" is the one word "". */
 static int words_meet(const char *a, const char *b)
 {
-	for (; a; a = next_word(a))
-		for (const char *w = b; w; w = next_word(w))
+	for (; a; a = schema_next_word(a))
+		for (const char *w = b; w; w = schema_next_word(w))
 			if (strcspn(a, "|") == strcspn(w, "|") && !strncmp(a, w, strcspn(a, "|")))
 				return 1;
 	return 0;

@@ -66,7 +66,7 @@ static int can_be_drawn(const json_t *value)
 	return json_is_number(value) && fabs(json_number_value(value)) <= SERIES_LARGEST;
 }
 
-static int add_row(struct series_run *run, json_t *row)
+static int series_add_row(struct series_run *run, json_t *row)
 {
 	const json_t *step = json_object_get(row, "step");
 	const char   *name;
@@ -88,7 +88,7 @@ static int add_row(struct series_run *run, json_t *row)
 	return OK;
 }
 
-static int read_line(struct series_run *run, const char *path, size_t number, const char *line, size_t n)
+static int series_read_line(struct series_run *run, const char *path, size_t number, const char *line, size_t n)
 {
 	char    place[FILE_PATH_MAX + 32];
 	json_t *row;
@@ -98,7 +98,7 @@ static int read_line(struct series_run *run, const char *path, size_t number, co
 	if (number > LINES_MAX)
 		return error_set(ERR_INPUT, "%s: more than %d lines; shorten the log", path, LINES_MAX);
 	TRY(json_parse(place, line, n, &row));
-	status = json_is_object(row) ? add_row(run, row) : error_set(ERR_INPUT, "%s: not a JSON object", place);
+	status = json_is_object(row) ? series_add_row(run, row) : error_set(ERR_INPUT, "%s: not a JSON object", place);
 	json_decref(row);
 	return status;
 }
@@ -144,7 +144,7 @@ int series_read(const char *folder, struct series_run *run)
 		return error_set(ERR_INPUT, "%s: there is no such file; give the folder of a run (its run.output_dir)", path);
 	TRY(lines_open(path, METRICS_LINE_MAX, &in));
 	while ((status = lines_next(in, &line, &n)) == OK && line) {
-		status = n ? read_line(run, path, lines_number(in), line, n) : OK;
+		status = n ? series_read_line(run, path, lines_number(in), line, n) : OK;
 		if (status != OK)
 			break;
 	}

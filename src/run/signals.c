@@ -20,14 +20,14 @@ static const struct caught {
 };
 enum { N_CAUGHT = sizeof caught / sizeof *caught };
 
-static size_t append(char *to, size_t n, const char *text)
+static size_t signals_append(char *to, size_t n, const char *text)
 {
 	memcpy(to + n, text, strlen(text));
 	return n + strlen(text);
 }
 
 /* Nothing but write: the process may be anywhere. */
-static void say(const struct caught *c)
+static void signals_say(const struct caught *c)
 {
 	char    line[160], digits[12];
 	size_t  n = 0, k = sizeof digits;
@@ -38,11 +38,11 @@ static void say(const struct caught *c)
 	do
 		digits[--k] = (char)('0' + step % 10);
 	while ((step /= 10) > 0);
-	n = append(line, n, "\n");
-	n = append(line, n, c->name);
-	n = append(line, n, stop_held() ? ": finishing and saving step " : ": saving step ");
-	n = append(line, n, digits + k);
-	n = append(line, n, c->again ? "; again to end at once\n" : "\n");
+	n = signals_append(line, n, "\n");
+	n = signals_append(line, n, c->name);
+	n = signals_append(line, n, stop_held() ? ": finishing and saving step " : ": saving step ");
+	n = signals_append(line, n, digits + k);
+	n = signals_append(line, n, c->again ? "; again to end at once\n" : "\n");
 	ignored = write(STDERR_FILENO, line, n);
 	(void)ignored;
 }
@@ -54,7 +54,7 @@ static void on_signal(int number)
 	while (c->number != number)
 		c++;
 	if (!stop_asked())
-		say(c);
+		signals_say(c);
 	stop_ask();
 	if (c->again)
 		signal(number, SIG_DFL);

@@ -28,7 +28,7 @@ struct file { /* the sweep file, key by key; NULL: not given */
 	const struct yaml_node *base, *output_dir, *seeds, *before, *set, *arms, *grid;
 };
 
-struct arm {
+struct sweep_arm {
 	const char             *name, *base;
 	const struct yaml_node *place;
 	struct settings         settings;
@@ -48,7 +48,7 @@ struct reading {
 	int                 n_seeds;
 	struct before_step *steps; /* [n_steps] */
 	int                 n_steps;
-	struct arm         *arms; /* [n_arms] */
+	struct sweep_arm   *arms; /* [n_arms] */
 	int                 n_arms;
 };
 
@@ -170,7 +170,7 @@ static int read_fields(const struct yaml_node *map, const char *what, const stru
 	return OK;
 }
 
-static int read_text(const struct yaml_node *node, const char *key, const char **out)
+static int sweep_read_text(const struct yaml_node *node, const char *key, const char **out)
 {
 	if (!is_text(node))
 		return error_set(ERR_INPUT, "%s: %s must be a text", node->where, key);
@@ -182,7 +182,7 @@ static int read_text(const struct yaml_node *node, const char *key, const char *
 
 static int read_folder(const struct yaml_node *node, const char **out)
 {
-	TRY(read_text(node, "output_dir", out));
+	TRY(sweep_read_text(node, "output_dir", out));
 	if (strlen(*out) > FOLDER_LENGTH_MAX)
 		return error_set(ERR_INPUT, "%s: output_dir has more than %d bytes", node->where, FOLDER_LENGTH_MAX);
 	if (strstr(*out, folder_mark))
@@ -191,7 +191,7 @@ static int read_folder(const struct yaml_node *node, const char **out)
 }
 
 /* One folder's name: what it may hold keeps it one word in a shell and one level in a path. */
-static int check_name(const struct yaml_node *node, const char *name)
+static int sweep_check_name(const struct yaml_node *node, const char *name)
 {
 	if (strlen(name) > NAME_LENGTH_MAX)
 		return error_set(ERR_INPUT, "%s: a name becomes a folder and has at most %d bytes, not %zu: %.60s...", node->where,
@@ -207,7 +207,7 @@ static int check_name(const struct yaml_node *node, const char *name)
 
 /* ---- seeds ---- */
 
-static int read_number(const struct yaml_node *node, const char *text, int length, int *out)
+static int sweep_read_number(const struct yaml_node *node, const char *text, int length, int *out)
 {
 	long value = 0;
 
@@ -243,10 +243,10 @@ static int add_seed_range(struct reading *r, const struct yaml_node *node)
 	if (!is_text(node))
 		return error_set(ERR_INPUT, "%s: seeds must be whole numbers: 0-4, or [0, 1, 2]", node->where);
 	dash = strchr(node->text, '-');
-	TRY(read_number(node, node->text, dash ? (int)(dash - node->text) : (int)strlen(node->text), &low));
+	TRY(sweep_read_number(node, node->text, dash ? (int)(dash - node->text) : (int)strlen(node->text), &low));
 	high = low;
 	if (dash)
-		TRY(read_number(node, dash + 1, (int)strlen(dash + 1), &high));
+		TRY(sweep_read_number(node, dash + 1, (int)strlen(dash + 1), &high));
 	if (high < low)
 		return error_set(ERR_INPUT, "%s: the seeds %s end before they begin", node->where, node->text);
 	for (int seed = low; seed <= high; seed++)
@@ -365,15 +365,15 @@ static int read_step_node(const struct yaml_node *node, struct before_step *step
 	if (node->kind != YAML_MAP && !is_text(node))
 		return error_set(ERR_INPUT, "%s: before must be a config, or a list of {name, command, base, set, each_seed}", node->where);
 	if (node->kind != YAML_MAP)
-		return read_text(node, "before", config);
+		return sweep_read_text(node, "before", config);
 	TRY(read_fields(node, "a step before", fields, sizeof fields / sizeof *fields));
 	if (!base)
 		return error_set(ERR_INPUT, "%s: a step before needs a base, the config that it runs", node->where);
-	TRY(read_text(base, "base", config));
+	TRY(sweep_read_text(base, "base", config));
 	if (name)
-		TRY(read_text(name, "name", &step->name));
+		TRY(sweep_read_text(name, "name", &step->name));
 	if (command)
-		TRY(read_text(command, "command", &step->command));
+		TRY(sweep_read_text(command, "command", &step->command));
 	if (each_seed)
 		TRY(read_truth(each_seed, "each_seed", &step->each_seed));
 	if (strcmp(step->command, "sft") && strcmp(step->command, "train") && !makes_rollouts(step->command))
@@ -384,7 +384,7 @@ static int read_step_node(const struct yaml_node *node, struct before_step *step
 /* Its name is new, and it begins with nothing that only a seed has. */
 static int check_step(const struct reading *r, const struct yaml_node *node, const struct before_step *step, const struct settings *s)
 {
-	TRY(check_name(node, step->name));
+	TRY(sweep_check_name(node, step->name));
 	for (int i = 0; i < r->n_steps; i++) {
 		if (!strcmp(r->steps[i].name, step->name))
 			return error_set(ERR_INPUT, "%s: two steps before are called %s", node->where, step->name);
@@ -447,9 +447,9 @@ static int read_before(struct reading *r)
 
 /* ---- arms ---- */
 
-static int add_arm(struct reading *r, const struct arm *arm)
+static int add_arm(struct reading *r, const struct sweep_arm *arm)
 {
-	TRY(check_name(arm->place, arm->name));
+	TRY(sweep_check_name(arm->place, arm->name));
 	for (int i = 0; i < r->n_arms; i++)
 		if (!strcmp(r->arms[i].name, arm->name))
 			return error_set(ERR_INPUT, "%s: two arms are called %s", arm->place->where, arm->name);
@@ -476,13 +476,13 @@ static const char *value_name(const struct reading *r, const char *key, const st
 }
 
 /* Every combination of the keys from `key` on: the first key varies slowest. */
-static int add_combinations(struct reading *r, const struct arm *arm, const struct yaml_node *key)
+static int add_combinations(struct reading *r, const struct sweep_arm *arm, const struct yaml_node *key)
 {
 	if (!key)
 		return add_arm(r, arm);
 	for (const struct yaml_node *value = key->first; value; value = value->next) {
-		struct arm  next = *arm;
-		const char *name = value_name(r, key->key, value);
+		struct sweep_arm next = *arm;
+		const char      *name = value_name(r, key->key, value);
 		if (!name)
 			return ERR_INPUT;
 		next.name = *arm->name ? arena_format(r->a, "%s,%s", arm->name, name) : name;
@@ -511,7 +511,7 @@ static int check_grid(const struct yaml_node *grid)
 	return OK;
 }
 
-static int read_arm(struct reading *r, const struct yaml_node *node, struct arm *arm)
+static int read_arm(struct reading *r, const struct yaml_node *node, struct sweep_arm *arm)
 {
 	const struct yaml_node *name = NULL, *base = NULL, *set = NULL;
 	const struct field      fields[] = {{"name", &name}, {"base", &base}, {"set", &set}};
@@ -521,10 +521,10 @@ static int read_arm(struct reading *r, const struct yaml_node *node, struct arm 
 	TRY(read_fields(node, "an arm", fields, 3));
 	if (!name)
 		return error_set(ERR_INPUT, "%s: an arm needs a name", node->where);
-	TRY(read_text(name, "name", &arm->name));
+	TRY(sweep_read_text(name, "name", &arm->name));
 	arm->place = name;
 	if (base)
-		TRY(read_text(base, "base", &arm->base));
+		TRY(sweep_read_text(base, "base", &arm->base));
 	if (!arm->base)
 		return error_set(ERR_INPUT, "%s: neither the sweep nor the arm %s names a base, the config to start from", node->where,
 		                 arm->name);
@@ -534,20 +534,20 @@ static int read_arm(struct reading *r, const struct yaml_node *node, struct arm 
 static int read_arms(struct reading *r)
 {
 	const struct yaml_node *arms = r->file.arms, *grid = r->file.grid;
-	struct arm              plain = {.name = "", .place = r->file.output_dir};
+	struct sweep_arm        plain = {.name = "", .place = r->file.output_dir};
 
 	r->arms = arena_alloc(r->a, SWEEP_ARMS_MAX, sizeof *r->arms);
 	if (!r->arms)
 		return ERR_INPUT;
 	TRY(check_grid(grid));
 	if (r->file.base)
-		TRY(read_text(r->file.base, "base", &plain.base));
+		TRY(sweep_read_text(r->file.base, "base", &plain.base));
 	TRY(add_model(r, &plain.settings));
 	TRY(add_settings(r, &plain.settings, r->file.set));
 	if (arms && (arms->kind != YAML_LIST || !arms->first))
 		return error_set(ERR_INPUT, "%s: arms must be a list of {name, set, base}", arms->where);
 	for (const struct yaml_node *node = arms ? arms->first : NULL; node; node = node->next) {
-		struct arm arm = plain;
+		struct sweep_arm arm = plain;
 		TRY(read_arm(r, node, &arm));
 		TRY(add_combinations(r, &arm, grid ? grid->first : NULL));
 	}
@@ -572,8 +572,8 @@ static int make_runs(struct reading *r)
 	if (!r->sweep->runs)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++) {
-		const struct arm *arm = &r->arms[i % r->n_arms];
-		int               seed = r->seed[i / r->n_arms];
+		const struct sweep_arm *arm = &r->arms[i % r->n_arms];
+		int                     seed = r->seed[i / r->n_arms];
 		TRY(make_run(r, "train", arm->base, arm->name, seed, &arm->settings, &r->sweep->runs[i]));
 		if (i < r->n_arms)
 			TRY(check_run(arm->place, &r->sweep->runs[i]));

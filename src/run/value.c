@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct place { /* of a message and of memory */
+struct value_place { /* of a message and of memory */
 	const struct option *option;
 	const char          *prefix;
 	struct arena        *arena;
@@ -22,7 +22,7 @@ struct list { /* how every list of config.h begins */
 	int   n;
 };
 
-static int wrong(const struct place *p, const struct yaml_node *node, const char *wanted)
+static int value_wrong(const struct value_place *p, const struct yaml_node *node, const char *wanted)
 {
 	const char *quote = node->plain ? "" : "\"", *got = *node->text ? node->text : node->plain ? "empty" : "";
 
@@ -30,13 +30,13 @@ static int wrong(const struct place *p, const struct yaml_node *node, const char
 	                 wanted);
 }
 
-static int wrong_kind(const struct place *p, const struct yaml_node *node, const char *wanted)
+static int wrong_kind(const struct value_place *p, const struct yaml_node *node, const char *wanted)
 {
 	return error_set(ERR_INPUT, "%s: %s%s is %s, but must be %s", node->where, p->prefix, p->option->path, yaml_kind_name(node->kind),
 	                 wanted);
 }
 
-static int out_of_bounds(const struct place *p, const struct yaml_node *node)
+static int out_of_bounds(const struct value_place *p, const struct yaml_node *node)
 {
 	return error_set(ERR_INPUT, "%s: %s%s is %.60s, outside %.10g .. %.10g", node->where, p->prefix, p->option->path, node->text,
 	                 p->option->least, p->option->most);
@@ -64,13 +64,13 @@ static int is_decimal(const char *s)
 	return *s && strspn(s, "+-.0123456789eE") == strlen(s);
 }
 
-static int read_int(const struct place *p, const struct yaml_node *node)
+static int read_int(const struct value_place *p, const struct yaml_node *node)
 {
 	long        x;
 	const char *end = node->plain ? scan_int(node->text, &x) : NULL;
 
 	if (!end || *end)
-		return wrong(p, node, "an integer, such as 12");
+		return value_wrong(p, node, "an integer, such as 12");
 	if ((double)x < p->option->least || (double)x > p->option->most)
 		return out_of_bounds(p, node);
 	*(int *)p->field = (int)x;
@@ -83,14 +83,14 @@ static int underflows(const char *s)
 	return strcspn(s, "123456789") < strcspn(s, "eE");
 }
 
-static int read_real(const struct place *p, const struct yaml_node *node)
+static int value_read_real(const struct value_place *p, const struct yaml_node *node)
 {
 	double tiny = p->option->tiny > 0 ? p->option->tiny : OPTION_TINY;
 	char  *end = NULL;
 	double x = node->plain && is_decimal(node->text) ? strtod(node->text, &end) : 0;
 
 	if (!end || *end)
-		return wrong(p, node, "a number, such as 0.5 or 1e-6");
+		return value_wrong(p, node, "a number, such as 0.5 or 1e-6");
 	if (!isfinite(x) || x < p->option->least || x > p->option->most)
 		return out_of_bounds(p, node);
 	if (fabs(x) < tiny && (x != 0 || underflows(node->text)))
@@ -100,18 +100,18 @@ static int read_real(const struct place *p, const struct yaml_node *node)
 	return OK;
 }
 
-static int read_bool(const struct place *p, const struct yaml_node *node)
+static int read_bool(const struct value_place *p, const struct yaml_node *node)
 {
 	if (node->plain && !strcmp(node->text, "true"))
 		*(int *)p->field = 1;
 	else if (node->plain && !strcmp(node->text, "false"))
 		*(int *)p->field = 0;
 	else
-		return wrong(p, node, "true or false");
+		return value_wrong(p, node, "true or false");
 	return OK;
 }
 
-static int read_text(const struct place *p, const struct yaml_node *node)
+static int value_read_text(const struct value_place *p, const struct yaml_node *node)
 {
 	size_t n = strlen(node->text);
 
@@ -124,7 +124,7 @@ static int read_text(const struct place *p, const struct yaml_node *node)
 	return *(const char **)p->field ? OK : ERR_INPUT;
 }
 
-static int read_choice(const struct place *p, const struct yaml_node *node)
+static int read_choice(const struct value_place *p, const struct yaml_node *node)
 {
 	size_t n = strlen(node->text);
 
@@ -138,7 +138,7 @@ static int read_choice(const struct place *p, const struct yaml_node *node)
 	                 *node->text ? node->text : "empty", p->option->choices);
 }
 
-static int read_range(const struct place *p, const struct yaml_node *node)
+static int read_range(const struct value_place *p, const struct yaml_node *node)
 {
 	struct int_range *r = p->field;
 	long              low, high;
@@ -148,7 +148,7 @@ static int read_range(const struct place *p, const struct yaml_node *node)
 	if (end && *end == '-')
 		end = scan_int(end + 1, &high);
 	if (!end || *end || high < low)
-		return wrong(p, node, "an integer or a range such as 1-3");
+		return value_wrong(p, node, "an integer or a range such as 1-3");
 	if ((double)low < p->option->least || (double)high > p->option->most)
 		return out_of_bounds(p, node);
 	*r = (struct int_range){(int)low, (int)high};
@@ -158,7 +158,8 @@ static int read_range(const struct place *p, const struct yaml_node *node)
 /* ---- lists ---- */
 
 /* The entries: of a list its children, of anything else that alone. Allocates the items. */
-static int list_begin(const struct place *p, const struct yaml_node *node, size_t size, struct list *out, const struct yaml_node **first)
+static int list_begin(const struct value_place *p, const struct yaml_node *node, size_t size, struct list *out,
+                      const struct yaml_node **first)
 {
 	*out = (struct list){0};
 	*first = node->kind == YAML_LIST ? node->first : node;
@@ -171,7 +172,7 @@ static int list_begin(const struct place *p, const struct yaml_node *node, size_
 	return out->items ? OK : ERR_INPUT;
 }
 
-static int read_texts(const struct place *p, const struct yaml_node *node)
+static int value_read_texts(const struct value_place *p, const struct yaml_node *node)
 {
 	const struct yaml_node *c;
 	struct text_list       *list = p->field;
@@ -219,7 +220,7 @@ static int row_defaults(const struct option_rows *rows, const char *prefix, stru
 	return OK;
 }
 
-static int read_row(const struct option_rows *rows, const struct yaml_node *map, const char *prefix, struct arena *a, void *base)
+static int value_read_row(const struct option_rows *rows, const struct yaml_node *map, const char *prefix, struct arena *a, void *base)
 {
 	TRY(row_defaults(rows, prefix, a, base));
 	for (const struct yaml_node *c = map->first; c; c = c->next) {
@@ -243,7 +244,7 @@ static int read_brief(const struct option_rows *rows, const struct yaml_node *te
 	return value_read(&rows->options[0], text, prefix, a, base);
 }
 
-static int read_rows(const struct place *p, const struct yaml_node *node)
+static int value_read_rows(const struct value_place *p, const struct yaml_node *node)
 {
 	const struct option_rows *rows = p->option->rows;
 	const struct yaml_node   *c;
@@ -256,7 +257,7 @@ static int read_rows(const struct place *p, const struct yaml_node *node)
 		char  prefix[128];
 		snprintf(prefix, sizeof prefix, "%s%s[%d].", p->prefix, p->option->path, i);
 		if (c->kind == YAML_MAP)
-			TRY(read_row(rows, c, prefix, p->arena, base));
+			TRY(value_read_row(rows, c, prefix, p->arena, base));
 		else if (c->kind == YAML_TEXT && rows->brief)
 			TRY(read_brief(rows, c, prefix, p->arena, base));
 		else
@@ -296,7 +297,7 @@ static json_t *json_of(const struct yaml_node *node)
 	return json_string(node->text);
 }
 
-static int read_json(const struct place *p, const struct yaml_node *node)
+static int read_json(const struct value_place *p, const struct yaml_node *node)
 {
 	json_t *object = NULL;
 	char   *text;
@@ -327,12 +328,12 @@ static int read_json(const struct place *p, const struct yaml_node *node)
 
 int value_read(const struct option *o, const struct yaml_node *node, const char *prefix, struct arena *a, void *base)
 {
-	static int (*const readers[])(const struct place *, const struct yaml_node *) = {
-	        [OPTION_INT] = read_int,     [OPTION_REAL] = read_real,     [OPTION_BOOL] = read_bool,
-	        [OPTION_TEXT] = read_text,   [OPTION_CHOICE] = read_choice, [OPTION_RANGE] = read_range,
-	        [OPTION_TEXTS] = read_texts, [OPTION_ROWS] = read_rows,     [OPTION_JSON] = read_json,
+	static int (*const readers[])(const struct value_place *, const struct yaml_node *) = {
+	        [OPTION_INT] = read_int,           [OPTION_REAL] = value_read_real, [OPTION_BOOL] = read_bool,
+	        [OPTION_TEXT] = value_read_text,   [OPTION_CHOICE] = read_choice,   [OPTION_RANGE] = read_range,
+	        [OPTION_TEXTS] = value_read_texts, [OPTION_ROWS] = value_read_rows, [OPTION_JSON] = read_json,
 	};
-	struct place p = {o, prefix, a, (char *)base + o->offset};
+	struct value_place p = {o, prefix, a, (char *)base + o->offset};
 
 	if (o->type < OPTION_TEXTS && node->kind != YAML_TEXT)
 		return wrong_kind(&p, node, "a single value");
@@ -394,7 +395,7 @@ static int is_brief(const struct option_rows *rows, const void *base)
 	return rows->brief;
 }
 
-static void print_row(const struct option_rows *rows, const void *base, struct text *out)
+static void value_print_row(const struct option_rows *rows, const void *base, struct text *out)
 {
 	if (is_brief(rows, base)) {
 		value_print(&rows->options[0], base, out);
@@ -409,12 +410,12 @@ static void print_row(const struct option_rows *rows, const void *base, struct t
 	text_add(out, "}", 1);
 }
 
-static void print_rows(const struct option_rows *rows, const struct list *list, struct text *out)
+static void value_print_rows(const struct option_rows *rows, const struct list *list, struct text *out)
 {
 	text_add(out, "[", 1);
 	for (int i = 0; i < list->n; i++) {
 		text_add(out, ", ", i ? 2 : 0);
-		print_row(rows, (const char *)list->items + (size_t)i * rows->size, out);
+		value_print_row(rows, (const char *)list->items + (size_t)i * rows->size, out);
 	}
 	text_add(out, "]", 1);
 }
@@ -452,7 +453,7 @@ void value_print(const struct option *o, const void *base, struct text *out)
 		break;
 	case OPTION_ROWS:
 		memcpy(&list, field, sizeof list);
-		print_rows(o->rows, &list, out);
+		value_print_rows(o->rows, &list, out);
 		break;
 	}
 }

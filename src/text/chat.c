@@ -131,7 +131,7 @@ static char *find_mark(const struct text *t, size_t from)
 }
 
 /* Bytes of s without the white space at its end. */
-static size_t trimmed(const char *s, size_t n)
+static size_t chat_trimmed(const char *s, size_t n)
 {
 	while (n > 0) {
 		size_t at = n - 1;
@@ -165,7 +165,7 @@ static int cut_at_mark(struct text *t, size_t from)
 		return error_set(ERR_INPUT, "continue_final_message: the chat template leaves the end of the last message out");
 	t->n = (size_t)(mark - t->data);
 	if (mark[strlen(continue_mark) - 1] != ' ') /* it trims what it is given, so what stood before the mark goes, too */
-		t->n = from + trimmed(t->data + from, t->n - from);
+		t->n = from + chat_trimmed(t->data + from, t->n - from);
 	remove_marks(t, from);
 	return OK;
 }

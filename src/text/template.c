@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int template_error(const struct run *r, const char *format, ...)
+int template_error(const struct template_run *r, const char *format, ...)
 {
 	char    what[512];
 	va_list list;
@@ -15,7 +15,7 @@ int template_error(const struct run *r, const char *format, ...)
 	return error_set(ERR_INPUT, "template, line %d: %s", r->line, what);
 }
 
-int template_steps(struct run *r, size_t n)
+int template_steps(struct template_run *r, size_t n)
 {
 	if (n >= (size_t)(TEMPLATE_STEPS - r->steps))
 		return template_error(r, "more than %d steps: does it end at all?", TEMPLATE_STEPS);
@@ -23,7 +23,7 @@ int template_steps(struct run *r, size_t n)
 	return OK;
 }
 
-int template_bytes(struct run *r, size_t n)
+int template_bytes(struct template_run *r, size_t n)
 {
 	if (n >= TEMPLATE_BYTES - r->bytes)
 		return template_error(r, "more than %d bytes of texts and values", TEMPLATE_BYTES);
@@ -31,12 +31,12 @@ int template_bytes(struct run *r, size_t n)
 	return OK;
 }
 
-static int evaluate(struct run *r, const struct node *n, struct value *out);
-static int execute(struct run *r, const struct node *body);
+static int template_evaluate(struct template_run *r, const struct template_node *n, struct value *out);
+static int template_execute(struct template_run *r, const struct template_node *body);
 
 /* ---- variables ---- */
 
-static int push_scope(struct run *r, struct scope *parent)
+static int push_scope(struct template_run *r, struct scope *parent)
 {
 	struct scope *s = arena_alloc(&r->arena, 1, sizeof *s);
 
@@ -48,12 +48,12 @@ static int push_scope(struct run *r, struct scope *parent)
 	return OK;
 }
 
-static int define(struct run *r, const char *name, struct value v)
+static int define(struct template_run *r, const char *name, struct value v)
 {
 	return template_map_put(r, &r->scope->variables, template_constant(name), v);
 }
 
-static int look_up(struct run *r, const char *name, struct value *out)
+static int template_look_up(struct template_run *r, const char *name, struct value *out)
 {
 	for (const struct scope *s = r->scope; s; s = s->parent) {
 		const struct value *v = template_map_find_name(&s->variables, name);
@@ -69,17 +69,17 @@ static int look_up(struct run *r, const char *name, struct value *out)
 
 /* ---- operators ---- */
 
-static int is_number(const struct value *v)
+static int template_is_number(const struct value *v)
 {
 	return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
 }
 
-static double real_of(const struct value *v)
+static double template_real_of(const struct value *v)
 {
 	return v->kind == V_REAL ? v->as.x : (double)v->as.i;
 }
 
-static int join_texts(struct run *r, const struct value *a, const struct value *b, struct value *out)
+static int join_texts(struct template_run *r, const struct value *a, const struct value *b, struct value *out)
 {
 	char *s;
 
@@ -93,7 +93,7 @@ static int join_texts(struct run *r, const struct value *a, const struct value *
 	return OK;
 }
 
-static int join_lists(struct run *r, const struct value *a, const struct value *b, struct value *out)
+static int join_lists(struct template_run *r, const struct value *a, const struct value *b, struct value *out)
 {
 	struct value *items;
 
@@ -107,7 +107,7 @@ static int join_lists(struct run *r, const struct value *a, const struct value *
 	return OK;
 }
 
-static int repeat(struct run *r, const struct value *text, int64_t times, struct value *out)
+static int repeat(struct template_run *r, const struct value *text, int64_t times, struct value *out)
 {
 	struct text t = {0};
 
@@ -118,7 +118,7 @@ static int repeat(struct run *r, const struct value *text, int64_t times, struct
 	return template_take_text(r, &t, out);
 }
 
-static int integers(struct run *r, enum operator op, int64_t a, int64_t b, struct value *out)
+static int integers(struct template_run *r, enum operator op, int64_t a, int64_t b, struct value *out)
 {
 	int64_t x = 0;
 	int     over = 0;
@@ -148,7 +148,7 @@ static int integers(struct run *r, enum operator op, int64_t a, int64_t b, struc
 	return over ? template_error(r, "a number is too large") : OK;
 }
 
-static int reals(struct run *r, enum operator op, double a, double b, struct value *out)
+static int reals(struct template_run *r, enum operator op, double a, double b, struct value *out)
 {
 	*out = (struct value){.kind = V_REAL};
 	if (op != OP_ADD && op != OP_SUBTRACT && op != OP_MULTIPLY && b == 0)
@@ -159,7 +159,7 @@ static int reals(struct run *r, enum operator op, double a, double b, struct val
 	return OK;
 }
 
-static int binary(struct run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
+static int binary(struct template_run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
 {
 	struct value x, y;
 
@@ -176,22 +176,22 @@ static int binary(struct run *r, enum operator op, const struct value *a, const 
 		return repeat(r, a, b->as.i, out);
 	if (op == OP_MULTIPLY && a->kind == V_INT && b->kind == V_TEXT)
 		return repeat(r, b, a->as.i, out);
-	if (!is_number(a) || !is_number(b)) {
+	if (!template_is_number(a) || !template_is_number(b)) {
 		const struct value *u = a->kind == V_UNDEFINED ? a : b->kind == V_UNDEFINED ? b : NULL;
 		return u ? template_error(r, "\"%.64s\" is undefined", u->as.name)
 		         : template_error(r, "%s and %s cannot be computed with here", template_kind_name(a), template_kind_name(b));
 	}
 	if (a->kind == V_REAL || b->kind == V_REAL || op == OP_DIVIDE)
-		return reals(r, op, real_of(a), real_of(b), out);
+		return reals(r, op, template_real_of(a), template_real_of(b), out);
 	return integers(r, op, a->as.i, b->as.i, out);
 }
 
-int template_add(struct run *r, const struct value *a, const struct value *b, struct value *out)
+int template_add(struct template_run *r, const struct value *a, const struct value *b, struct value *out)
 {
 	return binary(r, OP_ADD, a, b, out);
 }
 
-static int compare(struct run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
+static int template_compare(struct template_run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
 {
 	int truth, negate = op == OP_UNEQUAL || op == OP_GREATER_EQUAL || op == OP_LESS_EQUAL || op == OP_NOT_IN;
 
@@ -217,7 +217,7 @@ static int compare(struct run *r, enum operator op, const struct value *a, const
 
 /* ---- expressions ---- */
 
-static int add_argument(struct run *r, struct arguments *a, const char *keyword, struct value v)
+static int add_argument(struct template_run *r, struct arguments *a, const char *keyword, struct value v)
 {
 	if (a->n == ARGUMENTS_MAX)
 		return template_error(r, "more than %d arguments", ARGUMENTS_MAX);
@@ -229,14 +229,14 @@ static int add_argument(struct run *r, struct arguments *a, const char *keyword,
 	return OK;
 }
 
-static int evaluate_arguments(struct run *r, const struct node *list, struct arguments *a)
+static int evaluate_arguments(struct template_run *r, const struct template_node *list, struct arguments *a)
 {
 	a->n = a->n_positional = 0;
 	for (; list; list = list->next) {
 		const struct value *items;
 		struct value        v;
 		size_t              n;
-		TRY(evaluate(r, list, &v));
+		TRY(template_evaluate(r, list, &v));
 		if (!list->star) {
 			TRY(add_argument(r, a, list->keyword, v));
 			continue;
@@ -248,18 +248,18 @@ static int evaluate_arguments(struct run *r, const struct node *list, struct arg
 	return OK;
 }
 
-static int parameter_position(const struct node *macro, const char *name)
+static int parameter_position(const struct template_node *macro, const char *name)
 {
 	int k = 0;
 
-	for (const struct node *p = macro->list; p; p = p->next, k++)
+	for (const struct template_node *p = macro->list; p; p = p->next, k++)
 		if (!strcmp(p->name, name))
 			return k;
 	return -1;
 }
 
 /* What is no parameter: an error, unless the body speaks of caller, varargs or kwargs. */
-static int bind_specials(struct run *r, const struct node *macro, const struct arguments *a, int n_parameters)
+static int bind_specials(struct template_run *r, const struct template_node *macro, const struct arguments *a, int n_parameters)
 {
 	struct template_builder rest = {0};
 	struct map             *names = arena_alloc(&r->arena, 1, sizeof *names);
@@ -292,24 +292,24 @@ static int bind_specials(struct run *r, const struct node *macro, const struct a
 	return macro->specials & SPECIAL_KWARGS ? define(r, "kwargs", (struct value){.kind = V_MAP, .as.map = names}) : OK;
 }
 
-static int bind_parameters(struct run *r, const struct node *macro, const struct arguments *a)
+static int bind_parameters(struct template_run *r, const struct template_node *macro, const struct arguments *a)
 {
 	int position = 0;
 
-	for (const struct node *p = macro->list; p; p = p->next, position++) {
+	for (const struct template_node *p = macro->list; p; p = p->next, position++) {
 		const struct value *given = template_argument(a, position, p->name);
 		struct value        v = {.kind = V_UNDEFINED, .as.name = p->name};
 		if (given)
 			v = *given;
 		else if (p->a)
-			TRY(evaluate(r, p->a, &v));
+			TRY(template_evaluate(r, p->a, &v));
 		TRY(define(r, p->name, v));
 	}
 	return bind_specials(r, macro, a, position);
 }
 
 /* Renders a body into a text of its own; what is set within stays within. */
-static int capture(struct run *r, const struct node *body, struct value *out)
+static int capture(struct template_run *r, const struct template_node *body, struct value *out)
 {
 	struct text   t = {0}, *outer = r->out;
 	struct scope *scope = r->scope;
@@ -317,7 +317,7 @@ static int capture(struct run *r, const struct node *body, struct value *out)
 
 	TRY(push_scope(r, scope));
 	r->out = &t;
-	status = execute(r, body);
+	status = template_execute(r, body);
 	r->out = outer;
 	r->scope = scope;
 	if (status == OK)
@@ -326,7 +326,7 @@ static int capture(struct run *r, const struct node *body, struct value *out)
 	return status;
 }
 
-static int call_macro(struct run *r, const struct macro *m, const struct arguments *a, struct value *out)
+static int call_macro(struct template_run *r, const struct macro *m, const struct arguments *a, struct value *out)
 {
 	struct scope *outer = r->scope;
 	int           line = r->line;
@@ -340,12 +340,12 @@ static int call_macro(struct run *r, const struct macro *m, const struct argumen
 }
 
 /* `caller` is what a call block hands over besides the arguments, or NULL. */
-static int call(struct run *r, const struct node *n, const struct value *caller, struct value *out)
+static int call(struct template_run *r, const struct template_node *n, const struct value *caller, struct value *out)
 {
 	struct arguments a;
 	struct value     f;
 
-	TRY(evaluate(r, n->a, &f));
+	TRY(template_evaluate(r, n->a, &f));
 	TRY(evaluate_arguments(r, n->list, &a));
 	if (caller)
 		TRY(add_argument(r, &a, "caller", *caller));
@@ -363,34 +363,34 @@ static int call(struct run *r, const struct node *n, const struct value *caller,
 	}
 }
 
-static int evaluate_list(struct run *r, const struct node *n, struct value *out)
+static int evaluate_list(struct template_run *r, const struct template_node *n, struct value *out)
 {
 	struct value *items;
 	size_t        count = 0, i = 0;
 
-	for (const struct node *e = n->list; e; e = e->next)
+	for (const struct template_node *e = n->list; e; e = e->next)
 		count++;
 	TRY(template_bytes(r, (count + 1) * sizeof *items));
 	items = arena_alloc(&r->arena, count + 1, sizeof *items);
 	if (!items)
 		return ERR_INPUT;
-	for (const struct node *e = n->list; e; e = e->next)
-		TRY(evaluate(r, e, &items[i++]));
+	for (const struct template_node *e = n->list; e; e = e->next)
+		TRY(template_evaluate(r, e, &items[i++]));
 	*out = (struct value){.kind = V_LIST, .n = count, .as.items = items};
 	return OK;
 }
 
-static int evaluate_map(struct run *r, const struct node *n, struct value *out)
+static int evaluate_map(struct template_run *r, const struct template_node *n, struct value *out)
 {
 	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
 
 	TRY(template_bytes(r, sizeof *m));
 	if (!m)
 		return ERR_INPUT;
-	for (const struct node *e = n->list; e; e = e->next->next) {
+	for (const struct template_node *e = n->list; e; e = e->next->next) {
 		struct value key, v;
-		TRY(evaluate(r, e, &key));
-		TRY(evaluate(r, e->next, &v));
+		TRY(template_evaluate(r, e, &key));
+		TRY(template_evaluate(r, e->next, &v));
 		TRY(template_map_put(r, m, key, v));
 	}
 	*out = (struct value){.kind = V_MAP, .as.map = m};
@@ -398,42 +398,42 @@ static int evaluate_map(struct run *r, const struct node *n, struct value *out)
 }
 
 /* A part that is left out stays NULL. */
-static int slice(struct run *r, const struct node *n, const struct value *of, struct value *out)
+static int slice(struct template_run *r, const struct template_node *n, const struct value *of, struct value *out)
 {
-	const struct node  *nodes[3] = {n->b, n->c, n->other};
-	const struct value *parts[3] = {NULL, NULL, NULL};
-	struct value        v[3];
+	const struct template_node *nodes[3] = {n->b, n->c, n->other};
+	const struct value         *parts[3] = {NULL, NULL, NULL};
+	struct value                v[3];
 
 	for (int i = 0; i < 3; i++)
 		if (nodes[i]) {
-			TRY(evaluate(r, nodes[i], &v[i]));
+			TRY(template_evaluate(r, nodes[i], &v[i]));
 			parts[i] = v[i].kind == V_NONE ? NULL : &v[i];
 		}
 	return template_slice(r, of, parts[0], parts[1], parts[2], out);
 }
 
-static int attribute_of(struct run *r, const struct value *of, const char *name, struct value *out)
+static int attribute_of(struct template_run *r, const struct value *of, const char *name, struct value *out)
 {
 	if (of->kind == V_UNDEFINED)
 		return template_error(r, "\"%.64s\" is undefined, so it has no \"%.64s\"", of->as.name, name);
 	return template_attribute(r, of, name, out);
 }
 
-static int item_of(struct run *r, const struct node *n, const struct value *of, struct value *out)
+static int item_of(struct template_run *r, const struct template_node *n, const struct value *of, struct value *out)
 {
 	struct value key;
 
 	if (n->kind == N_SLICE)
 		return slice(r, n, of, out);
-	TRY(evaluate(r, n->b, &key));
+	TRY(template_evaluate(r, n->b, &key));
 	if (of->kind == V_UNDEFINED)
 		return template_error(r, "\"%.64s\" is undefined, so it has no elements", of->as.name);
 	return template_item(r, of, &key, out);
 }
 
-static int negate(struct run *r, const struct value *v, struct value *out)
+static int negate(struct template_run *r, const struct value *v, struct value *out)
 {
-	if (!is_number(v))
+	if (!template_is_number(v))
 		return template_error(r, "%s has no negative", template_kind_name(v));
 	if (v->kind == V_REAL) {
 		*out = (struct value){.kind = V_REAL, .as.x = -v->as.x};
@@ -442,7 +442,7 @@ static int negate(struct run *r, const struct value *v, struct value *out)
 	return integers(r, OP_SUBTRACT, 0, v->as.i, out);
 }
 
-static int filter_or_test(struct run *r, const struct node *n, const struct value *v, struct value *out)
+static int filter_or_test(struct template_run *r, const struct template_node *n, const struct value *v, struct value *out)
 {
 	struct arguments a;
 	int              truth;
@@ -456,7 +456,7 @@ static int filter_or_test(struct run *r, const struct node *n, const struct valu
 }
 
 /* Those that begin with the value of their first operand. */
-static int evaluate_from(struct run *r, const struct node *n, const struct value *a, struct value *out)
+static int evaluate_from(struct template_run *r, const struct template_node *n, const struct value *a, struct value *out)
 {
 	struct value b;
 
@@ -475,35 +475,35 @@ static int evaluate_from(struct run *r, const struct node *n, const struct value
 	case N_AND:
 	case N_OR:
 		if (template_truth(a) != (n->kind == N_OR))
-			return evaluate(r, n->b, out);
+			return template_evaluate(r, n->b, out);
 		*out = *a;
 		return OK;
 	case N_NEGATE:
 		return negate(r, a, out);
 	case N_BINARY:
-		TRY(evaluate(r, n->b, &b));
+		TRY(template_evaluate(r, n->b, &b));
 		return binary(r, n->op, a, &b, out);
 	case N_COMPARE:
-		TRY(evaluate(r, n->b, &b));
-		return compare(r, n->op, a, &b, out);
+		TRY(template_evaluate(r, n->b, &b));
+		return template_compare(r, n->op, a, &b, out);
 	default:
 		*out = *a;
 		return OK;
 	}
 }
 
-static int if_else(struct run *r, const struct node *n, struct value *out)
+static int if_else(struct template_run *r, const struct template_node *n, struct value *out)
 {
 	struct value condition;
 
-	TRY(evaluate(r, n->b, &condition));
+	TRY(template_evaluate(r, n->b, &condition));
 	if (template_truth(&condition))
-		return evaluate(r, n->a, out);
+		return template_evaluate(r, n->a, out);
 	*out = (struct value){.kind = V_UNDEFINED, .as.name = "the value without an else"};
-	return n->c ? evaluate(r, n->c, out) : OK;
+	return n->c ? template_evaluate(r, n->c, out) : OK;
 }
 
-static int evaluate_node(struct run *r, const struct node *n, struct value *out)
+static int evaluate_node(struct template_run *r, const struct template_node *n, struct value *out)
 {
 	struct value a;
 
@@ -512,7 +512,7 @@ static int evaluate_node(struct run *r, const struct node *n, struct value *out)
 		*out = n->value;
 		return OK;
 	case N_NAME:
-		return look_up(r, n->name, out);
+		return template_look_up(r, n->name, out);
 	case N_LIST:
 		return evaluate_list(r, n, out);
 	case N_MAP:
@@ -524,12 +524,12 @@ static int evaluate_node(struct run *r, const struct node *n, struct value *out)
 	case N_IF_ELSE:
 		return if_else(r, n, out);
 	default:
-		TRY(evaluate(r, n->a, &a));
+		TRY(template_evaluate(r, n->a, &a));
 		return evaluate_from(r, n, &a, out);
 	}
 }
 
-static int evaluate(struct run *r, const struct node *n, struct value *out)
+static int template_evaluate(struct template_run *r, const struct template_node *n, struct value *out)
 {
 	int status;
 
@@ -545,7 +545,7 @@ static int evaluate(struct run *r, const struct node *n, struct value *out)
 /* ---- statements ---- */
 
 /* One value to one name, or the items of a list to as many. */
-static int assign(struct run *r, const struct node *targets, struct value v)
+static int template_assign(struct template_run *r, const struct template_node *targets, struct value v)
 {
 	const struct value *items;
 	size_t              n, i = 0;
@@ -561,21 +561,21 @@ static int assign(struct run *r, const struct node *targets, struct value v)
 	return i == n ? OK : template_error(r, "%zu values for %zu names", n, i);
 }
 
-static int set(struct run *r, const struct node *n)
+static int template_set(struct template_run *r, const struct template_node *n)
 {
 	struct value v, space;
 
-	TRY(evaluate(r, n->a, &v));
+	TRY(template_evaluate(r, n->a, &v));
 	if (!n->name)
-		return assign(r, n->list, v);
-	TRY(look_up(r, n->list->name, &space));
+		return template_assign(r, n->list, v);
+	TRY(template_look_up(r, n->list->name, &space));
 	if (space.kind != V_NAMESPACE)
 		return template_error(r, "\"%.64s\" is no namespace, so \"%.64s\" cannot be set in it", n->list->name, n->name);
 	return template_map_put(r, space.as.map, template_constant(n->name), v);
 }
 
 /* The variable `loop` of one turn. */
-static int loop_variable(struct run *r, const struct value *items, size_t n, size_t i, struct value *out)
+static int loop_variable(struct template_run *r, const struct value *items, size_t n, size_t i, struct value *out)
 {
 	struct value none = {.kind = V_UNDEFINED, .as.name = "loop.previtem or loop.nextitem"};
 	const struct loop_entry {
@@ -601,7 +601,7 @@ static int loop_variable(struct run *r, const struct value *items, size_t n, siz
 	return OK;
 }
 
-static int one_turn(struct run *r, const struct node *n, const struct value *items, size_t count, size_t i)
+static int one_turn(struct template_run *r, const struct template_node *n, const struct value *items, size_t count, size_t i)
 {
 	struct scope *outer = r->scope;
 	struct value  loop;
@@ -610,14 +610,14 @@ static int one_turn(struct run *r, const struct node *n, const struct value *ite
 	TRY(push_scope(r, outer));
 	TRY(loop_variable(r, items, count, i, &loop));
 	TRY(define(r, "loop", loop));
-	TRY(assign(r, n->list, items[i]));
-	status = execute(r, n->body);
+	TRY(template_assign(r, n->list, items[i]));
+	status = template_execute(r, n->body);
 	r->scope = outer;
 	return status;
 }
 
 /* The items that fulfil the loop's condition, which are counted before the first turn. */
-static int kept_items(struct run *r, const struct node *n, const struct value **items, size_t *count)
+static int kept_items(struct template_run *r, const struct template_node *n, const struct value **items, size_t *count)
 {
 	struct scope *outer = r->scope;
 	struct value *kept;
@@ -630,8 +630,8 @@ static int kept_items(struct run *r, const struct node *n, const struct value **
 	for (size_t i = 0; i < *count; i++) {
 		struct value truth;
 		TRY(push_scope(r, outer));
-		TRY(assign(r, n->list, (*items)[i]));
-		TRY(evaluate(r, n->b, &truth));
+		TRY(template_assign(r, n->list, (*items)[i]));
+		TRY(template_evaluate(r, n->b, &truth));
 		if (template_truth(&truth))
 			kept[m++] = (*items)[i];
 		r->scope = outer;
@@ -641,13 +641,13 @@ static int kept_items(struct run *r, const struct node *n, const struct value **
 	return OK;
 }
 
-static int loop_over(struct run *r, const struct node *n)
+static int loop_over(struct template_run *r, const struct template_node *n)
 {
 	const struct value *items;
 	struct value        over;
 	size_t              count;
 
-	TRY(evaluate(r, n->a, &over));
+	TRY(template_evaluate(r, n->a, &over));
 	TRY(template_items(r, &over, &items, &count));
 	if (n->b)
 		TRY(kept_items(r, n, &items, &count));
@@ -659,23 +659,23 @@ static int loop_over(struct run *r, const struct node *n)
 		if (jump == N_BREAK)
 			break;
 	}
-	return count ? OK : execute(r, n->other);
+	return count ? OK : template_execute(r, n->other);
 }
 
-static int branch(struct run *r, const struct node *n)
+static int branch(struct template_run *r, const struct template_node *n)
 {
 	for (;;) {
 		struct value condition;
-		TRY(evaluate(r, n->a, &condition));
+		TRY(template_evaluate(r, n->a, &condition));
 		if (template_truth(&condition))
-			return execute(r, n->body);
+			return template_execute(r, n->body);
 		if (!n->other || n->other->kind != N_IF || n->other->next)
-			return execute(r, n->other);
+			return template_execute(r, n->other);
 		n = n->other; /* elif */
 	}
 }
 
-static int make_macro(struct run *r, const struct node *n, struct value *out)
+static int make_macro(struct template_run *r, const struct template_node *n, struct value *out)
 {
 	struct macro *m = arena_alloc(&r->arena, 1, sizeof *m);
 
@@ -687,7 +687,7 @@ static int make_macro(struct run *r, const struct node *n, struct value *out)
 	return OK;
 }
 
-static int print_value(struct run *r, const struct value *v)
+static int template_print_value(struct template_run *r, const struct value *v)
 {
 	size_t before = r->out->n;
 
@@ -696,24 +696,24 @@ static int print_value(struct run *r, const struct value *v)
 }
 
 /* The block is a macro of its own, which the called one knows as `caller`. */
-static int call_block(struct run *r, const struct node *n)
+static int call_block(struct template_run *r, const struct template_node *n)
 {
 	struct value caller, v;
 
 	TRY(make_macro(r, n, &caller));
 	TRY(call(r, n->a, &caller, &v));
-	return print_value(r, &v);
+	return template_print_value(r, &v);
 }
 
-static int print(struct run *r, const struct node *n)
+static int print(struct template_run *r, const struct template_node *n)
 {
 	struct value v;
 
-	TRY(evaluate(r, n->a, &v));
-	return print_value(r, &v);
+	TRY(template_evaluate(r, n->a, &v));
+	return template_print_value(r, &v);
 }
 
-static int statement(struct run *r, const struct node *n)
+static int statement(struct template_run *r, const struct template_node *n)
 {
 	struct value v;
 
@@ -725,7 +725,7 @@ static int statement(struct run *r, const struct node *n)
 	case N_FOR:
 		return loop_over(r, n);
 	case N_SET:
-		return set(r, n);
+		return template_set(r, n);
 	case N_MACRO:
 		TRY(make_macro(r, n, &v));
 		return define(r, n->name, v);
@@ -737,11 +737,11 @@ static int statement(struct run *r, const struct node *n)
 	}
 }
 
-static int execute(struct run *r, const struct node *body)
+static int template_execute(struct template_run *r, const struct template_node *body)
 {
 	if (++r->depth > TEMPLATE_DEPTH)
 		return template_error(r, "nested too deeply");
-	for (const struct node *n = body; n && !r->jump; n = n->next) {
+	for (const struct template_node *n = body; n && !r->jump; n = n->next) {
 		r->line = n->line;
 		TRY(template_steps(r, 1));
 		TRY(statement(r, n));
@@ -752,7 +752,7 @@ static int execute(struct run *r, const struct node *body)
 
 /* ---- rendering ---- */
 
-static int run_all(struct run *r, const struct template *t, const json_t *variables)
+static int run_all(struct template_run *r, const struct template *t, const json_t *variables)
 {
 	const char  *name;
 	json_t      *j;
@@ -765,15 +765,15 @@ static int run_all(struct run *r, const struct template *t, const json_t *variab
 		TRY(define(r, name, v));
 	}
 	TRY(push_scope(r, r->scope));
-	TRY(execute(r, t->body));
+	TRY(template_execute(r, t->body));
 	return text_status(r->out);
 }
 
 int template_render(const struct template *t, const json_t *variables, int64_t now, struct text *out)
 {
-	struct text rendered = {0};
-	struct run  r = {.out = &rendered, .now = now, .line = 1};
-	int         status = run_all(&r, t, variables);
+	struct text         rendered = {0};
+	struct template_run r = {.out = &rendered, .now = now, .line = 1};
+	int                 status = run_all(&r, t, variables);
 
 	if (status == OK) {
 		text_add(out, rendered.data ? rendered.data : "", rendered.n);

@@ -27,7 +27,7 @@ static int position_of(const char *names, const char *name)
 	return -1;
 }
 
-int template_check_arguments(struct run *r, const char *what, const struct arguments *a, const struct template_signature *s)
+int template_check_arguments(struct template_run *r, const char *what, const struct arguments *a, const struct template_signature *s)
 {
 	int given = a->n_positional;
 
@@ -44,7 +44,7 @@ int template_check_arguments(struct run *r, const char *what, const struct argum
 	return given < s->least ? template_error(r, "%.64s needs %d arguments", what, s->least) : OK;
 }
 
-int template_integer_argument(struct run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
+int template_integer_argument(struct template_run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
                               int64_t *out)
 {
 	const struct value *v = template_argument(a, position, name);
@@ -58,7 +58,7 @@ int template_integer_argument(struct run *r, const struct arguments *a, int posi
 }
 
 /* *out stays NULL when the argument is missing or none. */
-int template_text_argument(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out)
+int template_text_argument(struct template_run *r, const struct arguments *a, int position, const char *name, const struct value **out)
 {
 	const struct value *v = template_argument(a, position, name);
 
@@ -68,7 +68,7 @@ int template_text_argument(struct run *r, const struct arguments *a, int positio
 	return OK;
 }
 
-int template_needed_text(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out)
+int template_needed_text(struct template_run *r, const struct arguments *a, int position, const char *name, const struct value **out)
 {
 	TRY(template_text_argument(r, a, position, name, out));
 	return *out ? OK : template_error(r, "the argument \"%.64s\" is missing", name);
@@ -83,7 +83,7 @@ int template_flag(const struct arguments *a, int position, const char *name)
 
 /* ---- functions ---- */
 
-static int range(struct run *r, const struct arguments *a, struct value *out)
+static int range(struct template_run *r, const struct arguments *a, struct value *out)
 {
 	int64_t                 v[3] = {0, 0, 1};
 	struct template_builder b = {0};
@@ -102,7 +102,7 @@ static int range(struct run *r, const struct arguments *a, struct value *out)
 	return OK;
 }
 
-static int make_namespace(struct run *r, const struct arguments *a, struct value *out)
+static int make_namespace(struct template_run *r, const struct arguments *a, struct value *out)
 {
 	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
 
@@ -119,14 +119,14 @@ static int make_namespace(struct run *r, const struct arguments *a, struct value
 	return OK;
 }
 
-static int make_dict(struct run *r, const struct arguments *a, struct value *out)
+static int make_dict(struct template_run *r, const struct arguments *a, struct value *out)
 {
 	TRY(make_namespace(r, a, out));
 	out->kind = V_MAP;
 	return OK;
 }
 
-static int raise_exception(struct run *r, const struct arguments *a, struct value *out)
+static int raise_exception(struct template_run *r, const struct arguments *a, struct value *out)
 {
 	struct value text;
 
@@ -135,7 +135,7 @@ static int raise_exception(struct run *r, const struct arguments *a, struct valu
 	return template_error(r, "%.*s", (int)(text.n < 400 ? text.n : 400), text.as.text);
 }
 
-static int strftime_now(struct run *r, const struct arguments *a, struct value *out)
+static int strftime_now(struct template_run *r, const struct arguments *a, struct value *out)
 {
 	const struct value *format;
 	time_t              now = (time_t)r->now;
@@ -155,7 +155,7 @@ static int strftime_now(struct run *r, const struct arguments *a, struct value *
 
 static const struct function {
 	const char *name;
-	int (*call)(struct run *r, const struct arguments *a, struct value *out);
+	int (*call)(struct template_run *r, const struct arguments *a, struct value *out);
 	struct template_signature takes;
 } functions[] = {
         {"range", range, {1, 3, ""}},
@@ -166,7 +166,7 @@ static const struct function {
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
-int template_call_is_function(const struct run *r, const char *name)
+int template_call_is_function(const struct template_run *r, const char *name)
 {
 	for (int i = 0; i < N_FUNCTIONS; i++)
 		if (!strcmp(functions[i].name, name))
@@ -174,7 +174,7 @@ int template_call_is_function(const struct run *r, const char *name)
 	return 0;
 }
 
-int template_call_function(struct run *r, const char *name, const struct arguments *a, struct value *out)
+int template_call_function(struct template_run *r, const char *name, const struct arguments *a, struct value *out)
 {
 	for (int i = 0; i < N_FUNCTIONS; i++) {
 		if (strcmp(functions[i].name, name) != 0)
@@ -219,7 +219,7 @@ static int is_mapping(const struct value *v)
 {
 	return v->kind == V_MAP;
 }
-static int is_number(const struct value *v)
+static int template_call_is_number(const struct value *v)
 {
 	return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
 }
@@ -251,7 +251,7 @@ static const struct test {
              {"false", is_false},
              {"string", is_string},
              {"mapping", is_mapping},
-             {"number", is_number},
+             {"number", template_call_is_number},
              {"integer", is_integer},
              {"float", is_float},
              {"iterable", template_is_iterable},
@@ -259,7 +259,7 @@ static const struct test {
              {"odd", is_odd},
              {"even", is_even}};
 
-static const struct comparison {
+static const struct template_call_comparison {
 	const char *name;
 	enum        operator op;
 } comparisons[] = {{"equalto", OP_EQUAL},
@@ -279,7 +279,7 @@ static const struct comparison {
                    {">=", OP_GREATER_EQUAL},
                    {"in", OP_IN}};
 
-static int compare(struct run *r, enum operator op, const struct value *v, const struct value *with, int *out)
+static int template_call_compare(struct template_run *r, enum operator op, const struct value *v, const struct value *with, int *out)
 {
 	switch (op) {
 	case OP_EQUAL:
@@ -303,7 +303,7 @@ static int compare(struct run *r, enum operator op, const struct value *v, const
 	return OK;
 }
 
-int template_call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out)
+int template_call_test(struct template_run *r, const char *name, const struct value *v, const struct arguments *a, int *out)
 {
 	static const struct template_signature none = {0, 0, ""}, one = {1, 1, ""};
 	const struct value                    *with = template_argument(a, 0, NULL);
@@ -322,6 +322,6 @@ int template_call_test(struct run *r, const char *name, const struct value *v, c
 	}
 	for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++)
 		if (with && !strcmp(comparisons[i].name, name))
-			return compare(r, comparisons[i].op, v, with, out);
+			return template_call_compare(r, comparisons[i].op, v, with, out);
 	return template_error(r, "the test \"%.64s\" is not supported, or not with these values", name);
 }

@@ -7,10 +7,10 @@
 
 /* ---- filters ---- */
 
-typedef int filter(struct run *r, const struct value *v, const struct arguments *a, struct value *out);
+typedef int filter(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out);
 
 /* The texts between elements and behind keys: as given, else with a space where all stands on one line. */
-static int read_separators(struct run *r, const struct arguments *a, struct template_json *how)
+static int read_separators(struct template_run *r, const struct arguments *a, struct template_json *how)
 {
 	const struct value *pair = template_argument(a, 2, "separators");
 
@@ -25,7 +25,7 @@ static int read_separators(struct run *r, const struct arguments *a, struct temp
 	return OK;
 }
 
-static int filter_tojson(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_tojson(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	struct template_json how = {.ascii = template_flag(a, 0, "ensure_ascii"), .sort_keys = template_flag(a, 3, "sort_keys")};
 	struct text          t = {0};
@@ -42,7 +42,7 @@ static int filter_tojson(struct run *r, const struct value *v, const struct argu
 	return status;
 }
 
-static int filter_length(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_length(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	size_t n;
 
@@ -54,13 +54,13 @@ static int filter_length(struct run *r, const struct value *v, const struct argu
 	return OK;
 }
 
-static int filter_string(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_string(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return template_to_text(r, v, out);
 }
 
-static int filter_trim(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_trim(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *chars;
 	struct value        text;
@@ -70,35 +70,35 @@ static int filter_trim(struct run *r, const struct value *v, const struct argume
 	return template_strip(r, &text, chars, 1, 1, out);
 }
 
-static int with_case(struct run *r, const struct value *v, enum letter_case how, struct value *out)
+static int with_case(struct template_run *r, const struct value *v, enum letter_case how, struct value *out)
 {
 	struct value text;
 
 	TRY(template_to_text(r, v, &text));
 	return template_change_case(r, &text, how, out);
 }
-static int filter_upper(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_upper(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return with_case(r, v, UPPER, out);
 }
-static int filter_lower(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_lower(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return with_case(r, v, LOWER, out);
 }
-static int filter_capitalize(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_capitalize(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return with_case(r, v, CAPITALIZED, out);
 }
-static int filter_title(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_title(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return with_case(r, v, TITLE_WORDS, out);
 }
 
-static int filter_replace(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_replace(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	struct value text;
 
@@ -106,7 +106,7 @@ static int filter_replace(struct run *r, const struct value *v, const struct arg
 	return template_replace(r, &text, a, out);
 }
 
-static int filter_default(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_default(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *instead = template_argument(a, 0, "default_value"), *also_false = template_argument(a, 1, "boolean");
 
@@ -117,7 +117,7 @@ static int filter_default(struct run *r, const struct value *v, const struct arg
 	return OK;
 }
 
-static int filter_items(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_items(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	struct template_builder none = {0};
 
@@ -130,7 +130,7 @@ static int filter_items(struct run *r, const struct value *v, const struct argum
 	return OK;
 }
 
-static int filter_list(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_list(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	*out = (struct value){.kind = V_LIST};
 	(void)a;
@@ -138,7 +138,7 @@ static int filter_list(struct run *r, const struct value *v, const struct argume
 }
 
 /* -1: the last */
-static int end_of(struct run *r, const struct value *v, int last, struct value *out)
+static int end_of(struct template_run *r, const struct value *v, int last, struct value *out)
 {
 	const struct value *items;
 	size_t              n;
@@ -147,18 +147,18 @@ static int end_of(struct run *r, const struct value *v, int last, struct value *
 	*out = n ? items[last ? n - 1 : 0] : (struct value){.kind = V_UNDEFINED, .as.name = "an element of an empty list"};
 	return OK;
 }
-static int filter_first(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_first(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return end_of(r, v, 0, out);
 }
-static int filter_last(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_last(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return end_of(r, v, 1, out);
 }
 
-static int filter_reverse(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_reverse(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	struct value back = template_int(-1);
 
@@ -167,7 +167,7 @@ static int filter_reverse(struct run *r, const struct value *v, const struct arg
 }
 
 /* What Python's float takes of a text, but for inf, nan and _; 0 when it is no number. */
-static int read_number(const struct value *v, double *x)
+static int template_filter_read_number(const struct value *v, double *x)
 {
 	char        digits[64], *end;
 	const char *s = v->as.text;
@@ -193,7 +193,7 @@ static int is_real_number(const struct value *v)
 	return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
 }
 
-static double real_of(const struct value *v)
+static double template_filter_real_of(const struct value *v)
 {
 	return v->kind == V_REAL ? v->as.x : (double)v->as.i;
 }
@@ -203,7 +203,7 @@ static struct value real(double x)
 	return (struct value){.kind = V_REAL, .as.x = x};
 }
 
-static int filter_int(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_int(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *otherwise = template_argument(a, 0, "default");
 	double              x;
@@ -214,12 +214,12 @@ static int filter_int(struct run *r, const struct value *v, const struct argumen
 		*out = template_int(v->as.i);
 	if (v->kind == V_REAL && v->as.x > -1e18 && v->as.x < 1e18)
 		*out = template_int((int64_t)v->as.x);
-	if (v->kind == V_TEXT && read_number(v, &x) && x > -1e15 && x < 1e15)
+	if (v->kind == V_TEXT && template_filter_read_number(v, &x) && x > -1e15 && x < 1e15)
 		*out = template_int((int64_t)x);
 	return OK;
 }
 
-static int filter_float(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_float(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *otherwise = template_argument(a, 0, "default");
 	double              x;
@@ -227,18 +227,18 @@ static int filter_float(struct run *r, const struct value *v, const struct argum
 	(void)r;
 	*out = otherwise ? *otherwise : real(0);
 	if (is_real_number(v))
-		*out = real(real_of(v));
-	else if (v->kind == V_TEXT && read_number(v, &x))
+		*out = real(template_filter_real_of(v));
+	else if (v->kind == V_TEXT && template_filter_read_number(v, &x))
 		*out = real(x);
 	return OK;
 }
 
-static int need_number(struct run *r, const char *what, const struct value *v)
+static int need_number(struct template_run *r, const char *what, const struct value *v)
 {
 	return is_real_number(v) ? OK : template_error(r, "%s of %s", what, template_kind_name(v));
 }
 
-static int filter_abs(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_abs(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	TRY(need_number(r, "abs", v));
@@ -252,7 +252,7 @@ static int filter_abs(struct run *r, const struct value *v, const struct argumen
 }
 
 /* "common" rounds the decimal form, halves to even, and leaves whole numbers as they are. */
-static int filter_round(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_round(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *method;
 	char                digits[400];
@@ -265,9 +265,9 @@ static int filter_round(struct run *r, const struct value *v, const struct argum
 	for (int64_t i = 0; i < precision; i++)
 		unit *= 10; /* exact up to 1e22 */
 	if (method && method->n == 4 && !memcmp(method->as.text, "ceil", 4)) {
-		*out = real(ceil(real_of(v) * unit) / unit);
+		*out = real(ceil(template_filter_real_of(v) * unit) / unit);
 	} else if (method && method->n == 5 && !memcmp(method->as.text, "floor", 5)) {
-		*out = real(floor(real_of(v) * unit) / unit);
+		*out = real(floor(template_filter_real_of(v) * unit) / unit);
 	} else if (method && (method->n != 6 || memcmp(method->as.text, "common", 6) != 0)) {
 		return template_error(r, "the method of round must be common, ceil or floor");
 	} else if (v->kind != V_REAL) {
@@ -279,7 +279,7 @@ static int filter_round(struct run *r, const struct value *v, const struct argum
 	return OK;
 }
 
-static int filter_safe(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_safe(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	(void)r;
@@ -288,7 +288,7 @@ static int filter_safe(struct run *r, const struct value *v, const struct argume
 }
 
 /* Every line but the first, and no empty one, gets `width` spaces in front. */
-static int filter_indent(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_indent(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *first = template_argument(a, 1, "first"), *blank = template_argument(a, 2, "blank");
 	int                 in_first = first && template_truth(first), in_blank = blank && template_truth(blank);
@@ -322,7 +322,8 @@ static struct value part_of_path(const char *part)
 }
 
 /* "function.name": the attributes one after another. What is undefined becomes `otherwise`, when that is not NULL. */
-static int follow(struct run *r, const struct value *v, const struct value *path, const struct value *otherwise, struct value *out)
+static int template_filter_follow(struct template_run *r, const struct value *v, const struct value *path, const struct value *otherwise,
+                                  struct value *out)
 {
 	char *name, *dot;
 
@@ -352,25 +353,27 @@ static int follow(struct run *r, const struct value *v, const struct value *path
 }
 
 /* What an item is sorted, counted or added by: one of its attributes when one is named, without its case unless that counts. */
-static int key_of(struct run *r, const struct value *item, const struct value *attribute, int case_counts, struct value *out)
+static int template_filter_key_of(struct template_run *r, const struct value *item, const struct value *attribute, int case_counts,
+                                  struct value *out)
 {
 	struct value x = *item;
 
 	if (attribute && attribute->kind != V_NONE)
-		TRY(follow(r, item, attribute, NULL, &x));
+		TRY(template_filter_follow(r, item, attribute, NULL, &x));
 	*out = x;
 	return x.kind == V_TEXT && !case_counts ? template_change_case(r, &x, LOWER, out) : OK;
 }
 
 /* sort takes several attributes, "a,b", and compares lists of them. */
-static int keys_of(struct run *r, const struct value *item, const struct value *attributes, int case_counts, struct value *out)
+static int template_filter_keys_of(struct template_run *r, const struct value *item, const struct value *attributes, int case_counts,
+                                   struct value *out)
 {
 	struct template_builder b = {0};
 	struct value            part, x;
 	const char             *s, *comma;
 
 	if (!attributes || attributes->kind != V_TEXT) {
-		TRY(key_of(r, item, attributes, case_counts, &x));
+		TRY(template_filter_key_of(r, item, attributes, case_counts, &x));
 		TRY(template_add_item(r, &b, x));
 		*out = template_built(&b);
 		return OK;
@@ -379,14 +382,14 @@ static int keys_of(struct run *r, const struct value *item, const struct value *
 	for (const char *end = s + attributes->n; s; s = comma ? comma + 1 : NULL) {
 		comma = memchr(s, ',', (size_t)(end - s));
 		part = (struct value){.kind = V_TEXT, .n = (size_t)((comma ? comma : end) - s), .as.text = s};
-		TRY(key_of(r, item, &part, case_counts, &x));
+		TRY(template_filter_key_of(r, item, &part, case_counts, &x));
 		TRY(template_add_item(r, &b, x));
 	}
 	*out = template_built(&b);
 	return OK;
 }
 
-static int in_order(struct run *r, const struct value *items, const struct value *keys, size_t n, int reverse, struct value *out)
+static int in_order(struct template_run *r, const struct value *items, const struct value *keys, size_t n, int reverse, struct value *out)
 {
 	struct template_builder b = {0};
 	size_t                 *order;
@@ -402,7 +405,7 @@ static int in_order(struct run *r, const struct value *items, const struct value
 	return OK;
 }
 
-static int filter_sort(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_sort(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value     *items;
 	struct template_builder keys = {0};
@@ -411,13 +414,14 @@ static int filter_sort(struct run *r, const struct value *v, const struct argume
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value key;
-		TRY(keys_of(r, &items[i], template_argument(a, 2, "attribute"), template_flag(a, 1, "case_sensitive"), &key));
+		TRY(template_filter_keys_of(r, &items[i], template_argument(a, 2, "attribute"), template_flag(a, 1, "case_sensitive"),
+		                            &key));
 		TRY(template_add_item(r, &keys, key));
 	}
 	return in_order(r, items, keys.items, n, template_flag(a, 0, "reverse"), out);
 }
 
-static int filter_dictsort(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_dictsort(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value     *by, *side;
 	struct template_builder keys = {0};
@@ -434,14 +438,14 @@ static int filter_dictsort(struct run *r, const struct value *v, const struct ar
 	TRY(template_pairs(r, v->as.map, &pairs));
 	for (size_t i = 0; i < pairs.n; i++) {
 		struct value key;
-		TRY(key_of(r, &side[i], NULL, template_flag(a, 0, "case_sensitive"), &key));
+		TRY(template_filter_key_of(r, &side[i], NULL, template_flag(a, 0, "case_sensitive"), &key));
 		TRY(template_add_item(r, &keys, key));
 	}
 	return in_order(r, pairs.as.items, keys.items, pairs.n, template_flag(a, 2, "reverse"), out);
 }
 
 /* The first of those whose key is the same. */
-static int filter_unique(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_unique(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value     *items;
 	struct template_builder b = {0};
@@ -451,7 +455,8 @@ static int filter_unique(struct run *r, const struct value *v, const struct argu
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value key;
-		TRY(key_of(r, &items[i], template_argument(a, 1, "attribute"), template_flag(a, 0, "case_sensitive"), &key));
+		TRY(template_filter_key_of(r, &items[i], template_argument(a, 1, "attribute"), template_flag(a, 0, "case_sensitive"),
+		                           &key));
 		TRY(template_steps(r, 1 + seen.n / 8));
 		if (template_map_find(r, &seen, &key))
 			continue;
@@ -463,7 +468,7 @@ static int filter_unique(struct run *r, const struct value *v, const struct argu
 }
 
 /* The first of the least, or of the greatest. */
-static int extreme(struct run *r, const struct value *v, const struct arguments *a, int greatest, struct value *out)
+static int extreme(struct template_run *r, const struct value *v, const struct arguments *a, int greatest, struct value *out)
 {
 	const struct value *items;
 	struct value        best = {0}, key;
@@ -473,7 +478,8 @@ static int extreme(struct run *r, const struct value *v, const struct arguments 
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		int better = 1;
-		TRY(key_of(r, &items[i], template_argument(a, 1, "attribute"), template_flag(a, 0, "case_sensitive"), &key));
+		TRY(template_filter_key_of(r, &items[i], template_argument(a, 1, "attribute"), template_flag(a, 0, "case_sensitive"),
+		                           &key));
 		if (i)
 			TRY(greatest ? template_less(r, &best, &key, &better) : template_less(r, &key, &best, &better));
 		if (!better)
@@ -483,16 +489,16 @@ static int extreme(struct run *r, const struct value *v, const struct arguments 
 	}
 	return OK;
 }
-static int filter_min(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_min(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return extreme(r, v, a, 0, out);
 }
-static int filter_max(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_max(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return extreme(r, v, a, 1, out);
 }
 
-static int filter_sum(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_sum(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *items, *start = template_argument(a, 1, "start");
 	size_t              n;
@@ -501,13 +507,13 @@ static int filter_sum(struct run *r, const struct value *v, const struct argumen
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value x, sum = *out;
-		TRY(key_of(r, &items[i], template_argument(a, 0, "attribute"), 1, &x));
+		TRY(template_filter_key_of(r, &items[i], template_argument(a, 0, "attribute"), 1, &x));
 		TRY(template_add(r, &sum, &x, out));
 	}
 	return OK;
 }
 
-static int filter_join(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_join(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value     *between, *attribute = template_argument(a, 1, "attribute"), *items;
 	struct template_builder b = {0};
@@ -519,7 +525,7 @@ static int filter_join(struct run *r, const struct value *v, const struct argume
 		TRY(template_items(r, v, &items, &n));
 		for (size_t i = 0; i < n; i++) {
 			struct value x;
-			TRY(follow(r, &items[i], attribute, NULL, &x));
+			TRY(template_filter_follow(r, &items[i], attribute, NULL, &x));
 			TRY(template_add_item(r, &b, x));
 		}
 		list = template_built(&b);
@@ -540,7 +546,7 @@ static struct arguments behind(const struct arguments *a, int skip)
 	return rest;
 }
 
-static int name_of(struct run *r, const struct value *v, const char **out)
+static int template_filter_name_of(struct template_run *r, const struct value *v, const char **out)
 {
 	struct value copy;
 
@@ -551,7 +557,7 @@ static int name_of(struct run *r, const struct value *v, const char **out)
 	return OK;
 }
 
-static int filter_map(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_map(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value     *attribute = template_argument(a, -1, "attribute"), *otherwise = template_argument(a, -1, "default"), *items;
 	struct arguments        rest = behind(a, 1);
@@ -562,11 +568,12 @@ static int filter_map(struct run *r, const struct value *v, const struct argumen
 	if (!attribute && !a->n_positional)
 		return template_error(r, "map needs a filter or an attribute");
 	if (!attribute)
-		TRY(name_of(r, &a->values[0], &name));
+		TRY(template_filter_name_of(r, &a->values[0], &name));
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value x;
-		TRY(attribute ? follow(r, &items[i], attribute, otherwise, &x) : template_call_filter(r, name, &items[i], &rest, &x));
+		TRY(attribute ? template_filter_follow(r, &items[i], attribute, otherwise, &x)
+		              : template_call_filter(r, name, &items[i], &rest, &x));
 		TRY(template_add_item(r, &b, x));
 	}
 	*out = template_built(&b);
@@ -574,7 +581,8 @@ static int filter_map(struct run *r, const struct value *v, const struct argumen
 }
 
 /* The items, or those whose attribute, pass a test (without one: are true), or do not. */
-static int choose(struct run *r, const struct value *v, const struct arguments *a, int by_attribute, int wanted, struct value *out)
+static int template_filter_choose(struct template_run *r, const struct value *v, const struct arguments *a, int by_attribute, int wanted,
+                                  struct value *out)
 {
 	struct arguments        rest = behind(a, by_attribute + 1);
 	const struct value     *items;
@@ -583,13 +591,13 @@ static int choose(struct run *r, const struct value *v, const struct arguments *
 	size_t                  n;
 
 	if (a->n_positional > by_attribute)
-		TRY(name_of(r, &a->values[by_attribute], &test));
+		TRY(template_filter_name_of(r, &a->values[by_attribute], &test));
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value x = items[i];
 		int          truth;
 		if (by_attribute)
-			TRY(follow(r, &items[i], &a->values[0], NULL, &x));
+			TRY(template_filter_follow(r, &items[i], &a->values[0], NULL, &x));
 		truth = template_truth(&x);
 		if (test)
 			TRY(template_call_test(r, test, &x, &rest, &truth));
@@ -599,21 +607,21 @@ static int choose(struct run *r, const struct value *v, const struct arguments *
 	*out = template_built(&b);
 	return OK;
 }
-static int filter_select(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_select(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	return choose(r, v, a, 0, 1, out);
+	return template_filter_choose(r, v, a, 0, 1, out);
 }
-static int filter_reject(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_reject(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	return choose(r, v, a, 0, 0, out);
+	return template_filter_choose(r, v, a, 0, 0, out);
 }
-static int filter_selectattr(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_selectattr(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	return choose(r, v, a, 1, 1, out);
+	return template_filter_choose(r, v, a, 1, 1, out);
 }
-static int filter_rejectattr(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_rejectattr(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	return choose(r, v, a, 1, 0, out);
+	return template_filter_choose(r, v, a, 1, 0, out);
 }
 
 /* Names and order of the arguments as in jinja2; those of tojson as in transformers. */
@@ -659,7 +667,7 @@ static const struct filter_row {
         {"rejectattr", filter_rejectattr, {1, 3, "*"}},
 };
 
-int template_call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out)
+int template_call_filter(struct template_run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out)
 {
 	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
 		int status;

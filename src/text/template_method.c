@@ -23,7 +23,7 @@ static size_t last_character(const char *s, size_t n)
 	return k;
 }
 
-static int is_among(const char *c, size_t bytes, const struct value *set)
+static int template_method_is_among(const char *c, size_t bytes, const struct value *set)
 {
 	for (size_t at = 0, n; at < set->n; at += n) {
 		n = first_character(set->as.text + at, set->n - at);
@@ -34,7 +34,7 @@ static int is_among(const char *c, size_t bytes, const struct value *set)
 }
 
 /* chars NULL: white space. */
-int template_strip(struct run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out)
+int template_strip(struct template_run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out)
 {
 	const char *s = v->as.text;
 	size_t      n = v->n, k;
@@ -42,14 +42,14 @@ int template_strip(struct run *r, const struct value *v, const struct value *cha
 	TRY(template_steps(r, 1 + n / 16 * (1 + (chars ? chars->n : 0))));
 	while (left && n) {
 		k = first_character(s, n);
-		if (!(chars ? is_among(s, k, chars) : template_space(s, k) > 0))
+		if (!(chars ? template_method_is_among(s, k, chars) : template_space(s, k) > 0))
 			break;
 		s += k;
 		n -= k;
 	}
 	while (right && n) {
 		k = last_character(s, n);
-		if (!(chars ? is_among(s + n - k, k, chars) : template_space(s + n - k, k) > 0))
+		if (!(chars ? template_method_is_among(s + n - k, k, chars) : template_space(s + n - k, k) > 0))
 			break;
 		n -= k;
 	}
@@ -58,7 +58,7 @@ int template_strip(struct run *r, const struct value *v, const struct value *cha
 
 /* Simple mappings, one code point to one. A capital begins the text, a word behind one of "-({[<" and white space (the filter), or letters behind
  * something else (the method). */
-int template_change_case(struct run *r, const struct value *v, enum letter_case how, struct value *out)
+int template_change_case(struct template_run *r, const struct value *v, enum letter_case how, struct value *out)
 {
 	struct text t = {0};
 	int         begins = 1;
@@ -88,7 +88,7 @@ int template_change_case(struct run *r, const struct value *v, enum letter_case 
 }
 
 /* Python's replacing of the empty text: before each character and at the end, `most` times. */
-static int put_between(struct run *r, const struct value *v, const struct value *to, int64_t most, struct value *out)
+static int put_between(struct template_run *r, const struct value *v, const struct value *to, int64_t most, struct value *out)
 {
 	struct text t = {0};
 	size_t      n;
@@ -107,7 +107,7 @@ static int put_between(struct run *r, const struct value *v, const struct value 
 	return template_take_text(r, &t, out);
 }
 
-int template_replace(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+int template_replace(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *from, *to;
 	const char         *s = v->as.text, *end = s + v->n, *at;
@@ -135,7 +135,7 @@ int template_replace(struct run *r, const struct value *v, const struct argument
 	return template_take_text(r, &t, out);
 }
 
-int template_add_item(struct run *r, struct template_builder *b, struct value v)
+int template_add_item(struct template_run *r, struct template_builder *b, struct value v)
 {
 	TRY(template_steps(r, 1));
 	if (b->n == b->capacity) {
@@ -159,7 +159,7 @@ struct value template_built(const struct template_builder *b)
 	return (struct value){.kind = V_LIST, .n = b->n, .as.items = b->items};
 }
 
-static int add_part(struct run *r, struct template_builder *b, const char *s, size_t n)
+static int add_part(struct template_run *r, struct template_builder *b, const char *s, size_t n)
 {
 	struct value part;
 
@@ -167,7 +167,7 @@ static int add_part(struct run *r, struct template_builder *b, const char *s, si
 	return template_add_item(r, b, part);
 }
 
-static int split_at_spaces(struct run *r, const struct value *v, int64_t most, struct template_builder *b)
+static int split_at_spaces(struct template_run *r, const struct value *v, int64_t most, struct template_builder *b)
 {
 	const char *s = v->as.text, *end = s + v->n;
 	size_t      k;
@@ -187,7 +187,7 @@ static int split_at_spaces(struct run *r, const struct value *v, int64_t most, s
 	}
 }
 
-static int split_at(struct run *r, const struct value *v, const struct value *by, int64_t most, struct template_builder *b)
+static int split_at(struct template_run *r, const struct value *v, const struct value *by, int64_t most, struct template_builder *b)
 {
 	const char *s = v->as.text, *end = s + v->n, *at;
 
@@ -205,7 +205,7 @@ static size_t without_end(const char *s, size_t n)
 }
 
 /* The parts from the right, the last one first. */
-static int rsplit_back(struct run *r, const struct value *v, const struct value *by, int64_t most, struct template_builder *b)
+static int rsplit_back(struct template_run *r, const struct value *v, const struct value *by, int64_t most, struct template_builder *b)
 {
 	const char *s = v->as.text;
 	size_t      n = by ? v->n : without_end(s, v->n), from = n;
@@ -225,7 +225,8 @@ static int rsplit_back(struct run *r, const struct value *v, const struct value 
 	return by || n ? add_part(r, b, s, n) : OK;
 }
 
-static int read_split(struct run *r, const struct value *v, const struct arguments *a, const struct value **by, int64_t *most)
+static int template_method_read_split(struct template_run *r, const struct value *v, const struct arguments *a, const struct value **by,
+                                      int64_t *most)
 {
 	*most = -1;
 	TRY(template_text_argument(r, a, 0, "sep", by));
@@ -235,25 +236,25 @@ static int read_split(struct run *r, const struct value *v, const struct argumen
 	return template_steps(r, v->n / 16);
 }
 
-static int text_split(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_split(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value     *by;
 	struct template_builder b = {0};
 	int64_t                 most;
 
-	TRY(read_split(r, v, a, &by, &most));
+	TRY(template_method_read_split(r, v, a, &by, &most));
 	TRY(by ? split_at(r, v, by, most, &b) : split_at_spaces(r, v, most, &b));
 	*out = template_built(&b);
 	return OK;
 }
 
-static int text_rsplit(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rsplit(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value     *by;
 	struct template_builder b = {0};
 	int64_t                 most;
 
-	TRY(read_split(r, v, a, &by, &most));
+	TRY(template_method_read_split(r, v, a, &by, &most));
 	TRY(template_steps(r, v->n / 16 * (1 + (by ? by->n / 64 : 0))));
 	TRY(rsplit_back(r, v, by, most, &b));
 	for (size_t i = 0, k = b.n; i + 1 < k; i++, k--) {
@@ -265,7 +266,7 @@ static int text_rsplit(struct run *r, const struct value *v, const struct argume
 	return OK;
 }
 
-int template_join(struct run *r, const struct value *list, const struct value *between, struct value *out)
+int template_join(struct template_run *r, const struct value *list, const struct value *between, struct value *out)
 {
 	const struct value *items;
 	struct text         t = {0};
@@ -288,7 +289,7 @@ static int ends_at(const struct value *v, const struct value *part, int at_start
 	return part->n <= v->n && !memcmp(v->as.text + (at_start ? 0 : v->n - part->n), part->as.text, part->n);
 }
 
-int template_pairs(struct run *r, const struct map *m, struct value *out)
+int template_pairs(struct template_run *r, const struct map *m, struct value *out)
 {
 	struct template_builder b = {0};
 
@@ -314,7 +315,7 @@ static size_t line_end(const char *s, size_t n)
 	return n > 2 && (!memcmp(s, "\xe2\x80\xa8", 3) || !memcmp(s, "\xe2\x80\xa9", 3)) ? 3 : 0;
 }
 
-int template_splitlines(struct run *r, const struct value *v, int keep, struct value *out)
+int template_splitlines(struct template_run *r, const struct value *v, int keep, struct value *out)
 {
 	const char             *s = v->as.text, *end = s + v->n, *from = s;
 	struct template_builder b = {0};
@@ -337,50 +338,50 @@ int template_splitlines(struct run *r, const struct value *v, int keep, struct v
 
 /* ---- methods ---- */
 
-typedef int method(struct run *r, const struct value *self, const struct arguments *a, struct value *out);
+typedef int method(struct template_run *r, const struct value *self, const struct arguments *a, struct value *out);
 
-static int text_upper(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_upper(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return template_change_case(r, v, UPPER, out);
 }
-static int text_lower(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_lower(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return template_change_case(r, v, LOWER, out);
 }
-static int text_capitalize(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_capitalize(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return template_change_case(r, v, CAPITALIZED, out);
 }
-static int text_title(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_title(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return template_change_case(r, v, TITLE_LETTERS, out);
 }
 
-static int strip_side(struct run *r, const struct value *v, const struct arguments *a, int left, int right, struct value *out)
+static int strip_side(struct template_run *r, const struct value *v, const struct arguments *a, int left, int right, struct value *out)
 {
 	const struct value *chars;
 
 	TRY(template_text_argument(r, a, 0, NULL, &chars));
 	return template_strip(r, v, chars, left, right, out);
 }
-static int text_strip(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_strip(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return strip_side(r, v, a, 1, 1, out);
 }
-static int text_lstrip(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_lstrip(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return strip_side(r, v, a, 1, 0, out);
 }
-static int text_rstrip(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rstrip(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return strip_side(r, v, a, 0, 1, out);
 }
 
-static int text_join(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_join(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *items;
 	size_t              n;
@@ -393,7 +394,7 @@ static int text_join(struct run *r, const struct value *v, const struct argument
 }
 
 /* One text, or any of a list of them. */
-static int starts_or_ends(struct run *r, const struct value *v, const struct arguments *a, int at_start, struct value *out)
+static int starts_or_ends(struct template_run *r, const struct value *v, const struct arguments *a, int at_start, struct value *out)
 {
 	const struct value *part = &a->values[0], *parts = part;
 	size_t              n = 1;
@@ -412,16 +413,16 @@ static int starts_or_ends(struct run *r, const struct value *v, const struct arg
 	*out = template_bool(truth);
 	return OK;
 }
-static int text_startswith(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_startswith(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return starts_or_ends(r, v, a, 1, out);
 }
-static int text_endswith(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_endswith(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return starts_or_ends(r, v, a, 0, out);
 }
 
-static int remove_end(struct run *r, const struct value *v, const struct arguments *a, int at_start, struct value *out)
+static int remove_end(struct template_run *r, const struct value *v, const struct arguments *a, int at_start, struct value *out)
 {
 	const struct value *part;
 
@@ -430,17 +431,17 @@ static int remove_end(struct run *r, const struct value *v, const struct argumen
 		return template_copy_text(r, v->as.text, v->n, out);
 	return template_copy_text(r, v->as.text + (at_start ? part->n : 0), v->n - part->n, out);
 }
-static int text_removeprefix(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_removeprefix(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return remove_end(r, v, a, 1, out);
 }
-static int text_removesuffix(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_removesuffix(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return remove_end(r, v, a, 0, out);
 }
 
 /* The first or last place of a part, or NULL. An empty part is at the very start or end. */
-static const char *place_of(const struct value *v, const struct value *part, int last)
+static const char *template_method_place_of(const struct value *v, const struct value *part, int last)
 {
 	const char *s = v->as.text;
 
@@ -452,14 +453,15 @@ static const char *place_of(const struct value *v, const struct value *part, int
 	return NULL;
 }
 
-static int needed_part(struct run *r, const struct value *v, const struct arguments *a, const struct value **part)
+static int needed_part(struct template_run *r, const struct value *v, const struct arguments *a, const struct value **part)
 {
 	TRY(template_needed_text(r, a, 0, "sub", part));
 	return template_steps(r, 1 + v->n / 16 * (1 + (*part)->n / 64));
 }
 
 /* In characters; -1, or an error where there must be one. */
-static int find(struct run *r, const struct value *v, const struct arguments *a, int last, int must, struct value *out)
+static int template_method_find(struct template_run *r, const struct value *v, const struct arguments *a, int last, int must,
+                                struct value *out)
 {
 	const struct value *part;
 	const char         *at;
@@ -467,7 +469,7 @@ static int find(struct run *r, const struct value *v, const struct arguments *a,
 	size_t              length;
 
 	TRY(needed_part(r, v, a, &part));
-	at = place_of(v, part, last);
+	at = template_method_place_of(v, part, last);
 	if (!at && must)
 		return template_error(r, "the part is not in the text");
 	before.n = at ? (size_t)(at - v->as.text) : 0;
@@ -475,24 +477,24 @@ static int find(struct run *r, const struct value *v, const struct arguments *a,
 	*out = template_int(at ? (int64_t)length : -1);
 	return OK;
 }
-static int text_find(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_find(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	return find(r, v, a, 0, 0, out);
+	return template_method_find(r, v, a, 0, 0, out);
 }
-static int text_rfind(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rfind(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	return find(r, v, a, 1, 0, out);
+	return template_method_find(r, v, a, 1, 0, out);
 }
-static int text_index(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_index(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	return find(r, v, a, 0, 1, out);
+	return template_method_find(r, v, a, 0, 1, out);
 }
-static int text_rindex(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rindex(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
-	return find(r, v, a, 1, 1, out);
+	return template_method_find(r, v, a, 1, 1, out);
 }
 
-static int text_count(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_count(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *part;
 	const char         *s = v->as.text, *end = s + v->n, *at;
@@ -509,7 +511,7 @@ static int text_count(struct run *r, const struct value *v, const struct argumen
 }
 
 /* [before, part, behind]; without the part the text is the first, or the last of the three. */
-static int partition(struct run *r, const struct value *v, const struct arguments *a, int last, struct value *out)
+static int partition(struct template_run *r, const struct value *v, const struct arguments *a, int last, struct value *out)
 {
 	const struct value     *part;
 	const char             *at, *s = v->as.text;
@@ -519,7 +521,7 @@ static int partition(struct run *r, const struct value *v, const struct argument
 	TRY(needed_part(r, v, a, &part));
 	if (part->n == 0)
 		return template_error(r, "a text cannot be split at an empty one");
-	at = place_of(v, part, last);
+	at = template_method_place_of(v, part, last);
 	cut = at ? (size_t)(at - s) : last ? 0 : v->n;
 	TRY(add_part(r, &b, s, cut));
 	TRY(add_part(r, &b, part->as.text, at ? part->n : 0));
@@ -528,22 +530,22 @@ static int partition(struct run *r, const struct value *v, const struct argument
 	*out = template_built(&b);
 	return OK;
 }
-static int text_partition(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_partition(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return partition(r, v, a, 0, out);
 }
-static int text_rpartition(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rpartition(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return partition(r, v, a, 1, out);
 }
 
-static int text_splitlines(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_splitlines(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	return template_splitlines(r, v, template_flag(a, 0, "keepends"), out);
 }
 
 /* Not empty, and each character of the category; letters that have a case, some at least, all of one. */
-static int text_isdigit(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_isdigit(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	int truth = v->n > 0;
 
@@ -554,7 +556,7 @@ static int text_isdigit(struct run *r, const struct value *v, const struct argum
 	*out = template_bool(truth);
 	return OK;
 }
-static int text_isspace(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_isspace(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	size_t at = 0, n = 1;
 
@@ -580,14 +582,14 @@ static int is_all(const struct value *v, int wanted_upper)
 	}
 	return some;
 }
-static int text_isupper(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_isupper(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)r;
 	(void)a;
 	*out = template_bool(is_all(v, 1));
 	return OK;
 }
-static int text_islower(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_islower(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)r;
 	(void)a;
@@ -595,7 +597,7 @@ static int text_islower(struct run *r, const struct value *v, const struct argum
 	return OK;
 }
 
-static int map_get(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int map_get(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	const struct value *at, *otherwise = template_argument(a, 1, NULL);
 
@@ -604,13 +606,13 @@ static int map_get(struct run *r, const struct value *v, const struct arguments 
 	*out = at ? *at : otherwise ? *otherwise : (struct value){.kind = V_NONE};
 	return OK;
 }
-static int map_items(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int map_items(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return template_pairs(r, v->as.map, out);
 }
 
-static int map_side(struct run *r, const struct map *m, const struct value *side, struct value *out)
+static int map_side(struct template_run *r, const struct map *m, const struct value *side, struct value *out)
 {
 	struct template_builder b = {0};
 
@@ -619,19 +621,19 @@ static int map_side(struct run *r, const struct map *m, const struct value *side
 	*out = template_built(&b);
 	return OK;
 }
-static int map_keys(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int map_keys(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return map_side(r, v->as.map, v->as.map->keys, out);
 }
-static int map_values(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int map_values(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return map_side(r, v->as.map, v->as.map->values, out);
 }
 
 /* How often a value is in a list, and where first. */
-static int look_for(struct run *r, const struct value *v, const struct value *wanted, int64_t *first, int64_t *n)
+static int look_for(struct template_run *r, const struct value *v, const struct value *wanted, int64_t *first, int64_t *n)
 {
 	*first = -1;
 	*n = 0;
@@ -643,7 +645,7 @@ static int look_for(struct run *r, const struct value *v, const struct value *wa
 	}
 	return OK;
 }
-static int list_count(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int list_count(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	int64_t first, n;
 
@@ -651,7 +653,7 @@ static int list_count(struct run *r, const struct value *v, const struct argumen
 	*out = template_int(n);
 	return OK;
 }
-static int list_index(struct run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int template_method_list_index(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
 {
 	int64_t first, n;
 
@@ -699,7 +701,7 @@ static const struct method_row {
         {V_MAP, "keys", map_keys, {0, 0, ""}},
         {V_MAP, "values", map_values, {0, 0, ""}},
         {V_LIST, "count", list_count, {1, 1, ""}},
-        {V_LIST, "index", list_index, {1, 1, ""}},
+        {V_LIST, "index", template_method_list_index, {1, 1, ""}},
 };
 
 static const struct method_row *method_find(enum value_kind kind, const char *name)
@@ -715,7 +717,7 @@ int template_call_is_method(enum value_kind kind, const char *name)
 	return method_find(kind, name) != NULL;
 }
 
-int template_call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out)
+int template_call_method(struct template_run *r, const struct method *m, const struct arguments *a, struct value *out)
 {
 	const struct method_row *row = method_find(m->self.kind, m->name);
 

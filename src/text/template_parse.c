@@ -9,26 +9,26 @@
 
 enum token_kind { T_END, T_NAME, T_TEXT, T_INT, T_REAL, T_SIGN, T_CLOSE }; /* T_CLOSE: the tag's end */
 
-struct token {
+struct template_parse_token {
 	enum token_kind kind;
 	const char     *at; /* in the source; of a name or sign */
 	size_t          n;
 	struct value    value;
 };
 
-struct parser {
-	struct arena *a;
-	const char   *source, *end, *p;
-	int           line, depth;
-	int           line_starting; /* the last tag ended with a line */
-	char          closing;       /* '}' or '%', of the tag at hand */
-	int           open;          /* brackets within it: }} may also close two mappings */
-	struct token  token;         /* within a tag: the one to look at */
-	unsigned      specials;      /* of the macro at hand */
+struct template_parser {
+	struct arena               *a;
+	const char                 *source, *end, *p;
+	int                         line, depth;
+	int                         line_starting; /* the last tag ended with a line */
+	char                        closing;       /* '}' or '%', of the tag at hand */
+	int                         open;          /* brackets within it: }} may also close two mappings */
+	struct template_parse_token token;         /* within a tag: the one to look at */
+	unsigned                    specials;      /* of the macro at hand */
 };
 
-static int fail(const struct parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int fail(const struct parser *p, const char *format, ...)
+static int template_parse_fail(const struct template_parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int template_parse_fail(const struct template_parser *p, const char *format, ...)
 {
 	char    what[512];
 	va_list list;
@@ -39,12 +39,12 @@ static int fail(const struct parser *p, const char *format, ...)
 	return error_set(ERR_INPUT, "template, line %d: %s", p->line, what);
 }
 
-static int is_name(char c, int first)
+static int template_parse_is_name(char c, int first)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (!first && c >= '0' && c <= '9');
 }
 
-static int is_space(char c)
+static int template_parse_is_space(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -54,19 +54,19 @@ static int is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static void skip(struct parser *p, size_t n)
+static void template_parse_skip(struct template_parser *p, size_t n)
 {
 	for (; n && p->p < p->end; n--)
 		p->line += *p->p++ == '\n';
 }
 
-static void skip_spaces(struct parser *p)
+static void skip_spaces(struct template_parser *p)
 {
-	while (p->p < p->end && is_space(*p->p))
-		skip(p, 1);
+	while (p->p < p->end && template_parse_is_space(*p->p))
+		template_parse_skip(p, 1);
 }
 
-static char peek(const struct parser *p, size_t i)
+static char template_parse_peek(const struct template_parser *p, size_t i)
 {
 	return (size_t)(p->end - p->p) > i ? p->p[i] : 0;
 }
@@ -90,58 +90,59 @@ static void add_code_point(struct text *t, unsigned c)
 }
 
 /* One character behind a backslash, as Python's literals have them; others stay with their backslash. */
-static int read_escape(struct parser *p, struct text *t)
+static int read_escape(struct template_parser *p, struct text *t)
 {
 	static const char from[] = "nrtbfv0\\'\"", to[] = "\n\r\t\b\f\v\0\\'\"";
-	char              c = peek(p, 0);
+	char              c = template_parse_peek(p, 0);
 	const char       *at = c ? strchr(from, c) : NULL;
 	unsigned          value = 0;
 
 	if (c == 'u' || c == 'x') {
 		size_t digits = c == 'u' ? 4 : 2;
 		for (size_t i = 1; i <= digits; i++) {
-			const char *hex = "0123456789abcdefABCDEF", *d = peek(p, i) ? strchr(hex, peek(p, i)) : NULL;
+			const char *hex = "0123456789abcdefABCDEF",
+			           *d = template_parse_peek(p, i) ? strchr(hex, template_parse_peek(p, i)) : NULL;
 			if (!d)
-				return fail(p, "an escape \\%c needs %zu hexadecimal digits", c, digits);
+				return template_parse_fail(p, "an escape \\%c needs %zu hexadecimal digits", c, digits);
 			value = value * 16 + (unsigned)(d - hex < 16 ? d - hex : d - hex - 6);
 		}
 		if (value >= 0xd800 && value < 0xe000)
-			return fail(p, "a text holds half of a surrogate pair");
+			return template_parse_fail(p, "a text holds half of a surrogate pair");
 		add_code_point(t, value);
-		skip(p, digits + 1);
+		template_parse_skip(p, digits + 1);
 	} else if (at) {
 		text_add(t, &to[at - from], 1);
-		skip(p, 1);
+		template_parse_skip(p, 1);
 	} else {
 		text_add(t, "\\", 1);
 	}
 	return OK;
 }
 
-static int read_text(struct parser *p, struct text *t)
+static int template_parse_read_text(struct template_parser *p, struct text *t)
 {
 	char quote = *p->p;
 
-	skip(p, 1);
+	template_parse_skip(p, 1);
 	while (p->p < p->end && *p->p != quote) {
 		if (*p->p == '\\') {
-			skip(p, 1);
+			template_parse_skip(p, 1);
 			TRY(read_escape(p, t));
 		} else {
 			text_add(t, p->p, 1);
-			skip(p, 1);
+			template_parse_skip(p, 1);
 		}
 	}
 	if (p->p == p->end)
-		return fail(p, "a text in quotes does not end");
-	skip(p, 1);
+		return template_parse_fail(p, "a text in quotes does not end");
+	template_parse_skip(p, 1);
 	return text_status(t);
 }
 
-static int text_token(struct parser *p)
+static int text_token(struct template_parser *p)
 {
 	struct text t = {0};
-	int         status = read_text(p, &t);
+	int         status = template_parse_read_text(p, &t);
 	char       *copy;
 
 	if (status == OK) {
@@ -155,51 +156,51 @@ static int text_token(struct parser *p)
 }
 
 /* How many bytes of a number there are: digits, "_" between them, a fraction, an exponent. */
-static size_t number_bytes(const struct parser *p, int *real)
+static size_t number_bytes(const struct template_parser *p, int *real)
 {
 	int    indexes = p->p > p->source && p->p[-1] == '.'; /* x.0.1: two places, no fraction */
 	size_t n = 0;
 
-	while (is_digit(peek(p, n)) || (peek(p, n) == '_' && is_digit(peek(p, n + 1))))
+	while (is_digit(template_parse_peek(p, n)) || (template_parse_peek(p, n) == '_' && is_digit(template_parse_peek(p, n + 1))))
 		n++;
 	*real = 0;
 	if (indexes)
 		return n;
-	*real = peek(p, n) == '.' && is_digit(peek(p, n + 1));
-	for (n += (size_t)*real; *real && is_digit(peek(p, n)); n++)
+	*real = template_parse_peek(p, n) == '.' && is_digit(template_parse_peek(p, n + 1));
+	for (n += (size_t)*real; *real && is_digit(template_parse_peek(p, n)); n++)
 		;
-	if (peek(p, n) == 'e' || peek(p, n) == 'E') {
-		size_t sign = peek(p, n + 1) == '+' || peek(p, n + 1) == '-';
-		if (is_digit(peek(p, n + 1 + sign))) {
+	if (template_parse_peek(p, n) == 'e' || template_parse_peek(p, n) == 'E') {
+		size_t sign = template_parse_peek(p, n + 1) == '+' || template_parse_peek(p, n + 1) == '-';
+		if (is_digit(template_parse_peek(p, n + 1 + sign))) {
 			*real = 1;
-			for (n += 1 + sign; is_digit(peek(p, n)); n++)
+			for (n += 1 + sign; is_digit(template_parse_peek(p, n)); n++)
 				;
 		}
 	}
 	return n;
 }
 
-static int number_token(struct parser *p)
+static int number_token(struct template_parser *p)
 {
 	char   digits[64];
 	int    real;
 	size_t n = number_bytes(p, &real), m = 0;
 
 	if (n >= sizeof digits)
-		return fail(p, "a number is too long");
+		return template_parse_fail(p, "a number is too long");
 	for (size_t i = 0; i < n; i++)
 		if (p->p[i] != '_')
 			digits[m++] = p->p[i];
 	digits[m] = 0;
-	skip(p, n);
+	template_parse_skip(p, n);
 	errno = 0;
 	p->token.kind = real ? T_REAL : T_INT;
 	p->token.value = real ? (struct value){.kind = V_REAL, .as.x = strtod(digits, NULL)} : template_int(strtoll(digits, NULL, 10));
-	return errno ? fail(p, "a number is too large") : OK;
+	return errno ? template_parse_fail(p, "a number is too large") : OK;
 }
 
 /* Signs of two characters before those of one. */
-static int sign_token(struct parser *p)
+static int sign_token(struct template_parser *p)
 {
 	static const char *const signs[] = {"==", "!=", "<=", ">=", "//", "**", "+", "-", "*", "/", "%", "~", "<",
 	                                    ">",  "=",  "(",  ")",  "[",  "]",  "{", "}", ",", ".", ":", "|"};
@@ -212,28 +213,28 @@ static int sign_token(struct parser *p)
 		p->token.at = p->p;
 		p->token.n = n;
 		p->open += strchr("([{", *p->p) ? 1 : strchr(")]}", *p->p) ? -1 : 0;
-		skip(p, n);
+		template_parse_skip(p, n);
 		return OK;
 	}
-	return fail(p, "the character \"%c\" has no meaning here", *p->p);
+	return template_parse_fail(p, "the character \"%c\" has no meaning here", *p->p);
 }
 
 /* Whether the tag ends here, and how long its end is. A brace may also close a mapping, which stands inside of the tag. */
-static size_t closes(const struct parser *p)
+static size_t closes(const struct template_parser *p)
 {
-	size_t n = peek(p, 0) == '-' || (peek(p, 0) == '+' && p->closing == '%');
+	size_t n = template_parse_peek(p, 0) == '-' || (template_parse_peek(p, 0) == '+' && p->closing == '%');
 
-	return peek(p, n) == p->closing && peek(p, n + 1) == '}' ? n + 2 : 0;
+	return template_parse_peek(p, n) == p->closing && template_parse_peek(p, n + 1) == '}' ? n + 2 : 0;
 }
 
-static int advance(struct parser *p)
+static int advance(struct template_parser *p)
 {
 	size_t n;
 
 	skip_spaces(p);
-	p->token = (struct token){.kind = T_END, .at = p->p};
+	p->token = (struct template_parse_token){.kind = T_END, .at = p->p};
 	if (p->p == p->end)
-		return fail(p, "a tag does not end");
+		return template_parse_fail(p, "a tag does not end");
 	n = p->open > 0 ? 0 : closes(p);
 	if (n) {
 		p->token.kind = T_CLOSE;
@@ -243,43 +244,44 @@ static int advance(struct parser *p)
 		return text_token(p);
 	if (*p->p >= '0' && *p->p <= '9')
 		return number_token(p);
-	if (!is_name(*p->p, 1))
+	if (!template_parse_is_name(*p->p, 1))
 		return sign_token(p);
 	p->token.kind = T_NAME;
-	while (p->p < p->end && is_name(*p->p, 0))
-		skip(p, 1);
+	while (p->p < p->end && template_parse_is_name(*p->p, 0))
+		template_parse_skip(p, 1);
 	p->token.n = (size_t)(p->p - p->token.at);
 	return OK;
 }
 
-static int is(const struct parser *p, enum token_kind kind, const char *s)
+static int is(const struct template_parser *p, enum token_kind kind, const char *s)
 {
 	return p->token.kind == kind && p->token.n == strlen(s) && !memcmp(p->token.at, s, p->token.n);
 }
-static int is_sign(const struct parser *p, const char *s)
+static int is_sign(const struct template_parser *p, const char *s)
 {
 	return is(p, T_SIGN, s);
 }
-static int is_word(const struct parser *p, const char *s)
+static int template_parse_is_word(const struct template_parser *p, const char *s)
 {
 	return is(p, T_NAME, s);
 }
 
 /* Steps over the sign or word when it is there. */
-static int accept(struct parser *p, enum token_kind kind, const char *s, int *found)
+static int accept(struct template_parser *p, enum token_kind kind, const char *s, int *found)
 {
 	*found = is(p, kind, s);
 	return *found ? advance(p) : OK;
 }
 
-static int unexpected(const struct parser *p, const char *wanted)
+static int unexpected(const struct template_parser *p, const char *wanted)
 {
 	if (p->token.kind == T_NAME || p->token.kind == T_SIGN)
-		return fail(p, "\"%.*s\" where %s is expected", (int)(p->token.n < 40 ? p->token.n : 40), p->token.at, wanted);
-	return fail(p, "%s where %s is expected", p->token.kind == T_CLOSE ? "the end of the tag" : "a value", wanted);
+		return template_parse_fail(p, "\"%.*s\" where %s is expected", (int)(p->token.n < 40 ? p->token.n : 40), p->token.at,
+		                           wanted);
+	return template_parse_fail(p, "%s where %s is expected", p->token.kind == T_CLOSE ? "the end of the tag" : "a value", wanted);
 }
 
-static int expect(struct parser *p, enum token_kind kind, const char *s)
+static int expect(struct template_parser *p, enum token_kind kind, const char *s)
 {
 	char wanted[32];
 
@@ -289,7 +291,7 @@ static int expect(struct parser *p, enum token_kind kind, const char *s)
 	return unexpected(p, wanted);
 }
 
-static int expect_name(struct parser *p, const char **out)
+static int expect_name(struct template_parser *p, const char **out)
 {
 	if (p->token.kind != T_NAME)
 		return unexpected(p, "a name");
@@ -299,9 +301,9 @@ static int expect_name(struct parser *p, const char **out)
 
 /* ---- expressions ---- */
 
-static struct node *new_node(struct parser *p, enum node_kind kind)
+static struct template_node *template_parse_new_node(struct template_parser *p, enum template_node_kind kind)
 {
-	struct node *n = arena_alloc(p->a, 1, sizeof *n);
+	struct template_node *n = arena_alloc(p->a, 1, sizeof *n);
 
 	if (n) {
 		n->kind = kind;
@@ -310,9 +312,10 @@ static struct node *new_node(struct parser *p, enum node_kind kind)
 	return n;
 }
 
-static int make(struct parser *p, enum node_kind kind, struct node *a, struct node *b, struct node **out)
+static int template_parse_make(struct template_parser *p, enum template_node_kind kind, struct template_node *a, struct template_node *b,
+                               struct template_node **out)
 {
-	struct node *n = new_node(p, kind);
+	struct template_node *n = template_parse_new_node(p, kind);
 
 	if (!n)
 		return ERR_INPUT;
@@ -322,19 +325,19 @@ static int make(struct parser *p, enum node_kind kind, struct node *a, struct no
 	return OK;
 }
 
-static int parse_expression(struct parser *p, struct node **out);
-static int parse_unary(struct parser *p, int filters, struct node **out);
+static int parse_expression(struct template_parser *p, struct template_node **out);
+static int parse_unary(struct template_parser *p, int filters, struct template_node **out);
 
-static int deeper(struct parser *p)
+static int deeper(struct template_parser *p)
 {
-	return ++p->depth > TEMPLATE_DEPTH / 2 ? fail(p, "nested too deeply") : OK;
+	return ++p->depth > TEMPLATE_DEPTH / 2 ? template_parse_fail(p, "nested too deeply") : OK;
 }
 
 /* Behind "(": arguments up to ")". */
-static int parse_arguments(struct parser *p, struct node **list)
+static int template_parse_arguments(struct template_parser *p, struct template_node **list)
 {
-	struct node **end = list;
-	int           comma = 1, found;
+	struct template_node **end = list;
+	int                    comma = 1, found;
 
 	while (!is_sign(p, ")")) {
 		const char *keyword = NULL;
@@ -342,10 +345,10 @@ static int parse_arguments(struct parser *p, struct node **list)
 		if (!comma)
 			return unexpected(p, "\",\" or \")\"");
 		if (is_sign(p, "**"))
-			return fail(p, "arguments as a mapping (**) are not supported");
+			return template_parse_fail(p, "arguments as a mapping (**) are not supported");
 		TRY(accept(p, T_SIGN, "*", &star));
 		if (p->token.kind == T_NAME) { /* perhaps name=value */
-			struct parser before = *p;
+			struct template_parser before = *p;
 			TRY(expect_name(p, &keyword));
 			TRY(accept(p, T_SIGN, "=", &found));
 			if (!found) {
@@ -362,10 +365,10 @@ static int parse_arguments(struct parser *p, struct node **list)
 	return advance(p);
 }
 
-static int parse_sequence(struct parser *p, const char *close, struct node *n)
+static int template_parse_sequence(struct template_parser *p, const char *close, struct template_node *n)
 {
-	struct node **end = &n->list;
-	int           comma = 1;
+	struct template_node **end = &n->list;
+	int                    comma = 1;
 
 	while (!is_sign(p, close)) {
 		if (!comma)
@@ -377,10 +380,10 @@ static int parse_sequence(struct parser *p, const char *close, struct node *n)
 	return advance(p);
 }
 
-static int parse_map(struct parser *p, struct node *n)
+static int parse_map(struct template_parser *p, struct template_node *n)
 {
-	struct node **end = &n->list;
-	int           comma = 1;
+	struct template_node **end = &n->list;
+	int                    comma = 1;
 
 	while (!is_sign(p, "}")) {
 		if (!comma)
@@ -396,9 +399,9 @@ static int parse_map(struct parser *p, struct node *n)
 }
 
 /* Behind "(": an expression, or a tuple, which is a list to us. */
-static int parse_parenthesis(struct parser *p, struct node **out)
+static int parse_parenthesis(struct template_parser *p, struct template_node **out)
 {
-	struct node *list, *first;
+	struct template_node *list, *first;
 
 	if (!is_sign(p, ")")) {
 		TRY(parse_expression(p, &first));
@@ -406,19 +409,19 @@ static int parse_parenthesis(struct parser *p, struct node **out)
 			*out = first;
 			return advance(p);
 		}
-		TRY(make(p, N_LIST, NULL, NULL, &list));
+		TRY(template_parse_make(p, N_LIST, NULL, NULL, &list));
 		TRY(expect(p, T_SIGN, ","));
-		TRY(parse_sequence(p, ")", list));
+		TRY(template_parse_sequence(p, ")", list));
 		first->next = list->list;
 		list->list = first;
 		*out = list;
 		return OK;
 	}
-	TRY(make(p, N_LIST, NULL, NULL, out));
+	TRY(template_parse_make(p, N_LIST, NULL, NULL, out));
 	return advance(p);
 }
 
-static int parse_name(struct parser *p, struct node **out)
+static int template_parse_name(struct template_parser *p, struct template_node **out)
 {
 	static const struct {
 		const char  *word;
@@ -430,13 +433,13 @@ static int parse_name(struct parser *p, struct node **out)
 	             {"none", {.kind = V_NONE}},
 	             {"None", {.kind = V_NONE}}};
 
-	p->specials |= is_word(p, "caller")    ? SPECIAL_CALLER
-	               : is_word(p, "varargs") ? SPECIAL_VARARGS
-	               : is_word(p, "kwargs")  ? SPECIAL_KWARGS
-	                                       : 0;
-	TRY(make(p, N_NAME, NULL, NULL, out));
+	p->specials |= template_parse_is_word(p, "caller")    ? SPECIAL_CALLER
+	               : template_parse_is_word(p, "varargs") ? SPECIAL_VARARGS
+	               : template_parse_is_word(p, "kwargs")  ? SPECIAL_KWARGS
+	                                                      : 0;
+	TRY(template_parse_make(p, N_NAME, NULL, NULL, out));
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		if (!is_word(p, words[i].word))
+		if (!template_parse_is_word(p, words[i].word))
 			continue;
 		(*out)->kind = N_CONST;
 		(*out)->value = words[i].value;
@@ -445,9 +448,9 @@ static int parse_name(struct parser *p, struct node **out)
 	return expect_name(p, &(*out)->name);
 }
 
-static int parse_constant(struct parser *p, struct node **out)
+static int parse_constant(struct template_parser *p, struct template_node **out)
 {
-	TRY(make(p, N_CONST, NULL, NULL, out));
+	TRY(template_parse_make(p, N_CONST, NULL, NULL, out));
 	(*out)->value = p->token.value;
 	TRY(advance(p));
 	while ((*out)->value.kind == V_TEXT && p->token.kind == T_TEXT) { /* 'a' 'b' */
@@ -464,12 +467,12 @@ static int parse_constant(struct parser *p, struct node **out)
 	return OK;
 }
 
-static int parse_primary(struct parser *p, struct node **out)
+static int parse_primary(struct template_parser *p, struct template_node **out)
 {
 	int found;
 
 	if (p->token.kind == T_NAME)
-		return parse_name(p, out);
+		return template_parse_name(p, out);
 	if (p->token.kind == T_TEXT || p->token.kind == T_INT || p->token.kind == T_REAL)
 		return parse_constant(p, out);
 	TRY(accept(p, T_SIGN, "(", &found));
@@ -477,21 +480,21 @@ static int parse_primary(struct parser *p, struct node **out)
 		return parse_parenthesis(p, out);
 	TRY(accept(p, T_SIGN, "[", &found));
 	if (found) {
-		TRY(make(p, N_LIST, NULL, NULL, out));
-		return parse_sequence(p, "]", *out);
+		TRY(template_parse_make(p, N_LIST, NULL, NULL, out));
+		return template_parse_sequence(p, "]", *out);
 	}
 	if (!is_sign(p, "{"))
 		return unexpected(p, "a value");
 	TRY(advance(p));
-	TRY(make(p, N_MAP, NULL, NULL, out));
+	TRY(template_parse_make(p, N_MAP, NULL, NULL, out));
 	return parse_map(p, *out);
 }
 
 /* Behind "[": an index or from:to:step. */
-static int parse_subscript(struct parser *p, struct node *of, struct node **out)
+static int parse_subscript(struct template_parser *p, struct template_node *of, struct template_node **out)
 {
-	struct node *parts[3] = {NULL, NULL, NULL};
-	int          n = 0, colon;
+	struct template_node *parts[3] = {NULL, NULL, NULL};
+	int                   n = 0, colon;
 
 	do {
 		if (!is_sign(p, ":") && !is_sign(p, "]"))
@@ -501,32 +504,32 @@ static int parse_subscript(struct parser *p, struct node *of, struct node **out)
 	} while (colon && n < 3);
 	if (n == 1 && !parts[0])
 		return unexpected(p, "an index");
-	TRY(make(p, n == 1 ? N_ITEM : N_SLICE, of, parts[0], out));
+	TRY(template_parse_make(p, n == 1 ? N_ITEM : N_SLICE, of, parts[0], out));
 	(*out)->c = parts[1];
 	(*out)->other = parts[2];
 	return expect(p, T_SIGN, "]");
 }
 
 /* Behind ".": a name, or a number, which is an index: x.0 is x[0]. */
-static int parse_attribute(struct parser *p, struct node *of, struct node **out)
+static int parse_attribute(struct template_parser *p, struct template_node *of, struct template_node **out)
 {
-	struct node *index;
+	struct template_node *index;
 
 	if (p->token.kind != T_INT) {
-		TRY(make(p, N_ATTRIBUTE, of, NULL, out));
+		TRY(template_parse_make(p, N_ATTRIBUTE, of, NULL, out));
 		return expect_name(p, &(*out)->name);
 	}
-	TRY(make(p, N_CONST, NULL, NULL, &index));
+	TRY(template_parse_make(p, N_CONST, NULL, NULL, &index));
 	index->value = p->token.value;
-	TRY(make(p, N_ITEM, of, index, out));
+	TRY(template_parse_make(p, N_ITEM, of, index, out));
 	return advance(p);
 }
 
-static int parse_postfix(struct parser *p, struct node **out)
+static int parse_postfix(struct template_parser *p, struct template_node **out)
 {
 	for (;;) {
-		struct node *of = *out;
-		int          found;
+		struct template_node *of = *out;
+		int                   found;
 		TRY(accept(p, T_SIGN, ".", &found));
 		if (found) {
 			TRY(parse_attribute(p, of, out));
@@ -540,44 +543,44 @@ static int parse_postfix(struct parser *p, struct node **out)
 		TRY(accept(p, T_SIGN, "(", &found));
 		if (!found)
 			return OK;
-		TRY(make(p, N_CALL, of, NULL, out));
-		TRY(parse_arguments(p, &(*out)->list));
+		TRY(template_parse_make(p, N_CALL, of, NULL, out));
+		TRY(template_parse_arguments(p, &(*out)->list));
 	}
 }
 
-static int parse_filter(struct parser *p, struct node **out)
+static int parse_filter(struct template_parser *p, struct template_node **out)
 {
 	int found;
 
-	TRY(make(p, N_FILTER, *out, NULL, out));
+	TRY(template_parse_make(p, N_FILTER, *out, NULL, out));
 	TRY(expect_name(p, &(*out)->name));
 	TRY(accept(p, T_SIGN, "(", &found));
-	return found ? parse_arguments(p, &(*out)->list) : OK;
+	return found ? template_parse_arguments(p, &(*out)->list) : OK;
 }
 
 /* Behind "is". An argument may stand without parentheses: x is divisibleby 3. */
-static int parse_test(struct parser *p, struct node **out)
+static int parse_test(struct template_parser *p, struct template_node **out)
 {
-	struct node *test;
-	int          negated, found;
+	struct template_node *test;
+	int                   negated, found;
 
 	TRY(accept(p, T_NAME, "not", &negated));
-	TRY(make(p, N_TEST, *out, NULL, &test));
+	TRY(template_parse_make(p, N_TEST, *out, NULL, &test));
 	TRY(expect_name(p, &test->name));
 	TRY(accept(p, T_SIGN, "(", &found));
 	if (found) {
-		TRY(parse_arguments(p, &test->list));
+		TRY(template_parse_arguments(p, &test->list));
 	} else if (p->token.kind == T_TEXT || p->token.kind == T_INT || p->token.kind == T_REAL || is_sign(p, "[") || is_sign(p, "{") ||
-	           (p->token.kind == T_NAME && !is_word(p, "else") && !is_word(p, "or") && !is_word(p, "and") && !is_word(p, "if") &&
-	            !is_word(p, "is"))) {
+	           (p->token.kind == T_NAME && !template_parse_is_word(p, "else") && !template_parse_is_word(p, "or") &&
+	            !template_parse_is_word(p, "and") && !template_parse_is_word(p, "if") && !template_parse_is_word(p, "is"))) {
 		TRY(parse_primary(p, &test->list));
 		TRY(parse_postfix(p, &test->list));
 	}
 	*out = test;
-	return negated ? make(p, N_NOT, test, NULL, out) : OK;
+	return negated ? template_parse_make(p, N_NOT, test, NULL, out) : OK;
 }
 
-static int parse_filters(struct parser *p, struct node **out)
+static int parse_filters(struct template_parser *p, struct template_node **out)
 {
 	for (;;) {
 		int found;
@@ -597,10 +600,10 @@ static int parse_filters(struct parser *p, struct node **out)
 	}
 }
 
-static int parse_unary(struct parser *p, int filters, struct node **out)
+static int parse_unary(struct template_parser *p, int filters, struct template_node **out)
 {
-	struct node *operand;
-	int          minus, plus = 0;
+	struct template_node *operand;
+	int                   minus, plus = 0;
 
 	TRY(accept(p, T_SIGN, "-", &minus));
 	if (!minus)
@@ -609,7 +612,7 @@ static int parse_unary(struct parser *p, int filters, struct node **out)
 		TRY(deeper(p));
 		TRY(parse_unary(p, 0, &operand));
 		p->depth--;
-		TRY(make(p, minus ? N_NEGATE : N_PLUS, operand, NULL, out));
+		TRY(template_parse_make(p, minus ? N_NEGATE : N_PLUS, operand, NULL, out));
 	} else {
 		TRY(parse_primary(p, out));
 	}
@@ -618,7 +621,7 @@ static int parse_unary(struct parser *p, int filters, struct node **out)
 }
 
 /* The operators of one level, all binding to the left; the level below binds tighter. */
-static const struct level {
+static const struct template_parse_level {
 	const char *signs[5];
 	enum        operator ops[4];
 } levels[] = {
@@ -628,28 +631,28 @@ static const struct level {
 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
-static int parse_level(struct parser *p, int level, struct node **out)
+static int parse_level(struct template_parser *p, int level, struct template_node **out)
 {
 	if (level == N_LEVELS) {
 		TRY(parse_unary(p, 1, out));
-		return is_sign(p, "**") ? fail(p, "powers (**) are not supported") : OK;
+		return is_sign(p, "**") ? template_parse_fail(p, "powers (**) are not supported") : OK;
 	}
 	TRY(parse_level(p, level + 1, out));
 	for (int i = 0; levels[level].signs[i]; i++) {
-		struct node *left = *out, *right;
-		int          found;
+		struct template_node *left = *out, *right;
+		int                   found;
 		TRY(accept(p, T_SIGN, levels[level].signs[i], &found));
 		if (!found)
 			continue;
 		TRY(parse_level(p, level + 1, &right));
-		TRY(make(p, N_BINARY, left, right, out));
+		TRY(template_parse_make(p, N_BINARY, left, right, out));
 		(*out)->op = levels[level].ops[i];
 		i = -1;
 	}
 	return OK;
 }
 
-static int comparison(struct parser *p, enum operator* op, int *found)
+static int comparison(struct template_parser *p, enum operator* op, int *found)
 {
 	static const struct {
 		const char *sign;
@@ -665,7 +668,7 @@ static int comparison(struct parser *p, enum operator* op, int *found)
 	}
 	*op = OP_IN;
 	TRY(accept(p, T_NAME, "in", found));
-	if (*found || !is_word(p, "not"))
+	if (*found || !template_parse_is_word(p, "not"))
 		return OK;
 	*op = OP_NOT_IN;
 	*found = 1;
@@ -674,11 +677,11 @@ static int comparison(struct parser *p, enum operator* op, int *found)
 }
 
 /* a < b < c is (a < b) and (b < c); b is computed twice, which nobody can tell. */
-static int parse_comparison(struct parser *p, struct node **out)
+static int parse_comparison(struct template_parser *p, struct template_node **out)
 {
-	struct node *left, *right, *one, *all = NULL;
-	enum         operator op;
-	int          found;
+	struct template_node *left, *right, *one, *all = NULL;
+	enum                  operator op;
+	int                   found;
 
 	TRY(parse_level(p, 0, &left));
 	for (;;) {
@@ -686,10 +689,10 @@ static int parse_comparison(struct parser *p, struct node **out)
 		if (!found)
 			break;
 		TRY(parse_level(p, 0, &right));
-		TRY(make(p, N_COMPARE, left, right, &one));
+		TRY(template_parse_make(p, N_COMPARE, left, right, &one));
 		one->op = op;
 		if (all)
-			TRY(make(p, N_AND, all, one, &all));
+			TRY(template_parse_make(p, N_AND, all, one, &all));
 		else
 			all = one;
 		left = right;
@@ -698,10 +701,10 @@ static int parse_comparison(struct parser *p, struct node **out)
 	return OK;
 }
 
-static int parse_not(struct parser *p, struct node **out)
+static int parse_not(struct template_parser *p, struct template_node **out)
 {
-	struct node *operand;
-	int          found;
+	struct template_node *operand;
+	int                   found;
 
 	TRY(accept(p, T_NAME, "not", &found));
 	if (!found)
@@ -709,44 +712,44 @@ static int parse_not(struct parser *p, struct node **out)
 	TRY(deeper(p));
 	TRY(parse_not(p, &operand));
 	p->depth--;
-	return make(p, N_NOT, operand, NULL, out);
+	return template_parse_make(p, N_NOT, operand, NULL, out);
 }
 
-static int parse_and(struct parser *p, struct node **out)
+static int parse_and(struct template_parser *p, struct template_node **out)
 {
 	int found;
 
 	TRY(parse_not(p, out));
 	for (;;) {
-		struct node *left = *out, *right;
+		struct template_node *left = *out, *right;
 		TRY(accept(p, T_NAME, "and", &found));
 		if (!found)
 			return OK;
 		TRY(parse_not(p, &right));
-		TRY(make(p, N_AND, left, right, out));
+		TRY(template_parse_make(p, N_AND, left, right, out));
 	}
 }
 
-static int parse_or(struct parser *p, struct node **out)
+static int parse_or(struct template_parser *p, struct template_node **out)
 {
 	int found;
 
 	TRY(parse_and(p, out));
 	for (;;) {
-		struct node *left = *out, *right;
+		struct template_node *left = *out, *right;
 		TRY(accept(p, T_NAME, "or", &found));
 		if (!found)
 			return OK;
 		TRY(parse_and(p, &right));
-		TRY(make(p, N_OR, left, right, out));
+		TRY(template_parse_make(p, N_OR, left, right, out));
 	}
 }
 
 /* Its root is in no other list: arguments and elements are linked through it. */
-static int parse_expression(struct parser *p, struct node **out)
+static int parse_expression(struct template_parser *p, struct template_node **out)
 {
-	struct node *value, *condition, *otherwise = NULL;
-	int          found;
+	struct template_node *value, *condition, *otherwise = NULL;
+	int                   found;
 
 	TRY(deeper(p));
 	TRY(parse_or(p, &value));
@@ -759,7 +762,7 @@ static int parse_expression(struct parser *p, struct node **out)
 		TRY(accept(p, T_NAME, "else", &found));
 		if (found)
 			TRY(parse_expression(p, &otherwise));
-		TRY(make(p, N_IF_ELSE, value, condition, &value));
+		TRY(template_parse_make(p, N_IF_ELSE, value, condition, &value));
 		value->c = otherwise;
 	}
 	p->depth--;
@@ -769,58 +772,58 @@ static int parse_expression(struct parser *p, struct node **out)
 
 /* ---- text between tags ---- */
 
-static int add_statement(struct node ***end, struct node *n)
+static int add_statement(struct template_node ***end, struct template_node *n)
 {
 	**end = n;
 	*end = &n->next;
 	return OK;
 }
 
-static int add_text(struct parser *p, struct node ***end, const char *from, const char *to)
+static int template_parse_add_text(struct template_parser *p, struct template_node ***end, const char *from, const char *to)
 {
-	struct node *print, *text;
+	struct template_node *print, *text;
 
 	if (from == to)
 		return OK;
-	TRY(make(p, N_CONST, NULL, NULL, &text));
+	TRY(template_parse_make(p, N_CONST, NULL, NULL, &text));
 	text->value = (struct value){.kind = V_TEXT, .n = (size_t)(to - from), .as.text = from};
-	TRY(make(p, N_PRINT, text, NULL, &print));
+	TRY(template_parse_make(p, N_PRINT, text, NULL, &print));
 	return add_statement(end, print);
 }
 
 /* The end of the text before a tag that opens at `to`: what its sign, or standing alone on a line, takes away. */
-static const char *trimmed(const struct parser *p, const char *from, const char *to, char kind, char sign)
+static const char *template_parse_trimmed(const struct template_parser *p, const char *from, const char *to, char kind, char sign)
 {
 	const char *line = to;
 
 	if (sign == '-') {
-		while (to > from && is_space(to[-1]))
+		while (to > from && template_parse_is_space(to[-1]))
 			to--;
 		return to;
 	}
 	if (kind == '{' || sign == '+')
 		return to;
-	while (line > from && line[-1] != '\n' && is_space(line[-1]))
+	while (line > from && line[-1] != '\n' && template_parse_is_space(line[-1]))
 		line--;
 	return line > from ? (line[-1] == '\n' ? line : to) : (p->line_starting ? line : to);
 }
 
 /* Steps over the end of a tag and over the white space that it takes along. */
-static void finish_tag(struct parser *p)
+static void finish_tag(struct template_parser *p)
 {
-	char   sign = peek(p, 0);
+	char   sign = template_parse_peek(p, 0);
 	size_t n = sign == '-' || sign == '+' ? 3 : 2;
-	int    is_expression = peek(p, n - 2) == '}';
+	int    is_expression = template_parse_peek(p, n - 2) == '}';
 
-	skip(p, n);
+	template_parse_skip(p, n);
 	if (sign == '-')
 		skip_spaces(p);
-	else if (!is_expression && sign != '+' && peek(p, 0) == '\n')
-		skip(p, 1);
+	else if (!is_expression && sign != '+' && template_parse_peek(p, 0) == '\n')
+		template_parse_skip(p, 1);
 	p->line_starting = p->p[-1] == '\n';
 }
 
-static const char *find_tag(const struct parser *p)
+static const char *find_tag(const struct template_parser *p)
 {
 	for (const char *s = p->p; s + 1 < p->end; s++)
 		if (s[0] == '{' && (s[1] == '{' || s[1] == '%' || s[1] == '#'))
@@ -828,25 +831,25 @@ static const char *find_tag(const struct parser *p)
 	return p->end;
 }
 
-static int skip_comment(struct parser *p)
+static int skip_comment(struct template_parser *p)
 {
-	skip(p, 2);
+	template_parse_skip(p, 2);
 	while (p->p < p->end) {
-		size_t n = peek(p, 0) == '-' || peek(p, 0) == '+';
-		if (peek(p, n) == '#' && peek(p, n + 1) == '}') {
+		size_t n = template_parse_peek(p, 0) == '-' || template_parse_peek(p, 0) == '+';
+		if (template_parse_peek(p, n) == '#' && template_parse_peek(p, n + 1) == '}') {
 			finish_tag(p);
 			return OK;
 		}
-		skip(p, 1);
+		template_parse_skip(p, 1);
 	}
-	return fail(p, "a comment does not end");
+	return template_parse_fail(p, "a comment does not end");
 }
 
 /* ---- statements ---- */
 
-static int parse_body(struct parser *p, const char *const *ends, struct node **body);
+static int parse_body(struct template_parser *p, const char *const *ends, struct template_node **body);
 
-static int close_tag(struct parser *p)
+static int close_tag(struct template_parser *p)
 {
 	if (p->token.kind != T_CLOSE)
 		return unexpected(p, "the end of the tag");
@@ -855,14 +858,14 @@ static int close_tag(struct parser *p)
 }
 
 /* `set` and `for`: a, b, c */
-static int parse_targets(struct parser *p, struct node **list)
+static int parse_targets(struct template_parser *p, struct template_node **list)
 {
-	struct node **end = list;
-	int           comma, bracket;
+	struct template_node **end = list;
+	int                    comma, bracket;
 
 	TRY(accept(p, T_SIGN, "(", &bracket));
 	do {
-		TRY(make(p, N_NAME, NULL, NULL, end));
+		TRY(template_parse_make(p, N_NAME, NULL, NULL, end));
 		TRY(expect_name(p, &(*end)->name));
 		end = &(*end)->next;
 		TRY(accept(p, T_SIGN, ",", &comma));
@@ -871,16 +874,16 @@ static int parse_targets(struct parser *p, struct node **list)
 }
 
 /* An expression, or several with commas between them: a list. */
-static int parse_values(struct parser *p, struct node **out)
+static int parse_values(struct template_parser *p, struct template_node **out)
 {
-	struct node *first, **end;
-	int          comma;
+	struct template_node *first, **end;
+	int                   comma;
 
 	TRY(parse_expression(p, &first));
 	*out = first;
 	if (!is_sign(p, ","))
 		return OK;
-	TRY(make(p, N_LIST, NULL, NULL, out));
+	TRY(template_parse_make(p, N_LIST, NULL, NULL, out));
 	(*out)->list = first;
 	end = &first->next;
 	TRY(accept(p, T_SIGN, ",", &comma));
@@ -893,12 +896,12 @@ static int parse_values(struct parser *p, struct node **out)
 }
 
 /* The body up to one of `ends` as an expression: its text, through the filters that stand in the tag. */
-static int parse_captured(struct parser *p, int filtered, const char *const *ends, struct node **out)
+static int parse_captured(struct template_parser *p, int filtered, const char *const *ends, struct template_node **out)
 {
-	struct node *body;
-	int          more = filtered;
+	struct template_node *body;
+	int                   more = filtered;
 
-	TRY(make(p, N_CAPTURE, NULL, NULL, &body));
+	TRY(template_parse_make(p, N_CAPTURE, NULL, NULL, &body));
 	*out = body;
 	while (more) {
 		TRY(parse_filter(p, out));
@@ -910,12 +913,12 @@ static int parse_captured(struct parser *p, int filtered, const char *const *end
 	return close_tag(p);
 }
 
-static int parse_set(struct parser *p, struct node **out)
+static int template_parse_set(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"endset", NULL};
 	int                      found;
 
-	TRY(make(p, N_SET, NULL, NULL, out));
+	TRY(template_parse_make(p, N_SET, NULL, NULL, out));
 	TRY(parse_targets(p, &(*out)->list));
 	TRY(accept(p, T_SIGN, ".", &found));
 	if (found)
@@ -932,22 +935,22 @@ static int parse_set(struct parser *p, struct node **out)
 }
 
 /* {% filter upper | trim %} ... {% endfilter %} */
-static int parse_filter_block(struct parser *p, struct node **out)
+static int parse_filter_block(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"endfilter", NULL};
 
-	TRY(make(p, N_PRINT, NULL, NULL, out));
+	TRY(template_parse_make(p, N_PRINT, NULL, NULL, out));
 	return parse_captured(p, 1, ends, &(*out)->a);
 }
 
-static int parse_if(struct parser *p, struct node **out)
+static int parse_if(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif", NULL};
-	struct node **branch = out;
-	int           found = 1;
+	struct template_node **branch = out;
+	int                    found = 1;
 
 	while (found) {
-		TRY(make(p, N_IF, NULL, NULL, branch));
+		TRY(template_parse_make(p, N_IF, NULL, NULL, branch));
 		TRY(parse_expression(p, &(*branch)->a));
 		TRY(close_tag(p));
 		TRY(parse_body(p, ends, &(*branch)->body));
@@ -963,20 +966,20 @@ static int parse_if(struct parser *p, struct node **out)
 	return close_tag(p);
 }
 
-static int parse_for(struct parser *p, struct node **out)
+static int parse_for(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor", NULL};
 	int found;
 
-	TRY(make(p, N_FOR, NULL, NULL, out));
+	TRY(template_parse_make(p, N_FOR, NULL, NULL, out));
 	TRY(parse_targets(p, &(*out)->list));
 	TRY(expect(p, T_NAME, "in"));
 	TRY(parse_or(p, &(*out)->a));
 	TRY(accept(p, T_NAME, "if", &found));
 	if (found)
 		TRY(parse_expression(p, &(*out)->b));
-	if (is_word(p, "recursive"))
-		return fail(p, "recursive loops are not supported");
+	if (template_parse_is_word(p, "recursive"))
+		return template_parse_fail(p, "recursive loops are not supported");
 	TRY(close_tag(p));
 	TRY(parse_body(p, ends, &(*out)->body));
 	TRY(accept(p, T_NAME, "else", &found));
@@ -989,15 +992,15 @@ static int parse_for(struct parser *p, struct node **out)
 }
 
 /* Behind "(": names, some with a value for when they are not given. */
-static int parse_parameters(struct parser *p, struct node **list)
+static int parse_parameters(struct template_parser *p, struct template_node **list)
 {
-	struct node **end = list;
-	int           comma = 1, found;
+	struct template_node **end = list;
+	int                    comma = 1, found;
 
 	while (!is_sign(p, ")")) {
 		if (!comma)
 			return unexpected(p, "\",\" or \")\"");
-		TRY(make(p, N_NAME, NULL, NULL, end));
+		TRY(template_parse_make(p, N_NAME, NULL, NULL, end));
 		TRY(expect_name(p, &(*end)->name));
 		TRY(accept(p, T_SIGN, "=", &found));
 		if (found)
@@ -1009,7 +1012,7 @@ static int parse_parameters(struct parser *p, struct node **list)
 }
 
 /* The rest of the tag, the body and its end; what the body speaks of is noted, for the macro around it as well. */
-static int parse_macro_body(struct parser *p, const char *const *ends, struct node *macro)
+static int parse_macro_body(struct template_parser *p, const char *const *ends, struct template_node *macro)
 {
 	unsigned outer = p->specials;
 
@@ -1022,11 +1025,11 @@ static int parse_macro_body(struct parser *p, const char *const *ends, struct no
 	return close_tag(p);
 }
 
-static int parse_macro(struct parser *p, struct node **out)
+static int parse_macro(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"endmacro", NULL};
 
-	TRY(make(p, N_MACRO, NULL, NULL, out));
+	TRY(template_parse_make(p, N_MACRO, NULL, NULL, out));
 	TRY(expect_name(p, &(*out)->name));
 	TRY(expect(p, T_SIGN, "("));
 	TRY(parse_parameters(p, &(*out)->list));
@@ -1034,29 +1037,29 @@ static int parse_macro(struct parser *p, struct node **out)
 }
 
 /* {% call(a) f(x) %} ... {% endcall %} */
-static int parse_call_block(struct parser *p, struct node **out)
+static int parse_call_block(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"endcall", NULL};
 	int                      found;
 
-	TRY(make(p, N_CALL_BLOCK, NULL, NULL, out));
+	TRY(template_parse_make(p, N_CALL_BLOCK, NULL, NULL, out));
 	(*out)->name = "caller";
 	TRY(accept(p, T_SIGN, "(", &found));
 	if (found)
 		TRY(parse_parameters(p, &(*out)->list));
 	TRY(parse_expression(p, &(*out)->a));
 	if ((*out)->a->kind != N_CALL)
-		return fail(p, "a call block needs a call, such as f(x)");
+		return template_parse_fail(p, "a call block needs a call, such as f(x)");
 	return parse_macro_body(p, ends, *out);
 }
 
 /* The body of {% generation %} is what a trainer may mask; here it is rendered like any other text. */
-static int parse_generation(struct parser *p, struct node **out)
+static int parse_generation(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"endgeneration", NULL};
 
-	TRY(make(p, N_IF, NULL, NULL, out));
-	TRY(make(p, N_CONST, NULL, NULL, &(*out)->a));
+	TRY(template_parse_make(p, N_IF, NULL, NULL, out));
+	TRY(template_parse_make(p, N_CONST, NULL, NULL, &(*out)->a));
 	(*out)->a->value = template_bool(1);
 	TRY(close_tag(p));
 	TRY(parse_body(p, ends, &(*out)->body));
@@ -1064,61 +1067,61 @@ static int parse_generation(struct parser *p, struct node **out)
 	return close_tag(p);
 }
 
-static int parse_jump(struct parser *p, enum node_kind kind, struct node **out)
+static int parse_jump(struct template_parser *p, enum template_node_kind kind, struct template_node **out)
 {
-	TRY(make(p, kind, NULL, NULL, out));
+	TRY(template_parse_make(p, kind, NULL, NULL, out));
 	return close_tag(p);
 }
 
-static int parse_break(struct parser *p, struct node **out)
+static int parse_break(struct template_parser *p, struct template_node **out)
 {
 	return parse_jump(p, N_BREAK, out);
 }
 
-static int parse_continue(struct parser *p, struct node **out)
+static int parse_continue(struct template_parser *p, struct template_node **out)
 {
 	return parse_jump(p, N_CONTINUE, out);
 }
 
-static const struct statement {
+static const struct template_parse_statement {
 	const char *word;
-	int (*parse)(struct parser *p, struct node **out);
+	int (*parse)(struct template_parser *p, struct template_node **out);
 } statements[] = {
-        {"if", parse_if},       {"for", parse_for},           {"set", parse_set},
+        {"if", parse_if},       {"for", parse_for},           {"set", template_parse_set},
         {"macro", parse_macro}, {"call", parse_call_block},   {"filter", parse_filter_block},
         {"break", parse_break}, {"continue", parse_continue}, {"generation", parse_generation},
 };
 
 /* Behind "{%". When the word is one of `ends`, it stays the token at hand and *ended is 1. */
-static int parse_statement(struct parser *p, const char *const *ends, struct node **out, int *ended)
+static int parse_statement(struct template_parser *p, const char *const *ends, struct template_node **out, int *ended)
 {
 	*ended = 0;
 	for (int i = 0; ends[i]; i++)
-		if (is_word(p, ends[i])) {
+		if (template_parse_is_word(p, ends[i])) {
 			*ended = 1;
 			return OK;
 		}
 	for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
-		if (is_word(p, statements[i].word)) {
+		if (template_parse_is_word(p, statements[i].word)) {
 			TRY(advance(p));
 			return statements[i].parse(p, out);
 		}
 	if (p->token.kind != T_NAME)
 		return unexpected(p, "a statement");
-	return fail(p, "the statement \"%.*s\" has no place here or is not supported", (int)(p->token.n < 40 ? p->token.n : 40),
-	            p->token.at);
+	return template_parse_fail(p, "the statement \"%.*s\" has no place here or is not supported",
+	                           (int)(p->token.n < 40 ? p->token.n : 40), p->token.at);
 }
 
 /* One tag, whose two characters and sign are at hand. */
-static int parse_tag(struct parser *p, const char *const *ends, struct node ***end, int *ended)
+static int parse_tag(struct template_parser *p, const char *const *ends, struct template_node ***end, int *ended)
 {
-	char         kind = p->p[1];
-	struct node *n, *value;
+	char                  kind = p->p[1];
+	struct template_node *n, *value;
 
 	*ended = 0;
 	if (kind == '#')
 		return skip_comment(p);
-	skip(p, peek(p, 2) == '-' || (peek(p, 2) == '+' && kind == '%') ? 3 : 2);
+	template_parse_skip(p, template_parse_peek(p, 2) == '-' || (template_parse_peek(p, 2) == '+' && kind == '%') ? 3 : 2);
 	p->closing = kind == '{' ? '}' : '%';
 	p->open = 0;
 	TRY(advance(p));
@@ -1127,26 +1130,26 @@ static int parse_tag(struct parser *p, const char *const *ends, struct node ***e
 		return *ended ? OK : add_statement(end, n);
 	}
 	TRY(parse_values(p, &value));
-	TRY(make(p, N_PRINT, value, NULL, &n));
+	TRY(template_parse_make(p, N_PRINT, value, NULL, &n));
 	TRY(close_tag(p));
 	return add_statement(end, n);
 }
 
 /* Text and tags up to one of `ends`, which is then the token at hand, or up to the end of the template where there are none. */
-static int parse_body(struct parser *p, const char *const *ends, struct node **body)
+static int parse_body(struct template_parser *p, const char *const *ends, struct template_node **body)
 {
-	struct node **end = body;
-	int           ended = 0;
+	struct template_node **end = body;
+	int                    ended = 0;
 
 	TRY(deeper(p));
 	while (!ended) {
 		const char *from = p->p, *tag = find_tag(p);
 		char        kind = tag < p->end ? tag[1] : 0, sign = tag < p->end && tag + 2 < p->end ? tag[2] : 0;
-		TRY(add_text(p, &end, from, tag < p->end ? trimmed(p, from, tag, kind, sign) : tag));
-		skip(p, (size_t)(tag - from));
+		TRY(template_parse_add_text(p, &end, from, tag < p->end ? template_parse_trimmed(p, from, tag, kind, sign) : tag));
+		template_parse_skip(p, (size_t)(tag - from));
 		if (p->p == p->end) {
 			if (ends[0])
-				return fail(p, "the template ends where \"%s\" is expected", ends[0]);
+				return template_parse_fail(p, "the template ends where \"%s\" is expected", ends[0]);
 			break;
 		}
 		TRY(parse_tag(p, ends, &end, &ended));
@@ -1170,10 +1173,10 @@ static char *normalized(struct arena *a, const char *text, size_t *n)
 	return out;
 }
 
-static int parse_all(struct template *t, const char *text, size_t n)
+static int template_parse_all(struct template *t, const char *text, size_t n)
 {
 	static const char *const nothing[] = {NULL};
-	struct parser            p = {.a = &t->arena, .line = 1, .line_starting = 1};
+	struct template_parser   p = {.a = &t->arena, .line = 1, .line_starting = 1};
 
 	if (n > TEMPLATE_SOURCE_MAX)
 		return error_set(ERR_INPUT, "template: %zu bytes, at most %d are read", n, TEMPLATE_SOURCE_MAX);
@@ -1192,7 +1195,7 @@ int template_parse(const char *text, size_t n, struct template **out)
 	*out = NULL;
 	if (!t)
 		return ERR_INPUT;
-	status = parse_all(t, text, n);
+	status = template_parse_all(t, text, n);
 	if (status == OK)
 		*out = t;
 	else

@@ -44,13 +44,13 @@ struct method { /* bound */
 };
 
 struct macro {
-	const struct node *node;
-	struct scope      *scope; /* in which it was defined */
+	const struct template_node *node;
+	struct scope               *scope; /* in which it was defined */
 };
 
 /* ---- nodes ---- */
 
-enum node_kind {
+enum template_node_kind {
 	N_CONST,
 	N_NAME,
 	N_ATTRIBUTE,
@@ -98,27 +98,27 @@ enum operator{
 	OP_NOT_IN
 };
 
-struct node {
-	enum node_kind kind;
-	int            line;
-	enum           operator op;
-	struct value   value;        /* N_CONST */
-	const char    *name;         /* of a variable, attribute, filter, test, macro */
-	struct node   *a, *b, *c;    /* operands */
-	struct node   *list;         /* arguments, elements, targets, keys and values in turn; linked by next */
-	struct node   *body, *other; /* of a statement, linked by next */
-	const char    *keyword;      /* of an argument given by name */
-	int            star;         /* an argument that stands for a list of them */
-	unsigned       specials;     /* of a macro: bits of what its body speaks of without naming it as a parameter */
-	struct node   *next;
+struct template_node {
+	enum template_node_kind kind;
+	int                     line;
+	enum                    operator op;
+	struct value            value;        /* N_CONST */
+	const char             *name;         /* of a variable, attribute, filter, test, macro */
+	struct template_node   *a, *b, *c;    /* operands */
+	struct template_node   *list;         /* arguments, elements, targets, keys and values in turn; linked by next */
+	struct template_node   *body, *other; /* of a statement, linked by next */
+	const char             *keyword;      /* of an argument given by name */
+	int                     star;         /* an argument that stands for a list of them */
+	unsigned                specials;     /* of a macro: bits of what its body speaks of without naming it as a parameter */
+	struct template_node   *next;
 };
 
 enum { SPECIAL_CALLER = 1, SPECIAL_VARARGS = 2, SPECIAL_KWARGS = 4 };
 
 struct template
 {
-	struct arena arena;
-	struct node *body;
+	struct arena          arena;
+	struct template_node *body;
 };
 
 /* ---- a run ---- */
@@ -128,7 +128,7 @@ struct scope {
 	struct map    variables;
 };
 
-struct run {
+struct template_run {
 	struct arena  arena;
 	struct scope *scope;
 	struct text  *out; /* of the block at hand */
@@ -138,13 +138,13 @@ struct run {
 };
 
 /* Fails with the line of the template at hand. */
-int template_error(const struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int template_error(const struct template_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Counts work; an error when there was too much. */
-int template_steps(struct run *r, size_t n);
-int template_bytes(struct run *r, size_t n);
+int template_steps(struct template_run *r, size_t n);
+int template_bytes(struct template_run *r, size_t n);
 
-int template_add(struct run *r, const struct value *a, const struct value *b, struct value *out); /* a + b */
+int template_add(struct template_run *r, const struct value *a, const struct value *b, struct value *out); /* a + b */
 
 /* ---- template_value.c ---- */
 
@@ -152,43 +152,43 @@ struct value template_bool(int truth);
 struct value template_int(int64_t i);
 struct value template_constant(const char *text); /* of a literal in C */
 
-int         template_from_json(struct run *r, const json_t *j, struct value *out);
+int         template_from_json(struct template_run *r, const json_t *j, struct value *out);
 int         template_truth(const struct value *v);
 const char *template_kind_name(const struct value *v);
-int         template_copy_text(struct run *r, const char *s, size_t n, struct value *out);
-int         template_take_text(struct run *r, struct text *t, struct value *out); /* frees *t */
+int         template_copy_text(struct template_run *r, const char *s, size_t n, struct value *out);
+int         template_take_text(struct template_run *r, struct text *t, struct value *out); /* frees *t */
 
-int template_equal(struct run *r, const struct value *a, const struct value *b, int *out);
-int template_less(struct run *r, const struct value *a, const struct value *b, int *out);
-int template_contains(struct run *r, const struct value *whole, const struct value *part, int *out);
+int template_equal(struct template_run *r, const struct value *a, const struct value *b, int *out);
+int template_less(struct template_run *r, const struct value *a, const struct value *b, int *out);
+int template_contains(struct template_run *r, const struct value *whole, const struct value *part, int *out);
 
-int template_print(struct run *r, const struct value *v, int quoted, struct text *out); /* as Python's str or, quoted, repr */
-int template_to_text(struct run *r, const struct value *v, struct value *out);
+int template_print(struct template_run *r, const struct value *v, int quoted, struct text *out); /* as Python's str or, quoted, repr */
+int template_to_text(struct template_run *r, const struct value *v, struct value *out);
 
 struct template_json {                    /* as Python's json.dumps */
 	int          indent;              /* < 0: one line */
 	int          ascii, sort_keys;    /* other characters as \uXXXX; mappings by their keys */
 	struct value between, behind_key; /* texts */
 };
-int template_to_json(struct run *r, const struct template_json *how, const struct value *v, struct text *out);
+int template_to_json(struct template_run *r, const struct template_json *how, const struct value *v, struct text *out);
 
 /* order [n]: the positions of the keys from the least on (reverse: from the greatest); equals stay as they stand. As Python's sorted. */
-int template_sort(struct run *r, const struct value *keys, size_t n, int reverse, size_t *order);
+int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse, size_t *order);
 
 /* The elements of a list, characters of a text, keys of a mapping, nothing of what is undefined; an error for others. */
-int template_items(struct run *r, const struct value *v, const struct value **items, size_t *n);
+int template_items(struct template_run *r, const struct value *v, const struct value **items, size_t *n);
 int template_length(const struct value *v, size_t *n); /* 0 when it has none */
 int template_is_iterable(const struct value *v);
 
 /* V_UNDEFINED when there is none. */
-int template_attribute(struct run *r, const struct value *v, const char *name, struct value *out);
-int template_item(struct run *r, const struct value *v, const struct value *key, struct value *out);
-int template_slice(struct run *r, const struct value *v, const struct value *from, const struct value *to, const struct value *step,
-                   struct value *out);
+int template_attribute(struct template_run *r, const struct value *v, const char *name, struct value *out);
+int template_item(struct template_run *r, const struct value *v, const struct value *key, struct value *out);
+int template_slice(struct template_run *r, const struct value *v, const struct value *from, const struct value *to,
+                   const struct value *step, struct value *out);
 
-struct value *template_map_find(struct run *r, const struct map *m, const struct value *key); /* or NULL */
+struct value *template_map_find(struct template_run *r, const struct map *m, const struct value *key); /* or NULL */
 struct value *template_map_find_name(const struct map *m, const char *name);
-int           template_map_put(struct run *r, struct map *m, struct value key, struct value value);
+int           template_map_put(struct template_run *r, struct map *m, struct value key, struct value value);
 
 /* Python's idea of white space; the bytes of the character at s (0: not one). */
 size_t template_space(const char *s, size_t n);
@@ -208,20 +208,20 @@ struct template_signature { /* what a function, method or filter takes */
 };
 
 /* A wrong number of arguments, one that is not known and one given twice are errors that name `what`. */
-int template_check_arguments(struct run *r, const char *what, const struct arguments *a, const struct template_signature *s);
+int template_check_arguments(struct template_run *r, const char *what, const struct arguments *a, const struct template_signature *s);
 
 /* The argument at this position or of this name; NULL when it was not given. position < 0: by name only. */
 const struct value *template_argument(const struct arguments *a, int position, const char *name);
-int template_integer_argument(struct run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
+int template_integer_argument(struct template_run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
                               int64_t *out); /* as it was when it is missing or none */
-int template_text_argument(struct run *r, const struct arguments *a, int position, const char *name,
+int template_text_argument(struct template_run *r, const struct arguments *a, int position, const char *name,
                            const struct value **out); /* NULL when it is missing or none */
-int template_needed_text(struct run *r, const struct arguments *a, int position, const char *name, const struct value **out);
+int template_needed_text(struct template_run *r, const struct arguments *a, int position, const char *name, const struct value **out);
 int template_flag(const struct arguments *a, int position, const char *name); /* 0 when it is missing */
 
-int template_call_test(struct run *r, const char *name, const struct value *v, const struct arguments *a, int *out);
-int template_call_function(struct run *r, const char *name, const struct arguments *a, struct value *out);
-int template_call_is_function(const struct run *r, const char *name);
+int template_call_test(struct template_run *r, const char *name, const struct value *v, const struct arguments *a, int *out);
+int template_call_function(struct template_run *r, const char *name, const struct arguments *a, struct value *out);
+int template_call_is_function(const struct template_run *r, const char *name);
 
 /* ---- template_method.c ---- */
 
@@ -231,21 +231,21 @@ struct template_builder { /* of a list */
 	struct value *items;
 	size_t        n, capacity;
 };
-int          template_add_item(struct run *r, struct template_builder *b, struct value v);
+int          template_add_item(struct template_run *r, struct template_builder *b, struct value v);
 struct value template_built(const struct template_builder *b);
 
-int template_strip(struct run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out);
-int template_change_case(struct run *r, const struct value *v, enum letter_case how, struct value *out);
-int template_replace(struct run *r, const struct value *v, const struct arguments *a, struct value *out); /* old, new, count */
-int template_join(struct run *r, const struct value *list, const struct value *between, struct value *out);
-int template_pairs(struct run *r, const struct map *m, struct value *out); /* [[key, value], ...] */
-int template_splitlines(struct run *r, const struct value *v, int keep, struct value *out);
+int template_strip(struct template_run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out);
+int template_change_case(struct template_run *r, const struct value *v, enum letter_case how, struct value *out);
+int template_replace(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out); /* old, new, count */
+int template_join(struct template_run *r, const struct value *list, const struct value *between, struct value *out);
+int template_pairs(struct template_run *r, const struct map *m, struct value *out); /* [[key, value], ...] */
+int template_splitlines(struct template_run *r, const struct value *v, int keep, struct value *out);
 
-int template_call_method(struct run *r, const struct method *m, const struct arguments *a, struct value *out);
+int template_call_method(struct template_run *r, const struct method *m, const struct arguments *a, struct value *out);
 int template_call_is_method(enum value_kind kind, const char *name);
 
 /* ---- template_filter.c ---- */
 
-int template_call_filter(struct run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out);
+int template_call_filter(struct template_run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out);
 
 #endif

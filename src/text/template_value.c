@@ -22,7 +22,7 @@ struct value template_constant(const char *text)
 	return (struct value){.kind = V_TEXT, .n = strlen(text), .as.text = text};
 }
 
-int template_copy_text(struct run *r, const char *s, size_t n, struct value *out)
+int template_copy_text(struct template_run *r, const char *s, size_t n, struct value *out)
 {
 	char *copy;
 
@@ -32,7 +32,7 @@ int template_copy_text(struct run *r, const char *s, size_t n, struct value *out
 	return copy ? OK : ERR_INPUT;
 }
 
-int template_take_text(struct run *r, struct text *t, struct value *out)
+int template_take_text(struct template_run *r, struct text *t, struct value *out)
 {
 	int status = text_status(t);
 
@@ -42,7 +42,7 @@ int template_take_text(struct run *r, struct text *t, struct value *out)
 	return status;
 }
 
-static int list_from_json(struct run *r, const json_t *j, struct value *out)
+static int list_from_json(struct template_run *r, const json_t *j, struct value *out)
 {
 	size_t        n = json_array_size(j);
 	struct value *items;
@@ -58,7 +58,7 @@ static int list_from_json(struct run *r, const json_t *j, struct value *out)
 }
 
 /* A mapping from outside has each key once: no need to look for it. */
-static int map_from_json(struct run *r, const json_t *j, struct value *out)
+static int map_from_json(struct template_run *r, const json_t *j, struct value *out)
 {
 	size_t      n = json_object_size(j);
 	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
@@ -83,7 +83,7 @@ static int map_from_json(struct run *r, const json_t *j, struct value *out)
 }
 
 /* Borrows the texts. The depth is that of the reader of JSON. */
-int template_from_json(struct run *r, const json_t *j, struct value *out)
+int template_from_json(struct template_run *r, const json_t *j, struct value *out)
 {
 	switch (json_typeof(j)) {
 	case JSON_OBJECT:
@@ -171,17 +171,17 @@ int template_is_iterable(const struct value *v)
 	return template_length(v, &n);
 }
 
-static int is_number(const struct value *v)
+static int template_value_is_number(const struct value *v)
 {
 	return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
 }
 
-static double real_of(const struct value *v)
+static double template_value_real_of(const struct value *v)
 {
 	return v->kind == V_REAL ? v->as.x : (double)v->as.i;
 }
 
-static int equal_maps(struct run *r, const struct map *a, const struct map *b, int *out)
+static int equal_maps(struct template_run *r, const struct map *a, const struct map *b, int *out)
 {
 	*out = a->n == b->n;
 	for (size_t i = 0; *out && i < a->n; i++) {
@@ -195,11 +195,11 @@ static int equal_maps(struct run *r, const struct map *a, const struct map *b, i
 }
 
 /* Values are never circular, and nest no deeper than the JSON and the program that made them. */
-int template_equal(struct run *r, const struct value *a, const struct value *b, int *out)
+int template_equal(struct template_run *r, const struct value *a, const struct value *b, int *out)
 {
 	TRY(template_steps(r, 1));
-	if (is_number(a) && is_number(b)) {
-		*out = a->kind == V_REAL || b->kind == V_REAL ? real_of(a) == real_of(b) : a->as.i == b->as.i;
+	if (template_value_is_number(a) && template_value_is_number(b)) {
+		*out = a->kind == V_REAL || b->kind == V_REAL ? template_value_real_of(a) == template_value_real_of(b) : a->as.i == b->as.i;
 		return OK;
 	}
 	*out = a->kind == b->kind;
@@ -231,7 +231,7 @@ int template_equal(struct run *r, const struct value *a, const struct value *b, 
 	return OK;
 }
 
-static int less_text(struct run *r, const struct value *a, const struct value *b, int *out)
+static int less_text(struct template_run *r, const struct value *a, const struct value *b, int *out)
 {
 	int c;
 
@@ -242,7 +242,7 @@ static int less_text(struct run *r, const struct value *a, const struct value *b
 }
 
 /* The first items that are not equal decide, else the lengths. */
-static int less_list(struct run *r, const struct value *a, const struct value *b, int *out)
+static int less_list(struct template_run *r, const struct value *a, const struct value *b, int *out)
 {
 	size_t n = a->n < b->n ? a->n : b->n;
 
@@ -256,13 +256,13 @@ static int less_list(struct run *r, const struct value *a, const struct value *b
 	return OK;
 }
 
-int template_less(struct run *r, const struct value *a, const struct value *b, int *out)
+int template_less(struct template_run *r, const struct value *a, const struct value *b, int *out)
 {
 	int status;
 
 	TRY(template_steps(r, 1));
-	if (is_number(a) && is_number(b)) {
-		*out = a->kind == V_REAL || b->kind == V_REAL ? real_of(a) < real_of(b) : a->as.i < b->as.i;
+	if (template_value_is_number(a) && template_value_is_number(b)) {
+		*out = a->kind == V_REAL || b->kind == V_REAL ? template_value_real_of(a) < template_value_real_of(b) : a->as.i < b->as.i;
 		return OK;
 	}
 	if (a->kind == V_TEXT && b->kind == V_TEXT)
@@ -277,13 +277,13 @@ int template_less(struct run *r, const struct value *a, const struct value *b, i
 }
 
 /* Whether b must stand before a, which stands before it now. */
-static int out_of_order(struct run *r, const struct value *a, const struct value *b, int reverse, int *out)
+static int out_of_order(struct template_run *r, const struct value *a, const struct value *b, int reverse, int *out)
 {
 	return reverse ? template_less(r, a, b, out) : template_less(r, b, a, out);
 }
 
 /* order[from..to-1] by merging; equals keep their places, also in reverse. */
-static int merge_sort(struct run *r, const struct value *keys, int reverse, size_t *order, size_t *scratch, size_t from, size_t to)
+static int merge_sort(struct template_run *r, const struct value *keys, int reverse, size_t *order, size_t *scratch, size_t from, size_t to)
 {
 	size_t middle = from + (to - from) / 2, i = from, j = middle, n = 0;
 
@@ -304,7 +304,7 @@ static int merge_sort(struct run *r, const struct value *keys, int reverse, size
 	return OK;
 }
 
-int template_sort(struct run *r, const struct value *keys, size_t n, int reverse, size_t *order)
+int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse, size_t *order)
 {
 	size_t *scratch;
 
@@ -317,7 +317,7 @@ int template_sort(struct run *r, const struct value *keys, size_t n, int reverse
 	return merge_sort(r, keys, reverse, order, scratch, 0, n);
 }
 
-int template_contains(struct run *r, const struct value *whole, const struct value *part, int *out)
+int template_contains(struct template_run *r, const struct value *whole, const struct value *part, int *out)
 {
 	const struct value *items;
 	size_t              n;
@@ -347,12 +347,12 @@ static int same_key(const struct value *a, const struct value *b)
 {
 	if (a->kind == V_TEXT || b->kind == V_TEXT)
 		return a->kind == b->kind && a->n == b->n && !memcmp(a->as.text, b->as.text, a->n);
-	if (is_number(a) && is_number(b))
-		return real_of(a) == real_of(b);
+	if (template_value_is_number(a) && template_value_is_number(b))
+		return template_value_real_of(a) == template_value_real_of(b);
 	return a->kind == b->kind && a->kind == V_NONE;
 }
 
-struct value *template_map_find(struct run *r, const struct map *m, const struct value *key)
+struct value *template_map_find(struct template_run *r, const struct map *m, const struct value *key)
 {
 	(void)r;
 	for (size_t i = 0; i < m->n; i++)
@@ -368,7 +368,7 @@ struct value *template_map_find_name(const struct map *m, const char *name)
 	return template_map_find(NULL, m, &key);
 }
 
-static int map_grow(struct run *r, struct map *m)
+static int map_grow(struct template_run *r, struct map *m)
 {
 	size_t        capacity = m->capacity ? 2 * m->capacity : 4;
 	struct value *keys, *values;
@@ -388,7 +388,7 @@ static int map_grow(struct run *r, struct map *m)
 	return OK;
 }
 
-int template_map_put(struct run *r, struct map *m, struct value key, struct value value)
+int template_map_put(struct template_run *r, struct map *m, struct value key, struct value value)
 {
 	struct value *at = template_map_find(r, m, &key);
 
@@ -397,7 +397,7 @@ int template_map_put(struct run *r, struct map *m, struct value key, struct valu
 		*at = value;
 		return OK;
 	}
-	if (key.kind != V_TEXT && key.kind != V_NONE && !is_number(&key))
+	if (key.kind != V_TEXT && key.kind != V_NONE && !template_value_is_number(&key))
 		return template_error(r, "%s cannot be a key", template_kind_name(&key));
 	if (m->n == m->capacity)
 		TRY(map_grow(r, m));
@@ -417,7 +417,7 @@ static size_t character_bytes(const char *s, size_t n)
 	return k;
 }
 
-int template_items(struct run *r, const struct value *v, const struct value **items, size_t *n)
+int template_items(struct template_run *r, const struct value *v, const struct value **items, size_t *n)
 {
 	struct value *list;
 
@@ -444,7 +444,7 @@ int template_items(struct run *r, const struct value *v, const struct value **it
 	return OK;
 }
 
-static int bind(struct run *r, const struct value *self, const char *name, struct value *out)
+static int bind(struct template_run *r, const struct value *self, const char *name, struct value *out)
 {
 	struct method *m = arena_alloc(&r->arena, 1, sizeof *m);
 
@@ -457,7 +457,7 @@ static int bind(struct run *r, const struct value *self, const char *name, struc
 }
 
 /* a.b: Python looks at methods first, then at elements. */
-int template_attribute(struct run *r, const struct value *v, const char *name, struct value *out)
+int template_attribute(struct template_run *r, const struct value *v, const char *name, struct value *out)
 {
 	const struct value *at;
 
@@ -474,7 +474,7 @@ int template_attribute(struct run *r, const struct value *v, const char *name, s
 }
 
 /* a[b]: the element, else the attribute of that name. */
-int template_item(struct run *r, const struct value *v, const struct value *key, struct value *out)
+int template_item(struct template_run *r, const struct value *v, const struct value *key, struct value *out)
 {
 	const struct value *items, *at = NULL;
 	struct value        name = template_constant("the element");
@@ -513,8 +513,8 @@ static int64_t clipped(const struct value *v, int64_t n, int64_t missing, int ba
 	return i >= n ? (backwards ? n - 1 : n) : i;
 }
 
-int template_slice(struct run *r, const struct value *v, const struct value *from, const struct value *to, const struct value *step,
-                   struct value *out)
+int template_slice(struct template_run *r, const struct value *v, const struct value *from, const struct value *to,
+                   const struct value *step, struct value *out)
 {
 	const struct value *items, *parts[] = {from, to, step};
 	struct value       *list;
@@ -597,7 +597,7 @@ static void print_quoted(const char *s, size_t n, struct text *t)
 	text_add(t, &quote, 1);
 }
 
-static int print_list(struct run *r, const struct value *v, struct text *out)
+static int print_list(struct template_run *r, const struct value *v, struct text *out)
 {
 	text_add(out, "[", 1);
 	for (size_t i = 0; i < v->n; i++) {
@@ -609,7 +609,7 @@ static int print_list(struct run *r, const struct value *v, struct text *out)
 	return OK;
 }
 
-static int print_map(struct run *r, const struct map *m, struct text *out)
+static int print_map(struct template_run *r, const struct map *m, struct text *out)
 {
 	text_add(out, "{", 1);
 	for (size_t i = 0; i < m->n; i++) {
@@ -624,7 +624,7 @@ static int print_map(struct run *r, const struct map *m, struct text *out)
 }
 
 /* A list that holds the same list many times prints much from little: the output is bounded while it grows. */
-static int print_nested(struct run *r, const struct value *v, struct text *out)
+static int print_nested(struct template_run *r, const struct value *v, struct text *out)
 {
 	int status;
 
@@ -635,7 +635,7 @@ static int print_nested(struct run *r, const struct value *v, struct text *out)
 	return status;
 }
 
-int template_print(struct run *r, const struct value *v, int quoted, struct text *out)
+int template_print(struct template_run *r, const struct value *v, int quoted, struct text *out)
 {
 	TRY(template_steps(r, 1 + (v->kind == V_TEXT ? v->n / 64 : 0)));
 	if (out->n > TEMPLATE_BYTES)
@@ -671,7 +671,7 @@ int template_print(struct run *r, const struct value *v, int quoted, struct text
 	}
 }
 
-int template_to_text(struct run *r, const struct value *v, struct value *out)
+int template_to_text(struct template_run *r, const struct value *v, struct value *out)
 {
 	struct text t = {0};
 	int         status;
@@ -731,9 +731,9 @@ static void json_break(const struct template_json *how, int level, struct text *
 		text_add(out, " ", 1);
 }
 
-static int json_value(struct run *r, const struct template_json *how, const struct value *v, int level, struct text *out);
+static int json_value(struct template_run *r, const struct template_json *how, const struct value *v, int level, struct text *out);
 
-static int json_key(struct run *r, const struct template_json *how, const struct value *key, struct text *out)
+static int json_key(struct template_run *r, const struct template_json *how, const struct value *key, struct text *out)
 {
 	struct text t = {0};
 	int         status = OK;
@@ -749,7 +749,7 @@ static int json_key(struct run *r, const struct template_json *how, const struct
 }
 
 /* The order in which the pairs of a mapping are written: positions, sorted by the keys where that is asked for. */
-static int json_order(struct run *r, const struct template_json *how, const struct map *m, size_t **order)
+static int json_order(struct template_run *r, const struct template_json *how, const struct map *m, size_t **order)
 {
 	*order = arena_alloc(&r->arena, m->n + 1, sizeof **order);
 	if (!*order)
@@ -760,7 +760,7 @@ static int json_order(struct run *r, const struct template_json *how, const stru
 	return how->sort_keys ? template_sort(r, m->keys, m->n, 0, *order) : OK;
 }
 
-static int json_nested(struct run *r, const struct template_json *how, const struct value *v, int level, struct text *out)
+static int json_nested(struct template_run *r, const struct template_json *how, const struct value *v, int level, struct text *out)
 {
 	const struct map *m = v->kind == V_MAP ? v->as.map : NULL;
 	size_t            n = m ? m->n : v->n, *order = NULL;
@@ -784,7 +784,7 @@ static int json_nested(struct run *r, const struct template_json *how, const str
 	return OK;
 }
 
-static int json_value(struct run *r, const struct template_json *how, const struct value *v, int level, struct text *out)
+static int json_value(struct template_run *r, const struct template_json *how, const struct value *v, int level, struct text *out)
 {
 	TRY(template_steps(r, 1 + (v->kind == V_TEXT ? v->n / 64 : 0)));
 	if (out->n > TEMPLATE_BYTES)
@@ -817,7 +817,7 @@ static int json_value(struct run *r, const struct template_json *how, const stru
 	}
 }
 
-int template_to_json(struct run *r, const struct template_json *how, const struct value *v, struct text *out)
+int template_to_json(struct template_run *r, const struct template_json *how, const struct value *v, struct text *out)
 {
 	return json_value(r, how, v, 0, out);
 }

@@ -227,7 +227,7 @@ const char *tokenizer_chat_template(const struct tokenizer *t)
 /* ---- loading and saving ---- */
 
 /* A file, plain or gzip. Its line ends become "\n", which JSON does not mind. */
-static int read_text(const char *path, struct text *out)
+static int tokenizer_read_text(const char *path, struct text *out)
 {
 	struct lines *in;
 	const char   *line;
@@ -253,7 +253,7 @@ static int check_whole(const char *path, const char *source, size_t n)
 	return source && memchr(source, 0, n) ? error_set(ERR_INPUT, "%s: the chat template has a NUL byte in it", path) : OK;
 }
 
-static int check_templates(const char *path, const json_t *v)
+static int tokenizer_check_templates(const char *path, const json_t *v)
 {
 	for (size_t i = 0; i < json_array_size(v); i++) {
 		const json_t *one = json_object_get(json_array_get(v, i), "template");
@@ -262,18 +262,18 @@ static int check_templates(const char *path, const json_t *v)
 	return check_whole(path, json_string_value(v), json_string_length(v));
 }
 
-static int load_config(const char *path, struct tokenizer *t)
+static int tokenizer_load_config(const char *path, struct tokenizer *t)
 {
-	TRY(read_text(path, &t->config_text));
+	TRY(tokenizer_read_text(path, &t->config_text));
 	TRY(json_parse(path, t->config_text.data ? t->config_text.data : "", t->config_text.n, &t->config));
 	if (!json_is_object(t->config))
 		return error_set(ERR_INPUT, "%s: expected a JSON object", path);
-	return check_templates(path, json_object_get(t->config, "chat_template"));
+	return tokenizer_check_templates(path, json_object_get(t->config, "chat_template"));
 }
 
 static int load_vocabulary(const char *path, struct tokenizer *t)
 {
-	TRY(read_text(path, &t->json));
+	TRY(tokenizer_read_text(path, &t->json));
 	return tokenizer_parse(path, t);
 }
 
@@ -289,7 +289,7 @@ static int load_chat(const char *path, struct tokenizer *t)
 	return status == OK ? text_status(&t->chat) : status;
 }
 
-static int load_folder(const char *path, struct arena *a, struct tokenizer *t)
+static int tokenizer_load_folder(const char *path, struct arena *a, struct tokenizer *t)
 {
 	const char *json = file_join(a, path, "tokenizer.json");
 	const char *config = file_join(a, path, "tokenizer_config.json");
@@ -304,7 +304,7 @@ static int load_folder(const char *path, struct arena *a, struct tokenizer *t)
 	if (has_chat)
 		TRY(load_chat(chat, t));
 	if (has_config)
-		TRY(load_config(config, t));
+		TRY(tokenizer_load_config(config, t));
 	if (!has_json && json_object_get(t->config, "char_ords"))
 		return tokenizer_parse_char_ords(config, t);
 	if (!has_json)
@@ -323,7 +323,7 @@ int tokenizer_load(const char *path, struct tokenizer **out)
 	*out = NULL;
 	if (!t)
 		return ERR_INPUT;
-	status = file_is_folder(path) ? load_folder(path, &a, t) : load_vocabulary(path, t);
+	status = file_is_folder(path) ? tokenizer_load_folder(path, &a, t) : load_vocabulary(path, t);
 	arena_free(&a);
 	if (status == OK)
 		*out = t;

@@ -74,7 +74,7 @@ static size_t step_back(const char *s, size_t at)
 	return at;
 }
 
-static int is_word(const struct added *a, const char *s, size_t n, size_t at, int *yes)
+static int tokenizer_added_is_word(const struct added *a, const char *s, size_t n, size_t at, int *yes)
 {
 	pcre2_match_data *match = pcre2_match_data_create(1, NULL);
 	int               code;
@@ -88,14 +88,14 @@ static int is_word(const struct added *a, const char *s, size_t n, size_t at, in
 }
 
 /* Neither neighbour of text[start..stop-1] is a word character. */
-static int stands_alone(const struct added *a, struct slice text, size_t start, size_t stop, int *yes)
+static int tokenizer_added_stands_alone(const struct added *a, struct slice text, size_t start, size_t stop, int *yes)
 {
 	int before = 0, after = 0;
 
 	if (start)
-		TRY(is_word(a, text.s, text.n, step_back(text.s, start), &before));
+		TRY(tokenizer_added_is_word(a, text.s, text.n, step_back(text.s, start), &before));
 	if (stop < text.n)
-		TRY(is_word(a, text.s, text.n, stop, &after));
+		TRY(tokenizer_added_is_word(a, text.s, text.n, stop, &after));
 	*yes = !before && !after;
 	return OK;
 }
@@ -136,7 +136,7 @@ int added_cut(const struct added *a, struct slice text, struct pieces *out)
 		}
 		i = stop = i + token->text.n; /* the search goes on behind the token even where it is turned down */
 		if (token->single_word)
-			TRY(stands_alone(a, text, start, stop, &alone));
+			TRY(tokenizer_added_stands_alone(a, text, start, stop, &alone));
 		if (!alone || start < done)
 			continue;
 		if (token->lstrip)

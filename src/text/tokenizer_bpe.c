@@ -137,7 +137,7 @@ static uint64_t heap_pop(struct bpe_work *w)
 /* ---- a word ---- */
 
 /* A block of at least n entries; what was in it is lost. */
-static int reserve(void **block, size_t *capacity, size_t n, size_t size, const char *what)
+static int tokenizer_bpe_reserve(void **block, size_t *capacity, size_t n, size_t size, const char *what)
 {
 	size_t want = *capacity ? *capacity : 64;
 
@@ -158,7 +158,7 @@ static int reserve_symbols(struct bpe_work *w, size_t n)
 
 	if (n > TOKENIZER_WORD_MAX)
 		return error_set(ERR_INPUT, "a word of %zu bytes is too long to be split into tokens; shorten the text", n);
-	status = reserve(&block, &w->n_symbols, n, sizeof *w->symbols, "the symbols of a word");
+	status = tokenizer_bpe_reserve(&block, &w->n_symbols, n, sizeof *w->symbols, "the symbols of a word");
 	w->symbols = block;
 	return status;
 }
@@ -166,7 +166,7 @@ static int reserve_symbols(struct bpe_work *w, size_t n)
 static int reserve_heap(struct bpe_work *w, size_t n)
 {
 	void *block = w->heap;
-	int   status = reserve(&block, &w->n_candidates, n, sizeof *w->heap, "the merges of a word");
+	int   status = tokenizer_bpe_reserve(&block, &w->n_candidates, n, sizeof *w->heap, "the merges of a word");
 
 	w->heap = block;
 	return status;

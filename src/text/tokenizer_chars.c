@@ -7,7 +7,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static void add_string(struct text *t, const char *s)
+static void tokenizer_chars_add_string(struct text *t, const char *s)
 {
 	json_add_string(t, s, strlen(s));
 }
@@ -16,7 +16,7 @@ static void write_added(struct text *t, const struct tokenizer_special *specials
 {
 	for (int i = 0; i < n; i++) {
 		text_print(t, "%s\n    {\"id\": %d, \"content\": ", i ? "," : "", i);
-		add_string(t, specials[i].text);
+		tokenizer_chars_add_string(t, specials[i].text);
 		text_print(t, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true}");
 	}
 }
@@ -28,7 +28,7 @@ static void write_vocabulary(struct text *t, const char *alphabet, const struct 
 
 	for (int i = 0; i < n; i++) {
 		text_print(t, "%s\n      ", i ? "," : "");
-		add_string(t, specials[i].text);
+		tokenizer_chars_add_string(t, specials[i].text);
 		text_print(t, ": %d", i);
 	}
 	for (size_t length; left; alphabet += length, left -= length) {
@@ -57,7 +57,7 @@ static void write_json(struct text *t, const char *alphabet, const struct tokeni
 	text_print(t, "  \"decoder\": {\"type\": \"Fuse\"},\n  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    "
 	              "\"unk_token\": ");
 	if (unk)
-		add_string(t, unk);
+		tokenizer_chars_add_string(t, unk);
 	else
 		text_print(t, "null");
 	text_print(t, ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
@@ -109,7 +109,8 @@ static int check_chars(const char *place, const char *alphabet, const struct tok
 	return OK;
 }
 
-static int fill(const char *place, const char *alphabet, const struct tokenizer_special *specials, int n, struct tokenizer *t)
+static int tokenizer_chars_fill(const char *place, const char *alphabet, const struct tokenizer_special *specials, int n,
+                                struct tokenizer *t)
 {
 	TRY(check_chars(place, alphabet, specials, n));
 	write_json(&t->json, alphabet, specials, n);
@@ -126,7 +127,7 @@ int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specia
 	*out = NULL;
 	if (!t)
 		return ERR_INPUT;
-	status = fill("the character vocabulary", alphabet, specials, n_specials, t);
+	status = tokenizer_chars_fill("the character vocabulary", alphabet, specials, n_specials, t);
 	if (status == OK)
 		*out = t;
 	else
@@ -161,7 +162,7 @@ int tokenizer_parse_char_ords(const char *place, struct tokenizer *t)
 	if (status == OK)
 		status = text_status(&alphabet);
 	if (status == OK)
-		status = fill(place, alphabet.data, specials, sizeof specials / sizeof *specials, t);
+		status = tokenizer_chars_fill(place, alphabet.data, specials, sizeof specials / sizeof *specials, t);
 	text_free(&alphabet);
 	return status;
 }

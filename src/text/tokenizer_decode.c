@@ -49,7 +49,7 @@ static int block_new(const struct pieces *in, size_t room, struct arena *a, char
 }
 
 /* A token with a character outside the byte alphabet stands for its own UTF-8. */
-int decode_byte_level(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
 {
 	char        *block;
 	size_t       n = 0, more;
@@ -69,7 +69,7 @@ int decode_byte_level(const struct decoder *d, const struct pieces *in, struct a
 	return pieces_put(out, text.s, text.n, 0);
 }
 
-int decode_replace(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_replace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		struct slice text;
@@ -96,7 +96,7 @@ static int add_run(struct slice run, struct arena *a, struct pieces *out)
 	return pieces_put(out, marks, 3 * run.n, 0);
 }
 
-int decode_byte_fallback(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
 {
 	char        *block;
 	struct slice run;
@@ -118,7 +118,7 @@ int decode_byte_fallback(const struct decoder *d, const struct pieces *in, struc
 	return add_run(run, a, out);
 }
 
-int decode_fuse(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
 {
 	char  *block;
 	size_t n = 0;
@@ -133,7 +133,7 @@ int decode_fuse(const struct decoder *d, const struct pieces *in, struct arena *
 }
 
 /* Marks are spaces, but in the first token nothing where the text got one of its own. */
-int decode_metaspace(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_metaspace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		struct slice text, to = i == 0 && d->start ? (struct slice){"", 0} : d->to;
@@ -143,7 +143,7 @@ int decode_metaspace(const struct decoder *d, const struct pieces *in, struct ar
 	return OK;
 }
 
-int decode_strip(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_strip(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
 {
 	size_t k = d->from.n;
 
@@ -185,11 +185,11 @@ static int piece_of_fallback(struct slice token, struct arena *a, struct slice *
 	return OK;
 }
 
-int decoder_piece(const struct decoder *decoders, int n, struct slice token, struct arena *a, struct slice *out)
+int decoder_piece(const struct tokenizer_decoder *decoders, int n, struct slice token, struct arena *a, struct slice *out)
 {
 	*out = token;
 	for (int i = 0; i < n; i++) {
-		const struct decoder *d = &decoders[i];
+		const struct tokenizer_decoder *d = &decoders[i];
 		if (d->run == decode_replace || d->run == decode_metaspace)
 			TRY(slice_replace(*out, d->from, d->to, a, out));
 		else if (d->run == decode_byte_fallback)

@@ -6,36 +6,36 @@
 #include <stdio.h>
 #include <string.h>
 
-struct entry { /* a token of the vocabulary */
+struct tokenizer_json_entry { /* a token of the vocabulary */
 	const char   *token;
 	size_t        n;
 	const json_t *id; /* of BPE; NULL: its place */
 };
 
-struct reader {
-	const char       *path;
-	struct tokenizer *t;
-	const json_t     *root, *model, *vocab, *added; /* borrowed from root */
-	int               unigram;
-	struct entry     *entries; /* [n_vocab] the vocabulary, in the arena of the call */
-	struct arena      arena;
-	size_t            n_vocab;
-	char             *pool;            /* where the next token's text goes */
-	int               n_stages, ended; /* of the list being read; there is no second template */
+struct tokenizer_json_reader {
+	const char                  *path;
+	struct tokenizer            *t;
+	const json_t                *root, *model, *vocab, *added; /* borrowed from root */
+	int                          unigram;
+	struct tokenizer_json_entry *entries; /* [n_vocab] the vocabulary, in the arena of the call */
+	struct arena                 arena;
+	size_t                       n_vocab;
+	char                        *pool;            /* where the next token's text goes */
+	int                          n_stages, ended; /* of the list being read; there is no second template */
 };
 
 /* ---- stages: normalizer, pre_tokenizer, post_processor, decoder ---- */
 
 struct stage_kind {
 	const char *type;
-	int (*read)(struct reader *r, const char *place, const json_t *spec);
+	int (*read)(struct tokenizer_json_reader *r, const char *place, const json_t *spec);
 };
 struct stage_list {
 	const char              *key, *members; /* of the file; of a Sequence */
 	const struct stage_kind *kinds;         /* up to one without a type */
 };
 
-static int read_stage(struct reader *r, const struct stage_list *list, const char *place, const json_t *spec)
+static int read_stage(struct tokenizer_json_reader *r, const struct stage_list *list, const char *place, const json_t *spec)
 {
 	const char *type;
 
@@ -49,7 +49,7 @@ static int read_stage(struct reader *r, const struct stage_list *list, const cha
 }
 
 /* One stage, or a Sequence of stages. A Sequence within a Sequence is refused. */
-static int read_stages(struct reader *r, const struct stage_list *list)
+static int read_stages(struct tokenizer_json_reader *r, const struct stage_list *list)
 {
 	const json_t *spec = json_object_get(r->root, list->key), *members;
 	const char   *type = "";
@@ -72,14 +72,14 @@ static int read_stages(struct reader *r, const struct stage_list *list)
 	return OK;
 }
 
-static int read_nothing(struct reader *r, const char *place, const json_t *spec)
+static int read_nothing(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	(void)r, (void)place, (void)spec;
 	return OK;
 }
 
 /* A member of at most TOKENIZER_LITERAL_MAX bytes, copied into the tokenizer. */
-static int read_literal(struct reader *r, const char *place, const json_t *object, const char *key, struct slice *out)
+static int read_literal(struct tokenizer_json_reader *r, const char *place, const json_t *object, const char *key, struct slice *out)
 {
 	const char *s;
 
@@ -92,7 +92,7 @@ static int read_literal(struct reader *r, const char *place, const json_t *objec
 }
 
 /* {"pattern": {"String": FROM}, "content": TO} */
-static int read_replace(struct reader *r, const char *place, const json_t *spec, struct slice *from, struct slice *to)
+static int read_replace(struct tokenizer_json_reader *r, const char *place, const json_t *spec, struct slice *from, struct slice *to)
 {
 	const json_t *pattern = json_object_get(spec, "pattern");
 
@@ -106,12 +106,12 @@ static int read_replace(struct reader *r, const char *place, const json_t *spec,
 
 /* ---- normalizers ---- */
 
-static struct normalizer *add_normalizer(struct reader *r)
+static struct normalizer *add_normalizer(struct tokenizer_json_reader *r)
 {
 	return &r->t->normalizers[r->t->n_normalizers++];
 }
 
-static int read_form(struct reader *r, const char *place, const json_t *spec)
+static int read_form(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	const char *type = json_string_value(json_object_get(spec, "type")); /* NFC NFD NFKC NFKD */
 
@@ -121,7 +121,7 @@ static int read_form(struct reader *r, const char *place, const json_t *spec)
 	return OK;
 }
 
-static int read_prepend(struct reader *r, const char *place, const json_t *spec)
+static int read_prepend(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	struct normalizer n = {.run = normalize_prepend};
 
@@ -130,7 +130,7 @@ static int read_prepend(struct reader *r, const char *place, const json_t *spec)
 	return OK;
 }
 
-static int read_normalizer_replace(struct reader *r, const char *place, const json_t *spec)
+static int read_normalizer_replace(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	struct normalizer n = {.run = normalize_replace};
 
@@ -152,7 +152,7 @@ static const struct stage_kind normalizer_kinds[] = {
 /* ---- pre-tokenizers ---- */
 
 /* Stages behind ByteLevel see its alphabet. */
-static int add_splitter(struct reader *r, const char *place, const struct splitter *s)
+static int add_splitter(struct tokenizer_json_reader *r, const char *place, const struct splitter *s)
 {
 	struct tokenizer *t = r->t;
 	struct splitter  *last = t->n_splitters ? &t->splitters[t->n_splitters - 1] : NULL;
@@ -166,7 +166,7 @@ static int add_splitter(struct reader *r, const char *place, const struct splitt
 	return OK;
 }
 
-static int read_byte_level(struct reader *r, const char *place, const json_t *spec)
+static int read_byte_level(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	struct splitter s = {.byte_level = 1};
 	int             use_regex = 1;
@@ -177,7 +177,7 @@ static int read_byte_level(struct reader *r, const char *place, const json_t *sp
 	return add_splitter(r, place, &s);
 }
 
-static int read_digits(struct reader *r, const char *place, const json_t *spec)
+static int tokenizer_json_read_digits(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	struct splitter s = {.run = split_digits, .behavior = SPLIT_CONTIGUOUS};
 	int             each = 0;
@@ -189,7 +189,8 @@ static int read_digits(struct reader *r, const char *place, const json_t *spec)
 }
 
 /* The character that stands for a space, and where one more goes in front. Older files say add_prefix_space instead of prepend_scheme. */
-static int read_metaspace(struct reader *r, const char *place, const json_t *spec, struct slice *mark, enum prefix_scheme *scheme)
+static int read_metaspace(struct tokenizer_json_reader *r, const char *place, const json_t *spec, struct slice *mark,
+                          enum prefix_scheme *scheme)
 {
 	static const char *const names[] = {"never", "first", "always"};
 	const char              *name = "always";
@@ -210,7 +211,7 @@ static int read_metaspace(struct reader *r, const char *place, const json_t *spe
 	return error_set(ERR_INPUT, "%s: \"%s\" is no known prepend_scheme", place, name);
 }
 
-static int read_splitter_metaspace(struct reader *r, const char *place, const json_t *spec)
+static int read_splitter_metaspace(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	struct splitter s = {.run = split_metaspace};
 	int             split = 1;
@@ -237,7 +238,7 @@ static int read_behavior(const char *place, const json_t *spec, int required, en
 	return error_set(ERR_INPUT, "%s: \"%s\" is no known behavior", place, name);
 }
 
-static int read_split(struct reader *r, const char *place, const json_t *spec)
+static int tokenizer_json_read_split(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	struct splitter s = {0};
 	const json_t   *pattern = json_object_get(spec, "pattern");
@@ -257,7 +258,7 @@ static int read_split(struct reader *r, const char *place, const json_t *spec)
 	return add_splitter(r, place, &s);
 }
 
-static int read_punctuation(struct reader *r, const char *place, const json_t *spec)
+static int read_punctuation(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	struct splitter s = {.run = split_punctuation, .behavior = SPLIT_ISOLATED};
 
@@ -265,7 +266,7 @@ static int read_punctuation(struct reader *r, const char *place, const json_t *s
 	return add_splitter(r, place, &s);
 }
 
-static int read_whitespace_split(struct reader *r, const char *place, const json_t *spec)
+static int read_whitespace_split(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	struct splitter s = {.run = split_spaces, .behavior = SPLIT_REMOVED};
 
@@ -275,55 +276,55 @@ static int read_whitespace_split(struct reader *r, const char *place, const json
 
 static const struct stage_kind splitter_kinds[] = {
         {"ByteLevel", read_byte_level},
-        {"Digits", read_digits},
+        {"Digits", tokenizer_json_read_digits},
         {"Metaspace", read_splitter_metaspace},
         {"Punctuation", read_punctuation},
-        {"Split", read_split},
+        {"Split", tokenizer_json_read_split},
         {"WhitespaceSplit", read_whitespace_split},
         {0},
 };
 
 /* ---- decoders ---- */
 
-static struct decoder *add_decoder(struct reader *r)
+static struct tokenizer_decoder *add_decoder(struct tokenizer_json_reader *r)
 {
 	return &r->t->decoders[r->t->n_decoders++];
 }
 
-static int read_decoder_byte_level(struct reader *r, const char *place, const json_t *spec)
+static int read_decoder_byte_level(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	(void)place, (void)spec;
 	add_decoder(r)->run = decode_byte_level;
 	return OK;
 }
 
-static int read_decoder_byte_fallback(struct reader *r, const char *place, const json_t *spec)
+static int read_decoder_byte_fallback(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	(void)place, (void)spec;
 	add_decoder(r)->run = decode_byte_fallback;
 	return OK;
 }
 
-static int read_decoder_fuse(struct reader *r, const char *place, const json_t *spec)
+static int read_decoder_fuse(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	(void)place, (void)spec;
 	add_decoder(r)->run = decode_fuse;
 	return OK;
 }
 
-static int read_decoder_replace(struct reader *r, const char *place, const json_t *spec)
+static int read_decoder_replace(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
-	struct decoder d = {.run = decode_replace};
+	struct tokenizer_decoder d = {.run = decode_replace};
 
 	TRY(read_replace(r, place, spec, &d.from, &d.to));
 	*add_decoder(r) = d;
 	return OK;
 }
 
-static int read_decoder_metaspace(struct reader *r, const char *place, const json_t *spec)
+static int read_decoder_metaspace(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
-	struct decoder     d = {.run = decode_metaspace, .to = {" ", 1}};
-	enum prefix_scheme scheme = PREFIX_ALWAYS;
+	struct tokenizer_decoder d = {.run = decode_metaspace, .to = {" ", 1}};
+	enum prefix_scheme       scheme = PREFIX_ALWAYS;
 
 	TRY(read_metaspace(r, place, spec, &d.from, &scheme));
 	d.start = scheme != PREFIX_NEVER;
@@ -331,11 +332,11 @@ static int read_decoder_metaspace(struct reader *r, const char *place, const jso
 	return OK;
 }
 
-static int read_decoder_strip(struct reader *r, const char *place, const json_t *spec)
+static int read_decoder_strip(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
-	struct decoder d = {.run = decode_strip};
-	int64_t        start = 0, stop = 0;
-	int32_t        c;
+	struct tokenizer_decoder d = {.run = decode_strip};
+	int64_t                  start = 0, stop = 0;
+	int32_t                  c;
 
 	TRY(read_literal(r, place, spec, "content", &d.from));
 	TRY(json_get_int(place, spec, "start", JSON_REQUIRED, 0, TOKENIZER_TOKEN_MAX, &start));
@@ -360,7 +361,7 @@ static const struct stage_kind decoder_kinds[] = {
 
 /* ---- the template ---- */
 
-static int add_template_ids(struct reader *r, const char *place, const json_t *specials, const char *name, struct ids *out)
+static int add_template_ids(struct tokenizer_json_reader *r, const char *place, const json_t *specials, const char *name, struct ids *out)
 {
 	const json_t *list = json_object_get(json_object_get(specials, name), "ids");
 
@@ -378,7 +379,7 @@ static int add_template_ids(struct reader *r, const char *place, const json_t *s
 }
 
 /* "single": a list of {"SpecialToken": {"id": NAME}} with one {"Sequence": {"id": "A"}} among them. */
-static int read_template(struct reader *r, const char *place, const json_t *spec)
+static int read_template(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
 	const json_t *list = json_object_get(spec, "single"), *specials = json_object_get(spec, "special_tokens");
 	int           seen = 0;
@@ -416,7 +417,7 @@ static const struct stage_list template_list = {"post_processor", "processors", 
 /* ---- the vocabulary ---- */
 
 /* BPE: {"token": id, ...}; Unigram: [["token", score], ...], whose places are the ids. */
-static int list_entries(struct reader *r)
+static int list_entries(struct tokenizer_json_reader *r)
 {
 	size_t      n = 0;
 	const char *token;
@@ -432,13 +433,14 @@ static int list_entries(struct reader *r)
 		const json_t *pair = json_array_get(r->vocab, n), *first = json_array_get(pair, 0);
 		if (json_array_size(pair) != 2 || !json_is_string(first) || !json_is_number(json_array_get(pair, 1)))
 			return error_set(ERR_INPUT, "%s: model.vocab[%zu]: expected [\"token\", score]", r->path, n);
-		r->entries[n] = (struct entry){json_string_value(first), json_string_length(first), NULL};
+		r->entries[n] = (struct tokenizer_json_entry){json_string_value(first), json_string_length(first), NULL};
 	}
-	json_object_foreach((json_t *)(uintptr_t)r->vocab, token, id) r->entries[n++] = (struct entry){token, strlen(token), id};
+	json_object_foreach((json_t *)(uintptr_t)r->vocab, token, id) r->entries[n++] =
+	        (struct tokenizer_json_entry){token, strlen(token), id};
 	return OK;
 }
 
-static int check_length(struct reader *r, const char *where, const char *token, size_t n)
+static int tokenizer_json_check_length(struct tokenizer_json_reader *r, const char *where, const char *token, size_t n)
 {
 	if (n > TOKENIZER_TOKEN_MAX)
 		return error_set(ERR_INPUT, "%s: %s: the token \"%.80s...\" is longer than %d bytes", r->path, where, token,
@@ -447,18 +449,19 @@ static int check_length(struct reader *r, const char *where, const char *token, 
 }
 
 /* A number that may be an id, and a text that may be a token. */
-static int check_token(struct reader *r, const char *where, const char *token, size_t n, const json_t *id, json_int_t *largest)
+static int check_token(struct tokenizer_json_reader *r, const char *where, const char *token, size_t n, const json_t *id,
+                       json_int_t *largest)
 {
 	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= TOKENIZER_VOCAB_MAX)
 		return error_set(ERR_INPUT, "%s: %s: the id of \"%.80s\" must be an integer from 0 to %d", r->path, where, token,
 		                 TOKENIZER_VOCAB_MAX - 1);
 	if (json_integer_value(id) > *largest)
 		*largest = json_integer_value(id);
-	return check_length(r, where, token, n);
+	return tokenizer_json_check_length(r, where, token, n);
 }
 
 /* Tables are as long as the largest id, so that must be in keeping with the number of tokens. Real files hardly leave holes. */
-static int check_holes(const struct reader *r, json_int_t largest)
+static int check_holes(const struct tokenizer_json_reader *r, json_int_t largest)
 {
 	size_t n = r->n_vocab + json_array_size(r->added);
 
@@ -468,15 +471,15 @@ static int check_holes(const struct reader *r, json_int_t largest)
 }
 
 /* Checks all tokens, and finds how many ids and bytes there are. */
-static int measure(struct reader *r, size_t *n_bytes)
+static int tokenizer_json_measure(struct tokenizer_json_reader *r, size_t *n_bytes)
 {
 	json_int_t largest = r->unigram ? (json_int_t)r->n_vocab - 1 : -1;
 
 	*n_bytes = 1;
 	for (size_t i = 0; i < r->n_vocab; i++) {
-		const struct entry *e = &r->entries[i];
+		const struct tokenizer_json_entry *e = &r->entries[i];
 		TRY(e->id ? check_token(r, "model.vocab", e->token, e->n, e->id, &largest)
-		          : check_length(r, "model.vocab", e->token, e->n));
+		          : tokenizer_json_check_length(r, "model.vocab", e->token, e->n));
 		*n_bytes += e->n;
 	}
 	for (size_t i = 0; i < json_array_size(r->added); i++) {
@@ -494,7 +497,7 @@ static int measure(struct reader *r, size_t *n_bytes)
 	return check_holes(r, largest);
 }
 
-static int put_token(struct reader *r, const char *where, const char *token, size_t n, int id)
+static int put_token(struct tokenizer_json_reader *r, const char *where, const char *token, size_t n, int id)
 {
 	struct slice *content = &r->t->content[id];
 
@@ -507,13 +510,13 @@ static int put_token(struct reader *r, const char *where, const char *token, siz
 	return OK;
 }
 
-static int read_vocabulary(struct reader *r)
+static int read_vocabulary(struct tokenizer_json_reader *r)
 {
 	struct tokenizer *t = r->t;
 	size_t            n_bytes, n;
 
 	TRY(list_entries(r));
-	TRY(measure(r, &n_bytes));
+	TRY(tokenizer_json_measure(r, &n_bytes));
 	n = r->n_vocab + json_array_size(r->added);
 	t->content = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *t->content);
 	t->shown = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *t->shown);
@@ -524,7 +527,7 @@ static int read_vocabulary(struct reader *r)
 		return ERR_INPUT;
 	TRY(slice_map_new(&t->memory, n, t->content, &t->ids));
 	for (size_t i = 0; i < r->n_vocab; i++) {
-		const struct entry *e = &r->entries[i];
+		const struct tokenizer_json_entry *e = &r->entries[i];
 		TRY(put_token(r, "model.vocab", e->token, e->n, e->id ? (int)json_integer_value(e->id) : (int)i));
 	}
 	return OK;
@@ -532,7 +535,7 @@ static int read_vocabulary(struct reader *r)
 
 /* ---- the model ---- */
 
-static int read_options(struct reader *r, const char *place, const char **unk)
+static int tokenizer_json_read_options(struct tokenizer_json_reader *r, const char *place, const char **unk)
 {
 	struct bpe *b = &r->t->bpe;
 	const char *prefix = "", *suffix = "";
@@ -553,7 +556,7 @@ static int read_options(struct reader *r, const char *place, const char **unk)
 }
 
 /* What each token looks like to the merges: for a byte-level model, bytes. Tokens with other characters cannot come out of it. */
-static int read_keys(struct reader *r)
+static int read_keys(struct tokenizer_json_reader *r)
 {
 	struct tokenizer *t = r->t;
 	struct slice     *keys = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *keys);
@@ -581,7 +584,7 @@ static int read_keys(struct reader *r)
 	return OK;
 }
 
-static int read_byte_ids(struct reader *r, const char *place)
+static int read_byte_ids(struct tokenizer_json_reader *r, const char *place)
 {
 	struct tokenizer *t = r->t;
 	struct bpe       *b = &t->bpe;
@@ -616,13 +619,13 @@ static int merge_parts(const json_t *entry, struct slice part[2])
 	return OK;
 }
 
-static int known_token(struct reader *r, struct slice token, int *id)
+static int known_token(struct tokenizer_json_reader *r, struct slice token, int *id)
 {
 	*id = slice_map_find(&r->t->ids, token);
 	return *id >= 0 ? OK : error_set(ERR_INPUT, "\"%.*s\" is not in the vocabulary", (int)token.n, token.s);
 }
 
-static int read_merge(struct reader *r, const json_t *entry, int rank)
+static int read_merge(struct tokenizer_json_reader *r, const json_t *entry, int rank)
 {
 	struct slice part[2] = {{0}};
 	char         joined[2 * TOKENIZER_TOKEN_MAX];
@@ -638,7 +641,7 @@ static int read_merge(struct reader *r, const json_t *entry, int rank)
 	return OK;
 }
 
-static int read_merges(struct reader *r)
+static int read_merges(struct tokenizer_json_reader *r)
 {
 	const json_t *list = json_object_get(r->model, "merges");
 	int           rank = 0;
@@ -658,7 +661,7 @@ static int read_merges(struct reader *r)
 }
 
 /* unk_id null: a text with a character that no token has is refused, as in the library. */
-static int read_unigram(struct reader *r, const char *place)
+static int read_unigram(struct tokenizer_json_reader *r, const char *place)
 {
 	struct unigram *u = &r->t->unigram;
 	int64_t         unk = -1;
@@ -683,12 +686,12 @@ static int read_unigram(struct reader *r, const char *place)
 	return unigram_finish(&r->t->memory, u, &r->t->ids);
 }
 
-static int read_bpe(struct reader *r, const char *place)
+static int read_bpe(struct tokenizer_json_reader *r, const char *place)
 {
 	struct bpe *b = &r->t->bpe;
 	const char *unk = NULL;
 
-	TRY(read_options(r, place, &unk));
+	TRY(tokenizer_json_read_options(r, place, &unk));
 	TRY(read_vocabulary(r));
 	TRY(read_keys(r));
 	TRY(read_byte_ids(r, place));
@@ -704,7 +707,7 @@ static int read_bpe(struct reader *r, const char *place)
 }
 
 /* The type stands in the file, but for old ones of BPE. */
-static int read_model(struct reader *r)
+static int read_model(struct tokenizer_json_reader *r)
 {
 	const char *type = "BPE";
 	char        place[4200];
@@ -723,7 +726,7 @@ static int read_model(struct reader *r)
 
 /* The library numbers an added token by itself: as in the vocabulary, or the next free number. A file that says otherwise would get other
  * ids here than there. */
-static int added_id(struct reader *r, const char *place, const char *token, const json_t *entry, int *next)
+static int added_id(struct tokenizer_json_reader *r, const char *place, const char *token, const json_t *entry, int *next)
 {
 	int said = (int)json_integer_value(json_object_get(entry, "id")), known = tokenizer_id(r->t, token),
 	    id = known >= 0 ? known : *next;
@@ -738,7 +741,7 @@ static int added_id(struct reader *r, const char *place, const char *token, cons
 	return OK;
 }
 
-static int read_added(struct reader *r, size_t i, int *next)
+static int read_added(struct tokenizer_json_reader *r, size_t i, int *next)
 {
 	struct tokenizer  *t = r->t;
 	const json_t      *entry = json_array_get(r->added, i);
@@ -769,7 +772,7 @@ static int read_added(struct reader *r, size_t i, int *next)
 	return OK;
 }
 
-static int read_all_added(struct reader *r)
+static int read_all_added(struct tokenizer_json_reader *r)
 {
 	struct tokenizer *t = r->t;
 	size_t            n = json_array_size(r->added);
@@ -818,7 +821,7 @@ static int fill_pieces(struct tokenizer *t)
 	return at ? OK : ERR_INPUT;
 }
 
-static int read_root(struct reader *r)
+static int read_root(struct tokenizer_json_reader *r)
 {
 	const json_t *decoder = json_object_get(r->root, "decoder");
 
@@ -841,9 +844,9 @@ static int read_root(struct reader *r)
 
 int tokenizer_parse(const char *path, struct tokenizer *t)
 {
-	struct reader r = {.path = path, .t = t};
-	json_t       *root;
-	int           status;
+	struct tokenizer_json_reader r = {.path = path, .t = t};
+	json_t                      *root;
+	int                          status;
 
 	TRY(json_parse(path, t->json.data ? t->json.data : "", t->json.n, &root));
 	r.root = root;

@@ -212,21 +212,21 @@ void   unigram_work_free(struct unigram_work *w);
 
 /* ---- decoders (tokenizer_decode.c) ---- */
 
-struct decoder {
+struct tokenizer_decoder {
 	/* From token strings to texts; the last stage's are joined. */
-	int (*run)(const struct decoder *, const struct pieces *in, struct arena *a, struct pieces *out);
+	int (*run)(const struct tokenizer_decoder *, const struct pieces *in, struct arena *a, struct pieces *out);
 	struct slice from, to;    /* Replace, Metaspace; Strip has its character in `from` */
 	int          start, stop; /* Strip: at most so many characters */
 };
-int decode_byte_level(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_replace(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_byte_fallback(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_fuse(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_metaspace(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_strip(const struct decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
+int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
+int decode_replace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
+int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
+int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
+int decode_metaspace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
+int decode_strip(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
 
 /* The bytes that one token stands for: what each decoder does to a token by itself. */
-int decoder_piece(const struct decoder *decoders, int n, struct slice token, struct arena *a, struct slice *out);
+int decoder_piece(const struct tokenizer_decoder *decoders, int n, struct slice token, struct arena *a, struct slice *out);
 
 int byte_level_decode(struct slice token, char *out, size_t *n); /* 0 when a character is not in the alphabet; out [token.n] */
 int byte_token(struct slice token);                              /* "<0x0A>" -> 10; -1 for other tokens */
@@ -234,26 +234,26 @@ int byte_token(struct slice token);                              /* "<0x0A>" -> 
 /* ---- the tokenizer ---- */
 
 struct tokenizer {
-	struct arena      memory; /* everything that is not owned by another member */
-	int               n_ids;
-	struct slice     *content; /* [n_ids] tokens as tokenizer.json writes them; s = NULL: no such id */
-	struct slice     *shown;   /* [n_ids] what decoding begins with: the content; of a normalized added token, its normal form */
-	struct slice     *piece;   /* [n_ids] the bytes that they stand for */
-	unsigned char    *special; /* [n_ids] */
-	struct slice_map  ids;     /* content -> id */
-	struct added      plain, normalized; /* added tokens looked for before and after the normalizers */
-	struct normalizer normalizers[TOKENIZER_STAGES_MAX];
-	struct splitter   splitters[TOKENIZER_STAGES_MAX];
-	struct decoder    decoders[TOKENIZER_STAGES_MAX];
-	int               n_normalizers, n_splitters, n_decoders;
-	int               words_written; /* words come to BPE in the alphabet of ByteLevel and must become bytes again */
-	struct bpe        bpe;
-	struct unigram    unigram;       /* n > 0: in place of BPE */
-	struct ids        before, after; /* the template */
-	struct text       json;          /* tokenizer.json as read or made */
-	json_t           *config;        /* tokenizer_config.json or NULL */
-	struct text       chat;          /* chat_template.jinja; empty where there is none */
-	struct text       config_text;
+	struct arena             memory; /* everything that is not owned by another member */
+	int                      n_ids;
+	struct slice            *content; /* [n_ids] tokens as tokenizer.json writes them; s = NULL: no such id */
+	struct slice            *shown;   /* [n_ids] what decoding begins with: the content; of a normalized added token, its normal form */
+	struct slice            *piece;   /* [n_ids] the bytes that they stand for */
+	unsigned char           *special; /* [n_ids] */
+	struct slice_map         ids;     /* content -> id */
+	struct added             plain, normalized; /* added tokens looked for before and after the normalizers */
+	struct normalizer        normalizers[TOKENIZER_STAGES_MAX];
+	struct splitter          splitters[TOKENIZER_STAGES_MAX];
+	struct tokenizer_decoder decoders[TOKENIZER_STAGES_MAX];
+	int                      n_normalizers, n_splitters, n_decoders;
+	int                      words_written; /* words come to BPE in the alphabet of ByteLevel and must become bytes again */
+	struct bpe               bpe;
+	struct unigram           unigram;       /* n > 0: in place of BPE */
+	struct ids               before, after; /* the template */
+	struct text              json;          /* tokenizer.json as read or made */
+	json_t                  *config;        /* tokenizer_config.json or NULL */
+	struct text              chat;          /* chat_template.jinja; empty where there is none */
+	struct text              config_text;
 };
 
 /* Fills a zeroed tokenizer from t->json; `path` stands in messages (tokenizer_json.c). */

@@ -29,14 +29,14 @@ struct translation {
 	struct text  out;
 };
 
-static int refuse(const struct translation *t, const char *why)
+static int tokenizer_pattern_refuse(const struct translation *t, const char *why)
 {
 	return error_set(ERR_INPUT, "%s: pattern \"%.*s\", byte %zu: %s is not supported", t->place, (int)t->pattern.n, t->pattern.s, t->at,
 	                 why);
 }
 
 /* The byte k places on; 0 behind the end (a pattern with a NUL in it is refused when it is read). */
-static char peek(const struct translation *t, size_t k)
+static char tokenizer_pattern_peek(const struct translation *t, size_t k)
 {
 	return t->at + k < t->pattern.n ? t->pattern.s[t->at + k] : 0;
 }
@@ -65,8 +65,8 @@ static int escape_braced(struct translation *t)
 	int          alone = kind != 'x' && !t->in_class;
 	struct slice name;
 
-	if (peek(t, 2) != '{' || !brace)
-		return refuse(t, "an escape of this kind without braces");
+	if (tokenizer_pattern_peek(t, 2) != '{' || !brace)
+		return tokenizer_pattern_refuse(t, "an escape of this kind without braces");
 	name = (struct slice){start + 3, (size_t)(brace - start) - 3};
 	if (alone)
 		text_print(&t->out, "[%s", kind == 'P' ? "^" : "");
@@ -82,8 +82,8 @@ static int escape_braced(struct translation *t)
 static int escape_unicode(struct translation *t) /* \u3040 */
 {
 	for (size_t k = 2; k < 6; k++)
-		if (!isxdigit((unsigned char)peek(t, k)))
-			return refuse(t, "\\u without four hexadecimal digits");
+		if (!isxdigit((unsigned char)tokenizer_pattern_peek(t, k)))
+			return tokenizer_pattern_refuse(t, "\\u without four hexadecimal digits");
 	text_print(&t->out, "\\x{%.4s}", t->pattern.s + t->at + 2);
 	t->at += 6;
 	return OK;
@@ -106,7 +106,7 @@ static int insert(struct translation *t, const char *pattern)
 
 static int escape(struct translation *t)
 {
-	char c = peek(t, 1);
+	char c = tokenizer_pattern_peek(t, 1);
 
 	if (c == 'p' || c == 'P' || c == 'x')
 		return escape_braced(t);
@@ -125,17 +125,17 @@ static int escape(struct translation *t)
 		t->at += 2;
 		return insert(t, to);
 	}
-	return refuse(t, "this escape");
+	return tokenizer_pattern_refuse(t, "this escape");
 }
 
 static int in_class(struct translation *t)
 {
-	char c = peek(t, 0);
+	char c = tokenizer_pattern_peek(t, 0);
 
 	if (c == '[')
-		return refuse(t, "a class within a class");
-	if (c == '&' && peek(t, 1) == '&')
-		return refuse(t, "the intersection of classes");
+		return tokenizer_pattern_refuse(t, "a class within a class");
+	if (c == '&' && tokenizer_pattern_peek(t, 1) == '&')
+		return tokenizer_pattern_refuse(t, "the intersection of classes");
 	if (c == ']')
 		t->in_class = 0;
 	copy(t, 1);
@@ -144,9 +144,9 @@ static int in_class(struct translation *t)
 
 static int open_class(struct translation *t)
 {
-	copy(t, peek(t, 1) == '^' ? 2 : 1);
-	if (peek(t, 0) == ']')
-		return refuse(t, "] as the first of a class");
+	copy(t, tokenizer_pattern_peek(t, 1) == '^' ? 2 : 1);
+	if (tokenizer_pattern_peek(t, 0) == ']')
+		return tokenizer_pattern_refuse(t, "] as the first of a class");
 	t->in_class = 1;
 	return OK;
 }
@@ -155,7 +155,7 @@ static int open_group(struct translation *t)
 {
 	static const char *const known[] = {"(?:", "(?i:", "(?=", "(?!", "(?>", "(?<=", "(?<!"};
 
-	if (peek(t, 1) != '?' && peek(t, 1) != '*') {
+	if (tokenizer_pattern_peek(t, 1) != '?' && tokenizer_pattern_peek(t, 1) != '*') {
 		copy(t, 1);
 		return OK;
 	}
@@ -166,24 +166,25 @@ static int open_group(struct translation *t)
 			return OK;
 		}
 	}
-	return refuse(t, "a group of this kind");
+	return tokenizer_pattern_refuse(t, "a group of this kind");
 }
 
 static int counted_repeat(struct translation *t) /* {3} {1,3} {2,} */
 {
 	size_t k = 1;
 
-	while (isdigit((unsigned char)peek(t, k)) || (k > 1 && peek(t, k) == ','))
+	while (isdigit((unsigned char)tokenizer_pattern_peek(t, k)) || (k > 1 && tokenizer_pattern_peek(t, k) == ','))
 		k++;
-	if (k == 1 || peek(t, k) != '}' || peek(t, k + 1) == '+' || peek(t, k + 1) == '?')
-		return refuse(t, "a brace that is not {n}, {n,} or {n,m}");
+	if (k == 1 || tokenizer_pattern_peek(t, k) != '}' || tokenizer_pattern_peek(t, k + 1) == '+' ||
+	    tokenizer_pattern_peek(t, k + 1) == '?')
+		return tokenizer_pattern_refuse(t, "a brace that is not {n}, {n,} or {n,m}");
 	copy(t, k + 1);
 	return OK;
 }
 
 static int translate_one(struct translation *t)
 {
-	char c = peek(t, 0);
+	char c = tokenizer_pattern_peek(t, 0);
 
 	if (c == '\\')
 		return escape(t);
@@ -198,7 +199,7 @@ static int translate_one(struct translation *t)
 		return counted_repeat(t);
 	case '^':
 	case '$':
-		return refuse(t, "an anchor");
+		return tokenizer_pattern_refuse(t, "an anchor");
 	case '.':
 		text_add(&t->out, "[^\\n]", 5);
 		t->at++;
@@ -234,7 +235,7 @@ int pattern_compile(const char *place, struct slice pattern, pcre2_code **out)
 	while (status == OK && t.at < pattern.n)
 		status = translate_one(&t);
 	if (status == OK && !t.out.n)
-		status = refuse(&t, "an empty pattern");
+		status = tokenizer_pattern_refuse(&t, "an empty pattern");
 	if (status == OK)
 		status = text_status(&t.out);
 	if (status == OK)

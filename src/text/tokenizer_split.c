@@ -165,12 +165,12 @@ static int split_each(struct slice in, int (*is)(int32_t c), struct pieces *out)
 	return pieces_add(out, in.s + done, in.n - done, 0);
 }
 
-static int is_number(int32_t c)
+static int tokenizer_split_is_number(int32_t c)
 {
 	return char_class_of(c) == CHAR_NUMBER;
 }
 
-static int is_space(int32_t c)
+static int tokenizer_split_is_space(int32_t c)
 {
 	return char_class_of(c) == CHAR_SPACE;
 }
@@ -178,7 +178,7 @@ static int is_space(int32_t c)
 int split_digits(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
 {
 	(void)s, (void)w;
-	return split_each(in, is_number, out);
+	return split_each(in, tokenizer_split_is_number, out);
 }
 
 int split_punctuation(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
@@ -190,7 +190,7 @@ int split_punctuation(const struct splitter *s, struct split_work *w, struct sli
 int split_spaces(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
 {
 	(void)s, (void)w;
-	return split_each(in, is_space, out);
+	return split_each(in, tokenizer_split_is_space, out);
 }
 
 int split_literal(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)

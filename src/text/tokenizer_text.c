@@ -23,7 +23,7 @@ const char *slice_find(struct slice in, struct slice what)
 }
 
 /* Room for `more` entries behind n; the new block or NULL. */
-static void *reserve(void *p, size_t n, size_t more, size_t *capacity, size_t size, const char *what)
+static void *tokenizer_text_reserve(void *p, size_t n, size_t more, size_t *capacity, size_t size, const char *what)
 {
 	size_t want = *capacity ? *capacity : 64;
 	void  *q;
@@ -47,7 +47,7 @@ int pieces_put(struct pieces *p, const char *s, size_t n, int mark)
 {
 	struct piece *at;
 
-	at = reserve(p->at, p->n, 1, &p->capacity, sizeof *at, "the words of a text");
+	at = tokenizer_text_reserve(p->at, p->n, 1, &p->capacity, sizeof *at, "the words of a text");
 	if (!at)
 		return ERR_INPUT;
 	p->at = at;
@@ -67,7 +67,7 @@ int ids_add(struct ids *ids, const int *id, size_t n)
 
 	if (!n)
 		return OK;
-	at = reserve(ids->id, ids->n, n, &ids->capacity, sizeof *at, "the ids of a text");
+	at = tokenizer_text_reserve(ids->id, ids->n, n, &ids->capacity, sizeof *at, "the ids of a text");
 	if (!at)
 		return ERR_INPUT;
 	ids->id = at;
@@ -84,7 +84,7 @@ void ids_free(struct ids *ids)
 
 /* ---- the map ---- */
 
-static uint64_t load(const char *s, size_t n) /* n: a constant, so that this is one instruction */
+static uint64_t tokenizer_text_load(const char *s, size_t n) /* n: a constant, so that this is one instruction */
 {
 	uint64_t word = 0;
 
@@ -97,15 +97,16 @@ static uint64_t hash_bytes(struct slice key)
 	uint64_t h = key.n * 0x9E3779B97F4A7C15u, tail = 0;
 
 	for (size_t i = 0; i + 8 < key.n; i += 8) {
-		h = (h ^ load(key.s + i, 8)) * 0xD6E8FEB86659FD93u;
+		h = (h ^ tokenizer_text_load(key.s + i, 8)) * 0xD6E8FEB86659FD93u;
 		h ^= h >> 32;
 	}
 	if (key.n >= 8) /* the last bytes, some of them again, rather than a copy of unknown length */
-		tail = load(key.s + key.n - 8, 8);
+		tail = tokenizer_text_load(key.s + key.n - 8, 8);
 	else if (key.n >= 4)
-		tail = load(key.s, 4) | load(key.s + key.n - 4, 4) << 32;
+		tail = tokenizer_text_load(key.s, 4) | tokenizer_text_load(key.s + key.n - 4, 4) << 32;
 	else if (key.n)
-		tail = load(key.s, 1) | load(key.s + key.n / 2, 1) << 8 | load(key.s + key.n - 1, 1) << 16;
+		tail = tokenizer_text_load(key.s, 1) | tokenizer_text_load(key.s + key.n / 2, 1) << 8 |
+		       tokenizer_text_load(key.s + key.n - 1, 1) << 16;
 	h = (h ^ tail) * 0xD6E8FEB86659FD93u;
 	return h ^ h >> 32;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <utf8proc.h>
 
-static int compare(const void *key, const void *row)
+static int tokenizer_unicode_compare(const void *key, const void *row)
 {
 	int32_t                     c = *(const int32_t *)key;
 	const struct unicode_range *r = row;
@@ -58,7 +58,7 @@ const size_t n_unicode_newer = sizeof unicode_newer / sizeof *unicode_newer;
 /* The general category of a character that utf8proc does not know. */
 static const char *newer_category(int32_t c)
 {
-	const struct unicode_newer *row = bsearch(&c, unicode_newer, n_unicode_newer, sizeof *row, compare);
+	const struct unicode_newer *row = bsearch(&c, unicode_newer, n_unicode_newer, sizeof *row, tokenizer_unicode_compare);
 
 	return row ? row->category : "Cn";
 }
@@ -122,7 +122,7 @@ static const struct unicode_range punctuation[] = {
 
 int unicode_is_punctuation(int32_t c)
 {
-	return bsearch(&c, punctuation, sizeof punctuation / sizeof *punctuation, sizeof *punctuation, compare) != NULL;
+	return bsearch(&c, punctuation, sizeof punctuation / sizeof *punctuation, sizeof *punctuation, tokenizer_unicode_compare) != NULL;
 }
 
 /* ---- normal forms ---- */
@@ -148,5 +148,5 @@ static const struct unicode_range inert[] = {
 
 int unicode_is_inert(int32_t c)
 {
-	return c >= inert[0].first && bsearch(&c, inert, sizeof inert / sizeof *inert, sizeof *inert, compare) != NULL;
+	return c >= inert[0].first && bsearch(&c, inert, sizeof inert / sizeof *inert, sizeof *inert, tokenizer_unicode_compare) != NULL;
 }

@@ -10,7 +10,7 @@ static int equal_text(const struct answer_rule *rule, struct span a, struct span
 	return rule->ignore_case ? span_equal_nocase(a, b) : span_equal(a, b);
 }
 
-static int is_blank(char c)
+static int answer_is_blank(char c)
 {
 	return c == 0 || isspace((unsigned char)c);
 }
@@ -20,9 +20,9 @@ static int equal_dense(const struct answer_rule *rule, struct span a, struct spa
 	size_t i = 0, j = 0;
 
 	for (;; i++, j++) {
-		while (i < a.n && is_blank(a.s[i]))
+		while (i < a.n && answer_is_blank(a.s[i]))
 			i++;
-		while (j < b.n && is_blank(b.s[j]))
+		while (j < b.n && answer_is_blank(b.s[j]))
 			j++;
 		if (i == a.n || j == b.n)
 			return i == a.n && j == b.n;
@@ -34,7 +34,7 @@ static int equal_dense(const struct answer_rule *rule, struct span a, struct spa
 /* ---- numbers ---- */
 
 /* The span is "43", "43." or "3/4" with a sign or without one, and nothing else. */
-static int read_number(struct span a, struct number *out)
+static int answer_read_number(struct span a, struct number *out)
 {
 	struct number other;
 	int           minus = 0, ok;
@@ -70,7 +70,7 @@ static int equal_number(const struct answer_rule *rule, struct span gold, struct
 
 	number_init(&a);
 	number_init(&b);
-	equal = read_number(gold, &a) && read_number(answer, &b) && number_near(&b, &a, rule->absolute, rule->relative);
+	equal = answer_read_number(gold, &a) && answer_read_number(answer, &b) && number_near(&b, &a, rule->absolute, rule->relative);
 	number_clear(&a);
 	number_clear(&b);
 	return equal;
@@ -84,7 +84,7 @@ struct items {
 };
 
 /* Without one pair of brackets or quotes around it. */
-static struct span unwrap(struct span a, const char *open, const char *close)
+static struct span answer_unwrap(struct span a, const char *open, const char *close)
 {
 	const char *at;
 
@@ -93,23 +93,23 @@ static struct span unwrap(struct span a, const char *open, const char *close)
 	return at && a.s[a.n - 1] == close[at - open] ? span_trim((struct span){a.s + 1, a.n - 2}) : a;
 }
 
-static int split(struct span a, struct items *out)
+static int answer_split(struct span a, struct items *out)
 {
 	int commas;
 
 	out->n = 0;
-	a = unwrap(a, "[({", "])}");
+	a = answer_unwrap(a, "[({", "])}");
 	commas = a.n && memchr(a.s, ',', a.n) != NULL;
 	for (size_t start = 0, i = 0; i <= a.n && a.n; i++) {
 		struct span item = {a.s + start, i - start};
-		if (i < a.n && (commas ? a.s[i] != ',' : !is_blank(a.s[i])))
+		if (i < a.n && (commas ? a.s[i] != ',' : !answer_is_blank(a.s[i])))
 			continue;
 		start = i + 1;
 		if (!commas && item.n == 0)
 			continue;
 		if (out->n == ANSWER_ITEMS)
 			return 0;
-		out->item[out->n++] = unwrap(item, "\"'`", "\"'`");
+		out->item[out->n++] = answer_unwrap(item, "\"'`", "\"'`");
 	}
 	return 1;
 }
@@ -139,7 +139,7 @@ static int equal_list(const struct answer_rule *rule, struct span gold, struct s
 {
 	struct items a, b;
 
-	if (!split(gold, &a) || !split(answer, &b) || a.n != b.n)
+	if (!answer_split(gold, &a) || !answer_split(answer, &b) || a.n != b.n)
 		return 0;
 	if (rule->form == ANSWER_SET)
 		return equal_set(rule, &a, &b);

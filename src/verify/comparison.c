@@ -22,7 +22,7 @@ struct kernel {
 	int         root; /* the fraction; of powers and angles, of their PARTS-th part */
 };
 
-struct place {
+struct comparison_place {
 	struct kernel        kernel[KERNELS];
 	int                  n;
 	struct complex_value memo[2][EXPRESSION_NODES];
@@ -33,15 +33,15 @@ struct comparison {
 	const struct expressions *e[2];
 	struct algebra           *a;
 	uint64_t                  seed;
-	struct place              place[PLACES];
+	struct comparison_place   place[PLACES];
 };
 
 /* One walk over one formula at one place. */
-struct walk {
+struct comparison_walk {
 	struct comparison        *c;
 	const struct expressions *e;
 	struct algebra           *a;
-	struct place             *place;
+	struct comparison_place  *place;
 	int                       side, at;
 };
 
@@ -71,7 +71,7 @@ static uint64_t comparison_mix(uint64_t h)
 	return h ^ h >> 32;
 }
 
-static uint64_t comparison_hash(const struct walk *w, struct span name, int n)
+static uint64_t comparison_hash(const struct comparison_walk *w, struct span name, int n)
 {
 	uint64_t h = fingerprint_bytes(w->c->seed + (uint64_t)w->at, name.s, name.n);
 
@@ -81,7 +81,7 @@ static uint64_t comparison_hash(const struct walk *w, struct span name, int n)
 enum { UNDER = 65537 };
 
 /* About `about`, and otherwise by chance. */
-static int fraction_near(const struct walk *w, double about, uint64_t h)
+static int fraction_near(const struct comparison_walk *w, double about, uint64_t h)
 {
 	if (!isfinite(about) || fabs(about) > 1e12)
 		about = 1;
@@ -89,7 +89,7 @@ static int fraction_near(const struct walk *w, double about, uint64_t h)
 }
 
 /* Variables: near 1, large, near -1, very negative, anything. */
-static int variable_at(const struct walk *w, struct span name)
+static int variable_at(const struct comparison_walk *w, struct span name)
 {
 	uint64_t h = comparison_hash(w, name, 0);
 	long     over = 32768 + (long)(h % 65536);
@@ -110,7 +110,7 @@ static int variable_at(const struct walk *w, struct span name)
 	}
 }
 
-static struct kernel *new_kernel(const struct walk *w, struct kernel k)
+static struct kernel *new_kernel(const struct comparison_walk *w, struct kernel k)
 {
 	if (w->place->n == KERNELS)
 		return NULL;
@@ -119,7 +119,7 @@ static struct kernel *new_kernel(const struct walk *w, struct kernel k)
 }
 
 /* NAME(x, y): the same fraction for the same name and equal arguments. */
-static int opaque(const struct walk *w, struct span name, int x, int y, double about)
+static int opaque(const struct comparison_walk *w, struct span name, int x, int y, double about)
 {
 	struct kernel *k;
 
@@ -135,7 +135,7 @@ static int opaque(const struct walk *w, struct span name, int x, int y, double a
 }
 
 /* x = n/PARTS y for a whole n: guessed, then checked. */
-static int in_parts(const struct walk *w, int x, int y, long *n)
+static int in_parts(const struct comparison_walk *w, int x, int y, long *n)
 {
 	double ratio = algebraic_about(w->a, x) / algebraic_about(w->a, y) * PARTS;
 
@@ -146,7 +146,7 @@ static int in_parts(const struct walk *w, int x, int y, long *n)
 }
 
 /* The kernel of this kind and key whose x is a part or a multiple of this one, or a new one; *n: how many of its parts it is. */
-static struct kernel *kernel_of(const struct walk *w, char kind, int key, int x, long *n)
+static struct kernel *kernel_of(const struct comparison_walk *w, char kind, int key, int x, long *n)
 {
 	static const char *const names[] = {"^", "@"};
 	struct kernel           *k;
@@ -166,7 +166,7 @@ static struct kernel *kernel_of(const struct walk *w, char kind, int key, int x,
 /* ---- complex arithmetic ---- */
 
 /* Is it real? 1, 0; -1: not known. */
-static int is_real(const struct walk *w, struct complex_value v)
+static int is_real(const struct comparison_walk *w, struct complex_value v)
 {
 	int sign;
 
@@ -180,7 +180,7 @@ static struct complex_value complex_check(struct complex_value v)
 	return v.re < 0 ? complex_of(v.re) : v.im < 0 ? complex_of(v.im) : v;
 }
 
-static struct complex_value complex_multiply(const struct walk *w, struct complex_value x, struct complex_value y)
+static struct complex_value complex_multiply(const struct comparison_walk *w, struct complex_value x, struct complex_value y)
 {
 	struct algebra *a = w->a;
 
@@ -190,7 +190,7 @@ static struct complex_value complex_multiply(const struct walk *w, struct comple
 	                              algebraic_apply(a, '+', algebraic_apply(a, '*', x.re, y.im), algebraic_apply(a, '*', x.im, y.re))};
 }
 
-static struct complex_value complex_divide(const struct walk *w, struct complex_value x, struct complex_value y)
+static struct complex_value complex_divide(const struct comparison_walk *w, struct complex_value x, struct complex_value y)
 {
 	struct algebra *a = w->a;
 	int             norm;
@@ -203,7 +203,7 @@ static struct complex_value complex_divide(const struct walk *w, struct complex_
 	return (struct complex_value){algebraic_apply(a, '/', x.re, norm), algebraic_apply(a, '/', x.im, norm)};
 }
 
-static struct complex_value complex_apply(const struct walk *w, char op, struct complex_value x, struct complex_value y)
+static struct complex_value complex_apply(const struct comparison_walk *w, char op, struct complex_value x, struct complex_value y)
 {
 	if (x.re < 0 || y.re < 0)
 		return x.re == ALGEBRAIC_UNDEFINED || y.re == ALGEBRAIC_UNDEFINED ? undefined_value() : undecided_value();
@@ -217,7 +217,7 @@ static struct complex_value complex_apply(const struct walk *w, char op, struct 
 	}
 }
 
-static struct complex_value complex_whole_power(const struct walk *w, struct complex_value x, long n)
+static struct complex_value complex_whole_power(const struct comparison_walk *w, struct complex_value x, long n)
 {
 	struct complex_value out = complex_of(ALGEBRAIC_ONE);
 
@@ -231,7 +231,7 @@ static struct complex_value complex_whole_power(const struct walk *w, struct com
 	return n < 0 ? complex_apply(w, '/', complex_of(ALGEBRAIC_ONE), out) : out;
 }
 
-static int complex_size(const struct walk *w, struct complex_value v)
+static int complex_size(const struct comparison_walk *w, struct complex_value v)
 {
 	struct algebra *a = w->a;
 
@@ -239,7 +239,7 @@ static int complex_size(const struct walk *w, struct complex_value v)
 }
 
 /* The square root with the greater real part: re = sqrt((|z| + Re z) / 2), im = Im z / (2 re). */
-static struct complex_value complex_square_root(const struct walk *w, struct complex_value v)
+static struct complex_value complex_square_root(const struct comparison_walk *w, struct complex_value v)
 {
 	struct algebra *a = w->a;
 	int             two = algebraic_fraction(a, 2, 1), re;
@@ -250,27 +250,27 @@ static struct complex_value complex_square_root(const struct walk *w, struct com
 
 /* ---- the walk ---- */
 
-static struct complex_value value_of(const struct walk *w, int x);
+static struct complex_value value_of(const struct comparison_walk *w, int x);
 
-static struct walk true_walk(const struct walk *w)
+static struct comparison_walk true_walk(const struct comparison_walk *w)
 {
-	struct walk t = *w;
+	struct comparison_walk t = *w;
 
 	t.at = TRUTH;
 	t.place = &w->c->place[TRUTH];
 	return t;
 }
 
-static const struct expression_node *node_of(const struct walk *w, int x)
+static const struct expression_node *node_of(const struct comparison_walk *w, int x)
 {
 	return &w->e->node[x];
 }
 
 /* The sign of a real expression: the true one of a constant, and that at the point of anything else. */
-static int sign_of(const struct walk *w, int x, struct complex_value v, int *sign)
+static int sign_of(const struct comparison_walk *w, int x, struct complex_value v, int *sign)
 {
-	struct walk          t = true_walk(w);
-	struct complex_value truth;
+	struct comparison_walk t = true_walk(w);
+	struct complex_value   truth;
 
 	if (node_of(w, x)->open || w->at == TRUTH)
 		return algebraic_sign(w->a, v.re, sign);
@@ -279,15 +279,15 @@ static int sign_of(const struct walk *w, int x, struct complex_value v, int *sig
 }
 
 /* A constant that is a fraction in truth, not one for which a fraction stands here; NULL for anything else. Until the next node is made. */
-static const struct number *fraction_of(const struct walk *w, int x)
+static const struct number *fraction_of(const struct comparison_walk *w, int x)
 {
-	struct walk          t = true_walk(w);
-	struct complex_value v = node_of(w, x)->open ? undecided_value() : value_of(&t, x);
+	struct comparison_walk t = true_walk(w);
+	struct complex_value   v = node_of(w, x)->open ? undecided_value() : value_of(&t, x);
 
 	return v.im == ALGEBRAIC_ZERO ? algebraic_as_number(w->a, v.re) : NULL;
 }
 
-static int whole_of(const struct walk *w, int x, long *out)
+static int whole_of(const struct comparison_walk *w, int x, long *out)
 {
 	const struct number *q = fraction_of(w, x);
 
@@ -297,7 +297,7 @@ static int whole_of(const struct walk *w, int x, long *out)
 /* ---- powers ---- */
 
 /* exp(x) of a real x. */
-static int exponential(const struct walk *w, int x)
+static int exponential(const struct comparison_walk *w, int x)
 {
 	struct kernel *k;
 	long           n;
@@ -311,7 +311,7 @@ static int exponential(const struct walk *w, int x)
 }
 
 /* key^x. */
-static int kernel_power(const struct walk *w, int key, int x)
+static int kernel_power(const struct comparison_walk *w, int key, int x)
 {
 	struct kernel *k;
 	long           n;
@@ -328,9 +328,9 @@ enum { PRIMES = 1000 };
 
 /* For each prime power in a whole number: out = use(out, prime, exponent). What is left over counts as a prime. */
 struct prime_sum {
-	const struct walk *w;
-	int                x; /* powers: the exponent */
-	int                out;
+	const struct comparison_walk *w;
+	int                           x; /* powers: the exponent */
+	int                           out;
 };
 
 typedef void prime_use(struct prime_sum *s, int prime, long exponent);
@@ -365,7 +365,7 @@ static void multiply_power(struct prime_sum *s, int prime, long n)
 }
 
 /* (p/q)^x: by the primes of p and q, so that 4^x is (2^x)^2. */
-static int fraction_power(const struct walk *w, const struct number *base, int x)
+static int fraction_power(const struct comparison_walk *w, const struct number *base, int x)
 {
 	struct prime_sum s = {.w = w, .x = x, .out = ALGEBRAIC_ONE};
 	int              sign = number_sign(base);
@@ -385,10 +385,10 @@ static int fraction_power(const struct walk *w, const struct number *base, int x
 	return s.out;
 }
 
-static int logarithm_of(const struct walk *w, int x);
+static int logarithm_of(const struct comparison_walk *w, int x);
 
 /* base^x for an exponent that is no fraction; x is its value. Products and powers below come apart. */
-static int open_power(const struct walk *w, int base, int x)
+static int open_power(const struct comparison_walk *w, int base, int x)
 {
 	const struct expression_node *n = node_of(w, base);
 	struct complex_value          v;
@@ -416,7 +416,7 @@ static int open_power(const struct walk *w, int base, int x)
 	}
 }
 
-static struct complex_value turn_of(const struct walk *w, int angle);
+static struct complex_value turn_of(const struct comparison_walk *w, int angle);
 
 static int is_logarithm(const struct expression_node *n)
 {
@@ -424,7 +424,7 @@ static int is_logarithm(const struct expression_node *n)
 }
 
 /* exp of an expression that is no sum: u^x of x ln u. */
-static struct complex_value exponential_term(const struct walk *w, int x)
+static struct complex_value exponential_term(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);
 	struct complex_value          v = value_of(w, x), turn;
@@ -450,7 +450,7 @@ static struct complex_value exponential_term(const struct walk *w, int x)
 	return complex_apply(w, '*', complex_of(exponential(w, v.re)), turn);
 }
 
-static struct complex_value exponential_of(const struct walk *w, int x)
+static struct complex_value exponential_of(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);
 
@@ -460,7 +460,7 @@ static struct complex_value exponential_of(const struct walk *w, int x)
 }
 
 /* base^x of any exponent that is no fraction. */
-static struct complex_value split_power(const struct walk *w, int base, int x)
+static struct complex_value split_power(const struct comparison_walk *w, int base, int x)
 {
 	const struct expression_node *n = node_of(w, x);
 	struct complex_value          v = value_of(w, x);
@@ -476,7 +476,7 @@ static struct complex_value split_power(const struct walk *w, int base, int x)
 }
 
 /* The n-th root. Even roots of constants below 0 are complex; of anything else below 0 there is none. */
-static struct complex_value root_of(const struct walk *w, int x, long degree)
+static struct complex_value root_of(const struct comparison_walk *w, int x, long degree)
 {
 	struct complex_value v = value_of(w, x);
 	int                  real, sign;
@@ -500,7 +500,7 @@ static struct complex_value root_of(const struct walk *w, int x, long degree)
 	return degree == 2 ? complex_check((struct complex_value){ALGEBRAIC_ZERO, v.re}) : undecided_value();
 }
 
-static struct complex_value power_of(const struct walk *w, int base, int exponent)
+static struct complex_value power_of(const struct comparison_walk *w, int base, int exponent)
 {
 	struct complex_value b = value_of(w, base), x, root;
 	const struct number *q;
@@ -532,7 +532,7 @@ static void add_logarithm(struct prime_sum *s, int prime, long n)
 	s->out = algebraic_apply(a, '+', s->out, algebraic_apply(a, '*', one, algebraic_fraction(a, n, 1)));
 }
 
-static int fraction_logarithm(const struct walk *w, const struct number *x)
+static int fraction_logarithm(const struct comparison_walk *w, const struct number *x)
 {
 	struct prime_sum s = {.w = w, .out = ALGEBRAIC_ZERO};
 	struct number    copy;
@@ -550,7 +550,7 @@ static int fraction_logarithm(const struct walk *w, const struct number *x)
 }
 
 /* The natural logarithm of a real expression. */
-static int logarithm_of(const struct walk *w, int x)
+static int logarithm_of(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);
 	struct complex_value          v = value_of(w, x), y;
@@ -589,7 +589,7 @@ static int logarithm_of(const struct walk *w, int x)
 
 /* ---- angles ---- */
 
-static int pi_at(const struct walk *w)
+static int pi_at(const struct comparison_walk *w)
 {
 	if (w->at == TRUTH)
 		return algebraic_pi(w->a);
@@ -597,7 +597,7 @@ static int pi_at(const struct walk *w)
 }
 
 /* x = over/under pi? At a point pi is a fraction with a denominator that no other number has. */
-static int part_of_turn(const struct walk *w, int x, long *over, long *under)
+static int part_of_turn(const struct comparison_walk *w, int x, long *over, long *under)
 {
 	int                  ratio = w->at == TRUTH ? -1 : algebraic_apply(w->a, '/', x, pi_at(w));
 	const struct number *q = algebraic_as_number(w->a, ratio);
@@ -610,7 +610,7 @@ static int part_of_turn(const struct walk *w, int x, long *over, long *under)
 }
 
 /* cos + i sin of the angle with the value x. */
-static struct complex_value turn_of(const struct walk *w, int x)
+static struct complex_value turn_of(const struct comparison_walk *w, int x)
 {
 	struct algebra      *a = w->a;
 	struct kernel       *k;
@@ -642,7 +642,7 @@ static struct complex_value turn_of(const struct walk *w, int x)
 }
 
 /* ... of an expression: sums of angles come apart. */
-static struct complex_value turn_of_sum(const struct walk *w, int x)
+static struct complex_value turn_of_sum(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);
 	struct complex_value          v;
@@ -654,7 +654,7 @@ static struct complex_value turn_of_sum(const struct walk *w, int x)
 }
 
 /* arcsin, arccos, arctan of x: a 60th of pi that is guessed and checked, or something of its own. `about` is the true value. */
-static int inverse_angle(const struct walk *w, struct span name, int x, double about)
+static int inverse_angle(const struct comparison_walk *w, struct span name, int x, double about)
 {
 	struct algebra      *a = w->a;
 	long                 n = lround(about * 60 / acos(-1));
@@ -678,7 +678,7 @@ static int inverse_angle(const struct walk *w, struct span name, int x, double a
 
 enum { FACTORIAL_MOST = 2000, BINOMIAL_TOP = 1000000 };
 
-static int factorial_of(const struct walk *w, int x)
+static int factorial_of(const struct comparison_walk *w, int x)
 {
 	struct complex_value v = value_of(w, x);
 	struct number        out;
@@ -700,7 +700,7 @@ static int factorial_of(const struct walk *w, int x)
 	return made;
 }
 
-static int binomial_of(const struct walk *w, int top, int under)
+static int binomial_of(const struct comparison_walk *w, int top, int under)
 {
 	struct complex_value a = value_of(w, top), b = value_of(w, under);
 	struct number        out;
@@ -720,7 +720,7 @@ static int binomial_of(const struct walk *w, int top, int under)
 	return made;
 }
 
-static int modulo_of(const struct walk *w, int x, int y)
+static int modulo_of(const struct comparison_walk *w, int x, int y)
 {
 	struct complex_value a = value_of(w, x), b = value_of(w, y);
 	const struct number *p = fraction_of(w, x), *q = fraction_of(w, y);
@@ -739,12 +739,12 @@ static int modulo_of(const struct walk *w, int x, int y)
 }
 
 /* floor, or ceil = -floor(-x), of the true value of a constant. */
-static int rounded(const struct walk *w, struct span name, int x)
+static int rounded(const struct comparison_walk *w, struct span name, int x)
 {
-	struct walk          t = true_walk(w);
-	int                  up = span_equal(name, span_of("ceil")), made = ALGEBRAIC_UNDECIDED;
-	struct complex_value v = node_of(w, x)->open ? value_of(w, x) : value_of(&t, x);
-	struct number        out;
+	struct comparison_walk t = true_walk(w);
+	int                    up = span_equal(name, span_of("ceil")), made = ALGEBRAIC_UNDECIDED;
+	struct complex_value   v = node_of(w, x)->open ? value_of(w, x) : value_of(&t, x);
+	struct number          out;
 
 	if (v.re < 0 || is_real(w, v) != 1)
 		return v.re < 0 ? v.re : ALGEBRAIC_UNDECIDED;
@@ -760,7 +760,7 @@ static int rounded(const struct walk *w, struct span name, int x)
 	return made;
 }
 
-static struct complex_value absolute_of(const struct walk *w, int x)
+static struct complex_value absolute_of(const struct comparison_walk *w, int x)
 {
 	struct complex_value v = value_of(w, x);
 	int                  real = is_real(w, v), sign;
@@ -776,7 +776,7 @@ static struct complex_value absolute_of(const struct walk *w, int x)
 
 enum circle { SIN, COS, TAN, SEC, CSC, COT };
 
-static struct complex_value circular(const struct walk *w, enum circle f, int x)
+static struct complex_value circular(const struct comparison_walk *w, enum circle f, int x)
 {
 	struct complex_value v = turn_of_sum(w, x);
 	int                  one = ALGEBRAIC_ONE;
@@ -800,7 +800,7 @@ static struct complex_value circular(const struct walk *w, enum circle f, int x)
 }
 
 /* sinh = (E - 1/E)/2, cosh = (E + 1/E)/2 with E = exp(x). */
-static struct complex_value hyperbolic(const struct walk *w, struct span name, int x)
+static struct complex_value hyperbolic(const struct comparison_walk *w, struct span name, int x)
 {
 	struct complex_value e = exponential_of(w, x), inverse = complex_apply(w, '/', complex_of(ALGEBRAIC_ONE), e);
 	struct complex_value up = complex_apply(w, '-', e, inverse), under = complex_apply(w, '+', e, inverse);
@@ -811,11 +811,11 @@ static struct complex_value hyperbolic(const struct walk *w, struct span name, i
 	return complex_apply(w, '/', span_equal(name, span_of("sinh")) ? up : under, two);
 }
 
-static struct complex_value inverse_of(const struct walk *w, struct span name, int x)
+static struct complex_value inverse_of(const struct comparison_walk *w, struct span name, int x)
 {
-	struct walk          t = true_walk(w);
-	struct complex_value v = value_of(w, x), truth = node_of(w, x)->open ? v : value_of(&t, x);
-	double               at = truth.re < 0 ? NAN : algebraic_about(w->a, truth.re), about;
+	struct comparison_walk t = true_walk(w);
+	struct complex_value   v = value_of(w, x), truth = node_of(w, x)->open ? v : value_of(&t, x);
+	double                 at = truth.re < 0 ? NAN : algebraic_about(w->a, truth.re), about;
 
 	if (is_real(w, v) != 1)
 		return v.re < 0 ? v : undecided_value();
@@ -825,7 +825,7 @@ static struct complex_value inverse_of(const struct walk *w, struct span name, i
 	return complex_of(inverse_angle(w, name, v.re, node_of(w, x)->open ? (double)NAN : about));
 }
 
-static struct complex_value function_of(const struct walk *w, const struct expression_node *n)
+static struct complex_value function_of(const struct comparison_walk *w, const struct expression_node *n)
 {
 	static const char *const circles[] = {[SIN] = "sin", [COS] = "cos", [TAN] = "tan", [SEC] = "sec", [CSC] = "csc", [COT] = "cot"};
 	static const char *const hyperbolas[] = {"sinh", "cosh", "tanh"}, *const inverses[] = {"arcsin", "arccos", "arctan"};
@@ -855,7 +855,7 @@ static struct complex_value function_of(const struct walk *w, const struct expre
 }
 
 /* f(x), f(x, y), f(x, y, z) of a function that nobody knows: f of ((x, y), z). */
-static int application_of(const struct walk *w, const struct expression_node *n)
+static int application_of(const struct comparison_walk *w, const struct expression_node *n)
 {
 	int folded = ALGEBRAIC_ZERO;
 
@@ -870,7 +870,7 @@ static int application_of(const struct walk *w, const struct expression_node *n)
 	return folded;
 }
 
-static struct complex_value compute(const struct walk *w, int x)
+static struct complex_value compute(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);
 	long                          degree;
@@ -910,9 +910,9 @@ static struct complex_value compute(const struct walk *w, int x)
 	}
 }
 
-static struct complex_value value_of(const struct walk *w, int x)
+static struct complex_value value_of(const struct comparison_walk *w, int x)
 {
-	struct place *p = w->place;
+	struct comparison_place *p = w->place;
 
 	if (!p->known[w->side][x]) {
 		p->memo[w->side][x] = complex_check(compute(w, x));
@@ -959,9 +959,9 @@ long comparison_steps(const struct comparison *c)
 	return algebra_steps(c->a);
 }
 
-static struct complex_value value_at(struct comparison *c, struct term x, int at)
+static struct complex_value comparison_value_at(struct comparison *c, struct term x, int at)
 {
-	struct walk w = {.c = c, .e = c->e[x.side], .a = c->a, .place = &c->place[at], .side = x.side, .at = at};
+	struct comparison_walk w = {.c = c, .e = c->e[x.side], .a = c->a, .place = &c->place[at], .side = x.side, .at = at};
 
 	return value_of(&w, x.x);
 }
@@ -980,7 +980,7 @@ int comparison_defined(struct comparison *c, struct term x)
 	if (!expression_is_finite_or_infinity(c->e[x.side], x.x))
 		return 0;
 	for (int at = 0; at < COMPARISON_POINTS; at++) {
-		int re = value_at(c, x, at).re;
+		int re = comparison_value_at(c, x, at).re;
 		if (re == ALGEBRAIC_UNDECIDED)
 			return 0;
 		defined += re >= 0;
@@ -995,7 +995,7 @@ int comparison_equal(struct comparison *c, struct term x, struct term y)
 	if (term_infinity(c, x) || term_infinity(c, y))
 		return term_infinity(c, x) == term_infinity(c, y);
 	for (int at = 0; at < COMPARISON_POINTS; at++) {
-		struct complex_value v = value_at(c, x, at), u = value_at(c, y, at);
+		struct complex_value v = comparison_value_at(c, x, at), u = comparison_value_at(c, y, at);
 		if (v.re == ALGEBRAIC_UNDECIDED || u.re == ALGEBRAIC_UNDECIDED)
 			return 0;
 		if (v.re < 0 || u.re < 0)
@@ -1010,7 +1010,7 @@ int comparison_equal(struct comparison *c, struct term x, struct term y)
 /* A constant's true value, where it is real. */
 static int true_value(struct comparison *c, struct term x)
 {
-	struct complex_value v = c->e[x.side]->node[x.x].open ? undecided_value() : value_at(c, x, TRUTH);
+	struct complex_value v = c->e[x.side]->node[x.x].open ? undecided_value() : comparison_value_at(c, x, TRUTH);
 	int                  sign;
 
 	return v.re >= 0 && (v.im == ALGEBRAIC_ZERO || (algebraic_sign(c->a, v.im, &sign) && sign == 0)) ? v.re : ALGEBRAIC_UNDECIDED;
@@ -1037,7 +1037,7 @@ int comparison_ratio(struct comparison *c, struct term x, struct term y)
 	int                  compared = 0, sign = 0, other;
 
 	for (int at = 0; at < COMPARISON_POINTS; at++) {
-		struct complex_value v = value_at(c, x, at), u = value_at(c, y, at);
+		struct complex_value v = comparison_value_at(c, x, at), u = comparison_value_at(c, y, at);
 		if (v.re == ALGEBRAIC_UNDECIDED || u.re == ALGEBRAIC_UNDECIDED)
 			return 0;
 		if (v.re < 0 || u.re < 0)

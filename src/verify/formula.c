@@ -30,7 +30,7 @@ static int has_values(const struct formula *f)
 	int                ok = c != NULL && keeps_promises(f, c);
 
 	for (int i = 0; i < f->n_nodes && ok; i++) {
-		const struct node *n = &f->node[i];
+		const struct formula_node *n = &f->node[i];
 		if (n->kind == VALUE)
 			ok = n->v >= 0 && comparison_defined(c, (struct term){0, n->v});
 		else if (n->kind == RELATION)

@@ -88,7 +88,7 @@ static int values_equal(const struct equality *q, int x, int y)
 }
 
 /* The multiple of a relation that is the other: of one sign where it is an inequality. */
-static int relations_equal(const struct equality *q, const struct node *a, const struct node *b)
+static int relations_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
 {
 	int sign;
 
@@ -98,13 +98,13 @@ static int relations_equal(const struct equality *q, const struct node *a, const
 	return strchr("=~", a->open) ? sign != 0 : sign > 0;
 }
 
-static int units_agree(const struct node *a, const struct node *b)
+static int units_agree(const struct formula_node *a, const struct formula_node *b)
 {
 	return unit_is_empty(&a->unit) || unit_is_empty(&b->unit) || unit_equal(&a->unit, &b->unit);
 }
 
 /* A gold may have a base that is left out, and a decimal after "\approx". */
-static int numbers_equal(const struct equality *q, const struct node *a, const struct node *b)
+static int numbers_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
 {
 	if (!units_agree(a, b))
 		return 0;
@@ -115,7 +115,7 @@ static int numbers_equal(const struct equality *q, const struct node *a, const s
 
 /* ---- structures ---- */
 
-static int sequences_equal(const struct equality *q, const struct node *a, const struct node *b)
+static int sequences_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
 {
 	int i = a->first, j = b->first;
 
@@ -126,7 +126,7 @@ static int sequences_equal(const struct equality *q, const struct node *a, const
 }
 
 /* Each child on one side has its own on the other; in two sets, any. */
-static int lists_equal(const struct equality *q, const struct node *a, const struct node *b)
+static int lists_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
 {
 	char taken[FORMULA_NODES] = {0}, met[FORMULA_NODES] = {0};
 	int  sets = a->kind == SET && b->kind == SET;
@@ -147,7 +147,7 @@ static int lists_equal(const struct equality *q, const struct node *a, const str
 }
 
 /* A list of one is that one. */
-static int unwrap(const struct formula *f, int x)
+static int formula_equal_unwrap(const struct formula *f, int x)
 {
 	while ((f->node[x].kind == LIST || (f->node[x].kind == UNION && f->node[x].open != 'D')) && f->node[x].n == 1)
 		x = f->node[x].first;
@@ -174,28 +174,28 @@ static int names_agree(struct span a, struct span b)
 }
 
 /* Is it written as a set of real numbers, and not only as a pair? */
-static int is_region(const struct node *n)
+static int is_region(const struct formula_node *n)
 {
 	return n->kind == UNION || n->kind == SPECIAL || n->kind == RELATION || (n->kind == LIST && n->open == 'o') ||
 	       (n->kind == SEQUENCE && n->n == 2 && n->open != ':') || n->kind == SET;
 }
 
-static int is_relation(const struct node *n)
+static int is_relation(const struct formula_node *n)
 {
 	return n->kind == RELATION || (n->kind == LIST && n->open == 'o');
 }
 
 static int regions_equal(const struct equality *q, int x, int y)
 {
-	const struct node *a = &q->gold->node[x], *b = &q->said->node[y];
-	struct region      r, s;
+	const struct formula_node *a = &q->gold->node[x], *b = &q->said->node[y];
+	struct region              r, s;
 
 	if (!is_region(a) || !is_region(b) || (q->o->strict_relations && is_relation(a) != is_relation(b)))
 		return 0;
 	return region_of(q->c, q->gold, 0, x, &r) && region_of(q->c, q->said, 1, y, &s) && region_equal(q->c, &r, &s);
 }
 
-static int same_kind_equal(const struct equality *q, const struct node *a, const struct node *b)
+static int same_kind_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
 {
 	switch (a->kind) {
 	case VALUE:
@@ -217,10 +217,10 @@ static int same_kind_equal(const struct equality *q, const struct node *a, const
 
 static int nodes_equal(const struct equality *q, int x, int y)
 {
-	const struct node *a, *b;
+	const struct formula_node *a, *b;
 
-	x = unwrap(q->gold, x);
-	y = unwrap(q->said, y);
+	x = formula_equal_unwrap(q->gold, x);
+	y = formula_equal_unwrap(q->said, y);
 	a = &q->gold->node[x];
 	b = &q->said->node[y];
 	if (a->as_relation >= 0 || b->as_relation >= 0) { /* y = 2x + 1 against 2x - y + 1 = 0 */
@@ -242,8 +242,8 @@ static int nodes_equal(const struct equality *q, int x, int y)
 /* "1,22" as one number: only a gold is read so. */
 static int comma_equal(const struct equality *q)
 {
-	const struct node *b = &q->said->node[unwrap(q->said, q->said->root)];
-	int                v = b->kind == VALUE ? b->v : q->said->comma_number;
+	const struct formula_node *b = &q->said->node[formula_equal_unwrap(q->said, q->said->root)];
+	int                        v = b->kind == VALUE ? b->v : q->said->comma_number;
 
 	return q->gold->comma_number >= 0 && values_equal(q, q->gold->comma_number, v);
 }

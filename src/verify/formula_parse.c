@@ -15,7 +15,7 @@ static char next_kind(const struct parser *p)
 	return kind_at(p, p->at);
 }
 
-static int take(struct parser *p, char kind)
+static int formula_parse_take(struct parser *p, char kind)
 {
 	if (next_kind(p) != kind)
 		return 0;
@@ -23,13 +23,13 @@ static int take(struct parser *p, char kind)
 	return 1;
 }
 
-static int fail(struct parser *p)
+static int formula_parse_fail(struct parser *p)
 {
 	p->failed = 1;
 	return -1;
 }
 
-static int make(struct parser *p, char op, int a, int b)
+static int formula_parse_make(struct parser *p, char op, int a, int b)
 {
 	return expression_make(&p->f->e, op, a, b);
 }
@@ -41,10 +41,10 @@ static int whole(struct parser *p, long x)
 
 static int negative(struct parser *p, int x)
 {
-	return make(p, '-', whole(p, 0), x);
+	return formula_parse_make(p, '-', whole(p, 0), x);
 }
 
-static int call(struct parser *p, const char *name, int x)
+static int formula_parse_call(struct parser *p, const char *name, int x)
 {
 	return expression_named(&p->f->e, 'f', span_of(name), x);
 }
@@ -54,14 +54,14 @@ static int variable(struct parser *p, struct span name)
 	return expression_named(&p->f->e, 'v', name, -1);
 }
 
-static int parse_sum(struct parser *p);
-static int parse_factor(struct parser *p);
-static int parse_product(struct parser *p);
+static int formula_parse_sum(struct parser *p);
+static int formula_parse_factor(struct parser *p);
+static int formula_parse_product(struct parser *p);
 
 /* At the very end of the text a missing brace is forgiven. */
 static void close_bracket(struct parser *p, char kind)
 {
-	if (!take(p, kind) && !(kind == '}' && p->at == p->f->n_tokens))
+	if (!formula_parse_take(p, kind) && !(kind == '}' && p->at == p->f->n_tokens))
 		p->failed = 1;
 }
 
@@ -70,10 +70,10 @@ static int parse_enclosed(struct parser *p, char close)
 	int v;
 
 	if (++p->depth > FORMULA_DEPTH)
-		return fail(p);
-	v = parse_sum(p);
-	if (close == '}' && take(p, 'O')) /* {a \over b} */
-		v = make(p, '/', v, parse_sum(p));
+		return formula_parse_fail(p);
+	v = formula_parse_sum(p);
+	if (close == '}' && formula_parse_take(p, 'O')) /* {a \over b} */
+		v = formula_parse_make(p, '/', v, formula_parse_sum(p));
 	close_bracket(p, close);
 	p->depth--;
 	return v;
@@ -160,7 +160,7 @@ int parse_number_value(struct parser *p, const struct token *t)
 	return made;
 }
 
-static int parse_number(struct parser *p)
+static int formula_parse_number(struct parser *p)
 {
 	return parse_number_value(p, &p->f->t[p->at++]);
 }
@@ -201,7 +201,7 @@ static int opaque_range(struct parser *p, int from, int to)
 
 	for (int i = from; i < to; i++)
 		if (!name_add_token(&name, &p->f->t[i]) || !name_add(&name, span_of(" ")))
-			return fail(p);
+			return formula_parse_fail(p);
 	p->at = to;
 	return variable(p, (struct span){name.s, name.n});
 }
@@ -236,27 +236,27 @@ static int parse_based(struct parser *p, const struct token *digits)
 	int         end, base = base_at(p, p->at + 1, &end);
 
 	if (!base || digits->kind != 'n')
-		return fail(p);
+		return formula_parse_fail(p);
 	p->at = end;
 	if (base == 10)
 		return parse_number_value(p, digits);
 	suffix[1] = (char)('A' + base - 2);
 	if (!name_add(&name, digits->s) || !name_add(&name, (struct span){suffix, 2}))
-		return fail(p);
+		return formula_parse_fail(p);
 	return variable(p, (struct span){name.s, name.n});
 }
 
 /* The index of a name: one token, or what braces hold. Blackboard letters and words may be in it. */
 static int name_add_index(struct parser *p, struct name *name)
 {
-	int braces = take(p, '{'), n = 0;
+	int braces = formula_parse_take(p, '{'), n = 0;
 
 	while (next_kind(p) && (braces || n == 0) && !(braces && next_kind(p) == '}')) {
 		if (!strchr("nv+-,*", next_kind(p)) || !name_add_token(name, &p->f->t[p->at++]))
 			return 0;
 		n++;
 	}
-	return n && (!braces || take(p, '}'));
+	return n && (!braces || formula_parse_take(p, '}'));
 }
 
 /* Does "(" at i start the arguments of a function called so? f, g, h of anything; of another letter one number, one letter or several arguments:
@@ -277,53 +277,53 @@ static int starts_arguments(const struct parser *p, const struct name *name, int
 }
 
 /* f(x, y): its arguments, chained by ','. */
-static int parse_arguments(struct parser *p)
+static int formula_parse_arguments(struct parser *p)
 {
 	int args[8], n = 0, chain = -1;
 
 	p->at++;
 	if (++p->depth > FORMULA_DEPTH)
-		return fail(p);
+		return formula_parse_fail(p);
 	do {
 		if (n == 8)
-			return fail(p);
-		args[n++] = parse_sum(p);
-	} while (!p->failed && take(p, ','));
+			return formula_parse_fail(p);
+		args[n++] = formula_parse_sum(p);
+	} while (!p->failed && formula_parse_take(p, ','));
 	close_bracket(p, ')');
 	p->depth--;
 	while (n--)
-		chain = make(p, ',', args[n], chain);
+		chain = formula_parse_make(p, ',', args[n], chain);
 	return chain;
 }
 
 /* name ['] [_index] [']: a constant, a variable or a call of an unknown function. */
-static int parse_name(struct parser *p)
+static int formula_parse_name(struct parser *p)
 {
 	struct name         name = {.n = 0};
 	const struct token *first = &p->f->t[p->at++];
 	int                 arguments;
 
 	if (first->s.n > 1 && !first->is_command && !span_equal(first->s, span_of("pi"))) /* a word */
-		return fail(p);
+		return formula_parse_fail(p);
 	if (!name_add(&name, first->s))
-		return fail(p);
+		return formula_parse_fail(p);
 	while (next_kind(p) == '\'')
 		if (!name_add(&name, span_of("'")) || !++p->at)
-			return fail(p);
-	if (take(p, '_') && !(name_add(&name, span_of("_")) && name_add_index(p, &name)))
-		return fail(p);
+			return formula_parse_fail(p);
+	if (formula_parse_take(p, '_') && !(name_add(&name, span_of("_")) && name_add_index(p, &name)))
+		return formula_parse_fail(p);
 	while (next_kind(p) == '\'')
 		if (!name_add(&name, span_of("'")) || !++p->at)
-			return fail(p);
+			return formula_parse_fail(p);
 	if (span_equal((struct span){name.s, name.n}, span_of("varnothing")))
-		return fail(p);
+		return formula_parse_fail(p);
 	if (span_equal((struct span){name.s, name.n}, span_of("pi")))
-		return make(p, 'p', -1, -1);
+		return formula_parse_make(p, 'p', -1, -1);
 	if (name.n == 1 && (name.s[0] == 'i' || name.s[0] == 'e'))
-		return make(p, name.s[0], -1, -1);
+		return formula_parse_make(p, name.s[0], -1, -1);
 	if (!starts_arguments(p, &name, p->at))
 		return variable(p, (struct span){name.s, name.n});
-	arguments = parse_arguments(p);
+	arguments = formula_parse_arguments(p);
 	return p->failed ? -1 : expression_named(&p->f->e, 'A', (struct span){name.s, name.n}, arguments);
 }
 
@@ -333,7 +333,7 @@ static int parse_accent(struct parser *p)
 	int from = p->at, to = kind_at(p, from + 1) == '{' ? formula_closing(p->f, from + 1, p->end) + 1 : from + 2;
 
 	if (to > p->end || kind_at(p, from + 1) == 'n' || kind_at(p, from + 2) == 'n')
-		return fail(p);
+		return formula_parse_fail(p);
 	return opaque_range(p, from, to);
 }
 
@@ -345,7 +345,7 @@ static int parse_argument(struct parser *p, int one_digit)
 	struct token *t = &p->f->t[p->at];
 	int           v;
 
-	if (take(p, '{'))
+	if (formula_parse_take(p, '{'))
 		return parse_enclosed(p, '}');
 	if (one_digit && next_kind(p) == 'n' && t->s.n > 1 && isdigit((unsigned char)t->s.s[0])) {
 		v = parse_number_value(p, &(struct token){.kind = 'n', .s = {t->s.s, 1}});
@@ -361,7 +361,7 @@ static int parse_argument(struct parser *p, int one_digit)
 		switch (next_kind(p)) {
 		case 'n':
 		case 'r':
-			v = parse_number(p);
+			v = formula_parse_number(p);
 			break;
 		case '(':
 			p->at++;
@@ -369,19 +369,19 @@ static int parse_argument(struct parser *p, int one_digit)
 			break;
 		case 'v':
 			if (p->f->t[p->at].s.n > 1 && !p->f->t[p->at].is_command) /* ^ab is ^a b: letters are apart here */
-				return fail(p);
-			v = one_digit || kind_at(p, p->at + 1) != '(' ? parse_name(p) : variable(p, p->f->t[p->at++].s);
+				return formula_parse_fail(p);
+			v = one_digit || kind_at(p, p->at + 1) != '(' ? formula_parse_name(p) : variable(p, p->f->t[p->at++].s);
 			break;
 		default:
-			v = parse_factor(p);
+			v = formula_parse_factor(p);
 		}
 		p->depth--;
 		return v;
 	}
-	return fail(p);
+	return formula_parse_fail(p);
 }
 
-static int is_letter(const struct parser *p, int i, const char *letter)
+static int formula_parse_is_letter(const struct parser *p, int i, const char *letter)
 {
 	return kind_at(p, i) == 'v' && span_equal(p->f->t[i].s, span_of(letter));
 }
@@ -391,8 +391,9 @@ static int parse_derivative(struct parser *p)
 {
 	int over = p->at + 1, end = kind_at(p, over) == '{' ? formula_closing(p->f, over, p->end) : p->end, under = end + 1, stop;
 
-	if (end == p->end || kind_at(p, under) != '{' || !(is_letter(p, over + 1, "d") || is_letter(p, over + 1, "partial")) ||
-	    !(is_letter(p, under + 1, "d") || is_letter(p, under + 1, "partial")))
+	if (end == p->end || kind_at(p, under) != '{' ||
+	    !(formula_parse_is_letter(p, over + 1, "d") || formula_parse_is_letter(p, over + 1, "partial")) ||
+	    !(formula_parse_is_letter(p, under + 1, "d") || formula_parse_is_letter(p, under + 1, "partial")))
 		return 0;
 	stop = formula_closing(p->f, under, p->end);
 	return stop < p->end && stop >= under + 3 ? stop + 1 : 0;
@@ -403,32 +404,33 @@ static int parse_fraction(struct parser *p)
 {
 	int a = parse_argument(p, 1), b = parse_argument(p, 1);
 
-	return make(p, '/', a, b);
+	return formula_parse_make(p, '/', a, b);
 }
 
 static int parse_root(struct parser *p)
 {
-	int n = take(p, '[') ? parse_enclosed(p, ']') : whole(p, 2), x = parse_argument(p, 1);
+	int n = formula_parse_take(p, '[') ? parse_enclosed(p, ']') : whole(p, 2), x = parse_argument(p, 1);
 
-	return make(p, 'R', x, n);
+	return formula_parse_make(p, 'R', x, n);
 }
 
 static int parse_function_argument(struct parser *p)
 {
 	int x;
 
-	if (take(p, '(')) {
+	if (formula_parse_take(p, '(')) {
 		x = parse_enclosed(p, ')');
-		while (!p->failed && take(p, '!'))
-			x = call(p, "!", x);
+		while (!p->failed && formula_parse_take(p, '!'))
+			x = formula_parse_call(p, "!", x);
 		return x;
 	}
 	if (++p->depth > FORMULA_DEPTH)
-		return fail(p);
-	x = take(p, '-') ? negative(p, parse_factor(p)) : parse_factor(p);
+		return formula_parse_fail(p);
+	x = formula_parse_take(p, '-') ? negative(p, formula_parse_factor(p)) : formula_parse_factor(p);
 	while (!p->failed &&
 	       (strchr("nv", next_kind(p) ? next_kind(p) : '?') || (next_kind(p) == '/' && kind_at(p, p->at + 1) == 'n'))) /* \sin 2x */
-		x = take(p, '/') ? make(p, '/', x, parse_factor(p)) : make(p, '*', x, parse_factor(p));
+		x = formula_parse_take(p, '/') ? formula_parse_make(p, '/', x, formula_parse_factor(p))
+		                               : formula_parse_make(p, '*', x, formula_parse_factor(p));
 	p->depth--;
 	return x;
 }
@@ -440,9 +442,9 @@ static int parse_function(struct parser *p)
 	char        inverse[16] = "arc";
 	int         logarithm = span_equal(name, span_of("log")), base = whole(p, 10), power = -1, x;
 
-	if (take(p, '_'))
-		base = logarithm ? parse_argument(p, 1) : fail(p);
-	if (take(p, '^')) {
+	if (formula_parse_take(p, '_'))
+		base = logarithm ? parse_argument(p, 1) : formula_parse_fail(p);
+	if (formula_parse_take(p, '^')) {
 		int from = p->at;
 		power = parse_argument(p, 0);
 		for (int i = from; i + 1 < p->at && name.n == 3; i++)
@@ -453,7 +455,7 @@ static int parse_function(struct parser *p)
 				break;
 			}
 		if (power < 0 && name.n == 3)
-			return fail(p);
+			return formula_parse_fail(p);
 	}
 	p->in_function++;
 	x = parse_function_argument(p);
@@ -461,17 +463,17 @@ static int parse_function(struct parser *p)
 	if (p->failed)
 		return -1;
 	if (logarithm || span_equal(name, span_of("lg")))
-		x = make(p, 'l', x, base);
+		x = formula_parse_make(p, 'l', x, base);
 	else
 		x = expression_named(&p->f->e, 'f', name, x);
-	return power < 0 ? x : make(p, '^', x, power);
+	return power < 0 ? x : formula_parse_make(p, '^', x, power);
 }
 
 /* |...|: up to the next bar. */
 static int parse_bars(struct parser *p)
 {
 	p->at++;
-	return call(p, "abs", parse_enclosed(p, '|'));
+	return formula_parse_call(p, "abs", parse_enclosed(p, '|'));
 }
 
 /* "(1011)_2" has its base behind the brackets. */
@@ -499,14 +501,14 @@ static int parse_bracketed(struct parser *p)
 		return parse_enclosed(p, '}');
 	case 'y':
 		p->at++;
-		return call(p, "floor", parse_enclosed(p, 'Y'));
+		return formula_parse_call(p, "floor", parse_enclosed(p, 'Y'));
 	case 'z':
 		p->at++;
-		return call(p, "ceil", parse_enclosed(p, 'Z'));
+		return formula_parse_call(p, "ceil", parse_enclosed(p, 'Z'));
 	case '|':
 		return parse_bars(p);
 	default:
-		return fail(p);
+		return formula_parse_fail(p);
 	}
 }
 
@@ -520,11 +522,11 @@ static int parse_atom(struct parser *p)
 			p->at++;
 			return parse_based(p, &p->f->t[p->at - 1]);
 		}
-		return parse_number(p);
+		return formula_parse_number(p);
 	case 'r':
-		return parse_number(p);
+		return formula_parse_number(p);
 	case 'v':
-		return parse_name(p);
+		return formula_parse_name(p);
 	case 'c':
 	case 'b':
 		return opaque_range(p, p->at, p->at + 1);
@@ -532,7 +534,7 @@ static int parse_atom(struct parser *p)
 		return parse_accent(p);
 	case 'o':
 		p->at++;
-		return make(p, 'o', -1, -1);
+		return formula_parse_make(p, 'o', -1, -1);
 	case 'f':
 		return parse_function(p);
 	case 'F':
@@ -547,7 +549,7 @@ static int parse_atom(struct parser *p)
 	case 'B':
 		p->at++;
 		a = parse_argument(p, 1);
-		return make(p, 'B', a, parse_argument(p, 1));
+		return formula_parse_make(p, 'B', a, parse_argument(p, 1));
 	case 'L':
 		return opaque_range(p, p->at, p->end); /* a sum or an integral reaches as far as anything does */
 	default:
@@ -561,20 +563,21 @@ static int take_degrees(struct parser *p, int v)
 	if (next_kind(p) != 'x' || !span_equal(p->f->t[p->at].s, span_of("degree")))
 		return v;
 	p->at++;
-	return p->in_function ? make(p, '*', v, make(p, '/', make(p, 'p', -1, -1), whole(p, 180))) : v;
+	return p->in_function ? formula_parse_make(p, '*', v, formula_parse_make(p, '/', formula_parse_make(p, 'p', -1, -1), whole(p, 180)))
+	                      : v;
 }
 
-static int parse_factor(struct parser *p)
+static int formula_parse_factor(struct parser *p)
 {
 	int v;
 
 	if (++p->depth > FORMULA_DEPTH)
-		return fail(p);
+		return formula_parse_fail(p);
 	v = parse_atom(p);
-	while (!p->failed && take(p, '!'))
-		v = call(p, "!", v);
-	if (!p->failed && take(p, '^'))
-		v = make(p, '^', v, parse_argument(p, 0));
+	while (!p->failed && formula_parse_take(p, '!'))
+		v = formula_parse_call(p, "!", v);
+	if (!p->failed && formula_parse_take(p, '^'))
+		v = formula_parse_make(p, '^', v, parse_argument(p, 0));
 	if (!p->failed)
 		v = take_degrees(p, v);
 	p->depth--;
@@ -583,9 +586,9 @@ static int parse_factor(struct parser *p)
 
 static int parse_signed_factor(struct parser *p)
 {
-	int minus = take(p, '-');
+	int minus = formula_parse_take(p, '-');
 
-	return minus ? negative(p, parse_factor(p)) : parse_factor(p);
+	return minus ? negative(p, formula_parse_factor(p)) : formula_parse_factor(p);
 }
 
 /* ---- products and sums ---- */
@@ -609,29 +612,29 @@ static int is_mixed(const struct parser *p, int i)
 
 static int parse_mixed(struct parser *p)
 {
-	int first = parse_number(p), v;
+	int first = formula_parse_number(p), v;
 
-	if (take(p, 'F'))
-		return make(p, '+', first, parse_fraction(p));
-	v = parse_number(p);
+	if (formula_parse_take(p, 'F'))
+		return formula_parse_make(p, '+', first, parse_fraction(p));
+	v = formula_parse_number(p);
 	p->at++;
-	return make(p, '+', first, make(p, '/', v, parse_number(p)));
+	return formula_parse_make(p, '+', first, formula_parse_make(p, '/', v, formula_parse_number(p)));
 }
 
-static int parse_product(struct parser *p)
+static int formula_parse_product(struct parser *p)
 {
-	int v = is_mixed(p, p->at) ? parse_mixed(p) : parse_factor(p);
+	int v = is_mixed(p, p->at) ? parse_mixed(p) : formula_parse_factor(p);
 
 	while (!p->failed) {
 		char op = next_kind(p);
 		if (op == '*' || op == '/' || op == ':') {
 			p->at++;
-			v = make(p, op == ':' ? '/' : op, v, parse_signed_factor(p));
+			v = formula_parse_make(p, op == ':' ? '/' : op, v, parse_signed_factor(p));
 		} else if (op == '%') {
 			p->at++;
-			v = make(p, '%', v, parse_factor(p));
+			v = formula_parse_make(p, '%', v, formula_parse_factor(p));
 		} else if (op && (strchr("vofFRBab([{yz", op) || (op == 'n' && kind_at(p, p->at - 1) == '!')))
-			v = make(p, '*', v, parse_factor(p));
+			v = formula_parse_make(p, '*', v, formula_parse_factor(p));
 		else
 			break;
 	}
@@ -658,14 +661,14 @@ static int take_sign(struct parser *p)
 	}
 }
 
-static int parse_sum(struct parser *p)
+static int formula_parse_sum(struct parser *p)
 {
-	int sign = take_sign(p), v = parse_product(p);
+	int sign = take_sign(p), v = formula_parse_product(p);
 
 	if (sign < 0)
 		v = negative(p, v);
 	while (!p->failed && (sign = take_sign(p)))
-		v = make(p, sign < 0 ? '-' : '+', v, parse_product(p));
+		v = formula_parse_make(p, sign < 0 ? '-' : '+', v, formula_parse_product(p));
 	return v;
 }
 
@@ -680,7 +683,7 @@ int parse_range(struct parser *p, int a, int b, int *out)
 	p->at = a;
 	p->end = b;
 	p->depth = p->failed = p->in_function = 0;
-	*out = parse_sum(p);
+	*out = formula_parse_sum(p);
 	if (n)
 		memcpy(p->f->t + a, keep, (size_t)n * sizeof *keep);
 	return !p->failed && p->at == b && *out >= 0;

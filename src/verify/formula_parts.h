@@ -37,15 +37,15 @@ int  token_is_whole(const struct token *t); /* a number without a fraction or an
 
 /* ---- nodes ---- */
 
-enum node_kind { VALUE, TEXT, LIST, SET, SEQUENCE, UNION, MATRIX, RELATION, SPECIAL };
+enum formula_node_kind { VALUE, TEXT, LIST, SET, SEQUENCE, UNION, MATRIX, RELATION, SPECIAL };
 
-struct node {
-	enum node_kind kind;
-	int            v;           /* VALUE: the expression; RELATION: left - right; -1 for none */
-	int            based;       /* VALUE: the digits of a number with a base ("52_8"), -1 for none */
-	int            as_relation; /* the RELATION that a named value also is; -1 */
-	int            chain;       /* VALUE: what it is about ("1/3 \approx 0.333"); -1 */
-	struct unit    unit;
+struct formula_node {
+	enum formula_node_kind kind;
+	int                    v;           /* VALUE: the expression; RELATION: left - right; -1 for none */
+	int                    based;       /* VALUE: the digits of a number with a base ("52_8"), -1 for none */
+	int                    as_relation; /* the RELATION that a named value also is; -1 */
+	int                    chain;       /* VALUE: what it is about ("1/3 \approx 0.333"); -1 */
+	struct unit            unit;
 	char open, close;   /* SEQUENCE: brackets, ':' for ratios; RELATION: '=', '<', 'l' or '~', turned so that the smaller side is left;
 	                               LIST: 'o' when "or" parts it; SPECIAL: 'R' or '0' */
 	int  bound;         /* RELATION of one name and a constant: that constant; -1 for none */
@@ -64,18 +64,18 @@ struct promise {
 };
 
 struct formula {
-	char               text[FORMULA_TEXT];
-	struct tokens      read;                       /* as they were written: for words */
-	struct token       t[2 * FORMULA_TOKENS];      /* letters apart: for the parser */
-	int                origin[2 * FORMULA_TOKENS]; /* which token of `read` each was */
-	int                n_tokens;
-	struct node        node[FORMULA_NODES];
-	int                n_nodes, root, parsed;
-	int                comma_number; /* the expression of a whole text like "1,22" read with a decimal comma; -1 */
-	int                infinity[2];  /* the expressions of minus and plus infinity */
-	struct promise     promise[FORMULA_PROMISES];
-	int                n_promises;
-	struct expressions e;
+	char                text[FORMULA_TEXT];
+	struct tokens       read;                       /* as they were written: for words */
+	struct token        t[2 * FORMULA_TOKENS];      /* letters apart: for the parser */
+	int                 origin[2 * FORMULA_TOKENS]; /* which token of `read` each was */
+	int                 n_tokens;
+	struct formula_node node[FORMULA_NODES];
+	int                 n_nodes, root, parsed;
+	int                 comma_number; /* the expression of a whole text like "1,22" read with a decimal comma; -1 */
+	int                 infinity[2];  /* the expressions of minus and plus infinity */
+	struct promise      promise[FORMULA_PROMISES];
+	int                 n_promises;
+	struct expressions  e;
 };
 
 struct parser {

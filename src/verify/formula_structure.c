@@ -43,24 +43,24 @@ static int is_enclosed(const struct formula *f, int a, int b, const char *open, 
 
 /* ---- nodes ---- */
 
-static int new_node(struct formula *f, enum node_kind kind)
+static int formula_structure_new_node(struct formula *f, enum formula_node_kind kind)
 {
 	if (f->n_nodes == FORMULA_NODES)
 		return -1;
-	f->node[f->n_nodes] = (struct node){.kind = kind,
-	                                    .v = -1,
-	                                    .based = -1,
-	                                    .as_relation = -1,
-	                                    .chain = -1,
-	                                    .bound = -1,
-	                                    .opposite = -1,
-	                                    .first = -1,
-	                                    .next = -1,
-	                                    .unit = unit_none()};
+	f->node[f->n_nodes] = (struct formula_node){.kind = kind,
+	                                            .v = -1,
+	                                            .based = -1,
+	                                            .as_relation = -1,
+	                                            .chain = -1,
+	                                            .bound = -1,
+	                                            .opposite = -1,
+	                                            .first = -1,
+	                                            .next = -1,
+	                                            .unit = unit_none()};
 	return f->n_nodes++;
 }
 
-static int append(struct formula *f, int parent, int child)
+static int formula_structure_append(struct formula *f, int parent, int child)
 {
 	int *link;
 
@@ -75,7 +75,7 @@ static int append(struct formula *f, int parent, int child)
 
 static int new_value(struct formula *f, int v)
 {
-	int node = v < 0 ? -1 : new_node(f, VALUE);
+	int node = v < 0 ? -1 : formula_structure_new_node(f, VALUE);
 
 	if (node >= 0)
 		f->node[node].v = v;
@@ -99,14 +99,14 @@ static int parse_element(struct parser *p, int a, int b, int depth);
 
 /* ---- units ---- */
 
-static int is_word(const struct token *t)
+static int formula_structure_is_word(const struct token *t)
 {
 	return t->kind == 'v' && !t->is_command && isalpha((unsigned char)t->s.s[0]) && (t->in_text || t->s.n >= 4);
 }
 
 static int is_per(const struct token *t)
 {
-	return t->kind == '/' || (is_word(t) && span_equal_nocase(t->s, span_of("per")));
+	return t->kind == '/' || (formula_structure_is_word(t) && span_equal_nocase(t->s, span_of("per")));
 }
 
 /* The exponent behind a unit at i: "^2", "^{-1}". Where it ends in *end; 0: it is none. */
@@ -127,7 +127,7 @@ static int unit_power(const struct formula *f, int i, int b, int *end)
 }
 
 /* Per cent and degrees: they have no powers, and say nothing behind another unit. */
-static int is_share(const char *name)
+static int formula_structure_is_share(const char *name)
 {
 	return !strcmp(name, "percent") || !strcmp(name, "degree");
 }
@@ -145,7 +145,8 @@ static int unit_words(const struct formula *f, int i, int b, int power, struct u
 	int    count = 0;
 
 	*end = i;
-	if (u->n && !is_share(u->factor[u->n - 1].name) && f->t[i].kind == 'x' && is_share_token(&f->t[i])) { /* "3 boxes\%" */
+	if (u->n && !formula_structure_is_share(u->factor[u->n - 1].name) && f->t[i].kind == 'x' &&
+	    is_share_token(&f->t[i])) { /* "3 boxes\%" */
 		++*end;
 		return 1;
 	}
@@ -154,7 +155,8 @@ static int unit_words(const struct formula *f, int i, int b, int power, struct u
 		*end = after;
 		return own && unit_add(u, f->t[i].s, power * own, 0);
 	}
-	for (; *end < b && is_word(&f->t[*end]) && !is_per(&f->t[*end]) && !unit_is_known(f->t[*end].s); ++*end, count++) {
+	for (; *end < b && formula_structure_is_word(&f->t[*end]) && !is_per(&f->t[*end]) && !unit_is_known(f->t[*end].s);
+	     ++*end, count++) {
 		struct span s = f->t[*end].s;
 		if (n + s.n + 1 >= sizeof joined || unit_changes_meaning(s) || count == 4)
 			return 0;
@@ -193,10 +195,10 @@ static int unit_tokens(const struct formula *f, int a, int b, int power, struct 
 			    !unit_tokens(f, bar + 2, last, -power * sign, u, depth + 1))
 				return 0;
 			end = last + 1;
-		} else if (is_word(t) && unit_dimension(t->s) && end < b) {
+		} else if (formula_structure_is_word(t) && unit_dimension(t->s) && end < b) {
 			dimension = unit_dimension(t->s);
 			continue;
-		} else if (!(t->kind == 'x' || is_word(t)) || !unit_words(f, i, b, power * sign * dimension, u, &end))
+		} else if (!(t->kind == 'x' || formula_structure_is_word(t)) || !unit_words(f, i, b, power * sign * dimension, u, &end))
 			return 0;
 		sign = dimension = 1;
 		items++;
@@ -213,7 +215,7 @@ static int is_called(const struct formula *f, int a, int i)
 static int is_plausible(const struct unit *u)
 {
 	for (int i = 0; i < u->n; i++)
-		if (u->factor[i].power != 1 && is_share(u->factor[i].name))
+		if (u->factor[i].power != 1 && formula_structure_is_share(u->factor[i].name))
 			return 0;
 	return 1;
 }
@@ -224,7 +226,7 @@ static int unit_start(const struct formula *f, int a, int b, struct unit *u)
 	int from = b - a > 16 ? b - 16 : a + 1;
 
 	for (int i = from; i < b; i++) {
-		if (!(f->t[i].kind == 'x' || f->t[i].kind == '(' || f->t[i].kind == 'F' || is_word(&f->t[i])))
+		if (!(f->t[i].kind == 'x' || f->t[i].kind == '(' || f->t[i].kind == 'F' || formula_structure_is_word(&f->t[i])))
 			continue;
 		*u = unit_none();
 		if (unit_tokens(f, i, b, 1, u, 0) && is_plausible(u) &&
@@ -299,9 +301,9 @@ static int parse_words(struct parser *p, int a, int b)
 	int node;
 
 	for (int i = a; i < b; i++)
-		if (!(is_word(&p->f->t[i]) || (p->f->t[i].in_text && strchr("vn-", p->f->t[i].kind))))
+		if (!(formula_structure_is_word(&p->f->t[i]) || (p->f->t[i].in_text && strchr("vn-", p->f->t[i].kind))))
 			return -1;
-	if (a >= b || (node = new_node(p->f, TEXT)) < 0)
+	if (a >= b || (node = formula_structure_new_node(p->f, TEXT)) < 0)
 		return -1;
 	p->f->node[node].from = p->f->origin[a];
 	p->f->node[node].to = p->f->origin[b - 1] + 1;
@@ -322,16 +324,16 @@ static int parse_children(struct parser *p, int parent, int a, int b, const char
 		child = parse_element(p, a, end, depth);
 		if (child < 0)
 			child = parse_words(p, a, end);
-		if (!append(p->f, parent, child))
+		if (!formula_structure_append(p->f, parent, child))
 			return 0;
 		a = end + 1;
 	}
 	return 1;
 }
 
-static int parse_structure(struct parser *p, enum node_kind kind, int a, int b, const char *separators, int depth)
+static int parse_structure(struct parser *p, enum formula_node_kind kind, int a, int b, const char *separators, int depth)
 {
-	int node = new_node(p->f, kind);
+	int node = formula_structure_new_node(p->f, kind);
 
 	if (node < 0 || !parse_children(p, node, a, b, separators, depth))
 		return -1;
@@ -345,13 +347,13 @@ static int parse_structure(struct parser *p, enum node_kind kind, int a, int b, 
 
 static int parse_matrix(struct parser *p, int a, int b, int depth)
 {
-	int node = new_node(p->f, MATRIX);
+	int node = formula_structure_new_node(p->f, MATRIX);
 
 	if (b > a && p->f->t[b - 1].kind == 'N')
 		b--;
 	while (node >= 0 && a < b) {
 		int end = formula_find(p->f, a, b, "N");
-		if (!append(p->f, node, parse_structure(p, SEQUENCE, a, end, "&", depth)))
+		if (!formula_structure_append(p->f, node, parse_structure(p, SEQUENCE, a, end, "&", depth)))
 			return -1;
 		a = end + 1;
 	}
@@ -359,7 +361,7 @@ static int parse_matrix(struct parser *p, int a, int b, int depth)
 }
 
 /* The expression of entry i of a row; -1. */
-static int entry(const struct formula *f, int row, int i)
+static int formula_structure_entry(const struct formula *f, int row, int i)
 {
 	int x = f->node[row].first;
 
@@ -371,19 +373,21 @@ static int entry(const struct formula *f, int row, int i)
 /* x [m,k] times y [k,n]; -1 when the shapes do not fit, y is empty or an entry is no value. */
 static int multiply(struct formula *f, int x, int y)
 {
-	int first = f->node[y].first, columns = first >= 0 ? f->node[first].n : 0, out = new_node(f, MATRIX);
+	int first = f->node[y].first, columns = first >= 0 ? f->node[first].n : 0, out = formula_structure_new_node(f, MATRIX);
 
 	if (columns == 0)
 		return -1;
 	for (int row = f->node[x].first; row >= 0 && out >= 0; row = f->node[row].next) {
-		int made = new_node(f, SEQUENCE);
-		if (f->node[row].n != f->node[y].n || !append(f, out, made))
+		int made = formula_structure_new_node(f, SEQUENCE);
+		if (f->node[row].n != f->node[y].n || !formula_structure_append(f, out, made))
 			return -1;
 		for (int j = 0; j < columns; j++) {
 			int sum = expression_whole(&f->e, 0), k = 0;
 			for (int other = f->node[y].first; other >= 0; other = f->node[other].next, k++)
-				sum = expression_make(&f->e, '+', sum, expression_make(&f->e, '*', entry(f, row, k), entry(f, other, j)));
-			if (!append(f, made, new_value(f, sum)))
+				sum = expression_make(&f->e, '+', sum,
+				                      expression_make(&f->e, '*', formula_structure_entry(f, row, k),
+				                                      formula_structure_entry(f, other, j)));
+			if (!formula_structure_append(f, made, new_value(f, sum)))
 				return -1;
 		}
 	}
@@ -393,17 +397,18 @@ static int multiply(struct formula *f, int x, int y)
 /* Each entry of x with that of y ('+', '-'), or with the number of `scalar` ('*', y -1). */
 static int entrywise(struct formula *f, char op, int x, int y, int scalar)
 {
-	int out = new_node(f, MATRIX), other = y < 0 ? -1 : f->node[y].first;
+	int out = formula_structure_new_node(f, MATRIX), other = y < 0 ? -1 : f->node[y].first;
 
 	if (y >= 0 && f->node[x].n != f->node[y].n)
 		return -1;
 	for (int row = f->node[x].first; row >= 0 && out >= 0; row = f->node[row].next) {
-		int made = new_node(f, SEQUENCE);
-		if ((y >= 0 && f->node[row].n != f->node[other].n) || !append(f, out, made))
+		int made = formula_structure_new_node(f, SEQUENCE);
+		if ((y >= 0 && f->node[row].n != f->node[other].n) || !formula_structure_append(f, out, made))
 			return -1;
 		for (int j = 0; j < f->node[row].n; j++) {
-			int with = y < 0 ? scalar : entry(f, other, j);
-			if (!append(f, made, new_value(f, expression_make(&f->e, op, entry(f, row, j), with))))
+			int with = y < 0 ? scalar : formula_structure_entry(f, other, j);
+			if (!formula_structure_append(f, made,
+			                              new_value(f, expression_make(&f->e, op, formula_structure_entry(f, row, j), with))))
 				return -1;
 		}
 		other = y < 0 ? -1 : f->node[other].next;
@@ -472,23 +477,23 @@ static int has_pm(const struct formula *f, int a, int b)
 
 static int parse_both_signs(struct parser *p, int a, int b, int depth)
 {
-	int node = new_node(p->f, LIST), ok = 1;
+	int node = formula_structure_new_node(p->f, LIST), ok = 1;
 
 	for (p->pm = 1; p->pm >= -1; p->pm -= 2)
-		ok = ok && append(p->f, node, parse_element(p, a, b, depth));
+		ok = ok && formula_structure_append(p->f, node, parse_element(p, a, b, depth));
 	p->pm = 0;
 	return ok ? node : -1;
 }
 
-static int parse_set(struct parser *p, int a, int b, int depth)
+static int formula_structure_parse_set(struct parser *p, int a, int b, int depth)
 {
-	return a == b ? new_node(p->f, SET) : parse_structure(p, SET, a, b, ",;", depth);
+	return a == b ? formula_structure_new_node(p->f, SET) : parse_structure(p, SET, a, b, ",;", depth);
 }
 
 /* a : b : c as 1, b/a, c/a. */
 static int parse_ratio(struct parser *p, int a, int b)
 {
-	int node = new_node(p->f, SEQUENCE), first = -1, v;
+	int node = formula_structure_new_node(p->f, SEQUENCE), first = -1, v;
 
 	while (node >= 0 && a <= b) {
 		int end = formula_find(p->f, a, b, ":");
@@ -496,7 +501,7 @@ static int parse_ratio(struct parser *p, int a, int b)
 			return -1;
 		if (first < 0)
 			first = v;
-		if (!append(p->f, node, new_value(p->f, expression_make(&p->f->e, '/', v, first))))
+		if (!formula_structure_append(p->f, node, new_value(p->f, expression_make(&p->f->e, '/', v, first))))
 			return -1;
 		a = end + 1;
 	}
@@ -507,7 +512,7 @@ static int parse_ratio(struct parser *p, int a, int b)
 
 static int parse_special(struct parser *p, char which)
 {
-	int node = new_node(p->f, SPECIAL);
+	int node = formula_structure_new_node(p->f, SPECIAL);
 
 	if (node >= 0)
 		p->f->node[node].open = which;
@@ -522,15 +527,16 @@ static int is_empty_set(const struct token *t)
 /* A \setminus B. */
 static int parse_difference(struct parser *p, int a, int b, int depth)
 {
-	int at = formula_find(p->f, a, b, "D"), node = new_node(p->f, UNION);
+	int at = formula_find(p->f, a, b, "D"), node = formula_structure_new_node(p->f, UNION);
 
-	if (!append(p->f, node, parse_element(p, a, at, depth)) || !append(p->f, node, parse_element(p, at + 1, b, depth)))
+	if (!formula_structure_append(p->f, node, parse_element(p, a, at, depth)) ||
+	    !formula_structure_append(p->f, node, parse_element(p, at + 1, b, depth)))
 		return -1;
 	p->f->node[node].open = 'D';
 	return node;
 }
 
-static int parse_sequence(struct parser *p, int a, int b, int depth)
+static int formula_structure_parse_sequence(struct parser *p, int a, int b, int depth)
 {
 	struct formula *f = p->f;
 	int             node;
@@ -577,7 +583,7 @@ static int parse_plain(struct parser *p, int a, int b, int depth)
 	if (formula_find(f, a, b, "D") < b)
 		return parse_difference(p, a, b, depth);
 	if (is_enclosed(f, a, b, "S", "T"))
-		return parse_set(p, a + 1, b - 1, depth);
+		return formula_structure_parse_set(p, a + 1, b - 1, depth);
 	if (is_enclosed(f, a, b, "{", "}") && formula_find(f, a + 1, b - 1, "O") == b - 1)
 		return b - a == 2 ? -1 : parse_structure(p, LIST, a + 1, b - 1, ",;", depth);
 	if (formula_find(f, a, b, "M") < b)
@@ -586,14 +592,14 @@ static int parse_plain(struct parser *p, int a, int b, int depth)
 	if (colon < b && formula_find(f, colon + 1, b, ":") < b)
 		return parse_ratio(p, a, b);
 	if (is_enclosed(f, a, b, "([", ")]"))
-		return parse_sequence(p, a, b, depth);
+		return formula_structure_parse_sequence(p, a, b, depth);
 	return parse_value(p, a, b);
 }
 
 /* ---- relations ---- */
 
 /* "x", "x_1", "f(2)", "(p, q)", "AB", "V_1 : V_2", "\frac{AB}{CD}": what stands before "=" and only names the answer. A fraction of numbers does not. */
-static int is_name(const struct formula *f, int a, int b)
+static int formula_structure_is_name(const struct formula *f, int a, int b)
 {
 	int depth = 0, letters = 0, capitals = 1, any = 0, fraction = a < b && f->t[a].kind == 'F';
 
@@ -614,13 +620,13 @@ static int is_name(const struct formula *f, int a, int b)
 
 static int is_absolute_name(const struct formula *f, int a, int b)
 {
-	return b - a > 2 && f->t[a].kind == '|' && f->t[b - 1].kind == '|' && is_name(f, a + 1, b - 1);
+	return b - a > 2 && f->t[a].kind == '|' && f->t[b - 1].kind == '|' && formula_structure_is_name(f, a + 1, b - 1);
 }
 
 static int has_letters(const struct formula *f, int a, int b)
 {
 	for (int i = a; i < b; i++)
-		if (f->t[i].kind == 'v' && !(span_equal(f->t[i].s, span_of("pi")) || is_word(&f->t[i])))
+		if (f->t[i].kind == 'v' && !(span_equal(f->t[i].s, span_of("pi")) || formula_structure_is_word(&f->t[i])))
 			return 1;
 	return 0;
 }
@@ -643,12 +649,12 @@ static int new_relation(struct parser *p, int a, int sign, int b)
 	char            kind = f->t[sign].kind;
 	int             left, right, node, name_left, name_right;
 
-	if (!parse_range(p, a, sign, &left) || !parse_range(p, sign + 1, b, &right) || (node = new_node(f, RELATION)) < 0)
+	if (!parse_range(p, a, sign, &left) || !parse_range(p, sign + 1, b, &right) || (node = formula_structure_new_node(f, RELATION)) < 0)
 		return -1;
 	f->node[node].open = kind == 'g' ? 'l' : kind == '>' ? '<' : kind;
 	f->node[node].v = strchr("g>", kind) ? expression_make(&f->e, '-', right, left) : expression_make(&f->e, '-', left, right);
-	name_left = is_name(f, a, sign) || is_absolute_name(f, a, sign);
-	name_right = is_name(f, sign + 1, b) || is_absolute_name(f, sign + 1, b);
+	name_left = formula_structure_is_name(f, a, sign) || is_absolute_name(f, a, sign);
+	name_right = formula_structure_is_name(f, sign + 1, b) || is_absolute_name(f, sign + 1, b);
 	if (name_left && !is_open(f, right))
 		f->node[node].bound = right;
 	else if (name_right && !is_open(f, left))
@@ -662,9 +668,9 @@ static int new_relation(struct parser *p, int a, int sign, int b)
 
 static int new_interval(struct parser *p, int low, int high, char open, char close)
 {
-	int node = new_node(p->f, SEQUENCE);
+	int node = formula_structure_new_node(p->f, SEQUENCE);
 
-	if (!append(p->f, node, new_value(p->f, low)) || !append(p->f, node, new_value(p->f, high)))
+	if (!formula_structure_append(p->f, node, new_value(p->f, low)) || !formula_structure_append(p->f, node, new_value(p->f, high)))
 		return -1;
 	p->f->node[node].open = open;
 	p->f->node[node].close = close;
@@ -682,7 +688,7 @@ static int parse_interval(struct parser *p, int a, int first, int second, int b)
 	char                open, close;
 
 	if (!strchr("<>lg", t[first].kind) || !strchr("<>lg", t[second].kind) || up != (strchr("<l", t[second].kind) != NULL) ||
-	    !(absolute || is_name(f, first + 1, second)))
+	    !(absolute || formula_structure_is_name(f, first + 1, second)))
 		return -1;
 	if (!parse_range(p, a, first, up ? &low : &high) || !parse_range(p, second + 1, b, up ? &high : &low))
 		return -1;
@@ -690,14 +696,14 @@ static int parse_interval(struct parser *p, int a, int first, int second, int b)
 	close = strchr("lg", t[up ? second : first].kind) ? ']' : ')';
 	if (!absolute)
 		return new_interval(p, low, high, open, close);
-	node = new_node(f, UNION);
+	node = formula_structure_new_node(f, UNION);
 	if (node >= 0)
 		f->node[node].from_relation = 1;
-	return append(f, node, new_interval(p, low, high, open, close)) &&
-	                       append(f, node,
-	                              new_interval(p, expression_make(e, '-', expression_whole(e, 0), high),
-	                                           expression_make(e, '-', expression_whole(e, 0), low), close == ']' ? '[' : '(',
-	                                           open == '[' ? ']' : ')'))
+	return formula_structure_append(f, node, new_interval(p, low, high, open, close)) &&
+	                       formula_structure_append(f, node,
+	                                                new_interval(p, expression_make(e, '-', expression_whole(e, 0), high),
+	                                                             expression_make(e, '-', expression_whole(e, 0), low),
+	                                                             close == ']' ? '[' : '(', open == '[' ? ']' : ')'))
 	               ? node
 	               : -1;
 }
@@ -705,14 +711,14 @@ static int parse_interval(struct parser *p, int a, int first, int second, int b)
 /* a < b < c is a < b and b < c. */
 static int parse_chain(struct parser *p, int a, int b)
 {
-	int node = new_node(p->f, LIST);
+	int node = formula_structure_new_node(p->f, LIST);
 
 	while (node >= 0) {
 		int sign = formula_find(p->f, a, b, relations), end;
 		if (sign == b)
 			return node;
 		end = formula_find(p->f, sign + 1, b, relations);
-		if (strchr("IE", p->f->t[sign].kind) || !append(p->f, node, new_relation(p, a, sign, end)))
+		if (strchr("IE", p->f->t[sign].kind) || !formula_structure_append(p->f, node, new_relation(p, a, sign, end)))
 			return -1;
 		a = sign + 1;
 	}
@@ -727,10 +733,10 @@ static int parse_named(struct parser *p, int name, int name_end, int a, int b, i
 
 	if (node < 0)
 		return -1;
-	if (is_name(f, name, name_end))
+	if (formula_structure_is_name(f, name, name_end))
 		f->node[node].name = name_text(f, name, name_end);
 	if (f->node[node].kind == VALUE && parse_range(p, name, name_end, &left) && parse_range(p, a, b, &right) &&
-	    (relation = new_node(f, RELATION)) >= 0) {
+	    (relation = formula_structure_new_node(f, RELATION)) >= 0) {
 		f->node[relation].open = '=';
 		f->node[relation].v = expression_make(&f->e, '-', left, right);
 		if (f->node[relation].v >= 0)
@@ -764,11 +770,11 @@ static int promise_chain(struct parser *p, int a, int b)
 static int parse_equation(struct parser *p, int a, int sign, int last, int n, int b, int depth)
 {
 	struct formula *f = p->f;
-	int             named = is_name(f, a, sign);
+	int             named = formula_structure_is_name(f, a, sign);
 
 	if (named || f->t[a].kind == 'L')
 		return parse_named(p, a, sign, last + 1, b, depth);
-	if (n == 1 && is_name(f, sign + 1, b) && !has_letters(f, a, sign))
+	if (n == 1 && formula_structure_is_name(f, sign + 1, b) && !has_letters(f, a, sign))
 		return parse_named(p, sign + 1, b, a, sign, depth);
 	if (n > 1 || (!has_letters(f, a, sign) && !has_letters(f, sign + 1, b))) {
 		if (formula_find(f, a, b, "M") == b && !has_letters(f, a, b) && !promise_chain(p, a, b))
@@ -828,7 +834,7 @@ static int parse_relation(struct parser *p, int a, int sign, int b, int depth)
 	if (f->t[sign].kind == '=' && f->t[last].kind == '=' && n > 1)
 		return parse_element(p, last + 1, b, depth);
 	if (f->t[sign].kind == 'I')
-		return n == 1 && is_name(f, a, sign) ? parse_named(p, a, sign, sign + 1, b, depth) : -1;
+		return n == 1 && formula_structure_is_name(f, a, sign) ? parse_named(p, a, sign, sign + 1, b, depth) : -1;
 	if (n == 1)
 		return new_relation(p, a, sign, b);
 	if (n == 2 && (node = parse_interval(p, a, sign, last, b)) >= 0)
@@ -854,11 +860,11 @@ static int parse_element(struct parser *p, int a, int b, int depth)
 static int parse_pairs(struct parser *p)
 {
 	struct formula *f = p->f;
-	int             n = f->n_tokens, node = new_node(f, LIST);
+	int             n = f->n_tokens, node = formula_structure_new_node(f, LIST);
 
 	for (int a = 0; a <= n && node >= 0;) {
 		int end = formula_find(f, a, n, ";"), child = parse_structure(p, SEQUENCE, a, end, ",", 0);
-		if (!append(f, node, child))
+		if (!formula_structure_append(f, node, child))
 			return -1;
 		f->node[child].open = '(';
 		f->node[child].close = ')';
@@ -868,7 +874,7 @@ static int parse_pairs(struct parser *p)
 }
 
 /* The outermost list: its name before "=" holds for all of it ("n = 1, 2, 3"). ";" parts what "," joins. */
-static int parse_all(struct parser *p)
+static int formula_structure_parse_all(struct parser *p)
 {
 	struct formula *f = p->f;
 	int             n = f->n_tokens, sign;
@@ -878,13 +884,13 @@ static int parse_all(struct parser *p)
 	if (formula_find(f, 0, n, ";") < n && formula_find(f, 0, n, ",") < n)
 		return parse_pairs(p);
 	sign = formula_find(f, 0, n, relations);
-	if (sign < formula_find(f, 0, n, ",;") && is_name(f, 0, sign) && f->t[sign].kind == '=' &&
+	if (sign < formula_find(f, 0, n, ",;") && formula_structure_is_name(f, 0, sign) && f->t[sign].kind == '=' &&
 	    formula_find(f, sign + 1, n, relations) == n)
 		return parse_structure(p, LIST, sign + 1, n, ",;", 0);
 	return parse_structure(p, LIST, 0, n, ",;", 0);
 }
 
-static void push(struct formula *f, struct token t, int origin)
+static void formula_structure_push(struct formula *f, struct token t, int origin)
 {
 	f->origin[f->n_tokens] = origin;
 	f->t[f->n_tokens++] = t;
@@ -908,17 +914,17 @@ static int spell_out(struct formula *f)
 		if (f->n_tokens + (int)t.s.n + 1 > 2 * FORMULA_TOKENS)
 			return 0;
 		if (t.kind != 'v' || t.is_command || span_equal(t.s, span_of("pi")) || t.in_text)
-			push(f, t, i);
+			formula_structure_push(f, t, i);
 		else if (span_equal(t.s, span_of("sqrt")) && i + 1 < f->read.n && f->read.t[i + 1].kind == '(')
-			push(f, (struct token){'f', 0, 0, t.s}, i);
+			formula_structure_push(f, (struct token){'f', 0, 0, t.s}, i);
 		else if (is_plain_unit(f, &t)) {
 			t.kind = 'x';
-			push(f, t, i);
+			formula_structure_push(f, t, i);
 		} else if (t.s.n >= 4)
-			push(f, t, i);
+			formula_structure_push(f, t, i);
 		else
 			for (size_t j = 0; j < t.s.n; j++)
-				push(f, (struct token){'v', 0, 0, {t.s.s + j, 1}}, i);
+				formula_structure_push(f, (struct token){'v', 0, 0, {t.s.s + j, 1}}, i);
 	}
 	return f->n_tokens > 0;
 }
@@ -937,7 +943,7 @@ static void turn_brackets(struct formula *f)
 }
 
 /* Lists within a list ("1/2, 2 \pm \sqrt{3}") are part of it. */
-static void flatten(struct formula *f, int x)
+static void formula_structure_flatten(struct formula *f, int x)
 {
 	int *link = &f->node[x].first;
 
@@ -980,9 +986,9 @@ int parse_formula(struct formula *f)
 		return parse_special(&p, 'R');
 	if (spell_out(f)) {
 		turn_brackets(f);
-		root = parse_all(&p);
+		root = formula_structure_parse_all(&p);
 	}
 	if (root >= 0)
-		flatten(f, root);
+		formula_structure_flatten(f, root);
 	return root;
 }

@@ -72,7 +72,7 @@ struct scanner {
 	int            text_depth; /* braces open since \text */
 };
 
-static void add(struct scanner *c, char kind, struct span s)
+static void formula_token_add(struct scanner *c, char kind, struct span s)
 {
 	struct tokens *t = c->out;
 
@@ -216,7 +216,7 @@ static size_t command(struct span name, char *kind)
 	return best ? best : name.n;
 }
 
-static void skip(struct scanner *c, size_t n)
+static void formula_token_skip(struct scanner *c, size_t n)
 {
 	c->rest = span_from(c->rest, n);
 }
@@ -237,15 +237,15 @@ static void environment(struct scanner *c, int begins)
 	c->rest = span_trim(c->rest);
 	n = braced(c->rest);
 	name = n ? span_trim((struct span){c->rest.s + 1, n - 2}) : (struct span){c->rest.s, 0};
-	skip(c, n);
+	formula_token_skip(c, n);
 	if (span_equal(name, span_of("array")) && begins)
-		skip(c, braced(c->rest));
+		formula_token_skip(c, braced(c->rest));
 	if (span_equal(name, span_of("array")) || span_equal(name, span_of("matrix")) || span_equal(name, span_of("pmatrix")) ||
 	    span_equal(name, span_of("bmatrix")) || span_equal(name, span_of("Bmatrix")) || span_equal(name, span_of("smallmatrix"))) {
-		add(c, begins ? 'M' : 'W', name);
+		formula_token_add(c, begins ? 'M' : 'W', name);
 		c->matrix += begins ? 1 : -1;
 	} else if (!span_starts(name, "align") && !span_starts(name, "equation") && !span_starts(name, "gather"))
-		add(c, 'u', name);
+		formula_token_add(c, 'u', name);
 }
 
 static int is_known(struct span name)
@@ -287,8 +287,8 @@ static void two_backslashes(struct scanner *c)
 
 	name.n = token_letters(name);
 	if (c->matrix > 0)
-		add(c, 'N', (struct span){c->rest.s, 2});
-	skip(c, c->matrix <= 0 && name.n && is_known(name) ? 1 : 2);
+		formula_token_add(c, 'N', (struct span){c->rest.s, 2});
+	formula_token_skip(c, c->matrix <= 0 && name.n && is_known(name) ? 1 : 2);
 }
 
 static void escaped_sign(struct scanner *c, char next)
@@ -298,22 +298,22 @@ static void escaped_sign(struct scanner *c, char next)
 	switch (next) {
 	case '{':
 	case '}':
-		add(c, next == '{' ? 'S' : 'T', both);
+		formula_token_add(c, next == '{' ? 'S' : 'T', both);
 		c->depth += next == '{' ? 1 : -1;
 		break;
 	case '|':
-		add(c, '|', both);
+		formula_token_add(c, '|', both);
 		break;
 	case '$':
-		add(c, 'x', span_of("dollar"));
+		formula_token_add(c, 'x', span_of("dollar"));
 		break;
 	case '%':
-		add(c, 'x', span_of("percent"));
+		formula_token_add(c, 'x', span_of("percent"));
 		break;
 	default:
 		break;
 	}
-	skip(c, 2);
+	formula_token_skip(c, 2);
 }
 
 static void add_command(struct scanner *c, char kind, struct span name)
@@ -322,7 +322,7 @@ static void add_command(struct scanner *c, char kind, struct span name)
 
 	if (kind == 'x' && span_equal(name, span_of("pounds")))
 		name = span_of("pound");
-	add(c, kind, name);
+	formula_token_add(c, kind, name);
 	if (c->out->n > before)
 		c->out->t[before].is_command = 1;
 }
@@ -336,8 +336,8 @@ static void blackboard(struct scanner *c)
 	c->rest = span_trim(c->rest);
 	n = braced(c->rest);
 	name = n ? span_trim((struct span){c->rest.s + 1, n - 2}) : (struct span){c->rest.s, c->rest.n > 0};
-	add(c, name.n == 1 ? 'b' : 'u', name);
-	skip(c, n ? n : name.n);
+	formula_token_add(c, name.n == 1 ? 'b' : 'u', name);
+	formula_token_skip(c, n ? n : name.n);
 }
 
 static void backslash(struct scanner *c)
@@ -357,18 +357,18 @@ static void backslash(struct scanner *c)
 	name = (struct span){c->rest.s + 1, n};
 	n = command(name, &kind);
 	name.n = n;
-	skip(c, 1 + n);
+	formula_token_skip(c, 1 + n);
 	if (kind == '(' || kind == ')')
 		environment(c, kind == '(');
 	else if (kind == 'b')
 		blackboard(c);
 	else if (kind == '!') { /* \not= */
 		c->rest = span_trim(c->rest);
-		add(c, span_starts(c->rest, "=") ? '~' : 'u', name);
-		skip(c, span_starts(c->rest, "="));
+		formula_token_add(c, span_starts(c->rest, "=") ? '~' : 'u', name);
+		formula_token_skip(c, span_starts(c->rest, "="));
 	} else if (kind == 't' && (n = named_function(c->rest, &inside))) {
 		add_command(c, 'f', inside);
-		skip(c, n);
+		formula_token_skip(c, n);
 	} else if (kind == 't')
 		c->text_depth = holds_formula(c->rest, name) ? 0 : -1;
 	else if (kind != 'w')
@@ -405,13 +405,13 @@ static void word(struct scanner *c)
 		w.n = noon_length(c->rest);
 	if (n && strchr("n)", c->out->t[n - 1].kind) && span_starts(w, "or") && w.n <= 4 && w.n > 2)
 		w.n = 2; /* 1orW(x) */
-	skip(c, w.n);
+	formula_token_skip(c, w.n);
 	if (is_connective(w))
-		add(c, ',', w);
+		formula_token_add(c, ',', w);
 	else if (c->text_depth <= 0 && is_function(w))
-		add(c, 'f', w);
+		formula_token_add(c, 'f', w);
 	else
-		add(c, 'v', w);
+		formula_token_add(c, 'v', w);
 }
 
 /* A sign that is no letter, digit or backslash. */
@@ -436,20 +436,20 @@ static void sign(struct scanner *c)
 	else if (c->text_depth > 0 && ch == '}')
 		c->text_depth--;
 	else if (ch == '%')
-		add(c, 'x', span_of("percent"));
+		formula_token_add(c, 'x', span_of("percent"));
 	else if (n == 1 && ch && strchr("nrcvfFRBopqlgESTUDIMWNOyYzZLabxu0d", ch))
-		add(c, 'u', (struct span){c->rest.s, 1});
+		formula_token_add(c, 'u', (struct span){c->rest.s, 1});
 	else if ((unsigned char)ch >= 0x80)
-		add(c, unit_is_known((struct span){c->rest.s, n}) ? 'x' : 'u', (struct span){c->rest.s, n});
+		formula_token_add(c, unit_is_known((struct span){c->rest.s, n}) ? 'x' : 'u', (struct span){c->rest.s, n});
 	else if (ch == 0)
-		add(c, 'u', (struct span){c->rest.s, 1});
+		formula_token_add(c, 'u', (struct span){c->rest.s, 1});
 	else if (!isspace((unsigned char)ch) && !strchr("$~`", ch))
-		add(c, kind, (struct span){c->rest.s, n});
+		formula_token_add(c, kind, (struct span){c->rest.s, n});
 	if (ch == '(' || ch == '[')
 		c->depth++;
 	if (ch == ')' || ch == ']')
 		c->depth--;
-	skip(c, n);
+	formula_token_skip(c, n);
 }
 
 /* ---- what tokens come to ---- */
@@ -525,8 +525,8 @@ static void scan_token(struct scanner *c)
 		size_t            lengths[] = {repeating_length(c->rest), clock_length(c), number_length(c)};
 		for (int i = 0; i < 3; i++)
 			if ((n = lengths[i])) {
-				add(c, kinds[i], (struct span){c->rest.s, n});
-				skip(c, n);
+				formula_token_add(c, kinds[i], (struct span){c->rest.s, n});
+				formula_token_skip(c, n);
 				return;
 			}
 	}

@@ -3,20 +3,20 @@
 #include <ctype.h>
 #include <string.h>
 
-struct reader {
+struct grid_reader {
 	struct grid    *grid;
 	enum grid_style style;
 	int             row;   /* of the next cell */
 	int             begun; /* this row has a cell */
 };
 
-static void end_row(struct reader *r)
+static void end_row(struct grid_reader *r)
 {
 	r->row += r->begun;
 	r->begun = 0;
 }
 
-static int add_cell(struct reader *r, int value)
+static int grid_add_cell(struct grid_reader *r, int value)
 {
 	if (r->grid->n == GRID_CELLS_MAX || value > GRID_VALUE_MAX)
 		return 0;
@@ -26,17 +26,17 @@ static int add_cell(struct reader *r, int value)
 }
 
 /* The number or digit at the start of the span: its bytes; 0 when it is too large. */
-static size_t read_cell(struct reader *r, struct span a)
+static size_t read_cell(struct grid_reader *r, struct span a)
 {
 	size_t n = 0;
 	int    value = 0;
 
 	if (r->style == GRID_DIGITS)
-		return add_cell(r, isdigit((unsigned char)a.s[0]) ? a.s[0] - '0' : 0);
+		return grid_add_cell(r, isdigit((unsigned char)a.s[0]) ? a.s[0] - '0' : 0);
 	for (; n < a.n && isdigit((unsigned char)a.s[n]); n++)
 		if ((value = 10 * value + (a.s[n] - '0')) > GRID_VALUE_MAX)
 			return 0;
-	return add_cell(r, value) ? n : 0;
+	return grid_add_cell(r, value) ? n : 0;
 }
 
 static int is_cell(enum grid_style style, char c)
@@ -44,7 +44,7 @@ static int is_cell(enum grid_style style, char c)
 	return isdigit((unsigned char)c) || (style == GRID_DIGITS && (c == '.' || c == '_'));
 }
 
-static int is_gap(char c)
+static int grid_is_gap(char c)
 {
 	return c && strchr(" \t\r\v\f,;|&[]()\"'", c) != NULL;
 }
@@ -56,13 +56,13 @@ static int is_rule(struct span line)
 
 	for (size_t i = 0; i < line.n; i++) {
 		signs += line.s[i] && strchr("+-=", line.s[i]) != NULL;
-		if (!is_gap(line.s[i]) && !(line.s[i] && strchr("+-=", line.s[i])))
+		if (!grid_is_gap(line.s[i]) && !(line.s[i] && strchr("+-=", line.s[i])))
 			return 0;
 	}
 	return signs > 0;
 }
 
-static int read_line(struct reader *r, struct span line)
+static int grid_read_line(struct grid_reader *r, struct span line)
 {
 	if (is_rule(line))
 		return 1;
@@ -72,7 +72,7 @@ static int read_line(struct reader *r, struct span line)
 			n = read_cell(r, span_from(line, i));
 		else if (span_starts(span_from(line, i), "\\\\"))
 			n = 2;
-		else if (!is_gap(line.s[i]))
+		else if (!grid_is_gap(line.s[i]))
 			return 0;
 		if (n == 0)
 			return 0;
@@ -96,14 +96,14 @@ static struct span line_before(struct span text, size_t end)
 
 int grid_read(struct span text, enum grid_style style, struct grid *out)
 {
-	struct reader r = {.grid = out, .style = style};
+	struct grid_reader r = {.grid = out, .style = style};
 
 	out->n = 0;
 	text = span_trim(text);
 	while (text.n) {
 		const char *end = memchr(text.s, '\n', text.n);
 		struct span line = {text.s, end ? (size_t)(end - text.s) : text.n};
-		if (!read_line(&r, line))
+		if (!grid_read_line(&r, line))
 			return 0;
 		text = span_from(text, line.n + 1);
 	}
@@ -133,7 +133,7 @@ int grid_find(struct span text, enum grid_style style, struct grid *out)
 	return grid_read((struct span){text.s + start, end - start}, style, out);
 }
 
-static int add_list(struct reader *r, const json_t *list)
+static int grid_add_list(struct grid_reader *r, const json_t *list)
 {
 	size_t        i;
 	const json_t *item;
@@ -143,10 +143,10 @@ static int add_list(struct reader *r, const json_t *list)
 		json_int_t value = json_integer_value(item);
 		if (json_is_array(item)) {
 			end_row(r);
-			if (!add_list(r, item))
+			if (!grid_add_list(r, item))
 				return 0;
 			end_row(r);
-		} else if (!json_is_integer(item) || value < 0 || value > GRID_VALUE_MAX || !add_cell(r, (int)value)) {
+		} else if (!json_is_integer(item) || value < 0 || value > GRID_VALUE_MAX || !grid_add_cell(r, (int)value)) {
 			return 0;
 		}
 	}
@@ -155,12 +155,12 @@ static int add_list(struct reader *r, const json_t *list)
 
 int grid_of_json(const json_t *v, enum grid_style style, struct grid *out)
 {
-	struct reader r = {.grid = out, .style = style};
+	struct grid_reader r = {.grid = out, .style = style};
 
 	out->n = 0;
 	if (json_is_string(v))
 		return grid_read((struct span){json_string_value(v), json_string_length(v)}, style, out);
-	return json_is_array(v) && add_list(&r, v) && out->n > 0;
+	return json_is_array(v) && grid_add_list(&r, v) && out->n > 0;
 }
 
 int grid_equal(const struct grid *a, const struct grid *b)

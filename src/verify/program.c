@@ -47,7 +47,7 @@ struct program {
 /* ---- the line ---- */
 
 /* Cuts c->copy into words, in place. */
-static int split(struct program *c)
+static int program_split(struct program *c)
 {
 	char *from = c->copy, *to = c->copy;
 	int   n = 0;
@@ -109,7 +109,7 @@ static int open_line(const struct program_options *o, struct program *c)
 	c->log = o->log ? mem_text(o->log, strlen(o->log)) : NULL;
 	if (!c->line || !c->copy || (o->log && !c->log))
 		return error_set(ERR_INPUT, "out of memory: a program");
-	TRY(split(c));
+	TRY(program_split(c));
 	return find_program(c);
 }
 
@@ -159,7 +159,7 @@ static int spawn_with(struct program *c, struct worker *w, const int in[2], cons
 	return family_spawn(&w->pid, c->path, files, how, c->word);
 }
 
-static int start(struct program *c, struct worker *w)
+static int program_start(struct program *c, struct worker *w)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t          how;
@@ -344,7 +344,7 @@ static int is_off_the_line(const struct worker *w)
 	return poll(&fd, 1, 0) != 0;
 }
 
-static int report(const struct program *c, enum talk result, int status, double seconds)
+static int program_report(const struct program *c, enum talk result, int status, double seconds)
 {
 	const char *log = c->log ? "; its standard error is in " : "", *where = c->log ? c->log : "";
 
@@ -373,7 +373,7 @@ static int try_once(struct program *c, struct worker *w, const char *question, s
 	if (w->pid && is_off_the_line(w))
 		stop(w, 0);
 	if (!w->pid)
-		TRY(start(c, w));
+		TRY(program_start(c, w));
 	was_fresh = w->fresh;
 	seconds = c->timeout + (was_fresh ? c->startup : 0);
 	result = converse_quietly(c, w, question, n, seconds);
@@ -388,7 +388,7 @@ static int try_once(struct program *c, struct worker *w, const char *question, s
 	status = stop(w, result == TALK_ENDED ? 200 : 0);
 	if (result == TALK_STOPPED)
 		return stop_check();
-	return result == TALK_DONE ? ERR_INPUT : report(c, result, status, seconds);
+	return result == TALK_DONE ? ERR_INPUT : program_report(c, result, status, seconds);
 }
 
 /* ---- the pool ---- */
@@ -404,7 +404,7 @@ static struct worker *free_worker(struct program *c)
 	return found;
 }
 
-static struct worker *take(struct program *c)
+static struct worker *program_take(struct program *c)
 {
 	struct worker *w = NULL;
 
@@ -436,7 +436,7 @@ static void give_back(struct program *c, struct worker *w, int status)
 
 int program_ask(struct program *c, const char *question, size_t n, program_accept *accept, void *context)
 {
-	struct worker *w = take(c);
+	struct worker *w = program_take(c);
 	int            again, status;
 
 	if (!w)

@@ -9,7 +9,7 @@ struct region_walk {
 	struct region        *out;
 };
 
-static struct term term_of(const struct region_walk *w, int v)
+static struct term region_term_of(const struct region_walk *w, int v)
 {
 	return (struct term){w->side, v};
 }
@@ -19,19 +19,19 @@ static int region_add(struct region_walk *w, int lo, int lo_closed, int hi, int 
 	struct region *r = w->out;
 	int            order;
 
-	if (lo < 0 || hi < 0 || r->n == REGION_PIECES || !comparison_order(w->c, term_of(w, lo), term_of(w, hi), &order) || order > 0 ||
-	    (order == 0 && !(lo_closed && hi_closed)))
+	if (lo < 0 || hi < 0 || r->n == REGION_PIECES || !comparison_order(w->c, region_term_of(w, lo), region_term_of(w, hi), &order) ||
+	    order > 0 || (order == 0 && !(lo_closed && hi_closed)))
 		return 0;
-	r->piece[r->n].lo = term_of(w, lo);
-	r->piece[r->n].hi = term_of(w, hi);
+	r->piece[r->n].lo = region_term_of(w, lo);
+	r->piece[r->n].hi = region_term_of(w, hi);
 	r->piece[r->n].lo_closed = lo_closed;
 	r->piece[r->n++].hi_closed = hi_closed;
 	return 1;
 }
 
-static int region_interval(struct region_walk *w, const struct node *n)
+static int region_interval(struct region_walk *w, const struct formula_node *n)
 {
-	const struct node *lo, *hi;
+	const struct formula_node *lo, *hi;
 
 	if (n->n != 2 || !strchr("([", n->open) || !strchr(")]", n->close) || n->open == 0 || n->close == 0)
 		return 0;
@@ -41,7 +41,7 @@ static int region_interval(struct region_walk *w, const struct node *n)
 }
 
 /* x < c, x >= c, x != c; |x| < c and |x| > c for c > 0. */
-static int region_relation(struct region_walk *w, const struct node *n)
+static int region_relation(struct region_walk *w, const struct formula_node *n)
 {
 	const int *end = w->f->infinity;
 	int        closed = n->open == 'l', below = n->name_first;
@@ -58,7 +58,7 @@ static int region_relation(struct region_walk *w, const struct node *n)
 
 static int region_collect(struct region_walk *w, int x);
 
-static int region_children(struct region_walk *w, const struct node *n)
+static int region_children(struct region_walk *w, const struct formula_node *n)
 {
 	for (int i = n->first; i >= 0; i = w->f->node[i].next)
 		if (!region_collect(w, i))
@@ -66,7 +66,7 @@ static int region_children(struct region_walk *w, const struct node *n)
 	return 1;
 }
 
-static int region_points(struct region_walk *w, const struct node *n)
+static int region_points(struct region_walk *w, const struct formula_node *n)
 {
 	for (int i = n->first; i >= 0; i = w->f->node[i].next)
 		if (w->f->node[i].kind != VALUE || !region_add(w, w->f->node[i].v, 1, w->f->node[i].v, 1))
@@ -78,7 +78,7 @@ static int region_points(struct region_walk *w, const struct node *n)
 static int region_puncture(struct region_walk *w, int v)
 {
 	struct region *r = w->out;
-	struct term    x = term_of(w, v);
+	struct term    x = region_term_of(w, v);
 
 	for (int i = 0; i < r->n; i++) {
 		int low, high;
@@ -106,9 +106,9 @@ static int region_puncture(struct region_walk *w, int v)
 }
 
 /* A without points. */
-static int region_difference(struct region_walk *w, const struct node *n)
+static int region_difference(struct region_walk *w, const struct formula_node *n)
 {
-	const struct node *points = &w->f->node[w->f->node[n->first].next];
+	const struct formula_node *points = &w->f->node[w->f->node[n->first].next];
 
 	if (!region_collect(w, n->first) || points->kind != SET)
 		return 0;
@@ -120,7 +120,7 @@ static int region_difference(struct region_walk *w, const struct node *n)
 
 static int region_collect(struct region_walk *w, int x)
 {
-	const struct node *n = &w->f->node[x];
+	const struct formula_node *n = &w->f->node[x];
 
 	switch (n->kind) {
 	case SEQUENCE:

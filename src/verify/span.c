@@ -13,16 +13,16 @@ struct span span_from(struct span a, size_t at)
 	return at < a.n ? (struct span){a.s + at, a.n - at} : (struct span){a.s + a.n, 0};
 }
 
-static int is_blank(char c)
+static int span_is_blank(char c)
 {
 	return c == 0 || isspace((unsigned char)c);
 }
 
 struct span span_trim(struct span a)
 {
-	while (a.n && is_blank(a.s[0]))
+	while (a.n && span_is_blank(a.s[0]))
 		a = span_from(a, 1);
-	while (a.n && is_blank(a.s[a.n - 1]))
+	while (a.n && span_is_blank(a.s[a.n - 1]))
 		a.n--;
 	return a;
 }
@@ -107,9 +107,9 @@ static struct span up_to_tag(struct span a)
 	return a;
 }
 
-static int is_visible(struct span a, size_t i)
+static int span_is_visible(struct span a, size_t i)
 {
-	return i < a.n && a.s[i] != '#' && !is_blank(a.s[i]);
+	return i < a.n && a.s[i] != '#' && !span_is_blank(a.s[i]);
 }
 
 /* Is the '#' at text[i] the last of a marker? */
@@ -119,7 +119,7 @@ static int is_hash_marker(struct span text, size_t i)
 
 	while (run < 4 && run <= i && text.s[i - run] == '#')
 		run++;
-	return run >= 4 || (is_visible(text, i + 1) && (run > i || is_visible(text, i - run)));
+	return run >= 4 || (span_is_visible(text, i + 1) && (run > i || span_is_visible(text, i - run)));
 }
 
 /* Does a marker start at text[i]? Then *answer is what it marks. */

@@ -128,10 +128,10 @@ static int touches(struct span text, const struct box *box, struct span *piece)
 	       (i >= 6 && !memcmp(text.s + i - 6, "\\times", 6)) || (i >= 3 && !memcmp(text.s + i - 3, "\\pm", 3));
 }
 
-enum found { NOWHERE, FOUND, NO_ANSWER };
+enum statement_found { NOWHERE, FOUND, NO_ANSWER };
 
 /* The last boxes. An open one, or one that is part of a formula, is no answer, whatever stands before it. */
-static enum found find_boxes(struct span text, int open_counts, struct statement *out)
+static enum statement_found find_boxes(struct span text, int open_counts, struct statement *out)
 {
 	struct box box;
 	size_t     end = 0;
@@ -158,7 +158,7 @@ static enum found find_boxes(struct span text, int open_counts, struct statement
 }
 
 /* Words that turn an answer into another one, or into none. */
-static int is_hedged(struct span a)
+static int statement_is_hedged(struct span a)
 {
 	static const char *const words[] = {"not",   "never",   "neither", "nor",     "isn't",    "wasn't",   "cannot",
 	                                    "can't", "doesn't", "don't",   "more",    "less",     "than",     "either",
@@ -311,7 +311,7 @@ static struct span behind_last(struct span a, const char *word)
 	return a;
 }
 
-static enum found find_in_sentence(struct span a, struct statement *out)
+static enum statement_found find_in_sentence(struct span a, struct statement *out)
 {
 	struct span piece;
 	int         prose;
@@ -324,7 +324,7 @@ static enum found find_in_sentence(struct span a, struct statement *out)
 	if (span_starts_nocase(a, "not ") || span_starts_nocase(a, "either "))
 		return NO_ANSWER;
 	if (last_math(a, &piece, &prose, &out->steps) && prose) {
-		if (is_hedged(a))
+		if (statement_is_hedged(a))
 			return NO_ANSWER;
 		return only(out, piece) ? FOUND : NOWHERE;
 	}
@@ -364,7 +364,7 @@ static size_t announced_at(struct span text, size_t i)
 	return strchr("#*", text.s[line]) && text.s[line] ? at + 1 : 0;
 }
 
-static enum found find_announced(struct span text, struct statement *out)
+static enum statement_found find_announced(struct span text, struct statement *out)
 {
 	for (size_t i = text.n; i-- > 0;) {
 		unsigned char c = (unsigned char)text.s[i];
@@ -432,7 +432,7 @@ static int find_number(struct span text, struct statement *out)
 			start--;
 		if (start < end && strchr(",/", text.s[start]))
 			start++;
-		if (!is_announced(text, start) || is_hedged(since_last_number(text, start)))
+		if (!is_announced(text, start) || statement_is_hedged(since_last_number(text, start)))
 			return 0;
 		if (start && text.s[start - 1] == '-')
 			start--;
@@ -459,9 +459,9 @@ static int behind_thinking(struct span *text)
 
 int statement_of_completion(struct span text, struct statement *out)
 {
-	struct span a;
-	int         prose;
-	enum found  found;
+	struct span          a;
+	int                  prose;
+	enum statement_found found;
 
 	out->n = 0;
 	out->steps = 3 * (long)text.n; /* thinking, and what span.h marks */
@@ -485,7 +485,7 @@ int statement_of_completion(struct span text, struct statement *out)
 	if (found != NOWHERE)
 		return found == FOUND;
 	if (last_math(text, &a, &prose, &out->steps) && prose)
-		return !is_hedged(sentence_around(text, (size_t)(a.s - text.s))) && only(out, a);
+		return !statement_is_hedged(sentence_around(text, (size_t)(a.s - text.s))) && only(out, a);
 	if (!is_prose(text))
 		return only(out, text);
 	return find_bracket(text, out) || find_number(text, out);

@@ -42,7 +42,7 @@ const struct verifier *verifier_at(int i)
 	return i >= 0 && i < N_ROWS ? &table[i] : NULL;
 }
 
-static const char *name_at(int i)
+static const char *verifier_name_at(int i)
 {
 	return i < N_ROWS ? table[i].name : NULL;
 }
@@ -55,7 +55,7 @@ int verifier_find(const char *name, const struct verifier **out)
 			*out = &table[i];
 			return OK;
 		}
-	return error_unknown("verifier", name, name_at);
+	return error_unknown("verifier", name, verifier_name_at);
 }
 
 const json_t *verify_column(const json_t *row, const char *name)
@@ -70,7 +70,7 @@ const json_t *verify_column(const json_t *row, const char *name)
 
 /* ---- several, weighted ---- */
 
-static int fill(struct reward_spec *spec, const char *const *names, const double *weights, int n)
+static int verifier_fill(struct reward_spec *spec, const char *const *names, const double *weights, int n)
 {
 	if (n < 1 || n > REWARD_PARTS)
 		return error_set(ERR_INPUT, "a reward has 1 to %d verifiers, not %d", REWARD_PARTS, n);
@@ -142,7 +142,7 @@ int verifier_open(struct reward_spec *spec, const char *const *names, const doub
 	*spec = (struct reward_spec){0};
 	if (options)
 		spec->options = *options;
-	TRY(fill(spec, names, weights, n));
+	TRY(verifier_fill(spec, names, weights, n));
 	if (spec->options.pattern)
 		TRY(verify_format_open(spec));
 	for (int i = 0; i < n; i++)
@@ -279,7 +279,7 @@ int verifier_same(const struct reward_spec *spec, const struct problem *p, const
 
 /* ---- rows ---- */
 
-static int read_completion(const char *place, const json_t *row, struct completion *c)
+static int verifier_read_completion(const char *place, const json_t *row, struct completion *c)
 {
 	const json_t *text = json_object_get(row, "completion");
 	const char   *end = NULL;
@@ -302,14 +302,14 @@ static int score_problem(const struct reward_spec *spec, const char *place, cons
 {
 	struct completion c;
 
-	TRY(read_completion(place, row, &c));
+	TRY(verifier_read_completion(place, row, &c));
 	if (verifier_check(spec, p) != OK)
 		return error_context("%s", place);
 	TRY(verifier_score(spec, p, &c, v));
 	return v->failed ? error_context("%s", place) : OK; /* the message is that of the verifier */
 }
 
-static void add_verdict(const struct reward_spec *spec, const struct verdict *v, struct text *out)
+static void verifier_add_verdict(const struct reward_spec *spec, const struct verdict *v, struct text *out)
 {
 	text_print(out, "{\"reward\": ");
 	json_add_real(out, v->reward);
@@ -335,7 +335,7 @@ int verifier_score_row(const struct reward_spec *spec, const char *place, const 
 	if (status == OK)
 		status = score_problem(spec, place, &p, row, &v);
 	if (status == OK)
-		add_verdict(spec, &v, out);
+		verifier_add_verdict(spec, &v, out);
 	json_decref(row);
 	arena_free(&arena);
 	return status == OK ? text_status(out) : status;

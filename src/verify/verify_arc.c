@@ -19,7 +19,7 @@ static int read_test_output(const struct problem *p, struct grid *out)
 	return found;
 }
 
-static int read_gold(const struct problem *p, struct grid *out)
+static int verify_arc_read_gold(const struct problem *p, struct grid *out)
 {
 	return p->answer ? grid_read(span_of(p->answer), GRID_NUMBERS, out) : read_test_output(p, out);
 }
@@ -29,7 +29,7 @@ VERIFY_CHECK(verify_arc_check)
 	struct grid gold;
 
 	(void)spec;
-	return read_gold(p, &gold)
+	return verify_arc_read_gold(p, &gold)
 	               ? OK
 	               : error_set(ERR_INPUT, "the answer must be a grid of numbers (0 1 2 ..., a line a row, or lists), or stand in "
 	                                      "test[0].output of the row");
@@ -58,7 +58,7 @@ VERIFY_SCORE(verify_arc)
 	*out = (struct score){0};
 	span_answer(verify_text(c), &answer);
 	out->parsed = grid_find(answer, GRID_NUMBERS, &got);
-	if (!out->parsed || !read_gold(p, &gold))
+	if (!out->parsed || !verify_arc_read_gold(p, &gold))
 		return OK;
 	verify_mark(out, grid_equal(&gold, &got), spec->options.partial * count_right(&gold, &got) / gold.n);
 	return OK;

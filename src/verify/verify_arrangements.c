@@ -95,7 +95,7 @@ static const json_t *colour_of(const json_t *colouring, const json_t *vertex)
 	return json_object_get(colouring, json_is_string(vertex) ? json_string_value(vertex) : name);
 }
 
-static int is_among(const json_t *list, const json_t *v)
+static int verify_arrangements_is_among(const json_t *list, const json_t *v)
 {
 	const json_t *item;
 	size_t        i;
@@ -111,7 +111,8 @@ static int is_coloured(const json_t *puzzle, const json_t *colouring)
 
 	if (json_array_size(json_object_get(puzzle, "vertices")) == 0)
 		return 0;
-	json_array_foreach(json_object_get(puzzle, "vertices"), i, v) if (!is_among(colours, colour_of(colouring, v))) return 0;
+	json_array_foreach(json_object_get(puzzle, "vertices"), i,
+	                   v) if (!verify_arrangements_is_among(colours, colour_of(colouring, v))) return 0;
 	json_array_foreach(json_object_get(puzzle, "edges"), i, v) if (json_equal(colour_of(colouring, json_array_get(v, 0)),
 	                                                                          colour_of(colouring, json_array_get(v, 1)))) return 0;
 	return 1;
@@ -159,7 +160,7 @@ int arrange_palindrome(const json_t *row, struct span answer)
 enum { DIGITS_MAX = 18 };
 
 /* Digits at the start of the span: their value, and how many; -1 when there are none or too many. */
-static int64_t read_digits(struct span a, size_t *n)
+static int64_t verify_arrangements_read_digits(struct span a, size_t *n)
 {
 	int64_t value = 0;
 
@@ -176,7 +177,7 @@ static int fraction_at(struct span text, size_t i, int64_t *over, int64_t *under
 
 	if (i && isdigit((unsigned char)text.s[i - 1]))
 		return 0;
-	*over = read_digits(span_from(text, i), &n);
+	*over = verify_arrangements_read_digits(span_from(text, i), &n);
 	rest = span_from(text, i + n);
 	if (i >= 5 && span_starts_nocase(span_from(text, i - 5), "frac{") && span_starts(rest, "}{"))
 		rest = span_from(rest, 2);
@@ -184,7 +185,7 @@ static int fraction_at(struct span text, size_t i, int64_t *over, int64_t *under
 		rest = span_from(rest, 1);
 	else
 		return 0;
-	*under = read_digits(rest, &m);
+	*under = verify_arrangements_read_digits(rest, &m);
 	return *over >= 0 && *under > 0;
 }
 

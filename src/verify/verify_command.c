@@ -19,7 +19,7 @@ int verify_command_open(struct reward_spec *spec)
 /* ---- the question ---- */
 
 /* The row of the problem as it was read, without what the question says itself. */
-static int add_row(const struct problem *p, struct text *out)
+static int verify_command_add_row(const struct problem *p, struct text *out)
 {
 	static const char *const own[] = {"completion", "finished", "tokens"};
 	struct text              line = {0};
@@ -53,7 +53,7 @@ static int add_question(const struct problem *p, const struct completion *c, str
 	text_print(out, "{\"completion\": ");
 	json_add_string(out, text.s, text.n);
 	text_print(out, ", \"finished\": %s, \"tokens\": %d", c->finished ? "true" : "false", c->n_tokens);
-	TRY(add_row(p, out));
+	TRY(verify_command_add_row(p, out));
 	text_print(out, "}");
 	return text_status(out);
 }
@@ -78,7 +78,7 @@ static int read_reward(const json_t *object, double *out)
 }
 
 /* {"reward": 0.5, "right": false, "parsed": true} or {"error": "..."}; other keys are free. */
-static int read_answer(void *context, const char *line, size_t n)
+static int verify_command_read_answer(void *context, const char *line, size_t n)
 {
 	struct score *out = context;
 	json_t       *object = NULL;
@@ -107,7 +107,7 @@ VERIFY_SCORE(verify_command)
 	int         status = add_question(p, c, &question);
 
 	if (status == OK)
-		status = program_ask(spec->command, question.data, question.n, read_answer, out);
+		status = program_ask(spec->command, question.data, question.n, verify_command_read_answer, out);
 	if (status == ERR_FAILED)
 		*out = (struct score){.reward = spec->options.on_error == COMMAND_ZERO ? 0 : NAN, .failed = 1};
 	text_free(&question);

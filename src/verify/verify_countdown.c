@@ -38,7 +38,7 @@ static int next_number(const char **s, int64_t *out)
 	return 1;
 }
 
-static int push(struct numbers *list, int64_t x)
+static int verify_countdown_push(struct numbers *list, int64_t x)
 {
 	if (list->n == NUMBERS_MAX || x < 0 || x > NUMBER_MAX)
 		return 0;
@@ -55,11 +55,11 @@ static int read_numbers(const json_t *v, struct numbers *out)
 	out->n = 0;
 	if (s)
 		while (next_number(&s, &x))
-			if (!push(out, x))
+			if (!verify_countdown_push(out, x))
 				return 0;
 	for (size_t i = 0; i < json_array_size(v); i++) {
 		const json_t *item = json_array_get(v, i);
-		if (!json_is_integer(item) || !push(out, json_integer_value(item)))
+		if (!json_is_integer(item) || !verify_countdown_push(out, json_integer_value(item)))
 			return 0;
 	}
 	return out->n > 0;
@@ -119,7 +119,7 @@ VERIFY_CHECK(verify_countdown_check)
  *     factor  = digits | "(" sum ")"
  */
 
-struct parser {
+struct verify_countdown_parser {
 	struct span    rest;
 	struct numbers used;
 	int            depth;
@@ -133,7 +133,7 @@ static const struct {
                  {"\xC3\xB7", '/'}, {"\\times", '*'}, {"\\cdot", '*'}, {"\\div", '/'}, {"\xE2\x88\x92", '-'}};
 
 /* The op that comes next if it is one of `wanted`, else 0; what was taken is gone from the rest. */
-static char take_operator(struct parser *p, const char *wanted)
+static char take_operator(struct verify_countdown_parser *p, const char *wanted)
 {
 	p->rest = span_trim(p->rest);
 	for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++)
@@ -144,7 +144,7 @@ static char take_operator(struct parser *p, const char *wanted)
 	return 0;
 }
 
-static int take(struct parser *p, char c)
+static int verify_countdown_take(struct verify_countdown_parser *p, char c)
 {
 	p->rest = span_trim(p->rest);
 	if (p->rest.n == 0 || p->rest.s[0] != c)
@@ -153,9 +153,9 @@ static int take(struct parser *p, char c)
 	return 1;
 }
 
-static int parse_sum(struct parser *p, struct number *out);
+static int verify_countdown_parse_sum(struct verify_countdown_parser *p, struct number *out);
 
-static int parse_number(struct parser *p, struct number *out)
+static int verify_countdown_parse_number(struct verify_countdown_parser *p, struct number *out)
 {
 	int64_t x = 0;
 
@@ -166,48 +166,48 @@ static int parse_number(struct parser *p, struct number *out)
 		if ((x = 10 * x + (p->rest.s[0] - '0')) > NUMBER_MAX)
 			return 0;
 	number_set(out, x, 1);
-	return push(&p->used, x);
+	return verify_countdown_push(&p->used, x);
 }
 
-static int parse_factor(struct parser *p, struct number *out)
+static int verify_countdown_parse_factor(struct verify_countdown_parser *p, struct number *out)
 {
-	if (!take(p, '('))
-		return parse_number(p, out);
+	if (!verify_countdown_take(p, '('))
+		return verify_countdown_parse_number(p, out);
 	if (p->depth == DEPTH_MAX)
 		return 0;
 	p->depth++;
-	if (!parse_sum(p, out))
+	if (!verify_countdown_parse_sum(p, out))
 		return 0;
 	p->depth--;
-	return take(p, ')');
+	return verify_countdown_take(p, ')');
 }
 
-static int parse_product(struct parser *p, struct number *out)
+static int verify_countdown_parse_product(struct verify_countdown_parser *p, struct number *out)
 {
 	struct number right;
-	int           ok = parse_factor(p, out);
+	int           ok = verify_countdown_parse_factor(p, out);
 	char          op;
 
 	number_init(&right);
 	while (ok && (op = take_operator(p, "*/"))) {
-		ok = parse_factor(p, &right);
+		ok = verify_countdown_parse_factor(p, &right);
 		number_apply(op, out, &right, out);
 	}
 	number_clear(&right);
 	return ok;
 }
 
-static int parse_sum(struct parser *p, struct number *out)
+static int verify_countdown_parse_sum(struct verify_countdown_parser *p, struct number *out)
 {
 	struct number right;
-	int           negative = take_operator(p, "-") != 0, ok = parse_product(p, out);
+	int           negative = take_operator(p, "-") != 0, ok = verify_countdown_parse_product(p, out);
 	char          op;
 
 	number_init(&right);
 	number_set(&right, negative ? -1 : 1, 1);
 	number_apply('*', out, &right, out);
 	while (ok && (op = take_operator(p, "+-"))) {
-		ok = parse_product(p, &right);
+		ok = verify_countdown_parse_product(p, &right);
 		number_apply(op, out, &right, out);
 	}
 	number_clear(&right);
@@ -246,7 +246,7 @@ static int same_numbers(struct numbers *a, struct numbers *b)
 }
 
 /* The expression that the rest of p holds, with "= VALUE" behind it or without. *right: it gives the target. 0 where there is no expression. */
-static int judge(struct parser *p, int64_t target, int *right)
+static int verify_countdown_judge(struct verify_countdown_parser *p, int64_t target, int *right)
 {
 	struct number value, wanted;
 	int           equation = split_equation(&p->rest, target), ok;
@@ -254,7 +254,7 @@ static int judge(struct parser *p, int64_t target, int *right)
 	number_init(&value);
 	number_init(&wanted);
 	number_set(&wanted, target, 1);
-	ok = parse_sum(p, &value) && span_trim(p->rest).n == 0;
+	ok = verify_countdown_parse_sum(p, &value) && span_trim(p->rest).n == 0;
 	*right = ok && equation && number_equal(&value, &wanted);
 	number_clear(&wanted);
 	number_clear(&value);
@@ -263,9 +263,9 @@ static int judge(struct parser *p, int64_t target, int *right)
 
 VERIFY_SCORE(verify_countdown)
 {
-	struct game   g;
-	struct parser parser = {0};
-	int           right;
+	struct game                    g;
+	struct verify_countdown_parser parser = {0};
+	int                            right;
 
 	*out = (struct score){0};
 	if (!read_game(p, spec->options.target, &g))
@@ -273,7 +273,7 @@ VERIFY_SCORE(verify_countdown)
 	if (span_answer(verify_text(c), &parser.rest) == ANSWER_OPEN)
 		parser.rest = span_line(parser.rest);
 	parser.rest = span_undress(parser.rest);
-	if (parser.rest.n > EXPRESSION_MAX || !judge(&parser, g.target, &right))
+	if (parser.rest.n > EXPRESSION_MAX || !verify_countdown_judge(&parser, g.target, &right))
 		return OK;
 	out->parsed = 1;
 	if (same_numbers(&parser.used, &g.given))

@@ -61,25 +61,25 @@ static int match_pattern(const pcre2_code *code, struct span text, int *matches)
 }
 
 /* Where `what` stands in the text; text.n when nowhere. */
-static size_t find(struct span text, struct span what)
+static size_t verify_format_find(struct span text, struct span what)
 {
 	const char *at = text.n ? memmem(text.s, text.n, what.s, what.n) : NULL;
 
 	return at ? (size_t)(at - text.s) : text.n;
 }
 
-static int count(struct span text, struct span what)
+static int verify_format_count(struct span text, struct span what)
 {
 	int    n = 0;
 	size_t at;
 
-	for (; (at = find(text, what)) < text.n; n++)
+	for (; (at = verify_format_find(text, what)) < text.n; n++)
 		text = span_from(text, at + what.n);
 	return n;
 }
 
 /* Is there a character that one can see? Blanks of any kind and invisible characters are none. */
-static int is_visible(struct span text)
+static int verify_format_is_visible(struct span text)
 {
 	for (size_t i = 0; i < text.n;) {
 		utf8proc_int32_t    code;
@@ -127,8 +127,8 @@ static int take_block(struct span *text, const struct tag *tag, int opened)
 	if (!opened && !span_starts(*text, tag->open))
 		return 0;
 	*text = span_from(*text, opened ? 0 : strlen(tag->open));
-	end = find(*text, span_of(tag->close));
-	if (end == text->n || !is_visible((struct span){text->s, end}))
+	end = verify_format_find(*text, span_of(tag->close));
+	if (end == text->n || !verify_format_is_visible((struct span){text->s, end}))
 		return 0;
 	*text = span_from(*text, end + strlen(tag->close));
 	return 1;
@@ -142,7 +142,8 @@ static int has_blocks(const char *tags, struct span text, struct span opened)
 		size_t     n = strcspn(tags, ",");
 		struct tag tag = tag_of(tags, n);
 		int        is_open = first && span_equal(opened, span_of(tag.open));
-		if (count(all, span_of(tag.open)) != !is_open || count(all, span_of(tag.close)) != 1 || !take_block(&text, &tag, is_open))
+		if (verify_format_count(all, span_of(tag.open)) != !is_open || verify_format_count(all, span_of(tag.close)) != 1 ||
+		    !take_block(&text, &tag, is_open))
 			return 0;
 		tags += n + (tags[n] == ',');
 	}
@@ -155,7 +156,7 @@ static int matches_pattern(const struct reward_spec *spec, struct span text, str
 	struct text joined = {0};
 	int         status;
 
-	if (opened.n == 0 || find(span_of(spec->options.pattern), opened) == strlen(spec->options.pattern))
+	if (opened.n == 0 || verify_format_find(span_of(spec->options.pattern), opened) == strlen(spec->options.pattern))
 		return match_pattern(spec->pattern, text, matches);
 	text_add(&joined, opened.s, opened.n);
 	text_add(&joined, text.s, text.n);

@@ -32,19 +32,19 @@ struct claim {
 	struct span name, role; /* the role is empty when the claim says nothing certain: "is not a knight", "is a knight or a knave" */
 };
 
-static int is_letter(char c)
+static int verify_knights_is_letter(char c)
 {
 	return isalpha((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
-static int is_gap(char c)
+static int verify_knights_is_gap(char c)
 {
 	return isspace((unsigned char)c) || c == '*' || c == '_' || c == 0;
 }
 
 static size_t skip_gap(struct span a, size_t i)
 {
-	while (i < a.n && is_gap(a.s[i]))
+	while (i < a.n && verify_knights_is_gap(a.s[i]))
 		i++;
 	return i;
 }
@@ -54,7 +54,8 @@ static struct span word_at(struct span a, size_t i)
 {
 	size_t end = i;
 
-	while (end < a.n && (is_letter(a.s[end]) || isdigit((unsigned char)a.s[end]) || (a.s[end] && strchr("/-'", a.s[end]))))
+	while (end < a.n &&
+	       (verify_knights_is_letter(a.s[end]) || isdigit((unsigned char)a.s[end]) || (a.s[end] && strchr("/-'", a.s[end]))))
 		end++;
 	return (struct span){a.s + i, end - i};
 }
@@ -63,21 +64,21 @@ static struct span word_before(struct span a, size_t i)
 {
 	size_t end = i, start;
 
-	while (end && is_gap(a.s[end - 1]))
+	while (end && verify_knights_is_gap(a.s[end - 1]))
 		end--;
-	for (start = end; start && is_letter(a.s[start - 1]);)
+	for (start = end; start && verify_knights_is_letter(a.s[start - 1]);)
 		start--;
 	return (struct span){a.s + start, end - start};
 }
 
-static int is_word(struct span word, const char *text)
+static int verify_knights_is_word(struct span word, const char *text)
 {
 	return span_equal_nocase(word, span_of(text));
 }
 
 static int is_article(struct span word)
 {
-	return is_word(word, "a") || is_word(word, "an") || is_word(word, "the");
+	return verify_knights_is_word(word, "a") || verify_knights_is_word(word, "an") || verify_knights_is_word(word, "the");
 }
 
 /* The word at i, or the one behind it when that is an article. *i moves behind it. */
@@ -92,16 +93,17 @@ static struct span noun_at(struct span a, size_t *i)
 }
 
 /* "... or a knave", "... and a knave" behind a role; "... or Ella is a knave" is another claim. */
-static int is_hedged(struct span a, size_t i)
+static int verify_knights_is_hedged(struct span a, size_t i)
 {
 	struct span word = noun_at(a, &i), article, verb;
 
-	if (!is_word(word, "or") && !is_word(word, "and"))
+	if (!verify_knights_is_word(word, "or") && !verify_knights_is_word(word, "and"))
 		return 0;
 	article = word_at(a, skip_gap(a, i));
 	noun_at(a, &i);
 	verb = noun_at(a, &i);
-	return !is_word(verb, "is") && !is_word(verb, "are") && (is_word(word, "or") || is_article(article));
+	return !verify_knights_is_word(verb, "is") && !verify_knights_is_word(verb, "are") &&
+	       (verify_knights_is_word(word, "or") || is_article(article));
 }
 
 /* Does "is" at text[i] make a claim? It looks at the word before and at most four behind, so a scan over all i stays linear. */
@@ -109,11 +111,12 @@ static int claim_at(struct span text, size_t i, struct claim *out)
 {
 	size_t at = i + 2;
 
-	if (!span_starts_nocase(span_from(text, i), "is") || i == 0 || !is_gap(text.s[i - 1]) || at >= text.n || !is_gap(text.s[at]))
+	if (!span_starts_nocase(span_from(text, i), "is") || i == 0 || !verify_knights_is_gap(text.s[i - 1]) || at >= text.n ||
+	    !verify_knights_is_gap(text.s[at]))
 		return 0;
 	out->name = word_before(text, i);
 	out->role = noun_at(text, &at);
-	if (is_word(out->role, "not") || is_hedged(text, at))
+	if (verify_knights_is_word(out->role, "not") || verify_knights_is_hedged(text, at))
 		out->role.n = 0;
 	return out->name.n > 0;
 }
@@ -155,7 +158,7 @@ static int is_doubt(struct span word)
 	                                     "case",     "hypothesis", "impossible", "contradiction"};
 
 	for (size_t i = 0; i < sizeof doubts / sizeof *doubts; i++)
-		if (is_word(word, doubts[i]))
+		if (verify_knights_is_word(word, doubts[i]))
 			return 1;
 	return 0;
 }
@@ -168,8 +171,8 @@ static size_t read_sentence(struct span text, size_t i, int *certain)
 	*certain = 1;
 	while (i < text.n && !strchr(".!?\n", text.s[i] ? text.s[i] : ' ')) {
 		struct span word = word_at(text, i);
-		denies |= is_word(word, "not");
-		if (is_doubt(word) || (denies && is_word(word, "that")))
+		denies |= verify_knights_is_word(word, "not");
+		if (is_doubt(word) || (denies && verify_knights_is_word(word, "that")))
 			*certain = 0;
 		i += word.n ? word.n : 1;
 	}
@@ -178,19 +181,19 @@ static size_t read_sentence(struct span text, size_t i, int *certain)
 	return i + 1;
 }
 
-struct tally {
+struct verify_knights_tally {
 	int right, named;
 };
 
 /* The last claim about each person; with `strict`, two different ones cancel each other. */
-static struct tally count_people(const struct people *gold, struct span text, int strict)
+static struct verify_knights_tally count_people(const struct people *gold, struct span text, int strict)
 {
-	struct span  said[PEOPLE_MAX] = {0};
-	int          known[PEOPLE_MAX] = {0};
-	struct tally t = {0};
-	struct claim claim;
-	size_t       end = 0;
-	int          certain = 0;
+	struct span                 said[PEOPLE_MAX] = {0};
+	int                         known[PEOPLE_MAX] = {0};
+	struct verify_knights_tally t = {0};
+	struct claim                claim;
+	size_t                      end = 0;
+	int                         certain = 0;
 
 	for (size_t i = 0; i < text.n; i++) {
 		if (i >= end)
@@ -240,7 +243,7 @@ VERIFY_SCORE(verify_knights)
 		out->parsed = is_letters(answer) && answer.n == gold.n;
 		right = out->parsed ? count_letters(gold, answer) : 0;
 	} else if (read_people(gold, &people)) {
-		struct tally t = count_people(&people, answer, kind != ANSWER_UNMARKED);
+		struct verify_knights_tally t = count_people(&people, answer, kind != ANSWER_UNMARKED);
 		all = people.n;
 		out->parsed = t.named == all;
 		right = t.right;

@@ -9,7 +9,7 @@
 enum { ANSWER_MAX = 4096 };
 
 /* The pieces as one text, in the scratch when there are several. */
-static struct span join(const struct statement *f, char *scratch)
+static struct span verify_math_join(const struct statement *f, char *scratch)
 {
 	size_t n = 0;
 
@@ -34,33 +34,33 @@ static int new_formula(struct span a, struct formula **out)
 	return *out ? OK : error_set(ERR_INPUT, "out of memory: a formula");
 }
 
-static int read_completion(struct span text, char *scratch, struct formula **out)
+static int verify_math_read_completion(struct span text, char *scratch, struct formula **out)
 {
 	struct statement found;
 	int              there = statement_of_completion(text, &found);
 
-	return new_formula(there ? join(&found, scratch) : (struct span){"", 0}, out);
+	return new_formula(there ? verify_math_join(&found, scratch) : (struct span){"", 0}, out);
 }
 
 static struct span gold_text(const char *text, char *scratch)
 {
 	struct statement found;
 
-	return statement_of_gold(span_of(text), &found) ? join(&found, scratch) : (struct span){"", 0};
+	return statement_of_gold(span_of(text), &found) ? verify_math_join(&found, scratch) : (struct span){"", 0};
 }
 
-static int read_gold(const char *text, char *scratch, struct formula **out)
+static int verify_math_read_gold(const char *text, char *scratch, struct formula **out)
 {
 	return new_formula(gold_text(text, scratch), out);
 }
 
 /* One gold against the completion's formula. */
-static int compare(const char *answer, const struct formula *said, const struct formula_options *o, int *equal)
+static int verify_math_compare(const char *answer, const struct formula *said, const struct formula_options *o, int *equal)
 {
 	char            scratch[ANSWER_MAX];
 	struct formula *gold;
 
-	TRY(read_gold(answer, scratch, &gold));
+	TRY(verify_math_read_gold(answer, scratch, &gold));
 	*equal = formula_equal(gold, said, o, NULL);
 	formula_free(gold);
 	return OK;
@@ -79,15 +79,15 @@ static int check_gold(const char *answer, const struct formula_options *o)
 	struct span     text;
 	int             empty, equal, n;
 
-	TRY(read_gold(answer, scratch, &gold));
+	TRY(verify_math_read_gold(answer, scratch, &gold));
 	empty = formula_empty(gold);
 	formula_free(gold);
 	if (empty)
 		return error_set(ERR_INPUT, "no formula and no word could be found in the answer \"%.60s\"", answer);
 	text = gold_text(answer, scratch);
 	n = snprintf(boxed, sizeof boxed, "\\boxed{%.*s}", (int)text.n, text.s);
-	TRY(read_completion((struct span){boxed, (size_t)n}, scratch, &said));
-	n = compare(answer, said, o, &equal);
+	TRY(verify_math_read_completion((struct span){boxed, (size_t)n}, scratch, &said));
+	n = verify_math_compare(answer, said, o, &equal);
 	formula_free(said);
 	TRY(n);
 	return equal ? OK
@@ -110,8 +110,8 @@ int verify_math_same(const struct reward_spec *spec, const struct completion *a,
 	struct formula              *x, *y;
 
 	*same = 0;
-	TRY(read_completion(verify_text(a), scratch, &x));
-	if (read_completion(verify_text(b), scratch, &y) != OK) {
+	TRY(verify_math_read_completion(verify_text(a), scratch, &x));
+	if (verify_math_read_completion(verify_text(b), scratch, &y) != OK) {
 		formula_free(x);
 		return ERR_INPUT;
 	}
@@ -129,9 +129,9 @@ VERIFY_SCORE(verify_math)
 	int                          equal = 0, status;
 
 	*out = (struct score){0};
-	TRY(read_completion(verify_text(c), scratch, &said));
+	TRY(verify_math_read_completion(verify_text(c), scratch, &said));
 	out->parsed = !formula_empty(said);
-	status = compare(p->answer, said, &o, &equal);
+	status = verify_math_compare(p->answer, said, &o, &equal);
 	formula_free(said);
 	verify_mark(out, equal, 0);
 	return status;

@@ -132,12 +132,12 @@ int plan_hanoi(const json_t *row, struct span answer)
 
 /* ---- a path through a grid from * to #, around X: "up up left", or "infeasible" ---- */
 
-struct walk {
+struct verify_plans_walk {
 	const json_t *matrix;
 	int64_t       y, x;
 };
 
-static char cell(const struct walk *w, int64_t y, int64_t x)
+static char cell(const struct verify_plans_walk *w, int64_t y, int64_t x)
 {
 	const json_t *row = y < 0 ? NULL : json_array_get(w->matrix, (size_t)y);
 	const char   *s = x < 0 ? NULL : json_string_value(json_array_get(row, (size_t)x));
@@ -145,7 +145,7 @@ static char cell(const struct walk *w, int64_t y, int64_t x)
 	return s ? s[0] : 'X';
 }
 
-static int find_start(struct walk *w)
+static int find_start(struct verify_plans_walk *w)
 {
 	for (w->y = 0; w->y < (int64_t)json_array_size(w->matrix); w->y++)
 		for (w->x = 0; w->x < (int64_t)json_array_size(json_array_get(w->matrix, (size_t)w->y)); w->x++)
@@ -154,7 +154,7 @@ static int find_start(struct walk *w)
 	return 0;
 }
 
-static int walk_step(struct walk *w, struct span word)
+static int walk_step(struct verify_plans_walk *w, struct span word)
 {
 	static const struct {
 		const char *name;
@@ -171,7 +171,7 @@ static int walk_step(struct walk *w, struct span word)
 }
 
 /* The first word of *rest, which moves behind it. */
-static struct span next_word(struct span *rest)
+static struct span verify_plans_next_word(struct span *rest)
 {
 	struct span word = span_trim(*rest);
 	size_t      n = 0;
@@ -185,15 +185,15 @@ static struct span next_word(struct span *rest)
 
 int plan_path(const json_t *row, struct span answer)
 {
-	struct walk w = {.matrix = verify_column(row, "matrix")};
-	size_t      shortest = json_array_size(verify_column(row, "solution")), steps = 0;
+	struct verify_plans_walk w = {.matrix = verify_column(row, "matrix")};
+	size_t                   shortest = json_array_size(verify_column(row, "solution")), steps = 0;
 
 	if (shortest == 0)
 		return span_equal(span_trim(answer), span_of("infeasible"));
 	if (!find_start(&w))
 		return 0;
 	while (answer.n) {
-		struct span word = next_word(&answer);
+		struct span word = verify_plans_next_word(&answer);
 		if (word.n && (++steps > shortest || !walk_step(&w, word)))
 			return 0;
 	}

@@ -78,7 +78,7 @@ static const struct task {
         {"zebra_puzzles", .score = verify_zebra, .check = verify_has_answer},
 };
 
-static const struct task *find(const json_t *row, const char **name)
+static const struct task *verify_procedural_find(const json_t *row, const char **name)
 {
 	static const char *const columns[] = {"task", "source_dataset", "data_source"};
 
@@ -91,7 +91,7 @@ static const struct task *find(const json_t *row, const char **name)
 	return NULL;
 }
 
-static int read_row(const struct problem *p, json_t **row)
+static int verify_procedural_read_row(const struct problem *p, json_t **row)
 {
 	*row = NULL;
 	return p->row ? json_parse("row", p->row, strlen(p->row), row) : OK;
@@ -111,8 +111,8 @@ VERIFY_CHECK(verify_procedural_check)
 	int                status;
 
 	(void)spec;
-	TRY(read_row(p, &row));
-	t = find(row, &name);
+	TRY(verify_procedural_read_row(p, &row));
+	t = verify_procedural_find(row, &name);
 	if (!name)
 		status = error_set(ERR_INPUT, "the row needs a column \"task\" with the name of its task");
 	else if (!t)
@@ -136,8 +136,8 @@ VERIFY_SCORE(verify_procedural)
 
 	(void)spec;
 	*out = (struct score){0};
-	TRY(read_row(p, &row));
-	t = find(row, &name);
+	TRY(verify_procedural_read_row(p, &row));
+	t = verify_procedural_find(row, &name);
 	if (t && t->rule) {
 		span_answer(verify_text(c), &answer);
 		answer = span_trim(answer);

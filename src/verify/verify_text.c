@@ -132,14 +132,15 @@ VERIFY_CHECK(verify_has_word)
 	               : error_set(ERR_INPUT, "no word to look for: set task.verifier.word, or give the rows a column \"word\"");
 }
 
-static int is_letter(unsigned char c)
+static int verify_text_is_letter(unsigned char c)
 {
 	return isalnum(c) || c >= 0x80;
 }
 
-static int stands_alone(struct span text, size_t at, size_t n)
+static int verify_text_stands_alone(struct span text, size_t at, size_t n)
 {
-	return (at == 0 || !is_letter((unsigned char)text.s[at - 1])) && (at + n >= text.n || !is_letter((unsigned char)text.s[at + n]));
+	return (at == 0 || !verify_text_is_letter((unsigned char)text.s[at - 1])) &&
+	       (at + n >= text.n || !verify_text_is_letter((unsigned char)text.s[at + n]));
 }
 
 VERIFY_SCORE(verify_contains)
@@ -150,20 +151,20 @@ VERIFY_SCORE(verify_contains)
 
 	if (find_word(spec, p, word))
 		for (size_t i = 0; i < text.n && !found; i++)
-			found = span_starts_nocase(span_from(text, i), word) && stands_alone(text, i, strlen(word));
+			found = span_starts_nocase(span_from(text, i), word) && verify_text_stands_alone(text, i, strlen(word));
 	out->parsed = text.n > 0;
 	verify_mark(out, found, 0);
 	return OK;
 }
 
-static struct span next_word(struct span *text)
+static struct span verify_text_next_word(struct span *text)
 {
 	struct span word;
 	size_t      n = 0;
 
-	while (text->n && !is_letter((unsigned char)text->s[0]))
+	while (text->n && !verify_text_is_letter((unsigned char)text->s[0]))
 		*text = span_from(*text, 1);
-	while (n < text->n && is_letter((unsigned char)text->s[n]))
+	while (n < text->n && verify_text_is_letter((unsigned char)text->s[n]))
 		n++;
 	word = (struct span){text->s, n};
 	*text = span_from(*text, n);
@@ -178,7 +179,7 @@ VERIFY_SCORE(verify_ends)
 	while (text.n && strchr("\"')", text.s[text.n - 1]))
 		text.n--;
 	out->parsed = text.n > 0;
-	verify_mark(out, c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL && next_word(&words).n > 0, 0);
+	verify_mark(out, c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL && verify_text_next_word(&words).n > 0, 0);
 	return OK;
 }
 
@@ -198,7 +199,7 @@ static int hash_sentences(struct span text, uint64_t hash[SENTENCES_MAX])
 
 	for (size_t i = 0; i <= text.n && n < SENTENCES_MAX; i++) {
 		unsigned char byte = i < text.n ? (unsigned char)text.s[i] : '.', small = (unsigned char)tolower(byte);
-		if (is_letter(byte)) {
+		if (verify_text_is_letter(byte)) {
 			if (gap && h != FINGERPRINT_EMPTY)
 				h = fingerprint_bytes(h, " ", 1);
 			h = fingerprint_bytes(h, &small, 1);
@@ -235,7 +236,7 @@ static int has_words(struct span text)
 	struct span known[STORY_WORDS], word;
 	int         n = 0;
 
-	while (n < STORY_WORDS && (word = next_word(&text)).n) {
+	while (n < STORY_WORDS && (word = verify_text_next_word(&text)).n) {
 		int i = 0;
 		while (i < n && !span_equal_nocase(known[i], word))
 			i++;

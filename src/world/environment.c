@@ -71,7 +71,7 @@ int environment_new(const struct environment_kind *kind, struct environment_key 
 	return OK;
 }
 
-static const char *name_at(int i)
+static const char *environment_name_at(int i)
 {
 	return i < N_ROWS ? table[i]->name : NULL;
 }
@@ -96,7 +96,7 @@ static int open_row(const char *place, const json_t *row, struct arena *a, struc
 			        (struct environment_key){
 			                .level = (int)level, .seed = (uint64_t)seed, .index = (uint32_t)index, .draw = (uint32_t)draw},
 			        a, out);
-	error_unknown("environment", name, name_at);
+	error_unknown("environment", name, environment_name_at);
 	return error_context("%s", place);
 }
 

@@ -22,7 +22,7 @@ static const struct {
 	int n_rooms, treated, n_wanted;
 } levels[] = {{1, 0, 1}, {2, 0, 1}, {2, 1, 1}, {3, 1, 1}, {3, 0, 2}, {4, 1, 2}};
 
-static void shuffle(char *x, int n, struct rng_stream *s)
+static void environment_household_shuffle(char *x, int n, struct rng_stream *s)
 {
 	for (int i = n; i-- > 1;) {
 		int  j = (int)rng_next_below(s, (uint32_t)i + 1);
@@ -32,16 +32,16 @@ static void shuffle(char *x, int n, struct rng_stream *s)
 	}
 }
 
-static void reset(void *state, int level, struct rng_stream *s)
+static void environment_household_reset(void *state, int level, struct rng_stream *s)
 {
 	struct household *w = state;
 
 	*w = (struct household){.n_rooms = levels[level - 1].n_rooms, .n_wanted = levels[level - 1].n_wanted, .at = -1, .treatment = '-'};
 	w->n_places = 2 * w->n_rooms;
 	memcpy(w->appliance, "whc-", ROOMS_MAX);
-	shuffle(w->appliance, w->n_rooms < 3 ? 3 : w->n_rooms, s);
+	environment_household_shuffle(w->appliance, w->n_rooms < 3 ? 3 : w->n_rooms, s);
 	memcpy(w->name, "abcdefgh", OBJECTS);
-	shuffle(w->name, OBJECTS, s);
+	environment_household_shuffle(w->name, OBJECTS, s);
 	w->n_objects = w->n_places < OBJECTS ? w->n_places : OBJECTS;
 	w->target = (int)rng_next_below(s, (uint32_t)w->n_places);
 	for (int i = 0; i < w->n_objects; i++) {
@@ -52,7 +52,7 @@ static void reset(void *state, int level, struct rng_stream *s)
 		w->treatment = w->appliance[rng_next_below(s, (uint32_t)w->n_rooms)];
 }
 
-static void look(const void *state, struct observation *out)
+static void environment_household_look(const void *state, struct observation *out)
 {
 	const struct household *w = state;
 
@@ -64,7 +64,7 @@ static void look(const void *state, struct observation *out)
 
 /* ---- what can be done; each says whether it was possible ---- */
 
-static int held(const struct household *w)
+static int environment_household_held(const struct household *w)
 {
 	for (int i = 0; i < w->n_objects; i++)
 		if (w->place[i] == HELD)
@@ -72,7 +72,7 @@ static int held(const struct household *w)
 	return -1;
 }
 
-static int go(struct household *w, int room, struct observation *out)
+static int environment_household_go(struct household *w, int room, struct observation *out)
 {
 	if (room < 0 || room >= w->n_rooms)
 		return 0;
@@ -103,20 +103,20 @@ static int open_place(struct household *w, int place, struct observation *out)
 	return 1;
 }
 
-static int take(struct household *w, char name, struct observation *out)
+static int environment_household_take(struct household *w, char name, struct observation *out)
 {
 	const char *found = memchr(w->name, name, (size_t)w->n_objects);
 
-	if (!found || w->at < 0 || held(w) >= 0 || w->place[found - w->name] != w->at)
+	if (!found || w->at < 0 || environment_household_held(w) >= 0 || w->place[found - w->name] != w->at)
 		return 0;
 	w->place[found - w->name] = HELD;
 	observation_add(out, "<+>");
 	return 1;
 }
 
-static int put(struct household *w, int place, struct observation *out)
+static int environment_household_put(struct household *w, int place, struct observation *out)
 {
-	int i = held(w);
+	int i = environment_household_held(w);
 
 	if (i < 0 || !is_here(w, place))
 		return 0;
@@ -127,7 +127,7 @@ static int put(struct household *w, int place, struct observation *out)
 
 static int treat(struct household *w, char how, struct observation *out)
 {
-	int i = held(w);
+	int i = environment_household_held(w);
 
 	if (i < 0 || w->appliance[w->room] != how)
 		return 0;
@@ -155,7 +155,7 @@ static int all_done(const struct household *w)
 }
 
 /* -1: not an action at all. */
-static int act(struct household *w, const char *action, size_t n, struct observation *out)
+static int environment_household_act(struct household *w, const char *action, size_t n, struct observation *out)
 {
 	if (n == 1 && strchr("whc", action[0]))
 		return treat(w, action[0], out);
@@ -163,22 +163,22 @@ static int act(struct household *w, const char *action, size_t n, struct observa
 		return -1;
 	switch (action[0]) {
 	case 'g':
-		return go(w, action[1] - 'A', out);
+		return environment_household_go(w, action[1] - 'A', out);
 	case 'o':
 		return open_place(w, action[1] - '1', out);
 	case 't':
-		return take(w, action[1], out);
+		return environment_household_take(w, action[1], out);
 	case 'p':
-		return put(w, action[1] - '1', out);
+		return environment_household_put(w, action[1] - '1', out);
 	default:
 		return -1;
 	}
 }
 
-static int step(void *state, const char *action, size_t n, struct observation *out, double *reward)
+static int environment_household_step(void *state, const char *action, size_t n, struct observation *out, double *reward)
 {
 	struct household *w = state;
-	int               done = act(w, action, n, out);
+	int               done = environment_household_act(w, action, n, out);
 
 	if (done <= 0)
 		observation_add(out, done < 0 ? "<?>" : "<!>");
@@ -188,7 +188,7 @@ static int step(void *state, const char *action, size_t n, struct observation *o
 
 /* ---- the oracle ---- */
 
-static void say(char *action, char verb, char object)
+static void environment_household_say(char *action, char verb, char object)
 {
 	action[0] = verb;
 	action[1] = object;
@@ -198,9 +198,9 @@ static void say(char *action, char verb, char object)
 static void do_at(const struct household *w, int place, char verb, char object, char action[ACTION_MAX])
 {
 	if (place / 2 != w->room)
-		say(action, 'g', (char)('A' + place / 2));
+		environment_household_say(action, 'g', (char)('A' + place / 2));
 	else
-		say(action, verb, object);
+		environment_household_say(action, verb, object);
 }
 
 static void carry(const struct household *w, int i, char action[ACTION_MAX])
@@ -208,11 +208,11 @@ static void carry(const struct household *w, int i, char action[ACTION_MAX])
 	char *appliance = memchr(w->appliance, w->treatment, (size_t)w->n_rooms);
 
 	if (i >= w->n_wanted) { /* taken by mistake: away with it */
-		say(action, 'p', (char)('1' + 2 * w->room));
+		environment_household_say(action, 'p', (char)('1' + 2 * w->room));
 	} else if (!is_ready(w, i) && appliance - w->appliance != w->room) {
-		say(action, 'g', (char)('A' + (appliance - w->appliance)));
+		environment_household_say(action, 'g', (char)('A' + (appliance - w->appliance)));
 	} else if (!is_ready(w, i)) {
-		say(action, w->treatment, 0);
+		environment_household_say(action, w->treatment, 0);
 	} else {
 		do_at(w, w->target, 'p', (char)('1' + w->target), action);
 	}
@@ -231,10 +231,10 @@ static int next_place(const struct household *w, int *object)
 	return w->target; /* what was put there too early */
 }
 
-static void oracle(const void *state, char action[ACTION_MAX])
+static void environment_household_oracle(const void *state, char action[ACTION_MAX])
 {
 	const struct household *w = state;
-	int                     i = held(w), place;
+	int                     i = environment_household_held(w), place;
 
 	if (i >= 0) {
 		carry(w, i, action);
@@ -242,35 +242,35 @@ static void oracle(const void *state, char action[ACTION_MAX])
 	}
 	place = next_place(w, &i);
 	if (i >= 0 && w->at == place)
-		say(action, 't', w->name[i]);
+		environment_household_say(action, 't', w->name[i]);
 	else
 		do_at(w, place, 'o', (char)('1' + place), action);
 }
 
-static void stray(const void *state, struct rng_stream *s, char action[ACTION_MAX])
+static void environment_household_stray(const void *state, struct rng_stream *s, char action[ACTION_MAX])
 {
 	const struct household *w = state;
 
 	switch (rng_next_below(s, 5)) {
 	case 0:
-		say(action, 'g', (char)('A' + (int)rng_next_below(s, (uint32_t)w->n_rooms)));
+		environment_household_say(action, 'g', (char)('A' + (int)rng_next_below(s, (uint32_t)w->n_rooms)));
 		break;
 	case 1:
-		say(action, 'o', (char)('1' + (int)rng_next_below(s, (uint32_t)w->n_places)));
+		environment_household_say(action, 'o', (char)('1' + (int)rng_next_below(s, (uint32_t)w->n_places)));
 		break;
 	case 2:
-		say(action, 't', w->name[rng_next_below(s, (uint32_t)w->n_objects)]);
+		environment_household_say(action, 't', w->name[rng_next_below(s, (uint32_t)w->n_objects)]);
 		break;
 	case 3:
-		say(action, 'p', (char)('1' + (int)rng_next_below(s, (uint32_t)w->n_places)));
+		environment_household_say(action, 'p', (char)('1' + (int)rng_next_below(s, (uint32_t)w->n_places)));
 		break;
 	default:
-		say(action, "whc"[rng_next_below(s, 3)], 0);
+		environment_household_say(action, "whc"[rng_next_below(s, 3)], 0);
 		break;
 	}
 }
 
-static void hint(const void *state, char text[ACTION_MAX])
+static void environment_household_hint(const void *state, char text[ACTION_MAX])
 {
 	const struct household *w = state;
 
@@ -279,5 +279,13 @@ static void hint(const void *state, char text[ACTION_MAX])
 	text[w->n_wanted] = 0;
 }
 
-const struct environment_kind environment_household = {
-        "household", 1, sizeof levels / sizeof levels[0], sizeof(struct household), reset, look, step, oracle, stray, hint};
+const struct environment_kind environment_household = {"household",
+                                                       1,
+                                                       sizeof levels / sizeof levels[0],
+                                                       sizeof(struct household),
+                                                       environment_household_reset,
+                                                       environment_household_look,
+                                                       environment_household_step,
+                                                       environment_household_oracle,
+                                                       environment_household_stray,
+                                                       environment_household_hint};

@@ -13,7 +13,7 @@ struct nav {
 	int  has[ROOMS_MAX];       /* the key of room i is in hand */
 };
 
-static void reset(void *state, int level, struct rng_stream *s)
+static void environment_nav_reset(void *state, int level, struct rng_stream *s)
 {
 	struct nav *w = state;
 
@@ -30,28 +30,28 @@ static void reset(void *state, int level, struct rng_stream *s)
 	}
 }
 
-static void add_room(const struct nav *w, struct observation *out)
+static void environment_nav_add_room(const struct nav *w, struct observation *out)
 {
 	int has_key = w->at + 1 < w->n && !w->has[w->at + 1];
 
 	observation_add(out, "%c:%.*s>", has_key ? w->key[w->at + 1] : '-', WAYS, w->way[w->at]);
 }
 
-static void look(const void *state, struct observation *out)
+static void environment_nav_look(const void *state, struct observation *out)
 {
 	const struct nav *w = state;
 
 	observation_add(out, "<%d%c ", w->n, w->key[0]);
-	add_room(w, out);
+	environment_nav_add_room(w, out);
 }
 
 static void see_room(const struct nav *w, struct observation *out)
 {
 	observation_add(out, "<");
-	add_room(w, out);
+	environment_nav_add_room(w, out);
 }
 
-static void take(struct nav *w, struct observation *out)
+static void environment_nav_take(struct nav *w, struct observation *out)
 {
 	int next = w->at + 1;
 
@@ -75,7 +75,7 @@ static void back(struct nav *w, struct observation *out)
 }
 
 /* Through a way out of this room; 1 when that leads outside. */
-static int go(struct nav *w, char way, struct observation *out)
+static int environment_nav_go(struct nav *w, char way, struct observation *out)
 {
 	if (w->astray || !memchr(w->way[w->at], way, WAYS)) {
 		observation_add(out, "<!>");
@@ -92,16 +92,16 @@ static int go(struct nav *w, char way, struct observation *out)
 	return 0;
 }
 
-static int step(void *state, const char *action, size_t n, struct observation *out, double *reward)
+static int environment_nav_step(void *state, const char *action, size_t n, struct observation *out, double *reward)
 {
 	struct nav *w = state;
 
 	if (n == 1 && action[0] == 'k') {
-		take(w, out);
+		environment_nav_take(w, out);
 	} else if (n == 1 && action[0] == 'r') {
 		back(w, out);
 	} else if (n == 1 && action[0] >= 'a' && action[0] < 'a' + LETTERS) {
-		*reward = go(w, action[0], out);
+		*reward = environment_nav_go(w, action[0], out);
 		return *reward > 0;
 	} else {
 		observation_add(out, "<?>");
@@ -109,7 +109,7 @@ static int step(void *state, const char *action, size_t n, struct observation *o
 	return 0;
 }
 
-static void oracle(const void *state, char action[ACTION_MAX])
+static void environment_nav_oracle(const void *state, char action[ACTION_MAX])
 {
 	const struct nav *w = state;
 	int               key_here = w->at + 1 < w->n && !w->has[w->at + 1];
@@ -122,7 +122,7 @@ static void oracle(const void *state, char action[ACTION_MAX])
 	action[1] = 0;
 }
 
-static void stray(const void *state, struct rng_stream *s, char action[ACTION_MAX])
+static void environment_nav_stray(const void *state, struct rng_stream *s, char action[ACTION_MAX])
 {
 	const struct nav *w = state;
 	uint32_t          i = rng_next_below(s, WAYS + 2);
@@ -131,7 +131,7 @@ static void stray(const void *state, struct rng_stream *s, char action[ACTION_MA
 	action[1] = 0;
 }
 
-static void hint(const void *state, char text[ACTION_MAX])
+static void environment_nav_hint(const void *state, char text[ACTION_MAX])
 {
 	const struct nav *w = state;
 
@@ -139,4 +139,13 @@ static void hint(const void *state, char text[ACTION_MAX])
 	text[w->n] = 0;
 }
 
-const struct environment_kind environment_nav = {"nav", 1, ROOMS_MAX, sizeof(struct nav), reset, look, step, oracle, stray, hint};
+const struct environment_kind environment_nav = {"nav",
+                                                 1,
+                                                 ROOMS_MAX,
+                                                 sizeof(struct nav),
+                                                 environment_nav_reset,
+                                                 environment_nav_look,
+                                                 environment_nav_step,
+                                                 environment_nav_oracle,
+                                                 environment_nav_stray,
+                                                 environment_nav_hint};

@@ -5,17 +5,17 @@
 
 enum { ITEMS_MAX = 24, PAGE = 3, SIZES = 3 };
 
-struct item {
+struct environment_shop_item {
 	char type, colour, material;
 	int  price;       /* 1 .. 9 */
 	int  size[SIZES]; /* there is one of size 1, 2, 3 */
 };
 
 struct shop {
-	int         n;
-	struct item items[ITEMS_MAX];
-	struct item wish;      /* one size at most; colour, ... '-', price 0: does not matter */
-	int         wish_size; /* 0: does not matter */
+	int                          n;
+	struct environment_shop_item items[ITEMS_MAX];
+	struct environment_shop_item wish;      /* one size at most; colour, ... '-', price 0: does not matter */
+	int                          wish_size; /* 0: does not matter */
 
 	int searched, n_found, page;
 	int found[ITEMS_MAX];
@@ -28,9 +28,9 @@ static char letter(struct rng_stream *s, const char *letters)
 	return letters[rng_next_below(s, (uint32_t)strlen(letters))];
 }
 
-static struct item draw_item(struct rng_stream *s)
+static struct environment_shop_item draw_item(struct rng_stream *s)
 {
-	struct item x = {.type = letter(s, "abcd"), .colour = letter(s, "rgbw"), .material = letter(s, "mno")};
+	struct environment_shop_item x = {.type = letter(s, "abcd"), .colour = letter(s, "rgbw"), .material = letter(s, "mno")};
 
 	x.price = (int)rng_next_between(s, 1, 9);
 	for (int i = 0; i < SIZES; i++)
@@ -39,10 +39,10 @@ static struct item draw_item(struct rng_stream *s)
 	return x;
 }
 
-static void reset(void *state, int level, struct rng_stream *s)
+static void environment_shop_reset(void *state, int level, struct rng_stream *s)
 {
-	struct shop       *w = state;
-	const struct item *model;
+	struct shop                        *w = state;
+	const struct environment_shop_item *model;
 
 	*w = (struct shop){.n = 6 + 3 * level, .at = -1};
 	for (int i = 0; i < w->n; i++)
@@ -53,7 +53,8 @@ static void reset(void *state, int level, struct rng_stream *s)
 			w->items[i].type = model->type;
 			w->items[i].colour = model->colour;
 		}
-	w->wish = (struct item){.type = model->type, .colour = model->colour, .material = level >= 2 ? model->material : '-'};
+	w->wish = (struct environment_shop_item){
+	        .type = model->type, .colour = model->colour, .material = level >= 2 ? model->material : '-'};
 	if (level >= 3)
 		w->wish.price = model->price < 8 ? model->price + (int)rng_next_below(s, 2) : model->price;
 	while (level >= 4 && !w->wish_size) {
@@ -62,7 +63,7 @@ static void reset(void *state, int level, struct rng_stream *s)
 	}
 }
 
-static void look(const void *state, struct observation *out)
+static void environment_shop_look(const void *state, struct observation *out)
 {
 	const struct shop *w = state;
 
@@ -72,7 +73,7 @@ static void look(const void *state, struct observation *out)
 
 /* ---- actions ---- */
 
-static int matches(const struct item *x, const char *query, size_t n)
+static int environment_shop_matches(const struct environment_shop_item *x, const char *query, size_t n)
 {
 	return (memchr(query, x->type, n) != NULL) + (memchr(query, x->colour, n) != NULL);
 }
@@ -83,7 +84,7 @@ static void see_page(const struct shop *w, struct observation *out)
 
 	observation_add(out, "<");
 	for (int i = first; i < first + PAGE && i < w->n_found; i++) {
-		const struct item *x = &w->items[w->found[i]];
+		const struct environment_shop_item *x = &w->items[w->found[i]];
 		observation_add(out, "%s%c%c%c%d", i > first ? " " : "", 'A' + w->found[i], x->type, x->colour, x->price);
 	}
 	observation_add(out, first < w->n_found ? ">" : "->");
@@ -96,7 +97,7 @@ static void search(struct shop *w, const char *query, size_t n, struct observati
 	w->at = -1;
 	for (int wanted = 2; wanted > 0; wanted--)
 		for (int i = 0; i < w->n; i++)
-			if (matches(&w->items[i], query, n) == wanted)
+			if (environment_shop_matches(&w->items[i], query, n) == wanted)
 				w->found[w->n_found++] = i;
 	see_page(w, out);
 }
@@ -124,7 +125,7 @@ static int look_at(struct shop *w, int item, struct observation *out)
 	return 1;
 }
 
-static int choose(struct shop *w, int size, struct observation *out)
+static int environment_shop_choose(struct shop *w, int size, struct observation *out)
 {
 	if (w->at < 0 || !w->items[w->at].size[size - 1])
 		return 0;
@@ -143,10 +144,10 @@ static int next_page(struct shop *w, struct observation *out)
 }
 
 /* Met wishes over wishes, where the type is no wish but a must. */
-static double score(const struct shop *w)
+static double environment_shop_score(const struct shop *w)
 {
-	const struct item *x = &w->items[w->at], *wish = &w->wish;
-	int                n = 1, met = x->colour == wish->colour;
+	const struct environment_shop_item *x = &w->items[w->at], *wish = &w->wish;
+	int                                 n = 1, met = x->colour == wish->colour;
 
 	if (x->type != wish->type)
 		return 0;
@@ -159,13 +160,13 @@ static double score(const struct shop *w)
 	return (double)met / n;
 }
 
-static int step(void *state, const char *action, size_t n, struct observation *out, double *reward)
+static int environment_shop_step(void *state, const char *action, size_t n, struct observation *out, double *reward)
 {
 	struct shop *w = state;
 	int          done = -1; /* 1 done, 0 not possible, -1 no action at all */
 
 	if (n == 1 && action[0] == 'y' && w->at >= 0) {
-		*reward = score(w);
+		*reward = environment_shop_score(w);
 		return 1;
 	}
 	if (n > 1 && action[0] == 's') {
@@ -176,7 +177,7 @@ static int step(void *state, const char *action, size_t n, struct observation *o
 	} else if (n == 1 && action[0] == 'n') {
 		done = next_page(w, out);
 	} else if (n == 1 && action[0] >= '1' && action[0] < '1' + SIZES) {
-		done = choose(w, action[0] - '0', out);
+		done = environment_shop_choose(w, action[0] - '0', out);
 	} else if (n == 1 && action[0] == 'y') {
 		done = 0;
 	}
@@ -188,12 +189,12 @@ static int step(void *state, const char *action, size_t n, struct observation *o
 /* ---- the oracle ---- */
 
 /* By what the page of results says. */
-static int may_fit(const struct shop *w, const struct item *x)
+static int may_fit(const struct shop *w, const struct environment_shop_item *x)
 {
 	return x->type == w->wish.type && x->colour == w->wish.colour && (!w->wish.price || x->price <= w->wish.price);
 }
 
-static int fits(const struct shop *w, const struct item *x)
+static int fits(const struct shop *w, const struct environment_shop_item *x)
 {
 	return may_fit(w, x) && (w->wish.material == '-' || x->material == w->wish.material) &&
 	       (!w->wish_size || x->size[w->wish_size - 1]);
@@ -205,7 +206,7 @@ static int is_candidate(const struct shop *w, int item)
 	return w->seen[item] ? fits(w, &w->items[item]) : may_fit(w, &w->items[item]);
 }
 
-static void say(char *action, char verb, char object)
+static void environment_shop_say(char *action, char verb, char object)
 {
 	action[0] = verb;
 	action[1] = object;
@@ -220,58 +221,67 @@ static void browse(const struct shop *w, char action[ACTION_MAX])
 	for (int i = first; i < w->n_found; i++)
 		if (is_candidate(w, w->found[i])) {
 			if (i < first + PAGE)
-				say(action, 'i', (char)('A' + w->found[i]));
+				environment_shop_say(action, 'i', (char)('A' + w->found[i]));
 			else
-				say(action, 'n', 0);
+				environment_shop_say(action, 'n', 0);
 			return;
 		}
 	action[0] = 's';
-	say(action + 1, w->wish.type, w->wish.colour);
+	environment_shop_say(action + 1, w->wish.type, w->wish.colour);
 }
 
-static void oracle(const void *state, char action[ACTION_MAX])
+static void environment_shop_oracle(const void *state, char action[ACTION_MAX])
 {
 	const struct shop *w = state;
 
 	if (w->at < 0 || !fits(w, &w->items[w->at]))
 		browse(w, action);
 	else if (!w->wish_size || w->size == w->wish_size)
-		say(action, 'y', 0);
+		environment_shop_say(action, 'y', 0);
 	else
-		say(action, (char)('0' + w->wish_size), 0);
+		environment_shop_say(action, (char)('0' + w->wish_size), 0);
 }
 
-static void stray(const void *state, struct rng_stream *s, char action[ACTION_MAX])
+static void environment_shop_stray(const void *state, struct rng_stream *s, char action[ACTION_MAX])
 {
 	const struct shop *w = state;
 
 	switch (rng_next_below(s, 5)) {
 	case 0:
-		say(action, 's', letter(s, "abcdrgbw"));
+		environment_shop_say(action, 's', letter(s, "abcdrgbw"));
 		break;
 	case 1:
-		say(action, 'i', (char)('A' + (int)rng_next_below(s, (uint32_t)w->n)));
+		environment_shop_say(action, 'i', (char)('A' + (int)rng_next_below(s, (uint32_t)w->n)));
 		break;
 	case 2:
-		say(action, 'n', 0);
+		environment_shop_say(action, 'n', 0);
 		break;
 	case 3:
-		say(action, (char)('1' + (int)rng_next_below(s, SIZES)), 0);
+		environment_shop_say(action, (char)('1' + (int)rng_next_below(s, SIZES)), 0);
 		break;
 	default:
-		say(action, 'y', 0);
+		environment_shop_say(action, 'y', 0);
 		break;
 	}
 }
 
-static void hint(const void *state, char text[ACTION_MAX])
+static void environment_shop_hint(const void *state, char text[ACTION_MAX])
 {
 	const struct shop *w = state;
 	int                item = 0;
 
 	while (!fits(w, &w->items[item])) /* one does: the wishes are made after it */
 		item++;
-	say(text, (char)('A' + item), 0);
+	environment_shop_say(text, (char)('A' + item), 0);
 }
 
-const struct environment_kind environment_shop = {"shop", 1, 6, sizeof(struct shop), reset, look, step, oracle, stray, hint};
+const struct environment_kind environment_shop = {"shop",
+                                                  1,
+                                                  6,
+                                                  sizeof(struct shop),
+                                                  environment_shop_reset,
+                                                  environment_shop_look,
+                                                  environment_shop_step,
+                                                  environment_shop_oracle,
+                                                  environment_shop_stray,
+                                                  environment_shop_hint};

@@ -9,7 +9,7 @@ struct sum { /* digit 0 is the rightmost */
 	int column[DIGITS_MAX]; /* 0 .. 19: digit + digit + carry, as worked */
 };
 
-static void draw(struct rng_stream *s, int n, int digit[DIGITS_MAX])
+static void generate_addition_draw(struct rng_stream *s, int n, int digit[DIGITS_MAX])
 {
 	for (int i = 0; i < n; i++)
 		digit[i] = (int)rng_next_between(s, i == n - 1 && n > 1, 9);
@@ -25,7 +25,7 @@ static void work(struct sum *x, struct rng_stream *errors, double rate)
 	}
 }
 
-static void add_number(struct text *t, const int digit[DIGITS_MAX], int n)
+static void generate_addition_add_number(struct text *t, const int digit[DIGITS_MAX], int n)
 {
 	while (n-- > 0)
 		text_print(t, "%d", digit[n]);
@@ -39,7 +39,7 @@ static void add_result(struct text *t, const struct sum *x)
 		text_print(t, "%d", x->column[i] % 10);
 }
 
-static void add_columns(struct text *t, const struct sum *x)
+static void generate_addition_add_columns(struct text *t, const struct sum *x)
 {
 	for (int i = 0; i < x->n; i++)
 		text_print(t, "%s%d+%d+%d=%02d", i ? "," : "", x->left[i], x->right[i], i ? x->column[i - 1] / 10 : 0, x->column[i]);
@@ -55,14 +55,14 @@ static int is_right_smaller(const struct sum *x)
 }
 
 /* A sum is the same in both orders. */
-static int content_of(const struct sum *x, uint64_t *content)
+static int generate_addition_content_of(const struct sum *x, uint64_t *content)
 {
 	int         swap = is_right_smaller(x);
 	struct text t = {0};
 
-	add_number(&t, swap ? x->right : x->left, x->n);
+	generate_addition_add_number(&t, swap ? x->right : x->left, x->n);
 	text_print(&t, "+");
-	add_number(&t, swap ? x->left : x->right, x->n);
+	generate_addition_add_number(&t, swap ? x->left : x->right, x->n);
 	return generate_content("addition", &t, content);
 }
 
@@ -73,12 +73,12 @@ GENERATE(generate_addition)
 	struct sum        x = {.n = q->level};
 	int               status;
 
-	draw(&puzzle, x.n, x.left);
-	draw(&puzzle, x.n, x.right);
+	generate_addition_draw(&puzzle, x.n, x.left);
+	generate_addition_draw(&puzzle, x.n, x.right);
 	work(&x, &errors, 0);
-	add_number(&prompt, x.left, x.n);
+	generate_addition_add_number(&prompt, x.left, x.n);
 	text_print(&prompt, "+");
-	add_number(&prompt, x.right, x.n);
+	generate_addition_add_number(&prompt, x.right, x.n);
 	text_print(&prompt, "=");
 	add_result(&answer, &x);
 	for (int i = 0; i < x.n; i++)
@@ -86,12 +86,12 @@ GENERATE(generate_addition)
 
 	errors = generate_error_stream(q);
 	work(&x, &errors, q->error_rate);
-	add_columns(&worked, &x);
+	generate_addition_add_columns(&worked, &x);
 	text_print(&worked, "#");
 	add_result(&worked, &x);
 
 	out->row = "{}";
-	status = content_of(&x, content);
+	status = generate_addition_content_of(&x, content);
 	status |= generate_take(a, &prompt, &out->prompt);
 	status |= generate_take(a, &answer, &out->answer);
 	status |= generate_take(a, &hint, &out->hint);

@@ -11,16 +11,16 @@ enum { NUMBERS_MAX = 6, NUMBER_MAX = 20, RESULT_MAX = 999, EXPRESSION_MAX = 64, 
 
 enum binding { SUM, PRODUCT, ATOM }; /* what an expression is at its top: how strongly it holds together */
 
-struct item {
+struct generate_countdown_item {
 	int          value;
 	enum binding binding;
 	char         text[EXPRESSION_MAX];
 };
 
 struct path { /* one way from the numbers to a result */
-	struct item result;
-	int         n_steps;
-	char        step[NUMBERS_MAX - 1][STEP_MAX]; /* "12-7=5" */
+	struct generate_countdown_item result;
+	int                            n_steps;
+	char                           step[NUMBERS_MAX - 1][STEP_MAX]; /* "12-7=5" */
 };
 
 /* a OP b, or 0 when that is not allowed. */
@@ -38,7 +38,7 @@ static int combine(char op, int a, int b)
 	}
 }
 
-static int needs_parentheses(const struct item *x, char op, int on_the_right)
+static int needs_parentheses(const struct generate_countdown_item *x, char op, int on_the_right)
 {
 	if (op == '+')
 		return 0;
@@ -48,7 +48,7 @@ static int needs_parentheses(const struct item *x, char op, int on_the_right)
 }
 
 /* *a becomes "a OP b". */
-static void join(struct item *a, char op, const struct item *b, int value)
+static void generate_countdown_join(struct generate_countdown_item *a, char op, const struct generate_countdown_item *b, int value)
 {
 	int  left = needs_parentheses(a, op, 0), right = needs_parentheses(b, op, 1);
 	char text[2 * EXPRESSION_MAX + 8] = "";
@@ -61,7 +61,7 @@ static void join(struct item *a, char op, const struct item *b, int value)
 }
 
 /* One allowed step between two random items; there is always one. */
-static void take_step(struct rng_stream *s, struct item *item, int n, struct path *path)
+static void take_step(struct rng_stream *s, struct generate_countdown_item *item, int n, struct path *path)
 {
 	for (;;) {
 		int  i = (int)rng_next_below(s, (uint32_t)n), j = (int)rng_next_below(s, (uint32_t)n);
@@ -71,7 +71,7 @@ static void take_step(struct rng_stream *s, struct item *item, int n, struct pat
 		if (value == 0)
 			continue;
 		snprintf(path->step[path->n_steps++], STEP_MAX, "%d%c%d=%d", item[i].value, op, item[j].value, value);
-		join(&item[i], op, &item[j], value);
+		generate_countdown_join(&item[i], op, &item[j], value);
 		item[j] = item[n - 1];
 		return;
 	}
@@ -79,10 +79,10 @@ static void take_step(struct rng_stream *s, struct item *item, int n, struct pat
 
 static void find_path(struct rng_stream *s, const int number[NUMBERS_MAX], int n, struct path *path)
 {
-	struct item item[NUMBERS_MAX];
+	struct generate_countdown_item item[NUMBERS_MAX];
 
 	for (int i = 0; i < n; i++) {
-		item[i] = (struct item){.value = number[i], .binding = ATOM};
+		item[i] = (struct generate_countdown_item){.value = number[i], .binding = ATOM};
 		snprintf(item[i].text, sizeof item[i].text, "%d", number[i]);
 	}
 	path->n_steps = 0;
@@ -103,13 +103,13 @@ static void find_wrong_path(struct rng_stream *s, const int number[NUMBERS_MAX],
 	}
 }
 
-static void add_numbers(struct text *t, const int number[NUMBERS_MAX], int n)
+static void generate_countdown_add_numbers(struct text *t, const int number[NUMBERS_MAX], int n)
 {
 	for (int i = 0; i < n; i++)
 		text_print(t, "%s%d", i ? "," : "", number[i]);
 }
 
-static void add_path(struct text *t, const struct path *path)
+static void generate_countdown_add_path(struct text *t, const struct path *path)
 {
 	for (int i = 0; i < path->n_steps; i++)
 		text_print(t, "%s%s", i ? "," : "", path->step[i]);
@@ -117,7 +117,7 @@ static void add_path(struct text *t, const struct path *path)
 }
 
 /* The numbers, which have no order, and the target. */
-static int content_of(const int number[NUMBERS_MAX], int n, int target, uint64_t *content)
+static int generate_countdown_content_of(const int number[NUMBERS_MAX], int n, int target, uint64_t *content)
 {
 	struct text t = {0};
 	int         sorted[NUMBERS_MAX];
@@ -128,7 +128,7 @@ static int content_of(const int number[NUMBERS_MAX], int n, int target, uint64_t
 			sorted[k] = sorted[k - 1];
 		sorted[k] = number[i];
 	}
-	add_numbers(&t, sorted, n);
+	generate_countdown_add_numbers(&t, sorted, n);
 	text_print(&t, ">%d", target);
 	return generate_content("countdown", &t, content);
 }
@@ -143,18 +143,18 @@ GENERATE(generate_countdown)
 	for (int i = 0; i < n; i++)
 		number[i] = (int)rng_next_between(&puzzle, 1, NUMBER_MAX);
 	find_path(&puzzle, number, n, &path);
-	TRY(content_of(number, n, path.result.value, content));
-	add_numbers(&prompt, number, n);
+	TRY(generate_countdown_content_of(number, n, path.result.value, content));
+	generate_countdown_add_numbers(&prompt, number, n);
 	text_print(&prompt, ">%d:", path.result.value);
 	text_print(&row, "{\"numbers\": [");
-	add_numbers(&row, number, n);
+	generate_countdown_add_numbers(&row, number, n);
 	text_print(&row, "], \"target\": %d}", path.result.value);
 	out->answer = arena_text(a, path.result.text, strlen(path.result.text));
 	out->hint = arena_text(a, path.step[0], strlen(path.step[0]));
 
 	if (generate_errs(&errors, q->error_rate))
 		find_wrong_path(&errors, number, n, &path);
-	add_path(&worked, &path);
+	generate_countdown_add_path(&worked, &path);
 
 	status = generate_take(a, &prompt, &out->prompt);
 	status |= generate_take(a, &row, &out->row);

@@ -6,7 +6,7 @@
 
 enum { TRIES = 16 }; /* draws for an action that is not the oracle's */
 
-static void choose(const struct environment *e, struct rng_stream *errors, double rate, char action[ACTION_MAX])
+static void generate_environment_choose(const struct environment *e, struct rng_stream *errors, double rate, char action[ACTION_MAX])
 {
 	char right[ACTION_MAX];
 
@@ -17,7 +17,7 @@ static void choose(const struct environment *e, struct rng_stream *errors, doubl
 			e->kind->stray(e->state, errors, action);
 }
 
-static struct environment_key key_of(const struct generator_request *q)
+static struct environment_key generate_environment_key_of(const struct generator_request *q)
 {
 	return (struct environment_key){.level = q->level, .seed = q->seed, .index = q->index, .draw = q->draw};
 }
@@ -28,12 +28,12 @@ static int play(const struct environment_kind *kind, const struct generator_requ
 	struct arena       scratch = {0};
 	struct rng_stream  errors = generate_error_stream(q);
 	struct environment e;
-	int                status = environment_new(kind, key_of(q), &scratch, &e);
+	int                status = environment_new(kind, generate_environment_key_of(q), &scratch, &e);
 
 	while (status == OK && !e.done) {
 		struct observation o;
 		char               action[ACTION_MAX];
-		choose(&e, &errors, rate, action);
+		generate_environment_choose(&e, &errors, rate, action);
 		environment_step(&e, action, strlen(action), &o);
 		text_print(t, "%s\n%s", action, o.text);
 	}
@@ -42,7 +42,8 @@ static int play(const struct environment_kind *kind, const struct generator_requ
 }
 
 /* Worlds are one when they begin with the same words and the oracle meets the same in both: corners that nobody need visit make no other problem. */
-static int content_of(const struct environment_kind *kind, const struct observation *first, const struct text *episode, uint64_t *content)
+static int generate_environment_content_of(const struct environment_kind *kind, const struct observation *first, const struct text *episode,
+                                           uint64_t *content)
 {
 	struct text t = {0};
 
@@ -50,8 +51,8 @@ static int content_of(const struct environment_kind *kind, const struct observat
 	return generate_content(kind->name, &t, content);
 }
 
-static int generate(const struct environment_kind *kind, const struct generator_request *q, struct arena *a, struct problem *out,
-                    uint64_t *content)
+static int generate_environment_generate(const struct environment_kind *kind, const struct generator_request *q, struct arena *a,
+                                         struct problem *out, uint64_t *content)
 {
 	struct text        answer = {0}, worked = {0};
 	struct environment e;
@@ -59,7 +60,7 @@ static int generate(const struct environment_kind *kind, const struct generator_
 	char               hint[ACTION_MAX];
 	int                status;
 
-	TRY(environment_new(kind, key_of(q), a, &e));
+	TRY(environment_new(kind, generate_environment_key_of(q), a, &e));
 	kind->look(e.state, &first);
 	kind->hint(e.state, hint);
 	out->row = arena_format(a, "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": %lld, \"index\": %u, \"draw\": %u}}",
@@ -67,7 +68,7 @@ static int generate(const struct environment_kind *kind, const struct generator_
 	out->prompt = arena_text(a, first.text, first.n);
 	out->hint = arena_text(a, hint, strlen(hint));
 	status = play(kind, q, 0, &answer);
-	status |= content_of(kind, &first, &answer, content);
+	status |= generate_environment_content_of(kind, &first, &answer, content);
 	if (status == OK)
 		status = play(kind, q, q->error_rate, &worked);
 	status |= generate_take(a, &answer, &out->answer); /* both free their text, whatever became of the other */
@@ -77,15 +78,15 @@ static int generate(const struct environment_kind *kind, const struct generator_
 
 GENERATE(generate_nav)
 {
-	return generate(&environment_nav, q, a, out, content);
+	return generate_environment_generate(&environment_nav, q, a, out, content);
 }
 
 GENERATE(generate_household)
 {
-	return generate(&environment_household, q, a, out, content);
+	return generate_environment_generate(&environment_household, q, a, out, content);
 }
 
 GENERATE(generate_shop)
 {
-	return generate(&environment_shop, q, a, out, content);
+	return generate_environment_generate(&environment_shop, q, a, out, content);
 }

@@ -72,7 +72,7 @@ static int draw_good_puzzle(struct rng_stream *s, int n, struct arena *a, struct
 
 /* ---- what a puzzle means ---- */
 
-static uint64_t mix(uint64_t h, uint64_t x)
+static uint64_t generate_knights_mix(uint64_t h, uint64_t x)
 {
 	return fingerprint_bytes(h, &x, sizeof x);
 }
@@ -81,33 +81,34 @@ static uint64_t mix(uint64_t h, uint64_t x)
 static uint64_t claim_colour(const struct knights_claim *c, const uint64_t *colour)
 {
 	int      ordered = c->kind == KNIGHTS_IF;
-	uint64_t sum = 0, h = mix(FINGERPRINT_EMPTY, c->kind);
+	uint64_t sum = 0, h = generate_knights_mix(FINGERPRINT_EMPTY, c->kind);
 
 	if (c->n_parts == 0)
-		return mix(h, colour[c->person]);
+		return generate_knights_mix(h, colour[c->person]);
 	for (int i = 0; i < c->n_parts; i++) {
 		uint64_t part = claim_colour(c->part[i], colour);
 		sum += ordered ? 0 : part;
-		h = ordered ? mix(h, part) : h;
+		h = ordered ? generate_knights_mix(h, part) : h;
 	}
-	return mix(h, sum);
+	return generate_knights_mix(h, sum);
 }
 
 /* The same number for puzzles that become one when people change places and names: each person is coloured by the claim that he makes, again and
  * again over the colours of the round before (the refinement of Weisfeiler and Lehman), n times; the puzzle is the sum over its people. Other puzzles
  * may agree too, and are then held out together. */
-static uint64_t content_of(const struct knights_puzzle *p)
+static uint64_t generate_knights_content_of(const struct knights_puzzle *p)
 {
 	uint64_t colour[KNIGHTS_MAX] = {0}, next[KNIGHTS_MAX] = {0}, sum = 0;
 
 	for (int round = 0; round < p->n; round++) {
 		for (int i = 0; i < p->n; i++)
-			next[i] = mix(mix(FINGERPRINT_EMPTY, colour[i]), claim_colour(p->claim[i], colour));
+			next[i] =
+			        generate_knights_mix(generate_knights_mix(FINGERPRINT_EMPTY, colour[i]), claim_colour(p->claim[i], colour));
 		memcpy(colour, next, sizeof colour);
 	}
 	for (int i = 0; i < p->n; i++)
 		sum += colour[i];
-	return mix(fingerprint_text(FINGERPRINT_EMPTY, "knights"), sum);
+	return generate_knights_mix(fingerprint_text(FINGERPRINT_EMPTY, "knights"), sum);
 }
 
 /* ---- signs ---- */
@@ -168,7 +169,7 @@ GENERATE(generate_knights)
 	unsigned              knights;
 
 	TRY(draw_good_puzzle(&puzzle, q->level, a, &p, &knights));
-	*content = content_of(&p);
+	*content = generate_knights_content_of(&p);
 	TRY(write_signs(&p, knights, q, a, out));
 	out->row = arena_format(a, "{\"people\": %d}", p.n);
 	return out->row ? OK : ERR_INPUT;
@@ -298,7 +299,7 @@ GENERATE(generate_knights_words)
 	int                   status;
 
 	TRY(draw_good_puzzle(&puzzle, q->level, a, &p, &knights));
-	*content = content_of(&p);
+	*content = generate_knights_content_of(&p);
 	draw_names(&puzzle, p.n, names);
 	add_story(&prompt, &p, names, &puzzle);
 	add_solution(&answer, p.n, knights, names);

@@ -4,7 +4,7 @@
 enum { MODULUS = 9 };
 
 /* The numbers behind a, b; one that errs is another digit, the next ones go on as if it had not. */
-static void add_numbers(struct text *t, int a, int b, int n, struct rng_stream *errors, double rate)
+static void generate_sequence_add_numbers(struct text *t, int a, int b, int n, struct rng_stream *errors, double rate)
 {
 	int step = (b - a + 2 * MODULUS) % MODULUS;
 
@@ -24,9 +24,9 @@ GENERATE(generate_sequence)
 
 	text_print(&meaning, "%d,%d", first % MODULUS, second % MODULUS);
 	TRY(generate_content("sequence", &meaning, content));
-	add_numbers(&answer, first, second, q->level, &errors, 0);
+	generate_sequence_add_numbers(&answer, first, second, q->level, &errors, 0);
 	errors = generate_error_stream(q);
-	add_numbers(&worked, first, second, q->level, &errors, q->error_rate);
+	generate_sequence_add_numbers(&worked, first, second, q->level, &errors, q->error_rate);
 
 	out->row = "{}";
 	out->prompt = arena_format(a, "%d,%d:%d,%d", first, second, MODULUS, q->level);

@@ -41,7 +41,7 @@ const struct generator *generator_at(int i)
 	return i >= 0 && i < N_ROWS ? &table[i] : NULL;
 }
 
-static const char *name_at(int i)
+static const char *generator_name_at(int i)
 {
 	return i < N_ROWS ? table[i].name : NULL;
 }
@@ -54,7 +54,7 @@ int generator_find(const char *name, const struct generator **out)
 			*out = &table[i];
 			return OK;
 		}
-	return error_unknown("generator", name, name_at);
+	return error_unknown("generator", name, generator_name_at);
 }
 
 int generator_converter(const char *name, dataset_convert **out)
@@ -152,7 +152,7 @@ static int count_level(const struct dataset *d, int level)
 }
 
 /* The problem of index *next, or of the first one behind it that is not in the set yet; *next is then the index behind that. */
-static int add_problem(const struct generator *g, struct generator_request *q, struct seen *seen, struct dataset *out)
+static int generator_add_problem(const struct generator *g, struct generator_request *q, struct seen *seen, struct dataset *out)
 {
 	for (int misses = 0; misses < MISSES_MAX && q->index < UINT32_MAX; misses++) {
 		struct arena_mark mark = arena_mark(&out->arena);
@@ -171,7 +171,7 @@ static int add_problem(const struct generator *g, struct generator_request *q, s
 	                 g->name, q->level, count_level(out, q->level));
 }
 
-static int fill(const struct generator *g, const struct generator_range *r, struct dataset *out)
+static int generator_fill(const struct generator *g, const struct generator_range *r, struct dataset *out)
 {
 	struct generator_request q = {.seed = r->seed, .index = r->first, .error_rate = r->error_rate, .held_out = r->held_out};
 	struct seen              seen = {.size = r->held_out ? 2 * (uint64_t)r->count : 0};
@@ -183,7 +183,7 @@ static int fill(const struct generator *g, const struct generator_range *r, stru
 		status = ERR_INPUT;
 	while (status == OK && out->n < r->count) {
 		q.level = r->level_min + out->n % levels;
-		status = add_problem(g, &q, &seen, out);
+		status = generator_add_problem(g, &q, &seen, out);
 	}
 	mem_free(seen.slot);
 	return status;
@@ -203,7 +203,7 @@ int generator_dataset(const struct generator *g, const struct generator_range *r
 		                 r->first);
 	if (!(r->error_rate >= 0 && r->error_rate <= 1))
 		return error_set(ERR_INPUT, "an error rate of %g: it must be from 0 to 1", r->error_rate);
-	status = fill(g, r, out);
+	status = generator_fill(g, r, out);
 	if (status != OK)
 		dataset_free(out);
 	return status;

@@ -93,20 +93,20 @@ static const struct {
         {"<=>", KNIGHTS_IFF, 2, 2},
 };
 
-struct parser {
+struct knights_parser {
 	const char   *place, *s, *start;
 	struct arena *arena;
 	int           people;
 };
 
-static int wrong(const struct parser *p, const char *wanted)
+static int knights_wrong(const struct knights_parser *p, const char *wanted)
 {
 	return error_set(ERR_INPUT, "%s: \"statements\": expected %s at character %zu (\"%.20s\")", p->place, wanted,
 	                 (size_t)(p->s - p->start), p->s);
 }
 
 /* Skips white space, then takes one of the characters. */
-static int take(struct parser *p, const char *set)
+static int knights_take(struct knights_parser *p, const char *set)
 {
 	while (isspace((unsigned char)*p->s))
 		p->s++;
@@ -116,47 +116,47 @@ static int take(struct parser *p, const char *set)
 	return 1;
 }
 
-static int parse_operator(struct parser *p, size_t *row)
+static int parse_operator(struct knights_parser *p, size_t *row)
 {
 	size_t n;
 
-	if (!take(p, "'\""))
-		return wrong(p, "the quoted name of a claim");
+	if (!knights_take(p, "'\""))
+		return knights_wrong(p, "the quoted name of a claim");
 	n = strcspn(p->s, "'\"");
 	for (*row = 0; *row < sizeof operators / sizeof operators[0]; ++*row)
 		if (strlen(operators[*row].text) == n && !memcmp(operators[*row].text, p->s, n) && p->s[n]) {
 			p->s += n + 1;
 			return OK;
 		}
-	return wrong(p, "telling-truth, lying, not, and, or, -> or <=>");
+	return knights_wrong(p, "telling-truth, lying, not, and, or, -> or <=>");
 }
 
-static int parse_person(struct parser *p, int *person)
+static int parse_person(struct knights_parser *p, int *person)
 {
-	if (!take(p, ","))
-		return wrong(p, "a comma and a person");
+	if (!knights_take(p, ","))
+		return knights_wrong(p, "a comma and a person");
 	while (*p->s == ' ')
 		p->s++;
 	if (!isdigit((unsigned char)*p->s))
-		return wrong(p, "the number of a person");
+		return knights_wrong(p, "the number of a person");
 	for (*person = 0; isdigit((unsigned char)*p->s) && *person < KNIGHTS_MAX; p->s++)
 		*person = 10 * *person + (*p->s - '0');
-	return *person < p->people ? OK : wrong(p, "the number of one of the people before this place");
+	return *person < p->people ? OK : knights_wrong(p, "the number of one of the people before this place");
 }
 
-static int parse_claim(struct parser *p, int depth, const struct knights_claim **out);
+static int parse_claim(struct knights_parser *p, int depth, const struct knights_claim **out);
 
-static int parse_parts(struct parser *p, int depth, size_t row, struct knights_claim *c)
+static int parse_parts(struct knights_parser *p, int depth, size_t row, struct knights_claim *c)
 {
-	while (take(p, ",")) {
+	while (knights_take(p, ",")) {
 		if (c->n_parts == operators[row].parts_max)
-			return wrong(p, "the end of this claim");
+			return knights_wrong(p, "the end of this claim");
 		TRY(parse_claim(p, depth + 1, &c->part[c->n_parts++]));
 	}
-	return c->n_parts >= operators[row].parts_min ? OK : wrong(p, "more parts of this claim");
+	return c->n_parts >= operators[row].parts_min ? OK : knights_wrong(p, "more parts of this claim");
 }
 
-static int parse_claim(struct parser *p, int depth, const struct knights_claim **out)
+static int parse_claim(struct knights_parser *p, int depth, const struct knights_claim **out)
 {
 	struct knights_claim *c = arena_alloc(p->arena, 1, sizeof *c);
 	size_t                row;
@@ -164,35 +164,35 @@ static int parse_claim(struct parser *p, int depth, const struct knights_claim *
 	if (!c)
 		return ERR_INPUT;
 	if (depth == KNIGHTS_DEPTH_MAX)
-		return wrong(p, "a claim that is nested less deeply");
-	if (!take(p, "(["))
-		return wrong(p, "a claim");
+		return knights_wrong(p, "a claim that is nested less deeply");
+	if (!knights_take(p, "(["))
+		return knights_wrong(p, "a claim");
 	TRY(parse_operator(p, &row));
 	c->kind = operators[row].kind;
 	TRY(operators[row].parts_max ? parse_parts(p, depth, row, c) : parse_person(p, &c->person));
 	*out = c;
-	return take(p, ")]") ? OK : wrong(p, "a closing bracket");
+	return knights_take(p, ")]") ? OK : knights_wrong(p, "a closing bracket");
 }
 
 int knights_parse(const char *place, const char *text, int n, struct arena *a, struct knights_puzzle *out)
 {
-	struct parser p = {.place = place, .s = text, .start = text, .arena = a, .people = n};
+	struct knights_parser p = {.place = place, .s = text, .start = text, .arena = a, .people = n};
 
 	*out = (struct knights_puzzle){.n = n};
 	if (n < 1 || n > KNIGHTS_MAX)
 		return error_set(ERR_INPUT, "%s: %d people; 1 to %d can be read", place, n, KNIGHTS_MAX);
-	if (!take(&p, "(["))
-		return wrong(&p, "an opening bracket");
+	if (!knights_take(&p, "(["))
+		return knights_wrong(&p, "an opening bracket");
 	for (int i = 0; i < n; i++) {
 		TRY(parse_claim(&p, 0, &out->claim[i]));
-		if (!take(&p, ",") && i < n - 1)
-			return wrong(&p, "a comma and the next claim");
+		if (!knights_take(&p, ",") && i < n - 1)
+			return knights_wrong(&p, "a comma and the next claim");
 	}
-	if (!take(&p, ")]"))
-		return wrong(&p, "the end of the list: there are more claims than people");
+	if (!knights_take(&p, ")]"))
+		return knights_wrong(&p, "the end of the list: there are more claims than people");
 	while (isspace((unsigned char)*p.s))
 		p.s++;
-	return *p.s ? wrong(&p, "nothing more") : OK;
+	return *p.s ? knights_wrong(&p, "nothing more") : OK;
 }
 
 /* ---- signs ---- */

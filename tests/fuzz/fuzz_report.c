@@ -52,7 +52,7 @@ static int is_known_or_nan(double x)
 	return isfinite(x) || isnan(x);
 }
 
-static void check_numbers(const struct comparison *c)
+static void check_numbers(const struct compare_summary *c)
 {
 	int n_runs = 0;
 
@@ -76,7 +76,7 @@ static void check_numbers(const struct comparison *c)
 	}
 }
 
-static void check_curves(struct comparison *c)
+static void check_curves(struct compare_summary *c)
 {
 	static const char *const metrics[] = {"eval/pass@1", "reward"};
 
@@ -91,7 +91,7 @@ static void check_curves(struct comparison *c)
 		}
 }
 
-static void check_texts(const struct comparison *c)
+static void check_texts(const struct compare_summary *c)
 {
 	struct text json = {0}, markdown = {0};
 	json_t     *value;
@@ -110,7 +110,7 @@ static void check_texts(const struct comparison *c)
 static void compare(void)
 {
 	static struct series_run logs[RUNS];
-	struct comparison        c;
+	struct compare_summary        c;
 	int                      status = OK;
 
 	fuzz_forget_message();
