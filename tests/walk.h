@@ -414,10 +414,11 @@ static inline uint64_t walk_hash(uint64_t h, const void *data, size_t n)
 	return h;
 }
 
-/* Files that hold the config, the time, or checksums of such. */
+/* Files that hold the config, the time, the kernels, or checksums of such. */
 static inline int walk_is_about_itself(const char *name)
 {
-	static const char *const names[] = {"config.yaml", "report.html", "trainer_state.json", "manifest.json", "verifier.log"};
+	static const char *const names[] = {"config.yaml",   "report.html",  "trainer_state.json",
+	                                    "manifest.json", "verifier.log", "provenance.jsonl"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!strcmp(names[i], name))

@@ -1,7 +1,10 @@
-/* version.h - the version of the program. The commit is COMMIT, which the Makefile gives to src/cli/hone.c alone. */
+/* version.h - which program this is: its version, the commit it was built from, the compiler. */
 #ifndef BASE_VERSION_H
 #define BASE_VERSION_H
 
 #define HONE_VERSION "0.10"
+
+extern const char *version_commit; /* main sets it: the Makefile tells it to src/cli/hone.c alone; "unknown" before */
+extern const char  version_compiler[];
 
 #endif

@@ -48,18 +48,12 @@ static void usage(FILE *f)
 	      f);
 }
 
-#ifdef __clang__
-#define COMPILER __VERSION__
-#else
-#define COMPILER "gcc " __VERSION__
-#endif
-
 /* What a report of a fault should say: the program, how it was built, and which kernels it takes on this CPU when nothing else is asked for. */
 static int print_version(void)
 {
 	struct matmul *m;
 
-	printf("hone %s\ncommit %s\ncompiler %s\n", HONE_VERSION, COMMIT, COMPILER);
+	printf("hone %s\ncommit %s\ncompiler %s\n", HONE_VERSION, version_commit, version_compiler);
 	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &m));
 	printf("matrix products %s\n", matmul_describe(m));
 	matmul_free(m);
@@ -156,6 +150,7 @@ static int with_stack(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	start_again(argv);
+	version_commit = COMMIT;
 	signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond ulimit -f is an error of writing, with a message */
 	return with_stack(argc, argv);
 }

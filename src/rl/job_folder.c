@@ -3,8 +3,10 @@
 
 #include "base/error.h"
 #include "base/terminal.h"
+#include "math/matmul.h"
 #include "run/checkpoint.h"
 #include "run/events.h"
+#include "run/provenance.h"
 #include "run/samples.h"
 
 #include <dirent.h>
@@ -12,6 +14,10 @@
 #include <string.h>
 
 /* ---- what is there already ---- */
+
+/* Beside checkpoints. The log is the last of them: where there is one, there is a run. */
+static const char *const files_of_a_run[] = {"samples",   "tensorboard", "report.html",      "verifier.log",
+                                             "data.json", "config.yaml", "provenance.jsonl", "metrics.jsonl"};
 
 /* A log, or what was written beside one. Whether there is any must be known: beside what cannot be seen nothing is begun. */
 static int holds_run(struct job *job, int *holds)
@@ -44,12 +50,9 @@ static int refuse_old_run(struct job *job)
  * as that; and names that begin with a dot, which are nobody's work. */
 static int may_be_ours(const char *name)
 {
-	static const char *const names[] = {"config.yaml",  "data.json", "metrics.jsonl", "report.html",
-	                                    "verifier.log", "samples",   "tensorboard"};
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		size_t n = strlen(names[i]);
-		if (!strncmp(name, names[i], n) && (!name[n] || !strcmp(name + n, ".part")))
+	for (size_t i = 0; i < sizeof files_of_a_run / sizeof *files_of_a_run; i++) {
+		size_t n = strlen(files_of_a_run[i]);
+		if (!strncmp(name, files_of_a_run[i], n) && (!name[n] || !strcmp(name + n, ".part")))
 			return 1;
 	}
 	return *name == '.' || !strncmp(name, "checkpoint-", strlen("checkpoint-")) || !strncmp(name, "old-", strlen("old-"));
@@ -121,19 +124,17 @@ static int move_checkpoints(const char *run, const char *old, struct arena *a)
 /* Nothing is deleted. The log goes last: until then the folder is known to hold a run. */
 static int set_aside(struct job *job)
 {
-	static const char *const names[] = {"samples",   "tensorboard", "report.html",  "verifier.log",
-	                                    "data.json", "config.yaml", "metrics.jsonl"};
-	const char              *run = job->config.run.output_dir;
-	char                    *old;
-	int                      holds;
+	const char *run = job->config.run.output_dir;
+	char       *old;
+	int         holds;
 
 	TRY(holds_run(job, &holds));
 	if (!holds)
 		return OK;
 	TRY(make_old_folder(run, &job->arena, &old));
 	TRY(move_checkpoints(run, old, &job->arena));
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		TRY(move_aside(run, old, names[i], &job->arena));
+	for (size_t i = 0; i < sizeof files_of_a_run / sizeof *files_of_a_run; i++)
+		TRY(move_aside(run, old, files_of_a_run[i], &job->arena));
 	if (job->screen)
 		terminal_print(job->screen, "what was there before is in %s\n", old);
 	TRY(file_sync(old));
@@ -221,6 +222,7 @@ int job_folder_open(struct job *job)
 	int         status;
 
 	TRY(job_folder_write_config(job));
+	TRY(provenance_write(job->config.run.output_dir, job->step, matmul_describe(job->mm)));
 	TRY(write_findings(job));
 	status = open_logs(job, &caution);
 	if (status == OK && job->screen && caution.n)
