@@ -1,12 +1,13 @@
 # make            build ./hone (and install missing Debian packages first)
 # make demo       at most 4 minutes: make a problem set, warm-start a small model, train it by RL, write runs/demo/report.html
 # make test       all tests, or one: make test T=objective
-# make check      all tests under ASan and UBSan, warnings as errors, with gcc and with clang, the fuzz targets on their corpora, and the format
+# make check      all tests under ASan and UBSan (gcc), warnings as errors with gcc and clang, the fuzz targets on their corpora, which room includes which,
+#                 names that are defined twice, and the format
 # make fuzz       T=json RUNS=n: n executions of one fuzz target (tests/fuzz) under ASan and UBSan; without T all of them, one after another
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
 # make bench      speed: matrix peak, prefill, decode, training step, memory
 # make install    PREFIX=/usr/local
-# make docs       regenerate docs/options.md from the schema
+# make docs       regenerate docs/options.md from the schema, docs/from-trl.md and docs/from-verl.md from the table of foreign names
 # make deps       install what is missing from the list in scripts/deps
 # make format     clang-format over the tree
 # make clean
@@ -21,7 +22,7 @@ PREFIX ?= /usr/local
 T      ?= *
 RUNS   ?= 100000
 
-# Everything but help, clean and deps needs the packages; the check costs a few milliseconds when they are there.
+# Everything but help, clean, deps and format needs the packages; the check costs a few milliseconds when they are there.
 ifeq ($(filter help clean deps format,$(MAKECMDGOALS)),)
 DEPS := $(shell scripts/deps >&2 && echo there)
 ifneq ($(DEPS),there)
@@ -108,7 +109,7 @@ demo: all
 bench: all
 	./hone bench
 
-# Each line builds everything from nothing in its own folder: sanitizers with gcc, then warnings as errors with clang, then the format.
+# The three builds each have a folder of their own; what follows them reads the sources alone.
 check:
 	@scripts/deps --check >&2
 	$(MAKE) BUILD=asan WERROR=-Werror test
