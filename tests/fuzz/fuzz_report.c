@@ -110,7 +110,7 @@ static void check_texts(const struct compare_summary *c)
 static void compare(void)
 {
 	static struct series_run logs[RUNS];
-	struct compare_summary        c;
+	struct compare_summary   c;
 	int                      status = OK;
 
 	fuzz_forget_message();
