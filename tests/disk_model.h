@@ -1,13 +1,16 @@
-/* disk_model.h - a disk that forgets: plays the journal of shim_disk.c and says what a power loss would leave behind.
+/* disk_model.h - a disk that forgets: plays the journal of shim_disk.c and says what a power loss
+ * would leave behind.
  *
- * A file has its content now and that of its last sync; a folder has its names now and those of its last sync. What a loss leaves
- * is one of:
+ * A file has its content now and that of its last sync; a folder has its names now and those of its
+ * last sync. What a loss leaves is one of:
  *
  *     DISK_SYNCED    names as last synced, contents as last synced: all that POSIX promises
- *     DISK_NAMES     names as they are now, contents as last synced: a file system with a journal of its metadata alone
- *     DISK_ZEROS     the same, and each file as long as it is now, with zeros in the place of what was not synced
+ *     DISK_NAMES     names as they are now, contents as last synced: a file system with a journal
+ *                    of its metadata alone
+ *     DISK_ZEROS     the same, and each file as long as it is now, with zeros in the place of what
+ *                    was not synced
  *
- *     disk_load(d, folder); for each record: disk_play(d, ...); disk_write(d, kind, folder)                            */
+ *     disk_load(d, folder); for each record: disk_play(d, ...); disk_write(d, kind, folder) */
 #ifndef DISK_MODEL_H
 #define DISK_MODEL_H
 
@@ -145,7 +148,8 @@ static inline void disk_sync(struct disk_node *x)
 		memcpy(x->content_synced.data, x->content.data, x->content.n);
 }
 
-static inline void disk_play(struct disk *d, const struct disk_record *r, const char *path, const char *to, const char *data)
+static inline void disk_play(struct disk *d, const struct disk_record *r, const char *path,
+                             const char *to, const char *data)
 {
 	char                 leaf[1024], leaf_to[1024];
 	int                  parent = disk_parent(d, path, leaf), node;
@@ -207,7 +211,9 @@ static inline void disk_load_node(struct disk *d, int node, const char *path)
 			FILE *f = fopen(inner, "rb");
 			assert_non_null(f);
 			disk_resize(&d->nodes[child].content, (size_t)st.st_size);
-			assert_int_equal(fread(d->nodes[child].content.data, 1, (size_t)st.st_size, f), st.st_size);
+			assert_int_equal(
+			        fread(d->nodes[child].content.data, 1, (size_t)st.st_size, f),
+			        st.st_size);
 			fclose(f);
 			disk_sync(&d->nodes[child]);
 		}
@@ -244,9 +250,10 @@ static inline struct disk_content disk_left(const struct disk_node *x, enum disk
 	return c;
 }
 
-/* What is left, into a folder that does not exist; into no folder (NULL): only its fingerprint. The sum does not ask for the order
- * of names. */
-static inline uint64_t disk_write_node(const struct disk *d, int node, enum disk_kind kind, const char *path)
+/* What is left, into a folder that does not exist; into no folder (NULL): only its fingerprint. The
+ * sum does not ask for the order of names. */
+static inline uint64_t disk_write_node(const struct disk *d, int node, enum disk_kind kind,
+                                       const char *path)
 {
 	const struct disk_node  *x = &d->nodes[node];
 	const struct disk_names *names = kind == DISK_SYNCED ? x->names_synced : x->names;

@@ -1,4 +1,5 @@
-/* disk_record.h - what shim_disk.c writes down and disk_model.h reads: this, then path and target with their 0, then the data. */
+/* disk_record.h - what shim_disk.c writes down and disk_model.h reads: this, then path and target
+ * with their 0, then the data. */
 #ifndef DISK_RECORD_H
 #define DISK_RECORD_H
 

@@ -14,7 +14,8 @@ static inline size_t markup_name_length(const char *s)
 	return n;
 }
 
-/* 1 when every tag is closed in order, every attribute quoted, and no '<' or '&' stands for itself. */
+/* 1 when every tag is closed in order, every attribute quoted, and no '<' or '&' stands for
+ * itself. */
 static inline int is_well_formed(const char *s)
 {
 	struct {
@@ -37,7 +38,8 @@ static inline int is_well_formed(const char *s)
 		if (!*s || n == 0 || quotes % 2)
 			return 0;
 		if (closing) {
-			if (depth == 0 || open[depth - 1].n != n || strncmp(open[depth - 1].at, name, n))
+			if (depth == 0 || open[depth - 1].n != n ||
+			    strncmp(open[depth - 1].at, name, n))
 				return 0;
 			depth--;
 		} else if (s[-1] != '/') {

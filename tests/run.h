@@ -1,11 +1,17 @@
-/* run.h - for tests that run the program hone itself, as a user does: in a temporary folder, by a line of shell.
+/* run.h - for tests that run the program hone itself, as a user does: in a temporary folder, by a
+ * line of shell.
  *
- *     run_in_temporary_folder()    at the start of main: makes the folder, goes there, removes it at the end of the process
- *     hone("train a.yaml run.seed=%d", 2)              exit status; what it said stands in the files stdout and stderr
- *     hone_ok("train a.yaml")      must succeed; in_folder("runs", "a.yaml") is "runs/a.yaml", good for three more calls
- *     pid = hone_start(...); kill(pid, SIGKILL); hone_end(pid)    exit status, or 128 + the signal that ended it
+ *     run_in_temporary_folder()    at the start of main: makes the folder, goes there, removes it
+ *                                  at the end of the process
+ *     hone("train a.yaml run.seed=%d", 2)              exit status; what it said stands in the
+ *                                                      files stdout and stderr
+ *     hone_ok("train a.yaml")      must succeed; in_folder("runs", "a.yaml") is "runs/a.yaml", good
+ *                                  for three more calls
+ *     pid = hone_start(...); kill(pid, SIGKILL); hone_end(pid)    exit status, or 128 + the signal
+ *     that ended it
  *
- * The line stands behind "exec hone" in the shell, so that it may hold quotes and redirections. HONE is defined by the Makefile. */
+ * The line stands behind "exec hone" in the shell, so that it may hold quotes and redirections.
+ * HONE is defined by the Makefile. */
 #ifndef RUN_H
 #define RUN_H
 
@@ -33,7 +39,8 @@ static inline void run_in_temporary_folder(void)
 {
 	const char *parent = getenv("TMPDIR");
 
-	snprintf(run_folder, sizeof run_folder, "%s/hone-test-XXXXXX", parent && *parent ? parent : "/tmp");
+	snprintf(run_folder, sizeof run_folder, "%s/hone-test-XXXXXX",
+	         parent && *parent ? parent : "/tmp");
 	if (!realpath(HONE, run_program) || !mkdtemp(run_folder) || chdir(run_folder)) {
 		perror("no temporary folder, or no program " HONE);
 		exit(1);
@@ -77,7 +84,8 @@ static inline char *read_all(const char *path, size_t *n)
 
 static inline void run_shell(const char *line)
 {
-	if (!freopen("/dev/null", "r", stdin) || !freopen("stdout", "w", stdout) || !freopen("stderr", "w", stderr))
+	if (!freopen("/dev/null", "r", stdin) || !freopen("stdout", "w", stdout) ||
+	    !freopen("stderr", "w", stderr))
 		_exit(126);
 	execl("/bin/sh", "sh", "-c", line, (char *)NULL);
 	_exit(127);
@@ -193,7 +201,8 @@ static inline int file_says(const char *path, const char *part)
 	do { \
 		if (!file_says(path, part)) { \
 			size_t n_; \
-			fail_msg("%s says \"%s\", expected it to mention \"%s\"", path, read_all(path, &n_), part); \
+			fail_msg("%s says \"%s\", expected it to mention \"%s\"", path, \
+			         read_all(path, &n_), part); \
 		} \
 	} while (0)
 

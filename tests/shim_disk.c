@@ -1,19 +1,22 @@
-/* shim_disk.c - a library that stands between a program and the system (LD_PRELOAD): it writes down what the program does to the
- * files below a folder, or lets one of the calls fail.
+/* shim_disk.c - a library that stands between a program and the system (LD_PRELOAD): it writes down
+ * what the program does to the files below a folder, or lets one of the calls fail.
  *
  *     DISK_ROOT      the folder, as an absolute path; what is elsewhere is let through
- *     DISK_JOURNAL   each change and each sync is added to this file as a record (tests/disk_model.h reads it)
+ *     DISK_JOURNAL   each change and each sync is added to this file as a record
+ *                    (tests/disk_model.h reads it)
  *     DISK_CALLS     at the end, the number of calls that could have failed goes into this file
- *     DISK_FAIL_AT   the n-th call (from 1) fails, and those behind it: DISK_FAIL_FOR in all (default 1, 0: for ever)
+ *     DISK_FAIL_AT   the n-th call (from 1) fails, and those behind it: DISK_FAIL_FOR in all
+ *                    (default 1, 0: for ever)
  *     DISK_ERRNO     with this errno
- *     DISK_MEMORY    if set, allocations of aligned memory are counted and fail in the place of calls
+ *     DISK_MEMORY    if set, allocations of aligned memory are counted and fail in the place of
+ *                    calls
  *     DISK_FREE      what statvfs says is free, in bytes
  *
- * Below the root fsync only says that it has synced: the power that fails is not the machine's, and waiting for a real disk takes
- * most of the time of a test.
+ * Below the root fsync only says that it has synced: the power that fails is not the machine's, and
+ * waiting for a real disk takes most of the time of a test.
  *
- * It takes the calls that the program uses (src/base/file.c), not all there are; test_durable.c checks that the journal leads to
- * the same files as the run did. */
+ * It takes the calls that the program uses (src/base/file.c), not all there are; test_durable.c
+ * checks that the journal leads to the same files as the run did. */
 #include "disk_record.h"
 
 #include <dirent.h>
@@ -50,7 +53,8 @@ __attribute__((constructor)) static void begin(void)
 
 	snprintf(root, sizeof root, "%s", getenv("DISK_ROOT") ? getenv("DISK_ROOT") : "/nowhere");
 	if (path)
-		journal = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+		journal = (int)syscall(SYS_openat, AT_FDCWD, path,
+		                       O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 	fail_at = number("DISK_FAIL_AT", 0);
 	fail_for = number("DISK_FAIL_FOR", 1);
 	fail_errno = (int)number("DISK_ERRNO", EIO);
@@ -64,7 +68,8 @@ __attribute__((destructor)) static void end(void)
 
 	if (!getenv("DISK_CALLS"))
 		return;
-	fd = (int)syscall(SYS_openat, AT_FDCWD, getenv("DISK_CALLS"), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	fd = (int)syscall(SYS_openat, AT_FDCWD, getenv("DISK_CALLS"), O_WRONLY | O_CREAT | O_TRUNC,
+	                  0666);
 	if (syscall(SYS_write, fd, text, n) != n)
 		_exit(99);
 }
@@ -89,7 +94,8 @@ static void absolute(int folder, const char *path, char *out)
 	if (*path == '/')
 		snprintf(out, PATH_MAX, "%s", path);
 	else if (folder == AT_FDCWD)
-		snprintf(out, PATH_MAX, "%.2000s/%.2000s", getcwd(base, sizeof base) ? base : "", path);
+		snprintf(out, PATH_MAX, "%.2000s/%.2000s", getcwd(base, sizeof base) ? base : "",
+		         path);
 	else
 		snprintf(out, PATH_MAX, "%.2000s/%.2000s", path_of(folder, base), path);
 }
@@ -124,12 +130,15 @@ static int must_fail(void)
 
 static void record(char what, const char *path, const char *to, long at, const void *data, size_t n)
 {
-	struct disk_record r = {what, (uint32_t)strlen(path) + 1, (uint32_t)strlen(to) + 1, (uint64_t)at, n};
+	struct disk_record r = {what, (uint32_t)strlen(path) + 1, (uint32_t)strlen(to) + 1,
+	                        (uint64_t)at, n};
 
 	if (journal < 0)
 		return;
-	if (syscall(SYS_write, journal, &r, sizeof r) < 0 || syscall(SYS_write, journal, path, r.n_path) < 0 ||
-	    syscall(SYS_write, journal, to, r.n_to) < 0 || (n && syscall(SYS_write, journal, data, n) < 0))
+	if (syscall(SYS_write, journal, &r, sizeof r) < 0 ||
+	    syscall(SYS_write, journal, path, r.n_path) < 0 ||
+	    syscall(SYS_write, journal, to, r.n_to) < 0 ||
+	    (n && syscall(SYS_write, journal, data, n) < 0))
 		_exit(99);
 }
 
@@ -295,7 +304,9 @@ static int look(const char *path, struct stat *out, int flags)
 	char full[PATH_MAX];
 
 	absolute(AT_FDCWD, path, full);
-	return is_below(full) && must_fail() ? -1 : (int)syscall(SYS_newfstatat, AT_FDCWD, path, out, flags);
+	return is_below(full) && must_fail()
+	               ? -1
+	               : (int)syscall(SYS_newfstatat, AT_FDCWD, path, out, flags);
 }
 
 int stat(const char *path, struct stat *out)

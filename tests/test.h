@@ -1,7 +1,8 @@
-/* test.h - what every test includes: cmocka, comparisons that do not accept NaN, and the ends of every test file.
+/* test.h - what every test includes: cmocka, comparisons that do not accept NaN, and the ends of
+ * every test file.
  *
  *     static void a_property_in_words(void **state) { ... }
- *     TEST_MAIN(TEST(a_property_in_words), ...)                                                                    */
+ *     TEST_MAIN(TEST(a_property_in_words), ...) */
 #ifndef TEST_H
 #define TEST_H
 
@@ -40,9 +41,11 @@
 	do { \
 		int s_ = (call); \
 		if (s_ != (status)) \
-			fail_msg("%s returned %d, expected %d (%s)", #call, s_, (int)(status), error_message()); \
+			fail_msg("%s returned %d, expected %d (%s)", #call, s_, (int)(status), \
+			         error_message()); \
 		if (!strstr(error_message(), (part))) \
-			fail_msg("%s says \"%s\", expected it to mention \"%s\"", #call, error_message(), (part)); \
+			fail_msg("%s says \"%s\", expected it to mention \"%s\"", #call, \
+			         error_message(), (part)); \
 	} while (0)
 
 #define TEST(f) cmocka_unit_test(f)

@@ -1,22 +1,25 @@
-/* LoRA, as a user runs it: what learns, what stands still, what is written, and what is refused. That the numbers are right is in test_model.c. */
+/* LoRA, as a user runs it: what learns, what stands still, what is written, and what is refused.
+ * That the numbers are right is in test_model.c. */
 #include "model/adapter_folder.h"
 #include "model/folder.h"
 #include "run.h"
 
-static const char common[] = "data:\n"
-                             "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
-                             "  eval_generate: [{name: sequence, levels: 2, count: 5, first: 1000}]\n"
-                             "task: {reward: sequence}\n"
-                             "algorithm: grpo\n"
-                             "loss: {beta: 0.05, num_iterations: 2}\n"
-                             "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
-                             "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
-                             "sft: {batch_size: 8}\n"
-                             "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
+static const char common[] =
+        "data:\n"
+        "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
+        "  eval_generate: [{name: sequence, levels: 2, count: 5, first: 1000}]\n"
+        "task: {reward: sequence}\n"
+        "algorithm: grpo\n"
+        "loss: {beta: 0.05, num_iterations: 2}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+        "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
+        "sft: {batch_size: 8}\n"
+        "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
 static const char warm[] = "extends: common.yaml\n"
                            "model:\n"
                            "  tokenizer: chars\n"
-                           "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
+                           "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, "
+                           "head_width: 8, ff_width: 24, n_positions: 32}\n"
                            "run: {max_steps: 40, save_steps: 0, eval_steps: 0}\n";
 static const char lora[] = "extends: common.yaml\n"
                            "model: {path: base, lora_r: 3, lora_alpha: 6}\n";
@@ -31,7 +34,8 @@ static void assert_same_run(const char *a, const char *b)
 {
 	assert_true(same_bytes(in_folder(a, "checkpoint-10/adapter_model.safetensors"),
 	                       in_folder(b, "checkpoint-10/adapter_model.safetensors")));
-	assert_true(same_bytes(in_folder(a, "checkpoint-10/optimizer.safetensors"), in_folder(b, "checkpoint-10/optimizer.safetensors")));
+	assert_true(same_bytes(in_folder(a, "checkpoint-10/optimizer.safetensors"),
+	                       in_folder(b, "checkpoint-10/optimizer.safetensors")));
 }
 
 /* A metric of the first step that has it */
@@ -52,7 +56,8 @@ static double first_metric(const char *folder, const char *name)
 	return value;
 }
 
-/* What the model says about some text: the numbers that `hone logprobs` prints. The caller frees them. */
+/* What the model says about some text: the numbers that `hone logprobs` prints. The caller frees
+ * them. */
 static double *logprobs(const char *line, int n)
 {
 	double *out = calloc((size_t)n, sizeof *out);
@@ -114,7 +119,8 @@ static void a_new_adapter_is_uniform_in_A_and_zero_in_B(void **state)
 	for (size_t i = 0; i < s.n; i++)
 		check_start(&s, &s.entries[i]);
 	safetensors_close(&s);
-	assert_false(same_bytes("new/checkpoint-0/adapter_model.safetensors", "new-seed/checkpoint-0/adapter_model.safetensors"));
+	assert_false(same_bytes("new/checkpoint-0/adapter_model.safetensors",
+	                        "new-seed/checkpoint-0/adapter_model.safetensors"));
 	assert_close(largest_difference("new", "base"), 0, 0);
 }
 
@@ -146,9 +152,11 @@ static void training_meets_the_probabilities_that_sampling_saw(void **state)
 
 	assert_non_null(f);
 	while (fgets(line, sizeof line, f)) {
-		json_t *row = json_loads(line, 0, NULL), *difference = json_object_get(row, "sampling/sampling_logp_difference/max");
+		json_t *row = json_loads(line, 0, NULL),
+		       *difference = json_object_get(row, "sampling/sampling_logp_difference/max");
 		if (json_object_get(row, "loss")) {
-			assert_true(json_is_number(difference) && json_number_value(difference) == 0);
+			assert_true(json_is_number(difference) &&
+			            json_number_value(difference) == 0);
 			n++;
 		}
 		json_decref(row);
@@ -162,11 +170,14 @@ static void only_the_named_projections_are_adapted(void **state)
 	(void)state;
 	struct safetensors s;
 
-	run("sft lora.yaml", "two", "'model.lora_target_modules=[v_proj, up_proj]' model.use_rslora=true run.max_steps=2 run.eval_steps=0");
+	run("sft lora.yaml", "two",
+	    "'model.lora_target_modules=[v_proj, up_proj]' model.use_rslora=true run.max_steps=2 "
+	    "run.eval_steps=0");
 	assert_ok(safetensors_open("two/checkpoint-2/adapter_model.safetensors", &s));
 	assert_int_equal(s.n, 2 * 2 * 2);
 	for (size_t i = 0; i < s.n; i++)
-		assert_true(strstr(s.entries[i].name, ".v_proj.") || strstr(s.entries[i].name, ".up_proj."));
+		assert_true(strstr(s.entries[i].name, ".v_proj.") ||
+		            strstr(s.entries[i].name, ".up_proj."));
 	safetensors_close(&s);
 	assert_says("two/checkpoint-2/adapter_config.json", "\"use_rslora\": true");
 	assert_says("two/checkpoint-2/adapter_config.json", "[\"v_proj\", \"up_proj\"]");
@@ -177,7 +188,8 @@ static void only_the_named_projections_are_adapted(void **state)
 static void speed_settings_change_no_bit(void **state)
 {
 	(void)state;
-	static const char *const settings[] = {"compute.threads=3 rollout.batch_size=1", "compute.micro_batch_tokens=1",
+	static const char *const settings[] = {"compute.threads=3 rollout.batch_size=1",
+	                                       "compute.micro_batch_tokens=1",
 	                                       "compute.micro_batch_tokens=100 compute.threads=2"};
 
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
@@ -190,9 +202,9 @@ static void speed_settings_change_no_bit(void **state)
 static void killed_it_resumes_to_the_same_bits(void **state)
 {
 	(void)state;
-	static const char *const commands[] = {
-	        "train lora.yaml", "sft lora.yaml",
-	        "train lora.yaml algorithm=ppo loss.beta=0.05 critic.network=shared critic.learning_rate=1e-2"};
+	static const char *const commands[] = {"train lora.yaml", "sft lora.yaml",
+	                                       "train lora.yaml algorithm=ppo loss.beta=0.05 "
+	                                       "critic.network=shared critic.learning_rate=1e-2"};
 
 	for (int c = 0; c < 3; c++) {
 		char  line[256];
@@ -214,7 +226,8 @@ static void killed_it_resumes_to_the_same_bits(void **state)
 
 /* ---- references ---- */
 
-/* The reference of a new adapter is its model: seen through the same weights, named, or as a second copy of it. */
+/* The reference of a new adapter is its model: seen through the same weights, named, or as a second
+ * copy of it. */
 static void the_reference_is_the_model_without_the_adapter(void **state)
 {
 	(void)state;
@@ -230,17 +243,20 @@ static void the_reference_is_the_model_without_the_adapter(void **state)
 static void an_adapter_goes_on_from_where_it_was(void **state)
 {
 	(void)state;
-	static const char one[] = "model.path=base model.adapter=train run.save_steps=0 loss.num_iterations=1 optim.num_minibatches=1";
+	static const char one[] = "model.path=base model.adapter=train run.save_steps=0 "
+	                          "loss.num_iterations=1 optim.num_minibatches=1";
 	char              settings[256];
 
 	run("train common.yaml", "on", one);
 	assert_close(first_metric("on", "kl"), 0, 0); /* its reference is where it started from */
 	run("train common.yaml", "on-0", "model.path=base model.adapter=train run.max_steps=0");
-	assert_true(same_bytes("on-0/checkpoint-0/adapter_model.safetensors", "train/checkpoint-10/adapter_model.safetensors"));
+	assert_true(same_bytes("on-0/checkpoint-0/adapter_model.safetensors",
+	                       "train/checkpoint-10/adapter_model.safetensors"));
 	assert_close(largest_difference("on-0", "train"), 0, 0);
 	snprintf(settings, sizeof settings, "%s model.reference=base run.max_steps=1", one);
 	run("train common.yaml", "on-base", settings);
-	assert_true(first_metric("on-base", "kl") > 0.001); /* under its own start it is exactly 0 */
+	/* under its own start it is exactly 0 */
+	assert_true(first_metric("on-base", "kl") > 0.001);
 	snprintf(settings, sizeof settings, "%s model.reference=train", one);
 	run("train common.yaml", "on-start", settings);
 	assert_same_run("on", "on-start");
@@ -264,7 +280,8 @@ static void merged_it_is_the_same_model(void **state)
 static void without_a_tokenizer_it_uses_its_models(void **state)
 {
 	(void)state;
-	shell("cp -r train/checkpoint-10 bare && rm bare/tokenizer*.json bare/manifest.json && mv base elsewhere");
+	shell("cp -r train/checkpoint-10 bare && rm bare/tokenizer*.json bare/manifest.json && mv "
+	      "base elsewhere");
 	assert_int_equal(hone("generate bare --prompt 1 --max-tokens 3"), 2);
 	assert_says("stderr", "name its folder with --base");
 	assert_int_equal(hone("generate bare --prompt 1 --max-tokens 3 --base elsewhere"), 0);
@@ -273,15 +290,19 @@ static void without_a_tokenizer_it_uses_its_models(void **state)
 	assert_int_equal(hone("logprobs base --base base < ids"), 2);
 	assert_says("stderr", "this is none");
 	assert_int_equal(hone("inspect train"), 0);
-	assert_says("stdout", "rank 3, alpha 6, on q_proj k_proj v_proj o_proj gate_proj up_proj down_proj");
+	assert_says("stdout",
+	            "rank 3, alpha 6, on q_proj k_proj v_proj o_proj gate_proj up_proj down_proj");
 }
 
 /* Recorded answers know that an adapter sampled them. */
 static void replay_knows_the_adapter(void **state)
 {
 	(void)state;
-	assert_int_equal(hone("rollouts common.yaml model.path=base model.adapter=train --steps 2 --output rolled.jsonl"), 0);
-	run("train common.yaml", "replay", "model.path=base model.adapter=train rollout.source=rolled.jsonl run.max_steps=1");
+	assert_int_equal(hone("rollouts common.yaml model.path=base model.adapter=train --steps 2 "
+	                      "--output rolled.jsonl"),
+	                 0);
+	run("train common.yaml", "replay",
+	    "model.path=base model.adapter=train rollout.source=rolled.jsonl run.max_steps=1");
 	assert_false(file_says("stdout", "other weights sampled them"));
 	run("train lora.yaml", "replay-other", "rollout.source=rolled.jsonl run.max_steps=1");
 	assert_says("stdout", "other weights sampled them");
@@ -298,8 +319,10 @@ static void settings_that_contradict_are_refused(void **state)
 	        {"train warm.yaml model.lora_r=3", "model.lora_r"},
 	        {"train lora.yaml model.adapter=train", "model.lora_r makes a new adapter"},
 	        {"train common.yaml model.path=base model.lora_alpha=3", "model.lora_alpha"},
-	        {"train common.yaml model.path=train", "holds an adapter; name it in model.adapter"},
-	        {"train lora.yaml 'model.lora_target_modules=[lm_head]'", "no projection is named \"lm_head\""},
+	        {"train common.yaml model.path=train",
+	         "holds an adapter; name it in model.adapter"},
+	        {"train lora.yaml 'model.lora_target_modules=[lm_head]'",
+	         "no projection is named \"lm_head\""},
 	        {"train lora.yaml algorithm=ppo critic.network=own", "critic.network own"},
 	        {"train lora.yaml model.lora_r=5000", "model.lora_r"},
 	        {"train common.yaml model.path=base model.adapter=base", "adapter_config.json"},
@@ -310,7 +333,8 @@ static void settings_that_contradict_are_refused(void **state)
 		assert_says("stderr", table[i].part);
 		assert_false(file_exists("refused"));
 	}
-	assert_int_equal(hone("train lora.yaml run.output_dir=train model.lora_alpha=7 --resume"), 2);
+	assert_int_equal(hone("train lora.yaml run.output_dir=train model.lora_alpha=7 --resume"),
+	                 2);
 	assert_says("stderr", "model.lora_alpha: 6 -> 7");
 }
 
@@ -331,12 +355,16 @@ static void hostile_configs_are_refused_by_their_key(void **state)
 	        {"s/\"lora_alpha\": 6/\"lora_alpha\": 1e300/", "\"lora_alpha\""},
 	        {"s/\"lora_alpha\": 6/\"lora_alpha\": null/", "\"lora_alpha\""},
 	        {"s/\"q_proj\", //", "is not part of the adapter"},
-	        {"s/\"q_proj\"/\"lm_head\"/", "\"target_modules\": no projection is named \"lm_head\""},
+	        {"s/\"q_proj\"/\"lm_head\"/",
+	         "\"target_modules\": no projection is named \"lm_head\""},
 	        {"s/\"q_proj\"/7/", "\"target_modules\""},
-	        {"s/\"target_modules\": .*/\"target_modules\": [],/", "\"target_modules\" names no projection"},
-	        {"s/\"target_modules\": .*/\"target_modules\": \".*_proj\",/", "\"target_modules\" is a pattern"},
+	        {"s/\"target_modules\": .*/\"target_modules\": [],/",
+	         "\"target_modules\" names no projection"},
+	        {"s/\"target_modules\": .*/\"target_modules\": \".*_proj\",/",
+	         "\"target_modules\" is a pattern"},
 	        {"s/\"bias\": \"none\"/\"bias\": \"all\"/", "\"bias\""},
-	        {"s/\"init_lora_weights\": true/\"init_lora_weights\": \"pissa\"/", "\"init_lora_weights\""},
+	        {"s/\"init_lora_weights\": true/\"init_lora_weights\": \"pissa\"/",
+	         "\"init_lora_weights\""},
 	        {"s/\"fan_in_fan_out\": false/\"fan_in_fan_out\": true/", "\"fan_in_fan_out\""},
 	        {"s/\"bias\"/\"use_dora\": true, \"bias\"/", "\"use_dora\""},
 	        {"s/\"bias\"/\"rank_pattern\": {\"q_proj\": 8}, \"bias\"/", "\"rank_pattern\""},
@@ -347,11 +375,14 @@ static void hostile_configs_are_refused_by_their_key(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-		shell("rm -rf bad && cp -r train/checkpoint-10 bad && sed -i '%s' bad/adapter_config.json", table[i].edit);
+		shell("rm -rf bad && cp -r train/checkpoint-10 bad && sed -i '%s' "
+		      "bad/adapter_config.json",
+		      table[i].edit);
 		assert_int_equal(hone("logprobs bad < ids"), 2);
 		assert_says("stderr", table[i].part);
 	}
-	shell("sed -i 's/\"bias\"/\"use_dora\": false, \"rank_pattern\": {}, \"modules_to_save\": null, \"bias\"/' "
+	shell("sed -i 's/\"bias\"/\"use_dora\": false, \"rank_pattern\": {}, \"modules_to_save\": "
+	      "null, \"bias\"/' "
 	      "train/checkpoint-10/adapter_config.json");
 	assert_int_equal(hone("logprobs train/checkpoint-10 < ids"), 0);
 }
@@ -378,7 +409,10 @@ static void write_bad(enum change change)
 	n = (size_t)a->weights.n_tensors;
 	for (size_t i = 0; i < n; i++) {
 		struct tensor *t = &a->weights.tensors[i];
-		items[i] = (struct safetensors_item){t->name, 2, {(uint64_t)t->rows, (uint64_t)t->columns}, a->weights.data + t->offset};
+		items[i] = (struct safetensors_item){t->name,
+		                                     2,
+		                                     {(uint64_t)t->rows, (uint64_t)t->columns},
+		                                     a->weights.data + t->offset};
 	}
 	if (change == EXTRA) {
 		items[n] = items[0];
@@ -391,8 +425,8 @@ static void write_bad(enum change change)
 	if (change == NOT_FINITE)
 		a->weights.data[a->weights.tensors[1].offset + 2] = NAN;
 	shell("rm -rf bad && cp -r train/checkpoint-10 bad");
-	assert_ok(
-	        safetensors_write("bad/adapter_model.safetensors", SAFETENSORS_F32, items + (change == MISSING), n - (change == MISSING)));
+	assert_ok(safetensors_write("bad/adapter_model.safetensors", SAFETENSORS_F32,
+	                            items + (change == MISSING), n - (change == MISSING)));
 	if (change == CUT)
 		shell("truncate -s -4 bad/adapter_model.safetensors");
 	adapter_free(a);
@@ -410,7 +444,8 @@ static void hostile_weights_are_refused_by_their_tensor(void **state)
 	} table[] = {
 	        {MISSING, "layers.0.self_attn.q_proj.lora_A.weight\" is missing"},
 	        {EXTRA, "\"base_model.model.lm_head.lora_A.weight\" is not part of the adapter"},
-	        {TRANSPOSED, "layers.0.self_attn.q_proj.lora_A.weight\" holds 48 numbers in 2 dimensions"},
+	        {TRANSPOSED,
+	         "layers.0.self_attn.q_proj.lora_A.weight\" holds 48 numbers in 2 dimensions"},
 	        {NOT_FINITE, "holds nan at index 2"},
 	        {CUT, "is it cut off?"},
 	};
@@ -419,7 +454,9 @@ static void hostile_weights_are_refused_by_their_tensor(void **state)
 		write_bad(table[i].change);
 		assert_int_equal(hone("logprobs bad < ids"), 2);
 		assert_says("stderr", table[i].part);
-		assert_int_equal(hone("train common.yaml model.path=base model.adapter=bad run.output_dir=refused"), 2);
+		assert_int_equal(hone("train common.yaml model.path=base model.adapter=bad "
+		                      "run.output_dir=refused"),
+		                 2);
 		assert_says("stderr", table[i].part);
 	}
 	shell("rm bad/adapter_model.safetensors");

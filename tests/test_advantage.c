@@ -6,7 +6,8 @@
 
 #define TOLERANCE 2e-6
 
-static struct advantage_stats fill(const struct algorithm *a, const struct advantage_batch *b, float *advantage)
+static struct advantage_stats fill(const struct algorithm *a, const struct advantage_batch *b,
+                                   float *advantage)
 {
 	struct arena           scratch = {0};
 	struct advantage_stats stats = {0};
@@ -20,7 +21,8 @@ static struct advantage_stats fill(const struct algorithm *a, const struct advan
 
 static struct advantage_batch f1(void)
 {
-	return (struct advantage_batch){f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL, NULL};
+	return (struct advantage_batch){f1_rows(), f1_group, f1_reward, f1_old,
+	                                f1_ref,    NULL,     NULL,      NULL};
 }
 
 /* Rows of one token each. */
@@ -33,7 +35,8 @@ static struct advantage_batch singles(int n, const int64_t *group, const double 
 	for (int i = 0; i <= MANY; i++)
 		offset[i] = i;
 	memset(trained, 1, sizeof trained);
-	return (struct advantage_batch){{n, offset, trained}, group, reward, NULL, NULL, NULL, NULL, NULL};
+	return (struct advantage_batch){
+	        {n, offset, trained}, group, reward, NULL, NULL, NULL, NULL, NULL};
 }
 
 static void assert_rows(const struct algorithm *a, const double *want)
@@ -73,9 +76,11 @@ static void whitened_returns_match_the_worked_numbers(void **state)
 	(void)state;
 	struct algorithm       a = f1_algorithm("reinforce_pp");
 	struct advantage_batch b = f1();
-	const double want[F1_T] = {.621353, .623421, .621353, -1.449134, -1.447066, -1.451203, .622387, .622387, .620319, .616182};
-	const double returns[F1_T] = {1.002, 1.003, 1.002, .001, .002, 0, 1.0025, 1.0025, 1.0015, .9995};
-	float        adv[F1_T];
+	const double           want[F1_T] = {.621353,   .623421, .621353, -1.449134, -1.447066,
+	                                     -1.451203, .622387, .622387, .620319,   .616182};
+	const double           returns[F1_T] = {1.002, 1.003,  1.002,  .001,   .002,
+	                                        0,     1.0025, 1.0025, 1.0015, .9995};
+	float                  adv[F1_T];
 
 	a.beta = 0.01;
 	fill(&a, &b, adv);
@@ -96,7 +101,8 @@ static void batch_scaling_matches_the_worked_numbers(void **state)
 	(void)state;
 	const int64_t          group[8] = {1, 1, 1, 1, 2, 2, 2, 2};
 	const double           reward[8] = {1, 0, 0, 1, 1, 1, 1, 0};
-	const double           want[8] = {.965905, -.965905, -.965905, .965905, .482953, .482953, .482953, -1.448858};
+	const double           want[8] = {.965905, -.965905, -.965905, .965905,
+	                                  .482953, .482953,  .482953,  -1.448858};
 	struct advantage_batch b = singles(8, group, reward);
 	struct algorithm       a = f1_algorithm("grpo");
 	float                  adv[8];
@@ -187,11 +193,13 @@ static void a_discount_reaches_back_over_trained_tokens_only(void **state)
 		assert_close(adv[t], want[t], 0);
 }
 
-/* Rewards to go 1 .8 .5 | 0 0 | 0 | 1 .6 .6 .2, their means over the four answers .5 .35 .275 .05; the deviation of the rewards is 1/sqrt(3). */
+/* Rewards to go 1 .8 .5 | 0 0 | 0 | 1 .6 .6 .2, their means over the four answers .5 .35 .275 .05;
+ * the deviation of the rewards is 1/sqrt(3). */
 static void with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline(void **state)
 {
 	(void)state;
-	const double           rise[F1_T] = {.2, .3, .5, 0, 0, 0, .4, 0, .4, .1 /* the last is not read: it gets what is left */};
+	/* the last is not read: it gets what is left */
+	const double           rise[F1_T] = {.2, .3, .5, 0, 0, 0, .4, 0, .4, .1};
 	const double           want[F1_T] = {.5, .45, .225, -.5, -.35, -.5, .5, .25, .325, .15};
 	struct advantage_batch b = f1();
 	struct algorithm       a = f1_algorithm("grpo");
@@ -216,11 +224,13 @@ static void with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline(
 	fill(&a, &b, adv);
 	for (int t = 0; t < F1_T; t++)
 		assert_close(adv[t], ((double[]){1, .8, .5, 0, 0, 0, 1, .6, .6, .2})[t], TOLERANCE);
-	a.baseline = BASELINE_CONSTANT; /* a constant is no mean: it comes off the whole reward, at the end */
+	/* a constant is no mean: it comes off the whole reward, at the end */
+	a.baseline = BASELINE_CONSTANT;
 	a.baseline_value = .25;
 	fill(&a, &b, adv);
 	for (int t = 0; t < F1_T; t++)
-		assert_close(adv[t], ((double[]){1, .8, .5, 0, 0, 0, 1, .6, .6, .2})[t] - .25, TOLERANCE);
+		assert_close(adv[t], ((double[]){1, .8, .5, 0, 0, 0, 1, .6, .6, .2})[t] - .25,
+		             TOLERANCE);
 	a.baseline = BASELINE_BATCH;
 	fill(&a, &b, adv);
 	for (int t = 0; t < F1_T; t++)
@@ -230,7 +240,8 @@ static void with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline(
 static void where_the_deviation_is_0_token_rewards_are_not_blown_up(void **state)
 {
 	(void)state;
-	const double           rise[F1_T] = {.2, .3, .5, .5, .5, 1, .4, 0, .4, .2}, reward[F1_R] = {1, 1, 1, 1};
+	const double rise[F1_T] = {.2, .3, .5, .5, .5, 1, .4, 0, .4, .2},
+	             reward[F1_R] = {1, 1, 1, 1};
 	struct advantage_batch b = f1();
 	struct algorithm       a = f1_algorithm("grpo");
 	float                  adv[F1_T];
@@ -316,14 +327,16 @@ static void leave_one_out_is_g_over_g_minus_one_times_the_centred_reward(void **
 	}
 }
 
-/* Two groups over F1's tokens, once as they are and once with the rows reversed: bit for bit the same. */
+/* Two groups over F1's tokens, once as they are and once with the rows reversed: bit for bit the
+ * same. */
 static void the_order_of_the_rows_changes_no_bit(void **state)
 {
 	(void)state;
-	const int64_t           group[F1_R] = {9, 4, 9, 4}, group_back[F1_R] = {4, 9, 4, 9};
-	const double            reward[F1_R] = {.3, .1, .7, 1. / 3}, reward_back[F1_R] = {1. / 3, .7, .1, .3};
-	const int               offset_back[F1_R + 1] = {0, 4, 5, 7, 10};
-	const double            rise[F1_T] = {.1, .2, .0, .1, .0, .7, 1. / 7, .0, .1, .09}; /* token rewards */
+	const int64_t group[F1_R] = {9, 4, 9, 4}, group_back[F1_R] = {4, 9, 4, 9};
+	const double  reward[F1_R] = {.3, .1, .7, 1. / 3}, reward_back[F1_R] = {1. / 3, .7, .1, .3};
+	const int     offset_back[F1_R + 1] = {0, 4, 5, 7, 10};
+	/* token rewards */
+	const double            rise[F1_T] = {.1, .2, .0, .1, .0, .7, 1. / 7, .0, .1, .09};
 	double                  rise_back[F1_T];
 	float                   old_back[F1_T], ref_back[F1_T], x[F1_T], y[F1_T];
 	const struct algorithm *row;
@@ -337,17 +350,24 @@ static void the_order_of_the_rows_changes_no_bit(void **state)
 	for (int i = 0; (row = algorithm_at(i)); i++)
 		for (int k = 0; k < 6; k++) {
 			struct algorithm       a = *row;
-			struct advantage_batch b = {f1_rows(), group, reward, f1_old, f1_ref, NULL, NULL, k % 2 ? rise : NULL};
-			struct advantage_batch back = {
-			        {F1_R, offset_back, f1_trained}, group_back, reward_back, old_back, ref_back, NULL, NULL,
-			        k % 2 ? rise_back : NULL};
+			struct advantage_batch b = {f1_rows(), group, reward, f1_old,
+			                            f1_ref,    NULL,  NULL,   k % 2 ? rise : NULL};
+			struct advantage_batch back = {{F1_R, offset_back, f1_trained},
+			                               group_back,
+			                               reward_back,
+			                               old_back,
+			                               ref_back,
+			                               NULL,
+			                               NULL,
+			                               k % 2 ? rise_back : NULL};
 
 			a.scale_rewards = (enum scale)(k / 2);
 			fill(&a, &b, x);
 			fill(&a, &back, y);
 			for (int r = 0; r < F1_R; r++)
 				assert_memory_equal(x + f1_offset[r], y + offset_back[F1_R - 1 - r],
-				                    (size_t)(f1_offset[r + 1] - f1_offset[r]) * sizeof *x);
+				                    (size_t)(f1_offset[r + 1] - f1_offset[r]) *
+				                            sizeof *x);
 		}
 }
 
@@ -361,7 +381,8 @@ static void the_order_of_many_rows_changes_no_bit(void **state)
 
 	for (int r = 0; r < MANY; r++) {
 		group[r] = group_back[MANY - 1 - r] = r % 5;
-		reward[r] = reward_back[MANY - 1 - r] = rng_double((struct rng_key){1, RNG_TEST, 0, 0, 0}, (uint32_t)r);
+		reward[r] = reward_back[MANY - 1 - r] =
+		        rng_double((struct rng_key){1, RNG_TEST, 0, 0, 0}, (uint32_t)r);
 	}
 	/* Two giants that cancel: any other order of adding would leave its mark on the rest. */
 	reward[0] = reward_back[MANY - 1] = 1e17;
@@ -369,7 +390,8 @@ static void the_order_of_many_rows_changes_no_bit(void **state)
 	for (int i = 0; (row = algorithm_at(i)); i++)
 		for (int whiten = 0; whiten <= 1; whiten++) {
 			struct algorithm       a = *row;
-			struct advantage_batch b = singles(MANY, group, reward), back = singles(MANY, group_back, reward_back);
+			struct advantage_batch b = singles(MANY, group, reward),
+			                       back = singles(MANY, group_back, reward_back);
 
 			a.beta = 0;
 			a.whiten = whiten;
@@ -394,7 +416,8 @@ static void an_uncomputable_reward_counts_nowhere(void **state)
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
 		struct algorithm       a = *row;
-		struct advantage_batch b = singles(7, group, reward), clean = singles(4, group_clean, reward_clean);
+		struct advantage_batch b = singles(7, group, reward),
+		                       clean = singles(4, group_clean, reward_clean);
 		struct advantage_stats stats;
 
 		a.beta = 0;
@@ -470,7 +493,8 @@ static void a_row_without_a_token_is_refused(void **state)
 	float                  adv[F1_T];
 
 	b.rows.offset = offset;
-	assert_error(advantage_fill(algorithm_find("grpo"), &b, &scratch, adv, &stats), ERR_INPUT, "answer 1");
+	assert_error(advantage_fill(algorithm_find("grpo"), &b, &scratch, adv, &stats), ERR_INPUT,
+	             "answer 1");
 	arena_free(&scratch);
 }
 
@@ -483,7 +507,8 @@ static void short_memory_is_returned(void **state)
 	float                  adv[F1_T];
 
 	mem_fail_at(1);
-	assert_int_equal(advantage_fill(algorithm_find("grpo"), &b, &scratch, adv, &stats), ERR_INPUT);
+	assert_int_equal(advantage_fill(algorithm_find("grpo"), &b, &scratch, adv, &stats),
+	                 ERR_INPUT);
 	mem_fail_at(0);
 	arena_free(&scratch);
 }
@@ -506,9 +531,14 @@ static void each_overlong_policy_does_its_thing_and_shows_in_the_counts(void **s
 		struct algorithm      a = f1_algorithm("dapo");
 		struct overlong_stats stats = {0};
 		unsigned char         trained[3][20];
-		struct rollout        r[3] = {{.n = 15, .reward = 1, .trained = trained[0]},
-		                              {.n = 20, .reward = 1, .trained = trained[1], .truncated = 1},
-		                              {.n = 2, .reward = 1, .trained = trained[2], .truncated = 1, .stop = STOP_CONTEXT}};
+		struct rollout        r[3] = {
+		               {.n = 15, .reward = 1, .trained = trained[0]},
+		               {.n = 20, .reward = 1, .trained = trained[1], .truncated = 1},
+		               {.n = 2,
+		                .reward = 1,
+		                .trained = trained[2],
+		                .truncated = 1,
+		                .stop = STOP_CONTEXT}};
 
 		memset(trained, 1, sizeof trained);
 		a.overlong = (enum overlong)policy;
@@ -536,7 +566,8 @@ static void each_overlong_policy_does_its_thing_and_shows_in_the_counts(void **s
 	}
 }
 
-/* Without a buffer of its own the penalty begins a fifth before the limit: 16 of 20 are free, 17 lose a quarter of it. */
+/* Without a buffer of its own the penalty begins a fifth before the limit: 16 of 20 are free, 17
+ * lose a quarter of it. */
 static void the_shaped_penalty_begins_a_fifth_before_the_limit(void **state)
 {
 	(void)state;
@@ -550,7 +581,8 @@ static void the_shaped_penalty_begins_a_fifth_before_the_limit(void **state)
 			a.overlong_buffer = buffer;
 			a.overlong_penalty = .5;
 			overlong_apply(&a, &r, &stats);
-			assert_close(r.penalty, -.5 * (buffer ? (n - 12) / 8. : (n - 16) / 4.), 1e-15);
+			assert_close(r.penalty, -.5 * (buffer ? (n - 12) / 8. : (n - 16) / 4.),
+			             1e-15);
 		}
 }
 
@@ -571,7 +603,9 @@ static void a_masked_row_still_moves_the_mean_of_its_group(void **state)
 static void dynamic_sampling_asks_for_right_not_for_reward(void **state)
 {
 	(void)state;
-	struct rollout r[3] = {{.reward = .5, .right = 1}, {.reward = 1, .right = 1}, {.reward = 0, .right = MARK_UNKNOWN}};
+	struct rollout r[3] = {{.reward = .5, .right = 1},
+	                       {.reward = 1, .right = 1},
+	                       {.reward = 0, .right = MARK_UNKNOWN}};
 	struct group   g = {.n = 3, .rollouts = r};
 
 	assert_false(group_right_varies(&g));
@@ -581,15 +615,23 @@ static void dynamic_sampling_asks_for_right_not_for_reward(void **state)
 	assert_false(group_right_varies(&g));
 }
 
-TEST_MAIN(TEST(group_advantages_match_the_worked_numbers), TEST(whitened_returns_match_the_worked_numbers),
+TEST_MAIN(TEST(group_advantages_match_the_worked_numbers),
+          TEST(whitened_returns_match_the_worked_numbers),
           TEST(with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline),
-          TEST(where_the_deviation_is_0_token_rewards_are_not_blown_up), TEST(batch_scaling_matches_the_worked_numbers),
-          TEST(one_success_among_n_stands_out_by_the_closed_form), TEST(kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it),
-          TEST(a_discount_reaches_back_over_trained_tokens_only), TEST(equal_rewards_give_exactly_zero),
-          TEST(advantages_sum_to_zero_in_every_group), TEST(leave_one_out_is_g_over_g_minus_one_times_the_centred_reward),
+          TEST(where_the_deviation_is_0_token_rewards_are_not_blown_up),
+          TEST(batch_scaling_matches_the_worked_numbers),
+          TEST(one_success_among_n_stands_out_by_the_closed_form),
+          TEST(kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it),
+          TEST(a_discount_reaches_back_over_trained_tokens_only),
+          TEST(equal_rewards_give_exactly_zero), TEST(advantages_sum_to_zero_in_every_group),
+          TEST(leave_one_out_is_g_over_g_minus_one_times_the_centred_reward),
           TEST(the_order_of_the_rows_changes_no_bit), TEST(the_order_of_many_rows_changes_no_bit),
-          TEST(an_uncomputable_reward_counts_nowhere), TEST(a_reference_that_is_not_finite_takes_out_its_row),
-          TEST(what_is_not_trained_is_not_read_and_gets_zero), TEST(a_row_without_a_token_is_refused), TEST(short_memory_is_returned),
-          TEST(the_overlong_penalty_follows_its_table), TEST(each_overlong_policy_does_its_thing_and_shows_in_the_counts),
-          TEST(the_shaped_penalty_begins_a_fifth_before_the_limit), TEST(a_masked_row_still_moves_the_mean_of_its_group),
+          TEST(an_uncomputable_reward_counts_nowhere),
+          TEST(a_reference_that_is_not_finite_takes_out_its_row),
+          TEST(what_is_not_trained_is_not_read_and_gets_zero),
+          TEST(a_row_without_a_token_is_refused), TEST(short_memory_is_returned),
+          TEST(the_overlong_penalty_follows_its_table),
+          TEST(each_overlong_policy_does_its_thing_and_shows_in_the_counts),
+          TEST(the_shaped_penalty_begins_a_fifth_before_the_limit),
+          TEST(a_masked_row_still_moves_the_mean_of_its_group),
           TEST(dynamic_sampling_asks_for_right_not_for_reward))

@@ -1,4 +1,5 @@
-/* Algebraic numbers: equal ones are proved equal, near ones are told apart, and what takes too long stays undecided. */
+/* Algebraic numbers: equal ones are proved equal, near ones are told apart, and what takes too long
+ * stays undecided. */
 #include "test.h"
 #include "verify/algebraic.h"
 
@@ -25,11 +26,15 @@ static void nested_roots_are_what_they_come_to(void **state)
 	(void)state;
 	struct algebra *a = algebra_new();
 	int             x = algebraic_apply(a, '+', root(a, 2, 2), root(a, 3, 2));
-	int             y = algebraic_root(a, algebraic_apply(a, '+', whole(a, 5), algebraic_apply(a, '*', whole(a, 2), root(a, 6, 2))), 2);
+	int             y = algebraic_root(a,
+	                                   algebraic_apply(a, '+', whole(a, 5),
+	                                                   algebraic_apply(a, '*', whole(a, 2), root(a, 6, 2))),
+	                                   2);
 
 	assert_true(algebraic_equal(a, x, y));
 	x = algebraic_root(a, algebraic_apply(a, '+', whole(a, 2), root(a, 5, 2)), 3);
-	y = algebraic_apply(a, '/', algebraic_apply(a, '+', whole(a, 1), root(a, 5, 2)), whole(a, 2));
+	y = algebraic_apply(a, '/', algebraic_apply(a, '+', whole(a, 1), root(a, 5, 2)),
+	                    whole(a, 2));
 	assert_true(algebraic_equal(a, x, y));
 	algebra_free(a);
 }
@@ -41,7 +46,9 @@ static void what_is_near_is_not_equal(void **state)
 	for (long k = 1; k <= 1000; k *= 10) {
 		struct algebra *a = algebra_new();
 		int             ten = algebraic_power(a, whole(a, 10), k);
-		int             x = algebraic_root(a, algebraic_apply(a, '+', algebraic_apply(a, '*', ten, ten), whole(a, 1)), 2);
+		int             x = algebraic_root(
+		                    a, algebraic_apply(a, '+', algebraic_apply(a, '*', ten, ten), whole(a, 1)),
+		                    2);
 		assert_false(algebraic_equal(a, x, ten));
 		assert_int_equal(sign_of(a, algebraic_apply(a, '-', x, ten)), 1);
 		algebra_free(a);
@@ -53,7 +60,8 @@ static void powers_of_small_numbers_keep_their_sign(void **state)
 {
 	(void)state;
 	struct algebra *a = algebra_new();
-	int small = algebraic_apply(a, '-', root(a, 2, 2), whole(a, 1)), large = algebraic_apply(a, '+', root(a, 2, 2), whole(a, 1));
+	int             small = algebraic_apply(a, '-', root(a, 2, 2), whole(a, 1)),
+	    large = algebraic_apply(a, '+', root(a, 2, 2), whole(a, 1));
 	int x = algebraic_power(a, small, 200), y = algebraic_power(a, large, -200);
 
 	assert_int_equal(sign_of(a, x), 1);
@@ -70,11 +78,16 @@ static void roots_of_fractions_come_in_lowest_terms(void **state)
 	assert_int_equal(root(a, 49, 2), whole(a, 7));
 	assert_int_equal(root(a, 4, 4), root(a, 2, 2));
 	assert_int_equal(algebraic_apply(a, '/', root(a, 12, 2), whole(a, 2)),
-	                 algebraic_apply(a, '/', algebraic_apply(a, '*', whole(a, 2), root(a, 3, 2)), whole(a, 2)));
-	assert_int_equal(algebraic_root(a, algebraic_fraction(a, 1, 4), 2), algebraic_fraction(a, 1, 2));
+	                 algebraic_apply(a, '/',
+	                                 algebraic_apply(a, '*', whole(a, 2), root(a, 3, 2)),
+	                                 whole(a, 2)));
+	assert_int_equal(algebraic_root(a, algebraic_fraction(a, 1, 4), 2),
+	                 algebraic_fraction(a, 1, 2));
 	assert_int_equal(algebraic_root(a, whole(a, -1), 2), ALGEBRAIC_UNDEFINED);
 	assert_int_equal(algebraic_apply(a, '/', whole(a, 1),
-	                                 algebraic_apply(a, '-', root(a, 8, 2), algebraic_apply(a, '+', root(a, 2, 2), root(a, 2, 2)))),
+	                                 algebraic_apply(a, '-', root(a, 8, 2),
+	                                                 algebraic_apply(a, '+', root(a, 2, 2),
+	                                                                 root(a, 2, 2)))),
 	                 ALGEBRAIC_UNDEFINED);
 	algebra_free(a);
 }
@@ -93,26 +106,34 @@ static void cosines_of_parts_of_a_turn_are_algebraic(void **state)
 	}
 	struct algebra *a = algebra_new();
 	int             root5 = root(a, 5, 2);
-	assert_true(algebraic_equal(a, algebraic_cosine(a, 1, 5),
-	                            algebraic_apply(a, '/', algebraic_apply(a, '-', root5, whole(a, 1)), whole(a, 4))));
-	assert_true(algebraic_equal(a, algebraic_cosine(a, 1, 8), algebraic_apply(a, '/', root(a, 2, 2), whole(a, 2))));
+	assert_true(algebraic_equal(
+	        a, algebraic_cosine(a, 1, 5),
+	        algebraic_apply(a, '/', algebraic_apply(a, '-', root5, whole(a, 1)), whole(a, 4))));
+	assert_true(algebraic_equal(a, algebraic_cosine(a, 1, 8),
+	                            algebraic_apply(a, '/', root(a, 2, 2), whole(a, 2))));
 	assert_int_equal(sign_of(a, algebraic_cosine(a, 2, 5)), -1);
 	algebra_free(a);
 }
 
-/* e^(pi sqrt 163) = 262537412640768743.99999999999925...: its sign against the whole number is known, its being equal never is. */
+/* e^(pi sqrt 163) = 262537412640768743.99999999999925...: its sign against the whole number is
+ * known, its being equal never is. */
 static void transcendental_numbers_have_signs_and_no_zeros(void **state)
 {
 	(void)state;
 	struct algebra *a = algebra_new();
-	int             x = algebraic_rise(a, INTERVAL_EXP, algebraic_apply(a, '*', algebraic_pi(a), root(a, 163, 2))), sign;
-	struct number   n;
+	int             x = algebraic_rise(a, INTERVAL_EXP,
+	                                   algebraic_apply(a, '*', algebraic_pi(a), root(a, 163, 2))),
+	    sign;
+	struct number n;
 
 	number_init(&n);
 	assert_int_equal(sign_of(a, algebraic_apply(a, '-', x, whole(a, 262537412640768744))), -1);
 	assert_true(algebraic_floor(a, x, &n));
 	assert_int_equal(mpz_cmp_si(mpq_numref(n.q), 262537412640768743), 0);
-	x = algebraic_apply(a, '-', algebraic_rise(a, INTERVAL_LN, algebraic_rise(a, INTERVAL_EXP, whole(a, 2))), whole(a, 2));
+	x = algebraic_apply(
+	        a, '-',
+	        algebraic_rise(a, INTERVAL_LN, algebraic_rise(a, INTERVAL_EXP, whole(a, 2))),
+	        whole(a, 2));
 	assert_false(algebraic_sign(a, x, &sign));
 	number_clear(&n);
 	algebra_free(a);
@@ -131,7 +152,10 @@ static void floors_are_those_of_the_exact_value(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		assert_true(algebraic_floor(a, root(a, cases[i].x, cases[i].degree), &n));
 		assert_int_equal(mpz_get_si(mpq_numref(n.q)), cases[i].want);
-		assert_true(algebraic_floor(a, algebraic_apply(a, '-', whole(a, 0), root(a, cases[i].x, cases[i].degree)), &n));
+		assert_true(algebraic_floor(
+		        a,
+		        algebraic_apply(a, '-', whole(a, 0), root(a, cases[i].x, cases[i].degree)),
+		        &n));
 		assert_in_range(-mpz_get_si(mpq_numref(n.q)), cases[i].want, cases[i].want + 1);
 	}
 	/* sqrt 2 sqrt 2 is 2, though no interval says so */
@@ -141,7 +165,8 @@ static void floors_are_those_of_the_exact_value(void **state)
 	algebra_free(a);
 }
 
-/* Thirteen different square roots have a bound beyond any precision: their sum is told from what it is not, and not from itself in another order. */
+/* Thirteen different square roots have a bound beyond any precision: their sum is told from what it
+ * is not, and not from itself in another order. */
 static void what_takes_too_long_stays_undecided(void **state)
 {
 	(void)state;
@@ -159,8 +184,8 @@ static void what_takes_too_long_stays_undecided(void **state)
 	algebra_free(a);
 }
 
-/* cos(2 pi/n) + cos(4 pi/n) + ... of an odd n is -1/2, to be proved with precision that grows with n: for 101 it is, for 199 the steps end first. At
- * most one more function is begun then. */
+/* cos(2 pi/n) + cos(4 pi/n) + ... of an odd n is -1/2, to be proved with precision that grows with
+ * n: for 101 it is, for 199 the steps end first. At most one more function is begun then. */
 static void a_deep_refinement_ends_with_the_steps(void **state)
 {
 	(void)state;
@@ -178,7 +203,8 @@ static void a_deep_refinement_ends_with_the_steps(void **state)
 	}
 }
 
-/* Random sums, products and quotients of roots against their values in long double: signs agree where those are clear. */
+/* Random sums, products and quotients of roots against their values in long double: signs agree
+ * where those are clear. */
 static void signs_agree_with_floating_point_where_that_is_clear(void **state)
 {
 	(void)state;
@@ -197,7 +223,10 @@ static void signs_agree_with_floating_point_where_that_is_clear(void **state)
 			if (i < 2)
 				continue;
 			x[i] = algebraic_apply(a, "+-*/"[op], x[i - 1], op < 2 ? x[i] : x[i - 2]);
-			v[i] = op == 0 ? v[i - 1] + v[i] : op == 1 ? v[i - 1] - v[i] : op == 2 ? v[i - 1] * v[i - 2] : v[i - 1] / v[i - 2];
+			v[i] = op == 0   ? v[i - 1] + v[i]
+			       : op == 1 ? v[i - 1] - v[i]
+			       : op == 2 ? v[i - 1] * v[i - 2]
+			                 : v[i - 1] / v[i - 2];
 			if (x[i] < 0)
 				break;
 			if (fabsl(v[i]) > 1e-9L && fabsl(v[i]) < 1e9L) {
@@ -213,8 +242,11 @@ static void signs_agree_with_floating_point_where_that_is_clear(void **state)
 	assert_true(clear > 1000);
 }
 
-TEST_MAIN(TEST(nested_roots_are_what_they_come_to), TEST(what_is_near_is_not_equal), TEST(powers_of_small_numbers_keep_their_sign),
-          TEST(roots_of_fractions_come_in_lowest_terms), TEST(cosines_of_parts_of_a_turn_are_algebraic),
-          TEST(transcendental_numbers_have_signs_and_no_zeros), TEST(floors_are_those_of_the_exact_value),
-          TEST(what_takes_too_long_stays_undecided), TEST(a_deep_refinement_ends_with_the_steps),
+TEST_MAIN(TEST(nested_roots_are_what_they_come_to), TEST(what_is_near_is_not_equal),
+          TEST(powers_of_small_numbers_keep_their_sign),
+          TEST(roots_of_fractions_come_in_lowest_terms),
+          TEST(cosines_of_parts_of_a_turn_are_algebraic),
+          TEST(transcendental_numbers_have_signs_and_no_zeros),
+          TEST(floors_are_those_of_the_exact_value), TEST(what_takes_too_long_stays_undecided),
+          TEST(a_deep_refinement_ends_with_the_steps),
           TEST(signs_agree_with_floating_point_where_that_is_clear))

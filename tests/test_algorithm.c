@@ -28,10 +28,17 @@ static void the_rows_carry_the_published_numbers(void **state)
 		double      beta, epsilon, epsilon_high;
 		int         loss_type;
 	} want[] = {
-	        {"reinforce", 0, 0, 0, SEQUENCE_SUM},   {"rloo", .05, 0, 0, SEQUENCE_SUM}, {"reinforce_pp", .001, .2, .2, SEQUENCE_MEAN},
-	        {"grpo", 0, .2, .2, SEQUENCE_MEAN},     {"dr_grpo", 0, .2, .2, CONSTANT},  {"dapo", 0, .2, .28, TOKEN_MEAN},
-	        {"gspo", 0, 3e-4, 4e-4, SEQUENCE_MEAN}, {"cispo", 0, 1, 5, TOKEN_MEAN},    {"gmpo", 0, .4, .4, SEQUENCE_MEAN},
-	        {"sapo", 0, 0, 0, SEQUENCE_MEAN},       {"topr", 0, 0, 0, SEQUENCE_MEAN},
+	        {"reinforce", 0, 0, 0, SEQUENCE_SUM},
+	        {"rloo", .05, 0, 0, SEQUENCE_SUM},
+	        {"reinforce_pp", .001, .2, .2, SEQUENCE_MEAN},
+	        {"grpo", 0, .2, .2, SEQUENCE_MEAN},
+	        {"dr_grpo", 0, .2, .2, CONSTANT},
+	        {"dapo", 0, .2, .28, TOKEN_MEAN},
+	        {"gspo", 0, 3e-4, 4e-4, SEQUENCE_MEAN},
+	        {"cispo", 0, 1, 5, TOKEN_MEAN},
+	        {"gmpo", 0, .4, .4, SEQUENCE_MEAN},
+	        {"sapo", 0, 0, 0, SEQUENCE_MEAN},
+	        {"topr", 0, 0, 0, SEQUENCE_MEAN},
 	};
 
 	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
@@ -61,7 +68,8 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 
 	REFUSED("grpo", 1, (void)0, "num_generations is 1");
 	REFUSED("rloo", 1, (void)0, "num_generations is 1");
-	REFUSED("reinforce", 1, a.dynamic_sampling = 1, "dynamic_sampling would drop every problem");
+	REFUSED("reinforce", 1, a.dynamic_sampling = 1,
+	        "dynamic_sampling would drop every problem");
 	REFUSED("reinforce", 8, a.scale_rewards = SCALE_GROUP, "baseline none does not subtract");
 	REFUSED("reinforce", 8, a.scale_rewards = SCALE_BATCH, "nothing subtracts");
 	REFUSED("reinforce", 8, a.clip = CLIP_HARD, "no ratio to bound");
@@ -72,16 +80,20 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 	REFUSED("grpo", 8, a.delta = 1.1, "inside the clip interval");
 	REFUSED("grpo", 8, a.beta = -1, "beta is -1");
 	REFUSED("grpo", 8, a.beta = NAN, "beta is");
-	REFUSED("grpo", 8, (a.beta = .04, a.kl_estimator = KL_K1), "expected gradient of exactly zero");
+	REFUSED("grpo", 8, (a.beta = .04, a.kl_estimator = KL_K1),
+	        "expected gradient of exactly zero");
 	REFUSED("dr_grpo", 8, a.max_completion_length = 0, "divides by max_completion_length");
 	REFUSED("dapo", 8, a.overlong_buffer = 100, "buffer shorter than the answers");
 	REFUSED("reinforce_pp", 8, a.gamma = 0, "gamma is 0");
 	REFUSED("ppo", 8, a.lam = 1.1, "lam is 1.1");
-	REFUSED("ppo", 8, a.scale_rewards = SCALE_BATCH, "not the values that baseline critic subtracts");
+	REFUSED("ppo", 8, a.scale_rewards = SCALE_BATCH,
+	        "not the values that baseline critic subtracts");
 	REFUSED("ppo", 8, a.kl_controller = KL_ADAPTIVE, "beta is 0");
 	REFUSED("grpo", 8, a.kl_controller = KL_ADAPTIVE, "kl_placement loss");
-	REFUSED("ppo", 8, (a.beta = .1, a.kl_controller = KL_ADAPTIVE, a.kl_target = 0), "must be above 0");
-	REFUSED("reinforce", 8, a.mismatch = MISMATCH_TOKEN_MASK, "importance_sampling_level is none");
+	REFUSED("ppo", 8, (a.beta = .1, a.kl_controller = KL_ADAPTIVE, a.kl_target = 0),
+	        "must be above 0");
+	REFUSED("reinforce", 8, a.mismatch = MISMATCH_TOKEN_MASK,
+	        "importance_sampling_level is none");
 	REFUSED("topr", 8, a.mismatch = MISMATCH_TOKEN_MASK, "count twice");
 	REFUSED("grpo", 8, a.mismatch_max = 0.5, "do not hold a weight of 1");
 	REFUSED("grpo", 8, a.top_entropy = 0, "top_entropy is 0");
@@ -117,15 +129,23 @@ static void names_and_values_lead_to_each_other(void **state)
 		const struct choice *list;
 		int                  last;
 	} lists[] = {
-	        {choices_baseline, BASELINE_CRITIC},  {choices_scale, SCALE_BATCH},       {choices_level, LEVEL_SEQUENCE_SUM},
-	        {choices_clip, CLIP_TAPER},           {choices_aggregation, CONSTANT},    {choices_kl_placement, KL_IN_LOSS},
-	        {choices_kl_controller, KL_ADAPTIVE}, {choices_kl_estimator, KL_K3_PLUS}, {choices_mismatch, MISMATCH_SEQUENCE_MEAN_MASK},
+	        {choices_baseline, BASELINE_CRITIC},
+	        {choices_scale, SCALE_BATCH},
+	        {choices_level, LEVEL_SEQUENCE_SUM},
+	        {choices_clip, CLIP_TAPER},
+	        {choices_aggregation, CONSTANT},
+	        {choices_kl_placement, KL_IN_LOSS},
+	        {choices_kl_controller, KL_ADAPTIVE},
+	        {choices_kl_estimator, KL_K3_PLUS},
+	        {choices_mismatch, MISMATCH_SEQUENCE_MEAN_MASK},
 	        {choices_overlong, OVERLONG_SHAPE},
 	};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
 		for (int v = 0; v <= lists[i].last; v++)
-			assert_int_equal(choice_find(lists[i].list, choice_name(lists[i].list, v))->value, v);
+			assert_int_equal(
+			        choice_find(lists[i].list, choice_name(lists[i].list, v))->value,
+			        v);
 		assert_null(choice_find(lists[i].list, "nonsense"));
 	}
 	assert_int_equal(choice_find(choices_aggregation, "dr_grpo")->value, CONSTANT);
@@ -133,4 +153,5 @@ static void names_and_values_lead_to_each_other(void **state)
 }
 
 TEST_MAIN(TEST(every_row_is_complete_and_sensible), TEST(the_rows_carry_the_published_numbers),
-          TEST(combinations_without_sense_are_refused_with_the_reason), TEST(names_and_values_lead_to_each_other))
+          TEST(combinations_without_sense_are_refused_with_the_reason),
+          TEST(names_and_values_lead_to_each_other))

@@ -19,11 +19,13 @@ static float tree16(const float *x, int n, int want_max)
 	}
 	for (int half = 8; half; half /= 2)
 		for (int i = 0; i < half; i++)
-			lane[i] = want_max ? fmaxf(lane[i], lane[i + half]) : lane[i] + lane[i + half];
+			lane[i] = want_max ? fmaxf(lane[i], lane[i + half])
+			                   : lane[i] + lane[i + half];
 	return lane[0];
 }
 
-/* k[j], v[j] [E] for the n keys that the query sees; writes o [E], returns the log of the sum of exponentials. */
+/* k[j], v[j] [E] for the n keys that the query sees; writes o [E], returns the log of the sum of
+ * exponentials. */
 static float attend_one(int E, int n, const float *q, const float **k, const float **v, float *o)
 {
 	float scale = (float)(1 / sqrt(E)), max = -INFINITY, sum = 0, p[PAGE_TOKENS];
@@ -75,7 +77,8 @@ static struct model_shape shape_of(int H, int K, int E)
 
 static float random_float(uint32_t seed, size_t i)
 {
-	return (float)rng_normal((struct rng_key){.seed = 3, .purpose = RNG_TEST, .item = seed}, (uint32_t)i);
+	return (float)rng_normal((struct rng_key){.seed = 3, .purpose = RNG_TEST, .item = seed},
+	                         (uint32_t)i);
 }
 
 static float *random_floats(struct arena *a, size_t n, uint32_t seed)
@@ -88,13 +91,16 @@ static float *random_floats(struct arena *a, size_t n, uint32_t seed)
 	return x;
 }
 
-static void build(struct world *w, struct model_shape shape, const struct sequence *seqs, int n, int share)
+static void build(struct world *w, struct model_shape shape, const struct sequence *seqs, int n,
+                  int share)
 {
 	struct unit_range *units;
 	int                n_units;
 	size_t             T;
 
-	*w = (struct world){.shape = shape, .row = (size_t)(shape.n_heads + 2 * shape.n_kv_heads) * (size_t)shape.head_width};
+	*w = (struct world){.shape = shape,
+	                    .row = (size_t)(shape.n_heads + 2 * shape.n_kv_heads) *
+	                           (size_t)shape.head_width};
 	assert_ok(batch_plan(seqs, n, share, &w->a, &units, &n_units));
 	assert_ok(batch_build(seqs, units, 0, n_units, share, &w->a, &w->b));
 	T = (size_t)w->b.n_tokens;
@@ -105,8 +111,9 @@ static void build(struct world *w, struct model_shape shape, const struct sequen
 
 static void poison_cache(struct kv_cache *c)
 {
-	size_t bytes =
-	        kv_cache_bytes(&(struct model_shape){.n_kv_heads = c->n_kv_heads, .head_width = c->head_width}, c->n_layers, c->n_pages);
+	size_t bytes = kv_cache_bytes(
+	        &(struct model_shape){.n_kv_heads = c->n_kv_heads, .head_width = c->head_width},
+	        c->n_layers, c->n_pages);
 
 	for (size_t i = 0; i < bytes / sizeof(float); i++)
 		c->data[i] = poison;
@@ -171,10 +178,13 @@ static void check_against_oracle(const struct world *w)
 
 static void the_kernel_is_the_oracle_bit_for_bit(void **state)
 {
-	const struct model_shape shapes[] = {shape_of(1, 1, 2),  shape_of(9, 3, 64), shape_of(4, 4, 8),
-	                                     shape_of(6, 2, 80), shape_of(5, 1, 18), shape_of(50, 1, 6)};
-	const struct sequence    seqs[] = {{ids, 70, ids, 3},     {ids, 70, ids, 90},     {ids, 70, ids, 1},     {ids + 1, 64, ids, 65},
-	                                   {ids + 1, 64, ids, 2}, {ids + 2, 1, ids, 130}, {ids + 3, 200, ids, 1}};
+	const struct model_shape shapes[] = {shape_of(1, 1, 2),  shape_of(9, 3, 64),
+	                                     shape_of(4, 4, 8),  shape_of(6, 2, 80),
+	                                     shape_of(5, 1, 18), shape_of(50, 1, 6)};
+	const struct sequence    seqs[] = {{ids, 70, ids, 3},     {ids, 70, ids, 90},
+	                                   {ids, 70, ids, 1},     {ids + 1, 64, ids, 65},
+	                                   {ids + 1, 64, ids, 2}, {ids + 2, 1, ids, 130},
+	                                   {ids + 3, 200, ids, 1}};
 	struct world             w;
 
 	(void)state;
@@ -187,7 +197,8 @@ static void the_kernel_is_the_oracle_bit_for_bit(void **state)
 		}
 }
 
-/* The same text: as one segment, and token by token, through a cache of several layers and scattered pages. */
+/* The same text: as one segment, and token by token, through a cache of several layers and
+ * scattered pages. */
 static void token_by_token_gives_the_bits_of_the_whole(void **state)
 {
 	const struct sequence seq = {ids, 150, ids, 1};
@@ -202,14 +213,19 @@ static void token_by_token_gives_the_bits_of_the_whole(void **state)
 	poison_cache(&cache);
 	for (int t = 0; t < w.b.n_tokens; t++) {
 		struct segment s = {.count = 1, .position = t, .parent = -1, .pages = pages};
-		struct batch   one = {.n_tokens = 1, .n_segments = 1, .position = &t, .segments = &s, .n_pages = 5};
+		struct batch   one = {.n_tokens = 1,
+		                      .n_segments = 1,
+		                      .position = &t,
+		                      .segments = &s,
+		                      .n_pages = 5};
 		size_t         n = (size_t)(6 * 34);
 		float          out[6 * 34];
 		if (t == 100) { /* the page moves: a fork of the text goes on elsewhere */
 			kv_cache_copy_page(&cache, 1, 2);
 			pages[1] = 2;
 		}
-		attention_forward(&w.shape, &one, w.qkv + (size_t)t * w.row, &cache, 1, room(&w.a), out, NULL);
+		attention_forward(&w.shape, &one, w.qkv + (size_t)t * w.row, &cache, 1, room(&w.a),
+		                  out, NULL);
 		assert_memory_equal(out, w.out + (size_t)t * n, n * sizeof(float));
 	}
 	kv_cache_free(&cache);
@@ -233,16 +249,26 @@ static void pieces_and_company_change_nothing(void **state)
 	poison_cache(&cache);
 	for (int i = 0; i < 5; i++) {
 		int            from = cuts[i], count = cuts[i + 1] - from;
-		struct segment s[2] = {{.first = 0, .count = count, .position = from, .parent = -1, .pages = pages[0]},
-		                       {.first = count, .count = count, .position = from, .parent = -1, .pages = pages[1]}};
-		struct batch   b = {.n_tokens = 2 * count, .n_segments = 2, .segments = s, .n_pages = 10};
-		float         *twice = arena_alloc(&w.a, 2 * (size_t)count * w.row, sizeof(float));
-		float         *out = arena_alloc(&w.a, 2 * (size_t)count * n, sizeof(float));
+		struct segment s[2] = {{.first = 0,
+		                        .count = count,
+		                        .position = from,
+		                        .parent = -1,
+		                        .pages = pages[0]},
+		                       {.first = count,
+		                        .count = count,
+		                        .position = from,
+		                        .parent = -1,
+		                        .pages = pages[1]}};
+		struct batch   b = {
+		          .n_tokens = 2 * count, .n_segments = 2, .segments = s, .n_pages = 10};
+		float *twice = arena_alloc(&w.a, 2 * (size_t)count * w.row, sizeof(float));
+		float *out = arena_alloc(&w.a, 2 * (size_t)count * n, sizeof(float));
 		memcpy(twice, w.qkv + (size_t)from * w.row, (size_t)count * w.row * sizeof(float));
 		for (size_t j = 0; j < (size_t)count * w.row; j++)
 			twice[(size_t)count * w.row + j] = random_float(9, j);
 		attention_forward(&w.shape, &b, twice, &cache, 0, room(&w.a), out, NULL);
-		assert_memory_equal(out, w.out + (size_t)from * n, (size_t)count * n * sizeof(float));
+		assert_memory_equal(out, w.out + (size_t)from * n,
+		                    (size_t)count * n * sizeof(float));
 	}
 	kv_cache_free(&cache);
 	arena_free(&w.a);
@@ -282,12 +308,15 @@ static double loss_of(const struct world *w, const double *qkv, const float *r)
 			const double *q = qkv + (size_t)t * w->row + h * E;
 			double        sum = 0, dot = 0;
 			for (int j = 0; j < n; j++) {
-				const double *k = qkv + (size_t)text[j] * w->row + (H + h / (H / K)) * E, *v = k + K * E;
-				double        value = 0;
+				const double *k = qkv + (size_t)text[j] * w->row +
+				                  (H + h / (H / K)) * E,
+				             *v = k + K * E;
+				double value = 0;
 				s[j] = 0;
 				for (int e = 0; e < E; e++) {
 					s[j] += q[e] * k[e] / sqrt(E);
-					value += v[e] * (double)r[(size_t)(t * H + h) * (size_t)E + (size_t)e];
+					value += v[e] * (double)r[(size_t)(t * H + h) * (size_t)E +
+					                          (size_t)e];
 				}
 				sum += exp(s[j]);
 				dot += exp(s[j]) * value;
@@ -309,10 +338,12 @@ static void backward(struct world *w, const float *d_out, float *d_qkv)
 
 static void gradients_match_central_differences(void **state)
 {
-	const struct model_shape shapes[] = {shape_of(2, 1, 6), shape_of(3, 3, 4), shape_of(6, 2, 18)};
-	const struct sequence    seqs[] = {{ids, 66, ids, 5}, {ids, 66, ids, 1}, {ids, 66, ids, 70}, {ids + 1, 3, ids, 4}};
-	const double             step = 1e-4;
-	struct world             w;
+	const struct model_shape shapes[] = {shape_of(2, 1, 6), shape_of(3, 3, 4),
+	                                     shape_of(6, 2, 18)};
+	const struct sequence    seqs[] = {
+	           {ids, 66, ids, 5}, {ids, 66, ids, 1}, {ids, 66, ids, 70}, {ids + 1, 3, ids, 4}};
+	const double step = 1e-4;
+	struct world w;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -344,7 +375,10 @@ static void gradients_match_central_differences(void **state)
 
 static void threads_change_nothing(void **state)
 {
-	const struct sequence seqs[] = {{ids, 100, ids, 50}, {ids, 100, ids, 2}, {ids, 100, ids, 200}, {ids + 1, 3, ids, 40}};
+	const struct sequence seqs[] = {{ids, 100, ids, 50},
+	                                {ids, 100, ids, 2},
+	                                {ids, 100, ids, 200},
+	                                {ids + 1, 3, ids, 40}};
 	struct world          w;
 	float                *d_out, *first_d = NULL, *first_out = NULL;
 	size_t                n, n_out;
@@ -386,12 +420,14 @@ static void short_memory_is_an_error(void **state)
 	build(&w, shape_of(2, 2, 4), &seq, 1, 0);
 	kept = (struct attention_kept){w.qkv, w.out, w.lse};
 	mem_fail_at(1);
-	assert_error(attention_backward(&w.shape, &w.b, &kept, w.out, &empty, w.qkv), ERR_INPUT, "memory");
+	assert_error(attention_backward(&w.shape, &w.b, &kept, w.out, &empty, w.qkv), ERR_INPUT,
+	             "memory");
 	mem_fail_at(1);
 	assert_error(kv_cache_new(&w.shape, 1, 1, &cache), ERR_INPUT, "key/value cache");
 	arena_free(&w.a);
 }
 
-TEST_MAIN(TEST(the_kernel_is_the_oracle_bit_for_bit), TEST(token_by_token_gives_the_bits_of_the_whole),
-          TEST(pieces_and_company_change_nothing), TEST(what_stands_later_is_not_touched), TEST(gradients_match_central_differences),
+TEST_MAIN(TEST(the_kernel_is_the_oracle_bit_for_bit),
+          TEST(token_by_token_gives_the_bits_of_the_whole), TEST(pieces_and_company_change_nothing),
+          TEST(what_stands_later_is_not_touched), TEST(gradients_match_central_differences),
           TEST(threads_change_nothing), TEST(short_memory_is_an_error))

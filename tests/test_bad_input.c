@@ -1,4 +1,5 @@
-/* What is wrong is said: exit status 2, one message that names the file, line, key or tensor, and nothing half written. */
+/* What is wrong is said: exit status 2, one message that names the file, line, key or tensor, and
+ * nothing half written. */
 #include "run.h"
 
 struct wrong {
@@ -16,8 +17,11 @@ struct wrong {
 #define MODEL \
 	"model:\n" \
 	"  tokenizer: \"chars:0123456789,:+=\"\n" \
-	"  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
-#define REST "rollout: {num_generations: 2, prompts_per_step: 2, max_completion_length: 4}\nsft: {batch_size: 4}\n"
+	"  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: " \
+	"24, n_positions: 32}\n"
+#define REST \
+	"rollout: {num_generations: 2, prompts_per_step: 2, max_completion_length: 4}\nsft: " \
+	"{batch_size: 4}\n"
 #define DATA "data: {generate: [{name: sequence, count: 10}]}\n"
 #define TASK "task: {reward: sequence}\n"
 #define GOOD MODEL DATA TASK REST
@@ -44,19 +48,24 @@ static const struct {
         {"no-tokenizer.yaml", "model: {init: {width: 16}}\n" DATA TASK REST},
         {"bad-row.yaml", MODEL "data:\n  generate: [{name: sequence, cuont: 10}]\n" TASK REST},
         {"nameless-row.yaml", MODEL "data:\n  generate: [{count: 10}]\n" TASK REST},
-        {"both-rewards.yaml", MODEL DATA "task: {reward: sequence, rewards: [{name: numeric}]}\n" REST},
-        {"same-rewards.yaml", MODEL DATA "task: {rewards: [{name: numeric}, {name: numeric}]}\n" REST},
-        {"warmups.yaml", GOOD "optim: {lr_scheduler_type: cosine, warmup_steps: 2, warmup_ratio: 0.5}\n"},
+        {"both-rewards.yaml",
+         MODEL DATA "task: {reward: sequence, rewards: [{name: numeric}]}\n" REST},
+        {"same-rewards.yaml",
+         MODEL DATA "task: {rewards: [{name: numeric}, {name: numeric}]}\n" REST},
+        {"warmups.yaml",
+         GOOD "optim: {lr_scheduler_type: cosine, warmup_steps: 2, warmup_ratio: 0.5}\n"},
         {"files.yaml", MODEL "data: {train: [rows.jsonl]}\n" TASK REST "run: {max_steps: 1}\n"},
 
-        {"rows.jsonl", "{\"prompt\": \"1,2:9,1\", \"answer\": \"3\"}\n{\"prompt\": \"2,3:9,1\", \"answer\": \"4\"}\n"},
+        {"rows.jsonl", "{\"prompt\": \"1,2:9,1\", \"answer\": \"3\"}\n{\"prompt\": \"2,3:9,1\", "
+                       "\"answer\": \"4\"}\n"},
         {"not-json.jsonl", "{\"prompt\": \"1,2:9,1\", \"answer\": \"3\"}\n\n{\"prompt\": \"1,2:\n"},
         {"no-prompt.jsonl", "{\"prompt\": \"1\", \"answer\": \"3\"}\n{\"answer\": \"4\"}\n"},
         {"empty-prompt.jsonl", "{\"prompt\": \"\", \"answer\": \"3\"}\n"},
         {"number-prompt.jsonl", "{\"prompt\": 7, \"answer\": \"3\"}\n"},
         {"no-answer.jsonl", "{\"prompt\": \"1\"}\n"},
         {"list-row.jsonl", "[1, 2]\n"},
-        {"same-ids.jsonl", "{\"id\": \"a\", \"prompt\": \"1\", \"answer\": \"3\"}\n{\"id\": \"b\", \"prompt\": \"1\", \"answer\": \"3\"}\n"
+        {"same-ids.jsonl", "{\"id\": \"a\", \"prompt\": \"1\", \"answer\": \"3\"}\n{\"id\": \"b\", "
+                           "\"prompt\": \"1\", \"answer\": \"3\"}\n"
                            "{\"id\": \"a\", \"prompt\": \"1\", \"answer\": \"3\"}\n"},
         {"empty.jsonl", "\n"},
         {"same-keys.jsonl", "{\"prompt\": \"1\", \"prompt\": \"2\", \"answer\": \"3\"}\n"},
@@ -65,12 +74,14 @@ static const struct {
         {"not-utf8.jsonl", "{\"prompt\": \"\xff\", \"answer\": \"3\"}\n"},
 
         {"texts.jsonl", "{\"text\": \"1+2\"}\n{\"text\": 7}\nnonsense\n{\"text\": \"3\"}\n"},
-        {"ids.jsonl", "{\"ids\": [3, 4]}\n{\"ids\": [3, 4000]}\n{\"ids\": \"3\"}\n{\"ids\": [-1]}\n{\"ids\": [4, 3]}\n"},
-        {"completions.jsonl",
-         "{\"completion\": \"3\", \"answer\": \"3\"}\n{\"answer\": \"3\"}\n[]\n{\"completion\": \"4\", \"answer\": \"3\"}\n"},
+        {"ids.jsonl", "{\"ids\": [3, 4]}\n{\"ids\": [3, 4000]}\n{\"ids\": \"3\"}\n{\"ids\": "
+                      "[-1]}\n{\"ids\": [4, 3]}\n"},
+        {"completions.jsonl", "{\"completion\": \"3\", \"answer\": \"3\"}\n{\"answer\": "
+                              "\"3\"}\n[]\n{\"completion\": \"4\", \"answer\": \"3\"}\n"},
 };
 
-/* Model folders, each with one thing wrong: made from the sound one by a line of shell inside of the copy. */
+/* Model folders, each with one thing wrong: made from the sound one by a line of shell inside of
+ * the copy. */
 static const struct {
 	const char *name, *damage;
 } models[] = {
@@ -78,14 +89,18 @@ static const struct {
         {"cut-short", "truncate -s 5 model.safetensors"},
         {"no-weights", "rm model.safetensors"},
         {"not-tensors", "tr '\\000-\\377' P < optimizer.safetensors > model.safetensors"},
-        {"long-header", "printf '\\377\\377\\377\\177' | dd of=model.safetensors conv=notrunc 2>/dev/null"},
-        {"not-a-number", "truncate -s -4 model.safetensors; printf '\\000\\000\\300\\177' >> model.safetensors"},
+        {"long-header",
+         "printf '\\377\\377\\377\\177' | dd of=model.safetensors conv=notrunc 2>/dev/null"},
+        {"not-a-number",
+         "truncate -s -4 model.safetensors; printf '\\000\\000\\300\\177' >> model.safetensors"},
         {"strange-tensor", "sed -i 's/model.norm.weight/model.nerm.weight/' model.safetensors"},
         {"other-shape", "sed -i 's/\\[24,16\\]/[16,24]/' model.safetensors"},
         {"wrong-size", "sed -i 's/\\[17,16\\]/[17,15]/' model.safetensors"},
         {"other-number", "sed -i 's/\"F32\"/\"I32\"/' model.safetensors"},
-        {"untied", "sed -i 's/\"tie_word_embeddings\": true/\"tie_word_embeddings\": false/' config.json"},
-        {"more-layers", "sed -i 's/\"num_hidden_layers\": 1/\"num_hidden_layers\": 2/' config.json"},
+        {"untied",
+         "sed -i 's/\"tie_word_embeddings\": true/\"tie_word_embeddings\": false/' config.json"},
+        {"more-layers",
+         "sed -i 's/\"num_hidden_layers\": 1/\"num_hidden_layers\": 2/' config.json"},
         {"huge", "sed -i 's/\"num_hidden_layers\": 1/\"num_hidden_layers\": 1000/' config.json"},
         {"other-width", "sed -i 's/\"hidden_size\": 16/\"hidden_size\": 18/' config.json"},
         {"other-kind", "sed -i 's/\"llama\"/\"mamba\"/' config.json"},
@@ -93,19 +108,24 @@ static const struct {
         {"bias", "sed -i 's/\"attention_bias\": false/\"attention_bias\": true/' config.json"},
         {"heads", "sed -i 's/\"num_key_value_heads\": 1/\"num_key_value_heads\": 3/' config.json"},
         {"no-vocabulary", "sed -i '/vocab_size/d' config.json"},
-        {"text-layers", "sed -i 's/\"num_hidden_layers\": 1/\"num_hidden_layers\": \"1\"/' config.json"},
-        {"no-end", "sed -i 's/\"eos_token_id\": 1/\"eos_token_id\": null/' config.json generation_config.json"},
+        {"text-layers",
+         "sed -i 's/\"num_hidden_layers\": 1/\"num_hidden_layers\": \"1\"/' config.json"},
+        {"no-end", "sed -i 's/\"eos_token_id\": 1/\"eos_token_id\": null/' config.json "
+                   "generation_config.json"},
         {"far-end", "sed -i 's/\"eos_token_id\": 1/\"eos_token_id\": 17/' config.json"},
         {"no-config", "rm config.json"},
         {"not-json", "echo '{' > config.json"},
         {"no-tokenizer", "rm tokenizer.json tokenizer_config.json"},
-        {"bad-tokenizer", "echo '{\"model\": {\"type\": \"WordPiece\", \"vocab\": {}}}' > tokenizer.json"},
+        {"bad-tokenizer",
+         "echo '{\"model\": {\"type\": \"WordPiece\", \"vocab\": {}}}' > tokenizer.json"},
 };
 
 static const struct wrong wrong_configs[] = {
         {CONFIG("nowhere.yaml"), "nowhere.yaml: "},
-        {CONFIG("unknown-key.yaml"), "unknown-key.yaml:9: optim.learning_rat is not an option; did you mean optim.learning_rate?"},
-        {CONFIG("unknown-room.yaml"), "unknown-room.yaml:9: optimiser.learning_rate is not an option; did you mean optim.learning_rate?"},
+        {CONFIG("unknown-key.yaml"), "unknown-key.yaml:9: optim.learning_rat is not an option; did "
+                                     "you mean optim.learning_rate?"},
+        {CONFIG("unknown-room.yaml"), "unknown-room.yaml:9: optimiser.learning_rate is not an "
+                                      "option; did you mean optim.learning_rate?"},
         {CONFIG("wrong-type.yaml"), "wrong-type.yaml:9: run.max_steps is many, but must be"},
         {CONFIG("list-for-number.yaml"), "list-for-number.yaml:8: run.max_steps is a list"},
         {CONFIG("text-for-room.yaml"), "text-for-room.yaml:8: run is "},
@@ -120,13 +140,16 @@ static const struct wrong wrong_configs[] = {
         {CONFIG("no-data.yaml"), "data.train or data.generate must be given"},
         {CONFIG("no-reward.yaml"), "task.reward or task.rewards must be given"},
         {CONFIG("no-tokenizer.yaml"), "model.tokenizer: a model made from model.init needs one"},
-        {CONFIG("bad-row.yaml"), "bad-row.yaml:5: data.generate[0].cuont is not an option; did you mean count?"},
+        {CONFIG("bad-row.yaml"),
+         "bad-row.yaml:5: data.generate[0].cuont is not an option; did you mean count?"},
         {CONFIG("nameless-row.yaml"), "name is missing"},
         {CONFIG("both-rewards.yaml"), "task.rewards stands beside task.reward"},
-        {CONFIG("same-rewards.yaml"), "same-rewards.yaml:5: task.rewards: the verifier \"numeric\" is named twice"},
+        {CONFIG("same-rewards.yaml"),
+         "same-rewards.yaml:5: task.rewards: the verifier \"numeric\" is named twice"},
         {CONFIG("warmups.yaml"), "optim.warmup_ratio stands beside optim.warmup_steps"},
         {CONFIG("."), ".: "},
-        {TRAIN("run.max_stepz=1"), "command line: run.max_stepz is not an option; did you mean run.max_steps?"},
+        {TRAIN("run.max_stepz=1"),
+         "command line: run.max_stepz is not an option; did you mean run.max_steps?"},
         {TRAIN("run=1"), "command line: run is a room"},
         {TRAIN("max_steps"), "command line: max_steps is not of the form key.path=value"},
         {TRAIN("run.max_steps=-1"), "run.max_steps is -1, outside 0"},
@@ -146,41 +169,58 @@ static const struct wrong wrong_configs[] = {
         {TRAIN("'data.generate=[{name: sequence, levels: 50}]'"), "sequence has levels"},
         {TRAIN("'data.generate=[{name: sequence, levels: 5-2}]'"), "levels"},
         {TRAIN("curriculum.kind=hard"), "curriculum.kind"},
-        {TRAIN("curriculum.alpha=0.5"), "curriculum.alpha is set, but it is read only when curriculum.kind=sec"},
-        {TRAIN("curriculum.kind=uniform curriculum.temperature=1"), "curriculum.temperature is set, but it is read only when"},
-        {TRAIN("curriculum.kind=sec curriculum.window=300"), "curriculum.window is set, but it is read only when curriculum.kind=dump"},
-        {TRAIN("curriculum.kind=sec curriculum.alpha=1.5"), "curriculum.alpha is 1.5, outside 0 .. 1"},
-        {TRAIN("curriculum.kind=sec curriculum.temperature=-1"), "curriculum.temperature is -1, outside 0"},
-        {TRAIN("curriculum.kind=sec curriculum.unsampled=drop"), "curriculum.unsampled is drop, but must be one of"},
+        {TRAIN("curriculum.alpha=0.5"),
+         "curriculum.alpha is set, but it is read only when curriculum.kind=sec"},
+        {TRAIN("curriculum.kind=uniform curriculum.temperature=1"),
+         "curriculum.temperature is set, but it is read only when"},
+        {TRAIN("curriculum.kind=sec curriculum.window=300"),
+         "curriculum.window is set, but it is read only when curriculum.kind=dump"},
+        {TRAIN("curriculum.kind=sec curriculum.alpha=1.5"),
+         "curriculum.alpha is 1.5, outside 0 .. 1"},
+        {TRAIN("curriculum.kind=sec curriculum.temperature=-1"),
+         "curriculum.temperature is -1, outside 0"},
+        {TRAIN("curriculum.kind=sec curriculum.unsampled=drop"),
+         "curriculum.unsampled is drop, but must be one of"},
         {TRAIN("curriculum.kind=sec 'curriculum.categories=[category, type]'"),
          "command line: curriculum.categories: problem sequence/1/0/0 has no column \"type\""},
         {TRAIN("curriculum.kind=dump curriculum.window=0"), "curriculum.window is 0, outside 1"},
-        {TRAIN("curriculum.kind=dump curriculum.count=tokens"), "curriculum.count is tokens, but must be one of"},
-        {TRAIN("curriculum.kind=easy_to_hard curriculum.steps_per_level=0"), "curriculum.steps_per_level is 0, outside 1"},
-        {TRAIN("curriculum.kind=easy_to_hard curriculum.levels=11"), "curriculum.levels is 11, but there are only 10 problems"},
-        {SFT("curriculum.kind=sec"), "command line: curriculum.kind sec goes by the rewards of sampled answers"},
+        {TRAIN("curriculum.kind=dump curriculum.count=tokens"),
+         "curriculum.count is tokens, but must be one of"},
+        {TRAIN("curriculum.kind=easy_to_hard curriculum.steps_per_level=0"),
+         "curriculum.steps_per_level is 0, outside 1"},
+        {TRAIN("curriculum.kind=easy_to_hard curriculum.levels=11"),
+         "curriculum.levels is 11, but there are only 10 problems"},
+        {SFT("curriculum.kind=sec"),
+         "command line: curriculum.kind sec goes by the rewards of sampled answers"},
         {TRAIN("loss.beta=-0.1"), "loss.beta is -0.1, outside 0"},
-        {TRAIN("data.system_prompt=12"), "command line: data.system_prompt is set, but no prompt takes it"},
+        {TRAIN("data.system_prompt=12"),
+         "command line: data.system_prompt is set, but no prompt takes it"},
         {TRAIN("rollout.top_p=0"), "rollout.top_p is 0, outside 1e-06 .. 1"},
         {TRAIN("rollout.temperature=1e-38"), "rollout.temperature is 1e-38, too near to 0"},
-        {TRAIN("optim.warmup_steps=10"), "optim.warmup_steps is set, but it is read only when optim.lr_scheduler_type!=constant"},
+        {TRAIN("optim.warmup_steps=10"),
+         "optim.warmup_steps is set, but it is read only when optim.lr_scheduler_type!=constant"},
         {TRAIN("run.eval_steps=1"), "run.eval_steps is set, but it is read only when data.eval"},
         {TRAIN("loss.clip=gentle"), "loss.clip is gentle"},
         {TRAIN("loss.epsilon=1 loss.delta=1.1"), "delta"},
         {TRAIN("loss.kl_estimator=k1 loss.beta=0.1"), "k1 in the loss"},
         {TRAIN("loss.kl_estimator=k4"), "loss.kl_estimator is k4"},
         {TRAIN("loss.baseline=mean"), "loss.baseline is mean"},
-        {TRAIN("loss.baseline_value=0.5"), "loss.baseline_value is set, but it is read only when loss.baseline=constant"},
-        {TRAIN("loss.tau_positive=2"), "loss.tau_positive is set, but it is read only when loss.clip=soft"},
+        {TRAIN("loss.baseline_value=0.5"),
+         "loss.baseline_value is set, but it is read only when loss.baseline=constant"},
+        {TRAIN("loss.tau_positive=2"),
+         "loss.tau_positive is set, but it is read only when loss.clip=soft"},
         {TRAIN("algorithm=sapo loss.tau_negative=0"), "must be above 0"},
-        {TRAIN("loss.negative_high=2"), "loss.negative_high is set, but it is read only when loss.clip=taper"},
-        {TRAIN("algorithm=topr loss.positive_low=2"), "must be 0 or more and the low one not above the high one"},
+        {TRAIN("loss.negative_high=2"),
+         "loss.negative_high is set, but it is read only when loss.clip=taper"},
+        {TRAIN("algorithm=topr loss.positive_low=2"),
+         "must be 0 or more and the low one not above the high one"},
         {TRAIN("loss.lam=0.5"), "loss.lam is set, but it is read only when loss.baseline=critic"},
         {TRAIN("algorithm=ppo loss.lam=1.5"), "loss.lam is 1.5, outside 0"},
         {TRAIN("algorithm=ppo loss.scale_rewards=group"), "group"},
         {TRAIN("algorithm=ppo loss.kl_controller=adaptive"), "beta is 0"},
         {TRAIN("loss.kl_controller=pid"), "loss.kl_controller is pid"},
-        {TRAIN("loss.kl_target=1"), "loss.kl_target is set, but it is read only when loss.kl_controller=adaptive"},
+        {TRAIN("loss.kl_target=1"),
+         "loss.kl_target is set, but it is read only when loss.kl_controller=adaptive"},
         {TRAIN("credit.zeta=0.2"), "credit.zeta is set, but it is read only when credit.kind=empg"},
         {TRAIN("credit.kind=entropy"), "credit.kind is entropy"},
         {TRAIN("credit.kind=empg credit.segments=word"), "credit.segments is word"},
@@ -188,22 +228,32 @@ static const struct wrong wrong_configs[] = {
         {TRAIN("credit.kind=empg credit.k=-1"), "credit.k is -1"},
         {TRAIN("credit.kind=empg credit.k_bonus=101"), "credit.k_bonus is 101"},
         {TRAIN("credit.kind=empg credit.zeta=-1"), "credit.zeta is -1"},
-        {TRAIN("task.verifier.decimals=2"), "task.verifier.decimals is set, but it is read only when task.verifiers=math"},
+        {TRAIN("task.verifier.decimals=2"),
+         "task.verifier.decimals is set, but it is read only when task.verifiers=math"},
         {TRAIN("task.reward=math task.verifier.decimals=16"), "task.verifier.decimals is 16"},
-        {TRAIN("task.reward=math task.verifier.interval_relations=maybe"), "task.verifier.interval_relations is maybe"},
-        {TRAIN("guidance.form=mixed"), "guidance.form is set, but it is read only when guidance.kind=guide"},
-        {TRAIN("guidance.kind=guide guidance.trigger_accuracy=2"), "guidance.trigger_accuracy is 2"},
+        {TRAIN("task.reward=math task.verifier.interval_relations=maybe"),
+         "task.verifier.interval_relations is maybe"},
+        {TRAIN("guidance.form=mixed"),
+         "guidance.form is set, but it is read only when guidance.kind=guide"},
+        {TRAIN("guidance.kind=guide guidance.trigger_accuracy=2"),
+         "guidance.trigger_accuracy is 2"},
         {TRAIN("credit.kind=empg credit.shuffle=2"), "credit.shuffle is 2"},
-        {TRAIN("critic.network=shared"), "critic.network is set, but it is read only when loss.baseline=critic"},
+        {TRAIN("critic.network=shared"),
+         "critic.network is set, but it is read only when loss.baseline=critic"},
         {TRAIN("algorithm=ppo critic.network=both"), "critic.network is both"},
-        {TRAIN("algorithm=ppo critic.vf_coef=1"), "critic.vf_coef is set, but it is read only when critic.network=shared"},
-        {TRAIN("algorithm=ppo critic.cliprange_value=-1"), "critic.cliprange_value is -1, outside 0"},
+        {TRAIN("algorithm=ppo critic.vf_coef=1"),
+         "critic.vf_coef is set, but it is read only when critic.network=shared"},
+        {TRAIN("algorithm=ppo critic.cliprange_value=-1"),
+         "critic.cliprange_value is -1, outside 0"},
         {TRAIN("algorithm=ppo critic.learning_rate=11"), "critic.learning_rate is 11"},
         {TRAIN("algorithm=ppo critic.warmup_steps=-1"), "critic.warmup_steps is -1"},
         {TRAIN("loss.mismatch=tis"), "loss.mismatch is tis, but must be one of"},
-        {TRAIN("loss.mismatch=token_mask loss.mismatch_max=0.5"), "loss.mismatch_max is 0.5, outside 1"},
-        {TRAIN("loss.mismatch=token_mask loss.mismatch_min=2"), "loss.mismatch_min is 2, outside 0"},
-        {TRAIN("compute.numerics=fast algorithm=reinforce loss.mismatch=token_mask"), "importance_sampling_level is none"},
+        {TRAIN("loss.mismatch=token_mask loss.mismatch_max=0.5"),
+         "loss.mismatch_max is 0.5, outside 1"},
+        {TRAIN("loss.mismatch=token_mask loss.mismatch_min=2"),
+         "loss.mismatch_min is 2, outside 0"},
+        {TRAIN("compute.numerics=fast algorithm=reinforce loss.mismatch=token_mask"),
+         "importance_sampling_level is none"},
         {TRAIN("loss.off_policy_mask=-1"), "loss.off_policy_mask is -1, outside 0"},
         {TRAIN("loss.top_entropy=0"), "top_entropy is 0; a share"},
         {TRAIN("algorithm=rloo loss.use_bias_correction_kl=true"), "has no gradient"},
@@ -212,11 +262,14 @@ static const struct wrong wrong_configs[] = {
         {TRAIN("rollout.num_generations=0"), "rollout.num_generations is 0"},
         {TRAIN("rollout.temperature=0"), "command line: rollout.temperature is 0"},
         {TRAIN("rollout.max_completion_length=40"), "rollout.max_completion_length (40)"},
-        {TRAIN("data.max_prompt_length=2"), "all 10 prompts are longer than data.max_prompt_length 2"},
-        {TRAIN("model.init.n_heads=3 model.init.n_kv_heads=2"), "model.init.n_kv_heads (2) must divide"},
+        {TRAIN("data.max_prompt_length=2"),
+         "all 10 prompts are longer than data.max_prompt_length 2"},
+        {TRAIN("model.init.n_heads=3 model.init.n_kv_heads=2"),
+         "model.init.n_kv_heads (2) must divide"},
         {TRAIN("model.init.head_width=7"), "model.init.head_width (7) must be even"},
         {TRAIN("model.path=good"), "model.init.width is set, but it is read only when model.path="},
-        {TRAIN("model.reference=good loss.beta=0"), "model.reference is set, but it is read only when"},
+        {TRAIN("model.reference=good loss.beta=0"),
+         "model.reference is set, but it is read only when"},
         {TRAIN("compute.memory_limit_gb=0.0001"), "compute.micro_batch_tokens"},
         {TRAIN("optim.num_minibatches=0"), "optim.num_minibatches is 0"},
         {SFT("sft.batch_size=0"), "sft.batch_size is 0"},
@@ -225,38 +278,51 @@ static const struct wrong wrong_configs[] = {
 static const struct wrong wrong_data[] = {
         {"train files.yaml run.output_dir=out data.train=nowhere.jsonl", "nowhere.jsonl: "},
         {"train files.yaml run.output_dir=out data.train=.", ".: "},
-        {"train files.yaml run.output_dir=out data.train=not-json.jsonl", "not-json.jsonl:3: not valid JSON"},
-        {"train files.yaml run.output_dir=out data.train=no-prompt.jsonl", "no-prompt.jsonl:2: no prompt"},
-        {"train files.yaml run.output_dir=out data.train=empty-prompt.jsonl", "empty-prompt.jsonl:1: the prompt \"prompt\" is empty"},
-        {"train files.yaml run.output_dir=out data.train=number-prompt.jsonl", "number-prompt.jsonl:1: the prompt \"prompt\" must be"},
+        {"train files.yaml run.output_dir=out data.train=not-json.jsonl",
+         "not-json.jsonl:3: not valid JSON"},
+        {"train files.yaml run.output_dir=out data.train=no-prompt.jsonl",
+         "no-prompt.jsonl:2: no prompt"},
+        {"train files.yaml run.output_dir=out data.train=empty-prompt.jsonl",
+         "empty-prompt.jsonl:1: the prompt \"prompt\" is empty"},
+        {"train files.yaml run.output_dir=out data.train=number-prompt.jsonl",
+         "number-prompt.jsonl:1: the prompt \"prompt\" must be"},
         {"train files.yaml run.output_dir=out data.train=no-answer.jsonl", "answer"},
-        {"train files.yaml run.output_dir=out data.train=list-row.jsonl", "list-row.jsonl:1: row 1 must be a JSON object"},
+        {"train files.yaml run.output_dir=out data.train=list-row.jsonl",
+         "list-row.jsonl:1: row 1 must be a JSON object"},
         {"train files.yaml run.output_dir=out data.train=same-ids.jsonl",
          "two problems have the id \"a\": same-ids.jsonl:1 and same-ids.jsonl:3"},
-        {"train files.yaml run.output_dir=out data.train=empty.jsonl", "empty.jsonl: no rows in it"},
+        {"train files.yaml run.output_dir=out data.train=empty.jsonl",
+         "empty.jsonl: no rows in it"},
         {"train files.yaml run.output_dir=out data.train=same-keys.jsonl", "same-keys.jsonl:1: "},
         {"train files.yaml run.output_dir=out data.train=parquet.jsonl",
          "parquet.jsonl: this is a Parquet file, and no rows of JSON; run: python3 -c"},
         {"train files.yaml run.output_dir=out data.train=not-gzip.jsonl.gz", "not-gzip.jsonl.gz"},
         {"train files.yaml run.output_dir=out data.train=not-utf8.jsonl", "not-utf8.jsonl:1: "},
-        {"train files.yaml run.output_dir=out data.prompt_column=ask", "rows.jsonl:1: the prompt column \"ask\" is missing"},
-        {"train files.yaml run.output_dir=out data.answer_column=gold", "problem rows:1: verifier sequence: the problem has no answer"},
-        {"train files.yaml run.output_dir=out 'data.prompt_template={prompt}{x}'", "rows.jsonl:1: the row has no column \"x\""},
-        {"train files.yaml run.output_dir=out data.convert=sequence", "data.convert: \"sequence\" knows no published rows"},
+        {"train files.yaml run.output_dir=out data.prompt_column=ask",
+         "rows.jsonl:1: the prompt column \"ask\" is missing"},
+        {"train files.yaml run.output_dir=out data.answer_column=gold",
+         "problem rows:1: verifier sequence: the problem has no answer"},
+        {"train files.yaml run.output_dir=out 'data.prompt_template={prompt}{x}'",
+         "rows.jsonl:1: the row has no column \"x\""},
+        {"train files.yaml run.output_dir=out data.convert=sequence",
+         "data.convert: \"sequence\" knows no published rows"},
         {"train files.yaml run.output_dir=out data.eval=nowhere.jsonl", "nowhere.jsonl: "},
-        {"sft files.yaml run.output_dir=out data.train=no-answer.jsonl", "neither a demonstration nor an answer"},
+        {"sft files.yaml run.output_dir=out data.train=no-answer.jsonl",
+         "neither a demonstration nor an answer"},
 };
 
 /* Lines over the damaged model folders: the same message wherever a model is read. */
 static const struct wrong wrong_models[] = {
         {"cut-off", "is it cut off?"},
-        {"cut-short", "cut-short: config.json asks for 2240 weights, but the files of the model hold 5 bytes"},
+        {"cut-short",
+         "cut-short: config.json asks for 2240 weights, but the files of the model hold 5 bytes"},
         {"no-weights", "neither model.safetensors nor"},
         {"not-tensors", "not-tensors/model.safetensors: a header of"},
         {"long-header", "model.safetensors: a header of"},
         {"not-a-number", "tensor model.norm.weight holds nan at index 15"},
         {"strange-tensor", "tensor \"model.nerm.weight\" is not part of a model"},
-        {"other-shape", "tensor \"model.layers.0.mlp.gate_proj.weight\" has the shape [16, 24], but config.json makes it [24, 16]"},
+        {"other-shape", "tensor \"model.layers.0.mlp.gate_proj.weight\" has the shape [16, 24], "
+                        "but config.json makes it [24, 16]"},
         {"wrong-size", "tensor \"model.embed_tokens.weight\": its data have 1088 bytes"},
         {"other-number", "has type I32"},
         {"untied", "tensor \"lm_head.weight\" is missing"},
@@ -305,7 +371,8 @@ static const struct wrong wrong_lines[] = {
         {"generate good --prompt-ids 3,99", "--prompt-ids wants token ids from 0 to 16"},
         {"generate good --prompt-ids 3,,4", "--prompt-ids wants token ids"},
         {"generate good --prompt 1 --max-tokens 0", "--max-tokens"},
-        {"generate good --prompt 1234567890123456789012345678901234567890", "the prompt has 40 tokens, the model 32 positions"},
+        {"generate good --prompt 1234567890123456789012345678901234567890",
+         "the prompt has 40 tokens, the model 32 positions"},
         {"logprobs", "usage: hone logprobs MODEL"},
         {"logprobs nowhere", "nowhere: no such folder"},
         {"tokenize", "usage: hone tokenize MODEL"},
@@ -324,7 +391,8 @@ static void assert_wrong(const char *line, const char *part)
 
 	if (status != 2 || !file_says("stderr", part)) {
 		size_t n;
-		fail_msg("hone %s: exit status %d, and says \"%s\", expected 2 and \"%s\"", line, status, read_all("stderr", &n), part);
+		fail_msg("hone %s: exit status %d, and says \"%s\", expected 2 and \"%s\"", line,
+		         status, read_all("stderr", &n), part);
 	}
 	if (file_exists("out") || file_exists("runs"))
 		fail_msg("hone %s: left a folder behind", line);
@@ -365,17 +433,23 @@ static void models_name_the_key_or_the_tensor(void **state)
 	char line[256];
 
 	for (size_t i = 0; i < sizeof wrong_models / sizeof *wrong_models; i++) {
-		snprintf(line, sizeof line, "train from.yaml run.output_dir=out model.path=%s", wrong_models[i].line);
+		snprintf(line, sizeof line, "train from.yaml run.output_dir=out model.path=%s",
+		         wrong_models[i].line);
 		assert_wrong(line, wrong_models[i].part);
 		snprintf(line, sizeof line, "generate %s --prompt 1", wrong_models[i].line);
 		assert_wrong(line, wrong_models[i].part);
 	}
-	assert_wrong("train from.yaml run.output_dir=out model.path=nowhere", "nowhere: no such folder");
+	assert_wrong("train from.yaml run.output_dir=out model.path=nowhere",
+	             "nowhere: no such folder");
 	assert_wrong("train from.yaml run.output_dir=out model.path=no-end", "no eos_token_id");
-	assert_wrong("train from.yaml run.output_dir=out model.tokenizer=chars:abcdefghijklmnopqrstuvwxyz", "they do not belong together");
-	assert_wrong("train from.yaml run.output_dir=out model.tokenizer=chars:abca", "command line: model.tokenizer: ");
+	assert_wrong("train from.yaml run.output_dir=out "
+	             "model.tokenizer=chars:abcdefghijklmnopqrstuvwxyz",
+	             "they do not belong together");
+	assert_wrong("train from.yaml run.output_dir=out model.tokenizer=chars:abca",
+	             "command line: model.tokenizer: ");
 	assert_wrong("train from.yaml run.output_dir=out model.tokenizer=nowhere", "nowhere");
-	assert_wrong("train from.yaml run.output_dir=out loss.beta=0.1 model.reference=cut-off", "is it cut off?");
+	assert_wrong("train from.yaml run.output_dir=out loss.beta=0.1 model.reference=cut-off",
+	             "is it cut off?");
 	assert_wrong("inspect cut-off", "is it cut off?");
 }
 
@@ -395,7 +469,9 @@ static void an_old_run_is_neither_overwritten_nor_mixed(void **state)
 	assert_wrong("sft good.yaml run.output_dir=old", "old holds a run already; add --resume");
 	assert_wrong("sft good.yaml run.output_dir=old optim.learning_rate=0.5 run.seed=3 --resume",
 	             "optim.learning_rate: 1e-06 -> 0.5\nrun.seed: 0 -> 3");
-	assert_wrong("sft good.yaml run.output_dir=old 'data.generate=[{name: sequence, count: 11}]' --resume", "data.generate");
+	assert_wrong("sft good.yaml run.output_dir=old 'data.generate=[{name: sequence, count: "
+	             "11}]' --resume",
+	             "data.generate");
 	assert_wrong("train good.yaml run.output_dir=/dev/null/x", "/dev/null");
 	assert_wrong("train good.yaml run.output_dir=good.yaml", "good.yaml");
 	char *after = read_all("old/metrics.jsonl", &m);
@@ -405,12 +481,14 @@ static void an_old_run_is_neither_overwritten_nor_mixed(void **state)
 	free(after);
 }
 
-/* Where it fails depends on the limit: the config, the moments (the largest file), the weights. Never is there a checkpoint. */
+/* Where it fails depends on the limit: the config, the moments (the largest file), the weights.
+ * Never is there a checkpoint. */
 static void a_full_disk_leaves_no_half_checkpoint(void **state)
 {
 	(void)state;
 	static const int   blocks[] = {1, 16, 24, 36};
-	static const char *parts[] = {"config.yaml", "model.safetensors", "optimizer.safetensors", "optimizer.safetensors"};
+	static const char *parts[] = {"config.yaml", "model.safetensors", "optimizer.safetensors",
+	                              "optimizer.safetensors"};
 
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(hone_on_small_disk(blocks[i], TRAIN("")), 2);
@@ -428,14 +506,17 @@ static void a_full_disk_spares_the_older_checkpoint(void **state)
 {
 	(void)state;
 	assert_int_equal(hone(TRAIN("run.save_total_limit=1")), 0);
-	assert_int_equal(hone_on_small_disk(24, TRAIN("run.save_total_limit=1 run.max_steps=3 --resume")), 2);
+	assert_int_equal(
+	        hone_on_small_disk(24, TRAIN("run.save_total_limit=1 run.max_steps=3 --resume")),
+	        2);
 	shell("test \"$(ls -d out/checkpoint-*)\" = out/checkpoint-2");
 	assert_int_equal(hone(TRAIN("run.save_total_limit=1 run.max_steps=3 --resume")), 0);
 	assert_says("stdout", "resumed from step 2");
 	shell("rm -r out");
 }
 
-/* A bad row is answered with its line and the reason; the rows around it are answered as if it were not there. */
+/* A bad row is answered with its line and the reason; the rows around it are answered as if it were
+ * not there. */
 static void a_bad_row_does_not_spoil_the_others(void **state)
 {
 	(void)state;
@@ -443,16 +524,20 @@ static void a_bad_row_does_not_spoil_the_others(void **state)
 		const char *line, *parts[5], *end;
 	} rows[] = {
 	        {"tokenize good < texts.jsonl",
-	         {"{\"ids\": [", "{\"line\": 2, \"error\"", "{\"line\": 3, \"error\"", "{\"ids\": ["},
+	         {"{\"ids\": [", "{\"line\": 2, \"error\"", "{\"line\": 3, \"error\"",
+	          "{\"ids\": ["},
 	         "2 rows could not be answered, the first in line 2"},
 	        {"logprobs good < ids.jsonl",
-	         {"{\"logprobs\": [", "{\"line\": 2, \"error\"", "{\"line\": 3, \"error\"", "{\"line\": 4, \"error\"", "{\"logprobs\": ["},
+	         {"{\"logprobs\": [", "{\"line\": 2, \"error\"", "{\"line\": 3, \"error\"",
+	          "{\"line\": 4, \"error\"", "{\"logprobs\": ["},
 	         "3 rows"},
 	        {"detokenize good < ids.jsonl",
-	         {"{\"text\": ", "{\"line\": 2, \"error\"", "{\"line\": 3, \"error\"", "{\"line\": 4, \"error\"", "{\"text\": "},
+	         {"{\"text\": ", "{\"line\": 2, \"error\"", "{\"line\": 3, \"error\"",
+	          "{\"line\": 4, \"error\"", "{\"text\": "},
 	         "3 rows"},
 	        {"score --task numeric < completions.jsonl",
-	         {"{\"reward\": 1", "{\"line\": 2, \"error\"", "{\"line\": 3, \"error\"", "{\"reward\": 0"},
+	         {"{\"reward\": 1", "{\"line\": 2, \"error\"", "{\"line\": 3, \"error\"",
+	          "{\"reward\": 0"},
 	         "the first in line 2"},
 	};
 
@@ -462,7 +547,8 @@ static void a_bad_row_does_not_spoil_the_others(void **state)
 		char *answers = read_all("stdout", &n), *line = answers;
 		for (int k = 0; k < 5 && rows[i].parts[k]; k++, line = strchr(line, '\n') + 1)
 			if (strncmp(line, rows[i].parts[k], strlen(rows[i].parts[k])))
-				fail_msg("hone %s: row %d is answered with %s, expected %s", rows[i].line, k + 1, line, rows[i].parts[k]);
+				fail_msg("hone %s: row %d is answered with %s, expected %s",
+				         rows[i].line, k + 1, line, rows[i].parts[k]);
 		assert_int_equal(*line, 0);
 		free(answers);
 	}
@@ -481,7 +567,8 @@ static int make_models(void **state)
 	make_files();
 	assert_int_equal(hone("sft good.yaml run.output_dir=good"), 0);
 	for (size_t i = 0; i < sizeof models / sizeof *models; i++)
-		shell("cp -r good/checkpoint-2 %s && cd %s && rm manifest.json && %s", models[i].name, models[i].name, models[i].damage);
+		shell("cp -r good/checkpoint-2 %s && cd %s && rm manifest.json && %s",
+		      models[i].name, models[i].name, models[i].damage);
 	return 0;
 }
 

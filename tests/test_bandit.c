@@ -1,4 +1,5 @@
-/* sec and dump against the worked numbers of their papers and released code, and the mean-field simulator in which only plumbing matters. */
+/* sec and dump against the worked numbers of their papers and released code, and the mean-field
+ * simulator in which only plumbing matters. */
 #include "base/json.h"
 #include "curriculum/arms.h"
 #include "curriculum/curriculum.h"
@@ -11,7 +12,8 @@ enum { G = 8 };
 
 static const struct curriculum_item three[] = {{"a", 1}, {"b", 2}, {"c", 3}};
 
-static struct curriculum *make(const struct curriculum_options *o, const struct curriculum_item *items, int n)
+static struct curriculum *make(const struct curriculum_options *o,
+                               const struct curriculum_item *items, int n)
 {
 	struct curriculum *c;
 
@@ -22,7 +24,8 @@ static struct curriculum *make(const struct curriculum_options *o, const struct 
 /* One answer to `item` with this |A|. */
 static struct curriculum_outcome seen(int item, const double *advantage)
 {
-	return (struct curriculum_outcome){.item = item, .n_rollouts = 1, .accuracy = NAN, .advantage = advantage};
+	return (struct curriculum_outcome){
+	        .item = item, .n_rollouts = 1, .accuracy = NAN, .advantage = advantage};
 }
 
 static void assert_probabilities(struct curriculum *c, const double *want, double tolerance)
@@ -40,10 +43,12 @@ static void assert_probabilities(struct curriculum *c, const double *want, doubl
 
 /* ---- the advantage ---- */
 
-static void the_advantage_of_a_group_is_largest_for_half_right_and_exactly_zero_for_equal_rewards(void **state)
+static void
+the_advantage_of_a_group_is_largest_for_half_right_and_exactly_zero_for_equal_rewards(void **state)
 {
 	(void)state;
-	static const double want[G + 1] = {0, .618718, .810093, .905711, .935414, .905711, .810093, .618718, 0};
+	static const double want[G + 1] = {0,       .618718, .810093, .905711, .935414,
+	                                   .905711, .810093, .618718, 0};
 	static const double equal[] = {-1, 0, .1, 1 / 3.0, 1};
 	double              reward[G], A[G];
 
@@ -83,8 +88,9 @@ static void rewards_with_format_terms_give_the_mean_of_the_absolute_values(void 
 static void an_unusable_reward_is_no_outcome_and_a_lone_one_is_worth_nothing(void **state)
 {
 	(void)state;
-	const double reward[4] = {NAN, 0, INFINITY, 1}, lone[2] = {NAN, 5}, huge[2] = {1e200, -1e200};
-	double       A[4];
+	const double reward[4] = {NAN, 0, INFINITY, 1}, lone[2] = {NAN, 5},
+	             huge[2] = {1e200, -1e200};
+	double A[4];
 
 	outcome_advantages(reward, 4, A);
 	assert_true(isnan(A[0]) && isnan(A[2]));
@@ -98,23 +104,32 @@ static void an_unusable_reward_is_no_outcome_and_a_lone_one_is_worth_nothing(voi
 
 /* ---- sec ---- */
 
-static void sec_reproduces_the_two_steps_under_both_update_rules_and_three_temperatures(void **state)
+static void
+sec_reproduces_the_two_steps_under_both_update_rules_and_three_temperatures(void **state)
 {
 	(void)state;
 	static const double temperature[] = {1, .4, .2};
 	static const double want[2][3][3] = {
-	        {{.315804, .278696, .405500}, {.277788, .203234, .518977}, {.198981, .106507, .694512}},
-	        {{.353348, .275188, .371464}, {.374755, .200592, .424653}, {.389025, .111457, .499518}},
+	        {{.315804, .278696, .405500},
+	         {.277788, .203234, .518977},
+	         {.198981, .106507, .694512}},
+	        {{.353348, .275188, .371464},
+	         {.374755, .200592, .424653},
+	         {.389025, .111457, .499518}},
 	};
 	const double A[] = {.8, .3, .9};
 
 	for (int keep = 0; keep < 2; keep++)
 		for (int t = 0; t < 3; t++) {
-			struct curriculum *c = make(
-			        &(struct curriculum_options){
-			                .kind = "sec", .seed = 1, .alpha = .5, .temperature = temperature[t], .keep_unsampled = keep},
-			        three, 3);
-			struct curriculum_outcome first[] = {seen(0, &A[0]), seen(1, &A[1])}, second = seen(2, &A[2]);
+			struct curriculum *c =
+			        make(&(struct curriculum_options){.kind = "sec",
+			                                          .seed = 1,
+			                                          .alpha = .5,
+			                                          .temperature = temperature[t],
+			                                          .keep_unsampled = keep},
+			             three, 3);
+			struct curriculum_outcome first[] = {seen(0, &A[0]), seen(1, &A[1])},
+			                          second = seen(2, &A[2]);
 			assert_probabilities(c, (double[]){1 / 3.0, 1 / 3.0, 1 / 3.0}, 1e-15);
 			curriculum_observe(c, first, 2);
 			curriculum_observe(c, &second, 1);
@@ -145,8 +160,11 @@ static void answers_count_alike_whatever_group_of_the_arm_they_stand_in(void **s
 	static const struct curriculum_item items[] = {{"a", 1}, {"a", 1}, {"b", 2}};
 	const double                        many[] = {1, 1, 1, NAN}, few[] = {.2};
 	struct curriculum_outcome           o[] = {{0, 4, NAN, many}, {1, 1, NAN, few}};
-	struct curriculum *c = make(&(struct curriculum_options){.kind = "sec", .seed = 1, .alpha = 1, .temperature = 1}, items, 3);
-	double             odds = exp(.8);
+	struct curriculum                  *c = make(
+	                         &(struct curriculum_options){
+	                                 .kind = "sec", .seed = 1, .alpha = 1, .temperature = 1},
+	                         items, 3);
+	double odds = exp(.8);
 
 	curriculum_observe(c, o, 2); /* (1 + 1 + 1 + .2) / 4 */
 	assert_probabilities(c, (double[]){odds / (odds + 1), 1 / (odds + 1)}, 1e-12);
@@ -159,10 +177,13 @@ static void with_one_arm_the_probability_is_1(void **state)
 	double Q = 0, A = .6;
 
 	for (int k = 0; k < 2; k++) {
-		struct curriculum *c = make(
-		        &(struct curriculum_options){
-		                .kind = k ? "dump" : "sec", .seed = 1, .alpha = .5, .temperature = .2, .window = 300, .exploration = 1},
-		        three, 1);
+		struct curriculum *c = make(&(struct curriculum_options){.kind = k ? "dump" : "sec",
+		                                                         .seed = 1,
+		                                                         .alpha = .5,
+		                                                         .temperature = .2,
+		                                                         .window = 300,
+		                                                         .exploration = 1},
+		                            three, 1);
 		for (int i = 0; i < 10; i++) {
 			struct curriculum_outcome o = seen(0, &A);
 			int                       x;
@@ -175,13 +196,15 @@ static void with_one_arm_the_probability_is_1(void **state)
 	}
 	for (int i = 1; i <= 30; i++) {
 		sec_update(.5, 0, &A, 1, &Q);
-		assert_close(Q, .6 * (1 - pow(.5, i)), 1e-12); /* converges geometrically to mean |A| */
+		/* converges geometrically to mean |A| */
+		assert_close(Q, .6 * (1 - pow(.5, i)), 1e-12);
 	}
 }
 
 /* ---- dump ---- */
 
-static void assert_scores(const double *L, const double *count, const double *score, const double *P, double tolerance)
+static void assert_scores(const double *L, const double *count, const double *score,
+                          const double *P, double tolerance)
 {
 	double got[3], p[3];
 
@@ -199,11 +222,12 @@ static void dump_reproduces_the_three_worked_states(void **state)
 	(void)state;
 	const double L[] = {.5, .8, .78}, bonus[] = {.110677, .156458, .247087};
 
-	assert_scores((double[]){.8, .3, 0}, (double[]){100, 50, 0}, (double[]){1.115202, .743572, 3.167737}, (double[]){1.2e-9, 3e-11, 1},
-	              1e-8);
-	assert_scores(L, (double[]){20000, 10000, 4000}, (double[]){.532301, .845680, .852220}, (double[]){.020630, .473676, .505694},
-	              1e-6);
-	assert_scores(L, (double[]){1250, 625, 250}, (double[]){L[0] + bonus[0], L[1] + bonus[1], L[2] + bonus[2]},
+	assert_scores((double[]){.8, .3, 0}, (double[]){100, 50, 0},
+	              (double[]){1.115202, .743572, 3.167737}, (double[]){1.2e-9, 3e-11, 1}, 1e-8);
+	assert_scores(L, (double[]){20000, 10000, 4000}, (double[]){.532301, .845680, .852220},
+	              (double[]){.020630, .473676, .505694}, 1e-6);
+	assert_scores(L, (double[]){1250, 625, 250},
+	              (double[]){L[0] + bonus[0], L[1] + bonus[1], L[2] + bonus[2]},
 	              (double[]){.010301, .327017, .662682}, 1e-6);
 }
 
@@ -214,10 +238,13 @@ static void dump_counts_answers_or_problems(void **state)
 	const double A[] = {.9, .9, .1, .1};
 
 	for (int prompts = 0; prompts < 2; prompts++) {
-		struct curriculum *c = make(
-		        &(struct curriculum_options){
-		                .kind = "dump", .seed = 1, .temperature = .1, .exploration = 1, .window = 300, .count_prompts = prompts},
-		        three, 3);
+		struct curriculum        *c = make(&(struct curriculum_options){.kind = "dump",
+		                                                                .seed = 1,
+		                                                                .temperature = .1,
+		                                                                .exploration = 1,
+		                                                                .window = 300,
+		                                                                .count_prompts = prompts},
+		                                   three, 3);
 		struct curriculum_outcome o[] = {{0, 4, NAN, A}, {0, 4, NAN, A}, {1, 4, NAN, A}};
 		double                    unit = prompts ? 1 : 4, score[3], P[3];
 		assert_probabilities(c, (double[]){1 / 3.0, 1 / 3.0, 1 / 3.0}, 1e-15);
@@ -231,23 +258,29 @@ static void dump_counts_answers_or_problems(void **state)
 	}
 }
 
-/* 310 answers worth 1, then 300 worth 0: exactly the last 300 are left, and a single newer one enters with weight 1/300. */
+/* 310 answers worth 1, then 300 worth 0: exactly the last 300 are left, and a single newer one
+ * enters with weight 1/300. */
 static void the_window_keeps_exactly_the_last_300_answers(void **state)
 {
 	(void)state;
-	struct curriculum *c = make(&(struct curriculum_options){.kind = "dump", .seed = 1, .temperature = 1, .window = 300}, three, 2);
-	const double       one = 1, zero = 0;
+	struct curriculum *c = make(
+	        &(struct curriculum_options){
+	                .kind = "dump", .seed = 1, .temperature = 1, .window = 300},
+	        three, 2);
+	const double one = 1, zero = 0;
 
 	for (int i = 0; i < 310; i++)
 		curriculum_observe(c, &(struct curriculum_outcome){0, 1, NAN, &one}, 1);
 	assert_probabilities(c, (double[]){1 / (1 + exp(-1)), 1 / (1 + exp(1))}, 1e-9);
 	for (int i = 0; i < 299; i++)
 		curriculum_observe(c, &(struct curriculum_outcome){0, 1, NAN, &zero}, 1);
-	assert_probabilities(c, (double[]){1 / (1 + exp(-1 / 300.0)), 1 / (1 + exp(1 / 300.0))}, 1e-9);
+	assert_probabilities(c, (double[]){1 / (1 + exp(-1 / 300.0)), 1 / (1 + exp(1 / 300.0))},
+	                     1e-9);
 	curriculum_observe(c, &(struct curriculum_outcome){0, 1, NAN, &zero}, 1);
 	assert_probabilities(c, (double[]){.5, .5}, 1e-15);
 	curriculum_observe(c, &(struct curriculum_outcome){0, 1, NAN, &one}, 1);
-	assert_probabilities(c, (double[]){1 / (1 + exp(-1 / 300.0)), 1 / (1 + exp(1 / 300.0))}, 1e-9);
+	assert_probabilities(c, (double[]){1 / (1 + exp(-1 / 300.0)), 1 / (1 + exp(1 / 300.0))},
+	                     1e-9);
 	curriculum_free(c);
 }
 
@@ -275,8 +308,12 @@ static void unusable_advantages_leave_no_trace(void **state)
 	const double             bad[] = {NAN, INFINITY}, A = .7;
 
 	for (int k = 0; k < 2; k++) {
-		const struct curriculum_options o = {
-		        .kind = kinds[k], .seed = 1, .alpha = .5, .temperature = .2, .window = 10, .exploration = 1};
+		const struct curriculum_options o = {.kind = kinds[k],
+		                                     .seed = 1,
+		                                     .alpha = .5,
+		                                     .temperature = .2,
+		                                     .window = 10,
+		                                     .exploration = 1};
 		struct curriculum        *with = make(&o, three, 3), *without = make(&o, three, 3);
 		struct curriculum_outcome both[] = {seen(0, &A), {1, 2, NAN, bad}};
 		double                    P[3];
@@ -289,7 +326,8 @@ static void unusable_advantages_leave_no_trace(void **state)
 	}
 }
 
-/* ---- the mean-field simulator: five arms of difficulty 0 2 4 6 8, one scalar skill; u_a is the exact expectation of mean |A| ---- */
+/* ---- the mean-field simulator: five arms of difficulty 0 2 4 6 8, one scalar skill; u_a is the
+ * exact expectation of mean |A| ---- */
 
 enum { ARMS = 5, STEPS_MAX = 600, NEVER = -1 };
 
@@ -313,15 +351,17 @@ static double expected_advantage(double q)
 static void the_expected_advantage_is_flatter_than_the_formula(void **state)
 {
 	(void)state;
-	static const double q[] = {.01, .05, .1, .25, .5}, want[] = {.048319, .219767, .391924, .710722, .867904};
+	static const double q[] = {.01, .05, .1, .25, .5},
+	                    want[] = {.048319, .219767, .391924, .710722, .867904};
 
 	for (int i = 0; i < 5; i++)
 		assert_close(expected_advantage(q[i]), want[i], 1e-6);
 }
 
 struct world {
-	double skill, u[ARMS], P[ARMS], counts[ARMS]; /* counts: of dump, real numbers as the simulator wants them */
-	int    reached[4];                            /* first step with skill >= 2, 4, 6, 8 */
+	/* counts: of dump, real numbers as the simulator wants them */
+	double skill, u[ARMS], P[ARMS], counts[ARMS];
+	int    reached[4]; /* first step with skill >= 2, 4, 6, 8 */
 };
 
 static void world_look(struct world *w, int step)
@@ -347,12 +387,14 @@ static void world_learn(struct world *w)
 		.reached = { NEVER, NEVER, NEVER, NEVER } \
 	}
 
-/* Step 0 is uniform for all methods, as nothing is known yet; a schedule therefore begins at step 1. */
+/* Step 0 is uniform for all methods, as nothing is known yet; a schedule therefore begins at step
+ * 1. */
 static struct world simulate(const struct curriculum_options *o, int steps, double *P_at_100)
 {
-	static const struct curriculum_item items[ARMS] = {{"0", 0}, {"2", 2}, {"4", 4}, {"6", 6}, {"8", 8}};
-	struct world                        w = NEW_WORLD;
-	struct curriculum                  *c = make(o, items, ARMS);
+	static const struct curriculum_item items[ARMS] = {
+	        {"0", 0}, {"2", 2}, {"4", 4}, {"6", 6}, {"8", 8}};
+	struct world       w = NEW_WORLD;
+	struct curriculum *c = make(o, items, ARMS);
 
 	for (int step = 0; step < steps; step++) {
 		struct curriculum_outcome outcomes[ARMS];
@@ -404,16 +446,27 @@ static void assert_reached(const struct world *w, int a, int b, int c, int d)
 static void the_mean_field_world_is_climbed_in_exactly_the_known_numbers_of_steps(void **state)
 {
 	(void)state;
-	static const double sec_at_100[] = {.012, .014, .032, .421, .521}, dump_at_100[] = {0, 0, 0, .028, .971};
-	double              P[ARMS];
-	struct world        w = simulate(&(struct curriculum_options){.kind = "uniform", .seed = 1}, 300, NULL);
+	static const double sec_at_100[] = {.012, .014, .032, .421, .521},
+	                    dump_at_100[] = {0, 0, 0, .028, .971};
+	double       P[ARMS];
+	struct world w =
+	        simulate(&(struct curriculum_options){.kind = "uniform", .seed = 1}, 300, NULL);
 
 	assert_reached(&w, 60, 112, 165, 224);
-	w = simulate(&(struct curriculum_options){.kind = "sec", .seed = 1, .alpha = .5, .temperature = 1}, 300, NULL);
+	w = simulate(
+	        &(struct curriculum_options){
+	                .kind = "sec", .seed = 1, .alpha = .5, .temperature = 1},
+	        300, NULL);
 	assert_reached(&w, 46, 88, 131, 175);
-	w = simulate(&(struct curriculum_options){.kind = "sec", .seed = 1, .alpha = .5, .temperature = .4}, 300, NULL);
+	w = simulate(
+	        &(struct curriculum_options){
+	                .kind = "sec", .seed = 1, .alpha = .5, .temperature = .4},
+	        300, NULL);
 	assert_reached(&w, 35, 68, 102, 135);
-	w = simulate(&(struct curriculum_options){.kind = "sec", .seed = 1, .alpha = .5, .temperature = .2}, 300, P);
+	w = simulate(
+	        &(struct curriculum_options){
+	                .kind = "sec", .seed = 1, .alpha = .5, .temperature = .2},
+	        300, P);
 	assert_reached(&w, 29, 56, 84, 111);
 	for (int a = 0; a < ARMS; a++)
 		assert_close(P[a], sec_at_100[a], 5.1e-4);
@@ -421,10 +474,15 @@ static void the_mean_field_world_is_climbed_in_exactly_the_known_numbers_of_step
 	assert_reached(&w, 26, 52, 77, 102);
 	for (int a = 0; a < ARMS; a++)
 		assert_close(P[a], dump_at_100[a], 5.1e-4);
-	w = simulate(&(struct curriculum_options){.kind = "easy_to_hard", .seed = 1, .steps_per_level = 120}, STEPS_MAX, NULL);
+	w = simulate(&(struct curriculum_options){.kind = "easy_to_hard",
+	                                          .seed = 1,
+	                                          .steps_per_level = 120},
+	             STEPS_MAX, NULL);
 	assert_reached(&w, 30, 125, 234, 349);
-	w = simulate(&(struct curriculum_options){.kind = "easy_to_hard", .seed = 1, .steps_per_level = 120, .hard_first = 1}, STEPS_MAX,
-	             NULL);
+	w = simulate(
+	        &(struct curriculum_options){
+	                .kind = "easy_to_hard", .seed = 1, .steps_per_level = 120, .hard_first = 1},
+	        STEPS_MAX, NULL);
 	assert_reached(&w, 329, 359, 465, NEVER);
 }
 
@@ -439,10 +497,13 @@ static void draws_follow_the_probabilities(void **state)
 	const double             A[] = {.1, .5, .9};
 
 	for (int k = 0; k < 2; k++) {
-		struct curriculum *c = make(
-		        &(struct curriculum_options){
-		                .kind = kinds[k], .seed = 3, .alpha = 1, .temperature = .5, .window = 10, .exploration = 1},
-		        three, 3);
+		struct curriculum        *c = make(&(struct curriculum_options){.kind = kinds[k],
+		                                                                .seed = 3,
+		                                                                .alpha = 1,
+		                                                                .temperature = .5,
+		                                                                .window = 10,
+		                                                                .exploration = 1},
+		                                   three, 3);
 		struct curriculum_outcome o[] = {seen(0, &A[0]), seen(1, &A[1]), seen(2, &A[2])};
 		double                    P[3];
 		int                       count[3] = {0};
@@ -468,17 +529,25 @@ static void how_an_arm_is_emptied(void **state)
 
 	for (int i = 0; i < N; i++)
 		items[i] = (struct curriculum_item){i < SMALL ? "small" : "large", i < SMALL};
-	struct curriculum *sec = make(&(struct curriculum_options){.kind = "sec", .seed = 3, .alpha = .5, .temperature = 1}, items, N);
+	struct curriculum *sec = make(
+	        &(struct curriculum_options){
+	                .kind = "sec", .seed = 3, .alpha = .5, .temperature = 1},
+	        items, N);
 	curriculum_pick(sec, DRAWS, picked);
 	for (int i = 0, in_small = 0, in_large = 0; i < DRAWS; i++) {
-		int *in_arm = picked[i] < SMALL ? &in_small : &in_large, n = picked[i] < SMALL ? SMALL : N - SMALL;
-		assert_int_equal(count[picked[i]], *in_arm / n); /* every problem of the arm once before any comes again */
+		int *in_arm = picked[i] < SMALL ? &in_small : &in_large,
+		    n = picked[i] < SMALL ? SMALL : N - SMALL;
+		/* every problem of the arm once before any comes again */
+		assert_int_equal(count[picked[i]], *in_arm / n);
 		count[picked[i]]++;
 		++*in_arm;
 	}
 	curriculum_free(sec);
 
-	struct curriculum *dump = make(&(struct curriculum_options){.kind = "dump", .seed = 3, .temperature = 1, .window = 1}, items, N);
+	struct curriculum *dump = make(
+	        &(struct curriculum_options){
+	                .kind = "dump", .seed = 3, .temperature = 1, .window = 1},
+	        items, N);
 	memset(count, 0, sizeof count);
 	curriculum_pick(dump, DRAWS, picked);
 	for (int i = 0; i < DRAWS; i++) {
@@ -491,7 +560,8 @@ static void how_an_arm_is_emptied(void **state)
 	}
 	assert_close(count[0] + count[1], DRAWS / 2, 3 * sqrt(DRAWS / 4));
 	assert_true(least > DRAWS / 10 * 3 / 4 && most < DRAWS / 10 * 5 / 4);
-	assert_close(repeats, DRAWS * (.25 / SMALL + .25 / (N - SMALL)), 3 * sqrt(DRAWS * .2)); /* in passes there would be hardly any */
+	/* in passes there would be hardly any */
+	assert_close(repeats, DRAWS * (.25 / SMALL + .25 / (N - SMALL)), 3 * sqrt(DRAWS * .2));
 	curriculum_free(dump);
 }
 
@@ -503,17 +573,23 @@ static void the_same_problems_in_another_order_get_the_same_probabilities_bit_fo
 	static const char *const names[] = {"e", "d", "c", "b", "a"};
 
 	for (int k = 0; k < 2; k++) {
-		const struct curriculum_options o = {
-		        .kind = kinds[k], .seed = 3, .alpha = .5, .temperature = .3, .window = 10, .exploration = 1};
-		struct curriculum_item items[N], turned[N];
-		double                 A[N], P[5], Q[5];
+		const struct curriculum_options o = {.kind = kinds[k],
+		                                     .seed = 3,
+		                                     .alpha = .5,
+		                                     .temperature = .3,
+		                                     .window = 10,
+		                                     .exploration = 1};
+		struct curriculum_item          items[N], turned[N];
+		double                          A[N], P[5], Q[5];
 		for (int i = 0; i < N; i++) {
-			items[i] = turned[(i * 7 + 3) % N] = (struct curriculum_item){names[i * i % 5], .1 * (i * i % 5) + .01 * i};
+			items[i] = turned[(i * 7 + 3) % N] = (struct curriculum_item){
+			        names[i * i % 5], .1 * (i * i % 5) + .01 * i};
 			A[i] = .1 * (i % 9);
 		}
 		struct curriculum *a = make(&o, items, N), *b = make(&o, turned, N);
 		for (int i = 0; i < N; i++) {
-			struct curriculum_outcome x = seen(i, &A[i]), y = seen((i * 7 + 3) % N, &A[i]);
+			struct curriculum_outcome x = seen(i, &A[i]),
+			                          y = seen((i * 7 + 3) % N, &A[i]);
 			curriculum_observe(a, &x, 1);
 			curriculum_observe(b, &y, 1);
 		}
@@ -536,12 +612,17 @@ static void permuting_the_arms_permutes_the_probabilities(void **state)
 	const double             A[] = {.1, .5, .9};
 
 	for (int k = 0; k < 2; k++) {
-		const struct curriculum_options o = {
-		        .kind = kinds[k], .seed = 3, .alpha = .5, .temperature = .3, .window = 10, .exploration = 1};
-		struct curriculum *a = make(&o, three, 3), *b = make(&o, three, 3);
-		double             P[3], Q[3];
+		const struct curriculum_options o = {.kind = kinds[k],
+		                                     .seed = 3,
+		                                     .alpha = .5,
+		                                     .temperature = .3,
+		                                     .window = 10,
+		                                     .exploration = 1};
+		struct curriculum              *a = make(&o, three, 3), *b = make(&o, three, 3);
+		double                          P[3], Q[3];
 		for (int i = 0; i < 3; i++) {
-			struct curriculum_outcome x[] = {seen(i, &A[i]), seen(0, &A[1])}, y[] = {seen(to[i], &A[i]), seen(to[0], &A[1])};
+			struct curriculum_outcome x[] = {seen(i, &A[i]), seen(0, &A[1])},
+			                          y[] = {seen(to[i], &A[i]), seen(to[0], &A[1])};
 			curriculum_observe(a, x, 2);
 			curriculum_observe(b, y, 2);
 		}
@@ -562,11 +643,14 @@ static void a_group_without_a_usable_reward_leaves_no_trace(void **state)
 	const double                 none[] = {NAN, NAN};
 
 	for (int prompts = 0; prompts <= 1; prompts++) {
-		struct curriculum *c = make(
-		        &(struct curriculum_options){
-		                .kind = "dump", .seed = 3, .temperature = .3, .window = 300, .exploration = 1, .count_prompts = prompts},
-		        items, 2);
-		double P[2];
+		struct curriculum *c = make(&(struct curriculum_options){.kind = "dump",
+		                                                         .seed = 3,
+		                                                         .temperature = .3,
+		                                                         .window = 300,
+		                                                         .exploration = 1,
+		                                                         .count_prompts = prompts},
+		                            items, 2);
+		double             P[2];
 		curriculum_observe(c, &(struct curriculum_outcome){0, 2, NAN, none}, 1);
 		curriculum_probabilities(c, P);
 		assert_close(P[0], .5, 0);
@@ -585,7 +669,10 @@ static void each_arm_has_an_order_of_its_own(void **state)
 
 	for (int i = 0; i < 2 * EACH; i++)
 		items[i] = (struct curriculum_item){i < EACH ? "a" : "b", 1};
-	c = make(&(struct curriculum_options){.kind = "sec", .seed = 3, .alpha = .5, .temperature = 1}, items, 2 * EACH);
+	c = make(
+	        &(struct curriculum_options){
+	                .kind = "sec", .seed = 3, .alpha = .5, .temperature = 1},
+	        items, 2 * EACH);
 	curriculum_pick(c, DRAWN, picked);
 	for (int i = 0; i < DRAWN; i++) {
 		int a = picked[i] / EACH;
@@ -598,7 +685,8 @@ static void each_arm_has_an_order_of_its_own(void **state)
 	curriculum_free(c);
 }
 
-/* Before anything was observed all are alike; ten draws an arm, so that none is drawn fifty times. */
+/* Before anything was observed all are alike; ten draws an arm, so that none is drawn fifty
+ * times. */
 static void ten_thousand_arms_are_drawn_alike(void **state)
 {
 	(void)state;
@@ -613,11 +701,14 @@ static void ten_thousand_arms_are_drawn_alike(void **state)
 		items[i] = (struct curriculum_item){names[i / 3], i / 3};
 	}
 	for (int k = 0; k < 2; k++) {
-		struct curriculum *c = make(
-		        &(struct curriculum_options){
-		                .kind = kinds[k], .seed = 3, .alpha = .5, .temperature = .3, .window = 300, .exploration = 1},
-		        items, N);
-		int drawn[N / 3] = {0}, most = 0;
+		struct curriculum *c = make(&(struct curriculum_options){.kind = kinds[k],
+		                                                         .seed = 3,
+		                                                         .alpha = .5,
+		                                                         .temperature = .3,
+		                                                         .window = 300,
+		                                                         .exploration = 1},
+		                            items, N);
+		int                drawn[N / 3] = {0}, most = 0;
 		assert_int_equal(curriculum_arms(c), N / 3);
 		curriculum_pick(c, DRAWS, picked);
 		for (int i = 0; i < DRAWS; i++) {
@@ -630,16 +721,22 @@ static void ten_thousand_arms_are_drawn_alike(void **state)
 	}
 }
 
-TEST_MAIN(TEST(the_advantage_of_a_group_is_largest_for_half_right_and_exactly_zero_for_equal_rewards),
-          TEST(rewards_with_format_terms_give_the_mean_of_the_absolute_values),
-          TEST(an_unusable_reward_is_no_outcome_and_a_lone_one_is_worth_nothing),
-          TEST(sec_reproduces_the_two_steps_under_both_update_rules_and_three_temperatures),
-          TEST(the_two_update_rules_differ_in_the_arms_that_were_not_sampled),
-          TEST(answers_count_alike_whatever_group_of_the_arm_they_stand_in), TEST(with_one_arm_the_probability_is_1),
-          TEST(dump_reproduces_the_three_worked_states), TEST(dump_counts_answers_or_problems),
-          TEST(the_window_keeps_exactly_the_last_300_answers), TEST(the_softmax_bears_scores_up_to_1000_and_temperature_0),
-          TEST(unusable_advantages_leave_no_trace), TEST(the_expected_advantage_is_flatter_than_the_formula),
-          TEST(the_mean_field_world_is_climbed_in_exactly_the_known_numbers_of_steps), TEST(draws_follow_the_probabilities),
-          TEST(how_an_arm_is_emptied), TEST(the_same_problems_in_another_order_get_the_same_probabilities_bit_for_bit),
-          TEST(permuting_the_arms_permutes_the_probabilities), TEST(ten_thousand_arms_are_drawn_alike),
-          TEST(a_group_without_a_usable_reward_leaves_no_trace), TEST(each_arm_has_an_order_of_its_own))
+TEST_MAIN(
+        TEST(the_advantage_of_a_group_is_largest_for_half_right_and_exactly_zero_for_equal_rewards),
+        TEST(rewards_with_format_terms_give_the_mean_of_the_absolute_values),
+        TEST(an_unusable_reward_is_no_outcome_and_a_lone_one_is_worth_nothing),
+        TEST(sec_reproduces_the_two_steps_under_both_update_rules_and_three_temperatures),
+        TEST(the_two_update_rules_differ_in_the_arms_that_were_not_sampled),
+        TEST(answers_count_alike_whatever_group_of_the_arm_they_stand_in),
+        TEST(with_one_arm_the_probability_is_1), TEST(dump_reproduces_the_three_worked_states),
+        TEST(dump_counts_answers_or_problems), TEST(the_window_keeps_exactly_the_last_300_answers),
+        TEST(the_softmax_bears_scores_up_to_1000_and_temperature_0),
+        TEST(unusable_advantages_leave_no_trace),
+        TEST(the_expected_advantage_is_flatter_than_the_formula),
+        TEST(the_mean_field_world_is_climbed_in_exactly_the_known_numbers_of_steps),
+        TEST(draws_follow_the_probabilities), TEST(how_an_arm_is_emptied),
+        TEST(the_same_problems_in_another_order_get_the_same_probabilities_bit_for_bit),
+        TEST(permuting_the_arms_permutes_the_probabilities),
+        TEST(ten_thousand_arms_are_drawn_alike),
+        TEST(a_group_without_a_usable_reward_leaves_no_trace),
+        TEST(each_arm_has_an_order_of_its_own))

@@ -12,7 +12,8 @@
 static void random_bits_match_the_published_vectors(void **state)
 {
 	(void)state;
-	struct rng_key zero = {0}, ones = {UINT64_MAX, (enum rng_purpose)0xff, 0xffffffff, 0xffffffff, 0xffffff};
+	struct rng_key zero = {0}, ones = {UINT64_MAX, (enum rng_purpose)0xff, 0xffffffff,
+	                                   0xffffffff, 0xffffff};
 	uint32_t       out[4];
 
 	rng_bits(zero, 0, out);
@@ -72,7 +73,8 @@ static void an_arena_reuses_its_memory_after_a_reset(void **state)
 	arena_free(&a);
 }
 
-/* Texts are packed, blocks stay aligned, and what fitted once fits again: the second time nothing is allocated, so nothing can fail. */
+/* Texts are packed, blocks stay aligned, and what fitted once fits again: the second time nothing
+ * is allocated, so nothing can fail. */
 static void an_arena_packs_texts_between_aligned_blocks(void **state)
 {
 	(void)state;
@@ -83,7 +85,8 @@ static void an_arena_packs_texts_between_aligned_blocks(void **state)
 		arena_reset(&a);
 		mem_fail_at(round < 2 ? 0 : 1);
 		for (int i = 0; i < 3000; i++) {
-			char *s = arena_text(&a, "a text", (size_t)(i % 7)), *t = arena_format(&a, "%d", i % 10), *block;
+			char *s = arena_text(&a, "a text", (size_t)(i % 7)),
+			     *t = arena_format(&a, "%d", i % 10), *block;
 			assert_non_null(s);
 			assert_ptr_equal(t, s + i % 7 + 1);
 			block = i % 5 ? NULL : arena_alloc(&a, (size_t)i, 1);
@@ -125,11 +128,14 @@ static void a_fingerprint_is_fnv_1a(void **state)
 
 	assert_true(fingerprint_bytes(FINGERPRINT_EMPTY, "", 0) == UINT64_C(0xcbf29ce484222325));
 	assert_true(fingerprint_bytes(FINGERPRINT_EMPTY, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
-	assert_true(fingerprint_bytes(FINGERPRINT_EMPTY, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+	assert_true(fingerprint_bytes(FINGERPRINT_EMPTY, "foobar", 6) ==
+	            UINT64_C(0x85944171f73967e8));
 	assert_true(fingerprint_text(fingerprint_text(FINGERPRINT_EMPTY, "ab"), "c") !=
 	            fingerprint_text(fingerprint_text(FINGERPRINT_EMPTY, "a"), "bc"));
-	assert_true(fingerprint_text(FINGERPRINT_EMPTY, "") != fingerprint_text(FINGERPRINT_EMPTY, NULL));
-	assert_true(fingerprint_floats(FINGERPRINT_EMPTY, x, 1) != fingerprint_floats(FINGERPRINT_EMPTY, x + 1, 1));
+	assert_true(fingerprint_text(FINGERPRINT_EMPTY, "") !=
+	            fingerprint_text(FINGERPRINT_EMPTY, NULL));
+	assert_true(fingerprint_floats(FINGERPRINT_EMPTY, x, 1) !=
+	            fingerprint_floats(FINGERPRINT_EMPTY, x + 1, 1));
 }
 
 static void an_overflowing_or_failing_allocation_says_what_it_was_for(void **state)
@@ -168,7 +174,8 @@ static void lines_come_back_from_plain_and_from_gzip(void **state)
 		const char   *path = temporary("lines"), *line;
 		struct lines *in;
 		size_t        n;
-		assert_ok(gzip ? file_write_gzip(path, content, strlen(content)) : file_write(path, content, strlen(content)));
+		assert_ok(gzip ? file_write_gzip(path, content, strlen(content))
+		               : file_write(path, content, strlen(content)));
 		assert_ok(lines_open(path, 100, &in));
 		for (int i = 0; i < 3; i++) {
 			assert_ok(lines_next(in, &line, &n));
@@ -238,23 +245,30 @@ static void json_is_bounded_and_says_where_it_is_wrong(void **state)
 	assert_int_equal(i, 5);
 	assert_ok(json_get_int("a.json", j, "n", JSON_REQUIRED, 0, 9, &i));
 	assert_int_equal(i, 3);
-	assert_error(json_get_int("a.json", j, "n", JSON_REQUIRED, 4, 9, &i), ERR_INPUT, "outside 4 .. 9");
-	assert_error(json_get_int("a.json", j, "s", JSON_REQUIRED, 4, 9, &i), ERR_INPUT, "must be an integer");
-	assert_error(json_get_int("a.json", j, "gone", JSON_REQUIRED, 4, 9, &i), ERR_INPUT, "\"gone\" is missing");
+	assert_error(json_get_int("a.json", j, "n", JSON_REQUIRED, 4, 9, &i), ERR_INPUT,
+	             "outside 4 .. 9");
+	assert_error(json_get_int("a.json", j, "s", JSON_REQUIRED, 4, 9, &i), ERR_INPUT,
+	             "must be an integer");
+	assert_error(json_get_int("a.json", j, "gone", JSON_REQUIRED, 4, 9, &i), ERR_INPUT,
+	             "\"gone\" is missing");
 	json_decref(j);
 }
 
 static void integers_beyond_64_bits_keep_all_their_digits(void **state)
 {
 	(void)state;
-	static const char text[] = "[9223372036854775807, -9223372036854775808, 9223372036854775808, [-12345678901234567890123], "
-	                           "\"\\\"9223372036854775808\", 1.9223372036854775808, 9223372036854775808e0]";
-	json_t           *j;
+	static const char text[] =
+	        "[9223372036854775807, -9223372036854775808, 9223372036854775808, "
+	        "[-12345678901234567890123], "
+	        "\"\\\"9223372036854775808\", 1.9223372036854775808, 9223372036854775808e0]";
+	json_t *j;
 
 	assert_ok(json_parse("big", text, sizeof text - 1, &j));
-	assert_true(json_integer_value(json_array_get(j, 0)) == INT64_MAX && json_integer_value(json_array_get(j, 1)) == INT64_MIN);
+	assert_true(json_integer_value(json_array_get(j, 0)) == INT64_MAX &&
+	            json_integer_value(json_array_get(j, 1)) == INT64_MIN);
 	assert_string_equal(json_string_value(json_array_get(j, 2)), "9223372036854775808");
-	assert_string_equal(json_string_value(json_array_get(json_array_get(j, 3), 0)), "-12345678901234567890123");
+	assert_string_equal(json_string_value(json_array_get(json_array_get(j, 3), 0)),
+	                    "-12345678901234567890123");
 	assert_string_equal(json_string_value(json_array_get(j, 4)), "\"9223372036854775808");
 	assert_true(json_is_real(json_array_get(j, 5)) && json_is_real(json_array_get(j, 6)));
 	json_decref(j);
@@ -284,11 +298,16 @@ static void json_text_survives_a_round_trip_and_bad_bytes_do_not(void **state)
 	text_free(&t);
 }
 
-TEST_MAIN(TEST(random_bits_match_the_published_vectors), TEST(a_permutation_holds_every_number_once),
-          TEST(uniform_numbers_have_the_right_mean_and_variance), TEST(an_arena_reuses_its_memory_after_a_reset),
-          TEST(a_fingerprint_is_fnv_1a), TEST(an_arena_packs_texts_between_aligned_blocks),
+TEST_MAIN(TEST(random_bits_match_the_published_vectors),
+          TEST(a_permutation_holds_every_number_once),
+          TEST(uniform_numbers_have_the_right_mean_and_variance),
+          TEST(an_arena_reuses_its_memory_after_a_reset), TEST(a_fingerprint_is_fnv_1a),
+          TEST(an_arena_packs_texts_between_aligned_blocks),
           TEST(memory_given_back_to_a_mark_is_zeroed_when_handed_out_again),
-          TEST(an_overflowing_or_failing_allocation_says_what_it_was_for), TEST(a_message_gains_its_context),
-          TEST(lines_come_back_from_plain_and_from_gzip), TEST(a_cut_gzip_stream_and_a_long_line_are_errors),
-          TEST(a_file_is_replaced_whole_or_not_at_all), TEST(json_is_bounded_and_says_where_it_is_wrong),
-          TEST(integers_beyond_64_bits_keep_all_their_digits), TEST(json_text_survives_a_round_trip_and_bad_bytes_do_not))
+          TEST(an_overflowing_or_failing_allocation_says_what_it_was_for),
+          TEST(a_message_gains_its_context), TEST(lines_come_back_from_plain_and_from_gzip),
+          TEST(a_cut_gzip_stream_and_a_long_line_are_errors),
+          TEST(a_file_is_replaced_whole_or_not_at_all),
+          TEST(json_is_bounded_and_says_where_it_is_wrong),
+          TEST(integers_beyond_64_bits_keep_all_their_digits),
+          TEST(json_text_survives_a_round_trip_and_bad_bytes_do_not))

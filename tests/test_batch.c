@@ -6,7 +6,8 @@ enum { N_MOST = 8 };
 
 static int prompt_a[200], prompt_b[5000], answers[N_MOST][5000];
 
-/* Tokens tell where they are from: prompts count from 1000 and 2000, answer i from 10000 * (i + 1). */
+/* Tokens tell where they are from: prompts count from 1000 and 2000, answer i from 10000 * (i +
+ * 1). */
 static void fill(void)
 {
 	for (int i = 0; i < 200; i++)
@@ -20,12 +21,16 @@ static void fill(void)
 
 static struct sequence on_a(int s, int n_answer)
 {
-	return (struct sequence){.prompt = prompt_a, .n_prompt = 200, .answer = answers[s], .n_answer = n_answer};
+	return (struct sequence){
+	        .prompt = prompt_a, .n_prompt = 200, .answer = answers[s], .n_answer = n_answer};
 }
 
 static struct sequence on_b(int s, int n_prompt, int n_answer)
 {
-	return (struct sequence){.prompt = prompt_b, .n_prompt = n_prompt, .answer = answers[s], .n_answer = n_answer};
+	return (struct sequence){.prompt = prompt_b,
+	                         .n_prompt = n_prompt,
+	                         .answer = answers[s],
+	                         .n_answer = n_answer};
 }
 
 static struct batch build(const struct sequence *seqs, int n, int share, struct arena *a)
@@ -74,8 +79,10 @@ static void check_targets(const struct batch *b, const struct sequence *seqs, in
 			assert_int_equal(b->target[at], seqs[i].answer[j]);
 			assert_int_equal(before, seqs[i].n_prompt + j);
 			assert_true(text_of(b, segment_of(b, row), text) >= before);
-			assert_memory_equal(text, seqs[i].prompt, sizeof(int) * (size_t)seqs[i].n_prompt);
-			assert_memory_equal(text + seqs[i].n_prompt, seqs[i].answer, sizeof(int) * (size_t)j);
+			assert_memory_equal(text, seqs[i].prompt,
+			                    sizeof(int) * (size_t)seqs[i].n_prompt);
+			assert_memory_equal(text + seqs[i].n_prompt, seqs[i].answer,
+			                    sizeof(int) * (size_t)j);
 		}
 	assert_int_equal(at, b->n_targets);
 }
@@ -83,7 +90,8 @@ static void check_targets(const struct batch *b, const struct sequence *seqs, in
 static void every_target_is_predicted_from_its_own_text(void **state)
 {
 	struct arena    a = {0};
-	struct sequence seqs[] = {on_a(0, 3), on_a(1, 1), on_a(2, 150), on_b(3, 7, 1), on_b(4, 64, 70), on_b(5, 64, 2)};
+	struct sequence seqs[] = {on_a(0, 3),    on_a(1, 1),      on_a(2, 150),
+	                          on_b(3, 7, 1), on_b(4, 64, 70), on_b(5, 64, 2)};
 
 	(void)state;
 	for (int share = 0; share < 2; share++) {
@@ -102,7 +110,8 @@ static void a_shared_prompt_stands_once_and_last_tokens_are_left_out(void **stat
 	(void)state;
 	b = build(seqs, 3, 1, &a);
 	assert_int_equal(b.n_tokens, 200 + 2 + 0 + 4);
-	assert_int_equal(b.n_segments, 3); /* the prompt and the two answers of more than one token */
+	/* the prompt and the two answers of more than one token */
+	assert_int_equal(b.n_segments, 3);
 	b = build(seqs, 3, 0, &a);
 	assert_int_equal(b.n_tokens, 202 + 200 + 204);
 	assert_int_equal(b.n_segments, 3);
@@ -139,7 +148,8 @@ static void units_fill_up_to_their_limit_and_a_large_tree_stands_alone(void **st
 	struct arena       a = {0};
 	struct unit_range *units;
 	int                n;
-	struct sequence    seqs[] = {on_b(0, 256, 1), on_b(1, 255, 2), on_b(2, 1, 1), on_b(3, 600, 1), on_b(4, 2, 1), on_b(5, 511, 1)};
+	struct sequence    seqs[] = {on_b(0, 256, 1), on_b(1, 255, 2), on_b(2, 1, 1),
+	                             on_b(3, 600, 1), on_b(4, 2, 1),   on_b(5, 511, 1)};
 
 	(void)state;
 	assert_ok(batch_plan(seqs, 6, 0, &a, &units, &n));
@@ -158,7 +168,8 @@ static void a_group_beyond_the_largest_tree_becomes_several(void **state)
 	struct arena       a = {0};
 	struct unit_range *units;
 	int                n;
-	struct sequence    seqs[] = {on_b(0, 2000, 1001), on_b(1, 2000, 1001), on_b(2, 2000, 1001), on_b(3, 2000, 97), on_b(4, 2000, 4900)};
+	struct sequence    seqs[] = {on_b(0, 2000, 1001), on_b(1, 2000, 1001), on_b(2, 2000, 1001),
+	                             on_b(3, 2000, 97), on_b(4, 2000, 4900)};
 	struct batch       b;
 
 	(void)state;
@@ -179,7 +190,8 @@ static void micro_batches_are_pieces_of_the_whole(void **state)
 	struct unit_range *units;
 	struct batch       all, part;
 	int                n;
-	struct sequence    seqs[] = {on_a(0, 300), on_a(1, 1), on_a(2, 150), on_b(3, 400, 1), on_b(4, 64, 70), on_b(5, 64, 2)};
+	struct sequence    seqs[] = {on_a(0, 300),    on_a(1, 1),      on_a(2, 150),
+	                             on_b(3, 400, 1), on_b(4, 64, 70), on_b(5, 64, 2)};
 
 	(void)state;
 	assert_ok(batch_plan(seqs, 6, 1, &a, &units, &n));
@@ -192,10 +204,13 @@ static void micro_batches_are_pieces_of_the_whole(void **state)
 		assert_int_equal(part.n_tokens, units[u].n_tokens);
 		assert_int_equal(part.n_targets, all.unit_target[u + 1] - all.unit_target[u]);
 		assert_int_equal(part.n_segments, all.unit_segment[u + 1] - all.unit_segment[u]);
-		assert_memory_equal(part.token, all.token + all.unit_token[u], sizeof(int) * (size_t)part.n_tokens);
-		assert_memory_equal(part.position, all.position + all.unit_token[u], sizeof(int) * (size_t)part.n_tokens);
+		assert_memory_equal(part.token, all.token + all.unit_token[u],
+		                    sizeof(int) * (size_t)part.n_tokens);
+		assert_memory_equal(part.position, all.position + all.unit_token[u],
+		                    sizeof(int) * (size_t)part.n_tokens);
 		for (int i = 0; i < part.n_targets; i++)
-			assert_int_equal(part.row[i], all.row[all.unit_target[u] + i] - all.unit_token[u]);
+			assert_int_equal(part.row[i],
+			                 all.row[all.unit_target[u] + i] - all.unit_token[u]);
 	}
 	arena_free(&a);
 }

@@ -1,25 +1,29 @@
-/* The bits of small runs of every part, against a table: whoever moves code without changing what it does changes none of them, and every CPU gives them.
+/* The bits of small runs of every part, against a table: whoever moves code without changing what
+ * it does changes none of them, and every CPU gives them.
  *
- * A run that is meant to change its bits: HONE_BITS=write make test T=bits writes tests/data/bits.tsv anew; commit it with the reason. */
+ * A run that is meant to change its bits: HONE_BITS=write make test T=bits writes
+ * tests/data/bits.tsv anew; commit it with the reason. */
 #include "run.h"
 
 #include <zlib.h>
 
-static const char new_model[] =
-        "model:\n"
-        "  tokenizer: 'chars:,0123456789:?'\n"
-        "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n";
+static const char new_model[] = "model:\n"
+                                "  tokenizer: 'chars:,0123456789:?'\n"
+                                "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, "
+                                "head_width: 8, ff_width: 24, n_positions: 32}\n";
 static const char old_model[] = "model: {path: before/checkpoint-200}\n";
-static const char job_text[] = "data:\n"
-                               "  generate: [{name: sequence, levels: 1-3, count: 30}]\n"
-                               "  eval_generate: [{name: sequence, levels: 1-3, count: 9, seed: 1}]\n"
-                               "task: {reward: sequence}\n"
-                               "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
-                               "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
-                               "run: {max_steps: 3, save_steps: 0, eval_steps: 2, tensorboard: false}\n";
+static const char job_text[] =
+        "data:\n"
+        "  generate: [{name: sequence, levels: 1-3, count: 30}]\n"
+        "  eval_generate: [{name: sequence, levels: 1-3, count: 9, seed: 1}]\n"
+        "task: {reward: sequence}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+        "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
+        "run: {max_steps: 3, save_steps: 0, eval_steps: 2, tensorboard: false}\n";
 
 static const struct bits_run {
-	const char *name, *command, *settings; /* the command's config: new.yaml begins with random weights, old.yaml after a little SFT */
+	/* the command's config: new.yaml begins with random weights, old.yaml after a little SFT */
+	const char *name, *command, *settings;
 } runs[] = {
         {"reinforce", "train new.yaml", "algorithm=reinforce"},
         {"rloo", "train new.yaml", "algorithm=rloo"},
@@ -30,31 +34,39 @@ static const struct bits_run {
         {"gspo", "train new.yaml", "algorithm=gspo"},
         {"cispo", "train new.yaml", "algorithm=cispo"},
         {"ppo", "train new.yaml", "algorithm=ppo"},
-        {"ppo-shared", "train new.yaml", "algorithm=ppo critic.network=shared critic.warmup_steps=1"},
+        {"ppo-shared", "train new.yaml",
+         "algorithm=ppo critic.network=shared critic.warmup_steps=1"},
         {"gmpo", "train new.yaml", "algorithm=gmpo"},
         {"sapo", "train new.yaml", "algorithm=sapo"},
         {"topr", "train new.yaml", "algorithm=topr"},
         {"kl", "train new.yaml", "algorithm=grpo loss.beta=0.1 loss.entropy_coef=0.01"},
-        {"kl-reward", "train new.yaml", "algorithm=grpo loss.beta=0.1 loss.kl_placement=reward loss.kl_estimator=k1"},
-        {"off-policy-mask", "train new.yaml", "algorithm=grpo loss.num_iterations=2 loss.off_policy_mask=0.01"},
+        {"kl-reward", "train new.yaml",
+         "algorithm=grpo loss.beta=0.1 loss.kl_placement=reward loss.kl_estimator=k1"},
+        {"off-policy-mask", "train new.yaml",
+         "algorithm=grpo loss.num_iterations=2 loss.off_policy_mask=0.01"},
         {"top-entropy", "train new.yaml", "algorithm=grpo loss.top_entropy=0.5"},
         {"token-rewards", "train new.yaml", "algorithm=grpo task.token_rewards=true"},
         {"guide", "train old.yaml",
-         "optim.learning_rate=1e-3 guidance.kind=guide guidance.trigger_accuracy=0.5 guidance.template='{prompt}?{hint}:'"},
+         "optim.learning_rate=1e-3 guidance.kind=guide guidance.trigger_accuracy=0.5 "
+         "guidance.template='{prompt}?{hint}:'"},
         {"guide-mixed", "train old.yaml",
-         "optim.learning_rate=1e-3 guidance.kind=guide guidance.trigger_accuracy=0.5 guidance.form=mixed "
+         "optim.learning_rate=1e-3 guidance.kind=guide guidance.trigger_accuracy=0.5 "
+         "guidance.form=mixed "
          "guidance.template='{prompt}?{hint}:'"},
         {"empg", "train old.yaml", "credit.kind=empg"},
         {"sequential", "train new.yaml", "curriculum.kind=sequential"},
-        {"easy-to-hard", "train new.yaml", "curriculum.kind=easy_to_hard curriculum.steps_per_level=1"},
+        {"easy-to-hard", "train new.yaml",
+         "curriculum.kind=easy_to_hard curriculum.steps_per_level=1"},
         {"sec", "train new.yaml", "curriculum.kind=sec curriculum.categories='[difficulty]'"},
         {"dump", "train new.yaml", "curriculum.kind=dump curriculum.categories='[difficulty]'"},
         {"cosine", "train new.yaml",
-         "optim.lr_scheduler_type=cosine_with_min_lr optim.min_lr_rate=0.1 optim.warmup_steps=1 optim.weight_decay=0.1"},
+         "optim.lr_scheduler_type=cosine_with_min_lr optim.min_lr_rate=0.1 optim.warmup_steps=1 "
+         "optim.weight_decay=0.1"},
         {"sft", "sft new.yaml", "sft.batch_size=8"},
         {"lora", "train old.yaml", "model.lora_r=2"},
         {"replay", "train new.yaml", "algorithm=topr rollout.source=rollouts.jsonl"},
-        {"replay-tis", "train new.yaml", "rollout.source=rollouts.jsonl loss.mismatch=token_truncate"},
+        {"replay-tis", "train new.yaml",
+         "rollout.source=rollouts.jsonl loss.mismatch=token_truncate"},
 };
 static char table_path[PATH_MAX]; /* found before the test leaves the tree's root */
 enum { N_RUNS = sizeof runs / sizeof *runs, LINE = 160 };
@@ -87,7 +99,8 @@ static unsigned metrics_bits(const char *path)
 		void       *next;
 		char       *kept;
 		assert_non_null(o);
-		json_object_foreach_safe(o, next, name, value) if (is_timing(name)) json_object_del(o, name);
+		json_object_foreach_safe(o, next, name, value) if (is_timing(name))
+		        json_object_del(o, name);
 		kept = json_dumps(o, JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
 		crc = (unsigned)crc32(crc, (const unsigned char *)kept, (unsigned)strlen(kept));
 		free(kept);
@@ -101,12 +114,16 @@ static unsigned metrics_bits(const char *path)
 static void bits_of(const struct bits_run *r, char *line)
 {
 	char        folder[64];
-	const char *weights = strstr(r->settings, "lora_r") ? "checkpoint-3/adapter_model.safetensors" : "checkpoint-3/model.safetensors";
+	const char *weights = strstr(r->settings, "lora_r")
+	                              ? "checkpoint-3/adapter_model.safetensors"
+	                              : "checkpoint-3/model.safetensors";
 
 	snprintf(folder, sizeof folder, "runs/%s", r->name);
 	hone_ok("%s run.output_dir=%s %s", r->command, folder, r->settings);
-	snprintf(line, LINE, "%s\t%08x\t%08x\t%08x\n", r->name, file_bits(in_folder(folder, weights)),
-	         file_bits(in_folder(folder, "checkpoint-3/optimizer.safetensors")), metrics_bits(in_folder(folder, "metrics.jsonl")));
+	snprintf(line, LINE, "%s\t%08x\t%08x\t%08x\n", r->name,
+	         file_bits(in_folder(folder, weights)),
+	         file_bits(in_folder(folder, "checkpoint-3/optimizer.safetensors")),
+	         metrics_bits(in_folder(folder, "metrics.jsonl")));
 }
 
 static void small_runs_of_every_part_keep_their_bits(void **state)
@@ -117,7 +134,8 @@ static void small_runs_of_every_part_keep_their_bits(void **state)
 	char  *table = writing ? NULL : read_all(table_path, &n), lines[N_RUNS][LINE];
 
 	hone_ok("rollouts new.yaml --steps 4 --output rollouts.jsonl run.seed=7");
-	hone_ok("sft new.yaml sft.batch_size=16 sft.hint_rate=0.5 guidance.template='{prompt}?{hint}:' run.max_steps=200 "
+	hone_ok("sft new.yaml sft.batch_size=16 sft.hint_rate=0.5 "
+	        "guidance.template='{prompt}?{hint}:' run.max_steps=200 "
 	        "run.output_dir=before "
 	        "run.eval_steps=0");
 	for (int i = 0; i < N_RUNS; i++)
@@ -143,16 +161,19 @@ static void every_kernel_and_the_scalar_formula_train_the_same_bits(void **state
 {
 	(void)state;
 	static const char *const backends[] = {"avx2", "avx512"};
-	const struct bits_run    formula = {"grpo-formula", "train new.yaml",
-	                                    "algorithm=grpo loss.num_iterations=2 compute.backend=reference"};
-	char                     want[LINE], got[LINE], settings[128], name[32];
+	const struct bits_run    formula = {
+	           "grpo-formula", "train new.yaml",
+	           "algorithm=grpo loss.num_iterations=2 compute.backend=reference"};
+	char want[LINE], got[LINE], settings[128], name[32];
 
 	bits_of(&formula, want);
 	for (int i = 0; i < 2; i++) {
-		if (hone("train new.yaml run.max_steps=0 run.output_dir=try-%s compute.backend=%s", backends[i], backends[i]) != 0)
+		if (hone("train new.yaml run.max_steps=0 run.output_dir=try-%s compute.backend=%s",
+		         backends[i], backends[i]) != 0)
 			continue; /* not on this CPU */
 		snprintf(name, sizeof name, "grpo-%s", backends[i]);
-		snprintf(settings, sizeof settings, "algorithm=grpo loss.num_iterations=2 compute.backend=%s", backends[i]);
+		snprintf(settings, sizeof settings,
+		         "algorithm=grpo loss.num_iterations=2 compute.backend=%s", backends[i]);
 		bits_of(&(struct bits_run){name, "train new.yaml", settings}, got);
 		assert_string_equal(strchr(got, '\t'), strchr(want, '\t'));
 		print_message("%s%s", want, got);
@@ -162,8 +183,9 @@ static void every_kernel_and_the_scalar_formula_train_the_same_bits(void **state
 int main(void)
 {
 	char                    text[2048];
-	const struct CMUnitTest tests[] = {TEST(small_runs_of_every_part_keep_their_bits),
-	                                   TEST(every_kernel_and_the_scalar_formula_train_the_same_bits)};
+	const struct CMUnitTest tests[] = {
+	        TEST(small_runs_of_every_part_keep_their_bits),
+	        TEST(every_kernel_and_the_scalar_formula_train_the_same_bits)};
 
 	if (!realpath("tests/data", table_path)) {
 		perror("tests/data: run from the root of the tree");

@@ -1,11 +1,12 @@
-/* Every number of the schema at its ends, at 0 and near 0: a run ends well or is refused with exit status 2. It is never ended by an assertion,
- * and what it leaves holds no NaN. */
+/* Every number of the schema at its ends, at 0 and near 0: a run ends well or is refused with exit
+ * status 2. It is never ended by an assertion, and what it leaves holds no NaN. */
 #include "walk.h"
 
 #include <ctype.h>
 #include <glob.h>
 
-/* CPU seconds after which a run that goes on is good enough: 2147483647 steps are not waited for. */
+/* CPU seconds after which a run that goes on is good enough: 2147483647 steps are not waited
+ * for. */
 enum { SECONDS = 2, STILL_RUNNING = 128 + SIGXCPU };
 
 static int failures;
@@ -45,8 +46,8 @@ static int says_nan(const char *path)
 
 static int look_for_nan(const char *folder, char what[256])
 {
-	static const char *const files[] = {"model.safetensors", "optimizer.safetensors", "critic.safetensors",
-	                                    "adapter_model.safetensors"};
+	static const char *const files[] = {"model.safetensors", "optimizer.safetensors",
+	                                    "critic.safetensors", "adapter_model.safetensors"};
 	glob_t                   found;
 	char                     pattern[256];
 
@@ -80,7 +81,8 @@ static void try_value(const struct walk_row *row, const char *value)
 	status = walk_run(row, SECONDS, settings, "bound");
 	if (status != 0 && status != 2 && status != STILL_RUNNING) {
 		size_t n;
-		print_error("%s = %s: exit status %d: %s\n", row->path, value, status, read_all("stderr", &n));
+		print_error("%s = %s: exit status %d: %s\n", row->path, value, status,
+		            read_all("stderr", &n));
 		failures++;
 	} else if (status == 0 && look_for_nan("bound", what)) {
 		print_error("%s = %s: %s holds a number that is none\n", row->path, value, what);
@@ -109,7 +111,8 @@ static void try_row(const struct walk_row *row)
 	char                 value[40];
 	double               tiny, ends[2];
 
-	if (!o || (strstr(row->path, "[].") && !row->list) || (o->type != OPTION_INT && o->type != OPTION_REAL && o->type != OPTION_RANGE))
+	if (!o || (strstr(row->path, "[].") && !row->list) ||
+	    (o->type != OPTION_INT && o->type != OPTION_REAL && o->type != OPTION_RANGE))
 		return;
 	tiny = o->tiny > 0 ? o->tiny : OPTION_TINY;
 	ends[0] = o->least;

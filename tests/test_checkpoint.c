@@ -16,7 +16,8 @@
 
 /* ---- the test stands between the program and the kernel ----
  *
- * These take the place of libc's functions. The fatal-th call from now on ends the process (a write first writes half), or fails. */
+ * These take the place of libc's functions. The fatal-th call from now on ends the process (a write
+ * first writes half), or fails. */
 
 enum { OFF, DIE, FAIL, FAIL_FROM_THERE_ON };
 static int  mode, fail_errno = ENOSPC;
@@ -68,7 +69,8 @@ static int data_must_fail(void)
 	return failed;
 }
 
-/* Calls that look count only where a test asks for it: those that change things are enough for a death. */
+/* Calls that look count only where a test asks for it: those that change things are enough for a
+ * death. */
 static int looking;
 
 int openat(int folder, const char *path, int flags, ...)
@@ -79,12 +81,15 @@ int openat(int folder, const char *path, int flags, ...)
 	va_start(args, flags);
 	permissions = flags & O_CREAT ? va_arg(args, int) : 0;
 	va_end(args);
-	return looking && must_fail() ? -1 : (int)syscall(SYS_openat, folder, path, flags, permissions);
+	return looking && must_fail() ? -1
+	                              : (int)syscall(SYS_openat, folder, path, flags, permissions);
 }
 
 DIR *opendir(const char *path)
 {
-	int fd = looking && must_fail() ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int fd = looking && must_fail() ? -1
+	                                : (int)syscall(SYS_openat, AT_FDCWD, path,
+	                                               O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 
 	return fd < 0 ? NULL : fdopendir(fd);
 }
@@ -178,7 +183,8 @@ static int save(int step, int keep)
 	char *part;
 
 	TRY(checkpoint_begin(run, step, &arena, &part));
-	if (write_in(part, "model.safetensors", step) != OK || write_in(part, "optimizer.safetensors", step) != OK)
+	if (write_in(part, "model.safetensors", step) != OK ||
+	    write_in(part, "optimizer.safetensors", step) != OK)
 		return checkpoint_abandon(part, ERR_INPUT);
 	return checkpoint_commit(run, step, (struct checkpoint_limit){keep, -1});
 }
@@ -294,13 +300,14 @@ static void a_missing_or_cut_checkpoint_is_passed_over_with_its_reason(void **st
 	assert_non_null(strstr(skipped.data, "checkpoint-6/manifest.json: cannot open it"));
 	assert_non_null(strstr(skipped.data, "checkpoint-5/manifest.json: not valid JSON"));
 	assert_non_null(strstr(skipped.data, "checkpoint-4/model.safetensors: cannot open it"));
-	assert_non_null(strstr(
-	        skipped.data,
-	        "checkpoint-3/model.safetensors: its length or checksum is not the one in manifest.json; the checkpoint is damaged"));
+	assert_non_null(strstr(skipped.data,
+	                       "checkpoint-3/model.safetensors: its length or checksum is "
+	                       "not the one in manifest.json; the checkpoint is damaged"));
 	text_free(&skipped);
 }
 
-static void a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_not_push_it_out(void **state)
+static void
+a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_not_push_it_out(void **state)
 {
 	(void)state;
 
@@ -352,7 +359,8 @@ static void looking_at_a_run_leaves_its_unfinished_checkpoint_alone(void **state
 	assert_ok(file_write(in_run("metrics.jsonl"), "", 0));
 	assert_ok(checkpoint_begin(run, 4, &arena, &part));
 	assert_ok(write_in(part, "model.safetensors", 4));
-	assert_ok(checkpoint_resolve(run, &arena, &found)); /* as hone eval RUN does while the run goes on */
+	/* as hone eval RUN does while the run goes on */
+	assert_ok(checkpoint_resolve(run, &arena, &found));
 	assert_string_equal(found, in_run("checkpoint-3"));
 	assert_ok(checkpoint_commit(run, 4, (struct checkpoint_limit){1, -1}));
 	assert_int_equal(newest(NULL), 4);
@@ -389,16 +397,20 @@ static void when_all_are_damaged_nothing_is_begun_and_nothing_touched(void **sta
 	flip(in_run("checkpoint-1/model.safetensors"), 5);
 	assert_ok(file_truncate(in_run("checkpoint-2/optimizer.safetensors"), 100));
 	before = run_bytes();
-	assert_error(checkpoint_newest(run, &arena, &path, &step, NULL), ERR_INPUT, "all its checkpoints are damaged");
+	assert_error(checkpoint_newest(run, &arena, &path, &step, NULL), ERR_INPUT,
+	             "all its checkpoints are damaged");
 	assert_non_null(strstr(error_message(), "--from-scratch"));
-	assert_non_null(strstr(error_message(), "checkpoint-1/model.safetensors: its length or checksum"));
-	assert_non_null(strstr(error_message(), "checkpoint-2/optimizer.safetensors: its length or checksum"));
+	assert_non_null(
+	        strstr(error_message(), "checkpoint-1/model.safetensors: its length or checksum"));
+	assert_non_null(strstr(error_message(),
+	                       "checkpoint-2/optimizer.safetensors: its length or checksum"));
 	assert_true(run_bytes() == before);
 	assert_ok(checkpoint_count(run, &step));
 	assert_int_equal(step, 2);
 }
 
-/* Every call that looks, at every moment, for every reason: either the newest is found or the reason is said. */
+/* Every call that looks, at every moment, for every reason: either the newest is found or the
+ * reason is said. */
 static void what_cannot_be_read_now_is_neither_passed_over_nor_taken_for_absent(void **state)
 {
 	(void)state;
@@ -435,7 +447,9 @@ static void what_cannot_be_read_now_is_neither_passed_over_nor_taken_for_absent(
 			else
 				assert_non_null(strstr(error_message(), strerror(reasons[i])));
 			assert_null(status == OK ? NULL : strstr(error_message(), "damaged"));
-			assert_null(reasons[i] == ENOMEM ? strstr(error_message(), "cannot read checkpoint") : NULL);
+			assert_null(reasons[i] == ENOMEM
+			                    ? strstr(error_message(), "cannot read checkpoint")
+			                    : NULL);
 		}
 	assert_true(tried >= 4 * 8 && refused == tried);
 	assert_true(run_bytes() == before);
@@ -473,7 +487,8 @@ static void a_link_whose_disk_is_away_is_not_damaged(void **state)
 
 	assert_ok(save(1, 0));
 	assert_int_equal(symlink("/nowhere/checkpoint-2", in_run("checkpoint-2")), 0);
-	assert_error(checkpoint_newest(run, &arena, &path, &step, NULL), ERR_INPUT, "cannot read checkpoint-2");
+	assert_error(checkpoint_newest(run, &arena, &path, &step, NULL), ERR_INPUT,
+	             "cannot read checkpoint-2");
 }
 
 /* ---- links ---- */
@@ -490,8 +505,11 @@ static void removing_takes_links_off_and_leaves_what_they_lead_to(void **state)
 	assert_true(file_exists(in_run("precious/thesis")));
 	assert_false(file_is_link(part));
 	assert_int_equal(symlink("../precious", arena_format(&arena, "%s/inside", part)), 0);
-	assert_int_equal(symlink("../precious/thesis", arena_format(&arena, "%s/model.safetensors.part", part)), 0);
-	assert_ok(write_in(part, "model.safetensors", 7)); /* under whose temporary name a link stands */
+	assert_int_equal(symlink("../precious/thesis",
+	                         arena_format(&arena, "%s/model.safetensors.part", part)),
+	                 0);
+	/* under whose temporary name a link stands */
+	assert_ok(write_in(part, "model.safetensors", 7));
 	assert_ok(file_remove_folder(part));
 	assert_false(file_exists(part));
 	assert_int_equal(symlink("precious", in_run("link")), 0);
@@ -528,7 +546,8 @@ static void the_best_checkpoint_survives_rotation_until_another_is_best(void **s
 	for (int step = 1; step <= 5; step++) {
 		assert_ok(checkpoint_begin(run, step, &arena, &part));
 		assert_ok(write_in(part, "model.safetensors", step));
-		assert_ok(checkpoint_commit(run, step, (struct checkpoint_limit){1, step < 4 ? 2 : 4}));
+		assert_ok(checkpoint_commit(run, step,
+		                            (struct checkpoint_limit){1, step < 4 ? 2 : 4}));
 		assert_int_equal(file_exists(in_run("checkpoint-2")), step == 2 || step == 3);
 	}
 	assert_true(file_exists(in_run("checkpoint-4")) && file_exists(in_run("checkpoint-5")));
@@ -577,9 +596,10 @@ static int save_four(volatile int *done)
 
 static void death_at_any_operation_loses_nothing_that_was_reported_saved(void **state)
 {
-	volatile int *done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int           unused;
-	long          total;
+	volatile int *done =
+	        mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int  unused;
+	long total;
 
 	calls = 0;
 	assert_ok(save_four(&unused));
@@ -603,8 +623,10 @@ static void death_at_any_operation_loses_nothing_that_was_reported_saved(void **
 		assert_int_equal(WEXITSTATUS(status), 9);
 		found = newest(NULL);
 		if (found < *done)
-			fail_msg("died at operation %ld of %ld: step %d was saved, %d found", k, total, *done, found);
-		assert_ok(checkpoint_tidy(run, found, (struct checkpoint_limit){2, -1})); /* as a resume does */
+			fail_msg("died at operation %ld of %ld: step %d was saved, %d found", k,
+			         total, *done, found);
+		/* as a resume does */
+		assert_ok(checkpoint_tidy(run, found, (struct checkpoint_limit){2, -1}));
 		assert_true(count_checkpoints("") <= 2 && count_checkpoints(".part") == 0);
 		assert_ok(save(5, 2)); /* and the run goes on */
 		assert_int_equal(newest(NULL), 5);
@@ -632,8 +654,10 @@ static void a_full_disk_at_any_operation_is_an_error_and_loses_nothing(void **st
 		mode = OFF;
 		if (status != OK)
 			assert_non_null(strstr(error_message(), "No space left"));
-		for (int step = done + 1; step <= 4; step++) /* the room is needed; only what rotation was at may be left */
-			assert_false(file_exists(in_run(arena_format(&arena, "checkpoint-%d.part", step))));
+		/* the room is needed; only what rotation was at may be left */
+		for (int step = done + 1; step <= 4; step++)
+			assert_false(file_exists(
+			        in_run(arena_format(&arena, "checkpoint-%d.part", step))));
 		refused += status != OK;
 		assert_true(newest(NULL) >= done);
 		assert_ok(save(5, 2));
@@ -674,10 +698,14 @@ static void everything_is_on_the_disk_before_it_gets_its_name_and_older_ones_go_
 	assert_ok(save(2, 1));
 	recording = 0;
 	named = when("rename", "checkpoint-2");
-	assert_true(when("fsync", "checkpoint-2.part/model.safetensors") < when("fsync", "checkpoint-2.part/manifest.json.part"));
-	assert_true(when("fsync", "checkpoint-2.part/optimizer.safetensors") < when("fsync", "checkpoint-2.part/manifest.json.part"));
-	assert_true(when("fsync", "checkpoint-2.part/manifest.json.part") < when("rename", "checkpoint-2.part/manifest.json"));
-	assert_true(when("rename", "checkpoint-2.part/manifest.json") < when("fsync", "checkpoint-2.part"));
+	assert_true(when("fsync", "checkpoint-2.part/model.safetensors") <
+	            when("fsync", "checkpoint-2.part/manifest.json.part"));
+	assert_true(when("fsync", "checkpoint-2.part/optimizer.safetensors") <
+	            when("fsync", "checkpoint-2.part/manifest.json.part"));
+	assert_true(when("fsync", "checkpoint-2.part/manifest.json.part") <
+	            when("rename", "checkpoint-2.part/manifest.json"));
+	assert_true(when("rename", "checkpoint-2.part/manifest.json") <
+	            when("fsync", "checkpoint-2.part"));
 	assert_true(when("fsync", "checkpoint-2.part") < named);
 	synced = when_after(named, "fsync", "");
 	assert_true(synced < when("rename", "checkpoint-1.part"));
@@ -703,17 +731,25 @@ static void the_first_signal_asks_and_the_second_kills(void **state)
 }
 
 #define RUN_TEST(f) cmocka_unit_test_setup_teardown(f, make_run, remove_run)
-TEST_MAIN(RUN_TEST(the_newest_checkpoint_is_found_and_old_ones_go), RUN_TEST(names_that_are_almost_checkpoints_are_left_alone),
-          RUN_TEST(when_all_are_damaged_nothing_is_begun_and_nothing_touched),
-          RUN_TEST(what_cannot_be_read_now_is_neither_passed_over_nor_taken_for_absent), RUN_TEST(memory_that_is_short_is_called_that),
-          RUN_TEST(a_link_whose_disk_is_away_is_not_damaged), RUN_TEST(removing_takes_links_off_and_leaves_what_they_lead_to),
-          RUN_TEST(a_checkpoint_that_was_moved_away_and_linked_back_survives_rotation),
-          RUN_TEST(the_best_checkpoint_survives_rotation_until_another_is_best), RUN_TEST(a_signal_at_every_call_is_an_error_not_a_loop),
-          RUN_TEST(one_changed_byte_anywhere_is_noticed), RUN_TEST(a_missing_or_cut_checkpoint_is_passed_over_with_its_reason),
-          RUN_TEST(a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_not_push_it_out),
-          RUN_TEST(looking_at_a_run_leaves_its_unfinished_checkpoint_alone), RUN_TEST(a_checkpoint_that_is_there_and_whole_stays),
-          RUN_TEST(a_damaged_checkpoint_takes_no_place_from_a_whole_one),
-          RUN_TEST(death_at_any_operation_loses_nothing_that_was_reported_saved),
-          RUN_TEST(a_full_disk_at_any_operation_is_an_error_and_loses_nothing),
-          RUN_TEST(everything_is_on_the_disk_before_it_gets_its_name_and_older_ones_go_last),
-          TEST(the_first_signal_asks_and_the_second_kills))
+TEST_MAIN(
+        RUN_TEST(the_newest_checkpoint_is_found_and_old_ones_go),
+        RUN_TEST(names_that_are_almost_checkpoints_are_left_alone),
+        RUN_TEST(when_all_are_damaged_nothing_is_begun_and_nothing_touched),
+        RUN_TEST(what_cannot_be_read_now_is_neither_passed_over_nor_taken_for_absent),
+        RUN_TEST(memory_that_is_short_is_called_that),
+        RUN_TEST(a_link_whose_disk_is_away_is_not_damaged),
+        RUN_TEST(removing_takes_links_off_and_leaves_what_they_lead_to),
+        RUN_TEST(a_checkpoint_that_was_moved_away_and_linked_back_survives_rotation),
+        RUN_TEST(the_best_checkpoint_survives_rotation_until_another_is_best),
+        RUN_TEST(a_signal_at_every_call_is_an_error_not_a_loop),
+        RUN_TEST(one_changed_byte_anywhere_is_noticed),
+        RUN_TEST(a_missing_or_cut_checkpoint_is_passed_over_with_its_reason),
+        RUN_TEST(
+                a_broken_checkpoint_of_the_same_step_is_replaced_and_later_ones_do_not_push_it_out),
+        RUN_TEST(looking_at_a_run_leaves_its_unfinished_checkpoint_alone),
+        RUN_TEST(a_checkpoint_that_is_there_and_whole_stays),
+        RUN_TEST(a_damaged_checkpoint_takes_no_place_from_a_whole_one),
+        RUN_TEST(death_at_any_operation_loses_nothing_that_was_reported_saved),
+        RUN_TEST(a_full_disk_at_any_operation_is_an_error_and_loses_nothing),
+        RUN_TEST(everything_is_on_the_disk_before_it_gets_its_name_and_older_ones_go_last),
+        TEST(the_first_signal_asks_and_the_second_kills))

@@ -7,7 +7,8 @@ static char sources[PATH_MAX];
 
 enum { N_FILES = 40, N_NAMES = 40 };
 
-/* What the parser accepts, read where it is written: each {"--name" of src/cli/FILE.c is an option of the command FILE. */
+/* What the parser accepts, read where it is written: each {"--name" of src/cli/FILE.c is an option
+ * of the command FILE. */
 static struct file_of_options {
 	char command[16], name[N_NAMES][40];
 	int  n;
@@ -36,14 +37,17 @@ static void read_commands(void)
 	for (const char *at = text; (at = strstr(at, "\n  ")) != NULL; n_files++) {
 		at += 3;
 		assert_true(n_files < N_FILES);
-		snprintf(files[n_files].command, sizeof files[0].command, "%.*s", (int)strcspn(at, " "), at);
+		snprintf(files[n_files].command, sizeof files[0].command, "%.*s",
+		         (int)strcspn(at, " "), at);
 	}
 	free(text);
 }
 
 static const char *source_of(const char *command)
 {
-	return !strcmp(command, "sft") ? "train" : !strcmp(command, "detokenize") ? "tokenize" : command;
+	return !strcmp(command, "sft")          ? "train"
+	       : !strcmp(command, "detokenize") ? "tokenize"
+	                                        : command;
 }
 
 static int read_all_commands(void **state)
@@ -107,13 +111,15 @@ static void every_command_has_a_help_that_names_every_option(void **state)
 		for (int j = 0; j < files[i].n; j++) {
 			const char *line = line_of(help, files[i].name[j]);
 			if (!line || !says_something(line))
-				fail_msg("hone %s --help does not explain %s", files[i].command, files[i].name[j]);
+				fail_msg("hone %s --help does not explain %s", files[i].command,
+				         files[i].name[j]);
 		}
 		free(help);
 	}
 }
 
-/* Each option that the help names, given with 1 (a flag leaves that word alone): the parser gets as far as the next one. */
+/* Each option that the help names, given with 1 (a flag leaves that word alone): the parser gets as
+ * far as the next one. */
 static void a_help_names_no_option_that_the_parser_refuses(void **state)
 {
 	(void)state;
@@ -126,7 +132,9 @@ static void a_help_names_no_option_that_the_parser_refuses(void **state)
 			at += 3;
 			if (!strncmp(at, "--help ", 7))
 				continue;
-			assert_int_equal(hone("%s %.*s 1 --no-such-option", files[i].command, (int)strcspn(at, " "), at), 2);
+			assert_int_equal(hone("%s %.*s 1 --no-such-option", files[i].command,
+			                      (int)strcspn(at, " "), at),
+			                 2);
 			said = read_all("stderr", &size);
 			if (!strstr(said, "unknown option --no-such-option"))
 				fail_msg("hone %s: %s", files[i].command, said);
@@ -136,16 +144,20 @@ static void a_help_names_no_option_that_the_parser_refuses(void **state)
 	}
 }
 
-static void help_is_given_wherever_it_is_asked_for_unless_an_option_before_it_is_unknown(void **state)
+static void
+help_is_given_wherever_it_is_asked_for_unless_an_option_before_it_is_unknown(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *line;
 		int         status;
-	} cases[] = {{"train none.yaml --resume --help", 0},    {"generate -h", 0},
-	             {"merge none --dtype f32 --help none", 0}, {"eval none --data none.jsonl --samples 4 --help", 0},
+	} cases[] = {{"train none.yaml --resume --help", 0},
+	             {"generate -h", 0},
+	             {"merge none --dtype f32 --help none", 0},
+	             {"eval none --data none.jsonl --samples 4 --help", 0},
 	             {"generate none --prompt --help", 2}, /* the prompt */
-	             {"eval --no-such-option --help", 2},       {"score --tasks --help", 2}};
+	             {"eval --no-such-option --help", 2},
+	             {"score --tasks --help", 2}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		if (hone("%s", cases[i].line) != cases[i].status)
@@ -158,10 +170,12 @@ static void help_is_given_wherever_it_is_asked_for_unless_an_option_before_it_is
 static void an_unknown_option_is_answered_with_the_nearest(void **state)
 {
 	(void)state;
-	static const char *const cases[][2] = {{"score --tsak x", "did you mean --task?"},
-	                                       {"eval --helpp", "did you mean --help?"},
-	                                       {"tokenize --special", "did you mean --no-special?"},
-	                                       {"generate --max_tokens=3", "unknown option --max_tokens; did you mean --max-tokens?"}};
+	static const char *const cases[][2] = {
+	        {"score --tsak x", "did you mean --task?"},
+	        {"eval --helpp", "did you mean --help?"},
+	        {"tokenize --special", "did you mean --no-special?"},
+	        {"generate --max_tokens=3",
+	         "unknown option --max_tokens; did you mean --max-tokens?"}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		size_t size;
@@ -215,7 +229,8 @@ static void version_says_which_program_this_is(void **state)
 	assert_int_equal(hone("--version"), 0);
 	nothing_on_stderr();
 	text = read_all("stdout", &size);
-	assert_memory_equal(text, "hone " HONE_VERSION "\ncommit ", strlen("hone " HONE_VERSION "\ncommit "));
+	assert_memory_equal(text, "hone " HONE_VERSION "\ncommit ",
+	                    strlen("hone " HONE_VERSION "\ncommit "));
 	assert_non_null(strstr(text, "\ncompiler "));
 	assert_non_null(strstr(text, "\nmatrix products "));
 	assert_null(strstr(text, "commit \n"));

@@ -1,4 +1,5 @@
-/* Arms of an experiment: how runs are grouped, paired and measured, against numbers worked by hand. */
+/* Arms of an experiment: how runs are grouped, paired and measured, against numbers worked by
+ * hand. */
 #include "run.h"
 
 #include "run/compare.h"
@@ -7,18 +8,22 @@
 enum { EVALS = 6 };
 
 /* An evaluation of value + rise * step at steps 0, 10 .. 50, with tokens_a_step tokens a step. */
-static void put_run(const char *folder, const char *config, int seed, double value, double rise, int tokens_a_step)
+static void put_run(const char *folder, const char *config, int seed, double value, double rise,
+                    int tokens_a_step)
 {
 	struct text t = {0}, c = {0};
 	char        path[256];
 
 	assert_ok(file_make_folders(folder));
 	for (int i = 0; i < EVALS; i++)
-		text_print(&t, "{\"step\": %d, \"eval/pass@1\": %.17g, \"reward\": %.17g, \"num_tokens\": %d, \"step_time\": 2}\n", 10 * i,
-		           value + rise * 10 * i, value, 10 * i * tokens_a_step);
+		text_print(&t,
+		           "{\"step\": %d, \"eval/pass@1\": %.17g, \"reward\": %.17g, "
+		           "\"num_tokens\": %d, \"step_time\": 2}\n",
+		           10 * i, value + rise * 10 * i, value, 10 * i * tokens_a_step);
 	snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
 	write_text(path, t.data);
-	text_print(&c, "%srun: {seed: %d, output_dir: %s, save_steps: %d}\n", config, seed, folder, seed + 1);
+	text_print(&c, "%srun: {seed: %d, output_dir: %s, save_steps: %d}\n", config, seed, folder,
+	           seed + 1);
 	snprintf(path, sizeof path, "%s/config.yaml", folder);
 	write_text(path, c.data);
 	text_free(&t);
@@ -62,11 +67,15 @@ static const struct compared_pair *find_pair(const struct compare_summary *c, en
 static void runs_are_grouped_by_what_they_learn_with(void **state)
 {
 	(void)state;
-	static const char *const folders[] = {"g/a/seed-0", "g/b/seed-0", "g/a/seed-1", "g/b/seed-1", "g/lone", "g/d/seed-0"};
+	static const char *const folders[] = {"g/a/seed-0", "g/b/seed-0", "g/a/seed-1",
+	                                      "g/b/seed-1", "g/lone",     "g/d/seed-0"};
 
-	put_run(folders[0], "algorithm: grpo\nloss: {beta: 0}\ncompute: {threads: 1}\n", 0, 0, 0, 1);
+	put_run(folders[0], "algorithm: grpo\nloss: {beta: 0}\ncompute: {threads: 1}\n", 0, 0, 0,
+	        1);
 	put_run(folders[1], "algorithm: grpo\nloss: {beta: 0.5}\n", 0, 0, 0, 1);
-	put_run(folders[2], "algorithm: grpo\nloss: {beta: 0}\ncompute: {threads: 7}\n", 1, 0, 0, 1); /* threads change nothing */
+	/* threads change nothing */
+	put_run(folders[2], "algorithm: grpo\nloss: {beta: 0}\ncompute: {threads: 7}\n", 1, 0, 0,
+	        1);
 	put_run(folders[3], "algorithm: grpo\nloss: {beta: 0.5}\n", 1, 0, 0, 1);
 	put_run(folders[4], "algorithm: rloo\nloss: {beta: 0}\n", 0, 0, 0, 1);
 	put_run(folders[5], "algorithm: grpo\nrollout: {stop: [\"a\", b]}\n", 0, 0, 0, 1);
@@ -91,8 +100,10 @@ static void measures_at_equal_steps_and_at_equal_tokens(void **state)
 	(void)state;
 	static const char *const folders[] = {"m/a/seed-0", "m/b/seed-0"};
 
-	put_run(folders[0], "loss: {beta: 0}\n", 0, 0.1, 0.004, 10); /* 0.1, 0.14 .. 0.3; 500 tokens */
-	put_run(folders[1], "loss: {beta: 1}\n", 0, 0.1, 0.008, 40); /* 0.1, 0.18 .. 0.5; 2000 tokens */
+	/* 0.1, 0.14 .. 0.3; 500 tokens */
+	put_run(folders[0], "loss: {beta: 0}\n", 0, 0.1, 0.004, 10);
+	/* 0.1, 0.18 .. 0.5; 2000 tokens */
+	put_run(folders[1], "loss: {beta: 1}\n", 0, 0.1, 0.008, 40);
 	struct opened *o = open_runs(2, folders);
 
 	assert_close(o->c.tokens, 500, 0);
@@ -100,7 +111,8 @@ static void measures_at_equal_steps_and_at_equal_tokens(void **state)
 	assert_close(o->c.runs[0].measure[MEASURE_LAST_FIVE], 0.22, 1e-12);
 	assert_close(o->c.runs[0].measure[MEASURE_AT_TOKENS], 0.3, 1e-12);
 	assert_close(o->c.runs[1].measure[MEASURE_FINAL], 0.5, 1e-12);
-	assert_close(o->c.runs[1].measure[MEASURE_AT_TOKENS], 0.2, 1e-12); /* 500 tokens are step 12.5: 0.1 + 0.008 x 12.5 */
+	/* 500 tokens are step 12.5: 0.1 + 0.008 x 12.5 */
+	assert_close(o->c.runs[1].measure[MEASURE_AT_TOKENS], 0.2, 1e-12);
 	assert_close(o->c.runs[1].tokens, 2000, 0);
 	assert_close(o->c.runs[1].seconds, 12, 0);
 	assert_true(find_pair(&o->c, MEASURE_FINAL)->statistics.difference.mean > 0);
@@ -112,13 +124,16 @@ static void measures_at_equal_steps_and_at_equal_tokens(void **state)
 static void put_seeds(int n, const char **folders)
 {
 	static char  names[16][32];
-	const double noise[] = {0.05, -0.02, 0, 0.03, -0.04}, effect[] = {0.02, 0.01, 0.03, 0.02, 0.02};
+	const double noise[] = {0.05, -0.02, 0, 0.03, -0.04},
+	             effect[] = {0.02, 0.01, 0.03, 0.02, 0.02};
 
 	for (int i = 0; i < n; i++)
 		for (int arm = 0; arm < 2; arm++) {
 			char *name = names[2 * i + arm];
-			snprintf(name, sizeof names[0], "p/%s/seed-%d", arm ? "with" : "without", i);
-			put_run(name, arm ? "loss: {beta: 1}\n" : "loss: {beta: 0}\n", i, 0.5 + noise[i] + arm * effect[i], 0, 10);
+			snprintf(name, sizeof names[0], "p/%s/seed-%d", arm ? "with" : "without",
+			         i);
+			put_run(name, arm ? "loss: {beta: 1}\n" : "loss: {beta: 0}\n", i,
+			        0.5 + noise[i] + arm * effect[i], 0, 10);
 			folders[2 * i + arm] = name;
 		}
 }
@@ -176,13 +191,18 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	put_seeds(5, folders);
 	assert_ok(report_write(folders, 10, &files));
 	assert_non_null(strstr(markdown.data, "| without | 5 | 50.4 ["));
-	assert_non_null(strstr(markdown.data, "| with \xe2\x88\x92 without | last five | 5 | +2.0 |"));
+	assert_non_null(
+	        strstr(markdown.data, "| with \xe2\x88\x92 without | last five | 5 | +2.0 |"));
 	assert_non_null(strstr(markdown.data, "| 5 / 0 | above |"));
 	assert_null(strstr(markdown.data, "Too few"));
 	assert_ok(json_read("numbers.json", 1 << 20, &json));
 	assert_int_equal(json_array_size(json_object_get(json, "pairs")), 3);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(json, "pairs"), 1), "verdict")), "above");
-	assert_int_equal(json_array_size(json_object_get(json_array_get(json_object_get(json, "arms"), 0), "runs")), 5);
+	assert_string_equal(json_string_value(json_object_get(
+	                            json_array_get(json_object_get(json, "pairs"), 1), "verdict")),
+	                    "above");
+	assert_int_equal(json_array_size(json_object_get(
+	                         json_array_get(json_object_get(json, "arms"), 0), "runs")),
+	                 5);
 	json_decref(json);
 	assert_says("page.html", "class=\"shade k1\"");
 	assert_says("page.html", "at equal generated tokens");
@@ -190,7 +210,8 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 
 	put_seeds(2, folders);
 	assert_ok(report_write(folders, 4, &files));
-	assert_non_null(strstr(markdown.data, "Too few seeds to say anything: 2 where a verdict needs 5"));
+	assert_non_null(
+	        strstr(markdown.data, "Too few seeds to say anything: 2 where a verdict needs 5"));
 	assert_non_null(strstr(markdown.data, "too few seeds (2 of 5)"));
 	assert_null(strstr(markdown.data, "above"));
 	text_free(&markdown);
@@ -220,7 +241,8 @@ static void a_config_that_is_no_map_is_named(void **state)
 
 	put_run("listed", "", 0, 0.5, 0, 1);
 	write_text("listed/config.yaml", "- a\n");
-	assert_error(report_write(folders, 1, &files), ERR_INPUT, "listed/config.yaml: the file holds a list, but must hold a map");
+	assert_error(report_write(folders, 1, &files), ERR_INPUT,
+	             "listed/config.yaml: the file holds a list, but must hold a map");
 	assert_false(file_exists("listed.html"));
 }
 
@@ -246,22 +268,28 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	text_free(&markdown);
 }
 
-/* A warm start of each seed's own, in a path that says so, and a prompt of 150 characters: an arm each, with a name that a legend holds. */
+/* A warm start of each seed's own, in a path that says so, and a prompt of 150 characters: an arm
+ * each, with a name that a legend holds. */
 static void paths_of_a_seed_make_no_arm_and_long_differences_no_name(void **state)
 {
 	(void)state;
-	static const char *const folders[] = {"l/a/seed-0", "l/a/seed-13", "l/x/y-1", "l/x/y-2", "l/z/y-1", "l/q/seed-1", "l/r/seed-2"};
+	static const char *const folders[] = {"l/a/seed-0", "l/a/seed-13", "l/x/y-1",   "l/x/y-2",
+	                                      "l/z/y-1",    "l/q/seed-1",  "l/r/seed-2"};
 	char                     config[400], prompt[151];
 
 	memset(prompt, 'p', 150);
 	prompt[150] = 0;
-	put_run(folders[0], "model: {path: w/seed-0}\nrollout: {source: w/seed-0.jsonl}\n", 0, 0, 0, 1);
-	put_run(folders[1], "model: {path: w/seed-13}\nrollout: {source: w/seed-13.jsonl}\n", 13, 0, 0, 1);
+	put_run(folders[0], "model: {path: w/seed-0}\nrollout: {source: w/seed-0.jsonl}\n", 0, 0, 0,
+	        1);
+	put_run(folders[1], "model: {path: w/seed-13}\nrollout: {source: w/seed-13.jsonl}\n", 13, 0,
+	        0, 1);
 	for (int i = 0; i < 3; i++) {
-		snprintf(config, sizeof config, "model: {path: w/seed-1}\ndata: {system_prompt: \"%s%d\"}\n", prompt, i);
+		snprintf(config, sizeof config,
+		         "model: {path: w/seed-1}\ndata: {system_prompt: \"%s%d\"}\n", prompt, i);
 		put_run(folders[2 + i], config, 0, 0, 0, 1);
 	}
-	put_run(folders[5], "model: {path: w/seed-10}\n", 1, 0, 0, 1); /* not their own seed: two arms */
+	/* not their own seed: two arms */
+	put_run(folders[5], "model: {path: w/seed-10}\n", 1, 0, 0, 1);
 	put_run(folders[6], "model: {path: w/seed-20}\n", 2, 0, 0, 1);
 	struct opened *o = open_runs(7, folders);
 	struct text    t = {0};
@@ -281,15 +309,16 @@ static void paths_of_a_seed_make_no_arm_and_long_differences_no_name(void **stat
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(runs_are_grouped_by_what_they_learn_with),
-	                                   TEST(measures_at_equal_steps_and_at_equal_tokens),
-	                                   TEST(seeds_are_paired_in_whatever_order_they_come),
-	                                   TEST(a_curve_is_the_mean_with_its_t_interval),
-	                                   TEST(the_report_says_what_it_can_and_that_two_seeds_are_too_few),
-	                                   TEST(a_curve_over_tokens_that_stand_still_is_a_point),
-	                                   TEST(paths_of_a_seed_make_no_arm_and_long_differences_no_name),
-	                                   TEST(a_config_that_is_no_map_is_named),
-	                                   TEST(a_lack_of_memory_is_an_error_and_leaks_nothing)};
+	const struct CMUnitTest tests[] = {
+	        TEST(runs_are_grouped_by_what_they_learn_with),
+	        TEST(measures_at_equal_steps_and_at_equal_tokens),
+	        TEST(seeds_are_paired_in_whatever_order_they_come),
+	        TEST(a_curve_is_the_mean_with_its_t_interval),
+	        TEST(the_report_says_what_it_can_and_that_two_seeds_are_too_few),
+	        TEST(a_curve_over_tokens_that_stand_still_is_a_point),
+	        TEST(paths_of_a_seed_make_no_arm_and_long_differences_no_name),
+	        TEST(a_config_that_is_no_map_is_named),
+	        TEST(a_lack_of_memory_is_an_error_and_leaks_nothing)};
 
 	run_in_temporary_folder();
 	return cmocka_run_group_tests(tests, NULL, NULL);

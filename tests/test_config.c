@@ -80,16 +80,22 @@ static void every_condition_names_options_and_words_that_exist(void **state)
 			*equals = 0;
 			equals[-1] = equals[-1] == '!' ? 0 : equals[-1];
 			if (strcmp(comparison, "task.verifiers") && schema_find(comparison) < 0)
-				fail_msg("%s: its condition names %s, which is no option", schema[i].path, comparison);
-			if (schema_find(comparison) >= 0 && !words_exist(&schema[schema_find(comparison)], equals + 1))
-				fail_msg("%s: %s is never %s", schema[i].path, comparison, equals + 1);
+				fail_msg("%s: its condition names %s, which is no option",
+				         schema[i].path, comparison);
+			if (schema_find(comparison) >= 0 &&
+			    !words_exist(&schema[schema_find(comparison)], equals + 1))
+				fail_msg("%s: %s is never %s", schema[i].path, comparison,
+				         equals + 1);
 		}
 	}
 }
 
 static const char *value_in_test(const void *context, const char *path)
 {
-	static const char *const values[][2] = {{"loss.beta", "0"}, {"loss.clip", "hard"}, {"data.chat", NULL}, {"run.seed", "1|2"}};
+	static const char *const values[][2] = {{"loss.beta", "0"},
+	                                        {"loss.clip", "hard"},
+	                                        {"data.chat", NULL},
+	                                        {"run.seed", "1|2"}};
 
 	(void)context;
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
@@ -136,7 +142,8 @@ static void each_option(void (*f)(const char *path, const struct option *o))
 		f(schema[i].path, &schema[i]);
 		for (int k = 0; schema[i].rows && k < schema[i].rows->n; k++) {
 			char path[128];
-			snprintf(path, sizeof path, "%s[].%s", schema[i].path, schema[i].rows->options[k].path);
+			snprintf(path, sizeof path, "%s[].%s", schema[i].path,
+			         schema[i].rows->options[k].path);
 			f(path, &schema[i].rows->options[k]);
 		}
 	}
@@ -146,7 +153,8 @@ static void has_row(const char *path, const struct option *o)
 {
 	(void)o;
 	if (!walk_row_of(path))
-		fail_msg("%s: say in tests/walk.h how it is set to another value, and beside what", path);
+		fail_msg("%s: say in tests/walk.h how it is set to another value, and beside what",
+		         path);
 }
 
 static void every_option_has_a_row(void **state)
@@ -171,14 +179,16 @@ static void values_reach_their_fields(void **state)
 	(void)state;
 	struct config c;
 
-	assert_ok(
-	        parse("model:\n  init: {width: 64, rope_theta: 5e5, tied: false}\n"
-	              "data:\n  train: [a.jsonl, \"b c.jsonl\"]\n  eval: {file: one.jsonl, name: held, prompt_template: \"Q: {prompt}\"}\n"
-	              "  generate:\n    - {name: countdown, levels: 2-4, count: 50}\n    - name: addition\n"
-	              "task:\n  rewards:\n    - {name: numeric, weight: .5}\n    - {name: format}\n  verifier: {tags: \"think,answer\"}\n"
-	              "algorithm: dapo\nloss: {epsilon_high: 0.28}\n"
-	              "rollout: {stop: \"\\n\", top_k: -1}\n",
-	              NULL, &c));
+	assert_ok(parse("model:\n  init: {width: 64, rope_theta: 5e5, tied: false}\n"
+	                "data:\n  train: [a.jsonl, \"b c.jsonl\"]\n  eval: {file: one.jsonl, name: "
+	                "held, prompt_template: \"Q: {prompt}\"}\n"
+	                "  generate:\n    - {name: countdown, levels: 2-4, count: 50}\n    - name: "
+	                "addition\n"
+	                "task:\n  rewards:\n    - {name: numeric, weight: .5}\n    - {name: "
+	                "format}\n  verifier: {tags: \"think,answer\"}\n"
+	                "algorithm: dapo\nloss: {epsilon_high: 0.28}\n"
+	                "rollout: {stop: \"\\n\", top_k: -1}\n",
+	                NULL, &c));
 	assert_int_equal(c.model.init.width, 64);
 	assert_int_equal(c.model.init.tied, 0);
 	assert_close(c.model.init.rope_theta, 5e5, 0);
@@ -216,11 +226,13 @@ static void an_unset_option_can_be_told_from_one_set_to_zero(void **state)
 	config_free(&c);
 }
 
-/* What a resolved config lists may cease to be read by what stands beside it; what a user wrote may not. */
+/* What a resolved config lists may cease to be read by what stands beside it; what a user wrote may
+ * not. */
 static void a_resolved_config_gives_way_where_it_is_overridden(void **state)
 {
 	(void)state;
-	const char   *text = "data: {eval: a}\nrun: {eval_top_p: 0.5}", *greedy = "run.eval_temperature=0";
+	const char *text = "data: {eval: a}\nrun: {eval_top_p: 0.5}",
+	           *greedy = "run.eval_temperature=0";
 	struct config c;
 	char         *one;
 
@@ -248,7 +260,9 @@ static void an_algorithm_lays_its_defaults_under_what_the_user_wrote(void **stat
 	assert_ok(config_set_if_unset(&c, "algorithm grpo", "loss.beta", "0.04"));
 	assert_ok(config_check(&c));
 	assert_ok(config_set_if_unset(&c, "algorithm grpo", "loss.dynamic_sampling", "false"));
-	assert_error(config_check(&c), ERR_INPUT, "test.yaml:1: loss.dynamic_sampling_max_batches is set, but it is read only when");
+	assert_error(
+	        config_check(&c), ERR_INPUT,
+	        "test.yaml:1: loss.dynamic_sampling_max_batches is set, but it is read only when");
 	config_free(&c);
 }
 
@@ -280,16 +294,22 @@ static const char *const valid[] = {
         "# only a comment\n",
         "algorithm: dapo\nloss:\n  epsilon: 0.2\n  overlong: shape\n  overlong_buffer: 12\n",
         "model: {path: weights/x, tokenizer: \"chars:0123456789+= \\n\"}\n",
-        "rollout:\n  stop: [\"\\n\\n\", \"a: b\", \"#x\", \"- y\", yes, \"null\", \"1e5\", \"\\u2028\\u0085\\x7f\\uFEFF\", "
+        "rollout:\n  stop: [\"\\n\\n\", \"a: b\", \"#x\", \"- y\", yes, \"null\", \"1e5\", "
+        "\"\\u2028\\u0085\\x7f\\uFEFF\", "
         "\"\xC3\xA9\xF0\x9F\x99\x82\"]\n",
-        "task:\n  rewards:\n  - {name: length, weight: -1e-3}\n  - {name: format}\n  verifier:\n    pattern: '^<a>.*\\\\d \"x\"$'\n    "
+        "task:\n  rewards:\n  - {name: length, weight: -1e-3}\n  - {name: format}\n  verifier:\n   "
+        " pattern: '^<a>.*\\\\d \"x\"$'\n    "
         "length: 3-9\n",
-        "task: {reward: exact, eval_reward: numeric}\noptim: {warmup_ratio: 0.1, lr_scheduler_type: cosine_with_min_lr, min_lr_rate: "
+        "task: {reward: exact, eval_reward: numeric}\noptim: {warmup_ratio: 0.1, "
+        "lr_scheduler_type: cosine_with_min_lr, min_lr_rate: "
         "0.1}\n",
-        "data: {train: [a.jsonl, {file: b.jsonl, category: x, prompt_template: \"{prompt}\\n\"}], eval: [{file: c.jsonl, name: c}, "
+        "data: {train: [a.jsonl, {file: b.jsonl, category: x, prompt_template: \"{prompt}\\n\"}], "
+        "eval: [{file: c.jsonl, name: c}, "
         "\"true\"]}\n",
-        "data:\n  generate: {name: countdown, levels: \"3\"}\n  train: a.jsonl\n  prompt_template: |\n    Q: {prompt}\n    A:\n",
-        "loss: {mask_truncated_completions: true, dynamic_sampling: true, dynamic_sampling_max_batches: 3}\n",
+        "data:\n  generate: {name: countdown, levels: \"3\"}\n  train: a.jsonl\n  prompt_template: "
+        "|\n    Q: {prompt}\n    A:\n",
+        "loss: {mask_truncated_completions: true, dynamic_sampling: true, "
+        "dynamic_sampling_max_batches: 3}\n",
         "run: {seed: 2147483647, max_steps: 0}\noptim: {learning_rate: 0.1234567890123456789}\n",
 };
 
@@ -315,7 +335,8 @@ static void a_resolved_config_reads_back_as_itself(void **state)
 	}
 }
 
-/* Every byte sequence that is UTF-8 without NUL must survive; here all code points of two pages and some of each further one. */
+/* Every byte sequence that is UTF-8 without NUL must survive; here all code points of two pages and
+ * some of each further one. */
 static void every_character_survives_the_resolved_config(void **state)
 {
 	(void)state;
@@ -324,7 +345,10 @@ static void every_character_survives_the_resolved_config(void **state)
 	char         *text;
 
 	text_print(&override, "data.prompt_template={prompt}");
-	for (unsigned p = 1; p < 0x110000; p += p < 0x3000 ? 1 : p < 0xFFF0 ? 97 : p < 0x10010 ? 1 : 4099) {
+	for (unsigned p = 1; p < 0x110000; p += p < 0x3000    ? 1
+	                                        : p < 0xFFF0  ? 97
+	                                        : p < 0x10010 ? 1
+	                                                      : 4099) {
 		char s[5] = {0};
 		if (p >= 0xD800 && p < 0xE000)
 			continue;
@@ -333,17 +357,19 @@ static void every_character_survives_the_resolved_config(void **state)
 		else if (p < 0x800)
 			s[0] = (char)(0xC0 | p >> 6), s[1] = (char)(0x80 | (p & 63));
 		else if (p < 0x10000)
-			s[0] = (char)(0xE0 | p >> 12), s[1] = (char)(0x80 | (p >> 6 & 63)), s[2] = (char)(0x80 | (p & 63));
+			s[0] = (char)(0xE0 | p >> 12), s[1] = (char)(0x80 | (p >> 6 & 63)),
+			s[2] = (char)(0x80 | (p & 63));
 		else
-			s[0] = (char)(0xF0 | p >> 18), s[1] = (char)(0x80 | (p >> 12 & 63)), s[2] = (char)(0x80 | (p >> 6 & 63)),
-			s[3] = (char)(0x80 | (p & 63));
+			s[0] = (char)(0xF0 | p >> 18), s[1] = (char)(0x80 | (p >> 12 & 63)),
+			s[2] = (char)(0x80 | (p >> 6 & 63)), s[3] = (char)(0x80 | (p & 63));
 		text_add(&override, s, strlen(s));
 	}
 	assert_ok(parse("data: {train: a.jsonl}", override.data, &c));
 	text = resolved(&c);
 	assert_ok(parse(text, NULL, &again));
 	assert_string_equal(c.data.prompt_template, again.data.prompt_template);
-	assert_string_equal(c.data.prompt_template, override.data + strlen("data.prompt_template="));
+	assert_string_equal(c.data.prompt_template,
+	                    override.data + strlen("data.prompt_template="));
 	mem_free(text);
 	text_free(&override);
 	config_free(&c);
@@ -355,8 +381,9 @@ static void later_settings_win_and_lists_are_replaced_whole(void **state)
 	(void)state;
 	struct config     c;
 	const char *const text = "optim: {learning_rate: 1}\nrollout: {stop: [c]}\n";
-	const char *const overrides[] = {"optim.learning_rate=3e-4", "rollout.stop=[a, \"b\\n\"]", "data.train=x y.jsonl",
-	                                 "optim.learning_rate=2e-4", "data.prompt_template={prompt} = ?"};
+	const char *const overrides[] = {"optim.learning_rate=3e-4", "rollout.stop=[a, \"b\\n\"]",
+	                                 "data.train=x y.jsonl", "optim.learning_rate=2e-4",
+	                                 "data.prompt_template={prompt} = ?"};
 
 	assert_ok(config_parse("t.yaml", text, strlen(text), overrides, 5, &c));
 	assert_close(c.optim.learning_rate, 2e-4, 0);
@@ -402,7 +429,9 @@ static void a_file_inherits_from_the_one_it_extends(void **state)
 
 	put("base.yaml", "rollout: {temperature: 0.7, top_p: 0.5, top_k: 3}\nrun: {seed: 4}\n");
 	put("middle.yaml", "extends: base.yaml\nrollout: {top_k: 5}\n");
-	assert_ok(config_load(put("leaf.yaml", "rollout: {temperature: 0.9}\nextends: middle.yaml\n"), &override, 1, &c));
+	assert_ok(
+	        config_load(put("leaf.yaml", "rollout: {temperature: 0.9}\nextends: middle.yaml\n"),
+	                    &override, 1, &c));
 	assert_close(c.rollout.temperature, 0.9, 0);
 	assert_close(c.rollout.top_p, 0.9, 0);
 	assert_int_equal(c.rollout.top_k, 5);
@@ -422,23 +451,30 @@ static void extends_that_cannot_work_says_who_extends_whom(void **state)
 
 	put("one.yaml", "extends: two.yaml\n");
 	put("two.yaml", "run: {seed: 1}\nextends: one.yaml\n");
-	assert_error(config_load(put("in.yaml", "extends: one.yaml\n"), NULL, 0, &c), ERR_INPUT, "two.yaml:2: extends goes in a circle");
+	assert_error(config_load(put("in.yaml", "extends: one.yaml\n"), NULL, 0, &c), ERR_INPUT,
+	             "two.yaml:2: extends goes in a circle");
 	assert_error(config_load(put("self.yaml", "extends: self.yaml\n"), NULL, 0, &c), ERR_INPUT,
 	             "self.yaml:1: extends goes in a circle");
-	assert_error(config_load(put("lost.yaml", "\n\nextends: nowhere.yaml\n"), NULL, 0, &c), ERR_INPUT, "lost.yaml:3: extends: ");
-	assert_error(config_load(put("list.yaml", "extends: [a]\n"), NULL, 0, &c), ERR_INPUT, "list.yaml:1: extends must name one file");
+	assert_error(config_load(put("lost.yaml", "\n\nextends: nowhere.yaml\n"), NULL, 0, &c),
+	             ERR_INPUT, "lost.yaml:3: extends: ");
+	assert_error(config_load(put("list.yaml", "extends: [a]\n"), NULL, 0, &c), ERR_INPUT,
+	             "list.yaml:1: extends must name one file");
 	put("bad.yaml", "run: {sed: 1}\n");
-	assert_error(config_load(put("use.yaml", "extends: bad.yaml\n"), NULL, 0, &c), ERR_INPUT, "bad.yaml:1: run.sed is not an option");
+	assert_error(config_load(put("use.yaml", "extends: bad.yaml\n"), NULL, 0, &c), ERR_INPUT,
+	             "bad.yaml:1: run.sed is not an option");
 	for (int i = 0; i <= CONFIG_EXTENDS_MAX; i++) {
 		char name[32], text[64];
 		snprintf(name, sizeof name, "chain%d.yaml", i);
-		snprintf(text, sizeof text, i ? "extends: chain%d.yaml\n" : "run: {seed: %d}\n", i ? i - 1 : 1);
+		snprintf(text, sizeof text, i ? "extends: chain%d.yaml\n" : "run: {seed: %d}\n",
+		         i ? i - 1 : 1);
 		put(name, text);
 	}
-	assert_error(config_load(put("top.yaml", "extends: chain8.yaml\n"), NULL, 0, &c), ERR_INPUT, "more than 8 files");
+	assert_error(config_load(put("top.yaml", "extends: chain8.yaml\n"), NULL, 0, &c), ERR_INPUT,
+	             "more than 8 files");
 	assert_ok(config_load(put("top.yaml", "extends: chain6.yaml\n"), NULL, 0, &c));
 	config_free(&c);
-	assert_error(config_load("/nonexistent.yaml", NULL, 0, &c), ERR_INPUT, "/nonexistent.yaml: cannot open it");
+	assert_error(config_load("/nonexistent.yaml", NULL, 0, &c), ERR_INPUT,
+	             "/nonexistent.yaml: cannot open it");
 	assert_error(config_load("/tmp", NULL, 0, &c), ERR_INPUT, "not a regular file");
 }
 
@@ -448,12 +484,18 @@ static const struct {
 	const char *text, *override, *message;
 } mistakes[] = {
         /* unknown keys */
-        {"loss: {epsilonn: 0.2}", 0, "test.yaml:1: loss.epsilonn is not an option; did you mean loss.epsilon?"},
-        {"run: {seed: 1}\n\nlearning_rate: 1e-3", 0, "test.yaml:3: learning_rate is not an option; did you mean optim.learning_rate?"},
-        {"rollout:\n  num_generation: 4", 0, "test.yaml:2: rollout.num_generation is not an option; did you mean rollout.num_generations?"},
-        {"optim: {num_generations: 4}", 0, "optim.num_generations is not an option; there is rollout.num_generations"},
+        {"loss: {epsilonn: 0.2}", 0,
+         "test.yaml:1: loss.epsilonn is not an option; did you mean loss.epsilon?"},
+        {"run: {seed: 1}\n\nlearning_rate: 1e-3", 0,
+         "test.yaml:3: learning_rate is not an option; did you mean optim.learning_rate?"},
+        {"rollout:\n  num_generation: 4", 0,
+         "test.yaml:2: rollout.num_generation is not an option; did you mean "
+         "rollout.num_generations?"},
+        {"optim: {num_generations: 4}", 0,
+         "optim.num_generations is not an option; there is rollout.num_generations"},
         {"xyzzy: 4", 0, "test.yaml:1: xyzzy is not an option; see docs/options.md"},
-        {"task: {rewards: [{nam: exact}]}", 0, "test.yaml:1: task.rewards[0].nam is not an option; did you mean name?"},
+        {"task: {rewards: [{nam: exact}]}", 0,
+         "test.yaml:1: task.rewards[0].nam is not an option; did you mean name?"},
         {"", "loss.betaa=1", "command line: loss.betaa is not an option; did you mean loss.beta?"},
         {"<<: 3", 0, "<< is not an option"},
         /* shape */
@@ -462,16 +504,22 @@ static const struct {
         {"loss.epsilon: 0.2", 0, "test.yaml:1: write loss.epsilon as maps inside one another"},
         {"[a, b]", 0, "the file holds a list"},
         {"hello", 0, "the file holds a single value"},
-        {"optim: {learning_rate: [1]}", 0, "optim.learning_rate is a list, but must be a single value"},
-        {"optim: {learning_rate: {a: 1}}", 0, "optim.learning_rate is a map, but must be a single value"},
+        {"optim: {learning_rate: [1]}", 0,
+         "optim.learning_rate is a list, but must be a single value"},
+        {"optim: {learning_rate: {a: 1}}", 0,
+         "optim.learning_rate is a map, but must be a single value"},
         {"data: {train: {a: b}}", 0, "test.yaml:1: data.train[0].a is not an option"},
         {"data: {train: [a, [b]]}", 0, "data.train is a list, but must be a list of texts or maps"},
-        {"data:\n  train:\n    - a\n    - \"\"", 0, "test.yaml:4: data.train[1].file must not be empty"},
-        {"task: {rewards: [exact]}", 0, "task.rewards is a single value, but must be a list of maps"},
+        {"data:\n  train:\n    - a\n    - \"\"", 0,
+         "test.yaml:4: data.train[1].file must not be empty"},
+        {"task: {rewards: [exact]}", 0,
+         "task.rewards is a single value, but must be a list of maps"},
         {"data: {train: [{name: a}]}", 0, "test.yaml:1: data.train[0].file is missing"},
-        {"data: {train: [{file: a, catgory: b}]}", 0, "data.train[0].catgory is not an option; did you mean category?"},
+        {"data: {train: [{file: a, catgory: b}]}", 0,
+         "data.train[0].catgory is not an option; did you mean category?"},
         {"rollout: {stop: [\"\"]}", 0, "rollout.stop: entry 1 is empty"},
-        {"task:\n  rewards:\n    - name: exact\n    - weight: 2", 0, "test.yaml:4: task.rewards[1].name is missing"},
+        {"task:\n  rewards:\n    - name: exact\n    - weight: 2", 0,
+         "test.yaml:4: task.rewards[1].name is missing"},
         /* YAML */
         {"run: {seed: 1, seed: 2}", 0, "test.yaml:1: the key seed stands here for the second time"},
         {"run: &a {seed: 1}", 0, "anchors"},
@@ -493,7 +541,8 @@ static const struct {
         {"run: {seed: }", 0, "run.seed is empty, but must be an integer"},
         {"run: {seed: null}", 0, "run.seed is null, but must be an integer"},
         {"run: {seed: 1 2}", 0, "run.seed is 1 2, but must be an integer"},
-        {"run: {seed: 99999999999999999999}", 0, "run.seed is 99999999999999999999, outside 0 .. 2147483647"},
+        {"run: {seed: 99999999999999999999}", 0,
+         "run.seed is 99999999999999999999, outside 0 .. 2147483647"},
         {"optim: {learning_rate: fast}", 0, "optim.learning_rate is fast, but must be a number"},
         {"optim: {learning_rate: .nan}", 0, "optim.learning_rate is .nan, but must be a number"},
         {"optim: {learning_rate: 1:30}", 0, "optim.learning_rate is 1:30, but must be a number"},
@@ -501,11 +550,14 @@ static const struct {
         {"optim:\n  learning_rate: 1,5", 0, "optim.learning_rate is 1,5, but must be a number"},
         {"run: {tensorboard: yes}", 0, "run.tensorboard is yes, but must be true or false"},
         {"run: {tensorboard: 1}", 0, "run.tensorboard is 1, but must be true or false"},
-        {"data: {generate: {name: a, levels: 3-1}}", 0, "data.generate[0].levels is 3-1, but must be an integer or a range"},
-        {"data: {generate: {name: a, levels: 1-}}", 0, "data.generate[0].levels is 1-, but must be"},
+        {"data: {generate: {name: a, levels: 3-1}}", 0,
+         "data.generate[0].levels is 3-1, but must be an integer or a range"},
+        {"data: {generate: {name: a, levels: 1-}}", 0,
+         "data.generate[0].levels is 1-, but must be"},
         /* bounds and choices */
         {"rollout: {temperature: -1}", 0, "rollout.temperature is -1, outside 0 .. 100"},
-        {"rollout: {temperature: 1e-38}", 0, "rollout.temperature is 1e-38, too near to 0; write 0, or 0.001 or more"},
+        {"rollout: {temperature: 1e-38}", 0,
+         "rollout.temperature is 1e-38, too near to 0; write 0, or 0.001 or more"},
         {"optim: {learning_rate: -1e-300}", 0, "optim.learning_rate is -1e-300, outside 0 .. 10"},
         {"optim: {learning_rate: 1e-400}", 0, "optim.learning_rate is 1e-400, too near to 0"},
         {"", "rollout.top_p=0", "command line: rollout.top_p is 0, outside 1e-06 .. 1"},
@@ -514,32 +566,48 @@ static const struct {
         {"algorithm: ppo2", 0, "algorithm is ppo2, but must be one of reinforce|rloo|"},
         {"algorithm: grp", 0, "algorithm is grp, but must be one of"},
         {"loss: {kl_estimator: k4}", 0, "loss.kl_estimator is k4, but must be one of k1|k2|k3"},
-        {"compute: {backend: cuda}", 0, "compute.backend is cuda, but must be one of auto|avx512|avx2|onednn|openblas|reference"},
+        {"compute: {backend: cuda}", 0,
+         "compute.backend is cuda, but must be one of auto|avx512|avx2|onednn|openblas|reference"},
         {"data: {prompt_column: \"\"}", 0, "data.prompt_column must not be empty"},
-        {"data: {generate: [{name: addition, levels: 1-101}]}", 0, "data.generate[0].levels is 1-101, outside 0 .. 100"},
+        {"data: {generate: [{name: addition, levels: 1-101}]}", 0,
+         "data.generate[0].levels is 1-101, outside 0 .. 100"},
         /* what nothing reads */
         {"credit: {kind: none, clip: 1}", 0, "credit.clip is not an option"},
-        {"loss: {beta: 0}\nmodel: {reference: a}", 0, "test.yaml:2: model.reference is set, but it is read only when loss.beta!=0"},
-        {"model: {path: a, init: {width: 8}}", 0, "model.init.width is set, but it is read only when model.path="},
+        {"loss: {beta: 0}\nmodel: {reference: a}", 0,
+         "test.yaml:2: model.reference is set, but it is read only when loss.beta!=0"},
+        {"model: {path: a, init: {width: 8}}", 0,
+         "model.init.width is set, but it is read only when model.path="},
         {"loss:\n  dynamic_sampling: false\n  dynamic_sampling_max_batches: 3", 0,
          "test.yaml:3: loss.dynamic_sampling_max_batches is set, but"},
         {"task: {rewards: [{name: exact}], verifier: {tags: a}}", 0,
          "test.yaml:1: task.verifier.tags is set, but it is read only when task.verifiers=format"},
-        {"optim: {min_lr_rate: 0.1}", 0, "optim.min_lr_rate is set, but it is read only when optim.lr_scheduler_type="},
-        {"", "run.eval_on_start=false", "command line: run.eval_on_start is set, but it is read only when run.eval_steps!=0"},
-        {"run: {eval_steps: 1}", 0, "run.eval_steps is set, but it is read only when data.eval!=[] or data.eval_generate!=[]"},
-        {"data: {train: a}\noptim: {warmup_steps: 10}", 0, "optim.warmup_steps is set, but it is read only when optim.lr_scheduler_type!="},
-        {"data: {generate: {name: addition}, prompt_template: \"{prompt}\"}", 0, "data.prompt_template is set, but it is read only when"},
-        {"data: {eval: a}\nrun: {eval_temperature: 0, eval_top_p: 0.5}", 0, "run.eval_top_p is set, but it is read only when"},
-        {"data: {chat: ready, system_prompt: a}", 0, "data.system_prompt is set, but it is read only when data.chat!=ready"},
-        {"task: {reward: exact, verifier: {tolerance: 1}}", 0, "task.verifier.tolerance is set, but it is read only when"},
-        {"guidance: {kind: guide, squash: 1, squash_percentile: 0.5}", 0, "guidance.squash_percentile is set, but"},
+        {"optim: {min_lr_rate: 0.1}", 0,
+         "optim.min_lr_rate is set, but it is read only when optim.lr_scheduler_type="},
+        {"", "run.eval_on_start=false",
+         "command line: run.eval_on_start is set, but it is read only when run.eval_steps!=0"},
+        {"run: {eval_steps: 1}", 0,
+         "run.eval_steps is set, but it is read only when data.eval!=[] or data.eval_generate!=[]"},
+        {"data: {train: a}\noptim: {warmup_steps: 10}", 0,
+         "optim.warmup_steps is set, but it is read only when optim.lr_scheduler_type!="},
+        {"data: {generate: {name: addition}, prompt_template: \"{prompt}\"}", 0,
+         "data.prompt_template is set, but it is read only when"},
+        {"data: {eval: a}\nrun: {eval_temperature: 0, eval_top_p: 0.5}", 0,
+         "run.eval_top_p is set, but it is read only when"},
+        {"data: {chat: ready, system_prompt: a}", 0,
+         "data.system_prompt is set, but it is read only when data.chat!=ready"},
+        {"task: {reward: exact, verifier: {tolerance: 1}}", 0,
+         "task.verifier.tolerance is set, but it is read only when"},
+        {"guidance: {kind: guide, squash: 1, squash_percentile: 0.5}", 0,
+         "guidance.squash_percentile is set, but"},
         /* together */
         {"data: {train: a, prompt_template: no place}", 0,
          "test.yaml:1: data.prompt_template is \"no place\", which holds neither {prompt}"},
-        {"data: {train: [a, {file: b, prompt_template: \"{ prompt}\"}]}", 0, "data.train[1].prompt_template is \"{ prompt}\", which"},
-        {"run: {eval_k: 8, eval_samples: 4}\ndata: {eval: a}", 0, "run.eval_k (8) must be at most run.eval_samples (4)"},
-        {"task: {reward: exact, rewards: [{name: exact}]}", 0, "task.rewards stands beside task.reward"},
+        {"data: {train: [a, {file: b, prompt_template: \"{ prompt}\"}]}", 0,
+         "data.train[1].prompt_template is \"{ prompt}\", which"},
+        {"run: {eval_k: 8, eval_samples: 4}\ndata: {eval: a}", 0,
+         "run.eval_k (8) must be at most run.eval_samples (4)"},
+        {"task: {reward: exact, rewards: [{name: exact}]}", 0,
+         "task.rewards stands beside task.reward"},
         {"optim: {lr_scheduler_type: cosine, warmup_steps: 3, warmup_ratio: 0.1}", 0,
          "optim.warmup_ratio stands beside optim.warmup_steps"},
         {"loss: {mask_truncated_completions: true, overlong: keep}", 0, "stands beside"},
@@ -562,9 +630,11 @@ static void a_mistake_is_named_with_file_line_key_and_the_way_out(void **state)
 	for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
 		struct config c;
 		if (parse(mistakes[i].text, mistakes[i].override, &c) != ERR_INPUT)
-			fail_msg("mistake %zu was accepted: %s %s", i, mistakes[i].text, mistakes[i].override ? mistakes[i].override : "");
+			fail_msg("mistake %zu was accepted: %s %s", i, mistakes[i].text,
+			         mistakes[i].override ? mistakes[i].override : "");
 		if (!strstr(error_message(), mistakes[i].message))
-			fail_msg("mistake %zu says \"%s\", expected \"%s\"", i, error_message(), mistakes[i].message);
+			fail_msg("mistake %zu says \"%s\", expected \"%s\"", i, error_message(),
+			         mistakes[i].message);
 	}
 }
 
@@ -591,7 +661,8 @@ static void what_must_be_given_is_asked_for(void **state)
 	struct config     c;
 
 	assert_ok(parse("data: {train: []}", NULL, &c));
-	assert_error(config_require(&c, data), ERR_INPUT, "test.yaml: data.train or data.generate must be given");
+	assert_error(config_require(&c, data), ERR_INPUT,
+	             "test.yaml: data.train or data.generate must be given");
 	config_free(&c);
 	assert_ok(parse("data: {generate: {name: addition}}", NULL, &c));
 	assert_ok(config_require(&c, data));
@@ -604,17 +675,21 @@ static void only_options_that_decide_the_result_differ_for_a_resumed_run(void **
 	struct config a, b;
 	struct text   t = {0};
 
-	assert_ok(parse("run: {seed: 1, max_steps: 10}\nloss: {beta: 0.1}\nmodel: {reference: x}", NULL, &a));
-	assert_ok(parse("run: {seed: 1, max_steps: 20, output_dir: elsewhere}\ncompute: {threads: 3}\n"
-	                "model: {reference: x}\nloss: {beta: 0.1}",
-	                NULL, &b));
+	assert_ok(parse("run: {seed: 1, max_steps: 10}\nloss: {beta: 0.1}\nmodel: {reference: x}",
+	                NULL, &a));
+	assert_ok(parse(
+	        "run: {seed: 1, max_steps: 20, output_dir: elsewhere}\ncompute: {threads: 3}\n"
+	        "model: {reference: x}\nloss: {beta: 0.1}",
+	        NULL, &b));
 	assert_true(config_hash(&a) == config_hash(&b));
 	assert_int_equal(config_differences(&a, &b, &t), 0);
 	config_free(&b);
 	assert_ok(parse("run: {seed: 2}\nloss: {beta: 0}", NULL, &b));
 	assert_true(config_hash(&a) != config_hash(&b));
 	assert_int_equal(config_differences(&a, &b, &t), 3);
-	assert_string_equal(t.data, "model.reference: x -> (not read)\nloss.beta: 0.1 -> 0\nrun.seed: 1 -> 2\n");
+	assert_string_equal(
+	        t.data,
+	        "model.reference: x -> (not read)\nloss.beta: 0.1 -> 0\nrun.seed: 1 -> 2\n");
 	text_free(&t);
 	config_free(&a);
 	config_free(&b);
@@ -623,7 +698,8 @@ static void only_options_that_decide_the_result_differ_for_a_resumed_run(void **
 static void a_failed_allocation_is_an_error_and_leaks_nothing(void **state)
 {
 	(void)state;
-	const char   *text = "task:\n  rewards:\n  - {name: exact}\nloss: {mask_truncated_completions: true}\n";
+	const char *text =
+	        "task:\n  rewards:\n  - {name: exact}\nloss: {mask_truncated_completions: true}\n";
 	struct config c;
 	int           failures = 0;
 

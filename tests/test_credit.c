@@ -4,15 +4,16 @@
 
 #define TOLERANCE 1e-6
 
-/* The worked example: five segments in two answers of one group, with an observation between the turns that must not matter. Lengths of the
- * segments 2, 2, 1 | 2, 1; 0 in `trained` is the observation. */
+/* The worked example: five segments in two answers of one group, with an observation between the
+ * turns that must not matter. Lengths of the segments 2, 2, 1 | 2, 1; 0 in `trained` is the
+ * observation. */
 enum { R = 2, T = 11, SEGMENTS = 5 };
 static const int           offset[R + 1] = {0, 7, 11};
 static const unsigned char trained[T] = {1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1};
-static const float         entropy[T] = {0.1f, 0.3f, 90, 1.5f, 0.5f, -7, 0.6f, 1.3f, 1.5f, 55, 0.4f};
-static const int64_t       group[R] = {3, 3};
-static const double        reward[R] = {1, 0};
-static const int           segment_of[T] = {0, 0, -1, 1, 1, -1, 2, 3, 3, -1, 4};
+static const float   entropy[T] = {0.1f, 0.3f, 90, 1.5f, 0.5f, -7, 0.6f, 1.3f, 1.5f, 55, 0.4f};
+static const int64_t group[R] = {3, 3};
+static const double  reward[R] = {1, 0};
+static const int     segment_of[T] = {0, 0, -1, 1, 1, -1, 2, 3, 3, -1, 4};
 
 static struct credit_batch worked(void)
 {
@@ -24,12 +25,14 @@ static struct credit_options empg(void)
 	return (struct credit_options){.empg = 1, .k = 1, .k_bonus = 1, .zeta = 0.1};
 }
 
-static struct credit_stats apply(const struct credit_options *o, const struct credit_batch *b, float *advantage)
+static struct credit_stats apply(const struct credit_options *o, const struct credit_batch *b,
+                                 float *advantage)
 {
 	struct credit_stats stats;
 	struct arena        scratch = {0};
 
-	assert_ok(credit_apply(o, b, (struct rng_key){1, RNG_CREDIT, 5, 0, 0}, &scratch, advantage, &stats));
+	assert_ok(credit_apply(o, b, (struct rng_key){1, RNG_CREDIT, 5, 0, 0}, &scratch, advantage,
+	                       &stats));
 	arena_free(&scratch);
 	return stats;
 }
@@ -76,7 +79,8 @@ static void the_scale_and_the_bonus_have_exponents_of_their_own(void **state)
 	for (int s = 0; s < SEGMENTS; s++)
 		sum += g[s] = exp(-1.3 * (H[s] - .2) / (1.2 + 1e-8));
 	for (int s = 0; s < SEGMENTS; s++) {
-		double bonus = s == 2 || s == 4 ? 0 : .1 * exp(-.7 * (H[s + 1] - .2) / (1.2 + 1e-8));
+		double bonus =
+		        s == 2 || s == 4 ? 0 : .1 * exp(-.7 * (H[s + 1] - .2) / (1.2 + 1e-8));
 		want[s] = A[s] * g[s] / (sum / SEGMENTS) + bonus;
 		mean += want[s] / SEGMENTS;
 	}
@@ -109,11 +113,13 @@ static void a_group_without_advantage_is_shaped_or_stays_zero(void **state)
 static void a_group_left_at_zero_does_not_move_the_others(void **state)
 {
 	(void)state;
-	const int             offsets[R + 2] = {0, 7, 11, 13};
-	const unsigned char   with[T + 2] = {1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1};
-	const float           entropies[T + 2] = {0.1f, 0.3f, 90, 1.5f, 0.5f, -7, 0.6f, 1.3f, 1.5f, 55, 0.4f, 3, 4};
-	const int64_t         groups[R + 1] = {3, 3, 4};
-	struct credit_batch   b = {{R + 1, offsets, with}, groups, (double[]){1, 0, 0}, entropies, NULL};
+	const int           offsets[R + 2] = {0, 7, 11, 13};
+	const unsigned char with[T + 2] = {1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1};
+	const float         entropies[T + 2] = {0.1f, 0.3f, 90, 1.5f, 0.5f, -7, 0.6f,
+	                                        1.3f, 1.5f, 55, 0.4f, 3,    4};
+	const int64_t       groups[R + 1] = {3, 3, 4};
+	struct credit_batch b = {
+	        {R + 1, offsets, with}, groups, (double[]){1, 0, 0}, entropies, NULL};
 	struct credit_options o = empg();
 	float                 a[T + 2] = {0}, moved[T + 2] = {0};
 
@@ -146,7 +152,8 @@ static void scales_have_mean_one(void **state)
 	struct credit_batch   b = worked();
 	float                 a[T];
 
-	/* with one advantage for all, A g - mean(A g) is A (g - mean g): the shift is A times the mean of g */
+	/* with one advantage for all, A g - mean(A g) is A (g - mean g): the shift is A times the
+	 * mean of g */
 	spread(1, 1, a);
 	assert_close(apply(&o, &b, a).shift, 1, 1e-12);
 }
@@ -190,7 +197,9 @@ static void the_order_of_answers_changes_no_bit(void **state)
 	unsigned char         with[T];
 	float                 entropies[T], a[T], c[T];
 	struct credit_options o = empg();
-	struct credit_batch   b = worked(), swapped = {{R, offsets, with}, group, (double[]){0, 1}, entropies, NULL};
+	struct credit_batch   b = worked(),
+	                    swapped = {
+	                            {R, offsets, with}, group, (double[]){0, 1}, entropies, NULL};
 
 	memcpy(with, trained + 7, 4);
 	memcpy(with + 4, trained, 7);
@@ -212,7 +221,8 @@ static void lines_are_segments_too(void **state)
 	enum { N = 8 };
 	const unsigned char   all[N] = {1, 1, 1, 1, 1, 1, 1, 1}, end[N] = {0, 1, 0, 1, 1, 0, 1, 0};
 	const float           entropies[N] = {0.1f, 0.3f, 1.5f, 0.5f, 0.6f, 1.3f, 1.5f, 0.4f};
-	const double          want[N] = {1.166623, 1.166623, .480577, .480577, .703779, -.785779, -.785779, -1.565200};
+	const double          want[N] = {1.166623, 1.166623, .480577,  .480577,
+	                                 .703779,  -.785779, -.785779, -1.565200};
 	struct credit_batch   b = {{R, (int[]){0, 5, 8}, all}, group, reward, entropies, end};
 	struct credit_options o = empg();
 	float                 a[N] = {1, 1, 1, 1, 1, -1, -1, -1};
@@ -239,7 +249,8 @@ static void shuffled_entropies_keep_their_distribution(void **state)
 	apply(&o, &b, again);
 	assert_memory_equal(c, again, sizeof c);
 	assert_memory_not_equal(a, c, sizeof a);
-	assert_true(plain.g_min == shuffled.g_min && plain.g_max == shuffled.g_max && plain.entropy_mean == shuffled.entropy_mean);
+	assert_true(plain.g_min == shuffled.g_min && plain.g_max == shuffled.g_max &&
+	            plain.entropy_mean == shuffled.entropy_mean);
 }
 
 static void an_answer_without_reward_counts_nowhere(void **state)
@@ -263,7 +274,8 @@ static void tokens_of_a_segment_keep_their_differences(void **state)
 	struct credit_batch   b = worked();
 	float                 a[T];
 
-	spread(1, -1, a); /* as a critic gives them: the mean over the segment is unchanged, and so is the shift */
+	/* as a critic gives them: the mean over the segment is unchanged, and so is the shift */
+	spread(1, -1, a);
 	a[0] = 1.5f;
 	a[1] = 0.5f;
 	apply(&o, &b, a);
@@ -288,9 +300,14 @@ static void nothing_changes_without_empg_or_without_tokens(void **state)
 	assert_close(apply(&o, &b, a).segments, 0, 0);
 }
 
-TEST_MAIN(TEST(turns_match_the_worked_numbers), TEST(the_scale_and_the_bonus_have_exponents_of_their_own),
-          TEST(a_group_without_advantage_is_shaped_or_stays_zero), TEST(a_group_left_at_zero_does_not_move_the_others),
-          TEST(without_k_and_zeta_only_the_mean_over_segments_is_taken_off), TEST(scales_have_mean_one),
-          TEST(equal_entropies_leave_only_the_bonus), TEST(observations_have_no_influence), TEST(the_order_of_answers_changes_no_bit),
-          TEST(lines_are_segments_too), TEST(shuffled_entropies_keep_their_distribution), TEST(an_answer_without_reward_counts_nowhere),
-          TEST(tokens_of_a_segment_keep_their_differences), TEST(nothing_changes_without_empg_or_without_tokens))
+TEST_MAIN(TEST(turns_match_the_worked_numbers),
+          TEST(the_scale_and_the_bonus_have_exponents_of_their_own),
+          TEST(a_group_without_advantage_is_shaped_or_stays_zero),
+          TEST(a_group_left_at_zero_does_not_move_the_others),
+          TEST(without_k_and_zeta_only_the_mean_over_segments_is_taken_off),
+          TEST(scales_have_mean_one), TEST(equal_entropies_leave_only_the_bonus),
+          TEST(observations_have_no_influence), TEST(the_order_of_answers_changes_no_bit),
+          TEST(lines_are_segments_too), TEST(shuffled_entropies_keep_their_distribution),
+          TEST(an_answer_without_reward_counts_nowhere),
+          TEST(tokens_of_a_segment_keep_their_differences),
+          TEST(nothing_changes_without_empg_or_without_tokens))

@@ -14,7 +14,8 @@ static const int           three[] = {0, 3}, four[] = {0, 4};
 static const unsigned char all[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 static const int64_t       one_group[] = {1, 1, 1, 1};
 static const double        one[] = {1};
-static const float         old[] = {-1.0f, -0.5f, -2.0f, -0.7f}, ref[] = {-1.1f, -0.4f, -1.8f, -0.7f}, V[] = {0.2f, 0.5f, 0.6f, 0.4f};
+static const float old[] = {-1.0f, -0.5f, -2.0f, -0.7f}, ref[] = {-1.1f, -0.4f, -1.8f, -0.7f},
+                   V[] = {0.2f, 0.5f, 0.6f, 0.4f};
 
 static struct algorithm ppo(double lam, double beta, int whiten)
 {
@@ -114,7 +115,8 @@ static void the_value_loss_matches_the_worked_numbers(void **state)
 	s = (struct critic_stats){0};
 	critic_loss(&o, &b, 3, d, &s);
 	assert_close(s.loss / 3, .089522, TOLERANCE);
-	o = (struct critic_options){.own = 0, .vf_coef = .1, .cliprange_value = .5}; /* in the joint loss of a shared network */
+	/* in the joint loss of a shared network */
+	o = (struct critic_options){.own = 0, .vf_coef = .1, .cliprange_value = .5};
 	critic_loss(&o, &b, 3, d, &s);
 	assert_all(d, -.0157850, -.0186333, -.0006667);
 }
@@ -131,7 +133,8 @@ static void the_controller_matches_the_worked_numbers(void **state)
 	assert_close(kl_adapt(&a, .5, 256), .00100512, 1e-12);
 	assert_close(kl_adapt(&a, 50, 256), .00100512, 1e-12);
 	assert_close(kl_adapt(&a, NAN, 256), .001, 0);
-	assert_true(kl_adapt(&a, 0, 1e9) > 0); /* a batch beyond the horizon does not switch the term off */
+	/* a batch beyond the horizon does not switch the term off */
+	assert_true(kl_adapt(&a, 0, 1e9) > 0);
 }
 
 /* ---- properties ---- */
@@ -141,7 +144,8 @@ static void with_lambda_1_an_advantage_is_the_reward_minus_the_value(void **stat
 	(void)state;
 	float                  A[F1_T], target[F1_T];
 	struct algorithm       a = ppo(1, 0, 0);
-	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, NULL, NULL, f1_new, target, NULL};
+	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, NULL,
+	                            NULL,      f1_new,   target,    NULL};
 
 	fill(&a, &b, A);
 	for (int r = 0; r < F1_R; r++)
@@ -165,7 +169,8 @@ static void a_value_that_is_the_mean_of_the_group_gives_dr_grpo(void **state)
 	assert_memory_equal(A, want, sizeof A);
 }
 
-/* Observations of an environment: V and A pass them by, and whitening does not see them, whatever stands there. */
+/* Observations of an environment: V and A pass them by, and whitening does not see them, whatever
+ * stands there. */
 static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 {
 	(void)state;
@@ -175,10 +180,19 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 	static const int           kept[] = {0, 3, 4, 7, 8, 9};
 
 	for (int whiten = 0; whiten <= 1; whiten++) {
-		float                  A[10], A_short[6], old_[10], ref_[10], v[10], old_s[6], ref_s[6], v_s[6], target[10], target_s[6];
-		struct algorithm       a = ppo(.95, .1, whiten);
-		struct advantage_batch b = {{2, offset, trained}, one_group, reward, old_, ref_, v, target, NULL},
-		                       s = {{2, offset_short, all}, one_group, reward, old_s, ref_s, v_s, target_s, NULL};
+		float A[10], A_short[6], old_[10], ref_[10], v[10], old_s[6], ref_s[6], v_s[6],
+		        target[10], target_s[6];
+		struct algorithm a = ppo(.95, .1, whiten);
+		struct advantage_batch
+		        b = {{2, offset, trained}, one_group, reward, old_, ref_, v, target, NULL},
+		        s = {{2, offset_short, all},
+		             one_group,
+		             reward,
+		             old_s,
+		             ref_s,
+		             v_s,
+		             target_s,
+		             NULL};
 
 		a.gamma = .9;
 		for (int t = 0; t < 10; t++)
@@ -264,7 +278,9 @@ static void the_value_gradient_matches_finite_differences(void **state)
 			v[t] = at - h;
 			critic_loss(&o, &b, N, unused, &down);
 			v[t] = at;
-			assert_close(d[t], (own ? 1 : .3) * (up.loss - down.loss) / N / (2 * (double)h), 2e-6);
+			assert_close(d[t],
+			             (own ? 1 : .3) * (up.loss - down.loss) / N / (2 * (double)h),
+			             2e-6);
 			flat += trained[t] && d[t] == 0;
 		}
 	}
@@ -275,8 +291,8 @@ static void explained_variance_says_how_much_was_foretold(void **state)
 {
 	(void)state;
 	static const int   offset[] = {0, 4};
-	static const float target[] = {0, 1, 2, 3}, mean[] = {9, 9, 9, 9}, shifted[] = {5, 6, 7, 8}, part[] = {0, 0, 1, 1},
-	                   flat[] = {2, 2, 2, 2};
+	static const float target[] = {0, 1, 2, 3}, mean[] = {9, 9, 9, 9}, shifted[] = {5, 6, 7, 8},
+	                   part[] = {0, 0, 1, 1}, flat[] = {2, 2, 2, 2};
 	struct critic_stats s = {0};
 
 	critic_measure(&(struct critic_batch){{1, offset, all}, target, target, target}, &s);
@@ -287,7 +303,8 @@ static void explained_variance_says_how_much_was_foretold(void **state)
 	critic_measure(&(struct critic_batch){{1, offset, all}, shifted, shifted, target}, &s);
 	assert_close(s.variance_explained, 1, 1e-12); /* an offset costs error, not variance */
 	critic_measure(&(struct critic_batch){{1, offset, all}, part, part, target}, &s);
-	assert_close(s.variance_explained, 1 - 2. / 5, 1e-12); /* errors 0 1 1 2: variance 2/4 of 5/4 */
+	/* errors 0 1 1 2: variance 2/4 of 5/4 */
+	assert_close(s.variance_explained, 1 - 2. / 5, 1e-12);
 	critic_measure(&(struct critic_batch){{1, offset, all}, part, part, flat}, &s);
 	assert_true(isnan(s.variance_explained));
 }
@@ -312,12 +329,14 @@ struct learner {
 /* Seven answers to three problems; the prompts are long, so that there are several units. */
 static void learner_examples(struct learner *l)
 {
-	static const int prompts[ROWS] = {0, 0, 0, 1, 1, 2, 2}, lengths[ROWS] = {1, 4, 2, 5, 3, 6, 2};
+	static const int prompts[ROWS] = {0, 0, 0, 1, 1, 2, 2},
+	                 lengths[ROWS] = {1, 4, 2, 5, 3, 6, 2};
 
 	for (int i = 0; i < 400; i++)
 		l->ids[i] = (i * 7 + i * i) % 13;
 	for (int r = 0; r < ROWS; r++) {
-		l->sequences[r] = (struct sequence){l->ids + prompts[r], 300 + prompts[r], l->ids + 20 + 3 * r, lengths[r]};
+		l->sequences[r] = (struct sequence){l->ids + prompts[r], 300 + prompts[r],
+		                                    l->ids + 20 + 3 * r, lengths[r]};
 		l->offset[r + 1] = l->offset[r] + lengths[r];
 	}
 	for (int t = 0; t < l->offset[ROWS]; t++) {
@@ -359,19 +378,23 @@ static void learner_new(struct learner *l, int own, int tied)
 	assert_ok(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &l->mm));
 	assert_ok(weights_new(&shape, &l->w));
 	for (size_t i = 0; i < l->w.n; i++)
-		l->w.data[i] = .3f * (float)rng_normal((struct rng_key){11, RNG_TEST, 1, 0, 0}, (uint32_t)i);
+		l->w.data[i] = .3f * (float)rng_normal((struct rng_key){11, RNG_TEST, 1, 0, 0},
+		                                       (uint32_t)i);
 	assert_ok(model_new(&l->w, l->mm, 1, &l->model));
 	assert_ok(policy_new(l->model, &o, &l->policy));
 	assert_ok(schedule_new(&s, &c.schedule));
 	assert_ok(critic_new(&c, &l->policy, &l->critic));
 	for (size_t i = 0; i < l->critic.head.weights.n; i++)
-		l->critic.head.weights.data[i] = .3f * (float)rng_normal((struct rng_key){12, RNG_TEST, 1, 0, 0}, (uint32_t)i);
+		l->critic.head.weights.data[i] =
+		        .3f *
+		        (float)rng_normal((struct rng_key){12, RNG_TEST, 1, 0, 0}, (uint32_t)i);
 	l->alg = f1_algorithm("ppo");
 	l->alg.entropy_coef = .05;
 	learner_examples(l);
 	assert_ok(policy_logprobs(&l->policy, l->model, &l->e, l->logp_old, entropy));
 	for (int t = 0; t < l->offset[ROWS]; t++)
-		l->logp_old[t] += .1f * (float)rng_normal((struct rng_key){13, RNG_TEST, 1, 0, 0}, (uint32_t)t);
+		l->logp_old[t] += .1f * (float)rng_normal((struct rng_key){13, RNG_TEST, 1, 0, 0},
+		                                          (uint32_t)t);
 }
 
 static void learner_free(struct learner *l)
@@ -383,7 +406,8 @@ static void learner_free(struct learner *l)
 	matmul_free(l->mm);
 }
 
-/* The joint loss at the weights as they are; its gradients are then in level[0]. Rates are 0: nothing moves. */
+/* The joint loss at the weights as they are; its gradients are then in level[0]. Rates are 0:
+ * nothing moves. */
 static double joint_loss(struct learner *l)
 {
 	struct update_report r = {0};
@@ -418,7 +442,8 @@ static void check_direction(struct learner *l, float *w, const float *g, size_t 
 	down = joint_loss(l);
 	memcpy(w, before, n * sizeof *w);
 	if (!(fabs((up - down) / (2 * h) - norm) < 5e-3 * norm + 2e-4))
-		fail_msg("%s: %.6g by differences, %.6g by the backward pass", name, (up - down) / (2 * h), norm);
+		fail_msg("%s: %.6g by differences, %.6g by the backward pass", name,
+		         (up - down) / (2 * h), norm);
 	free(direction);
 	free(before);
 }
@@ -464,10 +489,12 @@ static void the_joint_gradient_matches_finite_differences_in_every_tensor(void *
 		memcpy(g, l.policy.gradient.level[0], l.model->weights.n * sizeof *g);
 		memcpy(head, l.critic.head.gradient.level[0], n_head * sizeof *head);
 		check_direction(&l, l.critic.head.weights.data, head, n_head, "the value head");
-		check_direction(&l, l.critic.head.weights.data + n_head - 1, head + n_head - 1, 1, "the bias of the value head");
+		check_direction(&l, l.critic.head.weights.data + n_head - 1, head + n_head - 1, 1,
+		                "the bias of the value head");
 		for (int i = 0; i < l.model->weights.n_tensors; i++) {
 			const struct tensor *t = &l.model->weights.tensors[i];
-			check_direction(&l, l.model->weights.data + t->offset, g + t->offset, t->count, t->name);
+			check_direction(&l, l.model->weights.data + t->offset, g + t->offset,
+			                t->count, t->name);
 		}
 		free(g);
 		learner_free(&l);
@@ -494,7 +521,8 @@ static void micro_batches_and_threads_change_no_bit_of_the_joint_gradient(void *
 		l.policy.options.micro_batch_tokens = sizes[i];
 		assert_true(joint_loss(&l) == loss);
 		assert_memory_equal(g, l.policy.gradient.level[0], l.model->weights.n * sizeof *g);
-		assert_memory_equal(head, l.critic.head.gradient.level[0], l.critic.head.weights.n * sizeof *head);
+		assert_memory_equal(head, l.critic.head.gradient.level[0],
+		                    l.critic.head.weights.n * sizeof *head);
 		assert_ok(policy_values(&l.policy, &l.e, values));
 		assert_memory_equal(value, values, (size_t)l.offset[ROWS] * sizeof *value);
 	}
@@ -525,7 +553,8 @@ static void fit(struct learner *l, int times)
 	assert_close(l->critic.stats.updates, times, 0);
 }
 
-/* With layers of its own it learns more than the head alone does; states that several answers share keep an error. */
+/* With layers of its own it learns more than the head alone does; states that several answers share
+ * keep an error. */
 static void a_critic_learns_its_targets_and_the_policy_stays(void **state)
 {
 	(void)state;
@@ -543,7 +572,8 @@ static void a_critic_learns_its_targets_and_the_policy_stays(void **state)
 		assert_true(after < (own ? .65 : .9) * before);
 		assert_memory_equal(w, l.model->weights.data, l.model->weights.n * sizeof *w);
 		if (own)
-			assert_memory_not_equal(w, l.critic.model->weights.data, l.model->weights.n * sizeof *w);
+			assert_memory_not_equal(w, l.critic.model->weights.data,
+			                        l.model->weights.n * sizeof *w);
 		free(w);
 		learner_free(&l);
 	}
@@ -576,7 +606,8 @@ static void what_is_saved_comes_back_to_the_bit(void **state)
 		if (own)
 			assert_ok(critic_load(&b.critic, path)); /* a shared head reads its part */
 		else
-			assert_error(critic_load(&b.critic, path), ERR_INPUT, "is it of another critic?");
+			assert_error(critic_load(&b.critic, path), ERR_INPUT,
+			             "is it of another critic?");
 		learner_free(&a);
 		learner_free(&b);
 	}
@@ -584,12 +615,19 @@ static void what_is_saved_comes_back_to_the_bit(void **state)
 	remove(folder);
 }
 
-TEST_MAIN(TEST(advantages_and_targets_match_the_worked_numbers), TEST(token_rewards_are_paid_where_they_are_earned),
-          TEST(the_value_loss_matches_the_worked_numbers), TEST(the_controller_matches_the_worked_numbers),
-          TEST(with_lambda_1_an_advantage_is_the_reward_minus_the_value), TEST(a_value_that_is_the_mean_of_the_group_gives_dr_grpo),
-          TEST(tokens_that_are_not_trained_might_as_well_not_be_there), TEST(a_critic_that_knows_leaves_no_noise_to_whiten),
-          TEST(an_uncomputable_reward_teaches_the_critic_nothing), TEST(the_value_gradient_matches_finite_differences),
-          TEST(explained_variance_says_how_much_was_foretold), TEST(a_head_starts_at_0_or_at_random_by_its_seed),
+TEST_MAIN(TEST(advantages_and_targets_match_the_worked_numbers),
+          TEST(token_rewards_are_paid_where_they_are_earned),
+          TEST(the_value_loss_matches_the_worked_numbers),
+          TEST(the_controller_matches_the_worked_numbers),
+          TEST(with_lambda_1_an_advantage_is_the_reward_minus_the_value),
+          TEST(a_value_that_is_the_mean_of_the_group_gives_dr_grpo),
+          TEST(tokens_that_are_not_trained_might_as_well_not_be_there),
+          TEST(a_critic_that_knows_leaves_no_noise_to_whiten),
+          TEST(an_uncomputable_reward_teaches_the_critic_nothing),
+          TEST(the_value_gradient_matches_finite_differences),
+          TEST(explained_variance_says_how_much_was_foretold),
+          TEST(a_head_starts_at_0_or_at_random_by_its_seed),
           TEST(the_joint_gradient_matches_finite_differences_in_every_tensor),
-          TEST(micro_batches_and_threads_change_no_bit_of_the_joint_gradient), TEST(a_critic_learns_its_targets_and_the_policy_stays),
+          TEST(micro_batches_and_threads_change_no_bit_of_the_joint_gradient),
+          TEST(a_critic_learns_its_targets_and_the_policy_stays),
           TEST(what_is_saved_comes_back_to_the_bit))

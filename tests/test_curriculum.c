@@ -3,13 +3,19 @@
 #include "test.h"
 
 enum { N = 10 };
-static const struct curriculum_item items[N + 1] = {{"a", 3}, {"b", 1}, {"a", 2}, {"c", 2}, {"c", 1},
-                                                    {"b", 1}, {"b", 2}, {"a", 3}, {"b", 1}, {"a", 3}};
+static const struct curriculum_item items[N + 1] = {{"a", 3}, {"b", 1}, {"a", 2}, {"c", 2},
+                                                    {"c", 1}, {"b", 1}, {"b", 2}, {"a", 3},
+                                                    {"b", 1}, {"a", 3}};
 
 static struct curriculum_options options_of(const char *kind)
 {
-	return (struct curriculum_options){
-	        .kind = kind, .seed = 5, .alpha = .5, .temperature = .3, .exploration = 1, .window = 10, .steps_per_level = 3};
+	return (struct curriculum_options){.kind = kind,
+	                                   .seed = 5,
+	                                   .alpha = .5,
+	                                   .temperature = .3,
+	                                   .exploration = 1,
+	                                   .window = 10,
+	                                   .steps_per_level = 3};
 }
 
 static struct curriculum *make(const struct curriculum_options *o, int n)
@@ -24,7 +30,8 @@ static struct curriculum *uniform(uint64_t seed, int n)
 {
 	struct curriculum *c;
 
-	assert_ok(curriculum_new(&(struct curriculum_options){.kind = "uniform", .seed = seed}, items, n, &c));
+	assert_ok(curriculum_new(&(struct curriculum_options){.kind = "uniform", .seed = seed},
+	                         items, n, &c));
 	return c;
 }
 
@@ -85,7 +92,8 @@ static void assert_difficulties(struct curriculum *c, int n, double low, double 
 
 	curriculum_pick(c, n, picked);
 	for (int i = 0; i < n; i++)
-		assert_true(items[picked[i]].difficulty >= low && items[picked[i]].difficulty <= high);
+		assert_true(items[picked[i]].difficulty >= low &&
+		            items[picked[i]].difficulty <= high);
 }
 
 static void easy_to_hard_goes_level_by_level_and_stays_at_the_last(void **state)
@@ -117,7 +125,8 @@ static void a_level_is_dealt_in_passes(void **state)
 	(void)state;
 	const struct curriculum_options o = options_of("easy_to_hard");
 	struct curriculum              *c = make(&o, N);
-	int                             picked[8], seen[N] = {0}; /* four problems have difficulty 1 */
+	/* four problems have difficulty 1 */
+	int picked[8], seen[N] = {0};
 
 	curriculum_pick(c, 8, picked);
 	for (int i = 0; i < 8; i++)
@@ -158,10 +167,12 @@ static void easy_to_hard_wants_a_difficulty_of_every_problem(void **state)
 	struct curriculum_options    o = options_of("easy_to_hard");
 	struct curriculum           *c;
 
-	assert_error(curriculum_new(&o, items_without, 2, &c), ERR_INPUT, "problem 2 of the data (counted from 1) has no difficulty");
+	assert_error(curriculum_new(&o, items_without, 2, &c), ERR_INPUT,
+	             "problem 2 of the data (counted from 1) has no difficulty");
 	assert_null(c);
 	o.levels = 11;
-	assert_error(curriculum_new(&o, items, N, &c), ERR_INPUT, "curriculum.levels is 11, but there are only 10 problems");
+	assert_error(curriculum_new(&o, items, N, &c), ERR_INPUT,
+	             "curriculum.levels is 11, but there are only 10 problems");
 }
 
 /* ---- state ---- */
@@ -246,7 +257,8 @@ static void set(json_t *state, const char *key, const char *value)
 	json_object_set_new(state, key, v);
 }
 
-/* One thing wrong at a time; the picks afterwards are those of a curriculum that never saw the file. */
+/* One thing wrong at a time; the picks afterwards are those of a curriculum that never saw the
+ * file. */
 static void a_damaged_state_is_refused_and_changes_nothing(void **state)
 {
 	(void)state;
@@ -332,10 +344,13 @@ static void an_unknown_kind_and_an_empty_data_set_are_refused(void **state)
 	(void)state;
 	struct curriculum *c;
 
-	assert_error(curriculum_new(&(struct curriculum_options){.kind = "unifrom", .seed = 1}, items, N, &c), ERR_INPUT,
-	             "no curriculum \"unifrom\"; there are: uniform, sequential");
+	assert_error(curriculum_new(&(struct curriculum_options){.kind = "unifrom", .seed = 1},
+	                            items, N, &c),
+	             ERR_INPUT, "no curriculum \"unifrom\"; there are: uniform, sequential");
 	assert_null(c);
-	assert_error(curriculum_new(&(struct curriculum_options){.kind = "uniform", .seed = 1}, items, 0, &c), ERR_INPUT, "no problems");
+	assert_error(curriculum_new(&(struct curriculum_options){.kind = "uniform", .seed = 1},
+	                            items, 0, &c),
+	             ERR_INPUT, "no problems");
 }
 
 static void a_failed_allocation_is_returned_and_leaks_nothing(void **state)
@@ -371,8 +386,9 @@ static double metric(const json_t *m, const char *name)
 static void arms_stand_in_the_order_of_difficulty_then_of_the_numbers_in_their_names(void **state)
 {
 	(void)state;
-	const struct curriculum_item    mixed[] = {{"x/10", NAN}, {"x/9", NAN},    {"hard", 5}, {"easy", 1},
-	                                           {"hard", 3},   {"middle", 3.5}, {NULL, 0}};
+	const struct curriculum_item    mixed[] = {{"x/10", NAN}, {"x/9", NAN}, {"hard", 5},
+	                                           {"easy", 1},   {"hard", 3},  {"middle", 3.5},
+	                                           {NULL, 0}};
 	static const char *const        want[] = {"all", "easy", "middle", "hard", "x/9", "x/10"};
 	const struct curriculum_options o = options_of("uniform");
 	struct curriculum              *c;
@@ -391,9 +407,11 @@ static void metrics_tell_of_each_arm_what_was_drawn_and_what_came_of_it(void **s
 	const double                    A[] = {.5, NAN, .25, .3, .3, .3};
 	struct curriculum              *c = make(&o, N);
 	int                             picked[N];
-	struct curriculum_outcome       outcomes[] = {{1, 3, 1, A}, {5, 3, .5, A + 3}, {0, 1, NAN, A + 1}};
+	struct curriculum_outcome       outcomes[] = {
+	              {1, 3, 1, A}, {5, 3, .5, A + 3}, {0, 1, NAN, A + 1}};
 
-	for (int step_number = 0; step_number < 2; step_number++) { /* the second step knows nothing of the first */
+	/* the second step knows nothing of the first */
+	for (int step_number = 0; step_number < 2; step_number++) {
 		json_t *m = json_object();
 		curriculum_pick(c, N, picked);
 		curriculum_observe(c, outcomes, 3);
@@ -404,7 +422,8 @@ static void metrics_tell_of_each_arm_what_was_drawn_and_what_came_of_it(void **s
 		assert_close(metric(m, "curriculum/b/probability"), .4, 1e-15);
 		assert_close(metric(m, "curriculum/b/advantage"), (.5 + .25 + .9) / 5, 1e-15);
 		assert_close(metric(m, "curriculum/b/accuracy"), .75, 1e-15);
-		assert_close(metric(m, "curriculum/entropy"), -(.8 * log(.4) + .2 * log(.2)), 1e-12);
+		assert_close(metric(m, "curriculum/entropy"), -(.8 * log(.4) + .2 * log(.2)),
+		             1e-12);
 		assert_null(json_object_get(m, "curriculum/a/accuracy"));
 		assert_null(json_object_get(m, "curriculum/a/advantage"));
 		json_decref(m);
@@ -486,12 +505,18 @@ static void the_epoch_is_a_metric(void **state)
 	curriculum_free(c);
 }
 
-TEST_MAIN(TEST(uniform_gives_every_problem_once_per_epoch), TEST(uniform_orders_differ_by_epoch_and_by_seed),
-          TEST(sequential_gives_the_order_of_the_data), TEST(easy_to_hard_goes_level_by_level_and_stays_at_the_last),
+TEST_MAIN(TEST(uniform_gives_every_problem_once_per_epoch),
+          TEST(uniform_orders_differ_by_epoch_and_by_seed),
+          TEST(sequential_gives_the_order_of_the_data),
+          TEST(easy_to_hard_goes_level_by_level_and_stays_at_the_last),
           TEST(a_level_is_dealt_in_passes), TEST(levels_on_a_fine_scale_are_parts_of_equal_size),
-          TEST(easy_to_hard_wants_a_difficulty_of_every_problem), TEST(a_loaded_curriculum_continues_as_if_nothing_had_happened),
-          TEST(a_damaged_state_is_refused_and_changes_nothing), TEST(a_state_that_does_not_fit_is_refused_and_changes_nothing),
-          TEST(an_unknown_kind_and_an_empty_data_set_are_refused), TEST(a_failed_allocation_is_returned_and_leaks_nothing),
+          TEST(easy_to_hard_wants_a_difficulty_of_every_problem),
+          TEST(a_loaded_curriculum_continues_as_if_nothing_had_happened),
+          TEST(a_damaged_state_is_refused_and_changes_nothing),
+          TEST(a_state_that_does_not_fit_is_refused_and_changes_nothing),
+          TEST(an_unknown_kind_and_an_empty_data_set_are_refused),
+          TEST(a_failed_allocation_is_returned_and_leaks_nothing),
           TEST(arms_stand_in_the_order_of_difficulty_then_of_the_numbers_in_their_names),
-          TEST(metrics_tell_of_each_arm_what_was_drawn_and_what_came_of_it), TEST(many_arms_are_shown_as_16_that_still_add_up),
-          TEST(long_names_stay_apart), TEST(the_epoch_is_a_metric))
+          TEST(metrics_tell_of_each_arm_what_was_drawn_and_what_came_of_it),
+          TEST(many_arms_are_shown_as_16_that_still_add_up), TEST(long_names_stay_apart),
+          TEST(the_epoch_is_a_metric))

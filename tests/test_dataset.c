@@ -33,8 +33,10 @@ static void a_row_fills_every_field_of_a_problem(void **state)
 	(void)state;
 	struct dataset d;
 
-	assert_ok(read_text("{\"id\": 7, \"prompt\": \"p\", \"answer\": 42, \"category\": \"c\", \"difficulty\": 2.5, \"hint\": \"h\", "
-	                    "\"demonstrations\": [\"x\", \"y\"], \"rubric\": \"r\", \"skills\": \"s\", \"extra\": {\"k\": 1}}\r\n\n"
+	assert_ok(read_text("{\"id\": 7, \"prompt\": \"p\", \"answer\": 42, \"category\": \"c\", "
+	                    "\"difficulty\": 2.5, \"hint\": \"h\", "
+	                    "\"demonstrations\": [\"x\", \"y\"], \"rubric\": \"r\", \"skills\": "
+	                    "\"s\", \"extra\": {\"k\": 1}}\r\n\n"
 	                    "{\"prompt\": \"q\", \"answer\": \"a\"}",
 	                    NULL, &d));
 	assert_int_equal(d.n, 2);
@@ -67,7 +69,8 @@ static void every_spelling_of_prompt_and_answer_is_found(void **state)
 	        "{\"question\": \"p\", \"solution\": \"a\"}",
 	        "{\"problem\": \"p\", \"ground_truth\": \"a\"}",
 	        "{\"input\": \"p\", \"label\": \"a\"}",
-	        "{\"prompt\": \"p\", \"reward_model\": {\"style\": \"rule\", \"ground_truth\": \"a\"}}",
+	        "{\"prompt\": \"p\", \"reward_model\": {\"style\": \"rule\", \"ground_truth\": "
+	        "\"a\"}}",
 	        "{\"question\": \"no\", \"prompt\": \"p\", \"label\": \"no\", \"answer\": \"a\"}",
 	        "{\"prompt\": null, \"question\": \"p\", \"answer\": null, \"solution\": \"a\"}",
 	        "{\"prompt\": \"p\", \"ground_truth\": {\"no\": 1}, \"label\": \"a\"}",
@@ -87,10 +90,14 @@ static void answers_that_are_no_texts_become_their_json(void **state)
 	(void)state;
 	static const struct {
 		const char *json, *text;
-	} cases[] = {{"42", "42"},     {"123456789012345678901234567890", "123456789012345678901234567890"},
-	             {"-7", "-7"},     {"0.1", "0.1"},
-	             {"42.0", "42.0"}, {"1e300", "1e+300"},
-	             {"true", "true"}, {"[\"a\", 1]", "[\"a\",1]"},
+	} cases[] = {{"42", "42"},
+	             {"123456789012345678901234567890", "123456789012345678901234567890"},
+	             {"-7", "-7"},
+	             {"0.1", "0.1"},
+	             {"42.0", "42.0"},
+	             {"1e300", "1e+300"},
+	             {"true", "true"},
+	             {"[\"a\", 1]", "[\"a\",1]"},
 	             {"\"\"", ""}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -106,7 +113,8 @@ static void answers_that_are_no_texts_become_their_json(void **state)
 static void rows_of_other_frameworks_are_read(void **state)
 {
 	(void)state;
-	const char    *paths[] = {"tests/data/task/verl_gsm8k.jsonl", "tests/data/task/messages.jsonl"};
+	const char    *paths[] = {"tests/data/task/verl_gsm8k.jsonl",
+	                          "tests/data/task/messages.jsonl"};
 	struct dataset d;
 
 	assert_ok(dataset_read(paths, 2, NULL, &d));
@@ -124,9 +132,12 @@ static void rows_of_other_frameworks_are_read(void **state)
 static void a_gold_deep_in_the_row_is_found_by_its_path(void **state)
 {
 	(void)state;
-	const char            *puzzles = "tests/data/task/verl_kk.jsonl", *talks = "tests/data/task/conversations.jsonl";
-	struct dataset_options o = {.answer_column = "reward_model.ground_truth.solution_text_format"}, none = {.answer_optional = 1};
-	struct dataset         d;
+	const char *puzzles = "tests/data/task/verl_kk.jsonl",
+	           *talks = "tests/data/task/conversations.jsonl";
+	struct dataset_options o = {.answer_column =
+	                                    "reward_model.ground_truth.solution_text_format"},
+	                       none = {.answer_optional = 1};
+	struct dataset d;
 
 	assert_ok(dataset_read(&puzzles, 1, &o, &d));
 	assert_int_equal(d.n, 2);
@@ -136,7 +147,8 @@ static void a_gold_deep_in_the_row_is_found_by_its_path(void **state)
 	dataset_free(&d);
 	o.answer_column = "reward_model.ground_truth.nothing";
 	assert_error(dataset_read(&puzzles, 1, &o, &d), ERR_INPUT,
-	             "verl_kk.jsonl:1: the answer column \"reward_model.ground_truth.nothing\" is missing");
+	             "verl_kk.jsonl:1: the answer column \"reward_model.ground_truth.nothing\" is "
+	             "missing");
 	assert_ok(dataset_read(&talks, 1, &none, &d));
 	assert_int_equal(d.n, 3);
 	assert_string_equal(d.problems[0].id, "conversations:1");
@@ -149,18 +161,24 @@ static void a_gold_deep_in_the_row_is_found_by_its_path(void **state)
 static void ids_and_categories_have_spellings_of_their_own(void **state)
 {
 	(void)state;
-	static const char text[] =
-	        "{\"prompt\": \"p\", \"answer\": \"a\", \"unique_id\": \"test/7.json\", \"data_source\": \"math\", \"index\": 3}\n"
-	        "{\"prompt\": \"q\", \"answer\": \"a\", \"id\": 5, \"unique_id\": \"x\", \"dataset\": \"gsm8k\", \"index\": 4}\n"
-	        "{\"prompt\": \"r\", \"answer\": \"a\", \"category\": \"c\", \"dataset\": \"d\", \"index\": 5}\n"
-	        "{\"prompt\": \"s\", \"answer\": \"a\", \"index\": 6}\n";
+	static const char text[] = "{\"prompt\": \"p\", \"answer\": \"a\", \"unique_id\": "
+	                           "\"test/7.json\", \"data_source\": \"math\", \"index\": 3}\n"
+	                           "{\"prompt\": \"q\", \"answer\": \"a\", \"id\": 5, "
+	                           "\"unique_id\": \"x\", \"dataset\": \"gsm8k\", \"index\": 4}\n"
+	                           "{\"prompt\": \"r\", \"answer\": \"a\", \"category\": \"c\", "
+	                           "\"dataset\": \"d\", \"index\": 5}\n"
+	                           "{\"prompt\": \"s\", \"answer\": \"a\", \"index\": 6}\n";
 	static const struct {
 		struct dataset_options o;
 		const char            *id[4], *category[4];
 	} cases[] = {
 	        {{0}, {"test/7.json", "5", NULL, NULL}, {"math", "gsm8k", "c", NULL}},
-	        {{.id_column = "index", .category = "rest"}, {"3", "4", "5", "6"}, {"math", "gsm8k", "c", "rest"}},
-	        {{.id_column = "line", .name = "my"}, {"my:1", "my:2", "my:3", "my:4"}, {"math", "gsm8k", "c", NULL}},
+	        {{.id_column = "index", .category = "rest"},
+	         {"3", "4", "5", "6"},
+	         {"math", "gsm8k", "c", "rest"}},
+	        {{.id_column = "line", .name = "my"},
+	         {"my:1", "my:2", "my:3", "my:4"},
+	         {"math", "gsm8k", "c", NULL}},
 	        {{.id_column = "line", .category_column = "index"}, {NULL}, {"3", "4", "5", "6"}},
 	};
 
@@ -185,25 +203,31 @@ static void the_last_word_of_the_assistant_is_a_demonstration(void **state)
 	struct dataset         d;
 	struct dataset_options o = {.answer_optional = 1};
 
-	assert_ok(read_text("{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]}", &o,
-	                    &d));
+	assert_ok(read_text("{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": "
+	                    "\"assistant\", \"content\": \"a\"}]}",
+	                    &o, &d));
 	assert_int_equal(d.problems[0].n_messages, 1);
 	assert_string_equal(d.problems[0].demonstrations[0], "a");
 	dataset_free(&d);
 }
 
-/* The same two problems as lines, as a list on one line and on many, as objects over several lines; with a byte order mark, with the line ends
- * of Windows, with nothing behind the last byte. */
+/* The same two problems as lines, as a list on one line and on many, as objects over several lines;
+ * with a byte order mark, with the line ends of Windows, with nothing behind the last byte. */
 static void a_file_of_any_layout_gives_the_same_problems(void **state)
 {
 	(void)state;
 	static const char *const files[] = {
-	        "{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]}\n\n{\"prompt\": \"c\", \"answer\": 2}\n",
-	        "\xEF\xBB\xBF{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]}\r\n{\"prompt\": \"c\", \"answer\": 2}",
-	        "[{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]},{\"prompt\": \"c\", \"answer\": 2}]",
-	        "\xEF\xBB\xBF\n [\n  {\n    \"prompt\": \"a \\\"[{ b\",\n \"answer\": [\n1]\n },\n {\n \"prompt\": \"c\", \"answer\": "
+	        "{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]}\n\n{\"prompt\": \"c\", \"answer\": "
+	        "2}\n",
+	        "\xEF\xBB\xBF{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]}\r\n{\"prompt\": \"c\", "
+	        "\"answer\": 2}",
+	        "[{\"prompt\": \"a \\\"[{ b\", \"answer\": [1]},{\"prompt\": \"c\", \"answer\": "
+	        "2}]",
+	        "\xEF\xBB\xBF\n [\n  {\n    \"prompt\": \"a \\\"[{ b\",\n \"answer\": [\n1]\n },\n "
+	        "{\n \"prompt\": \"c\", \"answer\": "
 	        "2\n}\n]\n",
-	        "{\r\n\"prompt\": \"a \\\"[{ b\",\r\n\"answer\": [1]\r\n}\r\n{\r\n\"prompt\": \"c\",\r\n\"answer\": 2\r\n}",
+	        "{\r\n\"prompt\": \"a \\\"[{ b\",\r\n\"answer\": [1]\r\n}\r\n{\r\n\"prompt\": "
+	        "\"c\",\r\n\"answer\": 2\r\n}",
 	};
 	static const int second_line[] = {3, 2, 1, 8, 5}, second_id[] = {3, 2, 2, 2, 2};
 
@@ -282,7 +306,8 @@ static void what_is_no_json_is_refused_with_the_command_that_mends_it(void **sta
 	static const struct {
 		const char *text, *message;
 	} cases[] = {
-	        {"PAR1xxxx", "this is a Parquet file, and no rows of JSON; run: python3 -c 'import pandas"},
+	        {"PAR1xxxx",
+	         "this is a Parquet file, and no rows of JSON; run: python3 -c 'import pandas"},
 	        {"PK\003\004xx", "this is a zip archive"},
 	        {"BZh91AY", "compressed with bzip2, and no rows of JSON; run: bzip2 -dc /tmp/"},
 	        {"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n",
@@ -309,7 +334,8 @@ static void what_is_no_json_is_refused_with_the_command_that_mends_it(void **sta
 	}
 }
 
-/* Each of them in a column that nobody reads; as rows these are what the dumps of Python and pandas hold. */
+/* Each of them in a column that nobody reads; as rows these are what the dumps of Python and pandas
+ * hold. */
 static void a_value_that_nobody_reads_stops_nobody(void **state)
 {
 	(void)state;
@@ -332,7 +358,9 @@ static void a_value_that_nobody_reads_stops_nobody(void **state)
 		struct dataset d;
 		struct text    t = {0}, row = {0};
 		json_t        *json, *want;
-		text_print(&row, "{\"prompt\": \"p\", \"answer\": \"\\ud83d\\ude00\", \"score\": %s}", values[i]);
+		text_print(&row,
+		           "{\"prompt\": \"p\", \"answer\": \"\\ud83d\\ude00\", \"score\": %s}",
+		           values[i]);
 		assert_ok(read_text(row.data, NULL, &d));
 		assert_string_equal(d.problems[0].answer, "\xF0\x9F\x98\x80");
 		assert_ok(json_parse("row", d.problems[0].row, strlen(d.problems[0].row), &json));
@@ -353,19 +381,27 @@ static void scales_of_difficulty_that_are_no_numbers_are_not_read(void **state)
 	static const struct {
 		const char *json;
 		double      difficulty;
-	} cases[] = {{"3", 3},          {"\"3\"", 3},     {"\"-2.5e1\"", -25}, {"\"hard\"", NAN},
-	             {"\"0x10\"", NAN}, {"\"nan\"", NAN}, {"\"\"", NAN},       {"{\"level\": 3}", NAN},
-	             {"NaN", NAN},      {"[3]", NAN},     {"\"3 of 5\"", NAN}};
+	} cases[] = {
+	        {"3", 3},          {"\"3\"", 3},     {"\"-2.5e1\"", -25}, {"\"hard\"", NAN},
+	        {"\"0x10\"", NAN}, {"\"nan\"", NAN}, {"\"\"", NAN},       {"{\"level\": 3}", NAN},
+	        {"NaN", NAN},      {"[3]", NAN},     {"\"3 of 5\"", NAN}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct dataset d;
 		struct text    row = {0}, t = {0};
-		text_print(&row, "{\"prompt\": \"p\", \"answer\": 1, \"category\": {\"a\": 1}, \"difficulty\": %s}", cases[i].json);
+		text_print(&row,
+		           "{\"prompt\": \"p\", \"answer\": 1, \"category\": {\"a\": 1}, "
+		           "\"difficulty\": %s}",
+		           cases[i].json);
 		assert_ok(read_text(row.data, NULL, &d));
-		assert_true(isnan(cases[i].difficulty) ? isnan(d.problems[0].difficulty) : d.problems[0].difficulty == cases[i].difficulty);
+		assert_true(isnan(cases[i].difficulty)
+		                    ? isnan(d.problems[0].difficulty)
+		                    : d.problems[0].difficulty == cases[i].difficulty);
 		assert_null(d.problems[0].category);
 		assert_ok(dataset_add_row(&t, &d.problems[0]));
-		assert_non_null(strstr(t.data, i == 3 ? "\"difficulty\": \"hard\"" : "\"difficulty\": ")); /* not lost when it is written */
+		/* not lost when it is written */
+		assert_non_null(
+		        strstr(t.data, i == 3 ? "\"difficulty\": \"hard\"" : "\"difficulty\": "));
 		text_free(&row);
 		text_free(&t);
 		dataset_free(&d);
@@ -377,7 +413,9 @@ static void an_id_that_became_a_real_is_the_integer_it_was(void **state)
 	(void)state;
 	struct dataset d;
 
-	assert_ok(read_text("{\"prompt\": \"p\", \"answer\": 1, \"id\": 17.0}\n{\"prompt\": \"p\", \"answer\": 1, \"id\": NaN}", NULL, &d));
+	assert_ok(read_text("{\"prompt\": \"p\", \"answer\": 1, \"id\": 17.0}\n{\"prompt\": \"p\", "
+	                    "\"answer\": 1, \"id\": NaN}",
+	                    NULL, &d));
 	assert_string_equal(d.problems[0].id, "17");
 	assert_string_equal(strrchr(d.problems[1].id, ':'), ":2");
 	dataset_free(&d);
@@ -391,36 +429,48 @@ static void prompts_come_in_the_shapes_that_people_publish(void **state)
 		const char *row, *prompt, *last, *worked; /* prompt, or else the last message */
 		int         n_messages;
 	} cases[] = {
-	        {"{\"instruction\": \"Add.\", \"input\": \"2+2\", \"output\": \"4\"}", "Add.\n2+2", NULL, "4", 0},
-	        {"{\"instruction\": \"What is 2+2?\", \"input\": \"\", \"output\": \"4\"}", "What is 2+2?", NULL, "4", 0},
-	        {"{\"instruction\": \"Who?\", \"context\": \"Ada.\", \"response\": \"Ada\", \"category\": \"qa\"}", "Who?\nAda.", NULL,
-	         "Ada", 0},
-	        {"{\"prompt\": \"q\", \"instruction\": \"i\", \"input\": \"x\", \"output\": \"o\"}", "q", NULL, NULL, 0},
+	        {"{\"instruction\": \"Add.\", \"input\": \"2+2\", \"output\": \"4\"}", "Add.\n2+2",
+	         NULL, "4", 0},
+	        {"{\"instruction\": \"What is 2+2?\", \"input\": \"\", \"output\": \"4\"}",
+	         "What is 2+2?", NULL, "4", 0},
+	        {"{\"instruction\": \"Who?\", \"context\": \"Ada.\", \"response\": \"Ada\", "
+	         "\"category\": \"qa\"}",
+	         "Who?\nAda.", NULL, "Ada", 0},
+	        {"{\"prompt\": \"q\", \"instruction\": \"i\", \"input\": \"x\", \"output\": \"o\"}",
+	         "q", NULL, NULL, 0},
 	        {"{\"prompt\": \"q\", \"completion\": \" c\"}", "q", NULL, " c", 0},
-	        {"{\"prompt\": \"q\", \"completion\": \"c\", \"demonstrations\": [\"d\"]}", "q", NULL, "d", 0},
-	        {"{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}], \"completion\": [{\"role\": \"assistant\", \"content\": "
+	        {"{\"prompt\": \"q\", \"completion\": \"c\", \"demonstrations\": [\"d\"]}", "q",
+	         NULL, "d", 0},
+	        {"{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}], \"completion\": "
+	         "[{\"role\": \"assistant\", \"content\": "
 	         "\"c\"}]}",
 	         NULL, "q", "c", 1},
 	        {"{\"prompt\": \"q\", \"completion\": {\"tokens\": 3}}", "q", NULL, NULL, 0},
-	        {"{\"prompt\": \"q\", \"completion\": \"c\", \"demonstrations\": []}", "q", NULL, "c", 0},
-	        {"{\"prompt\": \" [{\\\"role\\\": \\\"user\\\", \\\"content\\\": \\\"2+2?\\\"}]\"}", NULL, "2+2?", NULL, 1},
+	        {"{\"prompt\": \"q\", \"completion\": \"c\", \"demonstrations\": []}", "q", NULL,
+	         "c", 0},
+	        {"{\"prompt\": \" [{\\\"role\\\": \\\"user\\\", \\\"content\\\": \\\"2+2?\\\"}]\"}",
+	         NULL, "2+2?", NULL, 1},
 	        {"{\"prompt\": \"[1, 2, 3]\"}", "[1, 2, 3]", NULL, NULL, 0},
 	        {"{\"prompt\": \"[]\"}", "[]", NULL, NULL, 0},
 	        {"{\"prompt\": \"[{\\\"role\\\": 1}]\"}", "[{\"role\": 1}]", NULL, NULL, 0},
 	        {"{\"prompt\": \"[{\"}", "[{", NULL, NULL, 0},
-	        {"{\"conversations\": [{\"from\": \"system\", \"value\": \"s\"}, {\"from\": \"human\", \"value\": \"q\"}, {\"from\": "
+	        {"{\"conversations\": [{\"from\": \"system\", \"value\": \"s\"}, {\"from\": "
+	         "\"human\", \"value\": \"q\"}, {\"from\": "
 	         "\"gpt\", \"value\": \"a\"}]}",
 	         NULL, "q", "a", 2},
-	        {"{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]}", NULL, "q",
-	         "a", 1},
-	        {"{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"so \"}]}", NULL, "so ",
-	         NULL, 2},
+	        {"{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": "
+	         "\"assistant\", \"content\": \"a\"}]}",
+	         NULL, "q", "a", 1},
+	        {"{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": "
+	         "\"assistant\", \"content\": \"so \"}]}",
+	         NULL, "so ", NULL, 2},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct dataset        d;
 		const struct problem *p;
-		assert_ok(read_text(cases[i].row, &(struct dataset_options){.answer_optional = 1}, &d));
+		assert_ok(read_text(cases[i].row, &(struct dataset_options){.answer_optional = 1},
+		                    &d));
 		p = &d.problems[0];
 		if (cases[i].prompt)
 			assert_string_equal(p->prompt, cases[i].prompt);
@@ -439,8 +489,10 @@ static void what_the_chat_template_is_to_see_is_kept(void **state)
 {
 	(void)state;
 	static const char *const rows[] = {
-	        "{\"prompt\": \"p\", \"tools\": [{\"name\": \"f\"}], \"chat_template_kwargs\": {\"enable_thinking\": false}}",
-	        "{\"prompt\": \"p\", \"tools\": \"[{\\\"name\\\": \\\"f\\\"}]\", \"chat_template_kwargs\": \"{\\\"enable_thinking\\\": "
+	        "{\"prompt\": \"p\", \"tools\": [{\"name\": \"f\"}], \"chat_template_kwargs\": "
+	        "{\"enable_thinking\": false}}",
+	        "{\"prompt\": \"p\", \"tools\": \"[{\\\"name\\\": \\\"f\\\"}]\", "
+	        "\"chat_template_kwargs\": \"{\\\"enable_thinking\\\": "
 	        "false}\"}",
 	};
 	struct dataset_options o = {.answer_optional = 1};
@@ -449,25 +501,30 @@ static void what_the_chat_template_is_to_see_is_kept(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		assert_ok(read_text(rows[i], &o, &d));
-		assert_string_equal(d.problems[0].template_values, "{\"enable_thinking\":false,\"tools\":[{\"name\":\"f\"}]}");
+		assert_string_equal(d.problems[0].template_values,
+		                    "{\"enable_thinking\":false,\"tools\":[{\"name\":\"f\"}]}");
 		dataset_free(&d);
 	}
-	assert_ok(read_text(
-	        "{\"prompt\": \"p\", \"tools\": [\"search\"], \"chat_template_kwargs\": null}\n{\"prompt\": \"p\", \"tools\": \"search\"}",
-	        &o, &d));
+	assert_ok(
+	        read_text("{\"prompt\": \"p\", \"tools\": [\"search\"], \"chat_template_kwargs\": "
+	                  "null}\n{\"prompt\": \"p\", \"tools\": \"search\"}",
+	                  &o, &d));
 	assert_null(d.problems[0].template_values);
 	assert_null(d.problems[1].template_values);
 	dataset_free(&d);
-	assert_ok(read_text("{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": null, "
+	assert_ok(read_text("{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": "
+	                    "\"assistant\", \"content\": null, "
 	                    "\"tool_calls\": [1]}, "
 	                    "{\"role\": \"tool\", \"name\": \"f\", \"content\": \"4\"}]}",
 	                    &o, &d));
 	assert_null(d.problems[0].messages[0].json);
 	assert_string_equal(d.problems[0].messages[1].content, "");
-	assert_string_equal(d.problems[0].messages[1].json, "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[1]}");
+	assert_string_equal(d.problems[0].messages[1].json,
+	                    "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[1]}");
 	assert_ok(dataset_add_row(&t, &d.problems[0]));
 	assert_non_null(strstr(t.data, "{\"role\": \"user\", \"content\": \"q\"}, "
-	                               "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[1]}, {\"role\":\"tool\""));
+	                               "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[1]"
+	                               "}, {\"role\":\"tool\""));
 	text_free(&t);
 	dataset_free(&d);
 }
@@ -476,13 +533,17 @@ static void published_puzzles_come_in_words_and_in_signs(void **state)
 {
 	(void)state;
 	const char            *path = "data/knights-knaves/3ppl_test.jsonl.gz";
-	struct dataset_options words = {.prompt_column = "quiz", .answer_column = "solution_text", .category_column = "people"};
+	struct dataset_options words = {.prompt_column = "quiz",
+	                                .answer_column = "solution_text",
+	                                .category_column = "people"};
 	struct dataset_options signs = {.convert = generate_knights_convert, .problems_max = 5};
 	struct dataset         d;
 
 	assert_ok(dataset_read(&path, 1, &words, &d));
 	assert_int_equal(d.n, 100);
-	assert_string_equal(d.problems[0].answer, "(1) Amelia is a knight\n(2) Penelope is a knight\n(3) Evelyn is a knave");
+	assert_string_equal(
+	        d.problems[0].answer,
+	        "(1) Amelia is a knight\n(2) Penelope is a knight\n(3) Evelyn is a knave");
 	assert_string_equal(d.problems[0].category, "3");
 	dataset_free(&d);
 	assert_ok(dataset_read(&path, 1, &signs, &d));
@@ -499,7 +560,8 @@ static void a_template_makes_prompts_from_columns(void **state)
 {
 	(void)state;
 	const char            *path = "tests/data/task/countdown3.jsonl";
-	struct dataset_options o = {.prompt_template = "Make {target} of {numbers}. {x y} {", .answer_optional = 1};
+	struct dataset_options o = {.prompt_template = "Make {target} of {numbers}. {x y} {",
+	                            .answer_optional = 1};
 	struct dataset         d;
 
 	assert_ok(dataset_read(&path, 1, &o, &d));
@@ -509,14 +571,17 @@ static void a_template_makes_prompts_from_columns(void **state)
 	assert_ok(read_text("{\"prompt\": \"{target}?\"}", &o, &d));
 	assert_string_equal(d.problems[0].prompt, "Q: {target}?\nA:");
 	dataset_free(&d);
-	assert_ok(
-	        read_text("{\"prompt\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", \"content\": \"u\"}]}", &o, &d));
+	assert_ok(read_text("{\"prompt\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": "
+	                    "\"user\", \"content\": \"u\"}]}",
+	                    &o, &d));
 	assert_string_equal(d.problems[0].messages[0].content, "s");
 	assert_string_equal(d.problems[0].messages[1].content, "Q: u\nA:");
 	dataset_free(&d);
-	assert_ok(read_text("{\"prompt\": [{\"role\": \"user\", \"content\": \"u\"}, {\"role\": \"assistant\", \"content\": \"so\"}]}", &o,
-	                    &d));
-	assert_string_equal(d.problems[0].messages[0].content, "Q: u\nA:"); /* the one that asks, not the one that is continued */
+	assert_ok(read_text("{\"prompt\": [{\"role\": \"user\", \"content\": \"u\"}, {\"role\": "
+	                    "\"assistant\", \"content\": \"so\"}]}",
+	                    &o, &d));
+	/* the one that asks, not the one that is continued */
+	assert_string_equal(d.problems[0].messages[0].content, "Q: u\nA:");
 	assert_string_equal(d.problems[0].messages[1].content, "so");
 	dataset_free(&d);
 }
@@ -525,7 +590,8 @@ static void a_path_goes_into_lists_by_number(void **state)
 {
 	(void)state;
 	const char            *path = "tests/data/task/arc_1d.jsonl";
-	struct dataset_options o = {.prompt_template = "{train.0.input}\n{train.2.output}\n{test.0.input}",
+	struct dataset_options o = {.prompt_template =
+	                                    "{train.0.input}\n{train.2.output}\n{test.0.input}",
 	                            .answer_column = "test.0.output"};
 	struct dataset         d;
 	const char            *nested = "{\"a\": [[1, {\"b\": 2}]], \"a.0\": 3}";
@@ -553,9 +619,11 @@ static void a_path_goes_into_lists_by_number(void **state)
 static void a_written_row_reads_back_the_same(void **state)
 {
 	(void)state;
-	const char    *rows = "{\"id\": \"a\\n\\u00e9\", \"prompt\": [{\"role\": \"user\", \"content\": \"\\\"q\\\"\"}], \"answer\": 0.5, "
+	const char    *rows = "{\"id\": \"a\\n\\u00e9\", \"prompt\": [{\"role\": \"user\", "
+	                      "\"content\": \"\\\"q\\\"\"}], \"answer\": 0.5, "
 	                      "\"difficulty\": 0.1, "
-	                      "\"category\": \"c\", \"hint\": \"h\", \"rubric\": \"r\", \"skills\": [\"s\", \"t\"], \"demonstrations\": "
+	                      "\"category\": \"c\", \"hint\": \"h\", \"rubric\": \"r\", \"skills\": "
+	                      "[\"s\", \"t\"], \"demonstrations\": "
 	                      "[\"d\"], \"extra\": {\"k\": [1, 2.5]}}\n";
 	struct dataset d, again;
 	struct text    t = {0}, twice = {0};
@@ -590,17 +658,20 @@ static void hostile_rows_are_refused_with_their_place(void **state)
 	        {"\n \n\t\n", "no rows"},
 	        {"[1]", ":1: row 1 must be a JSON object, such as {\"prompt\""},
 	        {"[]", "no rows"},
-	        {"3",
-	         "no rows of JSON: a row is an object, such as {\"prompt\": \"...\", \"answer\": \"...\"}, but the file begins with \"3\""},
+	        {"3", "no rows of JSON: a row is an object, such as {\"prompt\": \"...\", "
+	              "\"answer\": \"...\"}, but the file begins with \"3\""},
 	        {"{" PROMPT ", " ANSWER "}\n3", ":2: expected one JSON object"},
 	        {"[", ":1: the list does not end; is the file cut off?"},
 	        {"[{" PROMPT ", " ANSWER "}", ":1: the list does not end"},
-	        {"[{" PROMPT ", " ANSWER "}\n{" PROMPT ", " ANSWER "}]", ":2: not valid JSON: a comma is missing between two items"},
+	        {"[{" PROMPT ", " ANSWER "}\n{" PROMPT ", " ANSWER "}]",
+	         ":2: not valid JSON: a comma is missing between two items"},
 	        {"[{" PROMPT ", " ANSWER "},\n]", ":2: row 2 must be a JSON object"},
 	        {"[{" PROMPT ", " ANSWER "}] 1", ":1: something stands behind the list"},
 	        {"[\n{" PROMPT "}]", ":2 (row 1): no answer"},
-	        {"[\n{" PROMPT ", " ANSWER "},\n{\"prompt\": \"x\ny\"}]", ":3: not valid JSON: a text does not end on its line"},
-	        {"{\n" PROMPT ",\n" ANSWER "\n}\n{\n" PROMPT, ":5: the object that begins here does not end"},
+	        {"[\n{" PROMPT ", " ANSWER "},\n{\"prompt\": \"x\ny\"}]",
+	         ":3: not valid JSON: a text does not end on its line"},
+	        {"{\n" PROMPT ",\n" ANSWER "\n}\n{\n" PROMPT,
+	         ":5: the object that begins here does not end"},
 	        {"{\n" PROMPT ",\n" ANSWER "\n}\n3", ":5: row 2 must be a JSON object"},
 	        {"{\n" PROMPT ",\n" ANSWER ",\n}", ":1 (row 1): not valid JSON: line 4"},
 	        {"{" PROMPT ", " ANSWER "}\n{", ":2: not valid JSON"},
@@ -611,31 +682,38 @@ static void hostile_rows_are_refused_with_their_place(void **state)
 	        {"{\"prompt\": \"\", " ANSWER "}", "is empty"},
 	        {"{\"prompt\": 3, " ANSWER "}", "must be a text or a list of messages"},
 	        {"{\"prompt\": [], " ANSWER "}", "asks nothing"},
-	        {"{\"prompt\": [{\"role\": \"assistant\", \"content\": \"x\"}], " ANSWER "}", "asks nothing"},
+	        {"{\"prompt\": [{\"role\": \"assistant\", \"content\": \"x\"}], " ANSWER "}",
+	         "asks nothing"},
 	        {"{\"prompt\": [\"x\"], " ANSWER "}", "message 0"},
 	        {"{\"prompt\": [{\"role\": \"user\"}], " ANSWER "}", "message 0"},
-	        {"{\"prompt\": [{\"role\": \"user\", \"content\": [1]}], " ANSWER "}", "both texts"},
+	        {"{\"prompt\": [{\"role\": \"user\", \"content\": [1]}], " ANSWER "}",
+	         "both texts"},
 	        {"{\"prompt\": \"a\\u0000b\", " ANSWER "}", "NUL"},
 	        {"{" PROMPT ", \"answer\": \"a\\u0000\"}", "NUL"},
 	        {"{" PROMPT "}", "data.answer_column"},
 	        {"{" PROMPT ", \"answer\": null}", "data.answer_column"},
 	        {"{" PROMPT ", \"answer\": {\"x\": 1}}", "no answer"},
 	        {"{" PROMPT ", \"answer\": 1e999}", "overflow"},
-	        {"{" PROMPT ", " ANSWER ", \"chat_template_kwargs\": [1]}", "\"chat_template_kwargs\" must be an object"},
+	        {"{" PROMPT ", " ANSWER ", \"chat_template_kwargs\": [1]}",
+	         "\"chat_template_kwargs\" must be an object"},
 	        {"{\"prompt\": NaN, " ANSWER "}", "no prompt"},
 	        {"{" PROMPT ", \"answer\": NaN}", "no answer"},
 	        {"{" PROMPT ", \"answer\": Nan}", "not valid JSON"},
-	        {"{\"prompt\": \"\\ud83d?\", " ANSWER "}", ":1: \"prompt\" has half of a surrogate pair"},
-	        {"{" PROMPT ", \"answer\": \"\\udE00\"}", ":1: \"answer\" has half of a surrogate pair"},
+	        {"{\"prompt\": \"\\ud83d?\", " ANSWER "}",
+	         ":1: \"prompt\" has half of a surrogate pair"},
+	        {"{" PROMPT ", \"answer\": \"\\udE00\"}",
+	         ":1: \"answer\" has half of a surrogate pair"},
 	        {"{\"version\": 1, \"data\": [{" PROMPT "}]}",
 	         "no prompt (looked for prompt, messages, conversations, question, problem, "
 	         "instruction, input); name its column with data.prompt_column; the row has "
 	         "version, data; if the rows are the items of \"data\", take them out of there: "
 	         "jq -c '.[\"data\"][]'"},
-	        {"{" PROMPT ", " ANSWER ", \"skills\": [1]}", "\"skills\" must be a text or a list of texts"},
+	        {"{" PROMPT ", " ANSWER ", \"skills\": [1]}",
+	         "\"skills\" must be a text or a list of texts"},
 	        {"{" PROMPT ", " ANSWER ", \"demonstrations\": {}}", "\"demonstrations\""},
 	        {"{" PROMPT ", " ANSWER ", \"id\": 1.5}", "\"id\" must be a text or an integer"},
-	        {"{" PROMPT ", " ANSWER ", \"id\": \"x\"}\n{" PROMPT ", " ANSWER ", \"id\": \"x\"}", "rows.jsonl:2; ids must differ"},
+	        {"{" PROMPT ", " ANSWER ", \"id\": \"x\"}\n{" PROMPT ", " ANSWER ", \"id\": \"x\"}",
+	         "rows.jsonl:2; ids must differ"},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -672,7 +750,8 @@ static void a_huge_row_is_refused_with_its_line(void **state)
 	memset(text + n, 'x', DATASET_LINE_MAX);
 	snprintf(text + n + DATASET_LINE_MAX, 50, "\", " PROMPT ", " ANSWER "}\n");
 	assert_ok(file_write(path, text, n + DATASET_LINE_MAX));
-	assert_error(dataset_read(&path, 1, NULL, &d), ERR_INPUT, "huge.jsonl:2: the line is longer than 16777216 bytes");
+	assert_error(dataset_read(&path, 1, NULL, &d), ERR_INPUT,
+	             "huge.jsonl:2: the line is longer than 16777216 bytes");
 	unlink(path);
 	free(text);
 }
@@ -680,12 +759,14 @@ static void a_huge_row_is_refused_with_its_line(void **state)
 static void ids_that_two_files_share_are_named_with_both_places(void **state)
 {
 	(void)state;
-	const char            *paths[] = {"tests/data/task/conversations.jsonl", "tests/data/task/conversations.jsonl"};
+	const char            *paths[] = {"tests/data/task/conversations.jsonl",
+	                                  "tests/data/task/conversations.jsonl"};
 	struct dataset_options o = {.answer_optional = 1};
 	struct dataset         d;
 
 	assert_error(dataset_read(paths, 2, &o, &d), ERR_INPUT,
-	             "the id \"conversations:1\": tests/data/task/conversations.jsonl:1 and tests/data/task/conversations.jsonl:1; ids "
+	             "the id \"conversations:1\": tests/data/task/conversations.jsonl:1 and "
+	             "tests/data/task/conversations.jsonl:1; ids "
 	             "must differ");
 	assert_null(d.problems);
 }
@@ -694,22 +775,26 @@ static void wrong_columns_of_the_options_are_named(void **state)
 {
 	(void)state;
 	struct dataset         d;
-	struct dataset_options prompt = {.prompt_column = "quiz"}, answer = {.answer_column = "a.b"}, object = {.answer_column = "o"};
+	struct dataset_options prompt = {.prompt_column = "quiz"},
+	                       answer = {.answer_column = "a.b"}, object = {.answer_column = "o"};
 	struct dataset_options template = {.prompt_template = "{nothing}"};
 	struct dataset_options knights = {.convert = generate_knights_convert};
-	const char            *row = "{" PROMPT ", \"o\": {}, \"statements\": \"(('lying', 0),)\", \"people\": 1}";
+	const char            *row =
+	        "{" PROMPT ", \"o\": {}, \"statements\": \"(('lying', 0),)\", \"people\": 1}";
 
 	assert_error(read_text(row, &prompt, &d), ERR_INPUT, "\"quiz\" is missing");
 	assert_error(read_text(row, &answer, &d), ERR_INPUT, "\"a.b\" is missing");
 	assert_error(read_text(row, &object, &d), ERR_INPUT, "\"o\" must be a text");
 	assert_error(read_text(row, &template, &d), ERR_INPUT, "\"nothing\"");
 	assert_error(generator_converter("x", &template.convert), ERR_INPUT, "no generator \"x\"");
-	assert_error(generator_converter("addition", &template.convert), ERR_INPUT, "knows no published rows");
+	assert_error(generator_converter("addition", &template.convert), ERR_INPUT,
+	             "knows no published rows");
 	assert_ok(generator_converter("knights_knaves", &template.convert));
 	assert_true(template.convert == knights.convert);
 	assert_error(read_text(row, &knights, &d), ERR_INPUT, "none or several solutions");
 	assert_error(read_text("{}", &knights, &d), ERR_INPUT, "\"statements\"");
-	assert_error(read_text("{\"people\": 15, \"statements\": \"\"}", &knights, &d), ERR_INPUT, "people");
+	assert_error(read_text("{\"people\": 15, \"statements\": \"\"}", &knights, &d), ERR_INPUT,
+	             "people");
 }
 
 static void memory_that_runs_out_leaves_nothing_behind(void **state)
@@ -731,15 +816,25 @@ static void memory_that_runs_out_leaves_nothing_behind(void **state)
 	assert_true(failures > 3);
 }
 
-TEST_MAIN(TEST(a_row_fills_every_field_of_a_problem), TEST(every_spelling_of_prompt_and_answer_is_found),
-          TEST(answers_that_are_no_texts_become_their_json), TEST(rows_of_other_frameworks_are_read),
-          TEST(a_gold_deep_in_the_row_is_found_by_its_path), TEST(ids_and_categories_have_spellings_of_their_own),
-          TEST(the_last_word_of_the_assistant_is_a_demonstration), TEST(a_file_of_any_layout_gives_the_same_problems),
-          TEST(a_list_may_be_longer_than_a_row), TEST(what_is_no_json_is_refused_with_the_command_that_mends_it),
-          TEST(a_value_that_nobody_reads_stops_nobody), TEST(scales_of_difficulty_that_are_no_numbers_are_not_read),
-          TEST(an_id_that_became_a_real_is_the_integer_it_was), TEST(prompts_come_in_the_shapes_that_people_publish),
-          TEST(what_the_chat_template_is_to_see_is_kept), TEST(published_puzzles_come_in_words_and_in_signs),
-          TEST(a_template_makes_prompts_from_columns), TEST(a_path_goes_into_lists_by_number), TEST(a_written_row_reads_back_the_same),
-          TEST(hostile_rows_are_refused_with_their_place), TEST(deep_nesting_and_missing_files_are_refused),
-          TEST(a_huge_row_is_refused_with_its_line), TEST(ids_that_two_files_share_are_named_with_both_places),
-          TEST(wrong_columns_of_the_options_are_named), TEST(memory_that_runs_out_leaves_nothing_behind))
+TEST_MAIN(TEST(a_row_fills_every_field_of_a_problem),
+          TEST(every_spelling_of_prompt_and_answer_is_found),
+          TEST(answers_that_are_no_texts_become_their_json),
+          TEST(rows_of_other_frameworks_are_read),
+          TEST(a_gold_deep_in_the_row_is_found_by_its_path),
+          TEST(ids_and_categories_have_spellings_of_their_own),
+          TEST(the_last_word_of_the_assistant_is_a_demonstration),
+          TEST(a_file_of_any_layout_gives_the_same_problems), TEST(a_list_may_be_longer_than_a_row),
+          TEST(what_is_no_json_is_refused_with_the_command_that_mends_it),
+          TEST(a_value_that_nobody_reads_stops_nobody),
+          TEST(scales_of_difficulty_that_are_no_numbers_are_not_read),
+          TEST(an_id_that_became_a_real_is_the_integer_it_was),
+          TEST(prompts_come_in_the_shapes_that_people_publish),
+          TEST(what_the_chat_template_is_to_see_is_kept),
+          TEST(published_puzzles_come_in_words_and_in_signs),
+          TEST(a_template_makes_prompts_from_columns), TEST(a_path_goes_into_lists_by_number),
+          TEST(a_written_row_reads_back_the_same), TEST(hostile_rows_are_refused_with_their_place),
+          TEST(deep_nesting_and_missing_files_are_refused),
+          TEST(a_huge_row_is_refused_with_its_line),
+          TEST(ids_that_two_files_share_are_named_with_both_places),
+          TEST(wrong_columns_of_the_options_are_named),
+          TEST(memory_that_runs_out_leaves_nothing_behind))

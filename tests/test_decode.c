@@ -4,7 +4,8 @@
 #include "model/head.h"
 #include "test.h"
 
-/* A model of a few thousand weights, large enough that answers differ; prompts longer and shorter than a page. */
+/* A model of a few thousand weights, large enough that answers differ; prompts longer and shorter
+ * than a page. */
 enum { N_PROMPTS = 5, G = 6, N = N_PROMPTS * G, MAX_NEW = 70, V = 29 };
 static const int prompt_length[N_PROMPTS] = {3, 64, 1, 90, 130};
 
@@ -38,11 +39,13 @@ static int setup(void **state)
 	assert_ok(weights_new(&shape, &w));
 	weights_init(&w, 5);
 	for (size_t i = 0; i < w.n; i++)
-		w.data[i] *= 8; /* far from uniform, so that answers end by themselves now and then */
+		/* far from uniform, so that answers end by themselves now and then */
+		w.data[i] *= 8;
 	assert_ok(model_new(&w, mm, 0, &model));
 	for (int p = 0; p < N_PROMPTS; p++)
 		for (int i = 0; i < prompt_length[p]; i++)
-			prompt[p][i] = (int)rng_below((struct rng_key){3, RNG_TEST, 0, (uint32_t)p, 0}, (uint32_t)i, V);
+			prompt[p][i] = (int)rng_below(
+			        (struct rng_key){3, RNG_TEST, 0, (uint32_t)p, 0}, (uint32_t)i, V);
 	return 0;
 }
 
@@ -66,10 +69,11 @@ static void answer_with(struct answers *a, int slots, const struct decode_option
 
 	memset(a, 0, sizeof *a);
 	for (int i = 0; i < N; i++)
-		a->requests[i] = (struct decode_request){.prompt = prompt[i / G],
-		                                         .n_prompt = prompt_length[i / G],
-		                                         .max_new = MAX_NEW,
-		                                         .key = {11, RNG_SAMPLE, 1, (uint32_t)(i / G), (uint32_t)(i % G)}};
+		a->requests[i] = (struct decode_request){
+		        .prompt = prompt[i / G],
+		        .n_prompt = prompt_length[i / G],
+		        .max_new = MAX_NEW,
+		        .key = {11, RNG_SAMPLE, 1, (uint32_t)(i / G), (uint32_t)(i % G)}};
 	assert_ok(decoder_new(model, slots, 130 + MAX_NEW, &d));
 	assert_ok(decode_run(d, o, a->requests, N, &a->arena, a->results));
 	decoder_free(d);
@@ -77,8 +81,10 @@ static void answer_with(struct answers *a, int slots, const struct decode_option
 
 static void answer(struct answers *a, int slots, int share, float temperature)
 {
-	const struct decode_options o = {
-	        .sampling = {.temperature = temperature, .top_p = 1}, .eos = &eos, .n_eos = 1, .share_prompt = share};
+	const struct decode_options o = {.sampling = {.temperature = temperature, .top_p = 1},
+	                                 .eos = &eos,
+	                                 .n_eos = 1,
+	                                 .share_prompt = share};
 
 	answer_with(a, slots, &o);
 }
@@ -105,7 +111,8 @@ static void an_answer_is_the_same_whatever_else_is_in_the_batch(void **state)
 	answer(&all, N, 1, 1);
 	for (int i = 1; i < N; i++)
 		different_lengths += all.results[i].n != all.results[0].n;
-	assert_true(different_lengths > 5); /* sequences do leave early; otherwise this test would prove little */
+	/* sequences do leave early; otherwise this test would prove little */
+	assert_true(different_lengths > 5);
 	for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
 		for (int share = 0; share < 2; share++) {
 			answer(&other, slots[i], share, 1);
@@ -132,7 +139,8 @@ static void an_answer_is_the_same_on_any_number_of_threads(void **state)
 	arena_free(&two.arena);
 }
 
-/* The promise of the project: what the trainer computes for a token is what was recorded when it was sampled, bit for bit. */
+/* The promise of the project: what the trainer computes for a token is what was recorded when it
+ * was sampled, bit for bit. */
 static void trained_log_probabilities_are_the_sampled_ones(void **state)
 {
 	(void)state;
@@ -143,7 +151,8 @@ static void trained_log_probabilities_are_the_sampled_ones(void **state)
 
 	answer(&a, 8, 1, 0.7f);
 	for (int i = 0; i < N; i++)
-		seqs[i] = (struct sequence){prompt[i / G], prompt_length[i / G], a.results[i].ids, a.results[i].n};
+		seqs[i] = (struct sequence){prompt[i / G], prompt_length[i / G], a.results[i].ids,
+		                            a.results[i].n};
 	for (int share = 0; share < 2; share++) {
 		assert_ok(batch_plan(seqs, N, share, &a.arena, &units, &n_units));
 		for (int u = 0; u < n_units; u++) {
@@ -188,15 +197,19 @@ static int answer_back(void *calls, int request, struct decode_result *r, int *g
 	return OK;
 }
 
-/* The longer texts are more than is read at once, so with reread some have to wait while others go on. */
+/* The longer texts are more than is read at once, so with reread some have to wait while others go
+ * on. */
 static void an_answer_that_goes_on_is_the_same_with_pages_kept_or_read_again(void **state)
 {
 	(void)state;
 	int                   every[V], calls = 0, more = 0;
-	struct decode_options o = {
-	        .sampling = {.temperature = 1, .top_p = 1}, .eos = every, .n_eos = V, .share_prompt = 1, .listener = {answer_back, &calls}};
-	const int      slots[] = {1, 7, 64};
-	struct answers all, other;
+	struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1},
+	                           .eos = every,
+	                           .n_eos = V,
+	                           .share_prompt = 1,
+	                           .listener = {answer_back, &calls}};
+	const int             slots[] = {1, 7, 64};
+	struct answers        all, other;
 
 	for (int i = 0; i < V; i++)
 		every[i] = i;
@@ -229,11 +242,13 @@ static int refuse(void *context, int request, struct decode_result *r, int *go_o
 static void an_error_of_the_listener_is_the_error_of_the_run(void **state)
 {
 	(void)state;
-	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1}, .listener = {refuse, NULL}};
-	struct decode_request       q = {.prompt = prompt[0], .n_prompt = 3, .max_new = 5, .key = {1, RNG_SAMPLE, 0, 0, 0}};
-	struct decode_result        r;
-	struct arena                arena = {0};
-	struct decoder             *d;
+	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1},
+	                                 .listener = {refuse, NULL}};
+	struct decode_request       q = {
+	              .prompt = prompt[0], .n_prompt = 3, .max_new = 5, .key = {1, RNG_SAMPLE, 0, 0, 0}};
+	struct decode_result r;
+	struct arena         arena = {0};
+	struct decoder      *d;
 
 	assert_ok(decoder_new(model, 2, 20, &d));
 	assert_error(decode_run(d, &o, &q, 1, &arena, &r), ERR_INPUT, "the world of 0 broke");
@@ -264,7 +279,8 @@ static void samples_of_one_prompt_differ(void **state)
 	answer(&a, 16, 1, 1);
 	for (int i = 1; i < G; i++)
 		differ += a.results[i].n != a.results[0].n ||
-		          memcmp(a.results[i].ids, a.results[0].ids, (size_t)a.results[0].n * sizeof(int)) != 0;
+		          memcmp(a.results[i].ids, a.results[0].ids,
+		                 (size_t)a.results[0].n * sizeof(int)) != 0;
 	assert_true(differ >= G - 2);
 	arena_free(&a.arena);
 }
@@ -290,12 +306,16 @@ static void an_answer_says_why_it_ended(void **state)
 static void a_nan_in_the_weights_is_reported_and_not_sampled(void **state)
 {
 	(void)state;
-	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1}, .eos = &eos, .n_eos = 1, .share_prompt = 1};
-	struct decode_request       q = {.prompt = prompt[0], .n_prompt = 3, .max_new = 5, .key = {1, RNG_SAMPLE, 0, 0, 0}};
-	struct decode_result        r;
-	struct arena                arena = {0};
-	struct decoder             *d;
-	float                      *gain = &model->weights.data[model->weights.norm_final], kept = *gain;
+	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1},
+	                                 .eos = &eos,
+	                                 .n_eos = 1,
+	                                 .share_prompt = 1};
+	struct decode_request       q = {
+	              .prompt = prompt[0], .n_prompt = 3, .max_new = 5, .key = {1, RNG_SAMPLE, 0, 0, 0}};
+	struct decode_result r;
+	struct arena         arena = {0};
+	struct decoder      *d;
+	float               *gain = &model->weights.data[model->weights.norm_final], kept = *gain;
 
 	*gain = NAN;
 	assert_ok(decoder_new(model, 2, 20, &d));

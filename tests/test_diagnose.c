@@ -32,8 +32,12 @@ static void every_cause_has_its_name(void **state)
 		const char    *part;
 	} table[] = {
 	        {{.reward = 1, .right = 1, .parsed = 1}, SIGNAL_ALL_RIGHT, "harder"},
-	        {{.truncated = 1, .parsed = 1, .stop = STOP_LENGTH}, SIGNAL_ALL_TRUNCATED, "every completion was cut off: raise"},
-	        {{.truncated = 1, .stop = STOP_LENGTH}, SIGNAL_NOTHING_REACHED, "cut off, and none has the form"},
+	        {{.truncated = 1, .parsed = 1, .stop = STOP_LENGTH},
+	         SIGNAL_ALL_TRUNCATED,
+	         "every completion was cut off: raise"},
+	        {{.truncated = 1, .stop = STOP_LENGTH},
+	         SIGNAL_NOTHING_REACHED,
+	         "cut off, and none has the form"},
 	        {{.truncated = 1, .stop = STOP_CONTEXT}, SIGNAL_CONTEXT, "no more positions"},
 	        {{.parsed = 0}, SIGNAL_NOTHING_PARSED, "no completion has the form"},
 	        {{.parsed = 1}, SIGNAL_ALL_WRONG, "no completion is right"},
@@ -70,7 +74,8 @@ static void a_collapse_is_told_from_short_or_cut_completions(void **state)
 	struct group   g[2] = {{.rollouts = rollouts, .n = 2}, {.rollouts = rollouts + 2, .n = 2}};
 
 	for (int i = 0; i < 4; i++)
-		rollouts[i] = (struct rollout){.n = 3, .ids = ids, .entropy = sure, .truncated = 1, .stop = STOP_LENGTH};
+		rollouts[i] = (struct rollout){
+		        .n = 3, .ids = ids, .entropy = sure, .truncated = 1, .stop = STOP_LENGTH};
 	assert_int_equal(diagnose(g, 2), SIGNAL_COLLAPSED);
 	rollouts[3].ids = (const int[]){1, 2, 4};
 	assert_int_equal(diagnose(g, 2), SIGNAL_NOTHING_REACHED);
@@ -78,8 +83,10 @@ static void a_collapse_is_told_from_short_or_cut_completions(void **state)
 	rollouts[1].entropy = unsure;
 	assert_int_equal(diagnose(g, 2), SIGNAL_NOTHING_REACHED);
 	for (int i = 0; i < 4; i++)
-		rollouts[i] = (struct rollout){.n = 3, .ids = ids, .entropy = sure, .right = 1, .reward = 1};
-	assert_int_equal(diagnose(g, 2), SIGNAL_ALL_RIGHT); /* sure of the right ones is what was wanted */
+		rollouts[i] = (struct rollout){
+		        .n = 3, .ids = ids, .entropy = sure, .right = 1, .reward = 1};
+	/* sure of the right ones is what was wanted */
+	assert_int_equal(diagnose(g, 2), SIGNAL_ALL_RIGHT);
 }
 
 static void what_was_learned_decides_over_what_the_rewards_look_like(void **state)
@@ -87,7 +94,8 @@ static void what_was_learned_decides_over_what_the_rewards_look_like(void **stat
 	(void)state;
 	struct rollout       rollouts[2] = {{.reward = 1, .parsed = 1}, {.parsed = 1}};
 	struct group         g = {.rollouts = rollouts, .n = 2};
-	struct diagnose_step s = {.groups = &g, .n = 1, .n_used = 1, .advantage = 1, .baseline = BASELINE_GROUP};
+	struct diagnose_step s = {
+	        .groups = &g, .n = 1, .n_used = 1, .advantage = 1, .baseline = BASELINE_GROUP};
 
 	assert_int_equal(diagnose_learned(&s), SIGNAL_FINE);
 	s.advantage = 0;
@@ -95,7 +103,8 @@ static void what_was_learned_decides_over_what_the_rewards_look_like(void **stat
 	s.n_used = 0; /* dynamic sampling took neither: rewards differ, but none is right */
 	assert_int_equal(diagnose_learned(&s), SIGNAL_ALL_WRONG);
 	rollouts[0].reward = 0;
-	s.n_used = 1, s.advantage = 1, s.baseline = BASELINE_CONSTANT; /* all below the constant: a signal */
+	/* all below the constant: a signal */
+	s.n_used = 1, s.advantage = 1, s.baseline = BASELINE_CONSTANT;
 	assert_int_equal(diagnose_learned(&s), SIGNAL_FINE);
 	s.kl_in_reward = 1;
 	assert_int_equal(diagnose_learned(&s), SIGNAL_FINE);
@@ -108,4 +117,5 @@ static void what_was_learned_decides_over_what_the_rewards_look_like(void **stat
 }
 
 TEST_MAIN(TEST(every_cause_has_its_name), TEST(completions_that_differ_are_a_signal),
-          TEST(a_collapse_is_told_from_short_or_cut_completions), TEST(what_was_learned_decides_over_what_the_rewards_look_like))
+          TEST(a_collapse_is_told_from_short_or_cut_completions),
+          TEST(what_was_learned_decides_over_what_the_rewards_look_like))

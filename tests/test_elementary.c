@@ -1,8 +1,10 @@
-/* exp, log, sigmoid, silu against double libm, on a sample of all floats that steps through their bit patterns. */
+/* exp, log, sigmoid, silu against double libm, on a sample of all floats that steps through their
+ * bit patterns. */
 #include "math/elementary.h"
 #include "test.h"
 
-enum { STRIDE = 1009 }; /* of bit patterns: 4 million floats; a prime, so that the low bits of the mantissa vary */
+/* of bit patterns: 4 million floats; a prime, so that the low bits of the mantissa vary */
+enum { STRIDE = 1009 };
 
 static float apply_exp(float x)
 {
@@ -75,7 +77,8 @@ static void every_function_keeps_its_bound_on_a_dense_sample(void **state)
 		double most = worst(&functions[i], STRIDE);
 		print_message("%-8s %.3f ulp\n", functions[i].name, most);
 		if (!(most <= functions[i].bound))
-			fail_msg("%s is off by %.3f ulp, promised %.1f", functions[i].name, most, functions[i].bound);
+			fail_msg("%s is off by %.3f ulp, promised %.1f", functions[i].name, most,
+			         functions[i].bound);
 	}
 }
 
@@ -85,8 +88,10 @@ static void bounds_hold_at_the_ends_of_the_range_too(void **state)
 	for (int i = 0; i < N_FUNCTIONS; i++) {
 		float x = functions[i].low, y = functions[i].high;
 		for (int step = 0; step < 2000; step++) {
-			assert_true(ulps(functions[i].apply(x), functions[i].truth(x)) <= functions[i].bound);
-			assert_true(ulps(functions[i].apply(y), functions[i].truth(y)) <= functions[i].bound);
+			assert_true(ulps(functions[i].apply(x), functions[i].truth(x)) <=
+			            functions[i].bound);
+			assert_true(ulps(functions[i].apply(y), functions[i].truth(y)) <=
+			            functions[i].bound);
 			x = nextafterf(x, functions[i].high);
 			y = nextafterf(y, functions[i].low);
 		}
@@ -99,16 +104,19 @@ static void nan_and_infinity_come_out_as_they_should(void **state)
 	for (int i = 0; i < N_FUNCTIONS; i++)
 		assert_true(isnan(functions[i].apply(NAN)));
 	assert_true(elementary_exp(INFINITY) == INFINITY && elementary_exp(88.73f) == INFINITY);
-	assert_true(elementary_exp(-INFINITY) == 0 && elementary_exp(-87.34f) == 0 && elementary_exp(-1e30f) == 0);
+	assert_true(elementary_exp(-INFINITY) == 0 && elementary_exp(-87.34f) == 0 &&
+	            elementary_exp(-1e30f) == 0);
 	assert_true(elementary_log(INFINITY) == INFINITY);
 	assert_true(elementary_log(0.0f) == -INFINITY && elementary_log(-0.0f) == -INFINITY);
 	assert_true(isnan(elementary_log(-1.0f)) && isnan(elementary_log(-INFINITY)));
 	assert_true(elementary_sigmoid(INFINITY) == 1 && elementary_sigmoid(-INFINITY) == 0);
 	assert_true(elementary_silu(INFINITY) == INFINITY && isnan(elementary_silu(-INFINITY)));
-	assert_true(elementary_exp(0) == 1 && elementary_log(1) == 0 && elementary_sigmoid(0) == 0.5f && elementary_silu(0) == 0);
+	assert_true(elementary_exp(0) == 1 && elementary_log(1) == 0 &&
+	            elementary_sigmoid(0) == 0.5f && elementary_silu(0) == 0);
 }
 
-/* A loop that the compiler vectorises and the same function called one by one must agree, also in the remainder of the loop. */
+/* A loop that the compiler vectorises and the same function called one by one must agree, also in
+ * the remainder of the loop. */
 static void vectors_and_scalars_give_the_same_bits(void **state)
 {
 	(void)state;
@@ -121,9 +129,12 @@ static void vectors_and_scalars_give_the_same_bits(void **state)
 		y[i] = elementary_log(elementary_exp(x[i]) + elementary_silu(x[i]));
 	for (int i = 0; i < N; i++) {
 		float one = apply_log(apply_exp(x[i]) + apply_silu(x[i]));
-		assert_true(elementary_bits(one) == elementary_bits(y[i]) || (isnan(one) && isnan(y[i])));
+		assert_true(elementary_bits(one) == elementary_bits(y[i]) ||
+		            (isnan(one) && isnan(y[i])));
 	}
 }
 
-TEST_MAIN(TEST(every_function_keeps_its_bound_on_a_dense_sample), TEST(bounds_hold_at_the_ends_of_the_range_too),
-          TEST(nan_and_infinity_come_out_as_they_should), TEST(vectors_and_scalars_give_the_same_bits))
+TEST_MAIN(TEST(every_function_keeps_its_bound_on_a_dense_sample),
+          TEST(bounds_hold_at_the_ends_of_the_range_too),
+          TEST(nan_and_infinity_come_out_as_they_should),
+          TEST(vectors_and_scalars_give_the_same_bits))

@@ -6,9 +6,11 @@
 
 enum { SEEDS = 300 };
 
-static void open_level(const struct environment_kind *kind, int level, uint32_t index, struct arena *a, struct environment *e)
+static void open_level(const struct environment_kind *kind, int level, uint32_t index,
+                       struct arena *a, struct environment *e)
 {
-	assert_ok(environment_new(kind, (struct environment_key){.level = level, .seed = 7, .index = index}, a, e));
+	assert_ok(environment_new(
+	        kind, (struct environment_key){.level = level, .seed = 7, .index = index}, a, e));
 }
 
 static void oracle_action(const struct environment *e, char action[ACTION_MAX])
@@ -21,7 +23,8 @@ static int is_observation(const struct observation *o)
 {
 	size_t n = strlen(o->text);
 
-	return n == o->n && n >= 3 && o->text[0] == '<' && strcspn(o->text + 1, "<>\n") == n - 2 && o->text[n - 1] == '>';
+	return n == o->n && n >= 3 && o->text[0] == '<' && strcspn(o->text + 1, "<>\n") == n - 2 &&
+	       o->text[n - 1] == '>';
 }
 
 static void the_oracle_wins_everywhere_within_its_turns(void **state)
@@ -61,7 +64,10 @@ static void the_oracle_goes_on_from_wherever_one_strayed(void **state)
 	for (int i = 0; (kind = environment_at(i)); i++)
 		for (int level = kind->level_min; level <= kind->level_max; level++)
 			for (uint32_t index = 0; index < SEEDS; index++) {
-				struct rng_stream  s = {.key = {.seed = 3, .purpose = RNG_TEST, .step = (uint32_t)level, .item = index}};
+				struct rng_stream  s = {.key = {.seed = 3,
+				                                .purpose = RNG_TEST,
+				                                .step = (uint32_t)level,
+				                                .item = index}};
 				struct environment e;
 				struct observation o;
 				char               action[ACTION_MAX];
@@ -93,9 +99,15 @@ static void hostile_actions_get_an_observation_that_says_so(void **state)
 	const struct {
 		const char *text;
 		size_t      n;
-	} hostile[] = {{"", 0},       {"\n", 1},      {"\0", 1},        {"k\0", 2},          {"\0k\n", 3}, {"k k", 3},
-	               {"<+>", 3},    {"%s%n%d", 6},  {"\xff\xfe", 2},  {huge, sizeof huge}, {"o3 ", 3},   {"aaaaaaaaaaaaaaaaaaaaaaa", 23},
-	               {"k\nk\n", 4}, {"i\x80\n", 3}, {"g\xc3\xa9", 3}, {"-1", 2},           {"t\0", 2},   {"s ", 2}};
+	} hostile[] = {{"", 0},          {"\n", 1},
+	               {"\0", 1},        {"k\0", 2},
+	               {"\0k\n", 3},     {"k k", 3},
+	               {"<+>", 3},       {"%s%n%d", 6},
+	               {"\xff\xfe", 2},  {huge, sizeof huge},
+	               {"o3 ", 3},       {"aaaaaaaaaaaaaaaaaaaaaaa", 23},
+	               {"k\nk\n", 4},    {"i\x80\n", 3},
+	               {"g\xc3\xa9", 3}, {"-1", 2},
+	               {"t\0", 2},       {"s ", 2}};
 
 	memset(huge, 'a', sizeof huge);
 	for (int i = 0; (kind = environment_at(i)); i++) {
@@ -112,7 +124,8 @@ static void hostile_actions_get_an_observation_that_says_so(void **state)
 	arena_free(&a);
 }
 
-/* Every one- and two-letter action anywhere: never a crash, always an observation, and no reward out of range. */
+/* Every one- and two-letter action anywhere: never a crash, always an observation, and no reward
+ * out of range. */
 static void every_short_action_is_answered(void **state)
 {
 	(void)state;
@@ -166,7 +179,8 @@ static double play_nav(const char *const *actions, const char *const *observatio
 	struct environment e;
 	struct observation o = {.n = 0};
 
-	assert_ok(environment_new(&environment_nav, (struct environment_key){.level = 2, .seed = 7}, a, &e));
+	assert_ok(environment_new(&environment_nav, (struct environment_key){.level = 2, .seed = 7},
+	                          a, &e));
 	e.turns_max = 100;
 	e.kind->look(e.state, &o);
 	assert_string_equal(o.text, observations[0]);
@@ -182,10 +196,13 @@ static void the_texts_of_a_corridor_are_as_documented(void **state)
 {
 	(void)state;
 	struct arena a = {0};
-	const char  *straight[] = {"k", "b", "c", NULL}, *straight_seen[] = {"<2b c:abc>", "<+>", "<-:fac>", ""};
-	const char  *round_about[] = {"b", "c", "r", "k", "k", "a", "b", "r", "b", "f", "r", "c", NULL},
-	           *round_about_seen[] = {"<2b c:abc>", "<-:fac>", "<!>",     "<c:abc>", "<+>",     "<!>", "<.>",
-	                                  "<!>",        "<-:abc>", "<-:fac>", "<.>",     "<-:fac>", ""};
+	const char  *straight[] = {"k", "b", "c", NULL},
+	           *straight_seen[] = {"<2b c:abc>", "<+>", "<-:fac>", ""};
+	const char *round_about[] = {"b", "c", "r", "k", "k", "a", "b",
+	                             "r", "b", "f", "r", "c", NULL},
+	           *round_about_seen[] = {"<2b c:abc>", "<-:fac>", "<!>", "<c:abc>", "<+>",
+	                                  "<!>",        "<.>",     "<!>", "<-:abc>", "<-:fac>",
+	                                  "<.>",        "<-:fac>", ""};
 
 	assert_close(play_nav(straight, straight_seen, &a), 1, 0);
 	assert_close(play_nav(round_about, round_about_seen, &a), 1, 0);
@@ -197,7 +214,8 @@ static void make(const char *name, int level, uint32_t index, struct arena *a, s
 	const struct generator *g;
 
 	assert_ok(generator_find(name, &g));
-	assert_ok(generator_make(g, &(struct generator_request){.level = level, .seed = 7, .index = index}, a, p));
+	assert_ok(generator_make(
+	        g, &(struct generator_request){.level = level, .seed = 7, .index = index}, a, p));
 }
 
 static void pieces_of_an_episode_are_its_actions_and_observations(void **state)
@@ -239,7 +257,8 @@ static double verify(const struct problem *p, const char *text, size_t n)
 
 	assert_ok(verifier_open(&spec, &name, NULL, 1, NULL));
 	assert_ok(verifier_check(&spec, p));
-	assert_ok(verifier_score(&spec, p, &(struct completion){.text = text, .n = n, .finished = 1}, &v));
+	assert_ok(verifier_score(&spec, p,
+	                         &(struct completion){.text = text, .n = n, .finished = 1}, &v));
 	verifier_close(&spec);
 	return v.reward;
 }
@@ -258,7 +277,8 @@ static void invented_observations_earn_nothing(void **state)
 	strchr(text, '+')[0] = '-';
 	assert_close(verify(&p, text, strlen(text)), 0, 0);
 	assert_close(verify(&p, text, 0), 0, 0);
-	assert_close(verify(&p, p.demonstrations[0], strlen(p.demonstrations[0]) - 1), 0, 0); /* the last action has not ended */
+	/* the last action has not ended */
+	assert_close(verify(&p, p.demonstrations[0], strlen(p.demonstrations[0]) - 1), 0, 0);
 	snprintf(text, sizeof text, "%sx\n<k>", p.demonstrations[0]);
 	assert_close(verify(&p, text, strlen(text)), 1, 0); /* nothing counts behind the end */
 	arena_free(&a);
@@ -275,8 +295,9 @@ static void a_purchase_is_worth_the_share_of_the_wishes_it_meets(void **state)
 		char           text[64];
 		double         reward;
 		make("shop", 4, index, &a, &p); /* colour, material, price, size: quarters */
-		const char        *seen = strchr(p.demonstrations[0], '<'), *end = strchr(seen, '>');
-		int                n = snprintf(text, sizeof text, "s%.2s\n%.*s", p.prompt + 1, (int)(end + 1 - seen), seen);
+		const char *seen = strchr(p.demonstrations[0], '<'), *end = strchr(seen, '>');
+		int         n = snprintf(text, sizeof text, "s%.2s\n%.*s", p.prompt + 1,
+		                         (int)(end + 1 - seen), seen);
 		struct environment e;
 		struct observation o;
 		char               look[3] = {'i', seen[1], 0};
@@ -302,7 +323,8 @@ static int says(struct environment *e, const char *action, const char *answer)
 	return !strcmp(o.text, answer);
 }
 
-/* A corridor by its doors alone, an object taken from the first place looked at, an article bought unseen: none of that is possible without the hint. */
+/* A corridor by its doors alone, an object taken from the first place looked at, an article bought
+ * unseen: none of that is possible without the hint. */
 static void a_hint_spares_the_search(void **state)
 {
 	(void)state;
@@ -328,14 +350,19 @@ static void a_hint_spares_the_search(void **state)
 					}
 					assert_close(e.reward, 1, 0);
 				} else if (kind == &environment_household) {
-					const char room[] = {'g', (char)('A' + (hint[0] - '1') / 2), 0}, look[] = {'o', hint[0], 0};
+					const char room[] = {'g', (char)('A' + (hint[0] - '1') / 2),
+					                     0},
+					           look[] = {'o', hint[0], 0};
 					const char take[] = {'t', seen.text[2], 0};
 					says(&e, room, "");
 					says(&e, look, "");
 					assert_true(says(&e, take, "<+>"));
 				} else {
-					const char item[] = {'i', hint[0], 0}, size[] = {seen.text[strlen(seen.text) - 2], 0};
-					for (says(&e, (char[]){'s', seen.text[1], seen.text[2], 0}, ""); says(&e, item, "<!>");)
+					const char item[] = {'i', hint[0], 0},
+					           size[] = {seen.text[strlen(seen.text) - 2], 0};
+					for (says(&e, (char[]){'s', seen.text[1], seen.text[2], 0},
+					          "");
+					     says(&e, item, "<!>");)
 						says(&e, "n", "");
 					says(&e, size, "<+>");
 					says(&e, "y", "");
@@ -355,19 +382,31 @@ static void rows_that_name_no_environment_are_refused(void **state)
 #define ROW(text) (p.row = (text), &p)
 	assert_false(environment_has(ROW("{}")));
 	assert_error(environment_open(ROW("{}"), &a, &e), ERR_INPUT, "no column \"environment\"");
-	assert_error(environment_open(ROW("{\"environment\": 3}"), &a, &e), ERR_INPUT, "no column \"environment\"");
-	assert_error(environment_open(ROW("{\"environment\": {\"kind\": \"maze\", \"level\": 1, \"seed\": 1, \"index\": 1}}"), &a, &e),
+	assert_error(environment_open(ROW("{\"environment\": 3}"), &a, &e), ERR_INPUT,
+	             "no column \"environment\"");
+	assert_error(environment_open(ROW("{\"environment\": {\"kind\": \"maze\", \"level\": 1, "
+	                                  "\"seed\": 1, \"index\": 1}}"),
+	                              &a, &e),
 	             ERR_INPUT, "no environment \"maze\"");
-	assert_error(environment_open(ROW("{\"environment\": {\"kind\": \"nav\", \"level\": 13, \"seed\": 1, \"index\": 1}}"), &a, &e),
+	assert_error(environment_open(ROW("{\"environment\": {\"kind\": \"nav\", \"level\": 13, "
+	                                  "\"seed\": 1, \"index\": 1}}"),
+	                              &a, &e),
 	             ERR_INPUT, "levels 1 to 12");
-	assert_error(environment_open(ROW("{\"environment\": {\"kind\": \"nav\", \"level\": 1, \"seed\": 1, \"index\": -1}}"), &a, &e),
+	assert_error(environment_open(ROW("{\"environment\": {\"kind\": \"nav\", \"level\": 1, "
+	                                  "\"seed\": 1, \"index\": -1}}"),
+	                              &a, &e),
 	             ERR_INPUT, "index");
-	assert_error(environment_open(ROW("{\"environment\": {\"kind\": \"nav\"}}"), &a, &e), ERR_INPUT, "level");
+	assert_error(environment_open(ROW("{\"environment\": {\"kind\": \"nav\"}}"), &a, &e),
+	             ERR_INPUT, "level");
 	arena_free(&a);
 }
 
-TEST_MAIN(TEST(the_oracle_wins_everywhere_within_its_turns), TEST(the_oracle_goes_on_from_wherever_one_strayed),
-          TEST(hostile_actions_get_an_observation_that_says_so), TEST(every_short_action_is_answered), TEST(turns_run_out_without_reward),
-          TEST(the_texts_of_a_corridor_are_as_documented), TEST(pieces_of_an_episode_are_its_actions_and_observations),
-          TEST(invented_observations_earn_nothing), TEST(a_purchase_is_worth_the_share_of_the_wishes_it_meets),
+TEST_MAIN(TEST(the_oracle_wins_everywhere_within_its_turns),
+          TEST(the_oracle_goes_on_from_wherever_one_strayed),
+          TEST(hostile_actions_get_an_observation_that_says_so),
+          TEST(every_short_action_is_answered), TEST(turns_run_out_without_reward),
+          TEST(the_texts_of_a_corridor_are_as_documented),
+          TEST(pieces_of_an_episode_are_its_actions_and_observations),
+          TEST(invented_observations_earn_nothing),
+          TEST(a_purchase_is_worth_the_share_of_the_wishes_it_meets),
           TEST(a_hint_spares_the_search), TEST(rows_that_name_no_environment_are_refused))

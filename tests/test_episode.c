@@ -7,7 +7,8 @@
 #include "world/environment.h"
 #include "world/generator.h"
 
-/* A model that knows nothing, but likes newlines: its episodes have many turns, nearly all of them nonsense. */
+/* A model that knows nothing, but likes newlines: its episodes have many turns, nearly all of them
+ * nonsense. */
 enum { KINDS = 3, EACH = 4, N = KINDS * EACH + 1, G = 4, MAX_NEW = 150, POSITIONS = 200 };
 
 #define ALPHABET "\n<>?!+.:-=*0123456789abcdefghkmnorwABCDE "
@@ -29,7 +30,9 @@ static void make(const char *name, int level, uint32_t index, struct problem *p)
 	const struct generator *g;
 
 	assert_ok(generator_find(name, &g));
-	assert_ok(generator_make(g, &(struct generator_request){.level = level, .seed = 5, .index = index}, &arena, p));
+	assert_ok(generator_make(
+	        g, &(struct generator_request){.level = level, .seed = 5, .index = index}, &arena,
+	        p));
 }
 
 static void make_model(void)
@@ -69,8 +72,10 @@ static int setup(void **state)
 	for (int i = 0; i < N - 1; i++)
 		make(environment_at(i % KINDS)->name, 4, (uint32_t)i, &problems[i]);
 	make("sequence", 3, 0, &problems[N - 1]);
-	assert_ok(
-	        prompts_render(problems, N, &(struct prompts_options){.tokenizer = tokenizer, .max_prompt_length = 60}, &arena, &prompts));
+	assert_ok(prompts_render(
+	        problems, N,
+	        &(struct prompts_options){.tokenizer = tokenizer, .max_prompt_length = 60}, &arena,
+	        &prompts));
 	for (int i = 0; i < N; i++)
 		all[i] = i;
 	make_model();
@@ -91,23 +96,25 @@ static struct rollout_options options(int share)
 {
 	const struct model_shape *s = &model->weights.shape;
 
-	return (struct rollout_options){.decode = {.sampling = {.temperature = temperature, .top_p = 1},
-	                                           .eos = s->eos,
-	                                           .n_eos = 1,
-	                                           .tokenizer = tokenizer,
-	                                           .piece = tokenizer_piece,
-	                                           .stop = stop,
-	                                           .n_stop = n_stop,
-	                                           .share_prompt = share,
-	                                           .reread = reread},
-	                                .num_generations = G,
-	                                .max_completion_length = MAX_NEW,
-	                                .n_positions = POSITIONS,
-	                                .seed = 3,
-	                                .purpose = RNG_SAMPLE};
+	return (struct rollout_options){
+	        .decode = {.sampling = {.temperature = temperature, .top_p = 1},
+	                   .eos = s->eos,
+	                   .n_eos = 1,
+	                   .tokenizer = tokenizer,
+	                   .piece = tokenizer_piece,
+	                   .stop = stop,
+	                   .n_stop = n_stop,
+	                   .share_prompt = share,
+	                   .reread = reread},
+	        .num_generations = G,
+	        .max_completion_length = MAX_NEW,
+	        .n_positions = POSITIONS,
+	        .seed = 3,
+	        .purpose = RNG_SAMPLE};
 }
 
-static void sample(int slots, int share, const int *picked, int n, struct arena *a, struct groups *groups)
+static void sample(int slots, int share, const int *picked, int n, struct arena *a,
+                   struct groups *groups)
 {
 	const struct rollout_options o = options(share);
 	struct decoder              *d;
@@ -129,11 +136,13 @@ static int same_completions(const struct group *a, const struct group *b)
 
 	for (int i = 0; i < G; i++)
 		same += a->rollouts[i].n == b->rollouts[i].n &&
-		        !memcmp(a->rollouts[i].ids, b->rollouts[i].ids, (size_t)a->rollouts[i].n * sizeof *a->rollouts[i].ids);
+		        !memcmp(a->rollouts[i].ids, b->rollouts[i].ids,
+		                (size_t)a->rollouts[i].n * sizeof *a->rollouts[i].ids);
 	return same;
 }
 
-/* With an environment and without: a step, and a second group of the same step, draw other random numbers. */
+/* With an environment and without: a step, and a second group of the same step, draw other random
+ * numbers. */
 static void a_problem_is_answered_otherwise_in_another_step_and_when_it_comes_twice(void **state)
 {
 	(void)state;
@@ -205,15 +214,20 @@ static void turns_and_observations_take_turns_and_only_turns_are_trained(void **
 					assert_true(r->logp[at] < 0 && r->entropy[at] > 0);
 			}
 			turns += span->kind == SPAN_TURN;
-			by_token += span->kind == SPAN_TURN && r->ids[at - 1] == model->weights.shape.eos[0];
-			by_newline += span->kind == SPAN_TURN && r->ids[at - 1] != model->weights.shape.eos[0];
+			by_token += span->kind == SPAN_TURN &&
+			            r->ids[at - 1] == model->weights.shape.eos[0];
+			by_newline += span->kind == SPAN_TURN &&
+			              r->ids[at - 1] != model->weights.shape.eos[0];
 		}
 		assert_int_equal(at, r->n);
 		assert_true(r->n > 0 && r->n <= MAX_NEW && r->n + r->sampled_under->n <= POSITIONS);
 	}
-	print_message("%d turns: %d ended by a newline, %d by an end token; %d episodes ended, %d + %d were cut off\n", turns, by_newline,
-	              by_token, stops[STOP_STRING], stops[STOP_LENGTH], stops[STOP_CONTEXT]);
-	assert_true(turns > 2 * N * G && by_newline > N && by_token > N && stops[STOP_STRING] > 0 && stops[STOP_LENGTH] > 0);
+	print_message("%d turns: %d ended by a newline, %d by an end token; %d episodes ended, %d "
+	              "+ %d were cut off\n",
+	              turns, by_newline, by_token, stops[STOP_STRING], stops[STOP_LENGTH],
+	              stops[STOP_CONTEXT]);
+	assert_true(turns > 2 * N * G && by_newline > N && by_token > N && stops[STOP_STRING] > 0 &&
+	            stops[STOP_LENGTH] > 0);
 	arena_free(&a);
 }
 
@@ -227,7 +241,8 @@ static void score(struct groups *g, struct arena *a)
 	verifier_close(&spec);
 }
 
-/* The text alone, played again, gives the same observations in the same places, and knows whether the episode came to its end. */
+/* The text alone, played again, gives the same observations in the same places, and knows whether
+ * the episode came to its end. */
 static void the_text_of_an_episode_plays_again(void **state)
 {
 	(void)state;
@@ -245,7 +260,8 @@ static void the_text_of_an_episode_plays_again(void **state)
 		assert_ok(environment_read(&e, r->text, r->n_text, &a, &pieces, &n));
 		for (int p = 0; p < n; p++)
 			observations += pieces[p].observation;
-		for (int s = 0; s < r->n_spans; s++) /* the last may be a newline alone, behind an end token */
+		/* the last may be a newline alone, behind an end token */
+		for (int s = 0; s < r->n_spans; s++)
 			seen += r->spans[s].kind == SPAN_OBSERVATION && !(r->spans[s].count == 1);
 		assert_int_equal(observations, seen);
 		assert_int_equal(e.done, r->stop == STOP_STRING);
@@ -261,18 +277,19 @@ static void training_meets_the_probabilities_of_every_turn(void **state)
 	struct arena          a = {0};
 	struct groups         g;
 	struct policy         p;
-	struct policy_options o = {
-	        .optimizer = {.epsilon = 1e-8, .beta1 = 0.9, .beta2 = 0.99}, .micro_batch_tokens = 300, .temperature = 1.5f};
-	int trained = 0;
+	struct policy_options o = {.optimizer = {.epsilon = 1e-8, .beta1 = 0.9, .beta2 = 0.99},
+	                           .micro_batch_tokens = 300,
+	                           .temperature = 1.5f};
+	int                   trained = 0;
 
 	sample(16, 1, all, N - 1, &a, &g);
 	assert_ok(policy_new(model, &o, &p));
 	for (int i = 0; i < g.n * G; i++) {
 		const struct rollout *r = answer(&g, i);
-		struct sequence       s = {r->sampled_under->ids, r->sampled_under->n, r->ids, r->n};
-		int                   offset[2] = {0, r->n};
-		struct examples       e = {.rows = {1, offset, r->trained}, .sequences = &s};
-		float                 logp[MAX_NEW], entropy[MAX_NEW];
+		struct sequence s = {r->sampled_under->ids, r->sampled_under->n, r->ids, r->n};
+		int             offset[2] = {0, r->n};
+		struct examples e = {.rows = {1, offset, r->trained}, .sequences = &s};
+		float           logp[MAX_NEW], entropy[MAX_NEW];
 		assert_ok(policy_logprobs(&p, model, &e, logp, entropy));
 		for (int t = 0; t < r->n; t++)
 			if (r->trained[t]) {
@@ -335,14 +352,16 @@ static void an_episode_is_the_same_with_pages_kept_or_every_turn_read_anew(void 
 	score(&anew, &a);
 	for (int i = 0; i < (N - 1) * G; i++) {
 		assert_same(answer(&kept, i), answer(&anew, i));
-		assert_memory_equal(&answer(&kept, i)->reward, &answer(&anew, i)->reward, sizeof(double));
+		assert_memory_equal(&answer(&kept, i)->reward, &answer(&anew, i)->reward,
+		                    sizeof(double));
 		later_turns += answer(&kept, i)->n_spans > 2;
 	}
 	assert_true(later_turns > N);
 	arena_free(&a);
 }
 
-/* Every '>' and what may follow it is a stop text: a turn would end at once if it were read together with the observation before it. */
+/* Every '>' and what may follow it is a stop text: a turn would end at once if it were read
+ * together with the observation before it. */
 static void a_stop_text_does_not_begin_in_an_observation(void **state)
 {
 	(void)state;
@@ -363,7 +382,8 @@ static void a_stop_text_does_not_begin_in_an_observation(void **state)
 	arena_free(&a);
 }
 
-/* So hot that every token is as likely as another: if turns began their random numbers anew, all turns of an episode would be alike. */
+/* So hot that every token is as likely as another: if turns began their random numbers anew, all
+ * turns of an episode would be alike. */
 static void turns_share_no_random_numbers(void **state)
 {
 	(void)state;
@@ -377,11 +397,13 @@ static void turns_share_no_random_numbers(void **state)
 	for (int i = 0; i < g.n * G; i++) {
 		const struct rollout *r = answer(&g, i);
 		for (int s = 2; s < r->n_spans; s += 2) {
-			int n = r->spans[s].count < r->spans[0].count ? r->spans[s].count : r->spans[0].count;
+			int n = r->spans[s].count < r->spans[0].count ? r->spans[s].count
+			                                              : r->spans[0].count;
 			if (n < 3)
 				continue;
 			pairs++;
-			alike += !memcmp(r->ids, r->ids + r->spans[s].first, (size_t)n * sizeof *r->ids);
+			alike += !memcmp(r->ids, r->ids + r->spans[s].first,
+			                 (size_t)n * sizeof *r->ids);
 		}
 	}
 	assert_true(pairs > 50);

@@ -10,7 +10,8 @@
 
 static pid_t start(const char *script)
 {
-	char *const                words[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", (char *)(uintptr_t)script, NULL};
+	char *const                words[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
+	                                      (char *)(uintptr_t)script, NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t          how;
 	pid_t                      pid = 0;
@@ -51,12 +52,16 @@ static void whoever_leaves_the_group_ends_with_the_program(void **state)
 {
 	(void)state;
 	static const char *const scripts[] = {
-	        "sleep 600 & echo $! > family; wait",                                    /* in the group */
-	        "setsid sleep 600 & echo $! > family; wait",                             /* another session */
-	        "(setsid sleep 600 & echo $! > family); wait; sleep 600",                /* and another parent */
-	        "(setsid sh -c 'sleep 600 & echo $! > family; wait' &); sleep 600",      /* a grandchild of it */
-	        "(setsid sh -c 'env -i sleep 600 & echo $! > family' &); exec sleep 600" /* without what it inherited */
-	};
+	        /* in the group */
+	        "sleep 600 & echo $! > family; wait",
+	        /* another session */
+	        "setsid sleep 600 & echo $! > family; wait",
+	        /* and another parent */
+	        "(setsid sleep 600 & echo $! > family); wait; sleep 600",
+	        /* a grandchild of it */
+	        "(setsid sh -c 'sleep 600 & echo $! > family; wait' &); sleep 600",
+	        /* without what it inherited */
+	        "(setsid sh -c 'env -i sleep 600 & echo $! > family' &); exec sleep 600"};
 
 	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
 		pid_t program = start(scripts[i]), child = child_of("family");
@@ -70,8 +75,10 @@ static void whoever_leaves_the_group_ends_with_the_program(void **state)
 static void what_was_there_before_and_what_still_runs_is_left_alone(void **state)
 {
 	(void)state;
-	pid_t foreign = *(pid_t *)*state, other = start("sleep 600 & echo $! > family; wait"), grandchild = child_of("family");
-	pid_t program = start("setsid sleep 600 & echo $! > family; wait"), child = child_of("family");
+	pid_t foreign = *(pid_t *)*state, other = start("sleep 600 & echo $! > family; wait"),
+	      grandchild = child_of("family");
+	pid_t program = start("setsid sleep 600 & echo $! > family; wait"),
+	      child = child_of("family");
 
 	family_end(program);
 	assert_true(is_gone(child));
@@ -106,8 +113,9 @@ static int end_foreign(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(whoever_leaves_the_group_ends_with_the_program),
-	                                   TEST(what_was_there_before_and_what_still_runs_is_left_alone)};
+	const struct CMUnitTest tests[] = {
+	        TEST(whoever_leaves_the_group_ends_with_the_program),
+	        TEST(what_was_there_before_and_what_still_runs_is_left_alone)};
 
 	return cmocka_run_group_tests(tests, fork_foreign, end_foreign);
 }

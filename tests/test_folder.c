@@ -101,9 +101,11 @@ static void what_config_json_leaves_out_has_its_usual_value(void **state)
 	struct model_shape s;
 
 	start();
-	put("config.json", "{\"model_type\": \"llama\", \"hidden_size\": 12, \"num_hidden_layers\": 1, \"num_attention_heads\": 3,"
-	                   " \"intermediate_size\": 7, \"vocab_size\": 11, \"eos_token_id\": [3, 4],"
-	                   " \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}}");
+	put("config.json",
+	    "{\"model_type\": \"llama\", \"hidden_size\": 12, \"num_hidden_layers\": 1, "
+	    "\"num_attention_heads\": 3,"
+	    " \"intermediate_size\": 7, \"vocab_size\": 11, \"eos_token_id\": [3, 4],"
+	    " \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}}");
 	assert_ok(folder_read_shape(work, &s));
 	assert_int_equal(s.n_kv_heads, 3);
 	assert_int_equal(s.head_width, 4);
@@ -138,28 +140,37 @@ static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
 	static const struct {
 		const char *key, *value, *part;
 	} table[] = {
-	        {"model_type", "\"qwen2_moe\"", "\"model_type\" is \"qwen2_moe\"; known: llama, qwen2, qwen3"},
-	        {"model_type", "\"qwen2\"", "\"architectures\" does not begin with \"Qwen2ForCausalLM\""},
+	        {"model_type", "\"qwen2_moe\"",
+	         "\"model_type\" is \"qwen2_moe\"; known: llama, qwen2, qwen3"},
+	        {"model_type", "\"qwen2\"",
+	         "\"architectures\" does not begin with \"Qwen2ForCausalLM\""},
 	        {"model_type", NULL, "\"model_type\" is missing"},
 	        {"architectures", "[\"LlamaForSequenceClassification\"]", "\"architectures\""},
 	        {"hidden_act", "\"gelu\"", "\"hidden_act\" is \"gelu\""},
 	        {"attention_bias", "true", "\"attention_bias\""},
 	        {"mlp_bias", "true", "\"mlp_bias\""},
-	        {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8.0}", "\"low_freq_factor\" is missing"},
+	        {"rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8.0}",
+	         "\"low_freq_factor\" is missing"},
 	        {"rope_scaling", "{\"type\": \"linear\"}", "\"factor\" is missing"},
-	        {"rope_scaling", "{\"type\": \"linear\", \"factor\": 0.5}", "factor of the scaled rotary positions is 0.5"},
-	        {"rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2.0}", "\"rope_scaling\" of type \"dynamic\""},
-	        {"rope_scaling", "{\"factor\": 2.0}", "\"rope_scaling\" has a \"factor\", but no \"rope_type\""},
-	        {"rope_parameters", "{\"rope_theta\": 10000.0}", NULL}, /* no type is the plain one */
+	        {"rope_scaling", "{\"type\": \"linear\", \"factor\": 0.5}",
+	         "factor of the scaled rotary positions is 0.5"},
+	        {"rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2.0}",
+	         "\"rope_scaling\" of type \"dynamic\""},
+	        {"rope_scaling", "{\"factor\": 2.0}",
+	         "\"rope_scaling\" has a \"factor\", but no \"rope_type\""},
+	        /* no type is the plain one */
+	        {"rope_parameters", "{\"rope_theta\": 10000.0}", NULL},
 	        {"hidden_act", "\"swish\"", NULL},
 	        {"eos_token_id", "-2", "\"eos_token_id\" must hold token ids"},
 	        {"rope_interleaved", "true", "\"rope_interleaved\""},
-	        {"rope_parameters", "{\"rope_type\": \"yarn\"}", "\"rope_parameters\" of type \"yarn\""},
+	        {"rope_parameters", "{\"rope_type\": \"yarn\"}",
+	         "\"rope_parameters\" of type \"yarn\""},
 	        {"partial_rotary_factor", "0.5", "\"partial_rotary_factor\" is 0.5"},
 	        {"sliding_window", "511", "\"sliding_window\" is set"},
 	        {"use_sliding_window", "true", NULL}, /* Llama takes no notice */
 	        {"sliding_window", "512", NULL},
-	        {"layer_types", "[\"full_attention\", \"sliding_attention\"]", "\"layer_types\" is set"},
+	        {"layer_types", "[\"full_attention\", \"sliding_attention\"]",
+	         "\"layer_types\" is set"},
 	        {"num_local_experts", "8", "\"num_local_experts\""},
 	        {"quantization_config", "{\"bits\": 4}", "\"quantization_config\""},
 	        {"hidden_size", NULL, "\"hidden_size\" is missing"},
@@ -189,9 +200,11 @@ static void a_setting_that_changes_the_model_is_refused_by_its_key(void **state)
 			assert_ok(folder_read_shape(work, &s));
 		}
 	}
-	put("config.json", "{\"model_type\": \"llama\", \"hidden_size\": 10, \"num_hidden_layers\": 1, \"num_attention_heads\": 3,"
+	put("config.json", "{\"model_type\": \"llama\", \"hidden_size\": 10, "
+	                   "\"num_hidden_layers\": 1, \"num_attention_heads\": 3,"
 	                   " \"intermediate_size\": 7, \"vocab_size\": 11}");
-	assert_error(folder_read_shape(work, &s), ERR_INPUT, "no multiple of \"num_attention_heads\"");
+	assert_error(folder_read_shape(work, &s), ERR_INPUT,
+	             "no multiple of \"num_attention_heads\"");
 	put("config.json", "[]");
 	assert_error(folder_read_shape(work, &s), ERR_INPUT, "config.json");
 	unlink(inside("config.json"));
@@ -221,37 +234,58 @@ static const struct {
 	size_t      n_weights;
 } published[] = {
         {"SmolLM2-135M",
-         "{\"architectures\": [\"LlamaForCausalLM\"], \"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 0,"
-         " \"eos_token_id\": 0, \"hidden_act\": \"silu\", \"hidden_size\": 576, \"initializer_range\": 0.041666666666666664,"
-         " \"intermediate_size\": 1536, \"is_llama_config\": true, \"max_position_embeddings\": 8192, \"mlp_bias\": false,"
-         " \"model_type\": \"llama\", \"num_attention_heads\": 9, \"num_hidden_layers\": 30, \"num_key_value_heads\": 3,"
-         " \"pretraining_tp\": 1, \"rms_norm_eps\": 1e-05, \"rope_interleaved\": false, \"rope_scaling\": null, \"rope_theta\": 100000,"
+         "{\"architectures\": [\"LlamaForCausalLM\"], \"attention_bias\": false, "
+         "\"attention_dropout\": 0.0, \"bos_token_id\": 0,"
+         " \"eos_token_id\": 0, \"hidden_act\": \"silu\", \"hidden_size\": 576, "
+         "\"initializer_range\": 0.041666666666666664,"
+         " \"intermediate_size\": 1536, \"is_llama_config\": true, \"max_position_embeddings\": "
+         "8192, \"mlp_bias\": false,"
+         " \"model_type\": \"llama\", \"num_attention_heads\": 9, \"num_hidden_layers\": 30, "
+         "\"num_key_value_heads\": 3,"
+         " \"pretraining_tp\": 1, \"rms_norm_eps\": 1e-05, \"rope_interleaved\": false, "
+         "\"rope_scaling\": null, \"rope_theta\": 100000,"
          " \"tie_word_embeddings\": true, \"vocab_size\": 49152}",
          NULL, 134515008},
         {"Qwen2.5-0.5B",
-         "{\"architectures\": [\"Qwen2ForCausalLM\"], \"attention_dropout\": 0.0, \"bos_token_id\": 151643, \"eos_token_id\": 151645,"
-         " \"hidden_act\": \"silu\", \"hidden_size\": 896, \"intermediate_size\": 4864, \"max_position_embeddings\": 32768,"
-         " \"max_window_layers\": 21, \"model_type\": \"qwen2\", \"num_attention_heads\": 14, \"num_hidden_layers\": 24,"
-         " \"num_key_value_heads\": 2, \"rms_norm_eps\": 1e-06, \"rope_theta\": 1000000.0, \"sliding_window\": 32768,"
+         "{\"architectures\": [\"Qwen2ForCausalLM\"], \"attention_dropout\": 0.0, "
+         "\"bos_token_id\": 151643, \"eos_token_id\": 151645,"
+         " \"hidden_act\": \"silu\", \"hidden_size\": 896, \"intermediate_size\": 4864, "
+         "\"max_position_embeddings\": 32768,"
+         " \"max_window_layers\": 21, \"model_type\": \"qwen2\", \"num_attention_heads\": 14, "
+         "\"num_hidden_layers\": 24,"
+         " \"num_key_value_heads\": 2, \"rms_norm_eps\": 1e-06, \"rope_theta\": 1000000.0, "
+         "\"sliding_window\": 32768,"
          " \"tie_word_embeddings\": true, \"use_sliding_window\": false, \"vocab_size\": 151936}",
-         "{\"bos_token_id\": 151643, \"pad_token_id\": 151643, \"do_sample\": true, \"eos_token_id\": [151645, 151643],"
+         "{\"bos_token_id\": 151643, \"pad_token_id\": 151643, \"do_sample\": true, "
+         "\"eos_token_id\": [151645, 151643],"
          " \"repetition_penalty\": 1.1, \"temperature\": 0.7, \"top_p\": 0.8, \"top_k\": 20}",
          494032768},
         {"Qwen3-0.6B",
-         "{\"architectures\": [\"Qwen3ForCausalLM\"], \"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 151643,"
-         " \"eos_token_id\": 151645, \"head_dim\": 128, \"hidden_act\": \"silu\", \"hidden_size\": 1024, \"intermediate_size\": 3072,"
-         " \"max_position_embeddings\": 40960, \"max_window_layers\": 28, \"model_type\": \"qwen3\", \"num_attention_heads\": 16,"
-         " \"num_hidden_layers\": 28, \"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-06, \"rope_scaling\": null,"
-         " \"rope_theta\": 1000000, \"sliding_window\": null, \"tie_word_embeddings\": true, \"use_sliding_window\": false,"
+         "{\"architectures\": [\"Qwen3ForCausalLM\"], \"attention_bias\": false, "
+         "\"attention_dropout\": 0.0, \"bos_token_id\": 151643,"
+         " \"eos_token_id\": 151645, \"head_dim\": 128, \"hidden_act\": \"silu\", \"hidden_size\": "
+         "1024, \"intermediate_size\": 3072,"
+         " \"max_position_embeddings\": 40960, \"max_window_layers\": 28, \"model_type\": "
+         "\"qwen3\", \"num_attention_heads\": 16,"
+         " \"num_hidden_layers\": 28, \"num_key_value_heads\": 8, \"rms_norm_eps\": 1e-06, "
+         "\"rope_scaling\": null,"
+         " \"rope_theta\": 1000000, \"sliding_window\": null, \"tie_word_embeddings\": true, "
+         "\"use_sliding_window\": false,"
          " \"vocab_size\": 151936}",
          "{\"eos_token_id\": [151645, 151643]}", 596049920},
         {"Llama-3.2-1B",
-         "{\"architectures\": [\"LlamaForCausalLM\"], \"attention_bias\": false, \"bos_token_id\": 128000, \"eos_token_id\": [128001,"
-         " 128008, 128009], \"head_dim\": 64, \"hidden_act\": \"silu\", \"hidden_size\": 2048, \"intermediate_size\": 8192,"
-         " \"max_position_embeddings\": 131072, \"mlp_bias\": false, \"model_type\": \"llama\", \"num_attention_heads\": 32,"
-         " \"num_hidden_layers\": 16, \"num_key_value_heads\": 8, \"pretraining_tp\": 1, \"rms_norm_eps\": 1e-05, \"rope_scaling\":"
-         " {\"factor\": 32.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0, \"original_max_position_embeddings\": 8192,"
-         " \"rope_type\": \"llama3\"}, \"rope_theta\": 500000.0, \"tie_word_embeddings\": true, \"vocab_size\": 128256}",
+         "{\"architectures\": [\"LlamaForCausalLM\"], \"attention_bias\": false, \"bos_token_id\": "
+         "128000, \"eos_token_id\": [128001,"
+         " 128008, 128009], \"head_dim\": 64, \"hidden_act\": \"silu\", \"hidden_size\": 2048, "
+         "\"intermediate_size\": 8192,"
+         " \"max_position_embeddings\": 131072, \"mlp_bias\": false, \"model_type\": \"llama\", "
+         "\"num_attention_heads\": 32,"
+         " \"num_hidden_layers\": 16, \"num_key_value_heads\": 8, \"pretraining_tp\": 1, "
+         "\"rms_norm_eps\": 1e-05, \"rope_scaling\":"
+         " {\"factor\": 32.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0, "
+         "\"original_max_position_embeddings\": 8192,"
+         " \"rope_type\": \"llama3\"}, \"rope_theta\": 500000.0, \"tie_word_embeddings\": true, "
+         "\"vocab_size\": 128256}",
          NULL, 1235814400},
 };
 
@@ -285,12 +319,16 @@ static void windows_of_qwen_count_only_when_they_are_used_and_short(void **state
 	} table[] = {
 	        {"\"sliding_window\": 8, \"use_sliding_window\": false", NULL},
 	        {"\"sliding_window\": 8", NULL},
-	        {"\"sliding_window\": 8, \"use_sliding_window\": true", "\"use_sliding_window\" is set"},
+	        {"\"sliding_window\": 8, \"use_sliding_window\": true",
+	         "\"use_sliding_window\" is set"},
 	        {"\"sliding_window\": 64, \"use_sliding_window\": true", NULL},
-	        {"\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 2", NULL},
-	        {"\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 1", "\"use_sliding_window\" is set"},
+	        {"\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 2",
+	         NULL},
+	        {"\"sliding_window\": 8, \"use_sliding_window\": true, \"max_window_layers\": 1",
+	         "\"use_sliding_window\" is set"},
 	        {"\"layer_types\": [\"full_attention\", \"full_attention\"]", NULL},
-	        {"\"layer_types\": [\"full_attention\", \"linear_attention\"]", "\"layer_types\" is set"},
+	        {"\"layer_types\": [\"full_attention\", \"linear_attention\"]",
+	         "\"layer_types\" is set"},
 	        {"\"layer_types\": [7]", "\"layer_types\" is set"},
 	        {"\"attention_bias\": true", "\"attention_bias\" is set"},
 	        {"\"num_experts\": 8", "\"num_experts\" is set"},
@@ -301,8 +339,10 @@ static void windows_of_qwen_count_only_when_they_are_used_and_short(void **state
 	start();
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
 		snprintf(text, sizeof text,
-		         "{\"model_type\": \"qwen3\", \"hidden_size\": 12, \"num_hidden_layers\": 2, \"num_attention_heads\": 64,"
-		         " \"intermediate_size\": 7, \"vocab_size\": 11, \"max_position_embeddings\": 64, %s}",
+		         "{\"model_type\": \"qwen3\", \"hidden_size\": 12, \"num_hidden_layers\": "
+		         "2, \"num_attention_heads\": 64,"
+		         " \"intermediate_size\": 7, \"vocab_size\": 11, "
+		         "\"max_position_embeddings\": 64, %s}",
 		         table[i].settings);
 		put("config.json", text);
 		if (table[i].part) {
@@ -319,21 +359,22 @@ static void windows_of_qwen_count_only_when_they_are_used_and_short(void **state
 static void every_kind_and_scaling_is_read_back_as_written(void **state)
 {
 	(void)state;
-	const struct rope_scaling scaled[] = {{0}, {.kind = ROPE_LINEAR, .factor = 2.5}, {ROPE_LLAMA3, 100, 32, 1, 4}};
-	struct model_shape        s = {.n_layers = 2,
-	                               .width = 6,
-	                               .n_heads = 2,
-	                               .n_kv_heads = 1,
-	                               .head_width = 4,
-	                               .ff_width = 5,
-	                               .n_vocab = 7,
-	                               .n_positions = 8,
-	                               .rope_theta = 10000,
-	                               .norm_eps = 1e-5,
-	                               .bos = -1,
-	                               .eos = {2, 3},
-	                               .n_eos = 2};
-	struct weights            w, again;
+	const struct rope_scaling scaled[] = {
+	        {0}, {.kind = ROPE_LINEAR, .factor = 2.5}, {ROPE_LLAMA3, 100, 32, 1, 4}};
+	struct model_shape s = {.n_layers = 2,
+	                        .width = 6,
+	                        .n_heads = 2,
+	                        .n_kv_heads = 1,
+	                        .head_width = 4,
+	                        .ff_width = 5,
+	                        .n_vocab = 7,
+	                        .n_positions = 8,
+	                        .rope_theta = 10000,
+	                        .norm_eps = 1e-5,
+	                        .bos = -1,
+	                        .eos = {2, 3},
+	                        .n_eos = 2};
+	struct weights     w, again;
 
 	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++) {
 		for (int i = 0; i < 3; i++) {
@@ -371,8 +412,11 @@ static void a_folder_that_does_not_say_do_sample_is_greedy_as_in_transformers(vo
 	assert_true(generation_sampling(&g).temperature == 0 && g.temperature == 1);
 	read_generation("{\"temperature\": 0.6, \"top_k\": 20, \"eos_token_id\": [1, 5]}", &a, &g);
 	assert_true(generation_sampling(&g).temperature == 0);
-	read_generation("{\"do_sample\": true, \"temperature\": 0.6, \"top_p\": null, \"top_k\": 20, \"min_p\": 0.1}", &a, &g);
-	assert_true(g.do_sample && g.temperature == 0.6 && g.top_p == 1 && g.top_k == 20 && g.min_p == 0.1);
+	read_generation("{\"do_sample\": true, \"temperature\": 0.6, \"top_p\": null, \"top_k\": "
+	                "20, \"min_p\": 0.1}",
+	                &a, &g);
+	assert_true(g.do_sample && g.temperature == 0.6 && g.top_p == 1 && g.top_k == 20 &&
+	            g.min_p == 0.1);
 	assert_true(generation_sampling(&g).temperature == 0.6f);
 	read_generation("{\"do_sample\": true, \"temperature\": 1e-300}", &a, &g);
 	assert_true(generation_sampling(&g).temperature == 0);
@@ -387,13 +431,16 @@ static void only_the_settings_that_are_out_of_range_are_named(void **state)
 		const char *text, *part, *not_part;
 	} cases[] = {
 	        {"{\"temperature\": -1}", "\"temperature\" (-1)", "top_p"},
-	        {"{\"top_p\": 0, \"temperature\": 0}", "\"top_p\" (0) must lie above 0", "temperature"},
-	        {"{\"min_p\": 2, \"top_p\": 1.5}", "\"top_p\" (1.5) must lie above 0 and at most 1, \"min_p\" (2)", "temperature"},
+	        {"{\"top_p\": 0, \"temperature\": 0}", "\"top_p\" (0) must lie above 0",
+	         "temperature"},
+	        {"{\"min_p\": 2, \"top_p\": 1.5}",
+	         "\"top_p\" (1.5) must lie above 0 and at most 1, \"min_p\" (2)", "temperature"},
 	        {"{\"top_k\": 0.5}", "\"top_k\" must be an integer", "top_p"},
 	        {"{\"repetition_penalty\": 0}", "\"repetition_penalty\" (0)", "top_p"},
 	        {"{\"no_repeat_ngram_size\": -2}", "no_repeat_ngram_size", "top_p"},
 	        {"{\"suppress_tokens\": 7}", "\"suppress_tokens\" must be a list", "begin"},
-	        {"{\"begin_suppress_tokens\": [\"a\"]}", "\"begin_suppress_tokens\" must hold token ids", "bad"},
+	        {"{\"begin_suppress_tokens\": [\"a\"]}",
+	         "\"begin_suppress_tokens\" must hold token ids", "bad"},
 	        {"{\"bad_words_ids\": [[1], []]}", "a word without tokens", "top_p"},
 	        {"{\"bad_words_ids\": [3]}", "\"bad_words_ids\" must be a list", "top_p"},
 	};
@@ -418,21 +465,28 @@ static void penalties_are_read_and_what_is_not_done_is_named(void **state)
 	struct text       names = {0};
 
 	start();
-	read_generation("{\"repetition_penalty\": 1.0, \"no_repeat_ngram_size\": 0, \"suppress_tokens\": [], \"num_beams\": 1,"
-	                " \"typical_p\": 1.0, \"guidance_scale\": null, \"length_penalty\": 2, \"max_length\": 20}",
+	read_generation("{\"repetition_penalty\": 1.0, \"no_repeat_ngram_size\": 0, "
+	                "\"suppress_tokens\": [], \"num_beams\": 1,"
+	                " \"typical_p\": 1.0, \"guidance_scale\": null, \"length_penalty\": 2, "
+	                "\"max_length\": 20}",
 	                &a, &g);
 	assert_true(!penalty_any(&g.penalty) && *g.not_done == 0);
-	read_generation("{\"repetition_penalty\": 1.25, \"no_repeat_ngram_size\": 3, \"suppress_tokens\": [5, -1],"
-	                " \"begin_suppress_tokens\": [7], \"bad_words_ids\": [[1], [2, 3]], \"min_length\": 4, \"min_new_tokens\": 6}",
+	read_generation("{\"repetition_penalty\": 1.25, \"no_repeat_ngram_size\": 3, "
+	                "\"suppress_tokens\": [5, -1],"
+	                " \"begin_suppress_tokens\": [7], \"bad_words_ids\": [[1], [2, 3]], "
+	                "\"min_length\": 4, \"min_new_tokens\": 6}",
 	                &a, &g);
 	penalty_print(&g.penalty, &names);
-	assert_string_equal(names.data,
-	                    ", repetition_penalty 1.25, no_repeat_ngram_size 3, bad_words_ids 2, min_length 4, min_new_tokens 6, "
-	                    "suppress_tokens 2, begin_suppress_tokens 1");
-	assert_true(g.penalty.suppress.id[0] == 5 && g.penalty.begin.id[0] == 7 && g.penalty.word[1].n == 2);
+	assert_string_equal(names.data, ", repetition_penalty 1.25, no_repeat_ngram_size 3, "
+	                                "bad_words_ids 2, min_length 4, min_new_tokens 6, "
+	                                "suppress_tokens 2, begin_suppress_tokens 1");
+	assert_true(g.penalty.suppress.id[0] == 5 && g.penalty.begin.id[0] == 7 &&
+	            g.penalty.word[1].n == 2);
 	assert_string_equal(g.not_done, "");
-	read_generation("{\"num_beams\": 4, \"typical_p\": 0.9, \"stop_strings\": [\"x\"]}", &a, &g);
-	assert_string_equal(g.not_done, "num_beams, stop_strings"); /* greedy: typical_p plays no part */
+	read_generation("{\"num_beams\": 4, \"typical_p\": 0.9, \"stop_strings\": [\"x\"]}", &a,
+	                &g);
+	/* greedy: typical_p plays no part */
+	assert_string_equal(g.not_done, "num_beams, stop_strings");
 	read_generation("{\"do_sample\": true, \"typical_p\": 0.9}", &a, &g);
 	assert_string_equal(g.not_done, "typical_p");
 	text_free(&names);
@@ -450,9 +504,12 @@ static void shards_may_lie_in_folders_of_the_folder(void **state)
 	start();
 	w = read_model(sharded);
 	copy(sharded, "config.json");
-	snprintf(line, sizeof line, "mkdir -p '%s/a/b' && cp %s/*-of-*.safetensors '%s/a/b'", work, sharded, work);
+	snprintf(line, sizeof line, "mkdir -p '%s/a/b' && cp %s/*-of-*.safetensors '%s/a/b'", work,
+	         sharded, work);
 	assert_int_equal(system(line), 0);
-	snprintf(line, sizeof line, "sed 's|\"model-|\"a/b/model-|' %s/model.safetensors.index.json > '%s/model.safetensors.index.json'",
+	snprintf(line, sizeof line,
+	         "sed 's|\"model-|\"a/b/model-|' %s/model.safetensors.index.json > "
+	         "'%s/model.safetensors.index.json'",
 	         sharded, work);
 	assert_int_equal(system(line), 0);
 	assert_ok(file_read(inside("model.safetensors.index.json"), 1 << 20, &b));
@@ -474,7 +531,8 @@ static void the_shards_hold_the_rounded_weights(void **state)
 	assert_int_equal(whole.n, shards.n);
 	for (size_t i = 0; i < whole.n; i++)
 		if (float_from_bf16(float_to_bf16(whole.data[i])) != shards.data[i])
-			fail_msg("weight %zu: %a and %a", i, (double)whole.data[i], (double)shards.data[i]);
+			fail_msg("weight %zu: %a and %a", i, (double)whole.data[i],
+			         (double)shards.data[i]);
 	weights_free(&whole);
 	weights_free(&shards);
 }
@@ -488,7 +546,8 @@ static void a_written_folder_is_read_back_bit_for_bit(void **state)
 		struct weights w = read_model(models[i]), again;
 		start();
 		w.shape.eos[w.shape.n_eos++] = 7;
-		assert_ok(folder_write(inside("deep/er"), &w, i ? SAFETENSORS_BF16 : SAFETENSORS_F32, models[i]));
+		assert_ok(folder_write(inside("deep/er"), &w,
+		                       i ? SAFETENSORS_BF16 : SAFETENSORS_F32, models[i]));
 		again = read_model(inside("deep/er"));
 		assert_same_weights(&w, &again);
 		assert_memory_equal(&w.shape, &again.shape, sizeof w.shape);
@@ -527,11 +586,13 @@ static void tokenizer_and_sampling_defaults_go_along(void **state)
 	start();
 	snprintf(source, sizeof source, "%s", inside("source"));
 	assert_ok(file_make_folders(source));
-	put("source/generation_config.json", "{\"temperature\": 0.6, \"pad_token_id\": 3, \"eos_token_id\": 9}");
+	put("source/generation_config.json",
+	    "{\"temperature\": 0.6, \"pad_token_id\": 3, \"eos_token_id\": 9}");
 	put("source/tokenizer.json", "{}");
 	assert_ok(folder_write(inside("copy"), &w, SAFETENSORS_F16, source));
 	assert_ok(file_read(inside("copy/generation_config.json"), 4096, &b));
-	assert_string_equal(b.data, "{\n  \"bos_token_id\": 1,\n  \"eos_token_id\": 1,\n  \"pad_token_id\": 3,\n  \"temperature\": 0.6\n}");
+	assert_string_equal(b.data, "{\n  \"bos_token_id\": 1,\n  \"eos_token_id\": 1,\n  "
+	                            "\"pad_token_id\": 3,\n  \"temperature\": 0.6\n}");
 	bytes_free(&b);
 	assert_ok(file_read(inside("copy/tokenizer.json"), 4096, &b));
 	assert_string_equal(b.data, "{}");
@@ -558,8 +619,8 @@ static void a_config_that_does_not_fit_the_weights_names_tensor_and_shapes(void 
 	start();
 	copy(stories, "model.safetensors");
 	put_config("vocab_size", "500");
-	assert_refused(
-	        "model.safetensors: tensor \"model.embed_tokens.weight\" has the shape [512, 64], but config.json makes it [500, 64]");
+	assert_refused("model.safetensors: tensor \"model.embed_tokens.weight\" has the shape "
+	               "[512, 64], but config.json makes it [500, 64]");
 	put_config("num_hidden_layers", "6");
 	assert_refused("tensor \"model.layers.5.input_layernorm.weight\" is missing");
 	put_config("num_hidden_layers", "4");
@@ -593,7 +654,8 @@ static void a_weight_that_is_not_finite_is_named(void **state)
 	assert_refused("model.safetensors: the tensors take");
 	bytes_free(&b);
 	w.data[3] = INFINITY;
-	assert_error(folder_write(inside("new"), &w, SAFETENSORS_F32, NULL), ERR_INPUT, "model.embed_tokens.weight");
+	assert_error(folder_write(inside("new"), &w, SAFETENSORS_F32, NULL), ERR_INPUT,
+	             "model.embed_tokens.weight");
 	assert_false(file_exists(inside("new")));
 	weights_free(&w);
 	finish();
@@ -608,8 +670,11 @@ static void put_with(const struct weights *w, struct safetensors_item other)
 	for (int i = 0; i < w->n_tensors; i++) {
 		const struct tensor *t = &w->tensors[i];
 		if (strcmp(t->name, other.name) != 0)
-			items[n++] = (struct safetensors_item){
-			        t->name, t->kind == TENSOR_NORM ? 1 : 2, {(uint64_t)t->rows, (uint64_t)t->columns}, w->data + t->offset};
+			items[n++] =
+			        (struct safetensors_item){t->name,
+			                                  t->kind == TENSOR_NORM ? 1 : 2,
+			                                  {(uint64_t)t->rows, (uint64_t)t->columns},
+			                                  w->data + t->offset};
 	}
 	items[n++] = other;
 	assert_ok(safetensors_write(inside("model.safetensors"), SAFETENSORS_F32, items, n));
@@ -622,13 +687,18 @@ static void a_tensor_with_the_right_count_and_other_dimensions_is_refused(void *
 
 	start();
 	put_config("use_cache", "true");
-	put_with(&w, (struct safetensors_item){"model.norm.weight", 2, {64, 1}, w.data + w.norm_final});
-	assert_refused("\"model.norm.weight\" has the shape [64, 1], but config.json makes it [64]");
-	put_with(&w, (struct safetensors_item){"model.embed_tokens.weight", 1, {512 * 64}, w.data + w.embed});
+	put_with(&w,
+	         (struct safetensors_item){"model.norm.weight", 2, {64, 1}, w.data + w.norm_final});
+	assert_refused(
+	        "\"model.norm.weight\" has the shape [64, 1], but config.json makes it [64]");
+	put_with(&w, (struct safetensors_item){
+	                     "model.embed_tokens.weight", 1, {512 * 64}, w.data + w.embed});
 	assert_refused("has the shape [32768]");
-	put_with(&w, (struct safetensors_item){"model.embed_tokens.weight", 3, {512, 64, 1}, w.data + w.embed});
+	put_with(&w, (struct safetensors_item){
+	                     "model.embed_tokens.weight", 3, {512, 64, 1}, w.data + w.embed});
 	assert_refused("has the shape [512, 64, 1]");
-	put_with(&w, (struct safetensors_item){"model.embed_tokens.weight", 2, {64, 512}, w.data + w.embed});
+	put_with(&w, (struct safetensors_item){
+	                     "model.embed_tokens.weight", 2, {64, 512}, w.data + w.embed});
 	assert_refused("has the shape [64, 512]");
 	weights_free(&w);
 	finish();
@@ -643,7 +713,8 @@ static void a_tensor_too_many_is_an_error_but_for_the_harmless_ones(void **state
 
 	start();
 	put_config("use_cache", "true");
-	put_with(&w, (struct safetensors_item){"model.layers.0.self_attn.q_proj.bias", 1, {64}, other});
+	put_with(&w,
+	         (struct safetensors_item){"model.layers.0.self_attn.q_proj.bias", 1, {64}, other});
 	assert_refused("tensor \"model.layers.0.self_attn.q_proj.bias\" is not part of a model");
 	const char *const harmless[] = {"model.layers.0.self_attn.rotary_emb.inv_freq",
 	                                "model.layers.0.self_attn.rotary_emb.cos_cached",
@@ -674,16 +745,25 @@ static void a_tensor_too_many_is_an_error_but_for_the_harmless_ones(void **state
 static void an_index_may_only_name_files_of_its_folder(void **state)
 {
 	(void)state;
-	const char *const bad[] = {
-	        "../model.safetensors", "/etc/passwd", "a/../../b.safetensors", "a//b.safetensors", "a/", "", ".", "..", "a\\\\b"};
-	char text[256];
+	const char *const bad[] = {"../model.safetensors",
+	                           "/etc/passwd",
+	                           "a/../../b.safetensors",
+	                           "a//b.safetensors",
+	                           "a/",
+	                           "",
+	                           ".",
+	                           "..",
+	                           "a\\\\b"};
+	char              text[256];
 
 	start();
 	copy(sharded, "config.json");
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		snprintf(text, sizeof text, "{\"weight_map\": {\"model.norm.weight\": \"%s\"}}", bad[i]);
+		snprintf(text, sizeof text, "{\"weight_map\": {\"model.norm.weight\": \"%s\"}}",
+		         bad[i]);
 		put("model.safetensors.index.json", text);
-		assert_refused("tensor \"model.norm.weight\" is not mapped to a file in the folder");
+		assert_refused(
+		        "tensor \"model.norm.weight\" is not mapped to a file in the folder");
 	}
 	put("model.safetensors.index.json", "{\"weight_map\": {\"model.norm.weight\": 3}}");
 	assert_refused("is not mapped to a file in the folder");
@@ -753,7 +833,8 @@ static void weights_are_loaded_over_those_that_are_there(void **state)
 	for (int i = 0; i < 2; i++) {
 		other.n_layers += i ? 2 : -1;
 		assert_ok(weights_new(&other, &there));
-		assert_error(folder_load_weights(stories, &there), ERR_INPUT, i ? "is missing" : "is not part of a model");
+		assert_error(folder_load_weights(stories, &there), ERR_INPUT,
+		             i ? "is missing" : "is not part of a model");
 		weights_free(&there);
 	}
 }
@@ -780,16 +861,26 @@ static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
 	assert_true(failed > 5);
 }
 
-TEST_MAIN(TEST(the_published_shapes_are_read), TEST(what_config_json_leaves_out_has_its_usual_value),
+TEST_MAIN(TEST(the_published_shapes_are_read),
+          TEST(what_config_json_leaves_out_has_its_usual_value),
           TEST(files_of_published_models_give_their_shape_and_number_of_weights),
-          TEST(windows_of_qwen_count_only_when_they_are_used_and_short), TEST(every_kind_and_scaling_is_read_back_as_written),
-          TEST(a_setting_that_changes_the_model_is_refused_by_its_key), TEST(an_id_of_minus_one_is_a_token_that_there_is_not),
-          TEST(shards_may_lie_in_folders_of_the_folder), TEST(a_folder_that_does_not_say_do_sample_is_greedy_as_in_transformers),
-          TEST(only_the_settings_that_are_out_of_range_are_named), TEST(penalties_are_read_and_what_is_not_done_is_named),
-          TEST(the_shards_hold_the_rounded_weights), TEST(a_written_folder_is_read_back_bit_for_bit),
-          TEST(the_written_bytes_are_those_of_the_reference_writer), TEST(tokenizer_and_sampling_defaults_go_along),
-          TEST(a_config_that_does_not_fit_the_weights_names_tensor_and_shapes), TEST(a_weight_that_is_not_finite_is_named),
+          TEST(windows_of_qwen_count_only_when_they_are_used_and_short),
+          TEST(every_kind_and_scaling_is_read_back_as_written),
+          TEST(a_setting_that_changes_the_model_is_refused_by_its_key),
+          TEST(an_id_of_minus_one_is_a_token_that_there_is_not),
+          TEST(shards_may_lie_in_folders_of_the_folder),
+          TEST(a_folder_that_does_not_say_do_sample_is_greedy_as_in_transformers),
+          TEST(only_the_settings_that_are_out_of_range_are_named),
+          TEST(penalties_are_read_and_what_is_not_done_is_named),
+          TEST(the_shards_hold_the_rounded_weights),
+          TEST(a_written_folder_is_read_back_bit_for_bit),
+          TEST(the_written_bytes_are_those_of_the_reference_writer),
+          TEST(tokenizer_and_sampling_defaults_go_along),
+          TEST(a_config_that_does_not_fit_the_weights_names_tensor_and_shapes),
+          TEST(a_weight_that_is_not_finite_is_named),
           TEST(a_tensor_with_the_right_count_and_other_dimensions_is_refused),
-          TEST(a_tensor_too_many_is_an_error_but_for_the_harmless_ones), TEST(an_index_may_only_name_files_of_its_folder),
-          TEST(an_index_of_too_many_files_is_refused_before_one_is_opened), TEST(shards_and_index_must_agree),
-          TEST(weights_are_loaded_over_those_that_are_there), TEST(any_failing_allocation_is_reported_and_leaks_nothing))
+          TEST(a_tensor_too_many_is_an_error_but_for_the_harmless_ones),
+          TEST(an_index_may_only_name_files_of_its_folder),
+          TEST(an_index_of_too_many_files_is_refused_before_one_is_opened),
+          TEST(shards_and_index_must_agree), TEST(weights_are_loaded_over_those_that_are_there),
+          TEST(any_failing_allocation_is_reported_and_leaks_nothing))

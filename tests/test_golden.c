@@ -1,4 +1,5 @@
-/* The published checkpoints against numbers that were computed once in float64 by another program (data/models/SOURCE.md). */
+/* The published checkpoints against numbers that were computed once in float64 by another program
+ * (data/models/SOURCE.md). */
 #include "base/json.h"
 #include "base/threads.h"
 #include "model/folder.h"
@@ -67,18 +68,26 @@ static void assert_numbers(const json_t *want, const float *got, int n, double t
 	assert_int_equal(json_array_size(want), n);
 	for (int i = 0; i < n; i++)
 		if (!(fabs(got[i] - number_at(want, i)) <= tolerance))
-			fail_msg("number %d of %d is %.9g, expected %.9g", i, n, (double)got[i], number_at(want, i));
+			fail_msg("number %d of %d is %.9g, expected %.9g", i, n, (double)got[i],
+			         number_at(want, i));
 }
 
-/* The logits after each of n tokens whose first has this position; earlier tokens are in the cache. Owned by the arena. */
-static const float *logits_after(struct fixture *f, struct kv_cache *cache, const int *ids, int n, int position)
+/* The logits after each of n tokens whose first has this position; earlier tokens are in the cache.
+ * Owned by the arena. */
+static const float *logits_after(struct fixture *f, struct kv_cache *cache, const int *ids, int n,
+                                 int position)
 {
 	const struct model_shape *s = &f->model->weights.shape;
-	int                       pages[TOKENS_MAX / PAGE_TOKENS], positions[TOKENS_MAX], token[TOKENS_MAX];
-	struct segment            segment = {.first = 0, .count = n, .position = position, .parent = -1, .pages = pages};
-	struct batch              b = {.n_tokens = n, .n_segments = 1, .token = token, .position = positions, .segments = &segment};
-	float                    *hidden = arena_alloc(&f->arena, (size_t)(n * s->width), sizeof *hidden);
-	float                    *logits = arena_alloc(&f->arena, (size_t)(n * s->n_vocab), sizeof *logits);
+	int            pages[TOKENS_MAX / PAGE_TOKENS], positions[TOKENS_MAX], token[TOKENS_MAX];
+	struct segment segment = {
+	        .first = 0, .count = n, .position = position, .parent = -1, .pages = pages};
+	struct batch b = {.n_tokens = n,
+	                  .n_segments = 1,
+	                  .token = token,
+	                  .position = positions,
+	                  .segments = &segment};
+	float       *hidden = arena_alloc(&f->arena, (size_t)(n * s->width), sizeof *hidden);
+	float       *logits = arena_alloc(&f->arena, (size_t)(n * s->n_vocab), sizeof *logits);
 
 	b.n_pages = cache->n_pages;
 	for (int i = 0; i < cache->n_pages; i++)
@@ -113,10 +122,12 @@ static void check_last_logits(const char *folder, const char *rows, const char *
 	assert_true(json_array_size(list) > 0);
 	json_array_foreach((json_t *)(uintptr_t)list, i, row)
 	{
-		int             ids[TOKENS_MAX], n = ids_of(row, "ids", ids), V = f.model->weights.shape.n_vocab;
+		int ids[TOKENS_MAX], n = ids_of(row, "ids", ids),
+		                     V = f.model->weights.shape.n_vocab;
 		struct kv_cache cache = new_cache(&f, n);
 		const float    *logits = logits_after(&f, &cache, ids, n, 0);
-		assert_numbers(json_object_get(row, key), logits + (size_t)(n - 1) * (size_t)V, V, logit_tolerance);
+		assert_numbers(json_object_get(row, key), logits + (size_t)(n - 1) * (size_t)V, V,
+		               logit_tolerance);
 		kv_cache_free(&cache);
 	}
 	close_fixture(&f);
@@ -152,16 +163,17 @@ struct pass {
 static void run_pass(struct fixture *f, const int *ids, int n, struct pass *p)
 {
 	const struct model_shape *s = &f->model->weights.shape;
-	struct sequence           text = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
-	struct unit_range        *units;
-	int                       n_units;
+	struct sequence text = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
+	struct unit_range *units;
+	int                n_units;
 
 	assert_ok(batch_plan(&text, 1, 1, &f->arena, &units, &n_units));
 	assert_ok(batch_build(&text, units, 0, n_units, 1, &f->arena, &p->batch));
 	assert_int_equal(p->batch.n_targets, n - 1);
 	assert_ok(kv_cache_new(s, 1, p->batch.n_pages, &p->cache));
 	assert_ok(tape_new(s, p->batch.n_tokens, &p->tape));
-	p->hidden = arena_alloc(&f->arena, (size_t)(p->batch.n_tokens * s->width), sizeof *p->hidden);
+	p->hidden =
+	        arena_alloc(&f->arena, (size_t)(p->batch.n_tokens * s->width), sizeof *p->hidden);
 	p->result.logp = arena_alloc(&f->arena, (size_t)n, sizeof(float));
 	p->result.entropy = arena_alloc(&f->arena, (size_t)n, sizeof(float));
 	p->result.lse = arena_alloc(&f->arena, (size_t)n, sizeof(float));
@@ -189,7 +201,8 @@ static void check_logprobs(const char *folder)
 		int         ids[TOKENS_MAX], n = ids_of(row, "ids", ids);
 		struct pass p;
 		run_pass(&f, ids, n, &p);
-		assert_numbers(json_object_get(row, "logprobs"), p.result.logp, n - 1, logit_tolerance);
+		assert_numbers(json_object_get(row, "logprobs"), p.result.logp, n - 1,
+		               logit_tolerance);
 		close_pass(&p);
 	}
 	close_fixture(&f);
@@ -217,7 +230,8 @@ static int arg_max(const float *x, int n)
 	return best;
 }
 
-/* The prompt in one piece, then token by token through the cache; each arg-max must be the token that the golden text has next. */
+/* The prompt in one piece, then token by token through the cache; each arg-max must be the token
+ * that the golden text has next. */
 static void greedy_stories_agree_to_their_last_token(void **state)
 {
 	(void)state;
@@ -228,8 +242,8 @@ static void greedy_stories_agree_to_their_last_token(void **state)
 	open_fixture("data/models/stories260k", &f);
 	json_array_foreach(json_object_get(f.golden, "greedy"), i, row)
 	{
-		int             prompt[TOKENS_MAX], ids[TOKENS_MAX], at = 0, V = f.model->weights.shape.n_vocab;
-		int             n_prompt = ids_of(row, "prompt_ids", prompt), n = ids_of(row, "ids", ids);
+		int prompt[TOKENS_MAX], ids[TOKENS_MAX], at = 0, V = f.model->weights.shape.n_vocab;
+		int n_prompt = ids_of(row, "prompt_ids", prompt), n = ids_of(row, "ids", ids);
 		struct kv_cache cache = new_cache(&f, n);
 		assert_true(n > n_prompt + 200);
 		for (int next = n_prompt; next < n; next++) {
@@ -248,9 +262,10 @@ static void greedy_stories_agree_to_their_last_token(void **state)
 /* Where a named weight lies in the flat vector. */
 static size_t place_of(const struct weights *w, const json_t *grad)
 {
-	const struct tensor *t = weights_find(w, json_string_value(json_object_get(grad, "tensor")));
-	const json_t        *index = json_object_get(grad, "index");
-	size_t               row = (size_t)number_at(index, 0);
+	const struct tensor *t =
+	        weights_find(w, json_string_value(json_object_get(grad, "tensor")));
+	const json_t *index = json_object_get(grad, "index");
+	size_t        row = (size_t)number_at(index, 0);
 
 	assert_non_null(t);
 	if (json_array_size(index) == 1)
@@ -258,10 +273,11 @@ static size_t place_of(const struct weights *w, const json_t *grad)
 	return t->offset + row * (size_t)t->columns + (size_t)number_at(index, 1);
 }
 
-/* Mean next-token cross-entropy and its derivative by 240 single weights, within 1e-4 of the larger of the derivative and a floor. A derivative is
- * a sum over 81 tokens whose terms are mostly larger than the sum; f32 rounds each of them at 6e-8 of its size. The floor is a sixtieth of the
- * largest derivative in the table (0.057) and below the median (0.006): smaller ones are differences of terms of that size, and are
- * held to an absolute 1e-7. */
+/* Mean next-token cross-entropy and its derivative by 240 single weights, within 1e-4 of the larger
+ * of the derivative and a floor. A derivative is a sum over 81 tokens whose terms are mostly larger
+ * than the sum; f32 rounds each of them at 6e-8 of its size. The floor is a sixtieth of the largest
+ * derivative in the table (0.057) and below the median (0.006): smaller ones are differences of
+ * terms of that size, and are held to an absolute 1e-7. */
 static void the_gradient_of_stories_agrees(void **state)
 {
 	(void)state;
@@ -281,7 +297,8 @@ static void the_gradient_of_stories_agrees(void **state)
 	N = n - 1;
 	run_pass(&f, ids, n, &p);
 	c = arena_alloc(&f.arena, (size_t)N, sizeof *c);
-	d_hidden = arena_alloc(&f.arena, (size_t)(p.batch.n_tokens * f.model->weights.shape.width), sizeof *d_hidden);
+	d_hidden = arena_alloc(&f.arena, (size_t)(p.batch.n_tokens * f.model->weights.shape.width),
+	                       sizeof *d_hidden);
 	for (int k = 0; k < N; k++) {
 		loss -= p.result.logp[k] / (double)N;
 		c[k] = (float)(-1.0 / N);
@@ -289,7 +306,8 @@ static void the_gradient_of_stories_agrees(void **state)
 	assert_close(loss, json_number_value(json_object_get(golden, "loss")), 1e-6);
 	assert_ok(gradient_new(&f.model->weights, p.batch.n_units, &g));
 	assert_ok(gradient_begin(&g, (uint32_t)p.batch.n_units));
-	assert_ok(head_backward(f.model, &p.batch, p.hidden, 1, &p.result, c, NULL, &f.arena, d_hidden, &g));
+	assert_ok(head_backward(f.model, &p.batch, p.hidden, 1, &p.result, c, NULL, &f.arena,
+	                        d_hidden, &g));
 	assert_ok(model_backward(f.model, &p.batch, p.tape, &f.arena, d_hidden, &g));
 	gradient_finish(&g);
 	json_array_foreach(json_object_get(golden, "grads"), i, grad)
@@ -297,8 +315,8 @@ static void the_gradient_of_stories_agrees(void **state)
 		double want = json_number_value(json_object_get(grad, "grad"));
 		double got = g.level[0][place_of(&f.model->weights, grad)];
 		if (!(fabs(got - want) <= 1e-4 * fmax(fabs(want), floor)))
-			fail_msg("derivative %zu (%s) is %.9g, expected %.9g", i, json_string_value(json_object_get(grad, "tensor")), got,
-			         want);
+			fail_msg("derivative %zu (%s) is %.9g, expected %.9g", i,
+			         json_string_value(json_object_get(grad, "tensor")), got, want);
 	}
 	assert_int_equal(i, 240);
 	gradient_free(&g);
@@ -306,6 +324,7 @@ static void the_gradient_of_stories_agrees(void **state)
 	close_fixture(&f);
 }
 
-TEST_MAIN(TEST(the_logits_of_stories_agree), TEST(the_logits_of_the_sharded_bf16_stories_agree), TEST(the_logits_of_digit_completion_agree),
-          TEST(the_log_probs_of_stories_agree), TEST(the_log_probs_of_the_sharded_bf16_stories_agree),
+TEST_MAIN(TEST(the_logits_of_stories_agree), TEST(the_logits_of_the_sharded_bf16_stories_agree),
+          TEST(the_logits_of_digit_completion_agree), TEST(the_log_probs_of_stories_agree),
+          TEST(the_log_probs_of_the_sharded_bf16_stories_agree),
           TEST(greedy_stories_agree_to_their_last_token), TEST(the_gradient_of_stories_agrees))

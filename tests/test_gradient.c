@@ -20,7 +20,8 @@ static float value(uint32_t u, size_t i)
 {
 	struct rng_key key = {.seed = 1, .purpose = RNG_TEST, .item = u};
 
-	return (float)ldexp(rng_normal(key, (uint32_t)i), (int)rng_below(key, (uint32_t)(i + (1 << 20)), 30));
+	return (float)ldexp(rng_normal(key, (uint32_t)i),
+	                    (int)rng_below(key, (uint32_t)(i + (1 << 20)), 30));
 }
 
 /* The definition: level by level, node 2i + node 2i+1, an odd last node moves up unchanged. */
@@ -94,9 +95,9 @@ static void units_are_summed_as_the_tree_is_defined(void **state)
 
 static void levels_suffice_and_are_counted_in_the_bill(void **state)
 {
-	const uint32_t  units[] = {0, 1, 2, 3, 4, 7, 8, 9, 1000};
-	const int       levels[] = {1, 1, 1, 2, 2, 3, 3, 3, 9}, pieces[] = {0, 0, 1, 0, 1, 0, 1, 1, 1};
-	const size_t    piece = 7 * 6 + 6 + 2 * 4 * 6; /* the embedding, a norm, the queries */
+	const uint32_t units[] = {0, 1, 2, 3, 4, 7, 8, 9, 1000};
+	const int    levels[] = {1, 1, 1, 2, 2, 3, 3, 3, 9}, pieces[] = {0, 0, 1, 0, 1, 0, 1, 1, 1};
+	const size_t piece = 7 * 6 + 6 + 2 * 4 * 6; /* the embedding, a norm, the queries */
 	struct weights  w;
 	struct gradient g;
 
@@ -107,7 +108,8 @@ static void levels_suffice_and_are_counted_in_the_bill(void **state)
 		assert_int_equal(g.n_levels, levels[i]);
 		assert_int_equal(g.piece != NULL, pieces[i]);
 		assert_int_equal(gradient_bytes(&w, (int)units[i]),
-		                 ((size_t)levels[i] * (w.n + 7 * 6) + (size_t)pieces[i] * piece) * sizeof(float));
+		                 ((size_t)levels[i] * (w.n + 7 * 6) + (size_t)pieces[i] * piece) *
+		                         sizeof(float));
 		for (uint32_t u = 0; u < units[i]; u++)
 			gradient_slot(&g, u, 0);
 		gradient_free(&g);
@@ -134,7 +136,8 @@ static void threads_change_nothing(void **state)
 		assert_ok(gradient_new(&w, 4, &g));
 		for (uint32_t u = 0; u < 4; u++)
 			for (size_t at = 0, n_end = g.n + g.n_extra; at < n_end; at += g.n_piece)
-				write_unit(&g, u, at, n_end - at < g.n_piece ? n_end - at : g.n_piece);
+				write_unit(&g, u, at,
+				           n_end - at < g.n_piece ? n_end - at : g.n_piece);
 		g.n_units = 4;
 		gradient_finish(&g);
 		if (first)
@@ -147,4 +150,5 @@ static void threads_change_nothing(void **state)
 	weights_free(&w);
 }
 
-TEST_MAIN(TEST(units_are_summed_as_the_tree_is_defined), TEST(levels_suffice_and_are_counted_in_the_bill), TEST(threads_change_nothing))
+TEST_MAIN(TEST(units_are_summed_as_the_tree_is_defined),
+          TEST(levels_suffice_and_are_counted_in_the_bill), TEST(threads_change_nothing))

@@ -1,4 +1,5 @@
-/* Models of published shapes as a user makes them, and how generate and eval sample where nobody says it. */
+/* Models of published shapes as a user makes them, and how generate and eval sample where nobody
+ * says it. */
 #include "run.h"
 
 #define SMALL "init --like SmolLM2-135M --layers 1 --tokenizer good/checkpoint-1 "
@@ -8,8 +9,8 @@ static void a_random_model_of_a_published_shape_can_be_used_at_once(void **state
 	(void)state;
 	assert_int_equal(hone(SMALL "made --seed 3"), 0);
 	assert_int_equal(hone("inspect made"), 0);
-	assert_says("stdout",
-	            "llama, layers 1, width 576, heads 9 (3 key/value) of 64, feed-forward 1536, vocabulary 49152, positions 8192, tied");
+	assert_says("stdout", "llama, layers 1, width 576, heads 9 (3 key/value) of 64, "
+	                      "feed-forward 1536, vocabulary 49152, positions 8192, tied");
 	assert_int_equal(hone("generate made --prompt 1,2: --max-tokens 3 --ids"), 0);
 	shell("test $(wc -w < stdout) -ge 1");
 }
@@ -40,7 +41,8 @@ static void what_is_wrong_is_said_and_nothing_is_written(void **state)
 	} table[] = {
 	        {"init", "usage: hone init"},
 	        {"init new", "usage: hone init"},
-	        {"init --like GPT-2 new", "no shape \"GPT-2\"; there are: SmolLM2-135M, Qwen2.5-0.5B, Qwen3-0.6B, Llama-3.2-1B"},
+	        {"init --like GPT-2 new", "no shape \"GPT-2\"; there are: SmolLM2-135M, "
+	                                  "Qwen2.5-0.5B, Qwen3-0.6B, Llama-3.2-1B"},
 	        {"init --like Qwen3-0.6B new --dtype int8", "--dtype wants"},
 	        {"init --like Qwen3-0.6B new --layers 2000", "num_hidden_layers is 2000"},
 	        {"init --like Qwen3-0.6B new --tokenizer nowhere", "nowhere"},
@@ -61,7 +63,9 @@ static char *samples(const char *config, const char *options)
 	size_t n;
 
 	write_text("plain/generation_config.json", config);
-	assert_int_equal(hone("generate plain --prompt 1,2: --ids --samples 4 --max-tokens 8 %s", options), 0);
+	assert_int_equal(
+	        hone("generate plain --prompt 1,2: --ids --samples 4 --max-tokens 8 %s", options),
+	        0);
 	return read_all("stdout", &n);
 }
 
@@ -92,11 +96,13 @@ static void sampling_is_as_generation_config_says_until_the_command_line_does(vo
 	assert_samples("{\"do_sample\": true, \"temperature\": 3}", "", "--temperature 3");
 	assert_samples("{\"do_sample\": true, \"top_p\": 0.2}", "", "--temperature 1 --top-p 0.2");
 	assert_samples("{\"do_sample\": true, \"top_k\": 2}", "", "--temperature 1 --top-k 2");
-	assert_samples("{\"top_k\": 2, \"temperature\": 3}", "--top-k 0 --temperature 1", "--temperature 1");
+	assert_samples("{\"top_k\": 2, \"temperature\": 3}", "--top-k 0 --temperature 1",
+	               "--temperature 1");
 	assert_samples("{\"temperature\": 3}", "", "--temperature 0");
 	assert_samples("{\"do_sample\": false}", "--temperature 2", "--temperature 2");
 	assert_samples("{\"do_sample\": true, \"temperature\": 0}", "", "--temperature 1e-300");
-	char *warm = samples("{\"do_sample\": true}", ""), *hot = samples("{\"do_sample\": true, \"temperature\": 3}", "");
+	char *warm = samples("{\"do_sample\": true}", ""),
+	     *hot = samples("{\"do_sample\": true, \"temperature\": 3}", "");
 	assert_string_not_equal(warm, hot);
 	free(warm);
 	free(hot);
@@ -133,22 +139,28 @@ static void eval_says_how_it_sampled(void **state)
 	(void)state;
 	write_text("rows.jsonl", "{\"prompt\": \"1,2:\", \"answer\": \"3\"}\n");
 	write_text("plain/generation_config.json",
-	           "{\"do_sample\": true, \"temperature\": 0.5, \"top_k\": 2, \"top_p\": 0.75, \"repetition_penalty\": 1.5}");
+	           "{\"do_sample\": true, \"temperature\": 0.5, \"top_k\": 2, \"top_p\": 0.75, "
+	           "\"repetition_penalty\": 1.5}");
 	assert_int_equal(hone("eval plain --data rows.jsonl --task numeric --max-tokens 4"), 0);
-	assert_says("stderr", "sampling: temperature 0.5, top_k 2, top_p 0.75, min_p 0, repetition_penalty 1.5");
-	assert_int_equal(hone("eval plain --data rows.jsonl --task numeric --max-tokens 4 --temperature 0"), 0);
+	assert_says(
+	        "stderr",
+	        "sampling: temperature 0.5, top_k 2, top_p 0.75, min_p 0, repetition_penalty 1.5");
+	assert_int_equal(
+	        hone("eval plain --data rows.jsonl --task numeric --max-tokens 4 --temperature 0"),
+	        0);
 	assert_says("stderr", "sampling: temperature 0, top_k 2");
 }
 
 static int make_small(void **state)
 {
 	(void)state;
-	write_text("good.yaml",
-	           "model:\n"
-	           "  tokenizer: \"chars:0123456789,:+=\"\n"
-	           "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
-	           "data: {generate: [{name: sequence, count: 10}]}\ntask: {reward: sequence}\nsft: {batch_size: 4}\nrollout: "
-	           "{max_completion_length: 8}\nrun: {max_steps: 1}\n");
+	write_text("good.yaml", "model:\n"
+	                        "  tokenizer: \"chars:0123456789,:+=\"\n"
+	                        "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, "
+	                        "head_width: 8, ff_width: 24, n_positions: 32}\n"
+	                        "data: {generate: [{name: sequence, count: 10}]}\ntask: {reward: "
+	                        "sequence}\nsft: {batch_size: 4}\nrollout: "
+	                        "{max_completion_length: 8}\nrun: {max_steps: 1}\n");
 	return hone("sft good.yaml run.output_dir=good");
 }
 

@@ -1,10 +1,13 @@
-/* hone inspect on data sets: what training would read of them, and single problems by their id. Models and adapters: test_init.c, test_adapter.c. */
+/* hone inspect on data sets: what training would read of them, and single problems by their id.
+ * Models and adapters: test_init.c, test_adapter.c. */
 #include "data/dataset.h"
 #include "run.h"
 
 static const char rows[] =
-        "{\"id\": \"b\", \"prompt\": \"What is 2+2?\", \"answer\": 4, \"category\": \"sums\", \"difficulty\": 1, \"source\": \"x\"}\n"
-        "{\"id\": \"a\", \"prompt\": [{\"role\": \"user\", \"content\": \"what  is 2+2?\"}], \"answer\": \"four\", \"hint\": \"h\"}\n"
+        "{\"id\": \"b\", \"prompt\": \"What is 2+2?\", \"answer\": 4, \"category\": \"sums\", "
+        "\"difficulty\": 1, \"source\": \"x\"}\n"
+        "{\"id\": \"a\", \"prompt\": [{\"role\": \"user\", \"content\": \"what  is 2+2?\"}], "
+        "\"answer\": \"four\", \"hint\": \"h\"}\n"
         "{\"id\": \"c\", \"prompt\": \"Name a letter\", \"category\": \"letters\"}\n"
         "{\"id\": \"B\", \"prompt\": \"And 3+3?\", \"answer\": \"6\", \"category\": \"sums\"}\n";
 
@@ -16,11 +19,14 @@ static void a_data_set_is_counted_and_its_first_problem_shown(void **state)
 	for (int i = 0; i < 2; i++) {
 		hone_ok("inspect %s", i ? "rows.jsonl.gz" : "rows.jsonl");
 		assert_says("stdout", ": 4 problems, b to B\n");
-		assert_says("stdout", "prompts of 8 to 13 bytes, half of them up to 13; 1 are lists of messages\n");
-		assert_says("stdout", "3 have an answer, 1 a hint, 0 a rubric, 0 demonstrations, 0 skills\n");
+		assert_says("stdout", "prompts of 8 to 13 bytes, half of them up to 13; 1 are "
+		                      "lists of messages\n");
+		assert_says("stdout",
+		            "3 have an answer, 1 a hint, 0 a rubric, 0 demonstrations, 0 skills\n");
 		assert_says("stdout", "categories: (none) 1, letters 1, sums 2\n");
 		assert_says("stdout", "1 ask what one before them asks: a = b\n");
-		assert_says("stdout", "{\"id\": \"b\", \"prompt\": \"What is 2+2?\", \"answer\": \"4\", \"category\": \"sums\", "
+		assert_says("stdout", "{\"id\": \"b\", \"prompt\": \"What is 2+2?\", \"answer\": "
+		                      "\"4\", \"category\": \"sums\", "
 		                      "\"difficulty\": 1, \"source\": \"x\"}\n");
 	}
 }
@@ -34,7 +40,8 @@ static void a_problem_is_found_by_its_id_and_reads_back_as_itself(void **state)
 
 	for (int i = 0; i < 4; i++) {
 		hone_ok("inspect rows.jsonl.gz --id %s > one.jsonl", ids[i]);
-		assert_ok(dataset_read(&path, 1, &(struct dataset_options){.answer_optional = 1}, &d));
+		assert_ok(dataset_read(&path, 1, &(struct dataset_options){.answer_optional = 1},
+		                       &d));
 		assert_int_equal(d.n, 1);
 		assert_string_equal(d.problems[0].id, ids[i]);
 		assert_ptr_equal(dataset_find(&d, ids[i]), &d.problems[0]);
@@ -51,7 +58,8 @@ static void odd_columns_are_named_and_can_be_given(void **state)
 	(void)state;
 	write_text("odd.jsonl", "{\"quiz\": \"2+2?\", \"key\": \"4\", \"number\": 17}\n");
 	assert_int_equal(hone("inspect odd.jsonl"), 2);
-	assert_says("stderr", "odd.jsonl:1: no prompt (looked for prompt, messages, conversations, question, problem, instruction, input); "
+	assert_says("stderr", "odd.jsonl:1: no prompt (looked for prompt, messages, conversations, "
+	                      "question, problem, instruction, input); "
 	                      "name its column with data.prompt_column; "
 	                      "the row has quiz, key, number\n");
 	hone_ok("inspect odd.jsonl --prompt-column quiz --answer-column key --id-column number");
@@ -62,18 +70,22 @@ static void odd_columns_are_named_and_can_be_given(void **state)
 static void a_data_set_of_any_kind_is_looked_at(void **state)
 {
 	(void)state;
-	write_text("list.json", "[\n {\"prompt\": \"2+2?\", \"answer\": \"4\"},\n {\"prompt\": \"3+3?\", \"answer\": \"6\"}\n]\n");
+	write_text("list.json", "[\n {\"prompt\": \"2+2?\", \"answer\": \"4\"},\n {\"prompt\": "
+	                        "\"3+3?\", \"answer\": \"6\"}\n]\n");
 	hone_ok("inspect list.json");
 	assert_says("stdout", "list.json: 2 problems, list:1 to list:2\n");
 	write_text("table.csv", "prompt,answer\n2+2?,4\n");
 	assert_int_equal(hone("inspect table.csv"), 2);
-	assert_says("stderr", "table.csv: this is a table (CSV), and no rows of JSON; run: python3 -c ");
-	assert_int_equal(hone("eval . --data table.csv --task math"), 2);
-	assert_says("stderr", "table.csv: this is a table (CSV), and no rows of JSON; run: python3 -c ");
-	write_text("pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n");
-	assert_int_equal(hone("inspect pointer"), 2);
 	assert_says("stderr",
-	            "pointer: this is a Git LFS pointer, not the file it stands for, and no rows of JSON; run: git -C . lfs pull\n");
+	            "table.csv: this is a table (CSV), and no rows of JSON; run: python3 -c ");
+	assert_int_equal(hone("eval . --data table.csv --task math"), 2);
+	assert_says("stderr",
+	            "table.csv: this is a table (CSV), and no rows of JSON; run: python3 -c ");
+	write_text("pointer",
+	           "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n");
+	assert_int_equal(hone("inspect pointer"), 2);
+	assert_says("stderr", "pointer: this is a Git LFS pointer, not the file it stands for, and "
+	                      "no rows of JSON; run: git -C . lfs pull\n");
 }
 
 /* Any order of the rows, ids that begin alike, and one that comes twice. */
@@ -87,11 +99,14 @@ static void every_id_of_an_index_is_found_and_no_other(void **state)
 	for (int n = 0; n <= N; n = n < 5 ? n + 1 : n * 7 + 3) {
 		assert_ok(id_index_new(n, &a, &x));
 		for (int i = 0; i < n; i++)
-			x.entries[i] = (struct id_entry){arena_format(&a, "row:%d", (i * 389 + 7) % 2003), i};
+			x.entries[i] = (struct id_entry){
+			        arena_format(&a, "row:%d", (i * 389 + 7) % 2003), i};
 		id_index_sort(&x);
 		assert_null(id_index_twice(&x));
 		for (int i = 0; i < n; i++)
-			assert_int_equal(id_index_find(&x, arena_format(&a, "row:%d", (i * 389 + 7) % 2003)), i);
+			assert_int_equal(
+			        id_index_find(&x, arena_format(&a, "row:%d", (i * 389 + 7) % 2003)),
+			        i);
 		assert_int_equal(id_index_find(&x, "row:"), -1);
 		assert_int_equal(id_index_find(&x, "row:2003"), -1);
 		assert_int_equal(id_index_find(&x, "zzz"), -1);

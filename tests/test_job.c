@@ -1,4 +1,5 @@
-/* Whole jobs, run as a user runs them: no setting that should only change speed changes a bit, and no interruption does. */
+/* Whole jobs, run as a user runs them: no setting that should only change speed changes a bit, and
+ * no interruption does. */
 #include "base/json.h"
 #include "curriculum/curriculum.h"
 #include "rl/job_parts.h"
@@ -7,42 +8,50 @@
 
 enum { KILLS = 10, STEPS = 20 };
 
-static const char config[] = "model:\n"
-                             "  tokenizer: chars\n"
-                             "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
-                             "data:\n"
-                             "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
-                             "  eval_generate: [{name: sequence, levels: 2, count: 5, first: 1000}]\n"
-                             "task: {reward: sequence}\n"
-                             "algorithm: grpo\n"
-                             "loss: {beta: 0.05, num_iterations: 2}\n"
-                             "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
-                             "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
-                             "sft: {batch_size: 8}\n"
-                             "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
+static const char config[] =
+        "model:\n"
+        "  tokenizer: chars\n"
+        "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, "
+        "n_positions: 32}\n"
+        "data:\n"
+        "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
+        "  eval_generate: [{name: sequence, levels: 2, count: 5, first: 1000}]\n"
+        "task: {reward: sequence}\n"
+        "algorithm: grpo\n"
+        "loss: {beta: 0.05, num_iterations: 2}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+        "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
+        "sft: {batch_size: 8}\n"
+        "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
 
-/* The same with a critic: a second network (its advantages edited by shuffled entropies), or a head on the policy's and a controller of beta. */
+/* The same with a critic: a second network (its advantages edited by shuffled entropies), or a head
+ * on the policy's and a controller of beta. */
 static const char critic_own[] = "extends: job.yaml\n"
                                  "algorithm: ppo\n"
                                  "loss: {beta: 0}\n"
                                  "critic: {learning_rate: 2e-2, warmup_steps: 1}\n"
                                  "credit: {kind: empg, shuffle: true}\n";
-static const char critic_shared[] = "extends: job.yaml\n"
-                                    "algorithm: ppo\n"
-                                    "loss: {kl_controller: adaptive, kl_target: 0.001, kl_horizon: 40}\n"
-                                    "critic: {network: shared, learning_rate: 2e-2, warmup_steps: 2, cliprange_value: 0.2}\n";
-/* In turns: a warm start of a few steps, so that most actions end, then episodes with a world that answers. */
-static const char        episodes[] = "data:\n"
-                                      "  generate: [{name: nav, levels: 1-2, count: 60}, {name: household, levels: 1, count: 20}]\n"
-                                      "  eval_generate: [{name: nav, levels: 1, count: 5, first: 1000}]\n"
-                                      "task: {reward: environment}\n"
-                                      "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 60}\n"
-                                      "optim: {learning_rate: 1e-2}\n"
-                                      "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
+static const char critic_shared[] =
+        "extends: job.yaml\n"
+        "algorithm: ppo\n"
+        "loss: {kl_controller: adaptive, kl_target: 0.001, kl_horizon: 40}\n"
+        "critic: {network: shared, learning_rate: 2e-2, warmup_steps: 2, cliprange_value: 0.2}\n";
+/* In turns: a warm start of a few steps, so that most actions end, then episodes with a world that
+ * answers. */
+static const char episodes[] =
+        "data:\n"
+        "  generate: [{name: nav, levels: 1-2, count: 60}, {name: household, levels: 1, count: "
+        "20}]\n"
+        "  eval_generate: [{name: nav, levels: 1, count: 5, first: 1000}]\n"
+        "task: {reward: environment}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 60}\n"
+        "optim: {learning_rate: 1e-2}\n"
+        "run: {max_steps: 10, save_steps: 3, save_total_limit: 0, eval_steps: 4}\n";
 static const char        episodes_sft[] = "extends: episodes.yaml\n"
                                           "model:\n"
                                           "  tokenizer: chars\n"
-                                          "  init: {width: 32, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 16, ff_width: 48,\n"
+                                          "  init: {width: 32, n_layers: 2, n_heads: 2, n_kv_heads: 1, "
+                                          "head_width: 16, ff_width: 48,\n"
                                           "         n_positions: 96}\n"
                                           "sft: {batch_size: 8}\n"
                                           "run: {max_steps: 60, save_steps: 0, eval_steps: 0}\n";
@@ -103,9 +112,10 @@ static void wait_for_line(const char *folder, int n)
 static void training_meets_the_probabilities_that_sampling_saw(void **state)
 {
 	(void)state;
-	static const char *const settings[] = {
-	        "rollout.share_prompt=true rollout.batch_size=1", "rollout.share_prompt=true rollout.batch_size=64",
-	        "rollout.share_prompt=false rollout.batch_size=1", "rollout.share_prompt=false rollout.batch_size=64"};
+	static const char *const settings[] = {"rollout.share_prompt=true rollout.batch_size=1",
+	                                       "rollout.share_prompt=true rollout.batch_size=64",
+	                                       "rollout.share_prompt=false rollout.batch_size=1",
+	                                       "rollout.share_prompt=false rollout.batch_size=64"};
 	static const char *const folders[] = {"batch-a", "batch-b", "batch-c", "batch-d"};
 
 	for (int i = 0; i < 4; i++) {
@@ -115,9 +125,11 @@ static void training_meets_the_probabilities_that_sampling_saw(void **state)
 		int   n = 0;
 		while (fgets(line, sizeof line, f)) {
 			json_t *row = json_loads(line, 0, NULL),
-			       *difference = json_object_get(row, "sampling/sampling_logp_difference/max");
+			       *difference = json_object_get(
+			               row, "sampling/sampling_logp_difference/max");
 			if (json_object_get(row, "loss")) {
-				assert_true(json_is_number(difference) && json_number_value(difference) == 0);
+				assert_true(json_is_number(difference) &&
+				            json_number_value(difference) == 0);
 				n++;
 			}
 			json_decref(row);
@@ -125,22 +137,24 @@ static void training_meets_the_probabilities_that_sampling_saw(void **state)
 		fclose(f);
 		assert_int_equal(n, 10);
 	}
-	for (int i = 1; i < 4; i++) { /* of the weights, too: training computes a shared prompt once, whatever decoding does */
+	/* of the weights, too: training computes a shared prompt once, whatever decoding does */
+	for (int i = 1; i < 4; i++) {
 		assert_same_run(folders[0], folders[i], 10);
-		assert_true(
-		        same_bytes(in_folder(folders[0], "samples/step-10.jsonl.gz"), in_folder(folders[i], "samples/step-10.jsonl.gz")));
+		assert_true(same_bytes(in_folder(folders[0], "samples/step-10.jsonl.gz"),
+		                       in_folder(folders[i], "samples/step-10.jsonl.gz")));
 	}
 }
 
 static void threads_and_micro_batches_change_no_bit(void **state)
 {
 	(void)state;
-	static const char *const settings[] = {"compute.threads=2",
-	                                       "compute.threads=3",
-	                                       "compute.threads=8",
-	                                       "compute.micro_batch_tokens=1",
-	                                       "compute.micro_batch_tokens=100 compute.threads=3",
-	                                       "compute.micro_batch_tokens=100000 rollout.batch_size=5"};
+	static const char *const settings[] = {
+	        "compute.threads=2",
+	        "compute.threads=3",
+	        "compute.threads=8",
+	        "compute.micro_batch_tokens=1",
+	        "compute.micro_batch_tokens=100 compute.threads=3",
+	        "compute.micro_batch_tokens=100000 rollout.batch_size=5"};
 
 	run("train", "plain", "compute.threads=1");
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
@@ -153,8 +167,9 @@ static void threads_and_micro_batches_change_no_bit(void **state)
 static void nor_of_a_critic(void **state)
 {
 	(void)state;
-	static const char *const settings[] = {"compute.threads=3 compute.micro_batch_tokens=1",
-	                                       "compute.micro_batch_tokens=100 compute.threads=2 rollout.batch_size=5"};
+	static const char *const settings[] = {
+	        "compute.threads=3 compute.micro_batch_tokens=1",
+	        "compute.micro_batch_tokens=100 compute.threads=2 rollout.batch_size=5"};
 
 	for (int c = 0; c < 2; c++) {
 		file = critics[c];
@@ -180,7 +195,9 @@ static void assert_steps_of_episodes(const char *path)
 	while (fgets(line, sizeof line, f)) {
 		json_t *row = json_loads(line, 0, NULL);
 		if (json_object_get(row, "loss")) {
-			assert_close(json_number_value(json_object_get(row, "sampling/sampling_logp_difference/max")), 0, 0);
+			assert_close(json_number_value(json_object_get(
+			                     row, "sampling/sampling_logp_difference/max")),
+			             0, 0);
 			turns += json_number_value(json_object_get(row, "completions/mean_turns"));
 			reward += json_number_value(json_object_get(row, "reward"));
 			n++;
@@ -192,14 +209,15 @@ static void assert_steps_of_episodes(const char *path)
 	assert_true(turns > 1.5 * n && reward > 0);
 }
 
-/* Threads, decode batch, micro-batches, a kill: nothing changes a bit of what is played in turns, and training meets the
- * probabilities that were sampled. */
+/* Threads, decode batch, micro-batches, a kill: nothing changes a bit of what is played in turns,
+ * and training meets the probabilities that were sampled. */
 static void episodes_keep_their_bits_too(void **state)
 {
 	(void)state;
-	static const char *const settings[] = {"compute.threads=3 rollout.batch_size=64 model.path=episodes-warm",
-	                                       "compute.micro_batch_tokens=1 model.path=episodes-warm"};
-	pid_t                    pid;
+	static const char *const settings[] = {
+	        "compute.threads=3 rollout.batch_size=64 model.path=episodes-warm",
+	        "compute.micro_batch_tokens=1 model.path=episodes-warm"};
+	pid_t pid;
 
 	file = "episodes-sft.yaml";
 	run("sft", "episodes-sft", "");
@@ -211,7 +229,8 @@ static void episodes_keep_their_bits_too(void **state)
 		assert_same_run("episodes", "episodes-varied", 10);
 		shell("rm -r episodes-varied");
 	}
-	pid = hone_start("train episodes.yaml run.output_dir=episodes-varied model.path=episodes-warm");
+	pid = hone_start(
+	        "train episodes.yaml run.output_dir=episodes-varied model.path=episodes-warm");
 	wait_for_line("episodes-varied", 5);
 	kill(pid, SIGKILL);
 	hone_end(pid);
@@ -227,9 +246,12 @@ static void another_seed_another_rate_give_other_bits(void **state)
 	run("train", "seed-0", "");
 	run("train", "seed-1", "run.seed=1");
 	run("train", "rate", "optim.learning_rate=1.0001e-2");
-	assert_false(same_bytes("seed-0/checkpoint-10/model.safetensors", "seed-1/checkpoint-10/model.safetensors"));
-	assert_false(same_bytes("seed-0/checkpoint-10/model.safetensors", "rate/checkpoint-10/model.safetensors"));
-	assert_false(same_bytes("seed-0/checkpoint-3/model.safetensors", "seed-0/checkpoint-6/model.safetensors"));
+	assert_false(same_bytes("seed-0/checkpoint-10/model.safetensors",
+	                        "seed-1/checkpoint-10/model.safetensors"));
+	assert_false(same_bytes("seed-0/checkpoint-10/model.safetensors",
+	                        "rate/checkpoint-10/model.safetensors"));
+	assert_false(same_bytes("seed-0/checkpoint-3/model.safetensors",
+	                        "seed-0/checkpoint-6/model.safetensors"));
 }
 
 /* ---- interruptions ---- */
@@ -243,20 +265,23 @@ static void killed_anywhere_it_resumes_to_the_same_bits(void **state)
 	run("train", "whole", "run.max_steps=20");
 	for (int i = 0; i < KILLS; i++) {
 		snprintf(folder, sizeof folder, "killed-%d", i);
-		pid_t pid = hone_start("train job.yaml run.output_dir=%s run.max_steps=%d", folder, STEPS);
+		pid_t pid = hone_start("train job.yaml run.output_dir=%s run.max_steps=%d", folder,
+		                       STEPS);
 		wait_for_line(folder, i);
 		usleep((useconds_t)(i * 7919 % 4000)); /* not always right behind a line */
 		kill(pid, SIGKILL);
 		killed += hone_end(pid) == 128 + SIGKILL;
 
-		snprintf(settings, sizeof settings, "--resume run.max_steps=%d compute.threads=%d", STEPS, 1 + i % 3);
+		snprintf(settings, sizeof settings, "--resume run.max_steps=%d compute.threads=%d",
+		         STEPS, 1 + i % 3);
 		run("train", folder, settings);
 		assert_same_run("whole", folder, STEPS);
 	}
 	assert_true(killed >= KILLS / 2); /* else the machine was too fast for this test */
 }
 
-/* Every kind of the table, so that a new one is under test: 5 steps and a new process, against 10 in one go. */
+/* Every kind of the table, so that a new one is under test: 5 steps and a new process, against 10
+ * in one go. */
 static void every_curriculum_resumes_to_the_same_bits(void **state)
 {
 	(void)state;
@@ -267,8 +292,9 @@ static void every_curriculum_resumes_to_the_same_bits(void **state)
 		snprintf(whole, sizeof whole, "%s-whole", kind);
 		snprintf(parted, sizeof parted, "%s-parted", kind);
 		snprintf(settings, sizeof settings,
-		         "curriculum.kind=%s loss.dynamic_sampling=true loss.dynamic_sampling_max_batches=2 run.eval_steps=5 %s", kind,
-		         strcmp(kind, "easy_to_hard") ? "" : "curriculum.steps_per_level=4");
+		         "curriculum.kind=%s loss.dynamic_sampling=true "
+		         "loss.dynamic_sampling_max_batches=2 run.eval_steps=5 %s",
+		         kind, strcmp(kind, "easy_to_hard") ? "" : "curriculum.steps_per_level=4");
 		run("train", whole, settings);
 		snprintf(more, sizeof more, "%s run.max_steps=5", settings);
 		run("train", parted, more);
@@ -277,11 +303,16 @@ static void every_curriculum_resumes_to_the_same_bits(void **state)
 		assert_same_run(whole, parted, 10);
 		assert_says(in_folder(whole, "metrics.jsonl"), "\"curriculum/sequence/2/count\"");
 	}
-	run("train", "dump-unseen", "curriculum.kind=dump loss.dynamic_sampling=true loss.dynamic_sampling_max_batches=2 run.eval_steps=0");
+	run("train", "dump-unseen",
+	    "curriculum.kind=dump loss.dynamic_sampling=true loss.dynamic_sampling_max_batches=2 "
+	    "run.eval_steps=0");
 	assert_true(same_bytes("dump-whole/checkpoint-10/model.safetensors",
-	                       "dump-unseen/checkpoint-10/model.safetensors")); /* nothing of evaluation steers it */
-	assert_false(same_bytes("sec-whole/checkpoint-10/model.safetensors", "uniform-whole/checkpoint-10/model.safetensors"));
-	assert_int_equal(hone("train job.yaml run.output_dir=sec-whole curriculum.kind=dump --resume"), 2);
+	                       /* nothing of evaluation steers it */
+	                       "dump-unseen/checkpoint-10/model.safetensors"));
+	assert_false(same_bytes("sec-whole/checkpoint-10/model.safetensors",
+	                        "uniform-whole/checkpoint-10/model.safetensors"));
+	assert_int_equal(
+	        hone("train job.yaml run.output_dir=sec-whole curriculum.kind=dump --resume"), 2);
 	assert_says("stderr", "curriculum.kind: sec -> dump");
 }
 
@@ -289,14 +320,17 @@ static void a_run_folder_has_one_writer_and_a_killed_one_leaves_it_free(void **s
 {
 	(void)state;
 	char  settings[64];
-	pid_t pid = hone_start("train %s run.output_dir=locked run.max_steps=100000 run.save_steps=1", file);
+	pid_t pid = hone_start(
+	        "train %s run.output_dir=locked run.max_steps=100000 run.save_steps=1", file);
 
 	wait_for_line("locked", 2);
-	assert_int_equal(hone("train %s run.output_dir=locked run.max_steps=100000 --resume", file), 2);
+	assert_int_equal(hone("train %s run.output_dir=locked run.max_steps=100000 --resume", file),
+	                 2);
 	assert_says("stderr", "locked: another process is at work there");
 	kill(pid, SIGKILL);
 	assert_int_equal(hone_end(pid), 128 + SIGKILL);
-	snprintf(settings, sizeof settings, "run.max_steps=%d --resume", count_lines("locked/metrics.jsonl") + 2);
+	snprintf(settings, sizeof settings, "run.max_steps=%d --resume",
+	         count_lines("locked/metrics.jsonl") + 2);
 	run("train", "locked", settings);
 }
 
@@ -308,12 +342,17 @@ static void killed_with_a_critic_it_resumes_to_the_same_bits(void **state)
 	for (int c = 0; c < 2; c++) {
 		file = critics[c];
 		run("train", "critic-whole", "run.max_steps=12");
-		for (int i = 0; i < 3; i++) { /* behind the first, the fifth, the ninth step: in the warm-up of the critic, too */
-			pid_t pid = hone_start("train %s run.output_dir=critic-killed run.max_steps=12 run.save_steps=1", file);
+		/* behind the first, the fifth, the ninth step: in the warm-up of the critic, too */
+		for (int i = 0; i < 3; i++) {
+			pid_t pid = hone_start("train %s run.output_dir=critic-killed "
+			                       "run.max_steps=12 run.save_steps=1",
+			                       file);
 			wait_for_line("critic-killed", 1 + 4 * i);
 			kill(pid, SIGKILL);
 			killed += hone_end(pid) == 128 + SIGKILL;
-			run("train", "critic-killed", i % 2 ? "--resume run.max_steps=12 compute.threads=3" : "--resume run.max_steps=12");
+			run("train", "critic-killed",
+			    i % 2 ? "--resume run.max_steps=12 compute.threads=3"
+			          : "--resume run.max_steps=12");
 			assert_same_run("critic-whole", "critic-killed", 12);
 			shell("rm -r critic-killed");
 		}
@@ -327,7 +366,8 @@ static void asked_to_stop_it_saves_and_goes_on_later(void **state)
 {
 	(void)state;
 	char  settings[128], name[64];
-	pid_t pid = hone_start("train job.yaml run.output_dir=stopped run.max_steps=100000 run.save_steps=0 run.eval_steps=0");
+	pid_t pid = hone_start("train job.yaml run.output_dir=stopped run.max_steps=100000 "
+	                       "run.save_steps=0 run.eval_steps=0");
 	int   steps;
 
 	wait_for_line("stopped", 4);
@@ -342,7 +382,8 @@ static void asked_to_stop_it_saves_and_goes_on_later(void **state)
 
 	snprintf(settings, sizeof settings, "run.max_steps=%d run.eval_steps=0", steps + 5);
 	run("train", "never-stopped", settings);
-	snprintf(settings, sizeof settings, "run.max_steps=%d run.eval_steps=0 compute.threads=3 --resume", steps + 5);
+	snprintf(settings, sizeof settings,
+	         "run.max_steps=%d run.eval_steps=0 compute.threads=3 --resume", steps + 5);
 	run("train", "stopped", settings);
 	assert_same_run("never-stopped", "stopped", steps + 5);
 }
@@ -350,8 +391,9 @@ static void asked_to_stop_it_saves_and_goes_on_later(void **state)
 static void a_damaged_checkpoint_is_passed_over(void **state)
 {
 	(void)state;
-	static const char *const files[] = {"model.safetensors", "optimizer.safetensors", "trainer_state.json",
-	                                    "manifest.json",     "config.json",           "tokenizer.json"};
+	static const char *const files[] = {"model.safetensors",  "optimizer.safetensors",
+	                                    "trainer_state.json", "manifest.json",
+	                                    "config.json",        "tokenizer.json"};
 
 	run("train", "undamaged", "run.max_steps=12");
 	run("train", "sound", "run.max_steps=9");
@@ -363,7 +405,8 @@ static void a_damaged_checkpoint_is_passed_over(void **state)
 		run("train", "damaged", "run.max_steps=12 --resume");
 		assert_says("stdout", "passed over: damaged/checkpoint-9");
 		if (strcmp(files[i], "manifest.json") != 0)
-			assert_says("stdout", in_folder("passed over: damaged/checkpoint-9", files[i]));
+			assert_says("stdout",
+			            in_folder("passed over: damaged/checkpoint-9", files[i]));
 		assert_says("stdout", "resumed from step 6");
 		assert_same_run("undamaged", "damaged", 12);
 		shell("rm -r damaged");
@@ -390,16 +433,19 @@ static void damaged_checkpoints_are_not_absent_ones(void **state)
 	unsigned long before;
 
 	run("train", "ruined", "run.max_steps=6");
-	shell("truncate -s 100 ruined/checkpoint-*/optimizer.safetensors; cp -r ruined/checkpoint-6 ruined/checkpoint-7.part");
+	shell("truncate -s 100 ruined/checkpoint-*/optimizer.safetensors; cp -r "
+	      "ruined/checkpoint-6 ruined/checkpoint-7.part");
 	before = checksum("ruined");
 	assert_int_equal(hone("train job.yaml run.output_dir=ruined --resume"), 2);
 	assert_says("stderr", "all its checkpoints are damaged");
 	assert_says("stderr", "ruined/checkpoint-3/optimizer.safetensors: its length or checksum");
 	assert_int_equal(hone("train job.yaml run.output_dir=ruined"), 2);
-	assert_says("stderr", "ruined holds a run already; add --resume to go on with it, --from-scratch to set it aside");
+	assert_says("stderr", "ruined holds a run already; add --resume to go on with it, "
+	                      "--from-scratch to set it aside");
 	assert_true(checksum("ruined") == before);
 
-	run("train", "ruined", "run.max_steps=6 --from-scratch"); /* as a new one; what was there is kept whole */
+	/* as a new one; what was there is kept whole */
+	run("train", "ruined", "run.max_steps=6 --from-scratch");
 	assert_says("stdout", "what was there before is in ruined/old-1");
 	run("train", "not-ruined", "run.max_steps=6");
 	assert_same_run("not-ruined", "ruined", 6);
@@ -407,7 +453,8 @@ static void damaged_checkpoints_are_not_absent_ones(void **state)
 	run("train", "ruined", "run.max_steps=7 --resume");
 	assert_says("stdout", "resumed from step 6");
 	run("train", "ruined", "run.max_steps=2 --from-scratch --resume"); /* and again */
-	assert_true(file_exists("ruined/old-2/checkpoint-7/manifest.json") && file_exists("ruined/checkpoint-2/manifest.json"));
+	assert_true(file_exists("ruined/old-2/checkpoint-7/manifest.json") &&
+	            file_exists("ruined/checkpoint-2/manifest.json"));
 	assert_true(checksum("ruined/old-1") == before);
 	shell("mkdir -p leftover/tensorboard; touch leftover/tensorboard/mine");
 	assert_int_equal(hone("train job.yaml run.output_dir=leftover"), 2);
@@ -426,31 +473,40 @@ static void a_checkpoint_without_its_log_goes_on_and_is_not_begun_upon(void **st
 	assert_int_equal(hone("train job.yaml run.output_dir=alone"), 2);
 	assert_says("stderr", "alone holds a run already");
 	run("train", "alone", "--resume");
-	assert_says("stdout", "caution: alone/metrics.jsonl: it is not there; a new one begins behind step 6");
-	assert_true(same_bytes("with-log/checkpoint-10/model.safetensors", "alone/checkpoint-10/model.safetensors"));
-	assert_int_equal(count_lines("alone/metrics.jsonl"), 4 + 2); /* steps 7 to 10, evaluations of 8 and 10 */
-	shell("rm alone/metrics.jsonl");                             /* with nothing left to do */
+	assert_says(
+	        "stdout",
+	        "caution: alone/metrics.jsonl: it is not there; a new one begins behind step 6");
+	assert_true(same_bytes("with-log/checkpoint-10/model.safetensors",
+	                       "alone/checkpoint-10/model.safetensors"));
+	/* steps 7 to 10, evaluations of 8 and 10 */
+	assert_int_equal(count_lines("alone/metrics.jsonl"), 4 + 2);
+	shell("rm alone/metrics.jsonl"); /* with nothing left to do */
 	run("train", "alone", "--resume");
-	shell("head -n 3 with-log/metrics.jsonl > alone/metrics.jsonl; rm -r alone/checkpoint-9 alone/checkpoint-10");
+	shell("head -n 3 with-log/metrics.jsonl > alone/metrics.jsonl; rm -r alone/checkpoint-9 "
+	      "alone/checkpoint-10");
 	run("train", "alone", "--resume");
 	assert_says("stdout", "caution: alone/metrics.jsonl: not the ");
-	assert_true(same_bytes("with-log/checkpoint-10/model.safetensors", "alone/checkpoint-10/model.safetensors"));
+	assert_true(same_bytes("with-log/checkpoint-10/model.safetensors",
+	                       "alone/checkpoint-10/model.safetensors"));
 	assert_int_equal(count_lines("alone/metrics.jsonl"), 3 + 4 + 2);
 	assert_int_equal(hone("eval alone"), 0);
 	shell("rm alone/metrics.jsonl");
 	assert_int_equal(hone("eval alone"), 0); /* a run is known by its checkpoints, too */
 }
 
-/* How often each step 0 .. 20 has a record in the event files: field 2 of an Event; behind the frame and field 1. */
+/* How often each step 0 .. 20 has a record in the event files: field 2 of an Event; behind the
+ * frame and field 1. */
 static void count_event_steps(const char *folder, int *count)
 {
-	static const char *const starts[] = {"0000000000", "0000000003", "0000000006", "0000000009"};
+	static const char *const starts[] = {"0000000000", "0000000003", "0000000006",
+	                                     "0000000009"};
 
 	memset(count, 0, 21 * sizeof *count);
 	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
 		char   path[200], *data;
 		size_t n;
-		snprintf(path, sizeof path, "%s/tensorboard/events.out.tfevents.%s.hone", folder, starts[i]);
+		snprintf(path, sizeof path, "%s/tensorboard/events.out.tfevents.%s.hone", folder,
+		         starts[i]);
 		if (!file_exists(path))
 			continue;
 		data = read_all(path, &n);
@@ -469,13 +525,15 @@ static void no_step_stands_twice_after_a_kill(void **state)
 {
 	(void)state;
 	int   count[21];
-	pid_t pid = hone_start("train job.yaml run.output_dir=twice run.max_steps=100000 run.save_steps=3 run.eval_steps=0");
+	pid_t pid = hone_start("train job.yaml run.output_dir=twice run.max_steps=100000 "
+	                       "run.save_steps=3 run.eval_steps=0");
 
 	wait_for_line("twice", 8);
 	kill(pid, SIGKILL);
 	hone_end(pid);
 	shell("rm -rf twice/checkpoint-9 twice/checkpoint-1?"); /* should it have been that fast */
-	shell("mkdir -p twice/samples; touch twice/samples/step-5.jsonl.gz twice/samples/step-7.jsonl.gz "
+	shell("mkdir -p twice/samples; touch twice/samples/step-5.jsonl.gz "
+	      "twice/samples/step-7.jsonl.gz "
 	      "twice/samples/step-7.jsonl.gz.part");
 	run("train", "twice", "run.max_steps=11 run.save_steps=3 run.eval_steps=0 --resume");
 	assert_says("stdout", "resumed from step 6");
@@ -483,8 +541,10 @@ static void no_step_stands_twice_after_a_kill(void **state)
 	for (int step = 1; step <= 11; step++)
 		assert_int_equal(count[step], 1);
 	assert_int_equal(count_lines("twice/metrics.jsonl"), 11);
-	assert_true(file_exists("twice/samples/step-5.jsonl.gz") && file_exists("twice/samples/step-11.jsonl.gz"));
-	assert_false(file_exists("twice/samples/step-7.jsonl.gz") || file_exists("twice/samples/step-7.jsonl.gz.part"));
+	assert_true(file_exists("twice/samples/step-5.jsonl.gz") &&
+	            file_exists("twice/samples/step-11.jsonl.gz"));
+	assert_false(file_exists("twice/samples/step-7.jsonl.gz") ||
+	             file_exists("twice/samples/step-7.jsonl.gz.part"));
 }
 
 /* A run of no steps has a checkpoint of step 0, and its first evaluation behind it. */
@@ -506,8 +566,10 @@ static void what_a_kill_before_rotation_left_goes_with_the_resume(void **state)
 	run("train", "unrotated", "run.save_total_limit=0"); /* 3 6 9 10 */
 	shell("cp -r unrotated/checkpoint-10 unrotated/checkpoint-11.part");
 	run("train", "unrotated", "run.save_total_limit=2 --resume");
-	assert_true(file_exists("unrotated/checkpoint-10") && file_exists("unrotated/checkpoint-9"));
-	assert_false(file_exists("unrotated/checkpoint-6") || file_exists("unrotated/checkpoint-3"));
+	assert_true(file_exists("unrotated/checkpoint-10") &&
+	            file_exists("unrotated/checkpoint-9"));
+	assert_false(file_exists("unrotated/checkpoint-6") ||
+	             file_exists("unrotated/checkpoint-3"));
 	assert_false(file_exists("unrotated/checkpoint-11.part"));
 }
 
@@ -515,7 +577,8 @@ static void a_half_written_checkpoint_is_removed(void **state)
 {
 	(void)state;
 	run("train", "half", "run.max_steps=6");
-	shell("cp -r half/checkpoint-6 half/checkpoint-7.part; rm half/checkpoint-6/optimizer.safetensors");
+	shell("cp -r half/checkpoint-6 half/checkpoint-7.part; rm "
+	      "half/checkpoint-6/optimizer.safetensors");
 	run("train", "half", "--resume");
 	assert_says("stdout", "resumed from step 3");
 	assert_false(file_exists("half/checkpoint-7.part"));
@@ -583,7 +646,8 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	        {"optimizer_step", "9223372036854775807", "optimizer_step"},
 	        {"metrics_bytes", "9223372036854775807", "metrics_bytes"},
 	        {"skipped_in_a_row", "2147483647", "skipped_in_a_row"},
-	        {"critic", "{\"head_step\": 0, \"network_step\": 9223372036854775807}", "network_step"},
+	        {"critic", "{\"head_step\": 0, \"network_step\": 9223372036854775807}",
+	         "network_step"},
 	        {"beta", "-0.5", "\"beta\" is -0.5"},
 	};
 	struct job job;
@@ -591,7 +655,8 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	assert_ok(job_open(JOB_TRAIN, "critic-shared.yaml", NULL, 0, &job));
 	assert_ok(job_take_inputs(&job));
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-		assert_error(load_changed(&job, refused[i].key, refused[i].value), ERR_INPUT, refused[i].says);
+		assert_error(load_changed(&job, refused[i].key, refused[i].value), ERR_INPUT,
+		             refused[i].says);
 	for (int i = 0; i < 2; i++) {
 		assert_ok(load_changed(&job, "first_eval", i ? "[0.5, \"a\"]" : "[null, 0.5]"));
 		assert_true(isnan(job.first_eval.mean) && isnan(job.first_eval.error));
@@ -600,7 +665,8 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	assert_close(job.learn.algorithm.beta, 0.5, 0);
 	job_close(&job);
 	assert_ok(job_open(JOB_TRAIN, "critic-own.yaml", NULL, 0,
-	                   &job)); /* a fixed beta of 0: without a reference another one must not come in */
+	                   /* a fixed beta of 0: without a reference another one must not come in */
+	                   &job));
 	assert_ok(job_take_inputs(&job));
 	assert_ok(load_changed(&job, "beta", "0.5"));
 	assert_null(job.reference);
@@ -608,10 +674,12 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	job_close(&job);
 }
 
-/* `steps` steps in the folder, in each of which the one update is skipped or not; *in_a_row: as the run counts them. */
+/* `steps` steps in the folder, in each of which the one update is skipped or not; *in_a_row: as the
+ * run counts them. */
 static int steps_of_a_sick_run(enum job_begin how, int steps, int sick, int *in_a_row)
 {
-	const char *const settings[] = {"run.output_dir=sick", "loss.num_iterations=1", "optim.num_minibatches=1", "run.eval_steps=0"};
+	const char *const settings[] = {"run.output_dir=sick", "loss.num_iterations=1",
+	                                "optim.num_minibatches=1", "run.eval_steps=0"};
 	struct job        job;
 	int               status;
 
@@ -632,21 +700,25 @@ static void a_resume_says_what_becomes_of_a_schedule_whose_end_moves(void **stat
 	static const struct {
 		const char *settings, *says;
 	} cases[] = {
-	        {"optim.lr_scheduler_type=cosine", "caution: run.max_steps was 4 and is 8, so the schedule (cosine) is another one: the "
+	        {"optim.lr_scheduler_type=cosine", "caution: run.max_steps was 4 and is 8, so the "
+	                                           "schedule (cosine) is another one: the "
 	                                           "rate of step 4 was 0.00146447, that of "
 	                                           "step 5 is 0.005 and not 0\n"},
 	        {"optim.lr_scheduler_type=linear", "that of step 5 is 0.005 and not 0\n"},
 	        {"optim.lr_scheduler_type=constant_with_warmup optim.warmup_ratio=0.75",
-	         "the rate of step 4 was 0.01, that of step 5 is 0.00666667 and not 0.01; it warms up a second time"},
+	         "the rate of step 4 was 0.01, that of step 5 is 0.00666667 and not 0.01; it warms "
+	         "up a second time"},
 	        {"optim.lr_scheduler_type=constant", NULL},
 	        {"optim.lr_scheduler_type=constant_with_warmup optim.warmup_steps=2", NULL},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char settings[200];
-		snprintf(settings, sizeof settings, "run.max_steps=4 run.eval_steps=0 %s", cases[i].settings);
+		snprintf(settings, sizeof settings, "run.max_steps=4 run.eval_steps=0 %s",
+		         cases[i].settings);
 		run("train", "stretched", settings);
-		snprintf(settings, sizeof settings, "run.max_steps=8 run.eval_steps=0 %s --resume", cases[i].settings);
+		snprintf(settings, sizeof settings, "run.max_steps=8 run.eval_steps=0 %s --resume",
+		         cases[i].settings);
 		run("train", "stretched", settings);
 		if (cases[i].says)
 			assert_says("stdout", cases[i].says);
@@ -665,12 +737,14 @@ static void fewer_steps_than_are_done_are_refused(void **state)
 	run("train", "done", "run.max_steps=6");
 	before = checksum("done");
 	assert_int_equal(hone("train job.yaml run.output_dir=done run.max_steps=5 --resume"), 2);
-	assert_says("stderr", "6 steps are done, more than the 5 of run.max_steps, and nothing was changed");
+	assert_says("stderr",
+	            "6 steps are done, more than the 5 of run.max_steps, and nothing was changed");
 	assert_true(checksum("done") == before);
 	run("train", "done", "run.max_steps=6 --resume");
 }
 
-/* The step whose value of eval/reward is largest or smallest, the first of equals; step 0 does not count. */
+/* The step whose value of eval/reward is largest or smallest, the first of equals; step 0 does not
+ * count. */
 static int best_step(const char *folder, const char *name, int greater)
 {
 	char  *text = metrics_without_times(folder);
@@ -680,7 +754,8 @@ static int best_step(const char *folder, const char *name, int greater)
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		json_t *row = json_loads(line, 0, NULL), *x = json_object_get(row, name);
 		double  v = json_number_value(x);
-		if (x && json_integer_value(json_object_get(row, "step")) > 0 && (best < 0 || (greater ? v > value : v < value))) {
+		if (x && json_integer_value(json_object_get(row, "step")) > 0 &&
+		    (best < 0 || (greater ? v > value : v < value))) {
 			best = (int)json_integer_value(json_object_get(row, "step"));
 			value = v;
 		}
@@ -693,36 +768,45 @@ static int best_step(const char *folder, const char *name, int greater)
 static void the_best_checkpoint_by_a_held_out_metric_stays(void **state)
 {
 	(void)state;
-	static const char settings[] = "optim.learning_rate=0.05 run.save_steps=0 run.save_total_limit=1 run.eval_steps=1 "
-	                               "run.metric_for_best_model=eval/mean_length";
-	char              line[300], name[64];
-	int               steps[2];
+	static const char settings[] =
+	        "optim.learning_rate=0.05 run.save_steps=0 run.save_total_limit=1 run.eval_steps=1 "
+	        "run.metric_for_best_model=eval/mean_length";
+	char line[300], name[64];
+	int  steps[2];
 
 	for (int greater = 0; greater < 2; greater++) {
-		snprintf(line, sizeof line, "%s run.greater_is_better=%s", settings, greater ? "true" : "false");
+		snprintf(line, sizeof line, "%s run.greater_is_better=%s", settings,
+		         greater ? "true" : "false");
 		run("train", "best", line);
 		steps[greater] = best_step("best", "eval/mean_length", greater);
 		snprintf(name, sizeof name, "best/checkpoint-%d/manifest.json", steps[greater]);
-		assert_true(steps[greater] > 0 && file_exists(name) && file_exists("best/checkpoint-10"));
+		assert_true(steps[greater] > 0 && file_exists(name) &&
+		            file_exists("best/checkpoint-10"));
 		shell("ls -d best/checkpoint-* > checkpoints");
 		assert_int_equal(count_lines("checkpoints"), steps[greater] == 10 ? 1 : 2);
-		snprintf(name, sizeof name, "at step %d, kept as best/checkpoint-%d", steps[greater], steps[greater]);
+		snprintf(name, sizeof name, "at step %d, kept as best/checkpoint-%d",
+		         steps[greater], steps[greater]);
 		assert_says("stdout", name);
 
-		for (int first = 1; first <= 9; first += 4) { /* and with a resume before it, at it, behind it */
+		/* and with a resume before it, at it, behind it */
+		for (int first = 1; first <= 9; first += 4) {
 			char part[340];
 			snprintf(part, sizeof part, "%s run.max_steps=%d", line, first);
 			run("train", "best-parts", part);
 			snprintf(part, sizeof part, "%s --resume", line);
 			run("train", "best-parts", part);
 			assert_says("stdout", "best in eval/mean_length: ");
-			shell("ls best | grep checkpoint > a; ls best-parts | grep checkpoint > b; cmp a b && rm -r best-parts");
+			shell("ls best | grep checkpoint > a; ls best-parts | grep checkpoint > b; "
+			      "cmp a b && rm -r best-parts");
 		}
 		shell("rm -r best");
 	}
 	assert_true(steps[0] != steps[1]);
-	assert_int_equal(hone("train job.yaml run.output_dir=best run.metric_for_best_model=eval/pass"), 2);
-	assert_says("stderr", "no evaluation of this run measures \"eval/pass\"; there are: step, eval/pass@1,");
+	assert_int_equal(
+	        hone("train job.yaml run.output_dir=best run.metric_for_best_model=eval/pass"), 2);
+	assert_says(
+	        "stderr",
+	        "no evaluation of this run measures \"eval/pass\"; there are: step, eval/pass@1,");
 }
 
 static void the_bill_of_the_disk_is_what_a_checkpoint_takes(void **state)
@@ -730,12 +814,16 @@ static void the_bill_of_the_disk_is_what_a_checkpoint_takes(void **state)
 	(void)state;
 	static const struct {
 		const char *file, *setting;
-	} cases[] = {{"job.yaml", "run.seed=0"}, {"critic-own.yaml", "run.seed=1"}, {"lora.yaml", "model.lora_r=2"}};
+	} cases[] = {{"job.yaml", "run.seed=0"},
+	             {"critic-own.yaml", "run.seed=1"},
+	             {"lora.yaml", "model.lora_r=2"}};
 
 	run("train", "unadapted", "run.max_steps=1");
-	shell("sed 's,tokenizer: chars,path: unadapted/checkpoint-1,; /init:/d' job.yaml > lora.yaml");
+	shell("sed 's,tokenizer: chars,path: unadapted/checkpoint-1,; /init:/d' job.yaml > "
+	      "lora.yaml");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		const char *const settings[] = {"run.output_dir=weighed", "run.max_steps=1", cases[i].setting};
+		const char *const settings[] = {"run.output_dir=weighed", "run.max_steps=1",
+		                                cases[i].setting};
 		struct job        job;
 		uint64_t          billed;
 		long              taken = 0;
@@ -745,19 +833,23 @@ static void the_bill_of_the_disk_is_what_a_checkpoint_takes(void **state)
 		assert_ok(job_checkpoint_bytes(&job, &billed));
 		assert_false(file_exists("weighed"));
 		job_close(&job);
-		hone_ok("train %s run.output_dir=weighed run.max_steps=1 %s", cases[i].file, cases[i].setting);
-		shell("for f in weighed/checkpoint-1/*; do stat -c %%s $f; done | awk '{ n += int(($1 + 4095) / 4096) * 4096 } END { print "
+		hone_ok("train %s run.output_dir=weighed run.max_steps=1 %s", cases[i].file,
+		        cases[i].setting);
+		shell("for f in weighed/checkpoint-1/*; do stat -c %%s $f; done | awk '{ n += "
+		      "int(($1 + 4095) / 4096) * 4096 } END { print "
 		      "n }' > size");
 		f = fopen("size", "r");
 		assert_non_null(f);
 		assert_int_equal(fscanf(f, "%ld", &taken), 1);
 		fclose(f);
-		assert_true(labs(taken - (long)billed) <= 4096); /* trainer_state.json has counts in it that grow */
+		/* trainer_state.json has counts in it that grow */
+		assert_true(labs(taken - (long)billed) <= 4096);
 		shell("rm -r weighed");
 	}
 }
 
-/* A run whose updates were skipped before its checkpoint was written is not forgiven by a resume: the fifth in a row ends it. */
+/* A run whose updates were skipped before its checkpoint was written is not forgiven by a resume:
+ * the fifth in a row ends it. */
 static void skipped_updates_are_counted_across_a_resume(void **state)
 {
 	(void)state;
@@ -768,9 +860,11 @@ static void skipped_updates_are_counted_across_a_resume(void **state)
 	assert_ok(steps_of_a_sick_run(JOB_RESUME, 1, 1, &in_a_row));
 	assert_int_equal(in_a_row, 4);
 	shell("cp -r sick sick-4");
-	assert_error(steps_of_a_sick_run(JOB_RESUME, 1, 1, &in_a_row), ERR_FAILED, "5 updates in a row");
+	assert_error(steps_of_a_sick_run(JOB_RESUME, 1, 1, &in_a_row), ERR_FAILED,
+	             "5 updates in a row");
 	shell("rm -r sick; mv sick-4 sick");
-	assert_ok(steps_of_a_sick_run(JOB_RESUME, 1, 0, &in_a_row)); /* a good one ends the count, also for the next resume */
+	/* a good one ends the count, also for the next resume */
+	assert_ok(steps_of_a_sick_run(JOB_RESUME, 1, 0, &in_a_row));
 	assert_int_equal(in_a_row, 0);
 	assert_ok(steps_of_a_sick_run(JOB_RESUME, 4, 1, &in_a_row));
 	assert_int_equal(in_a_row, 4);
@@ -789,10 +883,12 @@ static void the_first_evaluation_stays_the_first_across_a_resume(void **state)
 	*strchr(metrics, '\n') = 0; /* of step 0 */
 	row = json_loads(metrics, 0, NULL);
 	assert_int_equal(json_integer_value(json_object_get(row, "step")), 0);
-	snprintf(before, sizeof before, "pass@1 %.1f%% +- %.1f before", 100 * json_number_value(json_object_get(row, "eval/pass@1")),
+	snprintf(before, sizeof before, "pass@1 %.1f%% +- %.1f before",
+	         100 * json_number_value(json_object_get(row, "eval/pass@1")),
 	         100 * json_number_value(json_object_get(row, "eval/pass@1_stderr")));
 	assert_says("stdout", before);
-	run("train", "evaluated", "run.max_steps=10 optim.learning_rate=0.1 run.eval_steps=3 --resume");
+	run("train", "evaluated",
+	    "run.max_steps=10 optim.learning_rate=0.1 run.eval_steps=3 --resume");
 	assert_says("stdout", before);
 	json_decref(row);
 	free(metrics);
@@ -802,7 +898,8 @@ static void the_first_evaluation_stays_the_first_across_a_resume(void **state)
 	assert_ok(load_changed(&job, "first_eval", "[0.125, 0.0625]"));
 	assert_close(job.first_eval.mean, 0.125, 0);
 	assert_close(job.first_eval.error, 0.0625, 0);
-	job.last_eval = (struct tally_mean){0.5, 0.25}; /* what is written is the first, not the newest */
+	/* what is written is the first, not the newest */
+	job.last_eval = (struct tally_mean){0.5, 0.25};
 	assert_ok(load_changed(&job, "num_tokens", "0"));
 	assert_close(job.first_eval.mean, 0.125, 0);
 	job_close(&job);
@@ -814,29 +911,38 @@ static void a_resume_refuses_other_problems_and_other_weights_that_stand_still(v
 	static const struct {
 		const char *file, *settings, *thing, *says;
 	} cases[] = {
-	        {"job.yaml", "data.generate='[]' data.train=asked.jsonl", "asked.jsonl", "the training problems"},
-	        {"on-base.yaml", "model.tokenizer=letters loss.beta=0", "letters", "or their tokens"},
-	        {"on-base.yaml", "model.lora_r=2 loss.beta=0", "base-a", "the weights under the adapter"},
+	        {"job.yaml", "data.generate='[]' data.train=asked.jsonl", "asked.jsonl",
+	         "the training problems"},
+	        {"on-base.yaml", "model.tokenizer=letters loss.beta=0", "letters",
+	         "or their tokens"},
+	        {"on-base.yaml", "model.lora_r=2 loss.beta=0", "base-a",
+	         "the weights under the adapter"},
 	        {"on-base.yaml", "", "base-a", "the weights of the reference"},
-	        {"on-base.yaml", "model.path=base-b model.lora_r=2 model.reference=base-a", "base-a", "the weights of the reference"},
-	        {"job.yaml", "rollout.source=kept.jsonl loss.beta=0", "kept.jsonl", "the recorded rollouts"},
+	        {"on-base.yaml", "model.path=base-b model.lora_r=2 model.reference=base-a",
+	         "base-a", "the weights of the reference"},
+	        {"job.yaml", "rollout.source=kept.jsonl loss.beta=0", "kept.jsonl",
+	         "the recorded rollouts"},
 	};
 
 	hone_ok("data sequence --count 40 --difficulty 1-3 --seed 1 > asked.jsonl");
 	run("train", "base", "run.max_steps=2 run.save_steps=1");
-	shell("mv base/checkpoint-1 base-a; mv base/checkpoint-2 base-b; mkdir letters; cp base-a/tokenizer* letters");
+	shell("mv base/checkpoint-1 base-a; mv base/checkpoint-2 base-b; mkdir letters; cp "
+	      "base-a/tokenizer* letters");
 	shell("sed 's/tokenizer: chars/path: base-a/; /init:/d' job.yaml > on-base.yaml");
 	hone_ok("rollouts job.yaml --steps 4 --output kept.jsonl");
 	/* The other thing differs where a careless eye would not see it. */
-	shell("sed '2s/\"answer\": \"\\([0-9]\\)/&,\\1/' asked.jsonl > asked.jsonl-2; cp -r base-b base-a-2; sed '5s/\"reward\": "
+	shell("sed '2s/\"answer\": \"\\([0-9]\\)/&,\\1/' asked.jsonl > asked.jsonl-2; cp -r base-b "
+	      "base-a-2; sed '5s/\"reward\": "
 	      "[0-9.]*/\"reward\": 0.125/' kept.jsonl "
 	      "> kept.jsonl-2");
-	shell("cp -r letters letters-2; sed -i 's/\"0\": /\"#\": /; s/\"1\": /\"0\": /; s/\"#\": /\"1\": /' letters-2/tokenizer.json");
+	shell("cp -r letters letters-2; sed -i 's/\"0\": /\"#\": /; s/\"1\": /\"0\": /; s/\"#\": "
+	      "/\"1\": /' letters-2/tokenizer.json");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char line[256];
 		file = cases[i].file;
 		run("train", "started", cases[i].settings);
-		shell("cp -r started before; mv %s kept-1; mv %s-2 %s", cases[i].thing, cases[i].thing, cases[i].thing);
+		shell("cp -r started before; mv %s kept-1; mv %s-2 %s", cases[i].thing,
+		      cases[i].thing, cases[i].thing);
 		snprintf(line, sizeof line, "%s run.max_steps=12 --resume", cases[i].settings);
 		assert_int_equal(hone("train %s run.output_dir=started %s", file, line), 2);
 		assert_says("stderr", cases[i].says);

@@ -1,4 +1,5 @@
-/* From scored groups to updates, in a small model: what minibatches, iterations and steps must not change, and what they must. */
+/* From scored groups to updates, in a small model: what minibatches, iterations and steps must not
+ * change, and what they must. */
 #include "rl/learn.h"
 
 #include "fixture_f1.h"
@@ -41,13 +42,15 @@ static struct model *model_of(struct matmul *mm, uint32_t seed, int backward)
 
 	assert_ok(weights_new(&shape, &w));
 	for (size_t i = 0; i < w.n; i++)
-		w.data[i] = .3f * (float)rng_normal((struct rng_key){seed, RNG_TEST, 0, 0, 0}, (uint32_t)i);
+		w.data[i] = .3f * (float)rng_normal((struct rng_key){seed, RNG_TEST, 0, 0, 0},
+		                                    (uint32_t)i);
 	assert_ok(model_new(&w, mm, backward, &m));
 	weights_free(&w);
 	return m;
 }
 
-/* Groups of several sizes, completions of several lengths with untrained tokens inside; group 3 was sampled under a hint. */
+/* Groups of several sizes, completions of several lengths with untrained tokens inside; group 3 was
+ * sampled under a hint. */
 static void world_groups(struct world *w)
 {
 	for (int i = 0; i < 200; i++)
@@ -55,7 +58,8 @@ static void world_groups(struct world *w)
 	for (int g = 0, row = 0; g < GROUPS; g++) {
 		w->plain[g] = (struct context){w->ids + g, 9};
 		w->hinted[g] = (struct context){w->ids + 40 + g, 12};
-		w->groups[g] = (struct group){.id = 100 - g, .item = g, .n = sizes[g], .rollouts = w->rollouts[g]};
+		w->groups[g] = (struct group){
+		        .id = 100 - g, .item = g, .n = sizes[g], .rollouts = w->rollouts[g]};
 		for (int i = 0; i < sizes[g]; i++, row++) {
 			int n = 1 + (row * 5 + 3) % LONGEST;
 			for (int t = 0; t < n; t++) {
@@ -64,7 +68,8 @@ static void world_groups(struct world *w)
 				w->entropy[row][t] = 1 + rng_uniform(key, 1);
 				w->trained[row][t] = t == 0 || (row + t) % 4 != 3;
 			}
-			w->rollouts[g][i] = (struct rollout){.sampled_under = g == 3 ? &w->hinted[g] : &w->plain[g],
+			w->rollouts[g][i] = (struct rollout){.sampled_under = g == 3 ? &w->hinted[g]
+			                                                             : &w->plain[g],
 			                                     .trained_under = &w->plain[g],
 			                                     .n = n,
 			                                     .ids = w->ids + 60 + 5 * row,
@@ -79,16 +84,20 @@ static void world_groups(struct world *w)
 
 static void world_new(struct world *w, const char *algorithm)
 {
-	const struct policy_options p = {.micro_batch_tokens = 30, .temperature = 1, .optimizer = {.beta2 = .9, .epsilon = 1e-8}};
-	struct critic_options       c = {.own = 1, .vf_coef = 1, .cliprange_value = .2, .head_std = .3, .seed = 2};
-	struct schedule_options     s = {.name = "constant", .learning_rate = 0, .total_steps = 10};
+	const struct policy_options p = {.micro_batch_tokens = 30,
+	                                 .temperature = 1,
+	                                 .optimizer = {.beta2 = .9, .epsilon = 1e-8}};
+	struct critic_options       c = {
+	              .own = 1, .vf_coef = 1, .cliprange_value = .2, .head_std = .3, .seed = 2};
+	struct schedule_options s = {.name = "constant", .learning_rate = 0, .total_steps = 10};
 
 	*w = (struct world){.n_groups = GROUPS};
 	assert_ok(matmul_new(&(struct matmul_options){"reference", "f32", "strict"}, &w->mm));
 	w->model = model_of(w->mm, 11, 1);
 	w->reference = model_of(w->mm, 12, 0);
 	assert_ok(policy_new(w->model, &p, &w->policy));
-	w->o = (struct learn_options){.algorithm = f1_algorithm(algorithm), .num_minibatches = 1, .seed = 4};
+	w->o = (struct learn_options){
+	        .algorithm = f1_algorithm(algorithm), .num_minibatches = 1, .seed = 4};
 	if (w->o.algorithm.baseline == BASELINE_CRITIC) {
 		assert_ok(schedule_new(&s, &c.schedule));
 		assert_ok(critic_new(&c, &w->policy, &w->critic));
@@ -112,8 +121,8 @@ static struct learn_report learn(struct world *w, uint32_t step, double rate)
 	struct learn_report report;
 
 	arena_reset(&w->arena);
-	assert_ok(learn_from(&w->policy, &w->o, w->o.algorithm.beta > 0 ? w->reference : NULL, w->groups, w->n_groups, step, rate,
-	                     &w->arena, &report));
+	assert_ok(learn_from(&w->policy, &w->o, w->o.algorithm.beta > 0 ? w->reference : NULL,
+	                     w->groups, w->n_groups, step, rate, &w->arena, &report));
 	return report;
 }
 
@@ -121,8 +130,10 @@ static struct learn_report learn(struct world *w, uint32_t step, double rate)
 
 #define assert_agree(field) assert_close(cut.field, whole.field, 1e-9 * (1 + fabs(whole.field)))
 
-/* At rate 0 nothing moves between the updates: the sums over them are those of the one, and so is the loss of a token mean. Every column of a row enters:
- * a weight, flag or log-probability that followed another row would change it. Returns in how many steps the first update saw other rows. */
+/* At rate 0 nothing moves between the updates: the sums over them are those of the one, and so is
+ * the loss of a token mean. Every column of a row enters: a weight, flag or log-probability that
+ * followed another row would change it. Returns in how many steps the first update saw other
+ * rows. */
 static int assert_cut_agrees(struct world *w, int minibatches)
 {
 	int moved = 0;
@@ -133,7 +144,8 @@ static int assert_cut_agrees(struct world *w, int minibatches)
 		whole = learn(w, step, 0);
 		w->o.num_minibatches = minibatches;
 		cut = learn(w, step, 0);
-		assert_int_equal(whole.update.updates, w->o.critic && w->o.critic->options.warmup_steps ? 0 : 1);
+		assert_int_equal(whole.update.updates,
+		                 w->o.critic && w->o.critic->options.warmup_steps ? 0 : 1);
 		assert_int_equal(cut.update.updates, whole.update.updates * minibatches);
 		assert_agree(update.objective.rows);
 		assert_agree(update.objective.tokens);
@@ -153,7 +165,8 @@ static int assert_cut_agrees(struct world *w, int minibatches)
 		assert_agree(credit.segments);
 		assert_agree(credit.shift);
 		assert_agree(advantage_abs);
-		assert_close(cut.update.objective.loss / minibatches, whole.update.objective.loss, 1e-7);
+		assert_close(cut.update.objective.loss / minibatches, whole.update.objective.loss,
+		             1e-7);
 		moved += cut.update.logp_difference_max != whole.update.logp_difference_max;
 	}
 	return moved;
@@ -171,7 +184,8 @@ static void minibatches_hold_every_row_with_its_own_columns(void **state)
 	w.o.algorithm.squash_percentile = .3;
 	assert_true(learn(&w, 0, 0).update.objective.guided_tokens > 0);
 	for (int m = 2; m <= GROUPS; m++)
-		assert_true(assert_cut_agrees(&w, m) > 0); /* the first update is not always that of the largest difference */
+		/* the first update is not always that of the largest difference */
+		assert_true(assert_cut_agrees(&w, m) > 0);
 	world_free(&w);
 }
 
@@ -192,7 +206,8 @@ static void minibatches_keep_the_weights_of_stale_tokens_and_the_mask_of_rows(vo
 	world_free(&w);
 }
 
-/* One token in each group is of high entropy, so that the mean of the bonus over updates of two groups each is that over all four. */
+/* One token in each group is of high entropy, so that the mean of the bonus over updates of two
+ * groups each is that over all four. */
 static void minibatches_keep_the_tokens_of_high_entropy(void **state)
 {
 	(void)state;
@@ -228,7 +243,8 @@ static void minibatches_keep_values_targets_and_credit(void **state)
 
 /* ---- keys ---- */
 
-/* Writes which of GROUPS minibatches of one group each comes first: each group's log-probabilities are off by an amount of its own. */
+/* Writes which of GROUPS minibatches of one group each comes first: each group's log-probabilities
+ * are off by an amount of its own. */
 static int first_group(struct world *w, uint32_t step)
 {
 	double d = learn(w, step, 0).update.logp_difference_max;
@@ -246,8 +262,10 @@ static void set_recorded_logp(struct world *w)
 		for (int i = 0; i < sizes[g]; i++, row++) {
 			struct rollout       *r = &w->rollouts[g][i];
 			const int             offset[] = {0, r->n};
-			const struct sequence s = {r->trained_under->ids, r->trained_under->n, r->ids, r->n};
-			const struct examples e = {.rows = {1, offset, r->trained}, .sequences = &s};
+			const struct sequence s = {r->trained_under->ids, r->trained_under->n,
+			                           r->ids, r->n};
+			const struct examples e = {.rows = {1, offset, r->trained},
+			                           .sequences = &s};
 			float                 unused[LONGEST];
 			logp = w->logp[row];
 			r->sampled_under = r->trained_under;
@@ -307,7 +325,8 @@ static void the_shuffle_of_credit_is_another_in_every_step(void **state)
 	double       shift[3];
 
 	world_new(&w, "grpo");
-	w.o.credit = (struct credit_options){.empg = 1, .k = 1, .k_bonus = 1, .zeta = .2, .shuffle = 1};
+	w.o.credit =
+	        (struct credit_options){.empg = 1, .k = 1, .k_bonus = 1, .zeta = .2, .shuffle = 1};
 	for (uint32_t step = 0; step < 3; step++)
 		shift[step] = learn(&w, step, 0).credit.shift;
 	assert_true(shift[0] != shift[1] && shift[1] != shift[2] && shift[0] != shift[2]);
@@ -379,8 +398,13 @@ static void the_controller_moves_beta_by_the_rows_of_the_step(void **state)
 	world_free(&w);
 }
 
-TEST_MAIN(TEST(the_difference_of_log_probabilities_is_that_of_plain_rows), TEST(the_controller_moves_beta_by_the_rows_of_the_step),
-          TEST(minibatches_hold_every_row_with_its_own_columns), TEST(minibatches_keep_the_weights_of_stale_tokens_and_the_mask_of_rows),
-          TEST(minibatches_keep_the_tokens_of_high_entropy), TEST(minibatches_keep_values_targets_and_credit),
-          TEST(the_order_of_groups_is_another_in_every_step), TEST(the_order_of_groups_is_another_in_every_iteration),
-          TEST(the_shuffle_of_credit_is_another_in_every_step), TEST(a_warm_up_of_one_step_ends_after_the_first))
+TEST_MAIN(TEST(the_difference_of_log_probabilities_is_that_of_plain_rows),
+          TEST(the_controller_moves_beta_by_the_rows_of_the_step),
+          TEST(minibatches_hold_every_row_with_its_own_columns),
+          TEST(minibatches_keep_the_weights_of_stale_tokens_and_the_mask_of_rows),
+          TEST(minibatches_keep_the_tokens_of_high_entropy),
+          TEST(minibatches_keep_values_targets_and_credit),
+          TEST(the_order_of_groups_is_another_in_every_step),
+          TEST(the_order_of_groups_is_another_in_every_iteration),
+          TEST(the_shuffle_of_credit_is_another_in_every_step),
+          TEST(a_warm_up_of_one_step_ends_after_the_first))

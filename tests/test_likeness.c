@@ -37,34 +37,50 @@ static void an_instruction_case_and_signs_make_no_difference(void **state)
 	} cases[] = {
 	        {DUCKS ". Think step by step, and put the answer behind ####.", DUCKS, 1},
 	        {"Solve this: " DUCKS, DUCKS, 1},
-	        {"JANET has: 16 ducks -- and sells each of their eggs; for 2 dollars (at the market!)", DUCKS, 1},
-	        {DUCKS, DUCKS, 0},                                                                           /* overlap.h's */
-	        {"janet  has 16 ducks and sells each of their eggs for 2 dollars at the market ", DUCKS, 0}, /* that, too */
-	        {"Anna has 16 ducks and sells each of their eggs for 2 dollars at the market", DUCKS, 8.0 / 9},
-	        {"Janet has 17 ducks and sells each of their eggs for 2 dollars at the market", DUCKS, 6.0 / 9},
-	        {"Janet has 16 ducks and sells each of her eggs for 2 dollars at the market", DUCKS, 0},                      /* 1 of 9 */
-	        {"one two three four five six seven eight nine ten!", "one two three four five six seven eight nine ten", 0}, /* 3 grams */
-	        {"one two three four five six seven eight nine ten x eleven?", "one two three four five six seven eight nine ten x eleven",
-	         1},
-	        {"问:小明有三个苹果和五个梨,他一共有多少水果?请一步一步想。", "小明有三个苹果和五个梨,他一共有多少水果?", 1},
-	        {"问:小红有三个苹果和五个梨,他一共有多少水果?", "小明有三个苹果和五个梨,他一共有多少水果?", 10.0 / 12},
+	        {"JANET has: 16 ducks -- and sells each of their eggs; for 2 dollars (at the "
+	         "market!)",
+	         DUCKS, 1},
+	        /* overlap.h's */
+	        {DUCKS, DUCKS, 0},
+	        /* that, too */
+	        {"janet  has 16 ducks and sells each of their eggs for 2 dollars at the market ",
+	         DUCKS, 0},
+	        {"Anna has 16 ducks and sells each of their eggs for 2 dollars at the market",
+	         DUCKS, 8.0 / 9},
+	        {"Janet has 17 ducks and sells each of their eggs for 2 dollars at the market",
+	         DUCKS, 6.0 / 9},
+	        /* 1 of 9 */
+	        {"Janet has 16 ducks and sells each of her eggs for 2 dollars at the market", DUCKS,
+	         0},
+	        /* 3 grams */
+	        {"one two three four five six seven eight nine ten!",
+	         "one two three four five six seven eight nine ten", 0},
+	        {"one two three four five six seven eight nine ten x eleven?",
+	         "one two three four five six seven eight nine ten x eleven", 1},
+	        {"问:小明有三个苹果和五个梨,他一共有多少水果?请一步一步想。",
+	         "小明有三个苹果和五个梨,他一共有多少水果?", 1},
+	        {"问:小红有三个苹果和五个梨,他一共有多少水果?",
+	         "小明有三个苹果和五个梨,他一共有多少水果?", 10.0 / 12},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		double share = share_of(cases[i].train, cases[i].held_out);
 		if (fabs(share - cases[i].share) > 1e-12)
-			fail_msg("\"%s\" in \"%s\": share %g, not %g", cases[i].held_out, cases[i].train, share, cases[i].share);
+			fail_msg("\"%s\" in \"%s\": share %g, not %g", cases[i].held_out,
+			         cases[i].train, share, cases[i].share);
 	}
 }
 
 static void messages_are_one_text_without_the_systems(void **state)
 {
 	(void)state;
-	struct message m[] = {{.role = "system", .content = "One two three four."},
-	                      {.role = "user", .content = "Janet has 16 ducks and sells each of"},
-	                      {.role = "assistant", .content = "Yes?"},
-	                      {.role = "user", .content = "their eggs for 2 dollars at the market"}};
-	struct problem t = asked("Janet has 16 ducks and sells each of yes their eggs for 2 dollars at the market today"),
+	struct message m[] = {
+	        {.role = "system", .content = "One two three four."},
+	        {.role = "user", .content = "Janet has 16 ducks and sells each of"},
+	        {.role = "assistant", .content = "Yes?"},
+	        {.role = "user", .content = "their eggs for 2 dollars at the market"}};
+	struct problem t = asked("Janet has 16 ducks and sells each of yes their eggs for 2 "
+	                         "dollars at the market today"),
 	               h = {.id = "h", .messages = m, .n_messages = 4};
 	struct arena      a = {0};
 	struct likenesses l;
@@ -91,7 +107,8 @@ static uint32_t draw(uint32_t *at, uint32_t below)
 	return rng_below((struct rng_key){7, RNG_TEST, 1, 0, 0}, (*at)++, below);
 }
 
-/* Questions are laid together of pieces of 7 to 12 words: each stands in some five of them, three in many, some twice in one; and questions come twice. */
+/* Questions are laid together of pieces of 7 to 12 words: each stands in some five of them, three
+ * in many, some twice in one; and questions come twice. */
 static void make_questions(struct words *q, int n, uint32_t *at)
 {
 	for (int i = 0; i < n; i++) {
@@ -103,7 +120,8 @@ static void make_questions(struct words *q, int n, uint32_t *at)
 		while (q[i].n < WORDS / 2 + (int)draw(at, WORDS / 2)) {
 			uint32_t piece = draw(at, 3) ? draw(at, PIECES) : draw(at, 3);
 			for (uint32_t k = 0; k < 7 + piece % 6 && q[i].n < WORDS; k++)
-				snprintf(q[i].w[q[i].n++], 4, "%c%c%c", 'a' + (int)(piece % 26), 'a' + (int)(piece / 26), 'a' + (int)k);
+				snprintf(q[i].w[q[i].n++], 4, "%c%c%c", 'a' + (int)(piece % 26),
+				         'a' + (int)(piece / 26), 'a' + (int)k);
 		}
 		for (int k = 0; k < q[i].n; k++)
 			snprintf(q[i].text + 4 * k, 5, "%s ", q[i].w[k]);
@@ -126,7 +144,8 @@ static int repeats(const struct words *q, int i)
 	return 0;
 }
 
-static int is_own_gram(const struct words *held_out, int i, const struct words *train, const char *gram)
+static int is_own_gram(const struct words *held_out, int i, const struct words *train,
+                       const char *gram)
 {
 	int trained = 0;
 
@@ -157,7 +176,10 @@ static double definition(const struct words *held_out, int i, const struct words
 		if (hits[t] > hits[best])
 			best = t;
 	*with = best;
-	return own >= LIKENESS_OWN && !repeats(held_out, i) && strcmp(train[best].text, held_out[i].text) ? (double)hits[best] / own : 0;
+	return own >= LIKENESS_OWN && !repeats(held_out, i) &&
+	                       strcmp(train[best].text, held_out[i].text)
+	               ? (double)hits[best] / own
+	               : 0;
 }
 
 static void random_questions_are_alike_as_the_definition_says(void **state)
@@ -225,18 +247,25 @@ static void a_hundred_thousand_problems_are_compared(void **state)
 static void a_run_names_them(void **state)
 {
 	(void)state;
-	write_text("train.jsonl", "{\"prompt\": \"a b c d e f g h i j k l m n\", \"answer\": \"1\"}\n{\"prompt\": \"n m l k j i h g f e d "
+	write_text("train.jsonl", "{\"prompt\": \"a b c d e f g h i j k l m n\", \"answer\": "
+	                          "\"1\"}\n{\"prompt\": \"n m l k j i h g f e d "
 	                          "c b a\", \"answer\": \"2\"}\n");
-	write_text("eval.jsonl", "{\"prompt\": \"n m l k j i h g f e d c b\", \"answer\": \"2\"}\n{\"prompt\": \"b a b a b a b a b a b a "
+	write_text("eval.jsonl", "{\"prompt\": \"n m l k j i h g f e d c b\", \"answer\": "
+	                         "\"2\"}\n{\"prompt\": \"b a b a b a b a b a b a "
 	                         "b\", \"answer\": \"1\"}\n");
-	write_text("job.yaml", "model:\n  tokenizer: \"chars:abcdefghijklmn 12\"\n"
-	                       "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 40}\n"
-	                       "data: {train: train.jsonl, eval: eval.jsonl}\n"
-	                       "task: {reward: exact}\nrollout: {num_generations: 2, prompts_per_step: 2, max_completion_length: 2}\n"
-	                       "run: {max_steps: 1, save_steps: 0, eval_steps: 1, tensorboard: false}\n");
+	write_text("job.yaml",
+	           "model:\n  tokenizer: \"chars:abcdefghijklmn 12\"\n"
+	           "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, "
+	           "ff_width: 24, n_positions: 40}\n"
+	           "data: {train: train.jsonl, eval: eval.jsonl}\n"
+	           "task: {reward: exact}\nrollout: {num_generations: 2, prompts_per_step: 2, "
+	           "max_completion_length: 2}\n"
+	           "run: {max_steps: 1, save_steps: 0, eval_steps: 1, tensorboard: false}\n");
 	hone_ok("train job.yaml");
-	assert_says("stdout", "caution: 1 of 2 held-out problems stand almost word for word in training: eval:1 ~ train:2 (100%)\n");
-	assert_says("runs/job/data.json", "\"likenesses\": [\n  {\"id\": \"eval:1\", \"like\": \"train:2\", \"share\": 1.0000}]");
+	assert_says("stdout", "caution: 1 of 2 held-out problems stand almost word for word in "
+	                      "training: eval:1 ~ train:2 (100%)\n");
+	assert_says("runs/job/data.json", "\"likenesses\": [\n  {\"id\": \"eval:1\", \"like\": "
+	                                  "\"train:2\", \"share\": 1.0000}]");
 }
 
 int main(void)

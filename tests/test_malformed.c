@@ -1,4 +1,5 @@
-/* Collected files, good, doubtful and hostile: each gets its verdict, and what is accepted is read right (tests/data/malformed/SOURCE.md). */
+/* Collected files, good, doubtful and hostile: each gets its verdict, and what is accepted is read
+ * right (tests/data/malformed/SOURCE.md). */
 #include "base/file.h"
 #include "base/json.h"
 #include "model/safetensors.h"
@@ -146,10 +147,13 @@ static void check_gzip(const json_t *row, int counts[2])
 	status = read_lines(temporary(), 1 << 20, &n_lines, &crc);
 	check_verdict(row, status, counts);
 	if (status == OK) {
-		assert_ok(json_get_int("row", row, "lines", JSON_REQUIRED, 0, INT64_MAX, &want_lines));
-		assert_ok(json_get_int("row", row, "crc32", JSON_REQUIRED, 0, INT64_MAX, &want_crc));
+		assert_ok(json_get_int("row", row, "lines", JSON_REQUIRED, 0, INT64_MAX,
+		                       &want_lines));
+		assert_ok(
+		        json_get_int("row", row, "crc32", JSON_REQUIRED, 0, INT64_MAX, &want_crc));
 		if (n_lines != (size_t)want_lines || crc != (uint32_t)want_crc)
-			fail_msg("%s: %zu lines with checksum %u", text_of(row, "name"), n_lines, crc);
+			fail_msg("%s: %zu lines with checksum %u", text_of(row, "name"), n_lines,
+			         crc);
 	} else {
 		assert_non_null(strstr(error_message(), temporary()));
 	}
@@ -166,7 +170,8 @@ static void every_gzip_file_gets_its_verdict_and_its_lines(void **state)
 	assert_int_equal(counts[0] + counts[1], 274);
 }
 
-/* 64 MiB of one byte are 64 KB of gzip. As one line they are refused after `max` bytes, as many after 16 MiB; what is small may shrink as far as it likes. */
+/* 64 MiB of one byte are 64 KB of gzip. As one line they are refused after `max` bytes, as many
+ * after 16 MiB; what is small may shrink as far as it likes. */
 static void a_gzip_bomb_costs_little(void **state)
 {
 	(void)state;
@@ -177,11 +182,13 @@ static void a_gzip_bomb_costs_little(void **state)
 
 	memset(bytes, 'x', SIZE);
 	assert_ok(file_write_gzip(temporary(), bytes, SIZE));
-	assert_error(read_lines(temporary(), LINE, &n_lines, &crc), ERR_INPUT, ":1: the line is longer than 4096 bytes");
+	assert_error(read_lines(temporary(), LINE, &n_lines, &crc), ERR_INPUT,
+	             ":1: the line is longer than 4096 bytes");
 	for (size_t i = LINE - 1; i < SIZE; i += LINE)
 		bytes[i] = '\n';
 	assert_ok(file_write_gzip(temporary(), bytes, SIZE));
-	assert_error(read_lines(temporary(), LINE, &n_lines, &crc), ERR_INPUT, "more than 256 times its size");
+	assert_error(read_lines(temporary(), LINE, &n_lines, &crc), ERR_INPUT,
+	             "more than 256 times its size");
 	assert_in_range(n_lines, (16 << 20) / LINE - 8, (16 << 20) / LINE + 8);
 	assert_ok(file_write_gzip(temporary(), bytes, SIZE / 8));
 	assert_ok(read_lines(temporary(), LINE, &n_lines, &crc));
@@ -208,7 +215,8 @@ static void a_pipe_in_the_place_of_a_file_is_refused_at_once(void **state)
 
 static int means_null(const struct yaml_node *node)
 {
-	return node->plain && (!*node->text || !strcmp(node->text, "~") || !strcmp(node->text, "null"));
+	return node->plain &&
+	       (!*node->text || !strcmp(node->text, "~") || !strcmp(node->text, "null"));
 }
 
 /* Scalars stay text in the tree, so a number or a truth value is compared by what its text says. */
@@ -219,7 +227,8 @@ static int scalar_is(const struct yaml_node *node, const json_t *value)
 	if (json_is_null(value))
 		return means_null(node);
 	if (json_is_boolean(value))
-		return node->plain && !strcasecmp(node->text, json_is_true(value) ? "true" : "false");
+		return node->plain &&
+		       !strcasecmp(node->text, json_is_true(value) ? "true" : "false");
 	if (json_is_number(value))
 		return node->plain && strtod(node->text, &end) == json_number_value(value) && !*end;
 	return json_is_string(value) && !strcmp(node->text, json_string_value(value));
@@ -234,12 +243,14 @@ static int tree_is(const struct yaml_node *node, const json_t *value)
 	if (!json_is_object(value) && !json_is_array(value))
 		return 0;
 	for (const struct yaml_node *child = node->first; child; child = child->next, i++)
-		if (!tree_is(child, node->kind == YAML_MAP ? json_object_get(value, child->key) : json_array_get(value, i)))
+		if (!tree_is(child, node->kind == YAML_MAP ? json_object_get(value, child->key)
+		                                           : json_array_get(value, i)))
 			return 0;
 	return i == (node->kind == YAML_MAP ? json_object_size(value) : json_array_size(value));
 }
 
-/* Of several documents none is read; of none, or of one that is null, an empty map. Some cases have no value in JSON. */
+/* Of several documents none is read; of none, or of one that is null, an empty map. Some cases have
+ * no value in JSON. */
 static int is_document(const struct yaml_node *tree, const json_t *documents)
 {
 	const json_t *document = json_array_get(documents, 0);
@@ -248,7 +259,8 @@ static int is_document(const struct yaml_node *tree, const json_t *documents)
 		return 1;
 	if (json_array_size(documents) > 1)
 		return 0;
-	return tree_is(tree, document) || (tree->kind == YAML_MAP && !tree->first && (!document || json_is_null(document)));
+	return tree_is(tree, document) ||
+	       (tree->kind == YAML_MAP && !tree->first && (!document || json_is_null(document)));
 }
 
 static void check_yaml(const json_t *row, int counts[2])
@@ -267,7 +279,8 @@ static void check_yaml(const json_t *row, int counts[2])
 	if (status == OK && !is_document(tree, json_object_get(row, "documents")))
 		fail_msg("%s is misread: %s", id, yaml);
 	if (status != OK)
-		assert_true(!strncmp(error_message(), id, strlen(id)) && error_message()[strlen(id)] == ':');
+		assert_true(!strncmp(error_message(), id, strlen(id)) &&
+		            error_message()[strlen(id)] == ':');
 	arena_free(&a);
 	free(exact);
 }
@@ -282,11 +295,13 @@ static void every_yaml_text_is_refused_or_read_as_it_should_be(void **state)
 	assert_int_equal(counts[1], 134);
 }
 
-/* Found by fuzzing: YAML takes some characters for the end of a line that JSON does not, and no key of more than 1024 bytes. */
+/* Found by fuzzing: YAML takes some characters for the end of a line that JSON does not, and no key
+ * of more than 1024 bytes. */
 static void a_tree_in_flow_style_is_read_again_as_itself(void **state)
 {
 	(void)state;
-	static const char text[] = "[\"a\\N \\L \\P \\_ \\uFEFF\\x7f\\n\", {\"\\N\": 1, \"- \": ''}]";
+	static const char text[] =
+	        "[\"a\\N \\L \\P \\_ \\uFEFF\\x7f\\n\", {\"\\N\": 1, \"- \": ''}]";
 	struct arena      a = {0};
 	struct text       once = {0}, twice = {0};
 	struct yaml_node *tree;
@@ -297,14 +312,18 @@ static void a_tree_in_flow_style_is_read_again_as_itself(void **state)
 	assert_ok(yaml_parse("again", once.data, once.n, &a, &tree));
 	yaml_flow(tree, &twice);
 	assert_string_equal(once.data, twice.data);
-	assert_string_equal(tree->first->text, "a\xC2\x85 \xE2\x80\xA8 \xE2\x80\xA9 \xC2\xA0 \xEF\xBB\xBF\x7f\n");
+	assert_string_equal(tree->first->text,
+	                    "a\xC2\x85 \xE2\x80\xA8 \xE2\x80\xA9 \xC2\xA0 \xEF\xBB\xBF\x7f\n");
 	snprintf(key, sizeof key, "%0*d: 1", YAML_KEY_MAX + 1, 0);
-	assert_error(yaml_parse("long", key, strlen(key), &a, &tree), ERR_INPUT, "long:1: a key of more than 128 bytes");
+	assert_error(yaml_parse("long", key, strlen(key), &a, &tree), ERR_INPUT,
+	             "long:1: a key of more than 128 bytes");
 	text_free(&once);
 	text_free(&twice);
 	arena_free(&a);
 }
 
-TEST_MAIN(TEST(every_json_text_gets_its_verdict), TEST(every_gzip_file_gets_its_verdict_and_its_lines), TEST(a_gzip_bomb_costs_little),
-          TEST(a_pipe_in_the_place_of_a_file_is_refused_at_once), TEST(every_yaml_text_is_refused_or_read_as_it_should_be),
+TEST_MAIN(TEST(every_json_text_gets_its_verdict),
+          TEST(every_gzip_file_gets_its_verdict_and_its_lines), TEST(a_gzip_bomb_costs_little),
+          TEST(a_pipe_in_the_place_of_a_file_is_refused_at_once),
+          TEST(every_yaml_text_is_refused_or_read_as_it_should_be),
           TEST(a_tree_in_flow_style_is_read_again_as_itself))

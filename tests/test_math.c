@@ -1,4 +1,5 @@
-/* The math verifier: equal formulas earn 1, unequal ones and attacks 0, and others' verdicts are met. */
+/* The math verifier: equal formulas earn 1, unequal ones and attacks 0, and others' verdicts are
+ * met. */
 #include "base/file.h"
 #include "base/json.h"
 #include "data/dataset.h"
@@ -17,12 +18,14 @@ static double judge(const struct verifier_options *o, const char *gold, const ch
 	struct reward_spec spec;
 	struct verdict     v;
 	struct problem     p = {.id = "p", .answer = gold};
-	char              *exact = malloc(n ? n : 1); /* its exact size, so that ASan sees a byte too many */
+	/* its exact size, so that ASan sees a byte too many */
+	char *exact = malloc(n ? n : 1);
 
 	memcpy(exact, text, n);
 	assert_ok(verifier_open(&spec, &name, NULL, 1, o));
 	assert_ok(verifier_check(&spec, &p));
-	assert_ok(verifier_score(&spec, &p, &(struct completion){.text = exact, .n = n, .finished = 1}, &v));
+	assert_ok(verifier_score(&spec, &p,
+	                         &(struct completion){.text = exact, .n = n, .finished = 1}, &v));
 	verifier_close(&spec);
 	free(exact);
 	return v.reward;
@@ -41,7 +44,8 @@ static int differs(double want, const char *gold, const char *text)
 	double got = reward(gold, text);
 
 	if (got != want)
-		print_error("gold \"%s\", answer \"%.300s\": reward %g, not %g\n", gold, text, got, want);
+		print_error("gold \"%s\", answer \"%.300s\": reward %g, not %g\n", gold, text, got,
+		            want);
 	return got != want;
 }
 
@@ -67,7 +71,8 @@ static void equal_formulas_earn_one(void **state)
 	        {"1\\pm\\sqrt{5}", "\\boxed{1+\\sqrt5, 1-\\sqrt5}"},
 	        {"(-\\infty,2]", "\\boxed{\\left(-\\infty, \\frac{4}{2}\\right]}"},
 	        {"[0,1)\\cup(2,3]", "\\boxed{(2,3] \\cup [0,1)}"},
-	        {"\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "\\boxed{\\begin{bmatrix}1&2\\\\3&\\frac{8}{2}\\end{bmatrix}}"},
+	        {"\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}",
+	         "\\boxed{\\begin{bmatrix}1&2\\\\3&\\frac{8}{2}\\end{bmatrix}}"},
 	        {"x + 2y = 3", "\\boxed{2x + 4y - 6 = 0}"},
 	        {"x < 2", "\\boxed{-x > -2}"},
 	        {"90^\\circ", "\\boxed{90}"},
@@ -94,8 +99,14 @@ static void equal_formulas_earn_one(void **state)
 static void attacks_earn_nothing(void **state)
 {
 	(void)state;
-	static const char *const golds[] = {
-	        "42", "\\frac{3}{7}", "x^2+1", "(1,2)", "[0,1)", "\\text{even}", "12345678901234567890123456789", "\\sqrt{2}"};
+	static const char *const golds[] = {"42",
+	                                    "\\frac{3}{7}",
+	                                    "x^2+1",
+	                                    "(1,2)",
+	                                    "[0,1)",
+	                                    "\\text{even}",
+	                                    "12345678901234567890123456789",
+	                                    "\\sqrt{2}"};
 	/* none of these is equal to any of the golds */
 	static const char *const attacks[] = {
 	        "",
@@ -214,7 +225,8 @@ static void attacks_earn_nothing(void **state)
 	        "\\boxed{\\begin{pmatrix} 1 & 2 \\end{pmatrix}}",
 	        "\\boxed{\\begin{pmatrix} \\end{pmatrix}}",
 	        "\\boxed{\\begin{pmatrix}42\\end{pmatrix}\\begin{pmatrix}\\end{pmatrix}}",
-	        "\\boxed{\\begin{pmatrix}42\\\\2\\end{pmatrix}\\begin{pmatrix}%\\mathit\\2\\end{pmatrix}}",
+	        "\\boxed{\\begin{pmatrix}42\\\\2\\end{pmatrix}\\begin{pmatrix}%\\mathit\\2\\end{"
+	        "pmatrix}}",
 	        "\\boxed{\\frac{}{}}",
 	        "\\boxed{\\frac{3}{}7}",
 	        "\\boxed{\\sqrt{}}",
@@ -270,7 +282,8 @@ static int table_rows(const char *path, int *earned, double report)
 		double got = reward(gold, said);
 		*earned += got == 1;
 		if (got == report)
-			print_error("gold \"%s\", completion \"%.300s\": reward %g\n", gold, said, got);
+			print_error("gold \"%s\", completion \"%.300s\": reward %g\n", gold, said,
+			            got);
 	}
 	lines_close(in);
 	return n;
@@ -280,7 +293,8 @@ static int table_rows(const char *path, int *earned, double report)
 static void right_pairs_earn_one_and_wrong_ones_nothing(void **state)
 {
 	(void)state;
-	int earned, right = table_rows("tests/data/math/right_pairs.jsonl", &earned, 0), wrong, paid;
+	int earned, right = table_rows("tests/data/math/right_pairs.jsonl", &earned, 0), wrong,
+	            paid;
 
 	print_message("%d of %d right pairs earn 1\n", earned, right);
 	assert_true(right >= 350);
@@ -306,11 +320,13 @@ static void nul_bytes_are_no_end_of_the_answer(void **state)
 {
 	(void)state;
 	const struct verifier_options none = {0};
-	static const char             in_box[] = "\\boxed{42\0}", more[] = "\\boxed{42\0003}", behind[] = "\\boxed{42}\0\\boxed{43}";
+	static const char             in_box[] = "\\boxed{42\0}", more[] = "\\boxed{42\0003}",
+	                  behind[] = "\\boxed{42}\0\\boxed{43}";
 
 	assert_close(judge(&none, "42", more, sizeof more - 1), 0, 0);
 	assert_close(judge(&none, "42", behind, sizeof behind - 1), 0, 0);
-	assert_close(judge(&none, "42", in_box, sizeof in_box - 1), 1, 0); /* at an end it is white space, as for all verifiers */
+	/* at an end it is white space, as for all verifiers */
+	assert_close(judge(&none, "42", in_box, sizeof in_box - 1), 1, 0);
 }
 
 /* The rewards of rows as `hone score` reads them: `data.answer_list: any`. NAN for an error. */
@@ -336,18 +352,25 @@ static void a_list_of_golds_means_any_of_them(void **state)
 	static const struct {
 		const char *verifier, *answer, *completion;
 		double      want;
-	} cases[] = {{"math", "[\"42\"]", "\\\\boxed{42}", 1},      {"math", "[\"$x^2$\"]", "\\\\boxed{x^2}", 1},
-	             {"math", "[1, 2]", "\\\\boxed{2, 1}", 1},      {"math", "[\"1\", \"2\"]", "\\\\boxed{2}", 1},
-	             {"math", "[\"1\", \"2\"]", "\\\\boxed{3}", 0}, {"math", "[\"1\", \"2\"]", "\\\\boxed{1, 2, 3}", 0},
-	             {"math", "[1e-05]", "\\\\boxed{0.00001}", 1},  {"math", "[true]", "\\\\boxed{true}", 1},
-	             {"numeric", "[\"1\", \"2\"]", "It is 2", 1},   {"numeric", "[\"1\", \"2\"]", "It is 3", 0},
-	             {"exact", "[\"Rome\", \"Roma\"]", "Roma", 1},  {"exact", "[\"Rome\", \"Roma\"]", "Milan", 0}};
+	} cases[] = {{"math", "[\"42\"]", "\\\\boxed{42}", 1},
+	             {"math", "[\"$x^2$\"]", "\\\\boxed{x^2}", 1},
+	             {"math", "[1, 2]", "\\\\boxed{2, 1}", 1},
+	             {"math", "[\"1\", \"2\"]", "\\\\boxed{2}", 1},
+	             {"math", "[\"1\", \"2\"]", "\\\\boxed{3}", 0},
+	             {"math", "[\"1\", \"2\"]", "\\\\boxed{1, 2, 3}", 0},
+	             {"math", "[1e-05]", "\\\\boxed{0.00001}", 1},
+	             {"math", "[true]", "\\\\boxed{true}", 1},
+	             {"numeric", "[\"1\", \"2\"]", "It is 2", 1},
+	             {"numeric", "[\"1\", \"2\"]", "It is 3", 0},
+	             {"exact", "[\"Rome\", \"Roma\"]", "Roma", 1},
+	             {"exact", "[\"Rome\", \"Roma\"]", "Milan", 0}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct reward_spec spec;
 		char               row[256];
 		assert_ok(verifier_open(&spec, &cases[i].verifier, NULL, 1, NULL));
-		snprintf(row, sizeof row, "{\"completion\": \"%s\", \"answer\": %s}", cases[i].completion, cases[i].answer);
+		snprintf(row, sizeof row, "{\"completion\": \"%s\", \"answer\": %s}",
+		         cases[i].completion, cases[i].answer);
 		if (row_reward(&spec, row) != cases[i].want)
 			fail_msg("%s: not %g", row, cases[i].want);
 		verifier_close(&spec);
@@ -362,8 +385,10 @@ static void a_list_is_one_value_where_lists_are_compared(void **state)
 	struct reward_spec            spec;
 
 	assert_ok(verifier_open(&spec, &exact, NULL, 1, &set));
-	assert_close(row_reward(&spec, "{\"completion\": \"2, 1\", \"answer\": [\"1\", \"2\"]}"), 1, 0);
-	assert_close(row_reward(&spec, "{\"completion\": \"1\", \"answer\": [\"1\", \"2\"]}"), 0, 0);
+	assert_close(row_reward(&spec, "{\"completion\": \"2, 1\", \"answer\": [\"1\", \"2\"]}"), 1,
+	             0);
+	assert_close(row_reward(&spec, "{\"completion\": \"1\", \"answer\": [\"1\", \"2\"]}"), 0,
+	             0);
 	verifier_close(&spec);
 }
 
@@ -397,10 +422,10 @@ static void a_row_with_a_list_of_golds_is_written_as_it_was_read(void **state)
 {
 	(void)state;
 	const struct dataset_options any = {0};
-	const char                  *row = "{\"id\": \"a\", \"prompt\": \"?\", \"answer\": [\"1\", \"2\"]}";
-	struct arena                 arena = {0};
-	struct problem               p, again;
-	struct text                  t = {0};
+	const char    *row = "{\"id\": \"a\", \"prompt\": \"?\", \"answer\": [\"1\", \"2\"]}";
+	struct arena   arena = {0};
+	struct problem p, again;
+	struct text    t = {0};
 
 	assert_ok(dataset_read_row("rows:1", row, strlen(row), &any, &arena, &p));
 	assert_ok(dataset_add_row(&t, &p));
@@ -447,7 +472,9 @@ static void a_gold_that_does_not_equal_itself_is_refused(void **state)
 
 	assert_ok(verifier_open(&spec, &math, NULL, 1, NULL));
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		assert_int_equal(verifier_check(&spec, &(struct problem){.id = "p", .answer = bad[i]}), ERR_INPUT);
+		assert_int_equal(
+		        verifier_check(&spec, &(struct problem){.id = "p", .answer = bad[i]}),
+		        ERR_INPUT);
 	verifier_close(&spec);
 }
 
@@ -455,12 +482,20 @@ static void a_gold_that_does_not_equal_itself_is_refused(void **state)
 static void a_megabyte_of_anything_is_read_in_bounded_steps(void **state)
 {
 	(void)state;
-	static const char *const pieces[] = {
-	        "{",          "(",         "\\boxed{", "\\boxed{1}", "\\boxed{1},", "$",      "$1",      "\\(",      "\\[",
-	        "[",          "]",         "9",        "9^",         "-",           "\\frac", "\\frac{", "\\text{",  "\\begin{matrix}",
-	        "answer is ", "answer: ",  "1.",       "1,",         "|",           "\\sqrt", "x",       "word ",    "!",
-	        "\\\\",       "<answer>",  "#",        "is 1 ",      "\\left(",     "answer", "<think>", "\\boxed ", "</think>",
-	        "answer\n",   "\\boxed 1", "- ",       "not ",       "is not 1. "};
+	static const char *const      pieces[] = {"{",          "(",           "\\boxed{",
+	                                          "\\boxed{1}", "\\boxed{1},", "$",
+	                                          "$1",         "\\(",         "\\[",
+	                                          "[",          "]",           "9",
+	                                          "9^",         "-",           "\\frac",
+	                                          "\\frac{",    "\\text{",     "\\begin{matrix}",
+	                                          "answer is ", "answer: ",    "1.",
+	                                          "1,",         "|",           "\\sqrt",
+	                                          "x",          "word ",       "!",
+	                                          "\\\\",       "<answer>",    "#",
+	                                          "is 1 ",      "\\left(",     "answer",
+	                                          "<think>",    "\\boxed ",    "</think>",
+	                                          "answer\n",   "\\boxed 1",   "- ",
+	                                          "not ",       "is not 1. "};
 	const struct verifier_options none = {0};
 	size_t                        n = 1 << 20;
 	char                         *text = malloc(n);
@@ -485,7 +520,8 @@ static void a_comparison_ends_after_so_many_steps(void **state)
 	(void)state;
 	static const char *const hostile[] = {
 	        "\\sqrt{2+\\sqrt{3+\\sqrt{5+\\sqrt{7+\\sqrt{11+\\sqrt{13+\\sqrt{17}}}}}}}",
-	        "\\sqrt{2}+\\sqrt{3}+\\sqrt{5}+\\sqrt{7}+\\sqrt{11}+\\sqrt{13}+\\sqrt{17}+\\sqrt{19}+\\sqrt{23}+\\sqrt{29}+\\sqrt{31}",
+	        "\\sqrt{2}+\\sqrt{3}+\\sqrt{5}+\\sqrt{7}+\\sqrt{11}+\\sqrt{13}+\\sqrt{17}+\\sqrt{"
+	        "19}+\\sqrt{23}+\\sqrt{29}+\\sqrt{31}",
 	        "9^{9^{9}}",
 	        "2^{131000}+3^{82000}",
 	        "1000!\\cdot 999!\\cdot 998!+1",
@@ -507,18 +543,21 @@ static void a_comparison_ends_after_so_many_steps(void **state)
 
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < n; j++) {
-			struct formula *a = formula_new(span_of(hostile[i])), *b = formula_new(span_of(hostile[j]));
-			long            steps;
-			int             equal = formula_equal(a, b, &o, &steps);
+			struct formula *a = formula_new(span_of(hostile[i])),
+			               *b = formula_new(span_of(hostile[j]));
+			long steps;
+			int  equal = formula_equal(a, b, &o, &steps);
 			if (equal != (i == j) || steps > ALGEBRAIC_STEPS * 5L / 4)
-				fail_msg("\"%s\" against \"%s\": equal %d after %ld steps", hostile[i], hostile[j], equal, steps);
+				fail_msg("\"%s\" against \"%s\": equal %d after %ld steps",
+				         hostile[i], hostile[j], equal, steps);
 			formula_free(a);
 			formula_free(b);
 		}
 }
 
 /* head, n times the piece, tail; or the same with a 0 in front, so that it is not the same text. */
-static struct formula *hostile_formula(const char *zero, const char *head, const char *piece, int n, const char *tail)
+static struct formula *hostile_formula(const char *zero, const char *head, const char *piece, int n,
+                                       const char *tail)
 {
 	struct text     t = {0};
 	struct formula *f;
@@ -533,8 +572,9 @@ static struct formula *hostile_formula(const char *zero, const char *head, const
 	return f;
 }
 
-/* A row for each kind of work. All but that work is free (x - x and x + 0 need no step), so the steps are spent only if the work is charged. As many
- * pieces as two formulas may have not: equal things are then refused, and soon after the last step. A quarter as many: they are equal. */
+/* A row for each kind of work. All but that work is free (x - x and x + 0 need no step), so the
+ * steps are spent only if the work is charged. As many pieces as two formulas may have not: equal
+ * things are then refused, and soon after the last step. A quarter as many: they are equal. */
 static void each_kind_of_work_is_charged_until_the_steps_are_spent(void **state)
 {
 	(void)state;
@@ -551,13 +591,18 @@ static void each_kind_of_work_is_charged_until_the_steps_are_spent(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		for (int part = 1; part <= 4; part += 3) {
 			int             n = rows[i].n / part;
-			struct formula *a = hostile_formula("", rows[i].head, rows[i].piece, n, rows[i].tail);
-			struct formula *b = hostile_formula("0+", rows[i].head, rows[i].piece, n, rows[i].tail);
-			long            steps;
-			int             equal = formula_equal(a, b, &o, &steps), spent = steps > ALGEBRAIC_STEPS;
+			struct formula *a =
+			        hostile_formula("", rows[i].head, rows[i].piece, n, rows[i].tail);
+			struct formula *b =
+			        hostile_formula("0+", rows[i].head, rows[i].piece, n, rows[i].tail);
+			long steps;
+			int  equal = formula_equal(a, b, &o, &steps),
+			    spent = steps > ALGEBRAIC_STEPS;
 			assert_true(formula_parsed(a) && formula_parsed(b));
-			if (equal != (part > 1) || spent != (part == 1) || steps > ALGEBRAIC_STEPS * 5L / 4)
-				fail_msg("%d times \"%s\": equal %d after %ld steps", n, rows[i].piece, equal, steps);
+			if (equal != (part > 1) || spent != (part == 1) ||
+			    steps > ALGEBRAIC_STEPS * 5L / 4)
+				fail_msg("%d times \"%s\": equal %d after %ld steps", n,
+				         rows[i].piece, equal, steps);
 			formula_free(a);
 			formula_free(b);
 		}
@@ -575,11 +620,14 @@ static void verdicts_of_published_tests_are_met(void **state)
 	assert_ok(lines_open(path, 1 << 20, &in));
 	for (; (row = next_row(in, path)); json_decref(row), n++) {
 		const json_t                 *options = json_object_get(row, "options");
-		const struct verifier_options o = {.decimals = (int)json_integer_value(json_object_get(options, "precision")),
-		                                   .strict_relations = json_is_false(json_object_get(options, "allow_set_relation_comp"))};
-		const char                   *answer = json_string_value(json_object_get(row, "answer"));
-		double                        want = json_number_value(json_object_get(row, "expected"));
-		double                        got = judge(&o, json_string_value(json_object_get(row, "gold")), answer, strlen(answer));
+		const struct verifier_options o = {
+		        .decimals = (int)json_integer_value(json_object_get(options, "precision")),
+		        .strict_relations =
+		                json_is_false(json_object_get(options, "allow_set_relation_comp"))};
+		const char *answer = json_string_value(json_object_get(row, "answer"));
+		double      want = json_number_value(json_object_get(row, "expected"));
+		double      got = judge(&o, json_string_value(json_object_get(row, "gold")), answer,
+		                        strlen(answer));
 		assert_true(got <= want); /* nothing wrong is accepted */
 		met += got == want;
 	}
@@ -599,7 +647,8 @@ static void graded_pairs_agree(void **state)
 
 	assert_ok(lines_open(path, 1 << 20, &in));
 	for (; (row = next_row(in, path)); json_decref(row), n++)
-		met += (reward(json_string_value(json_object_get(row, "gold")), json_string_value(json_object_get(row, "answer"))) == 1) ==
+		met += (reward(json_string_value(json_object_get(row, "gold")),
+		               json_string_value(json_object_get(row, "answer"))) == 1) ==
 		       json_is_true(json_object_get(row, "prm800k"));
 	lines_close(in);
 	assert_int_equal(n, 1158);
@@ -607,10 +656,15 @@ static void graded_pairs_agree(void **state)
 	assert_true(met >= 1125);
 }
 
-TEST_MAIN(TEST(equal_formulas_earn_one), TEST(attacks_earn_nothing), TEST(more_attacks_earn_nothing),
-          TEST(right_pairs_earn_one_and_wrong_ones_nothing), TEST(nul_bytes_are_no_end_of_the_answer),
-          TEST(a_list_of_golds_means_any_of_them), TEST(a_list_is_one_value_where_lists_are_compared), TEST(an_empty_list_is_no_gold),
-          TEST(all_of_a_list_is_asked_for_where_the_data_say_so), TEST(a_row_with_a_list_of_golds_is_written_as_it_was_read),
-          TEST(completions_that_say_the_same_are_one_vote), TEST(a_gold_that_does_not_equal_itself_is_refused),
-          TEST(a_megabyte_of_anything_is_read_in_bounded_steps), TEST(a_comparison_ends_after_so_many_steps),
-          TEST(each_kind_of_work_is_charged_until_the_steps_are_spent), TEST(verdicts_of_published_tests_are_met), TEST(graded_pairs_agree))
+TEST_MAIN(TEST(equal_formulas_earn_one), TEST(attacks_earn_nothing),
+          TEST(more_attacks_earn_nothing), TEST(right_pairs_earn_one_and_wrong_ones_nothing),
+          TEST(nul_bytes_are_no_end_of_the_answer), TEST(a_list_of_golds_means_any_of_them),
+          TEST(a_list_is_one_value_where_lists_are_compared), TEST(an_empty_list_is_no_gold),
+          TEST(all_of_a_list_is_asked_for_where_the_data_say_so),
+          TEST(a_row_with_a_list_of_golds_is_written_as_it_was_read),
+          TEST(completions_that_say_the_same_are_one_vote),
+          TEST(a_gold_that_does_not_equal_itself_is_refused),
+          TEST(a_megabyte_of_anything_is_read_in_bounded_steps),
+          TEST(a_comparison_ends_after_so_many_steps),
+          TEST(each_kind_of_work_is_charged_until_the_steps_are_spent),
+          TEST(verdicts_of_published_tests_are_met), TEST(graded_pairs_agree))

@@ -1,4 +1,5 @@
-/* Matrix products: strict means that a row's bits depend on that row alone, whatever the backend, the shape, the threads. */
+/* Matrix products: strict means that a row's bits depend on that row alone, whatever the backend,
+ * the shape, the threads. */
 #include "math/matmul.h"
 
 #include "base/rng.h"
@@ -11,7 +12,10 @@
 enum { N_SHAPES = 100, MAX_WIDTH = 700, MAX_ROWS = 150 };
 
 static const char *const strict_backends[] = {"avx512", "avx2", "onednn", "openblas", "reference"};
-enum { N_BACKENDS = sizeof strict_backends / sizeof *strict_backends, N_OWN = 2 /* the first ones: by the formula */ };
+enum {
+	N_BACKENDS = sizeof strict_backends / sizeof *strict_backends,
+	N_OWN = 2 /* the first ones: by the formula */
+};
 
 static const int row_counts[] = {1, 2, 3, 5, 8, 16, 31, 32, 33, 64, 65, 100, 127, 128, 150};
 enum { N_COUNTS = sizeof row_counts / sizeof *row_counts };
@@ -48,9 +52,11 @@ static float *poisoned_floats(size_t n)
 
 static struct operands operands_new(uint32_t shape)
 {
-	struct rng_key  key = {.purpose = RNG_TEST, .sample = 1, .item = shape};
-	int             most = shape % 4 ? 130 : MAX_WIDTH; /* mostly small, so that the test is quick */
-	struct operands o = {.n_out = 1 + (int)rng_below(key, 0, (uint32_t)most), .n_in = 1 + (int)rng_below(key, 1, (uint32_t)most)};
+	struct rng_key key = {.purpose = RNG_TEST, .sample = 1, .item = shape};
+	/* mostly small, so that the test is quick */
+	int             most = shape % 4 ? 130 : MAX_WIDTH;
+	struct operands o = {.n_out = 1 + (int)rng_below(key, 0, (uint32_t)most),
+	                     .n_in = 1 + (int)rng_below(key, 1, (uint32_t)most)};
 
 	if (shape % 20 == 7)
 		o.n_in += 1000; /* libraries cut long sums */
@@ -108,8 +114,10 @@ static void whole_free(struct whole *all)
 	mem_free(all->dx);
 }
 
-/* `count` rows taken from everywhere, in another order: row (7 i + start) mod MAX_ROWS at place i. Returns 1 when a row's bits changed. */
-static int picked_rows_differ(const struct matmul_weight *w, const struct operands *o, const struct whole *all, int count, int start)
+/* `count` rows taken from everywhere, in another order: row (7 i + start) mod MAX_ROWS at place i.
+ * Returns 1 when a row's bits changed. */
+static int picked_rows_differ(const struct matmul_weight *w, const struct operands *o,
+                              const struct whole *all, int count, int start)
 {
 	size_t in = (size_t)o->n_in, out = (size_t)o->n_out;
 	float *x = poisoned_floats((size_t)count * in), *dx = poisoned_floats((size_t)count * in);
@@ -135,7 +143,8 @@ static int picked_rows_differ(const struct matmul_weight *w, const struct operan
 	return differ;
 }
 
-/* How many of the shapes first .. last-1 change a row's bits when rows are picked, permuted, or computed by other numbers of threads. */
+/* How many of the shapes first .. last-1 change a row's bits when rows are picked, permuted, or
+ * computed by other numbers of threads. */
 static int shapes_that_differ(struct matmul *m, uint32_t first, uint32_t last)
 {
 	static const int threads[] = {1, 2, 3, 8};
@@ -152,7 +161,10 @@ static int shapes_that_differ(struct matmul *m, uint32_t first, uint32_t last)
 		for (int t = 0; t < 4; t++) {
 			threads_set(threads[t]);
 			for (int c = 0; c < 4; c++)
-				differ |= picked_rows_differ(w, &o, &all, row_counts[(s + (uint32_t)(4 * t + c)) % N_COUNTS], (int)s + c);
+				differ |= picked_rows_differ(
+				        w, &o, &all,
+				        row_counts[(s + (uint32_t)(4 * t + c)) % N_COUNTS],
+				        (int)s + c);
 		}
 		n_differ += differ;
 		whole_free(&all);
@@ -163,8 +175,9 @@ static int shapes_that_differ(struct matmul *m, uint32_t first, uint32_t last)
 	return n_differ;
 }
 
-/* These must not hide behind their self-test: with AVX-512 the supported versions of both libraries are strict, OpenBLAS where nobody has told it
- * to take the kernels of another CPU (other_kernels_refuse_strict_or_keep_it looks at those by name). */
+/* These must not hide behind their self-test: with AVX-512 the supported versions of both libraries
+ * are strict, OpenBLAS where nobody has told it to take the kernels of another CPU
+ * (other_kernels_refuse_strict_or_keep_it looks at those by name). */
 static int must_be_strict(const char *backend)
 {
 	if (strcmp(backend, "openblas") == 0 && getenv("OPENBLAS_CORETYPE"))
@@ -188,17 +201,20 @@ static void strict_rows_depend_on_themselves_alone(void **state)
 	for (int b = 0; b < N_BACKENDS; b++) {
 		struct matmul *m = open_backend(strict_backends[b], "strict");
 		if (!m && must_be_strict(strict_backends[b]))
-			fail_msg("%s refused strict on a CPU where it should keep it", strict_backends[b]);
+			fail_msg("%s refused strict on a CPU where it should keep it",
+			         strict_backends[b]);
 		if (!m)
 			continue;
 		print_message("%s\n", matmul_describe(m));
-		assert_int_equal(shapes_that_differ(m, 0, b < N_BACKENDS - 1 ? N_SHAPES : N_SHAPES / 5), 0);
+		assert_int_equal(
+		        shapes_that_differ(m, 0, b < N_BACKENDS - 1 ? N_SHAPES : N_SHAPES / 5), 0);
 		matmul_free(m);
 	}
 }
 
-/* Libraries share very long sums out among threads when there are not enough columns for them (oneDNN 3.7.2: from 20,000 on). Such is the gradient
- * of a narrow model under a large vocabulary. */
+/* Libraries share very long sums out among threads when there are not enough columns for them
+ * (oneDNN 3.7.2: from 20,000 on). Such is the gradient of a narrow model under a large
+ * vocabulary. */
 static void very_long_sums_do_not_depend_on_threads(void **state)
 {
 	(void)state;
@@ -208,8 +224,9 @@ static void very_long_sums_do_not_depend_on_threads(void **state)
 	for (int b = 0; b < N_BACKENDS - 1; b++) {
 		struct matmul *m = open_backend(strict_backends[b], "strict");
 		for (uint32_t i = 0; m && i < 2; i++) {
-			size_t                width = (size_t)widths[i], n = ROWS * width;
-			float                *W = random_floats(width * LONG, i), *x = random_floats((size_t)ROWS * LONG, i + 10);
+			size_t width = (size_t)widths[i], n = ROWS * width;
+			float *W = random_floats(width * LONG, i),
+			      *x = random_floats((size_t)ROWS * LONG, i + 10);
 			float                *one = poisoned_floats(n), *many = poisoned_floats(n);
 			struct matmul_weight *w;
 			threads_set(1);
@@ -259,7 +276,8 @@ static void gradients_do_not_depend_on_threads(void **state)
 		for (uint32_t i = 0; m && i < 10; i++) {
 			int    n = rows[i], out = 33 + 41 * (int)i, in = i % 2 ? 64 : 90 + (int)i;
 			size_t size = (size_t)out * (size_t)in;
-			float *dy = random_floats((size_t)n * (size_t)out, i), *x = random_floats((size_t)n * (size_t)in, i + 100);
+			float *dy = random_floats((size_t)n * (size_t)out, i),
+			      *x = random_floats((size_t)n * (size_t)in, i + 100);
 			float *one = poisoned_floats(size), *many = poisoned_floats(size);
 			threads_set(1);
 			assert_ok(matmul_gradient(m, n, out, in, dy, x, one));
@@ -280,8 +298,10 @@ static void gradients_do_not_depend_on_threads(void **state)
 
 /* ---- against the reference ---- */
 
-/* |fl(sum of k products) - sum| <= k u sum |a b| for any order of adding, u = 2^-24; two such results differ by at most twice that. */
-static void assert_near(const float *got, const float *want, const float *magnitude, size_t n, int k)
+/* |fl(sum of k products) - sum| <= k u sum |a b| for any order of adding, u = 2^-24; two such
+ * results differ by at most twice that. */
+static void assert_near(const float *got, const float *want, const float *magnitude, size_t n,
+                        int k)
 {
 	for (size_t i = 0; i < n; i++)
 		assert_close(got[i], want[i], 2.0 * k * 0x1p-24 * magnitude[i]);
@@ -325,9 +345,10 @@ static void compare(struct matmul *m, struct matmul *reference, uint32_t shape)
 {
 	struct operands o = operands_new(shape);
 	size_t          out = (size_t)o.n_out, in = (size_t)o.n_in;
-	struct operands magnitudes = {o.n_out, o.n_in, absolute(o.W, out * in), absolute(o.x, MAX_ROWS * in),
-	                              absolute(o.dy, MAX_ROWS * out)};
-	struct results  got = compute(m, &o), want = compute(reference, &o), size = compute(reference, &magnitudes);
+	struct operands magnitudes = {o.n_out, o.n_in, absolute(o.W, out * in),
+	                              absolute(o.x, MAX_ROWS * in), absolute(o.dy, MAX_ROWS * out)};
+	struct results  got = compute(m, &o), want = compute(reference, &o),
+	               size = compute(reference, &magnitudes);
 
 	assert_near(got.y, want.y, size.y, MAX_ROWS * out, o.n_in);
 	assert_near(got.dx, want.dx, size.dx, MAX_ROWS * in, o.n_out);
@@ -355,9 +376,11 @@ static void every_backend_agrees_with_the_reference(void **state)
 	matmul_free(reference);
 }
 
-static int results_differ(const struct results *a, const struct results *b, size_t rows, size_t out, size_t in)
+static int results_differ(const struct results *a, const struct results *b, size_t rows, size_t out,
+                          size_t in)
 {
-	return bits_differ(a->y, b->y, rows * out) || bits_differ(a->dx, b->dx, rows * in) || bits_differ(a->dw, b->dw, out * in);
+	return bits_differ(a->y, b->y, rows * out) || bits_differ(a->dx, b->dx, rows * in) ||
+	       bits_differ(a->dw, b->dw, out * in);
 }
 
 /* Every bit of 100 shapes: any CPU gives what the scalar formula gives. */
@@ -372,7 +395,8 @@ static void own_kernels_give_the_bits_of_the_formula(void **state)
 			struct operands o = operands_new(s);
 			threads_set(1 + (int)s % 3);
 			struct results got = compute(m, &o), want = compute(reference, &o);
-			assert_false(results_differ(&got, &want, MAX_ROWS, (size_t)o.n_out, (size_t)o.n_in));
+			assert_false(results_differ(&got, &want, MAX_ROWS, (size_t)o.n_out,
+			                            (size_t)o.n_in));
 			results_free(&got);
 			results_free(&want);
 			operands_free(&o);
@@ -383,12 +407,14 @@ static void own_kernels_give_the_bits_of_the_formula(void **state)
 	matmul_free(reference);
 }
 
-/* One row, two, ... 31: each height of tile, alone and beside others, at widths that fill panels and that do not. */
+/* One row, two, ... 31: each height of tile, alone and beside others, at widths that fill panels
+ * and that do not. */
 static void every_height_of_a_tile_gives_the_bits_of_the_formula(void **state)
 {
 	(void)state;
 	enum { IN = 300, OUT = 99 };
-	float         *W = random_floats(OUT * IN, 1), *x = random_floats(31 * IN, 2), y[31 * OUT], want[31 * OUT];
+	float *W = random_floats(OUT * IN, 1), *x = random_floats(31 * IN, 2), y[31 * OUT],
+	      want[31 * OUT];
 	struct matmul *reference = open_backend("reference", "strict");
 
 	for (int b = 0; b < N_OWN; b++) {
@@ -420,8 +446,9 @@ static void zeros_and_denormals_are_those_of_the_formula(void **state)
 	(void)state;
 	enum { N = 1100, OUT = 20, IN = 37 };
 	static const float odd[] = {0, -0.0f, 1e-30f, -1e-30f, 1e-42f, -1e-42f, 1e30f, -1e-20f, 1};
-	float             *dy = random_floats(N * OUT, 1), *x = random_floats(N * IN, 2), got[OUT * IN], want[OUT * IN];
-	struct matmul     *reference = open_backend("reference", "strict");
+	float *dy = random_floats(N * OUT, 1), *x = random_floats(N * IN, 2), got[OUT * IN],
+	      want[OUT * IN];
+	struct matmul *reference = open_backend("reference", "strict");
 
 	for (int i = 0; i < N * OUT; i++)
 		dy[i] = odd[(i * 7 + i / 11) % 9];
@@ -456,14 +483,15 @@ static void gradients_of_many_rows_agree_with_the_reference(void **state)
 		struct matmul *m = open_backend(strict_backends[b], "strict");
 		for (uint32_t i = 0; m && i < 8; i++) {
 			size_t n_dy = (size_t)rows[i] * OUT, n_x = (size_t)rows[i] * IN;
-			float *dy = random_floats(n_dy, i), *x = random_floats(n_x, i + 100), *dy_size = absolute(dy, n_dy),
-			      *x_size = absolute(x, n_x);
+			float *dy = random_floats(n_dy, i), *x = random_floats(n_x, i + 100),
+			      *dy_size = absolute(dy, n_dy), *x_size = absolute(x, n_x);
 			float got[OUT * IN], want[OUT * IN], size[OUT * IN];
 			for (int j = 0; j < OUT * IN; j++)
 				got[j] = want[j] = NAN;
 			assert_ok(matmul_gradient(m, rows[i], OUT, IN, dy, x, got));
 			assert_ok(matmul_gradient(reference, rows[i], OUT, IN, dy, x, want));
-			assert_ok(matmul_gradient(reference, rows[i], OUT, IN, dy_size, x_size, size));
+			assert_ok(matmul_gradient(reference, rows[i], OUT, IN, dy_size, x_size,
+			                          size));
 			assert_near(got, want, size, OUT * IN, rows[i]);
 			mem_free(dy);
 			mem_free(x);
@@ -480,9 +508,11 @@ static void the_reference_computes_what_the_formulas_say(void **state)
 {
 	(void)state;
 	enum { N = 3, OUT = 2, IN = 4 };
-	const float           W[OUT * IN] = {1, 2, 3, 4, 5, 6, 7, 8}, X[N * IN] = {1, 0, 0, 0, 0, 1, 0, -1, 2, 2, 2, 2};
-	const float           dY[N * OUT] = {1, 0, 0, 1, 2, -1};
-	const float           Y[N * OUT] = {1, 5, -2, -2, 20, 52}, dX[N * IN] = {1, 2, 3, 4, 5, 6, 7, 8, -3, -2, -1, 0};
+	const float W[OUT * IN] = {1, 2, 3, 4, 5, 6, 7, 8},
+	                    X[N * IN] = {1, 0, 0, 0, 0, 1, 0, -1, 2, 2, 2, 2};
+	const float dY[N * OUT] = {1, 0, 0, 1, 2, -1};
+	const float Y[N * OUT] = {1, 5, -2, -2, 20, 52},
+	                  dX[N * IN] = {1, 2, 3, 4, 5, 6, 7, 8, -3, -2, -1, 0};
 	const float           dW[OUT * IN] = {5, 4, 4, 4, -2, -1, -2, -3};
 	float                 y[N * OUT], dx[N * IN], dw[OUT * IN];
 	struct matmul        *m = open_backend("reference", "strict");
@@ -521,13 +551,16 @@ static void auto_finds_a_strict_backend_and_wrong_names_are_explained(void **sta
 	print_message("auto: %s, %.0f GFLOP/s\n", matmul_describe(m), flops * 1e-9);
 	matmul_free(m);
 
-	assert_error(matmul_new(&(struct matmul_options){"mkl", "f32", "strict"}, &m), ERR_INPUT, "'mkl'");
-	assert_error(matmul_new(&(struct matmul_options){"auto", "f64", "strict"}, &m), ERR_INPUT, "'f64'");
-	assert_error(matmul_new(&(struct matmul_options){"auto", "f32", "strickt"}, &m), ERR_INPUT, "'strickt'");
+	assert_error(matmul_new(&(struct matmul_options){"mkl", "f32", "strict"}, &m), ERR_INPUT,
+	             "'mkl'");
+	assert_error(matmul_new(&(struct matmul_options){"auto", "f64", "strict"}, &m), ERR_INPUT,
+	             "'f64'");
+	assert_error(matmul_new(&(struct matmul_options){"auto", "f32", "strickt"}, &m), ERR_INPUT,
+	             "'strickt'");
 }
 
-/* OpenBLAS picks its kernels when it is loaded, so other kernels need another process: this program again, told to run one check. Whatever
- * the kernels, strict either is refused or holds. */
+/* OpenBLAS picks its kernels when it is loaded, so other kernels need another process: this program
+ * again, told to run one check. Whatever the kernels, strict either is refused or holds. */
 static int strict_is_refused_or_holds(void)
 {
 	struct matmul *m = open_backend("openblas", "strict");
@@ -564,19 +597,26 @@ static void other_kernels_refuse_strict_or_keep_it(void **state)
 		if (i == 2 && !__builtin_cpu_supports("avx512f"))
 			continue;
 		int status = run_with_kernels(kernels[i]);
-		print_message("%s: %s\n", kernels[i], status == 0 ? "strict holds" : status == 10 ? "strict is refused" : "BROKEN");
-		assert_true(status == 0 || (status == 10 && i != 2)); /* AVX-512 kernels must not refuse */
+		print_message("%s: %s\n", kernels[i],
+		              status == 0    ? "strict holds"
+		              : status == 10 ? "strict is refused"
+		                             : "BROKEN");
+		/* AVX-512 kernels must not refuse */
+		assert_true(status == 0 || (status == 10 && i != 2));
 	}
 #endif
 }
 
-/* Whichever allocation fails, the call says so and leaves nothing behind (the sanitizer build looks for leaks). */
+/* Whichever allocation fails, the call says so and leaves nothing behind (the sanitizer build looks
+ * for leaks). */
 static void failing_allocations_are_reported_and_leak_nothing(void **state)
 {
 	(void)state;
 	for (int b = 0; b < N_BACKENDS; b++)
 		for (long n = 1, done = 0; !done && n < 60; n++) {
-			struct matmul_options o = {.backend = strict_backends[b], .precision = "f32", .numerics = "fast"};
+			struct matmul_options o = {.backend = strict_backends[b],
+			                           .precision = "f32",
+			                           .numerics = "fast"};
 			struct matmul        *m = NULL;
 			struct matmul_weight *w = NULL;
 			mem_fail_at(n);

@@ -1,4 +1,5 @@
-/* What messages name is there: keys in all texts of the program, and what names of other programs are called here. */
+/* What messages name is there: keys in all texts of the program, and what names of other programs
+ * are called here. */
 #include "run/config.h"
 #include "run/foreign.h"
 #include "run/schema.h"
@@ -10,14 +11,16 @@
 /* ---- keys in texts ---- */
 
 /* room.key words that are no options: files, tensors, and what stands for several options. */
-static const char *const others[] = {"data.json",    "model.safetensors", "model.norm.weight",
-                                     "model.layers", "task.verifiers",    "model.embed_tokens.weight",
-                                     "model.vocab",  "model.merges",      "critic.safetensors"};
+static const char *const others[] = {
+        "data.json",    "model.safetensors", "model.norm.weight",
+        "model.layers", "task.verifiers",    "model.embed_tokens.weight",
+        "model.vocab",  "model.merges",      "critic.safetensors"};
 
 static int is_room(const char *word, size_t n)
 {
 	for (int i = 0; i < schema_n; i++)
-		if (strchr(schema[i].path, '.') && strcspn(schema[i].path, ".") == n && !strncmp(schema[i].path, word, n))
+		if (strchr(schema[i].path, '.') && strcspn(schema[i].path, ".") == n &&
+		    !strncmp(schema[i].path, word, n))
 			return 1;
 	return 0;
 }
@@ -31,7 +34,8 @@ static int is_key(const char *word)
 		if (!strncmp(others[i], word, strlen(others[i])))
 			return 1;
 	for (int i = 0; i < schema_n; i++)
-		if (!strncmp(schema[i].path, word, n) && (schema[i].path[n] == 0 || schema[i].path[n] == '.'))
+		if (!strncmp(schema[i].path, word, n) &&
+		    (schema[i].path[n] == 0 || schema[i].path[n] == '.'))
 			return 1;
 	return 0;
 }
@@ -49,13 +53,16 @@ static int strangers(const char *text, const char *where)
 	for (const char *s = text; *s; s++) {
 		char   word[128];
 		size_t length = 0;
-		if (!islower((unsigned char)*s) || (s > text && (is_part(s[-1]) || strchr("./-", s[-1]))))
+		if (!islower((unsigned char)*s) ||
+		    (s > text && (is_part(s[-1]) || strchr("./-", s[-1]))))
 			continue;
 		while (is_part(s[length]) || (s[length] == '.' && is_part(s[length + 1])))
 			length++;
 		snprintf(word, sizeof word, "%.*s", (int)length, s);
-		if (strchr(word, '.') && s[length] != '/' && is_room(word, strcspn(word, ".")) && !is_key(word)) {
-			print_error("%s: \"%.60s\" names %s, which is no option\n", where, text, word);
+		if (strchr(word, '.') && s[length] != '/' && is_room(word, strcspn(word, ".")) &&
+		    !is_key(word)) {
+			print_error("%s: \"%.60s\" names %s, which is no option\n", where, text,
+			            word);
 			n++;
 		}
 		s += length - 1;
@@ -108,13 +115,17 @@ static void every_key_in_a_text_of_the_program_is_an_option(void **state)
 		glob_t found;
 		assert_int_equal(glob(patterns[p], 0, NULL, &found), 0);
 		for (size_t i = 0; i < found.gl_pathc; i++, files++)
-			if (!strstr(found.gl_pathv[i], "foreign.c")) /* whose names are others': see below */
+			/* whose names are others': see below */
+			if (!strstr(found.gl_pathv[i], "foreign.c"))
 				n += strangers_in_file(found.gl_pathv[i]);
 		globfree(&found);
 	}
 	assert_true(files > 200);
 	assert_int_equal(n, 0);
-	assert_int_equal(strangers("set run.max_stepz, or data.train[0].file, runs/data.x, model.init", "here"), 1);
+	assert_int_equal(
+	        strangers("set run.max_stepz, or data.train[0].file, runs/data.x, model.init",
+	                  "here"),
+	        1);
 	assert_int_equal(strangers("loss.beta: loss.gama", "here"), 1);
 }
 
@@ -140,7 +151,8 @@ static void what_a_name_of_another_program_is_called_here_exists(void **state)
 	assert_int_equal(n, 0);
 }
 
-/* Said wherever the name stands: at the top, in a room of ours, on the command line. A name that is ours too is near itself. */
+/* Said wherever the name stands: at the top, in a room of ours, on the command line. A name that is
+ * ours too is near itself. */
 static void a_name_of_another_program_is_answered_with_ours(void **state)
 {
 	(void)state;
@@ -157,7 +169,8 @@ static void a_name_of_another_program_is_answered_with_ours(void **state)
 		if (strchr(f->name, '.'))
 			continue;
 		snprintf(text, sizeof text, "\n%s: {a: 1}\n", f->name);
-		assert_error(config_parse("t.yaml", text, strlen(text), NULL, 0, &c), ERR_INPUT, says);
+		assert_error(config_parse("t.yaml", text, strlen(text), NULL, 0, &c), ERR_INPUT,
+		             says);
 		assert_non_null(strstr(error_message(), "t.yaml:2: "));
 	}
 }
@@ -172,47 +185,59 @@ static void configs_of_others_are_answered_at_the_first_name_that_is_known(void 
 	         "t.yaml:5: actor_rollout_ref.rollout.n is not an option; rollout.n is "
 	         "a name of verl; here it is rollout.num_generations"},
 	        {"algorithm:\n  adv_estimator: grpo\n",
-	         "t.yaml:2: algorithm.adv_estimator is not an option; adv_estimator is a name of verl; here it "
+	         "t.yaml:2: algorithm.adv_estimator is not an option; adv_estimator is a name of "
+	         "verl; here it "
 	         "is algorithm"},
-	        {"algorithm: {name: grpo}", "t.yaml:1: algorithm is a map, but must be a single value"},
+	        {"algorithm: {name: grpo}",
+	         "t.yaml:1: algorithm is a map, but must be a single value"},
 	        {"trainer: {total_epochs: 3}", "here it is run.max_steps: in steps"},
 	        {"optim: {lr: 1e-6}", "lr is a name of verl; here it is optim.learning_rate"},
 	        {"actor: {optim: {lr: 1e-6}}", "here it is optim.learning_rate"},
 	        {"critic: {lr: 1e-6}", "here it is critic.learning_rate"},
 	        {"per-device-train-batch-size: 8", "here it is rollout.prompts_per_step"},
-	        {"model: {load_in_4bit: true}", "load_in_4bit is a name of TRL, transformers: weights"},
+	        {"model: {load_in_4bit: true}",
+	         "load_in_4bit is a name of TRL, transformers: weights"},
 	        {"use_vllm: true", "use_vllm is a name of TRL: hone samples by itself"},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct config c;
-		assert_error(config_parse("t.yaml", cases[i].text, strlen(cases[i].text), NULL, 0, &c), ERR_INPUT, cases[i].says);
+		assert_error(
+		        config_parse("t.yaml", cases[i].text, strlen(cases[i].text), NULL, 0, &c),
+		        ERR_INPUT, cases[i].says);
 	}
 }
 
 /* ---- did you mean ---- */
 
-/* A word of each room, and with one letter more, in every other room: what is meant is of that room, or nothing is meant. */
+/* A word of each room, and with one letter more, in every other room: what is meant is of that
+ * room, or nothing is meant. */
 static void no_option_of_another_room_is_meant(void **state)
 {
 	(void)state;
 	for (int room = 0; room < schema_n; room++) {
 		size_t n = strcspn(schema[room].path, ".");
-		if (!schema[room].path[n] || (room && !strncmp(schema[room - 1].path, schema[room].path, n + 1)))
+		if (!schema[room].path[n] ||
+		    (room && !strncmp(schema[room - 1].path, schema[room].path, n + 1)))
 			continue;
 		for (int i = 0; i < 2 * schema_n; i++) {
 			char        path[128];
 			const char *dot = strrchr(schema[i / 2].path, '.'), *near;
-			snprintf(path, sizeof path, "%.*s%s%s", (int)n, schema[room].path, dot ? dot : ".algorithm", i % 2 ? "x" : "");
+			snprintf(path, sizeof path, "%.*s%s%s", (int)n, schema[room].path,
+			         dot ? dot : ".algorithm", i % 2 ? "x" : "");
 			near = schema_nearest(schema, schema_n, path);
 			if (near && strncmp(near, schema[room].path, n + 1))
 				fail_msg("%s: %s is meant, which is of another room", path, near);
 		}
 	}
-	assert_string_equal(schema_nearest(schema, schema_n, "optm.learning_rate"), "optim.learning_rate");
-	assert_string_equal(schema_nearest(schema, schema_n, "optimiser.learning_rate"), "optim.learning_rate");
-	assert_string_equal(schema_nearest(schema, schema_n, "learning_rat"), "optim.learning_rate");
-	assert_string_equal(schema_nearest(schema, schema_n, "optim.learning_rat"), "optim.learning_rate");
+	assert_string_equal(schema_nearest(schema, schema_n, "optm.learning_rate"),
+	                    "optim.learning_rate");
+	assert_string_equal(schema_nearest(schema, schema_n, "optimiser.learning_rate"),
+	                    "optim.learning_rate");
+	assert_string_equal(schema_nearest(schema, schema_n, "learning_rat"),
+	                    "optim.learning_rate");
+	assert_string_equal(schema_nearest(schema, schema_n, "optim.learning_rat"),
+	                    "optim.learning_rate");
 }
 
 /* ---- the pages ---- */
@@ -224,8 +249,13 @@ static void the_pages_for_users_of_others_are_made_from_the_table(void **state)
 		int         from;
 		const char *path, *names[8];
 	} pages[] = {
-	        {FOREIGN_TRL, "docs/from-trl.md", {"`per_device_train_batch_size`", "`vllm_mode`", "`beta` | `loss.beta`", "`report_to`"}},
-	        {FOREIGN_VERL, "docs/from-verl.md", {"`rollout.n` | `rollout.num_generations`", "`kl_loss_type`", "`nnodes`"}},
+	        {FOREIGN_TRL,
+	         "docs/from-trl.md",
+	         {"`per_device_train_batch_size`", "`vllm_mode`", "`beta` | `loss.beta`",
+	          "`report_to`"}},
+	        {FOREIGN_VERL,
+	         "docs/from-verl.md",
+	         {"`rollout.n` | `rollout.num_generations`", "`kl_loss_type`", "`nnodes`"}},
 	};
 
 	for (int i = 0; i < 2; i++) {
@@ -242,6 +272,9 @@ static void the_pages_for_users_of_others_are_made_from_the_table(void **state)
 	}
 }
 
-TEST_MAIN(TEST(every_key_in_a_text_of_the_program_is_an_option), TEST(what_a_name_of_another_program_is_called_here_exists),
-          TEST(a_name_of_another_program_is_answered_with_ours), TEST(configs_of_others_are_answered_at_the_first_name_that_is_known),
-          TEST(no_option_of_another_room_is_meant), TEST(the_pages_for_users_of_others_are_made_from_the_table))
+TEST_MAIN(TEST(every_key_in_a_text_of_the_program_is_an_option),
+          TEST(what_a_name_of_another_program_is_called_here_exists),
+          TEST(a_name_of_another_program_is_answered_with_ours),
+          TEST(configs_of_others_are_answered_at_the_first_name_that_is_known),
+          TEST(no_option_of_another_room_is_meant),
+          TEST(the_pages_for_users_of_others_are_made_from_the_table))

@@ -50,8 +50,10 @@ static void a_line_is_json_in_order_with_all_digits(void **state)
 	assert_ok(metrics_log_write(&log, &m));
 	assert_ok(file_read(log.path, 10000, &b));
 	assert_int_equal(b.n, log.bytes);
-	assert_string_equal(b.data, "{\"step\": 7, \"reward\": 0.30000000000000004, \"kl\": null, \"grad_norm\": null, "
-	                            "\"no \\\"signal\\\"\": 1e-09}\n");
+	assert_string_equal(
+	        b.data,
+	        "{\"step\": 7, \"reward\": 0.30000000000000004, \"kl\": null, \"grad_norm\": null, "
+	        "\"no \\\"signal\\\"\": 1e-09}\n");
 	assert_ok(json_parse("m", b.data, b.n, &j));
 	assert_true(json_number_value(json_object_get(j, "reward")) == 0.1 + 0.2);
 	json_decref(j);
@@ -93,15 +95,18 @@ static void a_resumed_log_forgets_what_will_be_done_again(void **state)
 	unlink(path_of("cut.jsonl"));
 }
 
-/* An evaluation that a signal put off is made up for, and again if that is not saved: its line must not stand twice. */
-static void what_stands_behind_the_lines_of_the_checkpoint_goes_though_it_is_of_that_step(void **state)
+/* An evaluation that a signal put off is made up for, and again if that is not saved: its line must
+ * not stand twice. */
+static void
+what_stands_behind_the_lines_of_the_checkpoint_goes_though_it_is_of_that_step(void **state)
 {
 	(void)state;
 	static const struct {
 		int         step;
 		uint64_t    bytes;
 		const char *was, *now;
-	} cases[] = {{2, 24, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 2, \"eval\": 1}\n", "{\"step\": 1}\n{\"step\": 2}\n"},
+	} cases[] = {{2, 24, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 2, \"eval\": 1}\n",
+	              "{\"step\": 1}\n{\"step\": 2}\n"},
 	             {0, 0, "{\"step\": 0, \"eval\": 1}\n", ""}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -109,7 +114,8 @@ static void what_stands_behind_the_lines_of_the_checkpoint_goes_though_it_is_of_
 		struct metrics_log log;
 		struct bytes       b;
 		assert_ok(file_write(path_of("behind.jsonl"), cases[i].was, strlen(cases[i].was)));
-		assert_ok(metrics_log_resume(path_of("behind.jsonl"), cases[i].step, cases[i].bytes, &caution, &log));
+		assert_ok(metrics_log_resume(path_of("behind.jsonl"), cases[i].step, cases[i].bytes,
+		                             &caution, &log));
 		assert_int_equal(caution.n, 0);
 		assert_ok(file_read(log.path, 10000, &b));
 		assert_string_equal(b.data, cases[i].now);
@@ -119,7 +125,8 @@ static void what_stands_behind_the_lines_of_the_checkpoint_goes_though_it_is_of_
 	unlink(path_of("behind.jsonl"));
 }
 
-/* What a power loss, an editor or a stranger's hand leaves: the run goes on with what is whole, and says so. */
+/* What a power loss, an editor or a stranger's hand leaves: the run goes on with what is whole, and
+ * says so. */
 static void a_log_that_is_not_what_the_checkpoint_knows_is_no_reason_to_stop(void **state)
 {
 	(void)state;
@@ -129,13 +136,21 @@ static void a_log_that_is_not_what_the_checkpoint_knows_is_no_reason_to_stop(voi
 		uint64_t    bytes;
 		const char *now;
 	} cases[] = {
-	        {"{\"step\": 1}\n", 0, 36, "{\"step\": 1}\n"},                                        /* too short */
-	        {"", 0, 36, ""},                                                                      /* nothing left */
-	        {"{\"step\": 1}\n{\"step\": 2", 0, 36, "{\"step\": 1}\n"},                            /* half a line */
-	        {"{\"step\": 1}\n\0\0\0\0\0\0\0\0\0\0\0\0", 24, 24, "{\"step\": 1}\n"},               /* zeros for data */
-	        {"{\"step\": 1}\n\0\0\0\n{\"step\": 3}\n", 28, 28, "{\"step\": 1}\n{\"step\": 3}\n"}, /* ... in the middle */
-	        {"{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n{\"step\": 4}\n", 0, 24, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n"},
-	        {"{\"step\": 1}\n{\"step\": 2}\n{\"step\": 1}\n{\"step\": 3}\n", 0, 48, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n"},
+	        /* too short */
+	        {"{\"step\": 1}\n", 0, 36, "{\"step\": 1}\n"},
+	        /* nothing left */
+	        {"", 0, 36, ""},
+	        /* half a line */
+	        {"{\"step\": 1}\n{\"step\": 2", 0, 36, "{\"step\": 1}\n"},
+	        /* zeros for data */
+	        {"{\"step\": 1}\n\0\0\0\0\0\0\0\0\0\0\0\0", 24, 24, "{\"step\": 1}\n"},
+	        /* ... in the middle */
+	        {"{\"step\": 1}\n\0\0\0\n{\"step\": 3}\n", 28, 28,
+	         "{\"step\": 1}\n{\"step\": 3}\n"},
+	        {"{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n{\"step\": 4}\n", 0, 24,
+	         "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n"},
+	        {"{\"step\": 1}\n{\"step\": 2}\n{\"step\": 1}\n{\"step\": 3}\n", 0, 48,
+	         "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3}\n"},
 	        {"[3]\nstep\n{\"step\": \"1\"}\n{\"step\": 2}\n", 0, 40, "{\"step\": 2}\n"},
 	};
 
@@ -143,8 +158,10 @@ static void a_log_that_is_not_what_the_checkpoint_knows_is_no_reason_to_stop(voi
 		struct text        caution = {0};
 		struct metrics_log log;
 		struct bytes       b;
-		assert_ok(file_write(path_of("odd.jsonl"), cases[i].was, cases[i].n ? cases[i].n : strlen(cases[i].was)));
-		assert_ok(metrics_log_resume(path_of("odd.jsonl"), 3, cases[i].bytes, &caution, &log));
+		assert_ok(file_write(path_of("odd.jsonl"), cases[i].was,
+		                     cases[i].n ? cases[i].n : strlen(cases[i].was)));
+		assert_ok(metrics_log_resume(path_of("odd.jsonl"), 3, cases[i].bytes, &caution,
+		                             &log));
 		assert_non_null(strstr(caution.data, "odd.jsonl: not the"));
 		assert_ok(file_read(log.path, 10000, &b));
 		assert_string_equal(b.data, cases[i].now);
@@ -163,13 +180,15 @@ static void a_log_that_is_gone_begins_anew_and_one_that_cannot_be_seen_does_not(
 	struct metrics_log log;
 
 	assert_ok(metrics_log_resume(path_of("gone.jsonl"), 3, 36, &caution, &log));
-	assert_non_null(strstr(caution.data, "gone.jsonl: it is not there; a new one begins behind step 3"));
+	assert_non_null(strstr(caution.data,
+	                       "gone.jsonl: it is not there; a new one begins behind step 3"));
 	assert_int_equal(log.bytes, 0);
 	metrics_log_close(&log);
 	unlink(path_of("gone.jsonl"));
 	text_free(&caution);
 	assert_int_equal(symlink(path_of("loop.jsonl"), path_of("loop.jsonl")), 0);
-	assert_error(metrics_log_resume(path_of("loop.jsonl"), 3, 36, &caution, &log), ERR_INPUT, "loop.jsonl: cannot look at it");
+	assert_error(metrics_log_resume(path_of("loop.jsonl"), 3, 36, &caution, &log), ERR_INPUT,
+	             "loop.jsonl: cannot look at it");
 	unlink(path_of("loop.jsonl"));
 }
 
@@ -185,7 +204,8 @@ static void a_full_disk_leaves_whole_lines(void **state)
 	metrics_add(&m, "step", 1);
 	assert_ok(metrics_log_write(&log, &m));
 	room = 5;
-	assert_error(metrics_log_write(&log, &m), ERR_INPUT, "full.jsonl: cannot write it: No space left");
+	assert_error(metrics_log_write(&log, &m), ERR_INPUT,
+	             "full.jsonl: cannot write it: No space left");
 	room = -1;
 	assert_ok(file_read(log.path, 10000, &b));
 	assert_string_equal(b.data, "{\"step\": 1}\n");
@@ -202,7 +222,8 @@ static void a_full_disk_leaves_whole_lines(void **state)
 
 /* ---- TensorBoard, read back by hand ---- */
 
-/* CRC-32C by the definition: division of the message as a polynomial, most significant bit first, on reflected bytes. */
+/* CRC-32C by the definition: division of the message as a polynomial, most significant bit first,
+ * on reflected bytes. */
 static uint32_t crc32c_by_definition(const unsigned char *p, size_t n)
 {
 	uint32_t remainder = 0xffffffff, reflected = 0;
@@ -257,7 +278,8 @@ static const unsigned char *next_record(const struct bytes *b, size_t *at, size_
 static void events_hold_time_step_tag_and_value(void **state)
 {
 	(void)state;
-	static const char summary[] = "\x10\x03\x2a\x1c"                     /* field 2, the step: 3; field 5: a summary of two values */
+	/* field 2, the step: 3; field 5: a summary of two values */
+	static const char summary[] = "\x10\x03\x2a\x1c"
 	                              "\x0a\x0d\x0a\x06reward\x15\0\0\0\x3f" /* tag, float 0.5 */
 	                              "\x0a\x0b\x0a\x04zero\x15\0\0\0\0";
 	static struct metrics m;
@@ -301,14 +323,16 @@ static const char *event_steps(void)
 		char         path[300];
 		struct bytes b;
 		size_t       at = 0, n;
-		snprintf(path, sizeof path, "%s/events.out.tfevents.%010d.hone", path_of("events"), starts[i]);
+		snprintf(path, sizeof path, "%s/events.out.tfevents.%010d.hone", path_of("events"),
+		         starts[i]);
 		if (!file_exists(path))
 			continue;
 		assert_ok(file_read(path, 100000, &b));
 		while (at < b.n) {
 			const unsigned char *p = next_record(&b, &at, &n);
 			assert_true(n > 10);
-			snprintf(text + strlen(text), sizeof text - strlen(text), p[9] == 0x10 ? " %d" : " |", p[10]);
+			snprintf(text + strlen(text), sizeof text - strlen(text),
+			         p[9] == 0x10 ? " %d" : " |", p[10]);
 		}
 		bytes_free(&b);
 	}
@@ -365,9 +389,11 @@ static void what_a_resume_does_again_is_cut_from_the_events(void **state)
 	assert_ok(file_remove_folder(path_of("events")));
 }
 
-TEST_MAIN(TEST(a_line_is_json_in_order_with_all_digits), TEST(a_resumed_log_forgets_what_will_be_done_again),
+TEST_MAIN(TEST(a_line_is_json_in_order_with_all_digits),
+          TEST(a_resumed_log_forgets_what_will_be_done_again),
           TEST(a_log_that_is_not_what_the_checkpoint_knows_is_no_reason_to_stop),
           TEST(what_stands_behind_the_lines_of_the_checkpoint_goes_though_it_is_of_that_step),
-          TEST(a_log_that_is_gone_begins_anew_and_one_that_cannot_be_seen_does_not), TEST(a_full_disk_leaves_whole_lines),
-          TEST(the_checksum_is_castagnolis), TEST(events_hold_time_step_tag_and_value),
+          TEST(a_log_that_is_gone_begins_anew_and_one_that_cannot_be_seen_does_not),
+          TEST(a_full_disk_leaves_whole_lines), TEST(the_checksum_is_castagnolis),
+          TEST(events_hold_time_step_tag_and_value),
           TEST(what_a_resume_does_again_is_cut_from_the_events))

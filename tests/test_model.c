@@ -1,4 +1,5 @@
-/* The transformer, its head and its adapter: against a plain model in double, and against themselves, bit for bit. */
+/* The transformer, its head and its adapter: against a plain model in double, and against
+ * themselves, bit for bit. */
 #include "model/head.h"
 
 #include "base/threads.h"
@@ -38,13 +39,15 @@ static void plain_norm(const double *gain, int D, double eps, const double *x, d
 static double plain_frequency(const struct model_shape *s, int i)
 {
 	const struct rope_scaling *r = &s->rope;
-	double                     f = pow(s->rope_theta, -2.0 * i / s->head_width), wave = 2 * acos(-1) / f, share;
+	double f = pow(s->rope_theta, -2.0 * i / s->head_width), wave = 2 * acos(-1) / f, share;
 
-	if (r->kind == ROPE_PLAIN || (r->kind == ROPE_LLAMA3 && wave < r->original_positions / r->high_freq_factor))
+	if (r->kind == ROPE_PLAIN ||
+	    (r->kind == ROPE_LLAMA3 && wave < r->original_positions / r->high_freq_factor))
 		return f;
 	if (r->kind == ROPE_LINEAR || wave > r->original_positions / r->low_freq_factor)
 		return f / r->factor;
-	share = (r->original_positions / wave - r->low_freq_factor) / (r->high_freq_factor - r->low_freq_factor);
+	share = (r->original_positions / wave - r->low_freq_factor) /
+	        (r->high_freq_factor - r->low_freq_factor);
 	return (1 - share) * f / r->factor + share * f;
 }
 
@@ -85,8 +88,10 @@ static void plain_layer(struct plain *m, int layer, double *x)
 {
 	const struct model_shape   *s = &m->w->shape;
 	const struct layer_offsets *at = &m->w->layers[layer];
-	int                         D = s->width, E = s->head_width, F = s->ff_width, Q = s->n_heads * E, KE = s->n_kv_heads * E;
-	double                      h[SIDE_MOST], qkv[3 * SIDE_MOST], o[SIDE_MOST], y[SIDE_MOST], gu[2 * SIDE_MOST], normed[SIDE_MOST];
+	int D = s->width, E = s->head_width, F = s->ff_width, Q = s->n_heads * E,
+	    KE = s->n_kv_heads * E;
+	double h[SIDE_MOST], qkv[3 * SIDE_MOST], o[SIDE_MOST], y[SIDE_MOST], gu[2 * SIDE_MOST],
+	        normed[SIDE_MOST];
 
 	plain_norm(m->p + at->norm_attn, D, s->norm_eps, x, h);
 	plain_product(m->p + at->product[PRODUCT_QKV], Q + 2 * KE, D, h, qkv);
@@ -94,7 +99,8 @@ static void plain_layer(struct plain *m, int layer, double *x)
 		qkv[i] += m->p[at->qkv_bias + (size_t)i];
 	for (int i = 0; i < s->n_heads + s->n_kv_heads; i++) {
 		if (s->kind == MODEL_QWEN3) {
-			plain_norm(m->p + at->qk_norm + (i < s->n_heads ? 0 : E), E, s->norm_eps, qkv + i * E, normed);
+			plain_norm(m->p + at->qk_norm + (i < s->n_heads ? 0 : E), E, s->norm_eps,
+			           qkv + i * E, normed);
 			memcpy(qkv + i * E, normed, (size_t)E * sizeof(double));
 		}
 		plain_rotate(s, m->n, qkv + i * E);
@@ -150,21 +156,25 @@ static int ids[TEXT_MOST];
 
 static float normal(uint32_t what, size_t i)
 {
-	return (float)rng_normal((struct rng_key){.seed = 5, .purpose = RNG_TEST, .item = what}, (uint32_t)i);
+	return (float)rng_normal((struct rng_key){.seed = 5, .purpose = RNG_TEST, .item = what},
+	                         (uint32_t)i);
 }
 
-static void job_new(struct job *j, const struct model_shape *shape, const struct sequence *seqs, int n)
+static void job_new(struct job *j, const struct model_shape *shape, const struct sequence *seqs,
+                    int n)
 {
 	*j = (struct job){.seqs = seqs, .n_seqs = n, .temperature = 1};
 	for (int i = 0; i < TEXT_MOST; i++)
-		ids[i] = (int)rng_below((struct rng_key){.seed = 1, .purpose = RNG_TEST}, (uint32_t)i, (uint32_t)shape->n_vocab);
+		ids[i] = (int)rng_below((struct rng_key){.seed = 1, .purpose = RNG_TEST},
+		                        (uint32_t)i, (uint32_t)shape->n_vocab);
 	for (int i = 0; i < n; i++)
 		j->n_targets += seqs[i].n_answer;
 	assert_ok(weights_new(shape, &j->w));
 	for (size_t i = 0; i < j->w.n; i++)
 		j->w.data[i] = 0.3f * normal(1, i);
 	for (int i = 0; i < j->w.n_tensors; i++)
-		for (size_t k = 0; j->w.tensors[i].kind == TENSOR_NORM && k < j->w.tensors[i].count; k++)
+		for (size_t k = 0; j->w.tensors[i].kind == TENSOR_NORM && k < j->w.tensors[i].count;
+		     k++)
 			j->w.data[j->w.tensors[i].offset + k] += 1;
 	j->c = calloc((size_t)j->n_targets, sizeof(float));
 	j->h = calloc((size_t)j->n_targets, sizeof(float));
@@ -254,20 +264,24 @@ static void poisoned_cache(const struct model *m, int n_layers, int n_pages, str
 		out->data[i] = NAN;
 }
 
-/* One micro-batch: forward, head, both backward; log-probabilities and entropies go to `at` and on. */
-static int micro_batch(const struct job *j, const struct model *m, const struct batch *b, struct tape *tape, struct gradient *g, int at,
-                       struct result *out)
+/* One micro-batch: forward, head, both backward; log-probabilities and entropies go to `at` and
+ * on. */
+static int micro_batch(const struct job *j, const struct model *m, const struct batch *b,
+                       struct tape *tape, struct gradient *g, int at, struct result *out)
 {
-	struct arena       a = {0};
-	struct kv_cache    cache;
-	size_t             n = (size_t)b->n_tokens * (size_t)m->weights.shape.width;
-	float             *hidden = arena_alloc(&a, n, sizeof(float)), *d_hidden = arena_alloc(&a, n, sizeof(float));
-	struct head_result r = {out->logp + at, out->entropy + at, arena_alloc(&a, (size_t)b->n_targets, sizeof(float))};
+	struct arena    a = {0};
+	struct kv_cache cache;
+	size_t          n = (size_t)b->n_tokens * (size_t)m->weights.shape.width;
+	float          *hidden = arena_alloc(&a, n, sizeof(float)),
+	      *d_hidden = arena_alloc(&a, n, sizeof(float));
+	struct head_result r = {out->logp + at, out->entropy + at,
+	                        arena_alloc(&a, (size_t)b->n_targets, sizeof(float))};
 
 	poisoned_cache(m, 1, b->n_pages, &cache);
 	assert_ok(model_forward(m, b, &cache, tape, &a, hidden));
 	assert_ok(head_forward(m, b, hidden, j->temperature, &a, &r));
-	assert_ok(head_backward(m, b, hidden, j->temperature, &r, j->c + at, j->h + at, &a, d_hidden, g));
+	assert_ok(head_backward(m, b, hidden, j->temperature, &r, j->c + at, j->h + at, &a,
+	                        d_hidden, g));
 	assert_ok(model_backward(m, b, tape, &a, d_hidden, g));
 	kv_cache_free(&cache);
 	arena_free(&a);
@@ -299,7 +313,8 @@ static struct result step(const struct job *j, int share, int most)
 			g.level[l][i] = NAN;
 	for (int u = 0; u < n_units; u += most) {
 		struct batch b;
-		assert_ok(batch_build(j->seqs, units, u, n_units - u < most ? n_units - u : most, share, &a, &b));
+		assert_ok(batch_build(j->seqs, units, u, n_units - u < most ? n_units - u : most,
+		                      share, &a, &b));
 		at = micro_batch(j, m, &b, tape, &g, at, &out);
 	}
 	assert_int_equal(g.n_units, n_units);
@@ -380,7 +395,8 @@ static void check_gradient(struct job *j, double *p, const struct result *r, siz
 	free(v);
 }
 
-static void check_against_plain(const struct model_shape *shape, const struct sequence *seqs, int n, int share, size_t n_entries)
+static void check_against_plain(const struct model_shape *shape, const struct sequence *seqs, int n,
+                                int share, size_t n_entries)
 {
 	struct job    j;
 	struct result r;
@@ -401,7 +417,10 @@ static void check_against_plain(const struct model_shape *shape, const struct se
 
 static void values_and_gradients_are_those_of_the_plain_model(void **state)
 {
-	const struct sequence seqs[] = {{ids, 5, ids + 3, 4}, {ids, 5, ids + 9, 1}, {ids, 5, ids + 20, 7}, {ids + 2, 1, ids + 40, 3}};
+	const struct sequence seqs[] = {{ids, 5, ids + 3, 4},
+	                                {ids, 5, ids + 9, 1},
+	                                {ids, 5, ids + 20, 7},
+	                                {ids + 2, 1, ids + 40, 3}};
 	struct model_shape    s = base;
 
 	(void)state;
@@ -421,9 +440,13 @@ static void values_and_gradients_are_those_of_the_plain_model(void **state)
 
 static void so_are_those_of_every_kind(void **state)
 {
-	const struct sequence     seqs[] = {{ids, 5, ids + 3, 4}, {ids, 5, ids + 9, 1}, {ids, 5, ids + 20, 7}, {ids + 2, 1, ids + 40, 90}};
-	const struct rope_scaling scaled[] = {{0}, {.kind = ROPE_LINEAR, .factor = 3}, {ROPE_LLAMA3, 300, 8, 2.5, 20}};
-	struct model_shape        s = base;
+	const struct sequence     seqs[] = {{ids, 5, ids + 3, 4},
+	                                    {ids, 5, ids + 9, 1},
+	                                    {ids, 5, ids + 20, 7},
+	                                    {ids + 2, 1, ids + 40, 90}};
+	const struct rope_scaling scaled[] = {
+	        {0}, {.kind = ROPE_LINEAR, .factor = 3}, {ROPE_LLAMA3, 300, 8, 2.5, 20}};
+	struct model_shape s = base;
 
 	(void)state;
 	s.head_width = 6; /* three frequencies: llama3 leaves one, divides one, and mixes one */
@@ -460,13 +483,16 @@ static const struct adapter_options adapters[] = {
 };
 enum { N_ADAPTERS = sizeof adapters / sizeof *adapters };
 
-/* The tensor of w that stands for `t` of the adapter, with `end` behind the name of the projection. */
-static const struct tensor *partner(const struct weights *w, const struct tensor *t, const char *front, const char *end)
+/* The tensor of w that stands for `t` of the adapter, with `end` behind the name of the
+ * projection. */
+static const struct tensor *partner(const struct weights *w, const struct tensor *t,
+                                    const char *front, const char *end)
 {
 	char name[2 * sizeof t->name];
 	int  stem = (int)(strstr(t->name, ".lora_") - t->name);
 
-	snprintf(name, sizeof name, "%s%.*s.%s", front, stem - 17, t->name + 17, end); /* behind "base_model.model." */
+	/* behind "base_model.model." */
+	snprintf(name, sizeof name, "%s%.*s.%s", front, stem - 17, t->name + 17, end);
 	assert_non_null(weights_find(w, name));
 	return weights_find(w, name);
 }
@@ -489,7 +515,8 @@ static void plain_merge(const struct job *j, const struct adapter *a, const doub
 			for (int c = 0; c < W->columns; c++)
 				for (int k = 0; k < r; k++)
 					p[W->offset + (size_t)(row * W->columns + c)] +=
-					        scale * q[B->offset + (size_t)(row * r + k)] * q[A->offset + (size_t)(k * W->columns + c)];
+					        scale * q[B->offset + (size_t)(row * r + k)] *
+					        q[A->offset + (size_t)(k * W->columns + c)];
 	}
 }
 
@@ -509,19 +536,22 @@ static double adapter_slope(struct job *j, const struct adapter *a, const double
 	return (side[0] - side[1]) / (2 * step_size);
 }
 
-static void check_adapter_gradient(struct job *j, const struct adapter *a, const struct result *r, double *p)
+static void check_adapter_gradient(struct job *j, const struct adapter *a, const struct result *r,
+                                   double *p)
 {
 	double *v = calloc(a->weights.n, sizeof(double)), dot = 0, square = 0;
 
 	assert_int_equal(r->n, a->weights.n);
 	for (size_t i = 0; i < r->n; i++)
 		square += (double)r->gradient[i] * (double)r->gradient[i];
-	for (int t = 0; t < a->weights.n_tensors; t++) { /* the first and the last entry of every A and B */
+	/* the first and the last entry of every A and B */
+	for (int t = 0; t < a->weights.n_tensors; t++) {
 		const struct tensor *x = &a->weights.tensors[t];
 		for (int k = 0; k < 2; k++) {
 			size_t i = x->offset + (k ? x->count - 1 : 0);
 			v[i] = 1;
-			assert_close((double)r->gradient[i], adapter_slope(j, a, v, p), 1e-5 * sqrt(square));
+			assert_close((double)r->gradient[i], adapter_slope(j, a, v, p),
+			             1e-5 * sqrt(square));
 			v[i] = 0;
 		}
 	}
@@ -535,7 +565,10 @@ static void check_adapter_gradient(struct job *j, const struct adapter *a, const
 
 static void check_adapter(const struct model_shape *shape, const struct adapter_options *o)
 {
-	const struct sequence seqs[] = {{ids, 5, ids + 3, 4}, {ids, 5, ids + 9, 1}, {ids, 5, ids + 20, 7}, {ids + 2, 1, ids + 40, 3}};
+	const struct sequence seqs[] = {{ids, 5, ids + 3, 4},
+	                                {ids, 5, ids + 9, 1},
+	                                {ids, 5, ids + 20, 7},
+	                                {ids + 2, 1, ids + 40, 3}};
 	struct job            j;
 	struct matmul        *mm;
 	struct model         *m;
@@ -580,9 +613,10 @@ static void adapters_give_the_values_and_gradients_of_the_plain_model(void **sta
 
 /* Four groups; six units and more. */
 static const struct sequence groups[] = {
-        {ids, 150, ids + 3, 200},     {ids, 150, ids + 9, 1},      {ids, 150, ids + 20, 90},    {ids + 1, 70, ids + 40, 300},
-        {ids + 1, 70, ids + 41, 310}, {ids + 2, 64, ids + 5, 80},  {ids + 2, 64, ids + 50, 65}, {ids + 3, 10, ids + 8, 33},
-        {ids + 3, 10, ids + 99, 400}, {ids + 3, 10, ids + 9, 200},
+        {ids, 150, ids + 3, 200},     {ids, 150, ids + 9, 1},       {ids, 150, ids + 20, 90},
+        {ids + 1, 70, ids + 40, 300}, {ids + 1, 70, ids + 41, 310}, {ids + 2, 64, ids + 5, 80},
+        {ids + 2, 64, ids + 50, 65},  {ids + 3, 10, ids + 8, 33},   {ids + 3, 10, ids + 99, 400},
+        {ids + 3, 10, ids + 9, 200},
 };
 enum { N_GROUPED = sizeof groups / sizeof *groups };
 
@@ -629,7 +663,8 @@ static void an_adapter_that_has_not_learned_changes_no_bit(void **state)
 		j.fresh = 1;
 		with = step(&j, 1, 1);
 		assert_memory_equal(with.logp, without.logp, (size_t)j.n_targets * sizeof(float));
-		assert_memory_equal(with.entropy, without.entropy, (size_t)j.n_targets * sizeof(float));
+		assert_memory_equal(with.entropy, without.entropy,
+		                    (size_t)j.n_targets * sizeof(float));
 		result_free(&without);
 		result_free(&with);
 		job_free(&j);
@@ -678,14 +713,19 @@ static void sharing_prompts_changes_no_probability(void **state)
 
 enum { N_STREAMS = 64, STREAM_TOKENS = 70, STREAM_PAGES = 2 };
 
-/* Decodes n texts side by side, token by token; text i starts at token ids[first + i]. Writes hidden [n x STREAM_TOKENS x D]. */
+/* Decodes n texts side by side, token by token; text i starts at token ids[first + i]. Writes
+ * hidden [n x STREAM_TOKENS x D]. */
 static void decode(const struct model *m, int first, int n, float *hidden)
 {
-	size_t         D = (size_t)m->weights.shape.width;
-	int            pages[N_STREAMS][STREAM_PAGES], token[N_STREAMS], position[N_STREAMS];
-	struct segment segments[N_STREAMS];
-	struct batch   b = {
-	          .n_tokens = n, .n_segments = n, .token = token, .position = position, .segments = segments, .n_pages = n * STREAM_PAGES};
+	size_t          D = (size_t)m->weights.shape.width;
+	int             pages[N_STREAMS][STREAM_PAGES], token[N_STREAMS], position[N_STREAMS];
+	struct segment  segments[N_STREAMS];
+	struct batch    b = {.n_tokens = n,
+	                     .n_segments = n,
+	                     .token = token,
+	                     .position = position,
+	                     .segments = segments,
+	                     .n_pages = n * STREAM_PAGES};
 	struct arena    a = {0};
 	struct kv_cache cache;
 	float           row[N_STREAMS * SIDE_MOST];
@@ -697,11 +737,16 @@ static void decode(const struct model *m, int first, int n, float *hidden)
 			pages[i][1] = n + i;
 			token[i] = ids[first + i + t];
 			position[i] = t;
-			segments[i] = (struct segment){.first = i, .count = 1, .position = t, .parent = -1, .pages = pages[i]};
+			segments[i] = (struct segment){.first = i,
+			                               .count = 1,
+			                               .position = t,
+			                               .parent = -1,
+			                               .pages = pages[i]};
 		}
 		assert_ok(model_forward(m, &b, &cache, NULL, &a, row));
 		for (int i = 0; i < n; i++)
-			memcpy(hidden + (size_t)(i * STREAM_TOKENS + t) * D, row + (size_t)i * D, D * sizeof(float));
+			memcpy(hidden + (size_t)(i * STREAM_TOKENS + t) * D, row + (size_t)i * D,
+			       D * sizeof(float));
 	}
 	kv_cache_free(&cache);
 	arena_free(&a);
@@ -730,7 +775,7 @@ static void a_view_without_the_adapter_is_the_model_it_began_from(void **state)
 	struct job     j;
 	struct matmul *mm;
 	struct model  *m, *view, *plain;
-	float          with[STREAM_TOKENS * 12], without[STREAM_TOKENS * 12], want[STREAM_TOKENS * 12];
+	float with[STREAM_TOKENS * 12], without[STREAM_TOKENS * 12], want[STREAM_TOKENS * 12];
 
 	(void)state;
 	job_new(&j, &base, groups, 1);
@@ -797,7 +842,12 @@ static int forward_one(const struct model *m, int token, int position)
 {
 	int             page[TEXT_MOST / PAGE_TOKENS + 2] = {0};
 	struct segment  s = {.count = 1, .position = position, .parent = -1, .pages = page};
-	struct batch    b = {.n_tokens = 1, .n_segments = 1, .token = &token, .position = &position, .segments = &s, .n_pages = 1};
+	struct batch    b = {.n_tokens = 1,
+	                     .n_segments = 1,
+	                     .token = &token,
+	                     .position = &position,
+	                     .segments = &s,
+	                     .n_pages = 1};
 	struct arena    a = {0};
 	struct kv_cache cache;
 	float           hidden[SIDE_MOST];
@@ -830,12 +880,13 @@ static void tokens_and_texts_the_model_does_not_know_are_errors(void **state)
 
 static void short_memory_leaves_the_weights_and_leaks_nothing(void **state)
 {
-	struct matmul_options o = {.backend = "reference", .precision = "f32", .numerics = "strict"};
-	struct weights        w;
-	struct matmul        *mm;
-	struct model         *m;
-	struct tape          *tape;
-	int                   n = 1;
+	struct matmul_options o = {
+	        .backend = "reference", .precision = "f32", .numerics = "strict"};
+	struct weights w;
+	struct matmul *mm;
+	struct model  *m;
+	struct tape   *tape;
+	int            n = 1;
 
 	(void)state;
 	assert_ok(matmul_new(&o, &mm));
@@ -853,9 +904,14 @@ static void short_memory_leaves_the_weights_and_leaks_nothing(void **state)
 	}
 }
 
-TEST_MAIN(TEST(values_and_gradients_are_those_of_the_plain_model), TEST(so_are_those_of_every_kind), TEST(long_texts_are_no_exception),
-          TEST(adapters_give_the_values_and_gradients_of_the_plain_model), TEST(an_adapter_that_has_not_learned_changes_no_bit),
-          TEST(adapters_do_not_depend_on_micro_batches_and_threads), TEST(a_view_without_the_adapter_is_the_model_it_began_from),
-          TEST(micro_batches_and_threads_change_nothing), TEST(sharing_prompts_changes_no_probability),
-          TEST(decoding_alone_or_in_company_is_the_training_forward), TEST(tokens_and_texts_the_model_does_not_know_are_errors),
+TEST_MAIN(TEST(values_and_gradients_are_those_of_the_plain_model), TEST(so_are_those_of_every_kind),
+          TEST(long_texts_are_no_exception),
+          TEST(adapters_give_the_values_and_gradients_of_the_plain_model),
+          TEST(an_adapter_that_has_not_learned_changes_no_bit),
+          TEST(adapters_do_not_depend_on_micro_batches_and_threads),
+          TEST(a_view_without_the_adapter_is_the_model_it_began_from),
+          TEST(micro_batches_and_threads_change_nothing),
+          TEST(sharing_prompts_changes_no_probability),
+          TEST(decoding_alone_or_in_company_is_the_training_forward),
+          TEST(tokens_and_texts_the_model_does_not_know_are_errors),
           TEST(short_memory_leaves_the_weights_and_leaks_nothing))

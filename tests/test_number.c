@@ -1,4 +1,5 @@
-/* Exact numbers: every digit counts, sizes are bounded before GMP is asked, and what is undefined stays so. */
+/* Exact numbers: every digit counts, sizes are bounded before GMP is asked, and what is undefined
+ * stays so. */
 #include "test.h"
 #include "verify/number.h"
 
@@ -46,17 +47,18 @@ static void read_all(const char *text, struct number *x)
 static void one_number_has_many_spellings(void **state)
 {
 	struct numbers          *n = numbers_of(state);
-	static const char *const same[][2] = {{"1,234.50", "1234.5"},
-	                                      {"1{,}234", "1234"},
-	                                      {"1\\,234", "1234"},
-	                                      {"10,\\!080", "10080"},
-	                                      {".5", "0.50"},
-	                                      {"6e-3", "0.006"},
-	                                      {"6E+3", "6000"},
-	                                      {"000", "0"},
-	                                      {"0e999999999999999999999", "0"},
-	                                      {"1e30", "1000000000000000000000000000000"},
-	                                      {"123456789012345678901234567890.5", "1234567890123456789012345678905e-1"}};
+	static const char *const same[][2] = {
+	        {"1,234.50", "1234.5"},
+	        {"1{,}234", "1234"},
+	        {"1\\,234", "1234"},
+	        {"10,\\!080", "10080"},
+	        {".5", "0.50"},
+	        {"6e-3", "0.006"},
+	        {"6E+3", "6000"},
+	        {"000", "0"},
+	        {"0e999999999999999999999", "0"},
+	        {"1e30", "1000000000000000000000000000000"},
+	        {"123456789012345678901234567890.5", "1234567890123456789012345678905e-1"}};
 
 	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
 		read_all(same[i][0], &n->a);
@@ -111,8 +113,11 @@ static void what_is_undefined_equals_nothing_and_stays_so(void **state)
 	static const struct {
 		char        op;
 		const char *a, *b;
-	} cases[] = {
-	        {'/', "1", "0"}, {'^', "2", "99999999"}, {'^', "2", "99999999999999999999"}, {'^', "2", "0.5"}, {'+', "1e99999999", "1"}};
+	} cases[] = {{'/', "1", "0"},
+	             {'^', "2", "99999999"},
+	             {'^', "2", "99999999999999999999"},
+	             {'^', "2", "0.5"},
+	             {'+', "1e99999999", "1"}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		read_all(cases[i].a, &n->a);
@@ -175,7 +180,10 @@ static void nearness_is_exact_at_its_bound(void **state)
 }
 
 #define NUMBER_TEST(f) cmocka_unit_test_setup_teardown(f, numbers_open, numbers_close)
-TEST_MAIN(NUMBER_TEST(one_number_has_many_spellings), NUMBER_TEST(a_number_ends_where_its_spelling_does),
-          NUMBER_TEST(arithmetic_is_that_of_fractions), NUMBER_TEST(what_is_undefined_equals_nothing_and_stays_so),
-          NUMBER_TEST(sizes_are_bounded), NUMBER_TEST(many_digits_are_a_number_and_too_many_are_none),
+TEST_MAIN(NUMBER_TEST(one_number_has_many_spellings),
+          NUMBER_TEST(a_number_ends_where_its_spelling_does),
+          NUMBER_TEST(arithmetic_is_that_of_fractions),
+          NUMBER_TEST(what_is_undefined_equals_nothing_and_stays_so),
+          NUMBER_TEST(sizes_are_bounded),
+          NUMBER_TEST(many_digits_are_a_number_and_too_many_are_none),
           NUMBER_TEST(nearness_is_exact_at_its_bound))

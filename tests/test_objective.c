@@ -18,7 +18,8 @@ static struct objective_batch f1_batch(const float *adv, int first, int n)
 	};
 }
 
-static struct objective_stats eval(const struct algorithm *a, const struct objective_batch *b, float *c)
+static struct objective_stats eval(const struct algorithm *a, const struct objective_batch *b,
+                                   float *c)
 {
 	struct totals          totals = {0};
 	struct objective_stats stats = {0};
@@ -32,7 +33,8 @@ static struct objective_stats eval(const struct algorithm *a, const struct objec
 
 static void f1_advantages(const struct algorithm *a, float *adv)
 {
-	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL, NULL};
+	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, f1_old,
+	                            f1_ref,    NULL,     NULL,      NULL};
 	struct advantage_stats stats = {0};
 	struct arena           scratch = {0};
 
@@ -71,7 +73,9 @@ static void the_clipped_surrogate_matches_the_worked_numbers(void **state)
 	a.beta = 0;
 	s = f1_eval(&a, c);
 	assert_close(s.loss, -0.028021, TOLERANCE);
-	assert_array(c, (double[]){0, -.065301, 0, 0, .119638, .216506, -.056902, -.036282, 0, -.054126}, F1_T, TOLERANCE);
+	assert_array(
+	        c, (double[]){0, -.065301, 0, 0, .119638, .216506, -.056902, -.036282, 0, -.054126},
+	        F1_T, TOLERANCE);
 	assert_close(s.clip_low, 1, 0);
 	assert_close(s.clip_high, 3, 0);
 	assert_close(s.tokens, 10, 0);
@@ -81,7 +85,9 @@ static void the_clipped_surrogate_matches_the_worked_numbers(void **state)
 
 	a.loss_type = TOKEN_MEAN;
 	assert_close(f1_eval(&a, c).loss, -0.374231, TOLERANCE);
-	assert_array(c, (double[]){0, -.078361, 0, 0, .095710, .086602, -.091043, -.058051, 0, -.086602}, F1_T, TOLERANCE);
+	assert_array(
+	        c, (double[]){0, -.078361, 0, 0, .095710, .086602, -.091043, -.058051, 0, -.086602},
+	        F1_T, TOLERANCE);
 
 	a.loss_type = SEQUENCE_SUM;
 	assert_close(f1_eval(&a, c).loss, -0.935578, TOLERANCE);
@@ -90,7 +96,8 @@ static void the_clipped_surrogate_matches_the_worked_numbers(void **state)
 static void kl_in_the_loss_matches_the_worked_numbers(void **state)
 {
 	(void)state;
-	const double           k3[F1_T] = {.070320, .021403, .040818, .091825, .005171, 0, .001229, .148721, .018731, .001229};
+	const double           k3[F1_T] = {.070320, .021403, .040818, .091825, .005171,
+	                                   0,       .001229, .148721, .018731, .001229};
 	struct algorithm       a = f1_algorithm("grpo");
 	struct objective_stats s;
 	float                  c[F1_T];
@@ -111,7 +118,8 @@ static void kl_in_the_loss_matches_the_worked_numbers(void **state)
 	assert_array(c, (double[]){.001099, -.066039, .000864}, 3, TOLERANCE);
 }
 
-/* E over p = (.5, .3, .2) of k3's slope times the score is p - q, the gradient of the forward divergence; of k1's it is nothing. */
+/* E over p = (.5, .3, .2) of k3's slope times the score is p - q, the gradient of the forward
+ * divergence; of k1's it is nothing. */
 static void kl_slopes_have_the_expected_gradients_on_policy(void **state)
 {
 	(void)state;
@@ -121,7 +129,11 @@ static void kl_slopes_have_the_expected_gradients_on_policy(void **state)
 	for (int k = KL_K1; k <= KL_K3; k++)
 		for (int v = 0; v < 3; v++)
 			for (int z = 0; z < 3; z++)
-				grad[k][z] += p[v] * kl_estimate((enum kl_estimator)k, log(p[v]), log(q[v])).slope * ((v == z) - p[z]);
+				grad[k][z] +=
+				        p[v] *
+				        kl_estimate((enum kl_estimator)k, log(p[v]), log(q[v]))
+				                .slope *
+				        ((v == z) - p[z]);
 	for (int z = 0; z < 3; z++) {
 		double kl = 0;
 		for (int v = 0; v < 3; v++)
@@ -154,7 +166,8 @@ static void every_algorithm_matches_its_worked_loss(void **state)
 	a.epsilon = a.epsilon_high = 0.2;
 	a.loss_type = SEQUENCE_MEAN;
 	assert_close(f1_eval(&a, c).loss, -0.075212, TOLERANCE);
-	assert_array(c, (double[]){0, 0, 0, 0, 0, .1666667, -.175212, -.175212, -.175212, -.175212}, F1_T, TOLERANCE);
+	assert_array(c, (double[]){0, 0, 0, 0, 0, .1666667, -.175212, -.175212, -.175212, -.175212},
+	             F1_T, TOLERANCE);
 }
 
 static void the_sequence_ratio_matches_the_worked_numbers(void **state)
@@ -172,7 +185,10 @@ static void the_sequence_ratio_matches_the_worked_numbers(void **state)
 
 	a.epsilon = a.epsilon_high = 0.2;
 	assert_close(f1_eval(&a, c).loss, -0.085270, TOLERANCE);
-	assert_array(c, (double[]){0, 0, 0, .088630, .088630, .216506, -.054807, -.054807, -.054807, -.054807}, F1_T, TOLERANCE);
+	assert_array(c,
+	             (double[]){0, 0, 0, .088630, .088630, .216506, -.054807, -.054807, -.054807,
+	                        -.054807},
+	             F1_T, TOLERANCE);
 }
 
 static void the_detached_cap_matches_the_worked_numbers(void **state)
@@ -203,7 +219,8 @@ static void the_geometric_mean_of_clipped_ratios_matches_the_worked_numbers(void
 	s = f1_eval(&a, c);
 	assert_close(s.loss, -0.080816, TOLERANCE);
 	assert_close(s.ratio, 3 * 1.221403 + 2 * .860708 + 1 + 4 * 1.012578, 1e-5);
-	assert_array(c, (double[]){-.088147, -.088147, 0, 0, .093174, .216506, -.054807, -.054807}, 8, TOLERANCE);
+	assert_array(c, (double[]){-.088147, -.088147, 0, 0, .093174, .216506, -.054807, -.054807},
+	             8, TOLERANCE);
 	assert_close(c[9], -.054807, TOLERANCE); /* token 8 sits exactly on the boundary */
 	assert_true(s.clip_high >= 1 && s.clip_low == 1);
 }
@@ -220,7 +237,8 @@ static void the_soft_gate_matches_the_worked_numbers(void **state)
 		assert_true(c[t] != 0); /* it fades and never ends */
 }
 
-/* mean_t(logp_rollout - logp_new) = -.6 .15 0 -.0125: nothing is dropped at 0.5, the second answer (A < 0) at 0.1, never a good one. */
+/* mean_t(logp_rollout - logp_new) = -.6 .15 0 -.0125: nothing is dropped at 0.5, the second answer
+ * (A < 0) at 0.1, never a good one. */
 static void the_off_policy_mask_drops_bad_answers_that_became_rare(void **state)
 {
 	(void)state;
@@ -240,22 +258,26 @@ static void the_off_policy_mask_drops_bad_answers_that_became_rare(void **state)
 	s = eval(&a, &b, c);
 	assert_close(s.rows_masked, 1, 0);
 	for (int t = 0; t < F1_T; t++)
-		assert_true(t == 3 || t == 4 ? c[t] == 0 : c[t] == plain[t]); /* the divisors stay */
+		/* the divisors stay */
+		assert_true(t == 3 || t == 4 ? c[t] == 0 : c[t] == plain[t]);
 	for (int t = 0; t < F1_T; t++)
 		adv[t] = -adv[t];
 	a.off_policy_mask = 1e-9;
-	assert_close(eval(&a, &b, c).rows_masked, 0, 0); /* now that answer is good; the others, bad, became likelier */
+	/* now that answer is good; the others, bad, became likelier */
+	assert_close(eval(&a, &b, c).rows_masked, 0, 0);
 }
 
-/* Log-probabilities that are exact in binary: the mean distance is the threshold itself, which keeps the answer; a bit more drops it. */
+/* Log-probabilities that are exact in binary: the mean distance is the threshold itself, which
+ * keeps the answer; a bit more drops it. */
 static void the_off_policy_mask_keeps_what_lies_at_its_threshold(void **state)
 {
 	(void)state;
 	const int              offset[2] = {0, 2};
 	const float            adv[2] = {-1, -1}, old[2] = {-1, -2};
 	float                  x[2] = {-1.25f, -2.25f}, c[2];
-	struct objective_batch b = {.rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
-	struct algorithm       a = f1_algorithm("grpo");
+	struct objective_batch b = {
+	        .rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	struct algorithm a = f1_algorithm("grpo");
 
 	a.off_policy_mask = .25;
 	assert_close(eval(&a, &b, c).rows_masked, 0, 0);
@@ -263,18 +285,21 @@ static void the_off_policy_mask_keeps_what_lies_at_its_threshold(void **state)
 	assert_close(eval(&a, &b, c).rows_masked, 1, 0);
 }
 
-/* GMPO limits the log-ratio above at epsilon_high where A > 0, below at -epsilon where A < 0: .2 and .4 are not to be confused. */
+/* GMPO limits the log-ratio above at epsilon_high where A > 0, below at -epsilon where A < 0: .2
+ * and .4 are not to be confused. */
 static void each_side_of_the_geometric_mean_has_its_own_width(void **state)
 {
 	(void)state;
 	const int              offset[2] = {0, 2};
 	const float            old[2] = {-2, -2};
 	float                  x[2] = {-1.7f, -1}, adv[2] = {1, 1}, c[2];
-	struct objective_batch b = {.rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
-	struct algorithm       a = f1_algorithm("gmpo");
+	struct objective_batch b = {
+	        .rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	struct algorithm a = f1_algorithm("gmpo");
 
 	a.epsilon = .2, a.epsilon_high = .4;
-	assert_close(eval(&a, &b, c).ratio_max, exp((.3 + .4) / 2), 1e-7); /* .3 is inside, 1 is not */
+	/* .3 is inside, 1 is not */
+	assert_close(eval(&a, &b, c).ratio_max, exp((.3 + .4) / 2), 1e-7);
 	assert_true(c[0] != 0 && c[1] == 0);
 	x[0] = -2.1f, x[1] = -3;
 	adv[0] = adv[1] = -1;
@@ -301,11 +326,14 @@ static void further_forms_of_the_divergence_do_what_they_say(void **state)
 	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
 		for (int k = KL_K1; k <= KL_K3; k++) {
 			a.importance_sampling_level = (enum level)level;
-			a.clip = level == LEVEL_NONE ? CLIP_NONE : k == KL_K2 ? CLIP_LOG : CLIP_HARD;
+			a.clip = level == LEVEL_NONE ? CLIP_NONE
+			         : k == KL_K2        ? CLIP_LOG
+			                             : CLIP_HARD;
 			a.kl_estimator = (enum kl_estimator)k;
 			check_gradient(&a, NULL);
 		}
-	/* On policy E[score (k1 + 1)] is the gradient of KL(policy, reference): what k1 alone misses. */
+	/* On policy E[score (k1 + 1)] is the gradient of KL(policy, reference): what k1 alone
+	 * misses. */
 	const double p[3] = {.5, .3, .2}, q[3] = {.2, .5, .3};
 	double       kl = 0;
 	for (int v = 0; v < 3; v++)
@@ -335,8 +363,11 @@ static void the_bias_correction_of_the_divergence_takes_the_ratio_of_the_level(v
 			for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++)
 				sum += (double)f1_new[t] - f1_old[t];
 			for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++) {
-				double d = (double)f1_ref[t] - f1_new[t], own = (double)f1_new[t] - f1_old[t];
-				want += (exp(d) - d - 1) * exp(level == LEVEL_TOKEN ? own : level == LEVEL_SEQUENCE ? sum / n : sum);
+				double d = (double)f1_ref[t] - f1_new[t],
+				       own = (double)f1_new[t] - f1_old[t];
+				want += (exp(d) - d - 1) * exp(level == LEVEL_TOKEN      ? own
+				                               : level == LEVEL_SEQUENCE ? sum / n
+				                                                         : sum);
 			}
 		}
 		assert_close(f1_eval(&a, c).kl, want, 1e-9);
@@ -349,7 +380,8 @@ static void the_guard_bounds_the_pull_of_bad_tokens_that_became_likely(void **st
 	(void)state;
 	const int              offset[2] = {0, 1};
 	const float            x[1] = {-1}, old[1] = {-1 - 1.6094379f}, adv[1] = {-1};
-	struct objective_batch b = {.rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	struct objective_batch b = {
+	        .rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
 	struct algorithm       a = f1_algorithm("grpo");
 	struct objective_stats s;
 	float                  c[1];
@@ -364,7 +396,8 @@ static void the_guard_bounds_the_pull_of_bad_tokens_that_became_likely(void **st
 	assert_close(s.guarded, 1, 0);
 }
 
-/* One-token answers, p = (.5, .3, .2), symbols 0 1 0 2, rewards 1 0 1 0: the gradient in the logits. */
+/* One-token answers, p = (.5, .3, .2), symbols 0 1 0 2, rewards 1 0 1 0: the gradient in the
+ * logits. */
 static void coefficients_chain_to_the_logits(void **state)
 {
 	(void)state;
@@ -384,7 +417,10 @@ static void coefficients_chain_to_the_logits(void **state)
 		x[i] = (float)log(p[symbol[i]]);
 	assert_ok(advantage_fill(&a, &ab, &scratch, adv, &stats));
 	arena_free(&scratch);
-	eval(&a, &(struct objective_batch){.rows = rows, .logp_new = x, .logp_old = x, .advantage = adv}, c);
+	eval(&a,
+	     &(struct objective_batch){
+	             .rows = rows, .logp_new = x, .logp_old = x, .advantage = adv},
+	     c);
 	for (int i = 0; i < 4; i++)
 		for (int v = 0; v < 3; v++)
 			dz[v] += c[i] * ((v == symbol[i]) - p[v]);
@@ -393,15 +429,17 @@ static void coefficients_chain_to_the_logits(void **state)
 	assert_close(dz[2], .216506, TOLERANCE);
 }
 
-/* Two wrong answers of 10 and 100 tokens, A = -0.866: the mean per answer punishes a token of the long one ten times less. */
+/* Two wrong answers of 10 and 100 tokens, A = -0.866: the mean per answer punishes a token of the
+ * long one ten times less. */
 static void only_the_mean_per_answer_favours_long_wrong_answers(void **state)
 {
 	(void)state;
 	const int              offset[3] = {0, 10, 110};
 	unsigned char          trained[110];
 	float                  x[110], adv[110], c[110];
-	struct objective_batch b = {.rows = {2, offset, trained}, .logp_new = x, .logp_old = x, .advantage = adv};
-	struct algorithm       a = f1_algorithm("grpo");
+	struct objective_batch b = {
+	        .rows = {2, offset, trained}, .logp_new = x, .logp_old = x, .advantage = adv};
+	struct algorithm a = f1_algorithm("grpo");
 
 	a.beta = 0;
 	a.max_completion_length = 100;
@@ -428,10 +466,11 @@ static float on_grid(float x) /* so that x + h and x - h are exact in float */
 static void check_gradient(const struct algorithm *a, const float *weight)
 {
 	static const unsigned char trained[F1_T] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1};
-	static const float         adv[F1_T] = {.7f, .9f, -.4f, -.6f, .3f, -1.1f, .8f, 5, -.9f, .2f}; /* differs within an answer */
-	const float                h = 1.0f / 4096;
-	float                      x[F1_T], held[F1_T], old[F1_T], c[F1_T], unused[F1_T];
-	struct objective_batch     b = f1_batch(adv, 0, F1_R);
+	/* differs within an answer */
+	static const float     adv[F1_T] = {.7f, .9f, -.4f, -.6f, .3f, -1.1f, .8f, 5, -.9f, .2f};
+	const float            h = 1.0f / 4096;
+	float                  x[F1_T], held[F1_T], old[F1_T], c[F1_T], unused[F1_T];
+	struct objective_batch b = f1_batch(adv, 0, F1_R);
 
 	for (int t = 0; t < F1_T; t++)
 		x[t] = held[t] = on_grid(f1_new[t]), old[t] = on_grid(f1_old[t]);
@@ -451,8 +490,10 @@ static void check_gradient(const struct algorithm *a, const float *weight)
 		x[t] = held[t];
 		slope = (above - below) / (2.0 * h);
 		if (!(fabs(c[t] - slope) <= 1e-6 * fabs(slope) + 1e-9))
-			fail_msg("%s level %d clip %d kl %d weight %d token %d: %.9g, differences say %.9g", a->name,
-			         a->importance_sampling_level, a->clip, a->kl_estimator, a->loss_type, t, c[t], slope);
+			fail_msg("%s level %d clip %d kl %d weight %d token %d: %.9g, differences "
+			         "say %.9g",
+			         a->name, a->importance_sampling_level, a->clip, a->kl_estimator,
+			         a->loss_type, t, c[t], slope);
 	}
 }
 
@@ -482,9 +523,12 @@ static void every_gradient_matches_central_differences(void **state)
 					a.loss_type = (enum aggregation)mode;
 					a.epsilon_high = clip == CLIP_CAP_ABSOLUTE
 					                         ? 1.3
-					                         : 0.31; /* no log-ratio of F1 is that: limits are not smooth there */
+					                         /* no log-ratio of F1 is that:
+					                          * limits are not smooth there */
+					                         : 0.31;
 					a.delta = 1.45;
-					a.positive_low = 0.5, a.positive_high = 1.2, a.negative_low = 0.7;
+					a.positive_low = 0.5, a.positive_high = 1.2,
+					a.negative_low = 0.7;
 					check_gradient(&a, NULL);
 				}
 }
@@ -509,7 +553,8 @@ static void a_capped_weight_carries_no_gradient(void **state)
 	assert_true(fabs((above - below) / 2e-3 - c[1]) > 1e-2);
 }
 
-/* As in TRL: entropy_coef times the mean over the tokens that the bonus acts on, whatever divides the rest of the loss. */
+/* As in TRL: entropy_coef times the mean over the tokens that the bonus acts on, whatever divides
+ * the rest of the loss. */
 static void the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type(void **state)
 {
 	(void)state;
@@ -537,7 +582,8 @@ static void the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type(void 
 			b.high = masked ? some : NULL;
 			totals_add(&totals, &b.rows, b.high);
 			assert_int_equal(totals.high, n);
-			assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){c, h}, &s));
+			assert_ok(objective_eval(&a, &b, &totals,
+			                         &(struct objective_gradient){c, h}, &s));
 			for (int t = 0; t < F1_T; t++)
 				assert_close(h[t], masked && !some[t] ? 0 : -0.01 / n, 1e-9);
 			assert_memory_equal(c, c_plain, sizeof c);
@@ -546,7 +592,8 @@ static void the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type(void 
 		}
 }
 
-/* Two updates of F1: a token weighs the same in whichever it falls, and their mean is the loss of the whole. */
+/* Two updates of F1: a token weighs the same in whichever it falls, and their mean is the loss of
+ * the whole. */
 static void the_token_mean_of_several_updates_has_one_divisor(void **state)
 {
 	(void)state;
@@ -563,7 +610,8 @@ static void the_token_mean_of_several_updates_has_one_divisor(void **state)
 		struct objective_stats s = {0};
 
 		totals_add(&totals, &piece.rows, NULL);
-		assert_ok(objective_eval(&a, &piece, &totals, &(struct objective_gradient){part, NULL}, &s));
+		assert_ok(objective_eval(&a, &piece, &totals,
+		                         &(struct objective_gradient){part, NULL}, &s));
 		sum += s.loss / 2;
 	}
 	for (int t = 0; t < F1_T; t++)
@@ -593,10 +641,12 @@ static void the_first_update_moves_every_token_by_its_advantage_to_the_bit(void 
 		b.logp_old = b.logp_new;
 		assert_ok(objective_eval(&a, &b, &one, &(struct objective_gradient){c, NULL}, &s));
 		for (int t = 0; t < F1_T; t++)
-			adv[t] = adv[t] < 0 && row->negative_high == 0 ? 0.0f : -adv[t]; /* supervised: bad answers are not read */
+			/* supervised: bad answers are not read */
+			adv[t] = adv[t] < 0 && row->negative_high == 0 ? 0.0f : -adv[t];
 		for (int t = 0; t < F1_T; t++)
 			assert_true(c[t] == adv[t]);
-		assert_close(s.clip_low + s.clip_high + s.guarded, row->negative_high == 0 ? 6 : 0, 0);
+		assert_close(s.clip_low + s.clip_high + s.guarded, row->negative_high == 0 ? 6 : 0,
+		             0);
 		assert_close(s.ratio, F1_T, 0);
 		assert_close(s.ratio_max, 1, 0);
 	}
@@ -625,7 +675,9 @@ static void cutting_a_step_into_pieces_changes_no_bit(void **state)
 				}
 				for (int r = 0; r < F1_R; r += size) {
 					struct objective_batch b = f1_batch(adv, r, size);
-					assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){parts, NULL}, &s));
+					assert_ok(objective_eval(
+					        &a, &b, &totals,
+					        &(struct objective_gradient){parts, NULL}, &s));
 				}
 				if (size == 4) {
 					memcpy(whole, parts, sizeof whole);
@@ -648,8 +700,11 @@ static void shuffled_rows_give_shuffled_coefficients(void **state)
 		struct algorithm       a = f1_algorithm(row->name);
 		float                  adv[F1_T], to[4][F1_T], c[F1_T], back[F1_T];
 		struct objective_batch b = f1_batch(adv, 0, F1_R);
-		struct objective_batch reversed = {
-		        .rows = {F1_R, offset, f1_trained}, .logp_new = to[0], .logp_old = to[1], .logp_ref = to[2], .advantage = to[3]};
+		struct objective_batch reversed = {.rows = {F1_R, offset, f1_trained},
+		                                   .logp_new = to[0],
+		                                   .logp_old = to[1],
+		                                   .logp_ref = to[2],
+		                                   .advantage = to[3]};
 
 		f1_advantages(&a, adv);
 		from[3] = adv;
@@ -660,14 +715,16 @@ static void shuffled_rows_give_shuffled_coefficients(void **state)
 		assert_close(eval(&a, &b, c).loss, eval(&a, &reversed, back).loss, 1e-12);
 		for (int r = 0; r < F1_R; r++)
 			assert_memory_equal(c + f1_offset[r], back + offset[F1_R - 1 - r],
-			                    (size_t)(f1_offset[r + 1] - f1_offset[r]) * sizeof(float));
+			                    (size_t)(f1_offset[r + 1] - f1_offset[r]) *
+			                            sizeof(float));
 	}
 }
 
 static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 {
 	(void)state;
-	const unsigned char     trained[F1_T] = {1, 0, 1, 0, 1, 0, 1, 1, 0, 0}; /* the third answer not at all */
+	/* the third answer not at all */
+	const unsigned char     trained[F1_T] = {1, 0, 1, 0, 1, 0, 1, 1, 0, 0};
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
@@ -692,11 +749,13 @@ static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 					in[k][j][t] = trained[t] ? from[j][t] : k ? NAN : 1e30f;
 			totals = (struct totals){0};
 			totals_add(&totals, &b.rows, NULL);
-			assert_ok(objective_eval(&a, &b, &totals, &(struct objective_gradient){c[k], h[k]}, &s[k]));
+			assert_ok(objective_eval(&a, &b, &totals,
+			                         &(struct objective_gradient){c[k], h[k]}, &s[k]));
 			for (int t = 0; t < F1_T; t++)
 				assert_true(trained[t] || (c[k][t] == 0 && h[k][t] == 0));
 		}
-		assert_int_equal(totals.rows, 3); /* a row without trained tokens does not dilute the mean */
+		/* a row without trained tokens does not dilute the mean */
+		assert_int_equal(totals.rows, 3);
 		assert_int_equal(totals.tokens, 5);
 		assert_memory_equal(c[0], c[1], sizeof c[0]);
 		assert_memory_equal(h[0], h[1], sizeof h[0]);
@@ -705,15 +764,17 @@ static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 	}
 }
 
-/* F1 with an untrained token before, inside and behind each answer: at every level, with every rule, the trained ones get what they got. */
+/* F1 with an untrained token before, inside and behind each answer: at every level, with every
+ * rule, the trained ones get what they got. */
 static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 {
 	(void)state;
 	enum { LONG = 2 * F1_T + F1_R };
 	int           offset[F1_R + 1] = {0}, place[F1_T];
 	unsigned char trained[LONG] = {0}, guided[F1_R] = {0, 0, 1, 1};
-	float         x[LONG], old[LONG], ref[LONG], roll[LONG], adv[LONG], entropy[LONG], c[LONG], h[LONG], plain_c[F1_T], plain_h[F1_T];
-	float         plain_adv[F1_T], plain_entropy[F1_T];
+	float x[LONG], old[LONG], ref[LONG], roll[LONG], adv[LONG], entropy[LONG], c[LONG], h[LONG],
+	        plain_c[F1_T], plain_h[F1_T];
+	float plain_adv[F1_T], plain_entropy[F1_T];
 
 	for (int r = 0, at = 0; r < F1_R; r++) {
 		for (int t = f1_offset[r]; t < f1_offset[r + 1]; t++) {
@@ -728,24 +789,28 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 		int p = place[t];
 		plain_adv[t] = t % 3 ? .5f : -.75f;
 		plain_entropy[t] = entropy[p] = .1f * (float)t;
-		trained[p] = 1, x[p] = f1_new[t], old[p] = f1_old[t], ref[p] = f1_ref[t], roll[p] = f1_rollout[t], adv[p] = plain_adv[t];
+		trained[p] = 1, x[p] = f1_new[t], old[p] = f1_old[t], ref[p] = f1_ref[t],
+		roll[p] = f1_rollout[t], adv[p] = plain_adv[t];
 	}
 	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
 		for (int clip = CLIP_NONE; clip <= CLIP_TAPER; clip++)
 			for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++) {
 				struct algorithm       a = f1_algorithm("grpo");
-				struct objective_batch plain = f1_batch(plain_adv, 0, F1_R), b = plain;
+				struct objective_batch plain = f1_batch(plain_adv, 0, F1_R),
+				                       b = plain;
 				struct totals          totals[2] = {{0}, {0}};
 				struct objective_stats s[2];
 				if (level == LEVEL_NONE && clip != CLIP_NONE)
 					continue;
 				memset(s, 0, sizeof s);
-				a.importance_sampling_level = (enum level)level, a.clip = (enum clip)clip,
-				a.loss_type = (enum aggregation)mode;
-				a.beta = .1, a.use_bias_correction_kl = clip % 2, a.entropy_coef = .2, a.off_policy_mask = .05;
+				a.importance_sampling_level = (enum level)level,
+				a.clip = (enum clip)clip, a.loss_type = (enum aggregation)mode;
+				a.beta = .1, a.use_bias_correction_kl = clip % 2,
+				a.entropy_coef = .2, a.off_policy_mask = .05;
 				a.guided_clip = CLIP_SQUASH, a.squash_percentile = .4;
 				a.epsilon_high = clip == CLIP_CAP_ABSOLUTE ? 1.3 : .4;
-				plain.entropy = plain_entropy, plain.guided = guided, plain.logp_rollout = f1_rollout;
+				plain.entropy = plain_entropy, plain.guided = guided,
+				plain.logp_rollout = f1_rollout;
 				b = (struct objective_batch){.rows = {F1_R, offset, trained},
 				                             .logp_new = x,
 				                             .logp_old = old,
@@ -757,11 +822,16 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 				totals_add(&totals[0], &plain.rows, NULL);
 				totals_add(&totals[1], &b.rows, NULL);
 				assert_memory_equal(&totals[0], &totals[1], sizeof totals[0]);
-				assert_ok(objective_eval(&a, &plain, &totals[0], &(struct objective_gradient){plain_c, plain_h}, &s[0]));
-				assert_ok(objective_eval(&a, &b, &totals[1], &(struct objective_gradient){c, h}, &s[1]));
+				assert_ok(objective_eval(
+				        &a, &plain, &totals[0],
+				        &(struct objective_gradient){plain_c, plain_h}, &s[0]));
+				assert_ok(objective_eval(&a, &b, &totals[1],
+				                         &(struct objective_gradient){c, h},
+				                         &s[1]));
 				assert_memory_equal(&s[0], &s[1], sizeof s[0]);
 				for (int t = 0; t < F1_T; t++)
-					assert_true(c[place[t]] == plain_c[t] && h[place[t]] == plain_h[t]);
+					assert_true(c[place[t]] == plain_c[t] &&
+					            h[place[t]] == plain_h[t]);
 			}
 }
 
@@ -790,11 +860,13 @@ static void absurd_log_probabilities_keep_the_gradient_finite(void **state)
 				assert_true(isfinite(s.loss));
 				assert_close(s.rows_skipped, 0, 0);
 				if (a.clip != CLIP_LOG) /* that one limits before the clamp */
-					assert_close(s.clamped > 0, a.importance_sampling_level != LEVEL_NONE, 0);
+					assert_close(s.clamped > 0,
+					             a.importance_sampling_level != LEVEL_NONE, 0);
 				for (int t = 0; t < F1_T; t++)
 					assert_true(isfinite(c[t]));
 				if (a.clip == CLIP_HARD && a.beta == 0)
-					assert_true(c[4] == 0); /* past the clamp the ratio no longer moves */
+					/* past the clamp the ratio no longer moves */
+					assert_true(c[4] == 0);
 			}
 }
 
@@ -819,9 +891,10 @@ static void long_sums_of_log_ratios_are_taken_in_double(void **state)
 	const int              offset[2] = {0, LONG};
 	static unsigned char   trained[LONG];
 	static float           x[LONG], old[LONG], adv[LONG], c[LONG];
-	struct objective_batch b = {.rows = {1, offset, trained}, .logp_new = x, .logp_old = old, .advantage = adv};
-	struct algorithm       a = f1_algorithm("gspo");
-	double                 sum = 0;
+	struct objective_batch b = {
+	        .rows = {1, offset, trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	struct algorithm a = f1_algorithm("gspo");
+	double           sum = 0;
 
 	for (int t = 0; t < LONG; t++) {
 		trained[t] = 1;
@@ -844,7 +917,8 @@ static void a_row_that_is_not_finite_is_left_out_and_counted(void **state)
 			float                  in[4][F1_T], adv[F1_T], c[F1_T], clean[F1_T];
 			struct objective_batch b = f1_batch(adv, 0, F1_R);
 			struct objective_stats s;
-			int read = array == 0 || array == 3 || (array == 1 && a.importance_sampling_level != LEVEL_NONE) ||
+			int                    read = array == 0 || array == 3 ||
+			           (array == 1 && a.importance_sampling_level != LEVEL_NONE) ||
 			           (array == 2 && a.beta > 0 && a.kl_placement == KL_IN_LOSS);
 
 			f1_advantages(&a, adv);
@@ -854,7 +928,8 @@ static void a_row_that_is_not_finite_is_left_out_and_counted(void **state)
 			memcpy(in[2], f1_ref, sizeof in[2]);
 			memcpy(in[3], adv, sizeof in[3]);
 			in[array][8] = array % 2 ? INFINITY : NAN;
-			b.logp_new = in[0], b.logp_old = in[1], b.logp_ref = in[2], b.advantage = in[3];
+			b.logp_new = in[0], b.logp_old = in[1], b.logp_ref = in[2],
+			b.advantage = in[3];
 			s = eval(&a, &b, c);
 			assert_close(s.rows_skipped, read, 0);
 			assert_close(s.rows, 4 - read, 0);
@@ -879,23 +954,38 @@ static void an_answer_of_one_token_trains_and_one_of_none_is_refused(void **stat
 	eval(&a, &b, c);
 	assert_close(c[5], .8660239, TOLERANCE);
 	b.rows = (struct rows){F1_R, none, f1_trained};
-	assert_error(objective_eval(&a, &b, &totals, &(struct objective_gradient){c, NULL}, &s), ERR_INPUT, "answer 2");
+	assert_error(objective_eval(&a, &b, &totals, &(struct objective_gradient){c, NULL}, &s),
+	             ERR_INPUT, "answer 2");
 	assert_memory_equal(&s, &before, sizeof s);
 }
 
-TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers), TEST(kl_in_the_loss_matches_the_worked_numbers),
-          TEST(kl_slopes_have_the_expected_gradients_on_policy), TEST(every_algorithm_matches_its_worked_loss),
-          TEST(the_sequence_ratio_matches_the_worked_numbers), TEST(the_detached_cap_matches_the_worked_numbers),
-          TEST(the_guard_bounds_the_pull_of_bad_tokens_that_became_likely), TEST(coefficients_chain_to_the_logits),
-          TEST(the_geometric_mean_of_clipped_ratios_matches_the_worked_numbers), TEST(the_soft_gate_matches_the_worked_numbers),
-          TEST(the_off_policy_mask_drops_bad_answers_that_became_rare), TEST(the_off_policy_mask_keeps_what_lies_at_its_threshold),
-          TEST(each_side_of_the_geometric_mean_has_its_own_width), TEST(further_forms_of_the_divergence_do_what_they_say),
+TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers),
+          TEST(kl_in_the_loss_matches_the_worked_numbers),
+          TEST(kl_slopes_have_the_expected_gradients_on_policy),
+          TEST(every_algorithm_matches_its_worked_loss),
+          TEST(the_sequence_ratio_matches_the_worked_numbers),
+          TEST(the_detached_cap_matches_the_worked_numbers),
+          TEST(the_guard_bounds_the_pull_of_bad_tokens_that_became_likely),
+          TEST(coefficients_chain_to_the_logits),
+          TEST(the_geometric_mean_of_clipped_ratios_matches_the_worked_numbers),
+          TEST(the_soft_gate_matches_the_worked_numbers),
+          TEST(the_off_policy_mask_drops_bad_answers_that_became_rare),
+          TEST(the_off_policy_mask_keeps_what_lies_at_its_threshold),
+          TEST(each_side_of_the_geometric_mean_has_its_own_width),
+          TEST(further_forms_of_the_divergence_do_what_they_say),
           TEST(the_bias_correction_of_the_divergence_takes_the_ratio_of_the_level),
-          TEST(only_the_mean_per_answer_favours_long_wrong_answers), TEST(every_gradient_matches_central_differences),
-          TEST(a_capped_weight_carries_no_gradient), TEST(the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type),
-          TEST(the_token_mean_of_several_updates_has_one_divisor), TEST(the_first_update_moves_every_token_by_its_advantage_to_the_bit),
-          TEST(cutting_a_step_into_pieces_changes_no_bit), TEST(shuffled_rows_give_shuffled_coefficients),
-          TEST(what_is_not_trained_is_not_read_and_gets_zero), TEST(tokens_that_are_not_trained_might_as_well_not_be_there),
-          TEST(absurd_log_probabilities_keep_the_gradient_finite), TEST(an_absurd_divergence_has_a_finite_value_and_no_slope),
-          TEST(long_sums_of_log_ratios_are_taken_in_double), TEST(a_row_that_is_not_finite_is_left_out_and_counted),
+          TEST(only_the_mean_per_answer_favours_long_wrong_answers),
+          TEST(every_gradient_matches_central_differences),
+          TEST(a_capped_weight_carries_no_gradient),
+          TEST(the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type),
+          TEST(the_token_mean_of_several_updates_has_one_divisor),
+          TEST(the_first_update_moves_every_token_by_its_advantage_to_the_bit),
+          TEST(cutting_a_step_into_pieces_changes_no_bit),
+          TEST(shuffled_rows_give_shuffled_coefficients),
+          TEST(what_is_not_trained_is_not_read_and_gets_zero),
+          TEST(tokens_that_are_not_trained_might_as_well_not_be_there),
+          TEST(absurd_log_probabilities_keep_the_gradient_finite),
+          TEST(an_absurd_divergence_has_a_finite_value_and_no_slope),
+          TEST(long_sums_of_log_ratios_are_taken_in_double),
+          TEST(a_row_that_is_not_finite_is_left_out_and_counted),
           TEST(an_answer_of_one_token_trains_and_one_of_none_is_refused))

@@ -43,7 +43,8 @@ static const char *temporary(const char *name)
 static void random_gradient(uint32_t step, size_t n, float scale, float *g)
 {
 	for (size_t i = 0; i < n; i++)
-		g[i] = scale * (float)rng_normal((struct rng_key){3, RNG_TEST, step, 0, 0}, (uint32_t)i);
+		g[i] = scale *
+		       (float)rng_normal((struct rng_key){3, RNG_TEST, step, 0, 0}, (uint32_t)i);
 }
 
 static double norm_of(const float *g, size_t n)
@@ -55,11 +56,16 @@ static double norm_of(const float *g, size_t n)
 	return sqrt(s);
 }
 
-/* The paper's algorithm in double, written down once more, the other way round: bias-corrected moments first. */
+/* The paper's algorithm in double, written down once more, the other way round: bias-corrected
+ * moments first. */
 static void five_steps_agree_with_the_paper(void **state)
 {
 	(void)state;
-	struct optimizer_options o = {.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-3, .weight_decay = 0.1, .max_grad_norm = 2};
+	struct optimizer_options o = {.beta1 = 0.8,
+	                              .beta2 = 0.95,
+	                              .epsilon = 1e-3,
+	                              .weight_decay = 0.1,
+	                              .max_grad_norm = 2};
 	struct weights           w;
 	struct optimizer         opt;
 	struct optimizer_report  report;
@@ -81,11 +87,16 @@ static void five_steps_agree_with_the_paper(void **state)
 		assert_close(report.grad_norm, norm, 1e-12 * norm);
 		assert_false(report.skipped);
 		for (int k = 0; k < w.n_tensors; k++)
-			for (size_t i = w.tensors[k].offset; i < w.tensors[k].offset + w.tensors[k].count; i++) {
-				double decay = w.tensors[k].kind == TENSOR_NORM ? 0 : 0.1, d = g[i] * clip;
+			for (size_t i = w.tensors[k].offset;
+			     i < w.tensors[k].offset + w.tensors[k].count; i++) {
+				double decay = w.tensors[k].kind == TENSOR_NORM ? 0 : 0.1,
+				       d = g[i] * clip;
 				m[i] = 0.8 * m[i] + 0.2 * d;
 				v[i] = 0.95 * v[i] + 0.05 * d * d;
-				x[i] = x[i] - rate * (m[i] / (1 - pow(0.8, t)) / (sqrt(v[i] / (1 - pow(0.95, t))) + 1e-3) + decay * x[i]);
+				x[i] = x[i] -
+				       rate * (m[i] / (1 - pow(0.8, t)) /
+				                       (sqrt(v[i] / (1 - pow(0.95, t))) + 1e-3) +
+				               decay * x[i]);
 				assert_close(w.data[i], x[i], 1e-6 * (fabs(x[i]) + rate));
 			}
 	}
@@ -135,7 +146,8 @@ static void only_matrices_decay(void **state)
 	optimizer_step(&opt, &w, g, 0.1, &report);
 	for (int k = 0; k < w.n_tensors; k++)
 		for (size_t i = 0; i < w.tensors[k].count; i++)
-			assert_true(w.data[w.tensors[k].offset + i] == (w.tensors[k].kind == TENSOR_NORM ? 1.0f : 0.95f));
+			assert_true(w.data[w.tensors[k].offset + i] ==
+			            (w.tensors[k].kind == TENSOR_NORM ? 1.0f : 0.95f));
 	optimizer_free(&opt);
 	weights_free(&w);
 }
@@ -196,7 +208,8 @@ static void a_gradient_that_is_not_finite_changes_nothing(void **state)
 	weights_free(&w);
 }
 
-static void run_steps(struct optimizer *opt, struct weights *w, uint32_t first, uint32_t count, double *norm)
+static void run_steps(struct optimizer *opt, struct weights *w, uint32_t first, uint32_t count,
+                      double *norm)
 {
 	struct optimizer_report report;
 	float                  *g = malloc(w->n * sizeof *g);
@@ -287,11 +300,13 @@ static void moments_of_another_model_and_impossible_ones_are_refused(void **stat
 	assert_error(optimizer_load(&opt, &w, temporary("moments")), ERR_INPUT, "of another model");
 	opt.v[w.norm_final + 1] = -1;
 	assert_ok(optimizer_save(&opt, &w, temporary("moments")));
-	assert_error(optimizer_load(&opt, &w, temporary("moments")), ERR_INPUT, "\"v.model.norm.weight\"[1] is -1");
+	assert_error(optimizer_load(&opt, &w, temporary("moments")), ERR_INPUT,
+	             "\"v.model.norm.weight\"[1] is -1");
 	opt.v[w.norm_final + 1] = 0;
 	opt.m[w.embed + 2] = NAN;
 	assert_ok(optimizer_save(&opt, &w, temporary("moments")));
-	assert_error(optimizer_load(&opt, &w, temporary("moments")), ERR_INPUT, "\"m.model.embed_tokens.weight\"[2] is");
+	assert_error(optimizer_load(&opt, &w, temporary("moments")), ERR_INPUT,
+	             "\"m.model.embed_tokens.weight\"[2] is");
 	optimizer_free(&opt);
 	optimizer_free(&opt_other);
 	weights_free(&w);
@@ -322,7 +337,8 @@ static void options_out_of_range_are_refused(void **state)
 	weights_free(&w);
 }
 
-/* Ten steps in all, four of warm-up, peak 2: the values that transformers' schedules give, worked by hand. */
+/* Ten steps in all, four of warm-up, peak 2: the values that transformers' schedules give, worked
+ * by hand. */
 static void schedules_have_their_values_at_the_corners(void **state)
 {
 	(void)state;
@@ -330,13 +346,19 @@ static void schedules_have_their_values_at_the_corners(void **state)
 		const char *name;
 		double      at_0, at_1, at_4, at_7, at_10, at_99;
 	} table[] = {
-	        {"constant", 2, 2, 2, 2, 2, 2}, {"constant_with_warmup", 0, 0.5, 2, 2, 2, 2},     {"linear", 0, 0.5, 2, 1, 0, 0},
-	        {"cosine", 0, 0.5, 2, 1, 0, 0}, {"cosine_with_min_lr", 0, 0.5, 2, 1.1, 0.2, 0.2},
+	        {"constant", 2, 2, 2, 2, 2, 2},
+	        {"constant_with_warmup", 0, 0.5, 2, 2, 2, 2},
+	        {"linear", 0, 0.5, 2, 1, 0, 0},
+	        {"cosine", 0, 0.5, 2, 1, 0, 0},
+	        {"cosine_with_min_lr", 0, 0.5, 2, 1.1, 0.2, 0.2},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
 		for (int by_ratio = 0; by_ratio < 2; by_ratio++) {
-			struct schedule_options o = {.name = table[i].name, .learning_rate = 2, .min_lr_rate = 0.1, .total_steps = 10};
+			struct schedule_options o = {.name = table[i].name,
+			                             .learning_rate = 2,
+			                             .min_lr_rate = 0.1,
+			                             .total_steps = 10};
 			struct schedule         s;
 			o.warmup_steps = by_ratio ? 0 : 4;
 			o.warmup_ratio = by_ratio ? 0.31 : 0; /* rounded up */
@@ -364,8 +386,9 @@ static void a_cosine_is_not_a_line(void **state)
 static void a_schedule_shorter_than_its_warm_up_or_empty_stays_finite(void **state)
 {
 	(void)state;
-	struct schedule_options o = {.name = "linear", .learning_rate = 1, .warmup_steps = 5, .total_steps = 3};
-	struct schedule         s;
+	struct schedule_options o = {
+	        .name = "linear", .learning_rate = 1, .warmup_steps = 5, .total_steps = 3};
+	struct schedule s;
 
 	assert_ok(schedule_new(&o, &s));
 	assert_close(schedule_at(&s, 2), 0.4, 1e-15);
@@ -381,15 +404,28 @@ static void schedules_out_of_range_are_refused(void **state)
 	(void)state;
 	struct schedule s;
 
-	assert_error(schedule_new(&(struct schedule_options){.name = "cosin"}, &s), ERR_INPUT, "\"cosin\" is not known: constant,");
-	assert_error(schedule_new(&(struct schedule_options){.name = "linear", .learning_rate = NAN}, &s), ERR_INPUT, "learning rate");
-	assert_error(schedule_new(&(struct schedule_options){.name = "linear", .warmup_ratio = 1.5}, &s), ERR_INPUT, "warm-up ratio (1.5)");
-	assert_error(schedule_new(&(struct schedule_options){.name = "linear", .warmup_steps = -1}, &s), ERR_INPUT, "-1 of warm-up");
+	assert_error(schedule_new(&(struct schedule_options){.name = "cosin"}, &s), ERR_INPUT,
+	             "\"cosin\" is not known: constant,");
+	assert_error(
+	        schedule_new(&(struct schedule_options){.name = "linear", .learning_rate = NAN},
+	                     &s),
+	        ERR_INPUT, "learning rate");
+	assert_error(
+	        schedule_new(&(struct schedule_options){.name = "linear", .warmup_ratio = 1.5}, &s),
+	        ERR_INPUT, "warm-up ratio (1.5)");
+	assert_error(
+	        schedule_new(&(struct schedule_options){.name = "linear", .warmup_steps = -1}, &s),
+	        ERR_INPUT, "-1 of warm-up");
 }
 
-TEST_MAIN(TEST(five_steps_agree_with_the_paper), TEST(the_first_step_has_the_length_of_the_learning_rate), TEST(only_matrices_decay),
-          TEST(clipping_scales_the_moments_but_not_the_reported_norm), TEST(a_gradient_that_is_not_finite_changes_nothing),
-          TEST(the_bits_do_not_depend_on_the_number_of_threads), TEST(saved_and_loaded_moments_continue_bit_for_bit),
-          TEST(moments_of_another_model_and_impossible_ones_are_refused), TEST(options_out_of_range_are_refused),
-          TEST(schedules_have_their_values_at_the_corners), TEST(a_cosine_is_not_a_line),
-          TEST(a_schedule_shorter_than_its_warm_up_or_empty_stays_finite), TEST(schedules_out_of_range_are_refused))
+TEST_MAIN(TEST(five_steps_agree_with_the_paper),
+          TEST(the_first_step_has_the_length_of_the_learning_rate), TEST(only_matrices_decay),
+          TEST(clipping_scales_the_moments_but_not_the_reported_norm),
+          TEST(a_gradient_that_is_not_finite_changes_nothing),
+          TEST(the_bits_do_not_depend_on_the_number_of_threads),
+          TEST(saved_and_loaded_moments_continue_bit_for_bit),
+          TEST(moments_of_another_model_and_impossible_ones_are_refused),
+          TEST(options_out_of_range_are_refused), TEST(schedules_have_their_values_at_the_corners),
+          TEST(a_cosine_is_not_a_line),
+          TEST(a_schedule_shorter_than_its_warm_up_or_empty_stays_finite),
+          TEST(schedules_out_of_range_are_refused))

@@ -26,8 +26,10 @@ static uint64_t digest_of_plain(const struct walk_row *row)
 
 	walk_setting(row, NULL, settings);
 	for (int i = 0; i < n; i++)
-		if (same_text(seen[i].row->with, row->with) && same_text(seen[i].row->file, row->file) &&
-		    same_text(seen[i].row->command, row->command) && !strcmp(seen[i].settings, settings))
+		if (same_text(seen[i].row->with, row->with) &&
+		    same_text(seen[i].row->file, row->file) &&
+		    same_text(seen[i].row->command, row->command) &&
+		    !strcmp(seen[i].settings, settings))
 			return seen[i].digest;
 	if (walk_run(row, SECONDS, settings, "plain") != 0) {
 		size_t size;
@@ -58,12 +60,12 @@ static void an_option_that_is_set_changes_what_a_run_leaves(void **state)
 		status = walk_run(row, SECONDS, settings, "set");
 		if (plain == 0 || status != row->status) {
 			size_t size;
-			print_error("%s: exit status %d, not %d: %s%s", row->path, status, row->status, settings,
-			            read_all("stderr", &size));
+			print_error("%s: exit status %d, not %d: %s%s", row->path, status,
+			            row->status, settings, read_all("stderr", &size));
 			silent++;
 		} else if (status == 0 && walk_digest("set") == plain && !row->reason) {
-			print_error("%s: set to %s beside %s, it changes nothing\n", row->path, row->value,
-			            row->with ? row->with : "nothing");
+			print_error("%s: set to %s beside %s, it changes nothing\n", row->path,
+			            row->value, row->with ? row->with : "nothing");
 			silent++;
 		}
 		shell("rm -rf set");
@@ -73,7 +75,8 @@ static void an_option_that_is_set_changes_what_a_run_leaves(void **state)
 
 /* ---- or refused ---- */
 
-/* Reads a config as a run does, up to what its algorithm leaves unread. Overrides stand apart by spaces. */
+/* Reads a config as a run does, up to what its algorithm leaves unread. Overrides stand apart by
+ * spaces. */
 static int read_config(const char *text, const char *overrides, const char *last)
 {
 	char             copy[WALK_LINE];
@@ -92,9 +95,11 @@ static int read_config(const char *text, const char *overrides, const char *last
 	return status;
 }
 
-static const char plain_config[] = "data: {generate: [{name: sequence}], eval_generate: [{name: sequence}]}\ntask: {reward: length}\n";
+static const char plain_config[] = "data: {generate: [{name: sequence}], eval_generate: [{name: "
+                                   "sequence}]}\ntask: {reward: length}\n";
 
-/* Where its condition does not hold, an option that is set is an error that says so; where it holds, it is none. */
+/* Where its condition does not hold, an option that is set is an error that says so; where it
+ * holds, it is none. */
 static void an_option_that_nothing_reads_is_refused(void **state)
 {
 	(void)state;
@@ -105,15 +110,20 @@ static void an_option_that_nothing_reads_is_refused(void **state)
 		const struct walk_row *row = walk_row_of(o->path);
 		char                   setting[WALK_LINE], says[256];
 		if (row && !row->without != !o->when) {
-			print_error("%s: a condition in the schema goes with .without in tests/walk.h\n", o->path);
+			print_error("%s: a condition in the schema goes with .without in "
+			            "tests/walk.h\n",
+			            o->path);
 			accepted++;
 		}
 		if (!o->when || !row || !row->without)
 			continue;
-		snprintf(setting, sizeof setting, "%s=%s", o->path, row->value ? row->value : o->standard);
+		snprintf(setting, sizeof setting, "%s=%s", o->path,
+		         row->value ? row->value : o->standard);
 		snprintf(says, sizeof says, "%s ", strrchr(o->path, '.') + 1);
-		if (read_config(plain_config, row->without, setting) != ERR_INPUT || !strstr(error_message(), says)) {
-			print_error("%s is accepted beside %s\n", setting, *row->without ? row->without : "nothing");
+		if (read_config(plain_config, row->without, setting) != ERR_INPUT ||
+		    !strstr(error_message(), says)) {
+			print_error("%s is accepted beside %s\n", setting,
+			            *row->without ? row->without : "nothing");
 			accepted++;
 		}
 	}

@@ -45,7 +45,8 @@ static void case_and_white_space_make_no_other_question(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct problem p = asked(cases[i].a), q = asked(cases[i].b);
 		if (same(&p, &q) != cases[i].same)
-			fail_msg("\"%s\" and \"%s\" are %s question", cases[i].a, cases[i].b, cases[i].same ? "not the same" : "the same");
+			fail_msg("\"%s\" and \"%s\" are %s question", cases[i].a, cases[i].b,
+			         cases[i].same ? "not the same" : "the same");
 	}
 }
 
@@ -80,9 +81,12 @@ static void templates_messages_and_systems_make_no_other_question(void **state)
 	struct dataset_options shaped = {.prompt_template = "Q: {prompt}\nA:"};
 	struct dataset         plain, other;
 
-	read_rows("{\"prompt\": \"1+1?\", \"answer\": \"2\"}\n{\"prompt\": \"3+3?\", \"answer\": \"6\"}\n", &shaped, &plain);
+	read_rows("{\"prompt\": \"1+1?\", \"answer\": \"2\"}\n{\"prompt\": \"3+3?\", \"answer\": "
+	          "\"6\"}\n",
+	          &shaped, &plain);
 	assert_string_equal(plain.problems[0].prompt, "Q: 1+1?\nA:");
-	read_rows("{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, {\"role\": \"user\", \"content\": \"1+1?\"}], "
+	read_rows("{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, {\"role\": "
+	          "\"user\", \"content\": \"1+1?\"}], "
 	          "\"answer\": \"2\"}\n",
 	          NULL, &other);
 	assert_true(same(&plain.problems[0], &other.problems[0]));
@@ -103,7 +107,8 @@ static void all_pairs_are_found_and_no_other(void **state)
 	int                   at = 0;
 
 	for (int i = 0; i < MANY; i++) {
-		snprintf(texts[i], sizeof texts[i], "%u", rng_below((struct rng_key){1, RNG_TEST, 0, 0, 0}, (uint32_t)i, 200));
+		snprintf(texts[i], sizeof texts[i], "%u",
+		         rng_below((struct rng_key){1, RNG_TEST, 0, 0, 0}, (uint32_t)i, 200));
 		p[i] = asked(texts[i]);
 	}
 	assert_ok(overlap_within(p, MANY, &a, &o));
@@ -113,7 +118,8 @@ static void all_pairs_are_found_and_no_other(void **state)
 			first++;
 		if (first == i)
 			continue;
-		assert_true(at < o.n && o.items[at].problem == &p[i] && o.items[at].same_as == &p[first]);
+		assert_true(at < o.n && o.items[at].problem == &p[i] &&
+		            o.items[at].same_as == &p[first]);
 		at++;
 	}
 	assert_int_equal(at, o.n);
@@ -150,33 +156,52 @@ static void a_hundred_thousand_problems_are_compared(void **state)
 static void a_run_names_what_is_twice_held_out_and_trained_too_long_or_unreadable(void **state)
 {
 	(void)state;
-	write_text("train.jsonl",
-	           "{\"prompt\": \"12\", \"answer\": \"2\"}\n{\"prompt\": \"13\", \"answer\": \"3\"}\n"
-	           "{\"prompt\": \" 12 \", \"answer\": \"2\"}\n{\"id\": \"long\", \"prompt\": \"123456789\", \"answer\": \"9\"}\n");
-	write_text("eval.jsonl", "{\"prompt\": \"14\", \"answer\": \"4\"}\n{\"prompt\": \"13\\n\", \"answer\": \"3\"}\n");
-	write_text("job.yaml", "model:\n  tokenizer: \"chars:0123456789 \\n\"\n"
-	                       "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 16}\n"
-	                       "data: {train: train.jsonl, eval: eval.jsonl, max_prompt_length: 5}\n"
-	                       "task: {reward: exact}\nrollout: {num_generations: 2, prompts_per_step: 2, max_completion_length: 2}\n"
-	                       "run: {max_steps: 1, save_steps: 0, eval_steps: 1, tensorboard: false}\n");
+	write_text(
+	        "train.jsonl",
+	        "{\"prompt\": \"12\", \"answer\": \"2\"}\n{\"prompt\": \"13\", \"answer\": \"3\"}\n"
+	        "{\"prompt\": \" 12 \", \"answer\": \"2\"}\n{\"id\": \"long\", \"prompt\": "
+	        "\"123456789\", \"answer\": \"9\"}\n");
+	write_text("eval.jsonl", "{\"prompt\": \"14\", \"answer\": \"4\"}\n{\"prompt\": \"13\\n\", "
+	                         "\"answer\": \"3\"}\n");
+	write_text("job.yaml",
+	           "model:\n  tokenizer: \"chars:0123456789 \\n\"\n"
+	           "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, "
+	           "ff_width: 24, n_positions: 16}\n"
+	           "data: {train: train.jsonl, eval: eval.jsonl, max_prompt_length: 5}\n"
+	           "task: {reward: exact}\nrollout: {num_generations: 2, prompts_per_step: 2, "
+	           "max_completion_length: 2}\n"
+	           "run: {max_steps: 1, save_steps: 0, eval_steps: 1, tensorboard: false}\n");
 	assert_int_equal(hone("train job.yaml"), 0);
-	assert_says("stdout", "training problems: 1 left out, their prompts being too long: long (9 tokens)");
-	assert_says("stdout", "1 of 4 training problems ask what one before them asks: train:3 = train:1");
+	assert_says("stdout",
+	            "training problems: 1 left out, their prompts being too long: long (9 tokens)");
+	assert_says("stdout",
+	            "1 of 4 training problems ask what one before them asks: train:3 = train:1");
 	assert_says("stdout", "caution: 1 of 2 held-out problems are trained on: eval:2 = train:2");
 	assert_says("runs/job/data.json", "{\"id\": \"long\", \"tokens\": 9}");
 	assert_says("runs/job/data.json", "{\"id\": \"eval:2\", \"same_as\": \"train:2\"}");
 	assert_says("runs/job/data.json", "{\"id\": \"train:3\", \"same_as\": \"train:1\"}");
-	shell("echo '{\"id\": \"wordy\", \"prompt\": \"15\", \"answer\": \"five\"}' >> train.jsonl");
+	shell("echo '{\"id\": \"wordy\", \"prompt\": \"15\", \"answer\": \"five\"}' >> "
+	      "train.jsonl");
 	assert_int_equal(hone("train job.yaml task.reward=numeric run.output_dir=wordy"), 2);
-	assert_says("stderr", "train.jsonl:5: problem wordy: verifier numeric: the answer \"five\" has no number in it");
-	assert_int_equal(hone("train job.yaml task.reward=numeric run.output_dir=wordy data.unreadable_answers=drop"), 0);
-	assert_says("stdout", "training problems: 1 left out, their answers being unreadable: wordy");
-	assert_says("wordy/data.json", "{\"id\": \"wordy\", \"reason\": \"problem wordy: verifier numeric: the answer");
+	assert_says("stderr", "train.jsonl:5: problem wordy: verifier numeric: the answer \"five\" "
+	                      "has no number in it");
+	assert_int_equal(hone("train job.yaml task.reward=numeric run.output_dir=wordy "
+	                      "data.unreadable_answers=drop"),
+	                 0);
+	assert_says("stdout",
+	            "training problems: 1 left out, their answers being unreadable: wordy");
+	assert_says(
+	        "wordy/data.json",
+	        "{\"id\": \"wordy\", \"reason\": \"problem wordy: verifier numeric: the answer");
 	shell("echo '{\"prompt\": \"1\", \"answer\": \"five\"}' > train.jsonl");
-	assert_int_equal(hone("train job.yaml task.reward=numeric run.output_dir=none data.unreadable_answers=drop"), 2);
+	assert_int_equal(hone("train job.yaml task.reward=numeric run.output_dir=none "
+	                      "data.unreadable_answers=drop"),
+	                 2);
 	assert_says("stderr", "no problem is left, all 1 were dropped");
-	write_text("train.jsonl", "{\"id\": \"long\", \"prompt\": \"123456789\", \"answer\": \"9\"}\n");
-	assert_int_equal(hone("train job.yaml data.overlong_prompts=error run.output_dir=strict"), 2);
+	write_text("train.jsonl",
+	           "{\"id\": \"long\", \"prompt\": \"123456789\", \"answer\": \"9\"}\n");
+	assert_int_equal(hone("train job.yaml data.overlong_prompts=error run.output_dir=strict"),
+	                 2);
 	assert_says("stderr", "problem long: its prompt has 9 tokens, more than 5");
 }
 

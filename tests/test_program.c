@@ -1,4 +1,5 @@
-/* A user's own program as a verifier: what it may do wrong, and what then becomes of the answers. */
+/* A user's own program as a verifier: what it may do wrong, and what then becomes of the
+ * answers. */
 #include "verify/program.h"
 
 #include "run.h"
@@ -7,48 +8,54 @@
 #include <errno.h>
 
 /* It obeys the completion: the reward is its own process number, or it misbehaves. */
-static const char obedient[] = "#!/bin/sh\n"
-                               "while IFS= read -r line; do\n"
-                               "  case \"$line\" in\n"
-                               "  *WAIT*) sleep 60;;\n"
-                               "  *LINGER*) sleep 60 & echo $! > child; wait;;\n"
-                               "  *CRASH*) echo a message of its own >&2; exit 3;;\n"
-                               "  *KILL*) kill -9 $$;;\n"
-                               "  *GARBAGE*) echo 'not JSON';;\n"
-                               "  *EMPTY*) echo;;\n"
-                               "  *LIST*) echo '[1]';;\n"
-                               "  *TEXT*) echo '{\"reward\": \"1\"}';;\n"
-                               "  *NONE*) echo '{\"score\": 1}';;\n"
-                               "  *NAN*) echo '{\"reward\": NaN}';;\n"
-                               "  *NULL*) echo '{\"reward\": null}';;\n"
-                               "  *TRUE*) echo '{\"reward\": true}';;\n"
-                               "  *FALSE*) echo '{\"reward\": false}';;\n"
-                               "  *HUGE*) echo '{\"reward\": 1e308}';;\n"
-                               "  *DEEP*) echo '{\"reward\": -1e38}';;\n"
-                               "  *BOUND*) echo '{\"reward\": -1e6}';;\n"
-                               "  *BEYOND*) echo '{\"reward\": 1000001}';;\n"
-                               "  *TWO*) printf '{\"reward\": 1}\\n{\"reward\": 1}\\n';;\n"
-                               "  *LONG*) head -c 3000000 /dev/zero | tr '\\0' x; echo;;\n"
-                               "  *HALF*) printf '{\"rew'; sleep 0.1; printf 'ard\": 5}\\n';;\n"
-                               "  *SMALL*) echo '{\"reward\": 0.99}';;\n"
-                               "  *ENOUGH*) echo '{\"reward\": 0.5, \"right\": true}';;\n"
-                               "  *NEVER*) echo '{\"reward\": 2, \"right\": false}';;\n"
-                               "  *EXCUSE*) echo '{\"error\": \"no idea\"}';;\n"
-                               "  *UNPARSED*) echo '{\"reward\": 0, \"parsed\": false, \"metrics\": {\"x\": 1}}';;\n"
-                               "  *LENGTH*) echo \"{\\\"reward\\\": ${#line}}\";;\n"
-                               "  *) echo \"{\\\"reward\\\": $$}\";;\n"
-                               "  esac\n"
-                               "done\n";
+static const char obedient[] =
+        "#!/bin/sh\n"
+        "while IFS= read -r line; do\n"
+        "  case \"$line\" in\n"
+        "  *WAIT*) sleep 60;;\n"
+        "  *LINGER*) sleep 60 & echo $! > child; wait;;\n"
+        "  *CRASH*) echo a message of its own >&2; exit 3;;\n"
+        "  *KILL*) kill -9 $$;;\n"
+        "  *GARBAGE*) echo 'not JSON';;\n"
+        "  *EMPTY*) echo;;\n"
+        "  *LIST*) echo '[1]';;\n"
+        "  *TEXT*) echo '{\"reward\": \"1\"}';;\n"
+        "  *NONE*) echo '{\"score\": 1}';;\n"
+        "  *NAN*) echo '{\"reward\": NaN}';;\n"
+        "  *NULL*) echo '{\"reward\": null}';;\n"
+        "  *TRUE*) echo '{\"reward\": true}';;\n"
+        "  *FALSE*) echo '{\"reward\": false}';;\n"
+        "  *HUGE*) echo '{\"reward\": 1e308}';;\n"
+        "  *DEEP*) echo '{\"reward\": -1e38}';;\n"
+        "  *BOUND*) echo '{\"reward\": -1e6}';;\n"
+        "  *BEYOND*) echo '{\"reward\": 1000001}';;\n"
+        "  *TWO*) printf '{\"reward\": 1}\\n{\"reward\": 1}\\n';;\n"
+        "  *LONG*) head -c 3000000 /dev/zero | tr '\\0' x; echo;;\n"
+        "  *HALF*) printf '{\"rew'; sleep 0.1; printf 'ard\": 5}\\n';;\n"
+        "  *SMALL*) echo '{\"reward\": 0.99}';;\n"
+        "  *ENOUGH*) echo '{\"reward\": 0.5, \"right\": true}';;\n"
+        "  *NEVER*) echo '{\"reward\": 2, \"right\": false}';;\n"
+        "  *EXCUSE*) echo '{\"error\": \"no idea\"}';;\n"
+        "  *UNPARSED*) echo '{\"reward\": 0, \"parsed\": false, \"metrics\": {\"x\": 1}}';;\n"
+        "  *LENGTH*) echo \"{\\\"reward\\\": ${#line}}\";;\n"
+        "  *) echo \"{\\\"reward\\\": $$}\";;\n"
+        "  esac\n"
+        "done\n";
 
 static struct verifier_options with(const char *line)
 {
-	return (struct verifier_options){.command = {.line = line, .timeout = 20, .startup = 20, .workers = 1, .log = "log"}};
+	return (struct verifier_options){
+	        .command = {
+	                .line = line, .timeout = 20, .startup = 20, .workers = 1, .log = "log"}};
 }
 
 static struct score ask(const struct reward_spec *spec, const char *text, size_t n)
 {
 	const struct problem p = {
-	        .id = "p", .prompt = "q", .answer = "a", .row = "{\"prompt\": \"q\", \"answer\": \"a\", \"completion\": \"other\"}"};
+	        .id = "p",
+	        .prompt = "q",
+	        .answer = "a",
+	        .row = "{\"prompt\": \"q\", \"answer\": \"a\", \"completion\": \"other\"}"};
 	const struct completion c = {.text = text, .n = n, .finished = 1, .n_tokens = 3};
 	struct verdict          v;
 
@@ -100,7 +107,8 @@ static void one_program_answers_as_long_as_it_behaves(void **state)
 static void what_is_no_answer_is_no_verdict_and_the_next_one_gets_a_new_program(void **state)
 {
 	(void)state;
-	static const char *const wrong[] = {"CRASH", "KILL", "GARBAGE", "EMPTY", "LIST", "TEXT", "NONE", "NAN", "TWO", "LONG"};
+	static const char *const wrong[] = {"CRASH", "KILL", "GARBAGE", "EMPTY", "LIST",
+	                                    "TEXT",  "NONE", "NAN",     "TWO",   "LONG"};
 	struct verifier_options  o = with("./obedient");
 	struct reward_spec       spec;
 	char                     why[PROGRAM_WHY_MAX];
@@ -129,10 +137,11 @@ static void a_reward_is_a_number_within_bounds_or_no_verdict(void **state)
 	(void)state;
 	static const struct {
 		const char *text, *message;
-	} refused[] = {{"NULL", "\"reward\" is null: no verdict"},
-	               {"HUGE", "the reward 1e+308 is beyond +-1e+06: no verdict; scale the rewards"},
-	               {"DEEP", "the reward -1e+38 is beyond"},
-	               {"BEYOND", "is beyond"}};
+	} refused[] = {
+	        {"NULL", "\"reward\" is null: no verdict"},
+	        {"HUGE", "the reward 1e+308 is beyond +-1e+06: no verdict; scale the rewards"},
+	        {"DEEP", "the reward -1e+38 is beyond"},
+	        {"BEYOND", "is beyond"}};
 	struct verifier_options o = with("./obedient");
 	struct reward_spec      spec;
 	char                    why[PROGRAM_WHY_MAX];
@@ -161,12 +170,14 @@ static void messages_say_what_happened_and_where_the_program_spoke(void **state)
 	(void)state;
 	static const struct {
 		const char *text, *message;
-	} cases[] = {{"CRASH", "the command \"./obedient\" ended with status 3; its standard error is in log"},
-	             {"KILL", "ended by signal 9"},
-	             {"GARBAGE", "its answer: not valid JSON"},
-	             {"NONE", "\"reward\""},
-	             {"TWO", "one line for each"},
-	             {"EXCUSE", "it says: no idea"}};
+	} cases[] = {
+	        {"CRASH",
+	         "the command \"./obedient\" ended with status 3; its standard error is in log"},
+	        {"KILL", "ended by signal 9"},
+	        {"GARBAGE", "its answer: not valid JSON"},
+	        {"NONE", "\"reward\""},
+	        {"TWO", "one line for each"},
+	        {"EXCUSE", "it says: no idea"}};
 	struct verifier_options o = with("./obedient");
 	struct reward_spec      spec;
 	char                    why[PROGRAM_WHY_MAX], *log;
@@ -199,11 +210,13 @@ static void an_answer_that_takes_too_long_is_given_up_with_all_that_was_started(
 	o.command.timeout = 0.3;
 	open_spec(&spec, &o);
 	first = ask_text(&spec, "x");
-	assert_true(ask(&spec, "LINGER", 6).failed); /* and what it waits for, a child that sleeps, is gone: */
+	/* and what it waits for, a child that sleeps, is gone: */
+	assert_true(ask(&spec, "LINGER", 6).failed);
 	child = read_all("child", &n);
 	snprintf(path, sizeof path, "/proc/%d/cmdline", atoi(child));
 	free(child);
-	for (int i = 0; i < 100 && !gone; i++) { /* killed is killed, but the system may need a moment; a zombie has an empty line */
+	/* killed is killed, but the system may need a moment; a zombie has an empty line */
+	for (int i = 0; i < 100 && !gone; i++) {
 		FILE *f = fopen(path, "r");
 		gone = !f || fgetc(f) == EOF;
 		if (f)
@@ -228,7 +241,8 @@ static void a_late_answer_is_told_with_the_time_that_it_had(void **state)
 	open_spec(&spec, &o);
 	assert_true(ask(&spec, "WAIT", 4).failed);
 	program_failures(spec.command, why);
-	if (!strstr(why, "gave no answer within 0.75 seconds (the first one of a fresh program has command_startup more)"))
+	if (!strstr(why, "gave no answer within 0.75 seconds (the first one of a fresh program has "
+	                 "command_startup more)"))
 		fail_msg("%s", why);
 	verifier_close(&spec);
 }
@@ -268,10 +282,12 @@ static void a_program_that_hangs_for_good_is_given_up(void **state)
 	int                     alive = 0;
 	size_t                  n;
 
-	write_text("hangs.sh", "echo x >> hung\nread a\n[ -e hang ] && sleep 600\ntouch hang\necho '{\"reward\": 1}'\nread a\nsleep 600\n");
+	write_text("hangs.sh", "echo x >> hung\nread a\n[ -e hang ] && sleep 600\ntouch hang\necho "
+	                       "'{\"reward\": 1}'\nread a\nsleep 600\n");
 	o.command.timeout = 0.1;
 	o.command.startup = 0.4;
-	for (int i = 0; i < 50 && !alive; i++) { /* a slow machine may take longer to start a shell */
+	/* a slow machine may take longer to start a shell */
+	for (int i = 0; i < 50 && !alive; i++) {
 		shell("rm -f hang hung");
 		open_spec(&spec, &o);
 		alive = !ask(&spec, "x", 1).failed;
@@ -298,7 +314,8 @@ static void state_that_an_earlier_answer_left_behind_decides_nothing(void **stat
 	struct reward_spec      spec;
 	char                    why[PROGRAM_WHY_MAX];
 
-	write_text("twice.sh", "read a; echo '{\"reward\": 1}'; read a; echo '{\"reward\": 1}'; read a\n");
+	write_text("twice.sh",
+	           "read a; echo '{\"reward\": 1}'; read a; echo '{\"reward\": 1}'; read a\n");
 	open_spec(&spec, &o);
 	for (int i = 0; i < 7; i++)
 		assert_close(ask_text(&spec, "x"), 1, 0);
@@ -357,8 +374,10 @@ static void any_bytes_reach_the_program_as_one_line_of_text(void **state)
 	length = ask(&spec, text, N).reward; /* more than a pipe holds */
 	assert_true(length > N && length < N + 200);
 	memset(text + 6, '\n', N - 6);
-	assert_close(ask(&spec, text, N).reward, length + N - 6, 0);                         /* \n */
-	assert_close(ask(&spec, "LENGTH\0\xff\n", 9).reward, length - N + 6 + 6 + 3 + 2, 3); /* \u0000, U+FFFD, \n */
+	/* \n */
+	assert_close(ask(&spec, text, N).reward, length + N - 6, 0);
+	/* \u0000, U+FFFD, \n */
+	assert_close(ask(&spec, "LENGTH\0\xff\n", 9).reward, length - N + 6 + 6 + 3 + 2, 3);
 	verifier_close(&spec);
 	free(text);
 }
@@ -372,7 +391,8 @@ static void the_question_holds_the_row_and_the_completion_once(void **state)
 	char                   *line;
 	size_t                  n;
 
-	write_text("keep.sh", "while IFS= read -r line; do printf '%s\\n' \"$line\" > question; echo '{\"reward\": 1}'; done\n");
+	write_text("keep.sh", "while IFS= read -r line; do printf '%s\\n' \"$line\" > question; "
+	                      "echo '{\"reward\": 1}'; done\n");
 	open_spec(&spec, &o);
 	ask_text(&spec, "the text");
 	verifier_close(&spec);
@@ -435,21 +455,24 @@ static void a_command_that_cannot_be_run_is_refused_at_once(void **state)
 
 /* ---- in the commands of hone ---- */
 
-static const char config[] = "model:\n"
-                             "  tokenizer: 'chars:abcd='\n"
-                             "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 16}\n"
-                             "data: {train: train.jsonl, eval: train.jsonl}\n"
-                             "task: {reward: command, verifier: {command: 'sh judge.sh'}}\n"
-                             "loss: {beta: 0}\n"
-                             "rollout: {num_generations: 8, prompts_per_step: 4, max_completion_length: 3}\n"
-                             "optim: {learning_rate: 1e-2}\n"
-                             "run: {max_steps: 4, save_steps: 2, eval_steps: 0, seed: 1, tensorboard: false}\n";
+static const char config[] =
+        "model:\n"
+        "  tokenizer: 'chars:abcd='\n"
+        "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, "
+        "n_positions: 16}\n"
+        "data: {train: train.jsonl, eval: train.jsonl}\n"
+        "task: {reward: command, verifier: {command: 'sh judge.sh'}}\n"
+        "loss: {beta: 0}\n"
+        "rollout: {num_generations: 8, prompts_per_step: 4, max_completion_length: 3}\n"
+        "optim: {learning_rate: 1e-2}\n"
+        "run: {max_steps: 4, save_steps: 2, eval_steps: 0, seed: 1, tensorboard: false}\n";
 
 /* Right is what begins with an a. Nothing can be said about what has a d in it. */
 static const char judge[] = "while IFS= read -r line; do\n"
                             "  echo x >> asked\n"
                             "  text=${line#*'\"completion\": \"'}; text=${text%%'\"'*}\n"
-                            "  case \"$text\" in *d*) echo oops;; a*) echo '{\"reward\": 1}';; *) echo '{\"reward\": 0}';; esac\n"
+                            "  case \"$text\" in *d*) echo oops;; a*) echo '{\"reward\": 1}';; *) "
+                            "echo '{\"reward\": 0}';; esac\n"
                             "done\n";
 
 static double metric(const char *folder, const char *name)
@@ -492,29 +515,41 @@ static void a_run_counts_answers_without_verdict_and_leaves_them_out(void **stat
 	double failed;
 
 	shell("rm -f asked");
-	assert_int_equal(hone("train command.yaml run.output_dir=whole compute.threads=3 task.verifier.command_workers=2"), 0);
+	assert_int_equal(hone("train command.yaml run.output_dir=whole compute.threads=3 "
+	                      "task.verifier.command_workers=2"),
+	                 0);
 	failed = metric("whole", "reward/command_errors");
 	assert_true(failed > 0 && failed < 4 * 32);
 	assert_close(metric("whole", "reward_invalid"), failed, 0);
-	assert_true(lines_of("asked") >= 4 * 32); /* once each, for reward and accuracy; twice where the program then was replaced */
+	/* once each, for reward and accuracy; twice where the program then was replaced */
+	assert_true(lines_of("asked") >= 4 * 32);
 	assert_true(lines_of("asked") <= 4 * 32 + (int)failed);
-	shell("grep -q 'answers got no verdict: the command \"sh judge.sh\": its answer' stdout stderr");
+	shell("grep -q 'answers got no verdict: the command \"sh judge.sh\": its answer' stdout "
+	      "stderr");
 }
 
 static void a_resumed_run_is_the_uninterrupted_one(void **state)
 {
 	(void)state;
-	assert_int_equal(hone("train command.yaml run.output_dir=parts compute.threads=1 run.max_steps=2"), 0);
-	assert_int_equal(hone("train command.yaml run.output_dir=parts compute.threads=1 run.max_steps=4 --resume"), 0);
+	assert_int_equal(
+	        hone("train command.yaml run.output_dir=parts compute.threads=1 run.max_steps=2"),
+	        0);
+	assert_int_equal(hone("train command.yaml run.output_dir=parts compute.threads=1 "
+	                      "run.max_steps=4 --resume"),
+	                 0);
 	shell("cmp whole/checkpoint-4/model.safetensors parts/checkpoint-4/model.safetensors");
 }
 
 static void stop_and_zero_do_what_they_say(void **state)
 {
 	(void)state;
-	assert_int_equal(hone("train command.yaml run.output_dir=stop task.verifier.command_on_error=stop"), 1);
+	assert_int_equal(
+	        hone("train command.yaml run.output_dir=stop task.verifier.command_on_error=stop"),
+	        1);
 	shell("grep -q 'answers got no verdict: the command' stderr");
-	assert_int_equal(hone("train command.yaml run.output_dir=zero task.verifier.command_on_error=zero"), 0);
+	assert_int_equal(
+	        hone("train command.yaml run.output_dir=zero task.verifier.command_on_error=zero"),
+	        0);
 	assert_close(metric("zero", "reward_invalid"), 0, 0);
 	assert_true(metric("zero", "reward/command_errors") > 0);
 }
@@ -522,27 +557,36 @@ static void stop_and_zero_do_what_they_say(void **state)
 static void a_run_without_any_verdict_ends(void **state)
 {
 	(void)state;
-	assert_int_equal(hone("train command.yaml run.output_dir=none task.verifier.command='sh -c \"echo hopeless >&2; exit 7\"'"), 1);
-	shell("grep -q '32 of 32 answers got no verdict' stderr && grep -q 'status 7' stderr && grep -q none/verifier.log stderr");
+	assert_int_equal(hone("train command.yaml run.output_dir=none task.verifier.command='sh -c "
+	                      "\"echo hopeless >&2; exit 7\"'"),
+	                 1);
+	shell("grep -q '32 of 32 answers got no verdict' stderr && grep -q 'status 7' stderr && "
+	      "grep -q none/verifier.log stderr");
 	shell("grep -q hopeless none/verifier.log");
-	assert_int_equal(hone("train command.yaml run.output_dir=lost task.verifier.command=./lost"), 2);
+	assert_int_equal(
+	        hone("train command.yaml run.output_dir=lost task.verifier.command=./lost"), 2);
 	shell("grep -q '\"./lost\" is not there' stderr");
-	assert_int_equal(hone("train command.yaml run.output_dir=tokens task.token_rewards=true"), 2);
+	assert_int_equal(hone("train command.yaml run.output_dir=tokens task.token_rewards=true"),
+	                 2);
 	shell("grep -q 'every beginning of every answer' stderr");
 }
 
 static void score_and_eval_ask_the_program_too(void **state)
 {
 	(void)state;
-	write_text("rows.jsonl", "{\"completion\": \"ab\", \"answer\": \"a\"}\n{\"completion\": \"d\"}\n{\"completion\": \"b\"}\n");
+	write_text("rows.jsonl", "{\"completion\": \"ab\", \"answer\": \"a\"}\n{\"completion\": "
+	                         "\"d\"}\n{\"completion\": \"b\"}\n");
 	assert_int_equal(hone("score --task command --command 'sh judge.sh' < rows.jsonl"), 2);
-	shell("grep -c '\"reward\": 1,' stdout | grep -q 1 && grep -q '\"line\": 2, \"error\": \"line 2: the command' stdout && grep -q "
+	shell("grep -c '\"reward\": 1,' stdout | grep -q 1 && grep -q '\"line\": 2, \"error\": "
+	      "\"line 2: the command' stdout && grep -q "
 	      "'\"reward\": 0,' stdout");
 	assert_int_equal(hone("score --task command < rows.jsonl"), 2);
-	assert_int_equal(hone("eval whole --data train.jsonl --task command --command 'sh judge.sh' --max-tokens 3 --samples 2 --output "
+	assert_int_equal(hone("eval whole --data train.jsonl --task command --command 'sh "
+	                      "judge.sh' --max-tokens 3 --samples 2 --output "
 	                      "scores.json"),
 	                 0);
-	shell("grep -q '\"unjudged\": [1-9]' scores.json && grep -q 'problems left out: the command had no verdict' stderr");
+	shell("grep -q '\"unjudged\": [1-9]' scores.json && grep -q 'problems left out: the "
+	      "command had no verdict' stderr");
 }
 
 static void write_files(void)
@@ -550,7 +594,8 @@ static void write_files(void)
 	FILE *f = fopen("train.jsonl", "w");
 
 	for (int i = 0; i < 16; i++)
-		fprintf(f, "{\"prompt\": \"%c%c=\", \"answer\": \"a\"}\n", "abcd"[i % 4], "abcd"[i / 4]);
+		fprintf(f, "{\"prompt\": \"%c%c=\", \"answer\": \"a\"}\n", "abcd"[i % 4],
+		        "abcd"[i / 4]);
 	fclose(f);
 	write_text("obedient", obedient);
 	chmod("obedient", 0755);
@@ -560,26 +605,27 @@ static void write_files(void)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(one_program_answers_as_long_as_it_behaves),
-	                                   TEST(what_is_no_answer_is_no_verdict_and_the_next_one_gets_a_new_program),
-	                                   TEST(messages_say_what_happened_and_where_the_program_spoke),
-	                                   TEST(an_answer_that_takes_too_long_is_given_up_with_all_that_was_started),
-	                                   TEST(a_reward_is_a_number_within_bounds_or_no_verdict),
-	                                   TEST(a_late_answer_is_told_with_the_time_that_it_had),
-	                                   TEST(who_waits_is_told_so),
-	                                   TEST(a_program_that_hangs_for_good_is_given_up),
-	                                   TEST(state_that_an_earlier_answer_left_behind_decides_nothing),
-	                                   TEST(a_program_that_was_killed_between_two_answers_is_replaced_unnoticed),
-	                                   TEST(a_broken_program_is_soon_not_asked_any_more),
-	                                   TEST(any_bytes_reach_the_program_as_one_line_of_text),
-	                                   TEST(the_question_holds_the_row_and_the_completion_once),
-	                                   TEST(threads_share_the_programs),
-	                                   TEST(a_command_that_cannot_be_run_is_refused_at_once),
-	                                   TEST(a_run_counts_answers_without_verdict_and_leaves_them_out),
-	                                   TEST(a_resumed_run_is_the_uninterrupted_one),
-	                                   TEST(stop_and_zero_do_what_they_say),
-	                                   TEST(a_run_without_any_verdict_ends),
-	                                   TEST(score_and_eval_ask_the_program_too)};
+	const struct CMUnitTest tests[] = {
+	        TEST(one_program_answers_as_long_as_it_behaves),
+	        TEST(what_is_no_answer_is_no_verdict_and_the_next_one_gets_a_new_program),
+	        TEST(messages_say_what_happened_and_where_the_program_spoke),
+	        TEST(an_answer_that_takes_too_long_is_given_up_with_all_that_was_started),
+	        TEST(a_reward_is_a_number_within_bounds_or_no_verdict),
+	        TEST(a_late_answer_is_told_with_the_time_that_it_had),
+	        TEST(who_waits_is_told_so),
+	        TEST(a_program_that_hangs_for_good_is_given_up),
+	        TEST(state_that_an_earlier_answer_left_behind_decides_nothing),
+	        TEST(a_program_that_was_killed_between_two_answers_is_replaced_unnoticed),
+	        TEST(a_broken_program_is_soon_not_asked_any_more),
+	        TEST(any_bytes_reach_the_program_as_one_line_of_text),
+	        TEST(the_question_holds_the_row_and_the_completion_once),
+	        TEST(threads_share_the_programs),
+	        TEST(a_command_that_cannot_be_run_is_refused_at_once),
+	        TEST(a_run_counts_answers_without_verdict_and_leaves_them_out),
+	        TEST(a_resumed_run_is_the_uninterrupted_one),
+	        TEST(stop_and_zero_do_what_they_say),
+	        TEST(a_run_without_any_verdict_ends),
+	        TEST(score_and_eval_ask_the_program_too)};
 
 	run_in_temporary_folder();
 	write_files();

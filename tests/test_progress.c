@@ -54,7 +54,8 @@ static void a_terminal_gets_one_line_that_rewrites_itself_within_the_window(void
 	f = fdopen(theirs, "w");
 	assert_non_null(f);
 	five_steps(f, 1);
-	while (!strstr(text, "5/5") && (got = read(ours, text + n, sizeof text - 1 - (size_t)n)) > 0)
+	while (!strstr(text, "5/5") &&
+	       (got = read(ours, text + n, sizeof text - 1 - (size_t)n)) > 0)
 		n += (int)got;
 	fclose(f);
 	close(ours);
@@ -77,4 +78,5 @@ static void nobody_listening_is_no_error(void **state)
 }
 
 TEST_MAIN(TEST(a_file_gets_plain_lines_every_so_many_steps_and_the_last),
-          TEST(a_terminal_gets_one_line_that_rewrites_itself_within_the_window), TEST(nobody_listening_is_no_error))
+          TEST(a_terminal_gets_one_line_that_rewrites_itself_within_the_window),
+          TEST(nobody_listening_is_no_error))

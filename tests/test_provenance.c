@@ -4,14 +4,16 @@
 #include "base/version.h"
 #include "run/provenance.h"
 
-static const char job[] = "model:\n"
-                          "  tokenizer: chars\n"
-                          "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
-                          "data: {generate: [{name: sequence, levels: 1, count: 20}]}\n"
-                          "task: {reward: sequence}\n"
-                          "loss: {beta: 0}\n"
-                          "rollout: {num_generations: 2, prompts_per_step: 2, max_completion_length: 4}\n"
-                          "run: {max_steps: 4, save_steps: 2, output_dir: run, tensorboard: false}\n";
+static const char job[] =
+        "model:\n"
+        "  tokenizer: chars\n"
+        "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, "
+        "n_positions: 32}\n"
+        "data: {generate: [{name: sequence, levels: 1, count: 20}]}\n"
+        "task: {reward: sequence}\n"
+        "loss: {beta: 0}\n"
+        "rollout: {num_generations: 2, prompts_per_step: 2, max_completion_length: 4}\n"
+        "run: {max_steps: 4, save_steps: 2, output_dir: run, tensorboard: false}\n";
 
 /* The program `commit` goes on in the folder run behind `step`. */
 static void go_on(const char *commit, int step)
@@ -34,9 +36,11 @@ static void assert_made_by(const char *expected)
 		const char *commit = "";
 		size_t      used = strlen(got);
 		assert_ok(json_parse("line", at, (size_t)(end - at), &line));
-		assert_ok(json_get_int("line", line, "from_step", JSON_REQUIRED, 1, INT64_MAX, &from));
+		assert_ok(json_get_int("line", line, "from_step", JSON_REQUIRED, 1, INT64_MAX,
+		                       &from));
 		assert_ok(json_get_text("line", line, "commit", JSON_REQUIRED, &commit));
-		snprintf(got + used, sizeof got - used, "%s%lld %s", used ? ", " : "", (long long)from, commit);
+		snprintf(got + used, sizeof got - used, "%s%lld %s", used ? ", " : "",
+		         (long long)from, commit);
 		json_decref(line);
 	}
 	assert_string_equal(at, "");
@@ -97,7 +101,12 @@ static void other_kernels_are_another_program(void **state)
 static void a_line_that_says_nothing_is_left_out_and_the_others_stay(void **state)
 {
 	(void)state;
-	static const char *const lines[] = {"",     "[]", "{}", "{\"from_step\": \"1\"}", "{\"from_step\": 0}", "{\"from_step\": 1, \"comm",
+	static const char *const lines[] = {"",
+	                                    "[]",
+	                                    "{}",
+	                                    "{\"from_step\": \"1\"}",
+	                                    "{\"from_step\": 0}",
+	                                    "{\"from_step\": 1, \"comm",
 	                                    "\\377"};
 
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
@@ -152,7 +161,8 @@ static void a_run_that_goes_on_after_another_program_says_so(void **state)
 	hone_ok("train job.yaml --resume");
 	assert_int_equal(count_lines("run/provenance.jsonl"), 2);
 	assert_says("run/provenance.jsonl", "{\"from_step\": 1, \"version\": \"0\"");
-	assert_says("run/provenance.jsonl", "\n{\"from_step\": 3, \"version\": \"" HONE_VERSION "\"");
+	assert_says("run/provenance.jsonl",
+	            "\n{\"from_step\": 3, \"version\": \"" HONE_VERSION "\"");
 	hone_ok("train job.yaml --from-scratch");
 	assert_int_equal(count_lines("run/provenance.jsonl"), 1);
 	assert_int_equal(count_lines("run/old-1/provenance.jsonl"), 2);
@@ -161,14 +171,19 @@ static void a_run_that_goes_on_after_another_program_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup(one_program_is_one_line_however_often_it_is_stopped, new_folder),
-	        cmocka_unit_test_setup(another_program_begins_behind_the_last_step_that_stays, new_folder),
+	        cmocka_unit_test_setup(one_program_is_one_line_however_often_it_is_stopped,
+	                               new_folder),
+	        cmocka_unit_test_setup(another_program_begins_behind_the_last_step_that_stays,
+	                               new_folder),
 	        cmocka_unit_test_setup(steps_that_are_made_again_are_the_new_program_s, new_folder),
 	        cmocka_unit_test_setup(other_kernels_are_another_program, new_folder),
-	        cmocka_unit_test_setup(a_line_that_says_nothing_is_left_out_and_the_others_stay, new_folder),
+	        cmocka_unit_test_setup(a_line_that_says_nothing_is_left_out_and_the_others_stay,
+	                               new_folder),
 	        cmocka_unit_test_setup(a_file_of_something_else_makes_way, new_folder),
-	        cmocka_unit_test_setup(a_run_and_its_resume_name_the_program_that_version_names, new_folder),
-	        cmocka_unit_test_setup(a_run_that_goes_on_after_another_program_says_so, new_folder),
+	        cmocka_unit_test_setup(a_run_and_its_resume_name_the_program_that_version_names,
+	                               new_folder),
+	        cmocka_unit_test_setup(a_run_that_goes_on_after_another_program_says_so,
+	                               new_folder),
 	};
 
 	run_in_temporary_folder();

@@ -49,13 +49,15 @@ static void every_row_of_the_table_becomes_a_config_and_comes_back(void **state)
 		assert_ok(recipe_algorithm(&c, &got));
 		assert_int_equal(got.clip, row->clip);
 		assert_int_equal(got.loss_type, row->loss_type);
-		assert_true(got.epsilon_high == row->epsilon_high && c.loss.epsilon_high == row->epsilon_high);
+		assert_true(got.epsilon_high == row->epsilon_high &&
+		            c.loss.epsilon_high == row->epsilon_high);
 		assert_string_equal(c.loss.clip, choice_name(choices_clip, row->clip));
 		config_free(&c);
 	}
 }
 
-/* The values of a row are taken back where the config makes that nothing reads them; what the user wrote is refused. */
+/* The values of a row are taken back where the config makes that nothing reads them; what the user
+ * wrote is refused. */
 static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
 {
 	(void)state;
@@ -69,15 +71,19 @@ static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
 	        {"loss: {beta: 0, kl_placement: reward}", "loss.kl_placement"},
 	        {"loss: {beta: 0, use_bias_correction_kl: true}", "loss.use_bias_correction_kl"},
 	        {"loss: {beta: 0, kl_controller: adaptive}", "loss.kl_controller"},
-	        {"loss: {beta: 0.1, kl_placement: reward, use_bias_correction_kl: false}", "loss.use_bias_correction_kl"},
+	        {"loss: {beta: 0.1, kl_placement: reward, use_bias_correction_kl: false}",
+	         "loss.use_bias_correction_kl"},
 	        {"algorithm: reinforce\nloss: {epsilon: 0.3}", "loss.epsilon"},
 	        {"algorithm: sapo\nloss: {epsilon_high: 0.3}", "loss.epsilon_high"},
 	        {"algorithm: sapo\nloss: {delta: 3}", "loss.delta"},
-	        {"algorithm: sapo\nguidance: {kind: guide, clip: hard}\nloss: {epsilon: 0.3}", NULL},
+	        {"algorithm: sapo\nguidance: {kind: guide, clip: hard}\nloss: {epsilon: 0.3}",
+	         NULL},
 	        {"loss: {advantage_eps: 0.1, scale_rewards: none}", "loss.advantage_eps"},
 	        {"loss: {mismatch: token_truncate}", "loss.mismatch"},
-	        {"compute: {numerics: fast}\nloss: {mismatch: token_truncate, mismatch_min: 0.5}", NULL},
-	        {"compute: {numerics: fast}\nloss: {mismatch: token_mask, mismatch_min: 0.5}", NULL},
+	        {"compute: {numerics: fast}\nloss: {mismatch: token_truncate, mismatch_min: 0.5}",
+	         NULL},
+	        {"compute: {numerics: fast}\nloss: {mismatch: token_mask, mismatch_min: 0.5}",
+	         NULL},
 	        {"algorithm: dapo\nloss: {overlong_buffer: 10}", NULL},
 	};
 
@@ -86,16 +92,20 @@ static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
 		struct config    c;
 		struct algorithm a;
 		struct text      t = {0};
-		int              status = config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL, 0, &c);
+		int status = config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL,
+		                          0, &c);
 		if (status == OK)
 			status = recipe_algorithm(&c, &a);
-		snprintf(message, sizeof message, "%s ", cases[i].path ? strchr(cases[i].path, '.') + 1 : "");
-		if (status != (cases[i].path ? ERR_INPUT : OK) || (cases[i].path && !strstr(error_message(), message)))
+		snprintf(message, sizeof message, "%s ",
+		         cases[i].path ? strchr(cases[i].path, '.') + 1 : "");
+		if (status != (cases[i].path ? ERR_INPUT : OK) ||
+		    (cases[i].path && !strstr(error_message(), message)))
 			fail_msg("%s: %s", cases[i].text, error_message());
 		if (!cases[i].path) {
 			assert_ok(config_resolved(&c, &t));
 			assert_true(!strstr(t.data, "kl_estimator") == !(a.beta > 0));
-			assert_true(!strstr(t.data, "overlong_buffer") == (a.overlong != OVERLONG_SHAPE));
+			assert_true(!strstr(t.data, "overlong_buffer") ==
+			            (a.overlong != OVERLONG_SHAPE));
 		}
 		text_free(&t);
 		config_free(&c);
@@ -115,21 +125,26 @@ static void epsilon_alone_sets_both_sides_of_the_clip(void **state)
 	        {"algorithm: grpo\nloss: {epsilon_high: 0.3}", .2, .3},
 	        {"algorithm: dapo\nloss: {epsilon: 0.3}", .3, .3},
 	        {"algorithm: dapo", .2, .28},
-	        {"algorithm: cispo\nloss: {epsilon: 0.5}", .5, 5}, /* there the ceiling is no width */
+	        /* there the ceiling is no width */
+	        {"algorithm: cispo\nloss: {epsilon: 0.5}", .5, 5},
 	        {"algorithm: cispo\nloss: {clip: cap, epsilon: 0.5}", .5, .5},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct config    c;
 		struct algorithm got;
-		assert_ok(config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL, 0, &c));
+		assert_ok(config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL, 0,
+		                       &c));
 		assert_ok(recipe_algorithm(&c, &got));
 		assert_close(got.epsilon, cases[i].low, 0);
 		assert_close(got.epsilon_high, cases[i].high, 0);
-		assert_close(c.loss.epsilon_high, cases[i].high, 0); /* the resolved config says so */
+		/* the resolved config says so */
+		assert_close(c.loss.epsilon_high, cases[i].high, 0);
 		config_free(&c);
 	}
 }
 
-TEST_MAIN(TEST(epsilon_alone_sets_both_sides_of_the_clip), TEST(what_a_part_does_not_read_is_refused_and_not_resolved),
-          TEST(the_schema_knows_the_words_of_the_algorithm_and_no_others), TEST(every_row_of_the_table_becomes_a_config_and_comes_back))
+TEST_MAIN(TEST(epsilon_alone_sets_both_sides_of_the_clip),
+          TEST(what_a_part_does_not_read_is_refused_and_not_resolved),
+          TEST(the_schema_knows_the_words_of_the_algorithm_and_no_others),
+          TEST(every_row_of_the_table_becomes_a_config_and_comes_back))

@@ -39,15 +39,23 @@ static void put_run(const struct place *p, int n)
 {
 	struct text t = {0};
 
-	text_print(&t, "{\"step\": 0, \"eval/pass@1\": 0.25, \"eval/pass@1_stderr\": 0.0625, \"eval/sums & <b>/pass@1\": 0.5}\n");
+	text_print(&t, "{\"step\": 0, \"eval/pass@1\": 0.25, \"eval/pass@1_stderr\": 0.0625, "
+	               "\"eval/sums & <b>/pass@1\": 0.5}\n");
 	for (int i = 1; i <= n; i++)
 		text_print(&t,
-		           "{\"step\": %d, \"reward\": %.4f, \"entropy\": %.4f, \"kl\": null, \"grad_norm\": %g, \"learning_rate\": 1e-06, "
-		           "\"clip_ratio/low_mean\": %.4f, \"clip_ratio/high_mean\": 0.01, \"step_time\": 2.5, "
-		           "\"timing_s/rollout\": 1.5, \"timing_s/forward\": 0.25, \"timing_s/backward\": 0.75}\n",
-		           i, 0.9 - 0.6 * exp(-i / 40.0) + 0.05 * sin(i * i), 2 * exp(-i / 90.0) + 0.1 * sin(7.0 * i),
+		           "{\"step\": %d, \"reward\": %.4f, \"entropy\": %.4f, \"kl\": null, "
+		           "\"grad_norm\": %g, \"learning_rate\": 1e-06, "
+		           "\"clip_ratio/low_mean\": %.4f, \"clip_ratio/high_mean\": 0.01, "
+		           "\"step_time\": 2.5, "
+		           "\"timing_s/rollout\": 1.5, \"timing_s/forward\": 0.25, "
+		           "\"timing_s/backward\": 0.75}\n",
+		           i, 0.9 - 0.6 * exp(-i / 40.0) + 0.05 * sin(i * i),
+		           2 * exp(-i / 90.0) + 0.1 * sin(7.0 * i),
 		           i == 57 ? 9.5 : 1 + 0.3 * sin(3.0 * i), 0.02 + 0.01 * sin(5.0 * i));
-	text_print(&t, "{\"step\": %d, \"eval/pass@1\": 0.75, \"eval/pass@1_stderr\": 0.03125, \"eval/sums & <b>/pass@1\": 0.875}\n", n);
+	text_print(&t,
+	           "{\"step\": %d, \"eval/pass@1\": 0.75, \"eval/pass@1_stderr\": 0.03125, "
+	           "\"eval/sums & <b>/pass@1\": 0.875}\n",
+	           n);
 	put(p, "metrics.jsonl", t.data);
 	text_free(&t);
 }
@@ -123,7 +131,9 @@ static void the_table_has_the_first_and_last_pass_rate_with_errors(void **state)
 
 	put_run(&p, 40);
 	char *page = report_of(&p);
-	assert_non_null(strstr(page, "<td>40</td><td>0.25 <small>\xc2\xb1 0.062</small></td><td>0.75 <small>\xc2\xb1 0.031</small></td>"));
+	assert_non_null(strstr(page,
+	                       "<td>40</td><td>0.25 <small>\xc2\xb1 0.062</small></td><td>0.75 "
+	                       "<small>\xc2\xb1 0.031</small></td>"));
 	leave(&p, page);
 }
 
@@ -133,7 +143,8 @@ static void a_schedule_is_drawn_as_it_is_and_noise_with_its_average(void **state
 	struct place p = make_place();
 
 	put_run(&p, 120);
-	char *page = report_of(&p), *rate = strstr(page, "<figcaption>Learning rate"), *noise = strstr(page, "<figcaption>Gradient norm");
+	char *page = report_of(&p), *rate = strstr(page, "<figcaption>Learning rate"),
+	     *noise = strstr(page, "<figcaption>Gradient norm");
 	assert_non_null(rate);
 	assert_non_null(noise);
 	*strstr(rate, "</figure>") = 0;
@@ -185,8 +196,10 @@ static void hostile_text_stays_text(void **state)
 
 	put_run(&p, 3);
 	put(&p, "samples/step-2.jsonl.gz",
-	    "{\"step\": 2, \"problem\": \"<img src=x onerror=alert(1)>\", \"prompt\": \"</pre><script>alert(1)</script>\", "
-	    "\"completion\": \"a\\u0000\\u0001b & 'c' \\\"d\\\"\", \"answer\": \"<\", \"reward\": null, \"accuracy\": 0, \"tokens\": 3, "
+	    "{\"step\": 2, \"problem\": \"<img src=x onerror=alert(1)>\", \"prompt\": "
+	    "\"</pre><script>alert(1)</script>\", "
+	    "\"completion\": \"a\\u0000\\u0001b & 'c' \\\"d\\\"\", \"answer\": \"<\", \"reward\": "
+	    "null, \"accuracy\": 0, \"tokens\": 3, "
 	    "\"stop\": \"eos\"}\n");
 	char *page = report_of(&p);
 	assert_true(is_well_formed(page));
@@ -212,14 +225,16 @@ static void the_first_and_the_last_samples_stand_side_by_side(void **state)
 {
 	(void)state;
 	struct place p = make_place();
-	const char  *row = "{\"problem\": \"p\", \"prompt\": \"1+1=\", \"completion\": \"%s\", \"right\": %s}\n";
+	const char  *row = "{\"problem\": \"p\", \"prompt\": \"1+1=\", \"completion\": \"%s\", "
+	                   "\"right\": %s}\n";
 	char         text[256];
 
 	put_run(&p, 3);
 	for (int i = 0; i < 3; i++) {
 		char name[64];
 		snprintf(name, sizeof name, "samples/step-%d.jsonl.gz", (int[]){9, 10, 200}[i]);
-		snprintf(text, sizeof text, row, (const char *[]){"three", "between", "two"}[i], i == 2 ? "true" : "false");
+		snprintf(text, sizeof text, row, (const char *[]){"three", "between", "two"}[i],
+		         i == 2 ? "true" : "false");
 		put(&p, name, text);
 	}
 	char *page = report_of(&p);
@@ -256,7 +271,9 @@ static void a_step_logged_again_replaces_what_followed_it(void **state)
 	(void)state;
 	struct place p = make_place();
 
-	put(&p, "metrics.jsonl", "{\"step\": 1, \"reward\": 0.125}\n{\"step\": 2, \"reward\": 77}\n{\"step\": 2, \"reward\": 0.375}\n");
+	put(&p, "metrics.jsonl",
+	    "{\"step\": 1, \"reward\": 0.125}\n{\"step\": 2, \"reward\": 77}\n{\"step\": 2, "
+	    "\"reward\": 0.375}\n");
 	char *page = report_of(&p);
 	assert_null(strstr(page, "77"));
 	assert_non_null(strstr(page, ">0.4</text>"));
@@ -277,7 +294,10 @@ static void only_the_error_of_its_name_stands_beside_a_mean(void **state)
 
 	memset(name, 'x', 255);
 	name[255] = 0;
-	text_print(&t, "{\"step\": 1, \"%s\": 0.5, \"y\": 3, \"y_stderr\": 0.25, \"%sx\": 2, \"%sx_stderr\": 0.125}\n", name, name, name);
+	text_print(&t,
+	           "{\"step\": 1, \"%s\": 0.5, \"y\": 3, \"y_stderr\": 0.25, \"%sx\": 2, "
+	           "\"%sx_stderr\": 0.125}\n",
+	           name, name, name);
 	put(&p, "metrics.jsonl", t.data);
 	assert_ok(series_read(p.folder, &run));
 	assert_non_null(s = series_find(&run, name));
@@ -295,8 +315,10 @@ static void extreme_values_make_finite_coordinates(void **state)
 	struct place p = make_place();
 
 	put(&p, "metrics.jsonl",
-	    "{\"step\": 1, \"reward\": 1e308, \"loss\": -1e30, \"entropy\": 5, \"kl\": 1e-320, \"grad_norm\": 1000000000.0}\n"
-	    "{\"step\": 2, \"reward\": -1e308, \"loss\": 1e30, \"entropy\": 5, \"kl\": 0, \"grad_norm\": 1000000000.0000001}\n");
+	    "{\"step\": 1, \"reward\": 1e308, \"loss\": -1e30, \"entropy\": 5, \"kl\": 1e-320, "
+	    "\"grad_norm\": 1000000000.0}\n"
+	    "{\"step\": 2, \"reward\": -1e308, \"loss\": 1e30, \"entropy\": 5, \"kl\": 0, "
+	    "\"grad_norm\": 1000000000.0000001}\n");
 	char *page = report_of(&p);
 	assert_true(is_well_formed(page));
 	assert_null(strstr(page, "nan"));
@@ -306,25 +328,37 @@ static void extreme_values_make_finite_coordinates(void **state)
 	leave(&p, page);
 }
 
-/* Two arms; the hard one is drawn in the second half only. Held out: both, and a level that is never trained on. */
+/* Two arms; the hard one is drawn in the second half only. Held out: both, and a level that is
+ * never trained on. */
 static void put_curriculum(const struct place *p, int n, const char *hard)
 {
 	struct text t = {0};
 
-	text_print(&t, "{\"step\": 0, \"eval/s/1/pass@1\": 0.5, \"eval/s/%s/pass@1\": 0.25, \"eval/s/9/pass@1\": 0}\n", hard);
+	text_print(&t,
+	           "{\"step\": 0, \"eval/s/1/pass@1\": 0.5, \"eval/s/%s/pass@1\": 0.25, "
+	           "\"eval/s/9/pass@1\": 0}\n",
+	           hard);
 	for (int i = 1; i <= n; i++) {
 		int late = i > n / 2;
-		text_print(
-		        &t,
-		        "{\"step\": %d, \"curriculum/entropy\": 0.5, \"curriculum/s/1/probability\": 0.5, \"curriculum/s/1/count\": %d, ",
-		        i, late ? 2 : 8);
-		text_print(&t, "\"curriculum/s/1/advantage\": 0.75, \"curriculum/s/1/accuracy\": 0.5, \"curriculum/s/%s/count\": %d", hard,
-		           late ? 6 : 0);
+		text_print(&t,
+		           "{\"step\": %d, \"curriculum/entropy\": 0.5, "
+		           "\"curriculum/s/1/probability\": 0.5, \"curriculum/s/1/count\": %d, ",
+		           i, late ? 2 : 8);
+		text_print(&t,
+		           "\"curriculum/s/1/advantage\": 0.75, \"curriculum/s/1/accuracy\": 0.5, "
+		           "\"curriculum/s/%s/count\": %d",
+		           hard, late ? 6 : 0);
 		if (late)
-			text_print(&t, ", \"curriculum/s/%s/advantage\": 0.25, \"curriculum/s/%s/accuracy\": 0.125", hard, hard);
+			text_print(&t,
+			           ", \"curriculum/s/%s/advantage\": 0.25, "
+			           "\"curriculum/s/%s/accuracy\": 0.125",
+			           hard, hard);
 		text_print(&t, "}\n");
 	}
-	text_print(&t, "{\"step\": %d, \"eval/s/1/pass@1\": 0.5, \"eval/s/%s/pass@1\": 0.5, \"eval/s/9/pass@1\": 0.125}\n", n, hard);
+	text_print(&t,
+	           "{\"step\": %d, \"eval/s/1/pass@1\": 0.5, \"eval/s/%s/pass@1\": 0.5, "
+	           "\"eval/s/9/pass@1\": 0.125}\n",
+	           n, hard);
 	put(p, "metrics.jsonl", t.data);
 	text_free(&t);
 }
@@ -345,11 +379,13 @@ static void a_curriculum_is_one_picture_of_shares_accuracies_and_signal(void **s
 	assert_non_null(strstr(picture, ">9 (not trained)</text>"));
 	assert_non_null(strstr(picture, "<title>step 1\n2: 0.0%\n1: 100.0%</title>"));
 	assert_non_null(strstr(picture, "<title>step 100\n2: 75.0%\n1: 25.0%</title>"));
-	assert_non_null(strstr(picture, "<title>step 1\n1: 50.0%</title>")); /* nothing is said of an arm that was not sampled */
+	/* nothing is said of an arm that was not sampled */
+	assert_non_null(strstr(picture, "<title>step 1\n1: 50.0%</title>"));
 	assert_non_null(strstr(picture, "<title>step 100\n2: 12.5%\n1: 50.0%</title>"));
 	assert_non_null(strstr(picture, "<title>step 100\n2: 0.250\n1: 0.750</title>"));
 	assert_int_equal(count(picture, "<path class=\"band\""), 2);
-	assert_int_equal(count(page, "<figcaption>entropy<"), 1); /* what is not of an arm keeps its chart, the rest has none */
+	/* what is not of an arm keeps its chart, the rest has none */
+	assert_int_equal(count(page, "<figcaption>entropy<"), 1);
 	assert_null(strstr(page, "<figcaption>s/1/"));
 	leave(&p, page);
 }
@@ -359,7 +395,9 @@ static void without_several_arms_there_is_no_picture_of_a_curriculum(void **stat
 	(void)state;
 	struct place p = make_place();
 
-	put(&p, "metrics.jsonl", "{\"step\": 1, \"reward\": 0, \"curriculum/all/count\": 8, \"curriculum/all/accuracy\": 0.5}\n");
+	put(&p, "metrics.jsonl",
+	    "{\"step\": 1, \"reward\": 0, \"curriculum/all/count\": 8, "
+	    "\"curriculum/all/accuracy\": 0.5}\n");
 	char *page = report_of(&p);
 	assert_true(is_well_formed(page));
 	assert_null(strstr(page, "<h2>Curriculum"));
@@ -369,10 +407,11 @@ static void without_several_arms_there_is_no_picture_of_a_curriculum(void **stat
 static void a_curriculum_of_any_length_and_of_any_names_is_drawn(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"<b>&'x", "a name that is much longer than its label may be",
-	                                    "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"};
-	struct place             p = make_place();
-	size_t                   some = 0;
+	static const char *const names[] = {
+	        "<b>&'x", "a name that is much longer than its label may be",
+	        "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"};
+	struct place p = make_place();
+	size_t       some = 0;
 
 	for (int i = 0; i < 3; i++)
 		for (int n = 1; n <= 10000; n *= 100) {
@@ -397,12 +436,16 @@ static void what_cannot_be_read_is_named_and_the_old_page_stays(void **state)
 	const char  *runs[] = {p.folder};
 
 	put(&p, "report.html", "old");
-	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT, "metrics.jsonl: there is no such file");
+	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT,
+	             "metrics.jsonl: there is no such file");
 	put(&p, "metrics.jsonl", "{\"step\": 1}\n{\"step\": \n");
-	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT, "metrics.jsonl:2");
+	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT,
+	             "metrics.jsonl:2");
 	put(&p, "metrics.jsonl", "[1]\n");
-	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT, "not a JSON object");
-	assert_error(report_write(runs, 0, &(struct report_files){.page = p.page}), ERR_INPUT, "1 to");
+	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT,
+	             "not a JSON object");
+	assert_error(report_write(runs, 0, &(struct report_files){.page = p.page}), ERR_INPUT,
+	             "1 to");
 	char *page = written(&p);
 	assert_string_equal(page, "old");
 	leave(&p, page);
@@ -454,8 +497,8 @@ static int axis_holds(const char *page, const char *title, double low, double hi
 	return found == 3;
 }
 
-/* Rewards of 1 on an axis from 0 to 2, none of the share without signal, 0, below 0; a loss of 5e-9 and entropies that differ in the ninth digit are no
- * trend: they are as flat as a constant. */
+/* Rewards of 1 on an axis from 0 to 2, none of the share without signal, 0, below 0; a loss of 5e-9
+ * and entropies that differ in the ninth digit are no trend: they are as flat as a constant. */
 static void constants_and_rounding_are_no_trend(void **state)
 {
 	(void)state;
@@ -464,7 +507,8 @@ static void constants_and_rounding_are_no_trend(void **state)
 
 	for (int i = 1; i <= 40; i++)
 		text_print(&t,
-		           "{\"step\": %d, \"reward\": 1, \"frac_reward_zero_std\": 0, \"loss\": %g, \"entropy\": %.17g, "
+		           "{\"step\": %d, \"reward\": 1, \"frac_reward_zero_std\": 0, \"loss\": "
+		           "%g, \"entropy\": %.17g, "
 		           "\"learning_rate\": 1e-7, "
 		           "\"grad_norm\": -2}\n",
 		           i, 5e-9 * (i % 7 - 3), 0.7 + 1e-9 * (i % 5));
@@ -498,12 +542,21 @@ static void a_small_trend_is_drawn_all_the_same(void **state)
 	leave(&p, page);
 }
 
-TEST_MAIN(TEST(constants_and_rounding_are_no_trend), TEST(a_small_trend_is_drawn_all_the_same), TEST(the_check_of_tags_sees_what_is_wrong),
-          TEST(a_page_has_the_charts_of_what_was_logged_and_no_others), TEST(the_table_has_the_first_and_last_pass_rate_with_errors),
-          TEST(a_schedule_is_drawn_as_it_is_and_noise_with_its_average), TEST(long_runs_make_no_longer_pages),
-          TEST(several_runs_share_each_chart_and_have_a_legend), TEST(hostile_text_stays_text), TEST(invalid_bytes_become_a_sign),
-          TEST(the_first_and_the_last_samples_stand_side_by_side), TEST(a_long_sample_is_cut_between_characters),
-          TEST(a_step_logged_again_replaces_what_followed_it), TEST(only_the_error_of_its_name_stands_beside_a_mean),
-          TEST(extreme_values_make_finite_coordinates), TEST(a_curriculum_is_one_picture_of_shares_accuracies_and_signal),
-          TEST(without_several_arms_there_is_no_picture_of_a_curriculum), TEST(a_curriculum_of_any_length_and_of_any_names_is_drawn),
-          TEST(what_cannot_be_read_is_named_and_the_old_page_stays), TEST(a_lack_of_memory_is_an_error_and_leaks_nothing))
+TEST_MAIN(TEST(constants_and_rounding_are_no_trend), TEST(a_small_trend_is_drawn_all_the_same),
+          TEST(the_check_of_tags_sees_what_is_wrong),
+          TEST(a_page_has_the_charts_of_what_was_logged_and_no_others),
+          TEST(the_table_has_the_first_and_last_pass_rate_with_errors),
+          TEST(a_schedule_is_drawn_as_it_is_and_noise_with_its_average),
+          TEST(long_runs_make_no_longer_pages),
+          TEST(several_runs_share_each_chart_and_have_a_legend), TEST(hostile_text_stays_text),
+          TEST(invalid_bytes_become_a_sign),
+          TEST(the_first_and_the_last_samples_stand_side_by_side),
+          TEST(a_long_sample_is_cut_between_characters),
+          TEST(a_step_logged_again_replaces_what_followed_it),
+          TEST(only_the_error_of_its_name_stands_beside_a_mean),
+          TEST(extreme_values_make_finite_coordinates),
+          TEST(a_curriculum_is_one_picture_of_shares_accuracies_and_signal),
+          TEST(without_several_arms_there_is_no_picture_of_a_curriculum),
+          TEST(a_curriculum_of_any_length_and_of_any_names_is_drawn),
+          TEST(what_cannot_be_read_is_named_and_the_old_page_stays),
+          TEST(a_lack_of_memory_is_an_error_and_leaks_nothing))

@@ -1,4 +1,5 @@
-/* The negative control: rewards that changed places inside their groups keep every statistic and teach nothing. */
+/* The negative control: rewards that changed places inside their groups keep every statistic and
+ * teach nothing. */
 #include "run.h"
 
 #include "base/rng.h"
@@ -24,7 +25,8 @@ static void fill_groups(void)
 	for (int g = 0; g < GROUPS; g++) {
 		groups[g] = (struct group){.id = g, .n = G, .rollouts = rollouts[g]};
 		for (int i = 0; i < G; i++)
-			rollouts[g][i] = (struct rollout){.reward = reward_of(g, i), .right = i % 2};
+			rollouts[g][i] =
+			        (struct rollout){.reward = reward_of(g, i), .right = i % 2};
 	}
 }
 
@@ -113,7 +115,10 @@ static void a_token_is_paid_what_the_reward_rises_by(void **state)
 	static const struct {
 		const char *text;
 		double      rise[5];
-	} cases[] = {{"1,2E", {.25, .25, .25, .25}}, {"1,3E", {.25, .25, 0, 0}}, {"2,2E", {0, 0, 0, 0}}, {"1,22E", {.25, .25, .25, 0, 0}}};
+	} cases[] = {{"1,2E", {.25, .25, .25, .25}},
+	             {"1,3E", {.25, .25, 0, 0}},
+	             {"2,2E", {0, 0, 0, 0}},
+	             {"1,22E", {.25, .25, .25, 0, 0}}};
 	enum { N = sizeof cases / sizeof *cases };
 	const struct tokenizer_special end = {"eos", "E"};
 	const char *const              names[] = {"sequence"};
@@ -152,7 +157,8 @@ static void a_block_that_the_prompt_has_opened_counts(void **state)
 	(void)state;
 	const struct tokenizer_special special[] = {{"eos", "E"}, {"mask", "<think>"}};
 	const char *const              names[] = {"format"};
-	static const char *const       ends[] = {"t<think>\n", "t<think>", "t", "t<think>a", "<think></think>"};
+	static const char *const       ends[] = {"t<think>\n", "t<think>", "t", "t<think>a",
+	                                         "<think></think>"};
 	enum { N = sizeof ends / sizeof *ends };
 	const struct problem          problem = {.id = "p"};
 	const struct verifier_options options = {.tags = "think"};
@@ -170,15 +176,20 @@ static void a_block_that_the_prompt_has_opened_counts(void **state)
 	for (int i = 0; i < N; i++) {
 		assert_ok(tokenizer_encode(t, ends[i], strlen(ends[i]), 0, &prompt_ids[i]));
 		prompt[i] = (struct context){.ids = prompt_ids[i].id, .n = (int)prompt_ids[i].n};
-		answer[i] = (struct rollout){
-		        .sampled_under = &prompt[i], .trained_under = &prompt[i], .n = (int)ids.n, .ids = ids.id, .vote = -1};
-		groups_of_one[i] = (struct group){.problem = &problem, .n = 1, .rollouts = &answer[i]};
+		answer[i] = (struct rollout){.sampled_under = &prompt[i],
+		                             .trained_under = &prompt[i],
+		                             .n = (int)ids.n,
+		                             .ids = ids.id,
+		                             .vote = -1};
+		groups_of_one[i] =
+		        (struct group){.problem = &problem, .n = 1, .rollouts = &answer[i]};
 	}
 	assert_ok(reward_score(&spec, &spec, t, groups_of_one, N, &a));
 	assert_ok(reward_follow(&spec, t, groups_of_one, N, &a));
 	for (int i = 0; i < N; i++) {
 		assert_close(answer[i].reward, i < 2, 0);
-		assert_close(answer[i].rise[answer[i].n - 2], i < 2, 0); /* the tag that closes the block */
+		/* the tag that closes the block */
+		assert_close(answer[i].rise[answer[i].n - 2], i < 2, 0);
 		ids_free(&prompt_ids[i]);
 	}
 	ids_free(&ids);
@@ -187,7 +198,8 @@ static void a_block_that_the_prompt_has_opened_counts(void **state)
 	arena_free(&a);
 }
 
-/* Where the assistant's last message is gone on from, it and the completion are one text, and what opened a block before it is no part of that. */
+/* Where the assistant's last message is gone on from, it and the completion are one text, and what
+ * opened a block before it is no part of that. */
 static void a_block_that_the_completion_was_begun_with_counts_once(void **state)
 {
 	(void)state;
@@ -211,15 +223,21 @@ static void a_block_that_the_completion_was_begun_with_counts_once(void **state)
 	assert_ok(verifier_open(&spec, names, NULL, 1, &options));
 	assert_ok(tokenizer_encode(t, "a</think>E", 10, 0, &ids));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		const struct message m[] = {{.role = "user", .content = "t"}, {.role = "assistant", .content = cases[i].begun}};
+		const struct message m[] = {{.role = "user", .content = "t"},
+		                            {.role = "assistant", .content = cases[i].begun}};
 		const struct problem problem = {.id = "p", .messages = m, .n_messages = 2};
 		struct ids           prompt_ids = {0};
 		struct context       prompt;
 		struct rollout       answer;
 		struct group         g = {.problem = &problem, .n = 1, .rollouts = &answer};
-		assert_ok(tokenizer_encode(t, cases[i].prompt, strlen(cases[i].prompt), 0, &prompt_ids));
+		assert_ok(tokenizer_encode(t, cases[i].prompt, strlen(cases[i].prompt), 0,
+		                           &prompt_ids));
 		prompt = (struct context){.ids = prompt_ids.id, .n = (int)prompt_ids.n};
-		answer = (struct rollout){.sampled_under = &prompt, .trained_under = &prompt, .n = (int)ids.n, .ids = ids.id, .vote = -1};
+		answer = (struct rollout){.sampled_under = &prompt,
+		                          .trained_under = &prompt,
+		                          .n = (int)ids.n,
+		                          .ids = ids.id,
+		                          .vote = -1};
 		assert_ok(reward_score(&spec, &spec, t, &g, 1, &a));
 		assert_close(answer.reward, cases[i].reward, 0);
 		ids_free(&prompt_ids);
@@ -270,7 +288,8 @@ static void credit_for_the_format_leaves_a_group_failed(void **state)
 	assert_true(guidance_failed(&guide, &g));
 	assert_ok(outcome_of_groups(&g, 1, &a, &outcome));
 	assert_close(outcome->accuracy, 0, 0);
-	assert_close(outcome->advantage[0], .05 / sqrt(.01 / 3), 1e-12); /* SEC and DUMP go by the reward, as published */
+	/* SEC and DUMP go by the reward, as published */
+	assert_close(outcome->advantage[0], .05 / sqrt(.01 / 3), 1e-12);
 	assert_ok(tally_groups(&g, 1, 4, &a, &tallies));
 	assert_close(tallies.items[0].pass_k.mean, 0, 0);
 	assert_close(tallies.items[0].reward.mean, .05, 1e-12);
@@ -285,9 +304,11 @@ static void credit_for_the_format_leaves_a_group_failed(void **state)
 static void the_accuracy_of_a_group_is_over_what_was_judged(void **state)
 {
 	(void)state;
-	struct rollout     r[3] = {{.reward = 1, .right = MARK_RIGHT}, {.reward = NAN, .right = MARK_UNKNOWN}, {.right = MARK_WRONG}};
-	const struct group g = {.n = 3, .rollouts = r};
-	struct arena       a = {0};
+	struct rollout             r[3] = {{.reward = 1, .right = MARK_RIGHT},
+	                                   {.reward = NAN, .right = MARK_UNKNOWN},
+	                                   {.right = MARK_WRONG}};
+	const struct group         g = {.n = 3, .rollouts = r};
+	struct arena               a = {0};
 	struct curriculum_outcome *out;
 
 	assert_ok(outcome_of_groups(&g, 1, &a, &out));
@@ -338,18 +359,21 @@ static void of_several_rewards_the_judge_says_what_is_right(void **state)
 
 /* ---- X16: a whole run ---- */
 
-static const char config[] = "model:\n"
-                             "  tokenizer: 'chars:abcd='\n"
-                             "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 16}\n"
-                             "data: {train: train.jsonl, eval: eval.jsonl}\n"
-                             "task: {reward: exact}\n"
-                             "algorithm: grpo\n"
-                             "loss: {beta: 0}\n"
-                             "rollout: {num_generations: 8, prompts_per_step: 8, max_completion_length: 1}\n"
-                             "optim: {learning_rate: 1e-3}\n"
-                             "run: {max_steps: 200, save_steps: 0, eval_steps: 200, seed: 1, tensorboard: false}\n";
+static const char config[] =
+        "model:\n"
+        "  tokenizer: 'chars:abcd='\n"
+        "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, "
+        "n_positions: 16}\n"
+        "data: {train: train.jsonl, eval: eval.jsonl}\n"
+        "task: {reward: exact}\n"
+        "algorithm: grpo\n"
+        "loss: {beta: 0}\n"
+        "rollout: {num_generations: 8, prompts_per_step: 8, max_completion_length: 1}\n"
+        "optim: {learning_rate: 1e-3}\n"
+        "run: {max_steps: 200, save_steps: 0, eval_steps: 200, seed: 1, tensorboard: false}\n";
 
-/* All texts of six letters out of four, in a mixed order: the last letter is to be said again. Random weights are right one time in eight. */
+/* All texts of six letters out of four, in a mixed order: the last letter is to be said again.
+ * Random weights are right one time in eight. */
 static void write_problems(void)
 {
 	FILE *train = fopen("train.jsonl", "w"), *eval = fopen("eval.jsonl", "w");
@@ -360,7 +384,8 @@ static void write_problems(void)
 		int  x = i * 2641 % TEXTS; /* odd, so every text once */
 		for (int k = 0; k < LETTERS; k++, x /= 4)
 			text[k] = "abcd"[x % 4];
-		fprintf(i < TEXTS - HELD_OUT ? train : eval, "{\"prompt\": \"%s=\", \"answer\": \"%c\"}\n", text, text[LETTERS - 1]);
+		fprintf(i < TEXTS - HELD_OUT ? train : eval,
+		        "{\"prompt\": \"%s=\", \"answer\": \"%c\"}\n", text, text[LETTERS - 1]);
 	}
 	fclose(train);
 	fclose(eval);
@@ -380,9 +405,12 @@ static struct held_out held_out_at(const char *folder, int step)
 	f = fopen(path, "r");
 	assert_non_null(f);
 	while (fgets(line, sizeof line, f)) {
-		json_t *row = json_loads(line, 0, NULL), *mean = json_object_get(row, "eval/pass@1");
+		json_t *row = json_loads(line, 0, NULL),
+		       *mean = json_object_get(row, "eval/pass@1");
 		if (mean && json_integer_value(json_object_get(row, "step")) == step)
-			h = (struct held_out){json_number_value(mean), json_number_value(json_object_get(row, "eval/pass@1_stderr"))};
+			h = (struct held_out){
+			        json_number_value(mean),
+			        json_number_value(json_object_get(row, "eval/pass@1_stderr"))};
 		json_decref(row);
 	}
 	fclose(f);
@@ -404,7 +432,8 @@ static void permuted_rewards_teach_nothing_and_the_same_job_without_learns(void 
 	(void)state;
 	write_problems();
 	write_text("job.yaml", config);
-	assert_int_equal(hone("train job.yaml run.output_dir=control task.permute_rewards=true"), 0);
+	assert_int_equal(hone("train job.yaml run.output_dir=control task.permute_rewards=true"),
+	                 0);
 	assert_int_equal(hone("train job.yaml run.output_dir=plain"), 0);
 	assert_true(rise("plain") > 10);
 	assert_true(fabs(rise("control")) <= 2);
@@ -416,37 +445,42 @@ static void token_rewards_beside_permuted_ones_are_refused(void **state)
 	(void)state;
 	write_problems();
 	write_text("job.yaml", config);
-	assert_int_equal(hone("train job.yaml run.output_dir=both task.permute_rewards=true task.token_rewards=true"), 2);
+	assert_int_equal(hone("train job.yaml run.output_dir=both task.permute_rewards=true "
+	                      "task.token_rewards=true"),
+	                 2);
 	assert_true(file_says("stderr", "task.token_rewards pays"));
 }
 
 static void threads_change_no_bit_of_a_run_with_token_rewards(void **state)
 {
 	(void)state;
-	const char *line = "train job.yaml task.reward=sequence task.token_rewards=true rollout.max_completion_length=3 run.max_steps=4 "
+	const char *line = "train job.yaml task.reward=sequence task.token_rewards=true "
+	                   "rollout.max_completion_length=3 run.max_steps=4 "
 	                   "run.output_dir=t%d compute.threads=%d";
 
 	write_problems();
 	write_text("job.yaml", config);
 	assert_int_equal(hone(line, 1, 1), 0);
 	assert_int_equal(hone(line, 3, 3), 0);
-	assert_true(same_bytes("t1/checkpoint-4/model.safetensors", "t3/checkpoint-4/model.safetensors"));
+	assert_true(same_bytes("t1/checkpoint-4/model.safetensors",
+	                       "t3/checkpoint-4/model.safetensors"));
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(rewards_stay_in_their_group_and_right_with_its_answer),
-	                                   TEST(the_permutation_depends_on_seed_step_and_group),
-	                                   TEST(on_average_every_answer_gets_the_mean_of_its_group),
-	                                   TEST(a_token_is_paid_what_the_reward_rises_by),
-	                                   TEST(a_block_that_the_prompt_has_opened_counts),
-	                                   TEST(a_block_that_the_completion_was_begun_with_counts_once),
-	                                   TEST(credit_for_the_format_leaves_a_group_failed),
-	                                   TEST(of_several_rewards_the_judge_says_what_is_right),
-	                                   TEST(the_accuracy_of_a_group_is_over_what_was_judged),
-	                                   TEST(token_rewards_beside_permuted_ones_are_refused),
-	                                   TEST(threads_change_no_bit_of_a_run_with_token_rewards),
-	                                   TEST(permuted_rewards_teach_nothing_and_the_same_job_without_learns)};
+	const struct CMUnitTest tests[] = {
+	        TEST(rewards_stay_in_their_group_and_right_with_its_answer),
+	        TEST(the_permutation_depends_on_seed_step_and_group),
+	        TEST(on_average_every_answer_gets_the_mean_of_its_group),
+	        TEST(a_token_is_paid_what_the_reward_rises_by),
+	        TEST(a_block_that_the_prompt_has_opened_counts),
+	        TEST(a_block_that_the_completion_was_begun_with_counts_once),
+	        TEST(credit_for_the_format_leaves_a_group_failed),
+	        TEST(of_several_rewards_the_judge_says_what_is_right),
+	        TEST(the_accuracy_of_a_group_is_over_what_was_judged),
+	        TEST(token_rewards_beside_permuted_ones_are_refused),
+	        TEST(threads_change_no_bit_of_a_run_with_token_rewards),
+	        TEST(permuted_rewards_teach_nothing_and_the_same_job_without_learns)};
 
 	run_in_temporary_folder();
 	return cmocka_run_group_tests(tests, NULL, NULL);

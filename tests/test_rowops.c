@@ -1,4 +1,5 @@
-/* Row operators: values against double formulas, every backward against finite differences, bits independent of threads and other rows. */
+/* Row operators: values against double formulas, every backward against finite differences, bits
+ * independent of threads and other rows. */
 #include "math/rowops.h"
 
 #include "base/rng.h"
@@ -48,7 +49,16 @@ static void sums_follow_the_definition_in_lanes_bit_for_bit(void **state)
 
 /* ---- finite differences ---- */
 
-enum { N = 3, D = 21, F = 19, E = 6, HEADS = 3, KEYS = 1, QKV = (HEADS + KEYS) * E, MOST = N * 2 * F };
+enum {
+	N = 3,
+	D = 21,
+	F = 19,
+	E = 6,
+	HEADS = 3,
+	KEYS = 1,
+	QKV = (HEADS + KEYS) * E,
+	MOST = N * 2 * F
+};
 
 struct problem { /* loss = sum of weight * output of the operator at x */
 	float x[MOST], other[MOST], weight[MOST], out[MOST], r[N * HEADS], raw[MOST];
@@ -66,7 +76,8 @@ static double loss(struct problem *p)
 	return sum;
 }
 
-/* Central differences of step 2^-6 err by about step^2 = 2.4e-4 of the third derivative and by rounding 2^-24 / 2^-6 = 4e-6 of the loss. */
+/* Central differences of step 2^-6 err by about step^2 = 2.4e-4 of the third derivative and by
+ * rounding 2^-24 / 2^-6 = 4e-6 of the loss. */
 static void assert_gradient(struct problem *p, float *variable, const float *gradient, int n)
 {
 	const float step = 0x1p-6f;
@@ -137,7 +148,8 @@ static void rmsnorm_gradients_match_differences(void **state)
 	assert_gradient(&p, p.other, dgain, D);
 }
 
-/* HEADS heads are normalised, two of queries and one of keys; the values behind them stay as they are. */
+/* HEADS heads are normalised, two of queries and one of keys; the values behind them stay as they
+ * are. */
 static struct qknorm heads_of(const float *gain)
 {
 	return (struct qknorm){.H = HEADS - KEYS, .K = KEYS, .E = E, .stride = QKV, .gain = gain};
@@ -162,11 +174,14 @@ static void every_head_is_normalised_by_itself(void **state)
 	normed_heads(&p);
 	for (int t = 0; t < N; t++) {
 		for (int h = 0; h < HEADS; h++) {
-			rmsnorm_forward(1, E, p.x + t * QKV + h * E, p.other + (h < HEADS - KEYS ? 0 : E), 1e-5, alone, NULL);
+			rmsnorm_forward(1, E, p.x + t * QKV + h * E,
+			                p.other + (h < HEADS - KEYS ? 0 : E), 1e-5, alone, NULL);
 			assert_memory_equal(alone, p.out + t * QKV + h * E, sizeof alone);
-			assert_memory_equal(p.raw + (t * HEADS + h) * E, p.x + t * QKV + h * E, sizeof alone);
+			assert_memory_equal(p.raw + (t * HEADS + h) * E, p.x + t * QKV + h * E,
+			                    sizeof alone);
 		}
-		assert_memory_equal(p.out + t * QKV + HEADS * E, p.x + t * QKV + HEADS * E, KEYS * E * sizeof(float));
+		assert_memory_equal(p.out + t * QKV + HEADS * E, p.x + t * QKV + HEADS * E,
+		                    KEYS * E * sizeof(float));
 	}
 	memcpy(kept, p.x, sizeof kept);
 	qknorm_forward(&q, N, 1e-5, kept, NULL, NULL);
@@ -258,12 +273,16 @@ static void rope_turns_each_pair_by_its_angle_and_back(void **state)
 		for (int h = 0; h < HEADS; h++)
 			for (int i = 0; i < E / 2; i++) {
 				double angle = position[t] * pow(10000, -2.0 * i / E);
-				double a = before[t * STRIDE + h * E + i], b = before[t * STRIDE + h * E + E / 2 + i];
-				assert_close(x[t * STRIDE + h * E + i], a * cos(angle) - b * sin(angle), 1e-5);
-				assert_close(x[t * STRIDE + h * E + E / 2 + i], b * cos(angle) + a * sin(angle), 1e-5);
+				double a = before[t * STRIDE + h * E + i],
+				       b = before[t * STRIDE + h * E + E / 2 + i];
+				assert_close(x[t * STRIDE + h * E + i],
+				             a * cos(angle) - b * sin(angle), 1e-5);
+				assert_close(x[t * STRIDE + h * E + E / 2 + i],
+				             b * cos(angle) + a * sin(angle), 1e-5);
 			}
 	for (int t = 0; t < N; t++) /* what lies behind the heads is not touched */
-		assert_memory_equal(x + t * STRIDE + HEADS * E, before + t * STRIDE + HEADS * E, 5 * sizeof *x);
+		assert_memory_equal(x + t * STRIDE + HEADS * E, before + t * STRIDE + HEADS * E,
+		                    5 * sizeof *x);
 	rope_apply(N, HEADS, E, STRIDE, position, table, -1, x);
 	for (int i = 0; i < N * STRIDE; i++)
 		assert_close(x[i], before[i], 1e-6);
@@ -273,7 +292,8 @@ static void rope_turns_each_pair_by_its_angle_and_back(void **state)
 
 enum { V = 83, VOCABULARY = 49152 };
 
-static void stats_by_definition(const float *z, int n, double inverse_temperature, double *lse, double *entropy)
+static void stats_by_definition(const float *z, int n, double inverse_temperature, double *lse,
+                                double *entropy)
 {
 	double max = -INFINITY, sum = 0, weighted = 0;
 
@@ -305,7 +325,8 @@ static void softmax_stats_match_double_arithmetic(void **state)
 			row_softmax_stats(z, n, it, &got_lse, &got_entropy);
 			assert_close(got_lse, lse, 2e-7 * fabs(lse) + 1e-6);
 			assert_close(got_entropy, entropy, 3e-6);
-			assert_close(row_logprob(z, 0, it, got_lse), (double)z[0] * (double)it - lse,
+			assert_close(row_logprob(z, 0, it, got_lse),
+			             (double)z[0] * (double)it - lse,
 			             4e-7 * (fabs(lse) + fabs((double)(z[0] * it))) + 1e-6);
 		}
 }
@@ -353,7 +374,8 @@ static void logprob_gradient_matches_differences(void **state)
 			z[v] = at - step;
 			double below = logprob_loss(z, y, it, c[k], h[k]);
 			z[v] = at;
-			assert_close(dz[v], v == 40 ? 0 : (above - below) / (2 * (double)step), 3e-6);
+			assert_close(dz[v], v == 40 ? 0 : (above - below) / (2 * (double)step),
+			             3e-6);
 		}
 	}
 }
@@ -363,9 +385,10 @@ static void logprob_gradient_matches_differences(void **state)
 enum { ROWS = 33, WIDTH = 150 };
 
 struct outputs {
-	float y[ROWS * WIDTH], r[ROWS], dx[ROWS * WIDTH], dgain[WIDTH], a[ROWS * WIDTH / 2], dgu[ROWS * WIDTH], rope[ROWS * WIDTH];
-	float normed[ROWS * WIDTH], raw[ROWS * WIDTH], r_heads[ROWS * WIDTH], d_heads[ROWS * WIDTH], dgain_heads[WIDTH],
-	        biased[ROWS * WIDTH], dbias[WIDTH];
+	float y[ROWS * WIDTH], r[ROWS], dx[ROWS * WIDTH], dgain[WIDTH], a[ROWS * WIDTH / 2],
+	        dgu[ROWS * WIDTH], rope[ROWS * WIDTH];
+	float normed[ROWS * WIDTH], raw[ROWS * WIDTH], r_heads[ROWS * WIDTH], d_heads[ROWS * WIDTH],
+	        dgain_heads[WIDTH], biased[ROWS * WIDTH], dbias[WIDTH];
 };
 
 /* Every operator on the rows first .. first+n-1. */
@@ -419,16 +442,21 @@ static void threads_and_other_rows_change_no_bit(void **state)
 		assert_memory_equal(whole.a + row * WIDTH / 2, other.a, WIDTH / 2 * sizeof(float));
 		assert_memory_equal(whole.dgu + row * WIDTH, other.dgu, WIDTH * sizeof(float));
 		assert_memory_equal(whole.rope + row * WIDTH, other.rope, WIDTH * sizeof(float));
-		assert_memory_equal(whole.normed + row * WIDTH, other.normed, WIDTH * sizeof(float));
-		assert_memory_equal(whole.d_heads + row * WIDTH, other.d_heads, WIDTH * sizeof(float));
-		assert_memory_equal(whole.biased + row * WIDTH, other.biased, WIDTH * sizeof(float));
+		assert_memory_equal(whole.normed + row * WIDTH, other.normed,
+		                    WIDTH * sizeof(float));
+		assert_memory_equal(whole.d_heads + row * WIDTH, other.d_heads,
+		                    WIDTH * sizeof(float));
+		assert_memory_equal(whole.biased + row * WIDTH, other.biased,
+		                    WIDTH * sizeof(float));
 	}
 	threads_set(2);
 }
 
-TEST_MAIN(TEST(sums_follow_the_definition_in_lanes_bit_for_bit), TEST(rmsnorm_is_its_formula), TEST(rmsnorm_gradients_match_differences),
-          TEST(every_head_is_normalised_by_itself), TEST(gradients_of_normed_heads_match_differences),
-          TEST(a_bias_is_added_to_every_row_and_gets_their_sum), TEST(swiglu_and_its_gradient_are_right),
-          TEST(rope_turns_each_pair_by_its_angle_and_back), TEST(softmax_stats_match_double_arithmetic),
-          TEST(a_nan_among_the_logits_reaches_the_result), TEST(logprob_gradient_matches_differences),
-          TEST(threads_and_other_rows_change_no_bit))
+TEST_MAIN(TEST(sums_follow_the_definition_in_lanes_bit_for_bit), TEST(rmsnorm_is_its_formula),
+          TEST(rmsnorm_gradients_match_differences), TEST(every_head_is_normalised_by_itself),
+          TEST(gradients_of_normed_heads_match_differences),
+          TEST(a_bias_is_added_to_every_row_and_gets_their_sum),
+          TEST(swiglu_and_its_gradient_are_right), TEST(rope_turns_each_pair_by_its_angle_and_back),
+          TEST(softmax_stats_match_double_arithmetic),
+          TEST(a_nan_among_the_logits_reaches_the_result),
+          TEST(logprob_gradient_matches_differences), TEST(threads_and_other_rows_change_no_bit))

@@ -30,7 +30,8 @@ static void write_file(const char *path, const char *header, size_t data_bytes)
 }
 
 /* Metadata that are n_open times `open` and n_close times `close`. */
-static void write_deep(const char *path, const char *open, int n_open, const char *close, int n_close)
+static void write_deep(const char *path, const char *open, int n_open, const char *close,
+                       int n_close)
 {
 	struct text t = {0};
 
@@ -61,7 +62,8 @@ static const char *path_of_case(const char *file)
 	return path;
 }
 
-/* Everything in the file is read, into blocks of just the right size: ASan sees one byte too many. */
+/* Everything in the file is read, into blocks of just the right size: ASan sees one byte too
+ * many. */
 static void read_all(const char *path)
 {
 	struct safetensors s;
@@ -70,7 +72,8 @@ static void read_all(const char *path)
 	for (size_t i = 0; i < s.n; i++) {
 		const struct safetensors_entry *e = &s.entries[i];
 		float                          *x = malloc(e->count * sizeof *x);
-		if (e->type == SAFETENSORS_F32 || e->type == SAFETENSORS_BF16 || e->type == SAFETENSORS_F16)
+		if (e->type == SAFETENSORS_F32 || e->type == SAFETENSORS_BF16 ||
+		    e->type == SAFETENSORS_F16)
 			assert_ok(safetensors_read(&s, e, x));
 		else
 			assert_error(safetensors_read(&s, e, x), ERR_INPUT, e->name);
@@ -105,7 +108,8 @@ static void every_collected_file_gets_its_verdict(void **state)
 		if (!strcmp(verdict, "reject") && status != ERR_INPUT)
 			fail_msg("%s is accepted", file);
 		if (status != OK && strncmp(error_message(), place, strlen(place)) != 0)
-			fail_msg("%s: the message does not name the file: %s", file, error_message());
+			fail_msg("%s: the message does not name the file: %s", file,
+			         error_message());
 		safetensors_close(&s);
 		if (status == OK)
 			read_all(place);
@@ -124,13 +128,18 @@ static void a_message_says_what_is_wrong_with_which_tensor(void **state)
 		const char *header, *part;
 		size_t      data_bytes;
 	} table[] = {
-	        {"{\"w\":{\"dtype\":\"F9\",\"shape\":[1],\"data_offsets\":[0,4]}}", "tensor \"w\": the dtype \"F9\" is not known", 4},
+	        {"{\"w\":{\"dtype\":\"F9\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+	         "tensor \"w\": the dtype \"F9\" is not known", 4},
 	        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}",
 	         "tensor \"w\": its data have 4 bytes, its shape wants 2", 4},
-	        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "take 4 bytes, the file holds 7", 7},
-	        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "\"w\": its data begin at 4, behind a hole", 8},
-	        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[-0],\"data_offsets\":[0,0]}}", "not what a safetensors file has", 0},
-	        {"{\"w\\u0000\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}", "NUL byte in object key", 0},
+	        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+	         "take 4 bytes, the file holds 7", 7},
+	        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+	         "\"w\": its data begin at 4, behind a hole", 8},
+	        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[-0],\"data_offsets\":[0,0]}}",
+	         "not what a safetensors file has", 0},
+	        {"{\"w\\u0000\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+	         "NUL byte in object key", 0},
 	        {"{\"w\":1,\"w\":2}", "duplicate", 0},
 	};
 
@@ -140,15 +149,18 @@ static void a_message_says_what_is_wrong_with_which_tensor(void **state)
 		assert_error(safetensors_open(temporary("bad"), &s), ERR_INPUT, table[i].part);
 	}
 	unlink(temporary("bad"));
-	assert_error(safetensors_open("/dev/null/x", &(struct safetensors){0}), ERR_INPUT, "/dev/null/x");
-	assert_error(safetensors_open("/tmp", &(struct safetensors){0}), ERR_INPUT, "not a regular file");
+	assert_error(safetensors_open("/dev/null/x", &(struct safetensors){0}), ERR_INPUT,
+	             "/dev/null/x");
+	assert_error(safetensors_open("/tmp", &(struct safetensors){0}), ERR_INPUT,
+	             "not a regular file");
 }
 
 /* The value of 16 bits by the definition of the two formats, in double. */
 static double value_of(uint16_t b, int exponent_bits)
 {
-	int    fraction_bits = 15 - exponent_bits, bias = (1 << (exponent_bits - 1)) - 1;
-	int    exponent = b >> fraction_bits & ((1 << exponent_bits) - 1), fraction = b & ((1 << fraction_bits) - 1);
+	int fraction_bits = 15 - exponent_bits, bias = (1 << (exponent_bits - 1)) - 1;
+	int exponent = b >> fraction_bits & ((1 << exponent_bits) - 1),
+	    fraction = b & ((1 << fraction_bits) - 1);
 	double sign = b & 0x8000 ? -1 : 1;
 
 	if (exponent == (1 << exponent_bits) - 1)
@@ -179,25 +191,33 @@ static void all_16_bit_numbers_are_read_exactly_and_written_back(void **state)
 	}
 }
 
-/* No other of the neighbouring 16-bit numbers is nearer to x; of two equally near ones the even one was taken. */
+/* No other of the neighbouring 16-bit numbers is nearer to x; of two equally near ones the even one
+ * was taken. */
 static void check_nearest(float x, uint16_t got, int exponent_bits)
 {
-	uint16_t infinity = (uint16_t)(((1 << exponent_bits) - 1) << (15 - exponent_bits)), magnitude = got & 0x7fff;
-	double   distance, other;
+	uint16_t infinity = (uint16_t)(((1 << exponent_bits) - 1) << (15 - exponent_bits)),
+	         magnitude = got & 0x7fff;
+	double distance, other;
 
 	assert_int_equal(got >> 15, signbit(x) != 0);
 	/* For rounding, infinity stands where the next number would. */
-	double top = value_of((uint16_t)(infinity - 1), exponent_bits) + value_of((uint16_t)(infinity - 1), exponent_bits) -
+	double top = value_of((uint16_t)(infinity - 1), exponent_bits) +
+	             value_of((uint16_t)(infinity - 1), exponent_bits) -
 	             value_of((uint16_t)(infinity - 2), exponent_bits);
 	double here = magnitude == infinity ? top : value_of(magnitude, exponent_bits);
 	distance = fabs(fabs((double)x) - here);
 	for (int side = -1; side <= 1; side += 2) {
 		int neighbour = magnitude + side;
-		if (neighbour < 0 || neighbour > infinity || (magnitude == infinity && fabs((double)x) >= top))
+		if (neighbour < 0 || neighbour > infinity ||
+		    (magnitude == infinity && fabs((double)x) >= top))
 			continue;
-		other = fabs(fabs((double)x) - (neighbour == infinity ? top : value_of((uint16_t)neighbour, exponent_bits)));
+		other = fabs(fabs((double)x) -
+		             (neighbour == infinity
+		                      ? top
+		                      : value_of((uint16_t)neighbour, exponent_bits)));
 		if (other < distance || (other == distance && (got & 1)))
-			fail_msg("%a became %#x with %d exponent bits", (double)x, got, exponent_bits);
+			fail_msg("%a became %#x with %d exponent bits", (double)x, got,
+			         exponent_bits);
 	}
 }
 
@@ -253,9 +273,9 @@ static void a_written_file_has_sorted_names_and_a_padded_header(void **state)
 	(void)state;
 	struct bytes b;
 	uint64_t     n;
-	const char   want[] =
-	        "{\"__metadata__\":{\"format\":\"pt\"},\"a\\\"quoted\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
-	        "\"z\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,24]}}";
+	const char   want[] = "{\"__metadata__\":{\"format\":\"pt\"},\"a\\\"quoted\":{\"dtype\":"
+	                      "\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
+	                      "\"z\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,24]}}";
 
 	write_small(temporary("small"), SAFETENSORS_F32);
 	assert_ok(file_read(temporary("small"), 4096, &b));
@@ -294,7 +314,8 @@ static void tensors_longer_than_a_block_are_converted_whole(void **state)
 
 	for (int i = 0; i < N; i++)
 		x[i] = float_from_bf16((uint16_t)(i % 30000));
-	assert_ok(safetensors_write(temporary("long"), SAFETENSORS_BF16, &(struct safetensors_item){"x", 1, {N}, x}, 1));
+	assert_ok(safetensors_write(temporary("long"), SAFETENSORS_BF16,
+	                            &(struct safetensors_item){"x", 1, {N}, x}, 1));
 	assert_ok(safetensors_open(temporary("long"), &s));
 	assert_ok(safetensors_read(&s, &s.entries[0], y));
 	assert_memory_equal(x, y, N * sizeof *x);
@@ -316,7 +337,8 @@ static void a_number_too_large_for_the_type_leaves_no_file(void **state)
 	assert_false(file_exists(temporary("large.part")));
 }
 
-/* Cut anywhere, or with any one bit of the header turned, a file is refused or still describes its data without a gap. */
+/* Cut anywhere, or with any one bit of the header turned, a file is refused or still describes its
+ * data without a gap. */
 static void a_cut_file_is_refused_and_an_edited_one_does_no_harm(void **state)
 {
 	(void)state;
@@ -362,9 +384,14 @@ static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
 	unlink(temporary("small"));
 }
 
-TEST_MAIN(TEST(every_collected_file_gets_its_verdict), TEST(a_message_says_what_is_wrong_with_which_tensor),
-          TEST(all_16_bit_numbers_are_read_exactly_and_written_back), TEST(writing_16_bits_takes_the_nearest_number_ties_to_even),
-          TEST(a_nan_whose_payload_lies_in_the_lost_bits_stays_a_nan), TEST(a_written_file_has_sorted_names_and_a_padded_header),
-          TEST(what_was_written_is_read_back), TEST(tensors_longer_than_a_block_are_converted_whole),
-          TEST(a_number_too_large_for_the_type_leaves_no_file), TEST(a_cut_file_is_refused_and_an_edited_one_does_no_harm),
+TEST_MAIN(TEST(every_collected_file_gets_its_verdict),
+          TEST(a_message_says_what_is_wrong_with_which_tensor),
+          TEST(all_16_bit_numbers_are_read_exactly_and_written_back),
+          TEST(writing_16_bits_takes_the_nearest_number_ties_to_even),
+          TEST(a_nan_whose_payload_lies_in_the_lost_bits_stays_a_nan),
+          TEST(a_written_file_has_sorted_names_and_a_padded_header),
+          TEST(what_was_written_is_read_back),
+          TEST(tensors_longer_than_a_block_are_converted_whole),
+          TEST(a_number_too_large_for_the_type_leaves_no_file),
+          TEST(a_cut_file_is_refused_and_an_edited_one_does_no_harm),
           TEST(any_failing_allocation_is_reported_and_leaks_nothing))

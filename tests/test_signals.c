@@ -1,4 +1,5 @@
-/* Signals, sent to whole jobs as users, terminals and schedulers send them: the run stops and saves, and goes on to the bits of one that never stopped. */
+/* Signals, sent to whole jobs as users, terminals and schedulers send them: the run stops and
+ * saves, and goes on to the bits of one that never stopped. */
 #include "run.h"
 
 #include <time.h>
@@ -6,19 +7,21 @@
 static const char *const configs[] = {"grpo.yaml", "ppo.yaml", "sft.yaml"};
 
 /* Evaluation in every second step, several updates a step, curricula with a memory. */
-static const char grpo[] = "model:\n"
-                           "  tokenizer: chars\n"
-                           "  init: {width: 32, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 16, ff_width: 48, n_positions: 48}\n"
-                           "data:\n"
-                           "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
-                           "  eval_generate: [{name: sequence, levels: 2, count: 20, first: 1000}]\n"
-                           "task: {reward: sequence}\n"
-                           "algorithm: grpo\n"
-                           "loss: {beta: 0.05, num_iterations: 2}\n"
-                           "curriculum: {kind: sec}\n"
-                           "rollout: {num_generations: 4, prompts_per_step: 8, max_completion_length: 16}\n"
-                           "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
-                           "run: {max_steps: 8, save_steps: 3, save_total_limit: 0, eval_steps: 2}\n";
+static const char grpo[] =
+        "model:\n"
+        "  tokenizer: chars\n"
+        "  init: {width: 32, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 16, ff_width: 48, "
+        "n_positions: 48}\n"
+        "data:\n"
+        "  generate: [{name: sequence, levels: 1-3, count: 40}]\n"
+        "  eval_generate: [{name: sequence, levels: 2, count: 20, first: 1000}]\n"
+        "task: {reward: sequence}\n"
+        "algorithm: grpo\n"
+        "loss: {beta: 0.05, num_iterations: 2}\n"
+        "curriculum: {kind: sec}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 8, max_completion_length: 16}\n"
+        "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
+        "run: {max_steps: 8, save_steps: 3, save_total_limit: 0, eval_steps: 2}\n";
 static const char ppo[] = "extends: grpo.yaml\n"
                           "algorithm: ppo\n"
                           "loss: {beta: 0}\n"
@@ -49,7 +52,8 @@ static double now(void)
 
 static void assert_same_end(const char *a, const char *b, const char *config)
 {
-	static const char *const files[] = {"model.safetensors", "optimizer.safetensors", "critic.safetensors"};
+	static const char *const files[] = {"model.safetensors", "optimizer.safetensors",
+	                                    "critic.safetensors"};
 	char                     name[64], *x, *y;
 
 	for (int i = 0; i < 2 + (config == configs[1]); i++) {
@@ -67,14 +71,16 @@ static void assert_same_end(const char *a, const char *b, const char *config)
 /* One call that gets the signal after so many seconds; its exit status. */
 static int interrupted(const char *config, const char *folder, int number, double seconds)
 {
-	pid_t pid = hone_start("%s %s run.output_dir=%s --resume", command_of(config), config, folder);
+	pid_t pid =
+	        hone_start("%s %s run.output_dir=%s --resume", command_of(config), config, folder);
 
 	usleep((useconds_t)(seconds * 1e6));
 	kill(pid, number);
 	return hone_end(pid);
 }
 
-/* Each call gets a little further, or not even that: the moments lie anywhere in steps, evaluations and savings, and before the first step. */
+/* Each call gets a little further, or not even that: the moments lie anywhere in steps, evaluations
+ * and savings, and before the first step. */
 static void a_signal_at_any_moment_costs_no_bit(void **state)
 {
 	(void)state;
@@ -88,12 +94,16 @@ static void a_signal_at_any_moment_costs_no_bit(void **state)
 		for (int round = 0; round < 2; round++) {
 			for (int k = 0; k < 10; k++) {
 				int number = signals[k % 5],
-				    status = interrupted(configs[c], "cut", number, whole * (k + 0.5 + round * 0.25) / 20);
-				if (status != 3 && status != 0 && status != 128 + number) /* the last: before the job had begun */
-					fail_msg("%s, signal %d: exit status %d", configs[c], number, status);
+				    status = interrupted(configs[c], "cut", number,
+				                         whole * (k + 0.5 + round * 0.25) / 20);
+				/* the last: before the job had begun */
+				if (status != 3 && status != 0 && status != 128 + number)
+					fail_msg("%s, signal %d: exit status %d", configs[c],
+					         number, status);
 				saved += status == 3;
 			}
-			hone_ok("%s %s run.output_dir=cut --resume compute.threads=2", command_of(configs[c]), configs[c]);
+			hone_ok("%s %s run.output_dir=cut --resume compute.threads=2",
+			        command_of(configs[c]), configs[c]);
 			assert_same_end("whole", "cut", configs[c]);
 			shell("rm -r cut");
 		}
@@ -102,13 +112,15 @@ static void a_signal_at_any_moment_costs_no_bit(void **state)
 	assert_true(saved >= 20);
 }
 
-/* The verifier sends the signal when it has judged so many: within the acting of the second step, and then it hangs. */
-static const char judge[] = "n=0\n"
-                            "while read -r line; do\n"
-                            "  n=$((n + 1))\n"
-                            "  if [ $n -eq 40 ] && [ ! -e asked ]; then touch asked; kill -%s $PPID; sleep 1000; fi\n"
-                            "  echo '{\"reward\": '$((n %% 2))'}'\n"
-                            "done\n";
+/* The verifier sends the signal when it has judged so many: within the acting of the second step,
+ * and then it hangs. */
+static const char judge[] =
+        "n=0\n"
+        "while read -r line; do\n"
+        "  n=$((n + 1))\n"
+        "  if [ $n -eq 40 ] && [ ! -e asked ]; then touch asked; kill -%s $PPID; sleep 1000; fi\n"
+        "  echo '{\"reward\": '$((n %% 2))'}'\n"
+        "done\n";
 
 static void a_step_without_an_update_is_given_up_though_its_verifier_hangs(void **state)
 {
@@ -117,10 +129,13 @@ static void a_step_without_an_update_is_given_up_though_its_verifier_hangs(void 
 
 	snprintf(text, sizeof text, judge, "USR1");
 	write_text("judge.sh", text);
-	write_text("judged.yaml", "extends: grpo.yaml\ntask: {reward: command, verifier: {command: 'sh judge.sh', command_workers: 1, "
+	write_text("judged.yaml", "extends: grpo.yaml\ntask: {reward: command, verifier: {command: "
+	                          "'sh judge.sh', command_workers: 1, "
 	                          "command_timeout: 900}}\n"
 	                          "run: {max_steps: 4, save_steps: 0}\n");
-	assert_int_equal(hone("train judged.yaml run.output_dir=judged task.eval_reward=sequence run.eval_steps=0"), 3);
+	assert_int_equal(hone("train judged.yaml run.output_dir=judged task.eval_reward=sequence "
+	                      "run.eval_steps=0"),
+	                 3);
 	assert_says("stderr", "SIGUSR1: saving step 1");
 	assert_says("stdout", "stopped and saved: step 1 of 4");
 	assert_true(file_exists("judged/checkpoint-1/model.safetensors"));
@@ -133,9 +148,12 @@ static void a_hangup_is_ignored_where_it_was_and_may_come_twice(void **state)
 	(void)state;
 	pid_t pid;
 
-	shell("trap '' HUP; '%s' train grpo.yaml run.output_dir=nohup > nohup.out 2>&1 & sleep 0.2; kill -HUP $!; wait $!", run_program);
+	shell("trap '' HUP; '%s' train grpo.yaml run.output_dir=nohup > nohup.out 2>&1 & sleep "
+	      "0.2; kill -HUP $!; wait $!",
+	      run_program);
 	assert_true(file_exists("nohup/checkpoint-8/model.safetensors"));
-	pid = hone_start("train grpo.yaml run.output_dir=twice run.max_steps=100000 run.eval_steps=0");
+	pid = hone_start(
+	        "train grpo.yaml run.output_dir=twice run.max_steps=100000 run.eval_steps=0");
 	for (int tries = 0; count_lines("twice/metrics.jsonl") < 2 && tries < 200000; tries++)
 		usleep(100);
 	for (int i = 0; i < 20; i++) {
@@ -148,7 +166,8 @@ static void a_hangup_is_ignored_where_it_was_and_may_come_twice(void **state)
 static void a_reader_that_leaves_ends_no_run(void **state)
 {
 	(void)state;
-	shell("{ '%s' train grpo.yaml run.output_dir=piped 2> stderr; echo $? > status; } | true", run_program);
+	shell("{ '%s' train grpo.yaml run.output_dir=piped 2> stderr; echo $? > status; } | true",
+	      run_program);
 	assert_true(file_exists("piped/checkpoint-8/model.safetensors"));
 	assert_says("stderr", "cannot write to standard output");
 	assert_says("status", "2");
@@ -159,14 +178,19 @@ static void a_small_stack_ends_no_run(void **state)
 {
 	(void)state;
 	hone_ok("train ppo.yaml run.output_dir=usual run.max_steps=2 run.eval_steps=0");
-	shell("ulimit -s 256; '%s' train ppo.yaml run.output_dir=small run.max_steps=2 run.eval_steps=0 > stdout 2> stderr", run_program);
-	assert_true(same_bytes("usual/checkpoint-2/model.safetensors", "small/checkpoint-2/model.safetensors"));
+	shell("ulimit -s 256; '%s' train ppo.yaml run.output_dir=small run.max_steps=2 "
+	      "run.eval_steps=0 > stdout 2> stderr",
+	      run_program);
+	assert_true(same_bytes("usual/checkpoint-2/model.safetensors",
+	                       "small/checkpoint-2/model.safetensors"));
 }
 
 static void a_bound_on_files_is_an_error(void **state)
 {
 	(void)state;
-	shell("ulimit -f 20; '%s' train grpo.yaml run.output_dir=bound run.max_steps=1 > stdout 2> stderr; echo $? > status", run_program);
+	shell("ulimit -f 20; '%s' train grpo.yaml run.output_dir=bound run.max_steps=1 > stdout 2> "
+	      "stderr; echo $? > status",
+	      run_program);
 	assert_says("status", "2");
 	assert_says("stderr", "bound/");
 }

@@ -1,4 +1,5 @@
-/* Means, intervals and verdicts against numbers worked by hand, and how often an interval covers the truth. */
+/* Means, intervals and verdicts against numbers worked by hand, and how often an interval covers
+ * the truth. */
 #include "math/statistics.h"
 
 #include "base/rng.h"
@@ -7,7 +8,8 @@
 static void mean_deviation_and_error_are_the_textbook_ones(void **state)
 {
 	(void)state;
-	const double           x[] = {2, 4, 4, 4, 5, 5, 7, 9}; /* squares of deviations from 5: 9 1 1 1 0 0 4 16 = 32 */
+	/* squares of deviations from 5: 9 1 1 1 0 0 4 16 = 32 */
+	const double           x[] = {2, 4, 4, 4, 5, 5, 7, 9};
 	struct statistics_mean m = statistics_mean(x, 8), one = statistics_mean(x, 1);
 
 	assert_int_equal(m.n, 8);
@@ -25,9 +27,11 @@ static void quantiles_of_t_are_those_of_the_table(void **state)
 	static const struct {
 		int    df;
 		double p, t;
-	} table[] = {{1, 0.95, 6.313752},   {1, 0.975, 12.706205}, {2, 0.95, 2.919986},    {2, 0.975, 4.302653}, {3, 0.975, 3.182446},
-	             {4, 0.95, 2.131847},   {4, 0.975, 2.776445},  {5, 0.95, 2.015048},    {9, 0.95, 1.833113},  {9, 0.975, 2.262157},
-	             {10, 0.975, 2.228139}, {30, 0.975, 2.042272}, {1000, 0.975, 1.962339}};
+	} table[] = {{1, 0.95, 6.313752},    {1, 0.975, 12.706205}, {2, 0.95, 2.919986},
+	             {2, 0.975, 4.302653},   {3, 0.975, 3.182446},  {4, 0.95, 2.131847},
+	             {4, 0.975, 2.776445},   {5, 0.95, 2.015048},   {9, 0.95, 1.833113},
+	             {9, 0.975, 2.262157},   {10, 0.975, 2.228139}, {30, 0.975, 2.042272},
+	             {1000, 0.975, 1.962339}};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
 		assert_close(statistics_t_quantile(table[i].df, table[i].p), table[i].t, 1e-6);
@@ -46,8 +50,9 @@ static void the_t_interval_of_five_values(void **state)
 	assert_true(isnan(statistics_t_interval(x, 1, 0.95).low));
 }
 
-/* Of {0, 1} a resample has mean 0, 1/2, 1 with probability 1/4, 1/2, 1/4. Of {0,0,0,0,1} at least one 1 comes with probability 1 - 0.8^5 = 0.672, at
- * least two with 0.263, three with 0.058, four with 0.0067: the quantile 0.95 lies in 3/5, and 0.05 at 0. */
+/* Of {0, 1} a resample has mean 0, 1/2, 1 with probability 1/4, 1/2, 1/4. Of {0,0,0,0,1} at least
+ * one 1 comes with probability 1 - 0.8^5 = 0.672, at least two with 0.263, three with 0.058, four
+ * with 0.0067: the quantile 0.95 lies in 3/5, and 0.05 at 0. */
 static void the_bootstrap_finds_quantiles_that_can_be_counted(void **state)
 {
 	(void)state;
@@ -79,7 +84,9 @@ static struct coverage coverage(int n, int trials)
 	for (int k = 0; k < trials; k++) {
 		struct statistics_interval at_90, at_95, t;
 		for (int i = 0; i < n; i++)
-			x[i] = rng_normal((struct rng_key){5, RNG_TEST, (uint32_t)k, (uint32_t)i, (uint32_t)n}, 0);
+			x[i] = rng_normal((struct rng_key){5, RNG_TEST, (uint32_t)k, (uint32_t)i,
+			                                   (uint32_t)n},
+			                  0);
 		assert_ok(statistics_bootstrap(x, n, &at_90, &at_95));
 		t = statistics_t_interval(x, n, 0.9);
 		assert_true(at_95.low <= at_90.low && at_90.high <= at_95.high);
@@ -90,8 +97,9 @@ static struct coverage coverage(int n, int trials)
 	return c;
 }
 
-/* The tolerances are three standard errors of that many trials. The bootstrap is near normal theory with the divisor n: P(|t| < 1.645 sqrt((n - 1) / n)),
- * t with n - 1 degrees of freedom, is 0.785 for n = 5 (a little more here: the resamples of five values are few) and 0.875 for n = 20. */
+/* The tolerances are three standard errors of that many trials. The bootstrap is near normal theory
+ * with the divisor n: P(|t| < 1.645 sqrt((n - 1) / n)), t with n - 1 degrees of freedom, is 0.785
+ * for n = 5 (a little more here: the resamples of five values are few) and 0.875 for n = 20. */
 static void a_t_interval_covers_as_it_says_and_a_bootstrap_of_few_values_less(void **state)
 {
 	(void)state;
@@ -118,9 +126,12 @@ static enum statistics_verdict verdict_of(const double *d, int n)
 static void a_sign_is_shown_by_a_t_interval_without_0(void **state)
 {
 	(void)state;
-	/* n = 5: 2.1318 errors. {5 5 5 5 -0.1} 3.98 +- 2.17; {50 50 50 -1 -1} 29.6 +- 26.6; {30 30 30 -1 -9} 16 +- 18.3; four pairs are too few */
-	const double all[] = {1, 2, 3, 4, 5}, down[] = {-1, -2, -3, -4, -5}, four[] = {5, 5, 5, 5, -0.1}, three[] = {50, 50, 50, -1, -1},
-	             wide[] = {30, 30, 30, -1, -9}, zeros[] = {0, 0, 0, 0, 0}, same[] = {2, 2, 2, 2, 2};
+	/* n = 5: 2.1318 errors. {5 5 5 5 -0.1} 3.98 +- 2.17; {50 50 50 -1 -1} 29.6 +- 26.6; {30 30
+	 * 30 -1 -9} 16 +- 18.3; four pairs are too few */
+	const double all[] = {1, 2, 3, 4, 5}, down[] = {-1, -2, -3, -4, -5},
+	             four[] = {5, 5, 5, 5, -0.1}, three[] = {50, 50, 50, -1, -1},
+	             wide[] = {30, 30, 30, -1, -9}, zeros[] = {0, 0, 0, 0, 0},
+	             same[] = {2, 2, 2, 2, 2};
 
 	assert_int_equal(verdict_of(all, 5), VERDICT_ABOVE);
 	assert_int_equal(verdict_of(down, 5), VERDICT_BELOW);
@@ -133,12 +144,14 @@ static void a_sign_is_shown_by_a_t_interval_without_0(void **state)
 	assert_int_equal(verdict_of(all, 0), VERDICT_TOO_FEW);
 }
 
-/* Of {-3.15, 1 x 11} the t interval begins at (7.85 - 1.796 x 4.15) / 12 = +0.03. A resample has the -3.15 three times or more with probability 0.07 (of
- * twelve draws, 1/12 each) and then a mean of at most (9 - 9.45) / 12 = -0.04. Below ten pairs nothing is resampled. */
+/* Of {-3.15, 1 x 11} the t interval begins at (7.85 - 1.796 x 4.15) / 12 = +0.03. A resample has
+ * the -3.15 three times or more with probability 0.07 (of twelve draws, 1/12 each) and then a mean
+ * of at most (9 - 9.45) / 12 = -0.04. Below ten pairs nothing is resampled. */
 static void from_ten_pairs_on_resampling_must_agree(void **state)
 {
 	(void)state;
-	const double            skewed[] = {-3.15, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, ten[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 7}, zero[16] = {0};
+	const double skewed[] = {-3.15, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+	             ten[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 7}, zero[16] = {0};
 	struct statistics_pairs p;
 
 	assert_int_equal(verdict_of(ten, 10), VERDICT_ABOVE);
@@ -167,15 +180,19 @@ static double draw_long_tailed(struct rng_key k) /* Laplace */
 	return log((rng_double(k, 0) + 1e-300) / (rng_double(k, 1) + 1e-300));
 }
 
-/* Of 36 problems with 14 answers each, as in experiments/addition.yaml, a mean of five evaluations: steps of 1/2520. */
+/* Of 36 problems with 14 answers each, as in experiments/addition.yaml, a mean of five evaluations:
+ * steps of 1/2520. */
 static double draw_score(struct rng_key k)
 {
 	return round(2520 * 0.03 * rng_normal(k, 0)) / 2520;
 }
 
-/* Differences of arms that do not differ are symmetric around 0, whatever else they are. At five seeds the 90% interval must cover 0 in 88 to 92% of
- * cases for normal ones and no less for others, and no more than 5% may be called above, or below. Three standard errors of 20000 trials: 0.6%, 0.5%. */
-static void at_five_seeds_an_interval_covers_what_it_says_and_few_false_signs_are_shown(void **state)
+/* Differences of arms that do not differ are symmetric around 0, whatever else they are. At five
+ * seeds the 90% interval must cover 0 in 88 to 92% of cases for normal ones and no less for others,
+ * and no more than 5% may be called above, or below. Three standard errors of 20000 trials: 0.6%,
+ * 0.5%. */
+static void
+at_five_seeds_an_interval_covers_what_it_says_and_few_false_signs_are_shown(void **state)
 {
 	(void)state;
 	static const struct {
@@ -194,16 +211,22 @@ static void at_five_seeds_an_interval_covers_what_it_says_and_few_false_signs_ar
 			double                  a[SEEDS], b[SEEDS];
 			struct statistics_pairs p;
 			for (int i = 0; i < SEEDS; i++) {
-				double shared = 10 * rng_normal((struct rng_key){7, RNG_TEST, (uint32_t)k, (uint32_t)i, 2}, 0);
-				a[i] = shared + shapes[s].draw((struct rng_key){7, RNG_TEST, (uint32_t)k, (uint32_t)i, 0});
-				b[i] = shared + shapes[s].draw((struct rng_key){7, RNG_TEST, (uint32_t)k, (uint32_t)i, 1});
+				double shared =
+				        10 * rng_normal((struct rng_key){7, RNG_TEST, (uint32_t)k,
+				                                         (uint32_t)i, 2},
+				                        0);
+				a[i] = shared + shapes[s].draw((struct rng_key){
+				                        7, RNG_TEST, (uint32_t)k, (uint32_t)i, 0});
+				b[i] = shared + shapes[s].draw((struct rng_key){
+				                        7, RNG_TEST, (uint32_t)k, (uint32_t)i, 1});
 			}
 			assert_ok(statistics_pairs(a, b, SEEDS, &p));
 			covers += (p.at_90.low <= 0 && 0 <= p.at_90.high) / (double)TRIALS;
 			above += (p.verdict == VERDICT_ABOVE) / (double)TRIALS;
 			below += (p.verdict == VERDICT_BELOW) / (double)TRIALS;
 		}
-		print_message("%s: covers %.3f, false signs %.3f above, %.3f below\n", shapes[s].name, covers, above, below);
+		print_message("%s: covers %.3f, false signs %.3f above, %.3f below\n",
+		              shapes[s].name, covers, above, below);
 		assert_in_range((int)(1000 * covers), 880, (int)(1000 * shapes[s].covers_most));
 		assert_true(above <= 0.055 && below <= 0.055);
 		assert_close(covers + above + below, 1, 1e-9);
@@ -212,9 +235,10 @@ static void at_five_seeds_an_interval_covers_what_it_says_and_few_false_signs_ar
 
 /* ---- resamples ---- */
 
-/* Each resample draws each of its values anew: the mean of n values with deviation 1 has the deviation sqrt((n - 1) / n / n) over the resamples, so the
- * 90% interval of 400 values is 2 x 1.645 / 20 wide. Were all resamples one, the interval would be a point; were the values of a resample one draw, or
- * four draws repeated, it would be 10 to 20 times as wide. */
+/* Each resample draws each of its values anew: the mean of n values with deviation 1 has the
+ * deviation sqrt((n - 1) / n / n) over the resamples, so the 90% interval of 400 values is 2 x
+ * 1.645 / 20 wide. Were all resamples one, the interval would be a point; were the values of a
+ * resample one draw, or four draws repeated, it would be 10 to 20 times as wide. */
 static void resamples_are_distinct_and_so_are_the_draws_of_each(void **state)
 {
 	(void)state;
@@ -255,9 +279,13 @@ static void pairing_takes_out_what_the_arms_share(void **state)
 	assert_int_equal(p.verdict, VERDICT_ABOVE);
 }
 
-TEST_MAIN(TEST(mean_deviation_and_error_are_the_textbook_ones), TEST(quantiles_of_t_are_those_of_the_table),
-          TEST(the_t_interval_of_five_values), TEST(the_bootstrap_finds_quantiles_that_can_be_counted),
-          TEST(a_t_interval_covers_as_it_says_and_a_bootstrap_of_few_values_less), TEST(a_sign_is_shown_by_a_t_interval_without_0),
-          TEST(from_ten_pairs_on_resampling_must_agree), TEST(at_five_seeds_an_interval_covers_what_it_says_and_few_false_signs_are_shown),
-          TEST(resamples_are_distinct_and_so_are_the_draws_of_each), TEST(the_standard_error_of_0_and_1_is_a_half),
+TEST_MAIN(TEST(mean_deviation_and_error_are_the_textbook_ones),
+          TEST(quantiles_of_t_are_those_of_the_table), TEST(the_t_interval_of_five_values),
+          TEST(the_bootstrap_finds_quantiles_that_can_be_counted),
+          TEST(a_t_interval_covers_as_it_says_and_a_bootstrap_of_few_values_less),
+          TEST(a_sign_is_shown_by_a_t_interval_without_0),
+          TEST(from_ten_pairs_on_resampling_must_agree),
+          TEST(at_five_seeds_an_interval_covers_what_it_says_and_few_false_signs_are_shown),
+          TEST(resamples_are_distinct_and_so_are_the_draws_of_each),
+          TEST(the_standard_error_of_0_and_1_is_a_half),
           TEST(pairing_takes_out_what_the_arms_share))

@@ -5,18 +5,20 @@
 
 static char script[PATH_MAX];
 
-static const char base[] = "model: {path: x}\n"
-                           "data: {generate: [{name: sequence, levels: 1-3, count: 40}],\n"
-                           "       eval_generate: [{name: sequence, levels: 2, count: 5, first: 1000}]}\n"
-                           "task: {reward: sequence}\n"
-                           "algorithm: grpo\n"
-                           "loss: {beta: 0}\n"
-                           "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
-                           "optim: {learning_rate: 1e-2}\n"
-                           "run: {max_steps: 12, save_steps: 2, eval_steps: 4, tensorboard: false}\n";
+static const char base[] =
+        "model: {path: x}\n"
+        "data: {generate: [{name: sequence, levels: 1-3, count: 40}],\n"
+        "       eval_generate: [{name: sequence, levels: 2, count: 5, first: 1000}]}\n"
+        "task: {reward: sequence}\n"
+        "algorithm: grpo\n"
+        "loss: {beta: 0}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+        "optim: {learning_rate: 1e-2}\n"
+        "run: {max_steps: 12, save_steps: 2, eval_steps: 4, tensorboard: false}\n";
 static const char warm[] = "model:\n"
                            "  tokenizer: chars\n"
-                           "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
+                           "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, "
+                           "head_width: 8, ff_width: 24, n_positions: 32}\n"
                            "data: {generate: [{name: sequence, levels: 1-3, count: 40}]}\n"
                            "task: {reward: sequence}\n"
                            "rollout: {max_completion_length: 6}\n"
@@ -54,8 +56,10 @@ static void arms_times_grid_times_seeds(void **state)
 	assert_string_equal(s.runs[0].folder, "out/a,learning_rate=1e-3,epsilon=0.1/seed-3");
 	assert_string_equal(s.runs[11].name, "b,learning_rate=1e-2,epsilon=0.3/seed-3");
 	assert_string_equal(s.runs[12].name, "a,learning_rate=1e-3,epsilon=0.1/seed-4");
-	assert_true(has(&s.runs[11], "algorithm=rloo") && has(&s.runs[11], "optim.learning_rate=1e-2"));
-	assert_true(has(&s.runs[11], "loss.epsilon=0.3") && has(&s.runs[11], "run.seed=3") && has(&s.runs[11], "run.max_steps=7"));
+	assert_true(has(&s.runs[11], "algorithm=rloo") &&
+	            has(&s.runs[11], "optim.learning_rate=1e-2"));
+	assert_true(has(&s.runs[11], "loss.epsilon=0.3") && has(&s.runs[11], "run.seed=3") &&
+	            has(&s.runs[11], "run.max_steps=7"));
 	assert_int_equal(s.runs[11].max_steps, 7);
 	assert_string_equal(s.runs[11].config, "base.yaml");
 	assert_int_equal(sweep_state_of(&s.runs[0]), SWEEP_MISSING);
@@ -68,8 +72,10 @@ static void what_comes_before_gives_the_model_to_what_follows(void **state)
 	struct sweep s;
 
 	read_sweep("base: base.yaml\noutput_dir: out\nseeds: [5, 0-1]\n"
-	           "before:\n  - {name: one, base: warm.yaml, set: {run.max_steps: 3}}\n  - {name: two, command: train, base: base.yaml}\n"
-	           "arms: [{name: a, set: {rollout.stop: ['a b', \"x\"], task.rewards: [{name: format, weight: 0.5}], task.reward: '',\n"
+	           "before:\n  - {name: one, base: warm.yaml, set: {run.max_steps: 3}}\n  - {name: "
+	           "two, command: train, base: base.yaml}\n"
+	           "arms: [{name: a, set: {rollout.stop: ['a b', \"x\"], task.rewards: [{name: "
+	           "format, weight: 0.5}], task.reward: '',\n"
 	           "                       task.verifier.pattern: '{output_dir}/x: y'}}]\n",
 	           &s);
 	assert_int_equal(s.n_before, 2);
@@ -78,7 +84,8 @@ static void what_comes_before_gives_the_model_to_what_follows(void **state)
 	assert_int_equal(s.before[0].max_steps, 3);
 	assert_true(has(&s.before[1], "model.path=out/one"));
 	assert_int_equal(s.n, 3);
-	assert_true(has(&s.runs[0], "model.path=out/two") && has(&s.runs[0], "run.seed=5") && has(&s.runs[2], "run.seed=1"));
+	assert_true(has(&s.runs[0], "model.path=out/two") && has(&s.runs[0], "run.seed=5") &&
+	            has(&s.runs[2], "run.seed=1"));
 	assert_true(has(&s.runs[0], "rollout.stop=[\"a b\", \"x\"]"));
 	assert_true(has(&s.runs[0], "task.rewards=[{\"name\": format, \"weight\": 0.5}]"));
 	assert_true(has(&s.runs[0], "task.verifier.pattern=out/x: y"));
@@ -90,14 +97,14 @@ static void with_each_seed_a_step_is_drawn_anew_for_each_seed(void **state)
 	(void)state;
 	struct sweep s;
 
-	read_sweep(
-	        "base: base.yaml\noutput_dir: out\nseeds: [4, 7]\n"
-	        "before:\n  - {name: one, base: warm.yaml}\n"
-	        "  - {name: warm, base: base.yaml, each_seed: true, set: {run.max_steps: 3, rollout.stop: ['a{seed}b{seed}', '{seed}']}}\n"
-	        "  - {name: data, command: rollouts, base: base.yaml, each_seed: true}\n"
-	        "set: {rollout.source: '{output_dir}/data/seed-{seed}.jsonl.gz'}\n"
-	        "arms: [{name: a}]\n",
-	        &s);
+	read_sweep("base: base.yaml\noutput_dir: out\nseeds: [4, 7]\n"
+	           "before:\n  - {name: one, base: warm.yaml}\n"
+	           "  - {name: warm, base: base.yaml, each_seed: true, set: {run.max_steps: 3, "
+	           "rollout.stop: ['a{seed}b{seed}', '{seed}']}}\n"
+	           "  - {name: data, command: rollouts, base: base.yaml, each_seed: true}\n"
+	           "set: {rollout.source: '{output_dir}/data/seed-{seed}.jsonl.gz'}\n"
+	           "arms: [{name: a}]\n",
+	           &s);
 	assert_int_equal(s.n_before, 5);
 	assert_string_equal(s.before[0].name, "one");
 	assert_string_equal(s.before[2].name, "warm/seed-7");
@@ -105,9 +112,11 @@ static void with_each_seed_a_step_is_drawn_anew_for_each_seed(void **state)
 	assert_int_equal(s.before[2].max_steps, 3);
 	assert_true(has(&s.before[2], "run.seed=7") && has(&s.before[2], "model.path=out/one"));
 	assert_true(has(&s.before[2], "rollout.stop=[\"a7b7\", 7]"));
-	assert_true(has(&s.before[3], "run.seed=4") && has(&s.before[3], "model.path=out/warm/seed-4"));
+	assert_true(has(&s.before[3], "run.seed=4") &&
+	            has(&s.before[3], "model.path=out/warm/seed-4"));
 	assert_int_equal(s.n, 2);
-	assert_true(has(&s.runs[1], "model.path=out/warm/seed-7") && has(&s.runs[1], "rollout.source=out/data/seed-7.jsonl.gz"));
+	assert_true(has(&s.runs[1], "model.path=out/warm/seed-7") &&
+	            has(&s.runs[1], "rollout.source=out/data/seed-7.jsonl.gz"));
 	assert_true(has(&s.runs[1], "run.seed=7"));
 	assert_int_equal(sweep_state_of(&s.before[4]), SWEEP_MISSING);
 	sweep_free(&s);
@@ -132,15 +141,18 @@ static void mistakes_are_named_with_file_line_and_key(void **state)
 		const char *text, *says;
 	} cases[] = {
 	        {HEAD "seed: 1\n", "s.yaml:3: seed is not a key of a sweep"},
-	        {HEAD "grid: {loss.epsilom: [1]}\n", "s.yaml:3: loss.epsilom is not an option; did you mean loss.epsilon?"},
+	        {HEAD "grid: {loss.epsilom: [1]}\n",
+	         "s.yaml:3: loss.epsilom is not an option; did you mean loss.epsilon?"},
 	        {HEAD "grid: {loss.epsilon: 0.1}\n", "s.yaml:3: grid: loss.epsilon must be a list"},
 	        {HEAD "grid: [loss.epsilon]\n", "s.yaml:3: grid is a list"},
 	        {HEAD "grid: {loss.epsilon: [0.1, 0.1]}\n", "two arms are called epsilon=0.1"},
 	        {HEAD "grid: {loss.epsilon: [0.1, 7]}\n", "loss.epsilon is 7, outside"},
 	        {HEAD "arms:\n  - {name: a}\n  - {name: b, sett: {}}\n",
 	         "s.yaml:5: sett is not a key of an arm; there are name, base, set"},
-	        {HEAD "arms: [{name: a, set: {run.seed: 1}}]\n", "run.seed is given by the sweep itself"},
-	        {HEAD "arms: [{name: a, set: {algorithm: ppo2}}]\n", "a/seed-0: command line: algorithm is ppo2"},
+	        {HEAD "arms: [{name: a, set: {run.seed: 1}}]\n",
+	         "run.seed is given by the sweep itself"},
+	        {HEAD "arms: [{name: a, set: {algorithm: ppo2}}]\n",
+	         "a/seed-0: command line: algorithm is ppo2"},
 	        {HEAD "arms: [{name: a}, {name: a}]\n", "two arms are called a"},
 	        {HEAD "arms: [{name: a/b}]\n", "the name a/b becomes a folder"},
 	        {HEAD "arms: [{set: {}}]\n", "an arm needs a name"},
@@ -150,23 +162,32 @@ static void mistakes_are_named_with_file_line_and_key(void **state)
 	        {HEAD "seeds: [1, 0-2]\n", "seed 1 stands here for the second time"},
 	        {HEAD "seeds: 4-2\n", "end before they begin"},
 	        {HEAD "seeds: 0-99999\n", "more than 1000 seeds"},
-	        {HEAD "before: {base: warm.yaml, command: eval}\n", "command is eval, but must be sft, train or rollouts"},
+	        {HEAD "before: {base: warm.yaml, command: eval}\n",
+	         "command is eval, but must be sft, train or rollouts"},
 	        {HEAD "before: nothere.yaml\n", "nothere.yaml"},
-	        {HEAD "before: {base: warm.yaml, each_seed: maybe}\n", "s.yaml:3: each_seed must be true or false"},
-	        {HEAD "before: {base: warm.yaml, set: {task.verifier.pattern: '{seed}'}}\n", "{seed} needs each_seed: true"},
-	        {HEAD "before:\n  - {name: a, base: warm.yaml, each_seed: true}\n  - {name: b, base: warm.yaml}\n",
+	        {HEAD "before: {base: warm.yaml, each_seed: maybe}\n",
+	         "s.yaml:3: each_seed must be true or false"},
+	        {HEAD "before: {base: warm.yaml, set: {task.verifier.pattern: '{seed}'}}\n",
+	         "{seed} needs each_seed: true"},
+	        {HEAD "before:\n  - {name: a, base: warm.yaml, each_seed: true}\n  - {name: b, "
+	              "base: warm.yaml}\n",
 	         "s.yaml:5: the step b follows a, of which each seed has its own"},
-	        {HEAD "before: {name: a, base: warm.yaml}\narms: [{name: a}]\n", "an arm and a step before are called a"},
+	        {HEAD "before: {name: a, base: warm.yaml}\narms: [{name: a}]\n",
+	         "an arm and a step before are called a"},
 	        {HEAD "set: {task.reward: \"a\\tb\"}\n", "no tabs"},
 	        {"base: base.yaml\noutput_dir: \"out\\nrun\\tmissing\\tx\\ty\\tmerge\"\n",
 	         "s.yaml:2: output_dir: a text of a sweep has no tabs"},
-	        {"base: \"base.yaml\\n\"\noutput_dir: out\n", "s.yaml:1: base: a text of a sweep has no tabs"},
-	        {HEAD "before: \"warm\\t.yaml\"\n", "s.yaml:3: before: a text of a sweep has no tabs"},
-	        {"base: base.yaml\noutput_dir: a{output_dir}\nset: {rollout.source: '{output_dir}'}\n",
+	        {"base: \"base.yaml\\n\"\noutput_dir: out\n",
+	         "s.yaml:1: base: a text of a sweep has no tabs"},
+	        {HEAD "before: \"warm\\t.yaml\"\n",
+	         "s.yaml:3: before: a text of a sweep has no tabs"},
+	        {"base: base.yaml\noutput_dir: a{output_dir}\nset: {rollout.source: "
+	         "'{output_dir}'}\n",
 	         "s.yaml:2: output_dir is what {output_dir} stands for"},
 	        {"base: base.yaml\n", "a sweep needs an output_dir"},
 	        {"output_dir: out\n", "a sweep needs a base"},
-	        {"output_dir: out\narms: [{name: a}]\n", "neither the sweep nor the arm a names a base"},
+	        {"output_dir: out\narms: [{name: a}]\n",
+	         "neither the sweep nor the arm a names a base"},
 	        {"- a\n", "the file holds a list"},
 	};
 
@@ -180,7 +201,8 @@ static void mistakes_are_named_with_file_line_and_key(void **state)
 }
 
 /* The file is `before`, `part` n times, and `after`. */
-static void assert_refused(const char *before, const char *part, int n, const char *after, const char *says)
+static void assert_refused(const char *before, const char *part, int n, const char *after,
+                           const char *says)
 {
 	struct text  file = {0};
 	struct sweep s;
@@ -194,15 +216,19 @@ static void assert_refused(const char *before, const char *part, int n, const ch
 	text_free(&file);
 }
 
-/* A file of a megabyte could ask for gigabytes: in each value the folder many times over, for each combination a name as long as the file. */
+/* A file of a megabyte could ask for gigabytes: in each value the folder many times over, for each
+ * combination a name as long as the file. */
 static void what_a_file_expands_to_is_bounded(void **state)
 {
 	(void)state;
-	assert_refused("base: base.yaml\noutput_dir: ", "x", 2049, "\n", "s.yaml:2: output_dir has more than 2048 bytes");
+	assert_refused("base: base.yaml\noutput_dir: ", "x", 2049, "\n",
+	               "s.yaml:2: output_dir has more than 2048 bytes");
 	assert_refused(HEAD "set: {rollout.source: '", "{output_dir}", 40000, "'}\n",
 	               "rollout.source: a value of a sweep has at most 65536 bytes");
-	assert_refused(HEAD "grid: {rollout.source: [", "x", 300, "]}\n", "a name becomes a folder and has at most 200 bytes, not 307");
-	assert_refused(HEAD "arms: [{name: ", "x", 201, "}]\n", "a name becomes a folder and has at most 200 bytes, not 201");
+	assert_refused(HEAD "grid: {rollout.source: [", "x", 300, "]}\n",
+	               "a name becomes a folder and has at most 200 bytes, not 307");
+	assert_refused(HEAD "arms: [{name: ", "x", 201, "}]\n",
+	               "a name becomes a folder and has at most 200 bytes, not 201");
 }
 
 static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
@@ -211,8 +237,8 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	struct sweep s;
 	int          failures = 0, status = ERR_INPUT;
 
-	write_text("s.yaml",
-	           HEAD "before: warm.yaml\nseeds: 0-1\narms: [{name: a, set: {rollout.stop: [a]}}]\ngrid: {loss.epsilon: [0.1]}\n");
+	write_text("s.yaml", HEAD "before: warm.yaml\nseeds: 0-1\narms: [{name: a, set: "
+	                          "{rollout.stop: [a]}}]\ngrid: {loss.epsilon: [0.1]}\n");
 	for (long n = 1; n < 1000 && status != OK; n++) {
 		mem_fail_at(n);
 		status = sweep_read("s.yaml", &s);
@@ -226,8 +252,9 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 
 /* ---- the script ---- */
 
-static const char sweep_text[] = "base: base.yaml\noutput_dir: %s\nseeds: 0-1\nbefore: warm.yaml\n"
-                                 "arms: [{name: grpo}, {name: control, set: {task.permute_rewards: true}}]\n";
+static const char sweep_text[] =
+        "base: base.yaml\noutput_dir: %s\nseeds: 0-1\nbefore: warm.yaml\n"
+        "arms: [{name: grpo}, {name: control, set: {task.permute_rewards: true}}]\n";
 
 static void write_sweep(const char *path, const char *folder)
 {
@@ -262,7 +289,8 @@ static int run_script(const char *arguments)
 
 static void assert_same_sweep(const char *a, const char *b)
 {
-	static const char *const runs[] = {"grpo/seed-0", "grpo/seed-1", "control/seed-0", "control/seed-1"};
+	static const char *const runs[] = {"grpo/seed-0", "grpo/seed-1", "control/seed-0",
+	                                   "control/seed-1"};
 	char                     x[256], y[256];
 
 	for (int i = 0; i < 4; i++) {
@@ -302,11 +330,12 @@ static void it_runs_all_once_and_then_nothing(void **state)
 	free(second);
 	assert_int_equal(run_script("whole.yaml --dry-run"), 0);
 	assert_says("stdout", "finished  control/seed-1");
-	assert_false(
-	        same_bytes("whole/grpo/seed-0/checkpoint-12/model.safetensors", "whole/control/seed-0/checkpoint-12/model.safetensors"));
+	assert_false(same_bytes("whole/grpo/seed-0/checkpoint-12/model.safetensors",
+	                        "whole/control/seed-0/checkpoint-12/model.safetensors"));
 }
 
-/* Killed with its hone, or alone: then hone lives on, and the next script waits for it instead of writing beside it. */
+/* Killed with its hone, or alone: then hone lives on, and the next script waits for it instead of
+ * writing beside it. */
 static void killed_at_any_time_the_same_command_completes_it_to_the_same_bits(void **state)
 {
 	(void)state;
@@ -335,8 +364,9 @@ static void killed_at_any_time_the_same_command_completes_it_to_the_same_bits(vo
 static void a_run_that_fails_is_named_and_the_others_go_on(void **state)
 {
 	(void)state;
-	write_text("bad.yaml", "base: base.yaml\noutput_dir: bad\nbefore: warm.yaml\n"
-	                       "arms: [{name: broken, set: {model.path: nowhere}}, {name: good}]\n");
+	write_text("bad.yaml",
+	           "base: base.yaml\noutput_dir: bad\nbefore: warm.yaml\n"
+	           "arms: [{name: broken, set: {model.path: nowhere}}, {name: good}]\n");
 	assert_int_equal(run_script("bad.yaml"), 1);
 	assert_says("stdout", "broken/seed-0: exit status 2");
 	assert_says("stdout", "nowhere");
@@ -347,11 +377,13 @@ static void a_data_set_of_rollouts_is_made_once_and_replayed_by_all(void **state
 {
 	(void)state;
 	write_text("replay.yaml", "base: base.yaml\noutput_dir: replay\nseeds: 0-1\n"
-	                          "before:\n  - {name: warm, base: warm.yaml}\n  - {name: data, command: rollouts, base: base.yaml}\n"
+	                          "before:\n  - {name: warm, base: warm.yaml}\n  - {name: data, "
+	                          "command: rollouts, base: base.yaml}\n"
 	                          "set: {rollout.source: '{output_dir}/data.jsonl.gz'}\n"
 	                          "arms: [{name: topr, set: {algorithm: topr}}, {name: grpo}]\n");
 	assert_int_equal(run_script("replay.yaml"), 0);
-	assert_true(file_exists("replay/data.jsonl.gz") && file_exists("replay/topr/seed-1/checkpoint-12"));
+	assert_true(file_exists("replay/data.jsonl.gz") &&
+	            file_exists("replay/topr/seed-1/checkpoint-12"));
 	assert_int_equal(run_script("replay.yaml"), 0);
 	assert_says("stdout", "data: finished already");
 }
@@ -360,31 +392,36 @@ static void a_data_set_of_rollouts_is_made_once_and_replayed_by_all(void **state
 static void each_seed_has_its_own_warm_start_and_data(void **state)
 {
 	(void)state;
-	write_text("each.yaml", "base: base.yaml\noutput_dir: each\nseeds: 0-4\n"
-	                        "before:\n  - {name: warm, base: warm.yaml, each_seed: true, set: {data.generate: [{name: sequence, "
-	                        "levels: 1-3, count: 40, seed: '{seed}'}]}}\n"
-	                        "  - {name: data, command: rollouts, base: base.yaml, each_seed: true}\n"
-	                        "set: {rollout.source: '{output_dir}/data/seed-{seed}.jsonl.gz'}\n"
-	                        "arms: [{name: topr, set: {algorithm: topr}}, {name: grpo}]\n");
+	write_text("each.yaml",
+	           "base: base.yaml\noutput_dir: each\nseeds: 0-4\n"
+	           "before:\n  - {name: warm, base: warm.yaml, each_seed: true, set: "
+	           "{data.generate: [{name: sequence, "
+	           "levels: 1-3, count: 40, seed: '{seed}'}]}}\n"
+	           "  - {name: data, command: rollouts, base: base.yaml, each_seed: true}\n"
+	           "set: {rollout.source: '{output_dir}/data/seed-{seed}.jsonl.gz'}\n"
+	           "arms: [{name: topr, set: {algorithm: topr}}, {name: grpo}]\n");
 	assert_int_equal(run_script("each.yaml --only topr/seed-3"), 0);
-	assert_true(file_exists("each/warm/seed-3/checkpoint-4") && file_exists("each/topr/seed-3/checkpoint-12"));
+	assert_true(file_exists("each/warm/seed-3/checkpoint-4") &&
+	            file_exists("each/topr/seed-3/checkpoint-12"));
 	assert_false(file_exists("each/warm/seed-2") || file_exists("each/grpo"));
 	assert_int_equal(run_script("each.yaml --jobs 2"), 0);
 	assert_says("stdout", "warm/seed-3: finished already");
 	assert_says("stdout", "data/seed-4: starts");
 	assert_says("stdout", "| topr | 5 |");
 	assert_says("stdout", "| grpo | 5 |");
-	assert_false(same_bytes("each/warm/seed-0/checkpoint-4/model.safetensors", "each/warm/seed-1/checkpoint-4/model.safetensors"));
+	assert_false(same_bytes("each/warm/seed-0/checkpoint-4/model.safetensors",
+	                        "each/warm/seed-1/checkpoint-4/model.safetensors"));
 	assert_false(same_bytes("each/data/seed-0.jsonl.gz", "each/data/seed-1.jsonl.gz"));
-	shell("test $(grep -c '\"a\": \"grpo\", \"b\": \"topr\", .*\"seeds\": 5' each/summary.json) -ge 2");
+	shell("test $(grep -c '\"a\": \"grpo\", \"b\": \"topr\", .*\"seeds\": 5' "
+	      "each/summary.json) -ge 2");
 }
 
 static void a_warm_start_that_fails_is_named_before_any_run(void **state)
 {
 	(void)state;
-	write_text("cold.yaml",
-	           "base: base.yaml\noutput_dir: cold\nseeds: 0-1\n"
-	           "before:\n  - {name: warm, base: base.yaml, command: train, each_seed: true, set: {model.path: nowhere}}\n");
+	write_text("cold.yaml", "base: base.yaml\noutput_dir: cold\nseeds: 0-1\n"
+	                        "before:\n  - {name: warm, base: base.yaml, command: train, "
+	                        "each_seed: true, set: {model.path: nowhere}}\n");
 	assert_int_equal(run_script("cold.yaml"), 1);
 	assert_says("stdout", "warm/seed-1: exit status 2");
 	assert_false(file_exists("cold/base"));
@@ -397,7 +434,8 @@ static void one_task_a_run_in_a_job_file(void **state)
 	assert_int_equal(run_script("array.yaml --slurm array.sh --jobs 3"), 0);
 	assert_says("array.sh", "#SBATCH --array=0-3%3");
 	shell("HONE='%s' SLURM_ARRAY_TASK_ID=2 sh array.sh >stdout", run_program);
-	assert_true(file_exists("array/grpo/seed-1/checkpoint-12") && file_exists("array/before/checkpoint-4"));
+	assert_true(file_exists("array/grpo/seed-1/checkpoint-12") &&
+	            file_exists("array/before/checkpoint-4"));
 	assert_false(file_exists("array/control"));
 	assert_int_equal(run_script("array.yaml --only nothing/seed-0"), 2);
 	assert_int_equal(run_script("array.yaml --jobs 0"), 2);
@@ -405,7 +443,8 @@ static void one_task_a_run_in_a_job_file(void **state)
 
 /* ---- experiments ---- */
 
-/* Texts of six letters; the last one is to be said again. A tiny model learns it from random weights within some dozen steps. */
+/* Texts of six letters; the last one is to be said again. A tiny model learns it from random
+ * weights within some dozen steps. */
 static void write_letters(void)
 {
 	FILE *train = fopen("r/train.jsonl", "w"), *eval = fopen("r/eval.jsonl", "w");
@@ -416,7 +455,8 @@ static void write_letters(void)
 		int  x = i * 2641 % 4096;
 		for (int k = 0; k < 6; k++, x /= 4)
 			text[k] = "abcd"[x % 4];
-		fprintf(i < 3072 ? train : eval, "{\"prompt\": \"%s=\", \"answer\": \"%c\"}\n", text, text[5]);
+		fprintf(i < 3072 ? train : eval, "{\"prompt\": \"%s=\", \"answer\": \"%c\"}\n",
+		        text, text[5]);
 	}
 	fclose(train);
 	fclose(eval);
@@ -425,18 +465,23 @@ static void write_letters(void)
 static void claims_are_judged_by_the_rule_and_by_nothing_else(void **state)
 {
 	(void)state;
-	shell("mkdir -p r/scripts r/experiments && cp '%s' '%.*s/reproduce' r/scripts && ln -s '%s' r/hone", script,
-	      (int)(strrchr(script, '/') - script), script, run_program);
+	shell("mkdir -p r/scripts r/experiments && cp '%s' '%.*s/reproduce' r/scripts && ln -s "
+	      "'%s' r/hone",
+	      script, (int)(strrchr(script, '/') - script), script, run_program);
 	write_letters();
 	write_text("r/letters.yaml",
 	           "model:\n  tokenizer: 'chars:abcd='\n"
-	           "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 16}\n"
-	           "data: {train: train.jsonl, eval: eval.jsonl}\ntask: {reward: exact}\nloss: {beta: 0}\n"
+	           "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, "
+	           "ff_width: 24, n_positions: 16}\n"
+	           "data: {train: train.jsonl, eval: eval.jsonl}\ntask: {reward: exact}\nloss: "
+	           "{beta: 0}\n"
 	           "rollout: {num_generations: 8, prompts_per_step: 8, max_completion_length: 1}\n"
 	           "optim: {learning_rate: 2e-3}\n"
-	           "run: {max_steps: 50, save_steps: 0, eval_steps: 10, tensorboard: false, save_samples: 0}\n");
+	           "run: {max_steps: 50, save_steps: 0, eval_steps: 10, tensorboard: false, "
+	           "save_samples: 0}\n");
 	write_text("r/experiments/letters.yaml",
-	           "# Letters.\n# minutes: 1\n# primary: final\n# claim: grpo above control\n# claim: control below grpo\n"
+	           "# Letters.\n# minutes: 1\n# primary: final\n# claim: grpo above control\n# "
+	           "claim: control below grpo\n"
 	           "# claim: control above grpo\n# claim: grpo above nothing\n"
 	           "base: letters.yaml\noutput_dir: runs/letters\nseeds: 0-4\n"
 	           "arms: [{name: grpo}, {name: control, set: {task.permute_rewards: true}}]\n");
@@ -448,9 +493,10 @@ static void claims_are_judged_by_the_rule_and_by_nothing_else(void **state)
 	shell("grep -q 'control above grpo .* not reproduced' told");
 	assert_says("told", "| grpo above nothing | final | - | no such pair |");
 	assert_says("r/runs/letters/result.md", "10 runs");
-	write_text("r/experiments/letters.yaml", "# Letters.\n# minutes: 1\n# primary: final\n# claim: grpo above control\n"
-	                                         "base: letters.yaml\noutput_dir: runs/letters\nseeds: 0-3\n"
-	                                         "arms: [{name: grpo}, {name: control, set: {task.permute_rewards: true}}]\n");
+	write_text("r/experiments/letters.yaml",
+	           "# Letters.\n# minutes: 1\n# primary: final\n# claim: grpo above control\n"
+	           "base: letters.yaml\noutput_dir: runs/letters\nseeds: 0-3\n"
+	           "arms: [{name: grpo}, {name: control, set: {task.permute_rewards: true}}]\n");
 	shell("r/scripts/reproduce all >told 2>said");
 	shell("grep -q 'grpo above control .* too few seeds' told");
 	shell("! r/scripts/reproduce nothing 2>said");
@@ -459,21 +505,22 @@ static void claims_are_judged_by_the_rule_and_by_nothing_else(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(arms_times_grid_times_seeds),
-	                                   TEST(what_comes_before_gives_the_model_to_what_follows),
-	                                   TEST(with_each_seed_a_step_is_drawn_anew_for_each_seed),
-	                                   TEST(a_sweep_without_arms_is_its_base),
-	                                   TEST(mistakes_are_named_with_file_line_and_key),
-	                                   TEST(what_a_file_expands_to_is_bounded),
-	                                   TEST(a_lack_of_memory_is_an_error_and_leaks_nothing),
-	                                   TEST(it_runs_all_once_and_then_nothing),
-	                                   TEST(killed_at_any_time_the_same_command_completes_it_to_the_same_bits),
-	                                   TEST(a_run_that_fails_is_named_and_the_others_go_on),
-	                                   TEST(a_data_set_of_rollouts_is_made_once_and_replayed_by_all),
-	                                   TEST(each_seed_has_its_own_warm_start_and_data),
-	                                   TEST(a_warm_start_that_fails_is_named_before_any_run),
-	                                   TEST(one_task_a_run_in_a_job_file),
-	                                   TEST(claims_are_judged_by_the_rule_and_by_nothing_else)};
+	const struct CMUnitTest tests[] = {
+	        TEST(arms_times_grid_times_seeds),
+	        TEST(what_comes_before_gives_the_model_to_what_follows),
+	        TEST(with_each_seed_a_step_is_drawn_anew_for_each_seed),
+	        TEST(a_sweep_without_arms_is_its_base),
+	        TEST(mistakes_are_named_with_file_line_and_key),
+	        TEST(what_a_file_expands_to_is_bounded),
+	        TEST(a_lack_of_memory_is_an_error_and_leaks_nothing),
+	        TEST(it_runs_all_once_and_then_nothing),
+	        TEST(killed_at_any_time_the_same_command_completes_it_to_the_same_bits),
+	        TEST(a_run_that_fails_is_named_and_the_others_go_on),
+	        TEST(a_data_set_of_rollouts_is_made_once_and_replayed_by_all),
+	        TEST(each_seed_has_its_own_warm_start_and_data),
+	        TEST(a_warm_start_that_fails_is_named_before_any_run),
+	        TEST(one_task_a_run_in_a_job_file),
+	        TEST(claims_are_judged_by_the_rule_and_by_nothing_else)};
 
 	if (!realpath("scripts/sweep", script)) {
 		perror("scripts/sweep; run the tests from the root of the tree");

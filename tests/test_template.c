@@ -7,7 +7,8 @@ static const char folder[] = "tests/data/chat-templates";
 
 static const int64_t day = 1736942400; /* 2025-01-15 12:00:00 */
 
-static int render(const char *source, size_t n, const json_t *variables, int64_t now, struct text *out)
+static int render(const char *source, size_t n, const json_t *variables, int64_t now,
+                  struct text *out)
 {
 	struct template *t;
 	int              status;
@@ -36,7 +37,8 @@ static void check_error(const json_t *row, int status, const char *place)
 
 	if (status == OK)
 		fail_msg("%s: rendered, expected the error %s", place, error);
-	if (!strncmp(error, raised, strlen(raised)) && !strstr(error_message(), error + strlen(raised)))
+	if (!strncmp(error, raised, strlen(raised)) &&
+	    !strstr(error_message(), error + strlen(raised)))
 		fail_msg("%s: %s, expected %s", place, error_message(), error);
 }
 
@@ -44,7 +46,8 @@ static void check_case(const json_t *row, const char *place)
 {
 	const char *name = json_string_value(json_object_get(row, "template")),
 	           *text = json_string_value(json_object_get(row, "template_text"));
-	const char  *target = json_string_value(json_object_get(row, "target")), *id = json_string_value(json_object_get(row, "case"));
+	const char *target = json_string_value(json_object_get(row, "target")),
+	           *id = json_string_value(json_object_get(row, "case"));
 	int64_t      now = id && strstr(id, "SmolLM3") ? 1752105600 : day; /* 2025-07-10 */
 	struct bytes source = {0};
 	struct text  got = {0};
@@ -52,7 +55,8 @@ static void check_case(const json_t *row, const char *place)
 
 	if (!text)
 		read_source(name, &source);
-	status = render(text ? text : source.data, text ? strlen(text) : source.n, json_object_get(row, "data"), now, &got);
+	status = render(text ? text : source.data, text ? strlen(text) : source.n,
+	                json_object_get(row, "data"), now, &got);
 	if (!target)
 		check_error(row, status, place);
 	else if (status != OK)
@@ -107,10 +111,13 @@ static void templates_of_many_other_models_do_too(void **state)
 
 /* ---- small ones, as Jinja2 renders them ---- */
 
-static const char variables[] = "{\"s\": \"  a,b,c \", \"u\": \"\\u00e9t\\u00e9 \\u3000\", \"n\": 7, \"x\": 2.5, \"t\": true, \"z\": null, "
-                                "\"l\": [3, 1, 2], \"e\": [],"
-                                " \"m\": {\"k\": \"v\", \"items\": 1, \"d\": {\"e\": [1, {\"f\": null}]}},"
-                                " \"ms\": [{\"role\": \"user\", \"c\": 1}, {\"role\": \"tool\"}, {\"role\": \"user\", \"c\": 0}]}";
+static const char variables[] =
+        "{\"s\": \"  a,b,c \", \"u\": \"\\u00e9t\\u00e9 \\u3000\", \"n\": 7, \"x\": 2.5, \"t\": "
+        "true, \"z\": null, "
+        "\"l\": [3, 1, 2], \"e\": [],"
+        " \"m\": {\"k\": \"v\", \"items\": 1, \"d\": {\"e\": [1, {\"f\": null}]}},"
+        " \"ms\": [{\"role\": \"user\", \"c\": 1}, {\"role\": \"tool\"}, {\"role\": \"user\", "
+        "\"c\": 0}]}";
 
 static int render_small(const char *source, struct text *out)
 {
@@ -137,7 +144,8 @@ static void small_templates_render_as_jinja_renders_them(void **state)
 		if (render_small(small[i].source, &got) != OK)
 			fail_msg("%s: %s", small[i].source, error_message());
 		if (strcmp(got.data ? got.data : "", small[i].target))
-			fail_msg("%s\nrendered as  %s\nexpected     %s", small[i].source, got.data ? got.data : "", small[i].target);
+			fail_msg("%s\nrendered as  %s\nexpected     %s", small[i].source,
+			         got.data ? got.data : "", small[i].target);
 		text_free(&got);
 	}
 }
@@ -211,7 +219,8 @@ static void what_is_not_supported_is_named_with_its_line(void **state)
 	}
 }
 
-/* Jinja2 refuses each of these: wrong arguments, orders that there are not, calls of what cannot be called. */
+/* Jinja2 refuses each of these: wrong arguments, orders that there are not, calls of what cannot be
+ * called. */
 static void what_jinja_refuses_is_refused(void **state)
 {
 	(void)state;
@@ -237,46 +246,76 @@ static void hostile_templates_end_soon_with_an_error(void **state)
 		const char *source, *part;
 	} table[] = {
 	        {"{% for a in range(4000000) %}{% endfor %}", "more than"},
-	        {"{% for a in range(3000) %}{% for b in range(3000) %}{% endfor %}{% endfor %}", "more than"},
+	        {"{% for a in range(3000) %}{% for b in range(3000) %}{% endfor %}{% endfor %}",
+	         "more than"},
 	        {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "nested too deeply"},
-	        {"{% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ g() }}", "nested too deeply"},
+	        {"{% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ "
+	         "g() }}",
+	         "nested too deeply"},
 	        {"{{ 'a' * 1000000000000 }}", "more than"},
 	        {"{{ 'ab' * 9223372036854775807 }}", "more than"},
-	        {"{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "more than"},
-	        {"{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "more than"},
-	        {"{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "more than"},
-	        {"{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}", "more than"},
-	        {"{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}",
+	        {"{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x "
+	         "%}{% endfor %}",
 	         "more than"},
-	        {"{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] "
+	        {"{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x "
+	         "%}{% endfor %}",
+	         "more than"},
+	        {"{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x "
+	         "%}{% endfor %}",
+	         "more than"},
+	        {"{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, "
+	         "ns.x] %}{% endfor %}{{ ns.x }}",
+	         "more than"},
+	        {"{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, "
+	         "ns.x] %}{% endfor %}{{ ns.x | tojson }}",
+	         "more than"},
+	        {"{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(99) %}{% set ns.x = "
+	         "[ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] "
 	         "%}{% endfor %}"
 	         "{{ ns.x == ns.y }}",
 	         "more than"},
-	        {"{% set a = range(100000) | list %}{% for i in range(99) %}{% set b = a | sort %}{% endfor %}", "more than"},
+	        {"{% set a = range(100000) | list %}{% for i in range(99) %}{% set b = a | sort "
+	         "%}{% endfor %}",
+	         "more than"},
 	        {"{% set a = range(100000) | list %}{{ a | unique | list }}", "more than"},
-	        {"{% set a = 'ab' * 1000000 %}{% for i in range(999) %}{{ a.rfind('ba' * 5000) }}{% endfor %}", "more than"},
-	        {"{% set a = 'ab' * 1000000 %}{% for i in range(999) %}{{ a.rsplit('ba' * 5000) }}{% endfor %}", "more than"},
+	        {"{% set a = 'ab' * 1000000 %}{% for i in range(999) %}{{ a.rfind('ba' * 5000) "
+	         "}}{% endfor %}",
+	         "more than"},
+	        {"{% set a = 'ab' * 1000000 %}{% for i in range(999) %}{{ a.rsplit('ba' * 5000) "
+	         "}}{% endfor %}",
+	         "more than"},
 	        {"{% set a = 'a' * 3000000 %}{{ a.replace('', a) }}", "more than"},
 	        {"{% set a = '\\n' * 5000000 %}{{ a.splitlines() }}", "more than"},
-	        {"{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{% endmacro %}{{ f() }}", NULL},
-	        {"{% macro f() %}{{ caller() }}{% call f() %}x{% endcall %}{% endmacro %}{% call f() %}y{% endcall %}",
+	        {"{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{% endmacro %}{{ f() }}",
+	         NULL},
+	        {"{% macro f() %}{{ caller() }}{% call f() %}x{% endcall %}{% endmacro %}{% call "
+	         "f() %}y{% endcall %}",
 	         "nested too deeply"},
-	        {"{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
+	        {"{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] "
+	         "%}{% endfor %}{{ ns.x }}",
 	         "nested too deeply"},
-	        {"{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | tojson }}",
+	        {"{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] "
+	         "%}{% endfor %}{{ ns.x | tojson }}",
 	         "nested too deeply"},
-	        {"{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% set ns.y = [ns.y] %}{% endfor "
+	        {"{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(9999) %}{% set ns.x = "
+	         "[ns.x] %}{% set ns.y = [ns.y] %}{% endfor "
 	         "%}"
 	         "{{ ns.x == ns.y }}",
 	         "nested too deeply"},
 	        {"{% set a = 'a' * 3000000 %}{{ a.replace('a', a) }}", "more than"},
 	        {"{% set a = 'a' * 3000000 %}{{ a | list }}", "more than"},
 	        {"{% set a = '\\n a' * 3000000 %}{{ a | indent(64) }}", "more than"},
-	        {"{% set a = 'ab' * 1000000 %}{% for i in range(99999) %}{{ 'zz' in a }}{% endfor %}", "more than"},
-	        {"{% set a = 'a' * 100000 %}{% for i in range(99999) %}{{ a }}{% endfor %}", "more than"},
-	        {"{% set a = 'a ' * 1000000 %}{% for i in range(999) %}{% set b = a.strip('a ') %}{% endfor %}", "more than"},
+	        {"{% set a = 'ab' * 1000000 %}{% for i in range(99999) %}{{ 'zz' in a }}{% endfor "
+	         "%}",
+	         "more than"},
+	        {"{% set a = 'a' * 100000 %}{% for i in range(99999) %}{{ a }}{% endfor %}",
+	         "more than"},
+	        {"{% set a = 'a ' * 1000000 %}{% for i in range(999) %}{% set b = a.strip('a ') "
+	         "%}{% endfor %}",
+	         "more than"},
 	        {"{{ 'a'.join(range(4000000)) }}", "more than"},
-	        {"{% set m = {} %}{% for i in range(99999) %}{% set l = m.get(i) %}{{ l }}{% endfor %}{{ range(99999) | map('string') | "
+	        {"{% set m = {} %}{% for i in range(99999) %}{% set l = m.get(i) %}{{ l }}{% "
+	         "endfor %}{{ range(99999) | map('string') | "
 	         "join }}",
 	         NULL},
 	};
@@ -285,8 +324,8 @@ static void hostile_templates_end_soon_with_an_error(void **state)
 		struct text got = {0};
 		int         status = render_small(table[i].source, &got);
 		if (table[i].part && (status == OK || !strstr(error_message(), table[i].part)))
-			fail_msg("%s: status %d, %s, expected \"%s\"", table[i].source, status, status == OK ? "" : error_message(),
-			         table[i].part);
+			fail_msg("%s: status %d, %s, expected \"%s\"", table[i].source, status,
+			         status == OK ? "" : error_message(), table[i].part);
 		text_free(&got);
 	}
 }
@@ -325,15 +364,19 @@ static void deep_nesting_is_an_error_and_no_crash(void **state)
 	static const struct {
 		const char *first, *open, *middle, *close, *last;
 	} inside[] = {
-	        {"{{ ", "(", "1", ")", " }}"},      {"{{ ", "[", "1", "]", " }}"},         {"{{ ", "{1: ", "1", "}", " }}"},
-	        {"{{ ", "not ", "1", "", " }}"},    {"{{ ", "- ", "1", "", " }}"},         {"{{ ", "1 if t else ", "1", "", " }}"},
-	        {"{{ 1", " + 1", "", "", " }}"},    {"{{ m", ".d", "", "", " }}"},         {"{{ m", "['d']", "", "", " }}"},
-	        {"{{ s", "|trim", "", "", " }}"},   {"{{ s", " is string", "", "", " }}"}, {"{{ t", " and t", "", "", " }}"},
-	        {"{{ range", "(1)", "", "", " }}"}, {"{{ 1", " < 2", "", "", " }}"},       {"{{ s[", "l[", "0", "]", "] }}"},
+	        {"{{ ", "(", "1", ")", " }}"},         {"{{ ", "[", "1", "]", " }}"},
+	        {"{{ ", "{1: ", "1", "}", " }}"},      {"{{ ", "not ", "1", "", " }}"},
+	        {"{{ ", "- ", "1", "", " }}"},         {"{{ ", "1 if t else ", "1", "", " }}"},
+	        {"{{ 1", " + 1", "", "", " }}"},       {"{{ m", ".d", "", "", " }}"},
+	        {"{{ m", "['d']", "", "", " }}"},      {"{{ s", "|trim", "", "", " }}"},
+	        {"{{ s", " is string", "", "", " }}"}, {"{{ t", " and t", "", "", " }}"},
+	        {"{{ range", "(1)", "", "", " }}"},    {"{{ 1", " < 2", "", "", " }}"},
+	        {"{{ s[", "l[", "0", "]", "] }}"},
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-		assert_int_equal(render_nest(table[i].open, table[i].middle, table[i].close, 30000), ERR_INPUT);
+		assert_int_equal(render_nest(table[i].open, table[i].middle, table[i].close, 30000),
+		                 ERR_INPUT);
 	for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
 		struct text source = {0}, got = {0};
 		text_print(&source, "%s", inside[i].first);
@@ -365,7 +408,9 @@ static void a_long_chain_of_elif_is_no_nesting(void **state)
 	text_free(&got);
 }
 
-TEST_MAIN(TEST(published_templates_render_to_the_exact_text), TEST(templates_of_many_other_models_do_too),
-          TEST(small_templates_render_as_jinja_renders_them), TEST(what_is_not_supported_is_named_with_its_line),
-          TEST(what_jinja_refuses_is_refused), TEST(hostile_templates_end_soon_with_an_error), TEST(deep_nesting_is_an_error_and_no_crash),
-          TEST(a_long_chain_of_elif_is_no_nesting))
+TEST_MAIN(TEST(published_templates_render_to_the_exact_text),
+          TEST(templates_of_many_other_models_do_too),
+          TEST(small_templates_render_as_jinja_renders_them),
+          TEST(what_is_not_supported_is_named_with_its_line), TEST(what_jinja_refuses_is_refused),
+          TEST(hostile_templates_end_soon_with_an_error),
+          TEST(deep_nesting_is_an_error_and_no_crash), TEST(a_long_chain_of_elif_is_no_nesting))

@@ -7,15 +7,23 @@ enum { ROWS_MOST = 15, COLUMNS_MOST = 112, DEPTH_MOST = 40, SPACE = 5 /* between
 
 static float number(uint32_t matrix, uint32_t i)
 {
-	return (float)rng_normal((struct rng_key){.seed = 1, .purpose = RNG_TEST, .item = matrix}, i);
+	return (float)rng_normal((struct rng_key){.seed = 1, .purpose = RNG_TEST, .item = matrix},
+	                         i);
 }
 
 /* Element (r, j) against the scalar chain; what stands between the rows stays as it is. */
 static void check(int rows, int columns, int n_k, int transposed)
 {
 	enum { B_ROW = COLUMNS_MOST + SPACE };
-	static float        a[ROWS_MOST * DEPTH_MOST], b[DEPTH_MOST * B_ROW], c[ROWS_MOST * B_ROW], want[ROWS_MOST * B_ROW];
-	struct tile_product p = {.a = a, .a_row = DEPTH_MOST, .a_k = 1, .b = b, .b_row = B_ROW, .c = c, .c_row = B_ROW};
+	static float a[ROWS_MOST * DEPTH_MOST], b[DEPTH_MOST * B_ROW], c[ROWS_MOST * B_ROW],
+	        want[ROWS_MOST * B_ROW];
+	struct tile_product p = {.a = a,
+	                         .a_row = DEPTH_MOST,
+	                         .a_k = 1,
+	                         .b = b,
+	                         .b_row = B_ROW,
+	                         .c = c,
+	                         .c_row = B_ROW};
 
 	if (transposed) {
 		p.a_row = 1;
@@ -30,7 +38,8 @@ static void check(int rows, int columns, int n_k, int transposed)
 	for (int r = 0; r < rows; r++)
 		for (int j = 0; j < columns; j++)
 			for (int k = 0; k < n_k; k++)
-				want[r * B_ROW + j] = fmaf(a[r * (int)p.a_row + k * (int)p.a_k], b[k * B_ROW + j], want[r * B_ROW + j]);
+				want[r * B_ROW + j] = fmaf(a[r * (int)p.a_row + k * (int)p.a_k],
+				                           b[k * B_ROW + j], want[r * B_ROW + j]);
 	tile_product(&p, rows, columns, n_k);
 	assert_memory_equal(c, want, sizeof c);
 }

@@ -9,7 +9,8 @@
 
 static unsigned char stays[F1_T];
 
-static struct token_weight_stats fill(const struct algorithm *a, const struct token_weight_batch *b, float *weight)
+static struct token_weight_stats fill(const struct algorithm *a, const struct token_weight_batch *b,
+                                      float *weight)
 {
 	struct token_weight_stats stats = {0};
 	struct arena              scratch = {0};
@@ -21,16 +22,22 @@ static struct token_weight_stats fill(const struct algorithm *a, const struct to
 	return stats;
 }
 
-static const struct token_weight_batch stale = {{F1_R, f1_offset, f1_trained}, f1_old, f1_rollout, NULL};
+static const struct token_weight_batch stale = {
+        {F1_R, f1_offset, f1_trained}, f1_old, f1_rollout, NULL};
 
 /* GRPO's clipped loss of F1 with these weights, averaged over tokens. */
 static double loss(const struct algorithm *a, const float *weight)
 {
 	struct algorithm       clipped = *a;
 	float                  adv[F1_T], c[F1_T];
-	struct advantage_batch ab = {f1_rows(), f1_group, f1_reward, f1_old, f1_ref, NULL, NULL, NULL};
+	struct advantage_batch ab = {f1_rows(), f1_group, f1_reward, f1_old,
+	                             f1_ref,    NULL,     NULL,      NULL};
 	struct advantage_stats as = {0};
-	struct objective_batch ob = {.rows = f1_rows(), .logp_new = f1_new, .logp_old = f1_old, .advantage = adv, .weight = weight};
+	struct objective_batch ob = {.rows = f1_rows(),
+	                             .logp_new = f1_new,
+	                             .logp_old = f1_old,
+	                             .advantage = adv,
+	                             .weight = weight};
 	struct objective_stats os = {0};
 	struct totals          totals = {0};
 	struct arena           scratch = {0};
@@ -38,7 +45,8 @@ static double loss(const struct algorithm *a, const float *weight)
 	clipped.loss_type = TOKEN_MEAN;
 	assert_ok(advantage_fill(&clipped, &ab, &scratch, adv, &as));
 	totals_add(&totals, &ob.rows, NULL);
-	assert_ok(objective_eval(&clipped, &ob, &totals, &(struct objective_gradient){c, NULL}, &os));
+	assert_ok(
+	        objective_eval(&clipped, &ob, &totals, &(struct objective_gradient){c, NULL}, &os));
 	arena_free(&scratch);
 	return os.loss;
 }
@@ -80,7 +88,8 @@ static void every_correction_matches_its_worked_loss(void **state)
 	assert_close(loss(&a, w), -0.643086, TOLERANCE);
 
 	a = rule(MISMATCH_SEQUENCE_MASK, 0, 3);
-	assert_close(fill(&a, &stale, w).masked, 3, 0); /* 3.004 > 3: the whole first answer, dropped and not truncated */
+	/* 3.004 > 3: the whole first answer, dropped and not truncated */
+	assert_close(fill(&a, &stale, w).masked, 3, 0);
 	assert_close(w[3], 1.105171, TOLERANCE);
 	assert_close(loss(&a, w), -0.070672, TOLERANCE);
 }
@@ -102,8 +111,9 @@ static void the_mean_mask_tests_the_answer_and_weighs_the_token(void **state)
 static void fresh_answers_weigh_exactly_one_by_every_rule(void **state)
 {
 	(void)state;
-	const struct token_weight_batch fresh = {{F1_R, f1_offset, f1_trained}, f1_old, f1_old, NULL};
-	float                           w[F1_T];
+	const struct token_weight_batch fresh = {
+	        {F1_R, f1_offset, f1_trained}, f1_old, f1_old, NULL};
+	float w[F1_T];
 
 	for (int m = MISMATCH_NONE; m <= MISMATCH_SEQUENCE_MEAN_MASK; m++)
 		for (int normalise = 0; normalise <= 1; normalise++) {
@@ -128,11 +138,14 @@ static void truncation_keeps_a_ratio_in_both_bounds(void **state)
 	float old[F1_T], w[F1_T];
 
 	for (int t = 0; t < F1_T; t++)
-		old[t] = f1_rollout[t] + (t == 0 ? -1.f : 0); /* rho e^-1 of the first token, and of the first answer */
-	for (int m = MISMATCH_TOKEN_TRUNCATE; m <= MISMATCH_SEQUENCE_TRUNCATE; m += MISMATCH_SEQUENCE_TRUNCATE - MISMATCH_TOKEN_TRUNCATE)
+		/* rho e^-1 of the first token, and of the first answer */
+		old[t] = f1_rollout[t] + (t == 0 ? -1.f : 0);
+	for (int m = MISMATCH_TOKEN_TRUNCATE; m <= MISMATCH_SEQUENCE_TRUNCATE;
+	     m += MISMATCH_SEQUENCE_TRUNCATE - MISMATCH_TOKEN_TRUNCATE)
 		for (int low = 0; low <= 1; low++) {
 			struct algorithm          a = rule((enum mismatch)m, low ? 0.5 : 0, 2);
-			struct token_weight_batch b = {{F1_R, f1_offset, f1_trained}, old, f1_rollout, NULL};
+			struct token_weight_batch b = {
+			        {F1_R, f1_offset, f1_trained}, old, f1_rollout, NULL};
 			fill(&a, &b, w);
 			assert_close(w[0], low ? 0.5 : exp(-1), TOLERANCE);
 			assert_close(w[1], m == MISMATCH_SEQUENCE_TRUNCATE ? w[0] : 1, TOLERANCE);
@@ -142,8 +155,8 @@ static void truncation_keeps_a_ratio_in_both_bounds(void **state)
 static void only_the_tokens_of_the_highest_entropy_keep_their_weight(void **state)
 {
 	(void)state;
-	static const unsigned char      trained[F1_T] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1};
-	static const float              entropy[F1_T] = {.5f, .25f, 1, 2, .125f, .75f, 1, NAN, .3f, .5f};
+	static const unsigned char trained[F1_T] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1};
+	static const float         entropy[F1_T] = {.5f, .25f, 1, 2, .125f, .75f, 1, NAN, .3f, .5f};
 	const struct token_weight_batch b = {{F1_R, f1_offset, trained}, f1_old, f1_old, entropy};
 	struct algorithm                a = rule(MISMATCH_NONE, 0, 2);
 	float                           w[F1_T];
@@ -170,7 +183,8 @@ static void absurd_distances_give_finite_weights(void **state)
 		for (int m = MISMATCH_TOKEN_TRUNCATE; m <= MISMATCH_SEQUENCE_MEAN_MASK; m++) {
 			struct algorithm          a = rule((enum mismatch)m, 0, 1e9);
 			float                     old[F1_T], w[F1_T];
-			struct token_weight_batch b = {{F1_R, f1_offset, f1_trained}, old, f1_rollout, NULL};
+			struct token_weight_batch b = {
+			        {F1_R, f1_offset, f1_trained}, old, f1_rollout, NULL};
 
 			for (int t = 0; t < F1_T; t++)
 				old[t] = (float)sign * 1e4f;
@@ -180,6 +194,9 @@ static void absurd_distances_give_finite_weights(void **state)
 		}
 }
 
-TEST_MAIN(TEST(every_correction_matches_its_worked_loss), TEST(the_mean_mask_tests_the_answer_and_weighs_the_token),
-          TEST(fresh_answers_weigh_exactly_one_by_every_rule), TEST(truncation_keeps_a_ratio_in_both_bounds),
-          TEST(only_the_tokens_of_the_highest_entropy_keep_their_weight), TEST(absurd_distances_give_finite_weights))
+TEST_MAIN(TEST(every_correction_matches_its_worked_loss),
+          TEST(the_mean_mask_tests_the_answer_and_weighs_the_token),
+          TEST(fresh_answers_weigh_exactly_one_by_every_rule),
+          TEST(truncation_keeps_a_ratio_in_both_bounds),
+          TEST(only_the_tokens_of_the_highest_entropy_keep_their_weight),
+          TEST(absurd_distances_give_finite_weights))

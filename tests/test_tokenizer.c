@@ -27,16 +27,20 @@ static void assert_ids(const char *place, const struct ids *got, const json_t *w
 	for (size_t i = 0; same && i < got->n; i++)
 		same = got->id[i] == json_integer_value(json_array_get(want, i));
 	if (!same)
-		fail_msg("%s: %zu ids, expected %zu, or they differ", place, got->n, json_array_size(want));
+		fail_msg("%s: %zu ids, expected %zu, or they differ", place, got->n,
+		         json_array_size(want));
 }
 
 static void assert_text(const char *place, const struct text *got, const json_t *want)
 {
-	if (got->n != json_string_length(want) || (got->n && memcmp(got->data, json_string_value(want), got->n) != 0))
-		fail_msg("%s: decoded \"%.*s\", expected \"%s\"", place, (int)got->n, got->data ? got->data : "", json_string_value(want));
+	if (got->n != json_string_length(want) ||
+	    (got->n && memcmp(got->data, json_string_value(want), got->n) != 0))
+		fail_msg("%s: decoded \"%.*s\", expected \"%s\"", place, (int)got->n,
+		         got->data ? got->data : "", json_string_value(want));
 }
 
-static void check_decoding(const struct tokenizer *t, const char *place, const struct ids *ids, int skip, const json_t *want)
+static void check_decoding(const struct tokenizer *t, const char *place, const struct ids *ids,
+                           int skip, const json_t *want)
 {
 	struct text text = {0};
 
@@ -48,15 +52,18 @@ static void check_decoding(const struct tokenizer *t, const char *place, const s
 /* What is absent means: the same as the field before it, but only in rows of the library itself. */
 static void check_row(const struct tokenizer *t, const char *place, const json_t *row)
 {
-	const json_t *text = json_object_get(row, "text"), *with = json_object_get(row, "ids_with_special");
-	const json_t *decoded = json_object_get(row, "decoded"), *skipped = json_object_get(row, "decoded_skip_special");
-	const char   *source = json_string_value(json_object_get(row, "source"));
-	int           complete = !source || !strncmp(source, "hf-", 3);
-	struct ids    ids = {0}, special = {0};
+	const json_t *text = json_object_get(row, "text"),
+	             *with = json_object_get(row, "ids_with_special");
+	const json_t *decoded = json_object_get(row, "decoded"),
+	             *skipped = json_object_get(row, "decoded_skip_special");
+	const char *source = json_string_value(json_object_get(row, "source"));
+	int         complete = !source || !strncmp(source, "hf-", 3);
+	struct ids  ids = {0}, special = {0};
 
 	assert_ok(tokenizer_encode(t, json_string_value(text), json_string_length(text), 0, &ids));
 	assert_ids(place, &ids, json_object_get(row, "ids"));
-	assert_ok(tokenizer_encode(t, json_string_value(text), json_string_length(text), 1, &special));
+	assert_ok(tokenizer_encode(t, json_string_value(text), json_string_length(text), 1,
+	                           &special));
 	if (with || complete)
 		assert_ids(place, &special, with ? with : json_object_get(row, "ids"));
 	if (decoded || complete)
@@ -147,7 +154,8 @@ static void llama3_comes_out_where_its_files_are(void **state)
 	check_vectors(json, vectors, 858);
 }
 
-/* Tokenizers of a few letters, one for each rule that published vocabularies do not show; ids from the library. */
+/* Tokenizers of a few letters, one for each rule that published vocabularies do not show; ids from
+ * the library. */
 static void check_small_case(const struct tokenizer *unused, const char *place, const json_t *row)
 {
 	const char       *text = json_string_value(json_object_get(row, "text"));
@@ -181,7 +189,8 @@ static void punctuation_is_that_of_the_library(void **state)
 	for (int32_t c = 0; c < 0x110000; c++)
 		n += unicode_is_punctuation(c);
 	assert_int_equal(n, 726); /* counted with Punctuation of version 0.23.3 */
-	assert_true(unicode_is_punctuation('$') && unicode_is_punctuation(0x3002) && !unicode_is_punctuation('a'));
+	assert_true(unicode_is_punctuation('$') && unicode_is_punctuation(0x3002) &&
+	            !unicode_is_punctuation('a'));
 	assert_false(unicode_is_punctuation(0x2E5D)); /* a dash of Unicode 14 */
 }
 
@@ -262,7 +271,8 @@ static void assert_encodes(const struct tokenizer *t, const char *text, const in
 	ids_free(&ids);
 }
 
-static const struct tokenizer_special specials[] = {{"pad", "<pad>"}, {"bos", "<bos>"}, {"eos", "<eos>"}, {"unk", "<unk>"}};
+static const struct tokenizer_special specials[] = {
+        {"pad", "<pad>"}, {"bos", "<bos>"}, {"eos", "<eos>"}, {"unk", "<unk>"}};
 
 static struct tokenizer *make_chars(const char *alphabet)
 {
@@ -343,13 +353,15 @@ static void an_alphabet_with_a_character_twice_is_refused(void **state)
 
 	assert_error(tokenizer_chars("abca", specials, 4, &t), ERR_INPUT, "duplicate");
 	assert_error(tokenizer_chars("ab\xff", specials, 4, &t), ERR_INPUT, "UTF-8");
-	assert_error(tokenizer_chars("ab", (struct tokenizer_special[]){{"end", "<e>"}}, 1, &t), ERR_INPUT, "\"end\"");
+	assert_error(tokenizer_chars("ab", (struct tokenizer_special[]){{"end", "<e>"}}, 1, &t),
+	             ERR_INPUT, "\"end\"");
 }
 
 /* ---- any bytes ---- */
 
-static const char *const byte_level[] = {DATA "gpt2.json.gz", DATA "split-llama-ignore-merges.json.gz", DATA "split-deepseek.json.gz",
-                                         DATA "digits-alone.json.gz", DATA "stories260k"};
+static const char *const byte_level[] = {
+        DATA "gpt2.json.gz", DATA "split-llama-ignore-merges.json.gz",
+        DATA "split-deepseek.json.gz", DATA "digits-alone.json.gz", DATA "stories260k"};
 
 static void round_trip(const struct tokenizer *t, const char *text, size_t n)
 {
@@ -364,17 +376,19 @@ static void round_trip(const struct tokenizer *t, const char *text, size_t n)
 	text_free(&back);
 }
 
-/* Well-formed, with many of the characters that patterns look at. The blocks have not changed for many versions of Unicode, so that
- * utf8proc and PCRE2 agree on them. */
+/* Well-formed, with many of the characters that patterns look at. The blocks have not changed for
+ * many versions of Unicode, so that utf8proc and PCRE2 agree on them. */
 static size_t random_text(uint32_t seed, char *out, int n_chars)
 {
-	static const char *const some[] = {" ",         "  ", "\n", "\r\n", "\t", "'",  "'s",       "'LL",
-	                                   "'\xC5\xBF", "a",  "Z",  "7",    "!",  "<|", "\xC2\x85", "\xE2\x80\xA8"};
-	static const int         blocks[][2] = {{1, 0x36F},         {0x400, 0x4FF},     {0x5D0, 0x669},    {0x900, 0x94F},
-	                                        {0x2000, 0x2064},   {0x2150, 0x2188},   {0x4E00, 0x9FA5},  {0xAC00, 0xD7A3},
-	                                        {0x1F300, 0x1F5FF}, {0x1D7CE, 0x1D7FF}, {0x20000, 0x2A6D6}};
-	struct rng_stream        s = {.key = {.seed = seed, .purpose = RNG_TEST}};
-	size_t                   n = 0;
+	static const char *const some[] = {" ",  "  ",  "\n",        "\r\n",        "\t", "'",
+	                                   "'s", "'LL", "'\xC5\xBF", "a",           "Z",  "7",
+	                                   "!",  "<|",  "\xC2\x85",  "\xE2\x80\xA8"};
+	static const int  blocks[][2] = {{1, 0x36F},         {0x400, 0x4FF},    {0x5D0, 0x669},
+	                                 {0x900, 0x94F},     {0x2000, 0x2064},  {0x2150, 0x2188},
+	                                 {0x4E00, 0x9FA5},   {0xAC00, 0xD7A3},  {0x1F300, 0x1F5FF},
+	                                 {0x1D7CE, 0x1D7FF}, {0x20000, 0x2A6D6}};
+	struct rng_stream s = {.key = {.seed = seed, .purpose = RNG_TEST}};
+	size_t            n = 0;
 
 	for (int i = 0; i < n_chars; i++) {
 		uint32_t   k = rng_next_below(&s, 32);
@@ -382,7 +396,9 @@ static size_t random_text(uint32_t seed, char *out, int n_chars)
 		if (k < sizeof some / sizeof *some)
 			n += (size_t)sprintf(out + n, "%s", some[k]);
 		else
-			n += (size_t)utf8proc_encode_char((int32_t)rng_next_between(&s, block[0], block[1]), (utf8proc_uint8_t *)out + n);
+			n += (size_t)utf8proc_encode_char(
+			        (int32_t)rng_next_between(&s, block[0], block[1]),
+			        (utf8proc_uint8_t *)out + n);
 	}
 	return n;
 }
@@ -404,7 +420,8 @@ static void every_text_survives_a_round_trip(void **state)
 
 static void check_repair(const struct tokenizer *t, const char *place, const json_t *row)
 {
-	const char  *hex = json_string_value(json_object_get(row, "hex")), *want = json_string_value(json_object_get(row, "replaced_hex"));
+	const char *hex = json_string_value(json_object_get(row, "hex")),
+	           *want = json_string_value(json_object_get(row, "replaced_hex"));
 	size_t       n = strlen(hex) / 2;
 	char        *raw = malloc(n + 1), got[4096] = "";
 	struct slice out;
@@ -436,16 +453,18 @@ static void random_bytes_encode_like_their_repaired_text(void **state)
 		for (uint32_t seed = 0; seed < 200; seed++) {
 			struct rng_stream s = {.key = {.seed = seed, .purpose = RNG_TEST}};
 			size_t            n = rng_next_below(&s, 200);
-			char             *text = malloc(n + 1); /* exact size: ASan sees a read behind it */
-			struct ids        ids = {0}, again = {0};
-			struct text       back = {0};
+			/* exact size: ASan sees a read behind it */
+			char       *text = malloc(n + 1);
+			struct ids  ids = {0}, again = {0};
+			struct text back = {0};
 			for (size_t k = 0; k < n; k++)
 				text[k] = (char)rng_next_below(&s, 256);
 			assert_ok(tokenizer_encode(t, text, n, 1, &ids));
 			ids.n = 0;
 			assert_ok(tokenizer_encode(t, text, n, 0, &ids));
 			assert_ok(tokenizer_decode(t, ids.id, ids.n, 0, &back));
-			assert_ok(tokenizer_encode(t, back.data ? back.data : "", back.n, 0, &again));
+			assert_ok(
+			        tokenizer_encode(t, back.data ? back.data : "", back.n, 0, &again));
 			assert_int_equal(again.n, ids.n);
 			assert_true(!ids.n || !memcmp(again.id, ids.id, ids.n * sizeof *ids.id));
 			text_free(&back);
@@ -461,9 +480,9 @@ static void ids_that_no_token_has_decode_to_nothing(void **state)
 {
 	(void)state;
 	struct tokenizer *t = load(DATA "plain.json.gz");
-	int               ids[] = {-1, tokenizer_id(t, "a"), tokenizer_size(t), INT32_MAX, INT32_MIN};
-	struct text       back = {0};
-	size_t            n = 7;
+	int         ids[] = {-1, tokenizer_id(t, "a"), tokenizer_size(t), INT32_MAX, INT32_MIN};
+	struct text back = {0};
+	size_t      n = 7;
 
 	assert_ok(tokenizer_decode(t, ids, 5, 0, &back));
 	assert_string_equal(back.data, "a");
@@ -477,7 +496,8 @@ static void ids_that_no_token_has_decode_to_nothing(void **state)
 
 /* ---- own scanners against the patterns that they stand for ---- */
 
-static void assert_same_words(const struct splitter *own, const struct splitter *pattern, const char *text, size_t n)
+static void assert_same_words(const struct splitter *own, const struct splitter *pattern,
+                              const char *text, size_t n)
 {
 	struct arena      a = {0};
 	struct split_work w = {.memory = &a};
@@ -500,7 +520,8 @@ static void own_scanners_cut_where_their_patterns_do(void **state)
 {
 	(void)state;
 	static const char *const patterns[] = {
-	        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+	        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| "
+	        "?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
 	        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
 	        "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
 	        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "
@@ -519,7 +540,8 @@ static void own_scanners_cut_where_their_patterns_do(void **state)
 	}
 }
 
-/* Counted in the library, over all of them. A letter that a newer utf8proc has in addition is not one for the library. */
+/* Counted in the library, over all of them. A letter that a newer utf8proc has in addition is not
+ * one for the library. */
 static void characters_have_the_classes_of_unicode_16(void **state)
 {
 	(void)state;
@@ -586,20 +608,22 @@ static void properties_in_patterns_are_those_of_unicode_16(void **state)
 
 	for (size_t i = 0; i < sizeof properties / sizeof *properties; i++)
 		if (count_matches(properties[i].pattern) != properties[i].count)
-			fail_msg("%s matches %zu characters, expected %zu", properties[i].pattern, count_matches(properties[i].pattern),
-			         properties[i].count);
+			fail_msg("%s matches %zu characters, expected %zu", properties[i].pattern,
+			         count_matches(properties[i].pattern), properties[i].count);
 }
 
 static void patterns_that_two_engines_may_read_differently_are_refused(void **state)
 {
 	(void)state;
-	static const char *const refused[] = {"^a",    "a$",    "[a[b]]", "[a&&b]", "[^\\S]",        "\\h",    "\\bx",
-	                                      "a{2}+", "a{,3}", "(?m:a)", "(?i)a",  "(*UTF)a",       "(a)\\1", "\\k<a>",
-	                                      "",      "(",     "[a",     "\\",     "\\p{Nonsense}", "a\\"};
-	pcre2_code              *code;
+	static const char *const refused[] = {
+	        "^a",    "a$",    "[a[b]]", "[a&&b]", "[^\\S]",        "\\h",    "\\bx",
+	        "a{2}+", "a{,3}", "(?m:a)", "(?i)a",  "(*UTF)a",       "(a)\\1", "\\k<a>",
+	        "",      "(",     "[a",     "\\",     "\\p{Nonsense}", "a\\"};
+	pcre2_code *code;
 
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-		assert_error(pattern_compile("here", slice_of(refused[i]), &code), ERR_INPUT, "here");
+		assert_error(pattern_compile("here", slice_of(refused[i]), &code), ERR_INPUT,
+		             "here");
 		assert_null(code);
 	}
 }
@@ -623,12 +647,16 @@ static void marks_are_ordered_and_composed(void **state)
 	(void)state;
 	check_normal_form("plain", "plain");
 	check_normal_form("e\xCC\x81", "\xC3\xA9");
-	check_normal_form("a\xCC\x81\xCC\xA3", "\xE1\xBA\xA1\xCC\x81"); /* dot below goes first: U+1EA1 U+0301 */
-	check_normal_form("\xE2\x84\xAB", "\xC3\x85");                  /* Angstrom sign */
+	/* dot below goes first: U+1EA1 U+0301 */
+	check_normal_form("a\xCC\x81\xCC\xA3", "\xE1\xBA\xA1\xCC\x81");
+	check_normal_form("\xE2\x84\xAB", "\xC3\x85"); /* Angstrom sign */
 	check_normal_form("\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB", "\xED\x95\x9C");
-	check_normal_form("\xE0\xBD\xB3", "\xE0\xBD\xB1\xE0\xBD\xB2");                       /* excluded from composition */
-	check_normal_form("u\xE1\xAB\x8C\xCC\xB7\xCC\x81", "u\xE1\xAB\x8C\xCC\xB7\xCC\x81"); /* U+1ACC is newer than the library's tables */
-	check_normal_form("\xF0\x91\xA4\xB5\xF0\x91\xA4\xB0", "\xF0\x91\xA4\xB5\xF0\x91\xA4\xB0"); /* and so is what these two would make */
+	/* excluded from composition */
+	check_normal_form("\xE0\xBD\xB3", "\xE0\xBD\xB1\xE0\xBD\xB2");
+	/* U+1ACC is newer than the library's tables */
+	check_normal_form("u\xE1\xAB\x8C\xCC\xB7\xCC\x81", "u\xE1\xAB\x8C\xCC\xB7\xCC\x81");
+	/* and so is what these two would make */
+	check_normal_form("\xF0\x91\xA4\xB5\xF0\x91\xA4\xB0", "\xF0\x91\xA4\xB5\xF0\x91\xA4\xB0");
 }
 
 static void from_hex(const char **at, char *out)
@@ -637,7 +665,8 @@ static void from_hex(const char **at, char *out)
 
 	while (**at && **at != ';') {
 		char *end;
-		n += (size_t)utf8proc_encode_char((int32_t)strtol(*at, &end, 16), (utf8proc_uint8_t *)out + n);
+		n += (size_t)utf8proc_encode_char((int32_t)strtol(*at, &end, 16),
+		                                  (utf8proc_uint8_t *)out + n);
 		*at = *end == ' ' ? end + 1 : end;
 	}
 	out[n] = 0;
@@ -657,7 +686,8 @@ static int has_inert(const char *s)
 	return found;
 }
 
-/* Every line of Unicode's own test but those with characters newer than the library's, where the file is at hand. */
+/* Every line of Unicode's own test but those with characters newer than the library's, where the
+ * file is at hand. */
 static void the_normalization_test_of_unicode_passes(void **state)
 {
 	(void)state;
@@ -691,8 +721,11 @@ static void the_normalization_test_of_unicode_passes(void **state)
 
 #define TOKEN(id, content) \
 	"{\"id\":" id ",\"content\":\"" content \
-	"\",\"special\":true,\"normalized\":false,\"single_word\":false,\"lstrip\":false,\"rstrip\":false}"
-#define MODEL(more) "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]" more "}"
+	"\",\"special\":true,\"normalized\":false,\"single_word\":false,\"lstrip\":false," \
+	"\"rstrip\":false}"
+#define MODEL(more) \
+	"\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a " \
+	"b\"]" more "}"
 
 static const struct {
 	const char *json, *message;
@@ -705,30 +738,39 @@ static const struct {
         {"{\"model\":{\"vocab\":{\"a\":-1},\"merges\":[]}}", "\"a\""},
         {"{\"model\":{\"vocab\":{\"a\":1.0},\"merges\":[]}}", "\"a\""},
         {"{\"model\":{\"vocab\":{\"a\":4194304},\"merges\":[]}}", "\"a\""},
-        {"{\"model\":{\"vocab\":{\"a\":99999999999999999999},\"merges\":[]}}", "must be an integer from 0"},
-        {"{\"model\":{\"vocab\":{\"a\":4194303},\"merges\":[]}}", "an id is 4194303, but there are only 1 tokens"},
+        {"{\"model\":{\"vocab\":{\"a\":99999999999999999999},\"merges\":[]}}",
+         "must be an integer from 0"},
+        {"{\"model\":{\"vocab\":{\"a\":4194303},\"merges\":[]}}",
+         "an id is 4194303, but there are only 1 tokens"},
         {"{\"model\":{\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", "\"b\" has the id 0"},
         {"{\"model\":{\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]}}", "duplicate"},
         {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[7]}}", "merges[0]"},
         {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}", "merges[0]"},
         {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[\"a a a\"]}}", "merges[0]"},
         {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}}", "merges[0]"},
-        {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[\"a z\"]}}", "\"z\" is not in the vocabulary"},
-        {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[\"a a\"]}}", "\"aa\" is not in the vocabulary"},
-        {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", "\"WordPiece\" is not supported as a model; BPE and Unigram are"},
+        {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[\"a z\"]}}",
+         "\"z\" is not in the vocabulary"},
+        {"{\"model\":{\"vocab\":{\"a\":0},\"merges\":[\"a a\"]}}",
+         "\"aa\" is not in the vocabulary"},
+        {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}",
+         "\"WordPiece\" is not supported as a model; BPE and Unigram are"},
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":{}}}", "\"vocab\" must be an array"},
-        {"{\"model\":{\"type\":\"BPE\",\"vocab\":[],\"merges\":[]}}", "\"vocab\" must be an object"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":[],\"merges\":[]}}",
+         "\"vocab\" must be an object"},
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "\"unk_id\""},
         {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":1,\"vocab\":[[\"a\",0]]}}", "\"unk_id\""},
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0],[\"b\"]]}}", "model.vocab[1]"},
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[1,0]]}}", "model.vocab[0]"},
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",\"0\"]]}}", "model.vocab[0]"},
-        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Punctuation\",\"behavior\":\"Never\"}}", "\"Never\""},
-        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Punctuation\",\"behavior\":\"Never\"}}",
+         "\"Never\""},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
+                       "\"ByteLevel\",\"add_prefix_space\":false},"
                        "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}}",
          "a second ByteLevel"},
         {"{" MODEL(",\"dropout\":0.1") "}", "\"dropout\" is not supported"},
-        {"{" MODEL(",\"end_of_word_suffix\":\"</w>\"") "}", "\"end_of_word_suffix\" is not supported"},
+        {"{" MODEL(",\"end_of_word_suffix\":\"</w>\"") "}",
+         "\"end_of_word_suffix\" is not supported"},
         {"{" MODEL(",\"unk_token\":\"?\"") "}", "\"?\" is not in the vocabulary"},
         {"{" MODEL(",\"fuse_unk\":1") "}", "\"fuse_unk\" must be true or false"},
         {"{" MODEL("") ",\"added_tokens\":{}}", "\"added_tokens\" must be an array"},
@@ -736,25 +778,45 @@ static const struct {
         {"{" MODEL("") ",\"added_tokens\":[" TOKEN("3", "") "]}", "\"content\" is empty"},
         {"{" MODEL("") ",\"added_tokens\":[" TOKEN("9", "x") "]}", "would give it 3"},
         {"{" MODEL("") ",\"added_tokens\":[" TOKEN("1", "a") "]}", "would give it 0"},
-        {"{" MODEL("") ",\"added_tokens\":[" TOKEN("3", "x") "," TOKEN("3", "x") "]}", "there twice"},
-        {"{" MODEL("") ",\"normalizer\":{\"type\":\"Lowercase\"}}", "\"Lowercase\" is not supported as a normalizer"},
+        {"{" MODEL("") ",\"added_tokens\":[" TOKEN("3", "x") "," TOKEN("3", "x") "]}",
+         "there twice"},
+        {"{" MODEL("") ",\"normalizer\":{\"type\":\"Lowercase\"}}",
+         "\"Lowercase\" is not supported as a normalizer"},
         {"{" MODEL("") ",\"normalizer\":7}", "normalizer"},
-        {"{" MODEL("") ",\"normalizer\":{\"type\":\"Sequence\"}}", "\"normalizers\" must be an array"},
-        {"{" MODEL("") ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\"}]}}", "normalizer.normalizers[0]"},
-        {"{" MODEL("") ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"a\"}}", "the pattern is empty"},
-        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Whitespace\"}}", "\"Whitespace\" is not supported as a pre_tokenizer"},
+        {"{" MODEL("") ",\"normalizer\":{\"type\":\"Sequence\"}}",
+         "\"normalizers\" must be an array"},
+        {"{" MODEL("") ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":"
+                       "\"Sequence\"}]}}",
+         "normalizer.normalizers[0]"},
+        {"{" MODEL("") ",\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},"
+                       "\"content\":\"a\"}}",
+         "the pattern is empty"},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Whitespace\"}}",
+         "\"Whitespace\" is not supported as a pre_tokenizer"},
         {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\"}}", "\"replacement\""},
-        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"__\"}}", "one character"},
-        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}}",
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"__\"}}",
+         "one character"},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_"
+                       "scheme\":\"last\"}}",
          "\"last\" is no known prepend_scheme"},
-        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(\"}}}", "pattern \"(\""},
-        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Never\",\"pattern\":{\"String\":\"a\"}}}", "\"Never\""},
-        {"{" MODEL("") ",\"decoder\":{\"type\":\"WordPiece\"}}", "\"WordPiece\" is not supported as a decoder"},
-        {"{" MODEL("") ",\"decoder\":{\"type\":\"Strip\",\"content\":\"ab\",\"start\":0,\"stop\":0}}", "one character"},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\","
+                       "\"pattern\":{\"Regex\":\"(\"}}}",
+         "pattern \"(\""},
+        {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Never\",\"pattern\":{"
+                       "\"String\":\"a\"}}}",
+         "\"Never\""},
+        {"{" MODEL("") ",\"decoder\":{\"type\":\"WordPiece\"}}",
+         "\"WordPiece\" is not supported as a decoder"},
+        {"{" MODEL(
+                 "") ",\"decoder\":{\"type\":\"Strip\",\"content\":\"ab\",\"start\":0,\"stop\":0}}",
+         "one character"},
         {"{" MODEL("") ",\"post_processor\":{\"type\":\"RobertaProcessing\"}}",
          "\"RobertaProcessing\" is not supported as a post_processor"},
-        {"{" MODEL("") ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[],\"special_tokens\":{}}}", "the sequence A"},
-        {"{" MODEL("") ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],\"special_"
+        {"{" MODEL("") ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[],"
+                       "\"special_tokens\":{}}}",
+         "the sequence A"},
+        {"{" MODEL("") ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{"
+                       "\"SpecialToken\":{\"id\":\"x\"}}],\"special_"
                        "tokens\":{\"x\":{\"ids\":[3]}}}}",
          "an id that no token has"},
 };
@@ -853,15 +915,25 @@ static void threads_may_share_a_tokenizer(void **state)
 	tokenizer_free(t);
 }
 
-TEST_MAIN(TEST(published_encodings_and_decodings_come_out), TEST(small_tokenizers_show_each_rule), TEST(punctuation_is_that_of_the_library),
-          TEST(a_unigram_model_without_an_unknown_token_refuses_what_it_cannot_write), TEST(llama3_comes_out_where_its_files_are),
+TEST_MAIN(TEST(published_encodings_and_decodings_come_out), TEST(small_tokenizers_show_each_rule),
+          TEST(punctuation_is_that_of_the_library),
+          TEST(a_unigram_model_without_an_unknown_token_refuses_what_it_cannot_write),
+          TEST(llama3_comes_out_where_its_files_are),
           TEST(stories260k_encodes_decodes_and_has_the_pieces_of_its_original),
-          TEST(a_character_vocabulary_numbers_specials_and_then_characters), TEST(a_saved_tokenizer_loads_as_the_same_one),
-          TEST(digit_completion_is_made_from_its_char_ords), TEST(an_alphabet_with_a_character_twice_is_refused),
-          TEST(every_text_survives_a_round_trip), TEST(each_ill_formed_part_of_a_text_becomes_one_replacement_character),
-          TEST(random_bytes_encode_like_their_repaired_text), TEST(ids_that_no_token_has_decode_to_nothing),
-          TEST(own_scanners_cut_where_their_patterns_do), TEST(characters_have_the_classes_of_unicode_16),
-          TEST(properties_in_patterns_are_those_of_unicode_16), TEST(patterns_that_two_engines_may_read_differently_are_refused),
+          TEST(a_character_vocabulary_numbers_specials_and_then_characters),
+          TEST(a_saved_tokenizer_loads_as_the_same_one),
+          TEST(digit_completion_is_made_from_its_char_ords),
+          TEST(an_alphabet_with_a_character_twice_is_refused),
+          TEST(every_text_survives_a_round_trip),
+          TEST(each_ill_formed_part_of_a_text_becomes_one_replacement_character),
+          TEST(random_bytes_encode_like_their_repaired_text),
+          TEST(ids_that_no_token_has_decode_to_nothing),
+          TEST(own_scanners_cut_where_their_patterns_do),
+          TEST(characters_have_the_classes_of_unicode_16),
+          TEST(properties_in_patterns_are_those_of_unicode_16),
+          TEST(patterns_that_two_engines_may_read_differently_are_refused),
           TEST(marks_are_ordered_and_composed), TEST(the_normalization_test_of_unicode_passes),
-          TEST(a_bad_file_is_refused_with_its_name_and_the_place), TEST(a_file_cut_off_anywhere_is_refused),
-          TEST(failing_allocations_are_errors_and_leak_nothing), TEST(threads_may_share_a_tokenizer))
+          TEST(a_bad_file_is_refused_with_its_name_and_the_place),
+          TEST(a_file_cut_off_anywhere_is_refused),
+          TEST(failing_allocations_are_errors_and_leak_nothing),
+          TEST(threads_may_share_a_tokenizer))

@@ -1,5 +1,6 @@
-/* No input is slow. What can be counted is counted: moves in the heap of BPE, characters that the scanners look at. The rest (regular expressions,
- * normal forms, added tokens) is held to processor time, with a wide margin. */
+/* No input is slow. What can be counted is counted: moves in the heap of BPE, characters that the
+ * scanners look at. The rest (regular expressions, normal forms, added tokens) is held to processor
+ * time, with a wide margin. */
 #include "base/file.h"
 #include "base/rng.h"
 #include "test.h"
@@ -44,15 +45,19 @@ static char *repeated(const char *unit, size_t n)
 
 /* ---- BPE ---- */
 
-/* Merges that make the heap work: doubling, alternating ends, a chain in which each merge makes the next one possible, everything with everything. */
+/* Merges that make the heap work: doubling, alternating ends, a chain in which each merge makes the
+ * next one possible, everything with everything. */
 static const char *const greedy[] = {
         "\"a\":0,\"aa\":1,\"aaaa\":2,\"aaaaaaaa\":3},\"merges\":[\"a a\",\"aa aa\",\"aaaa aaaa\"]",
         "\"a\":0,\"aa\":1,\"aaa\":2,\"aaaa\":3},\"merges\":[\"aa a\",\"a aa\",\"aa aa\",\"a a\"]",
-        "\"a\":0,\"b\":1,\"ab\":2,\"ba\":3,\"aba\":4,\"abab\":5,\"baba\":6},\"merges\":[\"ab ab\",\"ba ba\",\"b a\",\"a b\",\"ab a\"]",
-        "\"a\":0,\"b\":1,\"aa\":2,\"bb\":3,\"ab\":4,\"ba\":5},\"merges\":[\"b b\",\"b a\",\"a b\",\"a a\"]",
+        "\"a\":0,\"b\":1,\"ab\":2,\"ba\":3,\"aba\":4,\"abab\":5,\"baba\":6},\"merges\":[\"ab "
+        "ab\",\"ba ba\",\"b a\",\"a b\",\"ab a\"]",
+        "\"a\":0,\"b\":1,\"aa\":2,\"bb\":3,\"ab\":4,\"ba\":5},\"merges\":[\"b b\",\"b a\",\"a "
+        "b\",\"a a\"]",
 };
 
-/* n symbols make at most n - 1 candidates and two more for each of at most n - 1 merges; each enters and leaves a heap of that size once. */
+/* n symbols make at most n - 1 candidates and two more for each of at most n - 1 merges; each
+ * enters and leaves a heap of that size once. */
 static void assert_few_moves(const struct bpe *b, const char *place, const char *text, size_t n)
 {
 	struct bpe_work w = {0};
@@ -78,7 +83,9 @@ static void a_word_of_n_symbols_costs_n_log_n_moves_whatever_is_in_it(void **sta
 	for (size_t i = 0; i < sizeof greedy / sizeof *greedy; i++) {
 		struct tokenizer *t;
 		json.n = 0;
-		text_print(&json, "{\"model\":{\"type\":\"BPE\",\"unk_token\":\"a\",\"vocab\":{%s}}", greedy[i]);
+		text_print(&json,
+		           "{\"model\":{\"type\":\"BPE\",\"unk_token\":\"a\",\"vocab\":{%s}}",
+		           greedy[i]);
 		assert_ok(file_write(path, json.data, json.n));
 		t = load(path);
 		for (size_t k = 0; k < sizeof units / sizeof *units; k++)
@@ -96,7 +103,8 @@ static void a_word_of_n_symbols_costs_n_log_n_moves_whatever_is_in_it(void **sta
 static void the_published_merges_too(void **state)
 {
 	(void)state;
-	static const char *const files[] = {DATA "gpt2.json.gz", DATA "qwen2.5.json.gz", DATA "stories260k"};
+	static const char *const files[] = {DATA "gpt2.json.gz", DATA "qwen2.5.json.gz",
+	                                    DATA "stories260k"};
 	struct rng_stream        s = {.key = {.seed = 1, .purpose = RNG_TEST}};
 	size_t                   n = 1 << 18;
 	char                    *text = malloc(n);
@@ -130,27 +138,33 @@ static size_t looks_for(const struct splitter *s, const char *unit, size_t n)
 	return looks;
 }
 
-/* Each character belongs to one word; it is looked at when that word begins or grows, as what ends the word before, and once more where a run of
- * spaces is searched for newlines first. */
+/* Each character belongs to one word; it is looked at when that word begins or grows, as what ends
+ * the word before, and once more where a run of spaces is searched for newlines first. */
 static void scanners_look_at_each_character_a_few_times(void **state)
 {
 	(void)state;
-	static const char *const units[] = {
-	        "a",    " ",   "\n",  "1",     "'",     "!",    "\t",           " \n",          "\n ",         "  a",
-	        "a'",   "'s",  "' ",  " 1",    "a1",    " !",   "!\n",          "\r\n",         " \n  \n   a", "\xC3\xA9",
-	        "'ll ", "12 ", "\"'", "\n\na", "  \n ", "    ", "\xE2\x80\xA8", " \xE2\x80\xA8"};
-	static const struct splitter own[] = {
-	        {.run = split_gpt2}, {.run = split_llama, .digits = 3}, {.run = split_llama, .digits = 1}, {.run = split_digits}};
+	static const char *const     units[] = {"a",     " ",    "\n",           "1",
+	                                        "'",     "!",    "\t",           " \n",
+	                                        "\n ",   "  a",  "a'",           "'s",
+	                                        "' ",    " 1",   "a1",           " !",
+	                                        "!\n",   "\r\n", " \n  \n   a",  "\xC3\xA9",
+	                                        "'ll ",  "12 ",  "\"'",          "\n\na",
+	                                        "  \n ", "    ", "\xE2\x80\xA8", " \xE2\x80\xA8"};
+	static const struct splitter own[] = {{.run = split_gpt2},
+	                                      {.run = split_llama, .digits = 3},
+	                                      {.run = split_llama, .digits = 1},
+	                                      {.run = split_digits}};
 
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		for (size_t k = 0; k < sizeof units / sizeof *units; k++)
 			for (size_t n = 1 << 10; n <= 1 << 20; n *= 4)
 				if (looks_for(&own[i], units[k], n) > 5 * n + 8)
-					fail_msg("scanner %zu, \"%s\": %zu looks at %zu bytes", i, units[k],
-					         looks_for(&own[i], units[k], n), n);
+					fail_msg("scanner %zu, \"%s\": %zu looks at %zu bytes", i,
+					         units[k], looks_for(&own[i], units[k], n), n);
 }
 
-/* A run of spaces with one newline in front, one behind and one in the middle: what is searched must not be searched again for each word. */
+/* A run of spaces with one newline in front, one behind and one in the middle: what is searched
+ * must not be searched again for each word. */
 static void a_newline_far_away_is_found_once(void **state)
 {
 	(void)state;
@@ -192,7 +206,8 @@ static double encoding_time(const struct tokenizer *t, const char *unit, size_t 
 	return start;
 }
 
-/* Eight times the text: a quadratic method would take 64 times as long. The floor keeps the clock's grain out of it. */
+/* Eight times the text: a quadratic method would take 64 times as long. The floor keeps the clock's
+ * grain out of it. */
 static void the_time_for_a_text_grows_with_its_length(void **state)
 {
 	(void)state;
@@ -221,20 +236,23 @@ static void the_time_for_a_text_grows_with_its_length(void **state)
 	        "<s",
 	        "[UNK", /* added tokens and what is nearly one */
 	};
-	static const char *const files[] = {DATA "gpt2.json.gz", DATA "nfc-split-qwen.json.gz", DATA "split-deepseek.json.gz",
-	                                    DATA "stories260k",  DATA "strip-added.json.gz",    DATA "minipile-4096.json.gz"};
+	static const char *const files[] = {
+	        DATA "gpt2.json.gz", DATA "nfc-split-qwen.json.gz", DATA "split-deepseek.json.gz",
+	        DATA "stories260k",  DATA "strip-added.json.gz",    DATA "minipile-4096.json.gz"};
 
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		struct tokenizer *t = load(files[i]);
 		for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
-			double small = encoding_time(t, units[k], 1 << 15), large = encoding_time(t, units[k], 1 << 18);
+			double small = encoding_time(t, units[k], 1 << 15),
+			       large = encoding_time(t, units[k], 1 << 18);
 			if (large > 30 * (small + 0.01))
-				fail_msg("%s, \"%s\": %.3f s for 32 kB, %.3f s for 256 kB", files[i], units[k], small, large);
+				fail_msg("%s, \"%s\": %.3f s for 32 kB, %.3f s for 256 kB",
+				         files[i], units[k], small, large);
 		}
 		tokenizer_free(t);
 	}
 }
 
-TEST_MAIN(TEST(a_word_of_n_symbols_costs_n_log_n_moves_whatever_is_in_it), TEST(the_published_merges_too),
-          TEST(scanners_look_at_each_character_a_few_times), TEST(a_newline_far_away_is_found_once),
-          TEST(the_time_for_a_text_grows_with_its_length))
+TEST_MAIN(TEST(a_word_of_n_symbols_costs_n_log_n_moves_whatever_is_in_it),
+          TEST(the_published_merges_too), TEST(scanners_look_at_each_character_a_few_times),
+          TEST(a_newline_far_away_is_found_once), TEST(the_time_for_a_text_grows_with_its_length))

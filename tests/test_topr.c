@@ -1,4 +1,5 @@
-/* TOPR and the limits of its family (arXiv:2503.14286) on numbers worked out outside this program. */
+/* TOPR and the limits of its family (arXiv:2503.14286) on numbers worked out outside this
+ * program. */
 #include "estimator/advantage.h"
 #include "estimator/objective.h"
 #include "fixture_f1.h"
@@ -20,13 +21,16 @@ static struct objective_stats eval(const struct algorithm *a, struct objective_b
 
 /* The bad answer: log x = -1.3. The good one behind it. */
 static const int   two_offset[3] = {0, 3, 6};
-static const float two_new[6] = {-2, -1, -3, -1, -.5f, -2}, two_mu[6] = {-1.5f, -1.2f, -2, -.1f, -9, -1};
+static const float two_new[6] = {-2, -1, -3, -1, -.5f, -2},
+                   two_mu[6] = {-1.5f, -1.2f, -2, -.1f, -9, -1};
 static const float two_adv[6] = {-1, -1, -1, 1, 1, 1};
 
 static struct objective_batch two(int first, int n)
 {
-	return (struct objective_batch){
-	        .rows = {n, two_offset + first, all}, .logp_new = two_new, .logp_old = two_mu, .advantage = two_adv};
+	return (struct objective_batch){.rows = {n, two_offset + first, all},
+	                                .logp_new = two_new,
+	                                .logp_old = two_mu,
+	                                .advantage = two_adv};
 }
 
 static void the_three_forms_of_the_ratio_are_three_methods(void **state)
@@ -35,7 +39,8 @@ static void the_three_forms_of_the_ratio_are_three_methods(void **state)
 	struct algorithm a = f1_algorithm("topr");
 	float            c[6];
 
-	assert_close(eval(&a, two(0, 1), c).loss, -0.545064, TOLERANCE); /* the paper: product over the answer */
+	/* the paper: product over the answer */
+	assert_close(eval(&a, two(0, 1), c).loss, -0.545064, TOLERANCE);
 	for (int t = 0; t < 3; t++)
 		assert_close(3 * c[t], 0.272532, TOLERANCE);
 	a.loss_type = SEQUENCE_SUM;
@@ -45,7 +50,8 @@ static void the_three_forms_of_the_ratio_are_three_methods(void **state)
 	assert_close(c[0], 0.606531, TOLERANCE);
 	assert_close(c[1], 1, 0);
 	assert_close(c[2], 0.367879, TOLERANCE);
-	a.importance_sampling_level = LEVEL_SEQUENCE; /* geometric mean, as verl's documentation has it */
+	/* geometric mean, as verl's documentation has it */
+	a.importance_sampling_level = LEVEL_SEQUENCE;
 	eval(&a, two(0, 1), c);
 	for (int t = 0; t < 3; t++)
 		assert_close(c[t], 0.648344, TOLERANCE);
@@ -75,8 +81,9 @@ static void a_bad_answer_weighs_one_at_most_and_nothing_when_it_became_impossibl
 	enum { LONG = 1000 };
 	static const int       offset[2] = {0, LONG};
 	static float           x[LONG], mu[LONG], adv[LONG], c[LONG];
-	struct objective_batch b = {.rows = {1, offset, all}, .logp_new = x, .logp_old = mu, .advantage = adv};
-	struct algorithm       a = f1_algorithm("topr");
+	struct objective_batch b = {
+	        .rows = {1, offset, all}, .logp_new = x, .logp_old = mu, .advantage = adv};
+	struct algorithm a = f1_algorithm("topr");
 
 	for (int t = 0; t < LONG; t++)
 		x[t] = -3, mu[t] = -1, adv[t] = -1; /* log x = -2000 */
@@ -112,8 +119,10 @@ static void alpha_carries_no_gradient(void **state)
 static void the_baseline_sets_the_share_of_good_answers(void **state)
 {
 	(void)state;
-	static const double at[][3] = {{.5, .8, .1}, {.1, -.5, .25}, {.3, .4, .155172}, {.9, .8, .5}, {.3, -1, 1}};
-	static const double wanted[][2] = {{.5, .7}, {.1, -.227273}, {.8, .915493}, {.02, -.792683}};
+	static const double at[][3] = {
+	        {.5, .8, .1}, {.1, -.5, .25}, {.3, .4, .155172}, {.9, .8, .5}, {.3, -1, 1}};
+	static const double wanted[][2] = {
+	        {.5, .7}, {.1, -.227273}, {.8, .915493}, {.02, -.792683}};
 
 	for (size_t i = 0; i < 5; i++) {
 		double p = at[i][0], c = at[i][1];
@@ -124,7 +133,8 @@ static void the_baseline_sets_the_share_of_good_answers(void **state)
 		assert_close(advantage_baseline_for(wanted[i][0], .15), wanted[i][1], TOLERANCE);
 }
 
-/* R - c of rewards 0 and 1 taken as -1 and 1; NaN stays out; no group statistic, so a group of one and an all-bad group learn. */
+/* R - c of rewards 0 and 1 taken as -1 and 1; NaN stays out; no group statistic, so a group of one
+ * and an all-bad group learn. */
 static void advantages_are_signed_rewards_minus_the_constant(void **state)
 {
 	(void)state;
@@ -151,8 +161,9 @@ static void advantages_are_signed_rewards_minus_the_constant(void **state)
 
 /* ---- the tabular run ----
  *
- * Three answers of one token: right, wrong, and garbage that is never sampled; mu = (.1, .9, 0), so ten rows, one right and nine wrong.
- * Gradient ascent on the logits at rate 0.1, from pi = (.05, .15, .80). */
+ * Three answers of one token: right, wrong, and garbage that is never sampled; mu = (.1, .9, 0), so
+ * ten rows, one right and nine wrong. Gradient ascent on the logits at rate 0.1, from pi = (.05,
+ * .15, .80). */
 
 struct table {
 	double z[3], p[3], gradient[3];
@@ -172,7 +183,8 @@ static void ascend(const struct algorithm *a, struct table *t)
 {
 	static const int       offset[11] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
 	float                  x[10], mu[10], adv[10], c[10];
-	struct objective_batch b = {.rows = {10, offset, all}, .logp_new = x, .logp_old = mu, .advantage = adv};
+	struct objective_batch b = {
+	        .rows = {10, offset, all}, .logp_new = x, .logp_old = mu, .advantage = adv};
 
 	softmax(t);
 	for (int i = 0; i < 10; i++) {
@@ -196,14 +208,27 @@ static void the_family_runs_through_its_table(void **state)
 	static const struct {
 		const char *row;
 		int         hard;
-		double      first[3], after[3][2]; /* pi(right), pi(garbage) after 100, 500 and 2000 steps */
+		/* pi(right), pi(garbage) after 100, 500 and 2000 steps */
+		double first[3], after[3][2];
 	} want[] = {
 	        {"topr_naive", 0, {.14, -.78, .64}, {{.0001, .9999}, {0, 1}, {0, 1}}},
-	        {"topr_positives", 0, {.095, -.015, -.08}, {{.1906, .6130}, {.7883, .1315}, {.9609, .0222}}},
-	        {"topr_tis", 0, {.055, -.135, .08}, {{.0790, .8647}, {.7966, .1911}, {.9752, .0231}}},
-	        {"topr_is", 0, {.055, -.135, .08}, {{.0790, .8647}, {.9803, .0155}, {.9970, .0022}}},
+	        {"topr_positives",
+	         0,
+	         {.095, -.015, -.08},
+	         {{.1906, .6130}, {.7883, .1315}, {.9609, .0222}}},
+	        {"topr_tis",
+	         0,
+	         {.055, -.135, .08},
+	         {{.0790, .8647}, {.7966, .1911}, {.9752, .0231}}},
+	        {"topr_is",
+	         0,
+	         {.055, -.135, .08},
+	         {{.0790, .8647}, {.9803, .0155}, {.9970, .0022}}},
 	        {"topr", 0, {.1025, -.1425, .04}, {{.1420, .7952}, {.8296, .1594}, {.9761, .0222}}},
-	        {"topr", 1, {.0475, -.0075, -.04}, {{.1209, .6933}, {.1209, .6933}, {.1209, .6933}}},
+	        {"topr",
+	         1,
+	         {.0475, -.0075, -.04},
+	         {{.1209, .6933}, {.1209, .6933}, {.1209, .6933}}},
 	};
 
 	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
@@ -220,16 +245,21 @@ static void the_family_runs_through_its_table(void **state)
 				assert_close(t.gradient[v], want[i].first[v], 1e-6);
 			softmax(&t);
 			if (step == 100 || step == 500 || step == 2000) {
-				const double *w = want[i].after[step == 100 ? 0 : step == 500 ? 1 : 2];
+				const double *w = want[i].after[step == 100   ? 0
+				                                : step == 500 ? 1
+				                                              : 2];
 				if (fabs(t.p[0] - w[0]) > 1e-4 || fabs(t.p[2] - w[1]) > 1e-4)
-					fail_msg("%s%s after %d: %.5f / %.5f, expected %.4f / %.4f", want[i].row,
-					         want[i].hard ? " with clip" : "", step, t.p[0], t.p[2], w[0], w[1]);
+					fail_msg("%s%s after %d: %.5f / %.5f, expected %.4f / %.4f",
+					         want[i].row, want[i].hard ? " with clip" : "",
+					         step, t.p[0], t.p[2], w[0], w[1]);
 			}
 		}
 	}
 }
 
-TEST_MAIN(TEST(the_three_forms_of_the_ratio_are_three_methods), TEST(a_good_answer_ignores_its_ratio),
-          TEST(a_bad_answer_weighs_one_at_most_and_nothing_when_it_became_impossible), TEST(alpha_carries_no_gradient),
-          TEST(the_baseline_sets_the_share_of_good_answers), TEST(advantages_are_signed_rewards_minus_the_constant),
+TEST_MAIN(TEST(the_three_forms_of_the_ratio_are_three_methods),
+          TEST(a_good_answer_ignores_its_ratio),
+          TEST(a_bad_answer_weighs_one_at_most_and_nothing_when_it_became_impossible),
+          TEST(alpha_carries_no_gradient), TEST(the_baseline_sets_the_share_of_good_answers),
+          TEST(advantages_are_signed_rewards_minus_the_constant),
           TEST(the_family_runs_through_its_table))

@@ -7,8 +7,10 @@
 
 static const struct verifier_options NO_OPTIONS;
 
-/* The verdict of one verifier on n bytes for a gold and a row. The text is copied to its exact size, so that ASan sees a byte too many. */
-static struct score judge(const char *name, const struct verifier_options *o, const char *gold, const char *row, struct completion c)
+/* The verdict of one verifier on n bytes for a gold and a row. The text is copied to its exact
+ * size, so that ASan sees a byte too many. */
+static struct score judge(const char *name, const struct verifier_options *o, const char *gold,
+                          const char *row, struct completion c)
 {
 	struct reward_spec spec;
 	struct verdict     v;
@@ -23,7 +25,8 @@ static struct score judge(const char *name, const struct verifier_options *o, co
 	verifier_close(&spec);
 	free(exact);
 	assert_true(isfinite(v.reward));
-	assert_true(v.right == v.part[0].right && (!v.right || v.reward == 1)); /* of the full mark alone, and always of it ... */
+	/* of the full mark alone, and always of it ... */
+	assert_true(v.right == v.part[0].right && (!v.right || v.reward == 1));
 	assert_true(v.right || v.reward < 1 || o->partial == 1 ||
 	            o->format_score == 1); /* ... where credit for a part can be told from it */
 	return v.part[0];
@@ -31,7 +34,8 @@ static struct score judge(const char *name, const struct verifier_options *o, co
 
 static struct completion said(const char *text)
 {
-	return (struct completion){.text = text, .n = strlen(text), .finished = 1, .n_tokens = (int)strlen(text)};
+	return (struct completion){
+	        .text = text, .n = strlen(text), .finished = 1, .n_tokens = (int)strlen(text)};
 }
 
 static double reward(const char *name, const char *gold, const char *row, const char *text)
@@ -107,7 +111,8 @@ static void right_answers_earn_one(void **state)
 	        {"numeric", "0", NULL, "-0.00"},
 	        {"numeric", "600", NULL, "6e2"},
 	        {"numeric", "42", NULL, "Answer:\n\n**42**\nI used 7 steps"},
-	        {"numeric", "123456789012345678901234567890.1", NULL, "123456789012345678901234567890.10"},
+	        {"numeric", "123456789012345678901234567890.1", NULL,
+	         "123456789012345678901234567890.10"},
 	        {"countdown", NULL, game, "30-(100-93)"},
 	        {"countdown", NULL, game, "30 - 100 + 93"},
 	        {"countdown", NULL, "{\"numbers\": [5, 3], \"target\": 2}", "(5)-3"},
@@ -119,15 +124,22 @@ static void right_answers_earn_one(void **state)
 	         "6\xC3\x97"
 	         "4"},
 	        {"countdown", NULL, "{\"nums\": [8, 3, 8, 3], \"target\": 24}", "8/(3-8/3)"},
-	        {"countdown", NULL, "{\"reward_model\": {\"ground_truth\": {\"numbers\": [6, 4], \"target\": 24}}}", "6 \\times 4"},
+	        {"countdown", NULL,
+	         "{\"reward_model\": {\"ground_truth\": {\"numbers\": [6, 4], \"target\": 24}}}",
+	         "6 \\times 4"},
 	        {"sudoku", NULL, small, "3142243142131324"},
-	        {"sudoku", NULL, small, "So it is\n\n3 1 4 2\n2 4 3 1\n4 2 1 3\n1 3 2 4\n\nas asked."},
-	        {"sudoku", NULL, small, "<answer>\n| 3 1 | 4 2 |\n| 2 4 | 3 1 |\n|-----+-----|\n| 4 2 | 1 3 |\n| 1 3 | 2 4 |\n</answer>"},
+	        {"sudoku", NULL, small,
+	         "So it is\n\n3 1 4 2\n2 4 3 1\n4 2 1 3\n1 3 2 4\n\nas asked."},
+	        {"sudoku", NULL, small,
+	         "<answer>\n| 3 1 | 4 2 |\n| 2 4 | 3 1 |\n|-----+-----|\n| 4 2 | 1 3 |\n| 1 3 | 2 "
+	         "4 |\n</answer>"},
 	        {"sudoku", NULL, small, "\\boxed{[[3,1,4,2],[2,4,3,1],[4,2,1,3],[1,3,2,4]]}"},
 	        {"sudoku", NULL, small, "1111222233334444 is wrong. #### 3142 2431 4213 1324"},
-	        {"sudoku", "3142243142131324", "{\"metadata\": {\"puzzle\": [[3,1,0,0],[2,4,0,0],[0,0,0,0],[0,0,0,0]]}}",
+	        {"sudoku", "3142243142131324",
+	         "{\"metadata\": {\"puzzle\": [[3,1,0,0],[2,4,0,0],[0,0,0,0],[0,0,0,0]]}}",
 	         "3142243113244213"}, /* another solution than the stored one */
-	        {"sudoku", NULL, "{\"puzzle\": \"123456 000000 000000 000000 000000 000000\"}", "123456456123231564564231312645645312"},
+	        {"sudoku", NULL, "{\"puzzle\": \"123456 000000 000000 000000 000000 000000\"}",
+	         "123456456123231564564231312645645312"},
 	        {"zebra", "alice", NULL, " Alice\n"},
 	        {"zebra", "alice", NULL, "\\boxed{\\text{Alice}}"},
 	        {"zebra", "alice", NULL, "Bob? No. <answer>**ALICE**.</answer>"},
@@ -136,13 +148,16 @@ static void right_answers_earn_one(void **state)
 	        {"arc", "0 0 2 14", NULL, "\\boxed{[0, 0, 2, 14]}"},
 	        {"arc", "0 1\n2 3", NULL, "[[0, 1], [2, 3]]"},
 	        {"arc", "[[0,1],[2,3]]", NULL, "The rule:\n1 2 is shifted.\n\n0 1\n2 3"},
-	        {"arc", "0 1\n2 3", NULL, "<answer>\\begin{pmatrix}\n0 & 1 \\\\ 2 & 3\n\\end{pmatrix}</answer>"},
+	        {"arc", "0 1\n2 3", NULL,
+	         "<answer>\\begin{pmatrix}\n0 & 1 \\\\ 2 & 3\n\\end{pmatrix}</answer>"},
 	        {"arc", NULL, "{\"test\": [{\"input\": [1, 2], \"output\": [2, 1]}]}", "2 1"},
 	        {"knights_knaves", "AbC", NULL, "AbC"},
 	        {"knights_knaves", "AbC", NULL, "ABCA1+B0-#AbC"},
-	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL, "Bo is a knave and Amelia is a knight"},
 	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL,
-	         "If Bo is a knight ... <answer>**Amelia** is a knight\n(2) bo IS A Knave</answer>"},
+	         "Bo is a knave and Amelia is a knight"},
+	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL,
+	         "If Bo is a knight ... <answer>**Amelia** is a knight\n(2) bo IS A "
+	         "Knave</answer>"},
 	        {"knights_knaves", "Amelia is a knight, Bo is a knave.", NULL,
 	         "Assume Bo is a knight. No: Bo is a knave. So Amelia is a knight."},
 	        {"sequence", "7,2,6", NULL, "7,2,6"},
@@ -160,7 +175,8 @@ static void attacks_earn_nothing(void **state)
 	(void)state;
 	static const char game[] = "{\"numbers\": [30, 100, 93], \"target\": 23}";
 	static const char two[] = "Amelia is a knight, Bo is a knave.";
-	static const char small[] = "{\"puzzle\": \"3102200002100320\", \"solution\": \"3142243142131324\"}";
+	static const char small[] =
+	        "{\"puzzle\": \"3102200002100320\", \"solution\": \"3142243142131324\"}";
 	static const struct {
 		const char *verifier, *gold, *row, *text;
 	} cases[] = {
@@ -207,7 +223,8 @@ static void attacks_earn_nothing(void **state)
 	        {"countdown", NULL, game, "3010093"},
 	        {"countdown", NULL, game, "30-100+93/1"},
 	        {"countdown", NULL, game, "3e1-100+93"},
-	        {"countdown", NULL, "{\"numbers\": [3, 5, 7], \"target\": 8}", "3+5"}, /* 7 is left out */
+	        /* 7 is left out */
+	        {"countdown", NULL, "{\"numbers\": [3, 5, 7], \"target\": 8}", "3+5"},
 	        {"countdown", NULL, "{\"numbers\": [3, 5, 7], \"target\": 8}", "3+5+7-7"},
 	        {"countdown", NULL, "{\"numbers\": [5, 3], \"target\": 2}", "(5)-3)"},
 	        {"countdown", NULL, game, "30.0-100+93"},
@@ -226,9 +243,12 @@ static void attacks_earn_nothing(void **state)
 	        {"sudoku", NULL, small, "314224314213132"},
 	        {"sudoku", NULL, small, "31422431421313241"},
 	        {"sudoku", NULL, small, "3142243142131324 3142243142131324"},
-	        {"sudoku", NULL, small, "1234341221434321"},                                /* the rules, without the givens */
-	        {"sudoku", NULL, "{\"puzzle\": \"1000000000000000\"}", "1234234134124123"}, /* rows and columns, without the boxes */
-	        {"sudoku", NULL, small, "3112221442133324"},                                /* the givens alone */
+	        /* the rules, without the givens */
+	        {"sudoku", NULL, small, "1234341221434321"},
+	        /* rows and columns, without the boxes */
+	        {"sudoku", NULL, "{\"puzzle\": \"1000000000000000\"}", "1234234134124123"},
+	        /* the givens alone */
+	        {"sudoku", NULL, small, "3112221442133324"},
 	        {"sudoku", NULL, small, "3542243142131354"},
 	        {"sudoku", NULL, small, "31422431 4213 132 4 0"},
 	        {"sudoku", NULL, small, "the solution is 3142243142131324"},
@@ -275,12 +295,16 @@ static void attacks_earn_nothing(void **state)
 	        {"knights_knaves", "AbC", NULL, "A b C"},
 	        {"knights_knaves", two, NULL, "Amelia is a knight."},
 	        {"knights_knaves", two, NULL, "Amelia is a knight/knave, Bo is a knave/knight."},
-	        {"knights_knaves", two, NULL, "Amelia is a knight or a knave. Bo is a knave or a knight."},
+	        {"knights_knaves", two, NULL,
+	         "Amelia is a knight or a knave. Bo is a knave or a knight."},
 	        {"knights_knaves", two, NULL, "Amelia is a knight or knave. Bo is a knave."},
 	        {"knights_knaves", two, NULL, "Amelia is not a knave. Bo is not a knight."},
-	        {"knights_knaves", two, NULL, "<answer>Amelia is a knight. Amelia is a knave. Amelia is a knight. Bo is a knave.</answer>"},
+	        {"knights_knaves", two, NULL,
+	         "<answer>Amelia is a knight. Amelia is a knave. Amelia is a knight. Bo is a "
+	         "knave.</answer>"},
 	        {"knights_knaves", two, NULL, "Amelia is a knight. Bo is a knave. Bo is a knight."},
-	        {"knights_knaves", two, NULL, "Amelia is a knight, Bo is a knave. <answer></answer>"},
+	        {"knights_knaves", two, NULL,
+	         "Amelia is a knight, Bo is a knave. <answer></answer>"},
 	        {"knights_knaves", two, NULL, "Ameliaisaknight,Boisaknave"},
 	        {"knights_knaves", two, NULL, "knight knave"},
 	        {"ends", NULL, NULL, ""},
@@ -302,42 +326,50 @@ static void attacks_earn_nothing(void **state)
 /* The options of a row of the table, by the names of struct verifier_options. */
 static struct verifier_options read_options(const json_t *o)
 {
-	struct verifier_options out = {.pattern = json_string_value(json_object_get(o, "pattern")),
-	                               .tags = json_string_value(json_object_get(o, "tags")),
-	                               .word = json_string_value(json_object_get(o, "word")),
-	                               .length_min = (int)json_integer_value(json_object_get(o, "length_min")),
-	                               .length_max = (int)json_integer_value(json_object_get(o, "length_max")),
-	                               .length_in_characters = json_is_true(json_object_get(o, "length_in_characters"))};
-	const char             *compare = json_string_value(json_object_get(o, "compare"));
+	struct verifier_options out = {
+	        .pattern = json_string_value(json_object_get(o, "pattern")),
+	        .tags = json_string_value(json_object_get(o, "tags")),
+	        .word = json_string_value(json_object_get(o, "word")),
+	        .length_min = (int)json_integer_value(json_object_get(o, "length_min")),
+	        .length_max = (int)json_integer_value(json_object_get(o, "length_max")),
+	        .length_in_characters = json_is_true(json_object_get(o, "length_in_characters"))};
+	const char *compare = json_string_value(json_object_get(o, "compare"));
 
 	assert_true(!compare || answer_form_find(compare, &out.compare.form));
 	return out;
 }
 
-/* How many of the row's completions earn the full mark, or where there is no partial credit anything; those that do, or do not, are named. */
+/* How many of the row's completions earn the full mark, or where there is no partial credit
+ * anything; those that do, or do not, are named. */
 static int count_paid(const json_t *row, const char *texts, int expected)
 {
 	const struct verifier_options o = read_options(json_object_get(row, "options"));
 	const char                   *name = json_string_value(json_object_get(row, "verifier"));
-	const json_t                 *list = json_object_get(row, texts), *end = json_object_get(row, "prompt_end");
-	char                         *columns = json_dumps(json_object_get(row, "row"), 0);
-	struct problem                p = {.id = "p", .answer = json_string_value(json_object_get(row, "answer")), .row = columns};
-	struct reward_spec            spec;
-	int                           paid = 0;
+	const json_t *list = json_object_get(row, texts), *end = json_object_get(row, "prompt_end");
+	char         *columns = json_dumps(json_object_get(row, "row"), 0);
+	struct problem     p = {.id = "p",
+	                        .answer = json_string_value(json_object_get(row, "answer")),
+	                        .row = columns};
+	struct reward_spec spec;
+	int                paid = 0;
 
 	assert_ok(verifier_open(&spec, &name, NULL, 1, &o));
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t     *text = json_array_get(list, i);
-		struct completion c = {
-		        .text = json_string_value(text), .n = json_string_length(text), .n_tokens = (int)json_string_length(text)};
-		struct verdict v;
-		int            is_paid;
+		struct completion c = {.text = json_string_value(text),
+		                       .n = json_string_length(text),
+		                       .n_tokens = (int)json_string_length(text)};
+		struct verdict    v;
+		int               is_paid;
 		c.finished = !json_is_false(json_object_get(row, "finished"));
 		c.prompt_end = (struct span){json_string_value(end), json_string_length(end)};
 		assert_ok(verifier_score(&spec, &p, &c, &v));
-		is_paid = json_is_true(json_object_get(row, "dense")) ? v.reward >= 1 : v.reward != 0;
+		is_paid =
+		        json_is_true(json_object_get(row, "dense")) ? v.reward >= 1 : v.reward != 0;
 		if (is_paid != expected)
-			print_error("%s, %s: \"%s\" earns %g\n", name, json_string_value(json_object_get(row, "kind")), c.text, v.reward);
+			print_error("%s, %s: \"%s\" earns %g\n", name,
+			            json_string_value(json_object_get(row, "kind")), c.text,
+			            v.reward);
 		paid += is_paid;
 	}
 	verifier_close(&spec);
@@ -409,23 +441,29 @@ static void partial_credit_is_given_where_it_is_asked_for(void **state)
 	(void)state;
 	struct verifier_options o = {.partial = 0.5, .format_score = 0.1, .word = "cat"};
 	const char             *game = "{\"numbers\": [6, 4], \"target\": 24}";
-	const char             *small = "{\"puzzle\": \"3102200002100320\"}", *solution = "3142243142131324";
+	const char *small = "{\"puzzle\": \"3102200002100320\"}", *solution = "3142243142131324";
 
 	assert_close(judge("knights_knaves", &o, "AbCd", NULL, said("AbCD")).reward, 0.375, 1e-15);
 	assert_close(judge("knights_knaves", &o, "AbCd", NULL, said("AbCd")).reward, 1, 0);
-	assert_close(judge("knights_knaves", &o, "Al is a knight, Bo is a knave", NULL, said("Al is a knight")).reward, 0.25, 1e-15);
+	assert_close(judge("knights_knaves", &o, "Al is a knight, Bo is a knave", NULL,
+	                   said("Al is a knight"))
+	                     .reward,
+	             0.25, 1e-15);
 	assert_close(judge("countdown", &o, NULL, game, said("6+4")).reward, 0.1, 0);
 	assert_close(judge("countdown", &o, NULL, game, said("6/(4-4)")).reward, 0, 0);
 	assert_close(judge("countdown", &o, NULL, game, said("24")).reward, 0, 0);
 	assert_close(judge("countdown", &o, NULL, game, said("6+")).reward, 0, 0);
 	assert_close(judge("sudoku", &o, solution, small, said(solution)).reward, 1, 0);
-	assert_close(judge("sudoku", &o, solution, small, said("3142243142131423")).reward, 0.5 * 7 / 8, 1e-15);
-	assert_close(judge("sudoku", &o, solution, small, said("31422431")).reward, 0.5 * 4 / 8, 1e-15);
+	assert_close(judge("sudoku", &o, solution, small, said("3142243142131423")).reward,
+	             0.5 * 7 / 8, 1e-15);
+	assert_close(judge("sudoku", &o, solution, small, said("31422431")).reward, 0.5 * 4 / 8,
+	             1e-15);
 	assert_close(judge("sudoku", &o, solution, small, said("3102200002100320")).reward, 0, 0);
 	assert_close(judge("sudoku", &o, solution, small, said("31422431421313241")).reward, 0, 0);
 	assert_close(judge("arc", &o, "0 1 2 3", NULL, said("0 1 3 3")).reward, 0.375, 1e-15);
 	assert_close(judge("arc", &o, "0 1 2 3", NULL, said("0 1 2")).reward, 0, 0);
-	assert_close(judge("story", &o, NULL, NULL, said("A cat sat. A cat sat.")).reward, 0.5 * 2 / 3, 1e-15);
+	assert_close(judge("story", &o, NULL, NULL, said("A cat sat. A cat sat.")).reward,
+	             0.5 * 2 / 3, 1e-15);
 	assert_close(judge("story", &o, NULL, NULL, said("A cat sat.")).reward, 1, 0);
 }
 
@@ -433,14 +471,19 @@ static void partial_credit_is_given_where_it_is_asked_for(void **state)
 static void credit_for_a_part_is_never_right(void **state)
 {
 	(void)state;
-	struct verifier_options o = {
-	        .partial = 1, .format_score = 1, .word = "cat", .length_min = 4, .length_max = 9, .length_slack = 1000};
+	struct verifier_options o = {.partial = 1,
+	                             .format_score = 1,
+	                             .word = "cat",
+	                             .length_min = 4,
+	                             .length_max = 9,
+	                             .length_slack = 1000};
 	static const struct {
 		const char *verifier, *gold, *row, *right, *wrong;
 		double      reward; /* of the wrong one */
 	} cases[] = {
 	        {"countdown", NULL, "{\"numbers\": [6, 4], \"target\": 24}", "6*4", "6+4", 1},
-	        {"sudoku", "3142243142131324", "{\"puzzle\": \"3102200002100320\"}", "3142243142131324", "4142243142131324", 1},
+	        {"sudoku", "3142243142131324", "{\"puzzle\": \"3102200002100320\"}",
+	         "3142243142131324", "4142243142131324", 1},
 	        {"knights_knaves", "AbCd", NULL, "AbCd", "AbCD", .75},
 	        {"arc", "0 1 2 3", NULL, "0 1 2 3", "0 1 3 3", .75},
 	        {"story", NULL, NULL, "A cat sat.", "A cat sat", 2. / 3},
@@ -449,8 +492,10 @@ static void credit_for_a_part_is_never_right(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct score right = judge(cases[i].verifier, &o, cases[i].gold, cases[i].row, said(cases[i].right));
-		struct score wrong = judge(cases[i].verifier, &o, cases[i].gold, cases[i].row, said(cases[i].wrong));
+		struct score right = judge(cases[i].verifier, &o, cases[i].gold, cases[i].row,
+		                           said(cases[i].right));
+		struct score wrong = judge(cases[i].verifier, &o, cases[i].gold, cases[i].row,
+		                           said(cases[i].wrong));
 		assert_true(right.right && right.reward == 1);
 		assert_false(wrong.right);
 		assert_close(wrong.reward, cases[i].reward, 1e-12);
@@ -471,10 +516,12 @@ static void a_verifier_of_form_decides_what_is_right_only_where_no_other_does(vo
 	        {{"no_repeat", "exact", "numeric"}, "exact", 0},
 	        {{"format", "contains"}, "contains", 1},
 	};
-	const struct verifier_options o = {.length_min = 1, .length_max = 20, .word = "it", .pattern = "^7"};
-	const double                  weights[] = {.1, 5, .1};
-	const struct problem          p = {.id = "p", .answer = "8"}, own = {.id = "q", .answer = "8", .verifier = "length"};
-	const struct completion       c = {.text = "it is 7.", .n = 8, .n_tokens = 3, .finished = 1};
+	const struct verifier_options o = {
+	        .length_min = 1, .length_max = 20, .word = "it", .pattern = "^7"};
+	const double         weights[] = {.1, 5, .1};
+	const struct problem p = {.id = "p", .answer = "8"},
+	                     own = {.id = "q", .answer = "8", .verifier = "length"};
+	const struct completion c = {.text = "it is 7.", .n = 8, .n_tokens = 3, .finished = 1};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct reward_spec spec;
@@ -521,8 +568,11 @@ static void a_word_counts_only_as_a_whole(void **state)
 
 	assert_close(judge("contains", &o, NULL, NULL, said("A Cat!")).reward, 1, 0);
 	assert_close(judge("contains", &o, NULL, NULL, said("cats concatenate")).reward, 0, 0);
-	assert_close(judge("contains", &NO_OPTIONS, NULL, "{\"word\": \"dog\"}", said("the dog")).reward, 1, 0);
-	assert_close(judge("contains", &o, NULL, "{\"word\": \"dog\"}", said("the dog")).reward, 0, 0);
+	assert_close(
+	        judge("contains", &NO_OPTIONS, NULL, "{\"word\": \"dog\"}", said("the dog")).reward,
+	        1, 0);
+	assert_close(judge("contains", &o, NULL, "{\"word\": \"dog\"}", said("the dog")).reward, 0,
+	             0);
 }
 
 static void an_unfinished_story_does_not_end(void **state)
@@ -538,9 +588,10 @@ static void length_earns_one_inside_and_falls_off_outside(void **state)
 {
 	(void)state;
 	struct verifier_options hard = {.length_min = 3, .length_max = 5};
-	struct verifier_options soft = {.length_min = 3, .length_max = 5, .length_slack = 4, .length_in_characters = 1};
-	static const double     want_hard[] = {0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0};
-	static const double     want_soft[] = {0.25, 0.5, 0.75, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0};
+	struct verifier_options soft = {
+	        .length_min = 3, .length_max = 5, .length_slack = 4, .length_in_characters = 1};
+	static const double want_hard[] = {0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0};
+	static const double want_soft[] = {0.25, 0.5, 0.75, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0};
 
 	for (size_t n = 0; n <= 10; n++) {
 		struct completion c = {.text = "0123456789", .n = n, .n_tokens = (int)n};
@@ -553,7 +604,8 @@ static void length_earns_one_inside_and_falls_off_outside(void **state)
 static void formats_match_by_pattern_and_by_tags(void **state)
 {
 	(void)state;
-	struct verifier_options  pattern = {.pattern = "^<think>.*</think>\\s*\\d+$"}, tags = {.tags = "think,answer"};
+	struct verifier_options pattern = {.pattern = "^<think>.*</think>\\s*\\d+$"},
+	                        tags = {.tags = "think,answer"};
 	static const char *const wrong[] = {"<think>a</think>",
 	                                    "<answer>b</answer><think>a</think>",
 	                                    "x<think>a</think><answer>b</answer>",
@@ -564,9 +616,14 @@ static void formats_match_by_pattern_and_by_tags(void **state)
 	                                    "<think>a</think>x<answer>b</answer>",
 	                                    ""};
 
-	assert_close(judge("format", &pattern, NULL, NULL, said("<think>a\nb</think> 42")).reward, 1, 0);
-	assert_close(judge("format", &pattern, NULL, NULL, said("<think>a</think> x")).reward, 0, 0);
-	assert_close(judge("format", &tags, NULL, NULL, said(" <think>a</think>\n<answer>b</answer>\n")).reward, 1, 0);
+	assert_close(judge("format", &pattern, NULL, NULL, said("<think>a\nb</think> 42")).reward,
+	             1, 0);
+	assert_close(judge("format", &pattern, NULL, NULL, said("<think>a</think> x")).reward, 0,
+	             0);
+	assert_close(
+	        judge("format", &tags, NULL, NULL, said(" <think>a</think>\n<answer>b</answer>\n"))
+	                .reward,
+	        1, 0);
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		assert_close(judge("format", &tags, NULL, NULL, said(wrong[i])).reward, 0, 0);
 }
@@ -579,7 +636,10 @@ static void a_pattern_that_would_run_forever_does_not_match(void **state)
 
 	memset(text, 'a', sizeof text - 1);
 	text[sizeof text - 1] = 'b';
-	assert_close(judge("format", &o, NULL, NULL, (struct completion){.text = text, .n = sizeof text}).reward, 0, 0);
+	assert_close(
+	        judge("format", &o, NULL, NULL, (struct completion){.text = text, .n = sizeof text})
+	                .reward,
+	        0, 0);
 }
 
 /* ---- hostile completions ---- */
@@ -587,27 +647,33 @@ static void a_pattern_that_would_run_forever_does_not_match(void **state)
 static void a_megabyte_of_anything_is_scored_in_bounded_time(void **state)
 {
 	(void)state;
-	static const char *const pieces[] = {"1\n",       "[1,",      "1 2 3 4\n", "----\n",   "(",
-	                                     "-(",        "\\boxed{", "<answer>",  "answer:",  "#",
-	                                     "9",         "1,",       "1/",        "\\frac{1", "is ",
-	                                     " Al is a ", "*",        "A",         "a. ",      "\"",
-	                                     "\xff",      "x is Al",  "e9",        ".",        "Al is a knight or "};
-	static const char *const names[] = {"exact", "numeric", "countdown", "knights_knaves", "sequence", "format", "sudoku", "arc"};
-	struct verifier_options  o = {.word = "zebra", .pattern = "(.*)(.*)x$", .tags = "think", .length_max = 9};
-	struct reward_spec       spec;
-	struct problem           p = {.id = "p",
-	                              .answer = "Al is a knight, Bo 7 is a knave",
-	                              .row = "{\"numbers\": [3, 4], \"target\": 7, \"puzzle\": \"3102200002100320\"}"};
-	const size_t             n = COMPLETION_MAX + 100;
-	char                    *text = malloc(n);
+	static const char *const pieces[] = {
+	        "1\n",       "[1,",      "1 2 3 4\n", "----\n",   "(",
+	        "-(",        "\\boxed{", "<answer>",  "answer:",  "#",
+	        "9",         "1,",       "1/",        "\\frac{1", "is ",
+	        " Al is a ", "*",        "A",         "a. ",      "\"",
+	        "\xff",      "x is Al",  "e9",        ".",        "Al is a knight or "};
+	static const char *const names[] = {"exact",    "numeric", "countdown", "knights_knaves",
+	                                    "sequence", "format",  "sudoku",    "arc"};
+	struct verifier_options  o = {
+	         .word = "zebra", .pattern = "(.*)(.*)x$", .tags = "think", .length_max = 9};
+	struct reward_spec spec;
+	struct problem     p = {
+	            .id = "p",
+	            .answer = "Al is a knight, Bo 7 is a knave",
+	            .row = "{\"numbers\": [3, 4], \"target\": 7, \"puzzle\": \"3102200002100320\"}"};
+	const size_t n = COMPLETION_MAX + 100;
+	char        *text = malloc(n);
 
 	assert_ok(verifier_open(&spec, names, NULL, 8, &o));
 	for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
 		struct verdict v;
 		for (size_t at = 0, length = strlen(pieces[i]); at < n; at++)
 			text[at] = pieces[i][at % length];
-		assert_ok(verifier_score(&spec, &p, &(struct completion){.text = text, .n = n, .finished = 1}, &v));
-		assert_true(isfinite(v.reward) && v.part[1].reward == 0 && v.part[2].reward == 0 && v.part[3].reward == 0);
+		assert_ok(verifier_score(
+		        &spec, &p, &(struct completion){.text = text, .n = n, .finished = 1}, &v));
+		assert_true(isfinite(v.reward) && v.part[1].reward == 0 && v.part[2].reward == 0 &&
+		            v.part[3].reward == 0);
 	}
 	verifier_close(&spec);
 	free(text);
@@ -619,14 +685,34 @@ static void nul_bytes_are_bytes_like_others(void **state)
 	const char             *game = "{\"numbers\": [6, 4], \"target\": 24}";
 	struct verifier_options o = {.word = "cat"};
 
-	assert_close(judge("exact", &NO_OPTIONS, "ab", NULL, (struct completion){.text = "ab\0c", .n = 4}).reward, 0, 0);
-	assert_close(judge("numeric", &NO_OPTIONS, "5", NULL, (struct completion){.text = "5\0006", .n = 3}).reward, 0, 0);
-	assert_close(judge("numeric", &NO_OPTIONS, "6", NULL, (struct completion){.text = "5\0006", .n = 3}).reward, 1, 0);
-	assert_close(judge("countdown", &NO_OPTIONS, NULL, game, (struct completion){.text = "6*4\0;", .n = 5}).reward, 0, 0);
-	assert_close(judge("sequence", &NO_OPTIONS, "ab", NULL, (struct completion){.text = "ab\0", .n = 3, .finished = 1}).reward, 2 / 3.0,
-	             1e-15);
-	assert_close(judge("contains", &o, NULL, NULL, (struct completion){.text = "\0cat\0", .n = 5}).reward, 1, 0);
-	assert_close(judge("ends", &o, NULL, NULL, (struct completion){.text = "a\0", .n = 2, .finished = 1}).reward, 0, 0);
+	assert_close(judge("exact", &NO_OPTIONS, "ab", NULL,
+	                   (struct completion){.text = "ab\0c", .n = 4})
+	                     .reward,
+	             0, 0);
+	assert_close(judge("numeric", &NO_OPTIONS, "5", NULL,
+	                   (struct completion){.text = "5\0006", .n = 3})
+	                     .reward,
+	             0, 0);
+	assert_close(judge("numeric", &NO_OPTIONS, "6", NULL,
+	                   (struct completion){.text = "5\0006", .n = 3})
+	                     .reward,
+	             1, 0);
+	assert_close(judge("countdown", &NO_OPTIONS, NULL, game,
+	                   (struct completion){.text = "6*4\0;", .n = 5})
+	                     .reward,
+	             0, 0);
+	assert_close(judge("sequence", &NO_OPTIONS, "ab", NULL,
+	                   (struct completion){.text = "ab\0", .n = 3, .finished = 1})
+	                     .reward,
+	             2 / 3.0, 1e-15);
+	assert_close(
+	        judge("contains", &o, NULL, NULL, (struct completion){.text = "\0cat\0", .n = 5})
+	                .reward,
+	        1, 0);
+	assert_close(judge("ends", &o, NULL, NULL,
+	                   (struct completion){.text = "a\0", .n = 2, .finished = 1})
+	                     .reward,
+	             0, 0);
 }
 
 static void parentheses_are_read_to_a_bounded_depth(void **state)
@@ -639,7 +725,8 @@ static void parentheses_are_read_to_a_bounded_depth(void **state)
 		text[depth] = '7';
 		memset(text + depth + 1, ')', (size_t)depth);
 		text[2 * depth + 1] = 0;
-		assert_close(reward("countdown", NULL, "{\"numbers\": [7], \"target\": 7}", text), depth <= 64, 0);
+		assert_close(reward("countdown", NULL, "{\"numbers\": [7], \"target\": 7}", text),
+		             depth <= 64, 0);
 	}
 }
 
@@ -648,7 +735,8 @@ static void parentheses_are_read_to_a_bounded_depth(void **state)
 static void published_solutions_of_puzzles_score_one(void **state)
 {
 	(void)state;
-	const char            *paths[] = {"data/knights-knaves/3ppl_test.jsonl.gz", "data/knights-knaves/4ppl_test.jsonl.gz",
+	const char            *paths[] = {"data/knights-knaves/3ppl_test.jsonl.gz",
+	                                  "data/knights-knaves/4ppl_test.jsonl.gz",
 	                                  "data/knights-knaves/5ppl_train.jsonl.gz"};
 	struct dataset_options o = {.prompt_column = "quiz", .answer_column = "solution_text"};
 	struct dataset         d;
@@ -658,8 +746,11 @@ static void published_solutions_of_puzzles_score_one(void **state)
 	for (int i = 0; i < d.n; i++) {
 		char *wrong = mem_text(d.problems[i].answer, strlen(d.problems[i].answer));
 		char *role = strstr(wrong, "is a kn");
-		assert_close(reward("knights_knaves", d.problems[i].answer, NULL, d.problems[i].answer), 1, 0);
-		memcpy(role + 5, strncmp(role + 5, "knight", 6) ? "knight" : "knave ", role[5 + 5] == 't' ? 6 : 5);
+		assert_close(
+		        reward("knights_knaves", d.problems[i].answer, NULL, d.problems[i].answer),
+		        1, 0);
+		memcpy(role + 5, strncmp(role + 5, "knight", 6) ? "knight" : "knave ",
+		       role[5 + 5] == 't' ? 6 : 5);
 		assert_close(reward("knights_knaves", d.problems[i].answer, NULL, wrong), 0, 0);
 		mem_free(wrong);
 	}
@@ -683,9 +774,11 @@ static void verdicts_agree(const char *verifier, const char *path, int rows)
 		{
 			const char *text = json_string_value(json_object_get(one, "response"));
 			double      want = json_number_value(json_object_get(one, "score"));
-			double      got = reward(verifier, d.problems[i].answer, d.problems[i].row, text);
+			double      got =
+			        reward(verifier, d.problems[i].answer, d.problems[i].row, text);
 			if ((got == 1) != (want == 1))
-				fail_msg("%s line %d: \"%s\" earns %g, was %g", path, d.problems[i].line, text, got, want);
+				fail_msg("%s line %d: \"%s\" earns %g, was %g", path,
+				         d.problems[i].line, text, got, want);
 			right += got == 1;
 			n++;
 		}
@@ -715,10 +808,14 @@ static void a_sudoku_of_any_size_is_checked_by_its_rules(void **state)
 		text_print(&row, "{\"puzzle\": [");
 		for (int y = 0; y < n; y++)
 			for (int x = 0; x < n; x++) {
-				/* each row is the one above moved by the width of a box, and by one more from band to band */
+				/* each row is the one above moved by the width of a box, and by one
+				 * more from band to band */
 				int value = (w * (y % h) + y / h + x) % n + 1,
-				    other = (w * (y % h) + y / h + (x < 2 && y == 0 ? 1 - x : x)) % n + 1;
-				text_print(&row, "%s%d", x + y ? ", " : "", (x + 2 * y) % 3 && y ? value : 0);
+				    other = (w * (y % h) + y / h + (x < 2 && y == 0 ? 1 - x : x)) %
+				                    n +
+				            1;
+				text_print(&row, "%s%d", x + y ? ", " : "",
+				           (x + 2 * y) % 3 && y ? value : 0);
 				text_print(&full, "%d%c", value, x + 1 < n ? ' ' : '\n');
 				text_print(&swapped, "%d%c", other, x + 1 < n ? ' ' : '\n');
 			}
@@ -748,15 +845,23 @@ static void published_puzzles_have_what_their_verifiers_read(void **state)
 		assert_ok(dataset_read(&sets[k].path, 1, &o, &d));
 		assert_int_equal(d.n, sets[k].rows);
 		for (int i = 0; i < d.n; i++) {
-			const struct problem *p = &d.problems[i], *other = &d.problems[(i + 1) % d.n];
-			json_t               *row;
-			char                 *gold;
+			const struct problem *p = &d.problems[i],
+			                     *other = &d.problems[(i + 1) % d.n];
+			json_t *row;
+			char   *gold;
 			assert_ok(json_parse("row", p->row, strlen(p->row), &row));
 			gold = p->answer ? mem_text(p->answer, strlen(p->answer))
-			                 : json_dumps(json_object_get(json_array_get(json_object_get(row, "test"), 0), "output"), 0);
+			                 : json_dumps(
+			                           json_object_get(
+			                                   json_array_get(
+			                                           json_object_get(row, "test"), 0),
+			                                   "output"),
+			                           0);
 			assert_close(reward(sets[k].verifier, p->answer, p->row, gold), 1, 0);
 			if (other->answer && strcmp(other->answer, gold))
-				assert_close(reward(sets[k].verifier, p->answer, p->row, other->answer), 0, 0);
+				assert_close(
+				        reward(sets[k].verifier, p->answer, p->row, other->answer),
+				        0, 0);
 			json_decref(row);
 			p->answer ? mem_free(gold) : free(gold);
 		}
@@ -782,9 +887,11 @@ static void what_models_wrote_is_judged_as_published(void **state)
 		for (int i = 0; i < d.n; i++) {
 			json_t *row;
 			int     want;
-			assert_ok(json_parse("row", d.problems[i].row, strlen(d.problems[i].row), &row));
+			assert_ok(json_parse("row", d.problems[i].row, strlen(d.problems[i].row),
+			                     &row));
 			want = json_is_true(json_object_get(row, "right"));
-			assert_close(reward(sets[k].verifier, d.problems[i].answer, d.problems[i].row,
+			assert_close(reward(sets[k].verifier, d.problems[i].answer,
+			                    d.problems[i].row,
 			                    json_string_value(json_object_get(row, "output"))),
 			             want, 0);
 			right += want;
@@ -798,7 +905,8 @@ static void what_models_wrote_is_judged_as_published(void **state)
 /* Where the scorers of the tasks are known to differ; docs/verifiers.md says how. */
 static int differs_on_purpose(const char *task)
 {
-	static const char *const tasks[] = {"puzzle24", "coin_flip", "time_intervals", "complex_arithmetic"};
+	static const char *const tasks[] = {"puzzle24", "coin_flip", "time_intervals",
+	                                    "complex_arithmetic"};
 
 	for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
 		if (!strcmp(tasks[i], task))
@@ -834,9 +942,11 @@ static void fifty_nine_tasks_are_judged_as_by_their_own_scorers(void **state)
 		{
 			const char *text = json_string_value(json_object_get(one, "response"));
 			double      want = json_number_value(json_object_get(one, "score"));
-			double      got = reward("procedural", d.problems[i].answer, d.problems[i].row, text);
+			double      got =
+			        reward("procedural", d.problems[i].answer, d.problems[i].row, text);
 			assert_true(got == 0 || got == 1);
-			if ((want != 0 && want != 1) || is_padded(text, d.problems[i].answer) || (differs_on_purpose(task) && got != want))
+			if ((want != 0 && want != 1) || is_padded(text, d.problems[i].answer) ||
+			    (differs_on_purpose(task) && got != want))
 				continue;
 			if (got != want)
 				fail_msg("%s: \"%s\" earns %g, was %g", task, text, got, want);
@@ -852,50 +962,70 @@ static void fifty_nine_tasks_are_judged_as_by_their_own_scorers(void **state)
 static void any_solution_that_keeps_the_rules_is_right(void **state)
 {
 	(void)state;
-	static const char jugs[] = "{\"task\": \"jugs\", \"metadata\": {\"puzzle\": {\"jug_capacities\": [3, 5], \"target\": 4}}}";
-	static const char hanoi[] = "{\"task\": \"tower_of_hanoi\", \"metadata\": {\"num_disks\": 2, \"num_pegs\": 3, \"start_peg\": 1, "
+	static const char jugs[] = "{\"task\": \"jugs\", \"metadata\": {\"puzzle\": "
+	                           "{\"jug_capacities\": [3, 5], \"target\": 4}}}";
+	static const char hanoi[] = "{\"task\": \"tower_of_hanoi\", \"metadata\": {\"num_disks\": "
+	                            "2, \"num_pegs\": 3, \"start_peg\": 1, "
 	                            "\"target_peg\": 3, \"solution_length\": 3}}";
-	static const char path[] =
-	        "{\"task\": \"shortest_path\", \"metadata\": {\"matrix\": [[\"*\", \"O\"], [\"O\", \"O\"], [\"X\", \"#\"]], "
-	        "\"solution\": [\"down\", \"right\", \"down\"]}}";
-	static const char nowhere[] =
-	        "{\"task\": \"shortest_path\", \"metadata\": {\"matrix\": [[\"*\", \"X\", \"#\"]], \"solution\": []}}";
+	static const char path[] = "{\"task\": \"shortest_path\", \"metadata\": {\"matrix\": "
+	                           "[[\"*\", \"O\"], [\"O\", \"O\"], [\"X\", \"#\"]], "
+	                           "\"solution\": [\"down\", \"right\", \"down\"]}}";
+	static const char nowhere[] = "{\"task\": \"shortest_path\", \"metadata\": {\"matrix\": "
+	                              "[[\"*\", \"X\", \"#\"]], \"solution\": []}}";
 	static const char lock[] =
-	        "{\"task\": \"quantum_lock\", \"metadata\": {\"solution_path\": [\"A\", \"B\"], \"target_value\": 4, \"initial_state\": "
+	        "{\"task\": \"quantum_lock\", \"metadata\": {\"solution_path\": [\"A\", \"B\"], "
+	        "\"target_value\": 4, \"initial_state\": "
 	        "\"red\", "
-	        "\"initial_value\": 1, \"buttons\": [{\"name\": \"A\", \"type\": \"add\", \"value\": 1, \"active_state\": \"any\"}, "
-	        "{\"name\": \"B\", \"type\": \"multiply\", \"value\": 2, \"active_state\": \"green\"}, "
+	        "\"initial_value\": 1, \"buttons\": [{\"name\": \"A\", \"type\": \"add\", "
+	        "\"value\": 1, \"active_state\": \"any\"}, "
+	        "{\"name\": \"B\", \"type\": \"multiply\", \"value\": 2, \"active_state\": "
+	        "\"green\"}, "
 	        "{\"name\": \"C\", \"type\": \"add\", \"value\": 3, \"active_state\": \"red\"}]}}";
-	static const char queens[] = "{\"task\": \"n_queens\", \"question\": \"Place them.\\n_ _ _ _\\n_ _ _ _\\n_ _ _ _\\n_ _ _ _\\n\"}";
-	static const char given[] = "{\"task\": \"n_queens\", \"question\": \"Place them.\\n_ _ Q _\\n_ _ _ _\\n_ _ _ _\\n_ _ _ _\\n\"}";
-	static const char graph[] =
-	        "{\"task\": \"graph_color\", \"metadata\": {\"puzzle\": {\"vertices\": [0, 1, 2], \"edges\": [[0, 1], [1, 2]], "
-	        "\"color_options\": [1, 2]}}}";
-	static const char letters[] = "{\"task\": \"palindrome_generation\", \"metadata\": {\"letters\": [\"a\", \"b\", \"a\", \"b\"]}}";
-	static const char fraction[] = "{\"task\": \"fraction_simplification\", \"metadata\": {\"simplified_numerator\": 1, "
+	static const char queens[] = "{\"task\": \"n_queens\", \"question\": \"Place them.\\n_ _ _ "
+	                             "_\\n_ _ _ _\\n_ _ _ _\\n_ _ _ _\\n\"}";
+	static const char given[] = "{\"task\": \"n_queens\", \"question\": \"Place them.\\n_ _ Q "
+	                            "_\\n_ _ _ _\\n_ _ _ _\\n_ _ _ _\\n\"}";
+	static const char graph[] = "{\"task\": \"graph_color\", \"metadata\": {\"puzzle\": "
+	                            "{\"vertices\": [0, 1, 2], \"edges\": [[0, 1], [1, 2]], "
+	                            "\"color_options\": [1, 2]}}}";
+	static const char letters[] = "{\"task\": \"palindrome_generation\", \"metadata\": "
+	                              "{\"letters\": [\"a\", \"b\", \"a\", \"b\"]}}";
+	static const char fraction[] = "{\"task\": \"fraction_simplification\", \"metadata\": "
+	                               "{\"simplified_numerator\": 1, "
 	                               "\"simplified_denominator\": 2}}";
 	static const struct {
 		const char *row, *text;
 		int         right;
 	} cases[] = {
-	        {jugs, "[\"fill B\", \"pour B->A\", \"empty A\", \"pour B->A\", \"fill B\", \"pour B->A\"]", 1},
 	        {jugs,
-	         "<answer>[\"fill A\", \"pour A->B\", \"fill A\", \"pour A->B\", \"empty B\", \"pour A->B\", \"fill A\", \"pour "
+	         "[\"fill B\", \"pour B->A\", \"empty A\", \"pour B->A\", \"fill B\", \"pour "
+	         "B->A\"]",
+	         1},
+	        {jugs,
+	         "<answer>[\"fill A\", \"pour A->B\", \"fill A\", \"pour A->B\", \"empty B\", "
+	         "\"pour A->B\", \"fill A\", \"pour "
 	         "A->B\"]</answer>",
 	         1},
 	        {jugs, "[\"fill B\"]", 0},
 	        {jugs, "[]", 0},
 	        {jugs, "[\"fill D\"]", 0},
 	        {jugs, "[\"pour A->A\"]", 0},
-	        {jugs, "[\"fill B\", \"pour B->A\", \"empty A\", \"pour B->A\", \"fill B\", \"pour B->A\"", 0},
+	        {jugs,
+	         "[\"fill B\", \"pour B->A\", \"empty A\", \"pour B->A\", \"fill B\", \"pour "
+	         "B->A\"",
+	         0},
 	        {jugs, "[\"set B 4\"]", 0},
 	        {jugs, "4", 0},
-	        {hanoi, "Move disk 1 from Peg 1 to Peg 2\nMove disk 2 from Peg 1 to Peg 3\nMove disk 1 from Peg 2 to Peg 3", 1},
+	        {hanoi,
+	         "Move disk 1 from Peg 1 to Peg 2\nMove disk 2 from Peg 1 to Peg 3\nMove disk 1 "
+	         "from Peg 2 to Peg 3",
+	         1},
 	        {hanoi, "Move disk 2 from Peg 1 to Peg 3\nMove disk 1 from Peg 1 to Peg 3", 0},
 	        {hanoi, "Move disk 1 from Peg 1 to Peg 3\nMove disk 2 from Peg 1 to Peg 3", 0},
 	        {hanoi, "Move disk 1 from Peg 1 to Peg 2\nMove disk 2 from Peg 1 to Peg 3", 0},
 	        {hanoi,
-	         "Move disk 1 from Peg 1 to Peg 3\nMove disk 1 from Peg 3 to Peg 2\nMove disk 2 from Peg 1 to Peg 3\nMove disk 1 from Peg "
+	         "Move disk 1 from Peg 1 to Peg 3\nMove disk 1 from Peg 3 to Peg 2\nMove disk 2 "
+	         "from Peg 1 to Peg 3\nMove disk 1 from Peg "
 	         "2 to "
 	         "Peg 3",
 	         0},
@@ -950,7 +1080,8 @@ static void any_solution_that_keeps_the_rules_is_right(void **state)
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		if (reward("procedural", NULL, cases[i].row, cases[i].text) != cases[i].right)
-			fail_msg("%s: \"%s\" should earn %d", cases[i].row, cases[i].text, cases[i].right);
+			fail_msg("%s: \"%s\" should earn %d", cases[i].row, cases[i].text,
+			         cases[i].right);
 }
 
 static void answers_are_compared_as_text_numbers_lists_or_sets(void **state)
@@ -1003,15 +1134,18 @@ static void answers_are_compared_as_text_numbers_lists_or_sets(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		if (answer_equal(&cases[i].rule, span_of(cases[i].gold), span_of(cases[i].answer)) != cases[i].equal)
-			fail_msg("form %d: \"%s\" and \"%s\" should be %s", cases[i].rule.form, cases[i].gold, cases[i].answer,
+		if (answer_equal(&cases[i].rule, span_of(cases[i].gold),
+		                 span_of(cases[i].answer)) != cases[i].equal)
+			fail_msg("form %d: \"%s\" and \"%s\" should be %s", cases[i].rule.form,
+			         cases[i].gold, cases[i].answer,
 			         cases[i].equal ? "equal" : "different");
 }
 
 static void countdown_rows_of_three_sources_have_what_the_verifier_reads(void **state)
 {
 	(void)state;
-	const char            *paths[] = {"tests/data/task/countdown3.jsonl", "tests/data/task/multi_task_countdown.jsonl"};
+	const char            *paths[] = {"tests/data/task/countdown3.jsonl",
+	                                  "tests/data/task/multi_task_countdown.jsonl"};
 	const char            *name = "countdown";
 	struct dataset_options o = {.prompt_template = "Play.", .answer_optional = 1};
 	struct reward_spec     spec;
@@ -1037,14 +1171,17 @@ static void digit_completion_answers_earn_one(void **state)
 	assert_int_equal(d.n, 20);
 	for (int i = 0; i < d.n; i++)
 		if (*d.problems[i].answer)
-			assert_close(reward("sequence", d.problems[i].answer, NULL, d.problems[i].answer), 1, 0);
+			assert_close(reward("sequence", d.problems[i].answer, NULL,
+			                    d.problems[i].answer),
+			             1, 0);
 	dataset_free(&d);
 }
 
 static void an_empty_gold_is_refused_before_the_run(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"exact", "sequence", "zebra"}, *const golds[] = {"", " \n"};
+	static const char *const names[] = {"exact", "sequence", "zebra"}, *const golds[] = {"",
+	                                                                                     " \n"};
 	struct reward_spec spec;
 
 	for (size_t i = 0; i < 6; i++) {
@@ -1087,14 +1224,16 @@ static void a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone(void **
 	const double            weights[] = {0.5, 0.25};
 	const struct completion c = {.text = "it is 5", .n = 7, .finished = 1, .n_tokens = 3},
 	                        same = {.text = "so 5.0", .n = 6, .finished = 1};
-	const struct problem plain = {.id = "a", .answer = "five"}, own = {.id = "b", .answer = "5", .verifier = "numeric"},
+	const struct problem plain = {.id = "a", .answer = "five"},
+	                     own = {.id = "b", .answer = "5", .verifier = "numeric"},
 	                     listed = {.id = "c", .answer = "it is 5", .verifier = "exact"},
 	                     wordy = {.id = "d", .answer = "five", .verifier = "numeric"};
 	struct reward_spec spec;
 	struct verdict     v;
 	int                equal;
 
-	assert_ok(verifier_open(&spec, common, weights, 2, &(struct verifier_options){.length_min = 1, .length_max = 5}));
+	assert_ok(verifier_open(&spec, common, weights, 2,
+	                        &(struct verifier_options){.length_min = 1, .length_max = 5}));
 	assert_ok(verifier_add(&spec, "numeric"));
 	assert_ok(verifier_add(&spec, "exact"));
 	assert_int_equal(spec.n, 3);
@@ -1103,7 +1242,8 @@ static void a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone(void **
 	assert_true(v.part[0].reward == 0 && v.part[1].reward == 1 && isnan(v.part[2].reward));
 	assert_ok(verifier_score(&spec, &own, &c, &v));
 	assert_close(v.reward, 1, 0);
-	assert_true(isnan(v.part[0].reward) && isnan(v.part[1].reward) && v.part[2].reward == 1 && v.parsed);
+	assert_true(isnan(v.part[0].reward) && isnan(v.part[1].reward) && v.part[2].reward == 1 &&
+	            v.parsed);
 	assert_ok(verifier_score(&spec, &listed, &c, &v)); /* whatever it weighs for the others */
 	assert_close(v.reward, 1, 0);
 	assert_ok(verifier_same(&spec, &own, &c, &same, &equal));
@@ -1119,21 +1259,26 @@ static void a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone(void **
 static void wrong_rewards_are_refused(void **state)
 {
 	(void)state;
-	const char *twice[] = {"exact", "exact"}, *unknown = "nope", *format = "format", *length = "length", *exact = "exact",
-	           *numeric = "numeric";
-	const char *countdown = "countdown", *contains = "contains", *knights = "knights_knaves", *sudoku = "sudoku", *arc = "arc",
-	           *procedural = "procedural";
+	const char *twice[] = {"exact", "exact"}, *unknown = "nope", *format = "format",
+	           *length = "length", *exact = "exact", *numeric = "numeric";
+	const char *countdown = "countdown", *contains = "contains", *knights = "knights_knaves",
+	           *sudoku = "sudoku", *arc = "arc", *procedural = "procedural";
 	const double            nan_weight = NAN;
 	struct verifier_options bad_pattern = {.pattern = "(a"};
 	struct reward_spec      spec;
-	struct problem task = {.id = "p9", .row = "{\"task\": \"chess\"}"}, puzzle = {.id = "p10", .row = "{\"task\": \"sudoku\"}"};
-	struct problem none = {.id = "p7"}, word = {.id = "p8", .answer = "x", .row = "{\"numbers\": [1.5], \"target\": 3}"};
+	struct problem          task = {.id = "p9", .row = "{\"task\": \"chess\"}"},
+	               puzzle = {.id = "p10", .row = "{\"task\": \"sudoku\"}"};
+	struct problem none = {.id = "p7"}, word = {.id = "p8",
+	                                            .answer = "x",
+	                                            .row = "{\"numbers\": [1.5], \"target\": 3}"};
 
-	assert_error(verifier_open(&spec, &unknown, NULL, 1, NULL), ERR_INPUT, "no verifier \"nope\"; there are: exact, numeric");
+	assert_error(verifier_open(&spec, &unknown, NULL, 1, NULL), ERR_INPUT,
+	             "no verifier \"nope\"; there are: exact, numeric");
 	assert_error(verifier_open(&spec, twice, NULL, 2, NULL), ERR_INPUT, "named twice");
 	assert_error(verifier_open(&spec, twice, NULL, 0, NULL), ERR_INPUT, "1 to 8");
 	assert_error(verifier_open(&spec, &exact, &nan_weight, 1, NULL), ERR_INPUT, "weight");
-	assert_error(verifier_open(&spec, &format, NULL, 1, &bad_pattern), ERR_INPUT, "task.verifier.pattern: \"(a\"");
+	assert_error(verifier_open(&spec, &format, NULL, 1, &bad_pattern), ERR_INPUT,
+	             "task.verifier.pattern: \"(a\"");
 	const struct {
 		const char           *name;
 		const struct problem *p;
@@ -1160,7 +1305,8 @@ static void wrong_rewards_are_refused(void **state)
 static void a_row_may_say_how_its_prompt_ended(void **state)
 {
 	(void)state;
-	const char                   *name = "format", *end[] = {"", ", \"prompt_end\": \"<think>\\n\"", ", \"prompt_end\": 3"};
+	const char *name = "format",
+	           *end[] = {"", ", \"prompt_end\": \"<think>\\n\"", ", \"prompt_end\": 3"};
 	const struct verifier_options o = {.tags = "think,answer"};
 	struct reward_spec            spec;
 
@@ -1169,7 +1315,8 @@ static void a_row_may_say_how_its_prompt_ended(void **state)
 		struct text row = {0}, out = {0};
 		text_print(&row, "{\"completion\": \"a</think><answer>3</answer>\"%s}", end[i]);
 		if (i == 2)
-			assert_error(verifier_score_row(&spec, "stdin:1", row.data, row.n, &out), ERR_INPUT, "\"prompt_end\"");
+			assert_error(verifier_score_row(&spec, "stdin:1", row.data, row.n, &out),
+			             ERR_INPUT, "\"prompt_end\"");
 		else
 			assert_ok(verifier_score_row(&spec, "stdin:1", row.data, row.n, &out));
 		if (i < 2)
@@ -1189,24 +1336,27 @@ static void rows_are_scored_as_json(void **state)
 	const double       weights[] = {3, 1};
 	struct reward_spec spec;
 	struct text        t = {0};
-	static const char *bad[][2] = {{"", "not valid JSON"},
-	                               {"[]", "JSON object"},
-	                               {"{\"answer\": \"x\"}", "\"completion\" is missing"},
-	                               {"{\"completion\": 3, \"answer\": \"x\"}", "not a text"},
-	                               {"{\"completion\": \"x\"}", "has no answer"},
-	                               {"{\"completion\": \"x\", \"answer\": \"x\", \"finished\": 1}", "\"finished\""},
-	                               {"{\"completion\": \"x\", \"answer\": \"x\", \"tokens\": -1}", "\"tokens\""}};
+	static const char *bad[][2] = {
+	        {"", "not valid JSON"},
+	        {"[]", "JSON object"},
+	        {"{\"answer\": \"x\"}", "\"completion\" is missing"},
+	        {"{\"completion\": 3, \"answer\": \"x\"}", "not a text"},
+	        {"{\"completion\": \"x\"}", "has no answer"},
+	        {"{\"completion\": \"x\", \"answer\": \"x\", \"finished\": 1}", "\"finished\""},
+	        {"{\"completion\": \"x\", \"answer\": \"x\", \"tokens\": -1}", "\"tokens\""}};
 
 	assert_ok(verifier_open(&spec, names, weights, 2, NULL));
 	assert_ok(verifier_score_row(&spec, "stdin:1", good, strlen(good), &t));
 	assert_ok(verifier_score_row(&spec, "stdin:2", cut, strlen(cut), &t));
-	assert_string_equal(
-	        t.data,
-	        "{\"reward\": 4, \"right\": true, \"components\": {\"sequence\": 1, \"exact\": 1}, \"parsed\": true}\n"
-	        "{\"reward\": 3, \"right\": false, \"components\": {\"sequence\": 0.6666666666666666, \"exact\": 1}, \"parsed\": true}\n");
+	assert_string_equal(t.data,
+	                    "{\"reward\": 4, \"right\": true, \"components\": {\"sequence\": 1, "
+	                    "\"exact\": 1}, \"parsed\": true}\n"
+	                    "{\"reward\": 3, \"right\": false, \"components\": {\"sequence\": "
+	                    "0.6666666666666666, \"exact\": 1}, \"parsed\": true}\n");
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		size_t before = t.n;
-		assert_error(verifier_score_row(&spec, "stdin:3", bad[i][0], strlen(bad[i][0]), &t), ERR_INPUT, bad[i][1]);
+		assert_error(verifier_score_row(&spec, "stdin:3", bad[i][0], strlen(bad[i][0]), &t),
+		             ERR_INPUT, bad[i][1]);
 		assert_non_null(strstr(error_message(), "stdin:3"));
 		assert_int_equal(t.n, before);
 	}
@@ -1214,19 +1364,31 @@ static void rows_are_scored_as_json(void **state)
 	verifier_close(&spec);
 }
 
-TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one), TEST(attacks_earn_nothing),
-          TEST(no_attack_of_the_table_is_paid), TEST(right_completions_of_the_table_are_paid),
-          TEST(every_right_character_of_a_sequence_earns_its_share), TEST(partial_credit_is_given_where_it_is_asked_for),
-          TEST(credit_for_a_part_is_never_right), TEST(a_verifier_of_form_decides_what_is_right_only_where_no_other_does),
-          TEST(parsed_says_whether_there_was_an_answer), TEST(case_is_ignored_when_that_is_asked), TEST(a_word_counts_only_as_a_whole),
-          TEST(an_unfinished_story_does_not_end), TEST(length_earns_one_inside_and_falls_off_outside),
-          TEST(formats_match_by_pattern_and_by_tags), TEST(a_pattern_that_would_run_forever_does_not_match),
-          TEST(a_megabyte_of_anything_is_scored_in_bounded_time), TEST(nul_bytes_are_bytes_like_others),
-          TEST(parentheses_are_read_to_a_bounded_depth), TEST(published_solutions_of_puzzles_score_one),
-          TEST(verdicts_agree_with_scored_responses), TEST(a_sudoku_of_any_size_is_checked_by_its_rules),
-          TEST(published_puzzles_have_what_their_verifiers_read), TEST(what_models_wrote_is_judged_as_published),
-          TEST(fifty_nine_tasks_are_judged_as_by_their_own_scorers), TEST(any_solution_that_keeps_the_rules_is_right),
-          TEST(answers_are_compared_as_text_numbers_lists_or_sets), TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
+TEST_MAIN(TEST(the_last_marker_holds_the_answer), TEST(right_answers_earn_one),
+          TEST(attacks_earn_nothing), TEST(no_attack_of_the_table_is_paid),
+          TEST(right_completions_of_the_table_are_paid),
+          TEST(every_right_character_of_a_sequence_earns_its_share),
+          TEST(partial_credit_is_given_where_it_is_asked_for),
+          TEST(credit_for_a_part_is_never_right),
+          TEST(a_verifier_of_form_decides_what_is_right_only_where_no_other_does),
+          TEST(parsed_says_whether_there_was_an_answer), TEST(case_is_ignored_when_that_is_asked),
+          TEST(a_word_counts_only_as_a_whole), TEST(an_unfinished_story_does_not_end),
+          TEST(length_earns_one_inside_and_falls_off_outside),
+          TEST(formats_match_by_pattern_and_by_tags),
+          TEST(a_pattern_that_would_run_forever_does_not_match),
+          TEST(a_megabyte_of_anything_is_scored_in_bounded_time),
+          TEST(nul_bytes_are_bytes_like_others), TEST(parentheses_are_read_to_a_bounded_depth),
+          TEST(published_solutions_of_puzzles_score_one),
+          TEST(verdicts_agree_with_scored_responses),
+          TEST(a_sudoku_of_any_size_is_checked_by_its_rules),
+          TEST(published_puzzles_have_what_their_verifiers_read),
+          TEST(what_models_wrote_is_judged_as_published),
+          TEST(fifty_nine_tasks_are_judged_as_by_their_own_scorers),
+          TEST(any_solution_that_keeps_the_rules_is_right),
+          TEST(answers_are_compared_as_text_numbers_lists_or_sets),
+          TEST(countdown_rows_of_three_sources_have_what_the_verifier_reads),
           TEST(digit_completion_answers_earn_one), TEST(an_empty_gold_is_refused_before_the_run),
-          TEST(a_reward_is_the_weighted_sum_of_its_parts), TEST(a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone),
-          TEST(wrong_rewards_are_refused), TEST(a_row_may_say_how_its_prompt_ended), TEST(rows_are_scored_as_json))
+          TEST(a_reward_is_the_weighted_sum_of_its_parts),
+          TEST(a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone),
+          TEST(wrong_rewards_are_refused), TEST(a_row_may_say_how_its_prompt_ended),
+          TEST(rows_are_scored_as_json))

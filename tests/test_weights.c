@@ -28,7 +28,8 @@ static void the_table_covers_the_vector_once_and_in_order(void **state)
 		at = 0;
 		for (int i = 0; i < w.n_tensors; i++) {
 			assert_int_equal(w.tensors[i].offset, at);
-			assert_int_equal(w.tensors[i].count, (size_t)w.tensors[i].rows * (size_t)w.tensors[i].columns);
+			assert_int_equal(w.tensors[i].count,
+			                 (size_t)w.tensors[i].rows * (size_t)w.tensors[i].columns);
 			assert_ptr_equal(weights_find(&w, w.tensors[i].name), &w.tensors[i]);
 			at += w.tensors[i].count;
 		}
@@ -105,7 +106,8 @@ static void wrong_shapes_are_named(void **state)
 	WRONG(norm_eps, -1, "rms_norm_eps");
 	WRONG(rope, ((struct rope_scaling){.kind = ROPE_LINEAR, .factor = 0.5}), "factor");
 	WRONG(rope, ((struct rope_scaling){ROPE_LLAMA3, 8192, 32, 4, 4}), "low_freq_factor");
-	WRONG(rope, ((struct rope_scaling){ROPE_LLAMA3, 0, 32, 1, 4}), "original_max_position_embeddings");
+	WRONG(rope, ((struct rope_scaling){ROPE_LLAMA3, 0, 32, 1, 4}),
+	      "original_max_position_embeddings");
 }
 
 static void initial_weights_have_the_deviations_they_should(void **state)
@@ -121,8 +123,8 @@ static void initial_weights_have_the_deviations_they_should(void **state)
 	weights_init(&w, 7);
 	for (int i = 0; i < w.n_tensors; i++) {
 		const struct tensor *t = &w.tensors[i];
-		int                  residual = strstr(t->name, "o_proj") || strstr(t->name, "down_proj");
-		double               square = 0, want = t->kind == TENSOR_NORM ? 1 : residual ? 0.01 : 0.02;
+		int    residual = strstr(t->name, "o_proj") || strstr(t->name, "down_proj");
+		double square = 0, want = t->kind == TENSOR_NORM ? 1 : residual ? 0.01 : 0.02;
 		for (size_t j = 0; j < t->count; j++)
 			square += (double)w.data[t->offset + j] * (double)w.data[t->offset + j];
 		assert_close(sqrt(square / (double)t->count), want, 0.15 * want);
@@ -141,9 +143,11 @@ static void the_first_weight_that_is_not_finite_is_named(void **state)
 	t = weights_find(&w, "model.layers.0.mlp.down_proj.weight");
 	w.data[t->offset + 3] = NAN;
 	w.data[w.n - 1] = INFINITY;
-	assert_error(weights_check_finite(&w), ERR_INPUT, "model.layers.0.mlp.down_proj.weight holds nan at index 3");
+	assert_error(weights_check_finite(&w), ERR_INPUT,
+	             "model.layers.0.mlp.down_proj.weight holds nan at index 3");
 	weights_free(&w);
 }
 
-TEST_MAIN(TEST(the_table_covers_the_vector_once_and_in_order), TEST(a_kind_brings_its_own_tensors), TEST(wrong_shapes_are_named),
-          TEST(initial_weights_have_the_deviations_they_should), TEST(the_first_weight_that_is_not_finite_is_named))
+TEST_MAIN(TEST(the_table_covers_the_vector_once_and_in_order), TEST(a_kind_brings_its_own_tensors),
+          TEST(wrong_shapes_are_named), TEST(initial_weights_have_the_deviations_they_should),
+          TEST(the_first_weight_that_is_not_finite_is_named))

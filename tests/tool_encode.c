@@ -1,7 +1,9 @@
-/* tool_encode TOKENIZER TEXTS - the ids of many texts, and how long they took, for another program to compare with.
+/* tool_encode TOKENIZER TEXTS - the ids of many texts, and how long they took, for another program
+ * to compare with.
  *
- * TEXTS is JSONL, {"text": ...} a row. For each line of standard input all texts are encoded once, on one thread and without what the
- * post-processor adds, and {"seconds", "bytes", "ids": [of each text, how many], "sum": over all ids i of (i + 1) * id modulo 2^32} comes out. */
+ * TEXTS is JSONL, {"text": ...} a row. For each line of standard input all texts are encoded once,
+ * on one thread and without what the post-processor adds, and {"seconds", "bytes", "ids": [of each
+ * text, how many], "sum": over all ids i of (i + 1) * id modulo 2^32} comes out. */
 #include "base/error.h"
 #include "base/json.h"
 #include "text/tokenizer.h"
@@ -30,7 +32,8 @@ static int add_text(const char *place, const char *line, size_t n, json_t *rows)
 	text = json_object_get(row, "text");
 	json_array_append(rows, text);
 	json_decref(row);
-	return json_is_string(text) ? OK : error_set(ERR_INPUT, "%s: \"text\" must be a string", place);
+	return json_is_string(text) ? OK
+	                            : error_set(ERR_INPUT, "%s: \"text\" must be a string", place);
 }
 
 static int read_texts(const char *path, json_t *rows)
@@ -56,13 +59,15 @@ static int encode_once(const struct bench *b)
 
 	for (size_t i = 0; i < json_array_size(b->rows); i++) {
 		const json_t *text = json_array_get(b->rows, i);
-		TRY(tokenizer_encode(b->tokenizer, json_string_value(text), json_string_length(text), 0, &ids));
+		TRY(tokenizer_encode(b->tokenizer, json_string_value(text),
+		                     json_string_length(text), 0, &ids));
 		bytes += json_string_length(text);
 	}
 	start = seconds() - start;
 	for (size_t i = 0; i < ids.n; i++)
 		sum += (uint32_t)(i + 1) * (uint32_t)ids.id[i];
-	printf("{\"seconds\": %.9g, \"bytes\": %zu, \"ids\": %zu, \"sum\": %u}\n", start, bytes, ids.n, sum);
+	printf("{\"seconds\": %.9g, \"bytes\": %zu, \"ids\": %zu, \"sum\": %u}\n", start, bytes,
+	       ids.n, sum);
 	fflush(stdout);
 	ids_free(&ids);
 	return OK;
@@ -71,8 +76,9 @@ static int encode_once(const struct bench *b)
 int main(int argc, char **argv)
 {
 	struct bench b = {.rows = json_array()};
-	int  status = argc == 3 ? tokenizer_load(argv[1], &b.tokenizer) : error_set(ERR_INPUT, "usage: tool_encode TOKENIZER TEXTS");
-	char line[80];
+	int          status = argc == 3 ? tokenizer_load(argv[1], &b.tokenizer)
+	                                : error_set(ERR_INPUT, "usage: tool_encode TOKENIZER TEXTS");
+	char         line[80];
 
 	if (status == OK)
 		status = read_texts(argv[2], b.rows);

@@ -1,8 +1,10 @@
 /* tool_gradient MODEL OUTPUT PROMPT:ANSWER... - gradients for other programs to compare with.
  *
- * Writes the gradient of   loss = - (1/N) sum log p(answer token | what stands before it)   over the N answer tokens of all texts
- * as a safetensors file under the names of the weights, and prints {"loss", "targets", "units"}. PROMPT and ANSWER are ids with commas
- * between them; texts that follow each other with the same prompt share it, as the answers of a group do. */
+ * Writes the gradient of   loss = - (1/N) sum log p(answer token | what stands before it)   over
+ * the N answer tokens of all texts
+ * as a safetensors file under the names of the weights, and prints {"loss", "targets", "units"}.
+ * PROMPT and ANSWER are ids with commas between them; texts that follow each other with the same
+ * prompt share it, as the answers of a group do. */
 #include "base/error.h"
 #include "base/threads.h"
 #include "model/folder.h"
@@ -37,7 +39,10 @@ static int read_ids(struct arena *a, const char *s, size_t n, int n_vocab, int *
 		char *rest;
 		long  id = strtol(s, &rest, 10);
 		if (rest == s || id < 0 || id >= n_vocab || (rest < end && *rest != ','))
-			return error_set(ERR_INPUT, "\"%.20s\": expected ids from 0 to %d with commas between them", s, n_vocab - 1);
+			return error_set(
+			        ERR_INPUT,
+			        "\"%.20s\": expected ids from 0 to %d with commas between them", s,
+			        n_vocab - 1);
 		(*ids)[(*count)++] = (int)id;
 		s = rest + 1;
 	}
@@ -85,11 +90,13 @@ static int open_model(struct work *w, const char *path)
 /* Forward, c = dloss/dlogp = -1/N for every target, backward. The loss is summed in double. */
 static int differentiate(struct work *w, const struct batch *b, double *loss)
 {
-	size_t             N = (size_t)b->n_targets, n_hidden = (size_t)b->n_tokens * (size_t)w->model->weights.shape.width;
+	size_t N = (size_t)b->n_targets,
+	       n_hidden = (size_t)b->n_tokens * (size_t)w->model->weights.shape.width;
 	float             *hidden = arena_alloc(&w->arena, n_hidden, sizeof *hidden);
 	float             *d_hidden = arena_alloc(&w->arena, n_hidden, sizeof *d_hidden);
 	float             *c = arena_alloc(&w->arena, N, sizeof *c);
-	struct head_result r = {arena_alloc(&w->arena, N, sizeof(float)), arena_alloc(&w->arena, N, sizeof(float)),
+	struct head_result r = {arena_alloc(&w->arena, N, sizeof(float)),
+	                        arena_alloc(&w->arena, N, sizeof(float)),
 	                        arena_alloc(&w->arena, N, sizeof(float))};
 
 	if (!hidden || !d_hidden || !c || !r.logp || !r.entropy || !r.lse)
@@ -108,16 +115,18 @@ static int differentiate(struct work *w, const struct batch *b, double *loss)
 static int write_gradient(struct work *w, const char *path)
 {
 	const struct weights    *weights = &w->model->weights;
-	struct safetensors_item *items = arena_alloc(&w->arena, (size_t)weights->n_tensors, sizeof *items);
+	struct safetensors_item *items =
+	        arena_alloc(&w->arena, (size_t)weights->n_tensors, sizeof *items);
 
 	if (!items)
 		return ERR_INPUT;
 	for (int i = 0; i < weights->n_tensors; i++) {
 		const struct tensor *t = &weights->tensors[i];
-		items[i] = (struct safetensors_item){.name = t->name,
-		                                     .n_dims = t->n_dims,
-		                                     .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
-		                                     .data = w->gradient.level[0] + t->offset};
+		items[i] =
+		        (struct safetensors_item){.name = t->name,
+		                                  .n_dims = t->n_dims,
+		                                  .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+		                                  .data = w->gradient.level[0] + t->offset};
 	}
 	return safetensors_write(path, SAFETENSORS_F32, items, (size_t)weights->n_tensors);
 }

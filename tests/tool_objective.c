@@ -1,12 +1,16 @@
-/* tool_objective - one batch of completions through advantage, credit, token weights and objective, for other programs to compare with.
+/* tool_objective - one batch of completions through advantage, credit, token weights and objective,
+ * for other programs to compare with.
  *
- * Reads {"algorithm": NAME, "set": {...}, "credit": {...}, "rows": [{"group", "reward", "guided", "trained", "logp_new", "logp_old", "logp_ref",
- * "entropy", "logp_rollout"}]} from standard input (group, reward and guided are numbers, the others lists, one number a token; guided may be missing,
- * and logp_rollout, without which nothing is stale) and prints {"loss", "advantage", "weight", "c", "h"}: lists over all tokens, row behind row;
- * c = dloss/dlogp_new, h = dloss/dentropy.
+ * Reads {"algorithm": NAME, "set": {...}, "credit": {...}, "rows": [{"group", "reward", "guided",
+ * "trained", "logp_new", "logp_old", "logp_ref", "entropy", "logp_rollout"}]} from standard input
+ * (group, reward and guided are numbers, the others lists, one number a token; guided may be
+ * missing, and logp_rollout, without which nothing is stale) and prints {"loss", "advantage",
+ * "weight", "c", "h"}: lists over all tokens, row behind row; c = dloss/dlogp_new, h =
+ * dloss/dentropy.
  *
- *     set       any field of the row: numbers, and the parts by the words of the config ("importance_sampling_level": "sequence");
- *               batch_tokens and updates where the rows are one update of several (objective.h)
+ *     set       any field of the row: numbers, and the parts by the words of the config
+ *               ("importance_sampling_level": "sequence"); batch_tokens and updates where the rows
+ *               are one update of several (objective.h)
  *     credit    EMPG's k, k_bonus, zeta; without it none */
 #include "base/error.h"
 #include "base/json.h"
@@ -47,7 +51,8 @@ static int columns_new(const json_t *rows, struct arena *a, struct columns *out)
 	out->group = arena_alloc(a, R, sizeof *out->group);
 	out->reward = arena_alloc(a, R, sizeof *out->reward);
 	floats = arena_alloc(a, 9 * T, sizeof *floats);
-	if (!out->offset || !out->trained || !out->guided || !out->high || !out->group || !out->reward || !floats)
+	if (!out->offset || !out->trained || !out->guided || !out->high || !out->group ||
+	    !out->reward || !floats)
 		return ERR_INPUT;
 	out->logp_new = floats;
 	out->logp_old = floats + T;
@@ -66,7 +71,8 @@ static int read_list(const json_t *row, const char *key, int n, float *out)
 	const json_t *list = json_object_get(row, key);
 
 	if ((int)json_array_size(list) != n)
-		return error_set(ERR_INPUT, "\"%s\" has %zu numbers where \"trained\" has %d", key, json_array_size(list), n);
+		return error_set(ERR_INPUT, "\"%s\" has %zu numbers where \"trained\" has %d", key,
+		                 json_array_size(list), n);
 	for (int i = 0; i < n; i++)
 		out[i] = (float)json_number_value(json_array_get(list, (size_t)i));
 	return OK;
@@ -82,13 +88,15 @@ static int read_row(const json_t *row, int r, struct columns *c)
 	c->reward[r] = json_number_value(json_object_get(row, "reward"));
 	c->guided[r] = json_integer_value(json_object_get(row, "guided")) != 0;
 	for (int i = 0; i < n; i++)
-		c->trained[at + i] = (unsigned char)json_integer_value(json_array_get(trained, (size_t)i));
+		c->trained[at + i] =
+		        (unsigned char)json_integer_value(json_array_get(trained, (size_t)i));
 	TRY(read_list(row, "logp_new", n, c->logp_new + at));
 	TRY(read_list(row, "logp_old", n, c->logp_old + at));
 	TRY(read_list(row, "logp_ref", n, c->logp_ref + at));
 	if (json_object_get(row, "logp_rollout"))
 		c->stale = 1;
-	TRY(read_list(row, json_object_get(row, "logp_rollout") ? "logp_rollout" : "logp_old", n, c->logp_rollout + at));
+	TRY(read_list(row, json_object_get(row, "logp_rollout") ? "logp_rollout" : "logp_old", n,
+	              c->logp_rollout + at));
 	return read_list(row, "entropy", n, c->entropy + at);
 }
 
@@ -125,10 +133,13 @@ static int read_integers(const json_t *set, struct algorithm *out, struct totals
 	int64_t length = out->max_completion_length, updates = 0;
 
 	TRY(json_get_int("set", set, "max_completion_length", JSON_OPTIONAL, 0, 1 << 20, &length));
-	TRY(json_get_int("set", set, "batch_tokens", JSON_OPTIONAL, 0, 1 << 30, &totals->batch_tokens));
+	TRY(json_get_int("set", set, "batch_tokens", JSON_OPTIONAL, 0, 1 << 30,
+	                 &totals->batch_tokens));
 	TRY(json_get_int("set", set, "updates", JSON_OPTIONAL, 0, 1 << 20, &updates));
-	TRY(json_get_bool("set", set, "use_bias_correction_kl", JSON_OPTIONAL, &out->use_bias_correction_kl));
-	TRY(json_get_bool("set", set, "mismatch_normalise", JSON_OPTIONAL, &out->mismatch_normalise));
+	TRY(json_get_bool("set", set, "use_bias_correction_kl", JSON_OPTIONAL,
+	                  &out->use_bias_correction_kl));
+	TRY(json_get_bool("set", set, "mismatch_normalise", JSON_OPTIONAL,
+	                  &out->mismatch_normalise));
 	TRY(json_get_bool("set", set, "signed_rewards", JSON_OPTIONAL, &out->signed_rewards));
 	TRY(json_get_bool("set", set, "whiten", JSON_OPTIONAL, &out->whiten));
 	out->max_completion_length = (int)length;
@@ -191,18 +202,21 @@ static int read_algorithm(const json_t *job, struct algorithm *out, struct total
 	return read_words(set, out);
 }
 
-static int apply_credit(const json_t *set, const struct columns *c, struct rows rows, struct arena *a)
+static int apply_credit(const json_t *set, const struct columns *c, struct rows rows,
+                        struct arena *a)
 {
 	struct credit_options o = {.empg = 1, .k = 1, .k_bonus = 1};
-	struct credit_batch   b = {.rows = rows, .group = c->group, .reward = c->reward, .entropy = c->entropy};
-	struct credit_stats   stats;
+	struct credit_batch   b = {
+	          .rows = rows, .group = c->group, .reward = c->reward, .entropy = c->entropy};
+	struct credit_stats stats;
 
 	if (!set)
 		return OK;
 	TRY(json_get_real("credit", set, "k", JSON_OPTIONAL, &o.k));
 	TRY(json_get_real("credit", set, "k_bonus", JSON_OPTIONAL, &o.k_bonus));
 	TRY(json_get_real("credit", set, "zeta", JSON_OPTIONAL, &o.zeta));
-	return credit_apply(&o, &b, (struct rng_key){1, RNG_TEST, 0, 0, 0}, a, c->advantage, &stats);
+	return credit_apply(&o, &b, (struct rng_key){1, RNG_TEST, 0, 0, 0}, a, c->advantage,
+	                    &stats);
 }
 
 /* Advantages, weights and coefficients, as learn.c does it. */
@@ -219,9 +233,12 @@ static int evaluate(const json_t *job, struct arena *a, struct columns *c, doubl
 	TRY(columns_new(rows, a, c));
 	for (int r = 0; r < c->R; r++)
 		TRY(read_row(json_array_get(rows, (size_t)r), r, c));
-	struct rows            shape = {.n = c->R, .offset = c->offset, .trained = c->trained};
-	struct advantage_batch ab = {
-	        .rows = shape, .group = c->group, .reward = c->reward, .logp_old = c->logp_old, .logp_ref = c->logp_ref};
+	struct rows               shape = {.n = c->R, .offset = c->offset, .trained = c->trained};
+	struct advantage_batch    ab = {.rows = shape,
+	                                .group = c->group,
+	                                .reward = c->reward,
+	                                .logp_old = c->logp_old,
+	                                .logp_ref = c->logp_ref};
 	struct token_weight_batch wb = {shape, c->logp_old, c->logp_rollout, c->entropy};
 	struct objective_batch    ob = {.rows = shape,
 	                                .logp_new = c->logp_new,
@@ -257,7 +274,7 @@ int main(void)
 	struct columns c = {0};
 	json_t        *job = NULL;
 	double         loss = 0;
-	int            status = json_parse("standard input", text, fread(text, 1, sizeof text, stdin), &job);
+	int status = json_parse("standard input", text, fread(text, 1, sizeof text, stdin), &job);
 
 	if (status == OK)
 		status = evaluate(job, &a, &c, &loss);

@@ -1,10 +1,15 @@
-/* walk.h - for tests that go through every option of the schema: how each is set to another value, where its condition holds, in a run of two
- * steps with a few thousand weights.
+/* walk.h - for tests that go through every option of the schema: how each is set to another value,
+ * where its condition holds, in a run of two steps with a few thousand weights.
  *
- *     walk_prepare()                                 writes the files and the models that the runs read
- *     walk_setting(&walk[i], "0.5", t)               " 'loss.gamma=0.5'": the option at another value, for a line of shell
- *     walk_run(&walk[i], seconds, settings, folder)  exit status of `hone COMMAND FILE WITH settings` into a folder, in so many seconds of CPU
- *     walk_digest(folder)                            of weights, moments, samples, metrics without times, and which files there are
+ *     walk_prepare()                                 writes the files and the models that the runs
+ *                                                    read
+ *     walk_setting(&walk[i], "0.5", t)               " 'loss.gamma=0.5'": the option at another
+ *                                                    value, for a line of shell
+ *     walk_run(&walk[i], seconds, settings, folder)  exit status of `hone COMMAND FILE WITH
+ *                                                    settings` into a folder, in so many seconds of
+ *                                                    CPU
+ *     walk_digest(folder)                            of weights, moments, samples, metrics without
+ *                                                    times, and which files there are
  *
  * An option of the schema without a row fails tests/test_config.c. */
 #ifndef WALK_H
@@ -17,16 +22,22 @@
 #include <dirent.h>
 
 struct walk_row {
-	const char *path;    /* of the option; data.generate[].seed for one of a list's rows */
-	const char *value;   /* another one than what it has by default or in `with`; NULL: see `reason` */
-	const char *with;    /* settings beside which it is read, as a line of shell */
-	const char *file;    /* the config; NULL: init.yaml */
-	const char *plain;   /* of such an option: its value in the run to compare with; NULL: it is left out there */
-	const char *list;    /* of options in rows: the list with %s where the option goes: "[{name: addition%s}]" */
+	const char *path; /* of the option; data.generate[].seed for one of a list's rows */
+	/* another one than what it has by default or in `with`; NULL: see `reason` */
+	const char *value;
+	const char *with; /* settings beside which it is read, as a line of shell */
+	const char *file; /* the config; NULL: init.yaml */
+	/* of such an option: its value in the run to compare with; NULL: it is left out there */
+	const char *plain;
+	/* of options in rows: the list with %s where the option goes: "[{name: addition%s}]" */
+	const char *list;
 	const char *command; /* NULL: train */
-	const char *without; /* settings under which nothing reads it: of each option that has a condition; "": the plain config */
-	const char *reason;  /* operational: why no file shows it */
-	int         status;  /* that the run with the other value ends with: an option whose effect is to stop */
+	/* settings under which nothing reads it: of each option that has a condition; "": the
+	 * plain config */
+	const char *without;
+	const char *reason; /* operational: why no file shows it */
+	/* that the run with the other value ends with: an option whose effect is to stop */
+	int status;
 };
 
 /* ---- the table ---- */
@@ -38,7 +49,9 @@ struct walk_row {
 #define LEVELS " 'data.generate=[{name: sequence, levels: 1-3, count: 20}]'"
 #define SAYS " task.eval_reward=length" /* which keeps task.verifier.length of the file read */
 #define OFF_POLICY "loss.num_iterations=3 optim.learning_rate=0.05 "
-#define GUIDE "guidance.kind=guide data.generate=[] data.train=q.jsonl guidance.trigger_accuracy=1 guidance.form=mixed "
+#define GUIDE \
+	"guidance.kind=guide data.generate=[] data.train=q.jsonl guidance.trigger_accuracy=1 " \
+	"guidance.form=mixed "
 
 /* clang-format off */
 static const struct walk_row walk[] = {
@@ -299,7 +312,8 @@ static const struct {
 } walk_files[] = {
         {"init.yaml", "model:\n"
                       "  tokenizer: \"chars:0123456789,:+=\\n\"\n"
-                      "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, n_positions: 32}\n"
+                      "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, "
+                      "ff_width: 24, n_positions: 32}\n"
                       "data:\n"
                       "  generate: [{name: sequence, count: 20}]\n"
                       "  eval_generate: [{name: sequence, count: 2}]\n" WALK_REST WALK_RUN},
@@ -308,19 +322,22 @@ static const struct {
                       "  generate: [{name: sequence, count: 20}]\n"
                       "  eval_generate: [{name: sequence, count: 2}]\n" WALK_REST WALK_RUN},
         /* The same without held-out problems. */
-        {"alone.yaml", "model: {path: first}\ndata: {generate: [{name: sequence, count: 20}]}\n" WALK_REST
-                       "run: {max_steps: 2, save_steps: 0, tensorboard: false}\n"},
+        {"alone.yaml",
+         "model: {path: first}\ndata: {generate: [{name: sequence, count: 20}]}\n" WALK_REST
+         "run: {max_steps: 2, save_steps: 0, tensorboard: false}\n"},
         /* A model that says what it has learned by heart: what verifiers can be asked about. */
         {"parrot-sft.yaml", "model:\n"
                             "  tokenizer: \"chars:0123456789,:+=<>-[].abcdefgxyzAYDos BkK\"\n"
-                            "  init: {width: 32, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 16, ff_width: 48, n_positions: 32}\n"
+                            "  init: {width: 32, n_layers: 1, n_heads: 2, n_kv_heads: 1, "
+                            "head_width: 16, ff_width: 48, n_positions: 32}\n"
                             "data: {train: parrot.jsonl}\n"
                             "rollout: {max_completion_length: 12}\n"
                             "sft: {batch_size: 6}\n"
                             "optim: {learning_rate: 1e-2}\n"
                             "run: {max_steps: 150, save_steps: 0, tensorboard: false}\n"},
         {"parrot.yaml", "model: {path: parrot}\n"
-                        "rollout: {num_generations: 4, prompts_per_step: 2, max_completion_length: 12, temperature: 0.5}\n"
+                        "rollout: {num_generations: 4, prompts_per_step: 2, max_completion_length: "
+                        "12, temperature: 0.5}\n"
                         "run: {max_steps: 1, save_steps: 0, tensorboard: false}\n"},
         {"parrot.jsonl", "{\"prompt\": \"a\", \"answer\": \"12.4\"}\n"
                          "{\"prompt\": \"b\", \"answer\": \"Yes\"}\n"
@@ -328,31 +345,46 @@ static const struct {
                          "{\"prompt\": \"d\", \"answer\": \"-2<=x<=7\"}\n"
                          "{\"prompt\": \"e\", \"answer\": \"A dog.\"}\n"
                          "{\"prompt\": \"f\", \"answer\": \"Ab\"}\n"},
-        {"number.jsonl", "{\"prompt\": \"a\", \"answer\": \"12.5\"}\n{\"prompt\": \"a\", \"answer\": \"12.44\"}\n"},
-        {"golds.jsonl", "{\"prompt\": \"a\", \"answer\": [\"12.4\", \"7\"]}\n{\"prompt\": \"a\", \"answer\": \"12.5\"}\n"},
-        {"letters.jsonl", "{\"prompt\": \"b\", \"answer\": \"yes\"}\n{\"prompt\": \"b\", \"answer\": \"Y es\"}\n"},
-        {"interval.jsonl", "{\"prompt\": \"d\", \"answer\": \"[-2, 7]\"}\n{\"prompt\": \"d\", \"answer\": \"x\"}\n"},
-        {"countdown.jsonl", "{\"prompt\": \"c\", \"answer\": \"2*2\", \"numbers\": [1, 2], \"target\": 2}\n"},
-        {"knights.jsonl", "{\"prompt\": \"f\", \"answer\": \"AB\"}\n{\"prompt\": \"f\", \"answer\": \"ab\"}\n"},
-        {"words.jsonl",
-         "{\"prompt\": \"e\", \"answer\": \"x\", \"word\": \"cat\"}\n{\"prompt\": \"e\", \"answer\": \"x\", \"word\": \"dogs\"}\n"},
+        {"number.jsonl",
+         "{\"prompt\": \"a\", \"answer\": \"12.5\"}\n{\"prompt\": \"a\", \"answer\": \"12.44\"}\n"},
+        {"golds.jsonl", "{\"prompt\": \"a\", \"answer\": [\"12.4\", \"7\"]}\n{\"prompt\": \"a\", "
+                        "\"answer\": \"12.5\"}\n"},
+        {"letters.jsonl",
+         "{\"prompt\": \"b\", \"answer\": \"yes\"}\n{\"prompt\": \"b\", \"answer\": \"Y es\"}\n"},
+        {"interval.jsonl",
+         "{\"prompt\": \"d\", \"answer\": \"[-2, 7]\"}\n{\"prompt\": \"d\", \"answer\": \"x\"}\n"},
+        {"countdown.jsonl",
+         "{\"prompt\": \"c\", \"answer\": \"2*2\", \"numbers\": [1, 2], \"target\": 2}\n"},
+        {"knights.jsonl",
+         "{\"prompt\": \"f\", \"answer\": \"AB\"}\n{\"prompt\": \"f\", \"answer\": \"ab\"}\n"},
+        {"words.jsonl", "{\"prompt\": \"e\", \"answer\": \"x\", \"word\": \"cat\"}\n{\"prompt\": "
+                        "\"e\", \"answer\": \"x\", \"word\": \"dogs\"}\n"},
 
-        {"q.jsonl", "{\"prompt\": \"1,2:9,1\", \"q\": \"7\", \"answer\": \"3\", \"other\": \"12\", \"kind\": \"x\", \"name\": \"one\", "
+        {"q.jsonl", "{\"prompt\": \"1,2:9,1\", \"q\": \"7\", \"answer\": \"3\", \"other\": \"12\", "
+                    "\"kind\": \"x\", \"name\": \"one\", "
                     "\"hint\": \"3\"}\n"
-                    "{\"prompt\": \"2,3:9,1,5\", \"q\": \"8\", \"answer\": \"14\", \"other\": \"5\", \"kind\": \"y\", \"name\": \"two\", "
+                    "{\"prompt\": \"2,3:9,1,5\", \"q\": \"8\", \"answer\": \"14\", \"other\": "
+                    "\"5\", \"kind\": \"y\", \"name\": \"two\", "
                     "\"hint\": \"1\"}\n"
-                    "{\"prompt\": \"4:5\", \"q\": \"9\", \"answer\": \"14\", \"other\": \"4\", \"kind\": \"y\", \"name\": \"three\", "
+                    "{\"prompt\": \"4:5\", \"q\": \"9\", \"answer\": \"14\", \"other\": \"4\", "
+                    "\"kind\": \"y\", \"name\": \"three\", "
                     "\"hint\": \"1\"}\n"},
-        {"q2.jsonl", "{\"prompt\": \"7:1,1\", \"q\": \"7\", \"answer\": \"2\", \"other\": \"1\", \"kind\": \"x\"}\n"
-                     "{\"prompt\": \"7:1\", \"q\": \"7\", \"answer\": \"4\", \"other\": \"1\", \"kind\": \"y\"}\n"},
-        {"unreadable.jsonl", "{\"prompt\": \"7:1,1\", \"answer\": \"2\"}\n{\"prompt\": \"7:1,2\", \"answer\": \"three\"}\n"},
-        {"signs.jsonl",
-         "{\"quiz\": \"1\", \"prompt\": \"4\", \"answer\": \"5\", \"names\": [\"Zoey\", \"Oliver\"], \"solution\": [true, false], "
-         "\"statements\": \"(('not', ('telling-truth', 1)), ('and', ('telling-truth', 0), ('telling-truth', 1)))\", "
-         "\"solution_text\": \"(1) Zoey is a knight (2) Oliver is a knave\"}\n"},
-        {"half.sh", "while read line; do case $line in *'\"tokens\":1,'* | *'\"tokens\": 1,'*) echo '{\"error\": \"short\"}';; *) echo "
+        {"q2.jsonl", "{\"prompt\": \"7:1,1\", \"q\": \"7\", \"answer\": \"2\", \"other\": \"1\", "
+                     "\"kind\": \"x\"}\n"
+                     "{\"prompt\": \"7:1\", \"q\": \"7\", \"answer\": \"4\", \"other\": \"1\", "
+                     "\"kind\": \"y\"}\n"},
+        {"unreadable.jsonl", "{\"prompt\": \"7:1,1\", \"answer\": \"2\"}\n{\"prompt\": \"7:1,2\", "
+                             "\"answer\": \"three\"}\n"},
+        {"signs.jsonl", "{\"quiz\": \"1\", \"prompt\": \"4\", \"answer\": \"5\", \"names\": "
+                        "[\"Zoey\", \"Oliver\"], \"solution\": [true, false], "
+                        "\"statements\": \"(('not', ('telling-truth', 1)), ('and', "
+                        "('telling-truth', 0), ('telling-truth', 1)))\", "
+                        "\"solution_text\": \"(1) Zoey is a knight (2) Oliver is a knave\"}\n"},
+        {"half.sh", "while read line; do case $line in *'\"tokens\":1,'* | *'\"tokens\": 1,'*) "
+                    "echo '{\"error\": \"short\"}';; *) echo "
                     "'{\"reward\": 0.5}';; esac; done\n"},
-        {"template.jinja", "{% for m in messages %}{{ m.content }}={% endfor %}{{ k }}{% if d %}{{ date_string[7:] }}{% endif %}"},
+        {"template.jinja", "{% for m in messages %}{{ m.content }}={% endfor %}{{ k }}{% if d %}{{ "
+                           "date_string[7:] }}{% endif %}"},
 };
 
 static inline void walk_prepare(void)
@@ -364,7 +396,8 @@ static inline void walk_prepare(void)
 	hone_ok("sft from.yaml run.output_dir=adapter run.max_steps=3 model.lora_r=2");
 	hone_ok("sft parrot-sft.yaml run.output_dir=parrot");
 	hone_ok("rollouts from.yaml --steps 3 --output answers.jsonl");
-	shell("cp -r first/checkpoint-3 chat && cp template.jinja chat/chat_template.jinja && rm -f chat/manifest.json");
+	shell("cp -r first/checkpoint-3 chat && cp template.jinja chat/chat_template.jinja && rm "
+	      "-f chat/manifest.json");
 }
 
 /* ---- running ---- */
@@ -380,7 +413,8 @@ static inline const char *walk_inner(const struct walk_row *row, char key[128])
 	return inner ? inner + 3 : NULL;
 }
 
-/* Writes " 'key=value'". With a value of NULL the list of row->list without the option, or nothing. */
+/* Writes " 'key=value'". With a value of NULL the list of row->list without the option, or
+ * nothing. */
 static inline void walk_setting(const struct walk_row *row, const char *value, char line[WALK_LINE])
 {
 	char        key[128], option[512] = "";
@@ -391,18 +425,21 @@ static inline void walk_setting(const struct walk_row *row, const char *value, c
 	if (inner && at) {
 		if (value)
 			snprintf(option, sizeof option, ", %s: %s", inner, value);
-		snprintf(line, WALK_LINE, " '%s=%.*s%s%s'", key, (int)(at - row->list), row->list, option, at + 2);
+		snprintf(line, WALK_LINE, " '%s=%.*s%s%s'", key, (int)(at - row->list), row->list,
+		         option, at + 2);
 	} else if (value) {
 		snprintf(line, WALK_LINE, " '%s=%s'", key, value);
 	}
 }
 
-static inline int walk_run(const struct walk_row *row, int seconds, const char *settings, const char *folder)
+static inline int walk_run(const struct walk_row *row, int seconds, const char *settings,
+                           const char *folder)
 {
 	const char *command = row->command ? row->command : "train";
 
-	return hone_within(seconds, "%s %s run.output_dir=%s compute.threads=1 %s %s", command, row->file ? row->file : "init.yaml", folder,
-	                   row->with ? row->with : "", settings);
+	return hone_within(seconds, "%s %s run.output_dir=%s compute.threads=1 %s %s", command,
+	                   row->file ? row->file : "init.yaml", folder, row->with ? row->with : "",
+	                   settings);
 }
 
 /* ---- digests ---- */
@@ -468,7 +505,8 @@ static inline uint64_t walk_hash_folder(uint64_t h, const char *folder)
 		if (*name != '.' && stat(path, &st) == 0) {
 			size_t size = 0;
 			char  *data;
-			h = walk_hash(h, name, strncmp(name, "events.", 7) ? strlen(name) : 7); /* events: and then the time */
+			/* events: and then the time */
+			h = walk_hash(h, name, strncmp(name, "events.", 7) ? strlen(name) : 7);
 			if (S_ISDIR(st.st_mode)) {
 				h = walk_hash_folder(h, path);
 			} else if (!strcmp(name, "metrics.jsonl")) {

@@ -80,7 +80,8 @@ int error_unknown(const char *what, const char *name, const char *(*name_at)(int
 	size_t n = 0;
 
 	for (int i = 0; name_at(i) && n < sizeof known; i++)
-		n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", name_at(i));
+		n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "",
+		                      name_at(i));
 	return error_set(ERR_INPUT, "no %s \"%.64s\"; there are: %s", what, name, known);
 }
 

@@ -1,25 +1,31 @@
 /* error.h - how a function says that it could not do its work.
  *
- * Two kinds, never mixed. An error of operation (a bad file, a full disk, no memory) is returned as a status
- * and leaves one message behind; a programmer's error is an assert().
+ * Two kinds, never mixed. An error of operation (a bad file, a full disk, no memory) is returned as
+ * a status and leaves one message behind; a programmer's error is an assert().
  *
  *     int load(const char *path, struct thing **out)
  *     {
  *             TRY(file_read(path, &bytes));              passes the status up, the message stays
  *             if (bytes.n < 8)
- *                     return error_set(ERR_INPUT, "%s: %zu bytes is too short for a thing; is it cut off?", path, bytes.n);
+ *                     return error_set(ERR_INPUT, "%s: %zu bytes is too short for a thing; is it
+ *                     cut off?", path, bytes.n);
  *
- * The message names the file, line, key or tensor, and what to do next. It belongs to the thread that failed;
- * parallel loops record a status per item and report the first one in item order.
- * Nothing below src/cli prints or exits: the command line prints error_message() and uses the status as its exit status. */
+ * The message names the file, line, key or tensor, and what to do next. It belongs to the thread
+ * that failed; parallel loops record a status per item and report the first one in item order.
+ * Nothing below src/cli prints or exits: the command line prints error_message() and uses the
+ * status as its exit status. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
 enum {
 	OK = 0,
 	ERR_FAILED = 1, /* the job itself failed: it diverged, a library misbehaved */
-	ERR_INPUT = 2,  /* the user can mend it: config, data, model folder, command line, permissions, disk, memory */
-	STOPPED = 3,    /* no error: a signal asked for an end and the work was given up (stop.h), or has been saved */
+	/* the user can mend it: config, data, model folder, command line, permissions, disk,
+	 * memory */
+	ERR_INPUT = 2,
+	/* no error: a signal asked for an end and the work was given up (stop.h), or has been
+	 * saved */
+	STOPPED = 3,
 };
 
 #if defined(__GNUC__)
@@ -28,21 +34,24 @@ enum {
 #define PRINTF_LIKE(f, a)
 #endif
 
-/* Replaces the message of this thread; returns `code`, so that it can stand in a return statement. */
+/* Replaces the message of this thread; returns `code`, so that it can stand in a return
+ * statement. */
 int error_set(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* The same with ERR_INPUT for what the system refused: error_cause() is then `cause`, an errno. */
 int error_because(int cause, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* "PATH: cannot DOING: what errno says", because of errno; memory that is short has words of its own. */
+/* "PATH: cannot DOING: what errno says", because of errno; memory that is short has words of its
+ * own. */
 int error_system(const char *path, const char *doing);
 
-/* The errno behind the message of this thread (ENOMEM for memory, wherever it was short); 0 when nothing was refused and the
- * content itself is wrong. Tells what cannot be read now from what is damaged. */
+/* The errno behind the message of this thread (ENOMEM for memory, wherever it was short); 0 when
+ * nothing was refused and the content itself is wrong. Tells what cannot be read now from what is
+ * damaged. */
 int error_cause(void);
 
-/* Puts "TEXT: " in front of the message of this thread and returns its code. For callers that know more
- * (the file that a parser was reading, the key that a value belongs to). */
+/* Puts "TEXT: " in front of the message of this thread and returns its code. For callers that know
+ * more (the file that a parser was reading, the key that a value belongs to). */
 int error_context(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* ERR_INPUT: no WHAT "NAME"; there are: a, b, c. name_at(i) is NULL behind the last. */

@@ -84,7 +84,8 @@ int file_open(const char *path, int *fd, uint64_t *size)
 {
 	struct stat st;
 
-	*fd = open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK); /* a pipe without a writer would keep us waiting */
+	/* a pipe without a writer would keep us waiting */
+	*fd = open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
 	if (*fd < 0)
 		return error_system(path, "open it");
 	if (fstat(*fd, &st)) {
@@ -109,7 +110,8 @@ int file_get_all(const char *path, int fd, void *out, size_t n)
 		if (got < 0)
 			return error_system(path, "read it");
 		if (got == 0)
-			return error_set(ERR_INPUT, "%s: cannot read it to its end: it became shorter", path);
+			return error_set(ERR_INPUT,
+			                 "%s: cannot read it to its end: it became shorter", path);
 		p += got;
 		n -= (size_t)got;
 	}
@@ -124,7 +126,9 @@ int file_read(const char *path, size_t max, struct bytes *out)
 	*out = (struct bytes){0};
 	TRY(file_open(path, &fd, &n));
 	if (n > max)
-		status = error_set(ERR_INPUT, "%s: %zu bytes, more than the %zu that such a file may have", path, (size_t)n, max);
+		status = error_set(ERR_INPUT,
+		                   "%s: %zu bytes, more than the %zu that such a file may have",
+		                   path, (size_t)n, max);
 	if (status == OK && !(out->data = mem_alloc((size_t)n + 1, 1, path)))
 		status = ERR_INPUT;
 	if (status == OK)
@@ -166,7 +170,8 @@ int file_there(const char *path, int *there)
 	struct stat st;
 
 	*there = stat(path, &st) == 0;
-	return *there || errno == ENOENT || errno == ENOTDIR ? OK : error_system(path, "look at it");
+	return *there || errno == ENOENT || errno == ENOTDIR ? OK
+	                                                     : error_system(path, "look at it");
 }
 
 int file_is_link(const char *path)
@@ -220,7 +225,8 @@ int file_free_bytes(const char *path, uint64_t *out)
 
 	if (statvfs(path, &st))
 		return error_system(path, "ask how much room is there");
-	*out = st.f_blocks ? (uint64_t)st.f_bavail * st.f_frsize : UINT64_MAX; /* one that knows no sizes says 0 of 0 */
+	/* one that knows no sizes says 0 of 0 */
+	*out = st.f_blocks ? (uint64_t)st.f_bavail * st.f_frsize : UINT64_MAX;
 	return OK;
 }
 
@@ -252,8 +258,8 @@ static void folder_of(const char *path, char *out, size_t size)
 		snprintf(out, size, "%.*s", (int)(slash == path ? 1 : slash - path), path);
 }
 
-/* So that a new name in it survives a power loss. A folder that may not be read, and a file system that syncs none, must not stop
- * the work. */
+/* So that a new name in it survives a power loss. A folder that may not be read, and a file system
+ * that syncs none, must not stop the work. */
 static int sync_folder_of(const char *path)
 {
 	char folder[FILE_PATH_MAX];
@@ -261,7 +267,10 @@ static int sync_folder_of(const char *path)
 
 	folder_of(path, folder, sizeof folder);
 	status = file_sync(folder);
-	return status != OK && (error_cause() == EACCES || error_cause() == EINVAL || error_cause() == EOPNOTSUPP) ? OK : status;
+	return status != OK && (error_cause() == EACCES || error_cause() == EINVAL ||
+	                        error_cause() == EOPNOTSUPP)
+	               ? OK
+	               : status;
 }
 
 static void temporary_of(const struct file_out *f, char *out, size_t size)
@@ -286,7 +295,8 @@ uint64_t file_rehearsed(void)
 	return rehearsal.bytes;
 }
 
-/* A new file always: what lies under the temporary name, a link perhaps, is taken off and not written through. */
+/* A new file always: what lies under the temporary name, a link perhaps, is taken off and not
+ * written through. */
 int file_begin(const char *path, struct file_out *f)
 {
 	char temporary[FILE_PATH_MAX + 8];
@@ -363,8 +373,10 @@ int file_write_gzip(const char *path, const void *data, size_t n)
 	int            status;
 
 	if (n > UINT32_MAX)
-		return error_set(ERR_INPUT, "%s: %zu bytes are too many for one gzip block", path, n);
-	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) /* +16: gzip header, with no time in it */
+		return error_set(ERR_INPUT, "%s: %zu bytes are too many for one gzip block", path,
+		                 n);
+	/* +16: gzip header, with no time in it */
+	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
 		return error_because(ENOMEM, "out of memory: packing %s", path);
 	bound = deflateBound(&z, (uLong)n);
 	out = mem_alloc(bound, 1, path);
@@ -376,8 +388,9 @@ int file_write_gzip(const char *path, const void *data, size_t n)
 	z.avail_in = (uInt)n;
 	z.next_out = out;
 	z.avail_out = (uInt)bound;
-	status =
-	        deflate(&z, Z_FINISH) == Z_STREAM_END ? file_write(path, out, z.total_out) : error_set(ERR_FAILED, "%s: zlib failed", path);
+	status = deflate(&z, Z_FINISH) == Z_STREAM_END
+	                 ? file_write(path, out, z.total_out)
+	                 : error_set(ERR_FAILED, "%s: zlib failed", path);
 	deflateEnd(&z);
 	mem_free(out);
 	return status;
@@ -389,8 +402,8 @@ int file_truncate(const char *path, uint64_t size)
 
 	TRY(file_size(path, &now));
 	if (now < size)
-		return error_set(ERR_INPUT, "%s: %llu bytes cannot be cut to %llu", path, (unsigned long long)now,
-		                 (unsigned long long)size);
+		return error_set(ERR_INPUT, "%s: %llu bytes cannot be cut to %llu", path,
+		                 (unsigned long long)now, (unsigned long long)size);
 	if (now > size && truncate(path, (off_t)size))
 		return error_system(path, "cut it back");
 	return now > size ? file_sync(path) : OK;
@@ -431,7 +444,10 @@ int file_lock(const char *folder, int *lock)
 		return error_system(folder, "open it");
 	if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
 		close(fd);
-		return error_set(ERR_INPUT, "%s: another process is at work there; wait for it, or name another folder", folder);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: another process is at work there; wait for it, or name another folder",
+		        folder);
 	}
 	*lock = fd; /* a file system that knows no locks must not stop the work */
 	return OK;
@@ -471,8 +487,9 @@ static int remove_entries(int fd, const char *path)
 	return status;
 }
 
-/* Removes one name of an open folder: a folder with all that is in it, anything else, links among them, as it stands there. Nothing
- * is reached by a path of more than one name, so that no link can lead elsewhere, not even one that is put there meanwhile. */
+/* Removes one name of an open folder: a folder with all that is in it, anything else, links among
+ * them, as it stands there. Nothing is reached by a path of more than one name, so that no link can
+ * lead elsewhere, not even one that is put there meanwhile. */
 static int remove_at(int folder, const char *name, const char *path)
 {
 	int fd = open_at(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -483,7 +500,8 @@ static int remove_at(int folder, const char *name, const char *path)
 		return OK;
 	else if (errno != ENOTDIR && errno != ELOOP)
 		return error_system(path, "open the folder");
-	return unlinkat(folder, name, fd >= 0 ? AT_REMOVEDIR : 0) ? error_system(path, "remove it") : OK;
+	return unlinkat(folder, name, fd >= 0 ? AT_REMOVEDIR : 0) ? error_system(path, "remove it")
+	                                                          : OK;
 }
 
 int file_remove_folder(const char *path)

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* jansson recurses; so the depth is bounded by a scan that does not. Brackets inside strings do not count. */
+/* jansson recurses; so the depth is bounded by a scan that does not. Brackets inside strings do not
+ * count. */
 static int depth_is_fine(const char *text, size_t n)
 {
 	int depth = 0, in_string = 0;
@@ -41,7 +42,8 @@ static size_t big_integer(const char *s, size_t n)
 
 	while (i < n && s[i] >= '0' && s[i] <= '9')
 		i++;
-	if (i - sign < 19 || s[sign] == '0' || (i < n && (s[i] == '.' || s[i] == 'e' || s[i] == 'E')))
+	if (i - sign < 19 || s[sign] == '0' ||
+	    (i < n && (s[i] == '.' || s[i] == 'e' || s[i] == 'E')))
 		return 0;
 	if (i - sign > 19)
 		return i;
@@ -59,7 +61,8 @@ static void add_rewritten(struct text *t, const char *text, size_t n, int as_zer
 
 	for (size_t i = 0; i < n;) {
 		char   c = text[i];
-		int    follows = i && ((text[i - 1] >= '0' && text[i - 1] <= '9') || strchr("+-.eE", text[i - 1]));
+		int    follows = i && ((text[i - 1] >= '0' && text[i - 1] <= '9') ||
+                                    strchr("+-.eE", text[i - 1]));
 		size_t length = in_string || follows ? 0 : big_integer(text + i, n - i);
 		if (length && as_zero)
 			text_add(t, "0", 1);
@@ -72,7 +75,8 @@ static void add_rewritten(struct text *t, const char *text, size_t n, int as_zer
 	}
 }
 
-/* With a 0 in their place the text must be valid; in quotes alone, they could stand where only a string may. */
+/* With a 0 in their place the text must be valid; in quotes alone, they could stand where only a
+ * string may. */
 static json_t *load_big(const char *text, size_t n, size_t flags, json_error_t *e)
 {
 	json_t *value = NULL;
@@ -95,17 +99,20 @@ int json_parse(const char *place, const char *text, size_t n, json_t **out)
 	json_error_t e;
 
 	*out = NULL;
-	if (n && memchr(text, 0, n)) /* jansson takes one behind the value for the end of the text */
+	/* jansson takes one behind the value for the end of the text */
+	if (n && memchr(text, 0, n))
 		return error_set(ERR_INPUT, "%s: not valid JSON: a NUL byte in it", place);
 	if (!depth_is_fine(text, n))
-		return error_set(ERR_INPUT, "%s: JSON nested deeper than %d", place, JSON_DEPTH_MAX);
+		return error_set(ERR_INPUT, "%s: JSON nested deeper than %d", place,
+		                 JSON_DEPTH_MAX);
 	*out = json_loadb(text, n, flags, &e);
 	if (!*out && json_error_code(&e) == json_error_numeric_overflow)
 		*out = load_big(text, n, flags, &e);
 	if (!*out && json_error_code(&e) == json_error_out_of_memory)
 		return error_because(ENOMEM, "out of memory: reading %s", place);
 	if (!*out)
-		return error_set(ERR_INPUT, "%s: not valid JSON: line %d, column %d: %s", place, e.line, e.column, e.text);
+		return error_set(ERR_INPUT, "%s: not valid JSON: line %d, column %d: %s", place,
+		                 e.line, e.column, e.text);
 	return OK;
 }
 
@@ -121,11 +128,13 @@ int json_read(const char *path, size_t max, json_t **out)
 	return status;
 }
 
-static int json_member(const char *place, const json_t *object, const char *key, int required, const json_t **out)
+static int json_member(const char *place, const json_t *object, const char *key, int required,
+                       const json_t **out)
 {
 	*out = NULL;
 	if (!json_is_object(object))
-		return error_set(ERR_INPUT, "%s: expected a JSON object with a key \"%s\"", place, key);
+		return error_set(ERR_INPUT, "%s: expected a JSON object with a key \"%s\"", place,
+		                 key);
 	*out = json_object_get(object, key);
 	if (json_is_null(*out))
 		*out = NULL;
@@ -134,7 +143,8 @@ static int json_member(const char *place, const json_t *object, const char *key,
 	return OK;
 }
 
-int json_get_int(const char *place, const json_t *object, const char *key, int required, int64_t low, int64_t high, int64_t *out)
+int json_get_int(const char *place, const json_t *object, const char *key, int required,
+                 int64_t low, int64_t high, int64_t *out)
 {
 	const json_t *v;
 
@@ -144,13 +154,14 @@ int json_get_int(const char *place, const json_t *object, const char *key, int r
 	if (!json_is_integer(v))
 		return error_set(ERR_INPUT, "%s: \"%s\" must be an integer", place, key);
 	if (json_integer_value(v) < low || json_integer_value(v) > high)
-		return error_set(ERR_INPUT, "%s: \"%s\" is %lld, outside %lld .. %lld", place, key, (long long)json_integer_value(v),
-		                 (long long)low, (long long)high);
+		return error_set(ERR_INPUT, "%s: \"%s\" is %lld, outside %lld .. %lld", place, key,
+		                 (long long)json_integer_value(v), (long long)low, (long long)high);
 	*out = json_integer_value(v);
 	return OK;
 }
 
-int json_get_real(const char *place, const json_t *object, const char *key, int required, double *out)
+int json_get_real(const char *place, const json_t *object, const char *key, int required,
+                  double *out)
 {
 	const json_t *v;
 
@@ -176,7 +187,8 @@ int json_get_bool(const char *place, const json_t *object, const char *key, int 
 	return OK;
 }
 
-int json_get_text(const char *place, const json_t *object, const char *key, int required, const char **out)
+int json_get_text(const char *place, const json_t *object, const char *key, int required,
+                  const char **out)
 {
 	const json_t *v;
 
@@ -193,7 +205,8 @@ int json_get_text(const char *place, const json_t *object, const char *key, int 
 
 /* ---- writing ---- */
 
-/* Bytes of the UTF-8 character at s, or 0 when it is not one (overlong, surrogate, too large, cut). */
+/* Bytes of the UTF-8 character at s, or 0 when it is not one (overlong, surrogate, too large,
+ * cut). */
 static size_t utf8_length(const unsigned char *s, size_t n)
 {
 	size_t   length = s[0] < 0x80                   ? 1

@@ -1,8 +1,10 @@
-/* json.h - jansson with bounds and messages: one document or one row, never deeper than JSON_DEPTH_MAX.
+/* json.h - jansson with bounds and messages: one document or one row, never deeper than
+ * JSON_DEPTH_MAX.
  *
- * Reading refuses invalid UTF-8, NUL bytes, duplicate keys and trailing bytes. An integer
- * beyond 64 bits is read as the text of its digits, so that it stays exact and passes for no other number. The getters take the name that a message should use
- * for the place ("config.json", "rows.jsonl:17") and say which key was wrong and what was expected. */
+ * Reading refuses invalid UTF-8, NUL bytes, duplicate keys and trailing bytes. An integer beyond 64
+ * bits is read as the text of its digits, so that it stays exact and passes for no other number.
+ * The getters take the name that a message should use for the place ("config.json",
+ * "rows.jsonl:17") and say which key was wrong and what was expected. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
@@ -19,13 +21,19 @@ int json_read(const char *path, size_t max, json_t **out);
 
 /* Members of an object. A missing key leaves *out as it is when `required` is 0. */
 enum { JSON_OPTIONAL = 0, JSON_REQUIRED = 1 };
-int json_get_int(const char *place, const json_t *object, const char *key, int required, int64_t low, int64_t high, int64_t *out);
-int json_get_real(const char *place, const json_t *object, const char *key, int required, double *out);
+int json_get_int(const char *place, const json_t *object, const char *key, int required,
+                 int64_t low, int64_t high, int64_t *out);
+int json_get_real(const char *place, const json_t *object, const char *key, int required,
+                  double *out);
 int json_get_bool(const char *place, const json_t *object, const char *key, int required, int *out);
-int json_get_text(const char *place, const json_t *object, const char *key, int required, const char **out); /* borrowed */
+/* borrowed */
+int json_get_text(const char *place, const json_t *object, const char *key, int required,
+                  const char **out);
 
 /* ---- writing: straight into a text, numbers with all their digits ---- */
-void json_add_string(struct text *t, const char *s, size_t n); /* quoted; invalid UTF-8 becomes U+FFFD */
-void json_add_real(struct text *t, double x);                  /* shortest form that reads back; NaN and infinities as null */
+/* quoted; invalid UTF-8 becomes U+FFFD */
+void json_add_string(struct text *t, const char *s, size_t n);
+/* shortest form that reads back; NaN and infinities as null */
+void json_add_real(struct text *t, double x);
 
 #endif

@@ -72,8 +72,8 @@ int lines_open(const char *path, size_t max, struct lines **out)
 	return status;
 }
 
-/* Decompresses until at least one byte comes out, or the stream ends. Members may follow one another (cat a.gz b.gz), with zeros
- * behind each, as writers of whole blocks leave them. */
+/* Decompresses until at least one byte comes out, or the stream ends. Members may follow one
+ * another (cat a.gz b.gz), with zeros behind each, as writers of whole blocks leave them. */
 static int lines_inflate(struct lines *l)
 {
 	l->z.next_out = (unsigned char *)l->out;
@@ -84,7 +84,10 @@ static int lines_inflate(struct lines *l)
 			TRY(lines_fill_in(l));
 			if (l->in_n == 0) {
 				if (!l->at_end)
-					return error_set(ERR_INPUT, "%s: the gzip stream is cut off; copy the file again", l->path);
+					return error_set(ERR_INPUT,
+					                 "%s: the gzip stream is cut off; copy the "
+					                 "file again",
+					                 l->path);
 				break;
 			}
 		}
@@ -103,15 +106,16 @@ static int lines_inflate(struct lines *l)
 		l->in_at = l->in_n - l->z.avail_in;
 		l->at_end = code == Z_STREAM_END;
 		if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
-			return error_set(ERR_INPUT, "%s: broken gzip stream near line %zu (%s)", l->path, l->number + 1,
-			                 l->z.msg ? l->z.msg : "bad data");
+			return error_set(ERR_INPUT, "%s: broken gzip stream near line %zu (%s)",
+			                 l->path, l->number + 1, l->z.msg ? l->z.msg : "bad data");
 	}
 	l->out_n = sizeof l->out - l->z.avail_out;
 	l->out_at = 0;
 	l->expanded += l->out_n;
 	if (l->expanded > EXPANSION_FREE && l->expanded / EXPANSION_MAX > l->stored)
 		return error_set(ERR_INPUT,
-		                 "%s: near line %zu it has grown to more than %d times its size; if it is no gzip bomb, unpack it first",
+		                 "%s: near line %zu it has grown to more than %d times its size; "
+		                 "if it is no gzip bomb, unpack it first",
 		                 l->path, l->number, EXPANSION_MAX);
 	return OK;
 }
@@ -139,7 +143,8 @@ static int lines_fill_out(struct lines *l)
 static int line_add(struct lines *l, size_t have, const char *p, size_t n)
 {
 	if (have + n > l->max)
-		return error_set(ERR_INPUT, "%s:%zu: the line is longer than %zu bytes", l->path, l->number, l->max);
+		return error_set(ERR_INPUT, "%s:%zu: the line is longer than %zu bytes", l->path,
+		                 l->number, l->max);
 	if (have + n + 1 > l->line_capacity) {
 		size_t want = 2 * (have + n + 1);
 		char  *q = mem_grow(l->line, have, want, 1, l->path);

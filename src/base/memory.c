@@ -40,8 +40,10 @@ static void *alloc_raw(size_t count, size_t size, const char *what)
 	if (bytes && !must_fail())
 		p = aligned_alloc(ALIGN, bytes);
 	if (!p)
-		error_because(ENOMEM, "out of memory: %s needs %zu x %zu bytes; make the model, the batch or the lengths smaller", what,
-		              count, size);
+		error_because(ENOMEM,
+		              "out of memory: %s needs %zu x %zu bytes; make the model, the batch "
+		              "or the lengths smaller",
+		              what, count, size);
 	return p;
 }
 
@@ -117,12 +119,14 @@ static char *memory_take(struct arena *a, size_t bytes, size_t align)
 	char               *p;
 
 	if (!c || c->size - c->used < padding || c->size - c->used - padding < bytes) {
-		size_t want = c ? 2 * c->size : CHUNK_MIN; /* doubling: the number of chunks stays logarithmic */
+		/* doubling: the number of chunks stays logarithmic */
+		size_t want = c ? 2 * c->size : CHUNK_MIN;
 		c = memory_chunk_new(a->chunk, bytes > want ? bytes : want);
 		if (!c)
 			return NULL;
 		a->chunk = c;
-		a->used += padding; /* as if it were one chunk: the next one will be, and as large as the peak */
+		/* as if it were one chunk: the next one will be, and as large as the peak */
+		a->used += padding;
 		padding = 0;
 	}
 	p = chunk_bytes(c) + c->used + padding;
@@ -173,7 +177,8 @@ char *arena_format(struct arena *a, const char *format, ...)
 
 struct arena_mark arena_mark(const struct arena *a)
 {
-	return (struct arena_mark){.chunk = a->chunk, .chunk_used = a->chunk ? a->chunk->used : 0, .used = a->used};
+	return (struct arena_mark){
+	        .chunk = a->chunk, .chunk_used = a->chunk ? a->chunk->used : 0, .used = a->used};
 }
 
 void arena_release(struct arena *a, struct arena_mark mark)
@@ -198,7 +203,8 @@ void arena_reset(struct arena *a)
 		return;
 	}
 	arena_release(a, (struct arena_mark){0});
-	if (a->peak) /* a failure here is no error: the next allocation tries again and reports it */
+	/* a failure here is no error: the next allocation tries again and reports it */
+	if (a->peak)
 		a->chunk = memory_chunk_new(NULL, a->peak);
 }
 

@@ -1,17 +1,20 @@
 /* memory.h - memory in two lifetimes.
  *
- * mem_*: blocks that live as long as their owner (weights, moments, caches): allocated once, freed once.
- * arena: everything of one step or one load; allocated by moving a pointer, released all at once.
+ * mem_*: blocks that live as long as their owner (weights, moments, caches): allocated once, freed
+ * once. arena: everything of one step or one load; allocated by moving a pointer, released all at
+ * once.
  *
- * Every block but a text starts at a multiple of 64 bytes, so that a row operator may use whole vectors. A failed allocation
- * returns NULL and leaves an ERR_INPUT message that says how much was wanted and for what. */
+ * Every block but a text starts at a multiple of 64 bytes, so that a row operator may use whole
+ * vectors. A failed allocation returns NULL and leaves an ERR_INPUT message that says how much was
+ * wanted and for what. */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
 #include <stddef.h>
 
-/* count * size bytes, zeroed; NULL with a message when the product overflows or memory is short. count or size may be 0:
- * the result is then a unique pointer that must still be freed. `what` names the purpose in the message. */
+/* count * size bytes, zeroed; NULL with a message when the product overflows or memory is short.
+ * count or size may be 0: the result is then a unique pointer that must still be freed. `what`
+ * names the purpose in the message. */
 void *mem_alloc(size_t count, size_t size, const char *what);
 
 /* A larger copy of p (or a first block when p is NULL); the bytes behind the old size are not set.
@@ -39,8 +42,9 @@ struct arena_mark {
 	size_t              chunk_used, used;
 };
 
-/* A zero-initialised struct arena is a valid empty arena; it grows on demand and, once warm, no longer allocates. Texts lie one behind the other,
- * wherever that is: a data set has millions of short ones. */
+/* A zero-initialised struct arena is a valid empty arena; it grows on demand and, once warm, no
+ * longer allocates. Texts lie one behind the other, wherever that is: a data set has millions of
+ * short ones. */
 void *arena_alloc(struct arena *a, size_t count, size_t size); /* zeroed */
 char *arena_text(struct arena *a, const char *s, size_t n);    /* copy with a 0 behind it */
 char *arena_format(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -3,7 +3,8 @@
 #include <assert.h>
 #include <math.h>
 
-/* One block of Philox4x32-10: ten rounds of two 32x32 multiplications, the key bumped by the golden ratio and sqrt(3)-1. */
+/* One block of Philox4x32-10: ten rounds of two 32x32 multiplications, the key bumped by the golden
+ * ratio and sqrt(3)-1. */
 static void philox(uint64_t seed, const uint32_t counter[4], uint32_t out[4])
 {
 	uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
@@ -24,7 +25,8 @@ static void philox(uint64_t seed, const uint32_t counter[4], uint32_t out[4])
 
 void rng_bits(struct rng_key key, uint32_t position, uint32_t out[4])
 {
-	const uint32_t counter[4] = {position, key.item, key.step, (uint32_t)key.purpose << 24 | key.sample};
+	const uint32_t counter[4] = {position, key.item, key.step,
+	                             (uint32_t)key.purpose << 24 | key.sample};
 
 	assert(key.sample < 1u << 24);
 	philox(key.seed, counter, out);

@@ -1,10 +1,13 @@
-/* stop.h - whether the work at hand shall be given up. A signal asks (run/signals.h); long work looks between its pieces and unwinds:
+/* stop.h - whether the work at hand shall be given up. A signal asks (run/signals.h); long work
+ * looks between its pieces and unwinds:
  *
  *     for (int i = 0; i < n_layers; i++) {
- *             TRY(stop_check());                  STOPPED passes up like an error; whoever began the work knows how to undo it
+ *             TRY(stop_check());                  STOPPED passes up like an error; whoever began
+ *                                                 the work knows how to undo it
  *             ...
  *
- * From the first change that cannot be undone until the work is whole, stop_hold keeps it going: then stop_check is OK whatever has been asked. */
+ * From the first change that cannot be undone until the work is whole, stop_hold keeps it going:
+ * then stop_check is OK whatever has been asked. */
 #ifndef BASE_STOP_H
 #define BASE_STOP_H
 

@@ -21,15 +21,17 @@ static size_t terminal_character(const unsigned char *s, size_t n, uint32_t *cod
 			return 0;
 		*code = *code << 6 | (s[i] & 0x3F);
 	}
-	if ((length == 3 && *code < 0x800) || (length == 4 && *code < 0x10000)) /* a longer spelling of another one */
+	/* a longer spelling of another one */
+	if ((length == 3 && *code < 0x800) || (length == 4 && *code < 0x10000))
 		return 0;
 	return length;
 }
 
 static int terminal_is_control(uint32_t c)
 {
-	return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) ||
-	       (c >= 0x2066 && c <= 0x2069) || c == 0x200E || c == 0x200F;
+	return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c < 0xA0) ||
+	       (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0x200E ||
+	       c == 0x200F;
 }
 
 void terminal_show(struct text *t, const char *s, size_t n)

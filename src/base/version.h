@@ -4,7 +4,8 @@
 
 #define HONE_VERSION "0.10"
 
-extern const char *version_commit; /* main sets it: the Makefile tells it to src/cli/hone.c alone; "unknown" before */
+/* main sets it: the Makefile tells it to src/cli/hone.c alone; "unknown" before */
+extern const char *version_commit;
 extern const char  version_compiler[];
 
 #endif

@@ -1,10 +1,15 @@
-/* hone bench [MODEL] [--backend B] [--numerics N] [--threads N] [--json]: how fast this machine runs the program, as medians of five, each also as a fraction
- * of the matrix peak that the same run measures first.
+/* hone bench [MODEL] [--backend B] [--numerics N] [--threads N] [--json]: how fast this machine
+ * runs the program, as medians of five, each also as a fraction of the matrix peak that the same
+ * run measures first.
  *
- * Without MODEL: random weights of the 135M shape (SmolLM2-135M's sizes). What is counted as useful work:
- *     product of a linear layer     2 x outputs x inputs per token, forward; twice that again in the backward pass
- *     attention                     4 x H x E x (keys seen) per token and layer, forward; twice that again backward
- * The logits that the backward pass computes a second time are not counted: they are a cost of ours. */
+ * Without MODEL: random weights of the 135M shape (SmolLM2-135M's sizes). What is counted as useful
+ * work:
+ *     product of a linear layer     2 x outputs x inputs per token, forward; twice that again in
+ *                                   the backward pass
+ *     attention                     4 x H x E x (keys seen) per token and layer, forward; twice
+ *                                   that again backward
+ * The logits that the backward pass computes a second time are not counted: they are a cost of
+ * ours. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/threads.h"
@@ -19,7 +24,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPEATS = 5, SEQUENCES = 8, LENGTH = 256, TOKENS = SEQUENCES * LENGTH, CONTEXT = 128, NEW_TOKENS = 24, BATCH_MAX = 64 };
+enum {
+	REPEATS = 5,
+	SEQUENCES = 8,
+	LENGTH = 256,
+	TOKENS = SEQUENCES * LENGTH,
+	CONTEXT = 128,
+	NEW_TOKENS = 24,
+	BATCH_MAX = 64
+};
 
 struct bench {
 	struct matmul *mm;
@@ -43,13 +56,16 @@ static double median(double *x, int n)
 	return x[n / 2];
 }
 
-static void bench_print_row(const struct bench *b, const char *what, double value, const char *unit, double flops)
+static void bench_print_row(const struct bench *b, const char *what, double value, const char *unit,
+                            double flops)
 {
 	if (b->json)
-		printf("{\"what\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"gflops\": %.4g, \"of_peak\": %.4g}\n", what, value, unit,
-		       flops * 1e-9, b->peak > 0 ? flops / b->peak : 0);
+		printf("{\"what\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"gflops\": %.4g, "
+		       "\"of_peak\": %.4g}\n",
+		       what, value, unit, flops * 1e-9, b->peak > 0 ? flops / b->peak : 0);
 	else if (flops > 0)
-		printf("  %-34s %12.4g %-10s %8.1f GFLOP/s  %5.1f%% of peak\n", what, value, unit, flops * 1e-9, 100 * flops / b->peak);
+		printf("  %-34s %12.4g %-10s %8.1f GFLOP/s  %5.1f%% of peak\n", what, value, unit,
+		       flops * 1e-9, 100 * flops / b->peak);
 	else
 		printf("  %-34s %12.4g %s\n", what, value, unit);
 	fflush(stdout);
@@ -59,7 +75,8 @@ static void bench_print_row(const struct bench *b, const char *what, double valu
 
 static double linear_flops(const struct model_shape *s) /* per token, forward, without the head */
 {
-	double D = s->width, HE = (double)s->n_heads * s->head_width, KE = (double)s->n_kv_heads * s->head_width, F = s->ff_width;
+	double D = s->width, HE = (double)s->n_heads * s->head_width,
+	       KE = (double)s->n_kv_heads * s->head_width, F = s->ff_width;
 
 	return 2 * s->n_layers * (D * (HE + 2 * KE) + HE * D + 3 * D * F);
 }
@@ -76,7 +93,8 @@ static double attention_flops(const struct model_shape *s, double keys)
 
 /* ---- measurements ---- */
 
-/* The fastest of five runs of matmul_peak: what the machine's f32 units give to a program that does nothing but large products. */
+/* The fastest of five runs of matmul_peak: what the machine's f32 units give to a program that does
+ * nothing but large products. */
 static int measure_peak(struct bench *b)
 {
 	for (int r = 0; r < REPEATS; r++) {
@@ -98,7 +116,8 @@ static int build_batch(struct bench *b, struct batch *out)
 		return ERR_INPUT;
 	for (int i = 0; i < SEQUENCES; i++) {
 		const int *ids = b->ids + i * LENGTH;
-		seqs[i] = (struct sequence){.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = LENGTH - 1};
+		seqs[i] = (struct sequence){
+		        .prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = LENGTH - 1};
 	}
 	TRY(batch_plan(seqs, SEQUENCES, 1, &b->arena, &units, &n_units));
 	return batch_build(seqs, units, 0, n_units, 1, &b->arena, out);
@@ -124,8 +143,8 @@ static int measure_prefill(struct bench *b)
 			seconds[r] = clock_seconds() - start;
 	}
 	flops = batch.n_tokens * (linear_flops(s) + attention_flops(s, LENGTH / 2.0));
-	bench_print_row(b, "prefill, 8 x 256 tokens", batch.n_tokens / median(seconds, REPEATS), "tokens/s",
-	                flops / median(seconds, REPEATS));
+	bench_print_row(b, "prefill, 8 x 256 tokens", batch.n_tokens / median(seconds, REPEATS),
+	                "tokens/s", flops / median(seconds, REPEATS));
 	kv_cache_free(&cache);
 	arena_reset(&b->arena);
 	return OK;
@@ -134,7 +153,8 @@ static int measure_prefill(struct bench *b)
 /* Seconds of answering `n` requests with `max_new` tokens each. */
 static int time_decode(struct bench *b, struct decoder *d, int n, int max_new, double *seconds)
 {
-	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1}, .share_prompt = 1};
+	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1},
+	                                 .share_prompt = 1};
 	struct decode_request      *q = arena_alloc(&b->arena, (size_t)n, sizeof *q);
 	struct decode_result       *r = arena_alloc(&b->arena, (size_t)n, sizeof *r);
 	double                      start;
@@ -153,7 +173,8 @@ static int time_decode(struct bench *b, struct decoder *d, int n, int max_new, d
 	return OK;
 }
 
-/* Tokens per second of the decode steps alone: a long run minus one that stops after the first token. */
+/* Tokens per second of the decode steps alone: a long run minus one that stops after the first
+ * token. */
 static int measure_decode(struct bench *b, int n, double *rate)
 {
 	const struct model_shape *s = &b->model->weights.shape;
@@ -171,7 +192,8 @@ static int measure_decode(struct bench *b, int n, double *rate)
 	}
 	decoder_free(d);
 	*rate = n * NEW_TOKENS / median(seconds, REPEATS);
-	flops = *rate * (linear_flops(s) + head_flops(s) + attention_flops(s, CONTEXT + NEW_TOKENS / 2.0));
+	flops = *rate *
+	        (linear_flops(s) + head_flops(s) + attention_flops(s, CONTEXT + NEW_TOKENS / 2.0));
 	snprintf(what, sizeof what, "decode, batch %d", n);
 	bench_print_row(b, what, *rate, "tokens/s", flops);
 	return OK;
@@ -204,9 +226,12 @@ static int training_new(struct bench *b, struct training *t)
 	t->head.entropy = arena_alloc(&b->arena, N, sizeof(float));
 	t->head.lse = arena_alloc(&b->arena, N, sizeof(float));
 	t->c = arena_alloc(&b->arena, N, sizeof(float));
-	t->hidden = arena_alloc(&b->arena, (size_t)t->batch.n_tokens * (size_t)s->width, sizeof(float));
-	t->d_hidden = arena_alloc(&b->arena, (size_t)t->batch.n_tokens * (size_t)s->width, sizeof(float));
-	if (!t->head.logp || !t->head.entropy || !t->head.lse || !t->c || !t->hidden || !t->d_hidden)
+	t->hidden =
+	        arena_alloc(&b->arena, (size_t)t->batch.n_tokens * (size_t)s->width, sizeof(float));
+	t->d_hidden =
+	        arena_alloc(&b->arena, (size_t)t->batch.n_tokens * (size_t)s->width, sizeof(float));
+	if (!t->head.logp || !t->head.entropy || !t->head.lse || !t->c || !t->hidden ||
+	    !t->d_hidden)
 		return ERR_INPUT;
 	for (size_t i = 0; i < N; i++)
 		t->c[i] = -1.0f / (float)N;
@@ -221,8 +246,20 @@ static void training_free(struct training *t)
 	optimizer_free(&t->optimizer);
 }
 
-enum { PART_FORWARD, PART_HEAD, PART_HEAD_BACKWARD, PART_BACKWARD, PART_OPTIMIZER, PART_REPACK, PARTS };
-static const char *const part_name[PARTS] = {"  forward",  "  head", "  head, backward", "  layers, backward", "  gradient norm and AdamW",
+enum {
+	PART_FORWARD,
+	PART_HEAD,
+	PART_HEAD_BACKWARD,
+	PART_BACKWARD,
+	PART_OPTIMIZER,
+	PART_REPACK,
+	PARTS
+};
+static const char *const part_name[PARTS] = {"  forward",
+                                             "  head",
+                                             "  head, backward",
+                                             "  layers, backward",
+                                             "  gradient norm and AdamW",
                                              "  repacking"};
 
 static int training_step(struct bench *b, struct training *t, double *part)
@@ -237,7 +274,8 @@ static int training_step(struct bench *b, struct training *t, double *part)
 	at[1] = clock_seconds();
 	TRY(head_forward(m, &t->batch, t->hidden, 1, &b->arena, &t->head));
 	at[2] = clock_seconds();
-	TRY(head_backward(m, &t->batch, t->hidden, 1, &t->head, t->c, NULL, &b->arena, t->d_hidden, &t->gradient));
+	TRY(head_backward(m, &t->batch, t->hidden, 1, &t->head, t->c, NULL, &b->arena, t->d_hidden,
+	                  &t->gradient));
 	at[3] = clock_seconds();
 	TRY(model_backward(m, &t->batch, t->tape, &b->arena, t->d_hidden, &t->gradient));
 	at[4] = clock_seconds();
@@ -265,8 +303,10 @@ static int measure_training(struct bench *b)
 			seconds[r] = (i ? seconds[r] : 0) + part[i];
 		}
 	}
-	flops = 3 * (t.batch.n_tokens * (linear_flops(s) + attention_flops(s, LENGTH / 2.0)) + t.batch.n_targets * head_flops(s));
-	bench_print_row(b, "training step, 2048 tokens", t.batch.n_tokens / median(seconds, REPEATS), "tokens/s",
+	flops = 3 * (t.batch.n_tokens * (linear_flops(s) + attention_flops(s, LENGTH / 2.0)) +
+	             t.batch.n_targets * head_flops(s));
+	bench_print_row(b, "training step, 2048 tokens",
+	                t.batch.n_tokens / median(seconds, REPEATS), "tokens/s",
 	                flops / median(seconds, REPEATS));
 	for (int i = 0; i < PARTS; i++)
 		bench_print_row(b, part_name[i], median(parts[i], REPEATS), "s", 0);
@@ -289,10 +329,12 @@ static int bench_model(struct bench *b, const char *path)
 	}
 	if (s.n_positions < LENGTH) {
 		weights_free(&w);
-		return error_set(ERR_INPUT, "%s: max_position_embeddings is %d; bench needs %d", path, s.n_positions, LENGTH);
+		return error_set(ERR_INPUT, "%s: max_position_embeddings is %d; bench needs %d",
+		                 path, s.n_positions, LENGTH);
 	}
 	for (int i = 0; i < TOKENS; i++)
-		b->ids[i] = (int)rng_below((struct rng_key){1, RNG_TEST, 0, 0, 0}, (uint32_t)i, (uint32_t)s.n_vocab);
+		b->ids[i] = (int)rng_below((struct rng_key){1, RNG_TEST, 0, 0, 0}, (uint32_t)i,
+		                           (uint32_t)s.n_vocab);
 	return model_new(&w, b->mm, 1, &b->model);
 }
 
@@ -317,10 +359,11 @@ int command_bench(const struct command *self, int argc, char **argv)
 	const char              *backend = "auto", *numerics = "strict";
 	int                      threads = 0, n_positional, status;
 	struct bench             b = {0};
-	const struct option_word words[] = {{"--backend NAME", &backend, NULL, NULL, "compute.backend"},
-	                                    {"--numerics KIND", &numerics, NULL, NULL, "compute.numerics"},
-	                                    {"--threads N", NULL, &threads, NULL, "0: all cores"},
-	                                    {"--json", NULL, NULL, &b.json, "prints the figures as JSON"}};
+	const struct option_word words[] = {
+	        {"--backend NAME", &backend, NULL, NULL, "compute.backend"},
+	        {"--numerics KIND", &numerics, NULL, NULL, "compute.numerics"},
+	        {"--threads N", NULL, &threads, NULL, "0: all cores"},
+	        {"--json", NULL, NULL, &b.json, "prints the figures as JSON"}};
 
 	TRY(options_read(self, argc, argv, words, 4, &n_positional));
 	if (n_positional > 1)
@@ -328,7 +371,8 @@ int command_bench(const struct command *self, int argc, char **argv)
 	threads_set(threads);
 	TRY(matmul_new(&(struct matmul_options){backend, "f32", numerics}, &b.mm));
 	if (!b.json)
-		printf("%s, %d threads; medians of %d\n", matmul_describe(b.mm), threads_count(), REPEATS);
+		printf("%s, %d threads; medians of %d\n", matmul_describe(b.mm), threads_count(),
+		       REPEATS);
 	status = bench_run(&b, n_positional ? argv[0] : NULL);
 	model_free(b.model);
 	matmul_free(b.mm);

@@ -1,7 +1,9 @@
-/* command.h - the commands of the program. One file each, named after its command; hone.c holds the table.
+/* command.h - the commands of the program. One file each, named after its command; hone.c holds the
+ * table.
  *
- * A command gets its row of that table and the words behind its name, prints its results on standard output, and returns a status of error.h with the
- * message set; hone.c prints the message on standard error and turns the status into the exit status. */
+ * A command gets its row of that table and the words behind its name, prints its results on
+ * standard output, and returns a status of error.h with the message set; hone.c prints the message
+ * on standard error and turns the status into the exit status. */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
@@ -44,16 +46,19 @@ int command_render(const struct command *self, int argc, char **argv);
  *
  *     const char *task = NULL; int samples = 1, quick = 0;
  *     const struct option_word words[] = {{"--task NAME", &task, NULL, NULL, "task.eval_reward"},
- *                                         {"--samples N", NULL, &samples, NULL, "completions per prompt"},
+ *                                         {"--samples N", NULL, &samples, NULL, "completions per
+ *                                         prompt"},
  *                                         {"--quick", NULL, NULL, &quick, "measures once"}};
  *     TRY(options_read(self, argc, argv, words, 3, &n_positional));
  *     if (n_positional != 1)
  *             return options_usage(self);
  *
- * "--name value" or "--name=value"; a flag takes no value. Unknown words are errors that name the nearest known one. What does not begin with "--"
- * is positional; argv is reordered in place so that the positional words come first.
+ * "--name value" or "--name=value"; a flag takes no value. Unknown words are errors that name the
+ * nearest known one. What does not begin with "--" is positional; argv is reordered in place so
+ * that the positional words come first.
  *
- * Every command has --help (and -h) besides: the usage line of its row in hone.c, then its words with their help and what they are when not given. */
+ * Every command has --help (and -h) besides: the usage line of its row in hone.c, then its words
+ * with their help and what they are when not given. */
 struct option_word {
 	const char  *name; /* "--quick", or with what its value is: "--samples N" */
 	const char **text;
@@ -62,9 +67,11 @@ struct option_word {
 	const char  *help; /* one line; or the path of the config key that says the same */
 };
 
-enum { HELPED = -1 }; /* --help was asked for and has been printed: the command returns, its work is done */
+/* --help was asked for and has been printed: the command returns, its work is done */
+enum { HELPED = -1 };
 
-int options_read(const struct command *self, int argc, char **argv, const struct option_word *words, int n_words, int *n_positional);
+int options_read(const struct command *self, int argc, char **argv, const struct option_word *words,
+                 int n_words, int *n_positional);
 
 /* ERR_INPUT: "usage: hone NAME ARGUMENTS; hone NAME --help lists its options" */
 int options_usage(const struct command *self);
@@ -72,8 +79,9 @@ int options_usage(const struct command *self);
 /* The value of --dtype: bf16, f16 or f32. */
 int options_dtype(const char *name, enum safetensors_type *out);
 
-/* A program that the config of a stranger would start is shown, and started only when --allow-command was given. `own`: the config that the user named
- * himself, NULL for none; what it says itself, or the command line, is the user's word. */
+/* A program that the config of a stranger would start is shown, and started only when
+ * --allow-command was given. `own`: the config that the user named himself, NULL for none; what it
+ * says itself, or the command line, is the user's word. */
 int options_allow_command(const struct config *c, const char *own, int allowed);
 
 void options_say(void *context, const char *text); /* a program_say: a line on standard error */

@@ -1,10 +1,13 @@
-/* hone eval WHAT [key=value ...] [--config CONFIG] [--data FILE]... [--task NAME] [--samples N] [--k K] [--temperature T] [--max-tokens N] [--limit N]
- *                [--template T] [--convert NAME] [--seed S] [--command PROGRAM] [--base FOLDER] [--output FILE] [--answers FILE]
+/* hone eval WHAT [key=value ...] [--config CONFIG] [--data FILE]... [--task NAME] [--samples N]
+ * [--k K] [--temperature T] [--max-tokens N] [--limit N]
+ *                [--template T] [--convert NAME] [--seed S] [--command PROGRAM] [--base FOLDER]
+ *                [--output FILE] [--answers FILE]
  *
- * WHAT is a config, whose model.path is evaluated, or the folder of a model or of a run. Files, columns, prompt template, verifier, lengths and sampling are
- * what the config says: the one given, or that of the run. The options are short names of config keys; without any config --data and --task
- * must be there. A program that a run's own config names is run with --allow-command only. Each file is evaluated for itself: its
- * figures are the same whatever else the call evaluates. */
+ * WHAT is a config, whose model.path is evaluated, or the folder of a model or of a run. Files,
+ * columns, prompt template, verifier, lengths and sampling are what the config says: the one given,
+ * or that of the run. The options are short names of config keys; without any config --data and
+ * --task must be there. A program that a run's own config names is run with --allow-command only.
+ * Each file is evaluated for itself: its figures are the same whatever else the call evaluates. */
 #include "rl/eval.h"
 #include "base/json.h"
 #include "base/terminal.h"
@@ -65,7 +68,8 @@ static int add_override(struct words *w, struct arena *a, const char *key, const
 	return w->overrides[w->n_overrides++] ? OK : ERR_INPUT;
 }
 
-/* Takes --data FILE, which may come several times, out of the words; they replace what the config evaluates on. */
+/* Takes --data FILE, which may come several times, out of the words; they replace what the config
+ * evaluates on. */
 static int take_files(int *argc, char **argv, struct arena *a, struct words *w)
 {
 	struct text list = {0};
@@ -95,26 +99,32 @@ static int take_files(int *argc, char **argv, struct arena *a, struct words *w)
 	return status;
 }
 
-static int eval_read_words(const struct command *self, int argc, char **argv, struct arena *a, struct words *w)
+static int eval_read_words(const struct command *self, int argc, char **argv, struct arena *a,
+                           struct words *w)
 {
 	struct option_word words[WORDS_MAX] = {
 	        {"--config CONFIG", &w->config, NULL, NULL,
 	         "says what to evaluate on, and how, for a MODEL, or in the place of a RUN's own"},
-	        {"--base FOLDER", &w->base, NULL, NULL, "where the model of an adapter lies, when adapter_config.json does not say"},
+	        {"--base FOLDER", &w->base, NULL, NULL,
+	         "where the model of an adapter lies, when adapter_config.json does not say"},
 	        {"--output FILE", &w->output, NULL, NULL, "writes the figures as JSON"},
-	        {"--answers FILE", &w->answers, NULL, NULL, "writes every completion with its score, one row each"}};
+	        {"--answers FILE", &w->answers, NULL, NULL,
+	         "writes every completion with its score, one row each"}};
 	int n = 4, n_positional;
 
 	w->overrides = arena_alloc(a, (size_t)argc + N_SHORT + 2, sizeof *w->overrides);
 	if (!w->overrides)
 		return ERR_INPUT;
 	for (int i = 0; i < N_SHORT; i++)
-		words[n++] = (struct option_word){short_names[i].option, &w->value[i], NULL, NULL, short_names[i].key};
-	words[n++] = (struct option_word){"--allow-command", NULL, NULL, &w->allow_command,
-	                                  "runs the program that the config of a run names (task.verifier.command)"};
+		words[n++] = (struct option_word){short_names[i].option, &w->value[i], NULL, NULL,
+		                                  short_names[i].key};
+	words[n++] = (struct option_word){
+	        "--allow-command", NULL, NULL, &w->allow_command,
+	        "runs the program that the config of a run names (task.verifier.command)"};
 	words[n++] = (struct option_word){
 	        "--data FILE", &w->config, NULL, NULL,
-	        "evaluates on this file in the place of the config's; may come several times"}; /* left over: a last word without its file */
+	        /* left over: a last word without its file */
+	        "evaluates on this file in the place of the config's; may come several times"};
 	TRY(take_files(&argc, argv, a, w));
 	TRY(options_read(self, argc, argv, words, n, &n_positional));
 	if (n_positional == 0)
@@ -138,22 +148,30 @@ static int check_folder_of(const char *path, struct arena *a)
 	folder = slash == path ? "/" : arena_text(a, path, (size_t)(slash - path));
 	if (!folder)
 		return ERR_INPUT;
-	return file_is_folder(folder) ? OK : error_set(ERR_INPUT, "%s: there is no folder %s; make it first", path, folder);
+	return file_is_folder(folder)
+	               ? OK
+	               : error_set(ERR_INPUT, "%s: there is no folder %s; make it first", path,
+	                           folder);
 }
 
 /* ---- the config ---- */
 
-/* config.yaml of the run that the folder is, or that it is a checkpoint of; NULL when there is none. */
+/* config.yaml of the run that the folder is, or that it is a checkpoint of; NULL when there is
+ * none. */
 static const char *config_of_run(const char *folder, struct arena *a)
 {
-	const char *inside = file_join(a, folder, "config.yaml"), *beside = file_join(a, folder, "../config.yaml");
+	const char *inside = file_join(a, folder, "config.yaml"),
+	           *beside = file_join(a, folder, "../config.yaml");
 
-	return inside && file_exists(inside) ? inside : beside && file_exists(beside) ? beside : NULL;
+	return inside && file_exists(inside)   ? inside
+	       : beside && file_exists(beside) ? beside
+	                                       : NULL;
 }
 
 static int eval_load_config(struct evaluation *e, const struct words *w)
 {
-	static const char bare[] = "data: {max_prompt_length: 1048576}\n"; /* nothing but the model bounds a prompt */
+	/* nothing but the model bounds a prompt */
+	static const char bare[] = "data: {max_prompt_length: 1048576}\n";
 	const char       *config = w->config ? w->config : w->what;
 
 	if (file_is_folder(w->what)) {
@@ -161,14 +179,20 @@ static int eval_load_config(struct evaluation *e, const struct words *w)
 		config = w->config ? w->config : config_of_run(w->what, &e->arena);
 		e->from_run = config && !w->config;
 	} else if (w->config) {
-		return error_set(ERR_INPUT, "%s: not a folder; with --config the other word names a model or a run", w->what);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: not a folder; with --config the other word names a model or a run",
+		        w->what);
 	}
 	TRY(config ? config_load(config, w->overrides, w->n_overrides, &e->config)
-	           : config_parse("hone eval", bare, sizeof bare - 1, w->overrides, w->n_overrides, &e->config));
+	           : config_parse("hone eval", bare, sizeof bare - 1, w->overrides, w->n_overrides,
+	                          &e->config));
 	if (!e->path)
 		e->path = e->config.model.path;
 	if (!*e->path)
-		return error_set(ERR_INPUT, "%s: model.path is empty; name a folder: hone eval FOLDER --config %s, or model.path=FOLDER",
+		return error_set(ERR_INPUT,
+		                 "%s: model.path is empty; name a folder: hone eval FOLDER "
+		                 "--config %s, or model.path=FOLDER",
 		                 config, config);
 	return OK;
 }
@@ -182,20 +206,27 @@ static int open_verifier(struct evaluation *e, const struct words *w)
 	const char               *name = job_judge(t);
 
 	if (!*name)
-		return error_set(ERR_INPUT, "which verifier? Name one with --task, or task.eval_reward in the config");
+		return error_set(
+		        ERR_INPUT,
+		        "which verifier? Name one with --task, or task.eval_reward in the config");
 	o.command.say = options_say;
 	TRY(verifier_open(&e->spec, &name, NULL, 1, &o));
 	e->scores.task = name;
 	TRY(problems_add_verifiers(&e->set, &e->spec));
 	if (e->spec.command)
-		TRY(options_allow_command(&e->config, w->config ? w->config : e->from_run ? NULL : w->what, w->allow_command));
+		TRY(options_allow_command(&e->config,
+		                          w->config     ? w->config
+		                          : e->from_run ? NULL
+		                                        : w->what,
+		                          w->allow_command));
 	TRY(problems_check(&e->config, &e->spec, NULL, &e->arena, &e->set));
 	for (int i = 0; i < e->set.n_unreadable; i++)
 		terminal_print(stderr, "left out: %s\n", e->set.unreadable[i].reason);
 	return OK;
 }
 
-/* A run is evaluated as it evaluates itself. Elsewhere generation_config.json holds until a key is set. */
+/* A run is evaluated as it evaluates itself. Elsewhere generation_config.json holds until a key is
+ * set. */
 static int choose_sampling(struct evaluation *e, struct sampling *out)
 {
 	const struct config_run *r = &e->config.run;
@@ -216,8 +247,9 @@ static void say_sampling(const struct evaluation *e, const struct sampling *s)
 	struct text penalties = {0};
 
 	penalty_print(&e->generation.penalty, &penalties);
-	terminal_print(stderr, "%s; sampling: temperature %g, top_k %d, top_p %g, min_p %g%s\n", matmul_describe(e->opened.mm),
-	               (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, penalties.data ? penalties.data : "");
+	terminal_print(stderr, "%s; sampling: temperature %g, top_k %d, top_p %g, min_p %g%s\n",
+	               matmul_describe(e->opened.mm), (double)s->temperature, s->top_k,
+	               (double)s->top_p, (double)s->min_p, penalties.data ? penalties.data : "");
 	text_free(&penalties);
 	opened_cautions(&e->generation, s, e->config.run.eval_samples);
 }
@@ -235,8 +267,11 @@ static int eval_open_all(struct evaluation *e, const struct words *w)
 	TRY(eval_load_config(e, w));
 	TRY(problems_read_eval(&e->config, &e->arena, &e->set));
 	if (e->set.n == 0)
-		return error_set(ERR_INPUT, "nothing to evaluate on: name files with --data, or data.eval in the config");
-	TRY(opened_as(e->path, w->base, &(struct matmul_options){c->backend, c->precision, c->numerics}, c->threads, &e->opened));
+		return error_set(ERR_INPUT, "nothing to evaluate on: name files with --data, or "
+		                            "data.eval in the config");
+	TRY(opened_as(e->path, w->base,
+	              &(struct matmul_options){c->backend, c->precision, c->numerics}, c->threads,
+	              &e->opened));
 	TRY(open_verifier(e, w));
 	TRY(choose_sampling(e, &sampling));
 	s = &e->opened.model->weights.shape;
@@ -262,7 +297,8 @@ static int eval_open_all(struct evaluation *e, const struct words *w)
 
 /* ---- one file ---- */
 
-static void add_answer(struct text *t, const struct score_set *set, const struct group *g, const struct rollout *r)
+static void add_answer(struct text *t, const struct score_set *set, const struct group *g,
+                       const struct rollout *r)
 {
 	text_print(t, "{\"file\": ");
 	json_add_string(t, set->name, strlen(set->name));
@@ -272,8 +308,8 @@ static void add_answer(struct text *t, const struct score_set *set, const struct
 	json_add_string(t, r->text, r->n_text);
 	text_print(t, ", \"reward\": ");
 	json_add_real(t, r->reward);
-	text_print(t, ", \"right\": %s, \"vote\": %d, \"tokens\": %d, \"stop\": \"%s\"}\n", mark_name(r->right), r->vote, r->n,
-	           stop_reason_name[r->stop]);
+	text_print(t, ", \"right\": %s, \"vote\": %d, \"tokens\": %d, \"stop\": \"%s\"}\n",
+	           mark_name(r->right), r->vote, r->n, stop_reason_name[r->stop]);
 }
 
 /* Problems answered between two lines of progress: enough to keep all slots at work. */
@@ -284,7 +320,8 @@ static int chunk_of(const struct evaluation *e, int left)
 	return n < 1 ? 1 : n < left ? n : left;
 }
 
-static int answer_file(struct evaluation *e, const struct prompts *prompts, struct decoder *d, struct groups *groups)
+static int answer_file(struct evaluation *e, const struct prompts *prompts, struct decoder *d,
+                       struct groups *groups)
 {
 	struct progress progress;
 
@@ -299,16 +336,17 @@ static int answer_file(struct evaluation *e, const struct prompts *prompts, stru
 	return OK;
 }
 
-static int eval_evaluate(struct evaluation *e, const struct problem_source *source, const struct problem *problems, int n,
-                         struct score_set *out)
+static int eval_evaluate(struct evaluation *e, const struct problem_source *source,
+                         const struct problem *problems, int n, struct score_set *out)
 {
 	const struct config_run     *r = &e->config.run;
-	const struct prompts_options o = problems_prompts(&e->config, e->opened.tokenizer, e->rollout.n_positions);
-	int                          longest, status;
-	struct prompts               prompts;
-	struct decoder              *d;
-	struct groups                groups;
-	struct text                  longs = {0};
+	const struct prompts_options o =
+	        problems_prompts(&e->config, e->opened.tokenizer, e->rollout.n_positions);
+	int             longest, status;
+	struct prompts  prompts;
+	struct decoder *d;
+	struct groups   groups;
+	struct text     longs = {0};
 
 	*out = (struct score_set){.name = source->name, .file = source->file};
 	arena_reset(&e->set_arena);
@@ -318,22 +356,27 @@ static int eval_evaluate(struct evaluation *e, const struct problem_source *sour
 	text_add(&longs, "\n", 1);
 	prompts_add_first(&prompts, &longs);
 	prompts_add_tights("prompts", &prompts, &longs);
-	terminal_print(stderr, "%s, %d problems%s", source->name, prompts.n, longs.data ? longs.data : "\n");
+	terminal_print(stderr, "%s, %d problems%s", source->name, prompts.n,
+	               longs.data ? longs.data : "\n");
 	text_free(&longs);
 	longest = prompts.longest + e->rollout.max_completion_length;
 	TRY(groups_new(prompts.n, &e->set_arena, &groups));
-	TRY(decoder_new(e->opened.model, e->config.rollout.batch_size, longest < e->rollout.n_positions ? longest : e->rollout.n_positions,
-	                &d));
+	TRY(decoder_new(e->opened.model, e->config.rollout.batch_size,
+	                longest < e->rollout.n_positions ? longest : e->rollout.n_positions, &d));
 	status = answer_file(e, &prompts, d, &groups);
 	decoder_free(d);
 	TRY(status);
 	for (int g = 0; e->keep_answers && g < groups.n; g++)
 		for (int i = 0; i < groups.items[g].n; i++)
-			add_answer(&e->answers, out, &groups.items[g], &groups.items[g].rollouts[i]);
-	TRY(tally_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena, &out->tallies));
+			add_answer(&e->answers, out, &groups.items[g],
+			           &groups.items[g].rollouts[i]);
+	TRY(tally_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena,
+	                 &out->tallies));
 	if (out->tallies.items[0].n_unjudged)
-		terminal_print(stderr, "%s, %d problems left out: the command had no verdict on an answer\n", source->name,
-		               out->tallies.items[0].n_unjudged);
+		terminal_print(
+		        stderr,
+		        "%s, %d problems left out: the command had no verdict on an answer\n",
+		        source->name, out->tallies.items[0].n_unjudged);
 	return OK;
 }
 
@@ -357,7 +400,8 @@ static int evaluate_all(struct evaluation *e)
 	for (int i = 0, first = 0, n; i < e->set.n_sources; i++, first += n) {
 		for (n = 0; first + n < e->set.n && e->set.problems[first + n].source == i;)
 			n++;
-		TRY(eval_evaluate(e, &e->set.sources[i], e->set.problems + first, n, &s->sets[s->n]));
+		TRY(eval_evaluate(e, &e->set.sources[i], e->set.problems + first, n,
+		                  &s->sets[s->n]));
 		s->n++;
 	}
 	return OK;
@@ -367,7 +411,8 @@ static int write_text(const char *path, const struct text *t)
 {
 	size_t n = strlen(path);
 
-	return n > 3 && !strcmp(path + n - 3, ".gz") ? file_write_gzip(path, t->data, t->n) : file_write(path, t->data, t->n);
+	return n > 3 && !strcmp(path + n - 3, ".gz") ? file_write_gzip(path, t->data, t->n)
+	                                             : file_write(path, t->data, t->n);
 }
 
 static int eval_report(const struct evaluation *e, const struct words *w)
@@ -382,7 +427,8 @@ static int eval_report(const struct evaluation *e, const struct words *w)
 	if (status == OK && w->output)
 		status = write_text(w->output, &json);
 	if (status == OK && w->answers)
-		status = text_status(&e->answers) == OK ? write_text(w->answers, &e->answers) : ERR_INPUT;
+		status = text_status(&e->answers) == OK ? write_text(w->answers, &e->answers)
+		                                        : ERR_INPUT;
 	text_free(&table);
 	text_free(&json);
 	return status;

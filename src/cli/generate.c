@@ -1,4 +1,5 @@
-/* hone generate MODEL --prompt TEXT | --prompt-ids 1,2,3 [--max-tokens N] [--temperature T] [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] [--base FOLDER] */
+/* hone generate MODEL --prompt TEXT | --prompt-ids 1,2,3 [--max-tokens N] [--temperature T]
+ * [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] [--base FOLDER] */
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/opened.h"
@@ -20,7 +21,9 @@ static int generate_read_real(const char *name, const char *text, double *out)
 	char *end;
 
 	*out = strtod(text, &end);
-	return *end || end == text || !(*out >= 0) ? error_set(ERR_INPUT, "%s wants a number from 0 on, not \"%s\"", name, text) : OK;
+	return *end || end == text || !(*out >= 0)
+	               ? error_set(ERR_INPUT, "%s wants a number from 0 on, not \"%s\"", name, text)
+	               : OK;
 }
 
 static int parse_ids(const char *text, int n_vocab, struct ids *out)
@@ -30,7 +33,9 @@ static int parse_ids(const char *text, int n_vocab, struct ids *out)
 		long  id = strtol(p, &end, 10);
 		int   value = (int)id;
 		if (end == p || id < 0 || id >= n_vocab || (*end && *end != ','))
-			return error_set(ERR_INPUT, "--prompt-ids wants token ids from 0 to %d, separated by commas, not \"%s\"",
+			return error_set(ERR_INPUT,
+			                 "--prompt-ids wants token ids from 0 to %d, separated by "
+			                 "commas, not \"%s\"",
 			                 n_vocab - 1, text);
 		TRY(ids_add(out, &value, 1));
 		p = *end ? end + 1 : end;
@@ -49,7 +54,8 @@ static int read_prompt(const struct generate *g, struct ids *out)
 	if (out->n == 0)
 		return error_set(ERR_INPUT, "the prompt has no token");
 	if ((int)out->n >= s->n_positions)
-		return error_set(ERR_INPUT, "the prompt has %zu tokens, the model %d positions", out->n, s->n_positions);
+		return error_set(ERR_INPUT, "the prompt has %zu tokens, the model %d positions",
+		                 out->n, s->n_positions);
 	return OK;
 }
 
@@ -66,7 +72,8 @@ static int print_answer(const struct generate *g, const struct decode_result *r)
 	}
 	status = tokenizer_decode(g->opened.tokenizer, r->ids, (size_t)r->n, 1, &text);
 	if (status == OK) {
-		terminal_write(stdout, g->prompt ? g->prompt : "", g->prompt ? strlen(g->prompt) : 0);
+		terminal_write(stdout, g->prompt ? g->prompt : "",
+		               g->prompt ? strlen(g->prompt) : 0);
 		terminal_write(stdout, text.data ? text.data : "", text.n);
 		putchar('\n');
 	}
@@ -74,9 +81,10 @@ static int print_answer(const struct generate *g, const struct decode_result *r)
 	return status;
 }
 
-static int generate_sample(struct generate *g, const struct ids *prompt, const struct decode_options *o)
+static int generate_sample(struct generate *g, const struct ids *prompt,
+                           const struct decode_options *o)
 {
-	int                    n = g->samples, room = g->opened.model->weights.shape.n_positions - (int)prompt->n;
+	int n = g->samples, room = g->opened.model->weights.shape.n_positions - (int)prompt->n;
 	struct decode_request *q = arena_alloc(&g->arena, (size_t)n, sizeof *q);
 	struct decode_result  *r = arena_alloc(&g->arena, (size_t)n, sizeof *r);
 	int                    most = g->max_tokens < room ? g->max_tokens : room, status;
@@ -85,10 +93,11 @@ static int generate_sample(struct generate *g, const struct ids *prompt, const s
 	if (!q || !r)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++)
-		q[i] = (struct decode_request){.prompt = prompt->id,
-		                               .n_prompt = (int)prompt->n,
-		                               .max_new = most,
-		                               .key = {(uint64_t)g->seed, RNG_SAMPLE, 0, 0, (uint32_t)i}};
+		q[i] = (struct decode_request){
+		        .prompt = prompt->id,
+		        .n_prompt = (int)prompt->n,
+		        .max_new = most,
+		        .key = {(uint64_t)g->seed, RNG_SAMPLE, 0, 0, (uint32_t)i}};
 	TRY(decoder_new(g->opened.model, n < 64 ? n : 64, (int)prompt->n + most, &d));
 	status = decode_run(d, o, q, n, &g->arena, r);
 	for (int i = 0; status == OK && i < n; i++)
@@ -139,16 +148,21 @@ int command_generate(const struct command *self, int argc, char **argv)
 	struct generate          g = {.max_tokens = 256, .samples = 1, .top_k = -1};
 	int                      n, status;
 	const struct option_word words[] = {
-	        {"--prompt TEXT", &g.prompt, NULL, NULL, "the text before the completion, as it is, without a chat template"},
+	        {"--prompt TEXT", &g.prompt, NULL, NULL,
+	         "the text before the completion, as it is, without a chat template"},
 	        {"--prompt-ids IDS", &g.prompt_ids, NULL, NULL, "the same as token ids: 1,2,3"},
 	        {"--max-tokens N", NULL, &g.max_tokens, NULL, "rollout.max_completion_length"},
-	        {"--temperature T", &g.temperature, NULL, NULL, "0: greedy; not given: as the model's generation_config.json says"},
+	        {"--temperature T", &g.temperature, NULL, NULL,
+	         "0: greedy; not given: as the model's generation_config.json says"},
 	        {"--top-p P", &g.top_p, NULL, NULL,
-	         "samples from the smallest set of tokens with this probability; not given: as that file says"},
-	        {"--top-k K", NULL, &g.top_k, NULL, "samples from the K likeliest tokens, 0: off; not given: as that file says"},
+	         "samples from the smallest set of tokens with this probability; not given: as "
+	         "that file says"},
+	        {"--top-k K", NULL, &g.top_k, NULL,
+	         "samples from the K likeliest tokens, 0: off; not given: as that file says"},
 	        {"--seed S", NULL, &g.seed, NULL, "run.seed"},
 	        {"--samples N", NULL, &g.samples, NULL, "completions of the prompt"},
-	        {"--base FOLDER", &g.base, NULL, NULL, "where the model of an adapter lies, when adapter_config.json does not say"},
+	        {"--base FOLDER", &g.base, NULL, NULL,
+	         "where the model of an adapter lies, when adapter_config.json does not say"},
 	        {"--ids", NULL, NULL, &g.print_ids, "prints token ids in the place of text"}};
 
 	TRY(options_read(self, argc, argv, words, 10, &n));

@@ -13,27 +13,39 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
-        {"train", command_train, "CONFIG [key=value ...] [--resume | --from-scratch]", "reinforcement learning", KEYS_LISTED},
-        {"sft", command_sft, "CONFIG [key=value ...] [--resume | --from-scratch]", "supervised warm start", KEYS_LISTED},
+        {"train", command_train, "CONFIG [key=value ...] [--resume | --from-scratch]",
+         "reinforcement learning", KEYS_LISTED},
+        {"sft", command_sft, "CONFIG [key=value ...] [--resume | --from-scratch]",
+         "supervised warm start", KEYS_LISTED},
         {"rollouts", command_rollouts, "CONFIG [key=value ...] [--steps N] [--output FILE]",
          "completions as hone train would sample them, as a file", KEYS_NAMED},
-        {"eval", command_eval, "CONFIG|MODEL|RUN [key=value ...] [--data FILE]...", "pass@1, pass@k, maj@k with standard errors",
-         KEYS_NAMED},
-        {"generate", command_generate, "MODEL --prompt TEXT | --prompt-ids IDS", "shows what a model writes", KEYS_NONE},
-        {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S", "generated problems as JSONL", KEYS_NONE},
+        {"eval", command_eval, "CONFIG|MODEL|RUN [key=value ...] [--data FILE]...",
+         "pass@1, pass@k, maj@k with standard errors", KEYS_NAMED},
+        {"generate", command_generate, "MODEL --prompt TEXT | --prompt-ids IDS",
+         "shows what a model writes", KEYS_NONE},
+        {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S",
+         "generated problems as JSONL", KEYS_NONE},
         {"report", command_report, "RUN... [--output FILE] [--text] [--json FILE]",
          "curves, tables and a comparison of arms as one HTML file", KEYS_NONE},
-        {"sweep", command_sweep, "SWEEP [--only NAME]", "the runs of a sweep, one per line; scripts/sweep runs them", KEYS_NONE},
-        {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory", KEYS_NONE},
-        {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]", "random weights of a published shape", KEYS_NONE},
-        {"merge", command_merge, "ADAPTER OUT [--base FOLDER]", "a LoRA adapter and its model as one model", KEYS_NONE},
-        {"inspect", command_inspect, "PATH [--id ID]", "shows a model, a checkpoint, a run or a data set", KEYS_NONE},
-        {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}", KEYS_NONE},
-        {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}", KEYS_NONE},
-        {"logprobs", command_logprobs, "MODEL  < {\"ids\"}", "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])", KEYS_NONE},
-        {"render", command_render, "MODEL  < {\"messages\", ...}", "-> {\"text\"}: by the model's chat template", KEYS_NONE},
-        {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}", "-> {\"reward\", \"right\", \"components\", \"parsed\"}",
+        {"sweep", command_sweep, "SWEEP [--only NAME]",
+         "the runs of a sweep, one per line; scripts/sweep runs them", KEYS_NONE},
+        {"bench", command_bench, "[MODEL]", "matrix peak, prefill, decode, training step, memory",
          KEYS_NONE},
+        {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]",
+         "random weights of a published shape", KEYS_NONE},
+        {"merge", command_merge, "ADAPTER OUT [--base FOLDER]",
+         "a LoRA adapter and its model as one model", KEYS_NONE},
+        {"inspect", command_inspect, "PATH [--id ID]",
+         "shows a model, a checkpoint, a run or a data set", KEYS_NONE},
+        {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}",
+         KEYS_NONE},
+        {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}", KEYS_NONE},
+        {"logprobs", command_logprobs, "MODEL  < {\"ids\"}",
+         "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])", KEYS_NONE},
+        {"render", command_render, "MODEL  < {\"messages\", ...}",
+         "-> {\"text\"}: by the model's chat template", KEYS_NONE},
+        {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}",
+         "-> {\"reward\", \"right\", \"components\", \"parsed\"}", KEYS_NONE},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -41,14 +53,18 @@ static void usage(FILE *f)
 {
 	fputs("hone COMMAND ...\n\n", f);
 	for (int i = 0; i < N_COMMANDS; i++)
-		fprintf(f, "  %-10s %-52s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-	fputs("\nhone COMMAND --help lists the options of a command, hone train --help also those of a config; hone --version says which "
-	      "program this is.\nExit status: 0; 1 the job failed; 2 something you can fix, which the message names; 3 stopped by a "
+		fprintf(f, "  %-10s %-52s %s\n", commands[i].name, commands[i].arguments,
+		        commands[i].help);
+	fputs("\nhone COMMAND --help lists the options of a command, hone train --help also those "
+	      "of a config; hone --version says which "
+	      "program this is.\nExit status: 0; 1 the job failed; 2 something you can fix, which "
+	      "the message names; 3 stopped by a "
 	      "signal and saved.\n",
 	      f);
 }
 
-/* What a report of a fault should say: the program, how it was built, and which kernels it takes on this CPU when nothing else is asked for. */
+/* What a report of a fault should say: the program, how it was built, and which kernels it takes on
+ * this CPU when nothing else is asked for. */
 static int print_version(void)
 {
 	struct matmul *m;
@@ -60,12 +76,15 @@ static int print_version(void)
 	return OK;
 }
 
-/* Between two parallel loops GNU OpenMP's threads spin for milliseconds by default. On a machine that other programs use too they then take the cores
- * from the thread that has work, and everything becomes ten times slower; a short spin costs nothing measurable on an idle one. The library reads the
- * setting before main, so the program starts itself once more with it. Who sets OMP_WAIT_POLICY or GOMP_SPINCOUNT has decided already. */
+/* Between two parallel loops GNU OpenMP's threads spin for milliseconds by default. On a machine
+ * that other programs use too they then take the cores from the thread that has work, and
+ * everything becomes ten times slower; a short spin costs nothing measurable on an idle one. The
+ * library reads the setting before main, so the program starts itself once more with it. Who sets
+ * OMP_WAIT_POLICY or GOMP_SPINCOUNT has decided already. */
 static int sets_spin(void)
 {
-	return !getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT") && setenv("GOMP_SPINCOUNT", "10000", 1) == 0;
+	return !getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT") &&
+	       setenv("GOMP_SPINCOUNT", "10000", 1) == 0;
 }
 
 /* The threads' stacks are as large as they are for everybody, whatever ulimit -s says. */
@@ -101,7 +120,8 @@ static int front_door(int argc, char **argv)
 {
 	const struct command *c = commands;
 
-	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+	    !strcmp(argv[1], "help")) {
 		usage(argc < 2 ? stderr : stdout);
 		return argc < 2 ? ERR_INPUT : OK;
 	}
@@ -110,7 +130,8 @@ static int front_door(int argc, char **argv)
 	while (c < commands + N_COMMANDS && strcmp(c->name, argv[1]))
 		c++;
 	if (c == commands + N_COMMANDS) {
-		terminal_print(stderr, "hone: there is no command \"%s\"; hone --help lists them\n", argv[1]);
+		terminal_print(stderr, "hone: there is no command \"%s\"; hone --help lists them\n",
+		               argv[1]);
 		return ERR_INPUT;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0); /* a log in a file grows line by line */
@@ -151,6 +172,7 @@ int main(int argc, char **argv)
 {
 	start_again(argv);
 	version_commit = COMMIT;
-	signal(SIGXFSZ, SIG_IGN); /* a file that grows beyond ulimit -f is an error of writing, with a message */
+	/* a file that grows beyond ulimit -f is an error of writing, with a message */
+	signal(SIGXFSZ, SIG_IGN);
 	return with_stack(argc, argv);
 }

@@ -1,7 +1,9 @@
-/* hone init --like SHAPE OUT [--tokenizer FOLDER] [--layers N] [--dtype bf16|f16|f32] [--seed S]: a model folder with random weights of a published shape.
+/* hone init --like SHAPE OUT [--tokenizer FOLDER] [--layers N] [--dtype bf16|f16|f32] [--seed S]: a
+ * model folder with random weights of a published shape.
  *
- * With --tokenizer its files come along, and the token that it names as the end of a text is the one that ends an answer, unless the shape has it already.
- * --layers makes a shallower model, for trials. */
+ * With --tokenizer its files come along, and the token that it names as the end of a text is the
+ * one that ends an answer, unless the shape has it already. --layers makes a shallower model, for
+ * trials. */
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "cli/command.h"
@@ -32,8 +34,10 @@ static int fit_tokenizer(const char *folder, struct model_shape *s)
 
 	TRY(tokenizer_load(folder, &t));
 	if (tokenizer_size(t) > s->n_vocab)
-		status = error_set(ERR_INPUT, "%s: its tokenizer has ids up to %d, but the shape's vocabulary is %d", folder,
-		                   tokenizer_size(t) - 1, s->n_vocab);
+		status = error_set(
+		        ERR_INPUT,
+		        "%s: its tokenizer has ids up to %d, but the shape's vocabulary is %d",
+		        folder, tokenizer_size(t) - 1, s->n_vocab);
 	eos = tokenizer_role(t, "eos");
 	if (eos >= 0 && !has_end(s, eos)) {
 		memset(s->eos, 0, sizeof s->eos);
@@ -45,7 +49,8 @@ static int fit_tokenizer(const char *folder, struct model_shape *s)
 	return status;
 }
 
-static int write_model(const struct init *o, const char *folder, const struct model_shape *s, enum safetensors_type type)
+static int write_model(const struct init *o, const char *folder, const struct model_shape *s,
+                       enum safetensors_type type)
 {
 	struct weights w;
 	int            status;
@@ -82,13 +87,17 @@ int command_init(const struct command *self, int argc, char **argv)
 {
 	struct init              o = {.dtype = "bf16"};
 	int                      n;
-	const struct option_word words[] = {{"--like SHAPE", &o.like, NULL, NULL,
-	                                     "a published model, such as SmolLM2-135M; an unknown name is answered with all of them"},
-	                                    {"--tokenizer FOLDER", &o.tokenizer, NULL, NULL,
-	                                     "the tokenizer in this folder comes along, and its end token ends a completion"},
-	                                    {"--dtype TYPE", &o.dtype, NULL, NULL, "of the weights in the file: bf16, f16 or f32"},
-	                                    {"--layers N", NULL, &o.layers, NULL, "only so many layers, for trials; 0: all of the shape"},
-	                                    {"--seed S", NULL, &o.seed, NULL, "another seed gives other weights"}};
+	const struct option_word words[] = {
+	        {"--like SHAPE", &o.like, NULL, NULL,
+	         "a published model, such as SmolLM2-135M; an unknown name is answered with all of "
+	         "them"},
+	        {"--tokenizer FOLDER", &o.tokenizer, NULL, NULL,
+	         "the tokenizer in this folder comes along, and its end token ends a completion"},
+	        {"--dtype TYPE", &o.dtype, NULL, NULL,
+	         "of the weights in the file: bf16, f16 or f32"},
+	        {"--layers N", NULL, &o.layers, NULL,
+	         "only so many layers, for trials; 0: all of the shape"},
+	        {"--seed S", NULL, &o.seed, NULL, "another seed gives other weights"}};
 
 	TRY(options_read(self, argc, argv, words, 5, &n));
 	if (n != 1 || !o.like)

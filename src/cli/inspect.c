@@ -1,5 +1,6 @@
-/* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run
- * hone inspect ROWS [--id ID] [--prompt-column NAME] ...: a data set (any other file) as training would read it, or one problem of it */
+/* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run hone inspect ROWS
+ * [--id ID] [--prompt-column NAME] ...: a data set (any other file) as training would read it, or
+ * one problem of it */
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/rows.h"
@@ -19,11 +20,13 @@
 static void print_shape(const struct model_shape *s)
 {
 	terminal_print(stdout,
-	               "  %s, layers %d, width %d, heads %d (%d key/value) of %d, feed-forward %d, vocabulary %d, positions %d, %s\n",
-	               kind_of(s)->model_type, s->n_layers, s->width, s->n_heads, s->n_kv_heads, s->head_width, s->ff_width, s->n_vocab,
-	               s->n_positions, s->tied ? "tied" : "untied");
-	terminal_print(stdout, "  %.3fM parameters, rope theta %g, norm eps %g, ends with", (double)weights_count(s) * 1e-6, s->rope_theta,
-	               s->norm_eps);
+	               "  %s, layers %d, width %d, heads %d (%d key/value) of %d, feed-forward %d, "
+	               "vocabulary %d, positions %d, %s\n",
+	               kind_of(s)->model_type, s->n_layers, s->width, s->n_heads, s->n_kv_heads,
+	               s->head_width, s->ff_width, s->n_vocab, s->n_positions,
+	               s->tied ? "tied" : "untied");
+	terminal_print(stdout, "  %.3fM parameters, rope theta %g, norm eps %g, ends with",
+	               (double)weights_count(s) * 1e-6, s->rope_theta, s->norm_eps);
 	for (int i = 0; i < s->n_eos; i++)
 		terminal_print(stdout, " %d", s->eos[i]);
 	puts("");
@@ -38,7 +41,8 @@ static int inspect_tensors(const char *path)
 		const struct safetensors_entry *e = &f.entries[i];
 		terminal_print(stdout, "  %-56s %-5s [", e->name, safetensors_type_name(e->type));
 		for (int d = 0; d < e->n_dims; d++)
-			terminal_print(stdout, d ? ", %llu" : "%llu", (unsigned long long)e->dims[d]);
+			terminal_print(stdout, d ? ", %llu" : "%llu",
+			               (unsigned long long)e->dims[d]);
 		puts("]");
 	}
 	safetensors_close(&f);
@@ -51,7 +55,8 @@ static int print_adapter(const char *folder, struct arena *a)
 	const char            *base;
 
 	TRY(adapter_folder_read_options(folder, &o, a, &base));
-	terminal_print(stdout, "  LoRA adapter of \"%s\": rank %d, alpha %g%s, on", base, o.rank, o.alpha, o.rslora ? " (rsLoRA)" : "");
+	terminal_print(stdout, "  LoRA adapter of \"%s\": rank %d, alpha %g%s, on", base, o.rank,
+	               o.alpha, o.rslora ? " (rsLoRA)" : "");
 	for (int i = 0; i < ADAPTER_TARGETS; i++)
 		if (o.targets >> i & 1)
 			terminal_print(stdout, " %s", adapter_target_name[i]);
@@ -75,12 +80,14 @@ static int inspect_folder(const char *path, struct arena *a)
 
 	TRY(checkpoint_resolve(path, a, &folder));
 	if (strcmp(folder, path))
-		terminal_print(stdout, "%s: a run; its newest valid checkpoint is %s\n", path, folder);
+		terminal_print(stdout, "%s: a run; its newest valid checkpoint is %s\n", path,
+		               folder);
 	terminal_print(stdout, "%s\n", folder);
 	TRY(adapter_folder_is(folder, &is_adapter));
 	TRY(is_adapter ? print_adapter(folder, a) : print_model(folder));
 	manifest = file_join(a, folder, "manifest.json");
-	tensors = file_join(a, folder, is_adapter ? "adapter_model.safetensors" : "model.safetensors");
+	tensors = file_join(a, folder,
+	                    is_adapter ? "adapter_model.safetensors" : "model.safetensors");
 	if (!manifest || !tensors)
 		return ERR_INPUT;
 	if (file_exists(manifest)) {
@@ -122,8 +129,10 @@ static int print_prompts(const struct dataset *d, struct arena *a)
 		messages += d->problems[i].n_messages > 0;
 	}
 	qsort(bytes, (size_t)d->n, sizeof *bytes, inspect_ascending);
-	terminal_print(stdout, "  prompts of %zu to %zu bytes, half of them up to %zu; %d are lists of messages\n", bytes[0],
-	               bytes[d->n - 1], bytes[d->n / 2], messages);
+	terminal_print(
+	        stdout,
+	        "  prompts of %zu to %zu bytes, half of them up to %zu; %d are lists of messages\n",
+	        bytes[0], bytes[d->n - 1], bytes[d->n / 2], messages);
 	return OK;
 }
 
@@ -139,8 +148,10 @@ static void print_parts(const struct dataset *d)
 		demonstrations += p->n_demonstrations > 0;
 		skills += p->n_skills > 0;
 	}
-	terminal_print(stdout, "  %d have an answer, %d a hint, %d a rubric, %d demonstrations, %d skills\n", answers, hints, rubrics,
-	               demonstrations, skills);
+	terminal_print(
+	        stdout,
+	        "  %d have an answer, %d a hint, %d a rubric, %d demonstrations, %d skills\n",
+	        answers, hints, rubrics, demonstrations, skills);
 }
 
 static int print_categories(const struct dataset *d, struct arena *a)
@@ -150,14 +161,17 @@ static int print_categories(const struct dataset *d, struct arena *a)
 
 	TRY(id_index_new(d->n, a, &names));
 	for (int i = 0; i < d->n; i++)
-		names.entries[i] = (struct id_entry){d->problems[i].category ? d->problems[i].category : "(none)", i};
+		names.entries[i] = (struct id_entry){
+		        d->problems[i].category ? d->problems[i].category : "(none)", i};
 	id_index_sort(&names);
 	terminal_print(stdout, "  categories:");
 	for (int i = 0, end; i < d->n; i = end, shown++) {
-		for (end = i; end < d->n && !strcmp(names.entries[i].id, names.entries[end].id); end++)
+		for (end = i; end < d->n && !strcmp(names.entries[i].id, names.entries[end].id);
+		     end++)
 			;
 		if (shown < CATEGORIES)
-			terminal_print(stdout, "%s %.80s %d", i ? "," : "", names.entries[i].id, end - i);
+			terminal_print(stdout, "%s %.80s %d", i ? "," : "", names.entries[i].id,
+			               end - i);
 	}
 	puts(shown > CATEGORIES ? ", ..." : "");
 	return OK;
@@ -170,14 +184,16 @@ static int print_twice(const struct dataset *d, struct arena *a)
 	TRY(overlap_within(d->problems, d->n, a, &twice));
 	terminal_print(stdout, "  %d ask what one before them asks", twice.n);
 	for (int i = 0; i < twice.n && i < NAMED; i++)
-		terminal_print(stdout, "%s %.80s = %.80s", i ? "," : ":", twice.items[i].problem->id, twice.items[i].same_as->id);
+		terminal_print(stdout, "%s %.80s = %.80s", i ? "," : ":",
+		               twice.items[i].problem->id, twice.items[i].same_as->id);
 	puts(twice.n > NAMED ? ", ..." : "");
 	return OK;
 }
 
 static int print_dataset(const char *path, const struct dataset *d, struct arena *a)
 {
-	terminal_print(stdout, "%s: %d problems, %s to %s\n", path, d->n, d->problems[0].id, d->problems[d->n - 1].id);
+	terminal_print(stdout, "%s: %d problems, %s to %s\n", path, d->n, d->problems[0].id,
+	               d->problems[d->n - 1].id);
 	TRY(print_prompts(d, a));
 	print_parts(d);
 	TRY(print_categories(d, a));
@@ -191,10 +207,13 @@ static int print_one(const char *path, const struct dataset *d, const char *id)
 	const struct problem *p = dataset_find(d, id);
 
 	return p ? rows_print_problem(p)
-	         : error_set(ERR_INPUT, "%s: no problem has the id \"%s\"; the first one's is \"%s\"", path, id, d->problems[0].id);
+	         : error_set(ERR_INPUT,
+	                     "%s: no problem has the id \"%s\"; the first one's is \"%s\"", path,
+	                     id, d->problems[0].id);
 }
 
-static int inspect_dataset(const char *path, const char *id, const struct dataset_options *o, struct arena *a)
+static int inspect_dataset(const char *path, const char *id, const struct dataset_options *o,
+                           struct arena *a)
 {
 	struct dataset d;
 	int            status;
@@ -214,7 +233,8 @@ static int inspect_ends_with(const char *s, const char *end)
 	return n >= m && !strcmp(s + n - m, end);
 }
 
-/* By its name, or because it begins as one: the length of a header that fits into the file, and then the header, a JSON object. */
+/* By its name, or because it begins as one: the length of a header that fits into the file, and
+ * then the header, a JSON object. */
 static int is_safetensors(const char *path)
 {
 	unsigned char head[9];
@@ -223,7 +243,8 @@ static int is_safetensors(const char *path)
 
 	if (inspect_ends_with(path, ".safetensors"))
 		return 1;
-	if (file_head(path, sizeof head, (char *)head, &n) != OK || n < sizeof head || file_size(path, &size) != OK)
+	if (file_head(path, sizeof head, (char *)head, &n) != OK || n < sizeof head ||
+	    file_size(path, &size) != OK)
 		return 0;
 	for (int i = 0; i < 8; i++)
 		length |= (uint64_t)head[i] << 8 * i;
@@ -234,12 +255,13 @@ int command_inspect(const struct command *self, int argc, char **argv)
 {
 	struct dataset_options   o = {.answer_optional = 1};
 	const char              *id = NULL, *path;
-	const struct option_word words[] = {{"--id ID", &id, NULL, NULL, "shows this problem of a data set alone"},
-	                                    {"--prompt-column NAME", &o.prompt_column, NULL, NULL, "data.prompt_column"},
-	                                    {"--answer-column NAME", &o.answer_column, NULL, NULL, "data.answer_column"},
-	                                    {"--id-column NAME", &o.id_column, NULL, NULL, "data.id_column"}};
-	struct arena             a = {0};
-	int                      n, status;
+	const struct option_word words[] = {
+	        {"--id ID", &id, NULL, NULL, "shows this problem of a data set alone"},
+	        {"--prompt-column NAME", &o.prompt_column, NULL, NULL, "data.prompt_column"},
+	        {"--answer-column NAME", &o.answer_column, NULL, NULL, "data.answer_column"},
+	        {"--id-column NAME", &o.id_column, NULL, NULL, "data.id_column"}};
+	struct arena a = {0};
+	int          n, status;
 
 	TRY(options_read(self, argc, argv, words, 4, &n));
 	if (n != 1)
@@ -250,7 +272,8 @@ int command_inspect(const struct command *self, int argc, char **argv)
 	else if (id)
 		status = error_set(ERR_INPUT, "--id %s: only a data set has problems", id);
 	else
-		status = file_exists(path) && !file_is_folder(path) ? inspect_tensors(path) : inspect_folder(path, &a);
+		status = file_exists(path) && !file_is_folder(path) ? inspect_tensors(path)
+		                                                    : inspect_folder(path, &a);
 	arena_free(&a);
 	return status;
 }

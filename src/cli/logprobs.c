@@ -15,17 +15,18 @@ struct logprobs_context {
 static int sequence_logprobs(struct logprobs_context *c, const int *ids, int n, float **logp)
 {
 	const struct model *m = c->opened.model;
-	struct sequence     s = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
-	struct unit_range  *units;
-	struct batch        b;
-	struct kv_cache     cache;
-	struct head_result  r;
-	float              *hidden;
-	int                 n_units, status;
+	struct sequence    s = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
+	struct unit_range *units;
+	struct batch       b;
+	struct kv_cache    cache;
+	struct head_result r;
+	float             *hidden;
+	int                n_units, status;
 
 	TRY(batch_plan(&s, 1, 1, &c->arena, &units, &n_units));
 	TRY(batch_build(&s, units, 0, n_units, 1, &c->arena, &b));
-	hidden = arena_alloc(&c->arena, (size_t)b.n_tokens * (size_t)m->weights.shape.width, sizeof *hidden);
+	hidden = arena_alloc(&c->arena, (size_t)b.n_tokens * (size_t)m->weights.shape.width,
+	                     sizeof *hidden);
 	r.logp = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.logp);
 	r.entropy = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.entropy);
 	r.lse = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.lse);
@@ -47,9 +48,11 @@ static int logprobs_row(void *context, const char *place, const json_t *row, str
 	float                   *logp = NULL;
 
 	arena_reset(&c->arena);
-	TRY(rows_get_ids(place, row, "ids", c->opened.model->weights.shape.n_vocab, &c->arena, &ids, &n));
+	TRY(rows_get_ids(place, row, "ids", c->opened.model->weights.shape.n_vocab, &c->arena, &ids,
+	                 &n));
 	if (n > n_positions)
-		return error_set(ERR_INPUT, "%s: %d ids, but the model has %d positions", place, n, n_positions);
+		return error_set(ERR_INPUT, "%s: %d ids, but the model has %d positions", place, n,
+		                 n_positions);
 	if (n >= 2)
 		TRY(sequence_logprobs(c, ids, n, &logp));
 	text_print(out, "\"logprobs\": [");
@@ -68,7 +71,8 @@ int command_logprobs(const struct command *self, int argc, char **argv)
 	const char              *base = NULL;
 	int                      n, status;
 	const struct option_word words[] = {
-	        {"--base FOLDER", &base, NULL, NULL, "where the model of an adapter lies, when adapter_config.json does not say"}};
+	        {"--base FOLDER", &base, NULL, NULL,
+	         "where the model of an adapter lies, when adapter_config.json does not say"}};
 
 	TRY(options_read(self, argc, argv, words, 1, &n));
 	if (n != 1)

@@ -28,17 +28,22 @@ int opened_tokenizer(const char *path, struct opened *o)
 }
 
 /* Finds the model's folder; an adapter's options go to *out. */
-static int open_base(struct opened *o, const char *base, struct arena *a, struct adapter_options *out)
+static int open_base(struct opened *o, const char *base, struct arena *a,
+                     struct adapter_options *out)
 {
 	const char *name;
 	int         is_adapter;
 
 	TRY(adapter_folder_is(o->path, &is_adapter));
 	if (!is_adapter)
-		return base ? error_set(ERR_INPUT, "%s: --base is for adapters, and this is none", o->path) : resolve(o->path, &o->base);
+		return base ? error_set(ERR_INPUT, "%s: --base is for adapters, and this is none",
+		                        o->path)
+		            : resolve(o->path, &o->base);
 	TRY(adapter_folder_read_options(o->path, out, a, &name));
 	if (!base && !file_is_folder(name))
-		return error_set(ERR_INPUT, "%s: the adapter's model is \"%s\", which is no folder here; name its folder with --base",
+		return error_set(ERR_INPUT,
+		                 "%s: the adapter's model is \"%s\", which is no folder here; name "
+		                 "its folder with --base",
 		                 o->path, name);
 	return resolve(base ? base : name, &o->base);
 }
@@ -67,7 +72,8 @@ static int open_model(struct opened *o)
 	return status;
 }
 
-static int opened_open_all(struct opened *o, const char *base, const struct matmul_options *options, struct arena *a)
+static int opened_open_all(struct opened *o, const char *base, const struct matmul_options *options,
+                           struct arena *a)
 {
 	struct adapter_options adapter = {0};
 
@@ -75,7 +81,9 @@ static int opened_open_all(struct opened *o, const char *base, const struct matm
 	TRY(opened_open_tokenizer(o, a));
 	TRY(matmul_new(options, &o->mm));
 	TRY(open_model(o));
-	return adapter.rank ? adapter_folder_read(o->path, &adapter, &o->model->weights, o->mm, 0, &o->model->adapter) : OK;
+	return adapter.rank ? adapter_folder_read(o->path, &adapter, &o->model->weights, o->mm, 0,
+	                                          &o->model->adapter)
+	                    : OK;
 }
 
 int opened_new(const char *path, const char *base, struct opened *o)
@@ -83,7 +91,8 @@ int opened_new(const char *path, const char *base, struct opened *o)
 	return opened_as(path, base, &(struct matmul_options){"auto", "f32", "strict"}, 0, o);
 }
 
-int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads, struct opened *o)
+int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads,
+              struct opened *o)
 {
 	struct arena a = {0};
 	int          status;
@@ -105,13 +114,15 @@ int opened_generation(struct opened *o, struct generation *out)
 void opened_cautions(const struct generation *g, const struct sampling *s, int samples)
 {
 	if (*g->not_done)
-		terminal_print(stderr, "caution: generation_config.json asks for what hone does not do, and it is left out: %s\n",
+		terminal_print(stderr,
+		               "caution: generation_config.json asks for what hone does not do, "
+		               "and it is left out: %s\n",
 		               g->not_done);
 	if (s->temperature == 0 && samples > 1)
-		terminal_print(
-		        stderr,
-		        "caution: temperature 0 is greedy, so the %d samples of a prompt are all the same; --temperature 1 draws them\n",
-		        samples);
+		terminal_print(stderr,
+		               "caution: temperature 0 is greedy, so the %d samples of a prompt "
+		               "are all the same; --temperature 1 draws them\n",
+		               samples);
 }
 
 void opened_free(struct opened *o)

@@ -1,7 +1,8 @@
-/* opened.h - a model folder, a checkpoint or a run opened for reading: weights, products, tokenizer.
+/* opened.h - a model folder, a checkpoint or a run opened for reading: weights, products,
+ * tokenizer.
  *
- * A folder that holds a LoRA adapter alone is opened as the model that its adapter_config.json names with the adapter beside it; `base` says where
- * that model lies now, when it is not NULL. */
+ * A folder that holds a LoRA adapter alone is opened as the model that its adapter_config.json
+ * names with the adapter beside it; `base` says where that model lies now, when it is not NULL. */
 #ifndef CLI_OPENED_H
 #define CLI_OPENED_H
 
@@ -19,15 +20,20 @@ struct opened {
 	struct arena      arena; /* what generation_config.json says */
 };
 
-int opened_new(const char *path, const char *base, struct opened *out); /* strict f32 on all cores; frozen */
-int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads, struct opened *out); /* 0: all cores */
+/* strict f32 on all cores; frozen */
+int opened_new(const char *path, const char *base, struct opened *out);
+/* 0: all cores */
+int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads,
+              struct opened *out);
 int opened_tokenizer(const char *path, struct opened *out); /* the tokenizer alone */
 void opened_free(struct opened *o);
 
-/* How completions are sampled where the command line does not say: as the model's generation_config.json says (generation.h). */
+/* How completions are sampled where the command line does not say: as the model's
+ * generation_config.json says (generation.h). */
 int opened_generation(struct opened *o, struct generation *out);
 
-/* "caution: ..." on standard error about what of it is not applied, and about `samples` of one prompt that will be the same. */
+/* "caution: ..." on standard error about what of it is not applied, and about `samples` of one
+ * prompt that will be the same. */
 void opened_cautions(const struct generation *g, const struct sampling *s, int samples);
 
 #endif

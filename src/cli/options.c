@@ -9,7 +9,8 @@
 
 static const struct option_word help_word = {"--help", NULL, NULL, NULL, "this text"};
 
-/* Letters of both outside the beginning and the end that they share: enough to name the word that was meant. */
+/* Letters of both outside the beginning and the end that they share: enough to name the word that
+ * was meant. */
 static size_t difference(const char *a, size_t n_a, const char *b, size_t n_b)
 {
 	size_t both = n_a < n_b ? n_a : n_b, first = 0, last = 0;
@@ -27,7 +28,8 @@ static size_t name_length(const struct option_word *w)
 }
 
 /* The row of "--name" or "--name=value"; NULL when there is none. */
-static const struct option_word *option_of(const char *argument, const struct option_word *words, int n_words)
+static const struct option_word *option_of(const char *argument, const struct option_word *words,
+                                           int n_words)
 {
 	size_t n = strcspn(argument, "=");
 
@@ -40,7 +42,8 @@ static const struct option_word *option_of(const char *argument, const struct op
 static int options_unknown(const char *argument, const struct option_word *words, int n_words)
 {
 	const struct option_word *best = &help_word;
-	size_t                    n = strcspn(argument, "="), least = difference(argument, n, best->name, name_length(best));
+	size_t                    n = strcspn(argument, "="),
+	       least = difference(argument, n, best->name, name_length(best));
 
 	for (int i = 0; i < n_words; i++) {
 		size_t d = difference(argument, n, words[i].name, name_length(&words[i]));
@@ -49,12 +52,14 @@ static int options_unknown(const char *argument, const struct option_word *words
 			best = &words[i];
 		}
 	}
-	return error_set(ERR_INPUT, "unknown option %.*s; did you mean %.*s?", (int)n, argument, (int)name_length(best), best->name);
+	return error_set(ERR_INPUT, "unknown option %.*s; did you mean %.*s?", (int)n, argument,
+	                 (int)name_length(best), best->name);
 }
 
 /* ---- help ---- */
 
-/* Whether --help is among the words and is not the value of another option. An unknown option before it is the error that it always is. */
+/* Whether --help is among the words and is not the value of another option. An unknown option
+ * before it is the error that it always is. */
 static int asks_for_help(int argc, char **argv, const struct option_word *words, int n_words)
 {
 	for (int i = 0; i < argc; i++) {
@@ -93,7 +98,8 @@ static int print_help(const struct command *self, const struct option_word *word
 		add_word(&t, &words[i]);
 	add_word(&t, &help_word);
 	if (self->keys == KEYS_NAMED)
-		text_print(&t, "\nkey=value sets a key of the config for this call; hone train --help lists the keys.\n");
+		text_print(&t, "\nkey=value sets a key of the config for this call; hone train "
+		               "--help lists the keys.\n");
 	if (self->keys == KEYS_LISTED) {
 		text_print(&t, "\nKeys of a config, which key=value sets for this call:\n\n");
 		options_help(&t, NULL);
@@ -107,7 +113,8 @@ static int print_help(const struct command *self, const struct option_word *word
 
 int options_usage(const struct command *self)
 {
-	return error_set(ERR_INPUT, "usage: hone %s %s; hone %s --help lists its options", self->name, self->arguments, self->name);
+	return error_set(ERR_INPUT, "usage: hone %s %s; hone %s --help lists its options",
+	                 self->name, self->arguments, self->name);
 }
 
 /* ---- the words ---- */
@@ -123,12 +130,14 @@ static int take_value(const struct option_word *w, const char *value)
 	}
 	n = strtol(value, &end, 10);
 	if (!*value || *end || n < 0 || n > 1000000000)
-		return error_set(ERR_INPUT, "%.*s wants a whole number from 0 on, not \"%s\"", (int)name_length(w), w->name, value);
+		return error_set(ERR_INPUT, "%.*s wants a whole number from 0 on, not \"%s\"",
+		                 (int)name_length(w), w->name, value);
 	*w->number = (int)n;
 	return OK;
 }
 
-int options_read(const struct command *self, int argc, char **argv, const struct option_word *words, int n_words, int *n_positional)
+int options_read(const struct command *self, int argc, char **argv, const struct option_word *words,
+                 int n_words, int *n_positional)
 {
 	*n_positional = 0;
 	if (asks_for_help(argc, argv, words, n_words))
@@ -137,7 +146,8 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 		const struct option_word *w = option_of(argv[i], words, n_words);
 		const char               *value = strchr(argv[i], '=');
 		if (strncmp(argv[i], "--", 2)) {
-			char *t = argv[i]; /* the options before it have been read: their places are free */
+			/* the options before it have been read: their places are free */
+			char *t = argv[i];
 			argv[i] = argv[*n_positional];
 			argv[(*n_positional)++] = t;
 			continue;
@@ -146,14 +156,16 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 			return options_unknown(argv[i], words, n_words);
 		if (w->flag) {
 			if (value)
-				return error_set(ERR_INPUT, "%.*s takes no value", (int)name_length(w), w->name);
+				return error_set(ERR_INPUT, "%.*s takes no value",
+				                 (int)name_length(w), w->name);
 			*w->flag = 1;
 		} else if (value) {
 			TRY(take_value(w, value + 1));
 		} else if (i + 1 < argc) {
 			TRY(take_value(w, argv[++i]));
 		} else {
-			return error_set(ERR_INPUT, "%.*s wants a value", (int)name_length(w), w->name);
+			return error_set(ERR_INPUT, "%.*s wants a value", (int)name_length(w),
+			                 w->name);
 		}
 	}
 	return OK;
@@ -164,7 +176,8 @@ int options_dtype(const char *name, enum safetensors_type *out)
 	static const struct {
 		const char           *name;
 		enum safetensors_type type;
-	} types[] = {{"bf16", SAFETENSORS_BF16}, {"f16", SAFETENSORS_F16}, {"f32", SAFETENSORS_F32}};
+	} types[] = {
+	        {"bf16", SAFETENSORS_BF16}, {"f16", SAFETENSORS_F16}, {"f32", SAFETENSORS_F32}};
 
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
 		*out = types[i].type;
@@ -180,14 +193,15 @@ int options_allow_command(const struct config *c, const char *own, int allowed)
 	const char       *where = config_where(c, key), *command = c->task.verifier.command;
 	size_t            n = own ? strlen(own) : 0;
 
-	if (!*command || !strcmp(where, "command line") || (n && !strncmp(where, own, n) && where[n] == ':'))
+	if (!*command || !strcmp(where, "command line") ||
+	    (n && !strncmp(where, own, n) && where[n] == ':'))
 		return OK;
 	if (!allowed)
-		return error_set(
-		        ERR_INPUT,
-		        "%s sets %s, and you did not name that file: it would run the program\n    %s\nGive --allow-command if you "
-		        "trust it, or set your own with %s=",
-		        where, key, command, key);
+		return error_set(ERR_INPUT,
+		                 "%s sets %s, and you did not name that file: it would run the "
+		                 "program\n    %s\nGive --allow-command if you "
+		                 "trust it, or set your own with %s=",
+		                 where, key, command, key);
 	terminal_print(stderr, "%s: runs the program %s\n", where, command);
 	return OK;
 }
@@ -205,7 +219,9 @@ int options_new_folder(const char *folder)
 	int          status = path ? OK : ERR_INPUT;
 
 	if (path && file_exists(path))
-		status = error_set(ERR_INPUT, "%s is there already; give another folder, or remove that one", path);
+		status = error_set(ERR_INPUT,
+		                   "%s is there already; give another folder, or remove that one",
+		                   path);
 	arena_free(&a);
 	return status;
 }

@@ -1,8 +1,10 @@
-/* hone render MODEL [--date YYYY-MM-DD] < {"messages", ...}: the text that the model's chat template makes of them.
+/* hone render MODEL [--date YYYY-MM-DD] < {"messages", ...}: the text that the model's chat
+ * template makes of them.
  *
- * The other members of a row are variables of the template: add_generation_prompt, tools, enable_thinking, ...; those of an object
- * "chat_template_kwargs" are, too. With "continue_final_message": true the text ends where the last message ends. Without --date a template cannot
- * ask for the day, and takes the one that is written in it. */
+ * The other members of a row are variables of the template: add_generation_prompt, tools,
+ * enable_thinking, ...; those of an object "chat_template_kwargs" are, too. With
+ * "continue_final_message": true the text ends where the last message ends. Without --date a
+ * template cannot ask for the day, and takes the one that is written in it. */
 #include "cli/command.h"
 #include "cli/opened.h"
 #include "cli/rows.h"
@@ -23,10 +25,13 @@ static int render_row(void *context, const char *place, const json_t *row, struc
 
 	if (!json_is_array(json_object_get(row, "messages")))
 		return error_set(ERR_INPUT, "%s: \"messages\" must be a list", place);
-	variables = json_object_get(row, "chat_template_kwargs") ? json_copy(json_object_get(row, "chat_template_kwargs")) : json_object();
+	variables = json_object_get(row, "chat_template_kwargs")
+	                    ? json_copy(json_object_get(row, "chat_template_kwargs"))
+	                    : json_object();
 	status = json_object_update(variables, (json_t *)(uintptr_t)row) == 0
 	                 ? chat_render(c->chat, variables, c->now, &text)
-	                 : error_set(ERR_INPUT, "%s: \"chat_template_kwargs\" must be an object", place);
+	                 : error_set(ERR_INPUT, "%s: \"chat_template_kwargs\" must be an object",
+	                             place);
 	json_decref(variables);
 	text_print(out, "\"text\": ");
 	json_add_string(out, text.data ? text.data : "", text.n);
@@ -39,7 +44,8 @@ int command_render(const struct command *self, int argc, char **argv)
 	struct render            c = {.now = -1};
 	const char              *date = NULL;
 	const struct option_word words[] = {
-	        {"--date YYYY-MM-DD", &date, NULL, NULL, "the day that a template may ask for; not given: the one that is written in it"}};
+	        {"--date YYYY-MM-DD", &date, NULL, NULL,
+	         "the day that a template may ask for; not given: the one that is written in it"}};
 	int n, status;
 
 	TRY(options_read(self, argc, argv, words, 1, &n));

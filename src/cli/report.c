@@ -11,12 +11,14 @@ int command_report(const struct command *self, int argc, char **argv)
 {
 	struct report_files      files = {0};
 	int                      as_text = 0, n, status;
-	const struct option_word words[] = {{"--output FILE", &files.page, NULL, NULL,
-	                                     "the page; not given: report.html, in the folder of the run where there is one run"},
-	                                    {"--json FILE", &files.json, NULL, NULL, "writes the figures as JSON, too"},
-	                                    {"--text", NULL, NULL, &as_text, "prints the report as Markdown, too"}};
-	struct arena             a = {0};
-	struct text              markdown = {0};
+	const struct option_word words[] = {
+	        {"--output FILE", &files.page, NULL, NULL,
+	         "the page; not given: report.html, in the folder of the run where there is one "
+	         "run"},
+	        {"--json FILE", &files.json, NULL, NULL, "writes the figures as JSON, too"},
+	        {"--text", NULL, NULL, &as_text, "prints the report as Markdown, too"}};
+	struct arena a = {0};
+	struct text  markdown = {0};
 
 	TRY(options_read(self, argc, argv, words, 3, &n));
 	if (n == 0)

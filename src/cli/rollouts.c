@@ -1,8 +1,9 @@
 /* hone rollouts CONFIG [key=value ...] [--steps N] [--output FILE]
  *
- * The answers that N steps of hone train would sample if the weights stood still: the same problems, the same random keys. Without --steps enough of them
- * to meet every problem once. The output is by default the run folder's name with .jsonl.gz; it must not exist.
- * --allow-command: see options_allow_command. */
+ * The answers that N steps of hone train would sample if the weights stood still: the same
+ * problems, the same random keys. Without --steps enough of them to meet every problem once. The
+ * output is by default the run folder's name with .jsonl.gz; it must not exist. --allow-command:
+ * see options_allow_command. */
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "rl/step.h"
@@ -36,7 +37,8 @@ static int write(const char *path, const struct text *t)
 {
 	size_t n = strlen(path);
 
-	return n > 3 && !strcmp(path + n - 3, ".gz") ? file_write_gzip(path, t->data, t->n) : file_write(path, t->data, t->n);
+	return n > 3 && !strcmp(path + n - 3, ".gz") ? file_write_gzip(path, t->data, t->n)
+	                                             : file_write(path, t->data, t->n);
 }
 
 static int rollouts_collect(struct job *job, int steps, const char *path)
@@ -46,7 +48,8 @@ static int rollouts_collect(struct job *job, int steps, const char *path)
 	                                .rollout = &job->rollout,
 	                                .reward = &job->reward,
 	                                .model_name = job->config.model.path,
-	                                .answers = (int64_t)steps * job->config.rollout.prompts_per_step *
+	                                .answers = (int64_t)steps *
+	                                           job->config.rollout.prompts_per_step *
 	                                           job->config.rollout.num_generations};
 	struct text                t = {0};
 	int                        n_groups = 0, status = OK;
@@ -56,12 +59,13 @@ static int rollouts_collect(struct job *job, int steps, const char *path)
 	while (status == OK && job->step < steps && !signals_stop())
 		status = one_step(job, &t, &n_groups, &n_tokens);
 	if (status == STOPPED || (status == OK && job->step < steps))
-		status = error_set(ERR_FAILED, "stopped at step %d of %d; nothing was written", job->step, steps);
+		status = error_set(ERR_FAILED, "stopped at step %d of %d; nothing was written",
+		                   job->step, steps);
 	if (status == OK)
 		status = write(path, &t);
 	if (status == OK)
-		terminal_print(stdout, "%s: %lld answers of %lld tokens to %d groups\n", path, (long long)h.answers, (long long)n_tokens,
-		               n_groups);
+		terminal_print(stdout, "%s: %lld answers of %lld tokens to %d groups\n", path,
+		               (long long)h.answers, (long long)n_tokens, n_groups);
 	text_free(&t);
 	return status;
 }
@@ -80,20 +84,26 @@ static int print_findings(const struct job *job)
 static int rollouts_run(struct job *job, int steps, const char *output)
 {
 	int         P = job->config.rollout.prompts_per_step;
-	const char *path = output ? output : arena_format(&job->arena, "%s.jsonl.gz", job->config.run.output_dir);
+	const char *path =
+	        output ? output
+	               : arena_format(&job->arena, "%s.jsonl.gz", job->config.run.output_dir);
 
 	if (!path)
 		return ERR_INPUT;
 	if (file_exists(path))
-		return error_set(ERR_INPUT, "%s is there already; name another file with --output, or remove it", path);
-	if (*job->config.rollout.source)
-		return error_set(ERR_INPUT, "%s: rollout.source is set: these answers would be replayed, not sampled",
-		                 config_where(&job->config, "rollout.source"));
-	if (job->guidance.num_generations)
 		return error_set(
 		        ERR_INPUT,
-		        "%s: a data set of rollouts holds plain answers, and guidance.kind guide cannot be replayed; set it to none",
-		        config_where(&job->config, "guidance.kind"));
+		        "%s is there already; name another file with --output, or remove it", path);
+	if (*job->config.rollout.source)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: rollout.source is set: these answers would be replayed, not sampled",
+		        config_where(&job->config, "rollout.source"));
+	if (job->guidance.num_generations)
+		return error_set(ERR_INPUT,
+		                 "%s: a data set of rollouts holds plain answers, and "
+		                 "guidance.kind guide cannot be replayed; set it to none",
+		                 config_where(&job->config, "guidance.kind"));
 	signals_catch();
 	TRY(print_findings(job));
 	return rollouts_collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);
@@ -104,17 +114,22 @@ int command_rollouts(const struct command *self, int argc, char **argv)
 	const char              *output = NULL;
 	int                      steps = 0, allow_command = 0, n, status;
 	const struct option_word words[] = {
-	        {"--output FILE", &output, NULL, NULL, "the new file; not given: the run folder's name with .jsonl.gz"},
-	        {"--steps N", NULL, &steps, NULL, "as many steps of training; 0: enough to meet every problem once"},
+	        {"--output FILE", &output, NULL, NULL,
+	         "the new file; not given: the run folder's name with .jsonl.gz"},
+	        {"--steps N", NULL, &steps, NULL,
+	         "as many steps of training; 0: enough to meet every problem once"},
 	        {"--allow-command", NULL, NULL, &allow_command,
-	         "runs the program that a config names which yours extends (task.verifier.command)"}};
+	         "runs the program that a config names which yours extends "
+	         "(task.verifier.command)"}};
 	struct job job;
 
 	TRY(options_read(self, argc, argv, words, 3, &n));
 	if (n == 0 || strchr(argv[0], '='))
 		return options_usage(self);
 	TRY(job_open(JOB_TRAIN, argv[0], (const char *const *)argv + 1, n - 1, &job));
-	status = job.reward.command || job.eval_reward.command ? options_allow_command(&job.config, argv[0], allow_command) : OK;
+	status = job.reward.command || job.eval_reward.command
+	                 ? options_allow_command(&job.config, argv[0], allow_command)
+	                 : OK;
 	if (status == OK && (job.reward.command || job.eval_reward.command))
 		status = file_make_folders(job.config.run.output_dir); /* for its standard error */
 	if (status == OK)

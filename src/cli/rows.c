@@ -9,7 +9,8 @@
 
 enum { ROW_MAX = 64 << 20 };
 
-static int answer_line(rows_answer *answer, void *context, size_t number, const char *line, size_t n, struct text *out)
+static int answer_line(rows_answer *answer, void *context, size_t number, const char *line,
+                       size_t n, struct text *out)
 {
 	char    place[40];
 	json_t *row;
@@ -17,7 +18,8 @@ static int answer_line(rows_answer *answer, void *context, size_t number, const 
 
 	snprintf(place, sizeof place, "line %zu", number);
 	TRY(json_parse(place, line, n, &row));
-	status = json_is_object(row) ? answer(context, place, row, out) : error_set(ERR_INPUT, "%s: expected a JSON object", place);
+	status = json_is_object(row) ? answer(context, place, row, out)
+	                             : error_set(ERR_INPUT, "%s: expected a JSON object", place);
 	json_decref(row);
 	return status != OK ? status : text_status(out);
 }
@@ -49,12 +51,15 @@ int rows_run(rows_answer *answer, void *context)
 	text_free(&out);
 	lines_close(in);
 	if (status == OK && bad)
-		status = error_set(ERR_INPUT, "%zu rows could not be answered, the first in line %zu; their answers say why", bad,
-		                   first_bad);
+		status = error_set(ERR_INPUT,
+		                   "%zu rows could not be answered, the first in line %zu; their "
+		                   "answers say why",
+		                   bad, first_bad);
 	return status;
 }
 
-int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab, struct arena *a, int **ids, int *n)
+int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab,
+                 struct arena *a, int **ids, int *n)
 {
 	const json_t *list = json_object_get(row, key);
 
@@ -68,7 +73,8 @@ int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vo
 		const json_t *v = json_array_get(list, (size_t)i);
 		json_int_t    id = json_integer_value(v);
 		if (!json_is_integer(v) || id < 0 || id >= n_vocab)
-			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is not a token id from 0 to %d", place, key, i, n_vocab - 1);
+			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is not a token id from 0 to %d",
+			                 place, key, i, n_vocab - 1);
 		(*ids)[i] = (int)id;
 	}
 	return OK;

@@ -1,18 +1,21 @@
-/* rows.h - plumbing for scripts: JSON objects in, one a line on standard input; one JSON object out for each, in order.
- * A row that cannot be answered becomes {"error": message, "line": number}; the others go on, and the status at the end is ERR_INPUT. */
+/* rows.h - plumbing for scripts: JSON objects in, one a line on standard input; one JSON object out
+ * for each, in order. A row that cannot be answered becomes {"error": message, "line": number}; the
+ * others go on, and the status at the end is ERR_INPUT. */
 #ifndef CLI_ROWS_H
 #define CLI_ROWS_H
 
 #include "base/json.h"
 #include "data/problem.h"
 
-/* Writes the answer's members to *out ("\"ids\": [1, 2]"), without the braces. `place` names the row in messages. */
+/* Writes the answer's members to *out ("\"ids\": [1, 2]"), without the braces. `place` names the
+ * row in messages. */
 typedef int rows_answer(void *context, const char *place, const json_t *row, struct text *out);
 
 int rows_run(rows_answer *answer, void *context);
 
 /* The array of token ids under `key`: each in 0 .. n_vocab-1. Allocated in `a`. */
-int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab, struct arena *a, int **ids, int *n);
+int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab,
+                 struct arena *a, int **ids, int *n);
 
 /* A line on standard output that dataset.h reads as the same problem. */
 int rows_print_problem(const struct problem *p);

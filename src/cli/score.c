@@ -1,4 +1,5 @@
-/* hone score --task NAME [--pattern P] [--tags T] [--word W] [--partial X] [--format-score X] [--compare FORM] [--command PROGRAM] ... */
+/* hone score --task NAME [--pattern P] [--tags T] [--word W] [--partial X] [--format-score X]
+ * [--compare FORM] [--command PROGRAM] ... */
 #include "cli/command.h"
 #include "cli/rows.h"
 #include "verify/verifier.h"
@@ -24,12 +25,15 @@ static int score_row(void *context, const char *place, const json_t *row, struct
 	return status;
 }
 
-static int score_read_number(const char *name, const char *text, double most, const char *wanted, double *out)
+static int score_read_number(const char *name, const char *text, double most, const char *wanted,
+                             double *out)
 {
 	char *end;
 
 	*out = strtod(text, &end);
-	return *end || !(*out >= 0 && *out <= most) ? error_set(ERR_INPUT, "%s wants %s, not \"%s\"", name, wanted, text) : OK;
+	return *end || !(*out >= 0 && *out <= most)
+	               ? error_set(ERR_INPUT, "%s wants %s, not \"%s\"", name, wanted, text)
+	               : OK;
 }
 
 static int read_share(const char *name, const char *text, double *out)
@@ -39,7 +43,8 @@ static int read_share(const char *name, const char *text, double *out)
 
 int command_score(const struct command *self, int argc, char **argv)
 {
-	const char *task = NULL, *partial = "0", *format_score = "0", *compare = "text", *tolerance = "0", *relative = "0", *timeout = "10";
+	const char *task = NULL, *partial = "0", *format_score = "0", *compare = "text",
+	           *tolerance = "0", *relative = "0", *timeout = "10";
 	struct verifier_options  o = {.command = {.workers = 1, .startup = 30, .say = options_say}};
 	struct reward_spec       spec;
 	int                      n, status;
@@ -51,10 +56,12 @@ int command_score(const struct command *self, int argc, char **argv)
 	        {"--partial X", &partial, NULL, NULL, "task.verifier.partial"},
 	        {"--format-score X", &format_score, NULL, NULL, "task.verifier.format_score"},
 	        {"--decimals N", NULL, &o.decimals, NULL, "task.verifier.decimals"},
-	        {"--strict-relations", NULL, NULL, &o.strict_relations, "-2 <= x <= 7 is not [-2, 7] (task math)"},
+	        {"--strict-relations", NULL, NULL, &o.strict_relations,
+	         "-2 <= x <= 7 is not [-2, 7] (task math)"},
 	        {"--compare FORM", &compare, NULL, NULL, "task.verifier.compare"},
 	        {"--tolerance X", &tolerance, NULL, NULL, "task.verifier.tolerance"},
-	        {"--relative-tolerance X", &relative, NULL, NULL, "task.verifier.relative_tolerance"},
+	        {"--relative-tolerance X", &relative, NULL, NULL,
+	         "task.verifier.relative_tolerance"},
 	        {"--command PROGRAM", &o.command.line, NULL, NULL, "task.verifier.command"},
 	        {"--timeout SECONDS", &timeout, NULL, NULL, "task.verifier.command_timeout"},
 	        {"--ignore-case", NULL, NULL, &o.compare.ignore_case, "task.verifier.ignore_case"}};
@@ -67,10 +74,13 @@ int command_score(const struct command *self, int argc, char **argv)
 	TRY(read_share("--partial", partial, &o.partial));
 	TRY(read_share("--format-score", format_score, &o.format_score));
 	TRY(read_share("--relative-tolerance", relative, &o.compare.relative));
-	TRY(score_read_number("--tolerance", tolerance, HUGE_VAL, "a number from 0 on", &o.compare.absolute));
+	TRY(score_read_number("--tolerance", tolerance, HUGE_VAL, "a number from 0 on",
+	                      &o.compare.absolute));
 	TRY(score_read_number("--timeout", timeout, 86400, "seconds", &o.command.timeout));
 	if (!answer_form_find(compare, &o.compare.form))
-		return error_set(ERR_INPUT, "--compare wants text, dense, number, list or set, not \"%s\"", compare);
+		return error_set(ERR_INPUT,
+		                 "--compare wants text, dense, number, list or set, not \"%s\"",
+		                 compare);
 	TRY(verifier_open(&spec, &task, NULL, 1, &o));
 	status = rows_run(score_row, &spec);
 	verifier_close(&spec);

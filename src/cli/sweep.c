@@ -9,7 +9,8 @@
 /* KIND STATE NAME FOLDER COMMAND CONFIG OVERRIDE...  between tabs */
 static void print_run(const char *kind, const struct sweep_run *run)
 {
-	printf("%s\t%s\t%s\t%s\t%s\t%s", kind, sweep_state_name[sweep_state_of(run)], run->name, run->folder, run->command, run->config);
+	printf("%s\t%s\t%s\t%s\t%s\t%s", kind, sweep_state_name[sweep_state_of(run)], run->name,
+	       run->folder, run->command, run->config);
 	for (int i = 0; i < run->n; i++)
 		printf("\t%s", run->overrides[i]);
 	printf("\n");
@@ -19,9 +20,10 @@ int command_sweep(const struct command *self, int argc, char **argv)
 {
 	int                      n, folder = 0;
 	const char              *only = NULL;
-	const struct option_word words[] = {{"--only NAME", &only, NULL, NULL, "the run of this name alone"},
-	                                    {"--folder", NULL, NULL, &folder, "prints the folder of the sweep instead"}};
-	struct sweep             s;
+	const struct option_word words[] = {
+	        {"--only NAME", &only, NULL, NULL, "the run of this name alone"},
+	        {"--folder", NULL, NULL, &folder, "prints the folder of the sweep instead"}};
+	struct sweep s;
 
 	TRY(options_read(self, argc, argv, words, 2, &n));
 	if (n != 1)

@@ -21,7 +21,8 @@ static int tokenize_row(void *context, const char *place, const json_t *row, str
 
 	if (!json_is_string(text))
 		return error_set(ERR_INPUT, "%s: \"text\" must be a string", place);
-	status = tokenizer_encode(c->opened.tokenizer, json_string_value(text), json_string_length(text), !c->no_special, &ids);
+	status = tokenizer_encode(c->opened.tokenizer, json_string_value(text),
+	                          json_string_length(text), !c->no_special, &ids);
 	text_print(out, "\"ids\": [");
 	for (size_t i = 0; i < ids.n; i++)
 		text_print(out, "%s%d", i ? ", " : "", ids.id[i]);
@@ -37,7 +38,8 @@ static int detokenize_row(void *context, const char *place, const json_t *row, s
 	int                     *ids, n, status;
 
 	arena_reset(&c->arena);
-	TRY(rows_get_ids(place, row, "ids", tokenizer_size(c->opened.tokenizer), &c->arena, &ids, &n));
+	TRY(rows_get_ids(place, row, "ids", tokenizer_size(c->opened.tokenizer), &c->arena, &ids,
+	                 &n));
 	status = tokenizer_decode(c->opened.tokenizer, ids, (size_t)n, c->no_special, &text);
 	text_print(out, "\"text\": ");
 	json_add_string(out, text.data ? text.data : "", text.n);
@@ -48,9 +50,10 @@ static int detokenize_row(void *context, const char *place, const json_t *row, s
 static int tokenize_run(const struct command *self, int argc, char **argv, rows_answer *answer)
 {
 	struct tokenize_context  c = {0};
-	const struct option_word words[] = {{"--no-special", NULL, NULL, &c.no_special,
-	                                     "tokenize: puts no special tokens around the text; detokenize: leaves them out"}};
-	int                      n_positional, status;
+	const struct option_word words[] = {
+	        {"--no-special", NULL, NULL, &c.no_special,
+	         "tokenize: puts no special tokens around the text; detokenize: leaves them out"}};
+	int n_positional, status;
 
 	TRY(options_read(self, argc, argv, words, 1, &n_positional));
 	if (n_positional != 1)

@@ -44,9 +44,11 @@ static void print_end(const struct job *job)
 		printf("%s\n", held_out.data);
 	text_free(&held_out);
 	if (job->best_step >= 0)
-		terminal_print(stdout, "best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n", job->config.run.metric_for_best_model,
-		               job->best_metric, job->best_step, job->config.run.output_dir, job->best_step);
-	terminal_print(stdout, "%s: step %d of %d; report in %s/report.html\n", is_stopped(job) ? "stopped and saved" : "done", job->step,
+		terminal_print(stdout, "best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n",
+		               job->config.run.metric_for_best_model, job->best_metric,
+		               job->best_step, job->config.run.output_dir, job->best_step);
+	terminal_print(stdout, "%s: step %d of %d; report in %s/report.html\n",
+	               is_stopped(job) ? "stopped and saved" : "done", job->step,
 	               job->config.run.max_steps, job->config.run.output_dir);
 }
 
@@ -55,13 +57,14 @@ static int write_report(const struct job *job)
 	const char  *runs[] = {job->config.run.output_dir};
 	struct arena a = {0};
 	char        *path = file_join(&a, runs[0], "report.html");
-	int          status = path ? report_write(runs, 1, &(struct report_files){.page = path}) : ERR_INPUT;
+	int status = path ? report_write(runs, 1, &(struct report_files){.page = path}) : ERR_INPUT;
 
 	arena_free(&a);
 	return status;
 }
 
-static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n, enum job_begin how, int allow_command)
+static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n,
+                   enum job_begin how, int allow_command)
 {
 	struct job job;
 	int        status;
@@ -69,7 +72,9 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 	TRY(job_open(kind, config, overrides, n, &job));
 	job.screen = stdout;
 	signals_catch();
-	status = job.reward.command || job.eval_reward.command ? options_allow_command(&job.config, config, allow_command) : OK;
+	status = job.reward.command || job.eval_reward.command
+	                 ? options_allow_command(&job.config, config, allow_command)
+	                 : OK;
 	if (status == OK)
 		status = job_start(&job, how);
 	if (status == OK)
@@ -91,10 +96,13 @@ static int run(const struct command *self, enum job_kind kind, int argc, char **
 	const char              *from = NULL;
 	const struct option_word words[] = {
 	        {"--resume", NULL, NULL, &resume, "goes on from the newest valid checkpoint"},
-	        {"--from-scratch", NULL, NULL, &from_scratch, "sets what is in the run folder aside, into old-1/, and starts again"},
+	        {"--from-scratch", NULL, NULL, &from_scratch,
+	         "sets what is in the run folder aside, into old-1/, and starts again"},
 	        {"--allow-command", NULL, NULL, &allow_command,
-	         "runs the program that a config names which yours extends (task.verifier.command)"},
-	        {"--help-from NAME", &from, NULL, NULL, "TRL or verl: the names of their options, and ours, as Markdown"},
+	         "runs the program that a config names which yours extends "
+	         "(task.verifier.command)"},
+	        {"--help-from NAME", &from, NULL, NULL,
+	         "TRL or verl: the names of their options, and ours, as Markdown"},
 	        {"--help-markdown", NULL, NULL, &markdown, "the keys of a config as Markdown"}};
 
 	TRY(options_read(self, argc, argv, words, sizeof words / sizeof *words, &n));

@@ -13,7 +13,8 @@ enum { NAME_KEPT = 40, NAME_LONGEST = 48, METRIC_NAME = 96 };
 int arm_stats_new(const struct arms *arms, struct arm_stats *out)
 {
 	*out = (struct arm_stats){.arms = arms};
-	out->probability = mem_alloc((size_t)arms->n, sizeof *out->probability, "the statistics of the arms");
+	out->probability =
+	        mem_alloc((size_t)arms->n, sizeof *out->probability, "the statistics of the arms");
 	out->sums = mem_alloc((size_t)arms->n, sizeof *out->sums, "the statistics of the arms");
 	if (out->probability && out->sums)
 		return OK;
@@ -77,7 +78,8 @@ static int arm_stats_add(json_t *metrics, const char *arm, const char *what, dou
 	return OK;
 }
 
-static int add_range(const struct arm_stats *s, int first, int last, int with_probability, json_t *metrics)
+static int add_range(const struct arm_stats *s, int first, int last, int with_probability,
+                     json_t *metrics)
 {
 	struct arm_sums sum = {0};
 	double          probability = 0;
@@ -118,6 +120,7 @@ int arm_stats_metrics(const struct arm_stats *s, int with_probability, json_t *m
 	if (with_probability)
 		TRY(arm_stats_add(metrics, "", "entropy", entropy_of(s->probability, n)));
 	for (int i = 0; i < shown; i++)
-		TRY(add_range(s, (int)((int64_t)n * i / shown), (int)((int64_t)n * (i + 1) / shown) - 1, with_probability, metrics));
+		TRY(add_range(s, (int)((int64_t)n * i / shown),
+		              (int)((int64_t)n * (i + 1) / shown) - 1, with_probability, metrics));
 	return OK;
 }

@@ -1,14 +1,18 @@
 /* arm_stats.h - what was drawn of each arm in a step, and what came of it, as metrics.
  *
- *     curriculum/ARM/probability    with which each draw of the step took the arm; only for curricula that have such a number
+ *     curriculum/ARM/probability    with which each draw of the step took the arm; only for
+ *                                   curricula that have such a number
  *     curriculum/ARM/count          problems of it that were drawn in the step
  *     curriculum/ARM/advantage      mean |A| over the answers to them (curriculum.h says which A)
  *     curriculum/ARM/accuracy       mean over the answers to them
- *     curriculum/entropy            of the probabilities, in nats: exp of it is the number of arms in use
+ *     curriculum/entropy            of the probabilities, in nats: exp of it is the number of arms
+ *                                   in use
  *
- * The last two of an arm are absent in a step in which it had no answer. ARM is the name; beyond 48 bytes it is cut and its number added ("~17").
- * With more than ARM_STATS_SHOWN arms, neighbours in the order of arms.h (by difficulty) are shown as one, "arms 1-625", so that the metrics stay
- * bounded and nothing is lost: probabilities and counts are sums, so they still add up to the whole, the others are means over all answers. */
+ * The last two of an arm are absent in a step in which it had no answer. ARM is the name; beyond 48
+ * bytes it is cut and its number added ("~17"). With more than ARM_STATS_SHOWN arms, neighbours in
+ * the order of arms.h (by difficulty) are shown as one, "arms 1-625", so that the metrics stay
+ * bounded and nothing is lost: probabilities and counts are sums, so they still add up to the
+ * whole, the others are means over all answers. */
 #ifndef CURRICULUM_ARM_STATS_H
 #define CURRICULUM_ARM_STATS_H
 

@@ -42,7 +42,8 @@ static int by_difficulty_then_name(const void *a, const void *b)
 	return order ? order : strcmp(x->name, y->name);
 }
 
-/* Over the known ones, in ascending order, so that the order of the problems leaves no trace in the last bit. */
+/* Over the known ones, in ascending order, so that the order of the problems leaves no trace in the
+ * last bit. */
 static int arms_compare_doubles(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -50,7 +51,8 @@ static int arms_compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double mean_difficulty(const struct curriculum_item *items, const int *members, int n, double *scratch)
+static double mean_difficulty(const struct curriculum_item *items, const int *members, int n,
+                              double *scratch)
 {
 	double sum = 0;
 	int    known = 0;
@@ -73,10 +75,12 @@ static int count_names(const struct arms_member *sorted, int n)
 	return names;
 }
 
-static void arms_fill(struct arms *a, const struct curriculum_item *items, const struct arms_member *sorted, double *scratch)
+static void arms_fill(struct arms *a, const struct curriculum_item *items,
+                      const struct arms_member *sorted, double *scratch)
 {
 	for (int i = 0, end, arm = 0; i < a->n_problems; i = end, arm++) {
-		for (end = i; end < a->n_problems && !strcmp(sorted[end].name, sorted[i].name); end++)
+		for (end = i; end < a->n_problems && !strcmp(sorted[end].name, sorted[i].name);
+		     end++)
 			a->members[end] = sorted[end].item;
 		a->items[arm] = (struct arm){sorted[i].name, 0, a->members + i, end - i};
 		a->items[arm].difficulty = mean_difficulty(items, a->members + i, end - i, scratch);
@@ -94,9 +98,10 @@ static void arms_fill(struct arms *a, const struct curriculum_item *items, const
 
 int arms_new(const struct curriculum_item *items, int n, struct arms *out)
 {
-	struct arms_member *sorted = mem_alloc((size_t)n, sizeof *sorted, "the arms of a curriculum");
-	double             *scratch = mem_alloc((size_t)n, sizeof *scratch, "the arms of a curriculum");
-	int                 status = ERR_INPUT;
+	struct arms_member *sorted =
+	        mem_alloc((size_t)n, sizeof *sorted, "the arms of a curriculum");
+	double *scratch = mem_alloc((size_t)n, sizeof *scratch, "the arms of a curriculum");
+	int     status = ERR_INPUT;
 
 	*out = (struct arms){.n_problems = n};
 	if (sorted && scratch) {
@@ -104,8 +109,10 @@ int arms_new(const struct curriculum_item *items, int n, struct arms *out)
 			sorted[i] = (struct arms_member){arms_name_of(&items[i]), i};
 		qsort(sorted, (size_t)n, sizeof *sorted, by_name_then_item);
 		out->n = count_names(sorted, n);
-		out->items = mem_alloc((size_t)out->n, sizeof *out->items, "the arms of a curriculum");
-		out->members = mem_alloc((size_t)n, sizeof *out->members, "the arms of a curriculum");
+		out->items =
+		        mem_alloc((size_t)out->n, sizeof *out->items, "the arms of a curriculum");
+		out->members =
+		        mem_alloc((size_t)n, sizeof *out->members, "the arms of a curriculum");
 		out->of = mem_alloc((size_t)n, sizeof *out->of, "the arms of a curriculum");
 		status = out->items && out->members && out->of ? OK : ERR_INPUT;
 	}
@@ -133,7 +140,8 @@ void arms_softmax(const double *score, double temperature, int n, double *P)
 	for (int i = 0; i < n; i++)
 		best = score[i] > best ? score[i] : best;
 	for (int i = 0; i < n; i++) {
-		P[i] = temperature > 0 ? real_exp((score[i] - best) / temperature) : score[i] == best;
+		P[i] = temperature > 0 ? real_exp((score[i] - best) / temperature)
+		                       : score[i] == best;
 		sum += P[i];
 	}
 	for (int i = 0; i < n; i++)

@@ -15,9 +15,11 @@ int bandit_new(const struct curriculum_problems *p, struct bandit *out)
 {
 	size_t n = (size_t)p->arms->n;
 
-	*out = (struct bandit){.arms = p->arms, .seed = p->options->seed, .temperature = p->options->temperature};
+	*out = (struct bandit){
+	        .arms = p->arms, .seed = p->options->seed, .temperature = p->options->temperature};
 	out->score = mem_alloc(n, sizeof *out->score, "the scores of a curriculum");
-	out->probability = mem_alloc(n, sizeof *out->probability, "the probabilities of a curriculum");
+	out->probability =
+	        mem_alloc(n, sizeof *out->probability, "the probabilities of a curriculum");
 	out->up_to = mem_alloc(n, sizeof *out->up_to, "the probabilities of a curriculum");
 	if (out->score && out->probability && out->up_to)
 		return OK;
@@ -50,7 +52,8 @@ static struct rng_key bandit_key_of(const struct bandit *b, int64_t draw, uint32
 	return (struct rng_key){b->seed, RNG_CURRICULUM, (uint32_t)(draw >> 32), what, 0};
 }
 
-/* Scaled to the sum as it was rounded, so that the last arm's end is never missed; an arm of probability 0 is never drawn. */
+/* Scaled to the sum as it was rounded, so that the last arm's end is never missed; an arm of
+ * probability 0 is never drawn. */
 int bandit_draw(struct bandit *b)
 {
 	int    low = 0, high = b->arms->n - 1;
@@ -71,7 +74,8 @@ int bandit_draw(struct bandit *b)
 
 int bandit_below(const struct bandit *b, int n)
 {
-	return (int)rng_below(bandit_key_of(b, b->draws - 1, DRAW_MEMBER), (uint32_t)(b->draws - 1), (uint32_t)n);
+	return (int)rng_below(bandit_key_of(b, b->draws - 1, DRAW_MEMBER), (uint32_t)(b->draws - 1),
+	                      (uint32_t)n);
 }
 
 void bandit_probabilities(struct bandit *b, double *P)
@@ -85,7 +89,8 @@ int bandit_save(const struct bandit *b, json_t *object)
 	char hash[17];
 
 	snprintf(hash, sizeof hash, "%016" PRIx64, b->arms->hash);
-	if (json_object_set_new(object, "draws", json_integer(b->draws)) | json_object_set_new(object, "arms", json_string(hash)))
+	if (json_object_set_new(object, "draws", json_integer(b->draws)) |
+	    json_object_set_new(object, "arms", json_string(hash)))
 		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
 	return OK;
 }
@@ -98,6 +103,9 @@ int bandit_load(struct bandit *b, const char *place, const json_t *object)
 	snprintf(mine, sizeof mine, "%016" PRIx64, b->arms->hash);
 	TRY(json_get_text(place, object, "arms", JSON_REQUIRED, &hash));
 	if (strcmp(hash, mine) != 0)
-		return error_set(ERR_INPUT, "%s: the run was started on problems of other categories; resume it on the same data", place);
+		return error_set(ERR_INPUT,
+		                 "%s: the run was started on problems of other categories; resume "
+		                 "it on the same data",
+		                 place);
 	return json_get_int(place, object, "draws", JSON_REQUIRED, 0, DECK_POSITION_MAX, &b->draws);
 }

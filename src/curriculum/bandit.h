@@ -1,7 +1,10 @@
-/* bandit.h - what sec and dump share: scores of arms become probabilities, and keyed chance draws an arm.
+/* bandit.h - what sec and dump share: scores of arms become probabilities, and keyed chance draws
+ * an arm.
  *
- *     P_a = softmax(score / temperature)_a           bandit_settle, once after scores changed: O(arms)
- *     arm of draw d: the first a with  u_d < P_0 + ... + P_a,  u_d keyed (seed, RNG_CURRICULUM, d)          bandit_draw: O(log arms)
+ *     P_a = softmax(score / temperature)_a           bandit_settle, once after scores changed:
+ *                                                    O(arms)
+ *     arm of draw d: the first a with  u_d < P_0 + ... + P_a,  u_d keyed (seed, RNG_CURRICULUM, d)
+ *                                                              bandit_draw: O(log arms)
  *
  * The number of draws so far is state; scores are the method's. */
 #ifndef CURRICULUM_BANDIT_H
@@ -13,16 +16,20 @@ struct bandit {
 	const struct arms *arms;
 	uint64_t           seed;
 	double             temperature;
-	double            *score, *probability, *up_to; /* [arms] score: set by the method; up_to: cumulated probabilities */
-	int64_t            draws;
-	int                settled; /* probability and up_to belong to score */
+	/* [arms] score: set by the method; up_to: cumulated probabilities */
+	double *score, *probability, *up_to;
+	int64_t draws;
+	int     settled; /* probability and up_to belong to score */
 };
 
-int  bandit_new(const struct curriculum_problems *p, struct bandit *out); /* all scores 0; ERR_INPUT: memory */
+/* all scores 0; ERR_INPUT: memory */
+int  bandit_new(const struct curriculum_problems *p, struct bandit *out);
 void bandit_free(struct bandit *b);
-void bandit_settle(struct bandit *b);             /* the method sets settled = 0 when it changed a score */
-int  bandit_draw(struct bandit *b);               /* an arm */
-int  bandit_below(const struct bandit *b, int n); /* a number in [0, n), keyed like the draw before it */
+/* the method sets settled = 0 when it changed a score */
+void bandit_settle(struct bandit *b);
+int  bandit_draw(struct bandit *b); /* an arm */
+/* a number in [0, n), keyed like the draw before it */
+int  bandit_below(const struct bandit *b, int n);
 void bandit_probabilities(struct bandit *b, double *P /* [arms] */);
 
 int bandit_save(const struct bandit *b, json_t *object); /* "draws" and, of the arms, their hash */

@@ -20,12 +20,14 @@ struct curriculum {
 	struct arms                   arms;
 	struct curriculum_problems    problems;
 	void                         *state;
-	struct arm_stats              stats; /* of the step that is going on, or else of the last one */
-	int                           in_step;
+	/* of the step that is going on, or else of the last one */
+	struct arm_stats stats;
+	int              in_step;
 };
 
 static const struct curriculum_kind *const kinds[] = {
-        &curriculum_uniform, &curriculum_sequential, &curriculum_easy_to_hard, &curriculum_sec, &curriculum_dump,
+        &curriculum_uniform, &curriculum_sequential, &curriculum_easy_to_hard,
+        &curriculum_sec,     &curriculum_dump,
 };
 
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
@@ -66,7 +68,8 @@ static int curriculum_fill(struct curriculum *c, const struct curriculum_item *i
 	return c->kind->create(&c->problems, &c->state);
 }
 
-int curriculum_new(const struct curriculum_options *o, const struct curriculum_item *items, int n, struct curriculum **out)
+int curriculum_new(const struct curriculum_options *o, const struct curriculum_item *items, int n,
+                   struct curriculum **out)
 {
 	const struct curriculum_kind *kind = NULL;
 	struct curriculum            *c;
@@ -75,7 +78,8 @@ int curriculum_new(const struct curriculum_options *o, const struct curriculum_i
 	*out = NULL;
 	TRY(curriculum_find(o->kind, &kind));
 	if (n <= 0)
-		return error_set(ERR_INPUT, "the data set has no problems to choose from; see the messages about its rows");
+		return error_set(ERR_INPUT, "the data set has no problems to choose from; see the "
+		                            "messages about its rows");
 	c = mem_alloc(1, sizeof *c, "a curriculum");
 	if (!c)
 		return ERR_INPUT;
@@ -172,10 +176,14 @@ int curriculum_load(struct curriculum *c, const char *place, const json_t *state
 	TRY(json_get_text(place, state, "kind", JSON_REQUIRED, &kind));
 	TRY(json_get_int(place, state, "problems", JSON_REQUIRED, 1, INT32_MAX, &n));
 	if (strcmp(kind, c->kind->name) != 0)
-		return error_set(ERR_INPUT, "%s: the run was started with curriculum.kind %s, not %s; resume it with that one", place, kind,
-		                 c->kind->name);
+		return error_set(ERR_INPUT,
+		                 "%s: the run was started with curriculum.kind %s, not %s; resume "
+		                 "it with that one",
+		                 place, kind, c->kind->name);
 	if (n != c->problems.n)
-		return error_set(ERR_INPUT, "%s: the run was started on %lld problems, the data set now has %d; resume it on the same data",
+		return error_set(ERR_INPUT,
+		                 "%s: the run was started on %lld problems, the data set now has "
+		                 "%d; resume it on the same data",
 		                 place, (long long)n, c->problems.n);
 	status = c->kind->load(c->state, &scratch, place, state);
 	arena_free(&scratch);

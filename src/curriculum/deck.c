@@ -8,7 +8,8 @@ int deck_deal(struct deck *d)
 	uint32_t card;
 
 	if (d->shuffled != pass + 1) {
-		rng_permutation((struct rng_key){d->seed, RNG_ORDER, (uint32_t)pass, d->number, 0}, (uint32_t)d->n, d->order);
+		rng_permutation((struct rng_key){d->seed, RNG_ORDER, (uint32_t)pass, d->number, 0},
+		                (uint32_t)d->n, d->order);
 		d->shuffled = pass + 1;
 	}
 	card = d->order[d->position++ % d->n];

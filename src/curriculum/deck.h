@@ -1,7 +1,9 @@
-/* deck.h - problems dealt in shuffled passes: each once before any comes twice, in an order that depends on (seed, deck, pass) alone.
+/* deck.h - problems dealt in shuffled passes: each once before any comes twice, in an order that
+ * depends on (seed, deck, pass) alone.
  *
  *     position   0 1 2 ... n-1 | n ... 2n-1 | ...        pass = position / n
- *     problem    members[order_pass[position mod n]]     order_pass: the permutation keyed (seed, RNG_ORDER, pass, number of the deck)
+ *     problem    members[order_pass[position mod n]]     order_pass: the permutation keyed (seed,
+ *                                                        RNG_ORDER, pass, number of the deck)
  *
  * The whole state is the position. A deck that is used up begins its next pass by itself. */
 #ifndef CURRICULUM_DECK_H

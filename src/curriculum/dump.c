@@ -74,7 +74,9 @@ static int dump_allocate(struct dump *d)
 	size_t n = (size_t)d->problems->arms->n, size = (size_t)d->problems->options->window;
 
 	if (size > (size_t)INT32_MAX / n)
-		return error_set(ERR_INPUT, "curriculum.window: %zu entries for each of %zu arms are too many", size, n);
+		return error_set(ERR_INPUT,
+		                 "curriculum.window: %zu entries for each of %zu arms are too many",
+		                 size, n);
 	d->values = mem_alloc(n * size, sizeof *d->values, "the windows of dump");
 	d->windows = mem_alloc(n, sizeof *d->windows, "the windows of dump");
 	d->seen = mem_alloc(n, sizeof *d->seen, "the arms of dump");
@@ -119,7 +121,8 @@ static void rescore(struct dump *d)
 	for (int a = 0; a < n; a++)
 		all += (double)d->seen[a];
 	for (int a = 0; a < n; a++)
-		d->bandit.score[a] = dump_score(dump_mean_of(&d->windows[a], o->window), (double)d->seen[a], all, o->exploration);
+		d->bandit.score[a] = dump_score(dump_mean_of(&d->windows[a], o->window),
+		                                (double)d->seen[a], all, o->exploration);
 	d->bandit.settled = 0;
 }
 
@@ -132,7 +135,8 @@ static void dump_observe(void *state, const struct curriculum_outcome *outcomes,
 		int a = d->problems->arms->of[outcomes[g].item], usable = 0;
 		for (int i = 0; i < outcomes[g].n_rollouts; i++)
 			if (isfinite(outcomes[g].advantage[i])) {
-				dump_push(&d->windows[a], o->window, (float)fabs(outcomes[g].advantage[i]));
+				dump_push(&d->windows[a], o->window,
+				          (float)fabs(outcomes[g].advantage[i]));
 				usable++;
 			}
 		d->seen[a] += o->count_prompts ? usable > 0 : usable;
@@ -161,7 +165,7 @@ static int dump_save(const void *state, struct arena *scratch, json_t *object)
 	const struct dump *d = state;
 	int                n = d->problems->arms->n, size = d->problems->options->window, k = 0;
 	int64_t           *lengths = arena_alloc(scratch, (size_t)n, sizeof *lengths);
-	double            *entries = arena_alloc(scratch, (size_t)n * (size_t)size, sizeof *entries);
+	double *entries = arena_alloc(scratch, (size_t)n * (size_t)size, sizeof *entries);
 
 	if (!lengths || !entries)
 		return ERR_INPUT;

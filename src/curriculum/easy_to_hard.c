@@ -14,10 +14,11 @@
 struct easy_to_hard {
 	const struct curriculum_problems *problems;
 	int                              *sorted; /* [n] problems by level */
-	uint32_t                         *order;  /* [n] of the deck in use; another level's deck shuffles anew */
-	struct deck                      *levels; /* [n_levels] */
-	int                               n_levels;
-	int64_t                           step;
+	/* [n] of the deck in use; another level's deck shuffles anew */
+	uint32_t    *order;
+	struct deck *levels; /* [n_levels] */
+	int          n_levels;
+	int64_t      step;
 };
 
 /* ---- levels ---- */
@@ -40,25 +41,30 @@ static int easy_to_hard_check(const struct curriculum_problems *p)
 {
 	for (int i = 0; i < p->n; i++)
 		if (!isfinite(p->items[i].difficulty))
-			return error_set(
-			        ERR_INPUT,
-			        "curriculum.kind easy_to_hard: problem %d of the data (counted from 1) has no difficulty; give every "
-			        "row the column difficulty",
-			        i + 1);
+			return error_set(ERR_INPUT,
+			                 "curriculum.kind easy_to_hard: problem %d of the data "
+			                 "(counted from 1) has no difficulty; give every "
+			                 "row the column difficulty",
+			                 i + 1);
 	if (p->options->levels > p->n)
-		return error_set(ERR_INPUT, "curriculum.levels is %d, but there are only %d problems", p->options->levels, p->n);
+		return error_set(ERR_INPUT,
+		                 "curriculum.levels is %d, but there are only %d problems",
+		                 p->options->levels, p->n);
 	return OK;
 }
 
-static int ends_level(const struct curriculum_options *o, const struct keyed *sorted, int n, int i, int level)
+static int ends_level(const struct curriculum_options *o, const struct keyed *sorted, int n, int i,
+                      int level)
 {
 	if (i + 1 == n)
 		return 1;
-	return o->levels ? i + 1 == (int)((int64_t)n * (level + 1) / o->levels) : sorted[i + 1].key != sorted[i].key;
+	return o->levels ? i + 1 == (int)((int64_t)n * (level + 1) / o->levels)
+	                 : sorted[i + 1].key != sorted[i].key;
 }
 
 /* Where each level ends in sorted[n]; writes at most n ends and returns how many. */
-static int find_levels(const struct curriculum_options *o, const struct keyed *sorted, int n, int *end)
+static int find_levels(const struct curriculum_options *o, const struct keyed *sorted, int n,
+                       int *end)
 {
 	int levels = 0;
 
@@ -77,8 +83,11 @@ static int make_levels(struct easy_to_hard *e, const int *end)
 		return ERR_INPUT;
 	for (int l = 0; l < e->n_levels; l++) {
 		int first = l && !o->cumulative ? end[l - 1] : 0;
-		e->levels[l] = (struct deck){
-		        .seed = o->seed, .number = (uint32_t)l, .members = e->sorted + first, .n = end[l] - first, .order = e->order};
+		e->levels[l] = (struct deck){.seed = o->seed,
+		                             .number = (uint32_t)l,
+		                             .members = e->sorted + first,
+		                             .n = end[l] - first,
+		                             .order = e->order};
 	}
 	return OK;
 }
@@ -88,7 +97,9 @@ static int sort_levels(struct easy_to_hard *e, struct keyed *sorted, int *end)
 	const struct curriculum_problems *p = e->problems;
 
 	for (int i = 0; i < p->n; i++)
-		sorted[i] = (struct keyed){p->options->hard_first ? -p->items[i].difficulty : p->items[i].difficulty, i};
+		sorted[i] = (struct keyed){p->options->hard_first ? -p->items[i].difficulty
+		                                                  : p->items[i].difficulty,
+		                           i};
 	qsort(sorted, (size_t)p->n, sizeof *sorted, by_key_then_item);
 	for (int i = 0; i < p->n; i++)
 		e->sorted[i] = sorted[i].item;
@@ -175,7 +186,7 @@ static void easy_to_hard_probabilities(void *state, double *P)
 static int easy_to_hard_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct easy_to_hard *e = state;
-	int64_t                   *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);
+	int64_t *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);
 
 	if (!position)
 		return ERR_INPUT;
@@ -187,7 +198,8 @@ static int easy_to_hard_save(const void *state, struct arena *scratch, json_t *o
 	return OK;
 }
 
-static int easy_to_hard_load(void *state, struct arena *scratch, const char *place, const json_t *object)
+static int easy_to_hard_load(void *state, struct arena *scratch, const char *place,
+                             const json_t *object)
 {
 	struct easy_to_hard *e = state;
 	int64_t             *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);

@@ -10,7 +10,8 @@ static int numbers_put(json_t *object, const char *key, struct text *t)
 {
 	int status = text_status(t);
 
-	if (status == OK && json_object_set_new(object, key, json_string(t->data ? t->data : "")) != 0)
+	if (status == OK &&
+	    json_object_set_new(object, key, json_string(t->data ? t->data : "")) != 0)
 		status = error_set(ERR_INPUT, "out of memory for the state of the curriculum");
 	text_free(t);
 	return status;
@@ -36,10 +37,12 @@ int numbers_save_int(json_t *object, const char *key, const int64_t *x, int n)
 
 static int numbers_wrong(const char *place, const char *key, int n)
 {
-	return error_set(ERR_INPUT, "%s: curriculum: %s must hold %d numbers within its bounds", place, key, n);
+	return error_set(ERR_INPUT, "%s: curriculum: %s must hold %d numbers within its bounds",
+	                 place, key, n);
 }
 
-int numbers_load(const char *place, const json_t *object, const char *key, double low, double high, int n, double *x)
+int numbers_load(const char *place, const json_t *object, const char *key, double low, double high,
+                 int n, double *x)
 {
 	const char *s;
 	char       *end;
@@ -53,7 +56,8 @@ int numbers_load(const char *place, const json_t *object, const char *key, doubl
 	return *s ? numbers_wrong(place, key, n) : OK;
 }
 
-int numbers_load_int(const char *place, const json_t *object, const char *key, int64_t high, int n, int64_t *x)
+int numbers_load_int(const char *place, const json_t *object, const char *key, int64_t high, int n,
+                     int64_t *x)
 {
 	const char *s;
 	char       *end;

@@ -1,4 +1,5 @@
-/* numbers.h - many numbers of a curriculum's state as one JSON text, "0.4 0.15 0", with all their digits: short for people and for the file. */
+/* numbers.h - many numbers of a curriculum's state as one JSON text, "0.4 0.15 0", with all their
+ * digits: short for people and for the file. */
 #ifndef CURRICULUM_NUMBERS_H
 #define CURRICULUM_NUMBERS_H
 
@@ -8,9 +9,12 @@
 int numbers_save(json_t *object, const char *key, const double *x, int n);
 int numbers_save_int(json_t *object, const char *key, const int64_t *x, int n);
 
-/* Writes x [n], all finite and within low .. high. ERR_INPUT, naming place and key, for any other number of numbers, or a wrong one; x is then
- * undefined. */
-int numbers_load(const char *place, const json_t *object, const char *key, double low, double high, int n, double *x);
-int numbers_load_int(const char *place, const json_t *object, const char *key, int64_t high, int n, int64_t *x); /* from 0 on */
+/* Writes x [n], all finite and within low .. high. ERR_INPUT, naming place and key, for any other
+ * number of numbers, or a wrong one; x is then undefined. */
+int numbers_load(const char *place, const json_t *object, const char *key, double low, double high,
+                 int n, double *x);
+/* from 0 on */
+int numbers_load_int(const char *place, const json_t *object, const char *key, int64_t high, int n,
+                     int64_t *x);
 
 #endif

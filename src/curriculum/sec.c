@@ -13,10 +13,11 @@
 
 struct sec {
 	const struct curriculum_problems *problems;
-	struct bandit                     bandit;         /* its scores are Q */
-	struct deck                      *decks;          /* [arms] */
-	uint32_t                         *order;          /* [problems] of all decks, arm behind arm */
-	double                           *mean, *answers; /* [arms] of one step */
+	struct bandit                     bandit; /* its scores are Q */
+	struct deck                      *decks;  /* [arms] */
+	/* [problems] of all decks, arm behind arm */
+	uint32_t *order;
+	double   *mean, *answers; /* [arms] of one step */
 };
 
 void sec_update(double alpha, int keep_unsampled, const double *mean, int n, double *Q)
@@ -68,8 +69,11 @@ static int sec_create(const struct curriculum_problems *p, void **state)
 	order = s->order;
 	for (int a = 0; a < p->arms->n; a++) {
 		const struct arm *arm = &p->arms->items[a];
-		s->decks[a] = (struct deck){
-		        .seed = p->options->seed, .number = (uint32_t)a, .members = arm->members, .n = arm->n, .order = order};
+		s->decks[a] = (struct deck){.seed = p->options->seed,
+		                            .number = (uint32_t)a,
+		                            .members = arm->members,
+		                            .n = arm->n,
+		                            .order = order};
 		order += arm->n;
 	}
 	*state = s;
@@ -100,7 +104,8 @@ static void sec_observe(void *state, const struct curriculum_outcome *outcomes, 
 			}
 	for (int a = 0; a < n_arms; a++)
 		s->mean[a] = s->answers[a] > 0 ? s->mean[a] / s->answers[a] : NAN;
-	sec_update(s->problems->options->alpha, s->problems->options->keep_unsampled, s->mean, n_arms, s->bandit.score);
+	sec_update(s->problems->options->alpha, s->problems->options->keep_unsampled, s->mean,
+	           n_arms, s->bandit.score);
 	s->bandit.settled = 0;
 }
 

@@ -39,19 +39,22 @@ static int sequential_save(const void *state, struct arena *scratch, json_t *obj
 	return OK;
 }
 
-static int sequential_load(void *state, struct arena *scratch, const char *place, const json_t *object)
+static int sequential_load(void *state, struct arena *scratch, const char *place,
+                           const json_t *object)
 {
 	struct sequential *s = state;
 
 	(void)scratch;
-	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX, &s->position);
+	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX,
+	                    &s->position);
 }
 
 static int sequential_metrics(const void *state, json_t *object)
 {
 	const struct sequential *s = state;
 
-	if (json_object_set_new(object, "curriculum/epoch", json_real((double)s->position / s->n)) != 0)
+	if (json_object_set_new(object, "curriculum/epoch",
+	                        json_real((double)s->position / s->n)) != 0)
 		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
 	return OK;
 }

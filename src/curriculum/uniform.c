@@ -66,14 +66,16 @@ static int uniform_load(void *state, struct arena *scratch, const char *place, c
 	struct uniform *u = state;
 
 	(void)scratch;
-	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX, &u->deck.position);
+	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX,
+	                    &u->deck.position);
 }
 
 static int uniform_metrics(const void *state, json_t *object)
 {
 	const struct uniform *u = state;
 
-	if (json_object_set_new(object, "curriculum/epoch", json_real((double)u->deck.position / u->deck.n)) != 0)
+	if (json_object_set_new(object, "curriculum/epoch",
+	                        json_real((double)u->deck.position / u->deck.n)) != 0)
 		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
 	return OK;
 }

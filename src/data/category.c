@@ -9,7 +9,9 @@
 
 static int missing(const struct problem *p, const char *column)
 {
-	return error_set(ERR_INPUT, "problem %s has no column \"%s\" with a text, a number or a boolean", p->id, column);
+	return error_set(ERR_INPUT,
+	                 "problem %s has no column \"%s\" with a text, a number or a boolean",
+	                 p->id, column);
 }
 
 static int add_column(const struct problem *p, const char *column, struct text *out)
@@ -46,7 +48,8 @@ static int category_add_value(const struct problem *p, const char *column, struc
 	return OK;
 }
 
-int category_name(const struct problem *p, const char *const *columns, int n, struct arena *a, const char **out)
+int category_name(const struct problem *p, const char *const *columns, int n, struct arena *a,
+                  const char **out)
 {
 	struct text t = {0};
 	int         status = OK;

@@ -26,15 +26,18 @@ static int dataset_make_room(struct dataset *d, int *capacity)
 }
 
 /* "folder/train.jsonl.gz" -> "train", or the name given */
-static char *default_id(const struct dataset_options *o, const char *path, size_t line, struct arena *a)
+static char *default_id(const struct dataset_options *o, const char *path, size_t line,
+                        struct arena *a)
 {
-	const char *slash = strrchr(path, '/'), *stem = slash ? slash + 1 : path, *name = o->name ? o->name : stem;
+	const char *slash = strrchr(path, '/'), *stem = slash ? slash + 1 : path,
+	           *name = o->name ? o->name : stem;
 
-	return arena_format(a, "%.*s:%zu", (int)(o->name ? strlen(name) : strcspn(name, ".")), name, line);
+	return arena_format(a, "%.*s:%zu", (int)(o->name ? strlen(name) : strcspn(name, ".")), name,
+	                    line);
 }
 
-static int read_one(const struct dataset_stream *s, const char *file, const char *row, size_t n, const struct dataset_options *o,
-                    struct dataset *d)
+static int read_one(const struct dataset_stream *s, const char *file, const char *row, size_t n,
+                    const struct dataset_options *o, struct dataset *d)
 {
 	struct problem *p = &d->problems[d->n];
 	char            place[512];
@@ -61,7 +64,8 @@ static int is_full(const struct dataset *d, const struct dataset_options *o)
 	return o->problems_max > 0 && d->n >= o->problems_max;
 }
 
-static int dataset_read_rows(struct dataset_stream *in, const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
+static int dataset_read_rows(struct dataset_stream *in, const char *path,
+                             const struct dataset_options *o, struct dataset *d, int *capacity)
 {
 	const char *row;
 	size_t      n;
@@ -79,7 +83,8 @@ static int dataset_read_rows(struct dataset_stream *in, const char *path, const 
 	return OK;
 }
 
-static int dataset_read_file(const char *path, const struct dataset_options *o, struct dataset *d, int *capacity)
+static int dataset_read_file(const char *path, const struct dataset_options *o, struct dataset *d,
+                             int *capacity)
 {
 	const char           *file = arena_text(&d->arena, path, strlen(path));
 	struct dataset_stream in;
@@ -91,7 +96,8 @@ static int dataset_read_file(const char *path, const struct dataset_options *o, 
 	return status;
 }
 
-int dataset_read(const char *const *paths, int n_paths, const struct dataset_options *options, struct dataset *out)
+int dataset_read(const char *const *paths, int n_paths, const struct dataset_options *options,
+                 struct dataset *out)
 {
 	static const struct dataset_options defaults = {0};
 	int                                 capacity = 0, status = OK;
@@ -133,8 +139,10 @@ int dataset_index(const struct problem *problems, int n, struct arena *a, struct
 	p = &problems[twice[0].item];
 	q = &problems[twice[1].item];
 	return error_set(ERR_INPUT,
-	                 "two problems have the id \"%s\": %s:%d and %s:%d; ids must differ (data.id_column names another "
-	                 "column for them, or line for FILE:LINE, where FILE is the name: of each file of data.train and data.eval)",
+	                 "two problems have the id \"%s\": %s:%d and %s:%d; ids must differ "
+	                 "(data.id_column names another "
+	                 "column for them, or line for FILE:LINE, where FILE is the name: of each "
+	                 "file of data.train and data.eval)",
 	                 p->id, file_of(p), p->line, file_of(q), q->line);
 }
 

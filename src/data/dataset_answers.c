@@ -4,13 +4,15 @@
 
 #include <string.h>
 
-/* Texts, numbers and truth values; lists in lists are grids and the like, one value for those who read them. */
+/* Texts, numbers and truth values; lists in lists are grids and the like, one value for those who
+ * read them. */
 static int answers_are_plain(const json_t *list)
 {
 	const json_t *v;
 	size_t        i;
 
-	json_array_foreach(list, i, v) if (!json_is_string(v) && !json_is_number(v) && !json_is_boolean(v)) return 0;
+	json_array_foreach(list, i, v) if (!json_is_string(v) && !json_is_number(v) &&
+	                                   !json_is_boolean(v)) return 0;
 	return 1;
 }
 
@@ -26,13 +28,15 @@ static int answers_join(const struct reader *r, const char *const *items, int n,
 	return *out ? OK : ERR_INPUT;
 }
 
-int dataset_take_answer(const struct reader *r, const char *name, const json_t *v, struct problem *p)
+int dataset_take_answer(const struct reader *r, const char *name, const json_t *v,
+                        struct problem *p)
 {
 	size_t       n = json_array_size(v);
 	const char **items;
 
 	if (json_is_array(v) && n == 0)
-		return error_set(ERR_INPUT, "%s: the answer \"%s\" is an empty list", r->place, name);
+		return error_set(ERR_INPUT, "%s: the answer \"%s\" is an empty list", r->place,
+		                 name);
 	TRY(dataset_copy_value(r, name, v, &p->answer));
 	if (!json_is_array(v) || !answers_are_plain(v))
 		return OK;

@@ -11,7 +11,8 @@ static long mend_unit(const char *s, size_t n)
 	if (n < 6 || s[0] != '\\' || s[1] != 'u')
 		return -1;
 	for (int i = 2; i < 6; i++) {
-		const char *digits = "0123456789abcdef", *d = memchr(digits, tolower((unsigned char)s[i]), 16);
+		const char *digits = "0123456789abcdef",
+		           *d = memchr(digits, tolower((unsigned char)s[i]), 16);
 		if (!d)
 			return -1;
 		unit = 16 * unit + (d - digits);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const prompt_columns[] = {"prompt", "messages", "conversations", "question", "problem", "instruction", "input", NULL};
+static const char *const prompt_columns[] = {"prompt",  "messages",    "conversations", "question",
+                                             "problem", "instruction", "input",         NULL};
 
 /* ---- messages ---- */
 
@@ -22,7 +23,8 @@ static const json_t *prompt_either(const json_t *message, const char *name, cons
 /* Whether a message says more than role and content. */
 static int prompt_says_more(const json_t *message)
 {
-	return json_object_get(message, "role") && json_object_size(message) > 1 + (json_object_get(message, "content") != NULL);
+	return json_object_get(message, "role") &&
+	       json_object_size(message) > 1 + (json_object_get(message, "content") != NULL);
 }
 
 static int prompt_keep_json(const struct reader *r, const json_t *message, const char **out)
@@ -36,11 +38,15 @@ static int prompt_keep_json(const struct reader *r, const json_t *message, const
 
 static int prompt_read_message(const struct reader *r, const json_t *v, size_t i, struct message *m)
 {
-	const json_t *role = prompt_either(v, "role", "from"), *content = prompt_either(v, "content", "value");
-	int           more = prompt_says_more(v), silent = more && (!content || json_is_null(content));
+	const json_t *role = prompt_either(v, "role", "from"),
+	             *content = prompt_either(v, "content", "value");
+	int more = prompt_says_more(v), silent = more && (!content || json_is_null(content));
 
 	if (!json_is_string(role) || !(json_is_string(content) || silent))
-		return error_set(ERR_INPUT, "%s: message %zu of the prompt needs \"role\" and \"content\", both texts", r->place, i);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: message %zu of the prompt needs \"role\" and \"content\", both texts",
+		        r->place, i);
 	TRY(dataset_copy_string(r, "role", role, &m->role));
 	for (size_t k = 0; k < sizeof prompt_speakers / sizeof *prompt_speakers; k++)
 		if (!json_object_get(v, "role") && !strcmp(m->role, prompt_speakers[k][0]))
@@ -74,10 +80,12 @@ static int prompt_is_conversation(const char *name)
 {
 	const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
 
-	return !strcmp(last, "messages") || !strcmp(last, "conversations") || !strcmp(last, "conversation");
+	return !strcmp(last, "messages") || !strcmp(last, "conversations") ||
+	       !strcmp(last, "conversation");
 }
 
-static int prompt_read_messages(const struct reader *r, const char *name, const json_t *list, struct problem *p)
+static int prompt_read_messages(const struct reader *r, const char *name, const json_t *list,
+                                struct problem *p)
 {
 	size_t          n = json_array_size(list);
 	struct message *m = arena_alloc(r->arena, n, sizeof *m);
@@ -93,11 +101,16 @@ static int prompt_read_messages(const struct reader *r, const char *name, const 
 	p->messages = m;
 	p->n_messages = (int)n;
 	if (!asked)
-		return error_set(ERR_INPUT, "%s: \"%s\" asks nothing: it needs a message of the user", r->place, name);
-	return prompt_ends_with_assistant(p) && prompt_is_conversation(name) ? prompt_split_off_reply(r, p) : OK;
+		return error_set(ERR_INPUT,
+		                 "%s: \"%s\" asks nothing: it needs a message of the user",
+		                 r->place, name);
+	return prompt_ends_with_assistant(p) && prompt_is_conversation(name)
+	               ? prompt_split_off_reply(r, p)
+	               : OK;
 }
 
-/* A list of messages in a text, as tables and some exporters keep it; NULL when the text is not one. Owned. */
+/* A list of messages in a text, as tables and some exporters keep it; NULL when the text is not
+ * one. Owned. */
 static json_t *prompt_parse_messages(const char *text, size_t n)
 {
 	json_t *list = NULL, *item;
@@ -105,9 +118,11 @@ static json_t *prompt_parse_messages(const char *text, size_t n)
 
 	if (text[blank] != '[' || json_parse("prompt", text, n, &list) != OK)
 		return NULL;
-	json_array_foreach(list, i, item) if (!json_is_string(prompt_either(item, "role", "from")) ||
-	                                      !(json_object_get(item, "content") || json_object_get(item, "value") ||
-	                                        json_object_get(item, "tool_calls")))
+	json_array_foreach(list, i,
+	                   item) if (!json_is_string(prompt_either(item, "role", "from")) ||
+	                             !(json_object_get(item, "content") ||
+	                               json_object_get(item, "value") ||
+	                               json_object_get(item, "tool_calls")))
 	{
 		json_decref(list);
 		return NULL;
@@ -135,7 +150,8 @@ static int prompt_add_input(const struct reader *r, struct problem *p)
 	return p->prompt ? OK : ERR_INPUT;
 }
 
-static int prompt_read_text(const struct reader *r, const char *name, const json_t *v, struct problem *p)
+static int prompt_read_text(const struct reader *r, const char *name, const json_t *v,
+                            struct problem *p)
 {
 	json_t *list;
 	int     status;
@@ -149,23 +165,29 @@ static int prompt_read_text(const struct reader *r, const char *name, const json
 		return status;
 	}
 	TRY(dataset_copy_string(r, name, v, &p->prompt));
-	return !r->options->prompt_column && !strcmp(name, "instruction") ? prompt_add_input(r, p) : OK;
+	return !r->options->prompt_column && !strcmp(name, "instruction") ? prompt_add_input(r, p)
+	                                                                  : OK;
 }
 
 /* ---- the worked completion ---- */
 
-/* The text of a completion: a text, or a list of one message of the assistant. NULL: something else, which stays a column. */
+/* The text of a completion: a text, or a list of one message of the assistant. NULL: something
+ * else, which stays a column. */
 static const json_t *prompt_completion(const json_t *v)
 {
-	const json_t *message = json_array_size(v) == 1 ? json_array_get(v, 0) : NULL, *role = json_object_get(message, "role");
+	const json_t *message = json_array_size(v) == 1 ? json_array_get(v, 0) : NULL,
+	             *role = json_object_get(message, "role");
 	const json_t *text =
-	        role && !strcmp(json_is_string(role) ? json_string_value(role) : "", "assistant") ? json_object_get(message, "content") : v;
+	        role && !strcmp(json_is_string(role) ? json_string_value(role) : "", "assistant")
+	                ? json_object_get(message, "content")
+	                : v;
 
 	return json_is_string(text) ? text : NULL;
 }
 
 /* completion beside a prompt; output or response beside an instruction. */
-static int prompt_read_completion(const struct reader *r, const char *prompt_name, struct problem *p)
+static int prompt_read_completion(const struct reader *r, const char *prompt_name,
+                                  struct problem *p)
 {
 	static const char *const names[] = {"completion", "output", "response"};
 	int                      n = prompt_name && !strcmp(prompt_name, "instruction") ? 3 : 1;
@@ -194,16 +216,21 @@ static json_t *prompt_value(const struct reader *r, const char *name)
 
 	if (!json_is_string(v))
 		return v ? json_incref((json_t *)(uintptr_t)v) : NULL;
-	return json_parse(name, json_string_value(v), json_string_length(v), &parsed) == OK ? parsed : NULL;
+	return json_parse(name, json_string_value(v), json_string_length(v), &parsed) == OK ? parsed
+	                                                                                    : NULL;
 }
 
 int dataset_read_template_values(const struct reader *r, struct problem *p)
 {
-	json_t *kwargs = prompt_value(r, "chat_template_kwargs"), *tools = prompt_value(r, "tools"), *all = NULL;
-	int     status = OK, has_tools = json_is_object(json_array_get(tools, 0));
+	json_t *kwargs = prompt_value(r, "chat_template_kwargs"), *tools = prompt_value(r, "tools"),
+	       *all = NULL;
+	int status = OK, has_tools = json_is_object(json_array_get(tools, 0));
 
 	if (!json_is_object(kwargs) && dataset_column(r->row, "chat_template_kwargs"))
-		status = error_set(ERR_INPUT, "%s: \"chat_template_kwargs\" must be an object of the chat template's variables", r->place);
+		status = error_set(ERR_INPUT,
+		                   "%s: \"chat_template_kwargs\" must be an object of the chat "
+		                   "template's variables",
+		                   r->place);
 	else if (json_object_size(kwargs) > 0 || has_tools) {
 		all = kwargs ? json_copy(kwargs) : json_object();
 		if (!all || (has_tools && json_object_set(all, "tools", tools) != 0))
@@ -222,12 +249,19 @@ int dataset_read_template_values(const struct reader *r, struct problem *p)
 int dataset_read_prompt(const struct reader *r, struct problem *p)
 {
 	const char   *name;
-	const json_t *v = dataset_chosen_column(r, r->options->prompt_column, prompt_columns, &name);
+	const json_t *v =
+	        dataset_chosen_column(r, r->options->prompt_column, prompt_columns, &name);
 
 	if (!v)
-		return r->options->prompt_optional ? OK : dataset_missing_column(r, "prompt", r->options->prompt_column, prompt_columns);
+		return r->options->prompt_optional
+		               ? OK
+		               : dataset_missing_column(r, "prompt", r->options->prompt_column,
+		                                        prompt_columns);
 	if (!json_is_array(v) && !json_is_string(v))
-		return error_set(ERR_INPUT, "%s: the prompt \"%s\" must be a text or a list of messages", r->place, name);
-	TRY(json_is_array(v) ? prompt_read_messages(r, name, v, p) : prompt_read_text(r, name, v, p));
+		return error_set(ERR_INPUT,
+		                 "%s: the prompt \"%s\" must be a text or a list of messages",
+		                 r->place, name);
+	TRY(json_is_array(v) ? prompt_read_messages(r, name, v, p)
+	                     : prompt_read_text(r, name, v, p));
 	return prompt_read_completion(r, name, p);
 }

@@ -9,8 +9,13 @@
 
 /* ---- finding columns ---- */
 
-static const char *const answer_columns[] = {
-        "answer", "solution", "ground_truth", "label", "reward_model.ground_truth", "ground_truth.target", NULL};
+static const char *const answer_columns[] = {"answer",
+                                             "solution",
+                                             "ground_truth",
+                                             "label",
+                                             "reward_model.ground_truth",
+                                             "ground_truth.target",
+                                             NULL};
 static const char *const id_columns[] = {"id", "unique_id", NULL};
 static const char *const category_columns[] = {"category", "data_source", "dataset", NULL};
 
@@ -52,7 +57,8 @@ static const json_t *first_column(const json_t *row, const char *const *names, c
 	return NULL;
 }
 
-const json_t *dataset_chosen_column(const struct reader *r, const char *chosen, const char *const *names, const char **name)
+const json_t *dataset_chosen_column(const struct reader *r, const char *chosen,
+                                    const char *const *names, const char **name)
 {
 	*name = chosen;
 	return chosen ? dataset_column(r->row, chosen) : first_column(r->row, names, name);
@@ -60,14 +66,16 @@ const json_t *dataset_chosen_column(const struct reader *r, const char *chosen, 
 
 enum { COLUMNS_SHOWN = 12 };
 
-/* A member that is a list of objects: where the rows are, when the file is one object around them. NULL: there is none. */
+/* A member that is a list of objects: where the rows are, when the file is one object around them.
+ * NULL: there is none. */
 static const char *list_of_rows(const json_t *row)
 {
 	const char *key;
 	json_t     *v;
 
 	json_object_foreach((json_t *)(uintptr_t)row, key,
-	                    v) if (json_array_size(v) > 0 && json_is_object(json_array_get(v, 0))) return key;
+	                    v) if (json_array_size(v) > 0 &&
+	                           json_is_object(json_array_get(v, 0))) return key;
 	return NULL;
 }
 
@@ -83,7 +91,8 @@ static void dataset_row_add_columns(const json_t *row, struct text *t)
 	text_print(t, "%s", shown > COLUMNS_SHOWN ? ", ..." : "");
 }
 
-int dataset_missing_column(const struct reader *r, const char *what, const char *chosen, const char *const *names)
+int dataset_missing_column(const struct reader *r, const char *what, const char *chosen,
+                           const char *const *names)
 {
 	struct text t = {0};
 	const char *rows = list_of_rows(r->row);
@@ -99,7 +108,10 @@ int dataset_missing_column(const struct reader *r, const char *what, const char 
 	}
 	dataset_row_add_columns(r->row, &t);
 	if (rows && !strcmp(what, "prompt"))
-		text_print(&t, "; if the rows are the items of \"%.80s\", take them out of there: jq -c '.[\"%.80s\"][]'", rows, rows);
+		text_print(&t,
+		           "; if the rows are the items of \"%.80s\", take them out of there: jq "
+		           "-c '.[\"%.80s\"][]'",
+		           rows, rows);
 	status = text_status(&t);
 	if (status == OK)
 		status = error_set(ERR_INPUT, "%s", t.data);
@@ -117,11 +129,11 @@ int dataset_copy_string(const struct reader *r, const char *name, const json_t *
 	if (strlen(s) != n)
 		return error_set(ERR_INPUT, "%s: \"%s\" has a NUL byte in it", r->place, name);
 	if (r->halves && strstr(s, "\xEF\xBF\xBD"))
-		return error_set(
-		        ERR_INPUT,
-		        "%s: \"%s\" has half of a surrogate pair in it (such as \\ud83d alone), which is no text; mend the row, or "
-		        "take it out",
-		        r->place, name);
+		return error_set(ERR_INPUT,
+		                 "%s: \"%s\" has half of a surrogate pair in it (such as \\ud83d "
+		                 "alone), which is no text; mend the row, or "
+		                 "take it out",
+		                 r->place, name);
 	*out = arena_text(r->arena, s, n);
 	return *out ? OK : ERR_INPUT;
 }
@@ -155,7 +167,8 @@ int dataset_copy_value(const struct reader *r, const char *name, const json_t *v
 		return copy_real(r, v, out);
 	if (json_is_integer(v) || json_is_boolean(v) || json_is_array(v))
 		return copy_json(r, v, out);
-	return error_set(ERR_INPUT, "%s: \"%s\" must be a text, a number or a list", r->place, name);
+	return error_set(ERR_INPUT, "%s: \"%s\" must be a text, a number or a list", r->place,
+	                 name);
 }
 
 static int dataset_row_read_text(const struct reader *r, const char *name, const char **out)
@@ -166,7 +179,8 @@ static int dataset_row_read_text(const struct reader *r, const char *name, const
 }
 
 /* A text, or a list of texts. */
-static int dataset_row_read_texts(const struct reader *r, const char *name, const char *const **out, int *n_out)
+static int dataset_row_read_texts(const struct reader *r, const char *name, const char *const **out,
+                                  int *n_out)
 {
 	const json_t *v = dataset_column(r->row, name);
 	size_t        n = json_is_array(v) ? json_array_size(v) : 1;
@@ -180,7 +194,8 @@ static int dataset_row_read_texts(const struct reader *r, const char *name, cons
 	for (size_t i = 0; i < n; i++) {
 		const json_t *one = json_is_array(v) ? json_array_get(v, i) : v;
 		if (!json_is_string(one))
-			return error_set(ERR_INPUT, "%s: \"%s\" must be a text or a list of texts", r->place, name);
+			return error_set(ERR_INPUT, "%s: \"%s\" must be a text or a list of texts",
+			                 r->place, name);
 		TRY(dataset_copy_string(r, name, one, &texts[i]));
 	}
 	*out = texts;
@@ -199,11 +214,15 @@ static int template_needs_prompt(const struct dataset_options *o)
 static int dataset_row_read_answer(const struct reader *r, struct problem *p)
 {
 	const char   *name;
-	const json_t *v = dataset_chosen_column(r, r->options->answer_column, answer_columns, &name);
+	const json_t *v =
+	        dataset_chosen_column(r, r->options->answer_column, answer_columns, &name);
 
 	if (v)
 		return dataset_take_answer(r, name, v, p);
-	return r->options->answer_optional ? OK : dataset_missing_column(r, "answer", r->options->answer_column, answer_columns);
+	return r->options->answer_optional
+	               ? OK
+	               : dataset_missing_column(r, "answer", r->options->answer_column,
+	                                        answer_columns);
 }
 
 /* 1.0, as an integer comes out of a table that once had a gap in the column. */
@@ -225,10 +244,12 @@ static int read_id(const struct reader *r, struct problem *p)
 	if (!v)
 		return OK;
 	if (json_is_real(v) && is_whole(json_real_value(v)))
-		return (p->id = arena_format(r->arena, "%.0f", json_real_value(v))) ? OK : ERR_INPUT;
+		return (p->id = arena_format(r->arena, "%.0f", json_real_value(v))) ? OK
+		                                                                    : ERR_INPUT;
 	if (!json_is_string(v) && !json_is_integer(v))
 		return error_set(ERR_INPUT,
-		                 "%s: \"%s\" must be a text or an integer; data.id_column names another column, or line for FILE:LINE",
+		                 "%s: \"%s\" must be a text or an integer; data.id_column names "
+		                 "another column, or line for FILE:LINE",
 		                 r->place, name);
 	return dataset_copy_value(r, name, v, &p->id);
 }
@@ -255,13 +276,15 @@ double dataset_difficulty(const json_t *v)
 	if (!text)
 		return json_is_number(v) ? json_number_value(v) : NAN;
 	x = strtod(text, &end);
-	return *text && !*end && strspn(text, "+-.0123456789eE") == strlen(text) && isfinite(x) ? x : NAN;
+	return *text && !*end && strspn(text, "+-.0123456789eE") == strlen(text) && isfinite(x)
+	               ? x
+	               : NAN;
 }
 
 static int read_labels(const struct reader *r, struct problem *p)
 {
 	const struct dataset_options *o = r->options;
-	const char                   *difficulty = o->difficulty_column ? o->difficulty_column : "difficulty";
+	const char *difficulty = o->difficulty_column ? o->difficulty_column : "difficulty";
 
 	p->difficulty = dataset_difficulty(dataset_column(r->row, difficulty));
 	TRY(dataset_read_template_values(r, p));
@@ -269,7 +292,8 @@ static int read_labels(const struct reader *r, struct problem *p)
 	TRY(dataset_row_read_text(r, "hint", &p->hint));
 	TRY(dataset_row_read_text(r, "rubric", &p->rubric));
 	TRY(dataset_row_read_texts(r, "skills", &p->skills, &p->n_skills));
-	return dataset_row_read_texts(r, "demonstrations", &p->demonstrations, &p->n_demonstrations);
+	return dataset_row_read_texts(r, "demonstrations", &p->demonstrations,
+	                              &p->n_demonstrations);
 }
 
 static int convert_row(const struct reader *r, struct problem *p)
@@ -308,8 +332,8 @@ static int parse_row(struct reader *r, const char *line, size_t n, struct text *
 	return json_parse(r->place, mended->data, mended->n, &r->row);
 }
 
-int dataset_read_row(const char *place, const char *line, size_t n, const struct dataset_options *options, struct arena *a,
-                     struct problem *out)
+int dataset_read_row(const char *place, const char *line, size_t n,
+                     const struct dataset_options *options, struct arena *a, struct problem *out)
 {
 	struct reader r = {.place = place, .options = options, .arena = a};
 	struct text   mended = {0};

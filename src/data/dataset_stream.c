@@ -24,7 +24,8 @@ static void stream_follow(struct stream_place *p, char c)
 	}
 }
 
-/* A first line that ends inside an object, but in none of its texts, is the beginning of an object over several lines. A list is a list. */
+/* A first line that ends inside an object, but in none of its texts, is the beginning of an object
+ * over several lines. A list is a list. */
 static enum dataset_layout stream_layout(const char *head, size_t n)
 {
 	struct stream_place p = {0};
@@ -36,7 +37,8 @@ static enum dataset_layout stream_layout(const char *head, size_t n)
 		return DATASET_LIST;
 	for (; i < n && head[i] != '\n'; i++)
 		stream_follow(&p, head[i]);
-	return i < n && head[i] == '\n' && p.depth > 0 && !p.in_text && n > i + 1 ? DATASET_OBJECTS : DATASET_LINES;
+	return i < n && head[i] == '\n' && p.depth > 0 && !p.in_text && n > i + 1 ? DATASET_OBJECTS
+	                                                                          : DATASET_LINES;
 }
 
 int dataset_stream_open(const char *path, struct dataset_stream *s)
@@ -104,13 +106,18 @@ static int stream_object(struct dataset_stream *s)
 		char byte;
 		TRY(stream_peek(s, &c));
 		if (c < 0)
-			return error_set(ERR_INPUT, "%s:%zu: the object that begins here does not end; is the file cut off?", s->path,
-			                 begins);
+			return error_set(ERR_INPUT,
+			                 "%s:%zu: the object that begins here does not end; is the "
+			                 "file cut off?",
+			                 s->path, begins);
 		if (c == '\n' && p.in_text)
-			return error_set(ERR_INPUT, "%s:%zu: not valid JSON: a text does not end on its line", s->path, s->line);
+			return error_set(ERR_INPUT,
+			                 "%s:%zu: not valid JSON: a text does not end on its line",
+			                 s->path, s->line);
 		if (s->row.n == DATASET_LINE_MAX)
-			return error_set(ERR_INPUT, "%s:%zu: the row that begins here is longer than %d bytes", s->path, begins,
-			                 DATASET_LINE_MAX);
+			return error_set(ERR_INPUT,
+			                 "%s:%zu: the row that begins here is longer than %d bytes",
+			                 s->path, begins, DATASET_LINE_MAX);
 		byte = (char)c;
 		stream_follow(&p, byte);
 		text_add(&s->row, &byte, 1);
@@ -119,7 +126,8 @@ static int stream_object(struct dataset_stream *s)
 	return text_status(&s->row);
 }
 
-/* What stands between the items of a list; *c is then the first byte of an item, or -1 behind the list. */
+/* What stands between the items of a list; *c is then the first byte of an item, or -1 behind the
+ * list. */
 static int stream_separator(struct dataset_stream *s, int *c)
 {
 	int comma = 0;
@@ -131,22 +139,30 @@ static int stream_separator(struct dataset_stream *s, int *c)
 		stream_take(s);
 		TRY(stream_skip_blank(s, c));
 	} else if (*c >= 0 && *c != ']') {
-		return error_set(ERR_INPUT, "%s:%zu: not valid JSON: a comma is missing between two items of the list", s->path, s->line);
+		return error_set(
+		        ERR_INPUT,
+		        "%s:%zu: not valid JSON: a comma is missing between two items of the list",
+		        s->path, s->line);
 	}
 	if (*c < 0)
-		return error_set(ERR_INPUT, "%s:%zu: the list does not end; is the file cut off?", s->path, s->line);
+		return error_set(ERR_INPUT, "%s:%zu: the list does not end; is the file cut off?",
+		                 s->path, s->line);
 	if (*c != ']' || comma)
 		return OK;
 	stream_take(s);
 	TRY(stream_skip_blank(s, c));
-	return *c < 0 ? OK : error_set(ERR_INPUT, "%s:%zu: something stands behind the list", s->path, s->line);
+	return *c < 0 ? OK
+	              : error_set(ERR_INPUT, "%s:%zu: something stands behind the list", s->path,
+	                          s->line);
 }
 
 static int stream_next_object(struct dataset_stream *s, int *c)
 {
 	TRY(s->layout == DATASET_LIST ? stream_separator(s, c) : stream_skip_blank(s, c));
 	if (*c >= 0 && *c != '{')
-		return error_set(ERR_INPUT, "%s:%zu: row %zu must be a JSON object, such as {\"prompt\": \"...\", \"answer\": \"...\"}",
+		return error_set(ERR_INPUT,
+		                 "%s:%zu: row %zu must be a JSON object, such as {\"prompt\": "
+		                 "\"...\", \"answer\": \"...\"}",
 		                 s->path, s->line, s->number + 1);
 	return OK;
 }
@@ -159,7 +175,8 @@ static int stream_next_line(struct dataset_stream *s, const char **row, size_t *
 
 	do {
 		TRY(lines_next(s->in, row, n));
-		for (blank = 0; *row && blank < *n && isspace((unsigned char)(*row)[blank]); blank++)
+		for (blank = 0; *row && blank < *n && isspace((unsigned char)(*row)[blank]);
+		     blank++)
 			;
 	} while (*row && blank == *n);
 	s->number = s->begins = lines_number(s->in);

@@ -4,8 +4,9 @@
  *     list       [object, object, ...], on one line or many
  *     objects    objects over several lines, one behind another
  *
- * Which of them is seen from the first 32 KiB. What is no JSON at all is refused there, with the command that turns it into rows. Only one row is in memory,
- * and none may be longer than DATASET_LINE_MAX. Private to dataset_*.c. */
+ * Which of them is seen from the first 32 KiB. What is no JSON at all is refused there, with the
+ * command that turns it into rows. Only one row is in memory, and none may be longer than
+ * DATASET_LINE_MAX. Private to dataset_*.c. */
 #ifndef DATA_DATASET_STREAM_H
 #define DATA_DATASET_STREAM_H
 
@@ -28,8 +29,9 @@ struct dataset_stream {
 	struct text   row;
 };
 
-int  dataset_stream_open(const char *path, struct dataset_stream *s);
-int  dataset_stream_next(struct dataset_stream *s, const char **row, size_t *n); /* *row: valid until the next call; NULL at the end */
+int dataset_stream_open(const char *path, struct dataset_stream *s);
+/* *row: valid until the next call; NULL at the end */
+int  dataset_stream_next(struct dataset_stream *s, const char **row, size_t *n);
 void dataset_stream_close(struct dataset_stream *s);
 
 #endif

@@ -14,7 +14,8 @@ static size_t field_length(const char *s)
 	return s[1 + n] == '}' ? n : 0;
 }
 
-static int dataset_template_add_value(const struct reader *r, const char *name, const json_t *v, struct text *t)
+static int dataset_template_add_value(const struct reader *r, const char *name, const json_t *v,
+                                      struct text *t)
 {
 	const char *s;
 
@@ -39,7 +40,10 @@ static int add_field(const struct reader *r, const char *name, const char *promp
 		return OK;
 	}
 	if (!v)
-		return error_set(ERR_INPUT, "%s: the row has no column \"%s\", which data.prompt_template asks for", r->place, name);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: the row has no column \"%s\", which data.prompt_template asks for",
+		        r->place, name);
 	return dataset_template_add_value(r, name, v, t);
 }
 
@@ -67,7 +71,8 @@ static int fill_template(const struct reader *r, const char *prompt, const char 
 	int         status = add_template(r, prompt, &t);
 
 	if (status == OK && t.n == 0)
-		status = error_set(ERR_INPUT, "%s: data.prompt_template gives an empty prompt", r->place);
+		status = error_set(ERR_INPUT, "%s: data.prompt_template gives an empty prompt",
+		                   r->place);
 	if (status == OK) {
 		*out = arena_text(r->arena, t.data, t.n);
 		status = *out ? OK : ERR_INPUT;

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const own_columns[] = {"id",   "prompt", "answer",         "category", "difficulty",
-                                          "hint", "rubric", "demonstrations", "skills",   NULL};
+static const char *const own_columns[] = {"id",         "prompt", "answer", "category",
+                                          "difficulty", "hint",   "rubric", "demonstrations",
+                                          "skills",     NULL};
 
 static void dataset_write_add_string(struct text *t, const char *s)
 {
@@ -68,7 +69,8 @@ static void add_prompt(struct text *t, const struct problem *p)
 	text_add(t, "]", 1);
 }
 
-/* Whether the column is written as a field of the problem: a difficulty on a scale that is not read is none. */
+/* Whether the column is written as a field of the problem: a difficulty on a scale that is not read
+ * is none. */
 static int dataset_write_is_own(const char *key, const json_t *v)
 {
 	if (!strcmp(key, "difficulty") && isnan(dataset_difficulty(v)))

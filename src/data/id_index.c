@@ -26,7 +26,8 @@ void id_index_sort(struct id_index *x)
 
 int id_index_find(const struct id_index *x, const char *id)
 {
-	int low = 0, high = x->n; /* the first entry that is not before the id lies in low .. high */
+	/* the first entry that is not before the id lies in low .. high */
+	int low = 0, high = x->n;
 
 	while (low < high) {
 		int middle = low + (high - low) / 2;

@@ -8,7 +8,8 @@
 
 /* ---- grams of a question ---- */
 
-struct grams { /* a walk over the texts of a problem; a gram may begin in one message and end in the next */
+/* a walk over the texts of a problem; a gram may begin in one message and end in the next */
+struct grams {
 	const struct problem *p;
 	int                   part; /* 0: the prompt; i > 0: message i - 1 */
 	const unsigned char  *at;   /* in the text of the part; NULL: not begun */
@@ -18,7 +19,10 @@ struct grams { /* a walk over the texts of a problem; a gram may begin in one me
 
 static const unsigned char *text_of(const struct problem *p, int part)
 {
-	const char *s = part == 0 ? p->prompt : strcmp(p->messages[part - 1].role, "system") ? p->messages[part - 1].content : "";
+	const char *s = part == 0 ? p->prompt
+	                : strcmp(p->messages[part - 1].role, "system")
+	                        ? p->messages[part - 1].content
+	                        : "";
 
 	return (const unsigned char *)(s ? s : "");
 }
@@ -27,7 +31,8 @@ enum { WIDE = 0xe3 }; /* first byte of the characters from U+3000 on */
 
 static int likeness_is_word(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c >= 0x80;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c >= 0x80;
 }
 
 static uint64_t likeness_add_byte(uint64_t h, unsigned char c)
@@ -126,7 +131,8 @@ static void add_grams(struct table *t, const struct problem *held_out, int i)
 		struct likeness_entry *e = likeness_place_of(t, gram);
 		if (!e->gram)
 			*e = (struct likeness_entry){.gram = gram, .owner = i, .seen = -1};
-		else if (e->owner != i && e->owner != SEVERAL && !same_question(&held_out[e->owner], &held_out[i]))
+		else if (e->owner != i && e->owner != SEVERAL &&
+		         !same_question(&held_out[e->owner], &held_out[i]))
 			e->owner = SEVERAL;
 	}
 }
@@ -167,8 +173,9 @@ static int likeness_is_own(const struct likeness_entry *e)
 /* ---- the best training question of each held-out one ---- */
 
 struct match {
-	int own;        /* grams */
-	int hits, with; /* those of them that the training question `with` has, which is gone through */
+	int own; /* grams */
+	/* those of them that the training question `with` has, which is gone through */
+	int hits, with;
 	int best, best_with;
 };
 
@@ -213,7 +220,8 @@ static int find_repeats(const struct problem *train, int n, struct arena *a, uns
 	return OK;
 }
 
-static int match_all(const struct problem *train, int n, struct table *t, struct arena *a, struct match *matches)
+static int match_all(const struct problem *train, int n, struct table *t, struct arena *a,
+                     struct match *matches)
 {
 	unsigned char *repeats;
 
@@ -228,8 +236,8 @@ static int match_all(const struct problem *train, int n, struct table *t, struct
 	return OK;
 }
 
-int likeness_between(const struct problem *train, int n_train, const struct problem *held_out, int n_held_out, struct arena *a,
-                     struct likenesses *out)
+int likeness_between(const struct problem *train, int n_train, const struct problem *held_out,
+                     int n_held_out, struct arena *a, struct likenesses *out)
 {
 	struct match *matches;
 	struct table  t;
@@ -246,7 +254,8 @@ int likeness_between(const struct problem *train, int n_train, const struct prob
 		const struct match *m = &matches[i];
 		double              share = m->own >= LIKENESS_OWN ? (double)m->best / m->own : 0;
 		if (share > LIKENESS_SHARE && !same_question(&held_out[i], &train[m->best_with]))
-			out->items[out->n++] = (struct likeness){&held_out[i], &train[m->best_with], share};
+			out->items[out->n++] =
+			        (struct likeness){&held_out[i], &train[m->best_with], share};
 	}
 	return OK;
 }

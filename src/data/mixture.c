@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 /* Entries of each source; their sum, or 0 when there are too many. */
-static int mixture_count_entries(const int *n, const double *weight, int sources, int *count, int *largest)
+static int mixture_count_entries(const int *n, const double *weight, int sources, int *count,
+                                 int *largest)
 {
 	double sum = 0, entries = 0, all = 0;
 
@@ -41,13 +42,15 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Writes the m entries of a source. */
-static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a, struct mixture_place *out)
+static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a,
+                   struct mixture_place *out)
 {
 	uint32_t *order = arena_alloc(a, (size_t)n, sizeof *order);
 
 	if (!order)
 		return ERR_INPUT;
-	rng_permutation((struct rng_key){seed, RNG_MIXTURE, 0, (uint32_t)source, 0}, (uint32_t)n, order);
+	rng_permutation((struct rng_key){seed, RNG_MIXTURE, 0, (uint32_t)source, 0}, (uint32_t)n,
+	                order);
 	for (int j = 0; j < m; j++) {
 		int whole = j < m / n * n;
 		out[j] = (struct mixture_place){{source, whole ? j % n : (int)order[j % n]}, j, m};
@@ -55,7 +58,8 @@ static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a, str
 	return OK;
 }
 
-int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed, struct arena *a, struct mixture *out, int *largest)
+int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed, struct arena *a,
+                 struct mixture *out, int *largest)
 {
 	struct mixture_place *places;
 	struct arena_mark     mark;
@@ -67,7 +71,9 @@ int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed,
 		return ERR_INPUT;
 	out->n = mixture_count_entries(n, weight, sources, out->count, largest);
 	if (out->n == 0)
-		return error_set(ERR_INPUT, "one pass over the mixture would have more than %d entries", MIXTURE_MAX);
+		return error_set(ERR_INPUT,
+		                 "one pass over the mixture would have more than %d entries",
+		                 MIXTURE_MAX);
 	out->entries = arena_alloc(a, (size_t)out->n, sizeof *out->entries);
 	mark = arena_mark(a);
 	places = arena_alloc(a, (size_t)out->n, sizeof *places);

@@ -1,14 +1,18 @@
-/* mixture.h - several sources of problems in fixed shares of what is drawn: which problem stands where.
+/* mixture.h - several sources of problems in fixed shares of what is drawn: which problem stands
+ * where.
  *
  *     source     0: 3 problems, weight 1     1: 2 problems, weight 2
  *     share      1/3                         2/3
  *     entries    3                           6 of one pass
- *     order      1 0 1 | 1 0 1 | 1 0 1       spread evenly; problems of a source in their order: 0 1 2 and 0 1 0 1 0 1
+ *     order      1 0 1 | 1 0 1 | 1 0 1       spread evenly; problems of a source in their order: 0
+ *                                            1 2 and 0 1 0 1 0 1
  *
- * A pass is as short as it can be while every problem stands in it at least once: M = max_s n_s / share_s entries, of which source s has
- * m_s = round(M share_s). A source goes through its problems as often as that takes; where the last time is not a whole one, a permutation keyed
- * (seed, RNG_MIXTURE, source) says which problems it has. The list is made once and depends on sizes, weights and seed alone. Curricula deal from it
- * as from any other list, so that an epoch is one pass, and their state is all that a resume needs. */
+ * A pass is as short as it can be while every problem stands in it at least once: M = max_s n_s /
+ * share_s entries, of which source s has m_s = round(M share_s). A source goes through its problems
+ * as often as that takes; where the last time is not a whole one, a permutation keyed (seed,
+ * RNG_MIXTURE, source) says which problems it has. The list is made once and depends on sizes,
+ * weights and seed alone. Curricula deal from it as from any other list, so that an epoch is one
+ * pass, and their state is all that a resume needs. */
 #ifndef DATA_MIXTURE_H
 #define DATA_MIXTURE_H
 
@@ -28,7 +32,9 @@ struct mixture {
 	int                  *count; /* [sources] entries of each */
 };
 
-/* n[s] > 0 problems with weight[s] > 0. ERR_INPUT when a pass would have more than MIXTURE_MAX entries: *largest is then the source that asks for it. */
-int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed, struct arena *a, struct mixture *out, int *largest);
+/* n[s] > 0 problems with weight[s] > 0. ERR_INPUT when a pass would have more than MIXTURE_MAX
+ * entries: *largest is then the source that asks for it. */
+int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed, struct arena *a,
+                 struct mixture *out, int *largest);
 
 #endif

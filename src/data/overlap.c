@@ -13,7 +13,8 @@ struct fnv { /* of the normalised text so far */
 	int               any;
 };
 
-static const unsigned __int128 fnv_basis = (unsigned __int128)0x6c62272e07bb0142u << 64 | 0x62b821756295c58du;
+static const unsigned __int128 fnv_basis =
+        (unsigned __int128)0x6c62272e07bb0142u << 64 | 0x62b821756295c58du;
 static const unsigned __int128 fnv_prime = (unsigned __int128)1 << 88 | 0x13b;
 
 static void overlap_add_byte(struct fnv *f, unsigned char c)
@@ -69,8 +70,9 @@ static int compare_questions(const struct problem *p, const struct problem *q)
 
 static int by_question(const void *a, const void *b)
 {
-	const struct problem *p = *(const struct problem *const *)a, *q = *(const struct problem *const *)b;
-	int                   c = compare_questions(p, q);
+	const struct problem *p = *(const struct problem *const *)a,
+	                     *q = *(const struct problem *const *)b;
+	int c = compare_questions(p, q);
 
 	return c ? c : (p > q) - (p < q);
 }
@@ -88,7 +90,8 @@ static const struct problem **sorted(const struct problem *p, int n, struct aren
 }
 
 /* The first of the sorted problems with the question of p; NULL when there is none. */
-static const struct problem *first_with(const struct problem *const *list, int n, const struct problem *p)
+static const struct problem *first_with(const struct problem *const *list, int n,
+                                        const struct problem *p)
 {
 	int low = 0, high = n;
 
@@ -102,8 +105,8 @@ static const struct problem *first_with(const struct problem *const *list, int n
 	return low < n && compare_questions(list[low], p) == 0 ? list[low] : NULL;
 }
 
-int overlap_between(const struct problem *train, int n_train, const struct problem *held_out, int n_held_out, struct arena *a,
-                    struct overlaps *out)
+int overlap_between(const struct problem *train, int n_train, const struct problem *held_out,
+                    int n_held_out, struct arena *a, struct overlaps *out)
 {
 	const struct problem **list = sorted(train, n_train, a);
 
@@ -111,7 +114,8 @@ int overlap_between(const struct problem *train, int n_train, const struct probl
 	if (!list || !out->items)
 		return ERR_INPUT;
 	for (int i = 0; i < n_held_out; i++) {
-		const struct problem *first = is_marked(&held_out[i]) ? first_with(list, n_train, &held_out[i]) : NULL;
+		const struct problem *first =
+		        is_marked(&held_out[i]) ? first_with(list, n_train, &held_out[i]) : NULL;
 		if (first && first != &held_out[i])
 			out->items[out->n++] = (struct overlap){&held_out[i], first};
 	}

@@ -24,11 +24,13 @@ struct advantage_job {
 	const struct algorithm       *alg;
 	const struct advantage_batch *b;
 	double                       *outcome; /* [R] A_i; NaN: the row counts nowhere */
-	double                       *share;   /* [R] dA_i / dR_i; 0 where a deviation of 0 would divide */
-	double                       *early;   /* [T] what each token is paid before the last; NULL without token rewards */
-	struct advantage_member      *members; /* [n_members] by group, then by value */
-	double                       *sorted;  /* [R] scratch of sum_sorted */
-	int                           n_members;
+	/* [R] dA_i / dR_i; 0 where a deviation of 0 would divide */
+	double *share;
+	/* [T] what each token is paid before the last; NULL without token rewards */
+	double                  *early;
+	struct advantage_member *members; /* [n_members] by group, then by value */
+	double                  *sorted;  /* [R] scratch of sum_sorted */
+	int                      n_members;
 };
 
 static int advantage_compare_doubles(const void *a, const void *b)
@@ -98,7 +100,8 @@ static double row_kl(const struct advantage_job *j, int row)
 			continue;
 		if (!isfinite(j->b->logp_old[t]) || !isfinite(j->b->logp_ref[t]))
 			return NAN;
-		sum += kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
+		sum += kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t])
+		               .value;
 	}
 	return sum;
 }
@@ -132,7 +135,8 @@ double advantage_baseline_for(double p, double wanted)
 	return (p - wanted) / (p + wanted * (1 - 2 * p));
 }
 
-static double centred(const struct algorithm *alg, double v, const struct moments *group, const struct moments *batch)
+static double centred(const struct algorithm *alg, double v, const struct moments *group,
+                      const struct moments *batch)
 {
 	switch (alg->baseline) {
 	case BASELINE_NONE:
@@ -151,7 +155,8 @@ static double centred(const struct algorithm *alg, double v, const struct moment
 }
 
 /* The deviation that values are divided by; NULL: they are not. */
-static const double *deviation(const struct algorithm *alg, const struct moments *group, const struct moments *batch)
+static const double *deviation(const struct algorithm *alg, const struct moments *group,
+                               const struct moments *batch)
 {
 	switch (alg->scale_rewards) {
 	case SCALE_NONE:
@@ -164,18 +169,19 @@ static const double *deviation(const struct algorithm *alg, const struct moments
 	return NULL;
 }
 
-static void settle_group(struct advantage_job *j, const struct advantage_member *m, int n, const struct moments *batch,
-                         struct advantage_stats *stats)
+static void settle_group(struct advantage_job *j, const struct advantage_member *m, int n,
+                         const struct moments *batch, struct advantage_stats *stats)
 {
 	struct moments group = moments_of(m, n);
 	const double  *std = deviation(j->alg, &group, batch);
 	double         scale = std ? *std + j->alg->adv_eps : 1;
-	double         of_others = j->alg->baseline == BASELINE_LEAVE_ONE_OUT && n > 1 ? n / (n - 1.0) : 1;
+	double of_others = j->alg->baseline == BASELINE_LEAVE_ONE_OUT && n > 1 ? n / (n - 1.0) : 1;
 
 	for (int i = 0; i < n; i++) {
 		double x = centred(j->alg, m[i].value, &group, batch);
 		j->outcome[m[i].row] = x == 0 ? 0 : x / scale;
-		j->share[m[i].row] = std && *std == 0 ? 0 : (j->alg->signed_rewards ? 2 : 1) * of_others / scale;
+		j->share[m[i].row] =
+		        std && *std == 0 ? 0 : (j->alg->signed_rewards ? 2 : 1) * of_others / scale;
 	}
 	stats->groups++;
 	stats->groups_constant += group.constant;
@@ -191,7 +197,8 @@ static double rise_at(const struct advantage_job *j, int row, int k)
 	return t < j->b->rows.offset[row + 1] && j->b->rows.trained[t] ? j->b->rise[t] : 0;
 }
 
-static double mean_rise(const struct advantage_job *j, const struct advantage_member *m, int n, int k)
+static double mean_rise(const struct advantage_job *j, const struct advantage_member *m, int n,
+                        int k)
 {
 	for (int i = 0; i < n; i++)
 		j->sorted[i] = rise_at(j, m[i].row, k);
@@ -203,7 +210,8 @@ static double mean_rise(const struct advantage_job *j, const struct advantage_me
 static void pay_early(struct advantage_job *j, const struct advantage_member *m, int n)
 {
 	const int *offset = j->b->rows.offset;
-	int        own = j->alg->baseline == BASELINE_NONE || j->alg->baseline == BASELINE_CONSTANT || j->alg->baseline == BASELINE_CRITIC;
+	int own = j->alg->baseline == BASELINE_NONE || j->alg->baseline == BASELINE_CONSTANT ||
+	          j->alg->baseline == BASELINE_CRITIC;
 
 	for (int k = 0, running = n; running > 0; k++) {
 		double mean = own ? 0 : mean_rise(j, m, n, k);
@@ -223,7 +231,8 @@ static void advantage_settle(struct advantage_job *j, struct advantage_stats *st
 	struct moments batch = moments_of(j->members, j->n_members);
 
 	for (int i = 0, end; i < j->n_members; i = end) {
-		for (end = i + 1; end < j->n_members && j->members[end].group == j->members[i].group; end++)
+		for (end = i + 1;
+		     end < j->n_members && j->members[end].group == j->members[i].group; end++)
 			;
 		settle_group(j, &j->members[i], end - i, &batch, stats);
 		if (j->early && j->alg->baseline != BASELINE_BATCH)
@@ -240,7 +249,8 @@ static double token_penalty(const struct advantage_job *j, int t)
 {
 	if (!kl_in_reward(j->alg) || j->alg->kl_placement != KL_IN_TOKEN_REWARD)
 		return 0;
-	return j->alg->beta * kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
+	return j->alg->beta *
+	       kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t]).value;
 }
 
 /* What the tokens of a row before the last trained one are paid. */
@@ -253,7 +263,8 @@ static double paid_before(const struct advantage_job *j, int row, int last)
 	return sum;
 }
 
-/* From the last trained token backwards. Without a critic V is 0 and lam 1: what is added is exactly 0. */
+/* From the last trained token backwards. Without a critic V is 0 and lam 1: what is added is
+ * exactly 0. */
 static void spread_row(const struct advantage_job *j, int row, float *advantage)
 {
 	const struct rows *rows = &j->b->rows;
@@ -289,7 +300,8 @@ static void spread_row(const struct advantage_job *j, int row, float *advantage)
 
 /* ---- whitening ---- */
 
-static double advantage_row_sum(const struct advantage_job *j, int row, const float *advantage, double mean, int power)
+static double advantage_row_sum(const struct advantage_job *j, int row, const float *advantage,
+                                double mean, int power)
 {
 	const struct rows *rows = &j->b->rows;
 	double             sum = 0;
@@ -303,7 +315,8 @@ static double advantage_row_sum(const struct advantage_job *j, int row, const fl
 }
 
 /* Sum over the counted tokens of (A - mean)^power, whatever the order of the rows. */
-static double token_sum(const struct advantage_job *j, const float *advantage, double mean, int power)
+static double token_sum(const struct advantage_job *j, const float *advantage, double mean,
+                        int power)
 {
 	for (int r = 0; r < j->b->rows.n; r++)
 		j->sorted[r] = advantage_row_sum(j, r, advantage, mean, power);
@@ -320,12 +333,14 @@ static int64_t count_tokens(const struct advantage_job *j)
 	return n;
 }
 
-/* Equal floats add up and divide exactly in double, so a batch of equal tokens comes out exactly 0. */
+/* Equal floats add up and divide exactly in double, so a batch of equal tokens comes out
+ * exactly 0. */
 static void whiten(const struct advantage_job *j, float *advantage)
 {
 	const struct rows *rows = &j->b->rows;
-	double             n = (double)count_tokens(j), mean = n > 0 ? token_sum(j, advantage, 0, 1) / n : 0;
-	double             var = n > 1 ? token_sum(j, advantage, mean, 2) / (n - 1) : 0, deviation = var < 1e-8 ? 1 : sqrt(var + 1e-8);
+	double n = (double)count_tokens(j), mean = n > 0 ? token_sum(j, advantage, 0, 1) / n : 0;
+	double var = n > 1 ? token_sum(j, advantage, mean, 2) / (n - 1) : 0,
+	       deviation = var < 1e-8 ? 1 : sqrt(var + 1e-8);
 
 	for (int r = 0; r < rows->n; r++)
 		for (int t = rows->offset[r]; t < rows->offset[r + 1]; t++)
@@ -333,7 +348,8 @@ static void whiten(const struct advantage_job *j, float *advantage)
 				advantage[t] = (float)((advantage[t] - mean) / deviation);
 }
 
-static int advantage_run(struct advantage_job *j, struct arena *a, float *advantage, struct advantage_stats *stats)
+static int advantage_run(struct advantage_job *j, struct arena *a, float *advantage,
+                         struct advantage_stats *stats)
 {
 	size_t n = (size_t)j->b->rows.n;
 
@@ -341,7 +357,8 @@ static int advantage_run(struct advantage_job *j, struct arena *a, float *advant
 	j->share = arena_alloc(a, n, sizeof *j->share);
 	j->members = arena_alloc(a, n, sizeof *j->members);
 	j->sorted = arena_alloc(a, n, sizeof *j->sorted);
-	j->early = j->b->rise ? arena_alloc(a, (size_t)j->b->rows.offset[n], sizeof *j->early) : NULL;
+	j->early =
+	        j->b->rise ? arena_alloc(a, (size_t)j->b->rows.offset[n], sizeof *j->early) : NULL;
 	if (!j->outcome || !j->share || !j->members || !j->sorted || (j->b->rise && !j->early))
 		return ERR_INPUT;
 	advantage_collect(j, stats);
@@ -353,8 +370,8 @@ static int advantage_run(struct advantage_job *j, struct arena *a, float *advant
 	return OK;
 }
 
-int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a, float *advantage,
-                   struct advantage_stats *stats)
+int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a,
+                   float *advantage, struct advantage_stats *stats)
 {
 	struct arena_mark    mark = arena_mark(a);
 	struct advantage_job j = {.alg = alg, .b = b};

@@ -1,4 +1,5 @@
-/* algorithm.h - every algorithm of the family is one row: which parts, which numbers, from which paper.
+/* algorithm.h - every algorithm of the family is one row: which parts, which numbers, from which
+ * paper.
  *
  *     loss = sum_tokens w ( -W gain(ratio, A) + beta k(policy, reference) ) - entropy_coef mean H
  *
@@ -6,21 +7,43 @@
  *     ratio  objective.h    pi / pi_old of a token or of a whole answer, or none
  *     gain   objective.h    how the ratio is kept in bounds
  *     w      objective.h    what the sum is divided by
- *     k      kl.h           estimator of the divergence; in the loss, or (without gradient) in the reward
- *     W      token_weight.h factor of the gain: 1, or a correction of stale rollouts, or 0 for tokens of low entropy
+ *     k      kl.h           estimator of the divergence; in the loss, or (without gradient) in the
+ *                           reward
+ *     W      token_weight.h factor of the gain: 1, or a correction of stale rollouts, or 0 for
+ *            tokens of low entropy
  *
- * A config names a row and may override any field: that is an ablation. Where a paper and the libraries differ the row is the paper's (but for
- * the KL term of grpo, which nobody trains with any more), and a comment at the table says what the others do. Field names are TRL's where TRL has one.
+ * A config names a row and may override any field: that is an ablation. Where a paper and the
+ * libraries differ the row is the paper's (but for the KL term of grpo, which nobody trains with
+ * any more), and a comment at the table says what the others do. Field names are TRL's where TRL
+ * has one.
  *
- * To add one: a row in algorithm.c; when it needs a new part, a row in that part's table; its worked numbers in tests/test_objective.c
- * or test_advantage.c (their loops over the table pick the row up by themselves); a card in the docs. */
+ * To add one: a row in algorithm.c; when it needs a new part, a row in that part's table; its
+ * worked numbers in tests/test_objective.c or test_advantage.c (their loops over the table pick the
+ * row up by themselves); a card in the docs. */
 #ifndef ESTIMATOR_ALGORITHM_H
 #define ESTIMATOR_ALGORITHM_H
 
-enum baseline { BASELINE_NONE, BASELINE_BATCH, BASELINE_GROUP, BASELINE_LEAVE_ONE_OUT, BASELINE_CONSTANT, BASELINE_CRITIC };
+enum baseline {
+	BASELINE_NONE,
+	BASELINE_BATCH,
+	BASELINE_GROUP,
+	BASELINE_LEAVE_ONE_OUT,
+	BASELINE_CONSTANT,
+	BASELINE_CRITIC
+};
 enum scale { SCALE_NONE, SCALE_GROUP, SCALE_BATCH };
 enum level { LEVEL_NONE, LEVEL_TOKEN, LEVEL_SEQUENCE, LEVEL_SEQUENCE_SUM };
-enum clip { CLIP_NONE, CLIP_HARD, CLIP_CAP, CLIP_CAP_ABSOLUTE, CLIP_LOG, CLIP_SOFT, CLIP_TAPER, CLIP_SQUASH, CLIP_POWER };
+enum clip {
+	CLIP_NONE,
+	CLIP_HARD,
+	CLIP_CAP,
+	CLIP_CAP_ABSOLUTE,
+	CLIP_LOG,
+	CLIP_SOFT,
+	CLIP_TAPER,
+	CLIP_SQUASH,
+	CLIP_POWER
+};
 enum aggregation { SEQUENCE_MEAN, TOKEN_MEAN, SEQUENCE_SUM, CONSTANT };
 enum kl_placement { KL_IN_REWARD, KL_IN_TOKEN_REWARD, KL_IN_LOSS };
 enum kl_estimator { KL_K1, KL_K2, KL_K3, KL_K3_PLUS };
@@ -38,57 +61,79 @@ enum overlong { OVERLONG_KEEP, OVERLONG_MASK, OVERLONG_SHAPE };
 struct algorithm {
 	const char *name;
 
-	enum baseline     baseline;
-	enum scale        scale_rewards;
-	int               whiten; /* 1: advantages of all trained tokens of the batch to mean 0, variance 1 */
+	enum baseline baseline;
+	enum scale    scale_rewards;
+	/* 1: advantages of all trained tokens of the batch to mean 0, variance 1 */
+	int               whiten;
 	enum level        importance_sampling_level;
 	enum clip         clip;
 	enum aggregation  loss_type;
 	enum kl_placement kl_placement;
 	enum kl_estimator kl_estimator;
-	enum overlong     overlong;         /* what becomes of truncated (mask) or long (shape) answers */
-	int               dynamic_sampling; /* 1: only problems with right and wrong answers are trained on */
+	/* what becomes of truncated (mask) or long (shape) answers */
+	enum overlong overlong;
+	/* 1: only problems with right and wrong answers are trained on */
+	int dynamic_sampling;
 
-	double beta;    /* weight of the KL term; 0 switches it off, and no reference model is needed */
+	/* weight of the KL term; 0 switches it off, and no reference model is needed */
+	double beta;
 	double epsilon; /* the ratio's floor is 1 - epsilon */
-	double epsilon_high; /* its ceiling is 1 + epsilon_high (a config that sets epsilon alone sets both); for clip: cap_absolute it is the ceiling itself */
-	double delta;        /* hard clip: ceiling of the ratio where A < 0; 0: none. TRL's name; the dual clip C of verl and OpenRLHF */
+	/* its ceiling is 1 + epsilon_high (a config that sets epsilon alone sets both); for
+	 * clip: cap_absolute it is the ceiling itself */
+	double epsilon_high;
+	/* hard clip: ceiling of the ratio where A < 0; 0: none. TRL's name; the dual clip C of
+	 * verl and OpenRLHF */
+	double delta;
 	double entropy_coef; /* weight of the mean entropy of a token */
 
-	double adv_eps;        /* added to the standard deviation that rewards are divided by */
-	double gamma;          /* discount per token */
-	double lam;            /* baseline: critic: GAE's lambda, TRL's name. 1: no bias; 0: the critic's word is final */
+	double adv_eps; /* added to the standard deviation that rewards are divided by */
+	double gamma;   /* discount per token */
+	/* baseline: critic: GAE's lambda, TRL's name. 1: no bias; 0: the critic's word is final */
+	double lam;
 	int    num_iterations; /* passes over one batch of answers */
 
-	int    max_completion_length; /* tokens; divisor of loss_type: constant, and where overlong: shape ends */
-	int    overlong_buffer;       /* tokens over which the shaped penalty grows from 0 to 1; 0: a fifth of max_completion_length */
-	double overlong_penalty;      /* factor on that penalty */
+	/* tokens; divisor of loss_type: constant, and where overlong: shape ends */
+	int max_completion_length;
+	/* tokens over which the shaped penalty grows from 0 to 1; 0: a fifth of
+	 * max_completion_length */
+	int    overlong_buffer;
+	double overlong_penalty; /* factor on that penalty */
 
 	double baseline_value; /* baseline: constant; the c of TOPR */
 	int    signed_rewards; /* 1: rewards 0 .. 1 become -1 .. 1 before everything else */
-	double tau_positive;   /* clip: soft, where A > 0: how fast the weight fades as the ratio leaves 1 */
-	double tau_negative;   /* where A <= 0 */
-	double positive_low;   /* clip: taper: the weight is the ratio kept in these limits; where A >= 0 */
-	double positive_high;  /* a ratio never exceeds exp(20): 1e9 is no limit */
-	double negative_low;   /* where A < 0 */
+	/* clip: soft, where A > 0: how fast the weight fades as the ratio leaves 1 */
+	double tau_positive;
+	double tau_negative; /* where A <= 0 */
+	/* clip: taper: the weight is the ratio kept in these limits; where A >= 0 */
+	double positive_low;
+	double positive_high; /* a ratio never exceeds exp(20): 1e9 is no limit */
+	double negative_low;  /* where A < 0 */
 	double negative_high;
-	int    use_bias_correction_kl; /* KL in the loss: times the ratio of the token or answer, with gradient (TRL's name) */
+	/* KL in the loss: times the ratio of the token or answer, with gradient (TRL's name) */
+	int use_bias_correction_kl;
 
-	enum mismatch mismatch;           /* rollouts of an older policy: which weight corrects for it */
+	/* rollouts of an older policy: which weight corrects for it */
+	enum mismatch mismatch;
 	double        mismatch_min;       /* truncate: the least weight; mask: below, it is 0 */
 	double        mismatch_max;       /* truncate: the largest weight; mask: above, it is 0 */
 	int           mismatch_normalise; /* weights divided by their mean over the batch */
-	enum clip     guided_clip;        /* of guided rows (guidance.h), whose ratio is taken token by token */
-	double        squash;             /* g of clip: squash; 0: the percentile of the answer's ratios */
-	double        squash_percentile;  /* in 0 .. 1 */
-	double        power;              /* of clip: power */
+	/* of guided rows (guidance.h), whose ratio is taken token by token */
+	enum clip guided_clip;
+	/* g of clip: squash; 0: the percentile of the answer's ratios */
+	double squash;
+	double squash_percentile; /* in 0 .. 1 */
+	double power;             /* of clip: power */
 
-	double off_policy_mask; /* an answer with A < 0 that became rarer by more than this, in nats a token, is left out; 0: off */
-	double top_entropy;     /* share of the tokens, those of the highest entropy, that the policy term trains; 1: all */
+	/* an answer with A < 0 that became rarer by more than this, in nats a token, is left
+	 * out; 0: off */
+	double off_policy_mask;
+	/* share of the tokens, those of the highest entropy, that the policy term trains; 1: all */
+	double top_entropy;
 
 	enum kl_controller kl_controller; /* of beta, with KL in the reward; see kl_adapt */
 	double             kl_target;     /* adaptive: in nats a token */
-	double             kl_horizon;    /* adaptive: answers over which beta may change by a fifth */
+	/* adaptive: answers over which beta may change by a fifth */
+	double kl_horizon;
 
 	const char *source; /* arXiv id, or the paper's name where it has none */
 	const char *help;   /* one line */
@@ -100,22 +145,25 @@ const struct algorithm *algorithm_at(int i);              /* row i; NULL past th
 /* OK, or ERR_INPUT saying which fields do not go together and why, and what to set instead. */
 int algorithm_check(const struct algorithm *a, int num_generations);
 
-/* What is allowed but seldom meant, as one sentence for the start of a run; NULL when there is nothing to say. */
+/* What is allowed but seldom meant, as one sentence for the start of a run; NULL when there is
+ * nothing to say. */
 const char *algorithm_caution(const struct algorithm *a);
 
 int algorithm_needs_reference(const struct algorithm *a); /* beta > 0 */
 
-/* ---- names of the parts, for the config: ended by a row without a name; several names may mean the same, the first is the canonical one ---- */
+/* ---- names of the parts, for the config: ended by a row without a name; several names may mean
+ * the same, the first is the canonical one ---- */
 struct choice {
 	const char *name;
 	int         value;
 	const char *help;
 };
-extern const struct choice choices_baseline[], choices_scale[], choices_level[], choices_clip[], choices_aggregation[],
-        choices_kl_placement[], choices_kl_estimator[], choices_kl_controller[], choices_overlong[], choices_guided_clip[],
-        choices_mismatch[];
+extern const struct choice choices_baseline[], choices_scale[], choices_level[], choices_clip[],
+        choices_aggregation[], choices_kl_placement[], choices_kl_estimator[],
+        choices_kl_controller[], choices_overlong[], choices_guided_clip[], choices_mismatch[];
 
 const struct choice *choice_find(const struct choice *list, const char *name); /* or NULL */
-const char          *choice_name(const struct choice *list, int value);        /* canonical; the value must be one of the list */
+/* canonical; the value must be one of the list */
+const char *choice_name(const struct choice *list, int value);
 
 #endif

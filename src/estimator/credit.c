@@ -32,7 +32,8 @@ static int by_group(const void *a, const void *b)
 {
 	const struct credit_member *x = a, *y = b;
 
-	return x->group != y->group ? (x->group > y->group) - (x->group < y->group) : (x->row > y->row) - (x->row < y->row);
+	return x->group != y->group ? (x->group > y->group) - (x->group < y->group)
+	                            : (x->row > y->row) - (x->row < y->row);
 }
 
 static int has_advantage(const struct rows *rows, int row, const float *advantage)
@@ -49,8 +50,9 @@ static int usable(double reward)
 }
 
 /* Writes counts [R], and how many rows stand in groups without any advantage. */
-static int choose_rows(const struct credit_options *o, const struct credit_batch *b, const float *advantage, struct arena *a,
-                       unsigned char *counts, struct credit_stats *stats)
+static int choose_rows(const struct credit_options *o, const struct credit_batch *b,
+                       const float *advantage, struct arena *a, unsigned char *counts,
+                       struct credit_stats *stats)
 {
 	int                   R = b->rows.n;
 	struct credit_member *m = arena_alloc(a, (size_t)R, sizeof *m);
@@ -65,7 +67,8 @@ static int choose_rows(const struct credit_options *o, const struct credit_batch
 		for (end = first; end < R && m[end].group == m[first].group; end++)
 			any |= has_advantage(&b->rows, m[end].row, advantage);
 		for (int i = first; i < end; i++)
-			counts[m[i].row] = usable(b->reward[m[i].row]) && (any || o->zero_variance == ZERO_VARIANCE_SHAPE);
+			counts[m[i].row] = usable(b->reward[m[i].row]) &&
+			                   (any || o->zero_variance == ZERO_VARIANCE_SHAPE);
 		stats->rows_zero += any ? 0 : end - first;
 	}
 	return OK;
@@ -73,7 +76,8 @@ static int choose_rows(const struct credit_options *o, const struct credit_batch
 
 /* ---- segments ---- */
 
-static void add_token(struct segments *s, const struct credit_batch *b, int row, int t, int opens, const float *advantage)
+static void add_token(struct segments *s, const struct credit_batch *b, int row, int t, int opens,
+                      const float *advantage)
 {
 	struct stretch *last;
 
@@ -85,7 +89,8 @@ static void add_token(struct segments *s, const struct credit_batch *b, int row,
 	last->advantage += (double)advantage[t];
 }
 
-static void cut_row(struct segments *s, const struct credit_batch *b, int row, const float *advantage)
+static void cut_row(struct segments *s, const struct credit_batch *b, int row,
+                    const float *advantage)
 {
 	int before = s->n, open = 0;
 
@@ -100,12 +105,13 @@ static void cut_row(struct segments *s, const struct credit_batch *b, int row, c
 	}
 }
 
-static int cut(const struct credit_batch *b, const unsigned char *counts, const float *advantage, struct arena *a, struct segments *s,
-               struct credit_stats *stats)
+static int cut(const struct credit_batch *b, const unsigned char *counts, const float *advantage,
+               struct arena *a, struct segments *s, struct credit_stats *stats)
 {
 	size_t T = (size_t)(b->rows.offset[b->rows.n] - b->rows.offset[0]);
 
-	*s = (struct segments){arena_alloc(a, T, sizeof *s->items), arena_alloc(a, T, sizeof *s->scratch), 0};
+	*s = (struct segments){arena_alloc(a, T, sizeof *s->items),
+	                       arena_alloc(a, T, sizeof *s->scratch), 0};
 	if (!s->items || !s->scratch)
 		return ERR_INPUT;
 	for (int r = 0; r < b->rows.n; r++) {
@@ -163,7 +169,8 @@ static void measure_entropy(struct segments *s, struct credit_stats *stats)
 
 static double normalised(const struct stretch *segment, const struct credit_stats *stats)
 {
-	return (segment->entropy - stats->entropy_min) / (stats->entropy_max - stats->entropy_min + RANGE_EPS);
+	return (segment->entropy - stats->entropy_min) /
+	       (stats->entropy_max - stats->entropy_min + RANGE_EPS);
 }
 
 static void scale(const struct credit_options *o, struct segments *s, struct credit_stats *stats)
@@ -179,11 +186,15 @@ static void scale(const struct credit_options *o, struct segments *s, struct cre
 		s->items[i].e /= mean;
 }
 
-static void add_bonus(const struct credit_options *o, struct segments *s, struct credit_stats *stats)
+static void add_bonus(const struct credit_options *o, struct segments *s,
+                      struct credit_stats *stats)
 {
 	for (int i = 0; i < s->n; i++) {
 		int has_next = i + 1 < s->n && s->items[i + 1].row == s->items[i].row;
-		s->items[i].bonus = has_next ? o->zeta * real_exp(-o->k_bonus * normalised(&s->items[i + 1], stats)) : 0;
+		s->items[i].bonus =
+		        has_next ? o->zeta * real_exp(-o->k_bonus *
+		                                      normalised(&s->items[i + 1], stats))
+		                 : 0;
 		s->scratch[i] = s->items[i].bonus;
 	}
 	stats->bonus = mean_of_scratch(s);
@@ -196,18 +207,20 @@ static void centre(struct segments *s, struct credit_stats *stats)
 	stats->shift = mean_of_scratch(s);
 }
 
-static void write_advantages(const struct segments *s, const struct credit_batch *b, const unsigned char *counts, double shift,
-                             float *advantage)
+static void write_advantages(const struct segments *s, const struct credit_batch *b,
+                             const unsigned char *counts, double shift, float *advantage)
 {
 	for (int r = 0; r < b->rows.n; r++)
 		for (int t = b->rows.offset[r]; !counts[r] && t < b->rows.offset[r + 1]; t++)
 			advantage[t] = 0;
 	for (int i = 0; i < s->n; i++)
 		for (int t = s->items[i].first; t < s->items[i].first + s->items[i].count; t++)
-			advantage[t] = (float)(advantage[t] * s->items[i].e + s->items[i].bonus - shift);
+			advantage[t] =
+			        (float)(advantage[t] * s->items[i].e + s->items[i].bonus - shift);
 }
 
-static int modulate(const struct credit_options *o, const struct credit_batch *b, struct rng_key key, struct arena *a, float *advantage,
+static int modulate(const struct credit_options *o, const struct credit_batch *b,
+                    struct rng_key key, struct arena *a, float *advantage,
                     struct credit_stats *stats)
 {
 	unsigned char  *counts = arena_alloc(a, (size_t)b->rows.n, sizeof *counts);
@@ -229,8 +242,8 @@ static int modulate(const struct credit_options *o, const struct credit_batch *b
 	return OK;
 }
 
-int credit_apply(const struct credit_options *o, const struct credit_batch *b, struct rng_key key, struct arena *a, float *advantage,
-                 struct credit_stats *stats)
+int credit_apply(const struct credit_options *o, const struct credit_batch *b, struct rng_key key,
+                 struct arena *a, float *advantage, struct credit_stats *stats)
 {
 	struct arena_mark mark = arena_mark(a);
 	int               status = OK;

@@ -1,28 +1,38 @@
-/* credit.h - how an advantage is spread over the segments of an answer; between advantage.h and objective.h, over any algorithm row.
+/* credit.h - how an advantage is spread over the segments of an answer; between advantage.h and
+ * objective.h, over any algorithm row.
  *
- *     segment    tokens of one answer that are trained, cut wherever tokens stand that are not (an observation, a tool's output), and with
- *                segments: newline also behind each token that holds a newline. A line end belongs to the line it ends.
+ *     segment    tokens of one answer that are trained, cut wherever tokens stand that are not (an
+ *                observation, a tool's output), and with segments: newline also behind each token
+ *                that holds a newline. A line end belongs to the line it ends.
  *
- * empg, entropy-modulated policy gradients (arXiv:2509.09265). Over the N segments s of the batch, A_s the mean advantage of a segment's tokens:
+ * empg, entropy-modulated policy gradients (arXiv:2509.09265). Over the N segments s of the batch,
+ * A_s the mean advantage of a segment's tokens:
  *
  *     H_s    mean entropy of the tokens of s, as sampled
  *     h_s    = (H_s - min H) / (max H - min H + 1e-8)
  *     g_s    = exp(-k h_s) / mean over segments of exp(-k h)            the mean of g is 1
  *     f_s    = exp(-k_bonus h_s)
- *     b_s    = zeta f_next,  next the segment that follows s in the same answer;  0 for the last one
- *     A_t   <- A_t g_s + b_s - mean over segments of (A_s g_s + b_s)    the mean counts segments, not tokens
+ *     b_s    = zeta f_next,  next the segment that follows s in the same answer;  0 for the last
+ *                            one
+ *     A_t   <- A_t g_s + b_s - mean over segments of (A_s g_s + b_s)    the mean counts segments,
+ *           not tokens
  *
- * With an estimator that gives all tokens of an answer one advantage, A_t = A_s and this is the published form; with a critic the tokens of a
- * segment keep their differences. g, f and H are constants of the gradient. An answer without a usable reward counts nowhere and keeps 0.
+ * With an estimator that gives all tokens of an answer one advantage, A_t = A_s and this is the
+ * published form; with a critic the tokens of a segment keep their differences. g, f and H are
+ * constants of the gradient. An answer without a usable reward counts nowhere and keeps 0.
  *
- * A group in which every advantage is 0 (all right, all wrong) gets b - mean from this: learning without reward. zero_variance decides:
+ * A group in which every advantage is 0 (all right, all wrong) gets b - mean from this: learning
+ * without reward. zero_variance decides:
  *
  *     shape      as published
- *     zero       such a group stays 0 and counts in no minimum, mean or N, as if it had not been drawn
+ *     zero       such a group stays 0 and counts in no minimum, mean or N, as if it had not been
+ *                drawn
  *
- * shuffle: the entropies change places among all segments of the batch (keyed): a control that keeps their distribution and loses their meaning.
+ * shuffle: the entropies change places among all segments of the batch (keyed): a control that
+ * keeps their distribution and loses their meaning.
  *
- * Without shuffle the order of the rows changes nothing, not by one bit: sums are taken over sorted numbers. */
+ * Without shuffle the order of the rows changes nothing, not by one bit: sums are taken over sorted
+ * numbers. */
 #ifndef ESTIMATOR_CREDIT_H
 #define ESTIMATOR_CREDIT_H
 
@@ -33,24 +43,28 @@
 enum zero_variance { ZERO_VARIANCE_SHAPE, ZERO_VARIANCE_ZERO };
 
 struct credit_options {
-	int                  empg; /* 0: credit_apply changes nothing */
-	double               k, k_bonus, zeta;
-	enum zero_variance   zero_variance;
-	int                  shuffle;
-	const unsigned char *line_end; /* [V] 1: the token holds a newline, and ends a segment; NULL: segments are turns. Borrowed */
+	int                empg; /* 0: credit_apply changes nothing */
+	double             k, k_bonus, zeta;
+	enum zero_variance zero_variance;
+	int                shuffle;
+	/* [V] 1: the token holds a newline, and ends a segment; NULL: segments are turns.
+	 * Borrowed */
+	const unsigned char *line_end;
 };
 
 struct credit_batch { /* borrowed */
-	struct rows          rows;
-	const int64_t       *group;       /* [R] ids; rows of a group may stand anywhere */
-	const double        *reward;      /* [R] NaN: the row counts nowhere */
-	const float         *entropy;     /* [T] as sampled */
-	const unsigned char *segment_end; /* [T] 1: the segment ends with this token; NULL: only where trained tokens end */
+	struct rows    rows;
+	const int64_t *group;   /* [R] ids; rows of a group may stand anywhere */
+	const double  *reward;  /* [R] NaN: the row counts nowhere */
+	const float   *entropy; /* [T] as sampled */
+	/* [T] 1: the segment ends with this token; NULL: only where trained tokens end */
+	const unsigned char *segment_end;
 };
 
 struct credit_stats { /* of one batch; of the segments that count */
 	double rows, segments;
-	double rows_zero; /* rows whose group had no advantage other than 0, whatever became of them */
+	/* rows whose group had no advantage other than 0, whatever became of them */
+	double rows_zero;
 	double entropy_min, entropy_mean, entropy_max;
 	double g_min, g_max;
 	double bonus; /* mean of b */
@@ -58,7 +72,7 @@ struct credit_stats { /* of one batch; of the segments that count */
 };
 
 /* Edits advantage [T]; writes *stats. Scratch from `a` is released. ERR_INPUT: memory. */
-int credit_apply(const struct credit_options *o, const struct credit_batch *b, struct rng_key key, struct arena *a, float *advantage,
-                 struct credit_stats *stats);
+int credit_apply(const struct credit_options *o, const struct credit_batch *b, struct rng_key key,
+                 struct arena *a, float *advantage, struct credit_stats *stats);
 
 #endif

@@ -39,5 +39,6 @@ double kl_adapt(const struct algorithm *a, double kl, double n)
 {
 	if (a->kl_controller != KL_ADAPTIVE || !isfinite(kl))
 		return a->beta;
-	return a->beta * fmax(0.1, 1 + fmin(fmax(kl / a->kl_target - 1, -0.2), 0.2) * n / a->kl_horizon);
+	return a->beta *
+	       fmax(0.1, 1 + fmin(fmax(kl / a->kl_target - 1, -0.2), 0.2) * n / a->kl_horizon);
 }

@@ -1,4 +1,5 @@
-/* kl.h - estimators of the divergence from the reference policy, from one sampled token (Schulman, "Approximating KL divergence").
+/* kl.h - estimators of the divergence from the reference policy, from one sampled token (Schulman,
+ * "Approximating KL divergence").
  *
  *     x = logp_ref - logp        k1 = -x        k2 = x^2 / 2        k3 = exp(x) - x - 1
  *
@@ -6,9 +7,9 @@
  *
  *     k3+: the value of k3 with the derivative of k2 (verl's name)
  *
- * In the loss the three do not estimate the gradient of what they estimate the value of: on policy k1 gives 0, k2 the gradient of
- * KL(policy, reference), k3 that of KL(reference, policy).
- * x is kept in -20 .. 20; beyond, the derivative is 0. */
+ * In the loss the three do not estimate the gradient of what they estimate the value of: on policy
+ * k1 gives 0, k2 the gradient of KL(policy, reference), k3 that of KL(reference, policy). x is kept
+ * in -20 .. 20; beyond, the derivative is 0. */
 #ifndef ESTIMATOR_KL_H
 #define ESTIMATOR_KL_H
 
@@ -22,9 +23,11 @@ struct kl {
 };
 struct kl kl_estimate(enum kl_estimator estimator, double logp, double logp_ref);
 
-/* The weight of the KL term after n answers whose divergence was kl nats a token (adaptive controller of arXiv:1909.08593):
+/* The weight of the KL term after n answers whose divergence was kl nats a token (adaptive
+ * controller of arXiv:1909.08593):
  *
- *     beta (1 + clip(kl / kl_target - 1, -0.2, 0.2) n / kl_horizon)        at least a tenth of beta, whatever n is
+ *     beta (1 + clip(kl / kl_target - 1, -0.2, 0.2) n / kl_horizon)        at least a tenth of
+ *     beta, whatever n is
  *
  * With controller fixed, or a kl that is not finite, beta. */
 double kl_adapt(const struct algorithm *a, double kl, double n);

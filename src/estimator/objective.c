@@ -14,7 +14,8 @@
 enum objective_side { INSIDE, PAST_FLOOR, PAST_CEILING, GUARDED };
 
 struct gain {
-	double              value, slope; /* slope = dvalue/dx; of a held weight dvalue/dlogp, and value is not used */
+	/* slope = dvalue/dx; of a held weight dvalue/dlogp, and value is not used */
+	double              value, slope;
 	enum objective_side side;
 };
 
@@ -29,8 +30,8 @@ static struct gain gain_none(double q, double adv, const struct algorithm *a)
 /* min(q A, clip(q) A), case by case:
  *   A > 0:  min(q, 1 + epsilon_high) A   flat once the token is already likelier than the ceiling
  *   A < 0:  max(q, 1 - epsilon) A        flat once the token is already rarer than the floor
- * so a token can be pushed back from outside the interval, never further out of it. For A < 0 and a large q the pull back is itself without
- * bound; delta bounds it. */
+ * so a token can be pushed back from outside the interval, never further out of it. For A < 0 and a
+ * large q the pull back is itself without bound; delta bounds it. */
 static struct gain gain_hard(double q, double adv, const struct algorithm *a)
 {
 	double ceiling = 1 + a->epsilon_high, floor_ = 1 - a->epsilon;
@@ -65,7 +66,8 @@ static struct gain gain_cap_absolute(double q, double adv, const struct algorith
 /* At q = 1 the gate g is 1/2 and 4 g (1 - g) is exactly 1. */
 static struct gain gain_soft(double q, double adv, const struct algorithm *a)
 {
-	double tau = adv > 0 ? a->tau_positive : a->tau_negative, g = 1 / (1 + real_exp(-tau * (q - 1)));
+	double tau = adv > 0 ? a->tau_positive : a->tau_negative,
+	       g = 1 / (1 + real_exp(-tau * (q - 1)));
 
 	return (struct gain){adv * (4 / tau) * g, adv * (4 * g * (1 - g)) * q, INSIDE};
 }
@@ -82,7 +84,8 @@ static double limit_log(double d, double adv, const struct algorithm *a)
 	return adv > 0 ? fmin(d, a->epsilon_high) : adv < 0 ? fmax(d, -a->epsilon) : d;
 }
 
-/* q / (q + g): steep for a token that has become rare beside the others of its answer, flat for a likely one. */
+/* q / (q + g): steep for a token that has become rare beside the others of its answer, flat for a
+ * likely one. */
 static struct gain gain_squash(double q, double adv, const struct algorithm *a)
 {
 	double g = a->squash, sum = q + g;
@@ -99,7 +102,8 @@ static struct gain gain_power(double q, double adv, const struct algorithm *a)
 
 static const struct clip_rule {
 	struct gain (*gain)(double q, double adv, const struct algorithm *a);
-	double (*limit)(double d, double adv, const struct algorithm *a); /* of a token's log-ratio, before the sum; or NULL */
+	/* of a token's log-ratio, before the sum; or NULL */
+	double (*limit)(double d, double adv, const struct algorithm *a);
 	int held; /* the ratio is a constant weight on log pi: no gradient goes through it */
 } clips[] = {
         [CLIP_NONE] = {gain_none, NULL, 0},     [CLIP_HARD] = {gain_hard, NULL, 0},
@@ -126,7 +130,8 @@ static const struct {
 
 static double weight(const struct algorithm *a, const struct totals *totals, int n)
 {
-	double rows = (double)totals->rows, tokens = (double)(totals->batch_tokens ? totals->batch_tokens : totals->tokens);
+	double rows = (double)totals->rows,
+	       tokens = (double)(totals->batch_tokens ? totals->batch_tokens : totals->tokens);
 
 	switch (a->loss_type) {
 	case SEQUENCE_MEAN:
@@ -219,7 +224,9 @@ static struct objective_unit unit_of(struct objective_job *j, int first, int las
 	x = log_ratio_clamp(f * sum);
 	if (x != f * sum) {
 		j->row.clamped += n;
-		if (j->held && x > f * sum) /* a weight has no derivative to protect: an answer that became impossible weighs 0 */
+		/* a weight has no derivative to protect: an answer that became impossible weighs
+		 * 0 */
+		if (j->held && x > f * sum)
 			x = f * sum;
 		f = 0;
 	}
@@ -252,7 +259,8 @@ static double gain_weight(const struct objective_job *j, int t)
 	return j->masked ? 0 : j->b->weight ? (double)j->b->weight[t] : 1;
 }
 
-/* The gain of one token at the ratio of its unit, W included. Where its log-ratio was limited it is the token that stands still, not the unit. */
+/* The gain of one token at the ratio of its unit, W included. Where its log-ratio was limited it is
+ * the token that stands still, not the unit. */
 static struct gain token_gain(const struct objective_job *j, double q, int t)
 {
 	struct gain g = j->clip->gain(q, j->b->advantage[t], j->a);
@@ -265,7 +273,8 @@ static struct gain token_gain(const struct objective_job *j, double q, int t)
 	return g;
 }
 
-/* Adds -gain of the unit to the row's loss; returns the sum of its slopes: every token of the unit moves the ratio, and with it the gain of all. */
+/* Adds -gain of the unit to the row's loss; returns the sum of its slopes: every token of the unit
+ * moves the ratio, and with it the gain of all. */
 static double unit_gain(struct objective_job *j, const struct objective_unit *u)
 {
 	double slope = 0;
@@ -283,7 +292,8 @@ static double unit_gain(struct objective_job *j, const struct objective_unit *u)
 	return slope;
 }
 
-/* What the KL term of a unit is multiplied by, and what each of its tokens adds to the slope by moving that factor. */
+/* What the KL term of a unit is multiplied by, and what each of its tokens adds to the slope by
+ * moving that factor. */
 struct kl_factor {
 	double q, shared;
 };
@@ -293,7 +303,8 @@ static struct kl kl_of(const struct objective_job *j, int t)
 	return kl_estimate(j->a->kl_estimator, j->b->logp_new[t], j->b->logp_ref[t]);
 }
 
-/* L has beta q sum_s k_s over the unit:  d/dlogp_t = beta (q dk_t/dlogp_t + f q sum_s k_s),  q = exp(f sum (logp_new - logp_old)). */
+/* L has beta q sum_s k_s over the unit:  d/dlogp_t = beta (q dk_t/dlogp_t + f q sum_s k_s),  q =
+ * exp(f sum (logp_new - logp_old)). */
 static struct kl_factor unit_kl(const struct objective_job *j, int first, int last)
 {
 	double f = 1, sum = 0, kl = 0, x, q;
@@ -361,14 +372,16 @@ static int reads_old(const struct objective_job *j)
 {
 	const struct algorithm *a = j->a;
 
-	return j->b->guided || a->importance_sampling_level != LEVEL_NONE || (a->off_policy_mask > 0 && !j->b->logp_rollout) ||
+	return j->b->guided || a->importance_sampling_level != LEVEL_NONE ||
+	       (a->off_policy_mask > 0 && !j->b->logp_rollout) ||
 	       (a->use_bias_correction_kl && a->beta > 0);
 }
 
 static int row_is_finite(const struct objective_job *j, int first, int last)
 {
 	const struct objective_batch *b = j->b;
-	const float *arrays[] = {b->logp_new, b->advantage, b->logp_old, b->logp_ref, b->entropy, b->logp_held, b->weight, b->logp_rollout};
+	const float *arrays[] = {b->logp_new, b->advantage, b->logp_old, b->logp_ref,
+	                         b->entropy,  b->logp_held, b->weight,   b->logp_rollout};
 	const int    read[] = {1,
 	                       1,
 	                       reads_old(j),
@@ -408,8 +421,9 @@ static int compare_floats(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The percentile of the ratios of the row's trained tokens, interpolated linearly, at least SQUASH_MIN. Their order is found in the row's place in
- * out->c, which is written only later: nothing is allocated here. */
+/* The percentile of the ratios of the row's trained tokens, interpolated linearly, at least
+ * SQUASH_MIN. Their order is found in the row's place in out->c, which is written only later:
+ * nothing is allocated here. */
 static double squash_of_row(const struct objective_job *j, double percentile, int first, int last)
 {
 	float *q = j->out->c + first;
@@ -419,7 +433,8 @@ static double squash_of_row(const struct objective_job *j, double percentile, in
 	for (int t = first; t < last; t++)
 		if (j->b->rows.trained[t]) {
 			const float *logp = j->b->logp_held ? j->b->logp_held : j->b->logp_new;
-			q[n++] = (float)real_exp(log_ratio_clamp((double)logp[t] - j->b->logp_old[t]));
+			q[n++] = (float)real_exp(
+			        log_ratio_clamp((double)logp[t] - j->b->logp_old[t]));
 		}
 	qsort(q, (size_t)n, sizeof *q, compare_floats);
 	at = percentile * (n - 1);
@@ -429,7 +444,8 @@ static double squash_of_row(const struct objective_job *j, double percentile, in
 	return fmax(at, SQUASH_MIN);
 }
 
-/* Plain rows follow the algorithm. Guided ones have a ratio that is not 1 before any update: token by token, kept in bounds in their own way. */
+/* Plain rows follow the algorithm. Guided ones have a ratio that is not 1 before any update: token
+ * by token, kept in bounds in their own way. */
 static void choose_rule(struct objective_job *j, const struct algorithm *a, int row)
 {
 	j->guided = j->b->guided && j->b->guided[row];
@@ -439,7 +455,8 @@ static void choose_rule(struct objective_job *j, const struct algorithm *a, int 
 	j->a = a;
 	if (j->clip->gain == gain_squash && a->squash == 0) {
 		j->with_g = *a;
-		j->with_g.squash = squash_of_row(j, a->squash_percentile, j->b->rows.offset[row], j->b->rows.offset[row + 1]);
+		j->with_g.squash = squash_of_row(j, a->squash_percentile, j->b->rows.offset[row],
+		                                 j->b->rows.offset[row + 1]);
 		j->a = &j->with_g;
 	}
 }
@@ -474,15 +491,17 @@ static void stats_add_row(struct objective_stats *s, const struct objective_job 
 	s->clamped += j->row.clamped;
 }
 
-int objective_eval(const struct algorithm *a, const struct objective_batch *b, const struct totals *totals,
-                   const struct objective_gradient *out, struct objective_stats *stats)
+int objective_eval(const struct algorithm *a, const struct objective_batch *b,
+                   const struct totals *totals, const struct objective_gradient *out,
+                   struct objective_stats *stats)
 {
 	struct objective_job j = {.a = a, .b = b, .out = out};
 
 	assert(a->entropy_coef == 0 || (b->entropy && out->h));
 	TRY(rows_check(&b->rows));
 	for (int r = 0; r < b->rows.n; r++) {
-		int first = b->rows.offset[r], last = b->rows.offset[r + 1], n = rows_trained(&b->rows, r);
+		int first = b->rows.offset[r], last = b->rows.offset[r + 1],
+		    n = rows_trained(&b->rows, r);
 
 		memset(out->c + first, 0, (size_t)(last - first) * sizeof *out->c);
 		if (out->h)

@@ -5,48 +5,68 @@
  *
  * Ratio. A unit is a token (level token) or a whole answer of n trained tokens (level sequence):
  *
- *     x = f sum_unit (logp_new - logp_old),  q = exp(x)      f = 1 for token and sequence_sum, 1/n for sequence (GSPO)
+ *     x = f sum_unit (logp_new - logp_old),  q = exp(x)
+ *     f = 1 for token and sequence_sum, 1/n for sequence (GSPO)
  *     x is kept in -20 .. 20, after the sum; beyond, its derivative is 0
  *
  * Gain, clip by clip (A is the token's advantage):
  *
- *     none          q A                        hard          min(q A, clip(q, 1 - epsilon, 1 + epsilon_high) A), with delta if A < 0
- *     cap           W A logp_new,  W = clip(q, 1 - epsilon, 1 + epsilon_high) held still (CISPO, arXiv:2506.13585)
+ *     none          q A
+ *     hard          min(q A, clip(q, 1 - epsilon, 1 + epsilon_high) A), with delta if A < 0
+ *     cap           W A logp_new, W = clip(q, 1 - epsilon, 1 + epsilon_high) held still
+ *                   (CISPO, arXiv:2506.13585)
  *     cap_absolute  the same, W = clip(q, 1 - epsilon, epsilon_high)
  *     level none    A logp_new, no ratio at all (REINFORCE)
- *     log           q A, the log-ratios of the tokens limited before they are summed: min(d, epsilon_high) where A > 0, max(d, -epsilon) where
- *                   A < 0; a limited token has no gradient, the others of the answer keep theirs (GMPO, arXiv:2507.20673)
- *     soft          A (4 / tau) sigmoid(tau (q - 1)), tau_positive where A > 0, else tau_negative (SAPO, arXiv:2511.20347)
- *     taper         W A logp_new, W = clip(q, positive_low, positive_high) where A >= 0, clip(q, negative_low, negative_high) where A < 0, held
- *                   still (TOPR, arXiv:2503.14286); far below 1 it goes on to 0, it stops at exp(20) only
+ *     log           q A, the log-ratios of the tokens limited before they are summed: min(d,
+ *                   epsilon_high) where A > 0, max(d, -epsilon) where A < 0; a limited token has no
+ *                   gradient, the others of the answer keep theirs (GMPO, arXiv:2507.20673)
+ *     soft          A (4 / tau) sigmoid(tau (q - 1)), tau_positive where A > 0, else tau_negative
+ *                   (SAPO, arXiv:2511.20347)
+ *     taper         W A logp_new, W = clip(q, positive_low, positive_high) where A >= 0, clip(q,
+ *                   negative_low, negative_high) where A < 0, held still (TOPR, arXiv:2503.14286);
+ *                   far below 1 it goes on to 0, it stops at exp(20) only
  *
- *     squash        A q / (q + g), g held still: a constant, or the squash_percentile of the q of the answer's trained tokens, at least 1e-4
+ *     squash        A q / (q + g), g held still: a constant, or the squash_percentile of the q of
+ *                   the answer's trained tokens, at least 1e-4
  *     power         A q^power
  *
- * Guided rows were sampled under another context than they are trained under (guidance.h): logp_old is under that one, with the hint, logp_new
- * without it. Their ratio is not 1 before any update, so they go by guided_clip and token by token, whatever the algorithm does elsewhere.
+ * Guided rows were sampled under another context than they are trained under (guidance.h): logp_old
+ * is under that one, with the hint, logp_new without it. Their ratio is not 1 before any update, so
+ * they go by guided_clip and token by token, whatever the algorithm does elsewhere.
  *
- * W_t, from token_weight.h, multiplies the gain alone. It is 0 for a whole answer where off_policy_mask > 0, the sum of its A is negative, and
- * mean_t (logp_rollout - logp_new) > off_policy_mask (DeepSeek-V3.2's mask); the divisors stay as they are.
+ * W_t, from token_weight.h, multiplies the gain alone. It is 0 for a whole answer where
+ * off_policy_mask > 0, the sum of its A is negative, and mean_t (logp_rollout - logp_new) >
+ * off_policy_mask (DeepSeek-V3.2's mask); the divisors stay as they are.
  *
- * use_bias_correction_kl: k times the ratio q of its unit, unclipped, gradient through both (DeepSeek-V3.2's unbiased estimate, there token by token;
- * for a whole answer as in TRL). With level none the unit is the token.
+ * use_bias_correction_kl: k times the ratio q of its unit, unclipped, gradient through both
+ * (DeepSeek-V3.2's unbiased estimate, there token by token; for a whole answer as in TRL). With
+ * level none the unit is the token.
  *
- * Entropy. The bonus is a mean over tokens, whatever the weights below, so that entropy_coef means the same for every loss_type (as in TRL): over
- * the trained tokens of the update, or over those that top_entropy keeps (token_weight.h).
+ * Entropy. The bonus is a mean over tokens, whatever the weights below, so that entropy_coef means
+ * the same for every loss_type (as in TRL): over the trained tokens of the update, or over those
+ * that top_entropy keeps (token_weight.h).
  *
- * Weight, from totals of the whole update (all its micro-batches and ranks), never of the piece at hand:
+ * Weight, from totals of the whole update (all its micro-batches and ranks), never of the piece at
+ * hand:
  *
- *     sequence_mean  1 / (rows n)      token_mean  updates / batch_tokens      sequence_sum  1 / rows      constant  1 / (rows max_completion_length)
+ *     sequence_mean  1 / (rows n)
+ *     token_mean     updates / batch_tokens
+ *     sequence_sum   1 / rows
+ *     constant       1 / (rows max_completion_length)
  *
- *     Where a batch is cut into several updates (num_minibatches), token_mean divides each by the same number: the tokens of the batch over the number of
- *     updates. So a token weighs the same in whichever update it falls (as TRL's dapo; verl divides by the tokens of the minibatch).
+ *     Where a batch is cut into several updates (num_minibatches), token_mean divides each by the
+ *     same number: the tokens of the batch over the number of
+ *     updates. So a token weighs the same in whichever update it falls (as TRL's dapo; verl divides
+ *     by the tokens of the minibatch).
  *
- *     n = trained tokens of the row. rows counts rows with n > 0: a masked answer does not dilute the mean (as in verl, not as in TRL).
- *     RLOO as in TRL is level sequence_sum, clip hard, loss_type sequence_mean: one gain per answer, averaged over answers.
+ *     n = trained tokens of the row. rows counts rows with n > 0: a masked answer does not dilute
+ *     the mean (as in verl, not as in TRL).
+ *     RLOO as in TRL is level sequence_sum, clip hard, loss_type sequence_mean: one gain per
+ *     answer, averaged over answers.
  *
- * Pure functions: no allocation, no I/O, no globals; callable from any thread. Sums in double, row by row: cutting a batch into several, in
- * order, changes no bit of coefficients or statistics. The loss value is for the log; REINFORCE's and CISPO's contain logp_new itself. */
+ * Pure functions: no allocation, no I/O, no globals; callable from any thread. Sums in double, row
+ * by row: cutting a batch into several, in order, changes no bit of coefficients or statistics. The
+ * loss value is for the log; REINFORCE's and CISPO's contain logp_new itself. */
 #ifndef ESTIMATOR_OBJECTIVE_H
 #define ESTIMATOR_OBJECTIVE_H
 
@@ -56,17 +76,24 @@
 #include <stdint.h>
 
 struct objective_batch { /* borrowed; arrays [T], read at trained tokens only */
-	struct rows          rows;
-	const float         *logp_new; /* under the policy being trained */
-	const float         *logp_old; /* as sampled: the denominator of the ratio; not read with level none */
-	const float         *logp_ref; /* under the reference; read only with beta > 0 and kl_placement: loss */
-	const float         *entropy;  /* under the policy being trained; NULL: not measured (then entropy_coef must be 0) */
-	const float         *advantage;
-	const float         *weight;       /* W, finite; NULL: 1 everywhere */
-	const float         *logp_rollout; /* under the policy that sampled, read with off_policy_mask > 0; NULL: logp_old is that */
-	const unsigned char *high;         /* [T] 1: the entropy bonus counts the token; NULL: every trained one */
-	const unsigned char *guided;       /* [R] rows sampled under another context; NULL: none */
-	const float         *logp_held; /* where held weights are computed; NULL: logp_new. Tests keep it still while they move logp_new */
+	struct rows  rows;
+	const float *logp_new; /* under the policy being trained */
+	/* as sampled: the denominator of the ratio; not read with level none */
+	const float *logp_old;
+	/* under the reference; read only with beta > 0 and kl_placement: loss */
+	const float *logp_ref;
+	/* under the policy being trained; NULL: not measured (then entropy_coef must be 0) */
+	const float *entropy;
+	const float *advantage;
+	const float *weight; /* W, finite; NULL: 1 everywhere */
+	/* under the policy that sampled, read with off_policy_mask > 0; NULL: logp_old is that */
+	const float *logp_rollout;
+	/* [T] 1: the entropy bonus counts the token; NULL: every trained one */
+	const unsigned char *high;
+	const unsigned char *guided; /* [R] rows sampled under another context; NULL: none */
+	/* where held weights are computed; NULL: logp_new. Tests keep it still while they move
+	 * logp_new */
+	const float *logp_held;
 };
 
 struct totals {               /* of one update, */
@@ -83,23 +110,29 @@ struct objective_gradient { /* arrays [T], caller's; overwritten, exactly 0 wher
 
 struct objective_stats { /* sums over trained tokens unless said; divide when printing */
 	double tokens, rows;
-	double rows_skipped; /* rows with an input that is not finite: left out with coefficient 0 */
-	double loss;         /* weighted: the step's loss is the plain sum */
+	/* rows with an input that is not finite: left out with coefficient 0 */
+	double rows_skipped;
+	double loss; /* weighted: the step's loss is the plain sum */
 	double kl, entropy;
-	double ratio, ratio_max;                           /* of rows that are not guided */
-	double guided_tokens, guided_ratio, guided_silent; /* of guided rows: tokens; sum of ratios; tokens with A != 0 without gradient */
-	double clip_low, clip_high;       /* tokens past the floor or ceiling: without gradient (hard) or with a bounded weight (cap) */
-	double guarded;                   /* tokens stopped by delta */
-	double negative, negative_weight; /* tokens with A < 0; sum of their weights: how much of -A is left in their gradient */
-	double rows_masked;               /* by off_policy_mask */
-	double clamped;                   /* tokens whose log-ratio lay beyond -20 .. 20 */
+	double ratio, ratio_max; /* of rows that are not guided */
+	/* of guided rows: tokens; sum of ratios; tokens with A != 0 without gradient */
+	double guided_tokens, guided_ratio, guided_silent;
+	/* tokens past the floor or ceiling: without gradient (hard) or with a bounded weight
+	 * (cap) */
+	double clip_low, clip_high;
+	double guarded; /* tokens stopped by delta */
+	/* tokens with A < 0; sum of their weights: how much of -A is left in their gradient */
+	double negative, negative_weight;
+	double rows_masked; /* by off_policy_mask */
+	double clamped;     /* tokens whose log-ratio lay beyond -20 .. 20 */
 };
 
 /* ADDS the counts of these rows; high [T] as in struct objective_batch. */
 void totals_add(struct totals *totals, const struct rows *rows, const unsigned char *high);
 
 /* Writes *out, ADDS to *stats. ERR_INPUT: a row without token; *stats is then as it was. */
-int objective_eval(const struct algorithm *a, const struct objective_batch *b, const struct totals *totals,
-                   const struct objective_gradient *out, struct objective_stats *stats);
+int objective_eval(const struct algorithm *a, const struct objective_batch *b,
+                   const struct totals *totals, const struct objective_gradient *out,
+                   struct objective_stats *stats);
 
 #endif

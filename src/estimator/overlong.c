@@ -12,9 +12,10 @@ double overlong_penalty(int n, int max, int buffer)
 
 static void shape(const struct algorithm *a, struct rollout *r, struct overlong_stats *stats)
 {
-	int    max = a->max_completion_length;
-	int    buffer = a->overlong_buffer ? a->overlong_buffer : (max + 4) / 5;
-	int    n = r->stop == STOP_CONTEXT ? max : r->n; /* cut off by the model's positions: it ran into a limit as well */
+	int max = a->max_completion_length;
+	int buffer = a->overlong_buffer ? a->overlong_buffer : (max + 4) / 5;
+	/* cut off by the model's positions: it ran into a limit as well */
+	int    n = r->stop == STOP_CONTEXT ? max : r->n;
 	double penalty = a->overlong_penalty * overlong_penalty(n, max, buffer);
 
 	r->penalty = penalty;

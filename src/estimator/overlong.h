@@ -1,14 +1,19 @@
-/* overlong.h - what becomes of answers that ran into the length limit: keep, mask, or shape (DAPO, arXiv:2503.14476, section 3.4).
+/* overlong.h - what becomes of answers that ran into the length limit: keep, mask, or shape (DAPO,
+ * arXiv:2503.14476, section 3.4).
  *
  *     shape: reward + factor * penalty(n) is trained on
  *
  *                  0 |---------.
- *     penalty        |          \              n counts every token of the answer, the end-of-sequence token too;
- *                 -1 |           `------            cut off by the model's positions: as n = max
+ *     penalty        |          \
+ *                 -1 |           `------
  *                    +---------+--+------ n
  *                    max - buffer max
  *
- * mask takes the row out of the loss and leaves its reward in the group's statistics, as TRL does. */
+ * n counts every token of the answer, the end-of-sequence token too. Cut off by the model's
+ * positions: as n = max.
+ *
+ * mask takes the row out of the loss and leaves its reward in the group's statistics, as TRL
+ * does. */
 #ifndef ESTIMATOR_OVERLONG_H
 #define ESTIMATOR_OVERLONG_H
 
@@ -25,7 +30,8 @@ struct overlong_stats {   /* sums */
 
 double overlong_penalty(int n, int max, int buffer); /* in -1 .. 0; 0 < buffer <= max */
 
-/* Applies a->overlong to one answer after it was rewarded (writes penalty or edits trained) and ADDS to *stats. */
+/* Applies a->overlong to one answer after it was rewarded (writes penalty or edits trained) and
+ * ADDS to *stats. */
 void overlong_apply(const struct algorithm *a, struct rollout *r, struct overlong_stats *stats);
 
 #endif

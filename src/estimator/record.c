@@ -23,7 +23,8 @@ int rows_check(const struct rows *rows)
 	for (int r = 0; r < rows->n; r++)
 		if (rows->offset[r + 1] <= rows->offset[r])
 			return error_set(ERR_INPUT,
-			                 "answer %d of the batch has no token, not even an end-of-sequence token; "
+			                 "answer %d of the batch has no token, not even an "
+			                 "end-of-sequence token; "
 			                 "drop such answers before they are rewarded",
 			                 r);
 	return OK;

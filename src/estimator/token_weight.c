@@ -40,17 +40,19 @@ static double mismatch_weight(const struct algorithm *a, struct ratios rho)
 	return 1;
 }
 
-static void fill_row(const struct algorithm *alg, const struct token_weight_batch *b, int row, float *weight,
-                     struct token_weight_stats *stats)
+static void fill_row(const struct algorithm *alg, const struct token_weight_batch *b, int row,
+                     float *weight, struct token_weight_stats *stats)
 {
-	int    first = b->rows.offset[row], last = b->rows.offset[row + 1], n = rows_trained(&b->rows, row);
+	int first = b->rows.offset[row], last = b->rows.offset[row + 1],
+	    n = rows_trained(&b->rows, row);
 	double sum = 0;
 
 	for (int t = first; t < last; t++)
 		sum += b->rows.trained[t] ? (double)b->logp_old[t] - b->logp_rollout[t] : 0;
 	for (int t = first; t < last; t++) {
 		double        d = (double)b->logp_old[t] - b->logp_rollout[t];
-		struct ratios rho = {real_exp(log_ratio_clamp(d)), real_exp(log_ratio_clamp(sum)), real_exp(log_ratio_clamp(sum / n))};
+		struct ratios rho = {real_exp(log_ratio_clamp(d)), real_exp(log_ratio_clamp(sum)),
+		                     real_exp(log_ratio_clamp(sum / n))};
 
 		weight[t] = 0;
 		if (!b->rows.trained[t])
@@ -89,7 +91,8 @@ static int token_weight_ascending(const void *a, const void *b)
 }
 
 /* The lowest entropy that stays. */
-static int threshold(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *out)
+static int threshold(const struct algorithm *alg, const struct token_weight_batch *b,
+                     struct arena *a, float *out)
 {
 	int    T = b->rows.offset[b->rows.n] - b->rows.offset[0], n = 0;
 	float *sorted = arena_alloc(a, (size_t)T, sizeof *sorted);
@@ -104,8 +107,9 @@ static int threshold(const struct algorithm *alg, const struct token_weight_batc
 	return OK;
 }
 
-static int keep_top_entropy(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *weight,
-                            unsigned char *high, struct token_weight_stats *stats)
+static int keep_top_entropy(const struct algorithm *alg, const struct token_weight_batch *b,
+                            struct arena *a, float *weight, unsigned char *high,
+                            struct token_weight_stats *stats)
 {
 	struct arena_mark mark = arena_mark(a);
 	float             lowest;
@@ -126,7 +130,8 @@ int token_weight_needed(const struct algorithm *a, int stale)
 	return (stale && a->mismatch != MISMATCH_NONE) || a->top_entropy < 1;
 }
 
-int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *weight, unsigned char *high,
+int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b,
+                      struct arena *a, float *weight, unsigned char *high,
                       struct token_weight_stats *stats)
 {
 	double before = stats->tokens;

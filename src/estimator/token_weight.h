@@ -1,24 +1,32 @@
-/* token_weight.h - constants that multiply the gain of each token (W in objective.h): stale rollouts, and tokens of high entropy only.
+/* token_weight.h - constants that multiply the gain of each token (W in objective.h): stale
+ * rollouts, and tokens of high entropy only.
  *
- * Stale rollouts. Three policies may differ: the one that sampled, the one at the beginning of the step (old), the one being trained (new).
- * The ratio new / old is bounded by the clip; what is left of old / sampled is corrected here:
+ * Stale rollouts. Three policies may differ: the one that sampled, the one at the beginning of the
+ * step (old), the one being trained (new). The ratio new / old is bounded by the clip; what is left
+ * of old / sampled is corrected here:
  *
  *     rho_t = exp(logp_old - logp_rollout)        rho = prod_t rho_t        mean = rho^(1/n)
  *
- *     token_truncate      rho_t kept in [mismatch_min, mismatch_max]            TIS, whose lower bound is 0
+ *     token_truncate      rho_t kept in [mismatch_min, mismatch_max]            TIS, whose lower
+ *                         bound is 0
  *     token_mask          rho_t in [mismatch_min, mismatch_max], else 0         IcePop
  *     sequence_truncate   rho likewise, on every token of the answer
- *     sequence_mask       rho likewise in the bounds, else 0                    TRL's default mode, there with the upper bound 3
+ *     sequence_mask       rho likewise in the bounds, else 0                    TRL's default mode,
+ *                         there with the upper bound 3
  *     sequence_mean_mask  rho_t where mean lies in the bounds, else 0           OpenRLHF
  *
- *     mismatch_normalise  the weights divided by their mean over the trained tokens of the batch (verl)
+ *     mismatch_normalise  the weights divided by their mean over the trained tokens of the batch
+ *                         (verl)
  *
- * Answers sampled by the policy of the step have rho = 1 exactly, because their recorded log-probabilities are the trainer's own; then nothing is
- * computed. Without a mismatch rule the recorded log-probabilities are the denominator of the ratio itself ("bypass" in verl).
+ * Answers sampled by the policy of the step have rho = 1 exactly, because their recorded
+ * log-probabilities are the trainer's own; then nothing is computed. Without a mismatch rule the
+ * recorded log-probabilities are the denominator of the ratio itself ("bypass" in verl).
  *
- * High entropy (arXiv:2506.01939). The share top_entropy of the batch's trained tokens whose entropy, as sampled, is highest keeps its weight,
- * the others get 0: of n in ascending order, those from number ceil((1 - top_entropy) (n - 1)) on, from 0 (TRL's quantile); equal entropies stay or go
- * together (they stay). The divisors of the loss do not change, as in TRL; the mean of an entropy bonus is taken over the tokens that stay. */
+ * High entropy (arXiv:2506.01939). The share top_entropy of the batch's trained tokens whose
+ * entropy, as sampled, is highest keeps its weight, the others get 0: of n in ascending order,
+ * those from number ceil((1 - top_entropy) (n - 1)) on, from 0 (TRL's quantile); equal entropies
+ * stay or go together (they stay). The divisors of the loss do not change, as in TRL; the mean of
+ * an entropy bonus is taken over the tokens that stay. */
 #ifndef ESTIMATOR_TOKEN_WEIGHT_H
 #define ESTIMATOR_TOKEN_WEIGHT_H
 
@@ -41,9 +49,10 @@ struct token_weight_stats { /* sums over trained tokens; divide when printing */
 
 int token_weight_needed(const struct algorithm *a, int stale); /* 0: every weight would be 1 */
 
-/* Writes weight [T], 0 where not trained, and with top_entropy < 1 high [T]: 1 for the tokens that stay; ADDS to *stats. Scratch from `a` is released.
- * ERR_INPUT: memory. */
-int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b, struct arena *a, float *weight, unsigned char *high,
+/* Writes weight [T], 0 where not trained, and with top_entropy < 1 high [T]: 1 for the tokens that
+ * stay; ADDS to *stats. Scratch from `a` is released. ERR_INPUT: memory. */
+int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b,
+                      struct arena *a, float *weight, unsigned char *high,
                       struct token_weight_stats *stats);
 
 #endif

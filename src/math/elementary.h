@@ -1,15 +1,19 @@
-/* elementary.h - exp, log, sigmoid and silu for floats, the same bits on every CPU with fused multiply-add.
+/* elementary.h - exp, log, sigmoid and silu for floats, the same bits on every CPU with fused
+ * multiply-add.
  *
- * libm picks other code on other CPUs and cannot be vectorised; these are polynomials whose every rounding is written down (an fma stands
- * where it is meant), without branches, so that gcc and clang vectorise a loop around them. Bounds, in units in the last place of the correctly
- * rounded result, over all floats (a dense sample of them is checked against double libm in tests/test_elementary.c):
+ * libm picks other code on other CPUs and cannot be vectorised; these are polynomials whose every
+ * rounding is written down (an fma stands where it is meant), without branches, so that gcc and
+ * clang vectorise a loop around them. Bounds, in units in the last place of the correctly rounded
+ * result, over all floats (a dense sample of them is checked against double libm in
+ * tests/test_elementary.c):
  *
  *     exp       1.0 ulp    x < -87.33 gives 0, x > 88.72 gives infinity: never a denormal
  *     log       1.0 ulp    0, and denormals, which count as 0: -infinity; negative: NaN
  *     sigmoid   2.5 ulp    x < -87.33: a denormal, which threads_set() makes 0, or 0
  *     silu      3.0 ulp    x sigmoid(x)
  *
- * NaN gives NaN. Infinities give their limits, but for silu(-infinity), which is NaN: an infinite activation shall not pass for a number. */
+ * NaN gives NaN. Infinities give their limits, but for silu(-infinity), which is NaN: an infinite
+ * activation shall not pass for a number. */
 #ifndef MATH_ELEMENTARY_H
 #define MATH_ELEMENTARY_H
 
@@ -33,14 +37,17 @@ static inline float elementary_float(uint32_t u)
 	return x;
 }
 
-/* x = n ln 2 + r with |r| <= ln(2)/2:  exp(x) = 2^n (1 + r + r^2 q(r)),  q a minimax polynomial, relative error 3e-9. */
+/* x = n ln 2 + r with |r| <= ln(2)/2:  exp(x) = 2^n (1 + r + r^2 q(r)),  q a minimax polynomial,
+ * relative error 3e-9. */
 static inline float elementary_exp(float x)
 {
-	const float rounder = 0x1.8p23f; /* adding it rounds to an integer, which then stands in the low bits */
+	/* adding it rounds to an integer, which then stands in the low bits */
+	const float rounder = 0x1.8p23f;
 	float       t = fmaf(x, 0x1.715476p0f, rounder);
 	float       n = t - rounder;
-	float       r = fmaf(n, -0x1.62e430p-1f, x); /* ln 2 rounded to float, then what that left out */
-	float       q, y;
+	/* ln 2 rounded to float, then what that left out */
+	float r = fmaf(n, -0x1.62e430p-1f, x);
+	float q, y;
 
 	r = fmaf(n, 1.90465430e-9f, r);
 	q = fmaf(0.00138144672f, r, 0.00836878084f);
@@ -54,7 +61,8 @@ static inline float elementary_exp(float x)
 	return x != x ? x : y;
 }
 
-/* x = 2^e (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2):  log(x) = e ln 2 + f - f^2/2 + f^3 p(f),  p minimax, relative error 8e-10. */
+/* x = 2^e (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2):  log(x) = e ln 2 + f - f^2/2 + f^3 p(f),  p
+ * minimax, relative error 8e-10. */
 static inline float elementary_log(float x)
 {
 	const uint32_t root_half = 0x3f3504f3; /* bits of sqrt(1/2) */

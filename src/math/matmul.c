@@ -26,8 +26,10 @@ enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
 /* ---- the self-test of strict numerics ---- */
 
-enum { TEST_ROWS = 70, TEST_WIDTH = 200, TEST_DEPTH = 1100 }; /* libraries cut sums above 512 or 1024 */
-enum { SUM_ROWS = 2, SUM_WIDTH = 8, SUM_DEPTH = 20480 };      /* oneDNN 3.7.2 shares out sums from 20,000 on */
+/* libraries cut sums above 512 or 1024 */
+enum { TEST_ROWS = 70, TEST_WIDTH = 200, TEST_DEPTH = 1100 };
+/* oneDNN 3.7.2 shares out sums from 20,000 on */
+enum { SUM_ROWS = 2, SUM_WIDTH = 8, SUM_DEPTH = 20480 };
 
 static int open_backend(const struct matmul_backend *b, int strict, struct matmul **out);
 
@@ -35,9 +37,10 @@ struct selftest {
 	struct matmul        *m;
 	struct matmul_weight *w;
 	int                   n_out, n_in;
-	float                *W, *x, *dy;                /* operands: [out x in], [TEST_ROWS x in], [TEST_ROWS x out] */
-	float                *y, *dx, *y_part, *dx_part; /* of all rows, of some */
-	float                *dw, *dw_formula;           /* [out x in] */
+	/* operands: [out x in], [TEST_ROWS x in], [TEST_ROWS x out] */
+	float *W, *x, *dy;
+	float *y, *dx, *y_part, *dx_part; /* of all rows, of some */
+	float *dw, *dw_formula;           /* [out x in] */
 };
 
 /* Widely spread exponents, so that another order of adding shows. */
@@ -52,10 +55,12 @@ static void matmul_fill(float *x, size_t n, uint32_t item)
 	}
 }
 
-/* Rows first .. first+count-1, computed without the others, must have the bits that they have among all of them. */
+/* Rows first .. first+count-1, computed without the others, must have the bits that they have among
+ * all of them. */
 static int rows_agree(struct selftest *t, int first, int count)
 {
-	size_t in = (size_t)t->n_in, out = (size_t)t->n_out, row = (size_t)first, rows = (size_t)count;
+	size_t in = (size_t)t->n_in, out = (size_t)t->n_out, row = (size_t)first,
+	       rows = (size_t)count;
 
 	TRY(matmul_forward(t->w, count, t->x + row * in, t->y_part));
 	TRY(matmul_backward(t->w, count, t->dy + row * out, t->dx_part));
@@ -64,16 +69,18 @@ static int rows_agree(struct selftest *t, int first, int count)
 		return OK;
 	return error_set(
 	        ERR_INPUT,
-	        "matrix products by %s (%s): on this CPU a row's result depends on the other rows of the call, so numerics cannot be "
+	        "matrix products by %s (%s): on this CPU a row's result depends on the other rows "
+	        "of the call, so numerics cannot be "
 	        "strict; set compute.backend to reference (slow), or compute.numerics to fast",
 	        t->m->backend->name, t->m->detail);
 }
 
-/* Kernels of our own: each bit must be that of the formula in matmul.h, which the reference computes. Fills *_part with the formula's results. */
+/* Kernels of our own: each bit must be that of the formula in matmul.h, which the reference
+ * computes. Fills *_part with the formula's results. */
 static int compare_with_formula(struct selftest *t, struct matmul *reference)
 {
-	size_t                y = (size_t)TEST_ROWS * (size_t)t->n_out, dx = (size_t)TEST_ROWS * (size_t)t->n_in;
-	size_t                dw = (size_t)t->n_out * (size_t)t->n_in;
+	size_t y = (size_t)TEST_ROWS * (size_t)t->n_out, dx = (size_t)TEST_ROWS * (size_t)t->n_in;
+	size_t dw = (size_t)t->n_out * (size_t)t->n_in;
 	struct matmul_weight *w;
 	int                   status;
 
@@ -87,14 +94,15 @@ static int compare_with_formula(struct selftest *t, struct matmul *reference)
 	TRY(status);
 	TRY(matmul_gradient(t->m, TEST_ROWS, t->n_out, t->n_in, t->dy, t->x, t->dw));
 	TRY(matmul_gradient(reference, TEST_ROWS, t->n_out, t->n_in, t->dy, t->x, t->dw_formula));
-	if (memcmp(t->y, t->y_part, y * sizeof *t->y) == 0 && memcmp(t->dx, t->dx_part, dx * sizeof *t->dx) == 0 &&
+	if (memcmp(t->y, t->y_part, y * sizeof *t->y) == 0 &&
+	    memcmp(t->dx, t->dx_part, dx * sizeof *t->dx) == 0 &&
 	    memcmp(t->dw, t->dw_formula, dw * sizeof *t->dw) == 0)
 		return OK;
-	return error_set(
-	        ERR_FAILED,
-	        "matrix products by %s (%s) differ from their definition on this CPU; please report it, and set compute.backend to "
-	        "reference (slow) until then",
-	        t->m->backend->name, t->m->detail);
+	return error_set(ERR_FAILED,
+	                 "matrix products by %s (%s) differ from their definition on this CPU; "
+	                 "please report it, and set compute.backend to "
+	                 "reference (slow) until then",
+	                 t->m->backend->name, t->m->detail);
 }
 
 static int selftest_formula(struct selftest *t)
@@ -118,7 +126,8 @@ static int selftest_shape(struct selftest *t, uint32_t seed)
 	TRY(matmul_forward(t->w, TEST_ROWS, t->x, t->y));
 	TRY(matmul_backward(t->w, TEST_ROWS, t->dy, t->dx));
 	TRY(selftest_formula(t));
-	for (int first = 0, count = 1; first + count <= TEST_ROWS; first += count, count = count * 2 - (count > 4))
+	for (int first = 0, count = 1; first + count <= TEST_ROWS;
+	     first += count, count = count * 2 - (count > 4))
 		TRY(rows_agree(t, first, count));
 	return rows_agree(t, TEST_ROWS - 1, 1);
 }
@@ -136,10 +145,12 @@ static int threads_agree(struct selftest *t)
 	TRY(status);
 	if (memcmp(t->y, t->y_part, SUM_ROWS * SUM_WIDTH * sizeof *t->y) == 0)
 		return OK;
-	return error_set(ERR_INPUT,
-	                 "matrix products by %s (%s): long sums depend on the number of threads, so numerics cannot be strict; set "
-	                 "compute.backend to openblas or reference (slow), or compute.numerics to fast",
-	                 t->m->backend->name, t->m->detail);
+	return error_set(
+	        ERR_INPUT,
+	        "matrix products by %s (%s): long sums depend on the number of threads, so "
+	        "numerics cannot be strict; set "
+	        "compute.backend to openblas or reference (slow), or compute.numerics to fast",
+	        t->m->backend->name, t->m->detail);
 }
 
 static int selftest_threads(struct selftest *t)
@@ -172,9 +183,10 @@ static int selftest_shapes(struct selftest *t)
 static int selftest(struct matmul *m)
 {
 	struct selftest t = {.m = m};
-	size_t          matrix = (size_t)TEST_WIDTH * TEST_DEPTH, wide = (size_t)TEST_ROWS * TEST_DEPTH;
-	float          *block = mem_alloc(3 * matrix + 6 * wide, sizeof *block, "the self-test of matrix products");
-	int             status;
+	size_t matrix = (size_t)TEST_WIDTH * TEST_DEPTH, wide = (size_t)TEST_ROWS * TEST_DEPTH;
+	float *block =
+	        mem_alloc(3 * matrix + 6 * wide, sizeof *block, "the self-test of matrix products");
+	int status;
 
 	if (!block)
 		return ERR_INPUT;
@@ -215,7 +227,8 @@ static int open_backend(const struct matmul_backend *b, int strict, struct matmu
 		mem_free(m);
 		return status;
 	}
-	snprintf(m->description, sizeof m->description, "%s f32 %s (%s)", b->name, strict ? "strict" : "fast", m->detail);
+	snprintf(m->description, sizeof m->description, "%s f32 %s (%s)", b->name,
+	         strict ? "strict" : "fast", m->detail);
 	*out = m;
 	return OK;
 }
@@ -232,10 +245,13 @@ static int open_first(int strict, struct matmul **out)
 static int unknown_backend(const char *name)
 {
 	if (strcmp(name, "onednn") == 0)
-		return error_set(
-		        ERR_INPUT,
-		        "compute.backend: this program was built without oneDNN; install libdnnl-dev and build again, or choose openblas");
-	return error_set(ERR_INPUT, "compute.backend: there is no '%s'; choose auto, avx512, avx2, onednn, openblas or reference", name);
+		return error_set(ERR_INPUT,
+		                 "compute.backend: this program was built without oneDNN; install "
+		                 "libdnnl-dev and build again, or choose openblas");
+	return error_set(ERR_INPUT,
+	                 "compute.backend: there is no '%s'; choose auto, avx512, avx2, onednn, "
+	                 "openblas or reference",
+	                 name);
 }
 
 int matmul_new(const struct matmul_options *o, struct matmul **out)
@@ -243,9 +259,12 @@ int matmul_new(const struct matmul_options *o, struct matmul **out)
 	int strict = strcmp(o->numerics, "strict") == 0;
 
 	if (strcmp(o->precision, "f32") != 0)
-		return error_set(ERR_INPUT, "compute.precision: '%s' is not available; choose f32", o->precision);
+		return error_set(ERR_INPUT, "compute.precision: '%s' is not available; choose f32",
+		                 o->precision);
 	if (!strict && strcmp(o->numerics, "fast") != 0)
-		return error_set(ERR_INPUT, "compute.numerics: there is no '%s'; choose strict or fast", o->numerics);
+		return error_set(ERR_INPUT,
+		                 "compute.numerics: there is no '%s'; choose strict or fast",
+		                 o->numerics);
 	if (strcmp(o->backend, "auto") == 0)
 		return open_first(strict, out);
 	for (int i = 0; i < N_BACKENDS; i++)
@@ -268,14 +287,16 @@ const char *matmul_describe(const struct matmul *m)
 
 /* ---- weights and products ---- */
 
-int matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward, struct matmul_weight **out)
+int matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward,
+                      struct matmul_weight **out)
 {
 	struct matmul_weight *w = mem_alloc(1, sizeof *w, "a packed matrix");
 
 	assert(n_out > 0 && n_in > 0);
 	if (!w)
 		return ERR_INPUT;
-	*w = (struct matmul_weight){.matmul = m, .n_out = n_out, .n_in = n_in, .for_backward = for_backward};
+	*w = (struct matmul_weight){
+	        .matmul = m, .n_out = n_out, .n_in = n_in, .for_backward = for_backward};
 	int status = m->backend->weight_new(w);
 	if (status != OK) {
 		mem_free(w);
@@ -295,7 +316,8 @@ void matmul_weight_free(struct matmul_weight *w)
 size_t matmul_weight_bytes(const struct matmul *m, int n_out, int n_in, int for_backward)
 {
 	struct matmul        copy = *m;
-	struct matmul_weight w = {.matmul = &copy, .n_out = n_out, .n_in = n_in, .for_backward = for_backward};
+	struct matmul_weight w = {
+	        .matmul = &copy, .n_out = n_out, .n_in = n_in, .for_backward = for_backward};
 
 	return sizeof w + m->backend->weight_bytes(&w);
 }
@@ -317,9 +339,11 @@ int matmul_backward(const struct matmul_weight *w, int n, const float *dY, float
 	return n ? w->matmul->backend->backward(w, n, dY, dX) : OK;
 }
 
-int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *dY, const float *X, float *dW)
+int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *dY, const float *X,
+                    float *dW)
 {
-	struct matmul_gradient g = {.n = n, .n_out = n_out, .n_in = n_in, .dY = dY, .X = X, .dW = dW};
+	struct matmul_gradient g = {
+	        .n = n, .n_out = n_out, .n_in = n_in, .dY = dY, .X = X, .dW = dW};
 
 	assert(n >= 0 && n_out > 0 && n_in > 0);
 	if (n)
@@ -330,7 +354,8 @@ int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *d
 
 /* ---- the yardstick ---- */
 
-enum { PEAK_SIZE = 1152, PEAK_REPEATS = 40 }; /* not a power of 2: rows would share cache sets; long enough for threads to settle */
+/* not a power of 2: rows would share cache sets; long enough for threads to settle */
+enum { PEAK_SIZE = 1152, PEAK_REPEATS = 40 };
 
 static double matmul_seconds(void)
 {
@@ -360,8 +385,8 @@ int matmul_peak(struct matmul *m, double *flops)
 {
 	struct matmul_weight *w;
 	size_t                square = (size_t)PEAK_SIZE * PEAK_SIZE;
-	float                *x = mem_alloc(2 * square, sizeof *x, "the measurement of the matrix peak");
-	int                   status;
+	float *x = mem_alloc(2 * square, sizeof *x, "the measurement of the matrix peak");
+	int    status;
 
 	if (!x)
 		return ERR_INPUT;

@@ -2,30 +2,40 @@
  *
  *     forward    Y  = X W^T      Y [n x out], X [n x in], W [out x in]
  *     backward   dX = dY W       dX [n x in], dY [n x out]
- *     gradient   dW = dY^T X     summed over n rows, in chunks of at most GRADIENT_ROWS anchored at row 0, added in order
+ *     gradient   dW = dY^T X     summed over n rows, in chunks of at most GRADIENT_ROWS anchored at
+ *                                row 0, added in order
  *
  * Each element is defined by a formula, with every rounding in it:
  *
- *     Y[i][o], dX[i][j]   acc = 0; for k = 0, 1, ...: acc = fma(a[k], b[k], acc)               one chain over the whole inner dimension
- *     dW[o][j]            that chain for each chunk of GRADIENT_ROWS rows; dW = 0 + chunk 0 + chunk 1 + ..., from the left
+ *     Y[i][o], dX[i][j]   acc = 0; for k = 0, 1, ...: acc = fma(a[k], b[k], acc)
+ *                         one chain over the whole inner dimension
+ *     dW[o][j]            that chain for each chunk of GRADIENT_ROWS rows; dW = 0 + chunk 0 + chunk
+ *                         1 + ..., from the left
  *
- * in f32, round to nearest even, denormals flushed to zero in and out (base/threads.h). avx512, avx2 and reference compute exactly this, so they give the
- * same bits on every CPU that has them; matmul_new compares them with the formula when a run starts. What libraries compute is another order.
+ * in f32, round to nearest even, denormals flushed to zero in and out (base/threads.h). avx512,
+ * avx2 and reference compute exactly this, so they give the same bits on every CPU that has them;
+ * matmul_new compares them with the formula when a run starts. What libraries compute is another
+ * order.
  *
- * numerics strict (the default): row i of Y and dX depends on row i of X and dY (and W) alone, bit for bit: not on n, not on
- * its place among the rows, not on threads. dW depends on its operands and n alone, not on threads.
- * numerics fast drops this promise. How each backend keeps it (or why it refuses) stands at the top of its file.
+ * numerics strict (the default): row i of Y and dX depends on row i of X and dY (and W) alone, bit
+ * for bit: not on n, not on its place among the rows, not on threads. dW depends on its operands
+ * and n alone, not on threads. numerics fast drops this promise. How each backend keeps it (or why
+ * it refuses) stands at the top of its file.
  *
  *     backend     needs                     strict
  *     avx512      AVX-512F                  yes, by the formula
  *     avx2        AVX2 and FMA              yes, by the formula
- *     onednn      HAVE_ONEDNN, AVX-512      yes, when the implementation that it picks is one whose rows were seen to be independent
- *     openblas    OpenBLAS                  yes, by fixed call shapes, one thread a call, our own parallel loop
+ *     onednn      HAVE_ONEDNN, AVX-512      yes, when the implementation that it picks is one whose
+ *                                           rows were seen to be independent
+ *     openblas    OpenBLAS                  yes, by fixed call shapes, one thread a call, our own
+ *                                           parallel loop
  *     reference   nothing                   yes, by the formula: the oracle
  *
- * auto is the first of this table that opens. Measured on one core with AVX2 (Zen 3, at most 112 GFLOP/s; best of 4 to 60 in turns, strict avx2
- * against fast OpenBLAS; 576 and 1536 wide): 1 row 28 : 6, 4 rows 88 : 28, 16 rows 95 : 60, 64 rows 96 : 83, 512 and more 81-94 : 74-93; gradients over 512
- * rows 87 : 91, over 2048 rows 77-82 : 90. Under 49152 outputs (out of the cache): 1 row 11 : 3, 64 rows 76 : 65.
+ * auto is the first of this table that opens. Measured on one core with AVX2 (Zen 3, at most 112
+ * GFLOP/s; best of 4 to 60 in turns, strict avx2 against fast OpenBLAS; 576 and 1536 wide): 1 row
+ * 28 : 6, 4 rows 88 : 28, 16 rows 95 : 60, 64 rows 96 : 83, 512 and more 81-94 : 74-93; gradients
+ * over 512 rows 87 : 91, over 2048 rows 77-82 : 90. Under 49152 outputs (out of the cache): 1 row
+ * 11 : 3, 64 rows 76 : 65.
  *
  * Adding one (bf16, a device) = one file with a struct matmul_backend and one row in matmul.c. */
 #ifndef MATH_MATMUL_H
@@ -44,24 +54,30 @@ struct matmul_options {
 	const char *numerics;  /* strict, fast */
 };
 
-/* ERR_INPUT when the backend is unknown, not built in, not fit for this CPU, or cannot be strict (the message says what to
- * set instead). In strict mode a short self-test on random shapes runs here. */
-int         matmul_new(const struct matmul_options *o, struct matmul **out);
-void        matmul_free(struct matmul *m);
-const char *matmul_describe(const struct matmul *m); /* "avx2 f32 strict (tiles of 6 x 16)": for the start line */
+/* ERR_INPUT when the backend is unknown, not built in, not fit for this CPU, or cannot be strict
+ * (the message says what to set instead). In strict mode a short self-test on random shapes runs
+ * here. */
+int  matmul_new(const struct matmul_options *o, struct matmul **out);
+void matmul_free(struct matmul *m);
+/* "avx2 f32 strict (tiles of 6 x 16)": for the start line */
+const char *matmul_describe(const struct matmul *m);
 
 /* for_backward = 0 leaves out what only matmul_backward needs (a rollout-only model). */
-int    matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward, struct matmul_weight **out);
-void   matmul_weight_free(struct matmul_weight *w);
-size_t matmul_weight_bytes(const struct matmul *m, int n_out, int n_in, int for_backward); /* for the memory bill */
+int  matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward,
+                       struct matmul_weight **out);
+void matmul_weight_free(struct matmul_weight *w);
+/* for the memory bill */
+size_t matmul_weight_bytes(const struct matmul *m, int n_out, int n_in, int for_backward);
 int    matmul_weight_pack(struct matmul_weight *w, const float *W /* [out x in] */);
 
 /* Each uses all threads; call them from serial code. X, Y, dX, dY must not overlap. */
 int matmul_forward(const struct matmul_weight *w, int n, const float *X, float *Y);
 int matmul_backward(const struct matmul_weight *w, int n, const float *dY, float *dX);
-int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *dY, const float *X, float *dW /* overwritten */);
+int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *dY, const float *X,
+                    float *dW /* overwritten */);
 
-/* The yardstick of `hone bench`: FLOP/s of the best of 40 products of 1152 x 1152 matrices with the current number of threads. */
+/* The yardstick of `hone bench`: FLOP/s of the best of 40 products of 1152 x 1152 matrices with the
+ * current number of threads. */
 int matmul_peak(struct matmul *m, double *flops);
 
 #endif

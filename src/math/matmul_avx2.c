@@ -23,7 +23,8 @@ static const struct tile_kernel avx2_kernel = TILE_KERNEL("6 x 16");
 
 static int avx2_open(struct matmul *m)
 {
-	return tiled_open(m, &avx2_kernel, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+	return tiled_open(m, &avx2_kernel,
+	                  __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 }
 
 const struct matmul_backend matmul_avx2 = TILED_BACKEND("avx2", avx2_open);

@@ -15,7 +15,11 @@
 #define TILE_SUM(a, b) _mm512_add_ps(a, b)
 #define TILE_KEEP(v) __asm__("" : "+v"(v))
 #define TILE_ROWS 14
-#define TILE_SEVERAL(X) X(1, 8) X(2, 4) X(3, 3) X(4, 3) X(5, 2) X(6, 2) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1)
+#define TILE_SEVERAL(X) \
+	X(1, 8) \
+	X(2, 4) \
+	X(3, 3) \
+	X(4, 3) X(5, 2) X(6, 2) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1)
 
 #include "math/matmul_tile_body.h"
 

@@ -1,7 +1,7 @@
 /* matmul_backend.h - what a backend gives to matmul.c. Seen by matmul*.c only.
  *
- * A backend is one const struct in a file of its own and one row of the table in matmul.c. Sizes are checked (positive, n >= 1) before a
- * backend is called, and operands never overlap. */
+ * A backend is one const struct in a file of its own and one row of the table in matmul.c. Sizes
+ * are checked (positive, n >= 1) before a backend is called, and operands never overlap. */
 #ifndef MATH_MATMUL_BACKEND_H
 #define MATH_MATMUL_BACKEND_H
 
@@ -11,15 +11,19 @@ struct matmul_gradient;
 
 struct matmul_backend {
 	const char *name;
-	int         is_formula; /* each bit of its results is that of the formula in matmul.h, on any CPU */
+	/* each bit of its results is that of the formula in matmul.h, on any CPU */
+	int is_formula;
 
-	/* Fills m->detail and m->state, or says what does not fit (ERR_INPUT). m->strict is set already. */
+	/* Fills m->detail and m->state, or says what does not fit (ERR_INPUT). m->strict is set
+	 * already. */
 	int (*open)(struct matmul *m);
 	void (*close)(struct matmul *m);
 
-	/* Memory of w->state for w's n_out, n_in, for_backward, all of it: packed copies and what is kept beside them. */
+	/* Memory of w->state for w's n_out, n_in, for_backward, all of it: packed copies and what
+	 * is kept beside them. */
 	size_t (*weight_bytes)(const struct matmul_weight *w);
-	int (*weight_new)(struct matmul_weight *w);   /* allocates w->state; on failure leaves nothing behind */
+	/* allocates w->state; on failure leaves nothing behind */
+	int (*weight_new)(struct matmul_weight *w);
 	void (*weight_free)(struct matmul_weight *w); /* w->state may be NULL */
 	int (*weight_pack)(struct matmul_weight *w, const float *W);
 

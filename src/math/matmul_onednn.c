@@ -1,22 +1,29 @@
-/* oneDNN (2.6 or later of version 2, or version 3). Compiled to nothing where the library is not installed.
+/* oneDNN (2.6 or later of version 2, or version 3). Compiled to nothing where the library is not
+ * installed.
  *
- * Strict: only the implementation brg:avx512_core, which version 3 calls brg_matmul:avx512_core. There every element of A B is a chain of fma
- * over the inner dimension in chunks whose length depends on that dimension alone (seen in versions 2.6.3 and 3.7.2: 512, or 1024 when it is
- * above 1024), for any number of rows and threads; on other implementations rows depend on each other, so they are refused. Version 3 has two
- * exceptions, kept out here:
+ * Strict: only the implementation brg:avx512_core, which version 3 calls brg_matmul:avx512_core.
+ * There every element of A B is a chain of fma over the inner dimension in chunks whose length
+ * depends on that dimension alone (seen in versions 2.6.3 and 3.7.2: 512, or 1024 when it is above
+ * 1024), for any number of rows and threads; on other implementations rows depend on each other, so
+ * they are refused. Version 3 has two exceptions, kept out here:
  *
- *     one row alone             chunks of 512 whatever the length (it takes A for transposed): a row of zeros goes with it (product_alone)
- *     sums of 20,000 and more   into at most 512 columns are shared out among threads that have no columns of their own: planned for no more
- *                               threads than blocks of 64 columns (planned_threads)
+ *     one row alone             chunks of 512 whatever the length (it takes A for transposed): a
+ *                               row of zeros goes with it (product_alone)
+ *     sums of 20,000 and more   into at most 512 columns are shared out among threads that have no
+ *                               columns of their own: planned for no more threads than blocks of 64
+ *                               columns (planned_threads)
  *
- * A primitive is compiled for one number of rows (0.1 to 0.5 ms), so there may not be one for every n. Rows being independent, a call is
- * cut into pieces from a small set of sizes, and the primitive of a size is made when it is first needed:
+ * A primitive is compiled for one number of rows (0.1 to 0.5 ms), so there may not be one for every
+ * n. Rows being independent, a call is cut into pieces from a small set of sizes, and the primitive
+ * of a size is made when it is first needed:
  *
  *     forward, backward   512, 256, 128 rows, then 1 .. 64 rows     700 = 512 + 128 + 60
- *     gradient            chunks of GRADIENT_ROWS; of the last one, a multiple of 64 rows, then the rest padded with zero rows to a multiple of 16
- *                         (a zero row adds exactly nothing). All but the first add to dW.
+ *     gradient            chunks of GRADIENT_ROWS; of the last one, a multiple of 64 rows, then the
+ *                         rest padded with zero rows to a multiple of 16 (a zero row adds exactly
+ *                         nothing). All but the first add to dW.
  *
- * The library plans for the number of threads that it sees, so a change of that number drops the primitives. */
+ * The library plans for the number of threads that it sees, so a change of that number drops the
+ * primitives. */
 #if defined(HAVE_ONEDNN)
 
 #include "math/matmul_backend.h"
@@ -33,16 +40,19 @@
 enum { EXACT_ROWS = 64, N_SIZES = EXACT_ROWS + 3 }; /* forward, backward */
 enum { TAIL_STEP = 16, MAIN_STEP = 64, N_GRADIENT_SIZES = 3 + GRADIENT_ROWS / MAIN_STEP };
 
-struct matmul_onednn_step { /* one compiled product and the memory objects that it is called with; primitive NULL: not made yet */
+/* one compiled product and the memory objects that it is called with; primitive NULL: not made
+ * yet */
+struct matmul_onednn_step {
 	dnnl_primitive_t primitive;
 	dnnl_memory_t    a, b, c;
 };
 
 /* C = A B for one shape of B, shared by all weights of that shape. */
 struct matmul_onednn_product {
-	int                       depth, width; /* of B */
-	dnnl_memory_desc_t        packed;       /* how the library wants B; owned */
-	float                    *pair;         /* a row alone and its result among FEWEST_ROWS: [FEWEST_ROWS x (depth + width)] */
+	int                depth, width; /* of B */
+	dnnl_memory_desc_t packed;       /* how the library wants B; owned */
+	/* a row alone and its result among FEWEST_ROWS: [FEWEST_ROWS x (depth + width)] */
+	float                    *pair;
 	struct matmul_onednn_step sizes[N_SIZES];
 };
 
@@ -58,13 +68,15 @@ struct onednn {
 	struct matmul_onednn_product  **products;
 	struct matmul_onednn_gradient **gradients;
 	size_t                          n_products, n_gradients;
-	float                          *padded; /* the last rows of a gradient: [TAIL_STEP*4 x (out + in)] of the widest shape */
-	size_t                          n_padded;
+	/* the last rows of a gradient: [TAIL_STEP*4 x (out + in)] of the widest shape */
+	float *padded;
+	size_t n_padded;
 };
 
-struct matmul_onednn_packed {                             /* a weight */
-	struct matmul_onednn_product *forward, *backward; /* borrowed; backward NULL when not wanted */
-	dnnl_memory_t                 W[2];               /* packed for forward, backward */
+struct matmul_onednn_packed { /* a weight */
+	/* borrowed; backward NULL when not wanted */
+	struct matmul_onednn_product *forward, *backward;
+	dnnl_memory_t                 W[2]; /* packed for forward, backward */
 	float                        *data;
 };
 
@@ -73,15 +85,17 @@ static int matmul_onednn_check(dnnl_status_t s, const char *what)
 	if (s == dnnl_success)
 		return OK;
 	return error_set(s == dnnl_out_of_memory ? ERR_INPUT : ERR_FAILED,
-	                 "oneDNN: %s failed with status %d; set compute.backend to openblas", what, (int)s);
+	                 "oneDNN: %s failed with status %d; set compute.backend to openblas", what,
+	                 (int)s);
 }
 
 #define CALL(f, ...) TRY(matmul_onednn_check(f(__VA_ARGS__), #f))
 
 /* ---- what differs between versions 2 and 3 ---- */
 
-/* A layout (memory descriptor) is a struct in version 2 and a handle that somebody owns in version 3. Both are kept as a dnnl_memory_desc_t that
- * is all zero while it is nobody's; calls take DESC of it. */
+/* A layout (memory descriptor) is a struct in version 2 and a handle that somebody owns in version
+ * 3. Both are kept as a dnnl_memory_desc_t that is all zero while it is nobody's; calls take DESC
+ * of it. */
 #if DNNL_VERSION_MAJOR < 3
 
 static const char *const want = "brg:avx512_core";
@@ -111,13 +125,15 @@ static dnnl_status_t add_to_result(dnnl_post_ops_t after)
 	return dnnl_post_ops_append_sum(after, 1);
 }
 
-static dnnl_status_t plan_new(dnnl_primitive_desc_t *out, dnnl_engine_t engine, desc_pointer a, desc_pointer b, desc_pointer c,
-                              dnnl_primitive_attr_t attributes)
+static dnnl_status_t plan_new(dnnl_primitive_desc_t *out, dnnl_engine_t engine, desc_pointer a,
+                              desc_pointer b, desc_pointer c, dnnl_primitive_attr_t attributes)
 {
 	dnnl_matmul_desc_t d;
 	dnnl_status_t      status = dnnl_matmul_desc_init(&d, a, b, NULL, c);
 
-	return status == dnnl_success ? dnnl_primitive_desc_create(out, &d, attributes, engine, NULL) : status;
+	return status == dnnl_success
+	               ? dnnl_primitive_desc_create(out, &d, attributes, engine, NULL)
+	               : status;
 }
 
 #else
@@ -130,7 +146,8 @@ typedef const_dnnl_memory_desc_t desc_pointer;
 
 static dnnl_status_t desc_new(dnnl_memory_desc_t *out, int rows, int columns, dnnl_format_tag_t tag)
 {
-	return dnnl_memory_desc_create_with_tag(out, 2, (dnnl_dims_t){rows, columns}, dnnl_f32, tag);
+	return dnnl_memory_desc_create_with_tag(out, 2, (dnnl_dims_t){rows, columns}, dnnl_f32,
+	                                        tag);
 }
 
 static dnnl_status_t desc_copy(dnnl_memory_desc_t *out, desc_pointer from)
@@ -149,8 +166,8 @@ static dnnl_status_t add_to_result(dnnl_post_ops_t after)
 	return dnnl_post_ops_append_sum(after, 1, 0, dnnl_data_type_undef);
 }
 
-static dnnl_status_t plan_new(dnnl_primitive_desc_t *out, dnnl_engine_t engine, desc_pointer a, desc_pointer b, desc_pointer c,
-                              dnnl_primitive_attr_t attributes)
+static dnnl_status_t plan_new(dnnl_primitive_desc_t *out, dnnl_engine_t engine, desc_pointer a,
+                              desc_pointer b, desc_pointer c, dnnl_primitive_attr_t attributes)
 {
 	return dnnl_matmul_primitive_desc_create(out, engine, a, b, NULL, c, attributes);
 }
@@ -161,8 +178,10 @@ static dnnl_status_t plan_new(dnnl_primitive_desc_t *out, dnnl_engine_t engine, 
 
 /* C [rows x width] = or += A B. */
 struct shape {
-	int               rows, depth, width;
-	dnnl_format_tag_t a, b;   /* dnnl_ab, dnnl_ba (stored transposed); of b also dnnl_format_tag_any: as the library likes it best */
+	int rows, depth, width;
+	/* dnnl_ab, dnnl_ba (stored transposed); of b also dnnl_format_tag_any: as the library
+	 * likes it best */
+	dnnl_format_tag_t a, b;
 	desc_pointer      packed; /* how B is stored, instead of b; or NULL */
 	int               add;
 };
@@ -183,7 +202,8 @@ static int layouts_new(struct layouts *out, const struct shape *s)
 	memset(out, 0, sizeof *out);
 	dnnl_status_t status = desc_new(&out->a, s->rows, s->depth, s->a);
 	if (status == dnnl_success)
-		status = s->packed ? desc_copy(&out->b, s->packed) : desc_new(&out->b, s->depth, s->width, s->b);
+		status = s->packed ? desc_copy(&out->b, s->packed)
+		                   : desc_new(&out->b, s->depth, s->width, s->b);
 	if (status == dnnl_success)
 		status = desc_new(&out->c, s->rows, s->width, dnnl_ab);
 	if (status != dnnl_success)
@@ -203,7 +223,8 @@ static void step_free(struct matmul_onednn_step *s)
 }
 
 /* The library's plan for the product. */
-static int matmul_onednn_plan(struct matmul *m, const struct layouts *l, int add, dnnl_primitive_desc_t *out)
+static int matmul_onednn_plan(struct matmul *m, const struct layouts *l, int add,
+                              dnnl_primitive_desc_t *out)
 {
 	struct onednn        *state = m->state;
 	dnnl_primitive_attr_t attributes;
@@ -215,7 +236,8 @@ static int matmul_onednn_plan(struct matmul *m, const struct layouts *l, int add
 	if (add)
 		add_to_result(after);
 	dnnl_primitive_attr_set_post_ops(attributes, after);
-	dnnl_status_t status = plan_new(out, state->engine, DESC(l->a), DESC(l->b), DESC(l->c), attributes);
+	dnnl_status_t status =
+	        plan_new(out, state->engine, DESC(l->a), DESC(l->b), DESC(l->c), attributes);
 	dnnl_post_ops_destroy(after);
 	dnnl_primitive_attr_destroy(attributes);
 	TRY(matmul_onednn_check(status, "planning a product"));
@@ -224,14 +246,15 @@ static int matmul_onednn_plan(struct matmul *m, const struct layouts *l, int add
 	if (!m->strict || strcmp(name, want) == 0)
 		return OK;
 	dnnl_primitive_desc_destroy(*out);
-	return error_set(
-	        ERR_INPUT,
-	        "oneDNN would compute with '%s' on this CPU, where a row's result depends on the other rows; strict numerics need %s: "
-	        "set compute.backend to openblas, or compute.numerics to fast",
-	        name, want);
+	return error_set(ERR_INPUT,
+	                 "oneDNN would compute with '%s' on this CPU, where a row's result depends "
+	                 "on the other rows; strict numerics need %s: "
+	                 "set compute.backend to openblas, or compute.numerics to fast",
+	                 name, want);
 }
 
-static int step_fill(struct matmul *m, const struct layouts *l, int add, struct matmul_onednn_step *s)
+static int step_fill(struct matmul *m, const struct layouts *l, int add,
+                     struct matmul_onednn_step *s)
 {
 	struct onednn        *state = m->state;
 	dnnl_primitive_desc_t d;
@@ -277,9 +300,11 @@ static int step_new(struct matmul *m, const struct shape *shape, struct matmul_o
 	return status;
 }
 
-static int matmul_onednn_execute(struct onednn *state, const struct matmul_onednn_step *s, dnnl_memory_t b)
+static int matmul_onednn_execute(struct onednn *state, const struct matmul_onednn_step *s,
+                                 dnnl_memory_t b)
 {
-	dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, s->a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, s->c}};
+	dnnl_exec_arg_t arguments[] = {
+	        {DNNL_ARG_SRC, s->a}, {DNNL_ARG_WEIGHTS, b}, {DNNL_ARG_DST, s->c}};
 
 	CALL(dnnl_primitive_execute, s->primitive, state->stream, 3, arguments);
 	CALL(dnnl_stream_wait, state->stream);
@@ -345,7 +370,8 @@ static void onednn_close(struct matmul *m)
 /* Whether the library takes this CPU, and with which implementation. */
 static int try_plan(struct matmul *m)
 {
-	const struct shape    square = {.rows = 64, .depth = 64, .width = 64, .a = dnnl_ab, .b = dnnl_ab};
+	const struct shape square = {
+	        .rows = 64, .depth = 64, .width = 64, .a = dnnl_ab, .b = dnnl_ab};
 	const dnnl_version_t *v = dnnl_version();
 	struct layouts        l;
 	dnnl_primitive_desc_t d;
@@ -383,11 +409,15 @@ static int onednn_open(struct matmul *m)
 
 /* ---- forward and backward ---- */
 
-/* The layout that the library wants for B [depth x width], the caller's to free; it does not depend on the rows of A (checked when each size
- * is made). */
+/* The layout that the library wants for B [depth x width], the caller's to free; it does not depend
+ * on the rows of A (checked when each size is made). */
 static int packed_layout(struct matmul *m, int depth, int width, dnnl_memory_desc_t *out)
 {
-	const struct shape    shape = {.rows = EXACT_ROWS, .depth = depth, .width = width, .a = dnnl_ab, .b = dnnl_format_tag_any};
+	const struct shape    shape = {.rows = EXACT_ROWS,
+	                               .depth = depth,
+	                               .width = width,
+	                               .a = dnnl_ab,
+	                               .b = dnnl_format_tag_any};
 	struct layouts        l;
 	dnnl_primitive_desc_t d;
 
@@ -395,7 +425,8 @@ static int packed_layout(struct matmul *m, int depth, int width, dnnl_memory_des
 	int status = matmul_onednn_plan(m, &l, 0, &d);
 	layouts_free(&l);
 	TRY(status);
-	dnnl_status_t copied = desc_copy(out, dnnl_primitive_desc_query_md(d, dnnl_query_weights_md, 0));
+	dnnl_status_t copied =
+	        desc_copy(out, dnnl_primitive_desc_query_md(d, dnnl_query_weights_md, 0));
 	dnnl_primitive_desc_destroy(d);
 	return matmul_onednn_check(copied, "planning a packed matrix");
 }
@@ -419,7 +450,8 @@ static int product_new(struct matmul *m, int depth, int width, struct matmul_one
 		return ERR_INPUT;
 	p->depth = depth;
 	p->width = width;
-	p->pair = mem_alloc(FEWEST_ROWS * ((size_t)depth + (size_t)width), sizeof *p->pair, "a product shape");
+	p->pair = mem_alloc(FEWEST_ROWS * ((size_t)depth + (size_t)width), sizeof *p->pair,
+	                    "a product shape");
 	int   status = p->pair ? packed_layout(m, depth, width, &p->packed) : ERR_INPUT;
 	void *longer = status == OK ? list_add(state->products, &state->n_products, p) : NULL;
 	if (!longer) {
@@ -457,9 +489,14 @@ static int largest_size(int n, int *index)
 }
 
 /* rows is one of the sizes, and index its place. */
-static int product_piece(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b, int rows, int index, const float *A, float *C)
+static int product_piece(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b,
+                         int rows, int index, const float *A, float *C)
 {
-	const struct shape         shape = {.rows = rows, .depth = p->depth, .width = p->width, .a = dnnl_ab, .packed = DESC(p->packed)};
+	const struct shape         shape = {.rows = rows,
+	                                    .depth = p->depth,
+	                                    .width = p->width,
+	                                    .a = dnnl_ab,
+	                                    .packed = DESC(p->packed)};
 	struct matmul_onednn_step *s = &p->sizes[index];
 
 	if (!s->primitive)
@@ -470,7 +507,8 @@ static int product_piece(struct matmul *m, struct matmul_onednn_product *p, dnnl
 }
 
 /* One row with FEWEST_ROWS - 1 rows of zeros, which mem_alloc has written. */
-static int product_alone(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b, const float *A, float *C)
+static int product_alone(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b,
+                         const float *A, float *C)
 {
 	float *result = p->pair + FEWEST_ROWS * (size_t)p->depth;
 
@@ -480,7 +518,8 @@ static int product_alone(struct matmul *m, struct matmul_onednn_product *p, dnnl
 	return OK;
 }
 
-static int product_run(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b, int n, const float *A, float *C)
+static int product_run(struct matmul *m, struct matmul_onednn_product *p, dnnl_memory_t b, int n,
+                       const float *A, float *C)
 {
 	follow_threads(m->state);
 	while (n >= FEWEST_ROWS) {
@@ -553,13 +592,15 @@ static int weight_fill(struct matmul_weight *w, struct matmul_onednn_packed *p)
 	TRY(product_find(w->matmul, w->n_in, w->n_out, &p->forward));
 	if (w->for_backward)
 		TRY(product_find(w->matmul, w->n_out, w->n_in, &p->backward));
-	size_t first = floats(DESC(p->forward->packed)), second = p->backward ? floats(DESC(p->backward->packed)) : 0;
+	size_t first = floats(DESC(p->forward->packed)),
+	       second = p->backward ? floats(DESC(p->backward->packed)) : 0;
 	p->data = mem_alloc(first + second, sizeof *p->data, "a packed matrix");
 	if (!p->data)
 		return ERR_INPUT;
 	CALL(dnnl_memory_create, &p->W[0], DESC(p->forward->packed), state->engine, p->data);
 	if (p->backward)
-		CALL(dnnl_memory_create, &p->W[1], DESC(p->backward->packed), state->engine, p->data + first);
+		CALL(dnnl_memory_create, &p->W[1], DESC(p->backward->packed), state->engine,
+		     p->data + first);
 	return OK;
 }
 
@@ -574,7 +615,8 @@ static int onednn_weight_new(struct matmul_weight *w)
 	return status;
 }
 
-static int matmul_onednn_reorder(struct onednn *state, desc_pointer from, const float *W, desc_pointer to, dnnl_memory_t packed)
+static int matmul_onednn_reorder(struct onednn *state, desc_pointer from, const float *W,
+                                 desc_pointer to, dnnl_memory_t packed)
 {
 	dnnl_primitive_desc_t d;
 	dnnl_primitive_t      primitive = NULL;
@@ -597,7 +639,8 @@ static int matmul_onednn_reorder(struct onednn *state, desc_pointer from, const 
 }
 
 /* W lies as B's transpose (tag dnnl_ba) or as B itself (dnnl_ab). */
-static int pack(struct onednn *state, const struct matmul_onednn_product *p, const float *W, dnnl_format_tag_t tag, dnnl_memory_t packed)
+static int pack(struct onednn *state, const struct matmul_onednn_product *p, const float *W,
+                dnnl_format_tag_t tag, dnnl_memory_t packed)
 {
 	dnnl_memory_desc_t from;
 
@@ -618,18 +661,20 @@ static int onednn_weight_pack(struct matmul_weight *w, const float *W)
 
 /* ---- gradient ---- */
 
-static int gradient_find(struct onednn *state, int n_out, int n_in, struct matmul_onednn_gradient **out)
+static int gradient_find(struct onednn *state, int n_out, int n_in,
+                         struct matmul_onednn_gradient **out)
 {
 	for (size_t i = 0; i < state->n_gradients; i++)
 		if (state->gradients[i]->n_out == n_out && state->gradients[i]->n_in == n_in) {
 			*out = state->gradients[i];
 			return OK;
 		}
-	size_t                         n_padded = (size_t)MAIN_STEP * ((size_t)n_out + (size_t)n_in);
+	size_t n_padded = (size_t)MAIN_STEP * ((size_t)n_out + (size_t)n_in);
 	struct matmul_onednn_gradient *g = mem_alloc(1, sizeof *g, "a product shape");
 	float                         *padded = state->padded;
 	if (g && n_padded > state->n_padded)
-		padded = mem_grow(state->padded, state->n_padded, n_padded, sizeof *padded, "padded rows of a gradient");
+		padded = mem_grow(state->padded, state->n_padded, n_padded, sizeof *padded,
+		                  "padded rows of a gradient");
 	if (g && padded) {
 		state->padded = padded;
 		state->n_padded = n_padded > state->n_padded ? n_padded : state->n_padded;
@@ -646,12 +691,19 @@ static int gradient_find(struct onednn *state, int n_out, int n_in, struct matmu
 	return OK;
 }
 
-/* Adds the product of `rows` rows; rows is a multiple of MAIN_STEP, or of TAIL_STEP and below MAIN_STEP. */
-static int gradient_piece(struct matmul *m, struct matmul_onednn_gradient *shape, const struct matmul_gradient *g, int rows, int add)
+/* Adds the product of `rows` rows; rows is a multiple of MAIN_STEP, or of TAIL_STEP and below
+ * MAIN_STEP. */
+static int gradient_piece(struct matmul *m, struct matmul_onednn_gradient *shape,
+                          const struct matmul_gradient *g, int rows, int add)
 {
-	int                        index = rows < MAIN_STEP ? rows / TAIL_STEP - 1 : 2 + rows / MAIN_STEP;
+	int index = rows < MAIN_STEP ? rows / TAIL_STEP - 1 : 2 + rows / MAIN_STEP;
 	struct matmul_onednn_step *s = &shape->sizes[index][add];
-	const struct shape         product = {.rows = g->n_out, .depth = rows, .width = g->n_in, .a = dnnl_ba, .b = dnnl_ab, .add = add};
+	const struct shape         product = {.rows = g->n_out,
+	                                      .depth = rows,
+	                                      .width = g->n_in,
+	                                      .a = dnnl_ba,
+	                                      .b = dnnl_ab,
+	                                      .add = add};
 
 	if (!s->primitive)
 		TRY(step_new(m, &product, s));
@@ -664,19 +716,22 @@ static int gradient_piece(struct matmul *m, struct matmul_onednn_gradient *shape
 static const float *pad(float *to, const float *from, int rows, int padded_rows, int width)
 {
 	memcpy(to, from, (size_t)rows * (size_t)width * sizeof *to);
-	memset(to + (size_t)rows * (size_t)width, 0, (size_t)(padded_rows - rows) * (size_t)width * sizeof *to);
+	memset(to + (size_t)rows * (size_t)width, 0,
+	       (size_t)(padded_rows - rows) * (size_t)width * sizeof *to);
 	return to;
 }
 
 /* The last rows, fewer than MAIN_STEP, behind zero rows. */
-static int gradient_tail(struct matmul *m, struct matmul_onednn_gradient *shape, struct matmul_gradient g, int add)
+static int gradient_tail(struct matmul *m, struct matmul_onednn_gradient *shape,
+                         struct matmul_gradient g, int add)
 {
 	struct onednn *state = m->state;
 	int            rows = (g.n + TAIL_STEP - 1) / TAIL_STEP * TAIL_STEP;
 
 	if (rows != g.n) {
 		g.dY = pad(state->padded, g.dY, g.n, rows, g.n_out);
-		g.X = pad(state->padded + (size_t)MAIN_STEP * (size_t)g.n_out, g.X, g.n, rows, g.n_in);
+		g.X = pad(state->padded + (size_t)MAIN_STEP * (size_t)g.n_out, g.X, g.n, rows,
+		          g.n_in);
 	}
 	return gradient_piece(m, shape, &g, rows, add);
 }

@@ -1,16 +1,21 @@
 /* OpenBLAS. Strict: own tiles, each one a library call of one thread.
  *
- * A tile is at most TILE_ROWS rows by PANEL outputs. W is kept as panels of PANEL outputs, [in x PANEL] each, zero behind the last output,
+ * A tile is at most TILE_ROWS rows by PANEL outputs. W is kept as panels of PANEL outputs, [in x
+ * PANEL] each, zero behind the last output,
  * so that every call has the form  C [rows x PANEL] += A [rows x K] B [K x PANEL]  with K <= DEPTH:
  *
- *     DEPTH      below the depth at which the library cuts the inner dimension itself (320), so that the cuts are ours
- *     PANEL      a multiple of the vector: no element is computed by the code for ragged edges, which adds in another order
- *     TILE_ROWS  TILE_ROWS * PANEL * DEPTH < 10^6: small enough for the kernels that read B as it lies instead of packing it at every call,
- *                which are the fastest once W is packed already
+ *     DEPTH      below the depth at which the library cuts the inner dimension itself (320), so
+ *                that the cuts are ours
+ *     PANEL      a multiple of the vector: no element is computed by the code for ragged edges,
+ *                which adds in another order
+ *     TILE_ROWS  TILE_ROWS * PANEL * DEPTH < 10^6: small enough for the kernels that read B as it
+ *                lies instead of packing it at every call, which are the fastest once W is packed
+ *                already
  *
- * Measured (0.3.21, AVX-512 kernels SkylakeX and Cooperlake, 900 random shapes): within these limits every element is one chain of fma per
- * chunk of DEPTH, the chunks added in order, wherever the row stands and however many there are. The AVX2 kernels (Haswell, Zen)
- * treat the first 6 rows of every 12 differently: there the self-test of matmul_new fails and strict is refused.
+ * Measured (0.3.21, AVX-512 kernels SkylakeX and Cooperlake, 900 random shapes): within these
+ * limits every element is one chain of fma per chunk of DEPTH, the chunks added in order, wherever
+ * the row stands and however many there are. The AVX2 kernels (Haswell, Zen) treat the first 6 rows
+ * of every 12 differently: there the self-test of matmul_new fails and strict is refused.
  *
  * Fast: one library call with all threads. */
 #include "math/matmul_backend.h"
@@ -51,18 +56,21 @@ static size_t panels_count(int depth, int width)
 	return (size_t)blocks(width, PANEL) * PANEL * (size_t)depth;
 }
 
-/* C [rows x columns, stride ldc] (+)= A [rows x depth, stride lda] B [depth x columns, stride ldb] in chunks of DEPTH, in order. */
-static void chunks(int rows, int columns, int depth, const float *A, int lda, const float *B, int ldb, float *C, int ldc)
+/* C [rows x columns, stride ldc] (+)= A [rows x depth, stride lda] B [depth x columns, stride ldb]
+ * in chunks of DEPTH, in order. */
+static void chunks(int rows, int columns, int depth, const float *A, int lda, const float *B,
+                   int ldb, float *C, int ldc)
 {
 	for (int k = 0; k < depth; k += DEPTH)
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, columns, matmul_openblas_min(DEPTH, depth - k), 1, A + k, lda,
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, columns,
+		            matmul_openblas_min(DEPTH, depth - k), 1, A + k, lda,
 		            B + (size_t)k * (size_t)ldb, ldb, k ? 1 : 0, C, ldc);
 }
 
 static void tile(const struct panels *b, int n, const float *A, float *C, int block, int panel)
 {
-	int          row = block * TILE_ROWS, rows = matmul_openblas_min(TILE_ROWS, n - row);
-	int          column = panel * PANEL, columns = matmul_openblas_min(PANEL, b->width - column);
+	int row = block * TILE_ROWS, rows = matmul_openblas_min(TILE_ROWS, n - row);
+	int column = panel * PANEL, columns = matmul_openblas_min(PANEL, b->width - column);
 	const float *B = b->data + (size_t)panel * PANEL * (size_t)b->depth;
 	float        ragged[TILE_ROWS * PANEL];
 
@@ -74,7 +82,8 @@ static void tile(const struct panels *b, int n, const float *A, float *C, int bl
 	}
 	chunks(rows, PANEL, b->depth, A, b->depth, B, PANEL, ragged, PANEL);
 	for (int i = 0; i < rows; i++)
-		memcpy(C + (size_t)i * (size_t)b->width, ragged + i * PANEL, (size_t)columns * sizeof *C);
+		memcpy(C + (size_t)i * (size_t)b->width, ragged + i * PANEL,
+		       (size_t)columns * sizeof *C);
 }
 
 static void panels_product(const struct panels *b, int n, const float *A, float *C)
@@ -98,7 +107,9 @@ static void panels_pack(struct panels *b, const float *source, size_t step_k, si
 		int    columns = matmul_openblas_min(PANEL, b->width - panel * PANEL);
 		for (int j = 0; j < columns; j++)
 			for (int k = 0; k < b->depth; k++)
-				to[(size_t)k * PANEL + (size_t)j] = source[(size_t)k * step_k + (size_t)(panel * PANEL + j) * step_j];
+				to[(size_t)k * PANEL + (size_t)j] =
+				        source[(size_t)k * step_k +
+				               (size_t)(panel * PANEL + j) * step_j];
 	}
 }
 
@@ -118,18 +129,22 @@ static size_t matmul_openblas_packed_floats(const struct matmul_weight *w)
 {
 	if (!w->matmul->strict)
 		return (size_t)w->n_out * (size_t)w->n_in;
-	return panels_count(w->n_in, w->n_out) + (w->for_backward ? panels_count(w->n_out, w->n_in) : 0);
+	return panels_count(w->n_in, w->n_out) +
+	       (w->for_backward ? panels_count(w->n_out, w->n_in) : 0);
 }
 
 static size_t openblas_weight_bytes(const struct matmul_weight *w)
 {
-	return sizeof(struct matmul_openblas_packed) + matmul_openblas_packed_floats(w) * sizeof(float);
+	return sizeof(struct matmul_openblas_packed) +
+	       matmul_openblas_packed_floats(w) * sizeof(float);
 }
 
 static int openblas_weight_new(struct matmul_weight *w)
 {
 	struct matmul_openblas_packed *p = mem_alloc(1, sizeof *p, "a packed matrix");
-	float                         *data = p ? mem_alloc(matmul_openblas_packed_floats(w), sizeof *data, "a packed matrix") : NULL;
+	float                         *data =
+                p ? mem_alloc(matmul_openblas_packed_floats(w), sizeof *data, "a packed matrix")
+	                                  : NULL;
 
 	if (!data) {
 		mem_free(p);
@@ -174,7 +189,8 @@ static int openblas_forward(const struct matmul_weight *w, int n, const float *X
 		return OK;
 	}
 	openblas_set_num_threads(threads_count());
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, w->n_out, w->n_in, 1, X, w->n_in, p->plain, w->n_in, 0, Y, w->n_out);
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, w->n_out, w->n_in, 1, X, w->n_in,
+	            p->plain, w->n_in, 0, Y, w->n_out);
 	openblas_set_num_threads(1);
 	return OK;
 }
@@ -188,13 +204,15 @@ static int openblas_backward(const struct matmul_weight *w, int n, const float *
 		return OK;
 	}
 	openblas_set_num_threads(threads_count());
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, w->n_in, w->n_out, 1, dY, w->n_out, p->plain, w->n_in, 0, dX, w->n_in);
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, w->n_in, w->n_out, 1, dY,
+	            w->n_out, p->plain, w->n_in, 0, dX, w->n_in);
 	openblas_set_num_threads(1);
 	return OK;
 }
 
-/* TILE_ROWS rows of dW over all n rows of the operands, DEPTH at a time: that piece of dY is transposed, so that the calls are those of a tile.
- * Which calls are made follows from the sizes alone; ragged edges may be added in another order, but always in the same one. */
+/* TILE_ROWS rows of dW over all n rows of the operands, DEPTH at a time: that piece of dY is
+ * transposed, so that the calls are those of a tile. Which calls are made follows from the sizes
+ * alone; ragged edges may be added in another order, but always in the same one. */
 static void gradient_block(const struct matmul_gradient *g, int block)
 {
 	float dYt[TILE_ROWS * DEPTH];
@@ -204,10 +222,12 @@ static void gradient_block(const struct matmul_gradient *g, int block)
 		int depth = matmul_openblas_min(DEPTH, g->n - k);
 		for (int i = 0; i < depth; i++)
 			for (int j = 0; j < rows; j++)
-				dYt[j * DEPTH + i] = g->dY[(size_t)(k + i) * (size_t)g->n_out + (size_t)(o + j)];
+				dYt[j * DEPTH + i] =
+				        g->dY[(size_t)(k + i) * (size_t)g->n_out + (size_t)(o + j)];
 		for (int j = 0; j < g->n_in; j += PANEL)
-			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, matmul_openblas_min(PANEL, g->n_in - j), depth, 1, dYt,
-			            DEPTH, g->X + (size_t)k * (size_t)g->n_in + j, g->n_in, k ? 1 : 0,
+			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows,
+			            matmul_openblas_min(PANEL, g->n_in - j), depth, 1, dYt, DEPTH,
+			            g->X + (size_t)k * (size_t)g->n_in + j, g->n_in, k ? 1 : 0,
 			            g->dW + (size_t)o * (size_t)g->n_in + j, g->n_in);
 	}
 }
@@ -223,7 +243,8 @@ static int openblas_gradient(struct matmul *m, const struct matmul_gradient *g)
 		return OK;
 	}
 	openblas_set_num_threads(threads_count());
-	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, g->n_out, g->n_in, g->n, 1, g->dY, g->n_out, g->X, g->n_in, 0, g->dW, g->n_in);
+	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, g->n_out, g->n_in, g->n, 1, g->dY,
+	            g->n_out, g->X, g->n_in, 0, g->dW, g->n_in);
 	openblas_set_num_threads(1);
 	return OK;
 }

@@ -1,6 +1,7 @@
-/* The oracle: every element is one chain of fmaf over the inner dimension, in increasing order; a gradient is one chain per chunk of
- * GRADIENT_ROWS rows, the chunks added in order. Nothing here is clever, so that it can be checked by eye. The loops run over outputs innermost,
- * so that compilers use vectors without changing any chain. */
+/* The oracle: every element is one chain of fmaf over the inner dimension, in increasing order; a
+ * gradient is one chain per chunk of GRADIENT_ROWS rows, the chunks added in order. Nothing here is
+ * clever, so that it can be checked by eye. The loops run over outputs innermost, so that compilers
+ * use vectors without changing any chain. */
 #include "math/matmul_backend.h"
 
 #include "base/error.h"

@@ -1,18 +1,25 @@
-/* matmul_tile.h - the kernel of the own backends: a block of results kept in vector registers while the inner dimension goes by.
+/* matmul_tile.h - the kernel of the own backends: a block of results kept in vector registers while
+ * the inner dimension goes by.
  *
- *     C [rows x width] = sum over k of  A(r, k) B(k, j)        one chain of fma for each element, k increasing: the formula of matmul.h
+ *     C [rows x width] = sum over k of  A(r, k) B(k, j)        one chain of fma for each element, k
+ *                                                              increasing: the formula of matmul.h
  *
- * B comes as panels: `panel` neighbouring columns, [depth x panel], zero behind the last column. One vector holds several columns of one row; no vector
- * ever holds several k, so the width of a vector is not part of the result: AVX2, AVX-512 and plain C give the same bits. To stop a chain after some k and to
- * go on from the stored float is exact, too; so the caller may cut the inner dimension into pieces that fit a cache.
+ * B comes as panels: `panel` neighbouring columns, [depth x panel], zero behind the last column.
+ * One vector holds several columns of one row; no vector ever holds several k, so the width of a
+ * vector is not part of the result: AVX2, AVX-512 and plain C give the same bits. To stop a chain
+ * after some k and to go on from the stored float is exact, too; so the caller may cut the inner
+ * dimension into pieces that fit a cache.
  *
  *     for k:   b0 b1 = B(k, 0 .. panel-1)                   two vectors
- *              for r:   a = A(r, k) in every lane           acc[r][0] = fma(a, b0, acc[r][0]);   acc[r][1] = fma(a, b1, acc[r][1])
+ *              for r:   a = A(r, k) in every lane           acc[r][0] = fma(a, b0, acc[r][0]);
+ *                                                           acc[r][1] = fma(a, b1, acc[r][1])
  *
- * `rows` is as large as the registers allow. A few rows leave registers free: then some panels are computed at once (`together`), or the adder would wait for
- * each chain (an fma takes 4 cycles, two start in each).
+ * `rows` is as large as the registers allow. A few rows leave registers free: then some panels are
+ * computed at once (`together`), or the adder would wait for each chain (an fma takes 4 cycles, two
+ * start in each).
  *
- * This file is the interface; matmul_tile_body.h is the kernel, compiled once for each kind of vector by matmul_avx2.c and matmul_avx512.c. */
+ * This file is the interface; matmul_tile_body.h is the kernel, compiled once for each kind of
+ * vector by matmul_avx2.c and matmul_avx512.c. */
 #ifndef MATH_MATMUL_TILE_H
 #define MATH_MATMUL_TILE_H
 
@@ -24,7 +31,8 @@ enum tile_start {
 	TILE_FROM_ZERO, /* C = the sum */
 	TILE_GO_ON,     /* the chain goes on from C, the sum of the k before these */
 	TILE_ADD,       /* C = C + the sum */
-	TILE_ADD_ZERO,  /* C = 0 + the sum: the first of several that are added; it turns -0 into 0 */
+	/* C = 0 + the sum: the first of several that are added; it turns -0 into 0 */
+	TILE_ADD_ZERO,
 };
 
 struct tile {

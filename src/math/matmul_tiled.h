@@ -1,9 +1,12 @@
-/* matmul_tiled.h - what the own backends share: packing, cutting into tiles, threads. Seen by matmul_tiled.c and the files of the kernels only.
+/* matmul_tiled.h - what the own backends share: packing, cutting into tiles, threads. Seen by
+ * matmul_tiled.c and the files of the kernels only.
  *
- * W is kept as panels (matmul_tile.h), once for Y = X W^T and once for dX = dY W. The gradient packs X into panels in chunks of GRADIENT_ROWS rows, and the
- * columns of dY that a tile needs beside it.
+ * W is kept as panels (matmul_tile.h), once for Y = X W^T and once for dX = dY W. The gradient
+ * packs X into panels in chunks of GRADIENT_ROWS rows, and the columns of dY that a tile needs
+ * beside it.
  *
- * Rows are independent and threads change nothing, because no sum is ever shared out: an element is one chain of fma, wherever its tile lies. */
+ * Rows are independent and threads change nothing, because no sum is ever shared out: an element is
+ * one chain of fma, wherever its tile lies. */
 #ifndef MATH_MATMUL_TILED_H
 #define MATH_MATMUL_TILED_H
 
@@ -25,8 +28,9 @@ int    tiled_gradient(struct matmul *m, const struct matmul_gradient *g);
 
 #define TILED_BACKEND(name_, open_) \
 	{ \
-		.name = name_, .is_formula = 1, .open = open_, .close = tiled_close, .weight_bytes = tiled_weight_bytes, \
-		.weight_new = tiled_weight_new, .weight_free = tiled_weight_free, .weight_pack = tiled_weight_pack, \
+		.name = name_, .is_formula = 1, .open = open_, .close = tiled_close, \
+		.weight_bytes = tiled_weight_bytes, .weight_new = tiled_weight_new, \
+		.weight_free = tiled_weight_free, .weight_pack = tiled_weight_pack, \
 		.forward = tiled_forward, .backward = tiled_backward, .gradient = tiled_gradient, \
 	}
 

@@ -73,7 +73,8 @@ static float norm_factor(const float *x, int D, double eps)
 	return (float)(1 / sqrt((double)row_dot(x, x, D) / D + eps));
 }
 
-void rmsnorm_forward(int n, int D, const float *x, const float *gain, double eps, float *y, float *r)
+void rmsnorm_forward(int n, int D, const float *x, const float *gain, double eps, float *y,
+                     float *r)
 {
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int t = 0; t < n; t++) {
@@ -87,13 +88,15 @@ void rmsnorm_forward(int n, int D, const float *x, const float *gain, double eps
 }
 
 /* dx_i = r gain_i dy_i - x_i (r^3 / D) sum_j dy_j gain_j x_j */
-void rmsnorm_backward_add(int n, int D, const float *x, const float *gain, const float *r, const float *dy, float *dx)
+void rmsnorm_backward_add(int n, int D, const float *x, const float *gain, const float *r,
+                          const float *dy, float *dx)
 {
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int t = 0; t < n; t++) {
 		const float *xt = x + (size_t)t * (size_t)D, *dyt = dy + (size_t)t * (size_t)D;
 		float *restrict dxt = dx + (size_t)t * (size_t)D;
-		float factor = r[t], pull = factor * factor * factor / (float)D * row_dot3(dyt, gain, xt, D);
+		float factor = r[t],
+		      pull = factor * factor * factor / (float)D * row_dot3(dyt, gain, xt, D);
 		for (int i = 0; i < D; i++)
 			dxt[i] += fmaf(-pull, xt[i], factor * gain[i] * dyt[i]);
 	}
@@ -108,7 +111,8 @@ void rmsnorm_gradient(int n, int D, const float *x, const float *r, const float 
 		int   count = D - first < COLUMNS ? D - first : COLUMNS;
 		float sum[COLUMNS] = {0};
 		for (int t = 0; t < n; t++) {
-			const float *xt = x + (size_t)t * (size_t)D + first, *dyt = dy + (size_t)t * (size_t)D + first;
+			const float *xt = x + (size_t)t * (size_t)D + first,
+			            *dyt = dy + (size_t)t * (size_t)D + first;
 			for (int i = 0; i < count; i++)
 				sum[i] = fmaf(dyt[i], xt[i] * r[t], sum[i]);
 		}
@@ -126,10 +130,12 @@ void qknorm_forward(const struct qknorm *q, int n, double eps, float *x, float *
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int t = 0; t < n; t++) {
 		for (int h = 0; h < heads; h++) {
-			float       *xh = x + (size_t)t * q->stride + (size_t)h * (size_t)E, factor = norm_factor(xh, E, eps);
+			float *xh = x + (size_t)t * q->stride + (size_t)h * (size_t)E,
+			      factor = norm_factor(xh, E, eps);
 			const float *gain = q->gain + (h < q->H ? 0 : E);
 			if (raw) {
-				memcpy(raw + ((size_t)t * (size_t)heads + (size_t)h) * (size_t)E, xh, (size_t)E * sizeof *xh);
+				memcpy(raw + ((size_t)t * (size_t)heads + (size_t)h) * (size_t)E,
+				       xh, (size_t)E * sizeof *xh);
 				r[(size_t)t * (size_t)heads + (size_t)h] = factor;
 			}
 			for (int i = 0; i < E; i++)
@@ -138,7 +144,8 @@ void qknorm_forward(const struct qknorm *q, int n, double eps, float *x, float *
 	}
 }
 
-void qknorm_gradient(const struct qknorm *q, int n, const float *raw, const float *r, const float *dy, float *dgain)
+void qknorm_gradient(const struct qknorm *q, int n, const float *raw, const float *r,
+                     const float *dy, float *dgain)
 {
 	int heads = q->H + q->K, E = q->E;
 
@@ -149,7 +156,8 @@ void qknorm_gradient(const struct qknorm *q, int n, const float *raw, const floa
 		for (int t = 0; t < n; t++) {
 			for (int h = part ? q->H : 0; h < (part ? heads : q->H); h++) {
 				size_t       at = (size_t)t * (size_t)heads + (size_t)h;
-				const float *x = raw + at * (size_t)E, *d = dy + (size_t)t * q->stride + (size_t)h * (size_t)E;
+				const float *x = raw + at * (size_t)E,
+				            *d = dy + (size_t)t * q->stride + (size_t)h * (size_t)E;
 				for (int i = 0; i < E; i++)
 					sum[i] = fmaf(d[i], x[i] * r[at], sum[i]);
 			}
@@ -167,8 +175,9 @@ void qknorm_backward(const struct qknorm *q, int n, const float *raw, const floa
 		for (int h = 0; h < heads; h++) {
 			size_t       at = (size_t)t * (size_t)heads + (size_t)h;
 			const float *x = raw + at * (size_t)E, *gain = q->gain + (h < q->H ? 0 : E);
-			float       *dh = d + (size_t)t * q->stride + (size_t)h * (size_t)E, factor = r[at];
-			float        pull = factor * factor * factor / (float)E * row_dot3(dh, gain, x, E);
+			float       *dh = d + (size_t)t * q->stride + (size_t)h * (size_t)E,
+			      factor = r[at];
+			float pull = factor * factor * factor / (float)E * row_dot3(dh, gain, x, E);
 			for (int i = 0; i < E; i++)
 				dh[i] = fmaf(-pull, x[i], factor * gain[i] * dh[i]);
 		}
@@ -219,7 +228,8 @@ void swiglu_backward(int n, int F, const float *gu, const float *da, float *dgu)
 {
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int t = 0; t < n; t++) {
-		const float *g = gu + (size_t)t * 2 * (size_t)F, *u = g + F, *dat = da + (size_t)t * (size_t)F;
+		const float *g = gu + (size_t)t * 2 * (size_t)F, *u = g + F,
+		            *dat = da + (size_t)t * (size_t)F;
 		float *restrict dg = dgu + (size_t)t * 2 * (size_t)F, *restrict du = dg + F;
 		for (int i = 0; i < F; i++) {
 			float s = elementary_sigmoid(g[i]);
@@ -231,8 +241,8 @@ void swiglu_backward(int n, int F, const float *gu, const float *da, float *dgu)
 
 /* ---- rotary positions ---- */
 
-/* The angle is rounded to float, as in the models' own training code: at position 2000 the angle of the fastest pair
- * moves by up to 6e-5. */
+/* The angle is rounded to float, as in the models' own training code: at position 2000 the angle of
+ * the fastest pair moves by up to 6e-5. */
 void rope_table(int n_positions, int E, const float *frequency, float *table)
 {
 	int half = E / 2;
@@ -241,12 +251,14 @@ void rope_table(int n_positions, int E, const float *frequency, float *table)
 		for (int p = 0; p < n_positions; p++) {
 			float angle = (float)p * frequency[i];
 			table[(size_t)p * (size_t)E + (size_t)i] = (float)real_cos((double)angle);
-			table[(size_t)p * (size_t)E + (size_t)(half + i)] = (float)real_sin((double)angle);
+			table[(size_t)p * (size_t)E + (size_t)(half + i)] =
+			        (float)real_sin((double)angle);
 		}
 	}
 }
 
-static void rowops_rotate(float *restrict x, const float *restrict cosine, const float *restrict sine, int half, float direction)
+static void rowops_rotate(float *restrict x, const float *restrict cosine,
+                          const float *restrict sine, int half, float direction)
 {
 	for (int i = 0; i < half; i++) {
 		float a = x[i], b = x[half + i], s = direction * sine[i];
@@ -255,14 +267,16 @@ static void rowops_rotate(float *restrict x, const float *restrict cosine, const
 	}
 }
 
-void rope_apply(int n, int heads, int E, size_t stride, const int *position, const float *table, int direction, float *x)
+void rope_apply(int n, int heads, int E, size_t stride, const int *position, const float *table,
+                int direction, float *x)
 {
 	assert(E % 2 == 0 && (direction == 1 || direction == -1));
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int t = 0; t < n; t++) {
 		const float *row = table + (size_t)position[t] * (size_t)E;
 		for (int h = 0; h < heads; h++)
-			rowops_rotate(x + (size_t)t * stride + (size_t)h * (size_t)E, row, row + E / 2, E / 2, (float)direction);
+			rowops_rotate(x + (size_t)t * stride + (size_t)h * (size_t)E, row,
+			              row + E / 2, E / 2, (float)direction);
 	}
 }
 
@@ -301,7 +315,8 @@ static inline void add_exp(struct exp_sums *s, int l, float shifted)
 	s->et[l] = fma((double)e, (double)t, s->et[l]);
 }
 
-/* With m the maximum of z / temperature and S = sum_v exp(t_v):  lse = m + log S,  entropy = log S - (sum_v exp(t_v) t_v) / S */
+/* With m the maximum of z / temperature and S = sum_v exp(t_v):  lse = m + log S,  entropy = log S
+ * - (sum_v exp(t_v) t_v) / S */
 void row_softmax_stats(const float *z, int V, float inverse_temperature, float *lse, float *entropy)
 {
 	struct exp_sums sums = {{0}, {0}};
@@ -324,7 +339,8 @@ float row_logprob(const float *z, int y, float inverse_temperature, float lse)
 	return fmaf(z[y], inverse_temperature, -lse);
 }
 
-void row_logprob_backward(float *z, int V, int y, float inverse_temperature, float lse, float entropy, float c, float h)
+void row_logprob_backward(float *z, int V, int y, float inverse_temperature, float lse,
+                          float entropy, float c, float h)
 {
 	for (int v = 0; v < V; v++) {
 		float logp = fmaf(z[v], inverse_temperature, -lse);

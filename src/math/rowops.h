@@ -1,8 +1,10 @@
 /* rowops.h - everything a transformer does to a row that is not a matrix product.
  *
- * Each function handles n rows, one thread per row, and sums inside a row in a fixed number of lanes (LANES partial sums, element i
- * goes to lane i mod LANES, lanes combined in a fixed tree): the result depends neither on threads nor on vector width nor on other rows.
- * Every backward is checked against finite differences in tests/test_rowops.c. Functions named *_add add to their output. */
+ * Each function handles n rows, one thread per row, and sums inside a row in a fixed number of
+ * lanes (LANES partial sums, element i goes to lane i mod LANES, lanes combined in a fixed tree):
+ * the result depends neither on threads nor on vector width nor on other rows. Every backward is
+ * checked against finite differences in tests/test_rowops.c. Functions named *_add add to their
+ * output. */
 #ifndef MATH_ROWOPS_H
 #define MATH_ROWOPS_H
 
@@ -13,24 +15,30 @@ enum { LANES = 16 };
 float row_sum(const float *x, int n);
 float row_dot(const float *x, const float *y, int n);
 
-/* y = x * r * gain,  r = 1 / sqrt(mean(x^2) + eps)   (RMSNorm, arXiv:1910.07467); r [n] is kept for the backward pass (may be NULL) */
-void rmsnorm_forward(int n, int D, const float *x, const float *gain, double eps, float *y, float *r);
+/* y = x * r * gain,  r = 1 / sqrt(mean(x^2) + eps)   (RMSNorm, arXiv:1910.07467); r [n] is kept for
+ * the backward pass (may be NULL) */
+void rmsnorm_forward(int n, int D, const float *x, const float *gain, double eps, float *y,
+                     float *r);
 /* dx += ..., for n rows */
-void rmsnorm_backward_add(int n, int D, const float *x, const float *gain, const float *r, const float *dy, float *dx);
+void rmsnorm_backward_add(int n, int D, const float *x, const float *gain, const float *r,
+                          const float *dy, float *dx);
 /* dgain [D] = sum over the rows in order (overwritten) */
 void rmsnorm_gradient(int n, int D, const float *x, const float *r, const float *dy, float *dgain);
 
-/* The same for the heads of queries and keys, each by itself (qk-norm, arXiv:2302.05442; as Qwen3 has it, arXiv:2505.09388): the first H + K heads
- * of E in each row of x, rows `stride` floats apart, are normalised in place; gain [2 x E] of queries, then keys. What they were goes to
- * raw [n x (H+K)E] and the factors to r [n x (H+K)], for the backward pass (both may be NULL). */
+/* The same for the heads of queries and keys, each by itself (qk-norm, arXiv:2302.05442; as Qwen3
+ * has it, arXiv:2505.09388): the first H + K heads of E in each row of x, rows `stride` floats
+ * apart, are normalised in place; gain [2 x E] of queries, then keys. What they were goes to raw [n
+ * x (H+K)E] and the factors to r [n x (H+K)], for the backward pass (both may be NULL). */
 struct qknorm {
 	int          H, K, E;
 	size_t       stride;
 	const float *gain;
 };
 void qknorm_forward(const struct qknorm *q, int n, double eps, float *x, float *raw, float *r);
-/* dgain [2 x E] = sum over rows, and in a row over heads, in order (overwritten), from the gradient dy of the output, which lies as x does */
-void qknorm_gradient(const struct qknorm *q, int n, const float *raw, const float *r, const float *dy, float *dgain);
+/* dgain [2 x E] = sum over rows, and in a row over heads, in order (overwritten), from the gradient
+ * dy of the output, which lies as x does */
+void qknorm_gradient(const struct qknorm *q, int n, const float *raw, const float *r,
+                     const float *dy, float *dgain);
 /* d in place: from the gradient of the output to that of the input */
 void qknorm_backward(const struct qknorm *q, int n, const float *raw, const float *r, float *d);
 
@@ -42,18 +50,24 @@ void bias_gradient(int n, int D, const float *dy, float *dbias);
 void swiglu_forward(int n, int F, const float *gu, float *a);
 void swiglu_backward(int n, int F, const float *gu, const float *da, float *dgu);
 
-/* Rotary positions (arXiv:2104.09864), half-split pairing (i, i + E/2) as Hugging Face has it. table [n_positions x E]: cos then sin of the
- * position times frequency [E/2].
- * x points at the first of `heads` heads of row 0; rows are `stride` floats apart. direction +1 rotates, -1 rotates back (the backward pass). */
+/* Rotary positions (arXiv:2104.09864), half-split pairing (i, i + E/2) as Hugging Face has it.
+ * table [n_positions x E]: cos then sin of the position times frequency [E/2]. x points at the
+ * first of `heads` heads of row 0; rows are `stride` floats apart. direction +1 rotates, -1 rotates
+ * back (the backward pass). */
 void rope_table(int n_positions, int E, const float *frequency, float *table);
-void rope_apply(int n, int heads, int E, size_t stride, const int *position, const float *table, int direction, float *x);
+void rope_apply(int n, int heads, int E, size_t stride, const int *position, const float *table,
+                int direction, float *x);
 
-/* One row of logits z[V] divided by the temperature: the log of the sum of exponentials (of z/temperature) and the entropy in nats.
- * Maximum first; sums in double in fixed lanes. The one routine for sampling, old, new and reference passes. */
-void row_softmax_stats(const float *z, int V, float inverse_temperature, float *lse, float *entropy);
+/* One row of logits z[V] divided by the temperature: the log of the sum of exponentials (of
+ * z/temperature) and the entropy in nats. Maximum first; sums in double in fixed lanes. The one
+ * routine for sampling, old, new and reference passes. */
+void row_softmax_stats(const float *z, int V, float inverse_temperature, float *lse,
+                       float *entropy);
 /* log p of token y under the same row */
 float row_logprob(const float *z, int y, float inverse_temperature, float lse);
-/* dz_v = inverse_temperature * (c (1[v=y] - p_v) + h (-p_v (log p_v + entropy))), over z in place: c = dL/dlogp, h = dL/dentropy */
-void row_logprob_backward(float *z, int V, int y, float inverse_temperature, float lse, float entropy, float c, float h);
+/* dz_v = inverse_temperature * (c (1[v=y] - p_v) + h (-p_v (log p_v + entropy))), over z in place:
+ * c = dL/dlogp, h = dL/dentropy */
+void row_logprob_backward(float *z, int V, int y, float inverse_temperature, float lse,
+                          float entropy, float c, float h);
 
 #endif

@@ -60,7 +60,7 @@ double statistics_t_quantile(int df, double p)
 struct statistics_interval statistics_t_interval(const double *x, int n, double level)
 {
 	struct statistics_mean m = statistics_mean(x, n);
-	double                 half = n > 1 ? statistics_t_quantile(n - 1, (1 + level) / 2) * m.error : NAN;
+	double half = n > 1 ? statistics_t_quantile(n - 1, (1 + level) / 2) * m.error : NAN;
 
 	return (struct statistics_interval){m.mean - half, m.mean + half};
 }
@@ -82,7 +82,8 @@ static double quantile(const double *sorted, int n, double p)
 	return i + 1 < n ? sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
 
-int statistics_bootstrap(const double *x, int n, struct statistics_interval *at_90, struct statistics_interval *at_95)
+int statistics_bootstrap(const double *x, int n, struct statistics_interval *at_90,
+                         struct statistics_interval *at_95)
 {
 	enum { B = STATISTICS_RESAMPLES };
 	double *mean = mem_alloc(B, sizeof *mean, "bootstrap");
@@ -95,7 +96,8 @@ int statistics_bootstrap(const double *x, int n, struct statistics_interval *at_
 		uint32_t bits[4];
 		for (int i = 0; i < n; i++) {
 			if (i % 4 == 0)
-				rng_bits((struct rng_key){0, RNG_BOOTSTRAP, (uint32_t)k, 0, 0}, (uint32_t)i / 4, bits);
+				rng_bits((struct rng_key){0, RNG_BOOTSTRAP, (uint32_t)k, 0, 0},
+				         (uint32_t)i / 4, bits);
 			sum += x[(uint64_t)bits[i % 4] * (uint64_t)n >> 32];
 		}
 		mean[k] = sum / n;

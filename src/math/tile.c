@@ -8,8 +8,8 @@
 #include <immintrin.h>
 #endif
 
-/* A vector of floats and its fused multiply-add. A panel of ROWS x VECTORS accumulators fills the registers: 24 of 32
- * with AVX-512 and NEON, 12 of 16 with AVX2. */
+/* A vector of floats and its fused multiply-add. A panel of ROWS x VECTORS accumulators fills the
+ * registers: 24 of 32 with AVX-512 and NEON, 12 of 16 with AVX2. */
 #if defined(__AVX512F__)
 enum { VECTOR = 16, VECTORS = 4 };
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -61,7 +61,8 @@ INLINE void panel(const struct tile_product *p, int n_k, int rows, int vectors)
 		for (int j = 0; j < vectors; j++)
 			b[j] = tile_load(p->b + k * p->b_row + j * VECTOR);
 		for (int r = 0; r < rows; r++) {
-			vector a = p->a[(size_t)r * p->a_row + k * p->a_k] - (vector){0}; /* in every lane: x - 0 is x, -0 too */
+			/* in every lane: x - 0 is x, -0 too */
+			vector a = p->a[(size_t)r * p->a_row + k * p->a_k] - (vector){0};
 			for (int j = 0; j < vectors; j++)
 				acc[r][j] = fma_vector(a, b[j], acc[r][j]);
 		}

@@ -1,8 +1,11 @@
-/* tile.h - products of matrices so small that they stay in a core's cache: what attention is made of. One thread, no packing.
+/* tile.h - products of matrices so small that they stay in a core's cache: what attention is made
+ * of. One thread, no packing.
  *
- *     c[r][j] <- chain over k = 0 .. n_k-1, in order, of fma(a[r][k], b[k][j], .), starting from c[r][j]
+ *     c[r][j] <- chain over k = 0 .. n_k-1, in order, of fma(a[r][k], b[k][j], .), starting from
+ *     c[r][j]
  *
- * Vectorised over j, never over k: each element is the scalar chain of fmaf, bit for bit, on every CPU. */
+ * Vectorised over j, never over k: each element is the scalar chain of fmaf, bit for bit, on every
+ * CPU. */
 #ifndef MATH_TILE_H
 #define MATH_TILE_H
 

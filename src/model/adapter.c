@@ -8,7 +8,8 @@
 
 /* ---- what can be adapted ---- */
 
-const char *const adapter_target_name[ADAPTER_TARGETS] = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+const char *const adapter_target_name[ADAPTER_TARGETS] = {
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
 
 int adapter_target(const char *name, unsigned *bit)
 {
@@ -18,7 +19,9 @@ int adapter_target(const char *name, unsigned *bit)
 			return OK;
 		}
 	return error_set(ERR_INPUT,
-	                 "no projection is named \"%.64s\"; known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj", name);
+	                 "no projection is named \"%.64s\"; known: q_proj, k_proj, v_proj, o_proj, "
+	                 "gate_proj, up_proj, down_proj",
+	                 name);
 }
 
 /* "model.layers.0.self_attn.q_proj.weight" is a target named q_proj. */
@@ -50,11 +53,17 @@ size_t adapter_count(const struct adapter_options *o, const struct weights *base
 int adapter_check(const struct adapter_options *o)
 {
 	if (o->rank < 1 || o->rank > ADAPTER_RANK_MAX)
-		return error_set(ERR_INPUT, "\"r\" is %d; the rank of an adapter must be between 1 and %d", o->rank, ADAPTER_RANK_MAX);
+		return error_set(ERR_INPUT,
+		                 "\"r\" is %d; the rank of an adapter must be between 1 and %d",
+		                 o->rank, ADAPTER_RANK_MAX);
 	if (!(o->alpha > 0 && o->alpha <= 1e6))
-		return error_set(ERR_INPUT, "\"lora_alpha\" is %g; it must lie above 0 and at most be 1e6", o->alpha);
+		return error_set(ERR_INPUT,
+		                 "\"lora_alpha\" is %g; it must lie above 0 and at most be 1e6",
+		                 o->alpha);
 	if (!o->targets)
-		return error_set(ERR_INPUT, "\"target_modules\" names no projection: nothing would be adapted");
+		return error_set(
+		        ERR_INPUT,
+		        "\"target_modules\" names no projection: nothing would be adapted");
 	return OK;
 }
 
@@ -65,7 +74,8 @@ static float scale_of(const struct adapter_options *o)
 
 /* ---- making ---- */
 
-static size_t adapter_add_tensor(struct weights *w, const struct tensor *of, char which, int rows, int columns)
+static size_t adapter_add_tensor(struct weights *w, const struct tensor *of, char which, int rows,
+                                 int columns)
 {
 	struct tensor *t = &w->tensors[w->n_tensors++];
 	int            stem = (int)(strrchr(of->name, '.') - of->name);
@@ -76,7 +86,8 @@ static size_t adapter_add_tensor(struct weights *w, const struct tensor *of, cha
 	                     .columns = columns,
 	                     .offset = w->n,
 	                     .count = (size_t)rows * (size_t)columns};
-	snprintf(t->name, sizeof t->name, "base_model.model.%.*s.lora_%c.weight", stem, of->name, which);
+	snprintf(t->name, sizeof t->name, "base_model.model.%.*s.lora_%c.weight", stem, of->name,
+	         which);
 	w->n += t->count;
 	return t->offset;
 }
@@ -92,7 +103,8 @@ static void adapter_measure(struct adapter *a, const struct adapter_product *p)
 }
 
 /* The adapted projections of a product are those tensors of the base that lie within it. */
-static void make_product(struct adapter *a, const struct weights *base, size_t at, struct product_shape s, struct adapter_product *p)
+static void make_product(struct adapter *a, const struct weights *base, size_t at,
+                         struct product_shape s, struct adapter_product *p)
 {
 	const struct tensor *of[ADAPTER_PARTS];
 	int                  r = a->options.rank;
@@ -100,12 +112,14 @@ static void make_product(struct adapter *a, const struct weights *base, size_t a
 	*p = (struct adapter_product){.n_in = s.n_in, .n_out = s.n_out};
 	for (int i = 0; i < base->n_tensors; i++) {
 		const struct tensor *t = &base->tensors[i];
-		if (t->offset < at || t->offset >= at + (size_t)s.n_out * (size_t)s.n_in || !is_target(&a->options, t))
+		if (t->offset < at || t->offset >= at + (size_t)s.n_out * (size_t)s.n_in ||
+		    !is_target(&a->options, t))
 			continue;
 		of[p->n_parts] = t;
-		p->parts[p->n_parts++] = (struct adapter_part){.a = adapter_add_tensor(&a->weights, t, 'A', r, t->columns),
-		                                               .row = (int)((t->offset - at) / (size_t)s.n_in),
-		                                               .n_out = t->rows};
+		p->parts[p->n_parts++] = (struct adapter_part){
+		        .a = adapter_add_tensor(&a->weights, t, 'A', r, t->columns),
+		        .row = (int)((t->offset - at) / (size_t)s.n_in),
+		        .n_out = t->rows};
 	}
 	for (int i = 0; i < p->n_parts; i++)
 		p->parts[i].b = adapter_add_tensor(&a->weights, of[i], 'B', of[i]->rows, r);
@@ -128,21 +142,25 @@ static int adapter_make(struct adapter *a, const struct weights *base, int for_b
 	struct product_shape shapes[LAYER_PRODUCTS];
 
 	a->layers = mem_alloc((size_t)a->n_layers, sizeof *a->layers, "the layers of the adapter");
-	a->weights.tensors = mem_alloc(2 * (size_t)base->n_tensors, sizeof *a->weights.tensors, "the tensors of the adapter");
-	a->weights.data = mem_alloc(adapter_count(&a->options, base), sizeof *a->weights.data, "the adapter");
+	a->weights.tensors = mem_alloc(2 * (size_t)base->n_tensors, sizeof *a->weights.tensors,
+	                               "the tensors of the adapter");
+	a->weights.data =
+	        mem_alloc(adapter_count(&a->options, base), sizeof *a->weights.data, "the adapter");
 	if (!a->layers || !a->weights.tensors || !a->weights.data)
 		return ERR_INPUT;
 	weights_products(&base->shape, shapes);
 	for (int i = 0; i < a->n_layers; i++)
 		for (int p = 0; p < LAYER_PRODUCTS; p++) {
-			make_product(a, base, base->layers[i].product[p], shapes[p], &a->layers[i][p]);
+			make_product(a, base, base->layers[i].product[p], shapes[p],
+			             &a->layers[i][p]);
 			TRY(pack_new(a, &a->layers[i][p], for_backward));
 		}
 	a->fused = mem_alloc(a->most_fused, sizeof *a->fused, "the adapter");
 	return a->fused ? adapter_pack(a) : ERR_INPUT;
 }
 
-int adapter_new(const struct adapter_options *o, const struct weights *base, struct matmul *mm, int for_backward, struct adapter **out)
+int adapter_new(const struct adapter_options *o, const struct weights *base, struct matmul *mm,
+                int for_backward, struct adapter **out)
 {
 	struct adapter *a;
 
@@ -150,8 +168,10 @@ int adapter_new(const struct adapter_options *o, const struct weights *base, str
 	a = mem_alloc(1, sizeof *a, "the adapter");
 	if (!a)
 		return ERR_INPUT;
-	*a = (struct adapter){
-	        .options = *o, .weights = {.shape = {.width = base->shape.width}}, .mm = mm, .n_layers = base->shape.n_layers};
+	*a = (struct adapter){.options = *o,
+	                      .weights = {.shape = {.width = base->shape.width}},
+	                      .mm = mm,
+	                      .n_layers = base->shape.n_layers};
 	if (adapter_make(a, base, for_backward) != OK) {
 		adapter_free(a);
 		return ERR_INPUT;
@@ -197,11 +217,12 @@ void adapter_init(struct adapter *a, uint64_t seed)
 	memset(a->weights.data, 0, a->weights.n * sizeof *a->weights.data);
 	for (int i = 0; i < a->weights.n_tensors; i++) {
 		const struct tensor *t = &a->weights.tensors[i];
-		struct rng_key       key = {.seed = seed, .purpose = RNG_ADAPTER, .item = (uint32_t)i};
-		float                bound = (float)(1 / sqrt(t->columns));
-		int                  is_b = strstr(t->name, ".lora_B.") != NULL;
+		struct rng_key key = {.seed = seed, .purpose = RNG_ADAPTER, .item = (uint32_t)i};
+		float          bound = (float)(1 / sqrt(t->columns));
+		int            is_b = strstr(t->name, ".lora_B.") != NULL;
 		for (size_t k = 0; k < t->count && !is_b; k++)
-			a->weights.data[t->offset + k] = bound * (2 * rng_uniform(key, (uint32_t)k) - 1);
+			a->weights.data[t->offset + k] =
+			        bound * (2 * rng_uniform(key, (uint32_t)k) - 1);
 	}
 }
 
@@ -244,7 +265,8 @@ static void merge_row(const float *A, const float *b, int r, int n, double scale
 		double sum[BLOCK] = {0};
 		for (int k = 0; k < r; k++)
 			for (int j = 0; j < count; j++)
-				sum[j] += (double)b[k] * (double)A[(size_t)k * (size_t)n + (size_t)(first + j)];
+				sum[j] += (double)b[k] *
+				          (double)A[(size_t)k * (size_t)n + (size_t)(first + j)];
 		for (int j = 0; j < count; j++)
 			row[first + j] = (float)((double)row[first + j] + scale * sum[j]);
 	}
@@ -259,21 +281,26 @@ void adapter_merge(const struct adapter *a, struct weights *w)
 			const struct adapter_product *p = &a->layers[i][k];
 			for (int part = 0; part < p->n_parts; part++) {
 				const struct adapter_part *q = &p->parts[part];
-				float                     *W = w->data + w->layers[i].product[k] + (size_t)q->row * (size_t)p->n_in;
+				float                     *W = w->data + w->layers[i].product[k] +
+				           (size_t)q->row * (size_t)p->n_in;
 #pragma omp parallel for schedule(static)
 				for (int row = 0; row < q->n_out; row++)
-					merge_row(a->weights.data + q->a, a->weights.data + q->b + (size_t)row * (size_t)r, r, p->n_in,
-					          (double)scale_of(&a->options), W + (size_t)row * (size_t)p->n_in);
+					merge_row(a->weights.data + q->a,
+					          a->weights.data + q->b + (size_t)row * (size_t)r,
+					          r, p->n_in, (double)scale_of(&a->options),
+					          W + (size_t)row * (size_t)p->n_in);
 			}
 		}
 }
 
 /* ---- beside a product ---- */
 
-int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct arena *arena, struct adapter_scratch *out)
+int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct arena *arena,
+                    struct adapter_scratch *out)
 {
-	*out = (struct adapter_scratch){.u = arena_alloc(arena, (size_t)rows * (size_t)a->most_rank, sizeof(float)),
-	                                .y = arena_alloc(arena, (size_t)rows * (size_t)a->most_side, sizeof(float))};
+	*out = (struct adapter_scratch){
+	        .u = arena_alloc(arena, (size_t)rows * (size_t)a->most_rank, sizeof(float)),
+	        .y = arena_alloc(arena, (size_t)rows * (size_t)a->most_side, sizeof(float))};
 	if (for_backward) {
 		out->du = arena_alloc(arena, (size_t)rows * (size_t)a->most_rank, sizeof(float));
 		out->db = arena_alloc(arena, a->most_fused, sizeof(float));
@@ -283,7 +310,8 @@ int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct 
 
 size_t adapter_scratch_bytes(const struct adapter *a, int rows)
 {
-	return ((size_t)rows * (size_t)(2 * a->most_rank + a->most_side) + a->most_fused) * sizeof(float);
+	return ((size_t)rows * (size_t)(2 * a->most_rank + a->most_side) + a->most_fused) *
+	       sizeof(float);
 }
 
 /* to += from */
@@ -291,12 +319,13 @@ static void adapter_add(int rows, int columns, const float *from, float *to)
 {
 #pragma omp parallel for schedule(static)
 	for (int r = 0; r < rows; r++)
-		for (size_t i = (size_t)r * (size_t)columns; i < (size_t)(r + 1) * (size_t)columns; i++)
+		for (size_t i = (size_t)r * (size_t)columns; i < (size_t)(r + 1) * (size_t)columns;
+		     i++)
 			to[i] += from[i];
 }
 
-int adapter_forward(const struct adapter *a, int layer, enum product which, int n, const float *X, const struct adapter_scratch *s,
-                    float *Y)
+int adapter_forward(const struct adapter *a, int layer, enum product which, int n, const float *X,
+                    const struct adapter_scratch *s, float *Y)
 {
 	const struct adapter_product *p = &a->layers[layer][which];
 
@@ -308,8 +337,10 @@ int adapter_forward(const struct adapter *a, int layer, enum product which, int 
 	return OK;
 }
 
-/* Of dY^T U the blocks on the diagonal are the gradients of s B; what lies beside them belongs to nobody. */
-static void keep_blocks(const struct adapter *a, const struct adapter_product *p, uint32_t unit, const float *db, struct gradient *g)
+/* Of dY^T U the blocks on the diagonal are the gradients of s B; what lies beside them belongs to
+ * nobody. */
+static void keep_blocks(const struct adapter *a, const struct adapter_product *p, uint32_t unit,
+                        const float *db, struct gradient *g)
 {
 	size_t r = (size_t)a->options.rank, R = (size_t)p->n_parts * r;
 	float  scale = scale_of(&a->options);
@@ -324,7 +355,8 @@ static void keep_blocks(const struct adapter *a, const struct adapter_product *p
 	}
 }
 
-int adapter_backward(const struct adapter *a, int layer, enum product which, const struct adapter_rows *x, const struct adapter_scratch *s,
+int adapter_backward(const struct adapter *a, int layer, enum product which,
+                     const struct adapter_rows *x, const struct adapter_scratch *s,
                      struct gradient *g)
 {
 	const struct adapter_product *p = &a->layers[layer][which];
@@ -336,7 +368,8 @@ int adapter_backward(const struct adapter *a, int layer, enum product which, con
 	TRY(matmul_gradient(a->mm, x->n, p->n_out, R, x->dY, s->u, s->db));
 	keep_blocks(a, p, x->unit, s->db, g);
 	TRY(matmul_backward(p->B, x->n, x->dY, s->du));
-	TRY(matmul_gradient(a->mm, x->n, R, p->n_in, s->du, x->X, gradient_slot(g, x->unit, p->parts[0].a)));
+	TRY(matmul_gradient(a->mm, x->n, R, p->n_in, s->du, x->X,
+	                    gradient_slot(g, x->unit, p->parts[0].a)));
 	gradient_merge(g, x->unit, p->parts[0].a, (size_t)R * (size_t)p->n_in);
 	TRY(matmul_backward(p->A, x->n, s->du, s->y));
 	adapter_add(x->n, p->n_in, s->y, x->dX);

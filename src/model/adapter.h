@@ -1,17 +1,22 @@
-/* adapter.h - LoRA (arXiv:2106.09685): a model learns through a small sum beside some of its products, while its own weights stand still.
+/* adapter.h - LoRA (arXiv:2106.09685): a model learns through a small sum beside some of its
+ * products, while its own weights stand still.
  *
- *     Y = X W^T + s (X A^T) B^T       A [r x in], B [out x r], s = lora_alpha / r, or lora_alpha / sqrt(r) (rsLoRA, arXiv:2312.03732)
+ *     Y = X W^T + s (X A^T) B^T       A [r x in], B [out x r], s = lora_alpha / r, or lora_alpha /
+ *                                     sqrt(r) (rsLoRA, arXiv:2312.03732)
  *
  *     dB = s dY^T U,   dU = s dY B,   dA = dU^T X,   dX += dU A       with U = X A^T
  *
- * So the gradient comes from the activations; nothing of the size of W's gradient is ever held. The sum is never merged into W while the model
- * learns: decoding and training compute the same products in the same order, an update packs A and B alone, and without the sum the very same
+ * So the gradient comes from the activations; nothing of the size of W's gradient is ever held. The
+ * sum is never merged into W while the model learns: decoding and training compute the same
+ * products in the same order, an update packs A and B alone, and without the sum the very same
  * packed weights are the model that the adapter began from, bit for bit.
  *
- * Projections of one input are one product (weights.h), and so are their adapters: the A of q, k and v lie one below the other, [R x in] with R = r
- * times the adapted ones; packed, their B are one [out x R] matrix that holds s B_q, s B_k, s B_v as blocks down its diagonal and 0 elsewhere.
+ * Projections of one input are one product (weights.h), and so are their adapters: the A of q, k
+ * and v lie one below the other, [R x in] with R = r times the adapted ones; packed, their B are
+ * one [out x R] matrix that holds s B_q, s B_k, s B_v as blocks down its diagonal and 0 elsewhere.
  *
- * A starts uniform in +-1/sqrt(in), B at 0 (as in PEFT): an adapter that has not learned yet changes nothing. Tensors have PEFT's names. */
+ * A starts uniform in +-1/sqrt(in), B at 0 (as in PEFT): an adapter that has not learned yet
+ * changes nothing. Tensors have PEFT's names. */
 #ifndef MODEL_ADAPTER_H
 #define MODEL_ADAPTER_H
 
@@ -42,23 +47,30 @@ struct adapter_product { /* n_parts 0: not adapted */
 
 struct adapter {
 	struct adapter_options options;
-	struct weights         weights; /* what learns: every A and B; the shape has nothing but its width */
-	struct matmul         *mm;      /* borrowed */
+	/* what learns: every A and B; the shape has nothing but its width */
+	struct weights weights;
+	struct matmul *mm; /* borrowed */
 	struct adapter_product (*layers)[LAYER_PRODUCTS];
-	int    n_layers, most_rank, most_side; /* the largest R, the longest side of an adapted product */
-	size_t most_fused;                     /* the largest out * R */
-	float *fused;                          /* [most_fused] room to fuse B in */
+	/* the largest R, the longest side of an adapted product */
+	int    n_layers, most_rank, most_side;
+	size_t most_fused; /* the largest out * R */
+	float *fused;      /* [most_fused] room to fuse B in */
 };
 
 /* The bit of a name; ERR_INPUT when there is no such projection. */
 int adapter_target(const char *name, unsigned *bit);
-int adapter_check(const struct adapter_options *o); /* ERR_INPUT, naming the key as adapter_config.json has it */
+/* ERR_INPUT, naming the key as adapter_config.json has it */
+int adapter_check(const struct adapter_options *o);
 
-/* For a model of these weights, of which it keeps nothing; A and B are 0. for_backward = 0: it will not learn. */
-int    adapter_new(const struct adapter_options *o, const struct weights *base, struct matmul *mm, int for_backward, struct adapter **out);
-void   adapter_free(struct adapter *a);
-size_t adapter_count(const struct adapter_options *o, const struct weights *base); /* floats of all A and B */
-size_t adapter_bytes(const struct adapter *a, int for_backward);                   /* for the memory bill */
+/* For a model of these weights, of which it keeps nothing; A and B are 0. for_backward = 0: it will
+ * not learn. */
+int  adapter_new(const struct adapter_options *o, const struct weights *base, struct matmul *mm,
+                 int for_backward, struct adapter **out);
+void adapter_free(struct adapter *a);
+/* floats of all A and B */
+size_t adapter_count(const struct adapter_options *o, const struct weights *base);
+/* for the memory bill */
+size_t adapter_bytes(const struct adapter *a, int for_backward);
 
 void adapter_init(struct adapter *a, uint64_t seed);
 int  adapter_pack(struct adapter *a); /* after its weights changed */
@@ -73,12 +85,14 @@ struct adapter_scratch { /* of so many rows, in an arena */
 	float *y;        /* [rows x longest side] */
 	float *db;       /* [out x R]; NULL when there is no backward pass */
 };
-int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct arena *arena, struct adapter_scratch *out);
+int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct arena *arena,
+                    struct adapter_scratch *out);
 
 size_t adapter_scratch_bytes(const struct adapter *a, int rows); /* with a backward pass */
 
 /* ADDS to Y [n x out]. */
-int adapter_forward(const struct adapter *a, int layer, enum product p, int n, const float *X, const struct adapter_scratch *s, float *Y);
+int adapter_forward(const struct adapter *a, int layer, enum product p, int n, const float *X,
+                    const struct adapter_scratch *s, float *Y);
 
 struct adapter_rows { /* of one gradient unit */
 	uint32_t     unit;
@@ -87,7 +101,8 @@ struct adapter_rows { /* of one gradient unit */
 	float       *dX;     /* [n x in] ADDED to */
 };
 /* The gradient of the unit's A and B goes into its place in g. */
-int adapter_backward(const struct adapter *a, int layer, enum product p, const struct adapter_rows *r, const struct adapter_scratch *s,
+int adapter_backward(const struct adapter *a, int layer, enum product p,
+                     const struct adapter_rows *r, const struct adapter_scratch *s,
                      struct gradient *g);
 
 #endif

@@ -7,9 +7,11 @@
 #include <string.h>
 
 static const size_t config_max = 16 << 20;
-static const char   config_name[] = "adapter_config.json", weights_name[] = "adapter_model.safetensors";
+static const char   config_name[] = "adapter_config.json",
+                  weights_name[] = "adapter_model.safetensors";
 
-static int adapter_folder_join(struct arena *a, const char *folder, const char *name, const char **out)
+static int adapter_folder_join(struct arena *a, const char *folder, const char *name,
+                               const char **out)
 {
 	*out = file_join(a, folder, name);
 	return *out ? OK : ERR_INPUT;
@@ -52,16 +54,19 @@ static const struct adapter_folder_refusal {
 
 static int adapter_folder_is_off(const json_t *v)
 {
-	return !v || json_is_null(v) || json_is_false(v) || (json_is_object(v) && json_object_size(v) == 0) ||
+	return !v || json_is_null(v) || json_is_false(v) ||
+	       (json_is_object(v) && json_object_size(v) == 0) ||
 	       (json_is_array(v) && json_array_size(v) == 0);
 }
 
-/* Initialisations that leave the base as it is; others subtract from it what they put into the adapter. */
+/* Initialisations that leave the base as it is; others subtract from it what they put into the
+ * adapter. */
 static int keeps_base(const json_t *init)
 {
 	const char *name = json_string_value(init);
 
-	return !init || json_is_boolean(init) || json_is_null(init) || (name && (!strcmp(name, "gaussian") || !strcmp(name, "eva")));
+	return !init || json_is_boolean(init) || json_is_null(init) ||
+	       (name && (!strcmp(name, "gaussian") || !strcmp(name, "eva")));
 }
 
 static int adapter_folder_check_refusals(const char *place, const json_t *config)
@@ -70,13 +75,17 @@ static int adapter_folder_check_refusals(const char *place, const json_t *config
 
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
 		if (!adapter_folder_is_off(json_object_get(config, refusals[i].key)))
-			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported", place, refusals[i].key, refusals[i].what);
+			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported",
+			                 place, refusals[i].key, refusals[i].what);
 	TRY(json_get_text(place, config, "bias", JSON_OPTIONAL, &bias));
 	if (strcmp(bias, "none"))
-		return error_set(ERR_INPUT, "%s: \"bias\" is \"%.32s\", only \"none\" is supported", place, bias);
+		return error_set(ERR_INPUT, "%s: \"bias\" is \"%.32s\", only \"none\" is supported",
+		                 place, bias);
 	if (!keeps_base(json_object_get(config, "init_lora_weights")))
 		return error_set(ERR_INPUT,
-		                 "%s: \"init_lora_weights\" is one that changes the base model; convert the adapter to plain LoRA", place);
+		                 "%s: \"init_lora_weights\" is one that changes the base model; "
+		                 "convert the adapter to plain LoRA",
+		                 place);
 	return OK;
 }
 
@@ -90,7 +99,9 @@ static int read_targets(const char *place, const json_t *config, unsigned *targe
 			*targets = (1u << ADAPTER_TARGETS) - 1;
 			return OK;
 		}
-		return error_set(ERR_INPUT, "%s: \"target_modules\" is a pattern; write the list of the projections that it stands for",
+		return error_set(ERR_INPUT,
+		                 "%s: \"target_modules\" is a pattern; write the list of the "
+		                 "projections that it stands for",
 		                 place);
 	}
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -103,7 +114,8 @@ static int read_targets(const char *place, const json_t *config, unsigned *targe
 	return OK;
 }
 
-static int read_options(const char *place, const json_t *config, struct adapter_options *o, const char **base)
+static int read_options(const char *place, const json_t *config, struct adapter_options *o,
+                        const char **base)
 {
 	const char *type;
 	int64_t     rank;
@@ -111,7 +123,9 @@ static int read_options(const char *place, const json_t *config, struct adapter_
 	*o = (struct adapter_options){0};
 	TRY(json_get_text(place, config, "peft_type", JSON_REQUIRED, &type));
 	if (strcmp(type, "LORA"))
-		return error_set(ERR_INPUT, "%s: \"peft_type\" is \"%.32s\", only \"LORA\" is supported", place, type);
+		return error_set(ERR_INPUT,
+		                 "%s: \"peft_type\" is \"%.32s\", only \"LORA\" is supported",
+		                 place, type);
 	TRY(adapter_folder_check_refusals(place, config));
 	TRY(json_get_int(place, config, "r", JSON_REQUIRED, 1, ADAPTER_RANK_MAX, &rank));
 	TRY(json_get_real(place, config, "lora_alpha", JSON_REQUIRED, &o->alpha));
@@ -122,7 +136,8 @@ static int read_options(const char *place, const json_t *config, struct adapter_
 	return adapter_check(o) == OK ? OK : error_context("%s", place);
 }
 
-int adapter_folder_read_options(const char *folder, struct adapter_options *out, struct arena *a, const char **base)
+int adapter_folder_read_options(const char *folder, struct adapter_options *out, struct arena *a,
+                                const char **base)
 {
 	const char *path, *name = "";
 	json_t     *config;
@@ -141,18 +156,22 @@ int adapter_folder_read_options(const char *folder, struct adapter_options *out,
 
 /* ---- adapter_model.safetensors ---- */
 
-static int adapter_folder_load_tensor(const struct safetensors *s, const struct tensor *t, float *data)
+static int adapter_folder_load_tensor(const struct safetensors *s, const struct tensor *t,
+                                      float *data)
 {
 	const struct safetensors_entry *e = safetensors_find(s, t->name);
 
 	if (!e)
-		return error_set(ERR_INPUT, "%s: tensor \"%s\" is missing; do adapter_config.json and the model belong to it?", s->path,
-		                 t->name);
+		return error_set(ERR_INPUT,
+		                 "%s: tensor \"%s\" is missing; do adapter_config.json and the "
+		                 "model belong to it?",
+		                 s->path, t->name);
 	if (e->n_dims != 2 || e->dims[0] != (uint64_t)t->rows || e->dims[1] != (uint64_t)t->columns)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: tensor \"%s\" holds %llu numbers in %d dimensions, but adapter_config.json and the model make it [%d, %d]",
-		        s->path, t->name, (unsigned long long)e->count, e->n_dims, t->rows, t->columns);
+		return error_set(ERR_INPUT,
+		                 "%s: tensor \"%s\" holds %llu numbers in %d dimensions, but "
+		                 "adapter_config.json and the model make it [%d, %d]",
+		                 s->path, t->name, (unsigned long long)e->count, e->n_dims, t->rows,
+		                 t->columns);
 	return safetensors_read(s, e, data + t->offset);
 }
 
@@ -162,13 +181,16 @@ static int load_tensors(const struct safetensors *s, const struct weights *w)
 		TRY(adapter_folder_load_tensor(s, &w->tensors[i], w->data));
 	for (size_t i = 0; i < s->n; i++)
 		if (!weights_find(w, s->entries[i].name))
-			return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is not part of the adapter that adapter_config.json describes",
+			return error_set(ERR_INPUT,
+			                 "%s: tensor \"%.96s\" is not part of the adapter that "
+			                 "adapter_config.json describes",
 			                 s->path, s->entries[i].name);
 	return weights_check_finite(w) == OK ? OK : error_context("%s", s->path);
 }
 
 /* A config that asks for more weights than the file has bytes does not get to allocate them. */
-static int adapter_folder_check_bytes(const char *folder, const struct adapter_options *o, const struct weights *base)
+static int adapter_folder_check_bytes(const char *folder, const struct adapter_options *o,
+                                      const struct weights *base)
 {
 	struct arena a = {0};
 	const char  *path;
@@ -178,8 +200,10 @@ static int adapter_folder_check_bytes(const char *folder, const struct adapter_o
 	if (status == OK)
 		status = file_size(path, &bytes);
 	if (status == OK && adapter_count(o, base) > bytes)
-		status = error_set(ERR_INPUT, "%s: adapter_config.json asks for %zu weights, but the file holds %llu bytes", path,
-		                   adapter_count(o, base), (unsigned long long)bytes);
+		status = error_set(ERR_INPUT,
+		                   "%s: adapter_config.json asks for %zu weights, but the file "
+		                   "holds %llu bytes",
+		                   path, adapter_count(o, base), (unsigned long long)bytes);
 	arena_free(&a);
 	return status;
 }
@@ -201,8 +225,9 @@ int adapter_folder_load(const char *folder, struct adapter *adapter)
 	return status == OK ? adapter_pack(adapter) : status;
 }
 
-int adapter_folder_read(const char *folder, const struct adapter_options *o, const struct weights *base, struct matmul *mm,
-                        int for_backward, struct adapter **out)
+int adapter_folder_read(const char *folder, const struct adapter_options *o,
+                        const struct weights *base, struct matmul *mm, int for_backward,
+                        struct adapter **out)
 {
 	struct adapter *adapter;
 	int             status;
@@ -219,25 +244,30 @@ int adapter_folder_read(const char *folder, const struct adapter_options *o, con
 
 /* ---- writing ---- */
 
-static void adapter_folder_format_config(struct text *t, const struct adapter_options *o, const char *base)
+static void adapter_folder_format_config(struct text *t, const struct adapter_options *o,
+                                         const char *base)
 {
 	const char *comma = "";
 
-	text_print(t, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n  \"base_model_name_or_path\": ");
+	text_print(t, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n  "
+	              "\"base_model_name_or_path\": ");
 	json_add_string(t, base, strlen(base));
 	text_print(t, ",\n  \"r\": %d,\n  \"lora_alpha\": ", o->rank);
 	json_add_real(t, o->alpha);
-	text_print(t, ",\n  \"use_rslora\": %s,\n  \"target_modules\": [", o->rslora ? "true" : "false");
+	text_print(t, ",\n  \"use_rslora\": %s,\n  \"target_modules\": [",
+	           o->rslora ? "true" : "false");
 	for (int i = 0; i < ADAPTER_TARGETS; i++)
 		if (o->targets >> i & 1) {
 			text_print(t, "%s\"%s\"", comma, adapter_target_name[i]);
 			comma = ", ";
 		}
-	text_print(t, "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n  \"init_lora_weights\": true,\n  \"fan_in_fan_out\": false,\n"
+	text_print(t, "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n  "
+	              "\"init_lora_weights\": true,\n  \"fan_in_fan_out\": false,\n"
 	              "  \"inference_mode\": true\n}\n");
 }
 
-static int adapter_folder_write_config(const char *path, const struct adapter_options *o, const char *base)
+static int adapter_folder_write_config(const char *path, const struct adapter_options *o,
+                                       const char *base)
 {
 	struct text t = {0};
 	int         status;
@@ -256,13 +286,17 @@ static int adapter_folder_write_weights(const char *path, const struct weights *
 		return ERR_INPUT;
 	for (int i = 0; i < w->n_tensors; i++) {
 		const struct tensor *t = &w->tensors[i];
-		items[i] = (struct safetensors_item){
-		        .name = t->name, .n_dims = 2, .dims = {(uint64_t)t->rows, (uint64_t)t->columns}, .data = w->data + t->offset};
+		items[i] =
+		        (struct safetensors_item){.name = t->name,
+		                                  .n_dims = 2,
+		                                  .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+		                                  .data = w->data + t->offset};
 	}
 	return safetensors_write(path, SAFETENSORS_F32, items, (size_t)w->n_tensors);
 }
 
-static int adapter_folder_write_all(const char *folder, const struct adapter *adapter, const char *base, struct arena *a)
+static int adapter_folder_write_all(const char *folder, const struct adapter *adapter,
+                                    const char *base, struct arena *a)
 {
 	const char *config, *weights;
 

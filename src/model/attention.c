@@ -11,9 +11,13 @@
 #include <omp.h>
 #include <string.h>
 
-/* A tile is the unit of work: QUERY_ROWS queries of one segment that share a key/value head. Its rows run over the positions and, within
- * a position, over the H/K heads of the group: row r is position r / group, head r % group. */
-enum { QUERY_ROWS = 48, PADDED_MAX = (HEAD_WIDTH_MAX + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS };
+/* A tile is the unit of work: QUERY_ROWS queries of one segment that share a key/value head. Its
+ * rows run over the positions and, within a position, over the H/K heads of the group: row r is
+ * position r / group, head r % group. */
+enum {
+	QUERY_ROWS = 48,
+	PADDED_MAX = (HEAD_WIDTH_MAX + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS
+};
 
 struct layout {
 	int    heads, kv_heads, group; /* H K H/K */
@@ -61,12 +65,16 @@ static size_t page_floats(int E)
 
 size_t kv_cache_bytes(const struct model_shape *s, int n_layers, int n_pages)
 {
-	return (size_t)n_pages * (size_t)n_layers * (size_t)s->n_kv_heads * page_floats(s->head_width) * sizeof(float);
+	return (size_t)n_pages * (size_t)n_layers * (size_t)s->n_kv_heads *
+	       page_floats(s->head_width) * sizeof(float);
 }
 
 int kv_cache_new(const struct model_shape *s, int n_layers, int n_pages, struct kv_cache *out)
 {
-	*out = (struct kv_cache){.n_layers = n_layers, .n_pages = n_pages, .n_kv_heads = s->n_kv_heads, .head_width = s->head_width};
+	*out = (struct kv_cache){.n_layers = n_layers,
+	                         .n_pages = n_pages,
+	                         .n_kv_heads = s->n_kv_heads,
+	                         .head_width = s->head_width};
 	out->data = mem_alloc(kv_cache_bytes(s, n_layers, n_pages), 1, "the key/value cache");
 	return out->data ? OK : ERR_INPUT;
 }
@@ -81,7 +89,9 @@ static float *attention_keys_of(const struct kv_cache *c, int page, int layer, i
 {
 	size_t heads = (size_t)c->n_kv_heads;
 
-	return c->data + (((size_t)page * (size_t)c->n_layers + (size_t)layer) * heads + (size_t)kv_head) * page_floats(c->head_width);
+	return c->data +
+	       (((size_t)page * (size_t)c->n_layers + (size_t)layer) * heads + (size_t)kv_head) *
+	               page_floats(c->head_width);
 }
 
 static float *attention_values_of(const struct kv_cache *c, float *keys)
@@ -117,8 +127,8 @@ static int attention_token_at(const struct batch *b, const struct segment *s, in
 	return s->first + position - s->position;
 }
 
-/* Puts keys and values into page `block` of a segment: its own tokens and, when it has a parent, the parent's that stand before
- * them in this page, which is the segment's own. */
+/* Puts keys and values into page `block` of a segment: its own tokens and, when it has a parent,
+ * the parent's that stand before them in this page, which is the segment's own. */
 static void store_page(const struct forward *f, const struct segment *s, int block, int kv_head)
 {
 	const struct layout *l = &f->l;
@@ -133,18 +143,23 @@ static void store_page(const struct forward *f, const struct segment *s, int blo
 		const float *k = row + key_at(l, kv_head);
 		for (int e = 0; e < l->E; e++)
 			keys[e * PAGE_TOKENS + p - start] = k[e];
-		memcpy(values + (p - start) * l->padded, row + attention_value_at(l, kv_head), (size_t)l->E * sizeof(float));
+		memcpy(values + (p - start) * l->padded, row + attention_value_at(l, kv_head),
+		       (size_t)l->E * sizeof(float));
 	}
 }
 
 struct attention_tile {
 	const struct forward *f;
 	const struct segment *s;
-	int                   kv_head, first, rows;             /* rows first .. first+rows-1 of the segment's (position, head) pairs */
-	float                 max[QUERY_ROWS], sum[QUERY_ROWS]; /* of the scores so far; of exp(score - max) */
-	float                 q[QUERY_ROWS * PADDED_MAX];       /* [rows x padded] */
-	float                 o[QUERY_ROWS * PADDED_MAX];       /* [rows x padded] sum of exp(score - max) v */
-	float                 p[QUERY_ROWS * PAGE_TOKENS];      /* [rows x PAGE_TOKENS] scores of a block, then their exponentials */
+	/* rows first .. first+rows-1 of the segment's (position, head) pairs */
+	int kv_head, first, rows;
+	/* of the scores so far; of exp(score - max) */
+	float max[QUERY_ROWS], sum[QUERY_ROWS];
+	float q[QUERY_ROWS * PADDED_MAX]; /* [rows x padded] */
+	/* [rows x padded] sum of exp(score - max) v */
+	float o[QUERY_ROWS * PADDED_MAX];
+	/* [rows x PAGE_TOKENS] scores of a block, then their exponentials */
+	float p[QUERY_ROWS * PAGE_TOKENS];
 };
 
 static int tiles_of(const struct layout *l, const struct segment *s)
@@ -203,7 +218,8 @@ static float attention_sum_of(const float x[PAGE_TOKENS])
 	return lane[0];
 }
 
-/* Turns a row's scores of a block into exp(score - max), 0 where it may not look, and moves its running maximum, sum and output. */
+/* Turns a row's scores of a block into exp(score - max), 0 where it may not look, and moves its
+ * running maximum, sum and output. */
 static void soften(struct attention_tile *t, int row, int n_keys)
 {
 	float *p = t->p + row * PAGE_TOKENS, *o = t->o + row * t->f->l.padded;
@@ -222,7 +238,8 @@ static void soften(struct attention_tile *t, int row, int n_keys)
 		o[e] *= correction;
 }
 
-static void add_values(struct attention_tile *t, const float *values, int row, int rows, int first_key, int n_keys)
+static void add_values(struct attention_tile *t, const float *values, int row, int rows,
+                       int first_key, int n_keys)
 {
 	size_t              padded = (size_t)t->f->l.padded;
 	struct tile_product p = {.a = t->p + row * PAGE_TOKENS + first_key,
@@ -236,8 +253,8 @@ static void add_values(struct attention_tile *t, const float *values, int row, i
 	tile_product(&p, rows, t->f->l.padded, n_keys);
 }
 
-/* A few rows at a time: first over the keys that all of them see, then each over what it sees beyond. What a row does not see is
- * not touched: it may be stale, and 0 * NaN is NaN. */
+/* A few rows at a time: first over the keys that all of them see, then each over what it sees
+ * beyond. What a row does not see is not touched: it may be stale, and 0 * NaN is NaN. */
 static void weigh_values(struct attention_tile *t, const float *values, int block, int first)
 {
 	enum { STEP = 6 };
@@ -256,15 +273,20 @@ static void weigh_values(struct attention_tile *t, const float *values, int bloc
 static void attend_block(struct attention_tile *t, int block)
 {
 	const struct forward *f = t->f;
-	float                *keys = attention_keys_of(f->cache, t->s->pages[block], f->layer, t->kv_head);
-	struct tile_product   scores = {.a_row = (size_t)f->l.padded, .a_k = 1, .b = keys, .b_row = PAGE_TOKENS, .c_row = PAGE_TOKENS};
-	int                   first = 0;
+	float *keys = attention_keys_of(f->cache, t->s->pages[block], f->layer, t->kv_head);
+	struct tile_product scores = {.a_row = (size_t)f->l.padded,
+	                              .a_k = 1,
+	                              .b = keys,
+	                              .b_row = PAGE_TOKENS,
+	                              .c_row = PAGE_TOKENS};
+	int                 first = 0;
 
 	while (!visible(t, first, block))
 		first++;
 	scores.a = t->q + first * f->l.padded;
 	scores.c = t->p + first * PAGE_TOKENS;
-	memset(t->p + first * PAGE_TOKENS, 0, (size_t)(t->rows - first) * PAGE_TOKENS * sizeof(float));
+	memset(t->p + first * PAGE_TOKENS, 0,
+	       (size_t)(t->rows - first) * PAGE_TOKENS * sizeof(float));
 	tile_product(&scores, t->rows - first, tile_pad(visible(t, t->rows - 1, block)), f->l.E);
 	for (int r = first; r < t->rows; r++)
 		soften(t, r, visible(t, r, block));
@@ -278,7 +300,8 @@ static void load_queries(struct attention_tile *t)
 	for (int r = 0; r < t->rows; r++) {
 		int          pair = t->first + r;
 		const float *row = t->f->qkv + (size_t)(t->s->first + pair / l->group) * l->qkv_row;
-		memcpy(t->q + r * l->padded, row + query_at(l, t->kv_head, pair % l->group), (size_t)l->E * sizeof(float));
+		memcpy(t->q + r * l->padded, row + query_at(l, t->kv_head, pair % l->group),
+		       (size_t)l->E * sizeof(float));
 		memset(t->o + r * l->padded, 0, (size_t)l->padded * sizeof(float));
 		t->max[r] = -INFINITY;
 		t->sum[r] = 0;
@@ -293,15 +316,18 @@ static void write_outputs(const struct attention_tile *t)
 		int          pair = t->first + r, head = t->kv_head * l->group + pair % l->group;
 		size_t       token = (size_t)(t->s->first + pair / l->group);
 		const float *o = t->o + r * l->padded;
-		float       *out = t->f->out + token * l->out_row + query_at(l, t->kv_head, pair % l->group);
+		float       *out =
+		        t->f->out + token * l->out_row + query_at(l, t->kv_head, pair % l->group);
 		for (int e = 0; e < l->E; e++)
 			out[e] = o[e] / t->sum[r];
 		if (t->f->lse)
-			t->f->lse[token * (size_t)l->heads + (size_t)head] = t->max[r] + elementary_log(t->sum[r]);
+			t->f->lse[token * (size_t)l->heads + (size_t)head] =
+			        t->max[r] + elementary_log(t->sum[r]);
 	}
 }
 
-static void attend_tile(const struct forward *f, const struct segment *s, int kv_head, int tile, struct attention_tile *t)
+static void attend_tile(const struct forward *f, const struct segment *s, int kv_head, int tile,
+                        struct attention_tile *t)
 {
 	int last;
 
@@ -323,19 +349,28 @@ int attention_room_new(struct arena *a, struct attention_tile **out)
 	return *out ? OK : ERR_INPUT;
 }
 
-/* Threads run on from segment to segment without waiting for each other: a batch of many short segments and one of a single long
- * segment both keep all of them busy. */
-void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv, struct kv_cache *cache, int layer,
-                       struct attention_tile *room, float *out, float *lse)
+/* Threads run on from segment to segment without waiting for each other: a batch of many short
+ * segments and one of a single long segment both keep all of them busy. */
+void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv,
+                       struct kv_cache *cache, int layer, struct attention_tile *room, float *out,
+                       float *lse)
 {
-	struct forward f = {.l = layout_of(shape), .b = b, .qkv = qkv, .cache = cache, .layer = layer, .out = out, .lse = lse};
+	struct forward f = {.l = layout_of(shape),
+	                    .b = b,
+	                    .qkv = qkv,
+	                    .cache = cache,
+	                    .layer = layer,
+	                    .out = out,
+	                    .lse = lse};
 
-	assert(layer < cache->n_layers && b->n_pages <= cache->n_pages && cache->head_width == f.l.E && cache->n_kv_heads == f.l.kv_heads);
+	assert(layer < cache->n_layers && b->n_pages <= cache->n_pages &&
+	       cache->head_width == f.l.E && cache->n_kv_heads == f.l.kv_heads);
 #pragma omp parallel
 	{
 		for (int i = 0; i < b->n_segments; i++) {
 			const struct segment *s = &b->segments[i];
-			int                   first = s->position / PAGE_TOKENS, last = (s->position + s->count - 1) / PAGE_TOKENS;
+			int                   first = s->position / PAGE_TOKENS,
+			    last = (s->position + s->count - 1) / PAGE_TOKENS;
 #pragma omp for collapse(2) schedule(dynamic) nowait
 			for (int k = 0; k < f.l.kv_heads; k++)
 				for (int block = first; block <= last; block++)
@@ -359,22 +394,25 @@ void attention_forward(const struct model_shape *shape, const struct batch *b, c
  *     dp_j = do . v_j           ds_j = p_j (dp_j - delta) / sqrt(E),  delta = do . o
  *     dq = sum_j ds_j k_j       dk_j = sum_i ds_ij q_i
  *
- * Two passes, each with one writer for each result: over tiles of queries for dq, over blocks of keys for dk and dv. Both compute p and ds of
- * a (tile, block) pair; doing that twice costs 2 of 7 products, and leaves nothing to be summed between threads. */
+ * Two passes, each with one writer for each result: over tiles of queries for dq, over blocks of
+ * keys for dk and dv. Both compute p and ds of a (tile, block) pair; doing that twice costs 2 of 7
+ * products, and leaves nothing to be summed between threads. */
 
 struct attention_backward_work {
 	struct layout       l;
 	const struct batch *b;
 	const float        *qkv, *out, *lse, *d_out;
 	float              *d_qkv;
-	float              *delta;       /* [T x H] */
-	int                *block_first; /* [S+1] blocks of segment s are block_first[s] .. block_first[s+1]-1 */
-	float              *blocks;      /* [blocks x K x block_floats] */
+	float              *delta; /* [T x H] */
+	/* [S+1] blocks of segment s are block_first[s] .. block_first[s+1]-1 */
+	int   *block_first;
+	float *blocks; /* [blocks x K x block_floats] */
 
 	struct backward_room *room; /* [threads] */
 };
 
-/* PAGE_TOKENS keys of a segment, counted from its start, the missing ones 0: K^T [E x PAGE_TOKENS], V^T alike, K [PAGE_TOKENS x padded]. */
+/* PAGE_TOKENS keys of a segment, counted from its start, the missing ones 0: K^T [E x PAGE_TOKENS],
+ * V^T alike, K [PAGE_TOKENS x padded]. */
 struct key_block {
 	int    n, position; /* keys; position of the first */
 	float *kt, *vt, *k;
@@ -385,12 +423,14 @@ static size_t block_floats(const struct layout *l)
 	return PAGE_TOKENS * (size_t)(2 * l->E + l->padded);
 }
 
-static struct key_block key_block_of(const struct attention_backward_work *w, int segment, int block, int kv_head)
+static struct key_block key_block_of(const struct attention_backward_work *w, int segment,
+                                     int block, int kv_head)
 {
 	const struct segment *s = &w->b->segments[segment];
-	size_t                index = (size_t)(w->block_first[segment] + block) * (size_t)w->l.kv_heads + (size_t)kv_head;
-	float                *p = w->blocks + index * block_floats(&w->l);
-	int                   E = w->l.E;
+	size_t                index =
+	        (size_t)(w->block_first[segment] + block) * (size_t)w->l.kv_heads + (size_t)kv_head;
+	float *p = w->blocks + index * block_floats(&w->l);
+	int    E = w->l.E;
 
 	return (struct key_block){.n = clip(s->count - block * PAGE_TOKENS),
 	                          .position = s->position + block * PAGE_TOKENS,
@@ -412,7 +452,8 @@ static void pack_block(const struct attention_backward_work *w, int segment, int
 
 	for (int j = 0; j < to.n; j++) {
 		const float *row = w->qkv + (first + (size_t)j) * l->qkv_row;
-		const float *key = row + key_at(l, kv_head), *value = row + attention_value_at(l, kv_head);
+		const float *key = row + key_at(l, kv_head),
+		            *value = row + attention_value_at(l, kv_head);
 		for (int e = 0; e < l->E; e++) {
 			to.kt[e * PAGE_TOKENS + j] = key[e];
 			to.vt[e * PAGE_TOKENS + j] = value[e];
@@ -425,15 +466,19 @@ struct query_tile { /* rows as in struct attention_tile */
 	const struct attention_backward_work *w;
 	const struct segment                 *s;
 	int                                   kv_head, first, rows;
-	float                                 q[QUERY_ROWS * PADDED_MAX], d_o[QUERY_ROWS * PADDED_MAX]; /* [rows x padded] */
-	float                                 lse[QUERY_ROWS], delta[QUERY_ROWS];
-	float p[QUERY_ROWS * PAGE_TOKENS], ds[QUERY_ROWS * PAGE_TOKENS]; /* [rows x PAGE_TOKENS] of the pair at hand */
+	/* [rows x padded] */
+	float q[QUERY_ROWS * PADDED_MAX], d_o[QUERY_ROWS * PADDED_MAX];
+	float lse[QUERY_ROWS], delta[QUERY_ROWS];
+	/* [rows x PAGE_TOKENS] of the pair at hand */
+	float p[QUERY_ROWS * PAGE_TOKENS], ds[QUERY_ROWS * PAGE_TOKENS];
 };
 
 struct backward_room { /* of a thread: too much for its stack */
 	struct query_tile tile;
-	float             dq[QUERY_ROWS * PADDED_MAX];                                /* [rows x padded] */
-	float             dk[PAGE_TOKENS * PADDED_MAX], dv[PAGE_TOKENS * PADDED_MAX]; /* [PAGE_TOKENS x padded] */
+	/* [rows x padded] */
+	float dq[QUERY_ROWS * PADDED_MAX];
+	/* [PAGE_TOKENS x padded] */
+	float dk[PAGE_TOKENS * PADDED_MAX], dv[PAGE_TOKENS * PADDED_MAX];
 };
 
 static struct backward_room *room_of(const struct attention_backward_work *w)
@@ -446,7 +491,8 @@ static int query_position(const struct query_tile *t, int row)
 	return t->s->position + (t->first + row) / t->w->l.group;
 }
 
-static void load_query_tile(struct query_tile *t, const struct attention_backward_work *w, const struct segment *s, int kv_head, int tile)
+static void load_query_tile(struct query_tile *t, const struct attention_backward_work *w,
+                            const struct segment *s, int kv_head, int tile)
 {
 	const struct layout *l = &w->l;
 	size_t               E = (size_t)l->E, padding = (size_t)(l->padded - l->E) * sizeof(float);
@@ -459,7 +505,8 @@ static void load_query_tile(struct query_tile *t, const struct attention_backwar
 	for (int r = 0; r < t->rows; r++) {
 		int    in_group = (t->first + r) % l->group;
 		size_t token = (size_t)(s->first + (t->first + r) / l->group);
-		size_t head = (size_t)(kv_head * l->group + in_group), at = query_at(l, kv_head, in_group);
+		size_t head = (size_t)(kv_head * l->group + in_group),
+		       at = query_at(l, kv_head, in_group);
 		float *q = t->q + r * l->padded, *d_o = t->d_o + r * l->padded;
 		memcpy(q, w->qkv + token * l->qkv_row + at, E * sizeof(float));
 		memset(q + E, 0, padding);
@@ -470,14 +517,20 @@ static void load_query_tile(struct query_tile *t, const struct attention_backwar
 	}
 }
 
-/* Computes p and ds of the tile's queries and a block's keys, 0 where a query may not look. Returns how many of the keys any of them sees. */
+/* Computes p and ds of the tile's queries and a block's keys, 0 where a query may not look. Returns
+ * how many of the keys any of them sees. */
 static int pair_with(struct query_tile *t, const struct key_block *keys)
 {
 	const struct layout *l = &t->w->l;
 	int                  n = query_position(t, t->rows - 1) + 1 - keys->position, columns;
-	struct tile_product  scores = {
-	         .a = t->q, .a_row = (size_t)l->padded, .a_k = 1, .b = keys->kt, .b_row = PAGE_TOKENS, .c = t->p, .c_row = PAGE_TOKENS};
-	struct tile_product d_p = scores;
+	struct tile_product  scores = {.a = t->q,
+	                               .a_row = (size_t)l->padded,
+	                               .a_k = 1,
+	                               .b = keys->kt,
+	                               .b_row = PAGE_TOKENS,
+	                               .c = t->p,
+	                               .c_row = PAGE_TOKENS};
+	struct tile_product  d_p = scores;
 
 	n = n < keys->n ? n : keys->n;
 	if (n <= 0)
@@ -514,13 +567,19 @@ static void add_dq(struct query_tile *t, int segment, float *dq)
 	for (int block = 0; block < attention_blocks_of(w, segment); block++) {
 		struct key_block    keys = key_block_of(w, segment, block, t->kv_head);
 		int                 n = pair_with(t, &keys);
-		struct tile_product p = {
-		        .a = t->ds, .a_row = PAGE_TOKENS, .a_k = 1, .b = keys.k, .b_row = padded, .c = dq, .c_row = padded};
+		struct tile_product p = {.a = t->ds,
+		                         .a_row = PAGE_TOKENS,
+		                         .a_k = 1,
+		                         .b = keys.k,
+		                         .b_row = padded,
+		                         .c = dq,
+		                         .c_row = padded};
 		tile_product(&p, t->rows, w->l.padded, n);
 	}
 }
 
-static void backward_queries(const struct attention_backward_work *w, int segment, int kv_head, int tile)
+static void backward_queries(const struct attention_backward_work *w, int segment, int kv_head,
+                             int tile)
 {
 	const struct layout  *l = &w->l;
 	const struct segment *s = &w->b->segments[segment];
@@ -533,23 +592,35 @@ static void backward_queries(const struct attention_backward_work *w, int segmen
 	for (int r = 0; r < t->rows; r++) {
 		int    pair = t->first + r;
 		float *row = w->d_qkv + (size_t)(s->first + pair / l->group) * l->qkv_row;
-		memcpy(row + query_at(l, kv_head, pair % l->group), dq + r * l->padded, (size_t)l->E * sizeof(float));
+		memcpy(row + query_at(l, kv_head, pair % l->group), dq + r * l->padded,
+		       (size_t)l->E * sizeof(float));
 	}
 }
 
 /* dk += ds^T q and dv += p^T do over the queries of a segment. */
-static void add_dkv(const struct attention_backward_work *w, int segment, int kv_head, const struct key_block *keys, float *dk, float *dv)
+static void add_dkv(const struct attention_backward_work *w, int segment, int kv_head,
+                    const struct key_block *keys, float *dk, float *dv)
 {
 	const struct segment *s = &w->b->segments[segment];
 	size_t                padded = (size_t)w->l.padded;
 	struct query_tile    *t = &room_of(w)->tile;
 
 	for (int tile = 0; tile < tiles_of(&w->l, s); tile++) {
-		struct tile_product from_p = {
-		        .a = t->p, .a_row = 1, .a_k = PAGE_TOKENS, .b = t->d_o, .b_row = padded, .c = dv, .c_row = padded};
-		struct tile_product from_ds = {
-		        .a = t->ds, .a_row = 1, .a_k = PAGE_TOKENS, .b = t->q, .b_row = padded, .c = dk, .c_row = padded};
-		int n;
+		struct tile_product from_p = {.a = t->p,
+		                              .a_row = 1,
+		                              .a_k = PAGE_TOKENS,
+		                              .b = t->d_o,
+		                              .b_row = padded,
+		                              .c = dv,
+		                              .c_row = padded};
+		struct tile_product from_ds = {.a = t->ds,
+		                               .a_row = 1,
+		                               .a_k = PAGE_TOKENS,
+		                               .b = t->q,
+		                               .b_row = padded,
+		                               .c = dk,
+		                               .c_row = padded};
+		int                 n;
 		if (s->position + ((tile + 1) * QUERY_ROWS - 1) / w->l.group < keys->position)
 			continue; /* all before the keys */
 		load_query_tile(t, w, s, kv_head, tile);
@@ -566,7 +637,8 @@ static int is_in_text_of(const struct batch *b, int ancestor, int segment)
 	return segment == ancestor;
 }
 
-static void backward_keys(const struct attention_backward_work *w, int segment, int kv_head, int block)
+static void backward_keys(const struct attention_backward_work *w, int segment, int kv_head,
+                          int block)
 {
 	const struct layout  *l = &w->l;
 	const struct batch   *b = w->b;
@@ -576,13 +648,16 @@ static void backward_keys(const struct attention_backward_work *w, int segment, 
 
 	memset(dk, 0, (size_t)(PAGE_TOKENS * l->padded) * sizeof(float));
 	memset(dv, 0, (size_t)(PAGE_TOKENS * l->padded) * sizeof(float));
-	for (int i = segment; i < b->n_segments && (i == segment || b->segments[i].parent >= 0); i++) /* to the end of the tree */
+	/* to the end of the tree */
+	for (int i = segment; i < b->n_segments && (i == segment || b->segments[i].parent >= 0);
+	     i++)
 		if (is_in_text_of(b, segment, i))
 			add_dkv(w, i, kv_head, &keys, dk, dv);
 	for (int j = 0; j < keys.n; j++) {
 		float *row = w->d_qkv + (size_t)(s->first + block * PAGE_TOKENS + j) * l->qkv_row;
 		memcpy(row + key_at(l, kv_head), dk + j * l->padded, (size_t)l->E * sizeof(float));
-		memcpy(row + attention_value_at(l, kv_head), dv + j * l->padded, (size_t)l->E * sizeof(float));
+		memcpy(row + attention_value_at(l, kv_head), dv + j * l->padded,
+		       (size_t)l->E * sizeof(float));
 	}
 }
 
@@ -617,20 +692,28 @@ static int attention_allocate(struct attention_backward_work *w, struct arena *a
 		return ERR_INPUT;
 	for (int i = 0; i < b->n_segments; i++) {
 		assert(b->segments[i].parent >= 0 || b->segments[i].position == 0);
-		w->block_first[i + 1] = w->block_first[i] + (b->segments[i].count + PAGE_TOKENS - 1) / PAGE_TOKENS;
+		w->block_first[i + 1] =
+		        w->block_first[i] + (b->segments[i].count + PAGE_TOKENS - 1) / PAGE_TOKENS;
 	}
 	n_blocks = (size_t)w->block_first[b->n_segments];
-	w->blocks = arena_alloc(a, n_blocks * (size_t)w->l.kv_heads * block_floats(&w->l), sizeof(float));
+	w->blocks = arena_alloc(a, n_blocks * (size_t)w->l.kv_heads * block_floats(&w->l),
+	                        sizeof(float));
 	return w->blocks ? OK : ERR_INPUT;
 }
 
-int attention_backward(const struct model_shape *shape, const struct batch *b, const struct attention_kept *kept, const float *d_out,
-                       struct arena *a, float *d_qkv)
+int attention_backward(const struct model_shape *shape, const struct batch *b,
+                       const struct attention_kept *kept, const float *d_out, struct arena *a,
+                       float *d_qkv)
 {
-	struct attention_backward_work w = {
-	        .l = layout_of(shape), .b = b, .qkv = kept->qkv, .out = kept->out, .lse = kept->lse, .d_out = d_out, .d_qkv = d_qkv};
-	struct arena_mark mark = arena_mark(a);
-	int               status = attention_allocate(&w, a);
+	struct attention_backward_work w = {.l = layout_of(shape),
+	                                    .b = b,
+	                                    .qkv = kept->qkv,
+	                                    .out = kept->out,
+	                                    .lse = kept->lse,
+	                                    .d_out = d_out,
+	                                    .d_qkv = d_qkv};
+	struct arena_mark              mark = arena_mark(a);
+	int                            status = attention_allocate(&w, a);
 
 #pragma omp parallel if (status == OK)
 	if (status == OK) {

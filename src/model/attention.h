@@ -1,15 +1,20 @@
 /* attention.h - causal grouped-query attention over paged keys and values, forward and backward.
  *
- *     s_j = (q . k_j) / sqrt(E)     p = softmax(s) over the keys j that the query may see     o = sum_j p_j v_j
+ *     s_j = (q . k_j) / sqrt(E)
+ *     p   = softmax(s) over the keys j that the query may see
+ *     o   = sum_j p_j v_j
  *
- * Exact by construction. A query's result depends on its own keys alone: keys are visited in blocks of PAGE_TOKENS anchored at
- * position 0, in increasing order; within a block each score is one fma chain over E in increasing order, the running maximum
- * and sum are updated once per block (sum in a fixed tree of lanes), and each output element is one fma chain over the block's keys in increasing
- * order. Keys behind the query's position are not visited at all. Nothing depends on the batch, on other queries, on threads, or on
- * whether the keys came from a cache. Kernels that work on several queries at once give the same bits as the plain
- * one-query function, which stays in the file's test as the oracle.
+ * Exact by construction. A query's result depends on its own keys alone: keys are visited in blocks
+ * of PAGE_TOKENS anchored at position 0, in increasing order; within a block each score is one fma
+ * chain over E in increasing order, the running maximum and sum are updated once per block (sum in
+ * a fixed tree of lanes), and each output element is one fma chain over the block's keys in
+ * increasing order. Keys behind the query's position are not visited at all. Nothing depends on the
+ * batch, on other queries, on threads, or on whether the keys came from a cache. Kernels that work
+ * on several queries at once give the same bits as the plain one-query function, which stays in the
+ * file's test as the oracle.
  *
- * A page holds, for one layer and one key/value head,   K^T [E x PAGE_TOKENS]   then   V [PAGE_TOKENS x E'],
+ * A page holds, for one layer and one key/value head,   K^T [E x PAGE_TOKENS]   then   V
+ * [PAGE_TOKENS x E'],
  * E' being E rounded up to whole vectors. */
 #ifndef MODEL_ATTENTION_H
 #define MODEL_ATTENTION_H
@@ -18,36 +23,42 @@
 #include "model/shape.h"
 
 struct kv_cache {
-	int    n_layers; /* of this cache: L when decoding, 1 when training (each layer overwrites the one before) */
+	/* of this cache: L when decoding, 1 when training (each layer overwrites the one before) */
+	int    n_layers;
 	int    n_pages;
 	int    n_kv_heads, head_width;
 	float *data; /* [n_pages x n_layers x K x (E + E')*PAGE_TOKENS] owned, zero at first */
 };
 
-int    kv_cache_new(const struct model_shape *shape, int n_layers, int n_pages, struct kv_cache *out);
-void   kv_cache_free(struct kv_cache *c);
+int  kv_cache_new(const struct model_shape *shape, int n_layers, int n_pages, struct kv_cache *out);
+void kv_cache_free(struct kv_cache *c);
 size_t kv_cache_bytes(const struct model_shape *shape, int n_layers, int n_pages);
 void   kv_cache_copy_page(struct kv_cache *c, int from, int to); /* all layers */
 
 struct attention_tile;
-int attention_room_new(struct arena *a, struct attention_tile **out); /* what the threads work in: too much for their stacks */
+/* what the threads work in: too much for their stacks */
+int attention_room_new(struct arena *a, struct attention_tile **out);
 
-/* One layer. Puts the new keys and values of the batch into their pages (of a child, also those of its ancestors that stand in the
- * child's first page), then attends.
+/* One layer. Puts the new keys and values of the batch into their pages (of a child, also those of
+ * its ancestors that stand in the child's first page), then attends.
  *   qkv [T x (H+2K)E]   queries, keys, values of each token side by side, rotated already
  *   out [T x H*E]       written
  *   lse [T x H]         log sum exp of the scores, for the backward pass; may be NULL */
-void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv, struct kv_cache *cache, int layer,
-                       struct attention_tile *room, float *out, float *lse);
+void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv,
+                       struct kv_cache *cache, int layer, struct attention_tile *room, float *out,
+                       float *lse);
 
-struct attention_kept {               /* by the caller, from the forward pass to the backward pass */
+/* by the caller, from the forward pass to the backward pass */
+struct attention_kept {
 	const float *qkv, *out, *lse; /* as in attention_forward */
 };
 
-/* Writes d_qkv [T x (H+2K)E] from d_out [T x H*E]. Only for training batches (every key is in the batch: roots have position 0).
- * Each query's gradient is summed over its keys from position 0 on; keys of a shared prompt receive the sum over its answers, in
- * segment order. Scratch in `a`, released before return; ERR_INPUT when there is no memory for it. */
-int attention_backward(const struct model_shape *shape, const struct batch *b, const struct attention_kept *kept, const float *d_out,
-                       struct arena *a, float *d_qkv);
+/* Writes d_qkv [T x (H+2K)E] from d_out [T x H*E]. Only for training batches (every key is in the
+ * batch: roots have position 0). Each query's gradient is summed over its keys from position 0 on;
+ * keys of a shared prompt receive the sum over its answers, in segment order. Scratch in `a`,
+ * released before return; ERR_INPUT when there is no memory for it. */
+int attention_backward(const struct model_shape *shape, const struct batch *b,
+                       const struct attention_kept *kept, const float *d_out, struct arena *a,
+                       float *d_qkv);
 
 #endif

@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-/* A tree: sequences first .. first+count-1 on one prompt. A tree of one sequence is a single segment. */
+/* A tree: sequences first .. first+count-1 on one prompt. A tree of one sequence is a single
+ * segment. */
 struct tree {
 	int first, count, n_tokens;
 };
@@ -20,11 +21,12 @@ static int answer_inputs(const struct sequence *s)
 static struct tree next_tree(const struct sequence *seqs, int first, int end, int share)
 {
 	const struct sequence *s = &seqs[first];
-	struct tree            t = {.first = first, .count = 1, .n_tokens = s->n_prompt + answer_inputs(s)};
+	struct tree t = {.first = first, .count = 1, .n_tokens = s->n_prompt + answer_inputs(s)};
 
 	for (int i = first + 1; share && i < end; i++) {
 		int more = answer_inputs(&seqs[i]);
-		if (seqs[i].prompt != s->prompt || seqs[i].n_prompt != s->n_prompt || t.n_tokens + more > TREE_TOKENS)
+		if (seqs[i].prompt != s->prompt || seqs[i].n_prompt != s->n_prompt ||
+		    t.n_tokens + more > TREE_TOKENS)
 			break;
 		t.n_tokens += more;
 		t.count++;
@@ -32,7 +34,8 @@ static struct tree next_tree(const struct sequence *seqs, int first, int end, in
 	return t;
 }
 
-int batch_plan(const struct sequence *seqs, int n, int share, struct arena *a, struct unit_range **units, int *n_units)
+int batch_plan(const struct sequence *seqs, int n, int share, struct arena *a,
+               struct unit_range **units, int *n_units)
 {
 	struct unit_range *u = arena_alloc(a, (size_t)n, sizeof *u);
 	int                count = 0;
@@ -45,7 +48,8 @@ int batch_plan(const struct sequence *seqs, int n, int share, struct arena *a, s
 			u[count - 1].count += t.count;
 			u[count - 1].n_tokens += t.n_tokens;
 		} else {
-			u[count++] = (struct unit_range){.first = i, .count = t.count, .n_tokens = t.n_tokens};
+			u[count++] = (struct unit_range){
+			        .first = i, .count = t.count, .n_tokens = t.n_tokens};
 		}
 		i += t.count;
 	}
@@ -66,7 +70,8 @@ struct batch_room {
 	size_t tokens, targets, segments, page_ids;
 };
 
-static struct batch_room batch_measure(const struct sequence *seqs, const struct unit_range *units, int count)
+static struct batch_room batch_measure(const struct sequence *seqs, const struct unit_range *units,
+                                       int count)
 {
 	struct batch_room r = {0};
 
@@ -75,14 +80,16 @@ static struct batch_room batch_measure(const struct sequence *seqs, const struct
 			const struct sequence *s = &seqs[units[u].first + i];
 			r.targets += (size_t)s->n_answer;
 			r.segments += 2;
-			r.page_ids += (size_t)pages_of(s->n_prompt) + (size_t)pages_of(s->n_prompt + s->n_answer);
+			r.page_ids += (size_t)pages_of(s->n_prompt) +
+			              (size_t)pages_of(s->n_prompt + s->n_answer);
 		}
 	for (int u = 0; u < count; u++)
 		r.tokens += (size_t)units[u].n_tokens;
 	return r;
 }
 
-static int batch_allocate(struct batch *b, int **pages, const struct batch_room *r, int n_units, struct arena *a)
+static int batch_allocate(struct batch *b, int **pages, const struct batch_room *r, int n_units,
+                          struct arena *a)
 {
 	size_t bounds = (size_t)n_units + 1;
 
@@ -95,7 +102,8 @@ static int batch_allocate(struct batch *b, int **pages, const struct batch_room 
 	b->unit_target = arena_alloc(a, bounds, sizeof(int));
 	b->unit_segment = arena_alloc(a, bounds, sizeof(int));
 	*pages = arena_alloc(a, r->page_ids, sizeof(int));
-	return b->token && b->position && b->segments && b->row && b->target && b->unit_token && b->unit_target && b->unit_segment && *pages
+	return b->token && b->position && b->segments && b->row && b->target && b->unit_token &&
+	                       b->unit_target && b->unit_segment && *pages
 	               ? OK
 	               : ERR_INPUT;
 }
@@ -107,7 +115,11 @@ static void open_segment(struct batch *b, int parent, int position, int count, i
 	int             shared = position / PAGE_TOKENS;
 	int             n_pages = pages_of(position + count);
 
-	*s = (struct segment){.first = b->n_tokens, .count = count, .position = position, .parent = parent, .pages = *pages};
+	*s = (struct segment){.first = b->n_tokens,
+	                      .count = count,
+	                      .position = position,
+	                      .parent = parent,
+	                      .pages = *pages};
 	*pages += n_pages;
 	for (int i = 0; i < n_pages; i++)
 		s->pages[i] = i < shared ? b->segments[parent].pages[i] : b->n_pages++;
@@ -121,7 +133,8 @@ static void batch_add_tokens(struct batch *b, const int *tokens, int n, int posi
 	}
 }
 
-/* The first target is predicted by the last prompt token, the others by the answer token before them. */
+/* The first target is predicted by the last prompt token, the others by the answer token before
+ * them. */
 static void add_targets(struct batch *b, const struct sequence *s, int row_prompt, int row_answer)
 {
 	for (int i = 0; i < s->n_answer; i++) {
@@ -157,7 +170,8 @@ static void add_tree(struct batch *b, const struct sequence *seqs, int count, in
 	}
 }
 
-static void add_unit(struct batch *b, const struct sequence *seqs, const struct unit_range *u, int share, int **pages)
+static void add_unit(struct batch *b, const struct sequence *seqs, const struct unit_range *u,
+                     int share, int **pages)
 {
 	int end = u->first + u->count;
 
@@ -171,8 +185,8 @@ static void add_unit(struct batch *b, const struct sequence *seqs, const struct 
 	}
 }
 
-int batch_build(const struct sequence *seqs, const struct unit_range *units, int first, int count, int share, struct arena *a,
-                struct batch *out)
+int batch_build(const struct sequence *seqs, const struct unit_range *units, int first, int count,
+                int share, struct arena *a, struct batch *out)
 {
 	struct batch_room room = batch_measure(seqs, units + first, count);
 	struct batch      b = {.n_units = count};

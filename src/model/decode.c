@@ -10,10 +10,12 @@
 
 enum { PREFILL_TOKENS = 2048 }; /* texts are read together up to about this many tokens */
 
-struct slot {         /* one running answer */
-	int  request; /* index, or -1: free */
-	int  n_read;  /* tokens of prompt and answer that have been through the model: all but the last, and what was put behind a stop */
-	int *pages;   /* [pages_each] */
+struct slot {        /* one running answer */
+	int request; /* index, or -1: free */
+	/* tokens of prompt and answer that have been through the model: all but the last, and
+	 * what was put behind a stop */
+	int  n_read;
+	int *pages; /* [pages_each] */
 };
 
 struct prompt { /* the prefilled prompt of a group */
@@ -44,8 +46,11 @@ struct decode_call { /* one call of decode_run */
 	const struct decode_request *requests;
 	struct decode_result        *results;
 	int                          n, next; /* requests in all; the first that has not entered */
-	int           *piece;   /* [n] tokens that an answer had when it last went on; stop texts are looked for from there on */
-	struct prompt *prompts; /* [n_slots + 1] prefilled; the last one may have members still waiting */
+	/* [n] tokens that an answer had when it last went on; stop texts are looked for from
+	 * there on */
+	int *piece;
+	/* [n_slots + 1] prefilled; the last one may have members still waiting */
+	struct prompt *prompts;
 	int            n_prompts;
 };
 
@@ -56,7 +61,8 @@ static int pages_for(int n_tokens)
 	return (n_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS;
 }
 
-/* Every slot may fill its pages; every prompt being handed out has one partial page of its own; one group may wait with all of its prompt. */
+/* Every slot may fill its pages; every prompt being handed out has one partial page of its own; one
+ * group may wait with all of its prompt. */
 static int pages_in_all(int n_slots, int pages_each)
 {
 	return n_slots * (pages_each + 1) + pages_each;
@@ -94,7 +100,7 @@ int decoder_new(const struct model *m, int n_slots, int max_tokens, struct decod
 {
 	size_t          V = (size_t)m->weights.shape.n_vocab;
 	struct decoder *d = mem_alloc(1, sizeof *d, "the decoder");
-	int             pages_each = pages_for(max_tokens), n_pages = pages_in_all(n_slots, pages_each);
+	int pages_each = pages_for(max_tokens), n_pages = pages_in_all(n_slots, pages_each);
 
 	*out = NULL;
 	if (!d)
@@ -107,11 +113,15 @@ int decoder_new(const struct model *m, int n_slots, int max_tokens, struct decod
 	d->page_users = mem_alloc((size_t)n_pages, sizeof *d->page_users, "the decoder's pages");
 	d->free_pages = mem_alloc((size_t)n_pages, sizeof *d->free_pages, "the decoder's pages");
 	d->slots = mem_alloc((size_t)n_slots, sizeof *d->slots, "the decoder's slots");
-	d->page_table = mem_alloc((size_t)(2 * n_slots + 1) * (size_t)pages_each, sizeof *d->page_table, "the decoder's pages");
-	d->candidates = mem_alloc((size_t)n_slots * V, sizeof *d->candidates, "the decoder's candidates");
+	d->page_table = mem_alloc((size_t)(2 * n_slots + 1) * (size_t)pages_each,
+	                          sizeof *d->page_table, "the decoder's pages");
+	d->candidates =
+	        mem_alloc((size_t)n_slots * V, sizeof *d->candidates, "the decoder's candidates");
 	d->logits = mem_alloc((size_t)n_slots * V, sizeof *d->logits, "the decoder's logits");
-	d->prompt_logits = mem_alloc((size_t)(n_slots + 1) * V, sizeof *d->prompt_logits, "the decoder's logits");
-	if (!d->page_users || !d->free_pages || !d->slots || !d->page_table || !d->candidates || !d->logits || !d->prompt_logits ||
+	d->prompt_logits = mem_alloc((size_t)(n_slots + 1) * V, sizeof *d->prompt_logits,
+	                             "the decoder's logits");
+	if (!d->page_users || !d->free_pages || !d->slots || !d->page_table || !d->candidates ||
+	    !d->logits || !d->prompt_logits ||
 	    kv_cache_new(&m->weights.shape, m->weights.shape.n_layers, n_pages, &d->cache) != OK) {
 		decoder_free(d);
 		return ERR_INPUT;
@@ -142,8 +152,8 @@ size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens)
 {
 	size_t rows = (size_t)(2 * n_slots + 1), V = (size_t)s->n_vocab;
 
-	return kv_cache_bytes(s, s->n_layers, pages_in_all(n_slots, pages_for(max_tokens))) + rows * V * sizeof(float) +
-	       (size_t)n_slots * V * sizeof(struct candidate);
+	return kv_cache_bytes(s, s->n_layers, pages_in_all(n_slots, pages_for(max_tokens))) +
+	       rows * V * sizeof(float) + (size_t)n_slots * V * sizeof(struct candidate);
 }
 
 /* ---- one token of one answer ---- */
@@ -156,8 +166,9 @@ static int is_eos(const struct decode_options *o, int token)
 	return 0;
 }
 
-/* Whether the text of the piece contains a stop text that ends within its last token. The tail that is looked at is as many tokens
- * as the longest stop text has bytes: each token that matters has at least one byte. */
+/* Whether the text of the piece contains a stop text that ends within its last token. The tail that
+ * is looked at is as many tokens as the longest stop text has bytes: each token that matters has at
+ * least one byte. */
 static int has_stop_text(const struct decode_options *o, const struct decode_result *r, int from)
 {
 	size_t      longest = 0;
@@ -180,8 +191,8 @@ static int has_stop_text(const struct decode_options *o, const struct decode_res
 	return found;
 }
 
-static void apply_penalty(const struct decode_call *run, const struct decode_request *q, const struct decode_result *r, float *logits,
-                          struct candidate *scratch)
+static void apply_penalty(const struct decode_call *run, const struct decode_request *q,
+                          const struct decode_result *r, float *logits, struct candidate *scratch)
 {
 	const struct decode_options *o = run->o;
 	const struct penalty_text    text = {.prompt = q->prompt,
@@ -192,19 +203,22 @@ static void apply_penalty(const struct decode_call *run, const struct decode_req
 	                                     .n_ends = o->n_eos};
 
 	if (o->penalty)
-		penalty_apply(o->penalty, &text, run->d->model->weights.shape.n_vocab, logits, scratch);
+		penalty_apply(o->penalty, &text, run->d->model->weights.shape.n_vocab, logits,
+		              scratch);
 }
 
-/* Draws the next token of a request from its row of logits, which a penalty changes. Returns 1 when that stops the answer, -1 when the row is not finite. */
-static int decode_draw(const struct decode_call *run, int request, float *logits, struct candidate *scratch)
+/* Draws the next token of a request from its row of logits, which a penalty changes. Returns 1 when
+ * that stops the answer, -1 when the row is not finite. */
+static int decode_draw(const struct decode_call *run, int request, float *logits,
+                       struct candidate *scratch)
 {
 	const struct decode_request *q = &run->requests[request];
 	struct decode_result        *r = &run->results[request];
 	struct sampled               token;
 
 	apply_penalty(run, q, r, logits, scratch);
-	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab, rng_uniform(q->key, (uint32_t)r->n), scratch,
-	              &token);
+	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab,
+	              rng_uniform(q->key, (uint32_t)r->n), scratch, &token);
 	if (!isfinite(token.logp) || !isfinite(token.entropy))
 		return -1;
 	r->ids[r->n] = token.token;
@@ -224,7 +238,10 @@ static int decode_draw(const struct decode_call *run, int request, float *logits
 
 static int not_finite(int request)
 {
-	return error_set(ERR_FAILED, "request %d: the model's logits are not finite; the weights hold NaN or have diverged", request);
+	return error_set(ERR_FAILED,
+	                 "request %d: the model's logits are not finite; the weights hold NaN or "
+	                 "have diverged",
+	                 request);
 }
 
 void decode_append(struct decode_result *r, const int *ids, int n)
@@ -257,20 +274,21 @@ static int decode_settle(struct decode_call *run, int request, int drawn, int *o
 
 /* ---- entering ---- */
 
-static int same_prompt(const struct decode_call *run, const struct prompt *p, const struct decode_request *q)
+static int same_prompt(const struct decode_call *run, const struct prompt *p,
+                       const struct decode_request *q)
 {
 	return run->o->share_prompt && p->ids == q->prompt && p->n == q->n_prompt;
 }
 
-/* Chooses the prompts that the free slots need next, at most about PREFILL_TOKENS of them. Returns how many requests can enter.
- * The last known prompt may serve the first of them. */
+/* Chooses the prompts that the free slots need next, at most about PREFILL_TOKENS of them. Returns
+ * how many requests can enter. The last known prompt may serve the first of them. */
 static int plan_prompts(struct decode_call *run, int n_free, int *prompt_of)
 {
 	int tokens = 0, entering = 0;
 
 	while (entering < n_free && run->next + entering < run->n) {
 		const struct decode_request *q = &run->requests[run->next + entering];
-		struct prompt               *last = run->n_prompts ? &run->prompts[run->n_prompts - 1] : NULL;
+		struct prompt *last = run->n_prompts ? &run->prompts[run->n_prompts - 1] : NULL;
 		if (!last || !same_prompt(run, last, q)) {
 			if (tokens && tokens + q->n_prompt > PREFILL_TOKENS)
 				break;
@@ -284,7 +302,8 @@ static int plan_prompts(struct decode_call *run, int n_free, int *prompt_of)
 	return entering;
 }
 
-/* Packs the new prompts (from `first` on) into one batch, takes their pages, computes the logits behind each of them. */
+/* Packs the new prompts (from `first` on) into one batch, takes their pages, computes the logits
+ * behind each of them. */
 static int prefill(struct decode_call *run, int first)
 {
 	struct decoder *d = run->d;
@@ -305,8 +324,11 @@ static int prefill(struct decode_call *run, int first)
 	b.n_pages = d->cache.n_pages;
 	for (int p = first, t = 0; p < run->n_prompts; p++) {
 		struct prompt *prompt = &run->prompts[p];
-		b.segments[b.n_segments++] =
-		        (struct segment){.first = t, .count = prompt->n, .position = 0, .parent = -1, .pages = prompt->pages};
+		b.segments[b.n_segments++] = (struct segment){.first = t,
+		                                              .count = prompt->n,
+		                                              .position = 0,
+		                                              .parent = -1,
+		                                              .pages = prompt->pages};
 		for (int i = 0; i < pages_for(prompt->n); i++)
 			prompt->pages[i] = page_take(d);
 		for (int i = 0; i < prompt->n; i++, t++) {
@@ -316,7 +338,9 @@ static int prefill(struct decode_call *run, int first)
 	}
 	TRY(model_forward(d->model, &b, &d->cache, NULL, &d->scratch, hidden));
 	for (int i = 0; i < n_new; i++)
-		memcpy(last + (size_t)i * D, hidden + (size_t)(b.segments[i].first + b.segments[i].count - 1) * D, D * sizeof *last);
+		memcpy(last + (size_t)i * D,
+		       hidden + (size_t)(b.segments[i].first + b.segments[i].count - 1) * D,
+		       D * sizeof *last);
 	return head_logits(d->model, n_new, last, run->prompts[first].logits);
 }
 
@@ -336,12 +360,14 @@ static void fork_pages(struct decoder *d, const struct prompt *p, struct slot *s
 	s->n_read = p->n;
 }
 
-/* Keeps only the last prompt, and that only while the next request still needs it; its pages and logits move to the front. */
+/* Keeps only the last prompt, and that only while the next request still needs it; its pages and
+ * logits move to the front. */
 static void drop_prompts(struct decode_call *run)
 {
 	struct prompt *first = run->prompts, *last = run->prompts + run->n_prompts - 1;
 	size_t         V = (size_t)run->d->model->weights.shape.n_vocab;
-	int            needed = run->n_prompts && run->next < run->n && same_prompt(run, last, &run->requests[run->next]);
+	int            needed = run->n_prompts && run->next < run->n &&
+	             same_prompt(run, last, &run->requests[run->next]);
 
 	for (int p = 0; p < run->n_prompts - needed; p++)
 		pages_release(run->d, run->prompts[p].pages, pages_for(run->prompts[p].n));
@@ -354,8 +380,8 @@ static void drop_prompts(struct decode_call *run)
 	run->n_prompts = needed;
 }
 
-/* Lets waiting requests into free slots; each gets its first token from the logits behind its prompt. An answer that is over with its first
- * token never occupies its slot. */
+/* Lets waiting requests into free slots; each gets its first token from the logits behind its
+ * prompt. An answer that is over with its first token never occupies its slot. */
 static int enter(struct decode_call *run, int *prompt_of)
 {
 	struct decoder *d = run->d;
@@ -370,8 +396,10 @@ static int enter(struct decode_call *run, int *prompt_of)
 	for (int i = 0, s = 0; i < entering; i++) {
 		struct prompt *p = &run->prompts[prompt_of[i]];
 		int            request = run->next + i, over;
-		memcpy(d->logits, p->logits, V * sizeof *p->logits); /* others of the group still need them as they are */
-		TRY(decode_settle(run, request, decode_draw(run, request, d->logits, d->candidates), &over));
+		/* others of the group still need them as they are */
+		memcpy(d->logits, p->logits, V * sizeof *p->logits);
+		TRY(decode_settle(run, request, decode_draw(run, request, d->logits, d->candidates),
+		                  &over));
 		if (over)
 			continue;
 		while (d->slots[s].request >= 0)
@@ -396,7 +424,8 @@ static int decode_token_at(const struct decode_call *run, const struct slot *s, 
 {
 	const struct decode_request *q = &run->requests[s->request];
 
-	return position < q->n_prompt ? q->prompt[position] : run->results[s->request].ids[position - q->n_prompt];
+	return position < q->n_prompt ? q->prompt[position]
+	                              : run->results[s->request].ids[position - q->n_prompt];
 }
 
 /* Appends what is new in the text of a running answer: its last token, as a rule. */
@@ -404,8 +433,11 @@ static void add_segment(const struct decode_call *run, struct slot *s, struct ba
 {
 	int n = text_length(run, s);
 
-	b->segments[b->n_segments++] =
-	        (struct segment){.first = b->n_tokens, .count = n - s->n_read, .position = s->n_read, .parent = -1, .pages = s->pages};
+	b->segments[b->n_segments++] = (struct segment){.first = b->n_tokens,
+	                                                .count = n - s->n_read,
+	                                                .position = s->n_read,
+	                                                .parent = -1,
+	                                                .pages = s->pages};
 	for (int page = pages_for(s->n_read); page < pages_for(n); page++)
 		s->pages[page] = page_take(run->d);
 	for (; s->n_read < n; s->n_read++, b->n_tokens++) {
@@ -414,7 +446,8 @@ static void add_segment(const struct decode_call *run, struct slot *s, struct ba
 	}
 }
 
-/* The running answers, one segment each, as long as there are not too many tokens; who has much to read may have to wait for a later step. */
+/* The running answers, one segment each, as long as there are not too many tokens; who has much to
+ * read may have to wait for a later step. */
 static int gather(struct decode_call *run, struct batch *b, int *slot_of)
 {
 	struct decoder *d = run->d;
@@ -434,22 +467,25 @@ static int gather(struct decode_call *run, struct batch *b, int *slot_of)
 	return OK;
 }
 
-/* Moves the hidden states behind the segments' last tokens to the front, where they are not there already. */
+/* Moves the hidden states behind the segments' last tokens to the front, where they are not there
+ * already. */
 static void keep_last(const struct batch *b, size_t D, float *hidden)
 {
 	for (int i = 0; i < b->n_segments; i++) {
 		int last = b->segments[i].first + b->segments[i].count - 1;
 		if (last != i)
-			memcpy(hidden + (size_t)i * D, hidden + (size_t)last * D, D * sizeof *hidden);
+			memcpy(hidden + (size_t)i * D, hidden + (size_t)last * D,
+			       D * sizeof *hidden);
 	}
 }
 
 static int decode_step(struct decode_call *run, int *slot_of, int *drawn)
 {
 	struct decoder *d = run->d;
-	size_t          V = (size_t)d->model->weights.shape.n_vocab, D = (size_t)d->model->weights.shape.width;
-	struct batch    b;
-	float          *hidden;
+	size_t          V = (size_t)d->model->weights.shape.n_vocab,
+	       D = (size_t)d->model->weights.shape.width;
+	struct batch b;
+	float       *hidden;
 
 	TRY(gather(run, &b, slot_of));
 	if (b.n_tokens == 0)
@@ -462,7 +498,8 @@ static int decode_step(struct decode_call *run, int *slot_of, int *drawn)
 	TRY(head_logits(d->model, b.n_segments, hidden, d->logits));
 #pragma omp parallel for schedule(static)
 	for (int i = 0; i < b.n_segments; i++)
-		drawn[i] = decode_draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V, d->candidates + (size_t)i * V);
+		drawn[i] = decode_draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V,
+		                       d->candidates + (size_t)i * V);
 	for (int i = 0; i < b.n_segments; i++) {
 		struct slot *slot = &d->slots[slot_of[i]];
 		int          over;
@@ -486,7 +523,8 @@ static int run_start(struct decode_call *run, struct arena *a)
 	for (int i = 0; i < run->n; i++) {
 		const struct decode_request *q = &run->requests[i];
 		struct decode_result        *r = &run->results[i];
-		assert(q->n_prompt > 0 && q->max_new > 0 && q->n_prompt + q->max_new <= d->max_tokens);
+		assert(q->n_prompt > 0 && q->max_new > 0 &&
+		       q->n_prompt + q->max_new <= d->max_tokens);
 		r->n = 0;
 		r->ids = arena_alloc(a, (size_t)q->max_new, sizeof *r->ids);
 		r->logp = arena_alloc(a, (size_t)q->max_new, sizeof *r->logp);
@@ -499,7 +537,8 @@ static int run_start(struct decode_call *run, struct arena *a)
 	if (!run->piece || !run->prompts)
 		return ERR_INPUT;
 	for (int p = 0; p <= d->n_slots; p++) {
-		run->prompts[p].pages = d->page_table + (size_t)(d->n_slots + p) * (size_t)d->pages_each;
+		run->prompts[p].pages =
+		        d->page_table + (size_t)(d->n_slots + p) * (size_t)d->pages_each;
 		run->prompts[p].logits = d->prompt_logits + (size_t)p * V;
 	}
 	for (int s = 0; s < d->n_slots; s++)
@@ -517,7 +556,8 @@ static int any_running(const struct decoder *d)
 	return 0;
 }
 
-int decode_run(struct decoder *d, const struct decode_options *o, const struct decode_request *requests, int n, struct arena *a,
+int decode_run(struct decoder *d, const struct decode_options *o,
+               const struct decode_request *requests, int n, struct arena *a,
                struct decode_result *results)
 {
 	struct decode_call run = {.d = d, .o = o, .requests = requests, .results = results, .n = n};

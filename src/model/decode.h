@@ -1,18 +1,23 @@
 /* decode.h - many answers at once, each the same whatever else is in the batch.
  *
- * A decoder has a fixed number of slots. Requests wait in a queue; a request enters a free slot, gets one token a step, and leaves when it
- * ends, so that the batch stays full until the queue is empty:
+ * A decoder has a fixed number of slots. Requests wait in a queue; a request enters a free slot,
+ * gets one token a step, and leaves when it ends, so that the batch stays full until the queue is
+ * empty:
  *
- *     queue  r5 r6 r7 ...        slots  | r0 | r1 | r2 | r4 |        r3 ended two steps ago; r4 took its place
+ *     queue  r5 r6 r7 ...     slots  | r0 | r1 | r2 | r4 |     r3 has ended; r4 took its place
  *
- * Requests that follow each other with the same prompt pointer form a group: the prompt is prefilled once, its full pages of keys and values are
- * shared, the last partial page is copied for each answer. The row of logits after the prompt serves every first token.
+ * Requests that follow each other with the same prompt pointer form a group: the prompt is
+ * prefilled once, its full pages of keys and values are shared, the last partial page is copied for
+ * each answer. The row of logits after the prompt serves every first token.
  *
- * An answer that stops may go on behind tokens that nobody sampled, what a world answers to an action (rl/episode.h): whoever listens to stops puts them there. The
- * answer stays in its slot and keeps its pages; the next step reads only what is new, in the same pass in which the others get their next token.
+ * An answer that stops may go on behind tokens that nobody sampled, what a world answers to an
+ * action (rl/episode.h): whoever listens to stops puts them there. The answer stays in its slot and
+ * keeps its pages; the next step reads only what is new, in the same pass in which the others get
+ * their next token.
  *
- * What a request produces depends on its prompt, its options, its random key and the weights alone: rows of every product are independent (matmul.h),
- * attention sees the answer's own pages (attention.h), token t uses random number t of the request's key. */
+ * What a request produces depends on its prompt, its options, its random key and the weights alone:
+ * rows of every product are independent (matmul.h), attention sees the answer's own pages
+ * (attention.h), token t uses random number t of the request's key. */
 #ifndef MODEL_DECODE_H
 #define MODEL_DECODE_H
 
@@ -25,15 +30,17 @@
 struct tokenizer; /* of the room text, which this one does not know */
 
 struct decode_result { /* arrays of max_new, in the arena of the call */
-	int             *ids;
-	float           *logp, *entropy; /* [n] of each token, as sampled; 0 where nobody sampled it */
-	int              n;              /* > 0 */
+	int *ids;
+	/* [n] of each token, as sampled; 0 where nobody sampled it */
+	float           *logp, *entropy;
+	int              n; /* > 0 */
 	enum stop_reason stop;
 };
 
 struct decode_listener {
-	/* Called at every stop of an answer, in no order among answers. May put tokens behind it (decode_append) and change its stop; sets *go_on, 0 before,
-	 * to have more sampled, for which there must be room for one token at least. NULL: every stop is the end. */
+	/* Called at every stop of an answer, in no order among answers. May put tokens behind it
+	 * (decode_append) and change its stop; sets *go_on, 0 before, to have more sampled, for
+	 * which there must be room for one token at least. NULL: every stop is the end. */
 	int (*stopped)(void *context, int request, struct decode_result *r, int *go_on);
 	void *context;
 };
@@ -41,16 +48,23 @@ struct decode_listener {
 struct decode_options {
 	struct sampling       sampling;
 	const struct penalty *penalty; /* NULL: none, as in training */
-	const int            *eos;     /* [n_eos] ids that end an answer; the id itself belongs to the answer */
-	int                   n_eos;
-	const char *const    *stop; /* [n_stop] texts that stop an answer once what was sampled since its last stop contains one */
-	int                   n_stop;
+	/* [n_eos] ids that end an answer; the id itself belongs to the answer */
+	const int *eos;
+	int        n_eos;
+	/* [n_stop] texts that stop an answer once what was sampled since its last stop contains
+	 * one */
+	const char *const *stop;
+	int                n_stop;
 	const struct tokenizer
-	        *tokenizer; /* what stop texts are looked for in: the bytes piece(tokenizer, id, &n) of each token; NULL without them */
+	        /* what stop texts are looked for in: the bytes piece(tokenizer, id, &n) of each
+	         * token; NULL without them */
+	        *tokenizer;
 	const char *(*piece)(const struct tokenizer *tokenizer, int id, size_t *n);
 	int                    share_prompt; /* 0: every request prefills its own prompt (tests) */
 	struct decode_listener listener;
-	int                    reread; /* an answer that goes on is read again from its start, as if no page had been kept (tests) */
+	/* an answer that goes on is read again from its start, as if no page had been kept
+	 * (tests) */
+	int reread;
 };
 
 struct decode_request {
@@ -61,13 +75,16 @@ struct decode_request {
 };
 
 struct decoder;
-/* n_slots sequences at once, each of at most max_tokens (prompt and answer). The cache is one allocation. */
+/* n_slots sequences at once, each of at most max_tokens (prompt and answer). The cache is one
+ * allocation. */
 int    decoder_new(const struct model *m, int n_slots, int max_tokens, struct decoder **out);
 void   decoder_free(struct decoder *d);
 size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens);
 
-/* Answers all n requests; results [n] in their order. ERR_FAILED with the request named when a row of logits is not finite; or the listener's error. */
-int decode_run(struct decoder *d, const struct decode_options *o, const struct decode_request *requests, int n, struct arena *a,
+/* Answers all n requests; results [n] in their order. ERR_FAILED with the request named when a row
+ * of logits is not finite; or the listener's error. */
+int decode_run(struct decoder *d, const struct decode_options *o,
+               const struct decode_request *requests, int n, struct arena *a,
                struct decode_result *results);
 
 /* For listeners: n tokens of which the model drew none. There must be room for them. */

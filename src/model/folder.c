@@ -54,7 +54,8 @@ static const struct folder_refusal {
 
 static int folder_is_off(const json_t *v)
 {
-	return !v || json_is_null(v) || json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0);
+	return !v || json_is_null(v) || json_is_false(v) ||
+	       (json_is_number(v) && json_number_value(v) == 0);
 }
 
 static int read_kind(const char *place, const json_t *config, struct model_shape *s)
@@ -64,27 +65,34 @@ static int read_kind(const char *place, const json_t *config, struct model_shape
 
 	TRY(json_get_text(place, config, "model_type", JSON_REQUIRED, &type));
 	if (!kind_find(type, &s->kind))
-		return error_set(ERR_INPUT, "%s: \"model_type\" is \"%.64s\"; known: %s", place, type, kind_names());
+		return error_set(ERR_INPUT, "%s: \"model_type\" is \"%.64s\"; known: %s", place,
+		                 type, kind_names());
 	wanted = kind_of(s)->architecture;
 	architecture = first ? json_string_value(first) : wanted;
 	if (!architecture || strcmp(architecture, wanted) != 0)
-		return error_set(ERR_INPUT, "%s: \"architectures\" does not begin with \"%s\"; only the language model itself can be read",
+		return error_set(ERR_INPUT,
+		                 "%s: \"architectures\" does not begin with \"%s\"; only the "
+		                 "language model itself can be read",
 		                 place, wanted);
 	return OK;
 }
 
-static int folder_check_refusals(const char *place, const json_t *config, const struct model_shape *s)
+static int folder_check_refusals(const char *place, const json_t *config,
+                                 const struct model_shape *s)
 {
 	const char *activation = "silu";
 
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
 		if (!folder_is_off(json_object_get(config, refusals[i].key)) &&
 		    !(refusals[i].but_for && kind_has(s, (enum kind_part)refusals[i].but_for)))
-			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported", place, refusals[i].key, refusals[i].what);
+			return error_set(ERR_INPUT, "%s: \"%s\" is set, but %s: not supported",
+			                 place, refusals[i].key, refusals[i].what);
 	TRY(json_get_text(place, config, "hidden_act", JSON_OPTIONAL, &activation));
 	if (strcmp(activation, "silu") != 0 && strcmp(activation, "swish") != 0)
-		return error_set(ERR_INPUT, "%s: \"hidden_act\" is \"%.64s\", only \"silu\", also called \"swish\", is supported", place,
-		                 activation);
+		return error_set(ERR_INPUT,
+		                 "%s: \"hidden_act\" is \"%.64s\", only \"silu\", also called "
+		                 "\"swish\", is supported",
+		                 place, activation);
 	return OK;
 }
 
@@ -93,8 +101,9 @@ static int slides(const json_t *config, const struct model_shape *s)
 {
 	const json_t *types = json_object_get(config, "layer_types");
 	const json_t *from = json_object_get(config, "max_window_layers");
-	int           slide = !kind_of(s)->window_switch ? !folder_is_off(json_object_get(config, "sliding_window"))
-	                                                 : !folder_is_off(json_object_get(config, "use_sliding_window"));
+	int           slide = !kind_of(s)->window_switch
+	                              ? !folder_is_off(json_object_get(config, "sliding_window"))
+	                              : !folder_is_off(json_object_get(config, "use_sliding_window"));
 
 	if (slide && json_is_integer(from) && json_integer_value(from) >= s->n_layers)
 		slide = 0;
@@ -116,7 +125,8 @@ static int check_window(const char *place, const json_t *config, const struct mo
 	if (window >= s->n_positions)
 		return OK;
 	return error_set(ERR_INPUT,
-	                 "%s: \"%s\" is set, but attention over a sliding window shorter than \"max_position_embeddings\", %d: "
+	                 "%s: \"%s\" is set, but attention over a sliding window shorter than "
+	                 "\"max_position_embeddings\", %d: "
 	                 "not supported",
 	                 place,
 	                 json_object_get(config, "use_sliding_window") ? "use_sliding_window"
@@ -131,16 +141,19 @@ static int read_llama3(const char *place, const json_t *rope, struct rope_scalin
 
 	TRY(json_get_real(place, rope, "low_freq_factor", JSON_REQUIRED, &r->low_freq_factor));
 	TRY(json_get_real(place, rope, "high_freq_factor", JSON_REQUIRED, &r->high_freq_factor));
-	TRY(json_get_int(place, rope, "original_max_position_embeddings", JSON_REQUIRED, 1, INT_MAX, &length));
+	TRY(json_get_int(place, rope, "original_max_position_embeddings", JSON_REQUIRED, 1, INT_MAX,
+	                 &length));
 	r->original_positions = (int)length;
 	return OK;
 }
 
-static const char *const rope_types[] = {[ROPE_PLAIN] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3"};
+static const char *const rope_types[] = {
+        [ROPE_PLAIN] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3"};
 enum { N_ROPE_TYPES = sizeof rope_types / sizeof *rope_types };
 
 /* `key` names the object `rope` in a message. */
-static int read_rope_scaling(const char *place, const char *key, const json_t *rope, struct rope_scaling *r)
+static int read_rope_scaling(const char *place, const char *key, const json_t *rope,
+                             struct rope_scaling *r)
 {
 	const char *type = NULL;
 	int         i = 0;
@@ -148,20 +161,26 @@ static int read_rope_scaling(const char *place, const char *key, const json_t *r
 	TRY(json_get_text(place, rope, "type", JSON_OPTIONAL, &type));
 	TRY(json_get_text(place, rope, "rope_type", JSON_OPTIONAL, &type));
 	if (!type && !folder_is_off(json_object_get(rope, "factor")))
-		return error_set(ERR_INPUT, "%s: \"%s\" has a \"factor\", but no \"rope_type\" that says what it scales", place, key);
+		return error_set(ERR_INPUT,
+		                 "%s: \"%s\" has a \"factor\", but no \"rope_type\" that says what "
+		                 "it scales",
+		                 place, key);
 	type = type ? type : rope_types[ROPE_PLAIN];
 	while (i < N_ROPE_TYPES && strcmp(rope_types[i], type) != 0)
 		i++;
 	if (i == N_ROPE_TYPES)
-		return error_set(ERR_INPUT, "%s: \"%s\" of type \"%.32s\" is not supported; known: default, linear, llama3", place, key,
-		                 type);
+		return error_set(ERR_INPUT,
+		                 "%s: \"%s\" of type \"%.32s\" is not supported; known: default, "
+		                 "linear, llama3",
+		                 place, key, type);
 	*r = (struct rope_scaling){.kind = (enum rope_kind)i};
 	if (r->kind != ROPE_PLAIN)
 		TRY(json_get_real(place, rope, "factor", JSON_REQUIRED, &r->factor));
 	return r->kind == ROPE_LLAMA3 ? read_llama3(place, rope, r) : OK;
 }
 
-/* The base of the rotary positions stands in the config itself or, since transformers 5, in "rope_parameters". */
+/* The base of the rotary positions stands in the config itself or, since transformers 5, in
+ * "rope_parameters". */
 static int read_rope(const char *place, const json_t *config, struct model_shape *s)
 {
 	const char *const keys[] = {"rope_scaling", "rope_parameters"};
@@ -178,7 +197,9 @@ static int read_rope(const char *place, const json_t *config, struct model_shape
 		TRY(json_get_real(place, rope, "partial_rotary_factor", JSON_OPTIONAL, &share));
 	}
 	if (share != 1)
-		return error_set(ERR_INPUT, "%s: \"partial_rotary_factor\" is %g, only 1 is supported", place, share);
+		return error_set(ERR_INPUT,
+		                 "%s: \"partial_rotary_factor\" is %g, only 1 is supported", place,
+		                 share);
 	return OK;
 }
 
@@ -187,17 +208,18 @@ static int read_sizes(const char *place, const json_t *config, struct model_shap
 	for (size_t i = 0; i < sizeof size_keys / sizeof size_keys[0]; i++) {
 		int    *at = (int *)(void *)((char *)s + size_keys[i].at);
 		int64_t value = *at;
-		TRY(json_get_int(place, config, size_keys[i].key, size_keys[i].required, size_keys[i].required ? 1 : 0, INT_MAX, &value));
+		TRY(json_get_int(place, config, size_keys[i].key, size_keys[i].required,
+		                 size_keys[i].required ? 1 : 0, INT_MAX, &value));
 		*at = (int)value;
 	}
 	if (s->n_kv_heads == 0 || json_is_null(json_object_get(config, "num_key_value_heads")))
 		s->n_kv_heads = s->n_heads;
 	if (s->head_width == 0) {
 		if (s->width % s->n_heads)
-			return error_set(
-			        ERR_INPUT,
-			        "%s: \"hidden_size\" %d is no multiple of \"num_attention_heads\" %d, and there is no \"head_dim\"", place,
-			        s->width, s->n_heads);
+			return error_set(ERR_INPUT,
+			                 "%s: \"hidden_size\" %d is no multiple of "
+			                 "\"num_attention_heads\" %d, and there is no \"head_dim\"",
+			                 place, s->width, s->n_heads);
 		s->head_width = s->width / s->n_heads;
 	}
 	return OK;
@@ -207,10 +229,13 @@ static int read_end_id(const char *place, const json_t *id, struct model_shape *
 {
 	if (json_is_integer(id) && json_integer_value(id) == NO_ID)
 		return OK;
-	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= s->n_vocab)
-		return error_set(ERR_INPUT, "%s: \"eos_token_id\" must hold token ids, 0 .. %d", place, s->n_vocab - 1);
+	if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+	    json_integer_value(id) >= s->n_vocab)
+		return error_set(ERR_INPUT, "%s: \"eos_token_id\" must hold token ids, 0 .. %d",
+		                 place, s->n_vocab - 1);
 	if (s->n_eos == SHAPE_EOS_MAX)
-		return error_set(ERR_INPUT, "%s: \"eos_token_id\" holds more than %d ids", place, SHAPE_EOS_MAX);
+		return error_set(ERR_INPUT, "%s: \"eos_token_id\" holds more than %d ids", place,
+		                 SHAPE_EOS_MAX);
 	s->eos[s->n_eos++] = (int)json_integer_value(id);
 	return OK;
 }
@@ -221,7 +246,8 @@ static int folder_read_ids(const char *place, const json_t *config, struct model
 	const json_t *ends = json_object_get(config, "eos_token_id");
 	int64_t       bos = s->bos;
 
-	TRY(json_get_int(place, config, "bos_token_id", JSON_OPTIONAL, NO_ID, s->n_vocab - 1, &bos));
+	TRY(json_get_int(place, config, "bos_token_id", JSON_OPTIONAL, NO_ID, s->n_vocab - 1,
+	                 &bos));
 	s->bos = (int)bos;
 	if (!ends || json_is_null(ends))
 		return OK;
@@ -293,7 +319,8 @@ struct loading {
 	const char     *head_file; /* that holds the lm_head of a tied model, or NULL */
 };
 
-/* "model-1.safetensors" or "shards/model-1.safetensors": never a way out of the folder, nor a hidden file. */
+/* "model-1.safetensors" or "shards/model-1.safetensors": never a way out of the folder, nor a
+ * hidden file. */
 static int is_inside(const char *name)
 {
 	for (const char *part = name;; part++) {
@@ -312,7 +339,8 @@ static int add_file(struct loading *l, const char *name)
 		if (!strcmp(l->files[i], name))
 			return OK;
 	if (l->n_files == FILES_MAX)
-		return error_set(ERR_INPUT, "%s: its index names more than %d files", l->folder, FILES_MAX);
+		return error_set(ERR_INPUT, "%s: its index names more than %d files", l->folder,
+		                 FILES_MAX);
 	l->files[l->n_files] = arena_text(&l->arena, name, strlen(name));
 	return l->files[l->n_files++] ? OK : ERR_INPUT;
 }
@@ -332,7 +360,10 @@ static int folder_list_index(struct loading *l, const char *path)
 	json_object_foreach(json_object_get(l->index, "weight_map"), tensor, file)
 	{
 		if (!json_is_string(file) || !is_inside(json_string_value(file)))
-			return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is not mapped to a file in the folder", path, tensor);
+			return error_set(
+			        ERR_INPUT,
+			        "%s: tensor \"%.96s\" is not mapped to a file in the folder", path,
+			        tensor);
 		TRY(add_file(l, json_string_value(file)));
 	}
 	return OK;
@@ -351,7 +382,8 @@ static int folder_list_files(struct loading *l)
 		return folder_list_index(l, index);
 	if (!is_one)
 		return error_set(ERR_INPUT,
-		                 "%s: neither model.safetensors nor model.safetensors.index.json; other formats must be converted",
+		                 "%s: neither model.safetensors nor model.safetensors.index.json; "
+		                 "other formats must be converted",
 		                 l->folder);
 	l->files = arena_alloc(&l->arena, 1, sizeof *l->files);
 	return l->files ? add_file(l, "model.safetensors") : ERR_INPUT;
@@ -369,7 +401,9 @@ static int folder_check_bytes(struct loading *l, const struct model_shape *shape
 		total += bytes;
 	}
 	if (weights_count(shape) > total)
-		return error_set(ERR_INPUT, "%s: config.json asks for %zu weights, but the files of the model hold %llu bytes in all",
+		return error_set(ERR_INPUT,
+		                 "%s: config.json asks for %zu weights, but the files of the model "
+		                 "hold %llu bytes in all",
 		                 l->folder, weights_count(shape), (unsigned long long)total);
 	return OK;
 }
@@ -384,15 +418,18 @@ static const char *format_dims(struct arena *a, int n, const uint64_t *dims)
 	return s ? s : "";
 }
 
-static int check_dims(struct loading *l, const struct safetensors *s, const struct safetensors_entry *e, const struct tensor *t)
+static int check_dims(struct loading *l, const struct safetensors *s,
+                      const struct safetensors_entry *e, const struct tensor *t)
 {
 	uint64_t want[2] = {(uint64_t)t->rows, (uint64_t)t->columns};
 	int      n = t->n_dims;
 
 	if (e->n_dims == n && e->dims[0] == want[0] && (n == 1 || e->dims[1] == want[1]))
 		return OK;
-	return error_set(ERR_INPUT, "%s: tensor \"%s\" has the shape [%s], but config.json makes it [%s]", s->path, e->name,
-	                 format_dims(&l->arena, e->n_dims, e->dims), format_dims(&l->arena, n, want));
+	return error_set(ERR_INPUT,
+	                 "%s: tensor \"%s\" has the shape [%s], but config.json makes it [%s]",
+	                 s->path, e->name, format_dims(&l->arena, e->n_dims, e->dims),
+	                 format_dims(&l->arena, n, want));
 }
 
 static int folder_matches(const char *name, const char *begin, const char *within)
@@ -400,7 +437,8 @@ static int folder_matches(const char *name, const char *begin, const char *withi
 	return !strncmp(name, begin, strlen(begin)) && strstr(name, within);
 }
 
-/* What others put beside the weights of a model and compute anew or need no more, as transformers passes over it. */
+/* What others put beside the weights of a model and compute anew or need no more, as transformers
+ * passes over it. */
 static int is_beside(const char *name)
 {
 	static const struct {
@@ -417,14 +455,16 @@ static int is_beside(const char *name)
 	return found;
 }
 
-static int folder_load_tensor(struct loading *l, const char *file, const struct safetensors *s, const struct safetensors_entry *e)
+static int folder_load_tensor(struct loading *l, const char *file, const struct safetensors *s,
+                              const struct safetensors_entry *e)
 {
 	const struct tensor *t = weights_find(l->weights, e->name);
 	const char          *mapped = json_string_value(json_object_get(l->weight_map, e->name));
 
 	if (l->weight_map && (!mapped || strcmp(mapped, file) != 0))
-		return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is here, but the index says: %.96s", s->path, e->name,
-		                 mapped ? mapped : "nowhere");
+		return error_set(ERR_INPUT,
+		                 "%s: tensor \"%.96s\" is here, but the index says: %.96s", s->path,
+		                 e->name, mapped ? mapped : "nowhere");
 	if (!t && is_beside(e->name))
 		return OK;
 	if (!t && l->weights->shape.tied && !strcmp(e->name, "lm_head.weight")) {
@@ -432,7 +472,10 @@ static int folder_load_tensor(struct loading *l, const char *file, const struct 
 		return OK;
 	}
 	if (!t)
-		return error_set(ERR_INPUT, "%s: tensor \"%.96s\" is not part of a model as config.json describes it", s->path, e->name);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: tensor \"%.96s\" is not part of a model as config.json describes it",
+		        s->path, e->name);
 	TRY(check_dims(l, s, e, t));
 	l->seen[t - l->weights->tensors] = 1;
 	return safetensors_read(s, e, l->weights->data + t->offset);
@@ -456,12 +499,14 @@ static int check_all_there(const struct loading *l)
 {
 	for (int i = 0; i < l->weights->n_tensors; i++)
 		if (!l->seen[i])
-			return error_set(ERR_INPUT, "%s: tensor \"%s\" is missing from the model's files", l->folder,
-			                 l->weights->tensors[i].name);
+			return error_set(ERR_INPUT,
+			                 "%s: tensor \"%s\" is missing from the model's files",
+			                 l->folder, l->weights->tensors[i].name);
 	return OK;
 }
 
-/* transformers ignores the head of a tied model. Where it is not the embedding, config.json or the file is wrong. */
+/* transformers ignores the head of a tied model. Where it is not the embedding, config.json or the
+ * file is wrong. */
 static int compare_head(struct loading *l, const struct safetensors *s)
 {
 	const struct safetensors_entry *e = safetensors_find(s, "lm_head.weight");
@@ -474,9 +519,11 @@ static int compare_head(struct loading *l, const struct safetensors *s)
 	if (!head)
 		return ERR_INPUT;
 	status = safetensors_read(s, e, head);
-	if (status == OK && memcmp(head, l->weights->data + l->weights->embed, embed->count * sizeof *head) != 0)
+	if (status == OK &&
+	    memcmp(head, l->weights->data + l->weights->embed, embed->count * sizeof *head) != 0)
 		status = error_set(ERR_INPUT,
-		                   "%s: \"lm_head.weight\" is not the embedding, although config.json has \"tie_word_embeddings\": true",
+		                   "%s: \"lm_head.weight\" is not the embedding, although "
+		                   "config.json has \"tie_word_embeddings\": true",
 		                   s->path);
 	mem_free(head);
 	return status;
@@ -515,7 +562,8 @@ static int folder_load(struct loading *l, const struct model_shape *shape)
 	return weights_check_finite(l->weights) == OK ? OK : error_context("%s", l->folder);
 }
 
-static int folder_load_folder(const char *folder, const struct model_shape *shape, struct weights *w)
+static int folder_load_folder(const char *folder, const struct model_shape *shape,
+                              struct weights *w)
 {
 	struct loading l = {.folder = folder, .weights = w};
 	int            status = folder_load(&l, shape);
@@ -544,8 +592,9 @@ int folder_load_weights(const char *folder, struct weights *w)
 /* ---- writing ---- */
 
 static const char *const tokenizer_files[] = {
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",
-        "merges.txt",     "chat_template.json",    "chat_template.jinja",
+        "tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "tokenizer.model",       "vocab.json",
+        "merges.txt",        "chat_template.json",    "chat_template.jinja",
 };
 
 static void format_end_ids(struct text *t, const struct model_shape *s)
@@ -580,11 +629,15 @@ static void format_rope_scaling(struct text *t, const struct rope_scaling *r)
 	text_print(t, "}");
 }
 
-static void folder_format_config(struct text *t, const struct model_shape *s, enum safetensors_type type)
+static void folder_format_config(struct text *t, const struct model_shape *s,
+                                 enum safetensors_type type)
 {
-	const char *const dtypes[] = {[SAFETENSORS_F32] = "float32", [SAFETENSORS_BF16] = "bfloat16", [SAFETENSORS_F16] = "float16"};
+	const char *const dtypes[] = {[SAFETENSORS_F32] = "float32",
+	                              [SAFETENSORS_BF16] = "bfloat16",
+	                              [SAFETENSORS_F16] = "float16"};
 
-	text_print(t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n", kind_of(s)->architecture, kind_of(s)->model_type);
+	text_print(t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n",
+	           kind_of(s)->architecture, kind_of(s)->model_type);
 	if (!kind_has(s, PART_QKV_BIAS))
 		text_print(t, "  \"attention_bias\": false,\n  \"mlp_bias\": false,\n");
 	if (kind_of(s)->window_switch)
@@ -593,12 +646,14 @@ static void folder_format_config(struct text *t, const struct model_shape *s, en
 	format_rope_scaling(t, &s->rope);
 	text_print(t, ",\n");
 	for (size_t i = 0; i < sizeof size_keys / sizeof size_keys[0]; i++)
-		text_print(t, "  \"%s\": %d,\n", size_keys[i].key, *(const int *)(const void *)((const char *)s + size_keys[i].at));
+		text_print(t, "  \"%s\": %d,\n", size_keys[i].key,
+		           *(const int *)(const void *)((const char *)s + size_keys[i].at));
 	text_print(t, "  \"rope_theta\": ");
 	json_add_real(t, s->rope_theta);
 	text_print(t, ",\n  \"rms_norm_eps\": ");
 	json_add_real(t, s->norm_eps);
-	text_print(t, ",\n  \"tie_word_embeddings\": %s,\n  \"bos_token_id\": ", s->tied ? "true" : "false");
+	text_print(t, ",\n  \"tie_word_embeddings\": %s,\n  \"bos_token_id\": ",
+	           s->tied ? "true" : "false");
 	if (s->bos < 0)
 		text_print(t, "null");
 	else
@@ -608,7 +663,8 @@ static void folder_format_config(struct text *t, const struct model_shape *s, en
 	text_print(t, ",\n  \"torch_dtype\": \"%s\"\n}\n", dtypes[type]);
 }
 
-static int folder_write_config(const char *path, const struct model_shape *s, enum safetensors_type type)
+static int folder_write_config(const char *path, const struct model_shape *s,
+                               enum safetensors_type type)
 {
 	struct text t = {0};
 	int         status;
@@ -637,15 +693,19 @@ static int write_generation(const char *path, json_t *config, const struct model
 	char *text = NULL;
 	int   status;
 
-	if (json_object_set_new(config, "bos_token_id", s->bos < 0 ? json_null() : json_integer(s->bos)) == 0 &&
+	if (json_object_set_new(config, "bos_token_id",
+	                        s->bos < 0 ? json_null() : json_integer(s->bos)) == 0 &&
 	    json_object_set_new(config, "eos_token_id", end_ids(s)) == 0)
-		text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
-	status = text ? file_write(path, text, strlen(text)) : error_set(ERR_INPUT, "%s: no memory to write it", path);
+		text = json_dumps(config,
+		                  JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
+	status = text ? file_write(path, text, strlen(text))
+	              : error_set(ERR_INPUT, "%s: no memory to write it", path);
 	free(text);
 	return status;
 }
 
-static int write_generation_like(const char *folder, const char *source, const struct model_shape *s, struct arena *a)
+static int write_generation_like(const char *folder, const char *source,
+                                 const struct model_shape *s, struct arena *a)
 {
 	const char *path;
 	json_t     *config = NULL;
@@ -686,7 +746,8 @@ static int copy_tokenizer(const char *folder, const char *source, struct arena *
 	return OK;
 }
 
-static int folder_write_weights(const char *path, const struct weights *w, enum safetensors_type type, struct arena *a)
+static int folder_write_weights(const char *path, const struct weights *w,
+                                enum safetensors_type type, struct arena *a)
 {
 	struct safetensors_item *items = arena_alloc(a, (size_t)w->n_tensors, sizeof *items);
 
@@ -704,7 +765,8 @@ static int folder_write_weights(const char *path, const struct weights *w, enum 
 	return safetensors_write(path, type, items, (size_t)w->n_tensors);
 }
 
-static int folder_write_all(const char *folder, const struct weights *w, enum safetensors_type type, const char *source, struct arena *a)
+static int folder_write_all(const char *folder, const struct weights *w, enum safetensors_type type,
+                            const char *source, struct arena *a)
 {
 	const char *config, *model;
 
@@ -719,7 +781,8 @@ static int folder_write_all(const char *folder, const struct weights *w, enum sa
 	return folder_write_weights(model, w, type, a);
 }
 
-int folder_write(const char *folder, const struct weights *w, enum safetensors_type type, const char *source)
+int folder_write(const char *folder, const struct weights *w, enum safetensors_type type,
+                 const char *source)
 {
 	struct arena a = {0};
 	int          status = folder_write_all(folder, w, type, source, &a);

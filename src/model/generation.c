@@ -29,10 +29,12 @@ static const struct real_key {
 	int         above; /* low itself is out of range */
 	const char *range;
 } real_keys[] = {
-        {"temperature", offsetof(struct generation, temperature), 0, 1e6, 0, "from 0, which is greedy, to 1e6"},
+        {"temperature", offsetof(struct generation, temperature), 0, 1e6, 0,
+         "from 0, which is greedy, to 1e6"},
         {"top_p", offsetof(struct generation, top_p), 0, 1, 1, "above 0 and at most 1"},
         {"min_p", offsetof(struct generation, min_p), 0, 1, 0, "from 0 to 1"},
-        {"repetition_penalty", offsetof(struct generation, penalty.repetition), 1e-6, 1e6, 0, "from 1e-6 to 1e6"},
+        {"repetition_penalty", offsetof(struct generation, penalty.repetition), 1e-6, 1e6, 0,
+         "from 1e-6 to 1e6"},
 };
 
 static const struct count_key {
@@ -96,7 +98,8 @@ static int read_reals(const char *place, const json_t *config, struct generation
 		double                *x = field(g, k->at);
 		status = json_get_real(place, config, k->key, JSON_OPTIONAL, x);
 		if (status == OK && !(*x >= k->low && *x <= k->high && !(k->above && *x == k->low)))
-			text_print(&wrong, "%s\"%s\" (%g) must lie %s", wrong.n ? ", " : "", k->key, *x, k->range);
+			text_print(&wrong, "%s\"%s\" (%g) must lie %s", wrong.n ? ", " : "", k->key,
+			           *x, k->range);
 	}
 	if (status == OK && wrong.n)
 		status = error_set(ERR_INPUT, "%s: %s", place, wrong.data);
@@ -104,34 +107,42 @@ static int read_reals(const char *place, const json_t *config, struct generation
 	return status;
 }
 
-static int read_list(const char *place, const char *key, const json_t *list, struct arena *a, struct penalty_list *out)
+static int read_list(const char *place, const char *key, const json_t *list, struct arena *a,
+                     struct penalty_list *out)
 {
 	size_t n = json_array_size(list);
 
 	if (!list || json_is_null(list))
 		return OK;
 	if (!json_is_array(list) || n > IDS_MAX)
-		return error_set(ERR_INPUT, "%s: \"%s\" must be a list of at most %d token ids", place, key, IDS_MAX);
+		return error_set(ERR_INPUT, "%s: \"%s\" must be a list of at most %d token ids",
+		                 place, key, IDS_MAX);
 	out->id = arena_alloc(a, n ? n : 1, sizeof *out->id);
 	if (!out->id)
 		return ERR_INPUT;
 	for (size_t i = 0; i < n; i++) {
 		const json_t *id = json_array_get(list, i);
-		if (!json_is_integer(id) || json_integer_value(id) < INT_MIN || json_integer_value(id) > INT_MAX)
-			return error_set(ERR_INPUT, "%s: \"%s\" must hold token ids alone", place, key);
+		if (!json_is_integer(id) || json_integer_value(id) < INT_MIN ||
+		    json_integer_value(id) > INT_MAX)
+			return error_set(ERR_INPUT, "%s: \"%s\" must hold token ids alone", place,
+			                 key);
 		out->id[out->n++] = (int)json_integer_value(id);
 	}
 	return OK;
 }
 
-static int generation_read_words(const char *place, const json_t *words, struct arena *a, struct penalty *p)
+static int generation_read_words(const char *place, const json_t *words, struct arena *a,
+                                 struct penalty *p)
 {
 	size_t n = json_array_size(words);
 
 	if (!words || json_is_null(words))
 		return OK;
 	if (!json_is_array(words) || n > IDS_MAX)
-		return error_set(ERR_INPUT, "%s: \"bad_words_ids\" must be a list of at most %d lists of token ids", place, IDS_MAX);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: \"bad_words_ids\" must be a list of at most %d lists of token ids",
+		        place, IDS_MAX);
 	p->word = arena_alloc(a, n ? n : 1, sizeof *p->word);
 	if (!p->word)
 		return ERR_INPUT;
@@ -139,7 +150,9 @@ static int generation_read_words(const char *place, const json_t *words, struct 
 		struct penalty_list *word = &p->word[p->n_words];
 		TRY(read_list(place, "bad_words_ids", json_array_get(words, i), a, word));
 		if (word->n == 0)
-			return error_set(ERR_INPUT, "%s: \"bad_words_ids\" holds a word without tokens", place);
+			return error_set(ERR_INPUT,
+			                 "%s: \"bad_words_ids\" holds a word without tokens",
+			                 place);
 		p->n_words++;
 	}
 	return OK;
@@ -147,7 +160,8 @@ static int generation_read_words(const char *place, const json_t *words, struct 
 
 static int does_nothing(const json_t *value, double neutral)
 {
-	return !value || json_is_null(value) || json_is_false(value) || (json_is_number(value) && json_number_value(value) == neutral) ||
+	return !value || json_is_null(value) || json_is_false(value) ||
+	       (json_is_number(value) && json_number_value(value) == neutral) ||
 	       (json_is_array(value) && json_array_size(value) == 0);
 }
 
@@ -156,14 +170,17 @@ static int name_absent(const json_t *config, struct arena *a, struct generation 
 	g->not_done = "";
 	for (size_t i = 0; i < sizeof absent_keys / sizeof *absent_keys && g->not_done; i++) {
 		const struct absent_key *k = &absent_keys[i];
-		if ((k->sampled && !g->do_sample) || does_nothing(json_object_get(config, k->key), k->neutral))
+		if ((k->sampled && !g->do_sample) ||
+		    does_nothing(json_object_get(config, k->key), k->neutral))
 			continue;
-		g->not_done = arena_format(a, "%s%s%s", g->not_done, *g->not_done ? ", " : "", k->key);
+		g->not_done =
+		        arena_format(a, "%s%s%s", g->not_done, *g->not_done ? ", " : "", k->key);
 	}
 	return g->not_done ? OK : ERR_INPUT;
 }
 
-static int generation_read_all(const char *place, const json_t *config, struct arena *a, struct generation *g)
+static int generation_read_all(const char *place, const json_t *config, struct arena *a,
+                               struct generation *g)
 {
 	int64_t top_k = 0;
 
@@ -177,7 +194,8 @@ static int generation_read_all(const char *place, const json_t *config, struct a
 		*(int *)field(g, count_keys[i].at) = (int)n;
 	}
 	for (size_t i = 0; i < sizeof list_keys / sizeof *list_keys; i++)
-		TRY(read_list(place, list_keys[i].key, json_object_get(config, list_keys[i].key), a, field(g, list_keys[i].at)));
+		TRY(read_list(place, list_keys[i].key, json_object_get(config, list_keys[i].key), a,
+		              field(g, list_keys[i].at)));
 	TRY(generation_read_words(place, json_object_get(config, "bad_words_ids"), a, &g->penalty));
 	return name_absent(config, a, g);
 }
@@ -188,7 +206,8 @@ int generation_read(const char *folder, struct arena *a, struct generation *out)
 	json_t     *config;
 	int         status;
 
-	*out = (struct generation){.temperature = 1, .top_p = 1, .penalty = {.repetition = 1}, .not_done = ""};
+	*out = (struct generation){
+	        .temperature = 1, .top_p = 1, .penalty = {.repetition = 1}, .not_done = ""};
 	TRY(generation_open(folder, a, &path, &config));
 	status = config ? generation_read_all(path, config, a, out) : OK;
 	json_decref(config);
@@ -202,5 +221,6 @@ float generation_temperature(double t)
 
 struct sampling generation_sampling(const struct generation *g)
 {
-	return (struct sampling){g->do_sample ? generation_temperature(g->temperature) : 0, g->top_k, (float)g->top_p, (float)g->min_p};
+	return (struct sampling){g->do_sample ? generation_temperature(g->temperature) : 0,
+	                         g->top_k, (float)g->top_p, (float)g->min_p};
 }

@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
-enum { BLOCK = 1 << 14 }; /* floats that a thread handles at a time: the blocks of a few levels stay in its cache */
+/* floats that a thread handles at a time: the blocks of a few levels stay in its cache */
+enum { BLOCK = 1 << 14 };
 
 /* ---- memory ---- */
 
@@ -67,7 +68,10 @@ static int gradient_allocate(struct gradient *g, uint32_t n_units)
 
 int gradient_new(const struct weights *w, int n_units_max, struct gradient *out)
 {
-	struct gradient g = {.n = w->n, .n_extra = extra_of(&w->shape), .embed = w->embed, .n_piece = piece_of(w)};
+	struct gradient g = {.n = w->n,
+	                     .n_extra = extra_of(&w->shape),
+	                     .embed = w->embed,
+	                     .n_piece = piece_of(w)};
 	int             status = gradient_allocate(&g, (uint32_t)n_units_max);
 
 	if (status != OK)
@@ -117,7 +121,8 @@ static void gradient_add(float *restrict y, const float *restrict x, size_t n)
 		y[i] += x[i];
 }
 
-/* level[top-1] += level[top], then one lower, `times` times, on the floats offset .. offset+count-1. */
+/* level[top-1] += level[top], then one lower, `times` times, on the floats offset ..
+ * offset+count-1. */
 static void fold(struct gradient *g, int top, int times, size_t offset, size_t count)
 {
 	size_t n_blocks = (count + BLOCK - 1) / BLOCK;
@@ -126,7 +131,8 @@ static void fold(struct gradient *g, int top, int times, size_t offset, size_t c
 	for (size_t b = 0; b < n_blocks; b++) {
 		size_t n = b + 1 < n_blocks ? BLOCK : count - b * BLOCK;
 		for (int l = top; l > top - times; l--)
-			gradient_add(place(g, l - 1, offset) + b * BLOCK, place(g, l, offset) + b * BLOCK, n);
+			gradient_add(place(g, l - 1, offset) + b * BLOCK,
+			             place(g, l, offset) + b * BLOCK, n);
 	}
 }
 
@@ -153,7 +159,8 @@ static void add_tied(struct gradient *g)
 
 void gradient_finish(struct gradient *g)
 {
-	int depth = popcount(g->n_units); /* subtrees that wait, the oldest and largest at the bottom */
+	/* subtrees that wait, the oldest and largest at the bottom */
+	int depth = popcount(g->n_units);
 
 	if (depth == 0) {
 		memset(g->level[0], 0, (g->n + g->n_extra) * sizeof(float));

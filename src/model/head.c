@@ -32,12 +32,14 @@ int head_logits(const struct model *m, int n, const float *hidden, float *logits
 
 size_t head_bytes(const struct model_shape *s, int targets, int learns)
 {
-	size_t V = (size_t)s->n_vocab, D = (size_t)s->width, rows = (size_t)(targets < HEAD_ROWS ? targets : HEAD_ROWS);
+	size_t V = (size_t)s->n_vocab, D = (size_t)s->width,
+	       rows = (size_t)(targets < HEAD_ROWS ? targets : HEAD_ROWS);
 
 	return (rows * (V + 2 * D) + (learns && targets > HEAD_ROWS ? V * D : 0)) * sizeof(float);
 }
 
-static int head_chunk_new(const struct model *m, const struct batch *b, float temperature, struct arena *a, struct chunk *out)
+static int head_chunk_new(const struct model *m, const struct batch *b, float temperature,
+                          struct arena *a, struct chunk *out)
 {
 	size_t rows = (size_t)(b->n_targets < HEAD_ROWS ? b->n_targets : HEAD_ROWS);
 
@@ -57,7 +59,8 @@ static int chunk_load(struct chunk *c, int first, int end, const float *hidden)
 	c->first = first;
 	c->n = end - first < HEAD_ROWS ? end - first : HEAD_ROWS;
 	for (int i = 0; i < c->n; i++)
-		memcpy(c->x + (size_t)i * D, hidden + (size_t)c->b->row[first + i] * D, D * sizeof(float));
+		memcpy(c->x + (size_t)i * D, hidden + (size_t)c->b->row[first + i] * D,
+		       D * sizeof(float));
 	return head_logits(c->m, c->n, c->x, c->z);
 }
 
@@ -69,13 +72,15 @@ static void chunk_logprobs(const struct chunk *c, const struct head_result *out)
 	for (int i = 0; i < c->n; i++) {
 		const float *z = c->z + (size_t)i * V;
 		int          at = c->first + i;
-		row_softmax_stats(z, (int)V, c->inverse_temperature, &out->lse[at], &out->entropy[at]);
-		out->logp[at] = row_logprob(z, c->b->target[at], c->inverse_temperature, out->lse[at]);
+		row_softmax_stats(z, (int)V, c->inverse_temperature, &out->lse[at],
+		                  &out->entropy[at]);
+		out->logp[at] =
+		        row_logprob(z, c->b->target[at], c->inverse_temperature, out->lse[at]);
 	}
 }
 
-static int forward_chunks(const struct model *m, const struct batch *b, const float *hidden, float temperature, struct arena *a,
-                          struct head_result *out)
+static int forward_chunks(const struct model *m, const struct batch *b, const float *hidden,
+                          float temperature, struct arena *a, struct head_result *out)
 {
 	struct chunk c;
 
@@ -87,8 +92,8 @@ static int forward_chunks(const struct model *m, const struct batch *b, const fl
 	return OK;
 }
 
-int head_forward(const struct model *m, const struct batch *b, const float *hidden, float temperature, struct arena *a,
-                 struct head_result *out)
+int head_forward(const struct model *m, const struct batch *b, const float *hidden,
+                 float temperature, struct arena *a, struct head_result *out)
 {
 	struct arena_mark mark = arena_mark(a);
 	int               status = forward_chunks(m, b, hidden, temperature, a, out);
@@ -105,9 +110,10 @@ struct head_backward_work {
 	const struct head_result *forward;
 	const float              *d_logp, *d_entropy; /* [N]; d_entropy may be NULL */
 	float                    *dx;                 /* [HEAD_ROWS x D] */
-	float                    *dw;                 /* [V x D] of the second and later chunks of a unit; NULL when no unit has them */
-	float                    *d_hidden;
-	struct gradient          *g;
+	/* [V x D] of the second and later chunks of a unit; NULL when no unit has them */
+	float           *dw;
+	float           *d_hidden;
+	struct gradient *g;
 };
 
 /* The chunk's logits become their own gradient, and that goes back to the hidden states. */
@@ -119,8 +125,10 @@ static int backward_chunk(const struct head_backward_work *p)
 #pragma omp parallel for schedule(static)
 	for (int i = 0; i < c->n; i++) {
 		int at = c->first + i;
-		row_logprob_backward(c->z + (size_t)i * V, (int)V, c->b->target[at], c->inverse_temperature, p->forward->lse[at],
-		                     p->forward->entropy[at], p->d_logp[at], p->d_entropy ? p->d_entropy[at] : 0);
+		row_logprob_backward(c->z + (size_t)i * V, (int)V, c->b->target[at],
+		                     c->inverse_temperature, p->forward->lse[at],
+		                     p->forward->entropy[at], p->d_logp[at],
+		                     p->d_entropy ? p->d_entropy[at] : 0);
 	}
 	TRY(matmul_backward(c->m->head, c->n, c->z, p->dx));
 	for (int i = 0; i < c->n; i++) {
@@ -137,7 +145,8 @@ static int weights_chunk(const struct head_backward_work *p, int is_first, float
 	const struct chunk *c = &p->c;
 	size_t              n = vocab_of(c->m) * width_of(c->m);
 
-	TRY(matmul_gradient(c->m->mm, c->n, (int)vocab_of(c->m), (int)width_of(c->m), c->z, c->x, is_first ? slot : p->dw));
+	TRY(matmul_gradient(c->m->mm, c->n, (int)vocab_of(c->m), (int)width_of(c->m), c->z, c->x,
+	                    is_first ? slot : p->dw));
 	if (is_first)
 		return OK;
 #pragma omp parallel for schedule(static)
@@ -151,8 +160,9 @@ static int head_backward_unit(struct head_backward_work *p, int u)
 	const struct model *m = p->c.m;
 	const int          *bound = p->c.b->unit_target;
 	uint32_t            unit = p->g->n_units + (uint32_t)u;
-	size_t              n = vocab_of(m) * width_of(m), offset = p->g->n_extra ? p->g->n : m->weights.head;
-	float              *slot = m->adapter ? NULL : gradient_slot(p->g, unit, offset); /* NULL: the head stands still */
+	size_t n = vocab_of(m) * width_of(m), offset = p->g->n_extra ? p->g->n : m->weights.head;
+	/* NULL: the head stands still */
+	float *slot = m->adapter ? NULL : gradient_slot(p->g, unit, offset);
 
 	if (slot && bound[u] == bound[u + 1])
 		memset(slot, 0, n * sizeof(float));
@@ -167,7 +177,8 @@ static int head_backward_unit(struct head_backward_work *p, int u)
 	return OK;
 }
 
-static int backward_units(struct head_backward_work *p, const struct model *m, const struct batch *b, float temperature, struct arena *a)
+static int backward_units(struct head_backward_work *p, const struct model *m,
+                          const struct batch *b, float temperature, struct arena *a)
 {
 	int most = 0;
 
@@ -175,7 +186,8 @@ static int backward_units(struct head_backward_work *p, const struct model *m, c
 		if (b->unit_target[u + 1] - b->unit_target[u] > most)
 			most = b->unit_target[u + 1] - b->unit_target[u];
 	TRY(head_chunk_new(m, b, temperature, a, &p->c));
-	p->dx = arena_alloc(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m), sizeof(float));
+	p->dx = arena_alloc(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m),
+	                    sizeof(float));
 	if (most > HEAD_ROWS && !m->adapter)
 		p->dw = arena_alloc(a, vocab_of(m) * width_of(m), sizeof(float));
 	if (!p->dx || (most > HEAD_ROWS && !m->adapter && !p->dw))
@@ -186,10 +198,16 @@ static int backward_units(struct head_backward_work *p, const struct model *m, c
 	return OK;
 }
 
-int head_backward(const struct model *m, const struct batch *b, const float *hidden, float temperature, const struct head_result *forward,
-                  const float *c, const float *h, struct arena *a, float *d_hidden, struct gradient *g)
+int head_backward(const struct model *m, const struct batch *b, const float *hidden,
+                  float temperature, const struct head_result *forward, const float *c,
+                  const float *h, struct arena *a, float *d_hidden, struct gradient *g)
 {
-	struct head_backward_work p = {.hidden = hidden, .forward = forward, .d_logp = c, .d_entropy = h, .d_hidden = d_hidden, .g = g};
+	struct head_backward_work p = {.hidden = hidden,
+	                               .forward = forward,
+	                               .d_logp = c,
+	                               .d_entropy = h,
+	                               .d_hidden = d_hidden,
+	                               .g = g};
 	struct arena_mark         mark = arena_mark(a);
 	int                       status = backward_units(&p, m, b, temperature, a);
 

@@ -1,10 +1,13 @@
-/* head.h - from hidden states to log-probabilities of given tokens, and back, never holding [tokens x vocabulary].
+/* head.h - from hidden states to log-probabilities of given tokens, and back, never holding [tokens
+ * x vocabulary].
  *
- *     z = hidden W_head^T     logp = z_y / tau - lse(z / tau)     entropy = - sum_v p_v log p_v,  p = softmax(z / tau)
+ *     z       = hidden W_head^T
+ *     logp    = z_y / tau - lse(z / tau)
+ *     entropy = - sum_v p_v log p_v,  p = softmax(z / tau)
  *
- * Rows go through in chunks of HEAD_ROWS (in the backward pass anchored at the first target of a unit: one chunk for
- * all but the largest trees). The backward pass computes a chunk's logits again (cheaper than keeping them) and turns them into their own
- * gradient in place. */
+ * Rows go through in chunks of HEAD_ROWS (in the backward pass anchored at the first target of a
+ * unit: one chunk for all but the largest trees). The backward pass computes a chunk's logits again
+ * (cheaper than keeping them) and turns them into their own gradient in place. */
 #ifndef MODEL_HEAD_H
 #define MODEL_HEAD_H
 
@@ -16,20 +19,24 @@ struct head_result { /* arrays [N], caller's */
 	float *logp, *entropy, *lse;
 };
 
-/* The N targets of the batch (see batch.h) under hidden [T x D]. temperature > 0. Scratch in `a`, released before return. */
-int head_forward(const struct model *m, const struct batch *b, const float *hidden, float temperature, struct arena *a,
-                 struct head_result *out);
+/* The N targets of the batch (see batch.h) under hidden [T x D]. temperature > 0. Scratch in `a`,
+ * released before return. */
+int head_forward(const struct model *m, const struct batch *b, const float *hidden,
+                 float temperature, struct arena *a, struct head_result *out);
 
-/* Writes d_hidden [T x D] (rows without target get 0; a row with several targets the sum in target order) and adds the head's
- * gradient to *g as that of the units g->n_units and on; model_backward, called after it, counts them. c [N] = dL/dlogp,
- * h [N] = dL/dentropy or NULL. */
-int head_backward(const struct model *m, const struct batch *b, const float *hidden, float temperature, const struct head_result *forward,
-                  const float *c, const float *h, struct arena *a, float *d_hidden, struct gradient *g);
+/* Writes d_hidden [T x D] (rows without target get 0; a row with several targets the sum in target
+ * order) and adds the head's gradient to *g as that of the units g->n_units and on; model_backward,
+ * called after it, counts them. c [N] = dL/dlogp, h [N] = dL/dentropy or NULL. */
+int head_backward(const struct model *m, const struct batch *b, const float *hidden,
+                  float temperature, const struct head_result *forward, const float *c,
+                  const float *h, struct arena *a, float *d_hidden, struct gradient *g);
 
-/* Scratch of both, for units of at most so many targets; for the memory bill. learns: the head itself does. */
+/* Scratch of both, for units of at most so many targets; for the memory bill. learns: the head
+ * itself does. */
 size_t head_bytes(const struct model_shape *s, int targets, int learns);
 
-/* Plain logits of n rows: logits [n x V]. For sampling (n <= a decode batch) and for golden tests. */
+/* Plain logits of n rows: logits [n x V]. For sampling (n <= a decode batch) and for golden
+ * tests. */
 int head_logits(const struct model *m, int n, const float *hidden, float *logits);
 
 #endif

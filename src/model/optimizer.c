@@ -24,7 +24,11 @@ static const double norm_max = 1e18;
 
 struct optimizer_options optimizer_defaults(void)
 {
-	return (struct optimizer_options){.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0, .max_grad_norm = 1};
+	return (struct optimizer_options){.beta1 = 0.9,
+	                                  .beta2 = 0.999,
+	                                  .epsilon = 1e-8,
+	                                  .weight_decay = 0,
+	                                  .max_grad_norm = 1};
 }
 
 static size_t optimizer_blocks_of(size_t count)
@@ -50,17 +54,23 @@ static void cut_blocks(const struct weights *w, struct optimizer_block *b)
 static int check_options(const struct optimizer_options *o)
 {
 	if (!(o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1))
-		return error_set(ERR_INPUT, "beta1 (%g) and beta2 (%g) must lie in 0 .. 1, 1 excluded", o->beta1, o->beta2);
+		return error_set(ERR_INPUT,
+		                 "beta1 (%g) and beta2 (%g) must lie in 0 .. 1, 1 excluded",
+		                 o->beta1, o->beta2);
 	if (!(o->epsilon > 0 && o->epsilon <= 1))
-		return error_set(ERR_INPUT, "epsilon is %g, it must be positive and at most 1", o->epsilon);
+		return error_set(ERR_INPUT, "epsilon is %g, it must be positive and at most 1",
+		                 o->epsilon);
 	if (!(o->weight_decay >= 0 && o->weight_decay <= 10))
 		return error_set(ERR_INPUT, "weight_decay is %g, outside 0 .. 10", o->weight_decay);
 	if (!(o->max_grad_norm >= 0))
-		return error_set(ERR_INPUT, "max_grad_norm is %g, it must be positive, or 0 for no clipping", o->max_grad_norm);
+		return error_set(ERR_INPUT,
+		                 "max_grad_norm is %g, it must be positive, or 0 for no clipping",
+		                 o->max_grad_norm);
 	return OK;
 }
 
-int optimizer_new(const struct weights *w, const struct optimizer_options *options, struct optimizer *o)
+int optimizer_new(const struct weights *w, const struct optimizer_options *options,
+                  struct optimizer *o)
 {
 	*o = (struct optimizer){.options = *options, .n = w->n};
 	TRY(check_options(options));
@@ -140,7 +150,7 @@ static double gradient_norm(struct optimizer *o, const struct weights *w, const 
 static struct factors factors_of(const struct optimizer *o, double norm, double rate)
 {
 	const struct optimizer_options *p = &o->options;
-	double                          clip = p->max_grad_norm > 0 ? p->max_grad_norm / (norm + 1e-6) : 1;
+	double clip = p->max_grad_norm > 0 ? p->max_grad_norm / (norm + 1e-6) : 1;
 
 	return (struct factors){
 	        .clip = (float)(clip < 1 ? clip : 1),
@@ -154,18 +164,21 @@ static struct factors factors_of(const struct optimizer *o, double norm, double 
 	};
 }
 
-static void update_block(const struct factors *restrict f, float decay, int n, const float *restrict gradient, float *restrict m,
-                         float *restrict v, float *restrict w)
+static void update_block(const struct factors *restrict f, float decay, int n,
+                         const float *restrict gradient, float *restrict m, float *restrict v,
+                         float *restrict w)
 {
 	for (int i = 0; i < n; i++) {
 		float g = gradient[i] * f->clip;
 		m[i] = m[i] + f->one_minus_beta1 * (g - m[i]);
 		v[i] = f->beta2 * v[i] + f->one_minus_beta2 * g * g;
-		w[i] = w[i] * decay - f->rate * m[i] / (sqrtf(v[i]) / f->sqrt_correction2 + f->epsilon);
+		w[i] = w[i] * decay -
+		       f->rate * m[i] / (sqrtf(v[i]) / f->sqrt_correction2 + f->epsilon);
 	}
 }
 
-void optimizer_step(struct optimizer *o, struct weights *w, const float *gradient, double learning_rate, struct optimizer_report *report)
+void optimizer_step(struct optimizer *o, struct weights *w, const float *gradient,
+                    double learning_rate, struct optimizer_report *report)
 {
 	struct factors f;
 
@@ -179,8 +192,8 @@ void optimizer_step(struct optimizer *o, struct weights *w, const float *gradien
 #pragma omp parallel for schedule(static)
 	for (size_t i = 0; i < o->n_blocks; i++) {
 		const struct optimizer_block *b = &o->blocks[i];
-		update_block(&f, b->decays ? f.decay : 1, b->count, gradient + b->offset, o->m + b->offset, o->v + b->offset,
-		             w->data + b->offset);
+		update_block(&f, b->decays ? f.decay : 1, b->count, gradient + b->offset,
+		             o->m + b->offset, o->v + b->offset, w->data + b->offset);
 	}
 }
 
@@ -221,22 +234,28 @@ static int load_moment(const struct safetensors *s, const struct tensor *t, char
 	snprintf(name, sizeof name, "%c.%s", moment, t->name);
 	e = safetensors_find(s, name);
 	if (!e)
-		return error_set(ERR_INPUT, "%s: tensor \"%s\" is missing; is it of another model?", s->path, name);
+		return error_set(ERR_INPUT, "%s: tensor \"%s\" is missing; is it of another model?",
+		                 s->path, name);
 	if (e->type != SAFETENSORS_F32 || e->count != t->count)
-		return error_set(ERR_INPUT, "%s: tensor \"%s\" has %llu numbers of type %s, expected %zu of F32; is it of another model?",
-		                 s->path, name, (unsigned long long)e->count, safetensors_type_name(e->type), t->count);
+		return error_set(ERR_INPUT,
+		                 "%s: tensor \"%s\" has %llu numbers of type %s, expected %zu of "
+		                 "F32; is it of another model?",
+		                 s->path, name, (unsigned long long)e->count,
+		                 safetensors_type_name(e->type), t->count);
 	TRY(safetensors_read(s, e, out));
 	for (size_t i = 0; i < t->count; i++)
 		if (!isfinite(out[i]) || out[i] < low)
-			return error_set(ERR_INPUT, "%s: tensor \"%s\"[%zu] is %g, which no moment can be", s->path, name, i,
-			                 (double)out[i]);
+			return error_set(ERR_INPUT,
+			                 "%s: tensor \"%s\"[%zu] is %g, which no moment can be",
+			                 s->path, name, i, (double)out[i]);
 	return OK;
 }
 
 static int load_moments(struct optimizer *o, const struct weights *w, const struct safetensors *s)
 {
 	if (s->n != 2 * (size_t)w->n_tensors)
-		return error_set(ERR_INPUT, "%s: %zu tensors, expected %d; is it of another model?", s->path, s->n, 2 * w->n_tensors);
+		return error_set(ERR_INPUT, "%s: %zu tensors, expected %d; is it of another model?",
+		                 s->path, s->n, 2 * w->n_tensors);
 	for (int i = 0; i < w->n_tensors; i++) {
 		TRY(load_moment(s, &w->tensors[i], 'm', o->m + w->tensors[i].offset));
 		TRY(load_moment(s, &w->tensors[i], 'v', o->v + w->tensors[i].offset));

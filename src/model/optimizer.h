@@ -7,13 +7,15 @@
  *     w  <- w (1 - rate * decay)       matrices only, not the gains of norms
  *     w  <- w - rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
  *
- * t counts the updates from 1. The order of operations is torch's, in f32; the factors that are the same for all weights are computed in double.
+ * t counts the updates from 1. The order of operations is torch's, in f32; the factors that are the
+ * same for all weights are computed in double.
  *
- * A gradient whose norm is not finite (or too large for v to hold its square) changes nothing: the step is skipped and reported, so
- * no NaN reaches the weights.
+ * A gradient whose norm is not finite (or too large for v to hold its square) changes nothing: the
+ * step is skipped and reported, so no NaN reaches the weights.
  *
- * Exact for any number of threads: each tensor is cut into blocks of OPTIMIZER_BLOCK weights from its own start; a block's
- * squares are summed in double in 16 lanes, blocks in order, then tensors in order. The update is element by element. */
+ * Exact for any number of threads: each tensor is cut into blocks of OPTIMIZER_BLOCK weights from
+ * its own start; a block's squares are summed in double in 16 lanes, blocks in order, then tensors
+ * in order. The update is element by element. */
 #ifndef MODEL_OPTIMIZER_H
 #define MODEL_OPTIMIZER_H
 
@@ -32,9 +34,10 @@ struct optimizer_options { /* zero is not a default: start from optimizer_defaul
 struct optimizer_block;
 struct optimizer {
 	struct optimizer_options options;
-	size_t                   n;     /* floats of the weights */
-	float                   *m, *v; /* [n] each, one block of memory, owned; at the offsets of the weights */
-	uint64_t                 step;  /* updates done; a checkpoint keeps it */
+	size_t                   n; /* floats of the weights */
+	/* [n] each, one block of memory, owned; at the offsets of the weights */
+	float   *m, *v;
+	uint64_t step; /* updates done; a checkpoint keeps it */
 
 	struct optimizer_block *blocks; /* [n_blocks] tensors in order */
 	double                 *sums;   /* [n_blocks] of squares */
@@ -46,7 +49,8 @@ struct optimizer_report {
 	int    skipped;   /* the norm was not finite: weights, moments and step are as they were */
 };
 
-struct optimizer_options optimizer_defaults(void); /* torch's, but no decay: 0.9, 0.999, 1e-8, 0; max_grad_norm 1 */
+/* torch's, but no decay: 0.9, 0.999, 1e-8, 0; max_grad_norm 1 */
+struct optimizer_options optimizer_defaults(void);
 
 int    optimizer_new(const struct weights *w, const struct optimizer_options *o,
                      struct optimizer *out); /* ERR_INPUT for options out of range */
@@ -54,10 +58,12 @@ void   optimizer_free(struct optimizer *o);
 size_t optimizer_bytes(const struct weights *w); /* of the moments, for the memory bill */
 
 /* Updates w->data from the gradient [n], which is not changed. Allocates nothing. */
-void optimizer_step(struct optimizer *o, struct weights *w, const float *gradient, double learning_rate, struct optimizer_report *report);
+void optimizer_step(struct optimizer *o, struct weights *w, const float *gradient,
+                    double learning_rate, struct optimizer_report *report);
 
-/* The moments as "m.<tensor>" and "v.<tensor>", F32, bit for bit. `step` is the caller's to keep. Loading refuses a file that is of
- * another model or holds a number that no moment can be; the optimizer is then as it was, or partly overwritten: free it. */
+/* The moments as "m.<tensor>" and "v.<tensor>", F32, bit for bit. `step` is the caller's to keep.
+ * Loading refuses a file that is of another model or holds a number that no moment can be; the
+ * optimizer is then as it was, or partly overwritten: free it. */
 int optimizer_save(const struct optimizer *o, const struct weights *w, const char *path);
 int optimizer_load(struct optimizer *o, const struct weights *w, const char *path);
 

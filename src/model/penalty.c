@@ -2,8 +2,8 @@
 
 int penalty_any(const struct penalty *p)
 {
-	return (p->repetition != 0 && p->repetition != 1) || p->ngram || p->min_length || p->min_new_tokens || p->suppress.n ||
-	       p->begin.n || p->n_words;
+	return (p->repetition != 0 && p->repetition != 1) || p->ngram || p->min_length ||
+	       p->min_new_tokens || p->suppress.n || p->begin.n || p->n_words;
 }
 
 static int length(const struct penalty_text *t)
@@ -67,7 +67,8 @@ static void bad_word(const struct penalty_list *word, const struct penalty_text 
 	never(&word->id[before], 1, V, z);
 }
 
-void penalty_apply(const struct penalty *p, const struct penalty_text *t, int V, float *z, struct candidate *scratch)
+void penalty_apply(const struct penalty *p, const struct penalty_text *t, int V, float *z,
+                   struct candidate *scratch)
 {
 	if (p->repetition != 0 && p->repetition != 1)
 		repetition((float)p->repetition, t, z, scratch);
@@ -88,8 +89,9 @@ void penalty_print(const struct penalty *p, struct text *out)
 		const char *name;
 		int         value;
 	} counts[] = {
-	        {"no_repeat_ngram_size", p->ngram},    {"bad_words_ids", p->n_words},      {"min_length", p->min_length},
-	        {"min_new_tokens", p->min_new_tokens}, {"suppress_tokens", p->suppress.n}, {"begin_suppress_tokens", p->begin.n},
+	        {"no_repeat_ngram_size", p->ngram}, {"bad_words_ids", p->n_words},
+	        {"min_length", p->min_length},      {"min_new_tokens", p->min_new_tokens},
+	        {"suppress_tokens", p->suppress.n}, {"begin_suppress_tokens", p->begin.n},
 	};
 
 	if (p->repetition != 0 && p->repetition != 1)

@@ -1,17 +1,23 @@
-/* penalty.h - what a generation_config.json does to a row of logits z before a token is drawn, as the logits processors of transformers 5.24 do it.
+/* penalty.h - what a generation_config.json does to a row of logits z before a token is drawn, as
+ * the logits processors of transformers 5.24 do it.
  *
- *     text = prompt, then what the model wrote so far; n = number of its tokens; c = tokens of the completion
+ *     text = prompt, then what the model wrote so far; n = number of its tokens; c = tokens of the
+ *     completion
  *
- *     repetition_penalty p     z[v] = z[v] < 0 ? z[v] * p : z[v] / p          for each v of the text, once (arXiv:1909.05858)
- *     no_repeat_ngram_size g   z[v] = -inf    where the last g - 1 tokens and v stand together in the text already
- *     bad_words_ids            z[v] = -inf    where v would complete one of the words; a word that is an end alone does not count
+ *     repetition_penalty p     z[v] = z[v] < 0 ? z[v] * p : z[v] / p          for each v of the
+ *                              text, once (arXiv:1909.05858)
+ *     no_repeat_ngram_size g   z[v] = -inf    where the last g - 1 tokens and v stand together in
+ *                                             the text already
+ *     bad_words_ids            z[v] = -inf    where v would complete one of the words; a word that
+ *                                             is an end alone does not count
  *     min_length m             z[end] = -inf  while n < m
  *     min_new_tokens m         z[end] = -inf  while c < m
  *     suppress_tokens          z[v] = -inf    for each v of the list
  *     begin_suppress_tokens    the same for the first token
  *
- * in this order. -inf is PENALTY_NEVER here, so that entropies stay finite. The row is another one than the model's, so what is trained must not
- * be sampled with it: hone generate and hone eval apply it, training says by name what it leaves out. */
+ * in this order. -inf is PENALTY_NEVER here, so that entropies stay finite. The row is another one
+ * than the model's, so what is trained must not be sampled with it: hone generate and hone eval
+ * apply it, training says by name what it leaves out. */
 #ifndef MODEL_PENALTY_H
 #define MODEL_PENALTY_H
 
@@ -42,9 +48,11 @@ struct penalty_text {
 int penalty_any(const struct penalty *p);
 
 /* Changes z [V] in place; scratch [V]. */
-void penalty_apply(const struct penalty *p, const struct penalty_text *text, int V, float *z, struct candidate *scratch);
+void penalty_apply(const struct penalty *p, const struct penalty_text *text, int V, float *z,
+                   struct candidate *scratch);
 
-/* Adds ", repetition_penalty 1.1, no_repeat_ngram_size 3": what is applied, by name; nothing when nothing is. */
+/* Adds ", repetition_penalty 1.1, no_repeat_ngram_size 3": what is applied, by name; nothing when
+ * nothing is. */
 void penalty_print(const struct penalty *p, struct text *out);
 
 #endif

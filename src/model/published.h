@@ -1,5 +1,6 @@
-/* published.h - the shapes of some published models, as their config.json and generation_config.json say them, for random models of a real
- * size (`hone init --like`) and for measurements.
+/* published.h - the shapes of some published models, as their config.json and
+ * generation_config.json say them, for random models of a real size (`hone init --like`) and for
+ * measurements.
  *
  *     SmolLM2-135M     llama     134,515,008 weights      arXiv:2502.02737
  *     Qwen2.5-0.5B     qwen2     494,032,768              arXiv:2412.15115

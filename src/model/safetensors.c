@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensor data are little-endian and read as they are");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "tensor data are little-endian and read as they are");
 
 enum {
 	LENGTH_BYTES = 8,
@@ -21,12 +22,15 @@ static const struct {
 	const char *name;
 	unsigned    bytes;
 } types[SAFETENSORS_TYPES] = {
-        [SAFETENSORS_F32] = {"F32", 4},         [SAFETENSORS_BF16] = {"BF16", 2},       [SAFETENSORS_F16] = {"F16", 2},
-        [SAFETENSORS_F64] = {"F64", 8},         [SAFETENSORS_F8_E4M3] = {"F8_E4M3", 1}, [SAFETENSORS_F8_E5M2] = {"F8_E5M2", 1},
-        [SAFETENSORS_F8_E8M0] = {"F8_E8M0", 1}, [SAFETENSORS_C64] = {"C64", 8},         [SAFETENSORS_I64] = {"I64", 8},
-        [SAFETENSORS_I32] = {"I32", 4},         [SAFETENSORS_I16] = {"I16", 2},         [SAFETENSORS_I8] = {"I8", 1},
-        [SAFETENSORS_U64] = {"U64", 8},         [SAFETENSORS_U32] = {"U32", 4},         [SAFETENSORS_U16] = {"U16", 2},
-        [SAFETENSORS_U8] = {"U8", 1},           [SAFETENSORS_BOOL] = {"BOOL", 1},
+        [SAFETENSORS_F32] = {"F32", 4},         [SAFETENSORS_BF16] = {"BF16", 2},
+        [SAFETENSORS_F16] = {"F16", 2},         [SAFETENSORS_F64] = {"F64", 8},
+        [SAFETENSORS_F8_E4M3] = {"F8_E4M3", 1}, [SAFETENSORS_F8_E5M2] = {"F8_E5M2", 1},
+        [SAFETENSORS_F8_E8M0] = {"F8_E8M0", 1}, [SAFETENSORS_C64] = {"C64", 8},
+        [SAFETENSORS_I64] = {"I64", 8},         [SAFETENSORS_I32] = {"I32", 4},
+        [SAFETENSORS_I16] = {"I16", 2},         [SAFETENSORS_I8] = {"I8", 1},
+        [SAFETENSORS_U64] = {"U64", 8},         [SAFETENSORS_U32] = {"U32", 4},
+        [SAFETENSORS_U16] = {"U16", 2},         [SAFETENSORS_U8] = {"U8", 1},
+        [SAFETENSORS_BOOL] = {"BOOL", 1},
 };
 
 const char *safetensors_type_name(enum safetensors_type type)
@@ -58,7 +62,8 @@ static int is_finite(float x)
 /* u / 2^shift to the nearest whole number, ties to even; 0 < shift < 32 */
 static uint32_t shift_to_nearest(uint32_t u, int shift)
 {
-	uint32_t half = (uint32_t)1 << (shift - 1), rest = u & ((half << 1) - 1), whole = u >> shift;
+	uint32_t half = (uint32_t)1 << (shift - 1), rest = u & ((half << 1) - 1),
+	         whole = u >> shift;
 
 	return whole + (rest > half || (rest == half && (whole & 1)));
 }
@@ -101,11 +106,13 @@ uint16_t float_to_f16(float x)
 		return (uint16_t)(sign | 0x7e00);
 	if (exponent >= 31)
 		return (uint16_t)(sign | 0x7c00);
-	if (exponent > 0) /* a carry out of the fraction moves the exponent, up to infinity, as it should */
+	/* a carry out of the fraction moves the exponent, up to infinity, as it should */
+	if (exponent > 0)
 		return (uint16_t)(sign | shift_to_nearest(magnitude - ((uint32_t)112 << 23), 13));
 	if (exponent < -10)
 		return (uint16_t)sign;
-	return (uint16_t)(sign | shift_to_nearest((magnitude & 0x7fffff) | 0x800000, 14 - exponent));
+	return (uint16_t)(sign |
+	                  shift_to_nearest((magnitude & 0x7fffff) | 0x800000, 14 - exponent));
 }
 
 /* ---- the header ---- */
@@ -143,8 +150,12 @@ static int parse_metadata(const json_t *metadata)
 		return OK;
 	if (!json_is_object(metadata))
 		return error_set(ERR_INPUT, "__metadata__ is not an object");
-	json_object_foreach((json_t *)(uintptr_t)metadata, key, value) if (!json_is_string(value)) return error_set(
-	        ERR_INPUT, "__metadata__: the value of \"%.96s\" is not a string", key);
+	json_object_foreach(
+	        (json_t *)(uintptr_t)metadata, key,
+	        value) if (!json_is_string(value)) return error_set(ERR_INPUT,
+	                                                            "__metadata__: the value of "
+	                                                            "\"%.96s\" is not a string",
+	                                                            key);
 	return OK;
 }
 
@@ -184,7 +195,8 @@ static int parse_dims(const json_t *o, struct arena *a, struct safetensors_entry
 	for (size_t i = 0; i < n; i++) {
 		TRY(parse_whole(json_array_get(list, i), "\"shape\"", &dims[i]));
 		if (__builtin_mul_overflow(e->count, dims[i], &e->count))
-			return error_set(ERR_INPUT, "the product of its shape does not fit into 64 bits");
+			return error_set(ERR_INPUT,
+			                 "the product of its shape does not fit into 64 bits");
 	}
 	e->n_dims = (int)n;
 	e->dims = dims;
@@ -202,13 +214,18 @@ static int parse_offsets(const json_t *o, struct safetensors_entry *e)
 	TRY(parse_whole(json_array_get(list, 1), "\"data_offsets\"", &e->end));
 	if (e->begin > e->end)
 		return error_set(ERR_INPUT, "its data end before they begin");
-	if (__builtin_mul_overflow(e->count, (uint64_t)types[e->type].bytes, &bytes) || bytes != e->end - e->begin)
-		return error_set(ERR_INPUT, "its data have %llu bytes, its shape wants %llu numbers of type %s",
-		                 (unsigned long long)(e->end - e->begin), (unsigned long long)e->count, types[e->type].name);
+	if (__builtin_mul_overflow(e->count, (uint64_t)types[e->type].bytes, &bytes) ||
+	    bytes != e->end - e->begin)
+		return error_set(
+		        ERR_INPUT,
+		        "its data have %llu bytes, its shape wants %llu numbers of type %s",
+		        (unsigned long long)(e->end - e->begin), (unsigned long long)e->count,
+		        types[e->type].name);
 	return OK;
 }
 
-static int parse_entry(const char *name, const json_t *o, struct arena *a, struct safetensors_entry *e)
+static int parse_entry(const char *name, const json_t *o, struct arena *a,
+                       struct safetensors_entry *e)
 {
 	if (!json_is_object(o))
 		return error_set(ERR_INPUT, "its entry is not an object");
@@ -249,7 +266,8 @@ static int compare_places(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* Sorts the entries by place; each must begin where the one before it ends, the last one end with the file. */
+/* Sorts the entries by place; each must begin where the one before it ends, the last one end with
+ * the file. */
 static int check_cover(struct safetensors *s, uint64_t data_bytes)
 {
 	uint64_t at = 0;
@@ -258,14 +276,18 @@ static int check_cover(struct safetensors *s, uint64_t data_bytes)
 	for (size_t i = 0; i < s->n; i++) {
 		const struct safetensors_entry *e = &s->entries[i];
 		if (e->begin != at)
-			return error_set(ERR_INPUT, "tensor \"%.96s\": its data begin at %llu, %s at %llu", e->name,
-			                 (unsigned long long)e->begin,
-			                 e->begin < at ? "inside a tensor that ends" : "behind a hole that begins", (unsigned long long)at);
+			return error_set(ERR_INPUT,
+			                 "tensor \"%.96s\": its data begin at %llu, %s at %llu",
+			                 e->name, (unsigned long long)e->begin,
+			                 e->begin < at ? "inside a tensor that ends"
+			                               : "behind a hole that begins",
+			                 (unsigned long long)at);
 		at = e->end;
 	}
 	if (at != data_bytes)
-		return error_set(ERR_INPUT, "the tensors take %llu bytes, the file holds %llu; is it cut off?", (unsigned long long)at,
-		                 (unsigned long long)data_bytes);
+		return error_set(ERR_INPUT,
+		                 "the tensors take %llu bytes, the file holds %llu; is it cut off?",
+		                 (unsigned long long)at, (unsigned long long)data_bytes);
 	return OK;
 }
 
@@ -275,7 +297,8 @@ static int parse_header(struct safetensors *s, const char *text, size_t n, uint6
 	int     status;
 
 	if (text[0] != '{' || minus_outside_strings(text, n))
-		return error_set(ERR_INPUT, "the header is not what a safetensors file has; is this another kind of file?");
+		return error_set(ERR_INPUT, "the header is not what a safetensors file has; is "
+		                            "this another kind of file?");
 	TRY(json_parse("header", text, n, &header));
 	status = parse_members(s, header);
 	json_decref(header);
@@ -301,11 +324,15 @@ static int safetensors_read_header(struct safetensors *s)
 
 	TRY(file_open(s->path, &s->fd, &size));
 	if (size < LENGTH_BYTES)
-		return error_set(ERR_INPUT, "%s: %llu bytes are too few for a safetensors file; is it cut off?", s->path,
-		                 (unsigned long long)size);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: %llu bytes are too few for a safetensors file; is it cut off?",
+		        s->path, (unsigned long long)size);
 	TRY(read_at(s, 0, &n, sizeof n));
 	if (n == 0 || n > HEADER_MAX || n > size - LENGTH_BYTES)
-		return error_set(ERR_INPUT, "%s: a header of %llu bytes in a file of %llu; is it cut off, or another kind of file?",
+		return error_set(ERR_INPUT,
+		                 "%s: a header of %llu bytes in a file of %llu; is it cut off, or "
+		                 "another kind of file?",
 		                 s->path, (unsigned long long)n, (unsigned long long)size);
 	text = mem_alloc(n, 1, s->path);
 	if (!text)
@@ -347,7 +374,8 @@ const struct safetensors_entry *safetensors_find(const struct safetensors *s, co
 	return NULL;
 }
 
-static int read_16_bits(const struct safetensors *s, const struct safetensors_entry *e, float (*convert)(uint16_t), float *out)
+static int read_16_bits(const struct safetensors *s, const struct safetensors_entry *e,
+                        float (*convert)(uint16_t), float                           *out)
 {
 	uint16_t block[BLOCK];
 
@@ -370,8 +398,10 @@ int safetensors_read(const struct safetensors *s, const struct safetensors_entry
 	case SAFETENSORS_F16:
 		return read_16_bits(s, e, float_from_f16, out);
 	default:
-		return error_set(ERR_INPUT, "%s: tensor \"%.96s\" has type %s; convert the model to F32, BF16 or F16", s->path, e->name,
-		                 types[e->type].name);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: tensor \"%.96s\" has type %s; convert the model to F32, BF16 or F16",
+		        s->path, e->name, types[e->type].name);
 	}
 }
 
@@ -393,7 +423,8 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static void format_header(struct text *t, enum safetensors_type type, const struct safetensors_item *items, size_t n)
+static void format_header(struct text *t, enum safetensors_type type,
+                          const struct safetensors_item *items, size_t n)
 {
 	uint64_t at = 0;
 
@@ -405,7 +436,8 @@ static void format_header(struct text *t, enum safetensors_type type, const stru
 		text_print(t, ":{\"dtype\":\"%s\",\"shape\":[", types[type].name);
 		for (int d = 0; d < items[i].n_dims; d++)
 			text_print(t, "%s%llu", d ? "," : "", (unsigned long long)items[i].dims[d]);
-		text_print(t, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at, (unsigned long long)end);
+		text_print(t, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at,
+		           (unsigned long long)end);
 		at = end;
 	}
 	text_add(t, "}", 1);
@@ -413,7 +445,8 @@ static void format_header(struct text *t, enum safetensors_type type, const stru
 		text_add(t, " ", 1);
 }
 
-static int write_header(struct file_out *f, enum safetensors_type type, const struct safetensors_item *items, size_t n)
+static int write_header(struct file_out *f, enum safetensors_type type,
+                        const struct safetensors_item *items, size_t n)
 {
 	struct text t = {0};
 	uint64_t    length;
@@ -430,7 +463,8 @@ static int write_header(struct file_out *f, enum safetensors_type type, const st
 	return status;
 }
 
-static int write_16_bits(struct file_out *f, enum safetensors_type type, const struct safetensors_item *item)
+static int write_16_bits(struct file_out *f, enum safetensors_type type,
+                         const struct safetensors_item *item)
 {
 	uint16_t (*to)(float) = type == SAFETENSORS_BF16 ? float_to_bf16 : float_to_f16;
 	float (*from)(uint16_t) = type == SAFETENSORS_BF16 ? float_from_bf16 : float_from_f16;
@@ -443,27 +477,34 @@ static int write_16_bits(struct file_out *f, enum safetensors_type type, const s
 			float x = item->data[first + i];
 			block[i] = to(x);
 			if (is_finite(x) && !is_finite(from(block[i])))
-				return error_set(ERR_INPUT, "%s: tensor \"%.96s\"[%llu] is %g, too large for %s; write F32 instead",
-				                 f->path, item->name, (unsigned long long)(first + i), (double)x, types[type].name);
+				return error_set(ERR_INPUT,
+				                 "%s: tensor \"%.96s\"[%llu] is %g, too large for "
+				                 "%s; write F32 instead",
+				                 f->path, item->name,
+				                 (unsigned long long)(first + i), (double)x,
+				                 types[type].name);
 		}
 		TRY(file_add(f, block, 2 * n));
 	}
 	return OK;
 }
 
-static int safetensors_write_all(struct file_out *f, enum safetensors_type type, const struct safetensors_item *items, size_t n)
+static int safetensors_write_all(struct file_out *f, enum safetensors_type type,
+                                 const struct safetensors_item *items, size_t n)
 {
 	TRY(write_header(f, type, items, n));
 	for (size_t i = 0; i < n; i++) {
 		if (type == SAFETENSORS_F32)
-			TRY(file_add(f, items[i].data, (size_t)item_count(&items[i]) * sizeof *items[i].data));
+			TRY(file_add(f, items[i].data,
+			             (size_t)item_count(&items[i]) * sizeof *items[i].data));
 		else
 			TRY(write_16_bits(f, type, &items[i]));
 	}
 	return OK;
 }
 
-int safetensors_write(const char *path, enum safetensors_type type, struct safetensors_item *items, size_t n)
+int safetensors_write(const char *path, enum safetensors_type type, struct safetensors_item *items,
+                      size_t n)
 {
 	struct file_out f;
 

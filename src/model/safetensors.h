@@ -1,14 +1,18 @@
-/* safetensors.h - one file of named tensors, read with suspicion and written with the same bytes every time.
+/* safetensors.h - one file of named tensors, read with suspicion and written with the same bytes
+ * every time.
  *
  *     8 bytes   n, little-endian
- *     n bytes   JSON: {"__metadata__": {"key": "text"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
+ *     n bytes   JSON: {"__metadata__": {"key": "text"}, "name": {"dtype": "F32", "shape": [2, 3],
+ *               "data_offsets": [0, 24]}, ...}
  *     the rest  the data; offsets count from its first byte
  *
- * safetensors_open checks every rule of the format before anything is used: the length lies inside the file, the header is one JSON object
- * without a key twice, a shape is a list of whole numbers whose product times the size of the type is the size of the data, and
- * the tensors cover the data with neither a hole nor an overlap. Tensor data are read from the file when they are asked for.
+ * safetensors_open checks every rule of the format before anything is used: the length lies inside
+ * the file, the header is one JSON object without a key twice, a shape is a list of whole numbers
+ * whose product times the size of the type is the size of the data, and the tensors cover the data
+ * with neither a hole nor an overlap. Tensor data are read from the file when they are asked for.
  *
- * Numbers are converted by their bits: BF16 and F16 to f32 exactly, f32 to BF16 and F16 to the nearest, ties to even. */
+ * Numbers are converted by their bits: BF16 and F16 to f32 exactly, f32 to BF16 and F16 to the
+ * nearest, ties to even. */
 #ifndef MODEL_SAFETENSORS_H
 #define MODEL_SAFETENSORS_H
 
@@ -60,10 +64,12 @@ struct safetensors {
 	struct arena              arena; /* holds all of the above */
 };
 
-int  safetensors_open(const char *path, struct safetensors *out); /* *out needs no close after an error */
+/* *out needs no close after an error */
+int  safetensors_open(const char *path, struct safetensors *out);
 void safetensors_close(struct safetensors *s);
 
-const struct safetensors_entry *safetensors_find(const struct safetensors *s, const char *name); /* or NULL */
+/* or NULL */
+const struct safetensors_entry *safetensors_find(const struct safetensors *s, const char *name);
 
 /* Writes e->count floats to out. ERR_INPUT for a type that is not F32, BF16 or F16. */
 int safetensors_read(const struct safetensors *s, const struct safetensors_entry *e, float *out);
@@ -79,9 +85,11 @@ struct safetensors_item {
 	const float *data; /* [product of dims] borrowed */
 };
 
-/* Sorts the items by name and writes them as `type` (F32, BF16, F16), under a temporary name until all is on disk. Data go out in small pieces:
- * no second copy of a tensor is made. A finite number that `type` cannot hold is an error naming tensor and index. */
-int safetensors_write(const char *path, enum safetensors_type type, struct safetensors_item *items, size_t n);
+/* Sorts the items by name and writes them as `type` (F32, BF16, F16), under a temporary name until
+ * all is on disk. Data go out in small pieces: no second copy of a tensor is made. A finite number
+ * that `type` cannot hold is an error naming tensor and index. */
+int safetensors_write(const char *path, enum safetensors_type type, struct safetensors_item *items,
+                      size_t n);
 
 /* ---- numbers ---- */
 

@@ -25,9 +25,11 @@ static int by_falling_p(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* The candidates that may survive the filters, sorted. A token with p below (1 - top_p) / V cannot belong to the nucleus: all such
- * tokens together weigh less than 1 - top_p. So the sort sees few tokens even of a large vocabulary. */
-static int candidates_sorted(const struct sampling *s, const float *z, int V, float lse, struct candidate *c)
+/* The candidates that may survive the filters, sorted. A token with p below (1 - top_p) / V cannot
+ * belong to the nucleus: all such tokens together weigh less than 1 - top_p. So the sort sees few
+ * tokens even of a large vocabulary. */
+static int candidates_sorted(const struct sampling *s, const float *z, int V, float lse,
+                             struct candidate *c)
 {
 	float inverse = 1 / s->temperature, bound = 0, largest = 0;
 	int   n = 0;
@@ -86,7 +88,8 @@ static int draw_kept(const struct candidate *c, int n, float u)
 	return c[n - 1].id;
 }
 
-/* The whole distribution, by id. The sum of all p is 1 up to rounding; a u beyond it takes the last token with p > 0. */
+/* The whole distribution, by id. The sum of all p is 1 up to rounding; a u beyond it takes the last
+ * token with p > 0. */
 static int draw_all(const float *z, int V, float inverse, float lse, float u, struct candidate *c)
 {
 	double sum = 0;
@@ -104,7 +107,8 @@ static int draw_all(const float *z, int V, float inverse, float lse, float u, st
 	return last;
 }
 
-void sampling_draw(const struct sampling *s, const float *z, int V, float u, struct candidate *scratch, struct sampled *out)
+void sampling_draw(const struct sampling *s, const float *z, int V, float u,
+                   struct candidate *scratch, struct sampled *out)
 {
 	int   filtered = s->top_k > 0 || s->top_p < 1 || s->min_p > 0;
 	float inverse = s->temperature > 0 ? 1 / s->temperature : 1, lse;

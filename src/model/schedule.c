@@ -39,8 +39,11 @@ static double decay_cosine_to_min(double p, double m)
 }
 
 static const struct schedule_row rows[] = {
-        {"constant", 0, decay_none}, {"constant_with_warmup", 1, decay_none},        {"linear", 1, decay_linear},
-        {"cosine", 1, decay_cosine}, {"cosine_with_min_lr", 1, decay_cosine_to_min},
+        {"constant", 0, decay_none},
+        {"constant_with_warmup", 1, decay_none},
+        {"linear", 1, decay_linear},
+        {"cosine", 1, decay_cosine},
+        {"cosine_with_min_lr", 1, decay_cosine_to_min},
 };
 
 static const struct schedule_row *row_find(const char *name)
@@ -62,19 +65,28 @@ int schedule_new(const struct schedule_options *o, struct schedule *out)
 
 	if (!row)
 		return error_set(ERR_INPUT,
-		                 "the schedule \"%s\" is not known: constant, constant_with_warmup, linear, cosine, cosine_with_min_lr",
+		                 "the schedule \"%s\" is not known: constant, "
+		                 "constant_with_warmup, linear, cosine, cosine_with_min_lr",
 		                 o->name);
 	if (!(o->learning_rate >= 0 && isfinite(o->learning_rate)))
-		return error_set(ERR_INPUT, "a learning rate of %g is not a positive number", o->learning_rate);
+		return error_set(ERR_INPUT, "a learning rate of %g is not a positive number",
+		                 o->learning_rate);
 	if (!schedule_is_share(o->warmup_ratio) || !schedule_is_share(o->min_lr_rate))
-		return error_set(ERR_INPUT, "the warm-up ratio (%g) and the rate at the end (%g) must lie in 0 .. 1", o->warmup_ratio,
-		                 o->min_lr_rate);
+		return error_set(
+		        ERR_INPUT,
+		        "the warm-up ratio (%g) and the rate at the end (%g) must lie in 0 .. 1",
+		        o->warmup_ratio, o->min_lr_rate);
 	if (o->warmup_steps < 0 || o->total_steps < 0)
-		return error_set(ERR_INPUT, "a schedule of %lld steps with %lld of warm-up", (long long)o->total_steps,
-		                 (long long)o->warmup_steps);
-	*out = (struct schedule){.row = row, .peak = o->learning_rate, .min_lr_rate = o->min_lr_rate, .total = o->total_steps};
+		return error_set(ERR_INPUT, "a schedule of %lld steps with %lld of warm-up",
+		                 (long long)o->total_steps, (long long)o->warmup_steps);
+	*out = (struct schedule){.row = row,
+	                         .peak = o->learning_rate,
+	                         .min_lr_rate = o->min_lr_rate,
+	                         .total = o->total_steps};
 	if (row->warms_up)
-		out->warmup = o->warmup_steps ? o->warmup_steps : (int64_t)ceil(o->warmup_ratio * (double)o->total_steps);
+		out->warmup = o->warmup_steps
+		                      ? o->warmup_steps
+		                      : (int64_t)ceil(o->warmup_ratio * (double)o->total_steps);
 	return OK;
 }
 
@@ -93,6 +105,6 @@ int schedule_same(const struct schedule *a, const struct schedule *b)
 {
 	int ends = a->row->decay != decay_none;
 
-	return a->row == b->row && a->peak == b->peak && a->warmup == b->warmup && a->min_lr_rate == b->min_lr_rate &&
-	       (!ends || a->total == b->total);
+	return a->row == b->row && a->peak == b->peak && a->warmup == b->warmup &&
+	       a->min_lr_rate == b->min_lr_rate && (!ends || a->total == b->total);
 }

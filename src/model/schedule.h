@@ -9,10 +9,12 @@
  *     constant               1
  *     constant_with_warmup   1
  *     linear                 1 - p
- *     cosine                 (1 + cos(pi p)) / 2               SGDR (arXiv:1608.03983) without restarts
+ *     cosine                 (1 + cos(pi p)) / 2               SGDR (arXiv:1608.03983) without
+ *                                                              restarts
  *     cosine_with_min_lr     m + (1 - m) (1 + cos(pi p)) / 2   m = min_lr_rate
  *
- * Names and values as in transformers' get_scheduler; so the first step of a warm-up has rate 0. Adding one = one row in schedule.c. */
+ * Names and values as in transformers' get_scheduler; so the first step of a warm-up has rate 0.
+ * Adding one = one row in schedule.c. */
 #ifndef MODEL_SCHEDULE_H
 #define MODEL_SCHEDULE_H
 
@@ -37,6 +39,7 @@ struct schedule {
 /* ERR_INPUT for an unknown name (the message lists the known ones) and for values out of range. */
 int    schedule_new(const struct schedule_options *o, struct schedule *out);
 double schedule_at(const struct schedule *s, int64_t step);
-int    schedule_same(const struct schedule *a, const struct schedule *b); /* the same rate at every step */
+/* the same rate at every step */
+int schedule_same(const struct schedule *a, const struct schedule *b);
 
 #endif

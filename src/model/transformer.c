@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Products and what stands between them go through in chunks of rows, which bounds the scratch and keeps it near the cores. */
+/* Products and what stands between them go through in chunks of rows, which bounds the scratch and
+ * keeps it near the cores. */
 enum { CHUNK_ROWS = 512 };
 
 /* ---- the model ---- */
@@ -23,7 +24,8 @@ size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for
 	weights_products(s, p);
 	for (int i = 0; i < LAYER_PRODUCTS; i++)
 		per_layer += matmul_weight_bytes(mm, p[i].n_out, p[i].n_in, for_backward);
-	return (weights_count(s) + (size_t)s->n_positions * (size_t)s->head_width) * sizeof(float) + (size_t)s->n_layers * per_layer +
+	return (weights_count(s) + (size_t)s->n_positions * (size_t)s->head_width) * sizeof(float) +
+	       (size_t)s->n_layers * per_layer +
 	       matmul_weight_bytes(mm, s->n_vocab, s->width, for_backward);
 }
 
@@ -43,7 +45,8 @@ static int make_parts(struct model *m)
 	float                     frequency[HEAD_WIDTH_MAX / 2];
 
 	m->layers = mem_alloc((size_t)s->n_layers, sizeof *m->layers, "the layers of the model");
-	m->rope = mem_alloc((size_t)s->n_positions * (size_t)s->head_width, sizeof(float), "the table of rotary positions");
+	m->rope = mem_alloc((size_t)s->n_positions * (size_t)s->head_width, sizeof(float),
+	                    "the table of rotary positions");
 	if (!m->layers || !m->rope)
 		return ERR_INPUT;
 	rope_frequencies(s, frequency);
@@ -64,7 +67,8 @@ int model_new(struct weights *w, struct matmul *mm, int for_backward, struct mod
 	*m = (struct model){.weights = *w, .mm = mm, .for_backward = for_backward};
 	status = make_parts(m);
 	if (status != OK) {
-		m->weights = (struct weights){.shape = w->shape}; /* the rest stays with the caller */
+		/* the rest stays with the caller */
+		m->weights = (struct weights){.shape = w->shape};
 		model_free(m);
 		return status;
 	}
@@ -274,11 +278,13 @@ static int check_batch(const struct model *m, const struct batch *b)
 	for (int t = 0; t < b->n_tokens; t++) {
 		if (b->token[t] < 0 || b->token[t] >= s->n_vocab)
 			return error_set(ERR_INPUT,
-			                 "token id %d is outside of the model's vocabulary of %d; is this the model's own tokenizer?",
+			                 "token id %d is outside of the model's vocabulary of %d; "
+			                 "is this the model's own tokenizer?",
 			                 b->token[t], s->n_vocab);
 		if (b->position[t] >= s->n_positions)
 			return error_set(ERR_INPUT,
-			                 "a text is longer than the %d positions that the model has (max_position_embeddings); shorten it",
+			                 "a text is longer than the %d positions that the model "
+			                 "has (max_position_embeddings); shorten it",
 			                 s->n_positions);
 	}
 	return OK;
@@ -305,14 +311,17 @@ static struct qknorm qk_norm(const struct model *m, int layer)
 }
 
 /* Y = X W^T, and what the adapter adds */
-static int product_forward(const struct transformer_forward *p, int layer, enum product which, int n, const float *X, float *Y)
+static int product_forward(const struct transformer_forward *p, int layer, enum product which,
+                           int n, const float *X, float *Y)
 {
 	TRY(matmul_forward(p->m->layers[layer][which], n, X, Y));
-	return p->m->adapter ? adapter_forward(p->m->adapter, layer, which, n, X, &p->adapter, Y) : OK;
+	return p->m->adapter ? adapter_forward(p->m->adapter, layer, which, n, X, &p->adapter, Y)
+	                     : OK;
 }
 
 /* qkv of n rows from row `at` on = h W^T, and what the kind does to it before it is rotated */
-static int project_qkv(const struct transformer_forward *p, int layer, int n, size_t at, const struct layer_state *s)
+static int project_qkv(const struct transformer_forward *p, int layer, int n, size_t at,
+                       const struct layer_state *s)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
 	struct qknorm             norm = qk_norm(p->m, layer);
@@ -321,29 +330,35 @@ static int project_qkv(const struct transformer_forward *p, int layer, int n, si
 
 	TRY(product_forward(p, layer, PRODUCT_QKV, n, p->h, qkv));
 	if (kind_has(shape, PART_QKV_BIAS))
-		bias_forward(n, (int)norm.stride, p->m->weights.data + p->m->weights.layers[layer].qkv_bias, qkv);
+		bias_forward(n, (int)norm.stride,
+		             p->m->weights.data + p->m->weights.layers[layer].qkv_bias, qkv);
 	if (kind_has(shape, PART_QK_NORM))
-		qknorm_forward(&norm, n, shape->norm_eps, qkv, p->keeps ? s->qk_raw + at * heads * (size_t)norm.E : NULL,
+		qknorm_forward(&norm, n, shape->norm_eps, qkv,
+		               p->keeps ? s->qk_raw + at * heads * (size_t)norm.E : NULL,
 		               p->keeps ? s->r_qk + at * heads : NULL);
 	return OK;
 }
 
 /* x_mid = x + attention(rmsnorm(x)) */
-static int forward_attention(const struct transformer_forward *p, int layer, const struct layer_state *s)
+static int forward_attention(const struct transformer_forward *p, int layer,
+                             const struct layer_state *s)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
-	int                       T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads, E = shape->head_width;
-	size_t                    qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
-	const float              *gain = p->m->weights.data + p->m->weights.layers[layer].norm_attn;
+	int T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads,
+	    E = shape->head_width;
+	size_t       qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
+	const float *gain = p->m->weights.data + p->m->weights.layers[layer].norm_attn;
 
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
 		n = chunk_rows(T - t);
-		rmsnorm_forward(n, D, s->x + at * (size_t)D, gain, shape->norm_eps, p->h, s->r_attn + at);
+		rmsnorm_forward(n, D, s->x + at * (size_t)D, gain, shape->norm_eps, p->h,
+		                s->r_attn + at);
 		TRY(project_qkv(p, layer, n, at, s));
 	}
 	rope_apply(T, H + K, E, qkv_row, p->b->position, p->m->rope, +1, s->qkv);
-	attention_forward(shape, p->b, s->qkv, p->cache, p->cache->n_layers == 1 ? 0 : layer, p->room, s->o, s->lse);
+	attention_forward(shape, p->b, s->qkv, p->cache, p->cache->n_layers == 1 ? 0 : layer,
+	                  p->room, s->o, s->lse);
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
 		n = chunk_rows(T - t);
@@ -354,7 +369,8 @@ static int forward_attention(const struct transformer_forward *p, int layer, con
 }
 
 /* x_out = x_mid + mlp(rmsnorm(x_mid)) */
-static int forward_mlp(const struct transformer_forward *p, int layer, const struct layer_state *s, float *x_out)
+static int forward_mlp(const struct transformer_forward *p, int layer, const struct layer_state *s,
+                       float *x_out)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
 	int                       T = p->b->n_tokens, D = shape->width, F = shape->ff_width;
@@ -364,7 +380,8 @@ static int forward_mlp(const struct transformer_forward *p, int layer, const str
 		size_t at = (size_t)t;
 		float *gate_up = s->gate_up + (p->keeps ? at * 2 * (size_t)F : 0);
 		n = chunk_rows(T - t);
-		rmsnorm_forward(n, D, s->x_mid + at * (size_t)D, gain, shape->norm_eps, p->h, s->r_mlp + at);
+		rmsnorm_forward(n, D, s->x_mid + at * (size_t)D, gain, shape->norm_eps, p->h,
+		                s->r_mlp + at);
 		TRY(product_forward(p, layer, PRODUCT_GATE_UP, n, p->h, gate_up));
 		swiglu_forward(n, F, gate_up, p->act);
 		TRY(product_forward(p, layer, PRODUCT_DOWN, n, p->act, p->y));
@@ -373,17 +390,21 @@ static int forward_mlp(const struct transformer_forward *p, int layer, const str
 	return OK;
 }
 
-/* The one state that all layers share when nothing is kept: the residual stream is updated in place. */
-static int scratch_state(const struct model_shape *s, int T, struct arena *a, struct layer_state *out)
+/* The one state that all layers share when nothing is kept: the residual stream is updated in
+ * place. */
+static int scratch_state(const struct model_shape *s, int T, struct arena *a,
+                         struct layer_state *out)
 {
-	size_t rows = (size_t)T, queries = (size_t)(s->n_heads * s->head_width), keys = (size_t)(s->n_kv_heads * s->head_width);
+	size_t rows = (size_t)T, queries = (size_t)(s->n_heads * s->head_width),
+	       keys = (size_t)(s->n_kv_heads * s->head_width);
 
 	out->x = out->x_mid = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
 	out->r_attn = out->r_mlp = arena_alloc(a, rows, sizeof(float));
 	out->qkv = arena_alloc(a, rows * (queries + 2 * keys), sizeof(float));
 	out->o = arena_alloc(a, rows * queries, sizeof(float));
 	out->lse = out->qk_raw = out->r_qk = NULL;
-	out->gate_up = arena_alloc(a, (size_t)chunk_rows(T) * 2 * (size_t)s->ff_width, sizeof(float));
+	out->gate_up =
+	        arena_alloc(a, (size_t)chunk_rows(T) * 2 * (size_t)s->ff_width, sizeof(float));
 	return out->x && out->r_attn && out->qkv && out->o && out->gate_up ? OK : ERR_INPUT;
 }
 
@@ -401,7 +422,8 @@ static int forward_scratch(struct transformer_forward *p, struct arena *a)
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 0, a, &p->adapter) : OK;
 }
 
-static int forward_layers(struct transformer_forward *p, struct tape *tape, struct arena *a, float *hidden)
+static int forward_layers(struct transformer_forward *p, struct tape *tape, struct arena *a,
+                          float *hidden)
 {
 	const struct weights     *w = &p->m->weights;
 	const struct model_shape *s = &w->shape;
@@ -421,11 +443,13 @@ static int forward_layers(struct transformer_forward *p, struct tape *tape, stru
 		TRY(forward_attention(p, i, state));
 		TRY(forward_mlp(p, i, state, x));
 	}
-	rmsnorm_forward(p->b->n_tokens, s->width, x, w->data + w->norm_final, s->norm_eps, hidden, tape ? tape->r_final : NULL);
+	rmsnorm_forward(p->b->n_tokens, s->width, x, w->data + w->norm_final, s->norm_eps, hidden,
+	                tape ? tape->r_final : NULL);
 	return OK;
 }
 
-int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache, struct tape *tape, struct arena *a, float *hidden)
+int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache,
+                  struct tape *tape, struct arena *a, float *hidden)
 {
 	struct transformer_forward p = {.m = m, .b = b, .cache = cache, .keeps = tape != NULL};
 	struct arena_mark          mark = arena_mark(a);
@@ -437,8 +461,9 @@ int model_forward(const struct model *m, const struct batch *b, struct kv_cache 
 
 /* ---- backward ----
  *
- * dx [T x D] is the gradient of the residual stream; it walks from the last norm to the embedding. Each product has two gradients: of its
- * input, row by row, and of its weights, unit by unit. What is cheap is computed again: the norms' outputs and silu(g) * u. */
+ * dx [T x D] is the gradient of the residual stream; it walks from the last norm to the embedding.
+ * Each product has two gradients: of its input, row by row, and of its weights, unit by unit. What
+ * is cheap is computed again: the norms' outputs and silu(g) * u. */
 
 struct transformer_backward {
 	const struct model       *m;
@@ -447,11 +472,12 @@ struct transformer_backward {
 	const struct layer_state *state; /* of the layer at hand */
 	struct arena             *a;
 	struct gradient          *g;
-	float                    *dx;                      /* [T x D] */
-	float                    *d_o, *d_qkv;             /* [T x H*E], [T x (H+2K)E] */
-	float                    *h, *dh;                  /* [rows x D], rows: of the largest unit */
-	float                    *act, *d_act, *d_gate_up; /* [rows x F] twice, [rows x 2F] */
-	struct adapter_scratch    adapter;
+	float                    *dx;          /* [T x D] */
+	float                    *d_o, *d_qkv; /* [T x H*E], [T x (H+2K)E] */
+	/* [rows x D], rows: of the largest unit */
+	float                 *h, *dh;
+	float                 *act, *d_act, *d_gate_up; /* [rows x F] twice, [rows x 2F] */
+	struct adapter_scratch adapter;
 };
 
 struct transformer_rows { /* of a unit */
@@ -464,7 +490,9 @@ static struct transformer_rows unit_rows(const struct transformer_backward *p, i
 {
 	const int *bound = p->b->unit_token;
 
-	return (struct transformer_rows){.unit = p->g->n_units + (uint32_t)u, .first = (size_t)bound[u], .n = bound[u + 1] - bound[u]};
+	return (struct transformer_rows){.unit = p->g->n_units + (uint32_t)u,
+	                                 .first = (size_t)bound[u],
+	                                 .n = bound[u + 1] - bound[u]};
 }
 
 struct product_rows { /* of a unit, at a product */
@@ -473,18 +501,20 @@ struct product_rows { /* of a unit, at a product */
 };
 
 /* dX = dY W, and the gradient of what learns: of W, dY^T X, or of the adapter. */
-static int product_backward(const struct transformer_backward *p, int layer, enum product which, struct transformer_rows r,
-                            struct product_rows x)
+static int product_backward(const struct transformer_backward *p, int layer, enum product which,
+                            struct transformer_rows r, struct product_rows x)
 {
 	size_t               at = p->m->weights.layers[layer].product[which];
 	struct product_shape shapes[LAYER_PRODUCTS], *s = &shapes[which];
 
 	TRY(matmul_backward(p->m->layers[layer][which], r.n, x.dY, x.dX));
 	if (p->m->adapter)
-		return adapter_backward(p->m->adapter, layer, which, &(struct adapter_rows){r.unit, r.n, x.X, x.dY, x.dX}, &p->adapter,
-		                        p->g);
+		return adapter_backward(p->m->adapter, layer, which,
+		                        &(struct adapter_rows){r.unit, r.n, x.X, x.dY, x.dX},
+		                        &p->adapter, p->g);
 	weights_products(&p->m->weights.shape, shapes);
-	TRY(matmul_gradient(p->m->mm, r.n, s->n_out, s->n_in, x.dY, x.X, gradient_slot(p->g, r.unit, at)));
+	TRY(matmul_gradient(p->m->mm, r.n, s->n_out, s->n_in, x.dY, x.X,
+	                    gradient_slot(p->g, r.unit, at)));
 	gradient_merge(p->g, r.unit, at, (size_t)s->n_out * (size_t)s->n_in);
 	return OK;
 }
@@ -494,53 +524,67 @@ struct norm {
 	const float *x, *r; /* its input and what its forward pass kept; of the whole batch */
 };
 
-static void norm_again(const struct transformer_backward *p, struct transformer_rows r, struct norm n, float *h)
+static void norm_again(const struct transformer_backward *p, struct transformer_rows r,
+                       struct norm n, float *h)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 
-	rmsnorm_forward(r.n, s->width, n.x + r.first * (size_t)s->width, p->m->weights.data + n.gain, s->norm_eps, h, NULL);
+	rmsnorm_forward(r.n, s->width, n.x + r.first * (size_t)s->width,
+	                p->m->weights.data + n.gain, s->norm_eps, h, NULL);
 }
 
 /* From the gradient of a norm's output: adds to dx, and the gain's gradient to the unit. */
-static void backward_norm(const struct transformer_backward *p, struct transformer_rows r, struct norm n, const float *dh)
+static void backward_norm(const struct transformer_backward *p, struct transformer_rows r,
+                          struct norm n, const float *dh)
 {
 	int    D = p->m->weights.shape.width;
 	size_t at = r.first * (size_t)D;
 
 	if (!p->m->adapter) {
-		rmsnorm_gradient(r.n, D, n.x + at, n.r + r.first, dh, gradient_slot(p->g, r.unit, n.gain));
+		rmsnorm_gradient(r.n, D, n.x + at, n.r + r.first, dh,
+		                 gradient_slot(p->g, r.unit, n.gain));
 		gradient_merge(p->g, r.unit, n.gain, (size_t)D);
 	}
-	rmsnorm_backward_add(r.n, D, n.x + at, p->m->weights.data + n.gain, n.r + r.first, dh, p->dx + at);
+	rmsnorm_backward_add(r.n, D, n.x + at, p->m->weights.data + n.gain, n.r + r.first, dh,
+	                     p->dx + at);
 }
 
-static int backward_mlp_unit(const struct transformer_backward *p, int layer, struct transformer_rows r)
+static int backward_mlp_unit(const struct transformer_backward *p, int layer,
+                             struct transformer_rows r)
 {
-	int          D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
-	struct norm  norm = {p->m->weights.layers[layer].norm_mlp, p->state->x_mid, p->state->r_mlp};
-	const float *gate_up = p->state->gate_up + r.first * 2 * (size_t)F, *dx = p->dx + r.first * (size_t)D;
+	int         D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
+	struct norm norm = {p->m->weights.layers[layer].norm_mlp, p->state->x_mid, p->state->r_mlp};
+	const float *gate_up = p->state->gate_up + r.first * 2 * (size_t)F,
+	            *dx = p->dx + r.first * (size_t)D;
 
 	swiglu_forward(r.n, F, gate_up, p->act);
-	TRY(product_backward(p, layer, PRODUCT_DOWN, r, (struct product_rows){p->act, dx, p->d_act}));
+	TRY(product_backward(p, layer, PRODUCT_DOWN, r,
+	                     (struct product_rows){p->act, dx, p->d_act}));
 	swiglu_backward(r.n, F, gate_up, p->d_act, p->d_gate_up);
 	norm_again(p, r, norm, p->h);
-	TRY(product_backward(p, layer, PRODUCT_GATE_UP, r, (struct product_rows){p->h, p->d_gate_up, p->dh}));
+	TRY(product_backward(p, layer, PRODUCT_GATE_UP, r,
+	                     (struct product_rows){p->h, p->d_gate_up, p->dh}));
 	backward_norm(p, r, norm, p->dh);
 	return OK;
 }
 
 /* dx -> d_o */
-static int backward_output_unit(const struct transformer_backward *p, int layer, struct transformer_rows r)
+static int backward_output_unit(const struct transformer_backward *p, int layer,
+                                struct transformer_rows r)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 	size_t                    at = r.first * (size_t)(s->n_heads * s->head_width);
 
 	return product_backward(p, layer, PRODUCT_O, r,
-	                        (struct product_rows){p->state->o + at, p->dx + r.first * (size_t)s->width, p->d_o + at});
+	                        (struct product_rows){p->state->o + at,
+	                                              p->dx + r.first * (size_t)s->width,
+	                                              p->d_o + at});
 }
 
-/* d_qkv, rotated back, becomes the gradient of the product; what the kind has behind the product gets its own. */
-static void backward_qkv_parts(const struct transformer_backward *p, int layer, struct transformer_rows r)
+/* d_qkv, rotated back, becomes the gradient of the product; what the kind has behind the product
+ * gets its own. */
+static void backward_qkv_parts(const struct transformer_backward *p, int layer,
+                               struct transformer_rows r)
 {
 	const struct model_shape   *s = &p->m->weights.shape;
 	const struct layer_offsets *at = &p->m->weights.layers[layer];
@@ -550,25 +594,30 @@ static void backward_qkv_parts(const struct transformer_backward *p, int layer, 
 	int                         learns = !p->m->adapter;
 
 	if (kind_has(s, PART_QK_NORM)) {
-		const float *raw = p->state->qk_raw + heads * (size_t)norm.E, *factor = p->state->r_qk + heads;
+		const float *raw = p->state->qk_raw + heads * (size_t)norm.E,
+		            *factor = p->state->r_qk + heads;
 		if (learns) {
-			qknorm_gradient(&norm, r.n, raw, factor, d_qkv, gradient_slot(p->g, r.unit, at->qk_norm));
+			qknorm_gradient(&norm, r.n, raw, factor, d_qkv,
+			                gradient_slot(p->g, r.unit, at->qk_norm));
 			gradient_merge(p->g, r.unit, at->qk_norm, 2 * (size_t)norm.E);
 		}
 		qknorm_backward(&norm, r.n, raw, factor, d_qkv);
 	}
 	if (learns && kind_has(s, PART_QKV_BIAS)) {
-		bias_gradient(r.n, (int)norm.stride, d_qkv, gradient_slot(p->g, r.unit, at->qkv_bias));
+		bias_gradient(r.n, (int)norm.stride, d_qkv,
+		              gradient_slot(p->g, r.unit, at->qkv_bias));
 		gradient_merge(p->g, r.unit, at->qkv_bias, norm.stride);
 	}
 }
 
 /* d_qkv -> dx */
-static int backward_qkv_unit(const struct transformer_backward *p, int layer, struct transformer_rows r)
+static int backward_qkv_unit(const struct transformer_backward *p, int layer,
+                             struct transformer_rows r)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	struct norm               norm = {p->m->weights.layers[layer].norm_attn, p->state->x, p->state->r_attn};
-	const float              *d_qkv = p->d_qkv + r.first * (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
+	struct norm  norm = {p->m->weights.layers[layer].norm_attn, p->state->x, p->state->r_attn};
+	const float *d_qkv =
+	        p->d_qkv + r.first * (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
 
 	backward_qkv_parts(p, layer, r);
 	norm_again(p, r, norm, p->h);
@@ -581,14 +630,15 @@ static int backward_layer(const struct transformer_backward *p, int layer)
 {
 	const struct model_shape *s = &p->m->weights.shape;
 	struct attention_kept     kept = {p->state->qkv, p->state->o, p->state->lse};
-	size_t                    qkv_row = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
+	size_t qkv_row = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
 
 	for (int u = 0; u < p->b->n_units; u++) {
 		TRY(backward_mlp_unit(p, layer, unit_rows(p, u)));
 		TRY(backward_output_unit(p, layer, unit_rows(p, u)));
 	}
 	TRY(attention_backward(s, p->b, &kept, p->d_o, p->a, p->d_qkv));
-	rope_apply(p->b->n_tokens, s->n_heads + s->n_kv_heads, s->head_width, qkv_row, p->b->position, p->m->rope, -1, p->d_qkv);
+	rope_apply(p->b->n_tokens, s->n_heads + s->n_kv_heads, s->head_width, qkv_row,
+	           p->b->position, p->m->rope, -1, p->d_qkv);
 	for (int u = 0; u < p->b->n_units; u++)
 		TRY(backward_qkv_unit(p, layer, unit_rows(p, u)));
 	return OK;
@@ -601,11 +651,14 @@ static int transformer_by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Rows of the embedding that the unit uses get the sum of dx over their tokens in order, all others 0. */
+/* Rows of the embedding that the unit uses get the sum of dx over their tokens in order, all others
+ * 0. */
 static int backward_embed_unit(const struct transformer_backward *p, struct transformer_rows r)
 {
-	size_t    V = (size_t)p->m->weights.shape.n_vocab, D = (size_t)p->m->weights.shape.width, embed = p->m->weights.embed;
-	uint64_t *order = arena_alloc(p->a, (size_t)r.n, sizeof *order); /* token id, then place in the unit */
+	size_t V = (size_t)p->m->weights.shape.n_vocab, D = (size_t)p->m->weights.shape.width,
+	       embed = p->m->weights.embed;
+	/* token id, then place in the unit */
+	uint64_t *order = arena_alloc(p->a, (size_t)r.n, sizeof *order);
 	float    *slot = gradient_slot(p->g, r.unit, embed);
 
 	if (!order)
@@ -634,8 +687,9 @@ static int backward_embed_unit(const struct transformer_backward *p, struct tran
 static int backward_scratch(struct transformer_backward *p)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	size_t                    T = (size_t)p->b->n_tokens, D = (size_t)s->width, F = (size_t)s->ff_width, rows = 0;
-	size_t                    queries = (size_t)(s->n_heads * s->head_width), keys = (size_t)(s->n_kv_heads * s->head_width);
+	size_t T = (size_t)p->b->n_tokens, D = (size_t)s->width, F = (size_t)s->ff_width, rows = 0;
+	size_t queries = (size_t)(s->n_heads * s->head_width),
+	       keys = (size_t)(s->n_kv_heads * s->head_width);
 
 	for (int u = 0; u < p->b->n_units; u++)
 		if ((size_t)unit_rows(p, u).n > rows)
@@ -648,7 +702,8 @@ static int backward_scratch(struct transformer_backward *p)
 	p->act = arena_alloc(p->a, rows * F, sizeof(float));
 	p->d_act = arena_alloc(p->a, rows * F, sizeof(float));
 	p->d_gate_up = arena_alloc(p->a, rows * 2 * F, sizeof(float));
-	if (!p->dx || !p->d_o || !p->d_qkv || !p->h || !p->dh || !p->act || !p->d_act || !p->d_gate_up)
+	if (!p->dx || !p->d_o || !p->d_qkv || !p->h || !p->dh || !p->act || !p->d_act ||
+	    !p->d_gate_up)
 		return ERR_INPUT;
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 1, p->a, &p->adapter) : OK;
 }
@@ -656,10 +711,12 @@ static int backward_scratch(struct transformer_backward *p)
 size_t model_backward_bytes(const struct model *m, int tokens, int unit)
 {
 	const struct model_shape *s = &m->weights.shape;
-	size_t                    T = (size_t)tokens, rows = (size_t)unit, D = (size_t)s->width, F = (size_t)s->ff_width;
-	size_t                    heads = (size_t)((2 * s->n_heads + 2 * s->n_kv_heads) * s->head_width);
+	size_t                    T = (size_t)tokens, rows = (size_t)unit, D = (size_t)s->width,
+	       F = (size_t)s->ff_width;
+	size_t heads = (size_t)((2 * s->n_heads + 2 * s->n_kv_heads) * s->head_width);
 
-	return (T * (3 * D + heads) + rows * (2 * D + 4 * F)) * sizeof(float) + (m->adapter ? adapter_scratch_bytes(m->adapter, unit) : 0);
+	return (T * (3 * D + heads) + rows * (2 * D + 4 * F)) * sizeof(float) +
+	       (m->adapter ? adapter_scratch_bytes(m->adapter, unit) : 0);
 }
 
 static int backward_layers(struct transformer_backward *p, const float *d_hidden)
@@ -669,7 +726,8 @@ static int backward_layers(struct transformer_backward *p, const float *d_hidden
 
 	TRY(backward_scratch(p));
 	for (int u = 0; u < p->b->n_units; u++)
-		backward_norm(p, unit_rows(p, u), last, d_hidden + unit_rows(p, u).first * (size_t)w->shape.width);
+		backward_norm(p, unit_rows(p, u), last,
+		              d_hidden + unit_rows(p, u).first * (size_t)w->shape.width);
 	for (int i = w->shape.n_layers - 1; i >= 0; i--) {
 		p->state = &p->tape->layers[i];
 		TRY(stop_check());
@@ -680,8 +738,8 @@ static int backward_layers(struct transformer_backward *p, const float *d_hidden
 	return OK;
 }
 
-int model_backward(const struct model *m, const struct batch *b, const struct tape *tape, struct arena *a, const float *d_hidden,
-                   struct gradient *g)
+int model_backward(const struct model *m, const struct batch *b, const struct tape *tape,
+                   struct arena *a, const float *d_hidden, struct gradient *g)
 {
 	struct transformer_backward p = {.m = m, .b = b, .tape = tape, .a = a, .g = g};
 	struct arena_mark           mark = arena_mark(a);

@@ -1,13 +1,16 @@
-/* transformer.h - the model: a decoder-only transformer of a kind of kind.h, forward and backward. One forward serves
- * prefill, decode and training: sampled and trained log-probabilities are the same bits because they are the same code on the same rows.
+/* transformer.h - the model: a decoder-only transformer of a kind of kind.h, forward and backward.
+ * One forward serves prefill, decode and training: sampled and trained log-probabilities are the
+ * same bits because they are the same code on the same rows.
  *
  *     x = embed[token]
- *     per layer:  h = rmsnorm(x);  q,k,v = h W_qkv^T [+ b];  [q,k = rmsnorm of each head];  rotate q,k;  x += attention(q,k,v) W_o^T
+ *     per layer:  h = rmsnorm(x);  q,k,v = h W_qkv^T [+ b];  [q,k = rmsnorm of each head];  rotate
+ *                                                            q,k;  x += attention(q,k,v) W_o^T
  *                 h = rmsnorm(x);  g,u = h W_gate_up^T;            x += (silu(g) * u) W_down^T
  *     hidden = rmsnorm(x)
  *
- * What stands in brackets only some kinds have. Logits are not computed here: see head.h. With an adapter (adapter.h) a product of a layer is W's and
- * the adapter's together; then the adapter alone learns, and no gradient of the model's own weights is computed. */
+ * What stands in brackets only some kinds have. Logits are not computed here: see head.h. With an
+ * adapter (adapter.h) a product of a layer is W's and the adapter's together; then the adapter
+ * alone learns, and no gradient of the model's own weights is computed. */
 #ifndef MODEL_TRANSFORMER_H
 #define MODEL_TRANSFORMER_H
 
@@ -29,37 +32,45 @@ struct model {
 	int                   is_view; /* nothing but the adapter is its own */
 };
 
-/* Takes over the weights (moves them out of *w; on failure they stay there) and packs them. for_backward = 0: a frozen model
- * (reference, evaluation). */
-int    model_new(struct weights *w, struct matmul *mm, int for_backward, struct model **out);
-void   model_free(struct model *m);
-int    model_repack(struct model *m);                                                       /* after what learns changed */
-size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for_backward); /* weights and packed copies */
+/* Takes over the weights (moves them out of *w; on failure they stay there) and packs them.
+ * for_backward = 0: a frozen model (reference, evaluation). */
+int  model_new(struct weights *w, struct matmul *mm, int for_backward, struct model **out);
+void model_free(struct model *m);
+/* after what learns changed */
+int model_repack(struct model *m);
+/* weights and packed copies */
+size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for_backward);
 
 /* What an update changes: the adapter's weights where there is one. */
 struct weights *model_learned(struct model *m);
 
-/* The same model with another adapter (taken over; NULL: none), for log-probabilities only. It borrows all but the adapter from m, which must not
- * learn but through its own adapter and lives longer. */
+/* The same model with another adapter (taken over; NULL: none), for log-probabilities only. It
+ * borrows all but the adapter from m, which must not learn but through its own adapter and lives
+ * longer. */
 int model_view(const struct model *m, struct adapter *adapter, struct model **out);
 
 /* What the backward pass needs; one block, reused by every micro-batch. */
 struct tape;
-int    tape_new(const struct model_shape *s, int max_tokens, struct tape **out); /* grows when a single tree is larger */
+/* grows when a single tree is larger */
+int    tape_new(const struct model_shape *s, int max_tokens, struct tape **out);
 void   tape_free(struct tape *t);
 size_t tape_bytes(const struct model_shape *s, int max_tokens);
 
-/* Writes hidden [T x D], the normalised final states. tape NULL: nothing is kept (sampling, frozen models).
- * A cache of one layer serves batches that bring all their keys (each layer overwrites the one before). ERR_INPUT: a token that is not in
- * the vocabulary, a text longer than n_positions. Scratch in `a`, released before return. */
-int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache, struct tape *tape, struct arena *a, float *hidden);
+/* Writes hidden [T x D], the normalised final states. tape NULL: nothing is kept (sampling, frozen
+ * models). A cache of one layer serves batches that bring all their keys (each layer overwrites the
+ * one before). ERR_INPUT: a token that is not in the vocabulary, a text longer than n_positions.
+ * Scratch in `a`, released before return. */
+int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache,
+                  struct tape *tape, struct arena *a, float *hidden);
 
-/* Scratch of the backward pass of a batch whose largest unit has `unit` tokens, the gradients of hidden states included; for the memory bill. */
+/* Scratch of the backward pass of a batch whose largest unit has `unit` tokens, the gradients of
+ * hidden states included; for the memory bill. */
 size_t model_backward_bytes(const struct model *m, int tokens, int unit);
 
-/* From d_hidden [T x D] adds the gradients of this micro-batch's units to *g: their numbers continue from g->n_units, which then counts them.
- * The tape is that of the model_forward before. Scratch in `a`, released before return. */
-int model_backward(const struct model *m, const struct batch *b, const struct tape *tape, struct arena *a, const float *d_hidden,
-                   struct gradient *g);
+/* From d_hidden [T x D] adds the gradients of this micro-batch's units to *g: their numbers
+ * continue from g->n_units, which then counts them. The tape is that of the model_forward before.
+ * Scratch in `a`, released before return. */
+int model_backward(const struct model *m, const struct batch *b, const struct tape *tape,
+                   struct arena *a, const float *d_hidden, struct gradient *g);
 
 #endif

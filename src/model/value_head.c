@@ -14,21 +14,34 @@ static int make_weights(int width, struct weights *w)
 	w->data = mem_alloc(D + 1, sizeof *w->data, "the value head");
 	if (!w->tensors || !w->data)
 		return ERR_INPUT;
-	w->tensors[0] = (struct tensor){.name = "score.weight", .kind = TENSOR_HEAD, .n_dims = 2, .rows = 1, .columns = width, .count = D};
-	w->tensors[1] =
-	        (struct tensor){.name = "score.bias", .kind = TENSOR_BIAS, .n_dims = 1, .rows = 1, .columns = 1, .offset = D, .count = 1};
+	w->tensors[0] = (struct tensor){.name = "score.weight",
+	                                .kind = TENSOR_HEAD,
+	                                .n_dims = 2,
+	                                .rows = 1,
+	                                .columns = width,
+	                                .count = D};
+	w->tensors[1] = (struct tensor){.name = "score.bias",
+	                                .kind = TENSOR_BIAS,
+	                                .n_dims = 1,
+	                                .rows = 1,
+	                                .columns = 1,
+	                                .offset = D,
+	                                .count = 1};
 	return OK;
 }
 
 int value_head_new(int width, double std, uint64_t seed, struct value_head *out)
 {
 	*out = (struct value_head){0};
-	if (make_weights(width, &out->weights) != OK || gradient_new(&out->weights, 1, &out->gradient) != OK) {
+	if (make_weights(width, &out->weights) != OK ||
+	    gradient_new(&out->weights, 1, &out->gradient) != OK) {
 		value_head_free(out);
 		return ERR_INPUT;
 	}
 	for (int d = 0; d < width && std > 0; d++)
-		out->weights.data[d] = (float)(std * rng_normal((struct rng_key){seed, RNG_INIT, 1, 0, 0}, (uint32_t)d));
+		out->weights.data[d] =
+		        (float)(std *
+		                rng_normal((struct rng_key){seed, RNG_INIT, 1, 0, 0}, (uint32_t)d));
 	return OK;
 }
 
@@ -38,7 +51,8 @@ void value_head_free(struct value_head *h)
 	gradient_free(&h->gradient);
 }
 
-void value_head_forward(const struct value_head *h, const struct batch *b, const float *hidden, float *value)
+void value_head_forward(const struct value_head *h, const struct batch *b, const float *hidden,
+                        float *value)
 {
 	int          D = h->weights.shape.width;
 	const float *score = h->weights.data, bias = h->weights.data[D];
@@ -49,8 +63,8 @@ void value_head_forward(const struct value_head *h, const struct batch *b, const
 }
 
 /* The gradient of one unit: its targets in order. */
-static void value_head_backward_unit(struct value_head *h, const struct batch *b, int u, const float *hidden, const float *d_value,
-                                     float *d_hidden)
+static void value_head_backward_unit(struct value_head *h, const struct batch *b, int u,
+                                     const float *hidden, const float *d_value, float *d_hidden)
 {
 	size_t       D = (size_t)h->weights.shape.width;
 	uint32_t     unit = h->gradient.n_units + (uint32_t)u;
@@ -72,7 +86,8 @@ static void value_head_backward_unit(struct value_head *h, const struct batch *b
 	gradient_merge(&h->gradient, unit, 0, D + 1);
 }
 
-void value_head_backward(struct value_head *h, const struct batch *b, const float *hidden, const float *d_value, float *d_hidden)
+void value_head_backward(struct value_head *h, const struct batch *b, const float *hidden,
+                         const float *d_value, float *d_hidden)
 {
 	for (int u = 0; u < b->n_units; u++)
 		value_head_backward_unit(h, b, u, hidden, d_value, d_hidden);

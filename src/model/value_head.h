@@ -1,9 +1,12 @@
-/* value_head.h - a value head: one number for every target of a batch, from the hidden state that predicts it.
+/* value_head.h - a value head: one number for every target of a batch, from the hidden state that
+ * predicts it.
  *
- *     v_i = score . hidden[row_i] + bias          row_i as in batch.h: the state before target i was drawn
+ *     v_i = score . hidden[row_i] + bias          row_i as in batch.h: the state before target i
+ *                                                 was drawn
  *
- * The head has weights of its own (score.weight [1 x D], score.bias [1]) and a gradient of its own, summed over the units in the same fixed tree
- * as the model's (gradient.h). It starts at 0, so that every value does, or at random. */
+ * The head has weights of its own (score.weight [1 x D], score.bias [1]) and a gradient of its own,
+ * summed over the units in the same fixed tree as the model's (gradient.h). It starts at 0, so that
+ * every value does, or at random. */
 #ifndef MODEL_VALUE_HEAD_H
 #define MODEL_VALUE_HEAD_H
 
@@ -16,15 +19,19 @@ struct value_head {
 	struct gradient gradient;
 };
 
-/* std: of the weights at the start, drawn from the seed; 0: none is drawn, all are 0. The bias is 0. */
+/* std: of the weights at the start, drawn from the seed; 0: none is drawn, all are 0. The bias is
+ * 0. */
 int  value_head_new(int width, double std, uint64_t seed, struct value_head *out);
 void value_head_free(struct value_head *h);
 
 /* value [N] of the N targets of the batch under hidden [T x D]. */
-void value_head_forward(const struct value_head *h, const struct batch *b, const float *hidden, float *value);
+void value_head_forward(const struct value_head *h, const struct batch *b, const float *hidden,
+                        float *value);
 
-/* From d_value [N] = dL/dv ADDS to d_hidden [T x D], and adds the head's gradient of the batch's units to h->gradient, which counts them
- * (gradient_begin before the first batch, gradient_finish after the last). */
-void value_head_backward(struct value_head *h, const struct batch *b, const float *hidden, const float *d_value, float *d_hidden);
+/* From d_value [N] = dL/dv ADDS to d_hidden [T x D], and adds the head's gradient of the batch's
+ * units to h->gradient, which counts them (gradient_begin before the first batch, gradient_finish
+ * after the last). */
+void value_head_backward(struct value_head *h, const struct batch *b, const float *hidden,
+                         const float *d_value, float *d_hidden);
 
 #endif

@@ -11,7 +11,8 @@
 
 /* ---- the table of tensors ---- */
 
-enum weights_side { ONE, WIDTH, VOCAB, QUERIES, KEYS, HEAD, FF }; /* what a side of a tensor measures */
+/* what a side of a tensor measures */
+enum weights_side { ONE, WIDTH, VOCAB, QUERIES, KEYS, HEAD, FF };
 
 struct row {
 	const char       *name;
@@ -94,8 +95,8 @@ size_t weights_count(const struct model_shape *s)
 
 	for (int i = 0; i < LAYER_TENSORS; i++)
 		per_layer += row_count(s, &layer_rows[i]);
-	return row_count(s, &embed_row) + (size_t)s->n_layers * per_layer + row_count(s, &norm_row) +
-	       (s->tied ? 0 : row_count(s, &head_row));
+	return row_count(s, &embed_row) + (size_t)s->n_layers * per_layer +
+	       row_count(s, &norm_row) + (s->tied ? 0 : row_count(s, &head_row));
 }
 
 void weights_products(const struct model_shape *s, struct product_shape out[LAYER_PRODUCTS])
@@ -110,30 +111,43 @@ void weights_products(const struct model_shape *s, struct product_shape out[LAYE
 
 /* ---- the shape ---- */
 
-/* The bounds keep every product of sizes far from the end of int and size_t; they are beyond the models that fit a CPU. */
+/* The bounds keep every product of sizes far from the end of int and size_t; they are beyond the
+ * models that fit a CPU. */
 int weights_check_shape(const struct model_shape *s)
 {
 	const struct {
 		const char *name; /* as in config.json */
 		int         value, most;
 	} sizes[] = {
-	        {"num_hidden_layers", s->n_layers, 1 << 10},  {"hidden_size", s->width, 1 << 16},
-	        {"num_attention_heads", s->n_heads, 1 << 10}, {"num_key_value_heads", s->n_kv_heads, 1 << 10},
-	        {"head_dim", s->head_width, HEAD_WIDTH_MAX},  {"intermediate_size", s->ff_width, 1 << 18},
-	        {"vocab_size", s->n_vocab, 1 << 21},          {"max_position_embeddings", s->n_positions, 1 << 22},
+	        {"num_hidden_layers", s->n_layers, 1 << 10},
+	        {"hidden_size", s->width, 1 << 16},
+	        {"num_attention_heads", s->n_heads, 1 << 10},
+	        {"num_key_value_heads", s->n_kv_heads, 1 << 10},
+	        {"head_dim", s->head_width, HEAD_WIDTH_MAX},
+	        {"intermediate_size", s->ff_width, 1 << 18},
+	        {"vocab_size", s->n_vocab, 1 << 21},
+	        {"max_position_embeddings", s->n_positions, 1 << 22},
 	};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
 		if (sizes[i].value < 1 || sizes[i].value > sizes[i].most)
-			return error_set(ERR_INPUT, "model shape: %s is %d; it must be between 1 and %d", sizes[i].name, sizes[i].value,
-			                 sizes[i].most);
+			return error_set(ERR_INPUT,
+			                 "model shape: %s is %d; it must be between 1 and %d",
+			                 sizes[i].name, sizes[i].value, sizes[i].most);
 	if (s->n_heads % s->n_kv_heads)
-		return error_set(ERR_INPUT, "model shape: num_key_value_heads is %d; it must divide num_attention_heads, %d", s->n_kv_heads,
-		                 s->n_heads);
+		return error_set(ERR_INPUT,
+		                 "model shape: num_key_value_heads is %d; it must divide "
+		                 "num_attention_heads, %d",
+		                 s->n_kv_heads, s->n_heads);
 	if (s->head_width % 2)
-		return error_set(ERR_INPUT, "model shape: head_dim is %d; rotary positions need an even number", s->head_width);
+		return error_set(
+		        ERR_INPUT,
+		        "model shape: head_dim is %d; rotary positions need an even number",
+		        s->head_width);
 	if (!(s->norm_eps >= 0) || !isfinite(s->norm_eps))
-		return error_set(ERR_INPUT, "model shape: rms_norm_eps is %g; it must not be negative", s->norm_eps);
+		return error_set(ERR_INPUT,
+		                 "model shape: rms_norm_eps is %g; it must not be negative",
+		                 s->norm_eps);
 	return rope_check(s);
 }
 
@@ -169,11 +183,12 @@ static void add_layer(struct weights *w, int layer)
 
 	for (int i = 0; i < LAYER_TENSORS; i++)
 		at[i] = weights_add_tensor(w, &layer_rows[i], layer);
-	w->layers[layer] = (struct layer_offsets){.norm_attn = at[IN_NORM_ATTN],
-	                                          .norm_mlp = at[IN_NORM_MLP],
-	                                          .product = {at[IN_Q], at[IN_O], at[IN_GATE], at[IN_DOWN]},
-	                                          .qkv_bias = at[IN_Q_BIAS],
-	                                          .qk_norm = at[IN_Q_NORM]};
+	w->layers[layer] =
+	        (struct layer_offsets){.norm_attn = at[IN_NORM_ATTN],
+	                               .norm_mlp = at[IN_NORM_MLP],
+	                               .product = {at[IN_Q], at[IN_O], at[IN_GATE], at[IN_DOWN]},
+	                               .qkv_bias = at[IN_Q_BIAS],
+	                               .qk_norm = at[IN_Q_NORM]};
 }
 
 int weights_new(const struct model_shape *shape, struct weights *out)
@@ -183,7 +198,8 @@ int weights_new(const struct model_shape *shape, struct weights *out)
 
 	*out = (struct weights){0};
 	TRY(weights_check_shape(shape));
-	w.tensors = mem_alloc(n_layers * LAYER_TENSORS + 3, sizeof *w.tensors, "the table of tensors");
+	w.tensors =
+	        mem_alloc(n_layers * LAYER_TENSORS + 3, sizeof *w.tensors, "the table of tensors");
 	w.layers = mem_alloc(n_layers, sizeof *w.layers, "the table of layers");
 	w.data = mem_alloc(weights_count(shape), sizeof *w.data, "the weights of the model");
 	if (!w.tensors || !w.layers || !w.data) {
@@ -219,9 +235,9 @@ static float init_value(enum tensor_kind kind, double deviation, struct rng_key 
 static void init_tensor(struct weights *w, int tensor, uint64_t seed)
 {
 	const struct tensor *t = &w->tensors[tensor];
-	double               deviation = t->into_residual ? 0.02 / sqrt(2.0 * w->shape.n_layers) : 0.02;
-	struct rng_key       key = {.seed = seed, .purpose = RNG_INIT, .item = (uint32_t)tensor};
-	float               *x = w->data + t->offset;
+	double         deviation = t->into_residual ? 0.02 / sqrt(2.0 * w->shape.n_layers) : 0.02;
+	struct rng_key key = {.seed = seed, .purpose = RNG_INIT, .item = (uint32_t)tensor};
+	float         *x = w->data + t->offset;
 
 #pragma omp parallel for schedule(static)
 	for (size_t i = 0; i < t->count; i++)
@@ -255,8 +271,10 @@ int weights_check_finite(const struct weights *w)
 	for (int i = 0; i < w->n_tensors; i++) {
 		const struct tensor *t = &w->tensors[i];
 		if (bad >= t->offset && bad - t->offset < t->count)
-			return error_set(ERR_INPUT, "tensor %s holds %g at index %zu; the weights must be finite", t->name,
-			                 (double)w->data[bad], bad - t->offset);
+			return error_set(
+			        ERR_INPUT,
+			        "tensor %s holds %g at index %zu; the weights must be finite",
+			        t->name, (double)w->data[bad], bad - t->offset);
 	}
 	return OK;
 }

@@ -1,10 +1,13 @@
-/* weights.h - all parameters of a model as one flat f32 vector, and the table that says what lies where.
+/* weights.h - all parameters of a model as one flat f32 vector, and the table that says what lies
+ * where.
  *
- *     embed  | layer 0: norm_attn, q, k, v, (biases of q, k, v), (norms of q, k), o, norm_mlp, gate, up, down | layer 1 ... | norm_final | head
+ *     embed  | layer 0: norm_attn, q, k, v, (biases of q, k, v), (norms of q, k), o, norm_mlp,
+ *            gate, up, down | layer 1 ... | norm_final | head
  *
- * What stands in brackets only some kinds have (kind.h); the head is absent when it is tied to the embedding. q, k, v lie side by side, so that
- * they are one [(H+2K)E x D] matrix, and their biases one vector; gate and up likewise are one [2F x D] matrix.
- * A linear tensor is stored [outputs x inputs], as Hugging Face stores it. Gradients, moments and checkpoints use the same offsets.
+ * What stands in brackets only some kinds have (kind.h); the head is absent when it is tied to the
+ * embedding. q, k, v lie side by side, so that they are one [(H+2K)E x D] matrix, and their biases
+ * one vector; gate and up likewise are one [2F x D] matrix. A linear tensor is stored [outputs x
+ * inputs], as Hugging Face stores it. Gradients, moments and checkpoints use the same offsets.
  *
  * The table is the only place where tensor names stand. */
 #ifndef MODEL_WEIGHTS_H
@@ -25,7 +28,8 @@ struct tensor {
 	size_t           offset, count; /* in floats, within the vector */
 };
 
-enum product { PRODUCT_QKV, PRODUCT_O, PRODUCT_GATE_UP, PRODUCT_DOWN, LAYER_PRODUCTS }; /* the fused matrices of a layer */
+/* the fused matrices of a layer */
+enum product { PRODUCT_QKV, PRODUCT_O, PRODUCT_GATE_UP, PRODUCT_DOWN, LAYER_PRODUCTS };
 
 struct product_shape {
 	int n_out, n_in;
@@ -49,14 +53,16 @@ struct weights {
 
 size_t weights_count(const struct model_shape *shape); /* floats in all */
 
-/* Every size positive and bounded, K divides H, E even, ...: ERR_INPUT with the name that config.json has for it. */
+/* Every size positive and bounded, K divides H, E even, ...: ERR_INPUT with the name that
+ * config.json has for it. */
 int weights_check_shape(const struct model_shape *shape);
 
 /* Checks the shape and allocates; data is zero. */
 int  weights_new(const struct model_shape *shape, struct weights *out);
 void weights_free(struct weights *w);
 
-/* Normal(0, 0.02) for matrices, with the two projections that write into the residual stream scaled by 1/sqrt(2L) (GPT-2); gains 1, biases 0. */
+/* Normal(0, 0.02) for matrices, with the two projections that write into the residual stream scaled
+ * by 1/sqrt(2L) (GPT-2); gains 1, biases 0. */
 void weights_init(struct weights *w, uint64_t seed);
 
 const struct tensor *weights_find(const struct weights *w, const char *name); /* or NULL */

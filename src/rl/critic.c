@@ -30,9 +30,11 @@ int critic_new(const struct critic_options *o, struct policy *policy, struct cri
 	if (o->own)
 		status = copy_network(policy, out);
 	if (status == OK)
-		status = value_head_new(policy->model->weights.shape.width, o->head_std, o->seed, &out->head);
+		status = value_head_new(policy->model->weights.shape.width, o->head_std, o->seed,
+		                        &out->head);
 	if (status == OK)
-		status = optimizer_new(&out->head.weights, &policy->options.optimizer, &out->optimizer);
+		status = optimizer_new(&out->head.weights, &policy->options.optimizer,
+		                       &out->optimizer);
 	if (status != OK) {
 		critic_free(out);
 		return status;
@@ -56,7 +58,8 @@ void critic_free(struct critic *c)
 size_t critic_bytes(const struct critic *c, const struct policy_load *l)
 {
 	const struct model_shape *s;
-	size_t                    head = 8 * c->head.weights.n * sizeof(float); /* weights, moments, a few levels of the gradient */
+	/* weights, moments, a few levels of the gradient */
+	size_t head = 8 * c->head.weights.n * sizeof(float);
 
 	if (!c->model)
 		return head;
@@ -71,9 +74,11 @@ struct critic_term {
 	int    clipped;
 };
 
-static struct critic_term critic_term_of(const struct critic_options *o, double v, double old, double target)
+static struct critic_term critic_term_of(const struct critic_options *o, double v, double old,
+                                         double target)
 {
-	double kept = fmin(fmax(v, old - o->cliprange_value), old + o->cliprange_value), e = v - target, e_kept = kept - target;
+	double kept = fmin(fmax(v, old - o->cliprange_value), old + o->cliprange_value),
+	       e = v - target, e_kept = kept - target;
 
 	if (o->cliprange_value > 0 && kept != v && e_kept * e_kept > e * e)
 		return (struct critic_term){0.5 * e_kept * e_kept, 0, 1};
@@ -85,7 +90,8 @@ static int has_target(const struct critic_batch *b, int t)
 	return b->rows.trained[t] && !isnan(b->target[t]);
 }
 
-void critic_loss(const struct critic_options *o, const struct critic_batch *b, int64_t tokens, float *d_value, struct critic_stats *stats)
+void critic_loss(const struct critic_options *o, const struct critic_batch *b, int64_t tokens,
+                 float *d_value, struct critic_stats *stats)
 {
 	double coef = (o->own ? 1 : o->vf_coef) / (double)tokens;
 
@@ -116,7 +122,8 @@ void critic_measure(const struct critic_batch *b, struct critic_stats *stats)
 		}
 	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
 		if (has_target(b, t)) {
-			double d = b->target[t] - target / n, e = (double)b->target[t] - b->value_old[t] - (target - value) / n;
+			double d = b->target[t] - target / n,
+			       e = (double)b->target[t] - b->value_old[t] - (target - value) / n;
 			variance_target += d * d;
 			variance_error += e * e;
 		}
@@ -124,7 +131,8 @@ void critic_measure(const struct critic_batch *b, struct critic_stats *stats)
 	stats->value = value;
 	stats->target = target;
 	stats->error = error;
-	stats->variance_explained = variance_target > 0 ? 1 - variance_error / variance_target : NAN;
+	stats->variance_explained =
+	        variance_target > 0 ? 1 - variance_error / variance_target : NAN;
 }
 
 /* ---- learning ---- */
@@ -145,7 +153,8 @@ void critic_step(struct critic *c)
 	struct optimizer_report report;
 
 	gradient_finish(&c->head.gradient);
-	optimizer_step(&c->optimizer, &c->head.weights, c->head.gradient.level[0], c->learning_rate, &report);
+	optimizer_step(&c->optimizer, &c->head.weights, c->head.gradient.level[0], c->learning_rate,
+	               &report);
 	c->stats.updates++;
 	c->stats.skipped += report.skipped;
 	if (!(report.grad_norm <= c->stats.grad_norm))
@@ -174,7 +183,8 @@ static float *array_of(const struct critic_part *p, int which)
 
 static const char *const prefixes[] = {"", "m.", "v."};
 
-static int list_items(const struct critic_part *p, struct arena *a, struct safetensors_item *items, size_t *n)
+static int list_items(const struct critic_part *p, struct arena *a, struct safetensors_item *items,
+                      size_t *n)
 {
 	for (int i = 0; i < p->w->n_tensors; i++)
 		for (int k = 0; k < 3; k++) {
@@ -182,10 +192,11 @@ static int list_items(const struct critic_part *p, struct arena *a, struct safet
 			const char          *name = arena_format(a, "%s%s", prefixes[k], t->name);
 			if (!name)
 				return ERR_INPUT;
-			items[(*n)++] = (struct safetensors_item){.name = name,
-			                                          .n_dims = t->n_dims,
-			                                          .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
-			                                          .data = array_of(p, k) + t->offset};
+			items[(*n)++] = (struct safetensors_item){
+			        .name = name,
+			        .n_dims = t->n_dims,
+			        .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+			        .data = array_of(p, k) + t->offset};
 		}
 	return OK;
 }
@@ -221,12 +232,16 @@ static int load_array(const struct safetensors *s, const struct tensor *t, int w
 	snprintf(name, sizeof name, "%s%s", prefixes[which], t->name);
 	e = safetensors_find(s, name);
 	if (!e || e->type != SAFETENSORS_F32 || e->count != t->count)
-		return error_set(ERR_INPUT, "%s: tensor \"%s\" is not there with %zu numbers of F32; is it of another critic?", s->path,
-		                 name, t->count);
+		return error_set(ERR_INPUT,
+		                 "%s: tensor \"%s\" is not there with %zu numbers of F32; is it of "
+		                 "another critic?",
+		                 s->path, name, t->count);
 	TRY(safetensors_read(s, e, out));
 	for (size_t i = 0; i < t->count; i++)
 		if (!isfinite(out[i]) || out[i] < low)
-			return error_set(ERR_INPUT, "%s: tensor \"%s\"[%zu] is %g, which it cannot be", s->path, name, i, (double)out[i]);
+			return error_set(ERR_INPUT,
+			                 "%s: tensor \"%s\"[%zu] is %g, which it cannot be",
+			                 s->path, name, i, (double)out[i]);
 	return OK;
 }
 
@@ -239,7 +254,8 @@ static int load_parts(const struct critic *c, const struct safetensors *s)
 		for (int k = 0; k < parts[i].w->n_tensors; k++)
 			for (int which = 0; which < 3; which++) {
 				const struct tensor *t = &parts[i].w->tensors[k];
-				TRY(load_array(s, t, which, array_of(&parts[i], which) + t->offset));
+				TRY(load_array(s, t, which,
+				               array_of(&parts[i], which) + t->offset));
 			}
 	return c->model ? model_repack(c->model) : OK;
 }

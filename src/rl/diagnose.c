@@ -3,8 +3,9 @@
 #include <math.h>
 
 struct diagnose_counts {
-	int    completions, valid, right, truncated, by_context, parsed, groups_varied, groups_mixed;
-	double low, high, entropy, generated; /* rewards of all; entropies added up, of so many tokens */
+	int completions, valid, right, truncated, by_context, parsed, groups_varied, groups_mixed;
+	/* rewards of all; entropies added up, of so many tokens */
+	double low, high, entropy, generated;
 };
 
 static void count_completion(const struct rollout *r, struct diagnose_counts *c)
@@ -56,7 +57,8 @@ static enum diagnosis cause(const struct diagnose_counts *c)
 		return SIGNAL_INVALID;
 	if (c->right == c->completions)
 		return SIGNAL_ALL_RIGHT;
-	if (c->groups_mixed == 0 && c->generated > 0 && c->entropy < COLLAPSED_ENTROPY * c->generated && c->right == 0)
+	if (c->groups_mixed == 0 && c->generated > 0 &&
+	    c->entropy < COLLAPSED_ENTROPY * c->generated && c->right == 0)
 		return SIGNAL_COLLAPSED;
 	if (c->truncated == c->completions && 2 * c->by_context > c->truncated)
 		return SIGNAL_CONTEXT;
@@ -126,31 +128,43 @@ const char *diagnosis_advice(enum diagnosis d)
 {
 	static const char *const advice[SIGNAL_PROBLEMS] = {
 	        [SIGNAL_FINE] = "",
-	        [SIGNAL_ALL_RIGHT] = "every completion is right: there is nothing to learn here; take harder problems",
+	        [SIGNAL_ALL_RIGHT] = "every completion is right: there is nothing to learn here; "
+	                             "take harder problems",
 	        [SIGNAL_ALL_TRUNCATED] =
-	                "every completion was cut off: raise rollout.max_completion_length, or warm-start the model to end its completions",
-	        [SIGNAL_NOTHING_PARSED] =
-	                "no completion has the form that the verifier looks for: check data.prompt_template, or warm-start the model",
-	        [SIGNAL_ALL_WRONG] = "no completion is right: take easier problems, raise rollout.num_generations, or warm-start the model",
-	        [SIGNAL_ALL_EQUAL] = "within every group all rewards are equal: raise rollout.num_generations or rollout.temperature",
-	        [SIGNAL_NOTHING_REACHED] = ("every completion was cut off, and none has the form that the verifier looks for: raise "
-	                                    "rollout.max_completion_length, check data.prompt_template, or warm-start the model"),
-	        [SIGNAL_INVALID] = "no reward could be computed: the verifier failed on every completion",
+	                "every completion was cut off: raise rollout.max_completion_length, or "
+	                "warm-start the model to end its completions",
+	        [SIGNAL_NOTHING_PARSED] = "no completion has the form that the verifier looks for: "
+	                                  "check data.prompt_template, or warm-start the model",
+	        [SIGNAL_ALL_WRONG] = "no completion is right: take easier problems, raise "
+	                             "rollout.num_generations, or warm-start the model",
+	        [SIGNAL_ALL_EQUAL] = "within every group all rewards are equal: raise "
+	                             "rollout.num_generations or rollout.temperature",
+	        [SIGNAL_NOTHING_REACHED] = ("every completion was cut off, and none has the form "
+	                                    "that the verifier looks for: raise "
+	                                    "rollout.max_completion_length, check "
+	                                    "data.prompt_template, or warm-start the model"),
+	        [SIGNAL_INVALID] =
+	                "no reward could be computed: the verifier failed on every completion",
 	        [SIGNAL_CONSTANT] =
-	                ("every completion has the same reward, though not every one is right: check that the verifier looks at "
+	                ("every completion has the same reward, though not every one is right: "
+	                 "check that the verifier looks at "
 	                 "the completion and that more than its partial credit can be reached"),
-	        [SIGNAL_OVERFLOW] = "rewards are so large that their sums are not finite: scale the verifier's rewards down",
-	        [SIGNAL_CONTEXT] =
-	                ("every completion was cut off because the model has no more positions, long before "
-	                 "rollout.max_completion_length: shorten the prompts (data.max_prompt_length), or take a model with a longer "
-	                 "context"),
+	        [SIGNAL_OVERFLOW] = "rewards are so large that their sums are not finite: scale "
+	                            "the verifier's rewards down",
+	        [SIGNAL_CONTEXT] = ("every completion was cut off because the model has no more "
+	                            "positions, long before "
+	                            "rollout.max_completion_length: shorten the prompts "
+	                            "(data.max_prompt_length), or take a model with a longer "
+	                            "context"),
 	        [SIGNAL_COLLAPSED] =
-	                ("the policy writes one wrong completion to each problem, with entropy 0: it has collapsed (take an earlier "
-	                 "checkpoint, lower optim.learning_rate, set optim.max_grad_norm or loss.beta), or rollout.temperature is "
+	                ("the policy writes one wrong completion to each problem, with entropy 0: "
+	                 "it has collapsed (take an earlier "
+	                 "checkpoint, lower optim.learning_rate, set optim.max_grad_norm or "
+	                 "loss.beta), or rollout.temperature is "
 	                 "too low"),
-	        [SIGNAL_MASKED] =
-	                ("rewards differ only in completions that are left out of the loss: raise rollout.max_completion_length, or "
-	                 "set loss.overlong: keep"),
+	        [SIGNAL_MASKED] = ("rewards differ only in completions that are left out of the "
+	                           "loss: raise rollout.max_completion_length, or "
+	                           "set loss.overlong: keep"),
 	};
 	return advice[d];
 }

@@ -20,7 +20,8 @@ struct play { /* one call of episode_run */
 	struct episode              *episodes;
 };
 
-static int open_episode(const struct decode_request *q, const struct problem *p, struct arena *a, struct episode *e)
+static int open_episode(const struct decode_request *q, const struct problem *p, struct arena *a,
+                        struct episode *e)
 {
 	*e = (struct episode){.max_new = q->max_new};
 	TRY(environment_open(p, a, &e->world));
@@ -39,9 +40,10 @@ static void add_span(struct episode *e, enum span_kind kind, const struct decode
 	e->n = r->n;
 }
 
-/* Puts the observation in, or cuts the episode off where it does not fit with room for one more token. */
-static int episode_observe(const struct decode_options *o, struct episode *e, const char *text, size_t n, struct decode_result *r,
-                           int *go_on)
+/* Puts the observation in, or cuts the episode off where it does not fit with room for one more
+ * token. */
+static int episode_observe(const struct decode_options *o, struct episode *e, const char *text,
+                           size_t n, struct decode_result *r, int *go_on)
 {
 	struct ids ids = {0};
 	int        status = n ? tokenizer_encode(o->tokenizer, text, n, 0, &ids) : OK;
@@ -59,7 +61,8 @@ static int episode_observe(const struct decode_options *o, struct episode *e, co
 }
 
 /* The action that was just sampled, as text, to the environment and back. */
-static int episode_act(const struct decode_options *o, struct episode *e, const struct text *action, struct decode_result *r, int *go_on)
+static int episode_act(const struct decode_options *o, struct episode *e, const struct text *action,
+                       struct decode_result *r, int *go_on)
 {
 	int                by_token = r->stop == STOP_EOS;
 	struct observation seen;
@@ -79,11 +82,13 @@ static int took_turn(void *context, int request, struct decode_result *r, int *g
 	struct episode    *e = &play->episodes[request];
 	struct text        action = {0};
 	const char        *newline;
-	int                status = tokenizer_decode(play->o->tokenizer, r->ids + e->n, (size_t)(r->n - e->n), 1, &action);
+	int status = tokenizer_decode(play->o->tokenizer, r->ids + e->n, (size_t)(r->n - e->n), 1,
+	                              &action);
 
 	add_span(e, SPAN_TURN, r);
 	newline = action.n ? memchr(action.data, '\n', action.n) : NULL;
-	if (status == OK && (r->stop == STOP_EOS ? !newline : newline && newline + 1 == action.data + action.n))
+	if (status == OK &&
+	    (r->stop == STOP_EOS ? !newline : newline && newline + 1 == action.data + action.n))
 		status = episode_act(play->o, e, &action, r, go_on);
 	text_free(&action);
 	return status;
@@ -101,8 +106,9 @@ static void record(const struct episode *e, const struct decode_result *r, struc
 	out->stop = r->stop;
 }
 
-int episode_run(struct decoder *d, const struct decode_options *o, const struct decode_request *requests,
-                const struct problem *const *problems, int n, struct arena *a, struct rollout **rollouts)
+int episode_run(struct decoder *d, const struct decode_options *o,
+                const struct decode_request *requests, const struct problem *const *problems, int n,
+                struct arena *a, struct rollout **rollouts)
 {
 	struct decode_options in_turns = *o;
 	const char          **stop = arena_alloc(a, (size_t)o->n_stop + 1, sizeof *stop);

@@ -9,8 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts, int first, int n,
-                const struct reward_spec *judge, struct arena *a, struct groups *groups)
+int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
+                int first, int n, const struct reward_spec *judge, struct arena *a,
+                struct groups *groups)
 {
 	int          *picked = arena_alloc(a, (size_t)n, sizeof *picked);
 	struct group *answered = groups->items + groups->n;
@@ -30,12 +31,15 @@ static int answer_all(struct job *job, struct groups *groups, struct tallies *ou
 	struct rollout_options   r = job->rollout;
 	int                      n = job->eval.prompts.n;
 
-	r.decode.sampling = (struct sampling){.temperature = (float)c->eval_temperature, .top_p = (float)c->eval_top_p};
+	r.decode.sampling = (struct sampling){.temperature = (float)c->eval_temperature,
+	                                      .top_p = (float)c->eval_top_p};
 	r.num_generations = c->eval_samples;
 	r.purpose = RNG_EVAL;
 	TRY(groups_new(n, &job->step_arena, groups));
-	TRY(eval_answer(job->decoder, &r, &job->eval.prompts, 0, n, &job->eval_reward, &job->step_arena, groups));
-	return tally_groups(groups->items, n, c->eval_k ? c->eval_k : c->eval_samples, &job->step_arena, out);
+	TRY(eval_answer(job->decoder, &r, &job->eval.prompts, 0, n, &job->eval_reward,
+	                &job->step_arena, groups));
+	return tally_groups(groups->items, n, c->eval_k ? c->eval_k : c->eval_samples,
+	                    &job->step_arena, out);
 }
 
 static void add_when(const struct job *job, int step, struct text *out)
@@ -98,15 +102,17 @@ static int unknown_metric(const struct job *job, const struct metrics *m)
 
 	for (int i = 0; i < m->n; i++)
 		text_print(&names, "%s%s", i ? ", " : "", m->items[i].name);
-	status = error_set(ERR_INPUT, "%s: run.metric_for_best_model: no evaluation of this run measures \"%s\"; there are: %.1500s",
-	                   config_where(&job->config, "run.metric_for_best_model"), job->config.run.metric_for_best_model,
-	                   names.data ? names.data : "");
+	status = error_set(ERR_INPUT,
+	                   "%s: run.metric_for_best_model: no evaluation of this run measures "
+	                   "\"%s\"; there are: %.1500s",
+	                   config_where(&job->config, "run.metric_for_best_model"),
+	                   job->config.run.metric_for_best_model, names.data ? names.data : "");
 	text_free(&names);
 	return status;
 }
 
-/* Whether this step is the best so far: job_save_due then saves it. The first of equals stays; step 0 is the model that is there
- * already. */
+/* Whether this step is the best so far: job_save_due then saves it. The first of equals stays; step
+ * 0 is the model that is there already. */
 static int keep_best(struct job *job, const struct metrics *m)
 {
 	const struct config_run *r = &job->config.run;
@@ -118,7 +124,8 @@ static int keep_best(struct job *job, const struct metrics *m)
 		return unknown_metric(job, m);
 	if (job->step == 0 || !isfinite(value))
 		return OK;
-	if (job->best_step < 0 || (r->greater_is_better ? value > job->best_metric : value < job->best_metric)) {
+	if (job->best_step < 0 ||
+	    (r->greater_is_better ? value > job->best_metric : value < job->best_metric)) {
 		job->best_step = job->step;
 		job->best_metric = value;
 	}
@@ -142,7 +149,8 @@ static void add_pass(struct metrics *m, const char *name, struct tally_mean x)
 	add_error(m, metric, x.error);
 }
 
-/* Each file and generator of its own, where there are several; one whose name stood before gets its number behind it. */
+/* Each file and generator of its own, where there are several; one whose name stood before gets its
+ * number behind it. */
 static int add_sources(struct job *job, const struct groups *groups, struct metrics *m)
 {
 	const struct problem_set *set = &job->eval;
@@ -170,7 +178,8 @@ static int log_tallies(struct job *job, const struct groups *groups, const struc
 	metrics_add(&m, "eval/pass@1", all->pass_1.mean);
 	add_error(&m, "eval/pass@1_stderr", all->pass_1.error);
 	if (all->n_samples > 1) {
-		snprintf(name, sizeof name, "eval/pass@%d", job->config.run.eval_k ? job->config.run.eval_k : all->n_samples);
+		snprintf(name, sizeof name, "eval/pass@%d",
+		         job->config.run.eval_k ? job->config.run.eval_k : all->n_samples);
 		metrics_add(&m, name, all->pass_k.mean);
 		snprintf(name, sizeof name, "eval/maj@%d", all->n_samples);
 		metrics_add(&m, name, all->maj.mean);
@@ -182,7 +191,8 @@ static int log_tallies(struct job *job, const struct groups *groups, const struc
 	metrics_add(&m, "eval/clipped_ratio", all->truncated);
 	TRY(add_sources(job, groups, &m));
 	for (int i = 1; i < t->n; i++)
-		if (job->eval.n_sources == 1 || !has_source(&job->eval, job->eval.n_sources, t->items[i].category))
+		if (job->eval.n_sources == 1 ||
+		    !has_source(&job->eval, job->eval.n_sources, t->items[i].category))
 			add_pass(&m, t->items[i].category, t->items[i].pass_1);
 	metrics_add(&m, "num_tokens", (double)job->n_tokens);
 	TRY(keep_best(job, &m));
@@ -207,7 +217,8 @@ int eval_due(struct job *job)
 		job->first_eval = job->last_eval;
 		job->first_eval_step = job->step;
 	}
-	progress_say(&job->progress, "step %4d  held out: pass@1 %s on %d problem%s\n", job->step, tally_text(job->last_eval, text),
-	             t.items[0].n_problems, t.items[0].n_problems == 1 ? "" : "s");
+	progress_say(&job->progress, "step %4d  held out: pass@1 %s on %d problem%s\n", job->step,
+	             tally_text(job->last_eval, text), t.items[0].n_problems,
+	             t.items[0].n_problems == 1 ? "" : "s");
 	return step_write_samples(job, &groups);
 }

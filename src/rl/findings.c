@@ -5,11 +5,13 @@
 
 #include <string.h>
 
-int findings_collect(const struct problem_set *train, const struct problem_set *eval, struct arena *a, struct findings *out)
+int findings_collect(const struct problem_set *train, const struct problem_set *eval,
+                     struct arena *a, struct findings *out)
 {
 	*out = (struct findings){.train = train, .eval = eval};
 	TRY(overlap_within(train->problems, train->n, a, &out->twice));
-	TRY(overlap_between(train->problems, train->n, eval->problems, eval->n, a, &out->contaminated));
+	TRY(overlap_between(train->problems, train->n, eval->problems, eval->n, a,
+	                    &out->contaminated));
 	return likeness_between(train->problems, train->n, eval->problems, eval->n, a, &out->alike);
 }
 
@@ -21,7 +23,8 @@ enum { NAMED = 3 };
 static void add_pairs(const struct overlaps *o, struct text *out)
 {
 	for (int i = 0; i < o->n && i < NAMED; i++)
-		text_print(out, "%s%.80s = %.80s", i ? ", " : "", o->items[i].problem->id, o->items[i].same_as->id);
+		text_print(out, "%s%.80s = %.80s", i ? ", " : "", o->items[i].problem->id,
+		           o->items[i].same_as->id);
 	text_print(out, o->n > NAMED ? ", ...\n" : "\n");
 }
 
@@ -29,8 +32,8 @@ static void add_pairs(const struct overlaps *o, struct text *out)
 static void add_likes(const struct likenesses *l, struct text *out)
 {
 	for (int i = 0; i < l->n && i < NAMED; i++)
-		text_print(out, "%s%.80s ~ %.80s (%.0f%%)", i ? ", " : "", l->items[i].problem->id, l->items[i].like->id,
-		           100 * l->items[i].share);
+		text_print(out, "%s%.80s ~ %.80s (%.0f%%)", i ? ", " : "", l->items[i].problem->id,
+		           l->items[i].like->id, 100 * l->items[i].share);
 	text_print(out, l->n > NAMED ? ", ...\n" : "\n");
 }
 
@@ -38,7 +41,8 @@ static void add_shares(const struct problem_set *set, struct text *out)
 {
 	for (int i = 0; i < set->n_sources; i++) {
 		const struct problem_source *s = &set->sources[i];
-		text_print(out, "%s %s %.4g%% (%d problems, each %.4g times)", i ? "," : "mixture: a pass has", s->name,
+		text_print(out, "%s %s %.4g%% (%d problems, each %.4g times)",
+		           i ? "," : "mixture: a pass has", s->name,
 		           100.0 * s->entries / set->prompts.n, s->n, (double)s->entries / s->n);
 	}
 	text_add(out, "\n", 1);
@@ -57,7 +61,8 @@ static void add_unreadable(const char *what, const struct problem_set *set, stru
 {
 	if (set->n_unreadable == 0)
 		return;
-	text_print(out, "%s: %d left out, their answers being unreadable: ", what, set->n_unreadable);
+	text_print(out, "%s: %d left out, their answers being unreadable: ", what,
+	           set->n_unreadable);
 	for (int i = 0; i < set->n_unreadable && i < NAMED; i++)
 		text_print(out, "%s%.80s", i ? ", " : "", set->unreadable[i].id);
 	text_print(out, set->n_unreadable > NAMED ? ", ...\n" : "\n");
@@ -75,15 +80,21 @@ int findings_lines(const struct findings *f, struct text *out)
 	if (problems_weighted(f->train))
 		add_shares(f->train, out);
 	if (f->twice.n) {
-		text_print(out, "%d of %d training problems ask what one before them asks: ", f->twice.n, f->train->n);
+		text_print(out,
+		           "%d of %d training problems ask what one before them asks: ", f->twice.n,
+		           f->train->n);
 		add_pairs(&f->twice, out);
 	}
 	if (f->contaminated.n) {
-		text_print(out, "caution: %d of %d held-out problems are trained on: ", f->contaminated.n, f->eval->n);
+		text_print(out, "caution: %d of %d held-out problems are trained on: ",
+		           f->contaminated.n, f->eval->n);
 		add_pairs(&f->contaminated, out);
 	}
 	if (f->alike.n) {
-		text_print(out, "caution: %d of %d held-out problems stand almost word for word in training: ", f->alike.n, f->eval->n);
+		text_print(out,
+		           "caution: %d of %d held-out problems stand almost word for word in "
+		           "training: ",
+		           f->alike.n, f->eval->n);
 		add_likes(&f->alike, out);
 	}
 	return text_status(out);
@@ -126,7 +137,8 @@ static void add_likenesses(const struct likenesses *l, struct text *out)
 	text_add(out, "]", 1);
 }
 
-static void add_lengths(const char *key, const char *what, const struct long_prompt *list, int n, struct text *out)
+static void add_lengths(const char *key, const char *what, const struct long_prompt *list, int n,
+                        struct text *out)
 {
 	text_print(out, "\"%s\": [", key);
 	for (int i = 0; i < n; i++) {
@@ -143,7 +155,8 @@ static void add_first(const struct prompts *p, struct text *out)
 		return;
 	text_print(out, "\"first_prompt\": {");
 	findings_add_name(out, "id", p->problems[0]->id);
-	text_print(out, ", \"tokens\": %d, \"manner\": \"%s\", \"text\": ", p->contexts[0].n, p->manner);
+	text_print(out, ", \"tokens\": %d, \"manner\": \"%s\", \"text\": ", p->contexts[0].n,
+	           p->manner);
 	json_add_string(out, p->shown, p->n_shown);
 	text_add(out, "}, ", 3);
 }
@@ -169,7 +182,8 @@ static void findings_add_set(const struct problem_set *set, const char *key, str
 		findings_add_name(out, "name", s->name);
 		text_add(out, ", ", 2);
 		findings_add_name(out, "file", s->file);
-		text_print(out, ", \"problems\": %d, \"used\": %d, \"entries\": %d}", s->data.n, s->n, s->entries);
+		text_print(out, ", \"problems\": %d, \"used\": %d, \"entries\": %d}", s->data.n,
+		           s->n, s->entries);
 	}
 	text_print(out, "]}");
 }

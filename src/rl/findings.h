@@ -5,11 +5,14 @@
  *     first prompt      exactly as the model gets it
  *     little room       prompts that leave less of the model's positions than a completion may take
  *     unreadable        problems that were left out, with what the verifier said of their gold
- *     duplicates        training problems whose question another one before them has (data/overlap.h)
+ *     duplicates        training problems whose question another one before them has
+ *                       (data/overlap.h)
  *     contamination     held-out problems whose question is trained on
- *     likenesses        held-out problems whose question stands almost word for word in a training problem (data/likeness.h)
+ *     likenesses        held-out problems whose question stands almost word for word in a training
+ *                       problem (data/likeness.h)
  *
- * The screen gets what is remarkable, with the first few ids; data.json in the run folder gets all of it. */
+ * The screen gets what is remarkable, with the first few ids; data.json in the run folder gets all
+ * of it. */
 #ifndef RL_FINDINGS_H
 #define RL_FINDINGS_H
 
@@ -24,7 +27,8 @@ struct findings {
 };
 
 /* Everything is borrowed from the sets and the arena. */
-int findings_collect(const struct problem_set *train, const struct problem_set *eval, struct arena *a, struct findings *out);
+int findings_collect(const struct problem_set *train, const struct problem_set *eval,
+                     struct arena *a, struct findings *out);
 
 int findings_lines(const struct findings *f, struct text *out);
 int findings_json(const struct findings *f, struct text *out);

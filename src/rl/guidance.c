@@ -25,7 +25,8 @@ static void replace(const struct group *plain, const struct group *guided, struc
 static void guidance_mix(const struct group *plain, const struct group *guided, struct group *out)
 {
 	memcpy(out->rollouts, plain->rollouts, (size_t)plain->n * sizeof *plain->rollouts);
-	memcpy(out->rollouts + plain->n, guided->rollouts, (size_t)guided->n * sizeof *guided->rollouts);
+	memcpy(out->rollouts + plain->n, guided->rollouts,
+	       (size_t)guided->n * sizeof *guided->rollouts);
 	out->n = plain->n + guided->n;
 }
 
@@ -46,7 +47,8 @@ static void mix_in(const struct group *plain, const struct group *guided, struct
 
 	replace(plain, guided, out);
 	for (int i = 0; i < out->n; i++) {
-		const struct rollout *wrong = rollout_is_right(&out->rollouts[i]) ? NULL : next_wrong(plain, &at);
+		const struct rollout *wrong =
+		        rollout_is_right(&out->rollouts[i]) ? NULL : next_wrong(plain, &at);
 		if (wrong)
 			out->rollouts[i] = *wrong;
 	}
@@ -68,7 +70,8 @@ enum guidance_form guidance_form_find(const char *name)
 
 	while (strcmp(forms[i].name, name)) {
 		i++;
-		assert(i < (int)(sizeof forms / sizeof *forms)); /* the schema lets no other word through */
+		/* the schema lets no other word through */
+		assert(i < (int)(sizeof forms / sizeof *forms));
 	}
 	return (enum guidance_form)i;
 }
@@ -87,8 +90,9 @@ int guidance_failed(const struct guidance *g, const struct group *plain)
 	return right <= g->trigger_accuracy * plain->n;
 }
 
-int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_options *o, const struct prompts *plain,
-                    const int *picked, int n_picked, uint32_t step, struct arena *a, struct groups *guided)
+int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_options *o,
+                    const struct prompts *plain, const int *picked, int n_picked, uint32_t step,
+                    struct arena *a, struct groups *guided)
 {
 	struct rollout_options hinted = *o;
 	int                    first = guided->n;
@@ -98,14 +102,15 @@ int guidance_sample(const struct guidance *g, struct decoder *d, const struct ro
 	TRY(rollout_sample(d, &hinted, &g->hinted, picked, n_picked, step, a, guided));
 	for (int i = first; i < guided->n; i++)
 		for (int k = 0; k < guided->items[i].n; k++) {
-			guided->items[i].rollouts[k].trained_under = &plain->contexts[guided->items[i].item];
+			guided->items[i].rollouts[k].trained_under =
+			        &plain->contexts[guided->items[i].item];
 			guided->items[i].rollouts[k].source = SOURCE_HINTED;
 		}
 	return OK;
 }
 
-int guidance_merge(const struct guidance *g, const struct group *plain, const struct group *guided, struct arena *a, struct group *out,
-                   int *kept)
+int guidance_merge(const struct guidance *g, const struct group *plain, const struct group *guided,
+                   struct arena *a, struct group *out, int *kept)
 {
 	assert(plain->item == guided->item);
 	*out = *plain;

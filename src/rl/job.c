@@ -24,17 +24,22 @@ static size_t bill_line(struct text *out, const char *what, size_t bytes)
 static struct policy_load largest_update(const struct job *job)
 {
 	const struct config *c = &job->config;
-	int                  answers = job->replay.n ? job->replay.largest : c->rollout.num_generations + job->guidance.num_generations;
-	int                  longest = job_longest_sequence(job), answer = int_min(c->rollout.max_completion_length, longest - 1);
-	int                  prompt = longest - answer, per_tree;
-	int                  groups = (c->rollout.prompts_per_step + c->optim.num_minibatches - 1) / c->optim.num_minibatches, trees;
+	int                  answers = job->replay.n ? job->replay.largest
+	                                             : c->rollout.num_generations + job->guidance.num_generations;
+	int                  longest = job_longest_sequence(job),
+	    answer = int_min(c->rollout.max_completion_length, longest - 1);
+	int prompt = longest - answer, per_tree;
+	int groups = (c->rollout.prompts_per_step + c->optim.num_minibatches - 1) /
+	             c->optim.num_minibatches,
+	    trees;
 
 	if (job->kind == JOB_SFT)
-		return (struct policy_load){c->sft.batch_size * longest, c->sft.batch_size, longest, longest};
+		return (struct policy_load){c->sft.batch_size * longest, c->sft.batch_size, longest,
+		                            longest};
 	per_tree = int_min(answers, int_max(1, (TREE_TOKENS - prompt) / answer));
 	trees = (answers + per_tree - 1) / per_tree; /* of a group */
-	return (struct policy_load){groups * (trees * prompt + answers * answer), groups * trees, prompt + per_tree * answer,
-	                            per_tree * answer};
+	return (struct policy_load){groups * (trees * prompt + answers * answer), groups * trees,
+	                            prompt + per_tree * answer, per_tree * answer};
 }
 
 size_t job_bill(const struct job *job, struct text *out)
@@ -45,12 +50,17 @@ size_t job_bill(const struct job *job, struct text *out)
 	size_t                    sum = 0;
 
 	sum += bill_line(out, "model, packed twice", model_bytes(s, job->mm, 1));
-	sum += bill_line(out, "adapter", job->model->adapter ? adapter_bytes(job->model->adapter, 1) : 0);
-	sum += bill_line(out, "reference", job->reference && !job->reference->is_view ? model_bytes(s, job->mm, 0) : 0);
+	sum += bill_line(out, "adapter",
+	                 job->model->adapter ? adapter_bytes(job->model->adapter, 1) : 0);
+	sum += bill_line(out, "reference",
+	                 job->reference && !job->reference->is_view ? model_bytes(s, job->mm, 0)
+	                                                            : 0);
 	sum += bill_line(out, "moments, gradients, activations", policy_bytes(&job->policy, &load));
 	sum += bill_line(out, "critic", job->learn.critic ? critic_bytes(&job->critic, &load) : 0);
-	sum += bill_line(out, "keys, values and logits of decoding",
-	                 job->decoder ? decoder_bytes(s, c->rollout.batch_size, job_longest_sequence(job)) : 0);
+	sum += bill_line(
+	        out, "keys, values and logits of decoding",
+	        job->decoder ? decoder_bytes(s, c->rollout.batch_size, job_longest_sequence(job))
+	                     : 0);
 	bill_line(out, "in all, at most", sum);
 	return sum;
 }
@@ -58,7 +68,8 @@ size_t job_bill(const struct job *job, struct text *out)
 static int check_memory(const struct job *job)
 {
 	struct text bill = {0};
-	double limit = job->config.compute.memory_limit_gb * 1e9, machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+	double      limit = job->config.compute.memory_limit_gb * 1e9,
+	       machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
 	double sum = (double)job_bill(job, &bill);
 	int    status = OK;
 
@@ -66,7 +77,8 @@ static int check_memory(const struct job *job)
 		limit = machine;
 	if (sum > limit)
 		status = error_set(ERR_INPUT,
-		                   "the job may need %.1f GB, more than %.1f GB; lower compute.micro_batch_tokens, rollout.batch_size or "
+		                   "the job may need %.1f GB, more than %.1f GB; lower "
+		                   "compute.micro_batch_tokens, rollout.batch_size or "
 		                   "the lengths:\n%s",
 		                   sum * 1e-9, limit * 1e-9, bill.data);
 	text_free(&bill);
@@ -94,7 +106,8 @@ static int job_open_all(struct job *job)
 	return check_memory(job);
 }
 
-int job_open(enum job_kind kind, const char *config_path, const char *const *overrides, int n_overrides, struct job *out)
+int job_open(enum job_kind kind, const char *config_path, const char *const *overrides,
+             int n_overrides, struct job *out)
 {
 	int status;
 
@@ -145,15 +158,20 @@ static void print_replay(const struct job *job)
 
 	if (r->n == 0)
 		return;
-	terminal_print(job->screen, "replays %s: %d answers in %d groups, %.1f%% of them good; an epoch is %d steps%s\n", r->path,
-	               r->n_answers, r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
-	               r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
+	terminal_print(
+	        job->screen,
+	        "replays %s: %d answers in %d groups, %.1f%% of them good; an epoch is %d "
+	        "steps%s\n",
+	        r->path, r->n_answers, r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
+	        r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
 	if (job->config.loss.positive_share > 0)
-		terminal_print(job->screen, "baseline %.6g, so that good answers make up %g of the weight\n", job->algorithm.baseline_value,
-		               job->config.loss.positive_share);
+		terminal_print(job->screen,
+		               "baseline %.6g, so that good answers make up %g of the weight\n",
+		               job->algorithm.baseline_value, job->config.loss.positive_share);
 }
 
-/* Training samples by the config alone: a penalty would draw from another distribution than the one that is trained. */
+/* Training samples by the config alone: a penalty would draw from another distribution than the one
+ * that is trained. */
 static void print_penalties(const struct job *job)
 {
 	struct generation g;
@@ -167,18 +185,21 @@ static void print_penalties(const struct job *job)
 	}
 	if (names.n)
 		terminal_print(job->screen,
-		               "caution: generation_config.json asks for %s; training leaves it out, for what is sampled must be what is "
+		               "caution: generation_config.json asks for %s; training leaves it "
+		               "out, for what is sampled must be what is "
 		               "trained\n",
 		               names.data + 2);
 	text_free(&names);
 	arena_free(&a);
 }
 
-/* Prompts that leave less room than rollout.max_completion_length: there the context cuts, and raising that option helps nothing. */
-static void job_add_room(const struct job *job, const char *what, const struct prompts *p, struct text *out)
+/* Prompts that leave less room than rollout.max_completion_length: there the context cuts, and
+ * raising that option helps nothing. */
+static void job_add_room(const struct job *job, const char *what, const struct prompts *p,
+                         struct text *out)
 {
-	int n_positions = job->model->weights.shape.n_positions, most = job->config.rollout.max_completion_length, n = 0,
-	    least = n_positions;
+	int n_positions = job->model->weights.shape.n_positions,
+	    most = job->config.rollout.max_completion_length, n = 0, least = n_positions;
 
 	for (int i = 0; i < p->n; i++) {
 		int room = n_positions - p->contexts[i].n;
@@ -187,7 +208,8 @@ static void job_add_room(const struct job *job, const char *what, const struct p
 	}
 	if (n)
 		text_print(out,
-		           "caution: %d of %d %s prompts leave less than rollout.max_completion_length = %d tokens of the model's %d "
+		           "caution: %d of %d %s prompts leave less than "
+		           "rollout.max_completion_length = %d tokens of the model's %d "
 		           "positions, "
 		           "at least %d\n",
 		           n, p->n, what, most, n_positions, least);
@@ -205,12 +227,14 @@ static void print_start(const struct job *job, const char *disk)
 		job_add_room(job, "training", &job->train.prompts, &data);
 	if (job->config.run.eval_steps)
 		job_add_room(job, "held-out", &job->eval.prompts, &data);
-	terminal_print(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm), threads_count(),
-	               (double)job->model->weights.n * 1e-6);
+	terminal_print(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm),
+	               threads_count(), (double)job->model->weights.n * 1e-6);
 	if (job->model->adapter)
-		terminal_print(job->screen, " stand still, %.2fM of the adapter learn", (double)job->model->adapter->weights.n * 1e-6);
-	terminal_print(job->screen, "; %d problems, %d held out; into %s\n%s%s%s", job->train.n - job->train.prompts.n_long,
-	               job->eval.prompts.n, job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
+		terminal_print(job->screen, " stand still, %.2fM of the adapter learn",
+		               (double)job->model->adapter->weights.n * 1e-6);
+	terminal_print(job->screen, "; %d problems, %d held out; into %s\n%s%s%s",
+	               job->train.n - job->train.prompts.n_long, job->eval.prompts.n,
+	               job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
 	print_replay(job);
 	print_penalties(job);
 	if (algorithm_caution(&job->algorithm))

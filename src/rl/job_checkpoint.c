@@ -34,7 +34,8 @@ static void first_eval_load(const json_t *saved, struct job *job)
 
 	if (!json_is_number(mean) || !(json_is_number(error) || json_is_null(error)))
 		return;
-	job->first_eval = (struct tally_mean){json_number_value(mean), json_is_null(error) ? NAN : json_number_value(error)};
+	job->first_eval = (struct tally_mean){json_number_value(mean),
+	                                      json_is_null(error) ? NAN : json_number_value(error)};
 	job->first_eval_step = (int)json_integer_value(json_array_get(saved, 2));
 }
 
@@ -45,13 +46,18 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 
 	TRY(curriculum_save(job->curriculum, &curriculum));
 	TRY(config_resolved(&job->config, config));
-	bad = json_object_set_new(state, "format", json_integer(1)) | json_object_set_new(state, "step", json_integer(job->step)) |
-	      json_object_set_new(state, "optimizer_step", json_integer((json_int_t)job->policy.optimizer.step)) |
+	bad = json_object_set_new(state, "format", json_integer(1)) |
+	      json_object_set_new(state, "step", json_integer(job->step)) |
+	      json_object_set_new(state, "optimizer_step",
+	                          json_integer((json_int_t)job->policy.optimizer.step)) |
 	      json_object_set_new(state, "num_tokens", json_integer(job->n_tokens)) |
 	      json_object_set_new(state, "skipped_in_a_row", json_integer(job->skipped_in_a_row)) |
-	      json_object_set_new(state, "metrics_bytes", json_integer((json_int_t)job->log.bytes)) |
-	      json_object_set_new(state, "first_eval", first_eval_save(job)) | json_object_set_new(state, "inputs", job_inputs_save(job)) |
-	      json_object_set_new(state, "curriculum", curriculum) | json_object_set_new(state, "config", json_string(config->data));
+	      json_object_set_new(state, "metrics_bytes",
+	                          json_integer((json_int_t)job->log.bytes)) |
+	      json_object_set_new(state, "first_eval", first_eval_save(job)) |
+	      json_object_set_new(state, "inputs", job_inputs_save(job)) |
+	      json_object_set_new(state, "curriculum", curriculum) |
+	      json_object_set_new(state, "config", json_string(config->data));
 	if (job->eval_missed)
 		bad |= json_object_set_new(state, "eval_missed", json_true());
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
@@ -63,9 +69,10 @@ static int add_learner(const struct job *job, json_t *state)
 	int bad = json_object_set_new(state, "beta", json_real(job->learn.algorithm.beta));
 
 	if (job->learn.critic)
-		bad |= json_object_set_new(state, "critic",
-		                           json_pack("{s:I,s:I}", "head_step", (json_int_t)job->critic.optimizer.step, "network_step",
-		                                     (json_int_t)job->critic.own.optimizer.step));
+		bad |= json_object_set_new(
+		        state, "critic",
+		        json_pack("{s:I,s:I}", "head_step", (json_int_t)job->critic.optimizer.step,
+		                  "network_step", (json_int_t)job->critic.own.optimizer.step));
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
 
@@ -74,9 +81,12 @@ static int add_best(const struct job *job, json_t *state)
 {
 	if (job->best_step < 0)
 		return OK;
-	return json_object_set_new(state, "metric_for_best_model", json_string(job->config.run.metric_for_best_model)) |
-	                       json_object_set_new(state, "best_metric", json_real(job->best_metric)) |
-	                       json_object_set_new(state, "best_global_step", json_integer(job->best_step))
+	return json_object_set_new(state, "metric_for_best_model",
+	                           json_string(job->config.run.metric_for_best_model)) |
+	                       json_object_set_new(state, "best_metric",
+	                                           json_real(job->best_metric)) |
+	                       json_object_set_new(state, "best_global_step",
+	                                           json_integer(job->best_step))
 	               ? error_set(ERR_INPUT, "out of memory for trainer_state.json")
 	               : OK;
 }
@@ -112,13 +122,15 @@ static int write_state(const struct job *job, const char *path)
 
 static int write_checkpoint(const struct job *job, const char *folder, struct arena *a)
 {
-	char *optimizer = file_join(a, folder, "optimizer.safetensors"), *state = file_join(a, folder, "trainer_state.json"),
+	char *optimizer = file_join(a, folder, "optimizer.safetensors"),
+	     *state = file_join(a, folder, "trainer_state.json"),
 	     *critic = file_join(a, folder, "critic.safetensors");
 
 	if (!optimizer || !state || !critic)
 		return ERR_INPUT;
-	TRY(job->model->adapter ? adapter_folder_write(folder, job->model->adapter, job->model_folder)
-	                        : folder_write(folder, &job->model->weights, SAFETENSORS_F32, NULL));
+	TRY(job->model->adapter
+	            ? adapter_folder_write(folder, job->model->adapter, job->model_folder)
+	            : folder_write(folder, &job->model->weights, SAFETENSORS_F32, NULL));
 	TRY(tokenizer_save(job->tokenizer, folder));
 	TRY(optimizer_save(&job->policy.optimizer, model_learned(job->model), optimizer));
 	if (job->learn.critic)
@@ -177,7 +189,8 @@ int job_save_due(struct job *job)
 {
 	int every = job->config.run.save_steps;
 
-	return (every > 0 && job->step % every == 0) || job->step == job->best_step ? job_save(job) : OK;
+	return (every > 0 && job->step % every == 0) || job->step == job->best_step ? job_save(job)
+	                                                                            : OK;
 }
 
 /* ---- resuming ---- */
@@ -189,14 +202,17 @@ static int tell_schedule(const struct job *job, const struct config *then, int s
 
 	TRY(job_schedule(then, then->optim.learning_rate, &was));
 	if (job->screen && step > 0 && !schedule_same(&was, &job->schedule))
-		terminal_print(
-		        job->screen,
-		        "caution: run.max_steps was %d and is %d, so the schedule (%s) is another one: the rate of step %d was %g, that of "
-		        "step %d "
-		        "is %g and not %g%s\n",
-		        then->run.max_steps, job->config.run.max_steps, then->optim.lr_scheduler_type, step, schedule_at(&was, step - 1),
-		        step + 1, schedule_at(&job->schedule, step), schedule_at(&was, step),
-		        step < job->schedule.warmup && step >= was.warmup ? "; it warms up a second time" : "");
+		terminal_print(job->screen,
+		               "caution: run.max_steps was %d and is %d, so the schedule (%s) is "
+		               "another one: the rate of step %d was %g, that of "
+		               "step %d "
+		               "is %g and not %g%s\n",
+		               then->run.max_steps, job->config.run.max_steps,
+		               then->optim.lr_scheduler_type, step, schedule_at(&was, step - 1),
+		               step + 1, schedule_at(&job->schedule, step), schedule_at(&was, step),
+		               step < job->schedule.warmup && step >= was.warmup
+		                       ? "; it warms up a second time"
+		                       : "");
 	return OK;
 }
 
@@ -210,7 +226,8 @@ static int check_config(struct job *job, const char *place, const char *then_tex
 	status = config_differences(&then, &job->config, &lines) == 0
 	                 ? OK
 	                 : error_set(ERR_INPUT,
-	                             "%s: the run was started with other settings; resume it with the same, or start another run:\n%s",
+	                             "%s: the run was started with other settings; resume it with "
+	                             "the same, or start another run:\n%s",
 	                             place, lines.data);
 	if (status == OK)
 		status = tell_schedule(job, &then, step);
@@ -221,14 +238,18 @@ static int check_config(struct job *job, const char *place, const char *then_tex
 
 static int load_learner(struct job *job, const char *place, const json_t *state)
 {
-	const json_t *beta = json_object_get(state, "beta"), *critic = json_object_get(state, "critic");
-	int64_t       head, network;
+	const json_t *beta = json_object_get(state, "beta"),
+	             *critic = json_object_get(state, "critic");
+	int64_t head, network;
 
 	if (json_is_number(beta) &&
-	    job->learn.algorithm.kl_controller == KL_ADAPTIVE) { /* else it is the config's, and may be 0: no reference */
+	    /* else it is the config's, and may be 0: no reference */
+	    job->learn.algorithm.kl_controller == KL_ADAPTIVE) {
 		if (json_number_value(beta) < 0)
-			return error_set(ERR_INPUT, "%s: \"beta\" is %g, but no coefficient of a KL divergence is negative", place,
-			                 json_number_value(beta));
+			return error_set(ERR_INPUT,
+			                 "%s: \"beta\" is %g, but no coefficient of a KL "
+			                 "divergence is negative",
+			                 place, json_number_value(beta));
 		job->learn.algorithm.beta = json_number_value(beta);
 	}
 	if (!job->learn.critic)
@@ -261,11 +282,11 @@ static int check_steps(const struct job *job, const char *place, int step)
 {
 	if (step <= job->config.run.max_steps)
 		return OK;
-	return error_set(
-	        ERR_INPUT,
-	        "%s: %d steps are done, more than the %d of run.max_steps, and nothing was changed; raise run.max_steps, or move the "
-	        "newer checkpoints away to go on from an older one",
-	        place, step, job->config.run.max_steps);
+	return error_set(ERR_INPUT,
+	                 "%s: %d steps are done, more than the %d of run.max_steps, and nothing "
+	                 "was changed; raise run.max_steps, or move the "
+	                 "newer checkpoints away to go on from an older one",
+	                 place, step, job->config.run.max_steps);
 }
 
 int job_state_load(struct job *job, const char *place, const json_t *state)
@@ -274,10 +295,12 @@ int job_state_load(struct job *job, const char *place, const json_t *state)
 	const char *config;
 
 	TRY(json_get_int(place, state, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
-	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, count_max, &optimizer_step));
+	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, count_max,
+	                 &optimizer_step));
 	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, count_max, &job->n_tokens));
 	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, count_max, &bytes));
-	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, in_a_row_max, &skipped));
+	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, in_a_row_max,
+	                 &skipped));
 	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &job->eval_missed));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_steps(job, place, (int)step));
@@ -308,7 +331,8 @@ static int load_learned(struct job *job, const char *folder)
 static int load_checkpoint(struct job *job, const char *folder)
 {
 	char *optimizer = file_join(&job->arena, folder, "optimizer.safetensors"),
-	     *path = file_join(&job->arena, folder, "trainer_state.json"), *critic = file_join(&job->arena, folder, "critic.safetensors");
+	     *path = file_join(&job->arena, folder, "trainer_state.json"),
+	     *critic = file_join(&job->arena, folder, "critic.safetensors");
 	json_t *state;
 	int     status;
 
@@ -327,7 +351,8 @@ int job_resume_newest(struct job *job)
 {
 	struct text skipped = {0};
 	char       *folder;
-	int         step, status = checkpoint_newest(job->config.run.output_dir, &job->arena, &folder, &step, &skipped);
+	int step, status = checkpoint_newest(job->config.run.output_dir, &job->arena, &folder,
+	                                     &step, &skipped);
 
 	if (job->screen && skipped.n)
 		terminal_print(job->screen, "passed over: %s", skipped.data);
@@ -335,6 +360,9 @@ int job_resume_newest(struct job *job)
 	if (status == OK && folder)
 		status = load_checkpoint(job, folder);
 	if (status == OK && job->screen)
-		terminal_print(job->screen, folder ? "resumed from step %d\n" : "nothing to resume: starting from step %d\n", job->step);
+		terminal_print(job->screen,
+		               folder ? "resumed from step %d\n"
+		                      : "nothing to resume: starting from step %d\n",
+		               job->step);
 	return status;
 }

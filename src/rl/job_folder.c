@@ -1,4 +1,5 @@
-/* A job in its run folder: a new one, one that goes on, or one that begins again beside what it sets aside. */
+/* A job in its run folder: a new one, one that goes on, or one that begins again beside what it
+ * sets aside. */
 #include "rl/job_parts.h"
 
 #include "base/error.h"
@@ -16,10 +17,12 @@
 /* ---- what is there already ---- */
 
 /* Beside checkpoints. The log is the last of them: where there is one, there is a run. */
-static const char *const files_of_a_run[] = {"samples",   "tensorboard", "report.html",      "verifier.log",
-                                             "data.json", "config.yaml", "provenance.jsonl", "metrics.jsonl"};
+static const char *const files_of_a_run[] = {"samples",          "tensorboard",  "report.html",
+                                             "verifier.log",     "data.json",    "config.yaml",
+                                             "provenance.jsonl", "metrics.jsonl"};
 
-/* A log, or what was written beside one. Whether there is any must be known: beside what cannot be seen nothing is begun. */
+/* A log, or what was written beside one. Whether there is any must be known: beside what cannot be
+ * seen nothing is begun. */
 static int holds_run(struct job *job, int *holds)
 {
 	static const char *const names[] = {"metrics.jsonl", "tensorboard", "samples"};
@@ -38,27 +41,31 @@ static int refuse_old_run(struct job *job)
 	int holds;
 
 	TRY(holds_run(job, &holds));
-	return holds ? error_set(
-	                       ERR_INPUT,
-	                       "%s holds a run already; add --resume to go on with it, --from-scratch to set it aside and begin again, or "
-	                       "name another folder with run.output_dir=",
-	                       job->config.run.output_dir)
+	return holds ? error_set(ERR_INPUT,
+	                         "%s holds a run already; add --resume to go on with it, "
+	                         "--from-scratch to set it aside and begin again, or "
+	                         "name another folder with run.output_dir=",
+	                         job->config.run.output_dir)
 	             : OK;
 }
 
-/* What a run that never came to its first step may have left, whole or half written, for a kill or a loss of power can be as early
- * as that; and names that begin with a dot, which are nobody's work. */
+/* What a run that never came to its first step may have left, whole or half written, for a kill or
+ * a loss of power can be as early as that; and names that begin with a dot, which are nobody's
+ * work. */
 static int may_be_ours(const char *name)
 {
 	for (size_t i = 0; i < sizeof files_of_a_run / sizeof *files_of_a_run; i++) {
 		size_t n = strlen(files_of_a_run[i]);
-		if (!strncmp(name, files_of_a_run[i], n) && (!name[n] || !strcmp(name + n, ".part")))
+		if (!strncmp(name, files_of_a_run[i], n) &&
+		    (!name[n] || !strcmp(name + n, ".part")))
 			return 1;
 	}
-	return *name == '.' || !strncmp(name, "checkpoint-", strlen("checkpoint-")) || !strncmp(name, "old-", strlen("old-"));
+	return *name == '.' || !strncmp(name, "checkpoint-", strlen("checkpoint-")) ||
+	       !strncmp(name, "old-", strlen("old-"));
 }
 
-/* A folder of something else is not written into: config.yaml or report.html in it may be somebody's. */
+/* A folder of something else is not written into: config.yaml or report.html in it may be
+ * somebody's. */
 static int refuse_other_folder(struct job *job)
 {
 	const char    *run = job->config.run.output_dir;
@@ -75,7 +82,8 @@ static int refuse_other_folder(struct job *job)
 	while (status == OK && (errno = 0, entry = readdir(dir)))
 		if (!may_be_ours(entry->d_name))
 			status = error_set(ERR_INPUT,
-			                   "%s holds %.80s and no run; name a folder that is empty or not there yet with run.output_dir=",
+			                   "%s holds %.80s and no run; name a folder that is empty "
+			                   "or not there yet with run.output_dir=",
 			                   run, entry->d_name);
 	if (status == OK && errno)
 		status = error_system(run, "read the folder");
@@ -147,14 +155,16 @@ int job_folder_begin(struct job *job, enum job_begin how)
 
 	TRY(refuse_other_folder(job));
 	TRY(file_make_folders(run));
-	TRY(file_lock(run, &job->run_lock)); /* first: a resume clears away what looks half written */
+	/* first: a resume clears away what looks half written */
+	TRY(file_lock(run, &job->run_lock));
 	TRY(job_take_inputs(job));
 	switch (how) {
 	case JOB_NEW:
 		return refuse_old_run(job);
 	case JOB_RESUME:
 		TRY(job_resume_newest(job));
-		return checkpoint_tidy(run, job->step, job_checkpoint_limit(job)); /* the disk is billed after this */
+		/* the disk is billed after this */
+		return checkpoint_tidy(run, job->step, job_checkpoint_limit(job));
 	case JOB_FROM_SCRATCH:
 		return set_aside(job);
 	}
@@ -198,7 +208,8 @@ static int open_metrics(struct job *job, int resumed, struct text *caution)
 
 	if (!path)
 		return ERR_INPUT;
-	return resumed ? metrics_log_resume(path, job->step, bytes, caution, &job->log) : metrics_log_new(path, &job->log);
+	return resumed ? metrics_log_resume(path, job->step, bytes, caution, &job->log)
+	               : metrics_log_new(path, &job->log);
 }
 
 /* What no checkpoint knows of will be done again, and must not stand twice. */
@@ -206,7 +217,8 @@ static int open_logs(struct job *job, struct text *caution)
 {
 	const char *run = job->config.run.output_dir;
 	int         resumed = job->saved_step >= 0, known = resumed ? job->step : -1;
-	char       *events = file_join(&job->arena, run, "tensorboard"), *samples = file_join(&job->arena, run, "samples");
+	char       *events = file_join(&job->arena, run, "tensorboard"),
+	     *samples = file_join(&job->arena, run, "samples");
 
 	if (!events || !samples)
 		return ERR_INPUT;

@@ -1,4 +1,5 @@
-/* What a run reads again at every start, because no checkpoint holds it: were it another one after a resume, the run would go on as a mixture of two. */
+/* What a run reads again at every start, because no checkpoint holds it: were it another one after
+ * a resume, the run would go on as a mixture of two. */
 #include "rl/job_parts.h"
 
 #include "base/error.h"
@@ -26,7 +27,8 @@ static int of_problems(const struct job *job, uint64_t *h)
 
 	for (int i = 0; i < p->n; i++) {
 		*h = job_inputs_add_problem(*h, p->problems[i]);
-		*h = fingerprint_bytes(*h, p->contexts[i].ids, (size_t)p->contexts[i].n * sizeof *p->contexts[i].ids);
+		*h = fingerprint_bytes(*h, p->contexts[i].ids,
+		                       (size_t)p->contexts[i].n * sizeof *p->contexts[i].ids);
 	}
 	return OK;
 }
@@ -65,11 +67,14 @@ static int of_rollouts(const struct job *job, uint64_t *h)
 
 static const struct {
 	const char *key, *what, *options;
-	int (*add)(const struct job *job, uint64_t *h); /* leaves h alone where the run has no such thing */
+	/* leaves h alone where the run has no such thing */
+	int (*add)(const struct job *job, uint64_t *h);
 } inputs[JOB_INPUTS] = {
-        {"problems", "the training problems or their tokens", "the files of data.train, the tokenizer, the chat template", of_problems},
+        {"problems", "the training problems or their tokens",
+         "the files of data.train, the tokenizer, the chat template", of_problems},
         {"base", "the weights under the adapter", "the folder of model.path", of_base},
-        {"reference", "the weights of the reference", "the folder of model.reference, or of what the run began from", of_reference},
+        {"reference", "the weights of the reference",
+         "the folder of model.reference, or of what the run began from", of_reference},
         {"rollouts", "the recorded rollouts", "the file of rollout.source", of_rollouts},
 };
 
@@ -88,7 +93,8 @@ json_t *job_inputs_save(const struct job *job)
 	int     bad = !object;
 
 	for (int i = 0; i < JOB_INPUTS; i++)
-		bad |= json_object_set_new(object, inputs[i].key, json_sprintf("%016" PRIx64, job->inputs[i]));
+		bad |= json_object_set_new(object, inputs[i].key,
+		                           json_sprintf("%016" PRIx64, job->inputs[i]));
 	if (!bad)
 		return object;
 	json_decref(object);
@@ -102,7 +108,8 @@ int job_inputs_check(const struct job *job, const char *place, const json_t *sav
 		TRY(json_get_text(place, saved, inputs[i].key, JSON_REQUIRED, &then));
 		if (strtoull(then, NULL, 16) != job->inputs[i])
 			return error_set(ERR_INPUT,
-			                 "%s: %s are not those that the run was started with (%s): put them back, or start another run",
+			                 "%s: %s are not those that the run was started with (%s): "
+			                 "put them back, or start another run",
 			                 place, inputs[i].what, inputs[i].options);
 	}
 	return OK;

@@ -12,27 +12,30 @@
 
 struct verifier_options job_verifier_options(const struct config_task *t)
 {
-	const struct answer_rule rule = {
-	        .ignore_case = t->verifier.ignore_case, .absolute = t->verifier.tolerance, .relative = t->verifier.relative_tolerance};
-	struct verifier_options o = {.compare = rule,
-	                             .decimals = t->verifier.decimals,
-	                             .strict_relations = !t->verifier.interval_relations,
-	                             .partial = t->verifier.partial,
-	                             .format_score = t->verifier.format_score,
-	                             .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
-	                             .tags = *t->verifier.tags ? t->verifier.tags : NULL,
-	                             .word = *t->verifier.word ? t->verifier.word : NULL,
-	                             .length_min = t->verifier.length.low,
-	                             .length_max = t->verifier.length.high,
-	                             .length_slack = t->verifier.length_slack,
-	                             .length_in_characters = t->verifier.length_in_characters,
-	                             .command = {.line = t->verifier.command,
-	                                         .timeout = t->verifier.command_timeout,
-	                                         .startup = t->verifier.command_startup,
-	                                         .workers = t->verifier.command_workers}};
-	const char             *on_error = t->verifier.command_on_error;
+	const struct answer_rule rule = {.ignore_case = t->verifier.ignore_case,
+	                                 .absolute = t->verifier.tolerance,
+	                                 .relative = t->verifier.relative_tolerance};
+	struct verifier_options  o = {.compare = rule,
+	                              .decimals = t->verifier.decimals,
+	                              .strict_relations = !t->verifier.interval_relations,
+	                              .partial = t->verifier.partial,
+	                              .format_score = t->verifier.format_score,
+	                              .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
+	                              .tags = *t->verifier.tags ? t->verifier.tags : NULL,
+	                              .word = *t->verifier.word ? t->verifier.word : NULL,
+	                              .length_min = t->verifier.length.low,
+	                              .length_max = t->verifier.length.high,
+	                              .length_slack = t->verifier.length_slack,
+	                              .length_in_characters = t->verifier.length_in_characters,
+	                              .command = {.line = t->verifier.command,
+	                                          .timeout = t->verifier.command_timeout,
+	                                          .startup = t->verifier.command_startup,
+	                                          .workers = t->verifier.command_workers}};
+	const char              *on_error = t->verifier.command_on_error;
 
-	o.on_error = !strcmp(on_error, "stop") ? COMMAND_STOP : !strcmp(on_error, "zero") ? COMMAND_ZERO : COMMAND_LEAVE_OUT;
+	o.on_error = !strcmp(on_error, "stop")   ? COMMAND_STOP
+	             : !strcmp(on_error, "zero") ? COMMAND_ZERO
+	                                         : COMMAND_LEAVE_OUT;
 	answer_form_find(t->verifier.compare, &o.compare.form); /* the schema has checked it */
 	return o;
 }
@@ -60,31 +63,33 @@ int job_open_reward(struct job *job)
 	const struct config_task *t = &job->config.task;
 	struct verifier_options   o = job_verifier_options(t);
 	static const char *const  either[] = {"task.reward", "task.rewards", NULL};
-	const char               *names[REWARD_PARTS], *eval, *key = t->rewards.n ? "task.rewards" : "task.reward";
-	double                    weights[REWARD_PARTS];
-	int                       n = t->rewards.n;
+	const char               *names[REWARD_PARTS], *eval,
+	        *key = t->rewards.n ? "task.rewards" : "task.reward";
+	double weights[REWARD_PARTS];
+	int    n = t->rewards.n;
 
 	o.command.say = say_on_screen;
 	o.command.say_context = job;
 	o.command.log =
-	        file_join(&job->arena, job->config.run.output_dir, "verifier.log"); /* the folder is there before the first answer */
+	        /* the folder is there before the first answer */
+	        file_join(&job->arena, job->config.run.output_dir, "verifier.log");
 	if (!o.command.log)
 		return ERR_INPUT;
 	TRY(config_require(&job->config, either));
 	if (t->token_rewards && t->permute_rewards)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: task.token_rewards pays each answer's own tokens, so with task.permute_rewards the control would learn; "
-		        "leave one of them out",
-		        config_where(&job->config, "task.token_rewards"));
+		return error_set(ERR_INPUT,
+		                 "%s: task.token_rewards pays each answer's own tokens, so with "
+		                 "task.permute_rewards the control would learn; "
+		                 "leave one of them out",
+		                 config_where(&job->config, "task.token_rewards"));
 	if (t->token_rewards && *t->verifier.command)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: task.token_rewards would ask the command about every beginning of every answer; leave one of them out",
-		        config_where(&job->config, "task.token_rewards"));
+		return error_set(ERR_INPUT,
+		                 "%s: task.token_rewards would ask the command about every "
+		                 "beginning of every answer; leave one of them out",
+		                 config_where(&job->config, "task.token_rewards"));
 	if (n > REWARD_PARTS)
-		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d", config_where(&job->config, "task.rewards"), n,
-		                 REWARD_PARTS);
+		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d",
+		                 config_where(&job->config, "task.rewards"), n, REWARD_PARTS);
 	for (int i = 0; i < n; i++) {
 		names[i] = t->rewards.items[i].name;
 		weights[i] = t->rewards.items[i].weight;
@@ -97,11 +102,13 @@ int job_open_reward(struct job *job)
 	if (verifier_open(&job->reward, names, weights, n, &o) != OK)
 		return error_context("%s: %s", config_where(&job->config, key), key);
 	if (verifier_open(&job->eval_reward, &eval, NULL, 1, &o) != OK)
-		return error_context("%s: task.eval_reward", config_where(&job->config, "task.eval_reward"));
+		return error_context("%s: task.eval_reward",
+		                     config_where(&job->config, "task.eval_reward"));
 	TRY(problems_add_verifiers(&job->train, &job->reward));
 	TRY(problems_add_verifiers(&job->train, &job->eval_reward));
 	TRY(problems_add_verifiers(&job->eval, &job->eval_reward));
-	TRY(problems_check(&job->config, &job->reward, &job->eval_reward, &job->arena, &job->train));
+	TRY(problems_check(&job->config, &job->reward, &job->eval_reward, &job->arena,
+	                   &job->train));
 	return problems_check(&job->config, &job->eval_reward, NULL, &job->arena, &job->eval);
 }
 
@@ -109,12 +116,14 @@ int job_open_reward(struct job *job)
 
 int job_render(struct job *job)
 {
-	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
+	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer,
+	                                                  job->model->weights.shape.n_positions);
 	struct prompts_options       train = o;
 
 	TRY(problems_check_chat(&job->config, &o, &job->train, &job->eval));
 	if (job->kind == JOB_SFT)
-		train.wanted = 0; /* it learns worked completions, which have lengths of their own */
+		/* it learns worked completions, which have lengths of their own */
+		train.wanted = 0;
 	TRY(problems_render(&train, &job->arena, &job->train));
 	TRY(problems_render(&o, &job->arena, &job->eval));
 	return findings_collect(&job->train, &job->eval, &job->arena, &job->findings);
@@ -124,24 +133,31 @@ int job_open_guidance(struct job *job)
 {
 	const struct config_guidance *g = &job->config.guidance;
 	int                           guided = job->kind == JOB_TRAIN && strcmp(g->kind, "none");
-	const struct prompts_options  o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
+	const struct prompts_options  o = problems_prompts(&job->config, job->tokenizer,
+	                                                   job->model->weights.shape.n_positions);
 
 	if (guided)
-		job->guidance = (struct guidance){.num_generations = g->num_guided ? g->num_guided : job->config.rollout.num_generations,
-		                                  .form = guidance_form_find(g->form),
-		                                  .trigger_accuracy = g->trigger_accuracy};
+		job->guidance = (struct guidance){
+		        .num_generations =
+		                g->num_guided ? g->num_guided : job->config.rollout.num_generations,
+		        .form = guidance_form_find(g->form),
+		        .trigger_accuracy = g->trigger_accuracy};
 	if (!guided && !(job->kind == JOB_SFT && job->config.sft.hint_rate > 0))
 		return OK;
-	if (prompts_hinted(&job->train.prompts, g->template, &o, &job->arena, &job->guidance.hinted) != OK)
-		return error_context("%s", config_where(&job->config, guided ? "guidance.kind" : "sft.hint_rate"));
+	if (prompts_hinted(&job->train.prompts, g->template, &o, &job->arena,
+	                   &job->guidance.hinted) != OK)
+		return error_context("%s", config_where(&job->config, guided ? "guidance.kind"
+		                                                             : "sft.hint_rate"));
 	return OK;
 }
 
 int job_longest_sequence(const struct job *job)
 {
-	int prompt = int_max(int_max(job->train.prompts.longest, job->eval.prompts.longest), job->guidance.hinted.longest);
+	int prompt = int_max(int_max(job->train.prompts.longest, job->eval.prompts.longest),
+	                     job->guidance.hinted.longest);
 
-	return int_min(prompt + job->config.rollout.max_completion_length, job->model->weights.shape.n_positions);
+	return int_min(prompt + job->config.rollout.max_completion_length,
+	               job->model->weights.shape.n_positions);
 }
 
 int job_open_rollouts(struct job *job)
@@ -150,7 +166,8 @@ int job_open_rollouts(struct job *job)
 	const struct model_shape    *s = &job->model->weights.shape;
 
 	job->rollout = (struct rollout_options){
-	        .decode = {.sampling = {(float)r->temperature, r->top_k, (float)r->top_p, (float)r->min_p},
+	        .decode = {.sampling = {(float)r->temperature, r->top_k, (float)r->top_p,
+	                                (float)r->min_p},
 	                   .eos = s->eos,
 	                   .n_eos = s->n_eos,
 	                   .stop = r->stop.items,
@@ -165,12 +182,13 @@ int job_open_rollouts(struct job *job)
 	        .purpose = RNG_SAMPLE,
 	};
 	if (job->kind == JOB_TRAIN && r->temperature == 0)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: rollout.temperature is 0: greedy answers to one problem are all the same, so there is nothing to compare",
-		        config_where(&job->config, "rollout.temperature"));
+		return error_set(ERR_INPUT,
+		                 "%s: rollout.temperature is 0: greedy answers to one problem are "
+		                 "all the same, so there is nothing to compare",
+		                 config_where(&job->config, "rollout.temperature"));
 	if (job->kind == JOB_TRAIN || job->eval.n > 0)
-		TRY(decoder_new(job->model, r->batch_size, job_longest_sequence(job), &job->decoder));
+		TRY(decoder_new(job->model, r->batch_size, job_longest_sequence(job),
+		                &job->decoder));
 	return OK;
 }
 
@@ -181,10 +199,12 @@ static int curriculum_options(struct job *job, struct curriculum_options *out)
 
 	if (job->kind == JOB_SFT && curriculum_kind_learns(c->kind))
 		return error_set(ERR_INPUT,
-		                 "%s: curriculum.kind %s goes by the rewards of sampled answers, and hone sft samples none; take uniform, "
+		                 "%s: curriculum.kind %s goes by the rewards of sampled answers, "
+		                 "and hone sft samples none; take uniform, "
 		                 "sequential or easy_to_hard",
 		                 config_where(&job->config, "curriculum.kind"), c->kind);
-	TRY(config_set_if_unset(&job->config, "curriculum.kind", "curriculum.temperature", !strcmp(c->kind, "dump") ? "0.1" : "1"));
+	TRY(config_set_if_unset(&job->config, "curriculum.kind", "curriculum.temperature",
+	                        !strcmp(c->kind, "dump") ? "0.1" : "1"));
 	*out = (struct curriculum_options){.kind = c->kind,
 	                                   .seed = (uint64_t)job->config.run.seed,
 	                                   .alpha = c->alpha,
@@ -214,14 +234,17 @@ int job_open_curriculum(struct job *job)
 		const struct problem *p = job->train.prompts.problems[i];
 		items[i].difficulty = p->difficulty;
 		if (category_name(p, columns->items, columns->n, &job->arena, &items[i].arm) != OK)
-			return error_context("%s: curriculum.categories", config_where(&job->config, "curriculum.categories"));
+			return error_context("%s: curriculum.categories",
+			                     config_where(&job->config, "curriculum.categories"));
 	}
 	return curriculum_new(&o, items, n, &job->curriculum);
 }
 
 static enum curation curation_of(const char *name)
 {
-	return !strcmp(name, "balanced") ? CURATION_BALANCED : !strcmp(name, "one_positive") ? CURATION_ONE_POSITIVE : CURATION_ALL;
+	return !strcmp(name, "balanced")       ? CURATION_BALANCED
+	       : !strcmp(name, "one_positive") ? CURATION_ONE_POSITIVE
+	                                       : CURATION_ALL;
 }
 
 /* The constant that gives good answers the wanted share of the weight (TOPR). */
@@ -234,11 +257,13 @@ static int choose_baseline(struct job *job)
 		return OK;
 	if (job->algorithm.baseline_value != 0)
 		return error_set(ERR_INPUT,
-		                 "%s: loss.positive_share chooses the constant that loss.baseline_value sets; leave one of them out",
+		                 "%s: loss.positive_share chooses the constant that "
+		                 "loss.baseline_value sets; leave one of them out",
 		                 config_where(&job->config, "loss.positive_share"));
 	if (p == 0 || p == 1)
-		return error_set(ERR_INPUT, "%s: %s answers are good, so no baseline gives them the share %g", job->replay.path,
-		                 p == 0 ? "no" : "all", share);
+		return error_set(ERR_INPUT,
+		                 "%s: %s answers are good, so no baseline gives them the share %g",
+		                 job->replay.path, p == 0 ? "no" : "all", share);
 	job->algorithm.baseline_value = advantage_baseline_for(p, share);
 	return OK;
 }
@@ -262,10 +287,11 @@ static int compare_with_replay(struct job *job)
 		if (!config_is_set(&job->config, facts[i].key))
 			TRY(config_set_if_unset(&job->config, p->path, facts[i].key, value));
 		else if ((float)facts[i].here != (float)facts[i].recorded)
-			return error_set(
-			        ERR_INPUT,
-			        "%s: %s is %g, but the answers of %s were sampled with %s and are replayed as they are; leave it out",
-			        config_where(&job->config, facts[i].key), facts[i].key, facts[i].here, p->path, value);
+			return error_set(ERR_INPUT,
+			                 "%s: %s is %g, but the answers of %s were sampled with %s "
+			                 "and are replayed as they are; leave it out",
+			                 config_where(&job->config, facts[i].key), facts[i].key,
+			                 facts[i].here, p->path, value);
 	}
 	return OK;
 }
@@ -275,14 +301,15 @@ static int refuse_beside_replay(const struct job *job)
 	const char *key = NULL;
 
 	if (problems_weighted(&job->train))
-		return error_set(
-		        ERR_INPUT,
-		        "%s: the weights of data.train choose what is sampled, but rollout.source replays what was; leave them out",
-		        config_where(&job->config, "data.train"));
+		return error_set(ERR_INPUT,
+		                 "%s: the weights of data.train choose what is sampled, but "
+		                 "rollout.source replays what was; leave them out",
+		                 config_where(&job->config, "data.train"));
 	if (job->algorithm.dynamic_sampling)
 		key = "loss.dynamic_sampling";
 	return key ? error_set(ERR_INPUT,
-	                       "%s: %s acts on answers as they are sampled, but rollout.source replays recorded ones; leave it out",
+	                       "%s: %s acts on answers as they are sampled, but rollout.source "
+	                       "replays recorded ones; leave it out",
 	                       config_where(&job->config, key), key)
 	           : OK;
 }
@@ -335,7 +362,8 @@ static int open_critic(struct job *job)
 		return OK;
 	if (o.own && job->model->adapter)
 		return error_set(ERR_INPUT,
-		                 "%s: critic.network own trains a second network in full, which is what an adapter saves; set shared",
+		                 "%s: critic.network own trains a second network in full, which is "
+		                 "what an adapter saves; set shared",
 		                 config_where(&job->config, "critic.network"));
 	TRY(job_schedule(&job->config, c->learning_rate, &o.schedule));
 	TRY(critic_new(&o, &job->policy, &job->critic));
@@ -368,35 +396,41 @@ static int open_credit(struct job *job)
 
 	if (job->kind != JOB_TRAIN || !strcmp(c->kind, "none"))
 		return OK;
-	job->learn.credit =
-	        (struct credit_options){.empg = 1,
-	                                .k = c->k,
-	                                .k_bonus = c->k_bonus,
-	                                .zeta = c->zeta,
-	                                .zero_variance = strcmp(c->zero_variance, "zero") ? ZERO_VARIANCE_SHAPE : ZERO_VARIANCE_ZERO,
-	                                .shuffle = c->shuffle};
-	return strcmp(c->segments, "newline") ? OK : find_line_ends(job, &job->learn.credit.line_end);
+	job->learn.credit = (struct credit_options){
+	        .empg = 1,
+	        .k = c->k,
+	        .k_bonus = c->k_bonus,
+	        .zeta = c->zeta,
+	        .zero_variance =
+	                strcmp(c->zero_variance, "zero") ? ZERO_VARIANCE_SHAPE : ZERO_VARIANCE_ZERO,
+	        .shuffle = c->shuffle};
+	return strcmp(c->segments, "newline") ? OK
+	                                      : find_line_ends(job, &job->learn.credit.line_end);
 }
 
 int job_open_learning(struct job *job)
 {
 	const struct config_optim  *o = &job->config.optim;
-	const struct policy_options p = {.micro_batch_tokens = job->config.compute.micro_batch_tokens,
-	                                 .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
-	                                 .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay, o->max_grad_norm}};
+	const struct policy_options p = {
+	        .micro_batch_tokens = job->config.compute.micro_batch_tokens,
+	        .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
+	        .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay,
+	                      o->max_grad_norm}};
 
 	TRY(job_schedule(&job->config, o->learning_rate, &job->schedule));
-	job->learn = (struct learn_options){.algorithm = job->algorithm,
-	                                    .num_minibatches = o->num_minibatches,
-	                                    .plain_denominator = !strcmp(job->config.guidance.denominator, "plain"),
-	                                    .stale = job->replay.n > 0 || strcmp(job->config.compute.numerics, "strict") != 0,
-	                                    .seed = (uint64_t)job->config.run.seed};
+	job->learn = (struct learn_options){
+	        .algorithm = job->algorithm,
+	        .num_minibatches = o->num_minibatches,
+	        .plain_denominator = !strcmp(job->config.guidance.denominator, "plain"),
+	        .stale = job->replay.n > 0 || strcmp(job->config.compute.numerics, "strict") != 0,
+	        .seed = (uint64_t)job->config.run.seed};
 	TRY(policy_new(job->model, &p, &job->policy));
 	TRY(open_credit(job));
 	return open_critic(job);
 }
 
-/* Supervised learning is the plain score function with advantage 1 on every answer token: minus the mean log-probability. */
+/* Supervised learning is the plain score function with advantage 1 on every answer token: minus the
+ * mean log-probability. */
 int job_open_algorithm(struct job *job)
 {
 	if (job->kind == JOB_TRAIN)

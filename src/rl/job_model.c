@@ -27,7 +27,8 @@ static void mark_problem(const struct problem *p, int with_hint, unsigned char *
 static int collect_alphabet(struct job *job, char *out)
 {
 	unsigned char seen[256] = {0};
-	int           n = 0, hints = job->config.sft.hint_rate > 0 || strcmp(job->config.guidance.kind, "none");
+	int           n = 0,
+	    hints = job->config.sft.hint_rate > 0 || strcmp(job->config.guidance.kind, "none");
 
 	if (hints)
 		mark_characters(job->config.guidance.template, seen);
@@ -38,10 +39,10 @@ static int collect_alphabet(struct job *job, char *out)
 		mark_problem(&job->eval.problems[i], hints, seen);
 	for (int c = 1; c < 256; c++) {
 		if (seen[c] && c >= 128)
-			return error_set(
-			        ERR_INPUT,
-			        "%s: model.tokenizer: the problems hold characters beyond ASCII; name the alphabet: chars:ALPHABET",
-			        config_where(&job->config, "model.tokenizer"));
+			return error_set(ERR_INPUT,
+			                 "%s: model.tokenizer: the problems hold characters beyond "
+			                 "ASCII; name the alphabet: chars:ALPHABET",
+			                 config_where(&job->config, "model.tokenizer"));
 		if (seen[c])
 			out[n++] = (char)c;
 	}
@@ -51,9 +52,10 @@ static int collect_alphabet(struct job *job, char *out)
 
 static int job_model_open_tokenizer(struct job *job, const char *model_folder)
 {
-	static const struct tokenizer_special specials[] = {{"pad", "<pad>"}, {"eos", "<eos>"}, {"unk", "<unk>"}};
-	const char                           *name = job->config.model.tokenizer;
-	char                                  alphabet[256];
+	static const struct tokenizer_special specials[] = {
+	        {"pad", "<pad>"}, {"eos", "<eos>"}, {"unk", "<unk>"}};
+	const char *name = job->config.model.tokenizer;
+	char        alphabet[256];
 
 	if (!strcmp(name, "chars")) {
 		TRY(collect_alphabet(job, alphabet));
@@ -62,10 +64,12 @@ static int job_model_open_tokenizer(struct job *job, const char *model_folder)
 	if (!strncmp(name, "chars:", 6))
 		return tokenizer_chars(name + 6, specials, 3, &job->tokenizer) == OK
 		               ? OK
-		               : error_context("%s: model.tokenizer", config_where(&job->config, "model.tokenizer"));
+		               : error_context("%s: model.tokenizer",
+		                               config_where(&job->config, "model.tokenizer"));
 	if (!*name && !model_folder)
 		return error_set(ERR_INPUT,
-		                 "%s: model.tokenizer: a model made from model.init needs one: chars (the characters of the problems), "
+		                 "%s: model.tokenizer: a model made from model.init needs one: "
+		                 "chars (the characters of the problems), "
 		                 "chars:ALPHABET or a folder",
 		                 config_where(&job->config, "model.tokenizer"));
 	return tokenizer_load(*name ? name : model_folder, &job->tokenizer);
@@ -105,10 +109,13 @@ static int read_weights(const char *folder, struct weights *out)
 static int check_vocabulary(const struct job *job, const struct model_shape *s)
 {
 	if (tokenizer_size(job->tokenizer) > s->n_vocab)
-		return error_set(ERR_INPUT, "the tokenizer has ids up to %d, but the model's vocab_size is %d: they do not belong together",
+		return error_set(ERR_INPUT,
+		                 "the tokenizer has ids up to %d, but the model's vocab_size is "
+		                 "%d: they do not belong together",
 		                 tokenizer_size(job->tokenizer) - 1, s->n_vocab);
 	if (s->n_eos == 0)
-		return error_set(ERR_INPUT, "the model has no eos_token_id: an answer could never end");
+		return error_set(ERR_INPUT,
+		                 "the model has no eos_token_id: an answer could never end");
 	return OK;
 }
 
@@ -128,7 +135,8 @@ static int view_reference(struct job *job, const char *adapter_folder)
 
 	if (adapter_folder) {
 		TRY(adapter_folder_read_options(adapter_folder, &o, &job->arena, &base));
-		TRY(adapter_folder_read(adapter_folder, &o, &job->model->weights, job->mm, 0, &adapter));
+		TRY(adapter_folder_read(adapter_folder, &o, &job->model->weights, job->mm, 0,
+		                        &adapter));
 	}
 	if (model_view(job->model, adapter, &job->reference) == OK)
 		return OK;
@@ -145,14 +153,15 @@ static int copy_reference(struct job *job, const char *folder)
 	TRY(folder ? read_weights(folder, &w) : copy_weights(start, &w));
 	status = w.shape.n_vocab == start->shape.n_vocab
 	                 ? model_new(&w, job->mm, 0, &job->reference)
-	                 : error_set(ERR_INPUT,
-	                             "model.reference: its vocabulary is not the model's; log-probabilities could not be compared");
+	                 : error_set(ERR_INPUT, "model.reference: its vocabulary is not the "
+	                                        "model's; log-probabilities could not be compared");
 	weights_free(&w);
 	return status;
 }
 
-/* The frozen reference: a folder of its own, or what the run starts from (also after a resume): `adapter` is the folder of the adapter that
- * it goes on with, or NULL. Where an adapter learns, only another model costs a second copy. */
+/* The frozen reference: a folder of its own, or what the run starts from (also after a resume):
+ * `adapter` is the folder of the adapter that it goes on with, or NULL. Where an adapter learns,
+ * only another model costs a second copy. */
 static int open_reference(struct job *job, const char *adapter)
 {
 	char *folder = NULL;
@@ -174,13 +183,16 @@ static int adapter_options(const struct job *job, struct adapter_options *out)
 {
 	const struct config_model *c = &job->config.model;
 
-	*out = (struct adapter_options){.rank = c->lora_r, .alpha = c->lora_alpha, .rslora = c->use_rslora};
+	*out = (struct adapter_options){
+	        .rank = c->lora_r, .alpha = c->lora_alpha, .rslora = c->use_rslora};
 	if (c->lora_target_modules.n == 0)
 		out->targets = (1u << ADAPTER_TARGETS) - 1;
 	for (int i = 0; i < c->lora_target_modules.n; i++) {
 		unsigned bit;
 		if (adapter_target(c->lora_target_modules.items[i], &bit) != OK)
-			return error_context("%s: model.lora_target_modules", config_where(&job->config, "model.lora_target_modules"));
+			return error_context(
+			        "%s: model.lora_target_modules",
+			        config_where(&job->config, "model.lora_target_modules"));
 		out->targets |= bit;
 	}
 	return OK;
@@ -196,7 +208,8 @@ static int open_adapter(struct job *job, char **folder)
 
 	if (*c->adapter && c->lora_r)
 		return error_set(ERR_INPUT,
-		                 "%s: model.lora_r makes a new adapter, but model.adapter goes on with one, which has its rank; "
+		                 "%s: model.lora_r makes a new adapter, but model.adapter goes on "
+		                 "with one, which has its rank; "
 		                 "leave one of them out",
 		                 config_where(&job->config, "model.lora_r"));
 	if (*c->adapter) {
@@ -222,7 +235,8 @@ static int open_weights(struct job *job)
 		TRY(adapter_folder_is(folder, &is_adapter));
 	if (is_adapter)
 		return error_set(ERR_INPUT,
-		                 "%s: model.path: %s holds an adapter; name it in model.adapter, and the model that it belongs to here",
+		                 "%s: model.path: %s holds an adapter; name it in model.adapter, "
+		                 "and the model that it belongs to here",
 		                 config_where(&job->config, "model.path"), folder);
 	status = folder ? read_weights(folder, &w) : init_weights(job, &w);
 	if (status == OK)
@@ -238,7 +252,9 @@ int job_open_model(struct job *job)
 	const struct config *c = &job->config;
 	char                *adapter = NULL;
 
-	TRY(matmul_new(&(struct matmul_options){c->compute.backend, c->compute.precision, c->compute.numerics}, &job->mm));
+	TRY(matmul_new(&(struct matmul_options){c->compute.backend, c->compute.precision,
+	                                        c->compute.numerics},
+	               &job->mm));
 	if (*c->model.path)
 		TRY(checkpoint_resolve(c->model.path, &job->arena, &job->model_folder));
 	TRY(job_model_open_tokenizer(job, job->model_folder));

@@ -1,4 +1,5 @@
-/* job_parts.h - how job.c puts a job together: each function opens its part of an opened config, reading what the ones above it have opened.
+/* job_parts.h - how job.c puts a job together: each function opens its part of an opened config,
+ * reading what the ones above it have opened.
  *
  *     job_model.c         tokenizer, weights, adapter, reference
  *     job_learning.c      verifiers, and everything that learns or samples
@@ -7,7 +8,8 @@
  *     job_folder.c        the run folder: new, gone on with, or set aside
  *     job_checkpoint.c    saving, and loading what was saved
  *
- * All return OK or an error that names the option; what they open is the job's, closed by job_close. For job*.c only. */
+ * All return OK or an error that names the option; what they open is the job's, closed by
+ * job_close. For job*.c only. */
 #ifndef RL_JOB_PARTS_H
 #define RL_JOB_PARTS_H
 
@@ -20,8 +22,10 @@ int job_open_reward(struct job *job);
 int job_render(struct job *job); /* the prompts, as the model sees them */
 int job_open_replay(struct job *job);
 int job_open_guidance(struct job *job);
-int job_open_learning(struct job *job);                                               /* policy, critic, schedule, credit */
-int job_schedule(const struct config *c, double learning_rate, struct schedule *out); /* the critic has a rate of its own */
+/* policy, critic, schedule, credit */
+int job_open_learning(struct job *job);
+/* the critic has a rate of its own */
+int job_schedule(const struct config *c, double learning_rate, struct schedule *out);
 int job_open_rollouts(struct job *job);
 int job_open_curriculum(struct job *job);
 
@@ -36,23 +40,31 @@ static inline int int_max(int a, int b)
 
 int job_longest_sequence(const struct job *job); /* tokens of prompt and answer, at most */
 
-int     job_take_inputs(struct job *job);
-json_t *job_inputs_save(const struct job *job);                                      /* NULL: out of memory */
-int job_inputs_check(const struct job *job, const char *place, const json_t *saved); /* NULL, of an older checkpoint: nothing to compare */
+int job_take_inputs(struct job *job);
+/* NULL: out of memory */
+json_t *job_inputs_save(const struct job *job);
+/* NULL, of an older checkpoint: nothing to compare */
+int job_inputs_check(const struct job *job, const char *place, const json_t *saved);
 
-int job_folder_begin(struct job *job, enum job_begin how); /* changes nothing that a refusal would regret */
-int job_folder_open(struct job *job);                      /* config, findings and logs as of job->step */
-int job_folder_sync(const struct job *job);                /* the logs; samples and the rest are synced as they are written */
+/* changes nothing that a refusal would regret */
+int job_folder_begin(struct job *job, enum job_begin how);
+/* config, findings and logs as of job->step */
+int job_folder_open(struct job *job);
+/* the logs; samples and the rest are synced as they are written */
+int job_folder_sync(const struct job *job);
 
-int job_resume_newest(struct job *job); /* from the newest checkpoint that is whole; from step 0 when there is none of any kind */
+/* from the newest checkpoint that is whole; from step 0 when there is none of any kind */
+int                     job_resume_newest(struct job *job);
 struct checkpoint_limit job_checkpoint_limit(const struct job *job);
-int job_checkpoint_bytes(const struct job *job, uint64_t *bytes); /* of one, on the disk: from what would be written now */
+/* of one, on the disk: from what would be written now */
+int job_checkpoint_bytes(const struct job *job, uint64_t *bytes);
 
-/* ADDS the disk's lines of the bill. ERR_INPUT when the run folder has no room for one checkpoint. */
+/* ADDS the disk's lines of the bill. ERR_INPUT when the run folder has no room for one
+ * checkpoint. */
 int job_check_disk(const struct job *job, struct text *out);
 
-/* trainer_state.json: its text, to be freed with free(); and a read one, `place` in messages, into a job of the same config. Counts are bounded so that
- * going on from them does not overflow. */
+/* trainer_state.json: its text, to be freed with free(); and a read one, `place` in messages, into
+ * a job of the same config. Counts are bounded so that going on from them does not overflow. */
 int job_state_text(const struct job *job, char **out);
 int job_state_load(struct job *job, const char *place, const json_t *state);
 

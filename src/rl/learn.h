@@ -1,16 +1,21 @@
 /* learn.h - from scored groups to new weights: flatten, shape, advantages, updates.
  *
- *     groups -> overlong policy -> flat rows (record.h) -> reference log-probabilities, only if beta > 0 -> advantages -> credit
- *     num_iterations times: groups in a keyed order, cut into num_minibatches, one update each (policy.h)
+ *     groups -> overlong policy -> flat rows (record.h) -> reference log-probabilities, only if
+ *     beta > 0 -> advantages -> credit
+ *     num_iterations times: groups in a keyed order, cut into num_minibatches, one update each
+ *     (policy.h)
  *
- * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes them. Only where rollouts may be stale (replayed, or
- * fast numerics) and the algorithm corrects for that (token_weight.h) does one pass find the old ones anew.
+ * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes
+ * them. Only where rollouts may be stale (replayed, or fast numerics) and the algorithm corrects
+ * for that (token_weight.h) does one pass find the old ones anew.
  *
- * With a critic (critic.h) its values are computed first and the advantages from them; then each minibatch is an update of the critic, and of the
- * policy unless the critic warms up. A shared network learns both in one update. The adaptive controller changes algorithm.beta at the end.
+ * With a critic (critic.h) its values are computed first and the advantages from them; then each
+ * minibatch is an update of the critic, and of the policy unless the critic warms up. A shared
+ * network learns both in one update. The adaptive controller changes algorithm.beta at the end.
  *
- * Minibatches hold whole groups; with one minibatch the order is that of sampling. Advantages are computed once, from the whole batch. Rows whose two
- * contexts differ (guidance.h) are marked as guided. */
+ * Minibatches hold whole groups; with one minibatch the order is that of sampling. Advantages are
+ * computed once, from the whole batch. Rows whose two contexts differ (guidance.h) are marked as
+ * guided. */
 #ifndef RL_LEARN_H
 #define RL_LEARN_H
 
@@ -23,13 +28,17 @@
 #include "rl/policy.h"
 
 struct learn_options {
-	struct algorithm      algorithm; /* its beta as the controller left it: part of a checkpoint */
-	struct critic        *critic;    /* borrowed; NULL: none */
-	struct credit_options credit;    /* how advantages are spread over segments; all 0: as they are */
+	/* its beta as the controller left it: part of a checkpoint */
+	struct algorithm algorithm;
+	struct critic   *critic; /* borrowed; NULL: none */
+	/* how advantages are spread over segments; all 0: as they are */
+	struct credit_options credit;
 	int                   num_minibatches;
-	int                   stale;             /* the recorded log-probabilities may be those of another policy than the one at hand */
-	int                   plain_denominator; /* of guided rows: found anew without the hint (guidance.h) */
-	uint64_t              seed;
+	/* the recorded log-probabilities may be those of another policy than the one at hand */
+	int stale;
+	/* of guided rows: found anew without the hint (guidance.h) */
+	int      plain_denominator;
+	uint64_t seed;
 };
 
 struct learn_report {
@@ -37,15 +46,18 @@ struct learn_report {
 	struct advantage_stats    advantage;
 	struct credit_stats       credit; /* all 0 without credit assignment */
 	struct update_report      update;
-	struct token_weight_stats weight;                /* all 0 when every weight is 1 */
-	double                    advantage_abs, tokens; /* sum of |A| over trained tokens; trained tokens of the batch */
-	struct critic_stats       critic;                /* all 0 without one */
-	double                    beta;                  /* in this step */
-	double                    seconds_reference, seconds_values;
+	struct token_weight_stats weight; /* all 0 when every weight is 1 */
+	/* sum of |A| over trained tokens; trained tokens of the batch */
+	double              advantage_abs, tokens;
+	struct critic_stats critic; /* all 0 without one */
+	double              beta;   /* in this step */
+	double              seconds_reference, seconds_values;
 };
 
-/* reference: NULL when the algorithm needs none. Groups need not all be of one size. Scratch stays in `a`, the arena of the step. */
-int learn_from(struct policy *p, struct learn_options *o, const struct model *reference, struct group *groups, int n_groups, uint32_t step,
-               double learning_rate, struct arena *a, struct learn_report *report);
+/* reference: NULL when the algorithm needs none. Groups need not all be of one size. Scratch stays
+ * in `a`, the arena of the step. */
+int learn_from(struct policy *p, struct learn_options *o, const struct model *reference,
+               struct group *groups, int n_groups, uint32_t step, double learning_rate,
+               struct arena *a, struct learn_report *report);
 
 #endif

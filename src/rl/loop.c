@@ -17,7 +17,8 @@ static int loop_step(struct job *job, int (*step)(struct job *job))
 	status = step(job);
 	stop_hold(0);
 	signals_step(job->step);
-	if (status == STOPPED && curriculum_load(job->curriculum, "the step that was given up", before) != OK)
+	if (status == STOPPED &&
+	    curriculum_load(job->curriculum, "the step that was given up", before) != OK)
 		status = ERR_FAILED;
 	json_decref(before);
 	return status;
@@ -38,7 +39,8 @@ static int loop_end(struct job *job)
 
 	TRY(job_save(job));
 	if (signals_stop() && fresh && job->screen)
-		progress_say(&job->progress, "saved step %d in %.1f s\n", job->step, clock_seconds() - start);
+		progress_say(&job->progress, "saved step %d in %.1f s\n", job->step,
+		             clock_seconds() - start);
 	return OK;
 }
 

@@ -1,14 +1,17 @@
-/* loop.h - the life of a job, whatever a step of it is: evaluate, step, save, until all steps are done or a signal asks for an end.
+/* loop.h - the life of a job, whatever a step of it is: evaluate, step, save, until all steps are
+ * done or a signal asks for an end.
  *
- * A step that is stopped before its first update is as if it had never begun: the weights are as they were, the curriculum is put back, nothing was
- * logged; since all chance is keyed, the step comes again with the same bits after --resume. From its first update on a step is finished. An
+ * A step that is stopped before its first update is as if it had never begun: the weights are as
+ * they were, the curriculum is put back, nothing was logged; since all chance is keyed, the step
+ * comes again with the same bits after --resume. From its first update on a step is finished. An
  * evaluation that is stopped is made up for when the run is resumed. */
 #ifndef RL_LOOP_H
 #define RL_LOOP_H
 
 #include "rl/job.h"
 
-/* `step` does one step and counts it, or returns STOPPED without having changed anything but the curriculum. */
+/* `step` does one step and counts it, or returns STOPPED without having changed anything but the
+ * curriculum. */
 int loop_run(struct job *job, int (*step)(struct job *job));
 
 #endif

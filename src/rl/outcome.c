@@ -33,15 +33,17 @@ void outcome_advantages(const double *reward, int n, double *advantage)
 	}
 }
 
-int outcome_of_groups(const struct group *groups, int n, struct arena *a, struct curriculum_outcome **out)
+int outcome_of_groups(const struct group *groups, int n, struct arena *a,
+                      struct curriculum_outcome **out)
 {
 	*out = arena_alloc(a, (size_t)n, sizeof **out);
 	if (!*out)
 		return ERR_INPUT;
 	for (int g = 0; g < n; g++) {
 		int     G = groups[g].n;
-		double *reward = arena_alloc(a, (size_t)G, sizeof *reward), *advantage = arena_alloc(a, (size_t)G, sizeof *advantage);
-		int     known = 0, right = 0;
+		double *reward = arena_alloc(a, (size_t)G, sizeof *reward),
+		       *advantage = arena_alloc(a, (size_t)G, sizeof *advantage);
+		int known = 0, right = 0;
 		if (!reward || !advantage)
 			return ERR_INPUT;
 		for (int i = 0; i < G; i++) {
@@ -50,7 +52,8 @@ int outcome_of_groups(const struct group *groups, int n, struct arena *a, struct
 			right += rollout_is_right(&groups[g].rollouts[i]);
 		}
 		outcome_advantages(reward, G, advantage);
-		(*out)[g] = (struct curriculum_outcome){groups[g].item, G, known ? (double)right / known : NAN, advantage};
+		(*out)[g] = (struct curriculum_outcome){
+		        groups[g].item, G, known ? (double)right / known : NAN, advantage};
 	}
 	return OK;
 }

@@ -13,7 +13,8 @@ int policy_new(struct model *m, const struct policy_options *o, struct policy *o
 	const struct weights *learned = model_learned(m);
 
 	*out = (struct policy){.model = m, .options = *o};
-	if (optimizer_new(learned, &o->optimizer, &out->optimizer) != OK || gradient_new(learned, 1, &out->gradient) != OK ||
+	if (optimizer_new(learned, &o->optimizer, &out->optimizer) != OK ||
+	    gradient_new(learned, 1, &out->gradient) != OK ||
 	    tape_new(&m->weights.shape, 1, &out->tape) != OK) {
 		policy_free(out);
 		return ERR_INPUT;
@@ -45,11 +46,13 @@ size_t policy_bytes(const struct policy *p, const struct policy_load *l)
 {
 	const struct model_shape *s = &p->model->weights.shape;
 	const struct weights     *learned = model_learned(p->model);
-	int    units = policy_min(l->trees, l->tokens / (UNIT_TOKENS / 2) + 1); /* two neighbours hold more than UNIT_TOKENS together */
+	/* two neighbours hold more than UNIT_TOKENS together */
+	int    units = policy_min(l->trees, l->tokens / (UNIT_TOKENS / 2) + 1);
 	int    unit = max(l->tree, policy_min(l->tokens, UNIT_TOKENS));
 	int    tokens = max(unit, policy_min(l->tokens, p->options.micro_batch_tokens));
 	int    targets = max(l->targets, policy_min(l->tokens, UNIT_TOKENS));
-	size_t head = head_bytes(s, targets, !p->model->adapter), layers = model_backward_bytes(p->model, tokens, unit);
+	size_t head = head_bytes(s, targets, !p->model->adapter),
+	       layers = model_backward_bytes(p->model, tokens, unit);
 
 	return optimizer_bytes(learned) + gradient_bytes(learned, units) + tape_bytes(s, tokens) +
 	       kv_cache_bytes(s, 1, 2 * tokens / PAGE_TOKENS + 1) + (head > layers ? head : layers);
@@ -105,8 +108,10 @@ static int cache_fit(struct policy *p, int n_pages)
 	return kv_cache_new(&p->model->weights.shape, 1, n_pages, &p->cache);
 }
 
-/* Runs the next micro-batch forward: as many whole units as fit, at least one. *more = 0 when none was left. */
-static int pieces_forward(struct policy *p, const struct model *m, struct policy_pieces *c, struct tape *tape, int *more)
+/* Runs the next micro-batch forward: as many whole units as fit, at least one. *more = 0 when none
+ * was left. */
+static int pieces_forward(struct policy *p, const struct model *m, struct policy_pieces *c,
+                          struct tape *tape, int *more)
 {
 	const struct unit_range *units = c->units + c->next;
 	int                      left = c->n_units - c->next, count = 0, tokens = 0, rows = 0;
@@ -114,7 +119,8 @@ static int pieces_forward(struct policy *p, const struct model *m, struct policy
 	*more = left > 0;
 	if (!*more)
 		return OK;
-	while (count < left && (count == 0 || tokens + units[count].n_tokens <= p->options.micro_batch_tokens)) {
+	while (count < left &&
+	       (count == 0 || tokens + units[count].n_tokens <= p->options.micro_batch_tokens)) {
 		tokens += units[count].n_tokens;
 		rows += units[count++].count;
 	}
@@ -123,7 +129,9 @@ static int pieces_forward(struct policy *p, const struct model *m, struct policy
 	c->next += count;
 	c->part = examples_part(c->e, units[0].first, rows);
 	c->head = result_from(&c->all, c->part.rows.offset[0]);
-	c->hidden = arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)m->weights.shape.width, sizeof *c->hidden);
+	c->hidden =
+	        arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)m->weights.shape.width,
+	                    sizeof *c->hidden);
 	if (!c->hidden)
 		return ERR_INPUT;
 	return model_forward(m, &c->batch, &p->cache, tape, &p->scratch, c->hidden);
@@ -134,7 +142,8 @@ static int pieces_logprobs(struct policy *p, const struct model *m, struct polic
 	return head_forward(m, &c->batch, c->hidden, p->options.temperature, &p->scratch, &c->head);
 }
 
-int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp, float *entropy)
+int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp,
+                    float *entropy)
 {
 	struct policy_pieces c;
 
@@ -165,7 +174,8 @@ int policy_values(struct policy *p, const struct examples *e, float *value)
 		struct arena_mark mark = arena_mark(&p->scratch);
 		TRY(pieces_forward(p, p->model, &c, NULL, &more));
 		if (more)
-			value_head_forward(&p->critic->head, &c.batch, c.hidden, value + c.part.rows.offset[0]);
+			value_head_forward(&p->critic->head, &c.batch, c.hidden,
+			                   value + c.part.rows.offset[0]);
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
@@ -179,25 +189,31 @@ static double difference_max(const struct examples *e, const float *logp_new)
 	double largest = 0;
 
 	for (int r = 0; r < e->rows.n; r++)
-		for (int t = e->rows.offset[r]; t < e->rows.offset[r + 1] && !(e->guided && e->guided[r]); t++) {
-			double d = e->rows.trained[t] ? fabs((double)logp_new[t] - (double)e->logp_old[t]) : 0;
+		for (int t = e->rows.offset[r];
+		     t < e->rows.offset[r + 1] && !(e->guided && e->guided[r]); t++) {
+			double d = e->rows.trained[t]
+			                   ? fabs((double)logp_new[t] - (double)e->logp_old[t])
+			                   : 0;
 			largest = d > largest ? d : largest;
 		}
 	return largest;
 }
 
-struct update {                                    /* one call of policy_update or policy_fit_values */
-	const struct algorithm   *alg;             /* NULL: the values alone learn */
-	struct critic            *critic;          /* NULL: there are none */
-	int                       layers;          /* the network learns, not only the value head */
-	struct totals             totals;          /* of all the examples: the divisors of every micro-batch */
+/* one call of policy_update or policy_fit_values */
+struct update {
+	const struct algorithm *alg;    /* NULL: the values alone learn */
+	struct critic          *critic; /* NULL: there are none */
+	int                     layers; /* the network learns, not only the value head */
+	/* of all the examples: the divisors of every micro-batch */
+	struct totals             totals;
 	struct objective_gradient g;               /* [T] */
 	float                    *value, *d_value; /* [T] */
 	struct update_report     *report;
 };
 
 /* From the objective to d_hidden, which it overwrites. */
-static int backward_policy(struct policy *p, const struct update *u, struct policy_pieces *c, float *d_hidden)
+static int backward_policy(struct policy *p, const struct update *u, struct policy_pieces *c,
+                           float *d_hidden)
 {
 	const struct objective_batch b = {.rows = c->part.rows,
 	                                  .logp_new = c->all.logp,
@@ -212,8 +228,9 @@ static int backward_policy(struct policy *p, const struct update *u, struct poli
 	int                          first = c->part.rows.offset[0];
 
 	TRY(objective_eval(u->alg, &b, &u->totals, &u->g, &u->report->objective));
-	return head_backward(p->model, &c->batch, c->hidden, p->options.temperature, &c->head, u->g.c + first,
-	                     u->g.h ? u->g.h + first : NULL, &p->scratch, d_hidden, &p->gradient);
+	return head_backward(p->model, &c->batch, c->hidden, p->options.temperature, &c->head,
+	                     u->g.c + first, u->g.h ? u->g.h + first : NULL, &p->scratch, d_hidden,
+	                     &p->gradient);
 }
 
 /* Adds what the value loss has to say to d_hidden. */
@@ -230,7 +247,9 @@ static void backward_values(const struct update *u, const struct policy_pieces *
 /* Losses and backward pass of the micro-batch that was just run forward. */
 static int piece_backward(struct policy *p, const struct update *u, struct policy_pieces *c)
 {
-	float *d_hidden = arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)p->model->weights.shape.width, sizeof *d_hidden);
+	float *d_hidden = arena_alloc(
+	        &p->scratch, (size_t)c->batch.n_tokens * (size_t)p->model->weights.shape.width,
+	        sizeof *d_hidden);
 
 	if (!d_hidden)
 		return ERR_INPUT;
@@ -238,7 +257,9 @@ static int piece_backward(struct policy *p, const struct update *u, struct polic
 		TRY(backward_policy(p, u, c, d_hidden));
 	if (u->critic)
 		backward_values(u, c, d_hidden);
-	return u->layers ? model_backward(p->model, &c->batch, p->tape, &p->scratch, d_hidden, &p->gradient) : OK;
+	return u->layers ? model_backward(p->model, &c->batch, p->tape, &p->scratch, d_hidden,
+	                                  &p->gradient)
+	                 : OK;
 }
 
 static int policy_accumulate(struct policy *p, const struct update *u, struct policy_pieces *c)
@@ -267,18 +288,22 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 
 	stop_hold(1); /* from here on the step is finished, whatever signal comes */
 	gradient_finish(&p->gradient);
-	optimizer_step(&p->optimizer, model_learned(p->model), p->gradient.level[0], learning_rate, &o);
+	optimizer_step(&p->optimizer, model_learned(p->model), p->gradient.level[0], learning_rate,
+	               &o);
 	if (!o.skipped)
 		TRY(model_repack(p->model));
 	report->updates++;
 	report->skipped += o.skipped;
-	report->grad_norm = o.grad_norm > report->grad_norm || isnan(o.grad_norm) ? o.grad_norm : report->grad_norm;
+	report->grad_norm = o.grad_norm > report->grad_norm || isnan(o.grad_norm)
+	                            ? o.grad_norm
+	                            : report->grad_norm;
 	report->seconds_optimizer += clock_seconds() - start;
 	return OK;
 }
 
 /* Room and gradients for an update that *u describes, then all micro-batches. */
-static int run_update(struct policy *p, const struct examples *e, struct update *u, struct policy_pieces *c)
+static int run_update(struct policy *p, const struct examples *e, struct update *u,
+                      struct policy_pieces *c)
 {
 	size_t T = (size_t)e->rows.offset[e->rows.n];
 
@@ -289,7 +314,8 @@ static int run_update(struct policy *p, const struct examples *e, struct update 
 	TRY(gradient_begin(&p->gradient, (uint32_t)c->n_units));
 	if (u->alg) {
 		u->g.c = arena_alloc(&p->scratch, T, sizeof *u->g.c);
-		u->g.h = u->alg->entropy_coef != 0 ? arena_alloc(&p->scratch, T, sizeof *u->g.h) : NULL;
+		u->g.h = u->alg->entropy_coef != 0 ? arena_alloc(&p->scratch, T, sizeof *u->g.h)
+		                                   : NULL;
 		if (!u->g.c || (u->alg->entropy_coef != 0 && !u->g.h))
 			return ERR_INPUT;
 	}
@@ -303,8 +329,8 @@ static int run_update(struct policy *p, const struct examples *e, struct update 
 	return policy_accumulate(p, u, c);
 }
 
-int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e, double learning_rate,
-                  struct update_report *report)
+int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e,
+                  double learning_rate, struct update_report *report)
 {
 	struct update        u = {.alg = alg, .critic = p->critic, .layers = 1, .report = report};
 	struct policy_pieces c;
@@ -320,7 +346,7 @@ int policy_update(struct policy *p, const struct algorithm *alg, const struct ex
 
 int policy_fit_values(struct policy *p, const struct examples *e, struct update_report *report)
 {
-	struct update        u = {.critic = p->critic, .layers = p == &p->critic->own, .report = report};
+	struct update u = {.critic = p->critic, .layers = p == &p->critic->own, .report = report};
 	struct policy_pieces c;
 
 	TRY(run_update(p, e, &u, &c));

@@ -1,12 +1,15 @@
-/* policy.h - a model that learns (or its adapter does, where it has one): log-probabilities of answers, and one update from one coefficient per token.
+/* policy.h - a model that learns (or its adapter does, where it has one): log-probabilities of
+ * answers, and one update from one coefficient per token.
  *
- *     for each micro-batch:  forward -> log-probabilities -> objective: c = dL/dlogp -> backward through head and layers
+ *     for each micro-batch:  forward -> log-probabilities -> objective: c = dL/dlogp -> backward
+ *                            through head and layers
  *     sum of gradients (fixed tree) -> clip, AdamW -> repack the weights for the matrix products
  *
- * The only place where estimators and transformer meet: down goes a number per token, up come log-probabilities.
- * A critic (critic.h) may hang on the policy's network: then one update serves both losses.
- * The size of a micro-batch (compute.micro_batch_tokens) changes memory and speed, not one bit of the result. A prompt that answers share is always computed
- * once: whether it is decides the order in which its gradient is summed, so it is no option. */
+ * The only place where estimators and transformer meet: down goes a number per token, up come
+ * log-probabilities. A critic (critic.h) may hang on the policy's network: then one update serves
+ * both losses. The size of a micro-batch (compute.micro_batch_tokens) changes memory and speed, not
+ * one bit of the result. A prompt that answers share is always computed once: whether it is decides
+ * the order in which its gradient is summed, so it is no option. */
 #ifndef RL_POLICY_H
 #define RL_POLICY_H
 
@@ -29,56 +32,72 @@ struct policy {
 	struct tape          *tape;
 	struct kv_cache       cache; /* one layer; grows to the largest micro-batch */
 	struct arena          scratch;
-	struct critic        *critic; /* whose values this network computes; borrowed; NULL: nobody's */
+	/* whose values this network computes; borrowed; NULL: nobody's */
+	struct critic *critic;
 };
 
-/* Answers to train on, flat as in record.h; all arrays borrowed. Tokens are found by the absolute offset, so that a part of the rows is
- * the same struct with offset and sequences advanced. */
+/* Answers to train on, flat as in record.h; all arrays borrowed. Tokens are found by the absolute
+ * offset, so that a part of the rows is the same struct with offset and sequences advanced. */
 struct examples {
-	struct rows            rows;
-	const struct sequence *sequences;                /* [R] of rows.offset[r+1] - rows.offset[r] answer tokens */
-	const float           *logp_old;                 /* [T] as sampled; NULL with level none */
-	const float           *logp_ref;                 /* [T] or NULL */
-	const float           *advantage;                /* [T] */
-	const float           *weight;                   /* [T] of the gain (token_weight.h); NULL: 1 everywhere */
-	const unsigned char   *high;                     /* [T] tokens of the entropy bonus; NULL: all */
-	const unsigned char   *guided;                   /* [R] rows whose logp_old is that of another context; NULL: none */
-	const float           *logp_rollout;             /* [T] as sampled where logp_old was computed anew; NULL: logp_old is that */
-	const float           *value_old, *value_target; /* [T] of the critic; NULL without one */
-	int64_t                batch_tokens;             /* trained tokens of the batch that this is a part of, and into how many */
-	int                    updates;                  /* updates that is cut (objective.h); 0: this is all of it */
+	struct rows rows;
+	/* [R] of rows.offset[r+1] - rows.offset[r] answer tokens */
+	const struct sequence *sequences;
+	const float           *logp_old;  /* [T] as sampled; NULL with level none */
+	const float           *logp_ref;  /* [T] or NULL */
+	const float           *advantage; /* [T] */
+	/* [T] of the gain (token_weight.h); NULL: 1 everywhere */
+	const float *weight;
+	/* [T] tokens of the entropy bonus; NULL: all */
+	const unsigned char *high;
+	/* [R] rows whose logp_old is that of another context; NULL: none */
+	const unsigned char *guided;
+	/* [T] as sampled where logp_old was computed anew; NULL: logp_old is that */
+	const float *logp_rollout;
+	const float *value_old, *value_target; /* [T] of the critic; NULL without one */
+	/* trained tokens of the batch that this is a part of, and into how many */
+	int64_t batch_tokens;
+	/* updates that is cut (objective.h); 0: this is all of it */
+	int updates;
 };
 
-struct update_report {                           /* of the updates of one step; starts as zero */
-	struct objective_stats objective;        /* sums */
-	int                    updates, skipped; /* skipped: the gradient was not finite and changed nothing */
-	double                 grad_norm;        /* the largest, before clipping */
-	double logp_difference_max; /* of |logp_new - logp_old| in the first update after sampling, guided rows left out: 0, always, in strict mode */
+struct update_report {                    /* of the updates of one step; starts as zero */
+	struct objective_stats objective; /* sums */
+	/* skipped: the gradient was not finite and changed nothing */
+	int    updates, skipped;
+	double grad_norm; /* the largest, before clipping */
+	/* of |logp_new - logp_old| in the first update after sampling, guided rows left out: 0,
+	 * always, in strict mode */
+	double logp_difference_max;
 	double seconds_forward, seconds_backward, seconds_optimizer;
 };
 
 int  policy_new(struct model *m, const struct policy_options *o, struct policy *out);
 void policy_free(struct policy *p);
 
-/* For the bill: moments, gradients, the tape and the scratch of an update that holds at most so much. */
+/* For the bill: moments, gradients, the tape and the scratch of an update that holds at most so
+ * much. */
 struct policy_load {
 	int tokens, trees; /* in all (batch.h) */
 	int tree, targets; /* tokens and targets of the largest tree */
 };
 size_t policy_bytes(const struct policy *p, const struct policy_load *l);
 
-/* Writes logp and entropy [T] (at the examples' tokens) under any model of the same vocabulary: the reference, the policy itself. */
-int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp, float *entropy);
+/* Writes logp and entropy [T] (at the examples' tokens) under any model of the same vocabulary: the
+ * reference, the policy itself. */
+int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp,
+                    float *entropy);
 
 /* Writes value [T]: what the critic of p says of the state before each token. */
 int policy_values(struct policy *p, const struct examples *e, float *value);
 
-/* One update of the weights from all of the examples, of the critic's too where p has one; ADDS to *report (the critic's numbers are in
- * p->critic->stats). A gradient that is not finite changes nothing and is counted. */
-int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e, double learning_rate,
-                  struct update_report *report);
+/* One update of the weights from all of the examples, of the critic's too where p has one; ADDS to
+ * *report (the critic's numbers are in p->critic->stats). A gradient that is not finite changes
+ * nothing and is counted. */
+int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e,
+                  double learning_rate, struct update_report *report);
 
-/* One update of the critic of p alone. Its head learns, and the layers where the network is the critic's own. */
+/* One update of the critic of p alone. Its head learns, and the layers where the network is the
+ * critic's own. */
 int policy_fit_values(struct policy *p, const struct examples *e, struct update_report *report);
 
 /* The examples first .. first+count-1 of e, without a copy. */

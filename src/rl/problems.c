@@ -17,18 +17,23 @@ static const char *either(const char *of_file, const char *of_all)
 	return *of_file ? of_file : of_all;
 }
 
-static int problems_read_file(const struct config_data *d, const struct source_config *s, int most, struct problem_source *out)
+static int problems_read_file(const struct config_data *d, const struct source_config *s, int most,
+                              struct problem_source *out)
 {
-	struct dataset_options o = {.prompt_column = unless(either(s->prompt_column, d->prompt_column), "prompt"),
-	                            .answer_column = unless(either(s->answer_column, d->answer_column), ""),
-	                            .category_column = unless(either(s->category_column, d->category_column), "category"),
-	                            .id_column = unless(either(s->id_column, d->id_column), ""),
-	                            .prompt_template = unless(either(s->prompt_template, d->prompt_template), "{prompt}"),
-	                            .name = out->name,
-	                            .category = unless(s->category, ""),
-	                            .join_answers = !strcmp(d->answer_list, "all"),
-	                            .answer_optional = 1, /* verifier_check says so where an answer is needed */
-	                            .problems_max = most};
+	struct dataset_options o = {
+	        .prompt_column = unless(either(s->prompt_column, d->prompt_column), "prompt"),
+	        .answer_column = unless(either(s->answer_column, d->answer_column), ""),
+	        .category_column =
+	                unless(either(s->category_column, d->category_column), "category"),
+	        .id_column = unless(either(s->id_column, d->id_column), ""),
+	        .prompt_template =
+	                unless(either(s->prompt_template, d->prompt_template), "{prompt}"),
+	        .name = out->name,
+	        .category = unless(s->category, ""),
+	        .join_answers = !strcmp(d->answer_list, "all"),
+	        /* verifier_check says so where an answer is needed */
+	        .answer_optional = 1,
+	        .problems_max = most};
 
 	TRY(generator_converter(unless(d->convert, ""), &o.convert));
 	out->file = s->file;
@@ -39,8 +44,8 @@ static int problems_read_file(const struct config_data *d, const struct source_c
 
 /* ---- the names of files ---- */
 
-/* A name is the end of the path with `folders` folders before the stem: "d1/test" of data/d1/test.jsonl.gz with one. Past the first
- * folder it is the whole path. */
+/* A name is the end of the path with `folders` folders before the stem: "d1/test" of
+ * data/d1/test.jsonl.gz with one. Past the first folder it is the whole path. */
 struct stem {
 	const char *path;
 	int         folders; /* -1: it has a name of its own */
@@ -49,8 +54,9 @@ struct stem {
 
 static const char *stem_name(const struct stem *s, struct arena *a)
 {
-	const char *slash = strrchr(s->path, '/'), *file = slash ? slash + 1 : s->path, *start = file;
-	size_t      stem = strcspn(file, ".");
+	const char *slash = strrchr(s->path, '/'), *file = slash ? slash + 1 : s->path,
+	           *start = file;
+	size_t stem = strcspn(file, ".");
 
 	for (int k = 0; k < s->folders && start; k++) {
 		const char *end = start > s->path ? start - 1 : NULL;
@@ -61,7 +67,8 @@ static const char *stem_name(const struct stem *s, struct arena *a)
 	return start ? arena_text(a, start, (size_t)(file - start) + stem) : s->path;
 }
 
-/* Files whose stems are the same get more of their folders, all of them alike, until they differ or the whole path is the name. */
+/* Files whose stems are the same get more of their folders, all of them alike, until they differ or
+ * the whole path is the name. */
 static int stems_spread(struct stem *stems, int n, struct arena *a)
 {
 	for (int changed = 1, rounds = 0; changed && rounds < 64; rounds++) {
@@ -71,7 +78,8 @@ static int stems_spread(struct stem *stems, int n, struct arena *a)
 			return ERR_INPUT;
 		for (int i = 0; i < n; i++)
 			for (int k = 0; k < n; k++)
-				same[i] |= i != k && stems[i].folders >= 0 && !strcmp(stems[i].name, stems[k].name);
+				same[i] |= i != k && stems[i].folders >= 0 &&
+				           !strcmp(stems[i].name, stems[k].name);
 		for (int i = 0; i < n; i++) {
 			if (!same[i] || stems[i].name == stems[i].path)
 				continue;
@@ -85,8 +93,10 @@ static int stems_spread(struct stem *stems, int n, struct arena *a)
 	return OK;
 }
 
-/* Writes sources[i].name: the one given, or the file's name up to its first dot, with folders before it where two would be the same. */
-static int name_files(const struct source_list *files, struct arena *a, struct problem_source *sources)
+/* Writes sources[i].name: the one given, or the file's name up to its first dot, with folders
+ * before it where two would be the same. */
+static int name_files(const struct source_list *files, struct arena *a,
+                      struct problem_source *sources)
 {
 	struct stem *stems = arena_alloc(a, (size_t)files->n, sizeof *stems);
 
@@ -105,7 +115,8 @@ static int name_files(const struct source_list *files, struct arena *a, struct p
 	return OK;
 }
 
-static int problems_generate(const struct generator_config *g, int held_out, struct problem_source *out)
+static int problems_generate(const struct generator_config *g, int held_out,
+                             struct problem_source *out)
 {
 	const struct generator_range range = {.level_min = g->levels.low,
 	                                      .level_max = g->levels.high,
@@ -144,7 +155,8 @@ static int problems_join(const struct problems_room *room, struct arena *a, stru
 		return ERR_INPUT;
 	for (int i = 0; i < set->n_sources; i++) {
 		const struct dataset *d = &set->sources[i].data;
-		for (int k = 0; k < d->n && (room->most == 0 || set->n < room->most) && (room->most_each == 0 || k < room->most_each);
+		for (int k = 0; k < d->n && (room->most == 0 || set->n < room->most) &&
+		                (room->most_each == 0 || k < room->most_each);
 		     k++) {
 			set->problems[set->n] = d->problems[k];
 			set->problems[set->n].verifier = set->sources[i].verifier;
@@ -152,22 +164,27 @@ static int problems_join(const struct problems_room *room, struct arena *a, stru
 			n_read += set->sources[i].file != NULL;
 		}
 	}
-	return dataset_index(set->problems, n_read, a, &(struct id_index){0}); /* the same generated problem may come twice */
+	/* the same generated problem may come twice */
+	return dataset_index(set->problems, n_read, a, &(struct id_index){0});
 }
 
-static int problems_read_all(const struct config *c, const struct problems_room *room, struct arena *a, struct problem_set *out)
+static int problems_read_all(const struct config *c, const struct problems_room *room,
+                             struct arena *a, struct problem_set *out)
 {
 	int most = room->most_each ? room->most_each : room->most;
 
 	*out = (struct problem_set){0};
-	out->sources = arena_alloc(a, (size_t)(room->files->n + room->n_generators), sizeof *out->sources);
+	out->sources =
+	        arena_alloc(a, (size_t)(room->files->n + room->n_generators), sizeof *out->sources);
 	if (!out->sources)
 		return ERR_INPUT;
 	TRY(name_files(room->files, a, out->sources));
 	for (int i = 0; i < room->files->n; i++)
-		TRY(problems_read_file(&c->data, &room->files->items[i], most, &out->sources[out->n_sources++]));
+		TRY(problems_read_file(&c->data, &room->files->items[i], most,
+		                       &out->sources[out->n_sources++]));
 	for (int i = 0; i < room->n_generators; i++)
-		TRY(problems_generate(&room->generators[i], room->held_out, &out->sources[out->n_sources++]));
+		TRY(problems_generate(&room->generators[i], room->held_out,
+		                      &out->sources[out->n_sources++]));
 	return problems_join(room, a, out);
 }
 
@@ -180,10 +197,12 @@ static int problems_check_weights(const struct config *c, const struct problem_s
 		weights += set->sources[i].weight > 0;
 	for (int i = 0; i < set->n_sources && weights; i++)
 		if (set->sources[i].weight == 0)
-			return error_set(
-			        ERR_INPUT,
-			        "%s: data.train: %s has no weight, but others have; give one to each file and generator, or to none",
-			        config_where(c, set->sources[i].file ? "data.train" : "data.generate"), set->sources[i].name);
+			return error_set(ERR_INPUT,
+			                 "%s: data.train: %s has no weight, but others have; give "
+			                 "one to each file and generator, or to none",
+			                 config_where(c, set->sources[i].file ? "data.train"
+			                                                      : "data.generate"),
+			                 set->sources[i].name);
 	return OK;
 }
 
@@ -217,12 +236,14 @@ void problems_free(struct problem_set *set)
 		dataset_free(&set->sources[i].data);
 }
 
-struct prompts_options problems_prompts(const struct config *c, const struct tokenizer *t, int n_positions)
+struct prompts_options problems_prompts(const struct config *c, const struct tokenizer *t,
+                                        int n_positions)
 {
 	int most = c->data.max_prompt_length;
 
 	return (struct prompts_options){.tokenizer = t,
-	                                .max_prompt_length = most < n_positions - 1 ? most : n_positions - 1,
+	                                .max_prompt_length =
+	                                        most < n_positions - 1 ? most : n_positions - 1,
 	                                .refuse_long = !strcmp(c->data.overlong_prompts, "error"),
 	                                .chat = prompts_chat_find(c->data.chat),
 	                                .system = unless(c->data.system_prompt, ""),
@@ -240,17 +261,20 @@ int problems_add_verifiers(const struct problem_set *set, struct reward_spec *sp
 	return OK;
 }
 
-static int problems_leave_out_unreadable(const struct problem *p, struct arena *a, struct problem_set *set)
+static int problems_leave_out_unreadable(const struct problem *p, struct arena *a,
+                                         struct problem_set *set)
 {
 	struct unreadable *u = &set->unreadable[set->n_unreadable++];
 
-	*u = (struct unreadable){p->id, arena_text(a, error_message(), strlen(error_message())), p->file, p->line};
+	*u = (struct unreadable){p->id, arena_text(a, error_message(), strlen(error_message())),
+	                         p->file, p->line};
 	return u->reason ? OK : ERR_INPUT;
 }
 
 enum { PROBLEMS_NAMED = 5 };
 
-/* The error about golds that are to be no error only with data.unreadable_answers: drop: how many, the first in full, the next by their ids. */
+/* The error about golds that are to be no error only with data.unreadable_answers: drop: how many,
+ * the first in full, the next by their ids. */
 static int refuse_unreadable(const struct problem_set *set, int n)
 {
 	const struct unreadable *u = set->unreadable;
@@ -264,15 +288,17 @@ static int refuse_unreadable(const struct problem_set *set, int n)
 		text_print(&t, "%s%.80s", i > 1 ? ", " : "; also ", u[i].id);
 	if (set->n_unreadable > PROBLEMS_NAMED)
 		text_print(&t, ", ...");
-	status = text_status(&t) == OK ? error_set(ERR_INPUT, "%s (%d of %d answers; data.unreadable_answers: drop leaves them out)",
+	status = text_status(&t) == OK ? error_set(ERR_INPUT,
+	                                           "%s (%d of %d answers; data.unreadable_answers: "
+	                                           "drop leaves them out)",
 	                                           t.data, set->n_unreadable, n)
 	                               : ERR_INPUT;
 	text_free(&t);
 	return status;
 }
 
-int problems_check(const struct config *c, const struct reward_spec *spec, const struct reward_spec *other, struct arena *a,
-                   struct problem_set *set)
+int problems_check(const struct config *c, const struct reward_spec *spec,
+                   const struct reward_spec *other, struct arena *a, struct problem_set *set)
 {
 	int kept = 0, n = set->n;
 
@@ -280,14 +306,16 @@ int problems_check(const struct config *c, const struct reward_spec *spec, const
 	if (!set->unreadable)
 		return ERR_INPUT;
 	for (int i = 0; i < set->n; i++)
-		if (verifier_check(spec, &set->problems[i]) == OK && (!other || verifier_check(other, &set->problems[i]) == OK))
+		if (verifier_check(spec, &set->problems[i]) == OK &&
+		    (!other || verifier_check(other, &set->problems[i]) == OK))
 			set->problems[kept++] = set->problems[i];
 		else
 			TRY(problems_leave_out_unreadable(&set->problems[i], a, set));
 	if (set->n_unreadable && strcmp(c->data.unreadable_answers, "drop"))
 		return refuse_unreadable(set, n);
 	if (set->n && kept == 0)
-		return error_context("no problem is left, all %d were dropped; the last one", set->n);
+		return error_context("no problem is left, all %d were dropped; the last one",
+		                     set->n);
 	set->n = kept;
 	return OK;
 }
@@ -311,7 +339,8 @@ int problems_render(const struct prompts_options *o, struct arena *a, struct pro
 	return OK;
 }
 
-int problems_leave_out(const struct prompts_options *o, const int *tokens, struct arena *a, struct problem_set *set)
+int problems_leave_out(const struct prompts_options *o, const int *tokens, struct arena *a,
+                       struct problem_set *set)
 {
 	TRY(prompts_leave_out(tokens, o, a, &set->prompts));
 	count_sources(set);
@@ -325,7 +354,8 @@ int problems_weighted(const struct problem_set *set)
 	return set->n_sources > 0 && set->sources[0].weight > 0;
 }
 
-static int problems_plan(const struct config *c, const struct problem_set *set, struct arena *a, struct mixture *out)
+static int problems_plan(const struct config *c, const struct problem_set *set, struct arena *a,
+                         struct mixture *out)
 {
 	int     largest, *n = arena_alloc(a, (size_t)set->n_sources, sizeof *n);
 	double *weight = arena_alloc(a, (size_t)set->n_sources, sizeof *weight);
@@ -336,11 +366,14 @@ static int problems_plan(const struct config *c, const struct problem_set *set, 
 		n[i] = set->sources[i].n;
 		weight[i] = set->sources[i].weight;
 		if (n[i] == 0)
-			return error_set(ERR_INPUT, "data.train: %s has a weight, but no prompt of it is short enough",
-			                 set->sources[i].name);
+			return error_set(
+			        ERR_INPUT,
+			        "data.train: %s has a weight, but no prompt of it is short enough",
+			        set->sources[i].name);
 	}
 	if (mixture_plan(n, weight, set->n_sources, (uint64_t)c->run.seed, a, out, &largest) != OK)
-		return error_context("data.train: %d problems of %s for its share", n[largest], set->sources[largest].name);
+		return error_context("data.train: %d problems of %s for its share", n[largest],
+		                     set->sources[largest].name);
 	return OK;
 }
 
@@ -374,32 +407,37 @@ int problems_mix(const struct config *c, struct arena *a, struct problem_set *se
 
 /* ---- settings of the chat template ---- */
 
-/* Prompts of both sets that are put into the template; those alone that a system message is put before, when it is asked. */
-static int count_templated(const struct prompts_options *o, const struct problem_set *set, int without_system)
+/* Prompts of both sets that are put into the template; those alone that a system message is put
+ * before, when it is asked. */
+static int count_templated(const struct prompts_options *o, const struct problem_set *set,
+                           int without_system)
 {
-	int n = 0, chat = o->chat == CHAT_ALWAYS || (o->chat == CHAT_AUTO && tokenizer_chat_template(o->tokenizer));
+	int n = 0, chat = o->chat == CHAT_ALWAYS ||
+	                  (o->chat == CHAT_AUTO && tokenizer_chat_template(o->tokenizer));
 
 	for (int i = 0; set && i < set->n; i++) {
 		const struct problem *p = &set->problems[i];
-		n += p->n_messages ? !without_system || strcmp(p->messages[0].role, "system") != 0 : chat;
+		n += p->n_messages ? !without_system || strcmp(p->messages[0].role, "system") != 0
+		                   : chat;
 	}
 	return n;
 }
 
-int problems_check_chat(const struct config *c, const struct prompts_options *o, const struct problem_set *set,
-                        const struct problem_set *other)
+int problems_check_chat(const struct config *c, const struct prompts_options *o,
+                        const struct problem_set *set, const struct problem_set *other)
 {
 	if (o->system && count_templated(o, set, 1) + count_templated(o, other, 1) == 0)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: data.system_prompt is set, but no prompt takes it: it goes before messages that begin with no system "
-		        "message, and texts are messages only with data.chat: always, or auto and a model that has a chat template",
-		        config_where(c, "data.system_prompt"));
+		return error_set(ERR_INPUT,
+		                 "%s: data.system_prompt is set, but no prompt takes it: it goes "
+		                 "before messages that begin with no system "
+		                 "message, and texts are messages only with data.chat: always, or "
+		                 "auto and a model that has a chat template",
+		                 config_where(c, "data.system_prompt"));
 	if (o->kwargs && count_templated(o, set, 0) + count_templated(o, other, 0) == 0)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: data.chat_template_kwargs is set, but no prompt is put into a chat template: texts are with data.chat: "
-		        "always, or auto and a model that has one",
-		        config_where(c, "data.chat_template_kwargs"));
+		return error_set(ERR_INPUT,
+		                 "%s: data.chat_template_kwargs is set, but no prompt is put into "
+		                 "a chat template: texts are with data.chat: "
+		                 "always, or auto and a model that has one",
+		                 config_where(c, "data.chat_template_kwargs"));
 	return OK;
 }

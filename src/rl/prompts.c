@@ -10,7 +10,10 @@
 
 enum prompts_chat prompts_chat_find(const char *name)
 {
-	static const char *const names[] = {[CHAT_NEVER] = "never", [CHAT_AUTO] = "auto", [CHAT_ALWAYS] = "always", [CHAT_READY] = "ready"};
+	static const char *const names[] = {[CHAT_NEVER] = "never",
+	                                    [CHAT_AUTO] = "auto",
+	                                    [CHAT_ALWAYS] = "always",
+	                                    [CHAT_READY] = "ready"};
 	int                      i = 0;
 
 	while (i < CHAT_READY && strcmp(names[i], name))
@@ -30,7 +33,8 @@ struct renderer {
 static int renderer_open(struct renderer *r, const struct prompts_options *o)
 {
 	*r = (struct renderer){.options = o, .now = -1};
-	if (o->kwargs && json_parse("data.chat_template_kwargs", o->kwargs, strlen(o->kwargs), &r->kwargs) != OK)
+	if (o->kwargs &&
+	    json_parse("data.chat_template_kwargs", o->kwargs, strlen(o->kwargs), &r->kwargs) != OK)
 		return ERR_INPUT;
 	return chat_day(o->day ? o->day : "", &r->now) == OK ? OK : error_context("data.chat_date");
 }
@@ -46,7 +50,8 @@ static void renderer_close(struct renderer *r)
 
 static int prompts_add_text(json_t *list, const char *role, const char *content)
 {
-	return json_array_append_new(list, json_pack("{s:s, s:s}", "role", role, "content", content));
+	return json_array_append_new(list,
+	                             json_pack("{s:s, s:s}", "role", role, "content", content));
 }
 
 /* A message that says more than role and content comes with all that it says. */
@@ -59,7 +64,8 @@ static int prompts_add_message(json_t *list, const struct message *m)
 	if (json_parse("a message", m->json, strlen(m->json), &message) != OK)
 		return ERR_INPUT;
 	if (*m->content || json_is_string(json_object_get(message, "content")))
-		json_object_set_new(message, "content", json_string(m->content)); /* a template of the data set may have shaped it */
+		/* a template of the data set may have shaped it */
+		json_object_set_new(message, "content", json_string(m->content));
 	return json_array_append_new(list, message);
 }
 
@@ -103,9 +109,12 @@ static int render_messages(const struct problem *p, struct renderer *r, struct i
 		TRY(chat_open(o->tokenizer, &r->chat));
 	variables = variables_of(p, r);
 	r->text.n = 0;
-	status = variables ? chat_render(r->chat, variables, r->now, &r->text) : error_set(ERR_INPUT, "out of memory");
+	status = variables ? chat_render(r->chat, variables, r->now, &r->text)
+	                   : error_set(ERR_INPUT, "out of memory");
 	json_decref(variables);
-	return status == OK ? tokenizer_encode(o->tokenizer, r->text.data ? r->text.data : "", r->text.n, 0, ids) : status;
+	return status == OK ? tokenizer_encode(o->tokenizer, r->text.data ? r->text.data : "",
+	                                       r->text.n, 0, ids)
+	                    : status;
 }
 
 static int render_ready(const struct problem *p, struct renderer *r, struct ids *ids)
@@ -116,12 +125,14 @@ static int render_ready(const struct problem *p, struct renderer *r, struct ids 
 	for (int i = 0; i < p->n_messages; i++)
 		text_add(&r->text, p->messages[i].content, strlen(p->messages[i].content));
 	TRY(text_status(&r->text));
-	return tokenizer_encode(r->options->tokenizer, r->text.data ? r->text.data : "", r->text.n, 0, ids);
+	return tokenizer_encode(r->options->tokenizer, r->text.data ? r->text.data : "", r->text.n,
+	                        0, ids);
 }
 
 static int is_chat(const struct prompts_options *o)
 {
-	return o->chat == CHAT_ALWAYS || (o->chat == CHAT_AUTO && tokenizer_chat_template(o->tokenizer));
+	return o->chat == CHAT_ALWAYS ||
+	       (o->chat == CHAT_AUTO && tokenizer_chat_template(o->tokenizer));
 }
 
 /* data.prompt_template is already part of the prompt: data/dataset.h puts it there. */
@@ -133,9 +144,10 @@ static int render(const struct problem *p, struct renderer *r, struct ids *ids)
 	else if (p->prompt && !is_chat(r->options))
 		TRY(tokenizer_encode(r->options->tokenizer, p->prompt, strlen(p->prompt), 1, ids));
 	else if (render_messages(p, r, ids) != OK)
-		return error_context(p->prompt ? "problem %s: its prompt is made a message (data.chat)"
-		                               : "problem %s: its prompt is a list of messages",
-		                     p->id);
+		return error_context(
+		        p->prompt ? "problem %s: its prompt is made a message (data.chat)"
+		                  : "problem %s: its prompt is a list of messages",
+		        p->id);
 	if (ids->n == 0)
 		return error_set(ERR_INPUT, "problem %s: its prompt has no token", p->id);
 	return OK;
@@ -151,7 +163,8 @@ static int prompts_make_room(int n, struct arena *a, struct prompts *out)
 	return out->problems && out->contexts && out->longs && out->tights ? OK : ERR_INPUT;
 }
 
-static int prompts_add(struct prompts *out, const struct problem *p, const struct ids *ids, struct arena *a)
+static int prompts_add(struct prompts *out, const struct problem *p, const struct ids *ids,
+                       struct arena *a)
 {
 	int *copy = arena_alloc(a, ids->n + 1, sizeof *copy); /* no token: there is no hint */
 	int  room = out->positions - (int)ids->n;
@@ -168,14 +181,15 @@ static int prompts_add(struct prompts *out, const struct problem *p, const struc
 	return OK;
 }
 
-static int prompts_leave_out_long(const struct prompts_options *o, const struct problem *p, size_t tokens, struct prompts *out)
+static int prompts_leave_out_long(const struct prompts_options *o, const struct problem *p,
+                                  size_t tokens, struct prompts *out)
 {
 	if (o->refuse_long)
-		return error_set(
-		        ERR_INPUT,
-		        "problem %s: its prompt has %zu tokens, more than %d; raise data.max_prompt_length, or leave such prompts out "
-		        "with data.overlong_prompts=drop",
-		        p->id, tokens, o->max_prompt_length);
+		return error_set(ERR_INPUT,
+		                 "problem %s: its prompt has %zu tokens, more than %d; raise "
+		                 "data.max_prompt_length, or leave such prompts out "
+		                 "with data.overlong_prompts=drop",
+		                 p->id, tokens, o->max_prompt_length);
 	out->longs[out->n_long++] = (struct long_prompt){p->id, (int)tokens};
 	return OK;
 }
@@ -185,9 +199,11 @@ void prompts_add_longs(const struct prompts *p, struct text *out)
 	enum { NAMED = 5 };
 
 	if (p->n_long)
-		text_print(out, ": %d left out, their prompts%s being too long:", p->n_long, p->worked_too ? " or worked completions" : "");
+		text_print(out, ": %d left out, their prompts%s being too long:", p->n_long,
+		           p->worked_too ? " or worked completions" : "");
 	for (int i = 0; i < p->n_long && i < NAMED; i++)
-		text_print(out, "%s %.80s (%d%s)", i ? "," : "", p->longs[i].id, p->longs[i].tokens, i ? "" : " tokens");
+		text_print(out, "%s %.80s (%d%s)", i ? "," : "", p->longs[i].id, p->longs[i].tokens,
+		           i ? "" : " tokens");
 	if (p->n_long > NAMED)
 		text_print(out, ", ...");
 }
@@ -203,8 +219,9 @@ static const char *manner_of(const struct prompts_options *o, int messages)
 		return "as it is (data.chat: ready)";
 	if (messages || is_chat(o))
 		return "in the model's chat template";
-	return has_template ? "as raw text, although the model has a chat template (data.chat: never)"
-	                    : "as raw text; the model has no chat template";
+	return has_template
+	               ? "as raw text, although the model has a chat template (data.chat: never)"
+	               : "as raw text; the model has no chat template";
 }
 
 static int keep_first(const struct prompts_options *o, struct arena *a, struct prompts *out)
@@ -214,7 +231,8 @@ static int keep_first(const struct prompts_options *o, struct arena *a, struct p
 
 	if (out->n == 0)
 		return OK;
-	status = tokenizer_decode(o->tokenizer, out->contexts[0].ids, (size_t)out->contexts[0].n, 0, &t);
+	status = tokenizer_decode(o->tokenizer, out->contexts[0].ids, (size_t)out->contexts[0].n, 0,
+	                          &t);
 	if (status == OK) {
 		out->shown = arena_text(a, t.data ? t.data : "", t.n);
 		out->n_shown = t.n;
@@ -239,9 +257,11 @@ void prompts_add_first(const struct prompts *p, struct text *out)
 
 	if (!p->shown)
 		return;
-	text_print(out, "first prompt, %.80s %s, %d tokens: ", p->problems[0]->id, p->manner, p->contexts[0].n);
+	text_print(out, "first prompt, %.80s %s, %d tokens: ", p->problems[0]->id, p->manner,
+	           p->contexts[0].n);
 	head = p->n_shown > SHOWN_WHOLE ? whole_characters(p->shown, SHOWN_HEAD) : p->n_shown;
-	tail = p->n_shown > SHOWN_WHOLE ? whole_characters(p->shown, p->n_shown - SHOWN_TAIL) : p->n_shown;
+	tail = p->n_shown > SHOWN_WHOLE ? whole_characters(p->shown, p->n_shown - SHOWN_TAIL)
+	                                : p->n_shown;
 	json_add_string(out, p->shown, head);
 	if (tail < p->n_shown) {
 		text_print(out, " ... %zu bytes ... ", tail - head);
@@ -260,16 +280,19 @@ void prompts_add_tights(const char *what, const struct prompts *p, struct text *
 	for (int i = 1; i < p->n_tight; i++)
 		least = p->tights[i].tokens < least ? p->tights[i].tokens : least;
 	text_print(out,
-	           "caution: %d %s leave less than rollout.max_completion_length (%d) tokens of the model's %d positions, at least %d: ",
+	           "caution: %d %s leave less than rollout.max_completion_length (%d) tokens of "
+	           "the model's %d positions, at least %d: ",
 	           p->n_tight, what, p->wanted, p->positions, least);
 	for (int i = 0; i < p->n_tight && i < NAMED; i++)
-		text_print(out, "%s%.80s (%d)", i ? ", " : "", p->tights[i].id, p->tights[i].tokens);
+		text_print(out, "%s%.80s (%d)", i ? ", " : "", p->tights[i].id,
+		           p->tights[i].tokens);
 	text_print(out, p->n_tight > NAMED ? ", ...\n" : "\n");
 }
 
 /* ---- all of them ---- */
 
-int prompts_render(const struct problem *problems, int n, const struct prompts_options *o, struct arena *a, struct prompts *out)
+int prompts_render(const struct problem *problems, int n, const struct prompts_options *o,
+                   struct arena *a, struct prompts *out)
 {
 	struct renderer r;
 	struct ids      ids = {0};
@@ -289,11 +312,14 @@ int prompts_render(const struct problem *problems, int n, const struct prompts_o
 	ids_free(&ids);
 	renderer_close(&r);
 	if (status == OK && out->n == 0)
-		status = error_set(ERR_INPUT, "all %d prompts are longer than data.max_prompt_length %d", n, o->max_prompt_length);
+		status = error_set(ERR_INPUT,
+		                   "all %d prompts are longer than data.max_prompt_length %d", n,
+		                   o->max_prompt_length);
 	return status == OK ? keep_first(o, a, out) : status;
 }
 
-int prompts_leave_out(const int *tokens, const struct prompts_options *o, struct arena *a, struct prompts *p)
+int prompts_leave_out(const int *tokens, const struct prompts_options *o, struct arena *a,
+                      struct prompts *p)
 {
 	int kept = 0, n = p->n;
 
@@ -310,15 +336,18 @@ int prompts_leave_out(const int *tokens, const struct prompts_options *o, struct
 	}
 	p->n = kept;
 	if (kept == 0)
-		return error_set(ERR_INPUT, "all %d problems are longer, with their worked completions, than the model's %d positions", n,
-		                 o->positions);
+		return error_set(ERR_INPUT,
+		                 "all %d problems are longer, with their worked completions, than "
+		                 "the model's %d positions",
+		                 n, o->positions);
 	return keep_first(o, a, p);
 }
 
 /* ---- with hints ---- */
 
 /* The template with its two words filled in. */
-static const char *prompts_fill(const char *template, const char *prompt, const char *hint, struct arena *a)
+static const char *prompts_fill(const char *template, const char *prompt, const char *hint,
+                                struct arena *a)
 {
 	struct text t = {0};
 	const char *out = NULL;
@@ -341,7 +370,8 @@ static const char *prompts_fill(const char *template, const char *prompt, const 
 }
 
 /* The problem as it would ask with its hint. */
-static int ask_with_hint(const struct problem *p, const char *template, struct arena *a, struct problem *out)
+static int ask_with_hint(const struct problem *p, const char *template, struct arena *a,
+                         struct problem *out)
 {
 	struct message *m = arena_alloc(a, (size_t)p->n_messages + 1, sizeof *m);
 
@@ -349,7 +379,8 @@ static int ask_with_hint(const struct problem *p, const char *template, struct a
 	if (!m)
 		return ERR_INPUT;
 	if (p->prompt)
-		return (out->prompt = prompts_fill(template, p->prompt, p->hint, a)) ? OK : ERR_INPUT;
+		return (out->prompt = prompts_fill(template, p->prompt, p->hint, a)) ? OK
+		                                                                     : ERR_INPUT;
 	memcpy(m, p->messages, (size_t)p->n_messages * sizeof *m);
 	out->messages = m;
 	m += problem_asking(p);
@@ -357,8 +388,8 @@ static int ask_with_hint(const struct problem *p, const char *template, struct a
 }
 
 /* Adds a problem without tokens where there is no hint, or not enough room for it. */
-static int add_hinted(struct prompts *out, const struct problem *p, const char *template, struct renderer *r, struct ids *ids,
-                      struct arena *a)
+static int add_hinted(struct prompts *out, const struct problem *p, const char *template,
+                      struct renderer *r, struct ids *ids, struct arena *a)
 {
 	struct arena   scratch = {0};
 	struct problem asked;
@@ -376,14 +407,17 @@ static int add_hinted(struct prompts *out, const struct problem *p, const char *
 	return status == OK ? prompts_add(out, p, ids, a) : status;
 }
 
-int prompts_hinted(const struct prompts *plain, const char *template, const struct prompts_options *o, struct arena *a, struct prompts *out)
+int prompts_hinted(const struct prompts         *plain, const char *template,
+                   const struct prompts_options *o, struct arena *a, struct prompts *out)
 {
 	struct renderer r;
 	struct ids      ids = {0};
 	int             status;
 
 	if (!strstr(template, "{prompt}") || !strstr(template, "{hint}"))
-		return error_set(ERR_INPUT, "guidance.template is \"%s\", but must hold {prompt} and {hint}", template);
+		return error_set(ERR_INPUT,
+		                 "guidance.template is \"%s\", but must hold {prompt} and {hint}",
+		                 template);
 	TRY(prompts_make_room(plain->n, a, out));
 	status = renderer_open(&r, o);
 	for (int i = 0; status == OK && i < plain->n; i++)
@@ -391,9 +425,9 @@ int prompts_hinted(const struct prompts *plain, const char *template, const stru
 	ids_free(&ids);
 	renderer_close(&r);
 	if (status == OK && out->longest == 0)
-		status = error_set(
-		        ERR_INPUT,
-		        "none of the %d training problems has a hint that fits into data.max_prompt_length: give the rows a column hint",
-		        plain->n);
+		status = error_set(ERR_INPUT,
+		                   "none of the %d training problems has a hint that fits into "
+		                   "data.max_prompt_length: give the rows a column hint",
+		                   plain->n);
 	return status;
 }

@@ -78,7 +78,8 @@ static void recipe_take(const struct config *c, const struct recipe_part *p, str
 		const struct choice *choice;
 		memcpy(&word, from, sizeof word);
 		choice = choice_find(p->choices, word);
-		assert(choice); /* the schema lets no other word through; a test compares the lists */
+		/* the schema lets no other word through; a test compares the lists */
+		assert(choice);
 		memcpy(to, &choice->value, sizeof choice->value);
 	}
 }
@@ -106,8 +107,8 @@ static int give(struct config *c, const struct recipe_part *p, const struct algo
 	return config_set_if_unset(c, who, p->path, value);
 }
 
-/* How guided rows are kept in bounds, and which other parts do not go with them: those that read the recorded log-probabilities as if they had been
- * sampled without the hint. */
+/* How guided rows are kept in bounds, and which other parts do not go with them: those that read
+ * the recorded log-probabilities as if they had been sampled without the hint. */
 static int guide(const struct config *c, struct algorithm *out)
 {
 	const struct config_guidance *g = &c->guidance;
@@ -119,27 +120,34 @@ static int guide(const struct config *c, struct algorithm *out)
 	if (strcmp(g->kind, "guide"))
 		return OK;
 	if (out->beta > 0 && out->kl_placement != KL_IN_LOSS)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: guidance.kind guide does not go with loss.kl_placement %s: a KL divergence in the reward would be that of the "
-		        "hinted answers; set loss.kl_placement to loss, or loss.beta to 0",
-		        config_where(c, "guidance.kind"), choice_name(choices_kl_placement, out->kl_placement));
+		return error_set(ERR_INPUT,
+		                 "%s: guidance.kind guide does not go with loss.kl_placement %s: a "
+		                 "KL divergence in the reward would be that of the "
+		                 "hinted answers; set loss.kl_placement to loss, or loss.beta to 0",
+		                 config_where(c, "guidance.kind"),
+		                 choice_name(choices_kl_placement, out->kl_placement));
 	if (out->beta > 0 && out->use_bias_correction_kl)
 		return error_set(
 		        ERR_INPUT,
-		        "%s: guidance.kind guide does not go with loss.use_bias_correction_kl: the ratio of a guided token is not that of "
+		        "%s: guidance.kind guide does not go with loss.use_bias_correction_kl: the "
+		        "ratio of a guided token is not that of "
 		        "the policy to itself; set it to false",
 		        config_where(c, "guidance.kind"));
-	if ((g->num_guided ? g->num_guided : c->rollout.num_generations) < 2 && strcmp(g->form, "mixed"))
-		return error_set(ERR_INPUT, "%s: guidance.num_guided is 1, but guidance.form %s compares guided answers: at least 2",
+	if ((g->num_guided ? g->num_guided : c->rollout.num_generations) < 2 &&
+	    strcmp(g->form, "mixed"))
+		return error_set(ERR_INPUT,
+		                 "%s: guidance.num_guided is 1, but guidance.form %s compares "
+		                 "guided answers: at least 2",
 		                 config_where(c, "guidance.num_guided"), g->form);
 	return OK;
 }
 
-/* TRL's default of epsilon_high is epsilon. Of cap_absolute it is the ceiling itself, and no width beside another. */
+/* TRL's default of epsilon_high is epsilon. Of cap_absolute it is the ceiling itself, and no width
+ * beside another. */
 static void widen(const struct config *c, struct algorithm *out)
 {
-	if (config_is_set(c, "loss.epsilon") && !config_is_set(c, "loss.epsilon_high") && out->clip != CLIP_CAP_ABSOLUTE)
+	if (config_is_set(c, "loss.epsilon") && !config_is_set(c, "loss.epsilon_high") &&
+	    out->clip != CLIP_CAP_ABSOLUTE)
 		out->epsilon_high = out->epsilon;
 }
 

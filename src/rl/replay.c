@@ -21,7 +21,8 @@ static uint64_t of_model(const struct model *m)
 {
 	uint64_t h = fingerprint_floats(FINGERPRINT_EMPTY, m->weights.data, m->weights.n);
 
-	return m->adapter ? fingerprint_floats(h, m->adapter->weights.data, m->adapter->weights.n) : h;
+	return m->adapter ? fingerprint_floats(h, m->adapter->weights.data, m->adapter->weights.n)
+	                  : h;
 }
 
 static uint64_t of_tokenizer(const struct tokenizer *t)
@@ -44,12 +45,18 @@ void replay_add_header(struct text *t, const struct replay_header *h)
 {
 	const struct sampling *s = &h->rollout->decode.sampling;
 
-	text_print(t, "{\"hone_rollouts\": %d, \"answers\": %" PRId64 ", \"model\": ", VERSION, h->answers);
+	text_print(t, "{\"hone_rollouts\": %d, \"answers\": %" PRId64 ", \"model\": ", VERSION,
+	           h->answers);
 	json_add_string(t, h->model_name, strlen(h->model_name));
-	text_print(t, ", \"weights\": \"%016" PRIx64 "\", \"vocabulary\": %d, \"tokenizer\": \"%016" PRIx64 "\"", of_model(h->model),
-	           h->model->weights.shape.n_vocab, of_tokenizer(h->tokenizer));
-	text_print(t, ", \"temperature\": %.9g, \"top_k\": %d, \"top_p\": %.9g, \"min_p\": %.9g, \"seed\": %" PRIu64 ", \"verifiers\": [",
-	           (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, h->rollout->seed);
+	text_print(t,
+	           ", \"weights\": \"%016" PRIx64
+	           "\", \"vocabulary\": %d, \"tokenizer\": \"%016" PRIx64 "\"",
+	           of_model(h->model), h->model->weights.shape.n_vocab, of_tokenizer(h->tokenizer));
+	text_print(t,
+	           ", \"temperature\": %.9g, \"top_k\": %d, \"top_p\": %.9g, \"min_p\": %.9g, "
+	           "\"seed\": %" PRIu64 ", \"verifiers\": [",
+	           (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p,
+	           h->rollout->seed);
 	for (int i = 0; i < h->reward->n; i++)
 		text_print(t, "%s\"%s\"", i ? "," : "", h->reward->verifier[i]->name);
 	text_print(t, "]}\n");
@@ -95,15 +102,18 @@ static void add_components(struct text *t, const struct rollout *r)
 static void add_spans(struct text *t, const struct rollout *r)
 {
 	for (int i = 0; i < r->n_spans; i++)
-		text_print(t, "%s[\"%s\",%d,%d]%s", i ? "," : ", \"spans\": [", span_kind_name[r->spans[i].kind], r->spans[i].first,
-		           r->spans[i].count, i + 1 < r->n_spans ? "" : "]");
+		text_print(t, "%s[\"%s\",%d,%d]%s", i ? "," : ", \"spans\": [",
+		           span_kind_name[r->spans[i].kind], r->spans[i].first, r->spans[i].count,
+		           i + 1 < r->n_spans ? "" : "]");
 }
 
-static void replay_add_rollout(struct text *t, const struct group *g, const struct rollout *r, int step, int number)
+static void replay_add_rollout(struct text *t, const struct group *g, const struct rollout *r,
+                               int step, int number)
 {
 	text_print(t, "{\"problem\": ");
 	json_add_string(t, g->problem->id, strlen(g->problem->id));
-	text_print(t, ", \"group\": %d, \"step\": %d, \"sample\": %" PRIu32, number, step, r->sample);
+	text_print(t, ", \"group\": %d, \"step\": %d, \"sample\": %" PRIu32, number, step,
+	           r->sample);
 	add_ids(t, "prompt", r->sampled_under->ids, r->sampled_under->n);
 	add_ids(t, "ids", r->ids, r->n);
 	add_floats(t, "logp", r->logp, r->n);
@@ -121,7 +131,8 @@ void replay_add_groups(struct text *t, const struct groups *groups, int step, in
 {
 	for (int g = 0; g < groups->n; g++, (*n_groups)++)
 		for (int i = 0; i < groups->items[g].n; i++)
-			replay_add_rollout(t, &groups->items[g], &groups->items[g].rollouts[i], step, *n_groups);
+			replay_add_rollout(t, &groups->items[g], &groups->items[g].rollouts[i],
+			                   step, *n_groups);
 }
 
 /* ---- reading one line ---- */
@@ -141,17 +152,23 @@ struct replay_reader {
 	int                          n_components; /* of the header */
 };
 
-static int list_of(const struct replay_reader *r, const json_t *row, const char *key, const json_t **out, size_t n)
+static int list_of(const struct replay_reader *r, const json_t *row, const char *key,
+                   const json_t **out, size_t n)
 {
 	*out = json_object_get(row, key);
 	if (!json_is_array(*out))
-		return error_set(ERR_INPUT, "%s: the list \"%s\" is missing; was the line written by hone rollouts?", r->place, key);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: the list \"%s\" is missing; was the line written by hone rollouts?",
+		        r->place, key);
 	if (n > 0 && json_array_size(*out) != n)
-		return error_set(ERR_INPUT, "%s: \"%s\" has %zu entries, but \"ids\" has %zu", r->place, key, json_array_size(*out), n);
+		return error_set(ERR_INPUT, "%s: \"%s\" has %zu entries, but \"ids\" has %zu",
+		                 r->place, key, json_array_size(*out), n);
 	return OK;
 }
 
-static int replay_read_ids(const struct replay_reader *r, const json_t *row, const char *key, const int **out, int *n)
+static int replay_read_ids(const struct replay_reader *r, const json_t *row, const char *key,
+                           const int **out, int *n)
 {
 	int           n_vocab = r->o->model->weights.shape.n_vocab, *ids;
 	const json_t *list;
@@ -159,7 +176,9 @@ static int replay_read_ids(const struct replay_reader *r, const json_t *row, con
 	TRY(list_of(r, row, key, &list, 0));
 	*n = (int)json_array_size(list);
 	if (*n == 0)
-		return error_set(ERR_INPUT, "%s: \"%s\" is empty; even an empty answer has its end token", r->place, key);
+		return error_set(ERR_INPUT,
+		                 "%s: \"%s\" is empty; even an empty answer has its end token",
+		                 r->place, key);
 	ids = arena_alloc(r->arena, (size_t)*n, sizeof *ids);
 	if (!ids)
 		return ERR_INPUT;
@@ -167,15 +186,18 @@ static int replay_read_ids(const struct replay_reader *r, const json_t *row, con
 		const json_t *v = json_array_get(list, (size_t)i);
 		json_int_t    id = json_integer_value(v);
 		if (!json_is_integer(v) || id < 0 || id >= n_vocab)
-			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is no id of the model's vocabulary, which has %d", r->place, key, i,
-			                 n_vocab);
+			return error_set(
+			        ERR_INPUT,
+			        "%s: \"%s\"[%d] is no id of the model's vocabulary, which has %d",
+			        r->place, key, i, n_vocab);
 		ids[i] = (int)id;
 	}
 	*out = ids;
 	return OK;
 }
 
-static int read_floats(const struct replay_reader *r, const json_t *row, const char *key, double low, double high, int n, const float **out)
+static int read_floats(const struct replay_reader *r, const json_t *row, const char *key,
+                       double low, double high, int n, const float **out)
 {
 	float        *x = arena_alloc(r->arena, (size_t)n, sizeof *x);
 	const json_t *list;
@@ -187,7 +209,8 @@ static int read_floats(const struct replay_reader *r, const json_t *row, const c
 		const json_t *v = json_array_get(list, (size_t)i);
 		double        value = json_number_value(v);
 		if (!json_is_number(v) || !(value >= low && value <= high))
-			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is not a number from %g to %g", r->place, key, i, low, high);
+			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is not a number from %g to %g",
+			                 r->place, key, i, low, high);
 		x[i] = (float)value;
 	}
 	*out = x;
@@ -210,17 +233,22 @@ static int read_trained(const struct replay_reader *r, const json_t *row, struct
 	return OK;
 }
 
-static int read_span(const struct replay_reader *r, const json_t *list, int first, int n, struct answer_span *out)
+static int read_span(const struct replay_reader *r, const json_t *list, int first, int n,
+                     struct answer_span *out)
 {
 	const char *kind = json_string_value(json_array_get(list, 0));
-	json_int_t  at = json_integer_value(json_array_get(list, 1)), count = json_integer_value(json_array_get(list, 2));
+	json_int_t  at = json_integer_value(json_array_get(list, 1)),
+	           count = json_integer_value(json_array_get(list, 2));
 
 	for (int k = 0; kind && k < SPAN_KINDS && json_array_size(list) == 3; k++)
-		if (!strcmp(kind, span_kind_name[k]) && at >= first && at <= n && count > 0 && count <= n - at) {
+		if (!strcmp(kind, span_kind_name[k]) && at >= first && at <= n && count > 0 &&
+		    count <= n - at) {
 			*out = (struct answer_span){(enum span_kind)k, (int)at, (int)count};
 			return OK;
 		}
-	return error_set(ERR_INPUT, "%s: an entry of \"spans\" is not [kind, first, count] within the answer and behind the one before",
+	return error_set(ERR_INPUT,
+	                 "%s: an entry of \"spans\" is not [kind, first, count] within the answer "
+	                 "and behind the one before",
 	                 r->place);
 }
 
@@ -259,8 +287,10 @@ static int read_components(const struct replay_reader *r, const json_t *row, str
 		return ERR_INPUT;
 	TRY(list_of(r, row, "components", &list, 0));
 	if ((int)json_array_size(list) != r->n_components)
-		return error_set(ERR_INPUT, "%s: \"components\" has %zu entries, but the header names %d verifiers", r->place,
-		                 json_array_size(list), r->n_components);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: \"components\" has %zu entries, but the header names %d verifiers",
+		        r->place, json_array_size(list), r->n_components);
 	for (int i = 0; i < r->n_components; i++) {
 		const json_t *v = json_array_get(list, (size_t)i);
 		x[i] = json_is_number(v) ? json_number_value(v) : NAN;
@@ -271,13 +301,17 @@ static int read_components(const struct replay_reader *r, const json_t *row, str
 }
 
 /* A number, or null for one that could not be computed. */
-static int read_score(const struct replay_reader *r, const json_t *row, const char *key, double *out)
+static int read_score(const struct replay_reader *r, const json_t *row, const char *key,
+                      double *out)
 {
 	*out = NAN;
-	return json_is_null(json_object_get(row, key)) ? OK : json_get_real(r->place, row, key, JSON_REQUIRED, out);
+	return json_is_null(json_object_get(row, key))
+	               ? OK
+	               : json_get_real(r->place, row, key, JSON_REQUIRED, out);
 }
 
-/* True, false, or null for unknown. Older files have the number "accuracy" for it, which is 1 for a full mark. */
+/* True, false, or null for unknown. Older files have the number "accuracy" for it, which is 1 for a
+ * full mark. */
 static int read_right(const struct replay_reader *r, const json_t *row, enum mark *out)
 {
 	const json_t *v = json_object_get(row, "right");
@@ -309,7 +343,9 @@ static int read_stop(const struct replay_reader *r, const json_t *row, struct ro
 			out->truncated = s == STOP_LENGTH || s == STOP_CONTEXT;
 			return OK;
 		}
-	return error_set(ERR_INPUT, "%s: \"stop\" is \"%s\", but must be eos, stop, length or context", r->place, name);
+	return error_set(ERR_INPUT,
+	                 "%s: \"stop\" is \"%s\", but must be eos, stop, length or context",
+	                 r->place, name);
 }
 
 static int find_problem(const struct replay_reader *r, const json_t *row, struct replay_answer *out)
@@ -324,16 +360,17 @@ static int find_problem(const struct replay_reader *r, const json_t *row, struct
 	out->item = id_index_find(&r->problems, id);
 	if (out->item < 0)
 		return error_set(ERR_INPUT,
-		                 "%s: problem \"%s\" is not among the training problems; give the data options of the run that sampled",
+		                 "%s: problem \"%s\" is not among the training problems; give the "
+		                 "data options of the run that sampled",
 		                 r->place, id);
 	TRY(replay_read_ids(r, row, "prompt", &ids, &n));
 	context = &r->o->prompts->contexts[out->item];
 	if (n != context->n || memcmp(ids, context->ids, (size_t)n * sizeof *ids))
-		return error_set(
-		        ERR_INPUT,
-		        "%s: problem \"%s\" was asked with other tokens than the config would ask it now; give the data options of "
-		        "the run that sampled",
-		        r->place, id);
+		return error_set(ERR_INPUT,
+		                 "%s: problem \"%s\" was asked with other tokens than the config "
+		                 "would ask it now; give the data options of "
+		                 "the run that sampled",
+		                 r->place, id);
 	arena_release(r->arena, mark);
 	out->rollout.sampled_under = out->rollout.trained_under = context;
 	return OK;
@@ -341,15 +378,19 @@ static int find_problem(const struct replay_reader *r, const json_t *row, struct
 
 static int replay_check_length(const struct replay_reader *r, const struct rollout *out)
 {
-	if (out->n > r->o->max_completion_length || out->n + out->sampled_under->n > r->o->n_positions)
+	if (out->n > r->o->max_completion_length ||
+	    out->n + out->sampled_under->n > r->o->n_positions)
 		return error_set(
 		        ERR_INPUT,
-		        "%s: an answer of %d tokens to a prompt of %d; rollout.max_completion_length is %d, and the model has %d positions",
-		        r->place, out->n, out->sampled_under->n, r->o->max_completion_length, r->o->n_positions);
+		        "%s: an answer of %d tokens to a prompt of %d; "
+		        "rollout.max_completion_length is %d, and the model has %d positions",
+		        r->place, out->n, out->sampled_under->n, r->o->max_completion_length,
+		        r->o->n_positions);
 	return OK;
 }
 
-static int replay_read_answer(const struct replay_reader *r, const json_t *row, struct replay_answer *out)
+static int replay_read_answer(const struct replay_reader *r, const json_t *row,
+                              struct replay_answer *out)
 {
 	struct rollout *a = &out->rollout;
 	int64_t         group, sample;
@@ -394,9 +435,12 @@ static int other_verifiers(const struct replay_reader *r, const json_t *theirs)
 
 	for (size_t i = 0; i < json_array_size(theirs); i++)
 		text_print(&names, "%s%s", i ? ", " : "",
-		           json_is_string(json_array_get(theirs, i)) ? json_string_value(json_array_get(theirs, i)) : "?");
+		           json_is_string(json_array_get(theirs, i))
+		                   ? json_string_value(json_array_get(theirs, i))
+		                   : "?");
 	status = error_set(ERR_INPUT,
-	                   "%s: its rewards were given by %s, and they are replayed as they are, but task.reward says otherwise; name the "
+	                   "%s: its rewards were given by %s, and they are replayed as they are, "
+	                   "but task.reward says otherwise; name the "
 	                   "same there, and another one for held-out problems in task.eval_reward",
 	                   r->place, names.data ? names.data : "nobody");
 	text_free(&names);
@@ -434,7 +478,8 @@ static int read_sampling(const struct replay_reader *r, const json_t *row, struc
 	return json_get_real(r->place, row, "min_p", 0, &out->min_p);
 }
 
-static int check_header(struct replay_reader *r, const json_t *row, int64_t *answers, uint64_t *weights, struct replay *out)
+static int check_header(struct replay_reader *r, const json_t *row, int64_t *answers,
+                        uint64_t *weights, struct replay *out)
 {
 	const char *text;
 	char        ours[20];
@@ -442,33 +487,40 @@ static int check_header(struct replay_reader *r, const json_t *row, int64_t *ans
 	double      temperature;
 
 	if (!json_object_get(row, "hone_rollouts"))
-		return error_set(ERR_INPUT, "%s: not a data set of rollouts: the first line must be the header that hone rollouts writes",
+		return error_set(ERR_INPUT,
+		                 "%s: not a data set of rollouts: the first line must be the "
+		                 "header that hone rollouts writes",
 		                 r->place);
-	TRY(json_get_int(r->place, row, "hone_rollouts", JSON_REQUIRED, VERSION, VERSION, &version));
+	TRY(json_get_int(r->place, row, "hone_rollouts", JSON_REQUIRED, VERSION, VERSION,
+	                 &version));
 	TRY(json_get_int(r->place, row, "answers", JSON_REQUIRED, 1, INT32_MAX, answers));
 	TRY(json_get_int(r->place, row, "vocabulary", JSON_REQUIRED, 1, INT32_MAX, &vocabulary));
 	if (vocabulary != r->o->model->weights.shape.n_vocab)
-		return error_set(ERR_INPUT,
-		                 "%s: sampled from a model with %" PRId64
-		                 " tokens, but this model has %d: ratios between the two mean nothing",
-		                 r->place, vocabulary, r->o->model->weights.shape.n_vocab);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: sampled from a model with %" PRId64
+		        " tokens, but this model has %d: ratios between the two mean nothing",
+		        r->place, vocabulary, r->o->model->weights.shape.n_vocab);
 	TRY(json_get_text(r->place, row, "tokenizer", JSON_REQUIRED, &text));
 	snprintf(ours, sizeof ours, "%016" PRIx64, of_tokenizer(r->o->tokenizer));
 	if (strcmp(text, ours))
-		return error_set(ERR_INPUT, "%s: sampled with another tokenizer (fingerprint %s, here %s)", r->place, text, ours);
+		return error_set(ERR_INPUT,
+		                 "%s: sampled with another tokenizer (fingerprint %s, here %s)",
+		                 r->place, text, ours);
 	TRY(json_get_real(r->place, row, "temperature", JSON_REQUIRED, &temperature));
 	if ((float)temperature != r->o->temperature)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: sampled at temperature %g, which is part of its log-probabilities; set rollout.temperature to it (it is %g)",
-		        r->place, temperature, (double)r->o->temperature);
+		return error_set(ERR_INPUT,
+		                 "%s: sampled at temperature %g, which is part of its "
+		                 "log-probabilities; set rollout.temperature to it (it is %g)",
+		                 r->place, temperature, (double)r->o->temperature);
 	TRY(json_get_text(r->place, row, "weights", JSON_REQUIRED, &text));
 	*weights = strtoull(text, NULL, 16);
 	TRY(read_sampling(r, row, out));
 	return read_verifiers(r, row);
 }
 
-static int replay_read_header(struct replay_reader *r, int64_t *answers, uint64_t *weights, struct replay *out)
+static int replay_read_header(struct replay_reader *r, int64_t *answers, uint64_t *weights,
+                              struct replay *out)
 {
 	json_t *row;
 	int     status;
@@ -523,12 +575,13 @@ static void keep_group(const struct replay_options *o, struct replay *out, struc
 /* Room for answer i, grown with what was read: what a header promises is not memory yet. */
 static int replay_make_room(struct replay_answer **answers, int i, int *capacity)
 {
-	int                   want = *capacity > INT_MAX / 2 ? INT_MAX : *capacity ? 2 * *capacity : 256;
+	int want = *capacity > INT_MAX / 2 ? INT_MAX : *capacity ? 2 * *capacity : 256;
 	struct replay_answer *grown;
 
 	if (i < *capacity)
 		return OK;
-	grown = mem_grow(*answers, (size_t)*capacity, (size_t)want, sizeof *grown, "replayed answers");
+	grown = mem_grow(*answers, (size_t)*capacity, (size_t)want, sizeof *grown,
+	                 "replayed answers");
 	if (!grown)
 		return ERR_INPUT;
 	*answers = grown;
@@ -545,7 +598,10 @@ static int read_answers(struct replay_reader *r, int n, struct replay_answer **a
 	for (int i = 0; i < n; i++) {
 		TRY(next_row(r, &row));
 		if (!row)
-			return error_set(ERR_INPUT, "%s: %d answers, but its header promises %d; was it cut off?", r->path, i, n);
+			return error_set(
+			        ERR_INPUT,
+			        "%s: %d answers, but its header promises %d; was it cut off?",
+			        r->path, i, n);
 		status = replay_make_room(answers, i, &capacity);
 		if (status == OK)
 			status = replay_read_answer(r, row, &(*answers)[i]);
@@ -554,18 +610,25 @@ static int read_answers(struct replay_reader *r, int n, struct replay_answer **a
 	}
 	TRY(next_row(r, &row));
 	json_decref(row);
-	return row ? error_set(ERR_INPUT, "%s: more answers than the %d of its header; were two files joined?", r->place, n) : OK;
+	return row ? error_set(ERR_INPUT,
+	                       "%s: more answers than the %d of its header; were two files joined?",
+	                       r->place, n)
+	           : OK;
 }
 
-static int check_group(const struct replay_reader *r, const struct replay_answer *answers, int first, int i)
+static int check_group(const struct replay_reader *r, const struct replay_answer *answers,
+                       int first, int i)
 {
 	return answers[i].item == answers[first].item
 	               ? OK
-	               : error_set(ERR_INPUT, "%s:%d: an answer to another problem than the others of group %d", r->path, i + 2,
-	                           answers[i].group);
+	               : error_set(
+	                         ERR_INPUT,
+	                         "%s:%d: an answer to another problem than the others of group %d",
+	                         r->path, i + 2, answers[i].group);
 }
 
-static int make_groups(struct replay_reader *r, const struct replay_answer *answers, int n, struct replay *out)
+static int make_groups(struct replay_reader *r, const struct replay_answer *answers, int n,
+                       struct replay *out)
 {
 	out->groups = arena_alloc(&out->arena, (size_t)n, sizeof *out->groups);
 	if (!out->groups)
@@ -645,7 +708,8 @@ static int group_at(struct replay *r, uint64_t seed, int64_t position)
 	int64_t epoch = position / r->n;
 
 	if (epoch != r->order_epoch) {
-		rng_permutation((struct rng_key){seed, RNG_REPLAY, (uint32_t)epoch, 0, 0}, (uint32_t)r->n, r->order);
+		rng_permutation((struct rng_key){seed, RNG_REPLAY, (uint32_t)epoch, 0, 0},
+		                (uint32_t)r->n, r->order);
 		r->order_epoch = epoch;
 	}
 	return (int)r->order[position % r->n];
@@ -669,7 +733,8 @@ static int copy_group(const struct group *from, int64_t id, struct arena *a, str
 	return OK;
 }
 
-int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *a, struct groups *out)
+int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *a,
+                struct groups *out)
 {
 	int *picked = arena_alloc(a, (size_t)P, sizeof *picked);
 

@@ -1,29 +1,42 @@
-/* replay.h - data sets of rollouts: written by `hone rollouts`, trained on again and again by `rollout.source: FILE`.
+/* replay.h - data sets of rollouts: written by `hone rollouts`, trained on again and again by
+ * `rollout.source: FILE`.
  *
- * JSONL, gzip when the name ends in .gz. Line 1 is the header, every other line one answer; answers of a group follow each other:
+ * JSONL, gzip when the name ends in .gz. Line 1 is the header, every other line one answer; answers
+ * of a group follow each other:
  *
- *     {"hone_rollouts": 1, "answers": N, "model", "weights", "vocabulary", "tokenizer", "temperature", "top_k", "top_p", "min_p", "seed",
+ *     {"hone_rollouts": 1, "answers": N, "model", "weights", "vocabulary", "tokenizer",
+ *     "temperature", "top_k", "top_p", "min_p", "seed",
  *      "verifiers": [names]}
- *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [], "entropy": [], "reward", "right", "components", "stop"}
+ *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [], "entropy":
+ *     [], "reward", "right", "components", "stop"}
  *
  *     answers      how many lines follow: a file cut at the end of a line is noticed too
- *     weights      fingerprint of the weights that sampled (mu), tokenizer of the texts of all its ids
- *     logp         of each token as sampled, with the temperature in it, digits enough to give the same float: the denominator of every ratio
+ *     weights      fingerprint of the weights that sampled (mu), tokenizer of the texts of all its
+ *                  ids
+ *     logp         of each token as sampled, with the temperature in it, digits enough to give the
+ *                  same float: the denominator of every ratio
  *     reward       as training would have seen it; null where it could not be computed
- *     right        true, false, or null where it is unknown (record.h). Files from before it existed have "accuracy": 1 there for right
- *     components   [a number or null for each of the header's verifiers], before weighting: for the log alone, where the run that replays has the same ones
+ *     right        true, false, or null where it is unknown (record.h). Files from before it
+ *                  existed have "accuracy": 1 there for right
+ *     components   [a number or null for each of the header's verifiers], before weighting: for the
+ *                  log alone, where the run that replays has the same ones
  *     trained      [0 or 1 a token], only where some token carries no loss
- *     spans        [[kind, first, count]], only of answers that have some: the turns and observations of an episode
+ *     spans        [[kind, first, count]], only of answers that have some: the turns and
+ *                  observations of an episode
  *
- * Only plain answers are recorded: hinted ones (guidance.h) have two contexts, and `hone rollouts` refuses to make them.
+ * Only plain answers are recorded: hinted ones (guidance.h) have two contexts, and `hone rollouts`
+ * refuses to make them.
  *
- * Replay is exact: the answers of one step, replayed from the weights that sampled them, give the same bits of new weights.
+ * Replay is exact: the answers of one step, replayed from the weights that sampled them, give the
+ * same bits of new weights.
  *
- * Order. An epoch is a permutation of the groups, keyed by (seed, epoch); step s takes the positions s P .. s P + P - 1 of the epochs laid end to end.
- * So nothing needs saving for a resume. Within a step the groups stand in the order of the file.
+ * Order. An epoch is a permutation of the groups, keyed by (seed, epoch); step s takes the
+ * positions s P .. s P + P - 1 of the epochs laid end to end. So nothing needs saving for a resume.
+ * Within a step the groups stand in the order of the file.
  *
- * Iterated off-policy learning (arXiv:2503.14286): without a file, a large rollout.prompts_per_step cut by optim.num_minibatches is one round: sampled,
- * gone through once, sampled anew. With files: hone rollouts from the last checkpoint, hone train from it, and again. */
+ * Iterated off-policy learning (arXiv:2503.14286): without a file, a large rollout.prompts_per_step
+ * cut by optim.num_minibatches is one round: sampled, gone through once, sampled anew. With files:
+ * hone rollouts from the last checkpoint, hone train from it, and again. */
 #ifndef RL_REPLAY_H
 #define RL_REPLAY_H
 
@@ -37,10 +50,11 @@
 enum curation { CURATION_ALL, CURATION_BALANCED, CURATION_ONE_POSITIVE };
 
 struct replay_options {
-	const struct model       *model;
-	const struct tokenizer   *tokenizer;
-	const struct prompts     *prompts; /* of the training problems */
-	const struct reward_spec *reward;  /* of this run: the verifiers must be those of the file; NULL: nobody asks */
+	const struct model     *model;
+	const struct tokenizer *tokenizer;
+	const struct prompts   *prompts; /* of the training problems */
+	/* of this run: the verifiers must be those of the file; NULL: nobody asks */
+	const struct reward_spec *reward;
 	float                     temperature;
 	int                       max_completion_length, n_positions;
 	enum curation             curation;
@@ -61,13 +75,17 @@ struct replay {
 	struct arena arena;
 };
 
-/* Reads, checks and curates a file. ERR_INPUT names the file and line: no data set of rollouts, cut off, another tokenizer, temperature or verifier, an unknown
- * problem or one asked differently, ids out of range, lists of unequal lengths, a log-probability that is none. On an error nothing is owned. */
+/* Reads, checks and curates a file. ERR_INPUT names the file and line: no data set of rollouts, cut
+ * off, another tokenizer, temperature or verifier, an unknown problem or one asked differently, ids
+ * out of range, lists of unequal lengths, a log-probability that is none. On an error nothing is
+ * owned. */
 int  replay_open(const char *path, const struct replay_options *o, struct replay *out);
 void replay_close(struct replay *r);
 
-/* The P groups of a step, copied into the arena of the step: what is edited while learning never reaches the next epoch. */
-int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *a, struct groups *out);
+/* The P groups of a step, copied into the arena of the step: what is edited while learning never
+ * reaches the next epoch. */
+int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *a,
+                struct groups *out);
 
 /* ---- writing ---- */
 struct replay_header {
@@ -79,6 +97,7 @@ struct replay_header {
 	int64_t                       answers;
 };
 void replay_add_header(struct text *t, const struct replay_header *h);
-void replay_add_groups(struct text *t, const struct groups *groups, int step, int *n_groups); /* *n_groups numbers the groups on */
+/* *n_groups numbers the groups on */
+void replay_add_groups(struct text *t, const struct groups *groups, int step, int *n_groups);
 
 #endif

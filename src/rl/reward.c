@@ -10,13 +10,15 @@
 enum { PROMPT_END_TOKENS = 32 };
 
 /* A beginning of the completion as verifiers read it: behind what the prompt had begun. */
-static int decode(const struct tokenizer *t, const struct problem *p, const int *ids, int n, struct text *out)
+static int decode(const struct tokenizer *t, const struct problem *p, const int *ids, int n,
+                  struct text *out)
 {
 	text_print(out, "%s", problem_begun(p));
 	return tokenizer_decode(t, ids, (size_t)n, 1, out);
 }
 
-int reward_text(const struct tokenizer *t, const struct problem *p, struct rollout *r, struct arena *a)
+int reward_text(const struct tokenizer *t, const struct problem *p, struct rollout *r,
+                struct arena *a)
 {
 	struct text text = {0};
 	int         status = decode(t, p, r->ids, r->n, &text);
@@ -29,20 +31,24 @@ int reward_text(const struct tokenizer *t, const struct problem *p, struct rollo
 	return status;
 }
 
-/* What decides whether the completion is right, whose verdict is there already where it is also a part of the reward. */
-static int score_right(const struct reward_spec *reward, const struct reward_spec *judge, const struct problem *p,
-                       const struct completion *c, const struct verdict *known, struct score *out)
+/* What decides whether the completion is right, whose verdict is there already where it is also a
+ * part of the reward. */
+static int score_right(const struct reward_spec *reward, const struct reward_spec *judge,
+                       const struct problem *p, const struct completion *c,
+                       const struct verdict *known, struct score *out)
 {
 	const struct verifier *wanted = verifier_for(judge, p);
 	struct verdict         v;
 
 	for (int i = 0; i < reward->n; i++)
-		if (judge->n_common == 1 && reward->verifier[i] == wanted && (known->part[i].failed || !isnan(known->part[i].reward))) {
+		if (judge->n_common == 1 && reward->verifier[i] == wanted &&
+		    (known->part[i].failed || !isnan(known->part[i].reward))) {
 			*out = known->part[i];
 			return OK;
 		}
 	TRY(verifier_score(judge, p, c, &v));
-	*out = (struct score){.reward = v.reward, .right = v.right, .parsed = v.parsed, .failed = v.failed};
+	*out = (struct score){
+	        .reward = v.reward, .right = v.right, .parsed = v.parsed, .failed = v.failed};
 	return OK;
 }
 
@@ -54,15 +60,18 @@ struct reward_answers { /* of several groups, as one list */
 };
 
 /* One answer; writes the unweighted parts to components [reward->n]. */
-static int reward_score_one(const struct reward_spec *reward, const struct reward_spec *judge, const struct reward_answers *all, int at,
-                            double *components)
+static int reward_score_one(const struct reward_spec *reward, const struct reward_spec *judge,
+                            const struct reward_answers *all, int at, double *components)
 {
 	const struct problem   *p = all->problem[at];
 	struct rollout         *r = all->rollout[at];
-	const struct completion c = {
-	        .text = r->text, .n = r->n_text, .finished = !r->truncated, .n_tokens = r->n, .prompt_end = all->prompt_end[at]};
-	struct score   right;
-	struct verdict v;
+	const struct completion c = {.text = r->text,
+	                             .n = r->n_text,
+	                             .finished = !r->truncated,
+	                             .n_tokens = r->n,
+	                             .prompt_end = all->prompt_end[at]};
+	struct score            right;
+	struct verdict          v;
 
 	TRY(verifier_score(reward, p, &c, &v));
 	r->reward = v.reward;
@@ -79,7 +88,8 @@ static int reward_score_one(const struct reward_spec *reward, const struct rewar
 }
 
 /* A command that fails on everything teaches nothing: better to end than to go on. */
-static int check_failed(const struct reward_spec *reward, const struct reward_spec *judge, struct rollout *const *rollouts, int n)
+static int check_failed(const struct reward_spec *reward, const struct reward_spec *judge,
+                        struct rollout *const *rollouts, int n)
 {
 	struct program *c = reward->command ? reward->command : judge->command;
 	char            why[PROGRAM_WHY_MAX];
@@ -112,7 +122,8 @@ static int answers_of(struct group *groups, int n, struct arena *a, struct rewar
 	return OK;
 }
 
-/* Bytes of the prompt's end before what it has begun of the completion, which stands in the completion's text; 0 where that is not found there. */
+/* Bytes of the prompt's end before what it has begun of the completion, which stands in the
+ * completion's text; 0 where that is not found there. */
 static size_t before_begun(const struct text *t, const char *begun)
 {
 	size_t n = strlen(begun);
@@ -121,15 +132,17 @@ static size_t before_begun(const struct text *t, const char *begun)
 }
 
 /* The text of the last tokens of a prompt, special ones too: a template may end in <think>. */
-static int read_prompt_end(const struct tokenizer *t, const struct context *prompt, const struct problem *p, struct arena *a,
-                           struct span *out)
+static int read_prompt_end(const struct tokenizer *t, const struct context *prompt,
+                           const struct problem *p, struct arena *a, struct span *out)
 {
 	struct text text = {0};
 	int         n = prompt->n < PROMPT_END_TOKENS ? prompt->n : PROMPT_END_TOKENS;
 	int         status = tokenizer_decode(t, prompt->ids + prompt->n - n, (size_t)n, 0, &text);
-	size_t      end = before_begun(&text, problem_begun(p)), from = end > PROMPT_END_MAX ? end - PROMPT_END_MAX : 0;
+	size_t      end = before_begun(&text, problem_begun(p)),
+	       from = end > PROMPT_END_MAX ? end - PROMPT_END_MAX : 0;
 
-	*out = (struct span){status == OK && end ? arena_text(a, text.data + from, end - from) : "", end - from};
+	*out = (struct span){status == OK && end ? arena_text(a, text.data + from, end - from) : "",
+	                     end - from};
 	text_free(&text);
 	return status == OK && !out->s ? ERR_INPUT : status;
 }
@@ -151,8 +164,8 @@ static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct r
 	return OK;
 }
 
-int reward_score(const struct reward_spec *reward, const struct reward_spec *judge, const struct tokenizer *t, struct group *groups, int n,
-                 struct arena *a)
+int reward_score(const struct reward_spec *reward, const struct reward_spec *judge,
+                 const struct tokenizer *t, struct group *groups, int n, struct arena *a)
 {
 	struct reward_answers all;
 	double               *components;
@@ -167,7 +180,9 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 		TRY(reward_text(t, all.problem[i], all.rollout[i], a));
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
-		if (!stop_now() && reward_score_one(reward, judge, &all, i, components + (size_t)i * (size_t)reward->n) != OK) {
+		if (!stop_now() &&
+		    reward_score_one(reward, judge, &all, i,
+		                     components + (size_t)i * (size_t)reward->n) != OK) {
 #pragma omp critical
 			failed = i + 1;
 		}
@@ -179,8 +194,8 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 }
 
 /* Writes rise [n]. The reward of the whole answer is known: only its beginnings are scored. */
-static int reward_follow_one(const struct reward_spec *reward, const struct tokenizer *t, const struct reward_answers *all, int at,
-                             double *rise)
+static int reward_follow_one(const struct reward_spec *reward, const struct tokenizer *t,
+                             const struct reward_answers *all, int at, double *rise)
 {
 	const struct problem *p = all->problem[at];
 	const struct rollout *r = all->rollout[at];
@@ -196,8 +211,10 @@ static int reward_follow_one(const struct reward_spec *reward, const struct toke
 		if (n < r->n && status == OK)
 			status = verifier_score(
 			        reward, p,
-			        &(struct completion){
-			                .text = text.data ? text.data : "", .n = text.n, .n_tokens = n, .prompt_end = all->prompt_end[at]},
+			        &(struct completion){.text = text.data ? text.data : "",
+			                             .n = text.n,
+			                             .n_tokens = n,
+			                             .prompt_end = all->prompt_end[at]},
 			        &v);
 		if (!isfinite(v.reward))
 			v.reward = before;
@@ -209,7 +226,8 @@ static int reward_follow_one(const struct reward_spec *reward, const struct toke
 	return status;
 }
 
-int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups, int n, struct arena *a)
+int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups,
+                  int n, struct arena *a)
 {
 	struct reward_answers all;
 	double              **rise;
@@ -221,7 +239,8 @@ int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, s
 	if (!rise)
 		return ERR_INPUT;
 	for (int i = 0; i < all.n; i++) {
-		all.rollout[i]->rise = rise[i] = arena_alloc(a, (size_t)all.rollout[i]->n, sizeof **rise);
+		all.rollout[i]->rise = rise[i] =
+		        arena_alloc(a, (size_t)all.rollout[i]->n, sizeof **rise);
 		if (!rise[i])
 			return ERR_INPUT;
 	}

@@ -31,15 +31,17 @@ static int rollout_min(int a, int b)
 	return a < b ? a : b;
 }
 
-static void request_group(const struct rollout_options *o, const struct context *prompt, int item, int first_sample, uint32_t step,
-                          struct decode_request *out)
+static void request_group(const struct rollout_options *o, const struct context *prompt, int item,
+                          int first_sample, uint32_t step, struct decode_request *out)
 {
 	for (int i = 0; i < o->num_generations; i++)
 		out[i] = (struct decode_request){
 		        .prompt = prompt->ids,
 		        .n_prompt = prompt->n,
-		        .max_new = rollout_min(o->max_completion_length, o->n_positions - prompt->n),
-		        .key = {o->seed, o->purpose, step, (uint32_t)item, (uint32_t)(first_sample + i)},
+		        .max_new =
+		                rollout_min(o->max_completion_length, o->n_positions - prompt->n),
+		        .key = {o->seed, o->purpose, step, (uint32_t)item,
+		                (uint32_t)(first_sample + i)},
 		};
 }
 
@@ -52,7 +54,8 @@ struct rollout_answers { /* of one call, in the order of the requests */
 	struct rollout             **rollouts;
 };
 
-static int answers_new(int capacity, struct arena *a, struct rollout_answers *out, struct decode_request **requests)
+static int answers_new(int capacity, struct arena *a, struct rollout_answers *out,
+                       struct decode_request **requests)
 {
 	size_t n = (size_t)capacity;
 
@@ -63,7 +66,8 @@ static int answers_new(int capacity, struct arena *a, struct rollout_answers *ou
 	return out->problems && *requests && out->rollouts ? OK : ERR_INPUT;
 }
 
-static int sample_at_once(struct decoder *d, const struct decode_options *o, const struct rollout_answers *w, struct arena *a)
+static int sample_at_once(struct decoder *d, const struct decode_options *o,
+                          const struct rollout_answers *w, struct arena *a)
 {
 	struct decode_result *r = arena_alloc(a, (size_t)w->n, sizeof *r);
 
@@ -85,7 +89,8 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o, con
 	return OK;
 }
 
-static int sample_in_turns(struct decoder *d, const struct decode_options *o, const struct rollout_answers *w, struct arena *a)
+static int sample_in_turns(struct decoder *d, const struct decode_options *o,
+                           const struct rollout_answers *w, struct arena *a)
 {
 	return w->n ? episode_run(d, o, w->requests, w->problems, w->n, a, w->rollouts) : OK;
 }
@@ -101,18 +106,21 @@ static void rollout_settle(const struct rollout_options *o, const struct rollout
 }
 
 /* Appends a group of blank records, their requests to the answers that will fill them. */
-static int add_group(const struct rollout_options *o, const struct prompts *prompts, int item, uint32_t step, struct arena *a,
-                     struct groups *groups, struct rollout_answers *w, struct decode_request *requests)
+static int add_group(const struct rollout_options *o, const struct prompts *prompts, int item,
+                     uint32_t step, struct arena *a, struct groups *groups,
+                     struct rollout_answers *w, struct decode_request *requests)
 {
 	struct group         *group = &groups->items[groups->n];
 	const struct context *prompt = &prompts->contexts[item];
 	int                   G = o->num_generations;
 
-	*group = (struct group){.problem = prompts->problems[item], .id = groups->n, .item = item, .n = G};
+	*group = (struct group){
+	        .problem = prompts->problems[item], .id = groups->n, .item = item, .n = G};
 	group->rollouts = arena_alloc(a, (size_t)G, sizeof *group->rollouts);
 	if (!group->rollouts)
 		return ERR_INPUT;
-	request_group(o, prompt, item, samples_before(groups, groups->n, item), step, requests + w->n);
+	request_group(o, prompt, item, samples_before(groups, groups->n, item), step,
+	              requests + w->n);
 	for (int i = 0; i < G; i++, w->n++) {
 		group->rollouts[i] = (struct rollout){.sampled_under = prompt,
 		                                      .trained_under = prompt,
@@ -127,8 +135,9 @@ static int add_group(const struct rollout_options *o, const struct prompts *prom
 	return OK;
 }
 
-int rollout_sample(struct decoder *d, const struct rollout_options *o, const struct prompts *prompts, const int *picked, int n_picked,
-                   uint32_t step, struct arena *a, struct groups *groups)
+int rollout_sample(struct decoder *d, const struct rollout_options *o,
+                   const struct prompts *prompts, const int *picked, int n_picked, uint32_t step,
+                   struct arena *a, struct groups *groups)
 {
 	struct rollout_answers whole, turns;
 	struct decode_request *whole_requests, *turn_requests;

@@ -1,7 +1,9 @@
 /* rollout.h - G answers to each picked problem, as records (record.h) in the arena of the step.
  *
- * The random key of an answer is (seed, purpose, step, problem, sample): it does not matter what else is sampled, or in which order. A problem that is
- * picked twice in one step goes on counting its samples. A problem with an environment (world/environment.h) is played in turns (episode.h). */
+ * The random key of an answer is (seed, purpose, step, problem, sample): it does not matter what
+ * else is sampled, or in which order. A problem that is picked twice in one step goes on counting
+ * its samples. A problem with an environment (world/environment.h) is played in turns
+ * (episode.h). */
 #ifndef RL_ROLLOUT_H
 #define RL_ROLLOUT_H
 
@@ -25,7 +27,8 @@ struct groups { /* of one step; grows when dynamic sampling draws again */
 int groups_new(int capacity, struct arena *a, struct groups *out);
 
 /* APPENDS one group per pick. Rewards are NaN until reward_score. */
-int rollout_sample(struct decoder *d, const struct rollout_options *o, const struct prompts *prompts, const int *picked, int n_picked,
-                   uint32_t step, struct arena *a, struct groups *groups);
+int rollout_sample(struct decoder *d, const struct rollout_options *o,
+                   const struct prompts *prompts, const int *picked, int n_picked, uint32_t step,
+                   struct arena *a, struct groups *groups);
 
 #endif

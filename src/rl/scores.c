@@ -37,10 +37,12 @@ static struct tally mean_of_sets(const struct scores *s)
 		mean.truncated += t->truncated / s->n;
 	}
 	for (int f = 0; f < N_FIGURES; f++) {
-		struct tally_mean *out = (struct tally_mean *)(void *)((char *)&mean + figures[f].offset);
-		double             square = 0;
+		struct tally_mean *out =
+		        (struct tally_mean *)(void *)((char *)&mean + figures[f].offset);
+		double square = 0;
 		for (int i = 0; i < s->n; i++) {
-			const struct tally_mean *x = figure_of(&s->sets[i].tallies.items[0], &figures[f]);
+			const struct tally_mean *x =
+			        figure_of(&s->sets[i].tallies.items[0], &figures[f]);
 			out->mean += x->mean / s->n;
 			square += x->error * x->error;
 		}
@@ -71,7 +73,8 @@ static void add_header(const struct scores *s, struct text *t)
 	text_print(t, " %9s %8s %7s\n", "reward", "length", "cut");
 }
 
-static void scores_add_line(const struct scores *s, const char *name, const struct tally *x, int indent, struct text *t)
+static void scores_add_line(const struct scores *s, const char *name, const struct tally *x,
+                            int indent, struct text *t)
 {
 	text_print(t, "%*s%-*.60s %8d", indent, "", 28 - indent, name, x->n_problems);
 	add_share(t, x->pass_1);
@@ -151,7 +154,8 @@ static void scores_add_set(const struct score_set *set, struct text *t)
 	scores_add_text(t, "name", set->name);
 	text_add(t, ", ", 2);
 	scores_add_text(t, "file", set->file);
-	text_print(t, ", \"left_out\": %d, \"unjudged\": %d,\n   \"all\": ", set->n_long, set->tallies.items[0].n_unjudged);
+	text_print(t, ", \"left_out\": %d, \"unjudged\": %d,\n   \"all\": ", set->n_long,
+	           set->tallies.items[0].n_unjudged);
 	add_tally(&set->tallies.items[0], &set->tallies, t);
 	text_print(t, ",\n   \"categories\": [");
 	for (int c = 1; c < set->tallies.n; c++) {
@@ -167,7 +171,9 @@ int scores_json(const struct scores *s, struct text *out)
 	scores_add_text(out, "model", s->model);
 	text_print(out, ",\n ");
 	scores_add_text(out, "task", s->task);
-	text_print(out, ", \"samples\": %d, \"k\": %d, \"max_completion_length\": %d, \"seed\": %d,\n \"sampling\": {\"top_k\": %d",
+	text_print(out,
+	           ", \"samples\": %d, \"k\": %d, \"max_completion_length\": %d, \"seed\": %d,\n "
+	           "\"sampling\": {\"top_k\": %d",
 	           s->samples, s->k, s->max_completion_length, s->seed, s->sampling.top_k);
 	scores_add_number(out, "temperature", (double)s->sampling.temperature);
 	scores_add_number(out, "top_p", (double)s->sampling.top_p);

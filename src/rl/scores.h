@@ -1,12 +1,17 @@
-/* scores.h - what an evaluation of one model on several files says: a table to read, and JSON to go on with.
+/* scores.h - what an evaluation of one model on several files says: a table to read, and JSON to go
+ * on with.
  *
- *                              problems            pass@1             pass@8             maj@8    reward   length     cut
+ *                              problems            pass@1             pass@8             maj@8
+ *                                                  reward   length     cut
  *     gsm8k                        1319    62.31% +-  1.10    81.20% +-  1.05 ...
  *     math500                       500 ...
- *       Algebra                     124 ...                                               the categories of a file, when it has several
- *     mean of 2 files                      ...                                            each file counts the same; error sqrt(sum e_i^2) / n
+ *       Algebra                     124 ...                                               the
+ *                                   categories of a file, when it has several
+ *     mean of 2 files                      ...                                            each file
+ *                                          counts the same; error sqrt(sum e_i^2) / n
  *
- * The figures and their errors: tally.h. JSON has them as shares, with the whole curve of pass@k. */
+ * The figures and their errors: tally.h. JSON has them as shares, with the whole curve of
+ * pass@k. */
 #ifndef RL_SCORES_H
 #define RL_SCORES_H
 

@@ -13,7 +13,8 @@ struct sft_answer { /* being tokenized */
 	struct text trained; /* a byte a token */
 };
 
-static int sft_add_tokens(const struct job *job, const char *text, size_t n, int observation, struct sft_answer *out)
+static int sft_add_tokens(const struct job *job, const char *text, size_t n, int observation,
+                          struct sft_answer *out)
 {
 	const char trained = !observation;
 
@@ -30,7 +31,8 @@ static int add_end(const struct job *job, struct sft_answer *out)
 	return text_status(&out->trained);
 }
 
-static int add_episode(const struct job *job, const struct problem *p, const char *text, struct arena *a, struct sft_answer *out)
+static int add_episode(const struct job *job, const struct problem *p, const char *text,
+                       struct arena *a, struct sft_answer *out)
 {
 	struct environment        e;
 	struct environment_piece *pieces;
@@ -39,7 +41,8 @@ static int add_episode(const struct job *job, const struct problem *p, const cha
 	TRY(environment_open(p, a, &e));
 	TRY(environment_read(&e, text, strlen(text), a, &pieces, &n));
 	for (int i = 0; i < n; i++)
-		TRY(sft_add_tokens(job, text + pieces[i].first, pieces[i].n, pieces[i].observation, out));
+		TRY(sft_add_tokens(job, text + pieces[i].first, pieces[i].n, pieces[i].observation,
+		                   out));
 	return e.done ? OK : add_end(job, out);
 }
 
@@ -49,10 +52,14 @@ static int tokenize_answer(const struct job *job, int i, struct arena *a, struct
 	const char           *text = p->n_demonstrations ? p->demonstrations[0] : p->answer;
 
 	if (!text)
-		return error_set(ERR_INPUT, "problem %s: it has neither a demonstration nor an answer to learn from%s", p->id,
-		                 *problem_begun(p) ? "; its prompt ends with the assistant's message, from which a completion goes on: a "
-		                                     "conversation to learn from stands in a column messages"
-		                                   : "");
+		return error_set(
+		        ERR_INPUT,
+		        "problem %s: it has neither a demonstration nor an answer to learn from%s",
+		        p->id,
+		        *problem_begun(p) ? "; its prompt ends with the assistant's message, from "
+		                            "which a completion goes on: a "
+		                            "conversation to learn from stands in a column messages"
+		                          : "");
 	out->ids.n = out->trained.n = 0;
 	if (environment_has(p))
 		return add_episode(job, p, text, a, out);
@@ -72,7 +79,8 @@ static int keep_answer(const struct sft_answer *from, struct arena *a, struct wo
 	return OK;
 }
 
-/* Where the worked answer of a prompt stands: by its problem, so that prompts may be left out and mixed. */
+/* Where the worked answer of a prompt stands: by its problem, so that prompts may be left out and
+ * mixed. */
 static struct worked *worked_of(const struct job *job, int item)
 {
 	return &job->worked[job->train.prompts.problems[item] - job->train.problems];
@@ -81,12 +89,14 @@ static struct worked *worked_of(const struct job *job, int item)
 /* Tokens of prompt and answer where they are too many for the model, else 0. */
 static int too_long(const struct job *job, int i, const struct sft_answer *answer, int *out)
 {
-	int tokens = job->train.prompts.contexts[i].n + (int)answer->ids.n, positions = job->model->weights.shape.n_positions;
+	int tokens = job->train.prompts.contexts[i].n + (int)answer->ids.n,
+	    positions = job->model->weights.shape.n_positions;
 
 	*out = tokens > positions ? tokens : 0;
 	if (*out && !strcmp(job->config.data.overlong_prompts, "error"))
 		return error_set(ERR_INPUT,
-		                 "problem %s: prompt and answer have %d tokens, the model %d positions; leave such problems out with "
+		                 "problem %s: prompt and answer have %d tokens, the model %d "
+		                 "positions; leave such problems out with "
 		                 "data.overlong_prompts=drop",
 		                 job->train.prompts.problems[i]->id, tokens, positions);
 	return OK;
@@ -115,8 +125,10 @@ static int tokenize_all(struct job *job, int *tokens, int *n_too_long)
 
 int sft_open(struct job *job)
 {
-	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer, job->model->weights.shape.n_positions);
-	int                         *tokens = arena_alloc(&job->arena, (size_t)job->train.prompts.n, sizeof *tokens), n_too_long = 0;
+	const struct prompts_options o = problems_prompts(&job->config, job->tokenizer,
+	                                                  job->model->weights.shape.n_positions);
+	int *tokens = arena_alloc(&job->arena, (size_t)job->train.prompts.n, sizeof *tokens),
+	    n_too_long = 0;
 
 	job->worked = arena_alloc(&job->arena, (size_t)job->train.n, sizeof *job->worked);
 	if (!job->worked || !tokens)
@@ -125,13 +137,17 @@ int sft_open(struct job *job)
 	return n_too_long ? problems_leave_out(&o, tokens, &job->arena, &job->train) : OK;
 }
 
-/* The prompt of the i-th example of this step: with its hint for a keyed share of those where both have room. */
+/* The prompt of the i-th example of this step: with its hint for a keyed share of those where both
+ * have room. */
 static const struct context *prompt_of(const struct job *job, int item, int i)
 {
-	struct rng_key        key = {(uint64_t)job->config.run.seed, RNG_HINT, (uint32_t)job->step, (uint32_t)item, (uint32_t)i};
-	const struct context *hinted = job->config.sft.hint_rate > 0 ? &job->guidance.hinted.contexts[item] : NULL;
+	struct rng_key        key = {(uint64_t)job->config.run.seed, RNG_HINT, (uint32_t)job->step,
+	                             (uint32_t)item, (uint32_t)i};
+	const struct context *hinted =
+	        job->config.sft.hint_rate > 0 ? &job->guidance.hinted.contexts[item] : NULL;
 
-	if (hinted && hinted->n > 0 && hinted->n + worked_of(job, item)->n <= job->model->weights.shape.n_positions &&
+	if (hinted && hinted->n > 0 &&
+	    hinted->n + worked_of(job, item)->n <= job->model->weights.shape.n_positions &&
 	    (double)rng_uniform(key, 0) < job->config.sft.hint_rate)
 		return hinted;
 	return &job->train.prompts.contexts[item];
@@ -159,14 +175,17 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 	if (!trained || !advantage)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++)
-		memcpy(trained + offset[i], worked_of(job, picked[i])->trained, (size_t)(offset[i + 1] - offset[i]));
+		memcpy(trained + offset[i], worked_of(job, picked[i])->trained,
+		       (size_t)(offset[i + 1] - offset[i]));
 	for (int t = 0; t < offset[n]; t++)
 		advantage[t] = 1;
-	*out = (struct examples){.rows = {n, offset, trained}, .sequences = sequences, .advantage = advantage};
+	*out = (struct examples){
+	        .rows = {n, offset, trained}, .sequences = sequences, .advantage = advantage};
 	return OK;
 }
 
-static int sft_report(struct job *job, double seconds, double learning_rate, const struct update_report *u)
+static int sft_report(struct job *job, double seconds, double learning_rate,
+                      const struct update_report *u)
 {
 	struct metrics m = {0};
 	char           line[128];
@@ -180,7 +199,8 @@ static int sft_report(struct job *job, double seconds, double learning_rate, con
 	metrics_add(&m, "updates_skipped", u->skipped);
 	metrics_add(&m, "num_tokens", (double)job->n_tokens);
 	metrics_add(&m, "step_time", seconds);
-	snprintf(line, sizeof line, "loss %.4f  grad %.3f  %.0f tokens/s", u->objective.loss, u->grad_norm, u->objective.tokens / seconds);
+	snprintf(line, sizeof line, "loss %.4f  grad %.3f  %.0f tokens/s", u->objective.loss,
+	         u->grad_norm, u->objective.tokens / seconds);
 	progress_step(&job->progress, job->step, job->config.run.max_steps, line);
 	TRY(metrics_log_write(&job->log, &m));
 	return job->events ? events_write(job->events, job->step, &m) : OK;
@@ -188,8 +208,8 @@ static int sft_report(struct job *job, double seconds, double learning_rate, con
 
 static int sft_step(struct job *job)
 {
-	int                  n = job->config.sft.batch_size, *picked;
-	double               start = clock_seconds(), learning_rate = schedule_at(&job->schedule, job->step);
+	int    n = job->config.sft.batch_size, *picked;
+	double start = clock_seconds(), learning_rate = schedule_at(&job->schedule, job->step);
 	struct update_report u = {0};
 	struct examples      e;
 
@@ -202,7 +222,8 @@ static int sft_step(struct job *job)
 	TRY(policy_update(&job->policy, &job->algorithm, &e, learning_rate, &u));
 	if (u.skipped)
 		return error_set(ERR_FAILED,
-		                 "step %d: the gradient is not finite; the last good checkpoint stays; lower optim.learning_rate",
+		                 "step %d: the gradient is not finite; the last good checkpoint "
+		                 "stays; lower optim.learning_rate",
 		                 job->step);
 	curriculum_observe(job->curriculum, NULL, 0);
 	job->step++;

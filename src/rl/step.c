@@ -14,8 +14,11 @@
 
 static int step_score(struct job *job, struct group *groups, int n)
 {
-	TRY(reward_score(&job->reward, &job->eval_reward, job->tokenizer, groups, n, &job->step_arena));
-	return job->config.task.token_rewards ? reward_follow(&job->reward, job->tokenizer, groups, n, &job->step_arena) : OK;
+	TRY(reward_score(&job->reward, &job->eval_reward, job->tokenizer, groups, n,
+	                 &job->step_arena));
+	return job->config.task.token_rewards
+	               ? reward_follow(&job->reward, job->tokenizer, groups, n, &job->step_arena)
+	               : OK;
 }
 
 int step_sample(struct job *job, const int *picked, int n, struct step *s)
@@ -23,19 +26,21 @@ int step_sample(struct job *job, const int *picked, int n, struct step *s)
 	int    first = s->sampled.n;
 	double start = clock_seconds(), middle;
 
-	TRY(rollout_sample(job->decoder, &job->rollout, &job->train.prompts, picked, n, (uint32_t)job->step, &job->step_arena,
-	                   &s->sampled));
+	TRY(rollout_sample(job->decoder, &job->rollout, &job->train.prompts, picked, n,
+	                   (uint32_t)job->step, &job->step_arena, &s->sampled));
 	middle = clock_seconds();
 	TRY(step_score(job, s->sampled.items + first, s->sampled.n - first));
 	if (job->config.task.permute_rewards)
-		TRY(reward_permute(s->sampled.items + first, s->sampled.n - first, (uint64_t)job->config.run.seed, (uint32_t)job->step,
+		TRY(reward_permute(s->sampled.items + first, s->sampled.n - first,
+		                   (uint64_t)job->config.run.seed, (uint32_t)job->step,
 		                   &job->step_arena));
 	s->seconds_rollout += middle - start;
 	s->seconds_reward += clock_seconds() - middle;
 	return OK;
 }
 
-/* Guided answers to the failed ones among the sampled groups first ..; *groups [n] says which those are. */
+/* Guided answers to the failed ones among the sampled groups first ..; *groups [n] says which those
+ * are. */
 static int sample_guided(struct job *job, int first, struct step *s, int **groups, int *n)
 {
 	int  left = s->sampled.n - first;
@@ -46,7 +51,8 @@ static int sample_guided(struct job *job, int first, struct step *s, int **group
 	if (!picked || !*groups)
 		return ERR_INPUT;
 	for (int g = first; g < s->sampled.n; g++) {
-		int item = s->sampled.items[g].item, hint = job->guidance.hinted.contexts[item].n > 0;
+		int item = s->sampled.items[g].item,
+		    hint = job->guidance.hinted.contexts[item].n > 0;
 		if (!guidance_failed(&job->guidance, &s->sampled.items[g]))
 			continue;
 		s->guidance.failed++;
@@ -58,8 +64,8 @@ static int sample_guided(struct job *job, int first, struct step *s, int **group
 	}
 	if (*n == 0)
 		return OK;
-	TRY(guidance_sample(&job->guidance, job->decoder, &job->rollout, &job->train.prompts, picked, *n, (uint32_t)job->step,
-	                    &job->step_arena, &s->guided));
+	TRY(guidance_sample(&job->guidance, job->decoder, &job->rollout, &job->train.prompts,
+	                    picked, *n, (uint32_t)job->step, &job->step_arena, &s->guided));
 	return step_score(job, s->guided.items + s->guided.n - *n, *n);
 }
 
@@ -84,8 +90,8 @@ int step_guide(struct job *job, int first, struct step *s)
 	TRY(sample_guided(job, first, s, &groups, &n));
 	for (int i = 0; i < n; i++) {
 		const struct group *guided = &s->guided.items[s->guided.n - n + i];
-		TRY(guidance_merge(&job->guidance, &s->sampled.items[groups[i]], guided, &job->step_arena, &s->edited.items[groups[i]],
-		                   &kept));
+		TRY(guidance_merge(&job->guidance, &s->sampled.items[groups[i]], guided,
+		                   &job->step_arena, &s->edited.items[groups[i]], &kept));
 		s->guidance.kept += kept;
 		count_guided(guided, &s->guidance);
 	}
@@ -104,10 +110,14 @@ int step_observe(struct job *job, const struct step *s)
 
 /* ---- metrics ---- */
 
-struct sums { /* over all sampled completions; rewards as the verifiers gave them, without the penalty of overlong shaping */
-	double answers, failed, judged, right, length, ended, ended_length, clipped, generated, turns, entropy, groups, constant, group_std;
+/* over all sampled completions; rewards as the verifiers gave them, without the penalty of
+ * overlong shaping */
+struct sums {
+	double answers, failed, judged, right, length, ended, ended_length, clipped, generated,
+	        turns, entropy, groups, constant, group_std;
 	double length_min, length_max;
-	struct statistics_mean reward, component[REWARD_PARTS]; /* of those that could be computed */
+	/* of those that could be computed */
+	struct statistics_mean reward, component[REWARD_PARTS];
 };
 
 static void step_add_rollout(struct sums *s, const struct rollout *r)
@@ -167,7 +177,8 @@ static int sums_of(const struct groups *groups, struct arena *a, struct sums *s)
 		*(i == OF_REWARD ? &s->reward : &s->component[i]) = statistics_mean(x, n);
 	}
 	for (int g = 0; g < groups->n; g++) {
-		struct statistics_mean m = statistics_mean(x, step_values_of(&groups->items[g], OF_REWARD, x));
+		struct statistics_mean m =
+		        statistics_mean(x, step_values_of(&groups->items[g], OF_REWARD, x));
 		s->groups++;
 		s->constant += deviation_or_0(&m) <= 1e-8; /* torch.isclose */
 		s->group_std += deviation_or_0(&m);
@@ -184,7 +195,8 @@ static void step_add_mean(struct metrics *m, const char *name, double sum, doubl
 		metrics_add(m, name, sum / n);
 }
 
-/* reward_std is TRL's: over all completions of the step, whatever their group (nanstd(rewards) in its GRPOTrainer 1.16). Its groups alone: reward_group_std. */
+/* reward_std is TRL's: over all completions of the step, whatever their group (nanstd(rewards) in
+ * its GRPOTrainer 1.16). Its groups alone: reward_group_std. */
 static void add_rewards(struct metrics *m, const struct job *job, const struct sums *s)
 {
 	char name[METRIC_NAME_MAX];
@@ -198,7 +210,8 @@ static void add_rewards(struct metrics *m, const struct job *job, const struct s
 	if (job->reward.command || job->eval_reward.command)
 		metrics_add(m, "reward/command_errors", s->failed);
 	for (int i = 0; i < job->reward.n; i++) {
-		if (s->component[i].n == 0) /* none applied, or replayed from a run with other verifiers */
+		/* none applied, or replayed from a run with other verifiers */
+		if (s->component[i].n == 0)
 			continue;
 		snprintf(name, sizeof name, "rewards/%s/mean", job->reward.verifier[i]->name);
 		metrics_add(m, name, s->component[i].mean);
@@ -213,7 +226,8 @@ static void add_completions(struct metrics *m, const struct sums *s)
 	metrics_add(m, "completions/min_length", s->length_min);
 	metrics_add(m, "completions/max_length", s->length_max);
 	metrics_add(m, "completions/clipped_ratio", s->clipped / s->answers);
-	metrics_add(m, "completions/mean_terminated_length", s->ended > 0 ? s->ended_length / s->ended : 0);
+	metrics_add(m, "completions/mean_terminated_length",
+	            s->ended > 0 ? s->ended_length / s->ended : 0);
 	if (s->turns > 0) {
 		metrics_add(m, "completions/mean_turns", s->turns / s->answers);
 		metrics_add(m, "completions/generated_ratio", s->generated / s->length);
@@ -221,7 +235,8 @@ static void add_completions(struct metrics *m, const struct sums *s)
 	metrics_add(m, "entropy", s->entropy / s->generated);
 }
 
-static void add_weights(struct metrics *m, const struct job *job, const struct token_weight_stats *w)
+static void add_weights(struct metrics *m, const struct job *job,
+                        const struct token_weight_stats *w)
 {
 	if (job->algorithm.top_entropy < 1)
 		step_add_mean(m, "top_entropy/left_out", w->low_entropy, w->tokens);
@@ -265,12 +280,13 @@ static enum diagnosis diagnosis_of(const struct job *job, const struct step *s)
 {
 	const struct algorithm *a = &job->algorithm;
 
-	return diagnose_learned(&(struct diagnose_step){.groups = s->sampled.items,
-	                                                .n = s->sampled.n,
-	                                                .n_used = s->used.n,
-	                                                .advantage = s->learn.advantage_abs,
-	                                                .baseline = a->baseline,
-	                                                .kl_in_reward = s->learn.beta > 0 && a->kl_placement != KL_IN_LOSS});
+	return diagnose_learned(&(struct diagnose_step){
+	        .groups = s->sampled.items,
+	        .n = s->sampled.n,
+	        .n_used = s->used.n,
+	        .advantage = s->learn.advantage_abs,
+	        .baseline = a->baseline,
+	        .kl_in_reward = s->learn.beta > 0 && a->kl_placement != KL_IN_LOSS});
 }
 
 static void add_learning(struct metrics *m, const struct job *job, const struct step *s)
@@ -305,7 +321,8 @@ static void add_learning(struct metrics *m, const struct job *job, const struct 
 	metrics_add(m, "updates_skipped", l->update.skipped);
 	metrics_add(m, "rows_skipped", o->rows_skipped);
 	if (o->tokens > 0)
-		metrics_add(m, "sampling/sampling_logp_difference/max", l->update.logp_difference_max);
+		metrics_add(m, "sampling/sampling_logp_difference/max",
+		            l->update.logp_difference_max);
 	metrics_add(m, "overlong/masked", l->overlong.masked);
 	metrics_add(m, "overlong/shaped", l->overlong.shaped);
 	metrics_add(m, "dynamic_sampling/batches", s->batches);
@@ -352,7 +369,9 @@ static int add_curriculum(struct metrics *m, const struct job *job)
 	int         status = o ? curriculum_metrics(job->curriculum, o) : ERR_INPUT;
 
 	if (job->replay.n) {
-		metrics_add(m, "curriculum/epoch", (double)job->step * job->config.rollout.prompts_per_step / job->replay.n);
+		metrics_add(m, "curriculum/epoch",
+		            (double)job->step * job->config.rollout.prompts_per_step /
+		                    job->replay.n);
 		return OK;
 	}
 	if (status == OK)
@@ -370,7 +389,8 @@ static void tell_failures(struct job *job, double failed)
 	if (!(failed > 0))
 		return;
 	program_failures(job->reward.command ? job->reward.command : job->eval_reward.command, why);
-	progress_say(&job->progress, "  step %d: %g answers got no verdict: %s\n", job->step, failed, why);
+	progress_say(&job->progress, "  step %d: %g answers got no verdict: %s\n", job->step,
+	             failed, why);
 }
 
 /* What moves the weights of a step without a signal. */
@@ -407,9 +427,11 @@ static void tell(struct job *job, const struct metrics *m)
 	struct text line = {0};
 
 	for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-		add_figure(&line, figures[i].name, figures[i].format, figures[i].factor * metrics_get(m, figures[i].metric));
+		add_figure(&line, figures[i].name, figures[i].format,
+		           figures[i].factor * metrics_get(m, figures[i].metric));
 	text_print(&line, "  %.2f s", metrics_get(m, "step_time"));
-	progress_step(&job->progress, job->step, job->config.run.max_steps, line.data ? line.data : "");
+	progress_step(&job->progress, job->step, job->config.run.max_steps,
+	              line.data ? line.data : "");
 	text_free(&line);
 	tell_failures(job, metrics_get(m, "reward/command_errors"));
 }
@@ -419,7 +441,8 @@ static void tell_diagnosis(struct job *job, const struct step *s)
 	enum diagnosis d = diagnosis_of(job, s);
 
 	if (d != SIGNAL_FINE && job->step % job->config.run.logging_steps == 0)
-		progress_say(&job->progress, "  no signal in step %d: %s%s\n", job->step, diagnosis_advice(d), mover(job, s));
+		progress_say(&job->progress, "  no signal in step %d: %s%s\n", job->step,
+		             diagnosis_advice(d), mover(job, s));
 }
 
 int step_report(struct job *job, const struct step *s)
@@ -457,7 +480,8 @@ static void add_context(struct text *t, const struct tokenizer *tokenizer, const
 	text_free(&prompt);
 }
 
-static void step_add_sample(struct text *t, const struct tokenizer *tokenizer, int step, const struct group *g, const struct rollout *r)
+static void step_add_sample(struct text *t, const struct tokenizer *tokenizer, int step,
+                            const struct group *g, const struct rollout *r)
 {
 	text_print(t, "{\"step\": %d, \"problem\": ", step);
 	json_add_string(t, g->problem->id, strlen(g->problem->id));
@@ -474,7 +498,8 @@ static void step_add_sample(struct text *t, const struct tokenizer *tokenizer, i
 	}
 	text_print(t, ", \"reward\": ");
 	json_add_real(t, r->reward);
-	text_print(t, ", \"right\": %s, \"tokens\": %d, \"stop\": \"%s\"}\n", mark_name(r->right), r->n, stop_reason_name[r->stop]);
+	text_print(t, ", \"right\": %s, \"tokens\": %d, \"stop\": \"%s\"}\n", mark_name(r->right),
+	           r->n, stop_reason_name[r->stop]);
 }
 
 int step_write_samples(struct job *job, const struct groups *groups)
@@ -482,14 +507,18 @@ int step_write_samples(struct job *job, const struct groups *groups)
 	struct text t = {0};
 	int         left = job->config.run.save_samples, status;
 	char       *folder = file_join(&job->step_arena, job->config.run.output_dir, "samples");
-	char       *path = folder ? arena_format(&job->step_arena, "%s/step-%d.jsonl.gz", folder, job->step) : NULL;
+	char       *path =
+                folder ? arena_format(&job->step_arena, "%s/step-%d.jsonl.gz", folder, job->step)
+	                     : NULL;
 
 	if (left == 0)
 		return OK;
 	if (!path)
 		return ERR_INPUT;
-	for (int g = 0; g < groups->n && left > 0; g++, left--) /* the first answer to each problem: variety says more than repetition */
-		step_add_sample(&t, job->tokenizer, job->step, &groups->items[g], &groups->items[g].rollouts[0]);
+	/* the first answer to each problem: variety says more than repetition */
+	for (int g = 0; g < groups->n && left > 0; g++, left--)
+		step_add_sample(&t, job->tokenizer, job->step, &groups->items[g],
+		                &groups->items[g].rollouts[0]);
 	status = text_status(&t);
 	if (status == OK)
 		status = file_make_folders(folder);

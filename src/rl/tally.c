@@ -84,10 +84,11 @@ static struct tally_mean pass_at(int k, const int *right, int P, int samples, do
 	return tally_mean_of(x, P);
 }
 
-static int tally_one(const struct group *groups, int n, int k, const char *category, struct arena *a, const struct tallies *all,
-                     struct tally *out)
+static int tally_one(const struct group *groups, int n, int k, const char *category,
+                     struct arena *a, const struct tallies *all, struct tally *out)
 {
-	double *x = arena_alloc(a, (size_t)n, sizeof *x), *maj = arena_alloc(a, (size_t)n, sizeof *maj);
+	double *x = arena_alloc(a, (size_t)n, sizeof *x),
+	       *maj = arena_alloc(a, (size_t)n, sizeof *maj);
 	double *reward = arena_alloc(a, (size_t)n, sizeof *reward);
 	int    *right = arena_alloc(a, (size_t)n, sizeof *right), P = 0, answers = 0;
 
@@ -126,7 +127,8 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 	return OK;
 }
 
-int tally_source(const struct group *groups, int n, int source, struct arena *a, struct tally_mean *pass_1)
+int tally_source(const struct group *groups, int n, int source, struct arena *a,
+                 struct tally_mean *pass_1)
 {
 	double *share = arena_alloc(a, (size_t)n, sizeof *share);
 	int     P = 0;
@@ -172,7 +174,8 @@ int tally_groups(const struct group *groups, int n, int k, struct arena *a, stru
 
 	*out = (struct tallies){0};
 	if (!names || n == 0)
-		return names ? error_set(ERR_INPUT, "there are no problems to evaluate") : ERR_INPUT;
+		return names ? error_set(ERR_INPUT, "there are no problems to evaluate")
+		             : ERR_INPUT;
 	for (int at = 1; at < groups[0].n; at *= 2)
 		out->curve[out->n_curve++] = at;
 	out->curve[out->n_curve++] = groups[0].n;
@@ -182,7 +185,8 @@ int tally_groups(const struct group *groups, int n, int k, struct arena *a, stru
 		return ERR_INPUT;
 	TRY(tally_one(groups, n, k, NULL, a, out, &out->items[out->n++]));
 	if (out->items[0].n_problems == 0)
-		return error_set(ERR_FAILED, "none of %d problems has a verdict on all of its answers", n);
+		return error_set(ERR_FAILED,
+		                 "none of %d problems has a verdict on all of its answers", n);
 	for (int i = 0; n_names > 1 && i < n_names; i++)
 		TRY(tally_one(groups, n, k, names[i], a, out, &out->items[out->n++]));
 	return OK;

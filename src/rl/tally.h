@@ -2,11 +2,15 @@
  *
  *     m_i        share of right answers among the n answers to problem i
  *     pass@1     mean of m_i
- *     pass@k     mean of 1 - C(n - c_i, k) / C(n, k),  c_i right answers: unbiased (arXiv:2107.03374)
- *     maj@n      share of problems whose most frequent answer is right (arXiv:2203.11171); which answers are one: vote.h. Of answers with equally many
- *                votes the one that was sampled first counts; an answer that was not found has no vote
- *     unjudged   problems with an answer that got no verdict (a command that failed) are left out of all of these, and counted
- *     error      sqrt(sum (x_i - mean)^2 / (P - 1) / P) over the P problems; NaN for fewer than two */
+ *     pass@k     mean of 1 - C(n - c_i, k) / C(n, k),  c_i right answers: unbiased
+ *                                                      (arXiv:2107.03374)
+ *     maj@n      share of problems whose most frequent answer is right (arXiv:2203.11171); which
+ *                answers are one: vote.h. Of answers with equally many votes the one that was
+ *                sampled first counts; an answer that was not found has no vote
+ *     unjudged   problems with an answer that got no verdict (a command that failed) are left out
+ *                of all of these, and counted
+ *     error      sqrt(sum (x_i - mean)^2 / (P - 1) / P) over the P problems; NaN for fewer than
+ *                two */
 #ifndef RL_TALLY_H
 #define RL_TALLY_H
 
@@ -32,7 +36,8 @@ struct tally {                                   /* of one category, or of all p
 struct tallies {
 	struct tally *items; /* [n] items[0]: all; then by category, in the order of their names */
 	int           n;
-	int           curve[TALLY_CURVE], n_curve; /* 1, 2, 4, ... below the number of answers, and that number */
+	/* 1, 2, 4, ... below the number of answers, and that number */
+	int curve[TALLY_CURVE], n_curve;
 };
 
 /* "38.0% +- 3.2", or "38.0%" where there is no error; a text in `out`. */
@@ -41,10 +46,12 @@ const char *tally_text(struct tally_mean x, char out[TALLY_TEXT]);
 
 double tally_pass_k(int n, int c, int k); /* 1 <= k <= n, 0 <= c <= n */
 
-/* All groups must have the same number of answers, with their votes. k <= that number. ERR_FAILED when every problem is left out. */
+/* All groups must have the same number of answers, with their votes. k <= that number. ERR_FAILED
+ * when every problem is left out. */
 int tally_groups(const struct group *groups, int n, int k, struct arena *a, struct tallies *out);
 
 /* pass@1 of the problems of one source alone; mean NaN when none of them is judged. */
-int tally_source(const struct group *groups, int n, int source, struct arena *a, struct tally_mean *pass_1);
+int tally_source(const struct group *groups, int n, int source, struct arena *a,
+                 struct tally_mean *pass_1);
 
 #endif

@@ -5,15 +5,18 @@
 #include "rl/loop.h"
 #include "rl/step.h"
 
-enum { SKIPPED_MAX = 5 }; /* updates in a row that may be skipped before the run is called diverged */
+/* updates in a row that may be skipped before the run is called diverged */
+enum { SKIPPED_MAX = 5 };
 
-/* Draws P problems, samples and scores their answers. With dynamic sampling, problems whose answers do not differ are replaced by
- * others, up to a number of batches; what was collected by then is used, never duplicated. */
+/* Draws P problems, samples and scores their answers. With dynamic sampling, problems whose answers
+ * do not differ are replaced by others, up to a number of batches; what was collected by then is
+ * used, never duplicated. */
 static int train_sample(struct job *job, struct step *s)
 {
 	const struct config_rollout *o = &job->config.rollout;
-	int                          batches_max = job->algorithm.dynamic_sampling ? job->config.loss.dynamic_sampling_max_batches : 1;
-	int                         *picked = arena_alloc(&job->step_arena, (size_t)o->prompts_per_step, sizeof *picked);
+	int                          batches_max =
+                job->algorithm.dynamic_sampling ? job->config.loss.dynamic_sampling_max_batches : 1;
+	int *picked = arena_alloc(&job->step_arena, (size_t)o->prompts_per_step, sizeof *picked);
 
 	if (!picked)
 		return ERR_INPUT;
@@ -28,7 +31,8 @@ static int train_sample(struct job *job, struct step *s)
 		TRY(step_sample(job, picked, o->prompts_per_step, s));
 		TRY(step_guide(job, first, s));
 		for (int g = first; g < s->sampled.n && s->used.n < o->prompts_per_step; g++)
-			if (!job->algorithm.dynamic_sampling || group_right_varies(&s->edited.items[g]))
+			if (!job->algorithm.dynamic_sampling ||
+			    group_right_varies(&s->edited.items[g]))
 				s->used.items[s->used.n++] = s->edited.items[g];
 	}
 	return step_observe(job, s);
@@ -40,7 +44,8 @@ static int replay(struct job *job, struct step *s)
 	const struct config *c = &job->config;
 
 	TRY(groups_new(c->rollout.prompts_per_step, &job->step_arena, &s->used));
-	TRY(replay_pick(&job->replay, (uint64_t)c->run.seed, job->step, c->rollout.prompts_per_step, &job->step_arena, &s->used));
+	TRY(replay_pick(&job->replay, (uint64_t)c->run.seed, job->step, c->rollout.prompts_per_step,
+	                &job->step_arena, &s->used));
 	s->sampled = s->used;
 	return OK;
 }
@@ -55,12 +60,14 @@ static int learn(struct job *job, struct step *s)
 	s->learning_rate = schedule_at(&job->schedule, job->step);
 	if (s->used.n == 0)
 		return OK;
-	TRY(learn_from(&job->policy, &job->learn, job->reference, s->used.items, s->used.n, (uint32_t)job->step, s->learning_rate,
-	               &job->step_arena, &s->learn));
-	job->skipped_in_a_row = s->learn.update.skipped ? job->skipped_in_a_row + s->learn.update.skipped : 0;
+	TRY(learn_from(&job->policy, &job->learn, job->reference, s->used.items, s->used.n,
+	               (uint32_t)job->step, s->learning_rate, &job->step_arena, &s->learn));
+	job->skipped_in_a_row =
+	        s->learn.update.skipped ? job->skipped_in_a_row + s->learn.update.skipped : 0;
 	if (job->skipped_in_a_row >= SKIPPED_MAX)
 		return error_set(ERR_FAILED,
-		                 "step %d: %d updates in a row had a gradient that is not finite; the last good checkpoint stays; lower "
+		                 "step %d: %d updates in a row had a gradient that is not finite; "
+		                 "the last good checkpoint stays; lower "
 		                 "optim.learning_rate or raise loss.beta",
 		                 job->step, job->skipped_in_a_row);
 	return OK;
@@ -76,7 +83,8 @@ static int train_step(struct job *job)
 	/* Act: choose problems, answer each G times with today's weights, score the answers. */
 	TRY(train_collect(job, &s));
 
-	/* Learn: who did better than its group, by how much, and which way that moves the weights. */
+	/* Learn: who did better than its group, by how much, and which way that moves the
+	 * weights. */
 	TRY(learn(job, &s));
 
 	/* Remember. */

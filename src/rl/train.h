@@ -4,8 +4,9 @@
 
 #include "rl/job.h"
 
-/* Runs the job from its current step to run.max_steps, or until a signal asks to stop; either way the last thing it does is a checkpoint.
- * ERR_FAILED when updates keep being skipped because gradients are not finite. */
+/* Runs the job from its current step to run.max_steps, or until a signal asks to stop; either way
+ * the last thing it does is a checkpoint. ERR_FAILED when updates keep being skipped because
+ * gradients are not finite. */
 int train_run(struct job *job);
 
 #endif

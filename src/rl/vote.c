@@ -4,7 +4,8 @@
 
 static struct completion completion_of(const struct rollout *r)
 {
-	return (struct completion){.text = r->text, .n = r->n_text, .finished = !r->truncated, .n_tokens = r->n};
+	return (struct completion){
+	        .text = r->text, .n = r->n_text, .finished = !r->truncated, .n_tokens = r->n};
 }
 
 static int vote(const struct reward_spec *judge, const struct group *g, int i)
@@ -40,5 +41,6 @@ int vote_groups(const struct reward_spec *judge, struct group *groups, int n)
 #pragma omp critical
 			failed = g + 1;
 		}
-	return failed ? vote_in(judge, &groups[failed - 1]) : OK; /* again, in this thread, for its message */
+	/* again, in this thread, for its message */
+	return failed ? vote_in(judge, &groups[failed - 1]) : OK;
 }

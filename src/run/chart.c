@@ -10,20 +10,31 @@ enum { BUCKETS = 300, STRIPS = 60, TICKS = 5 };
 #define NOISE 1e-6
 
 const char chart_style[] =
-        ":root{color-scheme:light dark;--page:#fff;--ink:#1b1f24;--soft:#636c76;--grid:#e4e8ec;--right:#1a7f37;--wrong:#c62f3a;"
-        "--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7;--c4:#e69f00;--c5:#56b4e9;--c6:#8a7500;--c7:#4a525a}"
+        ":root{color-scheme:light "
+        "dark;--page:#fff;--ink:#1b1f24;--soft:#636c76;--grid:#e4e8ec;--right:#1a7f37;--wrong:#"
+        "c62f3a;"
+        "--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7;--c4:#e69f00;--c5:#56b4e9;--c6:#"
+        "8a7500;--c7:#4a525a}"
         "@media "
-        "(prefers-color-scheme:dark){:root{--page:#14171b;--ink:#e4e8ec;--soft:#98a1ab;--grid:#2b3138;--right:#4cc269;--wrong:#ff7b80;"
-        "--c0:#4aa8e0;--c1:#ff8140;--c2:#2fc79b;--c3:#e59ac6;--c4:#ffb733;--c5:#9bdcff;--c6:#f0e442;--c7:#a9b3bd}}"
-        "figure{margin:0}figcaption{font-weight:600}figcaption small{font-weight:400;color:var(--soft);margin-left:.5em}"
+        "(prefers-color-scheme:dark){:root{--page:#14171b;--ink:#e4e8ec;--soft:#98a1ab;--grid:#"
+        "2b3138;--right:#4cc269;--wrong:#ff7b80;"
+        "--c0:#4aa8e0;--c1:#ff8140;--c2:#2fc79b;--c3:#e59ac6;--c4:#ffb733;--c5:#9bdcff;--c6:#"
+        "f0e442;--c7:#a9b3bd}}"
+        "figure{margin:0}figcaption{font-weight:600}figcaption "
+        "small{font-weight:400;color:var(--soft);margin-left:.5em}"
         "svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}"
-        ".grid{stroke:var(--grid);stroke-width:1}.line{fill:none;stroke:var(--c);stroke-width:1.8;stroke-linejoin:round}"
-        ".raw{stroke-width:1;opacity:.28}.bar{stroke:var(--c);stroke-width:1.2}.dot{fill:var(--c)}.band{fill:var(--c);opacity:.75}"
-        ".shade{fill:var(--c);opacity:.16}.strip{fill:var(--ink);opacity:0}.strip:hover{opacity:.09}"
+        ".grid{stroke:var(--grid);stroke-width:1}.line{fill:none;stroke:var(--c);stroke-width:1.8;"
+        "stroke-linejoin:round}"
+        ".raw{stroke-width:1;opacity:.28}.bar{stroke:var(--c);stroke-width:1.2}.dot{fill:var(--c)}."
+        "band{fill:var(--c);opacity:.75}"
+        ".shade{fill:var(--c);opacity:.16}.strip{fill:var(--ink);opacity:0}.strip:hover{opacity:."
+        "09}"
         ".d1{stroke-dasharray:6 3}.d2{stroke-dasharray:2 3}.d3{stroke-dasharray:8 3 2 3}"
-        ".k0{--c:var(--c0)}.k1{--c:var(--c1)}.k2{--c:var(--c2)}.k3{--c:var(--c3)}.k4{--c:var(--c4)}.k5{--c:var(--c5)}.k6{--c:var(--c6)}.k7{"
+        ".k0{--c:var(--c0)}.k1{--c:var(--c1)}.k2{--c:var(--c2)}.k3{--c:var(--c3)}.k4{--c:var(--c4)}"
+        ".k5{--c:var(--c5)}.k6{--c:var(--c6)}.k7{"
         "--c:var(--c7)}"
-        ".legend{display:flex;flex-wrap:wrap;gap:0 1em;font-size:12px;color:var(--soft)}.legend span{overflow-wrap:anywhere}"
+        ".legend{display:flex;flex-wrap:wrap;gap:0 1em;font-size:12px;color:var(--soft)}.legend "
+        "span{overflow-wrap:anywhere}"
         ".legend svg{display:inline-block;width:22px;height:8px;margin-right:.4em}";
 
 void chart_add_escaped(struct text *out, const char *s, size_t n)
@@ -32,7 +43,8 @@ void chart_add_escaped(struct text *out, const char *s, size_t n)
 		utf8proc_int32_t c;
 		utf8proc_ssize_t left = n - i < 8 ? (utf8proc_ssize_t)(n - i) : 8;
 		utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *)s + i, left, &c);
-		int              shown = size > 0 && (c >= 32 || c == '\n' || c == '\t') && c != 0xfffe && c != 0xffff;
+		int shown = size > 0 && (c >= 32 || c == '\n' || c == '\t') && c != 0xfffe &&
+		            c != 0xffff;
 
 		if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'')
 			text_print(out, "&#%d;", (int)c);
@@ -69,8 +81,10 @@ double chart_nice_step(double span)
 	return power * (part > 5 ? 10 : part > 2 ? 5 : part > 1 ? 2 : 1);
 }
 
-/* A span that is nothing to look at is opened, so that a constant lies in the middle, one that is not negative on an axis that begins with 0, and noise is
- * no trend. `noise` is the span below which values of the order of 1 are taken for equal: rounding of single precision, where they have noise at all. */
+/* A span that is nothing to look at is opened, so that a constant lies in the middle, one that is
+ * not negative on an axis that begins with 0, and noise is no trend. `noise` is the span below
+ * which values of the order of 1 are taken for equal: rounding of single precision, where they have
+ * noise at all. */
 static void open_span(struct axis *a, double noise)
 {
 	double largest = fmax(fabs(a->low), fabs(a->high)), span = a->high - a->low;
@@ -128,23 +142,31 @@ static void add_tick(double v, struct text *out)
 {
 	int size = fabs(v) >= 1e6 && fabs(v) < 1e12 ? 2 : fabs(v) >= 1e4 && fabs(v) < 1e6 ? 1 : 0;
 
-	text_print(out, "%.10g%s", v / (double[]){1, 1e3, 1e6}[size], (const char *[]){"", "k", "M"}[size]);
+	text_print(out, "%.10g%s", v / (double[]){1, 1e3, 1e6}[size],
+	           (const char *[]){"", "k", "M"}[size]);
 }
 
 /* -0 + 0.0 is 0, without the sign. */
 static void chart_add_grid(const struct axis *x, const struct axis *y, struct text *out)
 {
-	for (double k = ceil(x->low / x->step - 1e-6) + 0.0; k * x->step <= x->high + 1e-6 * x->step; k++) {
-		double v = at(x, k * x->step); /* a label at the right edge ends there, not beyond the picture */
-		text_print(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">", v > RIGHT - 8 ? WIDTH - 2.0 : v, BOTTOM + 18,
+	for (double k = ceil(x->low / x->step - 1e-6) + 0.0;
+	     k * x->step <= x->high + 1e-6 * x->step; k++) {
+		/* a label at the right edge ends there, not beyond the picture */
+		double v = at(x, k * x->step);
+		text_print(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">",
+		           v > RIGHT - 8 ? WIDTH - 2.0 : v, BOTTOM + 18,
 		           v > RIGHT - 8 ? "end" : "middle");
 		add_tick(k * x->step, out);
 		text_print(out, "</text>\n");
 	}
-	for (double k = ceil(y->low / y->step - 1e-6) + 0.0; k * y->step <= y->high + 1e-6 * y->step; k++) {
+	for (double k = ceil(y->low / y->step - 1e-6) + 0.0;
+	     k * y->step <= y->high + 1e-6 * y->step; k++) {
 		double v = at(y, k * y->step);
-		text_print(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, RIGHT, v, v);
-		text_print(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.10g</text>\n", LEFT - 6, v + 4, k * y->step);
+		text_print(out,
+		           "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>",
+		           LEFT, RIGHT, v, v);
+		text_print(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.10g</text>\n",
+		           LEFT - 6, v + 4, k * y->step);
 	}
 }
 
@@ -156,7 +178,8 @@ static void begin(const struct chart *c, struct text *out)
 	chart_add_name(out, c->title);
 	text_print(out, "<small>");
 	chart_add_name(out, c->unit);
-	text_print(out, "</small></figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH, HEIGHT + (c->x ? 14 : 0));
+	text_print(out, "</small></figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH,
+	           HEIGHT + (c->x ? 14 : 0));
 }
 
 static void chart_end(const struct chart *c, struct text *out)
@@ -166,7 +189,9 @@ static void chart_end(const struct chart *c, struct text *out)
 		text_print(out, "<div class=\"legend\">");
 		for (int k = 0; k < c->n_lines; k++) {
 			const struct line *l = &c->lines[k];
-			text_print(out, "<span><svg viewBox=\"0 0 22 8\"><path class=\"line k%d d%d\" d=\"M0 4H22\"/></svg>",
+			text_print(out,
+			           "<span><svg viewBox=\"0 0 22 8\"><path class=\"line k%d d%d\" "
+			           "d=\"M0 4H22\"/></svg>",
 			           l->colour % CHART_COLOURS, l->dash % 4);
 			chart_add_name(out, l->name);
 			text_print(out, "</span>");
@@ -189,15 +214,18 @@ static int is_few(const struct line *l)
 
 static void begin_path(const struct line *l, const char *kind, struct text *out)
 {
-	text_print(out, "<path class=\"line%s k%d d%d\" d=\"", kind, l->colour % CHART_COLOURS, l->dash % 4);
+	text_print(out, "<path class=\"line%s k%d d%d\" d=\"", kind, l->colour % CHART_COLOURS,
+	           l->dash % 4);
 }
 
-static void add_vertex(const struct axis *x, const struct axis *y, double px, double py, int first, struct text *out)
+static void add_vertex(const struct axis *x, const struct axis *y, double px, double py, int first,
+                       struct text *out)
 {
 	text_print(out, "%c%.1f %.1f", first ? 'M' : 'L', at(x, px), at(y, py));
 }
 
-static void add_marks(const struct line *l, const struct axis *x, const struct axis *y, struct text *out)
+static void add_marks(const struct line *l, const struct axis *x, const struct axis *y,
+                      struct text *out)
 {
 	begin_path(l, "", out);
 	for (int i = 0; i < l->n; i++)
@@ -207,9 +235,12 @@ static void add_marks(const struct line *l, const struct axis *x, const struct a
 		const struct point *p = &l->points[i];
 		double              px = at(x, p->x);
 		if (p->error > 0)
-			text_print(out, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", px, px,
-			           at(y, p->y - p->error), at(y, p->y + p->error));
-		text_print(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.2\"/>", px, at(y, p->y));
+			text_print(out,
+			           "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
+			           "y2=\"%.1f\"/>",
+			           px, px, at(y, p->y - p->error), at(y, p->y + p->error));
+		text_print(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.2\"/>", px,
+		           at(y, p->y));
 	}
 	text_print(out, "</g>\n");
 }
@@ -220,13 +251,15 @@ static int bucket_start(int n, int buckets, int b)
 	return (int)((int64_t)n * b / buckets);
 }
 
-static void add_raw(const struct line *l, const char *kind, const struct axis *x, const struct axis *y, struct text *out)
+static void add_raw(const struct line *l, const char *kind, const struct axis *x,
+                    const struct axis *y, struct text *out)
 {
 	int buckets = l->n < BUCKETS ? l->n : BUCKETS;
 
 	begin_path(l, kind, out);
 	for (int b = 0; b < buckets; b++) {
-		int first = bucket_start(l->n, buckets, b), last = bucket_start(l->n, buckets, b + 1), low = first, high = first;
+		int first = bucket_start(l->n, buckets, b),
+		    last = bucket_start(l->n, buckets, b + 1), low = first, high = first;
 		for (int i = first; i < last; i++) {
 			low = l->points[i].y < l->points[low].y ? i : low;
 			high = l->points[i].y > l->points[high].y ? i : high;
@@ -239,7 +272,8 @@ static void add_raw(const struct line *l, const char *kind, const struct axis *x
 	text_print(out, "\"/>\n");
 }
 
-static void add_average(const struct line *l, const struct axis *x, const struct axis *y, struct text *out)
+static void add_average(const struct line *l, const struct axis *x, const struct axis *y,
+                        struct text *out)
 {
 	int    buckets = l->n < BUCKETS ? l->n : BUCKETS, b = 0;
 	double decay = exp(-30.0 / l->n), weight = 0, mean = 0;
@@ -256,7 +290,8 @@ static void add_average(const struct line *l, const struct axis *x, const struct
 
 /* ---- values under the mouse ---- */
 
-static int chart_add_value(const struct line *l, double low, double high, int *next, double *at_x, struct text *out)
+static int chart_add_value(const struct line *l, double low, double high, int *next, double *at_x,
+                           struct text *out)
 {
 	const struct point *p = NULL;
 
@@ -274,7 +309,8 @@ static int chart_add_value(const struct line *l, double low, double high, int *n
 	return 1;
 }
 
-/* One invisible strip per place that has points, centred on it. The title shows the last point of each line within. */
+/* One invisible strip per place that has points, centred on it. The title shows the last point of
+ * each line within. */
 static void add_strips(const struct chart *c, const struct axis *x, struct text *out)
 {
 	struct text title = {0};
@@ -291,12 +327,15 @@ static void add_strips(const struct chart *c, const struct axis *x, struct text 
 		int    values = 0;
 		title.n = 0;
 		for (int k = 0; k < c->n_lines; k++)
-			values += chart_add_value(&c->lines[k], low, low + width, &next[k], &step, &title);
+			values += chart_add_value(&c->lines[k], low, low + width, &next[k], &step,
+			                          &title);
 		if (!values || !title.n)
 			continue;
 		double from = fmax(LEFT, at(x, low)), to = fmin(RIGHT, at(x, low + width));
-		text_print(out, "<rect class=\"strip\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>", from, TOP, to - from,
-		           BOTTOM - TOP);
+		text_print(out,
+		           "<rect class=\"strip\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" "
+		           "height=\"%d\"><title>",
+		           from, TOP, to - from, BOTTOM - TOP);
 		chart_add_name(out, c->x ? c->x : "step");
 		text_print(out, " %.10g", step);
 		text_add(out, title.data, title.n);
@@ -331,7 +370,8 @@ void chart_add(const struct chart *c, struct text *out)
 
 /* ---- bands ---- */
 
-static void add_shade(const struct line *l, const struct axis *x, const struct axis *y, struct text *out)
+static void add_shade(const struct line *l, const struct axis *x, const struct axis *y,
+                      struct text *out)
 {
 	text_print(out, "<path class=\"shade k%d\" d=\"", l->colour % CHART_COLOURS);
 	for (int i = 0; i < l->n; i++)
@@ -376,18 +416,23 @@ static double chart_share_below(const struct chart *c, int k, int first, int las
 	return all > 0 ? below / all : 0;
 }
 
-static void chart_add_band(const struct chart *c, int k, const struct axis *x, const struct axis *y, struct text *out)
+static void chart_add_band(const struct chart *c, int k, const struct axis *x, const struct axis *y,
+                           struct text *out)
 {
 	const struct line *l = &c->lines[k];
 	int                buckets = l->n < BUCKETS ? l->n : BUCKETS;
-	double             all_below = chart_share_below(c, k, 0, l->n), all_upto = chart_share_below(c, k + 1, 0, l->n);
+	double             all_below = chart_share_below(c, k, 0, l->n),
+	       all_upto = chart_share_below(c, k + 1, 0, l->n);
 
 	text_print(out, "<path class=\"band k%d\" d=\"", l->colour % CHART_COLOURS);
-	for (int side = 0; side < 2; side++) /* along the upper edge, and back along the lower one */
+	/* along the upper edge, and back along the lower one */
+	for (int side = 0; side < 2; side++)
 		for (int i = 0; i < buckets; i++) {
 			int b = side ? buckets - 1 - i : i, first = bucket_start(l->n, buckets, b),
 			    last = bucket_start(l->n, buckets, b + 1);
-			add_vertex(x, y, l->points[last - 1].x, chart_share_below(c, k + !side, first, last), !side && i == 0, out);
+			add_vertex(x, y, l->points[last - 1].x,
+			           chart_share_below(c, k + !side, first, last), !side && i == 0,
+			           out);
 		}
 	text_print(out, "Z\"><title>");
 	chart_add_name(out, l->name);

@@ -103,19 +103,22 @@ static int write_manifest(const char *folder, int step, struct arena *a)
 		if (status != OK)
 			goto done;
 		checkpoint_add_line(&lines, names[i], bytes, crc);
-		text_print(&json, "%s\n  \"%s\": {\"bytes\": %llu, \"crc32\": %lu}", i ? "," : "", names[i], (unsigned long long)bytes,
-		           (unsigned long)crc);
+		text_print(&json, "%s\n  \"%s\": {\"bytes\": %llu, \"crc32\": %lu}", i ? "," : "",
+		           names[i], (unsigned long long)bytes, (unsigned long)crc);
 	}
 	text_print(&json, "\n}, \"crc32\": %lu}\n", (unsigned long)crc_of(&lines));
 	path = file_join(a, folder, "manifest.json");
-	status = text_status(&json) != OK || text_status(&lines) != OK || !path ? ERR_INPUT : file_write(path, json.data, json.n);
+	status = text_status(&json) != OK || text_status(&lines) != OK || !path
+	                 ? ERR_INPUT
+	                 : file_write(path, json.data, json.n);
 done:
 	text_free(&lines);
 	text_free(&json);
 	return status;
 }
 
-static int check_file(const char *folder, const char *name, const json_t *entry, struct text *lines, struct arena *a)
+static int check_file(const char *folder, const char *name, const json_t *entry, struct text *lines,
+                      struct arena *a)
 {
 	uint64_t bytes;
 	uint32_t crc;
@@ -123,7 +126,8 @@ static int check_file(const char *folder, const char *name, const json_t *entry,
 	char    *path;
 
 	if (strchr(name, '/'))
-		return error_set(ERR_INPUT, "%s: its manifest names the file \"%s\" outside of it", folder, name);
+		return error_set(ERR_INPUT, "%s: its manifest names the file \"%s\" outside of it",
+		                 folder, name);
 	path = file_join(a, folder, name);
 	if (!path)
 		return ERR_INPUT;
@@ -131,7 +135,9 @@ static int check_file(const char *folder, const char *name, const json_t *entry,
 	TRY(json_get_int(folder, entry, "crc32", JSON_REQUIRED, 0, UINT32_MAX, &want_crc));
 	TRY(file_crc32(path, &bytes, &crc));
 	if (bytes != (uint64_t)want_bytes || crc != (uint32_t)want_crc)
-		return error_set(ERR_INPUT, "%s: its length or checksum is not the one in manifest.json", path);
+		return error_set(ERR_INPUT,
+		                 "%s: its length or checksum is not the one in manifest.json",
+		                 path);
 	checkpoint_add_line(lines, name, bytes, crc);
 	return OK;
 }
@@ -151,12 +157,14 @@ static int check_manifest(const char *folder, const json_t *manifest, struct are
 	text_print(&lines, "step %lld\n", (long long)step);
 	for (void *i = json_object_iter((json_t *)(uintptr_t)files); i && status == OK;
 	     i = json_object_iter_next((json_t *)(uintptr_t)files, i)) {
-		name = json_object_iter_key(i); /* in the order of the file, which is that of write_manifest */
+		/* in the order of the file, which is that of write_manifest */
+		name = json_object_iter_key(i);
 		entry = json_object_iter_value(i);
 		status = check_file(folder, name, entry, &lines, a);
 	}
 	if (status == OK && text_status(&lines) == OK && crc_of(&lines) != (uint32_t)crc)
-		status = error_set(ERR_INPUT, "%s: manifest.json does not match its own checksum", folder);
+		status = error_set(ERR_INPUT, "%s: manifest.json does not match its own checksum",
+		                   folder);
 	text_free(&lines);
 	return status;
 }
@@ -184,7 +192,8 @@ static int by_falling_step(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-/* The N of checkpoint-N with this suffix; -1 for any other name, as checkpoint-04 or checkpoint-4x. */
+/* The N of checkpoint-N with this suffix; -1 for any other name, as checkpoint-04 or
+ * checkpoint-4x. */
 static int checkpoint_step_of(const char *name, const char *suffix)
 {
 	static const char prefix[] = "checkpoint-";
@@ -227,9 +236,11 @@ static int list_run(const char *run, struct arena *a, struct checkpoint_found *o
 
 	*out = (struct checkpoint_found){0};
 	if (!dir)
-		return errno == ENOENT ? OK : error_system(run, "open the folder"); /* no folder, no checkpoints */
+		/* no folder, no checkpoints */
+		return errno == ENOENT ? OK : error_system(run, "open the folder");
 	while (status == OK && (errno = 0, entry = readdir(dir))) {
-		int step = checkpoint_step_of(entry->d_name, ""), part = checkpoint_step_of(entry->d_name, ".part");
+		int step = checkpoint_step_of(entry->d_name, ""),
+		    part = checkpoint_step_of(entry->d_name, ".part");
 		if (step >= 0)
 			status = add_step(a, &out->steps, &out->n, step);
 		else if (part >= 0)
@@ -254,25 +265,30 @@ int checkpoint_count(const char *run, int *n)
 	return status;
 }
 
-/* Whether what checkpoint_check has just said is about the content. A file that is not there is; but not where a link leads to a
- * place that is not there, for that is a disk that is not mounted. */
+/* Whether what checkpoint_check has just said is about the content. A file that is not there is;
+ * but not where a link leads to a place that is not there, for that is a disk that is not
+ * mounted. */
 static int is_damage(const char *folder)
 {
 	int cause = error_cause();
 
-	return cause == 0 || (cause == ENOENT && !(file_is_link(folder) && !file_exists(folder))) || cause == ENOTDIR;
+	return cause == 0 || (cause == ENOENT && !(file_is_link(folder) && !file_exists(folder))) ||
+	       cause == ENOTDIR;
 }
 
 static int none_is_whole(const char *run, int n, const struct text *why)
 {
-	return error_set(ERR_INPUT,
-	                 "%s: %s, and nothing was changed; put a whole one there, or train with --from-scratch, which sets them "
-	                 "aside and starts from step 0:\n%.1500s",
-	                 run, n == 1 ? "its only checkpoint is damaged" : "all its checkpoints are damaged", why->data);
+	return error_set(
+	        ERR_INPUT,
+	        "%s: %s, and nothing was changed; put a whole one there, or train with "
+	        "--from-scratch, which sets them "
+	        "aside and starts from step 0:\n%.1500s",
+	        run, n == 1 ? "its only checkpoint is damaged" : "all its checkpoints are damaged",
+	        why->data);
 }
 
-static int find_newest(const char *run, const struct checkpoint_found *found, struct arena *a, char **folder, int *step,
-                       struct text *skipped)
+static int find_newest(const char *run, const struct checkpoint_found *found, struct arena *a,
+                       char **folder, int *step, struct text *skipped)
 {
 	for (int i = 0; i < found->n; i++) {
 		char *name = checkpoint_folder_name(a, run, found->steps[i], "");
@@ -286,18 +302,19 @@ static int find_newest(const char *run, const struct checkpoint_found *found, st
 		if (error_cause() == ENOMEM)
 			return ERR_INPUT;
 		if (!is_damage(name))
-			return error_because(
-			        error_cause(),
-			        "cannot read checkpoint-%d, which may be whole: %s; nothing was changed; try again, or move it "
-			        "away to take an older one",
-			        found->steps[i], error_message());
+			return error_because(error_cause(),
+			                     "cannot read checkpoint-%d, which may be whole: %s; "
+			                     "nothing was changed; try again, or move it "
+			                     "away to take an older one",
+			                     found->steps[i], error_message());
 		text_print(skipped, "%s; the checkpoint is damaged\n", error_message());
 	}
 	TRY(text_status(skipped));
 	return found->n ? none_is_whole(run, found->n, skipped) : OK;
 }
 
-int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step, struct text *skipped)
+int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step,
+                      struct text *skipped)
 {
 	struct text             own = {0};
 	struct checkpoint_found found;
@@ -311,10 +328,12 @@ int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step
 	return status;
 }
 
-/* Takes the name first, for good: what dies in the middle of this is a .part, not a checkpoint with a hole. */
+/* Takes the name first, for good: what dies in the middle of this is a .part, not a checkpoint with
+ * a hole. */
 static int remove_checkpoint(const char *run, int step, struct arena *a)
 {
-	char *name = checkpoint_folder_name(a, run, step, ""), *part = checkpoint_folder_name(a, run, step, ".part");
+	char *name = checkpoint_folder_name(a, run, step, ""),
+	     *part = checkpoint_folder_name(a, run, step, ".part");
 
 	if (!name || !part)
 		return ERR_INPUT;
@@ -325,7 +344,8 @@ static int remove_checkpoint(const char *run, int step, struct arena *a)
 	return file_remove_folder(part);
 }
 
-/* Whether the manifest can be read and every file has its length: what a look at all bytes would cost at each save is too much. */
+/* Whether the manifest can be read and every file has its length: what a look at all bytes would
+ * cost at each save is too much. */
 static int looks_whole(const char *folder, struct arena *a)
 {
 	char       *path = file_join(a, folder, "manifest.json");
@@ -344,10 +364,11 @@ static int looks_whole(const char *folder, struct arena *a)
 	return whole;
 }
 
-/* Keeps the one of `step` and the newest whole ones before it; damaged ones do not count, and go once enough whole ones are there.
- * Those of later steps are damaged, for the run resumed before them, and wait until their step comes again. */
-static int checkpoint_rotate(const char *run, int step, struct checkpoint_limit limit, const struct checkpoint_found *found,
-                             struct arena *a)
+/* Keeps the one of `step` and the newest whole ones before it; damaged ones do not count, and go
+ * once enough whole ones are there. Those of later steps are damaged, for the run resumed before
+ * them, and wait until their step comes again. */
+static int checkpoint_rotate(const char *run, int step, struct checkpoint_limit limit,
+                             const struct checkpoint_found *found, struct arena *a)
 {
 	int kept = 1;
 
@@ -365,7 +386,8 @@ static int checkpoint_rotate(const char *run, int step, struct checkpoint_limit 
 	return OK;
 }
 
-static int tidy(const char *run, int step, struct checkpoint_limit limit, int remove_parts, struct arena *a)
+static int tidy(const char *run, int step, struct checkpoint_limit limit, int remove_parts,
+                struct arena *a)
 {
 	struct checkpoint_found found;
 
@@ -386,8 +408,8 @@ int checkpoint_tidy(const char *run, int step, struct checkpoint_limit limit)
 	return status;
 }
 
-/* The part takes its name. A damaged checkpoint of that step goes; a whole one stays, for the same step computed again gives the
- * same bits; one that cannot be read now is not ours to remove. */
+/* The part takes its name. A damaged checkpoint of that step goes; a whole one stays, for the same
+ * step computed again gives the same bits; one that cannot be read now is not ours to remove. */
 static int publish(const char *part, const char *whole)
 {
 	int there = file_is_link(whole);
@@ -414,8 +436,9 @@ static int commit(int step, const char *part, const char *whole, struct arena *a
 int checkpoint_commit(const char *run, int step, struct checkpoint_limit limit)
 {
 	struct arena a = {0};
-	char        *part = checkpoint_folder_name(&a, run, step, ".part"), *whole = checkpoint_folder_name(&a, run, step, "");
-	int          status = part && whole ? commit(step, part, whole, &a) : ERR_INPUT;
+	char        *part = checkpoint_folder_name(&a, run, step, ".part"),
+	     *whole = checkpoint_folder_name(&a, run, step, "");
+	int status = part && whole ? commit(step, part, whole, &a) : ERR_INPUT;
 
 	if (status != OK && part)
 		status = checkpoint_abandon(part, status);
@@ -429,13 +452,17 @@ int checkpoint_commit(const char *run, int step, struct checkpoint_limit limit)
 
 int checkpoint_resolve(const char *path, struct arena *a, char **folder)
 {
-	char *config = file_join(a, path, "config.json"), *metrics = file_join(a, path, "metrics.jsonl");
-	int   step, is_model, is_run;
+	char *config = file_join(a, path, "config.json"),
+	     *metrics = file_join(a, path, "metrics.jsonl");
+	int step, is_model, is_run;
 
 	if (!config || !metrics)
 		return ERR_INPUT;
 	if (!file_is_folder(path))
-		return error_set(ERR_INPUT, "%s: no such folder; expected a model in the Hugging Face layout, a checkpoint or a run", path);
+		return error_set(ERR_INPUT,
+		                 "%s: no such folder; expected a model in the Hugging Face layout, "
+		                 "a checkpoint or a run",
+		                 path);
 	TRY(file_there(config, &is_model));
 	TRY(file_there(metrics, &is_run));
 	if (!is_run)
@@ -445,5 +472,6 @@ int checkpoint_resolve(const char *path, struct arena *a, char **folder)
 		return *folder ? OK : ERR_INPUT;
 	}
 	TRY(checkpoint_newest(path, a, folder, &step, NULL));
-	return *folder ? OK : error_set(ERR_INPUT, "%s: this run has no valid checkpoint yet", path);
+	return *folder ? OK
+	               : error_set(ERR_INPUT, "%s: this run has no valid checkpoint yet", path);
 }

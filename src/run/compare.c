@@ -8,12 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const measure_name[] = {"final", "last five", "at equal tokens"}, *const measure_key[] = {"final", "last_five",
-                                                                                                             "at_tokens"};
-static const char *const verdict_name[] = {"too few seeds", "above", "below", "not shown"}, *const verdict_key[] = {"too_few_seeds",
-                                                                                                                    "above", "below",
-                                                                                                                    "not_shown"};
-static const char primary[] = "eval/pass@1";
+static const char *const        measure_name[] = {"final", "last five", "at equal tokens"},
+                         *const measure_key[] = {"final", "last_five", "at_tokens"};
+static const char *const        verdict_name[] = {"too few seeds", "above", "below", "not shown"},
+                         *const verdict_key[] = {"too_few_seeds", "above", "below", "not_shown"};
+static const char               primary[] = "eval/pass@1";
 
 enum { ARM_NAME_MAX = 48 }; /* bytes: a legend and a table hold it */
 
@@ -29,10 +28,12 @@ static int is_compared(int row)
 }
 
 /* Options that this program does not know are passed over: another version wrote them. */
-static int take_values(struct compare_summary *c, const char *room, const struct yaml_node *map, const char **value)
+static int take_values(struct compare_summary *c, const char *room, const struct yaml_node *map,
+                       const char **value)
 {
 	for (const struct yaml_node *node = map->first; node; node = node->next) {
-		const char *path = *room ? arena_format(&c->arena, "%s.%s", room, node->key) : node->key;
+		const char *path =
+		        *room ? arena_format(&c->arena, "%s.%s", room, node->key) : node->key;
 		struct text t = {0};
 		int         row;
 		if (!path)
@@ -51,7 +52,8 @@ static int take_values(struct compare_summary *c, const char *room, const struct
 	return OK;
 }
 
-/* ".../warm/seed-3" of the run with seed 3 becomes ".../warm/seed-{seed}": what each seed has of its own makes no arm. */
+/* ".../warm/seed-3" of the run with seed 3 becomes ".../warm/seed-{seed}": what each seed has of
+ * its own makes no arm. */
 static const char *without_seed(struct compare_summary *c, const char *value, const char *seed)
 {
 	static const char mark[] = "seed-";
@@ -59,8 +61,10 @@ static const char *without_seed(struct compare_summary *c, const char *value, co
 	const char       *found, *rest = value, *out;
 
 	while (*seed && (found = strstr(rest, mark))) {
-		const char *number = found + strlen(mark), *end = number + strspn(number, "0123456789");
-		int         own = (size_t)(end - number) == strlen(seed) && !strncmp(number, seed, strlen(seed));
+		const char *number = found + strlen(mark),
+		           *end = number + strspn(number, "0123456789");
+		int own = (size_t)(end - number) == strlen(seed) &&
+		          !strncmp(number, seed, strlen(seed));
 		text_add(&t, rest, (size_t)((own ? number : end) - rest));
 		text_print(&t, "%s", own ? "{seed}" : "");
 		rest = end;
@@ -91,12 +95,14 @@ static int compare_read_config(struct compare_summary *c, struct compared_run *r
 	bytes_free(&b);
 	TRY(status);
 	if (root->kind != YAML_MAP)
-		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map", path, yaml_kind_name(root->kind));
+		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map", path,
+		                 yaml_kind_name(root->kind));
 	TRY(take_values(c, "", root, run->value));
 	if (run->value[schema_find("run.seed")])
 		run->seed = run->value[schema_find("run.seed")];
 	for (int row = 0; row < schema_n; row++)
-		if (run->value[row] && !(run->value[row] = without_seed(c, run->value[row], run->seed)))
+		if (run->value[row] &&
+		    !(run->value[row] = without_seed(c, run->value[row], run->seed)))
 			return ERR_INPUT;
 	return OK;
 }
@@ -130,7 +136,8 @@ static int group_runs(struct compare_summary *c)
 		struct compared_arm *arm = &c->arms[k];
 		if (k == c->n_arms) {
 			c->n_arms++;
-			arm->runs = arena_alloc(&c->arena, (size_t)(c->n_runs - r), sizeof *arm->runs);
+			arm->runs =
+			        arena_alloc(&c->arena, (size_t)(c->n_runs - r), sizeof *arm->runs);
 			if (!arm->runs)
 				return ERR_INPUT;
 		}
@@ -143,7 +150,8 @@ static int group_runs(struct compare_summary *c)
 static int differs_between_arms(const struct compare_summary *c, int row)
 {
 	for (int k = 1; k < c->n_arms; k++)
-		if (!same_value(c->runs[c->arms[k].runs[0]].value[row], c->runs[c->arms[0].runs[0]].value[row]))
+		if (!same_value(c->runs[c->arms[k].runs[0]].value[row],
+		                c->runs[c->arms[0].runs[0]].value[row]))
 			return 1;
 	return 0;
 }
@@ -169,7 +177,8 @@ static const char *compare_folder_name(struct compare_summary *c, const char *fo
 {
 	const char *last = strrchr(folder, '/'), *first = last;
 
-	if (!last || strncmp(last, "/seed-", 6) || !last[6] || last[6 + strspn(last + 6, "0123456789")])
+	if (!last || strncmp(last, "/seed-", 6) || !last[6] ||
+	    last[6 + strspn(last + 6, "0123456789")])
 		return NULL;
 	while (first > folder && first[-1] != '/')
 		first--;
@@ -190,10 +199,12 @@ static const char *last_part(const char *folder)
 	return slash && slash[1] ? slash + 1 : folder;
 }
 
-/* The name of the folder that holds its runs, else what differs; where that is long, the last part of its first run's folder. */
+/* The name of the folder that holds its runs, else what differs; where that is long, the last part
+ * of its first run's folder. */
 static const char *name_of_arm(struct compare_summary *c, const struct compared_arm *arm)
 {
-	const char *folder = c->runs[arm->runs[0]].log->folder, *name = compare_folder_name(c, folder);
+	const char *folder = c->runs[arm->runs[0]].log->folder,
+	           *name = compare_folder_name(c, folder);
 
 	for (int i = 1; i < arm->n && name; i++)
 		if (!same_value(name, compare_folder_name(c, c->runs[arm->runs[i]].log->folder)))
@@ -234,7 +245,8 @@ static double value_at_step(const struct series *s, double step)
 }
 
 /* y over the tokens generated by then. *out in the arena. */
-static int over_tokens(struct compare_summary *c, const struct series_run *log, const struct series *s, struct point **out, int *n)
+static int over_tokens(struct compare_summary *c, const struct series_run *log,
+                       const struct series *s, struct point **out, int *n)
 {
 	const struct series *tokens = series_find(log, "num_tokens");
 
@@ -258,7 +270,9 @@ static double value_between(const struct point *p, int n, double x)
 		if (p[i].x == x)
 			return p[i].y;
 		if (p[i].x > x)
-			return i ? p[i - 1].y + (x - p[i - 1].x) / (p[i].x - p[i - 1].x) * (p[i].y - p[i - 1].y) : NAN;
+			return i ? p[i - 1].y + (x - p[i - 1].x) / (p[i].x - p[i - 1].x) *
+			                                (p[i].y - p[i - 1].y)
+			         : NAN;
 	}
 	return NAN;
 }
@@ -268,11 +282,13 @@ static int measure_runs(struct compare_summary *c)
 	c->tokens = INFINITY;
 	for (int r = 0; r < c->n_runs; r++) {
 		struct compared_run *run = &c->runs[r];
-		const struct series *s = series_find(run->log, primary), *time = series_find(run->log, "step_time");
-		double               tokens;
+		const struct series *s = series_find(run->log, primary),
+		                    *time = series_find(run->log, "step_time");
+		double tokens;
 		for (int m = 0; m < N_MEASURES; m++)
 			run->measure[m] = NAN;
-		run->tokens = value_at_step(series_find(run->log, "num_tokens"), run->log->last_step);
+		run->tokens =
+		        value_at_step(series_find(run->log, "num_tokens"), run->log->last_step);
 		for (int i = 0; time && i < time->n; i++)
 			run->seconds += time->points[i].y;
 		if (!s || s->n == 0)
@@ -289,7 +305,8 @@ static int measure_runs(struct compare_summary *c)
 	for (int r = 0; r < c->n_runs; r++) {
 		struct point *points;
 		int           n;
-		TRY(over_tokens(c, c->runs[r].log, series_find(c->runs[r].log, primary), &points, &n));
+		TRY(over_tokens(c, c->runs[r].log, series_find(c->runs[r].log, primary), &points,
+		                &n));
 		c->runs[r].measure[MEASURE_AT_TOKENS] = value_between(points, n, c->tokens);
 	}
 	return OK;
@@ -309,7 +326,8 @@ static int compare_arms(struct compare_summary *c, int a, int b, enum measure m)
 	*pair = (struct compared_pair){.a = a, .b = b, .measure = m};
 	for (int i = 0; i < c->arms[a].n && n < STATISTICS_VALUES_MAX; i++)
 		for (int k = 0; k < c->arms[b].n; k++) {
-			const struct compared_run *one = &c->runs[c->arms[a].runs[i]], *other = &c->runs[c->arms[b].runs[k]];
+			const struct compared_run *one = &c->runs[c->arms[a].runs[i]],
+			                          *other = &c->runs[c->arms[b].runs[k]];
 			if (!*one->seed || strcmp(one->seed, other->seed))
 				continue;
 			x[n] = one->measure[m];
@@ -325,7 +343,8 @@ static int make_pairs(struct compare_summary *c)
 {
 	int bases = c->n_arms <= COMPARE_ALL ? c->n_arms : 1;
 
-	c->pairs = arena_alloc(&c->arena, (size_t)bases * (size_t)c->n_arms * N_MEASURES, sizeof *c->pairs);
+	c->pairs = arena_alloc(&c->arena, (size_t)bases * (size_t)c->n_arms * N_MEASURES,
+	                       sizeof *c->pairs);
 	if (!c->pairs)
 		return ERR_INPUT;
 	for (int b = 0; b < bases; b++)
@@ -379,7 +398,8 @@ struct curve {
 	int                 n;
 };
 
-/* The mean of the points within half a width of x; where there is none, a value between the neighbours. */
+/* The mean of the points within half a width of x; where there is none, a value between the
+ * neighbours. */
 static double value_around(const struct curve *c, double x, double width)
 {
 	double sum = 0;
@@ -394,24 +414,28 @@ static double value_around(const struct curve *c, double x, double width)
 }
 
 /* 0 where some curve has no value. */
-static int join_curves(const struct curve *curves, int n_curves, double x, double width, struct point *out)
+static int join_curves(const struct curve *curves, int n_curves, double x, double width,
+                       struct point *out)
 {
 	double                     y[STATISTICS_VALUES_MAX] = {0};
 	struct statistics_interval i;
-	int                        n = n_curves < STATISTICS_VALUES_MAX ? n_curves : STATISTICS_VALUES_MAX;
+	int n = n_curves < STATISTICS_VALUES_MAX ? n_curves : STATISTICS_VALUES_MAX;
 
 	for (int k = 0; k < n; k++) {
-		y[k] = width > 0 ? value_around(&curves[k], x, width) : value_between(curves[k].points, curves[k].n, x);
+		y[k] = width > 0 ? value_around(&curves[k], x, width)
+		                 : value_between(curves[k].points, curves[k].n, x);
 		if (!isfinite(y[k]))
 			return 0;
 	}
 	i = statistics_t_interval(y, n, 0.9);
 	*out = (struct point){x, statistics_mean(y, n).mean,
-	                      n > 2 ? (i.high - i.low) / 2 : 0}; /* of two the interval is as good as endless */
+	                      /* of two the interval is as good as endless */
+	                      n > 2 ? (i.high - i.low) / 2 : 0};
 	return 1;
 }
 
-int compare_curve(struct compare_summary *c, int arm, const char *metric, int by_tokens, struct point **out, int *n)
+int compare_curve(struct compare_summary *c, int arm, const char *metric, int by_tokens,
+                  struct point **out, int *n)
 {
 	const struct compared_arm *a = &c->arms[arm];
 	struct curve              *curves = arena_alloc(&c->arena, (size_t)a->n, sizeof *curves);
@@ -442,7 +466,8 @@ int compare_curve(struct compare_summary *c, int arm, const char *metric, int by
 	}
 	if (curves[shortest].n <= COMPARE_POINTS && !by_tokens) { /* where the runs were measured */
 		for (int i = 0; i < curves[shortest].n; i++)
-			*n += join_curves(curves, a->n, curves[shortest].points[i].x, 0, &(*out)[*n]);
+			*n += join_curves(curves, a->n, curves[shortest].points[i].x, 0,
+			                  &(*out)[*n]);
 		return OK;
 	}
 	int    most = curves[shortest].n < COMPARE_POINTS ? curves[shortest].n : COMPARE_POINTS;
@@ -451,7 +476,8 @@ int compare_curve(struct compare_summary *c, int arm, const char *metric, int by
 		double x = i == most - 1 ? high : low + i * width;
 		if (*n && x <= (*out)[*n - 1].x) /* tokens that stand still, or hardly rise */
 			continue;
-		*n += join_curves(curves, a->n, x, curves[shortest].n > COMPARE_POINTS ? width : 0, &(*out)[*n]);
+		*n += join_curves(curves, a->n, x, curves[shortest].n > COMPARE_POINTS ? width : 0,
+		                  &(*out)[*n]);
 	}
 	return OK;
 }
@@ -478,7 +504,8 @@ static int arm_values(const struct compare_summary *c, int arm, enum measure m, 
 }
 
 /* "52.1 [49.0, 55.2]", percent, 90% t interval. */
-static void compare_add_mean(const struct compare_summary *c, int arm, enum measure m, struct text *out)
+static void compare_add_mean(const struct compare_summary *c, int arm, enum measure m,
+                             struct text *out)
 {
 	double                     x[STATISTICS_VALUES_MAX];
 	int                        n = arm_values(c, arm, m, x);
@@ -507,7 +534,8 @@ static void compare_add_verdict(const struct statistics_pairs *p, struct text *o
 		text_print(out, " (%d of %d)", p->difference.n, STATISTICS_SEEDS_MIN);
 }
 
-static const char *const arm_headings[] = {"arm", "runs", "final", "last five", "at equal tokens", "tokens a run", "seconds a run"};
+static const char *const arm_headings[] = {
+        "arm", "runs", "final", "last five", "at equal tokens", "tokens a run", "seconds a run"};
 enum { N_ARM_HEADINGS = sizeof arm_headings / sizeof *arm_headings };
 
 static void add_arm_cell(const struct compare_summary *c, int k, int column, struct text *out)
@@ -519,10 +547,13 @@ static void add_arm_cell(const struct compare_summary *c, int k, int column, str
 	else if (column < 2 + N_MEASURES)
 		compare_add_mean(c, k, (enum measure)(column - 2), out);
 	else
-		text_print(out, column == N_ARM_HEADINGS - 1 ? "%.3g" : "%.0f", mean_over_runs(c, k, column == N_ARM_HEADINGS - 1));
+		text_print(out, column == N_ARM_HEADINGS - 1 ? "%.3g" : "%.0f",
+		           mean_over_runs(c, k, column == N_ARM_HEADINGS - 1));
 }
 
-static const char *const pair_headings[] = {"difference", "of", "seeds", "mean", "90% interval", "95% interval", "signs + / -", "verdict"};
+static const char *const pair_headings[] = {"difference",  "of",           "seeds",
+                                            "mean",        "90% interval", "95% interval",
+                                            "signs + / -", "verdict"};
 enum { N_PAIR_HEADINGS = sizeof pair_headings / sizeof *pair_headings };
 
 static void add_interval(const struct statistics_interval *i, struct text *out)
@@ -533,7 +564,8 @@ static void add_interval(const struct statistics_interval *i, struct text *out)
 		text_print(out, "[%+.1f, %+.1f]", 100 * i->low, 100 * i->high);
 }
 
-static void add_pair_cell(const struct compare_summary *c, const struct compared_pair *p, int column, struct text *out)
+static void add_pair_cell(const struct compare_summary *c, const struct compared_pair *p,
+                          int column, struct text *out)
 {
 	const struct statistics_pairs *s = &p->statistics;
 
@@ -577,13 +609,19 @@ static void add_caution(const struct compare_summary *c, struct text *out)
 	if (c->n_arms < 2)
 		text_print(out, "One arm: nothing to compare. ");
 	else if (most == 0)
-		text_print(out, "No two arms share a seed with an evaluation (%s): nothing can be said about a difference. ", primary);
+		text_print(out,
+		           "No two arms share a seed with an evaluation (%s): nothing can be said "
+		           "about a difference. ",
+		           primary);
 	else if (fewest < STATISTICS_SEEDS_MIN)
-		text_print(out, "Too few seeds to say anything: %d where a verdict needs %d. ", fewest, STATISTICS_SEEDS_MIN);
+		text_print(out, "Too few seeds to say anything: %d where a verdict needs %d. ",
+		           fewest, STATISTICS_SEEDS_MIN);
 	if (c->n_arms > 1)
 		text_print(out,
-		           "Percent of held-out problems, pass@1. Arms: mean and 90%% t interval over seeds. Differences are paired "
-		           "by seed, with t intervals too; a sign is shown only if the 90%% interval excludes 0 (from %d seeds on, the "
+		           "Percent of held-out problems, pass@1. Arms: mean and 90%% t interval "
+		           "over seeds. Differences are paired "
+		           "by seed, with t intervals too; a sign is shown only if the 90%% "
+		           "interval excludes 0 (from %d seeds on, the "
 		           "bootstrap interval as well).",
 		           STATISTICS_BOOTSTRAP_MIN);
 	if (c->n_arms > 1 && isfinite(c->tokens) && c->tokens > 0)
@@ -633,7 +671,8 @@ void compare_markdown(const struct compare_summary *c, struct text *out)
 	text_print(out, "\n");
 	for (int k = 0; k < c->n_arms; k++)
 		if (needs_meaning(&c->arms[k]))
-			text_print(out, "%s%s: %s\n", k ? "" : "\n", c->arms[k].name, c->arms[k].differs);
+			text_print(out, "%s%s: %s\n", k ? "" : "\n", c->arms[k].name,
+			           c->arms[k].differs);
 }
 
 /* ---- as JSON ---- */
@@ -667,7 +706,8 @@ static void add_json_run(const struct compared_run *run, struct text *out)
 	text_print(out, "}");
 }
 
-static void add_json_pair(const struct compare_summary *c, const struct compared_pair *p, struct text *out)
+static void add_json_pair(const struct compare_summary *c, const struct compared_pair *p,
+                          struct text *out)
 {
 	const struct statistics_pairs *s = &p->statistics;
 
@@ -675,7 +715,8 @@ static void add_json_pair(const struct compare_summary *c, const struct compared
 	add_key_text("a", c->arms[p->a].name, out);
 	add_key_text("b", c->arms[p->b].name, out);
 	add_key_text("measure", measure_key[p->measure], out);
-	text_print(out, "\"seeds\": %d, \"positive\": %d, \"negative\": %d, ", s->difference.n, s->positive, s->negative);
+	text_print(out, "\"seeds\": %d, \"positive\": %d, \"negative\": %d, ", s->difference.n,
+	           s->positive, s->negative);
 	add_key_real("mean", s->difference.mean, ", ", out);
 	add_key_real("low_90", s->at_90.low, ", ", out);
 	add_key_real("high_90", s->at_90.high, ", ", out);
@@ -773,10 +814,12 @@ static void add_tables(const struct compare_summary *c, struct text *out)
 	text_free(&cell);
 }
 
-int compare_chart(struct compare_summary *c, const char *title, const char *unit, const char *metric, int by_tokens, struct text *out)
+int compare_chart(struct compare_summary *c, const char *title, const char *unit,
+                  const char *metric, int by_tokens, struct text *out)
 {
 	struct line  lines[CHART_LINES_MAX];
-	struct chart chart = {.title = title, .unit = unit, .lines = lines, .x = by_tokens ? "tokens" : "step"};
+	struct chart chart = {
+	        .title = title, .unit = unit, .lines = lines, .x = by_tokens ? "tokens" : "step"};
 
 	for (int k = 0; k < c->n_arms && chart.n_lines < CHART_LINES_MAX; k++) {
 		struct point *points;
@@ -801,8 +844,11 @@ int compare_html(struct compare_summary *c, struct text *out)
 	text_print(out, "<div class=\"charts broad\">\n");
 	for (int i = 0; i < 2; i++) {
 		if (compare_has_repeats(c)) /* else the charts of the runs show the same */
-			TRY(compare_chart(c, shown[i].title, "at equal steps, mean and 90% interval over seeds", shown[i].metric, 0, out));
-		TRY(compare_chart(c, shown[i].title, "at equal generated tokens", shown[i].metric, 1, out));
+			TRY(compare_chart(c, shown[i].title,
+			                  "at equal steps, mean and 90% interval over seeds",
+			                  shown[i].metric, 0, out));
+		TRY(compare_chart(c, shown[i].title, "at equal generated tokens", shown[i].metric,
+		                  1, out));
 	}
 	text_print(out, "</div>\n");
 	return OK;

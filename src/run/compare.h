@@ -1,16 +1,23 @@
-/* compare.h - several runs as arms of an experiment: what differs, how they did, whether the difference can be told from chance.
+/* compare.h - several runs as arms of an experiment: what differs, how they did, whether the
+ * difference can be told from chance.
  *
- * Arms. Two runs belong to one arm when their resolved configs (RUN/config.yaml) agree in every option that can change what is learned, apart from
- * run.seed and run.output_dir; a path that holds the run's own seed-N, as of a warm start that each seed has of its own, counts as seed-{seed}. An arm is named after the folder that holds its runs when they are called seed-N (as scripts/sweep lays them out), else
- * by the options in which the arms differ; where that is too long for a legend, after the last part of its first run's folder, or "arm 3". A run without config.yaml is an arm of its own.
+ * Arms. Two runs belong to one arm when their resolved configs (RUN/config.yaml) agree in every
+ * option that can change what is learned, apart from run.seed and run.output_dir; a path that holds
+ * the run's own seed-N, as of a warm start that each seed has of its own, counts as seed-{seed}. An
+ * arm is named after the folder that holds its runs when they are called seed-N (as scripts/sweep
+ * lays them out), else by the options in which the arms differ; where that is too long for a
+ * legend, after the last part of its first run's folder, or "arm 3". A run without config.yaml is
+ * an arm of its own.
  *
  * Measures of a run, all of eval/pass@1:
  *
  *     final        its last evaluation
  *     last five    the mean of its last five evaluations; unknown with fewer
- *     at tokens    at the number of generated tokens that every run reached at least, on a straight line between two evaluations
+ *     at tokens    at the number of generated tokens that every run reached at least, on a straight
+ *                  line between two evaluations
  *
- * never of the best checkpoint. Runs are paired by run.seed; statistics.h has the intervals and the verdict rule. */
+ * never of the best checkpoint. Runs are paired by run.seed; statistics.h has the intervals and the
+ * verdict rule. */
 #ifndef RUN_COMPARE_H
 #define RUN_COMPARE_H
 
@@ -20,12 +27,13 @@
 enum measure { MEASURE_FINAL, MEASURE_LAST_FIVE, MEASURE_AT_TOKENS, N_MEASURES };
 
 struct compared_run {
-	const struct series_run *log;   /* borrowed */
-	const char             **value; /* [schema_n] of config.yaml; NULL where an option is not read */
-	const char              *seed;  /* "" when unknown */
-	int                      arm;
-	double                   measure[N_MEASURES]; /* NaN: unknown */
-	double                   tokens, seconds;     /* generated; sum of step_time */
+	const struct series_run *log; /* borrowed */
+	/* [schema_n] of config.yaml; NULL where an option is not read */
+	const char **value;
+	const char  *seed; /* "" when unknown */
+	int          arm;
+	double       measure[N_MEASURES]; /* NaN: unknown */
+	double       tokens, seconds;     /* generated; sum of step_time */
 };
 
 struct compared_arm {
@@ -49,22 +57,27 @@ struct compare_summary {
 	struct arena          arena;
 };
 
-/* Every arm is compared with every other one, or, beyond COMPARE_ALL arms, with the first. On an error nothing is owned. */
+/* Every arm is compared with every other one, or, beyond COMPARE_ALL arms, with the first. On an
+ * error nothing is owned. */
 enum { COMPARE_ALL = 6 };
 int  compare_open(const struct series_run *logs, int n, struct compare_summary *out);
 void compare_close(struct compare_summary *c);
 
 int compare_has_repeats(const struct compare_summary *c); /* some arm has several runs */
 
-/* The mean over the runs of an arm with its 90% t interval, as at most COMPARE_POINTS points; *out [*n] in the arena. x: the step, or with
- * `by_tokens` the tokens generated until then, strictly ascending. Only where every run of the arm has values. */
+/* The mean over the runs of an arm with its 90% t interval, as at most COMPARE_POINTS points; *out
+ * [*n] in the arena. x: the step, or with `by_tokens` the tokens generated until then, strictly
+ * ascending. Only where every run of the arm has values. */
 enum { COMPARE_POINTS = 60 };
-int compare_curve(struct compare_summary *c, int arm, const char *metric, int by_tokens, struct point **out, int *n);
+int compare_curve(struct compare_summary *c, int arm, const char *metric, int by_tokens,
+                  struct point **out, int *n);
 
-void compare_markdown(const struct compare_summary *c, struct text *out); /* two tables, and what they cannot say */
+/* two tables, and what they cannot say */
+void compare_markdown(const struct compare_summary *c, struct text *out);
 void compare_json(const struct compare_summary *c, struct text *out);
 /* ADDS one chart of a metric with a line and band for each arm; nothing where no arm has it. */
-int compare_chart(struct compare_summary *c, const char *title, const char *unit, const char *metric, int by_tokens, struct text *out);
+int compare_chart(struct compare_summary *c, const char *title, const char *unit,
+                  const char *metric, int by_tokens, struct text *out);
 int compare_html(struct compare_summary *c, struct text *out); /* ADDS the tables and the curves */
 
 #endif

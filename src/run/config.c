@@ -19,7 +19,8 @@
 
 static int is_null(const struct yaml_node *node)
 {
-	return node->kind == YAML_TEXT && node->plain && (!*node->text || !strcmp(node->text, "null") || !strcmp(node->text, "~"));
+	return node->kind == YAML_TEXT && node->plain &&
+	       (!*node->text || !strcmp(node->text, "null") || !strcmp(node->text, "~"));
 }
 
 static const size_t empty_sizes[] = {
@@ -32,7 +33,8 @@ static const size_t empty_sizes[] = {
 static int set_default(struct config *c, int row)
 {
 	const struct option *o = &schema[row];
-	struct yaml_node     node = {.kind = o->standard && !strcmp(o->standard, "[]") ? YAML_LIST : YAML_TEXT,
+	struct yaml_node     node = {.kind = o->standard && !strcmp(o->standard, "[]") ? YAML_LIST
+	                                                                               : YAML_TEXT,
 	                             .where = "default",
 	                             .text = o->standard,
 	                             .plain = 1};
@@ -59,10 +61,12 @@ static int set_option(struct config *c, int row, const struct yaml_node *node)
 
 static int config_unknown(const char *where, const char *path)
 {
-	const char           *near = schema_nearest(schema, schema_n, path), *elsewhere = schema_elsewhere(path);
+	const char *near = schema_nearest(schema, schema_n, path),
+	           *elsewhere = schema_elsewhere(path);
 	const struct foreign *f = foreign_find(path);
 	struct text           t = {0};
-	int                   ours = f && f->key && elsewhere && !strcmp(f->key, elsewhere), status; /* called the same here */
+	/* called the same here */
+	int ours = f && f->key && elsewhere && !strcmp(f->key, elsewhere), status;
 
 	if (f && !ours)
 		foreign_print(f, &t);
@@ -72,17 +76,21 @@ static int config_unknown(const char *where, const char *path)
 		text_print(&t, "there is %s", elsewhere);
 	else
 		text_print(&t, "see docs/options.md");
-	status = error_set(ERR_INPUT, "%s: %s is not an option; %s", where, path, t.data ? t.data : "out of memory");
+	status = error_set(ERR_INPUT, "%s: %s is not an option; %s", where, path,
+	                   t.data ? t.data : "out of memory");
 	text_free(&t);
 	return status;
 }
 
-/* Within a map that is no room: the first name of another program, with its path in *path; NULL when there is none. */
-static const struct yaml_node *find_foreign(struct config *c, const struct yaml_node *map, const char **path)
+/* Within a map that is no room: the first name of another program, with its path in *path; NULL
+ * when there is none. */
+static const struct yaml_node *find_foreign(struct config *c, const struct yaml_node *map,
+                                            const char **path)
 {
 	const char *room = *path;
 
-	for (const struct yaml_node *node = map->kind == YAML_MAP ? map->first : NULL; node; node = node->next) {
+	for (const struct yaml_node *node = map->kind == YAML_MAP ? map->first : NULL; node;
+	     node = node->next) {
 		const struct yaml_node *found = node;
 		*path = arena_format(&c->arena, "%s.%s", room, node->key);
 		if (*path && !foreign_find(*path))
@@ -116,15 +124,19 @@ static int is_room(const char *path)
 static int set_tree(struct config *c, const char *room, const struct yaml_node *map)
 {
 	for (const struct yaml_node *node = map->first; node; node = node->next) {
-		const char *path = *room ? arena_format(&c->arena, "%s.%s", room, node->key) : node->key;
-		int         row;
+		const char *path =
+		        *room ? arena_format(&c->arena, "%s.%s", room, node->key) : node->key;
+		int row;
 
 		if (!path)
 			return ERR_INPUT;
 		row = schema_find(path);
 		if (strchr(node->key, '.'))
-			return error_set(ERR_INPUT, "%s: write %s as maps inside one another, one key each", node->where, path);
-		if (row >= 0 && node->kind == YAML_MAP && schema[row].type < OPTION_TEXTS && find_foreign(c, node, &path))
+			return error_set(ERR_INPUT,
+			                 "%s: write %s as maps inside one another, one key each",
+			                 node->where, path);
+		if (row >= 0 && node->kind == YAML_MAP && schema[row].type < OPTION_TEXTS &&
+		    find_foreign(c, node, &path))
 			return unknown_map(c, node, schema[row].path);
 		if (row >= 0)
 			TRY(set_option(c, row, node));
@@ -133,8 +145,8 @@ static int set_tree(struct config *c, const char *room, const struct yaml_node *
 		else if (node->kind == YAML_MAP)
 			TRY(set_tree(c, path, node));
 		else if (!is_null(node))
-			return error_set(ERR_INPUT, "%s: %s is %s, but must be a map of options", node->where, path,
-			                 yaml_kind_name(node->kind));
+			return error_set(ERR_INPUT, "%s: %s is %s, but must be a map of options",
+			                 node->where, path, yaml_kind_name(node->kind));
 	}
 	return OK;
 }
@@ -157,16 +169,19 @@ static int check_chain(const struct chain *at, const char *where)
 
 	for (const struct chain *before = at->from; before; before = before->from) {
 		if (same_file(before->path, at->path))
-			return error_set(ERR_INPUT, "%s: extends goes in a circle: %s", where, at->path);
+			return error_set(ERR_INPUT, "%s: extends goes in a circle: %s", where,
+			                 at->path);
 		if (++depth == CONFIG_EXTENDS_MAX)
-			return error_set(ERR_INPUT, "%s: extends goes through more than %d files", where, CONFIG_EXTENDS_MAX);
+			return error_set(ERR_INPUT, "%s: extends goes through more than %d files",
+			                 where, CONFIG_EXTENDS_MAX);
 	}
 	return OK;
 }
 
 static int set_file(struct config *c, const struct chain *at);
 
-/* Messages about a config quote it. What a stranger's config names shall be a config then, and not a file that happens to be readable here. */
+/* Messages about a config quote it. What a stranger's config names shall be a config then, and not
+ * a file that happens to be readable here. */
 static int config_check_name(const char *path, const char *where)
 {
 	char        real[PATH_MAX];
@@ -174,7 +189,10 @@ static int config_check_name(const char *path, const char *where)
 
 	return dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml"))
 	               ? OK
-	               : error_set(ERR_INPUT, "%s: extends names %s, but a config's name ends in .yaml or .yml", where, path);
+	               : error_set(
+	                         ERR_INPUT,
+	                         "%s: extends names %s, but a config's name ends in .yaml or .yml",
+	                         where, path);
 }
 
 /* Takes the key `extends` out of the map and sets what that file says. */
@@ -192,7 +210,8 @@ static int set_extended(struct config *c, struct yaml_node *map, const struct ch
 		if (*node->text == '/' || !slash)
 			at.path = node->text;
 		else
-			at.path = arena_format(&c->arena, "%.*s/%s", (int)(slash - from->path), from->path, node->text);
+			at.path = arena_format(&c->arena, "%.*s/%s", (int)(slash - from->path),
+			                       from->path, node->text);
 		if (!at.path)
 			return ERR_INPUT;
 		TRY(config_check_name(at.path, node->where));
@@ -213,7 +232,8 @@ static int set_yaml(struct config *c, const struct chain *at, const char *text, 
 		c->resolved = at->path;
 	TRY(yaml_parse(at->path, text, n, &c->arena, &root));
 	if (root->kind != YAML_MAP)
-		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map of options", at->path, yaml_kind_name(root->kind));
+		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map of options",
+		                 at->path, yaml_kind_name(root->kind));
 	TRY(set_extended(c, root, at));
 	return set_tree(c, "", root);
 }
@@ -231,7 +251,8 @@ static int set_file(struct config *c, const struct chain *at)
 
 /* ---- the command line ---- */
 
-static int value_node(struct config *c, const char *who, const struct option *o, const char *value, struct yaml_node **out)
+static int value_node(struct config *c, const char *who, const struct option *o, const char *value,
+                      struct yaml_node **out)
 {
 	struct yaml_node *node = arena_alloc(&c->arena, 1, sizeof *node);
 	int               is_yaml = o->type >= OPTION_TEXTS && (*value == '[' || *value == '{');
@@ -242,7 +263,8 @@ static int value_node(struct config *c, const char *who, const struct option *o,
 	if (is_yaml)
 		TRY(yaml_parse(who, value, strlen(value), &c->arena, out));
 	else
-		*node = (struct yaml_node){.kind = YAML_TEXT, .plain = o->type != OPTION_TEXT || !*value};
+		*node = (struct yaml_node){.kind = YAML_TEXT,
+		                           .plain = o->type != OPTION_TEXT || !*value};
 	if (!is_yaml)
 		node->text = arena_text(&c->arena, value, strlen(value));
 	(*out)->where = arena_text(&c->arena, who, strlen(who));
@@ -255,7 +277,10 @@ static int set_text(struct config *c, const char *who, const char *path, const c
 	int               row = schema_find(path);
 
 	if (row < 0)
-		return is_room(path) ? error_set(ERR_INPUT, "%s: %s is a room; name an option in it, such as %s.KEY=VALUE", who, path, path)
+		return is_room(path) ? error_set(ERR_INPUT,
+		                                 "%s: %s is a room; name an option in it, such as "
+		                                 "%s.KEY=VALUE",
+		                                 who, path, path)
 		                     : config_unknown(who, path);
 	TRY(value_node(c, who, &schema[row], value, &node));
 	return set_option(c, row, node);
@@ -271,7 +296,8 @@ static int set_override(struct config *c, const char *text)
 	if (!utf8)
 		return error_set(ERR_INPUT, "command line: %.80s is not UTF-8 text", text);
 	if (!equals || equals == text || equals - text >= (long)sizeof path)
-		return error_set(ERR_INPUT, "command line: %.80s is not of the form key.path=value", text);
+		return error_set(ERR_INPUT, "command line: %.80s is not of the form key.path=value",
+		                 text);
 	snprintf(path, sizeof path, "%.*s", (int)(equals - text), text);
 	return set_text(c, "command line", path, equals + 1);
 }
@@ -283,14 +309,16 @@ struct lookup {
 	struct arena        *arena;
 };
 
-static const char *add_files(const struct lookup *l, const char *names, const struct source_list *files)
+static const char *add_files(const struct lookup *l, const char *names,
+                             const struct source_list *files)
 {
 	for (int i = 0; names && i < files->n; i++)
 		names = arena_format(l->arena, "%s|%s", names, files->items[i].reward);
 	return names;
 }
 
-static const char *add_generators(const struct lookup *l, const char *names, const struct generator_config *rows, int n)
+static const char *add_generators(const struct lookup *l, const char *names,
+                                  const struct generator_config *rows, int n)
 {
 	for (int i = 0; names && i < n; i++)
 		names = arena_format(l->arena, "%s|%s", names, rows[i].reward);
@@ -302,7 +330,7 @@ static const char *verifier_names(const struct lookup *l)
 {
 	const struct config_data *d = &l->config->data;
 	const struct config_task *t = &l->config->task;
-	const char               *names = arena_format(l->arena, "%s|%s", t->reward, t->eval_reward);
+	const char *names = arena_format(l->arena, "%s|%s", t->reward, t->eval_reward);
 
 	for (int i = 0; names && i < t->rewards.n; i++)
 		names = arena_format(l->arena, "%s|%s", names, t->rewards.items[i].name);
@@ -343,13 +371,15 @@ static int is_read(const struct config *c, const struct option *o)
 	return holds;
 }
 
-/* Whether nobody asked for the value: an algorithm laid it under, or it stands in a resolved config, which lists what was read when it was
- * written. Where an override changes what is read (hone eval RUN --temperature 0), such values go. */
+/* Whether nobody asked for the value: an algorithm laid it under, or it stands in a resolved
+ * config, which lists what was read when it was written. Where an override changes what is read
+ * (hone eval RUN --temperature 0), such values go. */
 static int is_laid(const struct config *c, int row)
 {
 	size_t n = c->resolved ? strlen(c->resolved) : 0;
 
-	return c->laid[row] || (n && !strncmp(c->where[row], c->resolved, n) && c->where[row][n] == ':');
+	return c->laid[row] ||
+	       (n && !strncmp(c->where[row], c->resolved, n) && c->where[row][n] == ':');
 }
 
 static int check_unread(struct config *c)
@@ -358,14 +388,15 @@ static int check_unread(struct config *c)
 		if (!c->where[i] || is_read(c, &schema[i]))
 			continue;
 		if (!is_laid(c, i))
-			return error_set(ERR_INPUT, "%s: %s is set, but it is read only when %s", c->where[i], schema[i].path,
-			                 schema[i].when);
+			return error_set(ERR_INPUT, "%s: %s is set, but it is read only when %s",
+			                 c->where[i], schema[i].path, schema[i].when);
 		TRY(set_default(c, i));
 	}
 	return OK;
 }
 
-/* Whether an option has another value than its default. (In a resolved config everything is set.) */
+/* Whether an option has another value than its default. (In a resolved config everything is
+ * set.) */
 static int is_given(const struct config *c, const char *path)
 {
 	int           row = schema_find(path), differs;
@@ -390,8 +421,9 @@ static int check_not_both(const struct config *c, const char *a, const char *b)
 {
 	if (!is_given(c, a) || !is_given(c, b))
 		return OK;
-	return error_set(ERR_INPUT, "%s: %s stands beside %s (%s), but one of them decides; keep one", config_where(c, b), b, a,
-	                 config_where(c, a));
+	return error_set(ERR_INPUT,
+	                 "%s: %s stands beside %s (%s), but one of them decides; keep one",
+	                 config_where(c, b), b, a, config_where(c, a));
 }
 
 static int check_init(const struct config *c)
@@ -399,21 +431,27 @@ static int check_init(const struct config *c)
 	if (*c->model.path)
 		return OK;
 	if (c->model.init.n_heads % c->model.init.n_kv_heads)
-		return error_set(ERR_INPUT, "%s: model.init.n_kv_heads (%d) must divide model.init.n_heads (%d)", c->name,
-		                 c->model.init.n_kv_heads, c->model.init.n_heads);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: model.init.n_kv_heads (%d) must divide model.init.n_heads (%d)",
+		        c->name, c->model.init.n_kv_heads, c->model.init.n_heads);
 	if (c->model.init.head_width % 2)
-		return error_set(ERR_INPUT, "%s: model.init.head_width (%d) must be even", c->name, c->model.init.head_width);
+		return error_set(ERR_INPUT, "%s: model.init.head_width (%d) must be even", c->name,
+		                 c->model.init.head_width);
 	if (c->rollout.max_completion_length >= c->model.init.n_positions)
 		return error_set(ERR_INPUT,
-		                 "%s: rollout.max_completion_length (%d) leaves no room for a prompt in model.init.n_positions (%d)",
-		                 c->name, c->rollout.max_completion_length, c->model.init.n_positions);
+		                 "%s: rollout.max_completion_length (%d) leaves no room for a "
+		                 "prompt in model.init.n_positions (%d)",
+		                 c->name, c->rollout.max_completion_length,
+		                 c->model.init.n_positions);
 	return OK;
 }
 
 /* Whether a template asks for a column: {prompt}, {a.b}. */
 static int has_column(const char *template)
 {
-	static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+	static const char name[] =
+	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
 
 	for (const char *s = template; (s = strchr(s, '{')); s++) {
 		size_t n = strspn(s + 1, name);
@@ -431,7 +469,8 @@ static int check_template(const char *where, const char *room, int row, const ch
 		return OK;
 	snprintf(at, sizeof at, row < 0 ? "%s" : "%s[%d]", room, row);
 	return error_set(ERR_INPUT,
-	                 "%s: %s.prompt_template is \"%.60s\", which holds neither {prompt} nor another column in braces: every problem "
+	                 "%s: %s.prompt_template is \"%.60s\", which holds neither {prompt} nor "
+	                 "another column in braces: every problem "
 	                 "would ask the same",
 	                 where, at, template);
 }
@@ -441,19 +480,22 @@ static int config_check_templates(const struct config *c)
 	static const char *const        rooms[] = {"data.train", "data.eval"};
 	const struct source_list *const lists[] = {&c->data.train, &c->data.eval};
 
-	TRY(check_template(config_where(c, "data.prompt_template"), "data", -1, c->data.prompt_template));
+	TRY(check_template(config_where(c, "data.prompt_template"), "data", -1,
+	                   c->data.prompt_template));
 	for (int l = 0; l < 2; l++)
 		for (int i = 0; i < lists[l]->n; i++)
 			if (*lists[l]->items[i].prompt_template)
-				TRY(check_template(config_where(c, rooms[l]), rooms[l], i, lists[l]->items[i].prompt_template));
+				TRY(check_template(config_where(c, rooms[l]), rooms[l], i,
+				                   lists[l]->items[i].prompt_template));
 	return OK;
 }
 
 static int check_eval(const struct config *c)
 {
 	if (c->run.eval_k > c->run.eval_samples)
-		return error_set(ERR_INPUT, "%s: run.eval_k (%d) must be at most run.eval_samples (%d)", config_where(c, "run.eval_k"),
-		                 c->run.eval_k, c->run.eval_samples);
+		return error_set(ERR_INPUT,
+		                 "%s: run.eval_k (%d) must be at most run.eval_samples (%d)",
+		                 config_where(c, "run.eval_k"), c->run.eval_k, c->run.eval_samples);
 	return OK;
 }
 
@@ -464,19 +506,22 @@ static int fold_mask_truncated(struct config *c)
 
 	if (!c->where[row])
 		return OK;
-	TRY(set_text(c, c->where[row], "loss.overlong", c->loss.mask_truncated_completions ? "mask" : "keep"));
+	TRY(set_text(c, c->where[row], "loss.overlong",
+	             c->loss.mask_truncated_completions ? "mask" : "keep"));
 	return set_default(c, row);
 }
 
 /* runs/NAME, from the name of the config file without its ending. */
 static int name_output(struct config *c)
 {
-	const char *slash = strrchr(c->name, '/'), *stem = slash ? slash + 1 : c->name, *dot = strrchr(stem, '.');
+	const char *slash = strrchr(c->name, '/'), *stem = slash ? slash + 1 : c->name,
+	           *dot = strrchr(stem, '.');
 	const char *folder;
 
 	if (*c->run.output_dir)
 		return OK;
-	folder = arena_format(&c->arena, "runs/%.*s", (int)(dot && dot > stem ? (size_t)(dot - stem) : strlen(stem)), stem);
+	folder = arena_format(&c->arena, "runs/%.*s",
+	                      (int)(dot && dot > stem ? (size_t)(dot - stem) : strlen(stem)), stem);
 	return folder ? set_text(c, "default", "run.output_dir", folder) : ERR_INPUT;
 }
 
@@ -496,7 +541,8 @@ int config_check(struct config *c)
 /* ---- from outside ---- */
 
 /* Fills c from its defaults, then from a file or a text, then from the overrides. */
-static int config_fill(struct config *c, const char *name, const char *text, size_t n_text, const char *const *overrides, int n)
+static int config_fill(struct config *c, const char *name, const char *text, size_t n_text,
+                       const char *const *overrides, int n)
 {
 	struct chain at = {.path = name};
 
@@ -511,7 +557,8 @@ static int config_fill(struct config *c, const char *name, const char *text, siz
 	return config_check(c);
 }
 
-int config_parse(const char *name, const char *text, size_t n_text, const char *const *overrides, int n, struct config *out)
+int config_parse(const char *name, const char *text, size_t n_text, const char *const *overrides,
+                 int n, struct config *out)
 {
 	int status;
 
@@ -576,7 +623,9 @@ int config_require(const struct config *c, const char *const *paths)
 			return OK;
 	for (int i = 0; paths[i]; i++)
 		text_print(&t, "%s%s", i ? " or " : "", paths[i]);
-	status = text_status(&t) != OK ? ERR_INPUT : error_set(ERR_INPUT, "%s: %s must be given", c->name, t.data);
+	status = text_status(&t) != OK
+	                 ? ERR_INPUT
+	                 : error_set(ERR_INPUT, "%s: %s must be given", c->name, t.data);
 	text_free(&t);
 	return status;
 }
@@ -620,7 +669,8 @@ int config_resolved(const struct config *c, struct text *out)
 	return text_status(out);
 }
 
-/* What decides the result of a run: the options that are read, have a value and are not free on resume. */
+/* What decides the result of a run: the options that are read, have a value and are not free on
+ * resume. */
 static int decides(const struct config *c, int row)
 {
 	int has_value = schema[row].standard || c->where[row];
@@ -657,7 +707,8 @@ int config_differences(const struct config *then, const struct config *now, stru
 		if (decides(now, i))
 			config_print_value(now, i, &b);
 		if (a.n != b.n || (a.n && memcmp(a.data, b.data, a.n))) {
-			text_print(out, "%s: %s -> %s\n", schema[i].path, a.n ? a.data : "(not read)", b.n ? b.data : "(not read)");
+			text_print(out, "%s: %s -> %s\n", schema[i].path,
+			           a.n ? a.data : "(not read)", b.n ? b.data : "(not read)");
 			n++;
 		}
 		text_free(&a);

@@ -12,11 +12,13 @@ struct builder {
 	struct arena     *arena;
 	yaml_parser_t     parser;
 	struct yaml_node *root;
-	struct yaml_node *open[YAML_DEPTH_MAX];       /* containers around the current event, outermost first */
-	struct yaml_node *last[YAML_DEPTH_MAX];       /* their newest children */
-	int               indent[YAML_DEPTH_MAX + 1]; /* [depth] columns of the innermost block around; -1 outside of all */
-	int               depth, n_nodes;
-	const char       *key, *key_where; /* read, and waiting for its value */
+	/* containers around the current event, outermost first */
+	struct yaml_node *open[YAML_DEPTH_MAX];
+	struct yaml_node *last[YAML_DEPTH_MAX]; /* their newest children */
+	/* [depth] columns of the innermost block around; -1 outside of all */
+	int         indent[YAML_DEPTH_MAX + 1];
+	int         depth, n_nodes;
+	const char *key, *key_where; /* read, and waiting for its value */
 
 	/* Flow collections: how many are open, and where the outermost begins. */
 	int    flows;
@@ -38,7 +40,8 @@ static int is_continuation(char c)
 	return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* Bytes in front of a mark. Marks hardly ever go back, so that all of them together cost one walk through the text. */
+/* Bytes in front of a mark. Marks hardly ever go back, so that all of them together cost one walk
+ * through the text. */
 static size_t offset_of(struct builder *b, const yaml_mark_t *mark)
 {
 	for (; b->at_index < mark->index && b->at < b->n; b->at_index++)
@@ -52,8 +55,9 @@ static size_t offset_of(struct builder *b, const yaml_mark_t *mark)
 	return b->at;
 }
 
-/* Every line that begins within from .. to begins with more spaces than the block around it, but for blank ones, comments and, because so many write
- * them where the block begins, closing brackets. */
+/* Every line that begins within from .. to begins with more spaces than the block around it, but
+ * for blank ones, comments and, because so many write them where the block begins, closing
+ * brackets. */
 static int is_indented(const struct builder *b, size_t from, size_t to)
 {
 	const char *line = b->text + from, *end = b->text + to;
@@ -79,9 +83,11 @@ static int check_extent(struct builder *b, size_t from, const yaml_mark_t *end)
 
 	if (!is_indented(b, from, to))
 		return config_yaml_refuse(b, (int)end->line + 1,
-		                          "a line before the end of this is not indented, with spaces, more than what it belongs to");
+		                          "a line before the end of this is not indented, with "
+		                          "spaces, more than what it belongs to");
 	if (to < b->n && b->text[to] == '#')
-		return config_yaml_refuse(b, (int)end->line + 1, "a comment needs a space before its #");
+		return config_yaml_refuse(b, (int)end->line + 1,
+		                          "a comment needs a space before its #");
 	return OK;
 }
 
@@ -93,8 +99,10 @@ static int check_scalar(struct builder *b, const yaml_event_t *e, int line)
 	if (b->flows && from && b->text[from - 1] == '?')
 		return config_yaml_refuse(b, line, "put a text that begins with ? in quotes");
 	if (style == YAML_PLAIN_SCALAR_STYLE && !strcmp((const char *)e->data.scalar.value, "-"))
-		return config_yaml_refuse(b, line, "a - that begins nothing; put it in quotes if it is a text");
-	if (b->flows || (style != YAML_SINGLE_QUOTED_SCALAR_STYLE && style != YAML_DOUBLE_QUOTED_SCALAR_STYLE))
+		return config_yaml_refuse(
+		        b, line, "a - that begins nothing; put it in quotes if it is a text");
+	if (b->flows ||
+	    (style != YAML_SINGLE_QUOTED_SCALAR_STYLE && style != YAML_DOUBLE_QUOTED_SCALAR_STYLE))
 		return OK;
 	return check_extent(b, from, &e->end_mark);
 }
@@ -120,7 +128,8 @@ static int key_is_new(const struct builder *b, const char *key)
 	return 1;
 }
 
-/* Hangs a node into the innermost open container; a map's scalar that has no key yet becomes the key. */
+/* Hangs a node into the innermost open container; a map's scalar that has no key yet becomes the
+ * key. */
 static int attach(struct builder *b, struct yaml_node *node)
 {
 	struct yaml_node *parent = b->depth ? b->open[b->depth - 1] : NULL;
@@ -133,9 +142,12 @@ static int attach(struct builder *b, struct yaml_node *node)
 		if (node->kind != YAML_TEXT)
 			return error_set(ERR_INPUT, "%s: a key must be a text", node->where);
 		if (strlen(node->text) > YAML_KEY_MAX)
-			return error_set(ERR_INPUT, "%s: a key of more than %d bytes", node->where, YAML_KEY_MAX);
+			return error_set(ERR_INPUT, "%s: a key of more than %d bytes", node->where,
+			                 YAML_KEY_MAX);
 		if (!key_is_new(b, node->text))
-			return error_set(ERR_INPUT, "%s: the key %s stands here for the second time", node->where, node->text);
+			return error_set(ERR_INPUT,
+			                 "%s: the key %s stands here for the second time",
+			                 node->where, node->text);
 		b->key = node->text;
 		b->key_where = node->where;
 		return OK;
@@ -153,7 +165,8 @@ static int attach(struct builder *b, struct yaml_node *node)
 static int config_yaml_push(struct builder *b, struct yaml_node *node, int column)
 {
 	if (b->depth == YAML_DEPTH_MAX)
-		return error_set(ERR_INPUT, "%s: nested deeper than %d", node->where, YAML_DEPTH_MAX);
+		return error_set(ERR_INPUT, "%s: nested deeper than %d", node->where,
+		                 YAML_DEPTH_MAX);
 	TRY(attach(b, node));
 	b->open[b->depth++] = node;
 	b->indent[b->depth] = column >= 0 ? column : b->indent[b->depth - 1];
@@ -165,7 +178,9 @@ static struct yaml_node *node_new(struct builder *b, enum yaml_kind kind, int li
 	struct yaml_node *node;
 
 	if (++b->n_nodes > YAML_NODES_MAX) {
-		error_set(ERR_INPUT, "%s:%d: more than %d values; a config is not the place for data", b->name, line, YAML_NODES_MAX);
+		error_set(ERR_INPUT,
+		          "%s:%d: more than %d values; a config is not the place for data", b->name,
+		          line, YAML_NODES_MAX);
 		return NULL;
 	}
 	node = arena_alloc(b->arena, 1, sizeof *node);
@@ -184,7 +199,8 @@ static int add_scalar(struct builder *b, const yaml_event_t *e, int line)
 
 	if (e->data.scalar.anchor || e->data.scalar.tag)
 		return config_yaml_refuse(b, line,
-		                          "anchors (&) and tags (!) are not used here; put the text in quotes if it begins with one");
+		                          "anchors (&) and tags (!) are not used here; put the "
+		                          "text in quotes if it begins with one");
 	if (memchr(text, 0, n))
 		return config_yaml_refuse(b, line, "a text with a NUL byte in it");
 	TRY(check_scalar(b, e, line));
@@ -196,7 +212,8 @@ static int add_scalar(struct builder *b, const yaml_event_t *e, int line)
 	return node->text ? attach(b, node) : ERR_INPUT;
 }
 
-static int add_container(struct builder *b, enum yaml_kind kind, const yaml_event_t *e, int marked, int is_flow)
+static int add_container(struct builder *b, enum yaml_kind kind, const yaml_event_t *e, int marked,
+                         int is_flow)
 {
 	int               line = (int)e->start_mark.line + 1;
 	struct yaml_node *node;
@@ -206,7 +223,8 @@ static int add_container(struct builder *b, enum yaml_kind kind, const yaml_even
 	if (is_flow)
 		flow_begin(b, e);
 	node = node_new(b, kind, line);
-	return node ? config_yaml_push(b, node, is_flow ? -1 : (int)e->start_mark.column) : ERR_INPUT;
+	return node ? config_yaml_push(b, node, is_flow ? -1 : (int)e->start_mark.column)
+	            : ERR_INPUT;
 }
 
 static int end_container(struct builder *b, const yaml_event_t *e)
@@ -220,7 +238,8 @@ static int begin_document(struct builder *b, const yaml_event_t *e)
 	int line = (int)e->start_mark.line + 1;
 
 	if (e->data.document_start.version_directive ||
-	    e->data.document_start.tag_directives.start != e->data.document_start.tag_directives.end)
+	    e->data.document_start.tag_directives.start !=
+	            e->data.document_start.tag_directives.end)
 		return config_yaml_refuse(b, line, "directives (%) are not used here");
 	return b->root ? config_yaml_refuse(b, line, "a second document; a config is one") : OK;
 }
@@ -233,16 +252,20 @@ static int add_event(struct builder *b, const yaml_event_t *e)
 	case YAML_SCALAR_EVENT:
 		return add_scalar(b, e, line);
 	case YAML_MAPPING_START_EVENT:
-		return add_container(b, YAML_MAP, e, e->data.mapping_start.anchor || e->data.mapping_start.tag,
+		return add_container(b, YAML_MAP, e,
+		                     e->data.mapping_start.anchor || e->data.mapping_start.tag,
 		                     e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE);
 	case YAML_SEQUENCE_START_EVENT:
-		return add_container(b, YAML_LIST, e, e->data.sequence_start.anchor || e->data.sequence_start.tag,
+		return add_container(b, YAML_LIST, e,
+		                     e->data.sequence_start.anchor || e->data.sequence_start.tag,
 		                     e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE);
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
 		return end_container(b, e);
 	case YAML_ALIAS_EVENT:
-		return config_yaml_refuse(b, line, "aliases (*name) are not used here; write the value out, or use extends");
+		return config_yaml_refuse(
+		        b, line,
+		        "aliases (*name) are not used here; write the value out, or use extends");
 	case YAML_DOCUMENT_START_EVENT:
 		return begin_document(b, e);
 	default:
@@ -256,10 +279,11 @@ static int syntax_error(const struct builder *b)
 	int                  line = (int)p->problem_mark.line + 1;
 
 	if (p->error == YAML_READER_ERROR)
-		return error_set(ERR_INPUT, "%s: not UTF-8 text: %s at byte %zu", b->name, p->problem ? p->problem : "bad byte",
-		                 p->problem_offset);
-	return error_set(ERR_INPUT, "%s:%d: not valid YAML: %s%s%s", b->name, line, p->problem ? p->problem : "out of memory",
-	                 p->context ? " " : "", p->context ? p->context : "");
+		return error_set(ERR_INPUT, "%s: not UTF-8 text: %s at byte %zu", b->name,
+		                 p->problem ? p->problem : "bad byte", p->problem_offset);
+	return error_set(ERR_INPUT, "%s:%d: not valid YAML: %s%s%s", b->name, line,
+	                 p->problem ? p->problem : "out of memory", p->context ? " " : "",
+	                 p->context ? p->context : "");
 }
 
 static int read_events(struct builder *b)
@@ -278,14 +302,17 @@ static int read_events(struct builder *b)
 	return OK;
 }
 
-int yaml_parse(const char *name, const char *text, size_t n, struct arena *a, struct yaml_node **out)
+int yaml_parse(const char *name, const char *text, size_t n, struct arena *a,
+               struct yaml_node **out)
 {
 	struct builder b = {.name = name, .text = text, .n = n, .arena = a, .indent = {-1}};
 	int            status;
 
 	*out = NULL;
 	if (n > YAML_BYTES_MAX)
-		return error_set(ERR_INPUT, "%s: %zu bytes, more than the %d that a config may have", name, n, YAML_BYTES_MAX);
+		return error_set(ERR_INPUT,
+		                 "%s: %zu bytes, more than the %d that a config may have", name, n,
+		                 YAML_BYTES_MAX);
 	if (!yaml_parser_initialize(&b.parser))
 		return error_set(ERR_INPUT, "%s: libyaml has no memory", name);
 	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
@@ -299,15 +326,20 @@ int yaml_parse(const char *name, const char *text, size_t n, struct arena *a, st
 	return b.root ? OK : ERR_INPUT;
 }
 
-/* What YAML may not hold as it is: controls, other line breaks, the byte order mark, non-characters. 0 for anything else. */
+/* What YAML may not hold as it is: controls, other line breaks, the byte order mark,
+ * non-characters. 0 for anything else. */
 static unsigned needs_escape(const unsigned char *s)
 {
 	unsigned c = s[0] < 0x80             ? s[0]
 	             : (s[0] & 0xE0) == 0xC0 ? (s[0] & 0x1Fu) << 6 | (s[1] & 0x3Fu)
-	             : (s[0] & 0xF0) == 0xE0 ? (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu)
-	                                     : 0x10000;
+	             : (s[0] & 0xF0) == 0xE0
+	                     ? (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu)
+	                     : 0x10000;
 
-	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF || c == 0xFFFE || c == 0xFFFF ? c : 0;
+	return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF ||
+	                       c == 0xFFFE || c == 0xFFFF
+	               ? c
+	               : 0;
 }
 
 void yaml_quote(const char *s, struct text *out)
@@ -360,7 +392,8 @@ void yaml_flow(const struct yaml_node *node, struct text *out)
 
 const char *yaml_kind_name(enum yaml_kind kind)
 {
-	static const char *const names[] = {[YAML_TEXT] = "a single value", [YAML_MAP] = "a map", [YAML_LIST] = "a list"};
+	static const char *const names[] = {
+	        [YAML_TEXT] = "a single value", [YAML_MAP] = "a map", [YAML_LIST] = "a list"};
 
 	return names[kind];
 }

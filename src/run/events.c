@@ -27,7 +27,8 @@ uint32_t events_crc32c(const void *data, size_t n)
 	return ~crc;
 }
 
-/* TensorFlow's records rotate the checksum and add a constant, so that a checksum of data with checksums in it is not weak. */
+/* TensorFlow's records rotate the checksum and add a constant, so that a checksum of data with
+ * checksums in it is not weak. */
 static uint32_t masked_crc(const void *data, size_t n)
 {
 	uint32_t crc = events_crc32c(data, n);
@@ -109,7 +110,8 @@ struct event_room { /* of one event: too much for a stack */
 	char         tags[METRICS_MAX][METRIC_NAME_MAX];
 };
 
-static int write_summary(struct events *e, int step, const struct metrics *m, struct event_room *room)
+static int write_summary(struct events *e, int step, const struct metrics *m,
+                         struct event_room *room)
 {
 	static const SummaryValue empty = SUMMARY_VALUE__INIT;
 	Summary                   summary = SUMMARY__INIT;
@@ -162,7 +164,8 @@ static uint64_t get(const unsigned char *p, int bytes)
 	return value;
 }
 
-/* Size of the record at `p` with its frame, and its step; 0 when the n bytes that are left do not begin with a whole one. */
+/* Size of the record at `p` with its frame, and its step; 0 when the n bytes that are left do not
+ * begin with a whole one. */
 static size_t record_at(const unsigned char *p, size_t n, int64_t *step)
 {
 	uint64_t length;
@@ -188,14 +191,17 @@ static size_t records_until(const struct bytes *b, int64_t last, int64_t *newest
 	size_t  at = 0, n;
 	int64_t step;
 
-	while (at < b->n && (n = record_at((const unsigned char *)b->data + at, b->n - at, &step)) && step <= last) {
+	while (at < b->n &&
+	       (n = record_at((const unsigned char *)b->data + at, b->n - at, &step)) &&
+	       step <= last) {
 		*newest = step;
 		at += n;
 	}
 	return at;
 }
 
-/* The step that one of our files starts from; -1 for another name. One that is not even begun starts behind all steps. */
+/* The step that one of our files starts from; -1 for another name. One that is not even begun
+ * starts behind all steps. */
 static int start_of(const char *name)
 {
 	int step, n = 0;
@@ -216,8 +222,10 @@ static int cut_file(const char *folder, const char *name, int step, struct text 
 
 	if (status == OK) {
 		kept = records_until(&b, step, &newest);
-		if (kept < b.n && newest < step && record_at((const unsigned char *)b.data + kept, b.n - kept, &newest) == 0)
-			text_print(caution, "%s: broken behind step %lld, and cut off there\n", path, (long long)newest);
+		if (kept < b.n && newest < step &&
+		    record_at((const unsigned char *)b.data + kept, b.n - kept, &newest) == 0)
+			text_print(caution, "%s: broken behind step %lld, and cut off there\n",
+			           path, (long long)newest);
 		status = file_truncate(path, kept);
 	}
 	bytes_free(&b);

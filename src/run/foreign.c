@@ -4,13 +4,15 @@
 
 #define TRL FOREIGN_TRL
 #define VERL FOREIGN_VERL
-#define HF FOREIGN_TRANSFORMERS /* TrainingArguments, which TRL's configs inherit, and GenerationConfig */
+/* TrainingArguments, which TRL's configs inherit, and GenerationConfig */
+#define HF FOREIGN_TRANSFORMERS
 #define LLAMA FOREIGN_LLAMA_CPP
 
 #define NO_VLLM "hone samples by itself, with the probabilities that it trains"
 #define NO_GPU "hone computes on CPUs; see compute.threads"
 #define NO_HUB "hone reaches no network: copy the run folder"
-#define NO_SHARDS "one process holds the model; compute.micro_batch_tokens bounds the memory of training"
+#define NO_SHARDS \
+	"one process holds the model; compute.micro_batch_tokens bounds the memory of training"
 #define ONE_PROCESS "one process on one machine"
 #define ADAMW "the optimizer is AdamW; see optim.adam_beta1"
 #define READ_ONCE "problems are read once, before the first step"
@@ -491,7 +493,8 @@ const struct foreign *foreign_find(const char *path)
 	while (*path == '-')
 		path++;
 	for (int i = 0; i < foreign_n; i++)
-		if (foreign_ends_with(path, foreign[i].name) && (!best || strlen(foreign[i].name) > strlen(best->name)))
+		if (foreign_ends_with(path, foreign[i].name) &&
+		    (!best || strlen(foreign[i].name) > strlen(best->name)))
 			best = &foreign[i];
 	return best;
 }
@@ -515,21 +518,26 @@ void foreign_print(const struct foreign *f, struct text *out)
 void foreign_markdown(int from, struct text *out)
 {
 	const char *program = from == FOREIGN_TRL ? "TRL" : "verl";
-	const int   wanted = from == FOREIGN_TRL ? FOREIGN_TRL | FOREIGN_TRANSFORMERS : from; /* TRL's configs inherit TrainingArguments */
+	/* TRL's configs inherit TrainingArguments */
+	const int wanted = from == FOREIGN_TRL ? FOREIGN_TRL | FOREIGN_TRANSFORMERS : from;
 
-	text_print(
-	        out,
-	        "# From %s\n\nMade by `make docs` from the table in `src/run/foreign.c`; do not edit. Options with the same name here are "
-	        "listed too.\n[options.md](options.md) says what each option does and what its default is.%s\n\n| %s | hone | "
-	        "|\n|---|---|---|\n",
-	        program,
-	        from == FOREIGN_TRL ? "\nThe names of transformers, whose TrainingArguments TRL inherits, stand here too. Its `optim` is "
-	                              "always AdamW here."
-	                            : "",
-	        program);
+	text_print(out,
+	           "# From %s\n\nMade by `make docs` from the table in `src/run/foreign.c`; do not "
+	           "edit. Options with the same name here are "
+	           "listed too.\n[options.md](options.md) says what each option does and what its "
+	           "default is.%s\n\n| %s | hone | "
+	           "|\n|---|---|---|\n",
+	           program,
+	           from == FOREIGN_TRL ? "\nThe names of transformers, whose TrainingArguments TRL "
+	                                 "inherits, stand here too. Its `optim` is "
+	                                 "always AdamW here."
+	                               : "",
+	           program);
 	for (int i = 0; i < foreign_n; i++)
 		if (foreign[i].from & wanted)
-			text_print(out, "| `%s` | %s%s%s | %s |\n", foreign[i].name, foreign[i].key ? "`" : "",
-			           foreign[i].key ? foreign[i].key : "not needed", foreign[i].key ? "`" : "",
+			text_print(out, "| `%s` | %s%s%s | %s |\n", foreign[i].name,
+			           foreign[i].key ? "`" : "",
+			           foreign[i].key ? foreign[i].key : "not needed",
+			           foreign[i].key ? "`" : "",
 			           foreign[i].text ? foreign[i].text : "");
 }

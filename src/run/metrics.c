@@ -47,7 +47,8 @@ int metrics_log_new(const char *path, struct metrics_log *out)
 	return log_open(path, 0, out);
 }
 
-/* The step of a line; -1 for what is no line of a log, such as the zeros that a power loss leaves in a file. */
+/* The step of a line; -1 for what is no line of a log, such as the zeros that a power loss leaves
+ * in a file. */
 static int64_t metrics_step_of(const char *line, size_t n)
 {
 	json_t *row;
@@ -61,14 +62,15 @@ static int64_t metrics_step_of(const char *line, size_t n)
 	return step;
 }
 
-/* ADDS the whole lines of steps up to `last`, but for one that goes back in time: no step stands twice. Returns the step of the
- * last line that stays, -1 when none does. */
+/* ADDS the whole lines of steps up to `last`, but for one that goes back in time: no step stands
+ * twice. Returns the step of the last line that stays, -1 when none does. */
 static int64_t keep_lines(const struct bytes *b, int64_t last, struct text *out)
 {
 	int64_t     newest = -1, step;
 	const char *end;
 
-	for (const char *line = b->data; (end = memchr(line, '\n', b->n - (size_t)(line - b->data))); line = end + 1) {
+	for (const char *line = b->data;
+	     (end = memchr(line, '\n', b->n - (size_t)(line - b->data))); line = end + 1) {
 		step = metrics_step_of(line, (size_t)(end - line));
 		if (step < 0 || step < newest || step > last)
 			continue;
@@ -78,26 +80,31 @@ static int64_t keep_lines(const struct bytes *b, int64_t last, struct text *out)
 	return newest;
 }
 
-/* Cuts the file where the checkpoint says if that leaves the lines worth keeping and nothing else; else writes it anew. */
-static int log_repair(const char *path, int step, uint64_t bytes, const struct bytes *b, struct text *caution, uint64_t *kept)
+/* Cuts the file where the checkpoint says if that leaves the lines worth keeping and nothing else;
+ * else writes it anew. */
+static int log_repair(const char *path, int step, uint64_t bytes, const struct bytes *b,
+                      struct text *caution, uint64_t *kept)
 {
 	struct text        lines = {0};
 	const struct bytes known = {.data = b->data, .n = bytes < b->n ? (size_t)bytes : b->n};
 	int64_t            newest = keep_lines(&known, step, &lines);
 	int                status;
 
-	if (lines.n != bytes || (newest != step && step > 0)) { /* what the checkpoint knows is not there: all that can be kept stays */
+	/* what the checkpoint knows is not there: all that can be kept stays */
+	if (lines.n != bytes || (newest != step && step > 0)) {
 		lines.n = 0;
 		newest = keep_lines(b, step, &lines);
 	}
 	status = text_status(&lines);
 	*kept = lines.n;
-	if (status == OK && lines.n == bytes && (bytes == 0 || !memcmp(lines.data, b->data, (size_t)bytes))) {
+	if (status == OK && lines.n == bytes &&
+	    (bytes == 0 || !memcmp(lines.data, b->data, (size_t)bytes))) {
 		status = file_truncate(path, bytes);
 	} else if (status == OK) {
 		status = file_write(path, lines.data ? lines.data : "", lines.n);
 		text_print(caution,
-		           "%s: not the %llu bytes that the checkpoint of step %d knows of; its whole lines stay, the newest of step %lld, "
+		           "%s: not the %llu bytes that the checkpoint of step %d knows of; its "
+		           "whole lines stay, the newest of step %lld, "
 		           "and "
 		           "the run goes on\n",
 		           path, (unsigned long long)bytes, step, (long long)newest);
@@ -106,7 +113,8 @@ static int log_repair(const char *path, int step, uint64_t bytes, const struct b
 	return status;
 }
 
-int metrics_log_resume(const char *path, int step, uint64_t bytes, struct text *caution, struct metrics_log *out)
+int metrics_log_resume(const char *path, int step, uint64_t bytes, struct text *caution,
+                       struct metrics_log *out)
 {
 	struct bytes b;
 	uint64_t     kept;
@@ -116,7 +124,9 @@ int metrics_log_resume(const char *path, int step, uint64_t bytes, struct text *
 	TRY(file_there(path, &there));
 	if (!there) {
 		if (step > 0)
-			text_print(caution, "%s: it is not there; a new one begins behind step %d\n", path, step);
+			text_print(caution,
+			           "%s: it is not there; a new one begins behind step %d\n", path,
+			           step);
 		return metrics_log_new(path, out);
 	}
 	TRY(file_read(path, SIZE_MAX / 2, &b));
@@ -142,7 +152,8 @@ int metrics_log_write(struct metrics_log *log, const struct metrics *m)
 		status = file_append(log->path, line.data, line.n);
 	if (status == OK)
 		log->bytes += line.n;
-	else if (file_truncate(log->path, log->bytes) != OK) /* half a line would spoil the file for its readers */
+	/* half a line would spoil the file for its readers */
+	else if (file_truncate(log->path, log->bytes) != OK)
 		status = error_context("half a line stays behind");
 	text_free(&line);
 	return status;

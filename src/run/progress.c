@@ -12,7 +12,8 @@ enum { BAR = 20, WIDTH_MAX = 512, WIDTH_UNKNOWN = 80 };
 
 void progress_open(struct progress *p, FILE *out, int every, int step)
 {
-	*p = (struct progress){.out = out, .every = every, .first = step, .started = clock_seconds()};
+	*p = (struct progress){
+	        .out = out, .every = every, .first = step, .started = clock_seconds()};
 	p->terminal = out && isatty(fileno(out));
 }
 
@@ -20,12 +21,14 @@ void progress_open(struct progress *p, FILE *out, int every, int step)
 static int window_width(FILE *out)
 {
 	struct winsize w;
-	int            columns = ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : WIDTH_UNKNOWN;
+	int            columns =
+                ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : WIDTH_UNKNOWN;
 
 	return columns < WIDTH_MAX ? columns - 1 : WIDTH_MAX - 1;
 }
 
-static void progress_draw(struct progress *p, int step, int last, const char *left, const char *text)
+static void progress_draw(struct progress *p, int step, int last, const char *left,
+                          const char *text)
 {
 	char        line[WIDTH_MAX], bar[BAR + 1];
 	struct text shown = {0};
@@ -34,7 +37,8 @@ static void progress_draw(struct progress *p, int step, int last, const char *le
 	memset(bar, '.', BAR);
 	memset(bar, '#', (size_t)(done < BAR ? done : BAR));
 	bar[BAR] = 0;
-	snprintf(line, sizeof line, "[%s] %*d/%d  %s left  %s", bar, snprintf(NULL, 0, "%d", last), step, last, left, text);
+	snprintf(line, sizeof line, "[%s] %*d/%d  %s left  %s", bar, snprintf(NULL, 0, "%d", last),
+	         step, last, left, text);
 	terminal_show(&shown, line, strlen(line));
 	fprintf(p->out, "\r%.*s\033[K", window_width(p->out), shown.data ? shown.data : "");
 	text_free(&shown);
@@ -49,7 +53,8 @@ void progress_step(struct progress *p, int step, int last, const char *text)
 
 	if (!p->out)
 		return;
-	snprintf(left, sizeof left, seconds < 3600 ? "%d:%02d" : "%d:%02d h", seconds < 3600 ? seconds / 60 : seconds / 3600,
+	snprintf(left, sizeof left, seconds < 3600 ? "%d:%02d" : "%d:%02d h",
+	         seconds < 3600 ? seconds / 60 : seconds / 3600,
 	         seconds < 3600 ? seconds % 60 : seconds / 60 % 60);
 	if (p->terminal)
 		progress_draw(p, step, last, left, text);

@@ -16,7 +16,8 @@ static void provenance_add(const char *key, const char *value, size_t n, struct 
 	json_add_string(out, value, n);
 }
 
-/* The name that Linux gives the CPU; its architecture where there is none. Long lines come in pieces, of which none begins with the key. */
+/* The name that Linux gives the CPU; its architecture where there is none. Long lines come in
+ * pieces, of which none begins with the key. */
 static void provenance_add_cpu(struct text *out)
 {
 	static const char key[] = "model name";
@@ -46,14 +47,16 @@ static void provenance_add_line(int64_t from, const char *kernels, struct text *
 	text_print(out, "}\n");
 }
 
-/* The program of a line, and the step from which on it made the run; NULL when the line does not say that. */
+/* The program of a line, and the step from which on it made the run; NULL when the line does not
+ * say that. */
 static json_t *provenance_program(const char *line, size_t n, int64_t *from)
 {
 	json_t *program;
 
 	if (json_parse("provenance.jsonl", line, n, &program) != OK)
 		return NULL;
-	if (!json_is_object(program) || json_get_int("provenance.jsonl", program, "from_step", JSON_REQUIRED, 1, INT64_MAX, from) != OK) {
+	if (!json_is_object(program) || json_get_int("provenance.jsonl", program, "from_step",
+	                                             JSON_REQUIRED, 1, INT64_MAX, from) != OK) {
 		json_decref(program);
 		return NULL;
 	}
@@ -61,7 +64,8 @@ static json_t *provenance_program(const char *line, size_t n, int64_t *from)
 	return program;
 }
 
-/* ADDS the lines up to step `from`, and the new one unless the last of them names the same program. */
+/* ADDS the lines up to step `from`, and the new one unless the last of them names the same
+ * program. */
 static void provenance_go_on(const char *text, int64_t from, const char *new_line, struct text *out)
 {
 	int64_t step;
@@ -90,7 +94,8 @@ static int provenance_read(const char *path, struct bytes *out)
 
 	*out = (struct bytes){0};
 	TRY(file_there(path, &there));
-	return !there || file_read(path, PROVENANCE_MAX, out) == OK || !error_cause() ? OK : ERR_INPUT;
+	return !there || file_read(path, PROVENANCE_MAX, out) == OK || !error_cause() ? OK
+	                                                                              : ERR_INPUT;
 }
 
 int provenance_write(const char *run, int step, const char *kernels)

@@ -91,19 +91,34 @@ static const struct plot {
 	} parts[PARTS_MAX];
 	int exact; /* as in struct chart */
 } plots[] = {
-        {"Held-out pass@1", "fraction right \xc2\xb1 standard error", {{"eval/pass@1", "pass@1"}}, NOISY},
+        {"Held-out pass@1",
+         "fraction right \xc2\xb1 standard error",
+         {{"eval/pass@1", "pass@1"}},
+         NOISY},
         {"Reward", "mean of a step", {{"reward", "reward"}}, NOISY},
         {"Accuracy", "fraction right, training problems", {{"accuracy", "accuracy"}}, NOISY},
-        {"Reward spread", "standard deviation", {{"reward_std", "of all"}, {"reward_group_std", "within groups"}}, NOISY},
-        {"Groups without a signal", "fraction with equal rewards", {{"frac_reward_zero_std", "equal"}}, NOISY},
+        {"Reward spread",
+         "standard deviation",
+         {{"reward_std", "of all"}, {"reward_group_std", "within groups"}},
+         NOISY},
+        {"Groups without a signal",
+         "fraction with equal rewards",
+         {{"frac_reward_zero_std", "equal"}},
+         NOISY},
         {"Entropy", "nats per token", {{"entropy", "entropy"}}, NOISY},
         {"KL", "nats per token, to the reference", {{"kl", "KL"}}, NOISY},
-        {"Length", "tokens", {{"completions/mean_length", "training"}, {"eval/mean_length", "held-out"}}, NOISY},
+        {"Length",
+         "tokens",
+         {{"completions/mean_length", "training"}, {"eval/mean_length", "held-out"}},
+         NOISY},
         {"Cut completions",
          "fraction that hit the limit",
          {{"completions/clipped_ratio", "training"}, {"eval/clipped_ratio", "held-out"}},
          NOISY},
-        {"Clipped ratios", "fraction of tokens", {{"clip_ratio/low_mean", "low"}, {"clip_ratio/high_mean", "high"}}, NOISY},
+        {"Clipped ratios",
+         "fraction of tokens",
+         {{"clip_ratio/low_mean", "low"}, {"clip_ratio/high_mean", "high"}},
+         NOISY},
         {"Sampler and learner",
          "largest difference of log-probabilities",
          {{"sampling/sampling_logp_difference/max", "difference"}},
@@ -124,12 +139,14 @@ static const struct family {
 };
 
 /* One run: a colour per part. Several: a colour per run, a dash per part. */
-static void add_plot(const struct series_run *runs, int n, const struct plot *plot, struct text *out)
+static void add_plot(const struct series_run *runs, int n, const struct plot *plot,
+                     struct text *out)
 {
 	struct line  lines[DRAWN_MAX * PARTS_MAX];
 	char         names[DRAWN_MAX * PARTS_MAX][300];
-	struct chart chart = {.title = plot->title, .unit = plot->unit, .lines = lines, .exact = plot->exact};
-	int          n_parts = 0;
+	struct chart chart = {
+	        .title = plot->title, .unit = plot->unit, .lines = lines, .exact = plot->exact};
+	int n_parts = 0;
 
 	while (n_parts < PARTS_MAX && plot->parts[n_parts].metric)
 		n_parts++;
@@ -140,9 +157,11 @@ static void add_plot(const struct series_run *runs, int n, const struct plot *pl
 			const char          *label = plot->parts[p].label;
 			if (!s || s->n == 0)
 				continue;
-			snprintf(name, sizeof names[0], "%.200s%s%.80s", n > 1 ? runs[r].folder : "", n > 1 && n_parts > 1 ? ", " : "",
+			snprintf(name, sizeof names[0], "%.200s%s%.80s",
+			         n > 1 ? runs[r].folder : "", n > 1 && n_parts > 1 ? ", " : "",
 			         n == 1 || n_parts > 1 ? label : "");
-			lines[chart.n_lines++] = (struct line){name, s->points, s->n, n > 1 ? r : p, n > 1 ? p : 0};
+			lines[chart.n_lines++] =
+			        (struct line){name, s->points, s->n, n > 1 ? r : p, n > 1 ? p : 0};
 		}
 	if (chart.n_lines)
 		chart_add(&chart, out);
@@ -152,10 +171,12 @@ static int report_belongs(const struct family *f, const char *name)
 {
 	size_t n = strlen(name), begin = strlen(f->begin), last = strlen(f->end);
 
-	return n > begin + last && !strncmp(name, f->begin, begin) && !strcmp(name + n - last, f->end);
+	return n > begin + last && !strncmp(name, f->begin, begin) &&
+	       !strcmp(name + n - last, f->end);
 }
 
-static void add_family(const struct series_run *runs, int n, const struct family *f, struct text *out)
+static void add_family(const struct series_run *runs, int n, const struct family *f,
+                       struct text *out)
 {
 	for (int r = 0; r < n; r++)
 		for (int i = 0; i < runs[r].n; i++) {
@@ -167,12 +188,15 @@ static void add_family(const struct series_run *runs, int n, const struct family
 				seen = series_find(&runs[earlier], name) != NULL;
 			if (seen || !report_belongs(f, name) || report_curriculum_draws(name))
 				continue;
-			snprintf(title, sizeof title, "%.*s", (int)(strlen(name) - begin - strlen(f->end)), name + begin);
-			add_plot(runs, n, &(struct plot){title, f->unit, {{name, title}}, NOISY}, out);
+			snprintf(title, sizeof title, "%.*s",
+			         (int)(strlen(name) - begin - strlen(f->end)), name + begin);
+			add_plot(runs, n, &(struct plot){title, f->unit, {{name, title}}, NOISY},
+			         out);
 		}
 }
 
-static const char *const timings[] = {"rollout", "reward", "reference", "forward", "backward", "optimizer"};
+static const char *const timings[] = {"rollout", "reward",   "reference",
+                                      "forward", "backward", "optimizer"};
 enum { N_TIMINGS = sizeof timings / sizeof *timings };
 
 static int can_be_stacked(const struct series *s, const struct line *on)
@@ -189,8 +213,10 @@ static void add_timings(const struct series_run *run, int alone, struct text *ou
 {
 	struct line  lines[N_TIMINGS];
 	char         name[64];
-	struct chart chart = {
-	        .title = "Where the time goes", .unit = alone ? "share of a step" : run->folder, .lines = lines, .exact = EXACT};
+	struct chart chart = {.title = "Where the time goes",
+	                      .unit = alone ? "share of a step" : run->folder,
+	                      .lines = lines,
+	                      .exact = EXACT};
 
 	for (int i = 0; i < N_TIMINGS; i++) {
 		snprintf(name, sizeof name, "timing_s/%s", timings[i]);
@@ -213,21 +239,28 @@ static void add_run_charts(const struct series_run *runs, int n, struct text *ou
 		add_family(runs, n, &families[i], out);
 }
 
-/* Where arms have several runs: a line and a band for each arm. What the first run logged stands for all in the families. */
-static int add_arm_charts(struct compare_summary *c, const struct series_run *first, struct text *out)
+/* Where arms have several runs: a line and a band for each arm. What the first run logged stands
+ * for all in the families. */
+static int add_arm_charts(struct compare_summary *c, const struct series_run *first,
+                          struct text *out)
 {
-	for (size_t i = 2; i < sizeof plots / sizeof *plots; i++) /* the first two stand above, beside the tables */
+	/* the first two stand above, beside the tables */
+	for (size_t i = 2; i < sizeof plots / sizeof *plots; i++)
 		for (int p = 0; p < PARTS_MAX && plots[i].parts[p].metric; p++)
-			TRY(compare_chart(c, plots[i].title, p ? plots[i].parts[p].label : plots[i].unit, plots[i].parts[p].metric, 0,
-			                  out));
+			TRY(compare_chart(c, plots[i].title,
+			                  p ? plots[i].parts[p].label : plots[i].unit,
+			                  plots[i].parts[p].metric, 0, out));
 	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
 		for (int k = 0; k < first->n; k++)
-			if (report_belongs(&families[i], first->series[k].name) && !report_curriculum_draws(first->series[k].name))
-				TRY(compare_chart(c, first->series[k].name, families[i].unit, first->series[k].name, 0, out));
+			if (report_belongs(&families[i], first->series[k].name) &&
+			    !report_curriculum_draws(first->series[k].name))
+				TRY(compare_chart(c, first->series[k].name, families[i].unit,
+				                  first->series[k].name, 0, out));
 	return OK;
 }
 
-static int add_charts(const struct series_run *runs, int n, struct compare_summary *c, struct text *out)
+static int add_charts(const struct series_run *runs, int n, struct compare_summary *c,
+                      struct text *out)
 {
 	int status = OK;
 
@@ -243,12 +276,14 @@ static int add_charts(const struct series_run *runs, int n, struct compare_summa
 /* ---- curricula ---- */
 
 /* Of each run, or, where arms have several, of the first run of each. */
-static int add_curricula(const struct series_run *runs, int n, const struct compare_summary *c, struct text *out)
+static int add_curricula(const struct series_run *runs, int n, const struct compare_summary *c,
+                         struct text *out)
 {
 	int repeats = n > 1 && compare_has_repeats(c), shown = repeats ? c->n_arms : n;
 
 	for (int i = 0; i < shown && i < SAMPLED_MAX; i++)
-		TRY(report_curriculum_add(repeats ? c->runs[c->arms[i].runs[0]].log : &runs[i], out));
+		TRY(report_curriculum_add(repeats ? c->runs[c->arms[i].runs[0]].log : &runs[i],
+		                          out));
 	return OK;
 }
 
@@ -283,7 +318,8 @@ static void add_long_text(const json_t *row, const char *key, struct text *out)
 	size_t      n = json_string_length(json_object_get(row, key)), shown = n;
 
 	if (n > SAMPLE_TEXT_MAX)
-		for (shown = SAMPLE_TEXT_MAX; (s[shown] & 0xc0) == 0x80; shown--) /* not within a character */
+		/* not within a character */
+		for (shown = SAMPLE_TEXT_MAX; (s[shown] & 0xc0) == 0x80; shown--)
 			;
 	text_print(out, "<pre>");
 	if (s)
@@ -293,7 +329,8 @@ static void add_long_text(const json_t *row, const char *key, struct text *out)
 	text_print(out, "</pre>");
 }
 
-static void report_add_number(const json_t *row, const char *key, const char *format, struct text *out)
+static void report_add_number(const json_t *row, const char *key, const char *format,
+                              struct text *out)
 {
 	const json_t *value = json_object_get(row, key);
 
@@ -307,7 +344,8 @@ static void report_add_number(const json_t *row, const char *key, const char *fo
 static void report_add_verdict(const json_t *row, struct text *out)
 {
 	const json_t *right = json_object_get(row, "right");
-	double        accuracy = json_number_value(json_object_get(row, "accuracy")); /* of older files */
+	/* of older files */
+	double accuracy = json_number_value(json_object_get(row, "accuracy"));
 
 	if (!json_is_boolean(right) && !json_is_number(json_object_get(row, "accuracy")))
 		text_print(out, "<b>? unknown</b>");
@@ -319,7 +357,8 @@ static void report_add_verdict(const json_t *row, struct text *out)
 
 static void report_add_sample(const json_t *row, struct text *out)
 {
-	const char *problem = json_string_value(json_object_get(row, "problem")), *stop = json_string_value(json_object_get(row, "stop"));
+	const char *problem = json_string_value(json_object_get(row, "problem")),
+	           *stop = json_string_value(json_object_get(row, "stop"));
 	const char *answer = json_string_value(json_object_get(row, "answer"));
 
 	text_print(out, "<article><p>");
@@ -366,7 +405,8 @@ static int add_sample_file(const char *folder, int step, struct text *out)
 	struct lines *in;
 	int           status;
 
-	if (snprintf(path, sizeof path, "%s/samples/step-%d.jsonl.gz", folder, step) >= (int)sizeof path)
+	if (snprintf(path, sizeof path, "%s/samples/step-%d.jsonl.gz", folder, step) >=
+	    (int)sizeof path)
 		return error_set(ERR_INPUT, "%s: the path is too long", folder);
 	TRY(lines_open(path, SAMPLES_LINE_MAX, &in));
 	text_print(out, "<section><h3>step %d</h3>\n", step);
@@ -395,18 +435,25 @@ static int add_samples(const char *folder, struct text *out)
 /* ---- the page ---- */
 
 static const char page_style[] =
-        "body{background:var(--page);color:var(--ink);font:14px/1.45 system-ui,sans-serif;max-width:1340px;margin:1.5em auto;padding:0 1em}"
-        "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}h3{font-size:1em;color:var(--soft)}.soft{color:var(--soft)}"
-        ".wide{overflow-x:auto;margin-bottom:1.2em}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-        "th,td{padding:.3em .8em;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}"
-        "th{color:var(--soft);font-weight:500}th:first-child,.name{text-align:left}td.name{white-space:normal;overflow-wrap:anywhere;min-"
+        "body{background:var(--page);color:var(--ink);font:14px/1.45 "
+        "system-ui,sans-serif;max-width:1340px;margin:1.5em auto;padding:0 1em}"
+        "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}h3{font-size:1em;color:var(--soft)}."
+        "soft{color:var(--soft)}"
+        ".wide{overflow-x:auto;margin-bottom:1.2em}table{border-collapse:collapse;font-variant-"
+        "numeric:tabular-nums}"
+        "th,td{padding:.3em .8em;text-align:right;border-bottom:1px solid "
+        "var(--grid);white-space:nowrap}"
+        "th{color:var(--soft);font-weight:500}th:first-child,.name{text-align:left}td.name{white-"
+        "space:normal;overflow-wrap:anywhere;min-"
         "width:10em;max-width:30em}"
         "small{color:var(--soft)}"
-        ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:1.6em 2em;margin-top:2em}"
+        ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(360px,1fr));gap:1.6em "
+        "2em;margin-top:2em}"
         ".broad{grid-template-columns:repeat(auto-fill,minmax(520px,1fr))}"
         ".samples{display:grid;grid-template-columns:1fr 1fr;gap:2em}section{min-width:0}"
         "article{border-top:1px solid var(--grid);padding:.3em 0 .8em}p{margin:.4em 0}"
-        "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.2em 0;padding:.4em .7em;border-left:3px solid "
+        "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.2em 0;padding:.4em "
+        ".7em;border-left:3px solid "
         "var(--grid);font-size:12.5px}"
         ".completion pre{border-left-color:var(--c0)}summary{color:var(--soft);cursor:pointer}"
         ".right{color:var(--right)}.wrong{color:var(--wrong)}"
@@ -415,15 +462,19 @@ static const char page_style[] =
 static void begin_page(const char *title, struct text *out)
 {
 	text_print(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
-	                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n"
-	                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>");
+	                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
+	                "'none'; style-src 'unsafe-inline'\"/>\n"
+	                "<meta name=\"viewport\" content=\"width=device-width, "
+	                "initial-scale=1\"/>\n<title>");
 	report_add_text(out, title);
-	text_print(out, "</title>\n<style>%s%s%s</style></head>\n<body>\n<h1>", chart_style, report_curriculum_style, page_style);
+	text_print(out, "</title>\n<style>%s%s%s</style></head>\n<body>\n<h1>", chart_style,
+	           report_curriculum_style, page_style);
 	report_add_text(out, title);
 	text_print(out, "</h1>\n");
 }
 
-static int add_page(const struct series_run *runs, int n, struct compare_summary *c, struct text *out)
+static int add_page(const struct series_run *runs, int n, struct compare_summary *c,
+                    struct text *out)
 {
 	char title[128];
 
@@ -444,7 +495,8 @@ static int add_page(const struct series_run *runs, int n, struct compare_summary
 	return text_status(out);
 }
 
-static int report_write_all(const struct series_run *runs, int n, struct compare_summary *c, const struct report_files *files)
+static int report_write_all(const struct series_run *runs, int n, struct compare_summary *c,
+                            const struct report_files *files)
 {
 	struct text page = {0}, json = {0};
 	int         status = add_page(runs, n, c, &page);

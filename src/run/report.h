@@ -1,12 +1,17 @@
-/* report.h - the curves and answers of one or several runs as one HTML file that needs nothing else.
+/* report.h - the curves and answers of one or several runs as one HTML file that needs nothing
+ * else.
  *
- *     several runs: the arms they belong to, their means and differences with intervals, curves with bands (run/compare.h)
- *     a row per run: last values, held-out pass@1 at the start and at the end with its standard error
- *     a chart per metric that any of the runs logged, and one of where the time went; a line and a band per arm where arms have several runs
- *     for each of up to 8 runs, answers from its first and its last file of samples, marked right or wrong
+ *     several runs: the arms they belong to, their means and differences with intervals, curves
+ *     with bands (run/compare.h)
+ *     a row per run: last values, held-out pass@1 at the start and at the end with its standard
+ *     error
+ *     a chart per metric that any of the runs logged, and one of where the time went; a line and a
+ *     band per arm where arms have several runs
+ *     for each of up to 8 runs, answers from its first and its last file of samples, marked right
+ *     or wrong
  *
- * The page has no script, asks no network (its Content-Security-Policy forbids both) and follows the reader's light or dark scheme.
- * Everything that comes from a run is escaped. */
+ * The page has no script, asks no network (its Content-Security-Policy forbids both) and follows
+ * the reader's light or dark scheme. Everything that comes from a run is escaped. */
 #ifndef RUN_REPORT_H
 #define RUN_REPORT_H
 
@@ -18,8 +23,9 @@ struct report_files {
 	struct text *markdown; /* ADDS the comparison as Markdown tables; or NULL */
 };
 
-/* Reads RUN/metrics.jsonl, RUN/config.yaml and RUN/samples/step-N.jsonl.gz of n run folders and writes the files. ERR_INPUT when a run has no
- * metrics.jsonl, or a line of it cannot be read; the page then stays as it was. */
+/* Reads RUN/metrics.jsonl, RUN/config.yaml and RUN/samples/step-N.jsonl.gz of n run folders and
+ * writes the files. ERR_INPUT when a run has no metrics.jsonl, or a line of it cannot be read; the
+ * page then stays as it was. */
 int report_write(const char *const *runs, int n, const struct report_files *files);
 
 #endif

@@ -12,8 +12,10 @@ enum { WIDTH = 640, HEIGHT = 272, LEFT = 44, TOP = 8, BOTTOM = 236, LABEL_GAP = 
 enum { FEW = 5, ARMS_MAX = 32, CATEGORIES_MAX = 32, PLACES = 240, STRIPS = 60, LABEL_MAX = 48 };
 
 const char report_curriculum_style[] =
-        ".curriculum{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:1.2em 1.6em}"
-        ".curriculum .band{opacity:.86;stroke:var(--page);stroke-width:.7}.curriculum .line{stroke-width:2}"
+        ".curriculum{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr)"
+        ");gap:1.2em 1.6em}"
+        ".curriculum .band{opacity:.86;stroke:var(--page);stroke-width:.7}.curriculum "
+        ".line{stroke-width:2}"
         ".curriculum .label{fill:var(--c);font-weight:600}.curriculum .dash{stroke-dasharray:5 3}"
         ".curriculum .pale{stroke-width:1;opacity:.5}.curriculum .in{fill:#fff;font-weight:600}";
 
@@ -27,8 +29,9 @@ struct report_curriculum_arm {
 	char                 label[LABEL_MAX];
 	char                 colour[8];          /* "#rrggbb" */
 	const struct series *metric[QUANTITIES]; /* NULL: never logged */
-	double              *sum[QUANTITIES];    /* [steps+1] over the steps before: count; count times value */
-	double              *weight[QUANTITIES]; /* [steps+1] count where the value was logged */
+	/* [steps+1] over the steps before: count; count times value */
+	double *sum[QUANTITIES];
+	double *weight[QUANTITIES]; /* [steps+1] count where the value was logged */
 };
 
 struct category { /* of the held-out problems */
@@ -53,13 +56,15 @@ static int middle(const char *metric, const char *begin, const char *end, char n
 {
 	size_t n = strlen(metric), first = strlen(begin), last = strlen(end);
 
-	if (n <= first + last || n - first - last >= 128 || strncmp(metric, begin, first) || strcmp(metric + n - last, end))
+	if (n <= first + last || n - first - last >= 128 || strncmp(metric, begin, first) ||
+	    strcmp(metric + n - last, end))
 		return 0;
 	snprintf(name, 128, "%.*s", (int)(n - first - last), metric + first);
 	return 1;
 }
 
-static const struct series *report_curriculum_find(const struct picture *p, const char *arm, const char *suffix)
+static const struct series *report_curriculum_find(const struct picture *p, const char *arm,
+                                                   const char *suffix)
 {
 	char name[256];
 
@@ -81,13 +86,15 @@ static int same_steps(const struct series *a, const struct series *b)
 /* Blue over green and amber to red; all of a lightness that shows on white and on black. */
 static void set_colour(double place, char out[8])
 {
-	static const unsigned char stops[][3] = {{0x3f, 0x62, 0xc6}, {0x2a, 0x9b, 0xb8}, {0x45, 0xa8, 0x5c},
-	                                         {0xc8, 0xa0, 0x25}, {0xdf, 0x74, 0x33}, {0xc2, 0x2e, 0x4e}};
+	static const unsigned char stops[][3] = {{0x3f, 0x62, 0xc6}, {0x2a, 0x9b, 0xb8},
+	                                         {0x45, 0xa8, 0x5c}, {0xc8, 0xa0, 0x25},
+	                                         {0xdf, 0x74, 0x33}, {0xc2, 0x2e, 0x4e}};
 	double                     x = place * 5;
 	int                        i = x >= 5 ? 4 : (int)x;
 
 	x -= i;
-	snprintf(out, 8, "#%02x%02x%02x", (int)(stops[i][0] + x * (stops[i + 1][0] - stops[i][0])) & 255,
+	snprintf(out, 8, "#%02x%02x%02x",
+	         (int)(stops[i][0] + x * (stops[i + 1][0] - stops[i][0])) & 255,
 	         (int)(stops[i][1] + x * (stops[i + 1][1] - stops[i][1])) & 255,
 	         (int)(stops[i][2] + x * (stops[i + 1][2] - stops[i][2])) & 255);
 }
@@ -96,11 +103,14 @@ static int find_arms(struct picture *p)
 {
 	for (int i = 0; i < p->run->n && p->n_arms < ARMS_MAX; i++) {
 		struct report_curriculum_arm *arm = &p->arms[p->n_arms];
-		if (!middle(p->run->series[i].name, "curriculum/", quantity_suffix[SAMPLED], arm->name) || p->run->series[i].n == 0)
+		if (!middle(p->run->series[i].name, "curriculum/", quantity_suffix[SAMPLED],
+		            arm->name) ||
+		    p->run->series[i].n == 0)
 			continue;
 		for (int m = 0; m < QUANTITIES; m++)
 			arm->metric[m] = report_curriculum_find(p, arm->name, quantity_suffix[m]);
-		if (!same_steps(arm->metric[SAMPLED], p->n_arms ? p->arms[0].metric[SAMPLED] : arm->metric[SAMPLED]))
+		if (!same_steps(arm->metric[SAMPLED],
+		                p->n_arms ? p->arms[0].metric[SAMPLED] : arm->metric[SAMPLED]))
 			return 0;
 		p->n_arms++;
 	}
@@ -114,8 +124,8 @@ static int report_curriculum_by_name(const void *a, const void *b)
 	return strverscmp(((const struct category *)a)->name, ((const struct category *)b)->name);
 }
 
-/* A category has the colour of the arm of its name. Where no name is an arm's, arms and categories part the problems differently, and the
- * categories get the colours in their own order. */
+/* A category has the colour of the arm of its name. Where no name is an arm's, arms and categories
+ * part the problems differently, and the categories get the colours in their own order. */
 static void find_categories(struct picture *p)
 {
 	int known = 0;
@@ -123,9 +133,11 @@ static void find_categories(struct picture *p)
 	for (int i = 0; i < p->run->n && p->n_categories < CATEGORIES_MAX; i++) {
 		struct category *c = &p->categories[p->n_categories];
 		c->metric = &p->run->series[i];
-		p->n_categories += p->run->series[i].n > 0 && middle(p->run->series[i].name, "eval/", "/pass@1", c->name);
+		p->n_categories += p->run->series[i].n > 0 &&
+		                   middle(p->run->series[i].name, "eval/", "/pass@1", c->name);
 	}
-	qsort(p->categories, (size_t)p->n_categories, sizeof *p->categories, report_curriculum_by_name);
+	qsort(p->categories, (size_t)p->n_categories, sizeof *p->categories,
+	      report_curriculum_by_name);
 	for (int i = 0; i < p->n_categories; i++)
 		for (int a = 0; a < p->n_arms; a++)
 			if (!strcmp(p->categories[i].name, p->arms[a].name)) {
@@ -133,7 +145,9 @@ static void find_categories(struct picture *p)
 				known++;
 			}
 	for (int i = 0; !known && i < p->n_categories; i++)
-		p->categories[i].colour = p->arms[i * (p->n_arms - 1) / (p->n_categories > 1 ? p->n_categories - 1 : 1)].colour;
+		p->categories[i].colour = p->arms[i * (p->n_arms - 1) /
+		                                  (p->n_categories > 1 ? p->n_categories - 1 : 1)]
+		                                  .colour;
 }
 
 /* Bytes up to the last '/' that all names share. */
@@ -143,8 +157,9 @@ static int shared_prefix(const struct picture *p)
 	int         shared = (int)strlen(first);
 
 	for (int i = 0; i < p->n_arms + p->n_categories; i++) {
-		const char *name = i < p->n_arms ? p->arms[i].name : p->categories[i - p->n_arms].name;
-		int         n = 0;
+		const char *name =
+		        i < p->n_arms ? p->arms[i].name : p->categories[i - p->n_arms].name;
+		int n = 0;
 		while (n < shared && name[n] == first[n])
 			n++;
 		shared = n;
@@ -170,7 +185,8 @@ static void set_labels(struct picture *p, int prefix)
 	for (int a = 0; a < p->n_arms; a++)
 		set_label(p->arms[a].name + prefix, "", p->arms[a].label);
 	for (int i = 0; i < p->n_categories; i++)
-		set_label(p->categories[i].name + prefix, p->categories[i].colour ? "" : " (not trained)", p->categories[i].label);
+		set_label(p->categories[i].name + prefix,
+		          p->categories[i].colour ? "" : " (not trained)", p->categories[i].label);
 }
 
 /* ---- averages over windows ---- */
@@ -195,7 +211,8 @@ static void report_curriculum_accumulate(struct report_curriculum_arm *arm, enum
 static int make_sums(struct picture *p)
 {
 	size_t  each = (size_t)p->n + 1;
-	double *next = p->block = mem_alloc(each * QUANTITIES * 2 * (size_t)p->n_arms, sizeof *p->block, "the picture of a curriculum");
+	double *next = p->block = mem_alloc(each * QUANTITIES * 2 * (size_t)p->n_arms,
+	                                    sizeof *p->block, "the picture of a curriculum");
 
 	if (!p->block)
 		return ERR_INPUT;
@@ -211,7 +228,8 @@ static int make_sums(struct picture *p)
 
 static double report_curriculum_within(const struct picture *p, const double *sums, int i)
 {
-	int low = i - p->half < 0 ? 0 : i - p->half, high = i + p->half + 1 > p->n ? p->n : i + p->half + 1;
+	int low = i - p->half < 0 ? 0 : i - p->half,
+	    high = i + p->half + 1 > p->n ? p->n : i + p->half + 1;
 
 	return sums[high] - sums[low];
 }
@@ -271,12 +289,15 @@ static void report_curriculum_add_grid(const struct frame *f, int percent, struc
 	double dx = fmax(1, chart_nice_step(f->x_high - f->x_low)), dy = chart_nice_step(f->y_high);
 
 	for (double k = ceil(f->x_low / dx - 1e-6) + 0.0; k * dx <= f->x_high + 1e-6 * dx; k++)
-		text_print(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.10g</text>\n", x_at(f, k * dx), BOTTOM + 17, k * dx);
+		text_print(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.10g</text>\n",
+		           x_at(f, k * dx), BOTTOM + 17, k * dx);
 	for (double k = 0; k * dy <= f->y_high * (1 + 1e-6); k++) {
 		double y = y_at(f, k * dy);
-		text_print(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, f->right, y, y);
-		text_print(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.10g%s</text>\n", LEFT - 6, y + 4,
-		           percent ? 100 * k * dy : k * dy, percent ? "%" : "");
+		text_print(out,
+		           "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>",
+		           LEFT, f->right, y, y);
+		text_print(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.10g%s</text>\n",
+		           LEFT - 6, y + 4, percent ? 100 * k * dy : k * dy, percent ? "%" : "");
 	}
 }
 
@@ -287,13 +308,16 @@ static void report_curriculum_add_text(struct text *out, const char *s)
 
 static void begin_panel(const char *title, const char *unit, struct text *out)
 {
-	text_print(out, "<figure><figcaption>%s<small>%s</small></figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", title, unit,
-	           WIDTH, HEIGHT);
+	text_print(out,
+	           "<figure><figcaption>%s<small>%s</small></figcaption>\n<svg viewBox=\"0 0 %d "
+	           "%d\" role=\"img\">\n",
+	           title, unit, WIDTH, HEIGHT);
 }
 
 static void end_panel(const struct frame *f, struct text *out)
 {
-	text_print(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">step</text></svg></figure>\n", f->right, BOTTOM + 31);
+	text_print(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">step</text></svg></figure>\n",
+	           f->right, BOTTOM + 31);
 }
 
 /* ---- labels at the ends of lines ---- */
@@ -312,13 +336,14 @@ static int by_height(const void *a, const void *b)
 
 static void add_label(const struct label *l, struct text *out)
 {
-	text_print(out, "<text class=\"label\" style=\"--c:%s\" x=\"%.1f\" y=\"%.1f\">", l->colour ? l->colour : "var(--ink)", l->x + 8,
-	           l->y + 4);
+	text_print(out, "<text class=\"label\" style=\"--c:%s\" x=\"%.1f\" y=\"%.1f\">",
+	           l->colour ? l->colour : "var(--ink)", l->x + 8, l->y + 4);
 	report_curriculum_add_text(out, l->text);
 	text_print(out, "</text>\n");
 }
 
-/* Draws those of lines that end before the others, and leaves the rest in labels[0..n-1]; returns how many. */
+/* Draws those of lines that end before the others, and leaves the rest in labels[0..n-1]; returns
+ * how many. */
 static int add_early_labels(struct label *labels, int n, const struct frame *f, struct text *out)
 {
 	int left = 0;
@@ -331,7 +356,8 @@ static int add_early_labels(struct label *labels, int n, const struct frame *f, 
 	return left;
 }
 
-/* Pushed apart downwards, then back up from the bottom, so that none hides another while there is room. */
+/* Pushed apart downwards, then back up from the bottom, so that none hides another while there is
+ * room. */
 static void add_labels(struct label *labels, int n, const struct frame *f, struct text *out)
 {
 	double gap, floor_ = BOTTOM;
@@ -349,15 +375,18 @@ static void add_labels(struct label *labels, int n, const struct frame *f, struc
 
 /* ---- what was sampled ---- */
 
-static void report_curriculum_add_band(const struct picture *p, const struct frame *f, int a, struct text *out)
+static void report_curriculum_add_band(const struct picture *p, const struct frame *f, int a,
+                                       struct text *out)
 {
 	int n = places(p);
 
 	text_print(out, "<path class=\"band\" style=\"--c:%s\" d=\"", p->arms[a].colour);
-	for (int side = 0; side < 2; side++) /* along the upper edge, and back along the lower one */
+	/* along the upper edge, and back along the lower one */
+	for (int side = 0; side < 2; side++)
 		for (int k = 0; k < n; k++) {
 			int i = report_curriculum_step_of(p, side ? n - 1 - k : k);
-			text_print(out, "%c%.1f %.1f", side || k ? 'L' : 'M', x_at(f, p->steps[i].x),
+			text_print(out, "%c%.1f %.1f", side || k ? 'L' : 'M',
+			           x_at(f, p->steps[i].x),
 			           y_at(f, report_curriculum_share_below(p, a + !side, i)));
 		}
 	text_print(out, "Z\"/>\n");
@@ -371,7 +400,8 @@ static double height_at(const struct picture *p, int a, int place)
 	return report_curriculum_share_below(p, a + 1, i) - report_curriculum_share_below(p, a, i);
 }
 
-/* The middle of the longest stretch of places in which a band has nine tenths of its greatest height; *best is that height. */
+/* The middle of the longest stretch of places in which a band has nine tenths of its greatest
+ * height; *best is that height. */
 static int widest_place(const struct picture *p, int a, double *best)
 {
 	int n = places(p), margin = n / 16, longest = 0, middle_place = n / 2;
@@ -397,24 +427,31 @@ static void name_band(const struct picture *p, const struct frame *f, int a, str
 
 	if (best * (BOTTOM - TOP) < 16)
 		return;
-	text_print(out, "<text class=\"in\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x_at(f, p->steps[i].x),
-	           y_at(f, report_curriculum_share_below(p, a, i) + height_at(p, a, place) / 2) + 4);
+	text_print(out, "<text class=\"in\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
+	           x_at(f, p->steps[i].x),
+	           y_at(f, report_curriculum_share_below(p, a, i) + height_at(p, a, place) / 2) +
+	                   4);
 	report_curriculum_add_text(out, p->arms[a].label);
 	text_print(out, "</text>\n");
 }
 
-static void add_hover(const struct picture *p, const struct frame *f, enum quantity m, struct text *out)
+static void add_hover(const struct picture *p, const struct frame *f, enum quantity m,
+                      struct text *out)
 {
 	int    strips = p->n < STRIPS ? p->n : STRIPS;
 	double width = (double)(f->right - LEFT) / strips;
 
 	for (int s = 0; s < strips; s++) {
 		int    i = strips > 1 ? (int)((int64_t)s * (p->n - 1) / (strips - 1)) : 0;
-		double from = fmax(LEFT, x_at(f, p->steps[i].x) - width / 2), to = fmin(f->right, x_at(f, p->steps[i].x) + width / 2);
-		text_print(out, "<rect class=\"strip\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"><title>step %.10g", from, TOP,
-		           to - from, BOTTOM - TOP, p->steps[i].x);
+		double from = fmax(LEFT, x_at(f, p->steps[i].x) - width / 2),
+		       to = fmin(f->right, x_at(f, p->steps[i].x) + width / 2);
+		text_print(out,
+		           "<rect class=\"strip\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" "
+		           "height=\"%d\"><title>step %.10g",
+		           from, TOP, to - from, BOTTOM - TOP, p->steps[i].x);
 		for (int a = p->n_arms - 1; a >= 0; a--) {
-			double v = m == SAMPLED ? report_curriculum_share_below(p, a + 1, i) - report_curriculum_share_below(p, a, i)
+			double v = m == SAMPLED ? report_curriculum_share_below(p, a + 1, i) -
+			                                  report_curriculum_share_below(p, a, i)
 			                        : report_curriculum_value_at(p, a, m, i);
 			if (isnan(v))
 				continue;
@@ -441,9 +478,11 @@ static void add_sampled(const struct picture *p, const struct frame *f, struct t
 	for (int a = 0; a < p->n_arms; a++)
 		name_band(p, f, a, out);
 	for (int a = 0; a < p->n_arms; a++) {
-		double low = report_curriculum_share_below(p, a, p->n - 1), high = report_curriculum_share_below(p, a + 1, p->n - 1);
+		double low = report_curriculum_share_below(p, a, p->n - 1),
+		       high = report_curriculum_share_below(p, a + 1, p->n - 1);
 		if (high - low > .004)
-			labels[n++] = (struct label){p->arms[a].label, p->arms[a].colour, f->right, y_at(f, (low + high) / 2)};
+			labels[n++] = (struct label){p->arms[a].label, p->arms[a].colour, f->right,
+			                             y_at(f, (low + high) / 2)};
 	}
 	add_labels(labels, n, f, out);
 	add_hover(p, f, SAMPLED, out);
@@ -453,16 +492,19 @@ static void add_sampled(const struct picture *p, const struct frame *f, struct t
 /* ---- lines ---- */
 
 /* The average where its window has at least so many problems. *label gets the last value. */
-static void report_curriculum_add_path(const struct picture *p, const struct frame *f, int a, enum quantity m, int least,
-                                       struct label *label, struct text *out)
+static void report_curriculum_add_path(const struct picture *p, const struct frame *f, int a,
+                                       enum quantity m, int least, struct label *label,
+                                       struct text *out)
 {
 	int pen = 0;
 
-	text_print(out, "<path class=\"line%s\" style=\"--c:%s\" d=\"M0 0", least > 1 ? "" : " pale", p->arms[a].colour);
+	text_print(out, "<path class=\"line%s\" style=\"--c:%s\" d=\"M0 0",
+	           least > 1 ? "" : " pale", p->arms[a].colour);
 	for (int k = 0; k < places(p); k++) {
 		int    i = report_curriculum_step_of(p, k);
 		double v = report_curriculum_value_at(p, a, m, i);
-		int    drawn = !isnan(v) && report_curriculum_within(p, p->arms[a].weight[m], i) >= least;
+		int    drawn =
+		        !isnan(v) && report_curriculum_within(p, p->arms[a].weight[m], i) >= least;
 		if (drawn) {
 			double x = x_at(f, p->steps[i].x), y = y_at(f, v);
 			text_print(out, "%c%.1f %.1f", pen ? 'L' : 'M', x, y);
@@ -473,8 +515,8 @@ static void report_curriculum_add_path(const struct picture *p, const struct fra
 	text_print(out, "\"/>\n");
 }
 
-static void report_curriculum_add_line(const struct picture *p, const struct frame *f, int a, enum quantity m, struct label *label,
-                                       struct text *out)
+static void report_curriculum_add_line(const struct picture *p, const struct frame *f, int a,
+                                       enum quantity m, struct label *label, struct text *out)
 {
 	struct label strong;
 
@@ -482,8 +524,8 @@ static void report_curriculum_add_line(const struct picture *p, const struct fra
 	report_curriculum_add_path(p, f, a, m, FEW, &strong, out);
 }
 
-static void add_quantity(const struct picture *p, const struct frame *f, enum quantity m, const char *title, const char *unit,
-                         struct text *out)
+static void add_quantity(const struct picture *p, const struct frame *f, enum quantity m,
+                         const char *title, const char *unit, struct text *out)
 {
 	struct label labels[ARMS_MAX];
 	int          n = 0;
@@ -506,7 +548,8 @@ static double largest(const struct picture *p, enum quantity m)
 
 	for (int a = 0; a < p->n_arms; a++)
 		for (int k = 0; k < places(p); k++) {
-			double v = report_curriculum_value_at(p, a, m, report_curriculum_step_of(p, k));
+			double v = report_curriculum_value_at(p, a, m,
+			                                      report_curriculum_step_of(p, k));
 			most = v > most ? v : most;
 		}
 	return most;
@@ -518,19 +561,26 @@ static void add_category(const struct category *c, const struct frame *f, struct
 {
 	const char *colour = c->colour ? c->colour : "var(--ink)";
 
-	text_print(out, "<g style=\"--c:%s\"><path class=\"line%s\" d=\"", colour, c->colour ? "" : " dash");
+	text_print(out, "<g style=\"--c:%s\"><path class=\"line%s\" d=\"", colour,
+	           c->colour ? "" : " dash");
 	for (int i = 0; i < c->metric->n; i++)
-		text_print(out, "%c%.1f %.1f", i ? 'L' : 'M', x_at(f, c->metric->points[i].x), y_at(f, c->metric->points[i].y));
+		text_print(out, "%c%.1f %.1f", i ? 'L' : 'M', x_at(f, c->metric->points[i].x),
+		           y_at(f, c->metric->points[i].y));
 	text_print(out, "\"/>\n");
 	for (int i = 0; i < c->metric->n; i++) {
 		const struct point *q = &c->metric->points[i];
 		double              x = x_at(f, q->x);
 		if (q->error > 0)
-			text_print(out, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", x, x,
-			           y_at(f, fmin(1, q->y + q->error)), y_at(f, fmax(0, q->y - q->error)));
-		text_print(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"><title>", x, y_at(f, q->y));
+			text_print(out,
+			           "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" "
+			           "y2=\"%.1f\"/>",
+			           x, x, y_at(f, fmin(1, q->y + q->error)),
+			           y_at(f, fmax(0, q->y - q->error)));
+		text_print(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"><title>",
+		           x, y_at(f, q->y));
 		report_curriculum_add_text(out, c->label);
-		text_print(out, ", step %.10g: %.1f%% \xc2\xb1 %.1f</title></circle>\n", q->x, 100 * q->y, 100 * q->error);
+		text_print(out, ", step %.10g: %.1f%% \xc2\xb1 %.1f</title></circle>\n", q->x,
+		           100 * q->y, 100 * q->error);
 	}
 	text_print(out, "</g>\n");
 }
@@ -558,7 +608,8 @@ static int longest_label(const struct picture *p)
 	int longest = 0;
 
 	for (int i = 0; i < p->n_arms + p->n_categories; i++) {
-		int n = (int)strlen(i < p->n_arms ? p->arms[i].label : p->categories[i - p->n_arms].label);
+		int n = (int)strlen(i < p->n_arms ? p->arms[i].label
+		                                  : p->categories[i - p->n_arms].label);
 		longest = n > longest ? n : longest;
 	}
 	return longest < 24 ? longest : 24;
@@ -567,7 +618,8 @@ static int longest_label(const struct picture *p)
 /* One x for all panels: of the steps, and of the evaluations before and behind them. */
 static struct frame frame_of(const struct picture *p)
 {
-	struct frame f = {p->steps[0].x, p->steps[p->n - 1].x, 1, WIDTH - 20 - LETTER * longest_label(p)};
+	struct frame f = {p->steps[0].x, p->steps[p->n - 1].x, 1,
+	                  WIDTH - 20 - LETTER * longest_label(p)};
 
 	for (int i = 0; i < p->n_categories; i++) {
 		const struct series *m = p->categories[i].metric;
@@ -590,9 +642,12 @@ static void add_heading(const struct picture *p, int prefix, struct text *out)
 		text_print(out, ". ");
 	}
 	if (p->half)
-		text_print(out, "Averages over %d steps, pale where they rest on fewer than %d problems; held-out values as they are. ",
+		text_print(out,
+		           "Averages over %d steps, pale where they rest on fewer than %d "
+		           "problems; held-out values as they are. ",
 		           2 * p->half + 1, FEW);
-	text_print(out, "Cool colours are easy arms, warm ones hard.</p>\n<div class=\"curriculum\">\n");
+	text_print(out,
+	           "Cool colours are easy arms, warm ones hard.</p>\n<div class=\"curriculum\">\n");
 }
 
 static void add_panels(const struct picture *p, struct text *out)

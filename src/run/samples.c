@@ -11,7 +11,9 @@ static int samples_step_of(const char *name, const char *end)
 {
 	int step, n = 0;
 
-	return sscanf(name, "step-%9d%n", &step, &n) == 1 && step >= 0 && !strcmp(name + n, end) ? step : -1;
+	return sscanf(name, "step-%9d%n", &step, &n) == 1 && step >= 0 && !strcmp(name + n, end)
+	               ? step
+	               : -1;
 }
 
 int samples_step(const char *name)
@@ -38,7 +40,8 @@ int samples_cut(const char *folder, int step)
 	if (!dir)
 		return errno == ENOENT ? OK : error_system(folder, "open the folder");
 	while (status == OK && (errno = 0, entry = readdir(dir)))
-		if (samples_step(entry->d_name) > step || samples_step_of(entry->d_name, ".jsonl.gz.part") >= 0)
+		if (samples_step(entry->d_name) > step ||
+		    samples_step_of(entry->d_name, ".jsonl.gz.part") >= 0)
 			status = remove_one(folder, entry->d_name);
 	if (status == OK && errno)
 		status = error_system(folder, "read the folder");

@@ -10,7 +10,8 @@
  *
  *     INT(field, default, least, most, "help", .when = "...", .flags = FREE_ON_RESUME)
  *
- * The field of HOME is also the path of the option; _Generic refuses, at compile time, a field of another type. */
+ * The field of HOME is also the path of the option; _Generic refuses, at compile time, a field of
+ * another type. */
 
 #define N(a) (int)(sizeof(a) / sizeof(a)[0])
 #define BIG 2147483647 /* of an int */
@@ -384,10 +385,12 @@ static int least_of(int a, int b, int c)
 	return a < b ? (a < c ? a : c) : (b < c ? b : c);
 }
 
-/* Levenshtein's distance of the first 63 bytes, where it can be less than `limit`; otherwise `limit`. */
+/* Levenshtein's distance of the first 63 bytes, where it can be less than `limit`; otherwise
+ * `limit`. */
 static int edit_distance(const char *a, const char *b, int limit)
 {
-	int row[PATH_MAX_COMPARED + 1], m = (int)strnlen(a, PATH_MAX_COMPARED), n = (int)strnlen(b, PATH_MAX_COMPARED);
+	int row[PATH_MAX_COMPARED + 1], m = (int)strnlen(a, PATH_MAX_COMPARED),
+	                                n = (int)strnlen(b, PATH_MAX_COMPARED);
 
 	if (m - n >= limit || n - m >= limit)
 		return limit;
@@ -430,7 +433,8 @@ static int is_room_of(const struct option *rows, int n, const char *path)
 	return 0;
 }
 
-/* In a room that there is, only its own options are near. Where the room is missing or none, the right leaf counts as one typing error. */
+/* In a room that there is, only its own options are near. Where the room is missing or none, the
+ * right leaf counts as one typing error. */
 const char *schema_nearest(const struct option *rows, int n, const char *path)
 {
 	const char *best = NULL;
@@ -438,7 +442,9 @@ const char *schema_nearest(const struct option *rows, int n, const char *path)
 
 	for (int i = 0; i < n; i++) {
 		int whole = edit_distance(path, rows[i].path, best_distance);
-		int last = has_room ? whole : 1 + edit_distance(leaf(path), leaf(rows[i].path), best_distance);
+		int last =
+		        has_room ? whole
+		                 : 1 + edit_distance(leaf(path), leaf(rows[i].path), best_distance);
 		int distance = whole < last ? whole : last;
 		if (has_room && !same_room(rows[i].path, path))
 			continue;
@@ -476,7 +482,8 @@ static int words_meet(const char *a, const char *b)
 	return 0;
 }
 
-/* The part of a condition before `word` (" and ", " or "), copied; returns what stands behind the word, NULL behind the last part. */
+/* The part of a condition before `word` (" and ", " or "), copied; returns what stands behind the
+ * word, NULL behind the last part. */
 static const char *next_part(const char *when, const char *word, char part[WHEN_MAX])
 {
 	const char *end = strstr(when, word);
@@ -539,16 +546,22 @@ static void add_bounds(struct text *t, const struct option *o)
 	} else if (has_bounds(o)) {
 		if (o->tiny > 0)
 			text_print(t, "0 or ");
-		text_print(t, o->most >= BIG ? "at least %.10g" : "%.10g to %.10g", o->tiny > 0 ? o->tiny : o->least, o->most);
+		text_print(t, o->most >= BIG ? "at least %.10g" : "%.10g to %.10g",
+		           o->tiny > 0 ? o->tiny : o->least, o->most);
 	}
 }
 
 static const char *type_name(enum option_type type)
 {
-	static const char *const names[] = {
-	        [OPTION_INT] = "integer",         [OPTION_REAL] = "number",       [OPTION_BOOL] = "true or false",
-	        [OPTION_TEXT] = "text",           [OPTION_CHOICE] = "one of",     [OPTION_RANGE] = "integer or range",
-	        [OPTION_TEXTS] = "list of texts", [OPTION_ROWS] = "list of maps", [OPTION_JSON] = "map"};
+	static const char *const names[] = {[OPTION_INT] = "integer",
+	                                    [OPTION_REAL] = "number",
+	                                    [OPTION_BOOL] = "true or false",
+	                                    [OPTION_TEXT] = "text",
+	                                    [OPTION_CHOICE] = "one of",
+	                                    [OPTION_RANGE] = "integer or range",
+	                                    [OPTION_TEXTS] = "list of texts",
+	                                    [OPTION_ROWS] = "list of maps",
+	                                    [OPTION_JSON] = "map"};
 	return names[type];
 }
 
@@ -556,7 +569,9 @@ static const char *default_name(const struct option *o)
 {
 	if (!o->standard)
 		return "from the algorithm";
-	return !strcmp(o->standard, OPTION_REQUIRED) ? "required" : *o->standard ? o->standard : "empty";
+	return !strcmp(o->standard, OPTION_REQUIRED) ? "required"
+	       : *o->standard                        ? o->standard
+	                                             : "empty";
 }
 
 static void markdown_row(struct text *t, const struct option *o, const char *prefix)
@@ -584,14 +599,18 @@ static void markdown_row(struct text *t, const struct option *o, const char *pre
 
 void options_markdown(struct text *t)
 {
-	text_print(t,
-	           "# Options\n\nMade by `make docs` from the table in `src/run/schema.c`; do not edit.\n\n"
-	           "A config is YAML; `extends: other.yaml` inherits from another file, `key.path=value` on the command line overrides.\n"
-	           "An option marked ↻ may differ when a run is resumed. \"From the algorithm\": the row of the algorithm table gives it,\n"
-	           "and a config overrides it.\n");
+	text_print(t, "# Options\n\nMade by `make docs` from the table in `src/run/schema.c`; do "
+	              "not edit.\n\n"
+	              "A config is YAML; `extends: other.yaml` inherits from another file, "
+	              "`key.path=value` on the command line overrides.\n"
+	              "An option marked ↻ may differ when a run is resumed. \"From the "
+	              "algorithm\": the row of the algorithm table gives it,\n"
+	              "and a config overrides it.\n");
 	for (int i = 0; i < schema_n; i++) {
 		if (i == 0 || !same_room(schema[i - 1].path, schema[i].path))
-			text_print(t, "\n## %.*s\n\n| option | type | default | what it does |\n|---|---|---|---|\n",
+			text_print(t,
+			           "\n## %.*s\n\n| option | type | default | what it does "
+			           "|\n|---|---|---|---|\n",
 			           (int)room_length(schema[i].path), schema[i].path);
 		markdown_row(t, &schema[i], "");
 	}
@@ -609,6 +628,7 @@ static void help_row(struct text *t, const struct option *o, int indent)
 void options_help(struct text *t, const char *room)
 {
 	for (int i = 0; i < schema_n; i++)
-		if (!room || (strlen(room) == room_length(schema[i].path) && !strncmp(room, schema[i].path, strlen(room))))
+		if (!room || (strlen(room) == room_length(schema[i].path) &&
+		              !strncmp(room, schema[i].path, strlen(room))))
 			help_row(t, &schema[i], 2);
 }

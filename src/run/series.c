@@ -25,7 +25,8 @@ const struct series *series_find(const struct series_run *run, const char *name)
 	return NULL;
 }
 
-/* Lines repeat the names in one order, so the search begins behind the series found last. NULL with a message. */
+/* Lines repeat the names in one order, so the search begins behind the series found last. NULL with
+ * a message. */
 static struct series *find_or_make(struct series_run *run, const char *name, int *cursor)
 {
 	for (int i = 0; i < run->n; i++) {
@@ -34,7 +35,9 @@ static struct series *find_or_make(struct series_run *run, const char *name, int
 			return &run->series[*cursor = k];
 	}
 	if (run->n == SERIES_MAX) {
-		error_set(ERR_INPUT, "%s/metrics.jsonl: more than %d different metrics; is this a run's log?", run->folder, SERIES_MAX);
+		error_set(ERR_INPUT,
+		          "%s/metrics.jsonl: more than %d different metrics; is this a run's log?",
+		          run->folder, SERIES_MAX);
 		return NULL;
 	}
 	struct series *s = &run->series[ *cursor = run->n];
@@ -43,15 +46,16 @@ static struct series *find_or_make(struct series_run *run, const char *name, int
 	return s->name ? s : NULL;
 }
 
-/* A step that comes again replaces what was logged from there on: the run was taken up from before it. */
+/* A step that comes again replaces what was logged from there on: the run was taken up from before
+ * it. */
 static int add_point(struct series *s, double step, double value)
 {
 	while (s->n && s->points[s->n - 1].x >= step)
 		s->n--;
 	if (s->n == s->capacity) {
 		int           capacity = s->capacity ? 2 * s->capacity : 64;
-		struct point *points =
-		        mem_grow(s->points, (size_t)s->capacity, (size_t)capacity, sizeof *points, "the metrics of a report");
+		struct point *points = mem_grow(s->points, (size_t)s->capacity, (size_t)capacity,
+		                                sizeof *points, "the metrics of a report");
 		if (!points)
 			return ERR_INPUT;
 		s->points = points;
@@ -88,7 +92,8 @@ static int series_add_row(struct series_run *run, json_t *row)
 	return OK;
 }
 
-static int series_read_line(struct series_run *run, const char *path, size_t number, const char *line, size_t n)
+static int series_read_line(struct series_run *run, const char *path, size_t number,
+                            const char *line, size_t n)
 {
 	char    place[FILE_PATH_MAX + 32];
 	json_t *row;
@@ -96,9 +101,11 @@ static int series_read_line(struct series_run *run, const char *path, size_t num
 
 	snprintf(place, sizeof place, "%s:%zu", path, number);
 	if (number > LINES_MAX)
-		return error_set(ERR_INPUT, "%s: more than %d lines; shorten the log", path, LINES_MAX);
+		return error_set(ERR_INPUT, "%s: more than %d lines; shorten the log", path,
+		                 LINES_MAX);
 	TRY(json_parse(place, line, n, &row));
-	status = json_is_object(row) ? series_add_row(run, row) : error_set(ERR_INPUT, "%s: not a JSON object", place);
+	status = json_is_object(row) ? series_add_row(run, row)
+	                             : error_set(ERR_INPUT, "%s: not a JSON object", place);
 	json_decref(row);
 	return status;
 }
@@ -109,7 +116,8 @@ static const struct series *error_of(const struct series_run *run, const char *n
 	size_t n = strlen(name);
 
 	for (int i = 0; i < run->n; i++)
-		if (!strncmp(run->series[i].name, name, n) && !strcmp(run->series[i].name + n, "_stderr"))
+		if (!strncmp(run->series[i].name, name, n) &&
+		    !strcmp(run->series[i].name + n, "_stderr"))
 			return &run->series[i];
 	return NULL;
 }
@@ -141,7 +149,10 @@ int series_read(const char *folder, struct series_run *run)
 	if (snprintf(path, sizeof path, "%s/metrics.jsonl", folder) >= (int)sizeof path)
 		return error_set(ERR_INPUT, "%s: the path is too long", folder);
 	if (!file_exists(path))
-		return error_set(ERR_INPUT, "%s: there is no such file; give the folder of a run (its run.output_dir)", path);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: there is no such file; give the folder of a run (its run.output_dir)",
+		        path);
 	TRY(lines_open(path, METRICS_LINE_MAX, &in));
 	while ((status = lines_next(in, &line, &n)) == OK && line) {
 		status = n ? series_read_line(run, path, lines_number(in), line, n) : OK;

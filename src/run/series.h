@@ -1,7 +1,8 @@
 /* series.h - the metrics that a run has logged, one series per name, over its steps.
  *
- * A step that comes again replaces what was logged from there on: the run was taken up from before it. What cannot be drawn (null, text,
- * magnitudes beyond SERIES_LARGEST) is left out. Beside each mean stands its error, where NAME_stderr was logged for the same step. */
+ * A step that comes again replaces what was logged from there on: the run was taken up from before
+ * it. What cannot be drawn (null, text, magnitudes beyond SERIES_LARGEST) is left out. Beside each
+ * mean stands its error, where NAME_stderr was logged for the same step. */
 #ifndef RUN_SERIES_H
 #define RUN_SERIES_H
 
@@ -28,6 +29,7 @@ struct series_run {
 int  series_read(const char *folder, struct series_run *run);
 void series_free(struct series_run *run);
 
-const struct series *series_find(const struct series_run *run, const char *name); /* NULL when it was never logged */
+/* NULL when it was never logged */
+const struct series *series_find(const struct series_run *run, const char *name);
 
 #endif

@@ -40,7 +40,8 @@ static void signals_say(const struct caught *c)
 	while ((step /= 10) > 0);
 	n = signals_append(line, n, "\n");
 	n = signals_append(line, n, c->name);
-	n = signals_append(line, n, stop_held() ? ": finishing and saving step " : ": saving step ");
+	n = signals_append(line, n,
+	                   stop_held() ? ": finishing and saving step " : ": saving step ");
 	n = signals_append(line, n, digits + k);
 	n = signals_append(line, n, c->again ? "; again to end at once\n" : "\n");
 	ignored = write(STDERR_FILENO, line, n);
@@ -65,7 +66,8 @@ void signals_catch(void)
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
 
 	for (int i = 0; i < N_CAUGHT; i++)
-		if (!caught[i].keeps_ignored || sigaction(caught[i].number, NULL, &before) != 0 || before.sa_handler != SIG_IGN)
+		if (!caught[i].keeps_ignored || sigaction(caught[i].number, NULL, &before) != 0 ||
+		    before.sa_handler != SIG_IGN)
 			sigaction(caught[i].number, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }

@@ -12,12 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A setting is one word of a command line, which Linux wants shorter than 128 KiB; a name is one of a path, with endings such as ".jsonl.gz" behind it. */
+/* A setting is one word of a command line, which Linux wants shorter than 128 KiB; a name is one of
+ * a path, with endings such as ".jsonl.gz" behind it. */
 enum { SETTING_MAX = 1 << 16, NAME_LENGTH_MAX = 200, FOLDER_LENGTH_MAX = FILE_PATH_MAX / 2 };
 
-static const char folder_mark[] = "{output_dir}", seed_mark[] = "{seed}", quoted_seed_mark[] = "\"{seed}\"";
+static const char folder_mark[] = "{output_dir}", seed_mark[] = "{seed}",
+                  quoted_seed_mark[] = "\"{seed}\"";
 
-const char *const sweep_state_name[] = {[SWEEP_MISSING] = "missing", [SWEEP_STARTED] = "started", [SWEEP_FINISHED] = "finished"};
+const char *const sweep_state_name[] = {
+        [SWEEP_MISSING] = "missing", [SWEEP_STARTED] = "started", [SWEEP_FINISHED] = "finished"};
 
 struct settings { /* "key=value" texts; a later one wins */
 	const char *items[SWEEP_SETTINGS_MAX];
@@ -54,7 +57,8 @@ struct reading {
 
 /* ---- values as text ---- */
 
-/* ADDS `value` with `text` for each `mark`. Stops when it gets too long; `text` holds no such mark (read_folder). */
+/* ADDS `value` with `text` for each `mark`. Stops when it gets too long; `text` holds no such mark
+ * (read_folder). */
 static void add_replaced(const char *value, const char *mark, const char *text, struct text *out)
 {
 	const char *found;
@@ -73,7 +77,8 @@ static int has_line_end(const char *s)
 }
 
 /* "key=value" for the command line; NULL with a message. */
-static const char *setting_text(const struct reading *r, const char *key, const struct yaml_node *value)
+static const char *setting_text(const struct reading *r, const char *key,
+                                const struct yaml_node *value)
 {
 	struct text flow = {0}, t = {0};
 	const char *out = NULL;
@@ -81,13 +86,19 @@ static const char *setting_text(const struct reading *r, const char *key, const 
 	if (value->kind != YAML_TEXT)
 		yaml_flow(value, &flow);
 	text_print(&t, "%s=", key);
-	add_replaced(value->kind == YAML_TEXT ? value->text : flow.data ? flow.data : "", folder_mark, r->sweep->output_dir, &t);
+	add_replaced(value->kind == YAML_TEXT ? value->text
+	             : flow.data              ? flow.data
+	                                      : "",
+	             folder_mark, r->sweep->output_dir, &t);
 	if (text_status(&flow) != OK || text_status(&t) != OK)
 		out = NULL;
 	else if (has_line_end(t.data))
-		error_set(ERR_INPUT, "%s: %s: a value of a sweep has no tabs and no line ends", value->where, key);
+		error_set(ERR_INPUT, "%s: %s: a value of a sweep has no tabs and no line ends",
+		          value->where, key);
 	else if (t.n > SETTING_MAX)
-		error_set(ERR_INPUT, "%s: %s: a value of a sweep has at most %d bytes; put it into a config and name that as base",
+		error_set(ERR_INPUT,
+		          "%s: %s: a value of a sweep has at most %d bytes; put it into a config "
+		          "and name that as base",
 		          value->where, key, SETTING_MAX);
 	else
 		out = arena_text(r->a, t.data, t.n);
@@ -110,18 +121,22 @@ static int check_key(const struct yaml_node *node)
 	if (schema_find(node->key) >= 0)
 		return OK;
 	near = schema_nearest(schema, schema_n, node->key);
-	return error_set(ERR_INPUT, "%s: %s is not an option; %s%s%s", node->where, node->key, near ? "did you mean " : "",
-	                 near ? near : "see docs/options.md", near ? "?" : "");
+	return error_set(ERR_INPUT, "%s: %s is not an option; %s%s%s", node->where, node->key,
+	                 near ? "did you mean " : "", near ? near : "see docs/options.md",
+	                 near ? "?" : "");
 }
 
-static int add_setting(const struct reading *r, struct settings *s, const char *key, const struct yaml_node *value)
+static int add_setting(const struct reading *r, struct settings *s, const char *key,
+                       const struct yaml_node *value)
 {
 	const char *text = setting_text(r, key, value);
 
 	if (!text)
 		return ERR_INPUT;
 	if (s->n == SWEEP_SETTINGS_MAX)
-		return error_set(ERR_INPUT, "%s: more than %d settings for one run; put them into a config and name it as base",
+		return error_set(ERR_INPUT,
+		                 "%s: more than %d settings for one run; put them into a config "
+		                 "and name it as base",
 		                 value->where, SWEEP_SETTINGS_MAX);
 	s->items[s->n++] = text;
 	return OK;
@@ -133,12 +148,15 @@ static int add_settings(const struct reading *r, struct settings *s, const struc
 	if (!map)
 		return OK;
 	if (map->kind != YAML_MAP)
-		return error_set(ERR_INPUT, "%s: set is %s, but must be a map of options, key.path: value", map->where,
-		                 yaml_kind_name(map->kind));
+		return error_set(ERR_INPUT,
+		                 "%s: set is %s, but must be a map of options, key.path: value",
+		                 map->where, yaml_kind_name(map->kind));
 	for (const struct yaml_node *node = map->first; node; node = node->next) {
 		TRY(check_key(node));
 		if (!strcmp(node->key, "run.seed") || !strcmp(node->key, "run.output_dir"))
-			return error_set(ERR_INPUT, "%s: %s is given by the sweep itself (seeds, output_dir)", node->where, node->key);
+			return error_set(ERR_INPUT,
+			                 "%s: %s is given by the sweep itself (seeds, output_dir)",
+			                 node->where, node->key);
 		TRY(add_setting(r, s, node->key, node));
 	}
 	return OK;
@@ -149,7 +167,8 @@ struct field {
 	const struct yaml_node **to;
 };
 
-static int read_fields(const struct yaml_node *map, const char *what, const struct field *fields, int n)
+static int read_fields(const struct yaml_node *map, const char *what, const struct field *fields,
+                       int n)
 {
 	struct text names = {0};
 
@@ -163,7 +182,8 @@ static int read_fields(const struct yaml_node *map, const char *what, const stru
 		}
 		for (i = 0; i < n; i++)
 			text_print(&names, "%s%s", i ? ", " : "", fields[i].name);
-		error_set(ERR_INPUT, "%s: %s is not a key of %s; there are %s", node->where, node->key, what, names.data ? names.data : "");
+		error_set(ERR_INPUT, "%s: %s is not a key of %s; there are %s", node->where,
+		          node->key, what, names.data ? names.data : "");
 		text_free(&names);
 		return ERR_INPUT;
 	}
@@ -175,7 +195,9 @@ static int sweep_read_text(const struct yaml_node *node, const char *key, const 
 	if (!is_text(node))
 		return error_set(ERR_INPUT, "%s: %s must be a text", node->where, key);
 	if (has_line_end(node->text))
-		return error_set(ERR_INPUT, "%s: %s: a text of a sweep has no tabs and no line ends", node->where, key);
+		return error_set(ERR_INPUT,
+		                 "%s: %s: a text of a sweep has no tabs and no line ends",
+		                 node->where, key);
 	*out = node->text;
 	return OK;
 }
@@ -184,9 +206,12 @@ static int read_folder(const struct yaml_node *node, const char **out)
 {
 	TRY(sweep_read_text(node, "output_dir", out));
 	if (strlen(*out) > FOLDER_LENGTH_MAX)
-		return error_set(ERR_INPUT, "%s: output_dir has more than %d bytes", node->where, FOLDER_LENGTH_MAX);
+		return error_set(ERR_INPUT, "%s: output_dir has more than %d bytes", node->where,
+		                 FOLDER_LENGTH_MAX);
 	if (strstr(*out, folder_mark))
-		return error_set(ERR_INPUT, "%s: output_dir is what %s stands for, and cannot hold it", node->where, folder_mark);
+		return error_set(ERR_INPUT,
+		                 "%s: output_dir is what %s stands for, and cannot hold it",
+		                 node->where, folder_mark);
 	return OK;
 }
 
@@ -194,14 +219,19 @@ static int read_folder(const struct yaml_node *node, const char **out)
 static int sweep_check_name(const struct yaml_node *node, const char *name)
 {
 	if (strlen(name) > NAME_LENGTH_MAX)
-		return error_set(ERR_INPUT, "%s: a name becomes a folder and has at most %d bytes, not %zu: %.60s...", node->where,
-		                 NAME_LENGTH_MAX, strlen(name), name);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: a name becomes a folder and has at most %d bytes, not %zu: %.60s...",
+		        node->where, NAME_LENGTH_MAX, strlen(name), name);
 	for (const char *c = name; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("_.+-=,", *c))
-			return error_set(ERR_INPUT, "%s: the name %s becomes a folder: letters, digits and _ . + - = , only", node->where,
-			                 name);
+			return error_set(ERR_INPUT,
+			                 "%s: the name %s becomes a folder: letters, digits and _ "
+			                 ". + - = , only",
+			                 node->where, name);
 	if (*name == '.' || *name == '-' || !*name)
-		return error_set(ERR_INPUT, "%s: the name \"%s\" must begin with a letter or digit", node->where, name);
+		return error_set(ERR_INPUT, "%s: the name \"%s\" must begin with a letter or digit",
+		                 node->where, name);
 	return OK;
 }
 
@@ -213,8 +243,10 @@ static int sweep_read_number(const struct yaml_node *node, const char *text, int
 
 	for (int i = 0; i < length; i++) {
 		if (!isdigit((unsigned char)text[i]) || i > 8)
-			return error_set(ERR_INPUT, "%s: seeds must be whole numbers from 0 on: 0-4, or [0, 1, 2]; not %s", node->where,
-			                 text);
+			return error_set(ERR_INPUT,
+			                 "%s: seeds must be whole numbers from 0 on: 0-4, or [0, "
+			                 "1, 2]; not %s",
+			                 node->where, text);
 		value = 10 * value + text[i] - '0';
 	}
 	if (length == 0)
@@ -227,7 +259,8 @@ static int add_seed(struct reading *r, const struct yaml_node *node, int seed)
 {
 	for (int i = 0; i < r->n_seeds; i++)
 		if (r->seed[i] == seed)
-			return error_set(ERR_INPUT, "%s: seed %d stands here for the second time", node->where, seed);
+			return error_set(ERR_INPUT, "%s: seed %d stands here for the second time",
+			                 node->where, seed);
 	if (r->n_seeds == SWEEP_SEEDS_MAX)
 		return error_set(ERR_INPUT, "%s: more than %d seeds", node->where, SWEEP_SEEDS_MAX);
 	r->seed[r->n_seeds++] = seed;
@@ -241,14 +274,17 @@ static int add_seed_range(struct reading *r, const struct yaml_node *node)
 	int         low = 0, high;
 
 	if (!is_text(node))
-		return error_set(ERR_INPUT, "%s: seeds must be whole numbers: 0-4, or [0, 1, 2]", node->where);
+		return error_set(ERR_INPUT, "%s: seeds must be whole numbers: 0-4, or [0, 1, 2]",
+		                 node->where);
 	dash = strchr(node->text, '-');
-	TRY(sweep_read_number(node, node->text, dash ? (int)(dash - node->text) : (int)strlen(node->text), &low));
+	TRY(sweep_read_number(node, node->text,
+	                      dash ? (int)(dash - node->text) : (int)strlen(node->text), &low));
 	high = low;
 	if (dash)
 		TRY(sweep_read_number(node, dash + 1, (int)strlen(dash + 1), &high));
 	if (high < low)
-		return error_set(ERR_INPUT, "%s: the seeds %s end before they begin", node->where, node->text);
+		return error_set(ERR_INPUT, "%s: the seeds %s end before they begin", node->where,
+		                 node->text);
 	for (int seed = low; seed <= high; seed++)
 		TRY(add_seed(r, node, seed));
 	return OK;
@@ -264,7 +300,8 @@ static int read_seeds(struct reading *r)
 	if (!node)
 		return r->seed[r->n_seeds++] = 0, OK;
 	if (node->kind == YAML_MAP || (node->kind == YAML_LIST && !node->first))
-		return error_set(ERR_INPUT, "%s: seeds must be whole numbers: 0-4, or [0, 1, 2]", node->where);
+		return error_set(ERR_INPUT, "%s: seeds must be whole numbers: 0-4, or [0, 1, 2]",
+		                 node->where);
 	if (node->kind == YAML_TEXT)
 		return add_seed_range(r, node);
 	for (const struct yaml_node *item = node->first; item; item = item->next)
@@ -276,7 +313,8 @@ static int read_seeds(struct reading *r)
 
 enum { NO_SEED = -1 };
 
-/* The setting with the seed of its run in the place of the mark, as a number where a list or map has the mark alone; as it is for NO_SEED. */
+/* The setting with the seed of its run in the place of the mark, as a number where a list or map
+ * has the mark alone; as it is for NO_SEED. */
 static const char *with_seed(const struct reading *r, const char *setting, int seed)
 {
 	struct text numbers = {0}, all = {0};
@@ -288,21 +326,27 @@ static const char *with_seed(const struct reading *r, const char *setting, int s
 	snprintf(digits, sizeof digits, "%d", seed);
 	add_replaced(setting, quoted_seed_mark, digits, &numbers);
 	add_replaced(text_status(&numbers) == OK ? numbers.data : "", seed_mark, digits, &all);
-	out = text_status(&numbers) == OK && text_status(&all) == OK ? arena_text(r->a, all.data, all.n) : NULL;
+	out = text_status(&numbers) == OK && text_status(&all) == OK
+	              ? arena_text(r->a, all.data, all.n)
+	              : NULL;
 	text_free(&numbers);
 	text_free(&all);
 	return out;
 }
 
-/* Fills `out` from settings, but for max_steps: NAME, or with a seed NAME/seed-N and its run.seed. */
-static int make_run(const struct reading *r, const char *command, const char *config, const char *name, int seed, const struct settings *s,
-                    struct sweep_run *out)
+/* Fills `out` from settings, but for max_steps: NAME, or with a seed NAME/seed-N and its
+ * run.seed. */
+static int make_run(const struct reading *r, const char *command, const char *config,
+                    const char *name, int seed, const struct settings *s, struct sweep_run *out)
 {
 	const char **next;
 
 	if (seed != NO_SEED)
 		name = arena_format(r->a, "%s/seed-%d", name, seed);
-	*out = (struct sweep_run){.name = name, .command = command, .config = config, .n = s->n + 1 + (seed != NO_SEED)};
+	*out = (struct sweep_run){.name = name,
+	                          .command = command,
+	                          .config = config,
+	                          .n = s->n + 1 + (seed != NO_SEED)};
 	out->folder = name ? file_join(r->a, r->sweep->output_dir, name) : NULL;
 	next = out->overrides = arena_alloc(r->a, (size_t)out->n, sizeof *out->overrides);
 	if (!out->folder || !next)
@@ -342,8 +386,10 @@ static int add_model(const struct reading *r, struct settings *s)
 		i--;
 	if (i == 0)
 		return OK;
-	s->items[s->n] = arena_format(r->a, "model.path=%s/%s%s%s", r->sweep->output_dir, r->steps[i - 1].name,
-	                              r->steps[i - 1].each_seed ? "/seed-" : "", r->steps[i - 1].each_seed ? seed_mark : "");
+	s->items[s->n] =
+	        arena_format(r->a, "model.path=%s/%s%s%s", r->sweep->output_dir,
+	                     r->steps[i - 1].name, r->steps[i - 1].each_seed ? "/seed-" : "",
+	                     r->steps[i - 1].each_seed ? seed_mark : "");
 	return s->items[s->n++] ? OK : ERR_INPUT;
 }
 
@@ -356,19 +402,29 @@ static int read_truth(const struct yaml_node *node, const char *key, int *out)
 }
 
 /* A step as the file has it: a config alone, or a map. */
-static int read_step_node(const struct yaml_node *node, struct before_step *step, const char **config, const struct yaml_node **set)
+static int read_step_node(const struct yaml_node *node, struct before_step *step,
+                          const char **config, const struct yaml_node **set)
 {
 	const struct yaml_node *name = NULL, *command = NULL, *base = NULL, *each_seed = NULL;
-	const struct field fields[] = {{"name", &name}, {"command", &command}, {"base", &base}, {"set", set}, {"each_seed", &each_seed}};
+	const struct field      fields[] = {{"name", &name},
+	                                    {"command", &command},
+	                                    {"base", &base},
+	                                    {"set", set},
+	                                    {"each_seed", &each_seed}};
 
 	*step = (struct before_step){.name = "before", .command = "sft"};
 	if (node->kind != YAML_MAP && !is_text(node))
-		return error_set(ERR_INPUT, "%s: before must be a config, or a list of {name, command, base, set, each_seed}", node->where);
+		return error_set(ERR_INPUT,
+		                 "%s: before must be a config, or a list of {name, command, base, "
+		                 "set, each_seed}",
+		                 node->where);
 	if (node->kind != YAML_MAP)
 		return sweep_read_text(node, "before", config);
 	TRY(read_fields(node, "a step before", fields, sizeof fields / sizeof *fields));
 	if (!base)
-		return error_set(ERR_INPUT, "%s: a step before needs a base, the config that it runs", node->where);
+		return error_set(ERR_INPUT,
+		                 "%s: a step before needs a base, the config that it runs",
+		                 node->where);
 	TRY(sweep_read_text(base, "base", config));
 	if (name)
 		TRY(sweep_read_text(name, "name", &step->name));
@@ -376,27 +432,33 @@ static int read_step_node(const struct yaml_node *node, struct before_step *step
 		TRY(sweep_read_text(command, "command", &step->command));
 	if (each_seed)
 		TRY(read_truth(each_seed, "each_seed", &step->each_seed));
-	if (strcmp(step->command, "sft") && strcmp(step->command, "train") && !makes_rollouts(step->command))
-		return error_set(ERR_INPUT, "%s: command is %s, but must be sft, train or rollouts", command->where, step->command);
+	if (strcmp(step->command, "sft") && strcmp(step->command, "train") &&
+	    !makes_rollouts(step->command))
+		return error_set(ERR_INPUT, "%s: command is %s, but must be sft, train or rollouts",
+		                 command->where, step->command);
 	return OK;
 }
 
 /* Its name is new, and it begins with nothing that only a seed has. */
-static int check_step(const struct reading *r, const struct yaml_node *node, const struct before_step *step, const struct settings *s)
+static int check_step(const struct reading *r, const struct yaml_node *node,
+                      const struct before_step *step, const struct settings *s)
 {
 	TRY(sweep_check_name(node, step->name));
 	for (int i = 0; i < r->n_steps; i++) {
 		if (!strcmp(r->steps[i].name, step->name))
-			return error_set(ERR_INPUT, "%s: two steps before are called %s", node->where, step->name);
+			return error_set(ERR_INPUT, "%s: two steps before are called %s",
+			                 node->where, step->name);
 		if (!step->each_seed && r->steps[i].each_seed)
 			return error_set(ERR_INPUT,
-			                 "%s: the step %s follows %s, of which each seed has its own: give it each_seed: true as well",
+			                 "%s: the step %s follows %s, of which each seed has its "
+			                 "own: give it each_seed: true as well",
 			                 node->where, step->name, r->steps[i].name);
 	}
 	for (int i = 0; i < s->n && !step->each_seed; i++)
 		if (strstr(s->items[i], seed_mark))
-			return error_set(ERR_INPUT, "%s: the step %s is run once: %s needs each_seed: true", node->where, step->name,
-			                 seed_mark);
+			return error_set(ERR_INPUT,
+			                 "%s: the step %s is run once: %s needs each_seed: true",
+			                 node->where, step->name, seed_mark);
 	return OK;
 }
 
@@ -414,7 +476,8 @@ static int read_step(struct reading *r, const struct yaml_node *node)
 	TRY(check_step(r, node, &step, &s));
 	r->steps[r->n_steps++] = step;
 	for (int i = 0; i < (step.each_seed ? r->n_seeds : 1); i++) {
-		TRY(make_run(r, step.command, config, step.name, step.each_seed ? r->seed[i] : NO_SEED, &s, first + i));
+		TRY(make_run(r, step.command, config, step.name,
+		             step.each_seed ? r->seed[i] : NO_SEED, &s, first + i));
 		if (i == 0) /* its seeds differ in nothing else */
 			TRY(check_run(node, first));
 		first[i].max_steps = first->max_steps;
@@ -430,12 +493,15 @@ static int read_before(struct reading *r)
 
 	if (!node)
 		return OK;
-	for (const struct yaml_node *step = node->first; step && node->kind == YAML_LIST; step = step->next)
+	for (const struct yaml_node *step = node->first; step && node->kind == YAML_LIST;
+	     step = step->next)
 		n++;
 	if (n > SWEEP_RUNS_MAX / r->n_seeds)
-		return error_set(ERR_INPUT, "%s: more than %d runs before", node->where, SWEEP_RUNS_MAX);
+		return error_set(ERR_INPUT, "%s: more than %d runs before", node->where,
+		                 SWEEP_RUNS_MAX);
 	r->steps = arena_alloc(r->a, (size_t)n, sizeof *r->steps);
-	r->sweep->before = arena_alloc(r->a, (size_t)n * (size_t)r->n_seeds, sizeof *r->sweep->before);
+	r->sweep->before =
+	        arena_alloc(r->a, (size_t)n * (size_t)r->n_seeds, sizeof *r->sweep->before);
 	if (!r->steps || !r->sweep->before)
 		return ERR_INPUT;
 	if (node->kind != YAML_LIST)
@@ -452,22 +518,28 @@ static int add_arm(struct reading *r, const struct sweep_arm *arm)
 	TRY(sweep_check_name(arm->place, arm->name));
 	for (int i = 0; i < r->n_arms; i++)
 		if (!strcmp(r->arms[i].name, arm->name))
-			return error_set(ERR_INPUT, "%s: two arms are called %s", arm->place->where, arm->name);
+			return error_set(ERR_INPUT, "%s: two arms are called %s", arm->place->where,
+			                 arm->name);
 	for (int i = 0; i < r->n_steps; i++)
 		if (!strcmp(r->steps[i].name, arm->name))
-			return error_set(ERR_INPUT, "%s: an arm and a step before are called %s, and would share a folder",
+			return error_set(ERR_INPUT,
+			                 "%s: an arm and a step before are called %s, and would "
+			                 "share a folder",
 			                 arm->place->where, arm->name);
 	if (r->n_arms == SWEEP_ARMS_MAX)
-		return error_set(ERR_INPUT, "%s: more than %d arms", arm->place->where, SWEEP_ARMS_MAX);
+		return error_set(ERR_INPUT, "%s: more than %d arms", arm->place->where,
+		                 SWEEP_ARMS_MAX);
 	r->arms[r->n_arms++] = *arm;
 	return OK;
 }
 
 /* "learning_rate=1e-4": what a folder's name may not hold becomes '_'. */
-static const char *value_name(const struct reading *r, const char *key, const struct yaml_node *value)
+static const char *value_name(const struct reading *r, const char *key,
+                              const struct yaml_node *value)
 {
 	const char *dot = strrchr(key, '.'), *setting = setting_text(r, key, value);
-	char       *name = setting ? arena_format(r->a, "%s", dot ? setting + (dot + 1 - key) : setting) : NULL;
+	char *name = setting ? arena_format(r->a, "%s", dot ? setting + (dot + 1 - key) : setting)
+	                     : NULL;
 
 	for (char *c = name; c && *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("_.+-=", *c))
@@ -476,7 +548,8 @@ static const char *value_name(const struct reading *r, const char *key, const st
 }
 
 /* Every combination of the keys from `key` on: the first key varies slowest. */
-static int add_combinations(struct reading *r, const struct sweep_arm *arm, const struct yaml_node *key)
+static int add_combinations(struct reading *r, const struct sweep_arm *arm,
+                            const struct yaml_node *key)
 {
 	if (!key)
 		return add_arm(r, arm);
@@ -499,14 +572,17 @@ static int check_grid(const struct yaml_node *grid)
 	if (!grid)
 		return OK;
 	if (grid->kind != YAML_MAP)
-		return error_set(ERR_INPUT, "%s: grid is %s, but must be a map, key.path: [values]", grid->where,
-		                 yaml_kind_name(grid->kind));
+		return error_set(ERR_INPUT, "%s: grid is %s, but must be a map, key.path: [values]",
+		                 grid->where, yaml_kind_name(grid->kind));
 	for (const struct yaml_node *key = grid->first; key; key = key->next) {
 		TRY(check_key(key));
 		if (!strcmp(key->key, "run.seed") || !strcmp(key->key, "run.output_dir"))
-			return error_set(ERR_INPUT, "%s: %s is given by the sweep itself (seeds, output_dir)", key->where, key->key);
+			return error_set(ERR_INPUT,
+			                 "%s: %s is given by the sweep itself (seeds, output_dir)",
+			                 key->where, key->key);
 		if (key->kind != YAML_LIST || !key->first)
-			return error_set(ERR_INPUT, "%s: grid: %s must be a list of values", key->where, key->key);
+			return error_set(ERR_INPUT, "%s: grid: %s must be a list of values",
+			                 key->where, key->key);
 	}
 	return OK;
 }
@@ -517,7 +593,8 @@ static int read_arm(struct reading *r, const struct yaml_node *node, struct swee
 	const struct field      fields[] = {{"name", &name}, {"base", &base}, {"set", &set}};
 
 	if (node->kind != YAML_MAP)
-		return error_set(ERR_INPUT, "%s: an arm must be a map: {name, set, base}", node->where);
+		return error_set(ERR_INPUT, "%s: an arm must be a map: {name, set, base}",
+		                 node->where);
 	TRY(read_fields(node, "an arm", fields, 3));
 	if (!name)
 		return error_set(ERR_INPUT, "%s: an arm needs a name", node->where);
@@ -526,8 +603,10 @@ static int read_arm(struct reading *r, const struct yaml_node *node, struct swee
 	if (base)
 		TRY(sweep_read_text(base, "base", &arm->base));
 	if (!arm->base)
-		return error_set(ERR_INPUT, "%s: neither the sweep nor the arm %s names a base, the config to start from", node->where,
-		                 arm->name);
+		return error_set(ERR_INPUT,
+		                 "%s: neither the sweep nor the arm %s names a base, the config to "
+		                 "start from",
+		                 node->where, arm->name);
 	return add_settings(r, &arm->settings, set);
 }
 
@@ -545,7 +624,8 @@ static int read_arms(struct reading *r)
 	TRY(add_model(r, &plain.settings));
 	TRY(add_settings(r, &plain.settings, r->file.set));
 	if (arms && (arms->kind != YAML_LIST || !arms->first))
-		return error_set(ERR_INPUT, "%s: arms must be a list of {name, set, base}", arms->where);
+		return error_set(ERR_INPUT, "%s: arms must be a list of {name, set, base}",
+		                 arms->where);
 	for (const struct yaml_node *node = arms ? arms->first : NULL; node; node = node->next) {
 		struct sweep_arm arm = plain;
 		TRY(read_arm(r, node, &arm));
@@ -554,27 +634,30 @@ static int read_arms(struct reading *r)
 	if (arms)
 		return OK;
 	if (!plain.base)
-		return error_set(ERR_INPUT, "%s: a sweep needs a base, the config to start from", r->path);
+		return error_set(ERR_INPUT, "%s: a sweep needs a base, the config to start from",
+		                 r->path);
 	if (!grid || !grid->first)
 		plain.name = "base";
 	return add_combinations(r, &plain, grid ? grid->first : NULL);
 }
 
-/* The runs of an arm differ in the seed and the folder alone, so the config of the first one is checked for all. */
+/* The runs of an arm differ in the seed and the folder alone, so the config of the first one is
+ * checked for all. */
 static int make_runs(struct reading *r)
 {
 	int n = r->n_seeds * r->n_arms;
 
 	if (n > SWEEP_RUNS_MAX)
-		return error_set(ERR_INPUT, "%s: %d arms times %d seeds are more than %d runs", r->path, r->n_arms, r->n_seeds,
-		                 SWEEP_RUNS_MAX);
+		return error_set(ERR_INPUT, "%s: %d arms times %d seeds are more than %d runs",
+		                 r->path, r->n_arms, r->n_seeds, SWEEP_RUNS_MAX);
 	r->sweep->runs = arena_alloc(r->a, (size_t)n, sizeof *r->sweep->runs);
 	if (!r->sweep->runs)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++) {
 		const struct sweep_arm *arm = &r->arms[i % r->n_arms];
 		int                     seed = r->seed[i / r->n_arms];
-		TRY(make_run(r, "train", arm->base, arm->name, seed, &arm->settings, &r->sweep->runs[i]));
+		TRY(make_run(r, "train", arm->base, arm->name, seed, &arm->settings,
+		             &r->sweep->runs[i]));
 		if (i < r->n_arms)
 			TRY(check_run(arm->place, &r->sweep->runs[i]));
 		r->sweep->runs[i].max_steps = r->sweep->runs[i % r->n_arms].max_steps;
@@ -594,10 +677,13 @@ static int read_tree(struct reading *r, const struct yaml_node *root)
 	                               {"grid", &f->grid}};
 
 	if (root->kind != YAML_MAP)
-		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map", r->path, yaml_kind_name(root->kind));
+		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map", r->path,
+		                 yaml_kind_name(root->kind));
 	TRY(read_fields(root, "a sweep", fields, sizeof fields / sizeof *fields));
 	if (!f->output_dir)
-		return error_set(ERR_INPUT, "%s: a sweep needs an output_dir, the folder of its runs", r->path);
+		return error_set(ERR_INPUT,
+		                 "%s: a sweep needs an output_dir, the folder of its runs",
+		                 r->path);
 	TRY(read_folder(f->output_dir, &r->sweep->output_dir));
 	TRY(read_seeds(r));
 	TRY(read_before(r));

@@ -22,35 +22,40 @@ struct list { /* how every list of config.h begins */
 	int   n;
 };
 
-static int value_wrong(const struct value_place *p, const struct yaml_node *node, const char *wanted)
+static int value_wrong(const struct value_place *p, const struct yaml_node *node,
+                       const char *wanted)
 {
-	const char *quote = node->plain ? "" : "\"", *got = *node->text ? node->text : node->plain ? "empty" : "";
+	const char *quote = node->plain ? "" : "\"", *got = *node->text   ? node->text
+	                                                    : node->plain ? "empty"
+	                                                                  : "";
 
-	return error_set(ERR_INPUT, "%s: %s%s is %s%.60s%s, but must be %s", node->where, p->prefix, p->option->path, quote, got, quote,
-	                 wanted);
+	return error_set(ERR_INPUT, "%s: %s%s is %s%.60s%s, but must be %s", node->where, p->prefix,
+	                 p->option->path, quote, got, quote, wanted);
 }
 
 static int wrong_kind(const struct value_place *p, const struct yaml_node *node, const char *wanted)
 {
-	return error_set(ERR_INPUT, "%s: %s%s is %s, but must be %s", node->where, p->prefix, p->option->path, yaml_kind_name(node->kind),
-	                 wanted);
+	return error_set(ERR_INPUT, "%s: %s%s is %s, but must be %s", node->where, p->prefix,
+	                 p->option->path, yaml_kind_name(node->kind), wanted);
 }
 
 static int out_of_bounds(const struct value_place *p, const struct yaml_node *node)
 {
-	return error_set(ERR_INPUT, "%s: %s%s is %.60s, outside %.10g .. %.10g", node->where, p->prefix, p->option->path, node->text,
-	                 p->option->least, p->option->most);
+	return error_set(ERR_INPUT, "%s: %s%s is %.60s, outside %.10g .. %.10g", node->where,
+	                 p->prefix, p->option->path, node->text, p->option->least, p->option->most);
 }
 
 /* ---- scalars ---- */
 
-/* Decimal digits with an optional sign; no leading zeros. NULL when s does not begin with one, else what follows it. */
+/* Decimal digits with an optional sign; no leading zeros. NULL when s does not begin with one, else
+ * what follows it. */
 static const char *scan_int(const char *s, long *out)
 {
 	const char *digits = s + (*s == '-' || *s == '+');
 	char       *end;
 
-	if (digits[0] < '0' || digits[0] > '9' || (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9'))
+	if (digits[0] < '0' || digits[0] > '9' ||
+	    (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9'))
 		return NULL;
 	errno = 0;
 	*out = strtol(s, &end, 10);
@@ -77,7 +82,8 @@ static int read_int(const struct value_place *p, const struct yaml_node *node)
 	return OK;
 }
 
-/* Whether the text of a number that reads as 0 holds another digit in front of its exponent: 1e-400. */
+/* Whether the text of a number that reads as 0 holds another digit in front of its exponent:
+ * 1e-400. */
 static int underflows(const char *s)
 {
 	return strcspn(s, "123456789") < strcspn(s, "eE");
@@ -94,8 +100,9 @@ static int value_read_real(const struct value_place *p, const struct yaml_node *
 	if (!isfinite(x) || x < p->option->least || x > p->option->most)
 		return out_of_bounds(p, node);
 	if (fabs(x) < tiny && (x != 0 || underflows(node->text)))
-		return error_set(ERR_INPUT, "%s: %s%s is %.60s, too near to 0; write 0, or %g or more", node->where, p->prefix,
-		                 p->option->path, node->text, tiny);
+		return error_set(ERR_INPUT,
+		                 "%s: %s%s is %.60s, too near to 0; write 0, or %g or more",
+		                 node->where, p->prefix, p->option->path, node->text, tiny);
 	*(double *)p->field = x + 0.0; /* -0 becomes 0 */
 	return OK;
 }
@@ -116,10 +123,11 @@ static int value_read_text(const struct value_place *p, const struct yaml_node *
 	size_t n = strlen(node->text);
 
 	if ((double)n < p->option->least)
-		return error_set(ERR_INPUT, "%s: %s%s must not be empty", node->where, p->prefix, p->option->path);
+		return error_set(ERR_INPUT, "%s: %s%s must not be empty", node->where, p->prefix,
+		                 p->option->path);
 	if ((double)n > p->option->most)
-		return error_set(ERR_INPUT, "%s: %s%s is a text of %zu bytes, more than %.0f", node->where, p->prefix, p->option->path, n,
-		                 p->option->most);
+		return error_set(ERR_INPUT, "%s: %s%s is a text of %zu bytes, more than %.0f",
+		                 node->where, p->prefix, p->option->path, n, p->option->most);
 	*(const char **)p->field = arena_text(p->arena, node->text, n);
 	return *(const char **)p->field ? OK : ERR_INPUT;
 }
@@ -128,21 +136,24 @@ static int read_choice(const struct value_place *p, const struct yaml_node *node
 {
 	size_t n = strlen(node->text);
 
-	for (const char *c = p->option->choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
+	for (const char *c = p->option->choices; c;
+	     c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
 		if (n != strcspn(c, "|") || strncmp(c, node->text, n))
 			continue;
 		*(const char **)p->field = arena_text(p->arena, node->text, n);
 		return *(const char **)p->field ? OK : ERR_INPUT;
 	}
-	return error_set(ERR_INPUT, "%s: %s%s is %.60s, but must be one of %s", node->where, p->prefix, p->option->path,
-	                 *node->text ? node->text : "empty", p->option->choices);
+	return error_set(ERR_INPUT, "%s: %s%s is %.60s, but must be one of %s", node->where,
+	                 p->prefix, p->option->path, *node->text ? node->text : "empty",
+	                 p->option->choices);
 }
 
 static int read_range(const struct value_place *p, const struct yaml_node *node)
 {
 	struct int_range *r = p->field;
 	long              low, high;
-	const char       *end = scan_int(node->text, &low); /* people quote ranges, so that YAML takes them for nothing else */
+	/* people quote ranges, so that YAML takes them for nothing else */
+	const char *end = scan_int(node->text, &low);
 
 	high = low = end ? low : 0;
 	if (end && *end == '-')
@@ -158,16 +169,16 @@ static int read_range(const struct value_place *p, const struct yaml_node *node)
 /* ---- lists ---- */
 
 /* The entries: of a list its children, of anything else that alone. Allocates the items. */
-static int list_begin(const struct value_place *p, const struct yaml_node *node, size_t size, struct list *out,
-                      const struct yaml_node **first)
+static int list_begin(const struct value_place *p, const struct yaml_node *node, size_t size,
+                      struct list *out, const struct yaml_node **first)
 {
 	*out = (struct list){0};
 	*first = node->kind == YAML_LIST ? node->first : node;
 	for (const struct yaml_node *c = *first; c; c = node->kind == YAML_LIST ? c->next : NULL)
 		out->n++;
 	if (out->n > p->option->most)
-		return error_set(ERR_INPUT, "%s: %s%s has %d entries, more than %.0f", node->where, p->prefix, p->option->path, out->n,
-		                 p->option->most);
+		return error_set(ERR_INPUT, "%s: %s%s has %d entries, more than %.0f", node->where,
+		                 p->prefix, p->option->path, out->n, p->option->most);
 	out->items = arena_alloc(p->arena, (size_t)out->n, size);
 	return out->items ? OK : ERR_INPUT;
 }
@@ -184,7 +195,8 @@ static int value_read_texts(const struct value_place *p, const struct yaml_node 
 		if (c->kind != YAML_TEXT)
 			return wrong_kind(p, c, "a list of texts");
 		if (!*c->text)
-			return error_set(ERR_INPUT, "%s: %s%s: entry %d is empty", c->where, p->prefix, p->option->path, i + 1);
+			return error_set(ERR_INPUT, "%s: %s%s: entry %d is empty", c->where,
+			                 p->prefix, p->option->path, i + 1);
 		list->items[i] = arena_text(p->arena, c->text, strlen(c->text));
 		if (!list->items[i])
 			return ERR_INPUT;
@@ -200,27 +212,32 @@ static const struct option *row_option(const struct option_rows *rows, const cha
 	return NULL;
 }
 
-static int unknown_in_row(const struct option_rows *rows, const char *prefix, const struct yaml_node *node)
+static int unknown_in_row(const struct option_rows *rows, const char *prefix,
+                          const struct yaml_node *node)
 {
 	const char *near = schema_nearest(rows->options, rows->n, node->key);
 
-	return error_set(ERR_INPUT, "%s: %s%s is not an option; %s%s%s", node->where, prefix, node->key, near ? "did you mean " : "",
+	return error_set(ERR_INPUT, "%s: %s%s is not an option; %s%s%s", node->where, prefix,
+	                 node->key, near ? "did you mean " : "",
 	                 near ? near : "see docs/options.md", near ? "?" : "");
 }
 
-static int row_defaults(const struct option_rows *rows, const char *prefix, struct arena *a, void *base)
+static int row_defaults(const struct option_rows *rows, const char *prefix, struct arena *a,
+                        void *base)
 {
 	for (int i = 0; i < rows->n; i++) {
 		const struct option *o = &rows->options[i];
 		struct yaml_node     node = {.where = "default", .text = o->standard, .plain = 1};
 		struct yaml_node     none = {.kind = YAML_LIST};
 		if (strcmp(o->standard, OPTION_REQUIRED))
-			TRY(value_read(o, o->type == OPTION_TEXTS ? &none : &node, prefix, a, base));
+			TRY(value_read(o, o->type == OPTION_TEXTS ? &none : &node, prefix, a,
+			               base));
 	}
 	return OK;
 }
 
-static int value_read_row(const struct option_rows *rows, const struct yaml_node *map, const char *prefix, struct arena *a, void *base)
+static int value_read_row(const struct option_rows *rows, const struct yaml_node *map,
+                          const char *prefix, struct arena *a, void *base)
 {
 	TRY(row_defaults(rows, prefix, a, base));
 	for (const struct yaml_node *c = map->first; c; c = c->next) {
@@ -231,14 +248,17 @@ static int value_read_row(const struct option_rows *rows, const struct yaml_node
 	}
 	for (int i = 0; i < rows->n; i++) {
 		const struct option *o = &rows->options[i]; /* what is required is a text */
-		if (!strcmp(o->standard, OPTION_REQUIRED) && !*(const char **)((char *)base + o->offset))
-			return error_set(ERR_INPUT, "%s: %s%s is missing", map->where, prefix, o->path);
+		if (!strcmp(o->standard, OPTION_REQUIRED) &&
+		    !*(const char **)((char *)base + o->offset))
+			return error_set(ERR_INPUT, "%s: %s%s is missing", map->where, prefix,
+			                 o->path);
 	}
 	return OK;
 }
 
 /* "a.jsonl" for {file: a.jsonl}: what a plain text stands for where rows are brief. */
-static int read_brief(const struct option_rows *rows, const struct yaml_node *text, const char *prefix, struct arena *a, void *base)
+static int read_brief(const struct option_rows *rows, const struct yaml_node *text,
+                      const char *prefix, struct arena *a, void *base)
 {
 	TRY(row_defaults(rows, prefix, a, base));
 	return value_read(&rows->options[0], text, prefix, a, base);
@@ -261,7 +281,9 @@ static int value_read_rows(const struct value_place *p, const struct yaml_node *
 		else if (c->kind == YAML_TEXT && rows->brief)
 			TRY(read_brief(rows, c, prefix, p->arena, base));
 		else
-			return wrong_kind(p, c, rows->brief ? "a list of texts or maps" : "a list of maps, such as [{name: exact}]");
+			return wrong_kind(p, c,
+			                  rows->brief ? "a list of texts or maps"
+			                              : "a list of maps, such as [{name: exact}]");
 	}
 	return OK;
 }
@@ -282,7 +304,8 @@ static json_t *json_of_children(const struct yaml_node *node)
 	return all;
 }
 
-/* A plain scalar is what JSON would read there, if it reads anything; else, and in quotes, it is a text. */
+/* A plain scalar is what JSON would read there, if it reads anything; else, and in quotes, it is a
+ * text. */
 static json_t *json_of(const struct yaml_node *node)
 {
 	json_t *value = NULL;
@@ -291,7 +314,8 @@ static json_t *json_of(const struct yaml_node *node)
 		return json_of_children(node);
 	if (node->plain && (!*node->text || !strcmp(node->text, "~")))
 		return json_null();
-	if (node->plain && json_parse("scalar", node->text, strlen(node->text), &value) == OK && !json_is_string(value))
+	if (node->plain && json_parse("scalar", node->text, strlen(node->text), &value) == OK &&
+	    !json_is_string(value))
 		return value;
 	json_decref(value);
 	return json_string(node->text);
@@ -307,31 +331,39 @@ static int read_json(const struct value_place *p, const struct yaml_node *node)
 		return OK;
 	if (node->kind == YAML_MAP)
 		object = json_of(node);
-	else if (node->kind == YAML_TEXT && json_parse(node->where, node->text, strlen(node->text), &object) != OK)
+	else if (node->kind == YAML_TEXT &&
+	         json_parse(node->where, node->text, strlen(node->text), &object) != OK)
 		return error_context("%s%s", p->prefix, p->option->path);
 	if (!json_is_object(object)) {
 		json_decref(object);
-		return error_set(ERR_INPUT, "%s: %s%s must be a map, such as {enable_thinking: false}, or its JSON text", node->where,
-		                 p->prefix, p->option->path);
+		return error_set(ERR_INPUT,
+		                 "%s: %s%s must be a map, such as {enable_thinking: false}, or its "
+		                 "JSON text",
+		                 node->where, p->prefix, p->option->path);
 	}
 	text = json_dumps(object, JSON_COMPACT);
 	json_decref(object);
 	if (text && strlen(text) <= p->option->most)
 		*(const char **)p->field = arena_text(p->arena, text, strlen(text));
 	else if (text)
-		error_set(ERR_INPUT, "%s: %s%s is more than %.0f bytes of JSON", node->where, p->prefix, p->option->path, p->option->most);
+		error_set(ERR_INPUT, "%s: %s%s is more than %.0f bytes of JSON", node->where,
+		          p->prefix, p->option->path, p->option->most);
 	else
-		error_set(ERR_INPUT, "%s: %s%s: out of memory", node->where, p->prefix, p->option->path);
+		error_set(ERR_INPUT, "%s: %s%s: out of memory", node->where, p->prefix,
+		          p->option->path);
 	free(text);
 	return *(const char **)p->field && **(const char **)p->field ? OK : ERR_INPUT;
 }
 
-int value_read(const struct option *o, const struct yaml_node *node, const char *prefix, struct arena *a, void *base)
+int value_read(const struct option *o, const struct yaml_node *node, const char *prefix,
+               struct arena *a, void *base)
 {
 	static int (*const readers[])(const struct value_place *, const struct yaml_node *) = {
-	        [OPTION_INT] = read_int,           [OPTION_REAL] = value_read_real, [OPTION_BOOL] = read_bool,
-	        [OPTION_TEXT] = value_read_text,   [OPTION_CHOICE] = read_choice,   [OPTION_RANGE] = read_range,
-	        [OPTION_TEXTS] = value_read_texts, [OPTION_ROWS] = value_read_rows, [OPTION_JSON] = read_json,
+	        [OPTION_INT] = read_int,           [OPTION_REAL] = value_read_real,
+	        [OPTION_BOOL] = read_bool,         [OPTION_TEXT] = value_read_text,
+	        [OPTION_CHOICE] = read_choice,     [OPTION_RANGE] = read_range,
+	        [OPTION_TEXTS] = value_read_texts, [OPTION_ROWS] = value_read_rows,
+	        [OPTION_JSON] = read_json,
 	};
 	struct value_place p = {o, prefix, a, (char *)base + o->offset};
 
@@ -342,13 +374,16 @@ int value_read(const struct option *o, const struct yaml_node *node, const char 
 
 /* ---- printing ---- */
 
-/* Plain is safe for what begins with a letter, holds only harmless bytes, and is not a word that some YAML reads as something else. */
+/* Plain is safe for what begins with a letter, holds only harmless bytes, and is not a word that
+ * some YAML reads as something else. */
 static int plain_is_safe(const char *s)
 {
-	static const char  safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-";
+	static const char safe[] =
+	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-";
 	static const char *words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
 
-	if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_/", *s) || !*s || strspn(s, safe) != strlen(s))
+	if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_/", *s) || !*s ||
+	    strspn(s, safe) != strlen(s))
 		return 0;
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (!strcasecmp(s, words[i]))
@@ -410,7 +445,8 @@ static void value_print_row(const struct option_rows *rows, const void *base, st
 	text_add(out, "}", 1);
 }
 
-static void value_print_rows(const struct option_rows *rows, const struct list *list, struct text *out)
+static void value_print_rows(const struct option_rows *rows, const struct list *list,
+                             struct text *out)
 {
 	text_add(out, "[", 1);
 	for (int i = 0; i < list->n; i++) {

@@ -11,7 +11,8 @@ struct chat {
 	json_t *tokens; /* owned: {"bos_token": "<s>", ...} */
 };
 
-static const char *const token_names[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+static const char *const token_names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                          "pad_token", "cls_token", "mask_token"};
 enum { N_TOKEN_NAMES = sizeof token_names / sizeof *token_names };
 
 /* A token stands as a string or as an object with its text in "content". */
@@ -22,9 +23,12 @@ static int read_tokens(const struct tokenizer *t, struct chat *c)
 		json_t *v = json_object_get(tokenizer_config(t), token_names[i]);
 		v = json_is_object(v) ? json_object_get(v, "content") : v;
 		if (json_is_string(v) && json_object_set(c->tokens, token_names[i], v) != 0)
-			return error_set(ERR_INPUT, "out of memory: the special tokens of a chat template");
+			return error_set(ERR_INPUT,
+			                 "out of memory: the special tokens of a chat template");
 	}
-	return c->tokens ? OK : error_set(ERR_INPUT, "out of memory: the special tokens of a chat template");
+	return c->tokens ? OK
+	                 : error_set(ERR_INPUT,
+	                             "out of memory: the special tokens of a chat template");
 }
 
 int chat_open(const struct tokenizer *t, struct chat **out)
@@ -35,10 +39,9 @@ int chat_open(const struct tokenizer *t, struct chat **out)
 
 	*out = NULL;
 	if (!source)
-		return error_set(
-		        ERR_INPUT,
-		        "the model has no chat template (chat_template.jinja, or \"chat_template\" in tokenizer_config.json), which "
-		        "messages need");
+		return error_set(ERR_INPUT, "the model has no chat template (chat_template.jinja, "
+		                            "or \"chat_template\" in tokenizer_config.json), which "
+		                            "messages need");
 	c = mem_alloc(1, sizeof *c, "a chat template");
 	if (!c)
 		return ERR_INPUT;
@@ -72,7 +75,8 @@ int chat_day(const char *text, int64_t *out)
 	return OK;
 }
 
-/* date_string, for templates that ask for the day by that name; a value that is there already stays. */
+/* date_string, for templates that ask for the day by that name; a value that is there already
+ * stays. */
 static int add_day(json_t *variables, int64_t now)
 {
 	time_t    seconds = (time_t)now;
@@ -83,18 +87,22 @@ static int add_day(json_t *variables, int64_t now)
 		return OK;
 	if (!gmtime_r(&seconds, &date) || strftime(text, sizeof text, "%d %b %Y", &date) == 0)
 		return error_set(ERR_INPUT, "this day cannot be written");
-	return json_object_set_new(variables, "date_string", json_string(text)) == 0 ? OK : error_set(ERR_INPUT, "out of memory");
+	return json_object_set_new(variables, "date_string", json_string(text)) == 0
+	               ? OK
+	               : error_set(ERR_INPUT, "out of memory");
 }
 
 /* ---- going on from the last message ---- */
 
-/* Stands behind the last message while it is rendered: there the text is cut. Its blank tells whether the template trims messages. */
+/* Stands behind the last message while it is rendered: there the text is cut. Its blank tells
+ * whether the template trims messages. */
 static const char continue_mark[] = "HONE-GOES-ON-FROM-HERE ";
 
 /* Puts the mark behind the last message, in copies of the list and of the message. */
 static int add_mark(json_t *variables)
 {
-	json_t     *messages = json_copy(json_object_get(variables, "messages")), *last = NULL, *content;
+	json_t *messages = json_copy(json_object_get(variables, "messages")), *last = NULL,
+	       *content;
 	size_t      n = json_array_size(messages);
 	const char *text;
 	int         bad = 0;
@@ -107,15 +115,20 @@ static int add_mark(json_t *variables)
 		struct text marked = {0};
 		text_add(&marked, text, json_string_length(content));
 		text_print(&marked, "%s", continue_mark);
-		bad = text_status(&marked) != OK || json_object_set_new(last, "content", json_stringn(marked.data, marked.n)) != 0 ||
-		      json_array_set(messages, n - 1, last) != 0 || json_object_set(variables, "messages", messages) != 0 ||
+		bad = text_status(&marked) != OK ||
+		      json_object_set_new(last, "content", json_stringn(marked.data, marked.n)) !=
+		              0 ||
+		      json_array_set(messages, n - 1, last) != 0 ||
+		      json_object_set(variables, "messages", messages) != 0 ||
 		      json_object_set_new(variables, "add_generation_prompt", json_false()) != 0;
 		text_free(&marked);
 	}
 	json_decref(last);
 	json_decref(messages);
 	if (!text)
-		return error_set(ERR_INPUT, "continue_final_message: the last message has no text to go on from");
+		return error_set(
+		        ERR_INPUT,
+		        "continue_final_message: the last message has no text to go on from");
 	return bad ? error_set(ERR_INPUT, "out of memory: the last message of a chat") : OK;
 }
 
@@ -125,7 +138,8 @@ static char *find_mark(const struct text *t, size_t from)
 	size_t n = strlen(continue_mark) - 1;
 	char  *found = NULL;
 
-	for (char *at = t->data ? t->data + from : NULL; at && (at = memmem(at, (size_t)(t->data + t->n - at), continue_mark, n)); at++)
+	for (char *at = t->data ? t->data + from : NULL;
+	     at && (at = memmem(at, (size_t)(t->data + t->n - at), continue_mark, n)); at++)
 		found = at;
 	return found;
 }
@@ -162,9 +176,11 @@ static int cut_at_mark(struct text *t, size_t from)
 	char *mark = find_mark(t, from);
 
 	if (!mark)
-		return error_set(ERR_INPUT, "continue_final_message: the chat template leaves the end of the last message out");
+		return error_set(ERR_INPUT, "continue_final_message: the chat template leaves the "
+		                            "end of the last message out");
 	t->n = (size_t)(mark - t->data);
-	if (mark[strlen(continue_mark) - 1] != ' ') /* it trims what it is given, so what stood before the mark goes, too */
+	/* it trims what it is given, so what stood before the mark goes, too */
+	if (mark[strlen(continue_mark) - 1] != ' ')
 		t->n = from + chat_trimmed(t->data + from, t->n - from);
 	remove_marks(t, from);
 	return OK;

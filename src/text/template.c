@@ -31,7 +31,8 @@ int template_bytes(struct template_run *r, size_t n)
 	return OK;
 }
 
-static int template_evaluate(struct template_run *r, const struct template_node *n, struct value *out);
+static int template_evaluate(struct template_run *r, const struct template_node *n,
+                             struct value *out);
 static int template_execute(struct template_run *r, const struct template_node *body);
 
 /* ---- variables ---- */
@@ -63,7 +64,8 @@ static int template_look_up(struct template_run *r, const char *name, struct val
 			return OK;
 		}
 	}
-	*out = (struct value){.kind = template_call_is_function(r, name) ? V_FUNCTION : V_UNDEFINED, .as.name = name};
+	*out = (struct value){.kind = template_call_is_function(r, name) ? V_FUNCTION : V_UNDEFINED,
+	                      .as.name = name};
 	return OK;
 }
 
@@ -79,7 +81,8 @@ static double template_real_of(const struct value *v)
 	return v->kind == V_REAL ? v->as.x : (double)v->as.i;
 }
 
-static int join_texts(struct template_run *r, const struct value *a, const struct value *b, struct value *out)
+static int join_texts(struct template_run *r, const struct value *a, const struct value *b,
+                      struct value *out)
 {
 	char *s;
 
@@ -93,7 +96,8 @@ static int join_texts(struct template_run *r, const struct value *a, const struc
 	return OK;
 }
 
-static int join_lists(struct template_run *r, const struct value *a, const struct value *b, struct value *out)
+static int join_lists(struct template_run *r, const struct value *a, const struct value *b,
+                      struct value *out)
 {
 	struct value *items;
 
@@ -107,18 +111,22 @@ static int join_lists(struct template_run *r, const struct value *a, const struc
 	return OK;
 }
 
-static int repeat(struct template_run *r, const struct value *text, int64_t times, struct value *out)
+static int repeat(struct template_run *r, const struct value *text, int64_t times,
+                  struct value *out)
 {
 	struct text t = {0};
 
 	if (times > 0 && text->n)
-		TRY(template_bytes(r, (size_t)times > TEMPLATE_BYTES / text->n ? TEMPLATE_BYTES : text->n * (size_t)times));
+		TRY(template_bytes(r, (size_t)times > TEMPLATE_BYTES / text->n
+		                              ? TEMPLATE_BYTES
+		                              : text->n * (size_t)times));
 	for (int64_t i = 0; text->n && i < times; i++)
 		text_add(&t, text->as.text, text->n);
 	return template_take_text(r, &t, out);
 }
 
-static int integers(struct template_run *r, enum operator op, int64_t a, int64_t b, struct value *out)
+static int integers(struct template_run *r, enum operator op, int64_t a, int64_t b,
+                    struct value *out)
 {
 	int64_t x = 0;
 	int     over = 0;
@@ -155,11 +163,15 @@ static int reals(struct template_run *r, enum operator op, double a, double b, s
 		return template_error(r, "division by 0");
 	if (op == OP_FLOOR || op == OP_MODULO)
 		return template_error(r, "// and %% of numbers with a fraction are not supported");
-	out->as.x = op == OP_ADD ? a + b : op == OP_SUBTRACT ? a - b : op == OP_MULTIPLY ? a * b : a / b;
+	out->as.x = op == OP_ADD        ? a + b
+	            : op == OP_SUBTRACT ? a - b
+	            : op == OP_MULTIPLY ? a * b
+	                                : a / b;
 	return OK;
 }
 
-static int binary(struct template_run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
+static int binary(struct template_run *r, enum operator op, const struct value *a,
+                  const struct value *b, struct value *out)
 {
 	struct value x, y;
 
@@ -177,23 +189,29 @@ static int binary(struct template_run *r, enum operator op, const struct value *
 	if (op == OP_MULTIPLY && a->kind == V_INT && b->kind == V_TEXT)
 		return repeat(r, b, a->as.i, out);
 	if (!template_is_number(a) || !template_is_number(b)) {
-		const struct value *u = a->kind == V_UNDEFINED ? a : b->kind == V_UNDEFINED ? b : NULL;
+		const struct value *u = a->kind == V_UNDEFINED   ? a
+		                        : b->kind == V_UNDEFINED ? b
+		                                                 : NULL;
 		return u ? template_error(r, "\"%.64s\" is undefined", u->as.name)
-		         : template_error(r, "%s and %s cannot be computed with here", template_kind_name(a), template_kind_name(b));
+		         : template_error(r, "%s and %s cannot be computed with here",
+		                          template_kind_name(a), template_kind_name(b));
 	}
 	if (a->kind == V_REAL || b->kind == V_REAL || op == OP_DIVIDE)
 		return reals(r, op, template_real_of(a), template_real_of(b), out);
 	return integers(r, op, a->as.i, b->as.i, out);
 }
 
-int template_add(struct template_run *r, const struct value *a, const struct value *b, struct value *out)
+int template_add(struct template_run *r, const struct value *a, const struct value *b,
+                 struct value *out)
 {
 	return binary(r, OP_ADD, a, b, out);
 }
 
-static int template_compare(struct template_run *r, enum operator op, const struct value *a, const struct value *b, struct value *out)
+static int template_compare(struct template_run *r, enum operator op, const struct value *a,
+                            const struct value *b, struct value *out)
 {
-	int truth, negate = op == OP_UNEQUAL || op == OP_GREATER_EQUAL || op == OP_LESS_EQUAL || op == OP_NOT_IN;
+	int truth, negate = op == OP_UNEQUAL || op == OP_GREATER_EQUAL || op == OP_LESS_EQUAL ||
+	                    op == OP_NOT_IN;
 
 	switch (op) {
 	case OP_EQUAL:
@@ -217,7 +235,8 @@ static int template_compare(struct template_run *r, enum operator op, const stru
 
 /* ---- expressions ---- */
 
-static int add_argument(struct template_run *r, struct arguments *a, const char *keyword, struct value v)
+static int add_argument(struct template_run *r, struct arguments *a, const char *keyword,
+                        struct value v)
 {
 	if (a->n == ARGUMENTS_MAX)
 		return template_error(r, "more than %d arguments", ARGUMENTS_MAX);
@@ -229,7 +248,8 @@ static int add_argument(struct template_run *r, struct arguments *a, const char 
 	return OK;
 }
 
-static int evaluate_arguments(struct template_run *r, const struct template_node *list, struct arguments *a)
+static int evaluate_arguments(struct template_run *r, const struct template_node *list,
+                              struct arguments *a)
 {
 	a->n = a->n_positional = 0;
 	for (; list; list = list->next) {
@@ -259,7 +279,8 @@ static int parameter_position(const struct template_node *macro, const char *nam
 }
 
 /* What is no parameter: an error, unless the body speaks of caller, varargs or kwargs. */
-static int bind_specials(struct template_run *r, const struct template_node *macro, const struct arguments *a, int n_parameters)
+static int bind_specials(struct template_run *r, const struct template_node *macro,
+                         const struct arguments *a, int n_parameters)
 {
 	struct template_builder rest = {0};
 	struct map             *names = arena_alloc(&r->arena, 1, sizeof *names);
@@ -269,7 +290,8 @@ static int bind_specials(struct template_run *r, const struct template_node *mac
 	if (!names)
 		return ERR_INPUT;
 	if (a->n_positional > n_parameters && !(macro->specials & SPECIAL_VARARGS))
-		return template_error(r, "macro %.64s takes %d arguments", macro->name, n_parameters);
+		return template_error(r, "macro %.64s takes %d arguments", macro->name,
+		                      n_parameters);
 	for (int i = n_parameters; i < a->n_positional; i++)
 		TRY(template_add_item(r, &rest, a->values[i]));
 	for (int i = a->n_positional; i < a->n; i++) {
@@ -277,22 +299,28 @@ static int bind_specials(struct template_run *r, const struct template_node *mac
 		if (k >= a->n_positional)
 			continue;
 		if (k >= 0)
-			return template_error(r, "macro %.64s is given \"%.64s\" twice", macro->name, a->names[i]);
+			return template_error(r, "macro %.64s is given \"%.64s\" twice",
+			                      macro->name, a->names[i]);
 		if ((macro->specials & SPECIAL_CALLER) && !strcmp(a->names[i], "caller"))
 			caller = a->values[i];
 		else if (macro->specials & SPECIAL_KWARGS)
-			TRY(template_map_put(r, names, template_constant(a->names[i]), a->values[i]));
+			TRY(template_map_put(r, names, template_constant(a->names[i]),
+			                     a->values[i]));
 		else
-			return template_error(r, "macro %.64s takes no argument \"%.64s\"", macro->name, a->names[i]);
+			return template_error(r, "macro %.64s takes no argument \"%.64s\"",
+			                      macro->name, a->names[i]);
 	}
 	if ((macro->specials & SPECIAL_CALLER) && parameter_position(macro, "caller") < 0)
 		TRY(define(r, "caller", caller));
 	if (macro->specials & SPECIAL_VARARGS)
 		TRY(define(r, "varargs", template_built(&rest)));
-	return macro->specials & SPECIAL_KWARGS ? define(r, "kwargs", (struct value){.kind = V_MAP, .as.map = names}) : OK;
+	return macro->specials & SPECIAL_KWARGS
+	               ? define(r, "kwargs", (struct value){.kind = V_MAP, .as.map = names})
+	               : OK;
 }
 
-static int bind_parameters(struct template_run *r, const struct template_node *macro, const struct arguments *a)
+static int bind_parameters(struct template_run *r, const struct template_node *macro,
+                           const struct arguments *a)
 {
 	int position = 0;
 
@@ -326,7 +354,8 @@ static int capture(struct template_run *r, const struct template_node *body, str
 	return status;
 }
 
-static int call_macro(struct template_run *r, const struct macro *m, const struct arguments *a, struct value *out)
+static int call_macro(struct template_run *r, const struct macro *m, const struct arguments *a,
+                      struct value *out)
 {
 	struct scope *outer = r->scope;
 	int           line = r->line;
@@ -340,7 +369,8 @@ static int call_macro(struct template_run *r, const struct macro *m, const struc
 }
 
 /* `caller` is what a call block hands over besides the arguments, or NULL. */
-static int call(struct template_run *r, const struct template_node *n, const struct value *caller, struct value *out)
+static int call(struct template_run *r, const struct template_node *n, const struct value *caller,
+                struct value *out)
 {
 	struct arguments a;
 	struct value     f;
@@ -357,7 +387,9 @@ static int call(struct template_run *r, const struct template_node *n, const str
 	case V_FUNCTION:
 		return template_call_function(r, f.as.name, &a, out);
 	case V_UNDEFINED:
-		return template_error(r, "there is no function or method \"%.64s\", or it is not supported", f.as.name);
+		return template_error(
+		        r, "there is no function or method \"%.64s\", or it is not supported",
+		        f.as.name);
 	default:
 		return template_error(r, "%s cannot be called", template_kind_name(&f));
 	}
@@ -398,7 +430,8 @@ static int evaluate_map(struct template_run *r, const struct template_node *n, s
 }
 
 /* A part that is left out stays NULL. */
-static int slice(struct template_run *r, const struct template_node *n, const struct value *of, struct value *out)
+static int slice(struct template_run *r, const struct template_node *n, const struct value *of,
+                 struct value *out)
 {
 	const struct template_node *nodes[3] = {n->b, n->c, n->other};
 	const struct value         *parts[3] = {NULL, NULL, NULL};
@@ -412,14 +445,17 @@ static int slice(struct template_run *r, const struct template_node *n, const st
 	return template_slice(r, of, parts[0], parts[1], parts[2], out);
 }
 
-static int attribute_of(struct template_run *r, const struct value *of, const char *name, struct value *out)
+static int attribute_of(struct template_run *r, const struct value *of, const char *name,
+                        struct value *out)
 {
 	if (of->kind == V_UNDEFINED)
-		return template_error(r, "\"%.64s\" is undefined, so it has no \"%.64s\"", of->as.name, name);
+		return template_error(r, "\"%.64s\" is undefined, so it has no \"%.64s\"",
+		                      of->as.name, name);
 	return template_attribute(r, of, name, out);
 }
 
-static int item_of(struct template_run *r, const struct template_node *n, const struct value *of, struct value *out)
+static int item_of(struct template_run *r, const struct template_node *n, const struct value *of,
+                   struct value *out)
 {
 	struct value key;
 
@@ -427,7 +463,8 @@ static int item_of(struct template_run *r, const struct template_node *n, const 
 		return slice(r, n, of, out);
 	TRY(template_evaluate(r, n->b, &key));
 	if (of->kind == V_UNDEFINED)
-		return template_error(r, "\"%.64s\" is undefined, so it has no elements", of->as.name);
+		return template_error(r, "\"%.64s\" is undefined, so it has no elements",
+		                      of->as.name);
 	return template_item(r, of, &key, out);
 }
 
@@ -442,7 +479,8 @@ static int negate(struct template_run *r, const struct value *v, struct value *o
 	return integers(r, OP_SUBTRACT, 0, v->as.i, out);
 }
 
-static int filter_or_test(struct template_run *r, const struct template_node *n, const struct value *v, struct value *out)
+static int filter_or_test(struct template_run *r, const struct template_node *n,
+                          const struct value *v, struct value *out)
 {
 	struct arguments a;
 	int              truth;
@@ -456,7 +494,8 @@ static int filter_or_test(struct template_run *r, const struct template_node *n,
 }
 
 /* Those that begin with the value of their first operand. */
-static int evaluate_from(struct template_run *r, const struct template_node *n, const struct value *a, struct value *out)
+static int evaluate_from(struct template_run *r, const struct template_node *n,
+                         const struct value *a, struct value *out)
 {
 	struct value b;
 
@@ -529,7 +568,8 @@ static int evaluate_node(struct template_run *r, const struct template_node *n, 
 	}
 }
 
-static int template_evaluate(struct template_run *r, const struct template_node *n, struct value *out)
+static int template_evaluate(struct template_run *r, const struct template_node *n,
+                             struct value *out)
 {
 	int status;
 
@@ -545,7 +585,8 @@ static int template_evaluate(struct template_run *r, const struct template_node 
 /* ---- statements ---- */
 
 /* One value to one name, or the items of a list to as many. */
-static int template_assign(struct template_run *r, const struct template_node *targets, struct value v)
+static int template_assign(struct template_run *r, const struct template_node *targets,
+                           struct value v)
 {
 	const struct value *items;
 	size_t              n, i = 0;
@@ -570,12 +611,15 @@ static int template_set(struct template_run *r, const struct template_node *n)
 		return template_assign(r, n->list, v);
 	TRY(template_look_up(r, n->list->name, &space));
 	if (space.kind != V_NAMESPACE)
-		return template_error(r, "\"%.64s\" is no namespace, so \"%.64s\" cannot be set in it", n->list->name, n->name);
+		return template_error(r,
+		                      "\"%.64s\" is no namespace, so \"%.64s\" cannot be set in it",
+		                      n->list->name, n->name);
 	return template_map_put(r, space.as.map, template_constant(n->name), v);
 }
 
 /* The variable `loop` of one turn. */
-static int loop_variable(struct template_run *r, const struct value *items, size_t n, size_t i, struct value *out)
+static int loop_variable(struct template_run *r, const struct value *items, size_t n, size_t i,
+                         struct value *out)
 {
 	struct value none = {.kind = V_UNDEFINED, .as.name = "loop.previtem or loop.nextitem"};
 	const struct loop_entry {
@@ -601,7 +645,8 @@ static int loop_variable(struct template_run *r, const struct value *items, size
 	return OK;
 }
 
-static int one_turn(struct template_run *r, const struct template_node *n, const struct value *items, size_t count, size_t i)
+static int one_turn(struct template_run *r, const struct template_node *n,
+                    const struct value *items, size_t count, size_t i)
 {
 	struct scope *outer = r->scope;
 	struct value  loop;
@@ -617,7 +662,8 @@ static int one_turn(struct template_run *r, const struct template_node *n, const
 }
 
 /* The items that fulfil the loop's condition, which are counted before the first turn. */
-static int kept_items(struct template_run *r, const struct template_node *n, const struct value **items, size_t *count)
+static int kept_items(struct template_run *r, const struct template_node *n,
+                      const struct value **items, size_t *count)
 {
 	struct scope *outer = r->scope;
 	struct value *kept;
@@ -769,7 +815,8 @@ static int run_all(struct template_run *r, const struct template *t, const json_
 	return text_status(r->out);
 }
 
-int template_render(const struct template *t, const json_t *variables, int64_t now, struct text *out)
+int template_render(const struct template *t, const json_t *variables, int64_t now,
+                    struct text *out)
 {
 	struct text         rendered = {0};
 	struct template_run r = {.out = &rendered, .now = now, .line = 1};

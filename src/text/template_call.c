@@ -27,7 +27,8 @@ static int position_of(const char *names, const char *name)
 	return -1;
 }
 
-int template_check_arguments(struct template_run *r, const char *what, const struct arguments *a, const struct template_signature *s)
+int template_check_arguments(struct template_run *r, const char *what, const struct arguments *a,
+                             const struct template_signature *s)
 {
 	int given = a->n_positional;
 
@@ -36,39 +37,47 @@ int template_check_arguments(struct template_run *r, const char *what, const str
 	for (int i = a->n_positional; s->names && i < a->n; i++) {
 		int k = position_of(s->names, a->names[i]);
 		if (k < 0)
-			return template_error(r, "%.64s with the argument \"%.64s\" is not supported", what, a->names[i]);
+			return template_error(r,
+			                      "%.64s with the argument \"%.64s\" is not supported",
+			                      what, a->names[i]);
 		if (k < a->n_positional && s->most < ARGUMENTS_MAX)
-			return template_error(r, "%.64s is given \"%.64s\" twice", what, a->names[i]);
+			return template_error(r, "%.64s is given \"%.64s\" twice", what,
+			                      a->names[i]);
 		given += k < s->least;
 	}
-	return given < s->least ? template_error(r, "%.64s needs %d arguments", what, s->least) : OK;
+	return given < s->least ? template_error(r, "%.64s needs %d arguments", what, s->least)
+	                        : OK;
 }
 
-int template_integer_argument(struct template_run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
-                              int64_t *out)
+int template_integer_argument(struct template_run *r, const struct arguments *a, int position,
+                              const char *name, int64_t low, int64_t high, int64_t *out)
 {
 	const struct value *v = template_argument(a, position, name);
 
 	if (!v || v->kind == V_NONE)
 		return OK;
 	if ((v->kind != V_INT && v->kind != V_BOOL) || v->as.i < low || v->as.i > high)
-		return template_error(r, "\"%.64s\" must be a whole number from %lld to %lld", name, (long long)low, (long long)high);
+		return template_error(r, "\"%.64s\" must be a whole number from %lld to %lld", name,
+		                      (long long)low, (long long)high);
 	*out = v->as.i;
 	return OK;
 }
 
 /* *out stays NULL when the argument is missing or none. */
-int template_text_argument(struct template_run *r, const struct arguments *a, int position, const char *name, const struct value **out)
+int template_text_argument(struct template_run *r, const struct arguments *a, int position,
+                           const char *name, const struct value **out)
 {
 	const struct value *v = template_argument(a, position, name);
 
 	*out = v && v->kind != V_NONE ? v : NULL;
 	if (*out && v->kind != V_TEXT)
-		return template_error(r, "\"%.64s\" must be a text, not %s", name, template_kind_name(v));
+		return template_error(r, "\"%.64s\" must be a text, not %s", name,
+		                      template_kind_name(v));
 	return OK;
 }
 
-int template_needed_text(struct template_run *r, const struct arguments *a, int position, const char *name, const struct value **out)
+int template_needed_text(struct template_run *r, const struct arguments *a, int position,
+                         const char *name, const struct value **out)
 {
 	TRY(template_text_argument(r, a, position, name, out));
 	return *out ? OK : template_error(r, "the argument \"%.64s\" is missing", name);
@@ -89,7 +98,8 @@ static int range(struct template_run *r, const struct arguments *a, struct value
 	struct template_builder b = {0};
 
 	for (int i = 0; i < a->n_positional; i++)
-		TRY(template_integer_argument(r, a, i, "range", -TEMPLATE_STEPS, TEMPLATE_STEPS, &v[i]));
+		TRY(template_integer_argument(r, a, i, "range", -TEMPLATE_STEPS, TEMPLATE_STEPS,
+		                              &v[i]));
 	if (a->n_positional == 1) {
 		v[1] = v[0];
 		v[0] = 0;
@@ -110,9 +120,11 @@ static int make_namespace(struct template_run *r, const struct arguments *a, str
 	if (!m)
 		return ERR_INPUT;
 	if (a->n_positional && a->values[0].kind != V_MAP)
-		return template_error(r, "a mapping or arguments by name are needed, not %s", template_kind_name(&a->values[0]));
+		return template_error(r, "a mapping or arguments by name are needed, not %s",
+		                      template_kind_name(&a->values[0]));
 	for (size_t i = 0; a->n_positional && i < a->values[0].as.map->n; i++)
-		TRY(template_map_put(r, m, a->values[0].as.map->keys[i], a->values[0].as.map->values[i]));
+		TRY(template_map_put(r, m, a->values[0].as.map->keys[i],
+		                     a->values[0].as.map->values[i]));
 	for (int i = a->n_positional; i < a->n; i++)
 		TRY(template_map_put(r, m, template_constant(a->names[i]), a->values[i]));
 	*out = (struct value){.kind = V_NAMESPACE, .as.map = m};
@@ -174,7 +186,8 @@ int template_call_is_function(const struct template_run *r, const char *name)
 	return 0;
 }
 
-int template_call_function(struct template_run *r, const char *name, const struct arguments *a, struct value *out)
+int template_call_function(struct template_run *r, const char *name, const struct arguments *a,
+                           struct value *out)
 {
 	for (int i = 0; i < N_FUNCTIONS; i++) {
 		if (strcmp(functions[i].name, name) != 0)
@@ -279,7 +292,8 @@ static const struct template_call_comparison {
                    {">=", OP_GREATER_EQUAL},
                    {"in", OP_IN}};
 
-static int template_call_compare(struct template_run *r, enum operator op, const struct value *v, const struct value *with, int *out)
+static int template_call_compare(struct template_run *r, enum operator op, const struct value *v,
+                                 const struct value *with, int *out)
 {
 	switch (op) {
 	case OP_EQUAL:
@@ -303,7 +317,8 @@ static int template_call_compare(struct template_run *r, enum operator op, const
 	return OK;
 }
 
-int template_call_test(struct template_run *r, const char *name, const struct value *v, const struct arguments *a, int *out)
+int template_call_test(struct template_run *r, const char *name, const struct value *v,
+                       const struct arguments *a, int *out)
 {
 	static const struct template_signature none = {0, 0, ""}, one = {1, 1, ""};
 	const struct value                    *with = template_argument(a, 0, NULL);
@@ -316,12 +331,14 @@ int template_call_test(struct template_run *r, const char *name, const struct va
 		}
 	if (with)
 		TRY(template_check_arguments(r, name, a, &one));
-	if (!strcmp(name, "divisibleby") && with && with->kind == V_INT && with->as.i && v->kind == V_INT) {
+	if (!strcmp(name, "divisibleby") && with && with->kind == V_INT && with->as.i &&
+	    v->kind == V_INT) {
 		*out = with->as.i == -1 || v->as.i % with->as.i == 0;
 		return OK;
 	}
 	for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++)
 		if (with && !strcmp(comparisons[i].name, name))
 			return template_call_compare(r, comparisons[i].op, v, with, out);
-	return template_error(r, "the test \"%.64s\" is not supported, or not with these values", name);
+	return template_error(r, "the test \"%.64s\" is not supported, or not with these values",
+	                      name);
 }

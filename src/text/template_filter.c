@@ -7,10 +7,13 @@
 
 /* ---- filters ---- */
 
-typedef int filter(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out);
+typedef int filter(struct template_run *r, const struct value *v, const struct arguments *a,
+                   struct value *out);
 
-/* The texts between elements and behind keys: as given, else with a space where all stands on one line. */
-static int read_separators(struct template_run *r, const struct arguments *a, struct template_json *how)
+/* The texts between elements and behind keys: as given, else with a space where all stands on one
+ * line. */
+static int read_separators(struct template_run *r, const struct arguments *a,
+                           struct template_json *how)
 {
 	const struct value *pair = template_argument(a, 2, "separators");
 
@@ -18,16 +21,19 @@ static int read_separators(struct template_run *r, const struct arguments *a, st
 	how->behind_key = template_constant(": ");
 	if (!pair || pair->kind == V_NONE)
 		return OK;
-	if (pair->kind != V_LIST || pair->n != 2 || pair->as.items[0].kind != V_TEXT || pair->as.items[1].kind != V_TEXT)
+	if (pair->kind != V_LIST || pair->n != 2 || pair->as.items[0].kind != V_TEXT ||
+	    pair->as.items[1].kind != V_TEXT)
 		return template_error(r, "\"separators\" must be two texts");
 	how->between = pair->as.items[0];
 	how->behind_key = pair->as.items[1];
 	return OK;
 }
 
-static int filter_tojson(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_tojson(struct template_run *r, const struct value *v, const struct arguments *a,
+                         struct value *out)
 {
-	struct template_json how = {.ascii = template_flag(a, 0, "ensure_ascii"), .sort_keys = template_flag(a, 3, "sort_keys")};
+	struct template_json how = {.ascii = template_flag(a, 0, "ensure_ascii"),
+	                            .sort_keys = template_flag(a, 3, "sort_keys")};
 	struct text          t = {0};
 	int64_t              indent = -1;
 	int                  status;
@@ -42,7 +48,8 @@ static int filter_tojson(struct template_run *r, const struct value *v, const st
 	return status;
 }
 
-static int filter_length(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_length(struct template_run *r, const struct value *v, const struct arguments *a,
+                         struct value *out)
 {
 	size_t n;
 
@@ -54,13 +61,15 @@ static int filter_length(struct template_run *r, const struct value *v, const st
 	return OK;
 }
 
-static int filter_string(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_string(struct template_run *r, const struct value *v, const struct arguments *a,
+                         struct value *out)
 {
 	(void)a;
 	return template_to_text(r, v, out);
 }
 
-static int filter_trim(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_trim(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	const struct value *chars;
 	struct value        text;
@@ -70,35 +79,41 @@ static int filter_trim(struct template_run *r, const struct value *v, const stru
 	return template_strip(r, &text, chars, 1, 1, out);
 }
 
-static int with_case(struct template_run *r, const struct value *v, enum letter_case how, struct value *out)
+static int with_case(struct template_run *r, const struct value *v, enum letter_case how,
+                     struct value *out)
 {
 	struct value text;
 
 	TRY(template_to_text(r, v, &text));
 	return template_change_case(r, &text, how, out);
 }
-static int filter_upper(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_upper(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	(void)a;
 	return with_case(r, v, UPPER, out);
 }
-static int filter_lower(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_lower(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	(void)a;
 	return with_case(r, v, LOWER, out);
 }
-static int filter_capitalize(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_capitalize(struct template_run *r, const struct value *v,
+                             const struct arguments *a, struct value *out)
 {
 	(void)a;
 	return with_case(r, v, CAPITALIZED, out);
 }
-static int filter_title(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_title(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	(void)a;
 	return with_case(r, v, TITLE_WORDS, out);
 }
 
-static int filter_replace(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_replace(struct template_run *r, const struct value *v, const struct arguments *a,
+                          struct value *out)
 {
 	struct value text;
 
@@ -106,18 +121,22 @@ static int filter_replace(struct template_run *r, const struct value *v, const s
 	return template_replace(r, &text, a, out);
 }
 
-static int filter_default(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_default(struct template_run *r, const struct value *v, const struct arguments *a,
+                          struct value *out)
 {
-	const struct value *instead = template_argument(a, 0, "default_value"), *also_false = template_argument(a, 1, "boolean");
+	const struct value *instead = template_argument(a, 0, "default_value"),
+	                   *also_false = template_argument(a, 1, "boolean");
 
 	(void)r;
 	*out = *v;
-	if (v->kind == V_UNDEFINED || (also_false && template_truth(also_false) && !template_truth(v)))
+	if (v->kind == V_UNDEFINED ||
+	    (also_false && template_truth(also_false) && !template_truth(v)))
 		*out = instead ? *instead : template_constant("");
 	return OK;
 }
 
-static int filter_items(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_items(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	struct template_builder none = {0};
 
@@ -130,7 +149,8 @@ static int filter_items(struct template_run *r, const struct value *v, const str
 	return OK;
 }
 
-static int filter_list(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_list(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	*out = (struct value){.kind = V_LIST};
 	(void)a;
@@ -144,21 +164,25 @@ static int end_of(struct template_run *r, const struct value *v, int last, struc
 	size_t              n;
 
 	TRY(template_items(r, v, &items, &n));
-	*out = n ? items[last ? n - 1 : 0] : (struct value){.kind = V_UNDEFINED, .as.name = "an element of an empty list"};
+	*out = n ? items[last ? n - 1 : 0]
+	         : (struct value){.kind = V_UNDEFINED, .as.name = "an element of an empty list"};
 	return OK;
 }
-static int filter_first(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_first(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	(void)a;
 	return end_of(r, v, 0, out);
 }
-static int filter_last(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_last(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	(void)a;
 	return end_of(r, v, 1, out);
 }
 
-static int filter_reverse(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_reverse(struct template_run *r, const struct value *v, const struct arguments *a,
+                          struct value *out)
 {
 	struct value back = template_int(-1);
 
@@ -203,7 +227,8 @@ static struct value real(double x)
 	return (struct value){.kind = V_REAL, .as.x = x};
 }
 
-static int filter_int(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_int(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	const struct value *otherwise = template_argument(a, 0, "default");
 	double              x;
@@ -219,7 +244,8 @@ static int filter_int(struct template_run *r, const struct value *v, const struc
 	return OK;
 }
 
-static int filter_float(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_float(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	const struct value *otherwise = template_argument(a, 0, "default");
 	double              x;
@@ -238,7 +264,8 @@ static int need_number(struct template_run *r, const char *what, const struct va
 	return is_real_number(v) ? OK : template_error(r, "%s of %s", what, template_kind_name(v));
 }
 
-static int filter_abs(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_abs(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	(void)a;
 	TRY(need_number(r, "abs", v));
@@ -252,7 +279,8 @@ static int filter_abs(struct template_run *r, const struct value *v, const struc
 }
 
 /* "common" rounds the decimal form, halves to even, and leaves whole numbers as they are. */
-static int filter_round(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_round(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	const struct value *method;
 	char                digits[400];
@@ -279,7 +307,8 @@ static int filter_round(struct template_run *r, const struct value *v, const str
 	return OK;
 }
 
-static int filter_safe(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_safe(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	(void)a;
 	(void)r;
@@ -288,13 +317,15 @@ static int filter_safe(struct template_run *r, const struct value *v, const stru
 }
 
 /* Every line but the first, and no empty one, gets `width` spaces in front. */
-static int filter_indent(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_indent(struct template_run *r, const struct value *v, const struct arguments *a,
+                         struct value *out)
 {
-	const struct value *first = template_argument(a, 1, "first"), *blank = template_argument(a, 2, "blank");
-	int                 in_first = first && template_truth(first), in_blank = blank && template_truth(blank);
-	int64_t             width = 4;
-	struct value        text;
-	struct text         t = {0};
+	const struct value *first = template_argument(a, 1, "first"),
+	                   *blank = template_argument(a, 2, "blank");
+	int in_first = first && template_truth(first), in_blank = blank && template_truth(blank);
+	int64_t      width = 4;
+	struct value text;
+	struct text  t = {0};
 
 	TRY(template_integer_argument(r, a, 0, "width", 0, 64, &width));
 	TRY(template_to_text(r, v, &text));
@@ -317,12 +348,15 @@ static int filter_indent(struct template_run *r, const struct value *v, const st
 /* "role" or "3", where the digits are a place in a list */
 static struct value part_of_path(const char *part)
 {
-	return *part && strspn(part, "0123456789") == strlen(part) && strlen(part) < 10 ? template_int(atoi(part))
-	                                                                                : template_constant(part);
+	return *part && strspn(part, "0123456789") == strlen(part) && strlen(part) < 10
+	               ? template_int(atoi(part))
+	               : template_constant(part);
 }
 
-/* "function.name": the attributes one after another. What is undefined becomes `otherwise`, when that is not NULL. */
-static int template_filter_follow(struct template_run *r, const struct value *v, const struct value *path, const struct value *otherwise,
+/* "function.name": the attributes one after another. What is undefined becomes `otherwise`, when
+ * that is not NULL. */
+static int template_filter_follow(struct template_run *r, const struct value *v,
+                                  const struct value *path, const struct value *otherwise,
                                   struct value *out)
 {
 	char *name, *dot;
@@ -330,7 +364,8 @@ static int template_filter_follow(struct template_run *r, const struct value *v,
 	if (path->kind == V_INT)
 		return template_item(r, v, path, out);
 	if (path->kind != V_TEXT || memchr(path->as.text, 0, path->n))
-		return template_error(r, "an attribute needs a name, not %s", template_kind_name(path));
+		return template_error(r, "an attribute needs a name, not %s",
+		                      template_kind_name(path));
 	TRY(template_bytes(r, path->n + 1));
 	name = arena_text(&r->arena, path->as.text, path->n);
 	if (!name)
@@ -342,7 +377,8 @@ static int template_filter_follow(struct template_run *r, const struct value *v,
 		if (dot)
 			*dot = 0;
 		if (of.kind == V_UNDEFINED)
-			return template_error(r, "\"%.64s\" is undefined, so it has no \"%.64s\"", of.as.name, name);
+			return template_error(r, "\"%.64s\" is undefined, so it has no \"%.64s\"",
+			                      of.as.name, name);
 		key = part_of_path(name);
 		TRY(template_item(r, &of, &key, out));
 		if (out->kind == V_UNDEFINED && otherwise)
@@ -352,9 +388,10 @@ static int template_filter_follow(struct template_run *r, const struct value *v,
 	return OK;
 }
 
-/* What an item is sorted, counted or added by: one of its attributes when one is named, without its case unless that counts. */
-static int template_filter_key_of(struct template_run *r, const struct value *item, const struct value *attribute, int case_counts,
-                                  struct value *out)
+/* What an item is sorted, counted or added by: one of its attributes when one is named, without its
+ * case unless that counts. */
+static int template_filter_key_of(struct template_run *r, const struct value *item,
+                                  const struct value *attribute, int case_counts, struct value *out)
 {
 	struct value x = *item;
 
@@ -365,7 +402,8 @@ static int template_filter_key_of(struct template_run *r, const struct value *it
 }
 
 /* sort takes several attributes, "a,b", and compares lists of them. */
-static int template_filter_keys_of(struct template_run *r, const struct value *item, const struct value *attributes, int case_counts,
+static int template_filter_keys_of(struct template_run *r, const struct value *item,
+                                   const struct value *attributes, int case_counts,
                                    struct value *out)
 {
 	struct template_builder b = {0};
@@ -381,7 +419,8 @@ static int template_filter_keys_of(struct template_run *r, const struct value *i
 	s = attributes->as.text;
 	for (const char *end = s + attributes->n; s; s = comma ? comma + 1 : NULL) {
 		comma = memchr(s, ',', (size_t)(end - s));
-		part = (struct value){.kind = V_TEXT, .n = (size_t)((comma ? comma : end) - s), .as.text = s};
+		part = (struct value){
+		        .kind = V_TEXT, .n = (size_t)((comma ? comma : end) - s), .as.text = s};
 		TRY(template_filter_key_of(r, item, &part, case_counts, &x));
 		TRY(template_add_item(r, &b, x));
 	}
@@ -389,7 +428,8 @@ static int template_filter_keys_of(struct template_run *r, const struct value *i
 	return OK;
 }
 
-static int in_order(struct template_run *r, const struct value *items, const struct value *keys, size_t n, int reverse, struct value *out)
+static int in_order(struct template_run *r, const struct value *items, const struct value *keys,
+                    size_t n, int reverse, struct value *out)
 {
 	struct template_builder b = {0};
 	size_t                 *order;
@@ -405,7 +445,8 @@ static int in_order(struct template_run *r, const struct value *items, const str
 	return OK;
 }
 
-static int filter_sort(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_sort(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	const struct value     *items;
 	struct template_builder keys = {0};
@@ -414,14 +455,15 @@ static int filter_sort(struct template_run *r, const struct value *v, const stru
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value key;
-		TRY(template_filter_keys_of(r, &items[i], template_argument(a, 2, "attribute"), template_flag(a, 1, "case_sensitive"),
-		                            &key));
+		TRY(template_filter_keys_of(r, &items[i], template_argument(a, 2, "attribute"),
+		                            template_flag(a, 1, "case_sensitive"), &key));
 		TRY(template_add_item(r, &keys, key));
 	}
 	return in_order(r, items, keys.items, n, template_flag(a, 0, "reverse"), out);
 }
 
-static int filter_dictsort(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_dictsort(struct template_run *r, const struct value *v, const struct arguments *a,
+                           struct value *out)
 {
 	const struct value     *by, *side;
 	struct template_builder keys = {0};
@@ -429,7 +471,8 @@ static int filter_dictsort(struct template_run *r, const struct value *v, const 
 
 	TRY(template_text_argument(r, a, 1, "by", &by));
 	if (v->kind != V_MAP)
-		return template_error(r, "only a mapping can be sorted by dictsort, not %s", template_kind_name(v));
+		return template_error(r, "only a mapping can be sorted by dictsort, not %s",
+		                      template_kind_name(v));
 	side = v->as.map->keys;
 	if (by && by->n == 5 && !memcmp(by->as.text, "value", 5))
 		side = v->as.map->values;
@@ -438,14 +481,17 @@ static int filter_dictsort(struct template_run *r, const struct value *v, const 
 	TRY(template_pairs(r, v->as.map, &pairs));
 	for (size_t i = 0; i < pairs.n; i++) {
 		struct value key;
-		TRY(template_filter_key_of(r, &side[i], NULL, template_flag(a, 0, "case_sensitive"), &key));
+		TRY(template_filter_key_of(r, &side[i], NULL, template_flag(a, 0, "case_sensitive"),
+		                           &key));
 		TRY(template_add_item(r, &keys, key));
 	}
-	return in_order(r, pairs.as.items, keys.items, pairs.n, template_flag(a, 2, "reverse"), out);
+	return in_order(r, pairs.as.items, keys.items, pairs.n, template_flag(a, 2, "reverse"),
+	                out);
 }
 
 /* The first of those whose key is the same. */
-static int filter_unique(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_unique(struct template_run *r, const struct value *v, const struct arguments *a,
+                         struct value *out)
 {
 	const struct value     *items;
 	struct template_builder b = {0};
@@ -455,8 +501,8 @@ static int filter_unique(struct template_run *r, const struct value *v, const st
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value key;
-		TRY(template_filter_key_of(r, &items[i], template_argument(a, 1, "attribute"), template_flag(a, 0, "case_sensitive"),
-		                           &key));
+		TRY(template_filter_key_of(r, &items[i], template_argument(a, 1, "attribute"),
+		                           template_flag(a, 0, "case_sensitive"), &key));
 		TRY(template_steps(r, 1 + seen.n / 8));
 		if (template_map_find(r, &seen, &key))
 			continue;
@@ -468,7 +514,8 @@ static int filter_unique(struct template_run *r, const struct value *v, const st
 }
 
 /* The first of the least, or of the greatest. */
-static int extreme(struct template_run *r, const struct value *v, const struct arguments *a, int greatest, struct value *out)
+static int extreme(struct template_run *r, const struct value *v, const struct arguments *a,
+                   int greatest, struct value *out)
 {
 	const struct value *items;
 	struct value        best = {0}, key;
@@ -478,10 +525,11 @@ static int extreme(struct template_run *r, const struct value *v, const struct a
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		int better = 1;
-		TRY(template_filter_key_of(r, &items[i], template_argument(a, 1, "attribute"), template_flag(a, 0, "case_sensitive"),
-		                           &key));
+		TRY(template_filter_key_of(r, &items[i], template_argument(a, 1, "attribute"),
+		                           template_flag(a, 0, "case_sensitive"), &key));
 		if (i)
-			TRY(greatest ? template_less(r, &best, &key, &better) : template_less(r, &key, &best, &better));
+			TRY(greatest ? template_less(r, &best, &key, &better)
+			             : template_less(r, &key, &best, &better));
 		if (!better)
 			continue;
 		best = key;
@@ -489,16 +537,19 @@ static int extreme(struct template_run *r, const struct value *v, const struct a
 	}
 	return OK;
 }
-static int filter_min(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_min(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	return extreme(r, v, a, 0, out);
 }
-static int filter_max(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_max(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	return extreme(r, v, a, 1, out);
 }
 
-static int filter_sum(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_sum(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	const struct value *items, *start = template_argument(a, 1, "start");
 	size_t              n;
@@ -507,13 +558,15 @@ static int filter_sum(struct template_run *r, const struct value *v, const struc
 	TRY(template_items(r, v, &items, &n));
 	for (size_t i = 0; i < n; i++) {
 		struct value x, sum = *out;
-		TRY(template_filter_key_of(r, &items[i], template_argument(a, 0, "attribute"), 1, &x));
+		TRY(template_filter_key_of(r, &items[i], template_argument(a, 0, "attribute"), 1,
+		                           &x));
 		TRY(template_add(r, &sum, &x, out));
 	}
 	return OK;
 }
 
-static int filter_join(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_join(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	const struct value     *between, *attribute = template_argument(a, 1, "attribute"), *items;
 	struct template_builder b = {0};
@@ -557,9 +610,11 @@ static int template_filter_name_of(struct template_run *r, const struct value *v
 	return OK;
 }
 
-static int filter_map(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_map(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
-	const struct value     *attribute = template_argument(a, -1, "attribute"), *otherwise = template_argument(a, -1, "default"), *items;
+	const struct value *attribute = template_argument(a, -1, "attribute"),
+	                   *otherwise = template_argument(a, -1, "default"), *items;
 	struct arguments        rest = behind(a, 1);
 	struct template_builder b = {0};
 	const char             *name = NULL;
@@ -581,7 +636,8 @@ static int filter_map(struct template_run *r, const struct value *v, const struc
 }
 
 /* The items, or those whose attribute, pass a test (without one: are true), or do not. */
-static int template_filter_choose(struct template_run *r, const struct value *v, const struct arguments *a, int by_attribute, int wanted,
+static int template_filter_choose(struct template_run *r, const struct value *v,
+                                  const struct arguments *a, int by_attribute, int wanted,
                                   struct value *out)
 {
 	struct arguments        rest = behind(a, by_attribute + 1);
@@ -607,19 +663,23 @@ static int template_filter_choose(struct template_run *r, const struct value *v,
 	*out = template_built(&b);
 	return OK;
 }
-static int filter_select(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_select(struct template_run *r, const struct value *v, const struct arguments *a,
+                         struct value *out)
 {
 	return template_filter_choose(r, v, a, 0, 1, out);
 }
-static int filter_reject(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_reject(struct template_run *r, const struct value *v, const struct arguments *a,
+                         struct value *out)
 {
 	return template_filter_choose(r, v, a, 0, 0, out);
 }
-static int filter_selectattr(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_selectattr(struct template_run *r, const struct value *v,
+                             const struct arguments *a, struct value *out)
 {
 	return template_filter_choose(r, v, a, 1, 1, out);
 }
-static int filter_rejectattr(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int filter_rejectattr(struct template_run *r, const struct value *v,
+                             const struct arguments *a, struct value *out)
 {
 	return template_filter_choose(r, v, a, 1, 0, out);
 }
@@ -667,7 +727,8 @@ static const struct filter_row {
         {"rejectattr", filter_rejectattr, {1, 3, "*"}},
 };
 
-int template_call_filter(struct template_run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out)
+int template_call_filter(struct template_run *r, const char *name, const struct value *v,
+                         const struct arguments *a, struct value *out)
 {
 	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
 		int status;

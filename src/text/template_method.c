@@ -34,7 +34,8 @@ static int template_method_is_among(const char *c, size_t bytes, const struct va
 }
 
 /* chars NULL: white space. */
-int template_strip(struct template_run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out)
+int template_strip(struct template_run *r, const struct value *v, const struct value *chars,
+                   int left, int right, struct value *out)
 {
 	const char *s = v->as.text;
 	size_t      n = v->n, k;
@@ -49,16 +50,18 @@ int template_strip(struct template_run *r, const struct value *v, const struct v
 	}
 	while (right && n) {
 		k = last_character(s, n);
-		if (!(chars ? template_method_is_among(s + n - k, k, chars) : template_space(s + n - k, k) > 0))
+		if (!(chars ? template_method_is_among(s + n - k, k, chars)
+		            : template_space(s + n - k, k) > 0))
 			break;
 		n -= k;
 	}
 	return template_copy_text(r, s, n, out);
 }
 
-/* Simple mappings, one code point to one. A capital begins the text, a word behind one of "-({[<" and white space (the filter), or letters behind
- * something else (the method). */
-int template_change_case(struct template_run *r, const struct value *v, enum letter_case how, struct value *out)
+/* Simple mappings, one code point to one. A capital begins the text, a word behind one of "-({[<"
+ * and white space (the filter), or letters behind something else (the method). */
+int template_change_case(struct template_run *r, const struct value *v, enum letter_case how,
+                         struct value *out)
 {
 	struct text t = {0};
 	int         begins = 1;
@@ -68,13 +71,15 @@ int template_change_case(struct template_run *r, const struct value *v, enum let
 		const char      *s = v->as.text + at;
 		utf8proc_uint8_t bytes[4];
 		utf8proc_int32_t c, mapped;
-		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)(v->n - at), &c);
+		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s,
+		                                      (utf8proc_ssize_t)(v->n - at), &c);
 		if (n <= 0) {
 			text_add(&t, s, 1);
 			at++;
 			continue;
 		}
-		mapped = how == UPPER || (how != LOWER && begins) ? utf8proc_toupper(c) : utf8proc_tolower(c);
+		mapped = how == UPPER || (how != LOWER && begins) ? utf8proc_toupper(c)
+		                                                  : utf8proc_tolower(c);
 		text_add(&t, (const char *)bytes, (size_t)utf8proc_encode_char(mapped, bytes));
 		if (how == TITLE_WORDS)
 			begins = template_space(s, (size_t)n) || (n == 1 && memchr("-({[<", *s, 5));
@@ -88,7 +93,8 @@ int template_change_case(struct template_run *r, const struct value *v, enum let
 }
 
 /* Python's replacing of the empty text: before each character and at the end, `most` times. */
-static int put_between(struct template_run *r, const struct value *v, const struct value *to, int64_t most, struct value *out)
+static int put_between(struct template_run *r, const struct value *v, const struct value *to,
+                       int64_t most, struct value *out)
 {
 	struct text t = {0};
 	size_t      n;
@@ -107,7 +113,8 @@ static int put_between(struct template_run *r, const struct value *v, const stru
 	return template_take_text(r, &t, out);
 }
 
-int template_replace(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+int template_replace(struct template_run *r, const struct value *v, const struct arguments *a,
+                     struct value *out)
 {
 	const struct value *from, *to;
 	const char         *s = v->as.text, *end = s + v->n, *at;
@@ -120,9 +127,12 @@ int template_replace(struct template_run *r, const struct value *v, const struct
 	TRY(template_steps(r, v->n / 16));
 	if (from->n == 0)
 		return put_between(r, v, to, most, out);
-	for (; most && (at = memmem(s, (size_t)(end - s), from->as.text, from->n)); most -= most > 0) {
-		int status = t.n + to->n > TEMPLATE_BYTES ? template_error(r, "more than %d bytes of text", TEMPLATE_BYTES)
-		                                          : template_steps(r, 1);
+	for (; most && (at = memmem(s, (size_t)(end - s), from->as.text, from->n));
+	     most -= most > 0) {
+		int status =
+		        t.n + to->n > TEMPLATE_BYTES
+		                ? template_error(r, "more than %d bytes of text", TEMPLATE_BYTES)
+		                : template_steps(r, 1);
 		if (status != OK) {
 			text_free(&t);
 			return status;
@@ -167,7 +177,8 @@ static int add_part(struct template_run *r, struct template_builder *b, const ch
 	return template_add_item(r, b, part);
 }
 
-static int split_at_spaces(struct template_run *r, const struct value *v, int64_t most, struct template_builder *b)
+static int split_at_spaces(struct template_run *r, const struct value *v, int64_t most,
+                           struct template_builder *b)
 {
 	const char *s = v->as.text, *end = s + v->n;
 	size_t      k;
@@ -187,11 +198,13 @@ static int split_at_spaces(struct template_run *r, const struct value *v, int64_
 	}
 }
 
-static int split_at(struct template_run *r, const struct value *v, const struct value *by, int64_t most, struct template_builder *b)
+static int split_at(struct template_run *r, const struct value *v, const struct value *by,
+                    int64_t most, struct template_builder *b)
 {
 	const char *s = v->as.text, *end = s + v->n, *at;
 
-	for (; most && (at = memmem(s, (size_t)(end - s), by->as.text, by->n)); s = at + by->n, most -= most > 0)
+	for (; most && (at = memmem(s, (size_t)(end - s), by->as.text, by->n));
+	     s = at + by->n, most -= most > 0)
 		TRY(add_part(r, b, s, (size_t)(at - s)));
 	return add_part(r, b, s, (size_t)(end - s));
 }
@@ -205,14 +218,16 @@ static size_t without_end(const char *s, size_t n)
 }
 
 /* The parts from the right, the last one first. */
-static int rsplit_back(struct template_run *r, const struct value *v, const struct value *by, int64_t most, struct template_builder *b)
+static int rsplit_back(struct template_run *r, const struct value *v, const struct value *by,
+                       int64_t most, struct template_builder *b)
 {
 	const char *s = v->as.text;
 	size_t      n = by ? v->n : without_end(s, v->n), from = n;
 
 	while (most && from > 0) {
 		size_t cut = by ? by->n : last_character(s, from);
-		int    here = by ? from >= cut && !memcmp(s + from - cut, by->as.text, cut) : template_space(s + from - cut, cut) > 0;
+		int    here = by ? from >= cut && !memcmp(s + from - cut, by->as.text, cut)
+		                 : template_space(s + from - cut, cut) > 0;
 		if (!here) {
 			from -= by ? 1 : cut;
 			continue;
@@ -225,7 +240,8 @@ static int rsplit_back(struct template_run *r, const struct value *v, const stru
 	return by || n ? add_part(r, b, s, n) : OK;
 }
 
-static int template_method_read_split(struct template_run *r, const struct value *v, const struct arguments *a, const struct value **by,
+static int template_method_read_split(struct template_run *r, const struct value *v,
+                                      const struct arguments *a, const struct value **by,
                                       int64_t *most)
 {
 	*most = -1;
@@ -236,7 +252,8 @@ static int template_method_read_split(struct template_run *r, const struct value
 	return template_steps(r, v->n / 16);
 }
 
-static int text_split(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_split(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	const struct value     *by;
 	struct template_builder b = {0};
@@ -248,7 +265,8 @@ static int text_split(struct template_run *r, const struct value *v, const struc
 	return OK;
 }
 
-static int text_rsplit(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rsplit(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	const struct value     *by;
 	struct template_builder b = {0};
@@ -266,7 +284,8 @@ static int text_rsplit(struct template_run *r, const struct value *v, const stru
 	return OK;
 }
 
-int template_join(struct template_run *r, const struct value *list, const struct value *between, struct value *out)
+int template_join(struct template_run *r, const struct value *list, const struct value *between,
+                  struct value *out)
 {
 	const struct value *items;
 	struct text         t = {0};
@@ -286,7 +305,8 @@ int template_join(struct template_run *r, const struct value *list, const struct
 
 static int ends_at(const struct value *v, const struct value *part, int at_start)
 {
-	return part->n <= v->n && !memcmp(v->as.text + (at_start ? 0 : v->n - part->n), part->as.text, part->n);
+	return part->n <= v->n &&
+	       !memcmp(v->as.text + (at_start ? 0 : v->n - part->n), part->as.text, part->n);
 }
 
 int template_pairs(struct template_run *r, const struct map *m, struct value *out)
@@ -303,7 +323,8 @@ int template_pairs(struct template_run *r, const struct map *m, struct value *ou
 	return OK;
 }
 
-/* Bytes of the end of a line at s: Python's splitlines knows \n \r \r\n \v \f \x1c-\x1e U+0085 U+2028 U+2029. */
+/* Bytes of the end of a line at s: Python's splitlines knows \n \r \r\n \v \f \x1c-\x1e U+0085
+ * U+2028 U+2029. */
 static size_t line_end(const char *s, size_t n)
 {
 	if (*s == '\r')
@@ -338,50 +359,60 @@ int template_splitlines(struct template_run *r, const struct value *v, int keep,
 
 /* ---- methods ---- */
 
-typedef int method(struct template_run *r, const struct value *self, const struct arguments *a, struct value *out);
+typedef int method(struct template_run *r, const struct value *self, const struct arguments *a,
+                   struct value *out);
 
-static int text_upper(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_upper(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	(void)a;
 	return template_change_case(r, v, UPPER, out);
 }
-static int text_lower(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_lower(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	(void)a;
 	return template_change_case(r, v, LOWER, out);
 }
-static int text_capitalize(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_capitalize(struct template_run *r, const struct value *v, const struct arguments *a,
+                           struct value *out)
 {
 	(void)a;
 	return template_change_case(r, v, CAPITALIZED, out);
 }
-static int text_title(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_title(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	(void)a;
 	return template_change_case(r, v, TITLE_LETTERS, out);
 }
 
-static int strip_side(struct template_run *r, const struct value *v, const struct arguments *a, int left, int right, struct value *out)
+static int strip_side(struct template_run *r, const struct value *v, const struct arguments *a,
+                      int left, int right, struct value *out)
 {
 	const struct value *chars;
 
 	TRY(template_text_argument(r, a, 0, NULL, &chars));
 	return template_strip(r, v, chars, left, right, out);
 }
-static int text_strip(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_strip(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	return strip_side(r, v, a, 1, 1, out);
 }
-static int text_lstrip(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_lstrip(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	return strip_side(r, v, a, 1, 0, out);
 }
-static int text_rstrip(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rstrip(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	return strip_side(r, v, a, 0, 1, out);
 }
 
-static int text_join(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_join(struct template_run *r, const struct value *v, const struct arguments *a,
+                     struct value *out)
 {
 	const struct value *items;
 	size_t              n;
@@ -389,12 +420,14 @@ static int text_join(struct template_run *r, const struct value *v, const struct
 	TRY(template_items(r, &a->values[0], &items, &n));
 	for (size_t i = 0; i < n; i++)
 		if (items[i].kind != V_TEXT)
-			return template_error(r, "join puts texts together, not %s", template_kind_name(&items[i]));
+			return template_error(r, "join puts texts together, not %s",
+			                      template_kind_name(&items[i]));
 	return template_join(r, &a->values[0], v, out);
 }
 
 /* One text, or any of a list of them. */
-static int starts_or_ends(struct template_run *r, const struct value *v, const struct arguments *a, int at_start, struct value *out)
+static int starts_or_ends(struct template_run *r, const struct value *v, const struct arguments *a,
+                          int at_start, struct value *out)
 {
 	const struct value *part = &a->values[0], *parts = part;
 	size_t              n = 1;
@@ -413,16 +446,19 @@ static int starts_or_ends(struct template_run *r, const struct value *v, const s
 	*out = template_bool(truth);
 	return OK;
 }
-static int text_startswith(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_startswith(struct template_run *r, const struct value *v, const struct arguments *a,
+                           struct value *out)
 {
 	return starts_or_ends(r, v, a, 1, out);
 }
-static int text_endswith(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_endswith(struct template_run *r, const struct value *v, const struct arguments *a,
+                         struct value *out)
 {
 	return starts_or_ends(r, v, a, 0, out);
 }
 
-static int remove_end(struct template_run *r, const struct value *v, const struct arguments *a, int at_start, struct value *out)
+static int remove_end(struct template_run *r, const struct value *v, const struct arguments *a,
+                      int at_start, struct value *out)
 {
 	const struct value *part;
 
@@ -431,17 +467,20 @@ static int remove_end(struct template_run *r, const struct value *v, const struc
 		return template_copy_text(r, v->as.text, v->n, out);
 	return template_copy_text(r, v->as.text + (at_start ? part->n : 0), v->n - part->n, out);
 }
-static int text_removeprefix(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_removeprefix(struct template_run *r, const struct value *v,
+                             const struct arguments *a, struct value *out)
 {
 	return remove_end(r, v, a, 1, out);
 }
-static int text_removesuffix(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_removesuffix(struct template_run *r, const struct value *v,
+                             const struct arguments *a, struct value *out)
 {
 	return remove_end(r, v, a, 0, out);
 }
 
 /* The first or last place of a part, or NULL. An empty part is at the very start or end. */
-static const char *template_method_place_of(const struct value *v, const struct value *part, int last)
+static const char *template_method_place_of(const struct value *v, const struct value *part,
+                                            int last)
 {
 	const char *s = v->as.text;
 
@@ -453,15 +492,16 @@ static const char *template_method_place_of(const struct value *v, const struct 
 	return NULL;
 }
 
-static int needed_part(struct template_run *r, const struct value *v, const struct arguments *a, const struct value **part)
+static int needed_part(struct template_run *r, const struct value *v, const struct arguments *a,
+                       const struct value **part)
 {
 	TRY(template_needed_text(r, a, 0, "sub", part));
 	return template_steps(r, 1 + v->n / 16 * (1 + (*part)->n / 64));
 }
 
 /* In characters; -1, or an error where there must be one. */
-static int template_method_find(struct template_run *r, const struct value *v, const struct arguments *a, int last, int must,
-                                struct value *out)
+static int template_method_find(struct template_run *r, const struct value *v,
+                                const struct arguments *a, int last, int must, struct value *out)
 {
 	const struct value *part;
 	const char         *at;
@@ -477,24 +517,29 @@ static int template_method_find(struct template_run *r, const struct value *v, c
 	*out = template_int(at ? (int64_t)length : -1);
 	return OK;
 }
-static int text_find(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_find(struct template_run *r, const struct value *v, const struct arguments *a,
+                     struct value *out)
 {
 	return template_method_find(r, v, a, 0, 0, out);
 }
-static int text_rfind(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rfind(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	return template_method_find(r, v, a, 1, 0, out);
 }
-static int text_index(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_index(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	return template_method_find(r, v, a, 0, 1, out);
 }
-static int text_rindex(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rindex(struct template_run *r, const struct value *v, const struct arguments *a,
+                       struct value *out)
 {
 	return template_method_find(r, v, a, 1, 1, out);
 }
 
-static int text_count(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_count(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	const struct value *part;
 	const char         *s = v->as.text, *end = s + v->n, *at;
@@ -504,14 +549,16 @@ static int text_count(struct template_run *r, const struct value *v, const struc
 	if (part->n == 0)
 		template_length(v, &n);
 	n += part->n == 0; /* one before each character, and one at the end */
-	for (; part->n && (at = memmem(s, (size_t)(end - s), part->as.text, part->n)); s = at + part->n)
+	for (; part->n && (at = memmem(s, (size_t)(end - s), part->as.text, part->n));
+	     s = at + part->n)
 		n++;
 	*out = template_int((int64_t)n);
 	return OK;
 }
 
 /* [before, part, behind]; without the part the text is the first, or the last of the three. */
-static int partition(struct template_run *r, const struct value *v, const struct arguments *a, int last, struct value *out)
+static int partition(struct template_run *r, const struct value *v, const struct arguments *a,
+                     int last, struct value *out)
 {
 	const struct value     *part;
 	const char             *at, *s = v->as.text;
@@ -530,22 +577,27 @@ static int partition(struct template_run *r, const struct value *v, const struct
 	*out = template_built(&b);
 	return OK;
 }
-static int text_partition(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_partition(struct template_run *r, const struct value *v, const struct arguments *a,
+                          struct value *out)
 {
 	return partition(r, v, a, 0, out);
 }
-static int text_rpartition(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_rpartition(struct template_run *r, const struct value *v, const struct arguments *a,
+                           struct value *out)
 {
 	return partition(r, v, a, 1, out);
 }
 
-static int text_splitlines(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_splitlines(struct template_run *r, const struct value *v, const struct arguments *a,
+                           struct value *out)
 {
 	return template_splitlines(r, v, template_flag(a, 0, "keepends"), out);
 }
 
-/* Not empty, and each character of the category; letters that have a case, some at least, all of one. */
-static int text_isdigit(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+/* Not empty, and each character of the category; letters that have a case, some at least, all of
+ * one. */
+static int text_isdigit(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	int truth = v->n > 0;
 
@@ -556,7 +608,8 @@ static int text_isdigit(struct template_run *r, const struct value *v, const str
 	*out = template_bool(truth);
 	return OK;
 }
-static int text_isspace(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_isspace(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	size_t at = 0, n = 1;
 
@@ -574,7 +627,8 @@ static int is_all(const struct value *v, int wanted_upper)
 
 	for (size_t at = 0; at < v->n;) {
 		utf8proc_int32_t c;
-		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)v->as.text + at, (utf8proc_ssize_t)(v->n - at), &c);
+		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)v->as.text + at,
+		                                      (utf8proc_ssize_t)(v->n - at), &c);
 		if (n > 0 && (wanted_upper ? utf8proc_islower(c) : utf8proc_isupper(c)))
 			return 0;
 		some |= n > 0 && (wanted_upper ? utf8proc_isupper(c) : utf8proc_islower(c));
@@ -582,14 +636,16 @@ static int is_all(const struct value *v, int wanted_upper)
 	}
 	return some;
 }
-static int text_isupper(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_isupper(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	(void)r;
 	(void)a;
 	*out = template_bool(is_all(v, 1));
 	return OK;
 }
-static int text_islower(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int text_islower(struct template_run *r, const struct value *v, const struct arguments *a,
+                        struct value *out)
 {
 	(void)r;
 	(void)a;
@@ -597,7 +653,8 @@ static int text_islower(struct template_run *r, const struct value *v, const str
 	return OK;
 }
 
-static int map_get(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int map_get(struct template_run *r, const struct value *v, const struct arguments *a,
+                   struct value *out)
 {
 	const struct value *at, *otherwise = template_argument(a, 1, NULL);
 
@@ -606,13 +663,15 @@ static int map_get(struct template_run *r, const struct value *v, const struct a
 	*out = at ? *at : otherwise ? *otherwise : (struct value){.kind = V_NONE};
 	return OK;
 }
-static int map_items(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int map_items(struct template_run *r, const struct value *v, const struct arguments *a,
+                     struct value *out)
 {
 	(void)a;
 	return template_pairs(r, v->as.map, out);
 }
 
-static int map_side(struct template_run *r, const struct map *m, const struct value *side, struct value *out)
+static int map_side(struct template_run *r, const struct map *m, const struct value *side,
+                    struct value *out)
 {
 	struct template_builder b = {0};
 
@@ -621,19 +680,22 @@ static int map_side(struct template_run *r, const struct map *m, const struct va
 	*out = template_built(&b);
 	return OK;
 }
-static int map_keys(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int map_keys(struct template_run *r, const struct value *v, const struct arguments *a,
+                    struct value *out)
 {
 	(void)a;
 	return map_side(r, v->as.map, v->as.map->keys, out);
 }
-static int map_values(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int map_values(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	(void)a;
 	return map_side(r, v->as.map, v->as.map->values, out);
 }
 
 /* How often a value is in a list, and where first. */
-static int look_for(struct template_run *r, const struct value *v, const struct value *wanted, int64_t *first, int64_t *n)
+static int look_for(struct template_run *r, const struct value *v, const struct value *wanted,
+                    int64_t *first, int64_t *n)
 {
 	*first = -1;
 	*n = 0;
@@ -645,7 +707,8 @@ static int look_for(struct template_run *r, const struct value *v, const struct 
 	}
 	return OK;
 }
-static int list_count(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int list_count(struct template_run *r, const struct value *v, const struct arguments *a,
+                      struct value *out)
 {
 	int64_t first, n;
 
@@ -653,7 +716,8 @@ static int list_count(struct template_run *r, const struct value *v, const struc
 	*out = template_int(n);
 	return OK;
 }
-static int template_method_list_index(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out)
+static int template_method_list_index(struct template_run *r, const struct value *v,
+                                      const struct arguments *a, struct value *out)
 {
 	int64_t first, n;
 
@@ -662,7 +726,8 @@ static int template_method_list_index(struct template_run *r, const struct value
 	return n ? OK : template_error(r, "the value is not in the list");
 }
 
-/* As Python's methods take their arguments. "start" and "end" of the methods that look for a part are not there. */
+/* As Python's methods take their arguments. "start" and "end" of the methods that look for a part
+ * are not there. */
 static const struct method_row {
 	enum value_kind           kind;
 	const char               *name;
@@ -717,7 +782,8 @@ int template_call_is_method(enum value_kind kind, const char *name)
 	return method_find(kind, name) != NULL;
 }
 
-int template_call_method(struct template_run *r, const struct method *m, const struct arguments *a, struct value *out)
+int template_call_method(struct template_run *r, const struct method *m, const struct arguments *a,
+                         struct value *out)
 {
 	const struct method_row *row = method_find(m->self.kind, m->name);
 

@@ -7,7 +7,8 @@
 
 /* ---- tokens ---- */
 
-enum token_kind { T_END, T_NAME, T_TEXT, T_INT, T_REAL, T_SIGN, T_CLOSE }; /* T_CLOSE: the tag's end */
+/* T_CLOSE: the tag's end */
+enum token_kind { T_END, T_NAME, T_TEXT, T_INT, T_REAL, T_SIGN, T_CLOSE };
 
 struct template_parse_token {
 	enum token_kind kind;
@@ -17,17 +18,19 @@ struct template_parse_token {
 };
 
 struct template_parser {
-	struct arena               *a;
-	const char                 *source, *end, *p;
-	int                         line, depth;
-	int                         line_starting; /* the last tag ended with a line */
-	char                        closing;       /* '}' or '%', of the tag at hand */
-	int                         open;          /* brackets within it: }} may also close two mappings */
-	struct template_parse_token token;         /* within a tag: the one to look at */
-	unsigned                    specials;      /* of the macro at hand */
+	struct arena *a;
+	const char   *source, *end, *p;
+	int           line, depth;
+	int           line_starting; /* the last tag ended with a line */
+	char          closing;       /* '}' or '%', of the tag at hand */
+	/* brackets within it: }} may also close two mappings */
+	int                         open;
+	struct template_parse_token token;    /* within a tag: the one to look at */
+	unsigned                    specials; /* of the macro at hand */
 };
 
-static int template_parse_fail(const struct template_parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int template_parse_fail(const struct template_parser *p, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
 static int template_parse_fail(const struct template_parser *p, const char *format, ...)
 {
 	char    what[512];
@@ -41,7 +44,8 @@ static int template_parse_fail(const struct template_parser *p, const char *form
 
 static int template_parse_is_name(char c, int first)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (!first && c >= '0' && c <= '9');
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+	       (!first && c >= '0' && c <= '9');
 }
 
 static int template_parse_is_space(char c)
@@ -89,7 +93,8 @@ static void add_code_point(struct text *t, unsigned c)
 	text_add(t, s, n);
 }
 
-/* One character behind a backslash, as Python's literals have them; others stay with their backslash. */
+/* One character behind a backslash, as Python's literals have them; others stay with their
+ * backslash. */
 static int read_escape(struct template_parser *p, struct text *t)
 {
 	static const char from[] = "nrtbfv0\\'\"", to[] = "\n\r\t\b\f\v\0\\'\"";
@@ -101,9 +106,13 @@ static int read_escape(struct template_parser *p, struct text *t)
 		size_t digits = c == 'u' ? 4 : 2;
 		for (size_t i = 1; i <= digits; i++) {
 			const char *hex = "0123456789abcdefABCDEF",
-			           *d = template_parse_peek(p, i) ? strchr(hex, template_parse_peek(p, i)) : NULL;
+			           *d = template_parse_peek(p, i)
+			                        ? strchr(hex, template_parse_peek(p, i))
+			                        : NULL;
 			if (!d)
-				return template_parse_fail(p, "an escape \\%c needs %zu hexadecimal digits", c, digits);
+				return template_parse_fail(
+				        p, "an escape \\%c needs %zu hexadecimal digits", c,
+				        digits);
 			value = value * 16 + (unsigned)(d - hex < 16 ? d - hex : d - hex - 6);
 		}
 		if (value >= 0xd800 && value < 0xe000)
@@ -161,7 +170,8 @@ static size_t number_bytes(const struct template_parser *p, int *real)
 	int    indexes = p->p > p->source && p->p[-1] == '.'; /* x.0.1: two places, no fraction */
 	size_t n = 0;
 
-	while (is_digit(template_parse_peek(p, n)) || (template_parse_peek(p, n) == '_' && is_digit(template_parse_peek(p, n + 1))))
+	while (is_digit(template_parse_peek(p, n)) ||
+	       (template_parse_peek(p, n) == '_' && is_digit(template_parse_peek(p, n + 1))))
 		n++;
 	*real = 0;
 	if (indexes)
@@ -170,7 +180,8 @@ static size_t number_bytes(const struct template_parser *p, int *real)
 	for (n += (size_t)*real; *real && is_digit(template_parse_peek(p, n)); n++)
 		;
 	if (template_parse_peek(p, n) == 'e' || template_parse_peek(p, n) == 'E') {
-		size_t sign = template_parse_peek(p, n + 1) == '+' || template_parse_peek(p, n + 1) == '-';
+		size_t sign = template_parse_peek(p, n + 1) == '+' ||
+		              template_parse_peek(p, n + 1) == '-';
 		if (is_digit(template_parse_peek(p, n + 1 + sign))) {
 			*real = 1;
 			for (n += 1 + sign; is_digit(template_parse_peek(p, n)); n++)
@@ -195,15 +206,17 @@ static int number_token(struct template_parser *p)
 	template_parse_skip(p, n);
 	errno = 0;
 	p->token.kind = real ? T_REAL : T_INT;
-	p->token.value = real ? (struct value){.kind = V_REAL, .as.x = strtod(digits, NULL)} : template_int(strtoll(digits, NULL, 10));
+	p->token.value = real ? (struct value){.kind = V_REAL, .as.x = strtod(digits, NULL)}
+	                      : template_int(strtoll(digits, NULL, 10));
 	return errno ? template_parse_fail(p, "a number is too large") : OK;
 }
 
 /* Signs of two characters before those of one. */
 static int sign_token(struct template_parser *p)
 {
-	static const char *const signs[] = {"==", "!=", "<=", ">=", "//", "**", "+", "-", "*", "/", "%", "~", "<",
-	                                    ">",  "=",  "(",  ")",  "[",  "]",  "{", "}", ",", ".", ":", "|"};
+	static const char *const signs[] = {"==", "!=", "<=", ">=", "//", "**", "+", "-", "*",
+	                                    "/",  "%",  "~",  "<",  ">",  "=",  "(", ")", "[",
+	                                    "]",  "{",  "}",  ",",  ".",  ":",  "|"};
 
 	for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
 		size_t n = strlen(signs[i]);
@@ -219,12 +232,16 @@ static int sign_token(struct template_parser *p)
 	return template_parse_fail(p, "the character \"%c\" has no meaning here", *p->p);
 }
 
-/* Whether the tag ends here, and how long its end is. A brace may also close a mapping, which stands inside of the tag. */
+/* Whether the tag ends here, and how long its end is. A brace may also close a mapping, which
+ * stands inside of the tag. */
 static size_t closes(const struct template_parser *p)
 {
-	size_t n = template_parse_peek(p, 0) == '-' || (template_parse_peek(p, 0) == '+' && p->closing == '%');
+	size_t n = template_parse_peek(p, 0) == '-' ||
+	           (template_parse_peek(p, 0) == '+' && p->closing == '%');
 
-	return template_parse_peek(p, n) == p->closing && template_parse_peek(p, n + 1) == '}' ? n + 2 : 0;
+	return template_parse_peek(p, n) == p->closing && template_parse_peek(p, n + 1) == '}'
+	               ? n + 2
+	               : 0;
 }
 
 static int advance(struct template_parser *p)
@@ -255,7 +272,8 @@ static int advance(struct template_parser *p)
 
 static int is(const struct template_parser *p, enum token_kind kind, const char *s)
 {
-	return p->token.kind == kind && p->token.n == strlen(s) && !memcmp(p->token.at, s, p->token.n);
+	return p->token.kind == kind && p->token.n == strlen(s) &&
+	       !memcmp(p->token.at, s, p->token.n);
 }
 static int is_sign(const struct template_parser *p, const char *s)
 {
@@ -276,9 +294,12 @@ static int accept(struct template_parser *p, enum token_kind kind, const char *s
 static int unexpected(const struct template_parser *p, const char *wanted)
 {
 	if (p->token.kind == T_NAME || p->token.kind == T_SIGN)
-		return template_parse_fail(p, "\"%.*s\" where %s is expected", (int)(p->token.n < 40 ? p->token.n : 40), p->token.at,
+		return template_parse_fail(p, "\"%.*s\" where %s is expected",
+		                           (int)(p->token.n < 40 ? p->token.n : 40), p->token.at,
 		                           wanted);
-	return template_parse_fail(p, "%s where %s is expected", p->token.kind == T_CLOSE ? "the end of the tag" : "a value", wanted);
+	return template_parse_fail(p, "%s where %s is expected",
+	                           p->token.kind == T_CLOSE ? "the end of the tag" : "a value",
+	                           wanted);
 }
 
 static int expect(struct template_parser *p, enum token_kind kind, const char *s)
@@ -301,7 +322,8 @@ static int expect_name(struct template_parser *p, const char **out)
 
 /* ---- expressions ---- */
 
-static struct template_node *template_parse_new_node(struct template_parser *p, enum template_node_kind kind)
+static struct template_node *template_parse_new_node(struct template_parser *p,
+                                                     enum template_node_kind kind)
 {
 	struct template_node *n = arena_alloc(p->a, 1, sizeof *n);
 
@@ -312,7 +334,8 @@ static struct template_node *template_parse_new_node(struct template_parser *p, 
 	return n;
 }
 
-static int template_parse_make(struct template_parser *p, enum template_node_kind kind, struct template_node *a, struct template_node *b,
+static int template_parse_make(struct template_parser *p, enum template_node_kind kind,
+                               struct template_node *a, struct template_node *b,
                                struct template_node **out)
 {
 	struct template_node *n = template_parse_new_node(p, kind);
@@ -345,7 +368,8 @@ static int template_parse_arguments(struct template_parser *p, struct template_n
 		if (!comma)
 			return unexpected(p, "\",\" or \")\"");
 		if (is_sign(p, "**"))
-			return template_parse_fail(p, "arguments as a mapping (**) are not supported");
+			return template_parse_fail(p,
+			                           "arguments as a mapping (**) are not supported");
 		TRY(accept(p, T_SIGN, "*", &star));
 		if (p->token.kind == T_NAME) { /* perhaps name=value */
 			struct template_parser before = *p;
@@ -365,7 +389,8 @@ static int template_parse_arguments(struct template_parser *p, struct template_n
 	return advance(p);
 }
 
-static int template_parse_sequence(struct template_parser *p, const char *close, struct template_node *n)
+static int template_parse_sequence(struct template_parser *p, const char *close,
+                                   struct template_node *n)
 {
 	struct template_node **end = &n->list;
 	int                    comma = 1;
@@ -491,7 +516,8 @@ static int parse_primary(struct template_parser *p, struct template_node **out)
 }
 
 /* Behind "[": an index or from:to:step. */
-static int parse_subscript(struct template_parser *p, struct template_node *of, struct template_node **out)
+static int parse_subscript(struct template_parser *p, struct template_node *of,
+                           struct template_node **out)
 {
 	struct template_node *parts[3] = {NULL, NULL, NULL};
 	int                   n = 0, colon;
@@ -511,7 +537,8 @@ static int parse_subscript(struct template_parser *p, struct template_node *of, 
 }
 
 /* Behind ".": a name, or a number, which is an index: x.0 is x[0]. */
-static int parse_attribute(struct template_parser *p, struct template_node *of, struct template_node **out)
+static int parse_attribute(struct template_parser *p, struct template_node *of,
+                           struct template_node **out)
 {
 	struct template_node *index;
 
@@ -570,9 +597,11 @@ static int parse_test(struct template_parser *p, struct template_node **out)
 	TRY(accept(p, T_SIGN, "(", &found));
 	if (found) {
 		TRY(template_parse_arguments(p, &test->list));
-	} else if (p->token.kind == T_TEXT || p->token.kind == T_INT || p->token.kind == T_REAL || is_sign(p, "[") || is_sign(p, "{") ||
-	           (p->token.kind == T_NAME && !template_parse_is_word(p, "else") && !template_parse_is_word(p, "or") &&
-	            !template_parse_is_word(p, "and") && !template_parse_is_word(p, "if") && !template_parse_is_word(p, "is"))) {
+	} else if (p->token.kind == T_TEXT || p->token.kind == T_INT || p->token.kind == T_REAL ||
+	           is_sign(p, "[") || is_sign(p, "{") ||
+	           (p->token.kind == T_NAME && !template_parse_is_word(p, "else") &&
+	            !template_parse_is_word(p, "or") && !template_parse_is_word(p, "and") &&
+	            !template_parse_is_word(p, "if") && !template_parse_is_word(p, "is"))) {
 		TRY(parse_primary(p, &test->list));
 		TRY(parse_postfix(p, &test->list));
 	}
@@ -635,7 +664,8 @@ static int parse_level(struct template_parser *p, int level, struct template_nod
 {
 	if (level == N_LEVELS) {
 		TRY(parse_unary(p, 1, out));
-		return is_sign(p, "**") ? template_parse_fail(p, "powers (**) are not supported") : OK;
+		return is_sign(p, "**") ? template_parse_fail(p, "powers (**) are not supported")
+		                        : OK;
 	}
 	TRY(parse_level(p, level + 1, out));
 	for (int i = 0; levels[level].signs[i]; i++) {
@@ -779,7 +809,8 @@ static int add_statement(struct template_node ***end, struct template_node *n)
 	return OK;
 }
 
-static int template_parse_add_text(struct template_parser *p, struct template_node ***end, const char *from, const char *to)
+static int template_parse_add_text(struct template_parser *p, struct template_node ***end,
+                                   const char *from, const char *to)
 {
 	struct template_node *print, *text;
 
@@ -791,8 +822,10 @@ static int template_parse_add_text(struct template_parser *p, struct template_no
 	return add_statement(end, print);
 }
 
-/* The end of the text before a tag that opens at `to`: what its sign, or standing alone on a line, takes away. */
-static const char *template_parse_trimmed(const struct template_parser *p, const char *from, const char *to, char kind, char sign)
+/* The end of the text before a tag that opens at `to`: what its sign, or standing alone on a line,
+ * takes away. */
+static const char *template_parse_trimmed(const struct template_parser *p, const char *from,
+                                          const char *to, char kind, char sign)
 {
 	const char *line = to;
 
@@ -847,7 +880,8 @@ static int skip_comment(struct template_parser *p)
 
 /* ---- statements ---- */
 
-static int parse_body(struct template_parser *p, const char *const *ends, struct template_node **body);
+static int parse_body(struct template_parser *p, const char *const *ends,
+                      struct template_node **body);
 
 static int close_tag(struct template_parser *p)
 {
@@ -895,8 +929,10 @@ static int parse_values(struct template_parser *p, struct template_node **out)
 	return OK;
 }
 
-/* The body up to one of `ends` as an expression: its text, through the filters that stand in the tag. */
-static int parse_captured(struct template_parser *p, int filtered, const char *const *ends, struct template_node **out)
+/* The body up to one of `ends` as an expression: its text, through the filters that stand in the
+ * tag. */
+static int parse_captured(struct template_parser *p, int filtered, const char *const *ends,
+                          struct template_node **out)
 {
 	struct template_node *body;
 	int                   more = filtered;
@@ -945,7 +981,8 @@ static int parse_filter_block(struct template_parser *p, struct template_node **
 
 static int parse_if(struct template_parser *p, struct template_node **out)
 {
-	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif", NULL};
+	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif",
+	                                                                                    NULL};
 	struct template_node **branch = out;
 	int                    found = 1;
 
@@ -968,7 +1005,8 @@ static int parse_if(struct template_parser *p, struct template_node **out)
 
 static int parse_for(struct template_parser *p, struct template_node **out)
 {
-	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor", NULL};
+	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor",
+	                                                                             NULL};
 	int found;
 
 	TRY(template_parse_make(p, N_FOR, NULL, NULL, out));
@@ -1011,8 +1049,10 @@ static int parse_parameters(struct template_parser *p, struct template_node **li
 	return advance(p);
 }
 
-/* The rest of the tag, the body and its end; what the body speaks of is noted, for the macro around it as well. */
-static int parse_macro_body(struct template_parser *p, const char *const *ends, struct template_node *macro)
+/* The rest of the tag, the body and its end; what the body speaks of is noted, for the macro around
+ * it as well. */
+static int parse_macro_body(struct template_parser *p, const char *const *ends,
+                            struct template_node *macro)
 {
 	unsigned outer = p->specials;
 
@@ -1053,7 +1093,8 @@ static int parse_call_block(struct template_parser *p, struct template_node **ou
 	return parse_macro_body(p, ends, *out);
 }
 
-/* The body of {% generation %} is what a trainer may mask; here it is rendered like any other text. */
+/* The body of {% generation %} is what a trainer may mask; here it is rendered like any other
+ * text. */
 static int parse_generation(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"endgeneration", NULL};
@@ -1067,7 +1108,8 @@ static int parse_generation(struct template_parser *p, struct template_node **ou
 	return close_tag(p);
 }
 
-static int parse_jump(struct template_parser *p, enum template_node_kind kind, struct template_node **out)
+static int parse_jump(struct template_parser *p, enum template_node_kind kind,
+                      struct template_node **out)
 {
 	TRY(template_parse_make(p, kind, NULL, NULL, out));
 	return close_tag(p);
@@ -1093,7 +1135,8 @@ static const struct template_parse_statement {
 };
 
 /* Behind "{%". When the word is one of `ends`, it stays the token at hand and *ended is 1. */
-static int parse_statement(struct template_parser *p, const char *const *ends, struct template_node **out, int *ended)
+static int parse_statement(struct template_parser *p, const char *const *ends,
+                           struct template_node **out, int *ended)
 {
 	*ended = 0;
 	for (int i = 0; ends[i]; i++)
@@ -1108,12 +1151,14 @@ static int parse_statement(struct template_parser *p, const char *const *ends, s
 		}
 	if (p->token.kind != T_NAME)
 		return unexpected(p, "a statement");
-	return template_parse_fail(p, "the statement \"%.*s\" has no place here or is not supported",
+	return template_parse_fail(p,
+	                           "the statement \"%.*s\" has no place here or is not supported",
 	                           (int)(p->token.n < 40 ? p->token.n : 40), p->token.at);
 }
 
 /* One tag, whose two characters and sign are at hand. */
-static int parse_tag(struct template_parser *p, const char *const *ends, struct template_node ***end, int *ended)
+static int parse_tag(struct template_parser *p, const char *const *ends,
+                     struct template_node ***end, int *ended)
 {
 	char                  kind = p->p[1];
 	struct template_node *n, *value;
@@ -1121,7 +1166,10 @@ static int parse_tag(struct template_parser *p, const char *const *ends, struct 
 	*ended = 0;
 	if (kind == '#')
 		return skip_comment(p);
-	template_parse_skip(p, template_parse_peek(p, 2) == '-' || (template_parse_peek(p, 2) == '+' && kind == '%') ? 3 : 2);
+	template_parse_skip(p, template_parse_peek(p, 2) == '-' ||
+	                                       (template_parse_peek(p, 2) == '+' && kind == '%')
+	                               ? 3
+	                               : 2);
 	p->closing = kind == '{' ? '}' : '%';
 	p->open = 0;
 	TRY(advance(p));
@@ -1135,8 +1183,10 @@ static int parse_tag(struct template_parser *p, const char *const *ends, struct 
 	return add_statement(end, n);
 }
 
-/* Text and tags up to one of `ends`, which is then the token at hand, or up to the end of the template where there are none. */
-static int parse_body(struct template_parser *p, const char *const *ends, struct template_node **body)
+/* Text and tags up to one of `ends`, which is then the token at hand, or up to the end of the
+ * template where there are none. */
+static int parse_body(struct template_parser *p, const char *const *ends,
+                      struct template_node **body)
 {
 	struct template_node **end = body;
 	int                    ended = 0;
@@ -1144,12 +1194,16 @@ static int parse_body(struct template_parser *p, const char *const *ends, struct
 	TRY(deeper(p));
 	while (!ended) {
 		const char *from = p->p, *tag = find_tag(p);
-		char        kind = tag < p->end ? tag[1] : 0, sign = tag < p->end && tag + 2 < p->end ? tag[2] : 0;
-		TRY(template_parse_add_text(p, &end, from, tag < p->end ? template_parse_trimmed(p, from, tag, kind, sign) : tag));
+		char        kind = tag < p->end ? tag[1] : 0,
+		     sign = tag < p->end && tag + 2 < p->end ? tag[2] : 0;
+		TRY(template_parse_add_text(
+		        p, &end, from,
+		        tag < p->end ? template_parse_trimmed(p, from, tag, kind, sign) : tag));
 		template_parse_skip(p, (size_t)(tag - from));
 		if (p->p == p->end) {
 			if (ends[0])
-				return template_parse_fail(p, "the template ends where \"%s\" is expected", ends[0]);
+				return template_parse_fail(
+				        p, "the template ends where \"%s\" is expected", ends[0]);
 			break;
 		}
 		TRY(parse_tag(p, ends, &end, &ended));
@@ -1179,7 +1233,8 @@ static int template_parse_all(struct template *t, const char *text, size_t n)
 	struct template_parser   p = {.a = &t->arena, .line = 1, .line_starting = 1};
 
 	if (n > TEMPLATE_SOURCE_MAX)
-		return error_set(ERR_INPUT, "template: %zu bytes, at most %d are read", n, TEMPLATE_SOURCE_MAX);
+		return error_set(ERR_INPUT, "template: %zu bytes, at most %d are read", n,
+		                 TEMPLATE_SOURCE_MAX);
 	p.source = p.p = normalized(&t->arena, text, &n);
 	if (!p.source)
 		return ERR_INPUT;

@@ -7,7 +7,8 @@
  *     template_filter.c   filters
  *     template.c          runs a tree
  *
- * Nodes live in the arena of the template, values in that of the run; nothing is freed one by one. Texts carry their length. */
+ * Nodes live in the arena of the template, values in that of the run; nothing is freed one by one.
+ * Texts carry their length. */
 #ifndef TEXT_TEMPLATE_PARTS_H
 #define TEXT_TEMPLATE_PARTS_H
 
@@ -16,7 +17,20 @@
 
 /* ---- values ---- */
 
-enum value_kind { V_UNDEFINED, V_NONE, V_BOOL, V_INT, V_REAL, V_TEXT, V_LIST, V_MAP, V_NAMESPACE, V_METHOD, V_FUNCTION, V_MACRO };
+enum value_kind {
+	V_UNDEFINED,
+	V_NONE,
+	V_BOOL,
+	V_INT,
+	V_REAL,
+	V_TEXT,
+	V_LIST,
+	V_MAP,
+	V_NAMESPACE,
+	V_METHOD,
+	V_FUNCTION,
+	V_MACRO
+};
 
 struct value {
 	enum value_kind kind;
@@ -102,15 +116,17 @@ struct template_node {
 	enum template_node_kind kind;
 	int                     line;
 	enum                    operator op;
-	struct value            value;        /* N_CONST */
-	const char             *name;         /* of a variable, attribute, filter, test, macro */
-	struct template_node   *a, *b, *c;    /* operands */
-	struct template_node   *list;         /* arguments, elements, targets, keys and values in turn; linked by next */
-	struct template_node   *body, *other; /* of a statement, linked by next */
-	const char             *keyword;      /* of an argument given by name */
-	int                     star;         /* an argument that stands for a list of them */
-	unsigned                specials;     /* of a macro: bits of what its body speaks of without naming it as a parameter */
-	struct template_node   *next;
+	struct value            value;     /* N_CONST */
+	const char             *name;      /* of a variable, attribute, filter, test, macro */
+	struct template_node   *a, *b, *c; /* operands */
+	/* arguments, elements, targets, keys and values in turn; linked by next */
+	struct template_node *list;
+	struct template_node *body, *other; /* of a statement, linked by next */
+	const char           *keyword;      /* of an argument given by name */
+	int                   star;         /* an argument that stands for a list of them */
+	/* of a macro: bits of what its body speaks of without naming it as a parameter */
+	unsigned              specials;
+	struct template_node *next;
 };
 
 enum { SPECIAL_CALLER = 1, SPECIAL_VARARGS = 2, SPECIAL_KWARGS = 4 };
@@ -134,17 +150,21 @@ struct template_run {
 	struct text  *out; /* of the block at hand */
 	int64_t       now;
 	size_t        bytes;
-	int           steps, depth, line, jump; /* jump: N_BREAK or N_CONTINUE on its way to the loop, or 0 */
+	/* jump: N_BREAK or N_CONTINUE on its way to the loop, or 0 */
+	int steps, depth, line, jump;
 };
 
 /* Fails with the line of the template at hand. */
-int template_error(const struct template_run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int template_error(const struct template_run *r, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
 
 /* Counts work; an error when there was too much. */
 int template_steps(struct template_run *r, size_t n);
 int template_bytes(struct template_run *r, size_t n);
 
-int template_add(struct template_run *r, const struct value *a, const struct value *b, struct value *out); /* a + b */
+/* a + b */
+int template_add(struct template_run *r, const struct value *a, const struct value *b,
+                 struct value *out);
 
 /* ---- template_value.c ---- */
 
@@ -156,13 +176,16 @@ int         template_from_json(struct template_run *r, const json_t *j, struct v
 int         template_truth(const struct value *v);
 const char *template_kind_name(const struct value *v);
 int         template_copy_text(struct template_run *r, const char *s, size_t n, struct value *out);
-int         template_take_text(struct template_run *r, struct text *t, struct value *out); /* frees *t */
+/* frees *t */
+int template_take_text(struct template_run *r, struct text *t, struct value *out);
 
 int template_equal(struct template_run *r, const struct value *a, const struct value *b, int *out);
 int template_less(struct template_run *r, const struct value *a, const struct value *b, int *out);
-int template_contains(struct template_run *r, const struct value *whole, const struct value *part, int *out);
+int template_contains(struct template_run *r, const struct value *whole, const struct value *part,
+                      int *out);
 
-int template_print(struct template_run *r, const struct value *v, int quoted, struct text *out); /* as Python's str or, quoted, repr */
+/* as Python's str or, quoted, repr */
+int template_print(struct template_run *r, const struct value *v, int quoted, struct text *out);
 int template_to_text(struct template_run *r, const struct value *v, struct value *out);
 
 struct template_json {                    /* as Python's json.dumps */
@@ -170,25 +193,34 @@ struct template_json {                    /* as Python's json.dumps */
 	int          ascii, sort_keys;    /* other characters as \uXXXX; mappings by their keys */
 	struct value between, behind_key; /* texts */
 };
-int template_to_json(struct template_run *r, const struct template_json *how, const struct value *v, struct text *out);
+int template_to_json(struct template_run *r, const struct template_json *how, const struct value *v,
+                     struct text *out);
 
-/* order [n]: the positions of the keys from the least on (reverse: from the greatest); equals stay as they stand. As Python's sorted. */
-int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse, size_t *order);
+/* order [n]: the positions of the keys from the least on (reverse: from the greatest); equals stay
+ * as they stand. As Python's sorted. */
+int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse,
+                  size_t *order);
 
-/* The elements of a list, characters of a text, keys of a mapping, nothing of what is undefined; an error for others. */
-int template_items(struct template_run *r, const struct value *v, const struct value **items, size_t *n);
+/* The elements of a list, characters of a text, keys of a mapping, nothing of what is undefined; an
+ * error for others. */
+int template_items(struct template_run *r, const struct value *v, const struct value **items,
+                   size_t *n);
 int template_length(const struct value *v, size_t *n); /* 0 when it has none */
 int template_is_iterable(const struct value *v);
 
 /* V_UNDEFINED when there is none. */
-int template_attribute(struct template_run *r, const struct value *v, const char *name, struct value *out);
-int template_item(struct template_run *r, const struct value *v, const struct value *key, struct value *out);
-int template_slice(struct template_run *r, const struct value *v, const struct value *from, const struct value *to,
-                   const struct value *step, struct value *out);
+int template_attribute(struct template_run *r, const struct value *v, const char *name,
+                       struct value *out);
+int template_item(struct template_run *r, const struct value *v, const struct value *key,
+                  struct value *out);
+int template_slice(struct template_run *r, const struct value *v, const struct value *from,
+                   const struct value *to, const struct value *step, struct value *out);
 
-struct value *template_map_find(struct template_run *r, const struct map *m, const struct value *key); /* or NULL */
+/* or NULL */
+struct value *template_map_find(struct template_run *r, const struct map *m,
+                                const struct value *key);
 struct value *template_map_find_name(const struct map *m, const char *name);
-int           template_map_put(struct template_run *r, struct map *m, struct value key, struct value value);
+int template_map_put(struct template_run *r, struct map *m, struct value key, struct value value);
 
 /* Python's idea of white space; the bytes of the character at s (0: not one). */
 size_t template_space(const char *s, size_t n);
@@ -203,24 +235,36 @@ struct arguments {
 };
 
 struct template_signature { /* what a function, method or filter takes */
-	int least, most;    /* arguments: that it needs, that it takes by position; most ARGUMENTS_MAX: what is by name is by name alone */
-	const char *names;  /* in order of position, "width first blank"; "*" for one without a name; NULL: any name */
+	/* arguments: that it needs, that it takes by position; most ARGUMENTS_MAX: what is by
+	 * name is by name alone */
+	int least, most;
+	/* in order of position, "width first blank"; "*" for one without a name; NULL: any name */
+	const char *names;
 };
 
-/* A wrong number of arguments, one that is not known and one given twice are errors that name `what`. */
-int template_check_arguments(struct template_run *r, const char *what, const struct arguments *a, const struct template_signature *s);
+/* A wrong number of arguments, one that is not known and one given twice are errors that name
+ * `what`. */
+int template_check_arguments(struct template_run *r, const char *what, const struct arguments *a,
+                             const struct template_signature *s);
 
-/* The argument at this position or of this name; NULL when it was not given. position < 0: by name only. */
+/* The argument at this position or of this name; NULL when it was not given. position < 0: by name
+ * only. */
 const struct value *template_argument(const struct arguments *a, int position, const char *name);
-int template_integer_argument(struct template_run *r, const struct arguments *a, int position, const char *name, int64_t low, int64_t high,
+int template_integer_argument(struct template_run *r, const struct arguments *a, int position,
+                              const char *name, int64_t low, int64_t high,
                               int64_t *out); /* as it was when it is missing or none */
-int template_text_argument(struct template_run *r, const struct arguments *a, int position, const char *name,
+int template_text_argument(struct template_run *r, const struct arguments *a, int position,
+                           const char          *name,
                            const struct value **out); /* NULL when it is missing or none */
-int template_needed_text(struct template_run *r, const struct arguments *a, int position, const char *name, const struct value **out);
-int template_flag(const struct arguments *a, int position, const char *name); /* 0 when it is missing */
+int template_needed_text(struct template_run *r, const struct arguments *a, int position,
+                         const char *name, const struct value **out);
+/* 0 when it is missing */
+int template_flag(const struct arguments *a, int position, const char *name);
 
-int template_call_test(struct template_run *r, const char *name, const struct value *v, const struct arguments *a, int *out);
-int template_call_function(struct template_run *r, const char *name, const struct arguments *a, struct value *out);
+int template_call_test(struct template_run *r, const char *name, const struct value *v,
+                       const struct arguments *a, int *out);
+int template_call_function(struct template_run *r, const char *name, const struct arguments *a,
+                           struct value *out);
 int template_call_is_function(const struct template_run *r, const char *name);
 
 /* ---- template_method.c ---- */
@@ -234,18 +278,26 @@ struct template_builder { /* of a list */
 int          template_add_item(struct template_run *r, struct template_builder *b, struct value v);
 struct value template_built(const struct template_builder *b);
 
-int template_strip(struct template_run *r, const struct value *v, const struct value *chars, int left, int right, struct value *out);
-int template_change_case(struct template_run *r, const struct value *v, enum letter_case how, struct value *out);
-int template_replace(struct template_run *r, const struct value *v, const struct arguments *a, struct value *out); /* old, new, count */
-int template_join(struct template_run *r, const struct value *list, const struct value *between, struct value *out);
-int template_pairs(struct template_run *r, const struct map *m, struct value *out); /* [[key, value], ...] */
+int template_strip(struct template_run *r, const struct value *v, const struct value *chars,
+                   int left, int right, struct value *out);
+int template_change_case(struct template_run *r, const struct value *v, enum letter_case how,
+                         struct value *out);
+/* old, new, count */
+int template_replace(struct template_run *r, const struct value *v, const struct arguments *a,
+                     struct value *out);
+int template_join(struct template_run *r, const struct value *list, const struct value *between,
+                  struct value *out);
+/* [[key, value], ...] */
+int template_pairs(struct template_run *r, const struct map *m, struct value *out);
 int template_splitlines(struct template_run *r, const struct value *v, int keep, struct value *out);
 
-int template_call_method(struct template_run *r, const struct method *m, const struct arguments *a, struct value *out);
+int template_call_method(struct template_run *r, const struct method *m, const struct arguments *a,
+                         struct value *out);
 int template_call_is_method(enum value_kind kind, const char *name);
 
 /* ---- template_filter.c ---- */
 
-int template_call_filter(struct template_run *r, const char *name, const struct value *v, const struct arguments *a, struct value *out);
+int template_call_filter(struct template_run *r, const char *name, const struct value *v,
+                         const struct arguments *a, struct value *out);
 
 #endif

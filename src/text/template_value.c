@@ -91,7 +91,9 @@ int template_from_json(struct template_run *r, const json_t *j, struct value *ou
 	case JSON_ARRAY:
 		return list_from_json(r, j, out);
 	case JSON_STRING:
-		*out = (struct value){.kind = V_TEXT, .n = json_string_length(j), .as.text = json_string_value(j)};
+		*out = (struct value){.kind = V_TEXT,
+		                      .n = json_string_length(j),
+		                      .as.text = json_string_value(j)};
 		return OK;
 	case JSON_INTEGER:
 		*out = template_int(json_integer_value(j));
@@ -160,7 +162,10 @@ static size_t characters(const char *s, size_t n)
 
 int template_length(const struct value *v, size_t *n)
 {
-	*n = v->kind == V_TEXT ? characters(v->as.text, v->n) : v->kind == V_LIST ? v->n : v->kind == V_MAP ? v->as.map->n : 0;
+	*n = v->kind == V_TEXT   ? characters(v->as.text, v->n)
+	     : v->kind == V_LIST ? v->n
+	     : v->kind == V_MAP  ? v->as.map->n
+	                         : 0;
 	return v->kind == V_TEXT || v->kind == V_LIST || v->kind == V_MAP || v->kind == V_UNDEFINED;
 }
 
@@ -199,7 +204,9 @@ int template_equal(struct template_run *r, const struct value *a, const struct v
 {
 	TRY(template_steps(r, 1));
 	if (template_value_is_number(a) && template_value_is_number(b)) {
-		*out = a->kind == V_REAL || b->kind == V_REAL ? template_value_real_of(a) == template_value_real_of(b) : a->as.i == b->as.i;
+		*out = a->kind == V_REAL || b->kind == V_REAL
+		               ? template_value_real_of(a) == template_value_real_of(b)
+		               : a->as.i == b->as.i;
 		return OK;
 	}
 	*out = a->kind == b->kind;
@@ -236,7 +243,8 @@ static int less_text(struct template_run *r, const struct value *a, const struct
 	int c;
 
 	TRY(template_steps(r, a->n / 64));
-	c = memcmp(a->as.text, b->as.text, a->n < b->n ? a->n : b->n); /* UTF-8 sorts as its code points */
+	/* UTF-8 sorts as its code points */
+	c = memcmp(a->as.text, b->as.text, a->n < b->n ? a->n : b->n);
 	*out = c < 0 || (c == 0 && a->n < b->n);
 	return OK;
 }
@@ -262,13 +270,16 @@ int template_less(struct template_run *r, const struct value *a, const struct va
 
 	TRY(template_steps(r, 1));
 	if (template_value_is_number(a) && template_value_is_number(b)) {
-		*out = a->kind == V_REAL || b->kind == V_REAL ? template_value_real_of(a) < template_value_real_of(b) : a->as.i < b->as.i;
+		*out = a->kind == V_REAL || b->kind == V_REAL
+		               ? template_value_real_of(a) < template_value_real_of(b)
+		               : a->as.i < b->as.i;
 		return OK;
 	}
 	if (a->kind == V_TEXT && b->kind == V_TEXT)
 		return less_text(r, a, b, out);
 	if (a->kind != V_LIST || b->kind != V_LIST)
-		return template_error(r, "%s and %s have no order", template_kind_name(a), template_kind_name(b));
+		return template_error(r, "%s and %s have no order", template_kind_name(a),
+		                      template_kind_name(b));
 	if (++r->depth > TEMPLATE_DEPTH)
 		return template_error(r, "nested too deeply");
 	status = less_list(r, a, b, out);
@@ -277,13 +288,15 @@ int template_less(struct template_run *r, const struct value *a, const struct va
 }
 
 /* Whether b must stand before a, which stands before it now. */
-static int out_of_order(struct template_run *r, const struct value *a, const struct value *b, int reverse, int *out)
+static int out_of_order(struct template_run *r, const struct value *a, const struct value *b,
+                        int reverse, int *out)
 {
 	return reverse ? template_less(r, a, b, out) : template_less(r, b, a, out);
 }
 
 /* order[from..to-1] by merging; equals keep their places, also in reverse. */
-static int merge_sort(struct template_run *r, const struct value *keys, int reverse, size_t *order, size_t *scratch, size_t from, size_t to)
+static int merge_sort(struct template_run *r, const struct value *keys, int reverse, size_t *order,
+                      size_t *scratch, size_t from, size_t to)
 {
 	size_t middle = from + (to - from) / 2, i = from, j = middle, n = 0;
 
@@ -304,7 +317,8 @@ static int merge_sort(struct template_run *r, const struct value *keys, int reve
 	return OK;
 }
 
-int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse, size_t *order)
+int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse,
+                  size_t *order)
 {
 	size_t *scratch;
 
@@ -317,14 +331,16 @@ int template_sort(struct template_run *r, const struct value *keys, size_t n, in
 	return merge_sort(r, keys, reverse, order, scratch, 0, n);
 }
 
-int template_contains(struct template_run *r, const struct value *whole, const struct value *part, int *out)
+int template_contains(struct template_run *r, const struct value *whole, const struct value *part,
+                      int *out)
 {
 	const struct value *items;
 	size_t              n;
 
 	if (whole->kind == V_TEXT) {
 		if (part->kind != V_TEXT)
-			return template_error(r, "%s cannot be in a text", template_kind_name(part));
+			return template_error(r, "%s cannot be in a text",
+			                      template_kind_name(part));
 		TRY(template_steps(r, whole->n / 16));
 		*out = memmem(whole->as.text, whole->n, part->as.text, part->n) != NULL;
 		return OK;
@@ -352,7 +368,8 @@ static int same_key(const struct value *a, const struct value *b)
 	return a->kind == b->kind && a->kind == V_NONE;
 }
 
-struct value *template_map_find(struct template_run *r, const struct map *m, const struct value *key)
+struct value *template_map_find(struct template_run *r, const struct map *m,
+                                const struct value *key)
 {
 	(void)r;
 	for (size_t i = 0; i < m->n; i++)
@@ -417,7 +434,8 @@ static size_t character_bytes(const char *s, size_t n)
 	return k;
 }
 
-int template_items(struct template_run *r, const struct value *v, const struct value **items, size_t *n)
+int template_items(struct template_run *r, const struct value *v, const struct value **items,
+                   size_t *n)
 {
 	struct value *list;
 
@@ -444,7 +462,8 @@ int template_items(struct template_run *r, const struct value *v, const struct v
 	return OK;
 }
 
-static int bind(struct template_run *r, const struct value *self, const char *name, struct value *out)
+static int bind(struct template_run *r, const struct value *self, const char *name,
+                struct value *out)
 {
 	struct method *m = arena_alloc(&r->arena, 1, sizeof *m);
 
@@ -457,7 +476,8 @@ static int bind(struct template_run *r, const struct value *self, const char *na
 }
 
 /* a.b: Python looks at methods first, then at elements. */
-int template_attribute(struct template_run *r, const struct value *v, const char *name, struct value *out)
+int template_attribute(struct template_run *r, const struct value *v, const char *name,
+                       struct value *out)
 {
 	const struct value *at;
 
@@ -474,14 +494,16 @@ int template_attribute(struct template_run *r, const struct value *v, const char
 }
 
 /* a[b]: the element, else the attribute of that name. */
-int template_item(struct template_run *r, const struct value *v, const struct value *key, struct value *out)
+int template_item(struct template_run *r, const struct value *v, const struct value *key,
+                  struct value *out)
 {
 	const struct value *items, *at = NULL;
 	struct value        name = template_constant("the element");
 	size_t              n;
 
 	if (key->kind == V_TEXT)
-		TRY(template_copy_text(r, key->as.text, key->n, &name)); /* with an end, which a part of a text has not */
+		/* with an end, which a part of a text has not */
+		TRY(template_copy_text(r, key->as.text, key->n, &name));
 	*out = (struct value){.kind = V_UNDEFINED, .as.name = name.as.text};
 	if (v->kind == V_MAP) {
 		TRY(template_steps(r, v->as.map->n / 8));
@@ -513,8 +535,8 @@ static int64_t clipped(const struct value *v, int64_t n, int64_t missing, int ba
 	return i >= n ? (backwards ? n - 1 : n) : i;
 }
 
-int template_slice(struct template_run *r, const struct value *v, const struct value *from, const struct value *to,
-                   const struct value *step, struct value *out)
+int template_slice(struct template_run *r, const struct value *v, const struct value *from,
+                   const struct value *to, const struct value *step, struct value *out)
 {
 	const struct value *items, *parts[] = {from, to, step};
 	struct value       *list;
@@ -524,7 +546,8 @@ int template_slice(struct template_run *r, const struct value *v, const struct v
 
 	for (int k = 0; k < 3; k++)
 		if (parts[k] && parts[k]->kind != V_INT)
-			return template_error(r, "a slice needs whole numbers, not %s", template_kind_name(parts[k]));
+			return template_error(r, "a slice needs whole numbers, not %s",
+			                      template_kind_name(parts[k]));
 	if (v->kind != V_LIST && v->kind != V_TEXT)
 		return template_error(r, "%s has no slices", template_kind_name(v));
 	if (by == 0)
@@ -567,7 +590,8 @@ static void print_real(double x, struct text *t)
 	e = strchr(digits, 'e');
 	exponent = atoi(e + 1);
 	if (exponent < -4 || exponent >= 16) {
-		text_print(t, "%.*se%c%02d", (int)(e - digits), digits, exponent < 0 ? '-' : '+', abs(exponent));
+		text_print(t, "%.*se%c%02d", (int)(e - digits), digits, exponent < 0 ? '-' : '+',
+		           abs(exponent));
 		return;
 	}
 	snprintf(digits, sizeof digits, "%.*f", precision > exponent ? precision - exponent : 0, x);
@@ -623,7 +647,8 @@ static int print_map(struct template_run *r, const struct map *m, struct text *o
 	return OK;
 }
 
-/* A list that holds the same list many times prints much from little: the output is bounded while it grows. */
+/* A list that holds the same list many times prints much from little: the output is bounded while
+ * it grows. */
 static int print_nested(struct template_run *r, const struct value *v, struct text *out)
 {
 	int status;
@@ -693,7 +718,8 @@ int template_to_text(struct template_run *r, const struct value *v, struct value
 static size_t json_escape(const char *s, size_t n, struct text *t)
 {
 	utf8proc_int32_t c;
-	utf8proc_ssize_t bytes = utf8proc_iterate((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &c);
+	utf8proc_ssize_t bytes =
+	        utf8proc_iterate((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &c);
 
 	if (bytes <= 0) {
 		c = 0xfffd;
@@ -702,7 +728,8 @@ static size_t json_escape(const char *s, size_t n, struct text *t)
 	if (c < 0x10000)
 		text_print(t, "\\u%04x", (unsigned)c);
 	else
-		text_print(t, "\\u%04x\\u%04x", 0xd800u + (unsigned)(c - 0x10000) / 0x400, 0xdc00u + (unsigned)(c - 0x10000) % 0x400);
+		text_print(t, "\\u%04x\\u%04x", 0xd800u + (unsigned)(c - 0x10000) / 0x400,
+		           0xdc00u + (unsigned)(c - 0x10000) % 0x400);
 	return (size_t)bytes;
 }
 
@@ -731,9 +758,11 @@ static void json_break(const struct template_json *how, int level, struct text *
 		text_add(out, " ", 1);
 }
 
-static int json_value(struct template_run *r, const struct template_json *how, const struct value *v, int level, struct text *out);
+static int json_value(struct template_run *r, const struct template_json *how,
+                      const struct value *v, int level, struct text *out);
 
-static int json_key(struct template_run *r, const struct template_json *how, const struct value *key, struct text *out)
+static int json_key(struct template_run *r, const struct template_json *how,
+                    const struct value *key, struct text *out)
 {
 	struct text t = {0};
 	int         status = OK;
@@ -748,8 +777,10 @@ static int json_key(struct template_run *r, const struct template_json *how, con
 	return status;
 }
 
-/* The order in which the pairs of a mapping are written: positions, sorted by the keys where that is asked for. */
-static int json_order(struct template_run *r, const struct template_json *how, const struct map *m, size_t **order)
+/* The order in which the pairs of a mapping are written: positions, sorted by the keys where that
+ * is asked for. */
+static int json_order(struct template_run *r, const struct template_json *how, const struct map *m,
+                      size_t **order)
 {
 	*order = arena_alloc(&r->arena, m->n + 1, sizeof **order);
 	if (!*order)
@@ -760,7 +791,8 @@ static int json_order(struct template_run *r, const struct template_json *how, c
 	return how->sort_keys ? template_sort(r, m->keys, m->n, 0, *order) : OK;
 }
 
-static int json_nested(struct template_run *r, const struct template_json *how, const struct value *v, int level, struct text *out)
+static int json_nested(struct template_run *r, const struct template_json *how,
+                       const struct value *v, int level, struct text *out)
 {
 	const struct map *m = v->kind == V_MAP ? v->as.map : NULL;
 	size_t            n = m ? m->n : v->n, *order = NULL;
@@ -784,7 +816,8 @@ static int json_nested(struct template_run *r, const struct template_json *how, 
 	return OK;
 }
 
-static int json_value(struct template_run *r, const struct template_json *how, const struct value *v, int level, struct text *out)
+static int json_value(struct template_run *r, const struct template_json *how,
+                      const struct value *v, int level, struct text *out)
 {
 	TRY(template_steps(r, 1 + (v->kind == V_TEXT ? v->n / 64 : 0)));
 	if (out->n > TEMPLATE_BYTES)
@@ -801,7 +834,10 @@ static int json_value(struct template_run *r, const struct template_json *how, c
 		return OK;
 	case V_REAL:
 		if (isnan(v->as.x) || isinf(v->as.x)) {
-			text_print(out, "%s", isnan(v->as.x) ? "NaN" : v->as.x < 0 ? "-Infinity" : "Infinity");
+			text_print(out, "%s",
+			           isnan(v->as.x) ? "NaN"
+			           : v->as.x < 0  ? "-Infinity"
+			                          : "Infinity");
 			return OK;
 		}
 		return template_print(r, v, 0, out);
@@ -817,7 +853,8 @@ static int json_value(struct template_run *r, const struct template_json *how, c
 	}
 }
 
-int template_to_json(struct template_run *r, const struct template_json *how, const struct value *v, struct text *out)
+int template_to_json(struct template_run *r, const struct template_json *how, const struct value *v,
+                     struct text *out)
 {
 	return json_value(r, how, v, 0, out);
 }
@@ -836,8 +873,9 @@ size_t template_space(const char *s, size_t n)
 	bytes = utf8proc_iterate((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &c);
 	if (bytes <= 0)
 		return 0;
-	return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
-	                       c == 0x205f || c == 0x3000
+	return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
+	                       c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+	                       c == 0x3000
 	               ? (size_t)bytes
 	               : 0;
 }

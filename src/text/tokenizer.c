@@ -12,12 +12,14 @@
 struct encoder { /* one call of tokenizer_encode */
 	const struct tokenizer *t;
 	struct arena            memory;
-	struct pieces           outer, inner;   /* cut at the plain added tokens, at the normalized ones */
-	struct pieces           words, rewords; /* what the pre-tokenizers make of one piece, stage by stage */
-	struct split_work       split;
-	struct bpe_work         bpe;
-	struct unigram_work     unigram;
-	struct ids             *out;
+	/* cut at the plain added tokens, at the normalized ones */
+	struct pieces outer, inner;
+	/* what the pre-tokenizers make of one piece, stage by stage */
+	struct pieces       words, rewords;
+	struct split_work   split;
+	struct bpe_work     bpe;
+	struct unigram_work unigram;
+	struct ids         *out;
 };
 
 static void encoder_free(struct encoder *e)
@@ -44,7 +46,8 @@ static int split_words(struct encoder *e, struct slice text, int at_start)
 		e->rewords.n = 0;
 		for (size_t j = 0; j < e->words.n; j++) {
 			e->split.at_start = at_start && j == 0;
-			TRY(splitter_apply(&t->splitters[i], &e->split, e->words.at[j].text, &e->rewords));
+			TRY(splitter_apply(&t->splitters[i], &e->split, e->words.at[j].text,
+			                   &e->rewords));
 		}
 		e->words = e->rewords;
 		e->rewords = swap;
@@ -82,7 +85,8 @@ static int encode_normalized(struct encoder *e, struct slice text, int at_start)
 	TRY(added_cut(&e->t->normalized, text, &e->inner));
 	for (size_t i = 0; i < e->inner.n; i++) {
 		const struct piece *p = &e->inner.at[i];
-		TRY(p->mark >= 0 ? ids_add(e->out, &p->mark, 1) : encode_words(e, p->text, at_start && i == 0));
+		TRY(p->mark >= 0 ? ids_add(e->out, &p->mark, 1)
+		                 : encode_words(e, p->text, at_start && i == 0));
 	}
 	return OK;
 }
@@ -93,12 +97,14 @@ static int encode_text(struct encoder *e, struct slice text)
 	TRY(added_cut(&e->t->plain, text, &e->outer));
 	for (size_t i = 0; i < e->outer.n; i++) {
 		const struct piece *p = &e->outer.at[i];
-		TRY(p->mark >= 0 ? ids_add(e->out, &p->mark, 1) : encode_normalized(e, p->text, i == 0));
+		TRY(p->mark >= 0 ? ids_add(e->out, &p->mark, 1)
+		                 : encode_normalized(e, p->text, i == 0));
 	}
 	return OK;
 }
 
-int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, int add_special, struct ids *out)
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, int add_special,
+                     struct ids *out)
 {
 	struct encoder e = {.t = t, .out = out};
 	size_t         n_before = out->n;
@@ -134,7 +140,8 @@ static void add_joined(const struct tokenizer *t, const struct pieces *p, struct
 	}
 }
 
-static int decode_stages(const struct tokenizer *t, struct pieces *now, struct pieces *next, struct arena *a)
+static int decode_stages(const struct tokenizer *t, struct pieces *now, struct pieces *next,
+                         struct arena *a)
 {
 	for (int i = 0; i < t->n_decoders; i++) {
 		struct pieces swap = *now;
@@ -146,7 +153,8 @@ static int decode_stages(const struct tokenizer *t, struct pieces *now, struct p
 	return OK;
 }
 
-int tokenizer_decode(const struct tokenizer *t, const int *id, size_t n, int skip_special, struct text *out)
+int tokenizer_decode(const struct tokenizer *t, const int *id, size_t n, int skip_special,
+                     struct text *out)
 {
 	struct pieces now = {0}, next = {0};
 	struct arena  memory = {0};
@@ -190,7 +198,8 @@ const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *n)
 	return is_token(t, id) ? t->piece[id].s : NULL;
 }
 
-/* A role's token stands as a string or, in files of transformers 4, as an object with its text in "content". */
+/* A role's token stands as a string or, in files of transformers 4, as an object with its text in
+ * "content". */
 int tokenizer_role(const struct tokenizer *t, const char *role)
 {
 	char          key[32];
@@ -199,7 +208,8 @@ int tokenizer_role(const struct tokenizer *t, const char *role)
 
 	snprintf(key, sizeof key, "%s_token", role);
 	value = json_object_get(t->config, key);
-	token = json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+	token = json_string_value(json_is_object(value) ? json_object_get(value, "content")
+	                                                : value);
 	return token ? tokenizer_id(t, token) : -1;
 }
 
@@ -239,7 +249,9 @@ static int tokenizer_read_text(const char *path, struct text *out)
 		text_add(out, line, n);
 		text_add(out, "\n", 1);
 		if (out->n > TOKENIZER_FILE_MAX) {
-			status = error_set(ERR_INPUT, "%s: more than the %d bytes that a tokenizer may have", path, TOKENIZER_FILE_MAX);
+			status = error_set(ERR_INPUT,
+			                   "%s: more than the %d bytes that a tokenizer may have",
+			                   path, TOKENIZER_FILE_MAX);
 			break;
 		}
 	}
@@ -250,7 +262,9 @@ static int tokenizer_read_text(const char *path, struct text *out)
 /* A template goes on as a C string, and half of one is another one. */
 static int check_whole(const char *path, const char *source, size_t n)
 {
-	return source && memchr(source, 0, n) ? error_set(ERR_INPUT, "%s: the chat template has a NUL byte in it", path) : OK;
+	return source && memchr(source, 0, n)
+	               ? error_set(ERR_INPUT, "%s: the chat template has a NUL byte in it", path)
+	               : OK;
 }
 
 static int tokenizer_check_templates(const char *path, const json_t *v)
@@ -265,7 +279,8 @@ static int tokenizer_check_templates(const char *path, const json_t *v)
 static int tokenizer_load_config(const char *path, struct tokenizer *t)
 {
 	TRY(tokenizer_read_text(path, &t->config_text));
-	TRY(json_parse(path, t->config_text.data ? t->config_text.data : "", t->config_text.n, &t->config));
+	TRY(json_parse(path, t->config_text.data ? t->config_text.data : "", t->config_text.n,
+	               &t->config));
 	if (!json_is_object(t->config))
 		return error_set(ERR_INPUT, "%s: expected a JSON object", path);
 	return tokenizer_check_templates(path, json_object_get(t->config, "chat_template"));
@@ -309,7 +324,8 @@ static int tokenizer_load_folder(const char *path, struct arena *a, struct token
 		return tokenizer_parse_char_ords(config, t);
 	if (!has_json)
 		return error_set(ERR_INPUT,
-		                 "%s: no such file; a model folder needs it (older layouts: save the tokenizer again with transformers)",
+		                 "%s: no such file; a model folder needs it (older layouts: save "
+		                 "the tokenizer again with transformers)",
 		                 json);
 	return load_vocabulary(json, t);
 }
@@ -323,7 +339,8 @@ int tokenizer_load(const char *path, struct tokenizer **out)
 	*out = NULL;
 	if (!t)
 		return ERR_INPUT;
-	status = file_is_folder(path) ? tokenizer_load_folder(path, &a, t) : load_vocabulary(path, t);
+	status = file_is_folder(path) ? tokenizer_load_folder(path, &a, t)
+	                              : load_vocabulary(path, t);
 	arena_free(&a);
 	if (status == OK)
 		*out = t;
@@ -356,7 +373,7 @@ int tokenizer_save(const struct tokenizer *t, const char *folder)
 	const char  *json = file_join(&a, folder, "tokenizer.json");
 	const char  *config = file_join(&a, folder, "tokenizer_config.json");
 	const char  *chat = file_join(&a, folder, "chat_template.jinja");
-	int          status = json && config && chat ? file_write(json, t->json.data, t->json.n) : ERR_INPUT;
+	int status = json && config && chat ? file_write(json, t->json.data, t->json.n) : ERR_INPUT;
 
 	if (status == OK && t->config_text.n)
 		status = file_write(config, t->config_text.data, t->config_text.n);

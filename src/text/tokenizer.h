@@ -1,27 +1,35 @@
-/* tokenizer.h - from text to token ids and back, as the Hugging Face `tokenizers` library does it from the same tokenizer.json.
+/* tokenizer.h - from text to token ids and back, as the Hugging Face `tokenizers` library does it
+ * from the same tokenizer.json.
  *
- *     text -> added tokens cut out -> normalizers -> normalized added tokens cut out -> pre-tokenizers -> BPE or Unigram -> template
+ *     text -> added tokens cut out -> normalizers -> normalized added tokens cut out ->
+ *     pre-tokenizers -> BPE or Unigram -> template
  *     ids  -> token strings -> decoders -> text
  *
- * A tokenizer is const once loaded: any number of threads may encode and decode with it at the same time.
+ * A tokenizer is const once loaded: any number of threads may encode and decode with it at the same
+ * time.
  *
- * What is read (everything else is refused by name, because a stage that is skipped gives wrong ids):
+ * What is read (everything else is refused by name, because a stage that is skipped gives wrong
+ * ids):
  *
- *     model            BPE, byte-level (GPT-2) or over characters (sentencepiece), byte_fallback, fuse_unk, ignore_merges;
- *                      Unigram (sentencepiece), byte_fallback
+ *     model            BPE, byte-level (GPT-2) or over characters (sentencepiece), byte_fallback,
+ *                      fuse_unk, ignore_merges; Unigram (sentencepiece), byte_fallback
  *     normalizers      NFC NFD NFKC NFKD Prepend Replace(String)
- *     pre-tokenizers   ByteLevel Split(Regex, String; every behavior) Digits Metaspace Punctuation WhitespaceSplit
+ *     pre-tokenizers   ByteLevel Split(Regex, String; every behavior) Digits Metaspace Punctuation
+ *                      WhitespaceSplit
  *     post-processors  ByteLevel TemplateProcessing (its `single` part)
  *     decoders         ByteLevel Replace(String) ByteFallback Fuse Strip Metaspace
  *     added tokens     special, lstrip, rstrip, single_word, normalized
  *
- * Letters, numbers and spaces are those of Unicode 16, normal forms those of Unicode 9, whatever the installed utf8proc and PCRE2 know: version
- * 0.23 of the library has these (tokenizer_unicode.c). A character that became a letter later is one here as soon as utf8proc says so.
+ * Letters, numbers and spaces are those of Unicode 16, normal forms those of Unicode 9, whatever
+ * the installed utf8proc and PCRE2 know: version 0.23 of the library has these
+ * (tokenizer_unicode.c). A character that became a letter later is one here as soon as utf8proc
+ * says so.
  *
  * `truncation` and `padding` of the file are not applied: lengths are the caller's business.
  *
- * Text is UTF-8. Each maximal ill-formed part of the input counts as U+FFFD, as the Unicode standard recommends. Decoding gives
- * valid UTF-8: bytes that make no character (an answer that ended inside one) become U+FFFD. tokenizer_piece has the bytes themselves.
+ * Text is UTF-8. Each maximal ill-formed part of the input counts as U+FFFD, as the Unicode
+ * standard recommends. Decoding gives valid UTF-8: bytes that make no character (an answer that
+ * ended inside one) become U+FFFD. tokenizer_piece has the bytes themselves.
  *
  * No input is slow: the cost of a text of n bytes is O(n log n) at most. */
 #ifndef TEXT_TOKENIZER_H
@@ -42,41 +50,52 @@ void ids_free(struct ids *ids);
 
 /* ---- loading, making, saving ---- */
 
-/* `path` is a tokenizer.json (plain or gzip) or a folder that holds one and, perhaps, a tokenizer_config.json. A folder with no
- * tokenizer.json but with "char_ords" in its tokenizer_config.json (the character tokenizer of verl's digit completion) gives
- * ids 0 S separator, 1 E end, 2 P padding, 3 U unknown, then the characters in that order. */
+/* `path` is a tokenizer.json (plain or gzip) or a folder that holds one and, perhaps, a
+ * tokenizer_config.json. A folder with no tokenizer.json but with "char_ords" in its
+ * tokenizer_config.json (the character tokenizer of verl's digit completion) gives ids 0 S
+ * separator, 1 E end, 2 P padding, 3 U unknown, then the characters in that order. */
 int  tokenizer_load(const char *path, struct tokenizer **out);
 void tokenizer_free(struct tokenizer *t);
 
-/* A character vocabulary: one id per special, in the order given, then one per character of `alphabet`. Characters outside it become the
- * token of role "unk"; without one they vanish. Roles: bos eos unk sep pad cls mask. */
+/* A character vocabulary: one id per special, in the order given, then one per character of
+ * `alphabet`. Characters outside it become the token of role "unk"; without one they vanish. Roles:
+ * bos eos unk sep pad cls mask. */
 struct tokenizer_special {
 	const char *role, *text; /* "eos", "<eos>" */
 };
-int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specials, int n_specials, struct tokenizer **out);
+int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specials, int n_specials,
+                    struct tokenizer **out);
 
-/* Writes tokenizer.json and, where there are, tokenizer_config.json and chat_template.jinja into an existing folder: what was read, byte for byte, or for
- * a character vocabulary files from which the Hugging Face library and tokenizer_load give the same ids. */
+/* Writes tokenizer.json and, where there are, tokenizer_config.json and chat_template.jinja into an
+ * existing folder: what was read, byte for byte, or for a character vocabulary files from which the
+ * Hugging Face library and tokenizer_load give the same ids. */
 int tokenizer_save(const struct tokenizer *t, const char *folder);
 
 /* ---- text and ids ---- */
 
-/* ADDS the ids of text[0..n-1] to *out; on error *out is as before. Special tokens written out in the text are recognised.
- * add_special: with what the file's post-processor puts in front and behind. */
-int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, int add_special, struct ids *out);
+/* ADDS the ids of text[0..n-1] to *out; on error *out is as before. Special tokens written out in
+ * the text are recognised. add_special: with what the file's post-processor puts in front and
+ * behind. */
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, int add_special,
+                     struct ids *out);
 
-/* ADDS the text of the ids to *out. Ids that no token has give nothing. skip_special: special tokens give nothing. */
-int tokenizer_decode(const struct tokenizer *t, const int *id, size_t n, int skip_special, struct text *out);
+/* ADDS the text of the ids to *out. Ids that no token has give nothing. skip_special: special
+ * tokens give nothing. */
+int tokenizer_decode(const struct tokenizer *t, const int *id, size_t n, int skip_special,
+                     struct text *out);
 
 /* ---- single tokens ---- */
 
-int tokenizer_size(const struct tokenizer *t);                   /* largest id + 1 */
-int tokenizer_id(const struct tokenizer *t, const char *token);  /* as tokenizer.json writes it; -1 when there is none */
-int tokenizer_role(const struct tokenizer *t, const char *role); /* "eos": the id tokenizer_config.json gives it, or -1 */
+int tokenizer_size(const struct tokenizer *t); /* largest id + 1 */
+/* as tokenizer.json writes it; -1 when there is none */
+int tokenizer_id(const struct tokenizer *t, const char *token);
+/* "eos": the id tokenizer_config.json gives it, or -1 */
+int tokenizer_role(const struct tokenizer *t, const char *role);
 int tokenizer_is_special(const struct tokenizer *t, int id);
 
-/* The bytes that the token stands for; borrowed. NULL and *n = 0 for an id that no token has. Decoding n ids gives their pieces one after
- * another, but for what a decoder does to the whole text: a leading space cut off, ill-formed bytes replaced. */
+/* The bytes that the token stands for; borrowed. NULL and *n = 0 for an id that no token has.
+ * Decoding n ids gives their pieces one after another, but for what a decoder does to the whole
+ * text: a leading space cut off, ill-formed bytes replaced. */
 const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *n);
 
 /* tokenizer_config.json as read, or NULL; borrowed. */

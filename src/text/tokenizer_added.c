@@ -1,4 +1,5 @@
-/* tokenizer_added.c - finding added tokens in a text: leftmost first, then longest, as the library's matcher does. */
+/* tokenizer_added.c - finding added tokens in a text: leftmost first, then longest, as the
+ * library's matcher does. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -7,8 +8,9 @@
 
 static int by_bytes(const void *p, const void *q)
 {
-	struct slice a = ((const struct added_token *)p)->text, b = ((const struct added_token *)q)->text;
-	int          order = memcmp(a.s, b.s, a.n < b.n ? a.n : b.n);
+	struct slice a = ((const struct added_token *)p)->text,
+	             b = ((const struct added_token *)q)->text;
+	int order = memcmp(a.s, b.s, a.n < b.n ? a.n : b.n);
 
 	return order ? order : (a.n > b.n) - (a.n < b.n);
 }
@@ -23,12 +25,17 @@ int added_new(struct added_token *tokens, size_t n, struct added *out)
 	out->n = n;
 	for (size_t i = 0; i < n; i++) {
 		if (i && !by_bytes(&tokens[i - 1], &tokens[i]))
-			return error_set(ERR_INPUT, "the added token \"%.*s\" is there twice", (int)tokens[i].text.n, tokens[i].text.s);
+			return error_set(ERR_INPUT, "the added token \"%.*s\" is there twice",
+			                 (int)tokens[i].text.n, tokens[i].text.s);
 		out->first[(unsigned char)tokens[i].text.s[0]] = 1;
 		words |= tokens[i].single_word;
 	}
 	/* What \w is in the regex crate that the library asks here. */
-	return words ? pattern_compile("added tokens", slice_of("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]"), &out->word) : OK;
+	return words ? pattern_compile(
+	                       "added tokens",
+	                       slice_of("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]"),
+	                       &out->word)
+	             : OK;
 }
 
 void added_free(struct added *a)
@@ -36,7 +43,8 @@ void added_free(struct added *a)
 	pcre2_code_free(a->word);
 }
 
-/* The first of tokens[low..high-1], which agree in their first k bytes and are longer than that, whose byte k is at least `byte`. */
+/* The first of tokens[low..high-1], which agree in their first k bytes and are longer than that,
+ * whose byte k is at least `byte`. */
 static size_t lower_bound(const struct added *a, size_t low, size_t high, size_t k, int byte)
 {
 	while (low < high) {
@@ -74,21 +82,24 @@ static size_t step_back(const char *s, size_t at)
 	return at;
 }
 
-static int tokenizer_added_is_word(const struct added *a, const char *s, size_t n, size_t at, int *yes)
+static int tokenizer_added_is_word(const struct added *a, const char *s, size_t n, size_t at,
+                                   int *yes)
 {
 	pcre2_match_data *match = pcre2_match_data_create(1, NULL);
 	int               code;
 
 	if (!match)
 		return error_set(ERR_INPUT, "PCRE2 has no memory");
-	code = pcre2_match(a->word, (PCRE2_SPTR)s, n, at, PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK, match, NULL);
+	code = pcre2_match(a->word, (PCRE2_SPTR)s, n, at, PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK,
+	                   match, NULL);
 	pcre2_match_data_free(match);
 	*yes = code >= 0;
 	return OK;
 }
 
 /* Neither neighbour of text[start..stop-1] is a word character. */
-static int tokenizer_added_stands_alone(const struct added *a, struct slice text, size_t start, size_t stop, int *yes)
+static int tokenizer_added_stands_alone(const struct added *a, struct slice text, size_t start,
+                                        size_t stop, int *yes)
 {
 	int before = 0, after = 0;
 
@@ -126,7 +137,9 @@ int added_cut(const struct added *a, struct slice text, struct pieces *out)
 
 	out->n = 0;
 	for (size_t i = 0; a->n && i < text.n;) {
-		const struct added_token *token = a->first[(unsigned char)text.s[i]] ? longest_at(a, text.s + i, text.n - i) : NULL;
+		const struct added_token *token = a->first[(unsigned char)text.s[i]]
+		                                          ? longest_at(a, text.s + i, text.n - i)
+		                                          : NULL;
 		size_t                    start = i, stop;
 		int                       alone = 1;
 
@@ -134,7 +147,8 @@ int added_cut(const struct added *a, struct slice text, struct pieces *out)
 			i++;
 			continue;
 		}
-		i = stop = i + token->text.n; /* the search goes on behind the token even where it is turned down */
+		/* the search goes on behind the token even where it is turned down */
+		i = stop = i + token->text.n;
 		if (token->single_word)
 			TRY(tokenizer_added_stands_alone(a, text, start, stop, &alone));
 		if (!alone || start < done)

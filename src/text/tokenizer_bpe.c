@@ -1,9 +1,12 @@
-/* tokenizer_bpe.c - byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): a word begins as single bytes or characters; the adjacent pair
- * of the lowest rank is merged, the leftmost first, until no pair has a rank.
+/* tokenizer_bpe.c - byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): a word begins as
+ * single bytes or characters; the adjacent pair of the lowest rank is merged, the leftmost first,
+ * until no pair has a rank.
  *
- * Where no merge has the symbol on the left as its end and the one on the right as its beginning, none will ever cross: there a word is cut, and
- * its segments are merged one after another. (For the sentencepiece kind a whole text is one word, and it falls apart into about what one
- * would call words.) The symbols of a segment are a linked list and the candidates a heap: O(n log n) for n symbols, whatever is in them. */
+ * Where no merge has the symbol on the left as its end and the one on the right as its beginning,
+ * none will ever cross: there a word is cut, and its segments are merged one after another. (For
+ * the sentencepiece kind a whole text is one word, and it falls apart into about what one would
+ * call words.) The symbols of a segment are a linked list and the candidates a heap: O(n log n) for
+ * n symbols, whatever is in them. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -13,7 +16,8 @@ struct bpe_symbol {
 	int id, previous, next; /* id < 0: merged into the symbol to its left; -1 ends the list */
 	int start;              /* where in the word it begins, while it is unmerged */
 };
-/* A candidate is rank << 32 | place: the symbol there and its right neighbour may become the token that the rank makes. */
+/* A candidate is rank << 32 | place: the symbol there and its right neighbour may become the token
+ * that the rank makes. */
 
 /* ---- the merges ---- */
 
@@ -50,7 +54,8 @@ void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id)
 	b->made[rank] = id;
 }
 
-/* ---- where merges may cross: a set of pairs of unmerged symbols, as bits; a bit that two pairs share costs time only ---- */
+/* ---- where merges may cross: a set of pairs of unmerged symbols, as bits; a bit that two pairs
+ * share costs time only ---- */
 
 enum { JOINT_BITS = 1 << 18 };
 
@@ -94,7 +99,8 @@ int bpe_find_joints(struct arena *a, struct bpe *b)
 		return ERR_INPUT;
 	for (size_t i = 0; i <= b->mask; i++) {
 		const struct bpe_merge *m = &b->merges[i];
-		int      left = m->id < 0 ? 0 : end_symbol(b, m->left, 1), right = m->id < 0 ? 0 : end_symbol(b, m->right, 0);
+		int                     left = m->id < 0 ? 0 : end_symbol(b, m->left, 1),
+		    right = m->id < 0 ? 0 : end_symbol(b, m->right, 0);
 		uint32_t bit = joint(left, right);
 		if (left < 0 || right < 0) {
 			memset(b->joints, 0xFF, JOINT_BITS / 8);
@@ -106,7 +112,8 @@ int bpe_find_joints(struct arena *a, struct bpe *b)
 	return OK;
 }
 
-/* ---- the heap: four below each, which lie side by side, for a long word's heap is larger than the caches ---- */
+/* ---- the heap: four below each, which lie side by side, for a long word's heap is larger than the
+ * caches ---- */
 
 static void heap_push(struct bpe_work *w, uint64_t candidate)
 {
@@ -137,7 +144,8 @@ static uint64_t heap_pop(struct bpe_work *w)
 /* ---- a word ---- */
 
 /* A block of at least n entries; what was in it is lost. */
-static int tokenizer_bpe_reserve(void **block, size_t *capacity, size_t n, size_t size, const char *what)
+static int tokenizer_bpe_reserve(void **block, size_t *capacity, size_t n, size_t size,
+                                 const char *what)
 {
 	size_t want = *capacity ? *capacity : 64;
 
@@ -157,8 +165,12 @@ static int reserve_symbols(struct bpe_work *w, size_t n)
 	int   status;
 
 	if (n > TOKENIZER_WORD_MAX)
-		return error_set(ERR_INPUT, "a word of %zu bytes is too long to be split into tokens; shorten the text", n);
-	status = tokenizer_bpe_reserve(&block, &w->n_symbols, n, sizeof *w->symbols, "the symbols of a word");
+		return error_set(
+		        ERR_INPUT,
+		        "a word of %zu bytes is too long to be split into tokens; shorten the text",
+		        n);
+	status = tokenizer_bpe_reserve(&block, &w->n_symbols, n, sizeof *w->symbols,
+	                               "the symbols of a word");
 	w->symbols = block;
 	return status;
 }
@@ -166,7 +178,8 @@ static int reserve_symbols(struct bpe_work *w, size_t n)
 static int reserve_heap(struct bpe_work *w, size_t n)
 {
 	void *block = w->heap;
-	int   status = tokenizer_bpe_reserve(&block, &w->n_candidates, n, sizeof *w->heap, "the merges of a word");
+	int   status = tokenizer_bpe_reserve(&block, &w->n_candidates, n, sizeof *w->heap,
+	                                     "the merges of a word");
 
 	w->heap = block;
 	return status;
@@ -185,8 +198,10 @@ static int add_symbol(struct bpe_work *w, int n, int id, size_t start)
 	return n + 1;
 }
 
-/* Adds the tokens of the bytes of a character that has no token; n as it was when one of them is missing. */
-static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slice character, size_t start)
+/* Adds the tokens of the bytes of a character that has no token; n as it was when one of them is
+ * missing. */
+static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slice character,
+                     size_t start)
 {
 	int first = n;
 
@@ -199,8 +214,9 @@ static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slic
 	return n;
 }
 
-/* The bytes or characters of the word as a list of symbols; returns how many. An unknown token waits until the next known one, so that
- * fuse_unk can make one of several; byte tokens do not end the waiting (as in the library). */
+/* The bytes or characters of the word as a list of symbols; returns how many. An unknown token
+ * waits until the next known one, so that fuse_unk can make one of several; byte tokens do not end
+ * the waiting (as in the library). */
 static int symbols_of(const struct bpe *b, struct slice word, struct bpe_work *w)
 {
 	int    n = 0, unknown = 0;
@@ -214,7 +230,8 @@ static int symbols_of(const struct bpe *b, struct slice word, struct bpe_work *w
 		if (!b->byte_level)
 			unit.n = utf8_take(unit.s, word.n - i, &c);
 		length = unit.n;
-		id = b->byte_level ? b->byte_id[(unsigned char)*unit.s] : slice_map_find(&b->keys, unit);
+		id = b->byte_level ? b->byte_id[(unsigned char)*unit.s]
+		                   : slice_map_find(&b->keys, unit);
 		if (id >= 0) {
 			if (unknown)
 				n = add_symbol(w, n, b->unk, since);
@@ -244,7 +261,8 @@ static void consider(const struct bpe *b, struct bpe_work *w, int at)
 		heap_push(w, (uint64_t)m->rank << 32 | (uint32_t)at);
 }
 
-/* A candidate whose symbols have changed since is passed over, unless the new pair makes the same token: so does the library. */
+/* A candidate whose symbols have changed since is passed over, unless the new pair makes the same
+ * token: so does the library. */
 static void merge_symbols(const struct bpe *b, struct bpe_work *w)
 {
 	while (w->n_heap) {
@@ -270,9 +288,11 @@ static void merge_symbols(const struct bpe *b, struct bpe_work *w)
 }
 
 /* Symbols first..last, which nothing joins to their neighbours. */
-static int merge_segment(const struct bpe *b, int first, int last, struct bpe_work *w, struct ids *out)
+static int merge_segment(const struct bpe *b, int first, int last, struct bpe_work *w,
+                         struct ids *out)
 {
-	TRY(reserve_heap(w, 3 * (size_t)(last - first + 1))); /* a candidate for each pair at first, and two for each merge */
+	/* a candidate for each pair at first, and two for each merge */
+	TRY(reserve_heap(w, 3 * (size_t)(last - first + 1)));
 	w->symbols[first].previous = w->symbols[last].next = -1;
 	w->n_heap = 0;
 	for (int i = first; i < last; i++)
@@ -304,13 +324,15 @@ static int merge_word(const struct bpe *b, struct slice word, struct bpe_work *w
 			last++;
 		if (last + 1 < n)
 			end = (size_t)w->symbols[last + 1].start;
-		id = first == last ? w->symbols[first].id : whole_token(b, (struct slice){word.s + start, end - start});
+		id = first == last ? w->symbols[first].id
+		                   : whole_token(b, (struct slice){word.s + start, end - start});
 		TRY(id >= 0 ? ids_add(out, &id, 1) : merge_segment(b, first, last, w, out));
 	}
 	return OK;
 }
 
-/* Most words of a text are tokens: these cost one look-up, and the table is const, where a cache of words would need locks. */
+/* Most words of a text are tokens: these cost one look-up, and the table is const, where a cache of
+ * words would need locks. */
 int bpe_encode(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
 {
 	int id = word.n <= b->longest ? slice_map_find(&b->keys, word) : -1;

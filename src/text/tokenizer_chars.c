@@ -1,4 +1,5 @@
-/* tokenizer_chars.c - character vocabularies, made as the text of a tokenizer.json and read like any other: BPE without merges. */
+/* tokenizer_chars.c - character vocabularies, made as the text of a tokenizer.json and read like
+ * any other: BPE without merges. */
 #include "base/error.h"
 #include "base/json.h"
 #include "text/tokenizer_parts.h"
@@ -17,11 +18,13 @@ static void write_added(struct text *t, const struct tokenizer_special *specials
 	for (int i = 0; i < n; i++) {
 		text_print(t, "%s\n    {\"id\": %d, \"content\": ", i ? "," : "", i);
 		tokenizer_chars_add_string(t, specials[i].text);
-		text_print(t, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true}");
+		text_print(t, ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, "
+		              "\"normalized\": false, \"special\": true}");
 	}
 }
 
-static void write_vocabulary(struct text *t, const char *alphabet, const struct tokenizer_special *specials, int n)
+static void write_vocabulary(struct text *t, const char *alphabet,
+                             const struct tokenizer_special *specials, int n)
 {
 	size_t  left = strlen(alphabet);
 	int32_t c;
@@ -47,21 +50,28 @@ static const char *text_of_role(const struct tokenizer_special *specials, int n,
 	return NULL;
 }
 
-static void write_json(struct text *t, const char *alphabet, const struct tokenizer_special *specials, int n)
+static void write_json(struct text *t, const char *alphabet,
+                       const struct tokenizer_special *specials, int n)
 {
 	const char *unk = text_of_role(specials, n, "unk");
 
-	text_print(t, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [");
+	text_print(t, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n "
+	              " \"added_tokens\": [");
 	write_added(t, specials, n);
-	text_print(t, "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": null,\n  \"post_processor\": null,\n");
-	text_print(t, "  \"decoder\": {\"type\": \"Fuse\"},\n  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    "
+	text_print(t, "\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": null,\n  "
+	              "\"post_processor\": null,\n");
+	text_print(t, "  \"decoder\": {\"type\": \"Fuse\"},\n  \"model\": {\n    \"type\": "
+	              "\"BPE\",\n    \"dropout\": null,\n    "
 	              "\"unk_token\": ");
 	if (unk)
 		tokenizer_chars_add_string(t, unk);
 	else
 		text_print(t, "null");
-	text_print(t, ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-	              "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {");
+	text_print(
+	        t,
+	        ",\n    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n  "
+	        "  \"fuse_unk\": false,\n"
+	        "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {");
 	write_vocabulary(t, alphabet, specials, n);
 	text_print(t, "\n    },\n    \"merges\": []\n  }\n}\n");
 }
@@ -74,7 +84,8 @@ static int set_config(struct tokenizer *t, const struct tokenizer_special *speci
 
 	if (!t->config)
 		t->config = json_object();
-	bad |= json_object_set_new(t->config, "tokenizer_class", json_string("PreTrainedTokenizerFast"));
+	bad |= json_object_set_new(t->config, "tokenizer_class",
+	                           json_string("PreTrainedTokenizerFast"));
 	bad |= json_object_set_new(t->config, "clean_up_tokenization_spaces", json_false());
 	for (int i = 0; i < n; i++) {
 		char key[32];
@@ -90,7 +101,8 @@ static int set_config(struct tokenizer *t, const struct tokenizer_special *speci
 	return text_status(&t->config_text);
 }
 
-static int check_chars(const char *place, const char *alphabet, const struct tokenizer_special *specials, int n)
+static int check_chars(const char *place, const char *alphabet,
+                       const struct tokenizer_special *specials, int n)
 {
 	static const char *const roles[] = {"bos", "eos", "unk", "sep", "pad", "cls", "mask"};
 
@@ -101,15 +113,19 @@ static int check_chars(const char *place, const char *alphabet, const struct tok
 		for (size_t j = 0; j < sizeof roles / sizeof *roles; j++)
 			known |= !strcmp(specials[i].role, roles[j]);
 		if (!known)
-			return error_set(ERR_INPUT, "%s: \"%s\" is no role of a special token (bos eos unk sep pad cls mask)", place,
-			                 specials[i].role);
+			return error_set(ERR_INPUT,
+			                 "%s: \"%s\" is no role of a special token (bos eos unk "
+			                 "sep pad cls mask)",
+			                 place, specials[i].role);
 		if (!utf8_is_valid(slice_of(specials[i].text)))
-			return error_set(ERR_INPUT, "%s: the %s token is not UTF-8", place, specials[i].role);
+			return error_set(ERR_INPUT, "%s: the %s token is not UTF-8", place,
+			                 specials[i].role);
 	}
 	return OK;
 }
 
-static int tokenizer_chars_fill(const char *place, const char *alphabet, const struct tokenizer_special *specials, int n,
+static int tokenizer_chars_fill(const char *place, const char *alphabet,
+                                const struct tokenizer_special *specials, int n,
                                 struct tokenizer *t)
 {
 	TRY(check_chars(place, alphabet, specials, n));
@@ -119,7 +135,8 @@ static int tokenizer_chars_fill(const char *place, const char *alphabet, const s
 	return set_config(t, specials, n);
 }
 
-int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specials, int n_specials, struct tokenizer **out)
+int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specials, int n_specials,
+                    struct tokenizer **out)
 {
 	struct tokenizer *t = mem_alloc(1, sizeof *t, "a tokenizer");
 	int               status;
@@ -127,7 +144,8 @@ int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specia
 	*out = NULL;
 	if (!t)
 		return ERR_INPUT;
-	status = tokenizer_chars_fill("the character vocabulary", alphabet, specials, n_specials, t);
+	status =
+	        tokenizer_chars_fill("the character vocabulary", alphabet, specials, n_specials, t);
 	if (status == OK)
 		*out = t;
 	else
@@ -141,28 +159,32 @@ static int add_char(const char *place, const json_t *value, size_t i, struct tex
 	utf8proc_uint8_t utf8[4];
 
 	if (c <= 0 || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))
-		return error_set(ERR_INPUT, "%s: char_ords[%zu] is not the number of a character", place, i);
+		return error_set(ERR_INPUT, "%s: char_ords[%zu] is not the number of a character",
+		                 place, i);
 	text_add(alphabet, (const char *)utf8, (size_t)utf8proc_encode_char((int32_t)c, utf8));
 	return text_status(alphabet);
 }
 
 int tokenizer_parse_char_ords(const char *place, struct tokenizer *t)
 {
-	static const struct tokenizer_special specials[] = {{"sep", "S"}, {"eos", "E"}, {"pad", "P"}, {"unk", "U"}};
+	static const struct tokenizer_special specials[] = {
+	        {"sep", "S"}, {"eos", "E"}, {"pad", "P"}, {"unk", "U"}};
 
 	const json_t *list = json_object_get(t->config, "char_ords");
 	struct text   alphabet = {0};
 	int           status = OK;
 
 	if (!json_is_array(list) || json_array_size(list) > TOKENIZER_VOCAB_MAX)
-		return error_set(ERR_INPUT, "%s: \"char_ords\" must be an array of character numbers", place);
+		return error_set(ERR_INPUT,
+		                 "%s: \"char_ords\" must be an array of character numbers", place);
 	text_add(&alphabet, "", 0);
 	for (size_t i = 0; status == OK && i < json_array_size(list); i++)
 		status = add_char(place, json_array_get(list, i), i, &alphabet);
 	if (status == OK)
 		status = text_status(&alphabet);
 	if (status == OK)
-		status = tokenizer_chars_fill(place, alphabet.data, specials, sizeof specials / sizeof *specials, t);
+		status = tokenizer_chars_fill(place, alphabet.data, specials,
+		                              sizeof specials / sizeof *specials, t);
 	text_free(&alphabet);
 	return status;
 }

@@ -1,4 +1,5 @@
-/* tokenizer_decode.c - decoders: from token strings back to text. An empty token counts: it ends a run of bytes, and may be the first. */
+/* tokenizer_decode.c - decoders: from token strings back to text. An empty token counts: it ends a
+ * run of bytes, and may be the first. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -23,7 +24,9 @@ int byte_level_decode(struct slice token, char *out, size_t *n)
 
 static int hex_digit(char c)
 {
-	return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? (c | 0x20) - 'a' + 10 : -1;
+	return isdigit((unsigned char)c)    ? c - '0'
+	       : isxdigit((unsigned char)c) ? (c | 0x20) - 'a' + 10
+	                                    : -1;
 }
 
 int byte_token(struct slice token)
@@ -49,7 +52,8 @@ static int block_new(const struct pieces *in, size_t room, struct arena *a, char
 }
 
 /* A token with a character outside the byte alphabet stands for its own UTF-8. */
-int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                      struct pieces *out)
 {
 	char        *block;
 	size_t       n = 0, more;
@@ -69,7 +73,8 @@ int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in
 	return pieces_put(out, text.s, text.n, 0);
 }
 
-int decode_replace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_replace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                   struct pieces *out)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		struct slice text;
@@ -96,7 +101,8 @@ static int add_run(struct slice run, struct arena *a, struct pieces *out)
 	return pieces_put(out, marks, 3 * run.n, 0);
 }
 
-int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces *in,
+                         struct arena *a, struct pieces *out)
 {
 	char        *block;
 	struct slice run;
@@ -118,7 +124,8 @@ int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces 
 	return add_run(run, a, out);
 }
 
-int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                struct pieces *out)
 {
 	char  *block;
 	size_t n = 0;
@@ -133,7 +140,8 @@ int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, stru
 }
 
 /* Marks are spaces, but in the first token nothing where the text got one of its own. */
-int decode_metaspace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_metaspace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                     struct pieces *out)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		struct slice text, to = i == 0 && d->start ? (struct slice){"", 0} : d->to;
@@ -143,7 +151,8 @@ int decode_metaspace(const struct tokenizer_decoder *d, const struct pieces *in,
 	return OK;
 }
 
-int decode_strip(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out)
+int decode_strip(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                 struct pieces *out)
 {
 	size_t k = d->from.n;
 
@@ -152,7 +161,8 @@ int decode_strip(const struct tokenizer_decoder *d, const struct pieces *in, str
 		struct slice text = in->at[i].text;
 		for (int j = 0; j < d->start && text.n >= k && !memcmp(text.s, d->from.s, k); j++)
 			text = (struct slice){text.s + k, text.n - k};
-		for (int j = 0; j < d->stop && text.n >= k && !memcmp(text.s + text.n - k, d->from.s, k); j++)
+		for (int j = 0;
+		     j < d->stop && text.n >= k && !memcmp(text.s + text.n - k, d->from.s, k); j++)
 			text.n -= k;
 		TRY(pieces_put(out, text.s, text.n, 0));
 	}
@@ -185,7 +195,8 @@ static int piece_of_fallback(struct slice token, struct arena *a, struct slice *
 	return OK;
 }
 
-int decoder_piece(const struct tokenizer_decoder *decoders, int n, struct slice token, struct arena *a, struct slice *out)
+int decoder_piece(const struct tokenizer_decoder *decoders, int n, struct slice token,
+                  struct arena *a, struct slice *out)
 {
 	*out = token;
 	for (int i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
-/* tokenizer_json.c - reading a tokenizer.json. Every kind of stage is a row of a table; one that has no row is refused by its name. */
+/* tokenizer_json.c - reading a tokenizer.json. Every kind of stage is a row of a table; one that
+ * has no row is refused by its name. */
 #include "base/error.h"
 #include "base/json.h"
 #include "text/tokenizer_parts.h"
@@ -13,15 +14,17 @@ struct tokenizer_json_entry { /* a token of the vocabulary */
 };
 
 struct tokenizer_json_reader {
-	const char                  *path;
-	struct tokenizer            *t;
-	const json_t                *root, *model, *vocab, *added; /* borrowed from root */
-	int                          unigram;
-	struct tokenizer_json_entry *entries; /* [n_vocab] the vocabulary, in the arena of the call */
+	const char       *path;
+	struct tokenizer *t;
+	const json_t     *root, *model, *vocab, *added; /* borrowed from root */
+	int               unigram;
+	/* [n_vocab] the vocabulary, in the arena of the call */
+	struct tokenizer_json_entry *entries;
 	struct arena                 arena;
 	size_t                       n_vocab;
-	char                        *pool;            /* where the next token's text goes */
-	int                          n_stages, ended; /* of the list being read; there is no second template */
+	char                        *pool; /* where the next token's text goes */
+	/* of the list being read; there is no second template */
+	int n_stages, ended;
 };
 
 /* ---- stages: normalizer, pre_tokenizer, post_processor, decoder ---- */
@@ -35,7 +38,8 @@ struct stage_list {
 	const struct stage_kind *kinds;         /* up to one without a type */
 };
 
-static int read_stage(struct tokenizer_json_reader *r, const struct stage_list *list, const char *place, const json_t *spec)
+static int read_stage(struct tokenizer_json_reader *r, const struct stage_list *list,
+                      const char *place, const json_t *spec)
 {
 	const char *type;
 
@@ -66,7 +70,8 @@ static int read_stages(struct tokenizer_json_reader *r, const struct stage_list 
 	if (!json_is_array(members))
 		return error_set(ERR_INPUT, "%s: \"%s\" must be an array", place, list->members);
 	for (size_t i = 0; i < json_array_size(members); i++) {
-		snprintf(place, sizeof place, "%.4000s: %s.%s[%zu]", r->path, list->key, list->members, i);
+		snprintf(place, sizeof place, "%.4000s: %s.%s[%zu]", r->path, list->key,
+		         list->members, i);
 		TRY(read_stage(r, list, place, json_array_get(members, i)));
 	}
 	return OK;
@@ -79,25 +84,29 @@ static int read_nothing(struct tokenizer_json_reader *r, const char *place, cons
 }
 
 /* A member of at most TOKENIZER_LITERAL_MAX bytes, copied into the tokenizer. */
-static int read_literal(struct tokenizer_json_reader *r, const char *place, const json_t *object, const char *key, struct slice *out)
+static int read_literal(struct tokenizer_json_reader *r, const char *place, const json_t *object,
+                        const char *key, struct slice *out)
 {
 	const char *s;
 
 	TRY(json_get_text(place, object, key, JSON_REQUIRED, &s));
 	if (strlen(s) > TOKENIZER_LITERAL_MAX)
-		return error_set(ERR_INPUT, "%s: \"%s\" is longer than %d bytes", place, key, TOKENIZER_LITERAL_MAX);
+		return error_set(ERR_INPUT, "%s: \"%s\" is longer than %d bytes", place, key,
+		                 TOKENIZER_LITERAL_MAX);
 	*out = slice_of(s);
 	out->s = arena_text(&r->t->memory, s, out->n);
 	return out->s ? OK : ERR_INPUT;
 }
 
 /* {"pattern": {"String": FROM}, "content": TO} */
-static int read_replace(struct tokenizer_json_reader *r, const char *place, const json_t *spec, struct slice *from, struct slice *to)
+static int read_replace(struct tokenizer_json_reader *r, const char *place, const json_t *spec,
+                        struct slice *from, struct slice *to)
 {
 	const json_t *pattern = json_object_get(spec, "pattern");
 
 	if (json_object_get(pattern, "Regex"))
-		return error_set(ERR_INPUT, "%s: a Replace by regular expression is not supported", place);
+		return error_set(ERR_INPUT, "%s: a Replace by regular expression is not supported",
+		                 place);
 	TRY(read_literal(r, place, pattern, "String", from));
 	if (!from->n)
 		return error_set(ERR_INPUT, "%s: the pattern is empty", place);
@@ -116,8 +125,9 @@ static int read_form(struct tokenizer_json_reader *r, const char *place, const j
 	const char *type = json_string_value(json_object_get(spec, "type")); /* NFC NFD NFKC NFKD */
 
 	(void)place;
-	*add_normalizer(r) =
-	        (struct normalizer){.run = normalize_form, .compatible = type[2] == 'K', .compose = type[strlen(type) - 1] == 'C'};
+	*add_normalizer(r) = (struct normalizer){.run = normalize_form,
+	                                         .compatible = type[2] == 'K',
+	                                         .compose = type[strlen(type) - 1] == 'C'};
 	return OK;
 }
 
@@ -130,7 +140,8 @@ static int read_prepend(struct tokenizer_json_reader *r, const char *place, cons
 	return OK;
 }
 
-static int read_normalizer_replace(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int read_normalizer_replace(struct tokenizer_json_reader *r, const char *place,
+                                   const json_t *spec)
 {
 	struct normalizer n = {.run = normalize_replace};
 
@@ -152,7 +163,8 @@ static const struct stage_kind normalizer_kinds[] = {
 /* ---- pre-tokenizers ---- */
 
 /* Stages behind ByteLevel see its alphabet. */
-static int add_splitter(struct tokenizer_json_reader *r, const char *place, const struct splitter *s)
+static int add_splitter(struct tokenizer_json_reader *r, const char *place,
+                        const struct splitter *s)
 {
 	struct tokenizer *t = r->t;
 	struct splitter  *last = t->n_splitters ? &t->splitters[t->n_splitters - 1] : NULL;
@@ -177,7 +189,8 @@ static int read_byte_level(struct tokenizer_json_reader *r, const char *place, c
 	return add_splitter(r, place, &s);
 }
 
-static int tokenizer_json_read_digits(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int tokenizer_json_read_digits(struct tokenizer_json_reader *r, const char *place,
+                                      const json_t *spec)
 {
 	struct splitter s = {.run = split_digits, .behavior = SPLIT_CONTIGUOUS};
 	int             each = 0;
@@ -188,9 +201,10 @@ static int tokenizer_json_read_digits(struct tokenizer_json_reader *r, const cha
 	return add_splitter(r, place, &s);
 }
 
-/* The character that stands for a space, and where one more goes in front. Older files say add_prefix_space instead of prepend_scheme. */
-static int read_metaspace(struct tokenizer_json_reader *r, const char *place, const json_t *spec, struct slice *mark,
-                          enum prefix_scheme *scheme)
+/* The character that stands for a space, and where one more goes in front. Older files say
+ * add_prefix_space instead of prepend_scheme. */
+static int read_metaspace(struct tokenizer_json_reader *r, const char *place, const json_t *spec,
+                          struct slice *mark, enum prefix_scheme *scheme)
 {
 	static const char *const names[] = {"never", "first", "always"};
 	const char              *name = "always";
@@ -211,7 +225,8 @@ static int read_metaspace(struct tokenizer_json_reader *r, const char *place, co
 	return error_set(ERR_INPUT, "%s: \"%s\" is no known prepend_scheme", place, name);
 }
 
-static int read_splitter_metaspace(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int read_splitter_metaspace(struct tokenizer_json_reader *r, const char *place,
+                                   const json_t *spec)
 {
 	struct splitter s = {.run = split_metaspace};
 	int             split = 1;
@@ -223,9 +238,11 @@ static int read_splitter_metaspace(struct tokenizer_json_reader *r, const char *
 	return add_splitter(r, place, &s);
 }
 
-static int read_behavior(const char *place, const json_t *spec, int required, enum split_behavior *out)
+static int read_behavior(const char *place, const json_t *spec, int required,
+                         enum split_behavior *out)
 {
-	static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
+	static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious",
+	                                    "MergedWithNext", "Contiguous"};
 	const char              *name = names[*out];
 
 	TRY(json_get_text(place, spec, "behavior", required, &name));
@@ -238,7 +255,8 @@ static int read_behavior(const char *place, const json_t *spec, int required, en
 	return error_set(ERR_INPUT, "%s: \"%s\" is no known behavior", place, name);
 }
 
-static int tokenizer_json_read_split(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int tokenizer_json_read_split(struct tokenizer_json_reader *r, const char *place,
+                                     const json_t *spec)
 {
 	struct splitter s = {0};
 	const json_t   *pattern = json_object_get(spec, "pattern");
@@ -250,10 +268,12 @@ static int tokenizer_json_read_split(struct tokenizer_json_reader *r, const char
 	if (!regex) {
 		s.run = split_literal;
 		TRY(read_literal(r, place, pattern, "String", &s.literal));
-		return s.literal.n ? add_splitter(r, place, &s) : error_set(ERR_INPUT, "%s: the pattern is empty", place);
+		return s.literal.n ? add_splitter(r, place, &s)
+		                   : error_set(ERR_INPUT, "%s: the pattern is empty", place);
 	}
 	if (strlen(regex) > TOKENIZER_TOKEN_MAX)
-		return error_set(ERR_INPUT, "%s: the pattern is longer than %d bytes", place, TOKENIZER_TOKEN_MAX);
+		return error_set(ERR_INPUT, "%s: the pattern is longer than %d bytes", place,
+		                 TOKENIZER_TOKEN_MAX);
 	TRY(splitter_compile(place, slice_of(regex), &s));
 	return add_splitter(r, place, &s);
 }
@@ -266,7 +286,8 @@ static int read_punctuation(struct tokenizer_json_reader *r, const char *place, 
 	return add_splitter(r, place, &s);
 }
 
-static int read_whitespace_split(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int read_whitespace_split(struct tokenizer_json_reader *r, const char *place,
+                                 const json_t *spec)
 {
 	struct splitter s = {.run = split_spaces, .behavior = SPLIT_REMOVED};
 
@@ -291,14 +312,16 @@ static struct tokenizer_decoder *add_decoder(struct tokenizer_json_reader *r)
 	return &r->t->decoders[r->t->n_decoders++];
 }
 
-static int read_decoder_byte_level(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int read_decoder_byte_level(struct tokenizer_json_reader *r, const char *place,
+                                   const json_t *spec)
 {
 	(void)place, (void)spec;
 	add_decoder(r)->run = decode_byte_level;
 	return OK;
 }
 
-static int read_decoder_byte_fallback(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int read_decoder_byte_fallback(struct tokenizer_json_reader *r, const char *place,
+                                      const json_t *spec)
 {
 	(void)place, (void)spec;
 	add_decoder(r)->run = decode_byte_fallback;
@@ -312,7 +335,8 @@ static int read_decoder_fuse(struct tokenizer_json_reader *r, const char *place,
 	return OK;
 }
 
-static int read_decoder_replace(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int read_decoder_replace(struct tokenizer_json_reader *r, const char *place,
+                                const json_t *spec)
 {
 	struct tokenizer_decoder d = {.run = decode_replace};
 
@@ -321,7 +345,8 @@ static int read_decoder_replace(struct tokenizer_json_reader *r, const char *pla
 	return OK;
 }
 
-static int read_decoder_metaspace(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int read_decoder_metaspace(struct tokenizer_json_reader *r, const char *place,
+                                  const json_t *spec)
 {
 	struct tokenizer_decoder d = {.run = decode_metaspace, .to = {" ", 1}};
 	enum prefix_scheme       scheme = PREFIX_ALWAYS;
@@ -332,7 +357,8 @@ static int read_decoder_metaspace(struct tokenizer_json_reader *r, const char *p
 	return OK;
 }
 
-static int read_decoder_strip(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
+static int read_decoder_strip(struct tokenizer_json_reader *r, const char *place,
+                              const json_t *spec)
 {
 	struct tokenizer_decoder d = {.run = decode_strip};
 	int64_t                  start = 0, stop = 0;
@@ -361,46 +387,59 @@ static const struct stage_kind decoder_kinds[] = {
 
 /* ---- the template ---- */
 
-static int add_template_ids(struct tokenizer_json_reader *r, const char *place, const json_t *specials, const char *name, struct ids *out)
+static int add_template_ids(struct tokenizer_json_reader *r, const char *place,
+                            const json_t *specials, const char *name, struct ids *out)
 {
 	const json_t *list = json_object_get(json_object_get(specials, name), "ids");
 
 	if (!json_is_array(list))
-		return error_set(ERR_INPUT, "%s: special_tokens has no \"ids\" for \"%s\"", place, name);
+		return error_set(ERR_INPUT, "%s: special_tokens has no \"ids\" for \"%s\"", place,
+		                 name);
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *v = json_array_get(list, i);
 		json_int_t    id = json_is_integer(v) ? json_integer_value(v) : -1;
 		int           narrow = (int)id;
 		if (id < 0 || id >= r->t->n_ids || !r->t->content[id].s)
-			return error_set(ERR_INPUT, "%s: \"%s\" has an id that no token has", place, name);
+			return error_set(ERR_INPUT, "%s: \"%s\" has an id that no token has", place,
+			                 name);
 		TRY(ids_add(out, &narrow, 1));
 	}
 	return OK;
 }
 
-/* "single": a list of {"SpecialToken": {"id": NAME}} with one {"Sequence": {"id": "A"}} among them. */
+/* "single": a list of {"SpecialToken": {"id": NAME}} with one {"Sequence": {"id": "A"}} among
+ * them. */
 static int read_template(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
-	const json_t *list = json_object_get(spec, "single"), *specials = json_object_get(spec, "special_tokens");
-	int           seen = 0;
+	const json_t *list = json_object_get(spec, "single"),
+	             *specials = json_object_get(spec, "special_tokens");
+	int seen = 0;
 
 	if (r->ended)
-		return error_set(ERR_INPUT, "%s: a second TemplateProcessing is not supported", place);
+		return error_set(ERR_INPUT, "%s: a second TemplateProcessing is not supported",
+		                 place);
 	r->ended = 1;
 	if (!json_is_array(list))
 		return error_set(ERR_INPUT, "%s: \"single\" must be an array", place);
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *item = json_array_get(list, i), *special = json_object_get(item, "SpecialToken");
-		const char   *name;
+		const json_t *item = json_array_get(list, i),
+		             *special = json_object_get(item, "SpecialToken");
+		const char *name;
 		if (special) {
 			TRY(json_get_text(place, special, "id", JSON_REQUIRED, &name));
-			TRY(add_template_ids(r, place, specials, name, seen ? &r->t->after : &r->t->before));
+			TRY(add_template_ids(r, place, specials, name,
+			                     seen ? &r->t->after : &r->t->before));
 		} else {
-			TRY(json_get_text(place, json_object_get(item, "Sequence"), "id", JSON_REQUIRED, &name));
+			TRY(json_get_text(place, json_object_get(item, "Sequence"), "id",
+			                  JSON_REQUIRED, &name));
 			seen += !strcmp(name, "A") ? 1 : 2;
 		}
 	}
-	return seen == 1 ? OK : error_set(ERR_INPUT, "%s: \"single\" must have the sequence A in it, once, and no other", place);
+	return seen == 1 ? OK
+	                 : error_set(ERR_INPUT,
+	                             "%s: \"single\" must have the sequence A in it, once, and no "
+	                             "other",
+	                             place);
 }
 
 static const struct stage_kind template_kinds[] = {
@@ -428,45 +467,56 @@ static int list_entries(struct tokenizer_json_reader *r)
 	if (!r->entries)
 		return ERR_INPUT;
 	if (r->n_vocab > TOKENIZER_VOCAB_MAX)
-		return error_set(ERR_INPUT, "%s: model.vocab: more than %d tokens", r->path, TOKENIZER_VOCAB_MAX);
+		return error_set(ERR_INPUT, "%s: model.vocab: more than %d tokens", r->path,
+		                 TOKENIZER_VOCAB_MAX);
 	for (; r->unigram && n < r->n_vocab; n++) {
 		const json_t *pair = json_array_get(r->vocab, n), *first = json_array_get(pair, 0);
-		if (json_array_size(pair) != 2 || !json_is_string(first) || !json_is_number(json_array_get(pair, 1)))
-			return error_set(ERR_INPUT, "%s: model.vocab[%zu]: expected [\"token\", score]", r->path, n);
-		r->entries[n] = (struct tokenizer_json_entry){json_string_value(first), json_string_length(first), NULL};
+		if (json_array_size(pair) != 2 || !json_is_string(first) ||
+		    !json_is_number(json_array_get(pair, 1)))
+			return error_set(ERR_INPUT,
+			                 "%s: model.vocab[%zu]: expected [\"token\", score]",
+			                 r->path, n);
+		r->entries[n] = (struct tokenizer_json_entry){json_string_value(first),
+		                                              json_string_length(first), NULL};
 	}
 	json_object_foreach((json_t *)(uintptr_t)r->vocab, token, id) r->entries[n++] =
 	        (struct tokenizer_json_entry){token, strlen(token), id};
 	return OK;
 }
 
-static int tokenizer_json_check_length(struct tokenizer_json_reader *r, const char *where, const char *token, size_t n)
+static int tokenizer_json_check_length(struct tokenizer_json_reader *r, const char *where,
+                                       const char *token, size_t n)
 {
 	if (n > TOKENIZER_TOKEN_MAX)
-		return error_set(ERR_INPUT, "%s: %s: the token \"%.80s...\" is longer than %d bytes", r->path, where, token,
-		                 TOKENIZER_TOKEN_MAX);
+		return error_set(ERR_INPUT,
+		                 "%s: %s: the token \"%.80s...\" is longer than %d bytes", r->path,
+		                 where, token, TOKENIZER_TOKEN_MAX);
 	return OK;
 }
 
 /* A number that may be an id, and a text that may be a token. */
-static int check_token(struct tokenizer_json_reader *r, const char *where, const char *token, size_t n, const json_t *id,
-                       json_int_t *largest)
+static int check_token(struct tokenizer_json_reader *r, const char *where, const char *token,
+                       size_t n, const json_t *id, json_int_t *largest)
 {
-	if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= TOKENIZER_VOCAB_MAX)
-		return error_set(ERR_INPUT, "%s: %s: the id of \"%.80s\" must be an integer from 0 to %d", r->path, where, token,
-		                 TOKENIZER_VOCAB_MAX - 1);
+	if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+	    json_integer_value(id) >= TOKENIZER_VOCAB_MAX)
+		return error_set(ERR_INPUT,
+		                 "%s: %s: the id of \"%.80s\" must be an integer from 0 to %d",
+		                 r->path, where, token, TOKENIZER_VOCAB_MAX - 1);
 	if (json_integer_value(id) > *largest)
 		*largest = json_integer_value(id);
 	return tokenizer_json_check_length(r, where, token, n);
 }
 
-/* Tables are as long as the largest id, so that must be in keeping with the number of tokens. Real files hardly leave holes. */
+/* Tables are as long as the largest id, so that must be in keeping with the number of tokens. Real
+ * files hardly leave holes. */
 static int check_holes(const struct tokenizer_json_reader *r, json_int_t largest)
 {
 	size_t n = r->n_vocab + json_array_size(r->added);
 
 	if (largest > 65536 && (size_t)largest / 16 > n)
-		return error_set(ERR_INPUT, "%s: an id is %lld, but there are only %zu tokens", r->path, (long long)largest, n);
+		return error_set(ERR_INPUT, "%s: an id is %lld, but there are only %zu tokens",
+		                 r->path, (long long)largest, n);
 	return OK;
 }
 
@@ -490,23 +540,27 @@ static int tokenizer_json_measure(struct tokenizer_json_reader *r, size_t *n_byt
 		TRY(json_get_text(place, entry, "content", JSON_REQUIRED, &token));
 		if (!*token)
 			return error_set(ERR_INPUT, "%s: \"content\" is empty", place);
-		TRY(check_token(r, "added_tokens", token, strlen(token), json_object_get(entry, "id"), &largest));
+		TRY(check_token(r, "added_tokens", token, strlen(token),
+		                json_object_get(entry, "id"), &largest));
 		*n_bytes += strlen(token);
 	}
 	r->t->n_ids = (int)largest + 1;
 	return check_holes(r, largest);
 }
 
-static int put_token(struct tokenizer_json_reader *r, const char *where, const char *token, size_t n, int id)
+static int put_token(struct tokenizer_json_reader *r, const char *where, const char *token,
+                     size_t n, int id)
 {
 	struct slice *content = &r->t->content[id];
 
 	if (content->s)
-		return error_set(ERR_INPUT, "%s: %s: \"%.80s\" has the id %d, and so has \"%.80s\"", r->path, where, token, id, content->s);
+		return error_set(ERR_INPUT, "%s: %s: \"%.80s\" has the id %d, and so has \"%.80s\"",
+		                 r->path, where, token, id, content->s);
 	memcpy(r->pool, token, n); /* the pool is zeroed: a 0 stands behind every token */
 	*content = (struct slice){r->pool, n};
 	r->pool += n + 1;
-	slice_map_put(&r->t->ids, id); /* of a text that stands twice in a list the later one, as in the library */
+	/* of a text that stands twice in a list the later one, as in the library */
+	slice_map_put(&r->t->ids, id);
 	return OK;
 }
 
@@ -528,14 +582,16 @@ static int read_vocabulary(struct tokenizer_json_reader *r)
 	TRY(slice_map_new(&t->memory, n, t->content, &t->ids));
 	for (size_t i = 0; i < r->n_vocab; i++) {
 		const struct tokenizer_json_entry *e = &r->entries[i];
-		TRY(put_token(r, "model.vocab", e->token, e->n, e->id ? (int)json_integer_value(e->id) : (int)i));
+		TRY(put_token(r, "model.vocab", e->token, e->n,
+		              e->id ? (int)json_integer_value(e->id) : (int)i));
 	}
 	return OK;
 }
 
 /* ---- the model ---- */
 
-static int tokenizer_json_read_options(struct tokenizer_json_reader *r, const char *place, const char **unk)
+static int tokenizer_json_read_options(struct tokenizer_json_reader *r, const char *place,
+                                       const char **unk)
 {
 	struct bpe *b = &r->t->bpe;
 	const char *prefix = "", *suffix = "";
@@ -555,7 +611,8 @@ static int tokenizer_json_read_options(struct tokenizer_json_reader *r, const ch
 	return json_get_text(place, r->model, "unk_token", JSON_OPTIONAL, unk);
 }
 
-/* What each token looks like to the merges: for a byte-level model, bytes. Tokens with other characters cannot come out of it. */
+/* What each token looks like to the merges: for a byte-level model, bytes. Tokens with other
+ * characters cannot come out of it. */
 static int read_keys(struct tokenizer_json_reader *r)
 {
 	struct tokenizer *t = r->t;
@@ -592,10 +649,13 @@ static int read_byte_ids(struct tokenizer_json_reader *r, const char *place)
 	for (int byte = 0; byte < 256; byte++) {
 		char name[8], c = (char)byte;
 		snprintf(name, sizeof name, "<0x%02X>", (unsigned)byte);
-		b->byte_id[byte] =
-		        b->byte_level ? slice_map_find(&b->keys, (struct slice){&c, 1}) : slice_map_find(&t->ids, slice_of(name));
+		b->byte_id[byte] = b->byte_level ? slice_map_find(&b->keys, (struct slice){&c, 1})
+		                                 : slice_map_find(&t->ids, slice_of(name));
 		if (b->byte_level && b->byte_fallback && b->byte_id[byte] < 0)
-			return error_set(ERR_INPUT, "%s: byte_fallback of a byte-level model without all bytes is not supported", place);
+			return error_set(ERR_INPUT,
+			                 "%s: byte_fallback of a byte-level model without all "
+			                 "bytes is not supported",
+			                 place);
 	}
 	b->byte_fallback = b->byte_fallback && !b->byte_level;
 	return OK;
@@ -605,7 +665,8 @@ static int read_byte_ids(struct tokenizer_json_reader *r, const char *place)
 static int merge_parts(const json_t *entry, struct slice part[2])
 {
 	const char *s = json_string_value(entry), *space = s ? strchr(s, ' ') : NULL;
-	const char *first = json_string_value(json_array_get(entry, 0)), *second = json_string_value(json_array_get(entry, 1));
+	const char *first = json_string_value(json_array_get(entry, 0)),
+	           *second = json_string_value(json_array_get(entry, 1));
 
 	if (first && second && json_array_size(entry) == 2) {
 		part[0] = slice_of(first);
@@ -622,7 +683,9 @@ static int merge_parts(const json_t *entry, struct slice part[2])
 static int known_token(struct tokenizer_json_reader *r, struct slice token, int *id)
 {
 	*id = slice_map_find(&r->t->ids, token);
-	return *id >= 0 ? OK : error_set(ERR_INPUT, "\"%.*s\" is not in the vocabulary", (int)token.n, token.s);
+	return *id >= 0 ? OK
+	                : error_set(ERR_INPUT, "\"%.*s\" is not in the vocabulary", (int)token.n,
+	                            token.s);
 }
 
 static int read_merge(struct tokenizer_json_reader *r, const json_t *entry, int rank)
@@ -632,7 +695,8 @@ static int read_merge(struct tokenizer_json_reader *r, const json_t *entry, int 
 	int          left, right, id;
 
 	TRY(merge_parts(entry, part));
-	TRY(known_token(r, part[0], &left)); /* which bounds the parts: tokens have at most TOKENIZER_TOKEN_MAX bytes */
+	/* which bounds the parts: tokens have at most TOKENIZER_TOKEN_MAX bytes */
+	TRY(known_token(r, part[0], &left));
 	TRY(known_token(r, part[1], &right));
 	memcpy(joined, part[0].s, part[0].n);
 	memcpy(joined + part[0].n, part[1].s, part[1].n);
@@ -647,8 +711,9 @@ static int read_merges(struct tokenizer_json_reader *r)
 	int           rank = 0;
 
 	if (!json_is_array(list) || json_array_size(list) > 4 * (size_t)TOKENIZER_VOCAB_MAX)
-		return error_set(ERR_INPUT, "%s: model: \"merges\" must be an array of at most %d merges", r->path,
-		                 4 * TOKENIZER_VOCAB_MAX);
+		return error_set(ERR_INPUT,
+		                 "%s: model: \"merges\" must be an array of at most %d merges",
+		                 r->path, 4 * TOKENIZER_VOCAB_MAX);
 	TRY(bpe_merges_new(&r->t->memory, json_array_size(list), &r->t->bpe));
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *entry = json_array_get(list, i);
@@ -670,7 +735,9 @@ static int read_unigram(struct tokenizer_json_reader *r, const char *place)
 	TRY(json_get_bool(place, r->model, "byte_fallback", JSON_OPTIONAL, &u->byte_fallback));
 	TRY(read_vocabulary(r));
 	if (r->n_vocab == 0 || unk >= (int64_t)r->n_vocab)
-		return error_set(ERR_INPUT, "%s: \"unk_id\" must be the place of a token of the vocabulary", place);
+		return error_set(ERR_INPUT,
+		                 "%s: \"unk_id\" must be the place of a token of the vocabulary",
+		                 place);
 	u->text = r->t->content;
 	u->n = (int)r->n_vocab;
 	u->unk = (int)unk;
@@ -678,7 +745,8 @@ static int read_unigram(struct tokenizer_json_reader *r, const char *place)
 	if (!u->score)
 		return ERR_INPUT;
 	for (int i = 0; i < u->n; i++) {
-		double score = json_number_value(json_array_get(json_array_get(r->vocab, (size_t)i), 1));
+		double score =
+		        json_number_value(json_array_get(json_array_get(r->vocab, (size_t)i), 1));
 		u->score[i] = unigram_score(score);
 	}
 	for (int i = 0; i < r->t->n_splitters; i++)
@@ -716,24 +784,30 @@ static int read_model(struct tokenizer_json_reader *r)
 	TRY(json_get_text(place, r->model, "type", JSON_OPTIONAL, &type));
 	r->unigram = !strcmp(type, "Unigram");
 	if (!r->unigram && strcmp(type, "BPE") != 0)
-		return error_set(ERR_INPUT, "%s: \"%s\" is not supported as a model; BPE and Unigram are", place, type);
+		return error_set(ERR_INPUT,
+		                 "%s: \"%s\" is not supported as a model; BPE and Unigram are",
+		                 place, type);
 	if (r->unigram ? !json_is_array(r->vocab) : !json_is_object(r->vocab))
-		return error_set(ERR_INPUT, "%s: \"vocab\" must be %s", place, r->unigram ? "an array" : "an object");
+		return error_set(ERR_INPUT, "%s: \"vocab\" must be %s", place,
+		                 r->unigram ? "an array" : "an object");
 	return r->unigram ? read_unigram(r, place) : read_bpe(r, place);
 }
 
 /* ---- added tokens ---- */
 
-/* The library numbers an added token by itself: as in the vocabulary, or the next free number. A file that says otherwise would get other
- * ids here than there. */
-static int added_id(struct tokenizer_json_reader *r, const char *place, const char *token, const json_t *entry, int *next)
+/* The library numbers an added token by itself: as in the vocabulary, or the next free number. A
+ * file that says otherwise would get other ids here than there. */
+static int added_id(struct tokenizer_json_reader *r, const char *place, const char *token,
+                    const json_t *entry, int *next)
 {
-	int said = (int)json_integer_value(json_object_get(entry, "id")), known = tokenizer_id(r->t, token),
-	    id = known >= 0 ? known : *next;
+	int said = (int)json_integer_value(json_object_get(entry, "id")),
+	    known = tokenizer_id(r->t, token), id = known >= 0 ? known : *next;
 
 	if (said != id)
-		return error_set(ERR_INPUT, "%s: \"%.80s\" says id %d, but the library would give it %d; renumber it", place, token, said,
-		                 id);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: \"%.80s\" says id %d, but the library would give it %d; renumber it",
+		        place, token, said, id);
 	if (known < 0)
 		TRY(put_token(r, "added_tokens", token, strlen(token), id));
 	if (id >= *next)
@@ -765,7 +839,9 @@ static int read_added(struct tokenizer_json_reader *r, size_t i, int *next)
 	if (normalized)
 		TRY(tokenizer_normalize(t, token.text, &t->memory, &token.text));
 	if (!token.text.n)
-		return error_set(ERR_INPUT, "%s: nothing is left of \"%.80s\" when it is normalized", place, content);
+		return error_set(ERR_INPUT,
+		                 "%s: nothing is left of \"%.80s\" when it is normalized", place,
+		                 content);
 	t->shown[token.id] = token.text;
 	list = normalized ? &t->normalized : &t->plain;
 	list->tokens[list->n++] = token;
@@ -807,14 +883,18 @@ static int fill_pieces(struct tokenizer *t)
 		t->shown[id] = t->shown[id].s ? t->shown[id] : t->content[id];
 		status = decoder_piece(t->decoders, t->n_decoders, t->shown[id], &a, &piece);
 		if (status == OK && piece.n + all.n > TOKENIZER_FILE_MAX)
-			status = error_set(ERR_INPUT, "decoder: the texts of all tokens together are longer than %d bytes",
+			status = error_set(ERR_INPUT,
+			                   "decoder: the texts of all tokens together are longer "
+			                   "than %d bytes",
 			                   TOKENIZER_FILE_MAX);
 		if (status == OK)
 			text_add(&all, piece.s, piece.n);
 		t->piece[id].n = piece.n;
 	}
 	arena_free(&a);
-	at = status == OK && text_status(&all) == OK ? arena_text(&t->memory, all.data ? all.data : "", all.n) : NULL;
+	at = status == OK && text_status(&all) == OK
+	             ? arena_text(&t->memory, all.data ? all.data : "", all.n)
+	             : NULL;
 	text_free(&all);
 	for (int id = 0; at && id < t->n_ids; at += t->piece[id++].n)
 		t->piece[id].s = at;
@@ -829,14 +909,17 @@ static int read_root(struct tokenizer_json_reader *r)
 	r->vocab = json_object_get(r->model, "vocab");
 	r->added = json_object_get(r->root, "added_tokens");
 	if (!json_is_object(r->model) || (!json_is_object(r->vocab) && !json_is_array(r->vocab)))
-		return error_set(ERR_INPUT, "%s: expected a tokenizer.json with \"model\" and \"vocab\" in it", r->path);
+		return error_set(ERR_INPUT,
+		                 "%s: expected a tokenizer.json with \"model\" and \"vocab\" in it",
+		                 r->path);
 	if (r->added && !json_is_null(r->added) && !json_is_array(r->added))
 		return error_set(ERR_INPUT, "%s: \"added_tokens\" must be an array", r->path);
 	TRY(read_stages(r, &normalizer_list));
 	TRY(read_stages(r, &splitter_list));
 	TRY(read_stages(r, &decoder_list));
 	if (decoder && !json_is_null(decoder) && !r->t->n_decoders)
-		return error_set(ERR_INPUT, "%s: decoder: an empty Sequence is not supported", r->path);
+		return error_set(ERR_INPUT, "%s: decoder: an empty Sequence is not supported",
+		                 r->path);
 	TRY(read_model(r));
 	TRY(read_all_added(r));
 	return read_stages(r, &template_list);

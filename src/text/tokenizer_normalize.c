@@ -5,7 +5,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-int tokenizer_normalize(const struct tokenizer *t, struct slice in, struct arena *a, struct slice *out)
+int tokenizer_normalize(const struct tokenizer *t, struct slice in, struct arena *a,
+                        struct slice *out)
 {
 	*out = in;
 	for (int i = 0; i < t->n_normalizers; i++)
@@ -25,31 +26,37 @@ int slice_prepend(struct slice in, struct slice what, struct arena *a, struct sl
 	return OK;
 }
 
-int normalize_prepend(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out)
+int normalize_prepend(const struct normalizer *n, struct slice in, struct arena *a,
+                      struct slice *out)
 {
 	*out = in;
 	return in.n ? slice_prepend(in, n->to, a, out) : OK;
 }
 
-int normalize_replace(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out)
+int normalize_replace(const struct normalizer *n, struct slice in, struct arena *a,
+                      struct slice *out)
 {
 	return slice_replace(in, n->from, n->to, a, out);
 }
 
-int slice_replace(struct slice in, struct slice from, struct slice to, struct arena *a, struct slice *out)
+int slice_replace(struct slice in, struct slice from, struct slice to, struct arena *a,
+                  struct slice *out)
 {
 	size_t      count = 0, n;
 	const char *end = in.s + in.n, *p, *hit;
 	char       *put;
 
-	for (p = in.s; (hit = slice_find((struct slice){p, (size_t)(end - p)}, from)); p = hit + from.n)
+	for (p = in.s; (hit = slice_find((struct slice){p, (size_t)(end - p)}, from));
+	     p = hit + from.n)
 		count++;
 	*out = in;
 	if (!count)
 		return OK;
 	n = in.n - count * from.n + count * to.n;
 	if (n > TOKENIZER_WORD_MAX)
-		return error_set(ERR_INPUT, "replacing \"%.*s\" makes a text of %zu bytes, which is too long", (int)from.n, from.s, n);
+		return error_set(ERR_INPUT,
+		                 "replacing \"%.*s\" makes a text of %zu bytes, which is too long",
+		                 (int)from.n, from.s, n);
 	put = arena_alloc(a, n, 1);
 	if (!put)
 		return ERR_INPUT;
@@ -66,10 +73,12 @@ int slice_replace(struct slice in, struct slice from, struct slice to, struct ar
 
 /* ---- normal forms ---- */
 
-/* No character below U+00A0 (U+0300 for NFC) changes under a normal form: most texts need no work. */
+/* No character below U+00A0 (U+0300 for NFC) changes under a normal form: most texts need no
+ * work. */
 static int is_normal(const struct normalizer *n, struct slice in)
 {
-	int limit = n->compose && !n->compatible ? 0xCC : 0xC2; /* first byte of U+0300, of U+0080 */
+	/* first byte of U+0300, of U+0080 */
+	int limit = n->compose && !n->compatible ? 0xCC : 0xC2;
 
 	for (size_t i = 0; i < in.n; i++)
 		if ((unsigned char)in.s[i] >= limit)
@@ -77,12 +86,16 @@ static int is_normal(const struct normalizer *n, struct slice in)
 	return 1;
 }
 
-/* Code points of the decomposition, each character by itself; not yet in canonical order. *out has room for *n. */
-static int decompose(const struct normalizer *form, struct slice in, struct arena *a, int32_t **out, size_t *n)
+/* Code points of the decomposition, each character by itself; not yet in canonical order. *out has
+ * room for *n. */
+static int decompose(const struct normalizer *form, struct slice in, struct arena *a, int32_t **out,
+                     size_t *n)
 {
-	utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (form->compatible ? UTF8PROC_COMPAT : 0);
-	utf8proc_ssize_t  more;
-	size_t  capacity = (form->compatible ? 6 : 2) * in.n + 32; /* worst: 18 from the 3 bytes of U+FDFA, 3 from the 2 of U+0390 */
+	utf8proc_option_t options =
+	        UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (form->compatible ? UTF8PROC_COMPAT : 0);
+	utf8proc_ssize_t more;
+	/* worst: 18 from the 3 bytes of U+FDFA, 3 from the 2 of U+0390 */
+	size_t  capacity = (form->compatible ? 6 : 2) * in.n + 32;
 	int32_t c;
 	int     last = 0;
 
@@ -96,9 +109,11 @@ static int decompose(const struct normalizer *form, struct slice in, struct aren
 			(*out)[(*n)++] = c;
 			continue;
 		}
-		more = utf8proc_decompose_char(c, *out + *n, (utf8proc_ssize_t)(capacity - *n), options, &last);
+		more = utf8proc_decompose_char(c, *out + *n, (utf8proc_ssize_t)(capacity - *n),
+		                               options, &last);
 		if (more < 0 || (size_t)more > capacity - *n)
-			return error_set(ERR_FAILED, "utf8proc cannot decompose U+%04X: %s", (unsigned)c,
+			return error_set(ERR_FAILED, "utf8proc cannot decompose U+%04X: %s",
+			                 (unsigned)c,
 			                 more < 0 ? utf8proc_errmsg(more) : "too long");
 		*n += (size_t)more;
 	}
@@ -122,7 +137,8 @@ static size_t run_of_marks(const int32_t *c, size_t n)
 	return run;
 }
 
-/* Sorts one run of combining marks by class, keeping equal ones in order: a counting sort, because runs may be as long as the text. */
+/* Sorts one run of combining marks by class, keeping equal ones in order: a counting sort, because
+ * runs may be as long as the text. */
 static void sort_marks(int32_t *c, size_t n, int32_t *copy)
 {
 	size_t place[256] = {0}, at = 0;
@@ -170,9 +186,11 @@ static int compose(int32_t *c, size_t *n)
 		utf8proc_ssize_t composed;
 		while (i < *n && !unicode_is_inert(c[i]))
 			i++;
-		composed = utf8proc_normalize_utf32(c + start, (utf8proc_ssize_t)(i - start), UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+		composed = utf8proc_normalize_utf32(c + start, (utf8proc_ssize_t)(i - start),
+		                                    UTF8PROC_STABLE | UTF8PROC_COMPOSE);
 		if (composed < 0)
-			return error_set(ERR_FAILED, "utf8proc cannot compose: %s", utf8proc_errmsg(composed));
+			return error_set(ERR_FAILED, "utf8proc cannot compose: %s",
+			                 utf8proc_errmsg(composed));
 		memmove(c + put, c + start, (size_t)composed * sizeof *c);
 		put += (size_t)composed;
 		if (i < *n)
@@ -182,7 +200,8 @@ static int compose(int32_t *c, size_t *n)
 	return OK;
 }
 
-int normalize_form(const struct normalizer *form, struct slice in, struct arena *a, struct slice *out)
+int normalize_form(const struct normalizer *form, struct slice in, struct arena *a,
+                   struct slice *out)
 {
 	int32_t *c;
 	size_t   n, bytes = 0;

@@ -1,7 +1,9 @@
-/* tokenizer_parts.h - the stages of a tokenizer, as the reader (tokenizer_json.c) fills them in. For src/model/tokenizer*.c only.
+/* tokenizer_parts.h - the stages of a tokenizer, as the reader (tokenizer_json.c) fills them in.
+ * For src/model/tokenizer*.c only.
  *
- * Each kind of stage is a struct whose first member is the function that carries it out; a tokenizer holds short arrays of them.
- * Texts travel as spans: borrowed pieces of the input, or of an arena where a stage had to write new text. */
+ * Each kind of stage is a struct whose first member is the function that carries it out; a
+ * tokenizer holds short arrays of them. Texts travel as spans: borrowed pieces of the input, or of
+ * an arena where a stage had to write new text. */
 #ifndef TEXT_TOKENIZER_PARTS_H
 #define TEXT_TOKENIZER_PARTS_H
 
@@ -18,7 +20,8 @@ enum {
 	TOKENIZER_TOKEN_MAX = 4096,     /* bytes of one token */
 	TOKENIZER_LITERAL_MAX = 256,    /* bytes of a text that a stage inserts or looks for */
 	TOKENIZER_FILE_MAX = 256 << 20, /* bytes, after decompression */
-	TOKENIZER_WORD_MAX = 1 << 29,   /* bytes of one word of BPE: its symbols are counted in ints */
+	/* bytes of one word of BPE: its symbols are counted in ints */
+	TOKENIZER_WORD_MAX = 1 << 29,
 };
 
 /* ---- spans and lists of them (tokenizer_text.c) ---- */
@@ -27,12 +30,15 @@ struct slice {
 	const char *s;
 	size_t      n;
 };
-struct slice slice_of(const char *s);                        /* up to its 0 */
-const char  *slice_find(struct slice in, struct slice what); /* the first `what` (not empty) in it, or NULL */
+struct slice slice_of(const char *s); /* up to its 0 */
+/* the first `what` (not empty) in it, or NULL */
+const char *slice_find(struct slice in, struct slice what);
 
 struct piece {
 	struct slice text;
-	int          mark; /* cutting at added tokens: the id, or -1; splitting: 1 for a match, 0 for what lies between matches */
+	/* cutting at added tokens: the id, or -1; splitting: 1 for a match, 0 for what lies
+	 * between matches */
+	int mark;
 };
 struct pieces {
 	struct piece *at; /* owned */
@@ -54,17 +60,22 @@ int  slice_map_find(const struct slice_map *m, struct slice key); /* -1 when abs
 
 /* ---- UTF-8 and character classes (tokenizer_text.c) ---- */
 
-/* The character at s[0..n-1], n > 0. Ill-formed: *c = -1, and the length of the maximal ill-formed part. */
+/* The character at s[0..n-1], n > 0. Ill-formed: *c = -1, and the length of the maximal ill-formed
+ * part. */
 size_t utf8_take(const char *s, size_t n, int32_t *c);
-int    utf8_repair(struct slice in, struct arena *a, struct slice *out); /* the same span when it is well-formed */
-int    utf8_is_valid(struct slice in);
+/* the same span when it is well-formed */
+int utf8_repair(struct slice in, struct arena *a, struct slice *out);
+int utf8_is_valid(struct slice in);
 
-/* The classes that the patterns of tokenizers speak of: \p{L}, \p{N}, White_Space, everything else. */
+/* The classes that the patterns of tokenizers speak of: \p{L}, \p{N}, White_Space, everything
+ * else. */
 enum char_class { CHAR_LETTER, CHAR_NUMBER, CHAR_SPACE, CHAR_OTHER };
-enum char_class char_class_of(int32_t c);                                 /* tokenizer_unicode.c */
-enum char_class char_class_take(const char *s, size_t n, size_t *length); /* of the character at s; well-formed text only */
+enum char_class char_class_of(int32_t c); /* tokenizer_unicode.c */
+/* of the character at s; well-formed text only */
+enum char_class char_class_take(const char *s, size_t n, size_t *length);
 
-/* The 256 characters that byte-level BPE writes bytes with (GPT-2): printable ones stand for themselves. */
+/* The 256 characters that byte-level BPE writes bytes with (GPT-2): printable ones stand for
+ * themselves. */
 int byte_level_char(int byte);  /* byte -> code point */
 int byte_level_byte(int32_t c); /* code point -> byte, or -1 */
 
@@ -81,7 +92,8 @@ extern const struct unicode_newer unicode_newer[]; /* [n_unicode_newer] in order
 extern const size_t               n_unicode_newer;
 
 int unicode_is_punctuation(int32_t c); /* to the pre-tokenizer Punctuation */
-int unicode_is_inert(int32_t c);       /* every normal form leaves it, and what stands on its two sides, apart */
+/* every normal form leaves it, and what stands on its two sides, apart */
+int unicode_is_inert(int32_t c);
 
 /* ---- added tokens (tokenizer_added.c) ---- */
 
@@ -95,9 +107,11 @@ struct added {
 	unsigned char       first[256]; /* 1: a token begins with this byte */
 	pcre2_code         *word;       /* \w of Unicode; only where a token is single_word */
 };
-int  added_new(struct added_token *tokens, size_t n, struct added *out); /* sorts the array, which stays the caller's */
+/* sorts the array, which stays the caller's */
+int  added_new(struct added_token *tokens, size_t n, struct added *out);
 void added_free(struct added *a);
-int  added_cut(const struct added *a, struct slice text, struct pieces *out); /* REPLACES *out: tokens with their ids, the rest with -1 */
+/* REPLACES *out: tokens with their ids, the rest with -1 */
+int added_cut(const struct added *a, struct slice text, struct pieces *out);
 
 /* ---- normalizers (tokenizer_normalize.c) ---- */
 
@@ -107,11 +121,14 @@ struct normalizer {
 	int          compatible, compose; /* NFC NFD NFKC NFKD */
 };
 int normalize_form(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out);
-int normalize_prepend(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out);
-int normalize_replace(const struct normalizer *n, struct slice in, struct arena *a, struct slice *out);
+int normalize_prepend(const struct normalizer *n, struct slice in, struct arena *a,
+                      struct slice *out);
+int normalize_replace(const struct normalizer *n, struct slice in, struct arena *a,
+                      struct slice *out);
 
 int slice_prepend(struct slice in, struct slice what, struct arena *a, struct slice *out);
-int slice_replace(struct slice in, struct slice from, struct slice to, struct arena *a, struct slice *out);
+int slice_replace(struct slice in, struct slice from, struct slice to, struct arena *a,
+                  struct slice *out);
 
 /* ---- pre-tokenizers (tokenizer_split.c, tokenizer_pattern.c) ---- */
 
@@ -123,38 +140,60 @@ struct split_work { /* of one call of tokenizer_encode */
 	int                  at_start; /* the span at hand is where the text begins */
 };
 enum prefix_scheme { PREFIX_NEVER, PREFIX_FIRST, PREFIX_ALWAYS }; /* FIRST: where the text begins */
-enum split_behavior { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_WITH_PREVIOUS, SPLIT_WITH_NEXT, SPLIT_CONTIGUOUS };
+enum split_behavior {
+	SPLIT_ISOLATED,
+	SPLIT_REMOVED,
+	SPLIT_WITH_PREVIOUS,
+	SPLIT_WITH_NEXT,
+	SPLIT_CONTIGUOUS
+};
 struct splitter {
 	/* ADDS matches (mark 1) and the text between them (mark 0), in order, without gaps. */
-	int (*run)(const struct splitter *, struct split_work *, struct slice in, struct pieces *out);
+	int (*run)(const struct splitter *, struct split_work *, struct slice in,
+	           struct pieces *out);
 	enum split_behavior behavior;
 	int                 invert;
-	int byte_level; /* ByteLevel; and its words are written in its alphabet, for a stage behind it or a model that expects that */
+	/* ByteLevel; and its words are written in its alphabet, for a stage behind it or a model
+	 * that expects that */
+	int byte_level;
 	int write_bytes;
-	int prefix_space;           /* a space goes in front of what does not begin with one */
-	enum prefix_scheme prefix;  /* Metaspace: where its mark goes in front of what does not begin with one */
+	int prefix_space; /* a space goes in front of what does not begin with one */
+	/* Metaspace: where its mark goes in front of what does not begin with one */
+	enum prefix_scheme prefix;
 	int                digits;  /* the longest number that split_llama keeps together */
 	struct slice       literal; /* Metaspace: its mark, which stands for a space */
 	pcre2_code        *code;    /* owned */
 };
-int split_nothing(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out); /* all of it one match */
+/* all of it one match */
+int split_nothing(const struct splitter *s, struct split_work *w, struct slice in,
+                  struct pieces *out);
 int split_gpt2(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
-int split_llama(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
-int split_digits(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
-int split_punctuation(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
-int split_spaces(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
-int split_literal(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
-int split_metaspace(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
-int split_pattern(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
+int split_llama(const struct splitter *s, struct split_work *w, struct slice in,
+                struct pieces *out);
+int split_digits(const struct splitter *s, struct split_work *w, struct slice in,
+                 struct pieces *out);
+int split_punctuation(const struct splitter *s, struct split_work *w, struct slice in,
+                      struct pieces *out);
+int split_spaces(const struct splitter *s, struct split_work *w, struct slice in,
+                 struct pieces *out);
+int split_literal(const struct splitter *s, struct split_work *w, struct slice in,
+                  struct pieces *out);
+int split_metaspace(const struct splitter *s, struct split_work *w, struct slice in,
+                    struct pieces *out);
+int split_pattern(const struct splitter *s, struct split_work *w, struct slice in,
+                  struct pieces *out);
 
-/* The own scanner of a well-known pattern, or the compiled pattern. `place` stands in the message. */
+/* The own scanner of a well-known pattern, or the compiled pattern. `place` stands in the
+ * message. */
 int splitter_compile(const char *place, struct slice pattern, struct splitter *out);
 
-/* In a pattern's place: PCRE2 with the meaning that Oniguruma, the library's engine, gives it. Free with pcre2_code_free. */
+/* In a pattern's place: PCRE2 with the meaning that Oniguruma, the library's engine, gives it. Free
+ * with pcre2_code_free. */
 int pattern_compile(const char *place, struct slice pattern, pcre2_code **out);
 
 /* One stage: splits `in` and regroups it as the behavior says; ADDS to *out. */
-int  splitter_apply(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out);
+int  splitter_apply(const struct splitter *s, struct split_work *w, struct slice in,
+                    struct pieces *out);
 void split_work_free(struct split_work *w);
 
 /* ---- BPE (tokenizer_bpe.c) ---- */
@@ -163,15 +202,20 @@ struct bpe_merge { /* a slot of the table; id < 0 is free */
 	int left, right, rank, id;
 };
 struct bpe {
-	struct slice_map  keys;   /* what a token is in the text that this stage gets: bytes, or characters */
+	/* what a token is in the text that this stage gets: bytes, or characters */
+	struct slice_map  keys;
 	struct bpe_merge *merges; /* [mask + 1] */
 	size_t            mask;
-	int              *made;   /* [ranks] the tokens that the merges make */
-	uint64_t         *joints; /* bits: a merge may have these two unmerged symbols on the two sides of its seam */
-	int               byte_level, byte_fallback, fuse_unk, ignore_merges;
-	int               unk;          /* id or -1 */
-	int               byte_id[256]; /* byte-level: the token of one byte; else of <0xXX>; or -1 */
-	unsigned char *whole; /* [ids] the merges turn the token's own bytes into this one token: a word that is a token needs no merging */
+	int              *made; /* [ranks] the tokens that the merges make */
+	/* bits: a merge may have these two unmerged symbols on the two sides of its seam */
+	uint64_t *joints;
+	int       byte_level, byte_fallback, fuse_unk, ignore_merges;
+	int       unk; /* id or -1 */
+	/* byte-level: the token of one byte; else of <0xXX>; or -1 */
+	int byte_id[256];
+	/* [ids] the merges turn the token's own bytes into this one token: a word that is a
+	 * token needs no merging */
+	unsigned char *whole;
 	size_t         longest; /* bytes of the longest key */
 };
 struct bpe_work { /* of one call of tokenizer_encode */
@@ -179,81 +223,103 @@ struct bpe_work { /* of one call of tokenizer_encode */
 	uint64_t          *heap;                    /* of candidates */
 	size_t             n_symbols, n_candidates; /* there is room for */
 	size_t             n_heap;
-	size_t             steps; /* moves in the heap for one word: the tests hold them to n log n */
+	/* moves in the heap for one word: the tests hold them to n log n */
+	size_t steps;
 };
-int  bpe_merges_new(struct arena *a, size_t n, struct bpe *b);
-void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id); /* a pair given twice keeps the later rank, as in the library */
-int  bpe_find_joints(struct arena *a, struct bpe *b);                      /* fills `joints`, once keys and merges are there */
-int  bpe_find_whole(struct bpe *b, int n_ids);                             /* then `whole` */
+int bpe_merges_new(struct arena *a, size_t n, struct bpe *b);
+/* a pair given twice keeps the later rank, as in the library */
+void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id);
+/* fills `joints`, once keys and merges are there */
+int  bpe_find_joints(struct arena *a, struct bpe *b);
+int  bpe_find_whole(struct bpe *b, int n_ids); /* then `whole` */
 int  bpe_encode(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out);
 void bpe_work_free(struct bpe_work *w);
 
 /* ---- Unigram (tokenizer_unigram.c) ---- */
 
 struct unigram {
-	const struct slice *text;   /* [ids] borrowed */
-	double             *score;  /* [n] of the tokens of the vocabulary, whose ids are 0 .. n - 1; the log of a probability, as a rule */
-	int                 n;      /* 0: the tokenizer is none of this kind */
-	int                *sorted; /* [n_sorted] ids by bytes, each text once */
-	int                 n_sorted;
-	int                 first[257]; /* where in `sorted` the tokens begin that begin with this byte */
-	double              unk_score;
-	int                 unk, byte_fallback, byte_id[256]; /* ids or -1 */
+	const struct slice *text; /* [ids] borrowed */
+	/* [n] of the tokens of the vocabulary, whose ids are 0 .. n - 1; the log of a
+	 * probability, as a rule */
+	double *score;
+	int     n;      /* 0: the tokenizer is none of this kind */
+	int    *sorted; /* [n_sorted] ids by bytes, each text once */
+	int     n_sorted;
+	/* where in `sorted` the tokens begin that begin with this byte */
+	int    first[257];
+	double unk_score;
+	int    unk, byte_fallback, byte_id[256]; /* ids or -1 */
 };
 struct unigram_work { /* of one call of tokenizer_encode */
 	struct unigram_node *nodes;
 	size_t               n_nodes; /* there is room for */
 };
 double unigram_score(double written); /* what the library reads where a file says this */
-int    unigram_finish(struct arena *a, struct unigram *u,
-                      const struct slice_map *ids); /* fills in all but text, score, n, unk and byte_fallback */
-int    unigram_encode(const struct unigram *u, const struct slice_map *ids, struct slice word, struct unigram_work *w, struct ids *out);
-void   unigram_work_free(struct unigram_work *w);
+/* fills in all but text, score, n, unk and byte_fallback */
+int  unigram_finish(struct arena *a, struct unigram *u, const struct slice_map *ids);
+int  unigram_encode(const struct unigram *u, const struct slice_map *ids, struct slice word,
+                    struct unigram_work *w, struct ids *out);
+void unigram_work_free(struct unigram_work *w);
 
 /* ---- decoders (tokenizer_decode.c) ---- */
 
 struct tokenizer_decoder {
 	/* From token strings to texts; the last stage's are joined. */
-	int (*run)(const struct tokenizer_decoder *, const struct pieces *in, struct arena *a, struct pieces *out);
+	int (*run)(const struct tokenizer_decoder *, const struct pieces *in, struct arena *a,
+	           struct pieces *out);
 	struct slice from, to;    /* Replace, Metaspace; Strip has its character in `from` */
 	int          start, stop; /* Strip: at most so many characters */
 };
-int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_replace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_metaspace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
-int decode_strip(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a, struct pieces *out);
+int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                      struct pieces *out);
+int decode_replace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                   struct pieces *out);
+int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces *in,
+                         struct arena *a, struct pieces *out);
+int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                struct pieces *out);
+int decode_metaspace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                     struct pieces *out);
+int decode_strip(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
+                 struct pieces *out);
 
 /* The bytes that one token stands for: what each decoder does to a token by itself. */
-int decoder_piece(const struct tokenizer_decoder *decoders, int n, struct slice token, struct arena *a, struct slice *out);
+int decoder_piece(const struct tokenizer_decoder *decoders, int n, struct slice token,
+                  struct arena *a, struct slice *out);
 
-int byte_level_decode(struct slice token, char *out, size_t *n); /* 0 when a character is not in the alphabet; out [token.n] */
-int byte_token(struct slice token);                              /* "<0x0A>" -> 10; -1 for other tokens */
+/* 0 when a character is not in the alphabet; out [token.n] */
+int byte_level_decode(struct slice token, char *out, size_t *n);
+/* "<0x0A>" -> 10; -1 for other tokens */
+int byte_token(struct slice token);
 
 /* ---- the tokenizer ---- */
 
 struct tokenizer {
-	struct arena             memory; /* everything that is not owned by another member */
-	int                      n_ids;
-	struct slice            *content; /* [n_ids] tokens as tokenizer.json writes them; s = NULL: no such id */
-	struct slice            *shown;   /* [n_ids] what decoding begins with: the content; of a normalized added token, its normal form */
-	struct slice            *piece;   /* [n_ids] the bytes that they stand for */
-	unsigned char           *special; /* [n_ids] */
-	struct slice_map         ids;     /* content -> id */
-	struct added             plain, normalized; /* added tokens looked for before and after the normalizers */
+	struct arena memory; /* everything that is not owned by another member */
+	int          n_ids;
+	/* [n_ids] tokens as tokenizer.json writes them; s = NULL: no such id */
+	struct slice *content;
+	/* [n_ids] what decoding begins with: the content; of a normalized added token, its
+	 * normal form */
+	struct slice    *shown;
+	struct slice    *piece;   /* [n_ids] the bytes that they stand for */
+	unsigned char   *special; /* [n_ids] */
+	struct slice_map ids;     /* content -> id */
+	/* added tokens looked for before and after the normalizers */
+	struct added             plain, normalized;
 	struct normalizer        normalizers[TOKENIZER_STAGES_MAX];
 	struct splitter          splitters[TOKENIZER_STAGES_MAX];
 	struct tokenizer_decoder decoders[TOKENIZER_STAGES_MAX];
 	int                      n_normalizers, n_splitters, n_decoders;
-	int                      words_written; /* words come to BPE in the alphabet of ByteLevel and must become bytes again */
-	struct bpe               bpe;
-	struct unigram           unigram;       /* n > 0: in place of BPE */
-	struct ids               before, after; /* the template */
-	struct text              json;          /* tokenizer.json as read or made */
-	json_t                  *config;        /* tokenizer_config.json or NULL */
-	struct text              chat;          /* chat_template.jinja; empty where there is none */
-	struct text              config_text;
+	/* words come to BPE in the alphabet of ByteLevel and must become bytes again */
+	int            words_written;
+	struct bpe     bpe;
+	struct unigram unigram;       /* n > 0: in place of BPE */
+	struct ids     before, after; /* the template */
+	struct text    json;          /* tokenizer.json as read or made */
+	json_t        *config;        /* tokenizer_config.json or NULL */
+	struct text    chat;          /* chat_template.jinja; empty where there is none */
+	struct text    config_text;
 };
 
 /* Fills a zeroed tokenizer from t->json; `path` stands in messages (tokenizer_json.c). */
@@ -262,6 +328,7 @@ int tokenizer_parse(const char *path, struct tokenizer *t);
 /* The same from "char_ords" of t->config (tokenizer_chars.c). */
 int tokenizer_parse_char_ords(const char *path, struct tokenizer *t);
 
-int tokenizer_normalize(const struct tokenizer *t, struct slice in, struct arena *a, struct slice *out);
+int tokenizer_normalize(const struct tokenizer *t, struct slice in, struct arena *a,
+                        struct slice *out);
 
 #endif

@@ -1,8 +1,11 @@
-/* tokenizer_pattern.c - the regular expressions of tokenizer.json, run by PCRE2 with the meaning they have for Oniguruma (Ruby syntax).
+/* tokenizer_pattern.c - the regular expressions of tokenizer.json, run by PCRE2 with the meaning
+ * they have for Oniguruma (Ruby syntax).
  *
- * The two engines agree on what tokenizers use but for a few escapes: \s of PCRE2 has U+180E in it and \w of PCRE2 has no marks. Those are
- * written out, and so are the characters of \p{L}, \p{Lu}, ... that only the newer Unicode of the library knows (tokenizer_unicode.c).
- * Whatever might mean two things is refused: anchors, back-references, nested or intersected classes, {n}+, inline flags but (?i:). */
+ * The two engines agree on what tokenizers use but for a few escapes: \s of PCRE2 has U+180E in it
+ * and \w of PCRE2 has no marks. Those are written out, and so are the characters of \p{L}, \p{Lu},
+ * ... that only the newer Unicode of the library knows (tokenizer_unicode.c). Whatever might mean
+ * two things is refused: anchors, back-references, nested or intersected classes, {n}+, inline
+ * flags but (?i:). */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -10,15 +13,17 @@
 #include <string.h>
 
 #define SPACES "\\t-\\r\\x{85}\\p{Z}"
-#define WORDS "\\p{Alphabetic}\\p{L}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}" /* with the digits of Latin-1 */
+/* with the digits of Latin-1 */
+#define WORDS "\\p{Alphabetic}\\p{L}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"
 
 /* What stands for an escape: a pattern, which is translated in its turn. */
 static const struct escape {
 	char        letter;
 	const char *outside, *inside; /* a character class; NULL: refused there */
 } escapes[] = {
-        {'s', "[" SPACES "]", SPACES}, {'S', "[^" SPACES "]", NULL}, {'w', "[" WORDS "]", WORDS}, {'W', "[^" WORDS "]", NULL},
-        {'d', "\\p{Nd}", "\\p{Nd}"},   {'D', "\\P{Nd}", "\\P{Nd}"},  {'v', "\\x{b}", "\\x{b}"},
+        {'s', "[" SPACES "]", SPACES}, {'S', "[^" SPACES "]", NULL}, {'w', "[" WORDS "]", WORDS},
+        {'W', "[^" WORDS "]", NULL},   {'d', "\\p{Nd}", "\\p{Nd}"},  {'D', "\\P{Nd}", "\\P{Nd}"},
+        {'v', "\\x{b}", "\\x{b}"},
 };
 
 struct translation {
@@ -31,11 +36,12 @@ struct translation {
 
 static int tokenizer_pattern_refuse(const struct translation *t, const char *why)
 {
-	return error_set(ERR_INPUT, "%s: pattern \"%.*s\", byte %zu: %s is not supported", t->place, (int)t->pattern.n, t->pattern.s, t->at,
-	                 why);
+	return error_set(ERR_INPUT, "%s: pattern \"%.*s\", byte %zu: %s is not supported", t->place,
+	                 (int)t->pattern.n, t->pattern.s, t->at, why);
 }
 
-/* The byte k places on; 0 behind the end (a pattern with a NUL in it is refused when it is read). */
+/* The byte k places on; 0 behind the end (a pattern with a NUL in it is refused when it is
+ * read). */
 static char tokenizer_pattern_peek(const struct translation *t, size_t k)
 {
 	return t->at + k < t->pattern.n ? t->pattern.s[t->at + k] : 0;
@@ -52,17 +58,19 @@ static void add_newer(struct translation *t, struct slice name)
 {
 	for (size_t i = 0; name.n <= 2 && i < n_unicode_newer; i++)
 		if (!memcmp(unicode_newer[i].category, name.s, name.n))
-			text_print(&t->out, "\\x{%X}-\\x{%X}", (unsigned)unicode_newer[i].range.first,
+			text_print(&t->out, "\\x{%X}-\\x{%X}",
+			           (unsigned)unicode_newer[i].range.first,
 			           (unsigned)unicode_newer[i].range.last);
 }
 
-/* \p{L}, \P{Han}, \x{3040}: through the closing brace. A property becomes a class, so that newer characters can go into it; \P within a
- * class cannot, and a newer character counts as unknown there. */
+/* \p{L}, \P{Han}, \x{3040}: through the closing brace. A property becomes a class, so that newer
+ * characters can go into it; \P within a class cannot, and a newer character counts as unknown
+ * there. */
 static int escape_braced(struct translation *t)
 {
-	const char  *start = t->pattern.s + t->at, *brace = memchr(start, '}', t->pattern.n - t->at);
-	char         kind = start[1];
-	int          alone = kind != 'x' && !t->in_class;
+	const char *start = t->pattern.s + t->at, *brace = memchr(start, '}', t->pattern.n - t->at);
+	char        kind = start[1];
+	int         alone = kind != 'x' && !t->in_class;
 	struct slice name;
 
 	if (tokenizer_pattern_peek(t, 2) != '{' || !brace)
@@ -173,10 +181,11 @@ static int counted_repeat(struct translation *t) /* {3} {1,3} {2,} */
 {
 	size_t k = 1;
 
-	while (isdigit((unsigned char)tokenizer_pattern_peek(t, k)) || (k > 1 && tokenizer_pattern_peek(t, k) == ','))
+	while (isdigit((unsigned char)tokenizer_pattern_peek(t, k)) ||
+	       (k > 1 && tokenizer_pattern_peek(t, k) == ','))
 		k++;
-	if (k == 1 || tokenizer_pattern_peek(t, k) != '}' || tokenizer_pattern_peek(t, k + 1) == '+' ||
-	    tokenizer_pattern_peek(t, k + 1) == '?')
+	if (k == 1 || tokenizer_pattern_peek(t, k) != '}' ||
+	    tokenizer_pattern_peek(t, k + 1) == '+' || tokenizer_pattern_peek(t, k + 1) == '?')
 		return tokenizer_pattern_refuse(t, "a brace that is not {n}, {n,} or {n,m}");
 	copy(t, k + 1);
 	return OK;
@@ -220,9 +229,11 @@ static int compile(const struct translation *t, pcre2_code **out)
 	*out = pcre2_compile((PCRE2_SPTR)t->out.data, t->out.n, options, &code, &where, NULL);
 	if (!*out) {
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
-		return error_set(ERR_INPUT, "%s: pattern \"%.*s\": %s", t->place, (int)t->pattern.n, t->pattern.s, message);
+		return error_set(ERR_INPUT, "%s: pattern \"%.*s\": %s", t->place, (int)t->pattern.n,
+		                 t->pattern.s, message);
 	}
-	pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE); /* without it matching is slower and the same */
+	/* without it matching is slower and the same */
+	pcre2_jit_compile(*out, PCRE2_JIT_COMPLETE);
 	return OK;
 }
 
@@ -282,21 +293,26 @@ static size_t next_char(struct slice in, size_t at)
 	return at < in.n ? at + utf8_take(in.s + at, in.n - at, &c) : at + 1;
 }
 
-/* An empty match cuts the text where it stands, but not directly behind the match before it: there the search moves on by a character. */
-int split_pattern(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+/* An empty match cuts the text where it stands, but not directly behind the match before it: there
+ * the search moves on by a character. */
+int split_pattern(const struct splitter *s, struct split_work *w, struct slice in,
+                  struct pieces *out)
 {
 	size_t from = 0, done = 0;
 	int    any = 0;
 
 	TRY(work_begin(w));
 	while (from <= in.n) {
-		int               code = pcre2_match(s->code, (PCRE2_SPTR)in.s, in.n, from, PCRE2_NO_UTF_CHECK, w->match, w->limits);
+		int code = pcre2_match(s->code, (PCRE2_SPTR)in.s, in.n, from, PCRE2_NO_UTF_CHECK,
+		                       w->match, w->limits);
 		const PCRE2_SIZE *match = pcre2_get_ovector_pointer(w->match);
 		if (code == PCRE2_ERROR_NOMATCH)
 			break;
 		if (code < 0)
 			return error_set(ERR_INPUT,
-			                 "a pattern of the tokenizer takes too long on this text (PCRE2 error %d); shorten the text", code);
+			                 "a pattern of the tokenizer takes too long on this text "
+			                 "(PCRE2 error %d); shorten the text",
+			                 code);
 		if (match[0] == match[1] && any && match[1] == done) {
 			from = next_char(in, from);
 			continue;

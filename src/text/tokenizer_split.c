@@ -1,10 +1,12 @@
 /* tokenizer_split.c - pre-tokenizers: cutting a text into the words that BPE works on.
  *
- * The two patterns that nearly every byte-level tokenizer uses have scanners of their own, many times faster than a regular
- * expression and exact: the patterns decide everything by the class of a character and the one after it.
+ * The two patterns that nearly every byte-level tokenizer uses have scanners of their own, many
+ * times faster than a regular expression and exact: the patterns decide everything by the class of
+ * a character and the one after it.
  *
  *     gpt2    's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
- *     llama   (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+ *     llama   (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
+ *             ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
  *     qwen    as llama, but each \p{N} alone */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
@@ -33,7 +35,8 @@ static int is_newline(char c)
 	return c == '\r' || c == '\n';
 }
 
-/* \s+(?!\S)|\s+ : the run of spaces, without its last one when something else follows and more than one is there. */
+/* \s+(?!\S)|\s+ : the run of spaces, without its last one when something else follows and more than
+ * one is there. */
 static size_t spaces_end(struct slice in, size_t at)
 {
 	size_t length = 0, end = at, last = at;
@@ -45,7 +48,8 @@ static size_t spaces_end(struct slice in, size_t at)
 	return end == in.n || last == at ? end : last;
 }
 
-/* Length of 's 't 're 've 'm 'll 'd at `at`, or 0. Without regard to case, U+017F (long s) is an s too. */
+/* Length of 's 't 're 've 'm 'll 'd at `at`, or 0. Without regard to case, U+017F (long s) is an s
+ * too. */
 static size_t contraction(struct slice in, size_t at, int any_case)
 {
 	size_t      left = in.n - at;
@@ -107,7 +111,8 @@ static size_t llama_end(struct slice in, size_t at, int digits)
 	if (class == CHAR_NUMBER)
 		return number_end(in, at, digits);
 	next = at + length;
-	if (class == CHAR_LETTER || (!is_newline(in.s[at]) && next < in.n && class_at(in, next, &n) == CHAR_LETTER))
+	if (class == CHAR_LETTER ||
+	    (!is_newline(in.s[at]) && next < in.n && class_at(in, next, &n) == CHAR_LETTER))
 		return run_end(in, next, CHAR_LETTER);
 	start = in.s[at] == ' ' ? next : at;
 	if (start < in.n && class_at(in, start, &n) == CHAR_OTHER) {
@@ -122,7 +127,8 @@ static size_t llama_end(struct slice in, size_t at, int digits)
 
 /* ---- stages ---- */
 
-int split_nothing(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+int split_nothing(const struct splitter *s, struct split_work *w, struct slice in,
+                  struct pieces *out)
 {
 	(void)s, (void)w;
 	return pieces_add(out, in.s, in.n, 1);
@@ -175,25 +181,29 @@ static int tokenizer_split_is_space(int32_t c)
 	return char_class_of(c) == CHAR_SPACE;
 }
 
-int split_digits(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+int split_digits(const struct splitter *s, struct split_work *w, struct slice in,
+                 struct pieces *out)
 {
 	(void)s, (void)w;
 	return split_each(in, tokenizer_split_is_number, out);
 }
 
-int split_punctuation(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+int split_punctuation(const struct splitter *s, struct split_work *w, struct slice in,
+                      struct pieces *out)
 {
 	(void)s, (void)w;
 	return split_each(in, unicode_is_punctuation, out);
 }
 
-int split_spaces(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+int split_spaces(const struct splitter *s, struct split_work *w, struct slice in,
+                 struct pieces *out)
 {
 	(void)s, (void)w;
 	return split_each(in, tokenizer_split_is_space, out);
 }
 
-int split_literal(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+int split_literal(const struct splitter *s, struct split_work *w, struct slice in,
+                  struct pieces *out)
 {
 	size_t      done = 0;
 	const char *hit;
@@ -208,8 +218,10 @@ int split_literal(const struct splitter *s, struct split_work *w, struct slice i
 	return pieces_add(out, in.s + done, in.n - done, 0);
 }
 
-/* Spaces become marks, and a mark goes in front; each mark then begins a word, if the behavior says so. */
-int split_metaspace(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+/* Spaces become marks, and a mark goes in front; each mark then begins a word, if the behavior says
+ * so. */
+int split_metaspace(const struct splitter *s, struct split_work *w, struct slice in,
+                    struct pieces *out)
 {
 	struct slice mark = s->literal;
 
@@ -217,7 +229,8 @@ int split_metaspace(const struct splitter *s, struct split_work *w, struct slice
 	if ((s->prefix == PREFIX_ALWAYS || (s->prefix == PREFIX_FIRST && w->at_start)) &&
 	    (in.n < mark.n || memcmp(in.s, mark.s, mark.n) != 0))
 		TRY(slice_prepend(in, mark, w->memory, &in));
-	return s->behavior == SPLIT_WITH_NEXT ? split_literal(s, w, in, out) : pieces_add(out, in.s, in.n, 1);
+	return s->behavior == SPLIT_WITH_NEXT ? split_literal(s, w, in, out)
+	                                      : pieces_add(out, in.s, in.n, 1);
 }
 
 #define LLAMA(number) \
@@ -229,7 +242,8 @@ static const struct {
 	int (*run)(const struct splitter *, struct split_work *, struct slice, struct pieces *);
 	int digits;
 } scanners[] = {
-        {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", split_gpt2, 0},
+        {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+         split_gpt2, 0},
         {LLAMA("\\p{N}{1,3}"), split_llama, 3},
         {LLAMA("\\p{N}"), split_llama, 1},
 };
@@ -237,7 +251,8 @@ static const struct {
 int splitter_compile(const char *place, struct slice pattern, struct splitter *out)
 {
 	for (size_t i = 0; i < sizeof scanners / sizeof *scanners; i++) {
-		if (pattern.n != strlen(scanners[i].pattern) || memcmp(pattern.s, scanners[i].pattern, pattern.n) != 0)
+		if (pattern.n != strlen(scanners[i].pattern) ||
+		    memcmp(pattern.s, scanners[i].pattern, pattern.n) != 0)
 			continue;
 		out->run = scanners[i].run;
 		out->digits = scanners[i].digits;
@@ -284,7 +299,8 @@ static void regroup(const struct splitter *s, struct pieces *p, size_t first)
 	p->n = kept;
 }
 
-/* The words from `first` on in the alphabet of ByteLevel: one character of one or two bytes for each byte. */
+/* The words from `first` on in the alphabet of ByteLevel: one character of one or two bytes for
+ * each byte. */
 static int write_bytes(struct split_work *w, struct pieces *p, size_t first)
 {
 	for (size_t i = first; i < p->n; i++) {
@@ -304,7 +320,8 @@ static int write_bytes(struct split_work *w, struct pieces *p, size_t first)
 	return OK;
 }
 
-int splitter_apply(const struct splitter *s, struct split_work *w, struct slice in, struct pieces *out)
+int splitter_apply(const struct splitter *s, struct split_work *w, struct slice in,
+                   struct pieces *out)
 {
 	size_t first = out->n;
 

@@ -1,4 +1,5 @@
-/* tokenizer_text.c - what every stage of a tokenizer needs: lists of spans, a map from strings to ids, UTF-8, character classes. */
+/* tokenizer_text.c - what every stage of a tokenizer needs: lists of spans, a map from strings to
+ * ids, UTF-8, character classes. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -9,7 +10,8 @@ struct slice slice_of(const char *s)
 	return (struct slice){s, strlen(s)};
 }
 
-/* Not memmem: under ASan that looks at the whole rest of the text for every hit. `what` is short, so the cost is linear all the same. */
+/* Not memmem: under ASan that looks at the whole rest of the text for every hit. `what` is short,
+ * so the cost is linear all the same. */
 const char *slice_find(struct slice in, struct slice what)
 {
 	const char *end = in.s + in.n, *p = in.s;
@@ -23,7 +25,8 @@ const char *slice_find(struct slice in, struct slice what)
 }
 
 /* Room for `more` entries behind n; the new block or NULL. */
-static void *tokenizer_text_reserve(void *p, size_t n, size_t more, size_t *capacity, size_t size, const char *what)
+static void *tokenizer_text_reserve(void *p, size_t n, size_t more, size_t *capacity, size_t size,
+                                    const char *what)
 {
 	size_t want = *capacity ? *capacity : 64;
 	void  *q;
@@ -47,7 +50,8 @@ int pieces_put(struct pieces *p, const char *s, size_t n, int mark)
 {
 	struct piece *at;
 
-	at = tokenizer_text_reserve(p->at, p->n, 1, &p->capacity, sizeof *at, "the words of a text");
+	at = tokenizer_text_reserve(p->at, p->n, 1, &p->capacity, sizeof *at,
+	                            "the words of a text");
 	if (!at)
 		return ERR_INPUT;
 	p->at = at;
@@ -67,7 +71,8 @@ int ids_add(struct ids *ids, const int *id, size_t n)
 
 	if (!n)
 		return OK;
-	at = tokenizer_text_reserve(ids->id, ids->n, n, &ids->capacity, sizeof *at, "the ids of a text");
+	at = tokenizer_text_reserve(ids->id, ids->n, n, &ids->capacity, sizeof *at,
+	                            "the ids of a text");
 	if (!at)
 		return ERR_INPUT;
 	ids->id = at;
@@ -84,7 +89,8 @@ void ids_free(struct ids *ids)
 
 /* ---- the map ---- */
 
-static uint64_t tokenizer_text_load(const char *s, size_t n) /* n: a constant, so that this is one instruction */
+/* n: a constant, so that this is one instruction */
+static uint64_t tokenizer_text_load(const char *s, size_t n)
 {
 	uint64_t word = 0;
 
@@ -100,12 +106,15 @@ static uint64_t hash_bytes(struct slice key)
 		h = (h ^ tokenizer_text_load(key.s + i, 8)) * 0xD6E8FEB86659FD93u;
 		h ^= h >> 32;
 	}
-	if (key.n >= 8) /* the last bytes, some of them again, rather than a copy of unknown length */
+	/* the last bytes, some of them again, rather than a copy of unknown length */
+	if (key.n >= 8)
 		tail = tokenizer_text_load(key.s + key.n - 8, 8);
 	else if (key.n >= 4)
-		tail = tokenizer_text_load(key.s, 4) | tokenizer_text_load(key.s + key.n - 4, 4) << 32;
+		tail = tokenizer_text_load(key.s, 4) | tokenizer_text_load(key.s + key.n - 4, 4)
+		                                               << 32;
 	else if (key.n)
-		tail = tokenizer_text_load(key.s, 1) | tokenizer_text_load(key.s + key.n / 2, 1) << 8 |
+		tail = tokenizer_text_load(key.s, 1) |
+		       tokenizer_text_load(key.s + key.n / 2, 1) << 8 |
 		       tokenizer_text_load(key.s + key.n - 1, 1) << 16;
 	h = (h ^ tail) * 0xD6E8FEB86659FD93u;
 	return h ^ h >> 32;
@@ -248,7 +257,8 @@ enum char_class char_class_take(const char *s, size_t n, size_t *length)
 
 /* ---- the alphabet of byte-level BPE ---- */
 
-/* Bytes that are printable in Latin-1 stand for themselves; the other 68 are written, in order, as U+0100, U+0101, ... */
+/* Bytes that are printable in Latin-1 stand for themselves; the other 68 are written, in order, as
+ * U+0100, U+0101, ... */
 static int stands_for_itself(int byte)
 {
 	return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;

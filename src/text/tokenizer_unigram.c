@@ -1,12 +1,15 @@
-/* tokenizer_unigram.c - the Unigram model of sentencepiece (Kudo 2018, arXiv:1804.10959): of all ways to write a word as tokens the one whose scores
- * sum highest, found from left to right (Viterbi):
+/* tokenizer_unigram.c - the Unigram model of sentencepiece (Kudo 2018, arXiv:1804.10959): of all
+ * ways to write a word as tokens the one whose scores sum highest, found from left to right
+ * (Viterbi):
  *
  *     best[0] = 0     best[e] = max over tokens that stand at s .. e of best[s] + score
  *
- * A character that is no token costs the lowest score minus 10 and is the unknown token; unknown ones in a row are one. Of equal sums the one of the
- * earlier start stays, as in the library, whose sums are these, addition by addition.
+ * A character that is no token costs the lowest score minus 10 and is the unknown token; unknown
+ * ones in a row are one. Of equal sums the one of the earlier start stays, as in the library, whose
+ * sums are these, addition by addition.
  *
- * Cost: each place of the word walks as far as some token agrees with it, so O(n * longest token) at worst. */
+ * Cost: each place of the word walks as far as some token agrees with it, so O(n * longest token)
+ * at worst. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -16,13 +19,15 @@
 struct unigram_node { /* the best way to the end of this byte */
 	double score;
 	int    id, start; /* of its last token; start < 0: no way leads here */
-	int    next;      /* on the best way to the end of the word: where the token that begins here ends */
+	/* on the best way to the end of the word: where the token that begins here ends */
+	int next;
 };
 
 static const double unigram_unk_penalty = 10;
 
-/* The library's reader of numbers takes the digits for one whole number, rounds that, and multiplies or divides by one power of ten. That is not
- * always the nearest double, and a tie may hang on it. The digits are the shortest that read back, as the library writes them. */
+/* The library's reader of numbers takes the digits for one whole number, rounds that, and
+ * multiplies or divides by one power of ten. That is not always the nearest double, and a tie may
+ * hang on it. The digits are the shortest that read back, as the library writes them. */
 double unigram_score(double written)
 {
 	char     digits[40], *e, *end;
@@ -57,8 +62,9 @@ double unigram_score(double written)
 
 static int unigram_by_bytes(const void *p, const void *q, void *text)
 {
-	struct slice a = ((const struct slice *)text)[*(const int *)p], b = ((const struct slice *)text)[*(const int *)q];
-	int          order = memcmp(a.s, b.s, a.n < b.n ? a.n : b.n);
+	struct slice a = ((const struct slice *)text)[*(const int *)p],
+	             b = ((const struct slice *)text)[*(const int *)q];
+	int order = memcmp(a.s, b.s, a.n < b.n ? a.n : b.n);
 
 	return order ? order : (a.n > b.n) - (a.n < b.n);
 }
@@ -77,7 +83,8 @@ int unigram_finish(struct arena *a, struct unigram *u, const struct slice_map *i
 			u->sorted[u->n_sorted++] = id;
 	}
 	u->unk_score = lowest - unigram_unk_penalty;
-	qsort_r(u->sorted, (size_t)u->n_sorted, sizeof *u->sorted, unigram_by_bytes, (void *)(uintptr_t)u->text);
+	qsort_r(u->sorted, (size_t)u->n_sorted, sizeof *u->sorted, unigram_by_bytes,
+	        (void *)(uintptr_t)u->text);
 	for (int byte = 0; byte <= 256; byte++) {
 		while (i < u->n_sorted && (unsigned char)u->text[u->sorted[i]].s[0] < byte)
 			i++;
@@ -91,7 +98,8 @@ int unigram_finish(struct arena *a, struct unigram *u, const struct slice_map *i
 	return OK;
 }
 
-/* The first of sorted[low..high-1], which agree in their first k bytes and are longer than that, whose byte k is at least `byte`. */
+/* The first of sorted[low..high-1], which agree in their first k bytes and are longer than that,
+ * whose byte k is at least `byte`. */
 static int unigram_bound(const struct unigram *u, int low, int high, size_t k, int byte)
 {
 	while (low < high) {
@@ -113,17 +121,20 @@ static void unigram_offer(struct unigram_node *node, double score, int id, int s
 	*node = (struct unigram_node){.score = score, .id = id, .start = start};
 }
 
-/* Offers every token that stands at `start`; whether one of them is the character of `length` bytes alone. */
-static int unigram_offer_tokens(const struct unigram *u, struct slice word, int start, size_t length, struct unigram_node *nodes)
+/* Offers every token that stands at `start`; whether one of them is the character of `length` bytes
+ * alone. */
+static int unigram_offer_tokens(const struct unigram *u, struct slice word, int start,
+                                size_t length, struct unigram_node *nodes)
 {
 	const char *s = word.s + start;
 	size_t      n = word.n - (size_t)start, k = 1;
-	int         low = u->first[(unsigned char)*s], high = u->first[(unsigned char)*s + 1], single = 0;
+	int low = u->first[(unsigned char)*s], high = u->first[(unsigned char)*s + 1], single = 0;
 
 	for (;; k++) {
 		if (low < high && u->text[u->sorted[low]].n == k) {
 			int id = u->sorted[low++];
-			unigram_offer(&nodes[start + (int)k], u->score[id] + nodes[start].score, id, start);
+			unigram_offer(&nodes[start + (int)k], u->score[id] + nodes[start].score, id,
+			              start);
 			single |= k == length;
 		}
 		if (low == high || k == n)
@@ -144,15 +155,19 @@ static int unigram_forward(const struct unigram *u, struct slice word, struct un
 		if (unigram_offer_tokens(u, word, (int)start, length, nodes))
 			continue;
 		if (u->unk < 0)
-			return error_set(ERR_INPUT, "the tokenizer has no token for \"%.*s\", and no unknown one (unk_id)", (int)length,
-			                 word.s + start);
-		unigram_offer(&nodes[start + length], u->unk_score + nodes[start].score, u->unk, (int)start);
+			return error_set(ERR_INPUT,
+			                 "the tokenizer has no token for \"%.*s\", and no unknown "
+			                 "one (unk_id)",
+			                 (int)length, word.s + start);
+		unigram_offer(&nodes[start + length], u->unk_score + nodes[start].score, u->unk,
+		              (int)start);
 	}
 	return OK;
 }
 
 /* A token, or what no token is: its bytes where all of them are tokens, else the unknown token. */
-static int unigram_put(const struct unigram *u, const struct slice_map *ids, struct slice text, struct ids *out)
+static int unigram_put(const struct unigram *u, const struct slice_map *ids, struct slice text,
+                       struct ids *out)
 {
 	int known = slice_map_find(ids, text), bytes = u->byte_fallback;
 
@@ -183,7 +198,10 @@ static int unigram_reserve(struct unigram_work *w, size_t n)
 	size_t want = w->n_nodes ? w->n_nodes : 256;
 
 	if (n > TOKENIZER_WORD_MAX / 4)
-		return error_set(ERR_INPUT, "a word of %zu bytes is too long to be split into tokens; shorten the text", n);
+		return error_set(
+		        ERR_INPUT,
+		        "a word of %zu bytes is too long to be split into tokens; shorten the text",
+		        n);
 	if (n <= w->n_nodes)
 		return OK;
 	while (want < n)
@@ -200,7 +218,8 @@ void unigram_work_free(struct unigram_work *w)
 	*w = (struct unigram_work){0};
 }
 
-int unigram_encode(const struct unigram *u, const struct slice_map *ids, struct slice word, struct unigram_work *w, struct ids *out)
+int unigram_encode(const struct unigram *u, const struct slice_map *ids, struct slice word,
+                   struct unigram_work *w, struct ids *out)
 {
 	TRY(unigram_reserve(w, word.n + 1));
 	TRY(unigram_forward(u, word, w->nodes));

@@ -6,9 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALGEBRAIC_HASH = 2 * ALGEBRAIC_NODES, ALGEBRAIC_FIRST_BITS = 96, ALGEBRAIC_OPEN_BITS = 2048, FUNCTION_WORK = 8 };
+enum {
+	ALGEBRAIC_HASH = 2 * ALGEBRAIC_NODES,
+	ALGEBRAIC_FIRST_BITS = 96,
+	ALGEBRAIC_OPEN_BITS = 2048,
+	FUNCTION_WORK = 8
+};
 
-/* op: n fraction, + - * / operators, r root (y: its degree), c cos(2 pi x/y) of the two longs, C cosine, p pi, f function (y: which) */
+/* op: n fraction, + - * / operators, r root (y: its degree), c cos(2 pi x/y) of the two longs, C
+ * cosine, p pi, f function (y: which) */
 struct algebraic_node {
 	char            op;
 	int             x, y;
@@ -57,18 +63,22 @@ static size_t algebraic_hash(const struct algebraic_node *n)
 	h = fingerprint_bytes(h, &n->x, sizeof n->x);
 	h = fingerprint_bytes(h, &n->y, sizeof n->y);
 	if (n->op == 'n') {
-		h = fingerprint_bytes(h, mpz_limbs_read(mpq_numref(n->q.q)), mpz_size(mpq_numref(n->q.q)) * sizeof(mp_limb_t));
-		h = fingerprint_bytes(h, mpz_limbs_read(mpq_denref(n->q.q)), mpz_size(mpq_denref(n->q.q)) * sizeof(mp_limb_t));
+		h = fingerprint_bytes(h, mpz_limbs_read(mpq_numref(n->q.q)),
+		                      mpz_size(mpq_numref(n->q.q)) * sizeof(mp_limb_t));
+		h = fingerprint_bytes(h, mpz_limbs_read(mpq_denref(n->q.q)),
+		                      mpz_size(mpq_denref(n->q.q)) * sizeof(mp_limb_t));
 	}
 	return (size_t)(h ^ h >> 29) % ALGEBRAIC_HASH;
 }
 
 static int algebraic_same(const struct algebraic_node *a, const struct algebraic_node *b)
 {
-	return a->op == b->op && a->x == b->x && a->y == b->y && (a->op != 'n' || number_equal(&a->q, &b->q));
+	return a->op == b->op && a->x == b->x && a->y == b->y &&
+	       (a->op != 'n' || number_equal(&a->q, &b->q));
 }
 
-/* The handle of a node like this one: an older one where there is one, so that a root below two sums is one root. Takes a copy of n->q. */
+/* The handle of a node like this one: an older one where there is one, so that a root below two
+ * sums is one root. Takes a copy of n->q. */
 static int algebraic_intern(struct algebra *a, const struct algebraic_node *n)
 {
 	size_t                 at = algebraic_hash(n);
@@ -91,10 +101,12 @@ static int algebraic_intern(struct algebra *a, const struct algebraic_node *n)
 
 static int algebraic_fails(int x, int y)
 {
-	return x == ALGEBRAIC_UNDEFINED || y == ALGEBRAIC_UNDEFINED ? ALGEBRAIC_UNDEFINED : ALGEBRAIC_UNDECIDED;
+	return x == ALGEBRAIC_UNDEFINED || y == ALGEBRAIC_UNDEFINED ? ALGEBRAIC_UNDEFINED
+	                                                            : ALGEBRAIC_UNDECIDED;
 }
 
-/* Nodes are written whole when they are made: to zero over a megabyte of them was most of the time that a short comparison takes. */
+/* Nodes are written whole when they are made: to zero over a megabyte of them was most of the time
+ * that a short comparison takes. */
 struct algebra *algebra_new(void)
 {
 	struct algebra *a = malloc(sizeof *a);
@@ -156,7 +168,8 @@ const struct number *algebraic_as_number(const struct algebra *a, int x)
 
 /* ---- operators ---- */
 
-static int algebraic_fractions(struct algebra *a, char op, const struct number *x, const struct number *y)
+static int algebraic_fractions(struct algebra *a, char op, const struct number *x,
+                               const struct number *y)
 {
 	struct number z;
 	int           made;
@@ -170,7 +183,8 @@ static int algebraic_fractions(struct algebra *a, char op, const struct number *
 	return made;
 }
 
-/* What needs no node: x + 0, x - 0, x 1, x 0, x / 1, 0 / x, x - x, x / x. Otherwise ALGEBRAIC_UNDECIDED. */
+/* What needs no node: x + 0, x - 0, x 1, x 0, x / 1, 0 / x, x - x, x / x. Otherwise
+ * ALGEBRAIC_UNDECIDED. */
 static int algebraic_trivial(char op, int x, int y)
 {
 	switch (op) {
@@ -183,7 +197,10 @@ static int algebraic_trivial(char op, int x, int y)
 			return ALGEBRAIC_ZERO;
 		return x == ALGEBRAIC_ONE ? y : y == ALGEBRAIC_ONE ? x : ALGEBRAIC_UNDECIDED;
 	default:
-		return y == ALGEBRAIC_ONE ? x : x == ALGEBRAIC_ZERO ? ALGEBRAIC_ZERO : x == y ? ALGEBRAIC_ONE : ALGEBRAIC_UNDECIDED;
+		return y == ALGEBRAIC_ONE    ? x
+		       : x == ALGEBRAIC_ZERO ? ALGEBRAIC_ZERO
+		       : x == y              ? ALGEBRAIC_ONE
+		                             : ALGEBRAIC_UNDECIDED;
 	}
 }
 
@@ -216,7 +233,9 @@ int algebraic_apply(struct algebra *a, char op, int x, int y)
 		n.y = x;
 	}
 	n.transcendental = s->transcendental | t->transcendental;
-	n.u = op == '*' ? s->u + t->u : op == '/' ? s->u + t->l : algebraic_greater(s->u + t->l, s->l + t->u) + 1;
+	n.u = op == '*'   ? s->u + t->u
+	      : op == '/' ? s->u + t->l
+	                  : algebraic_greater(s->u + t->l, s->l + t->u) + 1;
 	n.l = op == '/' ? s->l + t->u : s->l + t->l;
 	return algebra_spend(a, 0) ? algebraic_intern(a, &n) : ALGEBRAIC_UNDECIDED;
 }
@@ -237,7 +256,9 @@ int algebraic_power(struct algebra *a, int x, long n)
 		number_init(&exponent);
 		number_set(&exponent, n, 1);
 		number_apply('^', q, &exponent, &y);
-		made = algebra_spend(a, y.undefined ? 0 : algebraic_bits(&y)) ? algebraic_number(a, &y) : ALGEBRAIC_UNDECIDED;
+		made = algebra_spend(a, y.undefined ? 0 : algebraic_bits(&y))
+		               ? algebraic_number(a, &y)
+		               : ALGEBRAIC_UNDECIDED;
 		number_clear(&y);
 		number_clear(&exponent);
 		return made;
@@ -276,7 +297,8 @@ static void algebraic_take_powers(mpz_t x, unsigned long k, mpz_t outside)
 	mpz_clear(power);
 }
 
-/* The k-th root of a whole x > 0 that is no k-th power itself: of lower degree where x is a power. */
+/* The k-th root of a whole x > 0 that is no k-th power itself: of lower degree where x is a
+ * power. */
 static int algebraic_whole_root(struct algebra *a, mpz_t x, long k)
 {
 	struct algebraic_node n = {.op = 'r'};
@@ -311,7 +333,8 @@ static int algebraic_fraction_root(struct algebra *a, const struct number *x, lo
 
 	if (number_sign(x) == 0)
 		return ALGEBRAIC_ZERO;
-	if (algebraic_bits(x) * k > NUMBER_BITS / 4 || !algebra_spend(a, algebraic_bits(x) * k) || !algebra_spend(a, 64 * ALGEBRAIC_PRIMES))
+	if (algebraic_bits(x) * k > NUMBER_BITS / 4 || !algebra_spend(a, algebraic_bits(x) * k) ||
+	    !algebra_spend(a, 64 * ALGEBRAIC_PRIMES))
 		return made;
 	mpz_init(inside);
 	mpz_init(outside);
@@ -407,7 +430,9 @@ int algebraic_pi(struct algebra *a)
 
 int algebraic_cos(struct algebra *a, int x)
 {
-	return x < 0 ? x : algebraic_intern(a, &(struct algebraic_node){.op = 'C', .x = x, .transcendental = 1});
+	return x < 0 ? x
+	             : algebraic_intern(
+	                       a, &(struct algebraic_node){.op = 'C', .x = x, .transcendental = 1});
 }
 
 int algebraic_rise(struct algebra *a, enum interval_function f, int x)
@@ -420,7 +445,8 @@ int algebraic_rise(struct algebra *a, enum interval_function f, int x)
 		return algebraic_sign(a, x, &sign) ? ALGEBRAIC_UNDEFINED : ALGEBRAIC_UNDECIDED;
 	if (x == ALGEBRAIC_ZERO)
 		return f == INTERVAL_EXP ? ALGEBRAIC_ONE : ALGEBRAIC_ZERO;
-	return algebraic_intern(a, &(struct algebraic_node){.op = 'f', .x = x, .y = (int)f, .transcendental = 1});
+	return algebraic_intern(
+	        a, &(struct algebraic_node){.op = 'f', .x = x, .y = (int)f, .transcendental = 1});
 }
 
 /* ---- signs ---- */
@@ -435,7 +461,8 @@ static int algebraic_has_two(const struct algebraic_node *n)
 	return strchr("+-*/", n->op) != NULL;
 }
 
-/* Marks what is below x, and gives the least handle there. Children are older than what is made of them. */
+/* Marks what is below x, and gives the least handle there. Children are older than what is made of
+ * them. */
 static int algebraic_mark(struct algebra *a, int x)
 {
 	int least = x;
@@ -506,7 +533,8 @@ static int algebraic_refine(struct algebra *a, int x, long bits)
 		struct algebraic_node *n = &a->node[i];
 		if (n->mark != a->walk || n->bits >= bits)
 			continue;
-		if (!algebra_spend(a, bits) || (strchr("rcCfp", n->op) && !algebra_spend(a, FUNCTION_WORK * bits)))
+		if (!algebra_spend(a, bits) ||
+		    (strchr("rcCfp", n->op) && !algebra_spend(a, FUNCTION_WORK * bits)))
 			return 0;
 		if (n->has_interval)
 			interval_clear(&n->at);
@@ -618,7 +646,8 @@ int algebraic_floor(struct algebra *a, int x, struct number *out)
 		else if (interval_floor(&a->node[x].at, mpq_numref(out->q)))
 			return 1;
 	/* both sides of a whole number: it may be that one */
-	if (!mpfr_number_p(a->node[x].at.hi) || mpfr_get_exp(a->node[x].at.hi) > ALGEBRAIC_OPEN_BITS)
+	if (!mpfr_number_p(a->node[x].at.hi) ||
+	    mpfr_get_exp(a->node[x].at.hi) > ALGEBRAIC_OPEN_BITS)
 		return 0;
 	mpfr_get_z(mpq_numref(out->q), a->node[x].at.hi, MPFR_RNDD);
 	return algebraic_equal(a, x, algebraic_number(a, out));

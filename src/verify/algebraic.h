@@ -1,23 +1,31 @@
-/* algebraic.h - real numbers that come from whole ones by + - * /, roots and cosines of parts of a turn; which of two is greater, exactly.
+/* algebraic.h - real numbers that come from whole ones by + - * /, roots and cosines of parts of a
+ * turn; which of two is greater, exactly.
  *
- * Fractions are kept as such (number.h). Everything else is a node over older nodes. Its sign is found with intervals of growing precision. An
- * interval that is small proves nothing by itself; but a number made of whole ones cannot be arbitrarily close to 0 without being 0:
+ * Fractions are kept as such (number.h). Everything else is a node over older nodes. Its sign is
+ * found with intervals of growing precision. An interval that is small proves nothing by itself;
+ * but a number made of whole ones cannot be arbitrarily close to 0 without being 0:
  *
  *     E != 0  =>  |E| >= 1 / (u^(D-1) l)
  *
- * with the bounds u, l of Burnikel, Funke, Mehlhorn, Schirra and Schmitt (ESA 2001), here by their logarithms to base 2, rounded up:
+ * with the bounds u, l of Burnikel, Funke, Mehlhorn, Schirra and Schmitt (ESA 2001), here by their
+ * logarithms to base 2, rounded up:
  *
  *     fraction p/q      u = |p|                      l = |q|
  *     a + b, a - b      u = u_a l_b + l_a u_b        l = l_a l_b
  *     a b               u = u_a u_b                  l = l_a l_b
  *     a / b             u = u_a l_b                  l = l_a u_b
- *     k-th root of a    u = (u_a l_a^(k-1))^(1/k), l = l_a where u_a >= l_a, else u = u_a, l = (u_a^(k-1) l_a)^(1/k)
- *     2 cos(2 pi k/n)   u = 2                        l = 1        (an algebraic integer; its conjugates are such cosines too)
+ *     k-th root of a    u = (u_a l_a^(k-1))^(1/k), l = l_a where u_a >= l_a, else u = u_a, l =
+ *                       (u_a^(k-1) l_a)^(1/k)
+ *     2 cos(2 pi k/n)   u = 2                        l = 1        (an algebraic integer; its
+ *                                                    conjugates are such cosines too)
  *
- * and D the product of the degrees of all different roots below E and of phi(N)/2, N being the least common multiple of the n of its cosines. So an interval inside that bound proves that E is 0.
+ * and D the product of the degrees of all different roots below E and of phi(N)/2, N being the
+ * least common multiple of the n of its cosines. So an interval inside that bound proves that E is
+ * 0.
  *
- * Nodes of other functions (pi, exp, ln, ...) have no such bound: their sign may be found, their being 0 may not. What is not decided within
- * ALGEBRAIC_BITS of precision, ALGEBRAIC_NODES or ALGEBRAIC_STEPS stays undecided. A step is about the work on a machine word. */
+ * Nodes of other functions (pi, exp, ln, ...) have no such bound: their sign may be found, their
+ * being 0 may not. What is not decided within ALGEBRAIC_BITS of precision, ALGEBRAIC_NODES or
+ * ALGEBRAIC_STEPS stays undecided. A step is about the work on a machine word. */
 #ifndef VERIFY_ALGEBRAIC_H
 #define VERIFY_ALGEBRAIC_H
 
@@ -33,8 +41,9 @@ struct algebra;
 
 struct algebra *algebra_new(void); /* NULL when memory is short */
 void            algebra_free(struct algebra *a);
-long            algebra_steps(const struct algebra *a);      /* so far */
-int             algebra_spend(struct algebra *a, long bits); /* counts work on numbers of so many bits; 0 when all steps are spent */
+long            algebra_steps(const struct algebra *a); /* so far */
+/* counts work on numbers of so many bits; 0 when all steps are spent */
+int algebra_spend(struct algebra *a, long bits);
 
 int algebraic_number(struct algebra *a, const struct number *x);
 int algebraic_fraction(struct algebra *a, long over, long under);
@@ -44,14 +53,18 @@ int algebraic_root(struct algebra *a, int x, long degree);      /* of x >= 0; un
 int algebraic_cosine(struct algebra *a, long over, long under); /* cos(2 pi over/under) */
 int algebraic_pi(struct algebra *a);
 int algebraic_rise(struct algebra *a, enum interval_function f, int x); /* exp, ln, asin, atan */
-int algebraic_cos(struct algebra *a, int x);                            /* of x as an angle, whatever x is */
+/* of x as an angle, whatever x is */
+int algebraic_cos(struct algebra *a, int x);
 
 /* The sign, -1, 0 or 1, in *sign: 1 where it is known. */
 int algebraic_sign(struct algebra *a, int x, int *sign);
 int algebraic_equal(struct algebra *a, int x, int y); /* for certain */
 
-const struct number *algebraic_as_number(const struct algebra *a, int x); /* NULL where it is not kept as a fraction; until the next call */
-int                  algebraic_floor(struct algebra *a, int x, struct number *out); /* 1 where it is known */
-double               algebraic_about(struct algebra *a, int x);                     /* for guesses that are checked */
+/* NULL where it is not kept as a fraction; until the next call */
+const struct number *algebraic_as_number(const struct algebra *a, int x);
+/* 1 where it is known */
+int algebraic_floor(struct algebra *a, int x, struct number *out);
+/* for guesses that are checked */
+double algebraic_about(struct algebra *a, int x);
 
 #endif

@@ -52,7 +52,8 @@ static int answer_read_number(struct span a, struct number *out)
 		struct span under = span_from(a, n + 1);
 		ok = number_read(under, &other) == under.n;
 		number_apply('/', out, &other, out);
-	} else if (n < a.n && (n + 1 != a.n || a.s[n] != '.' || memchr(a.s, '.', n) || memchr(a.s, 'e', n))) {
+	} else if (n < a.n &&
+	           (n + 1 != a.n || a.s[n] != '.' || memchr(a.s, '.', n) || memchr(a.s, 'e', n))) {
 		ok = 0;
 	}
 	if (minus) {
@@ -70,7 +71,8 @@ static int equal_number(const struct answer_rule *rule, struct span gold, struct
 
 	number_init(&a);
 	number_init(&b);
-	equal = answer_read_number(gold, &a) && answer_read_number(answer, &b) && number_near(&b, &a, rule->absolute, rule->relative);
+	equal = answer_read_number(gold, &a) && answer_read_number(answer, &b) &&
+	        number_near(&b, &a, rule->absolute, rule->relative);
 	number_clear(&a);
 	number_clear(&b);
 	return equal;
@@ -90,7 +92,8 @@ static struct span answer_unwrap(struct span a, const char *open, const char *cl
 
 	a = span_trim(a);
 	at = a.n >= 2 && a.s[0] ? strchr(open, a.s[0]) : NULL;
-	return at && a.s[a.n - 1] == close[at - open] ? span_trim((struct span){a.s + 1, a.n - 2}) : a;
+	return at && a.s[a.n - 1] == close[at - open] ? span_trim((struct span){a.s + 1, a.n - 2})
+	                                              : a;
 }
 
 static int answer_split(struct span a, struct items *out)
@@ -120,13 +123,15 @@ static int equal_item(const struct answer_rule *rule, struct span gold, struct s
 }
 
 /* Each item of the answer takes the first one of the gold that is equal and not taken. */
-static int equal_set(const struct answer_rule *rule, const struct items *gold, const struct items *answer)
+static int equal_set(const struct answer_rule *rule, const struct items *gold,
+                     const struct items *answer)
 {
 	unsigned char taken[ANSWER_ITEMS] = {0};
 
 	for (int i = 0; i < answer->n; i++) {
 		int j = 0;
-		while (j < gold->n && (taken[j] || !equal_item(rule, gold->item[j], answer->item[i])))
+		while (j < gold->n &&
+		       (taken[j] || !equal_item(rule, gold->item[j], answer->item[i])))
 			j++;
 		if (j == gold->n)
 			return 0;

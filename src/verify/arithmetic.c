@@ -25,28 +25,37 @@ static void arithmetic_strip(struct arithmetic_run *r)
 	int depth = 0, lowest = 0;
 
 	for (int i = r->first; i < r->end; i++) {
-		depth += (r->token[i].kind == ARITHMETIC_OPEN) - (r->token[i].kind == ARITHMETIC_CLOSE);
+		depth += (r->token[i].kind == ARITHMETIC_OPEN) -
+		         (r->token[i].kind == ARITHMETIC_CLOSE);
 		lowest = depth < lowest ? depth : lowest;
 	}
-	for (int extra = depth - lowest; extra > 0 && r->token[r->first].kind == ARITHMETIC_OPEN; extra--, depth--)
+	for (int extra = depth - lowest; extra > 0 && r->token[r->first].kind == ARITHMETIC_OPEN;
+	     extra--, depth--)
 		r->first++;
-	for (int extra = depth - lowest; extra > 0 && r->end > r->first && r->token[r->end - 1].kind == ARITHMETIC_OPEN; extra--)
+	for (int extra = depth - lowest;
+	     extra > 0 && r->end > r->first && r->token[r->end - 1].kind == ARITHMETIC_OPEN;
+	     extra--)
 		r->end--;
-	for (; lowest < 0 && r->end > r->first && r->token[r->end - 1].kind == ARITHMETIC_CLOSE; lowest++)
+	for (; lowest < 0 && r->end > r->first && r->token[r->end - 1].kind == ARITHMETIC_CLOSE;
+	     lowest++)
 		r->end--;
-	while (r->end > r->first && r->token[r->end - 1].kind == ARITHMETIC_OPERATOR && r->token[r->end - 1].is_word)
+	while (r->end > r->first && r->token[r->end - 1].kind == ARITHMETIC_OPERATOR &&
+	       r->token[r->end - 1].is_word)
 		r->end--; /* "7 times" */
 }
 
 static int arithmetic_is_value(const struct arithmetic_token *t)
 {
-	return t->kind == ARITHMETIC_NUMBER || t->kind == ARITHMETIC_CLOSE || t->kind == ARITHMETIC_SCALE || t->kind == ARITHMETIC_UNKNOWN;
+	return t->kind == ARITHMETIC_NUMBER || t->kind == ARITHMETIC_CLOSE ||
+	       t->kind == ARITHMETIC_SCALE || t->kind == ARITHMETIC_UNKNOWN;
 }
 
-static int arithmetic_is_one_of(struct span text, const struct arithmetic_token *t, const char *const *words, size_t n)
+static int arithmetic_is_one_of(struct span text, const struct arithmetic_token *t,
+                                const char *const *words, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (t->is_word && span_equal_nocase((struct span){text.s + t->from, t->n}, span_of(words[i])))
+		if (t->is_word &&
+		    span_equal_nocase((struct span){text.s + t->from, t->n}, span_of(words[i])))
 			return 1;
 	return 0;
 }
@@ -54,8 +63,10 @@ static int arithmetic_is_one_of(struct span text, const struct arithmetic_token 
 /* "half of 7" and its like. */
 static int arithmetic_is_part_of(struct span text, const struct arithmetic_token *t)
 {
-	static const char *const parts[] = {"half",   "third", "quarter",   "double",   "twice",   "triple",     "thrice",   "root",
-	                                    "square", "cube",  "factorial", "opposite", "inverse", "reciprocal", "logarithm"};
+	static const char *const parts[] = {"half",    "third",      "quarter",   "double",
+	                                    "twice",   "triple",     "thrice",    "root",
+	                                    "square",  "cube",       "factorial", "opposite",
+	                                    "inverse", "reciprocal", "logarithm"};
 
 	return arithmetic_is_one_of(text, t, parts, sizeof parts / sizeof *parts);
 }
@@ -63,22 +74,27 @@ static int arithmetic_is_part_of(struct span text, const struct arithmetic_token
 /* Does what stands before the run say that its value is not the answer? */
 static int arithmetic_denied_before(struct span text, const struct arithmetic_run *r)
 {
-	static const char *const       fillers[] = {"be", "equal", "equals", "to", "the", "a", "an", "exactly"};
+	static const char *const       fillers[] = {"be",  "equal", "equals", "to",
+	                                            "the", "a",     "an",     "exactly"};
 	const struct arithmetic_token *t = r->token + r->first - 1;
 	int                            n = r->first;
 
 	if (n == 0)
 		return 0;
-	if (t->kind == ARITHMETIC_BOUND || t->kind == ARITHMETIC_OR || (t->kind == ARITHMETIC_LIST && n > 1 && arithmetic_is_value(t - 1)))
+	if (t->kind == ARITHMETIC_BOUND || t->kind == ARITHMETIC_OR ||
+	    (t->kind == ARITHMETIC_LIST && n > 1 && arithmetic_is_value(t - 1)))
 		return 1;
-	if (n > 1 && span_equal_nocase((struct span){text.s + t->from, t->n}, span_of("of")) && arithmetic_is_part_of(text, t - 1))
+	if (n > 1 && span_equal_nocase((struct span){text.s + t->from, t->n}, span_of("of")) &&
+	    arithmetic_is_part_of(text, t - 1))
 		return 1;
-	while (n > 1 && arithmetic_is_one_of(text, t, fillers, sizeof fillers / sizeof *fillers)) /* "cannot be", "not equal to" */
+	/* "cannot be", "not equal to" */
+	while (n > 1 && arithmetic_is_one_of(text, t, fillers, sizeof fillers / sizeof *fillers))
 		t--, n--;
 	return t->kind == ARITHMETIC_NOT;
 }
 
-static int arithmetic_denied_behind(const struct arithmetic_line *line, const struct arithmetic_run *r)
+static int arithmetic_denied_behind(const struct arithmetic_line *line,
+                                    const struct arithmetic_run  *r)
 {
 	const struct arithmetic_token *t = r->token + r->end;
 	int                            n = line->n - r->end;
@@ -86,7 +102,8 @@ static int arithmetic_denied_behind(const struct arithmetic_line *line, const st
 	if (n > 0 && (t->kind == ARITHMETIC_BOUND || t->kind == ARITHMETIC_OR))
 		return !t->is_word || t->kind == ARITHMETIC_OR;
 	if (n > 1 && t->kind == ARITHMETIC_LIST) /* "7 and a half" */
-		return t[1].kind == ARITHMETIC_UNKNOWN || (n > 2 && t[1].is_word && t[2].kind == ARITHMETIC_UNKNOWN);
+		return t[1].kind == ARITHMETIC_UNKNOWN ||
+		       (n > 2 && t[1].is_word && t[2].kind == ARITHMETIC_UNKNOWN);
 	return 0;
 }
 
@@ -110,7 +127,8 @@ static const struct arithmetic_token *arithmetic_peek(const struct arithmetic_re
 	return p->rest.first + ahead < p->rest.end ? p->rest.token + p->rest.first + ahead : NULL;
 }
 
-static int arithmetic_next_is(const struct arithmetic_reader *p, int ahead, enum arithmetic_kind kind, const char *ops)
+static int arithmetic_next_is(const struct arithmetic_reader *p, int ahead,
+                              enum arithmetic_kind kind, const char *ops)
 {
 	const struct arithmetic_token *t = arithmetic_peek(p, ahead);
 
@@ -150,7 +168,8 @@ static int arithmetic_mixed(struct arithmetic_reader *p, struct number *out)
 	int           ok = 1;
 
 	if (!arithmetic_next_is(p, 0, ARITHMETIC_FRAC, NULL) &&
-	    !(arithmetic_next_is(p, 0, ARITHMETIC_NUMBER, NULL) && arithmetic_next_is(p, 1, ARITHMETIC_OPERATOR, "/")))
+	    !(arithmetic_next_is(p, 0, ARITHMETIC_NUMBER, NULL) &&
+	      arithmetic_next_is(p, 1, ARITHMETIC_OPERATOR, "/")))
 		return 1;
 	number_init(&part);
 	number_init(&under);
@@ -198,7 +217,8 @@ static int arithmetic_scaled(struct arithmetic_reader *p, struct number *out)
 		return 0;
 	number_init(&factor);
 	for (; arithmetic_next_is(p, 0, ARITHMETIC_SCALE, NULL); p->rest.first++) {
-		const struct arithmetic_scale *s = &arithmetic_scales[(int)arithmetic_peek(p, 0)->op];
+		const struct arithmetic_scale *s =
+		        &arithmetic_scales[(int)arithmetic_peek(p, 0)->op];
 		number_set(&factor, s->over, s->under);
 		number_apply('*', out, &factor, out);
 	}
@@ -243,7 +263,9 @@ static int arithmetic_product(struct arithmetic_reader *p, struct number *out)
 	while (ok && arithmetic_next_is(p, 0, ARITHMETIC_OPERATOR, "*/")) {
 		char op = arithmetic_peek(p, 0)->op;
 		p->rest.first++;
-		ok = arithmetic_signed(p, &right) && (op == '*' || p->rest.token[p->rest.first - 1].kind != ARITHMETIC_SCALE); /* 1/2% */
+		/* 1/2% */
+		ok = arithmetic_signed(p, &right) &&
+		     (op == '*' || p->rest.token[p->rest.first - 1].kind != ARITHMETIC_SCALE);
 		number_apply(op, out, &right, out);
 	}
 	number_clear(&right);
@@ -268,14 +290,17 @@ static int arithmetic_sum(struct arithmetic_reader *p, struct number *out)
 
 /* ---- the line ---- */
 
-/* The last number of the line within text[from .. to): 1 when there is one; *out is its value, undefined where it has none. `cut`: the line began earlier. */
-static int arithmetic_read_line(struct span text, const struct arithmetic_line *line, size_t from, size_t to, int cut, struct number *out)
+/* The last number of the line within text[from .. to): 1 when there is one; *out is its value,
+ * undefined where it has none. `cut`: the line began earlier. */
+static int arithmetic_read_line(struct span text, const struct arithmetic_line *line, size_t from,
+                                size_t to, int cut, struct number *out)
 {
 	struct arithmetic_reader p = {.text = text};
 	struct arithmetic_run    r = {.token = line->token};
 	int                      i = line->n - 1;
 
-	while (i >= 0 && (line->token[i].kind != ARITHMETIC_NUMBER || line->token[i].from < from || line->token[i].from >= to))
+	while (i >= 0 && (line->token[i].kind != ARITHMETIC_NUMBER || line->token[i].from < from ||
+	                  line->token[i].from >= to))
 		i--;
 	if (i < 0)
 		return 0;
@@ -285,7 +310,8 @@ static int arithmetic_read_line(struct span text, const struct arithmetic_line *
 		r.end++;
 	arithmetic_strip(&r);
 	p.rest = r;
-	if ((cut && r.first == 0) || arithmetic_denied_before(text, &r) || arithmetic_denied_behind(line, &r) || !arithmetic_sum(&p, out) ||
+	if ((cut && r.first == 0) || arithmetic_denied_before(text, &r) ||
+	    arithmetic_denied_behind(line, &r) || !arithmetic_sum(&p, out) ||
 	    p.rest.first != p.rest.end)
 		number_set(out, 0, 0);
 	return 1;
@@ -319,14 +345,17 @@ static int arithmetic_has_digit(struct span text, size_t from, size_t to)
 	return from < to;
 }
 
-/* A box is no border: the line around it belongs to its number, as in -\boxed{7} or \boxed{7} million. */
+/* A box is no border: the line around it belongs to its number, as in -\boxed{7} or \boxed{7}
+ * million. */
 static int arithmetic_is_boxed(struct span text, size_t from)
 {
 	return from >= 7 && !memcmp(text.s + from - 7, "\\boxed{", 7);
 }
 
-/* The line text[start .. end) of the answer text[from .. to); around a box also what the line has beside it. */
-static int arithmetic_try_line(struct span text, struct arithmetic_span answer, size_t start, size_t end, struct number *out)
+/* The line text[start .. end) of the answer text[from .. to); around a box also what the line has
+ * beside it. */
+static int arithmetic_try_line(struct span text, struct arithmetic_span answer, size_t start,
+                               size_t end, struct number *out)
 {
 	struct arithmetic_line line;
 	size_t                 first = start, last = end, begin;
@@ -336,7 +365,9 @@ static int arithmetic_try_line(struct span text, struct arithmetic_span answer, 
 	if (answer.boxed && start == answer.from)
 		first = arithmetic_line_start(text, start, 0);
 	if (answer.boxed && end == answer.to)
-		last = arithmetic_line_end(text, end, end + ARITHMETIC_BYTES < text.n ? end + ARITHMETIC_BYTES : text.n);
+		last = arithmetic_line_end(text, end,
+		                           end + ARITHMETIC_BYTES < text.n ? end + ARITHMETIC_BYTES
+		                                                           : text.n);
 	begin = end - first > ARITHMETIC_BYTES ? end - ARITHMETIC_BYTES : first;
 	arithmetic_cut(text, begin, last, answer.kind != ANSWER_UNMARKED, &line);
 	return arithmetic_read_line(text, &line, start, end, begin > first, out);

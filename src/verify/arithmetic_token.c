@@ -14,15 +14,21 @@ struct arithmetic_cutter {
 	struct number           number; /* room for number_read */
 	struct arithmetic_line *line;
 	int                     bare, has_words, bold, italic, full;
-	char                    falls_away[BRACES_MAX]; /* by depth: the braces of \text and its like */
-	int                     depth;
+	/* by depth: the braces of \text and its like */
+	char falls_away[BRACES_MAX];
+	int  depth;
 };
 
-const struct arithmetic_scale arithmetic_scales[] = {{"percent", 1, 100},     {"hundred", 100, 1},        {"thousand", 1000, 1},
-                                                     {"million", 1000000, 1}, {"billion", 1000000000, 1}, {"trillion", 1000000000000, 1},
-                                                     {"dozen", 12, 1},        {"permille", 1, 1000}};
+const struct arithmetic_scale arithmetic_scales[] = {
+        {"percent", 1, 100},     {"hundred", 100, 1},        {"thousand", 1000, 1},
+        {"million", 1000000, 1}, {"billion", 1000000000, 1}, {"trillion", 1000000000000, 1},
+        {"dozen", 12, 1},        {"permille", 1, 1000}};
 
-enum { SCALE_PERCENT = 0, SCALE_PERMILLE = 7, N_SCALES = sizeof arithmetic_scales / sizeof *arithmetic_scales };
+enum {
+	SCALE_PERCENT = 0,
+	SCALE_PERMILLE = 7,
+	N_SCALES = sizeof arithmetic_scales / sizeof *arithmetic_scales
+};
 
 /* Words that are more than the end of a formula. */
 static const struct {
@@ -90,7 +96,8 @@ static const struct {
 
 enum command_effect { COMMAND_GONE, COMMAND_TEXT, COMMAND_TOKEN };
 
-/* Commands of LaTeX: gone; gone with the braces behind them; or a token. Any other one is UNKNOWN. */
+/* Commands of LaTeX: gone; gone with the braces behind them; or a token. Any other one is
+ * UNKNOWN. */
 static const struct {
 	const char          *name;
 	enum command_effect  effect;
@@ -150,7 +157,8 @@ static const struct {
         {"geq", COMMAND_TOKEN, ARITHMETIC_BOUND, 0},
 };
 
-/* Characters beyond ASCII. Those of other letters end a formula; other digits and signs of mathematics are UNKNOWN. */
+/* Characters beyond ASCII. Those of other letters end a formula; other digits and signs of
+ * mathematics are UNKNOWN. */
 static const struct {
 	int                  code;
 	enum command_effect  effect;
@@ -197,16 +205,18 @@ static struct arithmetic_token *arithmetic_before(struct arithmetic_cutter *c, i
 
 static int arithmetic_is_operand(const struct arithmetic_token *t)
 {
-	return t && (t->kind == ARITHMETIC_NUMBER || t->kind == ARITHMETIC_CLOSE || t->kind == ARITHMETIC_SCALE ||
-	             t->kind == ARITHMETIC_UNKNOWN);
+	return t && (t->kind == ARITHMETIC_NUMBER || t->kind == ARITHMETIC_CLOSE ||
+	             t->kind == ARITHMETIC_SCALE || t->kind == ARITHMETIC_UNKNOWN);
 }
 
-static void arithmetic_push(struct arithmetic_cutter *c, enum arithmetic_kind kind, char op, size_t n)
+static void arithmetic_push(struct arithmetic_cutter *c, enum arithmetic_kind kind, char op,
+                            size_t n)
 {
 	if (c->line->n == ARITHMETIC_TOKENS)
 		c->full = 1;
 	else
-		c->line->token[c->line->n++] = (struct arithmetic_token){.kind = kind, .op = op, .from = c->i, .n = n};
+		c->line->token[c->line->n++] =
+		        (struct arithmetic_token){.kind = kind, .op = op, .from = c->i, .n = n};
 	c->i += n;
 }
 
@@ -233,7 +243,8 @@ static void arithmetic_end_before_word(struct arithmetic_cutter *c)
 {
 	struct arithmetic_token *t = arithmetic_before(c, 1);
 
-	if (t && t->kind == ARITHMETIC_OPERATOR && !t->is_word && strchr("-/", t->op) && arithmetic_is_operand(arithmetic_before(c, 2)))
+	if (t && t->kind == ARITHMETIC_OPERATOR && !t->is_word && strchr("-/", t->op) &&
+	    arithmetic_is_operand(arithmetic_before(c, 2)))
 		t->kind = ARITHMETIC_END;
 }
 
@@ -265,13 +276,15 @@ static size_t arithmetic_word_length(struct span a, size_t i)
 		i += n;
 		if (i < a.n && a.s[i] == '\'' && arithmetic_letter(a, i + 1))
 			i++;
-		else if (span_starts(span_from(a, i), "\xE2\x80\x99") && arithmetic_letter(a, i + 3))
+		else if (span_starts(span_from(a, i), "\xE2\x80\x99") &&
+		         arithmetic_letter(a, i + 3))
 			i += 3;
 	}
 	return i - start;
 }
 
-/* The kind of a word of one letter: an unknown, unless it is a unit behind a number or an article. */
+/* The kind of a word of one letter: an unknown, unless it is a unit behind a number or an
+ * article. */
 static enum arithmetic_kind arithmetic_letter_kind(struct arithmetic_cutter *c)
 {
 	char letter = arithmetic_at(c, 0);
@@ -282,13 +295,16 @@ static enum arithmetic_kind arithmetic_letter_kind(struct arithmetic_cutter *c)
 	return alone && strchr("aAI", letter) ? ARITHMETIC_END : ARITHMETIC_UNKNOWN;
 }
 
-static enum arithmetic_kind arithmetic_word_kind(struct arithmetic_cutter *c, struct span word, char *op)
+static enum arithmetic_kind arithmetic_word_kind(struct arithmetic_cutter *c, struct span word,
+                                                 char *op)
 {
 	for (int i = 0; i < N_SCALES; i++)
 		if (span_equal_nocase(word, span_of(arithmetic_scales[i].name))) {
 			*op = (char)i;
 			return arithmetic_is_operand(arithmetic_before(c, 1)) ||
-			                       (arithmetic_before(c, 1) && arithmetic_before(c, 1)->kind == ARITHMETIC_OPERATOR)
+			                       (arithmetic_before(c, 1) &&
+			                        arithmetic_before(c, 1)->kind ==
+			                                ARITHMETIC_OPERATOR)
 			               ? ARITHMETIC_SCALE
 			               : ARITHMETIC_END;
 		}
@@ -322,21 +338,25 @@ static size_t arithmetic_unit_power(struct span a)
 
 static void arithmetic_take_word(struct arithmetic_cutter *c)
 {
-	struct span              word = {c->text.s + c->i, arithmetic_word_length(c->text, c->i)};
-	char                     op = 0, next = arithmetic_at(c, word.n);
-	enum arithmetic_kind     kind = word.n == 1 ? arithmetic_letter_kind(c) : arithmetic_word_kind(c, word, &op);
+	struct span          word = {c->text.s + c->i, arithmetic_word_length(c->text, c->i)};
+	char                 op = 0, next = arithmetic_at(c, word.n);
+	enum arithmetic_kind kind =
+	        word.n == 1 ? arithmetic_letter_kind(c) : arithmetic_word_kind(c, word, &op);
 	struct arithmetic_token *last = arithmetic_before(c, 1);
 
-	if (span_equal_nocase(word, span_of("by")) && last && last->kind == ARITHMETIC_OPERATOR && last->is_word) {
+	if (span_equal_nocase(word, span_of("by")) && last && last->kind == ARITHMETIC_OPERATOR &&
+	    last->is_word) {
 		c->i += word.n; /* "divided by" */
 		return;
 	}
-	if (span_equal_nocase(word, span_of("per")) && span_starts_nocase(span_from(c->text, c->i + 3), " cent")) {
+	if (span_equal_nocase(word, span_of("per")) &&
+	    span_starts_nocase(span_from(c->text, c->i + 3), " cent")) {
 		word.n = 8;
 		kind = ARITHMETIC_SCALE;
 		op = SCALE_PERCENT;
 	}
-	if (kind == ARITHMETIC_END && !(word.s[word.n - 1] & 0x80) && next && (isdigit((unsigned char)next) || strchr("(_", next)))
+	if (kind == ARITHMETIC_END && !(word.s[word.n - 1] & 0x80) && next &&
+	    (isdigit((unsigned char)next) || strchr("(_", next)))
 		kind = ARITHMETIC_UNKNOWN; /* x7, sqrt(7), x_7 */
 	if (kind == ARITHMETIC_SCALE && last->kind == ARITHMETIC_OPERATOR)
 		c->line->n--; /* "7-million" */
@@ -371,7 +391,8 @@ static void arithmetic_take_name(struct arithmetic_cutter *c, size_t n)
 		if (!span_equal(name, span_of(arithmetic_commands[i].name)))
 			continue;
 		if (arithmetic_commands[i].effect == COMMAND_TOKEN) {
-			arithmetic_push(c, arithmetic_commands[i].kind, arithmetic_commands[i].op, n + 1);
+			arithmetic_push(c, arithmetic_commands[i].kind, arithmetic_commands[i].op,
+			                n + 1);
 			return;
 		}
 		c->i += n + 1;
@@ -391,7 +412,10 @@ static void arithmetic_take_command(struct arithmetic_cutter *c)
 	if (n)
 		arithmetic_take_name(c, n);
 	else if (arithmetic_at(c, 1) == '%')
-		arithmetic_push(c, arithmetic_is_operand(arithmetic_before(c, 1)) ? ARITHMETIC_SCALE : ARITHMETIC_END, SCALE_PERCENT, 2);
+		arithmetic_push(c,
+		                arithmetic_is_operand(arithmetic_before(c, 1)) ? ARITHMETIC_SCALE
+		                                                               : ARITHMETIC_END,
+		                SCALE_PERCENT, 2);
 	else if (arithmetic_at(c, 1) == '\\')
 		arithmetic_push(c, ARITHMETIC_LIST, 0, 2);
 	else if (arithmetic_at(c, 1) == '|')
@@ -430,7 +454,8 @@ static void arithmetic_take_star(struct arithmetic_cutter *c)
 	if (*open && !arithmetic_is_gap(c->i ? c->text.s[c->i - 1] : 0)) {
 		*open = 0;
 		c->i += two ? 2 : 1;
-	} else if (after && (!two || isalnum((unsigned char)next) || (next && strchr("( {\\-", next)))) {
+	} else if (after &&
+	           (!two || isalnum((unsigned char)next) || (next && strchr("( {\\-", next)))) {
 		arithmetic_push(c, ARITHMETIC_OPERATOR, two ? '^' : '*', two ? 2 : 1);
 	} else if (!after && (!arithmetic_is_gap(next) || c->line->n == 0)) {
 		*open = !arithmetic_is_gap(next);
@@ -451,7 +476,9 @@ static void arithmetic_take_power(struct arithmetic_cutter *c)
 			c->i += strlen(degrees[i]);
 			return;
 		}
-	n = last && last->kind == ARITHMETIC_END && last->is_word ? arithmetic_unit_power(span_from(c->text, c->i)) : 0;
+	n = last && last->kind == ARITHMETIC_END && last->is_word
+	            ? arithmetic_unit_power(span_from(c->text, c->i))
+	            : 0;
 	if (n)
 		c->i += n;
 	else
@@ -461,16 +488,23 @@ static void arithmetic_take_power(struct arithmetic_cutter *c)
 static void arithmetic_take_dot(struct arithmetic_cutter *c)
 {
 	const struct arithmetic_token *last = arithmetic_before(c, 1);
-	int touches = arithmetic_touches(c) && arithmetic_is_operand(last), digit = isdigit((unsigned char)arithmetic_at(c, 1)) != 0;
+	int touches = arithmetic_touches(c) && arithmetic_is_operand(last),
+	    digit = isdigit((unsigned char)arithmetic_at(c, 1)) != 0;
 	int dots = arithmetic_at(c, 1) == '.';
 
 	if (digit && !touches && !(c->i && c->text.s[c->i - 1] == '.'))
-		arithmetic_push(c, ARITHMETIC_NUMBER, 0, number_read(span_from(c->text, c->i), &c->number));
+		arithmetic_push(c, ARITHMETIC_NUMBER, 0,
+		                number_read(span_from(c->text, c->i), &c->number));
 	else
-		arithmetic_push(c, digit || (dots && !arithmetic_is_gap(arithmetic_at(c, 2))) ? ARITHMETIC_UNKNOWN : ARITHMETIC_END, 0, 1);
+		arithmetic_push(c,
+		                digit || (dots && !arithmetic_is_gap(arithmetic_at(c, 2)))
+		                        ? ARITHMETIC_UNKNOWN
+		                        : ARITHMETIC_END,
+		                0, 1);
 }
 
-/* "<answer>", "</b>", "<|im_end|>", "<<3+4=7>>" (a calculator's note): the bytes of what is between angles, 0 for none. */
+/* "<answer>", "</b>", "<|im_end|>", "<<3+4=7>>" (a calculator's note): the bytes of what is between
+ * angles, 0 for none. */
 static size_t arithmetic_tag(struct span a)
 {
 	size_t i = 1;
@@ -481,7 +515,8 @@ static size_t arithmetic_tag(struct span a)
 				return i + 2;
 		return 0;
 	}
-	while (i < a.n && i < 64 && (isalnum((unsigned char)a.s[i]) || (a.s[i] && strchr("/|_-", a.s[i]))))
+	while (i < a.n && i < 64 &&
+	       (isalnum((unsigned char)a.s[i]) || (a.s[i] && strchr("/|_-", a.s[i]))))
 		i++;
 	return i > 1 && i < a.n && a.s[i] == '>' && !isdigit((unsigned char)a.s[1]) ? i + 1 : 0;
 }
@@ -503,7 +538,8 @@ static void arithmetic_take_minus(struct arithmetic_cutter *c)
 
 static void arithmetic_take_bang(struct arithmetic_cutter *c)
 {
-	int factorial = arithmetic_touches(c) && arithmetic_is_operand(arithmetic_before(c, 1)) && (c->bare || !c->has_words);
+	int factorial = arithmetic_touches(c) && arithmetic_is_operand(arithmetic_before(c, 1)) &&
+	                (c->bare || !c->has_words);
 
 	if (arithmetic_at(c, 1) == '=')
 		arithmetic_push(c, ARITHMETIC_BOUND, 0, 2);
@@ -511,7 +547,8 @@ static void arithmetic_take_bang(struct arithmetic_cutter *c)
 		arithmetic_push(c, factorial ? ARITHMETIC_UNKNOWN : ARITHMETIC_END, 0, 1);
 }
 
-/* What stands between two digits, as in 6:7 or 7_8, has no value here; elsewhere it is prose or emphasis. */
+/* What stands between two digits, as in 6:7 or 7_8, has no value here; elsewhere it is prose or
+ * emphasis. */
 static void arithmetic_take_joint(struct arithmetic_cutter *c)
 {
 	int before = arithmetic_touches(c) && arithmetic_is_operand(arithmetic_before(c, 1));
@@ -530,15 +567,19 @@ static void arithmetic_take_bar(struct arithmetic_cutter *c)
 {
 	char before = c->i ? c->text.s[c->i - 1] : 0, next = arithmetic_at(c, 1);
 
-	arithmetic_push(c, arithmetic_is_gap(before) && arithmetic_is_gap(next) ? ARITHMETIC_END : ARITHMETIC_UNKNOWN, 0, 1);
+	arithmetic_push(c,
+	                arithmetic_is_gap(before) && arithmetic_is_gap(next) ? ARITHMETIC_END
+	                                                                     : ARITHMETIC_UNKNOWN,
+	                0, 1);
 }
 
 /* A character beyond ASCII that is no letter. */
 static void arithmetic_take_sign(struct arithmetic_cutter *c)
 {
-	struct span         rest = span_from(c->text, c->i);
-	utf8proc_int32_t    code;
-	utf8proc_ssize_t    n = utf8proc_iterate((const utf8proc_uint8_t *)rest.s, (utf8proc_ssize_t)rest.n, &code);
+	struct span      rest = span_from(c->text, c->i);
+	utf8proc_int32_t code;
+	utf8proc_ssize_t n =
+	        utf8proc_iterate((const utf8proc_uint8_t *)rest.s, (utf8proc_ssize_t)rest.n, &code);
 	utf8proc_category_t category;
 
 	if (n <= 0) {
@@ -547,15 +588,17 @@ static void arithmetic_take_sign(struct arithmetic_cutter *c)
 	}
 	for (size_t i = 0; i < sizeof arithmetic_signs / sizeof *arithmetic_signs; i++)
 		if (arithmetic_signs[i].code == code) {
-			arithmetic_push(c, arithmetic_signs[i].kind, arithmetic_signs[i].op, (size_t)n);
+			arithmetic_push(c, arithmetic_signs[i].kind, arithmetic_signs[i].op,
+			                (size_t)n);
 			return;
 		}
 	category = utf8proc_category(code);
-	if (category == UTF8PROC_CATEGORY_SM || (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) ||
+	if (category == UTF8PROC_CATEGORY_SM ||
+	    (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) ||
 	    (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO))
 		arithmetic_push(c, ARITHMETIC_UNKNOWN, 0, (size_t)n);
-	else if (category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_SC ||
-	         category == UTF8PROC_CATEGORY_SO)
+	else if (category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_CF ||
+	         category == UTF8PROC_CATEGORY_SC || category == UTF8PROC_CATEGORY_SO)
 		c->i += (size_t)n; /* blanks, invisible ones, currencies, degrees */
 	else
 		arithmetic_push(c, ARITHMETIC_END, 0, (size_t)n);
@@ -583,18 +626,26 @@ static void arithmetic_take_plain(struct arithmetic_cutter *c)
 		arithmetic_push(c, ARITHMETIC_LIST, 0, 1);
 		return;
 	case '%':
-		arithmetic_push(c, arithmetic_is_operand(arithmetic_before(c, 1)) ? ARITHMETIC_SCALE : ARITHMETIC_END, SCALE_PERCENT, 1);
+		arithmetic_push(c,
+		                arithmetic_is_operand(arithmetic_before(c, 1)) ? ARITHMETIC_SCALE
+		                                                               : ARITHMETIC_END,
+		                SCALE_PERCENT, 1);
 		return;
 	case '>':
 		arithmetic_push(c,
-		                arithmetic_before(c, 1) && arithmetic_touches(c) && c->text.s[c->i - 1] == '=' ? ARITHMETIC_END
-		                                                                                               : ARITHMETIC_BOUND,
+		                arithmetic_before(c, 1) && arithmetic_touches(c) &&
+		                                c->text.s[c->i - 1] == '='
+		                        ? ARITHMETIC_END
+		                        : ARITHMETIC_BOUND,
 		                0, 1);
 		return;
 	case '=': /* of <= and >=, too */
-		arithmetic_push(
-		        c, arithmetic_touches(c) && arithmetic_before(c, 1)->kind == ARITHMETIC_BOUND ? ARITHMETIC_BOUND : ARITHMETIC_END,
-		        0, 1);
+		arithmetic_push(c,
+		                arithmetic_touches(c) &&
+		                                arithmetic_before(c, 1)->kind == ARITHMETIC_BOUND
+		                        ? ARITHMETIC_BOUND
+		                        : ARITHMETIC_END,
+		                0, 1);
 		return;
 	case '$':
 	case '`':
@@ -611,13 +662,16 @@ static void arithmetic_take_plain(struct arithmetic_cutter *c)
 static void arithmetic_take(struct arithmetic_cutter *c)
 {
 	char                           here = arithmetic_at(c, 0);
-	const struct arithmetic_token *last = arithmetic_before(c, 1), *third = arithmetic_before(c, 2);
+	const struct arithmetic_token *last = arithmetic_before(c, 1),
+	                              *third = arithmetic_before(c, 2);
 
 	if (isdigit((unsigned char)here)) {
 		/* \frac17 and \frac1{7}: a digit each */
 		int one = (last && last->kind == ARITHMETIC_FRAC) ||
-		          (third && third->kind == ARITHMETIC_FRAC && last->kind == ARITHMETIC_NUMBER);
-		arithmetic_push(c, ARITHMETIC_NUMBER, 0, one ? 1 : number_read(span_from(c->text, c->i), &c->number));
+		          (third && third->kind == ARITHMETIC_FRAC &&
+		           last->kind == ARITHMETIC_NUMBER);
+		arithmetic_push(c, ARITHMETIC_NUMBER, 0,
+		                one ? 1 : number_read(span_from(c->text, c->i), &c->number));
 	} else if (here != '\n' && here && arithmetic_is_gap(here)) {
 		c->i++;
 	} else if (arithmetic_letter(c->text, c->i)) {
@@ -628,10 +682,12 @@ static void arithmetic_take(struct arithmetic_cutter *c)
 		static const struct {
 			char sign;
 			void (*take)(struct arithmetic_cutter *c);
-		} signs[] = {{'\\', arithmetic_take_command}, {'{', arithmetic_take_brace}, {'}', arithmetic_take_brace},
-		             {'*', arithmetic_take_star},     {'^', arithmetic_take_power}, {'.', arithmetic_take_dot},
-		             {'<', arithmetic_take_less},     {'-', arithmetic_take_minus}, {'!', arithmetic_take_bang},
-		             {':', arithmetic_take_joint},    {'_', arithmetic_take_joint}, {'|', arithmetic_take_bar}};
+		} signs[] = {{'\\', arithmetic_take_command}, {'{', arithmetic_take_brace},
+		             {'}', arithmetic_take_brace},    {'*', arithmetic_take_star},
+		             {'^', arithmetic_take_power},    {'.', arithmetic_take_dot},
+		             {'<', arithmetic_take_less},     {'-', arithmetic_take_minus},
+		             {'!', arithmetic_take_bang},     {':', arithmetic_take_joint},
+		             {'_', arithmetic_take_joint},    {'|', arithmetic_take_bar}};
 		for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
 			if (signs[i].sign == here) {
 				signs[i].take(c);

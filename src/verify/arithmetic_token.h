@@ -1,7 +1,9 @@
-/* arithmetic_token.h - a line of a completion, cut into what matters to arithmetic. Private to arithmetic.c.
+/* arithmetic_token.h - a line of a completion, cut into what matters to arithmetic. Private to
+ * arithmetic.c.
  *
- * Dollars, emphasis (**7**, _7_), white space of LaTeX, \text and its kind, \left and \right, degrees and currencies are gone; everything that is not
- * understood is UNKNOWN where it is mathematics and END where it is prose. */
+ * Dollars, emphasis (**7**, _7_), white space of LaTeX, \text and its kind, \left and \right,
+ * degrees and currencies are gone; everything that is not understood is UNKNOWN where it is
+ * mathematics and END where it is prose. */
 #ifndef VERIFY_ARITHMETIC_TOKEN_H
 #define VERIFY_ARITHMETIC_TOKEN_H
 
@@ -42,8 +44,9 @@ struct arithmetic_line {
 	int                     n;
 };
 
-/* Cuts text[from .. to) into tokens. `bare`: nothing but the answer stands there, so that "7!" is no exclamation. More tokens than there is room for: the
- * line has none. */
-void arithmetic_cut(struct span text, size_t from, size_t to, int bare, struct arithmetic_line *out);
+/* Cuts text[from .. to) into tokens. `bare`: nothing but the answer stands there, so that "7!" is
+ * no exclamation. More tokens than there is room for: the line has none. */
+void arithmetic_cut(struct span text, size_t from, size_t to, int bare,
+                    struct arithmetic_line *out);
 
 #endif

@@ -8,7 +8,13 @@
 #include <string.h>
 
 /* Points 0 .. COMPARISON_POINTS - 1, and TRUTH, where pi is pi and a variable has no value. */
-enum { TRUTH = COMPARISON_POINTS, PLACES = COMPARISON_POINTS + 1, KERNELS = 192, PARTS = 12, POWERS = 600 };
+enum {
+	TRUTH = COMPARISON_POINTS,
+	PLACES = COMPARISON_POINTS + 1,
+	KERNELS = 192,
+	PARTS = 12,
+	POWERS = 600
+};
 
 struct complex_value { /* handles; re < 0: why there is none */
 	int re, im;
@@ -85,7 +91,8 @@ static int fraction_near(const struct comparison_walk *w, double about, uint64_t
 {
 	if (!isfinite(about) || fabs(about) > 1e12)
 		about = 1;
-	return algebraic_fraction(w->a, (long)floor(about * UNDER * 16) + (long)(h % 256), 16 * UNDER);
+	return algebraic_fraction(w->a, (long)floor(about * UNDER * 16) + (long)(h % 256),
+	                          16 * UNDER);
 }
 
 /* Variables: near 1, large, near -1, very negative, anything. */
@@ -127,11 +134,13 @@ static int opaque(const struct comparison_walk *w, struct span name, int x, int 
 		return x < 0 ? x : y;
 	for (int i = 0; i < w->place->n; i++) {
 		k = &w->place->kernel[i];
-		if (k->kind == 'A' && span_equal(k->name, name) && algebraic_equal(w->a, k->x, x) && algebraic_equal(w->a, k->y, y))
+		if (k->kind == 'A' && span_equal(k->name, name) && algebraic_equal(w->a, k->x, x) &&
+		    algebraic_equal(w->a, k->y, y))
 			return k->root;
 	}
 	k = new_kernel(w, (struct kernel){.kind = 'A', .name = name, .x = x, .y = y});
-	return k ? k->root = fraction_near(w, about, comparison_hash(w, name, w->place->n)) : ALGEBRAIC_UNDECIDED;
+	return k ? k->root = fraction_near(w, about, comparison_hash(w, name, w->place->n))
+	         : ALGEBRAIC_UNDECIDED;
 }
 
 /* x = n/PARTS y for a whole n: guessed, then checked. */
@@ -142,10 +151,12 @@ static int in_parts(const struct comparison_walk *w, int x, int y, long *n)
 	if (!isfinite(ratio) || fabs(ratio) > POWERS)
 		return 0;
 	*n = lround(ratio);
-	return algebraic_equal(w->a, x, algebraic_apply(w->a, '*', y, algebraic_fraction(w->a, *n, PARTS)));
+	return algebraic_equal(w->a, x,
+	                       algebraic_apply(w->a, '*', y, algebraic_fraction(w->a, *n, PARTS)));
 }
 
-/* The kernel of this kind and key whose x is a part or a multiple of this one, or a new one; *n: how many of its parts it is. */
+/* The kernel of this kind and key whose x is a part or a multiple of this one, or a new one; *n:
+ * how many of its parts it is. */
 static struct kernel *kernel_of(const struct comparison_walk *w, char kind, int key, int x, long *n)
 {
 	static const char *const names[] = {"^", "@"};
@@ -153,13 +164,18 @@ static struct kernel *kernel_of(const struct comparison_walk *w, char kind, int 
 
 	for (int i = 0; i < w->place->n; i++) {
 		k = &w->place->kernel[i];
-		if (k->kind == kind && (key == k->key || algebraic_equal(w->a, k->key, key)) && in_parts(w, x, k->x, n))
+		if (k->kind == kind && (key == k->key || algebraic_equal(w->a, k->key, key)) &&
+		    in_parts(w, x, k->x, n))
 			return k;
 	}
 	k = new_kernel(w, (struct kernel){.kind = kind, .key = key, .x = x});
 	*n = PARTS;
 	if (k)
-		k->root = algebraic_fraction(w->a, 700 + (long)(comparison_hash(w, span_of(names[kind == '@']), w->place->n) % 1024), 1021);
+		k->root = algebraic_fraction(
+		        w->a,
+		        700 + (long)(comparison_hash(w, span_of(names[kind == '@']), w->place->n) %
+		                     1024),
+		        1021);
 	return k;
 }
 
@@ -180,44 +196,56 @@ static struct complex_value complex_check(struct complex_value v)
 	return v.re < 0 ? complex_of(v.re) : v.im < 0 ? complex_of(v.im) : v;
 }
 
-static struct complex_value complex_multiply(const struct comparison_walk *w, struct complex_value x, struct complex_value y)
+static struct complex_value complex_multiply(const struct comparison_walk *w,
+                                             struct complex_value x, struct complex_value y)
 {
 	struct algebra *a = w->a;
 
 	if (x.im == ALGEBRAIC_ZERO && y.im == ALGEBRAIC_ZERO)
 		return complex_of(algebraic_apply(a, '*', x.re, y.re));
-	return (struct complex_value){algebraic_apply(a, '-', algebraic_apply(a, '*', x.re, y.re), algebraic_apply(a, '*', x.im, y.im)),
-	                              algebraic_apply(a, '+', algebraic_apply(a, '*', x.re, y.im), algebraic_apply(a, '*', x.im, y.re))};
+	return (struct complex_value){algebraic_apply(a, '-', algebraic_apply(a, '*', x.re, y.re),
+	                                              algebraic_apply(a, '*', x.im, y.im)),
+	                              algebraic_apply(a, '+', algebraic_apply(a, '*', x.re, y.im),
+	                                              algebraic_apply(a, '*', x.im, y.re))};
 }
 
-static struct complex_value complex_divide(const struct comparison_walk *w, struct complex_value x, struct complex_value y)
+static struct complex_value complex_divide(const struct comparison_walk *w, struct complex_value x,
+                                           struct complex_value y)
 {
 	struct algebra *a = w->a;
 	int             norm;
 
 	if (y.im == ALGEBRAIC_ZERO)
-		return (struct complex_value){algebraic_apply(a, '/', x.re, y.re), algebraic_apply(a, '/', x.im, y.re)};
-	norm = algebraic_apply(a, '+', algebraic_apply(a, '*', y.re, y.re), algebraic_apply(a, '*', y.im, y.im));
+		return (struct complex_value){algebraic_apply(a, '/', x.re, y.re),
+		                              algebraic_apply(a, '/', x.im, y.re)};
+	norm = algebraic_apply(a, '+', algebraic_apply(a, '*', y.re, y.re),
+	                       algebraic_apply(a, '*', y.im, y.im));
 	y.im = algebraic_apply(a, '-', ALGEBRAIC_ZERO, y.im);
 	x = complex_multiply(w, x, y);
-	return (struct complex_value){algebraic_apply(a, '/', x.re, norm), algebraic_apply(a, '/', x.im, norm)};
+	return (struct complex_value){algebraic_apply(a, '/', x.re, norm),
+	                              algebraic_apply(a, '/', x.im, norm)};
 }
 
-static struct complex_value complex_apply(const struct comparison_walk *w, char op, struct complex_value x, struct complex_value y)
+static struct complex_value complex_apply(const struct comparison_walk *w, char op,
+                                          struct complex_value x, struct complex_value y)
 {
 	if (x.re < 0 || y.re < 0)
-		return x.re == ALGEBRAIC_UNDEFINED || y.re == ALGEBRAIC_UNDEFINED ? undefined_value() : undecided_value();
+		return x.re == ALGEBRAIC_UNDEFINED || y.re == ALGEBRAIC_UNDEFINED
+		               ? undefined_value()
+		               : undecided_value();
 	switch (op) {
 	case '*':
 		return complex_check(complex_multiply(w, x, y));
 	case '/':
 		return complex_check(complex_divide(w, x, y));
 	default:
-		return complex_check((struct complex_value){algebraic_apply(w->a, op, x.re, y.re), algebraic_apply(w->a, op, x.im, y.im)});
+		return complex_check((struct complex_value){algebraic_apply(w->a, op, x.re, y.re),
+		                                            algebraic_apply(w->a, op, x.im, y.im)});
 	}
 }
 
-static struct complex_value complex_whole_power(const struct comparison_walk *w, struct complex_value x, long n)
+static struct complex_value complex_whole_power(const struct comparison_walk *w,
+                                                struct complex_value x, long n)
 {
 	struct complex_value out = complex_of(ALGEBRAIC_ONE);
 
@@ -235,17 +263,24 @@ static int complex_size(const struct comparison_walk *w, struct complex_value v)
 {
 	struct algebra *a = w->a;
 
-	return algebraic_root(a, algebraic_apply(a, '+', algebraic_apply(a, '*', v.re, v.re), algebraic_apply(a, '*', v.im, v.im)), 2);
+	return algebraic_root(a,
+	                      algebraic_apply(a, '+', algebraic_apply(a, '*', v.re, v.re),
+	                                      algebraic_apply(a, '*', v.im, v.im)),
+	                      2);
 }
 
 /* The square root with the greater real part: re = sqrt((|z| + Re z) / 2), im = Im z / (2 re). */
-static struct complex_value complex_square_root(const struct comparison_walk *w, struct complex_value v)
+static struct complex_value complex_square_root(const struct comparison_walk *w,
+                                                struct complex_value          v)
 {
 	struct algebra *a = w->a;
 	int             two = algebraic_fraction(a, 2, 1), re;
 
-	re = algebraic_root(a, algebraic_apply(a, '/', algebraic_apply(a, '+', complex_size(w, v), v.re), two), 2);
-	return complex_check((struct complex_value){re, algebraic_apply(a, '/', v.im, algebraic_apply(a, '*', two, re))});
+	re = algebraic_root(
+	        a, algebraic_apply(a, '/', algebraic_apply(a, '+', complex_size(w, v), v.re), two),
+	        2);
+	return complex_check((struct complex_value){
+	        re, algebraic_apply(a, '/', v.im, algebraic_apply(a, '*', two, re))});
 }
 
 /* ---- the walk ---- */
@@ -266,7 +301,8 @@ static const struct expression_node *node_of(const struct comparison_walk *w, in
 	return &w->e->node[x];
 }
 
-/* The sign of a real expression: the true one of a constant, and that at the point of anything else. */
+/* The sign of a real expression: the true one of a constant, and that at the point of anything
+ * else. */
 static int sign_of(const struct comparison_walk *w, int x, struct complex_value v, int *sign)
 {
 	struct comparison_walk t = true_walk(w);
@@ -278,7 +314,8 @@ static int sign_of(const struct comparison_walk *w, int x, struct complex_value 
 	return truth.re >= 0 && is_real(w, truth) == 1 && algebraic_sign(w->a, truth.re, sign);
 }
 
-/* A constant that is a fraction in truth, not one for which a fraction stands here; NULL for anything else. Until the next node is made. */
+/* A constant that is a fraction in truth, not one for which a fraction stands here; NULL for
+ * anything else. Until the next node is made. */
 static const struct number *fraction_of(const struct comparison_walk *w, int x)
 {
 	struct comparison_walk t = true_walk(w);
@@ -326,7 +363,8 @@ static int kernel_power(const struct comparison_walk *w, int key, int x)
 
 enum { PRIMES = 1000 };
 
-/* For each prime power in a whole number: out = use(out, prime, exponent). What is left over counts as a prime. */
+/* For each prime power in a whole number: out = use(out, prime, exponent). What is left over counts
+ * as a prime. */
 struct prime_sum {
 	const struct comparison_walk *w;
 	int                           x; /* powers: the exponent */
@@ -373,7 +411,8 @@ static int fraction_power(const struct comparison_walk *w, const struct number *
 
 	if (sign == 0)
 		return ALGEBRAIC_UNDECIDED;
-	if (mpz_sizeinbase(mpq_numref(base->q), 2) > 4096 || mpz_sizeinbase(mpq_denref(base->q), 2) > 4096)
+	if (mpz_sizeinbase(mpq_numref(base->q), 2) > 4096 ||
+	    mpz_sizeinbase(mpq_denref(base->q), 2) > 4096)
 		return ALGEBRAIC_UNDECIDED;
 	number_init(&copy);
 	number_copy(base, &copy);
@@ -387,7 +426,8 @@ static int fraction_power(const struct comparison_walk *w, const struct number *
 
 static int logarithm_of(const struct comparison_walk *w, int x);
 
-/* base^x for an exponent that is no fraction; x is its value. Products and powers below come apart. */
+/* base^x for an exponent that is no fraction; x is its value. Products and powers below come
+ * apart. */
 static int open_power(const struct comparison_walk *w, int base, int x)
 {
 	const struct expression_node *n = node_of(w, base);
@@ -439,7 +479,8 @@ static struct complex_value exponential_term(const struct comparison_walk *w, in
 			struct complex_value y = value_of(w, other);
 			long                 whole;
 			if (whole_of(w, other, &whole))
-				return complex_whole_power(w, value_of(w, node_of(w, factor)->a), whole);
+				return complex_whole_power(w, value_of(w, node_of(w, factor)->a),
+				                           whole);
 			if (is_real(w, y) == 1)
 				return complex_of(open_power(w, node_of(w, factor)->a, y.re));
 		}
@@ -455,7 +496,8 @@ static struct complex_value exponential_of(const struct comparison_walk *w, int 
 	const struct expression_node *n = node_of(w, x);
 
 	if (n->op == '+' || n->op == '-')
-		return complex_apply(w, n->op == '+' ? '*' : '/', exponential_of(w, n->a), exponential_of(w, n->b));
+		return complex_apply(w, n->op == '+' ? '*' : '/', exponential_of(w, n->a),
+		                     exponential_of(w, n->b));
 	return exponential_term(w, x);
 }
 
@@ -467,7 +509,8 @@ static struct complex_value split_power(const struct comparison_walk *w, int bas
 	long                          whole;
 
 	if (n->op == '+' || n->op == '-')
-		return complex_apply(w, n->op == '+' ? '*' : '/', split_power(w, base, n->a), split_power(w, base, n->b));
+		return complex_apply(w, n->op == '+' ? '*' : '/', split_power(w, base, n->a),
+		                     split_power(w, base, n->b));
 	if (v.re < 0)
 		return v;
 	if (whole_of(w, x, &whole))
@@ -475,7 +518,8 @@ static struct complex_value split_power(const struct comparison_walk *w, int bas
 	return is_real(w, v) == 1 ? complex_of(open_power(w, base, v.re)) : undecided_value();
 }
 
-/* The n-th root. Even roots of constants below 0 are complex; of anything else below 0 there is none. */
+/* The n-th root. Even roots of constants below 0 are complex; of anything else below 0 there is
+ * none. */
 static struct complex_value root_of(const struct comparison_walk *w, int x, long degree)
 {
 	struct complex_value v = value_of(w, x);
@@ -487,7 +531,9 @@ static struct complex_value root_of(const struct comparison_walk *w, int x, long
 	if (real < 0 || degree <= 0)
 		return degree <= 0 ? undefined_value() : undecided_value();
 	if (!real)
-		return degree == 2 ? complex_square_root(w, v) : degree == 1 ? v : undecided_value();
+		return degree == 2   ? complex_square_root(w, v)
+		       : degree == 1 ? v
+		                     : undecided_value();
 	if (!sign_of(w, x, v, &sign))
 		return undecided_value();
 	if (sign >= 0)
@@ -497,7 +543,8 @@ static struct complex_value root_of(const struct comparison_walk *w, int x, long
 		return complex_of(algebraic_apply(w->a, '-', ALGEBRAIC_ZERO, v.re));
 	if (node_of(w, x)->open)
 		return undefined_value();
-	return degree == 2 ? complex_check((struct complex_value){ALGEBRAIC_ZERO, v.re}) : undecided_value();
+	return degree == 2 ? complex_check((struct complex_value){ALGEBRAIC_ZERO, v.re})
+	                   : undecided_value();
 }
 
 static struct complex_value power_of(const struct comparison_walk *w, int base, int exponent)
@@ -527,9 +574,11 @@ static struct complex_value power_of(const struct comparison_walk *w, int base, 
 static void add_logarithm(struct prime_sum *s, int prime, long n)
 {
 	struct algebra *a = s->w->a;
-	int             one = opaque(s->w, span_of("ln"), prime, ALGEBRAIC_ZERO, log(algebraic_about(a, prime)));
+	int             one =
+	        opaque(s->w, span_of("ln"), prime, ALGEBRAIC_ZERO, log(algebraic_about(a, prime)));
 
-	s->out = algebraic_apply(a, '+', s->out, algebraic_apply(a, '*', one, algebraic_fraction(a, n, 1)));
+	s->out = algebraic_apply(a, '+', s->out,
+	                         algebraic_apply(a, '*', one, algebraic_fraction(a, n, 1)));
 }
 
 static int fraction_logarithm(const struct comparison_walk *w, const struct number *x)
@@ -539,7 +588,8 @@ static int fraction_logarithm(const struct comparison_walk *w, const struct numb
 
 	if (number_sign(x) <= 0)
 		return ALGEBRAIC_UNDEFINED;
-	if (mpz_sizeinbase(mpq_numref(x->q), 2) > 4096 || mpz_sizeinbase(mpq_denref(x->q), 2) > 4096)
+	if (mpz_sizeinbase(mpq_numref(x->q), 2) > 4096 ||
+	    mpz_sizeinbase(mpq_denref(x->q), 2) > 4096)
 		return ALGEBRAIC_UNDECIDED;
 	number_init(&copy);
 	number_copy(x, &copy);
@@ -584,7 +634,8 @@ static int logarithm_of(const struct comparison_walk *w, int x)
 	default:
 		break;
 	}
-	return opaque(w, span_of("ln"), v.re, ALGEBRAIC_ZERO, log(fabs(algebraic_about(w->a, v.re)) + 0.1));
+	return opaque(w, span_of("ln"), v.re, ALGEBRAIC_ZERO,
+	              log(fabs(algebraic_about(w->a, v.re)) + 0.1));
 }
 
 /* ---- angles ---- */
@@ -623,13 +674,17 @@ static struct complex_value turn_of(const struct comparison_walk *w, int x)
 	if (x == ALGEBRAIC_ZERO)
 		return complex_of(ALGEBRAIC_ONE);
 	if (part_of_turn(w, x, &over, &parts)) /* sin(2 pi t) = cos(2 pi (1/4 - t)) */
-		return complex_check((struct complex_value){algebraic_cosine(a, over % (2 * parts), 2 * parts),
-		                                            algebraic_cosine(a, parts - 2 * (over % (2 * parts)), 4 * parts)});
+		return complex_check((struct complex_value){
+		        algebraic_cosine(a, over % (2 * parts), 2 * parts),
+		        algebraic_cosine(a, parts - 2 * (over % (2 * parts)), 4 * parts)});
 	if (w->at == TRUTH)
 		return complex_check((struct complex_value){
 		        algebraic_cos(a, x),
 		        algebraic_cos(a,
-		                      algebraic_apply(a, '-', algebraic_apply(a, '/', algebraic_pi(a), algebraic_fraction(a, 2, 1)), x))});
+		                      algebraic_apply(a, '-',
+		                                      algebraic_apply(a, '/', algebraic_pi(a),
+		                                                      algebraic_fraction(a, 2, 1)),
+		                                      x))});
 	k = kernel_of(w, '@', 0, x, &n);
 	if (!k)
 		return undecided_value();
@@ -648,12 +703,14 @@ static struct complex_value turn_of_sum(const struct comparison_walk *w, int x)
 	struct complex_value          v;
 
 	if (w->at != TRUTH && (n->op == '+' || n->op == '-'))
-		return complex_apply(w, n->op == '+' ? '*' : '/', turn_of_sum(w, n->a), turn_of_sum(w, n->b));
+		return complex_apply(w, n->op == '+' ? '*' : '/', turn_of_sum(w, n->a),
+		                     turn_of_sum(w, n->b));
 	v = value_of(w, x);
 	return v.re < 0 ? v : is_real(w, v) == 1 ? turn_of(w, v.re) : undecided_value();
 }
 
-/* arcsin, arccos, arctan of x: a 60th of pi that is guessed and checked, or something of its own. `about` is the true value. */
+/* arcsin, arccos, arctan of x: a 60th of pi that is guessed and checked, or something of its own.
+ * `about` is the true value. */
 static int inverse_angle(const struct comparison_walk *w, struct span name, int x, double about)
 {
 	struct algebra      *a = w->a;
@@ -667,7 +724,7 @@ static int inverse_angle(const struct comparison_walk *w, struct span name, int 
 		back = span_equal(name, span_of("arcsin"))   ? turn.im
 		       : span_equal(name, span_of("arccos")) ? turn.re
 		       : n == 30 || n == -30                 ? ALGEBRAIC_UNDEFINED
-		                                             : algebraic_apply(a, '/', turn.im, turn.re);
+		                             : algebraic_apply(a, '/', turn.im, turn.re);
 		if (algebraic_equal(a, back, x))
 			return algebraic_apply(a, '*', algebraic_fraction(a, n, 60), pi_at(w));
 	}
@@ -711,7 +768,8 @@ static int binomial_of(const struct comparison_walk *w, int top, int under)
 		return opaque(w, span_of("binom"), a.re, b.re, 1);
 	if (!whole_of(w, top, &n) || !whole_of(w, under, &k) || k < 0 || n < k)
 		return ALGEBRAIC_UNDEFINED;
-	if (n > BINOMIAL_TOP || (k > FACTORIAL_MOST && n - k > FACTORIAL_MOST) || !algebra_spend(w->a, 32 * (k < n - k ? k : n - k)))
+	if (n > BINOMIAL_TOP || (k > FACTORIAL_MOST && n - k > FACTORIAL_MOST) ||
+	    !algebra_spend(w->a, 32 * (k < n - k ? k : n - k)))
 		return ALGEBRAIC_UNDECIDED;
 	number_init(&out);
 	mpz_bin_uiui(mpq_numref(out.q), (unsigned long)n, (unsigned long)(k < n - k ? k : n - k));
@@ -751,7 +809,8 @@ static int rounded(const struct comparison_walk *w, struct span name, int x)
 	if (node_of(w, x)->open)
 		return opaque(w, name, v.re, ALGEBRAIC_ZERO, 1);
 	number_init(&out);
-	if (algebraic_floor(w->a, up ? algebraic_apply(w->a, '-', ALGEBRAIC_ZERO, v.re) : v.re, &out)) {
+	if (algebraic_floor(w->a, up ? algebraic_apply(w->a, '-', ALGEBRAIC_ZERO, v.re) : v.re,
+	                    &out)) {
 		if (up)
 			mpq_neg(out.q, out.q);
 		made = algebraic_number(w->a, &out);
@@ -802,8 +861,10 @@ static struct complex_value circular(const struct comparison_walk *w, enum circl
 /* sinh = (E - 1/E)/2, cosh = (E + 1/E)/2 with E = exp(x). */
 static struct complex_value hyperbolic(const struct comparison_walk *w, struct span name, int x)
 {
-	struct complex_value e = exponential_of(w, x), inverse = complex_apply(w, '/', complex_of(ALGEBRAIC_ONE), e);
-	struct complex_value up = complex_apply(w, '-', e, inverse), under = complex_apply(w, '+', e, inverse);
+	struct complex_value e = exponential_of(w, x),
+	                     inverse = complex_apply(w, '/', complex_of(ALGEBRAIC_ONE), e);
+	struct complex_value up = complex_apply(w, '-', e, inverse),
+	                     under = complex_apply(w, '+', e, inverse);
 	struct complex_value two = complex_of(algebraic_fraction(w->a, 2, 1));
 
 	if (span_equal(name, span_of("tanh")))
@@ -814,21 +875,28 @@ static struct complex_value hyperbolic(const struct comparison_walk *w, struct s
 static struct complex_value inverse_of(const struct comparison_walk *w, struct span name, int x)
 {
 	struct comparison_walk t = true_walk(w);
-	struct complex_value   v = value_of(w, x), truth = node_of(w, x)->open ? v : value_of(&t, x);
-	double                 at = truth.re < 0 ? NAN : algebraic_about(w->a, truth.re), about;
+	struct complex_value v = value_of(w, x), truth = node_of(w, x)->open ? v : value_of(&t, x);
+	double               at = truth.re < 0 ? NAN : algebraic_about(w->a, truth.re), about;
 
 	if (is_real(w, v) != 1)
 		return v.re < 0 ? v : undecided_value();
-	about = span_equal(name, span_of("arcsin")) ? asin(at) : span_equal(name, span_of("arccos")) ? acos(at) : atan(at);
+	about = span_equal(name, span_of("arcsin"))   ? asin(at)
+	        : span_equal(name, span_of("arccos")) ? acos(at)
+	                                              : atan(at);
 	if (!node_of(w, x)->open && fabs(at) > 1.5 && !span_equal(name, span_of("arctan")))
 		return undefined_value();
 	return complex_of(inverse_angle(w, name, v.re, node_of(w, x)->open ? (double)NAN : about));
 }
 
-static struct complex_value function_of(const struct comparison_walk *w, const struct expression_node *n)
+static struct complex_value function_of(const struct comparison_walk *w,
+                                        const struct expression_node *n)
 {
-	static const char *const circles[] = {[SIN] = "sin", [COS] = "cos", [TAN] = "tan", [SEC] = "sec", [CSC] = "csc", [COT] = "cot"};
-	static const char *const hyperbolas[] = {"sinh", "cosh", "tanh"}, *const inverses[] = {"arcsin", "arccos", "arctan"};
+	static const char *const circles[] = {[SIN] = "sin", [COS] = "cos", [TAN] = "tan",
+	                                      [SEC] = "sec", [CSC] = "csc", [COT] = "cot"};
+	static const char *const hyperbolas[] = {"sinh", "cosh", "tanh"}, *const inverses[] = {
+	                                                                          "arcsin",
+	                                                                          "arccos",
+	                                                                          "arctan"};
 	struct complex_value v;
 
 	for (int i = 0; i < 6; i++)
@@ -896,7 +964,8 @@ static struct complex_value compute(const struct comparison_walk *w, int x)
 	case 'R':
 		return whole_of(w, n->b, &degree) ? root_of(w, n->a, degree) : undecided_value();
 	case 'l':
-		return complex_apply(w, '/', complex_of(logarithm_of(w, n->a)), complex_of(logarithm_of(w, n->b)));
+		return complex_apply(w, '/', complex_of(logarithm_of(w, n->a)),
+		                     complex_of(logarithm_of(w, n->b)));
 	case 'B':
 		return complex_of(binomial_of(w, n->a, n->b));
 	case '%':
@@ -925,7 +994,8 @@ static struct complex_value value_of(const struct comparison_walk *w, int x)
 
 static uint64_t seed_of(const struct expressions *e)
 {
-	return fingerprint_bytes(1469598103934665603u + (uint64_t)e->n, e->names, (size_t)e->n_names);
+	return fingerprint_bytes(1469598103934665603u + (uint64_t)e->n, e->names,
+	                         (size_t)e->n_names);
 }
 
 /* A value is read where it is known, a kernel where it is counted: the rest needs no zeros. */
@@ -961,7 +1031,12 @@ long comparison_steps(const struct comparison *c)
 
 static struct complex_value comparison_value_at(struct comparison *c, struct term x, int at)
 {
-	struct comparison_walk w = {.c = c, .e = c->e[x.side], .a = c->a, .place = &c->place[at], .side = x.side, .at = at};
+	struct comparison_walk w = {.c = c,
+	                            .e = c->e[x.side],
+	                            .a = c->a,
+	                            .place = &c->place[at],
+	                            .side = x.side,
+	                            .at = at};
 
 	return value_of(&w, x.x);
 }
@@ -995,7 +1070,8 @@ int comparison_equal(struct comparison *c, struct term x, struct term y)
 	if (term_infinity(c, x) || term_infinity(c, y))
 		return term_infinity(c, x) == term_infinity(c, y);
 	for (int at = 0; at < COMPARISON_POINTS; at++) {
-		struct complex_value v = comparison_value_at(c, x, at), u = comparison_value_at(c, y, at);
+		struct complex_value v = comparison_value_at(c, x, at),
+		                     u = comparison_value_at(c, y, at);
 		if (v.re == ALGEBRAIC_UNDECIDED || u.re == ALGEBRAIC_UNDECIDED)
 			return 0;
 		if (v.re < 0 || u.re < 0)
@@ -1010,22 +1086,32 @@ int comparison_equal(struct comparison *c, struct term x, struct term y)
 /* A constant's true value, where it is real. */
 static int true_value(struct comparison *c, struct term x)
 {
-	struct complex_value v = c->e[x.side]->node[x.x].open ? undecided_value() : comparison_value_at(c, x, TRUTH);
-	int                  sign;
+	struct complex_value v =
+	        c->e[x.side]->node[x.x].open ? undecided_value() : comparison_value_at(c, x, TRUTH);
+	int sign;
 
-	return v.re >= 0 && (v.im == ALGEBRAIC_ZERO || (algebraic_sign(c->a, v.im, &sign) && sign == 0)) ? v.re : ALGEBRAIC_UNDECIDED;
+	return v.re >= 0 && (v.im == ALGEBRAIC_ZERO ||
+	                     (algebraic_sign(c->a, v.im, &sign) && sign == 0))
+	               ? v.re
+	               : ALGEBRAIC_UNDECIDED;
 }
 
 int comparison_rounds(struct comparison *c, struct term x, struct term y, int decimals)
 {
-	int           ten = algebraic_power(c->a, algebraic_fraction(c->a, 10, 1), decimals), half = algebraic_fraction(c->a, 1, 2), same;
+	int ten = algebraic_power(c->a, algebraic_fraction(c->a, 10, 1), decimals),
+	    half = algebraic_fraction(c->a, 1, 2), same;
 	int           v = true_value(c, x), u = true_value(c, y);
 	struct number a, b;
 
 	number_init(&a);
 	number_init(&b);
-	same = algebraic_floor(c->a, algebraic_apply(c->a, '+', algebraic_apply(c->a, '*', v, ten), half), &a) &&
-	       algebraic_floor(c->a, algebraic_apply(c->a, '+', algebraic_apply(c->a, '*', u, ten), half), &b) && number_equal(&a, &b);
+	same = algebraic_floor(c->a,
+	                       algebraic_apply(c->a, '+', algebraic_apply(c->a, '*', v, ten), half),
+	                       &a) &&
+	       algebraic_floor(c->a,
+	                       algebraic_apply(c->a, '+', algebraic_apply(c->a, '*', u, ten), half),
+	                       &b) &&
+	       number_equal(&a, &b);
 	number_clear(&a);
 	number_clear(&b);
 	return same;
@@ -1037,18 +1123,21 @@ int comparison_ratio(struct comparison *c, struct term x, struct term y)
 	int                  compared = 0, sign = 0, other;
 
 	for (int at = 0; at < COMPARISON_POINTS; at++) {
-		struct complex_value v = comparison_value_at(c, x, at), u = comparison_value_at(c, y, at);
+		struct complex_value v = comparison_value_at(c, x, at),
+		                     u = comparison_value_at(c, y, at);
 		if (v.re == ALGEBRAIC_UNDECIDED || u.re == ALGEBRAIC_UNDECIDED)
 			return 0;
 		if (v.re < 0 || u.re < 0)
 			continue;
-		if (v.im != ALGEBRAIC_ZERO || u.im != ALGEBRAIC_ZERO || !algebraic_sign(c->a, v.re, &sign) ||
-		    !algebraic_sign(c->a, u.re, &other) || sign == 0 || other == 0)
+		if (v.im != ALGEBRAIC_ZERO || u.im != ALGEBRAIC_ZERO ||
+		    !algebraic_sign(c->a, v.re, &sign) || !algebraic_sign(c->a, u.re, &other) ||
+		    sign == 0 || other == 0)
 			return 0;
 		if (compared++ == 0) {
 			first = v;
 			second = u;
-		} else if (!algebraic_equal(c->a, algebraic_apply(c->a, '*', first.re, u.re), algebraic_apply(c->a, '*', second.re, v.re)))
+		} else if (!algebraic_equal(c->a, algebraic_apply(c->a, '*', first.re, u.re),
+		                            algebraic_apply(c->a, '*', second.re, v.re)))
 			return 0;
 	}
 	return compared >= 2 ? sign * other : 0;
@@ -1061,9 +1150,12 @@ int comparison_order(struct comparison *c, struct term x, struct term y, int *or
 	*order = a - b;
 	if (a || b)
 		return 1;
-	if (!c->e[x.side]->node[x.x].open && !c->e[y.side]->node[y.x].open && comparison_equal(c, x, y))
+	if (!c->e[x.side]->node[x.x].open && !c->e[y.side]->node[y.x].open &&
+	    comparison_equal(c, x, y))
 		return 1;
-	return algebraic_sign(c->a, algebraic_apply(c->a, '-', true_value(c, x), true_value(c, y)), order) && *order != 0;
+	return algebraic_sign(c->a, algebraic_apply(c->a, '-', true_value(c, x), true_value(c, y)),
+	                      order) &&
+	       *order != 0;
 }
 
 int comparison_number(struct comparison *c, struct term x, struct number *out)

@@ -93,7 +93,8 @@ int expression_is_infinity(const struct expressions *e, int x)
 
 	if (n->op == 'o')
 		return 1;
-	if (n->op == '-' && e->node[n->b].op == 'o' && e->node[n->a].op == 'n' && number_sign(&e->node[n->a].q) == 0)
+	if (n->op == '-' && e->node[n->b].op == 'o' && e->node[n->a].op == 'n' &&
+	    number_sign(&e->node[n->a].q) == 0)
 		return -1;
 	return 0;
 }

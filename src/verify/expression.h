@@ -2,11 +2,13 @@
  *
  *     n number   v variable (name)   i e p   the constants i, e, pi   o infinity
  *     + - * / ^  of a and b (a minus sign before a factor is 0 - b)
- *     R root of a of degree b    l logarithm of a to base b    B binomial of a over b    % a modulo b
+ *     R root of a of degree b    l logarithm of a to base b    B binomial of a over b    % a modulo
+ *                                                              b
  *     f function (name) of a: sin, ln, abs, floor, factorial, ...
  *     A unknown function (name) of the arguments a: a chain of ',' nodes
  *
- * Children are older than what is made of them. A handle below 0 is no expression, and what is made of one is none either. */
+ * Children are older than what is made of them. A handle below 0 is no expression, and what is made
+ * of one is none either. */
 #ifndef VERIFY_EXPRESSION_H
 #define VERIFY_EXPRESSION_H
 
@@ -33,10 +35,13 @@ void expression_clear(struct expressions *e);
 
 int expression_number(struct expressions *e, const struct number *x);
 int expression_whole(struct expressions *e, long x);
-int expression_named(struct expressions *e, char op, struct span name, int a); /* v, f, A; the name is copied */
-int expression_make(struct expressions *e, char op, int a, int b);             /* b: -1 where there is none */
+/* v, f, A; the name is copied */
+int expression_named(struct expressions *e, char op, struct span name, int a);
+/* b: -1 where there is none */
+int expression_make(struct expressions *e, char op, int a, int b);
 
-/* It has a value unless it computes with the infinity: alone, or with a minus sign, that may stand. */
+/* It has a value unless it computes with the infinity: alone, or with a minus sign, that may
+ * stand. */
 int expression_is_finite_or_infinity(const struct expressions *e, int x);
 int expression_is_infinity(const struct expressions *e, int x); /* 1, -1; 0 */
 

@@ -20,8 +20,9 @@ enum { FOREIGN_MAX = 256, PROCESSES_MAX = 1 << 16, ROUNDS_MAX = 200 };
 
 static struct {
 	pthread_mutex_t lock;
-	pid_t           own[FAMILY_MAX], foreign[FOREIGN_MAX]; /* programs that run; children that were there before them */
-	int             n_own, n_foreign, is_open;
+	/* programs that run; children that were there before them */
+	pid_t own[FAMILY_MAX], foreign[FOREIGN_MAX];
+	int   n_own, n_foreign, is_open;
 } family = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct family_process {
@@ -35,7 +36,8 @@ struct family_list {
 
 /* ---- /proc ---- */
 
-/* "PID (NAME) STATE PARENT ...": NAME may hold anything, so its end is the last ')'. 0 when the process is gone. */
+/* "PID (NAME) STATE PARENT ...": NAME may hold anything, so its end is the last ')'. 0 when the
+ * process is gone. */
 static pid_t family_parent(const char *pid)
 {
 	char    path[64], text[512], *end;
@@ -57,7 +59,9 @@ static int family_add(struct family_list *list, pid_t pid, pid_t parent)
 {
 	if (list->n == list->room) {
 		int                    room = list->room ? 2 * list->room : 256;
-		struct family_process *more = room <= PROCESSES_MAX ? realloc(list->item, (size_t)room * sizeof *more) : NULL;
+		struct family_process *more =
+		        room <= PROCESSES_MAX ? realloc(list->item, (size_t)room * sizeof *more)
+		                              : NULL;
 		if (!more)
 			return 0;
 		list->item = more;
@@ -93,7 +97,8 @@ static int family_has(const pid_t *list, int n, pid_t pid)
 	return 0;
 }
 
-/* Kills the children of ours that are neither programs nor foreign; returns how many. Their own children are orphans then, and ours in the next round. */
+/* Kills the children of ours that are neither programs nor foreign; returns how many. Their own
+ * children are orphans then, and ours in the next round. */
 static int family_kill_once(struct family_list *list)
 {
 	pid_t self = getpid();
@@ -139,11 +144,13 @@ static void family_open(void)
 	free(list.item);
 }
 
-int family_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *files, const posix_spawnattr_t *how, char *const *words)
+int family_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *files,
+                 const posix_spawnattr_t *how, char *const *words)
 {
 	int code = EAGAIN;
 
-	pthread_mutex_lock(&family.lock); /* so that nobody sees the new one before it is in the list */
+	/* so that nobody sees the new one before it is in the list */
+	pthread_mutex_lock(&family.lock);
 	family_open();
 	if (family.n_own < FAMILY_MAX)
 		code = posix_spawn(pid, path, files, how, words, environ);

@@ -16,14 +16,18 @@ static int keeps_promises(const struct formula *f, struct comparison *c)
 		if (p->low < 0) {
 			if (!comparison_equal(c, (struct term){0, p->x}, (struct term){0, p->y}))
 				return 0;
-		} else if (!comparison_order(c, (struct term){0, p->x}, (struct term){0, p->low}, &low) ||
-		           !comparison_order(c, (struct term){0, p->x}, (struct term){0, p->y}, &high) || low < 0 || high > 0)
+		} else if (!comparison_order(c, (struct term){0, p->x}, (struct term){0, p->low},
+		                             &low) ||
+		           !comparison_order(c, (struct term){0, p->x}, (struct term){0, p->y},
+		                             &high) ||
+		           low < 0 || high > 0)
 			return 0;
 	}
 	return 1;
 }
 
-/* A division by zero, what is too large, and arithmetic with the infinity make the formula no formula. */
+/* A division by zero, what is too large, and arithmetic with the infinity make the formula no
+ * formula. */
 static int has_values(const struct formula *f)
 {
 	struct comparison *c = comparison_new(&f->e, &f->e);
@@ -40,7 +44,8 @@ static int has_values(const struct formula *f)
 	return ok;
 }
 
-/* "1,22" may be a number with a decimal comma: one comma, no blank, two or more digits behind it, not three. */
+/* "1,22" may be a number with a decimal comma: one comma, no blank, two or more digits behind it,
+ * not three. */
 static int comma_number(struct formula *f, struct span text)
 {
 	char   digits[64];
@@ -59,7 +64,8 @@ static int comma_number(struct formula *f, struct span text)
 	}
 	if (!comma || text.n - comma - 1 < 2 || text.n - comma - 1 == 3)
 		return -1;
-	return parse_number_value(&(struct parser){.f = f}, &(struct token){.kind = 'n', .s = {digits, text.n}});
+	return parse_number_value(&(struct parser){.f = f},
+	                          &(struct token){.kind = 'n', .s = {digits, text.n}});
 }
 
 struct formula *formula_new(struct span text)

@@ -27,10 +27,12 @@ static struct term right(int v)
 
 static int is_dress(const struct token *t)
 {
-	return t->kind == 'x' && (span_equal(t->s, span_of("percent")) || span_equal(t->s, span_of("degree")));
+	return t->kind == 'x' &&
+	       (span_equal(t->s, span_of("percent")) || span_equal(t->s, span_of("degree")));
 }
 
-/* Words: the same tokens, without round brackets around. A degree or a percent sign behind words says nothing. */
+/* Words: the same tokens, without round brackets around. A degree or a percent sign behind words
+ * says nothing. */
 static int words_equal(const struct tokens *s, int a, int b, const struct tokens *t, int c, int d)
 {
 	while (b - a == 3 && s->t[a].kind == '(' && s->t[b - 1].kind == ')') {
@@ -52,7 +54,8 @@ static int words_equal(const struct tokens *s, int a, int b, const struct tokens
 		int                 nocase = x->kind == 'v' && x->s.n >= 2;
 		if (x->kind != y->kind)
 			return 0;
-		if (strchr("nrcvfuxLoab", x->kind) && !(nocase ? span_equal_nocase(x->s, y->s) : span_equal(x->s, y->s)))
+		if (strchr("nrcvfuxLoab", x->kind) &&
+		    !(nocase ? span_equal_nocase(x->s, y->s) : span_equal(x->s, y->s)))
 			return 0;
 	}
 	return 1;
@@ -61,20 +64,23 @@ static int words_equal(const struct tokens *s, int a, int b, const struct tokens
 /* The whole text is one run of letters, as "no" or "xy": a word as well as a product. */
 static int is_one_run(const struct formula *f)
 {
-	return f->read.n == 1 && f->read.t[0].kind == 'v' && !f->read.t[0].is_command && f->read.t[0].s.n >= 2;
+	return f->read.n == 1 && f->read.t[0].kind == 'v' && !f->read.t[0].is_command &&
+	       f->read.t[0].s.n >= 2;
 }
 
 static int is_english(const struct formula *f)
 {
-	static const char *const words[] = {"no",  "yes", "on",  "off", "in",  "up",  "odd", "one", "two", "six", "ten",
-	                                    "all", "any", "not", "red", "bad", "now", "won", "old", "new", "big", "low",
-	                                    "top", "day", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "cat", "dog",
-	                                    "he",  "she", "it",  "us",  "we",  "me",  "is",  "at",  "by"};
+	static const char *const words[] = {
+	        "no",  "yes", "on",  "off", "in",  "up",  "odd", "one", "two", "six", "ten",
+	        "all", "any", "not", "red", "bad", "now", "won", "old", "new", "big", "low",
+	        "top", "day", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "cat", "dog",
+	        "he",  "she", "it",  "us",  "we",  "me",  "is",  "at",  "by"};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (span_equal_nocase(f->read.t[0].s, span_of(words[i])))
 			return 1;
-	return f->read.t[0].s.n >= 3 && isupper((unsigned char)f->read.t[0].s.s[0]) && islower((unsigned char)f->read.t[0].s.s[1]);
+	return f->read.t[0].s.n >= 3 && isupper((unsigned char)f->read.t[0].s.s[0]) &&
+	       islower((unsigned char)f->read.t[0].s.s[1]);
 }
 
 /* ---- values ---- */
@@ -88,7 +94,8 @@ static int values_equal(const struct equality *q, int x, int y)
 }
 
 /* The multiple of a relation that is the other: of one sign where it is an inequality. */
-static int relations_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
+static int relations_equal(const struct equality *q, const struct formula_node *a,
+                           const struct formula_node *b)
 {
 	int sign;
 
@@ -104,7 +111,8 @@ static int units_agree(const struct formula_node *a, const struct formula_node *
 }
 
 /* A gold may have a base that is left out, and a decimal after "\approx". */
-static int numbers_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
+static int numbers_equal(const struct equality *q, const struct formula_node *a,
+                         const struct formula_node *b)
 {
 	if (!units_agree(a, b))
 		return 0;
@@ -115,7 +123,8 @@ static int numbers_equal(const struct equality *q, const struct formula_node *a,
 
 /* ---- structures ---- */
 
-static int sequences_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
+static int sequences_equal(const struct equality *q, const struct formula_node *a,
+                           const struct formula_node *b)
 {
 	int i = a->first, j = b->first;
 
@@ -126,7 +135,8 @@ static int sequences_equal(const struct equality *q, const struct formula_node *
 }
 
 /* Each child on one side has its own on the other; in two sets, any. */
-static int lists_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
+static int lists_equal(const struct equality *q, const struct formula_node *a,
+                       const struct formula_node *b)
 {
 	char taken[FORMULA_NODES] = {0}, met[FORMULA_NODES] = {0};
 	int  sets = a->kind == SET && b->kind == SET;
@@ -149,7 +159,8 @@ static int lists_equal(const struct equality *q, const struct formula_node *a, c
 /* A list of one is that one. */
 static int formula_equal_unwrap(const struct formula *f, int x)
 {
-	while ((f->node[x].kind == LIST || (f->node[x].kind == UNION && f->node[x].open != 'D')) && f->node[x].n == 1)
+	while ((f->node[x].kind == LIST || (f->node[x].kind == UNION && f->node[x].open != 'D')) &&
+	       f->node[x].n == 1)
 		x = f->node[x].first;
 	return x;
 }
@@ -176,7 +187,8 @@ static int names_agree(struct span a, struct span b)
 /* Is it written as a set of real numbers, and not only as a pair? */
 static int is_region(const struct formula_node *n)
 {
-	return n->kind == UNION || n->kind == SPECIAL || n->kind == RELATION || (n->kind == LIST && n->open == 'o') ||
+	return n->kind == UNION || n->kind == SPECIAL || n->kind == RELATION ||
+	       (n->kind == LIST && n->open == 'o') ||
 	       (n->kind == SEQUENCE && n->n == 2 && n->open != ':') || n->kind == SET;
 }
 
@@ -190,12 +202,15 @@ static int regions_equal(const struct equality *q, int x, int y)
 	const struct formula_node *a = &q->gold->node[x], *b = &q->said->node[y];
 	struct region              r, s;
 
-	if (!is_region(a) || !is_region(b) || (q->o->strict_relations && is_relation(a) != is_relation(b)))
+	if (!is_region(a) || !is_region(b) ||
+	    (q->o->strict_relations && is_relation(a) != is_relation(b)))
 		return 0;
-	return region_of(q->c, q->gold, 0, x, &r) && region_of(q->c, q->said, 1, y, &s) && region_equal(q->c, &r, &s);
+	return region_of(q->c, q->gold, 0, x, &r) && region_of(q->c, q->said, 1, y, &s) &&
+	       region_equal(q->c, &r, &s);
 }
 
-static int same_kind_equal(const struct equality *q, const struct formula_node *a, const struct formula_node *b)
+static int same_kind_equal(const struct equality *q, const struct formula_node *a,
+                           const struct formula_node *b)
 {
 	switch (a->kind) {
 	case VALUE:
@@ -224,15 +239,18 @@ static int nodes_equal(const struct equality *q, int x, int y)
 	a = &q->gold->node[x];
 	b = &q->said->node[y];
 	if (a->as_relation >= 0 || b->as_relation >= 0) { /* y = 2x + 1 against 2x - y + 1 = 0 */
-		int s = a->kind == RELATION ? x : a->as_relation, t = b->kind == RELATION ? y : b->as_relation;
+		int s = a->kind == RELATION ? x : a->as_relation,
+		    t = b->kind == RELATION ? y : b->as_relation;
 		if (s >= 0 && t >= 0 && relations_equal(q, &q->gold->node[s], &q->said->node[t]))
 			return 1;
 	}
-	if (!names_agree(a->name, b->name) || (q->o->strict_relations && a->from_relation != b->from_relation))
+	if (!names_agree(a->name, b->name) ||
+	    (q->o->strict_relations && a->from_relation != b->from_relation))
 		return 0;
-	if (a->kind == b->kind                                                           ? same_kind_equal(q, a, b)
-	    : (a->kind == LIST && b->kind == SET) || (a->kind == SET && b->kind == LIST) ? lists_equal(q, a, b)
-	                                                                                 : 0)
+	if (a->kind == b->kind ? same_kind_equal(q, a, b)
+	    : (a->kind == LIST && b->kind == SET) || (a->kind == SET && b->kind == LIST)
+	            ? lists_equal(q, a, b)
+	            : 0)
 		return 1;
 	return regions_equal(q, x, y);
 }
@@ -248,7 +266,8 @@ static int comma_equal(const struct equality *q)
 	return q->gold->comma_number >= 0 && values_equal(q, q->gold->comma_number, v);
 }
 
-int formula_equal(const struct formula *gold, const struct formula *said, const struct formula_options *o, long *steps)
+int formula_equal(const struct formula *gold, const struct formula *said,
+                  const struct formula_options *o, long *steps)
 {
 	struct equality q = {gold, said, o, NULL};
 	int             equal, one = is_one_run(gold), other = is_one_run(said);
@@ -259,7 +278,8 @@ int formula_equal(const struct formula *gold, const struct formula *said, const 
 		return 0;
 	if (words_equal(&gold->read, 0, gold->read.n, &said->read, 0, said->read.n))
 		return 1;
-	if (!gold->parsed || !said->parsed || (one && other) || (one && is_english(gold)) || (other && is_english(said)))
+	if (!gold->parsed || !said->parsed || (one && other) || (one && is_english(gold)) ||
+	    (other && is_english(said)))
 		return 0;
 	q.c = comparison_new(&gold->e, &said->e);
 	if (!q.c)

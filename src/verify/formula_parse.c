@@ -3,7 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
-/* ---- expressions:  sum = product { (+|-) product },  product = factor { [*|/] factor },  factor = atom [!] [^ atom] ---- */
+/* ---- expressions:  sum = product { (+|-) product },  product = factor { [*|/] factor },  factor =
+ * atom [!] [^ atom] ---- */
 
 static char kind_at(const struct parser *p, int i)
 {
@@ -81,7 +82,8 @@ static int parse_enclosed(struct parser *p, char close)
 
 /* ---- numbers ---- */
 
-/* "0.1\overline{6}" = 0.1 + 6/90: the digits that repeat over as many nines, moved behind those that do not. */
+/* "0.1\overline{6}" = 0.1 + 6/90: the digits that repeat over as many nines, moved behind those
+ * that do not. */
 static int repeating_value(struct parser *p, struct span s)
 {
 	const char   *mark = memchr(s.s, '\\', s.n);
@@ -94,8 +96,10 @@ static int repeating_value(struct parser *p, struct span s)
 		from++;
 	for (end = from; end < after.n && isdigit((unsigned char)after.s[end]); end++)
 		;
-	decimals = before.n - 1 - (size_t)((const char *)memchr(before.s, '.', before.n) - before.s);
-	number_init(&x), number_init(&part), number_init(&nines), number_init(&ten), number_init(&n);
+	decimals =
+	        before.n - 1 - (size_t)((const char *)memchr(before.s, '.', before.n) - before.s);
+	number_init(&x), number_init(&part), number_init(&nines), number_init(&ten),
+	        number_init(&n);
 	number_read(before, &x);
 	number_read((struct span){after.s + from, end - from}, &part);
 	number_set(&ten, 10, 1);
@@ -109,7 +113,8 @@ static int repeating_value(struct parser *p, struct span s)
 	number_apply('*', &part, &ten, &part);
 	number_apply('+', &x, &part, &x);
 	made = expression_number(&p->f->e, &x);
-	number_clear(&x), number_clear(&part), number_clear(&nines), number_clear(&ten), number_clear(&n);
+	number_clear(&x), number_clear(&part), number_clear(&nines), number_clear(&ten),
+	        number_clear(&n);
 	return made;
 }
 
@@ -122,7 +127,8 @@ static int is_decimal_mark(struct span a)
 	return span_starts(a, "{.}") || (span_starts(a, "{,}") && n != 6);
 }
 
-/* The digits of a number token without what groups them; "{,}" before one, two or more than three digits is a decimal comma. */
+/* The digits of a number token without what groups them; "{,}" before one, two or more than three
+ * digits is a decimal comma. */
 static size_t plain_digits(struct span s, char *out, size_t room)
 {
 	size_t n = 0;
@@ -155,7 +161,8 @@ int parse_number_value(struct parser *p, const struct token *t)
 		return repeating_value(p, t->s);
 	n = plain_digits(t->s, digits, sizeof digits);
 	number_init(&x);
-	made = n && number_read((struct span){digits, n}, &x) == n ? expression_number(&p->f->e, &x) : -1;
+	made = n && number_read((struct span){digits, n}, &x) == n ? expression_number(&p->f->e, &x)
+	                                                           : -1;
 	number_clear(&x);
 	return made;
 }
@@ -186,7 +193,8 @@ static int name_add_token(struct name *name, const struct token *t)
 	static const struct {
 		char        kind;
 		const char *text;
-	} spelled[] = {{'F', "/"}, {'{', "{"}, {'}', "}"}, {'I', "in"}, {'l', "<="}, {'g', ">="}, {'o', "oo"}, {'R', "sqrt"}, {'*', "*"}};
+	} spelled[] = {{'F', "/"},  {'{', "{"},  {'}', "}"},    {'I', "in"}, {'l', "<="},
+	               {'g', ">="}, {'o', "oo"}, {'R', "sqrt"}, {'*', "*"}};
 
 	for (size_t i = 0; i < sizeof spelled / sizeof spelled[0]; i++)
 		if (spelled[i].kind == t->kind)
@@ -209,7 +217,8 @@ static int opaque_range(struct parser *p, int from, int to)
 /* The base of a number in figures; 0 for none: "8", "{8}", "{\text{eight}}". */
 static int base_at(const struct parser *p, int i, int *end)
 {
-	static const char *const words[] = {"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"};
+	static const char *const words[] = {"two",   "three", "four", "five", "six",
+	                                    "seven", "eight", "nine", "ten"};
 	const struct token      *t;
 	int                      braces = kind_at(p, i) == '{', base = 0;
 
@@ -246,7 +255,8 @@ static int parse_based(struct parser *p, const struct token *digits)
 	return variable(p, (struct span){name.s, name.n});
 }
 
-/* The index of a name: one token, or what braces hold. Blackboard letters and words may be in it. */
+/* The index of a name: one token, or what braces hold. Blackboard letters and words may be in
+ * it. */
 static int name_add_index(struct parser *p, struct name *name)
 {
 	int braces = formula_parse_take(p, '{'), n = 0;
@@ -259,8 +269,9 @@ static int name_add_index(struct parser *p, struct name *name)
 	return n && (!braces || formula_parse_take(p, '}'));
 }
 
-/* Does "(" at i start the arguments of a function called so? f, g, h of anything; of another letter one number, one letter or several arguments:
- * "x(t)" and "y(0)" are calls, "x(x+1)" is a product. */
+/* Does "(" at i start the arguments of a function called so? f, g, h of anything; of another letter
+ * one number, one letter or several arguments: "x(t)" and "y(0)" are calls, "x(x+1)" is a
+ * product. */
 static int starts_arguments(const struct parser *p, const struct name *name, int i)
 {
 	int end = formula_closing(p->f, i, p->end), minus = kind_at(p, i + 1) == '-';
@@ -269,7 +280,8 @@ static int starts_arguments(const struct parser *p, const struct name *name, int
 		return 0;
 	if (name->n == 1 && strchr("ie", name->s[0]))
 		return 0;
-	if ((strchr("fghFGH", name->s[0]) && (name->n == 1 || strchr("_'", name->s[1]))) || name->s[name->n - 1] == '\'')
+	if ((strchr("fghFGH", name->s[0]) && (name->n == 1 || strchr("_'", name->s[1]))) ||
+	    name->s[name->n - 1] == '\'')
 		return end > i + 1;
 	if (end == i + 2 + minus)
 		return kind_at(p, end - 1) == 'n' || (kind_at(p, end - 1) == 'v' && !minus);
@@ -303,14 +315,16 @@ static int formula_parse_name(struct parser *p)
 	const struct token *first = &p->f->t[p->at++];
 	int                 arguments;
 
-	if (first->s.n > 1 && !first->is_command && !span_equal(first->s, span_of("pi"))) /* a word */
+	/* a word */
+	if (first->s.n > 1 && !first->is_command && !span_equal(first->s, span_of("pi")))
 		return formula_parse_fail(p);
 	if (!name_add(&name, first->s))
 		return formula_parse_fail(p);
 	while (next_kind(p) == '\'')
 		if (!name_add(&name, span_of("'")) || !++p->at)
 			return formula_parse_fail(p);
-	if (formula_parse_take(p, '_') && !(name_add(&name, span_of("_")) && name_add_index(p, &name)))
+	if (formula_parse_take(p, '_') &&
+	    !(name_add(&name, span_of("_")) && name_add_index(p, &name)))
 		return formula_parse_fail(p);
 	while (next_kind(p) == '\'')
 		if (!name_add(&name, span_of("'")) || !++p->at)
@@ -324,13 +338,17 @@ static int formula_parse_name(struct parser *p)
 	if (!starts_arguments(p, &name, p->at))
 		return variable(p, (struct span){name.s, name.n});
 	arguments = formula_parse_arguments(p);
-	return p->failed ? -1 : expression_named(&p->f->e, 'A', (struct span){name.s, name.n}, arguments);
+	return p->failed
+	               ? -1
+	               : expression_named(&p->f->e, 'A', (struct span){name.s, name.n}, arguments);
 }
 
 /* \overline{AB}, \vec v: an unknown of that name. Over a number it would be something else. */
 static int parse_accent(struct parser *p)
 {
-	int from = p->at, to = kind_at(p, from + 1) == '{' ? formula_closing(p->f, from + 1, p->end) + 1 : from + 2;
+	int from = p->at, to = kind_at(p, from + 1) == '{'
+	                               ? formula_closing(p->f, from + 1, p->end) + 1
+	                               : from + 2;
 
 	if (to > p->end || kind_at(p, from + 1) == 'n' || kind_at(p, from + 2) == 'n')
 		return formula_parse_fail(p);
@@ -368,9 +386,12 @@ static int parse_argument(struct parser *p, int one_digit)
 			v = parse_enclosed(p, ')');
 			break;
 		case 'v':
-			if (p->f->t[p->at].s.n > 1 && !p->f->t[p->at].is_command) /* ^ab is ^a b: letters are apart here */
+			/* ^ab is ^a b: letters are apart here */
+			if (p->f->t[p->at].s.n > 1 && !p->f->t[p->at].is_command)
 				return formula_parse_fail(p);
-			v = one_digit || kind_at(p, p->at + 1) != '(' ? formula_parse_name(p) : variable(p, p->f->t[p->at++].s);
+			v = one_digit || kind_at(p, p->at + 1) != '('
+			            ? formula_parse_name(p)
+			            : variable(p, p->f->t[p->at++].s);
 			break;
 		default:
 			v = formula_parse_factor(p);
@@ -389,17 +410,22 @@ static int formula_parse_is_letter(const struct parser *p, int i, const char *le
 /* \frac{dy}{dx}, \frac{d}{dx}, \frac{d^2y}{dx^2}: a derivative is one unknown. */
 static int parse_derivative(struct parser *p)
 {
-	int over = p->at + 1, end = kind_at(p, over) == '{' ? formula_closing(p->f, over, p->end) : p->end, under = end + 1, stop;
+	int over = p->at + 1,
+	    end = kind_at(p, over) == '{' ? formula_closing(p->f, over, p->end) : p->end,
+	    under = end + 1, stop;
 
 	if (end == p->end || kind_at(p, under) != '{' ||
-	    !(formula_parse_is_letter(p, over + 1, "d") || formula_parse_is_letter(p, over + 1, "partial")) ||
-	    !(formula_parse_is_letter(p, under + 1, "d") || formula_parse_is_letter(p, under + 1, "partial")))
+	    !(formula_parse_is_letter(p, over + 1, "d") ||
+	      formula_parse_is_letter(p, over + 1, "partial")) ||
+	    !(formula_parse_is_letter(p, under + 1, "d") ||
+	      formula_parse_is_letter(p, under + 1, "partial")))
 		return 0;
 	stop = formula_closing(p->f, under, p->end);
 	return stop < p->end && stop >= under + 3 ? stop + 1 : 0;
 }
 
-/* \frac12 splits its number in place, so the second argument may be what is left of it: undone by the copy in parse_range. */
+/* \frac12 splits its number in place, so the second argument may be what is left of it: undone by
+ * the copy in parse_range. */
 static int parse_fraction(struct parser *p)
 {
 	int a = parse_argument(p, 1), b = parse_argument(p, 1);
@@ -409,7 +435,8 @@ static int parse_fraction(struct parser *p)
 
 static int parse_root(struct parser *p)
 {
-	int n = formula_parse_take(p, '[') ? parse_enclosed(p, ']') : whole(p, 2), x = parse_argument(p, 1);
+	int n = formula_parse_take(p, '[') ? parse_enclosed(p, ']') : whole(p, 2),
+	    x = parse_argument(p, 1);
 
 	return formula_parse_make(p, 'R', x, n);
 }
@@ -426,11 +453,15 @@ static int parse_function_argument(struct parser *p)
 	}
 	if (++p->depth > FORMULA_DEPTH)
 		return formula_parse_fail(p);
-	x = formula_parse_take(p, '-') ? negative(p, formula_parse_factor(p)) : formula_parse_factor(p);
+	x = formula_parse_take(p, '-') ? negative(p, formula_parse_factor(p))
+	                               : formula_parse_factor(p);
 	while (!p->failed &&
-	       (strchr("nv", next_kind(p) ? next_kind(p) : '?') || (next_kind(p) == '/' && kind_at(p, p->at + 1) == 'n'))) /* \sin 2x */
-		x = formula_parse_take(p, '/') ? formula_parse_make(p, '/', x, formula_parse_factor(p))
-		                               : formula_parse_make(p, '*', x, formula_parse_factor(p));
+	       /* \sin 2x */
+	       (strchr("nv", next_kind(p) ? next_kind(p) : '?') ||
+	        (next_kind(p) == '/' && kind_at(p, p->at + 1) == 'n')))
+		x = formula_parse_take(p, '/')
+		            ? formula_parse_make(p, '/', x, formula_parse_factor(p))
+		            : formula_parse_make(p, '*', x, formula_parse_factor(p));
 	p->depth--;
 	return x;
 }
@@ -440,7 +471,7 @@ static int parse_function(struct parser *p)
 {
 	struct span name = p->f->t[p->at++].s;
 	char        inverse[16] = "arc";
-	int         logarithm = span_equal(name, span_of("log")), base = whole(p, 10), power = -1, x;
+	int logarithm = span_equal(name, span_of("log")), base = whole(p, 10), power = -1, x;
 
 	if (formula_parse_take(p, '_'))
 		base = logarithm ? parse_argument(p, 1) : formula_parse_fail(p);
@@ -448,7 +479,8 @@ static int parse_function(struct parser *p)
 		int from = p->at;
 		power = parse_argument(p, 0);
 		for (int i = from; i + 1 < p->at && name.n == 3; i++)
-			if (kind_at(p, i) == '-' && kind_at(p, i + 1) == 'n' && span_equal(p->f->t[i + 1].s, span_of("1"))) {
+			if (kind_at(p, i) == '-' && kind_at(p, i + 1) == 'n' &&
+			    span_equal(p->f->t[i + 1].s, span_of("1"))) {
 				memcpy(inverse + 3, name.s, 3);
 				name = span_of(inverse);
 				power = -1;
@@ -479,7 +511,8 @@ static int parse_bars(struct parser *p)
 /* "(1011)_2" has its base behind the brackets. */
 static int parse_round(struct parser *p)
 {
-	if (kind_at(p, p->at + 1) == 'n' && kind_at(p, p->at + 2) == ')' && kind_at(p, p->at + 3) == '_') {
+	if (kind_at(p, p->at + 1) == 'n' && kind_at(p, p->at + 2) == ')' &&
+	    kind_at(p, p->at + 3) == '_') {
 		p->at += 2;
 		p->at++;
 		return parse_based(p, &p->f->t[p->at - 2]);
@@ -551,20 +584,26 @@ static int parse_atom(struct parser *p)
 		a = parse_argument(p, 1);
 		return formula_parse_make(p, 'B', a, parse_argument(p, 1));
 	case 'L':
-		return opaque_range(p, p->at, p->end); /* a sum or an integral reaches as far as anything does */
+		/* a sum or an integral reaches as far as anything does */
+		return opaque_range(p, p->at, p->end);
 	default:
 		return parse_bracketed(p);
 	}
 }
 
-/* Degrees count within a function: 60 pi/180. Elsewhere they are a unit, which here stands inside a sum and falls away. */
+/* Degrees count within a function: 60 pi/180. Elsewhere they are a unit, which here stands inside a
+ * sum and falls away. */
 static int take_degrees(struct parser *p, int v)
 {
 	if (next_kind(p) != 'x' || !span_equal(p->f->t[p->at].s, span_of("degree")))
 		return v;
 	p->at++;
-	return p->in_function ? formula_parse_make(p, '*', v, formula_parse_make(p, '/', formula_parse_make(p, 'p', -1, -1), whole(p, 180)))
-	                      : v;
+	return p->in_function
+	               ? formula_parse_make(p, '*', v,
+	                                    formula_parse_make(p, '/',
+	                                                       formula_parse_make(p, 'p', -1, -1),
+	                                                       whole(p, 180)))
+	               : v;
 }
 
 static int formula_parse_factor(struct parser *p)
@@ -604,9 +643,11 @@ static int is_mixed(const struct parser *p, int i)
 	if (!is_whole_number(p, i))
 		return 0;
 	if (kind_at(p, i + 1) == 'F')
-		return (kind_at(p, i + 2) == '{' && is_whole_number(p, i + 3) && kind_at(p, i + 4) == '}' && kind_at(p, i + 5) == '{' &&
+		return (kind_at(p, i + 2) == '{' && is_whole_number(p, i + 3) &&
+		        kind_at(p, i + 4) == '}' && kind_at(p, i + 5) == '{' &&
 		        is_whole_number(p, i + 6) && kind_at(p, i + 7) == '}') ||
-		       (is_whole_number(p, i + 2) && p->f->t[i + 2].s.n == 2) || (is_whole_number(p, i + 2) && is_whole_number(p, i + 3));
+		       (is_whole_number(p, i + 2) && p->f->t[i + 2].s.n == 2) ||
+		       (is_whole_number(p, i + 2) && is_whole_number(p, i + 3));
 	return is_whole_number(p, i + 1) && kind_at(p, i + 2) == '/' && is_whole_number(p, i + 3);
 }
 
@@ -618,7 +659,8 @@ static int parse_mixed(struct parser *p)
 		return formula_parse_make(p, '+', first, parse_fraction(p));
 	v = formula_parse_number(p);
 	p->at++;
-	return formula_parse_make(p, '+', first, formula_parse_make(p, '/', v, formula_parse_number(p)));
+	return formula_parse_make(p, '+', first,
+	                          formula_parse_make(p, '/', v, formula_parse_number(p)));
 }
 
 static int formula_parse_product(struct parser *p)
@@ -633,7 +675,8 @@ static int formula_parse_product(struct parser *p)
 		} else if (op == '%') {
 			p->at++;
 			v = formula_parse_make(p, '%', v, formula_parse_factor(p));
-		} else if (op && (strchr("vofFRBab([{yz", op) || (op == 'n' && kind_at(p, p->at - 1) == '!')))
+		} else if (op && (strchr("vofFRBab([{yz", op) ||
+		                  (op == 'n' && kind_at(p, p->at - 1) == '!')))
 			v = formula_parse_make(p, '*', v, formula_parse_factor(p));
 		else
 			break;

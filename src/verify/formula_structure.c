@@ -10,7 +10,8 @@ static const char relations[] = "=<>lg~IE";
 /* |...| is left alone. */
 int formula_step(char kind)
 {
-	return (kind && strchr("([{SMyz", kind) != NULL) - (kind && strchr(")]}TWYZ", kind) != NULL);
+	return (kind && strchr("([{SMyz", kind) != NULL) -
+	       (kind && strchr(")]}TWYZ", kind) != NULL);
 }
 
 int formula_find(const struct formula *f, int a, int b, const char *kinds)
@@ -38,7 +39,8 @@ int formula_closing(const struct formula *f, int a, int b)
 /* Do the brackets at a and b - 1 belong together? */
 static int is_enclosed(const struct formula *f, int a, int b, const char *open, const char *close)
 {
-	return b - a >= 2 && strchr(open, f->t[a].kind) && strchr(close, f->t[b - 1].kind) && formula_closing(f, a, b) == b - 1;
+	return b - a >= 2 && strchr(open, f->t[a].kind) && strchr(close, f->t[b - 1].kind) &&
+	       formula_closing(f, a, b) == b - 1;
 }
 
 /* ---- nodes ---- */
@@ -101,12 +103,14 @@ static int parse_element(struct parser *p, int a, int b, int depth);
 
 static int formula_structure_is_word(const struct token *t)
 {
-	return t->kind == 'v' && !t->is_command && isalpha((unsigned char)t->s.s[0]) && (t->in_text || t->s.n >= 4);
+	return t->kind == 'v' && !t->is_command && isalpha((unsigned char)t->s.s[0]) &&
+	       (t->in_text || t->s.n >= 4);
 }
 
 static int is_per(const struct token *t)
 {
-	return t->kind == '/' || (formula_structure_is_word(t) && span_equal_nocase(t->s, span_of("per")));
+	return t->kind == '/' ||
+	       (formula_structure_is_word(t) && span_equal_nocase(t->s, span_of("per")));
 }
 
 /* The exponent behind a unit at i: "^2", "^{-1}". Where it ends in *end; 0: it is none. */
@@ -120,7 +124,8 @@ static int unit_power(const struct formula *f, int i, int b, int *end)
 	braces = i + 1 < b && f->t[i + 1].kind == '{';
 	minus = i + 1 + braces < b && f->t[i + 1 + braces].kind == '-';
 	i += 1 + braces + minus;
-	if (i >= b || f->t[i].kind != 'n' || f->t[i].s.n != 1 || (braces && (i + 1 >= b || f->t[i + 1].kind != '}')))
+	if (i >= b || f->t[i].kind != 'n' || f->t[i].s.n != 1 ||
+	    (braces && (i + 1 >= b || f->t[i + 1].kind != '}')))
 		return 0;
 	*end = i + 1 + braces;
 	return (minus ? -1 : 1) * (f->t[i].s.s[0] - '0');
@@ -134,10 +139,12 @@ static int formula_structure_is_share(const char *name)
 
 static int is_share_token(const struct token *t)
 {
-	return t->kind == 'x' && (span_equal(t->s, span_of("percent")) || span_equal(t->s, span_of("degree")));
+	return t->kind == 'x' &&
+	       (span_equal(t->s, span_of("percent")) || span_equal(t->s, span_of("degree")));
 }
 
-/* One or more words at i as one name: unknown words that follow each other name one thing. Where they end in *end. */
+/* One or more words at i as one name: unknown words that follow each other name one thing. Where
+ * they end in *end. */
 static int unit_words(const struct formula *f, int i, int b, int power, struct unit *u, int *end)
 {
 	char   joined[UNIT_NAME];
@@ -150,12 +157,14 @@ static int unit_words(const struct formula *f, int i, int b, int power, struct u
 		++*end;
 		return 1;
 	}
-	if (f->t[i].kind == 'x' || unit_is_known(f->t[i].s) || unit_add(&(struct unit){.times = 1}, f->t[i].s, 1, 0)) {
+	if (f->t[i].kind == 'x' || unit_is_known(f->t[i].s) ||
+	    unit_add(&(struct unit){.times = 1}, f->t[i].s, 1, 0)) {
 		int after, own = unit_power(f, i + 1, b, &after);
 		*end = after;
 		return own && unit_add(u, f->t[i].s, power * own, 0);
 	}
-	for (; *end < b && formula_structure_is_word(&f->t[*end]) && !is_per(&f->t[*end]) && !unit_is_known(f->t[*end].s);
+	for (; *end < b && formula_structure_is_word(&f->t[*end]) && !is_per(&f->t[*end]) &&
+	       !unit_is_known(f->t[*end].s);
 	     ++*end, count++) {
 		struct span s = f->t[*end].s;
 		if (n + s.n + 1 >= sizeof joined || unit_changes_meaning(s) || count == 4)
@@ -168,7 +177,8 @@ static int unit_words(const struct formula *f, int i, int b, int power, struct u
 	return n && unit_add(u, (struct span){joined, n}, power, 1);
 }
 
-/* Tokens a..b as a unit, all of them: "cm^2", "km / h", "(apples)", "\frac{km}{h}", "square feet". `power`: 1, or -1 below a fraction's bar. */
+/* Tokens a..b as a unit, all of them: "cm^2", "km / h", "(apples)", "\frac{km}{h}", "square feet".
+ * `power`: 1, or -1 below a fraction's bar. */
 static int unit_tokens(const struct formula *f, int a, int b, int power, struct unit *u, int depth)
 {
 	int sign = 1, dimension = 1, items = 0;
@@ -190,15 +200,19 @@ static int unit_tokens(const struct formula *f, int a, int b, int power, struct 
 				return 0;
 		} else if (t->kind == 'F' && end < b && f->t[end].kind == '{') {
 			int bar = formula_closing(f, end, b);
-			int last = bar + 1 < b && f->t[bar + 1].kind == '{' ? formula_closing(f, bar + 1, b) : b;
-			if (last >= b || !unit_tokens(f, end + 1, bar, power * sign, u, depth + 1) ||
+			int last = bar + 1 < b && f->t[bar + 1].kind == '{'
+			                   ? formula_closing(f, bar + 1, b)
+			                   : b;
+			if (last >= b ||
+			    !unit_tokens(f, end + 1, bar, power * sign, u, depth + 1) ||
 			    !unit_tokens(f, bar + 2, last, -power * sign, u, depth + 1))
 				return 0;
 			end = last + 1;
 		} else if (formula_structure_is_word(t) && unit_dimension(t->s) && end < b) {
 			dimension = unit_dimension(t->s);
 			continue;
-		} else if (!(t->kind == 'x' || formula_structure_is_word(t)) || !unit_words(f, i, b, power * sign * dimension, u, &end))
+		} else if (!(t->kind == 'x' || formula_structure_is_word(t)) ||
+		           !unit_words(f, i, b, power * sign * dimension, u, &end))
 			return 0;
 		sign = dimension = 1;
 		items++;
@@ -226,7 +240,8 @@ static int unit_start(const struct formula *f, int a, int b, struct unit *u)
 	int from = b - a > 16 ? b - 16 : a + 1;
 
 	for (int i = from; i < b; i++) {
-		if (!(f->t[i].kind == 'x' || f->t[i].kind == '(' || f->t[i].kind == 'F' || formula_structure_is_word(&f->t[i])))
+		if (!(f->t[i].kind == 'x' || f->t[i].kind == '(' || f->t[i].kind == 'F' ||
+		      formula_structure_is_word(&f->t[i])))
 			continue;
 		*u = unit_none();
 		if (unit_tokens(f, i, b, 1, u, 0) && is_plausible(u) &&
@@ -239,7 +254,8 @@ static int unit_start(const struct formula *f, int a, int b, struct unit *u)
 
 static int is_currency(const struct token *t)
 {
-	static const char *const signs[] = {"dollar", "pound", "euro", "\xC2\xA3", "\xE2\x82\xAC", "\xC2\xA5", "\xE2\x82\xB9"};
+	static const char *const signs[] = {"dollar",       "pound",    "euro",        "\xC2\xA3",
+	                                    "\xE2\x82\xAC", "\xC2\xA5", "\xE2\x82\xB9"};
 
 	for (size_t i = 0; t->kind == 'x' && i < sizeof signs / sizeof signs[0]; i++)
 		if (span_equal(t->s, span_of(signs[i])))
@@ -255,7 +271,8 @@ static int based_digits(struct parser *p, int a, int b)
 	const struct formula *f = p->f;
 	int                   brackets = f->t[a].kind == '(' && b - a > 4;
 
-	if (b - a - 2 * brackets < 3 || f->t[a + brackets].kind != 'n' || f->t[a + 1 + 2 * brackets].kind != '_')
+	if (b - a - 2 * brackets < 3 || f->t[a + brackets].kind != 'n' ||
+	    f->t[a + 1 + 2 * brackets].kind != '_')
 		return -1;
 	return parse_number_value(p, &f->t[a + brackets]);
 }
@@ -265,7 +282,7 @@ static int parse_value(struct parser *p, int a, int b)
 {
 	struct formula *f = p->f;
 	struct unit     u = unit_none();
-	int             minus = b - a > 2 && f->t[a].kind == '-' && is_currency(&f->t[a + 1]), v, node, end = b;
+	int minus = b - a > 2 && f->t[a].kind == '-' && is_currency(&f->t[a + 1]), v, node, end = b;
 
 	if (b - a > 1 && is_currency(&f->t[a + minus])) {
 		if (!unit_add(&u, f->t[a + minus].s, 1, 0))
@@ -301,7 +318,8 @@ static int parse_words(struct parser *p, int a, int b)
 	int node;
 
 	for (int i = a; i < b; i++)
-		if (!(formula_structure_is_word(&p->f->t[i]) || (p->f->t[i].in_text && strchr("vn-", p->f->t[i].kind))))
+		if (!(formula_structure_is_word(&p->f->t[i]) ||
+		      (p->f->t[i].in_text && strchr("vn-", p->f->t[i].kind))))
 			return -1;
 	if (a >= b || (node = formula_structure_new_node(p->f, TEXT)) < 0)
 		return -1;
@@ -313,7 +331,8 @@ static int parse_words(struct parser *p, int a, int b)
 /* ---- lists ---- */
 
 /* Children a..b of a node, apart at the separators. */
-static int parse_children(struct parser *p, int parent, int a, int b, const char *separators, int depth)
+static int parse_children(struct parser *p, int parent, int a, int b, const char *separators,
+                          int depth)
 {
 	while (a <= b) {
 		int end = formula_find(p->f, a, b, separators), child;
@@ -331,7 +350,8 @@ static int parse_children(struct parser *p, int parent, int a, int b, const char
 	return 1;
 }
 
-static int parse_structure(struct parser *p, enum formula_node_kind kind, int a, int b, const char *separators, int depth)
+static int parse_structure(struct parser *p, enum formula_node_kind kind, int a, int b,
+                           const char *separators, int depth)
 {
 	int node = formula_structure_new_node(p->f, kind);
 
@@ -353,7 +373,8 @@ static int parse_matrix(struct parser *p, int a, int b, int depth)
 		b--;
 	while (node >= 0 && a < b) {
 		int end = formula_find(p->f, a, b, "N");
-		if (!formula_structure_append(p->f, node, parse_structure(p, SEQUENCE, a, end, "&", depth)))
+		if (!formula_structure_append(p->f, node,
+		                              parse_structure(p, SEQUENCE, a, end, "&", depth)))
 			return -1;
 		a = end + 1;
 	}
@@ -373,7 +394,8 @@ static int formula_structure_entry(const struct formula *f, int row, int i)
 /* x [m,k] times y [k,n]; -1 when the shapes do not fit, y is empty or an entry is no value. */
 static int multiply(struct formula *f, int x, int y)
 {
-	int first = f->node[y].first, columns = first >= 0 ? f->node[first].n : 0, out = formula_structure_new_node(f, MATRIX);
+	int first = f->node[y].first, columns = first >= 0 ? f->node[first].n : 0,
+	    out = formula_structure_new_node(f, MATRIX);
 
 	if (columns == 0)
 		return -1;
@@ -383,10 +405,13 @@ static int multiply(struct formula *f, int x, int y)
 			return -1;
 		for (int j = 0; j < columns; j++) {
 			int sum = expression_whole(&f->e, 0), k = 0;
-			for (int other = f->node[y].first; other >= 0; other = f->node[other].next, k++)
-				sum = expression_make(&f->e, '+', sum,
-				                      expression_make(&f->e, '*', formula_structure_entry(f, row, k),
-				                                      formula_structure_entry(f, other, j)));
+			for (int other = f->node[y].first; other >= 0;
+			     other = f->node[other].next, k++)
+				sum = expression_make(
+				        &f->e, '+', sum,
+				        expression_make(&f->e, '*',
+				                        formula_structure_entry(f, row, k),
+				                        formula_structure_entry(f, other, j)));
 			if (!formula_structure_append(f, made, new_value(f, sum)))
 				return -1;
 		}
@@ -403,12 +428,16 @@ static int entrywise(struct formula *f, char op, int x, int y, int scalar)
 		return -1;
 	for (int row = f->node[x].first; row >= 0 && out >= 0; row = f->node[row].next) {
 		int made = formula_structure_new_node(f, SEQUENCE);
-		if ((y >= 0 && f->node[row].n != f->node[other].n) || !formula_structure_append(f, out, made))
+		if ((y >= 0 && f->node[row].n != f->node[other].n) ||
+		    !formula_structure_append(f, out, made))
 			return -1;
 		for (int j = 0; j < f->node[row].n; j++) {
 			int with = y < 0 ? scalar : formula_structure_entry(f, other, j);
-			if (!formula_structure_append(f, made,
-			                              new_value(f, expression_make(&f->e, op, formula_structure_entry(f, row, j), with))))
+			if (!formula_structure_append(
+			            f, made,
+			            new_value(f, expression_make(&f->e, op,
+			                                         formula_structure_entry(f, row, j),
+			                                         with))))
 				return -1;
 		}
 		other = y < 0 ? -1 : f->node[other].next;
@@ -487,7 +516,8 @@ static int parse_both_signs(struct parser *p, int a, int b, int depth)
 
 static int formula_structure_parse_set(struct parser *p, int a, int b, int depth)
 {
-	return a == b ? formula_structure_new_node(p->f, SET) : parse_structure(p, SET, a, b, ",;", depth);
+	return a == b ? formula_structure_new_node(p->f, SET)
+	              : parse_structure(p, SET, a, b, ",;", depth);
 }
 
 /* a : b : c as 1, b/a, c/a. */
@@ -501,7 +531,8 @@ static int parse_ratio(struct parser *p, int a, int b)
 			return -1;
 		if (first < 0)
 			first = v;
-		if (!formula_structure_append(p->f, node, new_value(p->f, expression_make(&p->f->e, '/', v, first))))
+		if (!formula_structure_append(
+		            p->f, node, new_value(p->f, expression_make(&p->f->e, '/', v, first))))
 			return -1;
 		a = end + 1;
 	}
@@ -521,7 +552,8 @@ static int parse_special(struct parser *p, char which)
 
 static int is_empty_set(const struct token *t)
 {
-	return t->kind == 'v' && t->is_command && (span_equal(t->s, span_of("emptyset")) || span_equal(t->s, span_of("varnothing")));
+	return t->kind == 'v' && t->is_command &&
+	       (span_equal(t->s, span_of("emptyset")) || span_equal(t->s, span_of("varnothing")));
 }
 
 /* A \setminus B. */
@@ -541,8 +573,11 @@ static int formula_structure_parse_sequence(struct parser *p, int a, int b, int 
 	struct formula *f = p->f;
 	int             node;
 
-	if (formula_find(f, a + 1, b - 1, ",;") == b - 1) /* brackets around one thing say nothing */
-		return f->t[a].kind == (f->t[b - 1].kind == ')' ? '(' : '[') ? parse_element(p, a + 1, b - 1, depth) : -1;
+	/* brackets around one thing say nothing */
+	if (formula_find(f, a + 1, b - 1, ",;") == b - 1)
+		return f->t[a].kind == (f->t[b - 1].kind == ')' ? '(' : '[')
+		               ? parse_element(p, a + 1, b - 1, depth)
+		               : -1;
 	node = parse_structure(p, SEQUENCE, a + 1, b - 1, ",;", depth);
 	if (node >= 0) {
 		f->node[node].open = f->t[a].kind;
@@ -551,7 +586,8 @@ static int formula_structure_parse_sequence(struct parser *p, int a, int b, int 
 	return node;
 }
 
-/* Signs of money, per cent and degrees around a structure, not a number, fall away: "[10, 20]\%". */
+/* Signs of money, per cent and degrees around a structure, not a number, fall away: "[10,
+ * 20]\%". */
 static void undress(const struct formula *f, int *a, int *b)
 {
 	int from = *a, to = *b;
@@ -561,7 +597,8 @@ static void undress(const struct formula *f, int *a, int *b)
 	while (to - from > 3 && is_share_token(&f->t[to - 1]))
 		to -= 1 + (f->t[to - 2].kind == '^');
 	if ((from > *a || to < *b) && (formula_find(f, from, to, "UM") < to ||
-	                               (is_enclosed(f, from, to, "([S", ")]T") && formula_find(f, from + 1, to - 1, ",;") < to - 1))) {
+	                               (is_enclosed(f, from, to, "([S", ")]T") &&
+	                                formula_find(f, from + 1, to - 1, ",;") < to - 1))) {
 		*a = from;
 		*b = to;
 	}
@@ -598,7 +635,8 @@ static int parse_plain(struct parser *p, int a, int b, int depth)
 
 /* ---- relations ---- */
 
-/* "x", "x_1", "f(2)", "(p, q)", "AB", "V_1 : V_2", "\frac{AB}{CD}": what stands before "=" and only names the answer. A fraction of numbers does not. */
+/* "x", "x_1", "f(2)", "(p, q)", "AB", "V_1 : V_2", "\frac{AB}{CD}": what stands before "=" and only
+ * names the answer. A fraction of numbers does not. */
 static int formula_structure_is_name(const struct formula *f, int a, int b)
 {
 	int depth = 0, letters = 0, capitals = 1, any = 0, fraction = a < b && f->t[a].kind == 'F';
@@ -606,7 +644,8 @@ static int formula_structure_is_name(const struct formula *f, int a, int b)
 	for (int i = a; i < b; i++) {
 		char kind = f->t[i].kind;
 		int  index = i > a && (f->t[i - 1].kind == '_' || f->t[i - 1].kind == '{');
-		if (!strchr("v_{}()n,/:F'a", kind) || (kind == 'n' && (depth == 0 || fraction) && !(i > a && f->t[i - 1].kind == '_')))
+		if (!strchr("v_{}()n,/:F'a", kind) || (kind == 'n' && (depth == 0 || fraction) &&
+		                                       !(i > a && f->t[i - 1].kind == '_')))
 			return 0;
 		if (kind == 'v' && (i == a || !index || fraction) && (depth == 0 || fraction)) {
 			letters++;
@@ -615,18 +654,21 @@ static int formula_structure_is_name(const struct formula *f, int a, int b)
 		any |= kind == 'v' || kind == 'a';
 		depth += formula_step(kind);
 	}
-	return a < b && f->t[a].kind != 'n' && f->t[a].kind != '\'' && any && (letters <= 1 || capitals);
+	return a < b && f->t[a].kind != 'n' && f->t[a].kind != '\'' && any &&
+	       (letters <= 1 || capitals);
 }
 
 static int is_absolute_name(const struct formula *f, int a, int b)
 {
-	return b - a > 2 && f->t[a].kind == '|' && f->t[b - 1].kind == '|' && formula_structure_is_name(f, a + 1, b - 1);
+	return b - a > 2 && f->t[a].kind == '|' && f->t[b - 1].kind == '|' &&
+	       formula_structure_is_name(f, a + 1, b - 1);
 }
 
 static int has_letters(const struct formula *f, int a, int b)
 {
 	for (int i = a; i < b; i++)
-		if (f->t[i].kind == 'v' && !(span_equal(f->t[i].s, span_of("pi")) || formula_structure_is_word(&f->t[i])))
+		if (f->t[i].kind == 'v' &&
+		    !(span_equal(f->t[i].s, span_of("pi")) || formula_structure_is_word(&f->t[i])))
 			return 1;
 	return 0;
 }
@@ -640,7 +682,8 @@ static struct span name_text(const struct formula *f, int a, int b)
 		return (struct span){NULL, 0};
 	while (end < b && f->t[end].kind != '(')
 		end++;
-	return (struct span){f->t[a].s.s, (size_t)(f->t[end - 1].s.s + f->t[end - 1].s.n - f->t[a].s.s)};
+	return (struct span){f->t[a].s.s,
+	                     (size_t)(f->t[end - 1].s.s + f->t[end - 1].s.n - f->t[a].s.s)};
 }
 
 static int new_relation(struct parser *p, int a, int sign, int b)
@@ -649,10 +692,12 @@ static int new_relation(struct parser *p, int a, int sign, int b)
 	char            kind = f->t[sign].kind;
 	int             left, right, node, name_left, name_right;
 
-	if (!parse_range(p, a, sign, &left) || !parse_range(p, sign + 1, b, &right) || (node = formula_structure_new_node(f, RELATION)) < 0)
+	if (!parse_range(p, a, sign, &left) || !parse_range(p, sign + 1, b, &right) ||
+	    (node = formula_structure_new_node(f, RELATION)) < 0)
 		return -1;
 	f->node[node].open = kind == 'g' ? 'l' : kind == '>' ? '<' : kind;
-	f->node[node].v = strchr("g>", kind) ? expression_make(&f->e, '-', right, left) : expression_make(&f->e, '-', left, right);
+	f->node[node].v = strchr("g>", kind) ? expression_make(&f->e, '-', right, left)
+	                                     : expression_make(&f->e, '-', left, right);
 	name_left = formula_structure_is_name(f, a, sign) || is_absolute_name(f, a, sign);
 	name_right = formula_structure_is_name(f, sign + 1, b) || is_absolute_name(f, sign + 1, b);
 	if (name_left && !is_open(f, right))
@@ -660,7 +705,8 @@ static int new_relation(struct parser *p, int a, int sign, int b)
 	else if (name_right && !is_open(f, left))
 		f->node[node].bound = left;
 	if (f->node[node].bound >= 0)
-		f->node[node].opposite = expression_make(&f->e, '-', expression_whole(&f->e, 0), f->node[node].bound);
+		f->node[node].opposite = expression_make(&f->e, '-', expression_whole(&f->e, 0),
+		                                         f->node[node].bound);
 	f->node[node].name_first = (f->node[node].bound == right) != (strchr("g>", kind) != NULL);
 	f->node[node].absolute = f->t[f->node[node].bound == right ? a : sign + 1].kind == '|';
 	return f->node[node].v < 0 ? -1 : node;
@@ -670,7 +716,8 @@ static int new_interval(struct parser *p, int low, int high, char open, char clo
 {
 	int node = formula_structure_new_node(p->f, SEQUENCE);
 
-	if (!formula_structure_append(p->f, node, new_value(p->f, low)) || !formula_structure_append(p->f, node, new_value(p->f, high)))
+	if (!formula_structure_append(p->f, node, new_value(p->f, low)) ||
+	    !formula_structure_append(p->f, node, new_value(p->f, high)))
 		return -1;
 	p->f->node[node].open = open;
 	p->f->node[node].close = close;
@@ -684,13 +731,16 @@ static int parse_interval(struct parser *p, int a, int first, int second, int b)
 	struct formula     *f = p->f;
 	struct expressions *e = &f->e;
 	const struct token *t = f->t;
-	int                 up = strchr("<l", t[first].kind) != NULL, absolute = is_absolute_name(f, first + 1, second), low, high, node;
-	char                open, close;
+	int                 up = strchr("<l", t[first].kind) != NULL,
+	    absolute = is_absolute_name(f, first + 1, second), low, high, node;
+	char open, close;
 
-	if (!strchr("<>lg", t[first].kind) || !strchr("<>lg", t[second].kind) || up != (strchr("<l", t[second].kind) != NULL) ||
+	if (!strchr("<>lg", t[first].kind) || !strchr("<>lg", t[second].kind) ||
+	    up != (strchr("<l", t[second].kind) != NULL) ||
 	    !(absolute || formula_structure_is_name(f, first + 1, second)))
 		return -1;
-	if (!parse_range(p, a, first, up ? &low : &high) || !parse_range(p, second + 1, b, up ? &high : &low))
+	if (!parse_range(p, a, first, up ? &low : &high) ||
+	    !parse_range(p, second + 1, b, up ? &high : &low))
 		return -1;
 	open = strchr("lg", t[up ? first : second].kind) ? '[' : '(';
 	close = strchr("lg", t[up ? second : first].kind) ? ']' : ')';
@@ -700,10 +750,14 @@ static int parse_interval(struct parser *p, int a, int first, int second, int b)
 	if (node >= 0)
 		f->node[node].from_relation = 1;
 	return formula_structure_append(f, node, new_interval(p, low, high, open, close)) &&
-	                       formula_structure_append(f, node,
-	                                                new_interval(p, expression_make(e, '-', expression_whole(e, 0), high),
-	                                                             expression_make(e, '-', expression_whole(e, 0), low),
-	                                                             close == ']' ? '[' : '(', open == '[' ? ']' : ')'))
+	                       formula_structure_append(
+	                               f, node,
+	                               new_interval(
+	                                       p,
+	                                       expression_make(e, '-', expression_whole(e, 0),
+	                                                       high),
+	                                       expression_make(e, '-', expression_whole(e, 0), low),
+	                                       close == ']' ? '[' : '(', open == '[' ? ']' : ')'))
 	               ? node
 	               : -1;
 }
@@ -718,7 +772,8 @@ static int parse_chain(struct parser *p, int a, int b)
 		if (sign == b)
 			return node;
 		end = formula_find(p->f, sign + 1, b, relations);
-		if (strchr("IE", p->f->t[sign].kind) || !formula_structure_append(p->f, node, new_relation(p, a, sign, end)))
+		if (strchr("IE", p->f->t[sign].kind) ||
+		    !formula_structure_append(p->f, node, new_relation(p, a, sign, end)))
 			return -1;
 		a = sign + 1;
 	}
@@ -735,7 +790,8 @@ static int parse_named(struct parser *p, int name, int name_end, int a, int b, i
 		return -1;
 	if (formula_structure_is_name(f, name, name_end))
 		f->node[node].name = name_text(f, name, name_end);
-	if (f->node[node].kind == VALUE && parse_range(p, name, name_end, &left) && parse_range(p, a, b, &right) &&
+	if (f->node[node].kind == VALUE && parse_range(p, name, name_end, &left) &&
+	    parse_range(p, a, b, &right) &&
 	    (relation = formula_structure_new_node(f, RELATION)) >= 0) {
 		f->node[relation].open = '=';
 		f->node[relation].v = expression_make(&f->e, '-', left, right);
@@ -745,7 +801,8 @@ static int parse_named(struct parser *p, int name, int name_end, int a, int b, i
 	return node;
 }
 
-/* Constants in a chain of "=" must be what it says. Members with letters promise nothing, and neither does a chain that has a name. */
+/* Constants in a chain of "=" must be what it says. Members with letters promise nothing, and
+ * neither does a chain that has a name. */
 static int promise_chain(struct parser *p, int a, int b)
 {
 	struct formula *f = p->f;
@@ -766,7 +823,8 @@ static int promise_chain(struct parser *p, int a, int b)
 	return 1;
 }
 
-/* a = b = ... = z, with `last` the last sign: what it says, if it says one thing; -1: it is a relation. */
+/* a = b = ... = z, with `last` the last sign: what it says, if it says one thing; -1: it is a
+ * relation. */
 static int parse_equation(struct parser *p, int a, int sign, int last, int n, int b, int depth)
 {
 	struct formula *f = p->f;
@@ -777,7 +835,8 @@ static int parse_equation(struct parser *p, int a, int sign, int last, int n, in
 	if (n == 1 && formula_structure_is_name(f, sign + 1, b) && !has_letters(f, a, sign))
 		return parse_named(p, sign + 1, b, a, sign, depth);
 	if (n > 1 || (!has_letters(f, a, sign) && !has_letters(f, sign + 1, b))) {
-		if (formula_find(f, a, b, "M") == b && !has_letters(f, a, b) && !promise_chain(p, a, b))
+		if (formula_find(f, a, b, "M") == b && !has_letters(f, a, b) &&
+		    !promise_chain(p, a, b))
 			return -1;
 		return parse_element(p, last + 1, b, depth);
 	}
@@ -800,15 +859,19 @@ static int parse_approximation(struct parser *p, int a, int sign, int b, int dep
 {
 	struct formula     *f = p->f;
 	struct expressions *e = &f->e;
-	int                 minus = sign + 1 < b && f->t[sign + 1].kind == '-', decimals = decimals_of(f, sign + 1 + minus, b);
-	int                 node = parse_element(p, a, sign, depth), about = parse_value(p, sign + 1, b), place, v;
+	int                 minus = sign + 1 < b && f->t[sign + 1].kind == '-',
+	    decimals = decimals_of(f, sign + 1 + minus, b);
+	int node = parse_element(p, a, sign, depth), about = parse_value(p, sign + 1, b), place, v;
 
-	if (node < 0 || about < 0 || decimals < 0 || f->node[node].kind != VALUE || is_open(f, f->node[node].v))
+	if (node < 0 || about < 0 || decimals < 0 || f->node[node].kind != VALUE ||
+	    is_open(f, f->node[node].v))
 		return -1;
 	v = f->node[about].v;
-	place = expression_make(e, '^', expression_whole(e, 10),
-	                        expression_make(e, '-', expression_whole(e, 0), expression_whole(e, decimals)));
-	if (place < 0 || !promise(f, f->node[node].v, expression_make(e, '-', v, place), expression_make(e, '+', v, place)))
+	place = expression_make(
+	        e, '^', expression_whole(e, 10),
+	        expression_make(e, '-', expression_whole(e, 0), expression_whole(e, decimals)));
+	if (place < 0 || !promise(f, f->node[node].v, expression_make(e, '-', v, place),
+	                          expression_make(e, '+', v, place)))
 		return -1;
 	f->node[node].chain = v;
 	if (unit_is_empty(&f->node[node].unit))
@@ -834,7 +897,9 @@ static int parse_relation(struct parser *p, int a, int sign, int b, int depth)
 	if (f->t[sign].kind == '=' && f->t[last].kind == '=' && n > 1)
 		return parse_element(p, last + 1, b, depth);
 	if (f->t[sign].kind == 'I')
-		return n == 1 && formula_structure_is_name(f, a, sign) ? parse_named(p, a, sign, sign + 1, b, depth) : -1;
+		return n == 1 && formula_structure_is_name(f, a, sign)
+		               ? parse_named(p, a, sign, sign + 1, b, depth)
+		               : -1;
 	if (n == 1)
 		return new_relation(p, a, sign, b);
 	if (n == 2 && (node = parse_interval(p, a, sign, last, b)) >= 0)
@@ -848,10 +913,12 @@ static int parse_element(struct parser *p, int a, int b, int depth)
 
 	if (a >= b || depth > FORMULA_DEPTH)
 		return -1;
-	if (p->pm == 0 && has_pm(p->f, a, b) && formula_find(p->f, a, b, "U") == b && !is_enclosed(p->f, a, b, "([S{", ")]T}"))
+	if (p->pm == 0 && has_pm(p->f, a, b) && formula_find(p->f, a, b, "U") == b &&
+	    !is_enclosed(p->f, a, b, "([S{", ")]T}"))
 		return parse_both_signs(p, a, b, depth + 1);
 	sign = formula_find(p->f, a, b, relations);
-	return sign < b ? parse_relation(p, a, sign, b, depth + 1) : parse_plain(p, a, b, depth + 1);
+	return sign < b ? parse_relation(p, a, sign, b, depth + 1)
+	                : parse_plain(p, a, b, depth + 1);
 }
 
 /* ---- the whole ---- */
@@ -863,7 +930,8 @@ static int parse_pairs(struct parser *p)
 	int             n = f->n_tokens, node = formula_structure_new_node(f, LIST);
 
 	for (int a = 0; a <= n && node >= 0;) {
-		int end = formula_find(f, a, n, ";"), child = parse_structure(p, SEQUENCE, a, end, ",", 0);
+		int end = formula_find(f, a, n, ";"),
+		    child = parse_structure(p, SEQUENCE, a, end, ",", 0);
 		if (!formula_structure_append(f, node, child))
 			return -1;
 		f->node[child].open = '(';
@@ -873,7 +941,8 @@ static int parse_pairs(struct parser *p)
 	return node;
 }
 
-/* The outermost list: its name before "=" holds for all of it ("n = 1, 2, 3"). ";" parts what "," joins. */
+/* The outermost list: its name before "=" holds for all of it ("n = 1, 2, 3"). ";" parts what ","
+ * joins. */
 static int formula_structure_parse_all(struct parser *p)
 {
 	struct formula *f = p->f;
@@ -884,8 +953,8 @@ static int formula_structure_parse_all(struct parser *p)
 	if (formula_find(f, 0, n, ";") < n && formula_find(f, 0, n, ",") < n)
 		return parse_pairs(p);
 	sign = formula_find(f, 0, n, relations);
-	if (sign < formula_find(f, 0, n, ",;") && formula_structure_is_name(f, 0, sign) && f->t[sign].kind == '=' &&
-	    formula_find(f, sign + 1, n, relations) == n)
+	if (sign < formula_find(f, 0, n, ",;") && formula_structure_is_name(f, 0, sign) &&
+	    f->t[sign].kind == '=' && formula_find(f, sign + 1, n, relations) == n)
 		return parse_structure(p, LIST, sign + 1, n, ",;", 0);
 	return parse_structure(p, LIST, 0, n, ",;", 0);
 }
@@ -899,11 +968,13 @@ static void formula_structure_push(struct formula *f, struct token t, int origin
 /* Is the run of letters outside of text a unit here? "12 cm", "4 km/h", not "x min". */
 static int is_plain_unit(const struct formula *f, const struct token *t)
 {
-	char before = f->n_tokens ? f->t[f->n_tokens - 1].kind : 0, second = f->n_tokens > 1 ? f->t[f->n_tokens - 2].kind : 0;
+	char before = f->n_tokens ? f->t[f->n_tokens - 1].kind : 0,
+	     second = f->n_tokens > 1 ? f->t[f->n_tokens - 2].kind : 0;
 
 	if (t->is_command || !before || !unit_is_known(t->s))
 		return 0;
-	return (t->s.n > 1 && strchr("nrc})]!x", before)) || (strchr("/*", before) && second == 'x') || (before == '(' && t->s.n > 1);
+	return (t->s.n > 1 && strchr("nrc})]!x", before)) ||
+	       (strchr("/*", before) && second == 'x') || (before == '(' && t->s.n > 1);
 }
 
 /* Letters apart, units in one piece. */
@@ -915,7 +986,8 @@ static int spell_out(struct formula *f)
 			return 0;
 		if (t.kind != 'v' || t.is_command || span_equal(t.s, span_of("pi")) || t.in_text)
 			formula_structure_push(f, t, i);
-		else if (span_equal(t.s, span_of("sqrt")) && i + 1 < f->read.n && f->read.t[i + 1].kind == '(')
+		else if (span_equal(t.s, span_of("sqrt")) && i + 1 < f->read.n &&
+		         f->read.t[i + 1].kind == '(')
 			formula_structure_push(f, (struct token){'f', 0, 0, t.s}, i);
 		else if (is_plain_unit(f, &t)) {
 			t.kind = 'x';
@@ -924,7 +996,8 @@ static int spell_out(struct formula *f)
 			formula_structure_push(f, t, i);
 		else
 			for (size_t j = 0; j < t.s.n; j++)
-				formula_structure_push(f, (struct token){'v', 0, 0, {t.s.s + j, 1}}, i);
+				formula_structure_push(f, (struct token){'v', 0, 0, {t.s.s + j, 1}},
+				                       i);
 	}
 	return f->n_tokens > 0;
 }

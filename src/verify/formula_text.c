@@ -83,12 +83,14 @@ static const struct {
 static const struct {
 	const char *sign;
 	char        ascii, mark;
-} raised[] = {{"\xC2\xB9", '1', '^'},     {"\xC2\xB2", '2', '^'},     {"\xC2\xB3", '3', '^'},     {"\xE2\x81\xB0", '0', '^'},
-              {"\xE2\x81\xB4", '4', '^'}, {"\xE2\x81\xB5", '5', '^'}, {"\xE2\x81\xB6", '6', '^'}, {"\xE2\x81\xB7", '7', '^'},
-              {"\xE2\x81\xB8", '8', '^'}, {"\xE2\x81\xB9", '9', '^'}, {"\xE2\x81\xBB", '-', '^'}, {"\xE2\x81\xBA", '+', '^'},
-              {"\xE2\x81\xBF", 'n', '^'}, {"\xE2\x82\x80", '0', '_'}, {"\xE2\x82\x81", '1', '_'}, {"\xE2\x82\x82", '2', '_'},
-              {"\xE2\x82\x83", '3', '_'}, {"\xE2\x82\x84", '4', '_'}, {"\xE2\x82\x85", '5', '_'}, {"\xE2\x82\x86", '6', '_'},
-              {"\xE2\x82\x87", '7', '_'}, {"\xE2\x82\x88", '8', '_'}, {"\xE2\x82\x89", '9', '_'}};
+} raised[] = {{"\xC2\xB9", '1', '^'},     {"\xC2\xB2", '2', '^'},     {"\xC2\xB3", '3', '^'},
+              {"\xE2\x81\xB0", '0', '^'}, {"\xE2\x81\xB4", '4', '^'}, {"\xE2\x81\xB5", '5', '^'},
+              {"\xE2\x81\xB6", '6', '^'}, {"\xE2\x81\xB7", '7', '^'}, {"\xE2\x81\xB8", '8', '^'},
+              {"\xE2\x81\xB9", '9', '^'}, {"\xE2\x81\xBB", '-', '^'}, {"\xE2\x81\xBA", '+', '^'},
+              {"\xE2\x81\xBF", 'n', '^'}, {"\xE2\x82\x80", '0', '_'}, {"\xE2\x82\x81", '1', '_'},
+              {"\xE2\x82\x82", '2', '_'}, {"\xE2\x82\x83", '3', '_'}, {"\xE2\x82\x84", '4', '_'},
+              {"\xE2\x82\x85", '5', '_'}, {"\xE2\x82\x86", '6', '_'}, {"\xE2\x82\x87", '7', '_'},
+              {"\xE2\x82\x88", '8', '_'}, {"\xE2\x82\x89", '9', '_'}};
 
 struct spelling {
 	char  *out;
@@ -109,7 +111,8 @@ static size_t spell_raised(struct span a, struct spelling *w)
 	char   mark = 0;
 
 	for (size_t j = 0; j < sizeof raised / sizeof raised[0]; j++)
-		if ((mark == 0 || mark == raised[j].mark) && span_starts(span_from(a, i), raised[j].sign)) {
+		if ((mark == 0 || mark == raised[j].mark) &&
+		    span_starts(span_from(a, i), raised[j].sign)) {
 			if (mark == 0) {
 				mark = raised[j].mark;
 				spelling_add(w, mark == '^' ? "^{" : "_{", 2);
@@ -159,7 +162,8 @@ size_t formula_spell(struct span text, char *out, size_t room)
 	struct spelling w = {out, 0, room};
 
 	for (size_t i = 0; i < text.n && w.n <= room;) {
-		size_t n = (unsigned char)text.s[i] >= 0x80 ? spell_sign(span_from(text, i), &w) : 0;
+		size_t n =
+		        (unsigned char)text.s[i] >= 0x80 ? spell_sign(span_from(text, i), &w) : 0;
 		if (n == 0) {
 			spelling_add(&w, text.s + i, 1);
 			n = 1;

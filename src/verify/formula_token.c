@@ -101,19 +101,23 @@ static size_t token_digits(struct span a)
 	return n;
 }
 
-/* A mark between groups of digits at the start of the span, with exactly three digits behind it: its length. */
+/* A mark between groups of digits at the start of the span, with exactly three digits behind it:
+ * its length. */
 static size_t group_mark(const struct scanner *c, struct span a)
 {
-	static const char *const marks[] = {"{,}",  " {, }", "{, }", ",\\!", ", \\!", ",\\! ", ",\\!\\!",
-	                                    "\\!,", "\\,",   "\\ ",  ",",    " ",     "~"};
+	static const char *const marks[] = {"{,}",   " {, }",   "{, }", ",\\!", ", \\!",
+	                                    ",\\! ", ",\\!\\!", "\\!,", "\\,",  "\\ ",
+	                                    ",",     " ",       "~"};
 
 	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
-		if (span_starts(a, marks[i]) && (i < 10 || c->depth == 0) && token_digits(span_from(a, strlen(marks[i]))) == 3)
+		if (span_starts(a, marks[i]) && (i < 10 || c->depth == 0) &&
+		    token_digits(span_from(a, strlen(marks[i]))) == 3)
 			return strlen(marks[i]);
 	return 0;
 }
 
-/* "e33", "E-3", "e-05" behind a number: its length. "2e-1" is left alone: there e may be the number e. */
+/* "e33", "E-3", "e-05" behind a number: its length. "2e-1" is left alone: there e may be the number
+ * e. */
 static size_t exponent_length(struct span a, struct span mantissa)
 {
 	size_t at = 1, n;
@@ -122,7 +126,8 @@ static size_t exponent_length(struct span a, struct span mantissa)
 		return 0;
 	at += a.s[1] == '-' || a.s[1] == '+';
 	n = token_digits(span_from(a, at));
-	if (n == 0 || (at + n < a.n && (isalpha((unsigned char)a.s[at + n]) || strchr("^_", a.s[at + n]))))
+	if (n == 0 ||
+	    (at + n < a.n && (isalpha((unsigned char)a.s[at + n]) || strchr("^_", a.s[at + n]))))
 		return 0;
 	if (at == 2 && n == 1 && a.s[0] == 'e' && !memchr(mantissa.s, '.', mantissa.n))
 		return 0;
@@ -139,7 +144,9 @@ static size_t number_length(const struct scanner *c)
 			n += mark + 3;
 	if (n < a.n && a.s[n] == '.' && token_digits(span_from(a, n + 1)))
 		n += 1 + token_digits(span_from(a, n + 1));
-	else if ((span_starts(span_from(a, n), "{,}") || span_starts(span_from(a, n), "{.}")) && n) { /* a decimal comma in braces */
+	/* a decimal comma in braces */
+	else if ((span_starts(span_from(a, n), "{,}") || span_starts(span_from(a, n), "{.}")) &&
+	         n) {
 		size_t more = token_digits(span_from(a, n + 3));
 		if (more && (more != 3 || a.s[n + 1] == '.'))
 			n += 3 + more;
@@ -150,7 +157,8 @@ static size_t number_length(const struct scanner *c)
 /* "0.1\overline{6}", "0.\bar{3}", "0.\dot{3}": the whole of it, 0 for none. */
 static size_t repeating_length(struct span a)
 {
-	static const char *const marks[] = {"\\overline{", "\\bar{", "\\dot{", "\\overline ", "\\bar ", "\\dot "};
+	static const char *const marks[] = {"\\overline{", "\\bar{", "\\dot{",
+	                                    "\\overline ", "\\bar ", "\\dot "};
 	size_t                   n = token_digits(a), at;
 
 	if (n == 0 || n >= a.n || a.s[n] != '.')
@@ -162,7 +170,8 @@ static size_t repeating_length(struct span a)
 		if (!span_starts(span_from(a, n), marks[i]))
 			continue;
 		at = n + strlen(marks[i]);
-		digits = i < 3 ? token_digits(span_from(a, at)) : token_digits(span_from(a, at)) > 0;
+		digits =
+		        i < 3 ? token_digits(span_from(a, at)) : token_digits(span_from(a, at)) > 0;
 		if (digits == 0 || (i < 3 && (at + digits >= a.n || a.s[at + digits] != '}')))
 			return 0;
 		return at + digits + (i < 3);
@@ -178,11 +187,16 @@ static size_t clock_length(const struct scanner *c)
 
 	if (n < 1 || n > 2 || last_kind(c) == ':')
 		return 0;
-	while (n < a.n && a.s[n] == ':' && token_digits(span_from(a, n + 1)) == 2 && a.s[n + 1] < '6') {
+	while (n < a.n && a.s[n] == ':' && token_digits(span_from(a, n + 1)) == 2 &&
+	       a.s[n + 1] < '6') {
 		n += 3;
 		parts++;
 	}
-	return parts >= 2 && parts <= 3 && !(n < a.n && (a.s[n] == ':' || a.s[n] == '.' || isdigit((unsigned char)a.s[n]))) ? n : 0;
+	return parts >= 2 && parts <= 3 &&
+	                       !(n < a.n &&
+	                         (a.s[n] == ':' || a.s[n] == '.' || isdigit((unsigned char)a.s[n])))
+	               ? n
+	               : 0;
 }
 
 /* ---- names ---- */
@@ -228,7 +242,8 @@ static size_t braced(struct span a)
 	return end ? (size_t)(end - a.s) + 1 : 0;
 }
 
-/* \begin{...} and \end{...}: matrices of every kind; an array's columns are dropped. A determinant, cases and others are none of these. */
+/* \begin{...} and \end{...}: matrices of every kind; an array's columns are dropped. A determinant,
+ * cases and others are none of these. */
 static void environment(struct scanner *c, int begins)
 {
 	size_t      n;
@@ -240,11 +255,13 @@ static void environment(struct scanner *c, int begins)
 	formula_token_skip(c, n);
 	if (span_equal(name, span_of("array")) && begins)
 		formula_token_skip(c, braced(c->rest));
-	if (span_equal(name, span_of("array")) || span_equal(name, span_of("matrix")) || span_equal(name, span_of("pmatrix")) ||
-	    span_equal(name, span_of("bmatrix")) || span_equal(name, span_of("Bmatrix")) || span_equal(name, span_of("smallmatrix"))) {
+	if (span_equal(name, span_of("array")) || span_equal(name, span_of("matrix")) ||
+	    span_equal(name, span_of("pmatrix")) || span_equal(name, span_of("bmatrix")) ||
+	    span_equal(name, span_of("Bmatrix")) || span_equal(name, span_of("smallmatrix"))) {
 		formula_token_add(c, begins ? 'M' : 'W', name);
 		c->matrix += begins ? 1 : -1;
-	} else if (!span_starts(name, "align") && !span_starts(name, "equation") && !span_starts(name, "gather"))
+	} else if (!span_starts(name, "align") && !span_starts(name, "equation") &&
+	           !span_starts(name, "gather"))
 		formula_token_add(c, 'u', name);
 }
 
@@ -256,12 +273,16 @@ static int is_known(struct span name)
 	return kind != 'u';
 }
 
-/* What \text or \mathrm holds may be mathematics after all: with a command in it, or one of the letters that \mathrm sets upright. */
+/* What \text or \mathrm holds may be mathematics after all: with a command in it, or one of the
+ * letters that \mathrm sets upright. */
 static int holds_formula(struct span a, struct span name)
 {
 	size_t      n = braced(span_trim(a));
-	struct span inside = n ? span_trim((struct span){span_trim(a).s + 1, n - 2}) : (struct span){"", 0};
-	int upright = span_equal(name, span_of("mathrm")) || span_equal(name, span_of("operatorname")) || span_equal(name, span_of("text"));
+	struct span inside =
+	        n ? span_trim((struct span){span_trim(a).s + 1, n - 2}) : (struct span){"", 0};
+	int upright = span_equal(name, span_of("mathrm")) ||
+	              span_equal(name, span_of("operatorname")) ||
+	              span_equal(name, span_of("text"));
 
 	for (size_t i = 0; i + 1 < inside.n; i++)
 		if (inside.s[i] == '\\' && isalpha((unsigned char)inside.s[i + 1]))
@@ -277,7 +298,8 @@ static size_t named_function(struct span a, struct span *name)
 	char        kind;
 
 	*name = n ? span_trim((struct span){before.s + 1, n - 2}) : (struct span){"", 0};
-	return n && command(*name, &kind) == name->n && kind == 'f' ? (size_t)(before.s - a.s) + n : 0;
+	return n && command(*name, &kind) == name->n && kind == 'f' ? (size_t)(before.s - a.s) + n
+	                                                            : 0;
 }
 
 /* "\\": a row's end in a matrix; elsewhere nothing, or a backslash written twice. */
@@ -335,7 +357,8 @@ static void blackboard(struct scanner *c)
 
 	c->rest = span_trim(c->rest);
 	n = braced(c->rest);
-	name = n ? span_trim((struct span){c->rest.s + 1, n - 2}) : (struct span){c->rest.s, c->rest.n > 0};
+	name = n ? span_trim((struct span){c->rest.s + 1, n - 2})
+	         : (struct span){c->rest.s, c->rest.n > 0};
 	formula_token_add(c, name.n == 1 ? 'b' : 'u', name);
 	formula_token_skip(c, n ? n : name.n);
 }
@@ -399,7 +422,8 @@ static void word(struct scanner *c)
 	int         n = c->out->n;
 
 	if (c->text_depth > 0)
-		while (w.n < c->rest.n && (isalnum((unsigned char)w.s[w.n]) || w.s[w.n] == '\'' || w.s[w.n] == '-'))
+		while (w.n < c->rest.n &&
+		       (isalnum((unsigned char)w.s[w.n]) || w.s[w.n] == '\'' || w.s[w.n] == '-'))
 			w.n++;
 	if (noon_length(c->rest))
 		w.n = noon_length(c->rest);
@@ -440,7 +464,8 @@ static void sign(struct scanner *c)
 	else if (n == 1 && ch && strchr("nrcvfFRBopqlgESTUDIMWNOyYzZLabxu0d", ch))
 		formula_token_add(c, 'u', (struct span){c->rest.s, 1});
 	else if ((unsigned char)ch >= 0x80)
-		formula_token_add(c, unit_is_known((struct span){c->rest.s, n}) ? 'x' : 'u', (struct span){c->rest.s, n});
+		formula_token_add(c, unit_is_known((struct span){c->rest.s, n}) ? 'x' : 'u',
+		                  (struct span){c->rest.s, n});
 	else if (ch == 0)
 		formula_token_add(c, 'u', (struct span){c->rest.s, 1});
 	else if (!isspace((unsigned char)ch) && !strchr("$~`", ch))
@@ -495,7 +520,8 @@ static int ends_in_zero(const struct tokens *t)
 	if (t->t[0].kind != 'F' && t->t[t->t[0].kind == '-'].kind != 'F' && t->n > 2)
 		return 0;
 	for (int i = 0; i < t->n - 1; i++)
-		if (!strchr("nFR{}-", t->t[i].kind) || (i == t->n - 2 && memchr(t->t[i].s.s, '.', t->t[i].s.n)))
+		if (!strchr("nFR{}-", t->t[i].kind) ||
+		    (i == t->n - 2 && memchr(t->t[i].s.s, '.', t->t[i].s.n)))
 			return 0;
 	return 1;
 }
@@ -508,7 +534,8 @@ static void drop_end(struct tokens *t)
 		t->n--;
 	t->n -= ends_in_zero(t);
 	last = t->n > 1 ? &t->t[t->n - 1] : NULL;
-	if (last && last->kind == 'n' && strchr("F_", last[-1].kind) && last->s.n > 2 && !memcmp(last->s.s + last->s.n - 2, ".0", 2))
+	if (last && last->kind == 'n' && strchr("F_", last[-1].kind) && last->s.n > 2 &&
+	    !memcmp(last->s.s + last->s.n - 2, ".0", 2))
 		last->s.n -= 2; /* \frac94.0 */
 }
 
@@ -522,7 +549,7 @@ static void scan_token(struct scanner *c)
 		c->text_depth = 0; /* \text without braces */
 	if (isdigit(ch) || ch == '.') {
 		static const char kinds[] = "rcn";
-		size_t            lengths[] = {repeating_length(c->rest), clock_length(c), number_length(c)};
+		size_t lengths[] = {repeating_length(c->rest), clock_length(c), number_length(c)};
 		for (int i = 0; i < 3; i++)
 			if ((n = lengths[i])) {
 				formula_token_add(c, kinds[i], (struct span){c->rest.s, n});
@@ -551,5 +578,6 @@ void formula_tokens(struct span text, struct tokens *out)
 
 int token_is_whole(const struct token *t)
 {
-	return t->kind == 'n' && !memchr(t->s.s, '.', t->s.n) && !memchr(t->s.s, 'e', t->s.n) && !memchr(t->s.s, 'E', t->s.n);
+	return t->kind == 'n' && !memchr(t->s.s, '.', t->s.n) && !memchr(t->s.s, 'e', t->s.n) &&
+	       !memchr(t->s.s, 'E', t->s.n);
 }

@@ -116,10 +116,12 @@ int grid_find(struct span text, enum grid_style style, struct grid *out)
 
 	text = span_trim(text);
 	end = start = text.n;
-	for (int inside = 0;;) { /* upwards: to the last line that is a row, then to the first of its block */
+	/* upwards: to the last line that is a row, then to the first of its block */
+	for (int inside = 0;;) {
 		struct span line = line_before(text, start);
 		size_t      at = (size_t)(line.s - text.s);
-		int         row = grid_read(line, style, out), open = row || is_rule(line) || span_trim(line).n == 0;
+		int         row = grid_read(line, style, out),
+		    open = row || is_rule(line) || span_trim(line).n == 0;
 		if (inside && !open)
 			break;
 		if (!inside && row)
@@ -146,7 +148,8 @@ static int grid_add_list(struct grid_reader *r, const json_t *list)
 			if (!grid_add_list(r, item))
 				return 0;
 			end_row(r);
-		} else if (!json_is_integer(item) || value < 0 || value > GRID_VALUE_MAX || !grid_add_cell(r, (int)value)) {
+		} else if (!json_is_integer(item) || value < 0 || value > GRID_VALUE_MAX ||
+		           !grid_add_cell(r, (int)value)) {
 			return 0;
 		}
 	}
@@ -159,7 +162,8 @@ int grid_of_json(const json_t *v, enum grid_style style, struct grid *out)
 
 	out->n = 0;
 	if (json_is_string(v))
-		return grid_read((struct span){json_string_value(v), json_string_length(v)}, style, out);
+		return grid_read((struct span){json_string_value(v), json_string_length(v)}, style,
+		                 out);
 	return json_is_array(v) && grid_add_list(&r, v) && out->n > 0;
 }
 

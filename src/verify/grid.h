@@ -1,10 +1,12 @@
 /* grid.h - tables of whole numbers, as puzzles and models write them.
  *
- *     GRID_NUMBERS   0 0 2 14      [[0, 1], [2, 3]]      numbers stand apart; a row ends with its line, with ']' or with "\\"
- *     GRID_DIGITS    3102          |3 1|. _|             each digit is a cell; '.' and '_' are 0, the empty cell
+ *     GRID_NUMBERS   0 0 2 14      [[0, 1], [2, 3]]      numbers stand apart; a row ends with its
+ *                                                        line, with ']' or with "\\"
+ *     GRID_DIGITS    3102          |3 1|. _|             each digit is a cell; '.' and '_' are 0,
+ *                                                        the empty cell
  *
- * Between cells may stand blanks and , ; | & [ ] ( ) " '. Lines without a cell (----+----) may hold + - = too. Anything else is no grid.
- * All scans are linear. */
+ * Between cells may stand blanks and , ; | & [ ] ( ) " '. Lines without a cell (----+----) may hold
+ * + - = too. Anything else is no grid. All scans are linear. */
 #ifndef VERIFY_GRID_H
 #define VERIFY_GRID_H
 
@@ -20,8 +22,9 @@ struct grid_cell {
 };
 
 struct grid {
-	int              n;                    /* cells, in reading order */
-	struct grid_cell cell[GRID_CELLS_MAX]; /* rows count from 0, those without a cell left out */
+	int n; /* cells, in reading order */
+	/* rows count from 0, those without a cell left out */
+	struct grid_cell cell[GRID_CELLS_MAX];
 };
 
 /* Is the text nothing but a grid, of one cell at least? */

@@ -39,8 +39,10 @@ void interval_pi(struct interval *out)
 
 typedef int interval_binary(mpfr_t, const mpfr_t, const mpfr_t, mpfr_rnd_t);
 
-/* Products and quotients: the least and the greatest of those of the four pairs of bounds. `out` may be an operand. */
-static void interval_corners(struct interval *out, interval_binary *f, const struct interval *a, const struct interval *b)
+/* Products and quotients: the least and the greatest of those of the four pairs of bounds. `out`
+ * may be an operand. */
+static void interval_corners(struct interval *out, interval_binary *f, const struct interval *a,
+                             const struct interval *b)
 {
 	mpfr_srcptr     x[] = {a->lo, a->hi}, y[] = {b->lo, b->hi};
 	struct interval one, best;
@@ -65,7 +67,8 @@ static void interval_corners(struct interval *out, interval_binary *f, const str
 	interval_clear(&best);
 }
 
-void interval_apply(struct interval *out, char op, const struct interval *a, const struct interval *b)
+void interval_apply(struct interval *out, char op, const struct interval *a,
+                    const struct interval *b)
 {
 	switch (op) {
 	case '+':
@@ -114,7 +117,8 @@ void interval_cosine(struct interval *out, const struct interval *a)
 
 	mpfr_init2(width, mpfr_get_prec(out->lo));
 	mpfr_sub(width, a->hi, a->lo, MPFR_RNDU);
-	if (mpfr_number_p(a->lo) && mpfr_number_p(width) && mpfr_cmp_ui(width, 1) < 0 && mpfr_get_exp(a->lo) < mpfr_get_prec(out->lo)) {
+	if (mpfr_number_p(a->lo) && mpfr_number_p(width) && mpfr_cmp_ui(width, 1) < 0 &&
+	    mpfr_get_exp(a->lo) < mpfr_get_prec(out->lo)) {
 		mpfr_cos(out->lo, a->lo, MPFR_RNDD);
 		mpfr_cos(out->hi, a->lo, MPFR_RNDU);
 		mpfr_sub(out->lo, out->lo, width, MPFR_RNDD);
@@ -128,8 +132,11 @@ void interval_cosine(struct interval *out, const struct interval *a)
 
 void interval_rise(struct interval *out, enum interval_function f, const struct interval *a)
 {
-	static int (*const functions[])(mpfr_t, const mpfr_t, mpfr_rnd_t) = {
-	        [INTERVAL_EXP] = mpfr_exp, [INTERVAL_LN] = mpfr_log, [INTERVAL_ASIN] = mpfr_asin, [INTERVAL_ATAN] = mpfr_atan};
+	static int (*const functions[])(mpfr_t, const mpfr_t,
+	                                mpfr_rnd_t) = {[INTERVAL_EXP] = mpfr_exp,
+	                                               [INTERVAL_LN] = mpfr_log,
+	                                               [INTERVAL_ASIN] = mpfr_asin,
+	                                               [INTERVAL_ATAN] = mpfr_atan};
 
 	functions[f](out->lo, a->lo, MPFR_RNDD);
 	functions[f](out->hi, a->hi, MPFR_RNDU);
@@ -143,7 +150,8 @@ int interval_sign(const struct interval *x)
 
 int interval_within(const struct interval *x, long bits)
 {
-	return mpfr_cmpabs_ui(x->lo, 1) < 0 && mpfr_cmpabs_ui(x->hi, 1) < 0 && (mpfr_zero_p(x->lo) || mpfr_get_exp(x->lo) <= -bits) &&
+	return mpfr_cmpabs_ui(x->lo, 1) < 0 && mpfr_cmpabs_ui(x->hi, 1) < 0 &&
+	       (mpfr_zero_p(x->lo) || mpfr_get_exp(x->lo) <= -bits) &&
 	       (mpfr_zero_p(x->hi) || mpfr_get_exp(x->hi) <= -bits);
 }
 
@@ -152,8 +160,8 @@ int interval_floor(const struct interval *x, mpz_t out)
 	mpz_t other;
 	int   same;
 
-	if (!mpfr_number_p(x->lo) || !mpfr_number_p(x->hi) || mpfr_get_exp(x->lo) > NUMBER_BITS / 2 ||
-	    mpfr_get_exp(x->hi) > NUMBER_BITS / 2)
+	if (!mpfr_number_p(x->lo) || !mpfr_number_p(x->hi) ||
+	    mpfr_get_exp(x->lo) > NUMBER_BITS / 2 || mpfr_get_exp(x->hi) > NUMBER_BITS / 2)
 		return 0;
 	mpz_init(other);
 	mpfr_get_z(out, x->lo, MPFR_RNDD);

@@ -63,16 +63,20 @@ static size_t number_separator(struct span a)
 	return n;
 }
 
-/* ",234" and no fourth digit, a group of thousands, at i: where its digits start; 0 when it is none. */
+/* ",234" and no fourth digit, a group of thousands, at i: where its digits start; 0 when it is
+ * none. */
 static size_t number_group(struct span a, size_t i)
 {
 	size_t n = number_separator(span_from(a, i)), at = i + n;
 
-	return n && number_digit_at(a, at) && number_digit_at(a, at + 1) && number_digit_at(a, at + 2) && !number_digit_at(a, at + 3) ? at
-	                                                                                                                              : 0;
+	return n && number_digit_at(a, at) && number_digit_at(a, at + 1) &&
+	                       number_digit_at(a, at + 2) && !number_digit_at(a, at + 3)
+	               ? at
+	               : 0;
 }
 
-/* Digits on their way to a numerator. Eighteen of them at a time go into it, or reading would cost their number squared. */
+/* Digits on their way to a numerator. Eighteen of them at a time go into it, or reading would cost
+ * their number squared. */
 struct number_digits {
 	mpz_ptr  to;
 	uint64_t part, scale; /* not in `to` yet; 10^(its digits) */
@@ -151,7 +155,8 @@ size_t number_read(struct span a, struct number *out)
 		number_set(out, 0, 1);
 		return i;
 	}
-	if (d.n > NUMBER_DIGITS || labs(exponent) > NUMBER_DIGITS || d.n + exponent > NUMBER_DIGITS) {
+	if (d.n > NUMBER_DIGITS || labs(exponent) > NUMBER_DIGITS ||
+	    d.n + exponent > NUMBER_DIGITS) {
 		number_undefine(out);
 		return i;
 	}
@@ -188,7 +193,8 @@ static void number_raise(const struct number *a, const struct number *n, struct 
 {
 	long          exponent;
 	unsigned long size;
-	int           tiny = mpz_cmpabs_ui(mpq_numref(a->q), 1) <= 0 && number_under(a) == 1; /* -1, 0, 1 */
+	/* -1, 0, 1 */
+	int tiny = mpz_cmpabs_ui(mpq_numref(a->q), 1) <= 0 && number_under(a) == 1;
 
 	if (!number_whole(n, &exponent) || (exponent < 0 && mpq_sgn(a->q) == 0)) {
 		number_undefine(out);
@@ -197,7 +203,8 @@ static void number_raise(const struct number *a, const struct number *n, struct 
 	size = exponent < 0 ? -(unsigned long)exponent : (unsigned long)exponent;
 	if (tiny)
 		size = size ? 2 - size % 2 : 0; /* the same sign */
-	else if (size > NUMBER_BITS || size * number_max(number_over(a), number_under(a)) > NUMBER_BITS) {
+	else if (size > NUMBER_BITS ||
+	         size * number_max(number_over(a), number_under(a)) > NUMBER_BITS) {
 		number_undefine(out);
 		return;
 	}
@@ -223,7 +230,9 @@ static int number_grows(char op, const struct number *a, const struct number *b)
 		under = number_under(a) + number_over(b);
 		break;
 	default:
-		over = number_max(number_over(a) + number_under(b), number_over(b) + number_under(a)) + 1;
+		over = number_max(number_over(a) + number_under(b),
+		                  number_over(b) + number_under(a)) +
+		       1;
 		under = number_under(a) + number_under(b);
 	}
 	return over > NUMBER_BITS || under > NUMBER_BITS;

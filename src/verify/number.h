@@ -1,8 +1,10 @@
 /* number.h - exact fractions of whole numbers: nothing is rounded, and nothing is guessed.
  *
- * GMP computes. It ends the process when memory is short, so the size of every result is bounded before GMP is asked: numerator and denominator
- * have at most NUMBER_BITS bits each. What would be larger, and what divides by zero, is UNDEFINED. An undefined number equals nothing, not even
- * itself, and whatever is computed from it is undefined as well, so that a chain of operations needs one look at its end.
+ * GMP computes. It ends the process when memory is short, so the size of every result is bounded
+ * before GMP is asked: numerator and denominator have at most NUMBER_BITS bits each. What would be
+ * larger, and what divides by zero, is UNDEFINED. An undefined number equals nothing, not even
+ * itself, and whatever is computed from it is undefined as well, so that a chain of operations
+ * needs one look at its end.
  *
  *     struct number a, b;
  *     number_init(&a), number_init(&b);
@@ -30,8 +32,9 @@ void number_clear(struct number *x);
 void number_set(struct number *x, int64_t over, int64_t under); /* undefined where under is 0 */
 void number_copy(const struct number *from, struct number *to);
 
-/* Reads an unsigned number at the start of the span: digits, or digits in groups of three with commas (also \, and {,} of LaTeX); a fraction;
- * an exponent ("1,234.50", ".5", "6e-3"). Returns the bytes read, 0 (and *out is 0) when no number starts here. */
+/* Reads an unsigned number at the start of the span: digits, or digits in groups of three with
+ * commas (also \, and {,} of LaTeX); a fraction; an exponent ("1,234.50", ".5", "6e-3"). Returns
+ * the bytes read, 0 (and *out is 0) when no number starts here. */
 size_t number_read(struct span a, struct number *out);
 
 /* *out = a OP b for OP in + - * / ^; the exponent of ^ is whole. 0^0 is 1. */
@@ -40,9 +43,11 @@ void number_apply(char op, const struct number *a, const struct number *b, struc
 int number_equal(const struct number *a, const struct number *b);
 int number_sign(const struct number *x); /* -1, 0, 1; 0 where undefined */
 int number_is_whole(const struct number *x);
-int number_whole(const struct number *x, long *out); /* 1 and *out where x is a whole number that fits */
+/* 1 and *out where x is a whole number that fits */
+int number_whole(const struct number *x, long *out);
 
 /* |x - gold| <= absolute + relative |gold|, computed exactly. */
-int number_near(const struct number *x, const struct number *gold, double absolute, double relative);
+int number_near(const struct number *x, const struct number *gold, double absolute,
+                double relative);
 
 #endif

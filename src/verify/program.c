@@ -58,7 +58,8 @@ static int program_split(struct program *c)
 		if (!*from)
 			break;
 		if (n == PROGRAM_WORDS)
-			return error_set(ERR_INPUT, "the command has more than %d words", PROGRAM_WORDS);
+			return error_set(ERR_INPUT, "the command has more than %d words",
+			                 PROGRAM_WORDS);
 		c->word[n++] = to;
 		for (; *from && (quote || !strchr(" \t", *from)); from++)
 			if (quote ? *from == quote : *from == '"' || *from == '\'')
@@ -66,7 +67,9 @@ static int program_split(struct program *c)
 			else
 				*to++ = *from;
 		if (quote)
-			return error_set(ERR_INPUT, "the command \"%s\" has a quote that does not end", c->line);
+			return error_set(ERR_INPUT,
+			                 "the command \"%s\" has a quote that does not end",
+			                 c->line);
 		from += *from != 0;
 		*to++ = 0;
 	}
@@ -89,7 +92,11 @@ static int find_program(struct program *c)
 
 	if (strchr(name, '/')) {
 		c->path = is_program(name) ? mem_text(name, strlen(name)) : NULL;
-		return c->path ? OK : error_set(ERR_INPUT, "the command's program \"%s\" is not there, or may not be run", name);
+		return c->path ? OK
+		               : error_set(ERR_INPUT,
+		                           "the command's program \"%s\" is not there, or may not "
+		                           "be run",
+		                           name);
 	}
 	for (folders = folders ? folders : "/usr/bin:/bin"; *folders && !c->path;) {
 		size_t n = strcspn(folders, ":");
@@ -99,7 +106,8 @@ static int find_program(struct program *c)
 		folders += n + (folders[n] == ':');
 	}
 	arena_free(&a);
-	return c->path ? OK : error_set(ERR_INPUT, "the command's program \"%s\" is not in PATH", name);
+	return c->path ? OK
+	               : error_set(ERR_INPUT, "the command's program \"%s\" is not in PATH", name);
 }
 
 static int open_line(const struct program_options *o, struct program *c)
@@ -137,8 +145,8 @@ int program_open(const struct program_options *o, struct program **out)
 
 /* ---- a process ---- */
 
-static int spawn_with(struct program *c, struct worker *w, const int in[2], const int out[2], posix_spawn_file_actions_t *files,
-                      posix_spawnattr_t *how)
+static int spawn_with(struct program *c, struct worker *w, const int in[2], const int out[2],
+                      posix_spawn_file_actions_t *files, posix_spawnattr_t *how)
 {
 	sigset_t none, usual;
 
@@ -147,15 +155,18 @@ static int spawn_with(struct program *c, struct worker *w, const int in[2], cons
 	sigaddset(&usual, SIGPIPE);
 	sigaddset(&usual, SIGINT);
 	sigaddset(&usual, SIGTERM);
-	posix_spawnattr_setflags(how, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setflags(how, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+	                                      POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setpgroup(how, 0);
 	posix_spawnattr_setsigmask(how, &none);
 	posix_spawnattr_setsigdefault(how, &usual);
 	posix_spawn_file_actions_adddup2(files, in[0], 0);
 	posix_spawn_file_actions_adddup2(files, out[1], 1);
 	if (c->log)
-		posix_spawn_file_actions_addopen(files, 2, c->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
-	posix_spawn_file_actions_addclosefrom_np(files, 3); /* nothing else of hone's, locks above all */
+		posix_spawn_file_actions_addopen(files, 2, c->log, O_WRONLY | O_CREAT | O_APPEND,
+		                                 0644);
+	/* nothing else of hone's, locks above all */
+	posix_spawn_file_actions_addclosefrom_np(files, 3);
 	return family_spawn(&w->pid, c->path, files, how, c->word);
 }
 
@@ -166,11 +177,13 @@ static int program_start(struct program *c, struct worker *w)
 	int                        in[2], out[2], code;
 
 	if (pipe2(in, O_CLOEXEC) != 0)
-		return error_set(ERR_INPUT, "no pipe to the command \"%s\": %s", c->line, strerror(errno));
+		return error_set(ERR_INPUT, "no pipe to the command \"%s\": %s", c->line,
+		                 strerror(errno));
 	if (pipe2(out, O_CLOEXEC) != 0) {
 		close(in[0]);
 		close(in[1]);
-		return error_set(ERR_INPUT, "no pipe from the command \"%s\": %s", c->line, strerror(errno));
+		return error_set(ERR_INPUT, "no pipe from the command \"%s\": %s", c->line,
+		                 strerror(errno));
 	}
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&how);
@@ -185,8 +198,9 @@ static int program_start(struct program *c, struct worker *w)
 		w->pid = 0;
 		close(w->in);
 		close(w->out);
-		return error_set(ERR_INPUT, "the command \"%s\" could not be started: %s%s%s", c->line, strerror(code),
-		                 c->log ? "; its log is " : "", c->log ? c->log : "");
+		return error_set(ERR_INPUT, "the command \"%s\" could not be started: %s%s%s",
+		                 c->line, strerror(code), c->log ? "; its log is " : "",
+		                 c->log ? c->log : "");
 	}
 	fcntl(w->in, F_SETFL, O_NONBLOCK);
 	fcntl(w->out, F_SETFL, O_NONBLOCK);
@@ -194,7 +208,8 @@ static int program_start(struct program *c, struct worker *w)
 	return OK;
 }
 
-/* Kills it with all that it started, unless it ends by itself within `patience` milliseconds. Returns its wait status. */
+/* Kills it with all that it started, unless it ends by itself within `patience` milliseconds.
+ * Returns its wait status. */
 static int stop(struct worker *w, int patience)
 {
 	const struct timespec nap = {.tv_nsec = 5000000};
@@ -204,7 +219,8 @@ static int stop(struct worker *w, int patience)
 	close(w->in);
 	for (int ms = 0; ms < patience && ended == 0; ms += 5) {
 		siginfo_t info = {0};
-		if (waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == w->pid)
+		if (waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		    info.si_pid == w->pid)
 			break;
 		nanosleep(&nap, NULL);
 	}
@@ -240,7 +256,8 @@ enum talk { TALK_DONE, TALK_LATE, TALK_ENDED, TALK_LONG, TALK_EXTRA, TALK_STOPPE
 /* Writes what the pipe takes of the question and its line's end; *sent counts. */
 static enum talk send_some(struct worker *w, const char *question, size_t n, size_t *sent)
 {
-	ssize_t wrote = *sent < n ? write(w->in, question + *sent, n - *sent) : write(w->in, "\n", 1);
+	ssize_t wrote =
+	        *sent < n ? write(w->in, question + *sent, n - *sent) : write(w->in, "\n", 1);
 
 	if (wrote < 0)
 		return errno == EAGAIN || errno == EINTR ? TALK_DONE : TALK_ENDED;
@@ -273,22 +290,27 @@ static void say_that_it_waits(struct program *c, double waited, double left)
 	pthread_mutex_lock(&c->lock);
 	if (c->said == 0 || clock_seconds() - c->said >= PROGRAM_SAY_EVERY) {
 		c->said = clock_seconds();
-		snprintf(text, sizeof text, "waiting for the command \"%.200s\": no answer for %.0f seconds; it has %.0f more", c->line,
-		         waited, left);
+		snprintf(text, sizeof text,
+		         "waiting for the command \"%.200s\": no answer for %.0f seconds; it has "
+		         "%.0f more",
+		         c->line, waited, left);
 		c->say(c->say_context, text);
 	}
 	pthread_mutex_unlock(&c->lock);
 }
 
 /* Sends the question and reads one line, which then is w->got without its end. */
-static enum talk converse(struct program *c, struct worker *w, const char *question, size_t n, double seconds)
+static enum talk converse(struct program *c, struct worker *w, const char *question, size_t n,
+                          double seconds)
 {
-	double start = clock_seconds(), deadline = start + seconds, patience = start + PROGRAM_PATIENCE;
+	double start = clock_seconds(), deadline = start + seconds,
+	       patience = start + PROGRAM_PATIENCE;
 	size_t sent = 0;
 
 	w->got.n = 0;
 	for (;;) {
-		struct pollfd fds[2] = {{.fd = w->out, .events = POLLIN}, {.fd = w->in, .events = POLLOUT}};
+		struct pollfd fds[2] = {{.fd = w->out, .events = POLLIN},
+		                        {.fd = w->in, .events = POLLOUT}};
 		double        left = deadline - clock_seconds(), quiet = patience - clock_seconds();
 		const char   *end;
 		enum talk     now = TALK_DONE;
@@ -301,7 +323,8 @@ static enum talk converse(struct program *c, struct worker *w, const char *quest
 			patience = HUGE_VAL;
 			continue;
 		}
-		if (poll(fds, sent <= n ? 2 : 1, (int)ceil(fmin(fmin(left, quiet) * 1000, GLANCE))) <= 0)
+		if (poll(fds, sent <= n ? 2 : 1,
+		         (int)ceil(fmin(fmin(left, quiet) * 1000, GLANCE))) <= 0)
 			continue;
 		if (fds[0].revents)
 			now = read_some(w);
@@ -313,14 +336,16 @@ static enum talk converse(struct program *c, struct worker *w, const char *quest
 		if (!end)
 			continue;
 		if (sent <= n || end + 1 != w->got.data + w->got.n)
-			return TALK_EXTRA; /* it spoke before it was asked, or said more than it was asked for */
+			/* it spoke before it was asked, or said more than it was asked for */
+			return TALK_EXTRA;
 		w->got.n--;
 		return TALK_DONE;
 	}
 }
 
 /* As converse, but a broken pipe is an error of this call and no signal for the process. */
-static enum talk converse_quietly(struct program *c, struct worker *w, const char *question, size_t n, double seconds)
+static enum talk converse_quietly(struct program *c, struct worker *w, const char *question,
+                                  size_t n, double seconds)
 {
 	const struct timespec now = {0};
 	sigset_t              pipe_only, before;
@@ -346,24 +371,37 @@ static int is_off_the_line(const struct worker *w)
 
 static int program_report(const struct program *c, enum talk result, int status, double seconds)
 {
-	const char *log = c->log ? "; its standard error is in " : "", *where = c->log ? c->log : "";
+	const char *log = c->log ? "; its standard error is in " : "",
+	           *where = c->log ? c->log : "";
 
 	if (result == TALK_LATE)
-		return error_set(ERR_INPUT, "the command \"%s\" gave no answer within %g seconds%s%s%s", c->line, seconds,
-		                 seconds > c->timeout ? " (the first one of a fresh program has command_startup more)" : "", log, where);
+		return error_set(
+		        ERR_INPUT, "the command \"%s\" gave no answer within %g seconds%s%s%s",
+		        c->line, seconds,
+		        seconds > c->timeout
+		                ? " (the first one of a fresh program has command_startup more)"
+		                : "",
+		        log, where);
 	if (result == TALK_LONG)
-		return error_set(ERR_INPUT, "the command \"%s\" answered with a line of more than %d bytes%s%s", c->line, PROGRAM_LINE_MAX,
-		                 log, where);
+		return error_set(
+		        ERR_INPUT,
+		        "the command \"%s\" answered with a line of more than %d bytes%s%s",
+		        c->line, PROGRAM_LINE_MAX, log, where);
 	if (result == TALK_EXTRA)
-		return error_set(ERR_INPUT, "the command \"%s\" must write one line for each that it reads, and no other%s%s", c->line, log,
-		                 where);
+		return error_set(ERR_INPUT,
+		                 "the command \"%s\" must write one line for each that it reads, "
+		                 "and no other%s%s",
+		                 c->line, log, where);
 	if (WIFSIGNALED(status))
-		return error_set(ERR_INPUT, "the command \"%s\" was ended by signal %d%s%s", c->line, WTERMSIG(status), log, where);
-	return error_set(ERR_INPUT, "the command \"%s\" ended with status %d%s%s", c->line, WEXITSTATUS(status), log, where);
+		return error_set(ERR_INPUT, "the command \"%s\" was ended by signal %d%s%s",
+		                 c->line, WTERMSIG(status), log, where);
+	return error_set(ERR_INPUT, "the command \"%s\" ended with status %d%s%s", c->line,
+	                 WEXITSTATUS(status), log, where);
 }
 
 /* One try. *again: it may be worth another, because the program was not fresh. */
-static int try_once(struct program *c, struct worker *w, const char *question, size_t n, program_accept *accept, void *context, int *again)
+static int try_once(struct program *c, struct worker *w, const char *question, size_t n,
+                    program_accept *accept, void *context, int *again)
 {
 	enum talk result;
 	double    seconds;
@@ -409,7 +447,8 @@ static struct worker *program_take(struct program *c)
 	struct worker *w = NULL;
 
 	pthread_mutex_lock(&c->lock);
-	while ((c->alive || c->n_failed < PROGRAM_TRIES) && c->late < PROGRAM_LATE * c->n && !(w = free_worker(c)))
+	while ((c->alive || c->n_failed < PROGRAM_TRIES) && c->late < PROGRAM_LATE * c->n &&
+	       !(w = free_worker(c)))
 		pthread_cond_wait(&c->freed, &c->lock);
 	if (w)
 		w->busy = 1;
@@ -434,7 +473,8 @@ static void give_back(struct program *c, struct worker *w, int status)
 	pthread_mutex_unlock(&c->lock);
 }
 
-int program_ask(struct program *c, const char *question, size_t n, program_accept *accept, void *context)
+int program_ask(struct program *c, const char *question, size_t n, program_accept *accept,
+                void *context)
 {
 	struct worker *w = program_take(c);
 	int            again, status;

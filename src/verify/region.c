@@ -19,7 +19,8 @@ static int region_add(struct region_walk *w, int lo, int lo_closed, int hi, int 
 	struct region *r = w->out;
 	int            order;
 
-	if (lo < 0 || hi < 0 || r->n == REGION_PIECES || !comparison_order(w->c, region_term_of(w, lo), region_term_of(w, hi), &order) ||
+	if (lo < 0 || hi < 0 || r->n == REGION_PIECES ||
+	    !comparison_order(w->c, region_term_of(w, lo), region_term_of(w, hi), &order) ||
 	    order > 0 || (order == 0 && !(lo_closed && hi_closed)))
 		return 0;
 	r->piece[r->n].lo = region_term_of(w, lo);
@@ -33,11 +34,13 @@ static int region_interval(struct region_walk *w, const struct formula_node *n)
 {
 	const struct formula_node *lo, *hi;
 
-	if (n->n != 2 || !strchr("([", n->open) || !strchr(")]", n->close) || n->open == 0 || n->close == 0)
+	if (n->n != 2 || !strchr("([", n->open) || !strchr(")]", n->close) || n->open == 0 ||
+	    n->close == 0)
 		return 0;
 	lo = &w->f->node[n->first];
 	hi = &w->f->node[lo->next];
-	return lo->kind == VALUE && hi->kind == VALUE && region_add(w, lo->v, n->open == '[', hi->v, n->close == ']');
+	return lo->kind == VALUE && hi->kind == VALUE &&
+	       region_add(w, lo->v, n->open == '[', hi->v, n->close == ']');
 }
 
 /* x < c, x >= c, x != c; |x| < c and |x| > c for c > 0. */
@@ -49,11 +52,14 @@ static int region_relation(struct region_walk *w, const struct formula_node *n)
 	if (n->bound < 0 || !strchr("<l~", n->open))
 		return 0;
 	if (n->open == '~')
-		return !n->absolute && region_add(w, end[0], 0, n->bound, 0) && region_add(w, n->bound, 0, end[1], 0);
+		return !n->absolute && region_add(w, end[0], 0, n->bound, 0) &&
+		       region_add(w, n->bound, 0, end[1], 0);
 	if (n->absolute)
 		return below ? region_add(w, n->opposite, closed, n->bound, closed)
-		             : region_add(w, end[0], 0, n->opposite, closed) && region_add(w, n->bound, closed, end[1], 0);
-	return below ? region_add(w, end[0], 0, n->bound, closed) : region_add(w, n->bound, closed, end[1], 0);
+		             : region_add(w, end[0], 0, n->opposite, closed) &&
+		                       region_add(w, n->bound, closed, end[1], 0);
+	return below ? region_add(w, end[0], 0, n->bound, closed)
+	             : region_add(w, n->bound, closed, end[1], 0);
 }
 
 static int region_collect(struct region_walk *w, int x);
@@ -69,7 +75,8 @@ static int region_children(struct region_walk *w, const struct formula_node *n)
 static int region_points(struct region_walk *w, const struct formula_node *n)
 {
 	for (int i = n->first; i >= 0; i = w->f->node[i].next)
-		if (w->f->node[i].kind != VALUE || !region_add(w, w->f->node[i].v, 1, w->f->node[i].v, 1))
+		if (w->f->node[i].kind != VALUE ||
+		    !region_add(w, w->f->node[i].v, 1, w->f->node[i].v, 1))
 			return 0;
 	return 1;
 }
@@ -82,7 +89,8 @@ static int region_puncture(struct region_walk *w, int v)
 
 	for (int i = 0; i < r->n; i++) {
 		int low, high;
-		if (!comparison_order(w->c, r->piece[i].lo, x, &low) || !comparison_order(w->c, r->piece[i].hi, x, &high))
+		if (!comparison_order(w->c, r->piece[i].lo, x, &low) ||
+		    !comparison_order(w->c, r->piece[i].hi, x, &high))
 			return 0;
 		if (low > 0 || high < 0)
 			continue;
@@ -152,7 +160,8 @@ static int region_sort(struct comparison *c, struct region *r)
 			char swap[sizeof r->piece[0]];
 			if (!comparison_order(c, r->piece[j - 1].lo, r->piece[j].lo, &order))
 				return 0;
-			if (order < 0 || (order == 0 && r->piece[j - 1].lo_closed >= r->piece[j].lo_closed))
+			if (order < 0 ||
+			    (order == 0 && r->piece[j - 1].lo_closed >= r->piece[j].lo_closed))
 				break;
 			memcpy(swap, &r->piece[j], sizeof swap);
 			r->piece[j] = r->piece[j - 1];
@@ -202,7 +211,8 @@ int region_equal(struct comparison *c, const struct region *a, const struct regi
 		int low, high;
 		if (!comparison_order(c, a->piece[i].lo, b->piece[i].lo, &low) ||
 		    !comparison_order(c, a->piece[i].hi, b->piece[i].hi, &high) || low || high ||
-		    a->piece[i].lo_closed != b->piece[i].lo_closed || a->piece[i].hi_closed != b->piece[i].hi_closed)
+		    a->piece[i].lo_closed != b->piece[i].lo_closed ||
+		    a->piece[i].hi_closed != b->piece[i].hi_closed)
 			return 0;
 	}
 	return 1;

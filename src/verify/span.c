@@ -119,7 +119,8 @@ static int is_hash_marker(struct span text, size_t i)
 
 	while (run < 4 && run <= i && text.s[i - run] == '#')
 		run++;
-	return run >= 4 || (span_is_visible(text, i + 1) && (run > i || span_is_visible(text, i - run)));
+	return run >= 4 ||
+	       (span_is_visible(text, i + 1) && (run > i || span_is_visible(text, i - run)));
 }
 
 /* Does a marker start at text[i]? Then *answer is what it marks. */

@@ -1,14 +1,18 @@
 /* span.h - pieces of text that are not ours to change, and where in a completion the answer stands.
  *
- * A span is borrowed, may hold NUL bytes, and nothing stands behind it that may be read. All scans are linear.
+ * A span is borrowed, may hold NUL bytes, and nothing stands behind it that may be read. All scans
+ * are linear.
  *
  * Where the answer stands. The LAST of these markers in the text counts, whatever its kind:
  *
- *     \boxed{...}                 what the braces hold (nested braces are fine); nothing when they are never closed: the end is missing
- *     <answer>...</answer>        what the tags hold; to the end of the text when the tag is never closed
+ *     \boxed{...}                 what the braces hold (nested braces are fine); nothing when they
+ *                                 are never closed: the end is missing
+ *     <answer>...</answer>        what the tags hold; to the end of the text when the tag is never
+ *                                 closed
  *     ####  ...                   four or more '#': what follows
- *     ...#...                     fewer '#' with no white space on either side ("+7#825", not "# Sum", not "horse #12"), or first
- *                                 in the text ("#825"): what follows
+ *     ...#...                     fewer '#' with no white space on either side ("+7#825", not "#
+ *                                 Sum", not "horse #12"), or first in the text ("#825"): what
+ *                                 follows
  *     answer: ...                 in any case: what follows */
 #ifndef VERIFY_SPAN_H
 #define VERIFY_SPAN_H
@@ -32,8 +36,8 @@ int         span_starts_nocase(struct span a, const char *prefix);
 
 enum answer_kind { ANSWER_UNMARKED, ANSWER_CLOSED, ANSWER_OPEN };
 
-/* The marked answer: CLOSED when braces or tags bound it, OPEN when it runs on to the end of the text, and the whole
- * text when UNMARKED. Not trimmed. */
+/* The marked answer: CLOSED when braces or tags bound it, OPEN when it runs on to the end of the
+ * text, and the whole text when UNMARKED. Not trimmed. */
 enum answer_kind span_answer(struct span text, struct span *answer);
 
 #endif

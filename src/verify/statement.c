@@ -14,13 +14,15 @@ static int only(struct statement *out, struct span a)
 	return 1;
 }
 
-/* The end of what the brace before `from` opens; text.n when nothing closes it. "\{" and "\}" do not count. */
+/* The end of what the brace before `from` opens; text.n when nothing closes it. "\{" and "\}" do
+ * not count. */
 static size_t closing_brace(struct span text, size_t from)
 {
 	int depth = 1;
 
 	for (size_t i = from; i < text.n; i++) {
-		if (text.s[i] == '\\' && i + 1 < text.n && strchr("{}\\", text.s[i + 1]) && text.s[i + 1]) {
+		if (text.s[i] == '\\' && i + 1 < text.n && strchr("{}\\", text.s[i + 1]) &&
+		    text.s[i + 1]) {
 			i++;
 			continue;
 		}
@@ -59,7 +61,10 @@ static int box_at(struct span text, size_t i, struct box *out)
 		out->to = end + (size_t)out->closed;
 		return 1;
 	}
-	for (end = at; end < text.n && (isalnum((unsigned char)text.s[end]) || strchr(".,/-", text.s[end])) && text.s[end]; end++)
+	for (end = at;
+	     end < text.n && (isalnum((unsigned char)text.s[end]) || strchr(".,/-", text.s[end])) &&
+	     text.s[end];
+	     end++)
 		;
 	while (end > at && strchr(".,", text.s[end - 1]))
 		end--;
@@ -74,7 +79,8 @@ static int contains_word(struct span a, const char *word)
 	size_t n = strlen(word);
 
 	for (size_t i = 0; i + n <= a.n; i++)
-		if (span_starts_nocase(span_from(a, i), word) && (i == 0 || !isalpha((unsigned char)a.s[i - 1])) &&
+		if (span_starts_nocase(span_from(a, i), word) &&
+		    (i == 0 || !isalpha((unsigned char)a.s[i - 1])) &&
 		    (i + n == a.n || !isalpha((unsigned char)a.s[i + n])))
 			return 1;
 	return 0;
@@ -91,11 +97,12 @@ static int connects(struct span gap)
 		return 1;
 	for (size_t i = 0; i < gap.n; i++)
 		letters += isalnum((unsigned char)gap.s[i]) != 0;
-	return letters == 0 && memchr(gap.s, '.', gap.n) == NULL && memchr(gap.s, '\n', gap.n) == NULL && memchr(gap.s, '=', gap.n) == NULL;
+	return letters == 0 && memchr(gap.s, '.', gap.n) == NULL &&
+	       memchr(gap.s, '\n', gap.n) == NULL && memchr(gap.s, '=', gap.n) == NULL;
 }
 
-/* Does a digit or an operator stand right before or behind the box? A minus sign is part of it: then the piece begins there. A dash with a blank
- * behind it at the start of a line is a bullet. */
+/* Does a digit or an operator stand right before or behind the box? A minus sign is part of it:
+ * then the piece begins there. A dash with a blank behind it at the start of a line is a bullet. */
 static int touches(struct span text, const struct box *box, struct span *piece)
 {
 	size_t i = box->from;
@@ -112,25 +119,32 @@ static int touches(struct span text, const struct box *box, struct span *piece)
 		return i == box->from;
 	if (text.s[i - 1] == '-') {
 		size_t before = i - 1;
-		while (before && i - before < TOUCH_MAX && strchr(" $(", text.s[before - 1]) && text.s[before - 1])
+		while (before && i - before < TOUCH_MAX && strchr(" $(", text.s[before - 1]) &&
+		       text.s[before - 1])
 			before--;
 		if (before == 0 || text.s[before - 1] == '\n')
-			return blank ? 0 : (*piece = (struct span){text.s + i - 1, box->to - i + 1}, 0);
-		if (strchr("=:{", text.s[before - 1]) || (isalpha((unsigned char)text.s[before - 1]) && !blank)) {
+			return blank ? 0
+			             : (*piece = (struct span){text.s + i - 1, box->to - i + 1}, 0);
+		if (strchr("=:{", text.s[before - 1]) ||
+		    (isalpha((unsigned char)text.s[before - 1]) && !blank)) {
 			*piece = (struct span){text.s + i - 1, box->to - i + 1};
 			return 0;
 		}
 		return 1;
 	}
 	if (text.s[i - 1] == '*')
-		return !(i >= 2 && text.s[i - 2] == '*') && !(i == 1 || text.s[i - 2] == '\n' || text.s[i - 2] == ' ');
-	return strchr("+/^", text.s[i - 1]) != NULL || (i >= 5 && !memcmp(text.s + i - 5, "\\cdot", 5)) ||
-	       (i >= 6 && !memcmp(text.s + i - 6, "\\times", 6)) || (i >= 3 && !memcmp(text.s + i - 3, "\\pm", 3));
+		return !(i >= 2 && text.s[i - 2] == '*') &&
+		       !(i == 1 || text.s[i - 2] == '\n' || text.s[i - 2] == ' ');
+	return strchr("+/^", text.s[i - 1]) != NULL ||
+	       (i >= 5 && !memcmp(text.s + i - 5, "\\cdot", 5)) ||
+	       (i >= 6 && !memcmp(text.s + i - 6, "\\times", 6)) ||
+	       (i >= 3 && !memcmp(text.s + i - 3, "\\pm", 3));
 }
 
 enum statement_found { NOWHERE, FOUND, NO_ANSWER };
 
-/* The last boxes. An open one, or one that is part of a formula, is no answer, whatever stands before it. */
+/* The last boxes. An open one, or one that is part of a formula, is no answer, whatever stands
+ * before it. */
 static enum statement_found find_boxes(struct span text, int open_counts, struct statement *out)
 {
 	struct box box;
@@ -143,7 +157,8 @@ static enum statement_found find_boxes(struct span text, int open_counts, struct
 		if (text.s[i] != '\\' || !box_at(text, i, &box))
 			continue;
 		out->steps += (long)(box.to - box.from);
-		if (out->n && (out->n == STATEMENT_PIECES || !connects((struct span){text.s + end, i - end}))) {
+		if (out->n && (out->n == STATEMENT_PIECES ||
+		               !connects((struct span){text.s + end, i - end}))) {
 			out->n = 0;
 			none = 0;
 		}
@@ -160,10 +175,11 @@ static enum statement_found find_boxes(struct span text, int open_counts, struct
 /* Words that turn an answer into another one, or into none. */
 static int statement_is_hedged(struct span a)
 {
-	static const char *const words[] = {"not",   "never",   "neither", "nor",     "isn't",    "wasn't",   "cannot",
-	                                    "can't", "doesn't", "don't",   "more",    "less",     "than",     "either",
-	                                    "least", "between", "million", "billion", "trillion", "thousand", "dozen",
-	                                    "half",  "twice",   "unless",  "except",  "wrong",    "incorrect"};
+	static const char *const words[] = {
+	        "not",   "never",   "neither", "nor",     "isn't",    "wasn't",   "cannot",
+	        "can't", "doesn't", "don't",   "more",    "less",     "than",     "either",
+	        "least", "between", "million", "billion", "trillion", "thousand", "dozen",
+	        "half",  "twice",   "unless",  "except",  "wrong",    "incorrect"};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (contains_word(a, words[i]))
@@ -179,18 +195,22 @@ static struct span sentence_around(struct span text, size_t i)
 	while (from && i - from < 400 && text.s[from - 1] != '\n' &&
 	       !(text.s[from - 1] == ' ' && from >= 2 && strchr(".?!", text.s[from - 2])))
 		from--;
-	while (to < text.n && to - i < 400 && text.s[to] != '\n' && !(text.s[to] == '.' && (to + 1 == text.n || text.s[to + 1] == ' ')))
+	while (to < text.n && to - i < 400 && text.s[to] != '\n' &&
+	       !(text.s[to] == '.' && (to + 1 == text.n || text.s[to + 1] == ' ')))
 		to++;
 	return (struct span){text.s + from, to - from};
 }
 
-/* The end of the sentence that starts the span: a line's end, a full stop before white space, a mark of a chat. */
+/* The end of the sentence that starts the span: a line's end, a full stop before white space, a
+ * mark of a chat. */
 static struct span sentence(struct span a)
 {
 	a = span_trim(a);
 	for (size_t i = 0; i < a.n; i++)
-		if ((a.s[i] == '\n' && i && a.s[i - 1] != '[' && a.s[i - 1] != '$' && a.s[i - 1] != '(') ||
-		    (a.s[i] == '.' && (i + 1 == a.n || isspace((unsigned char)a.s[i + 1]))) || span_starts(span_from(a, i), "<|") ||
+		if ((a.s[i] == '\n' && i && a.s[i - 1] != '[' && a.s[i - 1] != '$' &&
+		     a.s[i - 1] != '(') ||
+		    (a.s[i] == '.' && (i + 1 == a.n || isspace((unsigned char)a.s[i + 1]))) ||
+		    span_starts(span_from(a, i), "<|") ||
 		    span_starts(span_from(a, i), "\xE3\x80\x82"))
 			return (struct span){a.s, i};
 	return a;
@@ -211,7 +231,9 @@ static int math_at(struct span text, size_t i, struct span *piece, size_t *end)
 		if (!span_starts(rest, delimiters[j].open))
 			continue;
 		rest = span_from(rest, strlen(delimiters[j].open));
-		close = rest.n ? memmem(rest.s, rest.n, delimiters[j].close, strlen(delimiters[j].close)) : NULL;
+		close = rest.n ? memmem(rest.s, rest.n, delimiters[j].close,
+		                        strlen(delimiters[j].close))
+		               : NULL;
 		if (!close)
 			continue;
 		*piece = span_trim((struct span){rest.s, (size_t)(close - rest.s)});
@@ -224,7 +246,8 @@ static int math_at(struct span text, size_t i, struct span *piece, size_t *end)
 /* A word that a formula would not hold. */
 static int is_prose_word(struct span w)
 {
-	static const char *const formulas[] = {"and", "or", "pi", "sin", "cos", "tan", "cot", "sec", "csc", "ln", "log", "exp", "sqrt"};
+	static const char *const formulas[] = {"and", "or",  "pi", "sin", "cos", "tan", "cot",
+	                                       "sec", "csc", "ln", "log", "exp", "sqrt"};
 	int                      small = 0;
 
 	for (size_t i = 0; i < w.n; i++)
@@ -291,7 +314,8 @@ static int is_prose(struct span a)
 		n = letters(span_from(a, i));
 		words += !command && is_prose_word((struct span){a.s + i, n});
 		for (size_t j = 0; command && j < sizeof braced / sizeof braced[0]; j++)
-			if (span_starts(span_from(a, i), braced[j]) && i + n < a.n && a.s[i + n] == '{') {
+			if (span_starts(span_from(a, i), braced[j]) && i + n < a.n &&
+			    a.s[i + n] == '{') {
 				n = closing_brace(a, i + n + 1) - i;
 				break;
 			}
@@ -331,10 +355,12 @@ static enum statement_found find_in_sentence(struct span a, struct statement *ou
 	return only(out, a) ? FOUND : NOWHERE;
 }
 
-/* Behind "answer is", "answer:", "answer**:", "**Answer:**" or a heading that ends in "answer", at text[i]: where the answer starts; 0 for none. */
+/* Behind "answer is", "answer:", "answer**:", "**Answer:**" or a heading that ends in "answer", at
+ * text[i]: where the answer starts; 0 for none. */
 static size_t announced_at(struct span text, size_t i)
 {
-	static const char *const chinese[] = {"\xE7\xAD\x94\xE6\xA1\x88\xE6\x98\xAF", "\xE7\xAD\x94\xE6\xA1\x88\xE4\xB8\xBA",
+	static const char *const chinese[] = {"\xE7\xAD\x94\xE6\xA1\x88\xE6\x98\xAF",
+	                                      "\xE7\xAD\x94\xE6\xA1\x88\xE4\xB8\xBA",
 	                                      "\xE7\xAD\x94\xE6\xA1\x88"};
 	size_t                   at = i + 6, line = i;
 	int                      colon = 0;
@@ -350,14 +376,18 @@ static size_t announced_at(struct span text, size_t i)
 		return 0;
 	while (at < text.n && strchr("*_ ", text.s[at]) && text.s[at])
 		at++;
-	if (span_starts_nocase(span_from(text, at), "is") && !(at + 2 < text.n && isalnum((unsigned char)text.s[at + 2])))
-		return span_starts(span_from(text, at + 2), "n't") ? 0 : at + 2 + (at + 2 < text.n && text.s[at + 2] == ':');
+	if (span_starts_nocase(span_from(text, at), "is") &&
+	    !(at + 2 < text.n && isalnum((unsigned char)text.s[at + 2])))
+		return span_starts(span_from(text, at + 2), "n't")
+		               ? 0
+		               : at + 2 + (at + 2 < text.n && text.s[at + 2] == ':');
 	if (span_starts(span_from(text, at), "\xEF\xBC\x9A"))
 		return at + 3;
 	colon = at < text.n && text.s[at] == ':';
 	if (colon)
 		return at + 1;
-	if (at >= text.n || text.s[at] != '\n') /* looked at first: a long line full of answers would cost its length squared */
+	/* looked at first: a long line full of answers would cost its length squared */
+	if (at >= text.n || text.s[at] != '\n')
 		return 0;
 	while (line && text.s[line - 1] != '\n')
 		line--;
@@ -398,9 +428,11 @@ static int find_bracket(struct span text, struct statement *out)
 
 static int is_announced(struct span text, size_t i)
 {
-	static const char *const words[] = {" is", "=", ":", " are", "'s", " equals", " be", "\xE2\x89\x88"};
+	static const char *const words[] = {" is", "=",       ":",   " are",
+	                                    "'s",  " equals", " be", "\xE2\x89\x88"};
 
-	while (i && (text.s[i - 1] == ' ' || text.s[i - 1] == '$' || text.s[i - 1] == '-' || text.s[i - 1] == '*'))
+	while (i && (text.s[i - 1] == ' ' || text.s[i - 1] == '$' || text.s[i - 1] == '-' ||
+	             text.s[i - 1] == '*'))
 		i--;
 	for (size_t j = 0; j < sizeof words / sizeof words[0]; j++) {
 		size_t n = strlen(words[j]);
@@ -410,7 +442,8 @@ static int is_announced(struct span text, size_t i)
 	return 0;
 }
 
-/* The part of the sentence before text[i] that has no digit in it: "not 10, it's 12" does not deny 12. */
+/* The part of the sentence before text[i] that has no digit in it: "not 10, it's 12" does not deny
+ * 12. */
 static struct span since_last_number(struct span text, size_t i)
 {
 	struct span a = sentence_around(text, i);
@@ -428,11 +461,15 @@ static int find_number(struct span text, struct statement *out)
 		out->steps++;
 		if (!isdigit((unsigned char)text.s[i]))
 			continue;
-		while (start && (isdigit((unsigned char)text.s[start - 1]) || strchr(".,/", text.s[start - 1])) && text.s[start - 1])
+		while (start &&
+		       (isdigit((unsigned char)text.s[start - 1]) ||
+		        strchr(".,/", text.s[start - 1])) &&
+		       text.s[start - 1])
 			start--;
 		if (start < end && strchr(",/", text.s[start]))
 			start++;
-		if (!is_announced(text, start) || statement_is_hedged(since_last_number(text, start)))
+		if (!is_announced(text, start) ||
+		    statement_is_hedged(since_last_number(text, start)))
 			return 0;
 		if (start && text.s[start - 1] == '-')
 			start--;
@@ -485,7 +522,8 @@ int statement_of_completion(struct span text, struct statement *out)
 	if (found != NOWHERE)
 		return found == FOUND;
 	if (last_math(text, &a, &prose, &out->steps) && prose)
-		return !statement_is_hedged(sentence_around(text, (size_t)(a.s - text.s))) && only(out, a);
+		return !statement_is_hedged(sentence_around(text, (size_t)(a.s - text.s))) &&
+		       only(out, a);
 	if (!is_prose(text))
 		return only(out, text);
 	return find_bracket(text, out) || find_number(text, out);
@@ -503,7 +541,8 @@ int statement_of_gold(struct span text, struct statement *out)
 	case ANSWER_CLOSED:
 		return only(out, a);
 	case ANSWER_OPEN:
-		if (a.s > text.s && a.s[-1] == '#' && a.s - text.s >= 4 && !memcmp(a.s - 4, "####", 4))
+		if (a.s > text.s && a.s[-1] == '#' && a.s - text.s >= 4 &&
+		    !memcmp(a.s - 4, "####", 4))
 			return only(out, span_line(a));
 		break;
 	case ANSWER_UNMARKED:

@@ -1,12 +1,14 @@
 /* statement.h - where the answer stands in a completion, and in a gold.
  *
- * A completion: what stands before the last </think> is no answer, and neither is a <think> that is never closed. In the rest, the first of
+ * A completion: what stands before the last </think> is no answer, and neither is a <think> that is
+ * never closed. In the rest, the first of
  *
- *     1. the last \boxed{...} or \fbox{...} that is closed, with a minus sign before it; boxes that follow each other, parted by "and", "or", a comma
- *        or nothing, are one list. A box that an operator or a digit touches is part of a formula, and then there is no answer
+ *     1. the last \boxed{...} or \fbox{...} that is closed, with a minus sign before it; boxes that
+ *        follow each other, parted by "and", "or", a comma or nothing, are one list. A box that an
+ *        operator or a digit touches is part of a formula, and then there is no answer
  *     2. <answer>...</answer>, #### ...
- *     3. behind the last "answer is", "answer:", "**Final Answer**:" or a heading "Answer", to the end of the sentence; of "The volume is 120" what
- *        follows "is"
+ *     3. behind the last "answer is", "answer:", "**Final Answer**:" or a heading "Answer", to the
+ *        end of the sentence; of "The volume is 120" what follows "is"
  *     4. the whole text when it is no prose
  *     5. the last $...$, \(...\) or \[...\]
  *     6. the last [...]
@@ -14,7 +16,8 @@
  *
  * In 3, 5 and 7 words like "not", "more than" or "either" in the same sentence make it no answer.
  *
- * A gold is a box (here an open one may end with the text), what answer tags hold, what follows ####, or the whole text: nothing is cut from it. */
+ * A gold is a box (here an open one may end with the text), what answer tags hold, what follows
+ * ####, or the whole text: nothing is cut from it. */
 #ifndef VERIFY_STATEMENT_H
 #define VERIFY_STATEMENT_H
 

@@ -4,7 +4,8 @@
 #include <limits.h>
 #include <string.h>
 
-/* One unit a line: its name first, then its other spellings. One letter counts in its own case only. */
+/* One unit a line: its name first, then its other spellings. One letter counts in its own case
+ * only. */
 static const char *const units[] = {
         "cm centimeter centimeters centimetre centimetres cms",
         "mm millimeter millimeters millimetre millimetres",
@@ -78,35 +79,47 @@ static const char *const units[] = {
 static const struct {
 	const char *word;
 	long        times;
-} multiples[] = {{"dozen", 12},        {"dozens", 12},        {"hundred", 100},        {"thousand", 1000},
-                 {"million", 1000000}, {"millions", 1000000}, {"billion", 1000000000}, {"trillion", 1000000000000}};
+} multiples[] = {{"dozen", 12},           {"dozens", 12},
+                 {"hundred", 100},        {"thousand", 1000},
+                 {"million", 1000000},    {"millions", 1000000},
+                 {"billion", 1000000000}, {"trillion", 1000000000000}};
 
-static const char *const rates[] = {"mph mile hour", "kph km hour", "kmph km hour", "kmh km hour", "mps m second", "fps foot second"};
+static const char *const rates[] = {"mph mile hour", "kph km hour",  "kmph km hour",
+                                    "kmh km hour",   "mps m second", "fps foot second"};
 
-static const char meaning[] =
-        " not no none nor never neither isn't wasn't ain't without except unless but if when where while for from since until till than "
-        "then "
-        "more less fewer least most about around approximately approx roughly nearly almost over under below above between beyond within "
-        "up "
-        "down off out short past ago later earlier before after plus minus negative positive times divided multiplied added subtracted "
-        "squared "
-        "cubed factorial root power base modulo mod half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths "
-        "seventh "
-        "eighth eighths ninth tenth tenths hundredth hundredths thousandth thousandths pair pairs score scores gross couple hundreds "
-        "thousands "
-        "billions trillions double triple twice thrice wrong incorrect false correct right true maybe perhaps possibly probably guess "
-        "unknown "
-        "is are was were be been being equals equal equivalent or and xor versus vs either both all any each every other another others "
-        "else "
-        "instead actually rather th st nd rd remainder mod infinity infinite zero one two three four five six seven eight nine ten "
-        "eleven twelve twenty thirty forty fifty sixty seventy eighty ninety the answer answers option options choice solution solutions ";
+static const char meaning[] = " not no none nor never neither isn't wasn't ain't without except "
+                              "unless but if when where while for from since until till than "
+                              "then "
+                              "more less fewer least most about around approximately approx "
+                              "roughly nearly almost over under below above between beyond within "
+                              "up "
+                              "down off out short past ago later earlier before after plus minus "
+                              "negative positive times divided multiplied added subtracted "
+                              "squared "
+                              "cubed factorial root power base modulo mod half halves third thirds "
+                              "quarter quarters fourth fourths fifth fifths sixth sixths "
+                              "seventh "
+                              "eighth eighths ninth tenth tenths hundredth hundredths thousandth "
+                              "thousandths pair pairs score scores gross couple hundreds "
+                              "thousands "
+                              "billions trillions double triple twice thrice wrong incorrect false "
+                              "correct right true maybe perhaps possibly probably guess "
+                              "unknown "
+                              "is are was were be been being equals equal equivalent or and xor "
+                              "versus vs either both all any each every other another others "
+                              "else "
+                              "instead actually rather th st nd rd remainder mod infinity infinite "
+                              "zero one two three four five six seven eight nine ten "
+                              "eleven twelve twenty thirty forty fifty sixty seventy eighty ninety "
+                              "the answer answers option options choice solution solutions ";
 
 struct unit unit_none(void)
 {
 	return (struct unit){.times = 1};
 }
 
-/* Is the word in the list, which parts words by blanks? Letters in any case where the word has several. */
+/* Is the word in the list, which parts words by blanks? Letters in any case where the word has
+ * several. */
 static int unit_in_list(const char *list, struct span word)
 {
 	if (word.n == 0 || memchr(word.s, ' ', word.n))
@@ -157,7 +170,8 @@ static int unit_multiply(struct unit *u, struct span name, int power)
 
 	if (name.n >= UNIT_NAME)
 		return 0;
-	while (i < u->n && !(strlen(u->factor[i].name) == name.n && !memcmp(u->factor[i].name, name.s, name.n)))
+	while (i < u->n &&
+	       !(strlen(u->factor[i].name) == name.n && !memcmp(u->factor[i].name, name.s, name.n)))
 		i++;
 	if (i == UNIT_FACTORS)
 		return 0;
@@ -191,7 +205,8 @@ static int unit_add_rate(struct unit *u, struct span word, int power)
 	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
 		size_t first = strcspn(rates[i], " "), second = strcspn(rates[i] + first + 1, " ");
 		if (span_equal_nocase(word, (struct span){rates[i], first}))
-			return unit_multiply(u, (struct span){rates[i] + first + 1, second}, power) &&
+			return unit_multiply(u, (struct span){rates[i] + first + 1, second},
+			                     power) &&
 			       unit_multiply(u, span_of(rates[i] + first + 1 + second + 1), -power);
 	}
 	return 0;
@@ -203,7 +218,8 @@ int unit_add(struct unit *u, struct span word, int power, int counted)
 
 	for (size_t i = 0; i < sizeof multiples / sizeof multiples[0]; i++)
 		if (span_equal_nocase(word, span_of(multiples[i].word))) {
-			if (power != 1 || u->n || __builtin_mul_overflow(u->times, multiples[i].times, &u->times))
+			if (power != 1 || u->n ||
+			    __builtin_mul_overflow(u->times, multiples[i].times, &u->times))
 				return 0;
 			return 1;
 		}
@@ -224,7 +240,8 @@ int unit_equal(const struct unit *a, const struct unit *b)
 		return 0;
 	for (int i = 0; i < a->n; i++) {
 		int j = 0;
-		while (j < b->n && (strcmp(a->factor[i].name, b->factor[j].name) || a->factor[i].power != b->factor[j].power))
+		while (j < b->n && (strcmp(a->factor[i].name, b->factor[j].name) ||
+		                    a->factor[i].power != b->factor[j].power))
 			j++;
 		if (j == b->n)
 			return 0;

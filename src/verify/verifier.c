@@ -11,28 +11,41 @@
 enum { CONTENT, FORM }; /* what a verifier judges */
 
 static const struct verifier table[] = {
-        {"exact", "the answer is the gold: as text, number, list or set", CONTENT, verify_exact, verify_has_answer},
-        {"numeric", "the last number of the answer equals the gold's, exactly", CONTENT, verify_numeric, verify_numeric_check},
-        {"math", "the answer equals the gold as mathematics: LaTeX or text", CONTENT, verify_math, verify_math_check},
-        {"countdown", "an expression over the given numbers, each once, that gives the target", CONTENT, verify_countdown,
-         verify_countdown_check},
-        {"knights_knaves", "everybody is called what he is", CONTENT, verify_knights, verify_knights_check},
-        {"sudoku", "a full grid that keeps the givens and the rules", CONTENT, verify_sudoku, verify_sudoku_check},
-        {"zebra", "the one word or name that is asked for, in any case", CONTENT, verify_zebra, verify_has_answer},
-        {"arc", "the same grid of numbers as the gold", CONTENT, verify_arc, verify_arc_check},
-        {"procedural", "tasks of reasoning-gym, each row by the rule of its task", CONTENT, verify_procedural, verify_procedural_check},
-        {"sequence", "dense: the share of the gold's characters before the first wrong one, and the end", CONTENT, verify_sequence,
+        {"exact", "the answer is the gold: as text, number, list or set", CONTENT, verify_exact,
          verify_has_answer},
-        {"format", "the completion matches task.verifier.pattern, or has the blocks of task.verifier.tags", FORM, verify_format,
-         verify_format_check},
-        {"length", "the length lies within task.verifier.length", FORM, verify_length, verify_length_check},
-        {"contains", "task.verifier.word stands in the completion", CONTENT, verify_contains, verify_has_word},
+        {"numeric", "the last number of the answer equals the gold's, exactly", CONTENT,
+         verify_numeric, verify_numeric_check},
+        {"math", "the answer equals the gold as mathematics: LaTeX or text", CONTENT, verify_math,
+         verify_math_check},
+        {"countdown", "an expression over the given numbers, each once, that gives the target",
+         CONTENT, verify_countdown, verify_countdown_check},
+        {"knights_knaves", "everybody is called what he is", CONTENT, verify_knights,
+         verify_knights_check},
+        {"sudoku", "a full grid that keeps the givens and the rules", CONTENT, verify_sudoku,
+         verify_sudoku_check},
+        {"zebra", "the one word or name that is asked for, in any case", CONTENT, verify_zebra,
+         verify_has_answer},
+        {"arc", "the same grid of numbers as the gold", CONTENT, verify_arc, verify_arc_check},
+        {"procedural", "tasks of reasoning-gym, each row by the rule of its task", CONTENT,
+         verify_procedural, verify_procedural_check},
+        {"sequence",
+         "dense: the share of the gold's characters before the first wrong one, and the end",
+         CONTENT, verify_sequence, verify_has_answer},
+        {"format",
+         "the completion matches task.verifier.pattern, or has the blocks of task.verifier.tags",
+         FORM, verify_format, verify_format_check},
+        {"length", "the length lies within task.verifier.length", FORM, verify_length,
+         verify_length_check},
+        {"contains", "task.verifier.word stands in the completion", CONTENT, verify_contains,
+         verify_has_word},
         {"ends", "the completion finishes, with the end of a sentence", FORM, verify_ends, NULL},
         {"no_repeat", "no sentence of the completion comes twice", FORM, verify_no_repeat, NULL},
-        {"environment", "what the world of the problem gives for the actions, played again", CONTENT, verify_environment,
-         verify_environment_check},
-        {"command", "what a program of your own says: task.verifier.command", CONTENT, verify_command, NULL},
-        {"story", "contains, ends and no_repeat, all of them", CONTENT, verify_story, verify_has_word},
+        {"environment", "what the world of the problem gives for the actions, played again",
+         CONTENT, verify_environment, verify_environment_check},
+        {"command", "what a program of your own says: task.verifier.command", CONTENT,
+         verify_command, NULL},
+        {"story", "contains, ends and no_repeat, all of them", CONTENT, verify_story,
+         verify_has_word},
 };
 
 enum { N_ROWS = sizeof table / sizeof table[0] };
@@ -60,7 +73,8 @@ int verifier_find(const char *name, const struct verifier **out)
 
 const json_t *verify_column(const json_t *row, const char *name)
 {
-	static const char *const inner[] = {"ground_truth", "metadata", "extra_info", "reward_model.ground_truth"};
+	static const char *const inner[] = {"ground_truth", "metadata", "extra_info",
+	                                    "reward_model.ground_truth"};
 	const json_t            *v = dataset_column(row, name);
 
 	for (size_t i = 0; i < sizeof inner / sizeof inner[0] && !v; i++)
@@ -70,18 +84,23 @@ const json_t *verify_column(const json_t *row, const char *name)
 
 /* ---- several, weighted ---- */
 
-static int verifier_fill(struct reward_spec *spec, const char *const *names, const double *weights, int n)
+static int verifier_fill(struct reward_spec *spec, const char *const *names, const double *weights,
+                         int n)
 {
 	if (n < 1 || n > REWARD_PARTS)
-		return error_set(ERR_INPUT, "a reward has 1 to %d verifiers, not %d", REWARD_PARTS, n);
+		return error_set(ERR_INPUT, "a reward has 1 to %d verifiers, not %d", REWARD_PARTS,
+		                 n);
 	for (int i = 0; i < n; i++) {
 		TRY(verifier_find(names[i], &spec->verifier[i]));
 		for (int j = 0; j < i; j++)
 			if (spec->verifier[i] == spec->verifier[j])
-				return error_set(ERR_INPUT, "the verifier \"%s\" is named twice", names[i]);
+				return error_set(ERR_INPUT, "the verifier \"%s\" is named twice",
+				                 names[i]);
 		spec->weight[i] = weights ? weights[i] : 1;
 		if (!isfinite(spec->weight[i]))
-			return error_set(ERR_INPUT, "the weight of the verifier \"%s\" is not a number", names[i]);
+			return error_set(ERR_INPUT,
+			                 "the weight of the verifier \"%s\" is not a number",
+			                 names[i]);
 	}
 	spec->n = spec->n_common = n;
 	return OK;
@@ -137,7 +156,8 @@ const struct verifier *verifier_for(const struct reward_spec *spec, const struct
 	return spec->verifier[deciding(spec, p)];
 }
 
-int verifier_open(struct reward_spec *spec, const char *const *names, const double *weights, int n, const struct verifier_options *options)
+int verifier_open(struct reward_spec *spec, const char *const *names, const double *weights, int n,
+                  const struct verifier_options *options)
 {
 	*spec = (struct reward_spec){0};
 	if (options)
@@ -160,7 +180,8 @@ void verifier_close(struct reward_spec *spec)
 	*spec = (struct reward_spec){0};
 }
 
-/* Does it take one gold of a list at a time, any of which is right? Lists and sets are one value, and so is what a puzzle is made of. */
+/* Does it take one gold of a list at a time, any of which is right? Lists and sets are one value,
+ * and so is what a puzzle is made of. */
 static int takes_one_gold(const struct reward_spec *spec, const struct verifier *v)
 {
 	enum answer_form form = spec->options.compare.form;
@@ -180,7 +201,8 @@ static struct problem with_gold(const struct problem *p, int i)
 }
 
 /* Each item of a list of golds; all of them together are not asked for. */
-static int check_golds(const struct reward_spec *spec, const struct verifier *v, const struct problem *p)
+static int check_golds(const struct reward_spec *spec, const struct verifier *v,
+                       const struct problem *p)
 {
 	int n = takes_one_gold(spec, v) ? p->n_answers - (p->n_answers > 1) : 0;
 
@@ -194,8 +216,8 @@ static int check_golds(const struct reward_spec *spec, const struct verifier *v,
 }
 
 /* The best of what the golds give. */
-static int score_golds(const struct reward_spec *spec, const struct verifier *v, const struct problem *p, const struct completion *c,
-                       struct score *out)
+static int score_golds(const struct reward_spec *spec, const struct verifier *v,
+                       const struct problem *p, const struct completion *c, struct score *out)
 {
 	if (p->n_answers == 0 || !takes_one_gold(spec, v))
 		return v->score(spec, p, c, out);
@@ -213,12 +235,15 @@ static int score_golds(const struct reward_spec *spec, const struct verifier *v,
 int verifier_check(const struct reward_spec *spec, const struct problem *p)
 {
 	for (int i = 0; i < spec->n; i++)
-		if (applies(spec, i, p) && spec->verifier[i]->check && check_golds(spec, spec->verifier[i], p) != OK)
-			return error_context("problem %s: verifier %s", p->id ? p->id : "without id", spec->verifier[i]->name);
+		if (applies(spec, i, p) && spec->verifier[i]->check &&
+		    check_golds(spec, spec->verifier[i], p) != OK)
+			return error_context("problem %s: verifier %s",
+			                     p->id ? p->id : "without id", spec->verifier[i]->name);
 	return OK;
 }
 
-int verifier_score(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct verdict *out)
+int verifier_score(const struct reward_spec *spec, const struct problem *p,
+                   const struct completion *c, struct verdict *out)
 {
 	int decides = deciding(spec, p);
 
@@ -247,7 +272,8 @@ static int has_nul(const struct completion *c)
 	return memchr(c->text, 0, c->n) != NULL;
 }
 
-static int same_marked(const struct reward_spec *spec, const struct completion *a, const struct completion *b)
+static int same_marked(const struct reward_spec *spec, const struct completion *a,
+                       const struct completion *b)
 {
 	struct span x, y;
 
@@ -256,8 +282,8 @@ static int same_marked(const struct reward_spec *spec, const struct completion *
 	return answer_equal(&spec->options.compare, x, y);
 }
 
-int verifier_same(const struct reward_spec *spec, const struct problem *p, const struct completion *a, const struct completion *b,
-                  int *same)
+int verifier_same(const struct reward_spec *spec, const struct problem *p,
+                  const struct completion *a, const struct completion *b, int *same)
 {
 	const struct verifier *v = verifier_for(spec, p);
 	const struct problem   asked = {.id = p->id, .answer = a->text};
@@ -286,10 +312,14 @@ static int verifier_read_completion(const char *place, const json_t *row, struct
 	int64_t       tokens = 0;
 
 	if (!json_is_object(row))
-		return error_set(ERR_INPUT, "%s: expected a JSON object with \"completion\" and \"answer\"", place);
+		return error_set(ERR_INPUT,
+		                 "%s: expected a JSON object with \"completion\" and \"answer\"",
+		                 place);
 	if (!json_is_string(text))
-		return error_set(ERR_INPUT, "%s: the key \"completion\" is missing or not a text", place);
-	*c = (struct completion){.text = json_string_value(text), .n = json_string_length(text), .finished = 1};
+		return error_set(ERR_INPUT, "%s: the key \"completion\" is missing or not a text",
+		                 place);
+	*c = (struct completion){
+	        .text = json_string_value(text), .n = json_string_length(text), .finished = 1};
 	TRY(json_get_bool(place, row, "finished", JSON_OPTIONAL, &c->finished));
 	TRY(json_get_int(place, row, "tokens", JSON_OPTIONAL, 0, INT32_MAX, &tokens));
 	TRY(json_get_text(place, row, "prompt_end", JSON_OPTIONAL, &end));
@@ -298,7 +328,8 @@ static int verifier_read_completion(const char *place, const json_t *row, struct
 	return OK;
 }
 
-static int score_problem(const struct reward_spec *spec, const char *place, const struct problem *p, const json_t *row, struct verdict *v)
+static int score_problem(const struct reward_spec *spec, const char *place, const struct problem *p,
+                         const json_t *row, struct verdict *v)
 {
 	struct completion c;
 
@@ -306,10 +337,12 @@ static int score_problem(const struct reward_spec *spec, const char *place, cons
 	if (verifier_check(spec, p) != OK)
 		return error_context("%s", place);
 	TRY(verifier_score(spec, p, &c, v));
-	return v->failed ? error_context("%s", place) : OK; /* the message is that of the verifier */
+	/* the message is that of the verifier */
+	return v->failed ? error_context("%s", place) : OK;
 }
 
-static void verifier_add_verdict(const struct reward_spec *spec, const struct verdict *v, struct text *out)
+static void verifier_add_verdict(const struct reward_spec *spec, const struct verdict *v,
+                                 struct text *out)
 {
 	text_print(out, "{\"reward\": ");
 	json_add_real(out, v->reward);
@@ -321,14 +354,15 @@ static void verifier_add_verdict(const struct reward_spec *spec, const struct ve
 	text_print(out, "}, \"parsed\": %s}\n", v->parsed ? "true" : "false");
 }
 
-int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line, size_t n, struct text *out)
+int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line,
+                       size_t n, struct text *out)
 {
 	const struct dataset_options options = {.answer_optional = 1, .prompt_optional = 1};
 	struct arena                 arena = {0};
 	struct problem               p;
 	struct verdict               v;
 	json_t                      *row = NULL;
-	int                          status = dataset_read_row(place, line, n, &options, &arena, &p);
+	int status = dataset_read_row(place, line, n, &options, &arena, &p);
 
 	if (status == OK)
 		status = json_parse(place, p.row, strlen(p.row), &row);

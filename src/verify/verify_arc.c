@@ -14,14 +14,17 @@ static int read_test_output(const struct problem *p, struct grid *out)
 
 	if (!p->row || json_parse("row", p->row, strlen(p->row), &row) != OK)
 		return 0;
-	found = grid_of_json(json_object_get(json_array_get(dataset_column(row, "test"), 0), "output"), GRID_NUMBERS, out);
+	found = grid_of_json(
+	        json_object_get(json_array_get(dataset_column(row, "test"), 0), "output"),
+	        GRID_NUMBERS, out);
 	json_decref(row);
 	return found;
 }
 
 static int verify_arc_read_gold(const struct problem *p, struct grid *out)
 {
-	return p->answer ? grid_read(span_of(p->answer), GRID_NUMBERS, out) : read_test_output(p, out);
+	return p->answer ? grid_read(span_of(p->answer), GRID_NUMBERS, out)
+	                 : read_test_output(p, out);
 }
 
 VERIFY_CHECK(verify_arc_check)
@@ -31,7 +34,8 @@ VERIFY_CHECK(verify_arc_check)
 	(void)spec;
 	return verify_arc_read_gold(p, &gold)
 	               ? OK
-	               : error_set(ERR_INPUT, "the answer must be a grid of numbers (0 1 2 ..., a line a row, or lists), or stand in "
+	               : error_set(ERR_INPUT, "the answer must be a grid of numbers (0 1 2 ..., a "
+	                                      "line a row, or lists), or stand in "
 	                                      "test[0].output of the row");
 }
 
@@ -60,6 +64,7 @@ VERIFY_SCORE(verify_arc)
 	out->parsed = grid_find(answer, GRID_NUMBERS, &got);
 	if (!out->parsed || !verify_arc_read_gold(p, &gold))
 		return OK;
-	verify_mark(out, grid_equal(&gold, &got), spec->options.partial * count_right(&gold, &got) / gold.n);
+	verify_mark(out, grid_equal(&gold, &got),
+	            spec->options.partial * count_right(&gold, &got) / gold.n);
 	return OK;
 }

@@ -1,4 +1,5 @@
-/* Arrangements with many right ones, checked by their rules. The puzzles are those of reasoning-gym (github.com/open-thought/reasoning-gym). */
+/* Arrangements with many right ones, checked by their rules. The puzzles are those of reasoning-gym
+ * (github.com/open-thought/reasoning-gym). */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
@@ -31,7 +32,8 @@ static int read_board(struct span text, struct board *out)
 	for (text = span_trim(text); text.n; text = span_trim(text)) {
 		struct span line = span_line(text);
 		columns = rows ? columns : (line.n + 1) / 2;
-		if (!is_board_line(line) || columns > BOARD_MAX || (line.n + 1) / 2 != columns || rows == columns)
+		if (!is_board_line(line) || columns > BOARD_MAX || (line.n + 1) / 2 != columns ||
+		    rows == columns)
 			return 0;
 		for (size_t i = 0; i < columns; i++)
 			out->cell[rows * columns + i] = line.s[2 * i];
@@ -79,7 +81,8 @@ int arrange_queens(const json_t *row, struct span answer)
 		if (queens[y] < 0)
 			return 0;
 		for (int above = 0; above < y; above++)
-			if (queens[above] == queens[y] || queens[above] - queens[y] == y - above || queens[y] - queens[above] == y - above)
+			if (queens[above] == queens[y] || queens[above] - queens[y] == y - above ||
+			    queens[y] - queens[above] == y - above)
 				return 0;
 	}
 	return 1;
@@ -92,7 +95,8 @@ static const json_t *colour_of(const json_t *colouring, const json_t *vertex)
 	char name[24];
 
 	snprintf(name, sizeof name, "%lld", (long long)json_integer_value(vertex));
-	return json_object_get(colouring, json_is_string(vertex) ? json_string_value(vertex) : name);
+	return json_object_get(colouring,
+	                       json_is_string(vertex) ? json_string_value(vertex) : name);
 }
 
 static int verify_arrangements_is_among(const json_t *list, const json_t *v)
@@ -111,10 +115,12 @@ static int is_coloured(const json_t *puzzle, const json_t *colouring)
 
 	if (json_array_size(json_object_get(puzzle, "vertices")) == 0)
 		return 0;
-	json_array_foreach(json_object_get(puzzle, "vertices"), i,
-	                   v) if (!verify_arrangements_is_among(colours, colour_of(colouring, v))) return 0;
-	json_array_foreach(json_object_get(puzzle, "edges"), i, v) if (json_equal(colour_of(colouring, json_array_get(v, 0)),
-	                                                                          colour_of(colouring, json_array_get(v, 1)))) return 0;
+	json_array_foreach(
+	        json_object_get(puzzle, "vertices"), i,
+	        v) if (!verify_arrangements_is_among(colours, colour_of(colouring, v))) return 0;
+	json_array_foreach(json_object_get(puzzle, "edges"), i,
+	                   v) if (json_equal(colour_of(colouring, json_array_get(v, 0)),
+	                                     colour_of(colouring, json_array_get(v, 1)))) return 0;
 	return 1;
 }
 
@@ -159,7 +165,8 @@ int arrange_palindrome(const json_t *row, struct span answer)
 
 enum { DIGITS_MAX = 18 };
 
-/* Digits at the start of the span: their value, and how many; -1 when there are none or too many. */
+/* Digits at the start of the span: their value, and how many; -1 when there are none or too
+ * many. */
 static int64_t verify_arrangements_read_digits(struct span a, size_t *n)
 {
 	int64_t value = 0;
@@ -169,7 +176,8 @@ static int64_t verify_arrangements_read_digits(struct span a, size_t *n)
 	return *n > 0 && *n <= DIGITS_MAX ? value : -1;
 }
 
-/* Is what starts at text[i] a fraction, over and under? "}{" parts those of LaTeX, whose command stands before. */
+/* Is what starts at text[i] a fraction, over and under? "}{" parts those of LaTeX, whose command
+ * stands before. */
 static int fraction_at(struct span text, size_t i, int64_t *over, int64_t *under)
 {
 	size_t      n, m;
@@ -179,7 +187,8 @@ static int fraction_at(struct span text, size_t i, int64_t *over, int64_t *under
 		return 0;
 	*over = verify_arrangements_read_digits(span_from(text, i), &n);
 	rest = span_from(text, i + n);
-	if (i >= 5 && span_starts_nocase(span_from(text, i - 5), "frac{") && span_starts(rest, "}{"))
+	if (i >= 5 && span_starts_nocase(span_from(text, i - 5), "frac{") &&
+	    span_starts(rest, "}{"))
 		rest = span_from(rest, 2);
 	else if (span_starts(rest, "/"))
 		rest = span_from(rest, 1);
@@ -195,7 +204,9 @@ int arrange_fraction(const json_t *row, struct span answer)
 
 	for (size_t i = answer.n; i-- > 0;)
 		if (isdigit((unsigned char)answer.s[i]) && fraction_at(answer, i, &over, &under))
-			return over == json_integer_value(verify_column(row, "simplified_numerator")) &&
-			       under == json_integer_value(verify_column(row, "simplified_denominator"));
+			return over == json_integer_value(
+			                       verify_column(row, "simplified_numerator")) &&
+			       under == json_integer_value(
+			                        verify_column(row, "simplified_denominator"));
 	return 0;
 }

@@ -12,7 +12,8 @@ enum { COMMAND_REWARD_MAX = 1000000 };
 int verify_command_open(struct reward_spec *spec)
 {
 	if (!spec->options.command.line || !*spec->options.command.line)
-		return error_set(ERR_INPUT, "the verifier command needs the program to run: set task.verifier.command (or --command)");
+		return error_set(ERR_INPUT, "the verifier command needs the program to run: set "
+		                            "task.verifier.command (or --command)");
 	return program_open(&spec->options.command, &spec->command);
 }
 
@@ -45,14 +46,16 @@ static int verify_command_add_row(const struct problem *p, struct text *out)
 	return status;
 }
 
-/* {"completion": ..., "finished": true, "tokens": 12, "id": ..., "prompt": ..., "answer": ..., other columns} */
+/* {"completion": ..., "finished": true, "tokens": 12, "id": ..., "prompt": ..., "answer": ...,
+ * other columns} */
 static int add_question(const struct problem *p, const struct completion *c, struct text *out)
 {
 	struct span text = verify_text(c);
 
 	text_print(out, "{\"completion\": ");
 	json_add_string(out, text.s, text.n);
-	text_print(out, ", \"finished\": %s, \"tokens\": %d", c->finished ? "true" : "false", c->n_tokens);
+	text_print(out, ", \"finished\": %s, \"tokens\": %d", c->finished ? "true" : "false",
+	           c->n_tokens);
 	TRY(verify_command_add_row(p, out));
 	text_print(out, "}");
 	return text_status(out);
@@ -60,8 +63,9 @@ static int add_question(const struct problem *p, const struct completion *c, str
 
 /* ---- the answer ---- */
 
-/* A number, or true for 1 and false for 0. null says, as {"error"} does, that there is nothing to say. Sums and squares of rewards must stay numbers that
- * mean something in single precision too, so there is a bound. */
+/* A number, or true for 1 and false for 0. null says, as {"error"} does, that there is nothing to
+ * say. Sums and squares of rewards must stay numbers that mean something in single precision too,
+ * so there is a bound. */
 static int read_reward(const json_t *object, double *out)
 {
 	const json_t *v = json_object_get(object, "reward");
@@ -72,8 +76,10 @@ static int read_reward(const json_t *object, double *out)
 	if (!json_is_boolean(v))
 		TRY(json_get_real("its answer", object, "reward", JSON_REQUIRED, out));
 	if (fabs(*out) > COMMAND_REWARD_MAX)
-		return error_set(ERR_FAILED, "its answer: the reward %g is beyond +-%g: no verdict; scale the rewards", *out,
-		                 (double)COMMAND_REWARD_MAX);
+		return error_set(
+		        ERR_FAILED,
+		        "its answer: the reward %g is beyond +-%g: no verdict; scale the rewards",
+		        *out, (double)COMMAND_REWARD_MAX);
 	return OK;
 }
 
@@ -107,9 +113,11 @@ VERIFY_SCORE(verify_command)
 	int         status = add_question(p, c, &question);
 
 	if (status == OK)
-		status = program_ask(spec->command, question.data, question.n, verify_command_read_answer, out);
+		status = program_ask(spec->command, question.data, question.n,
+		                     verify_command_read_answer, out);
 	if (status == ERR_FAILED)
-		*out = (struct score){.reward = spec->options.on_error == COMMAND_ZERO ? 0 : NAN, .failed = 1};
+		*out = (struct score){.reward = spec->options.on_error == COMMAND_ZERO ? 0 : NAN,
+		                      .failed = 1};
 	text_free(&question);
 	return status == ERR_FAILED ? OK : status;
 }

@@ -84,12 +84,14 @@ static int read_game_at(const json_t *object, int64_t target, struct game *g)
 
 	if (!numbers)
 		numbers = json_object_get(object, "nums");
-	return read_numbers(numbers, &g->given) && read_target(json_object_get(object, "target"), target, &g->target);
+	return read_numbers(numbers, &g->given) &&
+	       read_target(json_object_get(object, "target"), target, &g->target);
 }
 
 static int read_game(const struct problem *p, int64_t target, struct game *g)
 {
-	static const char *const inner[] = {"ground_truth", "metadata", "extra_info", "reward_model.ground_truth"};
+	static const char *const inner[] = {"ground_truth", "metadata", "extra_info",
+	                                    "reward_model.ground_truth"};
 	json_t                  *row = NULL;
 	int                      found;
 
@@ -108,7 +110,9 @@ VERIFY_CHECK(verify_countdown_check)
 
 	if (read_game(p, spec->options.target, &g))
 		return OK;
-	return error_set(ERR_INPUT, "the row needs \"numbers\" (a list of 1 to %d integers, 0 to %d) and an integer \"target\"",
+	return error_set(ERR_INPUT,
+	                 "the row needs \"numbers\" (a list of 1 to %d integers, 0 to %d) and an "
+	                 "integer \"target\"",
 	                 NUMBERS_MAX, NUMBER_MAX);
 }
 
@@ -129,8 +133,9 @@ struct verify_countdown_parser {
 static const struct {
 	const char *text;
 	char        op;
-} spellings[] = {{"+", '+'},        {"-", '-'},       {"*", '*'},      {"/", '/'},     {"\xC3\x97", '*'},
-                 {"\xC3\xB7", '/'}, {"\\times", '*'}, {"\\cdot", '*'}, {"\\div", '/'}, {"\xE2\x88\x92", '-'}};
+} spellings[] = {{"+", '+'},        {"-", '-'},           {"*", '*'},       {"/", '/'},
+                 {"\xC3\x97", '*'}, {"\xC3\xB7", '/'},    {"\\times", '*'}, {"\\cdot", '*'},
+                 {"\\div", '/'},    {"\xE2\x88\x92", '-'}};
 
 /* The op that comes next if it is one of `wanted`, else 0; what was taken is gone from the rest. */
 static char take_operator(struct verify_countdown_parser *p, const char *wanted)
@@ -200,8 +205,8 @@ static int verify_countdown_parse_product(struct verify_countdown_parser *p, str
 static int verify_countdown_parse_sum(struct verify_countdown_parser *p, struct number *out)
 {
 	struct number right;
-	int           negative = take_operator(p, "-") != 0, ok = verify_countdown_parse_product(p, out);
-	char          op;
+	int  negative = take_operator(p, "-") != 0, ok = verify_countdown_parse_product(p, out);
+	char op;
 
 	number_init(&right);
 	number_set(&right, negative ? -1 : 1, 1);
@@ -242,10 +247,12 @@ static int same_numbers(struct numbers *a, struct numbers *b)
 {
 	qsort(a->number, (size_t)a->n, sizeof a->number[0], compare_numbers);
 	qsort(b->number, (size_t)b->n, sizeof b->number[0], compare_numbers);
-	return a->n == b->n && memcmp(a->number, b->number, (size_t)a->n * sizeof a->number[0]) == 0;
+	return a->n == b->n &&
+	       memcmp(a->number, b->number, (size_t)a->n * sizeof a->number[0]) == 0;
 }
 
-/* The expression that the rest of p holds, with "= VALUE" behind it or without. *right: it gives the target. 0 where there is no expression. */
+/* The expression that the rest of p holds, with "= VALUE" behind it or without. *right: it gives
+ * the target. 0 where there is no expression. */
 static int verify_countdown_judge(struct verify_countdown_parser *p, int64_t target, int *right)
 {
 	struct number value, wanted;

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* A pattern that backtracks more than this does not match: time and memory stay bounded whatever was written. */
+/* A pattern that backtracks more than this does not match: time and memory stay bounded whatever
+ * was written. */
 enum { MATCH_LIMIT = 1000000, HEAP_LIMIT_KIB = 65536 };
 
 int verify_format_open(struct reward_spec *spec)
@@ -15,15 +16,16 @@ int verify_format_open(struct reward_spec *spec)
 	const char *pattern = spec->options.pattern;
 	PCRE2_SIZE  where;
 	int         code;
-	pcre2_code *compiled =
-	        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-	                      PCRE2_DOTALL | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &where, NULL);
+	pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+	                                     PCRE2_DOTALL | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
+	                                             PCRE2_NEVER_BACKSLASH_C,
+	                                     &code, &where, NULL);
 	PCRE2_UCHAR message[128];
 
 	if (!compiled) {
 		pcre2_get_error_message(code, message, sizeof message);
-		return error_set(ERR_INPUT, "task.verifier.pattern: \"%s\": at character %zu: %s", pattern, (size_t)where,
-		                 (const char *)message);
+		return error_set(ERR_INPUT, "task.verifier.pattern: \"%s\": at character %zu: %s",
+		                 pattern, (size_t)where, (const char *)message);
 	}
 	spec->pattern = compiled;
 	return OK;
@@ -57,7 +59,9 @@ static int match_pattern(const pcre2_code *code, struct span text, int *matches)
 	pcre2_match_data_free(data);
 	pcre2_match_context_free(limits);
 	*matches = result >= 0;
-	return limits && data ? OK : error_set(ERR_INPUT, "out of memory: a match of task.verifier.pattern");
+	return limits && data
+	               ? OK
+	               : error_set(ERR_INPUT, "out of memory: a match of task.verifier.pattern");
 }
 
 /* Where `what` stands in the text; text.n when nowhere. */
@@ -83,8 +87,10 @@ static int verify_format_is_visible(struct span text)
 {
 	for (size_t i = 0; i < text.n;) {
 		utf8proc_int32_t    code;
-		utf8proc_ssize_t    n = utf8proc_iterate((const utf8proc_uint8_t *)text.s + i, (utf8proc_ssize_t)(text.n - i), &code);
-		utf8proc_category_t category = n > 0 ? utf8proc_category(code) : UTF8PROC_CATEGORY_CC;
+		utf8proc_ssize_t    n = utf8proc_iterate((const utf8proc_uint8_t *)text.s + i,
+		                                         (utf8proc_ssize_t)(text.n - i), &code);
+		utf8proc_category_t category =
+		        n > 0 ? utf8proc_category(code) : UTF8PROC_CATEGORY_CC;
 		if (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_SO)
 			return 1;
 		i += n > 0 ? (size_t)n : 1;
@@ -105,7 +111,8 @@ static struct tag tag_of(const char *name, size_t n)
 	return t;
 }
 
-/* "<name>" at the end of the prompt, white space behind it aside; an empty span where the prompt ends otherwise. */
+/* "<name>" at the end of the prompt, white space behind it aside; an empty span where the prompt
+ * ends otherwise. */
 static struct span opened_by(struct span prompt)
 {
 	struct span end = span_trim(prompt);
@@ -115,10 +122,12 @@ static struct span opened_by(struct span prompt)
 		return (struct span){"", 0};
 	while (i-- > 0 && end.s[i] != '<')
 		;
-	return i < end.n && end.n - i > 2 && end.s[i + 1] != '/' ? span_from(end, i) : (struct span){"", 0};
+	return i < end.n && end.n - i > 2 && end.s[i + 1] != '/' ? span_from(end, i)
+	                                                         : (struct span){"", 0};
 }
 
-/* Takes "<tag>...</tag>" and the white space before it off the text; where the prompt has `opened` it, what is left of it. */
+/* Takes "<tag>...</tag>" and the white space before it off the text; where the prompt has `opened`
+ * it, what is left of it. */
 static int take_block(struct span *text, const struct tag *tag, int opened)
 {
 	size_t end;
@@ -142,7 +151,8 @@ static int has_blocks(const char *tags, struct span text, struct span opened)
 		size_t     n = strcspn(tags, ",");
 		struct tag tag = tag_of(tags, n);
 		int        is_open = first && span_equal(opened, span_of(tag.open));
-		if (verify_format_count(all, span_of(tag.open)) != !is_open || verify_format_count(all, span_of(tag.close)) != 1 ||
+		if (verify_format_count(all, span_of(tag.open)) != !is_open ||
+		    verify_format_count(all, span_of(tag.close)) != 1 ||
 		    !take_block(&text, &tag, is_open))
 			return 0;
 		tags += n + (tags[n] == ',');
@@ -151,18 +161,21 @@ static int has_blocks(const char *tags, struct span text, struct span opened)
 }
 
 /* Does the text match, behind the tag that the prompt opened where the pattern names it? */
-static int matches_pattern(const struct reward_spec *spec, struct span text, struct span opened, int *matches)
+static int matches_pattern(const struct reward_spec *spec, struct span text, struct span opened,
+                           int *matches)
 {
 	struct text joined = {0};
 	int         status;
 
-	if (opened.n == 0 || verify_format_find(span_of(spec->options.pattern), opened) == strlen(spec->options.pattern))
+	if (opened.n == 0 || verify_format_find(span_of(spec->options.pattern), opened) ==
+	                             strlen(spec->options.pattern))
 		return match_pattern(spec->pattern, text, matches);
 	text_add(&joined, opened.s, opened.n);
 	text_add(&joined, text.s, text.n);
 	status = text_status(&joined);
 	if (status == OK)
-		status = match_pattern(spec->pattern, (struct span){joined.data, joined.n}, matches);
+		status =
+		        match_pattern(spec->pattern, (struct span){joined.data, joined.n}, matches);
 	text_free(&joined);
 	return status;
 }
@@ -176,6 +189,9 @@ VERIFY_SCORE(verify_format)
 	if (spec->pattern)
 		TRY(matches_pattern(spec, text, opened, &matches));
 	out->parsed = text.n > 0;
-	verify_mark(out, matches && (!spec->options.tags || has_blocks(spec->options.tags, text, opened)), 0);
+	verify_mark(out,
+	            matches &&
+	                    (!spec->options.tags || has_blocks(spec->options.tags, text, opened)),
+	            0);
 	return OK;
 }

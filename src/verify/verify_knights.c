@@ -29,7 +29,9 @@ static int count_letters(struct span gold, struct span answer)
 /* ---- words: "Amelia is a knight" ---- */
 
 struct claim {
-	struct span name, role; /* the role is empty when the claim says nothing certain: "is not a knight", "is a knight or a knave" */
+	/* the role is empty when the claim says nothing certain: "is not a knight", "is a knight
+	 * or a knave" */
+	struct span name, role;
 };
 
 static int verify_knights_is_letter(char c)
@@ -49,13 +51,15 @@ static size_t skip_gap(struct span a, size_t i)
 	return i;
 }
 
-/* A word at i; with what could make it another word than it seems ("angel/devil", "knight-errant"). */
+/* A word at i; with what could make it another word than it seems ("angel/devil",
+ * "knight-errant"). */
 static struct span word_at(struct span a, size_t i)
 {
 	size_t end = i;
 
 	while (end < a.n &&
-	       (verify_knights_is_letter(a.s[end]) || isdigit((unsigned char)a.s[end]) || (a.s[end] && strchr("/-'", a.s[end]))))
+	       (verify_knights_is_letter(a.s[end]) || isdigit((unsigned char)a.s[end]) ||
+	        (a.s[end] && strchr("/-'", a.s[end]))))
 		end++;
 	return (struct span){a.s + i, end - i};
 }
@@ -78,7 +82,8 @@ static int verify_knights_is_word(struct span word, const char *text)
 
 static int is_article(struct span word)
 {
-	return verify_knights_is_word(word, "a") || verify_knights_is_word(word, "an") || verify_knights_is_word(word, "the");
+	return verify_knights_is_word(word, "a") || verify_knights_is_word(word, "an") ||
+	       verify_knights_is_word(word, "the");
 }
 
 /* The word at i, or the one behind it when that is an article. *i moves behind it. */
@@ -106,12 +111,14 @@ static int verify_knights_is_hedged(struct span a, size_t i)
 	       (verify_knights_is_word(word, "or") || is_article(article));
 }
 
-/* Does "is" at text[i] make a claim? It looks at the word before and at most four behind, so a scan over all i stays linear. */
+/* Does "is" at text[i] make a claim? It looks at the word before and at most four behind, so a scan
+ * over all i stays linear. */
 static int claim_at(struct span text, size_t i, struct claim *out)
 {
 	size_t at = i + 2;
 
-	if (!span_starts_nocase(span_from(text, i), "is") || i == 0 || !verify_knights_is_gap(text.s[i - 1]) || at >= text.n ||
+	if (!span_starts_nocase(span_from(text, i), "is") || i == 0 ||
+	    !verify_knights_is_gap(text.s[i - 1]) || at >= text.n ||
 	    !verify_knights_is_gap(text.s[at]))
 		return 0;
 	out->name = word_before(text, i);
@@ -147,15 +154,18 @@ static int read_people(struct span gold, struct people *out)
 
 /* ---- sentences ---- */
 
-/* Words that make a sentence say something else than what is. "not" does before "that" only: "Bo is not a knight" is no claim anyway. */
+/* Words that make a sentence say something else than what is. "not" does before "that" only: "Bo is
+ * not a knight" is no claim anyway. */
 static int is_doubt(struct span word)
 {
-	static const char *const doubts[] = {"if",       "iff",        "suppose",    "supposing",    "assume",   "assuming", "assumption",
-	                                     "whether",  "then",       "perhaps",    "maybe",        "possibly", "might",    "could",
-	                                     "would",    "either",     "neither",    "unless",       "when",     "whenever", "says",
-	                                     "said",     "say",        "claims",     "claimed",      "states",   "stated",   "thinks",
-	                                     "believes", "nobody",     "imagine",    "false",        "wrong",    "untrue",   "incorrect",
-	                                     "case",     "hypothesis", "impossible", "contradiction"};
+	static const char *const doubts[] = {
+	        "if",         "iff",        "suppose",      "supposing", "assume",    "assuming",
+	        "assumption", "whether",    "then",         "perhaps",   "maybe",     "possibly",
+	        "might",      "could",      "would",        "either",    "neither",   "unless",
+	        "when",       "whenever",   "says",         "said",      "say",       "claims",
+	        "claimed",    "states",     "stated",       "thinks",    "believes",  "nobody",
+	        "imagine",    "false",      "wrong",        "untrue",    "incorrect", "case",
+	        "hypothesis", "impossible", "contradiction"};
 
 	for (size_t i = 0; i < sizeof doubts / sizeof *doubts; i++)
 		if (verify_knights_is_word(word, doubts[i]))
@@ -186,7 +196,8 @@ struct verify_knights_tally {
 };
 
 /* The last claim about each person; with `strict`, two different ones cancel each other. */
-static struct verify_knights_tally count_people(const struct people *gold, struct span text, int strict)
+static struct verify_knights_tally count_people(const struct people *gold, struct span text,
+                                                int strict)
 {
 	struct span                 said[PEOPLE_MAX] = {0};
 	int                         known[PEOPLE_MAX] = {0};
@@ -225,7 +236,9 @@ VERIFY_CHECK(verify_knights_check)
 	TRY(verify_has_answer(spec, p));
 	if (is_letters(span_trim(span_of(p->answer))) || read_people(span_of(p->answer), &people))
 		return OK;
-	return error_set(ERR_INPUT, "the answer \"%.60s\" must read \"AbC\" or \"Amelia is a knight, ...\", each of at most %d people once",
+	return error_set(ERR_INPUT,
+	                 "the answer \"%.60s\" must read \"AbC\" or \"Amelia is a knight, ...\", "
+	                 "each of at most %d people once",
 	                 p->answer, PEOPLE_MAX);
 }
 
@@ -243,7 +256,8 @@ VERIFY_SCORE(verify_knights)
 		out->parsed = is_letters(answer) && answer.n == gold.n;
 		right = out->parsed ? count_letters(gold, answer) : 0;
 	} else if (read_people(gold, &people)) {
-		struct verify_knights_tally t = count_people(&people, answer, kind != ANSWER_UNMARKED);
+		struct verify_knights_tally t =
+		        count_people(&people, answer, kind != ANSWER_UNMARKED);
 		all = people.n;
 		out->parsed = t.named == all;
 		right = t.right;

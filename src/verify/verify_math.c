@@ -46,7 +46,8 @@ static struct span gold_text(const char *text, char *scratch)
 {
 	struct statement found;
 
-	return statement_of_gold(span_of(text), &found) ? verify_math_join(&found, scratch) : (struct span){"", 0};
+	return statement_of_gold(span_of(text), &found) ? verify_math_join(&found, scratch)
+	                                                : (struct span){"", 0};
 }
 
 static int verify_math_read_gold(const char *text, char *scratch, struct formula **out)
@@ -55,7 +56,8 @@ static int verify_math_read_gold(const char *text, char *scratch, struct formula
 }
 
 /* One gold against the completion's formula. */
-static int verify_math_compare(const char *answer, const struct formula *said, const struct formula_options *o, int *equal)
+static int verify_math_compare(const char *answer, const struct formula *said,
+                               const struct formula_options *o, int *equal)
 {
 	char            scratch[ANSWER_MAX];
 	struct formula *gold;
@@ -68,7 +70,8 @@ static int verify_math_compare(const char *answer, const struct formula *said, c
 
 static struct formula_options options_of(const struct reward_spec *spec)
 {
-	return (struct formula_options){.decimals = spec->options.decimals, .strict_relations = spec->options.strict_relations};
+	return (struct formula_options){.decimals = spec->options.decimals,
+	                                .strict_relations = spec->options.strict_relations};
 }
 
 /* A gold must be something, and what is in a box with the same text must equal it. */
@@ -83,7 +86,9 @@ static int check_gold(const char *answer, const struct formula_options *o)
 	empty = formula_empty(gold);
 	formula_free(gold);
 	if (empty)
-		return error_set(ERR_INPUT, "no formula and no word could be found in the answer \"%.60s\"", answer);
+		return error_set(ERR_INPUT,
+		                 "no formula and no word could be found in the answer \"%.60s\"",
+		                 answer);
 	text = gold_text(answer, scratch);
 	n = snprintf(boxed, sizeof boxed, "\\boxed{%.*s}", (int)text.n, text.s);
 	TRY(verify_math_read_completion((struct span){boxed, (size_t)n}, scratch, &said));
@@ -91,7 +96,9 @@ static int check_gold(const char *answer, const struct formula_options *o)
 	formula_free(said);
 	TRY(n);
 	return equal ? OK
-	             : error_set(ERR_INPUT, "the answer \"%.60s\" cannot be read: a completion that says the same is not equal to it",
+	             : error_set(ERR_INPUT,
+	                         "the answer \"%.60s\" cannot be read: a completion that says the "
+	                         "same is not equal to it",
 	                         answer);
 }
 
@@ -103,7 +110,8 @@ VERIFY_CHECK(verify_math_check)
 	return check_gold(p->answer, &o);
 }
 
-int verify_math_same(const struct reward_spec *spec, const struct completion *a, const struct completion *b, int *same)
+int verify_math_same(const struct reward_spec *spec, const struct completion *a,
+                     const struct completion *b, int *same)
 {
 	const struct formula_options o = options_of(spec);
 	char                         scratch[ANSWER_MAX];

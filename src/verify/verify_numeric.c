@@ -13,7 +13,8 @@ VERIFY_CHECK(verify_numeric_check)
 	number_clear(&gold);
 	return found ? OK
 	             : error_set(ERR_INPUT,
-	                         "the answer \"%.60s\" has no number in it, or its last one is part of a formula without a value",
+	                         "the answer \"%.60s\" has no number in it, or its last one is "
+	                         "part of a formula without a value",
 	                         p->answer);
 }
 
@@ -25,7 +26,10 @@ VERIFY_SCORE(verify_numeric)
 	number_init(&gold);
 	number_init(&got);
 	out->parsed = arithmetic_last(verify_text(c), &got);
-	verify_mark(out, out->parsed && arithmetic_last(span_of(p->answer), &gold) && number_equal(&got, &gold), 0);
+	verify_mark(out,
+	            out->parsed && arithmetic_last(span_of(p->answer), &gold) &&
+	                    number_equal(&got, &gold),
+	            0);
 	number_clear(&gold);
 	number_clear(&got);
 	return OK;

@@ -1,5 +1,7 @@
-/* Sequences of moves, played: any sequence that gets there is right, and where the shortest was asked for, any that is as short. The puzzles are
- * those of reasoning-gym (github.com/open-thought/reasoning-gym); their rules stand in its questions, their data in the column metadata. */
+/* Sequences of moves, played: any sequence that gets there is right, and where the shortest was
+ * asked for, any that is as short. The puzzles are those of reasoning-gym
+ * (github.com/open-thought/reasoning-gym); their rules stand in its questions, their data in the
+ * column metadata. */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
@@ -45,7 +47,8 @@ static int play_jugs(struct jugs *j, const char *move)
 	to = jug(j, move[8]);
 	if (from < 0 || to < 0 || from == to)
 		return 0;
-	moved = j->full[to] - j->holds[to] < j->holds[from] ? j->full[to] - j->holds[to] : j->holds[from];
+	moved = j->full[to] - j->holds[to] < j->holds[from] ? j->full[to] - j->holds[to]
+	                                                    : j->holds[from];
 	j->holds[from] -= moved;
 	j->holds[to] += moved;
 	return 1;
@@ -53,18 +56,20 @@ static int play_jugs(struct jugs *j, const char *move)
 
 int plan_jugs(const json_t *row, struct span answer)
 {
-	const json_t *puzzle = verify_column(row, "puzzle"), *capacities = json_object_get(puzzle, "jug_capacities"), *move;
-	int64_t       target = integer(puzzle, "target");
-	struct jugs   j = {.n = (int)json_array_size(capacities)};
-	json_t       *moves = NULL;
-	size_t        i;
-	int           legal = 1, reached = 0;
+	const json_t *puzzle = verify_column(row, "puzzle"),
+	             *capacities = json_object_get(puzzle, "jug_capacities"), *move;
+	int64_t     target = integer(puzzle, "target");
+	struct jugs j = {.n = (int)json_array_size(capacities)};
+	json_t     *moves = NULL;
+	size_t      i;
+	int         legal = 1, reached = 0;
 
 	if (j.n < 1 || j.n > 26 || json_parse("answer", answer.s, answer.n, &moves) != OK)
 		return 0;
 	for (int k = 0; k < j.n; k++)
 		j.full[k] = json_integer_value(json_array_get(capacities, (size_t)k));
-	json_array_foreach(moves, i, move) legal = legal && json_is_string(move) && play_jugs(&j, json_string_value(move));
+	json_array_foreach(moves, i, move) legal =
+	        legal && json_is_string(move) && play_jugs(&j, json_string_value(move));
 	for (int k = 0; k < j.n; k++)
 		reached |= j.holds[k] == target;
 	legal = legal && json_array_size(moves) > 0;
@@ -99,8 +104,8 @@ static int play_towers(struct towers *t, struct span line)
 	snprintf(exact, sizeof exact, "Move disk %d from Peg %d to Peg %d", disk, from, to);
 	if (!span_equal(line, span_of(exact)))
 		return 0;
-	if (from < 1 || from > t->pegs || to < 1 || to > t->pegs || disk < 1 || disk > t->disks || top(t, from) != disk ||
-	    top(t, to) < disk)
+	if (from < 1 || from > t->pegs || to < 1 || to > t->pegs || disk < 1 || disk > t->disks ||
+	    top(t, from) != disk || top(t, to) < disk)
 		return 0;
 	t->peg[disk] = to;
 	return 1;
@@ -148,7 +153,9 @@ static char cell(const struct verify_plans_walk *w, int64_t y, int64_t x)
 static int find_start(struct verify_plans_walk *w)
 {
 	for (w->y = 0; w->y < (int64_t)json_array_size(w->matrix); w->y++)
-		for (w->x = 0; w->x < (int64_t)json_array_size(json_array_get(w->matrix, (size_t)w->y)); w->x++)
+		for (w->x = 0;
+		     w->x < (int64_t)json_array_size(json_array_get(w->matrix, (size_t)w->y));
+		     w->x++)
 			if (cell(w, w->y, w->x) == '*')
 				return 1;
 	return 0;
@@ -186,7 +193,7 @@ static struct span verify_plans_next_word(struct span *rest)
 int plan_path(const json_t *row, struct span answer)
 {
 	struct verify_plans_walk w = {.matrix = verify_column(row, "matrix")};
-	size_t                   shortest = json_array_size(verify_column(row, "solution")), steps = 0;
+	size_t shortest = json_array_size(verify_column(row, "solution")), steps = 0;
 
 	if (shortest == 0)
 		return span_equal(span_trim(answer), span_of("infeasible"));
@@ -200,7 +207,8 @@ int plan_path(const json_t *row, struct span answer)
 	return cell(&w, w.y, w.x) == '#';
 }
 
-/* ---- a lock of buttons: "A → B → B"; each press also toggles the light, on which some buttons depend ---- */
+/* ---- a lock of buttons: "A → B → B"; each press also toggles the light, on which some buttons
+ * depend ---- */
 
 static const json_t *button(const json_t *buttons, char name)
 {
@@ -210,7 +218,8 @@ static const json_t *button(const json_t *buttons, char name)
 	json_array_foreach(buttons, i, b)
 	{
 		const char *s = json_string_value(json_object_get(b, "name"));
-		if (s && s[0] && !s[1] && toupper((unsigned char)s[0]) == toupper((unsigned char)name))
+		if (s && s[0] && !s[1] &&
+		    toupper((unsigned char)s[0]) == toupper((unsigned char)name))
 			return b;
 	}
 	return NULL;
@@ -218,21 +227,25 @@ static const json_t *button(const json_t *buttons, char name)
 
 static int press(const json_t *b, int green, int64_t *value)
 {
-	const char *state = json_string_value(json_object_get(b, "active_state")), *type = json_string_value(json_object_get(b, "type"));
-	int64_t     x = integer(b, "value");
+	const char *state = json_string_value(json_object_get(b, "active_state")),
+	           *type = json_string_value(json_object_get(b, "type"));
+	int64_t x = integer(b, "value");
 
 	if (!state || !type || x < -VALUE_MAX || x > VALUE_MAX)
 		return 0;
 	if (strcmp(state, "any") && strcmp(state, green ? "green" : "red"))
 		return 1;
-	*value = !strcmp(type, "add") ? *value + x : !strcmp(type, "subtract") ? *value - x : *value * x;
+	*value = !strcmp(type, "add")        ? *value + x
+	         : !strcmp(type, "subtract") ? *value - x
+	                                     : *value * x;
 	return *value >= -VALUE_MAX && *value <= VALUE_MAX;
 }
 
 static int is_arrow(struct span gap)
 {
 	gap = span_trim(gap);
-	return span_equal(gap, span_of("\xE2\x86\x92")) || span_equal(gap, span_of("->")) || span_equal(gap, span_of(","));
+	return span_equal(gap, span_of("\xE2\x86\x92")) || span_equal(gap, span_of("->")) ||
+	       span_equal(gap, span_of(","));
 }
 
 /* The last run of buttons with arrows between them; returns how many. */
@@ -270,7 +283,8 @@ int plan_lock(const json_t *row, struct span answer)
 	int           green = light && !strcmp(light, "green");
 	int64_t       value = json_integer_value(verify_column(row, "initial_value"));
 
-	if (n == 0 || n > (int)json_array_size(verify_column(row, "solution_path")) || value < -VALUE_MAX || value > VALUE_MAX)
+	if (n == 0 || n > (int)json_array_size(verify_column(row, "solution_path")) ||
+	    value < -VALUE_MAX || value > VALUE_MAX)
 		return 0;
 	for (int i = 0; i < n; i++, green = !green)
 		if (!press(pressed[i], green, &value))

@@ -1,18 +1,21 @@
-/* Which rule judges which task of reasoning-gym (github.com/open-thought/reasoning-gym). docs/verifiers.md says how far the verdicts agree with
- * the scores of the tasks' own scorers. */
+/* Which rule judges which task of reasoning-gym (github.com/open-thought/reasoning-gym).
+ * docs/verifiers.md says how far the verdicts agree with the scores of the tasks' own scorers. */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
 
 #include <string.h>
 
-#define SAME(form_, ...) .score = verify_exact, .check = verify_has_answer, .options.compare = {.form = form_, __VA_ARGS__}
+#define SAME(form_, ...) \
+	.score = verify_exact, .check = verify_has_answer, \
+	.options.compare = {.form = form_, __VA_ARGS__}
 #define VERIFIER(name) .score = verify_##name, .check = verify_##name##_check
 #define RULE(rule_) .rule = rule_
 
 static const struct task {
 	const char *name;
-	int (*score)(const struct reward_spec *spec, const struct problem *p, const struct completion *c, struct score *out);
+	int (*score)(const struct reward_spec *spec, const struct problem *p,
+	             const struct completion *c, struct score *out);
 	int (*check)(const struct reward_spec *spec, const struct problem *p);
 	verify_rule            *rule;
 	struct verifier_options options;
@@ -114,9 +117,13 @@ VERIFY_CHECK(verify_procedural_check)
 	TRY(verify_procedural_read_row(p, &row));
 	t = verify_procedural_find(row, &name);
 	if (!name)
-		status = error_set(ERR_INPUT, "the row needs a column \"task\" with the name of its task");
+		status = error_set(ERR_INPUT,
+		                   "the row needs a column \"task\" with the name of its task");
 	else if (!t)
-		status = error_set(ERR_INPUT, "no task \"%s\" is known; src/verify/verify_procedural.c has the list", name);
+		status = error_set(
+		        ERR_INPUT,
+		        "no task \"%s\" is known; src/verify/verify_procedural.c has the list",
+		        name);
 	else if (!t->check)
 		status = OK;
 	else if ((inner = spec_of(t), status = t->check(&inner, p)) != OK)

@@ -43,10 +43,14 @@ static int is_in_range(const struct grid *g, int low, int high)
 static int read_puzzle_at(const json_t *v, struct puzzle *out)
 {
 	out->style = GRID_DIGITS;
-	out->n = grid_of_json(v, GRID_DIGITS, &out->given) ? size_of(&out->given, PUZZLE_MIN, PUZZLE_DIGITS) : 0;
+	out->n = grid_of_json(v, GRID_DIGITS, &out->given)
+	                 ? size_of(&out->given, PUZZLE_MIN, PUZZLE_DIGITS)
+	                 : 0;
 	if (!out->n) {
 		out->style = GRID_NUMBERS;
-		out->n = grid_of_json(v, GRID_NUMBERS, &out->given) ? size_of(&out->given, PUZZLE_DIGITS + 1, PUZZLE_MAX) : 0;
+		out->n = grid_of_json(v, GRID_NUMBERS, &out->given)
+		                 ? size_of(&out->given, PUZZLE_DIGITS + 1, PUZZLE_MAX)
+		                 : 0;
 	}
 	out->height = box_height(out->n);
 	return out->n && is_in_range(&out->given, 0, out->n);
@@ -70,10 +74,15 @@ VERIFY_CHECK(verify_sudoku_check)
 	struct grid   gold;
 
 	if (!read_puzzle(p, &puzzle))
-		return error_set(ERR_INPUT, "the row needs a \"puzzle\" of n x n cells, n from %d to %d, each 0 (empty) to n", PUZZLE_MIN,
-		                 PUZZLE_MAX);
-	if (spec->options.partial > 0 && (!p->answer || !grid_read(span_of(p->answer), puzzle.style, &gold) || gold.n != puzzle.given.n))
-		return error_set(ERR_INPUT, "partial credit needs the solution as the answer of the row");
+		return error_set(ERR_INPUT,
+		                 "the row needs a \"puzzle\" of n x n cells, n from %d to %d, each "
+		                 "0 (empty) to n",
+		                 PUZZLE_MIN, PUZZLE_MAX);
+	if (spec->options.partial > 0 &&
+	    (!p->answer || !grid_read(span_of(p->answer), puzzle.style, &gold) ||
+	     gold.n != puzzle.given.n))
+		return error_set(ERR_INPUT,
+		                 "partial credit needs the solution as the answer of the row");
 	return OK;
 }
 
@@ -87,7 +96,8 @@ static int keeps_givens(const struct puzzle *p, const struct grid *g)
 	return 1;
 }
 
-/* A value 1 .. n comes n times in n different rows, columns and boxes: each set of those is one bit a value. */
+/* A value 1 .. n comes n times in n different rows, columns and boxes: each set of those is one bit
+ * a value. */
 static int keeps_rules(const struct puzzle *p, const struct grid *g)
 {
 	unsigned row[PUZZLE_MAX] = {0}, column[PUZZLE_MAX] = {0}, box[PUZZLE_MAX] = {0};
@@ -107,7 +117,8 @@ static int keeps_rules(const struct puzzle *p, const struct grid *g)
 
 static int is_solution(const struct puzzle *p, const struct grid *g)
 {
-	return g->n == p->given.n && is_in_range(g, 1, p->n) && keeps_givens(p, g) && keeps_rules(p, g);
+	return g->n == p->given.n && is_in_range(g, 1, p->n) && keeps_givens(p, g) &&
+	       keeps_rules(p, g);
 }
 
 /* Of the cells that were empty, the share that is as in the gold. */
@@ -138,8 +149,8 @@ VERIFY_SCORE(verify_sudoku)
 		return OK;
 	out->parsed = got.n == puzzle.given.n;
 	verify_mark(out, is_solution(&puzzle, &got), 0);
-	if (!out->right && spec->options.partial > 0 && p->answer && grid_read(span_of(p->answer), puzzle.style, &gold) &&
-	    gold.n == puzzle.given.n)
+	if (!out->right && spec->options.partial > 0 && p->answer &&
+	    grid_read(span_of(p->answer), puzzle.style, &gold) && gold.n == puzzle.given.n)
 		out->reward = spec->options.partial * share_right(&puzzle, &gold, &got);
 	return OK;
 }

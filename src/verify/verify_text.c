@@ -13,18 +13,23 @@ VERIFY_CHECK(verify_has_answer)
 	(void)spec;
 	if (!p->answer)
 		return error_set(ERR_INPUT, "the problem has no answer");
-	return span_trim(span_of(p->answer)).n ? OK
-	                                       : error_set(ERR_INPUT, "the answer is empty: a completion that says nothing would be right");
+	return span_trim(span_of(p->answer)).n
+	               ? OK
+	               : error_set(ERR_INPUT, "the answer is empty: a completion that says nothing "
+	                                      "would be right");
 }
 
 VERIFY_SCORE(verify_exact)
 {
 	const struct answer_rule *rule = &spec->options.compare;
-	struct span               gold = span_of(p->answer), text = span_trim(verify_text(c)), answer;
+	struct span gold = span_of(p->answer), text = span_trim(verify_text(c)), answer;
 
 	span_answer(text, &answer);
 	out->parsed = text.n > 0;
-	verify_mark(out, span_trim(gold).n && (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer)), 0);
+	verify_mark(out,
+	            span_trim(gold).n &&
+	                    (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer)),
+	            0);
 	return OK;
 }
 
@@ -82,9 +87,10 @@ VERIFY_CHECK(verify_length_check)
 	const struct verifier_options *o = &spec->options;
 
 	(void)p;
-	if (o->length_min < 0 || o->length_max < o->length_min || o->length_max == 0 || o->length_slack < 0)
-		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is no range", o->length_min, o->length_max,
-		                 o->length_slack);
+	if (o->length_min < 0 || o->length_max < o->length_min || o->length_max == 0 ||
+	    o->length_slack < 0)
+		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is no range",
+		                 o->length_min, o->length_max, o->length_slack);
 	return OK;
 }
 
@@ -92,7 +98,9 @@ VERIFY_SCORE(verify_length)
 {
 	const struct verifier_options *o = &spec->options;
 	double                         n = o->length_in_characters ? (double)c->n : c->n_tokens;
-	double                         over = n < o->length_min ? o->length_min - n : n > o->length_max ? n - o->length_max : 0;
+	double                         over = n < o->length_min   ? o->length_min - n
+	                                      : n > o->length_max ? n - o->length_max
+	                                                          : 0;
 
 	(void)p;
 	out->parsed = 1;
@@ -129,7 +137,8 @@ VERIFY_CHECK(verify_has_word)
 
 	return find_word(spec, p, word)
 	               ? OK
-	               : error_set(ERR_INPUT, "no word to look for: set task.verifier.word, or give the rows a column \"word\"");
+	               : error_set(ERR_INPUT, "no word to look for: set task.verifier.word, or "
+	                                      "give the rows a column \"word\"");
 }
 
 static int verify_text_is_letter(unsigned char c)
@@ -151,7 +160,8 @@ VERIFY_SCORE(verify_contains)
 
 	if (find_word(spec, p, word))
 		for (size_t i = 0; i < text.n && !found; i++)
-			found = span_starts_nocase(span_from(text, i), word) && verify_text_stands_alone(text, i, strlen(word));
+			found = span_starts_nocase(span_from(text, i), word) &&
+			        verify_text_stands_alone(text, i, strlen(word));
 	out->parsed = text.n > 0;
 	verify_mark(out, found, 0);
 	return OK;
@@ -179,7 +189,10 @@ VERIFY_SCORE(verify_ends)
 	while (text.n && strchr("\"')", text.s[text.n - 1]))
 		text.n--;
 	out->parsed = text.n > 0;
-	verify_mark(out, c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL && verify_text_next_word(&words).n > 0, 0);
+	verify_mark(out,
+	            c->finished && text.n && strchr(".!?", text.s[text.n - 1]) != NULL &&
+	                    verify_text_next_word(&words).n > 0,
+	            0);
 	return OK;
 }
 
@@ -190,15 +203,16 @@ static int compare_hashes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Fingerprints of the letters of each sentence, in lower case, a space between words. Sentences behind the first SENTENCES_MAX are not
- * compared. Returns how many there are. */
+/* Fingerprints of the letters of each sentence, in lower case, a space between words. Sentences
+ * behind the first SENTENCES_MAX are not compared. Returns how many there are. */
 static int hash_sentences(struct span text, uint64_t hash[SENTENCES_MAX])
 {
 	uint64_t h = FINGERPRINT_EMPTY;
 	int      n = 0, gap = 0;
 
 	for (size_t i = 0; i <= text.n && n < SENTENCES_MAX; i++) {
-		unsigned char byte = i < text.n ? (unsigned char)text.s[i] : '.', small = (unsigned char)tolower(byte);
+		unsigned char byte = i < text.n ? (unsigned char)text.s[i] : '.',
+		              small = (unsigned char)tolower(byte);
 		if (verify_text_is_letter(byte)) {
 			if (gap && h != FINGERPRINT_EMPTY)
 				h = fingerprint_bytes(h, " ", 1);

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct environment_kind *const table[] = {&environment_nav, &environment_household, &environment_shop};
+static const struct environment_kind *const table[] = {&environment_nav, &environment_household,
+                                                       &environment_shop};
 
 enum { N_ROWS = sizeof table / sizeof table[0], ORACLE_TURNS_MAX = 1000 };
 
@@ -51,20 +52,24 @@ static int oracle_turns(const struct environment_kind *kind, const void *state, 
 	return ORACLE_TURNS_MAX;
 }
 
-int environment_new(const struct environment_kind *kind, struct environment_key key, struct arena *a, struct environment *out)
+int environment_new(const struct environment_kind *kind, struct environment_key key,
+                    struct arena *a, struct environment *out)
 {
 	int               level = key.level;
-	struct rng_stream s = {
-	        .key = {.seed = key.seed, .purpose = RNG_GENERATE, .step = (uint32_t)level, .item = key.index, .sample = 2 * key.draw}};
-	void *copy = arena_alloc(a, 1, kind->state_bytes);
-	int   turns;
+	struct rng_stream s = {.key = {.seed = key.seed,
+	                               .purpose = RNG_GENERATE,
+	                               .step = (uint32_t)level,
+	                               .item = key.index,
+	                               .sample = 2 * key.draw}};
+	void             *copy = arena_alloc(a, 1, kind->state_bytes);
+	int               turns;
 
 	*out = (struct environment){.kind = kind, .state = arena_alloc(a, 1, kind->state_bytes)};
 	if (!copy || !out->state)
 		return ERR_INPUT;
 	if (level < kind->level_min || level > kind->level_max)
-		return error_set(ERR_INPUT, "the environment %s has levels %d to %d, not %d", kind->name, kind->level_min, kind->level_max,
-		                 level);
+		return error_set(ERR_INPUT, "the environment %s has levels %d to %d, not %d",
+		                 kind->name, kind->level_min, kind->level_max, level);
 	kind->reset(out->state, level, &s);
 	turns = oracle_turns(kind, out->state, copy);
 	out->turns_max = turns + turns / 8 + 2;
@@ -83,7 +88,10 @@ static int open_row(const char *place, const json_t *row, struct arena *a, struc
 	int64_t       level, seed, index, draw = 0;
 
 	if (!json_is_object(e))
-		return error_set(ERR_INPUT, "%s: its row has no column \"environment\" with kind, level, seed and index", place);
+		return error_set(ERR_INPUT,
+		                 "%s: its row has no column \"environment\" with kind, level, seed "
+		                 "and index",
+		                 place);
 	TRY(json_get_text(place, e, "kind", JSON_REQUIRED, &name));
 	TRY(json_get_int(place, e, "level", JSON_REQUIRED, INT32_MIN, INT32_MAX, &level));
 	TRY(json_get_int(place, e, "seed", JSON_REQUIRED, INT64_MIN, INT64_MAX, &seed));
@@ -91,11 +99,12 @@ static int open_row(const char *place, const json_t *row, struct arena *a, struc
 	TRY(json_get_int(place, e, "draw", JSON_OPTIONAL, 0, ENVIRONMENT_DRAWS_MAX, &draw));
 	for (int i = 0; i < N_ROWS; i++)
 		if (!strcmp(table[i]->name, name))
-			return environment_new(
-			        table[i],
-			        (struct environment_key){
-			                .level = (int)level, .seed = (uint64_t)seed, .index = (uint32_t)index, .draw = (uint32_t)draw},
-			        a, out);
+			return environment_new(table[i],
+			                       (struct environment_key){.level = (int)level,
+			                                                .seed = (uint64_t)seed,
+			                                                .index = (uint32_t)index,
+			                                                .draw = (uint32_t)draw},
+			                       a, out);
 	error_unknown("environment", name, environment_name_at);
 	return error_context("%s", place);
 }
@@ -117,7 +126,8 @@ int environment_has(const struct problem *p)
 	json_t *row = NULL;
 	int     has;
 
-	if (!p->row || !strstr(p->row, "\"environment\"") || json_parse("row", p->row, strlen(p->row), &row) != OK)
+	if (!p->row || !strstr(p->row, "\"environment\"") ||
+	    json_parse("row", p->row, strlen(p->row), &row) != OK)
 		return 0;
 	has = json_is_string(json_object_get(dataset_column(row, "environment"), "kind"));
 	json_decref(row);
@@ -130,7 +140,8 @@ int environment_has(const struct problem *p)
 static int is_action(const char *action, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!((action[i] >= 'a' && action[i] <= 'z') || (action[i] >= 'A' && action[i] <= 'Z') ||
+		if (!((action[i] >= 'a' && action[i] <= 'z') ||
+		      (action[i] >= 'A' && action[i] <= 'Z') ||
 		      (action[i] >= '0' && action[i] <= '9')))
 			return 0;
 	return n > 0 && n < ACTION_MAX;
@@ -156,7 +167,8 @@ void environment_step(struct environment *e, const char *action, size_t n, struc
 		*out = (struct observation){.n = 0};
 }
 
-static void piece(struct environment_piece *pieces, int *n_pieces, int observation, size_t first, size_t end)
+static void piece(struct environment_piece *pieces, int *n_pieces, int observation, size_t first,
+                  size_t end)
 {
 	if (first == end)
 		return;
@@ -165,11 +177,13 @@ static void piece(struct environment_piece *pieces, int *n_pieces, int observati
 	++*n_pieces;
 }
 
-int environment_read(struct environment *e, const char *text, size_t n, struct arena *a, struct environment_piece **pieces, int *n_pieces)
+int environment_read(struct environment *e, const char *text, size_t n, struct arena *a,
+                     struct environment_piece **pieces, int *n_pieces)
 {
-	struct environment_piece *list = pieces ? arena_alloc(a, 2 * (size_t)e->turns_max + 2, sizeof *list) : NULL;
-	int                       count = 0;
-	size_t                    at = 0;
+	struct environment_piece *list =
+	        pieces ? arena_alloc(a, 2 * (size_t)e->turns_max + 2, sizeof *list) : NULL;
+	int    count = 0;
+	size_t at = 0;
 
 	if (pieces && !list)
 		return ERR_INPUT;

@@ -36,7 +36,10 @@ static void environment_household_reset(void *state, int level, struct rng_strea
 {
 	struct household *w = state;
 
-	*w = (struct household){.n_rooms = levels[level - 1].n_rooms, .n_wanted = levels[level - 1].n_wanted, .at = -1, .treatment = '-'};
+	*w = (struct household){.n_rooms = levels[level - 1].n_rooms,
+	                        .n_wanted = levels[level - 1].n_wanted,
+	                        .at = -1,
+	                        .treatment = '-'};
 	w->n_places = 2 * w->n_rooms;
 	memcpy(w->appliance, "whc-", ROOMS_MAX);
 	environment_household_shuffle(w->appliance, w->n_rooms < 3 ? 3 : w->n_rooms, s);
@@ -46,7 +49,8 @@ static void environment_household_reset(void *state, int level, struct rng_strea
 	w->target = (int)rng_next_below(s, (uint32_t)w->n_places);
 	for (int i = 0; i < w->n_objects; i++) {
 		int elsewhere = (int)rng_next_below(s, (uint32_t)w->n_places - 1);
-		w->place[i] = i < w->n_wanted ? elsewhere + (elsewhere >= w->target) : (int)rng_next_below(s, (uint32_t)w->n_places);
+		w->place[i] = i < w->n_wanted ? elsewhere + (elsewhere >= w->target)
+		                              : (int)rng_next_below(s, (uint32_t)w->n_places);
 	}
 	while (levels[level - 1].treated && w->treatment == '-')
 		w->treatment = w->appliance[rng_next_below(s, (uint32_t)w->n_rooms)];
@@ -107,7 +111,8 @@ static int environment_household_take(struct household *w, char name, struct obs
 {
 	const char *found = memchr(w->name, name, (size_t)w->n_objects);
 
-	if (!found || w->at < 0 || environment_household_held(w) >= 0 || w->place[found - w->name] != w->at)
+	if (!found || w->at < 0 || environment_household_held(w) >= 0 ||
+	    w->place[found - w->name] != w->at)
 		return 0;
 	w->place[found - w->name] = HELD;
 	observation_add(out, "<+>");
@@ -155,7 +160,8 @@ static int all_done(const struct household *w)
 }
 
 /* -1: not an action at all. */
-static int environment_household_act(struct household *w, const char *action, size_t n, struct observation *out)
+static int environment_household_act(struct household *w, const char *action, size_t n,
+                                     struct observation *out)
 {
 	if (n == 1 && strchr("whc", action[0]))
 		return treat(w, action[0], out);
@@ -175,7 +181,8 @@ static int environment_household_act(struct household *w, const char *action, si
 	}
 }
 
-static int environment_household_step(void *state, const char *action, size_t n, struct observation *out, double *reward)
+static int environment_household_step(void *state, const char *action, size_t n,
+                                      struct observation *out, double *reward)
 {
 	struct household *w = state;
 	int               done = environment_household_act(w, action, n, out);
@@ -195,7 +202,8 @@ static void environment_household_say(char *action, char verb, char object)
 	action[2] = 0;
 }
 
-static void do_at(const struct household *w, int place, char verb, char object, char action[ACTION_MAX])
+static void do_at(const struct household *w, int place, char verb, char object,
+                  char action[ACTION_MAX])
 {
 	if (place / 2 != w->room)
 		environment_household_say(action, 'g', (char)('A' + place / 2));
@@ -247,22 +255,27 @@ static void environment_household_oracle(const void *state, char action[ACTION_M
 		do_at(w, place, 'o', (char)('1' + place), action);
 }
 
-static void environment_household_stray(const void *state, struct rng_stream *s, char action[ACTION_MAX])
+static void environment_household_stray(const void *state, struct rng_stream *s,
+                                        char action[ACTION_MAX])
 {
 	const struct household *w = state;
 
 	switch (rng_next_below(s, 5)) {
 	case 0:
-		environment_household_say(action, 'g', (char)('A' + (int)rng_next_below(s, (uint32_t)w->n_rooms)));
+		environment_household_say(
+		        action, 'g', (char)('A' + (int)rng_next_below(s, (uint32_t)w->n_rooms)));
 		break;
 	case 1:
-		environment_household_say(action, 'o', (char)('1' + (int)rng_next_below(s, (uint32_t)w->n_places)));
+		environment_household_say(
+		        action, 'o', (char)('1' + (int)rng_next_below(s, (uint32_t)w->n_places)));
 		break;
 	case 2:
-		environment_household_say(action, 't', w->name[rng_next_below(s, (uint32_t)w->n_objects)]);
+		environment_household_say(action, 't',
+		                          w->name[rng_next_below(s, (uint32_t)w->n_objects)]);
 		break;
 	case 3:
-		environment_household_say(action, 'p', (char)('1' + (int)rng_next_below(s, (uint32_t)w->n_places)));
+		environment_household_say(
+		        action, 'p', (char)('1' + (int)rng_next_below(s, (uint32_t)w->n_places)));
 		break;
 	default:
 		environment_household_say(action, "whc"[rng_next_below(s, 3)], 0);

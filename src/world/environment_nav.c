@@ -1,4 +1,5 @@
-/* environment_nav.c - a corridor of rooms: the key of a door lies one room before it. See environment.h. */
+/* environment_nav.c - a corridor of rooms: the key of a door lies one room before it. See
+ * environment.h. */
 #include "world/environment.h"
 
 #include <string.h>
@@ -6,9 +7,10 @@
 enum { ROOMS_MAX = 12, WAYS = 3, LETTERS = 6 };
 
 struct nav {
-	int  n, at;                /* rooms; where you are, n is outside */
-	int  astray;               /* in a wrong corridor of this room */
-	char key[ROOMS_MAX];       /* of the door of room i; it lies in room i - 1, that of room 0 is in hand */
+	int n, at;  /* rooms; where you are, n is outside */
+	int astray; /* in a wrong corridor of this room */
+	/* of the door of room i; it lies in room i - 1, that of room 0 is in hand */
+	char key[ROOMS_MAX];
 	char way[ROOMS_MAX][WAYS]; /* one of them is the door */
 	int  has[ROOMS_MAX];       /* the key of room i is in hand */
 };
@@ -92,7 +94,8 @@ static int environment_nav_go(struct nav *w, char way, struct observation *out)
 	return 0;
 }
 
-static int environment_nav_step(void *state, const char *action, size_t n, struct observation *out, double *reward)
+static int environment_nav_step(void *state, const char *action, size_t n, struct observation *out,
+                                double *reward)
 {
 	struct nav *w = state;
 

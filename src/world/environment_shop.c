@@ -1,4 +1,5 @@
-/* environment_shop.c - a catalogue to search, articles to look at, one to buy. See environment.h. */
+/* environment_shop.c - a catalogue to search, articles to look at, one to buy. See
+ * environment.h. */
 #include "world/environment.h"
 
 #include <string.h>
@@ -14,7 +15,8 @@ struct environment_shop_item {
 struct shop {
 	int                          n;
 	struct environment_shop_item items[ITEMS_MAX];
-	struct environment_shop_item wish;      /* one size at most; colour, ... '-', price 0: does not matter */
+	/* one size at most; colour, ... '-', price 0: does not matter */
+	struct environment_shop_item wish;
 	int                          wish_size; /* 0: does not matter */
 
 	int searched, n_found, page;
@@ -30,7 +32,9 @@ static char letter(struct rng_stream *s, const char *letters)
 
 static struct environment_shop_item draw_item(struct rng_stream *s)
 {
-	struct environment_shop_item x = {.type = letter(s, "abcd"), .colour = letter(s, "rgbw"), .material = letter(s, "mno")};
+	struct environment_shop_item x = {.type = letter(s, "abcd"),
+	                                  .colour = letter(s, "rgbw"),
+	                                  .material = letter(s, "mno")};
 
 	x.price = (int)rng_next_between(s, 1, 9);
 	for (int i = 0; i < SIZES; i++)
@@ -53,10 +57,12 @@ static void environment_shop_reset(void *state, int level, struct rng_stream *s)
 			w->items[i].type = model->type;
 			w->items[i].colour = model->colour;
 		}
-	w->wish = (struct environment_shop_item){
-	        .type = model->type, .colour = model->colour, .material = level >= 2 ? model->material : '-'};
+	w->wish = (struct environment_shop_item){.type = model->type,
+	                                         .colour = model->colour,
+	                                         .material = level >= 2 ? model->material : '-'};
 	if (level >= 3)
-		w->wish.price = model->price < 8 ? model->price + (int)rng_next_below(s, 2) : model->price;
+		w->wish.price =
+		        model->price < 8 ? model->price + (int)rng_next_below(s, 2) : model->price;
 	while (level >= 4 && !w->wish_size) {
 		int i = (int)rng_next_below(s, SIZES);
 		w->wish_size = model->size[i] ? i + 1 : 0;
@@ -67,13 +73,15 @@ static void environment_shop_look(const void *state, struct observation *out)
 {
 	const struct shop *w = state;
 
-	observation_add(out, "<%c%c %c%c %c>", w->wish.type, w->wish.colour, w->wish.material, w->wish.price ? '0' + w->wish.price : '-',
+	observation_add(out, "<%c%c %c%c %c>", w->wish.type, w->wish.colour, w->wish.material,
+	                w->wish.price ? '0' + w->wish.price : '-',
 	                w->wish_size ? '0' + w->wish_size : '-');
 }
 
 /* ---- actions ---- */
 
-static int environment_shop_matches(const struct environment_shop_item *x, const char *query, size_t n)
+static int environment_shop_matches(const struct environment_shop_item *x, const char *query,
+                                    size_t n)
 {
 	return (memchr(query, x->type, n) != NULL) + (memchr(query, x->colour, n) != NULL);
 }
@@ -85,7 +93,8 @@ static void see_page(const struct shop *w, struct observation *out)
 	observation_add(out, "<");
 	for (int i = first; i < first + PAGE && i < w->n_found; i++) {
 		const struct environment_shop_item *x = &w->items[w->found[i]];
-		observation_add(out, "%s%c%c%c%d", i > first ? " " : "", 'A' + w->found[i], x->type, x->colour, x->price);
+		observation_add(out, "%s%c%c%c%d", i > first ? " " : "", 'A' + w->found[i], x->type,
+		                x->colour, x->price);
 	}
 	observation_add(out, first < w->n_found ? ">" : "->");
 }
@@ -160,7 +169,8 @@ static double environment_shop_score(const struct shop *w)
 	return (double)met / n;
 }
 
-static int environment_shop_step(void *state, const char *action, size_t n, struct observation *out, double *reward)
+static int environment_shop_step(void *state, const char *action, size_t n, struct observation *out,
+                                 double *reward)
 {
 	struct shop *w = state;
 	int          done = -1; /* 1 done, 0 not possible, -1 no action at all */
@@ -191,7 +201,8 @@ static int environment_shop_step(void *state, const char *action, size_t n, stru
 /* By what the page of results says. */
 static int may_fit(const struct shop *w, const struct environment_shop_item *x)
 {
-	return x->type == w->wish.type && x->colour == w->wish.colour && (!w->wish.price || x->price <= w->wish.price);
+	return x->type == w->wish.type && x->colour == w->wish.colour &&
+	       (!w->wish.price || x->price <= w->wish.price);
 }
 
 static int fits(const struct shop *w, const struct environment_shop_item *x)
@@ -251,7 +262,8 @@ static void environment_shop_stray(const void *state, struct rng_stream *s, char
 		environment_shop_say(action, 's', letter(s, "abcdrgbw"));
 		break;
 	case 1:
-		environment_shop_say(action, 'i', (char)('A' + (int)rng_next_below(s, (uint32_t)w->n)));
+		environment_shop_say(action, 'i',
+		                     (char)('A' + (int)rng_next_below(s, (uint32_t)w->n)));
 		break;
 	case 2:
 		environment_shop_say(action, 'n', 0);

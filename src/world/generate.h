@@ -7,8 +7,11 @@
 #include "world/generator.h"
 #include "world/knights.h"
 
-/* *content: a number for what the prompt means, the same for two problems that a model would solve as one (generate_content). */
-#define GENERATE(name) int name(const struct generator_request *q, struct arena *a, struct problem *out, uint64_t *content)
+/* *content: a number for what the prompt means, the same for two problems that a model would solve
+ * as one (generate_content). */
+#define GENERATE(name) \
+	int name(const struct generator_request *q, struct arena *a, struct problem *out, \
+	         uint64_t *content)
 
 GENERATE(generate_addition);
 GENERATE(generate_countdown);
@@ -18,12 +21,15 @@ GENERATE(generate_sequence);
 GENERATE(generate_nav);
 GENERATE(generate_household);
 GENERATE(generate_shop);
-int generate_knights_convert(const char *place, const json_t *row, struct arena *a, struct problem *out);
+int generate_knights_convert(const char *place, const json_t *row, struct arena *a,
+                             struct problem *out);
 
-/* The number of a text that says what a problem of this family asks; frees the text. ERR_INPUT when memory was short. */
+/* The number of a text that says what a problem of this family asks; frees the text. ERR_INPUT when
+ * memory was short. */
 int generate_content(const char *family, struct text *t, uint64_t *content);
 
-/* Two streams of random numbers for each draw of a problem: what it is, and where its worked solution errs. */
+/* Two streams of random numbers for each draw of a problem: what it is, and where its worked
+ * solution errs. */
 struct rng_stream generate_puzzle_stream(const struct generator_request *q);
 struct rng_stream generate_error_stream(const struct generator_request *q);
 int               generate_errs(struct rng_stream *errors, double rate);

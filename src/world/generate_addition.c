@@ -15,7 +15,8 @@ static void generate_addition_draw(struct rng_stream *s, int n, int digit[DIGITS
 		digit[i] = (int)rng_next_between(s, i == n - 1 && n > 1, 9);
 }
 
-/* Adds column by column; a column that errs holds one of the 19 other values, and its carry goes on. */
+/* Adds column by column; a column that errs holds one of the 19 other values, and its carry goes
+ * on. */
 static void work(struct sum *x, struct rng_stream *errors, double rate)
 {
 	for (int i = 0, carry = 0; i < x->n; carry = x->column[i++] / 10) {
@@ -42,7 +43,8 @@ static void add_result(struct text *t, const struct sum *x)
 static void generate_addition_add_columns(struct text *t, const struct sum *x)
 {
 	for (int i = 0; i < x->n; i++)
-		text_print(t, "%s%d+%d+%d=%02d", i ? "," : "", x->left[i], x->right[i], i ? x->column[i - 1] / 10 : 0, x->column[i]);
+		text_print(t, "%s%d+%d+%d=%02d", i ? "," : "", x->left[i], x->right[i],
+		           i ? x->column[i - 1] / 10 : 0, x->column[i]);
 }
 
 /* 1 when the right number is the smaller one. */

@@ -4,12 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* By construction: two of the numbers are taken and put together until one is left, which becomes the target. Every result on the
- * way is a whole number from 1 to RESULT_MAX. */
+/* By construction: two of the numbers are taken and put together until one is left, which becomes
+ * the target. Every result on the way is a whole number from 1 to RESULT_MAX. */
 
-enum { NUMBERS_MAX = 6, NUMBER_MAX = 20, RESULT_MAX = 999, EXPRESSION_MAX = 64, STEP_MAX = 40, TRIES = 32 };
+enum {
+	NUMBERS_MAX = 6,
+	NUMBER_MAX = 20,
+	RESULT_MAX = 999,
+	EXPRESSION_MAX = 64,
+	STEP_MAX = 40,
+	TRIES = 32
+};
 
-enum binding { SUM, PRODUCT, ATOM }; /* what an expression is at its top: how strongly it holds together */
+/* what an expression is at its top: how strongly it holds together */
+enum binding { SUM, PRODUCT, ATOM };
 
 struct generate_countdown_item {
 	int          value;
@@ -48,29 +56,34 @@ static int needs_parentheses(const struct generate_countdown_item *x, char op, i
 }
 
 /* *a becomes "a OP b". */
-static void generate_countdown_join(struct generate_countdown_item *a, char op, const struct generate_countdown_item *b, int value)
+static void generate_countdown_join(struct generate_countdown_item *a, char op,
+                                    const struct generate_countdown_item *b, int value)
 {
 	int  left = needs_parentheses(a, op, 0), right = needs_parentheses(b, op, 1);
 	char text[2 * EXPRESSION_MAX + 8] = "";
 
-	snprintf(text, sizeof text, "%s%s%s%c%s%s%s", left ? "(" : "", a->text, left ? ")" : "", op, right ? "(" : "", b->text,
-	         right ? ")" : "");
-	memcpy(a->text, text, EXPRESSION_MAX - 1); /* 6 numbers of 2 digits, 5 operators, 8 parentheses at most */
+	snprintf(text, sizeof text, "%s%s%s%c%s%s%s", left ? "(" : "", a->text, left ? ")" : "", op,
+	         right ? "(" : "", b->text, right ? ")" : "");
+	/* 6 numbers of 2 digits, 5 operators, 8 parentheses at most */
+	memcpy(a->text, text, EXPRESSION_MAX - 1);
 	a->value = value;
 	a->binding = op == '+' || op == '-' ? SUM : PRODUCT;
 }
 
 /* One allowed step between two random items; there is always one. */
-static void take_step(struct rng_stream *s, struct generate_countdown_item *item, int n, struct path *path)
+static void take_step(struct rng_stream *s, struct generate_countdown_item *item, int n,
+                      struct path *path)
 {
 	for (;;) {
-		int  i = (int)rng_next_below(s, (uint32_t)n), j = (int)rng_next_below(s, (uint32_t)n);
+		int i = (int)rng_next_below(s, (uint32_t)n),
+		    j = (int)rng_next_below(s, (uint32_t)n);
 		char op = "+-*/"[rng_next_below(s, 4)];
 		int  value = i == j ? 0 : combine(op, item[i].value, item[j].value);
 
 		if (value == 0)
 			continue;
-		snprintf(path->step[path->n_steps++], STEP_MAX, "%d%c%d=%d", item[i].value, op, item[j].value, value);
+		snprintf(path->step[path->n_steps++], STEP_MAX, "%d%c%d=%d", item[i].value, op,
+		         item[j].value, value);
 		generate_countdown_join(&item[i], op, &item[j], value);
 		item[j] = item[n - 1];
 		return;
@@ -92,7 +105,8 @@ static void find_path(struct rng_stream *s, const int number[NUMBERS_MAX], int n
 }
 
 /* Another path over the same numbers, to another result if one is found soon. */
-static void find_wrong_path(struct rng_stream *s, const int number[NUMBERS_MAX], int n, struct path *path)
+static void find_wrong_path(struct rng_stream *s, const int number[NUMBERS_MAX], int n,
+                            struct path *path)
 {
 	int target = path->result.value;
 
@@ -117,7 +131,8 @@ static void generate_countdown_add_path(struct text *t, const struct path *path)
 }
 
 /* The numbers, which have no order, and the target. */
-static int generate_countdown_content_of(const int number[NUMBERS_MAX], int n, int target, uint64_t *content)
+static int generate_countdown_content_of(const int number[NUMBERS_MAX], int n, int target,
+                                         uint64_t *content)
 {
 	struct text t = {0};
 	int         sorted[NUMBERS_MAX];

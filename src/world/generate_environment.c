@@ -6,7 +6,8 @@
 
 enum { TRIES = 16 }; /* draws for an action that is not the oracle's */
 
-static void generate_environment_choose(const struct environment *e, struct rng_stream *errors, double rate, char action[ACTION_MAX])
+static void generate_environment_choose(const struct environment *e, struct rng_stream *errors,
+                                        double rate, char action[ACTION_MAX])
 {
 	char right[ACTION_MAX];
 
@@ -19,16 +20,18 @@ static void generate_environment_choose(const struct environment *e, struct rng_
 
 static struct environment_key generate_environment_key_of(const struct generator_request *q)
 {
-	return (struct environment_key){.level = q->level, .seed = q->seed, .index = q->index, .draw = q->draw};
+	return (struct environment_key){
+	        .level = q->level, .seed = q->seed, .index = q->index, .draw = q->draw};
 }
 
 /* An episode of the oracle, straying at the rate. */
-static int play(const struct environment_kind *kind, const struct generator_request *q, double rate, struct text *t)
+static int play(const struct environment_kind *kind, const struct generator_request *q, double rate,
+                struct text *t)
 {
 	struct arena       scratch = {0};
 	struct rng_stream  errors = generate_error_stream(q);
 	struct environment e;
-	int                status = environment_new(kind, generate_environment_key_of(q), &scratch, &e);
+	int status = environment_new(kind, generate_environment_key_of(q), &scratch, &e);
 
 	while (status == OK && !e.done) {
 		struct observation o;
@@ -41,9 +44,11 @@ static int play(const struct environment_kind *kind, const struct generator_requ
 	return status;
 }
 
-/* Worlds are one when they begin with the same words and the oracle meets the same in both: corners that nobody need visit make no other problem. */
-static int generate_environment_content_of(const struct environment_kind *kind, const struct observation *first, const struct text *episode,
-                                           uint64_t *content)
+/* Worlds are one when they begin with the same words and the oracle meets the same in both: corners
+ * that nobody need visit make no other problem. */
+static int generate_environment_content_of(const struct environment_kind *kind,
+                                           const struct observation      *first,
+                                           const struct text *episode, uint64_t *content)
 {
 	struct text t = {0};
 
@@ -51,7 +56,8 @@ static int generate_environment_content_of(const struct environment_kind *kind, 
 	return generate_content(kind->name, &t, content);
 }
 
-static int generate_environment_generate(const struct environment_kind *kind, const struct generator_request *q, struct arena *a,
+static int generate_environment_generate(const struct environment_kind  *kind,
+                                         const struct generator_request *q, struct arena *a,
                                          struct problem *out, uint64_t *content)
 {
 	struct text        answer = {0}, worked = {0};
@@ -63,7 +69,9 @@ static int generate_environment_generate(const struct environment_kind *kind, co
 	TRY(environment_new(kind, generate_environment_key_of(q), a, &e));
 	kind->look(e.state, &first);
 	kind->hint(e.state, hint);
-	out->row = arena_format(a, "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": %lld, \"index\": %u, \"draw\": %u}}",
+	out->row = arena_format(a,
+	                        "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": "
+	                        "%lld, \"index\": %u, \"draw\": %u}}",
 	                        kind->name, q->level, (long long)q->seed, q->index, q->draw);
 	out->prompt = arena_text(a, first.text, first.n);
 	out->hint = arena_text(a, hint, strlen(hint));
@@ -71,7 +79,8 @@ static int generate_environment_generate(const struct environment_kind *kind, co
 	status |= generate_environment_content_of(kind, &first, &answer, content);
 	if (status == OK)
 		status = play(kind, q, q->error_rate, &worked);
-	status |= generate_take(a, &answer, &out->answer); /* both free their text, whatever became of the other */
+	/* both free their text, whatever became of the other */
+	status |= generate_take(a, &answer, &out->answer);
 	status |= generate_worked(a, &worked, out);
 	return status == OK && out->row && out->prompt && out->hint ? OK : ERR_INPUT;
 }

@@ -16,7 +16,8 @@ static const struct knights_claim *draw_person(struct rng_stream *s, int n, stru
 	struct knights_claim *c = arena_alloc(a, 1, sizeof *c);
 
 	if (c)
-		*c = (struct knights_claim){.kind = rng_next_below(s, 2) ? KNIGHTS_KNAVE : KNIGHTS_KNIGHT,
+		*c = (struct knights_claim){.kind = rng_next_below(s, 2) ? KNIGHTS_KNAVE
+		                                                         : KNIGHTS_KNIGHT,
 		                            .person = (int)rng_next_below(s, (uint32_t)n)};
 	return c;
 }
@@ -26,7 +27,8 @@ static int same_person(const struct knights_claim *x, const struct knights_claim
 	return x && y && x->kind == y->kind && x->person == y->person;
 }
 
-/* Six kinds, equally often, as in the published puzzles: a person, not, and, or, if, if and only if; the two parts of a claim differ. */
+/* Six kinds, equally often, as in the published puzzles: a person, not, and, or, if, if and only
+ * if; the two parts of a claim differ. */
 static const struct knights_claim *draw_claim(struct rng_stream *s, int n, struct arena *a)
 {
 	enum knights_kind     kind = (enum knights_kind)(KNIGHTS_KNAVE + rng_next_below(s, 6));
@@ -58,8 +60,10 @@ static int draw_puzzle(struct rng_stream *s, int n, struct arena *a, struct knig
 	return OK;
 }
 
-/* Draws until exactly one assignment fits, about every third time; gives back the memory of those that failed. */
-static int draw_good_puzzle(struct rng_stream *s, int n, struct arena *a, struct knights_puzzle *out, unsigned *knights)
+/* Draws until exactly one assignment fits, about every third time; gives back the memory of those
+ * that failed. */
+static int draw_good_puzzle(struct rng_stream *s, int n, struct arena *a,
+                            struct knights_puzzle *out, unsigned *knights)
 {
 	for (;;) {
 		struct arena_mark mark = arena_mark(a);
@@ -77,7 +81,8 @@ static uint64_t generate_knights_mix(uint64_t h, uint64_t x)
 	return fingerprint_bytes(h, &x, sizeof x);
 }
 
-/* A claim by the colours of the people in it; the parts of and, or, if and only if have no order. */
+/* A claim by the colours of the people in it; the parts of and, or, if and only if have no
+ * order. */
 static uint64_t claim_colour(const struct knights_claim *c, const uint64_t *colour)
 {
 	int      ordered = c->kind == KNIGHTS_IF;
@@ -93,17 +98,19 @@ static uint64_t claim_colour(const struct knights_claim *c, const uint64_t *colo
 	return generate_knights_mix(h, sum);
 }
 
-/* The same number for puzzles that become one when people change places and names: each person is coloured by the claim that he makes, again and
- * again over the colours of the round before (the refinement of Weisfeiler and Lehman), n times; the puzzle is the sum over its people. Other puzzles
- * may agree too, and are then held out together. */
+/* The same number for puzzles that become one when people change places and names: each person is
+ * coloured by the claim that he makes, again and again over the colours of the round before (the
+ * refinement of Weisfeiler and Lehman), n times; the puzzle is the sum over its people. Other
+ * puzzles may agree too, and are then held out together. */
 static uint64_t generate_knights_content_of(const struct knights_puzzle *p)
 {
 	uint64_t colour[KNIGHTS_MAX] = {0}, next[KNIGHTS_MAX] = {0}, sum = 0;
 
 	for (int round = 0; round < p->n; round++) {
 		for (int i = 0; i < p->n; i++)
-			next[i] =
-			        generate_knights_mix(generate_knights_mix(FINGERPRINT_EMPTY, colour[i]), claim_colour(p->claim[i], colour));
+			next[i] = generate_knights_mix(
+			        generate_knights_mix(FINGERPRINT_EMPTY, colour[i]),
+			        claim_colour(p->claim[i], colour));
 		memcpy(colour, next, sizeof colour);
 	}
 	for (int i = 0; i < p->n; i++)
@@ -114,14 +121,16 @@ static uint64_t generate_knights_content_of(const struct knights_puzzle *p)
 /* ---- signs ---- */
 
 /* Tries one assignment; 1 when every claim was judged to fit. */
-static int add_trial(struct text *t, const struct knights_puzzle *p, unsigned knights, struct rng_stream *errors, double rate)
+static int add_trial(struct text *t, const struct knights_puzzle *p, unsigned knights,
+                     struct rng_stream *errors, double rate)
 {
 	int fits = 1;
 
 	knights_add_people(t, p->n, knights);
 	for (int i = 0; i < p->n && fits; i++) {
 		int knight = knights >> i & 1;
-		fits = (knights_is_true(p->claim[i], knights) == knight) != generate_errs(errors, rate);
+		fits = (knights_is_true(p->claim[i], knights) == knight) !=
+		       generate_errs(errors, rate);
 		text_print(t, "%c", (knight ? 'A' : 'a') + i);
 		knights_add_values(t, p->claim[i], knights);
 		text_add(t, fits ? "+" : "-", 1);
@@ -130,7 +139,8 @@ static int add_trial(struct text *t, const struct knights_puzzle *p, unsigned kn
 }
 
 /* Where errors let no assignment pass, the last one is the answer. */
-static void add_search(struct text *t, const struct knights_puzzle *p, struct rng_stream *errors, double rate)
+static void add_search(struct text *t, const struct knights_puzzle *p, struct rng_stream *errors,
+                       double rate)
 {
 	unsigned knights = 0;
 
@@ -143,8 +153,8 @@ static void add_search(struct text *t, const struct knights_puzzle *p, struct rn
 	knights_add_people(t, p->n, knights);
 }
 
-static int write_signs(const struct knights_puzzle *p, unsigned knights, const struct generator_request *q, struct arena *a,
-                       struct problem *out)
+static int write_signs(const struct knights_puzzle *p, unsigned knights,
+                       const struct generator_request *q, struct arena *a, struct problem *out)
 {
 	struct rng_stream errors = generate_error_stream(q);
 	struct text       prompt = {0}, answer = {0}, worked = {0};
@@ -178,7 +188,8 @@ GENERATE(generate_knights)
 /* ---- published rows ---- */
 
 /* The formal claims, as text or as lists. */
-static int read_statements(const char *place, const json_t *row, int n, struct arena *a, struct knights_puzzle *p)
+static int read_statements(const char *place, const json_t *row, int n, struct arena *a,
+                           struct knights_puzzle *p)
 {
 	const json_t *v = dataset_column(row, "statements");
 	char         *list;
@@ -191,7 +202,8 @@ static int read_statements(const char *place, const json_t *row, int n, struct a
 	if (json_is_string(v))
 		return knights_parse(place, json_string_value(v), n, a, p);
 	list = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
-	status = list ? knights_parse(place, list, n, a, p) : error_set(ERR_INPUT, "%s: out of memory", place);
+	status = list ? knights_parse(place, list, n, a, p)
+	              : error_set(ERR_INPUT, "%s: out of memory", place);
 	free(list);
 	return status;
 }
@@ -202,17 +214,23 @@ static int compare_solution(const char *place, const json_t *solution, int n, un
 	int agrees = json_array_size(solution) == (size_t)n;
 
 	for (int i = 0; i < n && agrees; i++)
-		agrees = json_is_true(json_array_get(solution, (size_t)i)) == (int)(knights >> i & 1);
-	return agrees ? OK : error_set(ERR_INPUT, "%s: \"solution\" is not what follows from \"statements\"", place);
+		agrees = json_is_true(json_array_get(solution, (size_t)i)) ==
+		         (int)(knights >> i & 1);
+	return agrees ? OK
+	              : error_set(ERR_INPUT,
+	                          "%s: \"solution\" is not what follows from \"statements\"",
+	                          place);
 }
 
-int generate_knights_convert(const char *place, const json_t *row, struct arena *a, struct problem *out)
+int generate_knights_convert(const char *place, const json_t *row, struct arena *a,
+                             struct problem *out)
 {
-	const json_t            *names = dataset_column(row, "names"), *solution = dataset_column(row, "solution");
+	const json_t *names = dataset_column(row, "names"),
+	             *solution = dataset_column(row, "solution");
 	struct generator_request q = {0};
 	struct knights_puzzle    p;
 	unsigned                 knights = 0;
-	int64_t                  n = (int64_t)json_array_size(names ? names : dataset_column(row, "metadata.names"));
+	int64_t n = (int64_t)json_array_size(names ? names : dataset_column(row, "metadata.names"));
 
 	TRY(json_get_int(place, row, "people", JSON_OPTIONAL, 1, KNIGHTS_MAX, &n));
 	TRY(read_statements(place, row, n > KNIGHTS_MAX ? KNIGHTS_MAX + 1 : (int)n, a, &p));
@@ -228,11 +246,12 @@ int generate_knights_convert(const char *place, const json_t *row, struct arena 
 
 /* ---- words ---- */
 
-static const char *const given_names[] = {"Alexander", "Amelia",    "Aria",     "Avery", "Benjamin", "Charlotte", "Daniel",
-                                          "David",     "Elizabeth", "Emily",    "Ethan", "Evelyn",   "Grace",     "Henry",
-                                          "Isabella",  "Jack",      "Jacob",    "James", "Liam",     "Lily",      "Logan",
-                                          "Lucas",     "Mason",     "Michael",  "Noah",  "Olivia",   "Oliver",    "Penelope",
-                                          "Riley",     "Samuel",    "Scarlett", "Sofia", "Victoria", "William",   "Zoey"};
+static const char *const given_names[] = {
+        "Alexander", "Amelia",    "Aria",     "Avery", "Benjamin", "Charlotte", "Daniel",
+        "David",     "Elizabeth", "Emily",    "Ethan", "Evelyn",   "Grace",     "Henry",
+        "Isabella",  "Jack",      "Jacob",    "James", "Liam",     "Lily",      "Logan",
+        "Lucas",     "Mason",     "Michael",  "Noah",  "Olivia",   "Oliver",    "Penelope",
+        "Riley",     "Samuel",    "Scarlett", "Sofia", "Victoria", "William",   "Zoey"};
 
 enum { N_NAMES = sizeof given_names / sizeof given_names[0] };
 
@@ -248,7 +267,8 @@ static void draw_names(struct rng_stream *s, int n, const char **names)
 	}
 }
 
-static void add_speech(struct text *t, const struct knights_puzzle *p, int i, const char *const *names, struct rng_stream *s)
+static void add_speech(struct text *t, const struct knights_puzzle *p, int i,
+                       const char *const *names, struct rng_stream *s)
 {
 	switch (rng_next_below(s, 4)) {
 	case 0:
@@ -269,14 +289,17 @@ static void add_speech(struct text *t, const struct knights_puzzle *p, int i, co
 	text_add(t, "\".", 2);
 }
 
-static void add_story(struct text *t, const struct knights_puzzle *p, const char *const *names, struct rng_stream *s)
+static void add_story(struct text *t, const struct knights_puzzle *p, const char *const *names,
+                      struct rng_stream *s)
 {
 	text_print(t,
-	           "A very special island is inhabited only by knights and knaves. Knights always tell the truth, and knaves always lie. "
+	           "A very special island is inhabited only by knights and knaves. Knights always "
+	           "tell the truth, and knaves always lie. "
 	           "You meet %d inhabitants: ",
 	           p->n);
 	for (int i = 0; i < p->n; i++)
-		text_print(t, "%s%s%s", i == p->n - 1 ? "and " : "", names[i], i == p->n - 1 ? "." : ", ");
+		text_print(t, "%s%s%s", i == p->n - 1 ? "and " : "", names[i],
+		           i == p->n - 1 ? "." : ", ");
 	for (int i = 0; i < p->n; i++)
 		add_speech(t, p, i, names, s);
 	text_print(t, " So who is a knight and who is a knave?");
@@ -285,10 +308,12 @@ static void add_story(struct text *t, const struct knights_puzzle *p, const char
 static void add_solution(struct text *t, int n, unsigned knights, const char *const *names)
 {
 	for (int i = 0; i < n; i++)
-		text_print(t, "%s(%d) %s is a %s", i ? "\n" : "", i + 1, names[i], knights >> i & 1 ? "knight" : "knave");
+		text_print(t, "%s(%d) %s is a %s", i ? "\n" : "", i + 1, names[i],
+		           knights >> i & 1 ? "knight" : "knave");
 }
 
-/* The same draws as generate_knights first, so the same puzzle. Worked solutions here are the bare answer; an error is a wrong role. */
+/* The same draws as generate_knights first, so the same puzzle. Worked solutions here are the bare
+ * answer; an error is a wrong role. */
 GENERATE(generate_knights_words)
 {
 	struct rng_stream     puzzle = generate_puzzle_stream(q), errors = generate_error_stream(q);

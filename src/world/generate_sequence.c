@@ -4,7 +4,8 @@
 enum { MODULUS = 9 };
 
 /* The numbers behind a, b; one that errs is another digit, the next ones go on as if it had not. */
-static void generate_sequence_add_numbers(struct text *t, int a, int b, int n, struct rng_stream *errors, double rate)
+static void generate_sequence_add_numbers(struct text *t, int a, int b, int n,
+                                          struct rng_stream *errors, double rate)
 {
 	int step = (b - a + 2 * MODULUS) % MODULUS;
 
@@ -20,7 +21,8 @@ GENERATE(generate_sequence)
 {
 	struct rng_stream puzzle = generate_puzzle_stream(q), errors = generate_error_stream(q);
 	struct text       answer = {0}, worked = {0}, meaning = {0};
-	int               first = (int)rng_next_below(&puzzle, 10), second = (int)rng_next_below(&puzzle, 10), status;
+	int first = (int)rng_next_below(&puzzle, 10), second = (int)rng_next_below(&puzzle, 10),
+	    status;
 
 	text_print(&meaning, "%d,%d", first % MODULUS, second % MODULUS);
 	TRY(generate_content("sequence", &meaning, content));

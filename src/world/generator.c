@@ -12,27 +12,32 @@
 #define DIGITS "0123456789"
 
 static const struct generator table[] = {
-        {"addition", "two numbers of LEVEL digits, added column by column", "digits", 1, 12, DIGITS "+=,#", "numeric", generate_addition,
-         NULL},
-        {"countdown", "reach a target with LEVEL numbers, each used once", "numbers", 2, 6, DIGITS "+-*/()=,>:#", "countdown",
-         generate_countdown, NULL},
-        {"knights_knaves", "LEVEL people, each a knight or a knave, in signs", "people", 2, KNIGHTS_GENERATED_MAX,
-         "ABCDEFGHIJKLMNabcdefghijklmn01:,?!&|>=()+-#", "knights_knaves", generate_knights, generate_knights_convert},
+        {"addition", "two numbers of LEVEL digits, added column by column", "digits", 1, 12,
+         DIGITS "+=,#", "numeric", generate_addition, NULL},
+        {"countdown", "reach a target with LEVEL numbers, each used once", "numbers", 2, 6,
+         DIGITS "+-*/()=,>:#", "countdown", generate_countdown, NULL},
+        {"knights_knaves", "LEVEL people, each a knight or a knave, in signs", "people", 2,
+         KNIGHTS_GENERATED_MAX, "ABCDEFGHIJKLMNabcdefghijklmn01:,?!&|>=()+-#", "knights_knaves",
+         generate_knights, generate_knights_convert},
         {"knights_words", "the same puzzles in words", "people", 2, KNIGHTS_GENERATED_MAX,
-         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" DIGITS " ,.:?\"()\n", "knights_knaves", generate_knights_words, NULL},
-        {"sequence", "LEVEL more numbers of an arithmetic progression modulo 9", "numbers", 1, 9, DIGITS ",:", "sequence",
-         generate_sequence, NULL},
-        {"nav", "a corridor of LEVEL rooms, keys and doors, in turns", "rooms", 1, 12, DIGITS "abcdefkr :+-.!?<>\n", "environment",
-         generate_nav, NULL},
-        {"household", "find, treat and put away, in turns", "step of size", 1, 6, DIGITS "ABCDabcdefghoptwg :+-*=!?<>\n", "environment",
-         generate_household, NULL},
+         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" DIGITS " ,.:?\"()\n",
+         "knights_knaves", generate_knights_words, NULL},
+        {"sequence", "LEVEL more numbers of an arithmetic progression modulo 9", "numbers", 1, 9,
+         DIGITS ",:", "sequence", generate_sequence, NULL},
+        {"nav", "a corridor of LEVEL rooms, keys and doors, in turns", "rooms", 1, 12,
+         DIGITS "abcdefkr :+-.!?<>\n", "environment", generate_nav, NULL},
+        {"household", "find, treat and put away, in turns", "step of size", 1, 6,
+         DIGITS "ABCDabcdefghoptwg :+-*=!?<>\n", "environment", generate_household, NULL},
         {"shop", "search a catalogue and buy what is wanted, in turns", "step of wishes", 1, 6,
-         DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXabcdrgbwmnosiy +-!?<>\n", "environment", generate_shop, NULL},
+         DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXabcdrgbwmnosiy +-!?<>\n", "environment", generate_shop,
+         NULL},
 };
 
 enum {
 	N_ROWS = sizeof table / sizeof table[0],
-	DRAWS_MAX = 1000, /* of one problem: a part that holds one content in a hundred is missed with a chance of 4e-5 */
+	/* of one problem: a part that holds one content in a hundred is missed with a chance of
+	 * 4e-5 */
+	DRAWS_MAX = 1000,
 	MISSES_MAX = 4000 /* problems in a row that stand in the set already */
 };
 
@@ -66,23 +71,31 @@ int generator_converter(const char *name, dataset_convert **out)
 		return OK;
 	TRY(generator_find(name, &g));
 	*out = g->convert;
-	return *out ? OK : error_set(ERR_INPUT, "data.convert: \"%s\" knows no published rows; only knights_knaves does", name);
+	return *out ? OK
+	            : error_set(ERR_INPUT,
+	                        "data.convert: \"%s\" knows no published rows; only knights_knaves "
+	                        "does",
+	                        name);
 }
 
 static int check_level(const struct generator *g, int level)
 {
 	if (level >= g->level_min && level <= g->level_max)
 		return OK;
-	return error_set(ERR_INPUT, "%s has levels %d to %d (%s), not %d", g->name, g->level_min, g->level_max, g->level, level);
+	return error_set(ERR_INPUT, "%s has levels %d to %d (%s), not %d", g->name, g->level_min,
+	                 g->level_max, g->level, level);
 }
 
 static int is_held_out(uint64_t content)
 {
-	return rng_below((struct rng_key){.seed = content, .purpose = RNG_HELD_OUT}, 0, GENERATOR_HELD_OUT_OF) == 0;
+	return rng_below((struct rng_key){.seed = content, .purpose = RNG_HELD_OUT}, 0,
+	                 GENERATOR_HELD_OUT_OF) == 0;
 }
 
-/* Draws until the problem lies in the part asked for; gives back the memory of those that do not. */
-static int draw_from_part(const struct generator *g, const struct generator_request *q, struct arena *a, struct problem *out)
+/* Draws until the problem lies in the part asked for; gives back the memory of those that do
+ * not. */
+static int draw_from_part(const struct generator *g, const struct generator_request *q,
+                          struct arena *a, struct problem *out)
 {
 	const struct problem empty = *out;
 
@@ -95,15 +108,17 @@ static int draw_from_part(const struct generator *g, const struct generator_requ
 		arena_release(a, mark);
 		*out = empty;
 	}
-	return error_set(ERR_INPUT, "%s of level %d has no %s problems: take another level", g->name, q->level,
-	                 q->held_out ? "held-out" : "training");
+	return error_set(ERR_INPUT, "%s of level %d has no %s problems: take another level",
+	                 g->name, q->level, q->held_out ? "held-out" : "training");
 }
 
-int generator_make(const struct generator *g, const struct generator_request *q, struct arena *a, struct problem *out)
+int generator_make(const struct generator *g, const struct generator_request *q, struct arena *a,
+                   struct problem *out)
 {
 	*out = (struct problem){.difficulty = q->level};
 	TRY(check_level(g, q->level));
-	out->id = arena_format(a, "%s/%d/%llu/%u", g->name, q->level, (unsigned long long)q->seed, q->index);
+	out->id = arena_format(a, "%s/%d/%llu/%u", g->name, q->level, (unsigned long long)q->seed,
+	                       q->index);
 	out->category = arena_format(a, "%s/%d", g->name, q->level);
 	if (!out->id || !out->category)
 		return ERR_INPUT;
@@ -115,12 +130,14 @@ int generator_make(const struct generator *g, const struct generator_request *q,
 
 /* ---- data sets ---- */
 
-struct seen {           /* what stands in a held-out set already: an open hash table, at most half full */
+/* what stands in a held-out set already: an open hash table, at most half full */
+struct seen {
 	uint64_t *slot; /* [size] 0: free */
 	uint64_t  size;
 };
 
-/* Of the prompt; and of the oracle's episode, where several worlds begin with the same observation. */
+/* Of the prompt; and of the oracle's episode, where several worlds begin with the same
+ * observation. */
 static uint64_t number_of(const struct problem *p)
 {
 	uint64_t h = fingerprint_text(FINGERPRINT_EMPTY, p->prompt);
@@ -151,8 +168,10 @@ static int count_level(const struct dataset *d, int level)
 	return n;
 }
 
-/* The problem of index *next, or of the first one behind it that is not in the set yet; *next is then the index behind that. */
-static int generator_add_problem(const struct generator *g, struct generator_request *q, struct seen *seen, struct dataset *out)
+/* The problem of index *next, or of the first one behind it that is not in the set yet; *next is
+ * then the index behind that. */
+static int generator_add_problem(const struct generator *g, struct generator_request *q,
+                                 struct seen *seen, struct dataset *out)
 {
 	for (int misses = 0; misses < MISSES_MAX && q->index < UINT32_MAX; misses++) {
 		struct arena_mark mark = arena_mark(&out->arena);
@@ -166,19 +185,25 @@ static int generator_add_problem(const struct generator *g, struct generator_req
 		arena_release(&out->arena, mark);
 	}
 	return error_set(ERR_INPUT,
-	                 "%s of level %d has only %d different held-out problems (about a quarter of its problems), and more are "
+	                 "%s of level %d has only %d different held-out problems (about a quarter "
+	                 "of its problems), and more are "
 	                 "asked for: lower count, or give this level a row of its own",
 	                 g->name, q->level, count_level(out, q->level));
 }
 
-static int generator_fill(const struct generator *g, const struct generator_range *r, struct dataset *out)
+static int generator_fill(const struct generator *g, const struct generator_range *r,
+                          struct dataset *out)
 {
-	struct generator_request q = {.seed = r->seed, .index = r->first, .error_rate = r->error_rate, .held_out = r->held_out};
+	struct generator_request q = {.seed = r->seed,
+	                              .index = r->first,
+	                              .error_rate = r->error_rate,
+	                              .held_out = r->held_out};
 	struct seen              seen = {.size = r->held_out ? 2 * (uint64_t)r->count : 0};
 	int                      levels = r->level_max - r->level_min + 1, status = OK;
 
 	out->problems = mem_alloc((size_t)r->count, sizeof out->problems[0], "the problems");
-	seen.slot = mem_alloc((size_t)seen.size, sizeof *seen.slot, "the problems that are held out");
+	seen.slot =
+	        mem_alloc((size_t)seen.size, sizeof *seen.slot, "the problems that are held out");
 	if (!out->problems || !seen.slot)
 		status = ERR_INPUT;
 	while (status == OK && out->n < r->count) {
@@ -189,7 +214,8 @@ static int generator_fill(const struct generator *g, const struct generator_rang
 	return status;
 }
 
-int generator_dataset(const struct generator *g, const struct generator_range *r, struct dataset *out)
+int generator_dataset(const struct generator *g, const struct generator_range *r,
+                      struct dataset *out)
 {
 	int status;
 
@@ -197,12 +223,16 @@ int generator_dataset(const struct generator *g, const struct generator_range *r
 	TRY(check_level(g, r->level_min));
 	TRY(check_level(g, r->level_max));
 	if (r->level_min > r->level_max)
-		return error_set(ERR_INPUT, "levels %d to %d: the first is larger", r->level_min, r->level_max);
+		return error_set(ERR_INPUT, "levels %d to %d: the first is larger", r->level_min,
+		                 r->level_max);
 	if (r->count < 1 || (uint64_t)r->first + (uint64_t)r->count > UINT32_MAX)
-		return error_set(ERR_INPUT, "%d problems from index %u: there must be one or more, with indices below 2^32", r->count,
-		                 r->first);
+		return error_set(ERR_INPUT,
+		                 "%d problems from index %u: there must be one or more, with "
+		                 "indices below 2^32",
+		                 r->count, r->first);
 	if (!(r->error_rate >= 0 && r->error_rate <= 1))
-		return error_set(ERR_INPUT, "an error rate of %g: it must be from 0 to 1", r->error_rate);
+		return error_set(ERR_INPUT, "an error rate of %g: it must be from 0 to 1",
+		                 r->error_rate);
 	status = generator_fill(g, r, out);
 	if (status != OK)
 		dataset_free(out);
@@ -234,7 +264,8 @@ int generate_content(const char *family, struct text *t, uint64_t *content)
 {
 	int status = text_status(t);
 
-	*content = fingerprint_text(fingerprint_text(FINGERPRINT_EMPTY, family), t->n ? t->data : "");
+	*content =
+	        fingerprint_text(fingerprint_text(FINGERPRINT_EMPTY, family), t->n ? t->data : "");
 	text_free(t);
 	return status;
 }

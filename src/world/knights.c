@@ -38,7 +38,8 @@ int knights_is_true(const struct knights_claim *c, unsigned knights)
 	case KNIGHTS_OR:
 		return any_true(c, knights);
 	case KNIGHTS_IF:
-		return !knights_is_true(c->part[0], knights) || knights_is_true(c->part[1], knights);
+		return !knights_is_true(c->part[0], knights) ||
+		       knights_is_true(c->part[1], knights);
 	case KNIGHTS_IFF:
 		return knights_is_true(c->part[0], knights) == knights_is_true(c->part[1], knights);
 	}
@@ -101,8 +102,8 @@ struct knights_parser {
 
 static int knights_wrong(const struct knights_parser *p, const char *wanted)
 {
-	return error_set(ERR_INPUT, "%s: \"statements\": expected %s at character %zu (\"%.20s\")", p->place, wanted,
-	                 (size_t)(p->s - p->start), p->s);
+	return error_set(ERR_INPUT, "%s: \"statements\": expected %s at character %zu (\"%.20s\")",
+	                 p->place, wanted, (size_t)(p->s - p->start), p->s);
 }
 
 /* Skips white space, then takes one of the characters. */
@@ -124,7 +125,8 @@ static int parse_operator(struct knights_parser *p, size_t *row)
 		return knights_wrong(p, "the quoted name of a claim");
 	n = strcspn(p->s, "'\"");
 	for (*row = 0; *row < sizeof operators / sizeof operators[0]; ++*row)
-		if (strlen(operators[*row].text) == n && !memcmp(operators[*row].text, p->s, n) && p->s[n]) {
+		if (strlen(operators[*row].text) == n && !memcmp(operators[*row].text, p->s, n) &&
+		    p->s[n]) {
 			p->s += n + 1;
 			return OK;
 		}
@@ -141,7 +143,9 @@ static int parse_person(struct knights_parser *p, int *person)
 		return knights_wrong(p, "the number of a person");
 	for (*person = 0; isdigit((unsigned char)*p->s) && *person < KNIGHTS_MAX; p->s++)
 		*person = 10 * *person + (*p->s - '0');
-	return *person < p->people ? OK : knights_wrong(p, "the number of one of the people before this place");
+	return *person < p->people
+	               ? OK
+	               : knights_wrong(p, "the number of one of the people before this place");
 }
 
 static int parse_claim(struct knights_parser *p, int depth, const struct knights_claim **out);
@@ -153,7 +157,9 @@ static int parse_parts(struct knights_parser *p, int depth, size_t row, struct k
 			return knights_wrong(p, "the end of this claim");
 		TRY(parse_claim(p, depth + 1, &c->part[c->n_parts++]));
 	}
-	return c->n_parts >= operators[row].parts_min ? OK : knights_wrong(p, "more parts of this claim");
+	return c->n_parts >= operators[row].parts_min
+	               ? OK
+	               : knights_wrong(p, "more parts of this claim");
 }
 
 static int parse_claim(struct knights_parser *p, int depth, const struct knights_claim **out)
@@ -174,13 +180,16 @@ static int parse_claim(struct knights_parser *p, int depth, const struct knights
 	return knights_take(p, ")]") ? OK : knights_wrong(p, "a closing bracket");
 }
 
-int knights_parse(const char *place, const char *text, int n, struct arena *a, struct knights_puzzle *out)
+int knights_parse(const char *place, const char *text, int n, struct arena *a,
+                  struct knights_puzzle *out)
 {
-	struct knights_parser p = {.place = place, .s = text, .start = text, .arena = a, .people = n};
+	struct knights_parser p = {
+	        .place = place, .s = text, .start = text, .arena = a, .people = n};
 
 	*out = (struct knights_puzzle){.n = n};
 	if (n < 1 || n > KNIGHTS_MAX)
-		return error_set(ERR_INPUT, "%s: %d people; 1 to %d can be read", place, n, KNIGHTS_MAX);
+		return error_set(ERR_INPUT, "%s: %d people; 1 to %d can be read", place, n,
+		                 KNIGHTS_MAX);
 	if (!knights_take(&p, "(["))
 		return knights_wrong(&p, "an opening bracket");
 	for (int i = 0; i < n; i++) {
@@ -197,7 +206,8 @@ int knights_parse(const char *place, const char *text, int n, struct arena *a, s
 
 /* ---- signs ---- */
 
-static const char *const sign[] = {[KNIGHTS_AND] = "&", [KNIGHTS_OR] = "|", [KNIGHTS_IF] = ">", [KNIGHTS_IFF] = "="};
+static const char *const sign[] = {
+        [KNIGHTS_AND] = "&", [KNIGHTS_OR] = "|", [KNIGHTS_IF] = ">", [KNIGHTS_IFF] = "="};
 
 struct writer { /* people as letters, or as what they are worth */
 	struct text *t;
@@ -259,15 +269,19 @@ void knights_add_people(struct text *t, int n, unsigned knights)
 
 void knights_add_words(struct text *t, const struct knights_claim *c, const char *const *names)
 {
-	static const char *const link[] = {
-	        [KNIGHTS_AND] = " and ", [KNIGHTS_OR] = " or ", [KNIGHTS_IF] = " then ", [KNIGHTS_IFF] = " if and only if "};
+	static const char *const link[] = {[KNIGHTS_AND] = " and ",
+	                                   [KNIGHTS_OR] = " or ",
+	                                   [KNIGHTS_IF] = " then ",
+	                                   [KNIGHTS_IFF] = " if and only if "};
 
 	if (c->kind == KNIGHTS_KNIGHT || c->kind == KNIGHTS_KNAVE) {
-		text_print(t, "%s is a %s", names[c->person], c->kind == KNIGHTS_KNIGHT ? "knight" : "knave");
+		text_print(t, "%s is a %s", names[c->person],
+		           c->kind == KNIGHTS_KNIGHT ? "knight" : "knave");
 		return;
 	}
 	if (c->kind == KNIGHTS_NOT && c->part[0]->kind <= KNIGHTS_KNAVE) {
-		text_print(t, "%s is not a %s", names[c->part[0]->person], c->part[0]->kind == KNIGHTS_KNIGHT ? "knight" : "knave");
+		text_print(t, "%s is not a %s", names[c->part[0]->person],
+		           c->part[0]->kind == KNIGHTS_KNIGHT ? "knight" : "knave");
 		return;
 	}
 	if (c->kind == KNIGHTS_NOT)

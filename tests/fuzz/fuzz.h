@@ -1,14 +1,16 @@
 /* fuzz.h - what the fuzz targets share.
  *
- * A target is one file, fuzz_NAME.c, with one function that reads bytes as a stranger's file and states what must hold beyond "it does not crash":
+ * A target is one file, fuzz_NAME.c, with one function that reads bytes as a stranger's file and
+ * states what must hold beyond "it does not crash":
  *
  *     int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
  *     {
  *             if (safetensors_open(fuzz_file(0, data, n), &s) == OK)
  *                     ... PROMISE(what was written is what was read) ...
  *
- * `make fuzz T=NAME RUNS=n` runs it under ASan and UBSan; tests/fuzz/corpus/NAME holds its seeds, NAME.dict its words. docs/hostile-files.md lists the
- * targets and how long each has run. An input that was a finding becomes a test of the reader and a seed. */
+ * `make fuzz T=NAME RUNS=n` runs it under ASan and UBSan; tests/fuzz/corpus/NAME holds its seeds,
+ * NAME.dict its words. docs/hostile-files.md lists the targets and how long each has run. An input
+ * that was a finding becomes a test of the reader and a seed. */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -26,7 +28,8 @@
 int         LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 const char *__asan_default_options(void);
 
-/* Small quarantine and short stacks: three times the executions a second, and the memory of freed blocks does not count as a reader's appetite. */
+/* Small quarantine and short stacks: three times the executions a second, and the memory of freed
+ * blocks does not count as a reader's appetite. */
 const char *__asan_default_options(void)
 {
 	return "quarantine_size_mb=1:malloc_context_size=6:allocator_release_to_os_interval_ms=-1";
@@ -35,7 +38,8 @@ const char *__asan_default_options(void)
 #define PROMISE(held) \
 	do { \
 		if (!(held)) { \
-			fprintf(stderr, "%s:%d: broken promise: %s (last message: %s)\n", __FILE__, __LINE__, #held, error_message()); \
+			fprintf(stderr, "%s:%d: broken promise: %s (last message: %s)\n", \
+			        __FILE__, __LINE__, #held, error_message()); \
 			abort(); \
 		} \
 	} while (0)
@@ -57,7 +61,8 @@ static inline void fuzz_forget_message(void)
 
 enum { FUZZ_SLOTS = 8, FUZZ_FD = 100 };
 
-/* A file that holds these bytes, until the next call for its slot. The path is always the same one. */
+/* A file that holds these bytes, until the next call for its slot. The path is always the same
+ * one. */
 static inline const char *fuzz_file(int slot, const void *data, size_t n)
 {
 	static char path[FUZZ_SLOTS][32];
@@ -83,7 +88,8 @@ static inline void fuzz_remove_folder(void)
 static inline const char *fuzz_folder(void)
 {
 	if (!*fuzz_folder_path) {
-		snprintf(fuzz_folder_path, sizeof fuzz_folder_path, "%s/hone-fuzz-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+		snprintf(fuzz_folder_path, sizeof fuzz_folder_path, "%s/hone-fuzz-XXXXXX",
+		         access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 		PROMISE(mkdtemp(fuzz_folder_path));
 		atexit(fuzz_remove_folder);
 	}

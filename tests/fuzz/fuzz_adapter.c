@@ -1,4 +1,5 @@
-/* adapter_config.json beside the tensors of a good adapter: what is accepted has bounded options, and if it loads at all it is that adapter. */
+/* adapter_config.json beside the tensors of a good adapter: what is accepted has bounded options,
+ * and if it loads at all it is that adapter. */
 #include "fuzz.h"
 
 #include "model/adapter_folder.h"
@@ -15,7 +16,8 @@ static void write_adapter(void)
 	struct adapter_options          options = {.rank = 2, .alpha = 4};
 	unsigned                        bit;
 
-	PROMISE(weights_new(&shape, &base) == OK && matmul_new(&(struct matmul_options){"reference", "f32", "strict"}, &mm) == OK);
+	PROMISE(weights_new(&shape, &base) == OK &&
+	        matmul_new(&(struct matmul_options){"reference", "f32", "strict"}, &mm) == OK);
 	for (int i = 0; i < 2; i++) {
 		PROMISE(adapter_target(i ? "v_proj" : "q_proj", &bit) == OK);
 		options.targets |= bit;
@@ -31,13 +33,15 @@ static void load(const struct adapter_options *o)
 {
 	struct adapter *a;
 
-	PROMISE(o->rank > 0 && o->rank <= ADAPTER_RANK_MAX && isfinite(o->alpha) && o->targets && o->targets < 1u << ADAPTER_TARGETS);
+	PROMISE(o->rank > 0 && o->rank <= ADAPTER_RANK_MAX && isfinite(o->alpha) && o->targets &&
+	        o->targets < 1u << ADAPTER_TARGETS);
 	if (adapter_folder_read(fuzz_folder(), o, &base, mm, 0, &a) != OK) {
 		PROMISE(strstr(error_message(), fuzz_folder()));
 		return;
 	}
 	PROMISE(o->rank == whole->options.rank && o->targets == whole->options.targets);
-	PROMISE(!memcmp(a->weights.data, whole->weights.data, whole->weights.n * sizeof *a->weights.data));
+	PROMISE(!memcmp(a->weights.data, whole->weights.data,
+	                whole->weights.n * sizeof *a->weights.data));
 	adapter_free(a);
 }
 

@@ -1,4 +1,5 @@
-/* Configs: YAML, then overrides, with a NUL byte between them. The resolved config of what is accepted is accepted, and resolves to itself. */
+/* Configs: YAML, then overrides, with a NUL byte between them. The resolved config of what is
+ * accepted is accepted, and resolves to itself. */
 #include "fuzz.h"
 
 #include "run/config.h"
@@ -29,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	while (n && n_overrides < OVERRIDES_MAX)
 		overrides[n_overrides++] = fuzz_text(fuzz_next(&data, &n));
-	if (config_parse("input", yaml.s, yaml.n, (const char *const *)overrides, n_overrides, &c) == OK) {
+	if (config_parse("input", yaml.s, yaml.n, (const char *const *)overrides, n_overrides,
+	                 &c) == OK) {
 		if (config_check(&c) == OK && yaml.n % RESOLVED_ONE_IN == 0)
 			resolve_twice(&c);
 		config_free(&c);

@@ -1,4 +1,5 @@
-/* The state of a curriculum, as a checkpoint holds it: what is loaded can be saved and loaded again, and both then go on alike. */
+/* The state of a curriculum, as a checkpoint holds it: what is loaded can be saved and loaded
+ * again, and both then go on alike. */
 #include "fuzz.h"
 
 #include "base/json.h"
@@ -8,10 +9,16 @@ enum { N = 6, STEPS = 3, PICKS = 4 };
 
 static struct curriculum *make(const char *kind)
 {
-	static const struct curriculum_item items[N] = {{"a", 3}, {"b", 1}, {"a", 2}, {"c", 2}, {"c", 1}, {"b", 2}};
-	struct curriculum_options           o = {
-	                  .kind = kind, .seed = 5, .alpha = .5, .temperature = .3, .exploration = 1, .window = 10, .steps_per_level = 3};
-	struct curriculum *c;
+	static const struct curriculum_item items[N] = {{"a", 3}, {"b", 1}, {"a", 2},
+	                                                {"c", 2}, {"c", 1}, {"b", 2}};
+	struct curriculum_options           o = {.kind = kind,
+	                                         .seed = 5,
+	                                         .alpha = .5,
+	                                         .temperature = .3,
+	                                         .exploration = 1,
+	                                         .window = 10,
+	                                         .steps_per_level = 3};
+	struct curriculum                  *c;
 
 	PROMISE(curriculum_new(&o, items, N, &c) == OK);
 	return c;
@@ -25,7 +32,8 @@ static void step(struct curriculum *c, int *picked)
 	curriculum_pick(c, PICKS, picked);
 	for (int i = 0; i < PICKS; i++) {
 		PROMISE(picked[i] >= 0 && picked[i] < N);
-		outcomes[i] = (struct curriculum_outcome){picked[i], 2, picked[i] % 2 ? 0.5 : 1, advantages};
+		outcomes[i] = (struct curriculum_outcome){picked[i], 2, picked[i] % 2 ? 0.5 : 1,
+		                                          advantages};
 	}
 	curriculum_observe(c, outcomes, PICKS);
 }

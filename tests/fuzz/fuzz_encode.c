@@ -1,4 +1,5 @@
-/* Texts through real tokenizers; the first byte chooses one. Byte-level ones give every text back, but for ill-formed parts, which become U+FFFD. */
+/* Texts through real tokenizers; the first byte chooses one. Byte-level ones give every text back,
+ * but for ill-formed parts, which become U+FFFD. */
 #include "fuzz.h"
 
 #include "base/json.h"
@@ -21,7 +22,8 @@ static struct {
 
 enum { N = sizeof tokenizers / sizeof *tokenizers };
 
-/* The text with ill-formed parts replaced, as the JSON writer does it byte by byte; both are then compared without U+FFFD. */
+/* The text with ill-formed parts replaced, as the JSON writer does it byte by byte; both are then
+ * compared without U+FFFD. */
 static size_t well_formed(const char *s, size_t n, char *out)
 {
 	struct text t = {0};
@@ -45,7 +47,8 @@ static size_t well_formed(const char *s, size_t n, char *out)
 static void compare(const char *s, size_t n, const struct text *decoded)
 {
 	char  *a = malloc(n + 1), *b = malloc(decoded->n + 1);
-	size_t n_a = well_formed(s, n, a), n_b = well_formed(decoded->data ? decoded->data : "", decoded->n, b);
+	size_t n_a = well_formed(s, n, a),
+	       n_b = well_formed(decoded->data ? decoded->data : "", decoded->n, b);
 
 	PROMISE(n_a == n_b && !memcmp(a, b, n_a));
 	free(a);
@@ -54,10 +57,10 @@ static void compare(const char *s, size_t n, const struct text *decoded)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct ids        ids = {0};
-	struct text       text = {0};
-	int               i = n ? data[0] % N : 0;
-	char             *s = fuzz_text((struct fuzz_part){(const char *)data + (n > 0), n - (n > 0)});
+	struct ids  ids = {0};
+	struct text text = {0};
+	int         i = n ? data[0] % N : 0;
+	char       *s = fuzz_text((struct fuzz_part){(const char *)data + (n > 0), n - (n > 0)});
 	struct tokenizer *t;
 
 	if (!tokenizers[i].t)

@@ -1,5 +1,6 @@
-/* Environments: the row of a problem, a NUL byte, then what a model says. Played action by action and read as a text, an episode is the same; from wherever the
- * actions lead, the oracle still gets there. */
+/* Environments: the row of a problem, a NUL byte, then what a model says. Played action by action
+ * and read as a text, an episode is the same; from wherever the actions lead, the oracle still gets
+ * there. */
 #include "fuzz.h"
 
 #include "world/environment.h"
@@ -8,19 +9,23 @@ enum { TURNS = 1000 };
 
 static int is_observation(const struct observation *o)
 {
-	return o->n > 2 && o->n < OBSERVATION_MAX && strlen(o->text) == o->n && o->text[0] == '<' && o->text[o->n - 1] == '>' &&
-	       !memchr(o->text + 1, '<', o->n - 1) && !memchr(o->text, '>', o->n - 1) && !memchr(o->text, '\n', o->n);
+	return o->n > 2 && o->n < OBSERVATION_MAX && strlen(o->text) == o->n && o->text[0] == '<' &&
+	       o->text[o->n - 1] == '>' && !memchr(o->text + 1, '<', o->n - 1) &&
+	       !memchr(o->text, '>', o->n - 1) && !memchr(o->text, '\n', o->n);
 }
 
 static void step(struct environment *e, const char *action, size_t n, struct observation *o)
 {
 	environment_step(e, action, n, o);
 	PROMISE(e->done ? o->n == 0 : is_observation(o));
-	PROMISE(e->reward >= 0 && e->reward <= 1 && (e->done || e->reward == 0) && e->turns <= e->turns_max);
+	PROMISE(e->reward >= 0 && e->reward <= 1 && (e->done || e->reward == 0) &&
+	        e->turns <= e->turns_max);
 }
 
-/* The pieces of a completion are the whole of it, and what counts as an observation is what the world said; `e` and `twin` are fresh. */
-static void read_pieces(struct environment *e, struct environment *twin, const char *text, size_t n, struct arena *a)
+/* The pieces of a completion are the whole of it, and what counts as an observation is what the
+ * world said; `e` and `twin` are fresh. */
+static void read_pieces(struct environment *e, struct environment *twin, const char *text, size_t n,
+                        struct arena *a)
 {
 	struct observation        said = {.n = 0};
 	struct environment_piece *pieces;
@@ -45,8 +50,8 @@ static void read_pieces(struct environment *e, struct environment *twin, const c
 static void play(struct environment *e, const char *lines, size_t n, struct text *out)
 {
 	while (n && !e->done) {
-		const char        *end = memchr(lines, '\n', n);
-		size_t             length = end ? (size_t)(end - lines) : n, gone = length + (end != NULL);
+		const char *end = memchr(lines, '\n', n);
+		size_t      length = end ? (size_t)(end - lines) : n, gone = length + (end != NULL);
 		struct observation o;
 		step(e, lines, length, &o);
 		text_add(out, lines, length);
@@ -73,10 +78,12 @@ static void let_the_oracle_go_on(struct environment *e)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	char              *row = fuzz_text(fuzz_next(&data, &n)), *said = fuzz_text((struct fuzz_part){(const char *)data, n});
-	struct problem     p = {.id = "p", .prompt = "?", .row = row};
-	struct arena       a = {0};
-	struct environment e[5]; /* played; read, with a twin; the completion as it is, with a twin */
+	char *row = fuzz_text(fuzz_next(&data, &n)),
+	     *said = fuzz_text((struct fuzz_part){(const char *)data, n});
+	struct problem p = {.id = "p", .prompt = "?", .row = row};
+	struct arena   a = {0};
+	/* played; read, with a twin; the completion as it is, with a twin */
+	struct environment e[5];
 	struct text        t = {0};
 
 	fuzz_forget_message();
@@ -86,7 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			PROMISE(environment_open(&p, &a, &e[i]) == OK);
 		play(&e[0], said, n, &t);
 		read_pieces(&e[1], &e[2], t.data, t.n, &a);
-		PROMISE(e[1].done == e[0].done && e[1].reward == e[0].reward && e[1].turns == e[0].turns);
+		PROMISE(e[1].done == e[0].done && e[1].reward == e[0].reward &&
+		        e[1].turns == e[0].turns);
 		PROMISE(!memcmp(e[1].state, e[0].state, e[0].kind->state_bytes));
 		let_the_oracle_go_on(&e[0]);
 		read_pieces(&e[3], &e[4], said, n, &a);

@@ -1,4 +1,5 @@
-/* Lines of plain and gzip files: all members or an error, the same lines as from the text that zlib gives for each member. */
+/* Lines of plain and gzip files: all members or an error, the same lines as from the text that zlib
+ * gives for each member. */
 #include "fuzz.h"
 
 #include <zlib.h>

@@ -1,4 +1,5 @@
-/* The index of a model in shards: whatever it says, the weights that are read are the model's, or it is refused. */
+/* The index of a model in shards: whatever it says, the weights that are read are the model's, or
+ * it is refused. */
 #include "fuzz.h"
 
 #include "model/folder.h"
@@ -17,10 +18,15 @@ static void write_shards(void)
 	for (int i = 0; i < whole.n_tensors; i++) {
 		const struct tensor *t = &whole.tensors[i];
 		items[i % 2][n[i % 2]++] =
-		        (struct safetensors_item){t->name, t->n_dims, {(uint64_t)t->rows, (uint64_t)t->columns}, whole.data + t->offset};
+		        (struct safetensors_item){t->name,
+		                                  t->n_dims,
+		                                  {(uint64_t)t->rows, (uint64_t)t->columns},
+		                                  whole.data + t->offset};
 	}
-	PROMISE(safetensors_write(fuzz_path("model-1.safetensors"), SAFETENSORS_F32, items[0], n[0]) == OK);
-	PROMISE(safetensors_write(fuzz_path("model-2.safetensors"), SAFETENSORS_F32, items[1], n[1]) == OK);
+	PROMISE(safetensors_write(fuzz_path("model-1.safetensors"), SAFETENSORS_F32, items[0],
+	                          n[0]) == OK);
+	PROMISE(safetensors_write(fuzz_path("model-2.safetensors"), SAFETENSORS_F32, items[1],
+	                          n[1]) == OK);
 	fuzz_link("model.safetensors.index.json", 0);
 }
 

@@ -1,4 +1,5 @@
-/* JSON rows and files: what is accepted can be written and read again as the same value, and any bytes can be written as a string. */
+/* JSON rows and files: what is accepted can be written and read again as the same value, and any
+ * bytes can be written as a string. */
 #include "fuzz.h"
 
 #include "base/json.h"
@@ -20,7 +21,8 @@ static void as_string(const uint8_t *data, size_t n)
 	json_t     *again;
 
 	json_add_string(&t, (const char *)data, n);
-	PROMISE(text_status(&t) == OK && json_parse("string", t.data, t.n, &again) == OK && json_is_string(again));
+	PROMISE(text_status(&t) == OK && json_parse("string", t.data, t.n, &again) == OK &&
+	        json_is_string(again));
 	PROMISE(json_string_length(again) >= n || memchr(t.data, 0xEF, t.n));
 	json_decref(again);
 	text_free(&t);

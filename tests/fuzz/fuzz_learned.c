@@ -1,6 +1,7 @@
-/* The tensors of what learned: adapter_model.safetensors of a small adapter, and optimizer.safetensors with its moments. The header, a NUL byte, the data; the
- * length in front of the header is put there. Accepted weights are finite and, written and read again, the same; accepted moments are finite, no v is
- * negative, and they too are the same again. */
+/* The tensors of what learned: adapter_model.safetensors of a small adapter, and
+ * optimizer.safetensors with its moments. The header, a NUL byte, the data; the length in front of
+ * the header is put there. Accepted weights are finite and, written and read again, the same;
+ * accepted moments are finite, no v is negative, and they too are the same again. */
 #include "fuzz.h"
 
 #include "model/adapter_folder.h"
@@ -21,8 +22,10 @@ static void make_everything(void)
 	struct adapter_options          options = {.rank = 2, .alpha = 4};
 	struct optimizer_options        defaults = optimizer_defaults();
 
-	PROMISE(weights_new(&shape, &base) == OK && matmul_new(&(struct matmul_options){"reference", "f32", "strict"}, &mm) == OK);
-	PROMISE(adapter_target("q_proj", &options.targets) == OK && adapter_new(&options, &base, mm, 0, &adapter) == OK);
+	PROMISE(weights_new(&shape, &base) == OK &&
+	        matmul_new(&(struct matmul_options){"reference", "f32", "strict"}, &mm) == OK);
+	PROMISE(adapter_target("q_proj", &options.targets) == OK &&
+	        adapter_new(&options, &base, mm, 0, &adapter) == OK);
 	PROMISE(optimizer_new(&adapter->weights, &defaults, &moments) == OK);
 	fuzz_link("adapter_model.safetensors", 0);
 }
@@ -70,10 +73,13 @@ static void check_moments(int again)
 		return;
 	memcpy(kept[0], moments.m, moments.n * sizeof **kept);
 	memcpy(kept[1], moments.v, moments.n * sizeof **kept);
-	PROMISE(optimizer_save(&moments, &adapter->weights, fuzz_path("moments.safetensors")) == OK);
+	PROMISE(optimizer_save(&moments, &adapter->weights, fuzz_path("moments.safetensors")) ==
+	        OK);
 	memset(moments.m, 0, moments.n * sizeof **kept);
-	PROMISE(optimizer_load(&moments, &adapter->weights, fuzz_path("moments.safetensors")) == OK);
-	PROMISE(!memcmp(kept[0], moments.m, moments.n * sizeof **kept) && !memcmp(kept[1], moments.v, moments.n * sizeof **kept));
+	PROMISE(optimizer_load(&moments, &adapter->weights, fuzz_path("moments.safetensors")) ==
+	        OK);
+	PROMISE(!memcmp(kept[0], moments.m, moments.n * sizeof **kept) &&
+	        !memcmp(kept[1], moments.v, moments.n * sizeof **kept));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -1,4 +1,5 @@
-/* The manifest of a checkpoint: accepted only if it says the step, the lengths and the checksums of the files that are there. */
+/* The manifest of a checkpoint: accepted only if it says the step, the lengths and the checksums of
+ * the files that are there. */
 #include "fuzz.h"
 
 #include "base/json.h"
@@ -13,7 +14,8 @@ enum { N_FILES = sizeof files / sizeof *files };
 static void write_files(void)
 {
 	for (int i = 0; i < N_FILES; i++)
-		PROMISE(file_write(fuzz_path(files[i].name), files[i].text, strlen(files[i].text)) == OK);
+		PROMISE(file_write(fuzz_path(files[i].name), files[i].text,
+		                   strlen(files[i].text)) == OK);
 	fuzz_link("manifest.json", 0);
 }
 
@@ -29,7 +31,8 @@ static void check_claims(const uint8_t *data, size_t n)
 		int i = 0;
 		while (i < N_FILES && strcmp(files[i].name, name))
 			i++;
-		PROMISE(i < N_FILES && json_integer_value(json_object_get(entry, "bytes")) == (json_int_t)strlen(files[i].text));
+		PROMISE(i < N_FILES && json_integer_value(json_object_get(entry, "bytes")) ==
+		                               (json_int_t)strlen(files[i].text));
 	}
 	json_decref(manifest);
 }

@@ -1,4 +1,5 @@
-/* The log of a run. Its series are bounded, finite and ascending; written as a log and read again, they are the same. */
+/* The log of a run. Its series are bounded, finite and ascending; written as a log and read again,
+ * they are the same. */
 #include "fuzz.h"
 
 #include "base/json.h"
@@ -14,8 +15,8 @@ static void check_series(const struct series_run *run)
 		PROMISE(s->n <= s->capacity);
 		for (int k = 0; k < s->n; k++) {
 			const struct point *p = &s->points[k];
-			PROMISE(fabs(p->x) <= SERIES_LARGEST && fabs(p->y) <= SERIES_LARGEST && p->error >= 0 &&
-			        p->error <= SERIES_LARGEST);
+			PROMISE(fabs(p->x) <= SERIES_LARGEST && fabs(p->y) <= SERIES_LARGEST &&
+			        p->error >= 0 && p->error <= SERIES_LARGEST);
 			PROMISE(k == 0 || s->points[k - 1].x < p->x);
 		}
 	}
@@ -41,7 +42,8 @@ static void check_errors(const struct series_run *run)
 	}
 }
 
-/* A line for each point, series by series, would go back in the steps; so a line for each step, in order. */
+/* A line for each point, series by series, would go back in the steps; so a line for each step, in
+ * order. */
 static void write_log(const struct series_run *run, struct text *out)
 {
 	int at[SERIES_MAX] = {0};
@@ -69,7 +71,8 @@ static void write_log(const struct series_run *run, struct text *out)
 	}
 }
 
-/* Steps at which nothing but the step was logged may have gone and come back: "step" itself is not compared. */
+/* Steps at which nothing but the step was logged may have gone and come back: "step" itself is not
+ * compared. */
 static void compare_series(const struct series_run *a, const struct series_run *b)
 {
 	for (int i = 0; i < a->n; i++) {
@@ -78,7 +81,8 @@ static void compare_series(const struct series_run *a, const struct series_run *
 			continue;
 		PROMISE(t && t->n == s->n);
 		for (int k = 0; k < s->n; k++) /* by value: steps 0 and -0 share a line */
-			PROMISE(s->points[k].x == t->points[k].x && s->points[k].y == t->points[k].y &&
+			PROMISE(s->points[k].x == t->points[k].x &&
+			        s->points[k].y == t->points[k].y &&
 			        s->points[k].error == t->points[k].error);
 	}
 }

@@ -1,4 +1,5 @@
-/* config.json and generation_config.json of a model, with a NUL byte between them: a shape that is accepted can be built and counted without overflow. */
+/* config.json and generation_config.json of a model, with a NUL byte between them: a shape that is
+ * accepted can be built and counted without overflow. */
 #include "fuzz.h"
 
 #include "model/folder.h"
@@ -9,7 +10,8 @@ static void check_shape(const struct model_shape *s)
 	PROMISE(s->n_eos >= 0 && s->n_eos <= SHAPE_EOS_MAX);
 	if (weights_check_shape(s) != OK)
 		return;
-	PROMISE(s->n_heads % s->n_kv_heads == 0 && s->head_width % 2 == 0 && s->head_width <= HEAD_WIDTH_MAX);
+	PROMISE(s->n_heads % s->n_kv_heads == 0 && s->head_width % 2 == 0 &&
+	        s->head_width <= HEAD_WIDTH_MAX);
 	PROMISE(weights_count(s) >= (size_t)s->n_vocab * (size_t)s->width);
 }
 
@@ -32,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	else
 		PROMISE(strstr(error_message(), fuzz_folder()));
 	if (generation_read(fuzz_folder(), &arena, &generation) == OK)
-		PROMISE(generation.top_p > 0 && generation.penalty.repetition > 0 && generation.penalty.ngram >= 0);
+		PROMISE(generation.top_p > 0 && generation.penalty.repetition > 0 &&
+		        generation.penalty.ngram >= 0);
 	arena_free(&arena);
 	return 0;
 }

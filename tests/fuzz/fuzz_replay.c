@@ -1,4 +1,5 @@
-/* Data sets of rollouts: what is accepted is made of the problems and tokens at hand, and any step of it can be picked. */
+/* Data sets of rollouts: what is accepted is made of the problems and tokens at hand, and any step
+ * of it can be picked. */
 #include "fuzz.h"
 
 #include "rl/replay.h"
@@ -26,14 +27,16 @@ static void make_everything(void)
 	                                               .rope_theta = 10000,
 	                                               .norm_eps = 1e-6,
 	                                               .tied = 1};
-	static struct problem                 problems[N_PROBLEMS] = {{.id = "a", .prompt = "01", .answer = "1"},
-	                                                              {.id = "b", .prompt = "1", .answer = "2"},
-	                                                              {.id = "c", .prompt = "210", .answer = "0"}};
+	static struct problem problems[N_PROBLEMS] = {{.id = "a", .prompt = "01", .answer = "1"},
+	                                              {.id = "b", .prompt = "1", .answer = "2"},
+	                                              {.id = "c", .prompt = "210", .answer = "0"}};
 
 	PROMISE(weights_new(&shape, &model.weights) == OK);
 	PROMISE(tokenizer_chars("012", specials, 1, &tokenizer) == OK);
-	PROMISE(prompts_render(problems, N_PROBLEMS, &(struct prompts_options){.tokenizer = tokenizer, .max_prompt_length = 8}, &arena,
-	                       &prompts) == OK);
+	PROMISE(prompts_render(
+	                problems, N_PROBLEMS,
+	                &(struct prompts_options){.tokenizer = tokenizer, .max_prompt_length = 8},
+	                &arena, &prompts) == OK);
 }
 
 static void pick_all(struct replay *r)
@@ -43,13 +46,15 @@ static void pick_all(struct replay *r)
 
 	PROMISE(r->n > 0 && r->n_answers >= r->n && r->n_good <= r->n_answers);
 	for (int step = 0; step < 2; step++) {
-		PROMISE(groups_new(r->n, &a, &groups) == OK && replay_pick(r, 7, step, r->n, &a, &groups) == OK);
+		PROMISE(groups_new(r->n, &a, &groups) == OK &&
+		        replay_pick(r, 7, step, r->n, &a, &groups) == OK);
 		for (int g = 0; g < groups.n; g++)
 			for (int i = 0; i < groups.items[g].n; i++) {
 				const struct rollout *o = &groups.items[g].rollouts[i];
 				PROMISE(o->n > 0 && o->n + o->sampled_under->n <= N_POSITIONS);
 				for (int k = 0; k < o->n; k++)
-					PROMISE(o->ids[k] >= 0 && o->ids[k] < 4 && isfinite(o->logp[k]) && isfinite(o->entropy[k]));
+					PROMISE(o->ids[k] >= 0 && o->ids[k] < 4 &&
+					        isfinite(o->logp[k]) && isfinite(o->entropy[k]));
 			}
 	}
 	arena_free(&a);

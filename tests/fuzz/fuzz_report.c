@@ -1,5 +1,7 @@
-/* Three run folders as `hone report` reads them: log a, config 0, log b, config 1, config 2, answers, with NUL bytes between them. Run 0 and 2 have log a,
- * run 1 has log b, run 0 the answers; a config of no bytes is none. Numbers are finite or NaN, the JSON is JSON, and the page is well-formed. */
+/* Three run folders as `hone report` reads them: log a, config 0, log b, config 1, config 2,
+ * answers, with NUL bytes between them. Run 0 and 2 have log a, run 1 has log b, run 0 the answers;
+ * a config of no bytes is none. Numbers are finite or NaN, the JSON is JSON, and the page is
+ * well-formed. */
 #include "fuzz.h"
 
 #include "base/json.h"
@@ -9,7 +11,8 @@
 
 #include <math.h>
 
-enum { RUNS = 3, SAMPLES = 2 * RUNS, PAGE_ONE_IN = 16 }; /* a page costs twenty times as much as the comparison */
+/* a page costs twenty times as much as the comparison */
+enum { RUNS = 3, SAMPLES = 2 * RUNS, PAGE_ONE_IN = 16 };
 
 static char        folder[RUNS][80];
 static const char *folders[RUNS];
@@ -69,9 +72,11 @@ static void check_numbers(const struct compare_summary *c)
 	}
 	for (int i = 0; i < c->n_pairs; i++) {
 		const struct statistics_pairs *s = &c->pairs[i].statistics;
-		PROMISE(s->difference.n > 0 && s->positive + s->negative <= s->difference.n && isfinite(s->difference.mean));
+		PROMISE(s->difference.n > 0 && s->positive + s->negative <= s->difference.n &&
+		        isfinite(s->difference.mean));
 		PROMISE(s->difference.n == 1 ||
-		        (s->at_95.low <= s->at_90.low && s->at_90.low <= s->at_90.high && s->at_90.high <= s->at_95.high));
+		        (s->at_95.low <= s->at_90.low && s->at_90.low <= s->at_90.high &&
+		         s->at_90.high <= s->at_95.high));
 		PROMISE(s->verdict == VERDICT_TOO_FEW);
 	}
 }
@@ -84,10 +89,11 @@ static void check_curves(struct compare_summary *c)
 		for (int i = 0; i < 4; i++) {
 			struct point *p;
 			int           n;
-			PROMISE(compare_curve(c, k, metrics[i / 2], i % 2, &p, &n) == OK && n <= COMPARE_POINTS);
+			PROMISE(compare_curve(c, k, metrics[i / 2], i % 2, &p, &n) == OK &&
+			        n <= COMPARE_POINTS);
 			for (int j = 0; j < n; j++)
-				PROMISE(isfinite(p[j].x) && isfinite(p[j].y) && p[j].error >= 0 && isfinite(p[j].error) &&
-				        (j == 0 || p[j - 1].x < p[j].x));
+				PROMISE(isfinite(p[j].x) && isfinite(p[j].y) && p[j].error >= 0 &&
+				        isfinite(p[j].error) && (j == 0 || p[j - 1].x < p[j].x));
 		}
 }
 
@@ -141,7 +147,8 @@ static void write_page(int n)
 		return;
 	}
 	PROMISE(file_read(files.page, 1 << 26, &b) == OK);
-	PROMISE(is_well_formed(b.data) && !strstr(b.data, "<script") && !strstr(b.data, "=\"nan") && !strstr(b.data, "=\"inf"));
+	PROMISE(is_well_formed(b.data) && !strstr(b.data, "<script") && !strstr(b.data, "=\"nan") &&
+	        !strstr(b.data, "=\"inf"));
 	bytes_free(&b);
 }
 

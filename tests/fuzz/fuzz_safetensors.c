@@ -1,5 +1,6 @@
-/* safetensors: what is accepted lies within the file, and its tensors, written and read again, are the same to the bit.
- * The length in front of the header follows most mutations, or else hardly any would be read further than that. */
+/* safetensors: what is accepted lies within the file, and its tensors, written and read again, are
+ * the same to the bit. The length in front of the header follows most mutations, or else hardly any
+ * would be read further than that. */
 #include "fuzz.h"
 
 #include "model/safetensors.h"
@@ -18,7 +19,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned see
 		return LLVMFuzzerMutate(data, n, max);
 	memcpy(&header, data, LENGTH);
 	n = LENGTH + LLVMFuzzerMutate(data + LENGTH, n - LENGTH, max - LENGTH);
-	if (seed % 8 != 1 && header <= before) /* the mutation is taken to lie in the header: the data keep their number */
+	/* the mutation is taken to lie in the header: the data keep their number */
+	if (seed % 8 != 1 && header <= before)
 		header = header + n > before ? header + n - before : 0;
 	memcpy(data, &header, LENGTH);
 	return n;
@@ -66,7 +68,8 @@ static void write_and_read(struct safetensors_item *items, size_t n)
 		for (int d = 0; d < e->n_dims; d++)
 			PROMISE(e->dims[d] == items[i].dims[d]);
 		x = malloc(e->count * sizeof *x + 1);
-		PROMISE(safetensors_read(&s, e, x) == OK && !memcmp(x, items[i].data, e->count * sizeof *x));
+		PROMISE(safetensors_read(&s, e, x) == OK &&
+		        !memcmp(x, items[i].data, e->count * sizeof *x));
 		free(x);
 	}
 	safetensors_close(&s);

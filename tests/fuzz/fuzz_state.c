@@ -1,5 +1,6 @@
-/* trainer_state.json of small runs with a critic, one with a fixed KL coefficient of 0 and one whose coefficient moves. What is loaded is within bounds, and
- * saved and loaded again it is the same. A state without a config gets the run's own, so that inputs stay small. */
+/* trainer_state.json of small runs with a critic, one with a fixed KL coefficient of 0 and one
+ * whose coefficient moves. What is loaded is within bounds, and saved and loaded again it is the
+ * same. A state without a config gets the run's own, so that inputs stay small. */
 #include "fuzz.h"
 
 #include "base/json.h"
@@ -7,18 +8,20 @@
 
 #include <math.h>
 
-static const char yaml[] = "model:\n"
-                           "  tokenizer: chars\n"
-                           "  init: {width: 8, n_layers: 1, n_heads: 1, n_kv_heads: 1, head_width: 8, ff_width: 8, n_positions: 32}\n"
-                           "data: {generate: [{name: sequence, levels: 1-3, count: 6}]}\n"
-                           "task: {reward: sequence}\n"
-                           "algorithm: ppo\n"
-                           "loss: {beta: 0}\n"
-                           "curriculum: {kind: sec}\n"
-                           "critic: {network: shared}\n"
-                           "rollout: {num_generations: 2, prompts_per_step: 2, max_completion_length: 6}\n"
-                           "compute: {threads: 1, backend: reference}\n"
-                           "run: {max_steps: 12, tensorboard: false}\n";
+static const char yaml[] =
+        "model:\n"
+        "  tokenizer: chars\n"
+        "  init: {width: 8, n_layers: 1, n_heads: 1, n_kv_heads: 1, head_width: 8, ff_width: 8, "
+        "n_positions: 32}\n"
+        "data: {generate: [{name: sequence, levels: 1-3, count: 6}]}\n"
+        "task: {reward: sequence}\n"
+        "algorithm: ppo\n"
+        "loss: {beta: 0}\n"
+        "curriculum: {kind: sec}\n"
+        "critic: {network: shared}\n"
+        "rollout: {num_generations: 2, prompts_per_step: 2, max_completion_length: 6}\n"
+        "compute: {threads: 1, backend: reference}\n"
+        "run: {max_steps: 12, tensorboard: false}\n";
 
 static struct run {
 	struct job job;
@@ -31,9 +34,12 @@ static void open_run(struct run *run, int moves)
 	char                    *text;
 	json_t                  *state;
 
-	PROMISE(job_open(JOB_TRAIN, fuzz_file(1, yaml, strlen(yaml)), overrides, moves ? 2 : 0, &run->job) == OK);
-	PROMISE(job_take_inputs(&run->job) == OK && run->job.learn.critic && !run->job.reference == !moves);
-	PROMISE(job_state_text(&run->job, &text) == OK && json_parse("own", text, strlen(text), &state) == OK);
+	PROMISE(job_open(JOB_TRAIN, fuzz_file(1, yaml, strlen(yaml)), overrides, moves ? 2 : 0,
+	                 &run->job) == OK);
+	PROMISE(job_take_inputs(&run->job) == OK && run->job.learn.critic &&
+	        !run->job.reference == !moves);
+	PROMISE(job_state_text(&run->job, &text) == OK &&
+	        json_parse("own", text, strlen(text), &state) == OK);
 	run->own = json_pack("{s:O}", "config", json_object_get(state, "config"));
 	PROMISE(run->own);
 	json_decref(state);
@@ -44,10 +50,13 @@ static void check_counts(const struct job *job)
 {
 	static const int64_t most = INT64_C(1) << 53;
 
-	PROMISE(job->step >= 0 && job->saved_step == job->step && job->skipped_in_a_row >= 0 && job->skipped_in_a_row <= INT32_MAX / 2);
+	PROMISE(job->step >= 0 && job->saved_step == job->step && job->skipped_in_a_row >= 0 &&
+	        job->skipped_in_a_row <= INT32_MAX / 2);
 	PROMISE(job->n_tokens >= 0 && job->n_tokens <= most && job->log.bytes <= (uint64_t)most);
-	PROMISE(job->policy.optimizer.step <= (uint64_t)most && job->critic.optimizer.step <= (uint64_t)most);
-	PROMISE(isfinite(job->learn.algorithm.beta) && (job->reference ? job->learn.algorithm.beta >= 0 : job->learn.algorithm.beta == 0));
+	PROMISE(job->policy.optimizer.step <= (uint64_t)most &&
+	        job->critic.optimizer.step <= (uint64_t)most);
+	PROMISE(isfinite(job->learn.algorithm.beta) &&
+	        (job->reference ? job->learn.algorithm.beta >= 0 : job->learn.algorithm.beta == 0));
 	PROMISE((isfinite(job->first_eval.mean) && !isinf(job->first_eval.error)) ||
 	        (isnan(job->first_eval.mean) && isnan(job->first_eval.error)));
 }
@@ -57,7 +66,8 @@ static void save_and_load(struct job *job)
 	char   *once, *twice;
 	json_t *state;
 
-	PROMISE(job_state_text(job, &once) == OK && json_parse("again", once, strlen(once), &state) == OK);
+	PROMISE(job_state_text(job, &once) == OK &&
+	        json_parse("again", once, strlen(once), &state) == OK);
 	PROMISE(job_state_load(job, "again", state) == OK && job_state_text(job, &twice) == OK);
 	PROMISE(!strcmp(once, twice));
 	json_decref(state);

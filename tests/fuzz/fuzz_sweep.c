@@ -1,5 +1,5 @@
-/* Sweep files over two configs at hand. What is accepted are whole runs: names and folders of their own, lines that a shell can read, configs that load with
- * the seed and folder of their run. */
+/* Sweep files over two configs at hand. What is accepted are whole runs: names and folders of their
+ * own, lines that a shell can read, configs that load with the seed and folder of their run. */
 #include "fuzz.h"
 
 #include "run/config.h"
@@ -9,18 +9,19 @@
 
 enum { LOADED_ONE_IN = 31 }; /* loading a config costs as much as reading the sweep */
 
-static const char base[] = "model: {path: x}\n"
-                           "data: {generate: [{name: sequence, levels: 1-3, count: 40}]}\n"
-                           "task: {reward: sequence}\n"
-                           "algorithm: grpo\n"
-                           "loss: {beta: 0}\n"
-                           "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
-                           "run: {max_steps: 12}\n";
-static const char warm[] =
-        "model: {tokenizer: chars, init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24}}\n"
+static const char base[] =
+        "model: {path: x}\n"
         "data: {generate: [{name: sequence, levels: 1-3, count: 40}]}\n"
         "task: {reward: sequence}\n"
-        "run: {max_steps: 4}\n";
+        "algorithm: grpo\n"
+        "loss: {beta: 0}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 6}\n"
+        "run: {max_steps: 12}\n";
+static const char warm[] = "model: {tokenizer: chars, init: {width: 16, n_layers: 2, n_heads: 2, "
+                           "n_kv_heads: 1, head_width: 8, ff_width: 24}}\n"
+                           "data: {generate: [{name: sequence, levels: 1-3, count: 40}]}\n"
+                           "task: {reward: sequence}\n"
+                           "run: {max_steps: 4}\n";
 
 static int is_one_field(const char *s)
 {
@@ -32,9 +33,12 @@ static void check_run(const struct sweep *s, const struct sweep_run *run)
 	size_t n = strlen(s->output_dir);
 
 	PROMISE(is_one_field(run->name) && is_one_field(run->folder) && is_one_field(run->config));
-	PROMISE(isalnum((unsigned char)*run->name) || strchr("_+=,", *run->name)); /* no folder above, no option */
-	PROMISE(!strncmp(run->folder, s->output_dir, n) && !strcmp(run->folder + strlen(run->folder) - strlen(run->name), run->name));
-	PROMISE(!strcmp(run->command, "train") || !strcmp(run->command, "sft") || !strcmp(run->command, "rollouts"));
+	/* no folder above, no option */
+	PROMISE(isalnum((unsigned char)*run->name) || strchr("_+=,", *run->name));
+	PROMISE(!strncmp(run->folder, s->output_dir, n) &&
+	        !strcmp(run->folder + strlen(run->folder) - strlen(run->name), run->name));
+	PROMISE(!strcmp(run->command, "train") || !strcmp(run->command, "sft") ||
+	        !strcmp(run->command, "rollouts"));
 	PROMISE(run->n > 0 && run->n <= SWEEP_SETTINGS_MAX + 1);
 	for (int i = 0; i < run->n; i++)
 		PROMISE(is_one_field(run->overrides[i]) && strchr(run->overrides[i], '='));
@@ -72,7 +76,8 @@ static void check_runs(const struct sweep *s, int load)
 		const struct sweep_run *first = &s->runs[i % arms];
 		size_t                  n = strcspn(first->name, "/");
 		check_run(s, &s->runs[i]);
-		PROMISE(!strncmp(s->runs[i].name, first->name, n + 1) && seed_of(&s->runs[i]) == seed_of(&s->runs[i - i % arms]));
+		PROMISE(!strncmp(s->runs[i].name, first->name, n + 1) &&
+		        seed_of(&s->runs[i]) == seed_of(&s->runs[i - i % arms]));
 		if (load && (i == 0 || i == s->n - 1))
 			check_config(&s->runs[i], seed_of(&s->runs[i]));
 	}

@@ -1,4 +1,5 @@
-/* tokenizer.json, then a text, with a NUL byte between them: ids lie in the vocabulary, encoding is the same every time, decoding gives UTF-8. */
+/* tokenizer.json, then a text, with a NUL byte between them: ids lie in the vocabulary, encoding is
+ * the same every time, decoding gives UTF-8. */
 #include "fuzz.h"
 
 #include "base/json.h"
@@ -13,10 +14,12 @@ static void encode_and_decode(const struct tokenizer *t, const char *s, size_t n
 	if (tokenizer_encode(t, s, n, 1, &ids) == OK) {
 		PROMISE(tokenizer_encode(t, s, n, 1, &again) == OK && again.n == ids.n);
 		for (size_t i = 0; i < ids.n; i++)
-			PROMISE(ids.id[i] >= 0 && ids.id[i] < tokenizer_size(t) && ids.id[i] == again.id[i]);
+			PROMISE(ids.id[i] >= 0 && ids.id[i] < tokenizer_size(t) &&
+			        ids.id[i] == again.id[i]);
 		PROMISE(tokenizer_decode(t, ids.id, ids.n, 0, &text) == OK);
 		json_add_string(&quoted, text.data ? text.data : "", text.n);
-		PROMISE(json_parse("decoded", quoted.data, quoted.n, &valid) == OK && json_string_length(valid) == text.n);
+		PROMISE(json_parse("decoded", quoted.data, quoted.n, &valid) == OK &&
+		        json_string_length(valid) == text.n);
 		json_decref(valid);
 	}
 	ids_free(&ids);
@@ -27,7 +30,8 @@ static void encode_and_decode(const struct tokenizer *t, const char *s, size_t n
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const char usual[] = "Hello  World 123's\n\xC3\xA9\xE4\xBD\xA0 <s>\xF0\x9F\x98\x80</s>\xFF x";
+	static const char usual[] =
+	        "Hello  World 123's\n\xC3\xA9\xE4\xBD\xA0 <s>\xF0\x9F\x98\x80</s>\xFF x";
 	struct fuzz_part  file = fuzz_next(&data, &n);
 	const char       *path = fuzz_file(0, file.s, file.n);
 	struct tokenizer *t;

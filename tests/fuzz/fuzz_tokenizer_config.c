@@ -1,5 +1,6 @@
-/* tokenizer_config.json, beside a tokenizer.json or, with "char_ords", instead of one; behind a NUL byte, if there is one, chat_template.jinja. Roles are ids
- * of the vocabulary, the chat template is whole, and a saved tokenizer is loaded as the same one. */
+/* tokenizer_config.json, beside a tokenizer.json or, with "char_ords", instead of one; behind a NUL
+ * byte, if there is one, chat_template.jinja. Roles are ids of the vocabulary, the chat template is
+ * whole, and a saved tokenizer is loaded as the same one. */
 #include "fuzz.h"
 
 #include "text/chat.h"
@@ -26,7 +27,8 @@ static void make_folders(void)
 		const char *folder = i ? beside : alone;
 		PROMISE(file_make_folders(fuzz_path(folder)) == OK);
 		if (i) {
-			PROMISE(tokenizer_chars("0123", specials, 2, &t) == OK && tokenizer_save(t, fuzz_path(folder)) == OK);
+			PROMISE(tokenizer_chars("0123", specials, 2, &t) == OK &&
+			        tokenizer_save(t, fuzz_path(folder)) == OK);
 			tokenizer_free(t);
 			unlink(fuzz_path("beside/tokenizer_config.json"));
 		}
@@ -61,7 +63,8 @@ static void check(const struct tokenizer *t, size_t file_length)
 		PROMISE(strlen(tokenizer_chat_template(t)) == json_string_length(v));
 
 	for (int i = 0; i < N_ROLES; i++)
-		PROMISE(tokenizer_role(t, roles[i]) >= -1 && tokenizer_role(t, roles[i]) < tokenizer_size(t));
+		PROMISE(tokenizer_role(t, roles[i]) >= -1 &&
+		        tokenizer_role(t, roles[i]) < tokenizer_size(t));
 	fuzz_forget_message();
 	if (chat_open(t, &chat) == OK)
 		chat_free(chat);
@@ -76,9 +79,11 @@ static void save_and_load(const struct tokenizer *t)
 
 	unlink(fuzz_path("saved/tokenizer_config.json"));
 	unlink(fuzz_path("saved/chat_template.jinja"));
-	PROMISE(tokenizer_save(t, fuzz_path("saved")) == OK && tokenizer_load(fuzz_path("saved"), &again) == OK);
+	PROMISE(tokenizer_save(t, fuzz_path("saved")) == OK &&
+	        tokenizer_load(fuzz_path("saved"), &again) == OK);
 	its = tokenizer_chat_template(again);
-	PROMISE(tokenizer_size(again) == tokenizer_size(t) && !template == !its && (!template || !strcmp(template, its)));
+	PROMISE(tokenizer_size(again) == tokenizer_size(t) && !template == !its &&
+	        (!template || !strcmp(template, its)));
 	for (int i = 0; i < N_ROLES; i++)
 		PROMISE(tokenizer_role(again, roles[i]) == tokenizer_role(t, roles[i]));
 	tokenizer_free(again);

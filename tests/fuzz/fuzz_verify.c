@@ -1,5 +1,6 @@
-/* Every verifier but math, which has a target of its own: its name, the gold, the row, the completion, with NUL bytes between them. The reward is
- * finite, within its bounds, and the same again. */
+/* Every verifier but math, which has a target of its own: its name, the gold, the row, the
+ * completion, with NUL bytes between them. The reward is finite, within its bounds, and the same
+ * again. */
 #include "fuzz.h"
 
 #include "verify/verifier.h"
@@ -20,16 +21,19 @@ static const char *chosen(struct fuzz_part name)
 	return strcmp(v->name, "math") ? v->name : "procedural";
 }
 
-static struct score judge(const struct reward_spec *spec, const struct problem *p, const struct completion *c)
+static struct score judge(const struct reward_spec *spec, const struct problem *p,
+                          const struct completion *c)
 {
 	struct verdict v;
 
 	PROMISE(verifier_score(spec, p, c, &v) == OK);
-	PROMISE(isfinite(v.reward) && v.reward >= 0 && v.reward <= 1 && (v.parsed == 0 || v.parsed == 1));
+	PROMISE(isfinite(v.reward) && v.reward >= 0 && v.reward <= 1 &&
+	        (v.parsed == 0 || v.parsed == 1));
 	return v.part[0];
 }
 
-static void judge_twice(const struct reward_spec *spec, const struct problem *p, const struct completion *c)
+static void judge_twice(const struct reward_spec *spec, const struct problem *p,
+                        const struct completion *c)
 {
 	struct score once = judge(spec, p, c), twice = judge(spec, p, c);
 
@@ -38,22 +42,29 @@ static void judge_twice(const struct reward_spec *spec, const struct problem *p,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct fuzz_part        name = fuzz_next(&data, &n), gold = fuzz_next(&data, &n), row = fuzz_next(&data, &n);
-	char                   *answer = fuzz_text(gold), *columns = fuzz_text(row), *said = malloc(n ? n : 1);
-	const char             *verifier = chosen(name);
+	struct fuzz_part name = fuzz_next(&data, &n), gold = fuzz_next(&data, &n),
+	                 row = fuzz_next(&data, &n);
+	char       *answer = fuzz_text(gold), *columns = fuzz_text(row), *said = malloc(n ? n : 1);
+	const char *verifier = chosen(name);
 	struct verifier_options options = {
 	        .partial = 0.3,
 	        .format_score = 0.1,
 	        .pattern = "(?s)^<think>.*?</think>\\s*(\\d+|[a-z]+)+$",
 	        .tags = "think,answer",
 	        .word = row.n % 2 ? "red" : NULL,
-	        .compare = {.form = (enum answer_form)(gold.n % (ANSWER_SET + 1)), .ignore_case = n % 2 != 0, .absolute = n % 5 ? 0 : 0.1},
+	        .compare = {.form = (enum answer_form)(gold.n % (ANSWER_SET + 1)),
+	                    .ignore_case = n % 2 != 0,
+	                    .absolute = n % 5 ? 0 : 0.1},
 	        .length_min = 2,
 	        .length_max = 9,
 	        .length_slack = 5,
 	        .decimals = n % 7 == 0 ? 3 : 0,
 	        .strict_relations = n % 3 == 0};
-	struct problem     p = {.id = "p", .prompt = "?", .answer = answer, .row = row.n ? columns : "{}", .difficulty = NAN};
+	struct problem     p = {.id = "p",
+	                        .prompt = "?",
+	                        .answer = answer,
+	                        .row = row.n ? columns : "{}",
+	                        .difficulty = NAN};
 	struct reward_spec spec;
 
 	if (n)
@@ -61,7 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (verifier_open(&spec, &verifier, NULL, 1, &options) == OK) {
 		if (verifier_check(&spec, &p) == OK)
 			judge_twice(&spec, &p,
-			            &(struct completion){.text = said, .n = n, .finished = n % 5 != 0, .n_tokens = (int)(n / 3)});
+			            &(struct completion){.text = said,
+			                                 .n = n,
+			                                 .finished = n % 5 != 0,
+			                                 .n_tokens = (int)(n / 3)});
 		verifier_close(&spec);
 	}
 	free(answer);

@@ -23,9 +23,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct yaml_node *tree, *again;
 	struct text       t = {0};
 
-	if (yaml_parse("input", (const char *)data, n, &a, &tree) == OK && tree->kind != YAML_TEXT) {
+	if (yaml_parse("input", (const char *)data, n, &a, &tree) == OK &&
+	    tree->kind != YAML_TEXT) {
 		yaml_flow(tree, &t);
-		PROMISE(text_status(&t) == OK && yaml_parse("again", t.data, t.n, &a, &again) == OK);
+		PROMISE(text_status(&t) == OK &&
+		        yaml_parse("again", t.data, t.n, &a, &again) == OK);
 		PROMISE(same(tree, again));
 	}
 	text_free(&t);
