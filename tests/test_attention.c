@@ -61,7 +61,7 @@ enum { LENGTH_MOST = 700, KEYS_MOST = 2000 };
 
 struct world {
 	struct model_shape shape;
-	struct batch       b;
+	struct packing     b;
 	size_t             row; /* (H+2K)E */
 	float             *qkv, *out, *lse;
 	struct arena       a;
@@ -101,8 +101,8 @@ static void build(struct world *w, struct model_shape shape, const struct sequen
 	*w = (struct world){.shape = shape,
 	                    .row = (size_t)(shape.n_heads + 2 * shape.n_kv_heads) *
 	                           (size_t)shape.head_width};
-	assert_ok(batch_plan(seqs, n, share, &w->a, &units, &n_units));
-	assert_ok(batch_build(seqs, units, 0, n_units, share, &w->a, &w->b));
+	assert_ok(packing_plan(seqs, n, share, &w->a, &units, &n_units));
+	assert_ok(packing_build(seqs, units, 0, n_units, share, &w->a, &w->b));
 	T = (size_t)w->b.n_tokens;
 	w->qkv = random_floats(&w->a, T * w->row, 1);
 	w->out = arena_alloc(&w->a, T * (size_t)(shape.n_heads * shape.head_width), sizeof(float));
@@ -138,7 +138,7 @@ static void forward(struct world *w)
 }
 
 /* The tokens of the text up to and with `token`; returns their number. */
-static int text_before(const struct batch *b, int token, int *out)
+static int text_before(const struct packing *b, int token, int *out)
 {
 	int s = 0, n = b->position[token] + 1, at = token;
 
@@ -213,7 +213,7 @@ static void token_by_token_gives_the_bits_of_the_whole(void **state)
 	poison_cache(&cache);
 	for (int t = 0; t < w.b.n_tokens; t++) {
 		struct segment s = {.count = 1, .position = t, .parent = -1, .pages = pages};
-		struct batch   one = {.n_tokens = 1,
+		struct packing one = {.n_tokens = 1,
 		                      .n_segments = 1,
 		                      .position = &t,
 		                      .segments = &s,
@@ -259,8 +259,8 @@ static void pieces_and_company_change_nothing(void **state)
 		                        .position = from,
 		                        .parent = -1,
 		                        .pages = pages[1]}};
-		struct batch   b = {
-		          .n_tokens = 2 * count, .n_segments = 2, .segments = s, .n_pages = 10};
+		struct packing b = {
+		        .n_tokens = 2 * count, .n_segments = 2, .segments = s, .n_pages = 10};
 		float *twice = arena_alloc(&w.a, 2 * (size_t)count * w.row, sizeof(float));
 		float *out = arena_alloc(&w.a, 2 * (size_t)count * n, sizeof(float));
 		memcpy(twice, w.qkv + (size_t)from * w.row, (size_t)count * w.row * sizeof(float));

@@ -154,14 +154,14 @@ static void trained_log_probabilities_are_the_sampled_ones(void **state)
 		seqs[i] = (struct sequence){prompt[i / G], prompt_length[i / G], a.results[i].ids,
 		                            a.results[i].n};
 	for (int share = 0; share < 2; share++) {
-		assert_ok(batch_plan(seqs, N, share, &a.arena, &units, &n_units));
+		assert_ok(packing_plan(seqs, N, share, &a.arena, &units, &n_units));
 		for (int u = 0; u < n_units; u++) {
-			struct batch       b;
+			struct packing     b;
 			struct kv_cache    cache;
 			struct head_result r;
 			float             *hidden;
 			int                k = 0;
-			assert_ok(batch_build(seqs, units, u, 1, share, &a.arena, &b));
+			assert_ok(packing_build(seqs, units, u, 1, share, &a.arena, &b));
 			assert_ok(kv_cache_new(&model->weights.shape, 1, b.n_pages, &cache));
 			hidden = arena_alloc(&a.arena, (size_t)b.n_tokens * 24, sizeof *hidden);
 			r.logp = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.logp);

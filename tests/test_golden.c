@@ -81,13 +81,13 @@ static const float *logits_after(struct fixture *f, struct kv_cache *cache, cons
 	int            pages[TOKENS_MAX / PAGE_TOKENS], positions[TOKENS_MAX], token[TOKENS_MAX];
 	struct segment segment = {
 	        .first = 0, .count = n, .position = position, .parent = -1, .pages = pages};
-	struct batch b = {.n_tokens = n,
-	                  .n_segments = 1,
-	                  .token = token,
-	                  .position = positions,
-	                  .segments = &segment};
-	float       *hidden = arena_alloc(&f->arena, (size_t)(n * s->width), sizeof *hidden);
-	float       *logits = arena_alloc(&f->arena, (size_t)(n * s->n_vocab), sizeof *logits);
+	struct packing b = {.n_tokens = n,
+	                    .n_segments = 1,
+	                    .token = token,
+	                    .position = positions,
+	                    .segments = &segment};
+	float         *hidden = arena_alloc(&f->arena, (size_t)(n * s->width), sizeof *hidden);
+	float         *logits = arena_alloc(&f->arena, (size_t)(n * s->n_vocab), sizeof *logits);
 
 	b.n_pages = cache->n_pages;
 	for (int i = 0; i < cache->n_pages; i++)
@@ -153,7 +153,7 @@ static void the_logits_of_digit_completion_agree(void **state)
 
 /* A training pass over one text: the first id is the prompt, all others are targets. */
 struct pass {
-	struct batch       batch;
+	struct packing     batch;
 	struct kv_cache    cache;
 	struct tape       *tape;
 	float             *hidden; /* [T x D] */
@@ -167,8 +167,8 @@ static void run_pass(struct fixture *f, const int *ids, int n, struct pass *p)
 	struct unit_range *units;
 	int                n_units;
 
-	assert_ok(batch_plan(&text, 1, 1, &f->arena, &units, &n_units));
-	assert_ok(batch_build(&text, units, 0, n_units, 1, &f->arena, &p->batch));
+	assert_ok(packing_plan(&text, 1, 1, &f->arena, &units, &n_units));
+	assert_ok(packing_build(&text, units, 0, n_units, 1, &f->arena, &p->batch));
 	assert_int_equal(p->batch.n_targets, n - 1);
 	assert_ok(kv_cache_new(s, 1, p->batch.n_pages, &p->cache));
 	assert_ok(tape_new(s, p->batch.n_tokens, &p->tape));

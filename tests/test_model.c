@@ -266,7 +266,7 @@ static void poisoned_cache(const struct model *m, int n_layers, int n_pages, str
 
 /* One micro-batch: forward, head, both backward; log-probabilities and entropies go to `at` and
  * on. */
-static int micro_batch(const struct job *j, const struct model *m, const struct batch *b,
+static int micro_batch(const struct job *j, const struct model *m, const struct packing *b,
                        struct tape *tape, struct gradient *g, int at, struct result *out)
 {
 	struct arena    a = {0};
@@ -306,15 +306,15 @@ static struct result step(const struct job *j, int share, int most)
 	out.entropy = malloc((size_t)j->n_targets * sizeof(float));
 	assert_ok(tape_new(&j->w.shape, 1, &tape)); /* it has to grow */
 	assert_ok(gradient_new(model_learned(m), 1, &g));
-	assert_ok(batch_plan(j->seqs, j->n_seqs, share, &a, &units, &n_units));
+	assert_ok(packing_plan(j->seqs, j->n_seqs, share, &a, &units, &n_units));
 	assert_ok(gradient_begin(&g, (uint32_t)n_units));
 	for (int l = 0; l < g.n_levels; l++)
 		for (size_t i = 0; i < g.n + g.n_extra; i++)
 			g.level[l][i] = NAN;
 	for (int u = 0; u < n_units; u += most) {
-		struct batch b;
-		assert_ok(batch_build(j->seqs, units, u, n_units - u < most ? n_units - u : most,
-		                      share, &a, &b));
+		struct packing b;
+		assert_ok(packing_build(j->seqs, units, u, n_units - u < most ? n_units - u : most,
+		                        share, &a, &b));
 		at = micro_batch(j, m, &b, tape, &g, at, &out);
 	}
 	assert_int_equal(g.n_units, n_units);
@@ -720,7 +720,7 @@ static void decode(const struct model *m, int first, int n, float *hidden)
 	size_t          D = (size_t)m->weights.shape.width;
 	int             pages[N_STREAMS][STREAM_PAGES], token[N_STREAMS], position[N_STREAMS];
 	struct segment  segments[N_STREAMS];
-	struct batch    b = {.n_tokens = n,
+	struct packing  b = {.n_tokens = n,
 	                     .n_segments = n,
 	                     .token = token,
 	                     .position = position,
@@ -757,12 +757,12 @@ static void prefill(const struct model *m, int first, struct tape *tape, float *
 	struct sequence    s = {ids + first, STREAM_TOKENS, ids, 1};
 	struct arena       a = {0};
 	struct unit_range *units;
-	struct batch       b;
+	struct packing     b;
 	struct kv_cache    cache;
 	int                n;
 
-	assert_ok(batch_plan(&s, 1, 1, &a, &units, &n));
-	assert_ok(batch_build(&s, units, 0, n, 1, &a, &b));
+	assert_ok(packing_plan(&s, 1, 1, &a, &units, &n));
+	assert_ok(packing_build(&s, units, 0, n, 1, &a, &b));
 	poisoned_cache(m, 1, b.n_pages, &cache);
 	assert_ok(model_forward(m, &b, &cache, tape, &a, hidden));
 	kv_cache_free(&cache);
@@ -842,7 +842,7 @@ static int forward_one(const struct model *m, int token, int position)
 {
 	int             page[TEXT_MOST / PAGE_TOKENS + 2] = {0};
 	struct segment  s = {.count = 1, .position = position, .parent = -1, .pages = page};
-	struct batch    b = {.n_tokens = 1,
+	struct packing  b = {.n_tokens = 1,
 	                     .n_segments = 1,
 	                     .token = &token,
 	                     .position = &position,

@@ -88,7 +88,7 @@ static int open_model(struct work *w, const char *path)
 }
 
 /* Forward, c = dloss/dlogp = -1/N for every target, backward. The loss is summed in double. */
-static int differentiate(struct work *w, const struct batch *b, double *loss)
+static int differentiate(struct work *w, const struct packing *b, double *loss)
 {
 	size_t N = (size_t)b->n_targets,
 	       n_hidden = (size_t)b->n_tokens * (size_t)w->model->weights.shape.width;
@@ -135,7 +135,7 @@ static int run(struct work *w, int argc, char **argv)
 {
 	struct sequence   *texts;
 	struct unit_range *units;
-	struct batch       b;
+	struct packing     b;
 	double             loss;
 	int                n = argc - 3, n_units;
 
@@ -146,8 +146,8 @@ static int run(struct work *w, int argc, char **argv)
 	if (!texts)
 		return ERR_INPUT;
 	TRY(read_texts(&w->arena, argv + 3, n, w->model->weights.shape.n_vocab, texts));
-	TRY(batch_plan(texts, n, 1, &w->arena, &units, &n_units));
-	TRY(batch_build(texts, units, 0, n_units, 1, &w->arena, &b));
+	TRY(packing_plan(texts, n, 1, &w->arena, &units, &n_units));
+	TRY(packing_build(texts, units, 0, n_units, 1, &w->arena, &b));
 	TRY(tape_new(&w->model->weights.shape, b.n_tokens, &w->tape));
 	TRY(kv_cache_new(&w->model->weights.shape, 1, b.n_pages, &w->cache));
 	TRY(gradient_new(&w->model->weights, n_units, &w->gradient));

@@ -106,7 +106,7 @@ static int measure_peak(struct bench *b)
 	return OK;
 }
 
-static int build_batch(struct bench *b, struct batch *out)
+static int build_batch(struct bench *b, struct packing *out)
 {
 	struct sequence   *seqs = arena_alloc(&b->arena, SEQUENCES, sizeof *seqs);
 	struct unit_range *units;
@@ -119,8 +119,8 @@ static int build_batch(struct bench *b, struct batch *out)
 		seqs[i] = (struct sequence){
 		        .prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = LENGTH - 1};
 	}
-	TRY(batch_plan(seqs, SEQUENCES, 1, &b->arena, &units, &n_units));
-	return batch_build(seqs, units, 0, n_units, 1, &b->arena, out);
+	TRY(packing_plan(seqs, SEQUENCES, 1, &b->arena, &units, &n_units));
+	return packing_build(seqs, units, 0, n_units, 1, &b->arena, out);
 }
 
 static int measure_prefill(struct bench *b)
@@ -128,7 +128,7 @@ static int measure_prefill(struct bench *b)
 	const struct model_shape *s = &b->model->weights.shape;
 	double                    seconds[REPEATS], flops;
 	struct kv_cache           cache;
-	struct batch              batch;
+	struct packing            batch;
 	float                    *hidden;
 
 	TRY(build_batch(b, &batch));
@@ -200,7 +200,7 @@ static int measure_decode(struct bench *b, int n, double *rate)
 }
 
 struct training { /* what a training step of the bench needs */
-	struct batch       batch;
+	struct packing     batch;
 	struct kv_cache    cache;
 	struct tape       *tape;
 	struct gradient    gradient;

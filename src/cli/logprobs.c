@@ -17,14 +17,14 @@ static int sequence_logprobs(struct logprobs_context *c, const int *ids, int n, 
 	const struct model *m = c->opened.model;
 	struct sequence    s = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
 	struct unit_range *units;
-	struct batch       b;
+	struct packing     b;
 	struct kv_cache    cache;
 	struct head_result r;
 	float             *hidden;
 	int                n_units, status;
 
-	TRY(batch_plan(&s, 1, 1, &c->arena, &units, &n_units));
-	TRY(batch_build(&s, units, 0, n_units, 1, &c->arena, &b));
+	TRY(packing_plan(&s, 1, 1, &c->arena, &units, &n_units));
+	TRY(packing_build(&s, units, 0, n_units, 1, &c->arena, &b));
 	hidden = arena_alloc(&c->arena, (size_t)b.n_tokens * (size_t)m->weights.shape.width,
 	                     sizeof *hidden);
 	r.logp = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.logp);

@@ -109,16 +109,16 @@ void kv_cache_copy_page(struct kv_cache *c, int from, int to)
 /* ---- forward ---- */
 
 struct forward {
-	struct layout       l;
-	const struct batch *b;
-	const float        *qkv;
-	struct kv_cache    *cache;
-	int                 layer;
-	float              *out, *lse;
+	struct layout         l;
+	const struct packing *b;
+	const float          *qkv;
+	struct kv_cache      *cache;
+	int                   layer;
+	float                *out, *lse;
 };
 
 /* The token of the batch that stands at this position of the text that the segment belongs to. */
-static int attention_token_at(const struct batch *b, const struct segment *s, int position)
+static int attention_token_at(const struct packing *b, const struct segment *s, int position)
 {
 	while (position < s->position) {
 		assert(s->parent >= 0);
@@ -351,7 +351,7 @@ int attention_room_new(struct arena *a, struct attention_tile **out)
 
 /* Threads run on from segment to segment without waiting for each other: a batch of many short
  * segments and one of a single long segment both keep all of them busy. */
-void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv,
+void attention_forward(const struct model_shape *shape, const struct packing *b, const float *qkv,
                        struct kv_cache *cache, int layer, struct attention_tile *room, float *out,
                        float *lse)
 {
@@ -399,11 +399,11 @@ void attention_forward(const struct model_shape *shape, const struct batch *b, c
  * products, and leaves nothing to be summed between threads. */
 
 struct attention_backward_work {
-	struct layout       l;
-	const struct batch *b;
-	const float        *qkv, *out, *lse, *d_out;
-	float              *d_qkv;
-	float              *delta; /* [T x H] */
+	struct layout         l;
+	const struct packing *b;
+	const float          *qkv, *out, *lse, *d_out;
+	float                *d_qkv;
+	float                *delta; /* [T x H] */
 	/* [S+1] blocks of segment s are block_first[s] .. block_first[s+1]-1 */
 	int   *block_first;
 	float *blocks; /* [blocks x K x block_floats] */
@@ -630,7 +630,7 @@ static void add_dkv(const struct attention_backward_work *w, int segment, int kv
 	}
 }
 
-static int is_in_text_of(const struct batch *b, int ancestor, int segment)
+static int is_in_text_of(const struct packing *b, int ancestor, int segment)
 {
 	while (segment > ancestor)
 		segment = b->segments[segment].parent;
@@ -641,7 +641,7 @@ static void backward_keys(const struct attention_backward_work *w, int segment, 
                           int block)
 {
 	const struct layout  *l = &w->l;
-	const struct batch   *b = w->b;
+	const struct packing *b = w->b;
 	const struct segment *s = &b->segments[segment];
 	struct key_block      keys = key_block_of(w, segment, block, kv_head);
 	float                *dk = room_of(w)->dk, *dv = room_of(w)->dv;
@@ -682,8 +682,8 @@ static void prepare(const struct attention_backward_work *w)
 
 static int attention_allocate(struct attention_backward_work *w, struct arena *a)
 {
-	const struct batch *b = w->b;
-	size_t              n_blocks;
+	const struct packing *b = w->b;
+	size_t                n_blocks;
 
 	w->block_first = arena_alloc(a, (size_t)b->n_segments + 1, sizeof(int));
 	w->delta = arena_alloc(a, (size_t)b->n_tokens * (size_t)w->l.heads, sizeof(float));
@@ -701,7 +701,7 @@ static int attention_allocate(struct attention_backward_work *w, struct arena *a
 	return w->blocks ? OK : ERR_INPUT;
 }
 
-int attention_backward(const struct model_shape *shape, const struct batch *b,
+int attention_backward(const struct model_shape *shape, const struct packing *b,
                        const struct attention_kept *kept, const float *d_out, struct arena *a,
                        float *d_qkv)
 {

@@ -19,7 +19,7 @@
 #ifndef MODEL_ATTENTION_H
 #define MODEL_ATTENTION_H
 
-#include "model/batch.h"
+#include "model/packing.h"
 #include "model/shape.h"
 
 struct kv_cache {
@@ -44,7 +44,7 @@ int attention_room_new(struct arena *a, struct attention_tile **out);
  *   qkv [T x (H+2K)E]   queries, keys, values of each token side by side, rotated already
  *   out [T x H*E]       written
  *   lse [T x H]         log sum exp of the scores, for the backward pass; may be NULL */
-void attention_forward(const struct model_shape *shape, const struct batch *b, const float *qkv,
+void attention_forward(const struct model_shape *shape, const struct packing *b, const float *qkv,
                        struct kv_cache *cache, int layer, struct attention_tile *room, float *out,
                        float *lse);
 
@@ -57,7 +57,7 @@ struct attention_kept {
  * batch: roots have position 0). Each query's gradient is summed over its keys from position 0 on;
  * keys of a shared prompt receive the sum over its answers, in segment order. Scratch in `a`,
  * released before return; ERR_INPUT when there is no memory for it. */
-int attention_backward(const struct model_shape *shape, const struct batch *b,
+int attention_backward(const struct model_shape *shape, const struct packing *b,
                        const struct attention_kept *kept, const float *d_out, struct arena *a,
                        float *d_qkv);
 

@@ -307,7 +307,7 @@ static int plan_prompts(struct decode_call *run, int n_free, int *prompt_of)
 static int prefill(struct decode_call *run, int first)
 {
 	struct decoder *d = run->d;
-	struct batch    b = {0};
+	struct packing  b = {0};
 	size_t          D = (size_t)d->model->weights.shape.width;
 	int             n_new = run->n_prompts - first;
 	float          *hidden, *last;
@@ -429,7 +429,7 @@ static int decode_token_at(const struct decode_call *run, const struct slot *s, 
 }
 
 /* Appends what is new in the text of a running answer: its last token, as a rule. */
-static void add_segment(const struct decode_call *run, struct slot *s, struct batch *b)
+static void add_segment(const struct decode_call *run, struct slot *s, struct packing *b)
 {
 	int n = text_length(run, s);
 
@@ -448,12 +448,12 @@ static void add_segment(const struct decode_call *run, struct slot *s, struct ba
 
 /* The running answers, one segment each, as long as there are not too many tokens; who has much to
  * read may have to wait for a later step. */
-static int gather(struct decode_call *run, struct batch *b, int *slot_of)
+static int gather(struct decode_call *run, struct packing *b, int *slot_of)
 {
 	struct decoder *d = run->d;
 	int             room = PREFILL_TOKENS + d->n_slots + d->max_tokens;
 
-	*b = (struct batch){.n_pages = d->cache.n_pages};
+	*b = (struct packing){.n_pages = d->cache.n_pages};
 	b->token = arena_alloc(&d->scratch, (size_t)room, sizeof *b->token);
 	b->position = arena_alloc(&d->scratch, (size_t)room, sizeof *b->position);
 	b->segments = arena_alloc(&d->scratch, (size_t)d->n_slots, sizeof *b->segments);
@@ -469,7 +469,7 @@ static int gather(struct decode_call *run, struct batch *b, int *slot_of)
 
 /* Moves the hidden states behind the segments' last tokens to the front, where they are not there
  * already. */
-static void keep_last(const struct batch *b, size_t D, float *hidden)
+static void keep_last(const struct packing *b, size_t D, float *hidden)
 {
 	for (int i = 0; i < b->n_segments; i++) {
 		int last = b->segments[i].first + b->segments[i].count - 1;
@@ -484,8 +484,8 @@ static int decode_step(struct decode_call *run, int *slot_of, int *drawn)
 	struct decoder *d = run->d;
 	size_t          V = (size_t)d->model->weights.shape.n_vocab,
 	       D = (size_t)d->model->weights.shape.width;
-	struct batch b;
-	float       *hidden;
+	struct packing b;
+	float         *hidden;
 
 	TRY(gather(run, &b, slot_of));
 	if (b.n_tokens == 0)

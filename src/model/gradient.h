@@ -1,6 +1,6 @@
 /* gradient.h - the sum of a step's gradients in a fixed order.
  *
- * Each unit u (see batch.h) gives one gradient vector. They are added as a binary tree over the
+ * Each unit u (see packing.h) gives one gradient vector. They are added as a binary tree over the
  * unit number: level by level node 2i + node 2i+1, an odd last node moves up unchanged. So threads,
  * micro-batches and (later) ranks change nothing, bit for bit. It is done with a stack, like
  * carrying in a binary counter: unit u is written to level popcount(u); for each trailing 1 of u

@@ -8,11 +8,11 @@
 #include <string.h>
 
 struct chunk { /* targets first .. first+n-1 of the batch */
-	const struct model *m;
-	const struct batch *b;
-	float               inverse_temperature;
-	int                 first, n;
-	float              *x, *z; /* [HEAD_ROWS x D] their hidden states, [HEAD_ROWS x V] logits */
+	const struct model   *m;
+	const struct packing *b;
+	float                 inverse_temperature;
+	int                   first, n;
+	float *x, *z; /* [HEAD_ROWS x D] their hidden states, [HEAD_ROWS x V] logits */
 };
 
 static size_t width_of(const struct model *m)
@@ -38,7 +38,7 @@ size_t head_bytes(const struct model_shape *s, int targets, int learns)
 	return (rows * (V + 2 * D) + (learns && targets > HEAD_ROWS ? V * D : 0)) * sizeof(float);
 }
 
-static int head_chunk_new(const struct model *m, const struct batch *b, float temperature,
+static int head_chunk_new(const struct model *m, const struct packing *b, float temperature,
                           struct arena *a, struct chunk *out)
 {
 	size_t rows = (size_t)(b->n_targets < HEAD_ROWS ? b->n_targets : HEAD_ROWS);
@@ -79,7 +79,7 @@ static void chunk_logprobs(const struct chunk *c, const struct head_result *out)
 	}
 }
 
-static int forward_chunks(const struct model *m, const struct batch *b, const float *hidden,
+static int forward_chunks(const struct model *m, const struct packing *b, const float *hidden,
                           float temperature, struct arena *a, struct head_result *out)
 {
 	struct chunk c;
@@ -92,7 +92,7 @@ static int forward_chunks(const struct model *m, const struct batch *b, const fl
 	return OK;
 }
 
-int head_forward(const struct model *m, const struct batch *b, const float *hidden,
+int head_forward(const struct model *m, const struct packing *b, const float *hidden,
                  float temperature, struct arena *a, struct head_result *out)
 {
 	struct arena_mark mark = arena_mark(a);
@@ -178,7 +178,7 @@ static int head_backward_unit(struct head_backward_work *p, int u)
 }
 
 static int backward_units(struct head_backward_work *p, const struct model *m,
-                          const struct batch *b, float temperature, struct arena *a)
+                          const struct packing *b, float temperature, struct arena *a)
 {
 	int most = 0;
 
@@ -198,7 +198,7 @@ static int backward_units(struct head_backward_work *p, const struct model *m,
 	return OK;
 }
 
-int head_backward(const struct model *m, const struct batch *b, const float *hidden,
+int head_backward(const struct model *m, const struct packing *b, const float *hidden,
                   float temperature, const struct head_result *forward, const float *c,
                   const float *h, struct arena *a, float *d_hidden, struct gradient *g)
 {

@@ -19,15 +19,15 @@ struct head_result { /* arrays [N], caller's */
 	float *logp, *entropy, *lse;
 };
 
-/* The N targets of the batch (see batch.h) under hidden [T x D]. temperature > 0. Scratch in `a`,
+/* The N targets of the packing (packing.h) under hidden [T x D]. temperature > 0. Scratch in `a`,
  * released before return. */
-int head_forward(const struct model *m, const struct batch *b, const float *hidden,
+int head_forward(const struct model *m, const struct packing *b, const float *hidden,
                  float temperature, struct arena *a, struct head_result *out);
 
 /* Writes d_hidden [T x D] (rows without target get 0; a row with several targets the sum in target
  * order) and adds the head's gradient to *g as that of the units g->n_units and on; model_backward,
  * called after it, counts them. c [N] = dL/dlogp, h [N] = dL/dentropy or NULL. */
-int head_backward(const struct model *m, const struct batch *b, const float *hidden,
+int head_backward(const struct model *m, const struct packing *b, const float *hidden,
                   float temperature, const struct head_result *forward, const float *c,
                   const float *h, struct arena *a, float *d_hidden, struct gradient *g);
 

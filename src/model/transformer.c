@@ -247,11 +247,11 @@ void tape_free(struct tape *t)
 /* ---- forward ---- */
 
 struct transformer_forward {
-	const struct model *m;
-	const struct batch *b;
-	struct kv_cache    *cache;
-	int                 keeps;       /* every layer has a state of its own */
-	float              *h, *y, *act; /* scratch of a chunk: [rows x D] twice, [rows x F] */
+	const struct model   *m;
+	const struct packing *b;
+	struct kv_cache      *cache;
+	int                   keeps;       /* every layer has a state of its own */
+	float                *h, *y, *act; /* scratch of a chunk: [rows x D] twice, [rows x F] */
 
 	struct attention_tile *room;
 	struct adapter_scratch adapter;
@@ -271,7 +271,7 @@ static void add_rows(int n, int D, const float *x, const float *y, float *out)
 			out[i] = x[i] + y[i];
 }
 
-static int check_batch(const struct model *m, const struct batch *b)
+static int check_batch(const struct model *m, const struct packing *b)
 {
 	const struct model_shape *s = &m->weights.shape;
 
@@ -290,7 +290,7 @@ static int check_batch(const struct model *m, const struct batch *b)
 	return OK;
 }
 
-static void embed(const struct model *m, const struct batch *b, float *x)
+static void embed(const struct model *m, const struct packing *b, float *x)
 {
 	size_t       D = (size_t)m->weights.shape.width;
 	const float *table = m->weights.data + m->weights.embed;
@@ -448,7 +448,7 @@ static int forward_layers(struct transformer_forward *p, struct tape *tape, stru
 	return OK;
 }
 
-int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache,
+int model_forward(const struct model *m, const struct packing *b, struct kv_cache *cache,
                   struct tape *tape, struct arena *a, float *hidden)
 {
 	struct transformer_forward p = {.m = m, .b = b, .cache = cache, .keeps = tape != NULL};
@@ -467,7 +467,7 @@ int model_forward(const struct model *m, const struct batch *b, struct kv_cache 
 
 struct transformer_backward {
 	const struct model       *m;
-	const struct batch       *b;
+	const struct packing     *b;
 	const struct tape        *tape;
 	const struct layer_state *state; /* of the layer at hand */
 	struct arena             *a;
@@ -738,7 +738,7 @@ static int backward_layers(struct transformer_backward *p, const float *d_hidden
 	return OK;
 }
 
-int model_backward(const struct model *m, const struct batch *b, const struct tape *tape,
+int model_backward(const struct model *m, const struct packing *b, const struct tape *tape,
                    struct arena *a, const float *d_hidden, struct gradient *g)
 {
 	struct transformer_backward p = {.m = m, .b = b, .tape = tape, .a = a, .g = g};

@@ -17,8 +17,8 @@
 #include "math/matmul.h"
 #include "model/adapter.h"
 #include "model/attention.h"
-#include "model/batch.h"
 #include "model/gradient.h"
+#include "model/packing.h"
 #include "model/weights.h"
 
 struct model {
@@ -60,7 +60,7 @@ size_t tape_bytes(const struct model_shape *s, int max_tokens);
  * models). A cache of one layer serves batches that bring all their keys (each layer overwrites the
  * one before). ERR_INPUT: a token that is not in the vocabulary, a text longer than n_positions.
  * Scratch in `a`, released before return. */
-int model_forward(const struct model *m, const struct batch *b, struct kv_cache *cache,
+int model_forward(const struct model *m, const struct packing *b, struct kv_cache *cache,
                   struct tape *tape, struct arena *a, float *hidden);
 
 /* Scratch of the backward pass of a batch whose largest unit has `unit` tokens, the gradients of
@@ -70,7 +70,7 @@ size_t model_backward_bytes(const struct model *m, int tokens, int unit);
 /* From d_hidden [T x D] adds the gradients of this micro-batch's units to *g: their numbers
  * continue from g->n_units, which then counts them. The tape is that of the model_forward before.
  * Scratch in `a`, released before return. */
-int model_backward(const struct model *m, const struct batch *b, const struct tape *tape,
+int model_backward(const struct model *m, const struct packing *b, const struct tape *tape,
                    struct arena *a, const float *d_hidden, struct gradient *g);
 
 #endif

@@ -51,7 +51,7 @@ void value_head_free(struct value_head *h)
 	gradient_free(&h->gradient);
 }
 
-void value_head_forward(const struct value_head *h, const struct batch *b, const float *hidden,
+void value_head_forward(const struct value_head *h, const struct packing *b, const float *hidden,
                         float *value)
 {
 	int          D = h->weights.shape.width;
@@ -63,7 +63,7 @@ void value_head_forward(const struct value_head *h, const struct batch *b, const
 }
 
 /* The gradient of one unit: its targets in order. */
-static void value_head_backward_unit(struct value_head *h, const struct batch *b, int u,
+static void value_head_backward_unit(struct value_head *h, const struct packing *b, int u,
                                      const float *hidden, const float *d_value, float *d_hidden)
 {
 	size_t       D = (size_t)h->weights.shape.width;
@@ -86,7 +86,7 @@ static void value_head_backward_unit(struct value_head *h, const struct batch *b
 	gradient_merge(&h->gradient, unit, 0, D + 1);
 }
 
-void value_head_backward(struct value_head *h, const struct batch *b, const float *hidden,
+void value_head_backward(struct value_head *h, const struct packing *b, const float *hidden,
                          const float *d_value, float *d_hidden)
 {
 	for (int u = 0; u < b->n_units; u++)

@@ -1,7 +1,7 @@
-/* value_head.h - a value head: one number for every target of a batch, from the hidden state that
+/* value_head.h - a value head: one number for every target of a packing, from the hidden state that
  * predicts it.
  *
- *     v_i = score . hidden[row_i] + bias          row_i as in batch.h: the state before target i
+ *     v_i = score . hidden[row_i] + bias          row_i as in packing.h: the state before target i
  *                                                 was drawn
  *
  * The head has weights of its own (score.weight [1 x D], score.bias [1]) and a gradient of its own,
@@ -10,8 +10,8 @@
 #ifndef MODEL_VALUE_HEAD_H
 #define MODEL_VALUE_HEAD_H
 
-#include "model/batch.h"
 #include "model/gradient.h"
+#include "model/packing.h"
 #include "model/weights.h"
 
 struct value_head {
@@ -24,14 +24,14 @@ struct value_head {
 int  value_head_new(int width, double std, uint64_t seed, struct value_head *out);
 void value_head_free(struct value_head *h);
 
-/* value [N] of the N targets of the batch under hidden [T x D]. */
-void value_head_forward(const struct value_head *h, const struct batch *b, const float *hidden,
+/* value [N] of the N targets of the packing under hidden [T x D]. */
+void value_head_forward(const struct value_head *h, const struct packing *b, const float *hidden,
                         float *value);
 
 /* From d_value [N] = dL/dv ADDS to d_hidden [T x D], and adds the head's gradient of the batch's
  * units to h->gradient, which counts them (gradient_begin before the first batch, gradient_finish
  * after the last). */
-void value_head_backward(struct value_head *h, const struct batch *b, const float *hidden,
+void value_head_backward(struct value_head *h, const struct packing *b, const float *hidden,
                          const float *d_value, float *d_hidden);
 
 #endif

@@ -76,7 +76,7 @@ struct policy_pieces { /* examples cut into units; a micro-batch is a run of the
 	struct unit_range     *units;
 	int                    n_units, next; /* next: the first unit that was not computed yet */
 	struct head_result     all;           /* [T] of all examples */
-	struct batch           batch;         /* the current micro-batch, */
+	struct packing         batch;         /* the current micro-batch, */
 	struct examples        part;          /* its rows, */
 	struct head_result     head;          /* their places in `all`, */
 	float                 *hidden;        /* and its last hidden states [tokens x D] */
@@ -97,7 +97,7 @@ static int pieces_cut(struct policy *p, const struct examples *e, struct policy_
 	out->all.lse = arena_alloc(&p->scratch, T, sizeof *out->all.lse);
 	if (!out->all.logp || !out->all.entropy || !out->all.lse)
 		return ERR_INPUT;
-	return batch_plan(e->sequences, e->rows.n, 1, &p->scratch, &out->units, &out->n_units);
+	return packing_plan(e->sequences, e->rows.n, 1, &p->scratch, &out->units, &out->n_units);
 }
 
 static int cache_fit(struct policy *p, int n_pages)
@@ -124,7 +124,7 @@ static int pieces_forward(struct policy *p, const struct model *m, struct policy
 		tokens += units[count].n_tokens;
 		rows += units[count++].count;
 	}
-	TRY(batch_build(c->e->sequences, c->units, c->next, count, 1, &p->scratch, &c->batch));
+	TRY(packing_build(c->e->sequences, c->units, c->next, count, 1, &p->scratch, &c->batch));
 	TRY(cache_fit(p, c->batch.n_pages));
 	c->next += count;
 	c->part = examples_part(c->e, units[0].first, rows);

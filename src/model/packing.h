@@ -1,5 +1,5 @@
-/* batch.h - what the model computes on: tokens packed without padding, cut into segments that know
- * what they may look at.
+/* packing.h - what the model computes on: tokens packed without padding, cut into segments that
+ * know what they may look at.
  *
  * A segment is a run of new tokens at consecutive positions of one text. It sees every key of its
  * text before it (through its page table) and itself causally. Three uses, one forward:
@@ -18,7 +18,7 @@
  *         a sees p p p p p and itself; never b or c
  *
  * Keys and values live in pages of 64 positions (see attention.h). Page b of a text holds positions
- * 64b .. 64b+63, so blocks are anchored at position 0 whatever the batch. A tree is a root at
+ * 64b .. 64b+63, so blocks are anchored at position 0 whatever the packing. A tree is a root at
  * position 0 and, right behind it, its descendants, parents before children. A child shares the
  * full pages of its parent; the page in which the parent ends is the child's own, and
  * attention_forward puts the parent's part of it there, too.
@@ -30,8 +30,8 @@
  * Gradient units (training only). A unit is the leaf of the fixed summation tree: consecutive trees
  * while they fit into UNIT_TOKENS, or one larger tree. Units depend on the data alone; a
  * micro-batch is a run of whole units. */
-#ifndef MODEL_BATCH_H
-#define MODEL_BATCH_H
+#ifndef MODEL_PACKING_H
+#define MODEL_PACKING_H
 
 #include "base/memory.h"
 
@@ -40,14 +40,14 @@
 enum { PAGE_TOKENS = 64, UNIT_TOKENS = 512 };
 
 struct segment {
-	int first, count; /* tokens first .. first+count-1 of the batch; count > 0 */
+	int first, count; /* tokens first .. first+count-1 of the packing; count > 0 */
 	int position;     /* of its first token in its text */
-	/* index of the segment in this batch that comes before it in its text, or -1; see below */
+	/* index of the segment that comes before it in its text, or -1; see below */
 	int  parent;
 	int *pages; /* [ceil((position + count) / PAGE_TOKENS)] page ids; borrowed */
 };
 
-struct batch {
+struct packing {
 	int             n_tokens, n_segments; /* T, S */
 	int            *token;                /* [T] */
 	int            *position;             /* [T] */
@@ -56,7 +56,7 @@ struct batch {
 	int n_pages;
 
 	/* Rows for which log-probabilities are wanted: token `target` is predicted by the hidden
-	 * state of batch token `row`. Several answers share the last prompt token as the row of
+	 * state of token `row`. Several answers share the last prompt token as the row of
 	 * their first target. */
 	int  n_targets; /* N */
 	int *row;       /* [N] */
@@ -70,7 +70,7 @@ struct batch {
 	int *unit_segment; /* [U+1] */
 };
 
-/* ---- building batches for training ---- */
+/* ---- packing for training ---- */
 
 struct sequence { /* one text to train on: a prompt and one answer */
 	/* [n_prompt] n_prompt > 0; sequences that share the pointer and follow each other share
@@ -89,12 +89,12 @@ struct unit_range { /* one unit: sequences first .. first+count-1 */
  * of one). A tree holds at most max(TREE_TOKENS, one sequence) tokens: a constant of the data
  * layout, not of the micro-batch. Allocates *units in `a`. */
 enum { TREE_TOKENS = 4096 };
-int batch_plan(const struct sequence *seqs, int n, int share, struct arena *a,
-               struct unit_range **units, int *n_units);
+int packing_plan(const struct sequence *seqs, int n, int share, struct arena *a,
+                 struct unit_range **units, int *n_units);
 
-/* Packs the units first .. first+count-1 of a plan into one batch, in order; targets come in the
+/* Packs the units first .. first+count-1 of a plan together, in order; targets come in the
  * order of the sequences, answer token by answer token. Everything in `a`. */
-int batch_build(const struct sequence *seqs, const struct unit_range *units, int first, int count,
-                int share, struct arena *a, struct batch *out);
+int packing_build(const struct sequence *seqs, const struct unit_range *units, int first, int count,
+                  int share, struct arena *a, struct packing *out);
 
 #endif

@@ -1,4 +1,4 @@
-#include "model/batch.h"
+#include "model/packing.h"
 
 #include "base/error.h"
 
@@ -34,8 +34,8 @@ static struct tree next_tree(const struct sequence *seqs, int first, int end, in
 	return t;
 }
 
-int batch_plan(const struct sequence *seqs, int n, int share, struct arena *a,
-               struct unit_range **units, int *n_units)
+int packing_plan(const struct sequence *seqs, int n, int share, struct arena *a,
+                 struct unit_range **units, int *n_units)
 {
 	struct unit_range *u = arena_alloc(a, (size_t)n, sizeof *u);
 	int                count = 0;
@@ -65,15 +65,15 @@ static int pages_of(int n_tokens)
 	return (n_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS;
 }
 
-/* Upper bounds of what a batch holds. */
-struct batch_room {
+/* Upper bounds of what a packing holds. */
+struct packing_room {
 	size_t tokens, targets, segments, page_ids;
 };
 
-static struct batch_room batch_measure(const struct sequence *seqs, const struct unit_range *units,
-                                       int count)
+static struct packing_room packing_measure(const struct sequence   *seqs,
+                                           const struct unit_range *units, int count)
 {
-	struct batch_room r = {0};
+	struct packing_room r = {0};
 
 	for (int u = 0; u < count; u++)
 		for (int i = 0; i < units[u].count; i++) {
@@ -88,8 +88,8 @@ static struct batch_room batch_measure(const struct sequence *seqs, const struct
 	return r;
 }
 
-static int batch_allocate(struct batch *b, int **pages, const struct batch_room *r, int n_units,
-                          struct arena *a)
+static int packing_allocate(struct packing *b, int **pages, const struct packing_room *r,
+                            int n_units, struct arena *a)
 {
 	size_t bounds = (size_t)n_units + 1;
 
@@ -108,8 +108,8 @@ static int batch_allocate(struct batch *b, int **pages, const struct batch_room 
 	               : ERR_INPUT;
 }
 
-/* Opens a segment at the end of the batch: full pages of the parent, then pages of its own. */
-static void open_segment(struct batch *b, int parent, int position, int count, int **pages)
+/* Opens a segment at the end of the packing: full pages of the parent, then pages of its own. */
+static void open_segment(struct packing *b, int parent, int position, int count, int **pages)
 {
 	struct segment *s = &b->segments[b->n_segments++];
 	int             shared = position / PAGE_TOKENS;
@@ -125,7 +125,7 @@ static void open_segment(struct batch *b, int parent, int position, int count, i
 		s->pages[i] = i < shared ? b->segments[parent].pages[i] : b->n_pages++;
 }
 
-static void batch_add_tokens(struct batch *b, const int *tokens, int n, int position)
+static void packing_add_tokens(struct packing *b, const int *tokens, int n, int position)
 {
 	for (int i = 0; i < n; i++) {
 		b->token[b->n_tokens] = tokens[i];
@@ -135,7 +135,7 @@ static void batch_add_tokens(struct batch *b, const int *tokens, int n, int posi
 
 /* The first target is predicted by the last prompt token, the others by the answer token before
  * them. */
-static void add_targets(struct batch *b, const struct sequence *s, int row_prompt, int row_answer)
+static void add_targets(struct packing *b, const struct sequence *s, int row_prompt, int row_answer)
 {
 	for (int i = 0; i < s->n_answer; i++) {
 		b->row[b->n_targets] = i ? row_answer + i - 1 : row_prompt;
@@ -143,34 +143,34 @@ static void add_targets(struct batch *b, const struct sequence *s, int row_promp
 	}
 }
 
-static void add_single(struct batch *b, const struct sequence *s, int **pages)
+static void add_single(struct packing *b, const struct sequence *s, int **pages)
 {
 	int answer;
 
 	open_segment(b, -1, 0, s->n_prompt + answer_inputs(s), pages);
-	batch_add_tokens(b, s->prompt, s->n_prompt, 0);
+	packing_add_tokens(b, s->prompt, s->n_prompt, 0);
 	answer = b->n_tokens;
-	batch_add_tokens(b, s->answer, answer_inputs(s), s->n_prompt);
+	packing_add_tokens(b, s->answer, answer_inputs(s), s->n_prompt);
 	add_targets(b, s, answer - 1, answer);
 }
 
-static void add_tree(struct batch *b, const struct sequence *seqs, int count, int **pages)
+static void add_tree(struct packing *b, const struct sequence *seqs, int count, int **pages)
 {
 	int root = b->n_segments, n_prompt = seqs->n_prompt, prompt_end;
 
 	open_segment(b, -1, 0, n_prompt, pages);
-	batch_add_tokens(b, seqs->prompt, n_prompt, 0);
+	packing_add_tokens(b, seqs->prompt, n_prompt, 0);
 	prompt_end = b->n_tokens;
 	for (int i = 0; i < count; i++) {
 		int answer = b->n_tokens, n = answer_inputs(&seqs[i]);
 		if (n) /* an answer of one token is all target */
 			open_segment(b, root, n_prompt, n, pages);
-		batch_add_tokens(b, seqs[i].answer, n, n_prompt);
+		packing_add_tokens(b, seqs[i].answer, n, n_prompt);
 		add_targets(b, &seqs[i], prompt_end - 1, answer);
 	}
 }
 
-static void add_unit(struct batch *b, const struct sequence *seqs, const struct unit_range *u,
+static void add_unit(struct packing *b, const struct sequence *seqs, const struct unit_range *u,
                      int share, int **pages)
 {
 	int end = u->first + u->count;
@@ -185,14 +185,14 @@ static void add_unit(struct batch *b, const struct sequence *seqs, const struct 
 	}
 }
 
-int batch_build(const struct sequence *seqs, const struct unit_range *units, int first, int count,
-                int share, struct arena *a, struct batch *out)
+int packing_build(const struct sequence *seqs, const struct unit_range *units, int first, int count,
+                  int share, struct arena *a, struct packing *out)
 {
-	struct batch_room room = batch_measure(seqs, units + first, count);
-	struct batch      b = {.n_units = count};
-	int              *pages;
+	struct packing_room room = packing_measure(seqs, units + first, count);
+	struct packing      b = {.n_units = count};
+	int                *pages;
 
-	TRY(batch_allocate(&b, &pages, &room, count, a));
+	TRY(packing_allocate(&b, &pages, &room, count, a));
 	for (int u = 0; u < count; u++) {
 		add_unit(&b, seqs, &units[first + u], share, &pages);
 		b.unit_token[u + 1] = b.n_tokens;

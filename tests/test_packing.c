@@ -1,4 +1,4 @@
-#include "model/batch.h"
+#include "model/packing.h"
 
 #include "test.h"
 
@@ -33,19 +33,19 @@ static struct sequence on_b(int s, int n_prompt, int n_answer)
 	                         .n_answer = n_answer};
 }
 
-static struct batch build(const struct sequence *seqs, int n, int share, struct arena *a)
+static struct packing build(const struct sequence *seqs, int n, int share, struct arena *a)
 {
 	struct unit_range *units;
-	struct batch       b;
+	struct packing     b;
 	int                n_units;
 
-	assert_ok(batch_plan(seqs, n, share, a, &units, &n_units));
-	assert_ok(batch_build(seqs, units, 0, n_units, share, a, &b));
+	assert_ok(packing_plan(seqs, n, share, a, &units, &n_units));
+	assert_ok(packing_build(seqs, units, 0, n_units, share, a, &b));
 	return b;
 }
 
 /* The text that a segment ends, read back through its parents. */
-static int text_of(const struct batch *b, int segment, int *out)
+static int text_of(const struct packing *b, int segment, int *out)
 {
 	const struct segment *s = &b->segments[segment];
 	int                   n = s->parent < 0 ? 0 : text_of(b, s->parent, out);
@@ -58,7 +58,7 @@ static int text_of(const struct batch *b, int segment, int *out)
 	return n;
 }
 
-static int segment_of(const struct batch *b, int token)
+static int segment_of(const struct packing *b, int token)
 {
 	int s = 0;
 
@@ -68,7 +68,7 @@ static int segment_of(const struct batch *b, int token)
 }
 
 /* Whatever the packing: before each target stands, in its text, exactly the sequence up to it. */
-static void check_targets(const struct batch *b, const struct sequence *seqs, int n)
+static void check_targets(const struct packing *b, const struct sequence *seqs, int n)
 {
 	static int text[10000];
 	int        at = 0;
@@ -95,7 +95,7 @@ static void every_target_is_predicted_from_its_own_text(void **state)
 
 	(void)state;
 	for (int share = 0; share < 2; share++) {
-		struct batch b = build(seqs, 6, share, &a);
+		struct packing b = build(seqs, 6, share, &a);
 		check_targets(&b, seqs, 6);
 	}
 	arena_free(&a);
@@ -105,7 +105,7 @@ static void a_shared_prompt_stands_once_and_last_tokens_are_left_out(void **stat
 {
 	struct arena    a = {0};
 	struct sequence seqs[] = {on_a(0, 3), on_a(1, 1), on_a(2, 5)};
-	struct batch    b;
+	struct packing  b;
 
 	(void)state;
 	b = build(seqs, 3, 1, &a);
@@ -123,7 +123,7 @@ static void children_share_full_pages_and_own_the_rest(void **state)
 {
 	struct arena    a = {0};
 	struct sequence seqs[] = {on_a(0, 3), on_a(1, 100)};
-	struct batch    b;
+	struct packing  b;
 	const int      *root, *first, *second;
 
 	(void)state;
@@ -152,7 +152,7 @@ static void units_fill_up_to_their_limit_and_a_large_tree_stands_alone(void **st
 	                             on_b(3, 600, 1), on_b(4, 2, 1),   on_b(5, 511, 1)};
 
 	(void)state;
-	assert_ok(batch_plan(seqs, 6, 0, &a, &units, &n));
+	assert_ok(packing_plan(seqs, 6, 0, &a, &units, &n));
 	assert_int_equal(n, 5);
 	assert_int_equal(units[0].count, 2); /* 256 + 256 tokens */
 	assert_int_equal(units[0].n_tokens, UNIT_TOKENS);
@@ -170,10 +170,10 @@ static void a_group_beyond_the_largest_tree_becomes_several(void **state)
 	int                n;
 	struct sequence    seqs[] = {on_b(0, 2000, 1001), on_b(1, 2000, 1001), on_b(2, 2000, 1001),
 	                             on_b(3, 2000, 97), on_b(4, 2000, 4900)};
-	struct batch       b;
+	struct packing     b;
 
 	(void)state;
-	assert_ok(batch_plan(seqs, 5, 1, &a, &units, &n));
+	assert_ok(packing_plan(seqs, 5, 1, &a, &units, &n));
 	assert_int_equal(n, 3);
 	assert_int_equal(units[0].n_tokens, 4000);
 	assert_int_equal(units[1].n_tokens, 3096);
@@ -188,18 +188,18 @@ static void micro_batches_are_pieces_of_the_whole(void **state)
 {
 	struct arena       a = {0};
 	struct unit_range *units;
-	struct batch       all, part;
+	struct packing     all, part;
 	int                n;
 	struct sequence    seqs[] = {on_a(0, 300),    on_a(1, 1),      on_a(2, 150),
 	                             on_b(3, 400, 1), on_b(4, 64, 70), on_b(5, 64, 2)};
 
 	(void)state;
-	assert_ok(batch_plan(seqs, 6, 1, &a, &units, &n));
+	assert_ok(packing_plan(seqs, 6, 1, &a, &units, &n));
 	assert_true(n > 1);
-	assert_ok(batch_build(seqs, units, 0, n, 1, &a, &all));
+	assert_ok(packing_build(seqs, units, 0, n, 1, &a, &all));
 	assert_int_equal(all.unit_segment[n], all.n_segments);
 	for (int u = 0; u < n; u++) {
-		assert_ok(batch_build(seqs, units, u, 1, 1, &a, &part));
+		assert_ok(packing_build(seqs, units, u, 1, 1, &a, &part));
 		assert_int_equal(part.n_tokens, all.unit_token[u + 1] - all.unit_token[u]);
 		assert_int_equal(part.n_tokens, units[u].n_tokens);
 		assert_int_equal(part.n_targets, all.unit_target[u + 1] - all.unit_target[u]);
@@ -224,7 +224,7 @@ static void short_memory_is_an_error(void **state)
 
 	(void)state;
 	mem_fail_at(1);
-	assert_error(batch_plan(seqs, 1, 0, &a, &units, &n), ERR_INPUT, "memory");
+	assert_error(packing_plan(seqs, 1, 0, &a, &units, &n), ERR_INPUT, "memory");
 	arena_free(&a);
 }
 
