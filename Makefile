@@ -48,7 +48,7 @@ LIBS  += -ldnnl
 endif
 
 CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fopenmp -MMD -MP -Isrc -Itests $(DEFS) $(WARN) $(FLAGS.$(BUILD)) $(EXTRA)
-LDLIBS = $(LIBS) -lopenblas -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
+LDLIBS = $(LIBS) -ldl -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
 
 X86   := $(shell $(CC) -dM -E -x c /dev/null 2>/dev/null | grep -w __x86_64__)
 OUT   = build/$(BUILD)-$(notdir $(CC))

@@ -195,6 +195,32 @@ static void a_bound_on_files_is_an_error(void **state)
 	assert_says("stderr", "bound/");
 }
 
+/* Whatever the room for memory and stacks of threads is (ulimit -v, in KiB), the program does its
+ * work, says what it lacks, or is not loaded by the system (127); it neither hangs nor crashes. */
+static void a_bound_on_memory_is_an_error_and_no_hang(void **state)
+{
+	(void)state;
+#if defined(__SANITIZE_ADDRESS__)
+	skip(); /* it needs terabytes of addresses */
+#endif
+	int refused = 0, status = 0;
+
+	for (int room = 50000; room <= 300000; room += 10000 + (room >= 100000) * 40000) {
+		shell("rm -rf room; (ulimit -v %d; timeout -s KILL 60 '%s' train grpo.yaml "
+		      "run.output_dir=room run.max_steps=1 compute.threads=2 > stdout 2> stderr); "
+		      "echo $? > status",
+		      room, run_program);
+		status = atoi(read_all("status", &(size_t){0}));
+		if (status == 2)
+			assert_says("stderr", "hone train: ");
+		else if (status != 0 && status != 127)
+			fail_msg("ulimit -v %d: exit status %d", room, status);
+		refused += status == 2;
+	}
+	assert_int_equal(status, 0);
+	assert_true(refused > 0);
+}
+
 /* An end of the last step's evaluation is made up for, and then the run is done. */
 static void a_stop_when_all_is_done_is_no_stop(void **state)
 {
@@ -223,6 +249,7 @@ int main(void)
 	        TEST(a_reader_that_leaves_ends_no_run),
 	        TEST(a_small_stack_ends_no_run),
 	        TEST(a_bound_on_files_is_an_error),
+	        TEST(a_bound_on_memory_is_an_error_and_no_hang),
 	        TEST(a_stop_when_all_is_done_is_no_stop),
 	};
 

@@ -1,6 +1,11 @@
 #include "base/threads.h"
 
+#include "base/error.h"
+#include "base/memory.h"
+
 #include <omp.h>
+#include <pthread.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -13,12 +18,69 @@ static void flush_denormals(void)
 #endif
 }
 
-void threads_set(int n)
+static int threads_started = 1; /* so many have been seen to run at once */
+
+static void *wait_at(void *gate)
+{
+	pthread_mutex_lock(gate);
+	pthread_mutex_unlock(gate);
+	return NULL;
+}
+
+/* Starts n threads beside this one, all there at once, and ends them again; returns how many the
+ * system gave. *why: its error. */
+static int threads_try(int n, pthread_t *threads, int *why)
+{
+	pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+	pthread_attr_t  how;
+	int             started = 0;
+
+	*why = pthread_attr_init(&how);
+	if (*why)
+		return 0;
+	pthread_attr_setstacksize(&how, (size_t)THREADS_STACK_MIB << 20);
+	pthread_mutex_lock(&gate);
+	while (started < n && *why == 0) {
+		*why = pthread_create(&threads[started], &how, wait_at, &gate);
+		started += *why == 0;
+	}
+	pthread_mutex_unlock(&gate);
+	for (int i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	pthread_attr_destroy(&how);
+	return started;
+}
+
+static int threads_check(int n)
+{
+	pthread_t *threads;
+	int        given, why = 0;
+
+	if (n <= threads_started)
+		return OK;
+	threads = mem_alloc((size_t)n - 1, sizeof *threads, "the threads");
+	if (!threads)
+		return ERR_INPUT;
+	given = threads_try(n - 1, threads, &why) + 1;
+	mem_free(threads);
+	if (given < n)
+		return error_set(ERR_INPUT,
+		                 "the system starts only %d of %d threads: %s; take fewer "
+		                 "(compute.threads), or raise ulimit -v and ulimit -u",
+		                 given, n, strerror(why));
+	threads_started = n;
+	return OK;
+}
+
+int threads_set(int n)
 {
 	omp_set_dynamic(0);
-	omp_set_num_threads(n > 0 ? n : omp_get_num_procs());
+	n = n > 0 ? n : omp_get_num_procs();
+	TRY(threads_check(n));
+	omp_set_num_threads(n);
 #pragma omp parallel
 	flush_denormals();
+	return OK;
 }
 
 int threads_count(void)

@@ -368,7 +368,7 @@ int command_bench(const struct command *self, int argc, char **argv)
 	TRY(options_read(self, argc, argv, words, 4, &n_positional));
 	if (n_positional > 1)
 		return error_set(ERR_INPUT, "hone bench: one model folder at most");
-	threads_set(threads);
+	TRY(threads_set(threads));
 	TRY(matmul_new(&(struct matmul_options){backend, "f32", numerics}, &b.mm));
 	if (!b.json)
 		printf("%s, %d threads; medians of %d\n", matmul_describe(b.mm), threads_count(),

@@ -1,5 +1,6 @@
 /* hone.c - the front door: finds the command, speaks its error, returns its status. */
 #include "base/terminal.h"
+#include "base/threads.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "math/matmul.h"
@@ -90,7 +91,10 @@ static int sets_spin(void)
 /* The threads' stacks are as large as they are for everybody, whatever ulimit -s says. */
 static int sets_stacks(void)
 {
-	return !getenv("OMP_STACKSIZE") && setenv("OMP_STACKSIZE", "8M", 1) == 0;
+	char size[16];
+
+	snprintf(size, sizeof size, "%dM", THREADS_STACK_MIB);
+	return !getenv("OMP_STACKSIZE") && setenv("OMP_STACKSIZE", size, 1) == 0;
 }
 
 static void start_again(char **argv)

@@ -79,7 +79,7 @@ static int init_run(const struct init *o, const char *folder)
 	TRY(options_new_folder(folder));
 	if (o->tokenizer)
 		TRY(fit_tokenizer(o->tokenizer, &s));
-	threads_set(0);
+	TRY(threads_set(0));
 	return write_model(o, folder, &s, type);
 }
 

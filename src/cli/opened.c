@@ -97,8 +97,8 @@ int opened_as(const char *path, const char *base, const struct matmul_options *o
 	struct arena a = {0};
 	int          status;
 
-	threads_set(threads);
 	*o = (struct opened){0};
+	TRY(threads_set(threads));
 	status = resolve(path, &o->path);
 	if (status == OK)
 		status = opened_open_all(o, base, options, &a);

@@ -139,8 +139,9 @@ static int threads_agree(struct selftest *t)
 
 	threads_set(1);
 	TRY(matmul_forward(t->w, SUM_ROWS, t->x, t->y));
-	threads_set(several);
-	int status = matmul_forward(t->w, SUM_ROWS, t->x, t->y_part);
+	int status = threads_set(several);
+	if (status == OK)
+		status = matmul_forward(t->w, SUM_ROWS, t->x, t->y_part);
 	threads_set(threads);
 	TRY(status);
 	if (memcmp(t->y, t->y_part, SUM_ROWS * SUM_WIDTH * sizeof *t->y) == 0)

@@ -17,7 +17,12 @@
  * the row stands and however many there are. The AVX2 kernels (Haswell, Zen) treat the first 6 rows
  * of every 12 differently: there the self-test of matmul_new fails and strict is refused.
  *
- * Fast: one library call with all threads. */
+ * Fast: one library call with all threads.
+ *
+ * The library is loaded when a job asks for it, not with the program. While it is loaded it starts
+ * a thread for each core, and where the system has no room for them (ulimit -v) it kills the
+ * process, or lets it hang when it exits. Nothing else here depends on it, so nothing else should
+ * suffer from that; and it is loaded with one thread, which is all that strict products use. */
 #include "math/matmul_backend.h"
 
 #include "base/error.h"
@@ -25,10 +30,57 @@
 #include "base/threads.h"
 
 #include <cblas.h>
+#include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PANEL = 64, TILE_ROWS = 32, DEPTH = 256 };
+
+/* ---- the library ---- */
+
+static struct openblas {
+	void                                 *handle; /* NULL until it is loaded; then it stays */
+	__typeof__(cblas_sgemm)              *sgemm;
+	__typeof__(openblas_set_num_threads) *set_num_threads;
+	__typeof__(openblas_get_corename)    *get_corename;
+} openblas;
+
+static int openblas_find(const char *name, void *function)
+{
+	void *symbol = dlsym(openblas.handle, name);
+
+	if (!symbol)
+		return error_set(ERR_INPUT, "OpenBLAS: %s", dlerror());
+	memcpy(function, &symbol, sizeof symbol);
+	return OK;
+}
+
+/* Loads the library with one thread. Programs that verifiers start keep the number that the user
+ * chose for them. */
+static int openblas_load(void)
+{
+	static const char variable[] = "OPENBLAS_NUM_THREADS";
+	const char       *user = getenv(variable);
+	char             *kept = user ? mem_text(user, strlen(user)) : NULL;
+
+	if (openblas.handle)
+		return OK;
+	setenv(variable, "1", 1);
+	openblas.handle = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+	if (kept)
+		setenv(variable, kept, 1);
+	else
+		unsetenv(variable);
+	mem_free(kept);
+	if (!openblas.handle)
+		return error_set(ERR_INPUT, "compute.backend: cannot load OpenBLAS: %s", dlerror());
+	TRY(openblas_find("cblas_sgemm", &openblas.sgemm));
+	TRY(openblas_find("openblas_set_num_threads", &openblas.set_num_threads));
+	return openblas_find("openblas_get_corename", &openblas.get_corename);
+}
+
+/* ---- products ---- */
 
 struct panels { /* B [depth x width] of a product C = A B */
 	int    depth, width;
@@ -62,9 +114,9 @@ static void chunks(int rows, int columns, int depth, const float *A, int lda, co
                    int ldb, float *C, int ldc)
 {
 	for (int k = 0; k < depth; k += DEPTH)
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, columns,
-		            matmul_openblas_min(DEPTH, depth - k), 1, A + k, lda,
-		            B + (size_t)k * (size_t)ldb, ldb, k ? 1 : 0, C, ldc);
+		openblas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, columns,
+		               matmul_openblas_min(DEPTH, depth - k), 1, A + k, lda,
+		               B + (size_t)k * (size_t)ldb, ldb, k ? 1 : 0, C, ldc);
 }
 
 static void tile(const struct panels *b, int n, const float *A, float *C, int block, int panel)
@@ -115,8 +167,9 @@ static void panels_pack(struct panels *b, const float *source, size_t step_k, si
 
 static int openblas_open(struct matmul *m)
 {
-	openblas_set_num_threads(1);
-	snprintf(m->detail, sizeof m->detail, "%s kernels", openblas_get_corename());
+	TRY(openblas_load());
+	openblas.set_num_threads(1);
+	snprintf(m->detail, sizeof m->detail, "%s kernels", openblas.get_corename());
 	return OK;
 }
 
@@ -188,10 +241,10 @@ static int openblas_forward(const struct matmul_weight *w, int n, const float *X
 		panels_product(&p->forward, n, X, Y);
 		return OK;
 	}
-	openblas_set_num_threads(threads_count());
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, w->n_out, w->n_in, 1, X, w->n_in,
-	            p->plain, w->n_in, 0, Y, w->n_out);
-	openblas_set_num_threads(1);
+	openblas.set_num_threads(threads_count());
+	openblas.sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, w->n_out, w->n_in, 1, X, w->n_in,
+	               p->plain, w->n_in, 0, Y, w->n_out);
+	openblas.set_num_threads(1);
 	return OK;
 }
 
@@ -203,10 +256,10 @@ static int openblas_backward(const struct matmul_weight *w, int n, const float *
 		panels_product(&p->backward, n, dY, dX);
 		return OK;
 	}
-	openblas_set_num_threads(threads_count());
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, w->n_in, w->n_out, 1, dY,
-	            w->n_out, p->plain, w->n_in, 0, dX, w->n_in);
-	openblas_set_num_threads(1);
+	openblas.set_num_threads(threads_count());
+	openblas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, w->n_in, w->n_out, 1, dY,
+	               w->n_out, p->plain, w->n_in, 0, dX, w->n_in);
+	openblas.set_num_threads(1);
 	return OK;
 }
 
@@ -225,10 +278,10 @@ static void gradient_block(const struct matmul_gradient *g, int block)
 				dYt[j * DEPTH + i] =
 				        g->dY[(size_t)(k + i) * (size_t)g->n_out + (size_t)(o + j)];
 		for (int j = 0; j < g->n_in; j += PANEL)
-			cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows,
-			            matmul_openblas_min(PANEL, g->n_in - j), depth, 1, dYt, DEPTH,
-			            g->X + (size_t)k * (size_t)g->n_in + j, g->n_in, k ? 1 : 0,
-			            g->dW + (size_t)o * (size_t)g->n_in + j, g->n_in);
+			openblas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows,
+			               matmul_openblas_min(PANEL, g->n_in - j), depth, 1, dYt,
+			               DEPTH, g->X + (size_t)k * (size_t)g->n_in + j, g->n_in,
+			               k ? 1 : 0, g->dW + (size_t)o * (size_t)g->n_in + j, g->n_in);
 	}
 }
 
@@ -242,10 +295,10 @@ static int openblas_gradient(struct matmul *m, const struct matmul_gradient *g)
 			gradient_block(g, block);
 		return OK;
 	}
-	openblas_set_num_threads(threads_count());
-	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, g->n_out, g->n_in, g->n, 1, g->dY,
-	            g->n_out, g->X, g->n_in, 0, g->dW, g->n_in);
-	openblas_set_num_threads(1);
+	openblas.set_num_threads(threads_count());
+	openblas.sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, g->n_out, g->n_in, g->n, 1, g->dY,
+	               g->n_out, g->X, g->n_in, 0, g->dW, g->n_in);
+	openblas.set_num_threads(1);
 	return OK;
 }
 

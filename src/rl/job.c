@@ -118,8 +118,9 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 	                    .best_step = -1,
 	                    .started = clock_seconds()};
 	TRY(config_load(config_path, overrides, n_overrides, &out->config));
-	threads_set(out->config.compute.threads);
-	status = job_open_all(out);
+	status = threads_set(out->config.compute.threads);
+	if (status == OK)
+		status = job_open_all(out);
 	if (status != OK)
 		job_close(out);
 	return status;
