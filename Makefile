@@ -7,7 +7,8 @@
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
 # make bench      speed: matrix peak, prefill, decode, training step, memory
 # make install    PREFIX=/usr/local
-# make docs       regenerate docs/options.md from the schema, docs/from-trl.md and docs/from-verl.md from the table of foreign names
+# make docs       regenerate docs/options.md from the schema, docs/metrics.md from the table of metrics,
+#                 docs/from-trl.md and docs/from-verl.md from the table of foreign names
 # make deps       install what is missing from the list in scripts/deps
 # make format     clang-format over the tree
 # make clean
@@ -135,6 +136,7 @@ install: all
 
 docs: all
 	./hone train --help-markdown > docs/options.md
+	./hone train --help-metrics > docs/metrics.md
 	./hone train --help-from TRL > docs/from-trl.md
 	./hone train --help-from verl > docs/from-verl.md
 

@@ -2,6 +2,7 @@
  * hand. */
 #include "run.h"
 
+#include "rl/step_metrics.h"
 #include "run/compare.h"
 #include "run/report.h"
 
@@ -185,7 +186,7 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	(void)state;
 	const char         *folders[10];
 	struct text         markdown = {0};
-	struct report_files files = {"page.html", "numbers.json", &markdown};
+	struct report_files files = {"page.html", "numbers.json", &markdown, &step_metrics};
 	json_t             *json;
 
 	put_seeds(5, folders);
@@ -237,7 +238,7 @@ static void a_config_that_is_no_map_is_named(void **state)
 {
 	(void)state;
 	const char         *folders[] = {"listed"};
-	struct report_files files = {.page = "listed.html"};
+	struct report_files files = {.page = "listed.html", .metrics = &step_metrics};
 
 	put_run("listed", "", 0, 0.5, 0, 1);
 	write_text("listed/config.yaml", "- a\n");
@@ -251,7 +252,7 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	(void)state;
 	const char         *folders[10];
 	struct text         markdown = {0};
-	struct report_files files = {"short.html", "short.json", &markdown};
+	struct report_files files = {"short.html", "short.json", &markdown, &step_metrics};
 	int                 failures = 0, status = ERR_INPUT;
 
 	put_seeds(2, folders);

@@ -32,10 +32,15 @@ static const char *path_of(const char *name)
 	return path;
 }
 
+static const struct metric_row   rows[] = {{.name = "step"}, {.name = "reward"},
+                                           {.name = "kl"},   {.name = "grad_norm"},
+                                           {.name = "zero"}, {.name = "rewards/<verifier>/mean"}};
+static const struct metric_table table = {.rows = rows, .n = sizeof rows / sizeof *rows};
+
 static void a_line_is_json_in_order_with_all_digits(void **state)
 {
 	(void)state;
-	static struct metrics m;
+	static struct metrics m = {.table = &table};
 	struct metrics_log    log;
 	struct bytes          b;
 	json_t               *j;
@@ -45,7 +50,7 @@ static void a_line_is_json_in_order_with_all_digits(void **state)
 	metrics_add(&m, "reward", 0.1 + 0.2);
 	metrics_add(&m, "kl", NAN);
 	metrics_add(&m, "grad_norm", INFINITY);
-	metrics_add(&m, "no \"signal\"", 1e-9);
+	metrics_add_member(&m, "rewards/<verifier>/mean", "no \"signal\"", 1e-9);
 	assert_ok(metrics_log_new(path_of("m.jsonl"), &log));
 	assert_ok(metrics_log_write(&log, &m));
 	assert_ok(file_read(log.path, 10000, &b));
@@ -53,7 +58,7 @@ static void a_line_is_json_in_order_with_all_digits(void **state)
 	assert_string_equal(
 	        b.data,
 	        "{\"step\": 7, \"reward\": 0.30000000000000004, \"kl\": null, \"grad_norm\": null, "
-	        "\"no \\\"signal\\\"\": 1e-09}\n");
+	        "\"rewards/no \\\"signal\\\"/mean\": 1e-09}\n");
 	assert_ok(json_parse("m", b.data, b.n, &j));
 	assert_true(json_number_value(json_object_get(j, "reward")) == 0.1 + 0.2);
 	json_decref(j);
@@ -67,7 +72,7 @@ static void a_line_is_json_in_order_with_all_digits(void **state)
 static void a_resumed_log_forgets_what_will_be_done_again(void **state)
 {
 	(void)state;
-	static struct metrics m;
+	static struct metrics m = {.table = &table};
 	struct metrics_log    log;
 	struct bytes          b;
 	uint64_t              kept = 0;
@@ -86,10 +91,10 @@ static void a_resumed_log_forgets_what_will_be_done_again(void **state)
 	assert_int_equal(caution.n, 0);
 	m.n = 0;
 	metrics_add(&m, "step", 3);
-	metrics_add(&m, "x", 1);
+	metrics_add(&m, "kl", 1);
 	assert_ok(metrics_log_write(&log, &m));
 	assert_ok(file_read(log.path, 10000, &b));
-	assert_string_equal(b.data, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3, \"x\": 1}\n");
+	assert_string_equal(b.data, "{\"step\": 1}\n{\"step\": 2}\n{\"step\": 3, \"kl\": 1}\n");
 	bytes_free(&b);
 	metrics_log_close(&log);
 	unlink(path_of("cut.jsonl"));
@@ -195,7 +200,7 @@ static void a_log_that_is_gone_begins_anew_and_one_that_cannot_be_seen_does_not(
 static void a_full_disk_leaves_whole_lines(void **state)
 {
 	(void)state;
-	static struct metrics m;
+	static struct metrics m = {.table = &table};
 	struct metrics_log    log;
 	struct bytes          b;
 
@@ -282,7 +287,7 @@ static void events_hold_time_step_tag_and_value(void **state)
 	static const char summary[] = "\x10\x03\x2a\x1c"
 	                              "\x0a\x0d\x0a\x06reward\x15\0\0\0\x3f" /* tag, float 0.5 */
 	                              "\x0a\x0b\x0a\x04zero\x15\0\0\0\0";
-	static struct metrics m;
+	static struct metrics m = {.table = &table};
 	struct events        *e;
 	struct bytes          b;
 	size_t                at = 0, n;
@@ -341,7 +346,7 @@ static const char *event_steps(void)
 
 static void write_steps(int from, int first, int last)
 {
-	static struct metrics m;
+	static struct metrics m = {.table = &table};
 	struct events        *e;
 
 	m.n = 0;

@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "markup.h"
+#include "rl/step_metrics.h"
 #include "run/chart.h"
 #include "run/report.h"
 #include "run/series.h"
@@ -73,7 +74,8 @@ static char *report_of(const struct place *p)
 {
 	const char *runs[] = {p->folder};
 
-	assert_ok(report_write(runs, 1, &(struct report_files){.page = p->page}));
+	assert_ok(report_write(runs, 1,
+	                       &(struct report_files){.page = p->page, .metrics = &step_metrics}));
 	return written(p);
 }
 
@@ -179,7 +181,8 @@ static void several_runs_share_each_chart_and_have_a_legend(void **state)
 
 	put_run(&a, 50);
 	put_run(&b, 80);
-	assert_ok(report_write(runs, 2, &(struct report_files){.page = a.page}));
+	assert_ok(report_write(runs, 2,
+	                       &(struct report_files){.page = a.page, .metrics = &step_metrics}));
 	char *page = written(&a);
 	assert_true(is_well_formed(page));
 	assert_int_equal(count(page, "<figcaption>Reward<"), 1);
@@ -385,7 +388,7 @@ static void a_curriculum_is_one_picture_of_shares_accuracies_and_signal(void **s
 	assert_non_null(strstr(picture, "<title>step 100\n2: 0.250\n1: 0.750</title>"));
 	assert_int_equal(count(picture, "<path class=\"band\""), 2);
 	/* what is not of an arm keeps its chart, the rest has none */
-	assert_int_equal(count(page, "<figcaption>entropy<"), 1);
+	assert_int_equal(count(page, "<figcaption>Entropy of the curriculum<"), 1);
 	assert_null(strstr(page, "<figcaption>s/1/"));
 	leave(&p, page);
 }
@@ -436,16 +439,20 @@ static void what_cannot_be_read_is_named_and_the_old_page_stays(void **state)
 	const char  *runs[] = {p.folder};
 
 	put(&p, "report.html", "old");
-	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT,
-	             "metrics.jsonl: there is no such file");
+	assert_error(report_write(runs, 1,
+	                          &(struct report_files){.page = p.page, .metrics = &step_metrics}),
+	             ERR_INPUT, "metrics.jsonl: there is no such file");
 	put(&p, "metrics.jsonl", "{\"step\": 1}\n{\"step\": \n");
-	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT,
-	             "metrics.jsonl:2");
+	assert_error(report_write(runs, 1,
+	                          &(struct report_files){.page = p.page, .metrics = &step_metrics}),
+	             ERR_INPUT, "metrics.jsonl:2");
 	put(&p, "metrics.jsonl", "[1]\n");
-	assert_error(report_write(runs, 1, &(struct report_files){.page = p.page}), ERR_INPUT,
-	             "not a JSON object");
-	assert_error(report_write(runs, 0, &(struct report_files){.page = p.page}), ERR_INPUT,
-	             "1 to");
+	assert_error(report_write(runs, 1,
+	                          &(struct report_files){.page = p.page, .metrics = &step_metrics}),
+	             ERR_INPUT, "not a JSON object");
+	assert_error(report_write(runs, 0,
+	                          &(struct report_files){.page = p.page, .metrics = &step_metrics}),
+	             ERR_INPUT, "1 to");
 	char *page = written(&p);
 	assert_string_equal(page, "old");
 	leave(&p, page);
@@ -462,7 +469,8 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	put(&p, "samples/step-1.jsonl.gz", "{\"completion\": \"x\"}\n");
 	for (long n = 1; n < 1000 && status != OK; n++) {
 		mem_fail_at(n);
-		status = report_write(runs, 1, &(struct report_files){.page = p.page});
+		status = report_write(
+		        runs, 1, &(struct report_files){.page = p.page, .metrics = &step_metrics});
 		mem_fail_at(0);
 		failures += status != OK;
 	}

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "rl/eval.h"
 #include "rl/sft.h"
+#include "rl/step_metrics.h"
 #include "run/foreign.h"
 #include "run/report.h"
 #include "run/schema.h"
@@ -13,13 +14,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static int print_markdown(const char *from)
+static int print_markdown(const char *from, int metrics)
 {
 	struct text t = {0};
 	int         status;
 
 	if (from)
 		foreign_markdown(strcmp(from, "TRL") ? FOREIGN_VERL : FOREIGN_TRL, &t);
+	else if (metrics)
+		step_metrics_markdown(&t);
 	else
 		options_markdown(&t);
 	status = text_status(&t);
@@ -57,7 +60,10 @@ static int write_report(const struct job *job)
 	const char  *runs[] = {job->config.run.output_dir};
 	struct arena a = {0};
 	char        *path = file_join(&a, runs[0], "report.html");
-	int status = path ? report_write(runs, 1, &(struct report_files){.page = path}) : ERR_INPUT;
+	int          status =
+                path ? report_write(runs, 1,
+	                                     &(struct report_files){.page = path, .metrics = &step_metrics})
+	                      : ERR_INPUT;
 
 	arena_free(&a);
 	return status;
@@ -92,8 +98,8 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 
 static int run(const struct command *self, enum job_kind kind, int argc, char **argv)
 {
-	int                      resume = 0, from_scratch = 0, allow_command = 0, markdown = 0, n;
-	const char              *from = NULL;
+	int         resume = 0, from_scratch = 0, allow_command = 0, markdown = 0, metrics = 0, n;
+	const char *from = NULL;
 	const struct option_word words[] = {
 	        {"--resume", NULL, NULL, &resume, "goes on from the newest valid checkpoint"},
 	        {"--from-scratch", NULL, NULL, &from_scratch,
@@ -103,11 +109,13 @@ static int run(const struct command *self, enum job_kind kind, int argc, char **
 	         "(task.verifier.command)"},
 	        {"--help-from NAME", &from, NULL, NULL,
 	         "TRL or verl: the names of their options, and ours, as Markdown"},
-	        {"--help-markdown", NULL, NULL, &markdown, "the keys of a config as Markdown"}};
+	        {"--help-markdown", NULL, NULL, &markdown, "the keys of a config as Markdown"},
+	        {"--help-metrics", NULL, NULL, &metrics,
+	         "what stands in metrics.jsonl, as Markdown"}};
 
 	TRY(options_read(self, argc, argv, words, sizeof words / sizeof *words, &n));
-	if (markdown || from)
-		return print_markdown(from);
+	if (markdown || from || metrics)
+		return print_markdown(from, metrics);
 	if (n == 0 || strchr(argv[0], '='))
 		return options_usage(self);
 	return run_job(kind, argv[0], (const char *const *)argv + 1, n - 1,

@@ -2,9 +2,10 @@
 
 #include "base/error.h"
 #include "rl/reward.h"
-#include "rl/step.h"
+#include "rl/step_metrics.h"
+#include "rl/step_report.h"
+#include "rl/step_samples.h"
 #include "rl/vote.h"
-#include "run/events.h"
 
 #include <math.h>
 #include <string.h>
@@ -133,20 +134,25 @@ static int keep_best(struct job *job, const struct metrics *m)
 }
 
 /* A single problem has no error. */
-static void add_error(struct metrics *m, const char *name, double error)
-{
-	if (!isnan(error))
-		metrics_add(m, name, error);
-}
-
 static void add_pass(struct metrics *m, const char *name, struct tally_mean x)
 {
-	char metric[METRIC_NAME_MAX];
+	metrics_add_member(m, "eval/<name>/pass@1", name, x.mean);
+	if (!isnan(x.error))
+		metrics_add_member(m, "eval/<name>/pass@1_stderr", name, x.error);
+}
 
-	snprintf(metric, sizeof metric, "eval/%.60s/pass@1", name);
-	metrics_add(m, metric, x.mean);
-	snprintf(metric, sizeof metric, "eval/%.60s/pass@1_stderr", name);
-	add_error(m, metric, x.error);
+/* pass@k and maj@n of several completions to a problem. */
+static void add_several(const struct tally *all, int k, struct metrics *m)
+{
+	char number[16];
+
+	if (all->n_samples == 1)
+		return;
+	snprintf(number, sizeof number, "%d", k ? k : all->n_samples);
+	if (k != 1)
+		metrics_add_member(m, "eval/pass@<k>", number, all->pass_k.mean);
+	snprintf(number, sizeof number, "%d", all->n_samples);
+	metrics_add_member(m, "eval/maj@<n>", number, all->maj.mean);
 }
 
 /* Each file and generator of its own, where there are several; one whose name stood before gets its
@@ -170,34 +176,22 @@ static int add_sources(struct job *job, const struct groups *groups, struct metr
 
 static int log_tallies(struct job *job, const struct groups *groups, const struct tallies *t)
 {
-	struct metrics      m = {0};
-	const struct tally *all = &t->items[0];
-	char                name[METRIC_NAME_MAX];
+	struct metrics    m = {.table = &step_metrics};
+	struct step_stats s = {.step = job->step,
+	                       .num_tokens = (double)job->n_tokens,
+	                       .eval = t->items[0],
+	                       .eval_errors = !isnan(t->items[0].pass_1.error),
+	                       .eval_command = job->eval_reward.command != NULL};
 
-	metrics_add(&m, "step", job->step);
-	metrics_add(&m, "eval/pass@1", all->pass_1.mean);
-	add_error(&m, "eval/pass@1_stderr", all->pass_1.error);
-	if (all->n_samples > 1) {
-		snprintf(name, sizeof name, "eval/pass@%d",
-		         job->config.run.eval_k ? job->config.run.eval_k : all->n_samples);
-		metrics_add(&m, name, all->pass_k.mean);
-		snprintf(name, sizeof name, "eval/maj@%d", all->n_samples);
-		metrics_add(&m, name, all->maj.mean);
-	}
-	if (job->eval_reward.command)
-		metrics_add(&m, "eval/unjudged", all->n_unjudged);
-	metrics_add(&m, "eval/reward", all->reward.mean);
-	metrics_add(&m, "eval/mean_length", all->length);
-	metrics_add(&m, "eval/clipped_ratio", all->truncated);
+	metric_table_fill(&step_metrics, LINE_EVAL, &job->config, &s, &m);
+	add_several(&s.eval, job->config.run.eval_k, &m);
 	TRY(add_sources(job, groups, &m));
 	for (int i = 1; i < t->n; i++)
 		if (job->eval.n_sources == 1 ||
 		    !has_source(&job->eval, job->eval.n_sources, t->items[i].category))
 			add_pass(&m, t->items[i].category, t->items[i].pass_1);
-	metrics_add(&m, "num_tokens", (double)job->n_tokens);
 	TRY(keep_best(job, &m));
-	TRY(metrics_log_write(&job->log, &m));
-	return job->events ? events_write(job->events, job->step, &m) : OK;
+	return step_log(job, &m);
 }
 
 int eval_due(struct job *job)
@@ -220,5 +214,5 @@ int eval_due(struct job *job)
 	progress_say(&job->progress, "step %4d  held out: pass@1 %s on %d problem%s\n", job->step,
 	             tally_text(job->last_eval, text), t.items[0].n_problems,
 	             t.items[0].n_problems == 1 ? "" : "s");
-	return step_write_samples(job, &groups);
+	return step_samples_write(job, &groups);
 }

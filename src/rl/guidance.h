@@ -51,7 +51,7 @@ struct guidance_stats {      /* sums over the groups of a step */
 	double without_hint; /* of those, not to be helped */
 	double kept;         /* groups that became another one */
 	/* guided ones; all of them, kept or not; tokens that the model wrote */
-	double answers, right, tokens;
+	double completions, right, tokens;
 };
 
 /* The form of this name (a word of guidance.form). */
@@ -60,8 +60,8 @@ enum guidance_form guidance_form_find(const char *name);
 /* Whether the completions failed. A group with one of which it is unknown did not. */
 int guidance_failed(const struct guidance *g, const struct group *plain);
 
-/* Guided answers to the picked problems, unscored: as rollout_sample, under x+h and trained under
- * x. */
+/* Guided completions for the picked problems, unscored: as rollout_sample, under x+h and trained
+ * under x. */
 int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_options *o,
                     const struct prompts *plain, const int *picked, int n_picked, uint32_t step,
                     struct arena *a, struct groups *guided);

@@ -3,7 +3,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "rl/loop.h"
-#include "run/events.h"
+#include "rl/step_metrics.h"
+#include "rl/step_report.h"
 #include "world/environment.h"
 
 #include <string.h>
@@ -184,26 +185,27 @@ static int examples_new(struct job *job, const int *picked, int n, struct exampl
 	return OK;
 }
 
+/* Sums are those of the one update of the step. */
 static int sft_report(struct job *job, double seconds, double learning_rate,
                       const struct update_report *u)
 {
-	struct metrics m = {0};
-	char           line[128];
+	struct metrics    m = {.table = &step_metrics};
+	struct step_stats s = {.step = job->step,
+	                       .seconds = seconds,
+	                       .learning_rate = learning_rate,
+	                       .loss = u->objective.loss,
+	                       .entropy = u->objective.entropy,
+	                       .entropy_tokens = u->objective.tokens,
+	                       .learn.update = *u};
+	char              line[128];
 
 	job->n_tokens += (int64_t)u->objective.tokens;
-	metrics_add(&m, "step", job->step);
-	metrics_add(&m, "loss", u->objective.loss);
-	metrics_add(&m, "entropy", u->objective.entropy / u->objective.tokens);
-	metrics_add(&m, "grad_norm", u->grad_norm);
-	metrics_add(&m, "learning_rate", learning_rate);
-	metrics_add(&m, "updates_skipped", u->skipped);
-	metrics_add(&m, "num_tokens", (double)job->n_tokens);
-	metrics_add(&m, "step_time", seconds);
-	snprintf(line, sizeof line, "loss %.4f  grad %.3f  %.0f tokens/s", u->objective.loss,
-	         u->grad_norm, u->objective.tokens / seconds);
+	s.num_tokens = (double)job->n_tokens;
+	metric_table_fill(&step_metrics, LINE_SFT, &job->config, &s, &m);
+	snprintf(line, sizeof line, "loss %.4f  grad %.3f  %.0f tokens/s", s.loss, u->grad_norm,
+	         u->objective.tokens / seconds);
 	progress_step(&job->progress, job->step, job->config.run.max_steps, line);
-	TRY(metrics_log_write(&job->log, &m));
-	return job->events ? events_write(job->events, job->step, &m) : OK;
+	return step_log(job, &m);
 }
 
 static int sft_step(struct job *job)

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "rl/loop.h"
-#include "rl/step.h"
+#include "rl/step_report.h"
 
 /* updates in a row that may be skipped before the run is called diverged */
 enum { SKIPPED_MAX = 5 };
@@ -24,9 +24,9 @@ static int train_sample(struct job *job, struct step *s)
 	TRY(groups_new(o->prompts_per_step * batches_max, &job->step_arena, &s->guided));
 	TRY(groups_new(o->prompts_per_step * batches_max, &job->step_arena, &s->edited));
 	TRY(groups_new(o->prompts_per_step, &job->step_arena, &s->used));
-	while (s->used.n < o->prompts_per_step && s->batches < batches_max) {
+	while (s->used.n < o->prompts_per_step && s->stats.batches < batches_max) {
 		int first = s->sampled.n;
-		s->batches++;
+		s->stats.batches++;
 		curriculum_pick(job->curriculum, o->prompts_per_step, picked);
 		TRY(step_sample(job, picked, o->prompts_per_step, s));
 		TRY(step_guide(job, first, s));
@@ -57,13 +57,15 @@ static int train_collect(struct job *job, struct step *s)
 
 static int learn(struct job *job, struct step *s)
 {
-	s->learning_rate = schedule_at(&job->schedule, job->step);
+	s->stats.learning_rate = schedule_at(&job->schedule, job->step);
 	if (s->used.n == 0)
 		return OK;
 	TRY(learn_from(&job->policy, &job->learn, job->reference, s->used.items, s->used.n,
-	               (uint32_t)job->step, s->learning_rate, &job->step_arena, &s->learn));
-	job->skipped_in_a_row =
-	        s->learn.update.skipped ? job->skipped_in_a_row + s->learn.update.skipped : 0;
+	               (uint32_t)job->step, s->stats.learning_rate, &job->step_arena,
+	               &s->stats.learn));
+	job->skipped_in_a_row = s->stats.learn.update.skipped
+	                                ? job->skipped_in_a_row + s->stats.learn.update.skipped
+	                                : 0;
 	if (job->skipped_in_a_row >= SKIPPED_MAX)
 		return error_set(ERR_FAILED,
 		                 "step %d: %d updates in a row had a gradient that is not finite; "

@@ -176,7 +176,13 @@ static void begin(const struct chart *c, struct text *out)
 {
 	text_print(out, "<figure><figcaption>");
 	chart_add_name(out, c->title);
-	text_print(out, "<small>");
+	text_print(out, "<small");
+	if (c->help) {
+		text_print(out, " title=\"");
+		chart_add_name(out, c->help);
+		text_print(out, "\"");
+	}
+	text_print(out, ">");
 	chart_add_name(out, c->unit);
 	text_print(out, "</small></figcaption>\n<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH,
 	           HEIGHT + (c->x ? 14 : 0));

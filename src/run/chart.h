@@ -32,6 +32,7 @@ struct line {
 
 struct chart {
 	const char        *title, *unit;
+	const char        *help;    /* shown when the mouse rests on the unit; NULL: nothing */
 	const struct line *lines;   /* [n_lines]; at least one has a point */
 	int                n_lines; /* up to CHART_LINES_MAX */
 	int                exact;   /* no averages: the values have no noise */

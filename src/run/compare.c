@@ -814,12 +814,15 @@ static void add_tables(const struct compare_summary *c, struct text *out)
 	text_free(&cell);
 }
 
-int compare_chart(struct compare_summary *c, const char *title, const char *unit,
-                  const char *metric, int by_tokens, struct text *out)
+int compare_chart(struct compare_summary *c, const struct chart *like, const char *metric,
+                  int by_tokens, struct text *out)
 {
 	struct line  lines[CHART_LINES_MAX];
-	struct chart chart = {
-	        .title = title, .unit = unit, .lines = lines, .x = by_tokens ? "tokens" : "step"};
+	struct chart chart = {.title = like->title,
+	                      .unit = like->unit,
+	                      .help = like->help,
+	                      .lines = lines,
+	                      .x = by_tokens ? "tokens" : "step"};
 
 	for (int k = 0; k < c->n_arms && chart.n_lines < CHART_LINES_MAX; k++) {
 		struct point *points;
@@ -833,22 +836,31 @@ int compare_chart(struct compare_summary *c, const char *title, const char *unit
 	return OK;
 }
 
+static const struct {
+	const char *title, *metric;
+} compare_shown[] = {{"Held-out pass@1", primary}, {"Reward", "reward"}};
+enum { N_SHOWN = sizeof compare_shown / sizeof *compare_shown };
+
+int compare_shows(const char *metric)
+{
+	for (int i = 0; i < N_SHOWN; i++)
+		if (!strcmp(compare_shown[i].metric, metric))
+			return 1;
+	return 0;
+}
+
 int compare_html(struct compare_summary *c, struct text *out)
 {
-	static const struct {
-		const char *title, *metric;
-	} shown[] = {{"Held-out pass@1", primary}, {"Reward", "reward"}};
-
 	text_print(out, "<h2>Arms</h2>\n");
 	add_tables(c, out);
 	text_print(out, "<div class=\"charts broad\">\n");
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < N_SHOWN; i++) {
+		struct chart like = {.title = compare_shown[i].title};
+		like.unit = "at equal steps, mean and 90% interval over seeds";
 		if (compare_has_repeats(c)) /* else the charts of the runs show the same */
-			TRY(compare_chart(c, shown[i].title,
-			                  "at equal steps, mean and 90% interval over seeds",
-			                  shown[i].metric, 0, out));
-		TRY(compare_chart(c, shown[i].title, "at equal generated tokens", shown[i].metric,
-		                  1, out));
+			TRY(compare_chart(c, &like, compare_shown[i].metric, 0, out));
+		like.unit = "at equal generated tokens";
+		TRY(compare_chart(c, &like, compare_shown[i].metric, 1, out));
 	}
 	text_print(out, "</div>\n");
 	return OK;

@@ -22,6 +22,7 @@
 #define RUN_COMPARE_H
 
 #include "math/statistics.h"
+#include "run/chart.h"
 #include "run/series.h"
 
 enum measure { MEASURE_FINAL, MEASURE_LAST_FIVE, MEASURE_AT_TOKENS, N_MEASURES };
@@ -75,9 +76,11 @@ int compare_curve(struct compare_summary *c, int arm, const char *metric, int by
 /* two tables, and what they cannot say */
 void compare_markdown(const struct compare_summary *c, struct text *out);
 void compare_json(const struct compare_summary *c, struct text *out);
-/* ADDS one chart of a metric with a line and band for each arm; nothing where no arm has it. */
-int compare_chart(struct compare_summary *c, const char *title, const char *unit,
-                  const char *metric, int by_tokens, struct text *out);
+/* ADDS one chart of a metric with a line and band for each arm; nothing where no arm has it. Title,
+ * unit and help are those of `like`. */
+int compare_chart(struct compare_summary *c, const struct chart *like, const char *metric,
+                  int by_tokens, struct text *out);
 int compare_html(struct compare_summary *c, struct text *out); /* ADDS the tables and the curves */
+int compare_shows(const char *metric);                         /* whether its curves stand there */
 
 #endif

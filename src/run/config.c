@@ -361,14 +361,19 @@ static const char *option_value(const void *context, const char *path)
 	return copy;
 }
 
-static int is_read(const struct config *c, const struct option *o)
+int config_when_holds(const struct config *c, const char *when)
 {
 	struct arena  scratch = {0};
 	struct lookup l = {c, &scratch};
-	int           holds = schema_when_holds(o->when, option_value, &l);
+	int           holds = schema_when_holds(when, option_value, &l);
 
 	arena_free(&scratch);
 	return holds;
+}
+
+static int is_read(const struct config *c, const struct option *o)
+{
+	return config_when_holds(c, o->when);
 }
 
 /* Whether nobody asked for the value: an algorithm laid it under, or it stands in a resolved

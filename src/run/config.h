@@ -218,6 +218,9 @@ int config_set(struct config *c, const char *who, const char *path, const char *
 int config_set_if_unset(struct config *c, const char *who, const char *path, const char *value);
 int config_check(struct config *c);
 
+/* Whether a condition of schema.h holds, such as "loss.beta!=0"; NULL always does. */
+int config_when_holds(const struct config *c, const char *when);
+
 /* asserts that the path is in the table */
 int config_is_set(const struct config *c, const char *path);
 /* "demo.yaml:12", "command line" or "default"; borrowed */

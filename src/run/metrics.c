@@ -3,15 +3,28 @@
 #include "base/error.h"
 #include "base/json.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
 void metrics_add(struct metrics *m, const char *name, double value)
 {
+	assert(metric_table_find(m->table, name));
 	if (m->n == METRICS_MAX)
 		return;
 	snprintf(m->items[m->n].name, METRIC_NAME_MAX, "%s", name);
 	m->items[m->n++].value = value;
+}
+
+void metrics_add_member(struct metrics *m, const char *family, const char *member, double value)
+{
+	const char *open = strchr(family, '<'), *close = strchr(family, '>');
+	char        name[METRIC_NAME_MAX];
+
+	assert(open && close);
+	snprintf(name, sizeof name, "%.*s%.*s%s", (int)(open - family), family, METRIC_MEMBER_MAX,
+	         member, close + 1);
+	metrics_add(m, name, value);
 }
 
 double metrics_get(const struct metrics *m, const char *name)

@@ -1,5 +1,5 @@
-/* metrics.h - the numbers of a step, in the order in which they were added, and the log that keeps
- * them.
+/* metrics.h - the numbers of a line of the log, in the order in which they were added, and the log
+ * that keeps them. What the numbers are: the table of metric_table.h.
  *
  *     metrics.jsonl    one JSON object a line, numbers with all their digits, NaN and infinities as
  *                      null
@@ -13,22 +13,29 @@
 #define RUN_METRICS_H
 
 #include "base/file.h"
+#include "run/metric_table.h"
 
 #include <stdint.h>
 
-enum { METRICS_MAX = 1024, METRIC_NAME_MAX = 80 };
+enum { METRICS_MAX = 1024, METRIC_NAME_MAX = 80, METRIC_MEMBER_MAX = 60 };
 
 struct metric {
 	char   name[METRIC_NAME_MAX];
 	double value;
 };
-struct metrics {
-	int           n;
-	struct metric items[METRICS_MAX];
+struct metrics {                          /* of one line */
+	const struct metric_table *table; /* borrowed */
+	int                        n;
+	struct metric              items[METRICS_MAX];
 };
 
-/* names are the caller's to keep apart; beyond METRICS_MAX nothing is added */
-void   metrics_add(struct metrics *m, const char *name, double value);
+/* A name without a row in the table is an error of the program, and asserted. Names are the
+ * caller's to keep apart; beyond METRICS_MAX nothing is added. */
+void metrics_add(struct metrics *m, const char *name, double value);
+/* One member of a family: "rewards/<verifier>/mean", "math" adds rewards/math/mean. A member is cut
+ * after METRIC_MEMBER_MAX bytes. */
+void metrics_add_member(struct metrics *m, const char *family, const char *member, double value);
+
 double metrics_get(const struct metrics *m, const char *name); /* NaN when it is not there */
 /* ADDS one object, without a newline */
 void metrics_json(const struct metrics *m, struct text *out);

@@ -4,16 +4,18 @@
 #include "base/json.h"
 #include "run/chart.h"
 #include "run/compare.h"
+#include "run/report_charts.h"
 #include "run/report_curriculum.h"
 #include "run/samples.h"
 #include "run/series.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <math.h>
 #include <string.h>
 
-/* Beyond them a run is in the tables only, and its answers and curriculum are not shown. */
-enum { RUNS_MAX = 1000, DRAWN_MAX = 32, SAMPLED_MAX = 8 };
+/* Beyond SAMPLED_MAX runs, completions and curricula are not shown. */
+enum { RUNS_MAX = 1000, SAMPLED_MAX = 8 };
 enum { SAMPLES_LINE_MAX = 1 << 22, SAMPLES_SHOWN = 6, SAMPLE_TEXT_MAX = 4000 };
 
 /* ---- the table of runs ---- */
@@ -79,198 +81,6 @@ static void add_table(const struct series_run *runs, int n, struct text *out)
 		text_print(out, "</tr>\n");
 	}
 	text_print(out, "</table></div>\n");
-}
-
-/* ---- the charts ---- */
-
-enum { PARTS_MAX = 3, NOISY = 0, EXACT = 1 };
-static const struct plot {
-	const char *title, *unit;
-	struct {
-		const char *metric, *label;
-	} parts[PARTS_MAX];
-	int exact; /* as in struct chart */
-} plots[] = {
-        {"Held-out pass@1",
-         "fraction right \xc2\xb1 standard error",
-         {{"eval/pass@1", "pass@1"}},
-         NOISY},
-        {"Reward", "mean of a step", {{"reward", "reward"}}, NOISY},
-        {"Accuracy", "fraction right, training problems", {{"accuracy", "accuracy"}}, NOISY},
-        {"Reward spread",
-         "standard deviation",
-         {{"reward_std", "of all"}, {"reward_group_std", "within groups"}},
-         NOISY},
-        {"Groups without a signal",
-         "fraction with equal rewards",
-         {{"frac_reward_zero_std", "equal"}},
-         NOISY},
-        {"Entropy", "nats per token", {{"entropy", "entropy"}}, NOISY},
-        {"KL", "nats per token, to the reference", {{"kl", "KL"}}, NOISY},
-        {"Length",
-         "tokens",
-         {{"completions/mean_length", "training"}, {"eval/mean_length", "held-out"}},
-         NOISY},
-        {"Cut completions",
-         "fraction that hit the limit",
-         {{"completions/clipped_ratio", "training"}, {"eval/clipped_ratio", "held-out"}},
-         NOISY},
-        {"Clipped ratios",
-         "fraction of tokens",
-         {{"clip_ratio/low_mean", "low"}, {"clip_ratio/high_mean", "high"}},
-         NOISY},
-        {"Sampler and learner",
-         "largest difference of log-probabilities",
-         {{"sampling/sampling_logp_difference/max", "difference"}},
-         NOISY},
-        {"Gradient norm", "before clipping", {{"grad_norm", "norm"}}, NOISY},
-        {"Loss", "", {{"loss", "loss"}}, NOISY},
-        {"Learning rate", "", {{"learning_rate", "rate"}}, EXACT},
-        {"Time of a step", "seconds", {{"step_time", "step"}}, NOISY},
-};
-
-/* Metrics whose names are not known beforehand: a chart for each that begins and ends so. */
-static const struct family {
-	const char *begin, *end, *unit;
-} families[] = {
-        {"eval/", "/pass@1", "held-out pass@1 \xc2\xb1 standard error"},
-        {"rewards/", "/mean", "mean of a verifier, before weighting"},
-        {"curriculum/", "", "curriculum"},
-};
-
-/* One run: a colour per part. Several: a colour per run, a dash per part. */
-static void add_plot(const struct series_run *runs, int n, const struct plot *plot,
-                     struct text *out)
-{
-	struct line  lines[DRAWN_MAX * PARTS_MAX];
-	char         names[DRAWN_MAX * PARTS_MAX][300];
-	struct chart chart = {
-	        .title = plot->title, .unit = plot->unit, .lines = lines, .exact = plot->exact};
-	int n_parts = 0;
-
-	while (n_parts < PARTS_MAX && plot->parts[n_parts].metric)
-		n_parts++;
-	for (int r = 0; r < n; r++)
-		for (int p = 0; p < n_parts; p++) {
-			const struct series *s = series_find(&runs[r], plot->parts[p].metric);
-			char                *name = names[chart.n_lines];
-			const char          *label = plot->parts[p].label;
-			if (!s || s->n == 0)
-				continue;
-			snprintf(name, sizeof names[0], "%.200s%s%.80s",
-			         n > 1 ? runs[r].folder : "", n > 1 && n_parts > 1 ? ", " : "",
-			         n == 1 || n_parts > 1 ? label : "");
-			lines[chart.n_lines++] =
-			        (struct line){name, s->points, s->n, n > 1 ? r : p, n > 1 ? p : 0};
-		}
-	if (chart.n_lines)
-		chart_add(&chart, out);
-}
-
-static int report_belongs(const struct family *f, const char *name)
-{
-	size_t n = strlen(name), begin = strlen(f->begin), last = strlen(f->end);
-
-	return n > begin + last && !strncmp(name, f->begin, begin) &&
-	       !strcmp(name + n - last, f->end);
-}
-
-static void add_family(const struct series_run *runs, int n, const struct family *f,
-                       struct text *out)
-{
-	for (int r = 0; r < n; r++)
-		for (int i = 0; i < runs[r].n; i++) {
-			const char *name = runs[r].series[i].name;
-			size_t      begin = strlen(f->begin);
-			char        title[128];
-			int         seen = 0;
-			for (int earlier = 0; earlier < r && !seen; earlier++)
-				seen = series_find(&runs[earlier], name) != NULL;
-			if (seen || !report_belongs(f, name) || report_curriculum_draws(name))
-				continue;
-			snprintf(title, sizeof title, "%.*s",
-			         (int)(strlen(name) - begin - strlen(f->end)), name + begin);
-			add_plot(runs, n, &(struct plot){title, f->unit, {{name, title}}, NOISY},
-			         out);
-		}
-}
-
-static const char *const timings[] = {"rollout", "reward",   "reference",
-                                      "forward", "backward", "optimizer"};
-enum { N_TIMINGS = sizeof timings / sizeof *timings };
-
-static int can_be_stacked(const struct series *s, const struct line *on)
-{
-	if (!s || s->n == 0 || (on && on->n != s->n))
-		return 0;
-	for (int i = 0; i < s->n; i++)
-		if (s->points[i].y < 0 || (on && on->points[i].x != s->points[i].x))
-			return 0;
-	return 1;
-}
-
-static void add_timings(const struct series_run *run, int alone, struct text *out)
-{
-	struct line  lines[N_TIMINGS];
-	char         name[64];
-	struct chart chart = {.title = "Where the time goes",
-	                      .unit = alone ? "share of a step" : run->folder,
-	                      .lines = lines,
-	                      .exact = EXACT};
-
-	for (int i = 0; i < N_TIMINGS; i++) {
-		snprintf(name, sizeof name, "timing_s/%s", timings[i]);
-		const struct series *s = series_find(run, name);
-		if (can_be_stacked(s, chart.n_lines ? lines : NULL))
-			lines[chart.n_lines++] = (struct line){timings[i], s->points, s->n, i, 0};
-	}
-	if (chart.n_lines)
-		chart_add_shares(&chart, out);
-}
-
-static void add_run_charts(const struct series_run *runs, int n, struct text *out)
-{
-	n = n < DRAWN_MAX ? n : DRAWN_MAX;
-	for (size_t i = 0; i < sizeof plots / sizeof *plots; i++)
-		add_plot(runs, n, &plots[i], out);
-	for (int r = 0; r < n; r++)
-		add_timings(&runs[r], n == 1, out);
-	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-		add_family(runs, n, &families[i], out);
-}
-
-/* Where arms have several runs: a line and a band for each arm. What the first run logged stands
- * for all in the families. */
-static int add_arm_charts(struct compare_summary *c, const struct series_run *first,
-                          struct text *out)
-{
-	/* the first two stand above, beside the tables */
-	for (size_t i = 2; i < sizeof plots / sizeof *plots; i++)
-		for (int p = 0; p < PARTS_MAX && plots[i].parts[p].metric; p++)
-			TRY(compare_chart(c, plots[i].title,
-			                  p ? plots[i].parts[p].label : plots[i].unit,
-			                  plots[i].parts[p].metric, 0, out));
-	for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-		for (int k = 0; k < first->n; k++)
-			if (report_belongs(&families[i], first->series[k].name) &&
-			    !report_curriculum_draws(first->series[k].name))
-				TRY(compare_chart(c, first->series[k].name, families[i].unit,
-				                  first->series[k].name, 0, out));
-	return OK;
-}
-
-static int add_charts(const struct series_run *runs, int n, struct compare_summary *c,
-                      struct text *out)
-{
-	int status = OK;
-
-	text_print(out, "<div class=\"charts\">\n");
-	if (n > 1 && compare_has_repeats(c))
-		status = add_arm_charts(c, &runs[0], out);
-	else
-		add_run_charts(runs, n, out);
-	text_print(out, "</div>\n");
-	return status;
 }
 
 /* ---- curricula ---- */
@@ -473,8 +283,8 @@ static void begin_page(const char *title, struct text *out)
 	text_print(out, "</h1>\n");
 }
 
-static int add_page(const struct series_run *runs, int n, struct compare_summary *c,
-                    struct text *out)
+static int add_page(const struct metric_table *metrics, const struct series_run *runs, int n,
+                    struct compare_summary *c, struct text *out)
 {
 	char title[128];
 
@@ -487,7 +297,7 @@ static int add_page(const struct series_run *runs, int n, struct compare_summary
 		TRY(compare_html(c, out));
 	text_print(out, n > 1 ? "<h2>Runs</h2>\n" : "");
 	add_table(runs, n, out);
-	TRY(add_charts(runs, n, c, out));
+	TRY(report_charts_add(metrics, runs, n, c, out));
 	TRY(add_curricula(runs, n, c, out));
 	for (int r = 0; r < n && n <= SAMPLED_MAX; r++)
 		TRY(add_samples(runs[r].folder, out));
@@ -499,7 +309,7 @@ static int report_write_all(const struct series_run *runs, int n, struct compare
                             const struct report_files *files)
 {
 	struct text page = {0}, json = {0};
-	int         status = add_page(runs, n, c, &page);
+	int         status = add_page(files->metrics, runs, n, c, &page);
 
 	if (status == OK && files->markdown) {
 		compare_markdown(c, files->markdown);
@@ -522,6 +332,7 @@ int report_write(const char *const *runs, int n, const struct report_files *file
 	struct compare_summary c;
 	int                    status = OK;
 
+	assert(files->metrics);
 	if (n < 1 || n > RUNS_MAX)
 		return error_set(ERR_INPUT, "a report shows 1 to %d runs, not %d", RUNS_MAX, n);
 	read = mem_alloc((size_t)n, sizeof *read, "the runs of a report");

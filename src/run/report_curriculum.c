@@ -690,14 +690,3 @@ int report_curriculum_add(const struct series_run *run, struct text *out)
 	mem_free(p);
 	return status;
 }
-
-int report_curriculum_draws(const char *metric)
-{
-	static const char *const suffixes[] = {"/count", "/accuracy", "/advantage", "/probability"};
-	char                     name[128];
-
-	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-		if (middle(metric, "curriculum/", suffixes[i], name))
-			return 1;
-	return 0;
-}

@@ -25,7 +25,4 @@ extern const char report_curriculum_style[]; /* CSS, for the page's <style>, beh
  * arms. ERR_INPUT: memory. */
 int report_curriculum_add(const struct series_run *run, struct text *out);
 
-/* whether a metric is in the picture, so that it needs no chart of its own */
-int report_curriculum_draws(const char *metric);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "markup.h"
+#include "rl/step_metrics.h"
 #include "run/compare.h"
 #include "run/report.h"
 
@@ -139,7 +140,7 @@ static void compare(void)
 
 static void write_page(int n)
 {
-	struct report_files files = {.page = fuzz_path("page.html")};
+	struct report_files files = {.page = fuzz_path("page.html"), .metrics = &step_metrics};
 	struct bytes        b;
 
 	if (report_write(folders, n, &files) != OK) {

@@ -1,0 +1,65 @@
+#include "rl/step_samples.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+#include <string.h>
+
+static void samples_add_prompt(struct text *t, const struct tokenizer *tokenizer,
+                               const struct context *c)
+{
+	struct text prompt = {0};
+
+	if (tokenizer_decode(tokenizer, c->ids, (size_t)c->n, 0, &prompt) != OK)
+		t->failed = 1;
+	json_add_string(t, prompt.data ? prompt.data : "", prompt.n);
+	text_free(&prompt);
+}
+
+static void samples_add(struct text *t, const struct tokenizer *tokenizer, int step,
+                        const struct group *g, const struct rollout *r)
+{
+	text_print(t, "{\"step\": %d, \"problem\": ", step);
+	json_add_string(t, g->problem->id, strlen(g->problem->id));
+	text_print(t, ", \"prompt\": ");
+	if (g->problem->prompt)
+		json_add_string(t, g->problem->prompt, strlen(g->problem->prompt));
+	else /* of messages: as the chat template wrote them */
+		samples_add_prompt(t, tokenizer, r->sampled_under);
+	text_print(t, ", \"completion\": ");
+	json_add_string(t, r->text, r->n_text);
+	if (g->problem->answer) {
+		text_print(t, ", \"answer\": ");
+		json_add_string(t, g->problem->answer, strlen(g->problem->answer));
+	}
+	text_print(t, ", \"reward\": ");
+	json_add_real(t, r->reward);
+	text_print(t, ", \"right\": %s, \"tokens\": %d, \"stop\": \"%s\"}\n", mark_name(r->right),
+	           r->n, stop_reason_name[r->stop]);
+}
+
+int step_samples_write(struct job *job, const struct groups *groups)
+{
+	struct text t = {0};
+	int         left = job->config.run.save_samples, status;
+	char       *folder = file_join(&job->step_arena, job->config.run.output_dir, "samples");
+	char       *path =
+                folder ? arena_format(&job->step_arena, "%s/step-%d.jsonl.gz", folder, job->step)
+	                     : NULL;
+
+	if (left == 0)
+		return OK;
+	if (!path)
+		return ERR_INPUT;
+	/* the first completion of each group: variety says more than repetition */
+	for (int g = 0; g < groups->n && left > 0; g++, left--)
+		samples_add(&t, job->tokenizer, job->step, &groups->items[g],
+		            &groups->items[g].rollouts[0]);
+	status = text_status(&t);
+	if (status == OK)
+		status = file_make_folders(folder);
+	if (status == OK)
+		status = file_write_gzip(path, t.data, t.n);
+	text_free(&t);
+	return status;
+}
