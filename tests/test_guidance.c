@@ -615,7 +615,7 @@ static void hinted_episodes_are_exact_in_every_turn(void **state)
 		}
 	assert_true(turns > 0);
 	/* what the world says costs nothing of the budget */
-	assert_true(s.guidance.tokens == generated);
+	assert_true(s.stats.guidance.tokens == generated);
 	job_close(&job);
 }
 

@@ -524,8 +524,8 @@ static void a_run_counts_answers_without_verdict_and_leaves_them_out(void **stat
 	/* once each, for reward and accuracy; twice where the program then was replaced */
 	assert_true(lines_of("asked") >= 4 * 32);
 	assert_true(lines_of("asked") <= 4 * 32 + (int)failed);
-	shell("grep -q 'answers got no verdict: the command \"sh judge.sh\": its answer' stdout "
-	      "stderr");
+	shell("grep -q 'completions got no verdict: the command \"sh judge.sh\": its answer' "
+	      "stdout stderr");
 }
 
 static void a_resumed_run_is_the_uninterrupted_one(void **state)
@@ -546,7 +546,7 @@ static void stop_and_zero_do_what_they_say(void **state)
 	assert_int_equal(
 	        hone("train command.yaml run.output_dir=stop task.verifier.command_on_error=stop"),
 	        1);
-	shell("grep -q 'answers got no verdict: the command' stderr");
+	shell("grep -q 'completions got no verdict: the command' stderr");
 	assert_int_equal(
 	        hone("train command.yaml run.output_dir=zero task.verifier.command_on_error=zero"),
 	        0);
@@ -560,8 +560,8 @@ static void a_run_without_any_verdict_ends(void **state)
 	assert_int_equal(hone("train command.yaml run.output_dir=none task.verifier.command='sh -c "
 	                      "\"echo hopeless >&2; exit 7\"'"),
 	                 1);
-	shell("grep -q '32 of 32 answers got no verdict' stderr && grep -q 'status 7' stderr && "
-	      "grep -q none/verifier.log stderr");
+	shell("grep -q '32 of 32 completions got no verdict' stderr && grep -q 'status 7' stderr "
+	      "&& grep -q none/verifier.log stderr");
 	shell("grep -q hopeless none/verifier.log");
 	assert_int_equal(
 	        hone("train command.yaml run.output_dir=lost task.verifier.command=./lost"), 2);

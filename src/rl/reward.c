@@ -100,7 +100,7 @@ static int check_failed(const struct reward_spec *reward, const struct reward_sp
 	if (!c || failed == 0 || (failed < n && reward->options.on_error != COMMAND_STOP))
 		return OK;
 	program_failures(c, why);
-	return error_set(ERR_FAILED, "%d of %d answers got no verdict: %s", failed, n, why);
+	return error_set(ERR_FAILED, "%d of %d completions got no verdict: %s", failed, n, why);
 }
 
 static int answers_of(struct group *groups, int n, struct arena *a, struct reward_answers *out)
