@@ -25,7 +25,7 @@ static int one_step(struct job *job, struct text *t, int *n_groups, int64_t *n_t
 	curriculum_pick(job->curriculum, P, picked);
 	TRY(step_sample(job, picked, P, &s));
 	TRY(step_observe(job, &s));
-	replay_add_groups(t, &s.sampled, job->step, n_groups);
+	TRY(replay_add_groups(t, &s.sampled, job->step, n_groups, &job->step_arena));
 	for (int g = 0; g < s.sampled.n; g++)
 		for (int i = 0; i < s.sampled.items[g].n; i++)
 			*n_tokens += s.sampled.items[g].rollouts[i].n;
@@ -48,14 +48,13 @@ static int rollouts_collect(struct job *job, int steps, const char *path)
 	                                .rollout = &job->rollout,
 	                                .reward = &job->reward,
 	                                .model_name = job->config.model.path,
-	                                .answers = (int64_t)steps *
-	                                           job->config.rollout.prompts_per_step *
-	                                           job->config.rollout.num_generations};
+	                                .n = (int64_t)steps * job->config.rollout.prompts_per_step *
+	                                     job->config.rollout.num_generations};
 	struct text                t = {0};
-	int                        n_groups = 0, status = OK;
+	int                        n_groups = 0, status;
 	int64_t                    n_tokens = 0;
 
-	replay_add_header(&t, &h);
+	status = replay_add_header(&t, &h, &job->arena);
 	while (status == OK && job->step < steps && !signals_stop())
 		status = one_step(job, &t, &n_groups, &n_tokens);
 	if (status == STOPPED || (status == OK && job->step < steps))
@@ -65,7 +64,7 @@ static int rollouts_collect(struct job *job, int steps, const char *path)
 		status = write(path, &t);
 	if (status == OK)
 		terminal_print(stdout, "%s: %lld answers of %lld tokens to %d groups\n", path,
-		               (long long)h.answers, (long long)n_tokens, n_groups);
+		               (long long)h.n, (long long)n_tokens, n_groups);
 	text_free(&t);
 	return status;
 }

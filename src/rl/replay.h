@@ -1,28 +1,5 @@
 /* replay.h - data sets of rollouts: written by `hone rollouts`, trained on again and again by
- * `rollout.source: FILE`.
- *
- * JSONL, gzip when the name ends in .gz. Line 1 is the header, every other line one answer; answers
- * of a group follow each other:
- *
- *     {"hone_rollouts": 1, "answers": N, "model", "weights", "vocabulary", "tokenizer",
- *     "temperature", "top_k", "top_p", "min_p", "seed",
- *      "verifiers": [names]}
- *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [], "entropy":
- *     [], "reward", "right", "components", "stop"}
- *
- *     answers      how many lines follow: a file cut at the end of a line is noticed too
- *     weights      fingerprint of the weights that sampled (mu), tokenizer of the texts of all its
- *                  ids
- *     logp         of each token as sampled, with the temperature in it, digits enough to give the
- *                  same float: the denominator of every ratio
- *     reward       as training would have seen it; null where it could not be computed
- *     right        true, false, or null where it is unknown (record.h). Files from before it
- *                  existed have "accuracy": 1 there for right
- *     components   [a number or null for each of the header's verifiers], before weighting: for the
- *                  log alone, where the run that replays has the same ones
- *     trained      [0 or 1 a token], only where some token carries no loss
- *     spans        [[kind, first, count]], only of answers that have some: the turns and
- *                  observations of an episode
+ * `rollout.source: FILE`. data/recorded.h has the format.
  *
  * Only plain answers are recorded: hinted ones (guidance.h) have two contexts, and `hone rollouts`
  * refuses to make them.
@@ -94,10 +71,11 @@ struct replay_header {
 	const struct rollout_options *rollout;
 	const struct reward_spec     *reward;
 	const char                   *model_name;
-	int64_t                       answers;
+	int64_t                       n; /* completions of the file */
 };
-void replay_add_header(struct text *t, const struct replay_header *h);
-/* *n_groups numbers the groups on */
-void replay_add_groups(struct text *t, const struct groups *groups, int step, int *n_groups);
+/* Both ADD lines to t, with scratch in `a`; *n_groups numbers the groups on. */
+int replay_add_header(struct text *t, const struct replay_header *h, struct arena *a);
+int replay_add_groups(struct text *t, const struct groups *groups, int step, int *n_groups,
+                      struct arena *a);
 
 #endif
