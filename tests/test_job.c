@@ -804,9 +804,8 @@ static void the_best_checkpoint_by_a_held_out_metric_stays(void **state)
 	assert_true(steps[0] != steps[1]);
 	assert_int_equal(
 	        hone("train job.yaml run.output_dir=best run.metric_for_best_model=eval/pass"), 2);
-	assert_says(
-	        "stderr",
-	        "no evaluation of this run measures \"eval/pass\"; there are: step, eval/pass@1,");
+	assert_says("stderr", "no evaluation of this run measures \"eval/pass\"; there are: step, "
+	                      "num_tokens, eval/pass@1,");
 }
 
 static void the_bill_of_the_disk_is_what_a_checkpoint_takes(void **state)
