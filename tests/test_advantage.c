@@ -6,28 +6,22 @@
 
 #define TOLERANCE 2e-6
 
-static struct advantage_stats fill(const struct algorithm *a, const struct advantage_batch *b,
+static struct advantage_stats fill(const struct algorithm *a, const struct batch *b,
                                    float *advantage)
 {
 	struct arena           scratch = {0};
 	struct advantage_stats stats = {0};
 
-	for (int t = 0; t < b->rows.offset[b->rows.n]; t++)
+	for (int t = 0; t < b->offset[b->n]; t++)
 		advantage[t] = NAN;
-	assert_ok(advantage_fill(a, b, &scratch, advantage, &stats));
+	assert_ok(advantage_into(a, *b, &scratch, advantage, &stats));
 	arena_free(&scratch);
 	return stats;
 }
 
-static struct advantage_batch f1(void)
-{
-	return (struct advantage_batch){f1_rows(), f1_group, f1_reward, f1_old,
-	                                f1_ref,    NULL,     NULL,      NULL};
-}
-
 /* Rows of one token each. */
 enum { MANY = 64 };
-static struct advantage_batch singles(int n, const int64_t *group, const double *reward)
+static struct batch singles(int n, int64_t *group, double *reward)
 {
 	static int           offset[MANY + 1];
 	static unsigned char trained[MANY];
@@ -35,14 +29,14 @@ static struct advantage_batch singles(int n, const int64_t *group, const double 
 	for (int i = 0; i <= MANY; i++)
 		offset[i] = i;
 	memset(trained, 1, sizeof trained);
-	return (struct advantage_batch){
-	        {n, offset, trained}, group, reward, NULL, NULL, NULL, NULL, NULL};
+	return (struct batch){
+	        .n = n, .offset = offset, .trained = trained, .group = group, .reward = reward};
 }
 
 static void assert_rows(const struct algorithm *a, const double *want)
 {
-	struct advantage_batch b = f1();
-	float                  adv[F1_T];
+	struct batch b = f1();
+	float        adv[F1_T];
 
 	fill(a, &b, adv);
 	for (int r = 0; r < F1_R; r++)
@@ -74,13 +68,13 @@ static void group_advantages_match_the_worked_numbers(void **state)
 static void whitened_returns_match_the_worked_numbers(void **state)
 {
 	(void)state;
-	struct algorithm       a = f1_algorithm("reinforce_pp");
-	struct advantage_batch b = f1();
-	const double           want[F1_T] = {.621353,   .623421, .621353, -1.449134, -1.447066,
-	                                     -1.451203, .622387, .622387, .620319,   .616182};
-	const double           returns[F1_T] = {1.002, 1.003,  1.002,  .001,   .002,
-	                                        0,     1.0025, 1.0025, 1.0015, .9995};
-	float                  adv[F1_T];
+	struct algorithm a = f1_algorithm("reinforce_pp");
+	struct batch     b = f1();
+	const double     want[F1_T] = {.621353,   .623421, .621353, -1.449134, -1.447066,
+	                               -1.451203, .622387, .622387, .620319,   .616182};
+	const double     returns[F1_T] = {1.002, 1.003,  1.002,  .001,   .002,
+	                                  0,     1.0025, 1.0025, 1.0015, .9995};
+	float            adv[F1_T];
 
 	a.beta = 0.01;
 	fill(&a, &b, adv);
@@ -99,13 +93,13 @@ static void whitened_returns_match_the_worked_numbers(void **state)
 static void batch_scaling_matches_the_worked_numbers(void **state)
 {
 	(void)state;
-	const int64_t          group[8] = {1, 1, 1, 1, 2, 2, 2, 2};
-	const double           reward[8] = {1, 0, 0, 1, 1, 1, 1, 0};
-	const double           want[8] = {.965905, -.965905, -.965905, .965905,
-	                                  .482953, .482953,  .482953,  -1.448858};
-	struct advantage_batch b = singles(8, group, reward);
-	struct algorithm       a = f1_algorithm("grpo");
-	float                  adv[8];
+	int64_t          group[8] = {1, 1, 1, 1, 2, 2, 2, 2};
+	double           reward[8] = {1, 0, 0, 1, 1, 1, 1, 0};
+	const double     want[8] = {.965905, -.965905, -.965905, .965905,
+	                            .482953, .482953,  .482953,  -1.448858};
+	struct batch     b = singles(8, group, reward);
+	struct algorithm a = f1_algorithm("grpo");
+	float            adv[8];
 
 	a.scale_rewards = SCALE_BATCH;
 	a.adv_eps = 1e-4;
@@ -123,8 +117,8 @@ static void one_success_among_n_stands_out_by_the_closed_form(void **state)
 	float   adv[MANY];
 
 	for (int n = 2; n <= 64; n *= 2) {
-		struct advantage_batch b = singles(n, group, reward);
-		struct algorithm       a = f1_algorithm("grpo");
+		struct batch     b = singles(n, group, reward);
+		struct algorithm a = f1_algorithm("grpo");
 
 		a.adv_eps = 0;
 		fill(&a, &b, adv);
@@ -138,7 +132,7 @@ static void one_success_among_n_stands_out_by_the_closed_form(void **state)
 static void kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it(void **state)
 {
 	(void)state;
-	struct advantage_batch b = f1();
+	struct batch           b = f1();
 	struct algorithm       a = f1_algorithm("rloo");
 	const double           kl[F1_R] = {-0.2, -0.1, 0, -0.25}; /* sums of logp_old - logp_ref */
 	float                  adv[F1_T];
@@ -180,14 +174,14 @@ static void kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it(voi
 static void a_discount_reaches_back_over_trained_tokens_only(void **state)
 {
 	(void)state;
-	const unsigned char    trained[F1_T] = {1, 0, 1, 1, 1, 1, 1, 0, 1, 0};
-	struct advantage_batch b = f1();
-	struct algorithm       a = f1_algorithm("reinforce");
-	const double           want[F1_T] = {.5, 0, 1, 0, 0, 0, .5, 0, 1, 0};
-	float                  adv[F1_T];
+	unsigned char    trained[F1_T] = {1, 0, 1, 1, 1, 1, 1, 0, 1, 0};
+	struct batch     b = f1();
+	struct algorithm a = f1_algorithm("reinforce");
+	const double     want[F1_T] = {.5, 0, 1, 0, 0, 0, .5, 0, 1, 0};
+	float            adv[F1_T];
 
 	a.gamma = 0.5;
-	b.rows.trained = trained;
+	b.trained = trained;
 	fill(&a, &b, adv);
 	for (int t = 0; t < F1_T; t++)
 		assert_close(adv[t], want[t], 0);
@@ -199,11 +193,11 @@ static void with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline(
 {
 	(void)state;
 	/* the last is not read: it gets what is left */
-	const double           rise[F1_T] = {.2, .3, .5, 0, 0, 0, .4, 0, .4, .1};
-	const double           want[F1_T] = {.5, .45, .225, -.5, -.35, -.5, .5, .25, .325, .15};
-	struct advantage_batch b = f1();
-	struct algorithm       a = f1_algorithm("grpo");
-	float                  adv[F1_T];
+	double           rise[F1_T] = {.2, .3, .5, 0, 0, 0, .4, 0, .4, .1};
+	const double     want[F1_T] = {.5, .45, .225, -.5, -.35, -.5, .5, .25, .325, .15};
+	struct batch     b = f1();
+	struct algorithm a = f1_algorithm("grpo");
+	float            adv[F1_T];
 
 	b.rise = rise;
 	a.adv_eps = 0;
@@ -240,11 +234,10 @@ static void with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline(
 static void where_the_deviation_is_0_token_rewards_are_not_blown_up(void **state)
 {
 	(void)state;
-	const double rise[F1_T] = {.2, .3, .5, .5, .5, 1, .4, 0, .4, .2},
-	             reward[F1_R] = {1, 1, 1, 1};
-	struct advantage_batch b = f1();
-	struct algorithm       a = f1_algorithm("grpo");
-	float                  adv[F1_T];
+	double rise[F1_T] = {.2, .3, .5, .5, .5, 1, .4, 0, .4, .2}, reward[F1_R] = {1, 1, 1, 1};
+	struct batch     b = f1();
+	struct algorithm a = f1_algorithm("grpo");
+	float            adv[F1_T];
 
 	b.rise = rise;
 	b.reward = reward;
@@ -259,7 +252,7 @@ static void equal_rewards_give_exactly_zero(void **state)
 {
 	(void)state;
 	const double            values[] = {-1, 0, .1, 1. / 3, 1};
-	const int64_t           group[9] = {3, 3, 3, 5, 5, 5, 5, 5, 5};
+	int64_t                 group[9] = {3, 3, 3, 5, 5, 5, 5, 5, 5};
 	double                  reward[9];
 	float                   adv[9];
 	const struct algorithm *row;
@@ -267,7 +260,7 @@ static void equal_rewards_give_exactly_zero(void **state)
 	for (int i = 0; (row = algorithm_at(i)); i++)
 		for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
 			struct algorithm       a = *row;
-			struct advantage_batch b = singles(9, group, reward);
+			struct batch           b = singles(9, group, reward);
 			struct advantage_stats stats;
 
 			if (a.baseline == BASELINE_NONE && !a.whiten)
@@ -287,15 +280,15 @@ static void equal_rewards_give_exactly_zero(void **state)
 static void advantages_sum_to_zero_in_every_group(void **state)
 {
 	(void)state;
-	const int64_t           group[9] = {3, 5, 3, 5, 3, 5, 5, 5, 5};
-	const double            reward[9] = {1, .25, .1, 0, 0, 1, .7, .7, .3};
+	int64_t                 group[9] = {3, 5, 3, 5, 3, 5, 5, 5, 5};
+	double                  reward[9] = {1, .25, .1, 0, 0, 1, .7, .7, .3};
 	float                   adv[9];
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
-		struct algorithm       a = *row;
-		struct advantage_batch b = singles(9, group, reward);
-		double                 sum[2] = {0};
+		struct algorithm a = *row;
+		struct batch     b = singles(9, group, reward);
+		double           sum[2] = {0};
 
 		a.beta = 0;
 		if (a.baseline == BASELINE_CRITIC || a.baseline == BASELINE_NONE)
@@ -311,11 +304,11 @@ static void advantages_sum_to_zero_in_every_group(void **state)
 static void leave_one_out_is_g_over_g_minus_one_times_the_centred_reward(void **state)
 {
 	(void)state;
-	const int64_t          group[5] = {1, 1, 1, 1, 1};
-	const double           reward[5] = {.9, .1, .4, 0, 1};
-	struct advantage_batch b = singles(5, group, reward);
-	struct algorithm       rloo = f1_algorithm("rloo"), dr = f1_algorithm("dr_grpo");
-	float                  x[5], y[5];
+	int64_t          group[5] = {1, 1, 1, 1, 1};
+	double           reward[5] = {.9, .1, .4, 0, 1};
+	struct batch     b = singles(5, group, reward);
+	struct algorithm rloo = f1_algorithm("rloo"), dr = f1_algorithm("dr_grpo");
+	float            x[5], y[5];
 
 	rloo.beta = 0;
 	fill(&rloo, &b, x);
@@ -332,11 +325,11 @@ static void leave_one_out_is_g_over_g_minus_one_times_the_centred_reward(void **
 static void the_order_of_the_rows_changes_no_bit(void **state)
 {
 	(void)state;
-	const int64_t group[F1_R] = {9, 4, 9, 4}, group_back[F1_R] = {4, 9, 4, 9};
-	const double  reward[F1_R] = {.3, .1, .7, 1. / 3}, reward_back[F1_R] = {1. / 3, .7, .1, .3};
-	const int     offset_back[F1_R + 1] = {0, 4, 5, 7, 10};
+	int64_t group[F1_R] = {9, 4, 9, 4}, group_back[F1_R] = {4, 9, 4, 9};
+	double  reward[F1_R] = {.3, .1, .7, 1. / 3}, reward_back[F1_R] = {1. / 3, .7, .1, .3};
+	int     offset_back[F1_R + 1] = {0, 4, 5, 7, 10};
 	/* token rewards */
-	const double            rise[F1_T] = {.1, .2, .0, .1, .0, .7, 1. / 7, .0, .1, .09};
+	double                  rise[F1_T] = {.1, .2, .0, .1, .0, .7, 1. / 7, .0, .1, .09};
 	double                  rise_back[F1_T];
 	float                   old_back[F1_T], ref_back[F1_T], x[F1_T], y[F1_T];
 	const struct algorithm *row;
@@ -349,17 +342,23 @@ static void the_order_of_the_rows_changes_no_bit(void **state)
 	}
 	for (int i = 0; (row = algorithm_at(i)); i++)
 		for (int k = 0; k < 6; k++) {
-			struct algorithm       a = *row;
-			struct advantage_batch b = {f1_rows(), group, reward, f1_old,
-			                            f1_ref,    NULL,  NULL,   k % 2 ? rise : NULL};
-			struct advantage_batch back = {{F1_R, offset_back, f1_trained},
-			                               group_back,
-			                               reward_back,
-			                               old_back,
-			                               ref_back,
-			                               NULL,
-			                               NULL,
-			                               k % 2 ? rise_back : NULL};
+			struct algorithm a = *row;
+			struct batch     b = {.n = F1_R,
+			                      .offset = f1_offset,
+			                      .trained = f1_trained,
+			                      .group = group,
+			                      .reward = reward,
+			                      .logp_old = f1_old,
+			                      .logp_ref = f1_ref,
+			                      .rise = k % 2 ? rise : NULL};
+			struct batch     back = {.n = F1_R,
+			                         .offset = offset_back,
+			                         .trained = f1_trained,
+			                         .group = group_back,
+			                         .reward = reward_back,
+			                         .logp_old = old_back,
+			                         .logp_ref = ref_back,
+			                         .rise = k % 2 ? rise_back : NULL};
 
 			a.scale_rewards = (enum scale)(k / 2);
 			fill(&a, &b, x);
@@ -389,9 +388,9 @@ static void the_order_of_many_rows_changes_no_bit(void **state)
 	reward[40] = reward_back[MANY - 1 - 40] = -1e17;
 	for (int i = 0; (row = algorithm_at(i)); i++)
 		for (int whiten = 0; whiten <= 1; whiten++) {
-			struct algorithm       a = *row;
-			struct advantage_batch b = singles(MANY, group, reward),
-			                       back = singles(MANY, group_back, reward_back);
+			struct algorithm a = *row;
+			struct batch     b = singles(MANY, group, reward),
+			             back = singles(MANY, group_back, reward_back);
 
 			a.beta = 0;
 			a.whiten = whiten;
@@ -406,18 +405,18 @@ static void the_order_of_many_rows_changes_no_bit(void **state)
 static void an_uncomputable_reward_counts_nowhere(void **state)
 {
 	(void)state;
-	const int64_t           group[7] = {1, 1, 1, 1, 1, 2, 2};
-	const double            reward[7] = {1, NAN, 0, INFINITY, 0, -1e31, .5};
-	const int64_t           group_clean[4] = {1, 1, 1, 2};
-	const double            reward_clean[4] = {1, 0, 0, .5};
+	int64_t                 group[7] = {1, 1, 1, 1, 1, 2, 2};
+	double                  reward[7] = {1, NAN, 0, INFINITY, 0, -1e31, .5};
+	int64_t                 group_clean[4] = {1, 1, 1, 2};
+	double                  reward_clean[4] = {1, 0, 0, .5};
 	const int               kept[4] = {0, 2, 4, 6};
 	float                   x[7], y[4];
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
-		struct algorithm       a = *row;
-		struct advantage_batch b = singles(7, group, reward),
-		                       clean = singles(4, group_clean, reward_clean);
+		struct algorithm a = *row;
+		struct batch     b = singles(7, group, reward),
+		             clean = singles(4, group_clean, reward_clean);
 		struct advantage_stats stats;
 
 		a.beta = 0;
@@ -438,7 +437,7 @@ static void an_uncomputable_reward_counts_nowhere(void **state)
 static void a_reference_that_is_not_finite_takes_out_its_row(void **state)
 {
 	(void)state;
-	struct advantage_batch b = f1();
+	struct batch           b = f1();
 	struct algorithm       a = f1_algorithm("reinforce_pp");
 	float                  ref[F1_T], adv[F1_T];
 	struct advantage_stats stats;
@@ -458,13 +457,13 @@ static void a_reference_that_is_not_finite_takes_out_its_row(void **state)
 static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 {
 	(void)state;
-	const unsigned char     trained[F1_T] = {1, 0, 1, 0, 1, 1, 1, 1, 0, 0};
+	unsigned char           trained[F1_T] = {1, 0, 1, 0, 1, 1, 1, 1, 0, 0};
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
-		struct algorithm       a = *row;
-		struct advantage_batch b = f1();
-		float                  old[2][F1_T], ref[2][F1_T], adv[2][F1_T];
+		struct algorithm a = *row;
+		struct batch     b = f1();
+		float            old[2][F1_T], ref[2][F1_T], adv[2][F1_T];
 
 		for (int k = 0; k < 2; k++) {
 			memcpy(old[k], f1_old, sizeof old[k]);
@@ -472,7 +471,7 @@ static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 			for (int t = 0; t < F1_T; t++)
 				if (!trained[t])
 					old[k][t] = ref[k][t] = k ? NAN : 1e30f;
-			b.rows.trained = trained;
+			b.trained = trained;
 			b.logp_old = old[k];
 			b.logp_ref = ref[k];
 			fill(&a, &b, adv[k]);
@@ -486,14 +485,14 @@ static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 static void a_row_without_a_token_is_refused(void **state)
 {
 	(void)state;
-	const int              offset[F1_R + 1] = {0, 3, 3, 6, 10};
-	struct advantage_batch b = f1();
+	int                    offset[F1_R + 1] = {0, 3, 3, 6, 10};
+	struct batch           b = f1();
 	struct arena           scratch = {0};
 	struct advantage_stats stats = {0};
 	float                  adv[F1_T];
 
-	b.rows.offset = offset;
-	assert_error(advantage_fill(algorithm_find("grpo"), &b, &scratch, adv, &stats), ERR_INPUT,
+	b.offset = offset;
+	assert_error(advantage_into(algorithm_find("grpo"), b, &scratch, adv, &stats), ERR_INPUT,
 	             "answer 1");
 	arena_free(&scratch);
 }
@@ -501,13 +500,13 @@ static void a_row_without_a_token_is_refused(void **state)
 static void short_memory_is_returned(void **state)
 {
 	(void)state;
-	struct advantage_batch b = f1();
+	struct batch           b = f1();
 	struct arena           scratch = {0};
 	struct advantage_stats stats = {0};
 	float                  adv[F1_T];
 
 	mem_fail_at(1);
-	assert_int_equal(advantage_fill(algorithm_find("grpo"), &b, &scratch, adv, &stats),
+	assert_int_equal(advantage_into(algorithm_find("grpo"), b, &scratch, adv, &stats),
 	                 ERR_INPUT);
 	mem_fail_at(0);
 	arena_free(&scratch);
@@ -524,45 +523,61 @@ static void the_overlong_penalty_follows_its_table(void **state)
 		assert_close(overlong_penalty((int)table[i][0], 20, 4), table[i][1], 0);
 }
 
+/* Rows of completions that were rewarded 1, after this policy: limit 20, full penalty 1/2. */
+static struct batch overlong_batch(struct algorithm *a, struct rollout *r, int n,
+                                   struct arena *arena, struct overlong_stats *stats)
+{
+	static int           ids[32];
+	static unsigned char trained[32];
+	struct group         group = {.n = n, .rollouts = r};
+	struct batch         b;
+
+	memset(trained, 1, sizeof trained);
+	*stats = (struct overlong_stats){0};
+	a->max_completion_length = 20;
+	a->overlong_penalty = .5;
+	for (int i = 0; i < n; i++) {
+		r[i].ids = ids;
+		r[i].trained = trained;
+		r[i].reward = 1;
+	}
+	assert_ok(batch_of_groups(&group, 1, arena, &b));
+	assert_ok(overlong_apply(a, &b, arena, stats));
+	for (int t = 0; t < 32; t++)
+		assert_int_equal(trained[t], 1); /* the record stays as it is */
+	return b;
+}
+
 static void each_overlong_policy_does_its_thing_and_shows_in_the_counts(void **state)
 {
 	(void)state;
 	for (int policy = OVERLONG_KEEP; policy <= OVERLONG_SHAPE; policy++) {
 		struct algorithm      a = f1_algorithm("dapo");
-		struct overlong_stats stats = {0};
-		unsigned char         trained[3][20];
-		struct rollout        r[3] = {
-		               {.n = 15, .reward = 1, .trained = trained[0]},
-		               {.n = 20, .reward = 1, .trained = trained[1], .truncated = 1},
-		               {.n = 2,
-		                .reward = 1,
-		                .trained = trained[2],
-		                .truncated = 1,
-		                .stop = STOP_CONTEXT}};
+		struct overlong_stats stats;
+		struct arena          arena = {0};
+		struct rollout        r[3] = {{.n = 15},
+		                              {.n = 20, .truncated = 1},
+		                              {.n = 2, .truncated = 1, .stop = STOP_CONTEXT}};
+		double                full = policy == OVERLONG_SHAPE ? -.5 : 0;
+		struct batch          b;
 
-		memset(trained, 1, sizeof trained);
 		a.overlong = (enum overlong)policy;
-		a.max_completion_length = 20;
-		a.overlong_penalty = 0.5;
-		overlong_apply(&a, &r[0], &stats);
-		overlong_apply(&a, &r[1], &stats);
-
-		assert_close(stats.rows, 2, 0);
-		assert_close(stats.truncated, 1, 0);
-		assert_close(stats.masked, policy == OVERLONG_MASK, 0);
-		assert_close(stats.shaped, policy == OVERLONG_SHAPE, 0);
-		assert_close(stats.penalty, policy == OVERLONG_SHAPE ? -.5 : 0, 0);
-		assert_close(r[0].reward, 1, 0); /* told as the verifiers gave it */
-		assert_close(r[1].reward, 1, 0);
-		assert_close(r[0].penalty, 0, 0);
-		assert_close(r[1].penalty, policy == OVERLONG_SHAPE ? -.5 : 0, 0);
-		overlong_apply(&a, &r[2], &stats); /* the model's positions are a limit, too */
-		assert_close(r[2].penalty, policy == OVERLONG_SHAPE ? -.5 : 0, 0);
-		assert_int_equal(trained[2][0], policy != OVERLONG_MASK);
-		for (int t = 0; t < 20; t++) {
-			assert_int_equal(trained[0][t], 1);
-			assert_int_equal(trained[1][t], policy != OVERLONG_MASK);
+		b = overlong_batch(&a, r, 3, &arena, &stats);
+		assert_close(stats.rows, 3, 0);
+		assert_close(stats.truncated, 2, 0);
+		assert_close(stats.masked, policy == OVERLONG_MASK ? 2 : 0, 0);
+		assert_close(stats.shaped, policy == OVERLONG_SHAPE ? 2 : 0, 0);
+		assert_close(stats.penalty, 2 * full, 0);
+		assert_close(b.penalty[0], 0, 0);
+		assert_close(b.penalty[1], full, 0);
+		assert_close(b.penalty[2], full, 0); /* the model's positions are a limit, too */
+		for (int i = 0; i < 3; i++) {
+			assert_close(r[i].reward, 1, 0); /* told as the verifiers gave it */
+			assert_close(b.reward[i], 1 + b.penalty[i], 0);
+			assert_int_equal(batch_trained(&b, i),
+			                 policy == OVERLONG_MASK && i > 0 ? 0 : r[i].n);
 		}
+		arena_free(&arena);
 	}
 }
 
@@ -574,27 +589,27 @@ static void the_shaped_penalty_begins_a_fifth_before_the_limit(void **state)
 	for (int n = 16; n <= 17; n++)
 		for (int buffer = 0; buffer <= 8; buffer += 8) {
 			struct algorithm      a = f1_algorithm("dapo");
-			struct overlong_stats stats = {0};
-			struct rollout        r = {.n = n, .reward = 1};
+			struct overlong_stats stats;
+			struct arena          arena = {0};
+			struct rollout        r = {.n = n};
+			double                want = buffer ? (n - 12) / 8. : (n - 16) / 4.;
 
-			a.max_completion_length = 20;
 			a.overlong_buffer = buffer;
-			a.overlong_penalty = .5;
-			overlong_apply(&a, &r, &stats);
-			assert_close(r.penalty, -.5 * (buffer ? (n - 12) / 8. : (n - 16) / 4.),
-			             1e-15);
+			assert_close(overlong_batch(&a, &r, 1, &arena, &stats).penalty[0],
+			             -.5 * want, 1e-15);
+			arena_free(&arena);
 		}
 }
 
 static void a_masked_row_still_moves_the_mean_of_its_group(void **state)
 {
 	(void)state;
-	const unsigned char    trained[F1_T] = {1, 1, 1, 1, 1, 0, 1, 1, 1, 1};
-	struct advantage_batch b = f1();
-	struct algorithm       a = f1_algorithm("dr_grpo");
-	float                  adv[F1_T];
+	unsigned char    trained[F1_T] = {1, 1, 1, 1, 1, 0, 1, 1, 1, 1};
+	struct batch     b = f1();
+	struct algorithm a = f1_algorithm("dr_grpo");
+	float            adv[F1_T];
 
-	b.rows.trained = trained;
+	b.trained = trained;
 	fill(&a, &b, adv);
 	assert_close(adv[0], .5, 0);
 	assert_close(adv[5], 0, 0);

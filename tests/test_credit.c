@@ -8,16 +8,21 @@
  * turns that must not matter. Lengths of the segments 2, 2, 1 | 2, 1; 0 in `trained` is the
  * observation. */
 enum { R = 2, T = 11, SEGMENTS = 5 };
-static const int           offset[R + 1] = {0, 7, 11};
-static const unsigned char trained[T] = {1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1};
-static const float   entropy[T] = {0.1f, 0.3f, 90, 1.5f, 0.5f, -7, 0.6f, 1.3f, 1.5f, 55, 0.4f};
-static const int64_t group[R] = {3, 3};
-static const double  reward[R] = {1, 0};
+static int           offset[R + 1] = {0, 7, 11};
+static unsigned char trained[T] = {1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1};
+static float         entropy[T] = {0.1f, 0.3f, 90, 1.5f, 0.5f, -7, 0.6f, 1.3f, 1.5f, 55, 0.4f};
+static int64_t       group[R] = {3, 3};
+static double        reward[R] = {1, 0};
 static const int     segment_of[T] = {0, 0, -1, 1, 1, -1, 2, 3, 3, -1, 4};
 
-static struct credit_batch worked(void)
+static struct batch worked(void)
 {
-	return (struct credit_batch){{R, offset, trained}, group, reward, entropy, NULL};
+	return (struct batch){.n = R,
+	                      .offset = offset,
+	                      .trained = trained,
+	                      .group = group,
+	                      .reward = reward,
+	                      .entropy = entropy};
 }
 
 static struct credit_options empg(void)
@@ -25,14 +30,16 @@ static struct credit_options empg(void)
 	return (struct credit_options){.empg = 1, .k = 1, .k_bonus = 1, .zeta = 0.1};
 }
 
-static struct credit_stats apply(const struct credit_options *o, const struct credit_batch *b,
+static struct credit_stats apply(const struct credit_options *o, const struct batch *b,
                                  float *advantage)
 {
 	struct credit_stats stats;
 	struct arena        scratch = {0};
+	struct batch        with = *b;
 
-	assert_ok(credit_apply(o, b, (struct rng_key){1, RNG_CREDIT, 5, 0, 0}, &scratch, advantage,
-	                       &stats));
+	with.advantage = advantage;
+	assert_ok(
+	        credit_apply(o, &with, (struct rng_key){1, RNG_CREDIT, 5, 0, 0}, &scratch, &stats));
 	arena_free(&scratch);
 	return stats;
 }
@@ -53,7 +60,7 @@ static void turns_match_the_worked_numbers(void **state)
 {
 	(void)state;
 	struct credit_options o = empg();
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	struct credit_stats   s;
 	float                 a[T];
 
@@ -71,7 +78,7 @@ static void the_scale_and_the_bonus_have_exponents_of_their_own(void **state)
 {
 	(void)state;
 	struct credit_options o = {.empg = 1, .k = 1.3, .k_bonus = .7, .zeta = .1};
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	const double          H[SEGMENTS] = {.2, 1, .6, 1.4, .4}, A[SEGMENTS] = {1, 1, 1, -1, -1};
 	double                g[SEGMENTS], want[SEGMENTS], sum = 0, mean = 0;
 	float                 a[T];
@@ -95,7 +102,7 @@ static void a_group_without_advantage_is_shaped_or_stays_zero(void **state)
 {
 	(void)state;
 	struct credit_options o = empg();
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	struct credit_stats   s;
 	float                 a[T];
 
@@ -113,13 +120,16 @@ static void a_group_without_advantage_is_shaped_or_stays_zero(void **state)
 static void a_group_left_at_zero_does_not_move_the_others(void **state)
 {
 	(void)state;
-	const int           offsets[R + 2] = {0, 7, 11, 13};
-	const unsigned char with[T + 2] = {1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1};
-	const float         entropies[T + 2] = {0.1f, 0.3f, 90, 1.5f, 0.5f, -7, 0.6f,
-	                                        1.3f, 1.5f, 55, 0.4f, 3,    4};
-	const int64_t       groups[R + 1] = {3, 3, 4};
-	struct credit_batch b = {
-	        {R + 1, offsets, with}, groups, (double[]){1, 0, 0}, entropies, NULL};
+	int           offsets[R + 2] = {0, 7, 11, 13};
+	unsigned char with[T + 2] = {1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1};
+	float entropies[T + 2] = {0.1f, 0.3f, 90, 1.5f, 0.5f, -7, 0.6f, 1.3f, 1.5f, 55, 0.4f, 3, 4};
+	int64_t               groups[R + 1] = {3, 3, 4};
+	struct batch          b = {.n = R + 1,
+	                           .offset = offsets,
+	                           .trained = with,
+	                           .group = groups,
+	                           .reward = (double[]){1, 0, 0},
+	                           .entropy = entropies};
 	struct credit_options o = empg();
 	float                 a[T + 2] = {0}, moved[T + 2] = {0};
 
@@ -137,7 +147,7 @@ static void without_k_and_zeta_only_the_mean_over_segments_is_taken_off(void **s
 {
 	(void)state;
 	struct credit_options o = {.empg = 1};
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	float                 a[T];
 
 	spread(1, -1, a);
@@ -149,7 +159,7 @@ static void scales_have_mean_one(void **state)
 {
 	(void)state;
 	struct credit_options o = {.empg = 1, .k = 2.5};
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	float                 a[T];
 
 	/* with one advantage for all, A g - mean(A g) is A (g - mean g): the shift is A times the
@@ -162,7 +172,7 @@ static void equal_entropies_leave_only_the_bonus(void **state)
 {
 	(void)state;
 	struct credit_options o = empg();
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	float                 same[T], a[T];
 
 	for (int t = 0; t < T; t++)
@@ -177,7 +187,7 @@ static void observations_have_no_influence(void **state)
 {
 	(void)state;
 	struct credit_options o = empg();
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	float                 other[T], a[T], c[T];
 
 	for (int t = 0; t < T; t++)
@@ -193,13 +203,16 @@ static void observations_have_no_influence(void **state)
 static void the_order_of_answers_changes_no_bit(void **state)
 {
 	(void)state;
-	const int             offsets[R + 1] = {0, 4, 11};
+	int                   offsets[R + 1] = {0, 4, 11};
 	unsigned char         with[T];
 	float                 entropies[T], a[T], c[T];
 	struct credit_options o = empg();
-	struct credit_batch   b = worked(),
-	                    swapped = {
-	                            {R, offsets, with}, group, (double[]){0, 1}, entropies, NULL};
+	struct batch          b = worked(), swapped = {.n = R,
+	                                               .offset = offsets,
+	                                               .trained = with,
+	                                               .group = group,
+	                                               .reward = (double[]){0, 1},
+	                                               .entropy = entropies};
 
 	memcpy(with, trained + 7, 4);
 	memcpy(with + 4, trained, 7);
@@ -219,14 +232,22 @@ static void lines_are_segments_too(void **state)
 {
 	(void)state;
 	enum { N = 8 };
-	const unsigned char   all[N] = {1, 1, 1, 1, 1, 1, 1, 1}, end[N] = {0, 1, 0, 1, 1, 0, 1, 0};
-	const float           entropies[N] = {0.1f, 0.3f, 1.5f, 0.5f, 0.6f, 1.3f, 1.5f, 0.4f};
+	unsigned char         all[N] = {1, 1, 1, 1, 1, 1, 1, 1}, line_end[] = {0, 1};
+	int                   id[N] = {0, 1, 0, 1, 1, 0, 1, 0};
+	float                 entropies[N] = {0.1f, 0.3f, 1.5f, 0.5f, 0.6f, 1.3f, 1.5f, 0.4f};
 	const double          want[N] = {1.166623, 1.166623, .480577,  .480577,
 	                                 .703779,  -.785779, -.785779, -1.565200};
-	struct credit_batch   b = {{R, (int[]){0, 5, 8}, all}, group, reward, entropies, end};
+	struct batch          b = {.n = R,
+	                           .offset = (int[]){0, 5, 8},
+	                           .trained = all,
+	                           .group = group,
+	                           .reward = reward,
+	                           .entropy = entropies,
+	                           .id = id};
 	struct credit_options o = empg();
 	float                 a[N] = {1, 1, 1, 1, 1, -1, -1, -1};
 
+	o.line_end = line_end;
 	apply(&o, &b, a);
 	for (int t = 0; t < N; t++)
 		assert_close(a[t], want[t], TOLERANCE);
@@ -236,7 +257,7 @@ static void shuffled_entropies_keep_their_distribution(void **state)
 {
 	(void)state;
 	struct credit_options o = empg();
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	struct credit_stats   plain, shuffled;
 	float                 a[T], c[T], again[T];
 
@@ -257,7 +278,7 @@ static void an_answer_without_reward_counts_nowhere(void **state)
 {
 	(void)state;
 	struct credit_options o = empg();
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	float                 a[T];
 
 	b.reward = (double[]){1, NAN};
@@ -271,7 +292,7 @@ static void tokens_of_a_segment_keep_their_differences(void **state)
 {
 	(void)state;
 	struct credit_options o = {.empg = 1};
-	struct credit_batch   b = worked();
+	struct batch          b = worked();
 	float                 a[T];
 
 	/* as a critic gives them: the mean over the segment is unchanged, and so is the shift */
@@ -287,8 +308,8 @@ static void nothing_changes_without_empg_or_without_tokens(void **state)
 {
 	(void)state;
 	struct credit_options o = {.k = 1, .zeta = 1};
-	struct credit_batch   b = worked();
-	const unsigned char   none[T] = {0};
+	struct batch          b = worked();
+	unsigned char         none[T] = {0};
 	float                 a[T], before[T];
 
 	spread(1, -1, a);
@@ -296,7 +317,7 @@ static void nothing_changes_without_empg_or_without_tokens(void **state)
 	apply(&o, &b, a);
 	assert_memory_equal(a, before, sizeof a);
 	o.empg = 1;
-	b.rows.trained = none;
+	b.trained = none;
 	assert_close(apply(&o, &b, a).segments, 0, 0);
 }
 

@@ -10,12 +10,12 @@
 
 /* ---- three tokens, worked out by hand outside this program ---- */
 
-static const int           three[] = {0, 3}, four[] = {0, 4};
-static const unsigned char all[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-static const int64_t       one_group[] = {1, 1, 1, 1};
-static const double        one[] = {1};
-static const float old[] = {-1.0f, -0.5f, -2.0f, -0.7f}, ref[] = {-1.1f, -0.4f, -1.8f, -0.7f},
-                   V[] = {0.2f, 0.5f, 0.6f, 0.4f};
+static int           three[] = {0, 3}, four[] = {0, 4};
+static unsigned char all[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static int64_t       one_group[] = {1, 1, 1, 1};
+static double        one[] = {1};
+static float         old[] = {-1.0f, -0.5f, -2.0f, -0.7f}, ref[] = {-1.1f, -0.4f, -1.8f, -0.7f},
+             V[] = {0.2f, 0.5f, 0.6f, 0.4f};
 
 static struct algorithm ppo(double lam, double beta, int whiten)
 {
@@ -27,12 +27,12 @@ static struct algorithm ppo(double lam, double beta, int whiten)
 	return a;
 }
 
-static void fill(const struct algorithm *a, const struct advantage_batch *b, float *advantage)
+static void fill(const struct algorithm *a, const struct batch *b, float *advantage)
 {
 	struct arena           scratch = {0};
 	struct advantage_stats stats = {0};
 
-	assert_ok(advantage_fill(a, b, &scratch, advantage, &stats));
+	assert_ok(advantage_into(a, *b, &scratch, advantage, &stats));
 	arena_free(&scratch);
 }
 
@@ -46,9 +46,17 @@ static void fill(const struct algorithm *a, const struct advantage_batch *b, flo
 static void advantages_and_targets_match_the_worked_numbers(void **state)
 {
 	(void)state;
-	float                  A[4], target[4];
-	struct algorithm       a = ppo(.95, .1, 0);
-	struct advantage_batch b = {{1, three, all}, one_group, one, old, ref, V, target, NULL};
+	float            A[4], target[4];
+	struct algorithm a = ppo(.95, .1, 0);
+	struct batch     b = {.n = 1,
+	                      .offset = three,
+	                      .trained = all,
+	                      .group = one_group,
+	                      .reward = one,
+	                      .logp_old = old,
+	                      .logp_ref = ref,
+	                      .value = V,
+	                      .target = target};
 
 	fill(&a, &b, A);
 	assert_all(A, 0.77355, 0.509, 0.42);
@@ -67,7 +75,7 @@ static void advantages_and_targets_match_the_worked_numbers(void **state)
 
 	/* TRL rewards the slot behind the last token: the same, with one token more. */
 	a = ppo(.95, .1, 0);
-	b.rows.offset = four;
+	b.offset = four;
 	fill(&a, &b, A);
 	assert_all(A, 0.746475, 0.4805, 0.39, 0.6);
 }
@@ -75,10 +83,19 @@ static void advantages_and_targets_match_the_worked_numbers(void **state)
 static void token_rewards_are_paid_where_they_are_earned(void **state)
 {
 	(void)state;
-	const double           rise[] = {.25, .5, .25};
-	float                  A[3], target[3];
-	struct algorithm       a = ppo(1, 0, 0);
-	struct advantage_batch b = {{1, three, all}, one_group, one, old, ref, V, target, rise};
+	double           rise[] = {.25, .5, .25};
+	float            A[3], target[3];
+	struct algorithm a = ppo(1, 0, 0);
+	struct batch     b = {.n = 1,
+	                      .offset = three,
+	                      .trained = all,
+	                      .group = one_group,
+	                      .reward = one,
+	                      .logp_old = old,
+	                      .logp_ref = ref,
+	                      .value = V,
+	                      .target = target,
+	                      .rise = rise};
 
 	fill(&a, &b, A);
 	assert_all(A, .8, .25, -.35);
@@ -92,32 +109,45 @@ static void token_rewards_are_paid_where_they_are_earned(void **state)
 	assert_all(A, 1.02, .78, .27);
 }
 
+/* The loss of the value_new of a batch, and its slope into d. */
+static void value_loss(const struct critic_options *o, struct batch b, int64_t tokens, float *d,
+                       struct critic_stats *stats)
+{
+	b.d_value = d;
+	critic_loss(o, &b, tokens, stats);
+}
+
 static void the_value_loss_matches_the_worked_numbers(void **state)
 {
 	(void)state;
-	const float           v[] = {0.5f, 0.45f, 1.0f}, target[] = {0.97355f, 1.009f, 1.02f};
-	struct critic_batch   b = {{1, three, all}, v, V, target};
+	float                 v[] = {0.5f, 0.45f, 1.0f}, target[] = {0.97355f, 1.009f, 1.02f};
+	struct batch          b = {.n = 1,
+	                           .offset = three,
+	                           .trained = all,
+	                           .value_new = v,
+	                           .value = V,
+	                           .target = target};
 	struct critic_options o = {.own = 1, .cliprange_value = .2};
 	struct critic_stats   s = {0};
 	float                 d[3];
 
-	critic_loss(&o, &b, 3, d, &s);
+	value_loss(&o, b, 3, d, &s);
 	assert_close(s.loss / 3, .114973, TOLERANCE);
 	assert_all(d, 0, -.186333, 0);
 	assert_close(s.clipped, 2, 0);
 	o.cliprange_value = .5;
 	s = (struct critic_stats){0};
-	critic_loss(&o, &b, 3, d, &s);
+	value_loss(&o, b, 3, d, &s);
 	assert_close(s.loss / 3, .089522, TOLERANCE);
 	assert_all(d, -.157850, -.186333, -.006667);
 	assert_close(s.clipped, 0, 0);
 	o.cliprange_value = 0; /* no clip */
 	s = (struct critic_stats){0};
-	critic_loss(&o, &b, 3, d, &s);
+	value_loss(&o, b, 3, d, &s);
 	assert_close(s.loss / 3, .089522, TOLERANCE);
 	/* in the joint loss of a shared network */
 	o = (struct critic_options){.own = 0, .vf_coef = .1, .cliprange_value = .5};
-	critic_loss(&o, &b, 3, d, &s);
+	value_loss(&o, b, 3, d, &s);
 	assert_all(d, -.0157850, -.0186333, -.0006667);
 }
 
@@ -142,10 +172,15 @@ static void the_controller_matches_the_worked_numbers(void **state)
 static void with_lambda_1_an_advantage_is_the_reward_minus_the_value(void **state)
 {
 	(void)state;
-	float                  A[F1_T], target[F1_T];
-	struct algorithm       a = ppo(1, 0, 0);
-	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, NULL,
-	                            NULL,      f1_new,   target,    NULL};
+	float            A[F1_T], target[F1_T];
+	struct algorithm a = ppo(1, 0, 0);
+	struct batch     b = {.n = F1_R,
+	                      .offset = f1_offset,
+	                      .trained = f1_trained,
+	                      .group = f1_group,
+	                      .reward = f1_reward,
+	                      .value = f1_new,
+	                      .target = target};
 
 	fill(&a, &b, A);
 	for (int r = 0; r < F1_R; r++)
@@ -158,9 +193,14 @@ static void with_lambda_1_an_advantage_is_the_reward_minus_the_value(void **stat
 static void a_value_that_is_the_mean_of_the_group_gives_dr_grpo(void **state)
 {
 	(void)state;
-	float                  A[F1_T], want[F1_T], half[F1_T];
-	struct algorithm       a = ppo(1, 0, 0), dr = f1_algorithm("dr_grpo");
-	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, NULL, NULL, half, NULL, NULL};
+	float            A[F1_T], want[F1_T], half[F1_T];
+	struct algorithm a = ppo(1, 0, 0), dr = f1_algorithm("dr_grpo");
+	struct batch     b = {.n = F1_R,
+	                      .offset = f1_offset,
+	                      .trained = f1_trained,
+	                      .group = f1_group,
+	                      .reward = f1_reward,
+	                      .value = half};
 
 	for (int t = 0; t < F1_T; t++)
 		half[t] = .5f;
@@ -174,25 +214,33 @@ static void a_value_that_is_the_mean_of_the_group_gives_dr_grpo(void **state)
 static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 {
 	(void)state;
-	static const int           offset[] = {0, 6, 10}, offset_short[] = {0, 3, 6};
-	static const unsigned char trained[] = {1, 0, 0, 1, 1, 0, 0, 1, 1, 1};
-	static const double        reward[] = {1, .25};
-	static const int           kept[] = {0, 3, 4, 7, 8, 9};
+	static int           offset[] = {0, 6, 10}, offset_short[] = {0, 3, 6};
+	static unsigned char trained[] = {1, 0, 0, 1, 1, 0, 0, 1, 1, 1};
+	static double        reward[] = {1, .25};
+	static const int     kept[] = {0, 3, 4, 7, 8, 9};
 
 	for (int whiten = 0; whiten <= 1; whiten++) {
 		float A[10], A_short[6], old_[10], ref_[10], v[10], old_s[6], ref_s[6], v_s[6],
 		        target[10], target_s[6];
 		struct algorithm a = ppo(.95, .1, whiten);
-		struct advantage_batch
-		        b = {{2, offset, trained}, one_group, reward, old_, ref_, v, target, NULL},
-		        s = {{2, offset_short, all},
-		             one_group,
-		             reward,
-		             old_s,
-		             ref_s,
-		             v_s,
-		             target_s,
-		             NULL};
+		struct batch     b = {.n = 2,
+		                      .offset = offset,
+		                      .trained = trained,
+		                      .group = one_group,
+		                      .reward = reward,
+		                      .logp_old = old_,
+		                      .logp_ref = ref_,
+		                      .value = v,
+		                      .target = target},
+		             s = {.n = 2,
+		                  .offset = offset_short,
+		                  .trained = all,
+		                  .group = one_group,
+		                  .reward = reward,
+		                  .logp_old = old_s,
+		                  .logp_ref = ref_s,
+		                  .value = v_s,
+		                  .target = target_s};
 
 		a.gamma = .9;
 		for (int t = 0; t < 10; t++)
@@ -217,10 +265,15 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 static void a_critic_that_knows_leaves_no_noise_to_whiten(void **state)
 {
 	(void)state;
-	const double           equal[] = {1, 1, 1, 1};
-	float                  A[F1_T], v[F1_T];
-	struct algorithm       a = ppo(.95, 0, 1);
-	struct advantage_batch b = {f1_rows(), f1_group, equal, NULL, NULL, v, NULL, NULL};
+	double           equal[] = {1, 1, 1, 1};
+	float            A[F1_T], v[F1_T];
+	struct algorithm a = ppo(.95, 0, 1);
+	struct batch     b = {.n = F1_R,
+	                      .offset = f1_offset,
+	                      .trained = f1_trained,
+	                      .group = f1_group,
+	                      .reward = equal,
+	                      .value = v};
 
 	for (int t = 0; t < F1_T; t++)
 		v[t] = 1 + (float)(t % 3) * 1e-7f;
@@ -232,15 +285,22 @@ static void a_critic_that_knows_leaves_no_noise_to_whiten(void **state)
 static void an_uncomputable_reward_teaches_the_critic_nothing(void **state)
 {
 	(void)state;
-	const double           reward[] = {1, NAN, 0, 1};
-	float                  A[F1_T], target[F1_T], d[F1_T];
-	struct algorithm       a = ppo(.95, 0, 1);
-	struct advantage_batch b = {f1_rows(), f1_group, reward, NULL, NULL, f1_new, target, NULL};
-	struct critic_options  o = {.own = 1};
-	struct critic_stats    s = {0};
+	double                reward[] = {1, NAN, 0, 1};
+	float                 A[F1_T], target[F1_T], d[F1_T];
+	struct algorithm      a = ppo(.95, 0, 1);
+	struct batch          b = {.n = F1_R,
+	                           .offset = f1_offset,
+	                           .trained = f1_trained,
+	                           .group = f1_group,
+	                           .reward = reward,
+	                           .value = f1_new,
+	                           .target = target};
+	struct critic_options o = {.own = 1};
+	struct critic_stats   s = {0};
 
 	fill(&a, &b, A);
-	critic_loss(&o, &(struct critic_batch){b.rows, f1_new, f1_new, target}, F1_T, d, &s);
+	b.value_new = f1_new;
+	value_loss(&o, b, F1_T, d, &s);
 	for (int t = f1_offset[1]; t < f1_offset[2]; t++)
 		assert_true(A[t] == 0 && d[t] == 0);
 	assert_close(s.tokens, F1_T - 2, 0);
@@ -254,7 +314,12 @@ static void the_value_gradient_matches_finite_differences(void **state)
 	static int           offset[] = {0, N};
 	static unsigned char trained[N];
 	float                v[N], v_old[N], target[N], d[N], unused[N];
-	struct critic_batch  b = {{1, offset, trained}, v, v_old, target};
+	struct batch         b = {.n = 1,
+	                          .offset = offset,
+	                          .trained = trained,
+	                          .value_new = v,
+	                          .value = v_old,
+	                          .target = target};
 	int                  flat = 0;
 
 	for (int t = 0; t < N; t++) {
@@ -267,16 +332,16 @@ static void the_value_gradient_matches_finite_differences(void **state)
 	for (int own = 0; own <= 1; own++) {
 		struct critic_options o = {.own = own, .vf_coef = .3, .cliprange_value = .2};
 		struct critic_stats   s = {0};
-		critic_loss(&o, &b, N, d, &s);
+		value_loss(&o, b, N, d, &s);
 		for (int t = 0; t < N; t++) {
 			struct critic_stats up = {0}, down = {0};
 			float               at = v[t], h = 1e-3f;
 			if (fabs(fabs((double)v[t] - (double)v_old[t]) - .2) < 2e-3)
 				continue; /* a corner */
 			v[t] = at + h;
-			critic_loss(&o, &b, N, unused, &up);
+			value_loss(&o, b, N, unused, &up);
 			v[t] = at - h;
-			critic_loss(&o, &b, N, unused, &down);
+			value_loss(&o, b, N, unused, &down);
 			v[t] = at;
 			assert_close(d[t],
 			             (own ? 1 : .3) * (up.loss - down.loss) / N / (2 * (double)h),
@@ -290,22 +355,33 @@ static void the_value_gradient_matches_finite_differences(void **state)
 static void explained_variance_says_how_much_was_foretold(void **state)
 {
 	(void)state;
-	static const int   offset[] = {0, 4};
-	static const float target[] = {0, 1, 2, 3}, mean[] = {9, 9, 9, 9}, shifted[] = {5, 6, 7, 8},
-	                   part[] = {0, 0, 1, 1}, flat[] = {2, 2, 2, 2};
+	static int   offset[] = {0, 4};
+	static float target[] = {0, 1, 2, 3}, mean[] = {9, 9, 9, 9}, shifted[] = {5, 6, 7, 8},
+	             part[] = {0, 0, 1, 1}, flat[] = {2, 2, 2, 2};
 	struct critic_stats s = {0};
+	struct batch        b = {.n = 1, .offset = offset, .trained = all};
 
-	critic_measure(&(struct critic_batch){{1, offset, all}, target, target, target}, &s);
+	b.value = target;
+	b.target = target;
+	critic_measure(&b, &s);
 	assert_close(s.variance_explained, 1, 0);
-	critic_measure(&(struct critic_batch){{1, offset, all}, mean, mean, target}, &s);
+	b.value = mean;
+	b.target = target;
+	critic_measure(&b, &s);
 	assert_close(s.variance_explained, 0, 0);
 	assert_close(s.error / s.measured, (81 + 64 + 49 + 36) / 4., 1e-12);
-	critic_measure(&(struct critic_batch){{1, offset, all}, shifted, shifted, target}, &s);
+	b.value = shifted;
+	b.target = target;
+	critic_measure(&b, &s);
 	assert_close(s.variance_explained, 1, 1e-12); /* an offset costs error, not variance */
-	critic_measure(&(struct critic_batch){{1, offset, all}, part, part, target}, &s);
+	b.value = part;
+	b.target = target;
+	critic_measure(&b, &s);
 	/* errors 0 1 1 2: variance 2/4 of 5/4 */
 	assert_close(s.variance_explained, 1 - 2. / 5, 1e-12);
-	critic_measure(&(struct critic_batch){{1, offset, all}, part, part, flat}, &s);
+	b.value = part;
+	b.target = flat;
+	critic_measure(&b, &s);
 	assert_true(isnan(s.variance_explained));
 }
 
@@ -313,21 +389,22 @@ static void explained_variance_says_how_much_was_foretold(void **state)
 
 enum { ROWS = 7, TOKENS = 7 * 5 - 6 };
 struct learner {
-	struct matmul   *mm;
-	struct weights   w;
-	struct model    *model;
-	struct policy    policy;
-	struct critic    critic;
-	struct algorithm alg;
-	struct sequence  sequences[ROWS];
-	int              ids[400], offset[ROWS + 1];
-	unsigned char    trained[TOKENS + ROWS * 5];
-	float            logp_old[64], logp_ref[64], advantage[64], value_old[64], value_target[64];
-	struct examples  e;
+	struct matmul        *mm;
+	struct weights        w;
+	struct model         *model;
+	struct policy         policy;
+	struct critic         critic;
+	struct algorithm      alg;
+	struct context        prompt[ROWS];
+	const struct context *prompts[ROWS];
+	int                   ids[400], id[64], offset[ROWS + 1];
+	unsigned char         trained[TOKENS + ROWS * 5];
+	float        logp_old[64], logp_ref[64], advantage[64], value_old[64], value_target[64];
+	struct batch b;
 };
 
 /* Seven answers to three problems; the prompts are long, so that there are several units. */
-static void learner_examples(struct learner *l)
+static void learner_rows(struct learner *l)
 {
 	static const int prompts[ROWS] = {0, 0, 0, 1, 1, 2, 2},
 	                 lengths[ROWS] = {1, 4, 2, 5, 3, 6, 2};
@@ -335,9 +412,11 @@ static void learner_examples(struct learner *l)
 	for (int i = 0; i < 400; i++)
 		l->ids[i] = (i * 7 + i * i) % 13;
 	for (int r = 0; r < ROWS; r++) {
-		l->sequences[r] = (struct sequence){l->ids + prompts[r], 300 + prompts[r],
-		                                    l->ids + 20 + 3 * r, lengths[r]};
+		l->prompt[r] = (struct context){l->ids + prompts[r], 300 + prompts[r]};
+		l->prompts[r] = &l->prompt[r];
 		l->offset[r + 1] = l->offset[r] + lengths[r];
+		memcpy(l->id + l->offset[r], l->ids + 20 + 3 * r,
+		       (size_t)lengths[r] * sizeof *l->id);
 	}
 	for (int t = 0; t < l->offset[ROWS]; t++) {
 		struct rng_key key = {3, RNG_TEST, 0, (uint32_t)t, 0};
@@ -347,12 +426,15 @@ static void learner_examples(struct learner *l)
 		l->value_target[t] = l->value_old[t] + (float)rng_normal(key, 2);
 	}
 	l->value_target[2] = NAN;
-	l->e = (struct examples){.rows = {ROWS, l->offset, l->trained},
-	                         .sequences = l->sequences,
-	                         .logp_old = l->logp_old,
-	                         .advantage = l->advantage,
-	                         .value_old = l->value_old,
-	                         .value_target = l->value_target};
+	l->b = (struct batch){.n = ROWS,
+	                      .offset = l->offset,
+	                      .trained = l->trained,
+	                      .prompt = l->prompts,
+	                      .id = l->id,
+	                      .logp_old = l->logp_old,
+	                      .advantage = l->advantage,
+	                      .value = l->value_old,
+	                      .target = l->value_target};
 }
 
 static void learner_new(struct learner *l, int own, int tied)
@@ -372,7 +454,6 @@ static void learner_new(struct learner *l, int own, int tied)
 	const struct policy_options o = {100000, 1.3f, optimizer_defaults()};
 	struct critic_options       c = {.own = own, .vf_coef = .4, .cliprange_value = .6};
 	struct schedule_options     s = {.name = "constant", .learning_rate = 0, .total_steps = 10};
-	float                       entropy[64];
 
 	*l = (struct learner){0};
 	assert_ok(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &l->mm));
@@ -390,8 +471,8 @@ static void learner_new(struct learner *l, int own, int tied)
 		        (float)rng_normal((struct rng_key){12, RNG_TEST, 1, 0, 0}, (uint32_t)i);
 	l->alg = f1_algorithm("ppo");
 	l->alg.entropy_coef = .05;
-	learner_examples(l);
-	assert_ok(policy_logprobs(&l->policy, l->model, &l->e, l->logp_old, entropy));
+	learner_rows(l);
+	assert_ok(policy_logprobs(&l->policy, l->model, &l->b, l->logp_old, NULL));
 	for (int t = 0; t < l->offset[ROWS]; t++)
 		l->logp_old[t] += .1f * (float)rng_normal((struct rng_key){13, RNG_TEST, 1, 0, 0},
 		                                          (uint32_t)t);
@@ -414,10 +495,10 @@ static double joint_loss(struct learner *l)
 	int                  tokens = 0;
 
 	for (int i = 0; i < ROWS; i++)
-		tokens += rows_trained(&l->e.rows, i);
+		tokens += batch_trained(&l->b, i);
 	critic_begin(&l->critic, 0);
 	assert_ok(model_repack(l->model));
-	assert_ok(policy_update(&l->policy, &l->alg, &l->e, 0, &r));
+	assert_ok(policy_update(&l->policy, &l->alg, &l->b, 0, &r));
 	return r.objective.loss + l->critic.options.vf_coef * l->critic.stats.loss / tokens;
 }
 
@@ -515,7 +596,7 @@ static void micro_batches_and_threads_change_no_bit_of_the_joint_gradient(void *
 	memcpy(g, l.policy.gradient.level[0], l.model->weights.n * sizeof *g);
 	memcpy(head, l.critic.head.gradient.level[0], l.critic.head.weights.n * sizeof *head);
 	assert_true(l.critic.head.gradient.n_units >= 3);
-	assert_ok(policy_values(&l.policy, &l.e, value));
+	assert_ok(policy_values(&l.policy, &l.b, value));
 	for (int i = 0; i < 4; i++) {
 		threads_set(1 + i);
 		l.policy.options.micro_batch_tokens = sizes[i];
@@ -523,7 +604,7 @@ static void micro_batches_and_threads_change_no_bit_of_the_joint_gradient(void *
 		assert_memory_equal(g, l.policy.gradient.level[0], l.model->weights.n * sizeof *g);
 		assert_memory_equal(head, l.critic.head.gradient.level[0],
 		                    l.critic.head.weights.n * sizeof *head);
-		assert_ok(policy_values(&l.policy, &l.e, values));
+		assert_ok(policy_values(&l.policy, &l.b, values));
 		assert_memory_equal(value, values, (size_t)l.offset[ROWS] * sizeof *value);
 	}
 	threads_set(0);
@@ -535,9 +616,11 @@ static double value_error(struct learner *l)
 {
 	float               v[64];
 	struct critic_stats s = {0};
+	struct batch        b = l->b;
 
-	assert_ok(policy_values(l->critic.network, &l->e, v));
-	critic_measure(&(struct critic_batch){l->e.rows, v, v, l->value_target}, &s);
+	b.value = v;
+	assert_ok(policy_values(l->critic.network, &b, v));
+	critic_measure(&b, &s);
 	return s.error;
 }
 
@@ -549,7 +632,7 @@ static void fit(struct learner *l, int times)
 	l->critic.options.cliprange_value = 0;
 	critic_begin(&l->critic, 0);
 	for (int i = 0; i < times; i++)
-		assert_ok(policy_fit_values(l->critic.network, &l->e, &r));
+		assert_ok(policy_fit_values(l->critic.network, &l->b, &r));
 	assert_close(l->critic.stats.updates, times, 0);
 }
 

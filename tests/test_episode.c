@@ -125,7 +125,7 @@ static void sample(int slots, int share, const int *picked, int n, struct arena 
 	decoder_free(d);
 }
 
-static const struct rollout *answer(const struct groups *g, int i)
+static struct rollout *answer(const struct groups *g, int i)
 {
 	return &g->items[i / G].rollouts[i % G];
 }
@@ -285,12 +285,12 @@ static void training_meets_the_probabilities_of_every_turn(void **state)
 	sample(16, 1, all, N - 1, &a, &g);
 	assert_ok(policy_new(model, &o, &p));
 	for (int i = 0; i < g.n * G; i++) {
-		const struct rollout *r = answer(&g, i);
-		struct sequence s = {r->sampled_under->ids, r->sampled_under->n, r->ids, r->n};
-		int             offset[2] = {0, r->n};
-		struct examples e = {.rows = {1, offset, r->trained}, .sequences = &s};
+		struct rollout *r = answer(&g, i);
+		struct group    one = {.n = 1, .rollouts = r};
+		struct batch    b;
 		float           logp[MAX_NEW], entropy[MAX_NEW];
-		assert_ok(policy_logprobs(&p, model, &e, logp, entropy));
+		assert_ok(batch_of_groups(&one, 1, &a, &b));
+		assert_ok(policy_logprobs(&p, model, &b, logp, entropy));
 		for (int t = 0; t < r->n; t++)
 			if (r->trained[t]) {
 				assert_memory_equal(&logp[t], &r->logp[t], sizeof *logp);

@@ -1,10 +1,11 @@
 /* Guide: answers given under a hint and learned without it. Numbers of the worked example of
  * arXiv:2506.13923's rules (Guide's released code, and the paper's form as reported). */
 #include "estimator/advantage.h"
+#include "fixture_f1.h"
 #include "rl/step.h"
 #include "run.h"
 
-static const float numerator[] = {-2, -1, -3}, denominator[] = {-0.5f, -0.8f, -1};
+static float numerator[] = {-2, -1, -3}, denominator[] = {-0.5f, -0.8f, -1};
 
 /* ---- the rule of guided rows ---- */
 
@@ -25,19 +26,21 @@ static struct algorithm guided_algorithm(enum clip clip, double squash)
 static struct objective_stats one_row(const struct algorithm *a, unsigned char guided,
                                       double advantage, float *c)
 {
-	static const int           offset[] = {0, 3};
-	static const unsigned char trained[] = {1, 1, 1};
-	const float                adv[] = {(float)advantage, (float)advantage, (float)advantage};
-	struct objective_batch     b = {.rows = {1, offset, trained},
-	                                .logp_new = numerator,
-	                                .logp_old = denominator,
-	                                .advantage = adv,
-	                                .guided = &guided};
-	struct totals              totals = {0};
-	struct objective_stats     s = {0};
+	static int             offset[] = {0, 3};
+	static unsigned char   trained[] = {1, 1, 1};
+	float                  adv[] = {(float)advantage, (float)advantage, (float)advantage};
+	struct batch           b = {.n = 1,
+	                            .offset = offset,
+	                            .trained = trained,
+	                            .logp_new = numerator,
+	                            .logp_old = denominator,
+	                            .advantage = adv,
+	                            .guided = &guided};
+	struct totals          totals = {0};
+	struct objective_stats s = {0};
 
-	totals_add(&totals, &b.rows, NULL);
-	assert_ok(objective_eval(a, &b, &totals, &(struct objective_gradient){c, NULL}, &s));
+	totals_add(&totals, &b);
+	assert_ok(eval_into(a, b, &totals, c, NULL, &s));
 	return s;
 }
 
@@ -122,12 +125,12 @@ static void an_algorithm_of_whole_answers_leaves_guided_rows_alone(void **state)
 static void slopes_agree_with_differences(void **state)
 {
 	(void)state;
-	static const int           offset[] = {0, 3};
-	static const unsigned char trained[] = {1, 1, 1}, guided[] = {1};
-	static const float         adv[] = {0.7f, -1.2f, 0.4f};
-	struct algorithm           rules[] = {
-	                  guided_algorithm(CLIP_SQUASH, 0), guided_algorithm(CLIP_SQUASH, 0.3),
-	                  guided_algorithm(CLIP_POWER, 0), guided_algorithm(CLIP_NONE, 0)};
+	static int           offset[] = {0, 3};
+	static unsigned char trained[] = {1, 1, 1}, guided[] = {1};
+	static float         adv[] = {0.7f, -1.2f, 0.4f};
+	struct algorithm     rules[] = {
+	            guided_algorithm(CLIP_SQUASH, 0), guided_algorithm(CLIP_SQUASH, 0.3),
+	            guided_algorithm(CLIP_POWER, 0), guided_algorithm(CLIP_NONE, 0)};
 
 	rules[2].power = 0.5;
 	for (int i = 0; i < 4; i++)
@@ -138,27 +141,28 @@ static void slopes_agree_with_differences(void **state)
 				struct objective_stats s = {0};
 				memcpy(moved, numerator, sizeof moved);
 				moved[t] += side ? 0x1p-12f : -0x1p-12f;
-				struct objective_batch b = {.rows = {1, offset, trained},
-				                            .logp_new = moved,
-				                            .logp_old = denominator,
-				                            .advantage = adv,
-				                            .guided = guided,
-				                            .logp_held = numerator};
-				struct totals          totals = {.rows = 1, .tokens = 3};
-				assert_ok(objective_eval(
-				        &rules[i], &b, &totals,
-				        &(struct objective_gradient){scratch, NULL}, &s));
+				struct batch  b = {.n = 1,
+				                   .offset = offset,
+				                   .trained = trained,
+				                   .logp_new = moved,
+				                   .logp_old = denominator,
+				                   .advantage = adv,
+				                   .guided = guided,
+				                   .logp_held = numerator};
+				struct totals totals = {.rows = 1, .tokens = 3};
+				assert_ok(eval_into(&rules[i], b, &totals, scratch, NULL, &s));
 				loss[side] = s.loss;
 			}
-			struct objective_batch b = {.rows = {1, offset, trained},
+			struct batch           b = {.n = 1,
+			                            .offset = offset,
+			                            .trained = trained,
 			                            .logp_new = numerator,
 			                            .logp_old = denominator,
 			                            .advantage = adv,
 			                            .guided = guided};
 			struct objective_stats s = {0};
-			assert_ok(objective_eval(&rules[i], &b,
-			                         &(struct totals){.rows = 1, .tokens = 3},
-			                         &(struct objective_gradient){c, NULL}, &s));
+			assert_ok(eval_into(&rules[i], b, &(struct totals){.rows = 1, .tokens = 3},
+			                    c, NULL, &s));
 			assert_close((loss[1] - loss[0]) / 0x1p-11, c[t], 1e-6);
 		}
 }
@@ -169,27 +173,29 @@ static void slopes_agree_with_differences(void **state)
 static void the_ratio_undoes_the_hint_in_expectation(void **state)
 {
 	(void)state;
-	static const int           offset[] = {0, 1};
-	static const unsigned char trained[] = {1}, guided[] = {1};
-	static const double        p[] = {0.02, 0.58, 0.40};
-	const float         lp = logf(0.02f), lh = logf(0.5f), one = 1, *old[] = {&lh, &lh, &lp};
-	struct algorithm    rules[] = {guided_algorithm(CLIP_NONE, 0),
-	                               guided_algorithm(CLIP_SQUASH, 0.1),
-	                               guided_algorithm(CLIP_NONE, 0)};
-	static const double want[] = {0.0196, 0.1000, 0.4900},
+	static int           offset[] = {0, 1};
+	static unsigned char trained[] = {1}, guided[] = {1};
+	static const double  p[] = {0.02, 0.58, 0.40};
+	float                lp = logf(0.02f), lh = logf(0.5f), one = 1, *old[] = {&lh, &lh, &lp};
+	struct algorithm     rules[] = {guided_algorithm(CLIP_NONE, 0),
+	                                guided_algorithm(CLIP_SQUASH, 0.1),
+	                                guided_algorithm(CLIP_NONE, 0)};
+	static const double  want[] = {0.0196, 0.1000, 0.4900},
 	                    second[] = {-0.0116, -0.0592, -0.2900},
 	                    third[] = {-0.0080, -0.0408, -0.2000};
 
 	for (int i = 0; i < 3; i++) {
-		struct objective_batch b = {.rows = {1, offset, trained},
+		struct batch           b = {.n = 1,
+		                            .offset = offset,
+		                            .trained = trained,
 		                            .logp_new = &lp,
 		                            .logp_old = old[i],
 		                            .advantage = &one,
 		                            .guided = guided};
 		struct objective_stats s = {0};
 		float                  c;
-		assert_ok(objective_eval(&rules[i], &b, &(struct totals){.rows = 1, .tokens = 1},
-		                         &(struct objective_gradient){&c, NULL}, &s));
+		assert_ok(eval_into(&rules[i], b, &(struct totals){.rows = 1, .tokens = 1}, &c,
+		                    NULL, &s));
 		assert_close(0.5 * -c * (1 - p[0]), want[i], 6e-5);
 		assert_close(0.5 * -c * -p[1], second[i], 6e-5);
 		assert_close(0.5 * -c * -p[2], third[i], 6e-5);
@@ -220,7 +226,7 @@ static int merged_advantages(enum guidance_form form, const double *guided_accur
 	struct rollout      a[K], b[M];
 	struct group plain = group_of(a, wrong, K), guided = group_of(b, guided_accuracy, M), out;
 	struct arena arena = {0};
-	static const int     offset[] = {0, 1, 2, 3, 4};
+	static int   offset[] = {0, 1, 2, 3, 4};
 	static unsigned char trained[] = {1, 1, 1, 1};
 	int64_t              id[K + M];
 	double               reward[K + M];
@@ -232,12 +238,12 @@ static int merged_advantages(enum guidance_form form, const double *guided_accur
 		id[i] = out.id;
 		reward[i] = out.rollouts[i].reward;
 	}
-	struct advantage_batch batch = {
-	        .rows = {out.n, offset, trained}, .group = id, .reward = reward};
+	struct batch batch = {
+	        .n = out.n, .offset = offset, .trained = trained, .group = id, .reward = reward};
 	struct advantage_stats stats = {0};
 	struct algorithm       grpo = *algorithm_find("grpo");
 	grpo.beta = 0;
-	assert_ok(advantage_fill(&grpo, &batch, &arena, advantage, &stats));
+	assert_ok(advantage_into(&grpo, batch, &arena, advantage, &stats));
 	arena_free(&arena);
 	return out.n;
 }
@@ -547,13 +553,18 @@ static void open_guided_step(const char *const *settings, int n_settings, struct
 static int assert_exact_under_its_hint(struct job *job, const struct rollout *r)
 {
 	enum { MOST = 64 };
-	struct sequence hinted = {r->sampled_under->ids, r->sampled_under->n, r->ids, r->n};
-	int             offset[] = {0, r->n}, trained = 0;
-	struct examples e = {.rows = {1, offset, r->trained}, .sequences = &hinted};
-	float           logp[MOST], entropy[MOST];
+	struct rollout hinted = *r;
+	struct group   group = {.n = 1, .rollouts = &hinted};
+	struct arena   a = {0};
+	struct batch   b;
+	float          logp[MOST], entropy[MOST];
+	int            trained = 0;
 
 	assert_true(r->n <= MOST);
-	assert_ok(policy_logprobs(&job->policy, job->model, &e, logp, entropy));
+	hinted.trained_under = r->sampled_under;
+	assert_ok(batch_of_groups(&group, 1, &a, &b));
+	assert_ok(policy_logprobs(&job->policy, job->model, &b, logp, entropy));
+	arena_free(&a);
 	for (int t = 0; t < r->n; t++) {
 		assert_true(!r->trained[t] || !memcmp(&logp[t], &r->logp[t], sizeof *logp));
 		assert_true(!r->trained[t] ||

@@ -121,8 +121,15 @@ static struct learn_report learn(struct world *w, uint32_t step, double rate)
 	struct learn_report report;
 
 	arena_reset(&w->arena);
-	assert_ok(learn_from(&w->policy, &w->o, w->o.algorithm.beta > 0 ? w->reference : NULL,
-	                     w->groups, w->n_groups, step, rate, &w->arena, &report));
+	assert_ok(learn_from(
+	        &w->o,
+	        &(struct learn_input){.policy = &w->policy,
+	                              .reference = w->o.algorithm.beta > 0 ? w->reference : NULL,
+	                              .groups = w->groups,
+	                              .n_groups = w->n_groups,
+	                              .step = step,
+	                              .learning_rate = rate},
+	        &w->arena, &report));
 	return report;
 }
 
@@ -260,16 +267,13 @@ static void set_recorded_logp(struct world *w)
 
 	for (int g = 0, row = 0; g < GROUPS; g++)
 		for (int i = 0; i < sizes[g]; i++, row++) {
-			struct rollout       *r = &w->rollouts[g][i];
-			const int             offset[] = {0, r->n};
-			const struct sequence s = {r->trained_under->ids, r->trained_under->n,
-			                           r->ids, r->n};
-			const struct examples e = {.rows = {1, offset, r->trained},
-			                           .sequences = &s};
-			float                 unused[LONGEST];
+			struct rollout *r = &w->rollouts[g][i];
+			struct group    one = {.n = 1, .rollouts = r};
+			struct batch    b;
 			logp = w->logp[row];
 			r->sampled_under = r->trained_under;
-			assert_ok(policy_logprobs(&w->policy, w->model, &e, logp, unused));
+			assert_ok(batch_of_groups(&one, 1, &w->arena, &b));
+			assert_ok(policy_logprobs(&w->policy, w->model, &b, logp, NULL));
 			logp[0] -= .1f * (float)(g + 1);
 		}
 }

@@ -7,10 +7,12 @@
 #define TOLERANCE 2e-6
 
 /* Answers first .. first+n-1 of F1. */
-static struct objective_batch f1_batch(const float *adv, int first, int n)
+static struct batch f1_batch(float *adv, int first, int n)
 {
-	return (struct objective_batch){
-	        .rows = {n, f1_offset + first, f1_trained},
+	return (struct batch){
+	        .n = n,
+	        .offset = f1_offset + first,
+	        .trained = f1_trained,
 	        .logp_new = f1_new,
 	        .logp_old = f1_old,
 	        .logp_ref = f1_ref,
@@ -18,41 +20,38 @@ static struct objective_batch f1_batch(const float *adv, int first, int n)
 	};
 }
 
-static struct objective_stats eval(const struct algorithm *a, const struct objective_batch *b,
-                                   float *c)
+static struct objective_stats eval(const struct algorithm *a, const struct batch *b, float *c)
 {
 	struct totals          totals = {0};
 	struct objective_stats stats = {0};
 
-	totals_add(&totals, &b->rows, NULL);
-	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
+	totals_add(&totals, b);
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
 		c[t] = NAN;
-	assert_ok(objective_eval(a, b, &totals, &(struct objective_gradient){c, NULL}, &stats));
+	assert_ok(eval_into(a, *b, &totals, c, NULL, &stats));
 	return stats;
 }
 
 static void f1_advantages(const struct algorithm *a, float *adv)
 {
-	struct advantage_batch b = {f1_rows(), f1_group, f1_reward, f1_old,
-	                            f1_ref,    NULL,     NULL,      NULL};
 	struct advantage_stats stats = {0};
 	struct arena           scratch = {0};
 
-	assert_ok(advantage_fill(a, &b, &scratch, adv, &stats));
+	assert_ok(advantage_into(a, f1(), &scratch, adv, &stats));
 	arena_free(&scratch);
 }
 
 /* Rewards to coefficients, on the whole of F1. */
 static struct objective_stats f1_eval(const struct algorithm *a, float *c)
 {
-	float                  adv[F1_T];
-	struct objective_batch b = f1_batch(adv, 0, F1_R);
+	float        adv[F1_T];
+	struct batch b = f1_batch(adv, 0, F1_R);
 
 	f1_advantages(a, adv);
 	return eval(a, &b, c);
 }
 
-static void check_gradient(const struct algorithm *a, const float *weight);
+static void check_gradient(const struct algorithm *a, float *weight);
 
 static void assert_array(const float *got, const double *want, int n, double tolerance)
 {
@@ -244,7 +243,7 @@ static void the_off_policy_mask_drops_bad_answers_that_became_rare(void **state)
 	(void)state;
 	struct algorithm       a = f1_algorithm("grpo");
 	float                  adv[F1_T], plain[F1_T], c[F1_T];
-	struct objective_batch b = f1_batch(adv, 0, F1_R);
+	struct batch           b = f1_batch(adv, 0, F1_R);
 	struct objective_stats s;
 
 	a.beta = 0;
@@ -272,11 +271,15 @@ static void the_off_policy_mask_drops_bad_answers_that_became_rare(void **state)
 static void the_off_policy_mask_keeps_what_lies_at_its_threshold(void **state)
 {
 	(void)state;
-	const int              offset[2] = {0, 2};
-	const float            adv[2] = {-1, -1}, old[2] = {-1, -2};
-	float                  x[2] = {-1.25f, -2.25f}, c[2];
-	struct objective_batch b = {
-	        .rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	int              offset[2] = {0, 2};
+	float            adv[2] = {-1, -1}, old[2] = {-1, -2};
+	float            x[2] = {-1.25f, -2.25f}, c[2];
+	struct batch     b = {.n = 1,
+	                      .offset = offset,
+	                      .trained = f1_trained,
+	                      .logp_new = x,
+	                      .logp_old = old,
+	                      .advantage = adv};
 	struct algorithm a = f1_algorithm("grpo");
 
 	a.off_policy_mask = .25;
@@ -290,11 +293,15 @@ static void the_off_policy_mask_keeps_what_lies_at_its_threshold(void **state)
 static void each_side_of_the_geometric_mean_has_its_own_width(void **state)
 {
 	(void)state;
-	const int              offset[2] = {0, 2};
-	const float            old[2] = {-2, -2};
-	float                  x[2] = {-1.7f, -1}, adv[2] = {1, 1}, c[2];
-	struct objective_batch b = {
-	        .rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	int              offset[2] = {0, 2};
+	float            old[2] = {-2, -2};
+	float            x[2] = {-1.7f, -1}, adv[2] = {1, 1}, c[2];
+	struct batch     b = {.n = 1,
+	                      .offset = offset,
+	                      .trained = f1_trained,
+	                      .logp_new = x,
+	                      .logp_old = old,
+	                      .advantage = adv};
 	struct algorithm a = f1_algorithm("gmpo");
 
 	a.epsilon = .2, a.epsilon_high = .4;
@@ -378,10 +385,14 @@ static void the_bias_correction_of_the_divergence_takes_the_ratio_of_the_level(v
 static void the_guard_bounds_the_pull_of_bad_tokens_that_became_likely(void **state)
 {
 	(void)state;
-	const int              offset[2] = {0, 1};
-	const float            x[1] = {-1}, old[1] = {-1 - 1.6094379f}, adv[1] = {-1};
-	struct objective_batch b = {
-	        .rows = {1, offset, f1_trained}, .logp_new = x, .logp_old = old, .advantage = adv};
+	int                    offset[2] = {0, 1};
+	float                  x[1] = {-1}, old[1] = {-1 - 1.6094379f}, adv[1] = {-1};
+	struct batch           b = {.n = 1,
+	                            .offset = offset,
+	                            .trained = f1_trained,
+	                            .logp_new = x,
+	                            .logp_old = old,
+	                            .advantage = adv};
 	struct algorithm       a = f1_algorithm("grpo");
 	struct objective_stats s;
 	float                  c[1];
@@ -402,11 +413,14 @@ static void coefficients_chain_to_the_logits(void **state)
 {
 	(void)state;
 	const double           p[3] = {.5, .3, .2};
-	const int              symbol[4] = {0, 1, 0, 2}, offset[5] = {0, 1, 2, 3, 4};
-	const double           reward[4] = {1, 0, 1, 0};
+	int                    symbol[4] = {0, 1, 0, 2}, offset[5] = {0, 1, 2, 3, 4};
+	double                 reward[4] = {1, 0, 1, 0};
 	struct algorithm       a = f1_algorithm("grpo");
-	struct rows            rows = {4, offset, f1_trained};
-	struct advantage_batch ab = {rows, f1_group, reward, NULL, NULL, NULL, NULL, NULL};
+	struct batch           ab = {.n = 4,
+	                             .offset = offset,
+	                             .trained = f1_trained,
+	                             .group = f1_group,
+	                             .reward = reward};
 	struct advantage_stats stats = {0};
 	struct arena           scratch = {0};
 	float                  x[4], adv[4], c[4];
@@ -415,11 +429,15 @@ static void coefficients_chain_to_the_logits(void **state)
 	a.beta = a.adv_eps = 0;
 	for (int i = 0; i < 4; i++)
 		x[i] = (float)log(p[symbol[i]]);
-	assert_ok(advantage_fill(&a, &ab, &scratch, adv, &stats));
+	assert_ok(advantage_into(&a, ab, &scratch, adv, &stats));
 	arena_free(&scratch);
 	eval(&a,
-	     &(struct objective_batch){
-	             .rows = rows, .logp_new = x, .logp_old = x, .advantage = adv},
+	     &(struct batch){.n = 4,
+	                     .offset = offset,
+	                     .trained = f1_trained,
+	                     .logp_new = x,
+	                     .logp_old = x,
+	                     .advantage = adv},
 	     c);
 	for (int i = 0; i < 4; i++)
 		for (int v = 0; v < 3; v++)
@@ -434,11 +452,15 @@ static void coefficients_chain_to_the_logits(void **state)
 static void only_the_mean_per_answer_favours_long_wrong_answers(void **state)
 {
 	(void)state;
-	const int              offset[3] = {0, 10, 110};
-	unsigned char          trained[110];
-	float                  x[110], adv[110], c[110];
-	struct objective_batch b = {
-	        .rows = {2, offset, trained}, .logp_new = x, .logp_old = x, .advantage = adv};
+	int              offset[3] = {0, 10, 110};
+	unsigned char    trained[110];
+	float            x[110], adv[110], c[110];
+	struct batch     b = {.n = 2,
+	                      .offset = offset,
+	                      .trained = trained,
+	                      .logp_new = x,
+	                      .logp_old = x,
+	                      .advantage = adv};
 	struct algorithm a = f1_algorithm("grpo");
 
 	a.beta = 0;
@@ -463,19 +485,19 @@ static float on_grid(float x) /* so that x + h and x - h are exact in float */
 	return roundf(x * 4096) / 4096;
 }
 
-static void check_gradient(const struct algorithm *a, const float *weight)
+static void check_gradient(const struct algorithm *a, float *weight)
 {
-	static const unsigned char trained[F1_T] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1};
+	static unsigned char trained[F1_T] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1};
 	/* differs within an answer */
-	static const float     adv[F1_T] = {.7f, .9f, -.4f, -.6f, .3f, -1.1f, .8f, 5, -.9f, .2f};
-	const float            h = 1.0f / 4096;
-	float                  x[F1_T], held[F1_T], old[F1_T], c[F1_T], unused[F1_T];
-	struct objective_batch b = f1_batch(adv, 0, F1_R);
+	static float adv[F1_T] = {.7f, .9f, -.4f, -.6f, .3f, -1.1f, .8f, 5, -.9f, .2f};
+	const float  h = 1.0f / 4096;
+	float        x[F1_T], held[F1_T], old[F1_T], c[F1_T], unused[F1_T];
+	struct batch b = f1_batch(adv, 0, F1_R);
 
 	for (int t = 0; t < F1_T; t++)
 		x[t] = held[t] = on_grid(f1_new[t]), old[t] = on_grid(f1_old[t]);
 	b.logp_old = old;
-	b.rows.trained = trained;
+	b.trained = trained;
 	b.logp_new = x;
 	b.logp_held = held;
 	b.weight = weight;
@@ -500,7 +522,7 @@ static void check_gradient(const struct algorithm *a, const float *weight)
 static void every_gradient_matches_central_differences(void **state)
 {
 	(void)state;
-	static const float      weight[F1_T] = {.5f, 2, 0, 1.5f, 1, .25f, 3, 1, .75f, 0};
+	static float            weight[F1_T] = {.5f, 2, 0, 1.5f, 1, .25f, 3, 1, .75f, 0};
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
@@ -537,10 +559,10 @@ static void every_gradient_matches_central_differences(void **state)
 static void a_capped_weight_carries_no_gradient(void **state)
 {
 	(void)state;
-	struct algorithm       a = f1_algorithm("cispo");
-	float                  x[F1_T], adv[F1_T], c[F1_T], unused[F1_T];
-	struct objective_batch b = f1_batch(adv, 0, F1_R);
-	double                 above, below;
+	struct algorithm a = f1_algorithm("cispo");
+	float            x[F1_T], adv[F1_T], c[F1_T], unused[F1_T];
+	struct batch     b = f1_batch(adv, 0, F1_R);
+	double           above, below;
 
 	f1_advantages(&a, adv);
 	memcpy(x, f1_new, sizeof x);
@@ -558,11 +580,11 @@ static void a_capped_weight_carries_no_gradient(void **state)
 static void the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type(void **state)
 {
 	(void)state;
-	const float            entropy[F1_T] = {.5f, .25f, 1, 2, .125f, .75f, 1, 1, 1, .5f};
-	const unsigned char    some[F1_T] = {0, 0, 1, 1, 0, 0, 1, 0, 0, 0};
+	float                  entropy[F1_T] = {.5f, .25f, 1, 2, .125f, .75f, 1, 1, 1, .5f};
+	unsigned char          some[F1_T] = {0, 0, 1, 1, 0, 0, 1, 0, 0, 0};
 	struct algorithm       a = f1_algorithm("grpo");
 	float                  adv[F1_T], c[F1_T], c_plain[F1_T], h[F1_T];
-	struct objective_batch b = f1_batch(adv, 0, F1_R);
+	struct batch           b = f1_batch(adv, 0, F1_R);
 	struct objective_stats plain;
 
 	a.max_completion_length = 20;
@@ -575,15 +597,14 @@ static void the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type(void 
 
 			a.loss_type = (enum aggregation)mode;
 			a.entropy_coef = 0;
-			b.entropy = NULL;
+			b.entropy_new = NULL;
 			plain = eval(&a, &b, c_plain);
 			a.entropy_coef = 0.01;
-			b.entropy = entropy;
+			b.entropy_new = entropy;
 			b.high = masked ? some : NULL;
-			totals_add(&totals, &b.rows, b.high);
+			totals_add(&totals, &b);
 			assert_int_equal(totals.high, n);
-			assert_ok(objective_eval(&a, &b, &totals,
-			                         &(struct objective_gradient){c, h}, &s));
+			assert_ok(eval_into(&a, b, &totals, c, h, &s));
 			for (int t = 0; t < F1_T; t++)
 				assert_close(h[t], masked && !some[t] ? 0 : -0.01 / n, 1e-9);
 			assert_memory_equal(c, c_plain, sizeof c);
@@ -597,21 +618,20 @@ static void the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type(void 
 static void the_token_mean_of_several_updates_has_one_divisor(void **state)
 {
 	(void)state;
-	struct algorithm       a = f1_algorithm("dapo");
-	float                  adv[F1_T], whole[F1_T], part[F1_T];
-	struct objective_batch b = f1_batch(adv, 0, F1_R);
-	double                 loss, sum = 0;
+	struct algorithm a = f1_algorithm("dapo");
+	float            adv[F1_T], whole[F1_T], part[F1_T];
+	struct batch     b = f1_batch(adv, 0, F1_R);
+	double           loss, sum = 0;
 
 	f1_advantages(&a, adv);
 	loss = eval(&a, &b, whole).loss;
 	for (int r = 0; r < F1_R; r += 3) { /* 6 + 4 of the 10 tokens */
-		struct objective_batch piece = f1_batch(adv, r, r ? 1 : 3);
+		struct batch           piece = f1_batch(adv, r, r ? 1 : 3);
 		struct totals          totals = {.batch_tokens = F1_T, .updates = 2};
 		struct objective_stats s = {0};
 
-		totals_add(&totals, &piece.rows, NULL);
-		assert_ok(objective_eval(&a, &piece, &totals,
-		                         &(struct objective_gradient){part, NULL}, &s));
+		totals_add(&totals, &piece);
+		assert_ok(eval_into(&a, piece, &totals, part, NULL, &s));
 		sum += s.loss / 2;
 	}
 	for (int t = 0; t < F1_T; t++)
@@ -629,7 +649,7 @@ static void the_first_update_moves_every_token_by_its_advantage_to_the_bit(void 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
 		struct algorithm       a = f1_algorithm(row->name);
 		float                  adv[F1_T], c[F1_T];
-		struct objective_batch b = f1_batch(adv, 0, F1_R);
+		struct batch           b = f1_batch(adv, 0, F1_R);
 		struct totals          one = {.rows = 1, .tokens = F1_T};
 		struct objective_stats s = {0};
 
@@ -639,7 +659,7 @@ static void the_first_update_moves_every_token_by_its_advantage_to_the_bit(void 
 		a.beta = 0;
 		a.loss_type = SEQUENCE_SUM; /* with one row in the totals every weight is 1 */
 		b.logp_old = b.logp_new;
-		assert_ok(objective_eval(&a, &b, &one, &(struct objective_gradient){c, NULL}, &s));
+		assert_ok(eval_into(&a, b, &one, c, NULL, &s));
 		for (int t = 0; t < F1_T; t++)
 			/* supervised: bad answers are not read */
 			adv[t] = adv[t] < 0 && row->negative_high == 0 ? 0.0f : -adv[t];
@@ -670,14 +690,12 @@ static void cutting_a_step_into_pieces_changes_no_bit(void **state)
 				static struct objective_stats once;
 
 				for (int r = 0; r < F1_R; r += size) {
-					struct objective_batch b = f1_batch(adv, r, size);
-					totals_add(&totals, &b.rows, NULL);
+					struct batch b = f1_batch(adv, r, size);
+					totals_add(&totals, &b);
 				}
 				for (int r = 0; r < F1_R; r += size) {
-					struct objective_batch b = f1_batch(adv, r, size);
-					assert_ok(objective_eval(
-					        &a, &b, &totals,
-					        &(struct objective_gradient){parts, NULL}, &s));
+					struct batch b = f1_batch(adv, r, size);
+					assert_ok(eval_into(&a, b, &totals, parts, NULL, &s));
 				}
 				if (size == 4) {
 					memcpy(whole, parts, sizeof whole);
@@ -692,19 +710,21 @@ static void cutting_a_step_into_pieces_changes_no_bit(void **state)
 static void shuffled_rows_give_shuffled_coefficients(void **state)
 {
 	(void)state;
-	const int               offset[F1_R + 1] = {0, 4, 5, 7, 10}; /* F1 backwards */
+	int                     offset[F1_R + 1] = {0, 4, 5, 7, 10}; /* F1 backwards */
 	const float            *from[4] = {f1_new, f1_old, f1_ref, NULL};
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
-		struct algorithm       a = f1_algorithm(row->name);
-		float                  adv[F1_T], to[4][F1_T], c[F1_T], back[F1_T];
-		struct objective_batch b = f1_batch(adv, 0, F1_R);
-		struct objective_batch reversed = {.rows = {F1_R, offset, f1_trained},
-		                                   .logp_new = to[0],
-		                                   .logp_old = to[1],
-		                                   .logp_ref = to[2],
-		                                   .advantage = to[3]};
+		struct algorithm a = f1_algorithm(row->name);
+		float            adv[F1_T], to[4][F1_T], c[F1_T], back[F1_T];
+		struct batch     b = f1_batch(adv, 0, F1_R);
+		struct batch     reversed = {.n = F1_R,
+		                             .offset = offset,
+		                             .trained = f1_trained,
+		                             .logp_new = to[0],
+		                             .logp_old = to[1],
+		                             .logp_ref = to[2],
+		                             .advantage = to[3]};
 
 		f1_advantages(&a, adv);
 		from[3] = adv;
@@ -724,7 +744,7 @@ static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 {
 	(void)state;
 	/* the third answer not at all */
-	const unsigned char     trained[F1_T] = {1, 0, 1, 0, 1, 0, 1, 1, 0, 0};
+	unsigned char           trained[F1_T] = {1, 0, 1, 0, 1, 0, 1, 1, 0, 0};
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
@@ -736,21 +756,22 @@ static void what_is_not_trained_is_not_read_and_gets_zero(void **state)
 		memset(s, 0, sizeof s);
 		a.entropy_coef = 0.1;
 		for (int k = 0; k < 2; k++) {
-			const float           *from[5] = {f1_new, f1_old, f1_ref, f1_old, f1_new};
-			struct objective_batch b = {.rows = {F1_R, f1_offset, trained},
-			                            .logp_new = in[k][0],
-			                            .logp_old = in[k][1],
-			                            .logp_ref = in[k][2],
-			                            .entropy = in[k][3],
-			                            .advantage = in[k][4]};
+			const float *from[5] = {f1_new, f1_old, f1_ref, f1_old, f1_new};
+			struct batch b = {.n = F1_R,
+			                  .offset = f1_offset,
+			                  .trained = trained,
+			                  .logp_new = in[k][0],
+			                  .logp_old = in[k][1],
+			                  .logp_ref = in[k][2],
+			                  .entropy_new = in[k][3],
+			                  .advantage = in[k][4]};
 
 			for (int j = 0; j < 5; j++)
 				for (int t = 0; t < F1_T; t++)
 					in[k][j][t] = trained[t] ? from[j][t] : k ? NAN : 1e30f;
 			totals = (struct totals){0};
-			totals_add(&totals, &b.rows, NULL);
-			assert_ok(objective_eval(&a, &b, &totals,
-			                         &(struct objective_gradient){c[k], h[k]}, &s[k]));
+			totals_add(&totals, &b);
+			assert_ok(eval_into(&a, b, &totals, c[k], h[k], &s[k]));
 			for (int t = 0; t < F1_T; t++)
 				assert_true(trained[t] || (c[k][t] == 0 && h[k][t] == 0));
 		}
@@ -795,10 +816,9 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
 		for (int clip = CLIP_NONE; clip <= CLIP_TAPER; clip++)
 			for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++) {
-				struct algorithm       a = f1_algorithm("grpo");
-				struct objective_batch plain = f1_batch(plain_adv, 0, F1_R),
-				                       b = plain;
-				struct totals          totals[2] = {{0}, {0}};
+				struct algorithm a = f1_algorithm("grpo");
+				struct batch     plain = f1_batch(plain_adv, 0, F1_R), b = plain;
+				struct totals    totals[2] = {{0}, {0}};
 				struct objective_stats s[2];
 				if (level == LEVEL_NONE && clip != CLIP_NONE)
 					continue;
@@ -809,25 +829,24 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 				a.entropy_coef = .2, a.off_policy_mask = .05;
 				a.guided_clip = CLIP_SQUASH, a.squash_percentile = .4;
 				a.epsilon_high = clip == CLIP_CAP_ABSOLUTE ? 1.3 : .4;
-				plain.entropy = plain_entropy, plain.guided = guided,
+				plain.entropy_new = plain_entropy, plain.guided = guided,
 				plain.logp_rollout = f1_rollout;
-				b = (struct objective_batch){.rows = {F1_R, offset, trained},
-				                             .logp_new = x,
-				                             .logp_old = old,
-				                             .logp_ref = ref,
-				                             .advantage = adv,
-				                             .entropy = entropy,
-				                             .guided = guided,
-				                             .logp_rollout = roll};
-				totals_add(&totals[0], &plain.rows, NULL);
-				totals_add(&totals[1], &b.rows, NULL);
+				b = (struct batch){.n = F1_R,
+				                   .offset = offset,
+				                   .trained = trained,
+				                   .logp_new = x,
+				                   .logp_old = old,
+				                   .logp_ref = ref,
+				                   .advantage = adv,
+				                   .entropy_new = entropy,
+				                   .guided = guided,
+				                   .logp_rollout = roll};
+				totals_add(&totals[0], &plain);
+				totals_add(&totals[1], &b);
 				assert_memory_equal(&totals[0], &totals[1], sizeof totals[0]);
-				assert_ok(objective_eval(
-				        &a, &plain, &totals[0],
-				        &(struct objective_gradient){plain_c, plain_h}, &s[0]));
-				assert_ok(objective_eval(&a, &b, &totals[1],
-				                         &(struct objective_gradient){c, h},
-				                         &s[1]));
+				assert_ok(
+				        eval_into(&a, plain, &totals[0], plain_c, plain_h, &s[0]));
+				assert_ok(eval_into(&a, b, &totals[1], c, h, &s[1]));
 				assert_memory_equal(&s[0], &s[1], sizeof s[0]);
 				for (int t = 0; t < F1_T; t++)
 					assert_true(c[place[t]] == plain_c[t] &&
@@ -848,7 +867,7 @@ static void absurd_log_probabilities_keep_the_gradient_finite(void **state)
 			for (int sign = -1; sign <= 1; sign += 2) {
 				struct algorithm       a = f1_algorithm(row->name);
 				float                  x[F1_T], adv[F1_T], c[F1_T];
-				struct objective_batch b = f1_batch(adv, 0, F1_R);
+				struct batch           b = f1_batch(adv, 0, F1_R);
 				struct objective_stats s;
 
 				for (int t = 0; t < F1_T; t++)
@@ -888,13 +907,17 @@ static void long_sums_of_log_ratios_are_taken_in_double(void **state)
 {
 	(void)state;
 	enum { LONG = 1000 };
-	const int              offset[2] = {0, LONG};
-	static unsigned char   trained[LONG];
-	static float           x[LONG], old[LONG], adv[LONG], c[LONG];
-	struct objective_batch b = {
-	        .rows = {1, offset, trained}, .logp_new = x, .logp_old = old, .advantage = adv};
-	struct algorithm a = f1_algorithm("gspo");
-	double           sum = 0;
+	int                  offset[2] = {0, LONG};
+	static unsigned char trained[LONG];
+	static float         x[LONG], old[LONG], adv[LONG], c[LONG];
+	struct batch         b = {.n = 1,
+	                          .offset = offset,
+	                          .trained = trained,
+	                          .logp_new = x,
+	                          .logp_old = old,
+	                          .advantage = adv};
+	struct algorithm     a = f1_algorithm("gspo");
+	double               sum = 0;
 
 	for (int t = 0; t < LONG; t++) {
 		trained[t] = 1;
@@ -915,7 +938,7 @@ static void a_row_that_is_not_finite_is_left_out_and_counted(void **state)
 		for (int array = 0; array < 4; array++) {
 			struct algorithm       a = f1_algorithm(row->name);
 			float                  in[4][F1_T], adv[F1_T], c[F1_T], clean[F1_T];
-			struct objective_batch b = f1_batch(adv, 0, F1_R);
+			struct batch           b = f1_batch(adv, 0, F1_R);
 			struct objective_stats s;
 			int                    read = array == 0 || array == 3 ||
 			           (array == 1 && a.importance_sampling_level != LEVEL_NONE) ||
@@ -943,19 +966,22 @@ static void a_row_that_is_not_finite_is_left_out_and_counted(void **state)
 static void an_answer_of_one_token_trains_and_one_of_none_is_refused(void **state)
 {
 	(void)state;
-	const int              none[F1_R + 1] = {0, 3, 5, 5, 10};
+	int                    none[F1_R + 1] = {0, 3, 5, 5, 10};
 	struct algorithm       a = f1_algorithm("gspo");
 	float                  adv[F1_T], c[F1_T];
-	struct objective_batch b = f1_batch(adv, 2, 1);
+	struct batch           b = f1_batch(adv, 2, 1);
 	struct totals          totals = {.rows = 1, .tokens = 1};
 	struct objective_stats s = {0}, before = {0};
 
 	f1_advantages(&a, adv);
 	eval(&a, &b, c);
 	assert_close(c[5], .8660239, TOLERANCE);
-	b.rows = (struct rows){F1_R, none, f1_trained};
-	assert_error(objective_eval(&a, &b, &totals, &(struct objective_gradient){c, NULL}, &s),
-	             ERR_INPUT, "answer 2");
+	b = (struct batch){.n = F1_R,
+	                   .offset = none,
+	                   .trained = f1_trained,
+	                   .logp_new = f1_new,
+	                   .advantage = adv};
+	assert_error(eval_into(&a, b, &totals, c, NULL, &s), ERR_INPUT, "answer 2");
 	assert_memory_equal(&s, &before, sizeof s);
 }
 

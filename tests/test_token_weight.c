@@ -9,31 +9,44 @@
 
 static unsigned char stays[F1_T];
 
-static struct token_weight_stats fill(const struct algorithm *a, const struct token_weight_batch *b,
+static struct token_weight_stats fill(const struct algorithm *a, const struct batch *b,
                                       float *weight)
 {
 	struct token_weight_stats stats = {0};
 	struct arena              scratch = {0};
+	struct batch              with = *b;
 
+	with.weight = weight;
+	with.high = stays;
 	for (int t = 0; t < F1_T; t++)
 		weight[t] = NAN;
-	assert_ok(token_weight_fill(a, b, &scratch, weight, stays, &stats));
+	assert_ok(token_weight_fill(a, &with, &scratch, &stats));
 	arena_free(&scratch);
 	return stats;
 }
 
-static const struct token_weight_batch stale = {
-        {F1_R, f1_offset, f1_trained}, f1_old, f1_rollout, NULL};
+static const struct batch stale = {.n = F1_R,
+                                   .offset = f1_offset,
+                                   .trained = f1_trained,
+                                   .logp_old = f1_old,
+                                   .logp_rollout = f1_rollout};
 
 /* GRPO's clipped loss of F1 with these weights, averaged over tokens. */
-static double loss(const struct algorithm *a, const float *weight)
+static double loss(const struct algorithm *a, float *weight)
 {
 	struct algorithm       clipped = *a;
 	float                  adv[F1_T], c[F1_T];
-	struct advantage_batch ab = {f1_rows(), f1_group, f1_reward, f1_old,
-	                             f1_ref,    NULL,     NULL,      NULL};
+	struct batch           ab = {.n = F1_R,
+	                             .offset = f1_offset,
+	                             .trained = f1_trained,
+	                             .group = f1_group,
+	                             .reward = f1_reward,
+	                             .logp_old = f1_old,
+	                             .logp_ref = f1_ref};
 	struct advantage_stats as = {0};
-	struct objective_batch ob = {.rows = f1_rows(),
+	struct batch           ob = {.n = F1_R,
+	                             .offset = f1_offset,
+	                             .trained = f1_trained,
 	                             .logp_new = f1_new,
 	                             .logp_old = f1_old,
 	                             .advantage = adv,
@@ -43,10 +56,9 @@ static double loss(const struct algorithm *a, const float *weight)
 	struct arena           scratch = {0};
 
 	clipped.loss_type = TOKEN_MEAN;
-	assert_ok(advantage_fill(&clipped, &ab, &scratch, adv, &as));
-	totals_add(&totals, &ob.rows, NULL);
-	assert_ok(
-	        objective_eval(&clipped, &ob, &totals, &(struct objective_gradient){c, NULL}, &os));
+	assert_ok(advantage_into(&clipped, ab, &scratch, adv, &as));
+	totals_add(&totals, &ob);
+	assert_ok(eval_into(&clipped, ob, &totals, c, NULL, &os));
 	arena_free(&scratch);
 	return os.loss;
 }
@@ -111,9 +123,12 @@ static void the_mean_mask_tests_the_answer_and_weighs_the_token(void **state)
 static void fresh_answers_weigh_exactly_one_by_every_rule(void **state)
 {
 	(void)state;
-	const struct token_weight_batch fresh = {
-	        {F1_R, f1_offset, f1_trained}, f1_old, f1_old, NULL};
-	float w[F1_T];
+	const struct batch fresh = {.n = F1_R,
+	                            .offset = f1_offset,
+	                            .trained = f1_trained,
+	                            .logp_old = f1_old,
+	                            .logp_rollout = f1_old};
+	float              w[F1_T];
 
 	for (int m = MISMATCH_NONE; m <= MISMATCH_SEQUENCE_MEAN_MASK; m++)
 		for (int normalise = 0; normalise <= 1; normalise++) {
@@ -143,9 +158,12 @@ static void truncation_keeps_a_ratio_in_both_bounds(void **state)
 	for (int m = MISMATCH_TOKEN_TRUNCATE; m <= MISMATCH_SEQUENCE_TRUNCATE;
 	     m += MISMATCH_SEQUENCE_TRUNCATE - MISMATCH_TOKEN_TRUNCATE)
 		for (int low = 0; low <= 1; low++) {
-			struct algorithm          a = rule((enum mismatch)m, low ? 0.5 : 0, 2);
-			struct token_weight_batch b = {
-			        {F1_R, f1_offset, f1_trained}, old, f1_rollout, NULL};
+			struct algorithm a = rule((enum mismatch)m, low ? 0.5 : 0, 2);
+			struct batch     b = {.n = F1_R,
+			                      .offset = f1_offset,
+			                      .trained = f1_trained,
+			                      .logp_old = old,
+			                      .logp_rollout = f1_rollout};
 			fill(&a, &b, w);
 			assert_close(w[0], low ? 0.5 : exp(-1), TOLERANCE);
 			assert_close(w[1], m == MISMATCH_SEQUENCE_TRUNCATE ? w[0] : 1, TOLERANCE);
@@ -155,11 +173,16 @@ static void truncation_keeps_a_ratio_in_both_bounds(void **state)
 static void only_the_tokens_of_the_highest_entropy_keep_their_weight(void **state)
 {
 	(void)state;
-	static const unsigned char trained[F1_T] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1};
-	static const float         entropy[F1_T] = {.5f, .25f, 1, 2, .125f, .75f, 1, NAN, .3f, .5f};
-	const struct token_weight_batch b = {{F1_R, f1_offset, trained}, f1_old, f1_old, entropy};
-	struct algorithm                a = rule(MISMATCH_NONE, 0, 2);
-	float                           w[F1_T];
+	static unsigned char trained[F1_T] = {1, 1, 1, 1, 1, 1, 1, 0, 1, 1};
+	static float         entropy[F1_T] = {.5f, .25f, 1, 2, .125f, .75f, 1, NAN, .3f, .5f};
+	const struct batch   b = {.n = F1_R,
+	                          .offset = f1_offset,
+	                          .trained = trained,
+	                          .logp_old = f1_old,
+	                          .logp_rollout = f1_old,
+	                          .entropy = entropy};
+	struct algorithm     a = rule(MISMATCH_NONE, 0, 2);
+	float                w[F1_T];
 
 	a.top_entropy = 0.3; /* from number ceil(.7 x 8) = 6 of 0 .. 8 on: those of 2, 1 and 1 */
 	assert_true(token_weight_needed(&a, 0));
@@ -181,10 +204,13 @@ static void absurd_distances_give_finite_weights(void **state)
 	(void)state;
 	for (int sign = -1; sign <= 1; sign += 2)
 		for (int m = MISMATCH_TOKEN_TRUNCATE; m <= MISMATCH_SEQUENCE_MEAN_MASK; m++) {
-			struct algorithm          a = rule((enum mismatch)m, 0, 1e9);
-			float                     old[F1_T], w[F1_T];
-			struct token_weight_batch b = {
-			        {F1_R, f1_offset, f1_trained}, old, f1_rollout, NULL};
+			struct algorithm a = rule((enum mismatch)m, 0, 1e9);
+			float            old[F1_T], w[F1_T];
+			struct batch     b = {.n = F1_R,
+			                      .offset = f1_offset,
+			                      .trained = f1_trained,
+			                      .logp_old = old,
+			                      .logp_rollout = f1_rollout};
 
 			for (int t = 0; t < F1_T; t++)
 				old[t] = (float)sign * 1e4f;

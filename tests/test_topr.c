@@ -7,30 +7,31 @@
 
 #define TOLERANCE 1e-6
 
-static const unsigned char all[1024] = {[0 ... 1023] = 1};
+static unsigned char all[1024] = {[0 ... 1023] = 1};
 
-static struct objective_stats eval(const struct algorithm *a, struct objective_batch b, float *c)
+static struct objective_stats eval(const struct algorithm *a, struct batch b, float *c)
 {
 	struct totals          totals = {0};
 	struct objective_stats stats = {0};
 
-	totals_add(&totals, &b.rows, NULL);
-	assert_ok(objective_eval(a, &b, &totals, &(struct objective_gradient){c, NULL}, &stats));
+	totals_add(&totals, &b);
+	assert_ok(eval_into(a, b, &totals, c, NULL, &stats));
 	return stats;
 }
 
 /* The bad answer: log x = -1.3. The good one behind it. */
-static const int   two_offset[3] = {0, 3, 6};
-static const float two_new[6] = {-2, -1, -3, -1, -.5f, -2},
-                   two_mu[6] = {-1.5f, -1.2f, -2, -.1f, -9, -1};
-static const float two_adv[6] = {-1, -1, -1, 1, 1, 1};
+static int   two_offset[3] = {0, 3, 6};
+static float two_new[6] = {-2, -1, -3, -1, -.5f, -2}, two_mu[6] = {-1.5f, -1.2f, -2, -.1f, -9, -1};
+static float two_adv[6] = {-1, -1, -1, 1, 1, 1};
 
-static struct objective_batch two(int first, int n)
+static struct batch two(int first, int n)
 {
-	return (struct objective_batch){.rows = {n, two_offset + first, all},
-	                                .logp_new = two_new,
-	                                .logp_old = two_mu,
-	                                .advantage = two_adv};
+	return (struct batch){.n = n,
+	                      .offset = two_offset + first,
+	                      .trained = all,
+	                      .logp_new = two_new,
+	                      .logp_old = two_mu,
+	                      .advantage = two_adv};
 }
 
 static void the_three_forms_of_the_ratio_are_three_methods(void **state)
@@ -79,10 +80,14 @@ static void a_bad_answer_weighs_one_at_most_and_nothing_when_it_became_impossibl
 {
 	(void)state;
 	enum { LONG = 1000 };
-	static const int       offset[2] = {0, LONG};
-	static float           x[LONG], mu[LONG], adv[LONG], c[LONG];
-	struct objective_batch b = {
-	        .rows = {1, offset, all}, .logp_new = x, .logp_old = mu, .advantage = adv};
+	static int       offset[2] = {0, LONG};
+	static float     x[LONG], mu[LONG], adv[LONG], c[LONG];
+	struct batch     b = {.n = 1,
+	                      .offset = offset,
+	                      .trained = all,
+	                      .logp_new = x,
+	                      .logp_old = mu,
+	                      .advantage = adv};
 	struct algorithm a = f1_algorithm("topr");
 
 	for (int t = 0; t < LONG; t++)
@@ -101,10 +106,10 @@ static void a_bad_answer_weighs_one_at_most_and_nothing_when_it_became_impossibl
 static void alpha_carries_no_gradient(void **state)
 {
 	(void)state;
-	struct algorithm       a = f1_algorithm("topr");
-	float                  x[6], c[6], unused[6];
-	struct objective_batch b = two(0, 1);
-	double                 above, below;
+	struct algorithm a = f1_algorithm("topr");
+	float            x[6], c[6], unused[6];
+	struct batch     b = two(0, 1);
+	double           above, below;
 
 	eval(&a, b, c);
 	memcpy(x, two_new, sizeof x);
@@ -138,23 +143,24 @@ static void the_baseline_sets_the_share_of_good_answers(void **state)
 static void advantages_are_signed_rewards_minus_the_constant(void **state)
 {
 	(void)state;
-	const int              offset[4] = {0, 1, 2, 3};
-	const int64_t          group[3] = {1, 2, 3};
-	const double           reward[3] = {1, 0, NAN};
-	struct advantage_batch b = {{3, offset, all}, group, reward, NULL, NULL, NULL, NULL, NULL};
+	int          offset[4] = {0, 1, 2, 3};
+	int64_t      group[3] = {1, 2, 3};
+	double       reward[3] = {1, 0, NAN};
+	struct batch b = {
+	        .n = 3, .offset = offset, .trained = all, .group = group, .reward = reward};
 	struct algorithm       a = f1_algorithm("topr");
 	struct advantage_stats stats = {0};
 	struct arena           scratch = {0};
 	float                  adv[3];
 
-	assert_ok(advantage_fill(&a, &b, &scratch, adv, &stats));
+	assert_ok(advantage_into(&a, b, &scratch, adv, &stats));
 	assert_true(adv[0] == 1 && adv[1] == -1 && adv[2] == 0);
 	a.baseline = BASELINE_CONSTANT;
 	a.baseline_value = .75;
-	assert_ok(advantage_fill(&a, &b, &scratch, adv, &stats));
+	assert_ok(advantage_into(&a, b, &scratch, adv, &stats));
 	assert_true(adv[0] == .25f && adv[1] == -1.75f);
 	a.signed_rewards = 0;
-	assert_ok(advantage_fill(&a, &b, &scratch, adv, &stats));
+	assert_ok(advantage_into(&a, b, &scratch, adv, &stats));
 	assert_true(adv[0] == .25f && adv[1] == -.75f);
 	arena_free(&scratch);
 }
@@ -181,10 +187,14 @@ static void softmax(struct table *t)
 
 static void ascend(const struct algorithm *a, struct table *t)
 {
-	static const int       offset[11] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-	float                  x[10], mu[10], adv[10], c[10];
-	struct objective_batch b = {
-	        .rows = {10, offset, all}, .logp_new = x, .logp_old = mu, .advantage = adv};
+	static int   offset[11] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+	float        x[10], mu[10], adv[10], c[10];
+	struct batch b = {.n = 10,
+	                  .offset = offset,
+	                  .trained = all,
+	                  .logp_new = x,
+	                  .logp_old = mu,
+	                  .advantage = adv};
 
 	softmax(t);
 	for (int i = 0; i < 10; i++) {

@@ -22,48 +22,29 @@
 #include <stdio.h>
 #include <string.h>
 
-struct columns { /* the rows, flat */
-	int            R, T;
-	int           *offset;                                   /* [R+1] */
-	unsigned char *trained;                                  /* [T] */
-	unsigned char *guided;                                   /* [R] */
-	int64_t       *group;                                    /* [R] */
-	double        *reward;                                   /* [R] */
-	float         *logp_new, *logp_old, *logp_ref, *entropy; /* [T] */
-	float         *logp_rollout;                             /* [T] */
-	int            stale;                                    /* some row has logp_rollout */
-	float         *advantage, *weight, *c, *h;               /* [T] results */
-	unsigned char *high;                                     /* [T] */
-};
-
-static int columns_new(const json_t *rows, struct arena *a, struct columns *out)
+/* The columns that the rows fill, and those that are printed. */
+static int rows_new(const json_t *rows, struct arena *a, struct batch *b)
 {
-	size_t R = json_array_size(rows), T = 0;
-	float *floats;
+	int R = (int)json_array_size(rows);
 
-	for (size_t r = 0; r < R; r++)
-		T += json_array_size(json_object_get(json_array_get(rows, r), "trained"));
-	*out = (struct columns){.R = (int)R, .T = (int)T};
-	out->offset = arena_alloc(a, R + 1, sizeof *out->offset);
-	out->trained = arena_alloc(a, T, sizeof *out->trained);
-	out->guided = arena_alloc(a, R, sizeof *out->guided);
-	out->high = arena_alloc(a, T, sizeof *out->high);
-	out->group = arena_alloc(a, R, sizeof *out->group);
-	out->reward = arena_alloc(a, R, sizeof *out->reward);
-	floats = arena_alloc(a, 9 * T, sizeof *floats);
-	if (!out->offset || !out->trained || !out->guided || !out->high || !out->group ||
-	    !out->reward || !floats)
-		return ERR_INPUT;
-	out->logp_new = floats;
-	out->logp_old = floats + T;
-	out->logp_ref = floats + 2 * T;
-	out->entropy = floats + 3 * T;
-	out->advantage = floats + 4 * T;
-	out->c = floats + 5 * T;
-	out->h = floats + 6 * T;
-	out->weight = floats + 7 * T;
-	out->logp_rollout = floats + 8 * T;
-	return OK;
+	TRY(batch_new(R, a, b));
+	for (int r = 0; r < R; r++) {
+		const json_t *row = json_array_get(rows, (size_t)r);
+		b->offset[r + 1] =
+		        b->offset[r] + (int)json_array_size(json_object_get(row, "trained"));
+		if (json_object_get(row, "logp_rollout"))
+			TRY(BATCH_TAKE(b, logp_rollout, a)); /* some row is stale */
+	}
+	TRY(BATCH_TAKE(b, trained, a));
+	TRY(BATCH_TAKE(b, guided, a));
+	TRY(BATCH_TAKE(b, group, a));
+	TRY(BATCH_TAKE(b, reward, a));
+	TRY(BATCH_TAKE(b, logp_new, a));
+	TRY(BATCH_TAKE(b, logp_old, a));
+	TRY(BATCH_TAKE(b, logp_ref, a));
+	TRY(BATCH_TAKE(b, entropy, a));
+	TRY(BATCH_TAKE(b, c, a));
+	return BATCH_TAKE(b, h, a);
 }
 
 static int read_list(const json_t *row, const char *key, int n, float *out)
@@ -78,26 +59,24 @@ static int read_list(const json_t *row, const char *key, int n, float *out)
 	return OK;
 }
 
-static int read_row(const json_t *row, int r, struct columns *c)
+static int read_row(const json_t *row, int r, struct batch *b)
 {
 	const json_t *trained = json_object_get(row, "trained");
-	int           n = (int)json_array_size(trained), at = c->offset[r];
+	int           n = (int)json_array_size(trained), at = b->offset[r];
+	const char   *rollout = json_object_get(row, "logp_rollout") ? "logp_rollout" : "logp_old";
 
-	c->offset[r + 1] = at + n;
-	c->group[r] = json_integer_value(json_object_get(row, "group"));
-	c->reward[r] = json_number_value(json_object_get(row, "reward"));
-	c->guided[r] = json_integer_value(json_object_get(row, "guided")) != 0;
+	b->group[r] = json_integer_value(json_object_get(row, "group"));
+	b->reward[r] = json_number_value(json_object_get(row, "reward"));
+	b->guided[r] = json_integer_value(json_object_get(row, "guided")) != 0;
 	for (int i = 0; i < n; i++)
-		c->trained[at + i] =
+		b->trained[at + i] =
 		        (unsigned char)json_integer_value(json_array_get(trained, (size_t)i));
-	TRY(read_list(row, "logp_new", n, c->logp_new + at));
-	TRY(read_list(row, "logp_old", n, c->logp_old + at));
-	TRY(read_list(row, "logp_ref", n, c->logp_ref + at));
-	if (json_object_get(row, "logp_rollout"))
-		c->stale = 1;
-	TRY(read_list(row, json_object_get(row, "logp_rollout") ? "logp_rollout" : "logp_old", n,
-	              c->logp_rollout + at));
-	return read_list(row, "entropy", n, c->entropy + at);
+	TRY(read_list(row, "logp_new", n, b->logp_new + at));
+	TRY(read_list(row, "logp_old", n, b->logp_old + at));
+	TRY(read_list(row, "logp_ref", n, b->logp_ref + at));
+	if (b->logp_rollout)
+		TRY(read_list(row, rollout, n, b->logp_rollout + at));
+	return read_list(row, "entropy", n, b->entropy + at);
 }
 
 static int read_reals(const json_t *set, struct algorithm *out)
@@ -202,25 +181,21 @@ static int read_algorithm(const json_t *job, struct algorithm *out, struct total
 	return read_words(set, out);
 }
 
-static int apply_credit(const json_t *set, const struct columns *c, struct rows rows,
-                        struct arena *a)
+static int apply_credit(const json_t *set, struct batch *b, struct arena *a)
 {
 	struct credit_options o = {.empg = 1, .k = 1, .k_bonus = 1};
-	struct credit_batch   b = {
-	          .rows = rows, .group = c->group, .reward = c->reward, .entropy = c->entropy};
-	struct credit_stats stats;
+	struct credit_stats   stats;
 
 	if (!set)
 		return OK;
 	TRY(json_get_real("credit", set, "k", JSON_OPTIONAL, &o.k));
 	TRY(json_get_real("credit", set, "k_bonus", JSON_OPTIONAL, &o.k_bonus));
 	TRY(json_get_real("credit", set, "zeta", JSON_OPTIONAL, &o.zeta));
-	return credit_apply(&o, &b, (struct rng_key){1, RNG_TEST, 0, 0, 0}, a, c->advantage,
-	                    &stats);
+	return credit_apply(&o, b, (struct rng_key){1, RNG_TEST, 0, 0, 0}, a, &stats);
 }
 
 /* Advantages, weights and coefficients, as learn.c does it. */
-static int evaluate(const json_t *job, struct arena *a, struct columns *c, double *loss)
+static int evaluate(const json_t *job, struct arena *a, struct batch *b, double *loss)
 {
 	const json_t             *rows = json_object_get(job, "rows");
 	struct algorithm          alg;
@@ -230,31 +205,15 @@ static int evaluate(const json_t *job, struct arena *a, struct columns *c, doubl
 	struct objective_stats    stats = {0};
 
 	TRY(read_algorithm(job, &alg, &totals));
-	TRY(columns_new(rows, a, c));
-	for (int r = 0; r < c->R; r++)
-		TRY(read_row(json_array_get(rows, (size_t)r), r, c));
-	struct rows               shape = {.n = c->R, .offset = c->offset, .trained = c->trained};
-	struct advantage_batch    ab = {.rows = shape,
-	                                .group = c->group,
-	                                .reward = c->reward,
-	                                .logp_old = c->logp_old,
-	                                .logp_ref = c->logp_ref};
-	struct token_weight_batch wb = {shape, c->logp_old, c->logp_rollout, c->entropy};
-	struct objective_batch    ob = {.rows = shape,
-	                                .logp_new = c->logp_new,
-	                                .logp_old = c->logp_old,
-	                                .logp_ref = c->logp_ref,
-	                                .entropy = c->entropy,
-	                                .advantage = c->advantage,
-	                                .weight = c->weight,
-	                                .high = alg.top_entropy < 1 ? c->high : NULL,
-	                                .guided = c->guided,
-	                                .logp_rollout = c->stale ? c->logp_rollout : NULL};
-	TRY(advantage_fill(&alg, &ab, a, c->advantage, &advantage_stats));
-	TRY(apply_credit(json_object_get(job, "credit"), c, shape, a));
-	TRY(token_weight_fill(&alg, &wb, a, c->weight, c->high, &weight_stats));
-	totals_add(&totals, &shape, ob.high);
-	TRY(objective_eval(&alg, &ob, &totals, &(struct objective_gradient){c->c, c->h}, &stats));
+	TRY(rows_new(rows, a, b));
+	for (int r = 0; r < b->n; r++)
+		TRY(read_row(json_array_get(rows, (size_t)r), r, b));
+	TRY(advantage_fill(&alg, b, a, &advantage_stats));
+	TRY(apply_credit(json_object_get(job, "credit"), b, a));
+	TRY(token_weight_fill(&alg, b, a, &weight_stats));
+	b->entropy_new = b->entropy;
+	totals_add(&totals, b);
+	TRY(objective_eval(&alg, b, &totals, &stats));
 	*loss = stats.loss;
 	return OK;
 }
@@ -269,21 +228,21 @@ static void print_list(const char *key, const float *x, int n)
 
 int main(void)
 {
-	static char    text[1 << 24];
-	struct arena   a = {0};
-	struct columns c = {0};
-	json_t        *job = NULL;
-	double         loss = 0;
+	static char  text[1 << 24];
+	struct arena a = {0};
+	struct batch b = {0};
+	json_t      *job = NULL;
+	double       loss = 0;
 	int status = json_parse("standard input", text, fread(text, 1, sizeof text, stdin), &job);
 
 	if (status == OK)
-		status = evaluate(job, &a, &c, &loss);
+		status = evaluate(job, &a, &b, &loss);
 	if (status == OK) {
 		printf("{\"loss\": %.17g", loss);
-		print_list("advantage", c.advantage, c.T);
-		print_list("weight", c.weight, c.T);
-		print_list("c", c.c, c.T);
-		print_list("h", c.h, c.T);
+		print_list("advantage", b.advantage, b.offset[b.n]);
+		print_list("weight", b.weight, b.offset[b.n]);
+		print_list("c", b.c, b.offset[b.n]);
+		print_list("h", b.h, b.offset[b.n]);
 		printf("}\n");
 	} else {
 		fprintf(stderr, "tool_objective: %s\n", error_message());

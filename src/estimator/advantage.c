@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "estimator/kl.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -21,9 +22,9 @@ struct moments {
 };
 
 struct advantage_job {
-	const struct algorithm       *alg;
-	const struct advantage_batch *b;
-	double                       *outcome; /* [R] A_i; NaN: the row counts nowhere */
+	const struct algorithm *alg;
+	struct batch           *b;
+	double                 *outcome; /* [R] A_i; NaN: the row counts nowhere */
 	/* [R] dA_i / dR_i; 0 where a deviation of 0 would divide */
 	double *share;
 	/* [T] what each token is paid before the last; NULL without token rewards */
@@ -87,28 +88,30 @@ static int kl_in_reward(const struct algorithm *alg)
 	return alg->beta > 0 && alg->kl_placement != KL_IN_LOSS;
 }
 
-/* Over the trained tokens; NaN when one of their log-probabilities is not finite. */
+/* sum_t k_t over the trained tokens; NaN when one of their log-probabilities is not finite. */
 static double row_kl(const struct advantage_job *j, int row)
 {
-	const struct rows *rows = &j->b->rows;
-	double             sum = 0;
+	const struct batch *b = j->b;
+	double              sum = 0;
 
 	if (!kl_in_reward(j->alg))
 		return 0;
-	for (int t = rows->offset[row]; t < rows->offset[row + 1]; t++) {
-		if (!rows->trained[t])
+	for (int t = b->offset[row]; t < b->offset[row + 1]; t++) {
+		if (!b->trained[t])
 			continue;
-		if (!isfinite(j->b->logp_old[t]) || !isfinite(j->b->logp_ref[t]))
+		if (!isfinite(b->logp_old[t]) || !isfinite(b->logp_ref[t]))
 			return NAN;
-		sum += kl_estimate(j->alg->kl_estimator, j->b->logp_old[t], j->b->logp_ref[t])
-		               .value;
+		sum += kl_estimate(j->alg->kl_estimator, b->logp_old[t], b->logp_ref[t]).value;
 	}
 	return sum;
 }
 
+/* The rows whose value can be computed become members, sorted by group and value:
+ *
+ *     v = R - beta sum_t k_t        or 2 R - 1 for R, with signed_rewards */
 static void advantage_collect(struct advantage_job *j, struct advantage_stats *stats)
 {
-	for (int r = 0; r < j->b->rows.n; r++) {
+	for (int r = 0; r < j->b->n; r++) {
 		double reward = j->b->reward[r], kl = row_kl(j, r);
 
 		j->outcome[r] = NAN;
@@ -132,9 +135,11 @@ static void advantage_collect(struct advantage_job *j, struct advantage_stats *s
 
 double advantage_baseline_for(double p, double wanted)
 {
+	assert(p >= 0 && p <= 1 && wanted >= 0 && wanted <= 1);
 	return (p - wanted) / (p + wanted * (1 - 2 * p));
 }
 
+/* v - baseline. Leave one out: v - (sum - v) / (G - 1) = G / (G - 1) (v - mean). */
 static double centred(const struct algorithm *alg, double v, const struct moments *group,
                       const struct moments *batch)
 {
@@ -169,6 +174,11 @@ static const double *deviation(const struct algorithm *alg, const struct moments
 	return NULL;
 }
 
+/* The outcomes of the n members of one group, and what a change of a reward does to them:
+ *
+ *     A = (v - baseline) / (scale + adv_eps)        dA/dR = 1 / (scale + adv_eps), scale held
+ *
+ * times G / (G - 1) with leave_one_out, times 2 with signed_rewards. */
 static void settle_group(struct advantage_job *j, const struct advantage_member *m, int n,
                          const struct moments *batch, struct advantage_stats *stats)
 {
@@ -177,6 +187,7 @@ static void settle_group(struct advantage_job *j, const struct advantage_member 
 	double         scale = std ? *std + j->alg->adv_eps : 1;
 	double of_others = j->alg->baseline == BASELINE_LEAVE_ONE_OUT && n > 1 ? n / (n - 1.0) : 1;
 
+	assert(n > 0 && m[0].group == m[n - 1].group);
 	for (int i = 0; i < n; i++) {
 		double x = centred(j->alg, m[i].value, &group, batch);
 		j->outcome[m[i].row] = x == 0 ? 0 : x / scale;
@@ -192,9 +203,9 @@ static void settle_group(struct advantage_job *j, const struct advantage_member 
 /* The token reward of a row at place k; 0 behind its end. */
 static double rise_at(const struct advantage_job *j, int row, int k)
 {
-	int t = j->b->rows.offset[row] + k;
+	int t = j->b->offset[row] + k;
 
-	return t < j->b->rows.offset[row + 1] && j->b->rows.trained[t] ? j->b->rise[t] : 0;
+	return t < j->b->offset[row + 1] && j->b->trained[t] ? j->b->rise[t] : 0;
 }
 
 static double mean_rise(const struct advantage_job *j, const struct advantage_member *m, int n,
@@ -206,10 +217,14 @@ static double mean_rise(const struct advantage_job *j, const struct advantage_me
 	return j->sorted[0] == j->sorted[n - 1] ? j->sorted[0] : sum_sorted(j->sorted, n) / n;
 }
 
-/* Token rewards of the rows that share a baseline, which is taken place by place. */
+/* Token rewards of the n rows that share a baseline, which is taken place by place:
+ *
+ *     early_ik = dA_i/dR_i (d_ik - mean_j d_jk)
+ *
+ * No mean is taken where every row is its own baseline. */
 static void pay_early(struct advantage_job *j, const struct advantage_member *m, int n)
 {
-	const int *offset = j->b->rows.offset;
+	const int *offset = j->b->offset;
 	int own = j->alg->baseline == BASELINE_NONE || j->alg->baseline == BASELINE_CONSTANT ||
 	          j->alg->baseline == BASELINE_CRITIC;
 
@@ -226,6 +241,7 @@ static void pay_early(struct advantage_job *j, const struct advantage_member *m,
 	}
 }
 
+/* Outcomes group by group; with baseline batch the token rewards of all rows share one mean. */
 static void advantage_settle(struct advantage_job *j, struct advantage_stats *stats)
 {
 	struct moments batch = moments_of(j->members, j->n_members);
@@ -244,7 +260,7 @@ static void advantage_settle(struct advantage_job *j, struct advantage_stats *st
 
 /* ---- over the tokens ---- */
 
-/* What the reward of a token is: -beta k_t. */
+/* What the reward of a token loses: beta k_t. */
 static double token_penalty(const struct advantage_job *j, int t)
 {
 	if (!kl_in_reward(j->alg) || j->alg->kl_placement != KL_IN_TOKEN_REWARD)
@@ -258,127 +274,134 @@ static double paid_before(const struct advantage_job *j, int row, int last)
 {
 	double sum = 0;
 
-	for (int t = j->b->rows.offset[row]; j->early && t < last; t++)
-		sum += j->b->rows.trained[t] ? j->early[t] : 0;
+	for (int t = j->b->offset[row]; j->early && t < last; t++)
+		sum += j->b->trained[t] ? j->early[t] : 0;
 	return sum;
 }
 
-/* From the last trained token backwards. Without a critic V is 0 and lam 1: what is added is
- * exactly 0. */
-static void spread_row(const struct advantage_job *j, int row, float *advantage)
+/* From the last trained token backwards:
+ *
+ *     A_t = q_t + gamma V_t+1 - V_t + gamma lam A_t+1        ret_t = A_t + V_t
+ *
+ * Without a critic V is 0 and lam 1: what is added is exactly 0. */
+static void spread_row(const struct advantage_job *j, int row)
 {
-	const struct rows *rows = &j->b->rows;
-	int                critic = j->alg->baseline == BASELINE_CRITIC;
-	const float       *value = critic ? j->b->value : NULL;
-	float             *target = critic ? j->b->target : NULL;
-	double             gamma = j->alg->gamma, lam = critic ? j->alg->lam : 1;
-	double             next = 0, next_value = 0;
-	int                last = -1;
+	const struct batch *b = j->b;
+	int                 critic = j->alg->baseline == BASELINE_CRITIC;
+	const float        *value = critic ? b->value : NULL;
+	double              gamma = j->alg->gamma, lam = critic ? j->alg->lam : 1;
+	double              next = 0, next_value = 0;
+	int                 last = -1;
 
-	for (int t = rows->offset[row + 1] - 1; t >= rows->offset[row]; t--) {
-		double v, reward;
+	for (int t = b->offset[row + 1] - 1; t >= b->offset[row]; t--) {
+		double v, q;
 
-		advantage[t] = 0;
-		if (target)
-			target[t] = NAN;
-		if (!rows->trained[t] || isnan(j->outcome[row]))
+		b->advantage[t] = 0;
+		if (critic)
+			b->target[t] = NAN;
+		if (!b->trained[t] || isnan(j->outcome[row]))
 			continue;
 		if (last < 0) {
 			last = t;
-			reward = j->outcome[row] - paid_before(j, row, t);
+			q = j->outcome[row] - paid_before(j, row, t);
 		} else {
-			reward = j->early ? j->early[t] : 0;
+			q = j->early ? j->early[t] : 0;
 		}
 		v = value ? (double)value[t] : 0;
-		next = reward - token_penalty(j, t) + gamma * next_value - v + gamma * lam * next;
+		next = q - token_penalty(j, t) + gamma * next_value - v + gamma * lam * next;
 		next_value = v;
-		advantage[t] = (float)next;
-		if (target)
-			target[t] = (float)(next + v);
+		b->advantage[t] = (float)next;
+		if (critic)
+			b->target[t] = (float)(next + v);
 	}
 }
 
 /* ---- whitening ---- */
 
-static double advantage_row_sum(const struct advantage_job *j, int row, const float *advantage,
-                                double mean, int power)
+static double advantage_row_sum(const struct advantage_job *j, int row, double mean, int power)
 {
-	const struct rows *rows = &j->b->rows;
-	double             sum = 0;
+	const struct batch *b = j->b;
+	double              sum = 0;
 
-	for (int t = rows->offset[row]; t < rows->offset[row + 1]; t++)
-		if (rows->trained[t] && !isnan(j->outcome[row])) {
-			double x = advantage[t] - mean;
+	for (int t = b->offset[row]; t < b->offset[row + 1]; t++)
+		if (b->trained[t] && !isnan(j->outcome[row])) {
+			double x = b->advantage[t] - mean;
 			sum += power == 2 ? x * x : x;
 		}
 	return sum;
 }
 
 /* Sum over the counted tokens of (A - mean)^power, whatever the order of the rows. */
-static double token_sum(const struct advantage_job *j, const float *advantage, double mean,
-                        int power)
+static double token_sum(const struct advantage_job *j, double mean, int power)
 {
-	for (int r = 0; r < j->b->rows.n; r++)
-		j->sorted[r] = advantage_row_sum(j, r, advantage, mean, power);
-	return sum_sorted(j->sorted, j->b->rows.n);
+	for (int r = 0; r < j->b->n; r++)
+		j->sorted[r] = advantage_row_sum(j, r, mean, power);
+	return sum_sorted(j->sorted, j->b->n);
 }
 
 static int64_t count_tokens(const struct advantage_job *j)
 {
 	int64_t n = 0;
 
-	for (int r = 0; r < j->b->rows.n; r++)
+	for (int r = 0; r < j->b->n; r++)
 		if (!isnan(j->outcome[r]))
-			n += rows_trained(&j->b->rows, r);
+			n += batch_trained(j->b, r);
 	return n;
 }
 
-/* Equal floats add up and divide exactly in double, so a batch of equal tokens comes out
- * exactly 0. */
-static void whiten(const struct advantage_job *j, float *advantage)
+/* A <- (A - mean) / sqrt(var + 1e-8), or A - mean where var < 1e-8. Equal floats add up and divide
+ * exactly in double, so a batch of equal tokens comes out exactly 0. */
+static void whiten(const struct advantage_job *j)
 {
-	const struct rows *rows = &j->b->rows;
-	double n = (double)count_tokens(j), mean = n > 0 ? token_sum(j, advantage, 0, 1) / n : 0;
-	double var = n > 1 ? token_sum(j, advantage, mean, 2) / (n - 1) : 0,
-	       deviation = var < 1e-8 ? 1 : sqrt(var + 1e-8);
+	const struct batch *b = j->b;
+	double              n = (double)count_tokens(j), mean = n > 0 ? token_sum(j, 0, 1) / n : 0;
+	double              var = n > 1 ? token_sum(j, mean, 2) / (n - 1) : 0;
+	double              deviation = var < 1e-8 ? 1 : sqrt(var + 1e-8);
 
-	for (int r = 0; r < rows->n; r++)
-		for (int t = rows->offset[r]; t < rows->offset[r + 1]; t++)
-			if (rows->trained[t] && !isnan(j->outcome[r]))
-				advantage[t] = (float)((advantage[t] - mean) / deviation);
+	for (int r = 0; r < b->n; r++)
+		for (int t = b->offset[r]; t < b->offset[r + 1]; t++)
+			if (b->trained[t] && !isnan(j->outcome[r]))
+				b->advantage[t] = (float)((b->advantage[t] - mean) / deviation);
 }
 
-static int advantage_run(struct advantage_job *j, struct arena *a, float *advantage,
-                         struct advantage_stats *stats)
+/* ---- all of it ---- */
+
+/* Scratch, then the three steps of the header: values and outcomes of rows, tokens, whitening. */
+static int advantage_run(struct advantage_job *j, struct arena *a, struct advantage_stats *stats)
 {
-	size_t n = (size_t)j->b->rows.n;
+	size_t n = (size_t)j->b->n;
 
 	j->outcome = arena_alloc(a, n, sizeof *j->outcome);
 	j->share = arena_alloc(a, n, sizeof *j->share);
 	j->members = arena_alloc(a, n, sizeof *j->members);
 	j->sorted = arena_alloc(a, n, sizeof *j->sorted);
-	j->early =
-	        j->b->rise ? arena_alloc(a, (size_t)j->b->rows.offset[n], sizeof *j->early) : NULL;
+	j->early = j->b->rise ? arena_alloc(a, (size_t)j->b->offset[n], sizeof *j->early) : NULL;
 	if (!j->outcome || !j->share || !j->members || !j->sorted || (j->b->rise && !j->early))
 		return ERR_INPUT;
 	advantage_collect(j, stats);
 	advantage_settle(j, stats);
-	for (int r = 0; r < j->b->rows.n; r++)
-		spread_row(j, r, advantage);
+	for (int r = 0; r < j->b->n; r++)
+		spread_row(j, r);
 	if (j->alg->whiten)
-		whiten(j, advantage);
+		whiten(j);
 	return OK;
 }
 
-int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a,
-                   float *advantage, struct advantage_stats *stats)
+int advantage_fill(const struct algorithm *alg, struct batch *b, struct arena *a,
+                   struct advantage_stats *stats)
 {
-	struct arena_mark    mark = arena_mark(a);
 	struct advantage_job j = {.alg = alg, .b = b};
+	struct arena_mark    mark;
 	int                  status;
 
-	TRY(rows_check(&b->rows));
-	status = advantage_run(&j, a, advantage, stats);
+	assert(alg->gamma >= 0 && alg->gamma <= 1 && alg->lam >= 0 && alg->lam <= 1);
+	assert(!kl_in_reward(alg) || (b->logp_old && b->logp_ref));
+	TRY(batch_check(b));
+	TRY(BATCH_TAKE(b, advantage, a));
+	if (alg->baseline == BASELINE_CRITIC)
+		TRY(BATCH_TAKE(b, target, a));
+	mark = arena_mark(a);
+	status = advantage_run(&j, a, stats);
 	arena_release(a, mark);
 	return status;
 }

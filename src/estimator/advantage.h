@@ -53,22 +53,8 @@
 #ifndef ESTIMATOR_ADVANTAGE_H
 #define ESTIMATOR_ADVANTAGE_H
 
-#include "base/memory.h"
 #include "estimator/algorithm.h"
-#include "estimator/record.h"
-
-struct advantage_batch { /* borrowed */
-	struct rows    rows;
-	const int64_t *group;  /* [R] id of the group; its rows may stand anywhere */
-	const double  *reward; /* [R] NaN: could not be computed */
-	/* [T] as sampled; this and the next one are read only when KL is in the reward */
-	const float *logp_old;
-	const float *logp_ref; /* [T] under the reference */
-	/* [T] V, read at trained tokens; with baseline critic; NULL: 0 everywhere */
-	const float  *value;
-	float        *target; /* [T] ret, WRITTEN with baseline critic; or NULL */
-	const double *rise;   /* [T] token rewards d; NULL: none */
-};
+#include "estimator/batch.h"
 
 struct advantage_stats { /* sums; divide when printing */
 	double rows;     /* whose reward counted */
@@ -89,9 +75,11 @@ struct advantage_stats { /* sums; divide when printing */
  *                      wanted (1 - 2 p)) */
 double advantage_baseline_for(double p, double wanted);
 
-/* Writes advantage [T]; ADDS to *stats. Scratch is taken from `a` and released. ERR_INPUT: a row
- * without token, or memory. */
-int advantage_fill(const struct algorithm *alg, const struct advantage_batch *b, struct arena *a,
-                   float *advantage, struct advantage_stats *stats);
+/* Writes advantage, and with baseline critic target; takes them from `a` where they are not there.
+ * ADDS to *stats. Reads group, reward and rise; logp_old and logp_ref when KL is in the reward;
+ * value with baseline critic. Scratch from `a` is released. ERR_INPUT: a row without token, or
+ * memory. */
+int advantage_fill(const struct algorithm *alg, struct batch *b, struct arena *a,
+                   struct advantage_stats *stats);
 
 #endif

@@ -3,22 +3,27 @@
 #include "base/error.h"
 #include "math/real.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define RANGE_EPS 1e-8 /* equation 4.2 */
 
 struct stretch {
 	int    row, first, count;
 	double entropy, advantage; /* means over its tokens */
-	double e, bonus;           /* e: exp(-k h), then g */
+	double g, bonus;           /* g: exp(-k h) at first, without its mean */
 };
 
-struct segments {
-	struct stretch *items; /* in the order of the tokens */
-	double         *scratch;
-	int             n;
+struct credit_job {
+	const struct credit_options *o;
+	struct batch                *b;
+	struct arena                *a;
+	struct credit_stats         *stats;
+	unsigned char               *counts;  /* [R] 1: the segments of the row count */
+	struct stretch              *items;   /* [n] segments, in the order of the tokens */
+	double                      *scratch; /* [n] */
+	int                          n;
 };
 
 /* ---- which rows count ---- */
@@ -36,10 +41,10 @@ static int by_group(const void *a, const void *b)
 	                            : (x->row > y->row) - (x->row < y->row);
 }
 
-static int has_advantage(const struct rows *rows, int row, const float *advantage)
+static int has_advantage(const struct batch *b, int row)
 {
-	for (int t = rows->offset[row]; t < rows->offset[row + 1]; t++)
-		if (rows->trained[t] && advantage[t] != 0)
+	for (int t = b->offset[row]; t < b->offset[row + 1]; t++)
+		if (b->trained[t] && b->advantage[t] != 0)
 			return 1;
 	return 0;
 }
@@ -49,13 +54,12 @@ static int usable(double reward)
 	return fabs(reward) <= 1e30;
 }
 
-/* Writes counts [R], and how many rows stand in groups without any advantage. */
-static int choose_rows(const struct credit_options *o, const struct credit_batch *b,
-                       const float *advantage, struct arena *a, unsigned char *counts,
-                       struct credit_stats *stats)
+/* Writes counts, and how many rows stand in groups without any advantage. */
+static int choose_rows(struct credit_job *j)
 {
-	int                   R = b->rows.n;
-	struct credit_member *m = arena_alloc(a, (size_t)R, sizeof *m);
+	const struct batch   *b = j->b;
+	int                   R = b->n, shape = j->o->zero_variance == ZERO_VARIANCE_SHAPE;
+	struct credit_member *m = arena_alloc(j->a, (size_t)R, sizeof *m);
 
 	if (!m)
 		return ERR_INPUT;
@@ -65,76 +69,73 @@ static int choose_rows(const struct credit_options *o, const struct credit_batch
 	for (int first = 0, end; first < R; first = end) {
 		int any = 0;
 		for (end = first; end < R && m[end].group == m[first].group; end++)
-			any |= has_advantage(&b->rows, m[end].row, advantage);
+			any |= has_advantage(b, m[end].row);
 		for (int i = first; i < end; i++)
-			counts[m[i].row] = usable(b->reward[m[i].row]) &&
-			                   (any || o->zero_variance == ZERO_VARIANCE_SHAPE);
-		stats->rows_zero += any ? 0 : end - first;
+			j->counts[m[i].row] = usable(b->reward[m[i].row]) && (any || shape);
+		j->stats->rows_zero += any ? 0 : end - first;
 	}
 	return OK;
 }
 
 /* ---- segments ---- */
 
-static void add_token(struct segments *s, const struct credit_batch *b, int row, int t, int opens,
-                      const float *advantage)
+static int ends_segment(const struct credit_job *j, int t)
+{
+	return j->o->line_end && j->o->line_end[j->b->id[t]];
+}
+
+static void add_token(struct credit_job *j, int row, int t, int opens)
 {
 	struct stretch *last;
 
 	if (opens)
-		s->items[s->n++] = (struct stretch){.row = row, .first = t};
-	last = &s->items[s->n - 1];
+		j->items[j->n++] = (struct stretch){.row = row, .first = t};
+	last = &j->items[j->n - 1];
+	assert(last->row == row && last->first + last->count == t);
 	last->count++;
-	last->entropy += (double)b->entropy[t];
-	last->advantage += (double)advantage[t];
+	last->entropy += (double)j->b->entropy[t];
+	last->advantage += (double)j->b->advantage[t];
 }
 
-static void cut_row(struct segments *s, const struct credit_batch *b, int row,
-                    const float *advantage)
+/* The segments of one row, with the means H_s and A_s over their tokens. */
+static void cut_row(struct credit_job *j, int row)
 {
-	int before = s->n, open = 0;
+	const struct batch *b = j->b;
+	int                 before = j->n, open = 0;
 
-	for (int t = b->rows.offset[row]; t < b->rows.offset[row + 1]; t++) {
-		if (b->rows.trained[t])
-			add_token(s, b, row, t, !open, advantage);
-		open = b->rows.trained[t] && !(b->segment_end && b->segment_end[t]);
+	for (int t = b->offset[row]; t < b->offset[row + 1]; t++) {
+		if (b->trained[t])
+			add_token(j, row, t, !open);
+		open = b->trained[t] && !ends_segment(j, t);
 	}
-	for (int i = before; i < s->n; i++) {
-		s->items[i].entropy /= s->items[i].count;
-		s->items[i].advantage /= s->items[i].count;
+	for (int i = before; i < j->n; i++) {
+		j->items[i].entropy /= j->items[i].count;
+		j->items[i].advantage /= j->items[i].count;
 	}
 }
 
-static int cut(const struct credit_batch *b, const unsigned char *counts, const float *advantage,
-               struct arena *a, struct segments *s, struct credit_stats *stats)
+static void cut(struct credit_job *j)
 {
-	size_t T = (size_t)(b->rows.offset[b->rows.n] - b->rows.offset[0]);
-
-	*s = (struct segments){arena_alloc(a, T, sizeof *s->items),
-	                       arena_alloc(a, T, sizeof *s->scratch), 0};
-	if (!s->items || !s->scratch)
-		return ERR_INPUT;
-	for (int r = 0; r < b->rows.n; r++) {
-		int before = s->n;
-		if (counts[r])
-			cut_row(s, b, r, advantage);
-		stats->rows += s->n > before;
+	for (int r = 0; r < j->b->n; r++) {
+		int before = j->n;
+		if (j->counts[r])
+			cut_row(j, r);
+		j->stats->rows += j->n > before;
 	}
-	stats->segments = s->n;
-	return OK;
+	j->stats->segments = j->n;
 }
 
-static int credit_shuffle(struct segments *s, struct rng_key key, struct arena *a)
+static int credit_shuffle(struct credit_job *j, struct rng_key key)
 {
-	uint32_t *from = arena_alloc(a, (size_t)s->n, sizeof *from);
+	uint32_t *from = arena_alloc(j->a, (size_t)j->n, sizeof *from);
 
 	if (!from)
 		return ERR_INPUT;
-	rng_permutation(key, (uint32_t)s->n, from);
-	for (int i = 0; i < s->n; i++)
-		s->scratch[i] = s->items[from[i]].entropy;
-	for (int i = 0; i < s->n; i++)
-		s->items[i].entropy = s->scratch[i];
+	rng_permutation(key, (uint32_t)j->n, from);
+	for (int i = 0; i < j->n; i++)
+		j->scratch[i] = j->items[from[i]].entropy;
+	for (int i = 0; i < j->n; i++)
+		j->items[i].entropy = j->scratch[i];
 	return OK;
 }
 
@@ -148,109 +149,119 @@ static int credit_ascending(const void *a, const void *b)
 }
 
 /* Of the numbers in scratch, which are sorted by this. */
-static double mean_of_scratch(struct segments *s)
+static double mean_of_scratch(struct credit_job *j)
 {
 	double sum = 0;
 
-	qsort(s->scratch, (size_t)s->n, sizeof *s->scratch, credit_ascending);
-	for (int i = 0; i < s->n; i++)
-		sum += s->scratch[i];
-	return sum / s->n;
+	qsort(j->scratch, (size_t)j->n, sizeof *j->scratch, credit_ascending);
+	for (int i = 0; i < j->n; i++)
+		sum += j->scratch[i];
+	return sum / j->n;
 }
 
-static void measure_entropy(struct segments *s, struct credit_stats *stats)
+static void measure_entropy(struct credit_job *j)
 {
-	for (int i = 0; i < s->n; i++)
-		s->scratch[i] = s->items[i].entropy;
-	stats->entropy_mean = mean_of_scratch(s);
-	stats->entropy_min = s->scratch[0];
-	stats->entropy_max = s->scratch[s->n - 1];
+	for (int i = 0; i < j->n; i++)
+		j->scratch[i] = j->items[i].entropy;
+	j->stats->entropy_mean = mean_of_scratch(j);
+	j->stats->entropy_min = j->scratch[0];
+	j->stats->entropy_max = j->scratch[j->n - 1];
 }
 
+/* h_s = (H_s - min H) / (max H - min H + 1e-8) */
 static double normalised(const struct stretch *segment, const struct credit_stats *stats)
 {
 	return (segment->entropy - stats->entropy_min) /
 	       (stats->entropy_max - stats->entropy_min + RANGE_EPS);
 }
 
-static void scale(const struct credit_options *o, struct segments *s, struct credit_stats *stats)
+/* g_s = exp(-k h_s) / mean over segments of exp(-k h) */
+static void scale(struct credit_job *j)
 {
 	double mean;
 
-	for (int i = 0; i < s->n; i++)
-		s->scratch[i] = s->items[i].e = real_exp(-o->k * normalised(&s->items[i], stats));
-	mean = mean_of_scratch(s);
-	stats->g_min = s->scratch[0] / mean;
-	stats->g_max = s->scratch[s->n - 1] / mean;
-	for (int i = 0; i < s->n; i++)
-		s->items[i].e /= mean;
-}
-
-static void add_bonus(const struct credit_options *o, struct segments *s,
-                      struct credit_stats *stats)
-{
-	for (int i = 0; i < s->n; i++) {
-		int has_next = i + 1 < s->n && s->items[i + 1].row == s->items[i].row;
-		s->items[i].bonus =
-		        has_next ? o->zeta * real_exp(-o->k_bonus *
-		                                      normalised(&s->items[i + 1], stats))
-		                 : 0;
-		s->scratch[i] = s->items[i].bonus;
+	for (int i = 0; i < j->n; i++) {
+		double e = real_exp(-j->o->k * normalised(&j->items[i], j->stats));
+		j->scratch[i] = j->items[i].g = e;
 	}
-	stats->bonus = mean_of_scratch(s);
+	mean = mean_of_scratch(j);
+	j->stats->g_min = j->scratch[0] / mean;
+	j->stats->g_max = j->scratch[j->n - 1] / mean;
+	for (int i = 0; i < j->n; i++)
+		j->items[i].g /= mean;
 }
 
-static void centre(struct segments *s, struct credit_stats *stats)
+/* b_s = zeta exp(-k_bonus h_next), 0 for the last segment of a row */
+static void add_bonus(struct credit_job *j)
 {
-	for (int i = 0; i < s->n; i++)
-		s->scratch[i] = s->items[i].advantage * s->items[i].e + s->items[i].bonus;
-	stats->shift = mean_of_scratch(s);
+	for (int i = 0; i < j->n; i++) {
+		struct stretch *next = i + 1 < j->n ? &j->items[i + 1] : NULL;
+		double          bonus = 0;
+		if (next && next->row == j->items[i].row)
+			bonus = j->o->zeta * real_exp(-j->o->k_bonus * normalised(next, j->stats));
+		j->scratch[i] = j->items[i].bonus = bonus;
+	}
+	j->stats->bonus = mean_of_scratch(j);
 }
 
-static void write_advantages(const struct segments *s, const struct credit_batch *b,
-                             const unsigned char *counts, double shift, float *advantage)
+/* The mean over segments of A_s g_s + b_s, which is subtracted. */
+static void centre(struct credit_job *j)
 {
-	for (int r = 0; r < b->rows.n; r++)
-		for (int t = b->rows.offset[r]; !counts[r] && t < b->rows.offset[r + 1]; t++)
-			advantage[t] = 0;
-	for (int i = 0; i < s->n; i++)
-		for (int t = s->items[i].first; t < s->items[i].first + s->items[i].count; t++)
-			advantage[t] =
-			        (float)(advantage[t] * s->items[i].e + s->items[i].bonus - shift);
+	for (int i = 0; i < j->n; i++)
+		j->scratch[i] = j->items[i].advantage * j->items[i].g + j->items[i].bonus;
+	j->stats->shift = mean_of_scratch(j);
 }
 
-static int modulate(const struct credit_options *o, const struct credit_batch *b,
-                    struct rng_key key, struct arena *a, float *advantage,
-                    struct credit_stats *stats)
+/* A_t <- A_t g_s + b_s - shift; 0 in rows that do not count */
+static void write_advantages(const struct credit_job *j)
 {
-	unsigned char  *counts = arena_alloc(a, (size_t)b->rows.n, sizeof *counts);
-	struct segments s;
+	float *A = j->b->advantage;
 
-	if (!counts)
+	for (int r = 0; r < j->b->n; r++)
+		for (int t = j->b->offset[r]; !j->counts[r] && t < j->b->offset[r + 1]; t++)
+			A[t] = 0;
+	for (int i = 0; i < j->n; i++) {
+		const struct stretch *s = &j->items[i];
+		for (int t = s->first; t < s->first + s->count; t++)
+			A[t] = (float)(A[t] * s->g + s->bonus - j->stats->shift);
+	}
+}
+
+/* Scratch, then the equations of the header in their order. */
+static int modulate(struct credit_job *j, struct rng_key key)
+{
+	size_t T = (size_t)(j->b->offset[j->b->n] - j->b->offset[0]);
+
+	j->counts = arena_alloc(j->a, (size_t)j->b->n, sizeof *j->counts);
+	j->items = arena_alloc(j->a, T, sizeof *j->items);
+	j->scratch = arena_alloc(j->a, T, sizeof *j->scratch);
+	if (!j->counts || !j->items || !j->scratch)
 		return ERR_INPUT;
-	TRY(choose_rows(o, b, advantage, a, counts, stats));
-	TRY(cut(b, counts, advantage, a, &s, stats));
-	if (s.n > 0) {
-		if (o->shuffle)
-			TRY(credit_shuffle(&s, key, a));
-		measure_entropy(&s, stats);
-		scale(o, &s, stats);
-		add_bonus(o, &s, stats);
-		centre(&s, stats);
+	TRY(choose_rows(j));
+	cut(j);
+	if (j->n > 0) {
+		if (j->o->shuffle)
+			TRY(credit_shuffle(j, key));
+		measure_entropy(j);
+		scale(j);
+		add_bonus(j);
+		centre(j);
 	}
-	write_advantages(&s, b, counts, stats->shift, advantage);
+	write_advantages(j);
 	return OK;
 }
 
-int credit_apply(const struct credit_options *o, const struct credit_batch *b, struct rng_key key,
-                 struct arena *a, float *advantage, struct credit_stats *stats)
+int credit_apply(const struct credit_options *o, struct batch *b, struct rng_key key,
+                 struct arena *a, struct credit_stats *stats)
 {
+	struct credit_job j = {.o = o, .b = b, .a = a, .stats = stats};
 	struct arena_mark mark = arena_mark(a);
 	int               status = OK;
 
+	assert(!o->empg || (b->advantage && b->entropy && b->group && b->reward));
 	*stats = (struct credit_stats){0};
 	if (o->empg)
-		status = modulate(o, b, key, a, advantage, stats);
+		status = modulate(&j, key);
 	arena_release(a, mark);
 	return status;
 }

@@ -36,9 +36,8 @@
 #ifndef ESTIMATOR_CREDIT_H
 #define ESTIMATOR_CREDIT_H
 
-#include "base/memory.h"
 #include "base/rng.h"
-#include "estimator/record.h"
+#include "estimator/batch.h"
 
 enum zero_variance { ZERO_VARIANCE_SHAPE, ZERO_VARIANCE_ZERO };
 
@@ -52,15 +51,6 @@ struct credit_options {
 	const unsigned char *line_end;
 };
 
-struct credit_batch { /* borrowed */
-	struct rows    rows;
-	const int64_t *group;   /* [R] ids; rows of a group may stand anywhere */
-	const double  *reward;  /* [R] NaN: the row counts nowhere */
-	const float   *entropy; /* [T] as sampled */
-	/* [T] 1: the segment ends with this token; NULL: only where trained tokens end */
-	const unsigned char *segment_end;
-};
-
 struct credit_stats { /* of one batch; of the segments that count */
 	double rows, segments;
 	/* rows whose group had no advantage other than 0, whatever became of them */
@@ -71,8 +61,9 @@ struct credit_stats { /* of one batch; of the segments that count */
 	double shift; /* the mean that was subtracted */
 };
 
-/* Edits advantage [T]; writes *stats. Scratch from `a` is released. ERR_INPUT: memory. */
-int credit_apply(const struct credit_options *o, const struct credit_batch *b, struct rng_key key,
-                 struct arena *a, float *advantage, struct credit_stats *stats);
+/* Edits advantage; writes *stats. Reads group, reward, entropy as sampled, and the ids where
+ * lines end segments. Scratch from `a` is released. ERR_INPUT: memory. */
+int credit_apply(const struct credit_options *o, struct batch *b, struct rng_key key,
+                 struct arena *a, struct credit_stats *stats);
 
 #endif

@@ -128,6 +128,7 @@ static const struct {
 
 /* ---- weights ---- */
 
+/* w of a token in a row of n trained ones. */
 static double weight(const struct algorithm *a, const struct totals *totals, int n)
 {
 	double rows = (double)totals->rows,
@@ -146,28 +147,62 @@ static double weight(const struct algorithm *a, const struct totals *totals, int
 	return 0;
 }
 
-static int in_bonus(const struct rows *rows, const unsigned char *high, int t)
+static int in_bonus(const struct batch *b, int t)
 {
-	return rows->trained[t] && (!high || high[t]);
+	return b->trained[t] && (!b->high || b->high[t]);
 }
 
-void totals_add(struct totals *totals, const struct rows *rows, const unsigned char *high)
+void totals_add(struct totals *totals, const struct batch *b)
 {
-	for (int r = 0; r < rows->n; r++) {
-		int n = rows_trained(rows, r);
+	for (int r = 0; r < b->n; r++) {
+		int n = batch_trained(b, r);
 		totals->tokens += n;
 		totals->rows += n > 0;
 	}
-	for (int t = rows->offset[0]; t < rows->offset[rows->n]; t++)
-		totals->high += in_bonus(rows, high, t);
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
+		totals->high += in_bonus(b, t);
 }
 
-/* ---- one answer ---- */
+/* ---- what is read ---- */
+
+static int kl_in_loss(const struct algorithm *a)
+{
+	return a->beta > 0 && a->kl_placement == KL_IN_LOSS;
+}
+
+static int has_guided(const struct batch *b)
+{
+	return b->guided && memchr(b->guided, 1, (size_t)b->n);
+}
+
+static int reads_old(const struct algorithm *a, const struct batch *b)
+{
+	return has_guided(b) || a->importance_sampling_level != LEVEL_NONE ||
+	       clips[a->clip].limit || a->clip == CLIP_SQUASH ||
+	       (a->off_policy_mask > 0 && !b->logp_rollout) ||
+	       (a->use_bias_correction_kl && a->beta > 0);
+}
+
+/* The batch without the columns that this algorithm does not read: nobody reads them by mistake,
+ * and nobody asks whether their numbers are finite. */
+static struct batch objective_view(const struct algorithm *a, const struct batch *b)
+{
+	struct batch view = *b;
+
+	if (!reads_old(a, b))
+		view.logp_old = NULL;
+	if (!kl_in_loss(a))
+		view.logp_ref = NULL;
+	if (!(a->off_policy_mask > 0))
+		view.logp_rollout = NULL;
+	return view;
+}
+
+/* ---- one completion ---- */
 
 struct objective_job {
-	const struct algorithm          *a;
-	const struct objective_batch    *b;
-	const struct objective_gradient *out;
+	const struct algorithm *a;
+	const struct batch     *b; /* what the algorithm reads of it: the rest is NULL */
 
 	/* Of the row at hand: */
 	int                     guided; /* sampled under another context than it is trained under */
@@ -207,6 +242,11 @@ static enum objective_side limited_side(double d, double limited)
 	return limited < d ? PAST_CEILING : limited > d ? PAST_FLOOR : INSIDE;
 }
 
+/* The ratio of a unit, and how it moves with each of its tokens:
+ *
+ *     x = f sum (logp_new - logp_old), kept in -20 .. 20        q = exp(x)        dx/dlogp = f
+ *
+ * where f is 1, or 1/n with level sequence. */
 static struct objective_unit unit_of(struct objective_job *j, int first, int last)
 {
 	enum level level = j->level;
@@ -216,7 +256,7 @@ static struct objective_unit unit_of(struct objective_job *j, int first, int las
 	if (level == LEVEL_NONE)
 		return (struct objective_unit){first, last, 1, 0};
 	for (int t = first; t < last; t++)
-		if (j->b->rows.trained[t]) {
+		if (j->b->trained[t]) {
 			sum += limited_log_ratio(j, t);
 			n++;
 		}
@@ -233,6 +273,7 @@ static struct objective_unit unit_of(struct objective_job *j, int first, int las
 	return (struct objective_unit){first, last, real_exp(x), f};
 }
 
+/* One token into the statistics of its row. */
 static void objective_count(struct objective_job *j, double q, double adv, struct gain g)
 {
 	j->row.tokens++;
@@ -282,7 +323,7 @@ static double unit_gain(struct objective_job *j, const struct objective_unit *u)
 	for (int t = u->first; t < u->last; t++) {
 		struct gain g;
 
-		if (!j->b->rows.trained[t])
+		if (!j->b->trained[t])
 			continue;
 		g = token_gain(j, u->q, t);
 		j->row.loss -= j->held ? g.slope * j->b->logp_new[t] : g.value;
@@ -313,7 +354,7 @@ static struct kl_factor unit_kl(const struct objective_job *j, int first, int la
 	if (!j->a->use_bias_correction_kl)
 		return (struct kl_factor){1, 0};
 	for (int t = first; t < last; t++)
-		if (j->b->rows.trained[t]) {
+		if (j->b->trained[t]) {
 			sum += (double)j->b->logp_new[t] - j->b->logp_old[t];
 			kl += kl_of(j, t).value;
 			n++;
@@ -337,68 +378,46 @@ static double token_kl(struct objective_job *j, const struct kl_factor *factor, 
 
 static void token_entropy(struct objective_job *j, int t)
 {
-	int counts = in_bonus(&j->b->rows, j->b->high, t);
+	int counts = in_bonus(j->b, t);
 
-	if (j->b->entropy) {
-		j->row.entropy += j->b->entropy[t];
-		j->praise += counts ? (double)j->b->entropy[t] : 0;
+	if (j->b->entropy_new) {
+		j->row.entropy += j->b->entropy_new[t];
+		j->praise += counts ? (double)j->b->entropy_new[t] : 0;
 	}
-	if (j->out->h)
-		j->out->h[t] = counts ? (float)-j->bonus : 0;
+	if (j->b->h)
+		j->b->h[t] = counts ? (float)-j->bonus : 0;
 }
 
+/* The terms of the tokens of one unit, from the slopes of its gains s_t = dgain_t/dx:
+ *
+ *     c_t = w (beta dk_t/dlogp_t - f sum_s s_s)        every token of the unit moves the ratio
+ *     c_t = w (beta dk_t/dlogp_t - s_t)                where the ratio is held as a weight on logp
+ *
+ * A token whose own log-ratio was limited stands still: its slope is 0. */
 static void eval_unit(struct objective_job *j, int first, int last)
 {
 	struct objective_unit u = unit_of(j, first, last);
 	double                shared = u.f * unit_gain(j, &u);
-	int                   has_kl = j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS;
+	int                   has_kl = kl_in_loss(j->a);
 	struct kl_factor      kl = has_kl ? unit_kl(j, first, last) : (struct kl_factor){0};
 
 	for (int t = first; t < last; t++) {
 		double slope = shared;
 
-		if (!j->b->rows.trained[t])
+		if (!j->b->trained[t])
 			continue;
 		if (j->held)
 			slope = token_gain(j, u.q, t).slope;
 		else if (j->clip->limit && limited_log_ratio(j, t) != log_ratio(j, t))
 			slope = 0;
-		j->out->c[t] = (float)(j->weight * ((has_kl ? token_kl(j, &kl, t) : 0) - slope));
+		j->b->c[t] = (float)(j->weight * ((has_kl ? token_kl(j, &kl, t) : 0) - slope));
 		token_entropy(j, t);
 	}
 }
 
-static int reads_old(const struct objective_job *j)
-{
-	const struct algorithm *a = j->a;
-
-	return j->b->guided || a->importance_sampling_level != LEVEL_NONE ||
-	       (a->off_policy_mask > 0 && !j->b->logp_rollout) ||
-	       (a->use_bias_correction_kl && a->beta > 0);
-}
-
-static int row_is_finite(const struct objective_job *j, int first, int last)
-{
-	const struct objective_batch *b = j->b;
-	const float *arrays[] = {b->logp_new, b->advantage, b->logp_old, b->logp_ref,
-	                         b->entropy,  b->logp_held, b->weight,   b->logp_rollout};
-	const int    read[] = {1,
-	                       1,
-	                       reads_old(j),
-	                       j->a->beta > 0 && j->a->kl_placement == KL_IN_LOSS,
-	                       b->entropy != NULL,
-	                       b->logp_held != NULL,
-	                       b->weight != NULL,
-	                       j->a->off_policy_mask > 0 && b->logp_rollout != NULL};
-
-	for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-		for (int t = first; read[i] && t < last; t++)
-			if (b->rows.trained[t] && !isfinite(arrays[i][t]))
-				return 0;
-	return 1;
-}
-
-/* A bad answer that the policy would hardly give any more (DeepSeek-V3.2). */
+/* A bad completion that the policy would hardly write any more (DeepSeek-V3.2):
+ *
+ *     sum_t A_t < 0    and    mean_t (logp_rollout - logp_new) > off_policy_mask */
 static int off_policy(const struct objective_job *j, int first, int last)
 {
 	const float *rollout = j->b->logp_rollout ? j->b->logp_rollout : j->b->logp_old;
@@ -406,7 +425,7 @@ static int off_policy(const struct objective_job *j, int first, int last)
 	int          n = 0;
 
 	for (int t = first; j->a->off_policy_mask > 0 && !j->guided && t < last; t++)
-		if (j->b->rows.trained[t]) {
+		if (j->b->trained[t]) {
 			adv += j->b->advantage[t];
 			d += (double)rollout[t] - j->b->logp_new[t];
 			n++;
@@ -422,16 +441,16 @@ static int compare_floats(const void *a, const void *b)
 }
 
 /* The percentile of the ratios of the row's trained tokens, interpolated linearly, at least
- * SQUASH_MIN. Their order is found in the row's place in out->c, which is written only later:
+ * SQUASH_MIN. Their order is found in the row's place in c, which is written only later:
  * nothing is allocated here. */
 static double squash_of_row(const struct objective_job *j, double percentile, int first, int last)
 {
-	float *q = j->out->c + first;
+	float *q = j->b->c + first;
 	int    n = 0, low;
 	double at;
 
 	for (int t = first; t < last; t++)
-		if (j->b->rows.trained[t]) {
+		if (j->b->trained[t]) {
 			const float *logp = j->b->logp_held ? j->b->logp_held : j->b->logp_new;
 			q[n++] = (float)real_exp(
 			        log_ratio_clamp((double)logp[t] - j->b->logp_old[t]));
@@ -455,8 +474,8 @@ static void choose_rule(struct objective_job *j, const struct algorithm *a, int 
 	j->a = a;
 	if (j->clip->gain == gain_squash && a->squash == 0) {
 		j->with_g = *a;
-		j->with_g.squash = squash_of_row(j, a->squash_percentile, j->b->rows.offset[row],
-		                                 j->b->rows.offset[row + 1]);
+		j->with_g.squash = squash_of_row(j, a->squash_percentile, j->b->offset[row],
+		                                 j->b->offset[row + 1]);
 		j->a = &j->with_g;
 	}
 }
@@ -466,7 +485,7 @@ static void eval_row(struct objective_job *j, int first, int last)
 	int step = levels[j->level].whole_row ? last - first : 1;
 
 	for (int t = first; t < last; t += step)
-		if (step > 1 || j->b->rows.trained[t])
+		if (step > 1 || j->b->trained[t])
 			eval_unit(j, t, t + step);
 }
 
@@ -491,36 +510,50 @@ static void stats_add_row(struct objective_stats *s, const struct objective_job 
 	s->clamped += j->row.clamped;
 }
 
-int objective_eval(const struct algorithm *a, const struct objective_batch *b,
-                   const struct totals *totals, const struct objective_gradient *out,
+/* Coefficients and statistics of one row with n trained tokens. */
+static void objective_add_row(struct objective_job *j, const struct algorithm *a, int row,
+                              const struct totals *totals, struct objective_stats *stats)
+{
+	int first = j->b->offset[row], last = j->b->offset[row + 1], n = batch_trained(j->b, row);
+
+	assert(totals->rows > 0 && totals->tokens >= n);
+	j->weight = weight(a, totals, n);
+	j->bonus = totals->high > 0 ? a->entropy_coef / (double)totals->high : 0;
+	j->row = (struct objective_stats){0};
+	j->praise = 0;
+	choose_rule(j, a, row);
+	j->masked = off_policy(j, first, last);
+	eval_row(j, first, last);
+	stats_add_row(stats, j);
+}
+
+static void objective_clear(const struct batch *b)
+{
+	size_t first = (size_t)b->offset[0], n = (size_t)b->offset[b->n] - first;
+
+	memset(b->c + first, 0, n * sizeof *b->c);
+	if (b->h)
+		memset(b->h + first, 0, n * sizeof *b->h);
+}
+
+int objective_eval(const struct algorithm *a, const struct batch *b, const struct totals *totals,
                    struct objective_stats *stats)
 {
-	struct objective_job j = {.a = a, .b = b, .out = out};
+	const struct batch   view = objective_view(a, b);
+	struct objective_job j = {.a = a, .b = &view};
 
-	assert(a->entropy_coef == 0 || (b->entropy && out->h));
-	TRY(rows_check(&b->rows));
-	for (int r = 0; r < b->rows.n; r++) {
-		int first = b->rows.offset[r], last = b->rows.offset[r + 1],
-		    n = rows_trained(&b->rows, r);
-
-		memset(out->c + first, 0, (size_t)(last - first) * sizeof *out->c);
-		if (out->h)
-			memset(out->h + first, 0, (size_t)(last - first) * sizeof *out->h);
-		if (n == 0)
+	assert(b->logp_new && b->advantage && b->c);
+	assert(a->entropy_coef == 0 || (b->entropy_new && b->h));
+	assert(a->squash_percentile >= 0 && a->squash_percentile <= 1);
+	TRY(batch_check(b));
+	objective_clear(b);
+	for (int r = 0; r < b->n; r++) {
+		if (batch_trained(b, r) == 0)
 			continue;
-		if (!row_is_finite(&j, first, last)) {
+		if (batch_is_finite(&view, r, BATCH_OBJECTIVE))
+			objective_add_row(&j, a, r, totals, stats);
+		else
 			stats->rows_skipped++;
-			continue;
-		}
-		assert(totals->rows > 0 && totals->tokens >= n);
-		j.weight = weight(a, totals, n);
-		j.bonus = totals->high > 0 ? a->entropy_coef / (double)totals->high : 0;
-		j.row = (struct objective_stats){0};
-		j.praise = 0;
-		choose_rule(&j, a, r);
-		j.masked = off_policy(&j, first, last);
-		eval_row(&j, first, last);
-		stats_add_row(stats, &j);
 	}
 	return OK;
 }

@@ -71,41 +71,13 @@
 #define ESTIMATOR_OBJECTIVE_H
 
 #include "estimator/algorithm.h"
-#include "estimator/record.h"
-
-#include <stdint.h>
-
-struct objective_batch { /* borrowed; arrays [T], read at trained tokens only */
-	struct rows  rows;
-	const float *logp_new; /* under the policy being trained */
-	/* as sampled: the denominator of the ratio; not read with level none */
-	const float *logp_old;
-	/* under the reference; read only with beta > 0 and kl_placement: loss */
-	const float *logp_ref;
-	/* under the policy being trained; NULL: not measured (then entropy_coef must be 0) */
-	const float *entropy;
-	const float *advantage;
-	const float *weight; /* W, finite; NULL: 1 everywhere */
-	/* under the policy that sampled, read with off_policy_mask > 0; NULL: logp_old is that */
-	const float *logp_rollout;
-	/* [T] 1: the entropy bonus counts the token; NULL: every trained one */
-	const unsigned char *high;
-	const unsigned char *guided; /* [R] rows sampled under another context; NULL: none */
-	/* where held weights are computed; NULL: logp_new. Tests keep it still while they move
-	 * logp_new */
-	const float *logp_held;
-};
+#include "estimator/batch.h"
 
 struct totals {               /* of one update, */
 	int64_t rows, tokens; /* with at least one trained token; trained tokens */
 	int64_t high;         /* tokens in the mean of the entropy bonus */
 	int64_t batch_tokens; /* and of the batch that it is cut from; 0: tokens */
 	int     updates;      /* into so many; 0: 1 */
-};
-
-struct objective_gradient { /* arrays [T], caller's; overwritten, exactly 0 where not trained */
-	float *c;
-	float *h; /* or NULL when entropy_coef is 0 */
 };
 
 struct objective_stats { /* sums over trained tokens unless said; divide when printing */
@@ -127,12 +99,20 @@ struct objective_stats { /* sums over trained tokens unless said; divide when pr
 	double clamped;     /* tokens whose log-ratio lay beyond -20 .. 20 */
 };
 
-/* ADDS the counts of these rows; high [T] as in struct objective_batch. */
-void totals_add(struct totals *totals, const struct rows *rows, const unsigned char *high);
+/* ADDS the counts of these rows; reads high. */
+void totals_add(struct totals *totals, const struct batch *b);
 
-/* Writes *out, ADDS to *stats. ERR_INPUT: a row without token; *stats is then as it was. */
-int objective_eval(const struct algorithm *a, const struct objective_batch *b,
-                   const struct totals *totals, const struct objective_gradient *out,
+/* Writes c, and h where it is there: the head terms of each token, exactly 0 where not trained.
+ * ADDS to *stats. Reads, at trained tokens only:
+ *
+ *     logp_new, advantage, weight, high, guided
+ *     logp_old      unless level is none; of guided rows always
+ *     logp_ref      with beta > 0 and kl_placement: loss
+ *     logp_rollout  with off_policy_mask > 0
+ *     entropy_new   must be there when entropy_coef is not 0, and so must h
+ *
+ * ERR_INPUT: a row without token; *stats is then as it was. */
+int objective_eval(const struct algorithm *a, const struct batch *b, const struct totals *totals,
                    struct objective_stats *stats);
 
 #endif

@@ -1,5 +1,5 @@
-/* overlong.h - what becomes of answers that ran into the length limit: keep, mask, or shape (DAPO,
- * arXiv:2503.14476, section 3.4).
+/* overlong.h - what becomes of completions that ran into the length limit: keep, mask, or shape
+ * (DAPO, arXiv:2503.14476, section 3.4).
  *
  *     shape: reward + factor * penalty(n) is trained on
  *
@@ -9,7 +9,7 @@
  *                    +---------+--+------ n
  *                    max - buffer max
  *
- * n counts every token of the answer, the end-of-sequence token too. Cut off by the model's
+ * n counts every token of the completion, the end-of-sequence token too. Cut off by the model's
  * positions: as n = max.
  *
  * mask takes the row out of the loss and leaves its reward in the group's statistics, as TRL
@@ -18,10 +18,10 @@
 #define ESTIMATOR_OVERLONG_H
 
 #include "estimator/algorithm.h"
-#include "estimator/record.h"
+#include "estimator/batch.h"
 
 struct overlong_stats {   /* sums */
-	double rows;      /* answers seen */
+	double rows;      /* completions seen */
 	double truncated; /* of those, cut off */
 	double masked;    /* taken out of the loss */
 	double shaped;    /* given a penalty */
@@ -30,8 +30,10 @@ struct overlong_stats {   /* sums */
 
 double overlong_penalty(int n, int max, int buffer); /* in -1 .. 0; 0 < buffer <= max */
 
-/* Applies a->overlong to one answer after it was rewarded (writes penalty or edits trained) and
- * ADDS to *stats. */
-void overlong_apply(const struct algorithm *a, struct rollout *r, struct overlong_stats *stats);
+/* Applies a->overlong to every row after the completions were rewarded: writes penalty, adds it to
+ * reward, or edits trained. Takes penalty from `arena` where it is not there. ADDS to *stats.
+ * Reads truncated and stop. ERR_INPUT: memory. */
+int overlong_apply(const struct algorithm *a, struct batch *b, struct arena *arena,
+                   struct overlong_stats *stats);
 
 #endif

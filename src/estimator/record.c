@@ -1,7 +1,5 @@
 #include "estimator/record.h"
 
-#include "base/error.h"
-
 const char *const span_kind_name[SPAN_KINDS] = {"think", "plan", "answer", "turn", "observation"};
 
 const char *mark_name(enum mark m)
@@ -15,27 +13,6 @@ int rollout_generated(const struct rollout *r)
 
 	for (int i = 0; i < r->n_spans; i++)
 		n -= r->spans[i].kind == SPAN_OBSERVATION ? r->spans[i].count : 0;
-	return n;
-}
-
-int rows_check(const struct rows *rows)
-{
-	for (int r = 0; r < rows->n; r++)
-		if (rows->offset[r + 1] <= rows->offset[r])
-			return error_set(ERR_INPUT,
-			                 "answer %d of the batch has no token, not even an "
-			                 "end-of-sequence token; "
-			                 "drop such answers before they are rewarded",
-			                 r);
-	return OK;
-}
-
-int rows_trained(const struct rows *rows, int row)
-{
-	int n = 0;
-
-	for (int t = rows->offset[row]; t < rows->offset[row + 1]; t++)
-		n += rows->trained[t] != 0;
 	return n;
 }
 

@@ -6,18 +6,10 @@
  *              sampling, what came of it
  *
  * Groups are found by id, never by position: rows may be shuffled, dropped or drawn again (dynamic
- * sampling). Plain data. Everything is borrowed from the arena of the step; only `trained`,
- * `reward`, `penalty` and the contexts are edited after sampling.
+ * sampling). Plain data. Everything is borrowed from the arena of the step; only `reward`,
+ * `penalty` and the contexts are edited after sampling.
  *
- * Towards the estimators the rollouts of a step lie flat, token behind token:
- *
- *     row          0        1      2
- *     tokens     | a b c  | d e  | f |        T = 6
- *     offset       0        3      5  6       [R+1]
- *     trained      1 1 1    1 0    1          0: tool output, a masked answer; no array is read
- *                                             there
- *
- * An answer has at least one token, because its end-of-sequence token is one and is trained. */
+ * The estimators see the rollouts of a step as the rows of a batch (batch.h). */
 #ifndef ESTIMATOR_RECORD_H
 #define ESTIMATOR_RECORD_H
 
@@ -110,16 +102,6 @@ struct group {
 	int             n;        /* G */
 	struct rollout *rollouts; /* [n] */
 };
-
-struct rows {                         /* the shape of flat arrays, as drawn above */
-	int                  n;       /* R */
-	const int           *offset;  /* [R+1] row r owns tokens offset[r] .. offset[r+1]-1 */
-	const unsigned char *trained; /* [T], T = offset[R] */
-};
-
-/* OK, or ERR_INPUT naming the first row without a token. */
-int rows_check(const struct rows *rows);
-int rows_trained(const struct rows *rows, int row); /* number of trained tokens of one row */
 
 /* Whether some completions are right and some are wrong; unknown ones are passed over. Dynamic
  * sampling (DAPO, arXiv:2503.14476) draws another problem where not. Right decides, not the shaped

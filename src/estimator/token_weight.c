@@ -4,10 +4,11 @@
 #include "estimator/kl.h"
 #include "math/real.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
-struct ratios { /* of one token */
+struct ratios { /* of one token: rho_t, and rho and its mean over the completion */
 	double token, sequence, mean;
 };
 
@@ -21,6 +22,7 @@ static int token_weight_within(double rho, const struct algorithm *a)
 	return rho >= a->mismatch_min && rho <= a->mismatch_max;
 }
 
+/* The weight of a token by the table of the header. */
 static double mismatch_weight(const struct algorithm *a, struct ratios rho)
 {
 	switch (a->mismatch) {
@@ -40,45 +42,46 @@ static double mismatch_weight(const struct algorithm *a, struct ratios rho)
 	return 1;
 }
 
-static void fill_row(const struct algorithm *alg, const struct token_weight_batch *b, int row,
-                     float *weight, struct token_weight_stats *stats)
+/* The weights of one row. Without logp_rollout nothing is stale: rho is 1. */
+static void fill_row(const struct algorithm *alg, struct batch *b, int row,
+                     struct token_weight_stats *stats)
 {
-	int first = b->rows.offset[row], last = b->rows.offset[row + 1],
-	    n = rows_trained(&b->rows, row);
-	double sum = 0;
+	const float *old = b->logp_old, *rollout = b->logp_rollout ? b->logp_rollout : old;
+	int          first = b->offset[row], last = b->offset[row + 1], n = batch_trained(b, row);
+	double       sum = 0;
 
 	for (int t = first; t < last; t++)
-		sum += b->rows.trained[t] ? (double)b->logp_old[t] - b->logp_rollout[t] : 0;
+		sum += b->trained[t] ? (double)old[t] - rollout[t] : 0;
 	for (int t = first; t < last; t++) {
-		double        d = (double)b->logp_old[t] - b->logp_rollout[t];
+		double        d = (double)old[t] - rollout[t];
 		struct ratios rho = {real_exp(log_ratio_clamp(d)), real_exp(log_ratio_clamp(sum)),
 		                     real_exp(log_ratio_clamp(sum / n))};
 
-		weight[t] = 0;
-		if (!b->rows.trained[t])
+		b->weight[t] = 0;
+		if (!b->trained[t])
 			continue;
-		weight[t] = (float)mismatch_weight(alg, rho);
+		b->weight[t] = (float)mismatch_weight(alg, rho);
 		stats->tokens++;
-		stats->masked += weight[t] == 0;
+		stats->masked += b->weight[t] == 0;
 		stats->distance -= d;
 	}
 }
 
-static double token_weight_sum_of(const struct rows *rows, const float *weight)
+static double token_weight_sum(const struct batch *b)
 {
 	double sum = 0;
 
-	for (int t = rows->offset[0]; t < rows->offset[rows->n]; t++)
-		sum += rows->trained[t] ? (double)weight[t] : 0;
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
+		sum += b->trained[t] ? (double)b->weight[t] : 0;
 	return sum;
 }
 
-static void normalise(const struct rows *rows, double tokens, float *weight)
+static void normalise(struct batch *b, double tokens)
 {
-	double mean = token_weight_sum_of(rows, weight) / tokens;
+	double mean = token_weight_sum(b) / tokens;
 
-	for (int t = rows->offset[0]; mean > 0 && t < rows->offset[rows->n]; t++)
-		weight[t] = (float)(weight[t] / mean);
+	for (int t = b->offset[0]; mean > 0 && t < b->offset[b->n]; t++)
+		b->weight[t] = (float)(b->weight[t] / mean);
 }
 
 /* ---- entropy ---- */
@@ -90,36 +93,36 @@ static int token_weight_ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The lowest entropy that stays. */
-static int threshold(const struct algorithm *alg, const struct token_weight_batch *b,
-                     struct arena *a, float *out)
+/* The lowest entropy that stays: number ceil((1 - top_entropy) (n - 1)) of n in ascending order. */
+static int threshold(const struct algorithm *alg, const struct batch *b, struct arena *a,
+                     float *out)
 {
-	int    T = b->rows.offset[b->rows.n] - b->rows.offset[0], n = 0;
+	int    T = b->offset[b->n] - b->offset[0], n = 0;
 	float *sorted = arena_alloc(a, (size_t)T, sizeof *sorted);
 
 	if (!sorted)
 		return ERR_INPUT;
-	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
-		if (b->rows.trained[t])
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
+		if (b->trained[t])
 			sorted[n++] = b->entropy[t];
 	qsort(sorted, (size_t)n, sizeof *sorted, token_weight_ascending);
 	*out = n ? sorted[(int)ceil((1 - alg->top_entropy) * (n - 1))] : 0;
 	return OK;
 }
 
-static int keep_top_entropy(const struct algorithm *alg, const struct token_weight_batch *b,
-                            struct arena *a, float *weight, unsigned char *high,
+/* Marks the tokens of high entropy; the others weigh 0. */
+static int keep_top_entropy(const struct algorithm *alg, struct batch *b, struct arena *a,
                             struct token_weight_stats *stats)
 {
 	struct arena_mark mark = arena_mark(a);
 	float             lowest;
 
 	TRY(threshold(alg, b, a, &lowest));
-	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++) {
-		high[t] = b->rows.trained[t] && b->entropy[t] >= lowest;
-		if (!high[t])
-			weight[t] = 0;
-		stats->low_entropy += b->rows.trained[t] && !high[t];
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++) {
+		b->high[t] = b->trained[t] && b->entropy[t] >= lowest;
+		if (!b->high[t])
+			b->weight[t] = 0;
+		stats->low_entropy += b->trained[t] && !b->high[t];
 	}
 	arena_release(a, mark);
 	return OK;
@@ -130,18 +133,22 @@ int token_weight_needed(const struct algorithm *a, int stale)
 	return (stale && a->mismatch != MISMATCH_NONE) || a->top_entropy < 1;
 }
 
-int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b,
-                      struct arena *a, float *weight, unsigned char *high,
+int token_weight_fill(const struct algorithm *alg, struct batch *b, struct arena *a,
                       struct token_weight_stats *stats)
 {
 	double before = stats->tokens;
 
-	for (int r = 0; r < b->rows.n; r++)
-		fill_row(alg, b, r, weight, stats);
-	if (alg->mismatch_normalise)
-		normalise(&b->rows, stats->tokens - before, weight);
+	assert(alg->top_entropy > 0 && alg->top_entropy <= 1);
+	assert(alg->mismatch == MISMATCH_NONE || alg->mismatch_min <= alg->mismatch_max);
+	TRY(BATCH_TAKE(b, weight, a));
 	if (alg->top_entropy < 1)
-		TRY(keep_top_entropy(alg, b, a, weight, high, stats));
-	stats->weight += token_weight_sum_of(&b->rows, weight);
+		TRY(BATCH_TAKE(b, high, a));
+	for (int r = 0; r < b->n; r++)
+		fill_row(alg, b, r, stats);
+	if (alg->mismatch_normalise)
+		normalise(b, stats->tokens - before);
+	if (alg->top_entropy < 1)
+		TRY(keep_top_entropy(alg, b, a, stats));
+	stats->weight += token_weight_sum(b);
 	return OK;
 }

@@ -30,15 +30,8 @@
 #ifndef ESTIMATOR_TOKEN_WEIGHT_H
 #define ESTIMATOR_TOKEN_WEIGHT_H
 
-#include "base/memory.h"
 #include "estimator/algorithm.h"
-#include "estimator/record.h"
-
-struct token_weight_batch { /* borrowed, arrays [T] */
-	struct rows  rows;
-	const float *logp_old, *logp_rollout; /* the same pointer: not stale */
-	const float *entropy;                 /* as sampled; read with top_entropy < 1 */
-};
+#include "estimator/batch.h"
 
 struct token_weight_stats { /* sums over trained tokens; divide when printing */
 	double tokens, weight;
@@ -49,10 +42,10 @@ struct token_weight_stats { /* sums over trained tokens; divide when printing */
 
 int token_weight_needed(const struct algorithm *a, int stale); /* 0: every weight would be 1 */
 
-/* Writes weight [T], 0 where not trained, and with top_entropy < 1 high [T]: 1 for the tokens that
- * stay; ADDS to *stats. Scratch from `a` is released. ERR_INPUT: memory. */
-int token_weight_fill(const struct algorithm *alg, const struct token_weight_batch *b,
-                      struct arena *a, float *weight, unsigned char *high,
+/* Writes weight, 0 where not trained, and with top_entropy < 1 high; takes them from `a` where they
+ * are not there. ADDS to *stats. Reads logp_old and logp_rollout, and with top_entropy < 1 entropy
+ * as sampled. Scratch from `a` is released. ERR_INPUT: memory. */
+int token_weight_fill(const struct algorithm *alg, struct batch *b, struct arena *a,
                       struct token_weight_stats *stats);
 
 #endif

@@ -74,6 +74,8 @@ struct critic_term {
 	int    clipped;
 };
 
+/* 1/2 max((v - ret)^2, (clip(v) - ret)^2). It stands still where the clipped square is the larger
+ * one and v lies outside of the interval. */
 static struct critic_term critic_term_of(const struct critic_options *o, double v, double old,
                                          double target)
 {
@@ -85,45 +87,47 @@ static struct critic_term critic_term_of(const struct critic_options *o, double 
 	return (struct critic_term){0.5 * e * e, e, 0};
 }
 
-static int has_target(const struct critic_batch *b, int t)
+static int has_target(const struct batch *b, int t)
 {
-	return b->rows.trained[t] && !isnan(b->target[t]);
+	return b->trained[t] && !isnan(b->target[t]);
 }
 
-void critic_loss(const struct critic_options *o, const struct critic_batch *b, int64_t tokens,
-                 float *d_value, struct critic_stats *stats)
+void critic_loss(const struct critic_options *o, const struct batch *b, int64_t tokens,
+                 struct critic_stats *stats)
 {
 	double coef = (o->own ? 1 : o->vf_coef) / (double)tokens;
 
-	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++) {
+	assert(tokens >= 0 && b->value_new && b->value && b->target && b->d_value);
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++) {
 		struct critic_term x;
-		d_value[t] = 0;
+		b->d_value[t] = 0;
 		if (!has_target(b, t))
 			continue;
-		x = critic_term_of(o, b->value[t], b->value_old[t], b->target[t]);
-		d_value[t] = (float)(coef * x.slope);
+		x = critic_term_of(o, b->value_new[t], b->value[t], b->target[t]);
+		b->d_value[t] = (float)(coef * x.slope);
 		stats->tokens++;
 		stats->loss += x.value;
 		stats->clipped += x.clipped;
 	}
 }
 
-void critic_measure(const struct critic_batch *b, struct critic_stats *stats)
+/* Means in a first pass over the tokens with a target, variances around them in a second one. */
+void critic_measure(const struct batch *b, struct critic_stats *stats)
 {
 	double n = 0, value = 0, target = 0, error = 0, variance_target = 0, variance_error = 0;
 
-	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
 		if (has_target(b, t)) {
-			double e = (double)b->target[t] - b->value_old[t];
+			double e = (double)b->target[t] - b->value[t];
 			n++;
-			value += b->value_old[t];
+			value += b->value[t];
 			target += b->target[t];
 			error += e * e;
 		}
-	for (int t = b->rows.offset[0]; t < b->rows.offset[b->rows.n]; t++)
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
 		if (has_target(b, t)) {
 			double d = b->target[t] - target / n,
-			       e = (double)b->target[t] - b->value_old[t] - (target - value) / n;
+			       e = (double)b->target[t] - b->value[t] - (target - value) / n;
 			variance_target += d * d;
 			variance_error += e * e;
 		}

@@ -67,18 +67,13 @@ int    critic_new(const struct critic_options *o, struct policy *policy, struct 
 void   critic_free(struct critic *c);
 size_t critic_bytes(const struct critic *c, const struct policy_load *l); /* for the bill */
 
-/* The loss of some rows, as above. Writes d_value [T] (exactly 0 where there is no loss), ADDS to
- * *stats. tokens: of the whole update. */
-struct critic_batch { /* arrays [T], borrowed */
-	struct rows  rows;
-	const float *value, *value_old, *target;
-};
-void critic_loss(const struct critic_options *o, const struct critic_batch *b, int64_t tokens,
-                 float *d_value, struct critic_stats *stats);
+/* The loss of some rows, as above. Reads value_new, value (V_old) and target; writes d_value,
+ * exactly 0 where there is no loss. ADDS to *stats. tokens: of the whole update. */
+void critic_loss(const struct critic_options *o, const struct batch *b, int64_t tokens,
+                 struct critic_stats *stats);
 
-/* How well value_old foretold the targets, before the first update of a batch. Writes into
- * *stats. */
-void critic_measure(const struct critic_batch *b, struct critic_stats *stats);
+/* How well value foretold target, before the first update of a batch. Writes into *stats. */
+void critic_measure(const struct batch *b, struct critic_stats *stats);
 
 /* A new step: its learning rate, and stats from zero. 1 while only the critic may learn. */
 void critic_begin(struct critic *c, int64_t step);

@@ -1,17 +1,22 @@
-/* learn.h - from scored groups to new weights: flatten, shape, advantages, updates.
+/* learn.h - from scored groups to new weights.
  *
- *     groups -> overlong policy -> flat rows (record.h) -> reference log-probabilities, only if
- *     beta > 0 -> advantages -> credit
- *     num_iterations times: groups in a keyed order, cut into num_minibatches, one update each
- *     (policy.h)
+ *     groups      become a batch (batch.h); then each part writes its columns of it:
+ *     overlong    penalty, or trained      (overlong.h)
+ *     weight      weight, high             (token_weight.h), stale rollouts: logp_old
+ *     value       value                    of the critic (critic.h), if there is one
+ *     reference   logp_ref                 only if beta > 0
+ *     advantage   advantage, target        (advantage.h)
+ *     credit      advantage                (credit.h)
+ *     update      num_iterations times: groups in a keyed order, cut into num_minibatches, one
+ *                 update each (policy.h)
  *
  * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes
  * them. Only where rollouts may be stale (replayed, or fast numerics) and the algorithm corrects
  * for that (token_weight.h) does one pass find the old ones anew.
  *
- * With a critic (critic.h) its values are computed first and the advantages from them; then each
- * minibatch is an update of the critic, and of the policy unless the critic warms up. A shared
- * network learns both in one update. The adaptive controller changes algorithm.beta at the end.
+ * With a critic each minibatch is an update of the critic, and of the policy unless the critic
+ * warms up. A shared network learns both in one update. The adaptive controller changes
+ * algorithm.beta at the end.
  *
  * Minibatches hold whole groups; with one minibatch the order is that of sampling. Advantages are
  * computed once, from the whole batch. Rows whose two contexts differ (guidance.h) are marked as
@@ -22,7 +27,6 @@
 #include "estimator/advantage.h"
 #include "estimator/credit.h"
 #include "estimator/overlong.h"
-#include "estimator/record.h"
 #include "estimator/token_weight.h"
 #include "rl/critic.h"
 #include "rl/policy.h"
@@ -54,10 +58,18 @@ struct learn_report {
 	double              seconds_reference, seconds_values;
 };
 
-/* reference: NULL when the algorithm needs none. Groups need not all be of one size. Scratch stays
- * in `a`, the arena of the step. */
-int learn_from(struct policy *p, struct learn_options *o, const struct model *reference,
-               struct group *groups, int n_groups, uint32_t step, double learning_rate,
-               struct arena *a, struct learn_report *report);
+struct learn_input { /* of one step; borrowed */
+	struct policy      *policy;
+	const struct model *reference; /* NULL when the algorithm needs none */
+	const struct group *groups;    /* [n_groups] at least one; they need not be of one size */
+	int                 n_groups;
+	uint32_t            step;
+	double              learning_rate;
+};
+
+/* Changes the weights of the policy, and writes the penalty of each rollout. Scratch stays in `a`,
+ * the arena of the step. */
+int learn_from(struct learn_options *o, const struct learn_input *in, struct arena *a,
+               struct learn_report *report);
 
 #endif

@@ -58,46 +58,48 @@ size_t policy_bytes(const struct policy *p, const struct policy_load *l)
 	       kv_cache_bytes(s, 1, 2 * tokens / PAGE_TOKENS + 1) + (head > layers ? head : layers);
 }
 
-struct examples examples_part(const struct examples *e, int first, int count)
-{
-	struct examples part = *e;
-
-	part.rows.offset += first;
-	part.rows.n = count;
-	part.sequences += first;
-	part.guided = e->guided ? e->guided + first : NULL;
-	return part;
-}
-
 /* ---- micro-batches ---- */
 
-struct policy_pieces { /* examples cut into units; a micro-batch is a run of them */
-	const struct examples *e;
-	struct unit_range     *units;
-	int                    n_units, next; /* next: the first unit that was not computed yet */
-	struct head_result     all;           /* [T] of all examples */
-	struct packing         batch;         /* the current micro-batch, */
-	struct examples        part;          /* its rows, */
-	struct head_result     head;          /* their places in `all`, */
-	float                 *hidden;        /* and its last hidden states [tokens x D] */
+struct policy_pieces {        /* a batch cut into units; a micro-batch is a run of them */
+	struct batch       b; /* the caller's, with the columns of this pass beside its own */
+	struct sequence   *sequences;     /* [R] */
+	struct unit_range *units;         /* [n_units] */
+	int                n_units, next; /* next: the first unit that was not computed yet */
+	float             *lse;           /* [T] of the softmax, beside logp_new and entropy_new */
+	struct packing     packing;       /* the current micro-batch, */
+	struct batch       part;          /* its rows, */
+	float             *hidden;        /* and its last hidden states [tokens x D] */
 };
 
-static struct head_result result_from(const struct head_result *all, int token)
+/* What the model computes on: rows that share a prompt and follow each other share its tokens. */
+static struct sequence *sequences_of(const struct batch *b, struct arena *a)
 {
-	return (struct head_result){all->logp + token, all->entropy + token, all->lse + token};
+	struct sequence *s = arena_alloc(a, (size_t)b->n, sizeof *s);
+
+	for (int r = 0; s && r < b->n; r++)
+		s[r] = (struct sequence){.prompt = b->prompt[r]->ids,
+		                         .n_prompt = b->prompt[r]->n,
+		                         .answer = b->id + b->offset[r],
+		                         .n_answer = b->offset[r + 1] - b->offset[r]};
+	return s;
 }
 
-static int pieces_cut(struct policy *p, const struct examples *e, struct policy_pieces *out)
+static int pieces_cut(struct policy *p, const struct batch *b, struct policy_pieces *out)
 {
-	size_t T = (size_t)e->rows.offset[e->rows.n];
-
-	*out = (struct policy_pieces){.e = e};
-	out->all.logp = arena_alloc(&p->scratch, T, sizeof *out->all.logp);
-	out->all.entropy = arena_alloc(&p->scratch, T, sizeof *out->all.entropy);
-	out->all.lse = arena_alloc(&p->scratch, T, sizeof *out->all.lse);
-	if (!out->all.logp || !out->all.entropy || !out->all.lse)
+	assert(b->n > 0 && b->id && b->prompt);
+	*out = (struct policy_pieces){.b = *b, .sequences = sequences_of(b, &p->scratch)};
+	if (!out->sequences)
 		return ERR_INPUT;
-	return packing_plan(e->sequences, e->rows.n, 1, &p->scratch, &out->units, &out->n_units);
+	return packing_plan(out->sequences, b->n, 1, &p->scratch, &out->units, &out->n_units);
+}
+
+/* Columns for what the head says of each token. */
+static int pieces_take_head(struct policy *p, struct policy_pieces *c)
+{
+	TRY(BATCH_TAKE(&c->b, logp_new, &p->scratch));
+	TRY(BATCH_TAKE(&c->b, entropy_new, &p->scratch));
+	c->lse = arena_alloc(&p->scratch, (size_t)c->b.offset[c->b.n], sizeof *c->lse);
+	return c->lse ? OK : ERR_INPUT;
 }
 
 static int cache_fit(struct policy *p, int n_pages)
@@ -114,41 +116,54 @@ static int pieces_forward(struct policy *p, const struct model *m, struct policy
                           struct tape *tape, int *more)
 {
 	const struct unit_range *units = c->units + c->next;
-	int                      left = c->n_units - c->next, count = 0, tokens = 0, rows = 0;
+	int                      left = c->n_units - c->next, count = 0, tokens = 0, rows = 0, most;
+	size_t                   width = (size_t)m->weights.shape.width;
 
 	*more = left > 0;
 	if (!*more)
 		return OK;
-	while (count < left &&
-	       (count == 0 || tokens + units[count].n_tokens <= p->options.micro_batch_tokens)) {
+	most = p->options.micro_batch_tokens;
+	while (count < left && (count == 0 || tokens + units[count].n_tokens <= most)) {
 		tokens += units[count].n_tokens;
 		rows += units[count++].count;
 	}
-	TRY(packing_build(c->e->sequences, c->units, c->next, count, 1, &p->scratch, &c->batch));
-	TRY(cache_fit(p, c->batch.n_pages));
+	TRY(packing_build(c->sequences, c->units, c->next, count, 1, &p->scratch, &c->packing));
+	TRY(cache_fit(p, c->packing.n_pages));
 	c->next += count;
-	c->part = examples_part(c->e, units[0].first, rows);
-	c->head = result_from(&c->all, c->part.rows.offset[0]);
+	c->part = batch_part(&c->b, units[0].first, rows);
 	c->hidden =
-	        arena_alloc(&p->scratch, (size_t)c->batch.n_tokens * (size_t)m->weights.shape.width,
-	                    sizeof *c->hidden);
+	        arena_alloc(&p->scratch, (size_t)c->packing.n_tokens * width, sizeof *c->hidden);
 	if (!c->hidden)
 		return ERR_INPUT;
-	return model_forward(m, &c->batch, &p->cache, tape, &p->scratch, c->hidden);
+	return model_forward(m, &c->packing, &p->cache, tape, &p->scratch, c->hidden);
+}
+
+/* The places of the micro-batch's tokens in the columns. */
+static struct head_result pieces_head(const struct policy_pieces *c)
+{
+	int first = c->part.offset[0];
+
+	return (struct head_result){c->b.logp_new + first, c->b.entropy_new + first,
+	                            c->lse + first};
 }
 
 static int pieces_logprobs(struct policy *p, const struct model *m, struct policy_pieces *c)
 {
-	return head_forward(m, &c->batch, c->hidden, p->options.temperature, &p->scratch, &c->head);
+	struct head_result head = pieces_head(c);
+
+	return head_forward(m, &c->packing, c->hidden, p->options.temperature, &p->scratch, &head);
 }
 
-int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp,
+int policy_logprobs(struct policy *p, const struct model *m, const struct batch *b, float *logp,
                     float *entropy)
 {
 	struct policy_pieces c;
 
 	arena_reset(&p->scratch);
-	TRY(pieces_cut(p, e, &c));
+	TRY(pieces_cut(p, b, &c));
+	c.b.logp_new = logp;
+	c.b.entropy_new = entropy;
+	TRY(pieces_take_head(p, &c));
 	for (int more = 1; more;) {
 		struct arena_mark mark = arena_mark(&p->scratch);
 		TRY(pieces_forward(p, m, &c, NULL, &more));
@@ -156,26 +171,22 @@ int policy_logprobs(struct policy *p, const struct model *m, const struct exampl
 			TRY(pieces_logprobs(p, m, &c));
 		arena_release(&p->scratch, mark);
 	}
-	for (int t = e->rows.offset[0]; t < e->rows.offset[e->rows.n]; t++) {
-		logp[t] = c.all.logp[t];
-		entropy[t] = c.all.entropy[t];
-	}
 	return OK;
 }
 
-int policy_values(struct policy *p, const struct examples *e, float *value)
+int policy_values(struct policy *p, const struct batch *b, float *value)
 {
 	struct policy_pieces c;
 
 	assert(p->critic);
 	arena_reset(&p->scratch);
-	TRY(pieces_cut(p, e, &c));
+	TRY(pieces_cut(p, b, &c));
 	for (int more = 1; more;) {
 		struct arena_mark mark = arena_mark(&p->scratch);
 		TRY(pieces_forward(p, p->model, &c, NULL, &more));
 		if (more)
-			value_head_forward(&p->critic->head, &c.batch, c.hidden,
-			                   value + c.part.rows.offset[0]);
+			value_head_forward(&p->critic->head, &c.packing, c.hidden,
+			                   value + c.part.offset[0]);
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
@@ -183,73 +194,59 @@ int policy_values(struct policy *p, const struct examples *e, float *value)
 
 /* ---- updates ---- */
 
-/* Over the trained tokens: nobody sampled the others. */
-static double difference_max(const struct examples *e, const float *logp_new)
+/* max |logp_new - logp_old| over the trained tokens, as nobody sampled the others; guided rows were
+ * sampled under another context. */
+static double difference_max(const struct batch *b)
 {
 	double largest = 0;
 
-	for (int r = 0; r < e->rows.n; r++)
-		for (int t = e->rows.offset[r];
-		     t < e->rows.offset[r + 1] && !(e->guided && e->guided[r]); t++) {
-			double d = e->rows.trained[t]
-			                   ? fabs((double)logp_new[t] - (double)e->logp_old[t])
-			                   : 0;
-			largest = d > largest ? d : largest;
+	for (int r = 0; r < b->n; r++)
+		for (int t = b->offset[r]; t < b->offset[r + 1]; t++) {
+			double d = fabs((double)b->logp_new[t] - (double)b->logp_old[t]);
+			if (b->trained[t] && !(b->guided && b->guided[r]) && d > largest)
+				largest = d;
 		}
 	return largest;
 }
 
-/* one call of policy_update or policy_fit_values */
-struct update {
+struct update {                         /* one call of policy_update or policy_fit_values */
 	const struct algorithm *alg;    /* NULL: the values alone learn */
 	struct critic          *critic; /* NULL: there are none */
 	int                     layers; /* the network learns, not only the value head */
-	/* of all the examples: the divisors of every micro-batch */
-	struct totals             totals;
-	struct objective_gradient g;               /* [T] */
-	float                    *value, *d_value; /* [T] */
-	struct update_report     *report;
+	struct totals           totals; /* of all rows: the divisors of every micro-batch */
+	struct update_report   *report;
 };
 
 /* From the objective to d_hidden, which it overwrites. */
 static int backward_policy(struct policy *p, const struct update *u, struct policy_pieces *c,
                            float *d_hidden)
 {
-	const struct objective_batch b = {.rows = c->part.rows,
-	                                  .logp_new = c->all.logp,
-	                                  .logp_old = c->e->logp_old,
-	                                  .logp_ref = c->e->logp_ref,
-	                                  .entropy = c->all.entropy,
-	                                  .advantage = c->e->advantage,
-	                                  .weight = c->e->weight,
-	                                  .high = c->e->high,
-	                                  .guided = c->part.guided,
-	                                  .logp_rollout = c->e->logp_rollout};
-	int                          first = c->part.rows.offset[0];
+	const struct head_result head = pieces_head(c);
+	int                      first = c->part.offset[0];
+	const float             *h = c->part.h ? c->part.h + first : NULL;
 
-	TRY(objective_eval(u->alg, &b, &u->totals, &u->g, &u->report->objective));
-	return head_backward(p->model, &c->batch, c->hidden, p->options.temperature, &c->head,
-	                     u->g.c + first, u->g.h ? u->g.h + first : NULL, &p->scratch, d_hidden,
-	                     &p->gradient);
+	TRY(objective_eval(u->alg, &c->part, &u->totals, &u->report->objective));
+	return head_backward(p->model, &c->packing, c->hidden, p->options.temperature, &head,
+	                     c->part.c + first, h, &p->scratch, d_hidden, &p->gradient);
 }
 
 /* Adds what the value loss has to say to d_hidden. */
-static void backward_values(const struct update *u, const struct policy_pieces *c, float *d_hidden)
+static void backward_values(const struct update *u, struct policy_pieces *c, float *d_hidden)
 {
-	const struct critic_batch b = {c->part.rows, u->value, c->e->value_old, c->e->value_target};
-	int                       first = c->part.rows.offset[0];
+	struct value_head *head = &u->critic->head;
+	int                first = c->part.offset[0];
 
-	value_head_forward(&u->critic->head, &c->batch, c->hidden, u->value + first);
-	critic_loss(&u->critic->options, &b, u->totals.tokens, u->d_value, &u->critic->stats);
-	value_head_backward(&u->critic->head, &c->batch, c->hidden, u->d_value + first, d_hidden);
+	value_head_forward(head, &c->packing, c->hidden, c->part.value_new + first);
+	critic_loss(&u->critic->options, &c->part, u->totals.tokens, &u->critic->stats);
+	value_head_backward(head, &c->packing, c->hidden, c->part.d_value + first, d_hidden);
 }
 
 /* Losses and backward pass of the micro-batch that was just run forward. */
 static int piece_backward(struct policy *p, const struct update *u, struct policy_pieces *c)
 {
-	float *d_hidden = arena_alloc(
-	        &p->scratch, (size_t)c->batch.n_tokens * (size_t)p->model->weights.shape.width,
-	        sizeof *d_hidden);
+	size_t width = (size_t)p->model->weights.shape.width;
+	float *d_hidden =
+	        arena_alloc(&p->scratch, (size_t)c->packing.n_tokens * width, sizeof *d_hidden);
 
 	if (!d_hidden)
 		return ERR_INPUT;
@@ -257,11 +254,12 @@ static int piece_backward(struct policy *p, const struct update *u, struct polic
 		TRY(backward_policy(p, u, c, d_hidden));
 	if (u->critic)
 		backward_values(u, c, d_hidden);
-	return u->layers ? model_backward(p->model, &c->batch, p->tape, &p->scratch, d_hidden,
-	                                  &p->gradient)
-	                 : OK;
+	if (!u->layers)
+		return OK;
+	return model_backward(p->model, &c->packing, p->tape, &p->scratch, d_hidden, &p->gradient);
 }
 
+/* All micro-batches, forward and backward; the gradients of their units add up in a fixed tree. */
 static int policy_accumulate(struct policy *p, const struct update *u, struct policy_pieces *c)
 {
 	for (int more = 1; more;) {
@@ -301,55 +299,58 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 	return OK;
 }
 
-/* Room and gradients for an update that *u describes, then all micro-batches. */
-static int run_update(struct policy *p, const struct examples *e, struct update *u,
-                      struct policy_pieces *c)
+/* The columns that an update writes: of the head and the objective, of the critic. */
+static int update_take(const struct update *u, struct policy *p, struct policy_pieces *c)
 {
-	size_t T = (size_t)e->rows.offset[e->rows.n];
-
-	arena_reset(&p->scratch);
-	u->totals = (struct totals){.batch_tokens = e->batch_tokens, .updates = e->updates};
-	totals_add(&u->totals, &e->rows, e->high);
-	TRY(pieces_cut(p, e, c));
-	TRY(gradient_begin(&p->gradient, (uint32_t)c->n_units));
 	if (u->alg) {
-		u->g.c = arena_alloc(&p->scratch, T, sizeof *u->g.c);
-		u->g.h = u->alg->entropy_coef != 0 ? arena_alloc(&p->scratch, T, sizeof *u->g.h)
-		                                   : NULL;
-		if (!u->g.c || (u->alg->entropy_coef != 0 && !u->g.h))
-			return ERR_INPUT;
+		TRY(pieces_take_head(p, c));
+		TRY(BATCH_TAKE(&c->b, c, &p->scratch));
+		if (u->alg->entropy_coef != 0)
+			TRY(BATCH_TAKE(&c->b, h, &p->scratch));
 	}
 	if (u->critic) {
-		TRY(gradient_begin(&u->critic->head.gradient, (uint32_t)c->n_units));
-		u->value = arena_alloc(&p->scratch, T, sizeof *u->value);
-		u->d_value = arena_alloc(&p->scratch, T, sizeof *u->d_value);
-		if (!u->value || !u->d_value)
-			return ERR_INPUT;
+		TRY(BATCH_TAKE(&c->b, value_new, &p->scratch));
+		TRY(BATCH_TAKE(&c->b, d_value, &p->scratch));
 	}
+	return OK;
+}
+
+/* Room and gradients for an update that *u describes, then all micro-batches. */
+static int run_update(struct policy *p, const struct batch *b, struct update *u,
+                      struct policy_pieces *c)
+{
+	arena_reset(&p->scratch);
+	u->totals = (struct totals){.batch_tokens = b->batch_tokens, .updates = b->updates};
+	totals_add(&u->totals, b);
+	TRY(pieces_cut(p, b, c));
+	TRY(gradient_begin(&p->gradient, (uint32_t)c->n_units));
+	if (u->critic)
+		TRY(gradient_begin(&u->critic->head.gradient, (uint32_t)c->n_units));
+	TRY(update_take(u, p, c));
 	return policy_accumulate(p, u, c);
 }
 
-int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e,
+int policy_update(struct policy *p, const struct algorithm *alg, const struct batch *b,
                   double learning_rate, struct update_report *report)
 {
 	struct update        u = {.alg = alg, .critic = p->critic, .layers = 1, .report = report};
 	struct policy_pieces c;
 
-	TRY(run_update(p, e, &u, &c));
-	if (e->logp_old && report->updates == 0)
-		report->logp_difference_max = difference_max(e, c.all.logp);
+	TRY(run_update(p, b, &u, &c));
+	if (b->logp_old && report->updates == 0)
+		report->logp_difference_max = difference_max(&c.b);
 	TRY(apply(p, learning_rate, report));
 	if (p->critic)
 		critic_step(p->critic);
 	return OK;
 }
 
-int policy_fit_values(struct policy *p, const struct examples *e, struct update_report *report)
+int policy_fit_values(struct policy *p, const struct batch *b, struct update_report *report)
 {
 	struct update u = {.critic = p->critic, .layers = p == &p->critic->own, .report = report};
 	struct policy_pieces c;
 
-	TRY(run_update(p, e, &u, &c));
+	TRY(run_update(p, b, &u, &c));
 	if (u.layers)
 		TRY(apply(p, p->critic->learning_rate, report));
 	stop_hold(1);

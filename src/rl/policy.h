@@ -36,30 +36,6 @@ struct policy {
 	struct critic *critic;
 };
 
-/* Answers to train on, flat as in record.h; all arrays borrowed. Tokens are found by the absolute
- * offset, so that a part of the rows is the same struct with offset and sequences advanced. */
-struct examples {
-	struct rows rows;
-	/* [R] of rows.offset[r+1] - rows.offset[r] answer tokens */
-	const struct sequence *sequences;
-	const float           *logp_old;  /* [T] as sampled; NULL with level none */
-	const float           *logp_ref;  /* [T] or NULL */
-	const float           *advantage; /* [T] */
-	/* [T] of the gain (token_weight.h); NULL: 1 everywhere */
-	const float *weight;
-	/* [T] tokens of the entropy bonus; NULL: all */
-	const unsigned char *high;
-	/* [R] rows whose logp_old is that of another context; NULL: none */
-	const unsigned char *guided;
-	/* [T] as sampled where logp_old was computed anew; NULL: logp_old is that */
-	const float *logp_rollout;
-	const float *value_old, *value_target; /* [T] of the critic; NULL without one */
-	/* trained tokens of the batch that this is a part of, and into how many */
-	int64_t batch_tokens;
-	/* updates that is cut (objective.h); 0: this is all of it */
-	int updates;
-};
-
 struct update_report {                    /* of the updates of one step; starts as zero */
 	struct objective_stats objective; /* sums */
 	/* skipped: the gradient was not finite and changed nothing */
@@ -82,25 +58,25 @@ struct policy_load {
 };
 size_t policy_bytes(const struct policy *p, const struct policy_load *l);
 
-/* Writes logp and entropy [T] (at the examples' tokens) under any model of the same vocabulary: the
- * reference, the policy itself. */
-int policy_logprobs(struct policy *p, const struct model *m, const struct examples *e, float *logp,
+/* The rows of a batch (batch.h) are what is computed on; they need id and prompt.
+ *
+ * Writes logp [T] and, unless it is NULL, entropy [T], at the tokens of the batch, under any model
+ * of the same vocabulary: the reference, the policy itself. */
+int policy_logprobs(struct policy *p, const struct model *m, const struct batch *b, float *logp,
                     float *entropy);
 
 /* Writes value [T]: what the critic of p says of the state before each token. */
-int policy_values(struct policy *p, const struct examples *e, float *value);
+int policy_values(struct policy *p, const struct batch *b, float *value);
 
-/* One update of the weights from all of the examples, of the critic's too where p has one; ADDS to
- * *report (the critic's numbers are in p->critic->stats). A gradient that is not finite changes
- * nothing and is counted. */
-int policy_update(struct policy *p, const struct algorithm *alg, const struct examples *e,
+/* One update of the weights from all rows of the batch, of the critic's too where p has one; ADDS
+ * to *report (the critic's numbers are in p->critic->stats). The columns of the update at hand are
+ * its own: the caller's batch stays as it is. A gradient that is not finite changes nothing and is
+ * counted. */
+int policy_update(struct policy *p, const struct algorithm *alg, const struct batch *b,
                   double learning_rate, struct update_report *report);
 
 /* One update of the critic of p alone. Its head learns, and the layers where the network is the
  * critic's own. */
-int policy_fit_values(struct policy *p, const struct examples *e, struct update_report *report);
-
-/* The examples first .. first+count-1 of e, without a copy. */
-struct examples examples_part(const struct examples *e, int first, int count);
+int policy_fit_values(struct policy *p, const struct batch *b, struct update_report *report);
 
 #endif

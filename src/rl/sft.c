@@ -154,34 +154,27 @@ static const struct context *prompt_of(const struct job *job, int item, int i)
 	return &job->train.prompts.contexts[item];
 }
 
-/* The picked worked answers as examples with advantage 1 on every token that is trained. */
-static int examples_new(struct job *job, const int *picked, int n, struct examples *out)
+/* The picked worked answers as a batch with advantage 1 on every token that is trained. */
+static int sft_batch(struct job *job, const int *picked, int n, struct batch *b)
 {
-	struct arena    *a = &job->step_arena;
-	struct sequence *sequences = arena_alloc(a, (size_t)n, sizeof *sequences);
-	int             *offset = arena_alloc(a, (size_t)n + 1, sizeof *offset);
-	unsigned char   *trained;
-	float           *advantage;
+	struct arena *a = &job->step_arena;
 
-	if (!sequences || !offset)
-		return ERR_INPUT;
-	for (int i = 0; i < n; i++) {
-		const struct context *prompt = prompt_of(job, picked[i], i);
-		const struct worked  *answer = worked_of(job, picked[i]);
-		sequences[i] = (struct sequence){prompt->ids, prompt->n, answer->ids, answer->n};
-		offset[i + 1] = offset[i] + answer->n;
-	}
-	trained = arena_alloc(a, (size_t)offset[n], 1);
-	advantage = arena_alloc(a, (size_t)offset[n], sizeof *advantage);
-	if (!trained || !advantage)
-		return ERR_INPUT;
+	TRY(batch_new(n, a, b));
 	for (int i = 0; i < n; i++)
-		memcpy(trained + offset[i], worked_of(job, picked[i])->trained,
-		       (size_t)(offset[i + 1] - offset[i]));
-	for (int t = 0; t < offset[n]; t++)
-		advantage[t] = 1;
-	*out = (struct examples){
-	        .rows = {n, offset, trained}, .sequences = sequences, .advantage = advantage};
+		b->offset[i + 1] = b->offset[i] + worked_of(job, picked[i])->n;
+	TRY(BATCH_TAKE(b, prompt, a));
+	TRY(BATCH_TAKE(b, id, a));
+	TRY(BATCH_TAKE(b, trained, a));
+	TRY(BATCH_TAKE(b, advantage, a));
+	for (int i = 0; i < n; i++) {
+		const struct worked *answer = worked_of(job, picked[i]);
+		int                  first = b->offset[i];
+		b->prompt[i] = prompt_of(job, picked[i], i);
+		memcpy(b->id + first, answer->ids, (size_t)answer->n * sizeof *b->id);
+		memcpy(b->trained + first, answer->trained, (size_t)answer->n);
+	}
+	for (int t = 0; t < b->offset[n]; t++)
+		b->advantage[t] = 1;
 	return OK;
 }
 
@@ -213,15 +206,15 @@ static int sft_step(struct job *job)
 	int    n = job->config.sft.batch_size, *picked;
 	double start = clock_seconds(), learning_rate = schedule_at(&job->schedule, job->step);
 	struct update_report u = {0};
-	struct examples      e;
+	struct batch         b;
 
 	arena_reset(&job->step_arena);
 	picked = arena_alloc(&job->step_arena, (size_t)n, sizeof *picked);
 	if (!picked)
 		return ERR_INPUT;
 	curriculum_pick(job->curriculum, n, picked);
-	TRY(examples_new(job, picked, n, &e));
-	TRY(policy_update(&job->policy, &job->algorithm, &e, learning_rate, &u));
+	TRY(sft_batch(job, picked, n, &b));
+	TRY(policy_update(&job->policy, &job->algorithm, &b, learning_rate, &u));
 	if (u.skipped)
 		return error_set(ERR_FAILED,
 		                 "step %d: the gradient is not finite; the last good checkpoint "

@@ -60,9 +60,14 @@ static int learn(struct job *job, struct step *s)
 	s->stats.learning_rate = schedule_at(&job->schedule, job->step);
 	if (s->used.n == 0)
 		return OK;
-	TRY(learn_from(&job->policy, &job->learn, job->reference, s->used.items, s->used.n,
-	               (uint32_t)job->step, s->stats.learning_rate, &job->step_arena,
-	               &s->stats.learn));
+	TRY(learn_from(&job->learn,
+	               &(struct learn_input){.policy = &job->policy,
+	                                     .reference = job->reference,
+	                                     .groups = s->used.items,
+	                                     .n_groups = s->used.n,
+	                                     .step = (uint32_t)job->step,
+	                                     .learning_rate = s->stats.learning_rate},
+	               &job->step_arena, &s->stats.learn));
 	job->skipped_in_a_row = s->stats.learn.update.skipped
 	                                ? job->skipped_in_a_row + s->stats.learn.update.skipped
 	                                : 0;
