@@ -317,6 +317,42 @@ static void events_hold_time_step_tag_and_value(void **state)
 	assert_ok(file_remove_folder(path_of("events")));
 }
 
+/* TensorBoard keeps the first description of a tag; told in each step, it would be most of the
+ * file. The class (1, a scalar) is what makes its server keep it. */
+static void the_first_value_of_a_tag_says_what_it_is(void **state)
+{
+	(void)state;
+	static const char summary[] = "\x10\x03\x2a\x2c" /* field 2, the step; field 5: one value */
+	                              "\x0a\x2a\x0a\x02kl\x15\0\0\0\x3f"  /* tag, float 0.5 */
+	                              "\x4a\x1f\x0a\x09\x0a\x07scalars"   /* field 9: the plugin, */
+	                              "\x1a\x10up *Watch:* down\x20\x01"; /* the words, the class */
+	static const struct metric_row   row = {.name = "kl", .help = "up", .watch = "down"};
+	static const struct metric_table one = {.rows = &row, .n = 1};
+	static struct metrics            m = {.table = &one};
+	struct events                   *e;
+	struct bytes                     b;
+	size_t                           at = 0, n;
+	const unsigned char             *p;
+	char                             path[300];
+
+	metrics_add(&m, "kl", 0.5);
+	assert_ok(events_open(path_of("words"), 0, &e));
+	assert_ok(events_write(e, 3, &m));
+	assert_ok(events_write(e, 4, &m));
+	events_close(e);
+	snprintf(path, sizeof path, "%s/events.out.tfevents.0000000000.hone", path_of("words"));
+	assert_ok(file_read(path, 10000, &b));
+	next_record(&b, &at, &n);
+	p = next_record(&b, &at, &n);
+	assert_int_equal(n, 9 + sizeof summary - 1);
+	assert_memory_equal(p + 9, summary, sizeof summary - 1);
+	next_record(&b, &at, &n);
+	assert_int_equal(n, 9 + 4 + 2 + 9);
+	assert_int_equal(at, b.n);
+	bytes_free(&b);
+	assert_ok(file_remove_folder(path_of("words")));
+}
+
 /* Steps of all records of all files, in the order of the files' names, as text. */
 static const char *event_steps(void)
 {
@@ -400,5 +436,5 @@ TEST_MAIN(TEST(a_line_is_json_in_order_with_all_digits),
           TEST(what_stands_behind_the_lines_of_the_checkpoint_goes_though_it_is_of_that_step),
           TEST(a_log_that_is_gone_begins_anew_and_one_that_cannot_be_seen_does_not),
           TEST(a_full_disk_leaves_whole_lines), TEST(the_checksum_is_castagnolis),
-          TEST(events_hold_time_step_tag_and_value),
+          TEST(events_hold_time_step_tag_and_value), TEST(the_first_value_of_a_tag_says_what_it_is),
           TEST(what_a_resume_does_again_is_cut_from_the_events))

@@ -816,24 +816,23 @@ static const char *const line_names[] = {"train", "sft", "eval"};
 
 const struct metric_table step_metrics = {rows, N(rows), line_names, N(line_names)};
 
+static const char page_begin[] =
+        "# Metrics\n\n"
+        "Made by `make docs` from the table in `src/rl/step_metrics.c`; do not edit.\n\n"
+        "`metrics.jsonl` in the run folder has one JSON object a line: one for each step of\n"
+        "`hone train` or `hone sft`, one for each evaluation. TensorBoard gets the same numbers "
+        "and\n"
+        "words (`tensorboard/`), and `hone report` draws them. NaN and infinities are written as\n"
+        "null. In brackets stand the kinds of lines that have the number, its unit, what it is "
+        "the\n"
+        "mean over, and when it is there. A mean over nothing is left out of the line.\n";
+
 void step_metrics_markdown(struct text *out)
 {
-	text_print(
-	        out, "%s",
-	        "# Metrics\n\n"
-	        "Made by `make docs` from the table in `src/rl/step_metrics.c`; do not edit.\n\n"
-	        "`metrics.jsonl` in the run folder has one JSON object a line: one for each step "
-	        "of "
-	        "`hone train`\nor `hone sft`, one for each evaluation. TensorBoard gets the same "
-	        "numbers (`tensorboard/`), and\n`hone report` draws them. NaN and infinities are "
-	        "written as null. In brackets stand the kinds of\nlines that have the number, its "
-	        "unit, what it is the mean over, and when it is there. A mean over\nnothing is "
-	        "left "
-	        "out of the line.\n");
+	text_print(out, "%s", page_begin);
 	metric_table_markdown(&step_metrics, out);
-	text_print(
-	        out,
-	        "\n## The numbers of `signal/problem`\n\n| number | what it says |\n|---|---|\n");
+	text_print(out, "\n## The numbers of `signal/problem`\n\n"
+	                "| number | what it says |\n|---|---|\n");
 	for (int d = 0; d < SIGNAL_PROBLEMS; d++)
 		text_print(out, "| %d | %s |\n", d,
 		           d == SIGNAL_FINE ? "nothing: the step has a signal"

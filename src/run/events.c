@@ -12,6 +12,8 @@
 
 struct events {
 	char *path;
+	char  described[METRICS_MAX][METRIC_NAME_MAX]; /* [n_described] tags whose row was told */
+	int   n_described;
 };
 
 uint32_t events_crc32c(const void *data, size_t n)
@@ -106,28 +108,73 @@ int events_open(const char *folder, int step, struct events **out)
 }
 
 struct event_room { /* of one event: too much for a stack */
-	SummaryValue values[METRICS_MAX], *pointers[METRICS_MAX];
-	char         tags[METRICS_MAX][METRIC_NAME_MAX];
+	SummaryValue    values[METRICS_MAX], *pointers[METRICS_MAX];
+	SummaryMetadata metadata[METRICS_MAX];
+	char            tags[METRICS_MAX][METRIC_NAME_MAX];
+	struct arena    words;
 };
+
+/* Whether the tag comes for the first time in this file; it is remembered. */
+static int events_is_new(struct events *e, const char *tag)
+{
+	for (int i = 0; i < e->n_described; i++)
+		if (!strcmp(e->described[i], tag))
+			return 0;
+	if (e->n_described == METRICS_MAX)
+		return 0;
+	snprintf(e->described[e->n_described++], METRIC_NAME_MAX, "%s", tag);
+	return 1;
+}
+
+/* What the row of a metric says, as TensorBoard shows it beside the chart. */
+static int events_describe(const struct metric_row *row, struct arena *a, SummaryMetadata *out)
+{
+	static SummaryMetadata__PluginData scalars = SUMMARY_METADATA__PLUGIN_DATA__INIT;
+	static char                        name[] = "scalars";
+	struct text                        words = {0};
+	int                                status;
+
+	metric_table_words(row, &words);
+	status = text_status(&words);
+	*out = (SummaryMetadata)SUMMARY_METADATA__INIT;
+	scalars.plugin_name = name;
+	out->plugin_data = &scalars;
+	out->data_class = 1;
+	if (status == OK)
+		out->summary_description = arena_text(a, words.data, words.n);
+	text_free(&words);
+	return status == OK && !out->summary_description ? ERR_INPUT : status;
+}
+
+static int events_add_value(struct events *e, const struct metrics *m, int i, size_t k,
+                            struct event_room *room)
+{
+	const struct metric_row *row = metric_table_find(m->table, m->items[i].name);
+
+	memcpy(room->tags[k], m->items[i].name, METRIC_NAME_MAX);
+	room->values[k] = (SummaryValue)SUMMARY_VALUE__INIT;
+	room->values[k].tag = room->tags[k];
+	room->values[k].value_case = SUMMARY_VALUE__VALUE_SIMPLE_VALUE;
+	room->values[k].simple_value = (float)m->items[i].value;
+	room->pointers[k] = &room->values[k];
+	if (row->help && events_is_new(e, room->tags[k])) {
+		TRY(events_describe(row, &room->words, &room->metadata[k]));
+		room->values[k].metadata = &room->metadata[k];
+	}
+	return OK;
+}
 
 static int write_summary(struct events *e, int step, const struct metrics *m,
                          struct event_room *room)
 {
-	static const SummaryValue empty = SUMMARY_VALUE__INIT;
-	Summary                   summary = SUMMARY__INIT;
-	Event                     event = EVENT__INIT;
+	Summary summary = SUMMARY__INIT;
+	Event   event = EVENT__INIT;
 
 	summary.value = room->pointers;
 	for (int i = 0; i < m->n; i++) {
-		size_t k = summary.n_value;
 		if (!isfinite(m->items[i].value) || !strcmp(m->items[i].name, "step"))
 			continue;
-		memcpy(room->tags[k], m->items[i].name, METRIC_NAME_MAX);
-		room->values[k] = empty;
-		room->values[k].tag = room->tags[k];
-		room->values[k].value_case = SUMMARY_VALUE__VALUE_SIMPLE_VALUE;
-		room->values[k].simple_value = (float)m->items[i].value;
-		room->pointers[k] = &room->values[k];
+		TRY(events_add_value(e, m, i, summary.n_value, room));
 		summary.n_value++;
 	}
 	event.wall_time = clock_wall();
@@ -142,6 +189,8 @@ int events_write(struct events *e, int step, const struct metrics *m)
 	struct event_room *room = mem_alloc(1, sizeof *room, "a step for TensorBoard");
 	int                status = room ? write_summary(e, step, m, room) : ERR_INPUT;
 
+	if (room)
+		arena_free(&room->words);
 	mem_free(room);
 	return status;
 }

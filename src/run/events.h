@@ -3,7 +3,9 @@
  * A file is a row of records, each framed as   length (8 bytes) | masked CRC-32C of it | protobuf
  * Event | masked CRC-32C of that.
  * Each start of a run opens a file of its own, named by the step it starts from. TensorBoard shows
- * all that it finds, so what a resume will do again is cut off first: no step stands twice. */
+ * all that it finds, so what a resume will do again is cut off first: no step stands twice. The
+ * first value of a tag in a file carries the words of its row (metric_table.h), which TensorBoard
+ * shows beside the chart. */
 #ifndef RUN_EVENTS_H
 #define RUN_EVENTS_H
 

@@ -7,6 +7,57 @@
 #endif
 
 #include "run/events.pb-c.h"
+void   summary_metadata__plugin_data__init
+                     (SummaryMetadata__PluginData         *message)
+{
+  static const SummaryMetadata__PluginData init_value = SUMMARY_METADATA__PLUGIN_DATA__INIT;
+  *message = init_value;
+}
+void   summary_metadata__init
+                     (SummaryMetadata         *message)
+{
+  static const SummaryMetadata init_value = SUMMARY_METADATA__INIT;
+  *message = init_value;
+}
+size_t summary_metadata__get_packed_size
+                     (const SummaryMetadata *message)
+{
+  assert(message->base.descriptor == &summary_metadata__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t summary_metadata__pack
+                     (const SummaryMetadata *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &summary_metadata__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t summary_metadata__pack_to_buffer
+                     (const SummaryMetadata *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &summary_metadata__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+SummaryMetadata *
+       summary_metadata__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (SummaryMetadata *)
+     protobuf_c_message_unpack (&summary_metadata__descriptor,
+                                allocator, len, data);
+}
+void   summary_metadata__free_unpacked
+                     (SummaryMetadata *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &summary_metadata__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   summary_value__init
                      (SummaryValue         *message)
 {
@@ -142,7 +193,110 @@ void   event__free_unpacked
   assert(message->base.descriptor == &event__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor summary_value__field_descriptors[2] =
+static const ProtobufCFieldDescriptor summary_metadata__plugin_data__field_descriptors[1] =
+{
+  {
+    "plugin_name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(SummaryMetadata__PluginData, plugin_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned summary_metadata__plugin_data__field_indices_by_name[] = {
+  0,   /* field[0] = plugin_name */
+};
+static const ProtobufCIntRange summary_metadata__plugin_data__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor summary_metadata__plugin_data__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "SummaryMetadata.PluginData",
+  "PluginData",
+  "SummaryMetadata__PluginData",
+  "",
+  sizeof(SummaryMetadata__PluginData),
+  1,
+  summary_metadata__plugin_data__field_descriptors,
+  summary_metadata__plugin_data__field_indices_by_name,
+  1,  summary_metadata__plugin_data__number_ranges,
+  (ProtobufCMessageInit) summary_metadata__plugin_data__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor summary_metadata__field_descriptors[3] =
+{
+  {
+    "plugin_data",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(SummaryMetadata, plugin_data),
+    &summary_metadata__plugin_data__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "summary_description",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(SummaryMetadata, summary_description),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "data_class",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(SummaryMetadata, data_class),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned summary_metadata__field_indices_by_name[] = {
+  2,   /* field[2] = data_class */
+  0,   /* field[0] = plugin_data */
+  1,   /* field[1] = summary_description */
+};
+static const ProtobufCIntRange summary_metadata__number_ranges[2 + 1] =
+{
+  { 1, 0 },
+  { 3, 1 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor summary_metadata__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "SummaryMetadata",
+  "SummaryMetadata",
+  "SummaryMetadata",
+  "",
+  sizeof(SummaryMetadata),
+  3,
+  summary_metadata__field_descriptors,
+  summary_metadata__field_indices_by_name,
+  2,  summary_metadata__number_ranges,
+  (ProtobufCMessageInit) summary_metadata__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor summary_value__field_descriptors[3] =
 {
   {
     "tag",
@@ -168,15 +322,29 @@ static const ProtobufCFieldDescriptor summary_value__field_descriptors[2] =
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "metadata",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(SummaryValue, metadata),
+    &summary_metadata__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned summary_value__field_indices_by_name[] = {
+  2,   /* field[2] = metadata */
   1,   /* field[1] = simple_value */
   0,   /* field[0] = tag */
 };
-static const ProtobufCIntRange summary_value__number_ranges[1 + 1] =
+static const ProtobufCIntRange summary_value__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 9, 2 },
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor summary_value__descriptor =
 {
@@ -186,10 +354,10 @@ const ProtobufCMessageDescriptor summary_value__descriptor =
   "SummaryValue",
   "",
   sizeof(SummaryValue),
-  2,
+  3,
   summary_value__field_descriptors,
   summary_value__field_indices_by_name,
-  1,  summary_value__number_ranges,
+  2,  summary_value__number_ranges,
   (ProtobufCMessageInit) summary_value__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

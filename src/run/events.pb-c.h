@@ -15,6 +15,8 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 
+typedef struct SummaryMetadata SummaryMetadata;
+typedef struct SummaryMetadata__PluginData SummaryMetadata__PluginData;
 typedef struct SummaryValue SummaryValue;
 typedef struct Summary Summary;
 typedef struct Event Event;
@@ -24,6 +26,34 @@ typedef struct Event Event;
 
 
 /* --- messages --- */
+
+struct  SummaryMetadata__PluginData
+{
+  ProtobufCMessage base;
+  char *plugin_name;
+};
+#define SUMMARY_METADATA__PLUGIN_DATA__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&summary_metadata__plugin_data__descriptor) \
+    , (char *)protobuf_c_empty_string }
+
+
+struct  SummaryMetadata
+{
+  ProtobufCMessage base;
+  SummaryMetadata__PluginData *plugin_data;
+  /*
+   * Markdown, beside the chart
+   */
+  char *summary_description;
+  /*
+   * 1: a scalar; without it TensorBoard's server drops the description
+   */
+  int32_t data_class;
+};
+#define SUMMARY_METADATA__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&summary_metadata__descriptor) \
+    , NULL, (char *)protobuf_c_empty_string, 0 }
+
 
 typedef enum {
   SUMMARY_VALUE__VALUE__NOT_SET = 0,
@@ -35,6 +65,10 @@ struct  SummaryValue
 {
   ProtobufCMessage base;
   char *tag;
+  /*
+   * TensorBoard keeps the first one of a tag
+   */
+  SummaryMetadata *metadata;
   SummaryValue__ValueCase value_case;
   union {
     float simple_value;
@@ -42,7 +76,7 @@ struct  SummaryValue
 };
 #define SUMMARY_VALUE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&summary_value__descriptor) \
-    , (char *)protobuf_c_empty_string, SUMMARY_VALUE__VALUE__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, NULL, SUMMARY_VALUE__VALUE__NOT_SET, {0} }
 
 
 struct  Summary
@@ -79,6 +113,28 @@ struct  Event
     , 0, 0, EVENT__WHAT__NOT_SET, {0} }
 
 
+/* SummaryMetadata__PluginData methods */
+void   summary_metadata__plugin_data__init
+                     (SummaryMetadata__PluginData         *message);
+/* SummaryMetadata methods */
+void   summary_metadata__init
+                     (SummaryMetadata         *message);
+size_t summary_metadata__get_packed_size
+                     (const SummaryMetadata   *message);
+size_t summary_metadata__pack
+                     (const SummaryMetadata   *message,
+                      uint8_t             *out);
+size_t summary_metadata__pack_to_buffer
+                     (const SummaryMetadata   *message,
+                      ProtobufCBuffer     *buffer);
+SummaryMetadata *
+       summary_metadata__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   summary_metadata__free_unpacked
+                     (SummaryMetadata *message,
+                      ProtobufCAllocator *allocator);
 /* SummaryValue methods */
 void   summary_value__init
                      (SummaryValue         *message);
@@ -138,6 +194,12 @@ void   event__free_unpacked
                       ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
+typedef void (*SummaryMetadata__PluginData_Closure)
+                 (const SummaryMetadata__PluginData *message,
+                  void *closure_data);
+typedef void (*SummaryMetadata_Closure)
+                 (const SummaryMetadata *message,
+                  void *closure_data);
 typedef void (*SummaryValue_Closure)
                  (const SummaryValue *message,
                   void *closure_data);
@@ -153,6 +215,8 @@ typedef void (*Event_Closure)
 
 /* --- descriptors --- */
 
+extern const ProtobufCMessageDescriptor summary_metadata__descriptor;
+extern const ProtobufCMessageDescriptor summary_metadata__plugin_data__descriptor;
 extern const ProtobufCMessageDescriptor summary_value__descriptor;
 extern const ProtobufCMessageDescriptor summary__descriptor;
 extern const ProtobufCMessageDescriptor event__descriptor;

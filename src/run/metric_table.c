@@ -95,6 +95,12 @@ void metric_table_caption(const struct metric_table *t, const struct metric_row 
 		text_print(out, " \xc2\xb1 standard error");
 }
 
+void metric_table_words(const struct metric_row *row, struct text *out)
+{
+	text_print(out, "%s%s%s", row->help, row->watch ? " *Watch:* " : "",
+	           row->watch ? row->watch : "");
+}
+
 enum { COLUMNS = 100, INDENT = 2 };
 
 /* ADDS the words of `words` as an item of a list, in lines of at most COLUMNS. */
@@ -140,9 +146,8 @@ static void metric_markdown_row(const struct metric_table *t, const struct metri
 		text_print(&words, "; when `%s`", row->when);
 	if (row->given)
 		text_print(&words, "; %s", row->given);
-	text_print(&words, "): %s", row->help);
-	if (row->watch)
-		text_print(&words, " *Watch:* %s", row->watch);
+	text_print(&words, "): ");
+	metric_table_words(row, &words);
 	if (words.data)
 		metric_markdown_item(words.data, out);
 	out->failed |= words.failed;

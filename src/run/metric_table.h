@@ -78,6 +78,9 @@ struct metrics;
 void metric_table_fill(const struct metric_table *t, int line, const struct config *c,
                        const void *statistics, struct metrics *m);
 
+/* ADDS what the row says in prose: its help, and what to watch for. */
+void metric_table_words(const struct metric_row *row, struct text *out);
+
 /* ADDS "nats, mean over trained tokens": the caption under a chart. */
 void metric_table_caption(const struct metric_table *t, const struct metric_row *row,
                           struct text *out);

@@ -54,8 +54,7 @@ static void plot_words(const struct metric_table *t, int part, struct plot *p)
 	if (part > 0)
 		text_print(&p->caption, "%s: ", p->parts[part].label);
 	metric_table_caption(t, row, &p->caption);
-	text_print(&p->help, "%s%s%s", row->help, row->watch ? " Watch: " : "",
-	           row->watch ? row->watch : "");
+	metric_table_words(row, &p->help);
 }
 
 static void plot_of_row(const struct metric_table *t, int row, struct plot *p)

@@ -48,3 +48,9 @@ class TensorBoard(hone.TestCase):
         ours = self.compare(self.folder / "run")
         self.assertEqual(len(ours["reward"]), 3)
         self.assertEqual(set(ours["sampling/sampling_logp_difference/max"].values()), {0})
+
+    def test_a_tag_carries_the_words_of_its_row(self):
+        hone.trained(self.folder, "run.max_steps=2")
+        events = EventAccumulator(str(self.folder / "run" / "tensorboard"))
+        events.Reload()
+        self.assertIn("What the optimizer minimised", events.SummaryMetadata("loss").summary_description)
