@@ -48,6 +48,15 @@
 			         error_message(), (part)); \
 	} while (0)
 
+/* The call fails for want of memory: its own status, a message that names what the memory was for,
+ * and an exit status that says that the user can fix it. */
+#define assert_memory(call, what) \
+	do { \
+		assert_error(call, ERR_MEMORY, what); \
+		assert_ptr_equal(strstr(error_message(), "out of memory: "), error_message()); \
+		assert_int_equal(error_exit_status(ERR_MEMORY), 2); \
+	} while (0)
+
 #define TEST(f) cmocka_unit_test(f)
 #define TEST_MAIN(...) \
 	int main(void) \

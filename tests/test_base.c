@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "test.h"
 
+#include <errno.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -141,11 +142,74 @@ static void a_fingerprint_is_fnv_1a(void **state)
 static void an_overflowing_or_failing_allocation_says_what_it_was_for(void **state)
 {
 	(void)state;
-	assert_null(mem_alloc(SIZE_MAX / 2, 4, "the weights"));
-	assert_non_null(strstr(error_message(), "the weights"));
+	struct arena a = {0};
+	float       *x = (float[]){1};
+	const char  *t = "t";
+
+	assert_memory(mem_take(SIZE_MAX / 2, "the weights", &x), "the weights");
+	assert_null(x);
+	assert_memory(arena_take(&a, SIZE_MAX / 2, "the keys", &x), "the keys");
 	mem_fail_at(1);
-	assert_null(mem_alloc(1, 1, "the moments"));
-	assert_non_null(strstr(error_message(), "the moments"));
+	assert_memory(mem_take(1, "the moments", &x), "the moments (1 x 4 bytes)");
+	mem_fail_at(1);
+	assert_memory(arena_take(&a, 7, "the values", &x), "the values (7 x 4 bytes)");
+	mem_fail_at(1);
+	assert_memory(arena_print(&a, &t, "%d", 1), "a text");
+	assert_null(t);
+	mem_fail_at(1);
+	assert_memory(mem_copy("t", 1, &t), "a text");
+}
+
+/* Out of memory is a status of its own, wherever it comes from, and the program exits with 2. */
+static void memory_that_is_short_has_a_status_of_its_own(void **state)
+{
+	(void)state;
+	struct text t = {0};
+
+	mem_fail_at(1);
+	text_add(&t, "word", 4);
+	text_add(&t, "word", 4); /* nothing is added behind a gap */
+	assert_int_equal(t.n, 0);
+	assert_memory(text_status(&t), "a text");
+	text_free(&t);
+	errno = ENOMEM;
+	assert_memory(error_system("file", "read it"), "cannot read it: file");
+	errno = EIO;
+	assert_error(error_system("file", "read it"), ERR_INPUT, "file: cannot read it");
+	assert_memory(error_memory("a match of %s", "x"), "a match of x");
+	assert_int_equal(error_cause(), ENOMEM);
+	assert_int_equal(error_exit_status(ERR_INPUT), 2);
+	assert_int_equal(error_exit_status(ERR_FAILED), 1);
+	assert_int_equal(error_exit_status(STOPPED), 3);
+	assert_int_equal(error_exit_status(OK), 0);
+}
+
+static void a_list_grows_by_doubling_and_stays_as_it_was_when_memory_is_short(void **state)
+{
+	(void)state;
+	struct arena a = {0};
+	size_t       capacity[2] = {0, 0};
+	int         *list[2] = {NULL, NULL}, grown = 0;
+
+	for (int i = 0; i < 1000; i++)
+		for (int of_arena = 0; of_arena < 2; of_arena++) {
+			size_t was = capacity[of_arena], want = (size_t)i + 1;
+			assert_ok(of_arena ? arena_room(&a, &list[1], &capacity[1], want, "numbers")
+			                   : mem_room(&list[0], &capacity[0], want, "numbers"));
+			assert_true(capacity[of_arena] >= want);
+			grown += capacity[of_arena] != was;
+			list[of_arena][i] = i;
+		}
+	assert_true(grown <= 2 * 11);
+	mem_fail_at(1);
+	assert_memory(mem_room(&list[0], &capacity[0], 5000, "numbers"), "numbers");
+	mem_fail_at(1);
+	assert_memory(arena_room(&a, &list[1], &capacity[1], 50000, "numbers"), "numbers");
+	assert_true(capacity[0] < 5000 && capacity[1] < 50000);
+	for (int i = 0; i < 1000; i++)
+		assert_true(list[0][i] == i && list[1][i] == i);
+	mem_free(list[0]);
+	arena_free(&a);
 }
 
 static void a_message_gains_its_context(void **state)
@@ -305,6 +369,8 @@ TEST_MAIN(TEST(random_bits_match_the_published_vectors),
           TEST(an_arena_packs_texts_between_aligned_blocks),
           TEST(memory_given_back_to_a_mark_is_zeroed_when_handed_out_again),
           TEST(an_overflowing_or_failing_allocation_says_what_it_was_for),
+          TEST(memory_that_is_short_has_a_status_of_its_own),
+          TEST(a_list_grows_by_doubling_and_stays_as_it_was_when_memory_is_short),
           TEST(a_message_gains_its_context), TEST(lines_come_back_from_plain_and_from_gzip),
           TEST(a_cut_gzip_stream_and_a_long_line_are_errors),
           TEST(a_file_is_replaced_whole_or_not_at_all),

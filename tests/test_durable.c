@@ -410,6 +410,10 @@ static void refuse(const char *settings, const char *start, const char *resume)
 	if (status != 0) {
 		assert_true(file_says("stderr", "hone train: "));
 	}
+	if (status != 0 && strstr(settings, "DISK_MEMORY")) {
+		assert_int_equal(status, 2);
+		assert_says("stderr", "out of memory: ");
+	}
 	/* also puts in order what was left over */
 	status = hone_on_disk("", "train job.yaml run.output_dir=disk/run --resume");
 	if (status != 0) {

@@ -30,14 +30,27 @@ int error_set(int code, const char *format, ...)
 	return code;
 }
 
+int error_memory(const char *what, ...)
+{
+	char    for_what[MESSAGE_MAX / 2];
+	va_list args;
+
+	va_start(args, what);
+	vsnprintf(for_what, sizeof for_what, what, args);
+	va_end(args);
+	return error_because(ENOMEM,
+	                     "out of memory: %s; make the model, the batch or the lengths smaller",
+	                     for_what);
+}
+
 int error_because(int cause, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	set(ERR_INPUT, cause, format, args);
+	set(cause == ENOMEM ? ERR_MEMORY : ERR_INPUT, cause, format, args);
 	va_end(args);
-	return ERR_INPUT;
+	return code_last;
 }
 
 int error_system(const char *path, const char *doing)
@@ -45,13 +58,18 @@ int error_system(const char *path, const char *doing)
 	int cause = errno;
 
 	if (cause == ENOMEM)
-		return error_because(cause, "out of memory: cannot %s: %s", doing, path);
+		return error_memory("cannot %s: %s", doing, path);
 	return error_because(cause, "%s: cannot %s: %s", path, doing, strerror(cause));
 }
 
 int error_cause(void)
 {
 	return cause_last;
+}
+
+int error_exit_status(int status)
+{
+	return status == ERR_MEMORY ? ERR_INPUT : status;
 }
 
 int error_context(const char *format, ...)

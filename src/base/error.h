@@ -12,20 +12,27 @@
  *
  * The message names the file, line, key or tensor, and what to do next. It belongs to the thread
  * that failed; parallel loops record a status per item and report the first one in item order.
- * Nothing below src/cli prints or exits: the command line prints error_message() and uses the
- * status as its exit status. */
+ * Nothing below src/cli prints or exits: the command line prints error_message() and exits with
+ * error_exit_status(status).
+ *
+ * Callers that must tell failures apart ask the status, and never the words:
+ *
+ *     ERR_MEMORY                          memory is short: give up, nothing is known about the file
+ *     ERR_INPUT, error_cause() != 0       the system refused: the file may be whole
+ *     ERR_INPUT, error_cause() == 0       the content is wrong */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
 enum {
 	OK = 0,
 	ERR_FAILED = 1, /* the job itself failed: it diverged, a library misbehaved */
-	/* the user can mend it: config, data, model folder, command line, permissions, disk,
-	 * memory */
+	/* the user can fix it: config, data, model folder, command line, permissions, disk */
 	ERR_INPUT = 2,
 	/* no error: a signal asked for an end and the work was given up (stop.h), or has been
 	 * saved */
 	STOPPED = 3,
+	/* memory is short; the user can fix that, too, but nothing is wrong with any file */
+	ERR_MEMORY = 4,
 };
 
 #if defined(__GNUC__)
@@ -38,17 +45,23 @@ enum {
  * statement. */
 int error_set(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* The same with ERR_INPUT for what the system refused: error_cause() is then `cause`, an errno. */
+/* ERR_MEMORY, with the message "out of memory: WHAT; " and what helps. Allocations of memory.h call
+ * it themselves; it is for libraries that return NULL. */
+int error_memory(const char *what, ...) PRINTF_LIKE(1, 2);
+
+/* For what the system refused: error_cause() is then `cause`, an errno. ERR_MEMORY for ENOMEM,
+ * ERR_INPUT for any other. */
 int error_because(int cause, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* "PATH: cannot DOING: what errno says", because of errno; memory that is short has words of its
- * own. */
+/* "PATH: cannot DOING: what errno says", because of errno; error_memory() where that is ENOMEM. */
 int error_system(const char *path, const char *doing);
 
-/* The errno behind the message of this thread (ENOMEM for memory, wherever it was short); 0 when
- * nothing was refused and the content itself is wrong. Tells what cannot be read now from what is
- * damaged. */
+/* The errno behind the message of this thread (ENOMEM for ERR_MEMORY); 0 when nothing was
+ * refused. */
 int error_cause(void);
+
+/* The exit status of the program for a status: 2 for what the user can fix, memory included. */
+int error_exit_status(int status);
 
 /* Puts "TEXT: " in front of the message of this thread and returns its code. For callers that know
  * more (the file that a parser was reading, the key that a value belongs to). */

@@ -83,22 +83,23 @@ static int sync_fd(int fd)
 int file_open(const char *path, int *fd, uint64_t *size)
 {
 	struct stat st;
+	int         status;
 
 	/* a pipe without a writer would keep us waiting */
 	*fd = open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
 	if (*fd < 0)
 		return error_system(path, "open it");
 	if (fstat(*fd, &st)) {
-		error_system(path, "look at it");
+		status = error_system(path, "look at it");
 	} else if (!S_ISREG(st.st_mode)) {
-		error_set(ERR_INPUT, "%s: not a regular file", path);
+		status = error_set(ERR_INPUT, "%s: not a regular file", path);
 	} else {
 		*size = (uint64_t)st.st_size;
 		return OK;
 	}
 	close(*fd);
 	*fd = -1;
-	return ERR_INPUT;
+	return status;
 }
 
 int file_get_all(const char *path, int fd, void *out, size_t n)
@@ -129,8 +130,8 @@ int file_read(const char *path, size_t max, struct bytes *out)
 		status = error_set(ERR_INPUT,
 		                   "%s: %zu bytes, more than the %zu that such a file may have",
 		                   path, (size_t)n, max);
-	if (status == OK && !(out->data = mem_alloc((size_t)n + 1, 1, path)))
-		status = ERR_INPUT;
+	if (status == OK)
+		status = mem_take((size_t)n + 1, path, &out->data);
 	if (status == OK)
 		status = file_get_all(path, fd, out->data, (size_t)n);
 	close(fd);
@@ -202,7 +203,7 @@ int file_crc32(const char *path, uint64_t *size, uint32_t *crc)
 	uLong         sum = crc32(0, NULL, 0);
 	uint64_t      total = 0, expected;
 	ssize_t       got;
-	int           fd;
+	int           fd, status = OK;
 
 	TRY(file_open(path, &fd, &expected));
 	while ((got = file_get(fd, buffer, sizeof buffer)) > 0) {
@@ -210,13 +211,11 @@ int file_crc32(const char *path, uint64_t *size, uint32_t *crc)
 		total += (uint64_t)got;
 	}
 	if (got < 0)
-		error_system(path, "read it");
+		status = error_system(path, "read it");
 	close(fd);
-	if (got < 0)
-		return ERR_INPUT;
 	*size = total;
 	*crc = (uint32_t)sum;
-	return OK;
+	return status;
 }
 
 int file_free_bytes(const char *path, uint64_t *out)
@@ -234,17 +233,14 @@ int file_free_bytes(const char *path, uint64_t *out)
 
 int file_sync(const char *path)
 {
-	int fd = open_at(AT_FDCWD, path, O_RDONLY);
+	int fd = open_at(AT_FDCWD, path, O_RDONLY), status = OK;
 
 	if (fd < 0)
 		return error_system(path, "open it");
-	if (sync_fd(fd)) {
-		error_system(path, "sync it to disk");
-		close(fd);
-		return ERR_INPUT;
-	}
+	if (sync_fd(fd))
+		status = error_system(path, "sync it to disk");
 	close(fd);
-	return OK;
+	return status;
 }
 
 /* The folder that holds `path`, into a buffer of `size` bytes. */
@@ -377,20 +373,18 @@ int file_write_gzip(const char *path, const void *data, size_t n)
 		                 n);
 	/* +16: gzip header, with no time in it */
 	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		return error_because(ENOMEM, "out of memory: packing %s", path);
+		return error_memory("packing %s", path);
 	bound = deflateBound(&z, (uLong)n);
-	out = mem_alloc(bound, 1, path);
-	if (!out) {
-		deflateEnd(&z);
-		return ERR_INPUT;
+	status = mem_take(bound, path, &out);
+	if (status == OK) {
+		z.next_in = (unsigned char *)(uintptr_t)data;
+		z.avail_in = (uInt)n;
+		z.next_out = out;
+		z.avail_out = (uInt)bound;
+		status = deflate(&z, Z_FINISH) == Z_STREAM_END
+		                 ? file_write(path, out, z.total_out)
+		                 : error_set(ERR_FAILED, "%s: zlib failed", path);
 	}
-	z.next_in = (unsigned char *)(uintptr_t)data;
-	z.avail_in = (uInt)n;
-	z.next_out = out;
-	z.avail_out = (uInt)bound;
-	status = deflate(&z, Z_FINISH) == Z_STREAM_END
-	                 ? file_write(path, out, z.total_out)
-	                 : error_set(ERR_FAILED, "%s: zlib failed", path);
 	deflateEnd(&z);
 	mem_free(out);
 	return status;
@@ -470,9 +464,9 @@ static int remove_entries(int fd, const char *path)
 	int            status = OK;
 
 	if (!d) {
-		error_system(path, "open the folder");
+		status = error_system(path, "open the folder");
 		close(fd);
-		return ERR_INPUT;
+		return status;
 	}
 	while (status == OK && (errno = 0, entry = readdir(d))) {
 		char inner[FILE_PATH_MAX];
@@ -517,9 +511,16 @@ int file_remove_folder(const char *path)
 	return remove_at(AT_FDCWD, name, name);
 }
 
-char *file_join(struct arena *a, const char *folder, const char *name)
+int file_path(struct arena *a, const char *folder, const char *name, char **out)
 {
 	size_t n = strlen(folder);
 
-	return arena_format(a, "%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/", name);
+	return arena_print(a, out, "%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/", name);
+}
+
+char *file_join(struct arena *a, const char *folder, const char *name)
+{
+	char *path;
+
+	return file_path(a, folder, name, &path) == OK ? path : NULL;
 }

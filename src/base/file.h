@@ -85,7 +85,9 @@ int  file_lock(const char *folder, int *lock);
 void file_unlock(int *lock); /* ... here; a lock of 0 is none */
 /* rm -r of a folder, a file or a link; no error when it is not there */
 int file_remove_folder(const char *path);
-/* "folder/name"; NULL when memory is short */
+/* *out = "folder/name" */
+MEM_CHECKED int file_path(struct arena *a, const char *folder, const char *name, char **out);
+/* the same, NULL when memory is short; goes with its last caller */
 char *file_join(struct arena *a, const char *folder, const char *name);
 
 /* ---- gzip out ---- */

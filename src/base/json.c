@@ -77,20 +77,23 @@ static void add_rewritten(struct text *t, const char *text, size_t n, int as_zer
 
 /* With a 0 in their place the text must be valid; in quotes alone, they could stand where only a
  * string may. */
-static json_t *load_big(const char *text, size_t n, size_t flags, json_error_t *e)
+static int load_big(const char *text, size_t n, size_t flags, json_error_t *e, json_t **out)
 {
-	json_t *value = NULL;
+	int status = OK;
 
 	for (int as_zero = 1; as_zero >= 0; as_zero--) {
 		struct text t = {0};
-		json_decref(value);
+		json_decref(*out);
+		*out = NULL;
 		add_rewritten(&t, text, n, as_zero);
-		value = t.failed ? NULL : json_loadb(t.data, t.n, flags, e);
+		status = text_status(&t);
+		if (status == OK)
+			*out = json_loadb(t.data, t.n, flags, e);
 		text_free(&t);
-		if (!value)
+		if (!*out)
 			break;
 	}
-	return value;
+	return status;
 }
 
 int json_parse(const char *place, const char *text, size_t n, json_t **out)
@@ -107,9 +110,9 @@ int json_parse(const char *place, const char *text, size_t n, json_t **out)
 		                 JSON_DEPTH_MAX);
 	*out = json_loadb(text, n, flags, &e);
 	if (!*out && json_error_code(&e) == json_error_numeric_overflow)
-		*out = load_big(text, n, flags, &e);
+		TRY(load_big(text, n, flags, &e, out));
 	if (!*out && json_error_code(&e) == json_error_out_of_memory)
-		return error_because(ENOMEM, "out of memory: reading %s", place);
+		return error_memory("reading %s", place);
 	if (!*out)
 		return error_set(ERR_INPUT, "%s: not valid JSON: line %d, column %d: %s", place,
 		                 e.line, e.column, e.text);

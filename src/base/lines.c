@@ -48,23 +48,23 @@ static int lines_open_fd(struct lines *l)
 	l->gzip = l->fd != STDIN_FILENO && l->in_n >= 2 && l->in[0] == 0x1f && l->in[1] == 0x8b;
 	if (l->gzip && inflateInit2(&l->z, 15 + 16) != Z_OK) {
 		l->gzip = 0;
-		return error_because(ENOMEM, "out of memory: unpacking %s", l->path);
+		return error_memory("unpacking %s", l->path);
 	}
 	return OK;
 }
 
 int lines_open(const char *path, size_t max, struct lines **out)
 {
-	struct lines *l = mem_alloc(1, sizeof *l, path);
+	struct lines *l;
 	int           status;
 
 	*out = NULL;
-	if (!l)
-		return ERR_INPUT;
+	TRY(mem_take(1, path, &l));
 	l->fd = -1;
 	l->max = max;
-	l->path = mem_text(path, strlen(path));
-	status = l->path ? lines_open_fd(l) : ERR_INPUT;
+	status = mem_copy(path, strlen(path), &l->path);
+	if (status == OK)
+		status = lines_open_fd(l);
 	if (status != OK)
 		lines_close(l);
 	else
@@ -145,14 +145,7 @@ static int line_add(struct lines *l, size_t have, const char *p, size_t n)
 	if (have + n > l->max)
 		return error_set(ERR_INPUT, "%s:%zu: the line is longer than %zu bytes", l->path,
 		                 l->number, l->max);
-	if (have + n + 1 > l->line_capacity) {
-		size_t want = 2 * (have + n + 1);
-		char  *q = mem_grow(l->line, have, want, 1, l->path);
-		if (!q)
-			return ERR_INPUT;
-		l->line = q;
-		l->line_capacity = want;
-	}
+	TRY(mem_room(&l->line, &l->line_capacity, have + n + 1, l->path));
 	memcpy(l->line + have, p, n);
 	l->line[have + n] = 0;
 	return OK;

@@ -32,55 +32,88 @@ static size_t round_up(size_t n)
 	return n ? (n + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
 }
 
-static void *alloc_raw(size_t count, size_t size, const char *what)
+/* The message for count x size bytes; `what` is what they were for. */
+static int memory_is_short(const char *what, size_t count, size_t size)
 {
-	size_t bytes = size && count > SIZE_MAX / size ? 0 : round_up(count * size);
-	void  *p = NULL;
+	return error_memory("%s (%zu x %zu bytes)", what, count, size);
+}
 
-	if (bytes && !must_fail())
-		p = aligned_alloc(ALIGN, bytes);
+/* count x size bytes, rounded up; 0 when that overflows. */
+static size_t memory_bytes(size_t count, size_t size)
+{
+	return size && count > SIZE_MAX / size ? 0 : round_up(count * size);
+}
+
+/* Writes the pointer through a `void *`: any T ** may be given. */
+static int memory_hand_out(void *p, void *out)
+{
+	memcpy(out, &p, sizeof p);
+	return OK;
+}
+
+/* Not zeroed; NULL with the message. */
+static void *memory_block(size_t count, size_t size, const char *what)
+{
+	size_t bytes = memory_bytes(count, size);
+	void  *p = bytes && !must_fail() ? aligned_alloc(ALIGN, bytes) : NULL;
+
 	if (!p)
-		error_because(ENOMEM,
-		              "out of memory: %s needs %zu x %zu bytes; make the model, the batch "
-		              "or the lengths smaller",
-		              what, count, size);
+		memory_is_short(what, count, size);
 	return p;
 }
 
-void *mem_alloc(size_t count, size_t size, const char *what)
+int mem_take_bytes(size_t count, size_t size, const char *what, void *out)
 {
-	void *p = alloc_raw(count, size, what);
+	void *p = memory_block(count, size, what);
 
-	if (p)
-		memset(p, 0, round_up(count * size));
-	return p;
+	memory_hand_out(p, out);
+	if (!p)
+		return ERR_MEMORY;
+	memset(p, 0, memory_bytes(count, size));
+	return OK;
 }
 
-void *mem_grow(void *p, size_t count_old, size_t count, size_t size, const char *what)
+/* What a list of `capacity` grows to so that n adds cost n copies in all. */
+static size_t memory_capacity(size_t capacity, size_t want)
 {
-	void *q = alloc_raw(count, size, what);
+	size_t twice = capacity > SIZE_MAX / 2 ? want : 2 * capacity;
 
-	if (q && p) {
-		memcpy(q, p, (count_old < count ? count_old : count) * size);
-		mem_free(p);
-	}
-	return q;
+	return want > twice ? want : twice;
+}
+
+int mem_room_bytes(void *list, size_t *capacity, size_t want, size_t size, const char *what)
+{
+	size_t grown = memory_capacity(*capacity, want);
+	void  *old, *p;
+
+	if (want <= *capacity)
+		return OK;
+	memcpy(&old, list, sizeof old);
+	p = memory_block(grown, size, what);
+	if (!p)
+		return ERR_MEMORY;
+	if (old)
+		memcpy(p, old, *capacity * size);
+	mem_free(old);
+	*capacity = grown;
+	return memory_hand_out(p, list);
+}
+
+int mem_copy_text(const char *s, size_t n, void *out)
+{
+	char *t = memory_block(n + 1, 1, "a text");
+
+	memory_hand_out(t, out);
+	if (!t)
+		return ERR_MEMORY;
+	memcpy(t, s, n);
+	t[n] = 0;
+	return OK;
 }
 
 void mem_free(void *p)
 {
 	free(p);
-}
-
-char *mem_text(const char *s, size_t n)
-{
-	char *t = alloc_raw(n + 1, 1, "a text");
-
-	if (t) {
-		memcpy(t, s, n);
-		t[n] = 0;
-	}
-	return t;
 }
 
 /* ---- arenas ---- */
@@ -98,28 +131,25 @@ static char *chunk_bytes(struct arena_chunk *c)
 
 static struct arena_chunk *memory_chunk_new(struct arena_chunk *older, size_t size)
 {
-	struct arena_chunk *c;
+	struct arena_chunk *c = NULL;
 
 	assert(sizeof *c <= HEADER);
-	if (size > SIZE_MAX - HEADER) {
-		error_because(ENOMEM, "out of memory: a step needs %zu bytes", size);
-		return NULL;
-	}
-	c = alloc_raw(1, HEADER + size, "the arena of a step");
+	if (size <= SIZE_MAX - HEADER)
+		c = memory_block(1, HEADER + size, "an arena");
 	if (c)
 		*c = (struct arena_chunk){.older = older, .size = size};
 	return c;
 }
 
-/* `bytes` that start at a multiple of `align`, which divides ALIGN; zeroed. */
-static char *memory_take(struct arena *a, size_t bytes, size_t align)
+/* `bytes` that start at a multiple of `align`, which divides ALIGN; zeroed. NULL when memory is
+ * short. A new chunk is twice as large as the last one, so there are never many. */
+static char *memory_of_arena(struct arena *a, size_t bytes, size_t align)
 {
 	struct arena_chunk *c = a->chunk;
 	size_t              padding = c ? (align - c->used % align) % align : 0;
 	char               *p;
 
 	if (!c || c->size - c->used < padding || c->size - c->used - padding < bytes) {
-		/* doubling: the number of chunks stays logarithmic */
 		size_t want = c ? 2 * c->size : CHUNK_MIN;
 		c = memory_chunk_new(a->chunk, bytes > want ? bytes : want);
 		if (!c)
@@ -137,42 +167,71 @@ static char *memory_take(struct arena *a, size_t bytes, size_t align)
 	return memset(p, 0, bytes);
 }
 
-void *arena_alloc(struct arena *a, size_t count, size_t size)
+int arena_take_bytes(struct arena *a, size_t count, size_t size, const char *what, void *out)
 {
-	size_t bytes = size && count > SIZE_MAX / size ? 0 : round_up(count * size);
+	size_t bytes = memory_bytes(count, size);
+	void  *p = bytes ? memory_of_arena(a, bytes, ALIGN) : NULL;
 
-	if (!bytes) {
-		error_because(ENOMEM, "out of memory: a step needs %zu x %zu bytes", count, size);
-		return NULL;
-	}
-	return memory_take(a, bytes, ALIGN);
+	memory_hand_out(p, out);
+	return p ? OK : memory_is_short(what, count, size);
 }
 
-char *arena_text(struct arena *a, const char *s, size_t n)
+int arena_room_bytes(struct arena *a, void *list, size_t *capacity, size_t want, size_t size,
+                     const char *what)
 {
-	char *t = memory_take(a, n + 1, 1);
+	size_t grown = memory_capacity(*capacity, want);
+	void  *old, *p;
 
-	if (t)
-		memcpy(t, s, n);
-	return t;
+	if (want <= *capacity)
+		return OK;
+	memcpy(&old, list, sizeof old);
+	TRY(arena_take_bytes(a, grown, size, what, &p));
+	if (old)
+		memcpy(p, old, *capacity * size);
+	*capacity = grown;
+	return memory_hand_out(p, list);
 }
 
-char *arena_format(struct arena *a, const char *format, ...)
+int arena_copy_text(struct arena *a, const char *s, size_t n, void *out)
 {
-	va_list args, again;
+	char *t = memory_of_arena(a, n + 1, 1);
+
+	memory_hand_out(t, out);
+	if (!t)
+		return memory_is_short("a text", n + 1, 1);
+	memcpy(t, s, n);
+	return OK;
+}
+
+/* A text of the arena; NULL when memory is short. */
+static char *memory_print(struct arena *a, const char *format, va_list args)
+{
+	va_list again;
 	int     n;
 	char   *t;
 
-	va_start(args, format);
 	va_copy(again, args);
-	n = vsnprintf(NULL, 0, format, args);
-	va_end(args);
-	assert(n >= 0);
-	t = memory_take(a, (size_t)n + 1, 1);
-	if (t)
-		vsnprintf(t, (size_t)n + 1, format, again);
+	n = vsnprintf(NULL, 0, format, again);
 	va_end(again);
+	assert(n >= 0);
+	t = memory_of_arena(a, (size_t)n + 1, 1);
+	if (t)
+		vsnprintf(t, (size_t)n + 1, format, args);
+	else
+		memory_is_short("a text", (size_t)n + 1, 1);
 	return t;
+}
+
+int arena_print_text(struct arena *a, void *out, const char *format, ...)
+{
+	va_list args;
+	char   *t;
+
+	va_start(args, format);
+	t = memory_print(a, format, args);
+	va_end(args);
+	memory_hand_out(t, out);
+	return t ? OK : ERR_MEMORY;
 }
 
 struct arena_mark arena_mark(const struct arena *a)
@@ -212,4 +271,56 @@ void arena_free(struct arena *a)
 {
 	arena_release(a, (struct arena_mark){0});
 	*a = (struct arena){0};
+}
+
+/* ---- before there was ERR_MEMORY ---- */
+
+void *mem_alloc(size_t count, size_t size, const char *what)
+{
+	void *p;
+
+	return mem_take_bytes(count, size, what, &p) == OK ? p : NULL;
+}
+
+void *mem_grow(void *p, size_t count_old, size_t count, size_t size, const char *what)
+{
+	void *q = memory_block(count, size, what);
+
+	if (q && p) {
+		memcpy(q, p, (count_old < count ? count_old : count) * size);
+		mem_free(p);
+	}
+	return q;
+}
+
+char *mem_text(const char *s, size_t n)
+{
+	char *t;
+
+	return mem_copy(s, n, &t) == OK ? t : NULL;
+}
+
+void *arena_alloc(struct arena *a, size_t count, size_t size)
+{
+	void *p;
+
+	return arena_take_bytes(a, count, size, "a block of a step", &p) == OK ? p : NULL;
+}
+
+char *arena_text(struct arena *a, const char *s, size_t n)
+{
+	char *t;
+
+	return arena_copy(a, s, n, &t) == OK ? t : NULL;
+}
+
+char *arena_format(struct arena *a, const char *format, ...)
+{
+	va_list args;
+	char   *t;
+
+	va_start(args, format);
+	t = memory_print(a, format, args);
+	va_end(args);
+	return t;
 }

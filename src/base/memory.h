@@ -1,25 +1,56 @@
 /* memory.h - memory in two lifetimes.
  *
- * mem_*: blocks that live as long as their owner (weights, moments, caches): allocated once, freed
- * once. arena: everything of one step or one load; allocated by moving a pointer, released all at
+ * mem_*: blocks that live as long as their owner (weights, moments, caches): taken once, freed
+ * once. arena_*: everything of one step or one load; taken by moving a pointer, released all at
  * once.
  *
+ * An allocation is one line with its check. It says what the memory is for, in the words of the
+ * message that a user reads; the size of an element follows from the pointer:
+ *
+ *     TRY(mem_take(n, "the biases", &m->bias));                 n elements of m->bias, zeroed
+ *     TRY(arena_take(a, n, "the order of the rows", &order));   the same, until a is released
+ *     TRY(arena_print(a, &path, "%s/%d", folder, step));        a text
+ *
+ * When memory is short they return ERR_MEMORY, leave the message "out of memory: the biases
+ * (8 x 4 bytes); ...", and set the pointer to NULL. So an object whose pointers are NULL before the
+ * first line can be freed after any of them:
+ *
+ *     int thing_new(int n, struct thing *out)
+ *     {
+ *             int status;
+ *
+ *             *out = (struct thing){.n = n};
+ *             status = thing_take(out);                 the TRY lines, in a function of their own
+ *             if (status != OK)
+ *                     thing_free(out);
+ *             return status;
+ *
  * Every block but a text starts at a multiple of 64 bytes, so that a row operator may use whole
- * vectors. A failed allocation returns NULL and leaves an ERR_INPUT message that says how much was
- * wanted and for what. */
+ * vectors. A count of 0 is fine: the block is then unique and must still be freed. */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
 #include <stddef.h>
 
-/* count * size bytes, zeroed; NULL with a message when the product overflows or memory is short.
- * count or size may be 0: the result is then a unique pointer that must still be freed. `what`
- * names the purpose in the message. */
-void *mem_alloc(size_t count, size_t size, const char *what);
+#define MEM_CHECKED __attribute__((warn_unused_result))
 
-/* A larger copy of p (or a first block when p is NULL); the bytes behind the old size are not set.
- * On failure returns NULL and p stays as it was. */
-void *mem_grow(void *p, size_t count_old, size_t count, size_t size, const char *what);
+/* *out = count elements of the type that *out points to, zeroed. */
+#define mem_take(count, what, out) mem_take_bytes((count), sizeof **(out), (what), (out))
+/* The same for count x size bytes, where the pointer's type does not tell the size. */
+MEM_CHECKED int mem_take_bytes(size_t count, size_t size, const char *what, void *out);
+
+/* Room for `want` elements in a list that grows: *list stays if *capacity is enough, else it
+ * becomes a larger copy, at least twice as large, whose new bytes are not set. When memory is short
+ * both stay as they were. *capacity is a size_t. */
+#define mem_room(list, capacity, want, what) \
+	mem_room_bytes((list), (capacity), (want), sizeof **(list), (what))
+MEM_CHECKED int mem_room_bytes(void *list, size_t *capacity, size_t want, size_t size,
+                               const char *what);
+
+/* *out, a char * or const char *, = an owned copy of n bytes with a 0 behind them. */
+#define mem_copy(s, n, out) mem_copy_text((s), (n), MEM_TEXT(out))
+MEM_CHECKED int mem_copy_text(const char *s, size_t n, void *out);
+#define MEM_TEXT(out) _Generic((out), char ** : (void *)(out), const char ** : (void *)(out))
 
 void mem_free(void *p); /* NULL is fine */
 
@@ -45,9 +76,22 @@ struct arena_mark {
 /* A zero-initialised struct arena is a valid empty arena; it grows on demand and, once warm, no
  * longer allocates. Texts lie one behind the other, wherever that is: a data set has millions of
  * short ones. */
-void *arena_alloc(struct arena *a, size_t count, size_t size); /* zeroed */
-char *arena_text(struct arena *a, const char *s, size_t n);    /* copy with a 0 behind it */
-char *arena_format(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define arena_take(a, count, what, out) \
+	arena_take_bytes((a), (count), sizeof **(out), (what), (out))
+MEM_CHECKED int arena_take_bytes(struct arena *a, size_t count, size_t size, const char *what,
+                                 void *out);
+/* as mem_room; what *list was stays in the arena */
+#define arena_room(a, list, capacity, want, what) \
+	arena_room_bytes((a), (list), (capacity), (want), sizeof **(list), (what))
+MEM_CHECKED int arena_room_bytes(struct arena *a, void *list, size_t *capacity, size_t want,
+                                 size_t size, const char *what);
+/* *out, a char * or const char *, = a copy of n bytes with a 0 behind them */
+#define arena_copy(a, s, n, out) arena_copy_text((a), (s), (n), MEM_TEXT(out))
+MEM_CHECKED int arena_copy_text(struct arena *a, const char *s, size_t n, void *out);
+/* arena_print(a, &text, format, ...) */
+#define arena_print(a, out, ...) arena_print_text((a), MEM_TEXT(out), __VA_ARGS__)
+MEM_CHECKED int arena_print_text(struct arena *a, void *out, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
 
 /* Everything allocated after the mark is released by arena_release. */
 struct arena_mark arena_mark(const struct arena *a);
@@ -55,5 +99,14 @@ void              arena_release(struct arena *a, struct arena_mark mark);
 
 void arena_reset(struct arena *a); /* keeps one chunk as large as the peak */
 void arena_free(struct arena *a);
+
+/* ---- older: NULL when memory is short; they go with their last caller ---- */
+
+void *mem_alloc(size_t count, size_t size, const char *what);
+void *mem_grow(void *p, size_t count_old, size_t count, size_t size, const char *what);
+char *mem_text(const char *s, size_t n);
+void *arena_alloc(struct arena *a, size_t count, size_t size);
+char *arena_text(struct arena *a, const char *s, size_t n);
+char *arena_format(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -7,23 +7,17 @@
 #include <stdarg.h>
 #include <string.h>
 
+enum { TEXT_MIN = 256 };
+
 static int text_reserve(struct text *t, size_t more)
 {
-	size_t want = t->capacity ? t->capacity : 256;
-	char  *p;
+	size_t want = t->n + more + 1;
 
-	if (t->n + more + 1 <= t->capacity)
-		return 1;
-	while (want < t->n + more + 1)
-		want *= 2;
-	p = t->failed ? NULL : mem_grow(t->data, t->n + (t->data != NULL), want, 1, "a text");
-	if (!p) {
-		t->failed = 1;
+	if (t->failed)
 		return 0;
-	}
-	t->data = p;
-	t->capacity = want;
-	return 1;
+	want = want < TEXT_MIN ? TEXT_MIN : want;
+	t->failed = mem_room(&t->data, &t->capacity, want, "a text") != OK;
+	return !t->failed;
 }
 
 void text_add(struct text *t, const char *s, size_t n)
@@ -54,7 +48,7 @@ void text_print(struct text *t, const char *format, ...)
 
 int text_status(const struct text *t)
 {
-	return t->failed ? ERR_INPUT : OK;
+	return t->failed ? error_memory("a text of %zu bytes", t->n) : OK;
 }
 
 int text_write(const struct text *t, const char *path)

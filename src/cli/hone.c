@@ -117,7 +117,7 @@ static int end(const char *name, int status)
 		status = error_set(ERR_INPUT, "cannot write to standard output");
 	if (status != OK && status != STOPPED)
 		terminal_print(stderr, "hone %s: %s\n", name, error_message());
-	return status;
+	return error_exit_status(status);
 }
 
 static int front_door(int argc, char **argv)

@@ -220,15 +220,16 @@ static int check_config(struct job *job, const char *place, const char *then_tex
 {
 	struct config then;
 	struct text   lines = {0};
-	int           status;
+	int           status, differ;
 
 	TRY(config_parse(place, then_text, strlen(then_text), NULL, 0, &then));
-	status = config_differences(&then, &job->config, &lines) == 0
-	                 ? OK
-	                 : error_set(ERR_INPUT,
-	                             "%s: the run was started with other settings; resume it with "
-	                             "the same, or start another run:\n%s",
-	                             place, lines.data);
+	differ = config_differences(&then, &job->config, &lines);
+	status = text_status(&lines);
+	if (status == OK && differ)
+		status = error_set(ERR_INPUT,
+		                   "%s: the run was started with other settings; resume it with "
+		                   "the same, or start another run:\n%s",
+		                   place, lines.data);
 	if (status == OK)
 		status = tell_schedule(job, &then, step);
 	text_free(&lines);

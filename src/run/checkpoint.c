@@ -9,20 +9,22 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { MANIFEST_MAX = 1 << 20 };
+enum { MANIFEST_MAX = 1 << 20, FILES_MAX = 64 };
 
-static char *checkpoint_folder_name(struct arena *a, const char *run, int step, const char *suffix)
+static int checkpoint_path(struct arena *a, const char *run, int step, const char *suffix,
+                           char **out)
 {
-	return arena_format(a, "%s/checkpoint-%d%s", run, step, suffix);
+	return arena_print(a, out, "%s/checkpoint-%d%s", run, step, suffix);
 }
 
 int checkpoint_begin(const char *run, int step, struct arena *a, char **folder)
 {
-	*folder = checkpoint_folder_name(a, run, step, ".part");
-	if (!*folder)
-		return ERR_INPUT;
+	int status;
+
+	TRY(checkpoint_path(a, run, step, ".part", folder));
 	TRY(file_remove_folder(*folder));
-	return file_make_folders(*folder) == OK ? OK : checkpoint_abandon(*folder, ERR_INPUT);
+	status = file_make_folders(*folder);
+	return status == OK ? OK : checkpoint_abandon(*folder, status);
 }
 
 int checkpoint_abandon(const char *folder, int status)
@@ -32,9 +34,7 @@ int checkpoint_abandon(const char *folder, int status)
 
 	snprintf(why, sizeof why, "%s", error_message());
 	file_remove_folder(folder); /* should that fail, too, the next start does it */
-	if (status == ERR_INPUT)
-		return error_because(cause, "%s", why);
-	return error_set(status, "%s", why);
+	return cause ? error_because(cause, "%s", why) : error_set(status, "%s", why);
 }
 
 /* ---- the manifest ---- */
@@ -49,26 +49,28 @@ static int checkpoint_list_files(const char *folder, struct arena *a, char ***na
 {
 	DIR           *dir = opendir(folder);
 	struct dirent *entry;
-	int            capacity = 64, status = OK;
+	size_t         capacity = 0;
+	int            status = OK;
 
+	*names = NULL;
 	*n = 0;
 	if (!dir)
 		return error_system(folder, "open the folder");
-	*names = arena_alloc(a, (size_t)capacity, sizeof **names);
-	if (!*names)
-		status = ERR_INPUT;
 	while (status == OK && (errno = 0, entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "manifest.json"))
+		const char *name = entry->d_name;
+		if (name[0] == '.' || !strcmp(name, "manifest.json"))
 			continue;
-		if (*n == capacity)
-			status = error_set(ERR_INPUT, "%s: more than %d files", folder, capacity);
-		else if (!((*names)[(*n)++] = arena_text(a, entry->d_name, strlen(entry->d_name))))
-			status = ERR_INPUT;
+		status = *n < FILES_MAX ? arena_room(a, names, &capacity, (size_t)*n + 1,
+		                                     "the files of a checkpoint")
+		                        : error_set(ERR_INPUT, "%s: more than %d files", folder,
+		                                    FILES_MAX);
+		if (status == OK)
+			status = arena_copy(a, name, strlen(name), &(*names)[(*n)++]);
 	}
 	if (status == OK && errno)
 		status = error_system(folder, "read the folder");
 	closedir(dir);
-	if (status == OK)
+	if (status == OK && *n)
 		qsort(*names, (size_t)*n, sizeof **names, checkpoint_by_name);
 	return status;
 }
@@ -84,34 +86,41 @@ static uint32_t crc_of(const struct text *t)
 	return (uint32_t)crc32(crc32(0, NULL, 0), (const unsigned char *)t->data, (uInt)t->n);
 }
 
-static int write_manifest(const char *folder, int step, struct arena *a)
+/* ADDS the manifest of the files in `folder`, as JSON; `lines` is what its checksum covers. */
+static int add_manifest(const char *folder, int step, struct arena *a, struct text *lines,
+                        struct text *json)
 {
-	struct text lines = {0}, json = {0};
-	char      **names, *path;
-	int         n, status;
+	char **names, *path;
+	int    n;
 
 	TRY(checkpoint_list_files(folder, a, &names, &n));
-	text_print(&lines, "step %d\n", step);
-	text_print(&json, "{\"step\": %d, \"files\": {", step);
+	text_print(lines, "step %d\n", step);
+	text_print(json, "{\"step\": %d, \"files\": {", step);
 	for (int i = 0; i < n; i++) {
 		uint64_t bytes = 0;
 		uint32_t crc = 0;
-		path = file_join(a, folder, names[i]);
-		status = path ? file_crc32(path, &bytes, &crc) : ERR_INPUT;
-		if (status == OK)
-			status = file_sync(path);
-		if (status != OK)
-			goto done;
-		checkpoint_add_line(&lines, names[i], bytes, crc);
-		text_print(&json, "%s\n  \"%s\": {\"bytes\": %llu, \"crc32\": %lu}", i ? "," : "",
+		TRY(file_path(a, folder, names[i], &path));
+		TRY(file_crc32(path, &bytes, &crc));
+		TRY(file_sync(path));
+		checkpoint_add_line(lines, names[i], bytes, crc);
+		text_print(json, "%s\n  \"%s\": {\"bytes\": %llu, \"crc32\": %lu}", i ? "," : "",
 		           names[i], (unsigned long long)bytes, (unsigned long)crc);
 	}
-	text_print(&json, "\n}, \"crc32\": %lu}\n", (unsigned long)crc_of(&lines));
-	path = file_join(a, folder, "manifest.json");
-	status = text_status(&json) != OK || text_status(&lines) != OK || !path
-	                 ? ERR_INPUT
-	                 : file_write(path, json.data, json.n);
-done:
+	TRY(text_status(lines));
+	text_print(json, "\n}, \"crc32\": %lu}\n", (unsigned long)crc_of(lines));
+	return OK;
+}
+
+static int write_manifest(const char *folder, int step, struct arena *a)
+{
+	struct text lines = {0}, json = {0};
+	char       *path;
+	int         status = file_path(a, folder, "manifest.json", &path);
+
+	if (status == OK)
+		status = add_manifest(folder, step, a, &lines, &json);
+	if (status == OK)
+		status = text_write(&json, path);
 	text_free(&lines);
 	text_free(&json);
 	return status;
@@ -128,9 +137,7 @@ static int check_file(const char *folder, const char *name, const json_t *entry,
 	if (strchr(name, '/'))
 		return error_set(ERR_INPUT, "%s: its manifest names the file \"%s\" outside of it",
 		                 folder, name);
-	path = file_join(a, folder, name);
-	if (!path)
-		return ERR_INPUT;
+	TRY(file_path(a, folder, name, &path));
 	TRY(json_get_int(folder, entry, "bytes", JSON_REQUIRED, 0, INT64_MAX, &want_bytes));
 	TRY(json_get_int(folder, entry, "crc32", JSON_REQUIRED, 0, UINT32_MAX, &want_crc));
 	TRY(file_crc32(path, &bytes, &crc));
@@ -162,7 +169,9 @@ static int check_manifest(const char *folder, const json_t *manifest, struct are
 		entry = json_object_iter_value(i);
 		status = check_file(folder, name, entry, &lines, a);
 	}
-	if (status == OK && text_status(&lines) == OK && crc_of(&lines) != (uint32_t)crc)
+	if (status == OK)
+		status = text_status(&lines);
+	if (status == OK && crc_of(&lines) != (uint32_t)crc)
 		status = error_set(ERR_INPUT, "%s: manifest.json does not match its own checksum",
 		                   folder);
 	text_free(&lines);
@@ -172,10 +181,12 @@ static int check_manifest(const char *folder, const json_t *manifest, struct are
 int checkpoint_check(const char *folder)
 {
 	struct arena a = {0};
-	char        *path = file_join(&a, folder, "manifest.json");
+	char        *path;
 	json_t      *manifest = NULL;
-	int          status = path ? json_read(path, MANIFEST_MAX, &manifest) : ERR_INPUT;
+	int          status = file_path(&a, folder, "manifest.json", &path);
 
+	if (status == OK)
+		status = json_read(path, MANIFEST_MAX, &manifest);
 	if (status == OK)
 		status = check_manifest(folder, manifest, &a);
 	json_decref(manifest);
@@ -210,21 +221,16 @@ static int checkpoint_step_of(const char *name, const char *suffix)
 
 /* What stands in a run's folder: steps of checkpoint-N, newest first, and of checkpoint-N.part. */
 struct checkpoint_found {
-	int *steps, *parts;
-	int  n, n_parts;
+	struct checkpoint_list {
+		int   *step;
+		size_t n, capacity;
+	} whole, parts;
 };
 
-static int add_step(struct arena *a, int **list, int *n, int step)
+static int add_step(struct arena *a, struct checkpoint_list *list, int step)
 {
-	if ((*n & (*n - 1)) == 0) { /* at 0, 1, 2, 4, ... it is full */
-		int *more = arena_alloc(a, 2 * (size_t)*n + 1, sizeof *more);
-		if (!more)
-			return ERR_INPUT;
-		if (*n)
-			memcpy(more, *list, (size_t)*n * sizeof *more);
-		*list = more;
-	}
-	(*list)[(*n)++] = step;
+	TRY(arena_room(a, &list->step, &list->capacity, list->n + 1, "the checkpoints of a run"));
+	list->step[list->n++] = step;
 	return OK;
 }
 
@@ -242,15 +248,15 @@ static int list_run(const char *run, struct arena *a, struct checkpoint_found *o
 		int step = checkpoint_step_of(entry->d_name, ""),
 		    part = checkpoint_step_of(entry->d_name, ".part");
 		if (step >= 0)
-			status = add_step(a, &out->steps, &out->n, step);
+			status = add_step(a, &out->whole, step);
 		else if (part >= 0)
-			status = add_step(a, &out->parts, &out->n_parts, part);
+			status = add_step(a, &out->parts, part);
 	}
 	if (status == OK && errno)
 		status = error_system(run, "read the folder");
 	closedir(dir);
-	if (status == OK && out->n)
-		qsort(out->steps, (size_t)out->n, sizeof *out->steps, by_falling_step);
+	if (status == OK && out->whole.n)
+		qsort(out->whole.step, out->whole.n, sizeof *out->whole.step, by_falling_step);
 	return status;
 }
 
@@ -260,14 +266,13 @@ int checkpoint_count(const char *run, int *n)
 	struct checkpoint_found found;
 	int                     status = list_run(run, &a, &found);
 
-	*n = found.n;
+	*n = (int)found.whole.n;
 	arena_free(&a);
 	return status;
 }
 
-/* Whether what checkpoint_check has just said is about the content. A file that is not there is;
- * but not where a link leads to a place that is not there, for that is a disk that is not
- * mounted. */
+/* Whether the ERR_INPUT of checkpoint_check is about the content. A file that is not there is; but
+ * not where a link leads to a place that is not there, for that is a disk that is not mounted. */
 static int is_damage(const char *folder)
 {
 	int cause = error_cause();
@@ -276,7 +281,7 @@ static int is_damage(const char *folder)
 	       cause == ENOTDIR;
 }
 
-static int none_is_whole(const char *run, int n, const struct text *why)
+static int none_is_whole(const char *run, size_t n, const struct text *why)
 {
 	return error_set(
 	        ERR_INPUT,
@@ -290,27 +295,28 @@ static int none_is_whole(const char *run, int n, const struct text *why)
 static int find_newest(const char *run, const struct checkpoint_found *found, struct arena *a,
                        char **folder, int *step, struct text *skipped)
 {
-	for (int i = 0; i < found->n; i++) {
-		char *name = checkpoint_folder_name(a, run, found->steps[i], "");
-		if (!name)
-			return ERR_INPUT;
-		if (checkpoint_check(name) == OK) {
+	for (size_t i = 0; i < found->whole.n; i++) {
+		char *name;
+		int   status;
+		TRY(checkpoint_path(a, run, found->whole.step[i], "", &name));
+		status = checkpoint_check(name);
+		if (status == OK) {
 			*folder = name;
-			*step = found->steps[i];
+			*step = found->whole.step[i];
 			return OK;
 		}
-		if (error_cause() == ENOMEM)
-			return ERR_INPUT;
+		if (status == ERR_MEMORY)
+			return status;
 		if (!is_damage(name))
 			return error_because(error_cause(),
 			                     "cannot read checkpoint-%d, which may be whole: %s; "
 			                     "nothing was changed; try again, or move it "
 			                     "away to take an older one",
-			                     found->steps[i], error_message());
+			                     found->whole.step[i], error_message());
 		text_print(skipped, "%s; the checkpoint is damaged\n", error_message());
 	}
 	TRY(text_status(skipped));
-	return found->n ? none_is_whole(run, found->n, skipped) : OK;
+	return found->whole.n ? none_is_whole(run, found->whole.n, skipped) : OK;
 }
 
 int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step,
@@ -332,11 +338,10 @@ int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step
  * a hole. */
 static int remove_checkpoint(const char *run, int step, struct arena *a)
 {
-	char *name = checkpoint_folder_name(a, run, step, ""),
-	     *part = checkpoint_folder_name(a, run, step, ".part");
+	char *name, *part;
 
-	if (!name || !part)
-		return ERR_INPUT;
+	TRY(checkpoint_path(a, run, step, "", &name));
+	TRY(checkpoint_path(a, run, step, ".part", &part));
 	TRY(file_remove_folder(part));
 	if (rename(name, part))
 		return error_system(name, "remove it");
@@ -348,16 +353,17 @@ static int remove_checkpoint(const char *run, int step, struct arena *a)
  * cost at each save is too much. */
 static int looks_whole(const char *folder, struct arena *a)
 {
-	char       *path = file_join(a, folder, "manifest.json");
+	char       *path;
 	json_t     *manifest = NULL, *entry;
 	const char *name;
-	int         whole = path && json_read(path, MANIFEST_MAX, &manifest) == OK;
-	uint64_t    bytes;
+	int         whole = file_path(a, folder, "manifest.json", &path) == OK &&
+	            json_read(path, MANIFEST_MAX, &manifest) == OK;
+	uint64_t bytes;
 
 	json_object_foreach(json_object_get(manifest, "files"), name, entry)
 	{
-		path = file_join(a, folder, name);
-		whole = whole && path && file_size(path, &bytes) == OK &&
+		whole = whole && file_path(a, folder, name, &path) == OK &&
+		        file_size(path, &bytes) == OK &&
 		        bytes == (uint64_t)json_integer_value(json_object_get(entry, "bytes"));
 	}
 	json_decref(manifest);
@@ -372,14 +378,14 @@ static int checkpoint_rotate(const char *run, int step, struct checkpoint_limit 
 {
 	int kept = 1;
 
-	for (int i = 0; limit.keep > 0 && i < found->n; i++) {
-		char *name = checkpoint_folder_name(a, run, found->steps[i], "");
-		if (!name)
-			return ERR_INPUT;
-		if (found->steps[i] >= step || found->steps[i] == limit.best || file_is_link(name))
+	for (size_t i = 0; limit.keep > 0 && i < found->whole.n; i++) {
+		int   at = found->whole.step[i];
+		char *name;
+		TRY(checkpoint_path(a, run, at, "", &name));
+		if (at >= step || at == limit.best || file_is_link(name))
 			continue;
 		if (kept >= limit.keep)
-			TRY(remove_checkpoint(run, found->steps[i], a));
+			TRY(remove_checkpoint(run, at, a));
 		else
 			kept += looks_whole(name, a);
 	}
@@ -392,9 +398,10 @@ static int tidy(const char *run, int step, struct checkpoint_limit limit, int re
 	struct checkpoint_found found;
 
 	TRY(list_run(run, a, &found));
-	for (int i = 0; remove_parts && i < found.n_parts; i++) {
-		char *part = checkpoint_folder_name(a, run, found.parts[i], ".part");
-		TRY(part ? file_remove_folder(part) : ERR_INPUT);
+	for (size_t i = 0; remove_parts && i < found.parts.n; i++) {
+		char *part;
+		TRY(checkpoint_path(a, run, found.parts.step[i], ".part", &part));
+		TRY(file_remove_folder(part));
 	}
 	return checkpoint_rotate(run, step, limit, &found, a);
 }
@@ -412,22 +419,26 @@ int checkpoint_tidy(const char *run, int step, struct checkpoint_limit limit)
  * step computed again gives the same bits; one that cannot be read now is not ours to remove. */
 static int publish(const char *part, const char *whole)
 {
-	int there = file_is_link(whole);
+	int there = file_is_link(whole), status;
 
 	if (!there)
 		TRY(file_there(whole, &there));
 	if (there) {
-		if (checkpoint_check(whole) == OK)
+		status = checkpoint_check(whole);
+		if (status == OK)
 			return file_remove_folder(part);
-		if (!is_damage(whole))
-			return ERR_INPUT;
+		if (status == ERR_MEMORY || !is_damage(whole))
+			return status;
 		TRY(file_remove_folder(whole));
 	}
 	return rename(part, whole) ? error_system(part, "give it its name") : OK;
 }
 
-static int commit(int step, const char *part, const char *whole, struct arena *a)
+static int commit(const char *run, int step, const char *part, struct arena *a)
 {
+	char *whole;
+
+	TRY(checkpoint_path(a, run, step, "", &whole));
 	TRY(write_manifest(part, step, a));
 	TRY(file_sync(part));
 	return publish(part, whole);
@@ -436,12 +447,13 @@ static int commit(int step, const char *part, const char *whole, struct arena *a
 int checkpoint_commit(const char *run, int step, struct checkpoint_limit limit)
 {
 	struct arena a = {0};
-	char        *part = checkpoint_folder_name(&a, run, step, ".part"),
-	     *whole = checkpoint_folder_name(&a, run, step, "");
-	int status = part && whole ? commit(step, part, whole, &a) : ERR_INPUT;
+	char        *part;
+	int          status = checkpoint_path(&a, run, step, ".part", &part);
 
-	if (status != OK && part)
-		status = checkpoint_abandon(part, status);
+	if (status == OK) {
+		status = commit(run, step, part, &a);
+		status = status == OK ? OK : checkpoint_abandon(part, status);
+	}
 	if (status == OK)
 		status = file_sync(run);
 	if (status == OK)
@@ -452,12 +464,11 @@ int checkpoint_commit(const char *run, int step, struct checkpoint_limit limit)
 
 int checkpoint_resolve(const char *path, struct arena *a, char **folder)
 {
-	char *config = file_join(a, path, "config.json"),
-	     *metrics = file_join(a, path, "metrics.jsonl");
-	int step, is_model, is_run;
+	char *config, *metrics;
+	int   step, is_model, is_run;
 
-	if (!config || !metrics)
-		return ERR_INPUT;
+	TRY(file_path(a, path, "config.json", &config));
+	TRY(file_path(a, path, "metrics.jsonl", &metrics));
 	if (!file_is_folder(path))
 		return error_set(ERR_INPUT,
 		                 "%s: no such folder; expected a model in the Hugging Face layout, "
@@ -467,10 +478,8 @@ int checkpoint_resolve(const char *path, struct arena *a, char **folder)
 	TRY(file_there(metrics, &is_run));
 	if (!is_run)
 		TRY(checkpoint_count(path, &is_run)); /* its log may be lost */
-	if (is_model || !is_run) {
-		*folder = arena_text(a, path, strlen(path));
-		return *folder ? OK : ERR_INPUT;
-	}
+	if (is_model || !is_run)
+		return arena_copy(a, path, strlen(path), folder);
 	TRY(checkpoint_newest(path, a, folder, &step, NULL));
 	return *folder ? OK
 	               : error_set(ERR_INPUT, "%s: this run has no valid checkpoint yet", path);

@@ -716,6 +716,7 @@ int config_differences(const struct config *then, const struct config *now, stru
 			           a.n ? a.data : "(not read)", b.n ? b.data : "(not read)");
 			n++;
 		}
+		out->failed |= a.failed | b.failed;
 		text_free(&a);
 		text_free(&b);
 	}

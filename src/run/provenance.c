@@ -90,12 +90,12 @@ static void provenance_go_on(const char *text, int64_t from, const char *new_lin
 /* OK with nothing in *out where the file is not there, or is no such file. */
 static int provenance_read(const char *path, struct bytes *out)
 {
-	int there;
+	int there, status;
 
 	*out = (struct bytes){0};
 	TRY(file_there(path, &there));
-	return !there || file_read(path, PROVENANCE_MAX, out) == OK || !error_cause() ? OK
-	                                                                              : ERR_INPUT;
+	status = there ? file_read(path, PROVENANCE_MAX, out) : OK;
+	return status == ERR_INPUT && !error_cause() ? OK : status;
 }
 
 int provenance_write(const char *run, int step, const char *kernels)
@@ -104,9 +104,11 @@ int provenance_write(const char *run, int step, const char *kernels)
 	struct arena  a = {0};
 	struct text   line = {0}, all = {0};
 	struct bytes  before = {0};
-	const char   *path = file_join(&a, run, "provenance.jsonl");
-	int           status = path ? provenance_read(path, &before) : ERR_INPUT;
+	char         *path;
+	int           status = file_path(&a, run, "provenance.jsonl", &path);
 
+	if (status == OK)
+		status = provenance_read(path, &before);
 	provenance_add_line(from, kernels, &line);
 	if (status == OK)
 		status = text_status(&line);
