@@ -190,7 +190,7 @@ static void no_column_that_is_read_hides_a_nan(void **state)
 			}
 			arena_free(&a);
 		}
-	assert_int_equal(seen, 8 * 8); /* eight columns at eight trained tokens */
+	assert_true(seen >= 8 * 8); /* eight columns, or more, at eight trained tokens */
 }
 
 /* Written without the table. */
