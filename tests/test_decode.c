@@ -168,7 +168,8 @@ static void trained_log_probabilities_are_the_sampled_ones(void **state)
 			r.entropy = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.entropy);
 			r.lse = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.lse);
 			assert_ok(model_forward(model, &b, &cache, NULL, &a.arena, hidden));
-			assert_ok(head_forward(model, &b, hidden, 0.7f, &a.arena, &r));
+			assert_ok(head_forward(&(struct head_input){model, &b, hidden, 0.7f},
+			                       &a.arena, &r));
 			for (int i = units[u].first; i < units[u].first + units[u].count; i++) {
 				size_t bytes = (size_t)a.results[i].n * sizeof(float);
 				assert_memory_equal(r.logp + k, a.results[i].logp, bytes);

@@ -178,7 +178,8 @@ static void run_pass(struct fixture *f, const int *ids, int n, struct pass *p)
 	p->result.entropy = arena_alloc(&f->arena, (size_t)n, sizeof(float));
 	p->result.lse = arena_alloc(&f->arena, (size_t)n, sizeof(float));
 	assert_ok(model_forward(f->model, &p->batch, &p->cache, p->tape, &f->arena, p->hidden));
-	assert_ok(head_forward(f->model, &p->batch, p->hidden, 1, &f->arena, &p->result));
+	assert_ok(head_forward(&(struct head_input){f->model, &p->batch, p->hidden, 1}, &f->arena,
+	                       &p->result));
 }
 
 static void close_pass(struct pass *p)
@@ -306,8 +307,8 @@ static void the_gradient_of_stories_agrees(void **state)
 	assert_close(loss, json_number_value(json_object_get(golden, "loss")), 1e-6);
 	assert_ok(gradient_new(&f.model->weights, p.batch.n_units, &g));
 	assert_ok(gradient_begin(&g, (uint32_t)p.batch.n_units));
-	assert_ok(head_backward(f.model, &p.batch, p.hidden, 1, &p.result, c, NULL, &f.arena,
-	                        d_hidden, &g));
+	assert_ok(head_backward(&(struct head_input){f.model, &p.batch, p.hidden, 1}, &p.result,
+	                        &(struct head_terms){.c = c}, &f.arena, d_hidden, &g));
 	assert_ok(model_backward(f.model, &p.batch, p.tape, &f.arena, d_hidden, &g));
 	gradient_finish(&g);
 	json_array_foreach(json_object_get(golden, "grads"), i, grad)

@@ -276,12 +276,13 @@ static int micro_batch(const struct job *j, const struct model *m, const struct 
 	      *d_hidden = arena_alloc(&a, n, sizeof(float));
 	struct head_result r = {out->logp + at, out->entropy + at,
 	                        arena_alloc(&a, (size_t)b->n_targets, sizeof(float))};
+	struct head_input  in = {m, b, hidden, j->temperature};
 
 	poisoned_cache(m, 1, b->n_pages, &cache);
 	assert_ok(model_forward(m, b, &cache, tape, &a, hidden));
-	assert_ok(head_forward(m, b, hidden, j->temperature, &a, &r));
-	assert_ok(head_backward(m, b, hidden, j->temperature, &r, j->c + at, j->h + at, &a,
-	                        d_hidden, g));
+	assert_ok(head_forward(&in, &a, &r));
+	assert_ok(head_backward(&in, &r, &(struct head_terms){j->c + at, j->h + at}, &a, d_hidden,
+	                        g));
 	assert_ok(model_backward(m, b, tape, &a, d_hidden, g));
 	kv_cache_free(&cache);
 	arena_free(&a);

@@ -102,13 +102,14 @@ static int differentiate(struct work *w, const struct packing *b, double *loss)
 	if (!hidden || !d_hidden || !c || !r.logp || !r.entropy || !r.lse)
 		return ERR_INPUT;
 	TRY(model_forward(w->model, b, &w->cache, w->tape, &w->arena, hidden));
-	TRY(head_forward(w->model, b, hidden, 1, &w->arena, &r));
+	TRY(head_forward(&(struct head_input){w->model, b, hidden, 1}, &w->arena, &r));
 	*loss = 0;
 	for (size_t i = 0; i < N; i++) {
 		*loss -= (double)r.logp[i] / (double)N;
 		c[i] = -1 / (float)N;
 	}
-	TRY(head_backward(w->model, b, hidden, 1, &r, c, NULL, &w->arena, d_hidden, &w->gradient));
+	TRY(head_backward(&(struct head_input){w->model, b, hidden, 1}, &r,
+	                  &(struct head_terms){.c = c}, &w->arena, d_hidden, &w->gradient));
 	return model_backward(w->model, b, w->tape, &w->arena, d_hidden, &w->gradient);
 }
 

@@ -267,14 +267,15 @@ static int training_step(struct bench *b, struct training *t, double *part)
 	struct model           *m = b->model;
 	double                  at[PARTS + 1];
 	struct optimizer_report report;
+	const struct head_input in = {m, &t->batch, t->hidden, 1};
 
 	at[0] = clock_seconds();
 	TRY(gradient_begin(&t->gradient, (uint32_t)t->batch.n_units));
 	TRY(model_forward(m, &t->batch, &t->cache, t->tape, &b->arena, t->hidden));
 	at[1] = clock_seconds();
-	TRY(head_forward(m, &t->batch, t->hidden, 1, &b->arena, &t->head));
+	TRY(head_forward(&in, &b->arena, &t->head));
 	at[2] = clock_seconds();
-	TRY(head_backward(m, &t->batch, t->hidden, 1, &t->head, t->c, NULL, &b->arena, t->d_hidden,
+	TRY(head_backward(&in, &t->head, &(struct head_terms){.c = t->c}, &b->arena, t->d_hidden,
 	                  &t->gradient));
 	at[3] = clock_seconds();
 	TRY(model_backward(m, &t->batch, t->tape, &b->arena, t->d_hidden, &t->gradient));

@@ -35,7 +35,7 @@ static int sequence_logprobs(struct logprobs_context *c, const int *ids, int n, 
 	TRY(kv_cache_new(&m->weights.shape, 1, b.n_pages, &cache));
 	status = model_forward(m, &b, &cache, NULL, &c->arena, hidden);
 	if (status == OK)
-		status = head_forward(m, &b, hidden, 1, &c->arena, &r);
+		status = head_forward(&(struct head_input){m, &b, hidden, 1}, &c->arena, &r);
 	kv_cache_free(&cache);
 	*logp = r.logp;
 	return status;

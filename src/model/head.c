@@ -38,15 +38,15 @@ size_t head_bytes(const struct model_shape *s, int targets, int learns)
 	return (rows * (V + 2 * D) + (learns && targets > HEAD_ROWS ? V * D : 0)) * sizeof(float);
 }
 
-static int head_chunk_new(const struct model *m, const struct packing *b, float temperature,
-                          struct arena *a, struct chunk *out)
+static int head_chunk_new(const struct head_input *in, struct arena *a, struct chunk *out)
 {
-	size_t rows = (size_t)(b->n_targets < HEAD_ROWS ? b->n_targets : HEAD_ROWS);
+	int    N = in->b->n_targets;
+	size_t rows = (size_t)(N < HEAD_ROWS ? N : HEAD_ROWS);
 
-	assert(temperature > 0);
-	*out = (struct chunk){.m = m, .b = b, .inverse_temperature = 1 / temperature};
-	out->x = arena_alloc(a, rows * width_of(m), sizeof(float));
-	out->z = arena_alloc(a, rows * vocab_of(m), sizeof(float));
+	assert(in->temperature > 0);
+	*out = (struct chunk){.m = in->m, .b = in->b, .inverse_temperature = 1 / in->temperature};
+	out->x = arena_alloc(a, rows * width_of(in->m), sizeof(float));
+	out->z = arena_alloc(a, rows * vocab_of(in->m), sizeof(float));
 	return out->x && out->z ? OK : ERR_INPUT;
 }
 
@@ -79,24 +79,22 @@ static void chunk_logprobs(const struct chunk *c, const struct head_result *out)
 	}
 }
 
-static int forward_chunks(const struct model *m, const struct packing *b, const float *hidden,
-                          float temperature, struct arena *a, struct head_result *out)
+static int forward_chunks(const struct head_input *in, struct arena *a, struct head_result *out)
 {
 	struct chunk c;
 
-	TRY(head_chunk_new(m, b, temperature, a, &c));
-	for (int i = 0; i < b->n_targets; i += c.n) {
-		TRY(chunk_load(&c, i, b->n_targets, hidden));
+	TRY(head_chunk_new(in, a, &c));
+	for (int i = 0; i < in->b->n_targets; i += c.n) {
+		TRY(chunk_load(&c, i, in->b->n_targets, in->hidden));
 		chunk_logprobs(&c, out);
 	}
 	return OK;
 }
 
-int head_forward(const struct model *m, const struct packing *b, const float *hidden,
-                 float temperature, struct arena *a, struct head_result *out)
+int head_forward(const struct head_input *in, struct arena *a, struct head_result *out)
 {
 	struct arena_mark mark = arena_mark(a);
-	int               status = forward_chunks(m, b, hidden, temperature, a, out);
+	int               status = forward_chunks(in, a, out);
 
 	arena_release(a, mark);
 	return status;
@@ -106,10 +104,10 @@ int head_forward(const struct model *m, const struct packing *b, const float *hi
 
 struct head_backward_work {
 	struct chunk              c;
-	const float              *hidden;
+	const struct head_input  *in;
 	const struct head_result *forward;
-	const float              *d_logp, *d_entropy; /* [N]; d_entropy may be NULL */
-	float                    *dx;                 /* [HEAD_ROWS x D] */
+	const struct head_terms  *terms;
+	float                    *dx; /* [HEAD_ROWS x D] */
 	/* [V x D] of the second and later chunks of a unit; NULL when no unit has them */
 	float           *dw;
 	float           *d_hidden;
@@ -127,8 +125,8 @@ static int backward_chunk(const struct head_backward_work *p)
 		int at = c->first + i;
 		row_logprob_backward(c->z + (size_t)i * V, (int)V, c->b->target[at],
 		                     c->inverse_temperature, p->forward->lse[at],
-		                     p->forward->entropy[at], p->d_logp[at],
-		                     p->d_entropy ? p->d_entropy[at] : 0);
+		                     p->forward->entropy[at], p->terms->c[at],
+		                     p->terms->h ? p->terms->h[at] : 0);
 	}
 	TRY(matmul_backward(c->m->head, c->n, c->z, p->dx));
 	for (int i = 0; i < c->n; i++) {
@@ -155,6 +153,7 @@ static int weights_chunk(const struct head_backward_work *p, int is_first, float
 	return OK;
 }
 
+/* The targets of one unit, chunk by chunk, into its slot of the gradient. */
 static int head_backward_unit(struct head_backward_work *p, int u)
 {
 	const struct model *m = p->c.m;
@@ -167,7 +166,7 @@ static int head_backward_unit(struct head_backward_work *p, int u)
 	if (slot && bound[u] == bound[u + 1])
 		memset(slot, 0, n * sizeof(float));
 	for (int i = bound[u]; i < bound[u + 1]; i += p->c.n) {
-		TRY(chunk_load(&p->c, i, bound[u + 1], p->hidden));
+		TRY(chunk_load(&p->c, i, bound[u + 1], p->in->hidden));
 		TRY(backward_chunk(p));
 		if (slot)
 			TRY(weights_chunk(p, i == bound[u], slot));
@@ -177,15 +176,17 @@ static int head_backward_unit(struct head_backward_work *p, int u)
 	return OK;
 }
 
-static int backward_units(struct head_backward_work *p, const struct model *m,
-                          const struct packing *b, float temperature, struct arena *a)
+/* Scratch for the largest unit, then unit after unit. */
+static int backward_units(struct head_backward_work *p, struct arena *a)
 {
-	int most = 0;
+	const struct model   *m = p->in->m;
+	const struct packing *b = p->in->b;
+	int                   most = 0;
 
 	for (int u = 0; u < b->n_units; u++)
 		if (b->unit_target[u + 1] - b->unit_target[u] > most)
 			most = b->unit_target[u + 1] - b->unit_target[u];
-	TRY(head_chunk_new(m, b, temperature, a, &p->c));
+	TRY(head_chunk_new(p->in, a, &p->c));
 	p->dx = arena_alloc(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m),
 	                    sizeof(float));
 	if (most > HEAD_ROWS && !m->adapter)
@@ -198,19 +199,17 @@ static int backward_units(struct head_backward_work *p, const struct model *m,
 	return OK;
 }
 
-int head_backward(const struct model *m, const struct packing *b, const float *hidden,
-                  float temperature, const struct head_result *forward, const float *c,
-                  const float *h, struct arena *a, float *d_hidden, struct gradient *g)
+int head_backward(const struct head_input *in, const struct head_result *forward,
+                  const struct head_terms *terms, struct arena *a, float *d_hidden,
+                  struct gradient *g)
 {
-	struct head_backward_work p = {.hidden = hidden,
-	                               .forward = forward,
-	                               .d_logp = c,
-	                               .d_entropy = h,
-	                               .d_hidden = d_hidden,
-	                               .g = g};
-	struct arena_mark         mark = arena_mark(a);
-	int                       status = backward_units(&p, m, b, temperature, a);
+	struct head_backward_work p = {
+	        .in = in, .forward = forward, .terms = terms, .d_hidden = d_hidden, .g = g};
+	struct arena_mark mark = arena_mark(a);
+	int               status;
 
+	assert(terms->c && forward->lse && forward->entropy);
+	status = backward_units(&p, a);
 	arena_release(a, mark);
 	return status;
 }

@@ -15,21 +15,33 @@
 
 enum { HEAD_ROWS = 512 };
 
+struct head_input {
+	const struct model   *m;
+	const struct packing *b;           /* its N targets are asked for (packing.h) */
+	const float          *hidden;      /* [T x D] the last hidden states */
+	float                 temperature; /* tau > 0 */
+};
+
 struct head_result { /* arrays [N], caller's */
 	float *logp, *entropy, *lse;
 };
 
-/* The N targets of the packing (packing.h) under hidden [T x D]. temperature > 0. Scratch in `a`,
- * released before return. */
-int head_forward(const struct model *m, const struct packing *b, const float *hidden,
-                 float temperature, struct arena *a, struct head_result *out);
+/* All that an estimator may ask of the model, one number for each target. Distillation will add one
+ * more: a divergence from the logits of a second model. */
+struct head_terms {     /* arrays [N] */
+	const float *c; /* dL/dlogp */
+	const float *h; /* dL/dentropy; NULL: 0 */
+};
+
+/* Scratch in `a`, released before return. */
+int head_forward(const struct head_input *in, struct arena *a, struct head_result *out);
 
 /* Writes d_hidden [T x D] (rows without target get 0; a row with several targets the sum in target
  * order) and adds the head's gradient to *g as that of the units g->n_units and on; model_backward,
- * called after it, counts them. c [N] = dL/dlogp, h [N] = dL/dentropy or NULL. */
-int head_backward(const struct model *m, const struct packing *b, const float *hidden,
-                  float temperature, const struct head_result *forward, const float *c,
-                  const float *h, struct arena *a, float *d_hidden, struct gradient *g);
+ * called after it, counts them. forward: what head_forward wrote for the same input. */
+int head_backward(const struct head_input *in, const struct head_result *forward,
+                  const struct head_terms *terms, struct arena *a, float *d_hidden,
+                  struct gradient *g);
 
 /* Scratch of both, for units of at most so many targets; for the memory bill. learns: the head
  * itself does. */

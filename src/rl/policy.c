@@ -147,11 +147,18 @@ static struct head_result pieces_head(const struct policy_pieces *c)
 	                            c->lse + first};
 }
 
+static struct head_input pieces_input(const struct policy *p, const struct model *m,
+                                      const struct policy_pieces *c)
+{
+	return (struct head_input){m, &c->packing, c->hidden, p->options.temperature};
+}
+
 static int pieces_logprobs(struct policy *p, const struct model *m, struct policy_pieces *c)
 {
+	struct head_input  in = pieces_input(p, m, c);
 	struct head_result head = pieces_head(c);
 
-	return head_forward(m, &c->packing, c->hidden, p->options.temperature, &p->scratch, &head);
+	return head_forward(&in, &p->scratch, &head);
 }
 
 int policy_logprobs(struct policy *p, const struct model *m, const struct batch *b, float *logp,
@@ -221,13 +228,14 @@ struct update {                         /* one call of policy_update or policy_f
 static int backward_policy(struct policy *p, const struct update *u, struct policy_pieces *c,
                            float *d_hidden)
 {
+	const struct head_input  in = pieces_input(p, p->model, c);
 	const struct head_result head = pieces_head(c);
 	int                      first = c->part.offset[0];
-	const float             *h = c->part.h ? c->part.h + first : NULL;
+	const struct head_terms  terms = {.c = c->part.c + first,
+	                                  .h = c->part.h ? c->part.h + first : NULL};
 
 	TRY(objective_eval(u->alg, &c->part, &u->totals, &u->report->objective));
-	return head_backward(p->model, &c->packing, c->hidden, p->options.temperature, &head,
-	                     c->part.c + first, h, &p->scratch, d_hidden, &p->gradient);
+	return head_backward(&in, &head, &terms, &p->scratch, d_hidden, &p->gradient);
 }
 
 /* Adds what the value loss has to say to d_hidden. */
