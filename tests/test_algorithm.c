@@ -83,7 +83,7 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 	REFUSED("grpo", 8, (a.beta = .04, a.kl_estimator = KL_K1),
 	        "expected gradient of exactly zero");
 	REFUSED("dr_grpo", 8, a.max_completion_length = 0, "divides by max_completion_length");
-	REFUSED("dapo", 8, a.overlong_buffer = 100, "buffer shorter than the answers");
+	REFUSED("dapo", 8, a.overlong_buffer = 100, "buffer shorter than the completions");
 	REFUSED("reinforce_pp", 8, a.gamma = 0, "gamma is 0");
 	REFUSED("ppo", 8, a.lam = 1.1, "lam is 1.1");
 	REFUSED("ppo", 8, a.scale_rewards = SCALE_BATCH,

@@ -513,7 +513,7 @@ static void a_worked_completion_too_long_for_the_model_is_left_out(void **state)
 	assert_int_equal(hone("sft base.yaml data.train=long.jsonl run.output_dir=not "
 	                      "data.overlong_prompts=error"),
 	                 2);
-	assert_says("stderr", "problem b: prompt and answer have 65 tokens, the model 64 "
+	assert_says("stderr", "problem b: prompt and completion have 65 tokens, the model 64 "
 	                      "positions; leave such problems out with "
 	                      "data.overlong_prompts=drop");
 	write_text("only.jsonl",

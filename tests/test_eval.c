@@ -262,10 +262,10 @@ static void threads_and_slots_and_other_files_change_no_bit(void **state)
 	json_t *both, *alone;
 
 	assert_int_equal(hone("eval run compute.threads=1 rollout.batch_size=1 --output a.json "
-	                      "--answers a.jsonl"),
+	                      "--completions a.jsonl"),
 	                 0);
 	assert_int_equal(hone("eval run compute.threads=3 rollout.batch_size=17 --output b.json "
-	                      "--answers b.jsonl"),
+	                      "--completions b.jsonl"),
 	                 0);
 	assert_true(same_bytes("a.json", "b.json"));
 	assert_true(same_bytes("a.jsonl", "b.jsonl"));
@@ -286,8 +286,8 @@ static void threads_and_slots_and_other_files_change_no_bit(void **state)
 static void another_seed_gives_other_answers(void **state)
 {
 	(void)state;
-	assert_int_equal(hone("eval run --seed 1 --answers one.jsonl"), 0);
-	assert_int_equal(hone("eval run --seed 2 --answers two.jsonl"), 0);
+	assert_int_equal(hone("eval run --seed 1 --completions one.jsonl"), 0);
+	assert_int_equal(hone("eval run --seed 2 --completions two.jsonl"), 0);
 	assert_false(same_bytes("one.jsonl", "two.jsonl"));
 }
 

@@ -653,7 +653,7 @@ static void senseless_pairs_are_refused_with_the_reason(void **state)
 	         "does not go with loss.kl_placement token_reward"},
 	        {"loss.beta=0.1 loss.use_bias_correction_kl=true", "use_bias_correction_kl"},
 	        {"guidance.form=replace guidance.num_guided=1",
-	         "compares guided answers: at least 2"},
+	         "compares guided completions: at least 2"},
 	        {"guidance.template={prompt}", "must hold {prompt} and {hint}"},
 	        {"guidance.power=2",
 	         "guidance.power is set, but it is read only when guidance.clip=power"},

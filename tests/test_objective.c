@@ -981,7 +981,7 @@ static void an_answer_of_one_token_trains_and_one_of_none_is_refused(void **stat
 	                   .trained = f1_trained,
 	                   .logp_new = f1_new,
 	                   .advantage = adv};
-	assert_error(eval_into(&a, b, &totals, c, NULL, &s), ERR_INPUT, "answer 2");
+	assert_error(eval_into(&a, b, &totals, c, NULL, &s), ERR_INPUT, "completion 2");
 	assert_memory_equal(&s, &before, sizeof s);
 }
 

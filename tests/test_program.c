@@ -174,7 +174,7 @@ static void messages_say_what_happened_and_where_the_program_spoke(void **state)
 	        {"CRASH",
 	         "the command \"./obedient\" ended with status 3; its standard error is in log"},
 	        {"KILL", "ended by signal 9"},
-	        {"GARBAGE", "its answer: not valid JSON"},
+	        {"GARBAGE", "its reply: not valid JSON"},
 	        {"NONE", "\"reward\""},
 	        {"TWO", "one line for each"},
 	        {"EXCUSE", "it says: no idea"}};
@@ -241,7 +241,7 @@ static void a_late_answer_is_told_with_the_time_that_it_had(void **state)
 	open_spec(&spec, &o);
 	assert_true(ask(&spec, "WAIT", 4).failed);
 	program_failures(spec.command, why);
-	if (!strstr(why, "gave no answer within 0.75 seconds (the first one of a fresh program has "
+	if (!strstr(why, "gave no reply within 0.75 seconds (the first one of a fresh program has "
 	                 "command_startup more)"))
 		fail_msg("%s", why);
 	verifier_close(&spec);
@@ -251,7 +251,7 @@ static void count_words(void *context, const char *text)
 {
 	int *n = context;
 
-	assert_non_null(strstr(text, "waiting for the command \"./obedient\": no answer for"));
+	assert_non_null(strstr(text, "waiting for the command \"./obedient\": no reply for"));
 	(*n)++;
 }
 
@@ -298,7 +298,7 @@ static void a_program_that_hangs_for_good_is_given_up(void **state)
 	for (int i = 0; i < PROGRAM_LATE + 5; i++)
 		assert_true(ask(&spec, "x", 1).failed);
 	program_failures(spec.command, why);
-	assert_non_null(strstr(why, "gave no answer within"));
+	assert_non_null(strstr(why, "gave no reply within"));
 	starts = read_all("hung", &n);
 	assert_int_equal(n, 2 * PROGRAM_LATE);
 	free(starts);
@@ -524,7 +524,7 @@ static void a_run_counts_answers_without_verdict_and_leaves_them_out(void **stat
 	/* once each, for reward and accuracy; twice where the program then was replaced */
 	assert_true(lines_of("asked") >= 4 * 32);
 	assert_true(lines_of("asked") <= 4 * 32 + (int)failed);
-	shell("grep -q 'completions got no verdict: the command \"sh judge.sh\": its answer' "
+	shell("grep -q 'completions got no verdict: the command \"sh judge.sh\": its reply' "
 	      "stdout stderr");
 }
 
@@ -568,7 +568,7 @@ static void a_run_without_any_verdict_ends(void **state)
 	shell("grep -q '\"./lost\" is not there' stderr");
 	assert_int_equal(hone("train command.yaml run.output_dir=tokens task.token_rewards=true"),
 	                 2);
-	shell("grep -q 'every beginning of every answer' stderr");
+	shell("grep -q 'every beginning of every completion' stderr");
 }
 
 static void score_and_eval_ask_the_program_too(void **state)

@@ -270,18 +270,18 @@ static void curation_keeps_what_it_says(void **state)
 	static const struct {
 		const char *settings, *says;
 	} want[] = {
-	        {"", "6 answers in 1 groups, 33.3% of them good"},
-	        {"algorithm=grpo", "6 answers in 1 groups, 33.3% of them good"},
-	        {"rollout.curation=balanced", "4 answers in 1 groups, 50.0% of them good"},
+	        {"", "6 completions in 1 groups, 33.3% of them good"},
+	        {"algorithm=grpo", "6 completions in 1 groups, 33.3% of them good"},
+	        {"rollout.curation=balanced", "4 completions in 1 groups, 50.0% of them good"},
 	        {"algorithm=grpo rollout.curation=balanced",
-	         "4 answers in 1 groups, 50.0% of them good"},
+	         "4 completions in 1 groups, 50.0% of them good"},
 	        {"algorithm=rloo rollout.max_negatives=1",
-	         "3 answers in 1 groups, 66.7% of them good"},
-	        {"rollout.curation=one_positive", "5 answers in 1 groups, 20.0% of them good"},
+	         "3 completions in 1 groups, 66.7% of them good"},
+	        {"rollout.curation=one_positive", "5 completions in 1 groups, 20.0% of them good"},
 	        {"algorithm=grpo rollout.curation=one_positive rollout.max_negatives=2",
-	         "3 answers in 1 groups, 33.3% of them good"},
+	         "3 completions in 1 groups, 33.3% of them good"},
 	        {"loss.baseline=constant loss.positive_share=0.15",
-	         "baseline 0.478261, so that good answers make up 0.15"},
+	         "baseline 0.478261, so that good completions make up 0.15"},
 	};
 
 	write_six();
@@ -305,11 +305,12 @@ static void a_bad_file_is_refused_with_its_line_and_its_reason(void **state)
 		const char *damage, *says;
 	} bad[] = {
 	        {"head -c 700 one.jsonl.gz", "bad.jsonl"},
-	        {"head -n 9 one.jsonl", "8 answers, but its header promises 16; was it cut off?"},
+	        {"head -n 9 one.jsonl",
+	         "8 completions, but its header promises 16; was it cut off?"},
 	        {"sed 's/\"answers\": 16/\"answers\": 2147483647/' one.jsonl",
-	         "16 answers, but its header promises 2147483647"},
+	         "16 completions, but its header promises 2147483647"},
 	        {"head -c 3000 one.jsonl", "not valid JSON"},
-	        {"cat one.jsonl one.jsonl", "bad.jsonl:18: more answers than the 16"},
+	        {"cat one.jsonl one.jsonl", "bad.jsonl:18: more completions than the 16"},
 	        {"tail -n +2 one.jsonl", "bad.jsonl:1: not a data set of rollouts"},
 	        {"true", "the file is empty"},
 	        {"sed 's/\"hone_rollouts\": 1/\"hone_rollouts\": 2/' one.jsonl", "hone_rollouts"},
@@ -373,7 +374,7 @@ static void settings_that_a_replay_does_not_read_are_refused(void **state)
 	} bad[] = {
 	        {"train job.yaml run.output_dir=bad rollout.source=nowhere.jsonl", "nowhere.jsonl"},
 	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl algorithm=dapo",
-	         "loss.dynamic_sampling acts on answers as they"},
+	         "loss.dynamic_sampling acts on completions as they"},
 	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl "
 	         "curriculum.kind=sequential",
 	         "curriculum.kind is set, but it is read only when rollout.source="},
@@ -382,9 +383,10 @@ static void settings_that_a_replay_does_not_read_are_refused(void **state)
 	         "task.permute_rewards is set, but it is read only when rollout.source="},
 	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl "
 	         "rollout.num_generations=3",
-	         "rollout.num_generations is 3, but the answers of one.jsonl were sampled with 4"},
+	         "rollout.num_generations is 3, but the completions of one.jsonl were sampled with "
+	         "4"},
 	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl rollout.top_p=0.5",
-	         "rollout.top_p is 0.5, but the answers of one.jsonl were sampled with 1"},
+	         "rollout.top_p is 0.5, but the completions of one.jsonl were sampled with 1"},
 	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl task.reward= "
 	         "'task.rewards=[{name: length}, {name: numeric}]'",
 	         "its rewards were given by "},
@@ -393,7 +395,7 @@ static void settings_that_a_replay_does_not_read_are_refused(void **state)
 	         "set rollout.temperature to it"},
 	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl "
 	         "rollout.max_completion_length=1",
-	         "an answer of"},
+	         "a completion of"},
 	        {"train job.yaml run.output_dir=bad rollout.curation=balanced",
 	         "rollout.curation is set, but it is read only when"},
 	        {"train job.yaml run.output_dir=bad rollout.curation=best",
@@ -414,7 +416,7 @@ static void settings_that_a_replay_does_not_read_are_refused(void **state)
 	        {"rollouts job.yaml --output new.jsonl rollout.source=one.jsonl",
 	         "would be replayed, not sampled"},
 	        {"rollouts job.yaml --output new.jsonl guidance.kind=guide",
-	         "a data set of rollouts holds plain answers"},
+	         "a data set of rollouts holds plain completions"},
 	        {"train job.yaml run.output_dir=bad rollout.source=one.jsonl guidance.kind=guide",
 	         "guidance.kind is set, but it is read only when"},
 	        {"rollouts", "usage: hone rollouts CONFIG"},

@@ -1,7 +1,7 @@
 /* hone eval WHAT [key=value ...] [--config CONFIG] [--data FILE]... [--task NAME] [--samples N]
  * [--k K] [--temperature T] [--max-tokens N] [--limit N]
  *                [--template T] [--convert NAME] [--seed S] [--command PROGRAM] [--base FOLDER]
- *                [--output FILE] [--answers FILE]
+ *                [--output FILE] [--completions FILE]
  *
  * WHAT is a config, whose model.path is evaluated, or the folder of a model or of a run. Files,
  * columns, prompt template, verifier, lengths and sampling are what the config says: the one given,
@@ -40,7 +40,7 @@ static const struct {
 enum { N_SHORT = sizeof short_names / sizeof *short_names, WORDS_MAX = N_SHORT + 6 };
 
 struct words { /* the command line */
-	const char  *what, *config, *base, *output, *answers;
+	const char  *what, *config, *base, *output, *completions;
 	const char  *value[N_SHORT];
 	const char **overrides; /* [n_overrides] "key=value" */
 	int          n_overrides, allow_command;
@@ -50,13 +50,13 @@ struct evaluation {
 	struct config          config;
 	struct opened          opened;
 	const char            *path; /* of the model, as it was named */
-	int                    from_run, keep_answers;
+	int                    from_run, keep_completions;
 	struct problem_set     set;
 	struct reward_spec     spec;
 	struct generation      generation;
 	struct rollout_options rollout;
 	struct scores          scores;
-	struct text            answers; /* rows for --answers */
+	struct text            completions; /* rows for --completions */
 	struct arena           arena, set_arena;
 };
 
@@ -108,7 +108,7 @@ static int eval_read_words(const struct command *self, int argc, char **argv, st
 	        {"--base FOLDER", &w->base, NULL, NULL,
 	         "where the model of an adapter lies, when adapter_config.json does not say"},
 	        {"--output FILE", &w->output, NULL, NULL, "writes the figures as JSON"},
-	        {"--answers FILE", &w->answers, NULL, NULL,
+	        {"--completions FILE", &w->completions, NULL, NULL,
 	         "writes every completion with its score, one row each"}};
 	int n = 4, n_positional;
 
@@ -263,7 +263,7 @@ static int eval_open_all(struct evaluation *e, const struct words *w)
 	struct prompts_options       prompts;
 
 	TRY(check_folder_of(w->output, &e->arena));
-	TRY(check_folder_of(w->answers, &e->arena));
+	TRY(check_folder_of(w->completions, &e->arena));
 	TRY(eval_load_config(e, w));
 	TRY(problems_read_eval(&e->config, &e->arena, &e->set));
 	if (e->set.n == 0)
@@ -297,8 +297,8 @@ static int eval_open_all(struct evaluation *e, const struct words *w)
 
 /* ---- one file ---- */
 
-static void add_answer(struct text *t, const struct score_set *set, const struct group *g,
-                       const struct rollout *r)
+static void add_completion(struct text *t, const struct score_set *set, const struct group *g,
+                           const struct rollout *r)
 {
 	text_print(t, "{\"file\": ");
 	json_add_string(t, set->name, strlen(set->name));
@@ -312,7 +312,7 @@ static void add_answer(struct text *t, const struct score_set *set, const struct
 	           mark_name(r->right), r->vote, r->n, stop_reason_name[r->stop]);
 }
 
-/* Problems answered between two lines of progress: enough to keep all slots at work. */
+/* Problems between two lines of progress: enough to keep all slots at work. */
 static int chunk_of(const struct evaluation *e, int left)
 {
 	int n = 16 * e->config.rollout.batch_size / e->config.run.eval_samples;
@@ -320,17 +320,17 @@ static int chunk_of(const struct evaluation *e, int left)
 	return n < 1 ? 1 : n < left ? n : left;
 }
 
-static int answer_file(struct evaluation *e, const struct prompts *prompts, struct decoder *d,
-                       struct groups *groups)
+static int eval_sample_file(struct evaluation *e, const struct prompts *prompts, struct decoder *d,
+                            struct groups *groups)
 {
 	struct progress progress;
 
 	progress_open(&progress, stderr, 1, 0);
 	for (int done = 0; done < prompts->n;) {
 		int n = chunk_of(e, prompts->n - done);
-		TRY(eval_answer(d, &e->rollout, prompts, done, n, &e->spec, &e->set_arena, groups));
+		TRY(eval_sample(d, &e->rollout, prompts, done, n, &e->spec, &e->set_arena, groups));
 		done += n;
-		progress_step(&progress, done, prompts->n, "problems answered");
+		progress_step(&progress, done, prompts->n, "problems done");
 	}
 	progress_close(&progress);
 	return OK;
@@ -363,19 +363,19 @@ static int eval_evaluate(struct evaluation *e, const struct problem_source *sour
 	TRY(groups_new(prompts.n, &e->set_arena, &groups));
 	TRY(decoder_new(e->opened.model, e->config.rollout.batch_size,
 	                longest < e->rollout.n_positions ? longest : e->rollout.n_positions, &d));
-	status = answer_file(e, &prompts, d, &groups);
+	status = eval_sample_file(e, &prompts, d, &groups);
 	decoder_free(d);
 	TRY(status);
-	for (int g = 0; e->keep_answers && g < groups.n; g++)
+	for (int g = 0; e->keep_completions && g < groups.n; g++)
 		for (int i = 0; i < groups.items[g].n; i++)
-			add_answer(&e->answers, out, &groups.items[g],
-			           &groups.items[g].rollouts[i]);
+			add_completion(&e->completions, out, &groups.items[g],
+			               &groups.items[g].rollouts[i]);
 	TRY(tally_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena,
 	                 &out->tallies));
 	if (out->tallies.items[0].n_unjudged)
 		terminal_print(
 		        stderr,
-		        "%s, %d problems left out: the command had no verdict on an answer\n",
+		        "%s, %d problems left out: the command had no verdict on a completion\n",
 		        source->name, out->tallies.items[0].n_unjudged);
 	return OK;
 }
@@ -426,9 +426,10 @@ static int eval_report(const struct evaluation *e, const struct words *w)
 		status = scores_json(&e->scores, &json);
 	if (status == OK && w->output)
 		status = write_text(w->output, &json);
-	if (status == OK && w->answers)
-		status = text_status(&e->answers) == OK ? write_text(w->answers, &e->answers)
-		                                        : ERR_INPUT;
+	if (status == OK && w->completions)
+		status = text_status(&e->completions) == OK
+		                 ? write_text(w->completions, &e->completions)
+		                 : ERR_INPUT;
 	text_free(&table);
 	text_free(&json);
 	return status;
@@ -440,14 +441,14 @@ int command_eval(const struct command *self, int argc, char **argv)
 	struct words      w = {0};
 	int               status = eval_read_words(self, argc, argv, &e.arena, &w);
 
-	e.keep_answers = w.answers != NULL;
+	e.keep_completions = w.completions != NULL;
 	if (status == OK)
 		status = eval_open_all(&e, &w);
 	if (status == OK)
 		status = evaluate_all(&e);
 	if (status == OK)
 		status = eval_report(&e, &w);
-	text_free(&e.answers);
+	text_free(&e.completions);
 	opened_free(&e.opened);
 	verifier_close(&e.spec);
 	problems_free(&e.set);

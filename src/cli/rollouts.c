@@ -63,7 +63,7 @@ static int rollouts_collect(struct job *job, int steps, const char *path)
 	if (status == OK)
 		status = write(path, &t);
 	if (status == OK)
-		terminal_print(stdout, "%s: %lld answers of %lld tokens to %d groups\n", path,
+		terminal_print(stdout, "%s: %lld completions of %lld tokens to %d groups\n", path,
 		               (long long)h.n, (long long)n_tokens, n_groups);
 	text_free(&t);
 	return status;
@@ -94,13 +94,13 @@ static int rollouts_run(struct job *job, int steps, const char *output)
 		        ERR_INPUT,
 		        "%s is there already; name another file with --output, or remove it", path);
 	if (*job->config.rollout.source)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: rollout.source is set: these answers would be replayed, not sampled",
-		        config_where(&job->config, "rollout.source"));
+		return error_set(ERR_INPUT,
+		                 "%s: rollout.source is set: these completions would be replayed, "
+		                 "not sampled",
+		                 config_where(&job->config, "rollout.source"));
 	if (job->guidance.num_generations)
 		return error_set(ERR_INPUT,
-		                 "%s: a data set of rollouts holds plain answers, and "
+		                 "%s: a data set of rollouts holds plain completions, and "
 		                 "guidance.kind guide cannot be replayed; set it to none",
 		                 config_where(&job->config, "guidance.kind"));
 	signals_catch();

@@ -52,8 +52,8 @@ int rows_run(rows_answer *answer, void *context)
 	lines_close(in);
 	if (status == OK && bad)
 		status = error_set(ERR_INPUT,
-		                   "%zu rows could not be answered, the first in line %zu; their "
-		                   "answers say why",
+		                   "%zu rows failed, the first in line %zu; their lines of output "
+		                   "say why",
 		                   bad, first_bad);
 	return status;
 }

@@ -210,7 +210,7 @@ static int dump_load(void *state, struct arena *scratch, const char *place, cons
 
 const struct curriculum_kind curriculum_dump = {
         .name = "dump",
-        .help = "an upper-confidence bandit over the advantages of the newest answers",
+        .help = "an upper-confidence bandit over the advantages of the newest completions",
         .learns = 1,
         .create = dump_create,
         .destroy = dump_destroy,

@@ -351,7 +351,7 @@ static int recorded_end(struct recorded_reader *r)
 	TRY(recorded_row(r, &row));
 	json_decref(row);
 	return row ? error_set(ERR_INPUT,
-	                       "%s: more answers than the %" PRId64
+	                       "%s: more completions than the %" PRId64
 	                       " of its header; were two files joined?",
 	                       r->place, r->header.n)
 	           : OK;
@@ -368,7 +368,7 @@ int recorded_next(struct recorded_reader *r, struct arena *a, struct recorded *o
 	TRY(recorded_row(r, &row));
 	if (!row)
 		return error_set(ERR_INPUT,
-		                 "%s: %" PRId64 " answers, but its header promises %" PRId64
+		                 "%s: %" PRId64 " completions, but its header promises %" PRId64
 		                 "; was it cut off?",
 		                 r->path, r->n_read, r->header.n);
 	arena_reset(&r->line_arena);

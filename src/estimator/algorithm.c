@@ -65,13 +65,13 @@ static const struct algorithm table[] = {
 	{ "reinforce", BASELINE_NONE, SCALE_NONE, 0, LEVEL_NONE, CLIP_NONE, SEQUENCE_SUM, KL_IN_REWARD, KL_K1, OVERLONG_KEEP, 0,
 	  .beta = 0, .source = "Williams 1992", .help = "reward times log-probability, no baseline, no ratio", COMMON },
 	{ "rloo", BASELINE_LEAVE_ONE_OUT, SCALE_NONE, 0, LEVEL_NONE, CLIP_NONE, SEQUENCE_SUM, KL_IN_REWARD, KL_K1, OVERLONG_KEEP, 0,
-	  .beta = 0.05, .source = "arXiv:2402.14740", .help = "REINFORCE against the mean of the other answers", COMMON },
+	  .beta = 0.05, .source = "arXiv:2402.14740", .help = "REINFORCE against the mean of the other completions", COMMON },
 	{ "reinforce_pp", BASELINE_NONE, SCALE_NONE, 1, LEVEL_TOKEN, CLIP_HARD, SEQUENCE_MEAN, KL_IN_TOKEN_REWARD, KL_K1, OVERLONG_KEEP, 0,
 	  .beta = 0.001, .epsilon = 0.2, .epsilon_high = 0.2,
 	  .source = "arXiv:2501.03262", .help = "returns whitened over the tokens of the batch, clipped", COMMON },
 	{ "grpo", BASELINE_GROUP, SCALE_GROUP, 0, LEVEL_TOKEN, CLIP_HARD, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0,
 	  .beta = 0, .epsilon = 0.2, .epsilon_high = 0.2,
-	  .source = "arXiv:2402.03300", .help = "rewards standardised in their group, clipped, mean per answer", COMMON },
+	  .source = "arXiv:2402.03300", .help = "rewards standardised in their group, clipped, mean per completion", COMMON },
 	{ "dr_grpo", BASELINE_GROUP, SCALE_NONE, 0, LEVEL_TOKEN, CLIP_HARD, CONSTANT, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0,
 	  .beta = 0, .epsilon = 0.2, .epsilon_high = 0.2,
 	  .source = "arXiv:2503.20783", .help = "GRPO without its length and difficulty biases", COMMON },
@@ -80,7 +80,7 @@ static const struct algorithm table[] = {
 	  .source = "arXiv:2503.14476", .help = "GRPO with a higher ceiling, token mean, dynamic sampling, soft overlong penalty", COMMON },
 	{ "gspo", BASELINE_GROUP, SCALE_GROUP, 0, LEVEL_SEQUENCE, CLIP_HARD, SEQUENCE_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_KEEP, 0,
 	  .beta = 0, .epsilon = 3e-4, .epsilon_high = 4e-4,
-	  .source = "arXiv:2507.18071", .help = "one length-normalised ratio per answer, clipped as a whole", COMMON },
+	  .source = "arXiv:2507.18071", .help = "one length-normalised ratio per completion, clipped as a whole", COMMON },
 	{ "cispo", BASELINE_GROUP, SCALE_GROUP, 0, LEVEL_TOKEN, CLIP_CAP_ABSOLUTE, TOKEN_MEAN, KL_IN_LOSS, KL_K3, OVERLONG_SHAPE, 1,
 	  .beta = 0, .epsilon = 1, .epsilon_high = 5,
 	  .source = "arXiv:2506.13585", .help = "capped ratio as a constant weight: no token loses its gradient", COMMON },
@@ -92,9 +92,9 @@ static const struct algorithm table[] = {
 	{ "ppo", BASELINE_CRITIC, SCALE_NONE, 1, LEVEL_TOKEN, CLIP_HARD, TOKEN_MEAN, KL_IN_TOKEN_REWARD, KL_K1, OVERLONG_KEEP, 0,
 	  .beta = 0, .epsilon = 0.2, .epsilon_high = 0.2,
 	  .source = "arXiv:1707.06347", .help = "a learned value of every token as baseline (GAE), whitened, clipped", COMMON },
-	{ "topr", TOPR_FAMILY, .help = "full weight on good answers, ratio at most 1 on bad ones: for replayed rollouts", TAPER(1, 1, 0, 1) },
+	{ "topr", TOPR_FAMILY, .help = "full weight on good completions, ratio at most 1 on bad ones: for replayed rollouts", TAPER(1, 1, 0, 1) },
 	{ "topr_naive", TOPR_FAMILY, .help = "the same with weight 1 on all: REINFORCE that ignores who sampled", TAPER(1, 1, 1, 1) },
-	{ "topr_positives", TOPR_FAMILY, .help = "the same with weight 0 on bad answers: supervised learning on good ones", TAPER(1, 1, 0, 0) },
+	{ "topr_positives", TOPR_FAMILY, .help = "the same with weight 0 on bad completions: supervised learning on good ones", TAPER(1, 1, 0, 0) },
 	{ "topr_is", TOPR_FAMILY, .help = "the same with the ratio on all: importance sampling, without bias and without bound",
 	  TAPER(0, 1e9, 0, 1e9) },
 	{ "topr_tis", TOPR_FAMILY, .help = "the same with the ratio, at most 1, on all: truncated importance sampling", TAPER(0, 1, 0, 1) },
@@ -124,13 +124,15 @@ int algorithm_needs_reference(const struct algorithm *a)
 const char *algorithm_caution(const struct algorithm *a)
 {
 	if (a->baseline == BASELINE_NONE && !a->signed_rewards && a->clip == CLIP_TAPER)
-		return "rewards that are never negative and no baseline: bad answers get weight 0, "
+		return "rewards that are never negative and no baseline: bad completions get "
+		       "weight 0, "
 		       "so this is supervised learning on good "
 		       "ones; "
 		       "loss.signed_rewards: true, or loss.baseline: constant with "
 		       "loss.baseline_value, gives them a part";
 	if (a->clip == CLIP_TAPER && a->baseline == BASELINE_CONSTANT && a->baseline_value >= 1)
-		return "loss.baseline_value of 1 or more leaves good answers no weight: this run "
+		return "loss.baseline_value of 1 or more leaves good completions no weight: this "
+		       "run "
 		       "only unlearns";
 	return NULL;
 }
@@ -143,7 +145,7 @@ static int check_advantage(const struct algorithm *a, int num_generations)
 
 	if (grouped && num_generations < 2)
 		return error_set(ERR_INPUT,
-		                 "%s: baseline %s compares the answers to one problem, but "
+		                 "%s: baseline %s compares the completions of one problem, but "
 		                 "num_generations is %d; "
 		                 "set it to 2 or more, or baseline to batch or none",
 		                 a->name, choice_name(choices_baseline, a->baseline),
@@ -151,7 +153,7 @@ static int check_advantage(const struct algorithm *a, int num_generations)
 	if (a->dynamic_sampling && num_generations < 2)
 		return error_set(ERR_INPUT,
 		                 "%s: dynamic_sampling would drop every problem, because one "
-		                 "answer never differs from itself; "
+		                 "completion never differs from itself; "
 		                 "set num_generations to 2 or more, or dynamic_sampling to false",
 		                 a->name);
 	if (a->scale_rewards == SCALE_GROUP && !grouped)
@@ -247,7 +249,7 @@ static int algorithm_check_weights(const struct algorithm *a)
 	if (!(a->mismatch_min >= 0 && a->mismatch_min <= 1 && a->mismatch_max >= 1))
 		return error_set(ERR_INPUT,
 		                 "%s: mismatch_min %g and mismatch_max %g do not hold a weight of "
-		                 "1 between them, so that fresh answers "
+		                 "1 between them, so that fresh completions "
 		                 "would be cut",
 		                 a->name, a->mismatch_min, a->mismatch_max);
 	if (!(a->off_policy_mask >= 0))
@@ -314,7 +316,7 @@ static int algorithm_check_length(const struct algorithm *a)
 	if (a->overlong == OVERLONG_SHAPE &&
 	    (a->overlong_buffer < 0 || a->max_completion_length <= a->overlong_buffer))
 		return error_set(ERR_INPUT,
-		                 "%s: overlong shape needs a buffer shorter than the answers: "
+		                 "%s: overlong shape needs a buffer shorter than the completions: "
 		                 "overlong_buffer is %d, "
 		                 "max_completion_length %d",
 		                 a->name, a->overlong_buffer, a->max_completion_length);
@@ -343,9 +345,9 @@ int algorithm_check(const struct algorithm *a, int num_generations)
 const struct choice choices_baseline[] = {
         {"none", BASELINE_NONE, "the reward itself"},
         {"batch", BASELINE_BATCH, "minus the mean reward of the batch"},
-        {"group", BASELINE_GROUP, "minus the mean reward of the answers to the same problem"},
+        {"group", BASELINE_GROUP, "minus the mean reward of the completions of the same problem"},
         {"leave_one_out", BASELINE_LEAVE_ONE_OUT,
-         "minus the mean reward of the other answers to the same problem"},
+         "minus the mean reward of the other completions of the same problem"},
         {"constant", BASELINE_CONSTANT, "minus baseline_value"},
         {"critic", BASELINE_CRITIC,
          "minus the learned value of the state before each token, by GAE"},
@@ -360,8 +362,8 @@ const struct choice choices_scale[] = {
 const struct choice choices_level[] = {
         {"none", LEVEL_NONE, "no ratio: the plain score function"},
         {"token", LEVEL_TOKEN, "one ratio per token"},
-        {"sequence", LEVEL_SEQUENCE, "one per answer: the geometric mean of its token ratios"},
-        {"sequence_sum", LEVEL_SEQUENCE_SUM, "one per answer: the product of its token ratios"},
+        {"sequence", LEVEL_SEQUENCE, "one per completion: the geometric mean of its token ratios"},
+        {"sequence_sum", LEVEL_SEQUENCE_SUM, "one per completion: the product of its token ratios"},
         {0},
 };
 const struct choice choices_clip[] = {
@@ -390,18 +392,19 @@ const struct choice choices_guided_clip[] = {
         {0},
 };
 const struct choice choices_aggregation[] = {
-        {"sequence_mean", SEQUENCE_MEAN, "mean over answers of the mean over their tokens"},
+        {"sequence_mean", SEQUENCE_MEAN, "mean over completions of the mean over their tokens"},
         {"grpo", SEQUENCE_MEAN, "the same, by TRL's name"},
         {"token_mean", TOKEN_MEAN, "mean over all tokens of the step"},
         {"dapo", TOKEN_MEAN, "the same, by TRL's name"},
-        {"sequence_sum", SEQUENCE_SUM, "mean over answers of the sum over their tokens"},
+        {"sequence_sum", SEQUENCE_SUM, "mean over completions of the sum over their tokens"},
         {"constant", CONSTANT,
-         "sum over all tokens divided by answers times max_completion_length"},
+         "sum over all tokens divided by the number of completions times max_completion_length"},
         {"dr_grpo", CONSTANT, "the same, by TRL's name"},
         {0},
 };
 const struct choice choices_kl_placement[] = {
-        {"reward", KL_IN_REWARD, "subtracted from the reward of the answer, before the baseline"},
+        {"reward", KL_IN_REWARD,
+         "subtracted from the reward of the completion, before the baseline"},
         {"token_reward", KL_IN_TOKEN_REWARD, "subtracted token by token, after the baseline"},
         {"loss", KL_IN_LOSS, "a term of the loss, with gradient"},
         {0},
@@ -422,10 +425,10 @@ const struct choice choices_kl_controller[] = {
         {0},
 };
 const struct choice choices_overlong[] = {
-        {"keep", OVERLONG_KEEP, "truncated answers are trained like others"},
+        {"keep", OVERLONG_KEEP, "truncated completions are trained like others"},
         {"mask", OVERLONG_MASK,
-         "truncated answers are left out of the loss; their reward still counts in the group"},
-        {"shape", OVERLONG_SHAPE, "long answers lose reward, the more the closer to the limit"},
+         "truncated completions are left out of the loss; their reward still counts in the group"},
+        {"shape", OVERLONG_SHAPE, "long completions lose reward, the more the closer to the limit"},
         {0},
 };
 
@@ -438,10 +441,10 @@ const struct choice choices_mismatch[] = {
         {"token_mask", MISMATCH_TOKEN_MASK,
          "weight rho within [mismatch_min, mismatch_max], else 0"},
         {"sequence_truncate", MISMATCH_SEQUENCE_TRUNCATE,
-         "the same with the rho of the whole answer"},
-        {"sequence_mask", MISMATCH_SEQUENCE_MASK, "the same with the rho of the whole answer"},
+         "the same with the rho of the whole completion"},
+        {"sequence_mask", MISMATCH_SEQUENCE_MASK, "the same with the rho of the whole completion"},
         {"sequence_mean_mask", MISMATCH_SEQUENCE_MEAN_MASK,
-         "rho of the token where the answer's geometric mean lies within, else 0"},
+         "rho of the token where the completion's geometric mean lies within, else 0"},
         {0},
 };
 

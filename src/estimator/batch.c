@@ -252,9 +252,9 @@ int batch_check(const struct batch *b)
 	for (int r = 0; r < b->n; r++)
 		if (b->offset[r + 1] <= b->offset[r])
 			return error_set(ERR_INPUT,
-			                 "answer %d of the batch has no token, not even an "
+			                 "completion %d of the batch has no token, not even an "
 			                 "end-of-sequence token; "
-			                 "drop such answers before they are rewarded",
+			                 "drop such completions before they are rewarded",
 			                 r);
 	return OK;
 }

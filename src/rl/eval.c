@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
+int eval_sample(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
                 int first, int n, const struct reward_spec *judge, struct arena *a,
                 struct groups *groups)
 {
@@ -26,7 +26,7 @@ int eval_answer(struct decoder *d, const struct rollout_options *r, const struct
 	return vote_groups(judge, answered, n);
 }
 
-static int answer_all(struct job *job, struct groups *groups, struct tallies *out)
+static int eval_sample_all(struct job *job, struct groups *groups, struct tallies *out)
 {
 	const struct config_run *c = &job->config.run;
 	struct rollout_options   r = job->rollout;
@@ -37,7 +37,7 @@ static int answer_all(struct job *job, struct groups *groups, struct tallies *ou
 	r.num_generations = c->eval_samples;
 	r.purpose = RNG_EVAL;
 	TRY(groups_new(n, &job->step_arena, groups));
-	TRY(eval_answer(job->decoder, &r, &job->eval.prompts, 0, n, &job->eval_reward,
+	TRY(eval_sample(job->decoder, &r, &job->eval.prompts, 0, n, &job->eval_reward,
 	                &job->step_arena, groups));
 	return tally_groups(groups->items, n, c->eval_k ? c->eval_k : c->eval_samples,
 	                    &job->step_arena, out);
@@ -203,7 +203,7 @@ int eval_due(struct job *job)
 	if (!is_due(job))
 		return OK;
 	arena_reset(&job->step_arena);
-	TRY(answer_all(job, &groups, &t));
+	TRY(eval_sample_all(job, &groups, &t));
 	TRY(log_tallies(job, &groups, &t));
 	job->last_eval = t.items[0].pass_1;
 	job->last_eval_step = job->step;

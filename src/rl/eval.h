@@ -10,7 +10,7 @@
 
 /* Answers to the problems first .. first + n - 1 of the prompts: sampled, scored, voting. APPENDS
  * one group for each. `r` with purpose RNG_EVAL. */
-int eval_answer(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
+int eval_sample(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
                 int first, int n, const struct reward_spec *judge, struct arena *a,
                 struct groups *groups);
 

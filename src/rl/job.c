@@ -161,13 +161,13 @@ static void print_replay(const struct job *job)
 		return;
 	terminal_print(
 	        job->screen,
-	        "replays %s: %d answers in %d groups, %.1f%% of them good; an epoch is %d "
+	        "replays %s: %d completions in %d groups, %.1f%% of them good; an epoch is %d "
 	        "steps%s\n",
 	        r->path, r->n_answers, r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
 	        r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
 	if (job->config.loss.positive_share > 0)
 		terminal_print(job->screen,
-		               "baseline %.6g, so that good answers make up %g of the weight\n",
+		               "baseline %.6g, so that good completions make up %g of the weight\n",
 		               job->algorithm.baseline_value, job->config.loss.positive_share);
 }
 

@@ -77,15 +77,16 @@ int job_open_reward(struct job *job)
 		return ERR_INPUT;
 	TRY(config_require(&job->config, either));
 	if (t->token_rewards && t->permute_rewards)
-		return error_set(ERR_INPUT,
-		                 "%s: task.token_rewards pays each answer's own tokens, so with "
-		                 "task.permute_rewards the control would learn; "
-		                 "leave one of them out",
-		                 config_where(&job->config, "task.token_rewards"));
+		return error_set(
+		        ERR_INPUT,
+		        "%s: task.token_rewards pays each completion's own tokens, so with "
+		        "task.permute_rewards the control would learn; "
+		        "leave one of them out",
+		        config_where(&job->config, "task.token_rewards"));
 	if (t->token_rewards && *t->verifier.command)
 		return error_set(ERR_INPUT,
 		                 "%s: task.token_rewards would ask the command about every "
-		                 "beginning of every answer; leave one of them out",
+		                 "beginning of every completion; leave one of them out",
 		                 config_where(&job->config, "task.token_rewards"));
 	if (n > REWARD_PARTS)
 		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d",
@@ -182,10 +183,11 @@ int job_open_rollouts(struct job *job)
 	        .purpose = RNG_SAMPLE,
 	};
 	if (job->kind == JOB_TRAIN && r->temperature == 0)
-		return error_set(ERR_INPUT,
-		                 "%s: rollout.temperature is 0: greedy answers to one problem are "
-		                 "all the same, so there is nothing to compare",
-		                 config_where(&job->config, "rollout.temperature"));
+		return error_set(
+		        ERR_INPUT,
+		        "%s: rollout.temperature is 0: greedy completions of one problem are "
+		        "all the same, so there is nothing to compare",
+		        config_where(&job->config, "rollout.temperature"));
 	if (job->kind == JOB_TRAIN || job->eval.n > 0)
 		TRY(decoder_new(job->model, r->batch_size, job_longest_sequence(job),
 		                &job->decoder));
@@ -198,11 +200,12 @@ static int curriculum_options(struct job *job, struct curriculum_options *out)
 	const struct config_curriculum *c = &job->config.curriculum;
 
 	if (job->kind == JOB_SFT && curriculum_kind_learns(c->kind))
-		return error_set(ERR_INPUT,
-		                 "%s: curriculum.kind %s goes by the rewards of sampled answers, "
-		                 "and hone sft samples none; take uniform, "
-		                 "sequential or easy_to_hard",
-		                 config_where(&job->config, "curriculum.kind"), c->kind);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: curriculum.kind %s goes by the rewards of sampled completions, "
+		        "and hone sft samples none; take uniform, "
+		        "sequential or easy_to_hard",
+		        config_where(&job->config, "curriculum.kind"), c->kind);
 	TRY(config_set_if_unset(&job->config, "curriculum.kind", "curriculum.temperature",
 	                        !strcmp(c->kind, "dump") ? "0.1" : "1"));
 	*out = (struct curriculum_options){.kind = c->kind,
@@ -261,9 +264,10 @@ static int choose_baseline(struct job *job)
 		                 "loss.baseline_value sets; leave one of them out",
 		                 config_where(&job->config, "loss.positive_share"));
 	if (p == 0 || p == 1)
-		return error_set(ERR_INPUT,
-		                 "%s: %s answers are good, so no baseline gives them the share %g",
-		                 job->replay.path, p == 0 ? "no" : "all", share);
+		return error_set(
+		        ERR_INPUT,
+		        "%s: %s completions are good, so no baseline gives them the share %g",
+		        job->replay.path, p == 0 ? "no" : "all", share);
 	job->algorithm.baseline_value = advantage_baseline_for(p, share);
 	return OK;
 }
@@ -287,11 +291,12 @@ static int compare_with_replay(struct job *job)
 		if (!config_is_set(&job->config, facts[i].key))
 			TRY(config_set_if_unset(&job->config, p->path, facts[i].key, value));
 		else if ((float)facts[i].here != (float)facts[i].recorded)
-			return error_set(ERR_INPUT,
-			                 "%s: %s is %g, but the answers of %s were sampled with %s "
-			                 "and are replayed as they are; leave it out",
-			                 config_where(&job->config, facts[i].key), facts[i].key,
-			                 facts[i].here, p->path, value);
+			return error_set(
+			        ERR_INPUT,
+			        "%s: %s is %g, but the completions of %s were sampled with %s "
+			        "and are replayed as they are; leave it out",
+			        config_where(&job->config, facts[i].key), facts[i].key,
+			        facts[i].here, p->path, value);
 	}
 	return OK;
 }
@@ -308,7 +313,7 @@ static int refuse_beside_replay(const struct job *job)
 	if (job->algorithm.dynamic_sampling)
 		key = "loss.dynamic_sampling";
 	return key ? error_set(ERR_INPUT,
-	                       "%s: %s acts on answers as they are sampled, but rollout.source "
+	                       "%s: %s acts on completions as they are sampled, but rollout.source "
 	                       "replays recorded ones; leave it out",
 	                       config_where(&job->config, key), key)
 	           : OK;

@@ -115,7 +115,7 @@ static int check_vocabulary(const struct job *job, const struct model_shape *s)
 		                 tokenizer_size(job->tokenizer) - 1, s->n_vocab);
 	if (s->n_eos == 0)
 		return error_set(ERR_INPUT,
-		                 "the model has no eos_token_id: an answer could never end");
+		                 "the model has no eos_token_id: a completion could never end");
 	return OK;
 }
 

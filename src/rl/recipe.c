@@ -120,12 +120,13 @@ static int guide(const struct config *c, struct algorithm *out)
 	if (strcmp(g->kind, "guide"))
 		return OK;
 	if (out->beta > 0 && out->kl_placement != KL_IN_LOSS)
-		return error_set(ERR_INPUT,
-		                 "%s: guidance.kind guide does not go with loss.kl_placement %s: a "
-		                 "KL divergence in the reward would be that of the "
-		                 "hinted answers; set loss.kl_placement to loss, or loss.beta to 0",
-		                 config_where(c, "guidance.kind"),
-		                 choice_name(choices_kl_placement, out->kl_placement));
+		return error_set(
+		        ERR_INPUT,
+		        "%s: guidance.kind guide does not go with loss.kl_placement %s: a "
+		        "KL divergence in the reward would be that of the "
+		        "hinted completions; set loss.kl_placement to loss, or loss.beta to 0",
+		        config_where(c, "guidance.kind"),
+		        choice_name(choices_kl_placement, out->kl_placement));
 	if (out->beta > 0 && out->use_bias_correction_kl)
 		return error_set(
 		        ERR_INPUT,
@@ -137,7 +138,7 @@ static int guide(const struct config *c, struct algorithm *out)
 	    strcmp(g->form, "mixed"))
 		return error_set(ERR_INPUT,
 		                 "%s: guidance.num_guided is 1, but guidance.form %s compares "
-		                 "guided answers: at least 2",
+		                 "guided completions: at least 2",
 		                 config_where(c, "guidance.num_guided"), g->form);
 	return OK;
 }

@@ -148,7 +148,7 @@ static int replay_check_length(const struct replay_reader *r, const struct recor
 	if (line->n <= r->o->max_completion_length && line->n + line->n_prompt <= r->o->n_positions)
 		return OK;
 	return error_set(ERR_INPUT,
-	                 "%s: an answer of %d tokens to a prompt of %d; "
+	                 "%s: a completion of %d tokens, to a prompt of %d; "
 	                 "rollout.max_completion_length is %d, and the model has %d positions",
 	                 r->in.place, line->n, line->n_prompt, r->o->max_completion_length,
 	                 r->o->n_positions);
@@ -316,7 +316,7 @@ static int replay_make_room(struct replay_answer **answers, int i, int *capacity
 	if (i < *capacity)
 		return OK;
 	grown = mem_grow(*answers, (size_t)*capacity, (size_t)want, sizeof *grown,
-	                 "replayed answers");
+	                 "replayed completions");
 	if (!grown)
 		return ERR_INPUT;
 	*answers = grown;
@@ -344,10 +344,10 @@ static int check_group(const struct replay_reader *r, const struct replay_answer
 {
 	return answers[i].item == answers[first].item
 	               ? OK
-	               : error_set(
-	                         ERR_INPUT,
-	                         "%s:%d: an answer to another problem than the others of group %d",
-	                         r->in.path, i + 2, answers[i].group);
+	               : error_set(ERR_INPUT,
+	                           "%s:%d: a completion of another problem than the others of "
+	                           "group %d",
+	                           r->in.path, i + 2, answers[i].group);
 }
 
 static int make_groups(struct replay_reader *r, const struct replay_answer *answers, int n,
@@ -372,7 +372,7 @@ static int make_groups(struct replay_reader *r, const struct replay_answer *answ
 	out->order = arena_alloc(&out->arena, (size_t)out->n, sizeof *out->order);
 	out->order_epoch = -1;
 	if (out->n == 0)
-		return error_set(ERR_INPUT, "%s: rollout.curation leaves no answer of it",
+		return error_set(ERR_INPUT, "%s: rollout.curation leaves no completion of it",
 		                 r->in.path);
 	return out->order ? OK : ERR_INPUT;
 }

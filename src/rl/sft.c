@@ -96,7 +96,7 @@ static int too_long(const struct job *job, int i, const struct sft_answer *answe
 	*out = tokens > positions ? tokens : 0;
 	if (*out && !strcmp(job->config.data.overlong_prompts, "error"))
 		return error_set(ERR_INPUT,
-		                 "problem %s: prompt and answer have %d tokens, the model %d "
+		                 "problem %s: prompt and completion have %d tokens, the model %d "
 		                 "positions; leave such problems out with "
 		                 "data.overlong_prompts=drop",
 		                 job->train.prompts.problems[i]->id, tokens, positions);

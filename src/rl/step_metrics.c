@@ -62,7 +62,7 @@ static const struct metric_row rows[] = {
                   "take more problems or more seeds."},
         {.name = "eval/pass@<k>",
          .lines = LINE_EVAL,
-         .unit = "share",
+         .unit = "probability",
          .of = "problems",
          .when = SEVERAL,
          .help = "Chance that one of k completions is right, without bias (k is `run.eval_k`, or "
@@ -74,8 +74,8 @@ static const struct metric_row rows[] = {
          .unit = "share",
          .of = "problems",
          .when = SEVERAL,
-         .help = "Share of problems whose most frequent answer among n completions is right. "
-                 "Completions that the verifier considers equal share a vote."},
+         .help = "Problems whose n completions elect a right one: completions that the verifier "
+                 "considers equal share a vote."},
         {.name = "eval/<name>/pass@1",
          .lines = LINE_EVAL,
          .unit = "share right",
@@ -388,7 +388,7 @@ static const struct metric_row rows[] = {
          .watch = "0: no signal; only a KL term or an entropy bonus moves the weights."},
         {.name = "sampling/sampling_logp_difference/max",
          .lines = LINE_TRAIN,
-         .unit = "nats",
+         .unit = "nats, the largest",
          .value = AT(learn.update.logp_difference_max),
          .if_any = AT(learn.update.objective.tokens),
          .given = SOME_TRAINED,

@@ -186,7 +186,7 @@ int tally_groups(const struct group *groups, int n, int k, struct arena *a, stru
 	TRY(tally_one(groups, n, k, NULL, a, out, &out->items[out->n++]));
 	if (out->items[0].n_problems == 0)
 		return error_set(ERR_FAILED,
-		                 "none of %d problems has a verdict on all of its answers", n);
+		                 "none of %d problems has a verdict on all of its completions", n);
 	for (int i = 0; n_names > 1 && i < n_names; i++)
 		TRY(tally_one(groups, n, k, names[i], a, out, &out->items[out->n++]));
 	return OK;

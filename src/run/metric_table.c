@@ -80,11 +80,18 @@ static int metric_has_error(const struct metric_table *t, const struct metric_ro
 	return 0;
 }
 
+/* "nats, mean over trained tokens", "share of groups" */
 static void metric_add_unit(const struct metric_row *row, struct text *out)
 {
+	int share = !strcmp(row->unit, "share");
+
 	text_print(out, "%s", row->unit);
 	if (row->of)
-		text_print(out, "%smean over %s", *row->unit ? ", " : "", row->of);
+		text_print(out, "%s%s",
+		           share        ? " of "
+		           : *row->unit ? ", mean over "
+		                        : "mean over ",
+		           row->of);
 }
 
 void metric_table_caption(const struct metric_table *t, const struct metric_row *row,

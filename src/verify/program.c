@@ -291,7 +291,7 @@ static void say_that_it_waits(struct program *c, double waited, double left)
 	if (c->said == 0 || clock_seconds() - c->said >= PROGRAM_SAY_EVERY) {
 		c->said = clock_seconds();
 		snprintf(text, sizeof text,
-		         "waiting for the command \"%.200s\": no answer for %.0f seconds; it has "
+		         "waiting for the command \"%.200s\": no reply for %.0f seconds; it has "
 		         "%.0f more",
 		         c->line, waited, left);
 		c->say(c->say_context, text);
@@ -376,17 +376,16 @@ static int program_report(const struct program *c, enum talk result, int status,
 
 	if (result == TALK_LATE)
 		return error_set(
-		        ERR_INPUT, "the command \"%s\" gave no answer within %g seconds%s%s%s",
+		        ERR_INPUT, "the command \"%s\" gave no reply within %g seconds%s%s%s",
 		        c->line, seconds,
 		        seconds > c->timeout
 		                ? " (the first one of a fresh program has command_startup more)"
 		                : "",
 		        log, where);
 	if (result == TALK_LONG)
-		return error_set(
-		        ERR_INPUT,
-		        "the command \"%s\" answered with a line of more than %d bytes%s%s",
-		        c->line, PROGRAM_LINE_MAX, log, where);
+		return error_set(ERR_INPUT,
+		                 "the command \"%s\" replied with a line of more than %d bytes%s%s",
+		                 c->line, PROGRAM_LINE_MAX, log, where);
 	if (result == TALK_EXTRA)
 		return error_set(ERR_INPUT,
 		                 "the command \"%s\" must write one line for each that it reads, "

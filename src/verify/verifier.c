@@ -11,12 +11,12 @@
 enum { CONTENT, FORM }; /* what a verifier judges */
 
 static const struct verifier table[] = {
-        {"exact", "the answer is the gold: as text, number, list or set", CONTENT, verify_exact,
+        {"exact", "the completion is the gold: as text, number, list or set", CONTENT, verify_exact,
          verify_has_answer},
-        {"numeric", "the last number of the answer equals the gold's, exactly", CONTENT,
+        {"numeric", "the last number of the completion equals the gold's, exactly", CONTENT,
          verify_numeric, verify_numeric_check},
-        {"math", "the answer equals the gold as mathematics: LaTeX or text", CONTENT, verify_math,
-         verify_math_check},
+        {"math", "the completion equals the gold as mathematics: LaTeX or text", CONTENT,
+         verify_math, verify_math_check},
         {"countdown", "an expression over the given numbers, each once, that gives the target",
          CONTENT, verify_countdown, verify_countdown_check},
         {"knights_knaves", "everybody is called what he is", CONTENT, verify_knights,

@@ -71,14 +71,14 @@ static int read_reward(const json_t *object, double *out)
 	const json_t *v = json_object_get(object, "reward");
 
 	if (json_is_null(v))
-		return error_set(ERR_FAILED, "its answer: \"reward\" is null: no verdict");
+		return error_set(ERR_FAILED, "its reply: \"reward\" is null: no verdict");
 	*out = json_is_true(v);
 	if (!json_is_boolean(v))
-		TRY(json_get_real("its answer", object, "reward", JSON_REQUIRED, out));
+		TRY(json_get_real("its reply", object, "reward", JSON_REQUIRED, out));
 	if (fabs(*out) > COMMAND_REWARD_MAX)
 		return error_set(
 		        ERR_FAILED,
-		        "its answer: the reward %g is beyond +-%g: no verdict; scale the rewards",
+		        "its reply: the reward %g is beyond +-%g: no verdict; scale the rewards",
 		        *out, (double)COMMAND_REWARD_MAX);
 	return OK;
 }
@@ -89,20 +89,20 @@ static int verify_command_read_answer(void *context, const char *line, size_t n)
 	struct score *out = context;
 	json_t       *object = NULL;
 	const char   *excuse = NULL;
-	int           status = json_parse("its answer", line, n, &object);
+	int           status = json_parse("its reply", line, n, &object);
 
 	*out = (struct score){.parsed = 1};
 	if (status == OK)
-		status = json_get_text("its answer", object, "error", JSON_OPTIONAL, &excuse);
+		status = json_get_text("its reply", object, "error", JSON_OPTIONAL, &excuse);
 	if (status == OK && excuse)
 		status = error_set(ERR_FAILED, "it says: %.200s", excuse);
 	if (status == OK)
 		status = read_reward(object, &out->reward);
 	out->right = out->reward >= 1;
 	if (status == OK)
-		status = json_get_bool("its answer", object, "right", JSON_OPTIONAL, &out->right);
+		status = json_get_bool("its reply", object, "right", JSON_OPTIONAL, &out->right);
 	if (status == OK)
-		status = json_get_bool("its answer", object, "parsed", JSON_OPTIONAL, &out->parsed);
+		status = json_get_bool("its reply", object, "parsed", JSON_OPTIONAL, &out->parsed);
 	json_decref(object);
 	return status;
 }
