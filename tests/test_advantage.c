@@ -52,7 +52,7 @@ static void group_advantages_match_the_worked_numbers(void **state)
 	struct algorithm a = f1_algorithm("grpo");
 
 	assert_rows(&a, (double[]){0.8660239, -0.8660239, -0.8660239, 0.8660239});
-	a.adv_eps = 1e-4;
+	a.advantage_eps = 1e-4;
 	assert_rows(&a, (double[]){0.8658754, -0.8658754, -0.8658754, 0.8658754});
 	a = f1_algorithm("dr_grpo");
 	assert_rows(&a, (double[]){0.5, -0.5, -0.5, 0.5});
@@ -102,7 +102,7 @@ static void batch_scaling_matches_the_worked_numbers(void **state)
 	float            adv[8];
 
 	a.scale_rewards = SCALE_BATCH;
-	a.adv_eps = 1e-4;
+	a.advantage_eps = 1e-4;
 	fill(&a, &b, adv);
 	for (int i = 0; i < 8; i++)
 		assert_close(adv[i], want[i], TOLERANCE);
@@ -120,7 +120,7 @@ static void one_success_among_n_stands_out_by_the_closed_form(void **state)
 		struct batch     b = singles(n, group, reward);
 		struct algorithm a = f1_algorithm("grpo");
 
-		a.adv_eps = 0;
+		a.advantage_eps = 0;
 		fill(&a, &b, adv);
 		assert_close(adv[0], sqrt(n) - 1 / sqrt(n), TOLERANCE);
 		assert_close(adv[n - 1], -1 / sqrt(n), TOLERANCE);
@@ -160,7 +160,7 @@ static void kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it(voi
 
 	/* Per token it is not baselined, and a constant group keeps it. */
 	a = f1_algorithm("grpo");
-	a.adv_eps = 0;
+	a.advantage_eps = 0;
 	a.beta = 0.1;
 	a.kl_placement = KL_IN_TOKEN_REWARD;
 	a.kl_estimator = KL_K1;
@@ -200,7 +200,7 @@ static void with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline(
 	float            adv[F1_T];
 
 	b.rise = rise;
-	a.adv_eps = 0;
+	a.advantage_eps = 0;
 	fill(&a, &b, adv);
 	for (int t = 0; t < F1_T; t++)
 		assert_close(adv[t], want[t] * sqrt(3), TOLERANCE);
@@ -266,7 +266,7 @@ static void equal_rewards_give_exactly_zero(void **state)
 			if (a.baseline == BASELINE_NONE && !a.whiten)
 				a.baseline = BASELINE_BATCH;
 			a.beta = 0;
-			a.adv_eps = 0;
+			a.advantage_eps = 0;
 			for (int r = 0; r < 9; r++)
 				reward[r] = values[v];
 			stats = fill(&a, &b, adv);

@@ -14,7 +14,7 @@ static void every_row_is_complete_and_sensible(void **state)
 		assert_ok(algorithm_check(&a, 8));
 		assert_ptr_equal(algorithm_find(row->name), row);
 		assert_true(row->source && *row->source && row->help && *row->help);
-		assert_true(row->gamma == 1 && row->num_iterations == 1 && row->adv_eps > 0);
+		assert_true(row->gamma == 1 && row->num_iterations == 1 && row->advantage_eps > 0);
 	}
 	assert_true(n >= 8);
 	assert_null(algorithm_find("gpro"));

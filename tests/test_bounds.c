@@ -98,11 +98,11 @@ static const struct option *option_of(const char *path)
 	int         i;
 
 	snprintf(key, sizeof key, "%.*s", inner ? (int)(inner - path) : 127, path);
-	i = schema_find(key);
-	for (int k = 0; i >= 0 && inner && k < schema[i].rows->n; k++)
-		if (!strcmp(schema[i].rows->options[k].path, inner + 3))
-			return &schema[i].rows->options[k];
-	return i < 0 || inner ? NULL : &schema[i];
+	i = schema_find(&job_schema, key);
+	for (int k = 0; i >= 0 && inner && k < schema_at(&job_schema, i)->rows->n; k++)
+		if (!strcmp(schema_at(&job_schema, i)->rows->options[k].path, inner + 3))
+			return &schema_at(&job_schema, i)->rows->options[k];
+	return i < 0 || inner ? NULL : schema_at(&job_schema, i);
 }
 
 static void try_row(const struct walk_row *row)

@@ -47,8 +47,7 @@ static void assert_text(const struct tokenizer *t, const struct context *c, cons
 	text_free(&got);
 }
 
-static const struct prompts_options *with(const struct tokenizer *t, enum prompts_chat chat,
-                                          int most)
+static const struct prompts_options *with(const struct tokenizer *t, enum data_chat chat, int most)
 {
 	static struct prompts_options o;
 
@@ -201,10 +200,10 @@ static void the_first_prompt_is_shown_as_the_model_gets_it(void **state)
 {
 	(void)state;
 	static const struct {
-		const char       *folder;
-		enum prompts_chat chat;
-		int               problem;
-		const char       *line;
+		const char    *folder;
+		enum data_chat chat;
+		int            problem;
+		const char    *line;
 	} cases[] = {
 	        {"chat", CHAT_AUTO, 0, "first prompt, a in the model's chat template, "},
 	        {"chat", CHAT_AUTO, 1, "first prompt, b in the model's chat template, "},

@@ -2,6 +2,7 @@
  * hand. */
 #include "run.h"
 
+#include "rl/job_config.h"
 #include "rl/step_metrics.h"
 #include "run/compare.h"
 #include "run/report.h"
@@ -45,7 +46,7 @@ static struct opened *open_runs(int n, const char *const *folders)
 	o->n = n;
 	for (int i = 0; i < n; i++)
 		assert_ok(series_read(folders[i], &o->logs[i]));
-	assert_ok(compare_open(o->logs, n, &o->c));
+	assert_ok(compare_open(&job_schema, o->logs, n, &o->c));
 	return o;
 }
 
@@ -186,7 +187,8 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	(void)state;
 	const char         *folders[10];
 	struct text         markdown = {0};
-	struct report_files files = {"page.html", "numbers.json", &markdown, &step_metrics};
+	struct report_files files = {"page.html", "numbers.json", &markdown, &job_schema,
+	                             &step_metrics};
 	json_t             *json;
 
 	put_seeds(5, folders);
@@ -238,7 +240,8 @@ static void a_config_that_is_no_map_is_named(void **state)
 {
 	(void)state;
 	const char         *folders[] = {"listed"};
-	struct report_files files = {.page = "listed.html", .metrics = &step_metrics};
+	struct report_files files = {
+	        .page = "listed.html", .schema = &job_schema, .metrics = &step_metrics};
 
 	put_run("listed", "", 0, 0.5, 0, 1);
 	write_text("listed/config.yaml", "- a\n");
@@ -252,7 +255,8 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	(void)state;
 	const char         *folders[10];
 	struct text         markdown = {0};
-	struct report_files files = {"short.html", "short.json", &markdown, &step_metrics};
+	struct report_files files = {"short.html", "short.json", &markdown, &job_schema,
+	                             &step_metrics};
 	int                 failures = 0, status = ERR_INPUT;
 
 	put_seeds(2, folders);

@@ -1,4 +1,4 @@
-#include "run/config.h"
+#include "rl/job_config.h"
 #include "run/config_yaml.h"
 #include "run/schema.h"
 #include "run/value.h"
@@ -6,56 +6,54 @@
 
 #include <unistd.h>
 
-static int parse(const char *text, const char *override, struct config *out)
+static int parse(const char *text, const char *override, struct job_config *out)
 {
-	return config_parse("test.yaml", text, strlen(text), &override, override != NULL, out);
+	return job_config_parse("test.yaml", text, strlen(text), &override, override != NULL, out);
 }
 
-static char *resolved(const struct config *c)
+static char *resolved(const struct job_config *c)
 {
 	struct text t = {0};
 
-	assert_ok(config_resolved(c, &t));
+	assert_ok(config_resolved(&c->base, &t));
 	return t.data;
 }
 
 static void every_option_has_help_a_valid_default_and_a_line_in_the_documents(void **state)
 {
 	(void)state;
-	struct text   markdown = {0}, help = {0};
-	struct config c;
+	const struct option *o;
+	struct text          markdown = {0}, help = {0};
+	struct job_config    c;
 
-	options_markdown(&markdown);
-	options_help(&help, NULL);
+	options_markdown(&job_schema, &markdown);
+	options_help(&job_schema, &help, NULL);
 	assert_ok(parse("", NULL, &c));
-	for (int i = 0; i < schema_n; i++) {
+	for (int i = 0; (o = schema_at(&job_schema, i)); i++) {
 		char code[128];
-		snprintf(code, sizeof code, "| `%s` |", schema[i].path);
+		snprintf(code, sizeof code, "| `%s` |", o->path);
 		assert_non_null(strstr(markdown.data, code));
-		assert_non_null(strstr(help.data, schema[i].path));
-		assert_true(strlen(schema[i].help) > 4);
-		assert_int_equal(schema_find(schema[i].path), i);
+		assert_non_null(strstr(help.data, o->path));
+		assert_true(strlen(o->help) > 4);
+		assert_int_equal(schema_find(&job_schema, o->path), i);
 	}
 	assert_non_null(strstr(markdown.data, "| `task.rewards[].weight` |"));
 	assert_true(strlen(markdown.data) > 5000);
 	text_free(&markdown);
 	text_free(&help);
-	config_free(&c);
+	config_free(&c.base);
 }
 
 /* "a|b" names values that the option can have. */
 static int words_exist(const struct option *o, const char *words)
 {
-	char choices[512];
-
-	if (o->type != OPTION_CHOICE)
-		return 1;
-	snprintf(choices, sizeof choices, "|%s|", o->choices);
-	for (size_t n; *words; words += n + (words[n] == '|')) {
-		char word[64];
+	for (size_t n; option_word(o, 0) && *words; words += n + (words[n] == '|')) {
+		const char *word;
+		int         i = 0;
 		n = strcspn(words, "|");
-		snprintf(word, sizeof word, "|%.*s|", (int)n, words);
-		if (!strstr(choices, word))
+		while ((word = option_word(o, i)) && (strlen(word) != n || strncmp(word, words, n)))
+			i++;
+		if (!word)
 			return 0;
 	}
 	return 1;
@@ -64,10 +62,12 @@ static int words_exist(const struct option *o, const char *words)
 static void every_condition_names_options_and_words_that_exist(void **state)
 {
 	(void)state;
-	for (int i = 0; i < schema_n; i++) {
+	const struct option *o;
+
+	for (int i = 0; (o = schema_at(&job_schema, i)); i++) {
 		char              copy[256], *comparison = copy, *next;
 		const char *const separators[] = {" and ", " or "};
-		snprintf(copy, sizeof copy, "%s", schema[i].when ? schema[i].when : "");
+		snprintf(copy, sizeof copy, "%s", o->when ? o->when : "");
 		for (int k = 0; k < 2; k++)
 			for (char *at; (at = strstr(copy, separators[k]));)
 				memset(at, '\n', strlen(separators[k]));
@@ -79,13 +79,15 @@ static void every_condition_names_options_and_words_that_exist(void **state)
 			assert_non_null(equals);
 			*equals = 0;
 			equals[-1] = equals[-1] == '!' ? 0 : equals[-1];
-			if (strcmp(comparison, "task.verifiers") && schema_find(comparison) < 0)
-				fail_msg("%s: its condition names %s, which is no option",
-				         schema[i].path, comparison);
-			if (schema_find(comparison) >= 0 &&
-			    !words_exist(&schema[schema_find(comparison)], equals + 1))
-				fail_msg("%s: %s is never %s", schema[i].path, comparison,
-				         equals + 1);
+			if (strcmp(comparison, "task.verifiers") &&
+			    schema_find(&job_schema, comparison) < 0)
+				fail_msg("%s: its condition names %s, which is no option", o->path,
+				         comparison);
+			if (schema_find(&job_schema, comparison) >= 0 &&
+			    !words_exist(
+			            schema_at(&job_schema, schema_find(&job_schema, comparison)),
+			            equals + 1))
+				fail_msg("%s: %s is never %s", o->path, comparison, equals + 1);
 		}
 	}
 }
@@ -131,20 +133,22 @@ static void a_condition_is_an_or_of_ands(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		if (schema_when_holds(cases[i].when, value_in_test, NULL) != cases[i].holds)
+		if (schema_when_holds(&job_schema, cases[i].when, value_in_test, NULL) !=
+		    cases[i].holds)
 			fail_msg("%s: not %d", cases[i].when, cases[i].holds);
 }
 
 /* Calls f with each option, those of lists' rows too: data.train[].file. */
 static void each_option(void (*f)(const char *path, const struct option *o))
 {
-	for (int i = 0; i < schema_n; i++) {
-		f(schema[i].path, &schema[i]);
-		for (int k = 0; schema[i].rows && k < schema[i].rows->n; k++) {
+	const struct option *o;
+
+	for (int i = 0; (o = schema_at(&job_schema, i)); i++) {
+		f(o->path, o);
+		for (int k = 0; o->rows && k < o->rows->n; k++) {
 			char path[128];
-			snprintf(path, sizeof path, "%s[].%s", schema[i].path,
-			         schema[i].rows->options[k].path);
-			f(path, &schema[i].rows->options[k]);
+			snprintf(path, sizeof path, "%s[].%s", o->path, o->rows->options[k].path);
+			f(path, &o->rows->options[k]);
 		}
 	}
 }
@@ -168,7 +172,7 @@ static void options_help_of_a_room_shows_that_room_alone(void **state)
 	(void)state;
 	struct text t = {0};
 
-	options_help(&t, "optim");
+	options_help(&job_schema, &t, "optim");
 	assert_non_null(strstr(t.data, "optim.learning_rate"));
 	assert_null(strstr(t.data, "rollout."));
 	text_free(&t);
@@ -177,7 +181,7 @@ static void options_help_of_a_room_shows_that_room_alone(void **state)
 static void values_reach_their_fields(void **state)
 {
 	(void)state;
-	struct config c;
+	struct job_config c;
 
 	assert_ok(parse("model:\n  init: {width: 64, rope_theta: 5e5, tied: false}\n"
 	                "data:\n  train: [a.jsonl, \"b c.jsonl\"]\n  eval: {file: one.jsonl, name: "
@@ -209,21 +213,21 @@ static void values_reach_their_fields(void **state)
 	assert_close(c.loss.epsilon_high, 0.28, 0);
 	assert_string_equal(c.rollout.stop.items[0], "\n");
 	assert_string_equal(c.run.output_dir, "runs/test");
-	config_free(&c);
+	config_free(&c.base);
 }
 
 static void an_unset_option_can_be_told_from_one_set_to_zero(void **state)
 {
 	(void)state;
-	struct config c;
+	struct job_config c;
 
 	assert_ok(parse("loss: {epsilon: 0, beta: }", NULL, &c));
-	assert_true(config_is_set(&c, "loss.epsilon"));
-	assert_false(config_is_set(&c, "loss.beta"));
-	assert_false(config_is_set(&c, "loss.epsilon_high"));
-	assert_null(c.loss.loss_type);
-	assert_string_equal(config_where(&c, "loss.epsilon"), "test.yaml:1");
-	config_free(&c);
+	assert_true(config_is_set(&c.base, "loss.epsilon"));
+	assert_false(config_is_set(&c.base, "loss.beta"));
+	assert_false(config_is_set(&c.base, "loss.epsilon_high"));
+	assert_true(c.loss.epsilon_high == 0);
+	assert_string_equal(config_where(&c.base, "loss.epsilon"), "test.yaml:1");
+	config_free(&c.base);
 }
 
 /* What a resolved config lists may cease to be read by what stands beside it; what a user wrote may
@@ -233,60 +237,60 @@ static void a_resolved_config_gives_way_where_it_is_overridden(void **state)
 	(void)state;
 	const char *text = "data: {eval: a}\nrun: {eval_top_p: 0.5}",
 	           *greedy = "run.eval_temperature=0";
-	struct config c;
-	char         *one;
+	struct job_config c;
+	char             *one;
 
 	assert_error(parse(text, greedy, &c), ERR_INPUT, "run.eval_top_p is set, but");
 	assert_ok(parse(text, NULL, &c));
 	one = resolved(&c);
-	config_free(&c);
+	config_free(&c.base);
 	assert_ok(parse(one, greedy, &c));
-	assert_false(config_is_set(&c, "run.eval_top_p"));
-	assert_true(config_is_set(&c, "run.eval_samples"));
+	assert_false(config_is_set(&c.base, "run.eval_top_p"));
+	assert_true(config_is_set(&c.base, "run.eval_samples"));
 	mem_free(one);
-	config_free(&c);
+	config_free(&c.base);
 }
 
 static void an_algorithm_lays_its_defaults_under_what_the_user_wrote(void **state)
 {
 	(void)state;
-	struct config c;
+	struct job_config c;
 
 	assert_ok(parse("loss: {epsilon: 0.1, dynamic_sampling_max_batches: 7}", NULL, &c));
-	assert_ok(config_set_if_unset(&c, "algorithm grpo", "loss.epsilon", "0.2"));
-	assert_ok(config_set_if_unset(&c, "algorithm grpo", "loss.epsilon_high", "0.3"));
+	assert_ok(config_set_if_unset(&c.base, "algorithm grpo", "loss.epsilon", "0.2"));
+	assert_ok(config_set_if_unset(&c.base, "algorithm grpo", "loss.epsilon_high", "0.3"));
 	assert_close(c.loss.epsilon, 0.1, 0);
 	assert_close(c.loss.epsilon_high, 0.3, 0);
-	assert_ok(config_set_if_unset(&c, "algorithm grpo", "loss.beta", "0.04"));
-	assert_ok(config_check(&c));
-	assert_ok(config_set_if_unset(&c, "algorithm grpo", "loss.dynamic_sampling", "false"));
+	assert_ok(config_set_if_unset(&c.base, "algorithm grpo", "loss.beta", "0.04"));
+	assert_ok(config_check(&c.base));
+	assert_ok(config_set_if_unset(&c.base, "algorithm grpo", "loss.dynamic_sampling", "false"));
 	assert_error(
-	        config_check(&c), ERR_INPUT,
+	        config_check(&c.base), ERR_INPUT,
 	        "test.yaml:1: loss.dynamic_sampling_max_batches is set, but it is read only when");
-	config_free(&c);
+	config_free(&c.base);
 }
 
 static void a_default_that_nothing_would_read_is_not_laid_down(void **state)
 {
 	(void)state;
-	struct config c;
+	struct job_config c;
 
 	assert_ok(parse("loss: {beta: 0}", NULL, &c));
-	assert_ok(config_set_if_unset(&c, "algorithm grpo", "model.reference", "folder"));
-	assert_false(config_is_set(&c, "model.reference"));
-	assert_ok(config_check(&c));
-	config_free(&c);
+	assert_ok(config_set_if_unset(&c.base, "algorithm grpo", "model.reference", "folder"));
+	assert_false(config_is_set(&c.base, "model.reference"));
+	assert_ok(config_check(&c.base));
+	config_free(&c.base);
 }
 
 static void the_name_of_trl_for_masking_becomes_the_policy(void **state)
 {
 	(void)state;
-	struct config c;
+	struct job_config c;
 
 	assert_ok(parse("loss: {mask_truncated_completions: true}", NULL, &c));
-	assert_string_equal(c.loss.overlong, "mask");
-	assert_false(config_is_set(&c, "loss.mask_truncated_completions"));
-	config_free(&c);
+	assert_int_equal(c.loss.overlong, OVERLONG_MASK);
+	assert_false(config_is_set(&c.base, "loss.mask_truncated_completions"));
+	config_free(&c.base);
 }
 
 static const char *const valid[] = {
@@ -318,20 +322,20 @@ static void a_resolved_config_reads_back_as_itself(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < sizeof valid / sizeof valid[0]; i++) {
-		struct config c, again;
-		struct text   diff = {0};
-		char         *one, *two;
+		struct job_config c, again;
+		struct text       diff = {0};
+		char             *one, *two;
 		assert_ok(parse(valid[i], NULL, &c));
 		one = resolved(&c);
 		assert_ok(parse(one, NULL, &again));
 		two = resolved(&again);
 		assert_string_equal(one, two);
-		assert_true(config_hash(&c) == config_hash(&again));
-		assert_int_equal(config_differences(&c, &again, &diff), 0);
+		assert_true(config_hash(&c.base) == config_hash(&again.base));
+		assert_int_equal(config_differences(&c.base, &again.base, &diff), 0);
 		mem_free(one);
 		mem_free(two);
-		config_free(&c);
-		config_free(&again);
+		config_free(&c.base);
+		config_free(&again.base);
 	}
 }
 
@@ -340,9 +344,9 @@ static void a_resolved_config_reads_back_as_itself(void **state)
 static void every_character_survives_the_resolved_config(void **state)
 {
 	(void)state;
-	struct text   override = {0};
-	struct config c, again;
-	char         *text;
+	struct text       override = {0};
+	struct job_config c, again;
+	char             *text;
 
 	text_print(&override, "data.prompt_template={prompt}");
 	for (unsigned p = 1; p < 0x110000; p += p < 0x3000    ? 1
@@ -372,27 +376,27 @@ static void every_character_survives_the_resolved_config(void **state)
 	                    override.data + strlen("data.prompt_template="));
 	mem_free(text);
 	text_free(&override);
-	config_free(&c);
-	config_free(&again);
+	config_free(&c.base);
+	config_free(&again.base);
 }
 
 static void later_settings_win_and_lists_are_replaced_whole(void **state)
 {
 	(void)state;
-	struct config     c;
+	struct job_config c;
 	const char *const text = "optim: {learning_rate: 1}\nrollout: {stop: [c]}\n";
 	const char *const overrides[] = {"optim.learning_rate=3e-4", "rollout.stop=[a, \"b\\n\"]",
 	                                 "data.train=x y.jsonl", "optim.learning_rate=2e-4",
 	                                 "data.prompt_template={prompt} = ?"};
 
-	assert_ok(config_parse("t.yaml", text, strlen(text), overrides, 5, &c));
-	assert_close(c.optim.learning_rate, 2e-4, 0);
+	assert_ok(job_config_parse("t.yaml", text, strlen(text), overrides, 5, &c));
+	assert_close(c.optim.schedule.learning_rate, 2e-4, 0);
 	assert_int_equal(c.rollout.stop.n, 2);
 	assert_string_equal(c.rollout.stop.items[1], "b\n");
 	assert_string_equal(c.data.train.items[0].file, "x y.jsonl");
 	assert_string_equal(c.data.prompt_template, "{prompt} = ?");
-	assert_string_equal(config_where(&c, "optim.learning_rate"), "command line");
-	config_free(&c);
+	assert_string_equal(config_where(&c.base, "optim.learning_rate"), "command line");
+	config_free(&c.base);
 }
 
 /* ---- files ---- */
@@ -424,44 +428,44 @@ static int remove_folder(void **state)
 static void a_file_inherits_from_the_one_it_extends(void **state)
 {
 	(void)state;
-	struct config c;
-	const char   *override = "rollout.top_p=0.9";
+	struct job_config c;
+	const char       *override = "rollout.top_p=0.9";
 
 	put("base.yaml", "rollout: {temperature: 0.7, top_p: 0.5, top_k: 3}\nrun: {seed: 4}\n");
 	put("middle.yaml", "extends: base.yaml\nrollout: {top_k: 5}\n");
-	assert_ok(
-	        config_load(put("leaf.yaml", "rollout: {temperature: 0.9}\nextends: middle.yaml\n"),
-	                    &override, 1, &c));
+	assert_ok(job_config_load(
+	        put("leaf.yaml", "rollout: {temperature: 0.9}\nextends: middle.yaml\n"), &override,
+	        1, &c));
 	assert_close(c.rollout.temperature, 0.9, 0);
 	assert_close(c.rollout.top_p, 0.9, 0);
 	assert_int_equal(c.rollout.top_k, 5);
 	assert_int_equal(c.run.seed, 4);
 	assert_string_equal(c.run.output_dir, "runs/leaf");
-	assert_non_null(strstr(config_where(&c, "run.seed"), "base.yaml:2"));
-	config_free(&c);
-	assert_ok(config_load(put("qwen2.5-0.5b.yaml", "extends: leaf.yaml\n"), NULL, 0, &c));
+	assert_non_null(strstr(config_where(&c.base, "run.seed"), "base.yaml:2"));
+	config_free(&c.base);
+	assert_ok(job_config_load(put("qwen2.5-0.5b.yaml", "extends: leaf.yaml\n"), NULL, 0, &c));
 	assert_string_equal(c.run.output_dir, "runs/qwen2.5-0.5b"); /* only the ending goes */
-	config_free(&c);
+	config_free(&c.base);
 }
 
 static void extends_that_cannot_work_says_who_extends_whom(void **state)
 {
 	(void)state;
-	struct config c;
+	struct job_config c;
 
 	put("one.yaml", "extends: two.yaml\n");
 	put("two.yaml", "run: {seed: 1}\nextends: one.yaml\n");
-	assert_error(config_load(put("in.yaml", "extends: one.yaml\n"), NULL, 0, &c), ERR_INPUT,
+	assert_error(job_config_load(put("in.yaml", "extends: one.yaml\n"), NULL, 0, &c), ERR_INPUT,
 	             "two.yaml:2: extends goes in a circle");
-	assert_error(config_load(put("self.yaml", "extends: self.yaml\n"), NULL, 0, &c), ERR_INPUT,
-	             "self.yaml:1: extends goes in a circle");
-	assert_error(config_load(put("lost.yaml", "\n\nextends: nowhere.yaml\n"), NULL, 0, &c),
+	assert_error(job_config_load(put("self.yaml", "extends: self.yaml\n"), NULL, 0, &c),
+	             ERR_INPUT, "self.yaml:1: extends goes in a circle");
+	assert_error(job_config_load(put("lost.yaml", "\n\nextends: nowhere.yaml\n"), NULL, 0, &c),
 	             ERR_INPUT, "lost.yaml:3: extends: ");
-	assert_error(config_load(put("list.yaml", "extends: [a]\n"), NULL, 0, &c), ERR_INPUT,
+	assert_error(job_config_load(put("list.yaml", "extends: [a]\n"), NULL, 0, &c), ERR_INPUT,
 	             "list.yaml:1: extends must name one file");
 	put("bad.yaml", "run: {sed: 1}\n");
-	assert_error(config_load(put("use.yaml", "extends: bad.yaml\n"), NULL, 0, &c), ERR_INPUT,
-	             "bad.yaml:1: run.sed is not an option");
+	assert_error(job_config_load(put("use.yaml", "extends: bad.yaml\n"), NULL, 0, &c),
+	             ERR_INPUT, "bad.yaml:1: run.sed is not an option");
 	for (int i = 0; i <= CONFIG_EXTENDS_MAX; i++) {
 		char name[32], text[64];
 		snprintf(name, sizeof name, "chain%d.yaml", i);
@@ -469,13 +473,13 @@ static void extends_that_cannot_work_says_who_extends_whom(void **state)
 		         i ? i - 1 : 1);
 		put(name, text);
 	}
-	assert_error(config_load(put("top.yaml", "extends: chain8.yaml\n"), NULL, 0, &c), ERR_INPUT,
-	             "more than 8 files");
-	assert_ok(config_load(put("top.yaml", "extends: chain6.yaml\n"), NULL, 0, &c));
-	config_free(&c);
-	assert_error(config_load("/nonexistent.yaml", NULL, 0, &c), ERR_INPUT,
+	assert_error(job_config_load(put("top.yaml", "extends: chain8.yaml\n"), NULL, 0, &c),
+	             ERR_INPUT, "more than 8 files");
+	assert_ok(job_config_load(put("top.yaml", "extends: chain6.yaml\n"), NULL, 0, &c));
+	config_free(&c.base);
+	assert_error(job_config_load("/nonexistent.yaml", NULL, 0, &c), ERR_INPUT,
 	             "/nonexistent.yaml: cannot open it");
-	assert_error(config_load("/tmp", NULL, 0, &c), ERR_INPUT, "not a regular file");
+	assert_error(job_config_load("/tmp", NULL, 0, &c), ERR_INPUT, "not a regular file");
 }
 
 /* ---- mistakes ---- */
@@ -628,7 +632,7 @@ static void a_mistake_is_named_with_file_line_key_and_the_way_out(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
-		struct config c;
+		struct job_config c;
 		if (parse(mistakes[i].text, mistakes[i].override, &c) != ERR_INPUT)
 			fail_msg("mistake %zu was accepted: %s %s", i, mistakes[i].text,
 			         mistakes[i].override ? mistakes[i].override : "");
@@ -641,8 +645,8 @@ static void a_mistake_is_named_with_file_line_key_and_the_way_out(void **state)
 static void a_config_that_is_too_large_is_refused_before_it_is_built(void **state)
 {
 	(void)state;
-	static char   text[YAML_BYTES_MAX + 2];
-	struct config c;
+	static char       text[YAML_BYTES_MAX + 2];
+	struct job_config c;
 
 	memset(text, '#', sizeof text - 1);
 	assert_error(parse(text, NULL, &c), ERR_INPUT, "more than the 1048576");
@@ -658,22 +662,22 @@ static void what_must_be_given_is_asked_for(void **state)
 {
 	(void)state;
 	const char *const data[] = {"data.train", "data.generate", NULL};
-	struct config     c;
+	struct job_config c;
 
 	assert_ok(parse("data: {train: []}", NULL, &c));
-	assert_error(config_require(&c, data), ERR_INPUT,
+	assert_error(config_require(&c.base, data), ERR_INPUT,
 	             "test.yaml: data.train or data.generate must be given");
-	config_free(&c);
+	config_free(&c.base);
 	assert_ok(parse("data: {generate: {name: addition}}", NULL, &c));
-	assert_ok(config_require(&c, data));
-	config_free(&c);
+	assert_ok(config_require(&c.base, data));
+	config_free(&c.base);
 }
 
 static void only_options_that_decide_the_result_differ_for_a_resumed_run(void **state)
 {
 	(void)state;
-	struct config a, b;
-	struct text   t = {0};
+	struct job_config a, b;
+	struct text       t = {0};
 
 	assert_ok(parse("run: {seed: 1, max_steps: 10}\nloss: {beta: 0.1}\nmodel: {reference: x}",
 	                NULL, &a));
@@ -681,18 +685,18 @@ static void only_options_that_decide_the_result_differ_for_a_resumed_run(void **
 	        "run: {seed: 1, max_steps: 20, output_dir: elsewhere}\ncompute: {threads: 3}\n"
 	        "model: {reference: x}\nloss: {beta: 0.1}",
 	        NULL, &b));
-	assert_true(config_hash(&a) == config_hash(&b));
-	assert_int_equal(config_differences(&a, &b, &t), 0);
-	config_free(&b);
+	assert_true(config_hash(&a.base) == config_hash(&b.base));
+	assert_int_equal(config_differences(&a.base, &b.base, &t), 0);
+	config_free(&b.base);
 	assert_ok(parse("run: {seed: 2}\nloss: {beta: 0}", NULL, &b));
-	assert_true(config_hash(&a) != config_hash(&b));
-	assert_int_equal(config_differences(&a, &b, &t), 3);
+	assert_true(config_hash(&a.base) != config_hash(&b.base));
+	assert_int_equal(config_differences(&a.base, &b.base, &t), 3);
 	assert_string_equal(
 	        t.data,
 	        "model.reference: x -> (not read)\nloss.beta: 0.1 -> 0\nrun.seed: 1 -> 2\n");
 	text_free(&t);
-	config_free(&a);
-	config_free(&b);
+	config_free(&a.base);
+	config_free(&b.base);
 }
 
 static void a_failed_allocation_is_an_error_and_leaks_nothing(void **state)
@@ -700,13 +704,13 @@ static void a_failed_allocation_is_an_error_and_leaks_nothing(void **state)
 	(void)state;
 	const char *text =
 	        "task:\n  rewards:\n  - {name: exact}\nloss: {mask_truncated_completions: true}\n";
-	struct config c;
-	int           failures = 0;
+	struct job_config c;
+	int               failures = 0;
 
 	for (int n = 1; n < 100; n++) {
 		mem_fail_at(n);
 		if (parse(text, NULL, &c) == OK)
-			config_free(&c);
+			config_free(&c.base);
 		else
 			failures++;
 		mem_fail_at(0);

@@ -1,6 +1,6 @@
 /* What messages name is there: keys in all texts of the program, and what names of other programs
  * are called here. */
-#include "run/config.h"
+#include "rl/job_config.h"
 #include "run/foreign.h"
 #include "run/schema.h"
 #include "test.h"
@@ -11,6 +11,14 @@
 /* ---- keys in texts ---- */
 
 /* room.key words that are no options: files, tensors, and what stands for several options. */
+/* Of the option in this row of the schema; NULL past the last. */
+static const char *path_of(int row)
+{
+	const struct option *o = schema_at(&job_schema, row);
+
+	return o ? o->path : NULL;
+}
+
 static const char *const others[] = {
         "data.json",    "model.safetensors", "model.norm.weight",
         "model.layers", "task.verifiers",    "model.embed_tokens.weight",
@@ -18,9 +26,9 @@ static const char *const others[] = {
 
 static int is_room(const char *word, size_t n)
 {
-	for (int i = 0; i < schema_n; i++)
-		if (strchr(schema[i].path, '.') && strcspn(schema[i].path, ".") == n &&
-		    !strncmp(schema[i].path, word, n))
+	for (int i = 0; path_of(i); i++)
+		if (strchr(path_of(i), '.') && strcspn(path_of(i), ".") == n &&
+		    !strncmp(path_of(i), word, n))
 			return 1;
 	return 0;
 }
@@ -33,9 +41,8 @@ static int is_key(const char *word)
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (!strncmp(others[i], word, strlen(others[i])))
 			return 1;
-	for (int i = 0; i < schema_n; i++)
-		if (!strncmp(schema[i].path, word, n) &&
-		    (schema[i].path[n] == 0 || schema[i].path[n] == '.'))
+	for (int i = 0; path_of(i); i++)
+		if (!strncmp(path_of(i), word, n) && (path_of(i)[n] == 0 || path_of(i)[n] == '.'))
 			return 1;
 	return 0;
 }
@@ -139,7 +146,7 @@ static void what_a_name_of_another_program_is_called_here_exists(void **state)
 	assert_true(foreign_n >= 60);
 	for (int i = 0; i < foreign_n; i++) {
 		const struct foreign *f = &foreign[i];
-		if (f->key && schema_find(f->key) < 0)
+		if (f->key && schema_find(&job_schema, f->key) < 0)
 			fail_msg("%s becomes %s, which is no option", f->name, f->key);
 		if (!f->key && !f->text)
 			fail_msg("%s becomes nothing, and nothing is said", f->name);
@@ -160,16 +167,16 @@ static void a_name_of_another_program_is_answered_with_ours(void **state)
 		const struct foreign *f = &foreign[i];
 		char                  text[256], says[128];
 		const char           *override = text;
-		struct config         c;
-		if (schema_find(f->name) >= 0)
+		struct job_config     c;
+		if (schema_find(&job_schema, f->name) >= 0)
 			continue;
 		snprintf(text, sizeof text, "%s=1", f->name);
 		snprintf(says, sizeof says, "%s", f->key ? f->key : f->text);
-		assert_error(config_parse("t.yaml", "", 0, &override, 1, &c), ERR_INPUT, says);
+		assert_error(job_config_parse("t.yaml", "", 0, &override, 1, &c), ERR_INPUT, says);
 		if (strchr(f->name, '.'))
 			continue;
 		snprintf(text, sizeof text, "\n%s: {a: 1}\n", f->name);
-		assert_error(config_parse("t.yaml", text, strlen(text), NULL, 0, &c), ERR_INPUT,
+		assert_error(job_config_parse("t.yaml", text, strlen(text), NULL, 0, &c), ERR_INPUT,
 		             says);
 		assert_non_null(strstr(error_message(), "t.yaml:2: "));
 	}
@@ -201,10 +208,10 @@ static void configs_of_others_are_answered_at_the_first_name_that_is_known(void 
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct config c;
-		assert_error(
-		        config_parse("t.yaml", cases[i].text, strlen(cases[i].text), NULL, 0, &c),
-		        ERR_INPUT, cases[i].says);
+		struct job_config c;
+		assert_error(job_config_parse("t.yaml", cases[i].text, strlen(cases[i].text), NULL,
+		                              0, &c),
+		             ERR_INPUT, cases[i].says);
 	}
 }
 
@@ -215,28 +222,27 @@ static void configs_of_others_are_answered_at_the_first_name_that_is_known(void 
 static void no_option_of_another_room_is_meant(void **state)
 {
 	(void)state;
-	for (int room = 0; room < schema_n; room++) {
-		size_t n = strcspn(schema[room].path, ".");
-		if (!schema[room].path[n] ||
-		    (room && !strncmp(schema[room - 1].path, schema[room].path, n + 1)))
+	for (int room = 0; path_of(room); room++) {
+		size_t n = strcspn(path_of(room), ".");
+		if (!path_of(room)[n] ||
+		    (room && !strncmp(path_of(room - 1), path_of(room), n + 1)))
 			continue;
-		for (int i = 0; i < 2 * schema_n; i++) {
+		for (int i = 0; i < 2 * schema_n(&job_schema); i++) {
 			char        path[128];
-			const char *dot = strrchr(schema[i / 2].path, '.'), *near;
-			snprintf(path, sizeof path, "%.*s%s%s", (int)n, schema[room].path,
+			const char *dot = strrchr(path_of(i / 2), '.'), *near;
+			snprintf(path, sizeof path, "%.*s%s%s", (int)n, path_of(room),
 			         dot ? dot : ".algorithm", i % 2 ? "x" : "");
-			near = schema_nearest(schema, schema_n, path);
-			if (near && strncmp(near, schema[room].path, n + 1))
+			near = schema_nearest(&job_schema, path);
+			if (near && strncmp(near, path_of(room), n + 1))
 				fail_msg("%s: %s is meant, which is of another room", path, near);
 		}
 	}
-	assert_string_equal(schema_nearest(schema, schema_n, "optm.learning_rate"),
+	assert_string_equal(schema_nearest(&job_schema, "optm.learning_rate"),
 	                    "optim.learning_rate");
-	assert_string_equal(schema_nearest(schema, schema_n, "optimiser.learning_rate"),
+	assert_string_equal(schema_nearest(&job_schema, "optimiser.learning_rate"),
 	                    "optim.learning_rate");
-	assert_string_equal(schema_nearest(schema, schema_n, "learning_rat"),
-	                    "optim.learning_rate");
-	assert_string_equal(schema_nearest(schema, schema_n, "optim.learning_rat"),
+	assert_string_equal(schema_nearest(&job_schema, "learning_rat"), "optim.learning_rate");
+	assert_string_equal(schema_nearest(&job_schema, "optim.learning_rat"),
 	                    "optim.learning_rate");
 }
 

@@ -426,7 +426,7 @@ static void coefficients_chain_to_the_logits(void **state)
 	float                  x[4], adv[4], c[4];
 	double                 dz[3] = {0};
 
-	a.beta = a.adv_eps = 0;
+	a.beta = a.advantage_eps = 0;
 	for (int i = 0; i < 4; i++)
 		x[i] = (float)log(p[symbol[i]]);
 	assert_ok(advantage_into(&a, ab, &scratch, adv, &stats));

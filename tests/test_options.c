@@ -79,19 +79,19 @@ static void an_option_that_is_set_changes_what_a_run_leaves(void **state)
  * spaces. */
 static int read_config(const char *text, const char *overrides, const char *last)
 {
-	char             copy[WALK_LINE];
-	const char      *words[16];
-	int              n = 0, status;
-	struct config    c;
-	struct algorithm a;
+	char              copy[WALK_LINE];
+	const char       *words[16];
+	int               n = 0, status;
+	struct job_config c;
+	struct algorithm  a;
 
 	snprintf(copy, sizeof copy, "%s", overrides);
 	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
 		words[n++] = word;
 	words[n++] = last;
-	TRY(config_parse("walk.yaml", text, strlen(text), words, n, &c));
+	TRY(job_config_parse("walk.yaml", text, strlen(text), words, n, &c));
 	status = recipe_algorithm(&c, &a);
-	config_free(&c);
+	config_free(&c.base);
 	return status;
 }
 
@@ -105,8 +105,8 @@ static void an_option_that_nothing_reads_is_refused(void **state)
 	(void)state;
 	int accepted = 0;
 
-	for (int i = 0; i < schema_n; i++) {
-		const struct option   *o = &schema[i];
+	for (int i = 0; schema_at(&job_schema, i); i++) {
+		const struct option   *o = schema_at(&job_schema, i);
 		const struct walk_row *row = walk_row_of(o->path);
 		char                   setting[WALK_LINE], says[256];
 		if (row && !row->without != !o->when) {

@@ -1,37 +1,14 @@
 #include "rl/recipe.h"
 
-#include "run/schema.h"
 #include "test.h"
 
-static const struct {
-	const char          *path;
-	const struct choice *list;
-} words[] = {
-        {"loss.baseline", choices_baseline},
-        {"loss.scale_rewards", choices_scale},
-        {"loss.importance_sampling_level", choices_level},
-        {"loss.clip", choices_clip},
-        {"loss.loss_type", choices_aggregation},
-        {"loss.kl_placement", choices_kl_placement},
-        {"loss.overlong", choices_overlong},
-        {"loss.kl_controller", choices_kl_controller},
-        {"loss.kl_estimator", choices_kl_estimator},
-        {"loss.mismatch", choices_mismatch},
-};
-
-/* "a|b|c" in one string: the schema has exactly the words of the table, in its order. */
-static void the_schema_knows_the_words_of_the_algorithm_and_no_others(void **state)
+static void same_options(const struct algorithm *a, const struct algorithm *b)
 {
-	(void)state;
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		char joined[256] = "";
-		int  row = schema_find(words[i].path);
-		assert_true(row >= 0);
-		for (const struct choice *c = words[i].list; c->name; c++) {
-			strcat(joined, *joined ? "|" : "");
-			strcat(joined, c->name);
-		}
-		assert_string_equal(schema[row].choices, joined);
+	for (int i = 0; i < loss_options_table.n; i++) {
+		const struct option *o = &loss_options_table.options[i];
+		if (!o->standard && memcmp((const char *)a + o->offset, (const char *)b + o->offset,
+		                           option_size(o)) != 0)
+			fail_msg("%s: %s differs", a->name, o->path);
 	}
 }
 
@@ -41,18 +18,21 @@ static void every_row_of_the_table_becomes_a_config_and_comes_back(void **state)
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++) {
-		char             text[64];
-		struct config    c;
-		struct algorithm got;
+		char              text[64];
+		struct job_config c, again;
+		struct algorithm  got;
+		struct text       t = {0};
 		snprintf(text, sizeof text, "algorithm: %s\n", row->name);
-		assert_ok(config_parse("test.yaml", text, strlen(text), NULL, 0, &c));
+		assert_ok(job_config_parse("test.yaml", text, strlen(text), NULL, 0, &c));
 		assert_ok(recipe_algorithm(&c, &got));
-		assert_int_equal(got.clip, row->clip);
-		assert_int_equal(got.loss_type, row->loss_type);
-		assert_true(got.epsilon_high == row->epsilon_high &&
-		            c.loss.epsilon_high == row->epsilon_high);
-		assert_string_equal(c.loss.clip, choice_name(choices_clip, row->clip));
-		config_free(&c);
+		same_options(row, &got);
+		assert_ok(config_resolved(&c.base, &t));
+		assert_ok(job_config_parse("test.yaml", t.data, t.n, NULL, 0, &again));
+		assert_ok(recipe_algorithm(&again, &got));
+		same_options(row, &got);
+		text_free(&t);
+		config_free(&again.base);
+		config_free(&c.base);
 	}
 }
 
@@ -88,12 +68,12 @@ static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char             message[128];
-		struct config    c;
-		struct algorithm a;
-		struct text      t = {0};
-		int status = config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL,
-		                          0, &c);
+		char              message[128];
+		struct job_config c;
+		struct algorithm  a;
+		struct text       t = {0};
+		int status = job_config_parse("test.yaml", cases[i].text, strlen(cases[i].text),
+		                              NULL, 0, &c);
 		if (status == OK)
 			status = recipe_algorithm(&c, &a);
 		snprintf(message, sizeof message, "%s ",
@@ -102,13 +82,13 @@ static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
 		    (cases[i].path && !strstr(error_message(), message)))
 			fail_msg("%s: %s", cases[i].text, error_message());
 		if (!cases[i].path) {
-			assert_ok(config_resolved(&c, &t));
+			assert_ok(config_resolved(&c.base, &t));
 			assert_true(!strstr(t.data, "kl_estimator") == !(a.beta > 0));
 			assert_true(!strstr(t.data, "overlong_buffer") ==
 			            (a.overlong != OVERLONG_SHAPE));
 		}
 		text_free(&t);
-		config_free(&c);
+		config_free(&c.base);
 	}
 }
 
@@ -131,20 +111,19 @@ static void epsilon_alone_sets_both_sides_of_the_clip(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct config    c;
-		struct algorithm got;
-		assert_ok(config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL, 0,
-		                       &c));
+		struct job_config c;
+		struct algorithm  got;
+		assert_ok(job_config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL,
+		                           0, &c));
 		assert_ok(recipe_algorithm(&c, &got));
 		assert_close(got.epsilon, cases[i].low, 0);
 		assert_close(got.epsilon_high, cases[i].high, 0);
 		/* the resolved config says so */
 		assert_close(c.loss.epsilon_high, cases[i].high, 0);
-		config_free(&c);
+		config_free(&c.base);
 	}
 }
 
 TEST_MAIN(TEST(epsilon_alone_sets_both_sides_of_the_clip),
           TEST(what_a_part_does_not_read_is_refused_and_not_resolved),
-          TEST(the_schema_knows_the_words_of_the_algorithm_and_no_others),
           TEST(every_row_of_the_table_becomes_a_config_and_comes_back))

@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "markup.h"
+#include "rl/job_config.h"
 #include "rl/step_metrics.h"
 #include "run/chart.h"
 #include "run/report.h"
@@ -75,7 +76,9 @@ static char *report_of(const struct place *p)
 	const char *runs[] = {p->folder};
 
 	assert_ok(report_write(runs, 1,
-	                       &(struct report_files){.page = p->page, .metrics = &step_metrics}));
+	                       &(struct report_files){.page = p->page,
+	                                              .schema = &job_schema,
+	                                              .metrics = &step_metrics}));
 	return written(p);
 }
 
@@ -182,7 +185,9 @@ static void several_runs_share_each_chart_and_have_a_legend(void **state)
 	put_run(&a, 50);
 	put_run(&b, 80);
 	assert_ok(report_write(runs, 2,
-	                       &(struct report_files){.page = a.page, .metrics = &step_metrics}));
+	                       &(struct report_files){.page = a.page,
+	                                              .schema = &job_schema,
+	                                              .metrics = &step_metrics}));
 	char *page = written(&a);
 	assert_true(is_well_formed(page));
 	assert_int_equal(count(page, "<figcaption>Reward<"), 1);
@@ -440,18 +445,26 @@ static void what_cannot_be_read_is_named_and_the_old_page_stays(void **state)
 
 	put(&p, "report.html", "old");
 	assert_error(report_write(runs, 1,
-	                          &(struct report_files){.page = p.page, .metrics = &step_metrics}),
+	                          &(struct report_files){.page = p.page,
+	                                                 .schema = &job_schema,
+	                                                 .metrics = &step_metrics}),
 	             ERR_INPUT, "metrics.jsonl: there is no such file");
 	put(&p, "metrics.jsonl", "{\"step\": 1}\n{\"step\": \n");
 	assert_error(report_write(runs, 1,
-	                          &(struct report_files){.page = p.page, .metrics = &step_metrics}),
+	                          &(struct report_files){.page = p.page,
+	                                                 .schema = &job_schema,
+	                                                 .metrics = &step_metrics}),
 	             ERR_INPUT, "metrics.jsonl:2");
 	put(&p, "metrics.jsonl", "[1]\n");
 	assert_error(report_write(runs, 1,
-	                          &(struct report_files){.page = p.page, .metrics = &step_metrics}),
+	                          &(struct report_files){.page = p.page,
+	                                                 .schema = &job_schema,
+	                                                 .metrics = &step_metrics}),
 	             ERR_INPUT, "not a JSON object");
 	assert_error(report_write(runs, 0,
-	                          &(struct report_files){.page = p.page, .metrics = &step_metrics}),
+	                          &(struct report_files){.page = p.page,
+	                                                 .schema = &job_schema,
+	                                                 .metrics = &step_metrics}),
 	             ERR_INPUT, "1 to");
 	char *page = written(&p);
 	assert_string_equal(page, "old");
@@ -469,8 +482,10 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	put(&p, "samples/step-1.jsonl.gz", "{\"completion\": \"x\"}\n");
 	for (long n = 1; n < 1000 && status != OK; n++) {
 		mem_fail_at(n);
-		status = report_write(
-		        runs, 1, &(struct report_files){.page = p.page, .metrics = &step_metrics});
+		status = report_write(runs, 1,
+		                      &(struct report_files){.page = p.page,
+		                                             .schema = &job_schema,
+		                                             .metrics = &step_metrics});
 		mem_fail_at(0);
 		failures += status != OK;
 	}

@@ -328,7 +328,7 @@ static void of_several_rewards_the_judge_says_what_is_right(void **state)
 	const struct tokenizer_special end = {"eos", "E"};
 	const struct problem           problem = {.answer = "12"};
 	const double                   weights[] = {4, .5};
-	struct verifier_options        options = {.length_min = 1, .length_max = 3};
+	struct verifier_options        options = {.length.low = 1, .length.high = 3};
 	struct reward_spec             spec, judge;
 	struct tokenizer              *t;
 	struct arena                   a = {0};

@@ -1,9 +1,8 @@
 /* The table of metrics against what runs log: small jobs of every part, each key of each line. */
 #include "run.h"
 
+#include "rl/job_config.h"
 #include "rl/step_metrics.h"
-#include "run/config.h"
-#include "run/schema.h"
 
 static const char new_model[] =
         "model:\n"
@@ -108,25 +107,25 @@ static void assert_line(const struct logged_run *run, const struct config *c, js
 
 static void assert_logged(const struct logged_run *run)
 {
-	struct config c;
-	char          path[PATH_MAX];
-	size_t        n;
-	char         *text;
-	int           lines = 0;
+	struct job_config c;
+	char              path[PATH_MAX];
+	size_t            n;
+	char             *text;
+	int               lines = 0;
 
 	hone_ok("%s run.output_dir=%s", run->line, run->name);
 	snprintf(path, sizeof path, "%s", in_folder(run->name, "config.yaml"));
-	assert_ok(config_load(path, NULL, 0, &c));
+	assert_ok(job_config_load(path, NULL, 0, &c));
 	text = read_all(in_folder(run->name, "metrics.jsonl"), &n);
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++) {
 		json_t *o = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 		assert_non_null(o);
-		assert_line(run, &c, o);
+		assert_line(run, &c.base, o);
 		json_decref(o);
 	}
 	assert_true(lines >= 2);
 	free(text);
-	config_free(&c);
+	config_free(&c.base);
 }
 
 /* Every key has a row that says when it is there, and no row is of what nobody logs. */
@@ -178,7 +177,8 @@ static void assert_words_exist(const char *name, const char *text)
 		    !metric_table_find(&step_metrics, word))
 			fail_msg("%s: there is no metric %s", name, word);
 		for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
-			if (!strncmp(word, rooms[i], strlen(rooms[i])) && schema_find(word) < 0)
+			if (!strncmp(word, rooms[i], strlen(rooms[i])) &&
+			    schema_find(&job_schema, word) < 0)
 				fail_msg("%s: there is no option %s", name, word);
 	}
 }

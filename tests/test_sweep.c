@@ -1,6 +1,7 @@
 /* Sweeps: what a file expands to, what is refused, and that no death changes a result. */
 #include "run.h"
 
+#include "rl/job_config.h"
 #include "run/sweep.h"
 
 static char script[PATH_MAX];
@@ -28,7 +29,7 @@ static const char warm[] = "model:\n"
 static void read_sweep(const char *text, struct sweep *s)
 {
 	write_text("s.yaml", text);
-	assert_ok(sweep_read("s.yaml", s));
+	assert_ok(sweep_read(&job_schema, "s.yaml", s));
 }
 
 static int has(const struct sweep_run *run, const char *setting)
@@ -194,7 +195,7 @@ static void mistakes_are_named_with_file_line_and_key(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct sweep s;
 		write_text("s.yaml", cases[i].text);
-		assert_error(sweep_read("s.yaml", &s), ERR_INPUT, cases[i].says);
+		assert_error(sweep_read(&job_schema, "s.yaml", &s), ERR_INPUT, cases[i].says);
 	}
 	assert_int_equal(hone("sweep s.yaml"), 2);
 	assert_false(file_exists("out"));
@@ -212,7 +213,7 @@ static void assert_refused(const char *before, const char *part, int n, const ch
 		text_print(&file, "%s", part);
 	text_print(&file, "%s", after);
 	write_text("s.yaml", file.data);
-	assert_error(sweep_read("s.yaml", &s), ERR_INPUT, says);
+	assert_error(sweep_read(&job_schema, "s.yaml", &s), ERR_INPUT, says);
 	text_free(&file);
 }
 
@@ -241,7 +242,7 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	                          "{rollout.stop: [a]}}]\ngrid: {loss.epsilon: [0.1]}\n");
 	for (long n = 1; n < 1000 && status != OK; n++) {
 		mem_fail_at(n);
-		status = sweep_read("s.yaml", &s);
+		status = sweep_read(&job_schema, "s.yaml", &s);
 		mem_fail_at(0);
 		failures += status != OK;
 	}

@@ -330,12 +330,13 @@ static struct verifier_options read_options(const json_t *o)
 	        .pattern = json_string_value(json_object_get(o, "pattern")),
 	        .tags = json_string_value(json_object_get(o, "tags")),
 	        .word = json_string_value(json_object_get(o, "word")),
-	        .length_min = (int)json_integer_value(json_object_get(o, "length_min")),
-	        .length_max = (int)json_integer_value(json_object_get(o, "length_max")),
+	        .length.low = (int)json_integer_value(json_object_get(o, "length_min")),
+	        .length.high = (int)json_integer_value(json_object_get(o, "length_max")),
 	        .length_in_characters = json_is_true(json_object_get(o, "length_in_characters"))};
 	const char *compare = json_string_value(json_object_get(o, "compare"));
 
-	assert_true(!compare || answer_form_find(compare, &out.compare.form));
+	if (compare)
+		out.compare.form = (enum answer_form)choice_find(answer_forms, compare)->value;
 	return out;
 }
 
@@ -474,8 +475,8 @@ static void credit_for_a_part_is_never_right(void **state)
 	struct verifier_options o = {.partial = 1,
 	                             .format_score = 1,
 	                             .word = "cat",
-	                             .length_min = 4,
-	                             .length_max = 9,
+	                             .length.low = 4,
+	                             .length.high = 9,
 	                             .length_slack = 1000};
 	static const struct {
 		const char *verifier, *gold, *row, *right, *wrong;
@@ -517,7 +518,7 @@ static void a_verifier_of_form_decides_what_is_right_only_where_no_other_does(vo
 	        {{"format", "contains"}, "contains", 1},
 	};
 	const struct verifier_options o = {
-	        .length_min = 1, .length_max = 20, .word = "it", .pattern = "^7"};
+	        .length.low = 1, .length.high = 20, .word = "it", .pattern = "^7"};
 	const double         weights[] = {.1, 5, .1};
 	const struct problem p = {.id = "p", .answer = "8"},
 	                     own = {.id = "q", .answer = "8", .verifier = "length"};
@@ -587,9 +588,9 @@ static void an_unfinished_story_does_not_end(void **state)
 static void length_earns_one_inside_and_falls_off_outside(void **state)
 {
 	(void)state;
-	struct verifier_options hard = {.length_min = 3, .length_max = 5};
+	struct verifier_options hard = {.length.low = 3, .length.high = 5};
 	struct verifier_options soft = {
-	        .length_min = 3, .length_max = 5, .length_slack = 4, .length_in_characters = 1};
+	        .length.low = 3, .length.high = 5, .length_slack = 4, .length_in_characters = 1};
 	static const double want_hard[] = {0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0};
 	static const double want_soft[] = {0.25, 0.5, 0.75, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0};
 
@@ -656,7 +657,7 @@ static void a_megabyte_of_anything_is_scored_in_bounded_time(void **state)
 	static const char *const names[] = {"exact",    "numeric", "countdown", "knights_knaves",
 	                                    "sequence", "format",  "sudoku",    "arc"};
 	struct verifier_options  o = {
-	         .word = "zebra", .pattern = "(.*)(.*)x$", .tags = "think", .length_max = 9};
+	         .word = "zebra", .pattern = "(.*)(.*)x$", .tags = "think", .length.high = 9};
 	struct reward_spec spec;
 	struct problem     p = {
 	            .id = "p",
@@ -1199,7 +1200,7 @@ static void a_reward_is_the_weighted_sum_of_its_parts(void **state)
 	(void)state;
 	const char             *names[] = {"numeric", "length", "ends"};
 	const double            weights[] = {1, -0.5, 0.25};
-	struct verifier_options o = {.length_min = 2, .length_max = 4};
+	struct verifier_options o = {.length.low = 2, .length.high = 4};
 	struct reward_spec      spec;
 	struct verdict          v;
 	struct problem          p = {.id = "p", .answer = "7"};
@@ -1233,7 +1234,7 @@ static void a_problem_with_a_verifier_of_its_own_is_scored_by_that_alone(void **
 	int                equal;
 
 	assert_ok(verifier_open(&spec, common, weights, 2,
-	                        &(struct verifier_options){.length_min = 1, .length_max = 5}));
+	                        &(struct verifier_options){.length.low = 1, .length.high = 5}));
 	assert_ok(verifier_add(&spec, "numeric"));
 	assert_ok(verifier_add(&spec, "exact"));
 	assert_int_equal(spec.n, 3);

@@ -90,7 +90,7 @@ static int read_reals(const json_t *set, struct algorithm *out)
 	                {"delta", &out->delta},
 	                {"entropy_coef", &out->entropy_coef},
 	                {"gamma", &out->gamma},
-	                {"adv_eps", &out->adv_eps},
+	                {"advantage_eps", &out->advantage_eps},
 	                {"baseline_value", &out->baseline_value},
 	                {"tau_positive", &out->tau_positive},
 	                {"tau_negative", &out->tau_negative},

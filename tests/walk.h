@@ -17,7 +17,7 @@
 
 #include "run.h"
 
-#include "run/schema.h"
+#include "rl/job_config.h"
 
 #include <dirent.h>
 

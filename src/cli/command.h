@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "model/safetensors.h"
-#include "run/config.h"
+#include "rl/job_config.h"
 
 enum command_keys {
 	KEYS_NONE,
@@ -82,7 +82,7 @@ int options_dtype(const char *name, enum safetensors_type *out);
 /* A program that the config of a stranger would start is shown, and started only when
  * --allow-command was given. `own`: the config that the user named himself, NULL for none; what it
  * says itself, or the command line, is the user's word. */
-int options_allow_command(const struct config *c, const char *own, int allowed);
+int options_allow_command(const struct job_config *c, const char *own, int allowed);
 
 void options_say(void *context, const char *text); /* a program_say: a line on standard error */
 

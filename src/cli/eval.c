@@ -47,7 +47,7 @@ struct words { /* the command line */
 };
 
 struct evaluation {
-	struct config          config;
+	struct job_config      config;
 	struct opened          opened;
 	const char            *path; /* of the model, as it was named */
 	int                    from_run, keep_completions;
@@ -184,9 +184,9 @@ static int eval_load_config(struct evaluation *e, const struct words *w)
 		        "%s: not a folder; with --config the other word names a model or a run",
 		        w->what);
 	}
-	TRY(config ? config_load(config, w->overrides, w->n_overrides, &e->config)
-	           : config_parse("hone eval", bare, sizeof bare - 1, w->overrides, w->n_overrides,
-	                          &e->config));
+	TRY(config ? job_config_load(config, w->overrides, w->n_overrides, &e->config)
+	           : job_config_parse("hone eval", bare, sizeof bare - 1, w->overrides,
+	                              w->n_overrides, &e->config));
 	if (!e->path)
 		e->path = e->config.model.path;
 	if (!*e->path)
@@ -201,9 +201,9 @@ static int eval_load_config(struct evaluation *e, const struct words *w)
 
 static int open_verifier(struct evaluation *e, const struct words *w)
 {
-	const struct config_task *t = &e->config.task;
-	struct verifier_options   o = job_verifier_options(t);
-	const char               *name = job_judge(t);
+	const struct task_options *t = &e->config.task;
+	struct verifier_options    o = task_verifier_options(t);
+	const char                *name = task_judge(t);
 
 	if (!*name)
 		return error_set(
@@ -229,15 +229,15 @@ static int open_verifier(struct evaluation *e, const struct words *w)
  * set. */
 static int choose_sampling(struct evaluation *e, struct sampling *out)
 {
-	const struct config_run *r = &e->config.run;
+	const struct run_options *r = &e->config.run;
 
 	e->generation = (struct generation){.top_p = 1, .not_done = ""};
 	if (!e->from_run)
 		TRY(opened_generation(&e->opened, &e->generation));
 	*out = generation_sampling(&e->generation);
-	if (e->from_run || config_is_set(&e->config, "run.eval_temperature"))
+	if (e->from_run || config_is_set(&e->config.base, "run.eval_temperature"))
 		out->temperature = (float)r->eval_temperature;
-	if (e->from_run || config_is_set(&e->config, "run.eval_top_p"))
+	if (e->from_run || config_is_set(&e->config.base, "run.eval_top_p"))
 		out->top_p = (float)r->eval_top_p;
 	return OK;
 }
@@ -256,11 +256,11 @@ static void say_sampling(const struct evaluation *e, const struct sampling *s)
 
 static int eval_open_all(struct evaluation *e, const struct words *w)
 {
-	const struct config_rollout *r = &e->config.rollout;
-	const struct config_compute *c = &e->config.compute;
-	const struct model_shape    *s;
-	struct sampling              sampling;
-	struct prompts_options       prompts;
+	const struct rollout_config  *r = &e->config.rollout;
+	const struct compute_options *c = &e->config.compute;
+	const struct model_shape     *s;
+	struct sampling               sampling;
+	struct prompts_options        prompts;
 
 	TRY(check_folder_of(w->output, &e->arena));
 	TRY(check_folder_of(w->completions, &e->arena));
@@ -269,9 +269,7 @@ static int eval_open_all(struct evaluation *e, const struct words *w)
 	if (e->set.n == 0)
 		return error_set(ERR_INPUT, "nothing to evaluate on: name files with --data, or "
 		                            "data.eval in the config");
-	TRY(opened_as(e->path, w->base,
-	              &(struct matmul_options){c->backend, c->precision, c->numerics}, c->threads,
-	              &e->opened));
+	TRY(opened_as(e->path, w->base, &c->matmul, c->threads, &e->opened));
 	TRY(open_verifier(e, w));
 	TRY(choose_sampling(e, &sampling));
 	s = &e->opened.model->weights.shape;
@@ -339,7 +337,7 @@ static int eval_sample_file(struct evaluation *e, const struct prompts *prompts,
 static int eval_evaluate(struct evaluation *e, const struct problem_source *source,
                          const struct problem *problems, int n, struct score_set *out)
 {
-	const struct config_run     *r = &e->config.run;
+	const struct run_options    *r = &e->config.run;
 	const struct prompts_options o =
 	        problems_prompts(&e->config, e->opened.tokenizer, e->rollout.n_positions);
 	int             longest, status;
@@ -384,8 +382,8 @@ static int eval_evaluate(struct evaluation *e, const struct problem_source *sour
 
 static int evaluate_all(struct evaluation *e)
 {
-	const struct config_run *r = &e->config.run;
-	struct scores           *s = &e->scores;
+	const struct run_options *r = &e->config.run;
+	struct scores            *s = &e->scores;
 
 	*s = (struct scores){.model = e->path,
 	                     .task = s->task,
@@ -452,7 +450,7 @@ int command_eval(const struct command *self, int argc, char **argv)
 	opened_free(&e.opened);
 	verifier_close(&e.spec);
 	problems_free(&e.set);
-	config_free(&e.config);
+	config_free(&e.config.base);
 	arena_free(&e.set_arena);
 	arena_free(&e.arena);
 	return status;

@@ -1,7 +1,7 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "cli/command.h"
-#include "run/schema.h"
+#include "rl/job_config.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -79,8 +79,8 @@ static void add_word(struct text *t, const struct option_word *w)
 	int key;
 
 	assert(w->help && *w->help);
-	key = schema_find(w->help);
-	text_print(t, "  %-28s %s", w->name, key < 0 ? w->help : schema[key].help);
+	key = schema_find(&job_schema, w->help);
+	text_print(t, "  %-28s %s", w->name, key < 0 ? w->help : schema_at(&job_schema, key)->help);
 	if (w->text && *w->text && **w->text)
 		text_print(t, " (%s)", *w->text);
 	if (w->number && *w->number > 0)
@@ -102,7 +102,7 @@ static int print_help(const struct command *self, const struct option_word *word
 		               "--help lists the keys.\n");
 	if (self->keys == KEYS_LISTED) {
 		text_print(&t, "\nKeys of a config, which key=value sets for this call:\n\n");
-		options_help(&t, NULL);
+		options_help(&job_schema, &t, NULL);
 	}
 	status = text_status(&t);
 	if (status == OK)
@@ -187,11 +187,11 @@ int options_dtype(const char *name, enum safetensors_type *out)
 	return error_set(ERR_INPUT, "--dtype wants bf16, f16 or f32, not \"%s\"", name);
 }
 
-int options_allow_command(const struct config *c, const char *own, int allowed)
+int options_allow_command(const struct job_config *c, const char *own, int allowed)
 {
 	static const char key[] = "task.verifier.command";
-	const char       *where = config_where(c, key), *command = c->task.verifier.command;
-	size_t            n = own ? strlen(own) : 0;
+	const char *where = config_where(&c->base, key), *command = c->task.verifier.command.line;
+	size_t      n = own ? strlen(own) : 0;
 
 	if (!*command || !strcmp(where, "command line") ||
 	    (n && !strncmp(where, own, n) && where[n] == ':'))

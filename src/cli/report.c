@@ -4,13 +4,14 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "cli/command.h"
+#include "rl/job_config.h"
 #include "rl/step_metrics.h"
 
 #include <stdio.h>
 
 int command_report(const struct command *self, int argc, char **argv)
 {
-	struct report_files      files = {.metrics = &step_metrics};
+	struct report_files      files = {.schema = &job_schema, .metrics = &step_metrics};
 	int                      as_text = 0, n, status;
 	const struct option_word words[] = {
 	        {"--output FILE", &files.page, NULL, NULL,

@@ -97,12 +97,12 @@ static int rollouts_run(struct job *job, int steps, const char *output)
 		return error_set(ERR_INPUT,
 		                 "%s: rollout.source is set: these completions would be replayed, "
 		                 "not sampled",
-		                 config_where(&job->config, "rollout.source"));
+		                 config_where(&job->config.base, "rollout.source"));
 	if (job->guidance.num_generations)
 		return error_set(ERR_INPUT,
 		                 "%s: a data set of rollouts holds plain completions, and "
 		                 "guidance.kind guide cannot be replayed; set it to none",
-		                 config_where(&job->config, "guidance.kind"));
+		                 config_where(&job->config.base, "guidance.kind"));
 	signals_catch();
 	TRY(print_findings(job));
 	return rollouts_collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);

@@ -46,6 +46,7 @@ int command_score(const struct command *self, int argc, char **argv)
 	const char *task = NULL, *partial = "0", *format_score = "0", *compare = "text",
 	           *tolerance = "0", *relative = "0", *timeout = "10";
 	struct verifier_options  o = {.command = {.workers = 1, .startup = 30, .say = options_say}};
+	const struct choice     *form;
 	struct reward_spec       spec;
 	int                      n, status;
 	const struct option_word words[] = {
@@ -77,10 +78,12 @@ int command_score(const struct command *self, int argc, char **argv)
 	TRY(score_read_number("--tolerance", tolerance, HUGE_VAL, "a number from 0 on",
 	                      &o.compare.absolute));
 	TRY(score_read_number("--timeout", timeout, 86400, "seconds", &o.command.timeout));
-	if (!answer_form_find(compare, &o.compare.form))
+	form = choice_find(answer_forms, compare);
+	if (!form)
 		return error_set(ERR_INPUT,
 		                 "--compare wants text, dense, number, list or set, not \"%s\"",
 		                 compare);
+	o.compare.form = (enum answer_form)form->value;
 	TRY(verifier_open(&spec, &task, NULL, 1, &o));
 	status = rows_run(score_row, &spec);
 	verifier_close(&spec);

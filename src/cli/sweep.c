@@ -28,7 +28,7 @@ int command_sweep(const struct command *self, int argc, char **argv)
 	TRY(options_read(self, argc, argv, words, 2, &n));
 	if (n != 1)
 		return options_usage(self);
-	TRY(sweep_read(argv[0], &s));
+	TRY(sweep_read(&job_schema, argv[0], &s));
 	if (folder)
 		printf("%s\n", s.output_dir);
 	for (int i = 0; i < s.n_before && !folder; i++)

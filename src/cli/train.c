@@ -24,7 +24,7 @@ static int print_markdown(const char *from, int metrics)
 	else if (metrics)
 		step_metrics_markdown(&t);
 	else
-		options_markdown(&t);
+		options_markdown(&job_schema, &t);
 	status = text_status(&t);
 	if (status == OK)
 		fwrite(t.data, 1, t.n, stdout);
@@ -60,10 +60,11 @@ static int write_report(const struct job *job)
 	const char  *runs[] = {job->config.run.output_dir};
 	struct arena a = {0};
 	char        *path = file_join(&a, runs[0], "report.html");
-	int          status =
-                path ? report_write(runs, 1,
-	                                     &(struct report_files){.page = path, .metrics = &step_metrics})
-	                      : ERR_INPUT;
+	int          status = path ? report_write(runs, 1,
+	                                          &(struct report_files){.page = path,
+	                                                                 .schema = &job_schema,
+	                                                                 .metrics = &step_metrics})
+	                           : ERR_INPUT;
 
 	arena_free(&a);
 	return status;

@@ -12,6 +12,7 @@
 #include "curriculum/uniform.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 struct curriculum {
@@ -196,3 +197,48 @@ int curriculum_metrics(const struct curriculum *c, json_t *metrics)
 		TRY(c->kind->metrics(c->state, metrics));
 	return arm_stats_metrics(&c->stats, c->kind->probabilities != NULL, metrics);
 }
+
+/* ---- options ---- */
+
+static const struct choice unsampled_words[] = {{"decay", 0, NULL}, {"keep", 1, NULL}, {0}};
+static const struct choice count_words[] = {{"responses", 0, NULL}, {"prompts", 1, NULL}, {0}};
+static const struct choice order_words[] = {{"easy_first", 0, NULL}, {"hard_first", 1, NULL}, {0}};
+
+#define HOME struct curriculum_options
+#define ROOM "curriculum."
+/* clang-format off */
+static const struct option curriculum_options[] = {
+	NAMED(kind, "uniform", curriculum_kind_name, "which problems come next; see docs/methods",
+	      .when = "rollout.source="),
+	TEXTS(categories, "category", 0, 8,
+	      "columns that divide the problems into arms; [category, difficulty]: one arm of "
+	      "each pair; []: a single arm", .when = "rollout.source="),
+	REAL(temperature, NULL, 0, 1e3,
+	     "of the softmax over the arms; 0: the best arm alone; unset: 1 for sec, 0.1 for dump",
+	     .when = "curriculum.kind=sec|dump"),
+	REAL(alpha, "0.5", 0, 1, "share of the newest step in the value of an arm",
+	     .when = "curriculum.kind=sec"),
+	CHOICE_AS("unsampled", keep_unsampled, "decay", unsampled_words,
+	     "value of an arm without a completion in the step: decay towards 0 as in the "
+	     "released code, or keep it", .when = "curriculum.kind=sec"),
+	INT(window, "300", 1, 1000000, "how many of the newest completions of an arm count",
+	    .when = "curriculum.kind=dump"),
+	CHOICE_AS("count", count_prompts, "responses", count_words,
+	     "what the exploration bonus counts: completions as in the released code, problems "
+	     "as in the paper", .when = "curriculum.kind=dump"),
+	REAL(exploration, "1", 0, 1e3, "factor of the exploration bonus; 0: none",
+	     .when = "curriculum.kind=dump"),
+	INT(steps_per_level, "50", 1, INT_MAX,
+	    "steps of a level before the next one comes; the last level stays",
+	    .when = "curriculum.kind=easy_to_hard"),
+	INT(levels, "0", 0, INT_MAX,
+	    "parts of equally many problems by difficulty; 0: a level is one difficulty",
+	    .when = "curriculum.kind=easy_to_hard"),
+	BOOL(cumulative, "false", "earlier levels stay in the mix",
+	     .when = "curriculum.kind=easy_to_hard"),
+	CHOICE_AS("order", hard_first, "easy_first", order_words,
+	     "hard_first: the levels backwards, a negative control",
+	     .when = "curriculum.kind=easy_to_hard"),
+};
+/* clang-format on */
+const struct option_table curriculum_options_table = OPTION_TABLE(curriculum_options);

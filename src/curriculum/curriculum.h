@@ -37,6 +37,7 @@
 #define CURRICULUM_CURRICULUM_H
 
 #include "base/memory.h"
+#include "base/option.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -55,13 +56,16 @@ struct curriculum_outcome { /* of one group */
 	const double *advantage; /* [n_rollouts] |A_i| as above; NaN: counts nowhere */
 };
 
-struct curriculum_options { /* each method's header says which it reads */
-	const char *kind;   /* name of a row of the table in curriculum.c */
-	uint64_t    seed;
-	double      alpha, temperature, exploration;
-	int         keep_unsampled, count_prompts, window;
-	int         steps_per_level, levels, cumulative, hard_first;
+struct curriculum_options {    /* each method's header says which it reads */
+	const char      *kind; /* name of a row of the table in curriculum.c */
+	uint64_t         seed;
+	struct text_list categories; /* whoever makes the items names their arms after these */
+	double           alpha, temperature, exploration;
+	int              keep_unsampled, count_prompts, window;
+	int              steps_per_level, levels, cumulative, hard_first;
 };
+
+extern const struct option_table curriculum_options_table; /* the room curriculum */
 
 struct curriculum;
 

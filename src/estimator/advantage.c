@@ -176,7 +176,8 @@ static const double *deviation(const struct algorithm *alg, const struct moments
 
 /* The outcomes of the n members of one group, and what a change of a reward does to them:
  *
- *     A = (v - baseline) / (scale + adv_eps)        dA/dR = 1 / (scale + adv_eps), scale held
+ *     A = (v - baseline) / (scale + advantage_eps)
+ *     dA/dR = 1 / (scale + advantage_eps), scale held
  *
  * times G / (G - 1) with leave_one_out, times 2 with signed_rewards. */
 static void settle_group(struct advantage_job *j, const struct advantage_member *m, int n,
@@ -184,7 +185,7 @@ static void settle_group(struct advantage_job *j, const struct advantage_member 
 {
 	struct moments group = moments_of(m, n);
 	const double  *std = deviation(j->alg, &group, batch);
-	double         scale = std ? *std + j->alg->adv_eps : 1;
+	double         scale = std ? *std + j->alg->advantage_eps : 1;
 	double of_others = j->alg->baseline == BASELINE_LEAVE_ONE_OUT && n > 1 ? n / (n - 1.0) : 1;
 
 	assert(n > 0 && m[0].group == m[n - 1].group);

@@ -3,7 +3,7 @@
  *     value      v_i = R_i - beta sum_t k_t, the KL part only with kl_placement: reward
  *                with signed_rewards 2 R_i - 1 stands for R_i: the rewards -1 and 1 of TOPR
  *                (arXiv:2503.14286) from verifiers that give 0 and 1
- *     outcome    A_i = (v_i - baseline) / (scale + adv_eps)
+ *     outcome    A_i = (v_i - baseline) / (scale + advantage_eps)
  *
  *         baseline   none 0,  batch mean,  group mean,
  *                    leave_one_out: the mean of the others of the group, so
@@ -19,7 +19,7 @@
  *
  *         With token rewards d_it (the rise of the reward with each token, summing to R_i; verl's
  *         dense reward) every token is paid its own: q_it gets
- *             (d_it - mean of d_jt over the rows j of the baseline) / (scale + adv_eps),
+ *             (d_it - mean of d_jt over the rows j of the baseline) / (scale + advantage_eps),
  *         and the last trained token what is left of A_i. So the first token's advantage is A_i as
  *         ever, and that of a later one its reward to go less the mean reward to go at the same
  *         place: it is not praised for what was earned before it. d is 0 behind the end of a row;
@@ -42,11 +42,11 @@
  * GRPO: group, group. Dr.GRPO: group, none. RLOO: leave_one_out, none. REINFORCE++
  * (arXiv:2501.03262): none, none, whiten.
  *
- * Exactly 0, whatever adv_eps is: where all values that a baseline is taken from are equal (max ==
- * min), or where there are fewer than two of them; likewise a batch whose tokens are all equal,
- * when whitened. Whitening moves a constant group off 0 when the batch is not constant (as in
- * verl): use dynamic sampling there. A reward (or KL) that is not finite, or beyond 1e30, takes its
- * row out of all statistics; the row's advantage is 0.
+ * Exactly 0, whatever advantage_eps is: where all values that a baseline is taken from are equal
+ * (max == min), or where there are fewer than two of them; likewise a batch whose tokens are all
+ * equal, when whitened. Whitening moves a constant group off 0 when the batch is not constant (as
+ * in verl): use dynamic sampling there. A reward (or KL) that is not finite, or beyond 1e30, takes
+ * its row out of all statistics; the row's advantage is 0.
  *
  * The order of the rows never changes an advantage, not by one bit: sums over rows are taken over
  * sorted numbers. Groups are recognised by id. */

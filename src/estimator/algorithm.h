@@ -17,11 +17,14 @@
  * any more), and a comment at the table says what the others do. Field names are TRL's where TRL
  * has one.
  *
- * To add one: a row in algorithm.c; when it needs a new part, a row in that part's table; its
+ * To add one: a row in algorithm.c; when it needs a new part, a row in that part's table and the
+ * part's word in algorithm_options.c; its
  * worked numbers in tests/test_objective.c or test_advantage.c (their loops over the table pick the
  * row up by themselves); a card in the docs. */
 #ifndef ESTIMATOR_ALGORITHM_H
 #define ESTIMATOR_ALGORITHM_H
+
+#include "base/option.h"
 
 enum baseline {
 	BASELINE_NONE,
@@ -74,6 +77,7 @@ struct algorithm {
 	enum overlong overlong;
 	/* 1: only problems with right and wrong answers are trained on */
 	int dynamic_sampling;
+	int dynamic_sampling_max_batches; /* sampled for one step, at most */
 
 	/* weight of the KL term; 0 switches it off, and no reference model is needed */
 	double beta;
@@ -86,8 +90,8 @@ struct algorithm {
 	double delta;
 	double entropy_coef; /* weight of the mean entropy of a token */
 
-	double adv_eps; /* added to the standard deviation that rewards are divided by */
-	double gamma;   /* discount per token */
+	double advantage_eps; /* added to the standard deviation that rewards are divided by */
+	double gamma;         /* discount per token */
 	/* baseline: critic: GAE's lambda, TRL's name. 1: no bias; 0: the critic's word is final */
 	double lam;
 	int    num_iterations; /* passes over one batch of answers */
@@ -97,9 +101,12 @@ struct algorithm {
 	/* tokens over which the shaped penalty grows from 0 to 1; 0: a fifth of
 	 * max_completion_length */
 	int    overlong_buffer;
-	double overlong_penalty; /* factor on that penalty */
+	double overlong_penalty;           /* factor on that penalty */
+	int    mask_truncated_completions; /* TRL's name for overlong: mask, which it becomes */
 
 	double baseline_value; /* baseline: constant; the c of TOPR */
+	/* above 0: that constant gives good answers this share of the weight (advantage.h) */
+	double positive_share;
 	int    signed_rewards; /* 1: rewards 0 .. 1 become -1 .. 1 before everything else */
 	/* clip: soft, where A > 0: how fast the weight fades as the ratio leaves 1 */
 	double tau_positive;
@@ -141,6 +148,7 @@ struct algorithm {
 
 const struct algorithm *algorithm_find(const char *name); /* static; or NULL */
 const struct algorithm *algorithm_at(int i);              /* row i; NULL past the last */
+const char             *algorithm_name(int i);            /* its name; NULL past the last */
 
 /* OK, or ERR_INPUT saying which fields do not go together and why, and what to set instead. */
 int algorithm_check(const struct algorithm *a, int num_generations);
@@ -151,19 +159,14 @@ const char *algorithm_caution(const struct algorithm *a);
 
 int algorithm_needs_reference(const struct algorithm *a); /* beta > 0 */
 
-/* ---- names of the parts, for the config: ended by a row without a name; several names may mean
- * the same, the first is the canonical one ---- */
-struct choice {
-	const char *name;
-	int         value;
-	const char *help;
-};
+/* ---- words and options (algorithm_options.c) ---- */
+
 extern const struct choice choices_baseline[], choices_scale[], choices_level[], choices_clip[],
         choices_aggregation[], choices_kl_placement[], choices_kl_estimator[],
         choices_kl_controller[], choices_overlong[], choices_guided_clip[], choices_mismatch[];
 
-const struct choice *choice_find(const struct choice *list, const char *name); /* or NULL */
-/* canonical; the value must be one of the list */
-const char *choice_name(const struct choice *list, int value);
+/* The options of the room loss, and those of guidance that bound guided rows: both over struct
+ * algorithm. Those without a default are the row's. */
+extern const struct option_table loss_options_table, guided_options_table;
 
 #endif

@@ -265,3 +265,37 @@ int credit_apply(const struct credit_options *o, struct batch *b, struct rng_key
 	arena_release(a, mark);
 	return status;
 }
+
+/* ---- options ---- */
+
+static const struct choice credit_kinds[] = {{"none", 0, NULL}, {"empg", 1, NULL}, {0}};
+static const struct choice credit_segment_words[] = {
+        {"newline", CREDIT_LINES, NULL}, {"turn", CREDIT_TURNS, NULL}, {0}};
+static const struct choice zero_variances[] = {
+        {"shape", ZERO_VARIANCE_SHAPE, NULL}, {"zero", ZERO_VARIANCE_ZERO, NULL}, {0}};
+
+#define HOME struct credit_options
+#define ROOM "credit."
+/* clang-format off */
+static const struct option credit_options[] = {
+	CHOICE_AS("kind", empg, "none", credit_kinds,
+	     "how the advantage is spread over a completion; empg: by the entropies of its "
+	     "segments"),
+	CHOICE(segments, "newline", credit_segment_words,
+	       "what a segment is: a line, or everything the model writes between two observations",
+	       .when = "credit.kind=empg"),
+	REAL(k, "1", 0, 100, "how much more the confident segments count; 0: all alike",
+	     .when = "credit.kind=empg"),
+	REAL(k_bonus, "1", 0, 100, "how fast the bonus fades with the entropy of the next segment",
+	     .when = "credit.kind=empg"),
+	REAL(zeta, "0.1", 0, 100, "factor of the bonus for a confident next segment; 0: none",
+	     .when = "credit.kind=empg"),
+	CHOICE(zero_variance, "shape", zero_variances,
+	       "groups without any advantage: shaped by entropies alone as published, or left at 0",
+	       .when = "credit.kind=empg"),
+	BOOL(shuffle, "false",
+	     "control experiment: shuffles the entropies among the segments of the batch",
+	     .when = "credit.kind=empg"),
+};
+/* clang-format on */
+const struct option_table credit_options_table = OPTION_TABLE(credit_options);

@@ -36,20 +36,25 @@
 #ifndef ESTIMATOR_CREDIT_H
 #define ESTIMATOR_CREDIT_H
 
+#include "base/option.h"
 #include "base/rng.h"
 #include "estimator/batch.h"
 
+enum credit_segments { CREDIT_LINES, CREDIT_TURNS };
 enum zero_variance { ZERO_VARIANCE_SHAPE, ZERO_VARIANCE_ZERO };
 
 struct credit_options {
-	int                empg; /* 0: credit_apply changes nothing */
-	double             k, k_bonus, zeta;
-	enum zero_variance zero_variance;
-	int                shuffle;
-	/* [V] 1: the token holds a newline, and ends a segment; NULL: segments are turns.
-	 * Borrowed */
+	int                  empg; /* 0: credit_apply changes nothing */
+	enum credit_segments segments;
+	double               k, k_bonus, zeta;
+	enum zero_variance   zero_variance;
+	int                  shuffle;
+	/* [V] 1: the token holds a newline, and ends a segment; NULL: segments are turns. Borrowed;
+	 * whoever knows the tokens gives it, where segments are lines */
 	const unsigned char *line_end;
 };
+
+extern const struct option_table credit_options_table; /* the room credit */
 
 struct credit_stats { /* of one batch; of the segments that count */
 	double rows, segments;

@@ -255,9 +255,14 @@ static int unknown_backend(const char *name)
 	                 name);
 }
 
+int matmul_is_strict(const struct matmul_options *o)
+{
+	return strcmp(o->numerics, "strict") == 0;
+}
+
 int matmul_new(const struct matmul_options *o, struct matmul **out)
 {
-	int strict = strcmp(o->numerics, "strict") == 0;
+	int strict = matmul_is_strict(o);
 
 	if (strcmp(o->precision, "f32") != 0)
 		return error_set(ERR_INPUT, "compute.precision: '%s' is not available; choose f32",

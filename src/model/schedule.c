@@ -46,6 +46,11 @@ static const struct schedule_row rows[] = {
         {"cosine_with_min_lr", 1, decay_cosine_to_min},
 };
 
+const char *schedule_name(int i)
+{
+	return i >= 0 && i < (int)(sizeof rows / sizeof *rows) ? rows[i].name : NULL;
+}
+
 static const struct schedule_row *row_find(const char *name)
 {
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)

@@ -23,7 +23,7 @@
 struct schedule_options {
 	const char *name;
 	double      learning_rate; /* the peak */
-	int64_t     warmup_steps;  /* 0: ceil(warmup_ratio * total_steps) */
+	int         warmup_steps;  /* 0: ceil(warmup_ratio * total_steps) */
 	double      warmup_ratio;  /* [0, 1] */
 	double      min_lr_rate;   /* [0, 1]; cosine_with_min_lr only */
 	int64_t     total_steps;
@@ -37,6 +37,8 @@ struct schedule {
 };
 
 /* ERR_INPUT for an unknown name (the message lists the known ones) and for values out of range. */
+const char *schedule_name(int i); /* of row i; NULL past the last */
+
 int    schedule_new(const struct schedule_options *o, struct schedule *out);
 double schedule_at(const struct schedule *s, int64_t step);
 /* the same rate at every step */

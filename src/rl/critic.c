@@ -4,6 +4,7 @@
 #include "model/safetensors.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -274,3 +275,30 @@ int critic_load(struct critic *c, const char *path)
 	safetensors_close(&s);
 	return status;
 }
+
+/* ---- options ---- */
+
+static const struct choice critic_networks[] = {{"own", 1, NULL}, {"shared", 0, NULL}, {0}};
+
+#define HOME struct critic_options
+#define ROOM "critic."
+/* clang-format off */
+static const struct option critic_options[] = {
+	CHOICE_AS("network", own, "own", critic_networks,
+	     "own: a second network that starts as a copy of the policy; shared: a head on the "
+	     "policy's", .when = "loss.baseline=critic"),
+	REAL(learning_rate, "1e-5", 0, 10, "the peak; it follows optim.lr_scheduler_type",
+	     .when = "loss.baseline=critic"),
+	REAL(vf_coef, "0.1", 0, 1e6, "weight of the value loss in the shared layers",
+	     .when = "critic.network=shared"),
+	REAL(cliprange_value, "0.5", 0, 1e6,
+	     "values are clipped to this distance from those before the first update; 0: off",
+	     .when = "loss.baseline=critic"),
+	REAL(head_std, "0", 0, 100,
+	     "of the value head's weights at the start; 0: every value starts at 0",
+	     .when = "loss.baseline=critic"),
+	INT(warmup_steps, "0", 0, INT_MAX, "first steps in which only the critic learns",
+	    .when = "loss.baseline=critic"),
+};
+/* clang-format on */
+const struct option_table critic_options_table = OPTION_TABLE(critic_options);

@@ -22,6 +22,7 @@
 #ifndef RL_CRITIC_H
 #define RL_CRITIC_H
 
+#include "base/option.h"
 #include "model/schedule.h"
 #include "model/value_head.h"
 #include "rl/policy.h"
@@ -32,9 +33,11 @@ struct critic_options {
 	int    warmup_steps;
 	/* of the head's weights at the start, drawn from the seed; 0: V starts at 0 */
 	double          head_std;
+	double          learning_rate; /* the peak of */
+	struct schedule schedule;      /* the critic's learning rate */
 	uint64_t        seed;
-	struct schedule schedule; /* of the critic's learning rate */
 };
+extern const struct option_table critic_options_table; /* the room critic */
 
 struct critic_stats { /* sums over the updates of one step unless said; divide when printing */
 	double tokens, loss;

@@ -28,9 +28,9 @@ int eval_sample(struct decoder *d, const struct rollout_options *r, const struct
 
 static int eval_sample_all(struct job *job, struct groups *groups, struct tallies *out)
 {
-	const struct config_run *c = &job->config.run;
-	struct rollout_options   r = job->rollout;
-	int                      n = job->eval.prompts.n;
+	const struct run_options *c = &job->config.run;
+	struct rollout_options    r = job->rollout;
+	int                       n = job->eval.prompts.n;
 
 	r.decode.sampling = (struct sampling){.temperature = (float)c->eval_temperature,
 	                                      .top_p = (float)c->eval_top_p};
@@ -71,7 +71,7 @@ void eval_summary(const struct job *job, struct text *out)
 
 static int is_due(const struct job *job)
 {
-	const struct config_run *r = &job->config.run;
+	const struct run_options *r = &job->config.run;
 
 	if (job->eval.n == 0 || r->eval_steps == 0)
 		return 0;
@@ -106,7 +106,7 @@ static int unknown_metric(const struct job *job, const struct metrics *m)
 	status = error_set(ERR_INPUT,
 	                   "%s: run.metric_for_best_model: no evaluation of this run measures "
 	                   "\"%s\"; there are: %.1500s",
-	                   config_where(&job->config, "run.metric_for_best_model"),
+	                   config_where(&job->config.base, "run.metric_for_best_model"),
 	                   job->config.run.metric_for_best_model, names.data ? names.data : "");
 	text_free(&names);
 	return status;
@@ -116,8 +116,8 @@ static int unknown_metric(const struct job *job, const struct metrics *m)
  * 0 is the model that is there already. */
 static int keep_best(struct job *job, const struct metrics *m)
 {
-	const struct config_run *r = &job->config.run;
-	double                   value = metrics_get(m, r->metric_for_best_model);
+	const struct run_options *r = &job->config.run;
+	double                    value = metrics_get(m, r->metric_for_best_model);
 
 	if (!*r->metric_for_best_model)
 		return OK;
@@ -183,7 +183,7 @@ static int log_tallies(struct job *job, const struct groups *groups, const struc
 	                       .eval_errors = !isnan(t->items[0].pass_1.error),
 	                       .eval_command = job->eval_reward.command != NULL};
 
-	metric_table_fill(&step_metrics, LINE_EVAL, &job->config, &s, &m);
+	metric_table_fill(&step_metrics, LINE_EVAL, &job->config.base, &s, &m);
 	add_several(&s.eval, job->config.run.eval_k, &m);
 	TRY(add_sources(job, groups, &m));
 	for (int i = 1; i < t->n; i++)

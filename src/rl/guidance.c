@@ -55,26 +55,13 @@ static void mix_in(const struct group *plain, const struct group *guided, struct
 }
 
 static const struct {
-	const char *name;
 	int (*worth)(const struct group *guided);
 	void (*fill)(const struct group *plain, const struct group *guided, struct group *out);
 } forms[] = {
-        [GUIDANCE_REPLACE] = {"replace", group_right_varies, replace},
-        [GUIDANCE_MIXED] = {"mixed", any_right, guidance_mix},
-        [GUIDANCE_MIXIN] = {"mixin", any_right, mix_in},
+        [GUIDANCE_REPLACE] = {group_right_varies, replace},
+        [GUIDANCE_MIXED] = {any_right, guidance_mix},
+        [GUIDANCE_MIXIN] = {any_right, mix_in},
 };
-
-enum guidance_form guidance_form_find(const char *name)
-{
-	int i = 0;
-
-	while (strcmp(forms[i].name, name)) {
-		i++;
-		/* the schema lets no other word through */
-		assert(i < (int)(sizeof forms / sizeof *forms));
-	}
-	return (enum guidance_form)i;
-}
 
 /* ---- failing, sampling, merging ---- */
 
@@ -123,3 +110,37 @@ int guidance_merge(const struct guidance *g, const struct group *plain, const st
 	forms[g->form].fill(plain, guided, out);
 	return OK;
 }
+
+/* ---- options ---- */
+
+static const struct choice guidance_kinds[] = {{"none", 0, NULL}, {"guide", 1, NULL}, {0}};
+const struct choice        guidance_forms[] = {{"replace", GUIDANCE_REPLACE, NULL},
+                                               {"mixed", GUIDANCE_MIXED, NULL},
+                                               {"mixin", GUIDANCE_MIXIN, NULL},
+                                               {0}};
+static const struct choice guidance_denominators[] = {{"hinted", 0, NULL}, {"plain", 1, NULL}, {0}};
+
+#define HOME struct guidance_options
+#define ROOM "guidance."
+/* clang-format off */
+static const struct option guidance_options[] = {
+	CHOICE_AS("kind", guide, "none", guidance_kinds,
+	     "help for groups in which every completion failed", .when = "rollout.source="),
+	CHOICE(form, "replace", guidance_forms,
+	       "the guided completions replace the plain ones; join them; replace them, with the "
+	       "wrong ones as plain rows", .when = "guidance.kind=guide"),
+	REAL(trigger_accuracy, "0", 0, 1,
+	     "a group is guided when at most this share of it is right; 0: all wrong, 1: always",
+	     .when = "guidance.kind=guide"),
+	INT(num_guided, "0", 0, 65536,
+	    "guided completions per problem; 0: as rollout.num_generations",
+	    .when = "guidance.kind=guide"),
+	TEXT(template, "{prompt}{hint}", 1, 100000,
+	     "the prompt with the hint in it, for guided completions and for sft.hint_rate; of "
+	     "messages the last one", .when = "guidance.kind=guide or sft.hint_rate!=0"),
+	CHOICE_AS("denominator", plain_denominator, "hinted", guidance_denominators,
+	     "of the ratio of guided tokens: as sampled, or without the hint, as if they were on "
+	     "policy (an ablation)", .when = "guidance.kind=guide"),
+};
+/* clang-format on */
+const struct option_table guidance_options_table = OPTION_TABLE(guidance_options);

@@ -34,9 +34,21 @@
 #ifndef RL_GUIDANCE_H
 #define RL_GUIDANCE_H
 
+#include "base/option.h"
 #include "rl/rollout.h"
 
 enum guidance_form { GUIDANCE_REPLACE, GUIDANCE_MIXED, GUIDANCE_MIXIN };
+
+struct guidance_options {         /* beside those that bound guided rows (algorithm.h) */
+	int                guide; /* 0: no guidance */
+	enum guidance_form form;
+	double             trigger_accuracy;
+	int                num_guided; /* 0: as many as plain ones */
+	const char *template;
+	int plain_denominator;
+};
+extern const struct choice       guidance_forms[];
+extern const struct option_table guidance_options_table; /* the room guidance */
 
 struct guidance {
 	int                num_generations; /* M; 0: no guidance */
@@ -53,9 +65,6 @@ struct guidance_stats {      /* sums over the groups of a step */
 	/* guided ones; all of them, kept or not; tokens that the model wrote */
 	double completions, right, tokens;
 };
-
-/* The form of this name (a word of guidance.form). */
-enum guidance_form guidance_form_find(const char *name);
 
 /* Whether the completions failed. A group with one of which it is unknown did not. */
 int guidance_failed(const struct guidance *g, const struct group *plain);

@@ -23,10 +23,10 @@ static size_t bill_line(struct text *out, const char *what, size_t bytes)
 /* The most that one update holds: every answer as long as it may be, to the longest prompts. */
 static struct policy_load largest_update(const struct job *job)
 {
-	const struct config *c = &job->config;
-	int                  answers = job->replay.n ? job->replay.largest
-	                                             : c->rollout.num_generations + job->guidance.num_generations;
-	int                  longest = job_longest_sequence(job),
+	const struct job_config *c = &job->config;
+	int                      answers = job->replay.n ? job->replay.largest
+	                                                 : c->rollout.num_generations + job->guidance.num_generations;
+	int                      longest = job_longest_sequence(job),
 	    answer = int_min(c->rollout.max_completion_length, longest - 1);
 	int prompt = longest - answer, per_tree;
 	int groups = (c->rollout.prompts_per_step + c->optim.num_minibatches - 1) /
@@ -44,7 +44,7 @@ static struct policy_load largest_update(const struct job *job)
 
 size_t job_bill(const struct job *job, struct text *out)
 {
-	const struct config      *c = &job->config;
+	const struct job_config  *c = &job->config;
 	const struct model_shape *s = &job->model->weights.shape;
 	struct policy_load        load = largest_update(job);
 	size_t                    sum = 0;
@@ -117,7 +117,7 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 	                    .saved_step = -1,
 	                    .best_step = -1,
 	                    .started = clock_seconds()};
-	TRY(config_load(config_path, overrides, n_overrides, &out->config));
+	TRY(job_config_load(config_path, overrides, n_overrides, &out->config));
 	status = threads_set(out->config.compute.threads);
 	if (status == OK)
 		status = job_open_all(out);
@@ -144,7 +144,7 @@ void job_close(struct job *job)
 	metrics_log_close(&job->log);
 	file_unlock(&job->run_lock);
 	events_close(job->events);
-	config_free(&job->config);
+	config_free(&job->config.base);
 	arena_free(&job->arena);
 	arena_free(&job->step_arena);
 	*job = (struct job){0};

@@ -19,11 +19,11 @@
 #include "model/schedule.h"
 #include "rl/findings.h"
 #include "rl/guidance.h"
+#include "rl/job_config.h"
 #include "rl/learn.h"
 #include "rl/replay.h"
 #include "rl/rollout.h"
 #include "rl/tally.h"
-#include "run/config.h"
 #include "run/metrics.h"
 #include "run/progress.h"
 #include "verify/verifier.h"
@@ -40,9 +40,9 @@ struct worked {                       /* an answer to learn from, with its end t
 };
 
 struct job {
-	enum job_kind    kind;
-	struct config    config;
-	struct algorithm algorithm;
+	enum job_kind     kind;
+	struct job_config config;
+	struct algorithm  algorithm;
 
 	struct matmul    *mm;
 	struct tokenizer *tokenizer;
@@ -106,10 +106,6 @@ enum job_begin {
  * screen. */
 int  job_start(struct job *job, enum job_begin how);
 void job_close(struct job *job);
-
-struct verifier_options job_verifier_options(const struct config_task *t);
-/* the verifier that decides what is right (reward.h); "" where none is named */
-const char *job_judge(const struct config_task *t);
 
 /* The bill: bytes by item, as text, and their sum. */
 size_t job_bill(const struct job *job, struct text *out);

@@ -45,7 +45,7 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 	int     bad;
 
 	TRY(curriculum_save(job->curriculum, &curriculum));
-	TRY(config_resolved(&job->config, config));
+	TRY(config_resolved(&job->config.base, config));
 	bad = json_object_set_new(state, "format", json_integer(1)) |
 	      json_object_set_new(state, "step", json_integer(job->step)) |
 	      json_object_set_new(state, "optimizer_step",
@@ -196,11 +196,11 @@ int job_save_due(struct job *job)
 /* ---- resuming ---- */
 
 /* A schedule that knows its end is another one when the end has moved. */
-static int tell_schedule(const struct job *job, const struct config *then, int step)
+static int tell_schedule(const struct job *job, const struct job_config *then, int step)
 {
 	struct schedule was;
 
-	TRY(job_schedule(then, then->optim.learning_rate, &was));
+	TRY(job_schedule(then, then->optim.schedule.learning_rate, &was));
 	if (job->screen && step > 0 && !schedule_same(&was, &job->schedule))
 		terminal_print(job->screen,
 		               "caution: run.max_steps was %d and is %d, so the schedule (%s) is "
@@ -208,7 +208,7 @@ static int tell_schedule(const struct job *job, const struct config *then, int s
 		               "step %d "
 		               "is %g and not %g%s\n",
 		               then->run.max_steps, job->config.run.max_steps,
-		               then->optim.lr_scheduler_type, step, schedule_at(&was, step - 1),
+		               then->optim.schedule.name, step, schedule_at(&was, step - 1),
 		               step + 1, schedule_at(&job->schedule, step), schedule_at(&was, step),
 		               step < job->schedule.warmup && step >= was.warmup
 		                       ? "; it warms up a second time"
@@ -218,12 +218,12 @@ static int tell_schedule(const struct job *job, const struct config *then, int s
 
 static int check_config(struct job *job, const char *place, const char *then_text, int step)
 {
-	struct config then;
-	struct text   lines = {0};
-	int           status, differ;
+	struct job_config then;
+	struct text       lines = {0};
+	int               status, differ;
 
-	TRY(config_parse(place, then_text, strlen(then_text), NULL, 0, &then));
-	differ = config_differences(&then, &job->config, &lines);
+	TRY(job_config_parse(place, then_text, strlen(then_text), NULL, 0, &then));
+	differ = config_differences(&then.base, &job->config.base, &lines);
 	status = text_status(&lines);
 	if (status == OK && differ)
 		status = error_set(ERR_INPUT,
@@ -233,7 +233,7 @@ static int check_config(struct job *job, const char *place, const char *then_tex
 	if (status == OK)
 		status = tell_schedule(job, &then, step);
 	text_free(&lines);
-	config_free(&then);
+	config_free(&then.base);
 	return status;
 }
 

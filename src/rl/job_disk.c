@@ -20,8 +20,8 @@ struct disk_bill {
 /* How often the run will still save. */
 static int64_t count_saves(const struct job *job)
 {
-	const struct config_run *r = &job->config.run;
-	int64_t                  every = r->save_steps, left = (int64_t)r->max_steps - job->step, n;
+	const struct run_options *r = &job->config.run;
+	int64_t every = r->save_steps, left = (int64_t)r->max_steps - job->step, n;
 
 	if (left <= 0)
 		return job->saved_step == job->step ? 0 : 1;
@@ -31,7 +31,7 @@ static int64_t count_saves(const struct job *job)
 
 static int64_t count_evaluations(const struct job *job)
 {
-	const struct config_run *r = &job->config.run;
+	const struct run_options *r = &job->config.run;
 
 	return job->eval.n == 0 || r->eval_steps == 0
 	               ? 1
@@ -40,7 +40,7 @@ static int64_t count_evaluations(const struct job *job)
 
 static int make_bill(const struct job *job, struct disk_bill *out)
 {
-	const struct config_run *r = &job->config.run;
+	const struct run_options *r = &job->config.run;
 	int64_t saves = count_saves(job), left = (int64_t)r->max_steps - job->step, most;
 	int     there;
 

@@ -178,7 +178,7 @@ static int job_folder_write_config(const struct job *job)
 	struct text  t = {0};
 	struct arena a = {0};
 	char        *path = file_join(&a, job->config.run.output_dir, "config.yaml");
-	int          status = path ? config_resolved(&job->config, &t) : ERR_INPUT;
+	int          status = path ? config_resolved(&job->config.base, &t) : ERR_INPUT;
 
 	if (status == OK)
 		status = text_write(&t, path);

@@ -10,46 +10,6 @@
 
 /* ---- verifiers ---- */
 
-struct verifier_options job_verifier_options(const struct config_task *t)
-{
-	const struct answer_rule rule = {.ignore_case = t->verifier.ignore_case,
-	                                 .absolute = t->verifier.tolerance,
-	                                 .relative = t->verifier.relative_tolerance};
-	struct verifier_options  o = {.compare = rule,
-	                              .decimals = t->verifier.decimals,
-	                              .strict_relations = !t->verifier.interval_relations,
-	                              .partial = t->verifier.partial,
-	                              .format_score = t->verifier.format_score,
-	                              .pattern = *t->verifier.pattern ? t->verifier.pattern : NULL,
-	                              .tags = *t->verifier.tags ? t->verifier.tags : NULL,
-	                              .word = *t->verifier.word ? t->verifier.word : NULL,
-	                              .length_min = t->verifier.length.low,
-	                              .length_max = t->verifier.length.high,
-	                              .length_slack = t->verifier.length_slack,
-	                              .length_in_characters = t->verifier.length_in_characters,
-	                              .command = {.line = t->verifier.command,
-	                                          .timeout = t->verifier.command_timeout,
-	                                          .startup = t->verifier.command_startup,
-	                                          .workers = t->verifier.command_workers}};
-	const char              *on_error = t->verifier.command_on_error;
-
-	o.on_error = !strcmp(on_error, "stop")   ? COMMAND_STOP
-	             : !strcmp(on_error, "zero") ? COMMAND_ZERO
-	                                         : COMMAND_LEAVE_OUT;
-	answer_form_find(t->verifier.compare, &o.compare.form); /* the schema has checked it */
-	return o;
-}
-
-const char *job_judge(const struct config_task *t)
-{
-	const char *names[REWARD_PARTS];
-	int         n = t->rewards.n < REWARD_PARTS ? t->rewards.n : REWARD_PARTS;
-
-	for (int i = 0; i < n; i++)
-		names[i] = t->rewards.items[i].name;
-	return *t->eval_reward ? t->eval_reward : n ? verifier_deciding(names, n) : t->reward;
-}
-
 /* A word of the command, from any thread, while the others wait. */
 static void say_on_screen(void *context, const char *text)
 {
@@ -60,10 +20,10 @@ static void say_on_screen(void *context, const char *text)
 
 int job_open_reward(struct job *job)
 {
-	const struct config_task *t = &job->config.task;
-	struct verifier_options   o = job_verifier_options(t);
-	static const char *const  either[] = {"task.reward", "task.rewards", NULL};
-	const char               *names[REWARD_PARTS], *eval,
+	const struct task_options *t = &job->config.task;
+	struct verifier_options    o = task_verifier_options(t);
+	static const char *const   either[] = {"task.reward", "task.rewards", NULL};
+	const char                *names[REWARD_PARTS], *eval,
 	        *key = t->rewards.n ? "task.rewards" : "task.reward";
 	double weights[REWARD_PARTS];
 	int    n = t->rewards.n;
@@ -75,22 +35,22 @@ int job_open_reward(struct job *job)
 	        file_join(&job->arena, job->config.run.output_dir, "verifier.log");
 	if (!o.command.log)
 		return ERR_INPUT;
-	TRY(config_require(&job->config, either));
+	TRY(config_require(&job->config.base, either));
 	if (t->token_rewards && t->permute_rewards)
 		return error_set(
 		        ERR_INPUT,
 		        "%s: task.token_rewards pays each completion's own tokens, so with "
 		        "task.permute_rewards the control would learn; "
 		        "leave one of them out",
-		        config_where(&job->config, "task.token_rewards"));
-	if (t->token_rewards && *t->verifier.command)
+		        config_where(&job->config.base, "task.token_rewards"));
+	if (t->token_rewards && *t->verifier.command.line)
 		return error_set(ERR_INPUT,
 		                 "%s: task.token_rewards would ask the command about every "
 		                 "beginning of every completion; leave one of them out",
-		                 config_where(&job->config, "task.token_rewards"));
+		                 config_where(&job->config.base, "task.token_rewards"));
 	if (n > REWARD_PARTS)
 		return error_set(ERR_INPUT, "%s: task.rewards: %d verifiers, at most %d",
-		                 config_where(&job->config, "task.rewards"), n, REWARD_PARTS);
+		                 config_where(&job->config.base, "task.rewards"), n, REWARD_PARTS);
 	for (int i = 0; i < n; i++) {
 		names[i] = t->rewards.items[i].name;
 		weights[i] = t->rewards.items[i].weight;
@@ -99,12 +59,12 @@ int job_open_reward(struct job *job)
 		names[0] = t->reward;
 		weights[n++] = 1;
 	}
-	eval = job_judge(t);
+	eval = task_judge(t);
 	if (verifier_open(&job->reward, names, weights, n, &o) != OK)
-		return error_context("%s: %s", config_where(&job->config, key), key);
+		return error_context("%s: %s", config_where(&job->config.base, key), key);
 	if (verifier_open(&job->eval_reward, &eval, NULL, 1, &o) != OK)
 		return error_context("%s: task.eval_reward",
-		                     config_where(&job->config, "task.eval_reward"));
+		                     config_where(&job->config.base, "task.eval_reward"));
 	TRY(problems_add_verifiers(&job->train, &job->reward));
 	TRY(problems_add_verifiers(&job->train, &job->eval_reward));
 	TRY(problems_add_verifiers(&job->eval, &job->eval_reward));
@@ -132,23 +92,24 @@ int job_render(struct job *job)
 
 int job_open_guidance(struct job *job)
 {
-	const struct config_guidance *g = &job->config.guidance;
-	int                           guided = job->kind == JOB_TRAIN && strcmp(g->kind, "none");
-	const struct prompts_options  o = problems_prompts(&job->config, job->tokenizer,
-	                                                   job->model->weights.shape.n_positions);
+	const struct guidance_options *g = &job->config.guidance;
+	int                            guided = job->kind == JOB_TRAIN && g->guide;
+	const struct prompts_options   o = problems_prompts(&job->config, job->tokenizer,
+	                                                    job->model->weights.shape.n_positions);
 
 	if (guided)
 		job->guidance = (struct guidance){
 		        .num_generations =
 		                g->num_guided ? g->num_guided : job->config.rollout.num_generations,
-		        .form = guidance_form_find(g->form),
+		        .form = g->form,
 		        .trigger_accuracy = g->trigger_accuracy};
 	if (!guided && !(job->kind == JOB_SFT && job->config.sft.hint_rate > 0))
 		return OK;
 	if (prompts_hinted(&job->train.prompts, g->template, &o, &job->arena,
 	                   &job->guidance.hinted) != OK)
-		return error_context("%s", config_where(&job->config, guided ? "guidance.kind"
-		                                                             : "sft.hint_rate"));
+		return error_context("%s",
+		                     config_where(&job->config.base,
+		                                  guided ? "guidance.kind" : "sft.hint_rate"));
 	return OK;
 }
 
@@ -163,7 +124,7 @@ int job_longest_sequence(const struct job *job)
 
 int job_open_rollouts(struct job *job)
 {
-	const struct config_rollout *r = &job->config.rollout;
+	const struct rollout_config *r = &job->config.rollout;
 	const struct model_shape    *s = &job->model->weights.shape;
 
 	job->rollout = (struct rollout_options){
@@ -187,7 +148,7 @@ int job_open_rollouts(struct job *job)
 		        ERR_INPUT,
 		        "%s: rollout.temperature is 0: greedy completions of one problem are "
 		        "all the same, so there is nothing to compare",
-		        config_where(&job->config, "rollout.temperature"));
+		        config_where(&job->config.base, "rollout.temperature"));
 	if (job->kind == JOB_TRAIN || job->eval.n > 0)
 		TRY(decoder_new(job->model, r->batch_size, job_longest_sequence(job),
 		                &job->decoder));
@@ -197,7 +158,7 @@ int job_open_rollouts(struct job *job)
 /* The default of the temperature depends on the kind: the released configurations of both. */
 static int curriculum_options(struct job *job, struct curriculum_options *out)
 {
-	const struct config_curriculum *c = &job->config.curriculum;
+	const struct curriculum_options *c = &job->config.curriculum;
 
 	if (job->kind == JOB_SFT && curriculum_kind_learns(c->kind))
 		return error_set(
@@ -205,21 +166,11 @@ static int curriculum_options(struct job *job, struct curriculum_options *out)
 		        "%s: curriculum.kind %s goes by the rewards of sampled completions, "
 		        "and hone sft samples none; take uniform, "
 		        "sequential or easy_to_hard",
-		        config_where(&job->config, "curriculum.kind"), c->kind);
-	TRY(config_set_if_unset(&job->config, "curriculum.kind", "curriculum.temperature",
+		        config_where(&job->config.base, "curriculum.kind"), c->kind);
+	TRY(config_set_if_unset(&job->config.base, "curriculum.kind", "curriculum.temperature",
 	                        !strcmp(c->kind, "dump") ? "0.1" : "1"));
-	*out = (struct curriculum_options){.kind = c->kind,
-	                                   .seed = (uint64_t)job->config.run.seed,
-	                                   .alpha = c->alpha,
-	                                   .temperature = c->temperature,
-	                                   .exploration = c->exploration,
-	                                   .keep_unsampled = !strcmp(c->unsampled, "keep"),
-	                                   .count_prompts = !strcmp(c->count, "prompts"),
-	                                   .window = c->window,
-	                                   .steps_per_level = c->steps_per_level,
-	                                   .levels = c->levels,
-	                                   .cumulative = c->cumulative,
-	                                   .hard_first = !strcmp(c->order, "hard_first")};
+	*out = *c;
+	out->seed = (uint64_t)job->config.run.seed;
 	return OK;
 }
 
@@ -237,23 +188,17 @@ int job_open_curriculum(struct job *job)
 		const struct problem *p = job->train.prompts.problems[i];
 		items[i].difficulty = p->difficulty;
 		if (category_name(p, columns->items, columns->n, &job->arena, &items[i].arm) != OK)
-			return error_context("%s: curriculum.categories",
-			                     config_where(&job->config, "curriculum.categories"));
+			return error_context(
+			        "%s: curriculum.categories",
+			        config_where(&job->config.base, "curriculum.categories"));
 	}
 	return curriculum_new(&o, items, n, &job->curriculum);
-}
-
-static enum curation curation_of(const char *name)
-{
-	return !strcmp(name, "balanced")       ? CURATION_BALANCED
-	       : !strcmp(name, "one_positive") ? CURATION_ONE_POSITIVE
-	                                       : CURATION_ALL;
 }
 
 /* The constant that gives good answers the wanted share of the weight (TOPR). */
 static int choose_baseline(struct job *job)
 {
-	double share = job->config.loss.positive_share,
+	double share = job->algorithm.positive_share,
 	       p = job->replay.n_answers ? (double)job->replay.n_good / job->replay.n_answers : NAN;
 
 	if (share == 0)
@@ -262,7 +207,7 @@ static int choose_baseline(struct job *job)
 		return error_set(ERR_INPUT,
 		                 "%s: loss.positive_share chooses the constant that "
 		                 "loss.baseline_value sets; leave one of them out",
-		                 config_where(&job->config, "loss.positive_share"));
+		                 config_where(&job->config.base, "loss.positive_share"));
 	if (p == 0 || p == 1)
 		return error_set(
 		        ERR_INPUT,
@@ -275,7 +220,7 @@ static int choose_baseline(struct job *job)
 /* What was recorded stands: an option about sampling says the same, or nothing. */
 static int compare_with_replay(struct job *job)
 {
-	const struct config_rollout *r = &job->config.rollout;
+	const struct rollout_config *r = &job->config.rollout;
 	const struct replay         *p = &job->replay;
 	const struct {
 		const char *key;
@@ -288,14 +233,14 @@ static int compare_with_replay(struct job *job)
 	for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
 		char value[40];
 		snprintf(value, sizeof value, "%.9g", facts[i].recorded);
-		if (!config_is_set(&job->config, facts[i].key))
-			TRY(config_set_if_unset(&job->config, p->path, facts[i].key, value));
+		if (!config_is_set(&job->config.base, facts[i].key))
+			TRY(config_set_if_unset(&job->config.base, p->path, facts[i].key, value));
 		else if ((float)facts[i].here != (float)facts[i].recorded)
 			return error_set(
 			        ERR_INPUT,
 			        "%s: %s is %g, but the completions of %s were sampled with %s "
 			        "and are replayed as they are; leave it out",
-			        config_where(&job->config, facts[i].key), facts[i].key,
+			        config_where(&job->config.base, facts[i].key), facts[i].key,
 			        facts[i].here, p->path, value);
 	}
 	return OK;
@@ -309,19 +254,19 @@ static int refuse_beside_replay(const struct job *job)
 		return error_set(ERR_INPUT,
 		                 "%s: the weights of data.train choose what is sampled, but "
 		                 "rollout.source replays what was; leave them out",
-		                 config_where(&job->config, "data.train"));
+		                 config_where(&job->config.base, "data.train"));
 	if (job->algorithm.dynamic_sampling)
 		key = "loss.dynamic_sampling";
 	return key ? error_set(ERR_INPUT,
 	                       "%s: %s acts on completions as they are sampled, but rollout.source "
 	                       "replays recorded ones; leave it out",
-	                       config_where(&job->config, key), key)
+	                       config_where(&job->config.base, key), key)
 	           : OK;
 }
 
 int job_open_replay(struct job *job)
 {
-	const struct config_rollout *r = &job->config.rollout;
+	const struct rollout_config *r = &job->config.rollout;
 	const struct replay_options  o = {.model = job->model,
 	                                  .tokenizer = job->tokenizer,
 	                                  .prompts = &job->train.prompts,
@@ -329,7 +274,7 @@ int job_open_replay(struct job *job)
 	                                  .temperature = (float)r->temperature,
 	                                  .max_completion_length = r->max_completion_length,
 	                                  .n_positions = job->model->weights.shape.n_positions,
-	                                  .curation = curation_of(r->curation),
+	                                  .curation = r->curation,
 	                                  .max_negatives = r->max_negatives};
 
 	if (job->kind == JOB_TRAIN && *r->source) {
@@ -340,37 +285,28 @@ int job_open_replay(struct job *job)
 	return choose_baseline(job);
 }
 
-int job_schedule(const struct config *c, double learning_rate, struct schedule *out)
+int job_schedule(const struct job_config *c, double learning_rate, struct schedule *out)
 {
-	const struct config_optim    *o = &c->optim;
-	const struct schedule_options s = {.name = o->lr_scheduler_type,
-	                                   .learning_rate = learning_rate,
-	                                   .warmup_steps = o->warmup_steps,
-	                                   .warmup_ratio = o->warmup_ratio,
-	                                   .min_lr_rate = o->min_lr_rate,
-	                                   .total_steps = c->run.max_steps};
+	struct schedule_options o = c->optim.schedule;
 
-	return schedule_new(&s, out);
+	o.learning_rate = learning_rate;
+	o.total_steps = c->run.max_steps;
+	return schedule_new(&o, out);
 }
 
 static int open_critic(struct job *job)
 {
-	const struct config_critic *c = &job->config.critic;
-	struct critic_options       o = {.own = !strcmp(c->network, "own"),
-	                                 .vf_coef = c->vf_coef,
-	                                 .cliprange_value = c->cliprange_value,
-	                                 .warmup_steps = c->warmup_steps,
-	                                 .head_std = c->head_std,
-	                                 .seed = (uint64_t)job->config.run.seed};
+	struct critic_options o = job->config.critic;
 
+	o.seed = (uint64_t)job->config.run.seed;
 	if (job->algorithm.baseline != BASELINE_CRITIC)
 		return OK;
 	if (o.own && job->model->adapter)
 		return error_set(ERR_INPUT,
 		                 "%s: critic.network own trains a second network in full, which is "
 		                 "what an adapter saves; set shared",
-		                 config_where(&job->config, "critic.network"));
-	TRY(job_schedule(&job->config, c->learning_rate, &o.schedule));
+		                 config_where(&job->config.base, "critic.network"));
+	TRY(job_schedule(&job->config, o.learning_rate, &o.schedule));
 	TRY(critic_new(&o, &job->policy, &job->critic));
 	job->learn.critic = &job->critic;
 	return OK;
@@ -397,37 +333,28 @@ static int find_line_ends(struct job *job, const unsigned char **out)
 
 static int open_credit(struct job *job)
 {
-	const struct config_credit *c = &job->config.credit;
+	struct credit_options *o = &job->learn.credit;
 
-	if (job->kind != JOB_TRAIN || !strcmp(c->kind, "none"))
+	if (job->kind != JOB_TRAIN || !job->config.credit.empg)
 		return OK;
-	job->learn.credit = (struct credit_options){
-	        .empg = 1,
-	        .k = c->k,
-	        .k_bonus = c->k_bonus,
-	        .zeta = c->zeta,
-	        .zero_variance =
-	                strcmp(c->zero_variance, "zero") ? ZERO_VARIANCE_SHAPE : ZERO_VARIANCE_ZERO,
-	        .shuffle = c->shuffle};
-	return strcmp(c->segments, "newline") ? OK
-	                                      : find_line_ends(job, &job->learn.credit.line_end);
+	*o = job->config.credit;
+	return o->segments == CREDIT_LINES ? find_line_ends(job, &o->line_end) : OK;
 }
 
 int job_open_learning(struct job *job)
 {
-	const struct config_optim  *o = &job->config.optim;
+	const struct optim_options *o = &job->config.optim;
 	const struct policy_options p = {
 	        .micro_batch_tokens = job->config.compute.micro_batch_tokens,
 	        .temperature = job->kind == JOB_SFT ? 1 : (float)job->config.rollout.temperature,
-	        .optimizer = {o->adam_beta1, o->adam_beta2, o->adam_epsilon, o->weight_decay,
-	                      o->max_grad_norm}};
+	        .optimizer = o->adam};
 
-	TRY(job_schedule(&job->config, o->learning_rate, &job->schedule));
+	TRY(job_schedule(&job->config, o->schedule.learning_rate, &job->schedule));
 	job->learn = (struct learn_options){
 	        .algorithm = job->algorithm,
 	        .num_minibatches = o->num_minibatches,
-	        .plain_denominator = !strcmp(job->config.guidance.denominator, "plain"),
-	        .stale = job->replay.n > 0 || strcmp(job->config.compute.numerics, "strict") != 0,
+	        .plain_denominator = job->config.guidance.plain_denominator,
+	        .stale = job->replay.n > 0 || !matmul_is_strict(&job->config.compute.matmul),
 	        .seed = (uint64_t)job->config.run.seed};
 	TRY(policy_new(job->model, &p, &job->policy));
 	TRY(open_credit(job));

@@ -27,8 +27,7 @@ static void mark_problem(const struct problem *p, int with_hint, unsigned char *
 static int collect_alphabet(struct job *job, char *out)
 {
 	unsigned char seen[256] = {0};
-	int           n = 0,
-	    hints = job->config.sft.hint_rate > 0 || strcmp(job->config.guidance.kind, "none");
+	int           n = 0, hints = job->config.sft.hint_rate > 0 || job->config.guidance.guide;
 
 	if (hints)
 		mark_characters(job->config.guidance.template, seen);
@@ -42,7 +41,7 @@ static int collect_alphabet(struct job *job, char *out)
 			return error_set(ERR_INPUT,
 			                 "%s: model.tokenizer: the problems hold characters beyond "
 			                 "ASCII; name the alphabet: chars:ALPHABET",
-			                 config_where(&job->config, "model.tokenizer"));
+			                 config_where(&job->config.base, "model.tokenizer"));
 		if (seen[c])
 			out[n++] = (char)c;
 	}
@@ -65,32 +64,23 @@ static int job_model_open_tokenizer(struct job *job, const char *model_folder)
 		return tokenizer_chars(name + 6, specials, 3, &job->tokenizer) == OK
 		               ? OK
 		               : error_context("%s: model.tokenizer",
-		                               config_where(&job->config, "model.tokenizer"));
+		                               config_where(&job->config.base, "model.tokenizer"));
 	if (!*name && !model_folder)
 		return error_set(ERR_INPUT,
 		                 "%s: model.tokenizer: a model made from model.init needs one: "
 		                 "chars (the characters of the problems), "
 		                 "chars:ALPHABET or a folder",
-		                 config_where(&job->config, "model.tokenizer"));
+		                 config_where(&job->config.base, "model.tokenizer"));
 	return tokenizer_load(*name ? name : model_folder, &job->tokenizer);
 }
 
 static int init_weights(struct job *job, struct weights *out)
 {
-	const struct config_model *c = &job->config.model;
-	struct model_shape         s = {.n_layers = c->init.n_layers,
-	                                .width = c->init.width,
-	                                .n_heads = c->init.n_heads,
-	                                .n_kv_heads = c->init.n_kv_heads,
-	                                .head_width = c->init.head_width,
-	                                .ff_width = c->init.ff_width,
-	                                .n_vocab = tokenizer_size(job->tokenizer),
-	                                .n_positions = c->init.n_positions,
-	                                .rope_theta = c->init.rope_theta,
-	                                .norm_eps = 1e-5,
-	                                .tied = c->init.tied,
-	                                .bos = tokenizer_role(job->tokenizer, "bos")};
+	struct model_shape s = job->config.model.init;
 
+	s.n_vocab = tokenizer_size(job->tokenizer);
+	s.norm_eps = 1e-5;
+	s.bos = tokenizer_role(job->tokenizer, "bos");
 	s.eos[0] = tokenizer_role(job->tokenizer, "eos");
 	s.n_eos = s.eos[0] >= 0;
 	TRY(weights_new(&s, out));
@@ -181,10 +171,9 @@ static int open_reference(struct job *job, const char *adapter)
 
 static int adapter_options(const struct job *job, struct adapter_options *out)
 {
-	const struct config_model *c = &job->config.model;
+	const struct model_options *c = &job->config.model;
 
-	*out = (struct adapter_options){
-	        .rank = c->lora_r, .alpha = c->lora_alpha, .rslora = c->use_rslora};
+	*out = c->lora;
 	if (c->lora_target_modules.n == 0)
 		out->targets = (1u << ADAPTER_TARGETS) - 1;
 	for (int i = 0; i < c->lora_target_modules.n; i++) {
@@ -192,7 +181,7 @@ static int adapter_options(const struct job *job, struct adapter_options *out)
 		if (adapter_target(c->lora_target_modules.items[i], &bit) != OK)
 			return error_context(
 			        "%s: model.lora_target_modules",
-			        config_where(&job->config, "model.lora_target_modules"));
+			        config_where(&job->config.base, "model.lora_target_modules"));
 		out->targets |= bit;
 	}
 	return OK;
@@ -201,23 +190,23 @@ static int adapter_options(const struct job *job, struct adapter_options *out)
 /* A new adapter, or one to go on with; *folder: where that lies, or NULL. */
 static int open_adapter(struct job *job, char **folder)
 {
-	const struct config_model *c = &job->config.model;
-	struct model              *m = job->model;
-	struct adapter_options     o;
-	const char                *base;
+	const struct model_options *c = &job->config.model;
+	struct model               *m = job->model;
+	struct adapter_options      o;
+	const char                 *base;
 
-	if (*c->adapter && c->lora_r)
+	if (*c->adapter && c->lora.rank)
 		return error_set(ERR_INPUT,
 		                 "%s: model.lora_r makes a new adapter, but model.adapter goes on "
 		                 "with one, which has its rank; "
 		                 "leave one of them out",
-		                 config_where(&job->config, "model.lora_r"));
+		                 config_where(&job->config.base, "model.lora_r"));
 	if (*c->adapter) {
 		TRY(checkpoint_resolve(c->adapter, &job->arena, folder));
 		TRY(adapter_folder_read_options(*folder, &o, &job->arena, &base));
 		return adapter_folder_read(*folder, &o, &m->weights, job->mm, 1, &m->adapter);
 	}
-	if (!c->lora_r)
+	if (!c->lora.rank)
 		return OK;
 	TRY(adapter_options(job, &o));
 	TRY(adapter_new(&o, &m->weights, job->mm, 1, &m->adapter));
@@ -237,7 +226,7 @@ static int open_weights(struct job *job)
 		return error_set(ERR_INPUT,
 		                 "%s: model.path: %s holds an adapter; name it in model.adapter, "
 		                 "and the model that it belongs to here",
-		                 config_where(&job->config, "model.path"), folder);
+		                 config_where(&job->config.base, "model.path"), folder);
 	status = folder ? read_weights(folder, &w) : init_weights(job, &w);
 	if (status == OK)
 		status = check_vocabulary(job, &w.shape);
@@ -249,12 +238,10 @@ static int open_weights(struct job *job)
 
 int job_open_model(struct job *job)
 {
-	const struct config *c = &job->config;
-	char                *adapter = NULL;
+	const struct job_config *c = &job->config;
+	char                    *adapter = NULL;
 
-	TRY(matmul_new(&(struct matmul_options){c->compute.backend, c->compute.precision,
-	                                        c->compute.numerics},
-	               &job->mm));
+	TRY(matmul_new(&c->compute.matmul, &job->mm));
 	if (*c->model.path)
 		TRY(checkpoint_resolve(c->model.path, &job->arena, &job->model_folder));
 	TRY(job_model_open_tokenizer(job, job->model_folder));

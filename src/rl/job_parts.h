@@ -25,7 +25,7 @@ int job_open_guidance(struct job *job);
 /* policy, critic, schedule, credit */
 int job_open_learning(struct job *job);
 /* the critic has a rate of its own */
-int job_schedule(const struct config *c, double learning_rate, struct schedule *out);
+int job_schedule(const struct job_config *c, double learning_rate, struct schedule *out);
 int job_open_rollouts(struct job *job);
 int job_open_curriculum(struct job *job);
 

@@ -17,8 +17,8 @@ static const char *either(const char *of_file, const char *of_all)
 	return *of_file ? of_file : of_all;
 }
 
-static int problems_read_file(const struct config_data *d, const struct source_config *s, int most,
-                              struct problem_source *out)
+static int problems_read_file(const struct data_options *d, const struct source_options *s,
+                              int most, struct problem_source *out)
 {
 	struct dataset_options o = {
 	        .prompt_column = unless(either(s->prompt_column, d->prompt_column), "prompt"),
@@ -30,7 +30,7 @@ static int problems_read_file(const struct config_data *d, const struct source_c
 	                unless(either(s->prompt_template, d->prompt_template), "{prompt}"),
 	        .name = out->name,
 	        .category = unless(s->category, ""),
-	        .join_answers = !strcmp(d->answer_list, "all"),
+	        .join_answers = d->join_answers,
 	        /* verifier_check says so where an answer is needed */
 	        .answer_optional = 1,
 	        .problems_max = most};
@@ -103,7 +103,7 @@ static int name_files(const struct source_list *files, struct arena *a,
 	if (!stems)
 		return ERR_INPUT;
 	for (int i = 0; i < files->n; i++) {
-		const struct source_config *s = &files->items[i];
+		const struct source_options *s = &files->items[i];
 		stems[i] = (struct stem){.path = s->file, .folders = *s->name ? -1 : 0};
 		stems[i].name = *s->name ? s->name : stem_name(&stems[i], a);
 		if (!stems[i].name)
@@ -115,7 +115,7 @@ static int name_files(const struct source_list *files, struct arena *a,
 	return OK;
 }
 
-static int problems_generate(const struct generator_config *g, int held_out,
+static int problems_generate(const struct generator_options *g, int held_out,
                              struct problem_source *out)
 {
 	const struct generator_range range = {.level_min = g->levels.low,
@@ -136,11 +136,11 @@ static int problems_generate(const struct generator_config *g, int held_out,
 
 /* What a set is read from. */
 struct problems_room {
-	const struct source_list      *files;
-	const struct generator_config *generators;
-	int                            n_generators;
-	int                            held_out;
-	int                            most, most_each; /* problems; 0: all */
+	const struct source_list       *files;
+	const struct generator_options *generators;
+	int                             n_generators;
+	int                             held_out;
+	int                             most, most_each; /* problems; 0: all */
 };
 
 /* Up to `most` of them in one list. */
@@ -168,7 +168,7 @@ static int problems_join(const struct problems_room *room, struct arena *a, stru
 	return dataset_index(set->problems, n_read, a, &(struct id_index){0});
 }
 
-static int problems_read_all(const struct config *c, const struct problems_room *room,
+static int problems_read_all(const struct job_config *c, const struct problems_room *room,
                              struct arena *a, struct problem_set *out)
 {
 	int most = room->most_each ? room->most_each : room->most;
@@ -189,7 +189,7 @@ static int problems_read_all(const struct config *c, const struct problems_room 
 }
 
 /* All sources have a weight, or none. */
-static int problems_check_weights(const struct config *c, const struct problem_set *set)
+static int problems_check_weights(const struct job_config *c, const struct problem_set *set)
 {
 	int weights = 0;
 
@@ -200,13 +200,14 @@ static int problems_check_weights(const struct config *c, const struct problem_s
 			return error_set(ERR_INPUT,
 			                 "%s: data.train: %s has no weight, but others have; give "
 			                 "one to each file and generator, or to none",
-			                 config_where(c, set->sources[i].file ? "data.train"
-			                                                      : "data.generate"),
+			                 config_where(&c->base, set->sources[i].file
+			                                                ? "data.train"
+			                                                : "data.generate"),
 			                 set->sources[i].name);
 	return OK;
 }
 
-int problems_read_train(const struct config *c, struct arena *a, struct problem_set *out)
+int problems_read_train(const struct job_config *c, struct arena *a, struct problem_set *out)
 {
 	static const char *const   keys[] = {"data.train", "data.generate", NULL};
 	const struct problems_room room = {.files = &c->data.train,
@@ -214,12 +215,12 @@ int problems_read_train(const struct config *c, struct arena *a, struct problem_
 	                                   .n_generators = c->data.generate.n,
 	                                   .most = c->data.max_problems};
 
-	TRY(config_require(c, keys));
+	TRY(config_require(&c->base, keys));
 	TRY(problems_read_all(c, &room, a, out));
 	return problems_check_weights(c, out);
 }
 
-int problems_read_eval(const struct config *c, struct arena *a, struct problem_set *out)
+int problems_read_eval(const struct job_config *c, struct arena *a, struct problem_set *out)
 {
 	const struct problems_room room = {.files = &c->data.eval,
 	                                   .generators = c->data.eval_generate.items,
@@ -236,7 +237,7 @@ void problems_free(struct problem_set *set)
 		dataset_free(&set->sources[i].data);
 }
 
-struct prompts_options problems_prompts(const struct config *c, const struct tokenizer *t,
+struct prompts_options problems_prompts(const struct job_config *c, const struct tokenizer *t,
                                         int n_positions)
 {
 	int most = c->data.max_prompt_length;
@@ -244,8 +245,8 @@ struct prompts_options problems_prompts(const struct config *c, const struct tok
 	return (struct prompts_options){.tokenizer = t,
 	                                .max_prompt_length =
 	                                        most < n_positions - 1 ? most : n_positions - 1,
-	                                .refuse_long = !strcmp(c->data.overlong_prompts, "error"),
-	                                .chat = prompts_chat_find(c->data.chat),
+	                                .refuse_long = c->data.refuse_long,
+	                                .chat = c->data.chat,
 	                                .system = unless(c->data.system_prompt, ""),
 	                                .kwargs = unless(c->data.chat_template_kwargs, ""),
 	                                .day = unless(c->data.chat_date, ""),
@@ -297,7 +298,7 @@ static int refuse_unreadable(const struct problem_set *set, int n)
 	return status;
 }
 
-int problems_check(const struct config *c, const struct reward_spec *spec,
+int problems_check(const struct job_config *c, const struct reward_spec *spec,
                    const struct reward_spec *other, struct arena *a, struct problem_set *set)
 {
 	int kept = 0, n = set->n;
@@ -311,7 +312,7 @@ int problems_check(const struct config *c, const struct reward_spec *spec,
 			set->problems[kept++] = set->problems[i];
 		else
 			TRY(problems_leave_out_unreadable(&set->problems[i], a, set));
-	if (set->n_unreadable && strcmp(c->data.unreadable_answers, "drop"))
+	if (set->n_unreadable && !c->data.drop_unreadable)
 		return refuse_unreadable(set, n);
 	if (set->n && kept == 0)
 		return error_context("no problem is left, all %d were dropped; the last one",
@@ -354,7 +355,7 @@ int problems_weighted(const struct problem_set *set)
 	return set->n_sources > 0 && set->sources[0].weight > 0;
 }
 
-static int problems_plan(const struct config *c, const struct problem_set *set, struct arena *a,
+static int problems_plan(const struct job_config *c, const struct problem_set *set, struct arena *a,
                          struct mixture *out)
 {
 	int     largest, *n = arena_alloc(a, (size_t)set->n_sources, sizeof *n);
@@ -377,7 +378,7 @@ static int problems_plan(const struct config *c, const struct problem_set *set, 
 	return OK;
 }
 
-int problems_mix(const struct config *c, struct arena *a, struct problem_set *set)
+int problems_mix(const struct job_config *c, struct arena *a, struct problem_set *set)
 {
 	const struct prompts *p = &set->prompts;
 	struct prompts        mixed = *p;
@@ -423,7 +424,7 @@ static int count_templated(const struct prompts_options *o, const struct problem
 	return n;
 }
 
-int problems_check_chat(const struct config *c, const struct prompts_options *o,
+int problems_check_chat(const struct job_config *c, const struct prompts_options *o,
                         const struct problem_set *set, const struct problem_set *other)
 {
 	if (o->system && count_templated(o, set, 1) + count_templated(o, other, 1) == 0)
@@ -432,12 +433,12 @@ int problems_check_chat(const struct config *c, const struct prompts_options *o,
 		                 "before messages that begin with no system "
 		                 "message, and texts are messages only with data.chat: always, or "
 		                 "auto and a model that has a chat template",
-		                 config_where(c, "data.system_prompt"));
+		                 config_where(&c->base, "data.system_prompt"));
 	if (o->kwargs && count_templated(o, set, 0) + count_templated(o, other, 0) == 0)
 		return error_set(ERR_INPUT,
 		                 "%s: data.chat_template_kwargs is set, but no prompt is put into "
 		                 "a chat template: texts are with data.chat: "
 		                 "always, or auto and a model that has one",
-		                 config_where(c, "data.chat_template_kwargs"));
+		                 config_where(&c->base, "data.chat_template_kwargs"));
 	return OK;
 }

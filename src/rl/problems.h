@@ -14,8 +14,8 @@
 #define RL_PROBLEMS_H
 
 #include "data/dataset.h"
+#include "rl/job_config.h"
 #include "rl/prompts.h"
-#include "run/config.h"
 #include "verify/verifier.h"
 
 struct problem_source {
@@ -49,8 +49,8 @@ struct problem_set {
 /* data.max_problems bounds the training problems in all, data.eval_max_problems those of each
  * held-out source. ERR_INPUT when a file cannot be read, when two problems of a set have the same
  * id, and when there is nothing to train on. Free with problems_free in any case. */
-int  problems_read_train(const struct config *c, struct arena *a, struct problem_set *out);
-int  problems_read_eval(const struct config *c, struct arena *a, struct problem_set *out);
+int  problems_read_train(const struct job_config *c, struct arena *a, struct problem_set *out);
+int  problems_read_eval(const struct job_config *c, struct arena *a, struct problem_set *out);
 void problems_free(struct problem_set *set);
 
 /* The verifiers that sources have of their own. */
@@ -59,7 +59,7 @@ int problems_add_verifiers(const struct problem_set *set, struct reward_spec *sp
 /* Leaves problems out that a verifier cannot use, when data.unreadable_answers is drop; otherwise
  * they are the error, counted, the first one in full. The second spec may be NULL. ERR_INPUT, too,
  * when none is left. */
-int problems_check(const struct config *c, const struct reward_spec *spec,
+int problems_check(const struct job_config *c, const struct reward_spec *spec,
                    const struct reward_spec *other, struct arena *a, struct problem_set *set);
 
 /* The prompts as the model sees them; of a set without problems none. */
@@ -71,18 +71,18 @@ int problems_leave_out(const struct prompts_options *o, const int *tokens, struc
 
 /* Lays the prompts out in the shares that the weights of the sources ask for; without weights they
  * stay as they are. */
-int problems_mix(const struct config *c, struct arena *a, struct problem_set *set);
+int problems_mix(const struct job_config *c, struct arena *a, struct problem_set *set);
 int problems_weighted(const struct problem_set *set);
 
 /* How the config wants prompts: data.chat and what stands beside it, and as long as
  * data.max_prompt_length and the model's positions allow. */
-struct prompts_options problems_prompts(const struct config *c, const struct tokenizer *t,
+struct prompts_options problems_prompts(const struct job_config *c, const struct tokenizer *t,
                                         int n_positions);
 
 /* ERR_INPUT where data.system_prompt or data.chat_template_kwargs is set and no prompt of the two
  * sets takes it: they are texts outside of any chat template, or, for the first, begin with a
  * system message of their own. `other` may be NULL. */
-int problems_check_chat(const struct config *c, const struct prompts_options *o,
+int problems_check_chat(const struct job_config *c, const struct prompts_options *o,
                         const struct problem_set *set, const struct problem_set *other);
 
 #endif

@@ -5,22 +5,7 @@
 #include "base/json.h"
 #include "text/chat.h"
 
-#include <assert.h>
 #include <string.h>
-
-enum prompts_chat prompts_chat_find(const char *name)
-{
-	static const char *const names[] = {[CHAT_NEVER] = "never",
-	                                    [CHAT_AUTO] = "auto",
-	                                    [CHAT_ALWAYS] = "always",
-	                                    [CHAT_READY] = "ready"};
-	int                      i = 0;
-
-	while (i < CHAT_READY && strcmp(names[i], name))
-		i++;
-	assert(!strcmp(names[i], name));
-	return (enum prompts_chat)i;
-}
 
 struct renderer {
 	const struct prompts_options *options;

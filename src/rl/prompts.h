@@ -18,6 +18,7 @@
 #ifndef RL_PROMPTS_H
 #define RL_PROMPTS_H
 
+#include "data/data_options.h"
 #include "data/problem.h"
 #include "estimator/record.h"
 #include "text/tokenizer.h"
@@ -46,21 +47,11 @@ struct prompts {
 	const char *manner; /* how texts became prompts: "in the model's chat template" */
 };
 
-enum prompts_chat {
-	CHAT_NEVER,  /* texts stay texts */
-	CHAT_AUTO,   /* texts become messages where the model has a chat template */
-	CHAT_ALWAYS, /* texts become messages */
-	/* the contents of messages, one behind another, and texts are tokenized as they are:
-	 * somebody has rendered them already */
-	CHAT_READY
-};
-enum prompts_chat prompts_chat_find(const char *name); /* "never", ...; asserts that it is one */
-
 struct prompts_options {
 	const struct tokenizer *tokenizer;
 	int                     max_prompt_length;
 	int                     refuse_long; /* a longer prompt is an error */
-	enum prompts_chat       chat;
+	enum data_chat          chat;
 	const char             *system; /* NULL: none */
 	/* JSON text of an object: variables of the chat template; NULL: none */
 	const char *kwargs;

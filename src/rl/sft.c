@@ -94,7 +94,7 @@ static int too_long(const struct job *job, int i, const struct sft_answer *answe
 	    positions = job->model->weights.shape.n_positions;
 
 	*out = tokens > positions ? tokens : 0;
-	if (*out && !strcmp(job->config.data.overlong_prompts, "error"))
+	if (*out && job->config.data.refuse_long)
 		return error_set(ERR_INPUT,
 		                 "problem %s: prompt and completion have %d tokens, the model %d "
 		                 "positions; leave such problems out with "
@@ -194,7 +194,7 @@ static int sft_report(struct job *job, double seconds, double learning_rate,
 
 	job->n_tokens += (int64_t)u->objective.tokens;
 	s.num_tokens = (double)job->n_tokens;
-	metric_table_fill(&step_metrics, LINE_SFT, &job->config, &s, &m);
+	metric_table_fill(&step_metrics, LINE_SFT, &job->config.base, &s, &m);
 	snprintf(line, sizeof line, "loss %.4f  grad %.3f  %.0f tokens/s", s.loss, u->grad_norm,
 	         u->objective.tokens / seconds);
 	progress_step(&job->progress, job->step, job->config.run.max_steps, line);

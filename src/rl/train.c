@@ -13,7 +13,7 @@ enum { SKIPPED_MAX = 5 };
  * used, never duplicated. */
 static int train_sample(struct job *job, struct step *s)
 {
-	const struct config_rollout *o = &job->config.rollout;
+	const struct rollout_config *o = &job->config.rollout;
 	int                          batches_max =
                 job->algorithm.dynamic_sampling ? job->config.loss.dynamic_sampling_max_batches : 1;
 	int *picked = arena_alloc(&job->step_arena, (size_t)o->prompts_per_step, sizeof *picked);
@@ -41,7 +41,7 @@ static int train_sample(struct job *job, struct step *s)
 /* The next groups of the recorded ones; the curriculum has no part in it. */
 static int replay(struct job *job, struct step *s)
 {
-	const struct config *c = &job->config;
+	const struct job_config *c = &job->config;
 
 	TRY(groups_new(c->rollout.prompts_per_step, &job->step_arena, &s->used));
 	TRY(replay_pick(&job->replay, (uint64_t)c->run.seed, job->step, c->rollout.prompts_per_step,

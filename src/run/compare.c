@@ -18,13 +18,13 @@ enum { ARM_NAME_MAX = 48 }; /* bytes: a legend and a table hold it */
 
 /* ---- configs ---- */
 
-static int is_compared(int row)
+static int is_compared(const struct compare_summary *c, int row)
 {
-	const char *path = schema[row].path;
+	const struct option *o = schema_at(c->schema, row);
 
-	if (!strcmp(path, "run.seed") || !strcmp(path, "run.output_dir"))
+	if (!strcmp(o->path, "run.seed") || !strcmp(o->path, "run.output_dir"))
 		return 0;
-	return !(schema[row].flags & FREE_ON_RESUME) || !strcmp(path, "run.max_steps");
+	return !(o->flags & FREE_ON_RESUME) || !strcmp(o->path, "run.max_steps");
 }
 
 /* Options that this program does not know are passed over: another version wrote them. */
@@ -38,7 +38,7 @@ static int take_values(struct compare_summary *c, const char *room, const struct
 		int         row;
 		if (!path)
 			return ERR_INPUT;
-		row = schema_find(path);
+		row = schema_find(c->schema, path);
 		if (row < 0 && node->kind == YAML_MAP)
 			TRY(take_values(c, path, node, value));
 		if (row < 0)
@@ -83,11 +83,11 @@ static int compare_read_config(struct compare_summary *c, struct compared_run *r
 	int               status;
 
 	run->seed = "";
-	run->value = arena_alloc(&c->arena, (size_t)schema_n, sizeof *run->value);
+	run->value = arena_alloc(&c->arena, (size_t)schema_n(c->schema), sizeof *run->value);
 	if (!path || !run->value)
 		return ERR_INPUT;
 	if (!file_exists(path)) {
-		run->value[schema_find("run.output_dir")] = run->log->folder;
+		run->value[schema_find(c->schema, "run.output_dir")] = run->log->folder;
 		return OK;
 	}
 	TRY(file_read(path, YAML_BYTES_MAX, &b));
@@ -98,9 +98,9 @@ static int compare_read_config(struct compare_summary *c, struct compared_run *r
 		return error_set(ERR_INPUT, "%s: the file holds %s, but must hold a map", path,
 		                 yaml_kind_name(root->kind));
 	TRY(take_values(c, "", root, run->value));
-	if (run->value[schema_find("run.seed")])
-		run->seed = run->value[schema_find("run.seed")];
-	for (int row = 0; row < schema_n; row++)
+	if (run->value[schema_find(c->schema, "run.seed")])
+		run->seed = run->value[schema_find(c->schema, "run.seed")];
+	for (int row = 0; schema_at(c->schema, row); row++)
 		if (run->value[row] &&
 		    !(run->value[row] = without_seed(c, run->value[row], run->seed)))
 			return ERR_INPUT;
@@ -114,12 +114,13 @@ static int same_value(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
-static int same_arm(const struct compared_run *a, const struct compared_run *b)
+static int same_arm(const struct compare_summary *c, const struct compared_run *a,
+                    const struct compared_run *b)
 {
 	if (!*a->seed || !*b->seed)
 		return 0;
-	for (int row = 0; row < schema_n; row++)
-		if (is_compared(row) && !same_value(a->value[row], b->value[row]))
+	for (int row = 0; schema_at(c->schema, row); row++)
+		if (is_compared(c, row) && !same_value(a->value[row], b->value[row]))
 			return 0;
 	return 1;
 }
@@ -131,7 +132,7 @@ static int group_runs(struct compare_summary *c)
 		return ERR_INPUT;
 	for (int r = 0; r < c->n_runs; r++) {
 		int k = 0;
-		while (k < c->n_arms && !same_arm(&c->runs[c->arms[k].runs[0]], &c->runs[r]))
+		while (k < c->n_arms && !same_arm(c, &c->runs[c->arms[k].runs[0]], &c->runs[r]))
 			k++;
 		struct compared_arm *arm = &c->arms[k];
 		if (k == c->n_arms) {
@@ -162,10 +163,11 @@ static const char *differences(struct compare_summary *c, const struct compared_
 	struct text t = {0};
 	const char *out;
 
-	for (int row = 0; row < schema_n; row++) {
+	for (int row = 0; schema_at(c->schema, row); row++) {
 		const char *value = c->runs[arm->runs[0]].value[row];
-		if (is_compared(row) && value && differs_between_arms(c, row))
-			text_print(&t, "%s%s=%s", t.n ? ", " : "", schema[row].path, value);
+		if (is_compared(c, row) && value && differs_between_arms(c, row))
+			text_print(&t, "%s%s=%s", t.n ? ", " : "", schema_at(c->schema, row)->path,
+			           value);
 	}
 	out = t.data ? arena_text(&c->arena, t.data, t.n) : "";
 	text_free(&t);
@@ -369,11 +371,12 @@ static int build(const struct series_run *logs, struct compare_summary *c)
 	return make_pairs(c);
 }
 
-int compare_open(const struct series_run *logs, int n, struct compare_summary *out)
+int compare_open(const struct schema *s, const struct series_run *logs, int n,
+                 struct compare_summary *out)
 {
 	int status;
 
-	*out = (struct compare_summary){.n_runs = n};
+	*out = (struct compare_summary){.schema = s, .n_runs = n};
 	status = build(logs, out);
 	if (status != OK)
 		compare_close(out);

@@ -23,13 +23,14 @@
 
 #include "math/statistics.h"
 #include "run/chart.h"
+#include "run/schema.h"
 #include "run/series.h"
 
 enum measure { MEASURE_FINAL, MEASURE_LAST_FIVE, MEASURE_AT_TOKENS, N_MEASURES };
 
 struct compared_run {
 	const struct series_run *log; /* borrowed */
-	/* [schema_n] of config.yaml; NULL where an option is not read */
+	/* by row of the schema, of config.yaml; NULL where an option is not read */
 	const char **value;
 	const char  *seed; /* "" when unknown */
 	int          arm;
@@ -50,6 +51,7 @@ struct compared_pair { /* a - b */
 };
 
 struct compare_summary {
+	const struct schema  *schema;
 	struct compared_run  *runs; /* [n_runs] */
 	struct compared_arm  *arms; /* [n_arms] in the order of their first runs */
 	struct compared_pair *pairs;
@@ -61,7 +63,8 @@ struct compare_summary {
 /* Every arm is compared with every other one, or, beyond COMPARE_ALL arms, with the first. On an
  * error nothing is owned. */
 enum { COMPARE_ALL = 6 };
-int  compare_open(const struct series_run *logs, int n, struct compare_summary *out);
+int  compare_open(const struct schema *s, const struct series_run *logs, int n,
+                  struct compare_summary *out);
 void compare_close(struct compare_summary *c);
 
 int compare_has_repeats(const struct compare_summary *c); /* some arm has several runs */

@@ -4,7 +4,6 @@
 #include "base/json.h"
 #include "run/config_yaml.h"
 #include "run/foreign.h"
-#include "run/schema.h"
 #include "run/value.h"
 
 #include <assert.h>
@@ -23,46 +22,50 @@ static int is_null(const struct yaml_node *node)
 	       (!*node->text || !strcmp(node->text, "null") || !strcmp(node->text, "~"));
 }
 
-static const size_t empty_sizes[] = {
-        [OPTION_INT] = sizeof(int),
-        [OPTION_REAL] = sizeof(double),
-        [OPTION_BOOL] = sizeof(int),
-        [OPTION_CHOICE] = sizeof(char *),
-};
+/* The field of a row, which is of a struct somewhere behind the struct config. */
+static void *config_struct(const struct config *c, int row)
+{
+	return (char *)(uintptr_t)c + schema_offset(c->schema, row);
+}
+
+static int read_default(const struct option *o, struct arena *a, void *base)
+{
+	struct yaml_node node = {.kind = !strcmp(o->standard, "[]") ? YAML_LIST : YAML_TEXT,
+	                         .where = "default",
+	                         .text = o->standard,
+	                         .plain = 1};
+
+	return value_read(o, &node, "", a, base);
+}
 
 static int set_default(struct config *c, int row)
 {
-	const struct option *o = &schema[row];
-	struct yaml_node     node = {.kind = o->standard && !strcmp(o->standard, "[]") ? YAML_LIST
-	                                                                               : YAML_TEXT,
-	                             .where = "default",
-	                             .text = o->standard,
-	                             .plain = 1};
+	const struct option *o = schema_at(c->schema, row);
 
 	c->where[row] = NULL;
 	c->laid[row] = 0;
 	if (o->standard)
-		return value_read(o, &node, "", &c->arena, c);
-	memset((char *)c + o->offset, 0, empty_sizes[o->type]);
+		return read_default(o, &c->arena, config_struct(c, row));
+	memset((char *)config_struct(c, row) + o->offset, 0, option_size(o));
 	return OK;
 }
 
 static int set_option(struct config *c, int row, const struct yaml_node *node)
 {
-	const struct option *o = &schema[row];
+	const struct option *o = schema_at(c->schema, row);
 
 	if (is_null(node) && (!o->standard || o->type == OPTION_TEXT || o->type == OPTION_JSON))
 		return set_default(c, row);
-	TRY(value_read(o, node, "", &c->arena, c));
+	TRY(value_read(o, node, "", &c->arena, config_struct(c, row)));
 	c->where[row] = node->where;
 	c->laid[row] = 0;
 	return OK;
 }
 
-static int config_unknown(const char *where, const char *path)
+static int config_unknown(const struct config *c, const char *where, const char *path)
 {
-	const char *near = schema_nearest(schema, schema_n, path),
-	           *elsewhere = schema_elsewhere(path);
+	const char *near = schema_nearest(c->schema, path),
+	           *elsewhere = schema_elsewhere(c->schema, path);
 	const struct foreign *f = foreign_find(path);
 	struct text           t = {0};
 	/* called the same here */
@@ -106,17 +109,18 @@ static int unknown_map(struct config *c, const struct yaml_node *node, const cha
 {
 	const struct yaml_node *found = foreign_find(path) ? NULL : find_foreign(c, node, &path);
 
-	return config_unknown(found ? found->where : node->where, path);
+	return config_unknown(c, found ? found->where : node->where, path);
 }
 
 /* ---- a file ---- */
 
-static int is_room(const char *path)
+static int is_room(const struct config *c, const char *path)
 {
-	size_t n = strlen(path);
+	size_t               n = strlen(path);
+	const struct option *o;
 
-	for (int i = 0; i < schema_n; i++)
-		if (!strncmp(schema[i].path, path, n) && schema[i].path[n] == '.')
+	for (int i = 0; (o = schema_at(c->schema, i)); i++)
+		if (!strncmp(o->path, path, n) && o->path[n] == '.')
 			return 1;
 	return 0;
 }
@@ -130,17 +134,17 @@ static int set_tree(struct config *c, const char *room, const struct yaml_node *
 
 		if (!path)
 			return ERR_INPUT;
-		row = schema_find(path);
+		row = schema_find(c->schema, path);
 		if (strchr(node->key, '.'))
 			return error_set(ERR_INPUT,
 			                 "%s: write %s as maps inside one another, one key each",
 			                 node->where, path);
-		if (row >= 0 && node->kind == YAML_MAP && schema[row].type < OPTION_TEXTS &&
-		    find_foreign(c, node, &path))
-			return unknown_map(c, node, schema[row].path);
+		if (row >= 0 && node->kind == YAML_MAP &&
+		    schema_at(c->schema, row)->type < OPTION_TEXTS && find_foreign(c, node, &path))
+			return unknown_map(c, node, schema_at(c->schema, row)->path);
 		if (row >= 0)
 			TRY(set_option(c, row, node));
-		else if (!is_room(path))
+		else if (!is_room(c, path))
 			return unknown_map(c, node, path);
 		else if (node->kind == YAML_MAP)
 			TRY(set_tree(c, path, node));
@@ -274,15 +278,16 @@ static int value_node(struct config *c, const char *who, const struct option *o,
 static int set_text(struct config *c, const char *who, const char *path, const char *value)
 {
 	struct yaml_node *node;
-	int               row = schema_find(path);
+	int               row = schema_find(c->schema, path);
 
 	if (row < 0)
-		return is_room(path) ? error_set(ERR_INPUT,
-		                                 "%s: %s is a room; name an option in it, such as "
-		                                 "%s.KEY=VALUE",
-		                                 who, path, path)
-		                     : config_unknown(who, path);
-	TRY(value_node(c, who, &schema[row], value, &node));
+		return is_room(c, path)
+		               ? error_set(ERR_INPUT,
+		                           "%s: %s is a room; name an option in it, such as "
+		                           "%s.KEY=VALUE",
+		                           who, path, path)
+		               : config_unknown(c, who, path);
+	TRY(value_node(c, who, schema_at(c->schema, row), value, &node));
 	return set_option(c, row, node);
 }
 
@@ -309,53 +314,23 @@ struct lookup {
 	struct arena        *arena;
 };
 
-static const char *add_files(const struct lookup *l, const char *names,
-                             const struct source_list *files)
-{
-	for (int i = 0; names && i < files->n; i++)
-		names = arena_format(l->arena, "%s|%s", names, files->items[i].reward);
-	return names;
-}
-
-static const char *add_generators(const struct lookup *l, const char *names,
-                                  const struct generator_config *rows, int n)
-{
-	for (int i = 0; names && i < n; i++)
-		names = arena_format(l->arena, "%s|%s", names, rows[i].reward);
-	return names;
-}
-
-/* "exact|format": all verifiers that the config names. */
-static const char *verifier_names(const struct lookup *l)
-{
-	const struct config_data *d = &l->config->data;
-	const struct config_task *t = &l->config->task;
-	const char *names = arena_format(l->arena, "%s|%s", t->reward, t->eval_reward);
-
-	for (int i = 0; names && i < t->rewards.n; i++)
-		names = arena_format(l->arena, "%s|%s", names, t->rewards.items[i].name);
-	names = add_files(l, add_files(l, names, &d->train), &d->eval);
-	names = add_generators(l, names, d->generate.items, d->generate.n);
-	return add_generators(l, names, d->eval_generate.items, d->eval_generate.n);
-}
-
 /* For schema_when_holds: texts as they are, everything else as it is printed. NULL when unset. */
 static const char *option_value(const void *context, const char *path)
 {
 	const struct lookup *l = context;
-	int                  row = schema_find(path);
-	const struct option *o = &schema[row];
+	const struct config *c = l->config;
+	int                  row = schema_find(c->schema, path);
+	const struct option *o = schema_at(c->schema, row);
 	struct text          t = {0};
 	const char          *copy;
 
-	if (!strcmp(path, "task.verifiers"))
-		return verifier_names(l);
-	assert(row >= 0);
-	if (o->type == OPTION_TEXT || o->type == OPTION_CHOICE)
-		return *(const char *const *)((const char *)l->config + o->offset);
-	if (!o->standard && !config_is_set(l->config, path))
+	if (row < 0)
+		return c->schema->derived(c, path, l->arena);
+	if (!o->standard && !c->where[row])
 		return NULL;
-	value_print(o, l->config, &t);
+	if (o->type == OPTION_TEXT)
+		return *(const char *const *)((const char *)config_struct(c, row) + o->offset);
+	value_print(o, config_struct(c, row), &t);
 	copy = t.data ? arena_text(l->arena, t.data, t.n) : NULL;
 	text_free(&t);
 	return copy;
@@ -365,7 +340,7 @@ int config_when_holds(const struct config *c, const char *when)
 {
 	struct arena  scratch = {0};
 	struct lookup l = {c, &scratch};
-	int           holds = schema_when_holds(when, option_value, &l);
+	int           holds = schema_when_holds(c->schema, when, option_value, &l);
 
 	arena_free(&scratch);
 	return holds;
@@ -389,40 +364,59 @@ static int is_laid(const struct config *c, int row)
 
 static int check_unread(struct config *c)
 {
-	for (int i = 0; i < schema_n; i++) {
-		if (!c->where[i] || is_read(c, &schema[i]))
+	const struct option *o;
+
+	for (int i = 0; (o = schema_at(c->schema, i)); i++) {
+		if (!c->where[i] || is_read(c, o))
 			continue;
 		if (!is_laid(c, i))
 			return error_set(ERR_INPUT, "%s: %s is set, but it is read only when %s",
-			                 c->where[i], schema[i].path, schema[i].when);
+			                 c->where[i], o->path, o->when);
 		TRY(set_default(c, i));
 	}
 	return OK;
+}
+
+int config_check(struct config *c)
+{
+	TRY(check_unread(c));
+	return c->schema->check(c);
+}
+
+/* ---- from outside ---- */
+
+static int row_of(const struct config *c, const char *path)
+{
+	int row = schema_find(c->schema, path);
+
+	assert(row >= 0);
+	return row;
 }
 
 /* Whether an option has another value than its default. (In a resolved config everything is
  * set.) */
 static int is_given(const struct config *c, const char *path)
 {
-	int           row = schema_find(path), differs;
-	struct config plain = {0};
-	struct text   now = {0}, standard = {0};
+	int                  row = row_of(c, path), differs;
+	const struct option *o = schema_at(c->schema, row);
+	struct arena         scratch = {0};
+	void                *plain = arena_alloc(&scratch, 1, c->schema->size);
+	struct text          now = {0}, standard = {0};
 
-	assert(row >= 0);
-	if (!c->where[row] || !schema[row].standard || set_default(&plain, row) != OK) {
-		arena_free(&plain.arena);
+	if (!plain || !c->where[row] || !o->standard || read_default(o, &scratch, plain) != OK) {
+		arena_free(&scratch);
 		return c->where[row] != NULL;
 	}
-	value_print(&schema[row], c, &now);
-	value_print(&schema[row], &plain, &standard);
+	value_print(o, config_struct(c, row), &now);
+	value_print(o, plain, &standard);
 	differs = now.n != standard.n || memcmp(now.data, standard.data, now.n);
 	text_free(&now);
 	text_free(&standard);
-	arena_free(&plain.arena);
+	arena_free(&scratch);
 	return differs;
 }
 
-static int check_not_both(const struct config *c, const char *a, const char *b)
+int config_not_both(const struct config *c, const char *a, const char *b)
 {
 	if (!is_given(c, a) || !is_given(c, b))
 		return OK;
@@ -430,120 +424,6 @@ static int check_not_both(const struct config *c, const char *a, const char *b)
 	                 "%s: %s stands beside %s (%s), but one of them decides; keep one",
 	                 config_where(c, b), b, a, config_where(c, a));
 }
-
-static int check_init(const struct config *c)
-{
-	if (*c->model.path)
-		return OK;
-	if (c->model.init.n_heads % c->model.init.n_kv_heads)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: model.init.n_kv_heads (%d) must divide model.init.n_heads (%d)",
-		        c->name, c->model.init.n_kv_heads, c->model.init.n_heads);
-	if (c->model.init.head_width % 2)
-		return error_set(ERR_INPUT, "%s: model.init.head_width (%d) must be even", c->name,
-		                 c->model.init.head_width);
-	if (c->rollout.max_completion_length >= c->model.init.n_positions)
-		return error_set(ERR_INPUT,
-		                 "%s: rollout.max_completion_length (%d) leaves no room for a "
-		                 "prompt in model.init.n_positions (%d)",
-		                 c->name, c->rollout.max_completion_length,
-		                 c->model.init.n_positions);
-	return OK;
-}
-
-/* Whether a template asks for a column: {prompt}, {a.b}. */
-static int has_column(const char *template)
-{
-	static const char name[] =
-	        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
-
-	for (const char *s = template; (s = strchr(s, '{')); s++) {
-		size_t n = strspn(s + 1, name);
-		if (n && s[1 + n] == '}')
-			return 1;
-	}
-	return 0;
-}
-
-static int check_template(const char *where, const char *room, int row, const char *template)
-{
-	char at[32];
-
-	if (has_column(template))
-		return OK;
-	snprintf(at, sizeof at, row < 0 ? "%s" : "%s[%d]", room, row);
-	return error_set(ERR_INPUT,
-	                 "%s: %s.prompt_template is \"%.60s\", which holds neither {prompt} nor "
-	                 "another column in braces: every problem "
-	                 "would ask the same",
-	                 where, at, template);
-}
-
-static int config_check_templates(const struct config *c)
-{
-	static const char *const        rooms[] = {"data.train", "data.eval"};
-	const struct source_list *const lists[] = {&c->data.train, &c->data.eval};
-
-	TRY(check_template(config_where(c, "data.prompt_template"), "data", -1,
-	                   c->data.prompt_template));
-	for (int l = 0; l < 2; l++)
-		for (int i = 0; i < lists[l]->n; i++)
-			if (*lists[l]->items[i].prompt_template)
-				TRY(check_template(config_where(c, rooms[l]), rooms[l], i,
-				                   lists[l]->items[i].prompt_template));
-	return OK;
-}
-
-static int check_eval(const struct config *c)
-{
-	if (c->run.eval_k > c->run.eval_samples)
-		return error_set(ERR_INPUT,
-		                 "%s: run.eval_k (%d) must be at most run.eval_samples (%d)",
-		                 config_where(c, "run.eval_k"), c->run.eval_k, c->run.eval_samples);
-	return OK;
-}
-
-/* TRL's name for a policy becomes that policy, so that there is one place to read it from. */
-static int fold_mask_truncated(struct config *c)
-{
-	int row = schema_find("loss.mask_truncated_completions");
-
-	if (!c->where[row])
-		return OK;
-	TRY(set_text(c, c->where[row], "loss.overlong",
-	             c->loss.mask_truncated_completions ? "mask" : "keep"));
-	return set_default(c, row);
-}
-
-/* runs/NAME, from the name of the config file without its ending. */
-static int name_output(struct config *c)
-{
-	const char *slash = strrchr(c->name, '/'), *stem = slash ? slash + 1 : c->name,
-	           *dot = strrchr(stem, '.');
-	const char *folder;
-
-	if (*c->run.output_dir)
-		return OK;
-	folder = arena_format(&c->arena, "runs/%.*s",
-	                      (int)(dot && dot > stem ? (size_t)(dot - stem) : strlen(stem)), stem);
-	return folder ? set_text(c, "default", "run.output_dir", folder) : ERR_INPUT;
-}
-
-int config_check(struct config *c)
-{
-	TRY(check_unread(c));
-	TRY(check_not_both(c, "task.reward", "task.rewards"));
-	TRY(check_not_both(c, "optim.warmup_steps", "optim.warmup_ratio"));
-	TRY(check_init(c));
-	TRY(config_check_templates(c));
-	TRY(check_eval(c));
-	TRY(check_not_both(c, "loss.mask_truncated_completions", "loss.overlong"));
-	TRY(fold_mask_truncated(c));
-	return name_output(c);
-}
-
-/* ---- from outside ---- */
 
 /* Fills c from its defaults, then from a file or a text, then from the overrides. */
 static int config_fill(struct config *c, const char *name, const char *text, size_t n_text,
@@ -554,7 +434,7 @@ static int config_fill(struct config *c, const char *name, const char *text, siz
 	c->name = arena_text(&c->arena, name, strlen(name));
 	if (!c->name)
 		return ERR_INPUT;
-	for (int i = 0; i < schema_n; i++)
+	for (int i = 0; schema_at(c->schema, i); i++)
 		TRY(set_default(c, i));
 	TRY(text ? set_yaml(c, &at, text, n_text) : set_file(c, &at));
 	for (int i = 0; i < n; i++)
@@ -562,27 +442,31 @@ static int config_fill(struct config *c, const char *name, const char *text, siz
 	return config_check(c);
 }
 
-int config_parse(const char *name, const char *text, size_t n_text, const char *const *overrides,
-                 int n, struct config *out)
+int config_parse(const struct schema *schema, const char *name, const char *text, size_t n_text,
+                 const char *const *overrides, int n, struct config *out)
 {
 	int status;
 
-	*out = (struct config){0};
+	assert(schema_n(schema) <= CONFIG_OPTIONS_MAX);
+	memset(out, 0, schema->size);
+	out->schema = schema;
 	status = config_fill(out, name, text, n_text, overrides, n);
 	if (status != OK)
 		config_free(out);
 	return status;
 }
 
-int config_load(const char *path, const char *const *overrides, int n, struct config *out)
+int config_load(const struct schema *s, const char *path, const char *const *overrides, int n,
+                struct config *out)
 {
-	return config_parse(path, NULL, 0, overrides, n, out);
+	return config_parse(s, path, NULL, 0, overrides, n, out);
 }
 
 void config_free(struct config *c)
 {
 	arena_free(&c->arena);
-	*c = (struct config){0};
+	if (c->schema)
+		memset(c, 0, c->schema->size);
 }
 
 int config_set(struct config *c, const char *who, const char *path, const char *value)
@@ -590,32 +474,78 @@ int config_set(struct config *c, const char *who, const char *path, const char *
 	return set_text(c, who, path, value);
 }
 
+int config_unset(struct config *c, const char *path)
+{
+	return set_default(c, row_of(c, path));
+}
+
 int config_set_if_unset(struct config *c, const char *who, const char *path, const char *value)
 {
-	int row = schema_find(path);
+	int row = row_of(c, path);
 
-	assert(row >= 0);
-	if (c->where[row] || !is_read(c, &schema[row]))
+	if (c->where[row] || !is_read(c, schema_at(c->schema, row)))
 		return OK;
 	TRY(set_text(c, who, path, value));
 	c->laid[row] = 1;
 	return OK;
 }
 
+static void copy_field(const struct option *o, const void *from, void *to)
+{
+	memcpy((char *)to + o->offset, (const char *)from + o->offset, option_size(o));
+}
+
+/* The first row of a table; the others follow it. */
+static int first_row(const struct config *c, const struct option_table *table)
+{
+	return row_of(c, table->options[0].path);
+}
+
+int config_lay(struct config *c, const char *who, const struct option_table *table,
+               const void *from)
+{
+	int first = first_row(c, table);
+
+	who = arena_text(&c->arena, who, strlen(who));
+	if (!who)
+		return ERR_INPUT;
+	for (int row = first; row < first + table->n; row++) {
+		const struct option *o = schema_at(c->schema, row);
+		if (o->standard || o->flags & SECOND_NAME || c->where[row] || !is_read(c, o))
+			continue;
+		copy_field(o, from, config_struct(c, row));
+		c->where[row] = who;
+		c->laid[row] = 1;
+	}
+	return OK;
+}
+
+void config_take(const struct config *c, const struct option_table *table, void *to)
+{
+	int first = first_row(c, table);
+
+	for (int row = first; row < first + table->n; row++) {
+		const struct option *o = schema_at(c->schema, row);
+		if (o->standard || c->where[row])
+			copy_field(o, config_struct(c, row), to);
+	}
+}
+
+const void *config_room(const struct config *c, const struct option_table *table)
+{
+	return config_struct(c, first_row(c, table));
+}
+
 int config_is_set(const struct config *c, const char *path)
 {
-	int row = schema_find(path);
-
-	assert(row >= 0);
-	return c->where[row] != NULL;
+	return c->where[row_of(c, path)] != NULL;
 }
 
 const char *config_where(const struct config *c, const char *path)
 {
-	int row = schema_find(path);
+	const char *where = c->where[row_of(c, path)];
 
-	assert(row >= 0);
-	return c->where[row] ? c->where[row] : "default";
+	return where ? where : "default";
 }
 
 int config_require(const struct config *c, const char *const *paths)
@@ -639,10 +569,10 @@ int config_require(const struct config *c, const char *const *paths)
 
 static void config_print_value(const struct config *c, int row, struct text *out)
 {
-	if (!schema[row].standard && !c->where[row])
+	if (!schema_at(c->schema, row)->standard && !c->where[row])
 		text_add(out, "null", 4);
 	else
-		value_print(&schema[row], c, out);
+		value_print(schema_at(c->schema, row), config_struct(c, row), out);
 }
 
 /* Opens the rooms of `path` that `before` was not in; returns its leaf. */
@@ -660,16 +590,17 @@ static const char *print_rooms(const char *before, const char *path, struct text
 
 int config_resolved(const struct config *c, struct text *out)
 {
-	const char *before = "";
+	const char          *before = "";
+	const struct option *o;
 
 	text_print(out, RESOLVED "\n");
-	for (int i = 0; i < schema_n; i++) {
-		if (!is_read(c, &schema[i]))
+	for (int i = 0; (o = schema_at(c->schema, i)); i++) {
+		if (!is_read(c, o))
 			continue;
-		text_print(out, "%s: ", print_rooms(before, schema[i].path, out));
+		text_print(out, "%s: ", print_rooms(before, o->path, out));
 		config_print_value(c, i, out);
 		text_add(out, "\n", 1);
-		before = schema[i].path;
+		before = o->path;
 	}
 	return text_status(out);
 }
@@ -678,9 +609,9 @@ int config_resolved(const struct config *c, struct text *out)
  * resume. */
 static int decides(const struct config *c, int row)
 {
-	int has_value = schema[row].standard || c->where[row];
+	const struct option *o = schema_at(c->schema, row);
 
-	return has_value && !(schema[row].flags & FREE_ON_RESUME) && is_read(c, &schema[row]);
+	return (o->standard || c->where[row]) && !(o->flags & FREE_ON_RESUME) && is_read(c, o);
 }
 
 uint64_t config_hash(const struct config *c)
@@ -688,10 +619,10 @@ uint64_t config_hash(const struct config *c)
 	struct text t = {0};
 	uint64_t    hash = 0xcbf29ce484222325u;
 
-	for (int i = 0; i < schema_n; i++) {
+	for (int i = 0; schema_at(c->schema, i); i++) {
 		if (!decides(c, i))
 			continue;
-		text_print(&t, "%s: ", schema[i].path);
+		text_print(&t, "%s: ", schema_at(c->schema, i)->path);
 		config_print_value(c, i, &t);
 		text_add(&t, "\n", 1);
 	}
@@ -705,14 +636,14 @@ int config_differences(const struct config *then, const struct config *now, stru
 {
 	int n = 0;
 
-	for (int i = 0; i < schema_n; i++) {
+	for (int i = 0; schema_at(then->schema, i); i++) {
 		struct text a = {0}, b = {0};
 		if (decides(then, i))
 			config_print_value(then, i, &a);
 		if (decides(now, i))
 			config_print_value(now, i, &b);
 		if (a.n != b.n || (a.n && memcmp(a.data, b.data, a.n))) {
-			text_print(out, "%s: %s -> %s\n", schema[i].path,
+			text_print(out, "%s: %s -> %s\n", schema_at(then->schema, i)->path,
 			           a.n ? a.data : "(not read)", b.n ? b.data : "(not read)");
 			n++;
 		}

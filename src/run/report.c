@@ -341,7 +341,7 @@ int report_write(const char *const *runs, int n, const struct report_files *file
 	for (int r = 0; r < n && status == OK; r++)
 		status = series_read(runs[r], &read[r]);
 	if (status == OK)
-		status = compare_open(read, n, &c);
+		status = compare_open(files->schema, read, n, &c);
 	if (status == OK) {
 		status = report_write_all(read, n, &c, files);
 		compare_close(&c);

@@ -16,12 +16,14 @@
 
 #include "base/file.h"
 #include "run/metric_table.h"
+#include "run/schema.h"
 
 struct report_files {
 	const char  *page;     /* path of the HTML file */
 	const char  *json;     /* path of the comparison's numbers; or NULL */
 	struct text *markdown; /* ADDS the comparison as Markdown tables; or NULL */
 
+	const struct schema       *schema;  /* which options make an arm */
 	const struct metric_table *metrics; /* which charts there are, and their captions */
 };
 

@@ -5,6 +5,7 @@
 #include "run/checkpoint.h"
 #include "run/config.h"
 #include "run/config_yaml.h"
+#include "run/run_options.h"
 #include "run/schema.h"
 
 #include <ctype.h>
@@ -43,16 +44,17 @@ struct before_step {
 };
 
 struct reading {
-	const char         *path;
-	struct sweep       *sweep;
-	struct arena       *a;
-	struct file         file;
-	int                *seed; /* [n_seeds] */
-	int                 n_seeds;
-	struct before_step *steps; /* [n_steps] */
-	int                 n_steps;
-	struct sweep_arm   *arms; /* [n_arms] */
-	int                 n_arms;
+	const struct schema *schema;
+	const char          *path;
+	struct sweep        *sweep;
+	struct arena        *a;
+	struct file          file;
+	int                 *seed; /* [n_seeds] */
+	int                  n_seeds;
+	struct before_step  *steps; /* [n_steps] */
+	int                  n_steps;
+	struct sweep_arm    *arms; /* [n_arms] */
+	int                  n_arms;
 };
 
 /* ---- values as text ---- */
@@ -114,13 +116,13 @@ static int is_text(const struct yaml_node *node)
 	return node->kind == YAML_TEXT && *node->text;
 }
 
-static int check_key(const struct yaml_node *node)
+static int check_key(const struct reading *r, const struct yaml_node *node)
 {
 	const char *near;
 
-	if (schema_find(node->key) >= 0)
+	if (schema_find(r->schema, node->key) >= 0)
 		return OK;
-	near = schema_nearest(schema, schema_n, node->key);
+	near = schema_nearest(r->schema, node->key);
 	return error_set(ERR_INPUT, "%s: %s is not an option; %s%s%s", node->where, node->key,
 	                 near ? "did you mean " : "", near ? near : "see docs/options.md",
 	                 near ? "?" : "");
@@ -152,7 +154,7 @@ static int add_settings(const struct reading *r, struct settings *s, const struc
 		                 "%s: set is %s, but must be a map of options, key.path: value",
 		                 map->where, yaml_kind_name(map->kind));
 	for (const struct yaml_node *node = map->first; node; node = node->next) {
-		TRY(check_key(node));
+		TRY(check_key(r, node));
 		if (!strcmp(node->key, "run.seed") || !strcmp(node->key, "run.output_dir"))
 			return error_set(ERR_INPUT,
 			                 "%s: %s is given by the sweep itself (seeds, output_dir)",
@@ -361,15 +363,22 @@ static int make_run(const struct reading *r, const char *command, const char *co
 }
 
 /* Checks the config of a run as a whole, and takes max_steps from it. */
-static int check_run(const struct yaml_node *place, struct sweep_run *run)
+static int check_run(const struct reading *r, const struct yaml_node *place, struct sweep_run *run)
 {
-	struct config c;
+	struct config            *c = mem_alloc(1, r->schema->size, "a config");
+	const struct run_options *options;
+	int                       status;
 
-	if (config_load(run->config, run->overrides, run->n, &c) != OK)
-		return error_context("%s: %s", place->where, run->name);
-	run->max_steps = c.run.max_steps;
-	config_free(&c);
-	return OK;
+	if (!c)
+		return ERR_INPUT;
+	status = config_load(r->schema, run->config, run->overrides, run->n, c);
+	if (status == OK) {
+		options = config_room(c, &run_options_table);
+		run->max_steps = options->max_steps;
+		config_free(c);
+	}
+	mem_free(c);
+	return status == OK ? OK : error_context("%s: %s", place->where, run->name);
 }
 
 static int makes_rollouts(const char *command)
@@ -479,7 +488,7 @@ static int read_step(struct reading *r, const struct yaml_node *node)
 		TRY(make_run(r, step.command, config, step.name,
 		             step.each_seed ? r->seed[i] : NO_SEED, &s, first + i));
 		if (i == 0) /* its seeds differ in nothing else */
-			TRY(check_run(node, first));
+			TRY(check_run(r, node, first));
 		first[i].max_steps = first->max_steps;
 		r->sweep->n_before++;
 	}
@@ -567,7 +576,7 @@ static int add_combinations(struct reading *r, const struct sweep_arm *arm,
 	return OK;
 }
 
-static int check_grid(const struct yaml_node *grid)
+static int check_grid(const struct reading *r, const struct yaml_node *grid)
 {
 	if (!grid)
 		return OK;
@@ -575,7 +584,7 @@ static int check_grid(const struct yaml_node *grid)
 		return error_set(ERR_INPUT, "%s: grid is %s, but must be a map, key.path: [values]",
 		                 grid->where, yaml_kind_name(grid->kind));
 	for (const struct yaml_node *key = grid->first; key; key = key->next) {
-		TRY(check_key(key));
+		TRY(check_key(r, key));
 		if (!strcmp(key->key, "run.seed") || !strcmp(key->key, "run.output_dir"))
 			return error_set(ERR_INPUT,
 			                 "%s: %s is given by the sweep itself (seeds, output_dir)",
@@ -618,7 +627,7 @@ static int read_arms(struct reading *r)
 	r->arms = arena_alloc(r->a, SWEEP_ARMS_MAX, sizeof *r->arms);
 	if (!r->arms)
 		return ERR_INPUT;
-	TRY(check_grid(grid));
+	TRY(check_grid(r, grid));
 	if (r->file.base)
 		TRY(sweep_read_text(r->file.base, "base", &plain.base));
 	TRY(add_model(r, &plain.settings));
@@ -659,7 +668,7 @@ static int make_runs(struct reading *r)
 		TRY(make_run(r, "train", arm->base, arm->name, seed, &arm->settings,
 		             &r->sweep->runs[i]));
 		if (i < r->n_arms)
-			TRY(check_run(arm->place, &r->sweep->runs[i]));
+			TRY(check_run(r, arm->place, &r->sweep->runs[i]));
 		r->sweep->runs[i].max_steps = r->sweep->runs[i % r->n_arms].max_steps;
 	}
 	r->sweep->n = n;
@@ -700,9 +709,9 @@ static int read_bytes(struct reading *r, struct bytes *b)
 	return read_tree(r, root);
 }
 
-int sweep_read(const char *path, struct sweep *out)
+int sweep_read(const struct schema *s, const char *path, struct sweep *out)
 {
-	struct reading r = {.path = path, .sweep = out, .a = &out->arena};
+	struct reading r = {.schema = s, .path = path, .sweep = out, .a = &out->arena};
 	struct bytes   b = {0};
 	int            status;
 

@@ -43,6 +43,7 @@
 #define RUN_SWEEP_H
 
 #include "base/file.h"
+#include "run/schema.h"
 
 enum {
 	SWEEP_RUNS_MAX = 10000,
@@ -75,7 +76,7 @@ struct sweep {
 };
 
 /* On an error nothing is owned. */
-int  sweep_read(const char *path, struct sweep *out);
+int  sweep_read(const struct schema *s, const char *path, struct sweep *out);
 void sweep_free(struct sweep *s);
 
 /* By its newest valid checkpoint; changes nothing. */

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "run/config.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -132,20 +131,41 @@ static int value_read_text(const struct value_place *p, const struct yaml_node *
 	return *(const char **)p->field ? OK : ERR_INPUT;
 }
 
+static int not_a_word(const struct value_place *p, const struct yaml_node *node)
+{
+	struct text words = {0};
+	int         status;
+
+	schema_add_words(p->option, "|", &words);
+	status = text_status(&words);
+	if (status == OK)
+		status = error_set(ERR_INPUT, "%s: %s%s is %.60s, but must be one of %s",
+		                   node->where, p->prefix, p->option->path,
+		                   *node->text ? node->text : "empty", words.data);
+	text_free(&words);
+	return status;
+}
+
 static int read_choice(const struct value_place *p, const struct yaml_node *node)
 {
-	size_t n = strlen(node->text);
+	const struct choice *choice = choice_find(p->option->choices, node->text);
 
-	for (const char *c = p->option->choices; c;
-	     c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
-		if (n != strcspn(c, "|") || strncmp(c, node->text, n))
-			continue;
-		*(const char **)p->field = arena_text(p->arena, node->text, n);
-		return *(const char **)p->field ? OK : ERR_INPUT;
-	}
-	return error_set(ERR_INPUT, "%s: %s%s is %.60s, but must be one of %s", node->where,
-	                 p->prefix, p->option->path, *node->text ? node->text : "empty",
-	                 p->option->choices);
+	if (!choice)
+		return not_a_word(p, node);
+	memcpy(p->field, &choice->value, sizeof choice->value);
+	return OK;
+}
+
+static int read_name(const struct value_place *p, const struct yaml_node *node)
+{
+	const char *name;
+
+	for (int i = 0; (name = p->option->names(i)); i++)
+		if (!strcmp(name, node->text)) {
+			*(const char **)p->field = name;
+			return OK;
+		}
+	return not_a_word(p, node);
 }
 
 static int read_range(const struct value_place *p, const struct yaml_node *node)
@@ -204,7 +224,7 @@ static int value_read_texts(const struct value_place *p, const struct yaml_node 
 	return OK;
 }
 
-static const struct option *row_option(const struct option_rows *rows, const char *name)
+static const struct option *row_option(const struct option_table *rows, const char *name)
 {
 	for (int i = 0; i < rows->n; i++)
 		if (!strcmp(rows->options[i].path, name))
@@ -212,17 +232,17 @@ static const struct option *row_option(const struct option_rows *rows, const cha
 	return NULL;
 }
 
-static int unknown_in_row(const struct option_rows *rows, const char *prefix,
+static int unknown_in_row(const struct option_table *rows, const char *prefix,
                           const struct yaml_node *node)
 {
-	const char *near = schema_nearest(rows->options, rows->n, node->key);
+	const char *near = schema_nearest_in(rows, node->key);
 
 	return error_set(ERR_INPUT, "%s: %s%s is not an option; %s%s%s", node->where, prefix,
 	                 node->key, near ? "did you mean " : "",
 	                 near ? near : "see docs/options.md", near ? "?" : "");
 }
 
-static int row_defaults(const struct option_rows *rows, const char *prefix, struct arena *a,
+static int row_defaults(const struct option_table *rows, const char *prefix, struct arena *a,
                         void *base)
 {
 	for (int i = 0; i < rows->n; i++) {
@@ -236,7 +256,7 @@ static int row_defaults(const struct option_rows *rows, const char *prefix, stru
 	return OK;
 }
 
-static int value_read_row(const struct option_rows *rows, const struct yaml_node *map,
+static int value_read_row(const struct option_table *rows, const struct yaml_node *map,
                           const char *prefix, struct arena *a, void *base)
 {
 	TRY(row_defaults(rows, prefix, a, base));
@@ -257,7 +277,7 @@ static int value_read_row(const struct option_rows *rows, const struct yaml_node
 }
 
 /* "a.jsonl" for {file: a.jsonl}: what a plain text stands for where rows are brief. */
-static int read_brief(const struct option_rows *rows, const struct yaml_node *text,
+static int read_brief(const struct option_table *rows, const struct yaml_node *text,
                       const char *prefix, struct arena *a, void *base)
 {
 	TRY(row_defaults(rows, prefix, a, base));
@@ -266,9 +286,9 @@ static int read_brief(const struct option_rows *rows, const struct yaml_node *te
 
 static int value_read_rows(const struct value_place *p, const struct yaml_node *node)
 {
-	const struct option_rows *rows = p->option->rows;
-	const struct yaml_node   *c;
-	struct list               made;
+	const struct option_table *rows = p->option->rows;
+	const struct yaml_node    *c;
+	struct list                made;
 
 	TRY(list_begin(p, node, rows->size, &made, &c));
 	memcpy(p->field, &made, sizeof made);
@@ -359,11 +379,11 @@ int value_read(const struct option *o, const struct yaml_node *node, const char 
                struct arena *a, void *base)
 {
 	static int (*const readers[])(const struct value_place *, const struct yaml_node *) = {
-	        [OPTION_INT] = read_int,           [OPTION_REAL] = value_read_real,
-	        [OPTION_BOOL] = read_bool,         [OPTION_TEXT] = value_read_text,
-	        [OPTION_CHOICE] = read_choice,     [OPTION_RANGE] = read_range,
-	        [OPTION_TEXTS] = value_read_texts, [OPTION_ROWS] = value_read_rows,
-	        [OPTION_JSON] = read_json,
+	        [OPTION_INT] = read_int,         [OPTION_REAL] = value_read_real,
+	        [OPTION_BOOL] = read_bool,       [OPTION_TEXT] = value_read_text,
+	        [OPTION_CHOICE] = read_choice,   [OPTION_NAMED] = read_name,
+	        [OPTION_RANGE] = read_range,     [OPTION_TEXTS] = value_read_texts,
+	        [OPTION_ROWS] = value_read_rows, [OPTION_JSON] = read_json,
 	};
 	struct value_place p = {o, prefix, a, (char *)base + o->offset};
 
@@ -422,7 +442,7 @@ static int is_default(const struct option *o, const void *base)
 }
 
 /* Whether only the first option of a row says something. */
-static int is_brief(const struct option_rows *rows, const void *base)
+static int is_brief(const struct option_table *rows, const void *base)
 {
 	for (int j = 1; rows->brief && j < rows->n; j++)
 		if (!is_default(&rows->options[j], base))
@@ -430,7 +450,7 @@ static int is_brief(const struct option_rows *rows, const void *base)
 	return rows->brief;
 }
 
-static void value_print_row(const struct option_rows *rows, const void *base, struct text *out)
+static void value_print_row(const struct option_table *rows, const void *base, struct text *out)
 {
 	if (is_brief(rows, base)) {
 		value_print(&rows->options[0], base, out);
@@ -445,7 +465,7 @@ static void value_print_row(const struct option_rows *rows, const void *base, st
 	text_add(out, "}", 1);
 }
 
-static void value_print_rows(const struct option_rows *rows, const struct list *list,
+static void value_print_rows(const struct option_table *rows, const struct list *list,
                              struct text *out)
 {
 	text_add(out, "[", 1);
@@ -461,7 +481,6 @@ void value_print(const struct option *o, const void *base, struct text *out)
 	const void *field = (const char *)base + o->offset;
 	struct list list;
 	const int  *i = field;
-	const char *text;
 
 	switch (o->type) {
 	case OPTION_INT:
@@ -478,8 +497,10 @@ void value_print(const struct option *o, const void *base, struct text *out)
 		value_print_text(out, *(const char *const *)field);
 		break;
 	case OPTION_CHOICE:
-		text = *(const char *const *)field;
-		text_add(out, text, strlen(text));
+		text_print(out, "%s", choice_name(o->choices, *i));
+		break;
+	case OPTION_NAMED:
+		text_print(out, "%s", *(const char *const *)field);
 		break;
 	case OPTION_RANGE:
 		text_print(out, i[0] == i[1] ? "%d" : "%d-%d", i[0], i[1]);

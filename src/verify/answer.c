@@ -156,26 +156,18 @@ static int equal_list(const struct answer_rule *rule, struct span gold, struct s
 
 /* ---- the table ---- */
 
-static const struct {
-	const char *name;
-	int (*equal)(const struct answer_rule *rule, struct span gold, struct span answer);
-} forms[] = {[ANSWER_TEXT] = {"text", equal_text},
-             [ANSWER_DENSE] = {"dense", equal_dense},
-             [ANSWER_NUMBER] = {"number", equal_number},
-             [ANSWER_LIST] = {"list", equal_list},
-             [ANSWER_SET] = {"set", equal_list}};
+const struct choice answer_forms[] = {
+        {"text", ANSWER_TEXT, NULL}, {"dense", ANSWER_DENSE, NULL}, {"number", ANSWER_NUMBER, NULL},
+        {"list", ANSWER_LIST, NULL}, {"set", ANSWER_SET, NULL},     {0}};
+
+static int (*const equal[])(const struct answer_rule *rule, struct span gold,
+                            struct span answer) = {[ANSWER_TEXT] = equal_text,
+                                                   [ANSWER_DENSE] = equal_dense,
+                                                   [ANSWER_NUMBER] = equal_number,
+                                                   [ANSWER_LIST] = equal_list,
+                                                   [ANSWER_SET] = equal_list};
 
 int answer_equal(const struct answer_rule *rule, struct span gold, struct span answer)
 {
-	return forms[rule->form].equal(rule, span_trim(gold), span_trim(answer));
-}
-
-int answer_form_find(const char *name, enum answer_form *out)
-{
-	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
-		if (!strcmp(forms[i].name, name)) {
-			*out = (enum answer_form)i;
-			return 1;
-		}
-	return 0;
+	return equal[rule->form](rule, span_trim(gold), span_trim(answer));
 }

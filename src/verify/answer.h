@@ -15,6 +15,7 @@
 #ifndef VERIFY_ANSWER_H
 #define VERIFY_ANSWER_H
 
+#include "base/option.h"
 #include "verify/span.h"
 
 enum { ANSWER_ITEMS = 512 };
@@ -28,7 +29,6 @@ struct answer_rule { /* zero: the same text */
 
 int answer_equal(const struct answer_rule *rule, struct span gold, struct span answer);
 
-/* "text", "dense", ...: 0 when there is no such form. */
-int answer_form_find(const char *name, enum answer_form *out);
+extern const struct choice answer_forms[]; /* "text", "dense", ... */
 
 #endif

@@ -14,6 +14,7 @@
 #define VERIFY_VERIFIER_H
 
 #include "base/file.h"
+#include "base/option.h"
 #include "data/problem.h"
 #include "verify/answer.h"
 #include "verify/program.h"
@@ -54,8 +55,9 @@ struct verifier_options {
 	/* format: "think,answer": these blocks, each once, in this order, around everything */
 	const char *tags;
 	/* contains, story: the word; NULL takes the column "word" of the row */
-	const char *word;
-	int         length_min, length_max, length_slack; /* length; slack 0: none */
+	const char      *word;
+	struct int_range length;       /* length: of a good one, in tokens */
+	int              length_slack; /* 0: none */
 	/* length: bytes of the text instead of tokens */
 	int                    length_in_characters;
 	struct program_options command;  /* command: the program */

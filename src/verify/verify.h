@@ -44,7 +44,7 @@ VERIFY_CHECK(verify_has_answer);
  * task of the digit-completion checkpoint.) */
 VERIFY_SCORE(verify_sequence);
 
-/* 1 from length_min to length_max; outside it falls linearly to 0 over length_slack. */
+/* 1 within length; outside it falls linearly to 0 over length_slack. */
 VERIFY_SCORE(verify_length);
 VERIFY_CHECK(verify_length_check);
 

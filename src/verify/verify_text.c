@@ -87,10 +87,10 @@ VERIFY_CHECK(verify_length_check)
 	const struct verifier_options *o = &spec->options;
 
 	(void)p;
-	if (o->length_min < 0 || o->length_max < o->length_min || o->length_max == 0 ||
+	if (o->length.low < 0 || o->length.high < o->length.low || o->length.high == 0 ||
 	    o->length_slack < 0)
 		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is no range",
-		                 o->length_min, o->length_max, o->length_slack);
+		                 o->length.low, o->length.high, o->length_slack);
 	return OK;
 }
 
@@ -98,9 +98,9 @@ VERIFY_SCORE(verify_length)
 {
 	const struct verifier_options *o = &spec->options;
 	double                         n = o->length_in_characters ? (double)c->n : c->n_tokens;
-	double                         over = n < o->length_min   ? o->length_min - n
-	                                      : n > o->length_max ? n - o->length_max
-	                                                          : 0;
+	double                         over = n < o->length.low    ? o->length.low - n
+	                                      : n > o->length.high ? n - o->length.high
+	                                                           : 0;
 
 	(void)p;
 	out->parsed = 1;

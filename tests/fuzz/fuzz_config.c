@@ -2,39 +2,39 @@
  * accepted is accepted, and resolves to itself. */
 #include "fuzz.h"
 
-#include "run/config.h"
+#include "rl/job_config.h"
 
 enum { OVERRIDES_MAX = 4, RESOLVED_ONE_IN = 61 }; /* resolving costs ten times as much as reading */
 
-static void resolve_twice(const struct config *c)
+static void resolve_twice(const struct job_config *c)
 {
-	struct config again;
-	struct text   once = {0}, twice = {0};
+	struct job_config again;
+	struct text       once = {0}, twice = {0};
 
-	PROMISE(config_resolved(c, &once) == OK);
-	PROMISE(config_parse("resolved", once.data, once.n, NULL, 0, &again) == OK);
-	PROMISE(config_resolved(&again, &twice) == OK);
+	PROMISE(config_resolved(&c->base, &once) == OK);
+	PROMISE(job_config_parse("resolved", once.data, once.n, NULL, 0, &again) == OK);
+	PROMISE(config_resolved(&again.base, &twice) == OK);
 	PROMISE(once.n == twice.n && !memcmp(once.data, twice.data, once.n));
-	PROMISE(config_hash(c) == config_hash(&again));
-	config_free(&again);
+	PROMISE(config_hash(&c->base) == config_hash(&again.base));
+	config_free(&again.base);
 	text_free(&once);
 	text_free(&twice);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct fuzz_part yaml = fuzz_next(&data, &n);
-	char            *overrides[OVERRIDES_MAX];
-	int              n_overrides = 0;
-	struct config    c;
+	struct fuzz_part  yaml = fuzz_next(&data, &n);
+	char             *overrides[OVERRIDES_MAX];
+	int               n_overrides = 0;
+	struct job_config c;
 
 	while (n && n_overrides < OVERRIDES_MAX)
 		overrides[n_overrides++] = fuzz_text(fuzz_next(&data, &n));
-	if (config_parse("input", yaml.s, yaml.n, (const char *const *)overrides, n_overrides,
-	                 &c) == OK) {
-		if (config_check(&c) == OK && yaml.n % RESOLVED_ONE_IN == 0)
+	if (job_config_parse("input", yaml.s, yaml.n, (const char *const *)overrides, n_overrides,
+	                     &c) == OK) {
+		if (config_check(&c.base) == OK && yaml.n % RESOLVED_ONE_IN == 0)
 			resolve_twice(&c);
-		config_free(&c);
+		config_free(&c.base);
 	}
 	while (n_overrides)
 		free(overrides[--n_overrides]);

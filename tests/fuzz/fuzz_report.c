@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "markup.h"
+#include "rl/job_config.h"
 #include "rl/step_metrics.h"
 #include "run/compare.h"
 #include "run/report.h"
@@ -125,7 +126,7 @@ static void compare(void)
 	for (int r = 0; r < RUNS && status == OK; r++)
 		status = series_read(folders[r], &logs[r]);
 	if (status == OK)
-		status = compare_open(logs, RUNS, &c);
+		status = compare_open(&job_schema, logs, RUNS, &c);
 	if (status == OK) {
 		check_numbers(&c);
 		check_curves(&c);
@@ -140,8 +141,9 @@ static void compare(void)
 
 static void write_page(int n)
 {
-	struct report_files files = {.page = fuzz_path("page.html"), .metrics = &step_metrics};
-	struct bytes        b;
+	struct report_files files = {
+	        .page = fuzz_path("page.html"), .schema = &job_schema, .metrics = &step_metrics};
+	struct bytes b;
 
 	if (report_write(folders, n, &files) != OK) {
 		PROMISE(strstr(error_message(), fuzz_folder()));

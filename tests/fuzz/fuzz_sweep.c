@@ -2,7 +2,7 @@
  * own, lines that a shell can read, configs that load with the seed and folder of their run. */
 #include "fuzz.h"
 
-#include "run/config.h"
+#include "rl/job_config.h"
 #include "run/sweep.h"
 
 #include <ctype.h>
@@ -47,12 +47,12 @@ static void check_run(const struct sweep *s, const struct sweep_run *run)
 /* `seed` -1: of a step before, any. */
 static void check_config(const struct sweep_run *run, int seed)
 {
-	struct config c;
+	struct job_config c;
 
-	PROMISE(config_load(run->config, run->overrides, run->n, &c) == OK);
+	PROMISE(job_config_load(run->config, run->overrides, run->n, &c) == OK);
 	PROMISE(!strcmp(c.run.output_dir, run->folder) && c.run.max_steps == run->max_steps);
 	PROMISE(seed < 0 || c.run.seed == seed);
-	config_free(&c);
+	config_free(&c.base);
 }
 
 static int seed_of(const struct sweep_run *run)
@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		PROMISE(!strcmp(fuzz_file(2, warm, strlen(warm)), "/proc/self/fd/102"));
 	}
 	fuzz_forget_message();
-	if (sweep_read(path, &s) == OK) {
+	if (sweep_read(&job_schema, path, &s) == OK) {
 		PROMISE(is_one_field(s.output_dir));
 		for (int i = 0; i < s.n_before; i++) {
 			check_run(&s, &s.before[i]);

@@ -55,8 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	        .compare = {.form = (enum answer_form)(gold.n % (ANSWER_SET + 1)),
 	                    .ignore_case = n % 2 != 0,
 	                    .absolute = n % 5 ? 0 : 0.1},
-	        .length_min = 2,
-	        .length_max = 9,
+	        .length.low = 2,
+	        .length.high = 9,
 	        .length_slack = 5,
 	        .decimals = n % 7 == 0 ? 3 : 0,
 	        .strict_relations = n % 3 == 0};

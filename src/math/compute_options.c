@@ -1,0 +1,45 @@
+#include "math/compute_options.h"
+
+/* Of a build without oneDNN, too: matmul_new says so. */
+static const char *backend_name(int i)
+{
+	static const char *const names[] = {"auto",     "avx512",    "avx2", "onednn",
+	                                    "openblas", "reference", NULL};
+
+	return names[i];
+}
+
+static const char *precision_name(int i)
+{
+	return i ? NULL : "f32";
+}
+
+static const char *numerics_name(int i)
+{
+	static const char *const names[] = {"strict", "fast", NULL};
+
+	return names[i];
+}
+
+#define HOME struct compute_options
+#define ROOM "compute."
+/* clang-format off */
+static const struct option compute_options[] = {
+	INT(threads, "0", 0, 4096,
+	    "0: all cores this process may use; changes no bit of the result",
+	    .flags = FREE_ON_RESUME),
+	NAMED_AS("backend", matmul.backend, "auto", backend_name,
+	     "matrix products; avx512, avx2 and reference give the same bits; auto: the fastest "
+	     "that this CPU has"),
+	NAMED_AS("precision", matmul.precision, "f32", precision_name,
+	     "of matrix products; weights and sums stay f32"),
+	NAMED_AS("numerics", matmul.numerics, "strict", numerics_name,
+	     "strict: the same bits for any batch, threads, micro-batch and resume"),
+	INT(micro_batch_tokens, "8192", 1, 1 << 24,
+	    "tokens in memory at once while training; changes no bit of the result",
+	    .flags = FREE_ON_RESUME),
+	REAL(memory_limit_gb, "0", 0, 1e6,
+	     "refuse a job whose bill is larger; 0: what the machine has", .flags = FREE_ON_RESUME),
+};
+/* clang-format on */
+const struct option_table compute_options_table = OPTION_TABLE(compute_options);

@@ -1,0 +1,17 @@
+/* run_options.h - the options of the room run: how long, how often, where to, and by which seed. */
+#ifndef RUN_RUN_OPTIONS_H
+#define RUN_RUN_OPTIONS_H
+
+#include "base/option.h"
+
+struct run_options {
+	const char *output_dir;
+	int max_steps, seed, save_steps, save_total_limit, logging_steps, eval_steps, eval_samples,
+	        eval_k, eval_on_start, save_samples, tensorboard;
+	double      eval_temperature, eval_top_p;
+	const char *metric_for_best_model;
+	int         greater_is_better;
+};
+extern const struct option_table run_options_table;
+
+#endif
