@@ -625,7 +625,10 @@ static void failing_allocations_are_reported_and_leak_nothing(void **state)
 				status = matmul_weight_new(m, 24, 40, 1, &w);
 			done = status == OK;
 			mem_fail_at(0);
-			assert_true(done || status == ERR_INPUT);
+			if (!done && strstr(error_message(), "this CPU has no"))
+				break;
+			if (!done)
+				assert_memory(status, "");
 			matmul_weight_free(w);
 			matmul_free(m);
 		}

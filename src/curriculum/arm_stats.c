@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "math/real.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,14 +13,11 @@ enum { NAME_KEPT = 40, NAME_LONGEST = 48, METRIC_NAME = 96 };
 
 int arm_stats_new(const struct arms *arms, struct arm_stats *out)
 {
+	const char *what = "the statistics of the arms";
+
 	*out = (struct arm_stats){.arms = arms};
-	out->probability =
-	        mem_alloc((size_t)arms->n, sizeof *out->probability, "the statistics of the arms");
-	out->sums = mem_alloc((size_t)arms->n, sizeof *out->sums, "the statistics of the arms");
-	if (out->probability && out->sums)
-		return OK;
-	arm_stats_free(out);
-	return ERR_INPUT;
+	TRY(mem_take((size_t)arms->n, what, &out->probability));
+	return mem_take((size_t)arms->n, what, &out->sums);
 }
 
 void arm_stats_free(struct arm_stats *s)
@@ -38,9 +36,11 @@ void arm_stats_observe(struct arm_stats *s, const struct curriculum_outcome *o)
 {
 	struct arm_sums *sums = &s->sums[s->arms->of[o->item]];
 
+	assert(o->item >= 0 && o->item < s->arms->n_problems);
+	assert(isnan(o->accuracy) || (o->accuracy >= 0 && o->accuracy <= 1));
 	for (int i = 0; i < o->n_rollouts; i++)
 		if (isfinite(o->advantage[i])) {
-			sums->answers++;
+			sums->completions++;
 			sums->advantage += fabs(o->advantage[i]);
 		}
 	if (isfinite(o->accuracy)) {
@@ -74,10 +74,12 @@ static int arm_stats_add(json_t *metrics, const char *arm, const char *what, dou
 
 	snprintf(name, sizeof name, "curriculum/%s%s%s", arm, *arm ? "/" : "", what);
 	if (json_object_set_new(metrics, name, json_real(value)) != 0)
-		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
+		return error_memory("the metrics of the curriculum");
 	return OK;
 }
 
+/* Adds the arms first .. last under one name: probabilities and counts are sums, the others means
+ * over all completions. */
 static int add_range(const struct arm_stats *s, int first, int last, int with_probability,
                      json_t *metrics)
 {
@@ -88,7 +90,7 @@ static int add_range(const struct arm_stats *s, int first, int last, int with_pr
 	for (int a = first; a <= last; a++) {
 		probability += s->probability[a];
 		sum.count += s->sums[a].count;
-		sum.answers += s->sums[a].answers;
+		sum.completions += s->sums[a].completions;
 		sum.advantage += s->sums[a].advantage;
 		sum.graded += s->sums[a].graded;
 		sum.accuracy += s->sums[a].accuracy;
@@ -97,8 +99,8 @@ static int add_range(const struct arm_stats *s, int first, int last, int with_pr
 	if (with_probability)
 		TRY(arm_stats_add(metrics, name, "probability", probability));
 	TRY(arm_stats_add(metrics, name, "count", sum.count));
-	if (sum.answers > 0)
-		TRY(arm_stats_add(metrics, name, "advantage", sum.advantage / sum.answers));
+	if (sum.completions > 0)
+		TRY(arm_stats_add(metrics, name, "advantage", sum.advantage / sum.completions));
 	if (sum.graded > 0)
 		TRY(arm_stats_add(metrics, name, "accuracy", sum.accuracy / sum.graded));
 	return OK;
@@ -108,9 +110,9 @@ static double entropy_of(const double *P, int n)
 {
 	double sum = 0;
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) /* H = - sum P ln P, 0 ln 0 being 0 */
 		sum -= P[i] > 0 ? P[i] * real_log(P[i]) : 0;
-	return sum + 0.0;
+	return sum + 0.0; /* no -0 */
 }
 
 int arm_stats_metrics(const struct arm_stats *s, int with_probability, json_t *metrics)

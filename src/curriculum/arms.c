@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "math/real.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,7 @@ static int count_names(const struct arms_member *sorted, int n)
 	return names;
 }
 
+/* Members and items of each arm; `sorted` holds the problems by name of arm, then by number. */
 static void arms_fill(struct arms *a, const struct curriculum_item *items,
                       const struct arms_member *sorted, double *scratch)
 {
@@ -96,32 +98,34 @@ static void arms_fill(struct arms *a, const struct curriculum_item *items,
 	}
 }
 
+static int arms_find(const struct curriculum_item *items, int n, struct arena *a, struct arms *out)
+{
+	const char         *what = "the arms of a curriculum";
+	struct arms_member *sorted;
+	double             *scratch;
+
+	TRY(arena_take(a, (size_t)n, what, &sorted));
+	TRY(arena_take(a, (size_t)n, what, &scratch));
+	for (int i = 0; i < n; i++)
+		sorted[i] = (struct arms_member){arms_name_of(&items[i]), i};
+	qsort(sorted, (size_t)n, sizeof *sorted, by_name_then_item);
+	out->n = count_names(sorted, n);
+	TRY(mem_take((size_t)out->n, what, &out->items));
+	TRY(mem_take((size_t)n, what, &out->members));
+	TRY(mem_take((size_t)n, what, &out->of));
+	arms_fill(out, items, sorted, scratch);
+	return OK;
+}
+
 int arms_new(const struct curriculum_item *items, int n, struct arms *out)
 {
-	struct arms_member *sorted =
-	        mem_alloc((size_t)n, sizeof *sorted, "the arms of a curriculum");
-	double *scratch = mem_alloc((size_t)n, sizeof *scratch, "the arms of a curriculum");
-	int     status = ERR_INPUT;
+	struct arena scratch = {0};
+	int          status;
 
+	assert(n > 0);
 	*out = (struct arms){.n_problems = n};
-	if (sorted && scratch) {
-		for (int i = 0; i < n; i++)
-			sorted[i] = (struct arms_member){arms_name_of(&items[i]), i};
-		qsort(sorted, (size_t)n, sizeof *sorted, by_name_then_item);
-		out->n = count_names(sorted, n);
-		out->items =
-		        mem_alloc((size_t)out->n, sizeof *out->items, "the arms of a curriculum");
-		out->members =
-		        mem_alloc((size_t)n, sizeof *out->members, "the arms of a curriculum");
-		out->of = mem_alloc((size_t)n, sizeof *out->of, "the arms of a curriculum");
-		status = out->items && out->members && out->of ? OK : ERR_INPUT;
-	}
-	if (status == OK)
-		arms_fill(out, items, sorted, scratch);
-	else
-		arms_free(out);
-	mem_free(sorted);
-	mem_free(scratch);
+	status = arms_find(items, n, &scratch, out);
+	arena_free(&scratch);
 	return status;
 }
 
@@ -137,6 +141,7 @@ void arms_softmax(const double *score, double temperature, int n, double *P)
 {
 	double best = -INFINITY, sum = 0;
 
+	assert(n > 0 && temperature >= 0);
 	for (int i = 0; i < n; i++)
 		best = score[i] > best ? score[i] : best;
 	for (int i = 0; i < n; i++) {

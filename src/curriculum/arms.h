@@ -29,7 +29,8 @@ struct arms {
 	uint64_t    hash; /* of names and members: whether a saved state belongs to these arms */
 };
 
-int  arms_new(const struct curriculum_item *items, int n, struct arms *out); /* ERR_INPUT: memory */
+/* n > 0; after an error, too, arms_free(out) is due */
+int  arms_new(const struct curriculum_item *items, int n, struct arms *out);
 void arms_free(struct arms *a);
 
 /* P_a = exp(score_a / temperature) / sum_b exp(score_b / temperature), the largest score subtracted

@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "curriculum/deck.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -17,14 +18,9 @@ int bandit_new(const struct curriculum_problems *p, struct bandit *out)
 
 	*out = (struct bandit){
 	        .arms = p->arms, .seed = p->options->seed, .temperature = p->options->temperature};
-	out->score = mem_alloc(n, sizeof *out->score, "the scores of a curriculum");
-	out->probability =
-	        mem_alloc(n, sizeof *out->probability, "the probabilities of a curriculum");
-	out->up_to = mem_alloc(n, sizeof *out->up_to, "the probabilities of a curriculum");
-	if (out->score && out->probability && out->up_to)
-		return OK;
-	bandit_free(out);
-	return ERR_INPUT;
+	TRY(mem_take(n, "the scores of a curriculum", &out->score));
+	TRY(mem_take(n, "the probabilities of a curriculum", &out->probability));
+	return mem_take(n, "the probabilities of a curriculum", &out->up_to);
 }
 
 void bandit_free(struct bandit *b)
@@ -42,8 +38,11 @@ void bandit_settle(struct bandit *b)
 	if (b->settled)
 		return;
 	arms_softmax(b->score, b->temperature, b->arms->n, b->probability);
-	for (int a = 0; a < b->arms->n; a++)
-		b->up_to[a] = sum += b->probability[a];
+	for (int a = 0; a < b->arms->n; a++) {
+		assert(b->probability[a] >= 0 && b->probability[a] <= 1);
+		b->up_to[a] = sum += b->probability[a]; /* P_0 + ... + P_a */
+	}
+	assert(sum > 0);
 	b->settled = 1;
 }
 
@@ -52,8 +51,8 @@ static struct rng_key bandit_key_of(const struct bandit *b, int64_t draw, uint32
 	return (struct rng_key){b->seed, RNG_CURRICULUM, (uint32_t)(draw >> 32), what, 0};
 }
 
-/* Scaled to the sum as it was rounded, so that the last arm's end is never missed; an arm of
- * probability 0 is never drawn. */
+/* The first arm a with u < P_0 + ... + P_a, by bisection. u is scaled to the sum as it was rounded,
+ * so that the last arm's end is never missed; an arm of probability 0 is never drawn. */
 int bandit_draw(struct bandit *b)
 {
 	int    low = 0, high = b->arms->n - 1;
@@ -69,11 +68,13 @@ int bandit_draw(struct bandit *b)
 			low = middle + 1;
 	}
 	b->draws++;
+	assert(b->probability[low] > 0);
 	return low;
 }
 
 int bandit_below(const struct bandit *b, int n)
 {
+	assert(n > 0 && b->draws > 0);
 	return (int)rng_below(bandit_key_of(b, b->draws - 1, DRAW_MEMBER), (uint32_t)(b->draws - 1),
 	                      (uint32_t)n);
 }
@@ -91,7 +92,7 @@ int bandit_save(const struct bandit *b, json_t *object)
 	snprintf(hash, sizeof hash, "%016" PRIx64, b->arms->hash);
 	if (json_object_set_new(object, "draws", json_integer(b->draws)) |
 	    json_object_set_new(object, "arms", json_string(hash)))
-		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
+		return error_memory("the state of the curriculum");
 	return OK;
 }
 

@@ -22,7 +22,7 @@ struct bandit {
 	int     settled; /* probability and up_to belong to score */
 };
 
-/* all scores 0; ERR_INPUT: memory */
+/* all scores 0; after an error, too, bandit_free(out) is due */
 int  bandit_new(const struct curriculum_problems *p, struct bandit *out);
 void bandit_free(struct bandit *b);
 /* the method sets settled = 0 when it changed a score */

@@ -81,9 +81,7 @@ int curriculum_new(const struct curriculum_options *o, const struct curriculum_i
 	if (n <= 0)
 		return error_set(ERR_INPUT, "the data set has no problems to choose from; see the "
 		                            "messages about its rows");
-	c = mem_alloc(1, sizeof *c, "a curriculum");
-	if (!c)
-		return ERR_INPUT;
+	TRY(mem_take(1, "a curriculum", &c));
 	*c = (struct curriculum){.kind = kind, .options = *o};
 	status = curriculum_fill(c, items, n);
 	if (status == OK)
@@ -157,7 +155,7 @@ int curriculum_save(const struct curriculum *c, json_t **out)
 
 	*out = json_pack("{s:s, s:i}", "kind", c->kind->name, "problems", c->problems.n);
 	if (!*out)
-		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
+		return error_memory("the state of the curriculum");
 	status = c->kind->save(c->state, &scratch, *out);
 	arena_free(&scratch);
 	if (status != OK) {

@@ -13,14 +13,14 @@
  * Evaluation never calls curriculum_observe, so nothing of held-out problems can steer what is
  * sampled.
  *
- * The advantage of an outcome is, for each answer i, |A_i| of the group-standardised reward
+ * The advantage of an outcome is, for each completion i, |A_i| of the group-standardised reward
  *
  *     A_i = (R_i - mean) / std,  std unbiased;  0 for all when the rewards are equal or fewer than
  *                                               two are usable;  NaN where R_i is unusable
  *
  * of the verifiers' rewards, before filtering, overlong shaping, KL and whitening, whatever
  * algorithm trains on the group. sec and dump were published with GRPO, whose advantage this is; it
- * is the same on every token of an answer, so that the mean over its tokens of |A_t| is |A_i|.
+ * is the same on every token of a completion, so that the mean over its tokens of |A_t| is |A_i|.
  * Other algorithms have other scales (without std the same group gives about half as much;
  * whitening gives 0.8 to all arms together), under which the published temperatures would mean
  * something else.
@@ -70,8 +70,8 @@ extern const struct option_table curriculum_options_table; /* the room curriculu
 struct curriculum;
 
 /* Copies nothing of the items but what the method needs; they must stay valid until
- * curriculum_free. n > 0. ERR_INPUT: unknown kind (the message lists those there are), no problems,
- * what the kind needs of the items, memory. */
+ * curriculum_free. ERR_INPUT: an unknown kind (the message lists those there are), no problems, or
+ * a kind that needs more of the items. */
 int  curriculum_new(const struct curriculum_options *o, const struct curriculum_item *items, int n,
                     struct curriculum **out);
 void curriculum_free(struct curriculum *c); /* NULL is fine */
@@ -113,8 +113,9 @@ struct curriculum_problems {
 	struct curriculum_options    *options;
 };
 
-/* state is the method's own struct, owned by it; save and metrics add to an object; 0 or a
- * status; scratch: until the return */
+/* State is the method's own struct. create() sets *state before anything can fail, so that
+ * destroy() frees what there is after an error, too. save() and metrics() add to an object. What
+ * lies in scratch lives until the return. */
 struct curriculum_kind {
 	const char *name, *help;
 	int         learns;

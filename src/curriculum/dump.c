@@ -7,6 +7,7 @@
 #include "curriculum/numbers.h"
 #include "math/real.h"
 
+#include <assert.h>
 #include <math.h>
 
 #define ADVANTAGE_MAX 1e30
@@ -26,6 +27,7 @@ struct dump {
 
 double dump_score(double mean, double seen, double seen_all, double exploration)
 {
+	assert(seen >= 0 && seen <= seen_all);
 	return mean + exploration * sqrt(2 * real_log(seen_all + 1) / (seen + 1));
 }
 
@@ -33,6 +35,7 @@ double dump_score(double mean, double seen, double seen_all, double exploration)
 
 static void dump_push(struct window *w, int size, float value)
 {
+	assert(w->n <= size && w->first < size);
 	if (w->n < size) {
 		w->values[(w->first + w->n++) % size] = value;
 	} else {
@@ -77,11 +80,9 @@ static int dump_allocate(struct dump *d)
 		return error_set(ERR_INPUT,
 		                 "curriculum.window: %zu entries for each of %zu arms are too many",
 		                 size, n);
-	d->values = mem_alloc(n * size, sizeof *d->values, "the windows of dump");
-	d->windows = mem_alloc(n, sizeof *d->windows, "the windows of dump");
-	d->seen = mem_alloc(n, sizeof *d->seen, "the arms of dump");
-	if (!d->values || !d->windows || !d->seen)
-		return ERR_INPUT;
+	TRY(mem_take(n * size, "the windows of dump", &d->values));
+	TRY(mem_take(n, "the windows of dump", &d->windows));
+	TRY(mem_take(n, "the arms of dump", &d->seen));
 	for (size_t a = 0; a < n; a++)
 		d->windows[a].values = d->values + a * size;
 	return bandit_new(d->problems, &d->bandit);
@@ -89,17 +90,12 @@ static int dump_allocate(struct dump *d)
 
 static int dump_create(const struct curriculum_problems *p, void **state)
 {
-	struct dump *d = mem_alloc(1, sizeof *d, "the curriculum dump");
+	struct dump *d;
 
-	if (!d)
-		return ERR_INPUT;
-	d->problems = p;
-	if (dump_allocate(d) != OK) {
-		dump_destroy(d);
-		return ERR_INPUT;
-	}
+	TRY(mem_take(1, "the curriculum dump", &d));
 	*state = d;
-	return OK;
+	d->problems = p;
+	return dump_allocate(d);
 }
 
 static void dump_pick(void *state, int n, int *picked)
@@ -112,6 +108,7 @@ static void dump_pick(void *state, int n, int *picked)
 	}
 }
 
+/* UCB_a of every arm. */
 static void rescore(struct dump *d)
 {
 	const struct curriculum_options *o = d->problems->options;
@@ -126,6 +123,7 @@ static void rescore(struct dump *d)
 	d->bandit.settled = 0;
 }
 
+/* The advantages of usable completions enter the windows, and n_a counts them, or their groups. */
 static void dump_observe(void *state, const struct curriculum_outcome *outcomes, int n)
 {
 	struct dump                     *d = state;
@@ -160,15 +158,16 @@ static int64_t dump_count_entries(const int64_t *lengths, int n)
 	return entries;
 }
 
+/* The windows as their lengths and, in one list, their entries. */
 static int dump_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct dump *d = state;
 	int                n = d->problems->arms->n, size = d->problems->options->window, k = 0;
-	int64_t           *lengths = arena_alloc(scratch, (size_t)n, sizeof *lengths);
-	double *entries = arena_alloc(scratch, (size_t)n * (size_t)size, sizeof *entries);
+	int64_t           *lengths;
+	double            *entries;
 
-	if (!lengths || !entries)
-		return ERR_INPUT;
+	TRY(arena_take(scratch, (size_t)n, "the lengths of the windows", &lengths));
+	TRY(arena_take(scratch, (size_t)n * (size_t)size, "the windows of dump", &entries));
 	for (int a = 0; a < n; a++) {
 		lengths[a] = d->windows[a].n;
 		for (int i = 0; i < d->windows[a].n; i++)
@@ -180,22 +179,21 @@ static int dump_save(const void *state, struct arena *scratch, json_t *object)
 	return numbers_save_int(object, "seen", d->seen, n);
 }
 
+/* Read whole before anything changes: a wrong file leaves the curriculum as it was. */
 static int dump_load(void *state, struct arena *scratch, const char *place, const json_t *object)
 {
 	struct dump *d = state;
 	int          n = d->problems->arms->n, size = d->problems->options->window;
-	int64_t     *seen = arena_alloc(scratch, (size_t)n, sizeof *seen), n_entries;
-	int64_t     *lengths = arena_alloc(scratch, (size_t)n, sizeof *lengths);
+	int64_t     *seen, n_entries;
+	int64_t     *lengths;
 	double      *entries;
 
-	if (!seen || !lengths)
-		return ERR_INPUT;
+	TRY(arena_take(scratch, (size_t)n, "the arms of dump", &seen));
+	TRY(arena_take(scratch, (size_t)n, "the lengths of the windows", &lengths));
 	TRY(numbers_load_int(place, object, "seen", DECK_POSITION_MAX, n, seen));
 	TRY(numbers_load_int(place, object, "lengths", size, n, lengths));
 	n_entries = dump_count_entries(lengths, n);
-	entries = arena_alloc(scratch, (size_t)n_entries, sizeof *entries);
-	if (!entries)
-		return ERR_INPUT;
+	TRY(arena_take(scratch, (size_t)n_entries, "the windows of dump", &entries));
 	TRY(numbers_load(place, object, "windows", 0, ADVANTAGE_MAX, (int)n_entries, entries));
 	TRY(bandit_load(&d->bandit, place, object));
 	for (int a = 0, k = 0; a < n; a++) {

@@ -7,6 +7,7 @@
 #include "curriculum/deck.h"
 #include "curriculum/numbers.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,15 +75,15 @@ static int find_levels(const struct curriculum_options *o, const struct keyed *s
 	return levels;
 }
 
+/* A deck a level; with `cumulative` each begins at the first problem. */
 static int make_levels(struct easy_to_hard *e, const int *end)
 {
 	const struct curriculum_options *o = e->problems->options;
 
-	e->levels = mem_alloc((size_t)e->n_levels, sizeof *e->levels, "the levels of a curriculum");
-	if (!e->levels)
-		return ERR_INPUT;
+	TRY(mem_take((size_t)e->n_levels, "the levels of a curriculum", &e->levels));
 	for (int l = 0; l < e->n_levels; l++) {
 		int first = l && !o->cumulative ? end[l - 1] : 0;
+		assert(end[l] > (l ? end[l - 1] : 0)); /* no level is empty */
 		e->levels[l] = (struct deck){.seed = o->seed,
 		                             .number = (uint32_t)l,
 		                             .members = e->sorted + first,
@@ -92,10 +93,16 @@ static int make_levels(struct easy_to_hard *e, const int *end)
 	return OK;
 }
 
-static int sort_levels(struct easy_to_hard *e, struct keyed *sorted, int *end)
+/* The problems sorted by difficulty, ties by number, and cut into levels. */
+static int sort_levels(struct easy_to_hard *e, struct arena *scratch)
 {
 	const struct curriculum_problems *p = e->problems;
+	struct keyed                     *sorted;
+	int                              *end;
 
+	TRY(arena_take(scratch, (size_t)p->n, "the levels of a curriculum", &sorted));
+	TRY(arena_take(scratch, (size_t)p->n, "the levels of a curriculum", &end));
+	TRY(mem_take((size_t)p->n, "the levels of a curriculum", &e->sorted));
 	for (int i = 0; i < p->n; i++)
 		sorted[i] = (struct keyed){p->options->hard_first ? -p->items[i].difficulty
 		                                                  : p->items[i].difficulty,
@@ -122,29 +129,20 @@ static void easy_to_hard_destroy(void *state)
 static int easy_to_hard_create(const struct curriculum_problems *p, void **state)
 {
 	struct easy_to_hard *e;
-	struct keyed        *sorted = NULL;
-	int                 *end = NULL, status = ERR_INPUT;
+	struct arena         scratch = {0};
+	int                  status;
 
 	TRY(easy_to_hard_check(p));
-	e = mem_alloc(1, sizeof *e, "the curriculum from easy to hard");
-	if (!e)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the curriculum from easy to hard", &e));
+	*state = e;
 	e->problems = p;
-	e->sorted = mem_alloc((size_t)p->n, sizeof *e->sorted, "the levels of a curriculum");
-	e->order = mem_alloc((size_t)p->n, sizeof *e->order, "the order of the problems");
-	sorted = mem_alloc((size_t)p->n, sizeof *sorted, "the levels of a curriculum");
-	end = mem_alloc((size_t)p->n, sizeof *end, "the levels of a curriculum");
-	if (e->sorted && e->order && sorted && end)
-		status = sort_levels(e, sorted, end);
-	mem_free(sorted);
-	mem_free(end);
-	if (status == OK)
-		*state = e;
-	else
-		easy_to_hard_destroy(e);
+	TRY(mem_take((size_t)p->n, "the order of the problems", &e->order));
+	status = sort_levels(e, &scratch);
+	arena_free(&scratch);
 	return status;
 }
 
+/* min(step / steps_per_level, last) */
 static int level_of(const struct easy_to_hard *e)
 {
 	int64_t level = e->step / e->problems->options->steps_per_level;
@@ -186,15 +184,14 @@ static void easy_to_hard_probabilities(void *state, double *P)
 static int easy_to_hard_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct easy_to_hard *e = state;
-	int64_t *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);
+	int64_t                   *position;
 
-	if (!position)
-		return ERR_INPUT;
+	TRY(arena_take(scratch, (size_t)e->n_levels, "the positions of the decks", &position));
 	for (int l = 0; l < e->n_levels; l++)
 		position[l] = e->levels[l].position;
 	TRY(numbers_save_int(object, "positions", position, e->n_levels));
 	if (json_object_set_new(object, "step", json_integer(e->step)) != 0)
-		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
+		return error_memory("the state of the curriculum");
 	return OK;
 }
 
@@ -202,10 +199,9 @@ static int easy_to_hard_load(void *state, struct arena *scratch, const char *pla
                              const json_t *object)
 {
 	struct easy_to_hard *e = state;
-	int64_t             *position = arena_alloc(scratch, (size_t)e->n_levels, sizeof *position);
+	int64_t             *position;
 
-	if (!position)
-		return ERR_INPUT;
+	TRY(arena_take(scratch, (size_t)e->n_levels, "the positions of the decks", &position));
 	TRY(numbers_load_int(place, object, "positions", DECK_POSITION_MAX, e->n_levels, position));
 	TRY(json_get_int(place, object, "step", JSON_REQUIRED, 0, DECK_POSITION_MAX, &e->step));
 	for (int l = 0; l < e->n_levels; l++) {
@@ -220,7 +216,7 @@ static int easy_to_hard_metrics(const void *state, json_t *object)
 	const struct easy_to_hard *e = state;
 
 	if (json_object_set_new(object, "curriculum/level", json_integer(level_of(e) + 1)) != 0)
-		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
+		return error_memory("the metrics of the curriculum");
 	return OK;
 }
 

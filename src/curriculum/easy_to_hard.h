@@ -1,8 +1,7 @@
 /* easy_to_hard.h - level by level, so many steps each: the schedule by hand that adaptive curricula
  * are compared with.
  *
- *     level of step k    min(k / steps_per_level, last)           the last level stays until the
- *                        end
+ *     level of step k    min(k / steps_per_level, last); the last level stays until the end
  *     within a level     shuffled passes without repetition; each level is a deck of its own
  *                        (deck.h)
  *

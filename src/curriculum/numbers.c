@@ -12,7 +12,7 @@ static int numbers_put(json_t *object, const char *key, struct text *t)
 
 	if (status == OK &&
 	    json_object_set_new(object, key, json_string(t->data ? t->data : "")) != 0)
-		status = error_set(ERR_INPUT, "out of memory for the state of the curriculum");
+		status = error_memory("the state of the curriculum");
 	text_free(t);
 	return status;
 }

@@ -6,6 +6,7 @@
 #include "curriculum/deck.h"
 #include "curriculum/numbers.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -17,12 +18,13 @@ struct sec {
 	struct deck                      *decks;  /* [arms] */
 	/* [problems] of all decks, arm behind arm */
 	uint32_t *order;
-	double   *mean, *answers; /* [arms] of one step */
+	double   *mean, *completions; /* [arms] of one step */
 };
 
 void sec_update(double alpha, int keep_unsampled, const double *mean, int n, double *Q)
 {
-	for (int a = 0; a < n; a++) {
+	assert(alpha >= 0 && alpha <= 1);
+	for (int a = 0; a < n; a++) { /* Q_a <- (1 - alpha) Q_a + alpha r_a */
 		double target = isnan(mean[a]) ? 0 : mean[a];
 		if (!isnan(mean[a]) || !keep_unsampled)
 			Q[a] = (1 - alpha) * Q[a] + alpha * target;
@@ -37,7 +39,7 @@ static void sec_destroy(void *state)
 	mem_free(s->decks);
 	mem_free(s->order);
 	mem_free(s->mean);
-	mem_free(s->answers);
+	mem_free(s->completions);
 	mem_free(s);
 }
 
@@ -45,27 +47,23 @@ static int sec_allocate(struct sec *s)
 {
 	size_t n = (size_t)s->problems->arms->n;
 
-	s->decks = mem_alloc(n, sizeof *s->decks, "the arms of sec");
-	s->order = mem_alloc((size_t)s->problems->n, sizeof *s->order, "the order of the problems");
-	s->mean = mem_alloc(n, sizeof *s->mean, "the arms of sec");
-	s->answers = mem_alloc(n, sizeof *s->answers, "the arms of sec");
-	if (!s->decks || !s->order || !s->mean || !s->answers)
-		return ERR_INPUT;
+	TRY(mem_take(n, "the arms of sec", &s->decks));
+	TRY(mem_take((size_t)s->problems->n, "the order of the problems", &s->order));
+	TRY(mem_take(n, "the arms of sec", &s->mean));
+	TRY(mem_take(n, "the arms of sec", &s->completions));
 	return bandit_new(s->problems, &s->bandit);
 }
 
+/* One deck an arm; their orders lie one behind the other. */
 static int sec_create(const struct curriculum_problems *p, void **state)
 {
-	struct sec *s = mem_alloc(1, sizeof *s, "the curriculum sec");
+	struct sec *s;
 	uint32_t   *order;
 
-	if (!s)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the curriculum sec", &s));
+	*state = s;
 	s->problems = p;
-	if (sec_allocate(s) != OK) {
-		sec_destroy(s);
-		return ERR_INPUT;
-	}
+	TRY(sec_allocate(s));
 	order = s->order;
 	for (int a = 0; a < p->arms->n; a++) {
 		const struct arm *arm = &p->arms->items[a];
@@ -76,7 +74,6 @@ static int sec_create(const struct curriculum_problems *p, void **state)
 		                            .order = order};
 		order += arm->n;
 	}
-	*state = s;
 	return OK;
 }
 
@@ -88,22 +85,23 @@ static void sec_pick(void *state, int n, int *picked)
 		picked[i] = deck_deal(&s->decks[bandit_draw(&s->bandit)]);
 }
 
+/* r_a = mean of |A| over the completions of arm a in this step, NaN without any; then Q. */
 static void sec_observe(void *state, const struct curriculum_outcome *outcomes, int n)
 {
 	struct sec *s = state;
 	int         n_arms = s->problems->arms->n;
 
 	memset(s->mean, 0, (size_t)n_arms * sizeof *s->mean);
-	memset(s->answers, 0, (size_t)n_arms * sizeof *s->answers);
+	memset(s->completions, 0, (size_t)n_arms * sizeof *s->completions);
 	for (int g = 0; g < n; g++)
 		for (int i = 0; i < outcomes[g].n_rollouts; i++)
 			if (isfinite(outcomes[g].advantage[i])) {
 				int a = s->problems->arms->of[outcomes[g].item];
 				s->mean[a] += fabs(outcomes[g].advantage[i]);
-				s->answers[a]++;
+				s->completions[a]++;
 			}
 	for (int a = 0; a < n_arms; a++)
-		s->mean[a] = s->answers[a] > 0 ? s->mean[a] / s->answers[a] : NAN;
+		s->mean[a] = s->completions[a] > 0 ? s->mean[a] / s->completions[a] : NAN;
 	sec_update(s->problems->options->alpha, s->problems->options->keep_unsampled, s->mean,
 	           n_arms, s->bandit.score);
 	s->bandit.settled = 0;
@@ -118,10 +116,9 @@ static int sec_save(const void *state, struct arena *scratch, json_t *object)
 {
 	const struct sec *s = state;
 	int               n = s->problems->arms->n;
-	int64_t          *position = arena_alloc(scratch, (size_t)n, sizeof *position);
+	int64_t          *position;
 
-	if (!position)
-		return ERR_INPUT;
+	TRY(arena_take(scratch, (size_t)n, "the positions of the decks", &position));
 	for (int a = 0; a < n; a++)
 		position[a] = s->decks[a].position;
 	TRY(bandit_save(&s->bandit, object));
@@ -134,11 +131,11 @@ static int sec_load(void *state, struct arena *scratch, const char *place, const
 {
 	struct sec *s = state;
 	int         n = s->problems->arms->n;
-	double     *Q = arena_alloc(scratch, (size_t)n, sizeof *Q);
-	int64_t    *position = arena_alloc(scratch, (size_t)n, sizeof *position);
+	double     *Q;
+	int64_t    *position;
 
-	if (!Q || !position)
-		return ERR_INPUT;
+	TRY(arena_take(scratch, (size_t)n, "the scores of the arms", &Q));
+	TRY(arena_take(scratch, (size_t)n, "the positions of the decks", &position));
 	TRY(numbers_load(place, object, "Q", -Q_MAX, Q_MAX, n, Q));
 	TRY(numbers_load_int(place, object, "positions", DECK_POSITION_MAX, n, position));
 	TRY(bandit_load(&s->bandit, place, object));

@@ -12,10 +12,9 @@ struct sequential {
 
 static int sequential_create(const struct curriculum_problems *p, void **state)
 {
-	struct sequential *s = mem_alloc(1, sizeof *s, "the sequential curriculum");
+	struct sequential *s;
 
-	if (!s)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the sequential curriculum", &s));
 	*s = (struct sequential){p->n, 0};
 	*state = s;
 	return OK;
@@ -35,7 +34,7 @@ static int sequential_save(const void *state, struct arena *scratch, json_t *obj
 
 	(void)scratch;
 	if (json_object_set_new(object, "position", json_integer(s->position)) != 0)
-		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
+		return error_memory("the state of the curriculum");
 	return OK;
 }
 
@@ -55,7 +54,7 @@ static int sequential_metrics(const void *state, json_t *object)
 
 	if (json_object_set_new(object, "curriculum/epoch",
 	                        json_real((double)s->position / s->n)) != 0)
-		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
+		return error_memory("the metrics of the curriculum");
 	return OK;
 }
 

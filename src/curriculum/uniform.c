@@ -21,18 +21,12 @@ static void uniform_destroy(void *state)
 
 static int uniform_create(const struct curriculum_problems *p, void **state)
 {
-	struct uniform *u = mem_alloc(1, sizeof *u, "the uniform curriculum");
+	struct uniform *u;
 
-	if (!u)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the uniform curriculum", &u));
 	*u = (struct uniform){p, {.seed = p->options->seed, .n = p->n}};
-	u->deck.order = mem_alloc((size_t)p->n, sizeof *u->deck.order, "the order of the problems");
-	if (!u->deck.order) {
-		mem_free(u);
-		return ERR_INPUT;
-	}
 	*state = u;
-	return OK;
+	return mem_take((size_t)p->n, "the order of the problems", &u->deck.order);
 }
 
 static void uniform_pick(void *state, int n, int *picked)
@@ -57,7 +51,7 @@ static int uniform_save(const void *state, struct arena *scratch, json_t *object
 
 	(void)scratch;
 	if (json_object_set_new(object, "position", json_integer(u->deck.position)) != 0)
-		return error_set(ERR_INPUT, "out of memory for the state of the curriculum");
+		return error_memory("the state of the curriculum");
 	return OK;
 }
 
@@ -76,7 +70,7 @@ static int uniform_metrics(const void *state, json_t *object)
 
 	if (json_object_set_new(object, "curriculum/epoch",
 	                        json_real((double)u->deck.position / u->deck.n)) != 0)
-		return error_set(ERR_INPUT, "out of memory for the metrics of the curriculum");
+		return error_memory("the metrics of the curriculum");
 	return OK;
 }
 

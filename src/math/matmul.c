@@ -181,16 +181,16 @@ static int selftest_shapes(struct selftest *t)
 	return OK;
 }
 
+/* Compares the backend with the formula of matmul.h, rows alone and among others, and one thread
+ * with several. */
 static int selftest(struct matmul *m)
 {
 	struct selftest t = {.m = m};
 	size_t matrix = (size_t)TEST_WIDTH * TEST_DEPTH, wide = (size_t)TEST_ROWS * TEST_DEPTH;
-	float *block =
-	        mem_alloc(3 * matrix + 6 * wide, sizeof *block, "the self-test of matrix products");
-	int status;
+	float *block;
+	int    status;
 
-	if (!block)
-		return ERR_INPUT;
+	TRY(mem_take(3 * matrix + 6 * wide, "the self-test of matrix products", &block));
 	t.W = block;
 	t.x = t.W + matrix;
 	t.dy = t.x + wide;
@@ -209,13 +209,13 @@ static int selftest(struct matmul *m)
 
 /* ---- choosing ---- */
 
+/* In strict mode a backend that fails the self-test is refused. */
 static int open_backend(const struct matmul_backend *b, int strict, struct matmul **out)
 {
-	struct matmul *m = mem_alloc(1, sizeof *m, "the matrix products");
+	struct matmul *m;
 	int            status;
 
-	if (!m)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the matrix products", &m));
 	m->backend = b;
 	m->strict = strict;
 	status = b->open(m);
@@ -234,11 +234,12 @@ static int open_backend(const struct matmul_backend *b, int strict, struct matmu
 	return OK;
 }
 
+/* The first backend that fits. Memory that is short is no reason to take a slower one. */
 static int open_first(int strict, struct matmul **out)
 {
 	int status = ERR_INPUT;
 
-	for (int i = 0; i < N_BACKENDS && status != OK; i++)
+	for (int i = 0; i < N_BACKENDS && status != OK && status != ERR_MEMORY; i++)
 		status = open_backend(backends[i], strict, out);
 	return status;
 }
@@ -296,20 +297,18 @@ const char *matmul_describe(const struct matmul *m)
 int matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward,
                       struct matmul_weight **out)
 {
-	struct matmul_weight *w = mem_alloc(1, sizeof *w, "a packed matrix");
+	struct matmul_weight *w;
 
 	assert(n_out > 0 && n_in > 0);
-	if (!w)
-		return ERR_INPUT;
+	TRY(mem_take(1, "a packed matrix", &w));
 	*w = (struct matmul_weight){
 	        .matmul = m, .n_out = n_out, .n_in = n_in, .for_backward = for_backward};
 	int status = m->backend->weight_new(w);
-	if (status != OK) {
-		mem_free(w);
-		return status;
-	}
-	*out = w;
-	return OK;
+	if (status == OK)
+		*out = w;
+	else
+		matmul_weight_free(w);
+	return status;
 }
 
 void matmul_weight_free(struct matmul_weight *w)
@@ -391,11 +390,10 @@ int matmul_peak(struct matmul *m, double *flops)
 {
 	struct matmul_weight *w;
 	size_t                square = (size_t)PEAK_SIZE * PEAK_SIZE;
-	float *x = mem_alloc(2 * square, sizeof *x, "the measurement of the matrix peak");
-	int    status;
+	float                *x;
+	int                   status;
 
-	if (!x)
-		return ERR_INPUT;
+	TRY(mem_take(2 * square, "the measurement of the matrix peak", &x));
 	status = matmul_weight_new(m, PEAK_SIZE, PEAK_SIZE, 0, &w);
 	if (status == OK) {
 		status = time_squares(w, x, x + square, flops);

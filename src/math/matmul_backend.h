@@ -23,6 +23,7 @@ struct matmul_backend {
 	 * is kept beside them. */
 	size_t (*weight_bytes)(const struct matmul_weight *w);
 	/* allocates w->state; on failure leaves nothing behind */
+	/* after an error, too, weight_free is called */
 	int (*weight_new)(struct matmul_weight *w);
 	void (*weight_free)(struct matmul_weight *w); /* w->state may be NULL */
 	int (*weight_pack)(struct matmul_weight *w, const float *W);

@@ -67,7 +67,7 @@ struct onednn {
 	int                             threads; /* for which the primitives were made */
 	struct matmul_onednn_product  **products;
 	struct matmul_onednn_gradient **gradients;
-	size_t                          n_products, n_gradients;
+	size_t                          n_products, n_gradients, room_products, room_gradients;
 	/* the last rows of a gradient: [TAIL_STEP*4 x (out + in)] of the widest shape */
 	float *padded;
 	size_t n_padded;
@@ -84,7 +84,9 @@ static int matmul_onednn_check(dnnl_status_t s, const char *what)
 {
 	if (s == dnnl_success)
 		return OK;
-	return error_set(s == dnnl_out_of_memory ? ERR_INPUT : ERR_FAILED,
+	if (s == dnnl_out_of_memory)
+		return error_memory("oneDNN: %s", what);
+	return error_set(ERR_FAILED,
 	                 "oneDNN: %s failed with status %d; set compute.backend to openblas", what,
 	                 (int)s);
 }
@@ -398,9 +400,7 @@ static int matmul_onednn_start(struct matmul *m)
 
 static int onednn_open(struct matmul *m)
 {
-	m->state = mem_alloc(1, sizeof(struct onednn), "the oneDNN backend");
-	if (!m->state)
-		return ERR_INPUT;
+	TRY(mem_take_bytes(1, sizeof(struct onednn), "the oneDNN backend", &m->state));
 	int status = matmul_onednn_start(m);
 	if (status != OK)
 		onednn_close(m);
@@ -431,35 +431,31 @@ static int packed_layout(struct matmul *m, int depth, int width, dnnl_memory_des
 	return matmul_onednn_check(copied, "planning a packed matrix");
 }
 
-/* One more slot in a list of pointers. */
-static void *list_add(void *list, size_t *n, void *item)
+static int product_fill(struct matmul *m, struct matmul_onednn_product *p)
 {
-	void **longer = mem_grow(list, *n, *n + 1, sizeof *longer, "the list of product shapes");
+	size_t n = FEWEST_ROWS * ((size_t)p->depth + (size_t)p->width);
 
-	if (longer)
-		longer[(*n)++] = item;
-	return longer;
+	TRY(mem_take(n, "a product shape", &p->pair));
+	return packed_layout(m, p->depth, p->width, &p->packed);
 }
 
 static int product_new(struct matmul *m, int depth, int width, struct matmul_onednn_product **out)
 {
 	struct onednn                *state = m->state;
-	struct matmul_onednn_product *p = mem_alloc(1, sizeof *p, "a product shape");
+	struct matmul_onednn_product *p;
+	int                           status;
 
-	if (!p)
-		return ERR_INPUT;
+	TRY(mem_room(&state->products, &state->room_products, state->n_products + 1,
+	             "the list of product shapes"));
+	TRY(mem_take(1, "a product shape", &p));
 	p->depth = depth;
 	p->width = width;
-	p->pair = mem_alloc(FEWEST_ROWS * ((size_t)depth + (size_t)width), sizeof *p->pair,
-	                    "a product shape");
-	int   status = p->pair ? packed_layout(m, depth, width, &p->packed) : ERR_INPUT;
-	void *longer = status == OK ? list_add(state->products, &state->n_products, p) : NULL;
-	if (!longer) {
+	status = product_fill(m, p);
+	if (status != OK) {
 		product_free(p);
-		return status == OK ? ERR_INPUT : status;
+		return status;
 	}
-	state->products = longer;
-	*out = p;
+	*out = state->products[state->n_products++] = p;
 	return OK;
 }
 
@@ -594,9 +590,7 @@ static int weight_fill(struct matmul_weight *w, struct matmul_onednn_packed *p)
 		TRY(product_find(w->matmul, w->n_out, w->n_in, &p->backward));
 	size_t first = floats(DESC(p->forward->packed)),
 	       second = p->backward ? floats(DESC(p->backward->packed)) : 0;
-	p->data = mem_alloc(first + second, sizeof *p->data, "a packed matrix");
-	if (!p->data)
-		return ERR_INPUT;
+	TRY(mem_take(first + second, "a packed matrix", &p->data));
 	CALL(dnnl_memory_create, &p->W[0], DESC(p->forward->packed), state->engine, p->data);
 	if (p->backward)
 		CALL(dnnl_memory_create, &p->W[1], DESC(p->backward->packed), state->engine,
@@ -606,13 +600,8 @@ static int weight_fill(struct matmul_weight *w, struct matmul_onednn_packed *p)
 
 static int onednn_weight_new(struct matmul_weight *w)
 {
-	w->state = mem_alloc(1, sizeof(struct matmul_onednn_packed), "a packed matrix");
-	if (!w->state)
-		return ERR_INPUT;
-	int status = weight_fill(w, w->state);
-	if (status != OK)
-		onednn_weight_free(w);
-	return status;
+	TRY(mem_take_bytes(1, sizeof(struct matmul_onednn_packed), "a packed matrix", &w->state));
+	return weight_fill(w, w->state);
 }
 
 static int matmul_onednn_reorder(struct onednn *state, desc_pointer from, const float *W,
@@ -661,33 +650,26 @@ static int onednn_weight_pack(struct matmul_weight *w, const float *W)
 
 /* ---- gradient ---- */
 
+/* The shape of a gradient, made when it is first met, with room for its padded rows. */
 static int gradient_find(struct onednn *state, int n_out, int n_in,
                          struct matmul_onednn_gradient **out)
 {
+	struct matmul_onednn_gradient *g;
+
 	for (size_t i = 0; i < state->n_gradients; i++)
 		if (state->gradients[i]->n_out == n_out && state->gradients[i]->n_in == n_in) {
 			*out = state->gradients[i];
 			return OK;
 		}
-	size_t n_padded = (size_t)MAIN_STEP * ((size_t)n_out + (size_t)n_in);
-	struct matmul_onednn_gradient *g = mem_alloc(1, sizeof *g, "a product shape");
-	float                         *padded = state->padded;
-	if (g && n_padded > state->n_padded)
-		padded = mem_grow(state->padded, state->n_padded, n_padded, sizeof *padded,
-		                  "padded rows of a gradient");
-	if (g && padded) {
-		state->padded = padded;
-		state->n_padded = n_padded > state->n_padded ? n_padded : state->n_padded;
-	}
-	void *longer = g && padded ? list_add(state->gradients, &state->n_gradients, g) : NULL;
-	if (!longer) {
-		mem_free(g);
-		return ERR_INPUT;
-	}
-	state->gradients = longer;
+	TRY(mem_room(&state->padded, &state->n_padded,
+	             (size_t)MAIN_STEP * ((size_t)n_out + (size_t)n_in),
+	             "padded rows of a gradient"));
+	TRY(mem_room(&state->gradients, &state->room_gradients, state->n_gradients + 1,
+	             "the list of product shapes"));
+	TRY(mem_take(1, "a product shape", &g));
 	g->n_out = n_out;
 	g->n_in = n_in;
-	*out = g;
+	*out = state->gradients[state->n_gradients++] = g;
 	return OK;
 }
 

@@ -62,10 +62,12 @@ static int openblas_load(void)
 {
 	static const char variable[] = "OPENBLAS_NUM_THREADS";
 	const char       *user = getenv(variable);
-	char             *kept = user ? mem_text(user, strlen(user)) : NULL;
+	char             *kept = NULL;
 
 	if (openblas.handle)
 		return OK;
+	if (user)
+		TRY(mem_copy(user, strlen(user), &kept));
 	setenv(variable, "1", 1);
 	openblas.handle = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
 	if (kept)
@@ -194,19 +196,15 @@ static size_t openblas_weight_bytes(const struct matmul_weight *w)
 
 static int openblas_weight_new(struct matmul_weight *w)
 {
-	struct matmul_openblas_packed *p = mem_alloc(1, sizeof *p, "a packed matrix");
-	float                         *data =
-                p ? mem_alloc(matmul_openblas_packed_floats(w), sizeof *data, "a packed matrix")
-	                                  : NULL;
+	struct matmul_openblas_packed *p;
+	float                         *data;
 
-	if (!data) {
-		mem_free(p);
-		return ERR_INPUT;
-	}
+	TRY(mem_take_bytes(1, sizeof *p, "a packed matrix", &w->state));
+	p = w->state;
+	TRY(mem_take(matmul_openblas_packed_floats(w), "a packed matrix", &data));
 	p->plain = data;
 	p->forward = (struct panels){w->n_in, w->n_out, data};
 	p->backward = (struct panels){w->n_out, w->n_in, data + panels_count(w->n_in, w->n_out)};
-	w->state = p;
 	return OK;
 }
 

@@ -29,8 +29,7 @@ static size_t reference_weight_bytes(const struct matmul_weight *w)
 
 static int reference_weight_new(struct matmul_weight *w)
 {
-	w->state = mem_alloc(reference_weight_bytes(w), 1, "a weight matrix");
-	return w->state ? OK : ERR_INPUT;
+	return mem_take_bytes(reference_weight_bytes(w), 1, "a weight matrix", &w->state);
 }
 
 static void reference_weight_free(struct matmul_weight *w)

@@ -59,9 +59,7 @@ int tiled_open(struct matmul *m, const struct tile_kernel *kernel, int supported
 	if (!supported)
 		return error_set(ERR_INPUT, "compute.backend: this CPU has no %s; choose auto",
 		                 m->backend->name);
-	s = mem_alloc(1, sizeof *s, "the matrix products");
-	if (!s)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the matrix products", &s));
 	s->kernel = kernel;
 	m->state = s;
 	snprintf(m->detail, sizeof m->detail, "tiles of %s", kernel->name);
@@ -91,20 +89,17 @@ size_t tiled_weight_bytes(const struct matmul_weight *w)
 
 int tiled_weight_new(struct matmul_weight *w)
 {
-	struct tiled_weight *t = mem_alloc(1, sizeof *t, "a packed matrix");
-	float               *panels =
-                t ? mem_alloc(tiled_weight_floats(w), sizeof *panels, "a packed matrix") : NULL;
+	struct tiled_weight *t;
+	float               *panels;
 
-	if (!panels) {
-		mem_free(t);
-		return ERR_INPUT;
-	}
+	TRY(mem_take_bytes(1, sizeof *t, "a packed matrix", &w->state));
+	t = w->state;
+	TRY(mem_take(tiled_weight_floats(w), "a packed matrix", &panels));
 	t->forward = (struct tiled_matrix){w->n_in, w->n_out, panels};
 	if (w->for_backward)
 		t->backward = (struct tiled_matrix){
 		        w->n_out, w->n_in,
 		        panels + tiled_floats(tiled_kernel(w->matmul), w->n_in, w->n_out)};
-	w->state = t;
 	return OK;
 }
 
@@ -378,9 +373,7 @@ static int tiled_reserve(struct tiled *s, size_t n)
 
 	if (n <= s->n_scratch)
 		return OK;
-	larger = mem_alloc(n, sizeof *larger, "the gradient of a matrix");
-	if (!larger)
-		return ERR_INPUT;
+	TRY(mem_take(n, "the gradient of a matrix", &larger));
 	mem_free(s->scratch);
 	s->scratch = larger;
 	s->n_scratch = n;

@@ -86,11 +86,10 @@ int statistics_bootstrap(const double *x, int n, struct statistics_interval *at_
                          struct statistics_interval *at_95)
 {
 	enum { B = STATISTICS_RESAMPLES };
-	double *mean = mem_alloc(B, sizeof *mean, "bootstrap");
+	double *mean;
 
 	assert(n >= 1 && n <= STATISTICS_VALUES_MAX);
-	if (!mean)
-		return ERR_INPUT;
+	TRY(mem_take(B, "bootstrap", &mean));
 	for (int k = 0; k < B; k++) {
 		double   sum = 0;
 		uint32_t bits[4];
@@ -130,12 +129,11 @@ static enum statistics_verdict statistics_judge(const struct statistics_pairs *p
 
 int statistics_pairs(const double *a, const double *b, int n, struct statistics_pairs *out)
 {
-	double                    *d = mem_alloc((size_t)n, sizeof *d, "paired differences");
+	double                    *d;
 	struct statistics_interval at_95;
 	int                        status = OK;
 
-	if (!d)
-		return ERR_INPUT;
+	TRY(mem_take((size_t)n, "paired differences", &d));
 	*out = (struct statistics_pairs){.resampled = {NAN, NAN}};
 	for (int i = 0; i < n; i++) {
 		d[i] = a[i] - b[i];

@@ -50,8 +50,7 @@ double statistics_t_quantile(int df, double p);
 /* NaN below two values */
 struct statistics_interval statistics_t_interval(const double *x, int n, double level);
 
-/* Both intervals from the same resamples; 1 <= n <= STATISTICS_VALUES_MAX. ERR_INPUT when memory is
- * short. */
+/* Both intervals from the same resamples; 1 <= n <= STATISTICS_VALUES_MAX. */
 int statistics_bootstrap(const double *x, int n, struct statistics_interval *at_90,
                          struct statistics_interval *at_95);
 
