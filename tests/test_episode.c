@@ -202,7 +202,7 @@ static void turns_and_observations_take_turns_and_only_turns_are_trained(void **
 		int                   at = 0;
 		stops[r->stop]++;
 		for (int s = 0; s < r->n_spans; s++) {
-			const struct answer_span *span = &r->spans[s];
+			const struct completion_span *span = &r->spans[s];
 			assert_int_equal(span->kind, s % 2 ? SPAN_OBSERVATION : SPAN_TURN);
 			assert_int_equal(span->first, at);
 			assert_true(span->count > 0);

@@ -241,8 +241,8 @@ static void what_learning_edits_does_not_reach_the_next_epoch(void **state)
 	assert_ok(groups_new(1, &a, &out));
 	assert_ok(replay_pick(&r, 0, 0, 1, &a, &out));
 	out.items[0].rollouts[0].reward = -5;
-	out.items[0].rollouts[0].trained[1] = 0;
-	assert_true(rollout.reward == 1 && trained[1] == 1);
+	out.items[0].rollouts[0].penalty = -1;
+	assert_true(rollout.reward == 1 && rollout.penalty == 0);
 	arena_free(&a);
 }
 

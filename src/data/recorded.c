@@ -171,17 +171,17 @@ static int recorded_read_floats(const struct recorded_reader *r, const json_t *r
 static int recorded_read_trained(const struct recorded_reader *r, const json_t *row,
                                  struct arena *a, struct recorded *out)
 {
-	const json_t *list;
+	const json_t  *list;
+	unsigned char *trained;
 
-	out->trained = arena_alloc(a, (size_t)out->n, 1);
-	if (!out->trained)
-		return ERR_INPUT;
-	memset(out->trained, 1, (size_t)out->n);
+	TRY(arena_take(a, (size_t)out->n, "which tokens are trained", &trained));
+	memset(trained, 1, (size_t)out->n);
+	out->trained = trained;
 	if (!json_object_get(row, "trained"))
 		return OK;
 	TRY(recorded_list_of(r, row, "trained", &list, (size_t)out->n));
 	for (int i = 0; i < out->n; i++)
-		out->trained[i] = json_integer_value(json_array_get(list, (size_t)i)) != 0;
+		trained[i] = json_integer_value(json_array_get(list, (size_t)i)) != 0;
 	return OK;
 }
 

@@ -55,7 +55,7 @@ struct recorded {                          /* a line */
 	const int            *prompt, *ids; /* [n_prompt], [n] */
 	int                   n_prompt, n;
 	const float          *logp, *entropy; /* [n] */
-	unsigned char        *trained;        /* [n] */
+	const unsigned char  *trained;        /* [n] */
 	struct recorded_span *spans;          /* [n_spans] in order, without overlap */
 	int                   n_spans;
 	double                reward;     /* NaN: it could not be computed */

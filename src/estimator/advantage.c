@@ -372,13 +372,12 @@ static int advantage_run(struct advantage_job *j, struct arena *a, struct advant
 {
 	size_t n = (size_t)j->b->n;
 
-	j->outcome = arena_alloc(a, n, sizeof *j->outcome);
-	j->share = arena_alloc(a, n, sizeof *j->share);
-	j->members = arena_alloc(a, n, sizeof *j->members);
-	j->sorted = arena_alloc(a, n, sizeof *j->sorted);
-	j->early = j->b->rise ? arena_alloc(a, (size_t)j->b->offset[n], sizeof *j->early) : NULL;
-	if (!j->outcome || !j->share || !j->members || !j->sorted || (j->b->rise && !j->early))
-		return ERR_INPUT;
+	TRY(arena_take(a, n, "the outcomes of the rows", &j->outcome));
+	TRY(arena_take(a, n, "the outcomes of the rows", &j->share));
+	TRY(arena_take(a, n, "the rows by group", &j->members));
+	TRY(arena_take(a, n, "the rows by group", &j->sorted));
+	if (j->b->rise)
+		TRY(arena_take(a, (size_t)j->b->offset[n], "token rewards", &j->early));
 	advantage_collect(j, stats);
 	advantage_settle(j, stats);
 	for (int r = 0; r < j->b->n; r++)

@@ -1,18 +1,20 @@
 /* advantage.h - from rewards to one number per token.
  *
- *     value      v_i = R_i - beta sum_t k_t, the KL part only with kl_placement: reward
- *                with signed_rewards 2 R_i - 1 stands for R_i: the rewards -1 and 1 of TOPR
- *                (arXiv:2503.14286) from verifiers that give 0 and 1
+ *     value      v_i = R_i - beta sum_t k_t        the KL part only with kl_placement: reward
+ *
+ *         With signed_rewards 2 R_i - 1 stands for R_i: the rewards -1 and 1 of TOPR
+ *         (arXiv:2503.14286) from verifiers that give 0 and 1.
+ *
  *     outcome    A_i = (v_i - baseline) / (scale + advantage_eps)
  *
- *         baseline   none 0,  batch mean,  group mean,
- *                    leave_one_out: the mean of the others of the group, so
- *                        A_i = G/(G-1) (v_i - mean),
- *                    constant: baseline_value. Off policy a constant changes what is learned: see
- *                        advantage_baseline_for
- *                    critic: 0 here, the values V below
- *         scale      none (no division at all),
- *                    group or batch: unbiased standard deviation of the v
+ *         baseline   none           0
+ *                    batch, group   mean
+ *                    leave_one_out  mean of the others of the group: A_i = G/(G-1) (v_i - mean)
+ *                    constant       baseline_value; off policy a constant changes what is learned,
+ *                                   see advantage_baseline_for
+ *                    critic         0 here, the values V below
+ *         scale      none           no division at all
+ *                    group, batch   unbiased standard deviation of the v
  *
  *     per token  A_it = q_it + gamma V_i,t+1 - V_it + gamma lam A_i,t+1
  *                q_it = -beta k_t [kl_placement: token_reward] + A_i at the last trained token
@@ -27,17 +29,20 @@
  *         and critic. Where a scale of 0 would divide, all of A_i comes at the end. (DeepSeekMath,
  *         arXiv:2402.03300 section 4.1.3, has one mean for all rewards of a group, whatever their
  *         place.)
- *         With baseline critic this is generalised advantage estimation (arXiv:1506.02438), V
- *         behind the last token 0 even when the answer was cut; with any other V is 0 and lam 1, so
- *         that without KL and with gamma 1 it is A_i on every token.
+ *
+ *         With baseline critic this is generalised advantage estimation (arXiv:1506.02438); V
+ *         behind the last token is 0 even when the completion was cut off. With any other baseline
+ *         V is 0 and lam 1, so that without KL and with gamma 1 it is A_i on every token.
+ *
  *         Tokens that are not trained (observations) are skipped: A and V go on behind them as if
  *         they were not there; they get 0.
  *
  *     target     ret_it = A_it + V_it, before whitening; NaN where nothing is to be learned
  *
- *     whiten     A_it <- (A_it - mean) / sqrt(var + 1e-8)              over all trained tokens of
- *                the batch, so long answers weigh more A - mean where var < 1e-8: noise of the last
- *                bits is not blown up to unit variance
+ *     whiten     A_it <- (A_it - mean) / sqrt(var + 1e-8)
+ *
+ *         Over all trained tokens of the batch, so long completions weigh more. A - mean where
+ *         var < 1e-8: noise of the last bits is not blown up to unit variance.
  *
  * GRPO: group, group. Dr.GRPO: group, none. RLOO: leave_one_out, none. REINFORCE++
  * (arXiv:2501.03262): none, none, whiten.
@@ -68,17 +73,16 @@ struct advantage_stats { /* sums; divide when printing */
 	double group_std;       /* sum over groups of the standard deviation of the values */
 };
 
-/* The constant baseline for which answers of reward 1, a share p of the data (the others have -1),
- * make up the share `wanted` of the weight:
+/* The constant baseline c for which completions of reward 1, a share p of the data (the others have
+ * -1), make up the share `wanted` of the weight:
  *
- *     share of weight  p (1 - c) / (p (1 - c) + (1 - p) (1 + c))        c = (p - wanted) / (p +
- *                      wanted (1 - 2 p)) */
+ *     wanted = p (1 - c) / (p (1 - c) + (1 - p) (1 + c))
+ *     c      = (p - wanted) / (p + wanted (1 - 2 p)) */
 double advantage_baseline_for(double p, double wanted);
 
 /* Writes advantage, and with baseline critic target; takes them from `a` where they are not there.
  * ADDS to *stats. Reads group, reward and rise; logp_old and logp_ref when KL is in the reward;
- * value with baseline critic. Scratch from `a` is released. ERR_INPUT: a row without token, or
- * memory. */
+ * value with baseline critic. Scratch from `a` is released. ERR_INPUT: a row without token. */
 int advantage_fill(const struct algorithm *alg, struct batch *b, struct arena *a,
                    struct advantage_stats *stats);
 

@@ -98,10 +98,12 @@ static void batch_put(struct batch *b, const struct batch_column *c, int row, co
 
 static int batch_take_column(struct batch *b, const struct batch_column *c, struct arena *a)
 {
-	void *array = arena_alloc(a, batch_first(b, c, b->n), c->size);
+	size_t n = batch_first(b, c, b->n);
+	void  *array;
 
+	TRY(arena_take_bytes(a, n, c->size, "a column of the batch", &array));
 	batch_set_array(b, c, array);
-	return array ? OK : ERR_INPUT;
+	return OK;
 }
 
 int batch_take(struct batch *b, size_t at, struct arena *a)
@@ -119,8 +121,8 @@ int batch_take(struct batch *b, size_t at, struct arena *a)
 
 int batch_new(int R, struct arena *a, struct batch *out)
 {
-	*out = (struct batch){.n = R, .offset = arena_alloc(a, (size_t)R + 1, sizeof *out->offset)};
-	return out->offset ? OK : ERR_INPUT;
+	*out = (struct batch){.n = R};
+	return arena_take(a, (size_t)R + 1, "the rows of the batch", &out->offset);
 }
 
 /* What the records have for one row of a column; NULL: nothing. */

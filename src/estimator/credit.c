@@ -59,10 +59,9 @@ static int choose_rows(struct credit_job *j)
 {
 	const struct batch   *b = j->b;
 	int                   R = b->n, shape = j->o->zero_variance == ZERO_VARIANCE_SHAPE;
-	struct credit_member *m = arena_alloc(j->a, (size_t)R, sizeof *m);
+	struct credit_member *m;
 
-	if (!m)
-		return ERR_INPUT;
+	TRY(arena_take(j->a, (size_t)R, "the rows by group", &m));
 	for (int r = 0; r < R; r++)
 		m[r] = (struct credit_member){b->group[r], r};
 	qsort(m, (size_t)R, sizeof *m, by_group);
@@ -127,10 +126,9 @@ static void cut(struct credit_job *j)
 
 static int credit_shuffle(struct credit_job *j, struct rng_key key)
 {
-	uint32_t *from = arena_alloc(j->a, (size_t)j->n, sizeof *from);
+	uint32_t *from;
 
-	if (!from)
-		return ERR_INPUT;
+	TRY(arena_take(j->a, (size_t)j->n, "the order of the segments", &from));
 	rng_permutation(key, (uint32_t)j->n, from);
 	for (int i = 0; i < j->n; i++)
 		j->scratch[i] = j->items[from[i]].entropy;
@@ -232,11 +230,9 @@ static int modulate(struct credit_job *j, struct rng_key key)
 {
 	size_t T = (size_t)(j->b->offset[j->b->n] - j->b->offset[0]);
 
-	j->counts = arena_alloc(j->a, (size_t)j->b->n, sizeof *j->counts);
-	j->items = arena_alloc(j->a, T, sizeof *j->items);
-	j->scratch = arena_alloc(j->a, T, sizeof *j->scratch);
-	if (!j->counts || !j->items || !j->scratch)
-		return ERR_INPUT;
+	TRY(arena_take(j->a, (size_t)j->b->n, "the rows that count", &j->counts));
+	TRY(arena_take(j->a, T, "the segments of the batch", &j->items));
+	TRY(arena_take(j->a, T, "the segments of the batch", &j->scratch));
 	TRY(choose_rows(j));
 	cut(j);
 	if (j->n > 0) {

@@ -1,9 +1,9 @@
-/* credit.h - how an advantage is spread over the segments of an answer; between advantage.h and
+/* credit.h - how an advantage is spread over the segments of a completion; between advantage.h and
  * objective.h, over any algorithm row.
  *
- *     segment    tokens of one answer that are trained, cut wherever tokens stand that are not (an
- *                observation, a tool's output), and with segments: newline also behind each token
- *                that holds a newline. A line end belongs to the line it ends.
+ *     segment    trained tokens of one completion, cut wherever tokens stand that are not trained
+ *                (an observation, a tool's output), and with segments: newline also behind each
+ *                token that holds a newline. A line end belongs to the line it ends.
  *
  * empg, entropy-modulated policy gradients (arXiv:2509.09265). Over the N segments s of the batch,
  * A_s the mean advantage of a segment's tokens:
@@ -12,14 +12,14 @@
  *     h_s    = (H_s - min H) / (max H - min H + 1e-8)
  *     g_s    = exp(-k h_s) / mean over segments of exp(-k h)            the mean of g is 1
  *     f_s    = exp(-k_bonus h_s)
- *     b_s    = zeta f_next,  next the segment that follows s in the same answer;  0 for the last
- *                            one
- *     A_t   <- A_t g_s + b_s - mean over segments of (A_s g_s + b_s)    the mean counts segments,
- *           not tokens
+ *     b_s    = zeta f_next    next: the segment that follows s in the same completion; 0: the last
+ *     A_t   <- A_t g_s + b_s - mean over segments of (A_s g_s + b_s)
  *
- * With an estimator that gives all tokens of an answer one advantage, A_t = A_s and this is the
+ * That mean counts segments, not tokens.
+ *
+ * With an estimator that gives all tokens of a completion one advantage, A_t = A_s and this is the
  * published form; with a critic the tokens of a segment keep their differences. g, f and H are
- * constants of the gradient. An answer without a usable reward counts nowhere and keeps 0.
+ * constants of the gradient. A completion without a usable reward counts nowhere and keeps 0.
  *
  * A group in which every advantage is 0 (all right, all wrong) gets b - mean from this: learning
  * without reward. zero_variance decides:
@@ -67,7 +67,7 @@ struct credit_stats { /* of one batch; of the segments that count */
 };
 
 /* Edits advantage; writes *stats. Reads group, reward, entropy as sampled, and the ids where
- * lines end segments. Scratch from `a` is released. ERR_INPUT: memory. */
+ * lines end segments. Scratch from `a` is released. */
 int credit_apply(const struct credit_options *o, struct batch *b, struct rng_key key,
                  struct arena *a, struct credit_stats *stats);
 

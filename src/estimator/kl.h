@@ -23,11 +23,10 @@ struct kl {
 };
 struct kl kl_estimate(enum kl_estimator estimator, double logp, double logp_ref);
 
-/* The weight of the KL term after n answers whose divergence was kl nats a token (adaptive
- * controller of arXiv:1909.08593):
+/* The weight of the KL term after n completions whose divergence was kl nats a token (adaptive
+ * controller of arXiv:1909.08593), at least a tenth of beta, whatever n is:
  *
- *     beta (1 + clip(kl / kl_target - 1, -0.2, 0.2) n / kl_horizon)        at least a tenth of
- *     beta, whatever n is
+ *     beta (1 + clip(kl / kl_target - 1, -0.2, 0.2) n / kl_horizon)
  *
  * With controller fixed, or a kl that is not finite, beta. */
 double kl_adapt(const struct algorithm *a, double kl, double n);

@@ -84,8 +84,8 @@ static double limit_log(double d, double adv, const struct algorithm *a)
 	return adv > 0 ? fmin(d, a->epsilon_high) : adv < 0 ? fmax(d, -a->epsilon) : d;
 }
 
-/* q / (q + g): steep for a token that has become rare beside the others of its answer, flat for a
- * likely one. */
+/* q / (q + g): steep for a token that has become rare beside the others of its completion, flat for
+ * a likely one. */
 static struct gain gain_squash(double q, double adv, const struct algorithm *a)
 {
 	double g = a->squash, sum = q + g;
@@ -116,7 +116,7 @@ static const struct clip_rule {
 /* ---- ratio levels ---- */
 
 static const struct {
-	int whole_row; /* the unit is the answer, not the token */
+	int whole_row; /* the unit is the completion, not the token */
 	int mean;      /* x is divided by the tokens of the unit */
 	int held;      /* no ratio: a constant weight 1 on log pi */
 } levels[] = {
@@ -211,7 +211,7 @@ struct objective_job {
 	int                     held;
 	double                  weight, bonus; /* of a token in the loss; of its entropy */
 	int                     masked;        /* too far off policy: no gain */
-	struct objective_stats  row;           /* loss before its weight, the bonus left out */
+	struct objective_stats  row;           /* until its end, loss is without weight and bonus */
 	double                  praise;        /* sum of the entropies in the bonus */
 	struct algorithm        with_g;        /* *a with g of this row; see choose_rule */
 };
@@ -264,8 +264,8 @@ static struct objective_unit unit_of(struct objective_job *j, int first, int las
 	x = log_ratio_clamp(f * sum);
 	if (x != f * sum) {
 		j->row.clamped += n;
-		/* a weight has no derivative to protect: an answer that became impossible weighs
-		 * 0 */
+		/* a weight has no derivative to protect: a completion that became impossible
+		 * weighs 0 */
 		if (j->held && x > f * sum)
 			x = f * sum;
 		f = 0;
@@ -489,25 +489,16 @@ static void eval_row(struct objective_job *j, int first, int last)
 			eval_unit(j, t, t + step);
 }
 
-static void stats_add_row(struct objective_stats *s, const struct objective_job *j)
+/* All are sums of doubles, but for the largest ratio. */
+static void objective_add_stats(struct objective_stats *s, const struct objective_stats *row)
 {
-	s->rows++;
-	s->tokens += j->row.tokens;
-	s->loss += j->weight * j->row.loss - j->bonus * j->praise;
-	s->kl += j->row.kl;
-	s->entropy += j->row.entropy;
-	s->guided_tokens += j->row.guided_tokens;
-	s->guided_ratio += j->row.guided_ratio;
-	s->guided_silent += j->row.guided_silent;
-	s->ratio += j->row.ratio;
-	s->ratio_max = fmax(s->ratio_max, j->row.ratio_max);
-	s->clip_low += j->row.clip_low;
-	s->clip_high += j->row.clip_high;
-	s->guarded += j->row.guarded;
-	s->negative += j->row.negative;
-	s->negative_weight += j->row.negative_weight;
-	s->rows_masked += j->masked;
-	s->clamped += j->row.clamped;
+	double        ratio_max = fmax(s->ratio_max, row->ratio_max);
+	double       *to = (double *)s;
+	const double *from = (const double *)row;
+
+	for (size_t i = 0; i < sizeof *s / sizeof *to; i++)
+		to[i] += from[i];
+	s->ratio_max = ratio_max;
 }
 
 /* Coefficients and statistics of one row with n trained tokens. */
@@ -519,12 +510,14 @@ static void objective_add_row(struct objective_job *j, const struct algorithm *a
 	assert(totals->rows > 0 && totals->tokens >= n);
 	j->weight = weight(a, totals, n);
 	j->bonus = totals->high > 0 ? a->entropy_coef / (double)totals->high : 0;
-	j->row = (struct objective_stats){0};
+	j->row = (struct objective_stats){.rows = 1};
 	j->praise = 0;
 	choose_rule(j, a, row);
 	j->masked = off_policy(j, first, last);
+	j->row.rows_masked = j->masked;
 	eval_row(j, first, last);
-	stats_add_row(stats, j);
+	j->row.loss = j->weight * j->row.loss - j->bonus * j->praise;
+	objective_add_stats(stats, &j->row);
 }
 
 static void objective_clear(const struct batch *b)

@@ -3,7 +3,8 @@
  *     loss  L = sum_t w_t ( -W_t gain_t + beta k_t )  -  entropy_coef mean_t H_t
  *     c_t = dL/dlogp_new,   h_t = dL/dH_t = -entropy_coef / (number of tokens in that mean)
  *
- * Ratio. A unit is a token (level token) or a whole answer of n trained tokens (level sequence):
+ * Ratio. A unit is a token (level token) or a whole completion of n trained tokens (level
+ * sequence, sequence_sum):
  *
  *     x = f sum_unit (logp_new - logp_old),  q = exp(x)
  *     f = 1 for token and sequence_sum, 1/n for sequence (GSPO)
@@ -19,7 +20,7 @@
  *     level none    A logp_new, no ratio at all (REINFORCE)
  *     log           q A, the log-ratios of the tokens limited before they are summed: min(d,
  *                   epsilon_high) where A > 0, max(d, -epsilon) where A < 0; a limited token has no
- *                   gradient, the others of the answer keep theirs (GMPO, arXiv:2507.20673)
+ *                   gradient, the others of the completion keep theirs (GMPO, arXiv:2507.20673)
  *     soft          A (4 / tau) sigmoid(tau (q - 1)), tau_positive where A > 0, else tau_negative
  *                   (SAPO, arXiv:2511.20347)
  *     taper         W A logp_new, W = clip(q, positive_low, positive_high) where A >= 0, clip(q,
@@ -27,19 +28,19 @@
  *                   far below 1 it goes on to 0, it stops at exp(20) only
  *
  *     squash        A q / (q + g), g held still: a constant, or the squash_percentile of the q of
- *                   the answer's trained tokens, at least 1e-4
+ *                   the completion's trained tokens, at least 1e-4
  *     power         A q^power
  *
  * Guided rows were sampled under another context than they are trained under (guidance.h): logp_old
  * is under that one, with the hint, logp_new without it. Their ratio is not 1 before any update, so
  * they go by guided_clip and token by token, whatever the algorithm does elsewhere.
  *
- * W_t, from token_weight.h, multiplies the gain alone. It is 0 for a whole answer where
+ * W_t, from token_weight.h, multiplies the gain alone. It is 0 for a whole completion where
  * off_policy_mask > 0, the sum of its A is negative, and mean_t (logp_rollout - logp_new) >
  * off_policy_mask (DeepSeek-V3.2's mask); the divisors stay as they are.
  *
  * use_bias_correction_kl: k times the ratio q of its unit, unclipped, gradient through both
- * (DeepSeek-V3.2's unbiased estimate, there token by token; for a whole answer as in TRL). With
+ * (DeepSeek-V3.2's unbiased estimate, there token by token; for a whole completion as in TRL). With
  * level none the unit is the token.
  *
  * Entropy. The bonus is a mean over tokens, whatever the weights below, so that entropy_coef means
@@ -55,14 +56,13 @@
  *     constant       1 / (rows max_completion_length)
  *
  *     Where a batch is cut into several updates (num_minibatches), token_mean divides each by the
- *     same number: the tokens of the batch over the number of
- *     updates. So a token weighs the same in whichever update it falls (as TRL's dapo; verl divides
- *     by the tokens of the minibatch).
+ *     same number: the tokens of the batch over the number of updates. So a token weighs the same
+ *     in whichever update it falls (as TRL's dapo; verl divides by the tokens of the minibatch).
  *
- *     n = trained tokens of the row. rows counts rows with n > 0: a masked answer does not dilute
- *     the mean (as in verl, not as in TRL).
+ *     n = trained tokens of the row. rows counts rows with n > 0: a masked completion does not
+ *     dilute the mean (as in verl, not as in TRL).
  *     RLOO as in TRL is level sequence_sum, clip hard, loss_type sequence_mean: one gain per
- *     answer, averaged over answers.
+ *     completion, averaged over completions.
  *
  * Pure functions: no allocation, no I/O, no globals; callable from any thread. Sums in double, row
  * by row: cutting a batch into several, in order, changes no bit of coefficients or statistics. The
@@ -80,7 +80,9 @@ struct totals {               /* of one update, */
 	int     updates;      /* into so many; 0: 1 */
 };
 
-struct objective_stats { /* sums over trained tokens unless said; divide when printing */
+/* Sums over trained tokens unless said; divide when printing. Doubles only: rows are added up in a
+ * loop over all of them. */
+struct objective_stats {
 	double tokens, rows;
 	/* rows with an input that is not finite: left out with coefficient 0 */
 	double rows_skipped;

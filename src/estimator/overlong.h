@@ -32,7 +32,7 @@ double overlong_penalty(int n, int max, int buffer); /* in -1 .. 0; 0 < buffer <
 
 /* Applies a->overlong to every row after the completions were rewarded: writes penalty, adds it to
  * reward, or edits trained. Takes penalty from `arena` where it is not there. ADDS to *stats.
- * Reads truncated and stop. ERR_INPUT: memory. */
+ * Reads truncated and stop. */
 int overlong_apply(const struct algorithm *a, struct batch *b, struct arena *arena,
                    struct overlong_stats *stats);
 

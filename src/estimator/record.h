@@ -1,13 +1,12 @@
-/* record.h - what a step of learning is made of: answers, and the groups they belong to.
+/* record.h - what a step of learning is made of: completions, and the groups they belong to.
  *
- *     group    one problem and the G answers to it; the gold answer travels inside, as
- *              group->problem
- *     rollout  one answer: ids as sampled (text is never tokenised again), what was seen while
- *              sampling, what came of it
+ *     group    one problem and its G completions; the gold answer travels inside, as group->problem
+ *     rollout  one completion: its ids as sampled (text is never tokenised again), what was seen
+ *              while sampling, what came of it
  *
- * Groups are found by id, never by position: rows may be shuffled, dropped or drawn again (dynamic
- * sampling). Plain data. Everything is borrowed from the arena of the step; only `reward`,
- * `penalty` and the contexts are edited after sampling.
+ * Groups are found by id, never by position: they may be shuffled, dropped or drawn again (dynamic
+ * sampling). Plain data. Everything is borrowed from the arena of the step; after sampling only
+ * `reward`, `penalty` and the contexts are edited.
  *
  * The estimators see the rollouts of a step as the rows of a batch (batch.h). */
 #ifndef ESTIMATOR_RECORD_H
@@ -25,8 +24,7 @@ const char *mark_name(enum mark m); /* as files have it: "null", "false", "true"
 
 enum source { SOURCE_OWN, SOURCE_HINTED, SOURCE_TEACHER, SOURCE_DEMONSTRATION };
 
-/* a prompt as the model sees it; answers that share one point to the same struct */
-struct context {
+struct context { /* a prompt as the model sees it; completions that share one share the pointer */
 	const int *ids; /* [n] */
 	int        n;
 };
@@ -34,62 +32,56 @@ struct context {
 enum span_kind { SPAN_THINK, SPAN_PLAN, SPAN_ANSWER, SPAN_TURN, SPAN_OBSERVATION, SPAN_KINDS };
 /* "think", "plan", "answer", "turn", "observation" */
 extern const char *const span_kind_name[SPAN_KINDS];
-/* tokens first .. first+count-1 of an answer */
-struct answer_span {
+struct completion_span { /* tokens first .. first+count-1 of a completion */
 	enum span_kind kind;
 	int            first, count;
 };
 
 struct rollout {
-	/* ids, logp and entropy were made under this one ... */
-	const struct context *sampled_under;
-	/* ... and the gradient is taken under this one; the same pointer for plain answers */
-	const struct context *trained_under;
-	/* tokens of the answer, end-of-sequence included; > 0 */
-	int        n;
-	const int *ids; /* [n] */
-	/* [n] 0: no gradient (tool output; everything when masked as overlong) */
-	unsigned char            *trained;
-	const float              *logp;    /* [n] as sampled, with the temperature in it */
-	const float              *entropy; /* [n] as sampled */
-	const struct answer_span *spans;   /* [n_spans] in order, without overlap */
-	int                       n_spans;
+	/* ids, logp and entropy were made under the first context; the gradient is taken under the
+	 * second one. The same pointer for plain completions. */
+	const struct context *sampled_under, *trained_under;
 
-	const char *
-	        /* [n_text] decoded once, for verifiers and samples; special tokens left out, and
-	         * before it what its prompt has begun */
-	        text;
-	size_t  n_text;
-	int     parsed; /* the first verifier found an answer in it, right or wrong */
-	int     failed; /* a verifier had no verdict */
-	/* number in the group of the first answer that says the same (vote.h); -1: no answer was
-	 * found */
+	int                           n;       /* tokens, end-of-sequence included; > 0 */
+	const int                    *ids;     /* [n] */
+	const unsigned char          *trained; /* [n] 0: no loss (tool output) */
+	const float                  *logp;    /* [n] as sampled, with the temperature in it */
+	const float                  *entropy; /* [n] as sampled */
+	const struct completion_span *spans;   /* [n_spans] in order, without overlap */
+	int                           n_spans;
+
+	/* [n_text] decoded once, for verifiers and samples: what the prompt has begun, then the
+	 * completion without special tokens */
+	const char *text;
+	size_t      n_text;
+	int         parsed; /* the first verifier found an answer in it, right or wrong */
+	int         failed; /* a verifier had no verdict */
+	/* number in the group of the first completion with the same answer (vote.h); -1: no answer
+	 * was found */
 	int vote;
 
-	/* as the verifiers gave it; NaN when it could not be computed: the row then counts
-	 * nowhere */
+	/* as the verifiers gave it; NaN: it could not be computed, and the row counts nowhere */
 	double reward;
 	/* of overlong shaping, never positive: reward + penalty is trained on, reward alone is
 	 * told */
 	double penalty;
-	/* [n] by how much the reward rises with each token (reward_follow); NULL: all of it
-	 * comes with the last */
+	/* [n] by how much the reward rises with each token (reward_follow); NULL: all of it comes
+	 * with the last one */
 	const double *rise;
 	/* [n_components] before weighting, in the order of the verifiers; NaN where one does not
 	 * apply */
 	const double *components;
 	int           n_components;
-	/* the full mark of the verifier that decides (reward.h); whoever asks for right or wrong
-	 * asks here */
+	/* full mark of the verifier that decides (reward.h); whoever asks for right or wrong asks
+	 * here */
 	enum mark        right;
 	enum stop_reason stop;
 	int              truncated; /* cut off, whatever the limit was */
 	enum source      source;
-	/* its number among the answers to this problem in this step, as in the random key */
-	uint32_t sample;
+	uint32_t         sample; /* its number in the group, as in the random key */
 };
 
-/* its tokens that the model wrote: all but observations */
+/* The number of its tokens that the model wrote: all but observations. */
 int rollout_generated(const struct rollout *r);
 int rollout_is_right(const struct rollout *r); /* an unknown one is not */
 

@@ -98,10 +98,9 @@ static int threshold(const struct algorithm *alg, const struct batch *b, struct 
                      float *out)
 {
 	int    T = b->offset[b->n] - b->offset[0], n = 0;
-	float *sorted = arena_alloc(a, (size_t)T, sizeof *sorted);
+	float *sorted;
 
-	if (!sorted)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)T, "the entropies of the batch", &sorted));
 	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
 		if (b->trained[t])
 			sorted[n++] = b->entropy[t];

@@ -7,18 +7,20 @@
  *
  *     rho_t = exp(logp_old - logp_rollout)        rho = prod_t rho_t        mean = rho^(1/n)
  *
- *     token_truncate      rho_t kept in [mismatch_min, mismatch_max]            TIS, whose lower
- *                         bound is 0
- *     token_mask          rho_t in [mismatch_min, mismatch_max], else 0         IcePop
- *     sequence_truncate   rho likewise, on every token of the answer
- *     sequence_mask       rho likewise in the bounds, else 0                    TRL's default mode,
- *                         there with the upper bound 3
- *     sequence_mean_mask  rho_t where mean lies in the bounds, else 0           OpenRLHF
+ *     token_truncate      rho_t kept in [mismatch_min, mismatch_max]
+ *                         TIS, whose lower bound is 0
+ *     token_mask          rho_t where it lies in the bounds, else 0
+ *                         IcePop
+ *     sequence_truncate   rho kept in the bounds, on every token of the completion
+ *     sequence_mask       rho where it lies in the bounds, else 0
+ *                         TRL's default mode, there with the upper bound 3
+ *     sequence_mean_mask  rho_t where mean lies in the bounds, else 0
+ *                         OpenRLHF
  *
  *     mismatch_normalise  the weights divided by their mean over the trained tokens of the batch
  *                         (verl)
  *
- * Answers sampled by the policy of the step have rho = 1 exactly, because their recorded
+ * Completions sampled by the policy of the step have rho = 1 exactly, because their recorded
  * log-probabilities are the trainer's own; then nothing is computed. Without a mismatch rule the
  * recorded log-probabilities are the denominator of the ratio itself ("bypass" in verl).
  *
@@ -44,7 +46,7 @@ int token_weight_needed(const struct algorithm *a, int stale); /* 0: every weigh
 
 /* Writes weight, 0 where not trained, and with top_entropy < 1 high; takes them from `a` where they
  * are not there. ADDS to *stats. Reads logp_old and logp_rollout, and with top_entropy < 1 entropy
- * as sampled. Scratch from `a` is released. ERR_INPUT: memory. */
+ * as sampled. Scratch from `a` is released. */
 int token_weight_fill(const struct algorithm *alg, struct batch *b, struct arena *a,
                       struct token_weight_stats *stats);
 

@@ -188,6 +188,7 @@ static float *array_of(const struct critic_part *p, int which)
 
 static const char *const prefixes[] = {"", "m.", "v."};
 
+/* Lists each tensor of a part three times: the weights, and both moments. */
 static int list_items(const struct critic_part *p, struct arena *a, struct safetensors_item *items,
                       size_t *n)
 {
@@ -228,6 +229,7 @@ int critic_save(const struct critic *c, const char *path)
 	return status;
 }
 
+/* Reads weights or moments of one tensor; a second moment below 0 is refused as well. */
 static int load_array(const struct safetensors *s, const struct tensor *t, int which, float *out)
 {
 	char                            name[sizeof t->name + 2];

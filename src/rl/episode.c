@@ -8,11 +8,11 @@
 #include <string.h>
 
 struct episode {
-	struct environment  world;
-	int                 max_new;
-	unsigned char      *trained;    /* [max_new] */
-	struct answer_span *spans;      /* [2 turns_max] */
-	int                 n_spans, n; /* the tokens that spans stand for */
+	struct environment      world;
+	int                     max_new;
+	unsigned char          *trained;    /* [max_new] */
+	struct completion_span *spans;      /* [2 turns_max] */
+	int                     n_spans, n; /* the tokens that spans stand for */
 };
 
 struct play { /* one call of episode_run */
@@ -36,7 +36,7 @@ static void add_span(struct episode *e, enum span_kind kind, const struct decode
 	int n = r->n - e->n;
 
 	memset(e->trained + e->n, kind == SPAN_TURN, (size_t)n);
-	e->spans[e->n_spans++] = (struct answer_span){kind, e->n, n};
+	e->spans[e->n_spans++] = (struct completion_span){kind, e->n, n};
 	e->n = r->n;
 }
 

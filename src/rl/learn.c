@@ -27,9 +27,7 @@ static int learn_begin(struct learn *l)
 	*l->report = (struct learn_report){.beta = l->o->algorithm.beta};
 	if (l->o->critic)
 		critic_begin(l->o->critic, in->step);
-	l->group_row = arena_alloc(l->a, (size_t)in->n_groups + 1, sizeof *l->group_row);
-	if (!l->group_row)
-		return ERR_INPUT;
+	TRY(arena_take(l->a, (size_t)in->n_groups + 1, "the rows of the groups", &l->group_row));
 	for (int g = 0; g < in->n_groups; g++)
 		l->group_row[g + 1] = l->group_row[g] + in->groups[g].n;
 	return batch_of_groups(in->groups, in->n_groups, l->a, &l->batch);
@@ -146,11 +144,11 @@ static int learn_shuffle(struct learn *l, int iteration, struct batch *out, int 
 {
 	struct rng_key key = {l->o->seed, RNG_SHUFFLE, l->in->step, (uint32_t)iteration, 0};
 	int            n = l->in->n_groups, row = 0;
-	uint32_t      *groups = arena_alloc(l->a, (size_t)n, sizeof *groups);
-	int           *rows = arena_alloc(l->a, (size_t)l->batch.n, sizeof *rows);
+	uint32_t      *groups;
+	int           *rows;
 
-	if (!groups || !rows)
-		return ERR_INPUT;
+	TRY(arena_take(l->a, (size_t)n, "the order of the groups", &groups));
+	TRY(arena_take(l->a, (size_t)l->batch.n, "the order of the rows", &rows));
 	rng_permutation(key, (uint32_t)n, groups);
 	for (int g = 0; g < n; g++) {
 		for (int r = l->group_row[groups[g]]; r < l->group_row[groups[g] + 1]; r++)
@@ -190,9 +188,7 @@ static int learn_iterate(struct learn *l, int iteration)
 	struct batch b = l->batch;
 
 	if (l->o->num_minibatches > 1) {
-		group_row = arena_alloc(l->a, (size_t)n + 1, sizeof *group_row);
-		if (!group_row)
-			return ERR_INPUT;
+		TRY(arena_take(l->a, (size_t)n + 1, "the rows of the groups", &group_row));
 		TRY(learn_shuffle(l, iteration, &b, group_row));
 	}
 	b.updates = M;

@@ -8,18 +8,25 @@
 #include <assert.h>
 #include <math.h>
 
+static int policy_take(struct policy *p)
+{
+	const struct weights *learned = model_learned(p->model);
+
+	TRY(optimizer_new(learned, &p->options.optimizer, &p->optimizer));
+	TRY(gradient_new(learned, 1, &p->gradient));
+	return tape_new(&p->model->weights.shape, 1, &p->tape);
+}
+
 int policy_new(struct model *m, const struct policy_options *o, struct policy *out)
 {
-	const struct weights *learned = model_learned(m);
+	int status;
 
+	assert(o->micro_batch_tokens > 0 && o->temperature > 0);
 	*out = (struct policy){.model = m, .options = *o};
-	if (optimizer_new(learned, &o->optimizer, &out->optimizer) != OK ||
-	    gradient_new(learned, 1, &out->gradient) != OK ||
-	    tape_new(&m->weights.shape, 1, &out->tape) != OK) {
+	status = policy_take(out);
+	if (status != OK)
 		policy_free(out);
-		return ERR_INPUT;
-	}
-	return OK;
+	return status;
 }
 
 void policy_free(struct policy *p)
@@ -72,24 +79,22 @@ struct policy_pieces {        /* a batch cut into units; a micro-batch is a run 
 };
 
 /* What the model computes on: rows that share a prompt and follow each other share its tokens. */
-static struct sequence *sequences_of(const struct batch *b, struct arena *a)
+static int sequences_of(const struct batch *b, struct arena *a, struct sequence **out)
 {
-	struct sequence *s = arena_alloc(a, (size_t)b->n, sizeof *s);
-
-	for (int r = 0; s && r < b->n; r++)
-		s[r] = (struct sequence){.prompt = b->prompt[r]->ids,
-		                         .n_prompt = b->prompt[r]->n,
-		                         .answer = b->id + b->offset[r],
-		                         .n_answer = b->offset[r + 1] - b->offset[r]};
-	return s;
+	TRY(arena_take(a, (size_t)b->n, "the sequences of the batch", out));
+	for (int r = 0; r < b->n; r++)
+		(*out)[r] = (struct sequence){.prompt = b->prompt[r]->ids,
+		                              .n_prompt = b->prompt[r]->n,
+		                              .answer = b->id + b->offset[r],
+		                              .n_answer = b->offset[r + 1] - b->offset[r]};
+	return OK;
 }
 
 static int pieces_cut(struct policy *p, const struct batch *b, struct policy_pieces *out)
 {
 	assert(b->n > 0 && b->id && b->prompt);
-	*out = (struct policy_pieces){.b = *b, .sequences = sequences_of(b, &p->scratch)};
-	if (!out->sequences)
-		return ERR_INPUT;
+	*out = (struct policy_pieces){.b = *b};
+	TRY(sequences_of(b, &p->scratch, &out->sequences));
 	return packing_plan(out->sequences, b->n, 1, &p->scratch, &out->units, &out->n_units);
 }
 
@@ -98,8 +103,7 @@ static int pieces_take_head(struct policy *p, struct policy_pieces *c)
 {
 	TRY(BATCH_TAKE(&c->b, logp_new, &p->scratch));
 	TRY(BATCH_TAKE(&c->b, entropy_new, &p->scratch));
-	c->lse = arena_alloc(&p->scratch, (size_t)c->b.offset[c->b.n], sizeof *c->lse);
-	return c->lse ? OK : ERR_INPUT;
+	return arena_take(&p->scratch, (size_t)c->b.offset[c->b.n], "sums of the softmax", &c->lse);
 }
 
 static int cache_fit(struct policy *p, int n_pages)
@@ -131,10 +135,8 @@ static int pieces_forward(struct policy *p, const struct model *m, struct policy
 	TRY(cache_fit(p, c->packing.n_pages));
 	c->next += count;
 	c->part = batch_part(&c->b, units[0].first, rows);
-	c->hidden =
-	        arena_alloc(&p->scratch, (size_t)c->packing.n_tokens * width, sizeof *c->hidden);
-	if (!c->hidden)
-		return ERR_INPUT;
+	TRY(arena_take(&p->scratch, (size_t)c->packing.n_tokens * width, "hidden states",
+	               &c->hidden));
 	return model_forward(m, &c->packing, &p->cache, tape, &p->scratch, c->hidden);
 }
 
@@ -253,11 +255,10 @@ static void backward_values(const struct update *u, struct policy_pieces *c, flo
 static int piece_backward(struct policy *p, const struct update *u, struct policy_pieces *c)
 {
 	size_t width = (size_t)p->model->weights.shape.width;
-	float *d_hidden =
-	        arena_alloc(&p->scratch, (size_t)c->packing.n_tokens * width, sizeof *d_hidden);
+	float *d_hidden;
 
-	if (!d_hidden)
-		return ERR_INPUT;
+	TRY(arena_take(&p->scratch, (size_t)c->packing.n_tokens * width,
+	               "gradients of hidden states", &d_hidden));
 	if (u->alg)
 		TRY(backward_policy(p, u, c, d_hidden));
 	if (u->critic)

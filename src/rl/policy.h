@@ -1,5 +1,5 @@
 /* policy.h - a model that learns (or its adapter does, where it has one): log-probabilities of
- * answers, and one update from one coefficient per token.
+ * completions, and one update from one coefficient per token.
  *
  *     for each micro-batch:  forward -> log-probabilities -> objective: c = dL/dlogp -> backward
  *                            through head and layers
@@ -8,8 +8,8 @@
  * The only place where estimators and transformer meet: down goes a number per token, up come
  * log-probabilities. A critic (critic.h) may hang on the policy's network: then one update serves
  * both losses. The size of a micro-batch (compute.micro_batch_tokens) changes memory and speed, not
- * one bit of the result. A prompt that answers share is always computed once: whether it is decides
- * the order in which its gradient is summed, so it is no option. */
+ * one bit of the result. A prompt that completions share is always computed once: whether it is
+ * decides the order in which its gradient is summed, so it is no option. */
 #ifndef RL_POLICY_H
 #define RL_POLICY_H
 

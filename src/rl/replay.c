@@ -167,7 +167,8 @@ static int replay_kind(const struct replay_reader *r, const char *name, enum spa
 static int replay_spans(const struct replay_reader *r, const struct recorded *line,
                         struct rollout *out)
 {
-	struct answer_span *spans = arena_alloc(r->arena, (size_t)line->n_spans + 1, sizeof *spans);
+	struct completion_span *spans =
+	        arena_alloc(r->arena, (size_t)line->n_spans + 1, sizeof *spans);
 
 	if (!spans)
 		return ERR_INPUT;
@@ -448,14 +449,7 @@ static int copy_group(const struct group *from, int64_t id, struct arena *a, str
 	to->rollouts = arena_alloc(a, (size_t)from->n, sizeof *to->rollouts);
 	if (!to->rollouts)
 		return ERR_INPUT;
-	for (int i = 0; i < from->n; i++) {
-		struct rollout *r = &to->rollouts[i];
-		*r = from->rollouts[i];
-		r->trained = arena_alloc(a, (size_t)r->n, 1);
-		if (!r->trained)
-			return ERR_INPUT;
-		memcpy(r->trained, from->rollouts[i].trained, (size_t)r->n);
-	}
+	memcpy(to->rollouts, from->rollouts, (size_t)from->n * sizeof *to->rollouts);
 	return OK;
 }
 

@@ -70,6 +70,7 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o,
                           const struct rollout_answers *w, struct arena *a)
 {
 	struct decode_result *r = arena_alloc(a, (size_t)w->n, sizeof *r);
+	unsigned char        *trained;
 
 	if (!r)
 		return ERR_INPUT;
@@ -81,10 +82,11 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o,
 		out->logp = r[i].logp;
 		out->entropy = r[i].entropy;
 		out->stop = r[i].stop;
-		out->trained = arena_alloc(a, (size_t)r[i].n, 1);
-		if (!out->trained)
+		trained = arena_alloc(a, (size_t)r[i].n, 1);
+		if (!trained)
 			return ERR_INPUT;
-		memset(out->trained, 1, (size_t)r[i].n);
+		memset(trained, 1, (size_t)r[i].n);
+		out->trained = trained;
 	}
 	return OK;
 }
