@@ -2,8 +2,8 @@
  * model folder with random weights of a published shape.
  *
  * With --tokenizer its files come along, and the token that it names as the end of a text is the
- * one that ends an answer, unless the shape has it already. --layers makes a shallower model, for
- * trials. */
+ * one that ends a completion, unless the shape has it already. --layers makes a shallower model,
+ * for trials. */
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "cli/command.h"

@@ -1,6 +1,6 @@
 /* hone rollouts CONFIG [key=value ...] [--steps N] [--output FILE]
  *
- * The answers that N steps of hone train would sample if the weights stood still: the same
+ * The completions that N steps of hone train would sample if the weights stood still: the same
  * problems, the same random keys. Without --steps enough of them to meet every problem once. The
  * output is by default the run folder's name with .jsonl.gz; it must not exist. --allow-command:
  * see options_allow_command. */

@@ -10,9 +10,9 @@
 
 enum { PREFILL_TOKENS = 2048 }; /* texts are read together up to about this many tokens */
 
-struct slot {        /* one running answer */
+struct slot {        /* one running completion */
 	int request; /* index, or -1: free */
-	/* tokens of prompt and answer that have been through the model: all but the last, and
+	/* tokens of prompt and completion that have been through the model: all but the last, and
 	 * what was put behind a stop */
 	int  n_read;
 	int *pages; /* [pages_each] */
@@ -46,7 +46,7 @@ struct decode_call { /* one call of decode_run */
 	const struct decode_request *requests;
 	struct decode_result        *results;
 	int                          n, next; /* requests in all; the first that has not entered */
-	/* [n] tokens that an answer had when it last went on; stop texts are looked for from
+	/* [n] tokens that a completion had when it last went on; stop texts are looked for from
 	 * there on */
 	int *piece;
 	/* [n_slots + 1] prefilled; the last one may have members still waiting */
@@ -156,7 +156,7 @@ size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens)
 	       rows * V * sizeof(float) + (size_t)n_slots * V * sizeof(struct candidate);
 }
 
-/* ---- one token of one answer ---- */
+/* ---- one token of one completion ---- */
 
 static int is_eos(const struct decode_options *o, int token)
 {
@@ -208,7 +208,7 @@ static void apply_penalty(const struct decode_call *run, const struct decode_req
 }
 
 /* Draws the next token of a request from its row of logits, which a penalty changes. Returns 1 when
- * that stops the answer, -1 when the row is not finite. */
+ * that stops the completion, -1 when the row is not finite. */
 static int decode_draw(const struct decode_call *run, int request, float *logits,
                        struct candidate *scratch)
 {
@@ -254,7 +254,7 @@ void decode_append(struct decode_result *r, const int *ids, int n)
 	r->n += n;
 }
 
-/* What became of a draw: whether the answer is over, after the listener had its say. */
+/* What became of a draw: whether the completion is over, after the listener had its say. */
 static int decode_settle(struct decode_call *run, int request, int drawn, int *over)
 {
 	const struct decode_listener *l = &run->o->listener;
@@ -381,7 +381,7 @@ static void drop_prompts(struct decode_call *run)
 }
 
 /* Lets waiting requests into free slots; each gets its first token from the logits behind its
- * prompt. An answer that is over with its first token never occupies its slot. */
+ * prompt. A completion that is over with its first token never occupies its slot. */
 static int enter(struct decode_call *run, int *prompt_of)
 {
 	struct decoder *d = run->d;
@@ -413,7 +413,7 @@ static int enter(struct decode_call *run, int *prompt_of)
 	return OK;
 }
 
-/* ---- one step of all running answers ---- */
+/* ---- one step of all running completions ---- */
 
 static int text_length(const struct decode_call *run, const struct slot *s)
 {
@@ -428,7 +428,7 @@ static int decode_token_at(const struct decode_call *run, const struct slot *s, 
 	                              : run->results[s->request].ids[position - q->n_prompt];
 }
 
-/* Appends what is new in the text of a running answer: its last token, as a rule. */
+/* Appends what is new in the text of a running completion: its last token, as a rule. */
 static void add_segment(const struct decode_call *run, struct slot *s, struct packing *b)
 {
 	int n = text_length(run, s);
@@ -446,8 +446,8 @@ static void add_segment(const struct decode_call *run, struct slot *s, struct pa
 	}
 }
 
-/* The running answers, one segment each, as long as there are not too many tokens; who has much to
- * read may have to wait for a later step. */
+/* The running completions, one segment each, as long as there are not too many tokens; who has much
+ * to read may have to wait for a later step. */
 static int gather(struct decode_call *run, struct packing *b, int *slot_of)
 {
 	struct decoder *d = run->d;

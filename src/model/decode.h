@@ -1,4 +1,4 @@
-/* decode.h - many answers at once, each the same whatever else is in the batch.
+/* decode.h - many completions at once, each the same whatever else is in the batch.
  *
  * A decoder has a fixed number of slots. Requests wait in a queue; a request enters a free slot,
  * gets one token a step, and leaves when it ends, so that the batch stays full until the queue is
@@ -8,15 +8,15 @@
  *
  * Requests that follow each other with the same prompt pointer form a group: the prompt is
  * prefilled once, its full pages of keys and values are shared, the last partial page is copied for
- * each answer. The row of logits after the prompt serves every first token.
+ * each completion. The row of logits after the prompt serves every first token.
  *
  * An answer that stops may go on behind tokens that nobody sampled, what a world answers to an
- * action (rl/episode.h): whoever listens to stops puts them there. The answer stays in its slot and
- * keeps its pages; the next step reads only what is new, in the same pass in which the others get
- * their next token.
+ * action (rl/episode.h): whoever listens to stops puts them there. The completion stays in its slot
+ * and keeps its pages; the next step reads only what is new, in the same pass in which the others
+ * get their next token.
  *
  * What a request produces depends on its prompt, its options, its random key and the weights alone:
- * rows of every product are independent (matmul.h), attention sees the answer's own pages
+ * rows of every product are independent (matmul.h), attention sees the completion's own pages
  * (attention.h), token t uses random number t of the request's key. */
 #ifndef MODEL_DECODE_H
 #define MODEL_DECODE_H
@@ -38,9 +38,10 @@ struct decode_result { /* arrays of max_new, in the arena of the call */
 };
 
 struct decode_listener {
-	/* Called at every stop of an answer, in no order among answers. May put tokens behind it
-	 * (decode_append) and change its stop; sets *go_on, 0 before, to have more sampled, for
-	 * which there must be room for one token at least. NULL: every stop is the end. */
+	/* Called at every stop of a completion, in no order among completions. May put tokens
+	 * behind it (decode_append) and change its stop; sets *go_on, 0 before, to have more
+	 * sampled, for which there must be room for one token at least. NULL: every stop is the
+	 * end. */
 	int (*stopped)(void *context, int request, struct decode_result *r, int *go_on);
 	void *context;
 };
@@ -48,10 +49,10 @@ struct decode_listener {
 struct decode_options {
 	struct sampling       sampling;
 	const struct penalty *penalty; /* NULL: none, as in training */
-	/* [n_eos] ids that end an answer; the id itself belongs to the answer */
+	/* [n_eos] ids that end a completion; the id itself belongs to the completion */
 	const int *eos;
 	int        n_eos;
-	/* [n_stop] texts that stop an answer once what was sampled since its last stop contains
+	/* [n_stop] texts that stop a completion once what was sampled since its last stop contains
 	 * one */
 	const char *const *stop;
 	int                n_stop;
@@ -62,7 +63,7 @@ struct decode_options {
 	const char *(*piece)(const struct tokenizer *tokenizer, int id, size_t *n);
 	int                    share_prompt; /* 0: every request prefills its own prompt (tests) */
 	struct decode_listener listener;
-	/* an answer that goes on is read again from its start, as if no page had been kept
+	/* a completion that goes on is read again from its start, as if no page had been kept
 	 * (tests) */
 	int reread;
 };
@@ -70,12 +71,12 @@ struct decode_options {
 struct decode_request {
 	const int     *prompt; /* [n_prompt] n_prompt > 0 */
 	int            n_prompt;
-	int            max_new; /* > 0; the answer is cut off here */
+	int            max_new; /* > 0; the completion is cut off here */
 	struct rng_key key;
 };
 
 struct decoder;
-/* n_slots sequences at once, each of at most max_tokens (prompt and answer). The cache is one
+/* n_slots sequences at once, each of at most max_tokens (prompt and completion). The cache is one
  * allocation. */
 int    decoder_new(const struct model *m, int n_slots, int max_tokens, struct decoder **out);
 void   decoder_free(struct decoder *d);

@@ -11,7 +11,8 @@ struct tree {
 	int first, count, n_tokens;
 };
 
-/* The last answer token is predicted, but nothing is predicted from it: it is not computed on. */
+/* The last completion token is predicted, but nothing is predicted from it: it is not computed
+ * on. */
 static int answer_inputs(const struct sequence *s)
 {
 	return s->n_answer - 1;
@@ -133,7 +134,7 @@ static void packing_add_tokens(struct packing *b, const int *tokens, int n, int 
 	}
 }
 
-/* The first target is predicted by the last prompt token, the others by the answer token before
+/* The first target is predicted by the last prompt token, the others by the completion token before
  * them. */
 static void add_targets(struct packing *b, const struct sequence *s, int row_prompt, int row_answer)
 {
@@ -163,7 +164,7 @@ static void add_tree(struct packing *b, const struct sequence *seqs, int count, 
 	prompt_end = b->n_tokens;
 	for (int i = 0; i < count; i++) {
 		int answer = b->n_tokens, n = answer_inputs(&seqs[i]);
-		if (n) /* an answer of one token is all target */
+		if (n) /* a completion of one token is all target */
 			open_segment(b, root, n_prompt, n, pages);
 		packing_add_tokens(b, seqs[i].answer, n, n_prompt);
 		add_targets(b, &seqs[i], prompt_end - 1, answer);

@@ -5,12 +5,12 @@
  * text before it (through its page table) and itself causally. Three uses, one forward:
  *
  *     prefill    one segment per prompt                     position 0, parent -1
- *     decode     one token per running answer; position = tokens so far, parent -1: earlier keys
- *                are in the pages
- *     training   a tree per group: the prompt once, then its answers, each a child of the prompt's
- *                segment
+ *     decode     one token per running completion; position = tokens so far, parent -1: earlier
+ *                keys are in the pages
+ *     training   a tree per group: the prompt once, then its completions, each a child of the
+ *                prompt's segment
  *
- *     One tree, prompt p and answers a, b, c:
+ *     One tree, prompt p and completions a, b, c:
  *
  *         tokens    | p p p p p | a a a | b b b b | c c |
  *         position    0 1 2 3 4   5 6 7   5 6 7 8   5 6
@@ -23,9 +23,9 @@
  * full pages of its parent; the page in which the parent ends is the child's own, and
  * attention_forward puts the parent's part of it there, too.
  *
- * The last token of an answer is a target only: it is not computed on. So an answer of one token
- * has no segment. A sequence that shares its prompt with no other is one segment, prompt and answer
- * together.
+ * The last token of a completion is a target only: it is not computed on. So a completion of one
+ * token has no segment. A sequence that shares its prompt with no other is one segment, prompt and
+ * completion together.
  *
  * Gradient units (training only). A unit is the leaf of the fixed summation tree: consecutive trees
  * while they fit into UNIT_TOKENS, or one larger tree. Units depend on the data alone; a
@@ -56,7 +56,7 @@ struct packing {
 	int n_pages;
 
 	/* Rows for which log-probabilities are wanted: token `target` is predicted by the hidden
-	 * state of token `row`. Several answers share the last prompt token as the row of
+	 * state of token `row`. Several completions share the last prompt token as the row of
 	 * their first target. */
 	int  n_targets; /* N */
 	int *row;       /* [N] */
@@ -72,12 +72,12 @@ struct packing {
 
 /* ---- packing for training ---- */
 
-struct sequence { /* one text to train on: a prompt and one answer */
+struct sequence { /* one text to train on: a prompt and one completion */
 	/* [n_prompt] n_prompt > 0; sequences that share the pointer and follow each other share
 	 * a tree */
 	const int *prompt;
 	int        n_prompt;
-	const int *answer; /* [n_answer] n_answer > 0; each answer token is a target */
+	const int *answer; /* [n_answer] n_answer > 0; each completion token is a target */
 	int        n_answer;
 };
 
@@ -93,7 +93,7 @@ int packing_plan(const struct sequence *seqs, int n, int share, struct arena *a,
                  struct unit_range **units, int *n_units);
 
 /* Packs the units first .. first+count-1 of a plan together, in order; targets come in the
- * order of the sequences, answer token by answer token. Everything in `a`. */
+ * order of the sequences, completion token by completion token. Everything in `a`. */
 int packing_build(const struct sequence *seqs, const struct unit_range *units, int first, int count,
                   int share, struct arena *a, struct packing *out);
 

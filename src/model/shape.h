@@ -5,8 +5,8 @@
  *     H query heads       K key/value heads (K divides H)    E width of one head (H*E need not be
  *                                                            D)
  *     F width of the feed-forward part
- *     T tokens of a batch, N rows for which logits are wanted, P problems, G answers to each, B =
- *     P*G rollouts, U gradient units
+ *     T tokens of a batch, N rows for which logits are wanted, P problems, G completions of each, B
+ *     = P*G rollouts, U gradient units
  *
  * Arrays are row-major; a comment such as [T x D] gives the shape, the last letter running
  * fastest. */
@@ -38,7 +38,7 @@ struct model_shape {
 	double              norm_eps;
 	int                 tied; /* the output projection is the embedding */
 	int                 bos;  /* token id or -1 */
-	/* ids that end an answer; generation_config.json wins over config.json */
+	/* ids that end a completion; generation_config.json wins over config.json */
 	int eos[SHAPE_EOS_MAX], n_eos;
 };
 

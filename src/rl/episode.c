@@ -30,7 +30,7 @@ static int open_episode(const struct decode_request *q, const struct problem *p,
 	return e->trained && e->spans ? OK : ERR_INPUT;
 }
 
-/* What the answer has got since the last span is the next. */
+/* What the completion has got since the last span is the next. */
 static void add_span(struct episode *e, enum span_kind kind, const struct decode_result *r)
 {
 	int n = r->n - e->n;
@@ -75,7 +75,7 @@ static int episode_act(const struct decode_options *o, struct episode *e, const 
 	return episode_observe(o, e, text, seen.n + (size_t)by_token, r, go_on);
 }
 
-/* The listener: an answer stopped; was that the end of an action? */
+/* The listener: a completion stopped; was that the end of an action? */
 static int took_turn(void *context, int request, struct decode_result *r, int *go_on)
 {
 	const struct play *play = context;

@@ -12,21 +12,21 @@
  * observation does not fit (cut off: STOP_LENGTH or STOP_CONTEXT), and when no observation can be
  * put in: another stop text came up, or a token went on behind the newline.
  *
- * All turns are one decode_run, with the environment as its listener: an answer stays in its slot
- * and keeps its keys and values, so that a turn reads only its observation, and an episode is
+ * All turns are one decode_run, with the environment as its listener: a completion stays in its
+ * slot and keeps its keys and values, so that a turn reads only its observation, and an episode is
  * exactly what one long decoding of its text would give. Nobody waits at the end of a turn: other
- * episodes may be turns ahead. Token t of an answer uses random number t of the answer's key in
- * whatever turn it comes: turns never share a random number, and what is drawn does not depend on
- * the other episodes. */
+ * episodes may be turns ahead. Token t of a completion uses random number t of the completion's key
+ * in whatever turn it comes: turns never share a random number, and what is drawn does not depend
+ * on the other episodes. */
 #ifndef RL_EPISODE_H
 #define RL_EPISODE_H
 
 #include "estimator/record.h"
 #include "model/decode.h"
 
-/* Plays n answers; requests[i] gives prompt, room and key of the answer to problems[i], which has
- * an environment. Fills ids, n, trained, logp, entropy, spans and stop (never STOP_CONTEXT) of
- * *rollouts[i], in the arena. o->tokenizer must be there. */
+/* Plays n completions; requests[i] gives prompt, room and key of the completion of problems[i],
+ * which has an environment. Fills ids, n, trained, logp, entropy, spans and stop (never
+ * STOP_CONTEXT) of *rollouts[i], in the arena. o->tokenizer must be there. */
 int episode_run(struct decoder *d, const struct decode_options *o,
                 const struct decode_request *requests, const struct problem *const *problems, int n,
                 struct arena *a, struct rollout **rollouts);

@@ -1,15 +1,15 @@
 /* eval.h - how good the model is on problems it does not learn from.
  *
- * Answers are sampled with keys of their own (RNG_EVAL, no step in them), so that two evaluations
- * of the same weights agree and evaluations of a run can be compared pairwise. pass@1, pass@k,
- * maj@n and their standard errors: tally.h. */
+ * Completions are sampled with keys of their own (RNG_EVAL, no step in them), so that two
+ * evaluations of the same weights agree and evaluations of a run can be compared pairwise. pass@1,
+ * pass@k, maj@n and their standard errors: tally.h. */
 #ifndef RL_EVAL_H
 #define RL_EVAL_H
 
 #include "rl/job.h"
 
-/* Answers to the problems first .. first + n - 1 of the prompts: sampled, scored, voting. APPENDS
- * one group for each. `r` with purpose RNG_EVAL. */
+/* Completions of the problems first .. first + n - 1 of the prompts: sampled, scored, voting.
+ * APPENDS one group for each. `r` with purpose RNG_EVAL. */
 int eval_sample(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
                 int first, int n, const struct reward_spec *judge, struct arena *a,
                 struct groups *groups);

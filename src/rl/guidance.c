@@ -30,7 +30,7 @@ static void guidance_mix(const struct group *plain, const struct group *guided, 
 	out->n = plain->n + guided->n;
 }
 
-/* The next wrong answer from place *at on, around the group; NULL when there is none. */
+/* The next wrong completion from place *at on, around the group; NULL when there is none. */
 static const struct rollout *next_wrong(const struct group *g, int *at)
 {
 	for (int tries = 0; tries < g->n; tries++) {

@@ -1,36 +1,36 @@
-/* guidance.h - help for problems on which the model fails: answers given under a hint, learned
+/* guidance.h - help for problems on which the model fails: completions given under a hint, learned
  * without it (Guide, arXiv:2506.13923).
  *
- *     K plain answers to x ~ pi_old(.|x)         mean accuracy at most trigger_accuracy (0: all
+ *     K plain completions of x ~ pi_old(.|x)         mean accuracy at most trigger_accuracy (0: all
  *                                                wrong), and the problem has a hint h:
- *     M guided answers   ~ pi_old(.|x+h)         the same verifier scores them
+ *     M guided completions   ~ pi_old(.|x+h)         the same verifier scores them
  *     form               makes one group of the two, which is what advantages, dynamic sampling and
  *                        updates see
  *
- *         replace   the M guided answers                                    (the released code)
+ *         replace   the M guided completions                                    (the released code)
  *                   kept when some are right and some are not
- *         mixed     the K plain and the M guided answers                    (the paper, as
- *                   reported)     kept when one guided answer is right
- *         mixin     the M guided answers, the wrong ones overwritten by wrong plain ones in turn
- *                   (in the code, unused)        as mixed
+ *         mixed     the K plain and the M guided completions                    (the paper, as
+ *                   reported)     kept when one guided completion is right
+ *         mixin     the M guided completions, the wrong ones overwritten by wrong plain ones in
+ *                   turn (in the code, unused)        as mixed
  *
  *     A group that is not kept stays as it was sampled. Accuracy is the share of right completions:
  *     partial credit is none (record.h).
  *
- * A guided answer is trained under x: the hint is in none of the ids that the gradient is taken on.
- * Its ratio, token by token, is
+ * A guided completion is trained under x: the hint is in none of the ids that the gradient is taken
+ * on. Its ratio, token by token, is
  *
  *     r_t = pi(o_t | x, o_<t) / pi_old(o_t | x, h, o_<t)
  *
  * whose denominator is the log-probability recorded while sampling: exact, so no second pass
  * computes it. The ratio is not 1 before any update; how it is kept in bounds is a rule of its own,
  * guided_clip in objective.h. For an ablation the denominator can be pi_old(o_t | x, o_<t), as if
- * the answers had been sampled without the hint: one pass over the guided rows, and the ratio is 1
- * before any update (plain_denominator in learn.h).
+ * the completions had been sampled without the hint: one pass over the guided rows, and the ratio
+ * is 1 before any update (plain_denominator in learn.h).
  *
- * Metrics, the curriculum and the diagnosis go by the plain answers; guided tokens count in
- * num_tokens. Guided answers have random keys of their own purpose, so a step without failed groups
- * is bit for bit a step without guidance. */
+ * Metrics, the curriculum and the diagnosis go by the plain completions; guided tokens count in
+ * num_tokens. Guided completions have random keys of their own purpose, so a step without failed
+ * groups is bit for bit a step without guidance. */
 #ifndef RL_GUIDANCE_H
 #define RL_GUIDANCE_H
 
@@ -76,7 +76,7 @@ int guidance_sample(const struct guidance *g, struct decoder *d, const struct ro
                     struct arena *a, struct groups *guided);
 
 /* Writes the group of the form from both, once scored; *kept = 0 and *out = *plain when there is
- * nothing to learn from the guided answers. */
+ * nothing to learn from the guided completions. */
 int guidance_merge(const struct guidance *g, const struct group *plain, const struct group *guided,
                    struct arena *a, struct group *out, int *kept);
 

@@ -1,4 +1,4 @@
-/* outcome.h - what a curriculum is told of a group: accuracy, and |A| of each answer by the
+/* outcome.h - what a curriculum is told of a group: accuracy, and |A| of each completion by the
  * definition in curriculum.h. */
 #ifndef RL_OUTCOME_H
 #define RL_OUTCOME_H

@@ -276,7 +276,7 @@ static int least(int a, int b)
 	return a < b ? a : b;
 }
 
-/* Keeps the first so many good and bad answers of a group, in their order. */
+/* Keeps the first so many good and bad completions of a group, in their order. */
 static void curate(const struct replay_options *o, struct group *g)
 {
 	int good = 0, bad, kept = 0, n_good = 0, n_bad = 0;
@@ -308,7 +308,7 @@ static void keep_group(const struct replay_options *o, struct replay *out, struc
 
 /* ---- the whole file ---- */
 
-/* Room for answer i, grown with what was read: what a header promises is not memory yet. */
+/* Room for completion i, grown with what was read: what a header promises is not memory yet. */
 static int replay_make_room(struct replay_answer **answers, int i, int *capacity)
 {
 	int want = *capacity > INT_MAX / 2 ? INT_MAX : *capacity ? 2 * *capacity : 256;

@@ -1,11 +1,11 @@
 /* replay.h - data sets of rollouts: written by `hone rollouts`, trained on again and again by
  * `rollout.source: FILE`. data/recorded.h has the format.
  *
- * Only plain answers are recorded: hinted ones (guidance.h) have two contexts, and `hone rollouts`
- * refuses to make them.
+ * Only plain completions are recorded: hinted ones (guidance.h) have two contexts, and `hone
+ * rollouts` refuses to make them.
  *
- * Replay is exact: the answers of one step, replayed from the weights that sampled them, give the
- * same bits of new weights.
+ * Replay is exact: the completions of one step, replayed from the weights that sampled them, give
+ * the same bits of new weights.
  *
  * Order. An epoch is a permutation of the groups, keyed by (seed, epoch); step s takes the
  * positions s P .. s P + P - 1 of the epochs laid end to end. So nothing needs saving for a resume.
@@ -42,9 +42,9 @@ struct replay {
 	const char   *path;
 	struct group *groups; /* [n] in the order of the file */
 	int           n, n_answers, n_good;
-	int           largest;  /* answers of the largest group */
+	int           largest;  /* completions of the largest group */
 	int           other_mu; /* the weights at hand are not those that sampled */
-	/* How they were sampled: answers to each problem, before curation, and the filters. */
+	/* How they were sampled: completions of each problem, before curation, and the filters. */
 	int          num_generations, top_k;
 	double       top_p, min_p;
 	uint32_t    *order; /* [n] of epoch order_epoch */

@@ -59,7 +59,7 @@ struct reward_answers { /* of several groups, as one list */
 	struct span           *prompt_end; /* [n] how the model saw its prompt end */
 };
 
-/* One answer; writes the unweighted parts to components [reward->n]. */
+/* One completion; writes the unweighted parts to components [reward->n]. */
 static int reward_score_one(const struct reward_spec *reward, const struct reward_spec *judge,
                             const struct reward_answers *all, int at, double *components)
 {
@@ -147,7 +147,7 @@ static int read_prompt_end(const struct tokenizer *t, const struct context *prom
 	return status == OK && !out->s ? ERR_INPUT : status;
 }
 
-/* Answers that share a prompt stand together. */
+/* Completions that share a prompt stand together. */
 static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct reward_answers *all)
 {
 	all->prompt_end = arena_alloc(a, (size_t)all->n, sizeof *all->prompt_end);
@@ -193,7 +193,7 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 	return OK;
 }
 
-/* Writes rise [n]. The reward of the whole answer is known: only its beginnings are scored. */
+/* Writes rise [n]. The reward of the whole completion is known: only its beginnings are scored. */
 static int reward_follow_one(const struct reward_spec *reward, const struct tokenizer *t,
                              const struct reward_answers *all, int at, double *rise)
 {

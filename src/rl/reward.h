@@ -1,8 +1,8 @@
-/* reward.h - from sampled answers to rewards: text, verifiers, and *right*, which is what triggers,
- * filters and evaluation look at.
+/* reward.h - from sampled completions to rewards: text, verifiers, and *right*, which is what
+ * triggers, filters and evaluation look at.
  *
- *     text       the answer's ids decoded once, special tokens left out; it is read by verifiers
- *                and samples and never tokenized again
+ *     text       the completion's ids decoded once, special tokens left out; it is read by
+ *                verifiers and samples and never tokenized again
  *     reward     weighted sum of the reward's verifiers (verify/verifier.h); NaN when none could be
  *                computed
  *     right      the full mark of the judge: of task.eval_reward, or of that verifier of the reward
@@ -11,12 +11,12 @@
  *                is wrong)
  *
  *     rise       task.token_rewards: score(tokens 0 .. t) - score(tokens 0 .. t-1), where a part of
- *                an answer counts as cut off; then a dense verifier pays each token what it earned
- *                (advantage.h says how), and the sum is the reward all the same: a potential
+ *                a completion counts as cut off; then a dense verifier pays each token what it
+ *                earned (advantage.h says how), and the sum is the reward all the same: a potential
  *                function of the prefix (Ng, Harada, Russell 1999) changes who is praised, not what
  *                is best
  *
- * Answers are scored in parallel; a verdict depends on its answer and problem alone. */
+ * Completions are scored in parallel; a verdict depends on its completion and problem alone. */
 #ifndef RL_REWARD_H
 #define RL_REWARD_H
 
@@ -26,13 +26,13 @@
 
 /* Fills text, parsed, failed, reward, components and right of every rollout of the groups. Both
  * specs have the same options, so a verifier of both judges once. ERR_FAILED when a command had no
- * verdict on any of the answers, or with COMMAND_STOP on one. */
+ * verdict on any of the completions, or with COMMAND_STOP on one. */
 int reward_score(const struct reward_spec *reward, const struct reward_spec *judge,
                  const struct tokenizer *t, struct group *groups, int n, struct arena *a);
 
 /* Fills rise [n] of every rollout of the groups, after reward_score; a reward of a part that cannot
  * be computed rises by 0. Every prefix is decoded and scored, so this takes time quadratic in the
- * length of an answer. */
+ * length of a completion. */
 int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups,
                   int n, struct arena *a);
 
@@ -47,8 +47,8 @@ int reward_text(const struct tokenizer *t, const struct problem *p, struct rollo
  *     reward_i <- reward_p(i),   E[reward_p(i)] = mean of the group, for every i
  *
  * Mean, spread and every other statistic of the group stay what they were, but on average a right
- * answer gets no more than a wrong one: whatever a run learns all the same, it learned from
- * something else than its reward. Right and components stay with their answers. */
+ * completion gets no more than a wrong one: whatever a run learns all the same, it learned from
+ * something else than its reward. Right and components stay with their completions. */
 int reward_permute(struct group *groups, int n, uint64_t seed, uint32_t step, struct arena *a);
 
 #endif

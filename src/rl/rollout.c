@@ -107,7 +107,7 @@ static void rollout_settle(const struct rollout_options *o, const struct rollout
 	}
 }
 
-/* Appends a group of blank records, their requests to the answers that will fill them. */
+/* Appends a group of blank records, with requests for the completions that will fill them. */
 static int add_group(const struct rollout_options *o, const struct prompts *prompts, int item,
                      uint32_t step, struct arena *a, struct groups *groups,
                      struct rollout_answers *w, struct decode_request *requests)

@@ -1,6 +1,6 @@
-/* rollout.h - G answers to each picked problem, as records (record.h) in the arena of the step.
+/* rollout.h - G completions of each picked problem, as records (record.h) in the arena of the step.
  *
- * The random key of an answer is (seed, purpose, step, problem, sample): it does not matter what
+ * The random key of a completion is (seed, purpose, step, problem, sample): it does not matter what
  * else is sampled, or in which order. A problem that is picked twice in one step goes on counting
  * its samples. A problem with an environment (world/environment.h) is played in turns
  * (episode.h). */

@@ -80,14 +80,14 @@ static int keep_answer(const struct sft_answer *from, struct arena *a, struct wo
 	return OK;
 }
 
-/* Where the worked answer of a prompt stands: by its problem, so that prompts may be left out and
- * mixed. */
+/* Where the worked completion of a prompt stands: by its problem, so that prompts may be left out
+ * and mixed. */
 static struct worked *worked_of(const struct job *job, int item)
 {
 	return &job->worked[job->train.prompts.problems[item] - job->train.problems];
 }
 
-/* Tokens of prompt and answer where they are too many for the model, else 0. */
+/* Tokens of prompt and completion where they are too many for the model, else 0. */
 static int too_long(const struct job *job, int i, const struct sft_answer *answer, int *out)
 {
 	int tokens = job->train.prompts.contexts[i].n + (int)answer->ids.n,
@@ -154,7 +154,7 @@ static const struct context *prompt_of(const struct job *job, int item, int i)
 	return &job->train.prompts.contexts[item];
 }
 
-/* The picked worked answers as a batch with advantage 1 on every token that is trained. */
+/* The picked worked completions as a batch with advantage 1 on every token that is trained. */
 static int sft_batch(struct job *job, const int *picked, int n, struct batch *b)
 {
 	struct arena *a = &job->step_arena;

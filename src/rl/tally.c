@@ -30,16 +30,16 @@ const char *tally_text(struct tally_mean x, char out[TALLY_TEXT])
 	return out;
 }
 
-static int votes_for(const struct group *g, int answer)
+static int votes_for(const struct group *g, int first)
 {
 	int votes = 0;
 
 	for (int i = 0; i < g->n; i++)
-		votes += g->rollouts[i].vote == answer;
+		votes += g->rollouts[i].vote == first;
 	return votes;
 }
 
-/* The first of the answers with the most votes decides. */
+/* The first of the completions with the most votes decides. */
 static int majority_right(const struct group *g)
 {
 	int most = 0, best = -1;
@@ -90,7 +90,7 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 	double *x = arena_alloc(a, (size_t)n, sizeof *x),
 	       *maj = arena_alloc(a, (size_t)n, sizeof *maj);
 	double *reward = arena_alloc(a, (size_t)n, sizeof *reward);
-	int    *right = arena_alloc(a, (size_t)n, sizeof *right), P = 0, answers = 0;
+	int    *right = arena_alloc(a, (size_t)n, sizeof *right), P = 0, completions = 0;
 
 	*out = (struct tally){.category = category};
 	if (!x || !right || !maj || !reward)
@@ -111,7 +111,7 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 			out->length += r->n;
 			out->truncated += r->truncated;
 		}
-		answers += group->n;
+		completions += group->n;
 		out->n_samples = group->n;
 		maj[P++] = majority_right(group);
 	}
@@ -122,8 +122,8 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 		out->curve[i] = pass_at(all->curve[i], right, P, out->n_samples, x);
 	out->maj = tally_mean_of(maj, P);
 	out->reward = tally_mean_of(reward, P);
-	out->length /= answers;
-	out->truncated /= answers;
+	out->length /= completions;
+	out->truncated /= completions;
 	return OK;
 }
 

@@ -8,9 +8,9 @@
 /* updates in a row that may be skipped before the run is called diverged */
 enum { SKIPPED_MAX = 5 };
 
-/* Draws P problems, samples and scores their answers. With dynamic sampling, problems whose answers
- * do not differ are replaced by others, up to a number of batches; what was collected by then is
- * used, never duplicated. */
+/* Draws P problems, samples and scores their completions. With dynamic sampling, problems whose
+ * completions do not differ are replaced by others, up to a number of batches; what was collected
+ * by then is used, never duplicated. */
 static int train_sample(struct job *job, struct step *s)
 {
 	const struct rollout_config *o = &job->config.rollout;
@@ -87,7 +87,7 @@ static int train_step(struct job *job)
 
 	arena_reset(&job->step_arena); /* everything the previous step allocated dies here */
 
-	/* Act: choose problems, answer each G times with today's weights, score the answers. */
+	/* Act: choose problems, sample G completions of each with today's weights, score them. */
 	TRY(train_collect(job, &s));
 
 	/* Learn: who did better than its group, by how much, and which way that moves the

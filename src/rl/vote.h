@@ -1,13 +1,13 @@
-/* vote.h - which answers to a problem say the same, so that they can vote (self-consistency,
+/* vote.h - which completions of a problem say the same, so that they can vote (self-consistency,
  * arXiv:2203.11171).
  *
- *     answer     0      1      2      3        4
- *     says       1/2    0.5    3      (none)   \frac{1}{2}
- *     vote       0      0      2      -1       0
+ *     completion    0      1      2      3        4
+ *     says          1/2    0.5    3      (none)   \frac{1}{2}
+ *     vote          0      0      2      -1       0
  *
- * In the order of sampling, an answer joins the first one that it equals in the sense of the
+ * In the order of sampling, a completion joins the first one that it equals in the sense of the
  * verifier (verifier_same); if it equals none, others may join it. So the votes depend on the
- * answers and their order alone. */
+ * completions and their order alone. */
 #ifndef RL_VOTE_H
 #define RL_VOTE_H
 

@@ -28,7 +28,7 @@
  * `truncation` and `padding` of the file are not applied: lengths are the caller's business.
  *
  * Text is UTF-8. Each maximal ill-formed part of the input counts as U+FFFD, as the Unicode
- * standard recommends. Decoding gives valid UTF-8: bytes that make no character (an answer that
+ * standard recommends. Decoding gives valid UTF-8: bytes that make no character (a completion that
  * ended inside one) become U+FFFD. tokenizer_piece has the bytes themselves.
  *
  * No input is slow: the cost of a text of n bytes is O(n log n) at most. */

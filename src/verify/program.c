@@ -34,8 +34,8 @@ struct program {
 	int             n;
 	pthread_mutex_t lock; /* for busy, alive, n_failed, why */
 	pthread_cond_t  freed;
-	int             alive; /* it has given an answer */
-	int             late;  /* answers in a row that took too long */
+	int             alive; /* it has given a reply */
+	int             late;  /* replies in a row that took too long */
 	long            n_failed;
 	char            why[PROGRAM_WHY_MAX];
 	double          said; /* when it was last told that it is waited for */

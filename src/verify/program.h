@@ -1,24 +1,24 @@
-/* program.h - a user's own program that answers questions: started once and kept alive, one line
+/* program.h - a user's own program that replies to questions: started once and kept alive, one line
  * in, one line out.
  *
  *     hone                                  the program
  *     {"completion": "...", ...}\n   ->     its standard input
  *                                    <-     {"reward": 1}\n         its standard output
  *
- * What can go wrong is an answer without a verdict, never a wrong one, and never an end of hone:
+ * What can go wrong is a reply without a verdict, never a wrong one, and never an end of hone:
  *
  *     time is over                    the program is killed with all that it started (family.h);
  *                                     the next question starts another
- *     it ended, or wrote no answer, more than one line, or a line over PROGRAM_LINE_MAX    the
+ *     it ended, or wrote no reply, more than one line, or a line over PROGRAM_LINE_MAX    the
  *     same; if it was not fresh, the question is asked once
  *                                     more, of a fresh one: the state that an earlier question left
  *                                     behind shall not decide about a later one
  *
- * A fresh program has `startup` seconds more for its first answer, to load what it needs. One that
- * failed PROGRAM_TRIES times before it ever gave an answer is not asked again: a broken program
- * costs minutes, not days; nor is one that let PROGRAM_LATE answers for each worker pass in a row.
+ * A fresh program has `startup` seconds more for its first reply, to load what it needs. One that
+ * failed PROGRAM_TRIES times before it ever gave a reply is not asked again: a broken program
+ * costs minutes, not days; nor is one that let PROGRAM_LATE replies for each worker pass in a row.
  * Whoever waits longer than PROGRAM_PATIENCE seconds is told so. Up to `workers` of them run, for
- * as many threads; which of them answers is free, so an answer must depend on its question alone.
+ * as many threads; which of them replies is free, so a reply must depend on its question alone.
  * None is started before the first question. When hone ends, however that is, their input ends.
  * SIGINT reaches hone only. Their standard error goes to a file or is hone's. */
 #ifndef VERIFY_PROGRAM_H
@@ -32,7 +32,7 @@ enum {
 	PROGRAM_TRIES = 4,
 	PROGRAM_WORKERS_MAX = 64
 };
-enum { PROGRAM_LATE = 8, PROGRAM_PATIENCE = 3, PROGRAM_SAY_EVERY = 10 }; /* answers; seconds */
+enum { PROGRAM_LATE = 8, PROGRAM_PATIENCE = 3, PROGRAM_SAY_EVERY = 10 }; /* replies; seconds */
 
 /* A word to the person who waits. Any thread, one at a time for one program. */
 typedef void program_say(void *context, const char *text);
@@ -41,7 +41,7 @@ struct program_options {
 	/* "python3 'my verifier.py' --strict": words between blanks; quotes keep blanks; no
 	 * shell */
 	const char *line;
-	double      timeout; /* seconds an answer may take */
+	double      timeout; /* seconds a reply may take */
 	double      startup; /* and how many more the first one of a fresh program */
 	int         workers; /* programs at once, 1 .. PROGRAM_WORKERS_MAX */
 	const char *log;     /* standard error is added to this file; NULL: hone's own */
@@ -56,16 +56,16 @@ struct program;
 int  program_open(const struct program_options *o, struct program **out);
 void program_close(struct program *c); /* ends the programs; NULL is fine */
 
-/* Reads the line of an answer. ERR_FAILED: it has none to give, but the program is well; ERR_INPUT:
- * this is no answer. Both with a message. */
+/* Reads the line of a reply. ERR_FAILED: it has none to give, but the program is well; ERR_INPUT:
+ * this is no reply. Both with a message. */
 typedef int program_accept(void *context, const char *line, size_t n);
 
 /* Asks one question, n bytes without a line's end. Any thread may call it. ERR_FAILED: there is no
- * answer that was accepted, and the message says why. */
+ * reply that was accepted, and the message says why. */
 int program_ask(struct program *c, const char *question, size_t n, program_accept *accept,
                 void *context);
 
-/* How many questions stayed without an answer so far; the last message is copied to `why`. */
+/* How many questions stayed without a reply so far; the last message is copied to `why`. */
 enum { PROGRAM_WHY_MAX = 512 };
 long program_failures(struct program *c, char why[PROGRAM_WHY_MAX]);
 

@@ -33,7 +33,7 @@ struct completion {
 	struct span prompt_end;
 };
 
-/* What becomes of an answer on which the user's program could say nothing. It is counted in any
+/* What becomes of a completion on which the user's program could say nothing. It is counted in any
  * case.
  *     LEAVE_OUT   its reward is NaN: it counts nowhere     STOP   the same, and reward_score ends
  *                                                          the job     ZERO   its reward is 0 */

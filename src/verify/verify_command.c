@@ -61,7 +61,7 @@ static int add_question(const struct problem *p, const struct completion *c, str
 	return text_status(out);
 }
 
-/* ---- the answer ---- */
+/* ---- the reply ---- */
 
 /* A number, or true for 1 and false for 0. null says, as {"error"} does, that there is nothing to
  * say. Sums and squares of rewards must stay numbers that mean something in single precision too,
@@ -84,7 +84,7 @@ static int read_reward(const json_t *object, double *out)
 }
 
 /* {"reward": 0.5, "right": false, "parsed": true} or {"error": "..."}; other keys are free. */
-static int verify_command_read_answer(void *context, const char *line, size_t n)
+static int verify_command_read_reply(void *context, const char *line, size_t n)
 {
 	struct score *out = context;
 	json_t       *object = NULL;
@@ -114,7 +114,7 @@ VERIFY_SCORE(verify_command)
 
 	if (status == OK)
 		status = program_ask(spec->command, question.data, question.n,
-		                     verify_command_read_answer, out);
+		                     verify_command_read_reply, out);
 	if (status == ERR_FAILED)
 		*out = (struct score){.reward = spec->options.on_error == COMMAND_ZERO ? 0 : NAN,
 		                      .failed = 1};
