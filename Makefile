@@ -73,7 +73,10 @@ $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
 	$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $< $(filter %.a,$^) $(LDLIBS) -lcmocka -o $@
 # kernels for instructions that not every CPU has: compiled for them whatever the rest is compiled for, chosen when the program runs
 $(OUT)/src/math/matmul_avx2.o: EXTRA += $(if $(X86),-mavx2 -mfma)
+$(OUT)/src/math/matmul_avx2_bf16.o: EXTRA += $(if $(X86),-mavx2 -mfma)
 $(OUT)/src/math/matmul_avx512.o: EXTRA += $(if $(X86),-mavx512f -mfma)
+$(OUT)/src/math/matmul_avx512_bf16.o: EXTRA += $(if $(X86),-mavx512f -mfma)
+$(OUT)/src/math/matmul_avx512_dot.o: EXTRA += $(if $(X86),-mavx512f -mavx512bf16 -mfma)
 $(OUT)/shim_%.so: tests/shim_%.c tests/disk_record.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared $< -ldl -o $@

@@ -64,6 +64,12 @@ static const struct bits_run {
          "optim.weight_decay=0.1"},
         {"sft", "sft new.yaml", "sft.batch_size=8"},
         {"lora", "train old.yaml", "model.lora_r=2"},
+        {"bf16", "train new.yaml", "compute.precision=bf16"},
+        {"bf16-head-f32", "train new.yaml",
+         "compute.precision=bf16 compute.head_precision=f32 loss.entropy_coef=0.01"},
+        {"bf16-ppo", "train new.yaml", "compute.precision=bf16 algorithm=ppo loss.beta=0.1"},
+        {"bf16-lora", "train old.yaml", "compute.precision=bf16 model.lora_r=2"},
+        {"bf16-sft", "sft new.yaml", "compute.precision=bf16 sft.batch_size=8"},
         {"replay", "train new.yaml", "algorithm=topr rollout.source=rollouts.jsonl"},
         {"replay-tis", "train new.yaml",
          "rollout.source=rollouts.jsonl loss.mismatch=token_truncate"},
@@ -157,27 +163,34 @@ static void small_runs_of_every_part_keep_their_bits(void **state)
 }
 
 /* Every kernel that this CPU has against plain C: the same weights, moments and metrics. */
+static void kernels_train_as_the_formula(const char *precision)
+{
+	static const char *const backends[] = {"reference", "avx2", "avx512"};
+	char                     want[LINE] = "", got[LINE], settings[160], name[48];
+
+	for (int i = 0; i < 3; i++) {
+		if (hone("train new.yaml run.max_steps=0 run.output_dir=try-%s-%s "
+		         "compute.backend=%s",
+		         precision, backends[i], backends[i]) != 0)
+			continue; /* not on this CPU */
+		snprintf(name, sizeof name, "grpo-%s-%s", precision, backends[i]);
+		snprintf(settings, sizeof settings,
+		         "algorithm=grpo loss.num_iterations=2 compute.backend=%s "
+		         "compute.precision=%s",
+		         backends[i], precision);
+		bits_of(&(struct bits_run){name, "train new.yaml", settings}, got);
+		print_message("%s", got);
+		if (i == 0)
+			strcpy(want, got);
+		assert_string_equal(strchr(got, '\t'), strchr(want, '\t'));
+	}
+}
+
 static void every_kernel_and_the_scalar_formula_train_the_same_bits(void **state)
 {
 	(void)state;
-	static const char *const backends[] = {"avx2", "avx512"};
-	const struct bits_run    formula = {
-	           "grpo-formula", "train new.yaml",
-	           "algorithm=grpo loss.num_iterations=2 compute.backend=reference"};
-	char want[LINE], got[LINE], settings[128], name[32];
-
-	bits_of(&formula, want);
-	for (int i = 0; i < 2; i++) {
-		if (hone("train new.yaml run.max_steps=0 run.output_dir=try-%s compute.backend=%s",
-		         backends[i], backends[i]) != 0)
-			continue; /* not on this CPU */
-		snprintf(name, sizeof name, "grpo-%s", backends[i]);
-		snprintf(settings, sizeof settings,
-		         "algorithm=grpo loss.num_iterations=2 compute.backend=%s", backends[i]);
-		bits_of(&(struct bits_run){name, "train new.yaml", settings}, got);
-		assert_string_equal(strchr(got, '\t'), strchr(want, '\t'));
-		print_message("%s%s", want, got);
-	}
+	kernels_train_as_the_formula("f32");
+	kernels_train_as_the_formula("bf16");
 }
 
 int main(void)

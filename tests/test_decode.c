@@ -14,6 +14,8 @@ static struct model  *model;
 static int            prompt[N_PROMPTS][130];
 static int            eos = 7;
 
+static const char *precision = "f32";
+
 static int setup(void **state)
 {
 	(void)state;
@@ -31,8 +33,9 @@ static int setup(void **state)
 	                                     .bos = -1,
 	                                     .eos = {7},
 	                                     .n_eos = 1};
-	const struct matmul_options options = {"auto", "f32", "strict"};
-	struct weights              w;
+	const struct matmul_options options = {
+	        .backend = "auto", .precision = precision, .numerics = "strict"};
+	struct weights w;
 
 	threads_set(2);
 	assert_ok(matmul_new(&options, &mm));
@@ -339,5 +342,8 @@ int main(void)
 	        TEST(an_answer_says_why_it_ended),
 	        TEST(a_nan_in_the_weights_is_reported_and_not_sampled),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	int failed = cmocka_run_group_tests_name("f32", tests, setup, teardown);
+
+	precision = "bf16";
+	return failed + cmocka_run_group_tests_name("bf16", tests, setup, teardown);
 }

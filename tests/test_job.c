@@ -55,6 +55,8 @@ static const char        episodes_sft[] = "extends: episodes.yaml\n"
                                           "         n_positions: 96}\n"
                                           "sft: {batch_size: 8}\n"
                                           "run: {max_steps: 60, save_steps: 0, eval_steps: 0}\n";
+static const char        bf16[] = "extends: job.yaml\n"
+                                  "compute: {precision: bf16}\n";
 static const char *const critics[] = {"critic-own.yaml", "critic-shared.yaml"};
 
 /* ---- helpers ---- */
@@ -265,7 +267,7 @@ static void killed_anywhere_it_resumes_to_the_same_bits(void **state)
 	run("train", "whole", "run.max_steps=20");
 	for (int i = 0; i < KILLS; i++) {
 		snprintf(folder, sizeof folder, "killed-%d", i);
-		pid_t pid = hone_start("train job.yaml run.output_dir=%s run.max_steps=%d", folder,
+		pid_t pid = hone_start("train %s run.output_dir=%s run.max_steps=%d", file, folder,
 		                       STEPS);
 		wait_for_line(folder, i);
 		usleep((useconds_t)(i * 7919 % 4000)); /* not always right behind a line */
@@ -278,6 +280,19 @@ static void killed_anywhere_it_resumes_to_the_same_bits(void **state)
 		assert_same_run("whole", folder, STEPS);
 	}
 	assert_true(killed >= KILLS / 2); /* else the machine was too fast for this test */
+}
+
+/* The promises above, with products in bf16. */
+static void in_bf16_too(void **state)
+{
+	file = "bf16.yaml";
+	shell("rm -r batch-? plain whole killed-*");
+	training_meets_the_probabilities_that_sampling_saw(state);
+	threads_and_micro_batches_change_no_bit(state);
+	killed_anywhere_it_resumes_to_the_same_bits(state);
+	assert_false(same_bytes("plain/checkpoint-10/model.safetensors",
+	                        "seed-0/checkpoint-10/model.safetensors"));
+	file = "job.yaml";
 }
 
 /* Every kind of the table, so that a new one is under test: 5 steps and a new process, against 10
@@ -963,6 +978,7 @@ int main(void)
 	        TEST(episodes_keep_their_bits_too),
 	        TEST(another_seed_another_rate_give_other_bits),
 	        TEST(killed_anywhere_it_resumes_to_the_same_bits),
+	        TEST(in_bf16_too),
 	        TEST(every_curriculum_resumes_to_the_same_bits),
 	        TEST(a_run_folder_has_one_writer_and_a_killed_one_leaves_it_free),
 	        TEST(killed_with_a_critic_it_resumes_to_the_same_bits),
@@ -990,6 +1006,7 @@ int main(void)
 	write_text("job.yaml", config);
 	write_text("episodes.yaml", episodes);
 	write_text("episodes-sft.yaml", episodes_sft);
+	write_text("bf16.yaml", bf16);
 	write_text("critic-own.yaml", critic_own);
 	write_text("critic-shared.yaml", critic_shared);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "base/threads.h"
+#include "math/bf16.h"
 #include "test.h"
 
 #include <sys/wait.h>
@@ -11,10 +12,16 @@
 
 enum { N_SHAPES = 100, MAX_WIDTH = 700, MAX_ROWS = 150 };
 
-static const char *const strict_backends[] = {"avx512", "avx2", "onednn", "openblas", "reference"};
+static const struct kind { /* of products */
+	const char *backend, *precision;
+} kinds[] = {
+        {"avx512", "f32"}, {"avx2", "f32"},     {"avx512", "bf16"},   {"avx2", "bf16"},
+        {"onednn", "f32"}, {"openblas", "f32"}, {"reference", "f32"}, {"reference", "bf16"},
+};
 enum {
-	N_BACKENDS = sizeof strict_backends / sizeof *strict_backends,
-	N_OWN = 2 /* the first ones: by the formula */
+	N_KINDS = sizeof kinds / sizeof *kinds,
+	N_OWN = 4,  /* the first ones: by the formula */
+	N_QUICK = 6 /* all but the formula itself */
 };
 
 static const int row_counts[] = {1, 2, 3, 5, 8, 16, 31, 32, 33, 64, 65, 100, 127, 128, 150};
@@ -75,17 +82,25 @@ static void operands_free(struct operands *o)
 	mem_free(o->dy);
 }
 
-/* NULL when this backend is not there or refuses. */
-static struct matmul *open_backend(const char *backend, const char *numerics)
+/* NULL when it is not there or refuses. */
+static struct matmul *open_kind(const struct kind *k, const char *numerics)
 {
-	struct matmul_options o = {.backend = backend, .precision = "f32", .numerics = numerics};
-	struct matmul        *m = NULL;
+	struct matmul_options o = {
+	        .backend = k->backend, .precision = k->precision, .numerics = numerics};
+	struct matmul *m = NULL;
 
 	if (matmul_new(&o, &m) != OK) {
-		print_message("%s %s: %s\n", backend, numerics, error_message());
+		print_message("%s %s %s: %s\n", k->backend, k->precision, numerics,
+		              error_message());
 		return NULL;
 	}
 	return m;
+}
+
+/* The formula of that precision. */
+static struct matmul *open_formula(const struct kind *k)
+{
+	return open_kind(&(struct kind){"reference", k->precision}, "strict");
 }
 
 static int bits_differ(const float *a, const float *b, size_t n)
@@ -198,16 +213,16 @@ static int must_be_strict(const char *backend)
 static void strict_rows_depend_on_themselves_alone(void **state)
 {
 	(void)state;
-	for (int b = 0; b < N_BACKENDS; b++) {
-		struct matmul *m = open_backend(strict_backends[b], "strict");
-		if (!m && must_be_strict(strict_backends[b]))
+	for (int b = 0; b < N_KINDS; b++) {
+		struct matmul *m = open_kind(&kinds[b], "strict");
+		if (!m && must_be_strict(kinds[b].backend))
 			fail_msg("%s refused strict on a CPU where it should keep it",
-			         strict_backends[b]);
+			         kinds[b].backend);
 		if (!m)
 			continue;
 		print_message("%s\n", matmul_describe(m));
-		assert_int_equal(
-		        shapes_that_differ(m, 0, b < N_BACKENDS - 1 ? N_SHAPES : N_SHAPES / 5), 0);
+		assert_int_equal(shapes_that_differ(m, 0, b < N_QUICK ? N_SHAPES : N_SHAPES / 5),
+		                 0);
 		matmul_free(m);
 	}
 }
@@ -221,8 +236,8 @@ static void very_long_sums_do_not_depend_on_threads(void **state)
 	enum { LONG = 20480, ROWS = 20 };
 	static const int widths[] = {48, 200}, threads[] = {2, 3, 8};
 
-	for (int b = 0; b < N_BACKENDS - 1; b++) {
-		struct matmul *m = open_backend(strict_backends[b], "strict");
+	for (int b = 0; b < N_QUICK; b++) {
+		struct matmul *m = open_kind(&kinds[b], "strict");
 		for (uint32_t i = 0; m && i < 2; i++) {
 			size_t width = (size_t)widths[i], n = ROWS * width;
 			float *W = random_floats(width * LONG, i),
@@ -255,7 +270,7 @@ static void very_long_sums_do_not_depend_on_threads(void **state)
 static void fast_openblas_is_caught_by_the_same_test(void **state)
 {
 	(void)state;
-	struct matmul *m = open_backend("openblas", "fast");
+	struct matmul *m = open_kind(&(struct kind){"openblas", "f32"}, "fast");
 
 	assert_non_null(m);
 	int n = shapes_that_differ(m, 0, 20);
@@ -271,8 +286,8 @@ static void gradients_do_not_depend_on_threads(void **state)
 	(void)state;
 	static const int rows[] = {1, 15, 16, 63, 64, 65, 200, 512, 513, 1300};
 
-	for (int b = 0; b < N_BACKENDS; b++) {
-		struct matmul *m = open_backend(strict_backends[b], "strict");
+	for (int b = 0; b < N_KINDS; b++) {
+		struct matmul *m = open_kind(&kinds[b], "strict");
 		for (uint32_t i = 0; m && i < 10; i++) {
 			int    n = rows[i], out = 33 + 41 * (int)i, in = i % 2 ? 64 : 90 + (int)i;
 			size_t size = (size_t)out * (size_t)in;
@@ -364,16 +379,17 @@ static void every_backend_agrees_with_the_reference(void **state)
 {
 	(void)state;
 	static const char *const numerics[] = {"strict", "fast"};
-	struct matmul           *reference = open_backend("reference", "strict");
 
-	for (int b = 0; b < N_BACKENDS - 1; b++)
+	for (int b = 0; b < N_QUICK; b++) {
+		struct matmul *reference = open_formula(&kinds[b]);
 		for (int i = 0; i < 2; i++) {
-			struct matmul *m = open_backend(strict_backends[b], numerics[i]);
+			struct matmul *m = open_kind(&kinds[b], numerics[i]);
 			for (uint32_t s = 0; m && s < 12; s++)
 				compare(m, reference, s);
 			matmul_free(m);
 		}
-	matmul_free(reference);
+		matmul_free(reference);
+	}
 }
 
 static int results_differ(const struct results *a, const struct results *b, size_t rows, size_t out,
@@ -387,10 +403,10 @@ static int results_differ(const struct results *a, const struct results *b, size
 static void own_kernels_give_the_bits_of_the_formula(void **state)
 {
 	(void)state;
-	struct matmul *reference = open_backend("reference", "strict");
 
 	for (int b = 0; b < N_OWN; b++) {
-		struct matmul *m = open_backend(strict_backends[b], "strict");
+		struct matmul *m = open_kind(&kinds[b], "strict"),
+		              *reference = open_formula(&kinds[b]);
 		for (uint32_t s = 0; m && s < N_SHAPES; s++) {
 			struct operands o = operands_new(s);
 			threads_set(1 + (int)s % 3);
@@ -402,9 +418,9 @@ static void own_kernels_give_the_bits_of_the_formula(void **state)
 			operands_free(&o);
 		}
 		matmul_free(m);
+		matmul_free(reference);
 	}
 	threads_set(2);
-	matmul_free(reference);
 }
 
 /* One row, two, ... 31: each height of tile, alone and beside others, at widths that fill panels
@@ -415,10 +431,10 @@ static void every_height_of_a_tile_gives_the_bits_of_the_formula(void **state)
 	enum { IN = 300, OUT = 99 };
 	float *W = random_floats(OUT * IN, 1), *x = random_floats(31 * IN, 2), y[31 * OUT],
 	      want[31 * OUT];
-	struct matmul *reference = open_backend("reference", "strict");
 
 	for (int b = 0; b < N_OWN; b++) {
-		struct matmul *m = open_backend(strict_backends[b], "strict");
+		struct matmul *m = open_kind(&kinds[b], "strict"),
+		              *reference = open_formula(&kinds[b]);
 		for (int out = OUT - 35; m && out <= OUT; out += 5) {
 			struct matmul_weight *w, *formula;
 			assert_ok(matmul_weight_new(m, out, IN, 0, &w));
@@ -434,8 +450,8 @@ static void every_height_of_a_tile_gives_the_bits_of_the_formula(void **state)
 			matmul_weight_free(formula);
 		}
 		matmul_free(m);
+		matmul_free(reference);
 	}
-	matmul_free(reference);
 	mem_free(W);
 	mem_free(x);
 }
@@ -448,7 +464,6 @@ static void zeros_and_denormals_are_those_of_the_formula(void **state)
 	static const float odd[] = {0, -0.0f, 1e-30f, -1e-30f, 1e-42f, -1e-42f, 1e30f, -1e-20f, 1};
 	float *dy = random_floats(N * OUT, 1), *x = random_floats(N * IN, 2), got[OUT * IN],
 	      want[OUT * IN];
-	struct matmul *reference = open_backend("reference", "strict");
 
 	for (int i = 0; i < N * OUT; i++)
 		dy[i] = odd[(i * 7 + i / 11) % 9];
@@ -459,15 +474,16 @@ static void zeros_and_denormals_are_those_of_the_formula(void **state)
 		x[i * IN] = 1e-30f;
 	}
 	for (int b = 0; b < N_OWN; b++) {
-		struct matmul *m = open_backend(strict_backends[b], "strict");
+		struct matmul *m = open_kind(&kinds[b], "strict"),
+		              *reference = open_formula(&kinds[b]);
 		for (int n = 1; m && n <= N; n += 333) {
 			assert_ok(matmul_gradient(m, n, OUT, IN, dy, x, got));
 			assert_ok(matmul_gradient(reference, n, OUT, IN, dy, x, want));
 			assert_false(bits_differ(got, want, OUT * IN));
 		}
 		matmul_free(m);
+		matmul_free(reference);
 	}
-	matmul_free(reference);
 	mem_free(dy);
 	mem_free(x);
 }
@@ -477,10 +493,10 @@ static void gradients_of_many_rows_agree_with_the_reference(void **state)
 	(void)state;
 	enum { OUT = 70, IN = 50 };
 	static const int rows[] = {1, 17, 63, 64, 512, 513, 576, 1300};
-	struct matmul   *reference = open_backend("reference", "strict");
 
-	for (int b = 0; b < N_BACKENDS - 1; b++) {
-		struct matmul *m = open_backend(strict_backends[b], "strict");
+	for (int b = 0; b < N_QUICK; b++) {
+		struct matmul *m = open_kind(&kinds[b], "strict"),
+		              *reference = open_formula(&kinds[b]);
 		for (uint32_t i = 0; m && i < 8; i++) {
 			size_t n_dy = (size_t)rows[i] * OUT, n_x = (size_t)rows[i] * IN;
 			float *dy = random_floats(n_dy, i), *x = random_floats(n_x, i + 100),
@@ -499,8 +515,8 @@ static void gradients_of_many_rows_agree_with_the_reference(void **state)
 			mem_free(x_size);
 		}
 		matmul_free(m);
+		matmul_free(reference);
 	}
-	matmul_free(reference);
 }
 
 /* The oracle itself, element by element in double: products of small integers are exact. */
@@ -515,7 +531,7 @@ static void the_reference_computes_what_the_formulas_say(void **state)
 	                  dX[N * IN] = {1, 2, 3, 4, 5, 6, 7, 8, -3, -2, -1, 0};
 	const float           dW[OUT * IN] = {5, 4, 4, 4, -2, -1, -2, -3};
 	float                 y[N * OUT], dx[N * IN], dw[OUT * IN];
-	struct matmul        *m = open_backend("reference", "strict");
+	struct matmul        *m = open_kind(&(struct kind){"reference", "f32"}, "strict");
 	struct matmul_weight *w;
 
 	assert_ok(matmul_weight_new(m, OUT, IN, 1, &w));
@@ -531,6 +547,79 @@ static void the_reference_computes_what_the_formulas_say(void **state)
 		assert_true(dw[i] == 0);
 	matmul_weight_free(w);
 	matmul_free(m);
+}
+
+/* To the nearest multiple of 2^-8 of its binade, ties to even. */
+static float nearest_bf16(float x)
+{
+	int    exponent;
+	double fraction = frexp(x, &exponent);
+
+	return (float)ldexp(rint(fraction * 256) / 256, exponent);
+}
+
+/* Operands rounded once; k in pairs, the odd one first; behind an odd depth a product of zeros. The
+ * other order gives other bits. */
+static void the_reference_in_bf16_is_a_chain_of_pairs_of_rounded_operands(void **state)
+{
+	(void)state;
+	enum { OUT = 40, IN = 77 };
+	float                *W = random_floats(OUT * IN, 1), *x = random_floats(IN, 2), y[OUT];
+	struct matmul        *m = open_kind(&(struct kind){"reference", "bf16"}, "strict");
+	struct matmul_weight *w;
+	int                   turned = 0;
+
+	assert_ok(matmul_weight_new(m, OUT, IN, 0, &w));
+	assert_ok(matmul_weight_pack(w, W));
+	assert_ok(matmul_forward(w, 1, x, y));
+	for (int o = 0; o < OUT; o++) {
+		float odd_first = 0, even_first = 0;
+		for (int k = 0; k < IN; k += 2)
+			for (int i = 1; i >= 0; i--) {
+				int odd = k + i, even = k + 1 - i;
+				if (odd < IN)
+					odd_first = fmaf(nearest_bf16(x[odd]),
+					                 nearest_bf16(W[o * IN + odd]), odd_first);
+				if (even < IN)
+					even_first =
+					        fmaf(nearest_bf16(x[even]),
+					             nearest_bf16(W[o * IN + even]), even_first);
+			}
+		assert_true(y[o] == odd_first);
+		turned += odd_first != even_first;
+	}
+	assert_true(turned > 5);
+	matmul_weight_free(w);
+	matmul_free(m);
+	mem_free(W);
+	mem_free(x);
+}
+
+/* Ties go to the even neighbour, NaN stays NaN, what is too large becomes infinite; as an operand a
+ * denormal is a zero of its sign. */
+static void rounding_to_bf16_is_to_nearest_even(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t from;
+		uint16_t to, operand;
+	} cases[] = {
+	        {0x3f800000, 0x3f80, 0x3f80}, {0x3f808000, 0x3f80, 0x3f80},
+	        {0x3f808001, 0x3f81, 0x3f81}, {0x3f818000, 0x3f82, 0x3f82},
+	        {0x7f7fffff, 0x7f80, 0x7f80}, {0x7f800001, 0x7fc0, 0x7fc0},
+	        {0xff800000, 0xff80, 0xff80}, {0x80000000, 0x8000, 0x8000},
+	        {0x007fffff, 0x0080, 0x0000}, {0x80400000, 0x8040, 0x8000},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		float x;
+		memcpy(&x, &cases[i].from, sizeof x);
+		assert_int_equal(bf16_round(x), cases[i].to);
+		assert_int_equal(bf16_operand(x), cases[i].operand);
+	}
+	for (uint32_t b = 0; b < 65536; b++)
+		if ((b & 0x7fff) <= 0x7f80)
+			assert_int_equal(bf16_round(bf16_widen((uint16_t)b)), b);
 }
 
 /* ---- choosing, refusing, failing ---- */
@@ -551,19 +640,21 @@ static void auto_finds_a_strict_backend_and_wrong_names_are_explained(void **sta
 	print_message("auto: %s, %.0f GFLOP/s\n", matmul_describe(m), flops * 1e-9);
 	matmul_free(m);
 
-	assert_error(matmul_new(&(struct matmul_options){"mkl", "f32", "strict"}, &m), ERR_INPUT,
-	             "'mkl'");
-	assert_error(matmul_new(&(struct matmul_options){"auto", "f64", "strict"}, &m), ERR_INPUT,
-	             "'f64'");
-	assert_error(matmul_new(&(struct matmul_options){"auto", "f32", "strickt"}, &m), ERR_INPUT,
-	             "'strickt'");
+	assert_error(matmul_new(&(struct matmul_options){"mkl", "f32", "strict", NULL}, &m),
+	             ERR_INPUT, "'mkl'");
+	assert_error(matmul_new(&(struct matmul_options){"openblas", "bf16", "strict", NULL}, &m),
+	             ERR_INPUT, "no bf16");
+	assert_error(matmul_new(&(struct matmul_options){"auto", "f64", "strict", NULL}, &m),
+	             ERR_INPUT, "'f64'");
+	assert_error(matmul_new(&(struct matmul_options){"auto", "f32", "strickt", NULL}, &m),
+	             ERR_INPUT, "'strickt'");
 }
 
 /* OpenBLAS picks its kernels when it is loaded, so other kernels need another process: this program
  * again, told to run one check. Whatever the kernels, strict either is refused or holds. */
 static int strict_is_refused_or_holds(void)
 {
-	struct matmul *m = open_backend("openblas", "strict");
+	struct matmul *m = open_kind(&(struct kind){"openblas", "f32"}, "strict");
 	int            differ;
 
 	if (!m)
@@ -612,10 +703,12 @@ static void other_kernels_refuse_strict_or_keep_it(void **state)
 static void failing_allocations_are_reported_and_leak_nothing(void **state)
 {
 	(void)state;
-	for (int b = 0; b < N_BACKENDS; b++)
+	static float some[3 * (40 + 24)];
+
+	for (int b = 0; b < N_KINDS; b++)
 		for (long n = 1, done = 0; !done && n < 60; n++) {
-			struct matmul_options o = {.backend = strict_backends[b],
-			                           .precision = "f32",
+			struct matmul_options o = {.backend = kinds[b].backend,
+			                           .precision = kinds[b].precision,
 			                           .numerics = "fast"};
 			struct matmul        *m = NULL;
 			struct matmul_weight *w = NULL;
@@ -623,6 +716,8 @@ static void failing_allocations_are_reported_and_leak_nothing(void **state)
 			int status = matmul_new(&o, &m);
 			if (status == OK)
 				status = matmul_weight_new(m, 24, 40, 1, &w);
+			if (status == OK)
+				status = matmul_forward(w, 3, some, some + 3 * 40);
 			done = status == OK;
 			mem_fail_at(0);
 			if (!done && strstr(error_message(), "this CPU has no"))
@@ -638,6 +733,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(the_reference_computes_what_the_formulas_say),
+	        TEST(the_reference_in_bf16_is_a_chain_of_pairs_of_rounded_operands),
+	        TEST(rounding_to_bf16_is_to_nearest_even),
 	        TEST(strict_rows_depend_on_themselves_alone),
 	        TEST(very_long_sums_do_not_depend_on_threads),
 	        TEST(fast_openblas_is_caught_by_the_same_test),

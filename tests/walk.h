@@ -262,7 +262,8 @@ static const struct walk_row walk[] = {
 
 	{PATH("compute.threads"), NULL, .reason = "speed alone (tests/test_job.c)"},
 	{PATH("compute.backend"), NULL, .reason = "who computes the products; which bits that changes depends on the machine"},
-	{PATH("compute.precision"), NULL, .reason = "one choice alone"},
+	{PATH("compute.precision"), "bf16"},
+	{PATH("compute.head_precision"), "f32", .with = "compute.precision=bf16", .without = ""},
 	{PATH("compute.numerics"), NULL, .reason = "which bits it changes depends on the backend"},
 	{PATH("compute.order"), NULL, .reason = "of the summation: what it changes depends on the machine"},
 	{PATH("compute.micro_batch_tokens"), NULL, .reason = "speed and memory alone (tests/test_job.c)"},

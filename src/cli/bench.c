@@ -357,20 +357,22 @@ static int bench_run(struct bench *b, const char *path)
 
 int command_bench(const struct command *self, int argc, char **argv)
 {
-	const char              *backend = "auto", *numerics = "strict";
+	struct matmul_options    mm = {.backend = "auto", .precision = "f32", .numerics = "strict"};
 	int                      threads = 0, n_positional, status;
 	struct bench             b = {0};
 	const struct option_word words[] = {
-	        {"--backend NAME", &backend, NULL, NULL, "compute.backend"},
-	        {"--numerics KIND", &numerics, NULL, NULL, "compute.numerics"},
+	        {"--backend NAME", &mm.backend, NULL, NULL, "compute.backend"},
+	        {"--precision NAME", &mm.precision, NULL, NULL, "compute.precision"},
+	        {"--head-precision NAME", &mm.head_precision, NULL, NULL, "compute.head_precision"},
+	        {"--numerics KIND", &mm.numerics, NULL, NULL, "compute.numerics"},
 	        {"--threads N", NULL, &threads, NULL, "0: all cores"},
 	        {"--json", NULL, NULL, &b.json, "prints the figures as JSON"}};
 
-	TRY(options_read(self, argc, argv, words, 4, &n_positional));
+	TRY(options_read(self, argc, argv, words, 6, &n_positional));
 	if (n_positional > 1)
 		return error_set(ERR_INPUT, "hone bench: one model folder at most");
 	TRY(threads_set(threads));
-	TRY(matmul_new(&(struct matmul_options){backend, "f32", numerics}, &b.mm));
+	TRY(matmul_new(&mm, &b.mm));
 	if (!b.json)
 		printf("%s, %d threads; medians of %d\n", matmul_describe(b.mm), threads_count(),
 		       REPEATS);

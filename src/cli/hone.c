@@ -71,7 +71,7 @@ static int print_version(void)
 	struct matmul *m;
 
 	printf("hone %s\ncommit %s\ncompiler %s\n", HONE_VERSION, version_commit, version_compiler);
-	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict"}, &m));
+	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL}, &m));
 	printf("matrix products %s\n", matmul_describe(m));
 	matmul_free(m);
 	return OK;

@@ -88,7 +88,7 @@ static int opened_open_all(struct opened *o, const char *base, const struct matm
 
 int opened_new(const char *path, const char *base, struct opened *o)
 {
-	return opened_as(path, base, &(struct matmul_options){"auto", "f32", "strict"}, 0, o);
+	return opened_as(path, base, &(struct matmul_options){"auto", "f32", "strict", NULL}, 0, o);
 }
 
 int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads,

@@ -11,7 +11,9 @@ static const char *backend_name(int i)
 
 static const char *precision_name(int i)
 {
-	return i ? NULL : "f32";
+	static const char *const names[] = {"f32", "bf16", NULL};
+
+	return names[i];
 }
 
 static const char *numerics_name(int i)
@@ -32,7 +34,10 @@ static const struct option compute_options[] = {
 	     "matrix products; avx512, avx2 and reference give the same bits; auto: the fastest "
 	     "that this CPU has"),
 	NAMED_AS("precision", matmul.precision, "f32", precision_name,
-	     "of matrix products; weights and sums stay f32"),
+	     "of the operands of matrix products and of keys and values; weights, sums and all else "
+	     "stay f32"),
+	NAMED_AS("head_precision", matmul.head_precision, "bf16", precision_name,
+	     "of the product that gives logits", .when = "compute.precision=bf16"),
 	NAMED_AS("numerics", matmul.numerics, "strict", numerics_name,
 	     "strict: the same bits for any batch, threads, micro-batch and resume"),
 	INT(micro_batch_tokens, "8192", 1, 1 << 24,

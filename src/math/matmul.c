@@ -31,7 +31,7 @@ enum { TEST_ROWS = 70, TEST_WIDTH = 200, TEST_DEPTH = 1100 };
 /* oneDNN 3.7.2 shares out sums from 20,000 on */
 enum { SUM_ROWS = 2, SUM_WIDTH = 8, SUM_DEPTH = 20480 };
 
-static int open_backend(const struct matmul_backend *b, int strict, struct matmul **out);
+static int open_backend(const struct matmul_backend *b, int strict, int bf16, struct matmul **out);
 
 struct selftest {
 	struct matmul        *m;
@@ -111,7 +111,7 @@ static int selftest_formula(struct selftest *t)
 
 	if (!t->m->backend->is_formula)
 		return OK;
-	TRY(open_backend(&matmul_reference, 0, &reference));
+	TRY(open_backend(&matmul_reference, 0, t->m->bf16, &reference));
 	int status = compare_with_formula(t, reference);
 	matmul_free(reference);
 	return status;
@@ -210,7 +210,7 @@ static int selftest(struct matmul *m)
 /* ---- choosing ---- */
 
 /* In strict mode a backend that fails the self-test is refused. */
-static int open_backend(const struct matmul_backend *b, int strict, struct matmul **out)
+static int open_backend(const struct matmul_backend *b, int strict, int bf16, struct matmul **out)
 {
 	struct matmul *m;
 	int            status;
@@ -218,7 +218,14 @@ static int open_backend(const struct matmul_backend *b, int strict, struct matmu
 	TRY(mem_take(1, "the matrix products", &m));
 	m->backend = b;
 	m->strict = strict;
-	status = b->open(m);
+	m->bf16 = bf16;
+	m->head = m;
+	status = bf16 && !b->is_formula
+	                 ? error_set(ERR_INPUT,
+	                             "compute.backend: %s has no bf16; choose auto, or "
+	                             "compute.precision: f32",
+	                             b->name)
+	                 : b->open(m);
 	if (status == OK && strict) {
 		status = selftest(m);
 		if (status != OK)
@@ -228,19 +235,19 @@ static int open_backend(const struct matmul_backend *b, int strict, struct matmu
 		mem_free(m);
 		return status;
 	}
-	snprintf(m->description, sizeof m->description, "%s f32 %s (%s)", b->name,
-	         strict ? "strict" : "fast", m->detail);
+	snprintf(m->description, sizeof m->description, "%s %s %s (%s)", b->name,
+	         bf16 ? "bf16" : "f32", strict ? "strict" : "fast", m->detail);
 	*out = m;
 	return OK;
 }
 
 /* The first backend that fits. Memory that is short is no reason to take a slower one. */
-static int open_first(int strict, struct matmul **out)
+static int open_first(int strict, int bf16, struct matmul **out)
 {
 	int status = ERR_INPUT;
 
 	for (int i = 0; i < N_BACKENDS && status != OK && status != ERR_MEMORY; i++)
-		status = open_backend(backends[i], strict, out);
+		status = open_backend(backends[i], strict, bf16, out);
 	return status;
 }
 
@@ -261,30 +268,74 @@ int matmul_is_strict(const struct matmul_options *o)
 	return strcmp(o->numerics, "strict") == 0;
 }
 
+static int open_named(const char *name, int strict, int bf16, struct matmul **out)
+{
+	if (strcmp(name, "auto") == 0)
+		return open_first(strict, bf16, out);
+	for (int i = 0; i < N_BACKENDS; i++)
+		if (strcmp(name, backends[i]->name) == 0)
+			return open_backend(backends[i], strict, bf16, out);
+	return unknown_backend(name);
+}
+
+static int read_precision(const char *option, const char *name, int *bf16)
+{
+	*bf16 = strcmp(name, "bf16") == 0;
+	return *bf16 || strcmp(name, "f32") == 0
+	               ? OK
+	               : error_set(ERR_INPUT, "%s: there is no '%s'; choose f32 or bf16", option,
+	                           name);
+}
+
+/* The products of the head, where they have another precision, belong to the others. */
+static int open_f32_head(const struct matmul_options *o, struct matmul *m)
+{
+	struct matmul *head;
+	size_t         n = strlen(m->description);
+
+	TRY(open_named(o->backend, m->strict, 0, &head));
+	m->head = head;
+	snprintf(m->description + n, sizeof m->description - n, ", head f32");
+	return OK;
+}
+
 int matmul_new(const struct matmul_options *o, struct matmul **out)
 {
-	int strict = matmul_is_strict(o);
+	int strict = matmul_is_strict(o), bf16, head_bf16, status = OK;
 
-	if (strcmp(o->precision, "f32") != 0)
-		return error_set(ERR_INPUT, "compute.precision: '%s' is not available; choose f32",
-		                 o->precision);
+	TRY(read_precision("compute.precision", o->precision, &bf16));
+	TRY(read_precision("compute.head_precision",
+	                   o->head_precision ? o->head_precision : o->precision, &head_bf16));
 	if (!strict && strcmp(o->numerics, "fast") != 0)
 		return error_set(ERR_INPUT,
 		                 "compute.numerics: there is no '%s'; choose strict or fast",
 		                 o->numerics);
-	if (strcmp(o->backend, "auto") == 0)
-		return open_first(strict, out);
-	for (int i = 0; i < N_BACKENDS; i++)
-		if (strcmp(o->backend, backends[i]->name) == 0)
-			return open_backend(backends[i], strict, out);
-	return unknown_backend(o->backend);
+	TRY(open_named(o->backend, strict, bf16, out));
+	if (bf16 && !head_bf16)
+		status = open_f32_head(o, *out);
+	if (status != OK)
+		matmul_free(*out);
+	return status;
 }
 
 void matmul_free(struct matmul *m)
 {
-	if (m)
-		m->backend->close(m);
+	if (!m)
+		return;
+	if (m->head != m)
+		matmul_free(m->head);
+	m->backend->close(m);
 	mem_free(m);
+}
+
+struct matmul *matmul_head(const struct matmul *m)
+{
+	return m->head;
+}
+
+int matmul_is_bf16(const struct matmul *m)
+{
+	return m->bf16;
 }
 
 const char *matmul_describe(const struct matmul *m)

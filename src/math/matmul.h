@@ -12,7 +12,14 @@
  *     dW[o][j]            that chain for each chunk of GRADIENT_ROWS rows; dW = 0 + chunk 0 + chunk
  *                         1 + ..., from the left
  *
- * in f32, round to nearest even, denormals flushed to zero in and out (base/threads.h). avx512,
+ * precision bf16 rounds both operands to bf16 first (bf16.h) and takes k in pairs, the odd one of a
+ * pair before the even one; an odd inner dimension is filled up with a zero:
+ *
+ *     acc = 0; for k = 0, 2, ...: acc = fma(a[k+1], b[k+1], acc); acc = fma(a[k], b[k], acc)
+ *
+ * which is what AVX512-BF16 computes for two k at once. Sums and results are f32.
+ *
+ * All in f32, round to nearest even, denormals flushed to zero in and out (base/threads.h). avx512,
  * avx2 and reference compute exactly this, so they give the same bits on every CPU that has them;
  * matmul_new compares them with the formula when a run starts. What libraries compute is another
  * order.
@@ -50,8 +57,10 @@ struct matmul_weight; /* one W, packed the way the backend likes; repacked after
 
 struct matmul_options {
 	const char *backend;   /* auto or a row of the table above */
-	const char *precision; /* f32 */
+	const char *precision; /* f32, bf16 */
 	const char *numerics;  /* strict, fast */
+	/* of the products of matmul_head, when the others are bf16: f32, bf16; NULL: bf16 */
+	const char *head_precision;
 };
 
 /* ERR_INPUT when the backend is unknown, not built in, not fit for this CPU, or cannot be strict
@@ -61,7 +70,11 @@ int  matmul_is_strict(const struct matmul_options *o);
 int  matmul_new(const struct matmul_options *o, struct matmul **out);
 void matmul_free(struct matmul *m);
 /* "avx2 f32 strict (tiles of 6 x 16)": for the start line */
-const char *matmul_describe(const struct matmul *m);
+/* Those for the last product of a model, whose results are logits: m itself, or with another
+ * head_precision those that belong to m. */
+struct matmul *matmul_head(const struct matmul *m);
+int            matmul_is_bf16(const struct matmul *m);
+const char    *matmul_describe(const struct matmul *m);
 
 /* for_backward = 0 leaves out what only matmul_backward needs (a rollout-only model). */
 int  matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward,

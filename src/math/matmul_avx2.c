@@ -11,7 +11,9 @@
 #define TILE_LOAD(p) _mm256_loadu_ps(p)
 #define TILE_STORE(p, v) _mm256_storeu_ps(p, v)
 #define TILE_SPREAD(p) _mm256_broadcast_ss(p)
-#define TILE_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define TILE_STEP(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define TILE_FORM TILE_FLOATS
+#define TILE_WORDS(p, i) TILE_LOAD(p)
 #define TILE_SUM(a, b) _mm256_add_ps(a, b)
 #define TILE_KEEP(v) __asm__("" : "+x"(v))
 #define TILE_ROWS 6
@@ -19,11 +21,11 @@
 
 #include "math/matmul_tile_body.h"
 
-static const struct tile_kernel avx2_kernel = TILE_KERNEL("6 x 16");
+static const struct tile_kernel avx2_f32 = TILE_KERNEL("6 x 16");
 
 static int avx2_open(struct matmul *m)
 {
-	return tiled_open(m, &avx2_kernel,
+	return tiled_open(m, m->bf16 ? &avx2_bf16 : &avx2_f32,
 	                  __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 }
 

@@ -11,7 +11,9 @@
 #define TILE_LOAD(p) _mm512_loadu_ps(p)
 #define TILE_STORE(p, v) _mm512_storeu_ps(p, v)
 #define TILE_SPREAD(p) _mm512_set1_ps(*(p))
-#define TILE_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define TILE_STEP(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define TILE_FORM TILE_FLOATS
+#define TILE_WORDS(p, i) TILE_LOAD(p)
 #define TILE_SUM(a, b) _mm512_add_ps(a, b)
 #define TILE_KEEP(v) __asm__("" : "+v"(v))
 #define TILE_ROWS 14
@@ -23,11 +25,15 @@
 
 #include "math/matmul_tile_body.h"
 
-static const struct tile_kernel avx512_kernel = TILE_KERNEL("14 x 32");
+static const struct tile_kernel avx512_f32 = TILE_KERNEL("14 x 32");
 
 static int avx512_open(struct matmul *m)
 {
-	return tiled_open(m, &avx512_kernel, __builtin_cpu_supports("avx512f"));
+	const struct tile_kernel *kernel = !m->bf16                               ? &avx512_f32
+	                                   : __builtin_cpu_supports("avx512bf16") ? &avx512_dot
+	                                                                          : &avx512_bf16;
+
+	return tiled_open(m, kernel, __builtin_cpu_supports("avx512f"));
 }
 
 const struct matmul_backend matmul_avx512 = TILED_BACKEND("avx512", avx512_open);

@@ -42,7 +42,9 @@ struct matmul_gradient { /* dW [out x in] = dY^T X over n rows */
 struct matmul {
 	const struct matmul_backend *backend;
 	int                          strict;
-	char                         detail[96];       /* the backend's: version, kernel */
+	int                          bf16;       /* operands of products are rounded to bf16 */
+	struct matmul               *head;       /* itself, or owned: of another precision */
+	char                         detail[96]; /* the backend's: version, kernel */
 	char                         description[160]; /* for the start line */
 	void                        *state;            /* the backend's */
 };

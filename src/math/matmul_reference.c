@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "math/bf16.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,23 @@ static int reference_open(struct matmul *m)
 static void reference_close(struct matmul *m)
 {
 	(void)m;
+}
+
+static float reference_operand(const struct matmul *m, float x)
+{
+	return m->bf16 ? bf16_widen(bf16_operand(x)) : x;
+}
+
+/* The k that comes at place i of a chain, of `depth`: i; with bf16 the odd one of a pair before the
+ * even one. May be `depth`: there a product of zeros is added. */
+static int reference_turn(const struct matmul *m, int i)
+{
+	return m->bf16 ? i ^ 1 : i;
+}
+
+static int reference_turns(const struct matmul *m, int depth)
+{
+	return m->bf16 ? (depth + 1) / 2 * 2 : depth;
 }
 
 /* The state is W [out x in] and behind it W^T [in x out]. */
@@ -42,25 +60,45 @@ static int reference_weight_pack(struct matmul_weight *w, const float *W)
 	size_t out = (size_t)w->n_out, in = (size_t)w->n_in;
 	float *copy = w->state, *transposed = copy + out * in;
 
-	memcpy(copy, W, out * in * sizeof *W);
 	for (size_t o = 0; o < out; o++)
-		for (size_t i = 0; i < in; i++)
-			transposed[i * out + o] = W[o * in + i];
+		for (size_t i = 0; i < in; i++) {
+			float x = reference_operand(w->matmul, W[o * in + i]);
+			copy[o * in + i] = x;
+			transposed[i * out + o] = x;
+		}
 	return OK;
 }
 
+/* c[j] <- fma(a, b[j], c[j]) for all j */
+static void reference_step(float a, const float *restrict b, int width, float *restrict c)
+{
+	for (int j = 0; j < width; j++)
+		c[j] = __builtin_fmaf(a, b[j], c[j]);
+}
+
+/* c[j] <- fma(0, 0, c[j]), which makes -0 a 0 */
+static void reference_step_of_zeros(int width, float *restrict c)
+{
+	for (int j = 0; j < width; j++)
+		c[j] = __builtin_fmaf(0.0f, 0.0f, c[j]);
+}
+
 /* C [n x width] = A [n x depth] B [depth x width] */
-static void product(int n, int depth, int width, const float *A, const float *B, float *C)
+static void product(const struct matmul *m, int n, int depth, int width, const float *A,
+                    const float *B, float *C)
 {
 #pragma omp parallel for schedule(static)
 	for (int r = 0; r < n; r++) {
 		const float *a = A + (size_t)r * (size_t)depth;
-		float *restrict c = C + (size_t)r * (size_t)width;
+		float       *c = C + (size_t)r * (size_t)width;
 		memset(c, 0, (size_t)width * sizeof *c);
-		for (int k = 0; k < depth; k++) {
-			const float *restrict b = B + (size_t)k * (size_t)width;
-			for (int j = 0; j < width; j++)
-				c[j] = __builtin_fmaf(a[k], b[j], c[j]);
+		for (int i = 0; i < reference_turns(m, depth); i++) {
+			int k = reference_turn(m, i);
+			if (k < depth)
+				reference_step(reference_operand(m, a[k]),
+				               B + (size_t)k * (size_t)width, width, c);
+			else
+				reference_step_of_zeros(width, c);
 		}
 	}
 }
@@ -69,32 +107,40 @@ static int reference_forward(const struct matmul_weight *w, int n, const float *
 {
 	const float *W = w->state;
 
-	product(n, w->n_in, w->n_out, X, W + (size_t)w->n_out * (size_t)w->n_in, Y);
+	product(w->matmul, n, w->n_in, w->n_out, X, W + (size_t)w->n_out * (size_t)w->n_in, Y);
 	return OK;
 }
 
 static int reference_backward(const struct matmul_weight *w, int n, const float *dY, float *dX)
 {
-	product(n, w->n_out, w->n_in, dY, w->state, dX);
+	product(w->matmul, n, w->n_out, w->n_in, dY, w->state, dX);
 	return OK;
 }
 
 enum { STRIP = 64 }; /* elements of a row of dW at a time: a chunk's sum stays on the stack */
 
-static void gradient_strip(const struct matmul_gradient *g, int o, int first, int count)
+static void gradient_strip(const struct matmul *m, const struct matmul_gradient *g, int o,
+                           int first, int count)
 {
-	float *restrict dw = g->dW + (size_t)o * (size_t)g->n_in + first;
-	float chunk[STRIP];
+	float *dw = g->dW + (size_t)o * (size_t)g->n_in + first;
+	float  chunk[STRIP], x[STRIP];
 
 	memset(dw, 0, (size_t)count * sizeof *dw);
 	for (int start = 0; start < g->n; start += GRADIENT_ROWS) {
-		int end = start + GRADIENT_ROWS < g->n ? start + GRADIENT_ROWS : g->n;
+		int rows = start + GRADIENT_ROWS < g->n ? GRADIENT_ROWS : g->n - start;
 		memset(chunk, 0, sizeof chunk);
-		for (int r = start; r < end; r++) {
-			const float *restrict x = g->X + (size_t)r * (size_t)g->n_in + first;
-			float dy = g->dY[(size_t)r * (size_t)g->n_out + (size_t)o];
-			for (int i = 0; i < count; i++)
-				chunk[i] = __builtin_fmaf(dy, x[i], chunk[i]);
+		for (int i = 0; i < reference_turns(m, rows); i++) {
+			size_t r = (size_t)(start + reference_turn(m, i));
+			if (reference_turn(m, i) >= rows) {
+				reference_step_of_zeros(count, chunk);
+				continue;
+			}
+			for (int j = 0; j < count; j++)
+				x[j] = reference_operand(
+				        m, g->X[r * (size_t)g->n_in + (size_t)(first + j)]);
+			reference_step(
+			        reference_operand(m, g->dY[r * (size_t)g->n_out + (size_t)o]), x,
+			        count, chunk);
 		}
 		for (int i = 0; i < count; i++)
 			dw[i] += chunk[i];
@@ -103,11 +149,10 @@ static void gradient_strip(const struct matmul_gradient *g, int o, int first, in
 
 static int reference_gradient(struct matmul *m, const struct matmul_gradient *g)
 {
-	(void)m;
 #pragma omp parallel for schedule(static)
 	for (int o = 0; o < g->n_out; o++)
 		for (int i = 0; i < g->n_in; i += STRIP)
-			gradient_strip(g, o, i, g->n_in - i < STRIP ? g->n_in - i : STRIP);
+			gradient_strip(m, g, o, i, g->n_in - i < STRIP ? g->n_in - i : STRIP);
 	return OK;
 }
 

@@ -14,16 +14,27 @@
  *              for r:   a = A(r, k) in every lane           acc[r][0] = fma(a, b0, acc[r][0]);
  *                                                           acc[r][1] = fma(a, b1, acc[r][1])
  *
+ * With bf16 the inner dimension goes by in pairs. A word of B is the pair k, k + 1 of a column, the
+ * even k in its lower half, and A comes in whatever form the kernel's instructions take:
+ *
+ *     form          word of B     A for a word of B              a step of a chain
+ *     TILE_FLOATS   f32           f32                            fma
+ *     TILE_HALVES   pair of bf16  two f32, already rounded       widen the odd half, fma; the even
+ *     TILE_PAIRS    pair of bf16  pair of bf16                   one instruction: odd, then even
+ *
  * `rows` is as large as the registers allow. A few rows leave registers free: then some panels are
  * computed at once (`together`), or the adder would wait for each chain (an fma takes 4 cycles, two
  * start in each).
  *
  * This file is the interface; matmul_tile_body.h is the kernel, compiled once for each kind of
- * vector by matmul_avx2.c and matmul_avx512.c. */
+ * vector and form of its operands (matmul_avx2.c, matmul_avx2_bf16.c, ...). */
 #ifndef MATH_MATMUL_TILE_H
 #define MATH_MATMUL_TILE_H
 
 #include <stddef.h>
+
+/* or what is constant in a call would not be in the loop */
+#define TILE_INLINE static inline __attribute__((always_inline))
 
 enum { TILE_ROWS_MAX = 14, TILE_PANEL_MAX = 32 };
 
@@ -35,8 +46,16 @@ enum tile_start {
 	TILE_ADD_ZERO,
 };
 
-struct tile {
-	int          depth;
+enum tile_form { TILE_FLOATS, TILE_HALVES, TILE_PAIRS };
+
+/* how many floats, or pairs of bf16, of A meet a word of B */
+static inline int tile_per_word(enum tile_form form)
+{
+	return form == TILE_HALVES ? 2 : 1;
+}
+
+struct tile {               /* words are 32 bits and stand in arrays of float whatever they hold */
+	int          depth; /* words of B in a column */
 	const float *a; /* A(r, k) = a[r * a_row + k], or packed: a[k * rows of the kernel + r] */
 	size_t       a_row;
 	const float *b; /* the first panel; the next one is b_panel floats further */
@@ -48,12 +67,13 @@ struct tile {
 typedef void tile_run(const struct tile *t, enum tile_start start);
 
 struct tile_kernel {
-	const char *name;
-	int         rows, panel;                   /* of the largest tile */
-	int         together[TILE_ROWS_MAX + 1];   /* panels at once for so many rows */
-	tile_run   *several[TILE_ROWS_MAX + 1];    /* [rows] that many panels */
-	tile_run   *one[TILE_ROWS_MAX + 1];        /* [rows] one panel */
-	tile_run   *one_packed[TILE_ROWS_MAX + 1]; /* [rows] one panel, A packed */
+	const char    *name;
+	enum tile_form form;
+	int            rows, panel;                   /* of the largest tile */
+	int            together[TILE_ROWS_MAX + 1];   /* panels at once for so many rows */
+	tile_run      *several[TILE_ROWS_MAX + 1];    /* [rows] that many panels */
+	tile_run      *one[TILE_ROWS_MAX + 1];        /* [rows] one panel */
+	tile_run      *one_packed[TILE_ROWS_MAX + 1]; /* [rows] one panel, A packed */
 };
 
 #endif

@@ -1,14 +1,18 @@
 /* matmul_tile_body.h - the kernel that matmul_tile.h describes, as a template. Before including it,
  * define
  *
- *     TILE_VECTOR, TILE_LANES              a vector of floats and their number
- *     TILE_ZERO, TILE_LOAD(p), TILE_STORE(p, v), TILE_SPREAD(p) (*p in all lanes), TILE_FMA(a, b,
- *     c), TILE_SUM(a, b)
- *     TILE_KEEP(v)                         an empty asm that holds v in a register
- *     TILE_ROWS                            rows of the largest tile: 2 * TILE_ROWS + 3 vectors must
- *                                          fit into the registers
- *     TILE_SEVERAL(X)                      X(rows, panels at once) for 1 .. TILE_ROWS rows, rows *
- *                                          panels <= TILE_ROWS */
+ *     TILE_VECTOR, TILE_LANES   a vector of floats and their number
+ *     TILE_ZERO, TILE_LOAD(p), TILE_STORE(p, v), TILE_SUM(a, b)
+ *     TILE_FORM                 of the operands
+ *     TILE_SPREAD(p)            the word of A at p in all lanes
+ *     TILE_WORDS(p, i)          of the words of B at p, what step i takes: i = 0, and 1 with
+ *                               TILE_HALVES (first the odd half, then the even one)
+ *     TILE_STEP(a, b, c)        c after a step of its chain
+ *     TILE_KEEP(v)              an empty asm that holds v in a register
+ *     TILE_ROWS                 rows of the largest tile: 2 * TILE_ROWS + 3 vectors must fit into
+ *                               the registers
+ *     TILE_SEVERAL(X)           X(rows, panels at once) for 1 .. TILE_ROWS rows, rows * panels <=
+ *                               TILE_ROWS */
 
 enum { TILE_PANEL = 2 * TILE_LANES };
 
@@ -20,36 +24,44 @@ enum { TILE_PANEL = 2 * TILE_LANES };
 
 /* `rows`, `panels` and `packed` are constants where this is inlined, so that acc lives in
  * registers. */
-static inline __attribute__((always_inline)) void
-tile_any(const struct tile *t, enum tile_start start, int rows, int panels, int packed)
+TILE_INLINE void tile_any(const struct tile *t, enum tile_start start, int rows, int panels,
+                          int packed)
 {
 	TILE_VECTOR  acc[2 * TILE_ROWS];
 	const float *a = t->a, *b = t->b;
-	const size_t a_row = packed ? 1 : t->a_row, a_next = packed ? TILE_ROWS : 1,
-	             b_panel = t->b_panel;
-	const int n = 2 * panels, depth = t->depth; /* n: vectors of a row */
+	const size_t steps = (size_t)tile_per_word(TILE_FORM), b_panel = t->b_panel;
+	/* floats from a row of A to the next one, from a step to the next one */
+	const size_t a_row = packed ? 1 : t->a_row, a_step = packed ? TILE_ROWS : 1;
+	const int    n = 2 * panels, depth = t->depth; /* n: vectors of a row */
 
 	TILE_UNROLL
 	for (int i = 0; i < rows * n; i++)
 		acc[i] = start == TILE_GO_ON
 		                 ? TILE_LOAD(t->c + (size_t)(i / n) * t->c_row + i % n * TILE_LANES)
 		                 : TILE_ZERO;
-	for (int k = 0; k < depth; k++, a += a_next, b += TILE_PANEL) {
+	for (int k = 0; k < depth; k++, a += steps * a_step, b += TILE_PANEL) {
 		TILE_UNROLL
-		for (int p = 0; p < panels; p++) {
-			TILE_VECTOR b0 = TILE_LOAD(b + (size_t)p * b_panel),
-			            b1 = TILE_LOAD(b + (size_t)p * b_panel + TILE_LANES);
-			/* or compilers load them again for each row, and loads become the limit */
-			if (rows > 1) {
-				TILE_KEEP(b0);
-				TILE_KEEP(b1);
-			}
+		for (size_t i = 0; i < steps; i++) {
+			const float *of_step = a + (steps - 1 - i) * a_step; /* the odd k first */
 			TILE_UNROLL
-			for (int r = 0; r < rows; r++) {
-				TILE_VECTOR spread = TILE_SPREAD(a + (size_t)r * a_row);
-				acc[r * n + 2 * p] = TILE_FMA(spread, b0, acc[r * n + 2 * p]);
-				acc[r * n + 2 * p + 1] =
-				        TILE_FMA(spread, b1, acc[r * n + 2 * p + 1]);
+			for (int p = 0; p < panels; p++) {
+				TILE_VECTOR b0 = TILE_WORDS(b + (size_t)p * b_panel, i),
+				            b1 = TILE_WORDS(b + (size_t)p * b_panel + TILE_LANES,
+				                            i);
+				/* or compilers load them again for each row, and loads become the
+				 * limit */
+				if (rows > 1) {
+					TILE_KEEP(b0);
+					TILE_KEEP(b1);
+				}
+				TILE_UNROLL
+				for (int r = 0; r < rows; r++) {
+					const int   c = r * n + 2 * p;
+					TILE_VECTOR spread =
+					        TILE_SPREAD(of_step + (size_t)r * a_row);
+					acc[c] = TILE_STEP(spread, b0, acc[c]);
+					acc[c + 1] = TILE_STEP(spread, b1, acc[c + 1]);
+				}
 			}
 		}
 	}
@@ -84,7 +96,7 @@ TILE_SEVERAL(TILE_DEFINE)
 
 #define TILE_KERNEL(name_) \
 	{ \
-		.name = name_, .rows = TILE_ROWS, .panel = TILE_PANEL, \
+		.name = name_, .form = TILE_FORM, .rows = TILE_ROWS, .panel = TILE_PANEL, \
 		.together = {TILE_SEVERAL(TILE_TOGETHER)}, \
 		.several = {TILE_SEVERAL(TILE_NAME_SEVERAL)}, \
 		.one = {TILE_SEVERAL(TILE_NAME_ONE)}, \

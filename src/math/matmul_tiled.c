@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "math/bf16.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -15,14 +16,15 @@ enum { TILED_ROWS = 192, TILED_DEPTH = 384, TILED_GROUP = 8, TILED_OUTPUTS = 96 
 
 struct tiled { /* the state of a backend */
 	const struct tile_kernel *kernel;
-	/* [n_scratch] of the gradient: X as panels, then of each thread its columns of dY */
+	/* [n_scratch] of the gradient: X as panels, then of each thread its columns of dY; of a
+	 * product with bf16: A rounded */
 	float *scratch;
 	size_t n_scratch;
 };
 
-struct tiled_matrix { /* B [depth x width] of a product C = A B */
-	int    depth, width;
-	float *panels; /* [panels of B] [depth x panel] */
+struct tiled_matrix {        /* B [depth x width] of a product C = A B */
+	int    depth, width; /* depth: in words (matmul_tile.h) */
+	float *panels;       /* [panels of B] [depth x panel] */
 };
 
 struct tiled_weight {                 /* the state of a weight */
@@ -40,9 +42,26 @@ static int tiled_parts(int n, int size)
 	return (n + size - 1) / size;
 }
 
+/* Words of a column of B that is so long. */
+static int tiled_words(const struct tile_kernel *k, int depth)
+{
+	return k->form == TILE_FLOATS ? depth : tiled_parts(depth, 2);
+}
+
 static size_t tiled_floats(const struct tile_kernel *k, int depth, int width)
 {
-	return (size_t)tiled_parts(width, k->panel) * (size_t)k->panel * (size_t)depth;
+	return (size_t)tiled_parts(width, k->panel) * (size_t)k->panel *
+	       (size_t)tiled_words(k, depth);
+}
+
+/* A word: two bf16, the even k in the lower half. */
+static inline float tiled_pair(float even, float odd)
+{
+	uint32_t bits = (uint32_t)bf16_operand(odd) << 16 | bf16_operand(even);
+	float    word;
+
+	memcpy(&word, &bits, sizeof word);
+	return word;
 }
 
 static const struct tile_kernel *tiled_kernel(const struct matmul *m)
@@ -89,17 +108,17 @@ size_t tiled_weight_bytes(const struct matmul_weight *w)
 
 int tiled_weight_new(struct matmul_weight *w)
 {
-	struct tiled_weight *t;
-	float               *panels;
+	const struct tile_kernel *k = tiled_kernel(w->matmul);
+	struct tiled_weight      *t;
+	float                    *panels;
 
 	TRY(mem_take_bytes(1, sizeof *t, "a packed matrix", &w->state));
 	t = w->state;
 	TRY(mem_take(tiled_weight_floats(w), "a packed matrix", &panels));
-	t->forward = (struct tiled_matrix){w->n_in, w->n_out, panels};
+	t->forward = (struct tiled_matrix){tiled_words(k, w->n_in), w->n_out, panels};
 	if (w->for_backward)
-		t->backward = (struct tiled_matrix){
-		        w->n_out, w->n_in,
-		        panels + tiled_floats(tiled_kernel(w->matmul), w->n_in, w->n_out)};
+		t->backward = (struct tiled_matrix){tiled_words(k, w->n_out), w->n_in,
+		                                    panels + tiled_floats(k, w->n_in, w->n_out)};
 	return OK;
 }
 
@@ -112,44 +131,75 @@ void tiled_weight_free(struct matmul_weight *w)
 	mem_free(t);
 }
 
-/* One panel of B = W^T: each of its columns is a row of W. Read along rows, four columns of which
- * stay in the cache until their line is used up. */
-static void tiled_pack_transposed(const float *W, int depth, int columns, int panel, float *to)
+/* One panel of B, whose element (k, j) is B[k * down + j * right]. Inlined with one of the steps
+ * constant. */
+TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, const float *B, size_t down,
+                            size_t right, int depth, int columns, float *to)
 {
-	for (int k = 0; k < depth; k++) {
-		for (int j = 0; j < columns; j++)
-			to[(size_t)k * (size_t)panel + (size_t)j] =
-			        W[(size_t)j * (size_t)depth + (size_t)k];
-		for (int j = columns; j < panel; j++)
-			to[(size_t)k * (size_t)panel + (size_t)j] = 0;
-	}
-}
+	int words = tiled_words(kernel, depth), panel = kernel->panel;
 
-/* One panel of B, `columns` wide, from the rows of a matrix of that stride. */
-static void tiled_pack_rows(const float *B, size_t stride, int depth, int columns, int panel,
-                            float *to)
-{
-	for (int k = 0; k < depth; k++, to += panel) {
-		memcpy(to, B + (size_t)k * stride, (size_t)columns * sizeof *to);
+	for (int k = 0; k < words; k++, to += panel) {
+		if (kernel->form == TILE_FLOATS)
+			for (int j = 0; j < columns; j++)
+				to[j] = B[(size_t)k * down + (size_t)j * right];
+		else if (2 * k + 1 < depth)
+			for (int j = 0; j < columns; j++)
+				to[j] = tiled_pair(
+				        B[(size_t)(2 * k) * down + (size_t)j * right],
+				        B[(size_t)(2 * k + 1) * down + (size_t)j * right]);
+		else
+			for (int j = 0; j < columns; j++)
+				to[j] = tiled_pair(B[(size_t)(2 * k) * down + (size_t)j * right],
+				                   0);
 		memset(to + columns, 0, (size_t)(panel - columns) * sizeof *to);
 	}
 }
 
+/* Of B = W^T: each of its columns is a row of W. */
+static void tiled_pack_transposed(const struct tile_kernel *kernel, const float *W, int depth,
+                                  int columns, float *to)
+{
+	tiled_pack(kernel, W, 1, (size_t)depth, depth, columns, to);
+}
+
+/* From the rows of a matrix of that stride. */
+static void tiled_pack_rows(const struct tile_kernel *kernel, const float *B, size_t stride,
+                            int depth, int columns, float *to)
+{
+	tiled_pack(kernel, B, stride, 1, depth, columns, to);
+}
+
 int tiled_weight_pack(struct matmul_weight *w, const float *W)
 {
-	struct tiled_weight *t = w->state;
-	int                  panel = tiled_kernel(w->matmul)->panel, in = w->n_in, out = w->n_out;
+	const struct tile_kernel *kernel = tiled_kernel(w->matmul);
+	struct tiled_weight      *t = w->state;
+	int                       panel = kernel->panel, in = w->n_in, out = w->n_out;
 
 #pragma omp parallel for schedule(static)
 	for (int j = 0; j < out; j += panel)
-		tiled_pack_transposed(W + (size_t)j * (size_t)in, in, tiled_min(panel, out - j),
-		                      panel, t->forward.panels + (size_t)j * (size_t)in);
+		tiled_pack_transposed(kernel, W + (size_t)j * (size_t)in, in,
+		                      tiled_min(panel, out - j),
+		                      t->forward.panels + (size_t)j * (size_t)t->forward.depth);
 	if (!w->for_backward)
 		return OK;
 #pragma omp parallel for schedule(static)
 	for (int j = 0; j < in; j += panel)
-		tiled_pack_rows(W + j, (size_t)in, out, tiled_min(panel, in - j), panel,
-		                t->backward.panels + (size_t)j * (size_t)out);
+		tiled_pack_rows(kernel, W + j, (size_t)in, out, tiled_min(panel, in - j),
+		                t->backward.panels + (size_t)j * (size_t)t->backward.depth);
+	return OK;
+}
+
+/* Makes room for n floats beside the products. */
+static int tiled_reserve(struct tiled *s, size_t n)
+{
+	float *larger;
+
+	if (n <= s->n_scratch)
+		return OK;
+	TRY(mem_take(n, "the operands of matrix products", &larger));
+	mem_free(s->scratch);
+	s->scratch = larger;
+	s->n_scratch = n;
 	return OK;
 }
 
@@ -158,8 +208,9 @@ int tiled_weight_pack(struct matmul_weight *w, const float *W)
 struct tiled_block { /* some rows of A and C */
 	const struct tile_kernel  *kernel;
 	const struct tiled_matrix *B;
-	const float               *a; /* [rows x B.depth] */
-	float                     *c; /* [rows x B.width] */
+	const float               *a;     /* [rows x a_row] */
+	size_t                     a_row; /* B.depth, twice that with TILE_HALVES */
+	float                     *c;     /* [rows x B.width] */
 	int                        rows, tiles;
 };
 
@@ -177,8 +228,9 @@ static struct tile tiled_tile(const struct tiled_block *b, int row, int panel, i
 	size_t                     width = (size_t)b->kernel->panel, whole = (size_t)B->depth;
 
 	return (struct tile){.depth = depth,
-	                     .a = b->a + (size_t)row * whole + first,
-	                     .a_row = whole,
+	                     .a = b->a + (size_t)row * b->a_row +
+	                          (size_t)(first * tile_per_word(b->kernel->form)),
+	                     .a_row = b->a_row,
 	                     .b = B->panels + (size_t)panel * width * whole + (size_t)first * width,
 	                     .b_panel = width * whole,
 	                     .c = b->c + (size_t)row * (size_t)B->width + (size_t)panel * width,
@@ -247,6 +299,7 @@ static void tiled_product(const struct tile_kernel *kernel, const struct tiled_m
 {
 	int64_t panels = tiled_parts(B->width, kernel->panel), whole = B->width / kernel->panel,
 	        items = panels * tiled_parts(n, TILED_ROWS);
+	size_t a_row = (size_t)B->depth * (size_t)tile_per_word(kernel->form);
 
 #pragma omp parallel
 	{
@@ -258,8 +311,9 @@ static void tiled_product(const struct tile_kernel *kernel, const struct tiled_m
 			        last = first + (end - i) < panels ? first + (end - i) : panels;
 			struct tiled_block b = {.kernel = kernel,
 			                        .B = B,
+			                        .a_row = a_row,
 			                        .rows = tiled_min(TILED_ROWS, n - (int)first_row)};
-			b.a = A + first_row * (size_t)B->depth;
+			b.a = A + first_row * a_row;
 			b.c = C + first_row * (size_t)B->width;
 			b.tiles = tiled_parts(b.rows, kernel->rows);
 			next = i + (last - first);
@@ -270,18 +324,55 @@ static void tiled_product(const struct tile_kernel *kernel, const struct tiled_m
 	}
 }
 
+/* A row of A, `depth` floats, rounded to bf16 in the form of the kernel; an odd depth is filled up
+ * with a zero. */
+static void tiled_round(enum tile_form form, const float *a, int depth, float *to)
+{
+	if (form == TILE_PAIRS) {
+		for (int k = 0; k < depth / 2; k++)
+			to[k] = tiled_pair(a[2 * k], a[2 * k + 1]);
+		if (depth % 2)
+			to[depth / 2] = tiled_pair(a[depth - 1], 0);
+		return;
+	}
+	for (int k = 0; k < depth; k++)
+		to[k] = bf16_widen(bf16_operand(a[k]));
+	if (depth % 2)
+		to[depth] = 0;
+}
+
+/* C = A B for A [n x depth], which bf16 rounds first. */
+static int tiled_multiply(struct matmul *m, const struct tiled_matrix *B, int n, int depth,
+                          const float *A, float *C)
+{
+	struct tiled  *s = m->state;
+	enum tile_form form = s->kernel->form;
+	size_t         row = (size_t)B->depth * (size_t)tile_per_word(form);
+
+	if (form != TILE_FLOATS) {
+		TRY(tiled_reserve(s, (size_t)n * row));
+#pragma omp parallel for schedule(static) if (n > 4)
+		for (int i = 0; i < n; i++)
+			tiled_round(form, A + (size_t)i * (size_t)depth, depth,
+			            s->scratch + (size_t)i * row);
+		A = s->scratch;
+	}
+	tiled_product(s->kernel, B, n, A, C);
+	return OK;
+}
+
 int tiled_forward(const struct matmul_weight *w, int n, const float *X, float *Y)
 {
-	tiled_product(tiled_kernel(w->matmul), &((const struct tiled_weight *)w->state)->forward, n,
-	              X, Y);
-	return OK;
+	const struct tiled_weight *t = w->state;
+
+	return tiled_multiply(w->matmul, &t->forward, n, w->n_in, X, Y);
 }
 
 int tiled_backward(const struct matmul_weight *w, int n, const float *dY, float *dX)
 {
-	tiled_product(tiled_kernel(w->matmul), &((const struct tiled_weight *)w->state)->backward,
-	              n, dY, dX);
-	return OK;
+	const struct tiled_weight *t = w->state;
+
+	return tiled_multiply(w->matmul, &t->backward, n, w->n_out, dY, dX);
 }
 
 /* ---- gradient: dW = dY^T X, a chain for each chunk of GRADIENT_ROWS rows, the chunks added in
@@ -291,7 +382,8 @@ struct tiled_chunk { /* rows first .. first+rows-1 of dY and X */
 	const struct tile_kernel     *kernel;
 	const struct matmul_gradient *g;
 	int                           first, rows;
-	float                        *X; /* as panels [rows x panel] */
+	int                           words; /* of a column of X */
+	float                        *X;     /* as panels [words x panel] */
 };
 
 static void tiled_pack_x(const struct tiled_chunk *c)
@@ -300,21 +392,41 @@ static void tiled_pack_x(const struct tiled_chunk *c)
 
 #pragma omp for schedule(static)
 	for (int j = 0; j < in; j += panel)
-		tiled_pack_rows(c->g->X + (size_t)c->first * (size_t)in + j, (size_t)in, c->rows,
-		                tiled_min(panel, in - j), panel,
-		                c->X + (size_t)j * (size_t)c->rows);
+		tiled_pack_rows(c->kernel, c->g->X + (size_t)c->first * (size_t)in + j, (size_t)in,
+		                c->rows, tiled_min(panel, in - j),
+		                c->X + (size_t)j * (size_t)c->words);
 }
 
-/* Columns o .. o+n-1 of dY as tiles want them: [tiles] [rows x kernel rows] */
+/* Row r of `n` columns of dY, rounded to bf16; zeros behind the last row. */
+static void tiled_round_dy(const struct tiled_chunk *c, const float *from, int r, int n, float *to)
+{
+	for (int i = 0; i < n; i++)
+		to[i] = r < c->rows ? bf16_widen(bf16_operand(from[i])) : 0;
+}
+
+/* Columns o .. o+n-1 of dY as tiles want them: [tiles] [words x per word x kernel rows] */
 static void tiled_pack_dy(const struct tiled_chunk *c, int o, int n, float *to)
 {
-	int high = c->kernel->rows;
+	const struct tile_kernel *kernel = c->kernel;
+	const size_t              high = (size_t)kernel->rows, out = (size_t)c->g->n_out;
+	const int                 rows = c->words * tile_per_word(kernel->form);
 
-	for (int i = 0; i < n; i += high, to += (size_t)c->rows * (size_t)high) {
-		const float *from = c->g->dY + (size_t)c->first * (size_t)c->g->n_out + o + i;
-		for (int r = 0; r < c->rows; r++, from += c->g->n_out)
-			memcpy(to + (size_t)r * (size_t)high, from,
-			       (size_t)tiled_min(high, n - i) * sizeof *to);
+	for (int i = 0; i < n; i += kernel->rows) {
+		const float *from = c->g->dY + (size_t)c->first * out + o + i;
+		int          columns = tiled_min(kernel->rows, n - i);
+		for (int r = 0; r < rows; r++, to += high)
+			if (kernel->form == TILE_FLOATS)
+				memcpy(to, from + (size_t)r * out, (size_t)columns * sizeof *to);
+			else if (kernel->form == TILE_HALVES)
+				tiled_round_dy(c, from + (size_t)r * out, r, columns, to);
+			else
+				for (int k = 0; k < columns; k++)
+					to[k] = tiled_pair(
+					        from[(size_t)(2 * r) * out + (size_t)k],
+					        2 * r + 1 < c->rows
+					                ? from[(size_t)(2 * r + 1) * out +
+					                       (size_t)k]
+					                : 0);
 	}
 }
 
@@ -331,9 +443,10 @@ static void tiled_gradient_panel(const struct tiled_chunk *c, int o, int n, int 
 	for (int i = 0; i < n; i += high) {
 		int         rows = tiled_min(high, n - i);
 		float      *dW = c->g->dW + (size_t)(o + i) * (size_t)in + j;
-		struct tile t = {.depth = c->rows,
-		                 .a = dY + (size_t)i * (size_t)c->rows,
-		                 .b = c->X + (size_t)j * (size_t)c->rows,
+		struct tile t = {.depth = c->words,
+		                 .a = dY +
+		                      (size_t)i * (size_t)(c->words * tile_per_word(kernel->form)),
+		                 .b = c->X + (size_t)j * (size_t)c->words,
 		                 .c = dW,
 		                 .c_row = (size_t)in};
 		if (columns == kernel->panel) {
@@ -367,32 +480,24 @@ static void tiled_gradient_chunk(const struct tiled_chunk *c, int outputs, float
 	}
 }
 
-static int tiled_reserve(struct tiled *s, size_t n)
-{
-	float *larger;
-
-	if (n <= s->n_scratch)
-		return OK;
-	TRY(mem_take(n, "the gradient of a matrix", &larger));
-	mem_free(s->scratch);
-	s->scratch = larger;
-	s->n_scratch = n;
-	return OK;
-}
-
 int tiled_gradient(struct matmul *m, const struct matmul_gradient *g)
 {
 	struct tiled             *s = m->state;
 	const struct tile_kernel *kernel = s->kernel;
-	int                       rows = tiled_min(GRADIENT_ROWS, g->n),
+	int rows = tiled_min(GRADIENT_ROWS, g->n), words = tiled_words(kernel, rows),
 	    outputs = TILED_OUTPUTS / kernel->rows * kernel->rows;
-	size_t x = tiled_floats(kernel, rows, g->n_in), dy = (size_t)rows * (size_t)(outputs);
+	size_t x = tiled_floats(kernel, rows, g->n_in),
+	       dy = (size_t)(words * tile_per_word(kernel->form)) * (size_t)outputs;
 
 	TRY(tiled_reserve(s, x + dy * (size_t)threads_count()));
 #pragma omp parallel
 	for (int first = 0; first < g->n; first += GRADIENT_ROWS) {
-		struct tiled_chunk c = {kernel, g, first, tiled_min(GRADIENT_ROWS, g->n - first),
-		                        s->scratch};
+		struct tiled_chunk c = {.kernel = kernel,
+		                        .g = g,
+		                        .first = first,
+		                        .rows = tiled_min(GRADIENT_ROWS, g->n - first),
+		                        .X = s->scratch};
+		c.words = tiled_words(kernel, c.rows);
 		tiled_pack_x(&c); /* ends with a barrier */
 		tiled_gradient_chunk(&c, outputs,
 		                     s->scratch + x + dy * (size_t)omp_get_thread_num());

@@ -1,7 +1,9 @@
 /* matmul_tiled.h - what the own backends share: packing, cutting into tiles, threads. Seen by
  * matmul_tiled.c and the files of the kernels only.
  *
- * W is kept as panels (matmul_tile.h), once for Y = X W^T and once for dX = dY W. The gradient
+ * W is kept as panels (matmul_tile.h), once for Y = X W^T and once for dX = dY W. With bf16 the
+ * operands are rounded where they are packed, and A is packed as well, beside the product. The
+ * gradient
  * packs X into panels in chunks of GRADIENT_ROWS rows, and the columns of dY that a tile needs
  * beside it.
  *
@@ -14,6 +16,9 @@
 #include "math/matmul_tile.h"
 
 #include <stdint.h>
+
+/* of the files of the kernels */
+extern const struct tile_kernel avx2_bf16, avx512_bf16, avx512_dot;
 
 /* ERR_INPUT where the CPU has not the instructions of the kernel. */
 int    tiled_open(struct matmul *m, const struct tile_kernel *kernel, int supported);

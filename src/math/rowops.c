@@ -1,5 +1,6 @@
 #include "math/rowops.h"
 
+#include "math/bf16.h"
 #include "math/elementary.h"
 #include "math/real.h"
 
@@ -50,6 +51,12 @@ float row_dot(const float *x, const float *y, int n)
 	for (int l = 0; i + l < n; l++)
 		lane[l] = fmaf(x[i + l], y[i + l], lane[l]);
 	return tree(lane);
+}
+
+void row_round_bf16(float *x, int n)
+{
+	for (int i = 0; i < n; i++)
+		x[i] = bf16_widen(bf16_operand(x[i]));
 }
 
 /* sum of (x y) z */

@@ -14,6 +14,7 @@ enum { LANES = 16 };
 
 float row_sum(const float *x, int n);
 float row_dot(const float *x, const float *y, int n);
+void  row_round_bf16(float *x, int n); /* in place, as an operand of a product (bf16.h) */
 
 /* y = x * r * gain,  r = 1 / sqrt(mean(x^2) + eps)   (RMSNorm, arXiv:1910.07467); r [n] is kept for
  * the backward pass (may be NULL) */

@@ -26,7 +26,7 @@ size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for
 		per_layer += matmul_weight_bytes(mm, p[i].n_out, p[i].n_in, for_backward);
 	return (weights_count(s) + (size_t)s->n_positions * (size_t)s->head_width) * sizeof(float) +
 	       (size_t)s->n_layers * per_layer +
-	       matmul_weight_bytes(mm, s->n_vocab, s->width, for_backward);
+	       matmul_weight_bytes(matmul_head(mm), s->n_vocab, s->width, for_backward);
 }
 
 static int make_layer(struct model *m, struct matmul_weight **layer)
@@ -53,7 +53,7 @@ static int make_parts(struct model *m)
 	rope_table(s->n_positions, s->head_width, frequency, m->rope);
 	for (int i = 0; i < s->n_layers; i++)
 		TRY(make_layer(m, m->layers[i]));
-	TRY(matmul_weight_new(m->mm, s->n_vocab, s->width, m->for_backward, &m->head));
+	TRY(matmul_weight_new(matmul_head(m->mm), s->n_vocab, s->width, m->for_backward, &m->head));
 	return model_repack(m);
 }
 
@@ -339,6 +339,15 @@ static int project_qkv(const struct transformer_forward *p, int layer, int n, si
 	return OK;
 }
 
+/* Keys and values are bf16 where products are: rounded once, here, before they reach a page or a
+ * score. Their gradient passes as if they were not. */
+static void round_keys_values(int T, size_t keys_at, size_t qkv_row, float *qkv)
+{
+#pragma omp parallel for schedule(static)
+	for (int t = 0; t < T; t++)
+		row_round_bf16(qkv + (size_t)t * qkv_row + keys_at, (int)(qkv_row - keys_at));
+}
+
 /* x_mid = x + attention(rmsnorm(x)) */
 static int forward_attention(const struct transformer_forward *p, int layer,
                              const struct layer_state *s)
@@ -357,6 +366,8 @@ static int forward_attention(const struct transformer_forward *p, int layer,
 		TRY(project_qkv(p, layer, n, at, s));
 	}
 	rope_apply(T, H + K, E, qkv_row, p->b->position, p->m->rope, +1, s->qkv);
+	if (matmul_is_bf16(p->m->mm))
+		round_keys_values(T, (size_t)(H * E), qkv_row, s->qkv);
 	attention_forward(shape, p->b, s->qkv, p->cache, p->cache->n_layers == 1 ? 0 : layer,
 	                  p->room, s->o, s->lse);
 	for (int t = 0, n; t < T; t += n) {

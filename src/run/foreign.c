@@ -18,7 +18,7 @@
 #define READ_ONCE "problems are read once, before the first step"
 #define PIECES "the head is always computed in pieces that fit the cache"
 #define MICRO "in tokens; it changes no bit of the result"
-#define F32 "weights and sums are f32; see compute.precision"
+#define F32 "weights and sums are f32; products may be bf16, see compute.precision"
 
 /* clang-format off */
 const struct foreign foreign[] = {
@@ -208,7 +208,7 @@ const struct foreign foreign[] = {
 	{"load_in_4bit", TRL | HF, NULL, F32},
 	{"load_in_8bit", TRL | HF, NULL, F32},
 	{"torch_dtype", HF, "compute.precision", F32},
-	{"bf16", TRL | HF, "compute.precision", F32},
+	{"bf16", TRL | HF, "compute.precision", "bf16; weights, moments and sums stay f32"},
 	{"fp16", HF, "compute.precision", F32},
 	{"n_gpu_layers", LLAMA, NULL, NO_GPU},
 	{"threads", LLAMA, "compute.threads", NULL},
@@ -272,7 +272,7 @@ const struct foreign foreign[] = {
 	{"use_cpu", HF, NULL, NO_GPU},
 
 	/* the rest of TRL's GRPOConfig and of TrainingArguments */
-	{"cast_lm_head_to_fp32", TRL, NULL, F32},
+	{"cast_lm_head_to_fp32", TRL, "compute.head_precision", "f32, beside compute.precision bf16"},
 	{"ds3_gather_for_generation", TRL, NULL, NO_SHARDS},
 	{"chat_template_kwargs", TRL | HF, "data.chat_template_kwargs", NULL},
 	{"output_dir", HF, "run.output_dir", NULL},
