@@ -92,6 +92,26 @@ static void what_a_part_does_not_read_is_refused_and_not_resolved(void **state)
 	}
 }
 
+static void what_trl_calls_a_part_resolves_to_our_word(void **state)
+{
+	(void)state;
+	static const char text[] = "loss: {loss_type: dapo, mask_truncated_completions: true}";
+	struct job_config c;
+	struct algorithm  a;
+	struct text       t = {0};
+
+	assert_ok(job_config_parse("test.yaml", text, strlen(text), NULL, 0, &c));
+	assert_ok(recipe_algorithm(&c, &a));
+	assert_int_equal(a.loss_type, TOKEN_MEAN);
+	assert_int_equal(a.overlong, OVERLONG_MASK);
+	assert_ok(config_resolved(&c.base, &t));
+	assert_non_null(strstr(t.data, "loss_type: token_mean"));
+	assert_non_null(strstr(t.data, "overlong: mask"));
+	assert_non_null(strstr(t.data, "mask_truncated_completions: null"));
+	text_free(&t);
+	config_free(&c.base);
+}
+
 /* As in TRL: one width for both sides, until the other is set. */
 static void epsilon_alone_sets_both_sides_of_the_clip(void **state)
 {
@@ -113,17 +133,22 @@ static void epsilon_alone_sets_both_sides_of_the_clip(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct job_config c;
 		struct algorithm  got;
+		char              row[40];
 		assert_ok(job_config_parse("test.yaml", cases[i].text, strlen(cases[i].text), NULL,
 		                           0, &c));
 		assert_ok(recipe_algorithm(&c, &got));
+		snprintf(row, sizeof row, "algorithm %s", got.name);
 		assert_close(got.epsilon, cases[i].low, 0);
 		assert_close(got.epsilon_high, cases[i].high, 0);
 		/* the resolved config says so */
 		assert_close(c.loss.epsilon_high, cases[i].high, 0);
+		assert_string_equal(config_where(&c.base, "loss.epsilon"),
+		                    strstr(cases[i].text, "epsilon:") ? "test.yaml:2" : row);
 		config_free(&c.base);
 	}
 }
 
 TEST_MAIN(TEST(epsilon_alone_sets_both_sides_of_the_clip),
           TEST(what_a_part_does_not_read_is_refused_and_not_resolved),
+          TEST(what_trl_calls_a_part_resolves_to_our_word),
           TEST(every_row_of_the_table_becomes_a_config_and_comes_back))

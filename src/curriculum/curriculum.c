@@ -43,22 +43,23 @@ const char *curriculum_kind_help(int i)
 	return i >= 0 && i < N_KINDS ? kinds[i]->help : NULL;
 }
 
-int curriculum_kind_learns(const char *kind)
+/* NULL: there is no such kind. */
+static const struct curriculum_kind *curriculum_kind_of(const char *name)
 {
 	for (int i = 0; i < N_KINDS; i++)
-		if (strcmp(kinds[i]->name, kind) == 0)
-			return kinds[i]->learns;
-	return 0;
+		if (strcmp(kinds[i]->name, name) == 0)
+			return kinds[i];
+	return NULL;
 }
 
-static int curriculum_find(const char *name, const struct curriculum_kind **out)
+int curriculum_kind_learns(const char *kind)
 {
-	for (int i = 0; i < N_KINDS; i++)
-		if (strcmp(kinds[i]->name, name) == 0) {
-			*out = kinds[i];
-			return OK;
-		}
-	return error_unknown("curriculum", name, curriculum_kind_name);
+	return curriculum_kind_of(kind)->learns;
+}
+
+double curriculum_kind_temperature(const char *kind)
+{
+	return curriculum_kind_of(kind)->temperature;
 }
 
 static int curriculum_fill(struct curriculum *c, const struct curriculum_item *items, int n)
@@ -72,12 +73,13 @@ static int curriculum_fill(struct curriculum *c, const struct curriculum_item *i
 int curriculum_new(const struct curriculum_options *o, const struct curriculum_item *items, int n,
                    struct curriculum **out)
 {
-	const struct curriculum_kind *kind = NULL;
+	const struct curriculum_kind *kind = curriculum_kind_of(o->kind);
 	struct curriculum            *c;
 	int                           status;
 
 	*out = NULL;
-	TRY(curriculum_find(o->kind, &kind));
+	if (!kind)
+		return error_unknown("curriculum", o->kind, curriculum_kind_name);
 	if (n <= 0)
 		return error_set(ERR_INPUT, "the data set has no problems to choose from; see the "
 		                            "messages about its rows");

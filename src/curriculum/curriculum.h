@@ -99,7 +99,8 @@ int         curriculum_probabilities(struct curriculum *c, double *P);
 const char *curriculum_kind_name(int i);
 const char *curriculum_kind_help(int i);
 /* whether it goes by outcomes, so that it is useless without any */
-int curriculum_kind_learns(const char *kind);
+int    curriculum_kind_learns(const char *kind);
+double curriculum_kind_temperature(const char *kind); /* its default */
 
 /* ---- for the methods ---- */
 
@@ -119,6 +120,7 @@ struct curriculum_problems {
 struct curriculum_kind {
 	const char *name, *help;
 	int         learns;
+	double      temperature; /* where none is set: that of the released configuration */
 	int (*create)(const struct curriculum_problems *p, void **state);
 	void (*destroy)(void *state);
 	void (*pick)(void *state, int n, int *picked);

@@ -210,6 +210,7 @@ const struct curriculum_kind curriculum_dump = {
         .name = "dump",
         .help = "an upper-confidence bandit over the advantages of the newest completions",
         .learns = 1,
+        .temperature = 0.1,
         .create = dump_create,
         .destroy = dump_destroy,
         .pick = dump_pick,

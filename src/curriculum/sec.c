@@ -151,6 +151,7 @@ const struct curriculum_kind curriculum_sec = {
         .name = "sec",
         .help = "a bandit that prefers the arms with the largest advantages",
         .learns = 1,
+        .temperature = 1,
         .create = sec_create,
         .destroy = sec_destroy,
         .pick = sec_pick,

@@ -18,9 +18,9 @@
  * has one.
  *
  * To add one: a row in algorithm.c; when it needs a new part, a row in that part's table and the
- * part's word in algorithm_options.c; its
- * worked numbers in tests/test_objective.c or test_advantage.c (their loops over the table pick the
- * row up by themselves); a card in the docs. */
+ * part's word in algorithm_options.c; its worked numbers in tests/test_objective.c or
+ * test_advantage.c (their loops over the table pick the row up by themselves); a card in the
+ * docs. */
 #ifndef ESTIMATOR_ALGORITHM_H
 #define ESTIMATOR_ALGORITHM_H
 

@@ -180,22 +180,25 @@ static const char *verifier_names(const struct config *base, const char *path, s
 
 /* ---- the schema ---- */
 
+#define IN_CONFIG(member) \
+	offsetof(struct job_config, member), sizeof(((struct job_config *)0)->member)
+
 static const struct schema_room rooms[] = {
-        {&model_options_table, offsetof(struct job_config, model)},
-        {&data_options_table, offsetof(struct job_config, data)},
-        {&task_options_table, offsetof(struct job_config, task)},
-        {&algorithm_table, 0},
-        {&loss_options_table, offsetof(struct job_config, loss)},
-        {&guidance_options_table, offsetof(struct job_config, guidance)},
-        {&guided_options_table, offsetof(struct job_config, loss)},
-        {&credit_options_table, offsetof(struct job_config, credit)},
-        {&curriculum_options_table, offsetof(struct job_config, curriculum)},
-        {&rollout_config_table, offsetof(struct job_config, rollout)},
-        {&optim_options_table, offsetof(struct job_config, optim)},
-        {&critic_options_table, offsetof(struct job_config, critic)},
-        {&compute_options_table, offsetof(struct job_config, compute)},
-        {&run_options_table, offsetof(struct job_config, run)},
-        {&sft_options_table, offsetof(struct job_config, sft)},
+        {&model_options_table, IN_CONFIG(model)},
+        {&data_options_table, IN_CONFIG(data)},
+        {&task_options_table, IN_CONFIG(task)},
+        {&algorithm_table, 0, sizeof(struct job_config)},
+        {&loss_options_table, IN_CONFIG(loss)},
+        {&guidance_options_table, IN_CONFIG(guidance)},
+        {&guided_options_table, IN_CONFIG(loss)},
+        {&credit_options_table, IN_CONFIG(credit)},
+        {&curriculum_options_table, IN_CONFIG(curriculum)},
+        {&rollout_config_table, IN_CONFIG(rollout)},
+        {&optim_options_table, IN_CONFIG(optim)},
+        {&critic_options_table, IN_CONFIG(critic)},
+        {&compute_options_table, IN_CONFIG(compute)},
+        {&run_options_table, IN_CONFIG(run)},
+        {&sft_options_table, IN_CONFIG(sft)},
 };
 
 const struct schema job_schema = {.rooms = rooms,

@@ -155,10 +155,12 @@ int job_open_rollouts(struct job *job)
 	return OK;
 }
 
-/* The default of the temperature depends on the kind: the released configurations of both. */
+/* The default of the temperature depends on the kind. */
 static int curriculum_options(struct job *job, struct curriculum_options *out)
 {
 	const struct curriculum_options *c = &job->config.curriculum;
+	const struct curriculum_options  defaults = {.temperature =
+	                                                     curriculum_kind_temperature(c->kind)};
 
 	if (job->kind == JOB_SFT && curriculum_kind_learns(c->kind))
 		return error_set(
@@ -167,8 +169,7 @@ static int curriculum_options(struct job *job, struct curriculum_options *out)
 		        "and hone sft samples none; take uniform, "
 		        "sequential or easy_to_hard",
 		        config_where(&job->config.base, "curriculum.kind"), c->kind);
-	TRY(config_set_if_unset(&job->config.base, "curriculum.kind", "curriculum.temperature",
-	                        !strcmp(c->kind, "dump") ? "0.1" : "1"));
+	TRY(config_lay(&job->config.base, "curriculum.kind", &curriculum_options_table, &defaults));
 	*out = *c;
 	out->seed = (uint64_t)job->config.run.seed;
 	return OK;

@@ -448,6 +448,8 @@ int config_parse(const struct schema *schema, const char *name, const char *text
 	int status;
 
 	assert(schema_n(schema) <= CONFIG_OPTIONS_MAX);
+	for (int i = 0; i < schema->n_rooms; i++)
+		assert(schema->rooms[i].size == schema->rooms[i].table->size);
 	memset(out, 0, schema->size);
 	out->schema = schema;
 	status = config_fill(out, name, text, n_text, overrides, n);

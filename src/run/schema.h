@@ -14,7 +14,7 @@ struct config;
 
 struct schema_room {
 	const struct option_table *table;
-	size_t                     offset; /* of the table's struct in the config */
+	size_t                     offset, size; /* of the table's struct in the config */
 };
 
 struct schema {

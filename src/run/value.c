@@ -16,7 +16,7 @@ struct value_place { /* of a message and of memory */
 	void                *field;
 };
 
-struct list { /* how every list of config.h begins */
+struct list { /* how every list in a struct of options begins */
 	void *items;
 	int   n;
 };
