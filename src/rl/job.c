@@ -5,85 +5,12 @@
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "model/generation.h"
+#include "rl/bill.h"
 #include "rl/sft.h"
 #include "run/events.h"
 
 #include <math.h>
 #include <unistd.h>
-
-/* ---- the bill ---- */
-
-static size_t bill_line(struct text *out, const char *what, size_t bytes)
-{
-	if (bytes)
-		text_print(out, "  %-34s %9.1f MiB\n", what, (double)bytes / (1 << 20));
-	return bytes;
-}
-
-/* The most that one update holds: every answer as long as it may be, to the longest prompts. */
-static struct policy_load largest_update(const struct job *job)
-{
-	const struct job_config *c = &job->config;
-	int                      answers = job->replay.n ? job->replay.largest
-	                                                 : c->rollout.num_generations + job->guidance.num_generations;
-	int                      longest = job_longest_sequence(job),
-	    answer = int_min(c->rollout.max_completion_length, longest - 1);
-	int prompt = longest - answer, per_tree;
-	int groups = (c->rollout.prompts_per_step + c->optim.num_minibatches - 1) /
-	             c->optim.num_minibatches,
-	    trees;
-
-	if (job->kind == JOB_SFT)
-		return (struct policy_load){c->sft.batch_size * longest, c->sft.batch_size, longest,
-		                            longest};
-	per_tree = int_min(answers, int_max(1, (TREE_TOKENS - prompt) / answer));
-	trees = (answers + per_tree - 1) / per_tree; /* of a group */
-	return (struct policy_load){groups * (trees * prompt + answers * answer), groups * trees,
-	                            prompt + per_tree * answer, per_tree * answer};
-}
-
-size_t job_bill(const struct job *job, struct text *out)
-{
-	const struct job_config  *c = &job->config;
-	const struct model_shape *s = &job->model->weights.shape;
-	struct policy_load        load = largest_update(job);
-	size_t                    sum = 0;
-
-	sum += bill_line(out, "model, packed twice", model_bytes(s, job->mm, 1));
-	sum += bill_line(out, "adapter",
-	                 job->model->adapter ? adapter_bytes(job->model->adapter, 1) : 0);
-	sum += bill_line(out, "reference",
-	                 job->reference && !job->reference->is_view ? model_bytes(s, job->mm, 0)
-	                                                            : 0);
-	sum += bill_line(out, "moments, gradients, activations", policy_bytes(&job->policy, &load));
-	sum += bill_line(out, "critic", job->learn.critic ? critic_bytes(&job->critic, &load) : 0);
-	sum += bill_line(
-	        out, "keys, values and logits of decoding",
-	        job->decoder ? decoder_bytes(s, c->rollout.batch_size, job_longest_sequence(job))
-	                     : 0);
-	bill_line(out, "in all, at most", sum);
-	return sum;
-}
-
-static int check_memory(const struct job *job)
-{
-	struct text bill = {0};
-	double      limit = job->config.compute.memory_limit_gb * 1e9,
-	       machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-	double sum = (double)job_bill(job, &bill);
-	int    status = OK;
-
-	if (limit == 0)
-		limit = machine;
-	if (sum > limit)
-		status = error_set(ERR_INPUT,
-		                   "the job may need %.1f GB, more than %.1f GB; lower "
-		                   "compute.micro_batch_tokens, rollout.batch_size or "
-		                   "the lengths:\n%s",
-		                   sum * 1e-9, limit * 1e-9, bill.data);
-	text_free(&bill);
-	return status;
-}
 
 /* ---- opening and closing ---- */
 
@@ -103,7 +30,7 @@ static int job_open_all(struct job *job)
 	TRY(job_open_learning(job));
 	TRY(job_open_rollouts(job));
 	TRY(job_open_curriculum(job));
-	return check_memory(job);
+	return bill_check_memory(job);
 }
 
 int job_open(enum job_kind kind, const char *config_path, const char *const *overrides,
@@ -222,7 +149,7 @@ static void print_start(const struct job *job, const char *disk)
 
 	if (!job->screen)
 		return;
-	job_bill(job, &bill);
+	bill_memory(job, &bill);
 	findings_lines(&job->findings, &data);
 	if (job->kind == JOB_TRAIN && job->replay.n == 0)
 		job_add_room(job, "training", &job->train.prompts, &data);
@@ -250,7 +177,7 @@ int job_start(struct job *job, enum job_begin how)
 	int         status = job_folder_begin(job, how);
 
 	if (status == OK)
-		status = job_check_disk(job, &disk);
+		status = bill_disk(job, &disk);
 	if (status == OK)
 		status = job_folder_open(job);
 	if (status == OK)

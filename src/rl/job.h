@@ -107,9 +107,6 @@ enum job_begin {
 int  job_start(struct job *job, enum job_begin how);
 void job_close(struct job *job);
 
-/* The bill: bytes by item, as text, and their sum. */
-size_t job_bill(const struct job *job, struct text *out);
-
 int job_save(struct job *job);     /* now, unless this step is saved already */
 int job_save_due(struct job *job); /* when run.save_steps says so */
 

@@ -3,7 +3,6 @@
  *
  *     job_model.c         tokenizer, weights, adapter, reference
  *     job_learning.c      verifiers, and everything that learns or samples
- *     job_disk.c          what the run takes on the disk
  *     job_inputs.c        fingerprints of what a resume must find as it was
  *     job_folder.c        the run folder: new, gone on with, or set aside
  *     job_checkpoint.c    saving, and loading what was saved
@@ -58,10 +57,6 @@ int                     job_resume_newest(struct job *job);
 struct checkpoint_limit job_checkpoint_limit(const struct job *job);
 /* of one, on the disk: from what would be written now */
 int job_checkpoint_bytes(const struct job *job, uint64_t *bytes);
-
-/* ADDS the disk's lines of the bill. ERR_INPUT when the run folder has no room for one
- * checkpoint. */
-int job_check_disk(const struct job *job, struct text *out);
 
 /* trainer_state.json: its text, to be freed with free(); and a read one, `place` in messages, into
  * a job of the same config. Counts are bounded so that going on from them does not overflow. */

@@ -1,0 +1,20 @@
+/* bill.h - what a job will take before it takes it: memory when it is opened, disk when it starts.
+ *
+ * Every item is counted by the code that allocates it (model_bytes, policy_bytes, ...), for the
+ * largest update and the longest text that the config allows. Texts of problems and the records of
+ * a step are small beside them and left out. */
+#ifndef RL_BILL_H
+#define RL_BILL_H
+
+#include "rl/job.h"
+
+/* ADDS a line for each item to *out; returns the sum in bytes. */
+size_t bill_memory(const struct job *job, struct text *out);
+
+/* ERR_INPUT with the bill when it is larger than compute.memory_limit_gb, or this machine. */
+int bill_check_memory(const struct job *job);
+
+/* ADDS the lines of the disk. ERR_INPUT when the run folder has no room for one checkpoint. */
+int bill_disk(const struct job *job, struct text *out);
+
+#endif
