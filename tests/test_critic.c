@@ -632,7 +632,7 @@ static void fit(struct learner *l, int times)
 	l->critic.options.cliprange_value = 0;
 	critic_begin(&l->critic, 0);
 	for (int i = 0; i < times; i++)
-		assert_ok(policy_fit_values(l->critic.network, &l->b, &r));
+		assert_ok(critic_update(&l->critic, &l->b, &r));
 	assert_close(l->critic.stats.updates, times, 0);
 }
 

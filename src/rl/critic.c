@@ -9,6 +9,49 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- the second head of its network ---- */
+
+static int critic_open_update(void *owner, struct batch *b, uint32_t n_units, struct arena *a)
+{
+	struct critic *c = owner;
+
+	TRY(gradient_begin(&c->head.gradient, n_units));
+	TRY(BATCH_TAKE(b, value_new, a));
+	return BATCH_TAKE(b, d_value, a);
+}
+
+static void critic_values(void *owner, const struct packing *p, const float *hidden, float *value)
+{
+	const struct critic *c = owner;
+
+	value_head_forward(&c->head, p, hidden, value);
+}
+
+static void critic_backward(void *owner, const struct packing *p, const float *hidden,
+                            const struct batch *rows, int64_t tokens, float *d_hidden)
+{
+	struct critic *c = owner;
+	int            first = rows->offset[0];
+
+	critic_values(c, p, hidden, rows->value_new + first);
+	critic_loss(&c->options, rows, tokens, &c->stats);
+	value_head_backward(&c->head, p, hidden, rows->d_value + first, d_hidden);
+}
+
+static void critic_step(void *owner)
+{
+	struct critic          *c = owner;
+	struct optimizer_report report;
+
+	gradient_finish(&c->head.gradient);
+	optimizer_step(&c->optimizer, &c->head.weights, c->head.gradient.level[0], c->learning_rate,
+	               &report);
+	c->stats.updates++;
+	c->stats.skipped += report.skipped;
+	if (!(report.grad_norm <= c->stats.grad_norm))
+		c->stats.grad_norm = report.grad_norm;
+}
+
 /* ---- making ---- */
 
 static int copy_network(const struct policy *from, struct critic *c)
@@ -21,6 +64,16 @@ static int copy_network(const struct policy *from, struct critic *c)
 	status = model_new(&w, from->model->mm, 1, &c->model);
 	weights_free(&w);
 	return status == OK ? policy_new(c->model, &from->options, &c->own) : status;
+}
+
+static void critic_attach(struct critic *c, struct policy *network)
+{
+	c->network = network;
+	network->second = (struct policy_head){.owner = c,
+	                                       .begin = critic_open_update,
+	                                       .values = critic_values,
+	                                       .backward = critic_backward,
+	                                       .step = critic_step};
 }
 
 int critic_new(const struct critic_options *o, struct policy *policy, struct critic *out)
@@ -40,15 +93,14 @@ int critic_new(const struct critic_options *o, struct policy *policy, struct cri
 		critic_free(out);
 		return status;
 	}
-	out->network = o->own ? &out->own : policy;
-	out->network->critic = out;
+	critic_attach(out, o->own ? &out->own : policy);
 	return OK;
 }
 
 void critic_free(struct critic *c)
 {
 	if (c->network)
-		c->network->critic = NULL;
+		c->network->second = (struct policy_head){0};
 	policy_free(&c->own);
 	model_free(c->model);
 	value_head_free(&c->head);
@@ -153,17 +205,9 @@ int critic_warms_up(const struct critic *c, int64_t step)
 	return step < c->options.warmup_steps;
 }
 
-void critic_step(struct critic *c)
+int critic_update(struct critic *c, const struct batch *b, struct update_report *report)
 {
-	struct optimizer_report report;
-
-	gradient_finish(&c->head.gradient);
-	optimizer_step(&c->optimizer, &c->head.weights, c->head.gradient.level[0], c->learning_rate,
-	               &report);
-	c->stats.updates++;
-	c->stats.skipped += report.skipped;
-	if (!(report.grad_norm <= c->stats.grad_norm))
-		c->stats.grad_norm = report.grad_norm;
+	return policy_update_second(c->network, b, c->model ? &c->learning_rate : NULL, report);
 }
 
 /* ---- files ---- */
@@ -195,9 +239,8 @@ static int list_items(const struct critic_part *p, struct arena *a, struct safet
 	for (int i = 0; i < p->w->n_tensors; i++)
 		for (int k = 0; k < 3; k++) {
 			const struct tensor *t = &p->w->tensors[i];
-			const char          *name = arena_format(a, "%s%s", prefixes[k], t->name);
-			if (!name)
-				return ERR_INPUT;
+			const char          *name;
+			TRY(arena_print(a, &name, "%s%s", prefixes[k], t->name));
 			items[(*n)++] = (struct safetensors_item){
 			        .name = name,
 			        .n_dims = t->n_dims,
@@ -219,8 +262,7 @@ int critic_save(const struct critic *c, const char *path)
 		TRY(weights_check_finite(parts[i].w));
 		most += 3 * (size_t)parts[i].w->n_tensors;
 	}
-	items = arena_alloc(&a, most, sizeof *items);
-	status = items ? OK : ERR_INPUT;
+	status = arena_take(&a, most, "the list of the critic's tensors", &items);
 	for (int i = 0; status == OK && i < n_parts; i++)
 		status = list_items(&parts[i], &a, items, &n);
 	if (status == OK)

@@ -18,7 +18,8 @@
  * undo it. With warmup_steps only the critic learns in the first steps of a run; of a shared
  * network that is the head alone.
  *
- * Where critic and policy meet the transformer: policy.c. */
+ * The critic is the second head of a policy (policy.h), which runs it where it meets the
+ * transformer. */
 #ifndef RL_CRITIC_H
 #define RL_CRITIC_H
 
@@ -58,8 +59,8 @@ struct critic {
 	struct value_head     head;
 	struct optimizer      optimizer;     /* of the head */
 	struct model         *model;         /* own network; NULL when shared */
-	struct policy         own;           /* what trains it; its critic is this one */
-	struct policy        *network;       /* who computes values: &own, or the policy */
+	struct policy         own;           /* what trains it */
+	struct policy        *network;       /* whose second head this is: &own, or the policy */
 	double                learning_rate; /* of the step at hand, and so are the */
 	struct critic_stats   stats;
 };
@@ -82,8 +83,8 @@ void critic_measure(const struct batch *b, struct critic_stats *stats);
 void critic_begin(struct critic *c, int64_t step);
 int  critic_warms_up(const struct critic *c, int64_t step);
 
-/* The head's gradient becomes new weights of the head. */
-void critic_step(struct critic *c);
+/* One update of the critic alone. Its head learns, and the layers of a network of its own. */
+int critic_update(struct critic *c, const struct batch *b, struct update_report *report);
 
 /* One file of F32 tensors: the head, the own network, and the moments of both as "m." and "v."; the
  * counts of the optimizers' steps are the caller's to keep. */

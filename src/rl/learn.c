@@ -169,7 +169,7 @@ static int learn_minibatch(struct learn *l, const struct batch *part)
 	struct update_report fit = {0};
 
 	if (critic && (critic->network != p || warms_up)) {
-		TRY(policy_fit_values(critic->network, part, &fit));
+		TRY(critic_update(critic, part, &fit));
 		critic->stats.skipped += fit.skipped;
 		critic->stats.grad_norm = fmax(critic->stats.grad_norm, fit.grad_norm);
 		l->report->seconds_values +=

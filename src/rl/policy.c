@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/stop.h"
-#include "rl/critic.h"
 
 #include <assert.h>
 #include <math.h>
@@ -187,15 +186,15 @@ int policy_values(struct policy *p, const struct batch *b, float *value)
 {
 	struct policy_pieces c;
 
-	assert(p->critic);
+	assert(p->second.owner);
 	arena_reset(&p->scratch);
 	TRY(pieces_cut(p, b, &c));
 	for (int more = 1; more;) {
 		struct arena_mark mark = arena_mark(&p->scratch);
 		TRY(pieces_forward(p, p->model, &c, NULL, &more));
 		if (more)
-			value_head_forward(&p->critic->head, &c.packing, c.hidden,
-			                   value + c.part.offset[0]);
+			p->second.values(p->second.owner, &c.packing, c.hidden,
+			                 value + c.part.offset[0]);
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
@@ -218,10 +217,9 @@ static double difference_max(const struct batch *b)
 	return largest;
 }
 
-struct update {                         /* one call of policy_update or policy_fit_values */
-	const struct algorithm *alg;    /* NULL: the values alone learn */
-	struct critic          *critic; /* NULL: there are none */
-	int                     layers; /* the network learns, not only the value head */
+struct update {                         /* one call of policy_update or policy_update_second */
+	const struct algorithm *alg;    /* NULL: the second head alone has a loss */
+	int                     layers; /* the network learns, not only the second head */
 	struct totals           totals; /* of all rows: the divisors of every micro-batch */
 	struct update_report   *report;
 };
@@ -240,17 +238,6 @@ static int backward_policy(struct policy *p, const struct update *u, struct poli
 	return head_backward(&in, &head, &terms, &p->scratch, d_hidden, &p->gradient);
 }
 
-/* Adds what the value loss has to say to d_hidden. */
-static void backward_values(const struct update *u, struct policy_pieces *c, float *d_hidden)
-{
-	struct value_head *head = &u->critic->head;
-	int                first = c->part.offset[0];
-
-	value_head_forward(head, &c->packing, c->hidden, c->part.value_new + first);
-	critic_loss(&u->critic->options, &c->part, u->totals.tokens, &u->critic->stats);
-	value_head_backward(head, &c->packing, c->hidden, c->part.d_value + first, d_hidden);
-}
-
 /* Losses and backward pass of the micro-batch that was just run forward. */
 static int piece_backward(struct policy *p, const struct update *u, struct policy_pieces *c)
 {
@@ -261,8 +248,9 @@ static int piece_backward(struct policy *p, const struct update *u, struct polic
 	               "gradients of hidden states", &d_hidden));
 	if (u->alg)
 		TRY(backward_policy(p, u, c, d_hidden));
-	if (u->critic)
-		backward_values(u, c, d_hidden);
+	if (p->second.owner)
+		p->second.backward(p->second.owner, &c->packing, c->hidden, &c->part,
+		                   u->totals.tokens, d_hidden);
 	if (!u->layers)
 		return OK;
 	return model_backward(p->model, &c->packing, p->tape, &p->scratch, d_hidden, &p->gradient);
@@ -308,20 +296,14 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 	return OK;
 }
 
-/* The columns that an update writes: of the head and the objective, of the critic. */
+/* The columns that an update writes, but for those of the second head. */
 static int update_take(const struct update *u, struct policy *p, struct policy_pieces *c)
 {
-	if (u->alg) {
-		TRY(pieces_take_head(p, c));
-		TRY(BATCH_TAKE(&c->b, c, &p->scratch));
-		if (u->alg->entropy_coef != 0)
-			TRY(BATCH_TAKE(&c->b, h, &p->scratch));
-	}
-	if (u->critic) {
-		TRY(BATCH_TAKE(&c->b, value_new, &p->scratch));
-		TRY(BATCH_TAKE(&c->b, d_value, &p->scratch));
-	}
-	return OK;
+	if (!u->alg)
+		return OK;
+	TRY(pieces_take_head(p, c));
+	TRY(BATCH_TAKE(&c->b, c, &p->scratch));
+	return u->alg->entropy_coef != 0 ? BATCH_TAKE(&c->b, h, &p->scratch) : OK;
 }
 
 /* Room and gradients for an update that *u describes, then all micro-batches. */
@@ -333,36 +315,38 @@ static int run_update(struct policy *p, const struct batch *b, struct update *u,
 	totals_add(&u->totals, b);
 	TRY(pieces_cut(p, b, c));
 	TRY(gradient_begin(&p->gradient, (uint32_t)c->n_units));
-	if (u->critic)
-		TRY(gradient_begin(&u->critic->head.gradient, (uint32_t)c->n_units));
 	TRY(update_take(u, p, c));
+	if (p->second.owner)
+		TRY(p->second.begin(p->second.owner, &c->b, (uint32_t)c->n_units, &p->scratch));
 	return policy_accumulate(p, u, c);
 }
 
 int policy_update(struct policy *p, const struct algorithm *alg, const struct batch *b,
                   double learning_rate, struct update_report *report)
 {
-	struct update        u = {.alg = alg, .critic = p->critic, .layers = 1, .report = report};
+	struct update        u = {.alg = alg, .layers = 1, .report = report};
 	struct policy_pieces c;
 
 	TRY(run_update(p, b, &u, &c));
 	if (b->logp_old && report->updates == 0)
 		report->logp_difference_max = difference_max(&c.b);
 	TRY(apply(p, learning_rate, report));
-	if (p->critic)
-		critic_step(p->critic);
+	if (p->second.owner)
+		p->second.step(p->second.owner);
 	return OK;
 }
 
-int policy_fit_values(struct policy *p, const struct batch *b, struct update_report *report)
+int policy_update_second(struct policy *p, const struct batch *b, const double *learning_rate,
+                         struct update_report *report)
 {
-	struct update u = {.critic = p->critic, .layers = p == &p->critic->own, .report = report};
+	struct update        u = {.layers = learning_rate != NULL, .report = report};
 	struct policy_pieces c;
 
+	assert(p->second.owner);
 	TRY(run_update(p, b, &u, &c));
-	if (u.layers)
-		TRY(apply(p, p->critic->learning_rate, report));
+	if (learning_rate)
+		TRY(apply(p, *learning_rate, report));
 	stop_hold(1);
-	critic_step(p->critic);
+	p->second.step(p->second.owner);
 	return OK;
 }

@@ -6,10 +6,10 @@
  *     sum of gradients (fixed tree) -> clip, AdamW -> repack the weights for the matrix products
  *
  * The only place where estimators and transformer meet: down goes a number per token, up come
- * log-probabilities. A critic (critic.h) may hang on the policy's network: then one update serves
- * both losses. The size of a micro-batch (compute.micro_batch_tokens) changes memory and speed, not
- * one bit of the result. A prompt that completions share is always computed once: whether it is
- * decides the order in which its gradient is summed, so it is no option. */
+ * log-probabilities. A second head, a critic's (critic.h), may sit on the network: then one update
+ * serves both losses. The size of a micro-batch (compute.micro_batch_tokens) changes memory and
+ * speed, not one bit of the result. A prompt that completions share is always computed once:
+ * whether it is decides the order in which its gradient is summed, so it is no option. */
 #ifndef RL_POLICY_H
 #define RL_POLICY_H
 
@@ -23,7 +23,22 @@ struct policy_options {
 	struct optimizer_options optimizer;
 };
 
-struct critic;
+/* A head on the last hidden states beside that of the tokens, with a loss and weights of its own;
+ * the policy knows nothing else of it. */
+struct policy_head {
+	void *owner; /* handed to each function; NULL: there is no such head */
+
+	/* Before the micro-batches of an update of n_units: takes its columns of b in `a`. */
+	int (*begin)(void *owner, struct batch *b, uint32_t n_units, struct arena *a);
+	/* Writes value [N] of the targets of a micro-batch. */
+	void (*values)(void *owner, const struct packing *p, const float *hidden, float *value);
+	/* ADDS the gradient of its loss on the rows of a micro-batch to d_hidden, and its weights'
+	 * to its own sum. tokens: trained ones of the whole update. */
+	void (*backward)(void *owner, const struct packing *p, const float *hidden,
+	                 const struct batch *rows, int64_t tokens, float *d_hidden);
+	void (*step)(void *owner); /* the sum becomes new weights */
+};
+
 struct policy {
 	struct model         *model; /* borrowed */
 	struct policy_options options;
@@ -32,8 +47,7 @@ struct policy {
 	struct tape          *tape;
 	struct kv_cache       cache; /* one layer; grows to the largest micro-batch */
 	struct arena          scratch;
-	/* whose values this network computes; borrowed; NULL: nobody's */
-	struct critic *critic;
+	struct policy_head    second;
 };
 
 struct update_report {                    /* of the updates of one step; starts as zero */
@@ -65,18 +79,19 @@ size_t policy_bytes(const struct policy *p, const struct policy_load *l);
 int policy_logprobs(struct policy *p, const struct model *m, const struct batch *b, float *logp,
                     float *entropy);
 
-/* Writes value [T]: what the critic of p says of the state before each token. */
+/* Writes value [T]: what the second head says of the state before each token. */
 int policy_values(struct policy *p, const struct batch *b, float *value);
 
-/* One update of the weights from all rows of the batch, of the critic's too where p has one; ADDS
- * to *report (the critic's numbers are in p->critic->stats). The columns of the update at hand are
+/* One update of the weights from all rows of the batch, and of the second head where there is one.
+ * ADDS to *report. The columns of the update at hand are
  * its own: the caller's batch stays as it is. A gradient that is not finite changes nothing and is
  * counted. */
 int policy_update(struct policy *p, const struct algorithm *alg, const struct batch *b,
                   double learning_rate, struct update_report *report);
 
-/* One update of the critic of p alone. Its head learns, and the layers where the network is the
- * critic's own. */
-int policy_fit_values(struct policy *p, const struct batch *b, struct update_report *report);
+/* One update by the loss of the second head alone. The layers learn at this rate; NULL: they stand
+ * still, and only the head learns. */
+int policy_update_second(struct policy *p, const struct batch *b, const double *learning_rate,
+                         struct update_report *report);
 
 #endif
