@@ -212,6 +212,7 @@ const char *algorithm_caution(const struct algorithm *a)
 
 /* ---- what does not go together ---- */
 
+/* Baseline and scale: what is compared needs others to compare with. */
 static int check_advantage(const struct algorithm *a, int num_generations)
 {
 	int grouped = a->baseline == BASELINE_GROUP || a->baseline == BASELINE_LEAVE_ONE_OUT;
@@ -250,6 +251,7 @@ static int check_advantage(const struct algorithm *a, int num_generations)
 	return OK;
 }
 
+/* Level, clip and the interval that holds the ratio. */
 static int check_ratio(const struct algorithm *a)
 {
 	if (a->importance_sampling_level == LEVEL_NONE && a->clip != CLIP_NONE)
@@ -285,6 +287,7 @@ static int check_ratio(const struct algorithm *a)
 	return OK;
 }
 
+/* The numbers of clip soft and clip taper. */
 static int check_taper(const struct algorithm *a)
 {
 	if (a->clip == CLIP_SOFT && !(a->tau_positive > 0 && a->tau_negative > 0))
@@ -305,6 +308,7 @@ static int check_taper(const struct algorithm *a)
 	return OK;
 }
 
+/* W: corrections of stale rollouts, the off-policy mask, the share of high entropy. */
 static int algorithm_check_weights(const struct algorithm *a)
 {
 	if (a->mismatch != MISMATCH_NONE && a->importance_sampling_level == LEVEL_NONE)
@@ -338,6 +342,7 @@ static int algorithm_check_weights(const struct algorithm *a)
 	return OK;
 }
 
+/* The KL term: its weight, and an estimator that has the gradient it is asked for. */
 static int check_kl(const struct algorithm *a)
 {
 	if (!(a->beta >= 0))
@@ -361,6 +366,7 @@ static int check_kl(const struct algorithm *a)
 	return OK;
 }
 
+/* The adaptive controller of that weight. */
 static int check_controller(const struct algorithm *a)
 {
 	if (a->kl_controller != KL_ADAPTIVE)
@@ -379,6 +385,7 @@ static int check_controller(const struct algorithm *a)
 	return OK;
 }
 
+/* What depends on the length of completions, and the discounts along it. */
 static int algorithm_check_length(const struct algorithm *a)
 {
 	if (a->loss_type == CONSTANT && a->max_completion_length <= 0)
