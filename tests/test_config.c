@@ -92,7 +92,7 @@ static void every_condition_names_options_and_words_that_exist(void **state)
 	}
 }
 
-static const char *value_in_test(const void *context, const char *path)
+static const char *value_in_test(void *context, const char *path)
 {
 	static const char *const values[][2] = {{"loss.beta", "0"},
 	                                        {"loss.clip", "hard"},

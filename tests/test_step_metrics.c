@@ -66,6 +66,14 @@ static const struct logged_run {
 
 static char seen[1000], docs[PATH_MAX];
 
+static int holds(const struct config *c, const char *when)
+{
+	int holds;
+
+	assert_ok(config_when_holds(c, when, &holds));
+	return holds;
+}
+
 static const char *when_of(const struct metric_row *row)
 {
 	return row->when ? row->when : "always";
@@ -78,7 +86,7 @@ static void assert_whole(const char *run, int line, const struct config *c, json
 		const struct metric_row *row = &step_metrics.rows[i];
 		if ((row->lines & line) && row->value.type != METRIC_NOWHERE &&
 		    row->per.type == METRIC_NOWHERE && row->if_any.type == METRIC_NOWHERE &&
-		    config_when_holds(c, row->when) && !json_object_get(o, row->name))
+		    holds(c, row->when) && !json_object_get(o, row->name))
 			fail_msg("%s: a line without %s", run, row->name);
 	}
 }
@@ -98,7 +106,7 @@ static void assert_line(const struct logged_run *run, const struct config *c, js
 			fail_msg("%s: %s is no row of the table", run->name, name);
 		if (!(row->lines & line))
 			fail_msg("%s: %s stands in a line of another kind", run->name, name);
-		if (!config_when_holds(c, row->when))
+		if (!holds(c, row->when))
 			fail_msg("%s: %s is there, but not %s", run->name, name, when_of(row));
 		seen[row - step_metrics.rows] = 1;
 	}

@@ -183,7 +183,7 @@ static int log_tallies(struct job *job, const struct groups *groups, const struc
 	                       .eval_errors = !isnan(t->items[0].pass_1.error),
 	                       .eval_command = job->eval_reward.command != NULL};
 
-	metric_table_fill(&step_metrics, LINE_EVAL, &job->config.base, &s, &m);
+	TRY(metric_table_fill(&step_metrics, LINE_EVAL, &job->config.base, &s, &m));
 	add_several(&s.eval, job->config.run.eval_k, &m);
 	TRY(add_sources(job, groups, &m));
 	for (int i = 1; i < t->n; i++)

@@ -194,7 +194,7 @@ static int sft_report(struct job *job, double seconds, double learning_rate,
 
 	job->n_tokens += (int64_t)u->objective.tokens;
 	s.num_tokens = (double)job->n_tokens;
-	metric_table_fill(&step_metrics, LINE_SFT, &job->config.base, &s, &m);
+	TRY(metric_table_fill(&step_metrics, LINE_SFT, &job->config.base, &s, &m));
 	snprintf(line, sizeof line, "loss %.4f  grad %.3f  %.0f tokens/s", s.loss, u->grad_norm,
 	         u->objective.tokens / seconds);
 	progress_step(&job->progress, job->step, job->config.run.max_steps, line);

@@ -167,7 +167,7 @@ int step_report(struct job *job, struct step *s)
 	struct metrics m = {.table = &step_metrics};
 
 	TRY(report_complete(job, s));
-	metric_table_fill(&step_metrics, LINE_TRAIN, &job->config.base, &s->stats, &m);
+	TRY(metric_table_fill(&step_metrics, LINE_TRAIN, &job->config.base, &s->stats, &m));
 	report_add_verifiers(job, &s->stats.sampled, &m);
 	TRY(report_add_curriculum(job, &m));
 	report_progress(job, &m);

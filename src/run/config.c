@@ -311,44 +311,44 @@ static int set_override(struct config *c, const char *text)
 
 struct lookup {
 	const struct config *config;
-	struct arena        *arena;
+	struct arena         arena;
+	int                  short_of_memory;
 };
 
-/* For schema_when_holds: texts as they are, everything else as it is printed. NULL when unset. */
-static const char *option_value(const void *context, const char *path)
+/* For schema_when_holds: texts as they are, everything else as it is printed. NULL when unset, or
+ * when memory is short. */
+static const char *option_value(void *context, const char *path)
 {
-	const struct lookup *l = context;
+	struct lookup       *l = context;
 	const struct config *c = l->config;
 	int                  row = schema_find(c->schema, path);
 	const struct option *o = schema_at(c->schema, row);
 	struct text          t = {0};
 	const char          *copy;
 
-	if (row < 0)
-		return c->schema->derived(c, path, l->arena);
+	if (row < 0) {
+		copy = c->schema->derived(c, path, &l->arena);
+		l->short_of_memory |= !copy;
+		return copy;
+	}
 	if (!o->standard && !c->where[row])
 		return NULL;
 	if (o->type == OPTION_TEXT)
 		return *(const char *const *)((const char *)config_struct(c, row) + o->offset);
 	value_print(o, config_struct(c, row), &t);
-	copy = t.data ? arena_text(l->arena, t.data, t.n) : NULL;
+	copy = t.data ? arena_text(&l->arena, t.data, t.n) : NULL;
+	l->short_of_memory |= t.failed || (t.data && !copy);
 	text_free(&t);
 	return copy;
 }
 
-int config_when_holds(const struct config *c, const char *when)
+int config_when_holds(const struct config *c, const char *when, int *holds)
 {
-	struct arena  scratch = {0};
-	struct lookup l = {c, &scratch};
-	int           holds = schema_when_holds(c->schema, when, option_value, &l);
+	struct lookup l = {.config = c};
 
-	arena_free(&scratch);
-	return holds;
-}
-
-static int is_read(const struct config *c, const struct option *o)
-{
-	return config_when_holds(c, o->when);
+	*holds = schema_when_holds(c->schema, when, option_value, &l);
+	arena_free(&l.arena);
+	return l.short_of_memory ? ERR_MEMORY : OK;
 }
 
 /* Whether nobody asked for the value: an algorithm laid it under, or it stands in a resolved
@@ -366,8 +366,11 @@ static int check_unread(struct config *c)
 {
 	const struct option *o;
 
-	for (int i = 0; (o = schema_at(c->schema, i)); i++) {
-		if (!c->where[i] || is_read(c, o))
+	for (int i = 0, read; (o = schema_at(c->schema, i)); i++) {
+		if (!c->where[i])
+			continue;
+		TRY(config_when_holds(c, o->when, &read));
+		if (read)
 			continue;
 		if (!is_laid(c, i))
 			return error_set(ERR_INPUT, "%s: %s is set, but it is read only when %s",
@@ -483,9 +486,10 @@ int config_unset(struct config *c, const char *path)
 
 int config_set_if_unset(struct config *c, const char *who, const char *path, const char *value)
 {
-	int row = row_of(c, path);
+	int row = row_of(c, path), read;
 
-	if (c->where[row] || !is_read(c, schema_at(c->schema, row)))
+	TRY(config_when_holds(c, schema_at(c->schema, row)->when, &read));
+	if (c->where[row] || !read)
 		return OK;
 	TRY(set_text(c, who, path, value));
 	c->laid[row] = 1;
@@ -513,7 +517,11 @@ int config_lay(struct config *c, const char *who, const struct option_table *tab
 		return ERR_INPUT;
 	for (int row = first; row < first + table->n; row++) {
 		const struct option *o = schema_at(c->schema, row);
-		if (o->standard || o->flags & SECOND_NAME || c->where[row] || !is_read(c, o))
+		int                  read;
+		if (o->standard || o->flags & SECOND_NAME || c->where[row])
+			continue;
+		TRY(config_when_holds(c, o->when, &read));
+		if (!read)
 			continue;
 		copy_field(o, from, config_struct(c, row));
 		c->where[row] = who;
@@ -596,8 +604,9 @@ int config_resolved(const struct config *c, struct text *out)
 	const struct option *o;
 
 	text_print(out, RESOLVED "\n");
-	for (int i = 0; (o = schema_at(c->schema, i)); i++) {
-		if (!is_read(c, o))
+	for (int i = 0, read; (o = schema_at(c->schema, i)); i++) {
+		TRY(config_when_holds(c, o->when, &read));
+		if (!read)
 			continue;
 		text_print(out, "%s: ", print_rooms(before, o->path, out));
 		config_print_value(c, i, out);
@@ -607,13 +616,17 @@ int config_resolved(const struct config *c, struct text *out)
 	return text_status(out);
 }
 
-/* What decides the result of a run: the options that are read, have a value and are not free on
- * resume. */
-static int decides(const struct config *c, int row)
+/* Prints the value of an option that decides the result of a run: one that is read, has a value and
+ * is not free on resume. */
+static void print_decisive(const struct config *c, int row, struct text *out)
 {
 	const struct option *o = schema_at(c->schema, row);
+	int                  read;
 
-	return (o->standard || c->where[row]) && !(o->flags & FREE_ON_RESUME) && is_read(c, o);
+	if (config_when_holds(c, o->when, &read) != OK)
+		out->failed = 1;
+	else if ((o->standard || c->where[row]) && !(o->flags & FREE_ON_RESUME) && read)
+		config_print_value(c, row, out);
 }
 
 uint64_t config_hash(const struct config *c)
@@ -622,11 +635,14 @@ uint64_t config_hash(const struct config *c)
 	uint64_t    hash = 0xcbf29ce484222325u;
 
 	for (int i = 0; schema_at(c->schema, i); i++) {
-		if (!decides(c, i))
-			continue;
+		size_t before = t.n;
 		text_print(&t, "%s: ", schema_at(c->schema, i)->path);
-		config_print_value(c, i, &t);
-		text_add(&t, "\n", 1);
+		size_t named = t.n;
+		print_decisive(c, i, &t);
+		if (t.n == named)
+			t.n = before;
+		else
+			text_add(&t, "\n", 1);
 	}
 	for (size_t i = 0; i < t.n; i++)
 		hash = (hash ^ (unsigned char)t.data[i]) * 0x100000001b3u;
@@ -640,10 +656,8 @@ int config_differences(const struct config *then, const struct config *now, stru
 
 	for (int i = 0; schema_at(then->schema, i); i++) {
 		struct text a = {0}, b = {0};
-		if (decides(then, i))
-			config_print_value(then, i, &a);
-		if (decides(now, i))
-			config_print_value(now, i, &b);
+		print_decisive(then, i, &a);
+		print_decisive(now, i, &b);
 		if (a.n != b.n || (a.n && memcmp(a.data, b.data, a.n))) {
 			text_print(out, "%s: %s -> %s\n", schema_at(then->schema, i)->path,
 			           a.n ? a.data : "(not read)", b.n ? b.data : "(not read)");

@@ -60,8 +60,9 @@ int config_set(struct config *c, const char *who, const char *path, const char *
 int config_set_if_unset(struct config *c, const char *who, const char *path, const char *value);
 int config_check(struct config *c);
 
-/* Whether a condition of schema.h holds, such as "loss.beta!=0"; NULL always does. */
-int config_when_holds(const struct config *c, const char *when);
+/* Writes whether a condition of schema.h holds, such as "loss.beta!=0"; NULL always does.
+ * ERR_MEMORY: then nothing is known. */
+int config_when_holds(const struct config *c, const char *when, int *holds);
 
 /* asserts that the path is in the table */
 /* The same for all options of a table that have no default and that nobody set, from a struct of

@@ -1,5 +1,6 @@
 #include "run/metric_table.h"
 
+#include "base/error.h"
 #include "run/metrics.h"
 
 #include <string.h>
@@ -50,20 +51,32 @@ static int counted_none(const struct metric_place *p, const void *statistics)
 	return p->type != METRIC_NOWHERE && !(metric_read(p, statistics) > 0);
 }
 
-void metric_table_fill(const struct metric_table *t, int line, const struct config *c,
-                       const void *statistics, struct metrics *m)
+/* Whether the row has a number in this kind of line, and where something was counted. */
+static int metric_is_counted(const struct metric_row *row, int line, const void *statistics)
+{
+	return row->lines & line && row->value.type != METRIC_NOWHERE &&
+	       !counted_none(&row->per, statistics) && !counted_none(&row->if_any, statistics);
+}
+
+int metric_table_fill(const struct metric_table *t, int line, const struct config *c,
+                      const void *statistics, struct metrics *m)
 {
 	for (int i = 0; i < t->n; i++) {
 		const struct metric_row *row = &t->rows[i];
-		if (!(row->lines & line) || row->value.type == METRIC_NOWHERE ||
-		    counted_none(&row->per, statistics) || counted_none(&row->if_any, statistics) ||
-		    !config_when_holds(c, row->when))
+		double                   value;
+		int                      holds = 1;
+		if (!metric_is_counted(row, line, statistics))
 			continue;
-		double value = metric_read(&row->value, statistics);
+		if (row->when)
+			TRY(config_when_holds(c, row->when, &holds));
+		if (!holds)
+			continue;
+		value = metric_read(&row->value, statistics);
 		if (row->per.type != METRIC_NOWHERE)
 			value /= metric_read(&row->per, statistics);
 		metrics_add(m, row->name, value);
 	}
+	return OK;
 }
 
 /* ---- for people ---- */

@@ -75,8 +75,8 @@ const char *metric_table_member(const struct metric_row *row, const char *name, 
 
 struct metrics;
 /* ADDS the numbers that stand in this kind of line (one bit), from the struct of statistics. */
-void metric_table_fill(const struct metric_table *t, int line, const struct config *c,
-                       const void *statistics, struct metrics *m);
+int metric_table_fill(const struct metric_table *t, int line, const struct config *c,
+                      const void *statistics, struct metrics *m);
 
 /* ADDS what the row says in prose: its help, and what to watch for. */
 void metric_table_words(const struct metric_row *row, struct text *out);

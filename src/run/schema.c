@@ -188,7 +188,7 @@ static const char *next_part(const char *when, const char *word, char part[WHEN_
 struct schema_values {
 	const struct schema *schema;
 	option_lookup       *value;
-	const void          *context;
+	void                *context;
 };
 
 static int values_fulfil(const struct schema_values *v, const char *when);
@@ -232,8 +232,7 @@ static int values_fulfil(const struct schema_values *v, const char *when)
 	return holds;
 }
 
-int schema_when_holds(const struct schema *s, const char *when, option_lookup *value,
-                      const void *context)
+int schema_when_holds(const struct schema *s, const char *when, option_lookup *value, void *context)
 {
 	return values_fulfil(&(struct schema_values){s, value, context}, when);
 }

@@ -45,10 +45,10 @@ const char *schema_nearest_in(const struct option_table *rows, const char *path)
 const char *schema_elsewhere(const struct schema *s, const char *path);
 
 /* The value as text, "a|b" for several; NULL: unset. */
-typedef const char *option_lookup(const void *context, const char *path);
+typedef const char *option_lookup(void *context, const char *path);
 
 int schema_when_holds(const struct schema *s, const char *when, option_lookup *value,
-                      const void *context);
+                      void *context);
 
 void schema_add_words(const struct option *o, const char *between, struct text *out); /* "a|b" */
 
