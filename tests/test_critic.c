@@ -451,7 +451,9 @@ static void learner_new(struct learner *l, int own, int tied)
 	                                     .norm_eps = 1e-5,
 	                                     .tied = tied,
 	                                     .bos = -1};
-	const struct policy_options o = {100000, 1.3f, optimizer_defaults()};
+	const struct policy_options o = {.micro_batch_tokens = 100000,
+	                                 .temperature = 1.3f,
+	                                 .optimizer = optimizer_defaults()};
 	struct critic_options       c = {.own = own, .vf_coef = .4, .cliprange_value = .6};
 	struct schedule_options     s = {.name = "constant", .learning_rate = 0, .total_steps = 10};
 

@@ -24,7 +24,7 @@ struct world {
 	int                  n_groups;
 };
 
-static struct model *model_of(struct matmul *mm, uint32_t seed, int backward)
+static struct model *model_with(struct matmul *mm, uint32_t seed, int backward, int n_positions)
 {
 	const struct model_shape shape = {.n_layers = 1,
 	                                  .width = 12,
@@ -33,7 +33,7 @@ static struct model *model_of(struct matmul *mm, uint32_t seed, int backward)
 	                                  .head_width = 6,
 	                                  .ff_width = 20,
 	                                  .n_vocab = VOCAB,
-	                                  .n_positions = 64,
+	                                  .n_positions = n_positions,
 	                                  .rope_theta = 1e4,
 	                                  .norm_eps = 1e-5,
 	                                  .bos = -1};
@@ -47,6 +47,11 @@ static struct model *model_of(struct matmul *mm, uint32_t seed, int backward)
 	assert_ok(model_new(&w, mm, backward, &m));
 	weights_free(&w);
 	return m;
+}
+
+static struct model *model_of(struct matmul *mm, uint32_t seed, int backward)
+{
+	return model_with(mm, seed, backward, 64);
 }
 
 /* Groups of several sizes, completions of several lengths with untrained tokens inside; group 3 was
@@ -84,7 +89,9 @@ static void world_groups(struct world *w)
 
 static void world_new(struct world *w, const char *algorithm)
 {
+	/* the recorded numbers are made up, so none may stand for one that is not computed */
 	const struct policy_options p = {.micro_batch_tokens = 30,
+	                                 .computes_zeros = 1,
 	                                 .temperature = 1,
 	                                 .optimizer = {.beta2 = .9, .epsilon = 1e-8}};
 	struct critic_options       c = {
@@ -402,6 +409,121 @@ static void the_controller_moves_beta_by_the_rows_of_the_step(void **state)
 	world_free(&w);
 }
 
+/* ---- what is not computed ---- */
+
+/* Prompts so long that every group is a unit of its own; what sampling recorded is what the model
+ * says. In groups 0, 2 and 3 all rewards are equal. */
+static void world_of_units(struct world *w, const char *algorithm)
+{
+	static int                  ids[300];
+	const struct policy_options o = {.micro_batch_tokens = 700,
+	                                 .temperature = 1,
+	                                 .optimizer = {.beta2 = .9, .epsilon = 1e-8}};
+	float                      *logp, *entropy;
+	struct batch                b;
+	struct arena                a = {0};
+
+	world_new(w, algorithm);
+	model_free(w->model);
+	policy_free(&w->policy);
+	w->model = model_with(w->mm, 11, 1, 300);
+	assert_ok(policy_new(w->model, &o, &w->policy));
+	for (int i = 0; i < 300; i++)
+		ids[i] = (i * 5 + i / 7) % VOCAB;
+	for (int g = 0; g < GROUPS; g++) {
+		w->plain[g] = (struct context){ids + g, 270 + g};
+		for (int i = 0; i < sizes[g]; i++) {
+			w->rollouts[g][i].sampled_under = &w->plain[g];
+			if (g != 1 && g != 4)
+				w->rollouts[g][i].reward = g == 0;
+		}
+	}
+	assert_ok(batch_of_groups(w->groups, GROUPS, &a, &b));
+	assert_ok(arena_take(&a, (size_t)b.offset[b.n], "test", &logp));
+	assert_ok(arena_take(&a, (size_t)b.offset[b.n], "test", &entropy));
+	assert_ok(policy_logprobs(&w->policy, w->model, &b, logp, entropy));
+	for (int g = 0, row = 0; g < GROUPS; g++)
+		for (int i = 0; i < sizes[g]; i++, row++) {
+			size_t bytes = (size_t)w->rollouts[g][i].n * sizeof *logp;
+			memcpy(w->logp[row], logp + b.offset[row], bytes);
+			memcpy(w->entropy[row], entropy + b.offset[row], bytes);
+		}
+	arena_free(&a);
+}
+
+/* Two steps of so many minibatches and iterations; reports in r[2]. Returns the weights. */
+static float *learn_two_steps(const char *algorithm, int computes_zeros, int minibatches,
+                              int iterations, struct learn_report *r)
+{
+	struct world w;
+	float       *weights;
+
+	world_of_units(&w, algorithm);
+	w.policy.options.computes_zeros = computes_zeros;
+	w.o.num_minibatches = minibatches;
+	w.o.algorithm.num_iterations = iterations;
+	for (uint32_t step = 0; step < 2; step++) {
+		w.o.stale = step == 1; /* what was recorded is not today's then */
+		r[step] = learn(&w, step, .05);
+		r[step].update.seconds_forward = r[step].update.seconds_backward =
+		        r[step].update.seconds_optimizer = 0;
+	}
+	weights = malloc(w.model->weights.n * sizeof *weights);
+	memcpy(weights, w.model->weights.data, w.model->weights.n * sizeof *weights);
+	world_free(&w);
+	return weights;
+}
+
+/* Groups of equal rewards have no gradient. Leaving them out changes no bit of the weights, nor of
+ * what is reported: ratios, entropies, the difference to sampling. */
+static void groups_without_a_gradient_are_left_out_and_change_no_bit(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"grpo", "dapo", "gspo", "sapo"};
+
+	for (int i = 0; i < 4; i++)
+		for (int cut = 1; cut <= 3; cut++) {
+			struct learn_report left_out[2], computed[2];
+			float *x = learn_two_steps(names[i], 0, cut, 1 + cut % 2, left_out),
+			      *y = learn_two_steps(names[i], 1, cut, 1 + cut % 2, computed);
+			struct world w;
+			world_of_units(&w, names[i]);
+			assert_memory_equal(x, y, w.model->weights.n * sizeof *x);
+			assert_true(memcmp(x, w.model->weights.data,
+			                   w.model->weights.n * sizeof *x) != 0);
+			world_free(&w);
+			for (int step = 0; step < 2; step++) {
+				assert_true(left_out[step].update.tokens_silent > 0);
+				assert_int_equal(computed[step].update.tokens_silent, 0);
+				left_out[step].update.tokens_silent = 0;
+				assert_memory_equal(&left_out[step].update, &computed[step].update,
+				                    sizeof left_out[step].update);
+			}
+			free(x);
+			free(y);
+		}
+}
+
+/* Terms without an advantage: then nothing is left out. */
+static void divergence_and_entropy_are_learned_from_every_group(void **state)
+{
+	(void)state;
+	struct world w;
+
+	for (int i = 0; i < 2; i++) {
+		world_of_units(&w, "grpo");
+		if (i) {
+			w.o.algorithm.entropy_coef = .1;
+		} else {
+			model_free(w.reference);
+			w.reference = model_with(w.mm, 12, 0, 300);
+			w.o.algorithm.beta = .1;
+		}
+		assert_int_equal(learn(&w, 0, .05).update.tokens_silent, 0);
+		world_free(&w);
+	}
+}
+
 TEST_MAIN(TEST(the_difference_of_log_probabilities_is_that_of_plain_rows),
           TEST(the_controller_moves_beta_by_the_rows_of_the_step),
           TEST(minibatches_hold_every_row_with_its_own_columns),
@@ -411,4 +533,6 @@ TEST_MAIN(TEST(the_difference_of_log_probabilities_is_that_of_plain_rows),
           TEST(the_order_of_groups_is_another_in_every_step),
           TEST(the_order_of_groups_is_another_in_every_iteration),
           TEST(the_shuffle_of_credit_is_another_in_every_step),
-          TEST(a_warm_up_of_one_step_ends_after_the_first))
+          TEST(a_warm_up_of_one_step_ends_after_the_first),
+          TEST(groups_without_a_gradient_are_left_out_and_change_no_bit),
+          TEST(divergence_and_entropy_are_learned_from_every_group))

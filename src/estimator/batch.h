@@ -41,6 +41,9 @@ struct batch {
 	 * how many updates it is cut, 0: 1 */
 	int64_t batch_tokens;
 	int     updates;
+	/* logp_old and entropy are those of the weights at hand, guided rows left out: sampled from
+	 * them, and no update since */
+	int is_current;
 
 	/* ---- columns, from here to the end of the struct ---- */
 

@@ -529,6 +529,16 @@ static void objective_clear(const struct batch *b)
 		memset(b->h + first, 0, n * sizeof *b->h);
 }
 
+int objective_is_silent(const struct algorithm *a, const struct batch *b, int row)
+{
+	if (a->entropy_coef != 0 || (a->beta != 0 && a->kl_placement == KL_IN_LOSS))
+		return 0;
+	for (int t = b->offset[row]; t < b->offset[row + 1]; t++)
+		if (b->trained[t] && b->advantage[t] != 0)
+			return 0;
+	return 1;
+}
+
 int objective_eval(const struct algorithm *a, const struct batch *b, const struct totals *totals,
                    struct objective_stats *stats)
 {

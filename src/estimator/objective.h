@@ -104,6 +104,10 @@ struct objective_stats {
 /* ADDS the counts of these rows; reads high. */
 void totals_add(struct totals *totals, const struct batch *b);
 
+/* Whether c and h of the row are certainly 0, whatever the log-probabilities turn out to be: no
+ * advantage at any trained token, and no term of the loss without one. */
+int objective_is_silent(const struct algorithm *a, const struct batch *b, int row);
+
 /* Writes c, and h where it is there: the head terms of each token, exactly 0 where not trained.
  * ADDS to *stats. Reads, at trained tokens only:
  *

@@ -146,6 +146,22 @@ void gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count)
 	fold(g, popcount(u), trailing_ones, offset, count);
 }
 
+static void gradient_zero(struct gradient *g, size_t offset, size_t count)
+{
+	memset(gradient_slot(g, g->n_units, offset), 0, count * sizeof(float));
+	gradient_merge(g, g->n_units, offset, count);
+}
+
+void gradient_add_zeros(struct gradient *g, const struct weights *w, uint32_t count)
+{
+	for (uint32_t u = 0; u < count; u++, g->n_units++) {
+		for (int i = 0; i < w->n_tensors; i++)
+			gradient_zero(g, w->tensors[i].offset, w->tensors[i].count);
+		if (g->n_extra)
+			gradient_zero(g, g->n, g->n_extra);
+	}
+}
+
 /* The embedding += the head's part behind the vector. */
 static void add_tied(struct gradient *g)
 {

@@ -49,6 +49,10 @@ int gradient_begin(struct gradient *g, uint32_t n_units);
 float *gradient_slot(struct gradient *g, uint32_t u, size_t offset);
 void   gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count);
 
+/* The next `count` units have a gradient of zeros: what is written is what a unit writes whose
+ * coefficients are 0, since every sum over its tokens begins with 0. w: as in gradient_new. */
+void gradient_add_zeros(struct gradient *g, const struct weights *w, uint32_t count);
+
 /* Folds what is left, adds the tied part. A step with no unit gives zeros. */
 void gradient_finish(struct gradient *g);
 

@@ -135,6 +135,7 @@ static void learn_measure(struct learn *l)
 		l->report->advantage_abs += b->trained[t] ? fabs((double)b->advantage[t]) : 0;
 	}
 	l->batch.batch_tokens = (int64_t)l->report->tokens;
+	l->batch.is_current = !l->o->stale;
 }
 
 /* ---- updates ---- */
@@ -177,7 +178,9 @@ static int learn_minibatch(struct learn *l, const struct batch *part)
 	}
 	if (warms_up)
 		return OK;
-	return policy_update(p, &l->o->algorithm, part, l->in->learning_rate, &l->report->update);
+	TRY(policy_update(p, &l->o->algorithm, part, l->in->learning_rate, &l->report->update));
+	l->batch.is_current = 0;
+	return OK;
 }
 
 /* One pass over the batch: whole groups, cut into minibatches as evenly as they go. */
@@ -195,6 +198,7 @@ static int learn_iterate(struct learn *l, int iteration)
 	for (int m = 0; m < M; m++) {
 		int          first = group_row[n * m / M], end = group_row[n * (m + 1) / M];
 		struct batch part = batch_part(&b, first, end - first);
+		part.is_current = l->batch.is_current;
 		TRY(learn_minibatch(l, &part));
 	}
 	return OK;

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 static int policy_take(struct policy *p)
 {
@@ -70,9 +71,11 @@ struct policy_pieces {        /* a batch cut into units; a micro-batch is a run 
 	struct batch       b; /* the caller's, with the columns of this pass beside its own */
 	struct sequence   *sequences;     /* [R] */
 	struct unit_range *units;         /* [n_units] */
+	unsigned char     *silent;        /* [n_units] 1: its coefficients are 0; NULL: not asked */
 	int                n_units, next; /* next: the first unit that was not computed yet */
+	int                count;         /* units of the current micro-batch, */
 	float             *lse;           /* [T] of the softmax, beside logp_new and entropy_new */
-	struct packing     packing;       /* the current micro-batch, */
+	struct packing     packing;       /* what of it is computed, */
 	struct batch       part;          /* its rows, */
 	float             *hidden;        /* and its last hidden states [tokens x D] */
 };
@@ -113,27 +116,40 @@ static int cache_fit(struct policy *p, int n_pages)
 	return kv_cache_new(&p->model->weights.shape, 1, n_pages, &p->cache);
 }
 
-/* Runs the next micro-batch forward: as many whole units as fit, at least one. *more = 0 when none
- * was left. */
-static int pieces_forward(struct policy *p, const struct model *m, struct policy_pieces *c,
-                          struct tape *tape, int *more)
+static int piece_is_silent(const struct policy_pieces *c)
+{
+	return c->silent && c->silent[c->next - c->count];
+}
+
+/* Moves to the next micro-batch: as many whole units as fit, at least one, all of them silent or
+ * none. Returns 0 when none was left. */
+static int pieces_next(const struct policy *p, struct policy_pieces *c)
 {
 	const struct unit_range *units = c->units + c->next;
-	int                      left = c->n_units - c->next, count = 0, tokens = 0, rows = 0, most;
-	size_t                   width = (size_t)m->weights.shape.width;
+	int                      left = c->n_units - c->next, count = 0, tokens = 0, rows = 0,
+	    most = p->options.micro_batch_tokens;
 
-	*more = left > 0;
-	if (!*more)
-		return OK;
-	most = p->options.micro_batch_tokens;
-	while (count < left && (count == 0 || tokens + units[count].n_tokens <= most)) {
+	while (count < left && (count == 0 || tokens + units[count].n_tokens <= most) &&
+	       (!c->silent || c->silent[c->next + count] == c->silent[c->next])) {
 		tokens += units[count].n_tokens;
 		rows += units[count++].count;
 	}
-	TRY(packing_build(c->sequences, c->units, c->next, count, 1, &p->scratch, &c->packing));
-	TRY(cache_fit(p, c->packing.n_pages));
 	c->next += count;
-	c->part = batch_part(&c->b, units[0].first, rows);
+	c->count = count;
+	if (count)
+		c->part = batch_part(&c->b, units[0].first, rows);
+	return count > 0;
+}
+
+/* Runs the micro-batch forward. */
+static int piece_forward(struct policy *p, const struct model *m, struct policy_pieces *c,
+                         struct tape *tape)
+{
+	size_t width = (size_t)m->weights.shape.width;
+
+	TRY(packing_build(c->sequences, c->units, c->next - c->count, c->count, 1, &p->scratch,
+	                  &c->packing));
+	TRY(cache_fit(p, c->packing.n_pages));
 	TRY(arena_take(&p->scratch, (size_t)c->packing.n_tokens * width, "hidden states",
 	               &c->hidden));
 	return model_forward(m, &c->packing, &p->cache, tape, &p->scratch, c->hidden);
@@ -172,11 +188,10 @@ int policy_logprobs(struct policy *p, const struct model *m, const struct batch 
 	c.b.logp_new = logp;
 	c.b.entropy_new = entropy;
 	TRY(pieces_take_head(p, &c));
-	for (int more = 1; more;) {
+	while (pieces_next(p, &c)) {
 		struct arena_mark mark = arena_mark(&p->scratch);
-		TRY(pieces_forward(p, m, &c, NULL, &more));
-		if (more)
-			TRY(pieces_logprobs(p, m, &c));
+		TRY(piece_forward(p, m, &c, NULL));
+		TRY(pieces_logprobs(p, m, &c));
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
@@ -189,12 +204,10 @@ int policy_values(struct policy *p, const struct batch *b, float *value)
 	assert(p->second.owner);
 	arena_reset(&p->scratch);
 	TRY(pieces_cut(p, b, &c));
-	for (int more = 1; more;) {
+	while (pieces_next(p, &c)) {
 		struct arena_mark mark = arena_mark(&p->scratch);
-		TRY(pieces_forward(p, p->model, &c, NULL, &more));
-		if (more)
-			p->second.values(p->second.owner, &c.packing, c.hidden,
-			                 value + c.part.offset[0]);
+		TRY(piece_forward(p, p->model, &c, NULL));
+		p->second.values(p->second.owner, &c.packing, c.hidden, value + c.part.offset[0]);
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
@@ -256,18 +269,48 @@ static int piece_backward(struct policy *p, const struct update *u, struct polic
 	return model_backward(p->model, &c->packing, p->tape, &p->scratch, d_hidden, &p->gradient);
 }
 
+/* What sampling recorded stands for what a forward pass would find. */
+static void piece_recall(struct policy_pieces *c)
+{
+	size_t first = (size_t)c->part.offset[0], n = (size_t)c->part.offset[c->part.n] - first;
+
+	memcpy(c->b.logp_new + first, c->b.logp_old + first, n * sizeof(float));
+	memcpy(c->b.entropy_new + first, c->b.entropy + first, n * sizeof(float));
+}
+
+/* The forward pass of a micro-batch, as far as somebody reads of it. */
+static int piece_look(struct policy *p, const struct update *u, struct policy_pieces *c)
+{
+	if (piece_is_silent(c) && c->b.is_current) {
+		piece_recall(c);
+		return OK;
+	}
+	TRY(piece_forward(p, p->model, c, u->layers && !piece_is_silent(c) ? p->tape : NULL));
+	return u->alg ? pieces_logprobs(p, p->model, c) : OK;
+}
+
+/* A silent micro-batch has its place in the statistics, and zeros in the sum. */
+static int piece_silence(struct policy *p, const struct update *u, struct policy_pieces *c)
+{
+	int first = c->part.offset[0], end = c->part.offset[c->part.n];
+
+	TRY(objective_eval(u->alg, &c->part, &u->totals, &u->report->objective));
+	for (int t = first; t < end; t++)
+		assert(c->b.c[t] == 0);
+	gradient_add_zeros(&p->gradient, model_learned(p->model), (uint32_t)c->count);
+	u->report->tokens_silent += end - first;
+	return OK;
+}
+
 /* All micro-batches, forward and backward; the gradients of their units add up in a fixed tree. */
 static int policy_accumulate(struct policy *p, const struct update *u, struct policy_pieces *c)
 {
-	for (int more = 1; more;) {
+	while (pieces_next(p, c)) {
 		struct arena_mark mark = arena_mark(&p->scratch);
 		double            start = clock_seconds(), middle;
-		TRY(pieces_forward(p, p->model, c, u->layers ? p->tape : NULL, &more));
-		if (more && u->alg)
-			TRY(pieces_logprobs(p, p->model, c));
+		TRY(piece_look(p, u, c));
 		middle = clock_seconds();
-		if (more)
-			TRY(piece_backward(p, u, c));
+		TRY(piece_is_silent(c) ? piece_silence(p, u, c) : piece_backward(p, u, c));
 		u->report->seconds_forward += middle - start;
 		u->report->seconds_backward += clock_seconds() - middle;
 		arena_release(&p->scratch, mark);
@@ -306,6 +349,26 @@ static int update_take(const struct update *u, struct policy *p, struct policy_p
 	return u->alg->entropy_coef != 0 ? BATCH_TAKE(&c->b, h, &p->scratch) : OK;
 }
 
+/* Which units are silent: all of their rows are, and none is guided, whose recorded log-probability
+ * is under the hint. A second head has something to say of every row. */
+static int update_find_silent(const struct update *u, const struct policy *p, struct arena *a,
+                              struct policy_pieces *c)
+{
+	const struct batch *b = &c->b;
+
+	if (!u->alg || p->second.owner || p->options.computes_zeros)
+		return OK;
+	TRY(arena_take(a, (size_t)c->n_units, "the units without a gradient", &c->silent));
+	for (int i = 0; i < c->n_units; i++) {
+		const struct unit_range *unit = &c->units[i];
+		c->silent[i] = 1;
+		for (int r = unit->first; r < unit->first + unit->count; r++)
+			c->silent[i] &=
+			        !(b->guided && b->guided[r]) && objective_is_silent(u->alg, b, r);
+	}
+	return OK;
+}
+
 /* Room and gradients for an update that *u describes, then all micro-batches. */
 static int run_update(struct policy *p, const struct batch *b, struct update *u,
                       struct policy_pieces *c)
@@ -316,6 +379,7 @@ static int run_update(struct policy *p, const struct batch *b, struct update *u,
 	TRY(pieces_cut(p, b, c));
 	TRY(gradient_begin(&p->gradient, (uint32_t)c->n_units));
 	TRY(update_take(u, p, c));
+	TRY(update_find_silent(u, p, &p->scratch, c));
 	if (p->second.owner)
 		TRY(p->second.begin(p->second.owner, &c->b, (uint32_t)c->n_units, &p->scratch));
 	return policy_accumulate(p, u, c);

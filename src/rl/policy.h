@@ -9,7 +9,12 @@
  * log-probabilities. A second head, a critic's (critic.h), may sit on the network: then one update
  * serves both losses. The size of a micro-batch (compute.micro_batch_tokens) changes memory and
  * speed, not one bit of the result. A prompt that completions share is always computed once:
- * whether it is decides the order in which its gradient is summed, so it is no option. */
+ * whether it is decides the order in which its gradient is summed, so it is no option.
+ *
+ * Zeros are not computed. Where all rows of a unit have coefficients that are certainly 0 (groups
+ * whose rewards are equal, masked rows), its gradient is zeros without a backward pass; and without
+ * a forward pass in the first update after sampling, when the log-probabilities that it would find
+ * are those that sampling recorded. No bit of weights or metrics changes. */
 #ifndef RL_POLICY_H
 #define RL_POLICY_H
 
@@ -21,6 +26,8 @@ struct policy_options {
 	int                      micro_batch_tokens;
 	float                    temperature; /* of sampling: part of every log-probability */
 	struct optimizer_options optimizer;
+	/* of tests: units whose coefficients are certainly 0 are computed all the same */
+	int computes_zeros;
 };
 
 /* A head on the last hidden states beside that of the tokens, with a loss and weights of its own;
@@ -58,6 +65,7 @@ struct update_report {                    /* of the updates of one step; starts 
 	/* of |logp_new - logp_old| in the first update after sampling, guided rows left out: 0,
 	 * always, in strict mode */
 	double logp_difference_max;
+	int    tokens_silent; /* that had no backward pass, prompts left out */
 	double seconds_forward, seconds_backward, seconds_optimizer;
 };
 
