@@ -805,11 +805,14 @@ static void memory_that_runs_out_leaves_nothing_behind(void **state)
 	int            failures = 0;
 
 	for (long i = 1; i < 12; i++) {
+		int status;
 		mem_fail_at(i);
-		if (dataset_read(&path, 1, NULL, &d) == OK)
+		status = dataset_read(&path, 1, NULL, &d);
+		if (status == OK)
 			dataset_free(&d);
 		else
-			failures++;
+			assert_memory(status, "");
+		failures += status != OK;
 		assert_null(d.problems);
 	}
 	mem_fail_at(0);

@@ -854,6 +854,7 @@ static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
 			status = folder_read_weights(sharded, &s, &w);
 		if (status == OK)
 			break;
+		assert_memory(status, "");
 		failed++;
 	}
 	mem_fail_at(0);

@@ -583,11 +583,13 @@ static void memory_that_runs_out_is_an_error_and_leaks_nothing(void **state)
 		for (long n = 1; n < 12; n++) {
 			struct arena   a = {0};
 			struct problem p;
+			int            status;
 			mem_fail_at(n);
-			if (generator_make(g, &(struct generator_request){.level = 3}, &a, &p) !=
-			    OK)
-				failures++;
+			status = generator_make(g, &(struct generator_request){.level = 3}, &a, &p);
 			mem_fail_at(0);
+			if (status != OK)
+				assert_memory(status, "");
+			failures += status != OK;
 			arena_free(&a);
 		}
 	assert_true(failures >= 10);

@@ -115,7 +115,7 @@ static void levels_suffice_and_are_counted_in_the_bill(void **state)
 		gradient_free(&g);
 	}
 	mem_fail_at(2);
-	assert_error(gradient_new(&w, 4, &g), ERR_INPUT, "memory");
+	assert_memory(gradient_new(&w, 4, &g), "a gradient");
 	weights_free(&w);
 }
 

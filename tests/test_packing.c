@@ -224,7 +224,7 @@ static void short_memory_is_an_error(void **state)
 
 	(void)state;
 	mem_fail_at(1);
-	assert_error(packing_plan(seqs, 1, 0, &a, &units, &n), ERR_INPUT, "memory");
+	assert_memory(packing_plan(seqs, 1, 0, &a, &units, &n), "the gradient units");
 	arena_free(&a);
 }
 

@@ -104,6 +104,46 @@ static void one_program_answers_as_long_as_it_behaves(void **state)
 	no_child_is_left();
 }
 
+/* Whichever allocation fails, the question has no verdict and the program no failure. */
+static void short_memory_is_neither_a_verdict_nor_a_failure_of_the_program(void **state)
+{
+	(void)state;
+	const struct problem    p = {.id = "p", .prompt = "q", .answer = "a", .row = "{}"};
+	const struct completion c = {.text = "x", .n = 1, .finished = 1, .n_tokens = 1};
+	struct verifier_options o = with("obedient_in_path");
+	struct reward_spec      spec;
+	struct verdict          v;
+	const char             *name = "command";
+	char                    why[PROGRAM_WHY_MAX];
+	int                     refused = 0;
+
+	setenv("PATH", ".:/usr/bin:/bin", 1);
+	assert_int_equal(symlink("obedient", "obedient_in_path"), 0);
+	for (long n = 1;; n++, refused++) {
+		int status;
+		mem_fail_at(n);
+		status = verifier_open(&spec, &name, NULL, 1, &o);
+		if (status == OK)
+			break;
+		assert_memory(status, "");
+	}
+	for (long n = 1;; n++, refused++) {
+		int status;
+		mem_fail_at(n);
+		status = verifier_score(&spec, &p, &c, &v);
+		if (status == OK)
+			break;
+		assert_memory(status, "");
+	}
+	mem_fail_at(0);
+	assert_false(v.part[0].failed);
+	assert_true(v.part[0].reward > 1);
+	assert_int_equal(program_failures(spec.command, why), 0);
+	assert_true(refused >= 8);
+	verifier_close(&spec);
+	no_child_is_left();
+}
+
 static void what_is_no_answer_is_no_verdict_and_the_next_one_gets_a_new_program(void **state)
 {
 	(void)state;
@@ -607,6 +647,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(one_program_answers_as_long_as_it_behaves),
+	        TEST(short_memory_is_neither_a_verdict_nor_a_failure_of_the_program),
 	        TEST(what_is_no_answer_is_no_verdict_and_the_next_one_gets_a_new_program),
 	        TEST(messages_say_what_happened_and_where_the_program_spoke),
 	        TEST(an_answer_that_takes_too_long_is_given_up_with_all_that_was_started),

@@ -373,9 +373,12 @@ static void any_failing_allocation_is_reported_and_leaks_nothing(void **state)
 
 	write_small(temporary("small"), SAFETENSORS_F32);
 	for (long k = 1;; k++) {
+		int status;
 		mem_fail_at(k);
-		if (safetensors_open(temporary("small"), &s) == OK)
+		status = safetensors_open(temporary("small"), &s);
+		if (status == OK)
 			break;
+		assert_memory(status, "");
 		failed++;
 	}
 	mem_fail_at(0);

@@ -511,11 +511,12 @@ int file_remove_folder(const char *path)
 	return remove_at(AT_FDCWD, name, name);
 }
 
-int file_path(struct arena *a, const char *folder, const char *name, char **out)
+int file_path_text(struct arena *a, const char *folder, const char *name, void *out)
 {
 	size_t n = strlen(folder);
 
-	return arena_print(a, out, "%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/", name);
+	return arena_print_text(a, out, "%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/",
+	                        name);
 }
 
 char *file_join(struct arena *a, const char *folder, const char *name)

@@ -85,8 +85,9 @@ int  file_lock(const char *folder, int *lock);
 void file_unlock(int *lock); /* ... here; a lock of 0 is none */
 /* rm -r of a folder, a file or a link; no error when it is not there */
 int file_remove_folder(const char *path);
-/* *out = "folder/name" */
-MEM_CHECKED int file_path(struct arena *a, const char *folder, const char *name, char **out);
+/* *out, a char * or const char *, = "folder/name" */
+#define file_path(a, folder, name, out) file_path_text((a), (folder), (name), MEM_TEXT(out))
+MEM_CHECKED int file_path_text(struct arena *a, const char *folder, const char *name, void *out);
 /* the same, NULL when memory is short; goes with its last caller */
 char *file_join(struct arena *a, const char *folder, const char *name);
 

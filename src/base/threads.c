@@ -58,9 +58,7 @@ static int threads_check(int n)
 
 	if (n <= threads_started)
 		return OK;
-	threads = mem_alloc((size_t)n - 1, sizeof *threads, "the threads");
-	if (!threads)
-		return ERR_INPUT;
+	TRY(mem_take((size_t)n - 1, "the threads", &threads));
 	given = threads_try(n - 1, threads, &why) + 1;
 	mem_free(threads);
 	if (given < n)

@@ -65,10 +65,8 @@ int category_name(const struct problem *p, const char *const *columns, int n, st
 	}
 	if (status == OK)
 		status = text_status(&t);
-	if (status == OK) {
-		*out = arena_text(a, t.data ? t.data : "", t.n);
-		status = *out ? OK : ERR_INPUT;
-	}
+	if (status == OK)
+		status = arena_copy(a, t.data ? t.data : "", t.n, out);
 	text_free(&t);
 	return status;
 }

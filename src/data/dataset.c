@@ -8,32 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int dataset_make_room(struct dataset *d, int *capacity)
+static int dataset_make_room(struct dataset *d, size_t *capacity)
 {
-	int             want = *capacity ? 2 * *capacity : 256;
-	struct problem *p;
-
-	if (d->n < *capacity)
-		return OK;
-	if (*capacity > INT_MAX / 2)
-		return error_set(ERR_INPUT, "more than %d problems in one data set", *capacity);
-	p = mem_grow(d->problems, (size_t)*capacity, (size_t)want, sizeof *p, "the problems");
-	if (!p)
-		return ERR_INPUT;
-	d->problems = p;
-	*capacity = want;
-	return OK;
+	if (d->n == INT_MAX)
+		return error_set(ERR_INPUT, "more than %d problems in one data set", INT_MAX);
+	return mem_room(&d->problems, capacity, (size_t)d->n + 1, "the problems");
 }
 
 /* "folder/train.jsonl.gz" -> "train", or the name given */
-static char *default_id(const struct dataset_options *o, const char *path, size_t line,
-                        struct arena *a)
+static int default_id(const struct dataset_options *o, const char *path, size_t line,
+                      struct arena *a, const char **out)
 {
 	const char *slash = strrchr(path, '/'), *stem = slash ? slash + 1 : path,
 	           *name = o->name ? o->name : stem;
 
-	return arena_format(a, "%.*s:%zu", (int)(o->name ? strlen(name) : strcspn(name, ".")), name,
-	                    line);
+	return arena_print(a, out, "%.*s:%zu", (int)(o->name ? strlen(name) : strcspn(name, ".")),
+	                   name, line);
 }
 
 static int read_one(const struct dataset_stream *s, const char *file, const char *row, size_t n,
@@ -52,9 +42,7 @@ static int read_one(const struct dataset_stream *s, const char *file, const char
 	p->file = file;
 	p->line = (int)s->begins;
 	if (!p->id)
-		p->id = default_id(o, file, s->number, &d->arena);
-	if (!p->id)
-		return ERR_INPUT;
+		TRY(default_id(o, file, s->number, &d->arena, &p->id));
 	d->n++;
 	return OK;
 }
@@ -65,7 +53,7 @@ static int is_full(const struct dataset *d, const struct dataset_options *o)
 }
 
 static int dataset_read_rows(struct dataset_stream *in, const char *path,
-                             const struct dataset_options *o, struct dataset *d, int *capacity)
+                             const struct dataset_options *o, struct dataset *d, size_t *capacity)
 {
 	const char *row;
 	size_t      n;
@@ -84,13 +72,14 @@ static int dataset_read_rows(struct dataset_stream *in, const char *path,
 }
 
 static int dataset_read_file(const char *path, const struct dataset_options *o, struct dataset *d,
-                             int *capacity)
+                             size_t *capacity)
 {
-	const char           *file = arena_text(&d->arena, path, strlen(path));
+	const char           *file;
 	struct dataset_stream in;
 	int                   status;
 
-	TRY(file ? dataset_stream_open(file, &in) : ERR_INPUT);
+	TRY(arena_copy(&d->arena, path, strlen(path), &file));
+	TRY(dataset_stream_open(file, &in));
 	status = dataset_read_rows(&in, file, o, d, capacity);
 	dataset_stream_close(&in);
 	return status;
@@ -100,7 +89,8 @@ int dataset_read(const char *const *paths, int n_paths, const struct dataset_opt
                  struct dataset *out)
 {
 	static const struct dataset_options defaults = {0};
-	int                                 capacity = 0, status = OK;
+	size_t                              capacity = 0;
+	int                                 status = OK;
 
 	*out = (struct dataset){0};
 	for (int i = 0; i < n_paths && status == OK; i++)

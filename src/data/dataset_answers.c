@@ -20,12 +20,15 @@ static int answers_are_plain(const json_t *list)
 static int answers_join(const struct reader *r, const char *const *items, int n, const char **out)
 {
 	struct text t = {0};
+	int         status;
 
 	for (int i = 0; i < n; i++)
 		text_print(&t, "%s%s", i ? ", " : "", items[i]);
-	*out = text_status(&t) == OK ? arena_text(r->arena, t.data, t.n) : NULL;
+	status = text_status(&t);
+	if (status == OK)
+		status = arena_copy(r->arena, t.data, t.n, out);
 	text_free(&t);
-	return *out ? OK : ERR_INPUT;
+	return status;
 }
 
 int dataset_take_answer(const struct reader *r, const char *name, const json_t *v,
@@ -40,9 +43,7 @@ int dataset_take_answer(const struct reader *r, const char *name, const json_t *
 	TRY(dataset_copy_value(r, name, v, &p->answer));
 	if (!json_is_array(v) || !answers_are_plain(v))
 		return OK;
-	items = arena_alloc(r->arena, n + 1, sizeof *items);
-	if (!items)
-		return ERR_INPUT;
+	TRY(arena_take(r->arena, n + 1, "the answers of a row", &items));
 	for (size_t i = 0; i < n; i++)
 		TRY(dataset_copy_value(r, name, json_array_get(v, i), &items[i]));
 	TRY(answers_join(r, items, (int)n, &items[n]));

@@ -30,10 +30,11 @@ static int prompt_says_more(const json_t *message)
 static int prompt_keep_json(const struct reader *r, const json_t *message, const char **out)
 {
 	char *s = json_dumps(message, JSON_COMPACT);
+	int   status = s ? arena_copy(r->arena, s, strlen(s), out)
+	                 : error_memory("a message of %s", r->place);
 
-	*out = s ? arena_text(r->arena, s, strlen(s)) : NULL;
 	free(s);
-	return *out ? OK : error_set(ERR_INPUT, "%s: out of memory", r->place);
+	return status;
 }
 
 static int prompt_read_message(const struct reader *r, const json_t *v, size_t i, struct message *m)
@@ -65,10 +66,9 @@ static int prompt_ends_with_assistant(const struct problem *p)
 /* The last word of a conversation is what a model should say, not what it is asked. */
 static int prompt_split_off_reply(const struct reader *r, struct problem *p)
 {
-	const char **reply = arena_alloc(r->arena, 1, sizeof *reply);
+	const char **reply;
 
-	if (!reply)
-		return ERR_INPUT;
+	TRY(arena_take(r->arena, 1, "the completion of a row", &reply));
 	*reply = p->messages[--p->n_messages].content;
 	p->demonstrations = reply;
 	p->n_demonstrations = 1;
@@ -88,11 +88,10 @@ static int prompt_read_messages(const struct reader *r, const char *name, const 
                                 struct problem *p)
 {
 	size_t          n = json_array_size(list);
-	struct message *m = arena_alloc(r->arena, n, sizeof *m);
+	struct message *m;
 	int             asked = 0;
 
-	if (!m)
-		return ERR_INPUT;
+	TRY(arena_take(r->arena, n, "the messages of a prompt", &m));
 	for (size_t i = 0; i < n; i++) {
 		m[i] = (struct message){0};
 		TRY(prompt_read_message(r, json_array_get(list, i), i, &m[i]));
@@ -146,8 +145,7 @@ static int prompt_add_input(const struct reader *r, struct problem *p)
 	if (!json_is_string(input) || json_string_length(input) == 0)
 		return OK;
 	TRY(dataset_copy_string(r, name, input, &text));
-	p->prompt = arena_format(r->arena, "%s\n%s", p->prompt, text);
-	return p->prompt ? OK : ERR_INPUT;
+	return arena_print(r->arena, &p->prompt, "%s\n%s", p->prompt, text);
 }
 
 static int prompt_read_text(const struct reader *r, const char *name, const json_t *v,
@@ -194,11 +192,10 @@ static int prompt_read_completion(const struct reader *r, const char *prompt_nam
 
 	for (int i = 0; i < n && p->n_demonstrations == 0; i++) {
 		const json_t *text = prompt_completion(dataset_column(r->row, names[i]));
-		const char  **reply = text ? arena_alloc(r->arena, 1, sizeof *reply) : NULL;
+		const char  **reply;
 		if (!text)
 			continue;
-		if (!reply)
-			return ERR_INPUT;
+		TRY(arena_take(r->arena, 1, "the completion of a row", &reply));
 		TRY(dataset_copy_string(r, names[i], text, reply));
 		p->demonstrations = reply;
 		p->n_demonstrations = 1;
@@ -234,7 +231,7 @@ int dataset_read_template_values(const struct reader *r, struct problem *p)
 	else if (json_object_size(kwargs) > 0 || has_tools) {
 		all = kwargs ? json_copy(kwargs) : json_object();
 		if (!all || (has_tools && json_object_set(all, "tools", tools) != 0))
-			status = error_set(ERR_INPUT, "%s: out of memory", r->place);
+			status = error_memory("the template's values of %s", r->place);
 		if (status == OK)
 			status = prompt_keep_json(r, all, &p->template_values);
 	}

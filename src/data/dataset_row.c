@@ -131,32 +131,35 @@ int dataset_copy_string(const struct reader *r, const char *name, const json_t *
 	if (r->halves && strstr(s, "\xEF\xBF\xBD"))
 		return error_set(ERR_INPUT,
 		                 "%s: \"%s\" has half of a surrogate pair in it (such as \\ud83d "
-		                 "alone), which is no text; mend the row, or "
+		                 "alone), which is no text; fix the row, or "
 		                 "take it out",
 		                 r->place, name);
-	*out = arena_text(r->arena, s, n);
-	return *out ? OK : ERR_INPUT;
+	return arena_copy(r->arena, s, n, out);
 }
 
 static int copy_json(const struct reader *r, const json_t *v, const char **out)
 {
 	char *s = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+	int   status = s ? arena_copy(r->arena, s, strlen(s), out)
+	                 : error_memory("a value of %s", r->place);
 
-	*out = s ? arena_text(r->arena, s, strlen(s)) : NULL;
 	free(s);
-	return *out ? OK : error_set(ERR_INPUT, "%s: out of memory", r->place);
+	return status;
 }
 
 static int copy_real(const struct reader *r, const json_t *v, const char **out)
 {
 	struct text t = {0};
+	int         status;
 
 	json_add_real(&t, json_real_value(v));
-	if (text_status(&t) == OK && !strpbrk(t.data, ".en"))
+	if (!t.failed && !strpbrk(t.data, ".en"))
 		text_add(&t, ".0", 2);
-	*out = text_status(&t) == OK ? arena_text(r->arena, t.data, t.n) : NULL;
+	status = text_status(&t);
+	if (status == OK)
+		status = arena_copy(r->arena, t.data, t.n, out);
 	text_free(&t);
-	return *out ? OK : ERR_INPUT;
+	return status;
 }
 
 int dataset_copy_value(const struct reader *r, const char *name, const json_t *v, const char **out)
@@ -188,9 +191,7 @@ static int dataset_row_read_texts(const struct reader *r, const char *name, cons
 
 	if (!v || n == 0)
 		return OK;
-	texts = arena_alloc(r->arena, n, sizeof *texts);
-	if (!texts)
-		return ERR_INPUT;
+	TRY(arena_take(r->arena, n, "the texts of a row", &texts));
 	for (size_t i = 0; i < n; i++) {
 		const json_t *one = json_is_array(v) ? json_array_get(v, i) : v;
 		if (!json_is_string(one))
@@ -244,8 +245,7 @@ static int read_id(const struct reader *r, struct problem *p)
 	if (!v)
 		return OK;
 	if (json_is_real(v) && is_whole(json_real_value(v)))
-		return (p->id = arena_format(r->arena, "%.0f", json_real_value(v))) ? OK
-		                                                                    : ERR_INPUT;
+		return arena_print(r->arena, &p->id, "%.0f", json_real_value(v));
 	if (!json_is_string(v) && !json_is_integer(v))
 		return error_set(ERR_INPUT,
 		                 "%s: \"%s\" must be a text or an integer; data.id_column names "
@@ -324,10 +324,10 @@ static int dataset_row_read_row(const struct reader *r, struct problem *p)
 /* JSON as it is, or as it becomes once what writers write and JSON does not have is mended. */
 static int parse_row(struct reader *r, const char *line, size_t n, struct text *mended)
 {
-	if (json_parse(r->place, line, n, &r->row) == OK)
-		return OK;
-	if (dataset_mend(line, n, mended, &r->halves) == 0)
-		return ERR_INPUT; /* the message is that of the parser */
+	int status = json_parse(r->place, line, n, &r->row);
+
+	if (status != ERR_INPUT || dataset_mend(line, n, mended, &r->halves) == 0)
+		return status;
 	TRY(text_status(mended));
 	return json_parse(r->place, mended->data, mended->n, &r->row);
 }
@@ -344,8 +344,9 @@ int dataset_read_row(const char *place, const char *line, size_t n,
 	if (status == OK)
 		status = dataset_row_read_row(&r, out);
 	if (status == OK)
-		out->row = mended.n ? arena_text(a, mended.data, mended.n) : arena_text(a, line, n);
+		status = mended.n ? arena_copy(a, mended.data, mended.n, &out->row)
+		                  : arena_copy(a, line, n, &out->row);
 	json_decref(r.row);
 	text_free(&mended);
-	return status == OK && !out->row ? ERR_INPUT : status;
+	return status;
 }

@@ -73,10 +73,8 @@ static int fill_template(const struct reader *r, const char *prompt, const char 
 	if (status == OK && t.n == 0)
 		status = error_set(ERR_INPUT, "%s: data.prompt_template gives an empty prompt",
 		                   r->place);
-	if (status == OK) {
-		*out = arena_text(r->arena, t.data, t.n);
-		status = *out ? OK : ERR_INPUT;
-	}
+	if (status == OK)
+		status = arena_copy(r->arena, t.data, t.n, out);
 	text_free(&t);
 	return status;
 }
@@ -87,9 +85,7 @@ int dataset_shape_prompt(const struct reader *r, struct problem *p)
 
 	if (p->n_messages == 0)
 		return fill_template(r, p->prompt, &p->prompt);
-	m = arena_alloc(r->arena, (size_t)p->n_messages, sizeof *m);
-	if (!m)
-		return ERR_INPUT;
+	TRY(arena_take(r->arena, (size_t)p->n_messages, "the messages of a prompt", &m));
 	memcpy(m, p->messages, (size_t)p->n_messages * sizeof *m);
 	p->messages = m;
 	m += problem_asking(p);

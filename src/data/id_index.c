@@ -7,8 +7,8 @@
 
 int id_index_new(int n, struct arena *a, struct id_index *out)
 {
-	*out = (struct id_index){arena_alloc(a, (size_t)n, sizeof *out->entries), n};
-	return out->entries ? OK : ERR_INPUT;
+	out->n = n;
+	return arena_take(a, (size_t)n, "the ids of a data set", &out->entries);
 }
 
 static int by_id(const void *a, const void *b)

@@ -146,9 +146,8 @@ static int make_table(const struct problem *held_out, int n, struct arena *a, st
 			grams++;
 	while (size < 2 * grams)
 		size *= 2;
-	*out = (struct table){arena_alloc(a, size, sizeof *out->entries), size - 1};
-	if (!out->entries)
-		return ERR_INPUT;
+	out->mask = size - 1;
+	TRY(arena_take(a, size, "the word sequences of held-out questions", &out->entries));
 	for (int i = 0; i < n; i++)
 		add_grams(out, held_out, i);
 	return OK;
@@ -213,8 +212,8 @@ static int find_repeats(const struct problem *train, int n, struct arena *a, uns
 {
 	struct overlaps twice;
 
-	*out = arena_alloc(a, (size_t)n, 1);
-	TRY(*out ? overlap_within(train, n, a, &twice) : ERR_INPUT);
+	TRY(arena_take(a, (size_t)n, "questions asked twice", out));
+	TRY(overlap_within(train, n, a, &twice));
 	for (int i = 0; i < twice.n; i++)
 		(*out)[twice.items[i].problem - train] = 1;
 	return OK;
@@ -242,10 +241,9 @@ int likeness_between(const struct problem *train, int n_train, const struct prob
 	struct match *matches;
 	struct table  t;
 
-	*out = (struct likenesses){.items = arena_alloc(a, (size_t)n_held_out, sizeof *out->items)};
-	matches = arena_alloc(a, (size_t)n_held_out, sizeof *matches);
-	if (!out->items || !matches)
-		return ERR_INPUT;
+	*out = (struct likenesses){0};
+	TRY(arena_take(a, (size_t)n_held_out, "questions that are alike", &out->items));
+	TRY(arena_take(a, (size_t)n_held_out, "questions that are alike", &matches));
 	for (int i = 0; i < n_held_out; i++)
 		matches[i].with = -1;
 	TRY(make_table(held_out, n_held_out, a, &t));

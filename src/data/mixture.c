@@ -45,10 +45,9 @@ static int by_place(const void *a, const void *b)
 static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a,
                    struct mixture_place *out)
 {
-	uint32_t *order = arena_alloc(a, (size_t)n, sizeof *order);
+	uint32_t *order;
 
-	if (!order)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "the order of a source", &order));
 	rng_permutation((struct rng_key){seed, RNG_MIXTURE, 0, (uint32_t)source, 0}, (uint32_t)n,
 	                order);
 	for (int j = 0; j < m; j++) {
@@ -65,20 +64,17 @@ int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed,
 	struct arena_mark     mark;
 	int                   at = 0;
 
-	*out = (struct mixture){.count = arena_alloc(a, (size_t)sources, sizeof *out->count)};
+	*out = (struct mixture){0};
 	*largest = 0;
-	if (!out->count)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)sources, "the sources of a mixture", &out->count));
 	out->n = mixture_count_entries(n, weight, sources, out->count, largest);
 	if (out->n == 0)
 		return error_set(ERR_INPUT,
 		                 "one pass over the mixture would have more than %d entries",
 		                 MIXTURE_MAX);
-	out->entries = arena_alloc(a, (size_t)out->n, sizeof *out->entries);
+	TRY(arena_take(a, (size_t)out->n, "the entries of a mixture", &out->entries));
 	mark = arena_mark(a);
-	places = arena_alloc(a, (size_t)out->n, sizeof *places);
-	if (!out->entries || !places)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)out->n, "the entries of a mixture", &places));
 	for (int s = 0; s < sources; at += out->count[s++])
 		TRY(lay_out(s, n[s], out->count[s], seed, a, places + at));
 	qsort(places, (size_t)out->n, sizeof *places, by_place);

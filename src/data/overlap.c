@@ -78,15 +78,16 @@ static int by_question(const void *a, const void *b)
 }
 
 /* The problems by question, equal ones in their order. */
-static const struct problem **sorted(const struct problem *p, int n, struct arena *a)
+static int sorted(const struct problem *p, int n, struct arena *a, const struct problem ***out)
 {
-	const struct problem **list = arena_alloc(a, (size_t)n, sizeof(const struct problem *));
+	const struct problem **list;
 
-	for (int i = 0; list && i < n; i++)
+	TRY(arena_take(a, (size_t)n, "the order of the questions", &list));
+	for (int i = 0; i < n; i++)
 		list[i] = &p[i];
-	if (list)
-		qsort(list, (size_t)n, sizeof(const struct problem *), by_question);
-	return list;
+	qsort(list, (size_t)n, sizeof *list, by_question);
+	*out = list;
+	return OK;
 }
 
 /* The first of the sorted problems with the question of p; NULL when there is none. */
@@ -108,11 +109,11 @@ static const struct problem *first_with(const struct problem *const *list, int n
 int overlap_between(const struct problem *train, int n_train, const struct problem *held_out,
                     int n_held_out, struct arena *a, struct overlaps *out)
 {
-	const struct problem **list = sorted(train, n_train, a);
+	const struct problem **list;
 
-	*out = (struct overlaps){.items = arena_alloc(a, (size_t)n_held_out, sizeof *out->items)};
-	if (!list || !out->items)
-		return ERR_INPUT;
+	*out = (struct overlaps){0};
+	TRY(sorted(train, n_train, a, &list));
+	TRY(arena_take(a, (size_t)n_held_out, "questions that overlap", &out->items));
 	for (int i = 0; i < n_held_out; i++) {
 		const struct problem *first =
 		        is_marked(&held_out[i]) ? first_with(list, n_train, &held_out[i]) : NULL;

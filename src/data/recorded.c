@@ -122,9 +122,7 @@ static int recorded_read_ids(const struct recorded_reader *r, const json_t *row,
 		return error_set(ERR_INPUT,
 		                 "%s: \"%s\" is empty; even an empty completion has its end token",
 		                 r->place, key);
-	ids = arena_alloc(a, (size_t)*n, sizeof *ids);
-	if (!ids)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)*n, "the ids of a completion", &ids));
 	for (int i = 0; i < *n; i++) {
 		const json_t *v = json_array_get(list, (size_t)i);
 		json_int_t    id = json_integer_value(v);
@@ -150,11 +148,10 @@ static int recorded_read_floats(const struct recorded_reader *r, const json_t *r
                                 const struct recorded_range *range, int n, struct arena *a,
                                 const float **out)
 {
-	float        *x = arena_alloc(a, (size_t)n, sizeof *x);
+	float        *x;
 	const json_t *list;
 
-	if (!x)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "the numbers of a completion", &x));
 	TRY(recorded_list_of(r, row, range->key, &list, (size_t)n));
 	for (int i = 0; i < n; i++) {
 		const json_t *v = json_array_get(list, (size_t)i);
@@ -203,9 +200,9 @@ static int recorded_read_span(struct recorded_reader *r, const json_t *list, int
 	if (!kind || json_array_size(list) != 3 || at < first || at > n || count <= 0 ||
 	    count > n - at)
 		return recorded_no_span(r->place);
-	*out = (struct recorded_span){arena_text(&r->line_arena, kind, strlen(kind)), (int)at,
-	                              (int)count};
-	return out->kind ? OK : ERR_INPUT;
+	out->first = (int)at;
+	out->count = (int)count;
+	return arena_copy(&r->line_arena, kind, strlen(kind), &out->kind);
 }
 
 static int recorded_read_spans(struct recorded_reader *r, const json_t *row, struct recorded *out)
@@ -217,9 +214,7 @@ static int recorded_read_spans(struct recorded_reader *r, const json_t *row, str
 		return OK;
 	TRY(recorded_list_of(r, row, "spans", &list, 0));
 	n = (int)json_array_size(list);
-	out->spans = arena_alloc(&r->line_arena, (size_t)n + 1, sizeof *out->spans);
-	if (!out->spans)
-		return ERR_INPUT;
+	TRY(arena_take(&r->line_arena, (size_t)n + 1, "the spans of a completion", &out->spans));
 	for (; out->n_spans < n; out->n_spans++) {
 		struct recorded_span *span = &out->spans[out->n_spans];
 		TRY(recorded_read_span(r, json_array_get(list, (size_t)out->n_spans), end, out->n,
@@ -238,9 +233,7 @@ static int recorded_read_components(const struct recorded_reader *r, const json_
 
 	if (r->header.n_verifiers == 0)
 		return OK;
-	x = arena_alloc(a, (size_t)r->header.n_verifiers, sizeof *x);
-	if (!x)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)r->header.n_verifiers, "the numbers of a completion", &x));
 	TRY(recorded_list_of(r, row, "components", &list, 0));
 	if ((int)json_array_size(list) != r->header.n_verifiers)
 		return error_set(
@@ -312,9 +305,7 @@ static int recorded_read(struct recorded_reader *r, const json_t *row, struct ar
 
 	*out = (struct recorded){0};
 	TRY(json_get_text(r->place, row, "problem", JSON_REQUIRED, &id));
-	out->problem = arena_text(&r->line_arena, id, strlen(id));
-	if (!out->problem)
-		return ERR_INPUT;
+	TRY(arena_copy(&r->line_arena, id, strlen(id), &out->problem));
 	TRY(recorded_read_ids(r, row, "prompt", &r->line_arena, &out->prompt, &out->n_prompt));
 	TRY(json_get_int(r->place, row, "group", JSON_REQUIRED, 0, INT32_MAX, &group));
 	TRY(json_get_int(r->place, row, "sample", JSON_REQUIRED, 0, (1 << 24) - 1, &sample));
@@ -401,15 +392,11 @@ static int recorded_verifiers(struct recorded_reader *r, const json_t *row)
 		return OK;
 	TRY(recorded_list_of(r, row, "verifiers", &list, 0));
 	n = (int)json_array_size(list);
-	names = arena_alloc(&r->header_arena, (size_t)n + 1, sizeof *names);
-	if (!names)
-		return ERR_INPUT;
+	TRY(arena_take(&r->header_arena, (size_t)n + 1, "the names of the verifiers", &names));
 	for (int i = 0; i < n; i++) {
 		const char *name = json_string_value(json_array_get(list, (size_t)i));
 		name = name ? name : "?";
-		names[i] = arena_text(&r->header_arena, name, strlen(name));
-		if (!names[i])
-			return ERR_INPUT;
+		TRY(arena_copy(&r->header_arena, name, strlen(name), &names[i]));
 	}
 	r->header.verifiers = names;
 	r->header.n_verifiers = n;

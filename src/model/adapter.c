@@ -141,13 +141,10 @@ static int adapter_make(struct adapter *a, const struct weights *base, int for_b
 {
 	struct product_shape shapes[LAYER_PRODUCTS];
 
-	a->layers = mem_alloc((size_t)a->n_layers, sizeof *a->layers, "the layers of the adapter");
-	a->weights.tensors = mem_alloc(2 * (size_t)base->n_tensors, sizeof *a->weights.tensors,
-	                               "the tensors of the adapter");
-	a->weights.data =
-	        mem_alloc(adapter_count(&a->options, base), sizeof *a->weights.data, "the adapter");
-	if (!a->layers || !a->weights.tensors || !a->weights.data)
-		return ERR_INPUT;
+	TRY(mem_take((size_t)a->n_layers, "the layers of the adapter", &a->layers));
+	TRY(mem_take(2 * (size_t)base->n_tensors, "the tensors of the adapter",
+	             &a->weights.tensors));
+	TRY(mem_take(adapter_count(&a->options, base), "the adapter", &a->weights.data));
 	weights_products(&base->shape, shapes);
 	for (int i = 0; i < a->n_layers; i++)
 		for (int p = 0; p < LAYER_PRODUCTS; p++) {
@@ -155,29 +152,28 @@ static int adapter_make(struct adapter *a, const struct weights *base, int for_b
 			             &a->layers[i][p]);
 			TRY(pack_new(a, &a->layers[i][p], for_backward));
 		}
-	a->fused = mem_alloc(a->most_fused, sizeof *a->fused, "the adapter");
-	return a->fused ? adapter_pack(a) : ERR_INPUT;
+	TRY(mem_take(a->most_fused, "the adapter", &a->fused));
+	return adapter_pack(a);
 }
 
 int adapter_new(const struct adapter_options *o, const struct weights *base, struct matmul *mm,
                 int for_backward, struct adapter **out)
 {
 	struct adapter *a;
+	int             status;
 
 	TRY(adapter_check(o));
-	a = mem_alloc(1, sizeof *a, "the adapter");
-	if (!a)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the adapter", &a));
 	*a = (struct adapter){.options = *o,
 	                      .weights = {.shape = {.width = base->shape.width}},
 	                      .mm = mm,
 	                      .n_layers = base->shape.n_layers};
-	if (adapter_make(a, base, for_backward) != OK) {
+	status = adapter_make(a, base, for_backward);
+	if (status == OK)
+		*out = a;
+	else
 		adapter_free(a);
-		return ERR_INPUT;
-	}
-	*out = a;
-	return OK;
+	return status;
 }
 
 void adapter_free(struct adapter *a)
@@ -298,14 +294,16 @@ void adapter_merge(const struct adapter *a, struct weights *w)
 int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct arena *arena,
                     struct adapter_scratch *out)
 {
-	*out = (struct adapter_scratch){
-	        .u = arena_alloc(arena, (size_t)rows * (size_t)a->most_rank, sizeof(float)),
-	        .y = arena_alloc(arena, (size_t)rows * (size_t)a->most_side, sizeof(float))};
-	if (for_backward) {
-		out->du = arena_alloc(arena, (size_t)rows * (size_t)a->most_rank, sizeof(float));
-		out->db = arena_alloc(arena, a->most_fused, sizeof(float));
-	}
-	return out->u && out->y && (!for_backward || (out->du && out->db)) ? OK : ERR_INPUT;
+	const char *what = "the products of the adapter";
+	size_t      narrow = (size_t)rows * (size_t)a->most_rank;
+
+	*out = (struct adapter_scratch){0};
+	TRY(arena_take(arena, narrow, what, &out->u));
+	TRY(arena_take(arena, (size_t)rows * (size_t)a->most_side, what, &out->y));
+	if (!for_backward)
+		return OK;
+	TRY(arena_take(arena, narrow, what, &out->du));
+	return arena_take(arena, a->most_fused, what, &out->db);
 }
 
 size_t adapter_scratch_bytes(const struct adapter *a, int rows)

@@ -10,18 +10,11 @@ static const size_t config_max = 16 << 20;
 static const char   config_name[] = "adapter_config.json",
                   weights_name[] = "adapter_model.safetensors";
 
-static int adapter_folder_join(struct arena *a, const char *folder, const char *name,
-                               const char **out)
-{
-	*out = file_join(a, folder, name);
-	return *out ? OK : ERR_INPUT;
-}
-
 int adapter_folder_is(const char *folder, int *is)
 {
 	struct arena a = {0};
 	const char  *path;
-	int          status = adapter_folder_join(&a, folder, config_name, &path);
+	int          status = file_path(&a, folder, config_name, &path);
 
 	if (status == OK)
 		status = file_there(path, is);
@@ -143,13 +136,11 @@ int adapter_folder_read_options(const char *folder, struct adapter_options *out,
 	json_t     *config;
 	int         status;
 
-	TRY(adapter_folder_join(a, folder, config_name, &path));
+	TRY(file_path(a, folder, config_name, &path));
 	TRY(json_read(path, config_max, &config));
 	status = read_options(path, config, out, &name);
-	if (status == OK) {
-		*base = arena_text(a, name, strlen(name));
-		status = *base ? OK : ERR_INPUT;
-	}
+	if (status == OK)
+		status = arena_copy(a, name, strlen(name), base);
 	json_decref(config);
 	return status;
 }
@@ -195,7 +186,7 @@ static int adapter_folder_check_bytes(const char *folder, const struct adapter_o
 	struct arena a = {0};
 	const char  *path;
 	uint64_t     bytes;
-	int          status = adapter_folder_join(&a, folder, weights_name, &path);
+	int          status = file_path(&a, folder, weights_name, &path);
 
 	if (status == OK)
 		status = file_size(path, &bytes);
@@ -213,7 +204,7 @@ int adapter_folder_load(const char *folder, struct adapter *adapter)
 	struct arena       a = {0};
 	struct safetensors s;
 	const char        *path;
-	int                status = adapter_folder_join(&a, folder, weights_name, &path);
+	int                status = file_path(&a, folder, weights_name, &path);
 
 	if (status == OK)
 		status = safetensors_open(path, &s);
@@ -280,10 +271,9 @@ static int adapter_folder_write_config(const char *path, const struct adapter_op
 
 static int adapter_folder_write_weights(const char *path, const struct weights *w, struct arena *a)
 {
-	struct safetensors_item *items = arena_alloc(a, (size_t)w->n_tensors, sizeof *items);
+	struct safetensors_item *items;
 
-	if (!items)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)w->n_tensors, "the tensors of a file", &items));
 	for (int i = 0; i < w->n_tensors; i++) {
 		const struct tensor *t = &w->tensors[i];
 		items[i] =
@@ -302,8 +292,8 @@ static int adapter_folder_write_all(const char *folder, const struct adapter *ad
 
 	TRY(weights_check_finite(&adapter->weights));
 	TRY(file_make_folders(folder));
-	TRY(adapter_folder_join(a, folder, config_name, &config));
-	TRY(adapter_folder_join(a, folder, weights_name, &weights));
+	TRY(file_path(a, folder, config_name, &config));
+	TRY(file_path(a, folder, weights_name, &weights));
 	TRY(adapter_folder_write_config(config, &adapter->options, base));
 	return adapter_folder_write_weights(weights, &adapter->weights, a);
 }

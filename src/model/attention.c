@@ -75,8 +75,8 @@ int kv_cache_new(const struct model_shape *s, int n_layers, int n_pages, struct 
 	                         .n_pages = n_pages,
 	                         .n_kv_heads = s->n_kv_heads,
 	                         .head_width = s->head_width};
-	out->data = mem_alloc(kv_cache_bytes(s, n_layers, n_pages), 1, "the key/value cache");
-	return out->data ? OK : ERR_INPUT;
+	return mem_take_bytes(kv_cache_bytes(s, n_layers, n_pages), 1, "the key/value cache",
+	                      &out->data);
 }
 
 void kv_cache_free(struct kv_cache *c)
@@ -345,8 +345,7 @@ static void attend_tile(const struct forward *f, const struct segment *s, int kv
 
 int attention_room_new(struct arena *a, struct attention_tile **out)
 {
-	*out = arena_alloc(a, (size_t)threads_count(), sizeof **out);
-	return *out ? OK : ERR_INPUT;
+	return arena_take(a, (size_t)threads_count(), "the tiles of the attention", out);
 }
 
 /* Threads run on from segment to segment without waiting for each other: a batch of many short
@@ -685,20 +684,18 @@ static int attention_allocate(struct attention_backward_work *w, struct arena *a
 	const struct packing *b = w->b;
 	size_t                n_blocks;
 
-	w->block_first = arena_alloc(a, (size_t)b->n_segments + 1, sizeof(int));
-	w->delta = arena_alloc(a, (size_t)b->n_tokens * (size_t)w->l.heads, sizeof(float));
-	w->room = arena_alloc(a, (size_t)threads_count(), sizeof *w->room);
-	if (!w->block_first || !w->delta || !w->room)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)b->n_segments + 1, "the blocks of keys", &w->block_first));
+	TRY(arena_take(a, (size_t)b->n_tokens * (size_t)w->l.heads,
+	               "the backward pass of the attention", &w->delta));
+	TRY(arena_take(a, (size_t)threads_count(), "the backward pass of the attention", &w->room));
 	for (int i = 0; i < b->n_segments; i++) {
 		assert(b->segments[i].parent >= 0 || b->segments[i].position == 0);
 		w->block_first[i + 1] =
 		        w->block_first[i] + (b->segments[i].count + PAGE_TOKENS - 1) / PAGE_TOKENS;
 	}
 	n_blocks = (size_t)w->block_first[b->n_segments];
-	w->blocks = arena_alloc(a, n_blocks * (size_t)w->l.kv_heads * block_floats(&w->l),
-	                        sizeof(float));
-	return w->blocks ? OK : ERR_INPUT;
+	return arena_take(a, n_blocks * (size_t)w->l.kv_heads * block_floats(&w->l),
+	                  "the blocks of keys", &w->blocks);
 }
 
 int attention_backward(const struct model_shape *shape, const struct packing *b,

@@ -96,40 +96,44 @@ static void pages_reset(struct decoder *d)
 
 /* ---- lifetime ---- */
 
+/* The pool of pages, the page tables of slots and prompts, and the rows of logits. */
+static int decoder_take(struct decoder *d)
+{
+	const struct model_shape *shape = &d->model->weights.shape;
+	size_t V = (size_t)shape->n_vocab, slots = (size_t)d->n_slots, each = (size_t)d->pages_each;
+	int    n_pages = pages_in_all(d->n_slots, d->pages_each);
+
+	TRY(mem_take((size_t)n_pages, "the decoder's pages", &d->page_users));
+	TRY(mem_take((size_t)n_pages, "the decoder's pages", &d->free_pages));
+	TRY(mem_take((2 * slots + 1) * each, "the decoder's pages", &d->page_table));
+	TRY(mem_take(slots, "the decoder's slots", &d->slots));
+	TRY(mem_take(slots * V, "the decoder's candidates", &d->candidates));
+	TRY(mem_take(slots * V, "the decoder's logits", &d->logits));
+	TRY(mem_take((slots + 1) * V, "the decoder's logits", &d->prompt_logits));
+	TRY(kv_cache_new(shape, shape->n_layers, n_pages, &d->cache));
+	for (size_t s = 0; s < slots; s++)
+		d->slots[s].pages = d->page_table + s * each;
+	return OK;
+}
+
 int decoder_new(const struct model *m, int n_slots, int max_tokens, struct decoder **out)
 {
-	size_t          V = (size_t)m->weights.shape.n_vocab;
-	struct decoder *d = mem_alloc(1, sizeof *d, "the decoder");
-	int pages_each = pages_for(max_tokens), n_pages = pages_in_all(n_slots, pages_each);
+	struct decoder *d;
+	int             status;
 
-	*out = NULL;
-	if (!d)
-		return ERR_INPUT;
 	assert(n_slots > 0 && max_tokens > 1);
+	*out = NULL;
+	TRY(mem_take(1, "the decoder", &d));
 	d->model = m;
 	d->n_slots = n_slots;
 	d->max_tokens = max_tokens;
-	d->pages_each = pages_each;
-	d->page_users = mem_alloc((size_t)n_pages, sizeof *d->page_users, "the decoder's pages");
-	d->free_pages = mem_alloc((size_t)n_pages, sizeof *d->free_pages, "the decoder's pages");
-	d->slots = mem_alloc((size_t)n_slots, sizeof *d->slots, "the decoder's slots");
-	d->page_table = mem_alloc((size_t)(2 * n_slots + 1) * (size_t)pages_each,
-	                          sizeof *d->page_table, "the decoder's pages");
-	d->candidates =
-	        mem_alloc((size_t)n_slots * V, sizeof *d->candidates, "the decoder's candidates");
-	d->logits = mem_alloc((size_t)n_slots * V, sizeof *d->logits, "the decoder's logits");
-	d->prompt_logits = mem_alloc((size_t)(n_slots + 1) * V, sizeof *d->prompt_logits,
-	                             "the decoder's logits");
-	if (!d->page_users || !d->free_pages || !d->slots || !d->page_table || !d->candidates ||
-	    !d->logits || !d->prompt_logits ||
-	    kv_cache_new(&m->weights.shape, m->weights.shape.n_layers, n_pages, &d->cache) != OK) {
+	d->pages_each = pages_for(max_tokens);
+	status = decoder_take(d);
+	if (status == OK)
+		*out = d;
+	else
 		decoder_free(d);
-		return ERR_INPUT;
-	}
-	for (int s = 0; s < n_slots; s++)
-		d->slots[s].pages = d->page_table + (size_t)s * (size_t)pages_each;
-	*out = d;
-	return OK;
+	return status;
 }
 
 void decoder_free(struct decoder *d)
@@ -314,13 +318,12 @@ static int prefill(struct decode_call *run, int first)
 
 	for (int p = first; p < run->n_prompts; p++)
 		b.n_tokens += run->prompts[p].n;
-	b.token = arena_alloc(&d->scratch, (size_t)b.n_tokens, sizeof *b.token);
-	b.position = arena_alloc(&d->scratch, (size_t)b.n_tokens, sizeof *b.position);
-	b.segments = arena_alloc(&d->scratch, (size_t)n_new, sizeof *b.segments);
-	hidden = arena_alloc(&d->scratch, (size_t)b.n_tokens * D, sizeof *hidden);
-	last = arena_alloc(&d->scratch, (size_t)n_new * D, sizeof *last);
-	if (!b.token || !b.position || !b.segments || !hidden || !last)
-		return ERR_INPUT;
+	TRY(arena_take(&d->scratch, (size_t)b.n_tokens, "the prompts to prefill", &b.token));
+	TRY(arena_take(&d->scratch, (size_t)b.n_tokens, "the prompts to prefill", &b.position));
+	TRY(arena_take(&d->scratch, (size_t)n_new, "the prompts to prefill", &b.segments));
+	TRY(arena_take(&d->scratch, (size_t)b.n_tokens * D, "the hidden states of decoding",
+	               &hidden));
+	TRY(arena_take(&d->scratch, (size_t)n_new * D, "the hidden states of decoding", &last));
 	b.n_pages = d->cache.n_pages;
 	for (int p = first, t = 0; p < run->n_prompts; p++) {
 		struct prompt *prompt = &run->prompts[p];
@@ -454,11 +457,9 @@ static int gather(struct decode_call *run, struct packing *b, int *slot_of)
 	int             room = PREFILL_TOKENS + d->n_slots + d->max_tokens;
 
 	*b = (struct packing){.n_pages = d->cache.n_pages};
-	b->token = arena_alloc(&d->scratch, (size_t)room, sizeof *b->token);
-	b->position = arena_alloc(&d->scratch, (size_t)room, sizeof *b->position);
-	b->segments = arena_alloc(&d->scratch, (size_t)d->n_slots, sizeof *b->segments);
-	if (!b->token || !b->position || !b->segments)
-		return ERR_INPUT;
+	TRY(arena_take(&d->scratch, (size_t)room, "the tokens of a step", &b->token));
+	TRY(arena_take(&d->scratch, (size_t)room, "the tokens of a step", &b->position));
+	TRY(arena_take(&d->scratch, (size_t)d->n_slots, "the tokens of a step", &b->segments));
 	for (int s = 0; s < d->n_slots && b->n_tokens < room - d->max_tokens; s++)
 		if (d->slots[s].request >= 0) {
 			slot_of[b->n_segments] = s;
@@ -490,9 +491,8 @@ static int decode_step(struct decode_call *run, int *slot_of, int *drawn)
 	TRY(gather(run, &b, slot_of));
 	if (b.n_tokens == 0)
 		return OK;
-	hidden = arena_alloc(&d->scratch, (size_t)b.n_tokens * D, sizeof *hidden);
-	if (!hidden)
-		return ERR_INPUT;
+	TRY(arena_take(&d->scratch, (size_t)b.n_tokens * D, "the hidden states of decoding",
+	               &hidden));
 	TRY(model_forward(d->model, &b, &d->cache, NULL, &d->scratch, hidden));
 	keep_last(&b, D, hidden);
 	TRY(head_logits(d->model, b.n_segments, hidden, d->logits));
@@ -526,16 +526,12 @@ static int run_start(struct decode_call *run, struct arena *a)
 		assert(q->n_prompt > 0 && q->max_new > 0 &&
 		       q->n_prompt + q->max_new <= d->max_tokens);
 		r->n = 0;
-		r->ids = arena_alloc(a, (size_t)q->max_new, sizeof *r->ids);
-		r->logp = arena_alloc(a, (size_t)q->max_new, sizeof *r->logp);
-		r->entropy = arena_alloc(a, (size_t)q->max_new, sizeof *r->entropy);
-		if (!r->ids || !r->logp || !r->entropy)
-			return ERR_INPUT;
+		TRY(arena_take(a, (size_t)q->max_new, "a completion", &r->ids));
+		TRY(arena_take(a, (size_t)q->max_new, "a completion", &r->logp));
+		TRY(arena_take(a, (size_t)q->max_new, "a completion", &r->entropy));
 	}
-	run->piece = arena_alloc(a, (size_t)run->n, sizeof *run->piece);
-	run->prompts = arena_alloc(a, (size_t)d->n_slots + 1, sizeof *run->prompts);
-	if (!run->piece || !run->prompts)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)run->n, "the completions of a call", &run->piece));
+	TRY(arena_take(a, (size_t)d->n_slots + 1, "the prompts of a call", &run->prompts));
 	for (int p = 0; p <= d->n_slots; p++) {
 		run->prompts[p].pages =
 		        d->page_table + (size_t)(d->n_slots + p) * (size_t)d->pages_each;
@@ -565,11 +561,9 @@ int decode_run(struct decoder *d, const struct decode_options *o,
 
 	assert(o->n_stop == 0 || o->piece);
 	TRY(run_start(&run, a));
-	slot_of = arena_alloc(a, (size_t)d->n_slots, sizeof *slot_of);
-	drawn = arena_alloc(a, (size_t)d->n_slots, sizeof *drawn);
-	prompt_of = arena_alloc(a, (size_t)d->n_slots, sizeof *prompt_of);
-	if (!slot_of || !drawn || !prompt_of)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &slot_of));
+	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &drawn));
+	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &prompt_of));
 	while (run.next < n || any_running(d)) {
 		TRY(enter(&run, prompt_of));
 		TRY(decode_step(&run, slot_of, drawn));

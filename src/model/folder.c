@@ -15,12 +15,6 @@ static const size_t config_max = 16 << 20, index_max = 32 << 20, tokenizer_max =
 enum { FILES_MAX = 1024 }; /* shards of one model */
 enum { NO_ID = -1 };       /* what older configs write for a token that there is not */
 
-static int folder_join(struct arena *a, const char *folder, const char *name, const char **out)
-{
-	*out = file_join(a, folder, name);
-	return *out ? OK : ERR_INPUT;
-}
-
 /* ---- config.json ---- */
 
 static const struct size_key {
@@ -284,7 +278,7 @@ static int read_shape(const char *folder, struct arena *a, struct model_shape *o
 	json_t     *config;
 	int         status;
 
-	TRY(folder_join(a, folder, "config.json", &path));
+	TRY(file_path(a, folder, "config.json", &path));
 	TRY(json_read(path, config_max, &config));
 	status = folder_read_config(path, config, out);
 	json_decref(config);
@@ -341,8 +335,7 @@ static int add_file(struct loading *l, const char *name)
 	if (l->n_files == FILES_MAX)
 		return error_set(ERR_INPUT, "%s: its index names more than %d files", l->folder,
 		                 FILES_MAX);
-	l->files[l->n_files] = arena_text(&l->arena, name, strlen(name));
-	return l->files[l->n_files++] ? OK : ERR_INPUT;
+	return arena_copy(&l->arena, name, strlen(name), &l->files[l->n_files++]);
 }
 
 static int folder_list_index(struct loading *l, const char *path)
@@ -354,9 +347,8 @@ static int folder_list_index(struct loading *l, const char *path)
 	l->weight_map = json_object_get(l->index, "weight_map");
 	if (!json_is_object(l->weight_map))
 		return error_set(ERR_INPUT, "%s: \"weight_map\" is missing or not an object", path);
-	l->files = arena_alloc(&l->arena, json_object_size(l->weight_map), sizeof *l->files);
-	if (!l->files)
-		return ERR_INPUT;
+	TRY(arena_take(&l->arena, json_object_size(l->weight_map), "the files of a model",
+	               &l->files));
 	json_object_foreach(json_object_get(l->index, "weight_map"), tensor, file)
 	{
 		if (!json_is_string(file) || !is_inside(json_string_value(file)))
@@ -374,8 +366,8 @@ static int folder_list_files(struct loading *l)
 	const char *one, *index;
 	int         is_one, is_index;
 
-	TRY(folder_join(&l->arena, l->folder, "model.safetensors", &one));
-	TRY(folder_join(&l->arena, l->folder, "model.safetensors.index.json", &index));
+	TRY(file_path(&l->arena, l->folder, "model.safetensors", &one));
+	TRY(file_path(&l->arena, l->folder, "model.safetensors.index.json", &index));
 	TRY(file_there(one, &is_one));
 	TRY(file_there(index, &is_index));
 	if (!is_one && is_index)
@@ -385,8 +377,8 @@ static int folder_list_files(struct loading *l)
 		                 "%s: neither model.safetensors nor model.safetensors.index.json; "
 		                 "other formats must be converted",
 		                 l->folder);
-	l->files = arena_alloc(&l->arena, 1, sizeof *l->files);
-	return l->files ? add_file(l, "model.safetensors") : ERR_INPUT;
+	TRY(arena_take(&l->arena, 1, "the files of a model", &l->files));
+	return add_file(l, "model.safetensors");
 }
 
 /* A config that asks for more weights than the files have bytes does not get to allocate them. */
@@ -396,7 +388,7 @@ static int folder_check_bytes(struct loading *l, const struct model_shape *shape
 
 	for (size_t i = 0; i < l->n_files; i++) {
 		const char *path;
-		TRY(folder_join(&l->arena, l->folder, l->files[i], &path));
+		TRY(file_path(&l->arena, l->folder, l->files[i], &path));
 		TRY(file_size(path, &bytes));
 		total += bytes;
 	}
@@ -411,11 +403,13 @@ static int folder_check_bytes(struct loading *l, const struct model_shape *shape
 /* "[512, 64]" */
 static const char *format_dims(struct arena *a, int n, const uint64_t *dims)
 {
-	const char *s = "";
+	const char *s = "", *longer;
 
-	for (int i = 0; i < n && i < 8 && s; i++)
-		s = arena_format(a, "%s%s%llu", s, i ? ", " : "", (unsigned long long)dims[i]);
-	return s ? s : "";
+	for (int i = 0; i < n && i < 8; i++, s = longer)
+		if (arena_print(a, &longer, "%s%s%llu", s, i ? ", " : "",
+		                (unsigned long long)dims[i]) != OK)
+			break;
+	return s;
 }
 
 static int check_dims(struct loading *l, const struct safetensors *s,
@@ -487,7 +481,7 @@ static int load_file(struct loading *l, const char *file)
 	const char        *path;
 	int                status = OK;
 
-	TRY(folder_join(&l->arena, l->folder, file, &path));
+	TRY(file_path(&l->arena, l->folder, file, &path));
 	TRY(safetensors_open(path, &s));
 	for (size_t i = 0; i < s.n && status == OK; i++)
 		status = folder_load_tensor(l, file, &s, &s.entries[i]);
@@ -515,9 +509,7 @@ static int compare_head(struct loading *l, const struct safetensors *s)
 	int                             status;
 
 	TRY(check_dims(l, s, e, embed));
-	head = mem_alloc(embed->count, sizeof *head, "a head to compare");
-	if (!head)
-		return ERR_INPUT;
+	TRY(mem_take(embed->count, "a head to compare", &head));
 	status = safetensors_read(s, e, head);
 	if (status == OK &&
 	    memcmp(head, l->weights->data + l->weights->embed, embed->count * sizeof *head) != 0)
@@ -537,7 +529,7 @@ static int check_tied_head(struct loading *l)
 
 	if (!l->head_file)
 		return OK;
-	TRY(folder_join(&l->arena, l->folder, l->head_file, &path));
+	TRY(file_path(&l->arena, l->folder, l->head_file, &path));
 	TRY(safetensors_open(path, &s));
 	status = compare_head(l, &s);
 	safetensors_close(&s);
@@ -552,9 +544,8 @@ static int folder_load(struct loading *l, const struct model_shape *shape)
 		TRY(folder_check_bytes(l, shape));
 		TRY(weights_new(shape, l->weights));
 	}
-	l->seen = arena_alloc(&l->arena, (size_t)l->weights->n_tensors, 1);
-	if (!l->seen)
-		return ERR_INPUT;
+	TRY(arena_take(&l->arena, (size_t)l->weights->n_tensors, "the tensors of a model",
+	               &l->seen));
 	for (size_t i = 0; i < l->n_files; i++)
 		TRY(load_file(l, l->files[i]));
 	TRY(check_all_there(l));
@@ -719,7 +710,7 @@ static int write_generation_like(const char *folder, const char *source,
 	}
 	if (!config)
 		config = json_object();
-	status = folder_join(a, folder, "generation_config.json", &path);
+	status = file_path(a, folder, "generation_config.json", &path);
 	if (status == OK)
 		status = write_generation(path, config, s);
 	json_decref(config);
@@ -732,8 +723,8 @@ static int copy_tokenizer(const char *folder, const char *source, struct arena *
 		const char  *from, *to;
 		struct bytes b;
 		int          status, there;
-		TRY(folder_join(a, source, tokenizer_files[i], &from));
-		TRY(folder_join(a, folder, tokenizer_files[i], &to));
+		TRY(file_path(a, source, tokenizer_files[i], &from));
+		TRY(file_path(a, folder, tokenizer_files[i], &to));
 		TRY(file_there(from, &there));
 		if (!there)
 			continue;
@@ -749,10 +740,9 @@ static int copy_tokenizer(const char *folder, const char *source, struct arena *
 static int folder_write_weights(const char *path, const struct weights *w,
                                 enum safetensors_type type, struct arena *a)
 {
-	struct safetensors_item *items = arena_alloc(a, (size_t)w->n_tensors, sizeof *items);
+	struct safetensors_item *items;
 
-	if (!items)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)w->n_tensors, "the tensors of a model", &items));
 	for (int i = 0; i < w->n_tensors; i++) {
 		const struct tensor *t = &w->tensors[i];
 		items[i] = (struct safetensors_item){
@@ -772,8 +762,8 @@ static int folder_write_all(const char *folder, const struct weights *w, enum sa
 
 	TRY(weights_check_finite(w));
 	TRY(file_make_folders(folder));
-	TRY(folder_join(a, folder, "config.json", &config));
-	TRY(folder_join(a, folder, "model.safetensors", &model));
+	TRY(file_path(a, folder, "config.json", &config));
+	TRY(file_path(a, folder, "model.safetensors", &model));
 	TRY(folder_write_config(config, &w->shape, type));
 	TRY(write_generation_like(folder, source, &w->shape, a));
 	if (source)

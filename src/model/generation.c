@@ -15,9 +15,7 @@ int generation_open(const char *folder, struct arena *a, const char **path, json
 	int there;
 
 	*out = NULL;
-	*path = file_join(a, folder, "generation_config.json");
-	if (!*path)
-		return ERR_INPUT;
+	TRY(file_path(a, folder, "generation_config.json", path));
 	TRY(file_there(*path, &there));
 	return there ? json_read(*path, generation_max, out) : OK;
 }
@@ -117,9 +115,7 @@ static int read_list(const char *place, const char *key, const json_t *list, str
 	if (!json_is_array(list) || n > IDS_MAX)
 		return error_set(ERR_INPUT, "%s: \"%s\" must be a list of at most %d token ids",
 		                 place, key, IDS_MAX);
-	out->id = arena_alloc(a, n ? n : 1, sizeof *out->id);
-	if (!out->id)
-		return ERR_INPUT;
+	TRY(arena_take(a, n ? n : 1, "a list of token ids", &out->id));
 	for (size_t i = 0; i < n; i++) {
 		const json_t *id = json_array_get(list, i);
 		if (!json_is_integer(id) || json_integer_value(id) < INT_MIN ||
@@ -143,9 +139,7 @@ static int generation_read_words(const char *place, const json_t *words, struct 
 		        ERR_INPUT,
 		        "%s: \"bad_words_ids\" must be a list of at most %d lists of token ids",
 		        place, IDS_MAX);
-	p->word = arena_alloc(a, n ? n : 1, sizeof *p->word);
-	if (!p->word)
-		return ERR_INPUT;
+	TRY(arena_take(a, n ? n : 1, "a list of words", &p->word));
 	for (size_t i = 0; i < n; i++) {
 		struct penalty_list *word = &p->word[p->n_words];
 		TRY(read_list(place, "bad_words_ids", json_array_get(words, i), a, word));
@@ -168,15 +162,15 @@ static int does_nothing(const json_t *value, double neutral)
 static int name_absent(const json_t *config, struct arena *a, struct generation *g)
 {
 	g->not_done = "";
-	for (size_t i = 0; i < sizeof absent_keys / sizeof *absent_keys && g->not_done; i++) {
+	for (size_t i = 0; i < sizeof absent_keys / sizeof *absent_keys; i++) {
 		const struct absent_key *k = &absent_keys[i];
 		if ((k->sampled && !g->do_sample) ||
 		    does_nothing(json_object_get(config, k->key), k->neutral))
 			continue;
-		g->not_done =
-		        arena_format(a, "%s%s%s", g->not_done, *g->not_done ? ", " : "", k->key);
+		TRY(arena_print(a, &g->not_done, "%s%s%s", g->not_done, *g->not_done ? ", " : "",
+		                k->key));
 	}
-	return g->not_done ? OK : ERR_INPUT;
+	return OK;
 }
 
 static int generation_read_all(const char *place, const json_t *config, struct arena *a,

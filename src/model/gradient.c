@@ -55,15 +55,11 @@ static int gradient_allocate(struct gradient *g, uint32_t n_units)
 	int n_full = levels_full(n_units);
 
 	assert(n_full <= GRADIENT_LEVELS_MAX);
-	for (; g->n_levels < n_full; g->n_levels++) {
-		float *level = mem_alloc(g->n + g->n_extra, sizeof(float), "a gradient");
-		if (!level)
-			return ERR_INPUT;
-		g->level[g->n_levels] = level;
-	}
-	if (!g->piece && levels_needed(n_units) > g->n_levels)
-		g->piece = mem_alloc(g->n_piece, sizeof(float), "a piece of a gradient");
-	return levels_needed(n_units) > g->n_levels && !g->piece ? ERR_INPUT : OK;
+	for (; g->n_levels < n_full; g->n_levels++)
+		TRY(mem_take(g->n + g->n_extra, "a gradient", &g->level[g->n_levels]));
+	if (g->piece || levels_needed(n_units) <= g->n_levels)
+		return OK;
+	return mem_take(g->n_piece, "a piece of a gradient", &g->piece);
 }
 
 int gradient_new(const struct weights *w, int n_units_max, struct gradient *out)

@@ -45,9 +45,8 @@ static int head_chunk_new(const struct head_input *in, struct arena *a, struct c
 
 	assert(in->temperature > 0);
 	*out = (struct chunk){.m = in->m, .b = in->b, .inverse_temperature = 1 / in->temperature};
-	out->x = arena_alloc(a, rows * width_of(in->m), sizeof(float));
-	out->z = arena_alloc(a, rows * vocab_of(in->m), sizeof(float));
-	return out->x && out->z ? OK : ERR_INPUT;
+	TRY(arena_take(a, rows * width_of(in->m), "the logits of a chunk", &out->x));
+	return arena_take(a, rows * vocab_of(in->m), "the logits of a chunk", &out->z);
 }
 
 /* Moves to the targets from `first` on, before `end`, and computes their logits. */
@@ -187,12 +186,10 @@ static int backward_units(struct head_backward_work *p, struct arena *a)
 		if (b->unit_target[u + 1] - b->unit_target[u] > most)
 			most = b->unit_target[u + 1] - b->unit_target[u];
 	TRY(head_chunk_new(p->in, a, &p->c));
-	p->dx = arena_alloc(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m),
-	                    sizeof(float));
+	TRY(arena_take(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m),
+	               "the backward pass of the head", &p->dx));
 	if (most > HEAD_ROWS && !m->adapter)
-		p->dw = arena_alloc(a, vocab_of(m) * width_of(m), sizeof(float));
-	if (!p->dx || (most > HEAD_ROWS && !m->adapter && !p->dw))
-		return ERR_INPUT;
+		TRY(arena_take(a, vocab_of(m) * width_of(m), "the gradient of the head", &p->dw));
 	memset(p->d_hidden, 0, (size_t)b->n_tokens * width_of(m) * sizeof(float));
 	for (int u = 0; u < b->n_units; u++)
 		TRY(head_backward_unit(p, u));

@@ -69,23 +69,29 @@ static int check_options(const struct optimizer_options *o)
 	return OK;
 }
 
+static int optimizer_take(const struct weights *w, struct optimizer *o)
+{
+	TRY(mem_take(2 * w->n, "the moments of the optimizer", &o->m));
+	o->v = o->m + w->n;
+	TRY(mem_take(o->n_blocks, "the blocks of the optimizer", &o->blocks));
+	return mem_take(o->n_blocks, "the gradient's norm", &o->sums);
+}
+
 int optimizer_new(const struct weights *w, const struct optimizer_options *options,
                   struct optimizer *o)
 {
+	int status;
+
 	*o = (struct optimizer){.options = *options, .n = w->n};
 	TRY(check_options(options));
 	for (int i = 0; i < w->n_tensors; i++)
 		o->n_blocks += optimizer_blocks_of(w->tensors[i].count);
-	o->m = mem_alloc(2 * w->n, sizeof *o->m, "the moments of the optimizer");
-	o->blocks = mem_alloc(o->n_blocks, sizeof *o->blocks, "the blocks of the optimizer");
-	o->sums = mem_alloc(o->n_blocks, sizeof *o->sums, "the gradient's norm");
-	if (!o->m || !o->blocks || !o->sums) {
+	status = optimizer_take(w, o);
+	if (status == OK)
+		cut_blocks(w, o->blocks);
+	else
 		optimizer_free(o);
-		return ERR_INPUT;
-	}
-	o->v = o->m + w->n;
-	cut_blocks(w, o->blocks);
-	return OK;
+	return status;
 }
 
 size_t optimizer_bytes(const struct weights *w)
@@ -199,27 +205,32 @@ void optimizer_step(struct optimizer *o, struct weights *w, const float *gradien
 
 /* ---- files ---- */
 
-int optimizer_save(const struct optimizer *o, const struct weights *w, const char *path)
+/* Both moments of each tensor, one behind the other: "m.NAME", "v.NAME". */
+static int save_moments(const struct optimizer *o, const struct weights *w, const char *path,
+                        struct arena *a)
 {
 	size_t                   n = 2 * (size_t)w->n_tensors;
-	struct arena             a = {0};
-	struct safetensors_item *items = arena_alloc(&a, n, sizeof *items);
-	int                      status = items ? OK : ERR_INPUT;
+	struct safetensors_item *items;
 
-	for (size_t i = 0; status == OK && i < n; i++) {
+	TRY(arena_take(a, n, "the moments of a file", &items));
+	for (size_t i = 0; i < n; i++) {
 		const struct tensor *t = &w->tensors[i / 2];
 		char                 moment = "mv"[i % 2];
 		items[i] = (struct safetensors_item){
-		        .name = arena_format(&a, "%c.%s", moment, t->name),
 		        .n_dims = t->n_dims,
 		        .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
 		        .data = (moment == 'm' ? o->m : o->v) + t->offset,
 		};
-		if (!items[i].name)
-			status = ERR_INPUT;
+		TRY(arena_print(a, &items[i].name, "%c.%s", moment, t->name));
 	}
-	if (status == OK)
-		status = safetensors_write(path, SAFETENSORS_F32, items, n);
+	return safetensors_write(path, SAFETENSORS_F32, items, n);
+}
+
+int optimizer_save(const struct optimizer *o, const struct weights *w, const char *path)
+{
+	struct arena a = {0};
+	int          status = save_moments(o, w, path, &a);
+
 	arena_free(&a);
 	return status;
 }

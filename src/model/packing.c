@@ -38,11 +38,10 @@ static struct tree next_tree(const struct sequence *seqs, int first, int end, in
 int packing_plan(const struct sequence *seqs, int n, int share, struct arena *a,
                  struct unit_range **units, int *n_units)
 {
-	struct unit_range *u = arena_alloc(a, (size_t)n, sizeof *u);
+	struct unit_range *u;
 	int                count = 0;
 
-	if (!u)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "the gradient units", &u));
 	for (int i = 0; i < n;) {
 		struct tree t = next_tree(seqs, i, n, share);
 		if (count && u[count - 1].n_tokens + t.n_tokens <= UNIT_TOKENS) {
@@ -94,19 +93,15 @@ static int packing_allocate(struct packing *b, int **pages, const struct packing
 {
 	size_t bounds = (size_t)n_units + 1;
 
-	b->token = arena_alloc(a, r->tokens, sizeof(int));
-	b->position = arena_alloc(a, r->tokens, sizeof(int));
-	b->segments = arena_alloc(a, r->segments, sizeof(struct segment));
-	b->row = arena_alloc(a, r->targets, sizeof(int));
-	b->target = arena_alloc(a, r->targets, sizeof(int));
-	b->unit_token = arena_alloc(a, bounds, sizeof(int));
-	b->unit_target = arena_alloc(a, bounds, sizeof(int));
-	b->unit_segment = arena_alloc(a, bounds, sizeof(int));
-	*pages = arena_alloc(a, r->page_ids, sizeof(int));
-	return b->token && b->position && b->segments && b->row && b->target && b->unit_token &&
-	                       b->unit_target && b->unit_segment && *pages
-	               ? OK
-	               : ERR_INPUT;
+	TRY(arena_take(a, r->tokens, "the tokens of a packing", &b->token));
+	TRY(arena_take(a, r->tokens, "the tokens of a packing", &b->position));
+	TRY(arena_take(a, r->segments, "the segments of a packing", &b->segments));
+	TRY(arena_take(a, r->targets, "the targets of a packing", &b->row));
+	TRY(arena_take(a, r->targets, "the targets of a packing", &b->target));
+	TRY(arena_take(a, bounds, "the units of a packing", &b->unit_token));
+	TRY(arena_take(a, bounds, "the units of a packing", &b->unit_target));
+	TRY(arena_take(a, bounds, "the units of a packing", &b->unit_segment));
+	return arena_take(a, r->page_ids, "the pages of a packing", pages);
 }
 
 /* Opens a segment at the end of the packing: full pages of the parent, then pages of its own. */

@@ -188,9 +188,7 @@ static int parse_dims(const json_t *o, struct arena *a, struct safetensors_entry
 
 	if (!json_is_array(list))
 		return error_set(ERR_INPUT, "\"shape\" is not a list");
-	dims = arena_alloc(a, n, sizeof *dims);
-	if (!dims)
-		return ERR_INPUT;
+	TRY(arena_take(a, n, "the shape of a tensor", &dims));
 	e->count = 1;
 	for (size_t i = 0; i < n; i++) {
 		TRY(parse_whole(json_array_get(list, i), "\"shape\"", &dims[i]));
@@ -229,9 +227,7 @@ static int parse_entry(const char *name, const json_t *o, struct arena *a,
 {
 	if (!json_is_object(o))
 		return error_set(ERR_INPUT, "its entry is not an object");
-	e->name = arena_text(a, name, strlen(name));
-	if (!e->name)
-		return ERR_INPUT;
+	TRY(arena_copy(a, name, strlen(name), &e->name));
 	TRY(parse_type(o, &e->type));
 	TRY(parse_dims(o, a, e));
 	return parse_offsets(o, e);
@@ -242,9 +238,7 @@ static int parse_members(struct safetensors *s, json_t *header)
 	const char *name;
 	json_t     *value;
 
-	s->entries = arena_alloc(&s->arena, json_object_size(header), sizeof *s->entries);
-	if (!s->entries)
-		return ERR_INPUT;
+	TRY(arena_take(&s->arena, json_object_size(header), "the tensors of a file", &s->entries));
 	json_object_foreach(header, name, value)
 	{
 		if (!strcmp(name, "__metadata__"))
@@ -334,9 +328,7 @@ static int safetensors_read_header(struct safetensors *s)
 		                 "%s: a header of %llu bytes in a file of %llu; is it cut off, or "
 		                 "another kind of file?",
 		                 s->path, (unsigned long long)n, (unsigned long long)size);
-	text = mem_alloc(n, 1, s->path);
-	if (!text)
-		return ERR_INPUT;
+	TRY(mem_take(n, s->path, &text));
 	s->data_at = LENGTH_BYTES + n;
 	status = read_at(s, LENGTH_BYTES, text, n);
 	if (status == OK && parse_header(s, text, n, size - s->data_at) != OK)
@@ -347,11 +339,11 @@ static int safetensors_read_header(struct safetensors *s)
 
 int safetensors_open(const char *path, struct safetensors *s)
 {
-	int status = ERR_INPUT;
+	int status;
 
 	*s = (struct safetensors){.fd = -1};
-	s->path = arena_text(&s->arena, path, strlen(path));
-	if (s->path)
+	status = arena_copy(&s->arena, path, strlen(path), &s->path);
+	if (status == OK)
 		status = safetensors_read_header(s);
 	if (status != OK)
 		safetensors_close(s);

@@ -44,11 +44,9 @@ static int make_parts(struct model *m)
 	const struct model_shape *s = &m->weights.shape;
 	float                     frequency[HEAD_WIDTH_MAX / 2];
 
-	m->layers = mem_alloc((size_t)s->n_layers, sizeof *m->layers, "the layers of the model");
-	m->rope = mem_alloc((size_t)s->n_positions * (size_t)s->head_width, sizeof(float),
-	                    "the table of rotary positions");
-	if (!m->layers || !m->rope)
-		return ERR_INPUT;
+	TRY(mem_take((size_t)s->n_layers, "the layers of the model", &m->layers));
+	TRY(mem_take((size_t)s->n_positions * (size_t)s->head_width,
+	             "the table of rotary positions", &m->rope));
 	rope_frequencies(s, frequency);
 	rope_table(s->n_positions, s->head_width, frequency, m->rope);
 	for (int i = 0; i < s->n_layers; i++)
@@ -59,11 +57,10 @@ static int make_parts(struct model *m)
 
 int model_new(struct weights *w, struct matmul *mm, int for_backward, struct model **out)
 {
-	struct model *m = mem_alloc(1, sizeof *m, "the model");
+	struct model *m;
 	int           status;
 
-	if (!m)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the model", &m));
 	*m = (struct model){.weights = *w, .mm = mm, .for_backward = for_backward};
 	status = make_parts(m);
 	if (status != OK) {
@@ -96,10 +93,9 @@ void model_free(struct model *m)
 
 int model_view(const struct model *m, struct adapter *adapter, struct model **out)
 {
-	struct model *view = mem_alloc(1, sizeof *view, "a view of the model");
+	struct model *view;
 
-	if (!view)
-		return ERR_INPUT;
+	TRY(mem_take(1, "a view of the model", &view));
 	*view = *m;
 	view->adapter = adapter;
 	view->is_view = 1;
@@ -211,28 +207,29 @@ static int tape_fit(struct tape *t, int tokens)
 	if (t->data && tokens <= t->max_tokens)
 		return OK;
 	mem_free(t->data);
+	t->data = NULL;
 	t->max_tokens = tokens;
-	t->data = mem_alloc(tape_bytes(&t->shape, tokens), 1, "the tape of the backward pass");
-	if (!t->data)
-		return ERR_INPUT;
+	TRY(mem_take_bytes(tape_bytes(&t->shape, tokens), 1, "the tape of the backward pass",
+	                   &t->data));
 	carve_tape(t, t->data);
 	return OK;
 }
 
 int tape_new(const struct model_shape *s, int max_tokens, struct tape **out)
 {
-	struct tape *t = mem_alloc(1, sizeof *t, "the tape");
+	struct tape *t;
+	int          status;
 
-	if (!t)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the tape", &t));
 	t->shape = *s;
-	t->layers = mem_alloc((size_t)s->n_layers, sizeof *t->layers, "the tape");
-	if (!t->layers || tape_fit(t, max_tokens) != OK) {
+	status = mem_take((size_t)s->n_layers, "the tape", &t->layers);
+	if (status == OK)
+		status = tape_fit(t, max_tokens);
+	if (status == OK)
+		*out = t;
+	else
 		tape_free(t);
-		return ERR_INPUT;
-	}
-	*out = t;
-	return OK;
+	return status;
 }
 
 void tape_free(struct tape *t)
@@ -409,14 +406,15 @@ static int scratch_state(const struct model_shape *s, int T, struct arena *a,
 	size_t rows = (size_t)T, queries = (size_t)(s->n_heads * s->head_width),
 	       keys = (size_t)(s->n_kv_heads * s->head_width);
 
-	out->x = out->x_mid = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
-	out->r_attn = out->r_mlp = arena_alloc(a, rows, sizeof(float));
-	out->qkv = arena_alloc(a, rows * (queries + 2 * keys), sizeof(float));
-	out->o = arena_alloc(a, rows * queries, sizeof(float));
-	out->lse = out->qk_raw = out->r_qk = NULL;
-	out->gate_up =
-	        arena_alloc(a, (size_t)chunk_rows(T) * 2 * (size_t)s->ff_width, sizeof(float));
-	return out->x && out->r_attn && out->qkv && out->o && out->gate_up ? OK : ERR_INPUT;
+	*out = (struct layer_state){0};
+	TRY(arena_take(a, rows * (size_t)s->width, "the residual stream", &out->x));
+	out->x_mid = out->x;
+	TRY(arena_take(a, rows, "the norms of a layer", &out->r_attn));
+	out->r_mlp = out->r_attn;
+	TRY(arena_take(a, rows * (queries + 2 * keys), "the state of a layer", &out->qkv));
+	TRY(arena_take(a, rows * queries, "the state of a layer", &out->o));
+	return arena_take(a, (size_t)chunk_rows(T) * 2 * (size_t)s->ff_width,
+	                  "the state of a layer", &out->gate_up);
 }
 
 static int forward_scratch(struct transformer_forward *p, struct arena *a)
@@ -424,11 +422,9 @@ static int forward_scratch(struct transformer_forward *p, struct arena *a)
 	const struct model_shape *s = &p->m->weights.shape;
 	size_t                    rows = (size_t)chunk_rows(p->b->n_tokens);
 
-	p->h = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
-	p->y = arena_alloc(a, rows * (size_t)s->width, sizeof(float));
-	p->act = arena_alloc(a, rows * (size_t)s->ff_width, sizeof(float));
-	if (!p->h || !p->y || !p->act)
-		return ERR_INPUT;
+	TRY(arena_take(a, rows * (size_t)s->width, "the scratch of a layer", &p->h));
+	TRY(arena_take(a, rows * (size_t)s->width, "the scratch of a layer", &p->y));
+	TRY(arena_take(a, rows * (size_t)s->ff_width, "the scratch of a layer", &p->act));
 	TRY(attention_room_new(a, &p->room));
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 0, a, &p->adapter) : OK;
 }
@@ -669,11 +665,10 @@ static int backward_embed_unit(const struct transformer_backward *p, struct tran
 	size_t V = (size_t)p->m->weights.shape.n_vocab, D = (size_t)p->m->weights.shape.width,
 	       embed = p->m->weights.embed;
 	/* token id, then place in the unit */
-	uint64_t *order = arena_alloc(p->a, (size_t)r.n, sizeof *order);
+	uint64_t *order;
 	float    *slot = gradient_slot(p->g, r.unit, embed);
 
-	if (!order)
-		return ERR_INPUT;
+	TRY(arena_take(p->a, (size_t)r.n, "the order of the tokens", &order));
 	for (int i = 0; i < r.n; i++)
 		order[i] = (uint64_t)p->b->token[r.first + (size_t)i] << 32 | (uint64_t)i;
 	qsort(order, (size_t)r.n, sizeof *order, transformer_by_value);
@@ -705,17 +700,14 @@ static int backward_scratch(struct transformer_backward *p)
 	for (int u = 0; u < p->b->n_units; u++)
 		if ((size_t)unit_rows(p, u).n > rows)
 			rows = (size_t)unit_rows(p, u).n;
-	p->dx = arena_alloc(p->a, T * D, sizeof(float));
-	p->d_o = arena_alloc(p->a, T * queries, sizeof(float));
-	p->d_qkv = arena_alloc(p->a, T * (queries + 2 * keys), sizeof(float));
-	p->h = arena_alloc(p->a, rows * D, sizeof(float));
-	p->dh = arena_alloc(p->a, rows * D, sizeof(float));
-	p->act = arena_alloc(p->a, rows * F, sizeof(float));
-	p->d_act = arena_alloc(p->a, rows * F, sizeof(float));
-	p->d_gate_up = arena_alloc(p->a, rows * 2 * F, sizeof(float));
-	if (!p->dx || !p->d_o || !p->d_qkv || !p->h || !p->dh || !p->act || !p->d_act ||
-	    !p->d_gate_up)
-		return ERR_INPUT;
+	TRY(arena_take(p->a, T * D, "the backward pass of a layer", &p->dx));
+	TRY(arena_take(p->a, T * queries, "the backward pass of a layer", &p->d_o));
+	TRY(arena_take(p->a, T * (queries + 2 * keys), "the backward pass of a layer", &p->d_qkv));
+	TRY(arena_take(p->a, rows * D, "the scratch of a layer", &p->h));
+	TRY(arena_take(p->a, rows * D, "the backward pass of a layer", &p->dh));
+	TRY(arena_take(p->a, rows * F, "the scratch of a layer", &p->act));
+	TRY(arena_take(p->a, rows * F, "the backward pass of a layer", &p->d_act));
+	TRY(arena_take(p->a, rows * 2 * F, "the backward pass of a layer", &p->d_gate_up));
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 1, p->a, &p->adapter) : OK;
 }
 

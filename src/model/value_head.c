@@ -10,10 +10,8 @@ static int make_weights(int width, struct weights *w)
 	size_t D = (size_t)width;
 
 	*w = (struct weights){.shape = {.width = width}, .n_tensors = 2, .n = D + 1};
-	w->tensors = mem_alloc(2, sizeof *w->tensors, "the tensors of the value head");
-	w->data = mem_alloc(D + 1, sizeof *w->data, "the value head");
-	if (!w->tensors || !w->data)
-		return ERR_INPUT;
+	TRY(mem_take(2, "the tensors of the value head", &w->tensors));
+	TRY(mem_take(D + 1, "the value head", &w->data));
 	w->tensors[0] = (struct tensor){.name = "score.weight",
 	                                .kind = TENSOR_HEAD,
 	                                .n_dims = 2,
@@ -32,11 +30,15 @@ static int make_weights(int width, struct weights *w)
 
 int value_head_new(int width, double std, uint64_t seed, struct value_head *out)
 {
+	int status;
+
 	*out = (struct value_head){0};
-	if (make_weights(width, &out->weights) != OK ||
-	    gradient_new(&out->weights, 1, &out->gradient) != OK) {
+	status = make_weights(width, &out->weights);
+	if (status == OK)
+		status = gradient_new(&out->weights, 1, &out->gradient);
+	if (status != OK) {
 		value_head_free(out);
-		return ERR_INPUT;
+		return status;
 	}
 	for (int d = 0; d < width && std > 0; d++)
 		out->weights.data[d] =

@@ -191,20 +191,26 @@ static void add_layer(struct weights *w, int layer)
 	                               .qk_norm = at[IN_Q_NORM]};
 }
 
+static int weights_take(const struct model_shape *shape, struct weights *w)
+{
+	size_t n_layers = (size_t)shape->n_layers;
+
+	TRY(mem_take(n_layers * LAYER_TENSORS + 3, "the table of tensors", &w->tensors));
+	TRY(mem_take(n_layers, "the table of layers", &w->layers));
+	return mem_take(weights_count(shape), "the weights of the model", &w->data);
+}
+
 int weights_new(const struct model_shape *shape, struct weights *out)
 {
 	struct weights w = {.shape = *shape};
-	size_t         n_layers = (size_t)shape->n_layers;
+	int            status;
 
 	*out = (struct weights){0};
 	TRY(weights_check_shape(shape));
-	w.tensors =
-	        mem_alloc(n_layers * LAYER_TENSORS + 3, sizeof *w.tensors, "the table of tensors");
-	w.layers = mem_alloc(n_layers, sizeof *w.layers, "the table of layers");
-	w.data = mem_alloc(weights_count(shape), sizeof *w.data, "the weights of the model");
-	if (!w.tensors || !w.layers || !w.data) {
+	status = weights_take(shape, &w);
+	if (status != OK) {
 		weights_free(&w);
-		return ERR_INPUT;
+		return status;
 	}
 	w.embed = weights_add_tensor(&w, &embed_row, -1);
 	for (int i = 0; i < shape->n_layers; i++)

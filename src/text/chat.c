@@ -18,17 +18,16 @@ enum { N_TOKEN_NAMES = sizeof token_names / sizeof *token_names };
 /* A token stands as a string or as an object with its text in "content". */
 static int read_tokens(const struct tokenizer *t, struct chat *c)
 {
+	int bad;
+
 	c->tokens = json_object();
-	for (int i = 0; c->tokens && i < N_TOKEN_NAMES; i++) {
+	bad = !c->tokens;
+	for (int i = 0; !bad && i < N_TOKEN_NAMES; i++) {
 		json_t *v = json_object_get(tokenizer_config(t), token_names[i]);
 		v = json_is_object(v) ? json_object_get(v, "content") : v;
-		if (json_is_string(v) && json_object_set(c->tokens, token_names[i], v) != 0)
-			return error_set(ERR_INPUT,
-			                 "out of memory: the special tokens of a chat template");
+		bad = json_is_string(v) && json_object_set(c->tokens, token_names[i], v) != 0;
 	}
-	return c->tokens ? OK
-	                 : error_set(ERR_INPUT,
-	                             "out of memory: the special tokens of a chat template");
+	return bad ? error_memory("the special tokens of a chat template") : OK;
 }
 
 int chat_open(const struct tokenizer *t, struct chat **out)
@@ -42,9 +41,7 @@ int chat_open(const struct tokenizer *t, struct chat **out)
 		return error_set(ERR_INPUT, "the model has no chat template (chat_template.jinja, "
 		                            "or \"chat_template\" in tokenizer_config.json), which "
 		                            "messages need");
-	c = mem_alloc(1, sizeof *c, "a chat template");
-	if (!c)
-		return ERR_INPUT;
+	TRY(mem_take(1, "a chat template", &c));
 	status = read_tokens(t, c);
 	if (status == OK)
 		status = template_parse(source, strlen(source), &c->template);
@@ -89,7 +86,7 @@ static int add_day(json_t *variables, int64_t now)
 		return error_set(ERR_INPUT, "this day cannot be written");
 	return json_object_set_new(variables, "date_string", json_string(text)) == 0
 	               ? OK
-	               : error_set(ERR_INPUT, "out of memory");
+	               : error_memory("the day of a chat template");
 }
 
 /* ---- going on from the last message ---- */
@@ -129,7 +126,7 @@ static int add_mark(json_t *variables)
 		return error_set(
 		        ERR_INPUT,
 		        "continue_final_message: the last message has no text to go on from");
-	return bad ? error_set(ERR_INPUT, "out of memory: the last message of a chat") : OK;
+	return bad ? error_memory("the last message of a chat") : OK;
 }
 
 /* The last place of the mark without its blank in t->data[from ..]; NULL when it is not there. */
@@ -203,11 +200,11 @@ static int render_all(const struct chat *c, json_t *variables, int64_t now, stru
 int chat_render(const struct chat *c, const json_t *variables, int64_t now, struct text *out)
 {
 	json_t *all = json_copy(c->tokens);
-	int     status = ERR_INPUT;
+	int     status = OK;
 
 	if (!all || json_object_update(all, (json_t *)(uintptr_t)variables) != 0)
-		error_set(ERR_INPUT, "out of memory: the variables of a chat template");
-	else
+		status = error_memory("the variables of a chat template");
+	if (status == OK)
 		status = render_all(c, all, now, out);
 	json_decref(all);
 	return status;

@@ -39,11 +39,10 @@ static int template_execute(struct template_run *r, const struct template_node *
 
 static int push_scope(struct template_run *r, struct scope *parent)
 {
-	struct scope *s = arena_alloc(&r->arena, 1, sizeof *s);
+	struct scope *s;
 
 	TRY(template_bytes(r, sizeof *s));
-	if (!s)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, 1, "a text of a template", &s));
 	s->parent = parent;
 	r->scope = s;
 	return OK;
@@ -87,9 +86,7 @@ static int join_texts(struct template_run *r, const struct value *a, const struc
 	char *s;
 
 	TRY(template_bytes(r, a->n + b->n + 1));
-	s = arena_alloc(&r->arena, a->n + b->n + 1, 1);
-	if (!s)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, a->n + b->n + 1, "a text of a template", &s));
 	memcpy(s, a->as.text, a->n);
 	memcpy(s + a->n, b->as.text, b->n);
 	*out = (struct value){.kind = V_TEXT, .n = a->n + b->n, .as.text = s};
@@ -102,9 +99,7 @@ static int join_lists(struct template_run *r, const struct value *a, const struc
 	struct value *items;
 
 	TRY(template_bytes(r, (a->n + b->n + 1) * sizeof *items));
-	items = arena_alloc(&r->arena, a->n + b->n + 1, sizeof *items);
-	if (!items)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, a->n + b->n + 1, "a list of a template", &items));
 	for (size_t i = 0; i < a->n + b->n; i++)
 		items[i] = i < a->n ? a->as.items[i] : b->as.items[i - a->n];
 	*out = (struct value){.kind = V_LIST, .n = a->n + b->n, .as.items = items};
@@ -283,12 +278,11 @@ static int bind_specials(struct template_run *r, const struct template_node *mac
                          const struct arguments *a, int n_parameters)
 {
 	struct template_builder rest = {0};
-	struct map             *names = arena_alloc(&r->arena, 1, sizeof *names);
+	struct map             *names;
 	struct value            caller = {.kind = V_UNDEFINED, .as.name = "caller"};
 
 	TRY(template_bytes(r, sizeof *names));
-	if (!names)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, 1, "the names of a template", &names));
 	if (a->n_positional > n_parameters && !(macro->specials & SPECIAL_VARARGS))
 		return template_error(r, "macro %.64s takes %d arguments", macro->name,
 		                      n_parameters);
@@ -403,9 +397,7 @@ static int evaluate_list(struct template_run *r, const struct template_node *n, 
 	for (const struct template_node *e = n->list; e; e = e->next)
 		count++;
 	TRY(template_bytes(r, (count + 1) * sizeof *items));
-	items = arena_alloc(&r->arena, count + 1, sizeof *items);
-	if (!items)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, count + 1, "a list of a template", &items));
 	for (const struct template_node *e = n->list; e; e = e->next)
 		TRY(template_evaluate(r, e, &items[i++]));
 	*out = (struct value){.kind = V_LIST, .n = count, .as.items = items};
@@ -414,11 +406,10 @@ static int evaluate_list(struct template_run *r, const struct template_node *n, 
 
 static int evaluate_map(struct template_run *r, const struct template_node *n, struct value *out)
 {
-	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
+	struct map *m;
 
 	TRY(template_bytes(r, sizeof *m));
-	if (!m)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, 1, "a value of a template", &m));
 	for (const struct template_node *e = n->list; e; e = e->next->next) {
 		struct value key, v;
 		TRY(template_evaluate(r, e, &key));
@@ -634,11 +625,10 @@ static int loop_variable(struct template_run *r, const struct value *items, size
 	               {"revindex0", template_int((int64_t)(n - i) - 1)},
 	               {"previtem", i ? items[i - 1] : none},
 	               {"nextitem", i + 1 < n ? items[i + 1] : none}};
-	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
+	struct map *m;
 
 	TRY(template_bytes(r, sizeof *m));
-	if (!m)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, 1, "a value of a template", &m));
 	for (size_t k = 0; k < sizeof entries / sizeof *entries; k++)
 		TRY(template_map_put(r, m, template_constant(entries[k].name), entries[k].value));
 	*out = (struct value){.kind = V_NAMESPACE, .as.map = m};
@@ -670,9 +660,7 @@ static int kept_items(struct template_run *r, const struct template_node *n,
 	size_t        m = 0;
 
 	TRY(template_bytes(r, (*count + 1) * sizeof *kept));
-	kept = arena_alloc(&r->arena, *count + 1, sizeof *kept);
-	if (!kept)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, *count + 1, "a list of a template", &kept));
 	for (size_t i = 0; i < *count; i++) {
 		struct value truth;
 		TRY(push_scope(r, outer));
@@ -723,11 +711,10 @@ static int branch(struct template_run *r, const struct template_node *n)
 
 static int make_macro(struct template_run *r, const struct template_node *n, struct value *out)
 {
-	struct macro *m = arena_alloc(&r->arena, 1, sizeof *m);
+	struct macro *m;
 
 	TRY(template_bytes(r, sizeof *m));
-	if (!m)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, 1, "a value of a template", &m));
 	*m = (struct macro){.node = n, .scope = r->scope};
 	*out = (struct value){.kind = V_MACRO, .as.macro = m};
 	return OK;

@@ -114,11 +114,10 @@ static int range(struct template_run *r, const struct arguments *a, struct value
 
 static int make_namespace(struct template_run *r, const struct arguments *a, struct value *out)
 {
-	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
+	struct map *m;
 
 	TRY(template_bytes(r, sizeof *m));
-	if (!m)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, 1, "a value of a template", &m));
 	if (a->n_positional && a->values[0].kind != V_MAP)
 		return template_error(r, "a mapping or arguments by name are needed, not %s",
 		                      template_kind_name(&a->values[0]));

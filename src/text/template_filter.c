@@ -367,9 +367,7 @@ static int template_filter_follow(struct template_run *r, const struct value *v,
 		return template_error(r, "an attribute needs a name, not %s",
 		                      template_kind_name(path));
 	TRY(template_bytes(r, path->n + 1));
-	name = arena_text(&r->arena, path->as.text, path->n);
-	if (!name)
-		return ERR_INPUT;
+	TRY(arena_copy(&r->arena, path->as.text, path->n, &name));
 	*out = *v;
 	do {
 		struct value of = *out, key;
@@ -435,9 +433,7 @@ static int in_order(struct template_run *r, const struct value *items, const str
 	size_t                 *order;
 
 	TRY(template_bytes(r, (n + 1) * sizeof *order));
-	order = arena_alloc(&r->arena, n + 1, sizeof *order);
-	if (!order)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, n + 1, "a list of a template", &order));
 	TRY(template_sort(r, keys, n, reverse, order));
 	for (size_t i = 0; i < n; i++)
 		TRY(template_add_item(r, &b, items[order[i]]));

@@ -152,9 +152,7 @@ int template_add_item(struct template_run *r, struct template_builder *b, struct
 		size_t        capacity = b->capacity ? 2 * b->capacity : 8;
 		struct value *items;
 		TRY(template_bytes(r, capacity * sizeof *items));
-		items = arena_alloc(&r->arena, capacity, sizeof *items);
-		if (!items)
-			return ERR_INPUT;
+		TRY(arena_take(&r->arena, capacity, "a list of a template", &items));
 		if (b->n)
 			memcpy(items, b->items, b->n * sizeof *items);
 		b->items = items;

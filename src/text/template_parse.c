@@ -155,10 +155,9 @@ static int text_token(struct template_parser *p)
 	char       *copy;
 
 	if (status == OK) {
-		copy = arena_text(p->a, t.data ? t.data : "", t.n);
+		status = arena_copy(p->a, t.data ? t.data : "", t.n, &copy);
 		p->token.kind = T_TEXT;
 		p->token.value = (struct value){.kind = V_TEXT, .n = t.n, .as.text = copy};
-		status = copy ? OK : ERR_INPUT;
 	}
 	text_free(&t);
 	return status;
@@ -316,32 +315,21 @@ static int expect_name(struct template_parser *p, const char **out)
 {
 	if (p->token.kind != T_NAME)
 		return unexpected(p, "a name");
-	*out = arena_text(p->a, p->token.at, p->token.n);
-	return *out ? advance(p) : ERR_INPUT;
+	TRY(arena_copy(p->a, p->token.at, p->token.n, out));
+	return advance(p);
 }
 
 /* ---- expressions ---- */
-
-static struct template_node *template_parse_new_node(struct template_parser *p,
-                                                     enum template_node_kind kind)
-{
-	struct template_node *n = arena_alloc(p->a, 1, sizeof *n);
-
-	if (n) {
-		n->kind = kind;
-		n->line = p->line;
-	}
-	return n;
-}
 
 static int template_parse_make(struct template_parser *p, enum template_node_kind kind,
                                struct template_node *a, struct template_node *b,
                                struct template_node **out)
 {
-	struct template_node *n = template_parse_new_node(p, kind);
+	struct template_node *n;
 
-	if (!n)
-		return ERR_INPUT;
+	TRY(arena_take(p->a, 1, "a template", &n));
+	n->kind = kind;
+	n->line = p->line;
 	n->a = a;
 	n->b = b;
 	*out = n;
@@ -480,9 +468,8 @@ static int parse_constant(struct template_parser *p, struct template_node **out)
 	TRY(advance(p));
 	while ((*out)->value.kind == V_TEXT && p->token.kind == T_TEXT) { /* 'a' 'b' */
 		struct value *v = &(*out)->value;
-		char         *both = arena_alloc(p->a, v->n + p->token.value.n + 1, 1);
-		if (!both)
-			return ERR_INPUT;
+		char         *both;
+		TRY(arena_take(p->a, v->n + p->token.value.n + 1, "a text of a template", &both));
 		memcpy(both, v->as.text, v->n);
 		memcpy(both + v->n, p->token.value.as.text, p->token.value.n);
 		v->n += p->token.value.n;
@@ -1213,18 +1200,20 @@ static int parse_body(struct template_parser *p, const char *const *ends,
 }
 
 /* "\r\n" and "\r" are "\n", and one at the very end does not count. */
-static char *normalized(struct arena *a, const char *text, size_t *n)
+static int normalized(struct arena *a, const char *text, size_t n, struct template_parser *p)
 {
-	char  *out = arena_alloc(a, *n + 1, 1);
+	char  *out;
 	size_t m = 0;
 
-	for (size_t i = 0; out && i < *n; i++) {
-		if (text[i] == '\r' && i + 1 < *n && text[i + 1] == '\n')
+	TRY(arena_take(a, n + 1, "the text of a template", &out));
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '\r' && i + 1 < n && text[i + 1] == '\n')
 			continue;
 		out[m++] = text[i] == '\r' ? '\n' : text[i];
 	}
-	*n = m && out[m - 1] == '\n' ? m - 1 : m;
-	return out;
+	p->source = p->p = out;
+	p->end = out + (m && out[m - 1] == '\n' ? m - 1 : m);
+	return OK;
 }
 
 static int template_parse_all(struct template *t, const char *text, size_t n)
@@ -1235,21 +1224,17 @@ static int template_parse_all(struct template *t, const char *text, size_t n)
 	if (n > TEMPLATE_SOURCE_MAX)
 		return error_set(ERR_INPUT, "template: %zu bytes, at most %d are read", n,
 		                 TEMPLATE_SOURCE_MAX);
-	p.source = p.p = normalized(&t->arena, text, &n);
-	if (!p.source)
-		return ERR_INPUT;
-	p.end = p.source + n;
+	TRY(normalized(&t->arena, text, n, &p));
 	return parse_body(&p, nothing, &t->body);
 }
 
 int template_parse(const char *text, size_t n, struct template **out)
 {
-	struct template *t = mem_alloc(1, sizeof *t, "a template");
+	struct template *t;
 	int              status;
 
 	*out = NULL;
-	if (!t)
-		return ERR_INPUT;
+	TRY(mem_take(1, "a template", &t));
 	status = template_parse_all(t, text, n);
 	if (status == OK)
 		*out = t;

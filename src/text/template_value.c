@@ -27,9 +27,9 @@ int template_copy_text(struct template_run *r, const char *s, size_t n, struct v
 	char *copy;
 
 	TRY(template_bytes(r, n + 1));
-	copy = arena_text(&r->arena, s ? s : "", n);
+	TRY(arena_copy(&r->arena, s ? s : "", n, &copy));
 	*out = (struct value){.kind = V_TEXT, .n = n, .as.text = copy};
-	return copy ? OK : ERR_INPUT;
+	return OK;
 }
 
 int template_take_text(struct template_run *r, struct text *t, struct value *out)
@@ -48,9 +48,7 @@ static int list_from_json(struct template_run *r, const json_t *j, struct value 
 	struct value *items;
 
 	TRY(template_bytes(r, (n + 1) * sizeof *items));
-	items = arena_alloc(&r->arena, n + 1, sizeof *items);
-	if (!items)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, n + 1, "a list of a template", &items));
 	for (size_t i = 0; i < n; i++)
 		TRY(template_from_json(r, json_array_get(j, i), &items[i]));
 	*out = (struct value){.kind = V_LIST, .n = n, .as.items = items};
@@ -61,17 +59,14 @@ static int list_from_json(struct template_run *r, const json_t *j, struct value 
 static int map_from_json(struct template_run *r, const json_t *j, struct value *out)
 {
 	size_t      n = json_object_size(j);
-	struct map *m = arena_alloc(&r->arena, 1, sizeof *m);
+	struct map *m;
 	const char *key;
 	json_t     *v;
 
 	TRY(template_bytes(r, sizeof *m + 2 * (n + 1) * sizeof *m->keys));
-	if (!m)
-		return ERR_INPUT;
-	m->keys = arena_alloc(&r->arena, n + 1, sizeof *m->keys);
-	m->values = arena_alloc(&r->arena, n + 1, sizeof *m->values);
-	if (!m->keys || !m->values)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, 1, "a value of a template", &m));
+	TRY(arena_take(&r->arena, n + 1, "a map of a template", &m->keys));
+	TRY(arena_take(&r->arena, n + 1, "a map of a template", &m->values));
 	m->capacity = n + 1;
 	json_object_foreach((json_t *)(uintptr_t)j, key, v)
 	{
@@ -323,9 +318,7 @@ int template_sort(struct template_run *r, const struct value *keys, size_t n, in
 	size_t *scratch;
 
 	TRY(template_bytes(r, (n + 1) * sizeof *scratch));
-	scratch = arena_alloc(&r->arena, n + 1, sizeof *scratch);
-	if (!scratch)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, n + 1, "a list of a template", &scratch));
 	for (size_t i = 0; i < n; i++)
 		order[i] = i;
 	return merge_sort(r, keys, reverse, order, scratch, 0, n);
@@ -391,10 +384,8 @@ static int map_grow(struct template_run *r, struct map *m)
 	struct value *keys, *values;
 
 	TRY(template_bytes(r, 2 * capacity * sizeof *keys));
-	keys = arena_alloc(&r->arena, capacity, sizeof *keys);
-	values = arena_alloc(&r->arena, capacity, sizeof *values);
-	if (!keys || !values)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, capacity, "a map of a template", &keys));
+	TRY(arena_take(&r->arena, capacity, "a map of a template", &values));
 	if (m->n) {
 		memcpy(keys, m->keys, m->n * sizeof *keys);
 		memcpy(values, m->values, m->n * sizeof *values);
@@ -450,9 +441,7 @@ int template_items(struct template_run *r, const struct value *v, const struct v
 		return OK;
 	}
 	TRY(template_bytes(r, *n * sizeof *list));
-	list = arena_alloc(&r->arena, *n, sizeof *list);
-	if (!list)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, *n, "a list of a template", &list));
 	for (size_t i = 0, at = 0; i < *n; i++) {
 		size_t bytes = character_bytes(v->as.text + at, v->n - at);
 		list[i] = (struct value){.kind = V_TEXT, .n = bytes, .as.text = v->as.text + at};
@@ -465,11 +454,10 @@ int template_items(struct template_run *r, const struct value *v, const struct v
 static int bind(struct template_run *r, const struct value *self, const char *name,
                 struct value *out)
 {
-	struct method *m = arena_alloc(&r->arena, 1, sizeof *m);
+	struct method *m;
 
 	TRY(template_bytes(r, sizeof *m));
-	if (!m)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, 1, "a value of a template", &m));
 	*m = (struct method){*self, name};
 	*out = (struct value){.kind = V_METHOD, .as.method = m};
 	return OK;
@@ -554,9 +542,7 @@ int template_slice(struct template_run *r, const struct value *v, const struct v
 		return template_error(r, "a slice cannot go in steps of 0");
 	TRY(template_items(r, v, &items, &n));
 	TRY(template_bytes(r, (n + 1) * sizeof *list));
-	list = arena_alloc(&r->arena, n + 1, sizeof *list);
-	if (!list)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, n + 1, "a list of a template", &list));
 	by = by > (int64_t)n ? (int64_t)n + 1 : by < -(int64_t)n ? -(int64_t)n - 1 : by;
 	i = clipped(from, (int64_t)n, by > 0 ? 0 : (int64_t)n - 1, by < 0);
 	end = clipped(to, (int64_t)n, by > 0 ? (int64_t)n : -1, by < 0);
@@ -782,9 +768,7 @@ static int json_key(struct template_run *r, const struct template_json *how,
 static int json_order(struct template_run *r, const struct template_json *how, const struct map *m,
                       size_t **order)
 {
-	*order = arena_alloc(&r->arena, m->n + 1, sizeof **order);
-	if (!*order)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, m->n + 1, "a list of a template", order));
 	TRY(template_bytes(r, (m->n + 1) * sizeof **order));
 	for (size_t i = 0; i < m->n; i++)
 		(*order)[i] = i;

@@ -62,9 +62,8 @@ static int encode_word(struct encoder *e, struct slice word)
 	if (t->unigram.n)
 		return unigram_encode(&t->unigram, &t->ids, word, &e->unigram, e->out);
 	if (t->words_written) {
-		char *bytes = arena_alloc(&e->memory, word.n + 1, 1);
-		if (!bytes)
-			return ERR_INPUT;
+		char *bytes;
+		TRY(arena_take(&e->memory, word.n + 1, "the bytes of a word", &bytes));
 		byte_level_decode(word, bytes, &word.n);
 		word.s = bytes;
 	}
@@ -306,13 +305,14 @@ static int load_chat(const char *path, struct tokenizer *t)
 
 static int tokenizer_load_folder(const char *path, struct arena *a, struct tokenizer *t)
 {
-	const char *json = file_join(a, path, "tokenizer.json");
-	const char *config = file_join(a, path, "tokenizer_config.json");
-	const char *chat = file_join(a, path, "chat_template.jinja");
+	const char *json;
+	const char *config;
+	const char *chat;
 	int         has_json, has_config, has_chat;
 
-	if (!json || !config || !chat)
-		return ERR_INPUT;
+	TRY(file_path(a, path, "tokenizer.json", &json));
+	TRY(file_path(a, path, "tokenizer_config.json", &config));
+	TRY(file_path(a, path, "chat_template.jinja", &chat));
 	TRY(file_there(json, &has_json));
 	TRY(file_there(config, &has_config));
 	TRY(file_there(chat, &has_chat));
@@ -332,13 +332,12 @@ static int tokenizer_load_folder(const char *path, struct arena *a, struct token
 
 int tokenizer_load(const char *path, struct tokenizer **out)
 {
-	struct tokenizer *t = mem_alloc(1, sizeof *t, "a tokenizer");
+	struct tokenizer *t;
 	struct arena      a = {0};
 	int               status;
 
 	*out = NULL;
-	if (!t)
-		return ERR_INPUT;
+	TRY(mem_take(1, "a tokenizer", &t));
 	status = file_is_folder(path) ? tokenizer_load_folder(path, &a, t)
 	                              : load_vocabulary(path, t);
 	arena_free(&a);
@@ -369,16 +368,24 @@ void tokenizer_free(struct tokenizer *t)
 
 int tokenizer_save(const struct tokenizer *t, const char *folder)
 {
+	const struct {
+		const char        *name;
+		const struct text *text;
+		int                always;
+	} files[] = {{"tokenizer.json", &t->json, 1},
+	             {"tokenizer_config.json", &t->config_text, 0},
+	             {"chat_template.jinja", &t->chat, 0}};
 	struct arena a = {0};
-	const char  *json = file_join(&a, folder, "tokenizer.json");
-	const char  *config = file_join(&a, folder, "tokenizer_config.json");
-	const char  *chat = file_join(&a, folder, "chat_template.jinja");
-	int status = json && config && chat ? file_write(json, t->json.data, t->json.n) : ERR_INPUT;
+	int          status = OK;
 
-	if (status == OK && t->config_text.n)
-		status = file_write(config, t->config_text.data, t->config_text.n);
-	if (status == OK && t->chat.n)
-		status = file_write(chat, t->chat.data, t->chat.n);
+	for (size_t i = 0; i < sizeof files / sizeof *files && status == OK; i++) {
+		char *path;
+		if (!files[i].always && !files[i].text->n)
+			continue;
+		status = file_path(&a, folder, files[i].name, &path);
+		if (status == OK)
+			status = file_write(path, files[i].text->data, files[i].text->n);
+	}
 	arena_free(&a);
 	return status;
 }

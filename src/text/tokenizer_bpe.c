@@ -28,10 +28,8 @@ int bpe_merges_new(struct arena *a, size_t n, struct bpe *b)
 	while (size < 2 * n)
 		size *= 2;
 	b->mask = size - 1;
-	b->merges = arena_alloc(a, size, sizeof *b->merges);
-	b->made = arena_alloc(a, n, sizeof *b->made);
-	if (!b->merges || !b->made)
-		return ERR_INPUT;
+	TRY(arena_take(a, size, "the merges of a tokenizer", &b->merges));
+	TRY(arena_take(a, n, "the merges of a tokenizer", &b->made));
 	for (size_t i = 0; i < size; i++)
 		b->merges[i].id = -1;
 	return OK;
@@ -94,9 +92,7 @@ static int end_symbol(const struct bpe *b, int id, int last)
 
 int bpe_find_joints(struct arena *a, struct bpe *b)
 {
-	b->joints = arena_alloc(a, JOINT_BITS / 64, sizeof *b->joints);
-	if (!b->joints)
-		return ERR_INPUT;
+	TRY(arena_take(a, JOINT_BITS / 64, "the merges of a tokenizer", &b->joints));
 	for (size_t i = 0; i <= b->mask; i++) {
 		const struct bpe_merge *m = &b->merges[i];
 		int                     left = m->id < 0 ? 0 : end_symbol(b, m->left, 1),
@@ -143,46 +139,19 @@ static uint64_t heap_pop(struct bpe_work *w)
 
 /* ---- a word ---- */
 
-/* A block of at least n entries; what was in it is lost. */
-static int tokenizer_bpe_reserve(void **block, size_t *capacity, size_t n, size_t size,
-                                 const char *what)
-{
-	size_t want = *capacity ? *capacity : 64;
-
-	if (n <= *capacity)
-		return OK;
-	while (want < n)
-		want *= 2;
-	mem_free(*block);
-	*block = mem_alloc(want, size, what);
-	*capacity = *block ? want : 0;
-	return *block ? OK : ERR_INPUT;
-}
-
 static int reserve_symbols(struct bpe_work *w, size_t n)
 {
-	void *block = w->symbols;
-	int   status;
-
 	if (n > TOKENIZER_WORD_MAX)
 		return error_set(
 		        ERR_INPUT,
 		        "a word of %zu bytes is too long to be split into tokens; shorten the text",
 		        n);
-	status = tokenizer_bpe_reserve(&block, &w->n_symbols, n, sizeof *w->symbols,
-	                               "the symbols of a word");
-	w->symbols = block;
-	return status;
+	return mem_room(&w->symbols, &w->n_symbols, n, "the symbols of a word");
 }
 
 static int reserve_heap(struct bpe_work *w, size_t n)
 {
-	void *block = w->heap;
-	int   status = tokenizer_bpe_reserve(&block, &w->n_candidates, n, sizeof *w->heap,
-	                                     "the merges of a word");
-
-	w->heap = block;
-	return status;
+	return mem_room(&w->heap, &w->n_candidates, n, "the merges of a word");
 }
 
 void bpe_work_free(struct bpe_work *w)

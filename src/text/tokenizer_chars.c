@@ -94,7 +94,7 @@ static int set_config(struct tokenizer *t, const struct tokenizer_special *speci
 	}
 	dump = bad ? NULL : json_dumps(t->config, JSON_INDENT(2));
 	if (!dump)
-		return error_set(ERR_INPUT, "out of memory: writing a tokenizer_config.json");
+		return error_memory("writing a tokenizer_config.json");
 	text_free(&t->config_text);
 	text_print(&t->config_text, "%s\n", dump);
 	free(dump);
@@ -138,12 +138,11 @@ static int tokenizer_chars_fill(const char *place, const char *alphabet,
 int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specials, int n_specials,
                     struct tokenizer **out)
 {
-	struct tokenizer *t = mem_alloc(1, sizeof *t, "a tokenizer");
+	struct tokenizer *t;
 	int               status;
 
 	*out = NULL;
-	if (!t)
-		return ERR_INPUT;
+	TRY(mem_take(1, "a tokenizer", &t));
 	status =
 	        tokenizer_chars_fill("the character vocabulary", alphabet, specials, n_specials, t);
 	if (status == OK)

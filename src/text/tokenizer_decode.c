@@ -40,15 +40,14 @@ int byte_token(struct slice token)
 	return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
-/* All token strings after one another in one block of the arena; room for `room` bytes per byte. */
-static int block_new(const struct pieces *in, size_t room, struct arena *a, char **out)
+/* Room for all token strings one behind the other. */
+static int block_new(const struct pieces *in, struct arena *a, char **out)
 {
 	size_t n = 1;
 
 	for (size_t i = 0; i < in->n; i++)
 		n += in->at[i].text.n;
-	*out = arena_alloc(a, n, room);
-	return *out ? OK : ERR_INPUT;
+	return arena_take(a, n, "a text to be decoded", out);
 }
 
 /* A token with a character outside the byte alphabet stands for its own UTF-8. */
@@ -60,7 +59,7 @@ int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in
 	struct slice text;
 
 	(void)d;
-	TRY(block_new(in, 1, a, &block));
+	TRY(block_new(in, a, &block));
 	for (size_t i = 0; i < in->n; i++) {
 		text = in->at[i].text;
 		if (!byte_level_decode(text, block + n, &more)) {
@@ -93,9 +92,7 @@ static int add_run(struct slice run, struct arena *a, struct pieces *out)
 		return OK;
 	if (utf8_is_valid(run))
 		return pieces_put(out, run.s, run.n, 0);
-	marks = arena_alloc(a, run.n, 3);
-	if (!marks)
-		return ERR_INPUT;
+	TRY(arena_take(a, 3 * run.n, "a text to be decoded", &marks));
 	for (size_t i = 0; i < run.n; i++)
 		memcpy(marks + 3 * i, "\xEF\xBF\xBD", 3);
 	return pieces_put(out, marks, 3 * run.n, 0);
@@ -108,7 +105,7 @@ int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces 
 	struct slice run;
 
 	(void)d;
-	TRY(block_new(in, 1, a, &block));
+	TRY(block_new(in, a, &block));
 	run = (struct slice){block, 0};
 	for (size_t i = 0; i < in->n; i++) {
 		int byte = byte_token(in->at[i].text);
@@ -131,7 +128,7 @@ int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, stru
 	size_t n = 0;
 
 	(void)d;
-	TRY(block_new(in, 1, a, &block));
+	TRY(block_new(in, a, &block));
 	for (size_t i = 0; i < in->n; i++) {
 		memcpy(block + n, in->at[i].text.s, in->at[i].text.n);
 		n += in->at[i].text.n;
@@ -171,11 +168,10 @@ int decode_strip(const struct tokenizer_decoder *d, const struct pieces *in, str
 
 static int piece_of_bytes(struct slice token, struct arena *a, struct slice *out)
 {
-	char  *bytes = arena_alloc(a, token.n + 1, 1);
+	char  *bytes;
 	size_t n;
 
-	if (!bytes)
-		return ERR_INPUT;
+	TRY(arena_take(a, token.n + 1, "the bytes of a word", &bytes));
 	if (byte_level_decode(token, bytes, &n))
 		*out = (struct slice){bytes, n};
 	return OK;
@@ -187,9 +183,7 @@ static int piece_of_fallback(struct slice token, struct arena *a, struct slice *
 
 	if (byte_token(token) < 0)
 		return OK;
-	byte = arena_alloc(a, 1, 1);
-	if (!byte)
-		return ERR_INPUT;
+	TRY(arena_take(a, 1, "a text to be decoded", &byte));
 	*byte = (char)byte_token(token);
 	*out = (struct slice){byte, 1};
 	return OK;

@@ -94,8 +94,7 @@ static int read_literal(struct tokenizer_json_reader *r, const char *place, cons
 		return error_set(ERR_INPUT, "%s: \"%s\" is longer than %d bytes", place, key,
 		                 TOKENIZER_LITERAL_MAX);
 	*out = slice_of(s);
-	out->s = arena_text(&r->t->memory, s, out->n);
-	return out->s ? OK : ERR_INPUT;
+	return arena_copy(&r->t->memory, s, out->n, &out->s);
 }
 
 /* {"pattern": {"String": FROM}, "content": TO} */
@@ -463,9 +462,7 @@ static int list_entries(struct tokenizer_json_reader *r)
 	json_t     *id;
 
 	r->n_vocab = r->unigram ? json_array_size(r->vocab) : json_object_size(r->vocab);
-	r->entries = arena_alloc(&r->arena, r->n_vocab + 1, sizeof *r->entries);
-	if (!r->entries)
-		return ERR_INPUT;
+	TRY(arena_take(&r->arena, r->n_vocab + 1, "the vocabulary of a tokenizer", &r->entries));
 	if (r->n_vocab > TOKENIZER_VOCAB_MAX)
 		return error_set(ERR_INPUT, "%s: model.vocab: more than %d tokens", r->path,
 		                 TOKENIZER_VOCAB_MAX);
@@ -572,13 +569,11 @@ static int read_vocabulary(struct tokenizer_json_reader *r)
 	TRY(list_entries(r));
 	TRY(tokenizer_json_measure(r, &n_bytes));
 	n = r->n_vocab + json_array_size(r->added);
-	t->content = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *t->content);
-	t->shown = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *t->shown);
-	t->piece = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *t->piece);
-	t->special = arena_alloc(&t->memory, (size_t)t->n_ids + 1, 1);
-	r->pool = arena_alloc(&t->memory, n_bytes + n, 1);
-	if (!t->content || !t->shown || !t->piece || !t->special || !r->pool)
-		return ERR_INPUT;
+	TRY(arena_take(&t->memory, (size_t)t->n_ids + 1, "the tokens of a tokenizer", &t->content));
+	TRY(arena_take(&t->memory, (size_t)t->n_ids + 1, "the tokens of a tokenizer", &t->shown));
+	TRY(arena_take(&t->memory, (size_t)t->n_ids + 1, "the tokens of a tokenizer", &t->piece));
+	TRY(arena_take(&t->memory, (size_t)t->n_ids + 1, "the tokens of a tokenizer", &t->special));
+	TRY(arena_take(&t->memory, n_bytes + n, "the tokens of a tokenizer", &r->pool));
 	TRY(slice_map_new(&t->memory, n, t->content, &t->ids));
 	for (size_t i = 0; i < r->n_vocab; i++) {
 		const struct tokenizer_json_entry *e = &r->entries[i];
@@ -616,15 +611,14 @@ static int tokenizer_json_read_options(struct tokenizer_json_reader *r, const ch
 static int read_keys(struct tokenizer_json_reader *r)
 {
 	struct tokenizer *t = r->t;
-	struct slice     *keys = arena_alloc(&t->memory, (size_t)t->n_ids + 1, sizeof *keys);
+	struct slice     *keys;
 	size_t            n_bytes = 1;
 	char             *pool;
 
 	for (int id = 0; id < t->n_ids; id++)
 		n_bytes += t->content[id].n;
-	pool = arena_alloc(&t->memory, n_bytes, 1);
-	if (!keys || !pool)
-		return ERR_INPUT;
+	TRY(arena_take(&t->memory, (size_t)t->n_ids + 1, "the tokens of a tokenizer", &keys));
+	TRY(arena_take(&t->memory, n_bytes, "the tokens of a tokenizer", &pool));
 	TRY(slice_map_new(&t->memory, r->n_vocab, keys, &t->bpe.keys));
 	for (int id = 0; id < t->n_ids; id++) {
 		struct slice key = t->content[id];
@@ -741,9 +735,7 @@ static int read_unigram(struct tokenizer_json_reader *r, const char *place)
 	u->text = r->t->content;
 	u->n = (int)r->n_vocab;
 	u->unk = (int)unk;
-	u->score = arena_alloc(&r->t->memory, r->n_vocab, sizeof *u->score);
-	if (!u->score)
-		return ERR_INPUT;
+	TRY(arena_take(&r->t->memory, r->n_vocab, "the scores of a tokenizer", &u->score));
 	for (int i = 0; i < u->n; i++) {
 		double score =
 		        json_number_value(json_array_get(json_array_get(r->vocab, (size_t)i), 1));
@@ -767,9 +759,8 @@ static int read_bpe(struct tokenizer_json_reader *r, const char *place)
 	if (unk && known_token(r, slice_of(unk), &b->unk) != OK)
 		return error_context("%s: unk_token", place);
 	TRY(read_merges(r));
-	b->whole = arena_alloc(&r->t->memory, (size_t)r->t->n_ids + 1, 1);
-	if (!b->whole)
-		return ERR_INPUT;
+	TRY(arena_take(&r->t->memory, (size_t)r->t->n_ids + 1, "the tokens of a tokenizer",
+	               &b->whole));
 	TRY(bpe_find_joints(&r->t->memory, b));
 	return bpe_find_whole(b, r->t->n_ids);
 }
@@ -854,10 +845,9 @@ static int read_all_added(struct tokenizer_json_reader *r)
 	size_t            n = json_array_size(r->added);
 	int               next = (int)r->n_vocab;
 
-	t->plain.tokens = arena_alloc(&t->memory, n + 1, sizeof *t->plain.tokens);
-	t->normalized.tokens = arena_alloc(&t->memory, n + 1, sizeof *t->normalized.tokens);
-	if (!t->plain.tokens || !t->normalized.tokens)
-		return ERR_INPUT;
+	TRY(arena_take(&t->memory, n + 1, "the added tokens of a tokenizer", &t->plain.tokens));
+	TRY(arena_take(&t->memory, n + 1, "the added tokens of a tokenizer",
+	               &t->normalized.tokens));
 	for (size_t i = 0; i < n; i++)
 		TRY(read_added(r, i, &next));
 	if (added_new(t->plain.tokens, t->plain.n, &t->plain) != OK ||
@@ -892,13 +882,14 @@ static int fill_pieces(struct tokenizer *t)
 		t->piece[id].n = piece.n;
 	}
 	arena_free(&a);
-	at = status == OK && text_status(&all) == OK
-	             ? arena_text(&t->memory, all.data ? all.data : "", all.n)
-	             : NULL;
+	if (status == OK)
+		status = text_status(&all);
+	if (status == OK)
+		status = arena_copy(&t->memory, all.data ? all.data : "", all.n, &at);
 	text_free(&all);
-	for (int id = 0; at && id < t->n_ids; at += t->piece[id++].n)
+	for (int id = 0; status == OK && id < t->n_ids; at += t->piece[id++].n)
 		t->piece[id].s = at;
-	return at ? OK : ERR_INPUT;
+	return status;
 }
 
 static int read_root(struct tokenizer_json_reader *r)

@@ -16,10 +16,9 @@ int tokenizer_normalize(const struct tokenizer *t, struct slice in, struct arena
 
 int slice_prepend(struct slice in, struct slice what, struct arena *a, struct slice *out)
 {
-	char *to = arena_alloc(a, what.n + in.n, 1);
+	char *to;
 
-	if (!to)
-		return ERR_INPUT;
+	TRY(arena_take(a, what.n + in.n, "a text to be encoded", &to));
 	memcpy(to, what.s, what.n);
 	memcpy(to + what.n, in.s, in.n);
 	*out = (struct slice){to, what.n + in.n};
@@ -57,9 +56,7 @@ int slice_replace(struct slice in, struct slice from, struct slice to, struct ar
 		return error_set(ERR_INPUT,
 		                 "replacing \"%.*s\" makes a text of %zu bytes, which is too long",
 		                 (int)from.n, from.s, n);
-	put = arena_alloc(a, n, 1);
-	if (!put)
-		return ERR_INPUT;
+	TRY(arena_take(a, n, "a text to be encoded", &put));
 	*out = (struct slice){put, n};
 	for (p = in.s; count--; p = hit + from.n) {
 		hit = slice_find((struct slice){p, (size_t)(end - p)}, from);
@@ -100,9 +97,7 @@ static int decompose(const struct normalizer *form, struct slice in, struct aren
 	int     last = 0;
 
 	*n = 0;
-	*out = arena_alloc(a, capacity, sizeof **out);
-	if (!*out)
-		return ERR_INPUT;
+	TRY(arena_take(a, capacity, "a text to be encoded", out));
 	for (size_t i = 0; i < in.n;) {
 		i += utf8_take(in.s + i, in.n - i, &c);
 		if (unicode_is_inert(c)) {
@@ -166,9 +161,7 @@ static int canonical_order(int32_t *c, size_t n, struct arena *a)
 	}
 	if (longest < 2)
 		return OK;
-	copy = arena_alloc(a, longest, sizeof *copy);
-	if (!copy)
-		return ERR_INPUT;
+	TRY(arena_take(a, longest, "a text to be encoded", &copy));
 	for (size_t i = 0; i < n; i += run + 1) {
 		run = run_of_marks(c + i, n - i);
 		if (run > 1)
@@ -214,9 +207,7 @@ int normalize_form(const struct normalizer *form, struct slice in, struct arena 
 	TRY(canonical_order(c, n, a));
 	if (form->compose)
 		TRY(compose(c, &n));
-	to = arena_alloc(a, n, 4);
-	if (!to)
-		return ERR_INPUT;
+	TRY(arena_take(a, 4 * n, "a text to be encoded", &to));
 	for (size_t i = 0; i < n; i++)
 		bytes += (size_t)utf8proc_encode_char(c[i], (utf8proc_uint8_t *)to + bytes);
 	*out = (struct slice){to, bytes};

@@ -268,7 +268,7 @@ static int work_begin(struct split_work *w)
 	w->stack = pcre2_jit_stack_create(1 << 15, STACK_MAX, NULL);
 	if (!w->match || !w->limits || !w->stack) {
 		split_work_free(w);
-		return error_set(ERR_INPUT, "out of memory: PCRE2 cannot begin to match");
+		return error_memory("PCRE2 cannot begin to match");
 	}
 	pcre2_set_match_limit(w->limits, MATCH_LIMIT);
 	pcre2_set_heap_limit(w->limits, HEAP_LIMIT_KIB);

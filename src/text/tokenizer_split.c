@@ -305,10 +305,9 @@ static int write_bytes(struct split_work *w, struct pieces *p, size_t first)
 {
 	for (size_t i = first; i < p->n; i++) {
 		struct slice word = p->at[i].text;
-		char        *to = arena_alloc(w->memory, word.n + 1, 2);
+		char        *to;
 		size_t       n = 0;
-		if (!to)
-			return ERR_INPUT;
+		TRY(arena_take(w->memory, 2 * (word.n + 1), "a text to be encoded", &to));
 		for (size_t k = 0; k < word.n; k++) {
 			int c = byte_level_char((unsigned char)word.s[k]);
 			if (c >= 0x80)

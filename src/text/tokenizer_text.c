@@ -24,23 +24,6 @@ const char *slice_find(struct slice in, struct slice what)
 	return NULL;
 }
 
-/* Room for `more` entries behind n; the new block or NULL. */
-static void *tokenizer_text_reserve(void *p, size_t n, size_t more, size_t *capacity, size_t size,
-                                    const char *what)
-{
-	size_t want = *capacity ? *capacity : 64;
-	void  *q;
-
-	if (n + more <= *capacity)
-		return p;
-	while (want < n + more)
-		want *= 2;
-	q = mem_grow(p, n, want, size, what);
-	if (q)
-		*capacity = want;
-	return q;
-}
-
 int pieces_add(struct pieces *p, const char *s, size_t n, int mark)
 {
 	return n ? pieces_put(p, s, n, mark) : OK;
@@ -48,13 +31,7 @@ int pieces_add(struct pieces *p, const char *s, size_t n, int mark)
 
 int pieces_put(struct pieces *p, const char *s, size_t n, int mark)
 {
-	struct piece *at;
-
-	at = tokenizer_text_reserve(p->at, p->n, 1, &p->capacity, sizeof *at,
-	                            "the words of a text");
-	if (!at)
-		return ERR_INPUT;
-	p->at = at;
+	TRY(mem_room(&p->at, &p->capacity, p->n + 1, "the words of a text"));
 	p->at[p->n++] = (struct piece){{s, n}, mark};
 	return OK;
 }
@@ -67,16 +44,10 @@ void pieces_free(struct pieces *p)
 
 int ids_add(struct ids *ids, const int *id, size_t n)
 {
-	int *at;
-
 	if (!n)
 		return OK;
-	at = tokenizer_text_reserve(ids->id, ids->n, n, &ids->capacity, sizeof *at,
-	                            "the ids of a text");
-	if (!at)
-		return ERR_INPUT;
-	ids->id = at;
-	memcpy(at + ids->n, id, n * sizeof *id);
+	TRY(mem_room(&ids->id, &ids->capacity, ids->n + n, "the ids of a text"));
+	memcpy(ids->id + ids->n, id, n * sizeof *id);
 	ids->n += n;
 	return OK;
 }
@@ -126,10 +97,9 @@ int slice_map_new(struct arena *a, size_t n, const struct slice *text, struct sl
 
 	while (size < 2 * n)
 		size *= 2;
-	out->slot = arena_alloc(a, size, sizeof *out->slot);
 	out->mask = size - 1;
 	out->text = text;
-	return out->slot ? OK : ERR_INPUT;
+	return arena_take(a, size, "the vocabulary of a tokenizer", &out->slot);
 }
 
 static size_t map_slot(const struct slice_map *m, struct slice key)
@@ -219,9 +189,8 @@ int utf8_repair(struct slice in, struct arena *a, struct slice *out)
 	*out = in;
 	if (i == in.n)
 		return OK;
-	to = arena_alloc(a, in.n, 3); /* an ill-formed byte becomes the 3 bytes of U+FFFD */
-	if (!to)
-		return ERR_INPUT;
+	/* an ill-formed byte becomes the 3 bytes of U+FFFD */
+	TRY(arena_take(a, 3 * in.n, "a text to be encoded", &to));
 	memcpy(to, in.s, i);
 	while (i < in.n) {
 		size_t length = utf8_take(in.s + i, in.n - i, &c);

@@ -74,9 +74,7 @@ int unigram_finish(struct arena *a, struct unigram *u, const struct slice_map *i
 	double lowest = u->score[0];
 	int    i = 0;
 
-	u->sorted = arena_alloc(a, (size_t)u->n, sizeof *u->sorted);
-	if (!u->sorted)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)u->n, "the vocabulary of a tokenizer", &u->sorted));
 	for (int id = 0; id < u->n; id++) {
 		lowest = u->score[id] < lowest ? u->score[id] : lowest;
 		if (u->text[id].n && slice_map_find(ids, u->text[id]) == id)
@@ -195,21 +193,12 @@ static void unigram_link(const struct unigram *u, struct unigram_node *nodes, in
 
 static int unigram_reserve(struct unigram_work *w, size_t n)
 {
-	size_t want = w->n_nodes ? w->n_nodes : 256;
-
 	if (n > TOKENIZER_WORD_MAX / 4)
 		return error_set(
 		        ERR_INPUT,
 		        "a word of %zu bytes is too long to be split into tokens; shorten the text",
 		        n);
-	if (n <= w->n_nodes)
-		return OK;
-	while (want < n)
-		want *= 2;
-	unigram_work_free(w);
-	w->nodes = mem_alloc(want, sizeof *w->nodes, "the tokens of a word");
-	w->n_nodes = w->nodes ? want : 0;
-	return w->nodes ? OK : ERR_INPUT;
+	return mem_room(&w->nodes, &w->n_nodes, n, "the tokens of a word");
 }
 
 void unigram_work_free(struct unigram_work *w)

@@ -89,45 +89,46 @@ static int find_program(struct program *c)
 {
 	const char  *name = c->word[0], *folders = getenv("PATH");
 	struct arena a = {0};
+	int          status = OK;
 
 	if (strchr(name, '/')) {
-		c->path = is_program(name) ? mem_text(name, strlen(name)) : NULL;
-		return c->path ? OK
-		               : error_set(ERR_INPUT,
-		                           "the command's program \"%s\" is not there, or may not "
-		                           "be run",
-		                           name);
+		if (is_program(name))
+			return mem_copy(name, strlen(name), &c->path);
+		return error_set(ERR_INPUT,
+		                 "the command's program \"%s\" is not there, or may not be run",
+		                 name);
 	}
-	for (folders = folders ? folders : "/usr/bin:/bin"; *folders && !c->path;) {
+	for (folders = folders ? folders : "/usr/bin:/bin"; *folders && !c->path && status == OK;) {
 		size_t n = strcspn(folders, ":");
-		char  *candidate = arena_format(&a, "%.*s/%s", (int)n, folders, name);
-		if (candidate && n && is_program(candidate))
-			c->path = mem_text(candidate, strlen(candidate));
+		char  *candidate;
+		status = arena_print(&a, &candidate, "%.*s/%s", (int)n, folders, name);
+		if (status == OK && n && is_program(candidate))
+			status = mem_copy(candidate, strlen(candidate), &c->path);
 		folders += n + (folders[n] == ':');
 	}
 	arena_free(&a);
+	TRY(status);
 	return c->path ? OK
 	               : error_set(ERR_INPUT, "the command's program \"%s\" is not in PATH", name);
 }
 
 static int open_line(const struct program_options *o, struct program *c)
 {
-	c->line = mem_text(o->line, strlen(o->line));
-	c->copy = mem_text(o->line, strlen(o->line));
-	c->log = o->log ? mem_text(o->log, strlen(o->log)) : NULL;
-	if (!c->line || !c->copy || (o->log && !c->log))
-		return error_set(ERR_INPUT, "out of memory: a program");
+	TRY(mem_copy(o->line, strlen(o->line), &c->line));
+	TRY(mem_copy(o->line, strlen(o->line), &c->copy));
+	if (o->log)
+		TRY(mem_copy(o->log, strlen(o->log), &c->log));
 	TRY(program_split(c));
 	return find_program(c);
 }
 
 int program_open(const struct program_options *o, struct program **out)
 {
-	struct program *c = *out = mem_alloc(1, sizeof *c, "a program");
+	struct program *c;
 	int             status;
 
-	if (!c)
-		return ERR_INPUT;
+	TRY(mem_take(1, "a program", out));
+	c = *out;
 	c->timeout = o->timeout;
 	c->startup = o->startup;
 	c->n = o->workers;
@@ -251,7 +252,15 @@ void program_close(struct program *c)
 /* ---- a question ---- */
 
 enum { GLANCE = 500 }; /* milliseconds between two looks at whether the run shall stop */
-enum talk { TALK_DONE, TALK_LATE, TALK_ENDED, TALK_LONG, TALK_EXTRA, TALK_STOPPED };
+enum talk {
+	TALK_DONE,
+	TALK_LATE,
+	TALK_ENDED,
+	TALK_LONG,
+	TALK_EXTRA,
+	TALK_STOPPED,
+	TALK_MEMORY /* hone has no room for the reply */
+};
 
 /* Writes what the pipe takes of the question and its line's end; *sent counts. */
 static enum talk send_some(struct worker *w, const char *question, size_t n, size_t *sent)
@@ -277,7 +286,7 @@ static enum talk read_some(struct worker *w)
 	if (w->got.n + (size_t)n > PROGRAM_LINE_MAX)
 		return TALK_LONG;
 	text_add(&w->got, piece, (size_t)n);
-	return w->got.failed ? TALK_LONG : TALK_DONE;
+	return w->got.failed ? TALK_MEMORY : TALK_DONE;
 }
 
 /* Who waits wants to know for what; but not from every thread. */
@@ -421,6 +430,12 @@ static int try_once(struct program *c, struct worker *w, const char *question, s
 		error_context("the command \"%s\"", c->line);
 	if (status != ERR_INPUT)
 		return status;
+	if (result == TALK_MEMORY) {
+		status = text_status(&w->got);
+		text_free(&w->got);
+		stop(w, 0);
+		return status;
+	}
 	*again = !was_fresh && result != TALK_LATE && result != TALK_STOPPED;
 	status = stop(w, result == TALK_ENDED ? 200 : 0);
 	if (result == TALK_STOPPED)
@@ -457,14 +472,15 @@ static struct worker *program_take(struct program *c)
 	return w;
 }
 
-/* OK, or the program's own excuse (ERR_FAILED), shows that it lives. */
+/* OK, or the program's own excuse (ERR_FAILED), shows that it lives. Short memory is no fault of
+ * the program's. */
 static void give_back(struct program *c, struct worker *w, int status)
 {
 	pthread_mutex_lock(&c->lock);
 	w->busy = 0;
 	c->alive |= status != ERR_INPUT;
 	c->late = status == ERR_INPUT && w->late ? c->late + 1 : 0;
-	if (status != OK) {
+	if (status != OK && status != ERR_MEMORY) {
 		c->n_failed++;
 		snprintf(c->why, sizeof c->why, "%s", error_message());
 	}
@@ -484,7 +500,7 @@ int program_ask(struct program *c, const char *question, size_t n, program_accep
 	if (status != OK && again)
 		status = try_once(c, w, question, n, accept, context, &again);
 	give_back(c, w, status);
-	return status == OK ? OK : ERR_FAILED;
+	return status == OK || status == ERR_MEMORY ? status : ERR_FAILED;
 }
 
 long program_failures(struct program *c, char why[PROGRAM_WHY_MAX])

@@ -165,11 +165,14 @@ int verifier_open(struct reward_spec *spec, const char *const *names, const doub
 	TRY(verifier_fill(spec, names, weights, n));
 	if (spec->options.pattern)
 		TRY(verify_format_open(spec));
-	for (int i = 0; i < n; i++)
-		if (spec->verifier[i]->score == verify_command && verify_command_open(spec) != OK) {
-			verify_format_close(spec);
-			return ERR_INPUT;
-		}
+	for (int i = 0; i < n; i++) {
+		int status =
+		        spec->verifier[i]->score == verify_command ? verify_command_open(spec) : OK;
+		if (status == OK)
+			continue;
+		verify_format_close(spec);
+		return status;
+	}
 	return OK;
 }
 

@@ -35,7 +35,7 @@ static int verify_command_add_row(const struct problem *p, struct text *out)
 	for (size_t i = 0; status == OK && i < sizeof own / sizeof own[0]; i++)
 		json_object_del(row, own[i]);
 	if (status == OK && json_object_size(row) > 0 && !(rest = json_dumps(row, JSON_COMPACT)))
-		status = error_set(ERR_INPUT, "out of memory: a row for the command");
+		status = error_memory("a row for the command");
 	if (rest) {
 		text_add(out, ", ", 2);
 		text_add(out, rest + 1, strlen(rest) - 2);

@@ -59,9 +59,7 @@ static int match_pattern(const pcre2_code *code, struct span text, int *matches)
 	pcre2_match_data_free(data);
 	pcre2_match_context_free(limits);
 	*matches = result >= 0;
-	return limits && data
-	               ? OK
-	               : error_set(ERR_INPUT, "out of memory: a match of task.verifier.pattern");
+	return limits && data ? OK : error_memory("a match of task.verifier.pattern");
 }
 
 /* Where `what` stands in the text; text.n when nowhere. */

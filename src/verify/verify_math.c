@@ -31,7 +31,7 @@ static int new_formula(struct span a, struct formula **out)
 	if (a.n > ANSWER_MAX)
 		a.n = 0;
 	*out = formula_new(a);
-	return *out ? OK : error_set(ERR_INPUT, "out of memory: a formula");
+	return *out ? OK : error_memory("a formula");
 }
 
 static int verify_math_read_completion(struct span text, char *scratch, struct formula **out)
@@ -116,17 +116,17 @@ int verify_math_same(const struct reward_spec *spec, const struct completion *a,
 	const struct formula_options o = options_of(spec);
 	char                         scratch[ANSWER_MAX];
 	struct formula              *x, *y;
+	int                          status;
 
 	*same = 0;
 	TRY(verify_math_read_completion(verify_text(a), scratch, &x));
-	if (verify_math_read_completion(verify_text(b), scratch, &y) != OK) {
-		formula_free(x);
-		return ERR_INPUT;
+	status = verify_math_read_completion(verify_text(b), scratch, &y);
+	if (status == OK) {
+		*same = formula_equal(x, y, &o, NULL);
+		formula_free(y);
 	}
-	*same = formula_equal(x, y, &o, NULL);
 	formula_free(x);
-	formula_free(y);
-	return OK;
+	return status;
 }
 
 VERIFY_SCORE(verify_math)

@@ -61,12 +61,12 @@ int environment_new(const struct environment_kind *kind, struct environment_key 
 	                               .step = (uint32_t)level,
 	                               .item = key.index,
 	                               .sample = 2 * key.draw}};
-	void             *copy = arena_alloc(a, 1, kind->state_bytes);
+	void             *copy;
 	int               turns;
 
-	*out = (struct environment){.kind = kind, .state = arena_alloc(a, 1, kind->state_bytes)};
-	if (!copy || !out->state)
-		return ERR_INPUT;
+	*out = (struct environment){.kind = kind};
+	TRY(arena_take_bytes(a, 1, kind->state_bytes, "a world", &copy));
+	TRY(arena_take_bytes(a, 1, kind->state_bytes, "a world", &out->state));
 	if (level < kind->level_min || level > kind->level_max)
 		return error_set(ERR_INPUT, "the environment %s has levels %d to %d, not %d",
 		                 kind->name, kind->level_min, kind->level_max, level);
@@ -180,13 +180,12 @@ static void piece(struct environment_piece *pieces, int *n_pieces, int observati
 int environment_read(struct environment *e, const char *text, size_t n, struct arena *a,
                      struct environment_piece **pieces, int *n_pieces)
 {
-	struct environment_piece *list =
-	        pieces ? arena_alloc(a, 2 * (size_t)e->turns_max + 2, sizeof *list) : NULL;
-	int    count = 0;
-	size_t at = 0;
+	struct environment_piece *list = NULL;
+	int                       count = 0;
+	size_t                    at = 0;
 
-	if (pieces && !list)
-		return ERR_INPUT;
+	if (pieces)
+		TRY(arena_take(a, 2 * (size_t)e->turns_max + 2, "the turns of an episode", &list));
 	while (!e->done) {
 		const char        *end = n > at ? memchr(text + at, '\n', n - at) : NULL;
 		size_t             next = end ? (size_t)(end - text) + 1 : n;

@@ -24,8 +24,7 @@ GENERATE(generate_shop);
 int generate_knights_convert(const char *place, const json_t *row, struct arena *a,
                              struct problem *out);
 
-/* The number of a text that says what a problem of this family asks; frees the text. ERR_INPUT when
- * memory was short. */
+/* The number of a text that says what a problem of this family asks; frees the text. */
 int generate_content(const char *family, struct text *t, uint64_t *content);
 
 /* Two streams of random numbers for each draw of a problem: what it is, and where its worked
@@ -34,10 +33,11 @@ struct rng_stream generate_puzzle_stream(const struct generator_request *q);
 struct rng_stream generate_error_stream(const struct generator_request *q);
 int               generate_errs(struct rng_stream *errors, double rate);
 
-/* Moves a text into the arena and frees it; ERR_INPUT when memory was short anywhere. */
-int generate_take(struct arena *a, struct text *t, const char **out);
+/* Moves a text into the arena and frees it. `status` is that of the work so far: an error is
+ * returned as it is, and the text only freed. So one line after another can end a generator. */
+int generate_take(int status, struct arena *a, struct text *t, const char **out);
 
-/* Makes `worked` the only demonstration. */
-int generate_worked(struct arena *a, struct text *worked, struct problem *out);
+/* The same for the only demonstration. */
+int generate_worked(int status, struct arena *a, struct text *worked, struct problem *out);
 
 #endif

@@ -94,9 +94,9 @@ GENERATE(generate_addition)
 
 	out->row = "{}";
 	status = generate_addition_content_of(&x, content);
-	status |= generate_take(a, &prompt, &out->prompt);
-	status |= generate_take(a, &answer, &out->answer);
-	status |= generate_take(a, &hint, &out->hint);
-	status |= generate_worked(a, &worked, out);
+	status = generate_take(status, a, &prompt, &out->prompt);
+	status = generate_take(status, a, &answer, &out->answer);
+	status = generate_take(status, a, &hint, &out->hint);
+	status = generate_worked(status, a, &worked, out);
 	return status;
 }

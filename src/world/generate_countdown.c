@@ -164,15 +164,16 @@ GENERATE(generate_countdown)
 	text_print(&row, "{\"numbers\": [");
 	generate_countdown_add_numbers(&row, number, n);
 	text_print(&row, "], \"target\": %d}", path.result.value);
-	out->answer = arena_text(a, path.result.text, strlen(path.result.text));
-	out->hint = arena_text(a, path.step[0], strlen(path.step[0]));
+	status = arena_copy(a, path.result.text, strlen(path.result.text), &out->answer);
+	if (status == OK)
+		status = arena_copy(a, path.step[0], strlen(path.step[0]), &out->hint);
 
 	if (generate_errs(&errors, q->error_rate))
 		find_wrong_path(&errors, number, n, &path);
 	generate_countdown_add_path(&worked, &path);
 
-	status = generate_take(a, &prompt, &out->prompt);
-	status |= generate_take(a, &row, &out->row);
-	status |= generate_worked(a, &worked, out);
-	return out->answer && out->hint ? status : ERR_INPUT;
+	status = generate_take(status, a, &prompt, &out->prompt);
+	status = generate_take(status, a, &row, &out->row);
+	status = generate_worked(status, a, &worked, out);
+	return status;
 }

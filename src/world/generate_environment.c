@@ -69,20 +69,20 @@ static int generate_environment_generate(const struct environment_kind  *kind,
 	TRY(environment_new(kind, generate_environment_key_of(q), a, &e));
 	kind->look(e.state, &first);
 	kind->hint(e.state, hint);
-	out->row = arena_format(a,
-	                        "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": "
-	                        "%lld, \"index\": %u, \"draw\": %u}}",
-	                        kind->name, q->level, (long long)q->seed, q->index, q->draw);
-	out->prompt = arena_text(a, first.text, first.n);
-	out->hint = arena_text(a, hint, strlen(hint));
+	TRY(arena_print(a, &out->row,
+	                "{\"environment\": {\"kind\": \"%s\", \"level\": %d, \"seed\": "
+	                "%lld, \"index\": %u, \"draw\": %u}}",
+	                kind->name, q->level, (long long)q->seed, q->index, q->draw));
+	TRY(arena_copy(a, first.text, first.n, &out->prompt));
+	TRY(arena_copy(a, hint, strlen(hint), &out->hint));
 	status = play(kind, q, 0, &answer);
-	status |= generate_environment_content_of(kind, &first, &answer, content);
+	if (status == OK)
+		status = generate_environment_content_of(kind, &first, &answer, content);
 	if (status == OK)
 		status = play(kind, q, q->error_rate, &worked);
-	/* both free their text, whatever became of the other */
-	status |= generate_take(a, &answer, &out->answer);
-	status |= generate_worked(a, &worked, out);
-	return status == OK && out->row && out->prompt && out->hint ? OK : ERR_INPUT;
+	status = generate_take(status, a, &answer, &out->answer);
+	status = generate_worked(status, a, &worked, out);
+	return status;
 }
 
 GENERATE(generate_nav)

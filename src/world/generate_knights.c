@@ -11,52 +11,50 @@ enum { WORKED_MAX = 6 }; /* people; 2^n assignments are tried */
 /* ---- puzzles ---- */
 
 /* "X is a knight", "X is a knave" */
-static const struct knights_claim *draw_person(struct rng_stream *s, int n, struct arena *a)
+static int draw_person(struct rng_stream *s, int n, struct arena *a,
+                       const struct knights_claim **out)
 {
-	struct knights_claim *c = arena_alloc(a, 1, sizeof *c);
+	struct knights_claim *c;
 
-	if (c)
-		*c = (struct knights_claim){.kind = rng_next_below(s, 2) ? KNIGHTS_KNAVE
-		                                                         : KNIGHTS_KNIGHT,
-		                            .person = (int)rng_next_below(s, (uint32_t)n)};
-	return c;
+	TRY(arena_take(a, 1, "a claim", &c));
+	*c = (struct knights_claim){.kind = rng_next_below(s, 2) ? KNIGHTS_KNAVE : KNIGHTS_KNIGHT,
+	                            .person = (int)rng_next_below(s, (uint32_t)n)};
+	*out = c;
+	return OK;
 }
 
 static int same_person(const struct knights_claim *x, const struct knights_claim *y)
 {
-	return x && y && x->kind == y->kind && x->person == y->person;
+	return x->kind == y->kind && x->person == y->person;
 }
 
 /* Six kinds, equally often, as in the published puzzles: a person, not, and, or, if, if and only
  * if; the two parts of a claim differ. */
-static const struct knights_claim *draw_claim(struct rng_stream *s, int n, struct arena *a)
+static int draw_claim(struct rng_stream *s, int n, struct arena *a,
+                      const struct knights_claim **out)
 {
 	enum knights_kind     kind = (enum knights_kind)(KNIGHTS_KNAVE + rng_next_below(s, 6));
 	struct knights_claim *c;
 
 	if (kind == KNIGHTS_KNAVE)
-		return draw_person(s, n, a);
-	c = arena_alloc(a, 1, sizeof *c);
-	if (!c)
-		return NULL;
+		return draw_person(s, n, a, out);
+	TRY(arena_take(a, 1, "a claim", &c));
 	c->kind = kind;
 	c->n_parts = kind == KNIGHTS_NOT ? 1 : 2;
-	c->part[0] = draw_person(s, n, a);
+	TRY(draw_person(s, n, a, &c->part[0]));
 	if (c->n_parts == 2)
 		do
-			c->part[1] = draw_person(s, n, a);
+			TRY(draw_person(s, n, a, &c->part[1]));
 		while (same_person(c->part[0], c->part[1]));
-	return c->part[0] && (c->n_parts == 1 || c->part[1]) ? c : NULL;
+	*out = c;
+	return OK;
 }
 
 static int draw_puzzle(struct rng_stream *s, int n, struct arena *a, struct knights_puzzle *out)
 {
 	out->n = n;
-	for (int i = 0; i < n; i++) {
-		out->claim[i] = draw_claim(s, n, a);
-		if (!out->claim[i])
-			return ERR_INPUT;
-	}
+	for (int i = 0; i < n; i++)
+		TRY(draw_claim(s, n, a, &out->claim[i]));
 	return OK;
 }
 
@@ -162,14 +160,15 @@ static int write_signs(const struct knights_puzzle *p, unsigned knights,
 
 	knights_add_puzzle(&prompt, p);
 	knights_add_people(&answer, p->n, knights);
-	status = generate_take(a, &prompt, &out->prompt);
-	status |= generate_take(a, &answer, &out->answer);
-	out->hint = out->answer ? arena_text(a, out->answer, 1) : NULL;
+	status = generate_take(OK, a, &prompt, &out->prompt);
+	status = generate_take(status, a, &answer, &out->answer);
+	if (status == OK)
+		status = arena_copy(a, out->answer, 1, &out->hint);
 	if (p->n <= WORKED_MAX) {
 		add_search(&worked, p, &errors, q->error_rate);
-		status |= generate_worked(a, &worked, out);
+		status = generate_worked(status, a, &worked, out);
 	}
-	return out->hint ? status : ERR_INPUT;
+	return status;
 }
 
 GENERATE(generate_knights)
@@ -181,8 +180,7 @@ GENERATE(generate_knights)
 	TRY(draw_good_puzzle(&puzzle, q->level, a, &p, &knights));
 	*content = generate_knights_content_of(&p);
 	TRY(write_signs(&p, knights, q, a, out));
-	out->row = arena_format(a, "{\"people\": %d}", p.n);
-	return out->row ? OK : ERR_INPUT;
+	return arena_print(a, &out->row, "{\"people\": %d}", p.n);
 }
 
 /* ---- published rows ---- */
@@ -203,7 +201,7 @@ static int read_statements(const char *place, const json_t *row, int n, struct a
 		return knights_parse(place, json_string_value(v), n, a, p);
 	list = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
 	status = list ? knights_parse(place, list, n, a, p)
-	              : error_set(ERR_INPUT, "%s: out of memory", place);
+	              : error_memory("the statements of %s", place);
 	free(list);
 	return status;
 }
@@ -239,9 +237,8 @@ int generate_knights_convert(const char *place, const json_t *row, struct arena 
 	if (solution)
 		TRY(compare_solution(place, solution, p.n, knights));
 	TRY(write_signs(&p, knights, &q, a, out));
-	out->category = arena_format(a, "knights_knaves/%d", p.n);
 	out->difficulty = p.n;
-	return out->category ? OK : ERR_INPUT;
+	return arena_print(a, &out->category, "knights_knaves/%d", p.n);
 }
 
 /* ---- words ---- */
@@ -334,10 +331,10 @@ GENERATE(generate_knights_words)
 			told ^= 1u << i;
 	add_solution(&worked, p.n, told, names);
 
-	status = generate_take(a, &prompt, &out->prompt);
-	status |= generate_take(a, &answer, &out->answer);
-	status |= generate_worked(a, &worked, out);
-	out->hint = arena_format(a, "%s is a %s", names[0], knights & 1 ? "knight" : "knave");
-	out->row = arena_format(a, "{\"people\": %d}", p.n);
-	return out->hint && out->row ? status : ERR_INPUT;
+	status = generate_take(OK, a, &prompt, &out->prompt);
+	status = generate_take(status, a, &answer, &out->answer);
+	status = generate_worked(status, a, &worked, out);
+	TRY(status);
+	TRY(arena_print(a, &out->hint, "%s is a %s", names[0], knights & 1 ? "knight" : "knave"));
+	return arena_print(a, &out->row, "{\"people\": %d}", p.n);
 }

@@ -31,9 +31,9 @@ GENERATE(generate_sequence)
 	generate_sequence_add_numbers(&worked, first, second, q->level, &errors, q->error_rate);
 
 	out->row = "{}";
-	out->prompt = arena_format(a, "%d,%d:%d,%d", first, second, MODULUS, q->level);
-	out->hint = arena_format(a, "%d", (second - first + 2 * MODULUS) % MODULUS);
-	status = generate_take(a, &answer, &out->answer);
-	status |= generate_worked(a, &worked, out);
-	return out->prompt && out->hint ? status : ERR_INPUT;
+	status = generate_take(OK, a, &answer, &out->answer);
+	status = generate_worked(status, a, &worked, out);
+	TRY(status);
+	TRY(arena_print(a, &out->prompt, "%d,%d:%d,%d", first, second, MODULUS, q->level));
+	return arena_print(a, &out->hint, "%d", (second - first + 2 * MODULUS) % MODULUS);
 }

@@ -117,11 +117,9 @@ int generator_make(const struct generator *g, const struct generator_request *q,
 {
 	*out = (struct problem){.difficulty = q->level};
 	TRY(check_level(g, q->level));
-	out->id = arena_format(a, "%s/%d/%llu/%u", g->name, q->level, (unsigned long long)q->seed,
-	                       q->index);
-	out->category = arena_format(a, "%s/%d", g->name, q->level);
-	if (!out->id || !out->category)
-		return ERR_INPUT;
+	TRY(arena_print(a, &out->id, "%s/%d/%llu/%u", g->name, q->level,
+	                (unsigned long long)q->seed, q->index));
+	TRY(arena_print(a, &out->category, "%s/%d", g->name, q->level));
 	TRY(draw_from_part(g, q, a, out));
 	if (!environment_has(out)) /* there the same words may be said of another world */
 		overlap_mark(out);
@@ -201,11 +199,8 @@ static int generator_fill(const struct generator *g, const struct generator_rang
 	struct seen              seen = {.size = r->held_out ? 2 * (uint64_t)r->count : 0};
 	int                      levels = r->level_max - r->level_min + 1, status = OK;
 
-	out->problems = mem_alloc((size_t)r->count, sizeof out->problems[0], "the problems");
-	seen.slot =
-	        mem_alloc((size_t)seen.size, sizeof *seen.slot, "the problems that are held out");
-	if (!out->problems || !seen.slot)
-		status = ERR_INPUT;
+	TRY(mem_take((size_t)r->count, "the problems", &out->problems));
+	TRY(mem_take((size_t)seen.size, "the problems that are held out", &seen.slot));
 	while (status == OK && out->n < r->count) {
 		q.level = r->level_min + out->n % levels;
 		status = generator_add_problem(g, &q, &seen, out);
@@ -275,24 +270,23 @@ int generate_errs(struct rng_stream *errors, double rate)
 	return rng_next_double(errors) < rate;
 }
 
-int generate_take(struct arena *a, struct text *t, const char **out)
+int generate_take(int status, struct arena *a, struct text *t, const char **out)
 {
-	int status = text_status(t);
-
-	*out = status == OK ? arena_text(a, t->n ? t->data : "", t->n) : NULL;
+	if (status == OK)
+		status = text_status(t);
+	if (status == OK)
+		status = arena_copy(a, t->n ? t->data : "", t->n, out);
 	text_free(t);
-	return *out ? OK : ERR_INPUT;
+	return status;
 }
 
-int generate_worked(struct arena *a, struct text *worked, struct problem *out)
+int generate_worked(int status, struct arena *a, struct text *worked, struct problem *out)
 {
-	const char **list = arena_alloc(a, 1, sizeof *list);
+	const char **list = NULL;
 
-	if (!list) {
-		text_free(worked);
-		return ERR_INPUT;
-	}
-	TRY(generate_take(a, worked, list));
+	if (status == OK)
+		status = arena_take(a, 1, "a worked solution", &list);
+	TRY(generate_take(status, a, worked, list));
 	out->demonstrations = list;
 	out->n_demonstrations = 1;
 	return OK;

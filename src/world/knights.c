@@ -164,11 +164,10 @@ static int parse_parts(struct knights_parser *p, int depth, size_t row, struct k
 
 static int parse_claim(struct knights_parser *p, int depth, const struct knights_claim **out)
 {
-	struct knights_claim *c = arena_alloc(p->arena, 1, sizeof *c);
+	struct knights_claim *c;
 	size_t                row;
 
-	if (!c)
-		return ERR_INPUT;
+	TRY(arena_take(p->arena, 1, "a claim", &c));
 	if (depth == KNIGHTS_DEPTH_MAX)
 		return knights_wrong(p, "a claim that is nested less deeply");
 	if (!knights_take(p, "(["))
