@@ -41,15 +41,8 @@ FLAGS.tsan    = -O1 -march=native -g -fsanitize=thread
 FLAGS.fuzz    = -O2 -march=native -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 $(if $(FLAGS.$(BUILD)),,$(error unknown BUILD=$(BUILD)))
 
-# oneDNN is used where it is installed.
-ONEDNN := $(shell $(CC) -E -include oneapi/dnnl/dnnl.h -x c /dev/null >/dev/null 2>&1 && echo yes)
-ifeq ($(ONEDNN),yes)
-DEFS  += -DHAVE_ONEDNN
-LIBS  += -ldnnl
-endif
-
-CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fopenmp -MMD -MP -Isrc -Itests $(DEFS) $(WARN) $(FLAGS.$(BUILD)) $(EXTRA)
-LDLIBS = $(LIBS) -ldl -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
+CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fopenmp -MMD -MP -Isrc -Itests $(WARN) $(FLAGS.$(BUILD)) $(EXTRA)
+LDLIBS = -ldl -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
 
 X86   := $(shell $(CC) -dM -E -x c /dev/null 2>/dev/null | grep -w __x86_64__)
 OUT   = build/$(BUILD)-$(notdir $(CC))
@@ -90,13 +83,9 @@ $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a
 $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(filter %.c %.a,$^) $(LDLIBS) -o $@
-$(OUT)/%.o: %.c $(OUT)/defs
+$(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c $< -o $@
-# Changes when oneDNN comes or goes, and then everything is built again.
-$(OUT)/defs: always
-	@mkdir -p $(@D)
-	@echo '$(DEFS)' | cmp -s - $@ || echo '$(DEFS)' >$@
 # The commit that hone --version says; another one compiles one file and links the program again.
 COMMIT := $(shell [ -e .git ] && git --no-optional-locks describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
 $(OUT)/commit: always

@@ -1,9 +1,8 @@
 #include "math/compute_options.h"
 
-/* Of a build without oneDNN, too: matmul_new says so. */
 static const char *backend_name(int i)
 {
-	static const char *const names[] = {"auto",     "avx512",    "avx2", "onednn",
+	static const char *const names[] = {"auto",     "avx512",    "avx2",
 	                                    "openblas", "reference", NULL};
 
 	return names[i];

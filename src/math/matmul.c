@@ -15,12 +15,11 @@
 /* In the order in which `auto` tries them, strict: first those whose bits are defined. */
 static const struct matmul_backend *const backends[] = {
 #if defined(__x86_64__)
-        &matmul_avx512,   &matmul_avx2,
+        &matmul_avx512,
+        &matmul_avx2,
 #endif
-#if defined(HAVE_ONEDNN)
-        &matmul_onednn,
-#endif
-        &matmul_openblas, &matmul_reference,
+        &matmul_openblas,
+        &matmul_reference,
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
@@ -28,7 +27,7 @@ enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
 /* libraries cut sums above 512 or 1024 */
 enum { TEST_ROWS = 70, TEST_WIDTH = 200, TEST_DEPTH = 1100 };
-/* oneDNN 3.7.2 shares out sums from 20,000 on */
+/* some libraries share out sums from 20,000 on */
 enum { SUM_ROWS = 2, SUM_WIDTH = 8, SUM_DEPTH = 20480 };
 
 static int open_backend(const struct matmul_backend *b, int strict, int bf16, struct matmul **out);
@@ -253,12 +252,8 @@ static int open_first(int strict, int bf16, struct matmul **out)
 
 static int unknown_backend(const char *name)
 {
-	if (strcmp(name, "onednn") == 0)
-		return error_set(ERR_INPUT,
-		                 "compute.backend: this program was built without oneDNN; install "
-		                 "libdnnl-dev and build again, or choose openblas");
 	return error_set(ERR_INPUT,
-	                 "compute.backend: there is no '%s'; choose auto, avx512, avx2, onednn, "
+	                 "compute.backend: there is no '%s'; choose auto, avx512, avx2, "
 	                 "openblas or reference",
 	                 name);
 }

@@ -32,8 +32,6 @@
  *     backend     needs                     strict
  *     avx512      AVX-512F                  yes, by the formula
  *     avx2        AVX2 and FMA              yes, by the formula
- *     onednn      HAVE_ONEDNN, AVX-512      yes, when the implementation that it picks is one whose
- *                                           rows were seen to be independent
  *     openblas    OpenBLAS                  yes, by fixed call shapes, one thread a call, our own
  *                                           parallel loop
  *     reference   nothing                   yes, by the formula: the oracle

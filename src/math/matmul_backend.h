@@ -59,8 +59,5 @@ extern const struct matmul_backend matmul_reference, matmul_openblas;
 #if defined(__x86_64__)
 extern const struct matmul_backend matmul_avx512, matmul_avx2;
 #endif
-#if defined(HAVE_ONEDNN)
-extern const struct matmul_backend matmul_onednn;
-#endif
 
 #endif
