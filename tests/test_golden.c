@@ -163,7 +163,8 @@ struct pass {
 static void run_pass(struct fixture *f, const int *ids, int n, struct pass *p)
 {
 	const struct model_shape *s = &f->model->weights.shape;
-	struct sequence text = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
+	struct sequence           text = {
+	                  .prompt = ids, .n_prompt = 1, .completion = ids + 1, .n_completion = n - 1};
 	struct unit_range *units;
 	int                n_units;
 

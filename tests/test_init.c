@@ -23,7 +23,7 @@ static void another_seed_gives_other_weights(void **state)
 	shell("cmp made/config.json other/config.json");
 }
 
-static void the_end_of_the_tokenizer_ends_an_answer(void **state)
+static void the_end_of_the_tokenizer_ends_a_completion(void **state)
 {
 	(void)state;
 	size_t n;
@@ -169,7 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(a_random_model_of_a_published_shape_can_be_used_at_once),
 	        TEST(another_seed_gives_other_weights),
-	        TEST(the_end_of_the_tokenizer_ends_an_answer),
+	        TEST(the_end_of_the_tokenizer_ends_a_completion),
 	        TEST(what_is_wrong_is_said_and_nothing_is_written),
 	        TEST(sampling_is_as_generation_config_says_until_the_command_line_does),
 	        TEST(penalties_of_the_model_change_what_is_generated),

@@ -168,7 +168,7 @@ static void job_new(struct job *j, const struct model_shape *shape, const struct
 		ids[i] = (int)rng_below((struct rng_key){.seed = 1, .purpose = RNG_TEST},
 		                        (uint32_t)i, (uint32_t)shape->n_vocab);
 	for (int i = 0; i < n; i++)
-		j->n_targets += seqs[i].n_answer;
+		j->n_targets += seqs[i].n_completion;
 	assert_ok(weights_new(shape, &j->w));
 	for (size_t i = 0; i < j->w.n; i++)
 		j->w.data[i] = 0.3f * normal(1, i);
@@ -209,13 +209,13 @@ static double plain_loss(struct job *j, const double *p)
 		m.n = 0;
 		for (int t = 0; t < s->n_prompt; t++)
 			plain_token(&m, s->prompt[t], (double)j->temperature, logp);
-		for (int t = 0; t < s->n_answer; t++, at++) {
-			j->logp[at] = logp[s->answer[t]];
+		for (int t = 0; t < s->n_completion; t++, at++) {
+			j->logp[at] = logp[s->completion[t]];
 			j->entropy[at] = 0;
 			for (int v = 0; v < j->w.shape.n_vocab; v++)
 				j->entropy[at] -= exp(logp[v]) * logp[v];
 			total += (double)j->c[at] * j->logp[at] + (double)j->h[at] * j->entropy[at];
-			plain_token(&m, s->answer[t], (double)j->temperature, logp);
+			plain_token(&m, s->completion[t], (double)j->temperature, logp);
 		}
 	}
 	return total;

@@ -6,7 +6,7 @@ enum { N_MOST = 8 };
 
 static int prompt_a[200], prompt_b[5000], answers[N_MOST][5000];
 
-/* Tokens tell where they are from: prompts count from 1000 and 2000, answer i from 10000 * (i +
+/* Tokens tell where they are from: prompts count from 1000 and 2000, completion i from 10000 * (i +
  * 1). */
 static void fill(void)
 {
@@ -19,18 +19,20 @@ static void fill(void)
 			answers[s][i] = 100000 * (s + 1) + i;
 }
 
-static struct sequence on_a(int s, int n_answer)
+static struct sequence on_a(int s, int n_completion)
 {
-	return (struct sequence){
-	        .prompt = prompt_a, .n_prompt = 200, .answer = answers[s], .n_answer = n_answer};
+	return (struct sequence){.prompt = prompt_a,
+	                         .n_prompt = 200,
+	                         .completion = answers[s],
+	                         .n_completion = n_completion};
 }
 
-static struct sequence on_b(int s, int n_prompt, int n_answer)
+static struct sequence on_b(int s, int n_prompt, int n_completion)
 {
 	return (struct sequence){.prompt = prompt_b,
 	                         .n_prompt = n_prompt,
-	                         .answer = answers[s],
-	                         .n_answer = n_answer};
+	                         .completion = answers[s],
+	                         .n_completion = n_completion};
 }
 
 static struct packing build(const struct sequence *seqs, int n, int share, struct arena *a)
@@ -74,14 +76,14 @@ static void check_targets(const struct packing *b, const struct sequence *seqs, 
 	int        at = 0;
 
 	for (int i = 0; i < n; i++)
-		for (int j = 0; j < seqs[i].n_answer; j++, at++) {
+		for (int j = 0; j < seqs[i].n_completion; j++, at++) {
 			int row = b->row[at], before = b->position[row] + 1;
-			assert_int_equal(b->target[at], seqs[i].answer[j]);
+			assert_int_equal(b->target[at], seqs[i].completion[j]);
 			assert_int_equal(before, seqs[i].n_prompt + j);
 			assert_true(text_of(b, segment_of(b, row), text) >= before);
 			assert_memory_equal(text, seqs[i].prompt,
 			                    sizeof(int) * (size_t)seqs[i].n_prompt);
-			assert_memory_equal(text + seqs[i].n_prompt, seqs[i].answer,
+			assert_memory_equal(text + seqs[i].n_prompt, seqs[i].completion,
 			                    sizeof(int) * (size_t)j);
 		}
 	assert_int_equal(at, b->n_targets);
@@ -110,7 +112,7 @@ static void a_shared_prompt_stands_once_and_last_tokens_are_left_out(void **stat
 	(void)state;
 	b = build(seqs, 3, 1, &a);
 	assert_int_equal(b.n_tokens, 200 + 2 + 0 + 4);
-	/* the prompt and the two answers of more than one token */
+	/* the prompt and the two completions of more than one token */
 	assert_int_equal(b.n_segments, 3);
 	b = build(seqs, 3, 0, &a);
 	assert_int_equal(b.n_tokens, 202 + 200 + 204);

@@ -1,10 +1,10 @@
-/* tool_gradient MODEL OUTPUT PROMPT:ANSWER... - gradients for other programs to compare with.
+/* tool_gradient MODEL OUTPUT PROMPT:COMPLETION... - gradients for other programs to compare with.
  *
- * Writes the gradient of   loss = - (1/N) sum log p(answer token | what stands before it)   over
- * the N answer tokens of all texts
- * as a safetensors file under the names of the weights, and prints {"loss", "targets", "units"}.
- * PROMPT and ANSWER are ids with commas between them; texts that follow each other with the same
- * prompt share it, as the answers of a group do. */
+ *     loss = - (1/N) sum log p(token | what stands before it)     N completion tokens of all texts
+ *
+ * Writes the gradient as a safetensors file under the names of the weights, and prints {"loss",
+ * "targets", "units"}. PROMPT and COMPLETION are ids with commas between them; texts that follow
+ * each other with the same prompt share it, as the completions of a group do. */
 #include "base/error.h"
 #include "base/threads.h"
 #include "model/folder.h"
@@ -46,7 +46,7 @@ static int read_ids(struct arena *a, const char *s, size_t n, int n_vocab, int *
 		(*ids)[(*count)++] = (int)id;
 		s = rest + 1;
 	}
-	return *count ? OK : error_set(ERR_INPUT, "a prompt or an answer is empty");
+	return *count ? OK : error_set(ERR_INPUT, "a prompt or a completion is empty");
 }
 
 static int read_texts(struct arena *a, char **argv, int n, int n_vocab, struct sequence *out)
@@ -56,7 +56,8 @@ static int read_texts(struct arena *a, char **argv, int n, int n_vocab, struct s
 		size_t      n_prompt = colon ? (size_t)(colon - argv[i]) : 0;
 		int        *ids;
 		if (!colon)
-			return error_set(ERR_INPUT, "\"%.20s\": expected PROMPT:ANSWER", argv[i]);
+			return error_set(ERR_INPUT, "\"%.20s\": expected PROMPT:COMPLETION",
+			                 argv[i]);
 		if (i && !strncmp(argv[i], argv[i - 1], n_prompt + 1)) {
 			out[i].prompt = out[i - 1].prompt;
 			out[i].n_prompt = out[i - 1].n_prompt;
@@ -64,8 +65,8 @@ static int read_texts(struct arena *a, char **argv, int n, int n_vocab, struct s
 			TRY(read_ids(a, argv[i], n_prompt, n_vocab, &ids, &out[i].n_prompt));
 			out[i].prompt = ids;
 		}
-		TRY(read_ids(a, colon + 1, strlen(colon + 1), n_vocab, &ids, &out[i].n_answer));
-		out[i].answer = ids;
+		TRY(read_ids(a, colon + 1, strlen(colon + 1), n_vocab, &ids, &out[i].n_completion));
+		out[i].completion = ids;
 	}
 	return OK;
 }
@@ -141,7 +142,8 @@ static int run(struct work *w, int argc, char **argv)
 	int                n = argc - 3, n_units;
 
 	if (n < 1)
-		return error_set(ERR_INPUT, "usage: tool_gradient MODEL OUTPUT PROMPT:ANSWER...");
+		return error_set(ERR_INPUT,
+		                 "usage: tool_gradient MODEL OUTPUT PROMPT:COMPLETION...");
 	TRY(open_model(w, argv[1]));
 	texts = arena_alloc(&w->arena, (size_t)n, sizeof *texts);
 	if (!texts)

@@ -116,8 +116,10 @@ static int build_batch(struct bench *b, struct packing *out)
 		return ERR_INPUT;
 	for (int i = 0; i < SEQUENCES; i++) {
 		const int *ids = b->ids + i * LENGTH;
-		seqs[i] = (struct sequence){
-		        .prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = LENGTH - 1};
+		seqs[i] = (struct sequence){.prompt = ids,
+		                            .n_prompt = 1,
+		                            .completion = ids + 1,
+		                            .n_completion = LENGTH - 1};
 	}
 	TRY(packing_plan(seqs, SEQUENCES, 1, &b->arena, &units, &n_units));
 	return packing_build(seqs, units, 0, n_units, 1, &b->arena, out);
@@ -150,7 +152,7 @@ static int measure_prefill(struct bench *b)
 	return OK;
 }
 
-/* Seconds of answering `n` requests with `max_new` tokens each. */
+/* Seconds of sampling `n` completions of `max_new` tokens each. */
 static int time_decode(struct bench *b, struct decoder *d, int n, int max_new, double *seconds)
 {
 	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1},

@@ -59,7 +59,7 @@ static int read_prompt(const struct generate *g, struct ids *out)
 	return OK;
 }
 
-static int print_answer(const struct generate *g, const struct decode_result *r)
+static int print_completion(const struct generate *g, const struct decode_result *r)
 {
 	struct text text = {0};
 	int         status;
@@ -101,7 +101,7 @@ static int generate_sample(struct generate *g, const struct ids *prompt,
 	TRY(decoder_new(g->opened.model, n < 64 ? n : 64, (int)prompt->n + most, &d));
 	status = decode_run(d, o, q, n, &g->arena, r);
 	for (int i = 0; status == OK && i < n; i++)
-		status = print_answer(g, &r[i]);
+		status = print_completion(g, &r[i]);
 	decoder_free(d);
 	return status;
 }

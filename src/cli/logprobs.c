@@ -15,7 +15,8 @@ struct logprobs_context {
 static int sequence_logprobs(struct logprobs_context *c, const int *ids, int n, float **logp)
 {
 	const struct model *m = c->opened.model;
-	struct sequence    s = {.prompt = ids, .n_prompt = 1, .answer = ids + 1, .n_answer = n - 1};
+	struct sequence     s = {
+	            .prompt = ids, .n_prompt = 1, .completion = ids + 1, .n_completion = n - 1};
 	struct unit_range *units;
 	struct packing     b;
 	struct kv_cache    cache;

@@ -9,8 +9,8 @@
 
 enum { ROW_MAX = 64 << 20 };
 
-static int answer_line(rows_answer *answer, void *context, size_t number, const char *line,
-                       size_t n, struct text *out)
+static int rows_reply_to(rows_reply *reply, void *context, size_t number, const char *line,
+                         size_t n, struct text *out)
 {
 	char    place[40];
 	json_t *row;
@@ -18,13 +18,13 @@ static int answer_line(rows_answer *answer, void *context, size_t number, const 
 
 	snprintf(place, sizeof place, "line %zu", number);
 	TRY(json_parse(place, line, n, &row));
-	status = json_is_object(row) ? answer(context, place, row, out)
+	status = json_is_object(row) ? reply(context, place, row, out)
 	                             : error_set(ERR_INPUT, "%s: expected a JSON object", place);
 	json_decref(row);
 	return status != OK ? status : text_status(out);
 }
 
-int rows_run(rows_answer *answer, void *context)
+int rows_run(rows_reply *reply, void *context)
 {
 	struct lines *in;
 	const char   *line;
@@ -39,7 +39,7 @@ int rows_run(rows_answer *answer, void *context)
 			continue;
 		out.n = 0;
 		text_add(&out, "{", 1);
-		if (answer_line(answer, context, lines_number(in), line, n, &out) != OK) {
+		if (rows_reply_to(reply, context, lines_number(in), line, n, &out) != OK) {
 			first_bad = bad++ ? first_bad : lines_number(in);
 			out.n = 0;
 			text_print(&out, "{\"line\": %zu, \"error\": ", lines_number(in));

@@ -1,5 +1,5 @@
 /* rows.h - plumbing for scripts: JSON objects in, one a line on standard input; one JSON object out
- * for each, in order. A row that cannot be answered becomes {"error": message, "line": number}; the
+ * for each, in order. A row that cannot be used becomes {"error": message, "line": number}; the
  * others go on, and the status at the end is ERR_INPUT. */
 #ifndef CLI_ROWS_H
 #define CLI_ROWS_H
@@ -7,11 +7,11 @@
 #include "base/json.h"
 #include "data/problem.h"
 
-/* Writes the answer's members to *out ("\"ids\": [1, 2]"), without the braces. `place` names the
+/* Writes members of the reply to *out ("\"ids\": [1, 2]"), without the braces. `place` names the
  * row in messages. */
-typedef int rows_answer(void *context, const char *place, const json_t *row, struct text *out);
+typedef int rows_reply(void *context, const char *place, const json_t *row, struct text *out);
 
-int rows_run(rows_answer *answer, void *context);
+int rows_run(rows_reply *reply, void *context);
 
 /* The array of token ids under `key`: each in 0 .. n_vocab-1. Allocated in `a`. */
 int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab,

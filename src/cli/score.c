@@ -12,15 +12,15 @@ static int score_row(void *context, const char *place, const json_t *row, struct
 {
 	const struct reward_spec *spec = context;
 	char                     *line = json_dumps(row, JSON_COMPACT);
-	struct text               answer = {0};
+	struct text               verdict = {0};
 	int                       status;
 
 	if (!line)
 		return error_set(ERR_INPUT, "%s: out of memory", place);
-	status = verifier_score_row(spec, place, line, strlen(line), &answer);
+	status = verifier_score_row(spec, place, line, strlen(line), &verdict);
 	if (status == OK) /* "{...}\n": rows_run has braces of its own */
-		text_add(out, answer.data + 1, answer.n - 3);
-	text_free(&answer);
+		text_add(out, verdict.data + 1, verdict.n - 3);
+	text_free(&verdict);
 	free(line);
 	return status;
 }

@@ -47,7 +47,7 @@ static int detokenize_row(void *context, const char *place, const json_t *row, s
 	return status;
 }
 
-static int tokenize_run(const struct command *self, int argc, char **argv, rows_answer *answer)
+static int tokenize_run(const struct command *self, int argc, char **argv, rows_reply *reply)
 {
 	struct tokenize_context  c = {0};
 	const struct option_word words[] = {
@@ -60,7 +60,7 @@ static int tokenize_run(const struct command *self, int argc, char **argv, rows_
 		return options_usage(self);
 	status = opened_tokenizer(argv[0], &c.opened);
 	if (status == OK)
-		status = rows_run(answer, &c);
+		status = rows_run(reply, &c);
 	opened_free(&c.opened);
 	arena_free(&c.arena);
 	return status;

@@ -1,7 +1,7 @@
 /* curriculum.h - which problems next.
  *
  * A method sees problem numbers, the arms they belong to, difficulties and outcomes; never a
- * prompt, an answer or a weight. The loop of a step:
+ * prompt, a completion or a weight. The loop of a step:
  *
  *     curriculum_pick       n problem numbers; again in the same step when dynamic sampling
  *                           rejected some

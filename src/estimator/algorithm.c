@@ -9,7 +9,7 @@
  * advantage_eps  1e-6 is verl's. TRL 1e-4, Dr.GRPO's code 1e-8, OpenRLHF 1e-9. Constant groups
  *                are exactly 0 without it, so it matters little.
  * reinforce      baseline: batch gives the textbook variance reduction.
- * rloo           the paper is plain REINFORCE on whole answers. TRL: importance_sampling_level
+ * rloo           the paper is plain REINFORCE on whole completions. TRL: importance_sampling_level
  *                sequence_sum, clip hard (0.2), loss_type sequence_mean. beta: the paper has 0.03
  *                and 0.10 by task, TRL 0.05.
  * reinforce_pp   loss_type sequence_mean as in the paper; libraries average over tokens.
@@ -20,14 +20,14 @@
  * dapo           the released recipe adds delta 10. Buffer and penalty are those of the paper:
  *                4096 of 20480 tokens, factor 1.
  * gspo           widths are those of the paper; they look tiny because the ratio is a geometric
- *                mean over the answer.
+ *                mean over the completion.
  * cispo          the paper tunes only the ceiling and does not disclose it; 5 is ScaleRL's, as
  *                TRL reads it (of the ratio itself, no floor). verl clamps to 1 -+ 0.2: clip cap,
  *                epsilon 0.2. The same 0.2 read as an absolute cap shrinks every step to a fifth:
  *                refused.
  * gmpo           widths are of the log-ratio. The released code has advantage_eps 1e-8.
- * sapo           libraries average over tokens (Trinity-RFT) or as here over answers (TRL).
- * topr           the ratio is that of whole answers, as in the paper. ROLL and Trinity-RFT take
+ * sapo           libraries average over tokens (Trinity-RFT) or as here over completions (TRL).
+ * topr           the ratio is that of whole completions, as in the paper. ROLL and Trinity-RFT take
  *                it per token (importance_sampling_level token), verl documents the geometric
  *                mean (sequence): three different methods. The paper divides by the length:
  *                sequence_mean.
@@ -35,7 +35,7 @@
  *                whitens nor has a KL term. TRL: lam 0.95, beta 0.05, 4 passes, cliprange_value
  *                0.2; verl: lam 1, no KL, delta 3, cliprange_value 0.5; OpenRLHF: lam 1, beta
  *                0.01.
- * topr_*         the limits of its family: what each does with answers that the policy would no
+ * topr_*         the limits of its family: what each does with completions that the policy would no
  *                longer give.
  * delta          for every row the same bound goes by two names: dual clip C (verl 3 always, its
  *                recipes 10; OpenRLHF off) and delta (TRL, off).

@@ -4,7 +4,7 @@
  *     loss = sum_tokens w ( -W gain(ratio, A) + beta k(policy, reference) ) - entropy_coef mean H
  *
  *     A      advantage.h    (reward - baseline) / scale, spread over the tokens, perhaps whitened
- *     ratio  objective.h    pi / pi_old of a token or of a whole answer, or none
+ *     ratio  objective.h    pi / pi_old of a token or of a whole completion, or none
  *     gain   objective.h    how the ratio is kept in bounds
  *     w      objective.h    what the sum is divided by
  *     k      kl.h           estimator of the divergence; in the loss, or (without gradient) in the
@@ -73,9 +73,9 @@ struct algorithm {
 	enum aggregation  loss_type;
 	enum kl_placement kl_placement;
 	enum kl_estimator kl_estimator;
-	/* what becomes of truncated (mask) or long (shape) answers */
+	/* what becomes of truncated (mask) or long (shape) completions */
 	enum overlong overlong;
-	/* 1: only problems with right and wrong answers are trained on */
+	/* 1: only problems with right and wrong completions are trained on */
 	int dynamic_sampling;
 	int dynamic_sampling_max_batches; /* sampled for one step, at most */
 
@@ -94,7 +94,7 @@ struct algorithm {
 	double gamma;         /* discount per token */
 	/* baseline: critic: GAE's lambda, TRL's name. 1: no bias; 0: the critic's word is final */
 	double lam;
-	int    num_iterations; /* passes over one batch of answers */
+	int    num_iterations; /* passes over one batch of completions */
 
 	/* tokens; divisor of loss_type: constant, and where overlong: shape ends */
 	int max_completion_length;
@@ -105,7 +105,7 @@ struct algorithm {
 	int    mask_truncated_completions; /* TRL's name for overlong: mask, which it becomes */
 
 	double baseline_value; /* baseline: constant; the c of TOPR */
-	/* above 0: that constant gives good answers this share of the weight (advantage.h) */
+	/* above 0: that constant gives good completions this share of the weight (advantage.h) */
 	double positive_share;
 	int    signed_rewards; /* 1: rewards 0 .. 1 become -1 .. 1 before everything else */
 	/* clip: soft, where A > 0: how fast the weight fades as the ratio leaves 1 */
@@ -116,7 +116,7 @@ struct algorithm {
 	double positive_high; /* a ratio never exceeds exp(20): 1e9 is no limit */
 	double negative_low;  /* where A < 0 */
 	double negative_high;
-	/* KL in the loss: times the ratio of the token or answer, with gradient (TRL's name) */
+	/* KL in the loss: times the ratio of the token or completion, with gradient (TRL's name) */
 	int use_bias_correction_kl;
 
 	/* rollouts of an older policy: which weight corrects for it */
@@ -126,12 +126,12 @@ struct algorithm {
 	int           mismatch_normalise; /* weights divided by their mean over the batch */
 	/* of guided rows (guidance.h), whose ratio is taken token by token */
 	enum clip guided_clip;
-	/* g of clip: squash; 0: the percentile of the answer's ratios */
+	/* g of clip: squash; 0: the percentile of the completion's ratios */
 	double squash;
 	double squash_percentile; /* in 0 .. 1 */
 	double power;             /* of clip: power */
 
-	/* an answer with A < 0 that became rarer by more than this, in nats a token, is left
+	/* a completion with A < 0 that became rarer by more than this, in nats a token, is left
 	 * out; 0: off */
 	double off_policy_mask;
 	/* share of the tokens, those of the highest entropy, that the policy term trains; 1: all */
@@ -139,7 +139,7 @@ struct algorithm {
 
 	enum kl_controller kl_controller; /* of beta, with KL in the reward; see kl_adapt */
 	double             kl_target;     /* adaptive: in nats a token */
-	/* adaptive: answers over which beta may change by a fifth */
+	/* adaptive: completions over which beta may change by a fifth */
 	double kl_horizon;
 
 	const char *source; /* arXiv id, or the paper's name where it has none */

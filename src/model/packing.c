@@ -13,19 +13,20 @@ struct tree {
 
 /* The last completion token is predicted, but nothing is predicted from it: it is not computed
  * on. */
-static int answer_inputs(const struct sequence *s)
+static int completion_inputs(const struct sequence *s)
 {
-	return s->n_answer - 1;
+	return s->n_completion - 1;
 }
 
 /* The tree that starts at sequence `first` and ends before `end`. */
 static struct tree next_tree(const struct sequence *seqs, int first, int end, int share)
 {
 	const struct sequence *s = &seqs[first];
-	struct tree t = {.first = first, .count = 1, .n_tokens = s->n_prompt + answer_inputs(s)};
+	struct tree            t = {
+	                   .first = first, .count = 1, .n_tokens = s->n_prompt + completion_inputs(s)};
 
 	for (int i = first + 1; share && i < end; i++) {
-		int more = answer_inputs(&seqs[i]);
+		int more = completion_inputs(&seqs[i]);
 		if (seqs[i].prompt != s->prompt || seqs[i].n_prompt != s->n_prompt ||
 		    t.n_tokens + more > TREE_TOKENS)
 			break;
@@ -78,10 +79,10 @@ static struct packing_room packing_measure(const struct sequence   *seqs,
 	for (int u = 0; u < count; u++)
 		for (int i = 0; i < units[u].count; i++) {
 			const struct sequence *s = &seqs[units[u].first + i];
-			r.targets += (size_t)s->n_answer;
+			r.targets += (size_t)s->n_completion;
 			r.segments += 2;
 			r.page_ids += (size_t)pages_of(s->n_prompt) +
-			              (size_t)pages_of(s->n_prompt + s->n_answer);
+			              (size_t)pages_of(s->n_prompt + s->n_completion);
 		}
 	for (int u = 0; u < count; u++)
 		r.tokens += (size_t)units[u].n_tokens;
@@ -131,23 +132,24 @@ static void packing_add_tokens(struct packing *b, const int *tokens, int n, int 
 
 /* The first target is predicted by the last prompt token, the others by the completion token before
  * them. */
-static void add_targets(struct packing *b, const struct sequence *s, int row_prompt, int row_answer)
+static void add_targets(struct packing *b, const struct sequence *s, int row_prompt,
+                        int row_completion)
 {
-	for (int i = 0; i < s->n_answer; i++) {
-		b->row[b->n_targets] = i ? row_answer + i - 1 : row_prompt;
-		b->target[b->n_targets++] = s->answer[i];
+	for (int i = 0; i < s->n_completion; i++) {
+		b->row[b->n_targets] = i ? row_completion + i - 1 : row_prompt;
+		b->target[b->n_targets++] = s->completion[i];
 	}
 }
 
 static void add_single(struct packing *b, const struct sequence *s, int **pages)
 {
-	int answer;
+	int completion;
 
-	open_segment(b, -1, 0, s->n_prompt + answer_inputs(s), pages);
+	open_segment(b, -1, 0, s->n_prompt + completion_inputs(s), pages);
 	packing_add_tokens(b, s->prompt, s->n_prompt, 0);
-	answer = b->n_tokens;
-	packing_add_tokens(b, s->answer, answer_inputs(s), s->n_prompt);
-	add_targets(b, s, answer - 1, answer);
+	completion = b->n_tokens;
+	packing_add_tokens(b, s->completion, completion_inputs(s), s->n_prompt);
+	add_targets(b, s, completion - 1, completion);
 }
 
 static void add_tree(struct packing *b, const struct sequence *seqs, int count, int **pages)
@@ -158,11 +160,11 @@ static void add_tree(struct packing *b, const struct sequence *seqs, int count, 
 	packing_add_tokens(b, seqs->prompt, n_prompt, 0);
 	prompt_end = b->n_tokens;
 	for (int i = 0; i < count; i++) {
-		int answer = b->n_tokens, n = answer_inputs(&seqs[i]);
+		int completion = b->n_tokens, n = completion_inputs(&seqs[i]);
 		if (n) /* a completion of one token is all target */
 			open_segment(b, root, n_prompt, n, pages);
-		packing_add_tokens(b, seqs[i].answer, n, n_prompt);
-		add_targets(b, &seqs[i], prompt_end - 1, answer);
+		packing_add_tokens(b, seqs[i].completion, n, n_prompt);
+		add_targets(b, &seqs[i], prompt_end - 1, completion);
 	}
 }
 

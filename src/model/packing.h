@@ -77,8 +77,9 @@ struct sequence { /* one text to train on: a prompt and one completion */
 	 * a tree */
 	const int *prompt;
 	int        n_prompt;
-	const int *answer; /* [n_answer] n_answer > 0; each completion token is a target */
-	int        n_answer;
+	const int *
+	        completion; /* [n_completion] n_completion > 0; each completion token is a target */
+	int     n_completion;
 };
 
 struct unit_range { /* one unit: sequences first .. first+count-1 */

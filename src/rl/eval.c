@@ -15,15 +15,15 @@ int eval_sample(struct decoder *d, const struct rollout_options *r, const struct
                 struct groups *groups)
 {
 	int          *picked = arena_alloc(a, (size_t)n, sizeof *picked);
-	struct group *answered = groups->items + groups->n;
+	struct group *sampled = groups->items + groups->n;
 
 	if (!picked)
 		return ERR_INPUT;
 	for (int i = 0; i < n; i++)
 		picked[i] = first + i;
 	TRY(rollout_sample(d, r, prompts, picked, n, 0, a, groups));
-	TRY(reward_score(judge, judge, r->decode.tokenizer, answered, n, a));
-	return vote_groups(judge, answered, n);
+	TRY(reward_score(judge, judge, r->decode.tokenizer, sampled, n, a));
+	return vote_groups(judge, sampled, n);
 }
 
 static int eval_sample_all(struct job *job, struct groups *groups, struct tallies *out)

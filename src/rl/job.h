@@ -33,7 +33,7 @@
 enum job_kind { JOB_TRAIN, JOB_SFT };
 enum { JOB_INPUTS = 4 }; /* problems, base, reference, rollouts */
 
-struct worked {                       /* an answer to learn from, with its end token */
+struct worked {                       /* a completion to learn from, with its end token */
 	const int           *ids;     /* [n] */
 	const unsigned char *trained; /* [n] 0: an observation of its environment */
 	int                  n;
@@ -58,7 +58,7 @@ struct job {
 	struct findings        findings;
 	struct reward_spec     reward, eval_reward;
 	struct curriculum     *curriculum;
-	struct replay          replay; /* n == 0: answers are sampled */
+	struct replay          replay; /* n == 0: completions are sampled */
 	struct worked         *worked; /* [train.n] by problem; sft: from sft_open */
 	struct learn_options   learn;
 	struct rollout_options rollout;

@@ -37,7 +37,7 @@ static inline int int_max(int a, int b)
 	return a > b ? a : b;
 }
 
-int job_longest_sequence(const struct job *job); /* tokens of prompt and answer, at most */
+int job_longest_sequence(const struct job *job); /* tokens of prompt and completion, at most */
 
 int job_take_inputs(struct job *job);
 /* NULL: out of memory */

@@ -87,8 +87,8 @@ static int sequences_of(const struct batch *b, struct arena *a, struct sequence 
 	for (int r = 0; r < b->n; r++)
 		(*out)[r] = (struct sequence){.prompt = b->prompt[r]->ids,
 		                              .n_prompt = b->prompt[r]->n,
-		                              .answer = b->id + b->offset[r],
-		                              .n_answer = b->offset[r + 1] - b->offset[r]};
+		                              .completion = b->id + b->offset[r],
+		                              .n_completion = b->offset[r + 1] - b->offset[r]};
 	return OK;
 }
 

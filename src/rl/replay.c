@@ -109,7 +109,7 @@ int replay_add_groups(struct text *t, const struct groups *groups, int step, int
 
 /* ---- one line ---- */
 
-struct replay_answer { /* a line */
+struct replay_completion { /* a line */
 	int            item, group;
 	struct rollout rollout;
 };
@@ -182,9 +182,9 @@ static int replay_spans(const struct replay_reader *r, const struct recorded *li
 	return OK;
 }
 
-/* A line as what sampling would have left: the rollout and what it answers. */
+/* A line as what sampling would have left: the rollout, and the problem it is of. */
 static int replay_take(const struct replay_reader *r, const struct recorded *line,
-                       struct replay_answer *out)
+                       struct replay_completion *out)
 {
 	const struct context *context;
 
@@ -309,24 +309,24 @@ static void keep_group(const struct replay_options *o, struct replay *out, struc
 /* ---- the whole file ---- */
 
 /* Room for completion i, grown with what was read: what a header promises is not memory yet. */
-static int replay_make_room(struct replay_answer **answers, int i, int *capacity)
+static int replay_make_room(struct replay_completion **completions, int i, int *capacity)
 {
 	int want = *capacity > INT_MAX / 2 ? INT_MAX : *capacity ? 2 * *capacity : 256;
-	struct replay_answer *grown;
+	struct replay_completion *grown;
 
 	if (i < *capacity)
 		return OK;
-	grown = mem_grow(*answers, (size_t)*capacity, (size_t)want, sizeof *grown,
+	grown = mem_grow(*completions, (size_t)*capacity, (size_t)want, sizeof *grown,
 	                 "replayed completions");
 	if (!grown)
 		return ERR_INPUT;
-	*answers = grown;
+	*completions = grown;
 	*capacity = want;
 	return OK;
 }
 
-/* *answers: owned, also after an error. */
-static int replay_read_answers(struct replay_reader *r, struct replay_answer **answers)
+/* *completions: owned, also after an error. */
+static int replay_read_completions(struct replay_reader *r, struct replay_completion **completions)
 {
 	struct recorded line;
 	int             capacity = 0, more;
@@ -335,38 +335,39 @@ static int replay_read_answers(struct replay_reader *r, struct replay_answer **a
 		TRY(recorded_next(&r->in, r->arena, &line, &more));
 		if (!more)
 			return OK;
-		TRY(replay_make_room(answers, i, &capacity));
-		TRY(replay_take(r, &line, &(*answers)[i]));
+		TRY(replay_make_room(completions, i, &capacity));
+		TRY(replay_take(r, &line, &(*completions)[i]));
 	}
 }
 
-static int check_group(const struct replay_reader *r, const struct replay_answer *answers,
+static int check_group(const struct replay_reader *r, const struct replay_completion *completions,
                        int first, int i)
 {
-	return answers[i].item == answers[first].item
+	return completions[i].item == completions[first].item
 	               ? OK
 	               : error_set(ERR_INPUT,
 	                           "%s:%d: a completion of another problem than the others of "
 	                           "group %d",
-	                           r->in.path, i + 2, answers[i].group);
+	                           r->in.path, i + 2, completions[i].group);
 }
 
-static int make_groups(struct replay_reader *r, const struct replay_answer *answers, int n,
+static int make_groups(struct replay_reader *r, const struct replay_completion *completions, int n,
                        struct replay *out)
 {
 	out->groups = arena_alloc(&out->arena, (size_t)n, sizeof *out->groups);
 	if (!out->groups)
 		return ERR_INPUT;
 	for (int first = 0, end; first < n; first = end) {
-		int          item = answers[first].item;
+		int          item = completions[first].item;
 		struct group g = {.problem = r->o->prompts->problems[item], .item = item};
-		for (end = first; end < n && answers[end].group == answers[first].group; end++)
-			TRY(check_group(r, answers, first, end));
+		for (end = first; end < n && completions[end].group == completions[first].group;
+		     end++)
+			TRY(check_group(r, completions, first, end));
 		g.rollouts = arena_alloc(&out->arena, (size_t)(end - first), sizeof *g.rollouts);
 		if (!g.rollouts)
 			return ERR_INPUT;
 		for (int i = first; i < end; i++)
-			g.rollouts[g.n++] = answers[i].rollout;
+			g.rollouts[g.n++] = completions[i].rollout;
 		out->num_generations = g.n > out->num_generations ? g.n : out->num_generations;
 		keep_group(r->o, out, g);
 	}
@@ -382,7 +383,7 @@ static int replay_read_all(struct replay_reader *r, struct replay *out)
 {
 	const struct recorded_header *h = &r->in.header;
 	const struct prompts         *p = r->o->prompts;
-	struct replay_answer         *answers = NULL;
+	struct replay_completion     *completions = NULL;
 	int                           status;
 
 	TRY(replay_check_header(r->o, &r->in));
@@ -394,10 +395,10 @@ static int replay_read_all(struct replay_reader *r, struct replay *out)
 	for (int i = 0; i < p->n; i++)
 		r->problems.entries[i] = (struct id_entry){p->problems[i]->id, i};
 	id_index_sort(&r->problems);
-	status = replay_read_answers(r, &answers);
+	status = replay_read_completions(r, &completions);
 	if (status == OK)
-		status = make_groups(r, answers, (int)h->n, out);
-	mem_free(answers);
+		status = make_groups(r, completions, (int)h->n, out);
+	mem_free(completions);
 	return status;
 }
 

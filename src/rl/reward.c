@@ -52,7 +52,7 @@ static int score_right(const struct reward_spec *reward, const struct reward_spe
 	return OK;
 }
 
-struct reward_answers { /* of several groups, as one list */
+struct reward_completions { /* of several groups, as one list */
 	int                    n;
 	struct rollout       **rollout;    /* [n] */
 	const struct problem **problem;    /* [n] */
@@ -61,7 +61,7 @@ struct reward_answers { /* of several groups, as one list */
 
 /* One completion; writes the unweighted parts to components [reward->n]. */
 static int reward_score_one(const struct reward_spec *reward, const struct reward_spec *judge,
-                            const struct reward_answers *all, int at, double *components)
+                            const struct reward_completions *all, int at, double *components)
 {
 	const struct problem   *p = all->problem[at];
 	struct rollout         *r = all->rollout[at];
@@ -103,11 +103,12 @@ static int check_failed(const struct reward_spec *reward, const struct reward_sp
 	return error_set(ERR_FAILED, "%d of %d completions got no verdict: %s", failed, n, why);
 }
 
-static int answers_of(struct group *groups, int n, struct arena *a, struct reward_answers *out)
+static int completions_of(struct group *groups, int n, struct arena *a,
+                          struct reward_completions *out)
 {
 	int i = 0;
 
-	*out = (struct reward_answers){0};
+	*out = (struct reward_completions){0};
 	for (int g = 0; g < n; g++)
 		out->n += groups[g].n;
 	out->rollout = arena_alloc(a, (size_t)out->n, sizeof *out->rollout);
@@ -148,7 +149,8 @@ static int read_prompt_end(const struct tokenizer *t, const struct context *prom
 }
 
 /* Completions that share a prompt stand together. */
-static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct reward_answers *all)
+static int read_prompt_ends(const struct tokenizer *t, struct arena *a,
+                            struct reward_completions *all)
 {
 	all->prompt_end = arena_alloc(a, (size_t)all->n, sizeof *all->prompt_end);
 	if (!all->prompt_end)
@@ -167,11 +169,11 @@ static int read_prompt_ends(const struct tokenizer *t, struct arena *a, struct r
 int reward_score(const struct reward_spec *reward, const struct reward_spec *judge,
                  const struct tokenizer *t, struct group *groups, int n, struct arena *a)
 {
-	struct reward_answers all;
-	double               *components;
-	int                   failed = 0;
+	struct reward_completions all;
+	double                   *components;
+	int                       failed = 0;
 
-	TRY(answers_of(groups, n, a, &all));
+	TRY(completions_of(groups, n, a, &all));
 	TRY(read_prompt_ends(t, a, &all));
 	components = arena_alloc(a, (size_t)all.n * (size_t)reward->n, sizeof *components);
 	if (!components)
@@ -195,7 +197,7 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 
 /* Writes rise [n]. The reward of the whole completion is known: only its beginnings are scored. */
 static int reward_follow_one(const struct reward_spec *reward, const struct tokenizer *t,
-                             const struct reward_answers *all, int at, double *rise)
+                             const struct reward_completions *all, int at, double *rise)
 {
 	const struct problem *p = all->problem[at];
 	const struct rollout *r = all->rollout[at];
@@ -229,11 +231,11 @@ static int reward_follow_one(const struct reward_spec *reward, const struct toke
 int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups,
                   int n, struct arena *a)
 {
-	struct reward_answers all;
-	double              **rise;
-	int                   failed = 0;
+	struct reward_completions all;
+	double                  **rise;
+	int                       failed = 0;
 
-	TRY(answers_of(groups, n, a, &all));
+	TRY(completions_of(groups, n, a, &all));
 	TRY(read_prompt_ends(t, a, &all));
 	rise = arena_alloc(a, (size_t)all.n, sizeof *rise);
 	if (!rise)

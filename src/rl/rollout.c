@@ -47,19 +47,19 @@ static void request_group(const struct rollout_options *o, const struct context 
 
 /* ---- from requests to records ---- */
 
-struct rollout_answers { /* of one call, in the order of the requests */
+struct rollout_completions { /* of one call, in the order of the requests */
 	int                          n;
 	const struct problem       **problems;
 	const struct decode_request *requests;
 	struct rollout             **rollouts;
 };
 
-static int answers_new(int capacity, struct arena *a, struct rollout_answers *out,
-                       struct decode_request **requests)
+static int completions_new(int capacity, struct arena *a, struct rollout_completions *out,
+                           struct decode_request **requests)
 {
 	size_t n = (size_t)capacity;
 
-	*out = (struct rollout_answers){0};
+	*out = (struct rollout_completions){0};
 	out->problems = arena_alloc(a, n, sizeof *out->problems);
 	out->requests = *requests = arena_alloc(a, n, sizeof **requests);
 	out->rollouts = arena_alloc(a, n, sizeof *out->rollouts);
@@ -67,7 +67,7 @@ static int answers_new(int capacity, struct arena *a, struct rollout_answers *ou
 }
 
 static int sample_at_once(struct decoder *d, const struct decode_options *o,
-                          const struct rollout_answers *w, struct arena *a)
+                          const struct rollout_completions *w, struct arena *a)
 {
 	struct decode_result *r = arena_alloc(a, (size_t)w->n, sizeof *r);
 	unsigned char        *trained;
@@ -92,12 +92,12 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o,
 }
 
 static int sample_in_turns(struct decoder *d, const struct decode_options *o,
-                           const struct rollout_answers *w, struct arena *a)
+                           const struct rollout_completions *w, struct arena *a)
 {
 	return w->n ? episode_run(d, o, w->requests, w->problems, w->n, a, w->rollouts) : OK;
 }
 
-static void rollout_settle(const struct rollout_options *o, const struct rollout_answers *w)
+static void rollout_settle(const struct rollout_options *o, const struct rollout_completions *w)
 {
 	for (int i = 0; i < w->n; i++) {
 		struct rollout *r = w->rollouts[i];
@@ -110,7 +110,7 @@ static void rollout_settle(const struct rollout_options *o, const struct rollout
 /* Appends a group of blank records, with requests for the completions that will fill them. */
 static int add_group(const struct rollout_options *o, const struct prompts *prompts, int item,
                      uint32_t step, struct arena *a, struct groups *groups,
-                     struct rollout_answers *w, struct decode_request *requests)
+                     struct rollout_completions *w, struct decode_request *requests)
 {
 	struct group         *group = &groups->items[groups->n];
 	const struct context *prompt = &prompts->contexts[item];
@@ -141,13 +141,13 @@ int rollout_sample(struct decoder *d, const struct rollout_options *o,
                    const struct prompts *prompts, const int *picked, int n_picked, uint32_t step,
                    struct arena *a, struct groups *groups)
 {
-	struct rollout_answers whole, turns;
-	struct decode_request *whole_requests, *turn_requests;
-	int                    n = n_picked * o->num_generations;
+	struct rollout_completions whole, turns;
+	struct decode_request     *whole_requests, *turn_requests;
+	int                        n = n_picked * o->num_generations;
 
 	assert(groups->n + n_picked <= groups->capacity);
-	TRY(answers_new(n, a, &whole, &whole_requests));
-	TRY(answers_new(n, a, &turns, &turn_requests));
+	TRY(completions_new(n, a, &whole, &whole_requests));
+	TRY(completions_new(n, a, &turns, &turn_requests));
 	for (int p = 0; p < n_picked; p++) {
 		int in_turns = environment_has(prompts->problems[picked[p]]);
 		TRY(add_group(o, prompts, picked[p], step, a, groups, in_turns ? &turns : &whole,

@@ -9,13 +9,13 @@
 
 #include <string.h>
 
-struct sft_answer { /* being tokenized */
+struct sft_completion { /* being tokenized */
 	struct ids  ids;
 	struct text trained; /* a byte a token */
 };
 
 static int sft_add_tokens(const struct job *job, const char *text, size_t n, int observation,
-                          struct sft_answer *out)
+                          struct sft_completion *out)
 {
 	const char trained = !observation;
 
@@ -25,7 +25,7 @@ static int sft_add_tokens(const struct job *job, const char *text, size_t n, int
 	return text_status(&out->trained);
 }
 
-static int add_end(const struct job *job, struct sft_answer *out)
+static int add_end(const struct job *job, struct sft_completion *out)
 {
 	TRY(ids_add(&out->ids, &job->model->weights.shape.eos[0], 1));
 	text_add(&out->trained, "\1", 1);
@@ -33,7 +33,7 @@ static int add_end(const struct job *job, struct sft_answer *out)
 }
 
 static int add_episode(const struct job *job, const struct problem *p, const char *text,
-                       struct arena *a, struct sft_answer *out)
+                       struct arena *a, struct sft_completion *out)
 {
 	struct environment        e;
 	struct environment_piece *pieces;
@@ -47,7 +47,8 @@ static int add_episode(const struct job *job, const struct problem *p, const cha
 	return e.done ? OK : add_end(job, out);
 }
 
-static int tokenize_answer(const struct job *job, int i, struct arena *a, struct sft_answer *out)
+static int tokenize_completion(const struct job *job, int i, struct arena *a,
+                               struct sft_completion *out)
 {
 	const struct problem *p = job->train.prompts.problems[i];
 	const char           *text = p->n_demonstrations ? p->demonstrations[0] : p->answer;
@@ -68,7 +69,7 @@ static int tokenize_answer(const struct job *job, int i, struct arena *a, struct
 	return add_end(job, out);
 }
 
-static int keep_answer(const struct sft_answer *from, struct arena *a, struct worked *out)
+static int keep_completion(const struct sft_completion *from, struct arena *a, struct worked *out)
 {
 	int  *ids = arena_alloc(a, from->ids.n, sizeof *ids);
 	char *trained = arena_text(a, from->trained.data, from->trained.n);
@@ -88,9 +89,9 @@ static struct worked *worked_of(const struct job *job, int item)
 }
 
 /* Tokens of prompt and completion where they are too many for the model, else 0. */
-static int too_long(const struct job *job, int i, const struct sft_answer *answer, int *out)
+static int too_long(const struct job *job, int i, const struct sft_completion *completion, int *out)
 {
-	int tokens = job->train.prompts.contexts[i].n + (int)answer->ids.n,
+	int tokens = job->train.prompts.contexts[i].n + (int)completion->ids.n,
 	    positions = job->model->weights.shape.n_positions;
 
 	*out = tokens > positions ? tokens : 0;
@@ -105,21 +106,21 @@ static int too_long(const struct job *job, int i, const struct sft_answer *answe
 
 static int tokenize_all(struct job *job, int *tokens, int *n_too_long)
 {
-	int               status = OK;
-	struct sft_answer answer = {0};
-	struct arena      scratch = {0};
+	int                   status = OK;
+	struct sft_completion completion = {0};
+	struct arena          scratch = {0};
 
 	for (int i = 0; status == OK && i < job->train.prompts.n; i++) {
 		arena_reset(&scratch);
-		status = tokenize_answer(job, i, &scratch, &answer);
+		status = tokenize_completion(job, i, &scratch, &completion);
 		if (status == OK)
-			status = too_long(job, i, &answer, &tokens[i]);
+			status = too_long(job, i, &completion, &tokens[i]);
 		if (status == OK)
-			status = keep_answer(&answer, &job->arena, worked_of(job, i));
+			status = keep_completion(&completion, &job->arena, worked_of(job, i));
 		*n_too_long += tokens[i] > 0;
 	}
-	ids_free(&answer.ids);
-	text_free(&answer.trained);
+	ids_free(&completion.ids);
+	text_free(&completion.trained);
 	arena_free(&scratch);
 	return status;
 }
@@ -167,11 +168,11 @@ static int sft_batch(struct job *job, const int *picked, int n, struct batch *b)
 	TRY(BATCH_TAKE(b, trained, a));
 	TRY(BATCH_TAKE(b, advantage, a));
 	for (int i = 0; i < n; i++) {
-		const struct worked *answer = worked_of(job, picked[i]);
+		const struct worked *completion = worked_of(job, picked[i]);
 		int                  first = b->offset[i];
 		b->prompt[i] = prompt_of(job, picked[i], i);
-		memcpy(b->id + first, answer->ids, (size_t)answer->n * sizeof *b->id);
-		memcpy(b->trained + first, answer->trained, (size_t)answer->n);
+		memcpy(b->id + first, completion->ids, (size_t)completion->n * sizeof *b->id);
+		memcpy(b->trained + first, completion->trained, (size_t)completion->n);
 	}
 	for (int t = 0; t < b->offset[n]; t++)
 		b->advantage[t] = 1;
