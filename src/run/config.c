@@ -433,10 +433,11 @@ static int config_fill(struct config *c, const char *name, const char *text, siz
                        const char *const *overrides, int n)
 {
 	struct chain at = {.path = name};
+	size_t       n_options = (size_t)schema_n(c->schema);
 
-	c->name = arena_text(&c->arena, name, strlen(name));
-	if (!c->name)
-		return ERR_INPUT;
+	TRY(arena_copy(&c->arena, name, strlen(name), &c->name));
+	TRY(arena_take(&c->arena, n_options, "who set which option", &c->where));
+	TRY(arena_take(&c->arena, n_options, "which options are laid", &c->laid));
 	for (int i = 0; schema_at(c->schema, i); i++)
 		TRY(set_default(c, i));
 	TRY(text ? set_yaml(c, &at, text, n_text) : set_file(c, &at));
@@ -450,7 +451,6 @@ int config_parse(const struct schema *schema, const char *name, const char *text
 {
 	int status;
 
-	assert(schema_n(schema) <= CONFIG_OPTIONS_MAX);
 	for (int i = 0; i < schema->n_rooms; i++)
 		assert(schema->rooms[i].size == schema->rooms[i].table->size);
 	memset(out, 0, schema->size);
@@ -512,9 +512,7 @@ int config_lay(struct config *c, const char *who, const struct option_table *tab
 {
 	int first = first_row(c, table);
 
-	who = arena_text(&c->arena, who, strlen(who));
-	if (!who)
-		return ERR_INPUT;
+	TRY(arena_copy(&c->arena, who, strlen(who), &who));
 	for (int row = first; row < first + table->n; row++) {
 		const struct option *o = schema_at(c->schema, row);
 		int                  read;

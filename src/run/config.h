@@ -32,16 +32,16 @@
 
 #include <stdint.h>
 
-enum { CONFIG_OPTIONS_MAX = 192, CONFIG_EXTENDS_MAX = 8 };
+enum { CONFIG_EXTENDS_MAX = 8 };
 
 struct config {
 	const struct schema *schema;
 	const char          *name; /* the file, for messages */
 	/* by row of the schema: "demo.yaml:12" of who set it; NULL: the default stands */
-	const char  *where[CONFIG_OPTIONS_MAX];
-	char         laid[CONFIG_OPTIONS_MAX]; /* 1: by config_lay or config_set_if_unset */
+	const char **where;
+	char        *laid;     /* by row; 1: by config_lay or config_set_if_unset */
 	const char  *resolved; /* name of the resolved config among its files, or NULL */
-	struct arena arena;    /* owns every text and list */
+	struct arena arena;    /* owns every text and list, and the two above */
 };
 
 /* Overrides are "key.path=value"; lists and rows are written as YAML (rollout.stop=["\n", "."]),
@@ -50,53 +50,57 @@ int  config_load(const struct schema *s, const char *path, const char *const *ov
                  struct config *out);
 int  config_parse(const struct schema *s, const char *name, const char *text, size_t n_text,
                   const char *const *overrides, int n, struct config *out);
-void config_free(struct config *c);
+void config_free(struct config *c); /* one that is all zero, too */
 
-/* Sets one option afterwards in the name of `who` ("algorithm dapo"). The second only if nobody has
- * set it and it is read, so that a row of defaults can be laid under what the user wrote. Call
- * config_check() when done: it finds options that now nothing reads, refuses those that the user
- * set and takes back those of the row. */
-int config_set(struct config *c, const char *who, const char *path, const char *value);
-int config_set_if_unset(struct config *c, const char *who, const char *path, const char *value);
-int config_check(struct config *c);
+/* ---- what is set ----  A path below must be one of the schema, a table one of its tables. */
 
-/* Writes whether a condition of schema.h holds, such as "loss.beta!=0"; NULL always does.
- * ERR_MEMORY: then nothing is known. */
-int config_when_holds(const struct config *c, const char *when, int *holds);
-
-/* asserts that the path is in the table */
-/* The same for all options of a table that have no default and that nobody set, from a struct of
- * the table. */
-int config_lay(struct config *c, const char *who, const struct option_table *table,
-               const void *from);
-
-/* Copies the fields that somebody set, or that have a default, over those of a struct of the
- * table. */
-void config_take(const struct config *c, const struct option_table *table, void *to);
-
-/* The struct of a table that the schema has. */
-const void *config_room(const struct config *c, const struct option_table *table);
-
-int config_unset(struct config *c, const char *path); /* its default again */
-
-/* ERR_INPUT where both have another value than their default. */
-int config_not_both(const struct config *c, const char *a, const char *b);
-
-int config_is_set(const struct config *c, const char *path);
-/* "demo.yaml:12", "command line" or "default"; borrowed */
-const char *config_where(const struct config *c, const char *path);
+int         config_is_set(const struct config *c, const char *path);
+const char *config_where(const struct config *c,
+                         const char          *path); /* as in `where`, or "default" */
 
 /* ERR_INPUT unless one of the paths (NULL ends them) has another value than its default:
  * "data.train or data.generate must be given". */
 int config_require(const struct config *c, const char *const *paths);
 
+/* ERR_INPUT where both have another value than their default. */
+int config_not_both(const struct config *c, const char *a, const char *b);
+
+/* Writes whether a condition of schema.h holds, such as "loss.beta!=0"; NULL always does.
+ * ERR_MEMORY: then nothing is known. */
+int config_when_holds(const struct config *c, const char *when, int *holds);
+
+const void *config_room(const struct config *c, const struct option_table *table); /* its struct */
+
+/* Copies the fields that somebody set, or that have a default, over those of a struct of the
+ * table. */
+void config_take(const struct config *c, const struct option_table *table, void *to);
+
+/* ---- setting afterwards, in the name of `who` ("algorithm dapo") ----
+ *
+ * Call config_check when done: it finds options that now nothing reads, refuses those that the user
+ * set and takes back those that were laid. */
+
+int config_set(struct config *c, const char *who, const char *path, const char *value);
+int config_unset(struct config *c, const char *path); /* its default again */
+
+/* Only where nobody has set it and it is read: so defaults are laid under what the user wrote. */
+int config_set_if_unset(struct config *c, const char *who, const char *path, const char *value);
+
+/* The same for all options of a table that have no default, from a struct of the table. */
+int config_lay(struct config *c, const char *who, const struct option_table *table,
+               const void *from);
+
+int config_check(struct config *c);
+
+/* ---- the resolved config ---- */
+
 int config_resolved(const struct config *c, struct text *out); /* YAML */
-/* FNV-1a of the options that a resumed run may not change */
+
+/* FNV-1a of the options that a resumed run may not change. */
 uint64_t config_hash(const struct config *c);
 
-/* Options in which `now` differs from `then`, one "key: then -> now" a line, only those that a
- * resumed run may not change. */
-/* the number of lines */
+/* ADDS the options in which `now` differs from `then`, one "key: then -> now" a line, only those
+ * that a resumed run may not change; returns the number of lines. */
 int config_differences(const struct config *then, const struct config *now, struct text *out);
 
 #endif
