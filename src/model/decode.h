@@ -10,7 +10,7 @@
  * prefilled once, its full pages of keys and values are shared, the last partial page is copied for
  * each completion. The row of logits after the prompt serves every first token.
  *
- * An answer that stops may go on behind tokens that nobody sampled, what a world answers to an
+ * A completion that stops may go on behind tokens that nobody sampled, what a world answers to an
  * action (rl/episode.h): whoever listens to stops puts them there. The completion stays in its slot
  * and keeps its pages; the next step reads only what is new, in the same pass in which the others
  * get their next token.

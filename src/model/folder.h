@@ -18,8 +18,8 @@
 #include "model/safetensors.h"
 #include "model/weights.h"
 
-/* From config.json; bos and eos from generation_config.json where that has them. Ids that end an
- * answer: as stored, at most SHAPE_EOS_MAX. */
+/* From config.json; bos and eos from generation_config.json where that has them. Ids that end a
+ * completion: as stored, at most SHAPE_EOS_MAX. */
 int folder_read_shape(const char *folder, struct model_shape *out);
 
 /* A new *out of this shape, as f32. Every tensor of the weights' table must be there, once, with

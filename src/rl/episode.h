@@ -1,5 +1,5 @@
-/* episode.h - answers in turns: the model acts, its environment (world/environment.h) answers, the
- * model acts again.
+/* episode.h - completions in turns: the model acts, its environment (world/environment.h) answers,
+ * the model acts again.
  *
  *     prompt   | action       | observation  | action       | ...
  *     trained    1 1 1 ... 1    0 0 0 ... 0    1 1 1 ... 1
