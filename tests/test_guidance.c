@@ -2,6 +2,7 @@
  * arXiv:2506.13923's rules (Guide's released code, and the paper's form as reported). */
 #include "estimator/advantage.h"
 #include "fixture_f1.h"
+#include "rl/job.h"
 #include "rl/step.h"
 #include "run.h"
 
@@ -539,13 +540,13 @@ static void open_guided_step(const char *const *settings, int n_settings, struct
 {
 	int picked[] = {0, 1, 2, 3};
 
-	*s = (struct step){0};
+	*s = (struct step){.arena = &job->step_arena};
 	assert_ok(job_open(JOB_TRAIN, "job.yaml", settings, n_settings, job));
 	assert_ok(groups_new(4, &job->step_arena, &s->sampled));
 	assert_ok(groups_new(4, &job->step_arena, &s->guided));
 	assert_ok(groups_new(4, &job->step_arena, &s->edited));
-	assert_ok(step_sample(job, picked, 4, s));
-	assert_ok(step_guide(job, 0, s));
+	assert_ok(step_sample(&job->data, &job->sampler, picked, 4, s));
+	assert_ok(step_guide(&job->data, &job->sampler, 0, s));
 	assert_int_equal(s->guided.n, 4);
 }
 
@@ -563,7 +564,7 @@ static int assert_exact_under_its_hint(struct job *job, const struct rollout *r)
 	assert_true(r->n <= MOST);
 	hinted.trained_under = r->sampled_under;
 	assert_ok(batch_of_groups(&group, 1, &a, &b));
-	assert_ok(policy_logprobs(&job->policy, job->model, &b, logp, entropy));
+	assert_ok(policy_logprobs(&job->learner.policy, job->learner.model, &b, logp, entropy));
 	arena_free(&a);
 	for (int t = 0; t < r->n; t++) {
 		assert_true(!r->trained[t] || !memcmp(&logp[t], &r->logp[t], sizeof *logp));
@@ -587,7 +588,7 @@ static void guided_answers_are_exact_under_the_hint_and_trained_without_it(void 
 		for (int i = 0; i < s.guided.items[g].n; i++) {
 			const struct rollout *r = &s.guided.items[g].rollouts[i];
 			const struct context *plain =
-			        &job.train.prompts.contexts[s.guided.items[g].item];
+			        &job.data.train.prompts.contexts[s.guided.items[g].item];
 			assert_ptr_equal(r->trained_under, plain);
 			/* ?, the one digit of the hint, : */
 			assert_true(r->sampled_under->n == plain->n + 3);

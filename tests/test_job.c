@@ -674,18 +674,19 @@ static void what_a_state_says_stays_within_bounds(void **state)
 		             refused[i].says);
 	for (int i = 0; i < 2; i++) {
 		assert_ok(load_changed(&job, "first_eval", i ? "[0.5, \"a\"]" : "[null, 0.5]"));
-		assert_true(isnan(job.first_eval.mean) && isnan(job.first_eval.error));
+		assert_true(isnan(job.record.first_eval.mean) &&
+		            isnan(job.record.first_eval.error));
 	}
 	assert_ok(load_changed(&job, "beta", "0.5"));
-	assert_close(job.learn.algorithm.beta, 0.5, 0);
+	assert_close(job.learner.learn.algorithm.beta, 0.5, 0);
 	job_close(&job);
 	assert_ok(job_open(JOB_TRAIN, "critic-own.yaml", NULL, 0,
 	                   /* a fixed beta of 0: without a reference another one must not come in */
 	                   &job));
 	assert_ok(job_take_inputs(&job));
 	assert_ok(load_changed(&job, "beta", "0.5"));
-	assert_null(job.reference);
-	assert_close(job.learn.algorithm.beta, 0, 0);
+	assert_null(job.learner.reference);
+	assert_close(job.learner.learn.algorithm.beta, 0, 0);
 	job_close(&job);
 }
 
@@ -700,11 +701,11 @@ static int steps_of_a_sick_run(enum job_begin how, int steps, int sick, int *in_
 
 	assert_ok(job_open(JOB_TRAIN, "job.yaml", settings, 4, &job));
 	assert_ok(job_start(&job, how));
-	job.config.run.max_steps = job.step + steps;
+	job.config.run.max_steps = job.record.step + steps;
 	if (sick)
-		job.learn.algorithm.entropy_coef = 1e25; /* a gradient beyond all bounds */
+		job.learner.learn.algorithm.entropy_coef = 1e25; /* a gradient beyond all bounds */
 	status = train_run(&job);
-	*in_a_row = job.skipped_in_a_row;
+	*in_a_row = job.record.skipped_in_a_row;
 	job_close(&job);
 	return status;
 }
@@ -910,12 +911,12 @@ static void the_first_evaluation_stays_the_first_across_a_resume(void **state)
 	assert_ok(job_open(JOB_TRAIN, "job.yaml", NULL, 0, &job)); /* where chance may not agree */
 	assert_ok(job_take_inputs(&job));
 	assert_ok(load_changed(&job, "first_eval", "[0.125, 0.0625]"));
-	assert_close(job.first_eval.mean, 0.125, 0);
-	assert_close(job.first_eval.error, 0.0625, 0);
+	assert_close(job.record.first_eval.mean, 0.125, 0);
+	assert_close(job.record.first_eval.error, 0.0625, 0);
 	/* what is written is the first, not the newest */
-	job.last_eval = (struct tally_mean){0.5, 0.25};
+	job.record.last_eval = (struct tally_mean){0.5, 0.25};
 	assert_ok(load_changed(&job, "num_tokens", "0"));
-	assert_close(job.first_eval.mean, 0.125, 0);
+	assert_close(job.record.first_eval.mean, 0.125, 0);
 	job_close(&job);
 }
 

@@ -6,6 +6,7 @@
  * see options_allow_command. */
 #include "base/terminal.h"
 #include "cli/command.h"
+#include "rl/job.h"
 #include "rl/step.h"
 #include "run/signals.h"
 
@@ -15,21 +16,21 @@
 static int one_step(struct job *job, struct text *t, int *n_groups, int64_t *n_tokens)
 {
 	int         P = job->config.rollout.prompts_per_step, *picked;
-	struct step s = {0};
+	struct step s = {.number = job->record.step, .arena = &job->step_arena};
 
 	arena_reset(&job->step_arena);
 	picked = arena_alloc(&job->step_arena, (size_t)P, sizeof *picked);
 	if (!picked)
 		return ERR_INPUT;
 	TRY(groups_new(P, &job->step_arena, &s.sampled));
-	curriculum_pick(job->curriculum, P, picked);
-	TRY(step_sample(job, picked, P, &s));
-	TRY(step_observe(job, &s));
-	TRY(replay_add_groups(t, &s.sampled, job->step, n_groups, &job->step_arena));
+	curriculum_pick(job->sampler.curriculum, P, picked);
+	TRY(step_sample(&job->data, &job->sampler, picked, P, &s));
+	TRY(step_observe(&job->sampler, &s));
+	TRY(replay_add_groups(t, &s.sampled, job->record.step, n_groups, &job->step_arena));
 	for (int g = 0; g < s.sampled.n; g++)
 		for (int i = 0; i < s.sampled.items[g].n; i++)
 			*n_tokens += s.sampled.items[g].rollouts[i].n;
-	job->step++;
+	job->record.step++;
 	return text_status(t);
 }
 
@@ -43,10 +44,10 @@ static int write(const char *path, const struct text *t)
 
 static int rollouts_collect(struct job *job, int steps, const char *path)
 {
-	const struct replay_header h = {.model = job->model,
-	                                .tokenizer = job->tokenizer,
-	                                .rollout = &job->rollout,
-	                                .reward = &job->reward,
+	const struct replay_header h = {.model = job->learner.model,
+	                                .tokenizer = job->learner.tokenizer,
+	                                .rollout = &job->sampler.rollout,
+	                                .reward = &job->data.reward,
 	                                .model_name = job->config.model.path,
 	                                .n = (int64_t)steps * job->config.rollout.prompts_per_step *
 	                                     job->config.rollout.num_generations};
@@ -54,12 +55,12 @@ static int rollouts_collect(struct job *job, int steps, const char *path)
 	int                        n_groups = 0, status;
 	int64_t                    n_tokens = 0;
 
-	status = replay_add_header(&t, &h, &job->arena);
-	while (status == OK && job->step < steps && !signals_stop())
+	status = replay_add_header(&t, &h, &job->record.arena);
+	while (status == OK && job->record.step < steps && !signals_stop())
 		status = one_step(job, &t, &n_groups, &n_tokens);
-	if (status == STOPPED || (status == OK && job->step < steps))
+	if (status == STOPPED || (status == OK && job->record.step < steps))
 		status = error_set(ERR_FAILED, "stopped at step %d of %d; nothing was written",
-		                   job->step, steps);
+		                   job->record.step, steps);
 	if (status == OK)
 		status = write(path, &t);
 	if (status == OK)
@@ -72,7 +73,7 @@ static int rollouts_collect(struct job *job, int steps, const char *path)
 static int print_findings(const struct job *job)
 {
 	struct text t = {0};
-	int         status = findings_lines(&job->findings, &t);
+	int         status = findings_lines(&job->data.findings, &t);
 
 	if (status == OK && t.data)
 		terminal_print(stderr, "%s", t.data);
@@ -83,9 +84,9 @@ static int print_findings(const struct job *job)
 static int rollouts_run(struct job *job, int steps, const char *output)
 {
 	int         P = job->config.rollout.prompts_per_step;
-	const char *path =
-	        output ? output
-	               : arena_format(&job->arena, "%s.jsonl.gz", job->config.run.output_dir);
+	const char *path = output ? output
+	                          : arena_format(&job->record.arena, "%s.jsonl.gz",
+	                                         job->config.run.output_dir);
 
 	if (!path)
 		return ERR_INPUT;
@@ -98,14 +99,14 @@ static int rollouts_run(struct job *job, int steps, const char *output)
 		                 "%s: rollout.source is set: these completions would be replayed, "
 		                 "not sampled",
 		                 config_where(&job->config.base, "rollout.source"));
-	if (job->guidance.num_generations)
+	if (job->sampler.guidance.num_generations)
 		return error_set(ERR_INPUT,
 		                 "%s: a data set of rollouts holds plain completions, and "
 		                 "guidance.kind guide cannot be replayed; set it to none",
 		                 config_where(&job->config.base, "guidance.kind"));
 	signals_catch();
 	TRY(print_findings(job));
-	return rollouts_collect(job, steps ? steps : (job->train.prompts.n + P - 1) / P, path);
+	return rollouts_collect(job, steps ? steps : (job->data.train.prompts.n + P - 1) / P, path);
 }
 
 int command_rollouts(const struct command *self, int argc, char **argv)
@@ -126,10 +127,10 @@ int command_rollouts(const struct command *self, int argc, char **argv)
 	if (n == 0 || strchr(argv[0], '='))
 		return options_usage(self);
 	TRY(job_open(JOB_TRAIN, argv[0], (const char *const *)argv + 1, n - 1, &job));
-	status = job.reward.command || job.eval_reward.command
+	status = job.data.reward.command || job.data.eval_reward.command
 	                 ? options_allow_command(&job.config, argv[0], allow_command)
 	                 : OK;
-	if (status == OK && (job.reward.command || job.eval_reward.command))
+	if (status == OK && (job.data.reward.command || job.data.eval_reward.command))
 		status = file_make_folders(job.config.run.output_dir); /* for its standard error */
 	if (status == OK)
 		status = rollouts_run(&job, steps, output);

@@ -35,7 +35,8 @@ static int print_markdown(const char *from, int metrics)
 /* A signal that came when all was done changes nothing. */
 static int is_stopped(const struct job *job)
 {
-	return signals_stop() && (job->step < job->config.run.max_steps || job->eval_missed);
+	return signals_stop() &&
+	       (job->record.step < job->config.run.max_steps || job->record.eval_missed);
 }
 
 static void print_end(const struct job *job)
@@ -46,12 +47,13 @@ static void print_end(const struct job *job)
 	if (held_out.n)
 		printf("%s\n", held_out.data);
 	text_free(&held_out);
-	if (job->best_step >= 0)
+	if (job->record.best_step >= 0)
 		terminal_print(stdout, "best in %s: %.4g at step %d, kept as %s/checkpoint-%d\n",
-		               job->config.run.metric_for_best_model, job->best_metric,
-		               job->best_step, job->config.run.output_dir, job->best_step);
+		               job->config.run.metric_for_best_model, job->record.best_metric,
+		               job->record.best_step, job->config.run.output_dir,
+		               job->record.best_step);
 	terminal_print(stdout, "%s: step %d of %d; report in %s/report.html\n",
-	               is_stopped(job) ? "stopped and saved" : "done", job->step,
+	               is_stopped(job) ? "stopped and saved" : "done", job->record.step,
 	               job->config.run.max_steps, job->config.run.output_dir);
 }
 
@@ -77,16 +79,16 @@ static int run_job(enum job_kind kind, const char *config, const char *const *ov
 	int        status;
 
 	TRY(job_open(kind, config, overrides, n, &job));
-	job.screen = stdout;
+	job.record.screen = stdout;
 	signals_catch();
-	status = job.reward.command || job.eval_reward.command
+	status = job.data.reward.command || job.data.eval_reward.command
 	                 ? options_allow_command(&job.config, config, allow_command)
 	                 : OK;
 	if (status == OK)
 		status = job_start(&job, how);
 	if (status == OK)
 		status = kind == JOB_TRAIN ? train_run(&job) : sft_run(&job);
-	progress_close(&job.progress);
+	progress_close(&job.record.progress);
 	if (status == OK)
 		status = write_report(&job);
 	if (status == OK) {

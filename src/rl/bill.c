@@ -20,31 +20,42 @@ static size_t bill_line(struct text *out, const char *what, size_t bytes)
 	return bytes;
 }
 
+static int bill_larger(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+static int bill_smaller(int a, int b)
+{
+	return a < b ? a : b;
+}
+
 /* Completions of the largest group, as it is trained on (guidance.h). */
 static int bill_group(const struct job *job)
 {
-	int plain = job->config.rollout.num_generations, guided = job->guidance.num_generations;
+	int plain = job->config.rollout.num_generations,
+	    guided = job->sampler.guidance.num_generations;
 
-	if (job->replay.n)
-		return job->replay.largest;
-	return job->guidance.form == GUIDANCE_MIXED ? plain + guided : int_max(plain, guided);
+	if (job->sampler.replay.n)
+		return job->sampler.replay.largest;
+	return job->sampler.guidance.form == GUIDANCE_MIXED ? plain + guided
+	                                                    : bill_larger(plain, guided);
 }
 
 /* The most that one update holds: every completion as long as it may be, to the longest prompts. */
 static struct policy_load bill_largest_update(const struct job *job)
 {
 	const struct job_config *c = &job->config;
-	int n = bill_group(job), longest = job_longest_sequence(job), prompt, length, per_tree,
-	    trees;
+	int n = bill_group(job), longest = job->sampler.longest, prompt, length, per_tree, trees;
 	int minibatches = c->optim.num_minibatches,
 	    groups = (c->rollout.prompts_per_step + minibatches - 1) / minibatches;
 
 	if (job->kind == JOB_SFT)
 		return (struct policy_load){c->sft.batch_size * longest, c->sft.batch_size, longest,
 		                            longest};
-	length = int_min(c->rollout.max_completion_length, longest - 1);
+	length = bill_smaller(c->rollout.max_completion_length, longest - 1);
 	prompt = longest - length;
-	per_tree = int_min(n, int_max(1, (TREE_TOKENS - prompt) / length));
+	per_tree = bill_smaller(n, bill_larger(1, (TREE_TOKENS - prompt) / length));
 	trees = (n + per_tree - 1) / per_tree; /* of a group */
 	return (struct policy_load){.tokens = groups * (trees * prompt + n * length),
 	                            .trees = groups * trees,
@@ -55,22 +66,26 @@ static struct policy_load bill_largest_update(const struct job *job)
 size_t bill_memory(const struct job *job, struct text *out)
 {
 	const struct job_config  *c = &job->config;
-	const struct model_shape *s = &job->model->weights.shape;
+	const struct model_shape *s = &job->learner.model->weights.shape;
 	struct policy_load        load = bill_largest_update(job);
 	size_t                    sum = 0;
 
-	sum += bill_line(out, "model, packed twice", model_bytes(s, job->mm, 1));
+	sum += bill_line(out, "model, packed twice", model_bytes(s, job->learner.mm, 1));
 	sum += bill_line(out, "adapter",
-	                 job->model->adapter ? adapter_bytes(job->model->adapter, 1) : 0);
+	                 job->learner.model->adapter ? adapter_bytes(job->learner.model->adapter, 1)
+	                                             : 0);
 	sum += bill_line(out, "reference",
-	                 job->reference && !job->reference->is_view ? model_bytes(s, job->mm, 0)
-	                                                            : 0);
-	sum += bill_line(out, "moments, gradients, activations", policy_bytes(&job->policy, &load));
-	sum += bill_line(out, "critic", job->learn.critic ? critic_bytes(&job->critic, &load) : 0);
-	sum += bill_line(
-	        out, "keys, values and logits of decoding",
-	        job->decoder ? decoder_bytes(s, c->rollout.batch_size, job_longest_sequence(job))
-	                     : 0);
+	                 job->learner.reference && !job->learner.reference->is_view
+	                         ? model_bytes(s, job->learner.mm, 0)
+	                         : 0);
+	sum += bill_line(out, "moments, gradients, activations",
+	                 policy_bytes(&job->learner.policy, &load));
+	sum += bill_line(out, "critic",
+	                 job->learner.learn.critic ? critic_bytes(&job->learner.critic, &load) : 0);
+	sum += bill_line(out, "keys, values and logits of decoding",
+	                 job->sampler.decoder
+	                         ? decoder_bytes(s, c->rollout.batch_size, job->sampler.longest)
+	                         : 0);
 	bill_line(out, "in all, at most", sum);
 	return sum;
 }
@@ -113,11 +128,11 @@ struct bill_of_disk {
 static int64_t bill_saves(const struct job *job)
 {
 	const struct run_options *r = &job->config.run;
-	int64_t every = r->save_steps, left = (int64_t)r->max_steps - job->step, n;
+	int64_t every = r->save_steps, left = (int64_t)r->max_steps - job->record.step, n;
 
 	if (left <= 0)
-		return job->saved_step == job->step ? 0 : 1;
-	n = every ? r->max_steps / every - job->step / every : 0;
+		return job->record.saved_step == job->record.step ? 0 : 1;
+	n = every ? r->max_steps / every - job->record.step / every : 0;
 	return n + (every == 0 || r->max_steps % every != 0);
 }
 
@@ -125,15 +140,15 @@ static int64_t bill_evaluations(const struct job *job)
 {
 	const struct run_options *r = &job->config.run;
 
-	return job->eval.n == 0 || r->eval_steps == 0
+	return job->data.eval.n == 0 || r->eval_steps == 0
 	               ? 1
-	               : ((int64_t)r->max_steps - job->step) / r->eval_steps + 2;
+	               : ((int64_t)r->max_steps - job->record.step) / r->eval_steps + 2;
 }
 
 static int bill_measure_disk(const struct job *job, struct bill_of_disk *out)
 {
 	const struct run_options *r = &job->config.run;
-	int64_t saves = bill_saves(job), left = (int64_t)r->max_steps - job->step, most;
+	int64_t saves = bill_saves(job), left = (int64_t)r->max_steps - job->record.step, most;
 	int     there;
 
 	TRY(job_checkpoint_bytes(job, &out->checkpoint));
@@ -145,7 +160,7 @@ static int bill_measure_disk(const struct job *job, struct bill_of_disk *out)
 	out->all = out->checkpoint * (uint64_t)out->at_once +
 	           (uint64_t)(left > 0 ? left : 0) * LOG_BYTES +
 	           (uint64_t)bill_evaluations(job) * (uint64_t)r->save_samples *
-	                   ((uint64_t)job_longest_sequence(job) * TOKEN_BYTES + SAMPLE_BYTES);
+	                   ((uint64_t)job->sampler.longest * TOKEN_BYTES + SAMPLE_BYTES);
 	return OK;
 }
 

@@ -29,16 +29,16 @@ int eval_sample(struct decoder *d, const struct rollout_options *r, const struct
 static int eval_sample_all(struct job *job, struct groups *groups, struct tallies *out)
 {
 	const struct run_options *c = &job->config.run;
-	struct rollout_options    r = job->rollout;
-	int                       n = job->eval.prompts.n;
+	struct rollout_options    r = job->sampler.rollout;
+	int                       n = job->data.eval.prompts.n;
 
 	r.decode.sampling = (struct sampling){.temperature = (float)c->eval_temperature,
 	                                      .top_p = (float)c->eval_top_p};
 	r.num_generations = c->eval_samples;
 	r.purpose = RNG_EVAL;
 	TRY(groups_new(n, &job->step_arena, groups));
-	TRY(eval_sample(job->decoder, &r, &job->eval.prompts, 0, n, &job->eval_reward,
-	                &job->step_arena, groups));
+	TRY(eval_sample(job->sampler.decoder, &r, &job->data.eval.prompts, 0, n,
+	                &job->data.eval_reward, &job->step_arena, groups));
 	return tally_groups(groups->items, n, c->eval_k ? c->eval_k : c->eval_samples,
 	                    &job->step_arena, out);
 }
@@ -57,27 +57,28 @@ void eval_summary(const struct job *job, struct text *out)
 {
 	char text[TALLY_TEXT];
 
-	if (isnan(job->last_eval.mean))
+	if (isnan(job->record.last_eval.mean))
 		return;
 	text_print(out, "held out: pass@1 ");
-	if (!isnan(job->first_eval.mean) && job->first_eval_step != job->last_eval_step) {
-		text_print(out, "%s", tally_text(job->first_eval, text));
-		add_when(job, job->first_eval_step, out);
+	if (!isnan(job->record.first_eval.mean) &&
+	    job->record.first_eval_step != job->record.last_eval_step) {
+		text_print(out, "%s", tally_text(job->record.first_eval, text));
+		add_when(job, job->record.first_eval_step, out);
 		text_print(out, ", ");
 	}
-	text_print(out, "%s", tally_text(job->last_eval, text));
-	add_when(job, job->last_eval_step, out);
+	text_print(out, "%s", tally_text(job->record.last_eval, text));
+	add_when(job, job->record.last_eval_step, out);
 }
 
 static int is_due(const struct job *job)
 {
 	const struct run_options *r = &job->config.run;
 
-	if (job->eval.n == 0 || r->eval_steps == 0)
+	if (job->data.eval.n == 0 || r->eval_steps == 0)
 		return 0;
-	if (job->step == 0)
+	if (job->record.step == 0)
 		return r->eval_on_start;
-	return job->step % r->eval_steps == 0 || job->step == r->max_steps;
+	return job->record.step % r->eval_steps == 0 || job->record.step == r->max_steps;
 }
 
 static int metric_is_there(const struct metrics *m, const char *name)
@@ -123,12 +124,12 @@ static int keep_best(struct job *job, const struct metrics *m)
 		return OK;
 	if (!metric_is_there(m, r->metric_for_best_model))
 		return unknown_metric(job, m);
-	if (job->step == 0 || !isfinite(value))
+	if (job->record.step == 0 || !isfinite(value))
 		return OK;
-	if (job->best_step < 0 ||
-	    (r->greater_is_better ? value > job->best_metric : value < job->best_metric)) {
-		job->best_step = job->step;
-		job->best_metric = value;
+	if (job->record.best_step < 0 || (r->greater_is_better ? value > job->record.best_metric
+	                                                       : value < job->record.best_metric)) {
+		job->record.best_step = job->record.step;
+		job->record.best_metric = value;
 	}
 	return OK;
 }
@@ -159,7 +160,7 @@ static void add_several(const struct tally *all, int k, struct metrics *m)
  * number behind it. */
 static int add_sources(struct job *job, const struct groups *groups, struct metrics *m)
 {
-	const struct problem_set *set = &job->eval;
+	const struct problem_set *set = &job->data.eval;
 
 	for (int i = 0; i < set->n_sources && set->n_sources > 1; i++) {
 		const char       *name = set->sources[i].name;
@@ -177,21 +178,21 @@ static int add_sources(struct job *job, const struct groups *groups, struct metr
 static int log_tallies(struct job *job, const struct groups *groups, const struct tallies *t)
 {
 	struct metrics    m = {.table = &step_metrics};
-	struct step_stats s = {.step = job->step,
-	                       .num_tokens = (double)job->n_tokens,
+	struct step_stats s = {.step = job->record.step,
+	                       .num_tokens = (double)job->record.n_tokens,
 	                       .eval = t->items[0],
 	                       .eval_errors = !isnan(t->items[0].pass_1.error),
-	                       .eval_command = job->eval_reward.command != NULL};
+	                       .eval_command = job->data.eval_reward.command != NULL};
 
 	TRY(metric_table_fill(&step_metrics, LINE_EVAL, &job->config.base, &s, &m));
 	add_several(&s.eval, job->config.run.eval_k, &m);
 	TRY(add_sources(job, groups, &m));
 	for (int i = 1; i < t->n; i++)
-		if (job->eval.n_sources == 1 ||
-		    !has_source(&job->eval, job->eval.n_sources, t->items[i].category))
+		if (job->data.eval.n_sources == 1 ||
+		    !has_source(&job->data.eval, job->data.eval.n_sources, t->items[i].category))
 			add_pass(&m, t->items[i].category, t->items[i].pass_1);
 	TRY(keep_best(job, &m));
-	return step_log(job, &m);
+	return job_record_write(&job->record, &m);
 }
 
 int eval_due(struct job *job)
@@ -205,14 +206,15 @@ int eval_due(struct job *job)
 	arena_reset(&job->step_arena);
 	TRY(eval_sample_all(job, &groups, &t));
 	TRY(log_tallies(job, &groups, &t));
-	job->last_eval = t.items[0].pass_1;
-	job->last_eval_step = job->step;
-	if (isnan(job->first_eval.mean)) {
-		job->first_eval = job->last_eval;
-		job->first_eval_step = job->step;
+	job->record.last_eval = t.items[0].pass_1;
+	job->record.last_eval_step = job->record.step;
+	if (isnan(job->record.first_eval.mean)) {
+		job->record.first_eval = job->record.last_eval;
+		job->record.first_eval_step = job->record.step;
 	}
-	progress_say(&job->progress, "step %4d  held out: pass@1 %s on %d problem%s\n", job->step,
-	             tally_text(job->last_eval, text), t.items[0].n_problems,
-	             t.items[0].n_problems == 1 ? "" : "s");
-	return step_samples_write(job, &groups);
+	progress_say(&job->record.progress, "step %4d  held out: pass@1 %s on %d problem%s\n",
+	             job->record.step, tally_text(job->record.last_eval, text),
+	             t.items[0].n_problems, t.items[0].n_problems == 1 ? "" : "s");
+	return step_samples_write(&job->config, job->learner.tokenizer, job->record.step, &groups,
+	                          &job->step_arena);
 }

@@ -14,8 +14,8 @@ int eval_sample(struct decoder *d, const struct rollout_options *r, const struct
                 int first, int n, const struct reward_spec *judge, struct arena *a,
                 struct groups *groups);
 
-/* When run.eval_steps says so at job->step (and always at the last one): evaluates, logs eval/...,
- * writes samples, remembers first and last. */
+/* When run.eval_steps says so of the step at hand, and always at the last one: evaluates, logs
+ * eval/..., writes samples, remembers first and last. */
 int eval_due(struct job *job);
 
 /* ADDS "held out: pass@1 24.0% +- 6.0 at step 8, 38.0% +- 6.9 after", by the first evaluation of

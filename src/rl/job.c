@@ -6,30 +6,22 @@
 #include "base/threads.h"
 #include "model/generation.h"
 #include "rl/bill.h"
-#include "rl/sft.h"
-#include "run/events.h"
-
-#include <math.h>
-#include <unistd.h>
 
 /* ---- opening and closing ---- */
 
-static int job_open_all(struct job *job)
+/* Each part takes those that it needs; so there is no other order. */
+static int job_open_parts(struct job *job)
 {
-	TRY(job_open_algorithm(job));
-	TRY(problems_read_train(&job->config, &job->arena, &job->train));
-	TRY(problems_read_eval(&job->config, &job->arena, &job->eval));
-	TRY(job_open_model(job));
-	if (job->kind == JOB_TRAIN || job->eval.n > 0)
-		TRY(job_open_reward(job));
-	TRY(job_render(job));
-	TRY(job->kind == JOB_SFT ? sft_open(job) : OK);
-	TRY(job_open_replay(job));
-	TRY(problems_mix(&job->config, &job->arena, &job->train));
-	TRY(job_open_guidance(job));
-	TRY(job_open_learning(job));
-	TRY(job_open_rollouts(job));
-	TRY(job_open_curriculum(job));
+	struct job_config *c = &job->config;
+	struct job_reader  reader;
+
+	TRY(job_data_read(c, &job->data));
+	TRY(job_learner_open(job->kind, c, &job->data, &job->learner));
+	reader = job_learner_reader(&job->learner);
+	reader.progress = &job->record.progress;
+	TRY(job_data_render(job->kind, &reader, &job->data));
+	TRY(job_sampler_open(job->kind, c, &job->data, &job->learner, &job->sampler));
+	TRY(job_learner_replay(&job->sampler.replay, &job->learner));
 	return bill_check_memory(job);
 }
 
@@ -38,16 +30,12 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 {
 	int status;
 
-	*out = (struct job){.kind = kind,
-	                    .first_eval = {NAN, NAN},
-	                    .last_eval = {NAN, NAN},
-	                    .saved_step = -1,
-	                    .best_step = -1,
-	                    .started = clock_seconds()};
+	*out = (struct job){.kind = kind};
 	TRY(job_config_load(config_path, overrides, n_overrides, &out->config));
+	job_record_open(&out->record);
 	status = threads_set(out->config.compute.threads);
 	if (status == OK)
-		status = job_open_all(out);
+		status = job_open_parts(out);
 	if (status != OK)
 		job_close(out);
 	return status;
@@ -55,24 +43,11 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 
 void job_close(struct job *job)
 {
-	curriculum_free(job->curriculum);
-	replay_close(&job->replay);
-	decoder_free(job->decoder);
-	critic_free(&job->critic);
-	policy_free(&job->policy);
-	model_free(job->reference);
-	model_free(job->model);
-	matmul_free(job->mm);
-	tokenizer_free(job->tokenizer);
-	verifier_close(&job->reward);
-	verifier_close(&job->eval_reward);
-	problems_free(&job->train);
-	problems_free(&job->eval);
-	metrics_log_close(&job->log);
-	file_unlock(&job->run_lock);
-	events_close(job->events);
+	job_sampler_close(&job->sampler);
+	job_learner_close(&job->learner);
+	job_data_close(&job->data);
+	job_record_close(&job->record);
 	config_free(&job->config.base);
-	arena_free(&job->arena);
 	arena_free(&job->step_arena);
 	*job = (struct job){0};
 }
@@ -81,21 +56,22 @@ void job_close(struct job *job)
 
 static void print_replay(const struct job *job)
 {
-	const struct replay *r = &job->replay;
+	const struct replay *r = &job->sampler.replay;
 	int                  P = job->config.rollout.prompts_per_step;
 
 	if (r->n == 0)
 		return;
 	terminal_print(
-	        job->screen,
+	        job->record.screen,
 	        "replays %s: %d completions in %d groups, %.1f%% of them good; an epoch is %d "
 	        "steps%s\n",
 	        r->path, r->n_answers, r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
 	        r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
 	if (job->config.loss.positive_share > 0)
-		terminal_print(job->screen,
+		terminal_print(job->record.screen,
 		               "baseline %.6g, so that good completions make up %g of the weight\n",
-		               job->algorithm.baseline_value, job->config.loss.positive_share);
+		               job->learner.learn.algorithm.baseline_value,
+		               job->config.loss.positive_share);
 }
 
 /* Training samples by the config alone: a penalty would draw from another distribution than the one
@@ -106,13 +82,13 @@ static void print_penalties(const struct job *job)
 	struct arena      a = {0};
 	struct text       names = {0};
 
-	if (job->model_folder && generation_read(job->model_folder, &a, &g) == OK) {
+	if (job->learner.model_folder && generation_read(job->learner.model_folder, &a, &g) == OK) {
 		penalty_print(&g.penalty, &names);
 		if (*g.not_done)
 			text_print(&names, ", %s", g.not_done);
 	}
 	if (names.n)
-		terminal_print(job->screen,
+		terminal_print(job->record.screen,
 		               "caution: generation_config.json asks for %s; training leaves it "
 		               "out, for what is sampled must be what is "
 		               "trained\n",
@@ -126,7 +102,7 @@ static void print_penalties(const struct job *job)
 static void job_add_room(const struct job *job, const char *what, const struct prompts *p,
                          struct text *out)
 {
-	int n_positions = job->model->weights.shape.n_positions,
+	int n_positions = job->learner.model->weights.shape.n_positions,
 	    most = job->config.rollout.max_completion_length, n = 0, least = n_positions;
 
 	for (int i = 0; i < p->n; i++) {
@@ -147,26 +123,28 @@ static void print_start(const struct job *job, const char *disk)
 {
 	struct text bill = {0}, data = {0};
 
-	if (!job->screen)
+	if (!job->record.screen)
 		return;
 	bill_memory(job, &bill);
-	findings_lines(&job->findings, &data);
-	if (job->kind == JOB_TRAIN && job->replay.n == 0)
-		job_add_room(job, "training", &job->train.prompts, &data);
+	findings_lines(&job->data.findings, &data);
+	if (job->kind == JOB_TRAIN && job->sampler.replay.n == 0)
+		job_add_room(job, "training", &job->data.train.prompts, &data);
 	if (job->config.run.eval_steps)
-		job_add_room(job, "held-out", &job->eval.prompts, &data);
-	terminal_print(job->screen, "%s, %d threads; %.2fM parameters", matmul_describe(job->mm),
-	               threads_count(), (double)job->model->weights.n * 1e-6);
-	if (job->model->adapter)
-		terminal_print(job->screen, " stand still, %.2fM of the adapter learn",
-		               (double)job->model->adapter->weights.n * 1e-6);
-	terminal_print(job->screen, "; %d problems, %d held out; into %s\n%s%s%s",
-	               job->train.n - job->train.prompts.n_long, job->eval.prompts.n,
+		job_add_room(job, "held-out", &job->data.eval.prompts, &data);
+	terminal_print(job->record.screen, "%s, %d threads; %.2fM parameters",
+	               matmul_describe(job->learner.mm), threads_count(),
+	               (double)job->learner.model->weights.n * 1e-6);
+	if (job->learner.model->adapter)
+		terminal_print(job->record.screen, " stand still, %.2fM of the adapter learn",
+		               (double)job->learner.model->adapter->weights.n * 1e-6);
+	terminal_print(job->record.screen, "; %d problems, %d held out; into %s\n%s%s%s",
+	               job->data.train.n - job->data.train.prompts.n_long, job->data.eval.prompts.n,
 	               job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
 	print_replay(job);
 	print_penalties(job);
-	if (algorithm_caution(&job->algorithm))
-		terminal_print(job->screen, "caution: %s\n", algorithm_caution(&job->algorithm));
+	if (algorithm_caution(&job->learner.learn.algorithm))
+		terminal_print(job->record.screen, "caution: %s\n",
+		               algorithm_caution(&job->learner.learn.algorithm));
 	text_free(&bill);
 	text_free(&data);
 }
@@ -184,6 +162,7 @@ int job_start(struct job *job, enum job_begin how)
 		print_start(job, disk.data);
 	text_free(&disk);
 	TRY(status);
-	progress_open(&job->progress, job->screen, job->config.run.logging_steps, job->step);
+	progress_open(&job->record.progress, job->record.screen, job->config.run.logging_steps,
+	              job->record.step);
 	return OK;
 }

@@ -1,7 +1,16 @@
 /* job.h - everything a run needs, put together from a config, and its life on disk.
  *
- *     job_open     model, tokenizer, problems, verifiers, algorithm, optimizer, decoder, the bill;
- *                  nothing is written yet
+ * A job is four parts, each with a file, an open and a close of its own. A function takes the parts
+ * that it touches; only what holds all of them together takes the job: the loops (loop.h), and its
+ * life on disk.
+ *
+ *     data       problems, verifiers, prompts, findings             job_data.h
+ *     learner    policy, critic, reference, schedule, algorithm     job_learner.h
+ *     sampler    curriculum, decoder, guidance, replay              job_sampler.h
+ *     record     step, log, TensorBoard, screen, checkpoints        job_record.h
+ *
+ *     job_open     the parts, in the order in which they need each other, and the bill; nothing is
+ *                  written yet
  *     job_start    the run folder: a new one, or the newest valid checkpoint of an old one
  *                  (--resume), or again (--from-scratch)
  *     job_save     a checkpoint that holds all of it
@@ -15,81 +24,19 @@
 #ifndef RL_JOB_H
 #define RL_JOB_H
 
-#include "curriculum/curriculum.h"
-#include "model/schedule.h"
-#include "rl/findings.h"
-#include "rl/guidance.h"
-#include "rl/job_config.h"
-#include "rl/learn.h"
-#include "rl/replay.h"
-#include "rl/rollout.h"
-#include "rl/tally.h"
-#include "run/metrics.h"
-#include "run/progress.h"
-#include "verify/verifier.h"
-
-#include <stdio.h>
-
-enum job_kind { JOB_TRAIN, JOB_SFT };
-enum { JOB_INPUTS = 4 }; /* problems, base, reference, rollouts */
-
-struct worked {                       /* a completion to learn from, with its end token */
-	const int           *ids;     /* [n] */
-	const unsigned char *trained; /* [n] 0: an observation of its environment */
-	int                  n;
-};
+#include "rl/job_data.h"
+#include "rl/job_learner.h"
+#include "rl/job_record.h"
+#include "rl/job_sampler.h"
 
 struct job {
-	enum job_kind     kind;
-	struct job_config config;
-	struct algorithm  algorithm;
-
-	struct matmul    *mm;
-	struct tokenizer *tokenizer;
-	/* that the weights came from; NULL: made from model.init */
-	char           *model_folder;
-	struct model   *model, *reference; /* reference: NULL when the algorithm needs none */
-	struct policy   policy;
-	struct critic   critic;  /* nothing in it unless learn.critic points to it */
-	struct decoder *decoder; /* NULL for sft without evaluation */
-	struct schedule schedule;
-
-	struct problem_set     train, eval; /* eval.n == 0: no evaluation */
-	struct findings        findings;
-	struct reward_spec     reward, eval_reward;
-	struct curriculum     *curriculum;
-	struct replay          replay; /* n == 0: completions are sampled */
-	struct worked         *worked; /* [train.n] by problem; sft: from sft_open */
-	struct learn_options   learn;
-	struct rollout_options rollout;
-	struct guidance        guidance; /* its hinted prompts serve sft.hint_rate, too */
-
-	int     step;     /* finished steps */
-	int64_t n_tokens; /* generated (train) or trained on (sft) so far */
-	/* a signal came before the evaluation of this step was done: a resume begins with it */
-	int eval_missed;
-	/* saved_step: of the newest checkpoint, -1 before the first */
-	int skipped_in_a_row, saved_step;
-	/* whose evaluation was best in run.metric_for_best_model; -1: none yet */
-	int    best_step;
-	double best_metric; /* its value */
-
-	/* Fingerprints (base/fingerprint.h) of what the run reads again at every start; a resume
-	 * compares them. */
-	uint64_t inputs[JOB_INPUTS];
-
-	/* held on the run folder from job_start on: two writers would spoil it */
-	int                run_lock;
-	struct metrics_log log;
-	struct events     *events; /* TensorBoard; or NULL */
-	FILE              *screen; /* progress goes here; NULL: nowhere */
-	struct progress    progress;
-	double             started;
-	/* pass@1 of the first and the newest evaluation; mean NaN: none yet */
-	struct tally_mean first_eval, last_eval;
-	int               first_eval_step, last_eval_step;
-
-	struct arena arena, step_arena; /* of the run; of the step */
+	enum job_kind      kind;
+	struct job_config  config; /* the parts borrow it: a job is not moved */
+	struct job_data    data;
+	struct job_learner learner;
+	struct job_sampler sampler;
+	struct job_record  record;
+	struct arena       step_arena; /* reset by every step and evaluation */
 };
 
 /* Everything but the run folder. On an error nothing is owned. */

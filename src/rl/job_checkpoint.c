@@ -19,12 +19,12 @@ static const int64_t count_max = INT64_C(1) << 53, in_a_row_max = 1 << 30;
 /* [mean, error, step]; JSON knows no NaN: an error that is unknown, as of one problem, is null. */
 static json_t *first_eval_save(const struct job *job)
 {
-	struct tally_mean x = job->first_eval;
+	struct tally_mean x = job->record.first_eval;
 
 	if (isnan(x.mean))
 		return json_null();
-	return isnan(x.error) ? json_pack("[f,n,i]", x.mean, job->first_eval_step)
-	                      : json_pack("[f,f,i]", x.mean, x.error, job->first_eval_step);
+	return isnan(x.error) ? json_pack("[f,n,i]", x.mean, job->record.first_eval_step)
+	                      : json_pack("[f,f,i]", x.mean, x.error, job->record.first_eval_step);
 }
 
 /* Of a checkpoint that is older than the step in it: the step is taken for 0. */
@@ -34,9 +34,9 @@ static void first_eval_load(const json_t *saved, struct job *job)
 
 	if (!json_is_number(mean) || !(json_is_number(error) || json_is_null(error)))
 		return;
-	job->first_eval = (struct tally_mean){json_number_value(mean),
-	                                      json_is_null(error) ? NAN : json_number_value(error)};
-	job->first_eval_step = (int)json_integer_value(json_array_get(saved, 2));
+	job->record.first_eval = (struct tally_mean){
+	        json_number_value(mean), json_is_null(error) ? NAN : json_number_value(error)};
+	job->record.first_eval_step = (int)json_integer_value(json_array_get(saved, 2));
 }
 
 static int add_state(const struct job *job, json_t *state, struct text *config)
@@ -44,21 +44,22 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 	json_t *curriculum;
 	int     bad;
 
-	TRY(curriculum_save(job->curriculum, &curriculum));
+	TRY(curriculum_save(job->sampler.curriculum, &curriculum));
 	TRY(config_resolved(&job->config.base, config));
 	bad = json_object_set_new(state, "format", json_integer(1)) |
-	      json_object_set_new(state, "step", json_integer(job->step)) |
+	      json_object_set_new(state, "step", json_integer(job->record.step)) |
 	      json_object_set_new(state, "optimizer_step",
-	                          json_integer((json_int_t)job->policy.optimizer.step)) |
-	      json_object_set_new(state, "num_tokens", json_integer(job->n_tokens)) |
-	      json_object_set_new(state, "skipped_in_a_row", json_integer(job->skipped_in_a_row)) |
+	                          json_integer((json_int_t)job->learner.policy.optimizer.step)) |
+	      json_object_set_new(state, "num_tokens", json_integer(job->record.n_tokens)) |
+	      json_object_set_new(state, "skipped_in_a_row",
+	                          json_integer(job->record.skipped_in_a_row)) |
 	      json_object_set_new(state, "metrics_bytes",
-	                          json_integer((json_int_t)job->log.bytes)) |
+	                          json_integer((json_int_t)job->record.log.bytes)) |
 	      json_object_set_new(state, "first_eval", first_eval_save(job)) |
 	      json_object_set_new(state, "inputs", job_inputs_save(job)) |
 	      json_object_set_new(state, "curriculum", curriculum) |
 	      json_object_set_new(state, "config", json_string(config->data));
-	if (job->eval_missed)
+	if (job->record.eval_missed)
 		bad |= json_object_set_new(state, "eval_missed", json_true());
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
@@ -66,27 +67,28 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 /* The critic's counts and the KL coefficient, which a controller may have moved. */
 static int add_learner(const struct job *job, json_t *state)
 {
-	int bad = json_object_set_new(state, "beta", json_real(job->learn.algorithm.beta));
+	int bad = json_object_set_new(state, "beta", json_real(job->learner.learn.algorithm.beta));
 
-	if (job->learn.critic)
+	if (job->learner.learn.critic)
 		bad |= json_object_set_new(
 		        state, "critic",
-		        json_pack("{s:I,s:I}", "head_step", (json_int_t)job->critic.optimizer.step,
-		                  "network_step", (json_int_t)job->critic.own.optimizer.step));
+		        json_pack("{s:I,s:I}", "head_step",
+		                  (json_int_t)job->learner.critic.optimizer.step, "network_step",
+		                  (json_int_t)job->learner.critic.own.optimizer.step));
 	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
 }
 
 /* Under the names that transformers gives them. */
 static int add_best(const struct job *job, json_t *state)
 {
-	if (job->best_step < 0)
+	if (job->record.best_step < 0)
 		return OK;
 	return json_object_set_new(state, "metric_for_best_model",
 	                           json_string(job->config.run.metric_for_best_model)) |
 	                       json_object_set_new(state, "best_metric",
-	                                           json_real(job->best_metric)) |
+	                                           json_real(job->record.best_metric)) |
 	                       json_object_set_new(state, "best_global_step",
-	                                           json_integer(job->best_step))
+	                                           json_integer(job->record.best_step))
 	               ? error_set(ERR_INPUT, "out of memory for trainer_state.json")
 	               : OK;
 }
@@ -128,19 +130,21 @@ static int write_checkpoint(const struct job *job, const char *folder, struct ar
 
 	if (!optimizer || !state || !critic)
 		return ERR_INPUT;
-	TRY(job->model->adapter
-	            ? adapter_folder_write(folder, job->model->adapter, job->model_folder)
-	            : folder_write(folder, &job->model->weights, SAFETENSORS_F32, NULL));
-	TRY(tokenizer_save(job->tokenizer, folder));
-	TRY(optimizer_save(&job->policy.optimizer, model_learned(job->model), optimizer));
-	if (job->learn.critic)
-		TRY(critic_save(&job->critic, critic));
+	TRY(job->learner.model->adapter
+	            ? adapter_folder_write(folder, job->learner.model->adapter,
+	                                   job->learner.model_folder)
+	            : folder_write(folder, &job->learner.model->weights, SAFETENSORS_F32, NULL));
+	TRY(tokenizer_save(job->learner.tokenizer, folder));
+	TRY(optimizer_save(&job->learner.policy.optimizer, model_learned(job->learner.model),
+	                   optimizer));
+	if (job->learner.learn.critic)
+		TRY(critic_save(&job->learner.critic, critic));
 	return write_state(job, state);
 }
 
 struct checkpoint_limit job_checkpoint_limit(const struct job *job)
 {
-	return (struct checkpoint_limit){job->config.run.save_total_limit, job->best_step};
+	return (struct checkpoint_limit){job->config.run.save_total_limit, job->record.best_step};
 }
 
 int job_checkpoint_bytes(const struct job *job, uint64_t *bytes)
@@ -162,13 +166,13 @@ static int job_checkpoint_save(struct job *job, struct arena *a)
 	char       *folder;
 	int         status;
 
-	TRY(weights_check_finite(model_learned(job->model)));
+	TRY(weights_check_finite(model_learned(job->learner.model)));
 	TRY(job_folder_sync(job));
-	TRY(checkpoint_begin(run, job->step, a, &folder));
+	TRY(checkpoint_begin(run, job->record.step, a, &folder));
 	status = write_checkpoint(job, folder, a);
 	if (status != OK)
 		return checkpoint_abandon(folder, status);
-	return checkpoint_commit(run, job->step, job_checkpoint_limit(job));
+	return checkpoint_commit(run, job->record.step, job_checkpoint_limit(job));
 }
 
 int job_save(struct job *job)
@@ -176,12 +180,12 @@ int job_save(struct job *job)
 	struct arena a = {0};
 	int          status;
 
-	if (job->saved_step == job->step)
+	if (job->record.saved_step == job->record.step)
 		return OK;
 	status = job_checkpoint_save(job, &a);
 	arena_free(&a);
 	if (status == OK)
-		job->saved_step = job->step;
+		job->record.saved_step = job->record.step;
 	return status;
 }
 
@@ -189,8 +193,10 @@ int job_save_due(struct job *job)
 {
 	int every = job->config.run.save_steps;
 
-	return (every > 0 && job->step % every == 0) || job->step == job->best_step ? job_save(job)
-	                                                                            : OK;
+	return (every > 0 && job->record.step % every == 0) ||
+	                       job->record.step == job->record.best_step
+	               ? job_save(job)
+	               : OK;
 }
 
 /* ---- resuming ---- */
@@ -200,17 +206,18 @@ static int tell_schedule(const struct job *job, const struct job_config *then, i
 {
 	struct schedule was;
 
-	TRY(job_schedule(then, then->optim.schedule.learning_rate, &was));
-	if (job->screen && step > 0 && !schedule_same(&was, &job->schedule))
-		terminal_print(job->screen,
+	TRY(job_learner_schedule(then, then->optim.schedule.learning_rate, &was));
+	if (job->record.screen && step > 0 && !schedule_same(&was, &job->learner.schedule))
+		terminal_print(job->record.screen,
 		               "caution: run.max_steps was %d and is %d, so the schedule (%s) is "
 		               "another one: the rate of step %d was %g, that of "
 		               "step %d "
 		               "is %g and not %g%s\n",
 		               then->run.max_steps, job->config.run.max_steps,
 		               then->optim.schedule.name, step, schedule_at(&was, step - 1),
-		               step + 1, schedule_at(&job->schedule, step), schedule_at(&was, step),
-		               step < job->schedule.warmup && step >= was.warmup
+		               step + 1, schedule_at(&job->learner.schedule, step),
+		               schedule_at(&was, step),
+		               step < job->learner.schedule.warmup && step >= was.warmup
 		                       ? "; it warms up a second time"
 		                       : "");
 	return OK;
@@ -245,20 +252,20 @@ static int load_learner(struct job *job, const char *place, const json_t *state)
 
 	if (json_is_number(beta) &&
 	    /* else it is the config's, and may be 0: no reference */
-	    job->learn.algorithm.kl_controller == KL_ADAPTIVE) {
+	    job->learner.learn.algorithm.kl_controller == KL_ADAPTIVE) {
 		if (json_number_value(beta) < 0)
 			return error_set(ERR_INPUT,
 			                 "%s: \"beta\" is %g, but no coefficient of a KL "
 			                 "divergence is negative",
 			                 place, json_number_value(beta));
-		job->learn.algorithm.beta = json_number_value(beta);
+		job->learner.learn.algorithm.beta = json_number_value(beta);
 	}
-	if (!job->learn.critic)
+	if (!job->learner.learn.critic)
 		return OK;
 	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, 0, count_max, &head));
 	TRY(json_get_int(place, critic, "network_step", JSON_REQUIRED, 0, count_max, &network));
-	job->critic.optimizer.step = (uint64_t)head;
-	job->critic.own.optimizer.step = (uint64_t)network;
+	job->learner.critic.optimizer.step = (uint64_t)head;
+	job->learner.critic.own.optimizer.step = (uint64_t)network;
 	return OK;
 }
 
@@ -274,8 +281,8 @@ static int load_best(struct job *job, const char *place, const json_t *state)
 		return OK;
 	TRY(json_get_int(place, state, "best_global_step", JSON_REQUIRED, 0, INT32_MAX, &step));
 	TRY(json_get_real(place, state, "best_metric", JSON_REQUIRED, &value));
-	job->best_step = (int)step;
-	job->best_metric = value;
+	job->record.best_step = (int)step;
+	job->record.best_metric = value;
 	return OK;
 }
 
@@ -298,30 +305,31 @@ int job_state_load(struct job *job, const char *place, const json_t *state)
 	TRY(json_get_int(place, state, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
 	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, count_max,
 	                 &optimizer_step));
-	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, count_max, &job->n_tokens));
+	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, count_max,
+	                 &job->record.n_tokens));
 	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, count_max, &bytes));
 	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, in_a_row_max,
 	                 &skipped));
-	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &job->eval_missed));
+	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &job->record.eval_missed));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_steps(job, place, (int)step));
 	TRY(check_config(job, place, config, (int)step));
 	TRY(job_inputs_check(job, place, json_object_get(state, "inputs")));
-	TRY(curriculum_load(job->curriculum, place, json_object_get(state, "curriculum")));
+	TRY(curriculum_load(job->sampler.curriculum, place, json_object_get(state, "curriculum")));
 	TRY(load_learner(job, place, state));
 	TRY(load_best(job, place, state));
 	first_eval_load(json_object_get(state, "first_eval"), job);
-	job->step = job->saved_step = (int)step;
-	job->skipped_in_a_row = (int)skipped;
-	job->policy.optimizer.step = (uint64_t)optimizer_step;
-	job->log.bytes = (uint64_t)bytes;
+	job->record.step = job->record.saved_step = (int)step;
+	job->record.skipped_in_a_row = (int)skipped;
+	job->learner.policy.optimizer.step = (uint64_t)optimizer_step;
+	job->record.log.bytes = (uint64_t)bytes;
 	return OK;
 }
 
 /* The weights of a checkpoint, in place of those that the run started from. */
 static int load_learned(struct job *job, const char *folder)
 {
-	struct model *m = job->model;
+	struct model *m = job->learner.model;
 
 	if (m->adapter)
 		return adapter_folder_load(folder, m->adapter);
@@ -331,9 +339,9 @@ static int load_learned(struct job *job, const char *folder)
 
 static int load_checkpoint(struct job *job, const char *folder)
 {
-	char *optimizer = file_join(&job->arena, folder, "optimizer.safetensors"),
-	     *path = file_join(&job->arena, folder, "trainer_state.json"),
-	     *critic = file_join(&job->arena, folder, "critic.safetensors");
+	char *optimizer = file_join(&job->record.arena, folder, "optimizer.safetensors"),
+	     *path = file_join(&job->record.arena, folder, "trainer_state.json"),
+	     *critic = file_join(&job->record.arena, folder, "critic.safetensors");
 	json_t *state;
 	int     status;
 
@@ -344,26 +352,27 @@ static int load_checkpoint(struct job *job, const char *folder)
 	json_decref(state);
 	TRY(status);
 	TRY(load_learned(job, folder));
-	TRY(optimizer_load(&job->policy.optimizer, model_learned(job->model), optimizer));
-	return job->learn.critic ? critic_load(&job->critic, critic) : OK;
+	TRY(optimizer_load(&job->learner.policy.optimizer, model_learned(job->learner.model),
+	                   optimizer));
+	return job->learner.learn.critic ? critic_load(&job->learner.critic, critic) : OK;
 }
 
 int job_resume_newest(struct job *job)
 {
 	struct text skipped = {0};
 	char       *folder;
-	int step, status = checkpoint_newest(job->config.run.output_dir, &job->arena, &folder,
-	                                     &step, &skipped);
+	int         step, status = checkpoint_newest(job->config.run.output_dir, &job->record.arena,
+	                                             &folder, &step, &skipped);
 
-	if (job->screen && skipped.n)
-		terminal_print(job->screen, "passed over: %s", skipped.data);
+	if (job->record.screen && skipped.n)
+		terminal_print(job->record.screen, "passed over: %s", skipped.data);
 	text_free(&skipped);
 	if (status == OK && folder)
 		status = load_checkpoint(job, folder);
-	if (status == OK && job->screen)
-		terminal_print(job->screen,
+	if (status == OK && job->record.screen)
+		terminal_print(job->record.screen,
 		               folder ? "resumed from step %d\n"
 		                      : "nothing to resume: starting from step %d\n",
-		               job->step);
+		               job->record.step);
 	return status;
 }

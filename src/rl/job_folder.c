@@ -30,7 +30,7 @@ static int holds_run(struct job *job, int *holds)
 
 	TRY(checkpoint_count(run, holds));
 	for (size_t i = 0; !*holds && i < sizeof names / sizeof *names; i++) {
-		char *path = file_join(&job->arena, run, names[i]);
+		char *path = file_join(&job->record.arena, run, names[i]);
 		TRY(path ? file_there(path, holds) : ERR_INPUT);
 	}
 	return OK;
@@ -139,12 +139,12 @@ static int set_aside(struct job *job)
 	TRY(holds_run(job, &holds));
 	if (!holds)
 		return OK;
-	TRY(make_old_folder(run, &job->arena, &old));
-	TRY(move_checkpoints(run, old, &job->arena));
+	TRY(make_old_folder(run, &job->record.arena, &old));
+	TRY(move_checkpoints(run, old, &job->record.arena));
 	for (size_t i = 0; i < sizeof files_of_a_run / sizeof *files_of_a_run; i++)
-		TRY(move_aside(run, old, files_of_a_run[i], &job->arena));
-	if (job->screen)
-		terminal_print(job->screen, "what was there before is in %s\n", old);
+		TRY(move_aside(run, old, files_of_a_run[i], &job->record.arena));
+	if (job->record.screen)
+		terminal_print(job->record.screen, "what was there before is in %s\n", old);
 	TRY(file_sync(old));
 	return file_sync(run);
 }
@@ -156,7 +156,7 @@ int job_folder_begin(struct job *job, enum job_begin how)
 	TRY(refuse_other_folder(job));
 	TRY(file_make_folders(run));
 	/* first: a resume clears away what looks half written */
-	TRY(file_lock(run, &job->run_lock));
+	TRY(file_lock(run, &job->record.run_lock));
 	TRY(job_take_inputs(job));
 	switch (how) {
 	case JOB_NEW:
@@ -164,7 +164,7 @@ int job_folder_begin(struct job *job, enum job_begin how)
 	case JOB_RESUME:
 		TRY(job_resume_newest(job));
 		/* the disk is billed after this */
-		return checkpoint_tidy(run, job->step, job_checkpoint_limit(job));
+		return checkpoint_tidy(run, job->record.step, job_checkpoint_limit(job));
 	case JOB_FROM_SCRATCH:
 		return set_aside(job);
 	}
@@ -192,7 +192,7 @@ static int write_findings(const struct job *job)
 	struct text  t = {0};
 	struct arena a = {0};
 	char        *path = file_join(&a, job->config.run.output_dir, "data.json");
-	int          status = path ? findings_json(&job->findings, &t) : ERR_INPUT;
+	int          status = path ? findings_json(&job->data.findings, &t) : ERR_INPUT;
 
 	if (status == OK)
 		status = text_write(&t, path);
@@ -203,29 +203,32 @@ static int write_findings(const struct job *job)
 
 static int open_metrics(struct job *job, int resumed, struct text *caution)
 {
-	char    *path = file_join(&job->arena, job->config.run.output_dir, "metrics.jsonl");
-	uint64_t bytes = job->log.bytes; /* as the checkpoint knows */
+	char    *path = file_join(&job->record.arena, job->config.run.output_dir, "metrics.jsonl");
+	uint64_t bytes = job->record.log.bytes; /* as the checkpoint knows */
 
 	if (!path)
 		return ERR_INPUT;
-	return resumed ? metrics_log_resume(path, job->step, bytes, caution, &job->log)
-	               : metrics_log_new(path, &job->log);
+	return resumed ? metrics_log_resume(path, job->record.step, bytes, caution,
+	                                    &job->record.log)
+	               : metrics_log_new(path, &job->record.log);
 }
 
 /* What no checkpoint knows of will be done again, and must not stand twice. */
 static int open_logs(struct job *job, struct text *caution)
 {
 	const char *run = job->config.run.output_dir;
-	int         resumed = job->saved_step >= 0, known = resumed ? job->step : -1;
-	char       *events = file_join(&job->arena, run, "tensorboard"),
-	     *samples = file_join(&job->arena, run, "samples");
+	int         resumed = job->record.saved_step >= 0, known = resumed ? job->record.step : -1;
+	char       *events = file_join(&job->record.arena, run, "tensorboard"),
+	     *samples = file_join(&job->record.arena, run, "samples");
 
 	if (!events || !samples)
 		return ERR_INPUT;
 	TRY(open_metrics(job, resumed, caution));
 	TRY(events_cut(events, known, caution));
 	TRY(samples_cut(samples, known));
-	return job->config.run.tensorboard ? events_open(events, job->step, &job->events) : OK;
+	return job->config.run.tensorboard
+	               ? events_open(events, job->record.step, &job->record.events)
+	               : OK;
 }
 
 int job_folder_open(struct job *job)
@@ -234,17 +237,18 @@ int job_folder_open(struct job *job)
 	int         status;
 
 	TRY(job_folder_write_config(job));
-	TRY(provenance_write(job->config.run.output_dir, job->step, matmul_describe(job->mm)));
+	TRY(provenance_write(job->config.run.output_dir, job->record.step,
+	                     matmul_describe(job->learner.mm)));
 	TRY(write_findings(job));
 	status = open_logs(job, &caution);
-	if (status == OK && job->screen && caution.n)
-		terminal_print(job->screen, "caution: %s", caution.data);
+	if (status == OK && job->record.screen && caution.n)
+		terminal_print(job->record.screen, "caution: %s", caution.data);
 	text_free(&caution);
 	return status;
 }
 
 int job_folder_sync(const struct job *job)
 {
-	TRY(metrics_log_sync(&job->log));
-	return job->events ? events_sync(job->events) : OK;
+	TRY(metrics_log_sync(&job->record.log));
+	return job->record.events ? events_sync(job->record.events) : OK;
 }

@@ -23,7 +23,7 @@ static uint64_t job_inputs_add_problem(uint64_t h, const struct problem *p)
 /* With the prompts as ids, and so the tokenizer and the template too. */
 static int of_problems(const struct job *job, uint64_t *h)
 {
-	const struct prompts *p = &job->train.prompts;
+	const struct prompts *p = &job->data.train.prompts;
 
 	for (int i = 0; i < p->n; i++) {
 		*h = job_inputs_add_problem(*h, p->problems[i]);
@@ -35,16 +35,16 @@ static int of_problems(const struct job *job, uint64_t *h)
 
 static int of_base(const struct job *job, uint64_t *h)
 {
-	const struct weights *w = &job->model->weights;
+	const struct weights *w = &job->learner.model->weights;
 
-	if (job->model->adapter)
+	if (job->learner.model->adapter)
 		*h = fingerprint_floats(*h, w->data, w->n);
 	return OK;
 }
 
 static int of_reference(const struct job *job, uint64_t *h)
 {
-	const struct model *m = job->reference;
+	const struct model *m = job->learner.reference;
 
 	if (m && !m->is_view)
 		*h = fingerprint_floats(*h, m->weights.data, m->weights.n);
@@ -58,9 +58,9 @@ static int of_rollouts(const struct job *job, uint64_t *h)
 	uint64_t bytes;
 	uint32_t crc;
 
-	if (job->replay.n == 0)
+	if (job->sampler.replay.n == 0)
 		return OK;
-	TRY(file_crc32(job->replay.path, &bytes, &crc));
+	TRY(file_crc32(job->sampler.replay.path, &bytes, &crc));
 	*h = fingerprint_bytes(fingerprint_bytes(*h, &bytes, sizeof bytes), &crc, sizeof crc);
 	return OK;
 }
@@ -81,8 +81,8 @@ static const struct {
 int job_take_inputs(struct job *job)
 {
 	for (int i = 0; i < JOB_INPUTS; i++) {
-		job->inputs[i] = FINGERPRINT_EMPTY;
-		TRY(inputs[i].add(job, &job->inputs[i]));
+		job->record.inputs[i] = FINGERPRINT_EMPTY;
+		TRY(inputs[i].add(job, &job->record.inputs[i]));
 	}
 	return OK;
 }
@@ -94,7 +94,7 @@ json_t *job_inputs_save(const struct job *job)
 
 	for (int i = 0; i < JOB_INPUTS; i++)
 		bad |= json_object_set_new(object, inputs[i].key,
-		                           json_sprintf("%016" PRIx64, job->inputs[i]));
+		                           json_sprintf("%016" PRIx64, job->record.inputs[i]));
 	if (!bad)
 		return object;
 	json_decref(object);
@@ -106,7 +106,7 @@ int job_inputs_check(const struct job *job, const char *place, const json_t *sav
 	for (int i = 0; saved && i < JOB_INPUTS; i++) {
 		const char *then;
 		TRY(json_get_text(place, saved, inputs[i].key, JSON_REQUIRED, &then));
-		if (strtoull(then, NULL, 16) != job->inputs[i])
+		if (strtoull(then, NULL, 16) != job->record.inputs[i])
 			return error_set(ERR_INPUT,
 			                 "%s: %s are not those that the run was started with (%s): "
 			                 "put them back, or start another run",

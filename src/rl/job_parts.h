@@ -1,43 +1,13 @@
-/* job_parts.h - how job.c puts a job together: each function opens its part of an opened config,
- * reading what the ones above it have opened.
+/* job_parts.h - the life of a job on disk, in pieces. For job*.c and bill.c only.
  *
- *     job_model.c         tokenizer, weights, adapter, reference
- *     job_learning.c      verifiers, and everything that learns or samples
  *     job_inputs.c        fingerprints of what a resume must find as it was
  *     job_folder.c        the run folder: new, gone on with, or set aside
- *     job_checkpoint.c    saving, and loading what was saved
- *
- * All return OK or an error that names the option; what they open is the job's, closed by
- * job_close. For job*.c only. */
+ *     job_checkpoint.c    saving, and loading what was saved */
 #ifndef RL_JOB_PARTS_H
 #define RL_JOB_PARTS_H
 
 #include "rl/job.h"
 #include "run/checkpoint.h"
-
-int job_open_algorithm(struct job *job);
-int job_open_model(struct job *job);
-int job_open_reward(struct job *job);
-int job_render(struct job *job); /* the prompts, as the model sees them */
-int job_open_replay(struct job *job);
-int job_open_guidance(struct job *job);
-/* policy, critic, schedule, credit */
-int job_open_learning(struct job *job);
-/* the critic has a rate of its own */
-int job_schedule(const struct job_config *c, double learning_rate, struct schedule *out);
-int job_open_rollouts(struct job *job);
-int job_open_curriculum(struct job *job);
-
-static inline int int_min(int a, int b)
-{
-	return a < b ? a : b;
-}
-static inline int int_max(int a, int b)
-{
-	return a > b ? a : b;
-}
-
-int job_longest_sequence(const struct job *job); /* tokens of prompt and completion, at most */
 
 int job_take_inputs(struct job *job);
 /* NULL: out of memory */
@@ -47,7 +17,7 @@ int job_inputs_check(const struct job *job, const char *place, const json_t *sav
 
 /* changes nothing that a refusal would regret */
 int job_folder_begin(struct job *job, enum job_begin how);
-/* config, findings and logs as of job->step */
+/* config, findings and logs as of record.step */
 int job_folder_open(struct job *job);
 /* the logs; samples and the rest are synced as they are written */
 int job_folder_sync(const struct job *job);

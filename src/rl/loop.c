@@ -12,13 +12,13 @@ static int loop_step(struct job *job, int (*step)(struct job *job))
 	json_t *before;
 	int     status;
 
-	TRY(curriculum_save(job->curriculum, &before));
+	TRY(curriculum_save(job->sampler.curriculum, &before));
 	stop_hold(0);
 	status = step(job);
 	stop_hold(0);
-	signals_step(job->step);
+	signals_step(job->record.step);
 	if (status == STOPPED &&
-	    curriculum_load(job->curriculum, "the step that was given up", before) != OK)
+	    curriculum_load(job->sampler.curriculum, "the step that was given up", before) != OK)
 		status = ERR_FAILED;
 	json_decref(before);
 	return status;
@@ -28,18 +28,18 @@ static int loop_eval(struct job *job)
 {
 	int status = eval_due(job);
 
-	job->eval_missed = status == STOPPED;
+	job->record.eval_missed = status == STOPPED;
 	return status;
 }
 
 static int loop_end(struct job *job)
 {
 	double start = clock_seconds();
-	int    fresh = job->saved_step != job->step;
+	int    fresh = job->record.saved_step != job->record.step;
 
 	TRY(job_save(job));
-	if (signals_stop() && fresh && job->screen)
-		progress_say(&job->progress, "saved step %d in %.1f s\n", job->step,
+	if (signals_stop() && fresh && job->record.screen)
+		progress_say(&job->record.progress, "saved step %d in %.1f s\n", job->record.step,
 		             clock_seconds() - start);
 	return OK;
 }
@@ -48,10 +48,10 @@ int loop_run(struct job *job, int (*step)(struct job *job))
 {
 	int status = OK;
 
-	signals_step(job->step);
-	if ((job->step == 0 && job->saved_step < 0) || job->eval_missed)
+	signals_step(job->record.step);
+	if ((job->record.step == 0 && job->record.saved_step < 0) || job->record.eval_missed)
 		status = loop_eval(job);
-	while (status == OK && job->step < job->config.run.max_steps && !signals_stop()) {
+	while (status == OK && job->record.step < job->config.run.max_steps && !signals_stop()) {
 		status = loop_step(job, step);
 		if (status == OK)
 			status = loop_eval(job);

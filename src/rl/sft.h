@@ -15,7 +15,7 @@
  * anything is written. A problem whose prompt and worked completion are longer than the model's
  * positions is left out, counted and named, or an error (data.overlong_prompts). Before the prompts
  * are mixed. */
-int sft_open(struct job *job);
+int sft_open(const struct job_reader *reader, struct job_data *d);
 
 int sft_run(struct job *job);
 

@@ -4,10 +4,13 @@
 #ifndef RL_STEP_H
 #define RL_STEP_H
 
-#include "rl/job.h"
+#include "rl/job_data.h"
+#include "rl/job_sampler.h"
 #include "rl/step_stats.h"
 
 struct step {
+	int               number; /* finished steps before it */
+	struct arena     *arena;  /* of the step */
 	double            started;
 	struct step_stats stats;
 	struct groups     sampled; /* everything that was sampled */
@@ -18,14 +21,16 @@ struct step {
 };
 
 /* Samples completions of the picked problems and scores them: appends to s->sampled. */
-int step_sample(struct job *job, const int *picked, int n, struct step *s);
+int step_sample(const struct job_data *data, const struct job_sampler *sampler, const int *picked,
+                int n, struct step *s);
 
 /* From sampled group `first` on: appends to s->edited, with guided completions where guidance.h has
  * some. */
-int step_guide(struct job *job, int first, struct step *s);
+int step_guide(const struct job_data *data, const struct job_sampler *sampler, int first,
+               struct step *s);
 
 /* Tells the curriculum what came of the sampled groups: before learning, whose overlong shaping
  * edits the rewards of those it trains on. */
-int step_observe(struct job *job, const struct step *s);
+int step_observe(struct job_sampler *sampler, const struct step *s);
 
 #endif

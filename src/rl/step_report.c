@@ -12,10 +12,8 @@
 
 /* ---- numbers that come from several places ---- */
 
-static enum diagnosis step_diagnosis(const struct job *job, const struct step *s)
+static enum diagnosis step_diagnosis(const struct algorithm *a, const struct step *s)
 {
-	const struct algorithm *a = &job->algorithm;
-
 	return diagnose_learned(&(struct diagnose_step){
 	        .groups = s->sampled.items,
 	        .n = s->sampled.n,
@@ -25,9 +23,9 @@ static enum diagnosis step_diagnosis(const struct job *job, const struct step *s
 	        .kl_in_reward = s->stats.learn.beta > 0 && a->kl_placement != KL_IN_LOSS});
 }
 
-static void report_kl(const struct job *job, struct step_stats *x)
+static void report_kl(const struct algorithm *a, struct step_stats *x)
 {
-	if (job->algorithm.kl_placement == KL_IN_LOSS) {
+	if (a->kl_placement == KL_IN_LOSS) {
 		x->kl = x->learn.update.objective.kl;
 		x->kl_tokens = x->learn.update.objective.tokens;
 	} else {
@@ -36,35 +34,35 @@ static void report_kl(const struct job *job, struct step_stats *x)
 	}
 }
 
-static int report_complete(struct job *job, struct step *s)
+static int report_complete(const struct job_learner *l, struct job_record *r, struct step *s)
 {
 	struct step_stats            *x = &s->stats;
 	const struct update_report   *u = &x->learn.update;
 	const struct objective_stats *o = &u->objective;
 
-	TRY(sampled_stats_of(&s->sampled, &job->step_arena, &x->sampled));
-	job->n_tokens += (int64_t)(x->sampled.generated + x->guidance.tokens);
-	x->step = job->step;
-	x->num_tokens = (double)job->n_tokens;
+	TRY(sampled_stats_of(&s->sampled, s->arena, &x->sampled));
+	r->n_tokens += (int64_t)(x->sampled.generated + x->guidance.tokens);
+	x->step = r->step;
+	x->num_tokens = (double)r->n_tokens;
 	x->entropy = x->sampled.entropy;
 	x->entropy_tokens = x->sampled.generated;
 	x->loss = u->updates ? o->loss / u->updates : 0;
-	report_kl(job, x);
+	report_kl(&l->learn.algorithm, x);
 	x->clipped = o->clip_low + o->clip_high;
 	x->plain_tokens = o->tokens - o->guided_tokens;
-	x->value_learning_rate = job->critic.learning_rate;
-	x->signal = step_diagnosis(job, s);
+	x->value_learning_rate = l->critic.learning_rate;
+	x->signal = step_diagnosis(&l->learn.algorithm, s);
 	x->seconds = clock_seconds() - s->started;
 	return OK;
 }
 
 /* ---- numbers by name ---- */
 
-static void report_add_verifiers(const struct job *job, const struct sampled_stats *s,
+static void report_add_verifiers(const struct reward_spec *reward, const struct sampled_stats *s,
                                  struct metrics *m)
 {
-	for (int i = 0; i < job->reward.n; i++) {
-		const char *name = job->reward.verifier[i]->name;
+	for (int i = 0; i < reward->n; i++) {
+		const char *name = reward->verifier[i]->name;
 		if (s->component[i].n == 0) /* none applied, or replayed from a run with others */
 			continue;
 		metrics_add_member(m, "rewards/<verifier>/mean", name, s->component[i].mean);
@@ -73,16 +71,16 @@ static void report_add_verifiers(const struct job *job, const struct sampled_sta
 }
 
 /* Recorded completions come in an order of their own, and the curriculum has no part in it. */
-static int report_add_curriculum(const struct job *job, struct metrics *m)
+static int report_add_curriculum(const struct job_sampler *sampler, int step, struct metrics *m)
 {
-	json_t     *o = job->replay.n ? NULL : json_object(), *value;
+	json_t     *o = sampler->replay.n ? NULL : json_object(), *value;
 	const char *name;
-	int         status = o ? curriculum_metrics(job->curriculum, o) : ERR_INPUT;
+	int         status = o ? curriculum_metrics(sampler->curriculum, o) : ERR_INPUT;
 
-	if (job->replay.n) {
+	if (sampler->replay.n) {
 		metrics_add(m, "curriculum/epoch",
-		            (double)job->step * job->config.rollout.prompts_per_step /
-		                    job->replay.n);
+		            (double)step * sampler->config->rollout.prompts_per_step /
+		                    sampler->replay.n);
 		return OK;
 	}
 	if (status == OK)
@@ -93,21 +91,22 @@ static int report_add_curriculum(const struct job *job, struct metrics *m)
 
 /* ---- the screen ---- */
 
-static void report_failures(struct job *job, double failed)
+static void report_failures(const struct job_data *data, struct job_record *r, double failed)
 {
 	char why[PROGRAM_WHY_MAX];
 
 	if (!(failed > 0))
 		return;
-	program_failures(job->reward.command ? job->reward.command : job->eval_reward.command, why);
-	progress_say(&job->progress, "  step %d: %g completions got no verdict: %s\n", job->step,
+	program_failures(data->reward.command ? data->reward.command : data->eval_reward.command,
+	                 why);
+	progress_say(&r->progress, "  step %d: %g completions got no verdict: %s\n", r->step,
 	             failed, why);
 }
 
 /* What moves the weights of a step without a signal. */
-static const char *report_mover(const struct job *job, const struct step_stats *x)
+static const char *report_mover(const struct algorithm *a, const struct step_stats *x)
 {
-	int kl = x->learn.beta > 0, entropy = job->algorithm.entropy_coef != 0;
+	int kl = x->learn.beta > 0, entropy = a->entropy_coef != 0;
 
 	if (x->learn.update.updates == 0 || (!kl && !entropy))
 		return "";
@@ -125,7 +124,8 @@ static void report_add_figure(struct text *t, const char *name, const char *form
 		text_print(t, "-");
 }
 
-static void report_progress(struct job *job, const struct metrics *m)
+static void report_progress(const struct job_data *data, struct job_record *r,
+                            const struct metrics *m)
 {
 	static const struct {
 		const char *name, *format, *metric;
@@ -141,37 +141,36 @@ static void report_progress(struct job *job, const struct metrics *m)
 		report_add_figure(&line, figures[i].name, figures[i].format,
 		                  figures[i].factor * metrics_get(m, figures[i].metric));
 	text_print(&line, "  %.2f s", metrics_get(m, "step_time"));
-	progress_step(&job->progress, job->step, job->config.run.max_steps,
+	progress_step(&r->progress, r->step, data->config->run.max_steps,
 	              line.data ? line.data : "");
 	text_free(&line);
-	report_failures(job, metrics_get(m, "reward/command_errors"));
+	report_failures(data, r, metrics_get(m, "reward/command_errors"));
 }
 
-static void report_diagnosis(struct job *job, const struct step_stats *x)
+static void report_diagnosis(const struct job_learner *l, struct job_record *r,
+                             const struct step_stats *x)
 {
-	if (x->signal != SIGNAL_FINE && job->step % job->config.run.logging_steps == 0)
-		progress_say(&job->progress, "  no signal in step %d: %s%s\n", job->step,
-		             diagnosis_advice((enum diagnosis)x->signal), report_mover(job, x));
+	if (x->signal != SIGNAL_FINE && r->step % l->config->run.logging_steps == 0)
+		progress_say(&r->progress, "  no signal in step %d: %s%s\n", r->step,
+		             diagnosis_advice((enum diagnosis)x->signal),
+		             report_mover(&l->learn.algorithm, x));
 }
 
 /* ---- the whole ---- */
-
-int step_log(struct job *job, const struct metrics *m)
-{
-	TRY(metrics_log_write(&job->log, m));
-	return job->events ? events_write(job->events, job->step, m) : OK;
-}
 
 int step_report(struct job *job, struct step *s)
 {
 	struct metrics m = {.table = &step_metrics};
 
-	TRY(report_complete(job, s));
+	TRY(report_complete(&job->learner, &job->record, s));
 	TRY(metric_table_fill(&step_metrics, LINE_TRAIN, &job->config.base, &s->stats, &m));
-	report_add_verifiers(job, &s->stats.sampled, &m);
-	TRY(report_add_curriculum(job, &m));
-	report_progress(job, &m);
-	report_diagnosis(job, &s->stats);
-	TRY(step_log(job, &m));
-	return job->step == job->config.run.max_steps ? step_samples_write(job, &s->sampled) : OK;
+	report_add_verifiers(&job->data.reward, &s->stats.sampled, &m);
+	TRY(report_add_curriculum(&job->sampler, job->record.step, &m));
+	report_progress(&job->data, &job->record, &m);
+	report_diagnosis(&job->learner, &job->record, &s->stats);
+	TRY(job_record_write(&job->record, &m));
+	if (job->record.step < job->config.run.max_steps)
+		return OK;
+	return step_samples_write(&job->config, job->learner.tokenizer, job->record.step,
+	                          &s->sampled, s->arena);
 }

@@ -3,13 +3,11 @@
 #ifndef RL_STEP_REPORT_H
 #define RL_STEP_REPORT_H
 
+#include "rl/job.h"
 #include "rl/step.h"
 
-/* Tells of the finished step (job->step): completes s->stats, counts its tokens, writes
+/* Tells of the finished step (job->record.step): completes s->stats, counts its tokens, writes
  * metrics.jsonl, TensorBoard and the screen, and samples after the last step. */
 int step_report(struct job *job, struct step *s);
-
-/* Writes one line, of whatever kind, to metrics.jsonl and TensorBoard. */
-int step_log(struct job *job, const struct metrics *m);
 
 #endif

@@ -38,14 +38,13 @@ static void samples_add(struct text *t, const struct tokenizer *tokenizer, int s
 	           r->n, stop_reason_name[r->stop]);
 }
 
-int step_samples_write(struct job *job, const struct groups *groups)
+int step_samples_write(const struct job_config *c, const struct tokenizer *tokenizer, int step,
+                       const struct groups *groups, struct arena *a)
 {
 	struct text t = {0};
-	int         left = job->config.run.save_samples, status;
-	char       *folder = file_join(&job->step_arena, job->config.run.output_dir, "samples");
-	char       *path =
-                folder ? arena_format(&job->step_arena, "%s/step-%d.jsonl.gz", folder, job->step)
-	                     : NULL;
+	int         left = c->run.save_samples, status;
+	char       *folder = file_join(a, c->run.output_dir, "samples");
+	char       *path = folder ? arena_format(a, "%s/step-%d.jsonl.gz", folder, step) : NULL;
 
 	if (left == 0)
 		return OK;
@@ -53,8 +52,7 @@ int step_samples_write(struct job *job, const struct groups *groups)
 		return ERR_INPUT;
 	/* the first completion of each group: variety says more than repetition */
 	for (int g = 0; g < groups->n && left > 0; g++, left--)
-		samples_add(&t, job->tokenizer, job->step, &groups->items[g],
-		            &groups->items[g].rollouts[0]);
+		samples_add(&t, tokenizer, step, &groups->items[g], &groups->items[g].rollouts[0]);
 	status = text_status(&t);
 	if (status == OK)
 		status = file_make_folders(folder);

@@ -3,9 +3,12 @@
 #ifndef RL_STEP_SAMPLES_H
 #define RL_STEP_SAMPLES_H
 
-#include "rl/job.h"
+#include "rl/job_config.h"
+#include "rl/rollout.h"
+#include "text/tokenizer.h"
 
 /* Writes the first completion of each of up to run.save_samples groups; nothing when that is 0. */
-int step_samples_write(struct job *job, const struct groups *groups);
+int step_samples_write(const struct job_config *c, const struct tokenizer *tokenizer, int step,
+                       const struct groups *groups, struct arena *a);
 
 #endif

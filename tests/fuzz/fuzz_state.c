@@ -36,8 +36,8 @@ static void open_run(struct run *run, int moves)
 
 	PROMISE(job_open(JOB_TRAIN, fuzz_file(1, yaml, strlen(yaml)), overrides, moves ? 2 : 0,
 	                 &run->job) == OK);
-	PROMISE(job_take_inputs(&run->job) == OK && run->job.learn.critic &&
-	        !run->job.reference == !moves);
+	PROMISE(job_take_inputs(&run->job) == OK && run->job.learner.learn.critic &&
+	        !run->job.learner.reference == !moves);
 	PROMISE(job_state_text(&run->job, &text) == OK &&
 	        json_parse("own", text, strlen(text), &state) == OK);
 	run->own = json_pack("{s:O}", "config", json_object_get(state, "config"));
@@ -50,15 +50,17 @@ static void check_counts(const struct job *job)
 {
 	static const int64_t most = INT64_C(1) << 53;
 
-	PROMISE(job->step >= 0 && job->saved_step == job->step && job->skipped_in_a_row >= 0 &&
-	        job->skipped_in_a_row <= INT32_MAX / 2);
-	PROMISE(job->n_tokens >= 0 && job->n_tokens <= most && job->log.bytes <= (uint64_t)most);
-	PROMISE(job->policy.optimizer.step <= (uint64_t)most &&
-	        job->critic.optimizer.step <= (uint64_t)most);
-	PROMISE(isfinite(job->learn.algorithm.beta) &&
-	        (job->reference ? job->learn.algorithm.beta >= 0 : job->learn.algorithm.beta == 0));
-	PROMISE((isfinite(job->first_eval.mean) && !isinf(job->first_eval.error)) ||
-	        (isnan(job->first_eval.mean) && isnan(job->first_eval.error)));
+	PROMISE(job->record.step >= 0 && job->record.saved_step == job->record.step &&
+	        job->record.skipped_in_a_row >= 0 && job->record.skipped_in_a_row <= INT32_MAX / 2);
+	PROMISE(job->record.n_tokens >= 0 && job->record.n_tokens <= most &&
+	        job->record.log.bytes <= (uint64_t)most);
+	PROMISE(job->learner.policy.optimizer.step <= (uint64_t)most &&
+	        job->learner.critic.optimizer.step <= (uint64_t)most);
+	PROMISE(isfinite(job->learner.learn.algorithm.beta) &&
+	        (job->learner.reference ? job->learner.learn.algorithm.beta >= 0
+	                                : job->learner.learn.algorithm.beta == 0));
+	PROMISE((isfinite(job->record.first_eval.mean) && !isinf(job->record.first_eval.error)) ||
+	        (isnan(job->record.first_eval.mean) && isnan(job->record.first_eval.error)));
 }
 
 static void save_and_load(struct job *job)
@@ -87,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	if (json_is_object(state) && !json_object_get(state, "config"))
 		json_object_update(state, run->own);
-	run->job.first_eval = (struct tally_mean){NAN, NAN};
+	run->job.record.first_eval = (struct tally_mean){NAN, NAN};
 	fuzz_forget_message();
 	if (job_state_load(&run->job, "state", state) == OK) {
 		check_counts(&run->job);
