@@ -728,7 +728,7 @@ static const struct metric_row rows[] = {
          .of = "completions",
          .when = SAMPLED,
          .given = "where the arm was drawn",
-         .help = "Accuracy of the completions to the arm's problems."},
+         .help = "Accuracy of the completions of the arm's problems."},
 
         {.section = "Time",
          .name = "step_time",
@@ -820,12 +820,12 @@ static const char page_begin[] =
         "# Metrics\n\n"
         "Made by `make docs` from the table in `src/rl/step_metrics.c`; do not edit.\n\n"
         "`metrics.jsonl` in the run folder has one JSON object a line: one for each step of\n"
-        "`hone train` or `hone sft`, one for each evaluation. TensorBoard gets the same numbers "
-        "and\n"
-        "words (`tensorboard/`), and `hone report` draws them. NaN and infinities are written as\n"
-        "null. In brackets stand the kinds of lines that have the number, its unit, what it is "
-        "the\n"
-        "mean over, and when it is there. A mean over nothing is left out of the line.\n";
+        "`hone train` or `hone sft`, one for each evaluation. TensorBoard gets the same numbers\n"
+        "and words (`tensorboard/`), and `hone report` draws them. NaN and infinities are written\n"
+        "as null. In brackets stand the kinds of lines that have the number, its unit, what it is\n"
+        "the mean over, and when it is there: a condition on the [options](options.md), where\n"
+        "`rollout.source=` says that the option is empty. A mean over nothing is left out of the\n"
+        "line.\n";
 
 void step_metrics_markdown(struct text *out)
 {
