@@ -95,6 +95,12 @@ int job_learner_open(enum job_kind kind, struct job_config *c, const struct job_
 	                            .plain_denominator = c->guidance.plain_denominator,
 	                            .stale = !matmul_is_strict(&c->compute.matmul),
 	                            .seed = (uint64_t)c->run.seed};
+	if (kind == JOB_TRAIN && c->rollout.temperature == 0)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: rollout.temperature is 0: greedy completions of one problem are "
+		        "all the same, so there is nothing to compare",
+		        config_where(&c->base, "rollout.temperature"));
 	TRY(job_learner_algorithm(kind, c, &o->algorithm));
 	TRY(job_model_open(data, kind == JOB_TRAIN && algorithm_needs_reference(&o->algorithm),
 	                   out));

@@ -68,12 +68,6 @@ static int job_sampler_rollouts(enum job_kind kind, const struct job_data *data,
 	        .seed = (uint64_t)c->run.seed,
 	        .purpose = RNG_SAMPLE,
 	};
-	if (kind == JOB_TRAIN && r->temperature == 0)
-		return error_set(
-		        ERR_INPUT,
-		        "%s: rollout.temperature is 0: greedy completions of one problem are "
-		        "all the same, so there is nothing to compare",
-		        config_where(&c->base, "rollout.temperature"));
 	if (kind == JOB_TRAIN || data->eval.n > 0)
 		TRY(decoder_new(learner->model, r->batch_size, s->longest, &s->decoder));
 	return OK;
