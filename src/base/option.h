@@ -22,12 +22,12 @@
  *     NAMED          field, default, function of names, help     the field is the name itself
  *     ROWS           field, table of a row, most entries, help
  *
- * Each ends with any other member of struct option by its name. The default is what one would
- * write; NULL: unset, and the algorithm's row decides. The path is ROOM and the field; X_AS(name,
- * field, ...) is for a field that is called otherwise. _Generic refuses, at compile time, a field
- * of another type.
+ * Any other member of struct option may follow, by its name. The default is what one would write;
+ * NULL: unset, and the algorithm's row decides. The path is ROOM and the field; INT_AS(name, field,
+ * ...) and its like are for a field that is called otherwise. _Generic refuses, at compile time, a
+ * field of another type.
  *
- * Condition:
+ * A condition says when an option is read:
  *
  *     when       = all " or " all ...           one of them holds
  *     all        = comparison " and " ...       each of them holds
@@ -81,22 +81,28 @@ enum option_flag {
 };
 
 struct option {
-	const char          *path; /* "optim.learning_rate"; of a row of a list just "name" */
-	enum option_type     type;
-	const char          *standard;    /* the default; REQUIRED within rows; NULL: unset */
-	double               least, most; /* of numbers, ends of ranges, bytes, entries */
+	const char      *path; /* "optim.learning_rate"; of a row of a list just "name" */
+	enum option_type type;
+	size_t           offset; /* in HOME */
+
+	/* as one would write it; OPTION_REQUIRED in rows; NULL: unset */
+	const char *standard;
+
+	double least, most; /* of numbers, ends of ranges, bytes of texts, entries of lists */
+	double tiny;        /* a real number nearer to 0, and not 0, is refused; 0: OPTION_TINY */
+
 	const struct choice *choices;
 	const char *(*names)(int i); /* NULL past the last */
-	size_t      offset;          /* in HOME */
-	const char *help;            /* one line */
-	double      tiny;  /* a real number nearer to 0, and not 0, is refused; 0: OPTION_TINY */
+
+	const struct option_table *rows;
+
+	const char *help;  /* one line */
 	const char *when;  /* read only where this holds; NULL: always */
 	int         flags; /* of enum option_flag */
-	const struct option_table *rows;
 };
 
 struct option_table {
-	const struct option *options;
+	const struct option *options; /* [n] */
 	int                  n;
 	size_t               size; /* of HOME */
 	/* of a row: a text stands for one whose first option is set alone, and defaults are not
@@ -111,8 +117,6 @@ size_t      option_size(const struct option *o);        /* of its field */
 const char *option_word(const struct option *o, int i); /* word i of choices or names, or NULL */
 
 /* ---- how a table is written ---- */
-
-#define OPTION_INT_MAX 2147483647
 
 /* clang-format off */
 #define OPTION_TABLE(...) OPTION_TABLE_OF(__VA_ARGS__, )

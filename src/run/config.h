@@ -54,9 +54,10 @@ void config_free(struct config *c); /* one that is all zero, too */
 
 /* ---- what is set ----  A path below must be one of the schema, a table one of its tables. */
 
-int         config_is_set(const struct config *c, const char *path);
-const char *config_where(const struct config *c,
-                         const char          *path); /* as in `where`, or "default" */
+int config_is_set(const struct config *c, const char *path);
+
+/* As in `where`, or "default". */
+const char *config_where(const struct config *c, const char *path);
 
 /* ERR_INPUT unless one of the paths (NULL ends them) has another value than its default:
  * "data.train or data.generate must be given". */
