@@ -4,8 +4,8 @@
 #include "model/head.h"
 #include "test.h"
 
-/* A model of a few thousand weights, large enough that answers differ; prompts longer and shorter
- * than a page. */
+/* A model of a few thousand weights, large enough that completions differ; prompts longer and
+ * shorter than a page. */
 enum { N_PROMPTS = 5, G = 6, N = N_PROMPTS * G, MAX_NEW = 70, V = 29 };
 static const int prompt_length[N_PROMPTS] = {3, 64, 1, 90, 130};
 
@@ -42,7 +42,7 @@ static int setup(void **state)
 	assert_ok(weights_new(&shape, &w));
 	weights_init(&w, 5);
 	for (size_t i = 0; i < w.n; i++)
-		/* far from uniform, so that answers end by themselves now and then */
+		/* far from uniform, so that completions end by themselves now and then */
 		w.data[i] *= 8;
 	assert_ok(model_new(&w, mm, 0, &model));
 	for (int p = 0; p < N_PROMPTS; p++)
@@ -60,13 +60,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-struct answers {
+struct completions {
 	struct arena          arena;
 	struct decode_request requests[N];
 	struct decode_result  results[N];
 };
 
-static void answer_with(struct answers *a, int slots, const struct decode_options *o)
+static void complete_with(struct completions *a, int slots, const struct decode_options *o)
 {
 	struct decoder *d;
 
@@ -82,17 +82,17 @@ static void answer_with(struct answers *a, int slots, const struct decode_option
 	decoder_free(d);
 }
 
-static void answer(struct answers *a, int slots, int share, float temperature)
+static void complete(struct completions *a, int slots, int share, float temperature)
 {
 	const struct decode_options o = {.sampling = {.temperature = temperature, .top_p = 1},
 	                                 .eos = &eos,
 	                                 .n_eos = 1,
 	                                 .share_prompt = share};
 
-	answer_with(a, slots, &o);
+	complete_with(a, slots, &o);
 }
 
-static void assert_same_bits(const struct answers *a, const struct answers *b)
+static void assert_same_bits(const struct completions *a, const struct completions *b)
 {
 	for (int i = 0; i < N; i++) {
 		const struct decode_result *x = &a->results[i], *y = &b->results[i];
@@ -104,37 +104,37 @@ static void assert_same_bits(const struct answers *a, const struct answers *b)
 	}
 }
 
-static void an_answer_is_the_same_whatever_else_is_in_the_batch(void **state)
+static void a_completion_is_the_same_whatever_else_is_in_the_batch(void **state)
 {
 	(void)state;
-	const int      slots[] = {1, 2, 7, 64};
-	struct answers all, other;
-	int            different_lengths = 0;
+	const int          slots[] = {1, 2, 7, 64};
+	struct completions all, other;
+	int                different_lengths = 0;
 
-	answer(&all, N, 1, 1);
+	complete(&all, N, 1, 1);
 	for (int i = 1; i < N; i++)
 		different_lengths += all.results[i].n != all.results[0].n;
 	/* sequences do leave early; otherwise this test would prove little */
 	assert_true(different_lengths > 5);
 	for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
 		for (int share = 0; share < 2; share++) {
-			answer(&other, slots[i], share, 1);
+			complete(&other, slots[i], share, 1);
 			assert_same_bits(&all, &other);
 			arena_free(&other.arena);
 		}
 	arena_free(&all.arena);
 }
 
-static void an_answer_is_the_same_on_any_number_of_threads(void **state)
+static void a_completion_is_the_same_on_any_number_of_threads(void **state)
 {
 	(void)state;
-	const int      threads[] = {1, 3, 8};
-	struct answers two, other;
+	const int          threads[] = {1, 3, 8};
+	struct completions two, other;
 
-	answer(&two, 9, 1, 1);
+	complete(&two, 9, 1, 1);
 	for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
 		threads_set(threads[i]);
-		answer(&other, 9, 1, 1);
+		complete(&other, 9, 1, 1);
 		assert_same_bits(&two, &other);
 		arena_free(&other.arena);
 	}
@@ -147,12 +147,12 @@ static void an_answer_is_the_same_on_any_number_of_threads(void **state)
 static void trained_log_probabilities_are_the_sampled_ones(void **state)
 {
 	(void)state;
-	struct answers     a;
+	struct completions a;
 	struct sequence    seqs[N];
 	struct unit_range *units;
 	int                n_units, checked = 0;
 
-	answer(&a, 8, 1, 0.7f);
+	complete(&a, 8, 1, 0.7f);
 	for (int i = 0; i < N; i++)
 		seqs[i] = (struct sequence){prompt[i / G], prompt_length[i / G], a.results[i].ids,
 		                            a.results[i].n};
@@ -189,7 +189,7 @@ static void trained_log_probabilities_are_the_sampled_ones(void **state)
 }
 
 /* Answers back after every token: much behind the first, a little behind every third. */
-static int answer_back(void *calls, int request, struct decode_result *r, int *go_on)
+static int act_back(void *calls, int request, struct decode_result *r, int *go_on)
 {
 	static const int words[45] = {1, 2, 3, 5, 8, 13, 21, 7, 28, 9, 10, 19, 0, 20, 4};
 	int              n = r->n == 1 ? 39 + request % 7 : r->n % 3 ? 0 : 2;
@@ -203,7 +203,7 @@ static int answer_back(void *calls, int request, struct decode_result *r, int *g
 
 /* The longer texts are more than is read at once, so with reread some have to wait while others go
  * on. */
-static void an_answer_that_goes_on_is_the_same_with_pages_kept_or_read_again(void **state)
+static void a_completion_that_goes_on_is_the_same_with_pages_kept_or_read_again(void **state)
 {
 	(void)state;
 	int                   every[V], calls = 0, more = 0;
@@ -211,13 +211,13 @@ static void an_answer_that_goes_on_is_the_same_with_pages_kept_or_read_again(voi
 	                           .eos = every,
 	                           .n_eos = V,
 	                           .share_prompt = 1,
-	                           .listener = {answer_back, &calls}};
+	                           .listener = {act_back, &calls}};
 	const int             slots[] = {1, 7, 64};
-	struct answers        all, other;
+	struct completions    all, other;
 
 	for (int i = 0; i < V; i++)
 		every[i] = i;
-	answer_with(&all, N, &o);
+	complete_with(&all, N, &o);
 	for (int i = 0; i < N; i++) {
 		const struct decode_result *r = &all.results[i];
 		int                         sampled = 0;
@@ -230,7 +230,7 @@ static void an_answer_that_goes_on_is_the_same_with_pages_kept_or_read_again(voi
 	assert_int_equal(more, calls); /* told of every token, and no other was sampled */
 	for (o.reread = 0; o.reread < 2; o.reread++)
 		for (size_t i = 0; i < sizeof slots / sizeof *slots; i++) {
-			answer_with(&other, slots[i], &o);
+			complete_with(&other, slots[i], &o);
 			assert_same_bits(&all, &other);
 			arena_free(&other.arena);
 		}
@@ -260,12 +260,12 @@ static void an_error_of_the_listener_is_the_error_of_the_run(void **state)
 	arena_free(&arena);
 }
 
-static void greedy_answers_ignore_the_key(void **state)
+static void greedy_completions_ignore_the_key(void **state)
 {
 	(void)state;
-	struct answers a;
+	struct completions a;
 
-	answer(&a, 16, 1, 0);
+	complete(&a, 16, 1, 0);
 	for (int i = 0; i < N; i++) {
 		const struct decode_result *first = &a.results[i / G * G], *r = &a.results[i];
 		assert_int_equal(r->n, first->n);
@@ -277,10 +277,10 @@ static void greedy_answers_ignore_the_key(void **state)
 static void samples_of_one_prompt_differ(void **state)
 {
 	(void)state;
-	struct answers a;
-	int            differ = 0;
+	struct completions a;
+	int                differ = 0;
 
-	answer(&a, 16, 1, 1);
+	complete(&a, 16, 1, 1);
 	for (int i = 1; i < G; i++)
 		differ += a.results[i].n != a.results[0].n ||
 		          memcmp(a.results[i].ids, a.results[0].ids,
@@ -289,13 +289,13 @@ static void samples_of_one_prompt_differ(void **state)
 	arena_free(&a.arena);
 }
 
-static void an_answer_says_why_it_ended(void **state)
+static void a_completion_says_why_it_ended(void **state)
 {
 	(void)state;
-	struct answers a;
-	int            count[STOP_REASONS] = {0};
+	struct completions a;
+	int                count[STOP_REASONS] = {0};
 
-	answer(&a, 16, 1, 1);
+	complete(&a, 16, 1, 1);
 	for (int i = 0; i < N; i++) {
 		const struct decode_result *r = &a.results[i];
 		count[r->stop]++;
@@ -329,18 +329,59 @@ static void a_nan_in_the_weights_is_reported_and_not_sampled(void **state)
 	arena_free(&arena);
 }
 
+static const char *letter_of(const struct tokenizer *t, int id, size_t *n)
+{
+	(void)t;
+	*n = 1;
+	return id % 2 ? "x" : "z";
+}
+
+/* A completion that cannot be looked through for its stop text must not go on as if it had none. */
+static void short_memory_while_looking_for_stop_texts_is_no_draw(void **state)
+{
+	(void)state;
+	const char *const           stops[] = {"y"};
+	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1},
+	                                 .eos = &eos,
+	                                 .stop = stops,
+	                                 .n_stop = 1,
+	                                 .piece = letter_of};
+	const struct decode_request q = {.prompt = prompt[0],
+	                                 .n_prompt = 3,
+	                                 .max_new = MAX_NEW,
+	                                 .key = {11, RNG_SAMPLE, 1, 0, 0}};
+	struct decoder             *d;
+	int                         stop_texts = 0, status = ERR_MEMORY;
+
+	assert_ok(decoder_new(model, 1, 3 + MAX_NEW, &d));
+	for (long n = 1; status != OK; n++) {
+		struct arena         arena = {0};
+		struct decode_result r;
+		mem_fail_at(n);
+		status = decode_run(d, &o, &q, 1, &arena, &r);
+		mem_fail_at(0);
+		if (status != OK)
+			assert_memory(status, "");
+		stop_texts += status != OK && strstr(error_message(), "the stop texts of request");
+		arena_free(&arena);
+	}
+	assert_true(stop_texts > 1);
+	decoder_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        TEST(an_answer_is_the_same_whatever_else_is_in_the_batch),
-	        TEST(an_answer_is_the_same_on_any_number_of_threads),
+	        TEST(a_completion_is_the_same_whatever_else_is_in_the_batch),
+	        TEST(a_completion_is_the_same_on_any_number_of_threads),
 	        TEST(trained_log_probabilities_are_the_sampled_ones),
-	        TEST(an_answer_that_goes_on_is_the_same_with_pages_kept_or_read_again),
+	        TEST(a_completion_that_goes_on_is_the_same_with_pages_kept_or_read_again),
 	        TEST(an_error_of_the_listener_is_the_error_of_the_run),
-	        TEST(greedy_answers_ignore_the_key),
+	        TEST(greedy_completions_ignore_the_key),
 	        TEST(samples_of_one_prompt_differ),
-	        TEST(an_answer_says_why_it_ended),
+	        TEST(a_completion_says_why_it_ended),
 	        TEST(a_nan_in_the_weights_is_reported_and_not_sampled),
+	        TEST(short_memory_while_looking_for_stop_texts_is_no_draw),
 	};
 	int failed = cmocka_run_group_tests_name("f32", tests, setup, teardown);
 

@@ -4,7 +4,7 @@
 
 enum { N_MOST = 8 };
 
-static int prompt_a[200], prompt_b[5000], answers[N_MOST][5000];
+static int prompt_a[200], prompt_b[5000], completions[N_MOST][5000];
 
 /* Tokens tell where they are from: prompts count from 1000 and 2000, completion i from 10000 * (i +
  * 1). */
@@ -16,14 +16,14 @@ static void fill(void)
 		prompt_b[i] = 20000 + i;
 	for (int s = 0; s < N_MOST; s++)
 		for (int i = 0; i < 5000; i++)
-			answers[s][i] = 100000 * (s + 1) + i;
+			completions[s][i] = 100000 * (s + 1) + i;
 }
 
 static struct sequence on_a(int s, int n_completion)
 {
 	return (struct sequence){.prompt = prompt_a,
 	                         .n_prompt = 200,
-	                         .completion = answers[s],
+	                         .completion = completions[s],
 	                         .n_completion = n_completion};
 }
 
@@ -31,7 +31,7 @@ static struct sequence on_b(int s, int n_prompt, int n_completion)
 {
 	return (struct sequence){.prompt = prompt_b,
 	                         .n_prompt = n_prompt,
-	                         .completion = answers[s],
+	                         .completion = completions[s],
 	                         .n_completion = n_completion};
 }
 

@@ -26,6 +26,8 @@ static int default_id(const struct dataset_options *o, const char *path, size_t 
 	                   name, line);
 }
 
+/* The place in messages is FILE:LINE, and where rows do not stand one a line, the number of the
+ * row, too. */
 static int read_one(const struct dataset_stream *s, const char *file, const char *row, size_t n,
                     const struct dataset_options *o, struct dataset *d)
 {

@@ -37,6 +37,8 @@ static int prompt_keep_json(const struct reader *r, const json_t *message, const
 	return status;
 }
 
+/* ShareGPT's from and value are read as role and content. A message that says more than that
+ * keeps its JSON for the template. */
 static int prompt_read_message(const struct reader *r, const json_t *v, size_t i, struct message *m)
 {
 	const json_t *role = prompt_either(v, "role", "from"),
@@ -84,6 +86,7 @@ static int prompt_is_conversation(const char *name)
 	       !strcmp(last, "conversation");
 }
 
+/* A conversation that ends with the assistant is a prompt and its demonstration. */
 static int prompt_read_messages(const struct reader *r, const char *name, const json_t *list,
                                 struct problem *p)
 {

@@ -232,6 +232,7 @@ static int is_whole(double x)
 	return fabs(x) < 9007199254740992.0 && x == floor(x);
 }
 
+/* A number that is whole becomes the text of the integer; without a column the id stays NULL. */
 static int read_id(const struct reader *r, struct problem *p)
 {
 	const char   *name;

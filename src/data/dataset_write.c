@@ -81,6 +81,7 @@ static int dataset_write_is_own(const char *key, const json_t *v)
 	return 0;
 }
 
+/* The columns that are no field of the problem, as they were read. */
 static int add_other_columns(struct text *t, const struct problem *p)
 {
 	json_t     *row, *v;
@@ -91,9 +92,14 @@ static int add_other_columns(struct text *t, const struct problem *p)
 	TRY(json_parse(p->id, p->row, strlen(p->row), &row));
 	json_object_foreach(row, key, v)
 	{
-		char *s = dataset_write_is_own(key, v) ? NULL : json_dumps(v, JSON_ENCODE_ANY);
-		if (!s)
+		char *s;
+		if (dataset_write_is_own(key, v))
 			continue;
+		s = json_dumps(v, JSON_ENCODE_ANY);
+		if (!s) {
+			json_decref(row);
+			return error_memory("the column \"%.64s\" of a row", key);
+		}
 		add_key(t, key);
 		text_add(t, s, strlen(s));
 		free(s);

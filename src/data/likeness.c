@@ -187,6 +187,8 @@ static void count_own(struct table *t, struct match *matches)
 	}
 }
 
+/* ADDS one training question: of each held-out question, how many of its own word sequences that
+ * question has. */
 static void match(const struct table *t, const struct problem *train, int k, struct match *matches)
 {
 	struct grams g = grams_of(train);

@@ -110,6 +110,8 @@ static int recorded_list_of(const struct recorded_reader *r, const json_t *row, 
 	return OK;
 }
 
+/* Ids are checked against the vocabulary of the header: nothing behind this checks them again.
+ * */
 static int recorded_read_ids(const struct recorded_reader *r, const json_t *row, const char *key,
                              struct arena *a, const int **out, int *n)
 {
@@ -297,6 +299,7 @@ static int recorded_read_stop(const struct recorded_reader *r, const json_t *row
 	                 r->place, name);
 }
 
+/* One line, one completion. Texts live until the next line, arrays in the caller's arena. */
 static int recorded_read(struct recorded_reader *r, const json_t *row, struct arena *a,
                          struct recorded *out)
 {
@@ -403,6 +406,8 @@ static int recorded_verifiers(struct recorded_reader *r, const json_t *row)
 	return OK;
 }
 
+/* Says which model, tokenizer and sampling the completions come from; files of other versions
+ * are refused. */
 static int recorded_read_header(struct recorded_reader *r, const json_t *row)
 {
 	struct recorded_header *h = &r->header;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -327,6 +328,7 @@ int adapter_forward(const struct adapter *a, int layer, enum product which, int 
 {
 	const struct adapter_product *p = &a->layers[layer][which];
 
+	assert(layer >= 0 && layer < a->n_layers && n > 0);
 	if (!p->n_parts)
 		return OK;
 	TRY(matmul_forward(p->A, n, X, s->u));

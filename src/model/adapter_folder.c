@@ -62,6 +62,8 @@ static int keeps_base(const json_t *init)
 	       (name && (!strcmp(name, "gaussian") || !strcmp(name, "eva")));
 }
 
+/* Variants of LoRA that change the product, or the base model, must not be read as plain LoRA.
+ * */
 static int adapter_folder_check_refusals(const char *place, const json_t *config)
 {
 	const char *bias = "none";
@@ -82,6 +84,7 @@ static int adapter_folder_check_refusals(const char *place, const json_t *config
 	return OK;
 }
 
+/* A list of projections, or "all-linear"; PEFT's patterns are refused. */
 static int read_targets(const char *place, const json_t *config, unsigned *targets)
 {
 	const json_t *list = json_object_get(config, "target_modules");
@@ -107,6 +110,7 @@ static int read_targets(const char *place, const json_t *config, unsigned *targe
 	return OK;
 }
 
+/* Rank, alpha, rsLoRA and targets, as PEFT writes them. */
 static int read_options(const char *place, const json_t *config, struct adapter_options *o,
                         const char **base)
 {

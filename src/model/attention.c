@@ -89,6 +89,7 @@ static float *attention_keys_of(const struct kv_cache *c, int page, int layer, i
 {
 	size_t heads = (size_t)c->n_kv_heads;
 
+	assert(page >= 0 && page < c->n_pages && layer < c->n_layers && kv_head < c->n_kv_heads);
 	return c->data +
 	       (((size_t)page * (size_t)c->n_layers + (size_t)layer) * heads + (size_t)kv_head) *
 	               page_floats(c->head_width);
@@ -103,6 +104,7 @@ void kv_cache_copy_page(struct kv_cache *c, int from, int to)
 {
 	size_t n = (size_t)c->n_layers * (size_t)c->n_kv_heads * page_floats(c->head_width);
 
+	assert(from != to);
 	memcpy(attention_keys_of(c, to, 0, 0), attention_keys_of(c, from, 0, 0), n * sizeof(float));
 }
 
@@ -270,6 +272,8 @@ static void weigh_values(struct attention_tile *t, const float *values, int bloc
 	}
 }
 
+/* One page: scores of all visible keys, softened row by row with the running maximum, then the
+ * values weighed. */
 static void attend_block(struct attention_tile *t, int block)
 {
 	const struct forward *f = t->f;
@@ -490,6 +494,8 @@ static int query_position(const struct query_tile *t, int row)
 	return t->s->position + (t->first + row) / t->w->l.group;
 }
 
+/* Copies queries and dO of a tile, padded for the product, with the lse and delta of each row.
+ * */
 static void load_query_tile(struct query_tile *t, const struct attention_backward_work *w,
                             const struct segment *s, int kv_head, int tile)
 {
@@ -636,6 +642,8 @@ static int is_in_text_of(const struct packing *b, int ancestor, int segment)
 	return segment == ancestor;
 }
 
+/* dK and dV of one block: the sum over all later queries of its text, the children's too, in
+ * segment order. */
 static void backward_keys(const struct attention_backward_work *w, int segment, int kv_head,
                           int block)
 {

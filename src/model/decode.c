@@ -80,9 +80,11 @@ static int page_take(struct decoder *d)
 
 static void pages_release(struct decoder *d, const int *pages, int n)
 {
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		assert(d->page_users[pages[i]] > 0 && d->n_free < d->cache.n_pages);
 		if (--d->page_users[pages[i]] == 0)
 			d->free_pages[d->n_free++] = pages[i];
+	}
 }
 
 static void pages_reset(struct decoder *d)
@@ -170,9 +172,9 @@ static int is_eos(const struct decode_options *o, int token)
 	return 0;
 }
 
-/* Whether the text of the piece contains a stop text that ends within its last token. The tail that
- * is looked at is as many tokens as the longest stop text has bytes: each token that matters has at
- * least one byte. */
+/* Whether the text of the piece contains a stop text that ends within its last token; -1 when
+ * memory is short. The tail that is looked at is as many tokens as the longest stop text has bytes:
+ * each token that matters has at least one byte. */
 static int has_stop_text(const struct decode_options *o, const struct decode_result *r, int from)
 {
 	size_t      longest = 0;
@@ -191,6 +193,7 @@ static int has_stop_text(const struct decode_options *o, const struct decode_res
 	}
 	for (int i = 0; i < o->n_stop && tail.n; i++)
 		found |= memmem(tail.data, tail.n, o->stop[i], strlen(o->stop[i])) != NULL;
+	found = tail.failed ? -1 : found;
 	text_free(&tail);
 	return found;
 }
@@ -211,33 +214,42 @@ static void apply_penalty(const struct decode_call *run, const struct decode_req
 		              scratch);
 }
 
-/* Draws the next token of a request from its row of logits, which a penalty changes. Returns 1 when
- * that stops the completion, -1 when the row is not finite. */
-static int decode_draw(const struct decode_call *run, int request, float *logits,
-                       struct candidate *scratch)
+/* What a draw did to its completion. Draws run in parallel, and messages belong to threads, so an
+ * error waits until decode_settle says it. */
+enum decode_drawn { DRAWN_GOES_ON, DRAWN_STOPS, DRAWN_NOT_FINITE, DRAWN_NO_MEMORY };
+
+/* Draws the next token of a request from its row of logits, which a penalty changes. */
+static enum decode_drawn decode_draw(const struct decode_call *run, int request, float *logits,
+                                     struct candidate *scratch)
 {
 	const struct decode_request *q = &run->requests[request];
 	struct decode_result        *r = &run->results[request];
 	struct sampled               token;
+	int                          found = 0;
 
+	assert(r->n < q->max_new);
 	apply_penalty(run, q, r, logits, scratch);
 	sampling_draw(&run->o->sampling, logits, run->d->model->weights.shape.n_vocab,
 	              rng_uniform(q->key, (uint32_t)r->n), scratch, &token);
 	if (!isfinite(token.logp) || !isfinite(token.entropy))
-		return -1;
+		return DRAWN_NOT_FINITE;
 	r->ids[r->n] = token.token;
 	r->logp[r->n] = token.logp;
 	r->entropy[r->n] = token.entropy;
 	r->n++;
+	if (run->o->n_stop)
+		found = has_stop_text(run->o, r, run->piece[request]);
+	if (found < 0)
+		return DRAWN_NO_MEMORY;
 	if (is_eos(run->o, token.token))
 		r->stop = STOP_EOS;
-	else if (run->o->n_stop && has_stop_text(run->o, r, run->piece[request]))
+	else if (found)
 		r->stop = STOP_STRING;
 	else if (r->n == q->max_new)
 		r->stop = STOP_LENGTH;
 	else
-		return 0;
-	return 1;
+		return DRAWN_GOES_ON;
+	return DRAWN_STOPS;
 }
 
 static int not_finite(int request)
@@ -259,20 +271,22 @@ void decode_append(struct decode_result *r, const int *ids, int n)
 }
 
 /* What became of a draw: whether the completion is over, after the listener had its say. */
-static int decode_settle(struct decode_call *run, int request, int drawn, int *over)
+static int decode_settle(struct decode_call *run, int request, enum decode_drawn drawn, int *over)
 {
 	const struct decode_listener *l = &run->o->listener;
 	struct decode_result         *r = &run->results[request];
 	int                           go_on = 0;
 
-	if (drawn < 0)
+	if (drawn == DRAWN_NOT_FINITE)
 		return not_finite(request);
-	if (drawn > 0 && l->stopped)
+	if (drawn == DRAWN_NO_MEMORY)
+		return error_memory("the stop texts of request %d", request);
+	if (drawn == DRAWN_STOPS && l->stopped)
 		TRY(l->stopped(l->context, request, r, &go_on));
 	assert(r->n + go_on <= run->requests[request].max_new);
 	if (go_on)
 		run->piece[request] = r->n;
-	*over = drawn && !go_on;
+	*over = drawn == DRAWN_STOPS && !go_on;
 	return OK;
 }
 
@@ -480,7 +494,9 @@ static void keep_last(const struct packing *b, size_t D, float *hidden)
 	}
 }
 
-static int decode_step(struct decode_call *run, int *slot_of, int *drawn)
+/* One token for every running completion: one forward pass over what is new in each, the logits
+ * behind the last tokens, a draw each. Draws run in parallel; what follows from them, in order. */
+static int decode_step(struct decode_call *run, int *slot_of, enum decode_drawn *drawn)
 {
 	struct decoder *d = run->d;
 	size_t          V = (size_t)d->model->weights.shape.n_vocab,
@@ -504,7 +520,7 @@ static int decode_step(struct decode_call *run, int *slot_of, int *drawn)
 		struct slot *slot = &d->slots[slot_of[i]];
 		int          over;
 		TRY(decode_settle(run, slot->request, drawn[i], &over));
-		if (over || (drawn[i] && run->o->reread)) {
+		if (over || (drawn[i] == DRAWN_STOPS && run->o->reread)) {
 			pages_release(d, slot->pages, pages_for(slot->n_read));
 			slot->n_read = 0;
 		}
@@ -515,6 +531,7 @@ static int decode_step(struct decode_call *run, int *slot_of, int *drawn)
 	return OK;
 }
 
+/* Arrays of every completion in the caller's arena, all slots free, all pages in the pool. */
 static int run_start(struct decode_call *run, struct arena *a)
 {
 	struct decoder *d = run->d;
@@ -557,7 +574,8 @@ int decode_run(struct decoder *d, const struct decode_options *o,
                struct decode_result *results)
 {
 	struct decode_call run = {.d = d, .o = o, .requests = requests, .results = results, .n = n};
-	int               *slot_of, *drawn, *prompt_of;
+	int               *slot_of, *prompt_of;
+	enum decode_drawn *drawn;
 
 	assert(o->n_stop == 0 || o->piece);
 	TRY(run_start(&run, a));

@@ -82,8 +82,8 @@ int    decoder_new(const struct model *m, int n_slots, int max_tokens, struct de
 void   decoder_free(struct decoder *d);
 size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens);
 
-/* Answers all n requests; results [n] in their order. ERR_FAILED with the request named when a row
- * of logits is not finite; or the listener's error. */
+/* Completes all n requests; results [n] in their order. ERR_FAILED with the request named when a
+ * row of logits is not finite; or the listener's error. */
 int decode_run(struct decoder *d, const struct decode_options *o,
                const struct decode_request *requests, int n, struct arena *a,
                struct decode_result *results);

@@ -197,6 +197,8 @@ static int read_rope(const char *place, const json_t *config, struct model_shape
 	return OK;
 }
 
+/* Older configs leave out the number of key/value heads (as many as heads) and the width of a
+ * head (D / H). */
 static int read_sizes(const char *place, const json_t *config, struct model_shape *s)
 {
 	for (size_t i = 0; i < sizeof size_keys / sizeof size_keys[0]; i++) {
@@ -338,6 +340,7 @@ static int add_file(struct loading *l, const char *name)
 	return arena_copy(&l->arena, name, strlen(name), &l->files[l->n_files++]);
 }
 
+/* The files that the index names, each once; a path that leads out of the folder is refused. */
 static int folder_list_index(struct loading *l, const char *path)
 {
 	const char *tensor;
@@ -361,6 +364,7 @@ static int folder_list_index(struct loading *l, const char *path)
 	return OK;
 }
 
+/* One file, or the shards that an index lists. */
 static int folder_list_files(struct loading *l)
 {
 	const char *one, *index;
@@ -449,6 +453,8 @@ static int is_beside(const char *name)
 	return found;
 }
 
+/* A tensor must be where the index says, and part of the model. A head beside tied embeddings is
+ * compared later. */
 static int folder_load_tensor(struct loading *l, const char *file, const struct safetensors *s,
                               const struct safetensors_entry *e)
 {
@@ -620,6 +626,7 @@ static void format_rope_scaling(struct text *t, const struct rope_scaling *r)
 	text_print(t, "}");
 }
 
+/* Under the keys that transformers reads for this kind of model. */
 static void folder_format_config(struct text *t, const struct model_shape *s,
                                  enum safetensors_type type)
 {
@@ -689,12 +696,12 @@ static int write_generation(const char *path, json_t *config, const struct model
 	    json_object_set_new(config, "eos_token_id", end_ids(s)) == 0)
 		text = json_dumps(config,
 		                  JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(15));
-	status = text ? file_write(path, text, strlen(text))
-	              : error_set(ERR_INPUT, "%s: no memory to write it", path);
+	status = text ? file_write(path, text, strlen(text)) : error_memory("writing %s", path);
 	free(text);
 	return status;
 }
 
+/* The source's generation_config.json with our end ids, or a new one. */
 static int write_generation_like(const char *folder, const char *source,
                                  const struct model_shape *s, struct arena *a)
 {
@@ -717,6 +724,7 @@ static int write_generation_like(const char *folder, const char *source,
 	return status;
 }
 
+/* Byte for byte, and only the files that there are. */
 static int copy_tokenizer(const char *folder, const char *source, struct arena *a)
 {
 	for (size_t i = 0; i < sizeof tokenizer_files / sizeof tokenizer_files[0]; i++) {

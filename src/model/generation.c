@@ -105,6 +105,7 @@ static int read_reals(const char *place, const json_t *config, struct generation
 	return status;
 }
 
+/* Any int is let through: the vocabulary is not known here. */
 static int read_list(const char *place, const char *key, const json_t *list, struct arena *a,
                      struct penalty_list *out)
 {
@@ -127,6 +128,7 @@ static int read_list(const char *place, const char *key, const json_t *list, str
 	return OK;
 }
 
+/* A word is a list of tokens; one without a token would ban everything. */
 static int generation_read_words(const char *place, const json_t *words, struct arena *a,
                                  struct penalty *p)
 {
@@ -173,6 +175,7 @@ static int name_absent(const json_t *config, struct arena *a, struct generation 
 	return OK;
 }
 
+/* The keys by the tables above; those that hone has no equal for are named, not refused. */
 static int generation_read_all(const char *place, const json_t *config, struct arena *a,
                                struct generation *g)
 {

@@ -57,9 +57,11 @@ static int chunk_load(struct chunk *c, int first, int end, const float *hidden)
 	TRY(stop_check());
 	c->first = first;
 	c->n = end - first < HEAD_ROWS ? end - first : HEAD_ROWS;
-	for (int i = 0; i < c->n; i++)
+	for (int i = 0; i < c->n; i++) {
+		assert(c->b->row[first + i] >= 0 && c->b->row[first + i] < c->b->n_tokens);
 		memcpy(c->x + (size_t)i * D, hidden + (size_t)c->b->row[first + i] * D,
 		       D * sizeof(float));
+	}
 	return head_logits(c->m, c->n, c->x, c->z);
 }
 
@@ -71,6 +73,7 @@ static void chunk_logprobs(const struct chunk *c, const struct head_result *out)
 	for (int i = 0; i < c->n; i++) {
 		const float *z = c->z + (size_t)i * V;
 		int          at = c->first + i;
+		assert(c->b->target[at] >= 0 && (size_t)c->b->target[at] < V);
 		row_softmax_stats(z, (int)V, c->inverse_temperature, &out->lse[at],
 		                  &out->entropy[at]);
 		out->logp[at] =
@@ -182,9 +185,11 @@ static int backward_units(struct head_backward_work *p, struct arena *a)
 	const struct packing *b = p->in->b;
 	int                   most = 0;
 
-	for (int u = 0; u < b->n_units; u++)
+	for (int u = 0; u < b->n_units; u++) {
+		assert(b->unit_target[u] <= b->unit_target[u + 1]);
 		if (b->unit_target[u + 1] - b->unit_target[u] > most)
 			most = b->unit_target[u + 1] - b->unit_target[u];
+	}
 	TRY(head_chunk_new(p->in, a, &p->c));
 	TRY(arena_take(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m),
 	               "the backward pass of the head", &p->dx));

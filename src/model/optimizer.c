@@ -188,7 +188,7 @@ void optimizer_step(struct optimizer *o, struct weights *w, const float *gradien
 {
 	struct factors f;
 
-	assert(w->n == o->n && isfinite(learning_rate));
+	assert(w->n == o->n && isfinite(learning_rate) && learning_rate >= 0);
 	report->grad_norm = gradient_norm(o, w, gradient);
 	report->skipped = !(report->grad_norm < norm_max);
 	if (report->skipped)

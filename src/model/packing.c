@@ -112,6 +112,9 @@ static void open_segment(struct packing *b, int parent, int position, int count,
 	int             shared = position / PAGE_TOKENS;
 	int             n_pages = pages_of(position + count);
 
+	assert(count > 0 && parent < b->n_segments - 1);
+	assert(position ==
+	       (parent < 0 ? 0 : b->segments[parent].position + b->segments[parent].count));
 	*s = (struct segment){.first = b->n_tokens,
 	                      .count = count,
 	                      .position = position,
@@ -135,6 +138,7 @@ static void packing_add_tokens(struct packing *b, const int *tokens, int n, int 
 static void add_targets(struct packing *b, const struct sequence *s, int row_prompt,
                         int row_completion)
 {
+	assert(row_prompt < b->n_tokens && row_completion + s->n_completion - 1 <= b->n_tokens);
 	for (int i = 0; i < s->n_completion; i++) {
 		b->row[b->n_targets] = i ? row_completion + i - 1 : row_prompt;
 		b->target[b->n_targets++] = s->completion[i];
@@ -196,6 +200,7 @@ int packing_build(const struct sequence *seqs, const struct unit_range *units, i
 		b.unit_token[u + 1] = b.n_tokens;
 		b.unit_target[u + 1] = b.n_targets;
 		b.unit_segment[u + 1] = b.n_segments;
+		assert(b.n_tokens - b.unit_token[u] == units[first + u].n_tokens);
 	}
 	assert((size_t)b.n_tokens == room.tokens && (size_t)b.n_targets == room.targets);
 	*out = b;

@@ -77,9 +77,8 @@ struct sequence { /* one text to train on: a prompt and one completion */
 	 * a tree */
 	const int *prompt;
 	int        n_prompt;
-	const int *
-	        completion; /* [n_completion] n_completion > 0; each completion token is a target */
-	int     n_completion;
+	const int *completion; /* [n_completion] n_completion > 0; each token is a target */
+	int        n_completion;
 };
 
 struct unit_range { /* one unit: sequences first .. first+count-1 */

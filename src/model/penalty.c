@@ -1,5 +1,7 @@
 #include "model/penalty.h"
 
+#include <assert.h>
+
 int penalty_any(const struct penalty *p)
 {
 	return (p->repetition != 0 && p->repetition != 1) || p->ngram || p->min_length ||
@@ -70,6 +72,7 @@ static void bad_word(const struct penalty_list *word, const struct penalty_text 
 void penalty_apply(const struct penalty *p, const struct penalty_text *t, int V, float *z,
                    struct candidate *scratch)
 {
+	assert(V > 0 && t->n_prompt >= 0 && t->n_completion >= 0);
 	if (p->repetition != 0 && p->repetition != 1)
 		repetition((float)p->repetition, t, z, scratch);
 	if (p->ngram)

@@ -180,6 +180,7 @@ static int parse_type(const json_t *o, enum safetensors_type *out)
 	return OK;
 }
 
+/* The product of the shape decides how much is read, so it may not overflow. */
 static int parse_dims(const json_t *o, struct arena *a, struct safetensors_entry *e)
 {
 	const json_t *list = json_object_get(o, "shape");
@@ -201,6 +202,7 @@ static int parse_dims(const json_t *o, struct arena *a, struct safetensors_entry
 	return OK;
 }
 
+/* The bytes must be what shape and type ask for. */
 static int parse_offsets(const json_t *o, struct safetensors_entry *e)
 {
 	const json_t *list = json_object_get(o, "data_offsets");
@@ -310,6 +312,8 @@ static int read_at(const struct safetensors *s, uint64_t at, void *out, size_t n
 	return file_get_all(s->path, s->fd, out, n);
 }
 
+/* Eight bytes of length, then JSON: both are checked against the size of the file before memory
+ * is taken. */
 static int safetensors_read_header(struct safetensors *s)
 {
 	uint64_t size = 0, n;
@@ -415,6 +419,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* Offsets in the order of the items, padded with spaces to 8 bytes, as the library writes it. */
 static void format_header(struct text *t, enum safetensors_type type,
                           const struct safetensors_item *items, size_t n)
 {
@@ -455,6 +460,7 @@ static int write_header(struct file_out *f, enum safetensors_type type,
 	return status;
 }
 
+/* A finite number that would become infinite is an error, and not a silent loss. */
 static int write_16_bits(struct file_out *f, enum safetensors_type type,
                          const struct safetensors_item *item)
 {

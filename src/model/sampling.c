@@ -113,7 +113,8 @@ void sampling_draw(const struct sampling *s, const float *z, int V, float u,
 	int   filtered = s->top_k > 0 || s->top_p < 1 || s->min_p > 0;
 	float inverse = s->temperature > 0 ? 1 / s->temperature : 1, lse;
 
-	assert(s->temperature >= 0 && s->top_p > 0 && u >= 0 && u < 1);
+	assert(V > 0 && s->temperature >= 0 && u >= 0 && u < 1);
+	assert(s->top_p > 0 && s->top_p <= 1 && s->min_p >= 0 && s->min_p <= 1);
 	row_softmax_stats(z, V, inverse, &lse, &out->entropy);
 	if (s->temperature == 0) {
 		out->token = argmax(z, V);

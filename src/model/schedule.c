@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "math/real.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -100,6 +101,7 @@ double schedule_at(const struct schedule *s, int64_t step)
 	int64_t decaying = s->total > s->warmup ? s->total - s->warmup : 1;
 	double  progress;
 
+	assert(step >= 0 && s->warmup >= 0 && s->min_lr_rate >= 0 && s->min_lr_rate <= 1);
 	if (step < s->warmup)
 		return s->peak * (double)step / (double)s->warmup;
 	progress = (double)(step - s->warmup) / (double)decaying;

@@ -268,10 +268,17 @@ static void add_rows(int n, int D, const float *x, const float *y, float *out)
 			out[i] = x[i] + y[i];
 }
 
+/* Tokens may come from a file and are an error; segments are ours and lie one behind the other. */
 static int check_batch(const struct model *m, const struct packing *b)
 {
 	const struct model_shape *s = &m->weights.shape;
+	int                       end = 0;
 
+	for (int i = 0; i < b->n_segments; i++) {
+		assert(b->segments[i].first == end && b->segments[i].parent < i);
+		end += b->segments[i].count;
+	}
+	assert(end == b->n_tokens);
 	for (int t = 0; t < b->n_tokens; t++) {
 		if (b->token[t] < 0 || b->token[t] >= s->n_vocab)
 			return error_set(ERR_INPUT,
@@ -429,6 +436,8 @@ static int forward_scratch(struct transformer_forward *p, struct arena *a)
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 0, a, &p->adapter) : OK;
 }
 
+/* Embedding, layers, last norm. With a tape each layer keeps its state; without, all share one.
+ * */
 static int forward_layers(struct transformer_forward *p, struct tape *tape, struct arena *a,
                           float *hidden)
 {
@@ -690,6 +699,7 @@ static int backward_embed_unit(const struct transformer_backward *p, struct tran
 	return OK;
 }
 
+/* Rows of the largest unit: the MLP goes unit by unit, the attention over all tokens at once. */
 static int backward_scratch(struct transformer_backward *p)
 {
 	const struct model_shape *s = &p->m->weights.shape;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+/* Two tensors, D weights and one bias, so that optimizer and files treat it as any weights. */
 static int make_weights(int width, struct weights *w)
 {
 	size_t D = (size_t)width;

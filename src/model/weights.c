@@ -60,6 +60,7 @@ static const struct row layer_rows[LAYER_TENSORS] = {
         [IN_DOWN] = {"mlp.down_proj.weight", TENSOR_LINEAR, WIDTH, FF, 1, 0},
 };
 
+/* What a row of the table of tensors calls a side, in this shape. */
 static int side_length(const struct model_shape *s, enum weights_side side)
 {
 	switch (side) {

@@ -120,6 +120,8 @@ static int repeat(struct template_run *r, const struct value *text, int64_t time
 	return template_take_text(r, &t, out);
 }
 
+/* Python's integers in 64 bits: // and % round towards minus infinity, and what does not fit is
+ * an error. */
 static int integers(struct template_run *r, enum operator op, int64_t a, int64_t b,
                     struct value *out)
 {
@@ -165,6 +167,8 @@ static int reals(struct template_run *r, enum operator op, double a, double b, s
 	return OK;
 }
 
+/* Operators by the kinds of both sides: texts and lists are joined or repeated, numbers computed
+ * with. */
 static int binary(struct template_run *r, enum operator op, const struct value *a,
                   const struct value *b, struct value *out)
 {
@@ -202,6 +206,8 @@ int template_add(struct template_run *r, const struct value *a, const struct val
 	return binary(r, OP_ADD, a, b, out);
 }
 
+/* Six operators from three questions (equal, in, less): the others are their negations, or swap
+ * the sides. */
 static int template_compare(struct template_run *r, enum operator op, const struct value *a,
                             const struct value *b, struct value *out)
 {
@@ -533,6 +539,8 @@ static int if_else(struct template_run *r, const struct template_node *n, struct
 	return n->c ? template_evaluate(r, n->c, out) : OK;
 }
 
+/* Nodes that need no value of their own first; all others start from the value of their left
+ * side. */
 static int evaluate_node(struct template_run *r, const struct template_node *n, struct value *out)
 {
 	struct value a;
@@ -675,6 +683,8 @@ static int kept_items(struct template_run *r, const struct template_node *n,
 	return OK;
 }
 
+/* The list is filtered before the first turn, because loop.length and loop.last count what is
+ * kept. */
 static int loop_over(struct template_run *r, const struct template_node *n)
 {
 	const struct value *items;
@@ -746,6 +756,7 @@ static int print(struct template_run *r, const struct template_node *n)
 	return template_print_value(r, &v);
 }
 
+/* A kind that is not in the switch is break or continue: it only leaves a mark for the loop. */
 static int statement(struct template_run *r, const struct template_node *n)
 {
 	struct value v;

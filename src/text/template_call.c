@@ -291,6 +291,8 @@ static const struct template_call_comparison {
                    {">=", OP_GREATER_EQUAL},
                    {"in", OP_IN}};
 
+/* The tests eq, in, lt ... of select and reject: three questions, their negations, and swapped
+ * sides. */
 static int template_call_compare(struct template_run *r, enum operator op, const struct value *v,
                                  const struct value *with, int *out)
 {

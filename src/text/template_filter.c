@@ -458,6 +458,7 @@ static int filter_sort(struct template_run *r, const struct value *v, const stru
 	return in_order(r, items, keys.items, n, template_flag(a, 0, "reverse"), out);
 }
 
+/* Pairs [key, value] in the order of their keys or of their values. */
 static int filter_dictsort(struct template_run *r, const struct value *v, const struct arguments *a,
                            struct value *out)
 {
@@ -561,6 +562,7 @@ static int filter_sum(struct template_run *r, const struct value *v, const struc
 	return OK;
 }
 
+/* With an attribute, that of each item is joined instead of the item. */
 static int filter_join(struct template_run *r, const struct value *v, const struct arguments *a,
                        struct value *out)
 {
@@ -606,6 +608,8 @@ static int template_filter_name_of(struct template_run *r, const struct value *v
 	return OK;
 }
 
+/* Either an attribute of each item, or each item through a filter with the remaining arguments.
+ * */
 static int filter_map(struct template_run *r, const struct value *v, const struct arguments *a,
                       struct value *out)
 {

@@ -175,6 +175,8 @@ static int add_part(struct template_run *r, struct template_builder *b, const ch
 	return template_add_item(r, b, part);
 }
 
+/* As Python's split() without a separator: runs of white space part the words; after `most`
+ * parts the rest stays whole. */
 static int split_at_spaces(struct template_run *r, const struct value *v, int64_t most,
                            struct template_builder *b)
 {

@@ -128,6 +128,7 @@ static int read_escape(struct template_parser *p, struct text *t)
 	return OK;
 }
 
+/* Reads up to the same quote, and takes the escapes for what they stand for. */
 static int template_parse_read_text(struct template_parser *p, struct text *t)
 {
 	char quote = *p->p;
@@ -190,6 +191,7 @@ static size_t number_bytes(const struct template_parser *p, int *real)
 	return n;
 }
 
+/* Copied without its underscores first, for strtod and strtoll know none. */
 static int number_token(struct template_parser *p)
 {
 	char   digits[64];
@@ -243,6 +245,7 @@ static size_t closes(const struct template_parser *p)
 	               : 0;
 }
 
+/* The next token of a tag. Inside brackets "%}" and "}}" do not close the tag. */
 static int advance(struct template_parser *p)
 {
 	size_t n;
@@ -434,6 +437,8 @@ static int parse_parenthesis(struct template_parser *p, struct template_node **o
 	return advance(p);
 }
 
+/* A constant or a variable. The names a macro reads unasked (caller, varargs, kwargs) are noted
+ * on the way. */
 static int template_parse_name(struct template_parser *p, struct template_node **out)
 {
 	static const struct {
@@ -479,6 +484,7 @@ static int parse_constant(struct template_parser *p, struct template_node **out)
 	return OK;
 }
 
+/* A name, a constant, or what stands in brackets: (tuple or group), [list], {map}. */
 static int parse_primary(struct template_parser *p, struct template_node **out)
 {
 	int found;
@@ -539,6 +545,7 @@ static int parse_attribute(struct template_parser *p, struct template_node *of,
 	return advance(p);
 }
 
+/* Any number of .name, [index] and (arguments) behind a value. */
 static int parse_postfix(struct template_parser *p, struct template_node **out)
 {
 	for (;;) {
@@ -596,6 +603,7 @@ static int parse_test(struct template_parser *p, struct template_node **out)
 	return negated ? template_parse_make(p, N_NOT, test, NULL, out) : OK;
 }
 
+/* Any number of |filter and "is test", which bind more loosely than .name and [index]. */
 static int parse_filters(struct template_parser *p, struct template_node **out)
 {
 	for (;;) {
@@ -616,6 +624,7 @@ static int parse_filters(struct template_parser *p, struct template_node **out)
 	}
 }
 
+/* A sign binds more tightly than a filter: -1|abs is (-1)|abs, as in Jinja. */
 static int parse_unary(struct template_parser *p, int filters, struct template_node **out)
 {
 	struct template_node *operand;
@@ -647,6 +656,7 @@ static const struct template_parse_level {
 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
+/* Binary operators by precedence, left to right; beyond the last level are the signs. */
 static int parse_level(struct template_parser *p, int level, struct template_node **out)
 {
 	if (level == N_LEVELS) {
@@ -669,6 +679,7 @@ static int parse_level(struct template_parser *p, int level, struct template_nod
 	return OK;
 }
 
+/* Which comparison comes next, if any: a sign, "in", or "not in". */
 static int comparison(struct template_parser *p, enum operator* op, int *found)
 {
 	static const struct {
@@ -936,6 +947,7 @@ static int parse_captured(struct template_parser *p, int filtered, const char *c
 	return close_tag(p);
 }
 
+/* {% set a, b = values %}, {% set x.y = value %}, or the block form that ends with endset. */
 static int template_parse_set(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"endset", NULL};
@@ -966,6 +978,7 @@ static int parse_filter_block(struct template_parser *p, struct template_node **
 	return parse_captured(p, 1, ends, &(*out)->a);
 }
 
+/* An elif is an if in the place of else, so the branches form a chain. */
 static int parse_if(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif",
@@ -990,6 +1003,7 @@ static int parse_if(struct template_parser *p, struct template_node **out)
 	return close_tag(p);
 }
 
+/* {% for targets in list if condition %} with an optional else, for a list that is empty. */
 static int parse_for(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor",

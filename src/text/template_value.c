@@ -775,6 +775,7 @@ static int json_order(struct template_run *r, const struct template_json *how, c
 	return how->sort_keys ? template_sort(r, m->keys, m->n, 0, *order) : OK;
 }
 
+/* A list or an object, item by item, on one line or indented, with keys sorted if asked for. */
 static int json_nested(struct template_run *r, const struct template_json *how,
                        const struct value *v, int level, struct text *out)
 {
@@ -800,6 +801,7 @@ static int json_nested(struct template_run *r, const struct template_json *how,
 	return OK;
 }
 
+/* As Python's json.dumps: NaN and the infinities by name. Depth and length are bounded. */
 static int json_value(struct template_run *r, const struct template_json *how,
                       const struct value *v, int level, struct text *out)
 {

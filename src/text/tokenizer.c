@@ -303,6 +303,8 @@ static int load_chat(const char *path, struct tokenizer *t)
 	return status == OK ? text_status(&t->chat) : status;
 }
 
+/* The vocabulary is tokenizer.json; the two others add settings and the chat template, where
+ * they are. */
 static int tokenizer_load_folder(const char *path, struct arena *a, struct tokenizer *t)
 {
 	const char *json;

@@ -89,7 +89,7 @@ static int tokenizer_added_is_word(const struct added *a, const char *s, size_t 
 	int               code;
 
 	if (!match)
-		return error_set(ERR_INPUT, "PCRE2 has no memory");
+		return error_memory("PCRE2");
 	code = pcre2_match(a->word, (PCRE2_SPTR)s, n, at, PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK,
 	                   match, NULL);
 	pcre2_match_data_free(match);

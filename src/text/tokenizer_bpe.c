@@ -280,6 +280,8 @@ static int whole_token(const struct bpe *b, struct slice word)
 	return id >= 0 && b->whole[id] ? id : -1;
 }
 
+/* Cuts the word where no merge can ever join two symbols, and merges each segment alone: same
+ * result, shorter queues. */
 static int merge_word(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
 {
 	int n, id;

@@ -50,6 +50,8 @@ static const char *text_of_role(const struct tokenizer_special *specials, int n,
 	return NULL;
 }
 
+/* A BPE model without merges, one token a character: that is a tokenizer.json which the library
+ * reads. */
 static void write_json(struct text *t, const char *alphabet,
                        const struct tokenizer_special *specials, int n)
 {
@@ -101,6 +103,7 @@ static int set_config(struct tokenizer *t, const struct tokenizer_special *speci
 	return text_status(&t->config_text);
 }
 
+/* Roles are those of tokenizer_config.json: each becomes its key ROLE_token. */
 static int check_chars(const char *place, const char *alphabet,
                        const struct tokenizer_special *specials, int n)
 {

@@ -254,6 +254,7 @@ static int read_behavior(const char *place, const json_t *spec, int required,
 	return error_set(ERR_INPUT, "%s: \"%s\" is no known behavior", place, name);
 }
 
+/* A pattern is a regular expression, or a literal string, which needs no compiling. */
 static int tokenizer_json_read_split(struct tokenizer_json_reader *r, const char *place,
                                      const json_t *spec)
 {
@@ -561,6 +562,8 @@ static int put_token(struct tokenizer_json_reader *r, const char *where, const c
 	return OK;
 }
 
+/* All texts of tokens lie in one pool, measured first; the map from text to id is filled as they
+ * come. */
 static int read_vocabulary(struct tokenizer_json_reader *r)
 {
 	struct tokenizer *t = r->t;
@@ -635,6 +638,7 @@ static int read_keys(struct tokenizer_json_reader *r)
 	return OK;
 }
 
+/* The token of each single byte: its letter in a byte-level model, "<0x0A>" elsewhere. */
 static int read_byte_ids(struct tokenizer_json_reader *r, const char *place)
 {
 	struct tokenizer *t = r->t;
@@ -699,6 +703,7 @@ static int read_merge(struct tokenizer_json_reader *r, const json_t *entry, int 
 	return OK;
 }
 
+/* The place in the list is the rank of the merge: the lowest rank goes first. */
 static int read_merges(struct tokenizer_json_reader *r)
 {
 	const json_t *list = json_object_get(r->model, "merges");
@@ -806,6 +811,8 @@ static int added_id(struct tokenizer_json_reader *r, const char *place, const ch
 	return OK;
 }
 
+/* An added token is searched for in the raw text, or, if it says "normalized", in the normalized
+ * one. */
 static int read_added(struct tokenizer_json_reader *r, size_t i, int *next)
 {
 	struct tokenizer  *t = r->t;
@@ -892,6 +899,8 @@ static int fill_pieces(struct tokenizer *t)
 	return status;
 }
 
+/* The stages come before the model, because they say whether the vocabulary is written in the
+ * byte alphabet. */
 static int read_root(struct tokenizer_json_reader *r)
 {
 	const json_t *decoder = json_object_get(r->root, "decoder");

@@ -150,6 +150,8 @@ static void sort_marks(int32_t *c, size_t n, int32_t *copy)
 		c[place[combining_class(copy[i])]++] = copy[i];
 }
 
+/* Sorts each run of combining marks by class, stably. The longest run gives the size of the
+ * scratch. */
 static int canonical_order(int32_t *c, size_t n, struct arena *a)
 {
 	size_t   longest = 0, run;

@@ -112,6 +112,8 @@ static int insert(struct translation *t, const char *pattern)
 	return status;
 }
 
+/* Escapes whose meaning differs between Oniguruma and PCRE2 are replaced; unknown ones are
+ * refused. */
 static int escape(struct translation *t)
 {
 	char c = tokenizer_pattern_peek(t, 1);
@@ -191,6 +193,8 @@ static int counted_repeat(struct translation *t) /* {3} {1,3} {2,} */
 	return OK;
 }
 
+/* One element of the pattern: classes and groups are opened, dots and anchors made to mean what
+ * they mean there. */
 static int translate_one(struct translation *t)
 {
 	char c = tokenizer_pattern_peek(t, 0);

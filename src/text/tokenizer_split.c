@@ -101,6 +101,8 @@ static size_t newlines_end(struct slice in, size_t at)
 	return end;
 }
 
+/* Where the word at `at` ends by the pattern of Llama 3, written out: alternatives are tried in
+ * the order of the pattern. */
 static size_t llama_end(struct slice in, size_t at, int digits)
 {
 	size_t length, n = contraction(in, at, 1), next, start;

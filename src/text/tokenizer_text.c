@@ -69,6 +69,8 @@ static uint64_t tokenizer_text_load(const char *s, size_t n)
 	return word;
 }
 
+/* Eight bytes a turn, multiplied and folded. Any hash would do: it decides places, never
+ * results. */
 static uint64_t hash_bytes(struct slice key)
 {
 	uint64_t h = key.n * 0x9E3779B97F4A7C15u, tail = 0;

@@ -142,6 +142,8 @@ static int unigram_offer_tokens(const struct unigram *u, struct slice word, int 
 	}
 }
 
+/* Viterbi: score[end] = max over tokens of score[start] + score of the token; unknown characters
+ * cost unk_score. */
 static int unigram_forward(const struct unigram *u, struct slice word, struct unigram_node *nodes)
 {
 	nodes[0] = (struct unigram_node){.id = -1, .start = -1};

@@ -485,6 +485,7 @@ static int algebraic_mark(struct algebra *a, int x)
 	return least;
 }
 
+/* An enclosure of the node at the precision asked for, from the enclosures of its parts. */
 static void algebraic_compute(struct algebra *a, struct algebraic_node *n)
 {
 	const struct algebraic_node *x = &a->node[n->x];

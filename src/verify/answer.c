@@ -96,6 +96,8 @@ static struct span answer_unwrap(struct span a, const char *open, const char *cl
 	                                              : a;
 }
 
+/* Parted by commas if there is one, else by white space; quotes and one pair of brackets around
+ * all go. */
 static int answer_split(struct span a, struct items *out)
 {
 	int commas;

@@ -188,6 +188,8 @@ static int arithmetic_mixed(struct arithmetic_reader *p, struct number *out)
 	return ok;
 }
 
+/* A \frac, a sum in brackets, or digits; the depth is bounded, because the text is the model's.
+ * */
 static int arithmetic_primary(struct arithmetic_reader *p, struct number *out)
 {
 	int ok;
@@ -226,6 +228,8 @@ static int arithmetic_scaled(struct arithmetic_reader *p, struct number *out)
 	return 1;
 }
 
+/* -2^2 is -(2^2), and 2^-1 has its own sign: a power binds more tightly than the sign before it.
+ * */
 static int arithmetic_signed(struct arithmetic_reader *p, struct number *out)
 {
 	struct number other;

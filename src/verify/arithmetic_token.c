@@ -295,6 +295,8 @@ static enum arithmetic_kind arithmetic_letter_kind(struct arithmetic_cutter *c)
 	return alone && strchr("aAI", letter) ? ARITHMETIC_END : ARITHMETIC_UNKNOWN;
 }
 
+/* Words that compute: million, percent, times, minus ...; a word in n't denies what stands
+ * there. */
 static enum arithmetic_kind arithmetic_word_kind(struct arithmetic_cutter *c, struct span word,
                                                  char *op)
 {
@@ -336,6 +338,8 @@ static size_t arithmetic_unit_power(struct span a)
 	return i < a.n && a.s[i] == '}' ? i + 1 : 0;
 }
 
+/* Most words end an expression. Those that do not are operators, scales ("7 million") and parts
+ * of them ("divided by"). */
 static void arithmetic_take_word(struct arithmetic_cutter *c)
 {
 	struct span          word = {c->text.s + c->i, arithmetic_word_length(c->text, c->i)};
@@ -383,6 +387,7 @@ static void arithmetic_open_text(struct arithmetic_cutter *c)
 	}
 }
 
+/* A LaTeX command by its row of the table: a token, nothing, or the beginning of a text. */
 static void arithmetic_take_name(struct arithmetic_cutter *c, size_t n)
 {
 	struct span name = {c->text.s + c->i + 1, n};
@@ -403,6 +408,8 @@ static void arithmetic_take_name(struct arithmetic_cutter *c, size_t n)
 	arithmetic_push(c, ARITHMETIC_UNKNOWN, 0, n + 1);
 }
 
+/* A backslash: a command's name, \% as a scale, \\ between lines, or a space that means nothing.
+ * */
 static void arithmetic_take_command(struct arithmetic_cutter *c)
 {
 	size_t n = 0;
@@ -465,6 +472,7 @@ static void arithmetic_take_star(struct arithmetic_cutter *c)
 	}
 }
 
+/* Degrees and the powers of units ("cm^2") are no operators. */
 static void arithmetic_take_power(struct arithmetic_cutter *c)
 {
 	static const char *const       degrees[] = {"^\\circ", "^{\\circ}", "^\\degree"};
@@ -659,6 +667,7 @@ static void arithmetic_take_plain(struct arithmetic_cutter *c)
 	}
 }
 
+/* One token, by its first character; what no row of the table knows is plain. */
 static void arithmetic_take(struct arithmetic_cutter *c)
 {
 	char                           here = arithmetic_at(c, 0);

@@ -373,6 +373,7 @@ struct prime_sum {
 
 typedef void prime_use(struct prime_sum *s, int prime, long exponent);
 
+/* Parts a whole number: use(p, power) for each small prime, and once for what is left. */
 static void for_primes(struct prime_sum *s, mpz_srcptr whole, int sign, prime_use *use)
 {
 	struct number left;
@@ -547,6 +548,8 @@ static struct complex_value root_of(const struct comparison_walk *w, int x, long
 	                   : undecided_value();
 }
 
+/* base^(over/under) is the root's whole power; e^x and powers that are no fraction have ways of
+ * their own. */
 static struct complex_value power_of(const struct comparison_walk *w, int base, int exponent)
 {
 	struct complex_value b = value_of(w, base), x, root;
@@ -735,6 +738,7 @@ static int inverse_angle(const struct comparison_walk *w, struct span name, int 
 
 enum { FACTORIAL_MOST = 2000, BINOMIAL_TOP = 1000000 };
 
+/* n! of a whole number >= 0 within bounds; of an unknown it stays a name. */
 static int factorial_of(const struct comparison_walk *w, int x)
 {
 	struct complex_value v = value_of(w, x);
@@ -757,6 +761,7 @@ static int factorial_of(const struct comparison_walk *w, int x)
 	return made;
 }
 
+/* n over k = n over n-k, computed with the smaller of the two; of unknowns it stays a name. */
 static int binomial_of(const struct comparison_walk *w, int top, int under)
 {
 	struct complex_value a = value_of(w, top), b = value_of(w, under);
@@ -835,6 +840,7 @@ static struct complex_value absolute_of(const struct comparison_walk *w, int x)
 
 enum circle { SIN, COS, TAN, SEC, CSC, COT };
 
+/* All six from sine and cosine of the angle, which come as one point of the circle. */
 static struct complex_value circular(const struct comparison_walk *w, enum circle f, int x)
 {
 	struct complex_value v = turn_of_sum(w, x);
@@ -888,6 +894,7 @@ static struct complex_value inverse_of(const struct comparison_walk *w, struct s
 	return complex_of(inverse_angle(w, name, v.re, node_of(w, x)->open ? (double)NAN : about));
 }
 
+/* By name. A function that is not computed is opaque: equal to itself at equal arguments. */
 static struct complex_value function_of(const struct comparison_walk *w,
                                         const struct expression_node *n)
 {
@@ -938,6 +945,7 @@ static int application_of(const struct comparison_walk *w, const struct expressi
 	return folded;
 }
 
+/* The value of a node of the expression, by its operator (expression.h lists the letters). */
 static struct complex_value compute(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);

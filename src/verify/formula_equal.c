@@ -209,6 +209,7 @@ static int regions_equal(const struct equality *q, int x, int y)
 	       region_equal(q->c, &r, &s);
 }
 
+/* Two nodes of one kind are compared part by part, as the kind asks for. */
 static int same_kind_equal(const struct equality *q, const struct formula_node *a,
                            const struct formula_node *b)
 {
@@ -230,6 +231,7 @@ static int same_kind_equal(const struct equality *q, const struct formula_node *
 	}
 }
 
+/* As relations first, then as what they are, last as sets of points: x > 1 is (1, infinity). */
 static int nodes_equal(const struct equality *q, int x, int y)
 {
 	const struct formula_node *a, *b;

@@ -441,6 +441,7 @@ static int parse_root(struct parser *p)
 	return formula_parse_make(p, 'R', x, n);
 }
 
+/* In brackets, or without: \sin 2x takes the factors that follow, and stops before a sum. */
 static int parse_function_argument(struct parser *p)
 {
 	int x;
@@ -521,6 +522,7 @@ static int parse_round(struct parser *p)
 	return parse_enclosed(p, ')');
 }
 
+/* Brackets group; floor, ceiling and bars compute. */
 static int parse_bracketed(struct parser *p)
 {
 	switch (next_kind(p)) {
@@ -545,6 +547,7 @@ static int parse_bracketed(struct parser *p)
 	}
 }
 
+/* By the kind of the next token (formula_parts.h lists the letters). */
 static int parse_atom(struct parser *p)
 {
 	int a, end;
@@ -663,6 +666,7 @@ static int parse_mixed(struct parser *p)
 	                          formula_parse_make(p, '/', v, formula_parse_number(p)));
 }
 
+/* Factors with or without a sign between them; 2 1/2 is a mixed number only at the start. */
 static int formula_parse_product(struct parser *p)
 {
 	int v = is_mixed(p, p->at) ? parse_mixed(p) : formula_parse_factor(p);

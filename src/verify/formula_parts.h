@@ -24,14 +24,12 @@ size_t formula_spell(struct span text, char *out, size_t room);
 
 /* Kinds that are not the sign itself:
  *
- *     n number   r repeating decimal   c time of day   v variable or word   f function   F \frac
- *                                                      R \sqrt   B \binom   o infinity   p \pm   q
- *                                                      \mp
- *     l <=   g >=   ~ !=   E \approx   S \{   T \}   U \cup   D \setminus   I \in   M
- *                                                             \begin{matrix}   W \end{matrix}   N
- *                                                             \\   O \over   % \bmod
- *     y Y floor   z Z ceiling   L \lim, \sum, \int   a accent or opaque command   b \mathbb   x
- *                                                    unit   u anything else   0 left out */
+ *     n number   r repeating decimal   c time of day   v variable or word   f function
+ *     F \frac   R \sqrt   B \binom   O \over   % \bmod   o infinity   p \pm   q \mp
+ *     l <=   g >=   ~ !=   E \approx   I \in   U \cup   D \setminus   S \{   T \}
+ *     M \begin{matrix}   W \end{matrix}   N \\   y Y floor   z Z ceiling
+ *     L \lim, \sum, \int   a accent or opaque command   b \mathbb   x unit   u anything else
+ *     0 left out */
 struct token {
 	char        kind;
 	char        in_text;    /* it stood in \text{...} */

@@ -604,6 +604,8 @@ static void undress(const struct formula *f, int *a, int *b)
 	}
 }
 
+/* What is left once relations and names are off: sets, unions, matrices, tuples, and last a
+ * value. */
 static int parse_plain(struct parser *p, int a, int b, int depth)
 {
 	struct formula *f = p->f;
@@ -686,6 +688,8 @@ static struct span name_text(const struct formula *f, int a, int b)
 	                     (size_t)(f->t[end - 1].s.s + f->t[end - 1].s.n - f->t[a].s.s)};
 }
 
+/* Kept as left - right with the sign turned to <, so that x > 1 and 1 < x are one; a lone name
+ * is bound to the other side. */
 static int new_relation(struct parser *p, int a, int sign, int b)
 {
 	struct formula *f = p->f;
@@ -879,6 +883,8 @@ static int parse_approximation(struct parser *p, int a, int sign, int b, int dep
 	return node;
 }
 
+/* One sign is a relation; two may be an interval (1 < x < 2) or a chain; equations say the value
+ * last. */
 static int parse_relation(struct parser *p, int a, int sign, int b, int depth)
 {
 	struct formula *f = p->f;

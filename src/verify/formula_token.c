@@ -134,6 +134,7 @@ static size_t exponent_length(struct span a, struct span mantissa)
 	return at + n;
 }
 
+/* Digits in groups of three, a decimal point or a comma in braces, an exponent. */
 static size_t number_length(const struct scanner *c)
 {
 	struct span a = c->rest;
@@ -313,6 +314,7 @@ static void two_backslashes(struct scanner *c)
 	formula_token_skip(c, c->matrix <= 0 && name.n && is_known(name) ? 1 : 2);
 }
 
+/* \{ and \} are braces of a set; \$ and \% are units; other escaped signs are space. */
 static void escaped_sign(struct scanner *c, char next)
 {
 	struct span both = {c->rest.s, 2};
@@ -363,6 +365,8 @@ static void blackboard(struct scanner *c)
 	formula_token_skip(c, n ? n : name.n);
 }
 
+/* A command by its name: brackets, letters, functions, text that may hold a formula, or
+ * decoration, which is dropped. */
 static void backslash(struct scanner *c)
 {
 	struct span name, inside;
@@ -416,6 +420,7 @@ static size_t noon_length(struct span a)
 	return span_starts_nocase(a, "a.m.") || span_starts_nocase(a, "p.m.") ? 4 : 0;
 }
 
+/* A run of letters: a connective, a function, or a name. "1orW(x)" holds a connective, too. */
 static void word(struct scanner *c)
 {
 	struct span w = {c->rest.s, token_letters(c->rest)};

@@ -62,6 +62,7 @@ static int is_rule(struct span line)
 	return signs > 0;
 }
 
+/* Cells and gaps; ] and \\ end a row of the grid. 0: something else stands there. */
 static int grid_read_line(struct grid_reader *r, struct span line)
 {
 	if (is_rule(line))
@@ -135,6 +136,7 @@ int grid_find(struct span text, enum grid_style style, struct grid *out)
 	return grid_read((struct span){text.s + start, end - start}, style, out);
 }
 
+/* Lists of any depth: each innermost one is a row. */
 static int grid_add_list(struct grid_reader *r, const json_t *list)
 {
 	size_t        i;

@@ -171,6 +171,8 @@ static int spawn_with(struct program *c, struct worker *w, const int in[2], cons
 	return family_spawn(&w->pid, c->path, files, how, c->word);
 }
 
+/* Pipes to its input and from its output; neither may block, for one that does not read must not
+ * stop hone. */
 static int program_start(struct program *c, struct worker *w)
 {
 	posix_spawn_file_actions_t files;
@@ -378,6 +380,7 @@ static int is_off_the_line(const struct worker *w)
 	return poll(&fd, 1, 0) != 0;
 }
 
+/* What went wrong, in words that name the command and where its own messages are. */
 static int program_report(const struct program *c, enum talk result, int status, double seconds)
 {
 	const char *log = c->log ? "; its standard error is in " : "",

@@ -126,6 +126,7 @@ static int region_difference(struct region_walk *w, const struct formula_node *n
 	return 1;
 }
 
+/* ADDS the intervals of a node to the walk; 0 for what is no set of real numbers. */
 static int region_collect(struct region_walk *w, int x)
 {
 	const struct formula_node *n = &w->f->node[x];

@@ -335,6 +335,8 @@ static struct span behind_last(struct span a, const char *word)
 	return a;
 }
 
+/* The last formula of a sentence that announces: behind "is", unless it is denied or left open.
+ * */
 static enum statement_found find_in_sentence(struct span a, struct statement *out)
 {
 	struct span piece;
@@ -394,6 +396,8 @@ static size_t announced_at(struct span text, size_t i)
 	return strchr("#*", text.s[line]) && text.s[line] ? at + 1 : 0;
 }
 
+/* The last "answer is" or its like, from the end; what follows it, to the end of the sentence.
+ * */
 static enum statement_found find_announced(struct span text, struct statement *out)
 {
 	for (size_t i = text.n; i-- > 0;) {
@@ -454,6 +458,7 @@ static struct span since_last_number(struct span text, size_t i)
 	return (struct span){text.s + from, (size_t)(a.s - text.s) + a.n - from};
 }
 
+/* The last number of the text, if the words before it announce a result. */
 static int find_number(struct span text, struct statement *out)
 {
 	for (size_t i = text.n; i-- > 0;) {

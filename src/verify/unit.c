@@ -164,6 +164,7 @@ int unit_is_known(struct span word)
 	return unit_find(word) != NULL;
 }
 
+/* u *= name^power: factors of one name add their powers, so m m is m^2 and m/m is no unit. */
 static int unit_multiply(struct unit *u, struct span name, int power)
 {
 	int i = 0;

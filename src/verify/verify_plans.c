@@ -28,6 +28,7 @@ static int jug(const struct jugs *j, char name)
 	return name >= 'A' && name < 'A' + j->n ? name - 'A' : -1;
 }
 
+/* "fill A", "empty A", "pour A->B": until A is empty or B full. 0: no such move. */
 static int play_jugs(struct jugs *j, const char *move)
 {
 	int     from, to;

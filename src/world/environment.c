@@ -81,6 +81,8 @@ static const char *environment_name_at(int i)
 	return i < N_ROWS ? table[i]->name : NULL;
 }
 
+/* The world that the row's "environment" names: it is computed again from kind, level, seed,
+ * index and draw. */
 static int open_row(const char *place, const json_t *row, struct arena *a, struct environment *out)
 {
 	const json_t *e = dataset_column(row, "environment");

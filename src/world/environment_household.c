@@ -32,6 +32,7 @@ static void environment_household_shuffle(char *x, int n, struct rng_stream *s)
 	}
 }
 
+/* Objects that are wanted never begin at their target; what else there is lies anywhere. */
 static void environment_household_reset(void *state, int level, struct rng_stream *s)
 {
 	struct household *w = state;
@@ -255,6 +256,8 @@ static void environment_household_oracle(const void *state, char action[ACTION_M
 		do_at(w, place, 'o', (char)('1' + place), action);
 }
 
+/* An action of the right form that leads nowhere in particular, for demonstrations with errors.
+ * */
 static void environment_household_stray(const void *state, struct rng_stream *s,
                                         char action[ACTION_MAX])
 {

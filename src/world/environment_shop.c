@@ -43,6 +43,8 @@ static struct environment_shop_item draw_item(struct rng_stream *s)
 	return x;
 }
 
+/* One item is the model of what is asked for, some are nearly like it; the level says how many
+ * of its properties are asked for. */
 static void environment_shop_reset(void *state, int level, struct rng_stream *s)
 {
 	struct shop                        *w = state;
@@ -169,6 +171,8 @@ static double environment_shop_score(const struct shop *w)
 	return (double)met / n;
 }
 
+/* Buying (y) ends the episode; <?> is seen after what is no action, <!> after one that is not
+ * possible now. */
 static int environment_shop_step(void *state, const char *action, size_t n, struct observation *out,
                                  double *reward)
 {
@@ -253,6 +257,8 @@ static void environment_shop_oracle(const void *state, char action[ACTION_MAX])
 		environment_shop_say(action, (char)('0' + w->wish_size), 0);
 }
 
+/* An action of the right form that leads nowhere in particular, for demonstrations with errors.
+ * */
 static void environment_shop_stray(const void *state, struct rng_stream *s, char action[ACTION_MAX])
 {
 	const struct shop *w = state;

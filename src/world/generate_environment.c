@@ -56,6 +56,8 @@ static int generate_environment_content_of(const struct environment_kind *kind,
 	return generate_content(kind->name, &t, content);
 }
 
+/* The gold is the oracle's episode; the worked one errs at the asked rate. The row holds the key
+ * of the world alone. */
 static int generate_environment_generate(const struct environment_kind  *kind,
                                          const struct generator_request *q, struct arena *a,
                                          struct problem *out, uint64_t *content)

@@ -264,6 +264,7 @@ static void draw_names(struct rng_stream *s, int n, const char **names)
 	}
 }
 
+/* One of four ways to report what somebody said, drawn from the puzzle's own stream. */
 static void add_speech(struct text *t, const struct knights_puzzle *p, int i,
                        const char *const *names, struct rng_stream *s)
 {

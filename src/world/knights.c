@@ -223,6 +223,7 @@ static void add_person(const struct writer *w, const struct knights_claim *c)
 	text_add(w->t, &letter, 1);
 }
 
+/* Infix, with parentheses around nested claims of two parts and more; ! binds most tightly. */
 static void add_claim(const struct writer *w, const struct knights_claim *c, int nested)
 {
 	int parentheses = nested && c->kind > KNIGHTS_NOT;
