@@ -338,6 +338,8 @@ static void the_first_value_of_a_tag_says_what_it_is(void **state)
 	metrics_add(&m, "kl", 0.5);
 	assert_ok(events_open(path_of("words"), 0, &e));
 	assert_ok(events_write(e, 3, &m));
+	events_close(e);
+	assert_ok(events_open(path_of("words"), 0, &e)); /* the file goes on, and remembers */
 	assert_ok(events_write(e, 4, &m));
 	events_close(e);
 	snprintf(path, sizeof path, "%s/events.out.tfevents.0000000000.hone", path_of("words"));

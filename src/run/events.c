@@ -85,28 +85,6 @@ static int begin_file(const struct events *e)
 	return write_event(e, &event);
 }
 
-int events_open(const char *folder, int step, struct events **out)
-{
-	struct events *e = mem_alloc(1, sizeof *e, "the event file");
-	struct arena   a = {0};
-	char          *path = arena_format(&a, "%s/events.out.tfevents.%010d.hone", folder, step);
-	int            status = e && path ? file_make_folders(folder) : ERR_INPUT;
-
-	*out = NULL;
-	if (status == OK)
-		e->path = mem_text(path, strlen(path));
-	if (status == OK && !e->path)
-		status = ERR_INPUT;
-	if (status == OK)
-		status = begin_file(e);
-	arena_free(&a);
-	if (status != OK)
-		events_close(e);
-	else
-		*out = e;
-	return status;
-}
-
 struct event_room { /* of one event: too much for a stack */
 	SummaryValue    values[METRICS_MAX], *pointers[METRICS_MAX];
 	SummaryMetadata metadata[METRICS_MAX];
@@ -313,6 +291,55 @@ int events_cut(const char *folder, int step, struct text *caution)
 		status = error_system(folder, "read the folder");
 	closedir(dir);
 	return status == OK ? file_sync(folder) : status;
+}
+
+/* ---- opening ---- */
+
+/* A file that goes on has told of some tags already. */
+static int events_recall(struct events *e)
+{
+	struct bytes         b;
+	const unsigned char *p;
+	int64_t              step;
+
+	TRY(file_read(e->path, SIZE_MAX / 2, &b));
+	p = (const unsigned char *)b.data;
+	for (size_t at = 0, n; at < b.n && (n = record_at(p + at, b.n - at, &step)); at += n) {
+		Event *event =
+		        event__unpack(NULL, n - FRAME_BEFORE - FRAME_AFTER, p + at + FRAME_BEFORE);
+		int told = event && event->what_case == EVENT__WHAT_SUMMARY;
+		for (size_t i = 0; told && i < event->summary->n_value; i++)
+			if (event->summary->value[i]->metadata)
+				events_is_new(e, event->summary->value[i]->tag);
+		if (event)
+			event__free_unpacked(event, NULL);
+	}
+	bytes_free(&b);
+	return OK;
+}
+
+int events_open(const char *folder, int step, struct events **out)
+{
+	struct events *e = mem_alloc(1, sizeof *e, "the event file");
+	struct arena   a = {0};
+	char          *path = arena_format(&a, "%s/events.out.tfevents.%010d.hone", folder, step);
+	int            status = e && path ? file_make_folders(folder) : ERR_INPUT;
+
+	*out = NULL;
+	if (status == OK)
+		e->path = mem_text(path, strlen(path));
+	if (status == OK && !e->path)
+		status = ERR_INPUT;
+	if (status == OK)
+		status = begin_file(e);
+	if (status == OK)
+		status = events_recall(e);
+	arena_free(&a);
+	if (status != OK)
+		events_close(e);
+	else
+		*out = e;
+	return status;
 }
 
 void events_close(struct events *e)
