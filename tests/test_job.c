@@ -562,6 +562,23 @@ static void no_step_stands_twice_after_a_kill(void **state)
 	             file_exists("twice/samples/step-7.jsonl.gz.part"));
 }
 
+/* Their sizes may differ: a resumed run describes its metrics once more. */
+static int count_event_records(const char *folder)
+{
+	size_t n;
+	char  *data =
+	        read_all(in_folder(folder, "tensorboard/events.out.tfevents.0000000000.hone"), &n);
+	int records = 0;
+
+	for (size_t at = 0; at + 16 < n; records++) {
+		uint64_t length;
+		memcpy(&length, data + at, sizeof length);
+		at += 16 + length;
+	}
+	free(data);
+	return records;
+}
+
 /* A run of no steps has a checkpoint of step 0, and its first evaluation behind it. */
 static void the_evaluation_of_step_0_stands_once(void **state)
 {
@@ -571,8 +588,8 @@ static void the_evaluation_of_step_0_stands_once(void **state)
 	assert_says("stdout", "resumed from step 0");
 	run("train", "at-once", "run.max_steps=4 run.eval_steps=2");
 	assert_same_run("at-once", "from-0", 4);
-	shell("test $(stat -c %%s from-0/tensorboard/events.out.tfevents.0000000000.hone) = "
-	      "$(stat -c %%s at-once/tensorboard/events.out.tfevents.0000000000.hone)");
+	assert_true(count_event_records("at-once") > 4);
+	assert_int_equal(count_event_records("from-0"), count_event_records("at-once"));
 }
 
 static void what_a_kill_before_rotation_left_goes_with_the_resume(void **state)

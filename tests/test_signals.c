@@ -205,7 +205,7 @@ static void a_bound_on_memory_is_an_error_and_no_hang(void **state)
 #endif
 	int refused = 0, status = 0;
 
-	for (int room = 50000; room <= 300000; room += 10000 + (room >= 100000) * 40000) {
+	for (int room = 10000; room <= 300000; room += 5000 + (room >= 60000) * 45000) {
 		shell("rm -rf room; (ulimit -v %d; timeout -s KILL 60 '%s' train grpo.yaml "
 		      "run.output_dir=room run.max_steps=1 compute.threads=2 > stdout 2> stderr); "
 		      "echo $? > status",
