@@ -383,12 +383,13 @@ static void the_mathematics_config_reads_the_published_shapes(void **state)
 	        "\"level\": 5, \"unique_id\": \"test/number_theory/2.json\"}\n");
 	write_text("aime24.jsonl",
 	           "{\"problem\": \"Find $m+n$.\", \"answer\": \"\\\\boxed{204}\"}\n");
-	assert_int_equal(hone("eval %s/data/models/stories260k --config %s/configs/eval-math.yaml "
-	                      "--data gsm8k.jsonl --data math500.jsonl "
-	                      "--data aime24.jsonl --max-tokens 8 --output math.json "
-	                      "data.category_column=subject",
-	                      tree, tree),
-	                 0);
+	assert_int_equal(
+	        hone("eval %s/data/models/stories260k --config %s/configs/math/eval-math.yaml "
+	             "--data gsm8k.jsonl --data math500.jsonl "
+	             "--data aime24.jsonl --max-tokens 8 --output math.json "
+	             "data.category_column=subject",
+	             tree, tree),
+	        0);
 	j = results("math.json");
 	assert_int_equal(json_array_size(json_object_get(j, "files")), 3);
 	assert_int_equal(json_array_size(json_object_get(file_at(j, 1), "categories")), 2);

@@ -1,7 +1,7 @@
 /* job_config.h - what a job is: the options of every room, side by side.
  *
  *     struct job_config c;
- *     TRY(job_config_load("configs/demo.yaml", overrides, n_overrides, &c));
+ *     TRY(job_config_load("configs/addition/demo.yaml", overrides, n_overrides, &c));
  *     ... c.rollout.num_generations, config_where(&c.base, "rollout.num_generations") ...
  *     config_free(&c.base);
  *

@@ -6,7 +6,7 @@
  * set what:
  *
  *     struct job_config c;                                            (rl/job_config.h)
- *     TRY(config_load(&job_schema, "configs/demo.yaml", overrides, n_overrides, &c.base));
+ *     TRY(config_load(&job_schema, "configs/addition/demo.yaml", overrides, n_overrides, &c.base));
  *     ... c.optim.schedule.learning_rate, config_where(&c.base, "optim.learning_rate") ...
  *     config_free(&c.base);
  *

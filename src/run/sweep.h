@@ -1,18 +1,19 @@
 /* sweep.h - from a sweep file to its runs: arms x grid x seeds over a base config.
  *
- *     base: configs/demo.yaml                 the config of every arm that names no other
+ *     base: configs/addition/demo.yaml        the config of every arm that names no other
  *     output_dir: runs/sweeps/clip            the run of arm A with seed S goes to
  *                                             OUTPUT_DIR/A/seed-S
  *     seeds: 0-4                              or a list, [0, 1, 2]; run.seed of each run. Default:
  *                                             0
- *     before: configs/demo-sft.yaml           run once, first, by hone sft, into OUTPUT_DIR/before;
- *                                             its model is model.path of all runs. Or a list of
- *                                             steps, each beginning with the model of the one
- *                                             before it; the command rollouts makes a data set,
- *                                             OUTPUT_DIR/NAME.jsonl.gz, for rollout.source:
+ *     before: configs/addition/demo-sft.yaml  run once, first, by hone sft, into
+ *                                             OUTPUT_DIR/before; its model is model.path of all
+ *                                             runs. Or a list of steps, each beginning with the
+ *                                             model of the one before it; the command rollouts
+ *                                             makes a data set, OUTPUT_DIR/NAME.jsonl.gz, for
+ *                                             rollout.source:
  *     before:
- *       - {name: warm, command: sft, base: configs/demo-sft.yaml, set: {run.max_steps: 200}}
- *       - {name: data, command: rollouts, base: configs/demo.yaml, each_seed: true}
+ *       - {name: warm, command: sft, base: configs/addition/demo-sft.yaml}
+ *       - {name: data, command: rollouts, base: configs/addition/demo.yaml, each_seed: true}
  *                                             with each_seed a step is run for each seed, with that
  *                                             run.seed, into OUTPUT_DIR/NAME/seed-S
  *                                             (OUTPUT_DIR/NAME/seed-S.jsonl.gz), and the runs of

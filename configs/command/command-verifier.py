@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A verifier of your own for hone: task.verifier.command, as in configs/command.yaml.
+"""A verifier of your own for hone: task.verifier.command, as in configs/command/command.yaml.
 
 A question is one line of JSON on standard input: {"completion", "finished", "tokens", "id", "prompt", "answer", and all other columns of the row}.
 The reply is one line of JSON on standard output: {"reward": number}, or {"error": "why nothing can be said"}.
