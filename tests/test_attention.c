@@ -102,7 +102,7 @@ static void build(struct world *w, struct model_shape shape, const struct sequen
 	                    .row = (size_t)(shape.n_heads + 2 * shape.n_kv_heads) *
 	                           (size_t)shape.head_width};
 	assert_ok(packing_plan(seqs, n, share, &w->a, &units, &n_units));
-	assert_ok(packing_build(seqs, units, 0, n_units, share, &w->a, &w->b));
+	assert_ok(packing_build(seqs, units, n_units, share, &w->a, &w->b));
 	T = (size_t)w->b.n_tokens;
 	w->qkv = random_floats(&w->a, T * w->row, 1);
 	w->out = arena_alloc(&w->a, T * (size_t)(shape.n_heads * shape.head_width), sizeof(float));

@@ -164,7 +164,7 @@ static void trained_log_probabilities_are_the_sampled_ones(void **state)
 			struct head_result r;
 			float             *hidden;
 			int                k = 0;
-			assert_ok(packing_build(seqs, units, u, 1, share, &a.arena, &b));
+			assert_ok(packing_build(seqs, units + u, 1, share, &a.arena, &b));
 			assert_ok(kv_cache_new(&model->weights.shape, 1, b.n_pages, &cache));
 			hidden = arena_alloc(&a.arena, (size_t)b.n_tokens * 24, sizeof *hidden);
 			r.logp = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.logp);

@@ -169,7 +169,7 @@ static void run_pass(struct fixture *f, const int *ids, int n, struct pass *p)
 	int                n_units;
 
 	assert_ok(packing_plan(&text, 1, 1, &f->arena, &units, &n_units));
-	assert_ok(packing_build(&text, units, 0, n_units, 1, &f->arena, &p->batch));
+	assert_ok(packing_build(&text, units, n_units, 1, &f->arena, &p->batch));
 	assert_int_equal(p->batch.n_targets, n - 1);
 	assert_ok(kv_cache_new(s, 1, p->batch.n_pages, &p->cache));
 	assert_ok(tape_new(s, p->batch.n_tokens, &p->tape));

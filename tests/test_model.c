@@ -316,7 +316,7 @@ static struct result step(const struct job *j, int share, int most)
 			g.level[l][i] = NAN;
 	for (int u = 0; u < n_units; u += most) {
 		struct packing b;
-		assert_ok(packing_build(j->seqs, units, u, n_units - u < most ? n_units - u : most,
+		assert_ok(packing_build(j->seqs, units + u, n_units - u < most ? n_units - u : most,
 		                        share, &a, &b));
 		at = micro_batch(j, m, &b, tape, &g, at, &out);
 	}
@@ -782,7 +782,7 @@ static void prefill(const struct model *m, int first, struct tape *tape, float *
 	int                n;
 
 	assert_ok(packing_plan(&s, 1, 1, &a, &units, &n));
-	assert_ok(packing_build(&s, units, 0, n, 1, &a, &b));
+	assert_ok(packing_build(&s, units, n, 1, &a, &b));
 	poisoned_cache(m, 1, b.n_pages, &cache);
 	assert_ok(model_forward(m, &b, &cache, tape, &a, hidden));
 	kv_cache_free(&cache);

@@ -42,7 +42,7 @@ static struct packing build(const struct sequence *seqs, int n, int share, struc
 	int                n_units;
 
 	assert_ok(packing_plan(seqs, n, share, a, &units, &n_units));
-	assert_ok(packing_build(seqs, units, 0, n_units, share, a, &b));
+	assert_ok(packing_build(seqs, units, n_units, share, a, &b));
 	return b;
 }
 
@@ -198,10 +198,10 @@ static void micro_batches_are_pieces_of_the_whole(void **state)
 	(void)state;
 	assert_ok(packing_plan(seqs, 6, 1, &a, &units, &n));
 	assert_true(n > 1);
-	assert_ok(packing_build(seqs, units, 0, n, 1, &a, &all));
+	assert_ok(packing_build(seqs, units, n, 1, &a, &all));
 	assert_int_equal(all.unit_segment[n], all.n_segments);
 	for (int u = 0; u < n; u++) {
-		assert_ok(packing_build(seqs, units, u, 1, 1, &a, &part));
+		assert_ok(packing_build(seqs, units + u, 1, 1, &a, &part));
 		assert_int_equal(part.n_tokens, all.unit_token[u + 1] - all.unit_token[u]);
 		assert_int_equal(part.n_tokens, units[u].n_tokens);
 		assert_int_equal(part.n_targets, all.unit_target[u + 1] - all.unit_target[u]);

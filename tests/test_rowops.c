@@ -366,7 +366,8 @@ static void logprob_gradient_matches_differences(void **state)
 		z[40] = -INFINITY;
 		row_softmax_stats(z, V, it, &lse, &entropy);
 		memcpy(dz, z, sizeof z);
-		row_logprob_backward(dz, V, y, it, lse, entropy, c[k], h[k]);
+		row_logprob_backward(dz, V,
+		                     &(struct row_backward){y, it, lse, entropy, c[k], h[k]});
 		for (int v = 0; v < V; v++) {
 			float at = z[v];
 			z[v] = at + step;

@@ -150,7 +150,7 @@ static int run(struct work *w, int argc, char **argv)
 		return ERR_INPUT;
 	TRY(read_texts(&w->arena, argv + 3, n, w->model->weights.shape.n_vocab, texts));
 	TRY(packing_plan(texts, n, 1, &w->arena, &units, &n_units));
-	TRY(packing_build(texts, units, 0, n_units, 1, &w->arena, &b));
+	TRY(packing_build(texts, units, n_units, 1, &w->arena, &b));
 	TRY(tape_new(&w->model->weights.shape, b.n_tokens, &w->tape));
 	TRY(kv_cache_new(&w->model->weights.shape, 1, b.n_pages, &w->cache));
 	TRY(gradient_new(&w->model->weights, n_units, &w->gradient));

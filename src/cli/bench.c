@@ -122,7 +122,7 @@ static int build_batch(struct bench *b, struct packing *out)
 		                            .n_completion = LENGTH - 1};
 	}
 	TRY(packing_plan(seqs, SEQUENCES, 1, &b->arena, &units, &n_units));
-	return packing_build(seqs, units, 0, n_units, 1, &b->arena, out);
+	return packing_build(seqs, units, n_units, 1, &b->arena, out);
 }
 
 static int measure_prefill(struct bench *b)

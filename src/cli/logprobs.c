@@ -25,7 +25,7 @@ static int sequence_logprobs(struct logprobs_context *c, const int *ids, int n, 
 	int                n_units, status;
 
 	TRY(packing_plan(&s, 1, 1, &c->arena, &units, &n_units));
-	TRY(packing_build(&s, units, 0, n_units, 1, &c->arena, &b));
+	TRY(packing_build(&s, units, n_units, 1, &c->arena, &b));
 	hidden = arena_alloc(&c->arena, (size_t)b.n_tokens * (size_t)m->weights.shape.width,
 	                     sizeof *hidden);
 	r.logp = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.logp);

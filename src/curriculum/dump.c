@@ -194,7 +194,8 @@ static int dump_load(void *state, struct arena *scratch, const char *place, cons
 	TRY(numbers_load_int(place, object, "lengths", size, n, lengths));
 	n_entries = dump_count_entries(lengths, n);
 	TRY(arena_take(scratch, (size_t)n_entries, "the windows of dump", &entries));
-	TRY(numbers_load(place, object, "windows", 0, ADVANTAGE_MAX, (int)n_entries, entries));
+	TRY(numbers_load(place, object, "windows", (struct numbers_bounds){0, ADVANTAGE_MAX},
+	                 (int)n_entries, entries));
 	TRY(bandit_load(&d->bandit, place, object));
 	for (int a = 0, k = 0; a < n; a++) {
 		d->seen[a] = seen[a];

@@ -41,8 +41,8 @@ static int numbers_wrong(const char *place, const char *key, int n)
 	                 place, key, n);
 }
 
-int numbers_load(const char *place, const json_t *object, const char *key, double low, double high,
-                 int n, double *x)
+int numbers_load(const char *place, const json_t *object, const char *key,
+                 struct numbers_bounds bounds, int n, double *x)
 {
 	const char *s;
 	char       *end;
@@ -50,7 +50,7 @@ int numbers_load(const char *place, const json_t *object, const char *key, doubl
 	TRY(json_get_text(place, object, key, JSON_REQUIRED, &s));
 	for (int i = 0; i < n; i++, s = end) {
 		x[i] = strtod(s, &end);
-		if (end == s || !(x[i] >= low && x[i] <= high))
+		if (end == s || !(x[i] >= bounds.low && x[i] <= bounds.high))
 			return numbers_wrong(place, key, n);
 	}
 	return *s ? numbers_wrong(place, key, n) : OK;

@@ -9,10 +9,14 @@
 int numbers_save(json_t *object, const char *key, const double *x, int n);
 int numbers_save_int(json_t *object, const char *key, const int64_t *x, int n);
 
-/* Writes x [n], all finite and within low .. high. ERR_INPUT, naming place and key, for any other
+struct numbers_bounds {
+	double low, high;
+};
+
+/* Writes x [n], all finite and within the bounds. ERR_INPUT, naming place and key, for any other
  * number of numbers, or a wrong one; x is then undefined. */
-int numbers_load(const char *place, const json_t *object, const char *key, double low, double high,
-                 int n, double *x);
+int numbers_load(const char *place, const json_t *object, const char *key,
+                 struct numbers_bounds bounds, int n, double *x);
 /* from 0 on */
 int numbers_load_int(const char *place, const json_t *object, const char *key, int64_t high, int n,
                      int64_t *x);

@@ -136,7 +136,7 @@ static int sec_load(void *state, struct arena *scratch, const char *place, const
 
 	TRY(arena_take(scratch, (size_t)n, "the scores of the arms", &Q));
 	TRY(arena_take(scratch, (size_t)n, "the positions of the decks", &position));
-	TRY(numbers_load(place, object, "Q", -Q_MAX, Q_MAX, n, Q));
+	TRY(numbers_load(place, object, "Q", (struct numbers_bounds){-Q_MAX, Q_MAX}, n, Q));
 	TRY(numbers_load_int(place, object, "positions", DECK_POSITION_MAX, n, position));
 	TRY(bandit_load(&s->bandit, place, object));
 	for (int a = 0; a < n; a++) {

@@ -110,31 +110,43 @@ static size_t panels_count(int depth, int width)
 	return (size_t)blocks(width, PANEL) * PANEL * (size_t)depth;
 }
 
-/* C [rows x columns, stride ldc] (+)= A [rows x depth, stride lda] B [depth x columns, stride ldb]
- * in chunks of DEPTH, in order. */
-static void chunks(int rows, int columns, int depth, const float *A, int lda, const float *B,
-                   int ldb, float *C, int ldc)
+struct openblas_tile { /* C [rows x PANEL, stride ldc] = A [rows x depth] B [depth x PANEL] */
+	int          rows, depth;
+	const float *A, *B;
+	float       *C;
+	int          ldc;
+};
+
+/* In chunks of DEPTH, in order. */
+static void chunks(const struct openblas_tile *t)
 {
-	for (int k = 0; k < depth; k += DEPTH)
-		openblas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, columns,
-		               matmul_openblas_min(DEPTH, depth - k), 1, A + k, lda,
-		               B + (size_t)k * (size_t)ldb, ldb, k ? 1 : 0, C, ldc);
+	for (int k = 0; k < t->depth; k += DEPTH)
+		openblas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, t->rows, PANEL,
+		               matmul_openblas_min(DEPTH, t->depth - k), 1, t->A + k, t->depth,
+		               t->B + (size_t)k * PANEL, PANEL, k ? 1 : 0, t->C, t->ldc);
 }
 
+/* A panel that is not full is computed whole, because the width decides the order of its sums. */
 static void tile(const struct panels *b, int n, const float *A, float *C, int block, int panel)
 {
-	int row = block * TILE_ROWS, rows = matmul_openblas_min(TILE_ROWS, n - row);
-	int column = panel * PANEL, columns = matmul_openblas_min(PANEL, b->width - column);
-	const float *B = b->data + (size_t)panel * PANEL * (size_t)b->depth;
-	float        ragged[TILE_ROWS * PANEL];
+	int   row = block * TILE_ROWS, rows = matmul_openblas_min(TILE_ROWS, n - row);
+	int   column = panel * PANEL, columns = matmul_openblas_min(PANEL, b->width - column);
+	float ragged[TILE_ROWS * PANEL];
+	struct openblas_tile t = {.rows = rows,
+	                          .depth = b->depth,
+	                          .A = A + (size_t)row * (size_t)b->depth,
+	                          .B = b->data + (size_t)panel * PANEL * (size_t)b->depth,
+	                          .C = ragged,
+	                          .ldc = PANEL};
 
-	A += (size_t)row * (size_t)b->depth;
 	C += (size_t)row * (size_t)b->width + column;
 	if (columns == PANEL) {
-		chunks(rows, PANEL, b->depth, A, b->depth, B, PANEL, C, b->width);
+		t.C = C;
+		t.ldc = b->width;
+		chunks(&t);
 		return;
 	}
-	chunks(rows, PANEL, b->depth, A, b->depth, B, PANEL, ragged, PANEL);
+	chunks(&t);
 	for (int i = 0; i < rows; i++)
 		memcpy(C + (size_t)i * (size_t)b->width, ragged + i * PANEL,
 		       (size_t)columns * sizeof *C);

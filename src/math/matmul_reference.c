@@ -83,20 +83,27 @@ static void reference_step_of_zeros(int width, float *restrict c)
 		c[j] = __builtin_fmaf(0.0f, 0.0f, c[j]);
 }
 
-/* C [n x width] = A [n x depth] B [depth x width] */
-static void product(const struct matmul *m, int n, int depth, int width, const float *A,
-                    const float *B, float *C)
+struct reference_product { /* C [n x width] = A [n x depth] B [depth x width] */
+	int          n, depth, width;
+	const float *A, *B;
+	float       *C;
+};
+
+/* Row by row, one chain over k for each element, in the order of the weight (matmul.h). */
+static void product(const struct matmul *m, const struct reference_product *p)
 {
+	int depth = p->depth, width = p->width;
+
 #pragma omp parallel for schedule(static)
-	for (int r = 0; r < n; r++) {
-		const float *a = A + (size_t)r * (size_t)depth;
-		float       *c = C + (size_t)r * (size_t)width;
+	for (int r = 0; r < p->n; r++) {
+		const float *a = p->A + (size_t)r * (size_t)depth;
+		float       *c = p->C + (size_t)r * (size_t)width;
 		memset(c, 0, (size_t)width * sizeof *c);
 		for (int i = 0; i < reference_turns(m, depth); i++) {
 			int k = reference_turn(m, i);
 			if (k < depth)
 				reference_step(reference_operand(m, a[k]),
-				               B + (size_t)k * (size_t)width, width, c);
+				               p->B + (size_t)k * (size_t)width, width, c);
 			else
 				reference_step_of_zeros(width, c);
 		}
@@ -107,13 +114,14 @@ static int reference_forward(const struct matmul_weight *w, int n, const float *
 {
 	const float *W = w->state;
 
-	product(w->matmul, n, w->n_in, w->n_out, X, W + (size_t)w->n_out * (size_t)w->n_in, Y);
+	product(w->matmul, &(struct reference_product){n, w->n_in, w->n_out, X,
+	                                               W + (size_t)w->n_out * (size_t)w->n_in, Y});
 	return OK;
 }
 
 static int reference_backward(const struct matmul_weight *w, int n, const float *dY, float *dX)
 {
-	product(w->matmul, n, w->n_out, w->n_in, dY, w->state, dX);
+	product(w->matmul, &(struct reference_product){n, w->n_out, w->n_in, dY, w->state, dX});
 	return OK;
 }
 

@@ -346,13 +346,15 @@ float row_logprob(const float *z, int y, float inverse_temperature, float lse)
 	return fmaf(z[y], inverse_temperature, -lse);
 }
 
-void row_logprob_backward(float *z, int V, int y, float inverse_temperature, float lse,
-                          float entropy, float c, float h)
+void row_logprob_backward(float *z, int V, const struct row_backward *d)
 {
+	const float inverse_temperature = d->inverse_temperature, lse = d->lse,
+	            entropy = d->entropy, c = d->c, h = d->h;
+
 	for (int v = 0; v < V; v++) {
 		float logp = fmaf(z[v], inverse_temperature, -lse);
 		logp = logp < log_tiny ? log_tiny : logp;
 		z[v] = -inverse_temperature * elementary_exp(logp) * fmaf(h, logp + entropy, c);
 	}
-	z[y] = fmaf(inverse_temperature, c, z[y]);
+	z[d->y] = fmaf(inverse_temperature, c, z[d->y]);
 }

@@ -68,7 +68,11 @@ void row_softmax_stats(const float *z, int V, float inverse_temperature, float *
 float row_logprob(const float *z, int y, float inverse_temperature, float lse);
 /* dz_v = inverse_temperature * (c (1[v=y] - p_v) + h (-p_v (log p_v + entropy))), over z in place:
  * c = dL/dlogp, h = dL/dentropy */
-void row_logprob_backward(float *z, int V, int y, float inverse_temperature, float lse,
-                          float entropy, float c, float h);
+struct row_backward {
+	int   y;
+	float inverse_temperature, lse, entropy; /* as in the forward pass */
+	float c, h;
+};
+void row_logprob_backward(float *z, int V, const struct row_backward *d);
 
 #endif

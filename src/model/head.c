@@ -125,10 +125,14 @@ static int backward_chunk(const struct head_backward_work *p)
 #pragma omp parallel for schedule(static)
 	for (int i = 0; i < c->n; i++) {
 		int at = c->first + i;
-		row_logprob_backward(c->z + (size_t)i * V, (int)V, c->b->target[at],
-		                     c->inverse_temperature, p->forward->lse[at],
-		                     p->forward->entropy[at], p->terms->c[at],
-		                     p->terms->h ? p->terms->h[at] : 0);
+		row_logprob_backward(
+		        c->z + (size_t)i * V, (int)V,
+		        &(struct row_backward){.y = c->b->target[at],
+		                               .inverse_temperature = c->inverse_temperature,
+		                               .lse = p->forward->lse[at],
+		                               .entropy = p->forward->entropy[at],
+		                               .c = p->terms->c[at],
+		                               .h = p->terms->h ? p->terms->h[at] : 0});
 	}
 	TRY(matmul_backward(c->m->head, c->n, c->z, p->dx));
 	for (int i = 0; i < c->n; i++) {

@@ -170,11 +170,15 @@ static struct factors factors_of(const struct optimizer *o, double norm, double 
 	};
 }
 
-static void update_block(const struct factors *restrict f, float decay, int n,
+/* m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,
+ * w <- decay w - rate m' / (sqrt(v') + epsilon), m' and v' corrected for their start at 0 */
+static void update_block(const struct factors *restrict f, const struct optimizer_block *b,
                          const float *restrict gradient, float *restrict m, float *restrict v,
                          float *restrict w)
 {
-	for (int i = 0; i < n; i++) {
+	const float decay = b->decays ? f->decay : 1;
+
+	for (int i = 0; i < b->count; i++) {
 		float g = gradient[i] * f->clip;
 		m[i] = m[i] + f->one_minus_beta1 * (g - m[i]);
 		v[i] = f->beta2 * v[i] + f->one_minus_beta2 * g * g;
@@ -198,8 +202,8 @@ void optimizer_step(struct optimizer *o, struct weights *w, const float *gradien
 #pragma omp parallel for schedule(static)
 	for (size_t i = 0; i < o->n_blocks; i++) {
 		const struct optimizer_block *b = &o->blocks[i];
-		update_block(&f, b->decays ? f.decay : 1, b->count, gradient + b->offset,
-		             o->m + b->offset, o->v + b->offset, w->data + b->offset);
+		update_block(&f, b, gradient + b->offset, o->m + b->offset, o->v + b->offset,
+		             w->data + b->offset);
 	}
 }
 

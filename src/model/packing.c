@@ -187,20 +187,20 @@ static void add_unit(struct packing *b, const struct sequence *seqs, const struc
 	}
 }
 
-int packing_build(const struct sequence *seqs, const struct unit_range *units, int first, int count,
-                  int share, struct arena *a, struct packing *out)
+int packing_build(const struct sequence *seqs, const struct unit_range *units, int count, int share,
+                  struct arena *a, struct packing *out)
 {
-	struct packing_room room = packing_measure(seqs, units + first, count);
+	struct packing_room room = packing_measure(seqs, units, count);
 	struct packing      b = {.n_units = count};
 	int                *pages;
 
 	TRY(packing_allocate(&b, &pages, &room, count, a));
 	for (int u = 0; u < count; u++) {
-		add_unit(&b, seqs, &units[first + u], share, &pages);
+		add_unit(&b, seqs, &units[u], share, &pages);
 		b.unit_token[u + 1] = b.n_tokens;
 		b.unit_target[u + 1] = b.n_targets;
 		b.unit_segment[u + 1] = b.n_segments;
-		assert(b.n_tokens - b.unit_token[u] == units[first + u].n_tokens);
+		assert(b.n_tokens - b.unit_token[u] == units[u].n_tokens);
 	}
 	assert((size_t)b.n_tokens == room.tokens && (size_t)b.n_targets == room.targets);
 	*out = b;

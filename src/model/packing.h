@@ -92,9 +92,9 @@ enum { TREE_TOKENS = 4096 };
 int packing_plan(const struct sequence *seqs, int n, int share, struct arena *a,
                  struct unit_range **units, int *n_units);
 
-/* Packs the units first .. first+count-1 of a plan together, in order; targets come in the
+/* Packs `count` units of a plan together, in order; targets come in the
  * order of the sequences, completion token by completion token. Everything in `a`. */
-int packing_build(const struct sequence *seqs, const struct unit_range *units, int first, int count,
-                  int share, struct arena *a, struct packing *out);
+int packing_build(const struct sequence *seqs, const struct unit_range *units, int count, int share,
+                  struct arena *a, struct packing *out);
 
 #endif

@@ -147,7 +147,7 @@ static int piece_forward(struct policy *p, const struct model *m, struct policy_
 {
 	size_t width = (size_t)m->weights.shape.width;
 
-	TRY(packing_build(c->sequences, c->units, c->next - c->count, c->count, 1, &p->scratch,
+	TRY(packing_build(c->sequences, c->units + c->next - c->count, c->count, 1, &p->scratch,
 	                  &c->packing));
 	TRY(cache_fit(p, c->packing.n_pages));
 	TRY(arena_take(&p->scratch, (size_t)c->packing.n_tokens * width, "hidden states",

@@ -49,16 +49,16 @@ int template_check_arguments(struct template_run *r, const char *what, const str
 	                        : OK;
 }
 
-int template_integer_argument(struct template_run *r, const struct arguments *a, int position,
-                              const char *name, int64_t low, int64_t high, int64_t *out)
+int template_integer_argument(struct template_run *r, const struct arguments *a,
+                              const struct template_whole *w, int64_t *out)
 {
-	const struct value *v = template_argument(a, position, name);
+	const struct value *v = template_argument(a, w->position, w->name);
 
 	if (!v || v->kind == V_NONE)
 		return OK;
-	if ((v->kind != V_INT && v->kind != V_BOOL) || v->as.i < low || v->as.i > high)
-		return template_error(r, "\"%.64s\" must be a whole number from %lld to %lld", name,
-		                      (long long)low, (long long)high);
+	if ((v->kind != V_INT && v->kind != V_BOOL) || v->as.i < w->low || v->as.i > w->high)
+		return template_error(r, "\"%.64s\" must be a whole number from %lld to %lld",
+		                      w->name, (long long)w->low, (long long)w->high);
 	*out = v->as.i;
 	return OK;
 }
@@ -98,8 +98,9 @@ static int range(struct template_run *r, const struct arguments *a, struct value
 	struct template_builder b = {0};
 
 	for (int i = 0; i < a->n_positional; i++)
-		TRY(template_integer_argument(r, a, i, "range", -TEMPLATE_STEPS, TEMPLATE_STEPS,
-		                              &v[i]));
+		TRY(template_integer_argument(
+		        r, a, &(struct template_whole){i, "range", -TEMPLATE_STEPS, TEMPLATE_STEPS},
+		        &v[i]));
 	if (a->n_positional == 1) {
 		v[1] = v[0];
 		v[0] = 0;

@@ -38,7 +38,7 @@ static int filter_tojson(struct template_run *r, const struct value *v, const st
 	int64_t              indent = -1;
 	int                  status;
 
-	TRY(template_integer_argument(r, a, 1, "indent", 0, 32, &indent));
+	TRY(template_integer_argument(r, a, &(struct template_whole){1, "indent", 0, 32}, &indent));
 	how.indent = (int)indent;
 	TRY(read_separators(r, a, &how));
 	status = template_to_json(r, &how, v, &t);
@@ -288,7 +288,8 @@ static int filter_round(struct template_run *r, const struct value *v, const str
 	double              unit = 1;
 
 	TRY(need_number(r, "round", v));
-	TRY(template_integer_argument(r, a, 0, "precision", 0, 15, &precision));
+	TRY(template_integer_argument(r, a, &(struct template_whole){0, "precision", 0, 15},
+	                              &precision));
 	TRY(template_text_argument(r, a, 1, "method", &method));
 	for (int64_t i = 0; i < precision; i++)
 		unit *= 10; /* exact up to 1e22 */
@@ -327,7 +328,7 @@ static int filter_indent(struct template_run *r, const struct value *v, const st
 	struct value text;
 	struct text  t = {0};
 
-	TRY(template_integer_argument(r, a, 0, "width", 0, 64, &width));
+	TRY(template_integer_argument(r, a, &(struct template_whole){0, "width", 0, 64}, &width));
 	TRY(template_to_text(r, v, &text));
 	TRY(template_bytes(r, text.n));
 	for (size_t i = 0; i <= text.n; i++) {

@@ -123,7 +123,8 @@ int template_replace(struct template_run *r, const struct value *v, const struct
 
 	TRY(template_needed_text(r, a, 0, "old", &from));
 	TRY(template_needed_text(r, a, 1, "new", &to));
-	TRY(template_integer_argument(r, a, 2, "count", -1, INT64_MAX, &most));
+	TRY(template_integer_argument(r, a, &(struct template_whole){2, "count", -1, INT64_MAX},
+	                              &most));
 	TRY(template_steps(r, v->n / 16));
 	if (from->n == 0)
 		return put_between(r, v, to, most, out);
@@ -246,7 +247,8 @@ static int template_method_read_split(struct template_run *r, const struct value
 {
 	*most = -1;
 	TRY(template_text_argument(r, a, 0, "sep", by));
-	TRY(template_integer_argument(r, a, 1, "maxsplit", -1, INT64_MAX, most));
+	TRY(template_integer_argument(r, a, &(struct template_whole){1, "maxsplit", -1, INT64_MAX},
+	                              most));
 	if (*by && (*by)->n == 0)
 		return template_error(r, "a text cannot be split at an empty one");
 	return template_steps(r, v->n / 16);

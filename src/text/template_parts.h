@@ -250,9 +250,14 @@ int template_check_arguments(struct template_run *r, const char *what, const str
 /* The argument at this position or of this name; NULL when it was not given. position < 0: by name
  * only. */
 const struct value *template_argument(const struct arguments *a, int position, const char *name);
-int template_integer_argument(struct template_run *r, const struct arguments *a, int position,
-                              const char *name, int64_t low, int64_t high,
-                              int64_t *out); /* as it was when it is missing or none */
+struct template_whole { /* an argument that must be a whole number from low to high */
+	int         position;
+	const char *name;
+	int64_t     low, high;
+};
+/* *out is as it was when the argument is missing or none */
+int template_integer_argument(struct template_run *r, const struct arguments *a,
+                              const struct template_whole *w, int64_t *out);
 int template_text_argument(struct template_run *r, const struct arguments *a, int position,
                            const char          *name,
                            const struct value **out); /* NULL when it is missing or none */

@@ -282,26 +282,33 @@ int template_less(struct template_run *r, const struct value *a, const struct va
 	return status;
 }
 
+struct template_sorting {
+	struct template_run *r;
+	const struct value  *keys;
+	int                  reverse;
+	size_t              *order, *scratch; /* [n] places in keys */
+};
+
 /* Whether b must stand before a, which stands before it now. */
-static int out_of_order(struct template_run *r, const struct value *a, const struct value *b,
-                        int reverse, int *out)
+static int out_of_order(const struct template_sorting *s, size_t a, size_t b, int *out)
 {
-	return reverse ? template_less(r, a, b, out) : template_less(r, b, a, out);
+	return s->reverse ? template_less(s->r, &s->keys[a], &s->keys[b], out)
+	                  : template_less(s->r, &s->keys[b], &s->keys[a], out);
 }
 
 /* order[from..to-1] by merging; equals keep their places, also in reverse. */
-static int merge_sort(struct template_run *r, const struct value *keys, int reverse, size_t *order,
-                      size_t *scratch, size_t from, size_t to)
+static int merge_sort(const struct template_sorting *s, size_t from, size_t to)
 {
-	size_t middle = from + (to - from) / 2, i = from, j = middle, n = 0;
+	size_t *order = s->order, *scratch = s->scratch;
+	size_t  middle = from + (to - from) / 2, i = from, j = middle, n = 0;
 
 	if (to - from < 2)
 		return OK;
-	TRY(merge_sort(r, keys, reverse, order, scratch, from, middle));
-	TRY(merge_sort(r, keys, reverse, order, scratch, middle, to));
+	TRY(merge_sort(s, from, middle));
+	TRY(merge_sort(s, middle, to));
 	while (i < middle && j < to) {
 		int swap;
-		TRY(out_of_order(r, &keys[order[i]], &keys[order[j]], reverse, &swap));
+		TRY(out_of_order(s, order[i], order[j], &swap));
 		scratch[n++] = order[swap ? j++ : i++];
 	}
 	while (i < middle)
@@ -315,13 +322,13 @@ static int merge_sort(struct template_run *r, const struct value *keys, int reve
 int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse,
                   size_t *order)
 {
-	size_t *scratch;
+	struct template_sorting s = {.r = r, .keys = keys, .reverse = reverse, .order = order};
 
-	TRY(template_bytes(r, (n + 1) * sizeof *scratch));
-	TRY(arena_take(&r->arena, n + 1, "a list of a template", &scratch));
+	TRY(template_bytes(r, (n + 1) * sizeof *s.scratch));
+	TRY(arena_take(&r->arena, n + 1, "a list of a template", &s.scratch));
 	for (size_t i = 0; i < n; i++)
 		order[i] = i;
-	return merge_sort(r, keys, reverse, order, scratch, 0, n);
+	return merge_sort(&s, 0, n);
 }
 
 int template_contains(struct template_run *r, const struct value *whole, const struct value *part,

@@ -827,11 +827,16 @@ static int promise_chain(struct parser *p, int a, int b)
 	return 1;
 }
 
+struct formula_chain { /* tokens a .. b-1 with n relation signs, the first and last of them */
+	int a, sign, last, b, n;
+};
+
 /* a = b = ... = z, with `last` the last sign: what it says, if it says one thing; -1: it is a
  * relation. */
-static int parse_equation(struct parser *p, int a, int sign, int last, int n, int b, int depth)
+static int parse_equation(struct parser *p, const struct formula_chain *c, int depth)
 {
 	struct formula *f = p->f;
+	int             a = c->a, sign = c->sign, last = c->last, n = c->n, b = c->b;
 	int             named = formula_structure_is_name(f, a, sign);
 
 	if (named || f->t[a].kind == 'L')
@@ -899,7 +904,7 @@ static int parse_relation(struct parser *p, int a, int sign, int b, int depth)
 	if (f->t[sign].kind == 'E')
 		return n == 1 ? parse_approximation(p, a, sign, b, depth) : -1;
 	if (equations)
-		return parse_equation(p, a, sign, last, n, b, depth);
+		return parse_equation(p, &(struct formula_chain){a, sign, last, b, n}, depth);
 	if (f->t[sign].kind == '=' && f->t[last].kind == '=' && n > 1)
 		return parse_element(p, last + 1, b, depth);
 	if (f->t[sign].kind == 'I')

@@ -410,9 +410,16 @@ static int program_report(const struct program *c, enum talk result, int status,
 	                 WEXITSTATUS(status), log, where);
 }
 
+struct program_question {
+	const char     *text; /* [n] */
+	size_t          n;
+	program_accept *accept;
+	void           *context;
+};
+
 /* One try. *again: it may be worth another, because the program was not fresh. */
-static int try_once(struct program *c, struct worker *w, const char *question, size_t n,
-                    program_accept *accept, void *context, int *again)
+static int try_once(struct program *c, struct worker *w, const struct program_question *q,
+                    int *again)
 {
 	enum talk result;
 	double    seconds;
@@ -425,10 +432,10 @@ static int try_once(struct program *c, struct worker *w, const char *question, s
 		TRY(program_start(c, w));
 	was_fresh = w->fresh;
 	seconds = c->timeout + (was_fresh ? c->startup : 0);
-	result = converse_quietly(c, w, question, n, seconds);
+	result = converse_quietly(c, w, q->text, q->n, seconds);
 	w->fresh = 0;
 	w->late = result == TALK_LATE;
-	status = result == TALK_DONE ? accept(context, w->got.data, w->got.n) : ERR_INPUT;
+	status = result == TALK_DONE ? q->accept(q->context, w->got.data, w->got.n) : ERR_INPUT;
 	if (status != OK && result == TALK_DONE)
 		error_context("the command \"%s\"", c->line);
 	if (status != ERR_INPUT)
@@ -494,14 +501,15 @@ static void give_back(struct program *c, struct worker *w, int status)
 int program_ask(struct program *c, const char *question, size_t n, program_accept *accept,
                 void *context)
 {
-	struct worker *w = program_take(c);
-	int            again, status;
+	const struct program_question q = {question, n, accept, context};
+	struct worker                *w = program_take(c);
+	int                           again, status;
 
 	if (!w)
 		return ERR_FAILED;
-	status = try_once(c, w, question, n, accept, context, &again);
+	status = try_once(c, w, &q, &again);
 	if (status != OK && again)
-		status = try_once(c, w, question, n, accept, context, &again);
+		status = try_once(c, w, &q, &again);
 	give_back(c, w, status);
 	return status == OK || status == ERR_MEMORY ? status : ERR_FAILED;
 }
