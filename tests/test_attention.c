@@ -133,7 +133,8 @@ static void forward(struct world *w)
 
 	assert_ok(kv_cache_new(&w->shape, 1, w->b.n_pages, &cache));
 	poison_cache(&cache);
-	attention_forward(&w->shape, &w->b, w->qkv, &cache, 0, room(&w->a), w->out, w->lse);
+	attention_forward(&w->shape, &(struct attention_input){&w->b, w->qkv, &cache, 0},
+	                  room(&w->a), w->out, w->lse);
 	kv_cache_free(&cache);
 }
 
@@ -224,8 +225,10 @@ static void token_by_token_gives_the_bits_of_the_whole(void **state)
 			kv_cache_copy_page(&cache, 1, 2);
 			pages[1] = 2;
 		}
-		attention_forward(&w.shape, &one, w.qkv + (size_t)t * w.row, &cache, 1, room(&w.a),
-		                  out, NULL);
+		attention_forward(
+		        &w.shape,
+		        &(struct attention_input){&one, w.qkv + (size_t)t * w.row, &cache, 1},
+		        room(&w.a), out, NULL);
 		assert_memory_equal(out, w.out + (size_t)t * n, n * sizeof(float));
 	}
 	kv_cache_free(&cache);
@@ -266,7 +269,8 @@ static void pieces_and_company_change_nothing(void **state)
 		memcpy(twice, w.qkv + (size_t)from * w.row, (size_t)count * w.row * sizeof(float));
 		for (size_t j = 0; j < (size_t)count * w.row; j++)
 			twice[(size_t)count * w.row + j] = random_float(9, j);
-		attention_forward(&w.shape, &b, twice, &cache, 0, room(&w.a), out, NULL);
+		attention_forward(&w.shape, &(struct attention_input){&b, twice, &cache, 0},
+		                  room(&w.a), out, NULL);
 		assert_memory_equal(out, w.out + (size_t)from * n,
 		                    (size_t)count * n * sizeof(float));
 	}

@@ -268,7 +268,7 @@ static void rope_turns_each_pair_by_its_angle_and_back(void **state)
 	plain_table(POSITIONS, E, table);
 	fill(x, N * STRIDE, 6);
 	memcpy(before, x, sizeof x);
-	rope_apply(N, HEADS, E, STRIDE, position, table, 1, x);
+	rope_apply(&(struct rope_rows){N, HEADS, E, STRIDE, position, table}, 1, x);
 	for (int t = 0; t < N; t++)
 		for (int h = 0; h < HEADS; h++)
 			for (int i = 0; i < E / 2; i++) {
@@ -283,7 +283,7 @@ static void rope_turns_each_pair_by_its_angle_and_back(void **state)
 	for (int t = 0; t < N; t++) /* what lies behind the heads is not touched */
 		assert_memory_equal(x + t * STRIDE + HEADS * E, before + t * STRIDE + HEADS * E,
 		                    5 * sizeof *x);
-	rope_apply(N, HEADS, E, STRIDE, position, table, -1, x);
+	rope_apply(&(struct rope_rows){N, HEADS, E, STRIDE, position, table}, -1, x);
 	for (int i = 0; i < N * STRIDE; i++)
 		assert_close(x[i], before[i], 1e-6);
 }
@@ -413,7 +413,7 @@ static void apply_all(int first, int n, struct outputs *o)
 	swiglu_forward(n, WIDTH / 2, xf, o->a);
 	swiglu_backward(n, WIDTH / 2, xf, dy + first * WIDTH / 2, o->dgu);
 	memcpy(o->rope, xf, (size_t)(n * WIDTH) * sizeof *o->rope);
-	rope_apply(n, 1, WIDTH, WIDTH, position, table, 1, o->rope);
+	rope_apply(&(struct rope_rows){n, 1, WIDTH, WIDTH, position, table}, 1, o->rope);
 	memcpy(o->normed, xf, (size_t)(n * WIDTH) * sizeof *xf);
 	memcpy(o->biased, xf, (size_t)(n * WIDTH) * sizeof *xf);
 	memcpy(o->d_heads, dyf, (size_t)(n * WIDTH) * sizeof *xf);

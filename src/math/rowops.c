@@ -274,15 +274,16 @@ static void rowops_rotate(float *restrict x, const float *restrict cosine,
 	}
 }
 
-void rope_apply(int n, int heads, int E, size_t stride, const int *position, const float *table,
-                int direction, float *x)
+void rope_apply(const struct rope_rows *r, int direction, float *x)
 {
+	int n = r->n, E = r->E;
+
 	assert(E % 2 == 0 && (direction == 1 || direction == -1));
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int t = 0; t < n; t++) {
-		const float *row = table + (size_t)position[t] * (size_t)E;
-		for (int h = 0; h < heads; h++)
-			rowops_rotate(x + (size_t)t * stride + (size_t)h * (size_t)E, row,
+		const float *row = r->table + (size_t)r->position[t] * (size_t)E;
+		for (int h = 0; h < r->heads; h++)
+			rowops_rotate(x + (size_t)t * r->stride + (size_t)h * (size_t)E, row,
 			              row + E / 2, E / 2, (float)direction);
 	}
 }

@@ -53,11 +53,15 @@ void swiglu_backward(int n, int F, const float *gu, const float *da, float *dgu)
 
 /* Rotary positions (arXiv:2104.09864), half-split pairing (i, i + E/2) as Hugging Face has it.
  * table [n_positions x E]: cos then sin of the position times frequency [E/2]. x points at the
- * first of `heads` heads of row 0; rows are `stride` floats apart. direction +1 rotates, -1 rotates
- * back (the backward pass). */
+ * first of the heads of row 0. direction +1 rotates, -1 rotates back (the backward pass). */
 void rope_table(int n_positions, int E, const float *frequency, float *table);
-void rope_apply(int n, int heads, int E, size_t stride, const int *position, const float *table,
-                int direction, float *x);
+struct rope_rows {
+	int          n, heads, E;
+	size_t       stride;   /* floats from row to row */
+	const int   *position; /* [n] */
+	const float *table;
+};
+void rope_apply(const struct rope_rows *r, int direction, float *x);
 
 /* One row of logits z[V] divided by the temperature: the log of the sum of exponentials (of
  * z/temperature) and the entropy in nats. Maximum first; sums in double in fixed lanes. The one

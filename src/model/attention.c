@@ -354,19 +354,20 @@ int attention_room_new(struct arena *a, struct attention_tile **out)
 
 /* Threads run on from segment to segment without waiting for each other: a batch of many short
  * segments and one of a single long segment both keep all of them busy. */
-void attention_forward(const struct model_shape *shape, const struct packing *b, const float *qkv,
-                       struct kv_cache *cache, int layer, struct attention_tile *room, float *out,
-                       float *lse)
+void attention_forward(const struct model_shape *shape, const struct attention_input *in,
+                       struct attention_tile *room, float *out, float *lse)
 {
-	struct forward f = {.l = layout_of(shape),
-	                    .b = b,
-	                    .qkv = qkv,
-	                    .cache = cache,
-	                    .layer = layer,
-	                    .out = out,
-	                    .lse = lse};
+	const struct packing  *b = in->b;
+	const struct kv_cache *cache = in->cache;
+	struct forward         f = {.l = layout_of(shape),
+	                            .b = b,
+	                            .qkv = in->qkv,
+	                            .cache = in->cache,
+	                            .layer = in->layer,
+	                            .out = out,
+	                            .lse = lse};
 
-	assert(layer < cache->n_layers && b->n_pages <= cache->n_pages &&
+	assert(in->layer < cache->n_layers && b->n_pages <= cache->n_pages &&
 	       cache->head_width == f.l.E && cache->n_kv_heads == f.l.kv_heads);
 #pragma omp parallel
 	{

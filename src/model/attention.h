@@ -39,14 +39,19 @@ struct attention_tile;
 /* what the threads work in: too much for their stacks */
 int attention_room_new(struct arena *a, struct attention_tile **out);
 
+struct attention_input {
+	const struct packing *b;
+	const float          *qkv; /* [T x (H+2K)E] of each token side by side, rotated already */
+	struct kv_cache      *cache;
+	int                   layer; /* of the cache */
+};
+
 /* One layer. Puts the new keys and values of the batch into their pages (of a child, also those of
  * its ancestors that stand in the child's first page), then attends.
- *   qkv [T x (H+2K)E]   queries, keys, values of each token side by side, rotated already
  *   out [T x H*E]       written
  *   lse [T x H]         log sum exp of the scores, for the backward pass; may be NULL */
-void attention_forward(const struct model_shape *shape, const struct packing *b, const float *qkv,
-                       struct kv_cache *cache, int layer, struct attention_tile *room, float *out,
-                       float *lse);
+void attention_forward(const struct model_shape *shape, const struct attention_input *in,
+                       struct attention_tile *room, float *out, float *lse);
 
 /* by the caller, from the forward pass to the backward pass */
 struct attention_kept {

@@ -369,10 +369,15 @@ static int forward_attention(const struct transformer_forward *p, int layer,
 		                s->r_attn + at);
 		TRY(project_qkv(p, layer, n, at, s));
 	}
-	rope_apply(T, H + K, E, qkv_row, p->b->position, p->m->rope, +1, s->qkv);
+	rope_apply(&(struct rope_rows){T, H + K, E, qkv_row, p->b->position, p->m->rope}, +1,
+	           s->qkv);
 	if (matmul_is_bf16(p->m->mm))
 		round_keys_values(T, (size_t)(H * E), qkv_row, s->qkv);
-	attention_forward(shape, p->b, s->qkv, p->cache, p->cache->n_layers == 1 ? 0 : layer,
+	attention_forward(shape,
+	                  &(struct attention_input){.b = p->b,
+	                                            .qkv = s->qkv,
+	                                            .cache = p->cache,
+	                                            .layer = p->cache->n_layers == 1 ? 0 : layer},
 	                  p->room, s->o, s->lse);
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
@@ -653,8 +658,9 @@ static int backward_layer(const struct transformer_backward *p, int layer)
 		TRY(backward_output_unit(p, layer, unit_rows(p, u)));
 	}
 	TRY(attention_backward(s, p->b, &kept, p->d_o, p->a, p->d_qkv));
-	rope_apply(p->b->n_tokens, s->n_heads + s->n_kv_heads, s->head_width, qkv_row,
-	           p->b->position, p->m->rope, -1, p->d_qkv);
+	rope_apply(&(struct rope_rows){p->b->n_tokens, s->n_heads + s->n_kv_heads, s->head_width,
+	                               qkv_row, p->b->position, p->m->rope},
+	           -1, p->d_qkv);
 	for (int u = 0; u < p->b->n_units; u++)
 		TRY(backward_qkv_unit(p, layer, unit_rows(p, u)));
 	return OK;
