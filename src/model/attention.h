@@ -41,9 +41,10 @@ int attention_room_new(struct arena *a, struct attention_tile **out);
 
 struct attention_input {
 	const struct packing *b;
-	const float          *qkv; /* [T x (H+2K)E] of each token side by side, rotated already */
-	struct kv_cache      *cache;
-	int                   layer; /* of the cache */
+	/* [T x (H+2K)E] queries, keys, values of each token side by side, rotated already */
+	const float     *qkv;
+	struct kv_cache *cache;
+	int              layer; /* of the cache */
 };
 
 /* One layer. Puts the new keys and values of the batch into their pages (of a child, also those of
