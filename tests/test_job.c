@@ -987,6 +987,29 @@ static void a_resume_refuses_other_problems_and_other_weights_that_stand_still(v
 	file = "job.yaml";
 }
 
+/* Whichever allocation finds no memory: of the config, the problems, the model, the decoder, the
+ * curriculum. Some are not needed; after 20 in a row there are no more. */
+static void a_job_that_finds_no_memory_says_so(void **state)
+{
+	(void)state;
+	struct job job;
+	int        failures = 0;
+
+	for (int n = 1, opened = 0; opened < 20; n += 1 + n / 32) {
+		int status;
+		mem_fail_at(n);
+		status = job_open(JOB_TRAIN, "job.yaml", NULL, 0, &job);
+		mem_fail_at(0);
+		opened = status == OK ? opened + 1 : 0;
+		failures += status != OK;
+		if (status == OK)
+			job_close(&job);
+		else
+			assert_memory(status, "");
+	}
+	assert_true(failures > 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1018,6 +1041,7 @@ int main(void)
 	        TEST(a_finished_run_stays_as_it_is_when_resumed),
 	        TEST(what_a_state_says_stays_within_bounds),
 	        TEST(a_resume_refuses_other_problems_and_other_weights_that_stand_still),
+	        TEST(a_job_that_finds_no_memory_says_so),
 	};
 
 	run_in_temporary_folder();

@@ -108,13 +108,12 @@ static int batch_take_column(struct batch *b, const struct batch_column *c, stru
 
 int batch_take(struct batch *b, size_t at, struct arena *a)
 {
-	for (int i = 0; i < N_COLUMNS; i++)
-		if (batch_columns[i].at == at)
-			return batch_array(b, &batch_columns[i])
-			               ? OK
-			               : batch_take_column(b, &batch_columns[i], a);
-	assert(!"a field of struct batch that is no column");
-	return ERR_INPUT;
+	int i = 0;
+
+	while (i < N_COLUMNS - 1 && batch_columns[i].at != at)
+		i++;
+	assert(batch_columns[i].at == at); /* else it is no column */
+	return batch_array(b, &batch_columns[i]) ? OK : batch_take_column(b, &batch_columns[i], a);
 }
 
 /* ---- from the records ---- */

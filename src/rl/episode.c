@@ -25,9 +25,8 @@ static int open_episode(const struct decode_request *q, const struct problem *p,
 {
 	*e = (struct episode){.max_new = q->max_new};
 	TRY(environment_open(p, a, &e->world));
-	e->trained = arena_alloc(a, (size_t)q->max_new, sizeof *e->trained);
-	e->spans = arena_alloc(a, 2 * (size_t)e->world.turns_max, sizeof *e->spans);
-	return e->trained && e->spans ? OK : ERR_INPUT;
+	TRY(arena_take(a, (size_t)q->max_new, "which tokens are trained", &e->trained));
+	return arena_take(a, 2 * (size_t)e->world.turns_max, "the spans of an episode", &e->spans);
 }
 
 /* What the completion has got since the last span is the next. */
@@ -111,14 +110,14 @@ int episode_run(struct decoder *d, const struct decode_options *o,
                 struct arena *a, struct rollout **rollouts)
 {
 	struct decode_options in_turns = *o;
-	const char          **stop = arena_alloc(a, (size_t)o->n_stop + 1, sizeof *stop);
-	struct episode       *episodes = arena_alloc(a, (size_t)n, sizeof *episodes);
-	struct decode_result *r = arena_alloc(a, (size_t)n, sizeof *r);
-	struct play           play = {o, episodes};
+	struct play           play = {.o = o};
+	const char          **stop;
+	struct decode_result *r;
 
 	assert(o->tokenizer);
-	if (!stop || !episodes || !r)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)o->n_stop + 1, "the stop texts", &stop));
+	TRY(arena_take(a, (size_t)n, "the episodes", &play.episodes));
+	TRY(arena_take(a, (size_t)n, "the decoded completions", &r));
 	stop[0] = "\n";
 	for (int i = 0; i < o->n_stop; i++)
 		stop[i + 1] = o->stop[i];
@@ -126,9 +125,9 @@ int episode_run(struct decoder *d, const struct decode_options *o,
 	in_turns.n_stop = o->n_stop + 1;
 	in_turns.listener = (struct decode_listener){took_turn, &play};
 	for (int i = 0; i < n; i++)
-		TRY(open_episode(&requests[i], problems[i], a, &episodes[i]));
+		TRY(open_episode(&requests[i], problems[i], a, &play.episodes[i]));
 	TRY(decode_run(d, &in_turns, requests, n, a, r));
 	for (int i = 0; i < n; i++)
-		record(&episodes[i], &r[i], rollouts[i]);
+		record(&play.episodes[i], &r[i], rollouts[i]);
 	return OK;
 }

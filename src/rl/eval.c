@@ -14,11 +14,10 @@ int eval_sample(struct decoder *d, const struct rollout_options *r, const struct
                 int first, int n, const struct reward_spec *judge, struct arena *a,
                 struct groups *groups)
 {
-	int          *picked = arena_alloc(a, (size_t)n, sizeof *picked);
 	struct group *sampled = groups->items + groups->n;
+	int          *picked;
 
-	if (!picked)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "the picked problems", &picked));
 	for (int i = 0; i < n; i++)
 		picked[i] = first + i;
 	TRY(rollout_sample(d, r, prompts, picked, n, 0, a, groups));
@@ -166,9 +165,7 @@ static int add_sources(struct job *job, const struct groups *groups, struct metr
 		const char       *name = set->sources[i].name;
 		struct tally_mean pass_1;
 		if (has_source(set, i, name))
-			name = arena_format(&job->step_arena, "%s-%d", name, i + 1);
-		if (!name)
-			return ERR_INPUT;
+			TRY(arena_print(&job->step_arena, &name, "%s-%d", name, i + 1));
 		TRY(tally_source(groups->items, groups->n, i, &job->step_arena, &pass_1));
 		add_pass(m, name, pass_1);
 	}

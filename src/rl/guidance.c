@@ -104,9 +104,7 @@ int guidance_merge(const struct guidance *g, const struct group *plain, const st
 	*kept = forms[g->form].worth(guided);
 	if (!*kept)
 		return OK;
-	out->rollouts = arena_alloc(a, (size_t)(plain->n + guided->n), sizeof *out->rollouts);
-	if (!out->rollouts)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)(plain->n + guided->n), "a guided group", &out->rollouts));
 	forms[g->form].fill(plain, guided, out);
 	return OK;
 }

@@ -61,7 +61,7 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 	      json_object_set_new(state, "config", json_string(config->data));
 	if (job->record.eval_missed)
 		bad |= json_object_set_new(state, "eval_missed", json_true());
-	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
+	return bad ? error_memory("trainer_state.json") : OK;
 }
 
 /* The critic's counts and the KL coefficient, which a controller may have moved. */
@@ -75,7 +75,7 @@ static int add_learner(const struct job *job, json_t *state)
 		        json_pack("{s:I,s:I}", "head_step",
 		                  (json_int_t)job->learner.critic.optimizer.step, "network_step",
 		                  (json_int_t)job->learner.critic.own.optimizer.step));
-	return bad ? error_set(ERR_INPUT, "out of memory for trainer_state.json") : OK;
+	return bad ? error_memory("trainer_state.json") : OK;
 }
 
 /* Under the names that transformers gives them. */
@@ -89,7 +89,7 @@ static int add_best(const struct job *job, json_t *state)
 	                                           json_real(job->record.best_metric)) |
 	                       json_object_set_new(state, "best_global_step",
 	                                           json_integer(job->record.best_step))
-	               ? error_set(ERR_INPUT, "out of memory for trainer_state.json")
+	               ? error_memory("trainer_state.json")
 	               : OK;
 }
 
@@ -97,7 +97,7 @@ int job_state_text(const struct job *job, char **out)
 {
 	struct text config = {0};
 	json_t     *state = json_object();
-	int         status = state ? add_state(job, state, &config) : ERR_INPUT;
+	int status = state ? add_state(job, state, &config) : error_memory("trainer_state.json");
 
 	if (status == OK)
 		status = add_learner(job, state);
@@ -105,7 +105,7 @@ int job_state_text(const struct job *job, char **out)
 		status = add_best(job, state);
 	*out = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
 	if (status == OK && !*out)
-		status = error_set(ERR_INPUT, "out of memory for trainer_state.json");
+		status = error_memory("trainer_state.json");
 	json_decref(state);
 	text_free(&config);
 	return status;
@@ -124,12 +124,11 @@ static int write_state(const struct job *job, const char *path)
 
 static int write_checkpoint(const struct job *job, const char *folder, struct arena *a)
 {
-	char *optimizer = file_join(a, folder, "optimizer.safetensors"),
-	     *state = file_join(a, folder, "trainer_state.json"),
-	     *critic = file_join(a, folder, "critic.safetensors");
+	char *optimizer, *state, *critic;
 
-	if (!optimizer || !state || !critic)
-		return ERR_INPUT;
+	TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
+	TRY(file_path(a, folder, "trainer_state.json", &state));
+	TRY(file_path(a, folder, "critic.safetensors", &critic));
 	TRY(job->learner.model->adapter
 	            ? adapter_folder_write(folder, job->learner.model->adapter,
 	                                   job->learner.model_folder)
@@ -339,14 +338,14 @@ static int load_learned(struct job *job, const char *folder)
 
 static int load_checkpoint(struct job *job, const char *folder)
 {
-	char *optimizer = file_join(&job->record.arena, folder, "optimizer.safetensors"),
-	     *path = file_join(&job->record.arena, folder, "trainer_state.json"),
-	     *critic = file_join(&job->record.arena, folder, "critic.safetensors");
-	json_t *state;
-	int     status;
+	struct arena *a = &job->record.arena;
+	char         *optimizer, *path, *critic;
+	json_t       *state;
+	int           status;
 
-	if (!optimizer || !path || !critic)
-		return ERR_INPUT;
+	TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
+	TRY(file_path(a, folder, "trainer_state.json", &path));
+	TRY(file_path(a, folder, "critic.safetensors", &critic));
 	TRY(json_read(path, STATE_MAX, &state));
 	status = job_state_load(job, path, state);
 	json_decref(state);

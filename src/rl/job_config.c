@@ -127,9 +127,9 @@ static int name_output(struct job_config *c)
 
 	if (*c->run.output_dir)
 		return OK;
-	folder = arena_format(&c->base.arena, "runs/%.*s",
-	                      (int)(dot && dot > stem ? (size_t)(dot - stem) : strlen(stem)), stem);
-	return folder ? config_set(&c->base, "default", "run.output_dir", folder) : ERR_INPUT;
+	TRY(arena_print(&c->base.arena, &folder, "runs/%.*s",
+	                (int)(dot && dot > stem ? (size_t)(dot - stem) : strlen(stem)), stem));
+	return config_set(&c->base, "default", "run.output_dir", folder);
 }
 
 static int job_config_check(struct config *base)
@@ -148,34 +148,40 @@ static int job_config_check(struct config *base)
 
 /* ---- task.verifiers: all that the config names ---- */
 
-static const char *add_files(struct arena *a, const char *names, const struct source_list *files)
+static int add_files(struct arena *a, const struct source_list *files, const char **names)
 {
-	for (int i = 0; names && i < files->n; i++)
-		names = arena_format(a, "%s|%s", names, files->items[i].reward);
-	return names;
+	for (int i = 0; i < files->n; i++)
+		TRY(arena_print(a, names, "%s|%s", *names, files->items[i].reward));
+	return OK;
 }
 
-static const char *add_generators(struct arena *a, const char *names,
-                                  const struct generator_list *list)
+static int add_generators(struct arena *a, const struct generator_list *list, const char **names)
 {
-	for (int i = 0; names && i < list->n; i++)
-		names = arena_format(a, "%s|%s", names, list->items[i].reward);
-	return names;
+	for (int i = 0; i < list->n; i++)
+		TRY(arena_print(a, names, "%s|%s", *names, list->items[i].reward));
+	return OK;
 }
 
 /* "exact|format" */
+static int add_verifiers(const struct job_config *c, struct arena *a, const char **names)
+{
+	const struct task_options *t = &c->task;
+
+	TRY(arena_print(a, names, "%s|%s", t->reward, t->eval_reward));
+	for (int i = 0; i < t->rewards.n; i++)
+		TRY(arena_print(a, names, "%s|%s", *names, t->rewards.items[i].name));
+	TRY(add_files(a, &c->data.train, names));
+	TRY(add_files(a, &c->data.eval, names));
+	TRY(add_generators(a, &c->data.generate, names));
+	return add_generators(a, &c->data.eval_generate, names);
+}
+
 static const char *verifier_names(const struct config *base, const char *path, struct arena *a)
 {
-	const struct job_config   *c = (const struct job_config *)base;
-	const struct task_options *t = &c->task;
-	const char                *names = arena_format(a, "%s|%s", t->reward, t->eval_reward);
+	const char *names;
 
 	assert(!strcmp(path, "task.verifiers"));
-	for (int i = 0; names && i < t->rewards.n; i++)
-		names = arena_format(a, "%s|%s", names, t->rewards.items[i].name);
-	names = add_files(a, add_files(a, names, &c->data.train), &c->data.eval);
-	return add_generators(a, add_generators(a, names, &c->data.generate),
-	                      &c->data.eval_generate);
+	return add_verifiers((const struct job_config *)base, a, &names) == OK ? names : NULL;
 }
 
 /* ---- the schema ---- */

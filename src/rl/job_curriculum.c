@@ -31,10 +31,9 @@ int job_curriculum_open(enum job_kind kind, struct job_config *c, const struct j
 	const struct text_list   *columns = &c->curriculum.categories;
 	struct curriculum_options o;
 	int                       n = data->train.prompts.n;
-	struct curriculum_item   *items = arena_alloc(&s->arena, (size_t)n, sizeof *items);
+	struct curriculum_item   *items;
 
-	if (!items)
-		return ERR_INPUT;
+	TRY(arena_take(&s->arena, (size_t)n, "the items of the curriculum", &items));
 	TRY(job_curriculum_options(kind, c, &o));
 	for (int i = 0; i < n; i++) {
 		const struct problem *p = data->train.prompts.problems[i];

@@ -86,9 +86,7 @@ static int job_data_judge(struct progress *progress, struct job_data *d)
 	o.command.say = job_data_say;
 	o.command.say_context = progress;
 	/* the folder is there before the first completion */
-	o.command.log = file_join(&d->arena, c->run.output_dir, "verifier.log");
-	if (!o.command.log)
-		return ERR_INPUT;
+	TRY(file_path(&d->arena, c->run.output_dir, "verifier.log", &o.command.log));
 	TRY(job_data_check_rewards(c));
 	TRY(job_data_open_verifiers(&o, d));
 	TRY(problems_add_verifiers(&d->train, &d->reward));

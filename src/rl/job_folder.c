@@ -30,8 +30,9 @@ static int holds_run(struct job *job, int *holds)
 
 	TRY(checkpoint_count(run, holds));
 	for (size_t i = 0; !*holds && i < sizeof names / sizeof *names; i++) {
-		char *path = file_join(&job->record.arena, run, names[i]);
-		TRY(path ? file_there(path, holds) : ERR_INPUT);
+		char *path;
+		TRY(file_path(&job->record.arena, run, names[i], &path));
+		TRY(file_there(path, holds));
 	}
 	return OK;
 }
@@ -71,15 +72,13 @@ static int refuse_other_folder(struct job *job)
 	const char    *run = job->config.run.output_dir;
 	DIR           *dir = opendir(run);
 	struct dirent *entry;
-	int            holds = 0, status = OK;
+	int            holds = 0, status;
 
 	if (!dir)
 		return errno == ENOENT ? OK : error_system(run, "open the folder");
-	if (holds_run(job, &holds) != OK || holds) {
-		closedir(dir);
-		return holds ? OK : ERR_INPUT;
-	}
-	while (status == OK && (errno = 0, entry = readdir(dir)))
+	status = holds_run(job, &holds);
+	errno = 0;
+	while (status == OK && !holds && (errno = 0, entry = readdir(dir)))
 		if (!may_be_ours(entry->d_name))
 			status = error_set(ERR_INPUT,
 			                   "%s holds %.80s and no run; name a folder that is empty "
@@ -97,18 +96,18 @@ static int make_old_folder(const char *run, struct arena *a, char **folder)
 	int there = 1;
 
 	for (int k = 1; there; k++) {
-		*folder = arena_format(a, "%s/old-%d", run, k);
-		TRY(*folder ? file_there(*folder, &there) : ERR_INPUT);
+		TRY(arena_print(a, folder, "%s/old-%d", run, k));
+		TRY(file_there(*folder, &there));
 	}
 	return file_make_folders(*folder);
 }
 
 static int move_aside(const char *run, const char *old, const char *name, struct arena *a)
 {
-	char *from = file_join(a, run, name), *to = file_join(a, old, name);
+	char *from, *to;
 
-	if (!from || !to)
-		return ERR_INPUT;
+	TRY(file_path(a, run, name, &from));
+	TRY(file_path(a, old, name, &to));
 	return rename(from, to) && errno != ENOENT ? error_system(from, "set it aside") : OK;
 }
 
@@ -177,9 +176,11 @@ static int job_folder_write_config(const struct job *job)
 {
 	struct text  t = {0};
 	struct arena a = {0};
-	char        *path = file_join(&a, job->config.run.output_dir, "config.yaml");
-	int          status = path ? config_resolved(&job->config.base, &t) : ERR_INPUT;
+	char        *path;
+	int          status = file_path(&a, job->config.run.output_dir, "config.yaml", &path);
 
+	if (status == OK)
+		status = config_resolved(&job->config.base, &t);
 	if (status == OK)
 		status = text_write(&t, path);
 	text_free(&t);
@@ -191,9 +192,11 @@ static int write_findings(const struct job *job)
 {
 	struct text  t = {0};
 	struct arena a = {0};
-	char        *path = file_join(&a, job->config.run.output_dir, "data.json");
-	int          status = path ? findings_json(&job->data.findings, &t) : ERR_INPUT;
+	char        *path;
+	int          status = file_path(&a, job->config.run.output_dir, "data.json", &path);
 
+	if (status == OK)
+		status = findings_json(&job->data.findings, &t);
 	if (status == OK)
 		status = text_write(&t, path);
 	text_free(&t);
@@ -203,11 +206,10 @@ static int write_findings(const struct job *job)
 
 static int open_metrics(struct job *job, int resumed, struct text *caution)
 {
-	char    *path = file_join(&job->record.arena, job->config.run.output_dir, "metrics.jsonl");
 	uint64_t bytes = job->record.log.bytes; /* as the checkpoint knows */
+	char    *path;
 
-	if (!path)
-		return ERR_INPUT;
+	TRY(file_path(&job->record.arena, job->config.run.output_dir, "metrics.jsonl", &path));
 	return resumed ? metrics_log_resume(path, job->record.step, bytes, caution,
 	                                    &job->record.log)
 	               : metrics_log_new(path, &job->record.log);
@@ -218,11 +220,10 @@ static int open_logs(struct job *job, struct text *caution)
 {
 	const char *run = job->config.run.output_dir;
 	int         resumed = job->record.saved_step >= 0, known = resumed ? job->record.step : -1;
-	char       *events = file_join(&job->record.arena, run, "tensorboard"),
-	     *samples = file_join(&job->record.arena, run, "samples");
+	char       *events, *samples;
 
-	if (!events || !samples)
-		return ERR_INPUT;
+	TRY(file_path(&job->record.arena, run, "tensorboard", &events));
+	TRY(file_path(&job->record.arena, run, "samples", &samples));
 	TRY(open_metrics(job, resumed, caution));
 	TRY(events_cut(events, known, caution));
 	TRY(samples_cut(samples, known));

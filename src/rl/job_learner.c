@@ -35,11 +35,10 @@ int job_learner_schedule(const struct job_config *c, double learning_rate, struc
 static int job_learner_line_ends(struct job_learner *l, const unsigned char **out)
 {
 	int            V = l->model->weights.shape.n_vocab, status = OK;
-	unsigned char *line_end = arena_alloc(&l->arena, (size_t)V, sizeof *line_end);
+	unsigned char *line_end;
 	struct text    t = {0};
 
-	if (!line_end)
-		return ERR_INPUT;
+	TRY(arena_take(&l->arena, (size_t)V, "which tokens end a line", &line_end));
 	for (int id = 0; id < V && id < tokenizer_size(l->tokenizer) && status == OK; id++) {
 		t.n = 0;
 		status = tokenizer_decode(l->tokenizer, &id, 1, 1, &t);

@@ -124,16 +124,17 @@ static int view_reference(struct job_learner *l, const char *adapter_folder)
 	struct adapter_options o;
 	struct adapter        *adapter = NULL;
 	const char            *base;
+	int                    status;
 
 	if (adapter_folder) {
 		TRY(adapter_folder_read_options(adapter_folder, &o, &l->arena, &base));
 		TRY(adapter_folder_read(adapter_folder, &o, &l->model->weights, l->mm, 0,
 		                        &adapter));
 	}
-	if (model_view(l->model, adapter, &l->reference) == OK)
-		return OK;
-	adapter_free(adapter);
-	return ERR_INPUT;
+	status = model_view(l->model, adapter, &l->reference);
+	if (status != OK)
+		adapter_free(adapter);
+	return status;
 }
 
 static int copy_reference(struct job_learner *l, const char *folder)

@@ -36,16 +36,12 @@ void outcome_advantages(const double *reward, int n, double *advantage)
 int outcome_of_groups(const struct group *groups, int n, struct arena *a,
                       struct curriculum_outcome **out)
 {
-	*out = arena_alloc(a, (size_t)n, sizeof **out);
-	if (!*out)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "the outcomes of a step", out));
 	for (int g = 0; g < n; g++) {
-		int     G = groups[g].n;
-		double *reward = arena_alloc(a, (size_t)G, sizeof *reward),
-		       *advantage = arena_alloc(a, (size_t)G, sizeof *advantage);
-		int known = 0, right = 0;
-		if (!reward || !advantage)
-			return ERR_INPUT;
+		int     G = groups[g].n, known = 0, right = 0;
+		double *reward, *advantage;
+		TRY(arena_take(a, (size_t)G, "the rewards of a group", &reward));
+		TRY(arena_take(a, (size_t)G, "the advantages of a group", &advantage));
 		for (int i = 0; i < G; i++) {
 			reward[i] = groups[g].rollouts[i].reward;
 			known += groups[g].rollouts[i].right != MARK_UNKNOWN;

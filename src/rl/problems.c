@@ -52,7 +52,7 @@ struct stem {
 	const char *name;
 };
 
-static const char *stem_name(const struct stem *s, struct arena *a)
+static int stem_name(struct stem *s, struct arena *a)
 {
 	const char *slash = strrchr(s->path, '/'), *file = slash ? slash + 1 : s->path,
 	           *start = file;
@@ -64,7 +64,8 @@ static const char *stem_name(const struct stem *s, struct arena *a)
 			end--;
 		start = end;
 	}
-	return start ? arena_text(a, start, (size_t)(file - start) + stem) : s->path;
+	s->name = s->path;
+	return start ? arena_copy(a, start, (size_t)(file - start) + stem, &s->name) : OK;
 }
 
 /* Files whose stems are the same get more of their folders, all of them alike, until they differ or
@@ -72,10 +73,9 @@ static const char *stem_name(const struct stem *s, struct arena *a)
 static int stems_spread(struct stem *stems, int n, struct arena *a)
 {
 	for (int changed = 1, rounds = 0; changed && rounds < 64; rounds++) {
-		unsigned char *same = arena_alloc(a, (size_t)n, 1);
+		unsigned char *same;
 		changed = 0;
-		if (!same)
-			return ERR_INPUT;
+		TRY(arena_take(a, (size_t)n, "the names of the files", &same));
 		for (int i = 0; i < n; i++)
 			for (int k = 0; k < n; k++)
 				same[i] |= i != k && stems[i].folders >= 0 &&
@@ -84,10 +84,8 @@ static int stems_spread(struct stem *stems, int n, struct arena *a)
 			if (!same[i] || stems[i].name == stems[i].path)
 				continue;
 			stems[i].folders++;
-			stems[i].name = stem_name(&stems[i], a);
+			TRY(stem_name(&stems[i], a));
 			changed = 1;
-			if (!stems[i].name)
-				return ERR_INPUT;
 		}
 	}
 	return OK;
@@ -98,16 +96,14 @@ static int stems_spread(struct stem *stems, int n, struct arena *a)
 static int name_files(const struct source_list *files, struct arena *a,
                       struct problem_source *sources)
 {
-	struct stem *stems = arena_alloc(a, (size_t)files->n, sizeof *stems);
+	struct stem *stems;
 
-	if (!stems)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)files->n, "the names of the files", &stems));
 	for (int i = 0; i < files->n; i++) {
 		const struct source_options *s = &files->items[i];
-		stems[i] = (struct stem){.path = s->file, .folders = *s->name ? -1 : 0};
-		stems[i].name = *s->name ? s->name : stem_name(&stems[i], a);
-		if (!stems[i].name)
-			return ERR_INPUT;
+		stems[i] = (struct stem){s->file, *s->name ? -1 : 0, s->name};
+		if (!*s->name)
+			TRY(stem_name(&stems[i], a));
 	}
 	TRY(stems_spread(stems, files->n, a));
 	for (int i = 0; i < files->n; i++)
@@ -150,9 +146,7 @@ static int problems_join(const struct problems_room *room, struct arena *a, stru
 
 	for (int i = 0; i < set->n_sources; i++)
 		n += set->sources[i].data.n;
-	set->problems = arena_alloc(a, (size_t)n, sizeof *set->problems);
-	if (!set->problems)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "the problems", &set->problems));
 	for (int i = 0; i < set->n_sources; i++) {
 		const struct dataset *d = &set->sources[i].data;
 		for (int k = 0; k < d->n && (room->most == 0 || set->n < room->most) &&
@@ -174,10 +168,8 @@ static int problems_read_all(const struct job_config *c, const struct problems_r
 	int most = room->most_each ? room->most_each : room->most;
 
 	*out = (struct problem_set){0};
-	out->sources =
-	        arena_alloc(a, (size_t)(room->files->n + room->n_generators), sizeof *out->sources);
-	if (!out->sources)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)(room->files->n + room->n_generators),
+	               "the sources of the problems", &out->sources));
 	TRY(name_files(room->files, a, out->sources));
 	for (int i = 0; i < room->files->n; i++)
 		TRY(problems_read_file(&c->data, &room->files->items[i], most,
@@ -267,9 +259,8 @@ static int problems_leave_out_unreadable(const struct problem *p, struct arena *
 {
 	struct unreadable *u = &set->unreadable[set->n_unreadable++];
 
-	*u = (struct unreadable){p->id, arena_text(a, error_message(), strlen(error_message())),
-	                         p->file, p->line};
-	return u->reason ? OK : ERR_INPUT;
+	*u = (struct unreadable){p->id, NULL, p->file, p->line};
+	return arena_copy(a, error_message(), strlen(error_message()), &u->reason);
 }
 
 enum { PROBLEMS_NAMED = 5 };
@@ -289,11 +280,12 @@ static int refuse_unreadable(const struct problem_set *set, int n)
 		text_print(&t, "%s%.80s", i > 1 ? ", " : "; also ", u[i].id);
 	if (set->n_unreadable > PROBLEMS_NAMED)
 		text_print(&t, ", ...");
-	status = text_status(&t) == OK ? error_set(ERR_INPUT,
-	                                           "%s (%d of %d answers; data.unreadable_answers: "
-	                                           "drop leaves them out)",
-	                                           t.data, set->n_unreadable, n)
-	                               : ERR_INPUT;
+	status = text_status(&t);
+	if (status == OK)
+		status = error_set(ERR_INPUT,
+		                   "%s (%d of %d answers; data.unreadable_answers: drop leaves "
+		                   "them out)",
+		                   t.data, set->n_unreadable, n);
 	text_free(&t);
 	return status;
 }
@@ -303,9 +295,7 @@ int problems_check(const struct job_config *c, const struct reward_spec *spec,
 {
 	int kept = 0, n = set->n;
 
-	set->unreadable = arena_alloc(a, (size_t)set->n, sizeof *set->unreadable);
-	if (!set->unreadable)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)set->n, "the unreadable answers", &set->unreadable));
 	for (int i = 0; i < set->n; i++)
 		if (verifier_check(spec, &set->problems[i]) == OK &&
 		    (!other || verifier_check(other, &set->problems[i]) == OK))
@@ -358,11 +348,11 @@ int problems_weighted(const struct problem_set *set)
 static int problems_plan(const struct job_config *c, const struct problem_set *set, struct arena *a,
                          struct mixture *out)
 {
-	int     largest, *n = arena_alloc(a, (size_t)set->n_sources, sizeof *n);
-	double *weight = arena_alloc(a, (size_t)set->n_sources, sizeof *weight);
+	int     largest, *n;
+	double *weight;
 
-	if (!n || !weight)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)set->n_sources, "the sizes of the sources", &n));
+	TRY(arena_take(a, (size_t)set->n_sources, "the weights of the sources", &weight));
 	for (int i = 0; i < set->n_sources; i++) {
 		n[i] = set->sources[i].n;
 		weight[i] = set->sources[i].weight;
@@ -388,11 +378,9 @@ int problems_mix(const struct job_config *c, struct arena *a, struct problem_set
 	if (!problems_weighted(set))
 		return OK;
 	TRY(problems_plan(c, set, a, &m));
-	first = arena_alloc(a, (size_t)set->n_sources, sizeof *first);
-	mixed.problems = arena_alloc(a, (size_t)m.n, sizeof *mixed.problems);
-	mixed.contexts = arena_alloc(a, (size_t)m.n, sizeof *mixed.contexts);
-	if (!first || !mixed.problems || !mixed.contexts)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)set->n_sources, "the mixture", &first));
+	TRY(arena_take(a, (size_t)m.n, "the mixture", &mixed.problems));
+	TRY(arena_take(a, (size_t)m.n, "the mixture", &mixed.contexts));
 	for (int s = 0; s < set->n_sources; i += set->sources[s++].n) {
 		first[s] = i;
 		set->sources[s].entries = m.count[s];

@@ -18,9 +18,9 @@ struct renderer {
 static int renderer_open(struct renderer *r, const struct prompts_options *o)
 {
 	*r = (struct renderer){.options = o, .now = -1};
-	if (o->kwargs &&
-	    json_parse("data.chat_template_kwargs", o->kwargs, strlen(o->kwargs), &r->kwargs) != OK)
-		return ERR_INPUT;
+	if (o->kwargs)
+		TRY(json_parse("data.chat_template_kwargs", o->kwargs, strlen(o->kwargs),
+		               &r->kwargs));
 	return chat_day(o->day ? o->day : "", &r->now) == OK ? OK : error_context("data.chat_date");
 }
 
@@ -46,8 +46,7 @@ static int prompts_add_message(json_t *list, const struct message *m)
 
 	if (!m->json)
 		return prompts_add_text(list, m->role, m->content);
-	if (json_parse("a message", m->json, strlen(m->json), &message) != OK)
-		return ERR_INPUT;
+	TRY(json_parse("a message", m->json, strlen(m->json), &message));
 	if (*m->content || json_is_string(json_object_get(message, "content")))
 		/* a template of the data set may have shaped it */
 		json_object_set_new(message, "content", json_string(m->content));
@@ -95,7 +94,7 @@ static int render_messages(const struct problem *p, struct renderer *r, struct i
 	variables = variables_of(p, r);
 	r->text.n = 0;
 	status = variables ? chat_render(r->chat, variables, r->now, &r->text)
-	                   : error_set(ERR_INPUT, "out of memory");
+	                   : error_memory("the variables of a chat template");
 	json_decref(variables);
 	return status == OK ? tokenizer_encode(o->tokenizer, r->text.data ? r->text.data : "",
 	                                       r->text.n, 0, ids)
@@ -141,21 +140,18 @@ static int render(const struct problem *p, struct renderer *r, struct ids *ids)
 static int prompts_make_room(int n, struct arena *a, struct prompts *out)
 {
 	*out = (struct prompts){0};
-	out->problems = arena_alloc(a, (size_t)n, sizeof *out->problems);
-	out->contexts = arena_alloc(a, (size_t)n, sizeof *out->contexts);
-	out->longs = arena_alloc(a, (size_t)n, sizeof *out->longs);
-	out->tights = arena_alloc(a, (size_t)n, sizeof *out->tights);
-	return out->problems && out->contexts && out->longs && out->tights ? OK : ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "the problems of the prompts", &out->problems));
+	TRY(arena_take(a, (size_t)n, "the prompts", &out->contexts));
+	TRY(arena_take(a, (size_t)n, "the prompts that are too long", &out->longs));
+	return arena_take(a, (size_t)n, "the prompts that leave little room", &out->tights);
 }
 
 static int prompts_add(struct prompts *out, const struct problem *p, const struct ids *ids,
                        struct arena *a)
 {
-	int *copy = arena_alloc(a, ids->n + 1, sizeof *copy); /* no token: there is no hint */
-	int  room = out->positions - (int)ids->n;
+	int *copy, room = out->positions - (int)ids->n;
 
-	if (!copy)
-		return ERR_INPUT;
+	TRY(arena_take(a, ids->n + 1, "a prompt", &copy)); /* no token: there is no hint */
 	if (ids->n)
 		memcpy(copy, ids->id, ids->n * sizeof *copy);
 	out->problems[out->n] = p;
@@ -218,13 +214,12 @@ static int keep_first(const struct prompts_options *o, struct arena *a, struct p
 		return OK;
 	status = tokenizer_decode(o->tokenizer, out->contexts[0].ids, (size_t)out->contexts[0].n, 0,
 	                          &t);
-	if (status == OK) {
-		out->shown = arena_text(a, t.data ? t.data : "", t.n);
-		out->n_shown = t.n;
-		out->manner = manner_of(o, out->problems[0]->n_messages > 0);
-	}
+	if (status == OK)
+		status = arena_copy(a, t.data ? t.data : "", t.n, &out->shown);
+	out->n_shown = t.n;
+	out->manner = manner_of(o, out->problems[0]->n_messages > 0);
 	text_free(&t);
-	return status == OK && !out->shown ? ERR_INPUT : status;
+	return status;
 }
 
 /* The number of bytes up to a place near `at` that does not cut a character. */
@@ -331,11 +326,11 @@ int prompts_leave_out(const int *tokens, const struct prompts_options *o, struct
 /* ---- with hints ---- */
 
 /* The template with its two words filled in. */
-static const char *prompts_fill(const char *template, const char *prompt, const char *hint,
-                                struct arena *a)
+static int prompts_fill(const char *template, const char *prompt, const char *hint, struct arena *a,
+                        const char **out)
 {
 	struct text t = {0};
-	const char *out = NULL;
+	int         status;
 
 	while (*template) {
 		if (!strncmp(template, "{prompt}", 8)) {
@@ -348,28 +343,27 @@ static const char *prompts_fill(const char *template, const char *prompt, const 
 			text_add(&t, template ++, 1);
 		}
 	}
-	if (text_status(&t) == OK)
-		out = arena_text(a, t.data, t.n);
+	status = text_status(&t);
+	if (status == OK)
+		status = arena_copy(a, t.data, t.n, out);
 	text_free(&t);
-	return out;
+	return status;
 }
 
 /* The problem as it would ask with its hint. */
 static int ask_with_hint(const struct problem *p, const char *template, struct arena *a,
                          struct problem *out)
 {
-	struct message *m = arena_alloc(a, (size_t)p->n_messages + 1, sizeof *m);
+	struct message *m;
 
 	*out = *p;
-	if (!m)
-		return ERR_INPUT;
 	if (p->prompt)
-		return (out->prompt = prompts_fill(template, p->prompt, p->hint, a)) ? OK
-		                                                                     : ERR_INPUT;
+		return prompts_fill(template, p->prompt, p->hint, a, &out->prompt);
+	TRY(arena_take(a, (size_t)p->n_messages, "the messages of a prompt", &m));
 	memcpy(m, p->messages, (size_t)p->n_messages * sizeof *m);
 	out->messages = m;
 	m += problem_asking(p);
-	return (m->content = prompts_fill(template, m->content, p->hint, a)) ? OK : ERR_INPUT;
+	return prompts_fill(template, m->content, p->hint, a, &m->content);
 }
 
 /* Adds a problem without tokens where there is no hint, or not enough room for it. */

@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,10 +40,9 @@ static uint64_t of_tokenizer(const struct tokenizer *t)
 int replay_add_header(struct text *t, const struct replay_header *h, struct arena *a)
 {
 	const struct sampling *s = &h->rollout->decode.sampling;
-	const char           **verifiers = arena_alloc(a, (size_t)h->reward->n, sizeof *verifiers);
+	const char           **verifiers;
 
-	if (!verifiers)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)h->reward->n, "the names of the verifiers", &verifiers));
 	for (int i = 0; i < h->reward->n; i++)
 		verifiers[i] = h->reward->verifier[i]->name;
 	recorded_add_header(t,
@@ -66,10 +64,9 @@ int replay_add_header(struct text *t, const struct replay_header *h, struct aren
 static int replay_add_rollout(struct text *t, const struct group *g, const struct rollout *r,
                               struct recorded *line, struct arena *a)
 {
-	struct recorded_span *spans = arena_alloc(a, (size_t)r->n_spans + 1, sizeof *spans);
+	struct recorded_span *spans;
 
-	if (!spans)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)r->n_spans + 1, "the spans of a completion", &spans));
 	for (int i = 0; i < r->n_spans; i++)
 		spans[i] = (struct recorded_span){span_kind_name[r->spans[i].kind],
 		                                  r->spans[i].first, r->spans[i].count};
@@ -167,11 +164,9 @@ static int replay_kind(const struct replay_reader *r, const char *name, enum spa
 static int replay_spans(const struct replay_reader *r, const struct recorded *line,
                         struct rollout *out)
 {
-	struct completion_span *spans =
-	        arena_alloc(r->arena, (size_t)line->n_spans + 1, sizeof *spans);
+	struct completion_span *spans;
 
-	if (!spans)
-		return ERR_INPUT;
+	TRY(arena_take(r->arena, (size_t)line->n_spans + 1, "the spans of a completion", &spans));
 	for (int i = 0; i < line->n_spans; i++) {
 		TRY(replay_kind(r, line->spans[i].kind, &spans[i].kind));
 		spans[i].first = line->spans[i].first;
@@ -308,34 +303,19 @@ static void keep_group(const struct replay_options *o, struct replay *out, struc
 
 /* ---- the whole file ---- */
 
-/* Room for completion i, grown with what was read: what a header promises is not memory yet. */
-static int replay_make_room(struct replay_completion **completions, int i, int *capacity)
-{
-	int want = *capacity > INT_MAX / 2 ? INT_MAX : *capacity ? 2 * *capacity : 256;
-	struct replay_completion *grown;
-
-	if (i < *capacity)
-		return OK;
-	grown = mem_grow(*completions, (size_t)*capacity, (size_t)want, sizeof *grown,
-	                 "replayed completions");
-	if (!grown)
-		return ERR_INPUT;
-	*completions = grown;
-	*capacity = want;
-	return OK;
-}
-
-/* *completions: owned, also after an error. */
+/* *completions: owned, also after an error. Its room grows with what was read: what a header
+ * promises is not memory yet. */
 static int replay_read_completions(struct replay_reader *r, struct replay_completion **completions)
 {
 	struct recorded line;
-	int             capacity = 0, more;
+	size_t          capacity = 0;
+	int             more;
 
-	for (int i = 0;; i++) {
+	for (size_t i = 0;; i++) {
 		TRY(recorded_next(&r->in, r->arena, &line, &more));
 		if (!more)
 			return OK;
-		TRY(replay_make_room(completions, i, &capacity));
+		TRY(mem_room(completions, &capacity, i + 1, "the recorded completions"));
 		TRY(replay_take(r, &line, &(*completions)[i]));
 	}
 }
@@ -354,29 +334,25 @@ static int check_group(const struct replay_reader *r, const struct replay_comple
 static int make_groups(struct replay_reader *r, const struct replay_completion *completions, int n,
                        struct replay *out)
 {
-	out->groups = arena_alloc(&out->arena, (size_t)n, sizeof *out->groups);
-	if (!out->groups)
-		return ERR_INPUT;
+	TRY(arena_take(&out->arena, (size_t)n, "the recorded groups", &out->groups));
 	for (int first = 0, end; first < n; first = end) {
 		int          item = completions[first].item;
 		struct group g = {.problem = r->o->prompts->problems[item], .item = item};
 		for (end = first; end < n && completions[end].group == completions[first].group;
 		     end++)
 			TRY(check_group(r, completions, first, end));
-		g.rollouts = arena_alloc(&out->arena, (size_t)(end - first), sizeof *g.rollouts);
-		if (!g.rollouts)
-			return ERR_INPUT;
+		TRY(arena_take(&out->arena, (size_t)(end - first), "a recorded group",
+		               &g.rollouts));
 		for (int i = first; i < end; i++)
 			g.rollouts[g.n++] = completions[i].rollout;
 		out->num_generations = g.n > out->num_generations ? g.n : out->num_generations;
 		keep_group(r->o, out, g);
 	}
-	out->order = arena_alloc(&out->arena, (size_t)out->n, sizeof *out->order);
 	out->order_epoch = -1;
 	if (out->n == 0)
 		return error_set(ERR_INPUT, "%s: rollout.curation leaves no completion of it",
 		                 r->in.path);
-	return out->order ? OK : ERR_INPUT;
+	return arena_take(&out->arena, (size_t)out->n, "the order of the groups", &out->order);
 }
 
 static int replay_read_all(struct replay_reader *r, struct replay *out)
@@ -447,9 +423,7 @@ static int copy_group(const struct group *from, int64_t id, struct arena *a, str
 {
 	*to = *from;
 	to->id = id;
-	to->rollouts = arena_alloc(a, (size_t)from->n, sizeof *to->rollouts);
-	if (!to->rollouts)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)from->n, "a group of completions", &to->rollouts));
 	memcpy(to->rollouts, from->rollouts, (size_t)from->n * sizeof *to->rollouts);
 	return OK;
 }
@@ -457,10 +431,9 @@ static int copy_group(const struct group *from, int64_t id, struct arena *a, str
 int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *a,
                 struct groups *out)
 {
-	int *picked = arena_alloc(a, (size_t)P, sizeof *picked);
+	int *picked;
 
-	if (!picked)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)P, "the picked groups", &picked));
 	for (int i = 0; i < P; i++)
 		picked[i] = group_at(r, seed, (int64_t)step * P + i);
 	qsort(picked, (size_t)P, sizeof *picked, replay_ascending);

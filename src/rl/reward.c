@@ -24,10 +24,10 @@ int reward_text(const struct tokenizer *t, const struct problem *p, struct rollo
 	int         status = decode(t, p, r->ids, r->n, &text);
 
 	r->n_text = text.n;
-	r->text = status == OK ? arena_text(a, text.data ? text.data : "", text.n) : NULL;
+	r->text = NULL;
+	if (status == OK)
+		status = arena_copy(a, text.data ? text.data : "", text.n, &r->text);
 	text_free(&text);
-	if (status == OK && !r->text)
-		return ERR_INPUT;
 	return status;
 }
 
@@ -111,10 +111,8 @@ static int completions_of(struct group *groups, int n, struct arena *a,
 	*out = (struct reward_completions){0};
 	for (int g = 0; g < n; g++)
 		out->n += groups[g].n;
-	out->rollout = arena_alloc(a, (size_t)out->n, sizeof *out->rollout);
-	out->problem = arena_alloc(a, (size_t)out->n, sizeof *out->problem);
-	if (!out->rollout || !out->problem)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)out->n, "the completions to score", &out->rollout));
+	TRY(arena_take(a, (size_t)out->n, "the problems of the completions", &out->problem));
 	for (int g = 0; g < n; g++)
 		for (int k = 0; k < groups[g].n; k++, i++) {
 			out->rollout[i] = &groups[g].rollouts[k];
@@ -142,19 +140,18 @@ static int read_prompt_end(const struct tokenizer *t, const struct context *prom
 	size_t      end = before_begun(&text, problem_begun(p)),
 	       from = end > PROMPT_END_MAX ? end - PROMPT_END_MAX : 0;
 
-	*out = (struct span){status == OK && end ? arena_text(a, text.data + from, end - from) : "",
-	                     end - from};
+	*out = (struct span){"", end - from};
+	if (status == OK && end)
+		status = arena_copy(a, text.data + from, end - from, &out->s);
 	text_free(&text);
-	return status == OK && !out->s ? ERR_INPUT : status;
+	return status;
 }
 
 /* Completions that share a prompt stand together. */
 static int read_prompt_ends(const struct tokenizer *t, struct arena *a,
                             struct reward_completions *all)
 {
-	all->prompt_end = arena_alloc(a, (size_t)all->n, sizeof *all->prompt_end);
-	if (!all->prompt_end)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)all->n, "the ends of the prompts", &all->prompt_end));
 	for (int i = 0; i < all->n; i++) {
 		const struct context *prompt = all->rollout[i]->sampled_under;
 		all->prompt_end[i] = (struct span){"", 0};
@@ -175,9 +172,8 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 
 	TRY(completions_of(groups, n, a, &all));
 	TRY(read_prompt_ends(t, a, &all));
-	components = arena_alloc(a, (size_t)all.n * (size_t)reward->n, sizeof *components);
-	if (!components)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)all.n * (size_t)reward->n, "the parts of the rewards",
+	               &components));
 	for (int i = 0; i < all.n; i++)
 		TRY(reward_text(t, all.problem[i], all.rollout[i], a));
 #pragma omp parallel for schedule(dynamic, 1)
@@ -237,14 +233,10 @@ int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, s
 
 	TRY(completions_of(groups, n, a, &all));
 	TRY(read_prompt_ends(t, a, &all));
-	rise = arena_alloc(a, (size_t)all.n, sizeof *rise);
-	if (!rise)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)all.n, "what the tokens earn", &rise));
 	for (int i = 0; i < all.n; i++) {
-		all.rollout[i]->rise = rise[i] =
-		        arena_alloc(a, (size_t)all.rollout[i]->n, sizeof **rise);
-		if (!rise[i])
-			return ERR_INPUT;
+		TRY(arena_take(a, (size_t)all.rollout[i]->n, "what the tokens earn", &rise[i]));
+		all.rollout[i]->rise = rise[i];
 	}
 #pragma omp parallel for schedule(dynamic, 1)
 	for (int i = 0; i < all.n; i++)
@@ -263,10 +255,10 @@ int reward_permute(struct group *groups, int n, uint64_t seed, uint32_t step, st
 	for (int g = 0; g < n; g++) {
 		const struct rng_key key = {seed, RNG_PERMUTE, step, (uint32_t)groups[g].id, 0};
 		size_t               G = (size_t)groups[g].n;
-		uint32_t            *order = arena_alloc(a, G, sizeof *order);
-		double              *reward = arena_alloc(a, G, sizeof *reward);
-		if (!order || !reward)
-			return ERR_INPUT;
+		uint32_t            *order;
+		double              *reward;
+		TRY(arena_take(a, G, "an order of the rewards", &order));
+		TRY(arena_take(a, G, "the rewards of a group", &reward));
 		rng_permutation(key, (uint32_t)G, order);
 		for (size_t i = 0; i < G; i++)
 			reward[i] = groups[g].rollouts[order[i]].reward;

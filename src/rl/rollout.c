@@ -11,8 +11,7 @@
 int groups_new(int capacity, struct arena *a, struct groups *out)
 {
 	*out = (struct groups){.capacity = capacity};
-	out->items = arena_alloc(a, (size_t)capacity, sizeof *out->items);
-	return out->items ? OK : ERR_INPUT;
+	return arena_take(a, (size_t)capacity, "the groups of a step", &out->items);
 }
 
 /* How many samples of this problem the step has already. */
@@ -60,20 +59,20 @@ static int completions_new(int capacity, struct arena *a, struct rollout_complet
 	size_t n = (size_t)capacity;
 
 	*out = (struct rollout_completions){0};
-	out->problems = arena_alloc(a, n, sizeof *out->problems);
-	out->requests = *requests = arena_alloc(a, n, sizeof **requests);
-	out->rollouts = arena_alloc(a, n, sizeof *out->rollouts);
-	return out->problems && *requests && out->rollouts ? OK : ERR_INPUT;
+	TRY(arena_take(a, n, "the problems of the completions", &out->problems));
+	TRY(arena_take(a, n, "the requests for completions", requests));
+	TRY(arena_take(a, n, "the completions", &out->rollouts));
+	out->requests = *requests;
+	return OK;
 }
 
 static int sample_at_once(struct decoder *d, const struct decode_options *o,
                           const struct rollout_completions *w, struct arena *a)
 {
-	struct decode_result *r = arena_alloc(a, (size_t)w->n, sizeof *r);
+	struct decode_result *r;
 	unsigned char        *trained;
 
-	if (!r)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)w->n, "the decoded completions", &r));
 	TRY(decode_run(d, o, w->requests, w->n, a, r));
 	for (int i = 0; i < w->n; i++) {
 		struct rollout *out = w->rollouts[i];
@@ -82,9 +81,7 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o,
 		out->logp = r[i].logp;
 		out->entropy = r[i].entropy;
 		out->stop = r[i].stop;
-		trained = arena_alloc(a, (size_t)r[i].n, 1);
-		if (!trained)
-			return ERR_INPUT;
+		TRY(arena_take(a, (size_t)r[i].n, "which tokens are trained", &trained));
 		memset(trained, 1, (size_t)r[i].n);
 		out->trained = trained;
 	}
@@ -118,9 +115,7 @@ static int add_group(const struct rollout_options *o, const struct prompts *prom
 
 	*group = (struct group){
 	        .problem = prompts->problems[item], .id = groups->n, .item = item, .n = G};
-	group->rollouts = arena_alloc(a, (size_t)G, sizeof *group->rollouts);
-	if (!group->rollouts)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)G, "a group of completions", &group->rollouts));
 	request_group(o, prompt, item, samples_before(groups, groups->n, item), step,
 	              requests + w->n);
 	for (int i = 0; i < G; i++, w->n++) {

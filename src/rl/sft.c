@@ -70,11 +70,11 @@ static int tokenize_completion(const struct job_reader *reader, const struct pro
 
 static int keep_completion(const struct sft_completion *from, struct arena *a, struct worked *out)
 {
-	int  *ids = arena_alloc(a, from->ids.n, sizeof *ids);
-	char *trained = arena_text(a, from->trained.data, from->trained.n);
+	int  *ids;
+	char *trained;
 
-	if (!ids || !trained)
-		return ERR_INPUT;
+	TRY(arena_take(a, from->ids.n, "a worked completion", &ids));
+	TRY(arena_copy(a, from->trained.data, from->trained.n, &trained));
 	memcpy(ids, from->ids.id, from->ids.n * sizeof *ids);
 	*out = (struct worked){ids, (const unsigned char *)trained, (int)from->ids.n};
 	return OK;
@@ -129,12 +129,10 @@ static int tokenize_all(const struct job_reader *reader, struct job_data *d, int
 int sft_open(const struct job_reader *reader, struct job_data *d)
 {
 	const struct prompts_options o = job_data_prompts(d, reader);
-	int *tokens = arena_alloc(&d->arena, (size_t)d->train.prompts.n, sizeof *tokens),
-	    n_too_long = 0;
+	int                         *tokens, n_too_long = 0;
 
-	d->worked = arena_alloc(&d->arena, (size_t)d->train.n, sizeof *d->worked);
-	if (!d->worked || !tokens)
-		return ERR_INPUT;
+	TRY(arena_take(&d->arena, (size_t)d->train.prompts.n, "lengths of problems", &tokens));
+	TRY(arena_take(&d->arena, (size_t)d->train.n, "the worked completions", &d->worked));
 	TRY(tokenize_all(reader, d, tokens, &n_too_long));
 	return n_too_long ? problems_leave_out(&o, tokens, &d->arena, &d->train) : OK;
 }
@@ -162,10 +160,9 @@ static const struct context *prompt_of(const struct job_data    *data,
 static int sft_batch(const struct job_data *data, const struct job_sampler *sampler, int step,
                      int n, struct arena *a, struct batch *b)
 {
-	int *picked = arena_alloc(a, (size_t)n, sizeof *picked);
+	int *picked;
 
-	if (!picked)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "the picked problems", &picked));
 	curriculum_pick(sampler->curriculum, n, picked);
 	TRY(batch_new(n, a, b));
 	for (int i = 0; i < n; i++)

@@ -40,13 +40,11 @@ int step_sample(const struct job_data *data, const struct job_sampler *sampler, 
 static int sample_guided(const struct job_data *data, const struct job_sampler *sampler, int first,
                          struct step *s, int **groups, int *n)
 {
-	int  left = s->sampled.n - first;
-	int *picked = arena_alloc(s->arena, (size_t)left, sizeof *picked);
+	int left = s->sampled.n - first, *picked;
 
-	*groups = arena_alloc(s->arena, (size_t)left, sizeof **groups);
 	*n = 0;
-	if (!picked || !*groups)
-		return ERR_INPUT;
+	TRY(arena_take(s->arena, (size_t)left, "the problems to guide", &picked));
+	TRY(arena_take(s->arena, (size_t)left, "the groups to guide", groups));
 	for (int g = first; g < s->sampled.n; g++) {
 		int item = s->sampled.items[g].item,
 		    hint = sampler->guidance.hinted.contexts[item].n > 0;

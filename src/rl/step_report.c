@@ -73,9 +73,9 @@ static void report_add_verifiers(const struct reward_spec *reward, const struct 
 /* Recorded completions come in an order of their own, and the curriculum has no part in it. */
 static int report_add_curriculum(const struct job_sampler *sampler, int step, struct metrics *m)
 {
-	json_t     *o = sampler->replay.n ? NULL : json_object(), *value;
+	json_t     *o, *value;
 	const char *name;
-	int         status = o ? curriculum_metrics(sampler->curriculum, o) : ERR_INPUT;
+	int         status;
 
 	if (sampler->replay.n) {
 		metrics_add(m, "curriculum/epoch",
@@ -83,6 +83,9 @@ static int report_add_curriculum(const struct job_sampler *sampler, int step, st
 		                    sampler->replay.n);
 		return OK;
 	}
+	o = json_object();
+	status = o ? curriculum_metrics(sampler->curriculum, o)
+	           : error_memory("the metrics of the curriculum");
 	if (status == OK)
 		json_object_foreach(o, name, value) metrics_add(m, name, json_number_value(value));
 	json_decref(o);

@@ -43,13 +43,12 @@ int step_samples_write(const struct job_config *c, const struct tokenizer *token
 {
 	struct text t = {0};
 	int         left = c->run.save_samples, status;
-	char       *folder = file_join(a, c->run.output_dir, "samples");
-	char       *path = folder ? arena_format(a, "%s/step-%d.jsonl.gz", folder, step) : NULL;
+	char       *folder, *path;
 
 	if (left == 0)
 		return OK;
-	if (!path)
-		return ERR_INPUT;
+	TRY(file_path(a, c->run.output_dir, "samples", &folder));
+	TRY(arena_print(a, &path, "%s/step-%d.jsonl.gz", folder, step));
 	/* the first completion of each group: variety says more than repetition */
 	for (int g = 0; g < groups->n && left > 0; g++, left--)
 		samples_add(&t, tokenizer, step, &groups->items[g], &groups->items[g].rollouts[0]);

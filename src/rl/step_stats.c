@@ -65,9 +65,7 @@ int sampled_stats_of(const struct groups *groups, struct arena *a, struct sample
 	*out = (struct sampled_stats){0};
 	for (int g = 0; g < groups->n; g++)
 		most += groups->items[g].n;
-	x = arena_alloc(a, (size_t)most, sizeof *x);
-	if (!x)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)most, "the rewards of a step", &x));
 	for (int i = OF_REWARD; i < REWARD_PARTS; i++) {
 		int n = 0;
 		for (int g = 0; g < groups->n; g++)

@@ -87,14 +87,14 @@ static struct tally_mean pass_at(int k, const int *right, int P, int samples, do
 static int tally_one(const struct group *groups, int n, int k, const char *category,
                      struct arena *a, const struct tallies *all, struct tally *out)
 {
-	double *x = arena_alloc(a, (size_t)n, sizeof *x),
-	       *maj = arena_alloc(a, (size_t)n, sizeof *maj);
-	double *reward = arena_alloc(a, (size_t)n, sizeof *reward);
-	int    *right = arena_alloc(a, (size_t)n, sizeof *right), P = 0, completions = 0;
+	double *x, *maj, *reward;
+	int    *right, P = 0, completions = 0;
 
 	*out = (struct tally){.category = category};
-	if (!x || !right || !maj || !reward)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "pass@k of the problems", &x));
+	TRY(arena_take(a, (size_t)n, "the majorities of the problems", &maj));
+	TRY(arena_take(a, (size_t)n, "the rewards of the problems", &reward));
+	TRY(arena_take(a, (size_t)n, "the right completions", &right));
 	for (int g = 0; g < n; g++) {
 		const struct group *group = &groups[g];
 		if (!tally_belongs(group, category))
@@ -130,11 +130,10 @@ static int tally_one(const struct group *groups, int n, int k, const char *categ
 int tally_source(const struct group *groups, int n, int source, struct arena *a,
                  struct tally_mean *pass_1)
 {
-	double *share = arena_alloc(a, (size_t)n, sizeof *share);
+	double *share;
 	int     P = 0;
 
-	if (!share)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n, "pass@1 of the problems", &share));
 	for (int g = 0; g < n; g++) {
 		if (groups[g].problem->source != source || !is_judged(&groups[g]))
 			continue;
@@ -169,20 +168,18 @@ static int categories(const struct group *groups, int n, const char **out)
 
 int tally_groups(const struct group *groups, int n, int k, struct arena *a, struct tallies *out)
 {
-	const char **names = arena_alloc(a, (size_t)n, sizeof *names);
+	const char **names;
 	int          n_names;
 
 	*out = (struct tallies){0};
-	if (!names || n == 0)
-		return names ? error_set(ERR_INPUT, "there are no problems to evaluate")
-		             : ERR_INPUT;
+	if (n == 0)
+		return error_set(ERR_INPUT, "there are no problems to evaluate");
+	TRY(arena_take(a, (size_t)n, "the names of the categories", &names));
 	for (int at = 1; at < groups[0].n; at *= 2)
 		out->curve[out->n_curve++] = at;
 	out->curve[out->n_curve++] = groups[0].n;
 	n_names = categories(groups, n, names);
-	out->items = arena_alloc(a, (size_t)n_names + 1, sizeof *out->items);
-	if (!out->items)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)n_names + 1, "the results of an evaluation", &out->items));
 	TRY(tally_one(groups, n, k, NULL, a, out, &out->items[out->n++]));
 	if (out->items[0].n_problems == 0)
 		return error_set(ERR_FAILED,

@@ -16,10 +16,9 @@ static int train_sample(const struct job_data *data, const struct algorithm *alg
 {
 	int  P = sampler->config->rollout.prompts_per_step, dynamic = algorithm->dynamic_sampling;
 	int  batches_max = dynamic ? algorithm->dynamic_sampling_max_batches : 1;
-	int *picked = arena_alloc(s->arena, (size_t)P, sizeof *picked);
+	int *picked;
 
-	if (!picked)
-		return ERR_INPUT;
+	TRY(arena_take(s->arena, (size_t)P, "the picked problems", &picked));
 	TRY(groups_new(P * batches_max, s->arena, &s->sampled));
 	TRY(groups_new(P * batches_max, s->arena, &s->guided));
 	TRY(groups_new(P * batches_max, s->arena, &s->edited));
