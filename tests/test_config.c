@@ -330,7 +330,6 @@ static void a_resolved_config_reads_back_as_itself(void **state)
 		assert_ok(parse(one, NULL, &again));
 		two = resolved(&again);
 		assert_string_equal(one, two);
-		assert_true(config_hash(&c.base) == config_hash(&again.base));
 		assert_int_equal(config_differences(&c.base, &again.base, &diff), 0);
 		mem_free(one);
 		mem_free(two);
@@ -685,11 +684,9 @@ static void only_options_that_decide_the_result_differ_for_a_resumed_run(void **
 	        "run: {seed: 1, max_steps: 20, output_dir: elsewhere}\ncompute: {threads: 3}\n"
 	        "model: {reference: x}\nloss: {beta: 0.1}",
 	        NULL, &b));
-	assert_true(config_hash(&a.base) == config_hash(&b.base));
 	assert_int_equal(config_differences(&a.base, &b.base, &t), 0);
 	config_free(&b.base);
 	assert_ok(parse("run: {seed: 2}\nloss: {beta: 0}", NULL, &b));
-	assert_true(config_hash(&a.base) != config_hash(&b.base));
 	assert_int_equal(config_differences(&a.base, &b.base, &t), 3);
 	assert_string_equal(
 	        t.data,
@@ -705,15 +702,16 @@ static void a_failed_allocation_is_an_error_and_leaks_nothing(void **state)
 	const char *text =
 	        "task:\n  rewards:\n  - {name: exact}\nloss: {mask_truncated_completions: true}\n";
 	struct job_config c;
-	int               failures = 0;
+	int               failures = 0, status;
 
 	for (int n = 1; n < 100; n++) {
 		mem_fail_at(n);
-		if (parse(text, NULL, &c) == OK)
-			config_free(&c.base);
-		else
-			failures++;
+		status = parse(text, NULL, &c);
 		mem_fail_at(0);
+		assert_true(status == OK || status == ERR_MEMORY);
+		if (status == OK)
+			config_free(&c.base);
+		failures += status != OK;
 	}
 	assert_true(failures > 0);
 }

@@ -27,38 +27,52 @@ static int is_compared(const struct compare_summary *c, int row)
 	return !(o->flags & FREE_ON_RESUME) || !strcmp(o->path, "run.max_steps");
 }
 
+/* *out: the text in the arena of c; frees t. */
+static int compare_keep(struct compare_summary *c, struct text *t, const char **out)
+{
+	int status = text_status(t);
+
+	if (status == OK)
+		status = arena_copy(&c->arena, t->data ? t->data : "", t->n, out);
+	text_free(t);
+	return status;
+}
+
+static int compare_take_value(struct compare_summary *c, const struct yaml_node *node,
+                              const char **out)
+{
+	struct text t = {0};
+
+	yaml_flow(node, &t);
+	return compare_keep(c, &t, out);
+}
+
 /* Options that this program does not know are passed over: another version wrote them. */
 static int take_values(struct compare_summary *c, const char *room, const struct yaml_node *map,
                        const char **value)
 {
 	for (const struct yaml_node *node = map->first; node; node = node->next) {
-		const char *path =
-		        *room ? arena_format(&c->arena, "%s.%s", room, node->key) : node->key;
-		struct text t = {0};
+		const char *path = node->key;
 		int         row;
-		if (!path)
-			return ERR_INPUT;
+		if (*room)
+			TRY(arena_print(&c->arena, &path, "%s.%s", room, node->key));
 		row = schema_find(c->schema, path);
 		if (row < 0 && node->kind == YAML_MAP)
 			TRY(take_values(c, path, node, value));
-		if (row < 0)
-			continue;
-		yaml_flow(node, &t);
-		value[row] = t.data ? arena_text(&c->arena, t.data, t.n) : "";
-		text_free(&t);
-		if (!value[row])
-			return ERR_INPUT;
+		if (row >= 0)
+			TRY(compare_take_value(c, node, &value[row]));
 	}
 	return OK;
 }
 
 /* ".../warm/seed-3" of the run with seed 3 becomes ".../warm/seed-{seed}": what each seed has of
  * its own makes no arm. */
-static const char *without_seed(struct compare_summary *c, const char *value, const char *seed)
+static int without_seed(struct compare_summary *c, const char *value, const char *seed,
+                        const char **out)
 {
 	static const char mark[] = "seed-";
 	struct text       t = {0};
-	const char       *found, *rest = value, *out;
+	const char       *found, *rest = value;
 
 	while (*seed && (found = strstr(rest, mark))) {
 		const char *number = found + strlen(mark),
@@ -70,22 +84,19 @@ static const char *without_seed(struct compare_summary *c, const char *value, co
 		rest = end;
 	}
 	text_print(&t, "%s", rest);
-	out = text_status(&t) == OK ? arena_text(&c->arena, t.data, t.n) : NULL;
-	text_free(&t);
-	return out;
+	return compare_keep(c, &t, out);
 }
 
 static int compare_read_config(struct compare_summary *c, struct compared_run *run)
 {
-	const char       *path = file_join(&c->arena, run->log->folder, "config.yaml");
+	const char       *path;
 	struct bytes      b;
 	struct yaml_node *root;
 	int               status;
 
 	run->seed = "";
-	run->value = arena_alloc(&c->arena, (size_t)schema_n(c->schema), sizeof *run->value);
-	if (!path || !run->value)
-		return ERR_INPUT;
+	TRY(file_path(&c->arena, run->log->folder, "config.yaml", &path));
+	TRY(arena_take(&c->arena, (size_t)schema_n(c->schema), "the config of a run", &run->value));
 	if (!file_exists(path)) {
 		run->value[schema_find(c->schema, "run.output_dir")] = run->log->folder;
 		return OK;
@@ -101,9 +112,8 @@ static int compare_read_config(struct compare_summary *c, struct compared_run *r
 	if (run->value[schema_find(c->schema, "run.seed")])
 		run->seed = run->value[schema_find(c->schema, "run.seed")];
 	for (int row = 0; schema_at(c->schema, row); row++)
-		if (run->value[row] &&
-		    !(run->value[row] = without_seed(c, run->value[row], run->seed)))
-			return ERR_INPUT;
+		if (run->value[row])
+			TRY(without_seed(c, run->value[row], run->seed, &run->value[row]));
 	return OK;
 }
 
@@ -127,9 +137,7 @@ static int same_arm(const struct compare_summary *c, const struct compared_run *
 
 static int group_runs(struct compare_summary *c)
 {
-	c->arms = arena_alloc(&c->arena, (size_t)c->n_runs, sizeof *c->arms);
-	if (!c->arms)
-		return ERR_INPUT;
+	TRY(arena_take(&c->arena, (size_t)c->n_runs, "the arms", &c->arms));
 	for (int r = 0; r < c->n_runs; r++) {
 		int k = 0;
 		while (k < c->n_arms && !same_arm(c, &c->runs[c->arms[k].runs[0]], &c->runs[r]))
@@ -137,10 +145,8 @@ static int group_runs(struct compare_summary *c)
 		struct compared_arm *arm = &c->arms[k];
 		if (k == c->n_arms) {
 			c->n_arms++;
-			arm->runs =
-			        arena_alloc(&c->arena, (size_t)(c->n_runs - r), sizeof *arm->runs);
-			if (!arm->runs)
-				return ERR_INPUT;
+			TRY(arena_take(&c->arena, (size_t)(c->n_runs - r), "the runs of an arm",
+			               &arm->runs));
 		}
 		arm->runs[arm->n++] = r;
 		c->runs[r].arm = k;
@@ -158,10 +164,9 @@ static int differs_between_arms(const struct compare_summary *c, int row)
 }
 
 /* "beta=0, algorithm=grpo" of the options in which the arms differ. */
-static const char *differences(struct compare_summary *c, const struct compared_arm *arm)
+static int differences(struct compare_summary *c, const struct compared_arm *arm, const char **out)
 {
 	struct text t = {0};
-	const char *out;
 
 	for (int row = 0; schema_at(c->schema, row); row++) {
 		const char *value = c->runs[arm->runs[0]].value[row];
@@ -169,22 +174,21 @@ static const char *differences(struct compare_summary *c, const struct compared_
 			text_print(&t, "%s%s=%s", t.n ? ", " : "", schema_at(c->schema, row)->path,
 			           value);
 	}
-	out = t.data ? arena_text(&c->arena, t.data, t.n) : "";
-	text_free(&t);
-	return out;
+	return compare_keep(c, &t, out);
 }
 
 /* ".../NAME/seed-N" gives "NAME"; NULL otherwise. */
-static const char *compare_folder_name(struct compare_summary *c, const char *folder)
+static int compare_folder_name(struct compare_summary *c, const char *folder, const char **out)
 {
 	const char *last = strrchr(folder, '/'), *first = last;
 
+	*out = NULL;
 	if (!last || strncmp(last, "/seed-", 6) || !last[6] ||
 	    last[6 + strspn(last + 6, "0123456789")])
-		return NULL;
+		return OK;
 	while (first > folder && first[-1] != '/')
 		first--;
-	return arena_text(&c->arena, first, (size_t)(last - first));
+	return arena_copy(&c->arena, first, (size_t)(last - first), out);
 }
 
 static int name_is_taken(const struct compare_summary *c, int k)
@@ -203,35 +207,35 @@ static const char *last_part(const char *folder)
 
 /* The name of the folder that holds its runs, else what differs; where that is long, the last part
  * of its first run's folder. */
-static const char *name_of_arm(struct compare_summary *c, const struct compared_arm *arm)
+static int name_of_arm(struct compare_summary *c, struct compared_arm *arm)
 {
-	const char *folder = c->runs[arm->runs[0]].log->folder,
-	           *name = compare_folder_name(c, folder);
+	const char *folder = c->runs[arm->runs[0]].log->folder, *name, *other;
 
-	for (int i = 1; i < arm->n && name; i++)
-		if (!same_value(name, compare_folder_name(c, c->runs[arm->runs[i]].log->folder)))
+	TRY(compare_folder_name(c, folder, &name));
+	for (int i = 1; i < arm->n && name; i++) {
+		TRY(compare_folder_name(c, c->runs[arm->runs[i]].log->folder, &other));
+		if (!same_value(name, other))
 			name = NULL;
+	}
 	if (name && strlen(name) <= ARM_NAME_MAX)
-		return name;
-	if (*arm->differs && strlen(arm->differs) <= ARM_NAME_MAX)
-		return arm->differs;
-	return strlen(last_part(folder)) <= ARM_NAME_MAX ? last_part(folder) : "";
+		arm->name = name;
+	else if (*arm->differs && strlen(arm->differs) <= ARM_NAME_MAX)
+		arm->name = arm->differs;
+	else
+		arm->name = strlen(last_part(folder)) <= ARM_NAME_MAX ? last_part(folder) : "";
+	return OK;
 }
 
 static int name_arms(struct compare_summary *c)
 {
 	for (int k = 0; k < c->n_arms; k++) {
 		struct compared_arm *arm = &c->arms[k];
-		arm->differs = differences(c, arm);
-		if (!arm->differs)
-			return ERR_INPUT;
-		arm->name = name_of_arm(c, arm);
+		TRY(differences(c, arm, &arm->differs));
+		TRY(name_of_arm(c, arm));
 		if (name_is_taken(c, k) && *arm->differs && strlen(arm->differs) <= ARM_NAME_MAX)
 			arm->name = arm->differs;
 		if (!*arm->name || name_is_taken(c, k))
-			arm->name = arena_format(&c->arena, "arm %d", k + 1);
-		if (!arm->name)
-			return ERR_INPUT;
+			TRY(arena_print(&c->arena, &arm->name, "arm %d", k + 1));
 	}
 	return OK;
 }
@@ -253,9 +257,7 @@ static int over_tokens(struct compare_summary *c, const struct series_run *log,
 	const struct series *tokens = series_find(log, "num_tokens");
 
 	*n = 0;
-	*out = arena_alloc(&c->arena, s ? (size_t)s->n : 0, sizeof **out);
-	if (!*out)
-		return ERR_INPUT;
+	TRY(arena_take(&c->arena, s ? (size_t)s->n : 0, "a curve over tokens", out));
 	for (int i = 0, t = 0; s && tokens && i < s->n; i++) {
 		while (t < tokens->n && tokens->points[t].x < s->points[i].x)
 			t++;
@@ -319,12 +321,11 @@ static int measure_runs(struct compare_summary *c)
 static int compare_arms(struct compare_summary *c, int a, int b, enum measure m)
 {
 	struct compared_pair *pair = &c->pairs[c->n_pairs];
-	double               *x = arena_alloc(&c->arena, (size_t)c->arms[a].n, sizeof *x);
-	double               *y = arena_alloc(&c->arena, (size_t)c->arms[a].n, sizeof *y);
+	double               *x, *y;
 	int                   n = 0;
 
-	if (!x || !y)
-		return ERR_INPUT;
+	TRY(arena_take(&c->arena, (size_t)c->arms[a].n, "the runs of an arm", &x));
+	TRY(arena_take(&c->arena, (size_t)c->arms[a].n, "the runs of another arm", &y));
 	*pair = (struct compared_pair){.a = a, .b = b, .measure = m};
 	for (int i = 0; i < c->arms[a].n && n < STATISTICS_VALUES_MAX; i++)
 		for (int k = 0; k < c->arms[b].n; k++) {
@@ -345,10 +346,8 @@ static int make_pairs(struct compare_summary *c)
 {
 	int bases = c->n_arms <= COMPARE_ALL ? c->n_arms : 1;
 
-	c->pairs = arena_alloc(&c->arena, (size_t)bases * (size_t)c->n_arms * N_MEASURES,
-	                       sizeof *c->pairs);
-	if (!c->pairs)
-		return ERR_INPUT;
+	TRY(arena_take(&c->arena, (size_t)bases * (size_t)c->n_arms * N_MEASURES,
+	               "the differences of arms", &c->pairs));
 	for (int b = 0; b < bases; b++)
 		for (int a = b + 1; a < c->n_arms; a++)
 			for (int m = 0; m < N_MEASURES; m++)
@@ -358,9 +357,7 @@ static int make_pairs(struct compare_summary *c)
 
 static int build(const struct series_run *logs, struct compare_summary *c)
 {
-	c->runs = arena_alloc(&c->arena, (size_t)c->n_runs, sizeof *c->runs);
-	if (!c->runs)
-		return ERR_INPUT;
+	TRY(arena_take(&c->arena, (size_t)c->n_runs, "the runs that are compared", &c->runs));
 	for (int r = 0; r < c->n_runs; r++) {
 		c->runs[r].log = &logs[r];
 		TRY(compare_read_config(c, &c->runs[r]));
@@ -441,14 +438,13 @@ int compare_curve(struct compare_summary *c, int arm, const char *metric, int by
                   struct point **out, int *n)
 {
 	const struct compared_arm *a = &c->arms[arm];
-	struct curve              *curves = arena_alloc(&c->arena, (size_t)a->n, sizeof *curves);
+	struct curve              *curves;
 	double                     low = -INFINITY, high = INFINITY;
 	int                        shortest = 0;
 
 	*n = 0;
-	*out = arena_alloc(&c->arena, COMPARE_POINTS, sizeof **out);
-	if (!curves || !*out)
-		return ERR_INPUT;
+	TRY(arena_take(&c->arena, (size_t)a->n, "the curves of an arm", &curves));
+	TRY(arena_take(&c->arena, COMPARE_POINTS, "the curve of an arm", out));
 	for (int k = 0; k < a->n; k++) {
 		const struct series_run *log = c->runs[a->runs[k]].log;
 		const struct series     *s = series_find(log, metric);

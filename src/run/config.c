@@ -79,36 +79,41 @@ static int config_unknown(const struct config *c, const char *where, const char 
 		text_print(&t, "there is %s", elsewhere);
 	else
 		text_print(&t, "see docs/options.md");
-	status = error_set(ERR_INPUT, "%s: %s is not an option; %s", where, path,
-	                   t.data ? t.data : "out of memory");
+	status = text_status(&t);
+	if (status == OK)
+		status = error_set(ERR_INPUT, "%s: %s is not an option; %s", where, path, t.data);
 	text_free(&t);
 	return status;
 }
 
-/* Within a map that is no room: the first name of another program, with its path in *path; NULL
- * when there is none. */
-static const struct yaml_node *find_foreign(struct config *c, const struct yaml_node *map,
-                                            const char **path)
+/* Within a map that is no room: *found is the first name of another program, and *path becomes its
+ * path; NULL when there is none. */
+static int find_foreign(struct config *c, const struct yaml_node *map, const char **path,
+                        const struct yaml_node **found)
 {
 	const char *room = *path;
 
+	*found = NULL;
 	for (const struct yaml_node *node = map->kind == YAML_MAP ? map->first : NULL; node;
 	     node = node->next) {
-		const struct yaml_node *found = node;
-		*path = arena_format(&c->arena, "%s.%s", room, node->key);
-		if (*path && !foreign_find(*path))
-			found = find_foreign(c, node, path);
-		if (found && *path)
-			return found;
+		TRY(arena_print(&c->arena, path, "%s.%s", room, node->key));
+		if (foreign_find(*path))
+			*found = node;
+		else
+			TRY(find_foreign(c, node, path, found));
+		if (*found)
+			return OK;
 	}
 	*path = room;
-	return NULL;
+	return OK;
 }
 
 static int unknown_map(struct config *c, const struct yaml_node *node, const char *path)
 {
-	const struct yaml_node *found = foreign_find(path) ? NULL : find_foreign(c, node, &path);
+	const struct yaml_node *found = NULL;
 
+	if (!foreign_find(path))
+		TRY(find_foreign(c, node, &path, &found));
 	return config_unknown(c, found ? found->where : node->where, path);
 }
 
@@ -125,25 +130,34 @@ static int is_room(const struct config *c, const char *path)
 	return 0;
 }
 
+/* An option as a file has it. A map in the place of a single value is refused by the name of
+ * another program in it, if there is one. */
+static int set_row(struct config *c, int row, const struct yaml_node *node)
+{
+	const struct option    *o = schema_at(c->schema, row);
+	const struct yaml_node *found = NULL;
+	const char             *path = o->path;
+
+	if (node->kind == YAML_MAP && o->type < OPTION_TEXTS)
+		TRY(find_foreign(c, node, &path, &found));
+	return found ? unknown_map(c, node, o->path) : set_option(c, row, node);
+}
+
 static int set_tree(struct config *c, const char *room, const struct yaml_node *map)
 {
 	for (const struct yaml_node *node = map->first; node; node = node->next) {
-		const char *path =
-		        *room ? arena_format(&c->arena, "%s.%s", room, node->key) : node->key;
-		int row;
+		const char *path = node->key;
+		int         row;
 
-		if (!path)
-			return ERR_INPUT;
+		if (*room)
+			TRY(arena_print(&c->arena, &path, "%s.%s", room, node->key));
 		row = schema_find(c->schema, path);
 		if (strchr(node->key, '.'))
 			return error_set(ERR_INPUT,
 			                 "%s: write %s as maps inside one another, one key each",
 			                 node->where, path);
-		if (row >= 0 && node->kind == YAML_MAP &&
-		    schema_at(c->schema, row)->type < OPTION_TEXTS && find_foreign(c, node, &path))
-			return unknown_map(c, node, schema_at(c->schema, row)->path);
 		if (row >= 0)
-			TRY(set_option(c, row, node));
+			TRY(set_row(c, row, node));
 		else if (!is_room(c, path))
 			return unknown_map(c, node, path);
 		else if (node->kind == YAML_MAP)
@@ -214,10 +228,8 @@ static int set_extended(struct config *c, struct yaml_node *map, const struct ch
 		if (*node->text == '/' || !slash)
 			at.path = node->text;
 		else
-			at.path = arena_format(&c->arena, "%.*s/%s", (int)(slash - from->path),
-			                       from->path, node->text);
-		if (!at.path)
-			return ERR_INPUT;
+			TRY(arena_print(&c->arena, &at.path, "%.*s/%s", (int)(slash - from->path),
+			                from->path, node->text));
 		TRY(config_check_name(at.path, node->where));
 		TRY(check_chain(&at, node->where));
 		if (set_file(c, &at) != OK)
@@ -258,21 +270,15 @@ static int set_file(struct config *c, const struct chain *at)
 static int value_node(struct config *c, const char *who, const struct option *o, const char *value,
                       struct yaml_node **out)
 {
-	struct yaml_node *node = arena_alloc(&c->arena, 1, sizeof *node);
-	int               is_yaml = o->type >= OPTION_TEXTS && (*value == '[' || *value == '{');
-
-	*out = node;
-	if (!node)
-		return ERR_INPUT;
-	if (is_yaml)
+	if (o->type >= OPTION_TEXTS && (*value == '[' || *value == '{')) {
 		TRY(yaml_parse(who, value, strlen(value), &c->arena, out));
-	else
-		*node = (struct yaml_node){.kind = YAML_TEXT,
+	} else {
+		TRY(arena_take(&c->arena, 1, "a value of the command line", out));
+		**out = (struct yaml_node){.kind = YAML_TEXT,
 		                           .plain = o->type != OPTION_TEXT || !*value};
-	if (!is_yaml)
-		node->text = arena_text(&c->arena, value, strlen(value));
-	(*out)->where = arena_text(&c->arena, who, strlen(who));
-	return is_yaml || (node->text && node->where) ? OK : ERR_INPUT;
+		TRY(arena_copy(&c->arena, value, strlen(value), &(*out)->text));
+	}
+	return arena_copy(&c->arena, who, strlen(who), &(*out)->where);
 }
 
 static int set_text(struct config *c, const char *who, const char *path, const char *value)
@@ -324,7 +330,7 @@ static const char *option_value(void *context, const char *path)
 	int                  row = schema_find(c->schema, path);
 	const struct option *o = schema_at(c->schema, row);
 	struct text          t = {0};
-	const char          *copy;
+	const char          *copy = NULL;
 
 	if (row < 0) {
 		copy = c->schema->derived(c, path, &l->arena);
@@ -336,8 +342,8 @@ static const char *option_value(void *context, const char *path)
 	if (o->type == OPTION_TEXT)
 		return *(const char *const *)((const char *)config_struct(c, row) + o->offset);
 	value_print(o, config_struct(c, row), &t);
-	copy = t.data ? arena_text(&l->arena, t.data, t.n) : NULL;
-	l->short_of_memory |= t.failed || (t.data && !copy);
+	if (text_status(&t) != OK || (t.n && arena_copy(&l->arena, t.data, t.n, &copy) != OK))
+		l->short_of_memory = 1;
 	text_free(&t);
 	return copy;
 }
@@ -396,32 +402,49 @@ static int row_of(const struct config *c, const char *path)
 	return row;
 }
 
+static int print_default(const struct config *c, const struct option *o, struct text *out)
+{
+	struct arena a = {0};
+	void        *plain;
+	int          status = arena_take_bytes(&a, 1, c->schema->size, "a default", &plain);
+
+	if (status == OK)
+		status = read_default(o, &a, plain);
+	if (status == OK)
+		value_print(o, plain, out);
+	arena_free(&a);
+	return status == OK ? text_status(out) : status;
+}
+
 /* Whether an option has another value than its default. (In a resolved config everything is
  * set.) */
-static int is_given(const struct config *c, const char *path)
+static int is_given(const struct config *c, const char *path, int *given)
 {
-	int                  row = row_of(c, path), differs;
+	int                  row = row_of(c, path), status;
 	const struct option *o = schema_at(c->schema, row);
-	struct arena         scratch = {0};
-	void                *plain = arena_alloc(&scratch, 1, c->schema->size);
 	struct text          now = {0}, standard = {0};
 
-	if (!plain || !c->where[row] || !o->standard || read_default(o, &scratch, plain) != OK) {
-		arena_free(&scratch);
-		return c->where[row] != NULL;
-	}
+	*given = c->where[row] != NULL;
+	if (!*given || !o->standard)
+		return OK;
 	value_print(o, config_struct(c, row), &now);
-	value_print(o, plain, &standard);
-	differs = now.n != standard.n || memcmp(now.data, standard.data, now.n);
+	status = text_status(&now);
+	if (status == OK)
+		status = print_default(c, o, &standard);
+	if (status == OK)
+		*given = now.n != standard.n || (now.n && memcmp(now.data, standard.data, now.n));
 	text_free(&now);
 	text_free(&standard);
-	arena_free(&scratch);
-	return differs;
+	return status;
 }
 
 int config_not_both(const struct config *c, const char *a, const char *b)
 {
-	if (!is_given(c, a) || !is_given(c, b))
+	int given_a, given_b;
+
+	TRY(is_given(c, a, &given_a));
+	TRY(is_given(c, b, &given_b));
+	if (!given_a || !given_b)
 		return OK;
 	return error_set(ERR_INPUT,
 	                 "%s: %s stands beside %s (%s), but one of them decides; keep one",
@@ -561,14 +584,16 @@ int config_require(const struct config *c, const char *const *paths)
 	struct text t = {0};
 	int         status;
 
-	for (int i = 0; paths[i]; i++)
-		if (is_given(c, paths[i]))
+	for (int i = 0, given; paths[i]; i++) {
+		TRY(is_given(c, paths[i], &given));
+		if (given)
 			return OK;
+	}
 	for (int i = 0; paths[i]; i++)
 		text_print(&t, "%s%s", i ? " or " : "", paths[i]);
-	status = text_status(&t) != OK
-	                 ? ERR_INPUT
-	                 : error_set(ERR_INPUT, "%s: %s must be given", c->name, t.data);
+	status = text_status(&t);
+	if (status == OK)
+		status = error_set(ERR_INPUT, "%s: %s must be given", c->name, t.data);
 	text_free(&t);
 	return status;
 }
@@ -625,27 +650,6 @@ static void print_decisive(const struct config *c, int row, struct text *out)
 		out->failed = 1;
 	else if ((o->standard || c->where[row]) && !(o->flags & FREE_ON_RESUME) && read)
 		config_print_value(c, row, out);
-}
-
-uint64_t config_hash(const struct config *c)
-{
-	struct text t = {0};
-	uint64_t    hash = 0xcbf29ce484222325u;
-
-	for (int i = 0; schema_at(c->schema, i); i++) {
-		size_t before = t.n;
-		text_print(&t, "%s: ", schema_at(c->schema, i)->path);
-		size_t named = t.n;
-		print_decisive(c, i, &t);
-		if (t.n == named)
-			t.n = before;
-		else
-			text_add(&t, "\n", 1);
-	}
-	for (size_t i = 0; i < t.n; i++)
-		hash = (hash ^ (unsigned char)t.data[i]) * 0x100000001b3u;
-	text_free(&t);
-	return hash;
 }
 
 int config_differences(const struct config *then, const struct config *now, struct text *out)

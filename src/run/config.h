@@ -97,9 +97,6 @@ int config_check(struct config *c);
 
 int config_resolved(const struct config *c, struct text *out); /* YAML */
 
-/* FNV-1a of the options that a resumed run may not change. */
-uint64_t config_hash(const struct config *c);
-
 /* ADDS the options in which `now` differs from `then`, one "key: then -> now" a line, only those
  * that a resumed run may not change; returns the number of lines. */
 int config_differences(const struct config *then, const struct config *now, struct text *out);

@@ -173,22 +173,15 @@ static int config_yaml_push(struct builder *b, struct yaml_node *node, int colum
 	return OK;
 }
 
-static struct yaml_node *node_new(struct builder *b, enum yaml_kind kind, int line)
+static int node_new(struct builder *b, enum yaml_kind kind, int line, struct yaml_node **out)
 {
-	struct yaml_node *node;
-
-	if (++b->n_nodes > YAML_NODES_MAX) {
-		error_set(ERR_INPUT,
-		          "%s:%d: more than %d values; a config is not the place for data", b->name,
-		          line, YAML_NODES_MAX);
-		return NULL;
-	}
-	node = arena_alloc(b->arena, 1, sizeof *node);
-	if (!node)
-		return NULL;
-	node->kind = kind;
-	node->where = arena_format(b->arena, "%s:%d", b->name, line);
-	return node->where ? node : NULL;
+	if (++b->n_nodes > YAML_NODES_MAX)
+		return error_set(ERR_INPUT,
+		                 "%s:%d: more than %d values; a config is not the place for data",
+		                 b->name, line, YAML_NODES_MAX);
+	TRY(arena_take(b->arena, 1, "a value of a config", out));
+	(*out)->kind = kind;
+	return arena_print(b->arena, &(*out)->where, "%s:%d", b->name, line);
 }
 
 static int add_scalar(struct builder *b, const yaml_event_t *e, int line)
@@ -204,12 +197,10 @@ static int add_scalar(struct builder *b, const yaml_event_t *e, int line)
 	if (memchr(text, 0, n))
 		return config_yaml_refuse(b, line, "a text with a NUL byte in it");
 	TRY(check_scalar(b, e, line));
-	node = node_new(b, YAML_TEXT, line);
-	if (!node)
-		return ERR_INPUT;
-	node->text = arena_text(b->arena, text, n);
+	TRY(node_new(b, YAML_TEXT, line, &node));
+	TRY(arena_copy(b->arena, text, n, &node->text));
 	node->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-	return node->text ? attach(b, node) : ERR_INPUT;
+	return attach(b, node);
 }
 
 static int add_container(struct builder *b, enum yaml_kind kind, const yaml_event_t *e, int marked,
@@ -222,9 +213,8 @@ static int add_container(struct builder *b, enum yaml_kind kind, const yaml_even
 		return config_yaml_refuse(b, line, "anchors (&) and tags (!) are not used here");
 	if (is_flow)
 		flow_begin(b, e);
-	node = node_new(b, kind, line);
-	return node ? config_yaml_push(b, node, is_flow ? -1 : (int)e->start_mark.column)
-	            : ERR_INPUT;
+	TRY(node_new(b, kind, line, &node));
+	return config_yaml_push(b, node, is_flow ? -1 : (int)e->start_mark.column);
 }
 
 static int end_container(struct builder *b, const yaml_event_t *e)
@@ -278,11 +268,13 @@ static int syntax_error(const struct builder *b)
 	const yaml_parser_t *p = &b->parser;
 	int                  line = (int)p->problem_mark.line + 1;
 
+	if (p->error == YAML_MEMORY_ERROR)
+		return error_memory("the parser of %s", b->name);
 	if (p->error == YAML_READER_ERROR)
 		return error_set(ERR_INPUT, "%s: not UTF-8 text: %s at byte %zu", b->name,
 		                 p->problem ? p->problem : "bad byte", p->problem_offset);
 	return error_set(ERR_INPUT, "%s:%d: not valid YAML: %s%s%s", b->name, line,
-	                 p->problem ? p->problem : "out of memory", p->context ? " " : "",
+	                 p->problem ? p->problem : "", p->context ? " " : "",
 	                 p->context ? p->context : "");
 }
 
@@ -314,16 +306,16 @@ int yaml_parse(const char *name, const char *text, size_t n, struct arena *a,
 		                 "%s: %zu bytes, more than the %d that a config may have", name, n,
 		                 YAML_BYTES_MAX);
 	if (!yaml_parser_initialize(&b.parser))
-		return error_set(ERR_INPUT, "%s: libyaml has no memory", name);
+		return error_memory("the parser of %s", name);
 	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, n);
 	status = read_events(&b);
 	yaml_parser_delete(&b.parser);
 	TRY(status);
 	if (!b.root || (b.root->kind == YAML_TEXT && b.root->plain && !*b.root->text))
-		b.root = node_new(&b, YAML_MAP, 1);
+		TRY(node_new(&b, YAML_MAP, 1, &b.root));
 	*out = b.root;
-	return b.root ? OK : ERR_INPUT;
+	return OK;
 }
 
 /* What YAML may not hold as it is: controls, other line breaks, the byte order mark,

@@ -11,9 +11,11 @@
 #include <string.h>
 
 struct events {
-	char *path;
-	char  described[METRICS_MAX][METRIC_NAME_MAX]; /* [n_described] tags whose row was told */
-	int   n_described;
+	struct arena arena; /* of the path */
+	char        *path;
+	/* [n_described] tags whose row was told */
+	char described[METRICS_MAX][METRIC_NAME_MAX];
+	int  n_described;
 };
 
 uint32_t events_crc32c(const void *data, size_t n)
@@ -49,12 +51,11 @@ static void events_put(struct text *t, uint64_t value, int bytes)
 static int write_event(const struct events *e, Event *event)
 {
 	size_t         n = event__get_packed_size(event);
-	unsigned char *bytes = mem_alloc(n, 1, "an event");
+	unsigned char *bytes;
 	struct text    record = {0};
 	int            status;
 
-	if (!bytes)
-		return ERR_INPUT;
+	TRY(mem_take(n, "an event", &bytes));
 	event__pack(event, bytes);
 	events_put(&record, n, 8);
 	events_put(&record, masked_crc(record.data, 8), 4);
@@ -119,9 +120,9 @@ static int events_describe(const struct metric_row *row, struct arena *a, Summar
 	out->plugin_data = &scalars;
 	out->data_class = 1;
 	if (status == OK)
-		out->summary_description = arena_text(a, words.data, words.n);
+		status = arena_copy(a, words.data, words.n, &out->summary_description);
 	text_free(&words);
-	return status == OK && !out->summary_description ? ERR_INPUT : status;
+	return status;
 }
 
 static int events_add_value(struct events *e, const struct metrics *m, int i, size_t k,
@@ -164,11 +165,12 @@ static int write_summary(struct events *e, int step, const struct metrics *m,
 
 int events_write(struct events *e, int step, const struct metrics *m)
 {
-	struct event_room *room = mem_alloc(1, sizeof *room, "a step for TensorBoard");
-	int                status = room ? write_summary(e, step, m, room) : ERR_INPUT;
+	struct event_room *room;
+	int                status;
 
-	if (room)
-		arena_free(&room->words);
+	TRY(mem_take(1, "a step for TensorBoard", &room));
+	status = write_summary(e, step, m, room);
+	arena_free(&room->words);
 	mem_free(room);
 	return status;
 }
@@ -238,26 +240,20 @@ static int start_of(const char *name)
 	return !name[n] ? step : !strcmp(name + n, ".part") ? INT_MAX : -1;
 }
 
-static int cut_file(const char *folder, const char *name, int step, struct text *caution)
+static int cut_file(const char *path, int step, struct text *caution)
 {
-	struct arena a = {0};
-	char        *path = file_join(&a, folder, name);
-	struct bytes b = {0};
+	struct bytes b;
 	int64_t      newest = -1;
 	size_t       kept;
-	int          status = path ? file_read(path, SIZE_MAX / 2, &b) : ERR_INPUT;
 
-	if (status == OK) {
-		kept = records_until(&b, step, &newest);
-		if (kept < b.n && newest < step &&
-		    record_at((const unsigned char *)b.data + kept, b.n - kept, &newest) == 0)
-			text_print(caution, "%s: broken behind step %lld, and cut off there\n",
-			           path, (long long)newest);
-		status = file_truncate(path, kept);
-	}
+	TRY(file_read(path, SIZE_MAX / 2, &b));
+	kept = records_until(&b, step, &newest);
+	if (kept < b.n && newest < step &&
+	    record_at((const unsigned char *)b.data + kept, b.n - kept, &newest) == 0)
+		text_print(caution, "%s: broken behind step %lld, and cut off there\n", path,
+		           (long long)newest);
 	bytes_free(&b);
-	arena_free(&a);
-	return status;
+	return file_truncate(path, kept);
 }
 
 /* A file that starts behind the step holds only what will be done again. */
@@ -265,14 +261,13 @@ static int cut_one(const char *folder, const char *name, int step, struct text *
 {
 	struct arena a = {0};
 	char        *path;
-	int          status;
+	int          start = start_of(name), status;
 
-	if (start_of(name) < 0)
+	if (start < 0)
 		return OK;
-	if (start_of(name) <= step)
-		return cut_file(folder, name, step, caution);
-	path = file_join(&a, folder, name);
-	status = path ? file_remove_folder(path) : ERR_INPUT;
+	status = file_path(&a, folder, name, &path);
+	if (status == OK)
+		status = start <= step ? cut_file(path, step, caution) : file_remove_folder(path);
 	arena_free(&a);
 	return status;
 }
@@ -318,27 +313,24 @@ static int events_recall(struct events *e)
 	return OK;
 }
 
+static int events_begin(struct events *e, const char *folder, int step)
+{
+	TRY(arena_print(&e->arena, &e->path, "%s/events.out.tfevents.%010d.hone", folder, step));
+	TRY(file_make_folders(folder));
+	TRY(begin_file(e));
+	return events_recall(e);
+}
+
 int events_open(const char *folder, int step, struct events **out)
 {
-	struct events *e = mem_alloc(1, sizeof *e, "the event file");
-	struct arena   a = {0};
-	char          *path = arena_format(&a, "%s/events.out.tfevents.%010d.hone", folder, step);
-	int            status = e && path ? file_make_folders(folder) : ERR_INPUT;
+	int status;
 
-	*out = NULL;
-	if (status == OK)
-		e->path = mem_text(path, strlen(path));
-	if (status == OK && !e->path)
-		status = ERR_INPUT;
-	if (status == OK)
-		status = begin_file(e);
-	if (status == OK)
-		status = events_recall(e);
-	arena_free(&a);
-	if (status != OK)
-		events_close(e);
-	else
-		*out = e;
+	TRY(mem_take(1, "the event file", out));
+	status = events_begin(*out, folder, step);
+	if (status != OK) {
+		events_close(*out);
+		*out = NULL;
+	}
 	return status;
 }
 
@@ -346,6 +338,6 @@ void events_close(struct events *e)
 {
 	if (!e)
 		return;
-	mem_free(e->path);
+	arena_free(&e->arena);
 	mem_free(e);
 }

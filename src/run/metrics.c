@@ -50,8 +50,8 @@ void metrics_json(const struct metrics *m, struct text *out)
 
 static int log_open(const char *path, uint64_t bytes, struct metrics_log *out)
 {
-	*out = (struct metrics_log){.bytes = bytes, .path = mem_text(path, strlen(path))};
-	return out->path ? OK : ERR_INPUT;
+	*out = (struct metrics_log){.bytes = bytes};
+	return mem_copy(path, strlen(path), &out->path);
 }
 
 int metrics_log_new(const char *path, struct metrics_log *out)

@@ -335,9 +335,7 @@ int report_write(const char *const *runs, int n, const struct report_files *file
 	assert(files->metrics);
 	if (n < 1 || n > RUNS_MAX)
 		return error_set(ERR_INPUT, "a report shows 1 to %d runs, not %d", RUNS_MAX, n);
-	read = mem_alloc((size_t)n, sizeof *read, "the runs of a report");
-	if (!read)
-		return ERR_INPUT;
+	TRY(mem_take((size_t)n, "the runs of a report", &read));
 	for (int r = 0; r < n && status == OK; r++)
 		status = series_read(runs[r], &read[r]);
 	if (status == OK)

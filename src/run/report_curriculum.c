@@ -211,11 +211,11 @@ static void report_curriculum_accumulate(struct report_curriculum_arm *arm, enum
 static int make_sums(struct picture *p)
 {
 	size_t  each = (size_t)p->n + 1;
-	double *next = p->block = mem_alloc(each * QUANTITIES * 2 * (size_t)p->n_arms,
-	                                    sizeof *p->block, "the picture of a curriculum");
+	double *next;
 
-	if (!p->block)
-		return ERR_INPUT;
+	TRY(mem_take(each * QUANTITIES * 2 * (size_t)p->n_arms, "the picture of a curriculum",
+	             &p->block));
+	next = p->block;
 	for (int a = 0; a < p->n_arms; a++)
 		for (int m = 0; m < QUANTITIES; m++) {
 			p->arms[a].sum[m] = next;
@@ -667,11 +667,10 @@ static void add_panels(const struct picture *p, struct text *out)
 
 int report_curriculum_add(const struct series_run *run, struct text *out)
 {
-	struct picture *p = mem_alloc(1, sizeof *p, "the picture of a curriculum");
+	struct picture *p;
 	int             prefix, status = OK;
 
-	if (!p)
-		return ERR_INPUT;
+	TRY(mem_take(1, "the picture of a curriculum", &p));
 	p->run = run;
 	if (find_arms(p)) {
 		p->steps = p->arms[0].metric[SAMPLED]->points;

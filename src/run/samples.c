@@ -24,9 +24,11 @@ int samples_step(const char *name)
 static int remove_one(const char *folder, const char *name)
 {
 	struct arena a = {0};
-	char        *path = file_join(&a, folder, name);
-	int          status = path ? file_remove_folder(path) : ERR_INPUT;
+	char        *path;
+	int          status = file_path(&a, folder, name, &path);
 
+	if (status == OK)
+		status = file_remove_folder(path);
 	arena_free(&a);
 	return status;
 }

@@ -25,25 +25,23 @@ const struct series *series_find(const struct series_run *run, const char *name)
 	return NULL;
 }
 
-/* Lines repeat the names in one order, so the search begins behind the series found last. NULL with
- * a message. */
-static struct series *find_or_make(struct series_run *run, const char *name, int *cursor)
+/* Lines repeat the names in one order, so the search begins behind the series found last:
+ * run->series[*cursor]. */
+static int find_or_make(struct series_run *run, const char *name, int *cursor)
 {
 	for (int i = 0; i < run->n; i++) {
 		int k = (*cursor + 1 + i) % run->n;
 		if (!strcmp(run->series[k].name, name))
-			return &run->series[*cursor = k];
+			return *cursor = k, OK;
 	}
-	if (run->n == SERIES_MAX) {
-		error_set(ERR_INPUT,
-		          "%s/metrics.jsonl: more than %d different metrics; is this a run's log?",
-		          run->folder, SERIES_MAX);
-		return NULL;
-	}
-	struct series *s = &run->series[ *cursor = run->n];
-	s->name = mem_text(name, strlen(name));
-	run->n += s->name != NULL;
-	return s->name ? s : NULL;
+	if (run->n == SERIES_MAX)
+		return error_set(
+		        ERR_INPUT,
+		        "%s/metrics.jsonl: more than %d different metrics; is this a run's log?",
+		        run->folder, SERIES_MAX);
+	TRY(mem_copy(name, strlen(name), &run->series[run->n].name));
+	*cursor = run->n++;
+	return OK;
 }
 
 /* A step that comes again replaces what was logged from there on: the run was taken up from before
@@ -52,15 +50,7 @@ static int add_point(struct series *s, double step, double value)
 {
 	while (s->n && s->points[s->n - 1].x >= step)
 		s->n--;
-	if (s->n == s->capacity) {
-		int           capacity = s->capacity ? 2 * s->capacity : 64;
-		struct point *points = mem_grow(s->points, (size_t)s->capacity, (size_t)capacity,
-		                                sizeof *points, "the metrics of a report");
-		if (!points)
-			return ERR_INPUT;
-		s->points = points;
-		s->capacity = capacity;
-	}
+	TRY(mem_room(&s->points, &s->capacity, (size_t)s->n + 1, "the metrics of a report"));
 	s->points[s->n++] = (struct point){step, value, 0};
 	return OK;
 }
@@ -84,10 +74,8 @@ static int series_add_row(struct series_run *run, json_t *row)
 	{
 		if (!can_be_drawn(value))
 			continue;
-		struct series *s = find_or_make(run, name, &cursor);
-		if (!s)
-			return ERR_INPUT;
-		TRY(add_point(s, run->last_step, json_number_value(value)));
+		TRY(find_or_make(run, name, &cursor));
+		TRY(add_point(&run->series[cursor], run->last_step, json_number_value(value)));
 	}
 	return OK;
 }

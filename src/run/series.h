@@ -15,7 +15,8 @@ enum { SERIES_MAX = 1024 };
 struct series {
 	char         *name;   /* owned */
 	struct point *points; /* [n], owned; x, the step, strictly ascending */
-	int           n, capacity;
+	int           n;
+	size_t        capacity;
 };
 
 struct series_run {

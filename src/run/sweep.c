@@ -78,12 +78,27 @@ static int has_line_end(const char *s)
 	return strpbrk(s, "\t\n\r") != NULL;
 }
 
-/* "key=value" for the command line; NULL with a message. */
-static const char *setting_text(const struct reading *r, const char *key,
-                                const struct yaml_node *value)
+static int keep_setting(const struct reading *r, const char *key, const struct yaml_node *value,
+                        const struct text *t, const char **out)
+{
+	if (has_line_end(t->data))
+		return error_set(ERR_INPUT,
+		                 "%s: %s: a value of a sweep has no tabs and no line ends",
+		                 value->where, key);
+	if (t->n > SETTING_MAX)
+		return error_set(ERR_INPUT,
+		                 "%s: %s: a value of a sweep has at most %d bytes; put it into a "
+		                 "config and name that as base",
+		                 value->where, key, SETTING_MAX);
+	return arena_copy(r->a, t->data, t->n, out);
+}
+
+/* "key=value" for the command line. */
+static int setting_text(const struct reading *r, const char *key, const struct yaml_node *value,
+                        const char **out)
 {
 	struct text flow = {0}, t = {0};
-	const char *out = NULL;
+	int         status;
 
 	if (value->kind != YAML_TEXT)
 		yaml_flow(value, &flow);
@@ -92,21 +107,12 @@ static const char *setting_text(const struct reading *r, const char *key,
 	             : flow.data              ? flow.data
 	                                      : "",
 	             folder_mark, r->sweep->output_dir, &t);
-	if (text_status(&flow) != OK || text_status(&t) != OK)
-		out = NULL;
-	else if (has_line_end(t.data))
-		error_set(ERR_INPUT, "%s: %s: a value of a sweep has no tabs and no line ends",
-		          value->where, key);
-	else if (t.n > SETTING_MAX)
-		error_set(ERR_INPUT,
-		          "%s: %s: a value of a sweep has at most %d bytes; put it into a config "
-		          "and name that as base",
-		          value->where, key, SETTING_MAX);
-	else
-		out = arena_text(r->a, t.data, t.n);
+	status = flow.failed ? text_status(&flow) : text_status(&t);
+	if (status == OK)
+		status = keep_setting(r, key, value, &t, out);
 	text_free(&flow);
 	text_free(&t);
-	return out;
+	return status;
 }
 
 /* ---- parts of the file ---- */
@@ -131,10 +137,9 @@ static int check_key(const struct reading *r, const struct yaml_node *node)
 static int add_setting(const struct reading *r, struct settings *s, const char *key,
                        const struct yaml_node *value)
 {
-	const char *text = setting_text(r, key, value);
+	const char *text;
 
-	if (!text)
-		return ERR_INPUT;
+	TRY(setting_text(r, key, value, &text));
 	if (s->n == SWEEP_SETTINGS_MAX)
 		return error_set(ERR_INPUT,
 		                 "%s: more than %d settings for one run; put them into a config "
@@ -173,6 +178,7 @@ static int read_fields(const struct yaml_node *map, const char *what, const stru
                        int n)
 {
 	struct text names = {0};
+	int         status;
 
 	for (const struct yaml_node *node = map->first; node; node = node->next) {
 		int i = 0;
@@ -184,10 +190,12 @@ static int read_fields(const struct yaml_node *map, const char *what, const stru
 		}
 		for (i = 0; i < n; i++)
 			text_print(&names, "%s%s", i ? ", " : "", fields[i].name);
-		error_set(ERR_INPUT, "%s: %s is not a key of %s; there are %s", node->where,
-		          node->key, what, names.data ? names.data : "");
+		status = text_status(&names);
+		if (status == OK)
+			status = error_set(ERR_INPUT, "%s: %s is not a key of %s; there are %s",
+			                   node->where, node->key, what, names.data);
 		text_free(&names);
-		return ERR_INPUT;
+		return status;
 	}
 	return OK;
 }
@@ -296,9 +304,7 @@ static int read_seeds(struct reading *r)
 {
 	const struct yaml_node *node = r->file.seeds;
 
-	r->seed = arena_alloc(r->a, SWEEP_SEEDS_MAX, sizeof *r->seed);
-	if (!r->seed)
-		return ERR_INPUT;
+	TRY(arena_take(r->a, SWEEP_SEEDS_MAX, "the seeds of a sweep", &r->seed));
 	if (!node)
 		return r->seed[r->n_seeds++] = 0, OK;
 	if (node->kind == YAML_MAP || (node->kind == YAML_LIST && !node->first))
@@ -317,23 +323,27 @@ enum { NO_SEED = -1 };
 
 /* The setting with the seed of its run in the place of the mark, as a number where a list or map
  * has the mark alone; as it is for NO_SEED. */
-static const char *with_seed(const struct reading *r, const char *setting, int seed)
+static int with_seed(const struct reading *r, const char *setting, int seed, const char **out)
 {
 	struct text numbers = {0}, all = {0};
 	char        digits[16];
-	const char *out;
+	int         status;
 
+	*out = setting;
 	if (seed == NO_SEED || !strstr(setting, seed_mark))
-		return setting;
+		return OK;
 	snprintf(digits, sizeof digits, "%d", seed);
 	add_replaced(setting, quoted_seed_mark, digits, &numbers);
-	add_replaced(text_status(&numbers) == OK ? numbers.data : "", seed_mark, digits, &all);
-	out = text_status(&numbers) == OK && text_status(&all) == OK
-	              ? arena_text(r->a, all.data, all.n)
-	              : NULL;
+	status = text_status(&numbers);
+	if (status == OK) {
+		add_replaced(numbers.data, seed_mark, digits, &all);
+		status = text_status(&all);
+	}
+	if (status == OK)
+		status = arena_copy(r->a, all.data, all.n, out);
 	text_free(&numbers);
 	text_free(&all);
-	return out;
+	return status;
 }
 
 /* Fills `out` from settings, but for max_steps: NAME, or with a seed NAME/seed-N and its
@@ -344,33 +354,29 @@ static int make_run(const struct reading *r, const char *command, const char *co
 	const char **next;
 
 	if (seed != NO_SEED)
-		name = arena_format(r->a, "%s/seed-%d", name, seed);
+		TRY(arena_print(r->a, &name, "%s/seed-%d", name, seed));
 	*out = (struct sweep_run){.name = name,
 	                          .command = command,
 	                          .config = config,
 	                          .n = s->n + 1 + (seed != NO_SEED)};
-	out->folder = name ? file_join(r->a, r->sweep->output_dir, name) : NULL;
-	next = out->overrides = arena_alloc(r->a, (size_t)out->n, sizeof *out->overrides);
-	if (!out->folder || !next)
-		return ERR_INPUT;
+	TRY(file_path(r->a, r->sweep->output_dir, name, &out->folder));
+	TRY(arena_take(r->a, (size_t)out->n, "the settings of a run", &out->overrides));
+	next = out->overrides;
 	for (int i = 0; i < s->n; i++)
-		if (!(*next++ = with_seed(r, s->items[i], seed)))
-			return ERR_INPUT;
-	if (seed != NO_SEED && !(*next++ = arena_format(r->a, "run.seed=%d", seed)))
-		return ERR_INPUT;
-	*next = arena_format(r->a, "run.output_dir=%s", out->folder);
-	return *next ? OK : ERR_INPUT;
+		TRY(with_seed(r, s->items[i], seed, next++));
+	if (seed != NO_SEED)
+		TRY(arena_print(r->a, next++, "run.seed=%d", seed));
+	return arena_print(r->a, next, "run.output_dir=%s", out->folder);
 }
 
 /* Checks the config of a run as a whole, and takes max_steps from it. */
 static int check_run(const struct reading *r, const struct yaml_node *place, struct sweep_run *run)
 {
-	struct config            *c = mem_alloc(1, r->schema->size, "a config");
+	struct config            *c;
 	const struct run_options *options;
 	int                       status;
 
-	if (!c)
-		return ERR_INPUT;
+	TRY(mem_take_bytes(1, r->schema->size, "a config", &c));
 	status = config_load(r->schema, run->config, run->overrides, run->n, c);
 	if (status == OK) {
 		options = config_room(c, &run_options_table);
@@ -395,11 +401,9 @@ static int add_model(const struct reading *r, struct settings *s)
 		i--;
 	if (i == 0)
 		return OK;
-	s->items[s->n] =
-	        arena_format(r->a, "model.path=%s/%s%s%s", r->sweep->output_dir,
-	                     r->steps[i - 1].name, r->steps[i - 1].each_seed ? "/seed-" : "",
-	                     r->steps[i - 1].each_seed ? seed_mark : "");
-	return s->items[s->n++] ? OK : ERR_INPUT;
+	return arena_print(r->a, &s->items[s->n++], "model.path=%s/%s%s%s", r->sweep->output_dir,
+	                   r->steps[i - 1].name, r->steps[i - 1].each_seed ? "/seed-" : "",
+	                   r->steps[i - 1].each_seed ? seed_mark : "");
 }
 
 static int read_truth(const struct yaml_node *node, const char *key, int *out)
@@ -508,11 +512,9 @@ static int read_before(struct reading *r)
 	if (n > SWEEP_RUNS_MAX / r->n_seeds)
 		return error_set(ERR_INPUT, "%s: more than %d runs before", node->where,
 		                 SWEEP_RUNS_MAX);
-	r->steps = arena_alloc(r->a, (size_t)n, sizeof *r->steps);
-	r->sweep->before =
-	        arena_alloc(r->a, (size_t)n * (size_t)r->n_seeds, sizeof *r->sweep->before);
-	if (!r->steps || !r->sweep->before)
-		return ERR_INPUT;
+	TRY(arena_take(r->a, (size_t)n, "the steps before a sweep", &r->steps));
+	TRY(arena_take(r->a, (size_t)n * (size_t)r->n_seeds, "the runs before a sweep",
+	               &r->sweep->before));
 	if (node->kind != YAML_LIST)
 		return read_step(r, node);
 	for (const struct yaml_node *step = node->first; step; step = step->next)
@@ -543,17 +545,19 @@ static int add_arm(struct reading *r, const struct sweep_arm *arm)
 }
 
 /* "learning_rate=1e-4": what a folder's name may not hold becomes '_'. */
-static const char *value_name(const struct reading *r, const char *key,
-                              const struct yaml_node *value)
+static int value_name(const struct reading *r, const char *key, const struct yaml_node *value,
+                      char **out)
 {
-	const char *dot = strrchr(key, '.'), *setting = setting_text(r, key, value);
-	char *name = setting ? arena_format(r->a, "%s", dot ? setting + (dot + 1 - key) : setting)
-	                     : NULL;
+	const char *dot = strrchr(key, '.'), *setting;
 
-	for (char *c = name; c && *c; c++)
+	TRY(setting_text(r, key, value, &setting));
+	if (dot)
+		setting += dot + 1 - key;
+	TRY(arena_copy(r->a, setting, strlen(setting), out));
+	for (char *c = *out; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("_.+-=", *c))
 			*c = '_';
-	return name;
+	return OK;
 }
 
 /* Every combination of the keys from `key` on: the first key varies slowest. */
@@ -564,12 +568,11 @@ static int add_combinations(struct reading *r, const struct sweep_arm *arm,
 		return add_arm(r, arm);
 	for (const struct yaml_node *value = key->first; value; value = value->next) {
 		struct sweep_arm next = *arm;
-		const char      *name = value_name(r, key->key, value);
-		if (!name)
-			return ERR_INPUT;
-		next.name = *arm->name ? arena_format(r->a, "%s,%s", arm->name, name) : name;
-		if (!next.name)
-			return ERR_INPUT;
+		char            *name;
+		TRY(value_name(r, key->key, value, &name));
+		next.name = name;
+		if (*arm->name)
+			TRY(arena_print(r->a, &next.name, "%s,%s", arm->name, name));
 		TRY(add_setting(r, &next.settings, key->key, value));
 		TRY(add_combinations(r, &next, key->next));
 	}
@@ -624,9 +627,7 @@ static int read_arms(struct reading *r)
 	const struct yaml_node *arms = r->file.arms, *grid = r->file.grid;
 	struct sweep_arm        plain = {.name = "", .place = r->file.output_dir};
 
-	r->arms = arena_alloc(r->a, SWEEP_ARMS_MAX, sizeof *r->arms);
-	if (!r->arms)
-		return ERR_INPUT;
+	TRY(arena_take(r->a, SWEEP_ARMS_MAX, "the arms of a sweep", &r->arms));
 	TRY(check_grid(r, grid));
 	if (r->file.base)
 		TRY(sweep_read_text(r->file.base, "base", &plain.base));
@@ -659,9 +660,7 @@ static int make_runs(struct reading *r)
 	if (n > SWEEP_RUNS_MAX)
 		return error_set(ERR_INPUT, "%s: %d arms times %d seeds are more than %d runs",
 		                 r->path, r->n_arms, r->n_seeds, SWEEP_RUNS_MAX);
-	r->sweep->runs = arena_alloc(r->a, (size_t)n, sizeof *r->sweep->runs);
-	if (!r->sweep->runs)
-		return ERR_INPUT;
+	TRY(arena_take(r->a, (size_t)n, "the runs of a sweep", &r->sweep->runs));
 	for (int i = 0; i < n; i++) {
 		const struct sweep_arm *arm = &r->arms[i % r->n_arms];
 		int                     seed = r->seed[i / r->n_arms];

@@ -127,8 +127,7 @@ static int value_read_text(const struct value_place *p, const struct yaml_node *
 	if ((double)n > p->option->most)
 		return error_set(ERR_INPUT, "%s: %s%s is a text of %zu bytes, more than %.0f",
 		                 node->where, p->prefix, p->option->path, n, p->option->most);
-	*(const char **)p->field = arena_text(p->arena, node->text, n);
-	return *(const char **)p->field ? OK : ERR_INPUT;
+	return arena_copy(p->arena, node->text, n, (const char **)p->field);
 }
 
 static int not_a_word(const struct value_place *p, const struct yaml_node *node)
@@ -199,8 +198,8 @@ static int list_begin(const struct value_place *p, const struct yaml_node *node,
 	if (out->n > p->option->most)
 		return error_set(ERR_INPUT, "%s: %s%s has %d entries, more than %.0f", node->where,
 		                 p->prefix, p->option->path, out->n, p->option->most);
-	out->items = arena_alloc(p->arena, (size_t)out->n, size);
-	return out->items ? OK : ERR_INPUT;
+	return arena_take_bytes(p->arena, (size_t)out->n, size, "the entries of a list",
+	                        &out->items);
 }
 
 static int value_read_texts(const struct value_place *p, const struct yaml_node *node)
@@ -217,9 +216,7 @@ static int value_read_texts(const struct value_place *p, const struct yaml_node 
 		if (!*c->text)
 			return error_set(ERR_INPUT, "%s: %s%s: entry %d is empty", c->where,
 			                 p->prefix, p->option->path, i + 1);
-		list->items[i] = arena_text(p->arena, c->text, strlen(c->text));
-		if (!list->items[i])
-			return ERR_INPUT;
+		TRY(arena_copy(p->arena, c->text, strlen(c->text), &list->items[i]));
 	}
 	return OK;
 }
@@ -341,10 +338,22 @@ static json_t *json_of(const struct yaml_node *node)
 	return json_string(node->text);
 }
 
+/* The text of a JSON object; NULL when memory was short. */
+static int keep_json(const struct value_place *p, const struct yaml_node *node, const char *text)
+{
+	if (!text)
+		return error_memory("the JSON of %s%s", p->prefix, p->option->path);
+	if (strlen(text) > p->option->most)
+		return error_set(ERR_INPUT, "%s: %s%s is more than %.0f bytes of JSON", node->where,
+		                 p->prefix, p->option->path, p->option->most);
+	return arena_copy(p->arena, text, strlen(text), (const char **)p->field);
+}
+
 static int read_json(const struct value_place *p, const struct yaml_node *node)
 {
 	json_t *object = NULL;
 	char   *text;
+	int     status;
 
 	*(const char **)p->field = "";
 	if (node->kind == YAML_TEXT && !*node->text)
@@ -363,16 +372,9 @@ static int read_json(const struct value_place *p, const struct yaml_node *node)
 	}
 	text = json_dumps(object, JSON_COMPACT);
 	json_decref(object);
-	if (text && strlen(text) <= p->option->most)
-		*(const char **)p->field = arena_text(p->arena, text, strlen(text));
-	else if (text)
-		error_set(ERR_INPUT, "%s: %s%s is more than %.0f bytes of JSON", node->where,
-		          p->prefix, p->option->path, p->option->most);
-	else
-		error_set(ERR_INPUT, "%s: %s%s: out of memory", node->where, p->prefix,
-		          p->option->path);
+	status = keep_json(p, node, text);
 	free(text);
-	return *(const char **)p->field && **(const char **)p->field ? OK : ERR_INPUT;
+	return status;
 }
 
 int value_read(const struct option *o, const struct yaml_node *node, const char *prefix,
