@@ -108,12 +108,11 @@ static int measure_peak(struct bench *b)
 
 static int build_batch(struct bench *b, struct packing *out)
 {
-	struct sequence   *seqs = arena_alloc(&b->arena, SEQUENCES, sizeof *seqs);
+	struct sequence   *seqs;
 	struct unit_range *units;
 	int                n_units;
 
-	if (!seqs)
-		return ERR_INPUT;
+	TRY(arena_take(&b->arena, SEQUENCES, "the sequences", &seqs));
 	for (int i = 0; i < SEQUENCES; i++) {
 		const int *ids = b->ids + i * LENGTH;
 		seqs[i] = (struct sequence){.prompt = ids,
@@ -135,9 +134,8 @@ static int measure_prefill(struct bench *b)
 
 	TRY(build_batch(b, &batch));
 	TRY(kv_cache_new(s, 1, batch.n_pages, &cache));
-	hidden = arena_alloc(&b->arena, (size_t)batch.n_tokens * (size_t)s->width, sizeof *hidden);
-	if (!hidden)
-		return ERR_INPUT;
+	TRY(arena_take(&b->arena, (size_t)batch.n_tokens * (size_t)s->width, "the hidden states",
+	               &hidden));
 	for (int r = -1; r < REPEATS; r++) {
 		double start = clock_seconds();
 		TRY(model_forward(b->model, &batch, &cache, NULL, &b->arena, hidden));
@@ -157,12 +155,12 @@ static int time_decode(struct bench *b, struct decoder *d, int n, int max_new, d
 {
 	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1},
 	                                 .share_prompt = 1};
-	struct decode_request      *q = arena_alloc(&b->arena, (size_t)n, sizeof *q);
-	struct decode_result       *r = arena_alloc(&b->arena, (size_t)n, sizeof *r);
+	struct decode_request      *q;
+	struct decode_result       *r;
 	double                      start;
 
-	if (!q || !r)
-		return ERR_INPUT;
+	TRY(arena_take(&b->arena, (size_t)n, "the requests", &q));
+	TRY(arena_take(&b->arena, (size_t)n, "the completions", &r));
 	for (int i = 0; i < n; i++)
 		q[i] = (struct decode_request){.prompt = b->ids + (i / 8) * CONTEXT,
 		                               .n_prompt = CONTEXT,
@@ -215,7 +213,7 @@ static int training_new(struct bench *b, struct training *t)
 {
 	const struct model_shape *s = &b->model->weights.shape;
 	struct optimizer_options  o;
-	size_t                    N;
+	size_t                    N, n_hidden;
 
 	TRY(build_batch(b, &t->batch));
 	N = (size_t)t->batch.n_targets;
@@ -224,17 +222,13 @@ static int training_new(struct bench *b, struct training *t)
 	TRY(gradient_new(&b->model->weights, t->batch.n_units, &t->gradient));
 	o = optimizer_defaults();
 	TRY(optimizer_new(&b->model->weights, &o, &t->optimizer));
-	t->head.logp = arena_alloc(&b->arena, N, sizeof(float));
-	t->head.entropy = arena_alloc(&b->arena, N, sizeof(float));
-	t->head.lse = arena_alloc(&b->arena, N, sizeof(float));
-	t->c = arena_alloc(&b->arena, N, sizeof(float));
-	t->hidden =
-	        arena_alloc(&b->arena, (size_t)t->batch.n_tokens * (size_t)s->width, sizeof(float));
-	t->d_hidden =
-	        arena_alloc(&b->arena, (size_t)t->batch.n_tokens * (size_t)s->width, sizeof(float));
-	if (!t->head.logp || !t->head.entropy || !t->head.lse || !t->c || !t->hidden ||
-	    !t->d_hidden)
-		return ERR_INPUT;
+	n_hidden = (size_t)t->batch.n_tokens * (size_t)s->width;
+	TRY(arena_take(&b->arena, N, "the log-probs", &t->head.logp));
+	TRY(arena_take(&b->arena, N, "the entropies", &t->head.entropy));
+	TRY(arena_take(&b->arena, N, "the log-sum-exps", &t->head.lse));
+	TRY(arena_take(&b->arena, N, "the gradient of the log-probs", &t->c));
+	TRY(arena_take(&b->arena, n_hidden, "the hidden states", &t->hidden));
+	TRY(arena_take(&b->arena, n_hidden, "their gradient", &t->d_hidden));
 	for (size_t i = 0; i < N; i++)
 		t->c[i] = -1.0f / (float)N;
 	return OK;

@@ -64,8 +64,7 @@ struct evaluation {
 
 static int add_override(struct words *w, struct arena *a, const char *key, const char *value)
 {
-	w->overrides[w->n_overrides] = arena_format(a, "%s=%s", key, value);
-	return w->overrides[w->n_overrides++] ? OK : ERR_INPUT;
+	return arena_print(a, &w->overrides[w->n_overrides++], "%s=%s", key, value);
 }
 
 /* Takes --data FILE, which may come several times, out of the words; they replace what the config
@@ -112,9 +111,7 @@ static int eval_read_words(const struct command *self, int argc, char **argv, st
 	         "writes every completion with its score, one row each"}};
 	int n = 4, n_positional;
 
-	w->overrides = arena_alloc(a, (size_t)argc + N_SHORT + 2, sizeof *w->overrides);
-	if (!w->overrides)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)argc + N_SHORT + 2, "the command line", &w->overrides));
 	for (int i = 0; i < N_SHORT; i++)
 		words[n++] = (struct option_word){short_names[i].option, &w->value[i], NULL, NULL,
 		                                  short_names[i].key};
@@ -141,13 +138,12 @@ static int eval_read_words(const struct command *self, int argc, char **argv, st
 /* Said before hours of work, not after. */
 static int check_folder_of(const char *path, struct arena *a)
 {
-	const char *slash = path ? strrchr(path, '/') : NULL, *folder;
+	const char *slash = path ? strrchr(path, '/') : NULL, *folder = "/";
 
 	if (!slash)
 		return OK;
-	folder = slash == path ? "/" : arena_text(a, path, (size_t)(slash - path));
-	if (!folder)
-		return ERR_INPUT;
+	if (slash > path)
+		TRY(arena_copy(a, path, (size_t)(slash - path), &folder));
 	return file_is_folder(folder)
 	               ? OK
 	               : error_set(ERR_INPUT, "%s: there is no folder %s; make it first", path,
@@ -156,16 +152,19 @@ static int check_folder_of(const char *path, struct arena *a)
 
 /* ---- the config ---- */
 
-/* config.yaml of the run that the folder is, or that it is a checkpoint of; NULL when there is
- * none. */
-static const char *config_of_run(const char *folder, struct arena *a)
+/* *out: config.yaml of the run that the folder is, or that it is a checkpoint of; NULL when there
+ * is none. */
+static int config_of_run(const char *folder, struct arena *a, const char **out)
 {
-	const char *inside = file_join(a, folder, "config.yaml"),
-	           *beside = file_join(a, folder, "../config.yaml");
+	static const char *const places[] = {"config.yaml", "../config.yaml"};
 
-	return inside && file_exists(inside)   ? inside
-	       : beside && file_exists(beside) ? beside
-	                                       : NULL;
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		TRY(file_path(a, folder, places[i], out));
+		if (file_exists(*out))
+			return OK;
+	}
+	*out = NULL;
+	return OK;
 }
 
 static int eval_load_config(struct evaluation *e, const struct words *w)
@@ -176,7 +175,8 @@ static int eval_load_config(struct evaluation *e, const struct words *w)
 
 	if (file_is_folder(w->what)) {
 		e->path = w->what;
-		config = w->config ? w->config : config_of_run(w->what, &e->arena);
+		if (!w->config)
+			TRY(config_of_run(w->what, &e->arena, &config));
 		e->from_run = config && !w->config;
 	} else if (w->config) {
 		return error_set(
@@ -392,9 +392,7 @@ static int evaluate_all(struct evaluation *e)
 	                     .k = r->eval_k ? r->eval_k : r->eval_samples,
 	                     .max_completion_length = e->config.rollout.max_completion_length,
 	                     .seed = r->seed};
-	s->sets = arena_alloc(&e->arena, (size_t)e->set.n_sources, sizeof *s->sets);
-	if (!s->sets)
-		return ERR_INPUT;
+	TRY(arena_take(&e->arena, (size_t)e->set.n_sources, "the scores", &s->sets));
 	for (int i = 0, first = 0, n; i < e->set.n_sources; i++, first += n) {
 		for (n = 0; first + n < e->set.n && e->set.problems[first + n].source == i;)
 			n++;
@@ -425,9 +423,9 @@ static int eval_report(const struct evaluation *e, const struct words *w)
 	if (status == OK && w->output)
 		status = write_text(w->output, &json);
 	if (status == OK && w->completions)
-		status = text_status(&e->completions) == OK
-		                 ? write_text(w->completions, &e->completions)
-		                 : ERR_INPUT;
+		status = text_status(&e->completions);
+	if (status == OK && w->completions)
+		status = write_text(w->completions, &e->completions);
 	text_free(&table);
 	text_free(&json);
 	return status;

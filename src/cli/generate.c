@@ -85,13 +85,13 @@ static int generate_sample(struct generate *g, const struct ids *prompt,
                            const struct decode_options *o)
 {
 	int n = g->samples, room = g->opened.model->weights.shape.n_positions - (int)prompt->n;
-	struct decode_request *q = arena_alloc(&g->arena, (size_t)n, sizeof *q);
-	struct decode_result  *r = arena_alloc(&g->arena, (size_t)n, sizeof *r);
+	struct decode_request *q;
+	struct decode_result  *r;
 	int                    most = g->max_tokens < room ? g->max_tokens : room, status;
 	struct decoder        *d;
 
-	if (!q || !r)
-		return ERR_INPUT;
+	TRY(arena_take(&g->arena, (size_t)n, "the requests", &q));
+	TRY(arena_take(&g->arena, (size_t)n, "the completions", &r));
 	for (int i = 0; i < n; i++)
 		q[i] = (struct decode_request){
 		        .prompt = prompt->id,

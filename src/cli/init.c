@@ -72,7 +72,7 @@ static int init_run(const struct init *o, const char *folder)
 	enum safetensors_type     type;
 
 	if (!known)
-		return ERR_INPUT;
+		return ERR_INPUT; /* published_shape names those that there are */
 	s = *known;
 	s.n_layers = o->layers ? o->layers : s.n_layers;
 	TRY(options_dtype(o->dtype, &type));

@@ -85,11 +85,9 @@ static int inspect_folder(const char *path, struct arena *a)
 	terminal_print(stdout, "%s\n", folder);
 	TRY(adapter_folder_is(folder, &is_adapter));
 	TRY(is_adapter ? print_adapter(folder, a) : print_model(folder));
-	manifest = file_join(a, folder, "manifest.json");
-	tensors = file_join(a, folder,
-	                    is_adapter ? "adapter_model.safetensors" : "model.safetensors");
-	if (!manifest || !tensors)
-		return ERR_INPUT;
+	TRY(file_path(a, folder, "manifest.json", &manifest));
+	TRY(file_path(a, folder, is_adapter ? "adapter_model.safetensors" : "model.safetensors",
+	              &tensors));
 	if (file_exists(manifest)) {
 		TRY(checkpoint_check(folder));
 		puts("  every length and checksum of its manifest is right");
@@ -119,11 +117,10 @@ static int inspect_ascending(const void *a, const void *b)
 
 static int print_prompts(const struct dataset *d, struct arena *a)
 {
-	size_t *bytes = arena_alloc(a, (size_t)d->n, sizeof *bytes);
+	size_t *bytes;
 	int     messages = 0;
 
-	if (!bytes)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)d->n, "the lengths of the prompts", &bytes));
 	for (int i = 0; i < d->n; i++) {
 		bytes[i] = prompt_bytes(&d->problems[i]);
 		messages += d->problems[i].n_messages > 0;

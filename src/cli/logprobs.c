@@ -26,13 +26,11 @@ static int sequence_logprobs(struct logprobs_context *c, const int *ids, int n, 
 
 	TRY(packing_plan(&s, 1, 1, &c->arena, &units, &n_units));
 	TRY(packing_build(&s, units, n_units, 1, &c->arena, &b));
-	hidden = arena_alloc(&c->arena, (size_t)b.n_tokens * (size_t)m->weights.shape.width,
-	                     sizeof *hidden);
-	r.logp = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.logp);
-	r.entropy = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.entropy);
-	r.lse = arena_alloc(&c->arena, (size_t)b.n_targets, sizeof *r.lse);
-	if (!hidden || !r.logp || !r.entropy || !r.lse)
-		return ERR_INPUT;
+	TRY(arena_take(&c->arena, (size_t)b.n_tokens * (size_t)m->weights.shape.width,
+	               "the hidden states", &hidden));
+	TRY(arena_take(&c->arena, (size_t)b.n_targets, "the log-probs", &r.logp));
+	TRY(arena_take(&c->arena, (size_t)b.n_targets, "the entropies", &r.entropy));
+	TRY(arena_take(&c->arena, (size_t)b.n_targets, "the log-sum-exps", &r.lse));
 	TRY(kv_cache_new(&m->weights.shape, 1, b.n_pages, &cache));
 	status = model_forward(m, &b, &cache, NULL, &c->arena, hidden);
 	if (status == OK)

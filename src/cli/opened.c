@@ -15,9 +15,11 @@ static int resolve(const char *path, char **out)
 	char        *folder;
 	int          status = checkpoint_resolve(path, &a, &folder);
 
-	*out = status == OK ? mem_text(folder, strlen(folder)) : NULL;
+	*out = NULL;
+	if (status == OK)
+		status = mem_copy(folder, strlen(folder), out);
 	arena_free(&a);
-	return *out ? OK : ERR_INPUT;
+	return status;
 }
 
 int opened_tokenizer(const char *path, struct opened *o)
@@ -51,10 +53,9 @@ static int open_base(struct opened *o, const char *base, struct arena *a,
 /* An adapter comes with a tokenizer or uses its model's. */
 static int opened_open_tokenizer(struct opened *o, struct arena *a)
 {
-	const char *own = file_join(a, o->path, "tokenizer.json");
+	const char *own;
 
-	if (!own)
-		return ERR_INPUT;
+	TRY(file_path(a, o->path, "tokenizer.json", &own));
 	return tokenizer_load(file_exists(own) ? o->path : o->base, &o->tokenizer);
 }
 

@@ -215,10 +215,10 @@ void options_say(void *context, const char *text)
 int options_new_folder(const char *folder)
 {
 	struct arena a = {0};
-	const char  *path = file_join(&a, folder, "config.json");
-	int          status = path ? OK : ERR_INPUT;
+	const char  *path;
+	int          status = file_path(&a, folder, "config.json", &path);
 
-	if (path && file_exists(path))
+	if (status == OK && file_exists(path))
 		status = error_set(ERR_INPUT,
 		                   "%s is there already; give another folder, or remove that one",
 		                   path);

@@ -12,7 +12,7 @@
 int command_report(const struct command *self, int argc, char **argv)
 {
 	struct report_files      files = {.schema = &job_schema, .metrics = &step_metrics};
-	int                      as_text = 0, n, status;
+	int                      as_text = 0, n, status = OK;
 	const struct option_word words[] = {
 	        {"--output FILE", &files.page, NULL, NULL,
 	         "the page; not given: report.html, in the folder of the run where there is one "
@@ -25,11 +25,14 @@ int command_report(const struct command *self, int argc, char **argv)
 	TRY(options_read(self, argc, argv, words, 3, &n));
 	if (n == 0)
 		return options_usage(self);
-	if (!files.page)
-		files.page = n == 1 ? file_join(&a, argv[0], "report.html") : "report.html";
 	if (as_text)
 		files.markdown = &markdown;
-	status = files.page ? report_write((const char *const *)argv, n, &files) : ERR_INPUT;
+	if (!files.page && n == 1)
+		status = file_path(&a, argv[0], "report.html", &files.page);
+	else if (!files.page)
+		files.page = "report.html";
+	if (status == OK)
+		status = report_write((const char *const *)argv, n, &files);
 	if (status == OK && as_text)
 		terminal_write(stdout, markdown.data, markdown.n);
 	if (status == OK)

@@ -19,9 +19,7 @@ static int one_step(struct job *job, struct text *t, int *n_groups, int64_t *n_t
 	struct step s = {.number = job->record.step, .arena = &job->step_arena};
 
 	arena_reset(&job->step_arena);
-	picked = arena_alloc(&job->step_arena, (size_t)P, sizeof *picked);
-	if (!picked)
-		return ERR_INPUT;
+	TRY(arena_take(&job->step_arena, (size_t)P, "the problems of a step", &picked));
 	TRY(groups_new(P, &job->step_arena, &s.sampled));
 	curriculum_pick(job->sampler.curriculum, P, picked);
 	TRY(step_sample(&job->data, &job->sampler, picked, P, &s));
@@ -84,12 +82,11 @@ static int print_findings(const struct job *job)
 static int rollouts_run(struct job *job, int steps, const char *output)
 {
 	int         P = job->config.rollout.prompts_per_step;
-	const char *path = output ? output
-	                          : arena_format(&job->record.arena, "%s.jsonl.gz",
-	                                         job->config.run.output_dir);
+	const char *path = output;
 
 	if (!path)
-		return ERR_INPUT;
+		TRY(arena_print(&job->record.arena, &path, "%s.jsonl.gz",
+		                job->config.run.output_dir));
 	if (file_exists(path))
 		return error_set(
 		        ERR_INPUT,

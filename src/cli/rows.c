@@ -66,9 +66,7 @@ int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vo
 	if (!json_is_array(list))
 		return error_set(ERR_INPUT, "%s: \"%s\" must be a list of token ids", place, key);
 	*n = (int)json_array_size(list);
-	*ids = arena_alloc(a, (size_t)*n, sizeof **ids);
-	if (!*ids)
-		return ERR_INPUT;
+	TRY(arena_take(a, (size_t)*n, "token ids", ids));
 	for (int i = 0; i < *n; i++) {
 		const json_t *v = json_array_get(list, (size_t)i);
 		json_int_t    id = json_integer_value(v);

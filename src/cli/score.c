@@ -16,7 +16,7 @@ static int score_row(void *context, const char *place, const json_t *row, struct
 	int                       status;
 
 	if (!line)
-		return error_set(ERR_INPUT, "%s: out of memory", place);
+		return error_memory("the row of %s", place);
 	status = verifier_score_row(spec, place, line, strlen(line), &verdict);
 	if (status == OK) /* "{...}\n": rows_run has braces of its own */
 		text_add(out, verdict.data + 1, verdict.n - 3);

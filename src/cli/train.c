@@ -59,15 +59,13 @@ static void print_end(const struct job *job)
 
 static int write_report(const struct job *job)
 {
-	const char  *runs[] = {job->config.run.output_dir};
-	struct arena a = {0};
-	char        *path = file_join(&a, runs[0], "report.html");
-	int          status = path ? report_write(runs, 1,
-	                                          &(struct report_files){.page = path,
-	                                                                 .schema = &job_schema,
-	                                                                 .metrics = &step_metrics})
-	                           : ERR_INPUT;
+	const char         *runs[] = {job->config.run.output_dir};
+	struct report_files files = {.schema = &job_schema, .metrics = &step_metrics};
+	struct arena        a = {0};
+	int                 status = file_path(&a, runs[0], "report.html", &files.page);
 
+	if (status == OK)
+		status = report_write(runs, 1, &files);
 	arena_free(&a);
 	return status;
 }
