@@ -244,6 +244,20 @@ static inline int count_lines(const char *path)
 	return n;
 }
 
+/* Until the file has so many lines. A child that ends without them fails the test; one that is slow
+ * does not. */
+static inline void wait_for_lines(pid_t child, const char *path, int n)
+{
+	siginfo_t ended = {0};
+
+	while (count_lines(path) < n) {
+		if (waitid(P_PID, (id_t)child, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		    ended.si_pid == child && count_lines(path) < n)
+			fail_msg("the run ended before %s had %d lines", path, n);
+		usleep(100);
+	}
+}
+
 /* The lines of metrics.jsonl without what a clock measured. The caller frees them. */
 static inline char *metrics_without_times(const char *folder)
 {

@@ -212,10 +212,7 @@ static void killed_it_resumes_to_the_same_bits(void **state)
 		run(commands[c], "whole", "");
 		snprintf(line, sizeof line, "%s run.output_dir=killed", commands[c]);
 		pid = hone_start("%s", line);
-		for (int tries = 0; count_lines("killed/metrics.jsonl") < 5; tries++) {
-			assert_true(tries < 200000);
-			usleep(100);
-		}
+		wait_for_lines(pid, "killed/metrics.jsonl", 5);
 		kill(pid, SIGKILL);
 		hone_end(pid);
 		run(commands[c], "killed", "--resume compute.threads=2");

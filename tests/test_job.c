@@ -98,17 +98,6 @@ static void assert_same_run(const char *a, const char *b, int step)
 	assert_true(same_metrics(a, b));
 }
 
-static void wait_for_line(const char *folder, int n)
-{
-	const char *path = in_folder(folder, "metrics.jsonl");
-
-	for (int tries = 0; count_lines(path) < n; tries++) {
-		if (tries > 200000)
-			fail_msg("%s: line %d never came", path, n);
-		usleep(100);
-	}
-}
-
 /* ---- settings that change speed and memory only ---- */
 
 static void training_meets_the_probabilities_that_sampling_saw(void **state)
@@ -233,7 +222,7 @@ static void episodes_keep_their_bits_too(void **state)
 	}
 	pid = hone_start(
 	        "train episodes.yaml run.output_dir=episodes-varied model.path=episodes-warm");
-	wait_for_line("episodes-varied", 5);
+	wait_for_lines(pid, in_folder("episodes-varied", "metrics.jsonl"), 5);
 	kill(pid, SIGKILL);
 	hone_end(pid);
 	run("train", "episodes-varied", "--resume model.path=episodes-warm");
@@ -269,7 +258,7 @@ static void killed_anywhere_it_resumes_to_the_same_bits(void **state)
 		snprintf(folder, sizeof folder, "killed-%d", i);
 		pid_t pid = hone_start("train %s run.output_dir=%s run.max_steps=%d", file, folder,
 		                       STEPS);
-		wait_for_line(folder, i);
+		wait_for_lines(pid, in_folder(folder, "metrics.jsonl"), i);
 		usleep((useconds_t)(i * 7919 % 4000)); /* not always right behind a line */
 		kill(pid, SIGKILL);
 		killed += hone_end(pid) == 128 + SIGKILL;
@@ -338,7 +327,7 @@ static void a_run_folder_has_one_writer_and_a_killed_one_leaves_it_free(void **s
 	pid_t pid = hone_start(
 	        "train %s run.output_dir=locked run.max_steps=100000 run.save_steps=1", file);
 
-	wait_for_line("locked", 2);
+	wait_for_lines(pid, in_folder("locked", "metrics.jsonl"), 2);
 	assert_int_equal(hone("train %s run.output_dir=locked run.max_steps=100000 --resume", file),
 	                 2);
 	assert_says("stderr", "locked: another process is at work there");
@@ -362,7 +351,7 @@ static void killed_with_a_critic_it_resumes_to_the_same_bits(void **state)
 			pid_t pid = hone_start("train %s run.output_dir=critic-killed "
 			                       "run.max_steps=12 run.save_steps=1",
 			                       file);
-			wait_for_line("critic-killed", 1 + 4 * i);
+			wait_for_lines(pid, in_folder("critic-killed", "metrics.jsonl"), 1 + 4 * i);
 			kill(pid, SIGKILL);
 			killed += hone_end(pid) == 128 + SIGKILL;
 			run("train", "critic-killed",
@@ -385,7 +374,7 @@ static void asked_to_stop_it_saves_and_goes_on_later(void **state)
 	                       "run.save_steps=0 run.eval_steps=0");
 	int   steps;
 
-	wait_for_line("stopped", 4);
+	wait_for_lines(pid, in_folder("stopped", "metrics.jsonl"), 4);
 	kill(pid, SIGTERM);
 	assert_int_equal(hone_end(pid), 3);
 	assert_says("stdout", "stopped and saved");
@@ -543,7 +532,7 @@ static void no_step_stands_twice_after_a_kill(void **state)
 	pid_t pid = hone_start("train job.yaml run.output_dir=twice run.max_steps=100000 "
 	                       "run.save_steps=3 run.eval_steps=0");
 
-	wait_for_line("twice", 8);
+	wait_for_lines(pid, in_folder("twice", "metrics.jsonl"), 8);
 	kill(pid, SIGKILL);
 	hone_end(pid);
 	shell("rm -rf twice/checkpoint-9 twice/checkpoint-1?"); /* should it have been that fast */
@@ -629,7 +618,7 @@ static void a_warm_start_resumes_exactly_too(void **state)
 
 	for (int i = 1; i <= 3; i++) {
 		pid_t pid = hone_start("sft job.yaml run.output_dir=sft-killed run.eval_steps=5");
-		wait_for_line("sft-killed", 2 * i);
+		wait_for_lines(pid, in_folder("sft-killed", "metrics.jsonl"), 2 * i);
 		kill(pid, SIGKILL);
 		hone_end(pid);
 		run("sft", "sft-killed", "run.eval_steps=5 --resume");

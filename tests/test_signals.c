@@ -154,8 +154,7 @@ static void a_hangup_is_ignored_where_it_was_and_may_come_twice(void **state)
 	assert_true(file_exists("nohup/checkpoint-8/model.safetensors"));
 	pid = hone_start(
 	        "train grpo.yaml run.output_dir=twice run.max_steps=100000 run.eval_steps=0");
-	for (int tries = 0; count_lines("twice/metrics.jsonl") < 2 && tries < 200000; tries++)
-		usleep(100);
+	wait_for_lines(pid, "twice/metrics.jsonl", 2);
 	for (int i = 0; i < 20; i++) {
 		kill(pid, SIGHUP);
 		kill(pid, SIGUSR1);
