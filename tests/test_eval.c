@@ -1,7 +1,7 @@
 /* hone eval: what it counts, what it asks the model, and that nothing but the question changes a
  * figure. */
 #include "data/problem.h"
-#include "rl/tally.h"
+#include "rl/eval.h"
 #include "rl/vote.h"
 #include "run.h"
 
@@ -11,8 +11,8 @@ static char tree[PATH_MAX]; /* the root of the sources */
 
 /* ---- figures ---- */
 
-/* Over all k of n answers of which the first c are right: the share of draws with a right one among
- * them. */
+/* Over all k of n completions of which the first c are right: the share of draws with a right one
+ * among them. */
 static double by_drawing(int n, int c, int k)
 {
 	int draws = 0, lucky = 0;
@@ -31,7 +31,7 @@ static void pass_at_k_is_the_share_of_lucky_draws(void **state)
 	for (int n = 1; n <= 8; n++)
 		for (int c = 0; c <= n; c++)
 			for (int k = 1; k <= n; k++)
-				assert_close(tally_pass_k(n, c, k), by_drawing(n, c, k), 1e-14);
+				assert_close(eval_pass_k(n, c, k), by_drawing(n, c, k), 1e-14);
 }
 
 /* Over problems, by the unbiased variance: of shares 0 and 1 the error is sqrt(1/2 / 2). */
@@ -44,12 +44,12 @@ static void the_error_of_a_wrong_and_a_right_problem_is_a_half(void **state)
 	const struct group   groups[] = {{.problem = &p, .n = 1, .rollouts = &wrong},
 	                                 {.problem = &p, .n = 1, .rollouts = &right}};
 	struct arena         a = {0};
-	struct tallies       t;
+	struct eval_results  t;
 
-	assert_ok(tally_groups(groups, 2, 1, &a, &t));
+	assert_ok(eval_groups(groups, 2, 1, &a, &t));
 	assert_close(t.items[0].pass_1.mean, .5, 0);
 	assert_close(t.items[0].pass_1.error, .5, 1e-15);
-	assert_ok(tally_groups(groups, 1, 1, &a, &t));
+	assert_ok(eval_groups(groups, 1, 1, &a, &t));
 	assert_true(isnan(t.items[0].pass_1.error));
 	arena_free(&a);
 }
@@ -127,11 +127,11 @@ static void the_first_of_equally_frequent_answers_decides(void **state)
 
 	assert_ok(verifier_open(&spec, &numeric, NULL, 1, NULL));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct arena   a = {0};
-		struct group   g = group_of(&p, cases[i].text, cases[i].right, 4);
-		struct tallies t;
+		struct arena        a = {0};
+		struct group        g = group_of(&p, cases[i].text, cases[i].right, 4);
+		struct eval_results t;
 		assert_ok(vote_groups(&spec, &g, 1));
-		assert_ok(tally_groups(&g, 1, 2, &a, &t));
+		assert_ok(eval_groups(&g, 1, 2, &a, &t));
 		assert_close(t.items[0].maj.mean, cases[i].maj, 0);
 		assert_int_equal(t.n_curve, 3);
 		assert_int_equal(t.curve[1], 2);
@@ -194,21 +194,21 @@ static void each_source_has_its_own_figures_and_errors_are_those_of_two_problems
 	struct group g[3] = {group_of(&p[0], &text, &wrong, 1), group_of(&p[1], &text, &right, 1),
 	                     group_of(&p[2], &text, &right, 1)};
 	struct arena a = {0};
-	struct tally_mean m;
-	struct tallies    t;
-	char              said[TALLY_TEXT];
+	struct eval_mean    m;
+	struct eval_results t;
+	char                said[EVAL_TEXT];
 
-	assert_ok(tally_source(g, 3, 0, &a, &m));
+	assert_ok(eval_source(g, 3, 0, &a, &m));
 	assert_close(m.mean, 0.5, 0);
 	assert_close(m.error, 0.5, 1e-15);
-	assert_string_equal(tally_text(m, said), "50.0% +- 50.0");
-	assert_ok(tally_source(g, 3, 1, &a, &m));
+	assert_string_equal(eval_text(m, said), "50.0% +- 50.0");
+	assert_ok(eval_source(g, 3, 1, &a, &m));
 	assert_close(m.mean, 1, 0);
 	assert_true(isnan(m.error));
-	assert_string_equal(tally_text(m, said), "100.0%");
-	assert_ok(tally_source(g, 3, 2, &a, &m));
+	assert_string_equal(eval_text(m, said), "100.0%");
+	assert_ok(eval_source(g, 3, 2, &a, &m));
 	assert_true(isnan(m.mean));
-	assert_ok(tally_groups(g, 2, 1, &a, &t));
+	assert_ok(eval_groups(g, 2, 1, &a, &t));
 	assert_close(t.items[0].pass_1.error, 0.5, 1e-15);
 	for (int i = 0; i < 3; i++)
 		free(g[i].rollouts);

@@ -920,7 +920,7 @@ static void the_first_evaluation_stays_the_first_across_a_resume(void **state)
 	assert_close(job.record.first_eval.mean, 0.125, 0);
 	assert_close(job.record.first_eval.error, 0.0625, 0);
 	/* what is written is the first, not the newest */
-	job.record.last_eval = (struct tally_mean){0.5, 0.25};
+	job.record.last_eval = (struct eval_mean){0.5, 0.25};
 	assert_ok(load_changed(&job, "num_tokens", "0"));
 	assert_close(job.record.first_eval.mean, 0.125, 0);
 	job_close(&job);

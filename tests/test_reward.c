@@ -3,10 +3,10 @@
 #include "run.h"
 
 #include "base/rng.h"
+#include "rl/eval.h"
 #include "rl/guidance.h"
 #include "rl/outcome.h"
 #include "rl/reward.h"
-#include "rl/tally.h"
 
 enum { G = 6, GROUPS = 50, STEPS = 200, LETTERS = 6, TEXTS = 4096, HELD_OUT = 1024 };
 
@@ -267,7 +267,7 @@ static void credit_for_the_format_leaves_a_group_failed(void **state)
 	struct rollout                 answer[5];
 	struct group                   g = {.problem = &problem, .n = 5, .rollouts = answer};
 	struct curriculum_outcome     *outcome;
-	struct tallies                 tallies;
+	struct eval_results            results;
 	struct ids                     ids[5] = {0};
 
 	assert_ok(tokenizer_chars("0123456789+-*", &end, 1, &t));
@@ -290,9 +290,9 @@ static void credit_for_the_format_leaves_a_group_failed(void **state)
 	assert_close(outcome->accuracy, 0, 0);
 	/* SEC and DUMP go by the reward, as published */
 	assert_close(outcome->advantage[0], .05 / sqrt(.01 / 3), 1e-12);
-	assert_ok(tally_groups(&g, 1, 4, &a, &tallies));
-	assert_close(tallies.items[0].pass_k.mean, 0, 0);
-	assert_close(tallies.items[0].reward.mean, .05, 1e-12);
+	assert_ok(eval_groups(&g, 1, 4, &a, &results));
+	assert_close(results.items[0].pass_k.mean, 0, 0);
+	assert_close(results.items[0].reward.mean, .05, 1e-12);
 	for (int i = 0; i < 5; i++)
 		ids_free(&ids[i]);
 	verifier_close(&spec);

@@ -15,6 +15,7 @@
 #include "cli/opened.h"
 #include "rl/problems.h"
 #include "rl/scores.h"
+#include "run/progress.h"
 #include "run/value.h"
 #include "text/tokenizer.h"
 
@@ -368,13 +369,13 @@ static int eval_evaluate(struct evaluation *e, const struct problem_source *sour
 		for (int i = 0; i < groups.items[g].n; i++)
 			add_completion(&e->completions, out, &groups.items[g],
 			               &groups.items[g].rollouts[i]);
-	TRY(tally_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena,
-	                 &out->tallies));
-	if (out->tallies.items[0].n_unjudged)
+	TRY(eval_groups(groups.items, groups.n, r->eval_k ? r->eval_k : r->eval_samples, &e->arena,
+	                &out->results));
+	if (out->results.items[0].n_unjudged)
 		terminal_print(
 		        stderr,
 		        "%s, %d problems left out: the command had no verdict on a completion\n",
-		        source->name, out->tallies.items[0].n_unjudged);
+		        source->name, out->results.items[0].n_unjudged);
 	return OK;
 }
 

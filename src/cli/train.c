@@ -3,7 +3,7 @@
 #include "base/terminal.h"
 
 #include "cli/command.h"
-#include "rl/eval.h"
+#include "rl/held_out.h"
 #include "rl/sft.h"
 #include "rl/step_metrics.h"
 #include "run/foreign.h"
@@ -43,7 +43,7 @@ static void print_end(const struct job *job)
 {
 	struct text held_out = {0};
 
-	eval_summary(job, &held_out);
+	held_out_summary(&job->record, job->config.run.max_steps, &held_out);
 	if (held_out.n)
 		printf("%s\n", held_out.data);
 	text_free(&held_out);

@@ -1,14 +1,17 @@
 #include "rl/eval.h"
 
 #include "base/error.h"
+#include "data/problem.h"
 #include "rl/reward.h"
-#include "rl/step_metrics.h"
-#include "rl/step_report.h"
-#include "rl/step_samples.h"
 #include "rl/vote.h"
 
+#include <assert.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* ---- the completions ---- */
 
 int eval_sample(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
                 int first, int n, const struct reward_spec *judge, struct arena *a,
@@ -25,193 +28,184 @@ int eval_sample(struct decoder *d, const struct rollout_options *r, const struct
 	return vote_groups(judge, sampled, n);
 }
 
-static int eval_sample_all(struct job *job, struct groups *groups, struct tallies *out)
-{
-	const struct run_options *c = &job->config.run;
-	struct rollout_options    r = job->sampler.rollout;
-	int                       n = job->data.eval.prompts.n;
+/* ---- what they say ---- */
 
-	r.decode.sampling = (struct sampling){.temperature = (float)c->eval_temperature,
-	                                      .top_p = (float)c->eval_top_p};
-	r.num_generations = c->eval_samples;
-	r.purpose = RNG_EVAL;
-	TRY(groups_new(n, &job->step_arena, groups));
-	TRY(eval_sample(job->sampler.decoder, &r, &job->data.eval.prompts, 0, n,
-	                &job->data.eval_reward, &job->step_arena, groups));
-	return tally_groups(groups->items, n, c->eval_k ? c->eval_k : c->eval_samples,
-	                    &job->step_arena, out);
+double eval_pass_k(int n, int c, int k)
+{
+	double all_wrong = 1; /* C(n-c, k) / C(n, k) = prod (1 - c/i) for i = n-k+1 .. n */
+
+	assert(1 <= k && k <= n && 0 <= c && c <= n);
+	if (n - c < k)
+		return 1;
+	for (int i = n - k + 1; i <= n; i++)
+		all_wrong *= 1 - (double)c / i;
+	return 1 - all_wrong;
 }
 
-static void add_when(const struct job *job, int step, struct text *out)
+const char *eval_text(struct eval_mean x, char out[EVAL_TEXT])
 {
-	if (step == 0)
-		text_print(out, " before");
-	else if (step == job->config.run.max_steps)
-		text_print(out, " after");
+	if (isfinite(x.error))
+		snprintf(out, EVAL_TEXT, "%.1f%% +- %.1f", 100 * x.mean, 100 * x.error);
 	else
-		text_print(out, " at step %d", step);
+		snprintf(out, EVAL_TEXT, "%.1f%%", 100 * x.mean);
+	return out;
 }
 
-void eval_summary(const struct job *job, struct text *out)
+static int votes_for(const struct group *g, int first)
 {
-	char text[TALLY_TEXT];
+	int votes = 0;
 
-	if (isnan(job->record.last_eval.mean))
-		return;
-	text_print(out, "held out: pass@1 ");
-	if (!isnan(job->record.first_eval.mean) &&
-	    job->record.first_eval_step != job->record.last_eval_step) {
-		text_print(out, "%s", tally_text(job->record.first_eval, text));
-		add_when(job, job->record.first_eval_step, out);
-		text_print(out, ", ");
-	}
-	text_print(out, "%s", tally_text(job->record.last_eval, text));
-	add_when(job, job->record.last_eval_step, out);
+	for (int i = 0; i < g->n; i++)
+		votes += g->rollouts[i].vote == first;
+	return votes;
 }
 
-static int is_due(const struct job *job)
+/* The first of the completions with the most votes decides. */
+static int majority_right(const struct group *g)
 {
-	const struct run_options *r = &job->config.run;
+	int most = 0, best = -1;
 
-	if (job->data.eval.n == 0 || r->eval_steps == 0)
-		return 0;
-	if (job->record.step == 0)
-		return r->eval_on_start;
-	return job->record.step % r->eval_steps == 0 || job->record.step == r->max_steps;
+	for (int i = 0; i < g->n; i++)
+		if (g->rollouts[i].vote == i && votes_for(g, i) > most) {
+			most = votes_for(g, i);
+			best = i;
+		}
+	return best >= 0 && rollout_is_right(&g->rollouts[best]);
 }
 
-static int metric_is_there(const struct metrics *m, const char *name)
+static struct eval_mean eval_mean_of(const double *x, int n)
 {
-	for (int i = 0; i < m->n; i++)
-		if (!strcmp(m->items[i].name, name))
-			return 1;
-	return 0;
-}
+	double mean = 0, square = 0;
 
-static int has_source(const struct problem_set *set, int n, const char *name)
-{
 	for (int i = 0; i < n; i++)
-		if (!strcmp(set->sources[i].name, name))
-			return 1;
-	return 0;
+		mean += x[i];
+	mean /= n;
+	for (int i = 0; i < n; i++)
+		square += (x[i] - mean) * (x[i] - mean);
+	return (struct eval_mean){mean, n > 1 ? sqrt(square / (n - 1) / n) : NAN};
 }
 
-static int unknown_metric(const struct job *job, const struct metrics *m)
+static int is_judged(const struct group *g)
 {
-	struct text names = {0};
-	int         status;
-
-	for (int i = 0; i < m->n; i++)
-		text_print(&names, "%s%s", i ? ", " : "", m->items[i].name);
-	status = error_set(ERR_INPUT,
-	                   "%s: run.metric_for_best_model: no evaluation of this run measures "
-	                   "\"%s\"; there are: %.1500s",
-	                   config_where(&job->config.base, "run.metric_for_best_model"),
-	                   job->config.run.metric_for_best_model, names.data ? names.data : "");
-	text_free(&names);
-	return status;
+	for (int i = 0; i < g->n; i++)
+		if (g->rollouts[i].right == MARK_UNKNOWN)
+			return 0;
+	return 1;
 }
 
-/* Whether this step is the best so far: job_save_due then saves it. The first of equals stays; step
- * 0 is the model that is there already. */
-static int keep_best(struct job *job, const struct metrics *m)
+static int eval_belongs(const struct group *g, const char *category)
 {
-	const struct run_options *r = &job->config.run;
-	double                    value = metrics_get(m, r->metric_for_best_model);
+	return !category || (g->problem->category && !strcmp(g->problem->category, category));
+}
 
-	if (!*r->metric_for_best_model)
-		return OK;
-	if (!metric_is_there(m, r->metric_for_best_model))
-		return unknown_metric(job, m);
-	if (job->record.step == 0 || !isfinite(value))
-		return OK;
-	if (job->record.best_step < 0 || (r->greater_is_better ? value > job->record.best_metric
-	                                                       : value < job->record.best_metric)) {
-		job->record.best_step = job->record.step;
-		job->record.best_metric = value;
+static struct eval_mean pass_at(int k, const int *right, int P, int samples, double *x)
+{
+	for (int i = 0; i < P; i++)
+		x[i] = k == 1 ? (double)right[i] / samples : eval_pass_k(samples, right[i], k);
+	return eval_mean_of(x, P);
+}
+
+static int eval_one(const struct group *groups, int n, int k, const char *category, struct arena *a,
+                    const struct eval_results *all, struct eval_result *out)
+{
+	double *x, *maj, *reward;
+	int    *right, P = 0, completions = 0;
+
+	*out = (struct eval_result){.category = category};
+	TRY(arena_take(a, (size_t)n, "pass@k of the problems", &x));
+	TRY(arena_take(a, (size_t)n, "the majorities of the problems", &maj));
+	TRY(arena_take(a, (size_t)n, "the rewards of the problems", &reward));
+	TRY(arena_take(a, (size_t)n, "the right completions", &right));
+	for (int g = 0; g < n; g++) {
+		const struct group *group = &groups[g];
+		if (!eval_belongs(group, category))
+			continue;
+		if (!is_judged(group)) {
+			out->n_unjudged++;
+			continue;
+		}
+		reward[P] = 0;
+		for (int i = 0; i < group->n; i++) {
+			const struct rollout *r = &group->rollouts[i];
+			right[P] += rollout_is_right(r);
+			reward[P] += r->reward / group->n;
+			out->length += r->n;
+			out->truncated += r->truncated;
+		}
+		completions += group->n;
+		out->n_samples = group->n;
+		maj[P++] = majority_right(group);
 	}
+	out->n_problems = P;
+	out->pass_1 = pass_at(1, right, P, out->n_samples, x);
+	out->pass_k = pass_at(k, right, P, out->n_samples, x);
+	for (int i = 0; i < all->n_curve; i++)
+		out->curve[i] = pass_at(all->curve[i], right, P, out->n_samples, x);
+	out->maj = eval_mean_of(maj, P);
+	out->reward = eval_mean_of(reward, P);
+	out->length /= completions;
+	out->truncated /= completions;
 	return OK;
 }
 
-/* A single problem has no error. */
-static void add_pass(struct metrics *m, const char *name, struct tally_mean x)
+int eval_source(const struct group *groups, int n, int source, struct arena *a,
+                struct eval_mean *pass_1)
 {
-	metrics_add_member(m, "eval/<name>/pass@1", name, x.mean);
-	if (!isnan(x.error))
-		metrics_add_member(m, "eval/<name>/pass@1_stderr", name, x.error);
-}
+	double *share;
+	int     P = 0;
 
-/* pass@k and maj@n of several completions to a problem. */
-static void add_several(const struct tally *all, int k, struct metrics *m)
-{
-	char number[16];
-
-	if (all->n_samples == 1)
-		return;
-	snprintf(number, sizeof number, "%d", k ? k : all->n_samples);
-	if (k != 1)
-		metrics_add_member(m, "eval/pass@<k>", number, all->pass_k.mean);
-	snprintf(number, sizeof number, "%d", all->n_samples);
-	metrics_add_member(m, "eval/maj@<n>", number, all->maj.mean);
-}
-
-/* Each file and generator of its own, where there are several; one whose name stood before gets its
- * number behind it. */
-static int add_sources(struct job *job, const struct groups *groups, struct metrics *m)
-{
-	const struct problem_set *set = &job->data.eval;
-
-	for (int i = 0; i < set->n_sources && set->n_sources > 1; i++) {
-		const char       *name = set->sources[i].name;
-		struct tally_mean pass_1;
-		if (has_source(set, i, name))
-			TRY(arena_print(&job->step_arena, &name, "%s-%d", name, i + 1));
-		TRY(tally_source(groups->items, groups->n, i, &job->step_arena, &pass_1));
-		add_pass(m, name, pass_1);
+	TRY(arena_take(a, (size_t)n, "pass@1 of the problems", &share));
+	for (int g = 0; g < n; g++) {
+		if (groups[g].problem->source != source || !is_judged(&groups[g]))
+			continue;
+		share[P] = 0;
+		for (int i = 0; i < groups[g].n; i++)
+			share[P] += (double)rollout_is_right(&groups[g].rollouts[i]) / groups[g].n;
+		P++;
 	}
+	*pass_1 = eval_mean_of(share, P);
 	return OK;
 }
 
-static int log_tallies(struct job *job, const struct groups *groups, const struct tallies *t)
+static int eval_by_name(const void *a, const void *b)
 {
-	struct metrics    m = {.table = &step_metrics};
-	struct step_stats s = {.step = job->record.step,
-	                       .num_tokens = (double)job->record.n_tokens,
-	                       .eval = t->items[0],
-	                       .eval_errors = !isnan(t->items[0].pass_1.error),
-	                       .eval_command = job->data.eval_reward.command != NULL};
-
-	TRY(metric_table_fill(&step_metrics, LINE_EVAL, &job->config.base, &s, &m));
-	add_several(&s.eval, job->config.run.eval_k, &m);
-	TRY(add_sources(job, groups, &m));
-	for (int i = 1; i < t->n; i++)
-		if (job->data.eval.n_sources == 1 ||
-		    !has_source(&job->data.eval, job->data.eval.n_sources, t->items[i].category))
-			add_pass(&m, t->items[i].category, t->items[i].pass_1);
-	TRY(keep_best(job, &m));
-	return job_record_write(&job->record, &m);
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-int eval_due(struct job *job)
+/* The different categories, sorted. */
+static int categories(const struct group *groups, int n, const char **out)
 {
-	struct groups  groups;
-	struct tallies t;
-	char           text[TALLY_TEXT];
+	int count = 0, kept = 0;
 
-	if (!is_due(job))
-		return OK;
-	arena_reset(&job->step_arena);
-	TRY(eval_sample_all(job, &groups, &t));
-	TRY(log_tallies(job, &groups, &t));
-	job->record.last_eval = t.items[0].pass_1;
-	job->record.last_eval_step = job->record.step;
-	if (isnan(job->record.first_eval.mean)) {
-		job->record.first_eval = job->record.last_eval;
-		job->record.first_eval_step = job->record.step;
-	}
-	progress_say(&job->record.progress, "step %4d  held out: pass@1 %s on %d problem%s\n",
-	             job->record.step, tally_text(job->record.last_eval, text),
-	             t.items[0].n_problems, t.items[0].n_problems == 1 ? "" : "s");
-	return step_samples_write(&job->config, job->learner.tokenizer, job->record.step, &groups,
-	                          &job->step_arena);
+	for (int g = 0; g < n; g++)
+		if (groups[g].problem->category)
+			out[count++] = groups[g].problem->category;
+	qsort(out, (size_t)count, sizeof *out, eval_by_name);
+	for (int i = 0; i < count; i++)
+		if (i == 0 || strcmp(out[i], out[kept - 1]))
+			out[kept++] = out[i];
+	return kept;
+}
+
+int eval_groups(const struct group *groups, int n, int k, struct arena *a, struct eval_results *out)
+{
+	const char **names;
+	int          n_names;
+
+	*out = (struct eval_results){0};
+	if (n == 0)
+		return error_set(ERR_INPUT, "there are no problems to evaluate");
+	TRY(arena_take(a, (size_t)n, "the names of the categories", &names));
+	for (int at = 1; at < groups[0].n; at *= 2)
+		out->curve[out->n_curve++] = at;
+	out->curve[out->n_curve++] = groups[0].n;
+	n_names = categories(groups, n, names);
+	TRY(arena_take(a, (size_t)n_names + 1, "the results of an evaluation", &out->items));
+	TRY(eval_one(groups, n, k, NULL, a, out, &out->items[out->n++]));
+	if (out->items[0].n_problems == 0)
+		return error_set(ERR_FAILED,
+		                 "none of %d problems has a verdict on all of its completions", n);
+	for (int i = 0; n_names > 1 && i < n_names; i++)
+		TRY(eval_one(groups, n, k, names[i], a, out, &out->items[out->n++]));
+	return OK;
 }

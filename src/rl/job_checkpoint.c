@@ -19,7 +19,7 @@ static const int64_t count_max = INT64_C(1) << 53, in_a_row_max = 1 << 30;
 /* [mean, error, step]; JSON knows no NaN: an error that is unknown, as of one problem, is null. */
 static json_t *first_eval_save(const struct job *job)
 {
-	struct tally_mean x = job->record.first_eval;
+	struct eval_mean x = job->record.first_eval;
 
 	if (isnan(x.mean))
 		return json_null();
@@ -34,7 +34,7 @@ static void first_eval_load(const json_t *saved, struct job *job)
 
 	if (!json_is_number(mean) || !(json_is_number(error) || json_is_null(error)))
 		return;
-	job->record.first_eval = (struct tally_mean){
+	job->record.first_eval = (struct eval_mean){
 	        json_number_value(mean), json_is_null(error) ? NAN : json_number_value(error)};
 	job->record.first_eval_step = (int)json_integer_value(json_array_get(saved, 2));
 }

@@ -3,7 +3,7 @@
 #ifndef RL_JOB_RECORD_H
 #define RL_JOB_RECORD_H
 
-#include "rl/tally.h"
+#include "rl/eval.h"
 #include "run/events.h"
 #include "run/metrics.h"
 #include "run/progress.h"
@@ -23,8 +23,8 @@ struct job_record {
 	int    best_step;
 	double best_metric; /* its value */
 	/* pass@1 of the first and the newest evaluation; mean NaN: none yet */
-	struct tally_mean first_eval, last_eval;
-	int               first_eval_step, last_eval_step;
+	struct eval_mean first_eval, last_eval;
+	int              first_eval_step, last_eval_step;
 
 	/* Fingerprints (base/fingerprint.h) of what the run reads again at every start; a resume
 	 * compares them. */

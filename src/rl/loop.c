@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/stop.h"
-#include "rl/eval.h"
+#include "rl/held_out.h"
 #include "run/signals.h"
 
 /* Runs the step; a stopped one leaves the curriculum as it was. */
@@ -26,7 +26,7 @@ static int loop_step(struct job *job, int (*step)(struct job *job))
 
 static int loop_eval(struct job *job)
 {
-	int status = eval_due(job);
+	int status = held_out_due(&job->data, &job->sampler, &job->record, &job->step_arena);
 
 	job->record.eval_missed = status == STOPPED;
 	return status;

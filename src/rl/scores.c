@@ -10,39 +10,39 @@
 
 struct figure { /* one that has a mean and an error */
 	const char *name;
-	size_t      offset; /* in struct tally */
+	size_t      offset; /* in struct eval_result */
 };
 
 static const struct figure figures[] = {
-        {"pass@1", offsetof(struct tally, pass_1)},
-        {"pass@k", offsetof(struct tally, pass_k)},
-        {"maj", offsetof(struct tally, maj)},
-        {"reward", offsetof(struct tally, reward)},
+        {"pass@1", offsetof(struct eval_result, pass_1)},
+        {"pass@k", offsetof(struct eval_result, pass_k)},
+        {"maj", offsetof(struct eval_result, maj)},
+        {"reward", offsetof(struct eval_result, reward)},
 };
 enum { N_FIGURES = sizeof figures / sizeof *figures };
 
-static const struct tally_mean *figure_of(const struct tally *t, const struct figure *f)
+static const struct eval_mean *figure_of(const struct eval_result *t, const struct figure *f)
 {
-	return (const struct tally_mean *)(const void *)((const char *)t + f->offset);
+	return (const struct eval_mean *)(const void *)((const char *)t + f->offset);
 }
 
-static struct tally mean_of_sets(const struct scores *s)
+static struct eval_result mean_of_sets(const struct scores *s)
 {
-	struct tally mean = {.n_samples = s->samples};
+	struct eval_result mean = {.n_samples = s->samples};
 
 	for (int i = 0; i < s->n; i++) {
-		const struct tally *t = &s->sets[i].tallies.items[0];
+		const struct eval_result *t = &s->sets[i].results.items[0];
 		mean.n_problems += t->n_problems;
 		mean.length += t->length / s->n;
 		mean.truncated += t->truncated / s->n;
 	}
 	for (int f = 0; f < N_FIGURES; f++) {
-		struct tally_mean *out =
-		        (struct tally_mean *)(void *)((char *)&mean + figures[f].offset);
+		struct eval_mean *out =
+		        (struct eval_mean *)(void *)((char *)&mean + figures[f].offset);
 		double square = 0;
 		for (int i = 0; i < s->n; i++) {
-			const struct tally_mean *x =
-			        figure_of(&s->sets[i].tallies.items[0], &figures[f]);
+			const struct eval_mean *x =
+			        figure_of(&s->sets[i].results.items[0], &figures[f]);
 			out->mean += x->mean / s->n;
 			square += x->error * x->error;
 		}
@@ -53,7 +53,7 @@ static struct tally mean_of_sets(const struct scores *s)
 
 /* ---- the table ---- */
 
-static void add_share(struct text *t, struct tally_mean x)
+static void add_share(struct text *t, struct eval_mean x)
 {
 	if (isnan(x.error))
 		text_print(t, "  %6.2f%%         ", 100 * x.mean);
@@ -73,7 +73,7 @@ static void add_header(const struct scores *s, struct text *t)
 	text_print(t, " %9s %8s %7s\n", "reward", "length", "cut");
 }
 
-static void scores_add_line(const struct scores *s, const char *name, const struct tally *x,
+static void scores_add_line(const struct scores *s, const char *name, const struct eval_result *x,
                             int indent, struct text *t)
 {
 	text_print(t, "%*s%-*.60s %8d", indent, "", 28 - indent, name, x->n_problems);
@@ -91,13 +91,13 @@ int scores_table(const struct scores *s, struct text *out)
 
 	add_header(s, out);
 	for (int i = 0; i < s->n; i++) {
-		const struct tallies *t = &s->sets[i].tallies;
+		const struct eval_results *t = &s->sets[i].results;
 		scores_add_line(s, s->sets[i].name, &t->items[0], 0, out);
 		for (int c = 1; c < t->n; c++)
 			scores_add_line(s, t->items[c].category, &t->items[c], 2, out);
 	}
 	if (s->n > 1) {
-		struct tally mean = mean_of_sets(s);
+		struct eval_result mean = mean_of_sets(s);
 		snprintf(name, sizeof name, "mean of %d files", s->n);
 		scores_add_line(s, name, &mean, 0, out);
 	}
@@ -121,8 +121,9 @@ static void scores_add_number(struct text *t, const char *name, double x)
 	json_add_real(t, x);
 }
 
-/* The members of one tally, "{" to "}"; `curve` NULL: without pass@k for all k. */
-static void add_tally(const struct tally *x, const struct tallies *curve, struct text *t)
+/* The members of one result, "{" to "}"; `curve` NULL: without pass@k for all k. */
+static void scores_add_result(const struct eval_result *x, const struct eval_results *curve,
+                              struct text *t)
 {
 	char error[32];
 
@@ -131,7 +132,7 @@ static void add_tally(const struct tally *x, const struct tallies *curve, struct
 		scores_add_text(t, "category", x->category);
 	text_print(t, "%s\"problems\": %d", x->category ? ", " : "", x->n_problems);
 	for (int f = 0; f < N_FIGURES; f++) {
-		const struct tally_mean *m = figure_of(x, &figures[f]);
+		const struct eval_mean *m = figure_of(x, &figures[f]);
 		snprintf(error, sizeof error, "%s_stderr", figures[f].name);
 		scores_add_number(t, figures[f].name, m->mean);
 		scores_add_number(t, error, m->error);
@@ -155,12 +156,12 @@ static void scores_add_set(const struct score_set *set, struct text *t)
 	text_add(t, ", ", 2);
 	scores_add_text(t, "file", set->file);
 	text_print(t, ", \"left_out\": %d, \"unjudged\": %d,\n   \"all\": ", set->n_long,
-	           set->tallies.items[0].n_unjudged);
-	add_tally(&set->tallies.items[0], &set->tallies, t);
+	           set->results.items[0].n_unjudged);
+	scores_add_result(&set->results.items[0], &set->results, t);
 	text_print(t, ",\n   \"categories\": [");
-	for (int c = 1; c < set->tallies.n; c++) {
+	for (int c = 1; c < set->results.n; c++) {
 		text_print(t, c > 1 ? ",\n    " : "\n    ");
-		add_tally(&set->tallies.items[c], &set->tallies, t);
+		scores_add_result(&set->results.items[c], &set->results, t);
 	}
 	text_add(t, "]}", 2);
 }
@@ -185,9 +186,9 @@ int scores_json(const struct scores *s, struct text *out)
 	}
 	text_print(out, "]");
 	if (s->n > 1) {
-		struct tally mean = mean_of_sets(s);
+		struct eval_result mean = mean_of_sets(s);
 		text_print(out, ",\n \"mean\": ");
-		add_tally(&mean, NULL, out);
+		scores_add_result(&mean, NULL, out);
 	}
 	text_print(out, "}\n");
 	return text_status(out);

@@ -11,9 +11,9 @@
 #define RL_STEP_STATS_H
 
 #include "math/statistics.h"
+#include "rl/eval.h"
 #include "rl/guidance.h"
 #include "rl/learn.h"
-#include "rl/tally.h"
 #include "verify/verifier.h"
 
 struct sampled_stats {                 /* sums over all completions of a step unless said */
@@ -51,9 +51,9 @@ struct step_stats {
 	double                seconds_rollout, seconds_reward, seconds_guidance;
 
 	/* Of an evaluation. */
-	struct tally eval;
-	int          eval_errors;  /* there are problems enough for standard errors */
-	int          eval_command; /* the judge is a command, which may have no verdict */
+	struct eval_result eval;
+	int                eval_errors;  /* there are problems enough for standard errors */
+	int                eval_command; /* the judge is a command, which may have no verdict */
 };
 
 /* Writes the statistics of these groups; scratch from `a`. */

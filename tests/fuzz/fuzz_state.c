@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	if (json_is_object(state) && !json_object_get(state, "config"))
 		json_object_update(state, run->own);
-	run->job.record.first_eval = (struct tally_mean){NAN, NAN};
+	run->job.record.first_eval = (struct eval_mean){NAN, NAN};
 	fuzz_forget_message();
 	if (job_state_load(&run->job, "state", state) == OK) {
 		check_counts(&run->job);
