@@ -15,27 +15,30 @@
  *     completion     a demonstration, where there is none; beside an instruction also output,
  *                    response
  *
- * prompt    a text, a list of {"role", "content"} (or {"from", "value"}), or the JSON text of such
- * a list. Where the last message is the assistant's, the
- *           completion goes on from it; but of a conversation (a column called messages or
- *           conversations) it is the worked completion, and no part of the
- *           question: it becomes a demonstration. An instruction is followed, on the next line, by
- *           the column input or context, where that says something.
- * answer    a text; a number or a boolean becomes its JSON text ("42", "0.5", "true"; an integer
- * keeps all its digits), a list its compact JSON (and
- *           problem.answers holds its items, any of which is right, unless join_answers makes them
- *           one answer). An empty list is no answer, and an error. An object is no answer: it is
- *           passed
- *           over unless the column was named, and then it is an error.
- * id        a text or an integer (1.0 is one); without it, or where the column named is "line", it
- * is "FILE:LINE", FILE being the file's name up to its first
- *           dot, and LINE in lists and among objects over several lines the number of the row. No
- *           two rows may share one. It is what samples and recorded
- *           rollouts name a problem by.
- * demonstrations, skills   a text or a list of texts.
- * difficulty   a number, or the text of one; anything else is not read.
- * tools, chat_template_kwargs   a list of tools, an object of variables, or their JSON text: for
- * the chat template (rl/prompts.h).
+ * What they may hold:
+ *
+ *     prompt         a text, a list of {"role", "content"} (or {"from", "value"}), or the JSON text
+ *                    of such a list. Where the last message is the assistant's, the completion goes
+ *                    on from it; but of a conversation (a column called messages or conversations)
+ *                    it is the worked completion, and no part of the question: it becomes a
+ *                    demonstration. An instruction is followed, on the next line, by the column
+ *                    input or context, where that says something.
+ *     answer         a text. A number or a boolean becomes its JSON text ("42", "0.5", "true"; an
+ *                    integer keeps all its digits), a list its compact JSON; problem.answers holds
+ *                    the items of the list, any of which is right, unless join_answers makes them
+ *                    one answer. An empty list is no answer, and an error. An object is no answer:
+ *                    it is passed over unless the column was named, and then it is an error.
+ *     id             a text or an integer (1.0 is one). Without it, or where the column named is
+ *                    "line", it is "FILE:LINE": FILE is the file's name up to its first dot, and
+ *                    LINE, in lists and among objects over several lines, the number of the row. No
+ *                    two rows may share one. Samples and recorded rollouts name a problem by it.
+ *     demonstrations, skills
+ *                    a text or a list of texts
+ *     difficulty     a number, or the text of one; anything else is not read
+ *     tools, chat_template_kwargs
+ *                    a list of tools, an object of variables, or their JSON text: for the chat
+ *                    template (rl/prompts.h)
+ *
  * All other columns stay in problem.row. There NaN and Infinity are null and half of a surrogate
  * pair is U+FFFD, so that a column nobody reads stops nobody; in a column that is read, the first
  * is missing and the second an error.

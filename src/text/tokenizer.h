@@ -1,9 +1,9 @@
 /* tokenizer.h - from text to token ids and back, as the Hugging Face `tokenizers` library does it
  * from the same tokenizer.json.
  *
- *     text -> added tokens cut out -> normalizers -> normalized added tokens cut out ->
- *     pre-tokenizers -> BPE or Unigram -> template
- *     ids  -> token strings -> decoders -> text
+ *     encode   text -> added tokens cut out -> normalizers -> normalized added tokens cut out
+ *                   -> pre-tokenizers -> BPE or Unigram -> template -> ids
+ *     decode   ids  -> token strings -> decoders -> text
  *
  * A tokenizer is const once loaded: any number of threads may encode and decode with it at the same
  * time.
@@ -11,8 +11,9 @@
  * What is read (everything else is refused by name, because a stage that is skipped gives wrong
  * ids):
  *
- *     model            BPE, byte-level (GPT-2) or over characters (sentencepiece), byte_fallback,
- *                      fuse_unk, ignore_merges; Unigram (sentencepiece), byte_fallback
+ *     model            BPE: byte-level (GPT-2) or over characters (sentencepiece), byte_fallback,
+ *                           fuse_unk, ignore_merges
+ *                      Unigram (sentencepiece): byte_fallback
  *     normalizers      NFC NFD NFKC NFKD Prepend Replace(String)
  *     pre-tokenizers   ByteLevel Split(Regex, String; every behavior) Digits Metaspace Punctuation
  *                      WhitespaceSplit

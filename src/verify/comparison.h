@@ -5,13 +5,14 @@
  * 1, large, negative, ... Everything else becomes an algebraic number (algebraic.h) there:
  *
  *     + - * / roots             themselves
- *     cos, sin of k pi/n        themselves; of other angles: cos = (1-t^2)/(1+t^2), sin =
- *                               2t/(1+t^2) for a fraction t that stands for the angle; parts,
- *                               multiples and sums of angles by the theorems of addition
- *     a^x, e^x                  a fraction that stands for it, and its powers: a^(x+y) = a^x a^y,
- *                               4^x = (2^x)^2
- *     ln                        ln(ab) = ln a + ln b, down to primes and to what is no product; a
- *                               fraction stands for each of those
+ *     cos, sin of k pi/n        themselves
+ *     cos, sin of other angles  cos = (1-t^2)/(1+t^2), sin = 2t/(1+t^2) for a fraction t that
+ *                               stands for the angle; parts, multiples and sums of angles by the
+ *                               theorems of addition
+ *     a^x, e^x                  a fraction that stands for it, and its powers:
+ *                               a^(x+y) = a^x a^y, 4^x = (2^x)^2
+ *     ln                        ln(ab) = ln a + ln b, down to primes and to what is no product;
+ *                               a fraction stands for each of those
  *     pi                        a fraction close to it
  *     unknown functions, floor  a fraction for each name and arguments
  *

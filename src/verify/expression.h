@@ -1,11 +1,16 @@
 /* expression.h - what a formula says, as a tree over one pool of nodes: no value yet.
  *
- *     n number   v variable (name)   i e p   the constants i, e, pi   o infinity
- *     + - * / ^  of a and b (a minus sign before a factor is 0 - b)
- *     R root of a of degree b    l logarithm of a to base b    B binomial of a over b    % a modulo
- *                                                              b
- *     f function (name) of a: sin, ln, abs, floor, factorial, ...
- *     A unknown function (name) of the arguments a: a chain of ',' nodes
+ *     n           number
+ *     v           variable (name)
+ *     i e p       the constants i, e, pi
+ *     o           infinity
+ *     + - * / ^   of a and b (a minus sign before a factor is 0 - b)
+ *     R           root of a of degree b
+ *     l           logarithm of a to base b
+ *     B           binomial of a over b
+ *     %           a modulo b
+ *     f           function (name) of a: sin, ln, abs, floor, factorial, ...
+ *     A           unknown function (name) of the arguments a: a chain of ',' nodes
  *
  * Children are older than what is made of them. A handle below 0 is no expression, and what is made
  * of one is none either. */

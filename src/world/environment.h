@@ -25,15 +25,18 @@
  *         b           through the door or corridor b. The door of a room opens with the key found
  *                     one room BEFORE, so a key must be remembered while the next one is seen.
  *                     Right: the next room, <-:fac> (the last room has no key); the last door wins.
- *                     Without its key: <!>. Every other way is a wrong corridor: <.>
+ *                     Without its key: <!>
+ *                     Every other way is a wrong corridor: <.>
  *         r           back out of a wrong corridor, or to the room before: that room again
- *         oracle      k, door, k, door, ..., door: 2 LEVEL - 1 actions. Reward 1 for getting out.
+ *         oracle      k, door, k, door, ..., door: 2 LEVEL - 1 actions
+ *         reward      1 for getting out
  *         hint        bfa: all doors, in order
- *     household   rooms A, B, ..; two places a room, A has 1 and 2, B has 3 and 4, ..; objects a ..
- *                 h; LEVEL 1 .. 6
- *         prompt      <wa4 A12h B34w>  wash a and put it to 4; you are in A, where things are
- *                                      heated, and in B they are washed
- *                     (w wash, h heat, c cool, - nothing; two objects from level 5 on: -ab4)
+ *     household   rooms A, B, ..; two places a room, A has 1 and 2, B has 3 and 4, ..;
+ *                 objects a .. h; LEVEL 1 .. 6
+ *         prompt      <wa4 A12h B34w> wash a and put it to 4; you are in A, where things are
+ *                                     heated, and in B they are washed
+ *                                     (w wash, h heat, c cool, - nothing;
+ *                                     two objects from level 5 on: -ab4)
  *         gB          go to room B: <B>
  *         o3          look at place 3, in this room only: <3:bf> (<3:-> when empty)
  *         ta          take a from the place looked at: <+>; one object at a time
@@ -41,22 +44,22 @@
  *         p4          put what you hold to 4, in this room: <=>
  *                     whatever is not possible: <!>
  *         oracle      looks at the places in their order until it finds what it wants; it knows no
- *                     more than it has seen. Reward 1 when all is where it should be, treated as it
- *                     should be.
+ *                     more than it has seen
+ *         reward      1 when all is where it should be, treated as it should be
  *         hint        3: the places of the wanted objects, in order
  *     shop        a catalogue; LEVEL 1 .. 6
- *         prompt      <ar m5 2>       wanted: type a, colour r; from level 2 on of material m, from
- *                                     level 3 on for at most 5,
- *                     from level 4 on in size 2 ('-' where it does not matter)
- *         sar         search: the best matches of type and colour first, three on a page: <Car4
- *                     Fam3 Bbr9>: number, type, colour, price
+ *         prompt      <ar m5 2>       wanted: type a, colour r; from level 2 on of material m,
+ *                                     from level 3 on for at most 5, from level 4 on in size 2
+ *                                     ('-' where it does not matter)
+ *         sar         search: the best matches of type and colour first, three on a page:
+ *                     <Car4 Fam3 Bbr9>: number, type, colour, price
  *         n           the next page (<-> behind the last)
  *         iC          look at C, which must be on this page: <m 12>: its material and its sizes
  *         2           choose a size of what you look at: <+>
  *         y           buy it: the end
  *         oracle      searches, looks at what may fit in the order of the pages, buys the first
- *                     that fits. Reward: 0 for another type, else the share of the other wishes
- *                     that are met.
+ *                     that fits
+ *         reward      0 for another type, else the share of the other wishes that are met
  *         hint        C: an article that meets all wishes
  *
  * What is no action at all gets <?>. Every action costs a turn; the oracle's number of turns, an

@@ -25,38 +25,40 @@
  * character can learn them. The worked solution goes in steps that each look at a few characters
  * only, and ends with "#ANSWER":
  *
- *     addition         prompt  358+467=              level: digits a number, 1 .. 12
- *                      answer  825
- *                      worked  8+7+0=15,5+6+1=12,3+4+1=08#825       digit + digit + carry = carry,
- *                              digit; from the right
- *                      hint    110                                  the carries
- *     countdown        prompt  3,7,12>15:            level: numbers, 2 .. 6
- *                      answer  (12-7)*3                             any expression that uses each
- *                              number once
- *                      worked  12-7=5,5*3=15#(12-7)*3
- *                      hint    12-7=5                               the first step
- *     knights_knaves   prompt  A:A,B:A=C,C:c&B?      level: people, 2 .. 8
- *                      answer  Abc                                  a capital is a knight
- *                      worked  ABCA1+B1=1+C0&1-ABcA1+B1=0-AbCA1+b1=1-AbcA1+b1=0+c1&0+#Abc
- *                      hint    A                                    the first person
- *                              B "B is a knight"   b "B is a knave"   ! not   & and   | or   > if
- *                                                  .. then   = if and only if
- *                              The assignments are tried from all knights on, the last person
- *                              changing fastest; behind each one, claim by claim
- *                              until the first that fits its speaker badly: who speaks, the claim
- *                              with 1 and 0 for true and false, + (fits) or -.
- *                              Exactly one assignment fits. Without worked solution above 6 people.
- *     knights_words    the same puzzle (same key) in the words of the published ones; answer "(1)
- *                      Amelia is a knight\n(2) ..."
- *     sequence         prompt  3,5:9,4               level: how many numbers, 0 .. 9
- *                      answer  7,0,2,4                              3, 5, ... goes on by 5 - 3,
- *                              modulo 9
- *                      worked  as the answer (no '#')
- *                      hint    2                                    the step
- *     nav, household, shop: worlds that answer back; environment.h has their texts. prompt the
- *     first observation, worked and answer the oracle's
- *                      episode, hint what it had to find out (environment.h). They are scored by
- *                      the verifier `environment`, never by comparison with the answer.
+ *     addition          level: digits a number, 1 .. 12
+ *         prompt        358+467=
+ *         answer        825
+ *         worked        8+7+0=15,5+6+1=12,3+4+1=08#825
+ *                       digit + digit + carry = carry, digit; from the right
+ *         hint          110                     the carries
+ *     countdown         level: numbers, 2 .. 6
+ *         prompt        3,7,12>15:
+ *         answer        (12-7)*3                any expression that uses each number once
+ *         worked        12-7=5,5*3=15#(12-7)*3
+ *         hint          12-7=5                  the first step
+ *     knights_knaves    level: people, 2 .. 8
+ *         prompt        A:A,B:A=C,C:c&B?        B "B is a knight"   b "B is a knave"   ! not
+ *                                               & and   | or   > if .. then   = if and only if
+ *         answer        Abc                     a capital is a knight; exactly one assignment fits
+ *         worked        ABCA1+B1=1+C0&1-ABcA1+B1=0-AbCA1+b1=1-AbcA1+b1=0+c1&0+#Abc
+ *                       The assignments are tried from all knights on, the last person changing
+ *                       fastest; behind each one, claim by claim until the first that fits its
+ *                       speaker badly: who speaks, the claim with 1 and 0 for true and false,
+ *                       + (fits) or -. Without worked solution above 6 people.
+ *         hint          A                       the first person
+ *     knights_words     the same puzzle (same key) in the words of the published ones
+ *         answer        (1) Amelia is a knight\n(2) ...
+ *     sequence          level: how many numbers, 0 .. 9
+ *         prompt        3,5:9,4
+ *         answer        7,0,2,4                 3, 5, ... goes on by 5 - 3, modulo 9
+ *         worked        as the answer (no '#')
+ *         hint          2                       the step
+ *     nav, household, shop: worlds that answer back; environment.h has their texts
+ *         prompt        the first observation
+ *         answer        the oracle's episode, as worked
+ *         hint          what the oracle had to find out
+ *                       They are scored by the verifier `environment`, never by comparison with
+ *                       the answer.
  *
  * Imperfect corpora. With an error rate e each step of a worked solution goes wrong with
  * probability e, and what follows goes on from the wrong step: a wrong sum (addition), a claim
