@@ -54,41 +54,39 @@ void job_close(struct job *job)
 
 /* ---- starting ---- */
 
-static void print_replay(const struct job *job)
+static void print_replay(const struct replay *r, const struct job_learner *l, FILE *screen)
 {
-	const struct replay *r = &job->sampler.replay;
-	int                  P = job->config.rollout.prompts_per_step;
+	int P = l->config->rollout.prompts_per_step;
 
 	if (r->n == 0)
 		return;
 	terminal_print(
-	        job->record.screen,
+	        screen,
 	        "replays %s: %d completions in %d groups, %.1f%% of them good; an epoch is %d "
 	        "steps%s\n",
 	        r->path, r->n_answers, r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
 	        r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
-	if (job->config.loss.positive_share > 0)
-		terminal_print(job->record.screen,
+	if (l->config->loss.positive_share > 0)
+		terminal_print(screen,
 		               "baseline %.6g, so that good completions make up %g of the weight\n",
-		               job->learner.learn.algorithm.baseline_value,
-		               job->config.loss.positive_share);
+		               l->learn.algorithm.baseline_value, l->config->loss.positive_share);
 }
 
 /* Training samples by the config alone: a penalty would draw from another distribution than the one
  * that is trained. */
-static void print_penalties(const struct job *job)
+static void print_penalties(const char *model_folder, FILE *screen)
 {
 	struct generation g;
 	struct arena      a = {0};
 	struct text       names = {0};
 
-	if (job->learner.model_folder && generation_read(job->learner.model_folder, &a, &g) == OK) {
+	if (model_folder && generation_read(model_folder, &a, &g) == OK) {
 		penalty_print(&g.penalty, &names);
 		if (*g.not_done)
 			text_print(&names, ", %s", g.not_done);
 	}
 	if (names.n)
-		terminal_print(job->record.screen,
+		terminal_print(screen,
 		               "caution: generation_config.json asks for %s; training leaves it "
 		               "out, for what is sampled must be what is "
 		               "trained\n",
@@ -99,11 +97,11 @@ static void print_penalties(const struct job *job)
 
 /* Prompts that leave less room than rollout.max_completion_length: there the context cuts, and
  * raising that option helps nothing. */
-static void job_add_room(const struct job *job, const char *what, const struct prompts *p,
+static void job_add_room(const struct rollout_options *o, const char *what, const struct prompts *p,
                          struct text *out)
 {
-	int n_positions = job->learner.model->weights.shape.n_positions,
-	    most = job->config.rollout.max_completion_length, n = 0, least = n_positions;
+	int n_positions = o->n_positions, most = o->max_completion_length, n = 0,
+	    least = n_positions;
 
 	for (int i = 0; i < p->n; i++) {
 		int room = n_positions - p->contexts[i].n;
@@ -121,30 +119,31 @@ static void job_add_room(const struct job *job, const char *what, const struct p
 
 static void print_start(const struct job *job, const char *disk)
 {
-	struct text bill = {0}, data = {0};
+	const struct job_learner *l = &job->learner;
+	const struct job_sampler *s = &job->sampler;
+	FILE                     *screen = job->record.screen;
+	struct text               bill = {0}, data = {0};
 
-	if (!job->record.screen)
+	if (!screen)
 		return;
 	bill_memory(job, &bill);
 	findings_lines(&job->data.findings, &data);
-	if (job->kind == JOB_TRAIN && job->sampler.replay.n == 0)
-		job_add_room(job, "training", &job->data.train.prompts, &data);
+	if (job->kind == JOB_TRAIN && s->replay.n == 0)
+		job_add_room(&s->rollout, "training", &job->data.train.prompts, &data);
 	if (job->config.run.eval_steps)
-		job_add_room(job, "held-out", &job->data.eval.prompts, &data);
-	terminal_print(job->record.screen, "%s, %d threads; %.2fM parameters",
-	               matmul_describe(job->learner.mm), threads_count(),
-	               (double)job->learner.model->weights.n * 1e-6);
-	if (job->learner.model->adapter)
-		terminal_print(job->record.screen, " stand still, %.2fM of the adapter learn",
-		               (double)job->learner.model->adapter->weights.n * 1e-6);
-	terminal_print(job->record.screen, "; %d problems, %d held out; into %s\n%s%s%s",
+		job_add_room(&s->rollout, "held-out", &job->data.eval.prompts, &data);
+	terminal_print(screen, "%s, %d threads; %.2fM parameters", matmul_describe(l->mm),
+	               threads_count(), (double)l->model->weights.n * 1e-6);
+	if (l->model->adapter)
+		terminal_print(screen, " stand still, %.2fM of the adapter learn",
+		               (double)l->model->adapter->weights.n * 1e-6);
+	terminal_print(screen, "; %d problems, %d held out; into %s\n%s%s%s",
 	               job->data.train.n - job->data.train.prompts.n_long, job->data.eval.prompts.n,
 	               job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
-	print_replay(job);
-	print_penalties(job);
-	if (algorithm_caution(&job->learner.learn.algorithm))
-		terminal_print(job->record.screen, "caution: %s\n",
-		               algorithm_caution(&job->learner.learn.algorithm));
+	print_replay(&s->replay, l, screen);
+	print_penalties(l->model_folder, screen);
+	if (algorithm_caution(&l->learn.algorithm))
+		terminal_print(screen, "caution: %s\n", algorithm_caution(&l->learn.algorithm));
 	text_free(&bill);
 	text_free(&data);
 }

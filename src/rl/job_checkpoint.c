@@ -17,78 +17,75 @@ static const int64_t count_max = INT64_C(1) << 53, in_a_row_max = 1 << 30;
 /* ---- saving ---- */
 
 /* [mean, error, step]; JSON knows no NaN: an error that is unknown, as of one problem, is null. */
-static json_t *first_eval_save(const struct job *job)
+static json_t *first_eval_save(const struct job_record *r)
 {
-	struct eval_mean x = job->record.first_eval;
+	struct eval_mean x = r->first_eval;
 
 	if (isnan(x.mean))
 		return json_null();
-	return isnan(x.error) ? json_pack("[f,n,i]", x.mean, job->record.first_eval_step)
-	                      : json_pack("[f,f,i]", x.mean, x.error, job->record.first_eval_step);
+	return isnan(x.error) ? json_pack("[f,n,i]", x.mean, r->first_eval_step)
+	                      : json_pack("[f,f,i]", x.mean, x.error, r->first_eval_step);
 }
 
 /* Of a checkpoint that is older than the step in it: the step is taken for 0. */
-static void first_eval_load(const json_t *saved, struct job *job)
+static void first_eval_load(const json_t *saved, struct job_record *r)
 {
 	const json_t *mean = json_array_get(saved, 0), *error = json_array_get(saved, 1);
 
 	if (!json_is_number(mean) || !(json_is_number(error) || json_is_null(error)))
 		return;
-	job->record.first_eval = (struct eval_mean){
-	        json_number_value(mean), json_is_null(error) ? NAN : json_number_value(error)};
-	job->record.first_eval_step = (int)json_integer_value(json_array_get(saved, 2));
+	r->first_eval = (struct eval_mean){json_number_value(mean),
+	                                   json_is_null(error) ? NAN : json_number_value(error)};
+	r->first_eval_step = (int)json_integer_value(json_array_get(saved, 2));
 }
 
 static int add_state(const struct job *job, json_t *state, struct text *config)
 {
-	json_t *curriculum;
-	int     bad;
+	const struct job_record *r = &job->record;
+	json_t                  *curriculum;
+	int                      bad;
 
 	TRY(curriculum_save(job->sampler.curriculum, &curriculum));
 	TRY(config_resolved(&job->config.base, config));
 	bad = json_object_set_new(state, "format", json_integer(1)) |
-	      json_object_set_new(state, "step", json_integer(job->record.step)) |
+	      json_object_set_new(state, "step", json_integer(r->step)) |
 	      json_object_set_new(state, "optimizer_step",
 	                          json_integer((json_int_t)job->learner.policy.optimizer.step)) |
-	      json_object_set_new(state, "num_tokens", json_integer(job->record.n_tokens)) |
-	      json_object_set_new(state, "skipped_in_a_row",
-	                          json_integer(job->record.skipped_in_a_row)) |
-	      json_object_set_new(state, "metrics_bytes",
-	                          json_integer((json_int_t)job->record.log.bytes)) |
-	      json_object_set_new(state, "first_eval", first_eval_save(job)) |
-	      json_object_set_new(state, "inputs", job_inputs_save(job)) |
+	      json_object_set_new(state, "num_tokens", json_integer(r->n_tokens)) |
+	      json_object_set_new(state, "skipped_in_a_row", json_integer(r->skipped_in_a_row)) |
+	      json_object_set_new(state, "metrics_bytes", json_integer((json_int_t)r->log.bytes)) |
+	      json_object_set_new(state, "first_eval", first_eval_save(r)) |
+	      json_object_set_new(state, "inputs", job_inputs_save(r)) |
 	      json_object_set_new(state, "curriculum", curriculum) |
 	      json_object_set_new(state, "config", json_string(config->data));
-	if (job->record.eval_missed)
+	if (r->eval_missed)
 		bad |= json_object_set_new(state, "eval_missed", json_true());
 	return bad ? error_memory("trainer_state.json") : OK;
 }
 
 /* The critic's counts and the KL coefficient, which a controller may have moved. */
-static int add_learner(const struct job *job, json_t *state)
+static int add_learner(const struct job_learner *l, json_t *state)
 {
-	int bad = json_object_set_new(state, "beta", json_real(job->learner.learn.algorithm.beta));
+	int bad = json_object_set_new(state, "beta", json_real(l->learn.algorithm.beta));
 
-	if (job->learner.learn.critic)
+	if (l->learn.critic)
 		bad |= json_object_set_new(
 		        state, "critic",
-		        json_pack("{s:I,s:I}", "head_step",
-		                  (json_int_t)job->learner.critic.optimizer.step, "network_step",
-		                  (json_int_t)job->learner.critic.own.optimizer.step));
+		        json_pack("{s:I,s:I}", "head_step", (json_int_t)l->critic.optimizer.step,
+		                  "network_step", (json_int_t)l->critic.own.optimizer.step));
 	return bad ? error_memory("trainer_state.json") : OK;
 }
 
 /* Under the names that transformers gives them. */
-static int add_best(const struct job *job, json_t *state)
+static int add_best(const char *metric, const struct job_record *r, json_t *state)
 {
-	if (job->record.best_step < 0)
+	if (r->best_step < 0)
 		return OK;
-	return json_object_set_new(state, "metric_for_best_model",
-	                           json_string(job->config.run.metric_for_best_model)) |
+	return json_object_set_new(state, "metric_for_best_model", json_string(metric)) |
 	                       json_object_set_new(state, "best_metric",
-	                                           json_real(job->record.best_metric)) |
+	                                           json_real(r->best_metric)) |
 	                       json_object_set_new(state, "best_global_step",
-	                                           json_integer(job->record.best_step))
+	                                           json_integer(r->best_step))
 	               ? error_memory("trainer_state.json")
 	               : OK;
 }
@@ -100,9 +97,9 @@ int job_state_text(const struct job *job, char **out)
 	int status = state ? add_state(job, state, &config) : error_memory("trainer_state.json");
 
 	if (status == OK)
-		status = add_learner(job, state);
+		status = add_learner(&job->learner, state);
 	if (status == OK)
-		status = add_best(job, state);
+		status = add_best(job->config.run.metric_for_best_model, &job->record, state);
 	*out = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
 	if (status == OK && !*out)
 		status = error_memory("trainer_state.json");
@@ -122,28 +119,33 @@ static int write_state(const struct job *job, const char *path)
 	return status;
 }
 
-static int write_checkpoint(const struct job *job, const char *folder, struct arena *a)
+/* Weights, tokenizer, and the moments of what learns. */
+static int write_learner(const struct job_learner *l, const char *folder, struct arena *a)
 {
-	char *optimizer, *state, *critic;
+	char *optimizer, *critic;
 
 	TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
-	TRY(file_path(a, folder, "trainer_state.json", &state));
 	TRY(file_path(a, folder, "critic.safetensors", &critic));
-	TRY(job->learner.model->adapter
-	            ? adapter_folder_write(folder, job->learner.model->adapter,
-	                                   job->learner.model_folder)
-	            : folder_write(folder, &job->learner.model->weights, SAFETENSORS_F32, NULL));
-	TRY(tokenizer_save(job->learner.tokenizer, folder));
-	TRY(optimizer_save(&job->learner.policy.optimizer, model_learned(job->learner.model),
-	                   optimizer));
-	if (job->learner.learn.critic)
-		TRY(critic_save(&job->learner.critic, critic));
+	TRY(l->model->adapter ? adapter_folder_write(folder, l->model->adapter, l->model_folder)
+	                      : folder_write(folder, &l->model->weights, SAFETENSORS_F32, NULL));
+	TRY(tokenizer_save(l->tokenizer, folder));
+	TRY(optimizer_save(&l->policy.optimizer, model_learned(l->model), optimizer));
+	return l->learn.critic ? critic_save(&l->critic, critic) : OK;
+}
+
+static int write_checkpoint(const struct job *job, const char *folder, struct arena *a)
+{
+	char *state;
+
+	TRY(file_path(a, folder, "trainer_state.json", &state));
+	TRY(write_learner(&job->learner, folder, a));
 	return write_state(job, state);
 }
 
-struct checkpoint_limit job_checkpoint_limit(const struct job *job)
+struct checkpoint_limit job_checkpoint_limit(const struct run_options *o,
+                                             const struct job_record  *r)
 {
-	return (struct checkpoint_limit){job->config.run.save_total_limit, job->record.best_step};
+	return (struct checkpoint_limit){o->save_total_limit, r->best_step};
 }
 
 int job_checkpoint_bytes(const struct job *job, uint64_t *bytes)
@@ -166,12 +168,13 @@ static int job_checkpoint_save(struct job *job, struct arena *a)
 	int         status;
 
 	TRY(weights_check_finite(model_learned(job->learner.model)));
-	TRY(job_folder_sync(job));
+	TRY(job_folder_sync(&job->record));
 	TRY(checkpoint_begin(run, job->record.step, a, &folder));
 	status = write_checkpoint(job, folder, a);
 	if (status != OK)
 		return checkpoint_abandon(folder, status);
-	return checkpoint_commit(run, job->record.step, job_checkpoint_limit(job));
+	return checkpoint_commit(run, job->record.step,
+	                         job_checkpoint_limit(&job->config.run, &job->record));
 }
 
 int job_save(struct job *job)
@@ -201,35 +204,38 @@ int job_save_due(struct job *job)
 /* ---- resuming ---- */
 
 /* A schedule that knows its end is another one when the end has moved. */
-static int tell_schedule(const struct job *job, const struct job_config *then, int step)
+static int tell_schedule(const struct job_learner *l, FILE *screen, const struct job_config *then,
+                         int step)
 {
-	struct schedule was;
+	const struct schedule *is = &l->schedule;
+	struct schedule        was;
 
 	TRY(job_learner_schedule(then, then->optim.schedule.learning_rate, &was));
-	if (job->record.screen && step > 0 && !schedule_same(&was, &job->learner.schedule))
-		terminal_print(job->record.screen,
+	if (screen && step > 0 && !schedule_same(&was, is))
+		terminal_print(screen,
 		               "caution: run.max_steps was %d and is %d, so the schedule (%s) is "
 		               "another one: the rate of step %d was %g, that of "
 		               "step %d "
 		               "is %g and not %g%s\n",
-		               then->run.max_steps, job->config.run.max_steps,
+		               then->run.max_steps, l->config->run.max_steps,
 		               then->optim.schedule.name, step, schedule_at(&was, step - 1),
-		               step + 1, schedule_at(&job->learner.schedule, step),
-		               schedule_at(&was, step),
-		               step < job->learner.schedule.warmup && step >= was.warmup
+		               step + 1, schedule_at(is, step), schedule_at(&was, step),
+		               step < is->warmup && step >= was.warmup
 		                       ? "; it warms up a second time"
 		                       : "");
 	return OK;
 }
 
-static int check_config(struct job *job, const char *place, const char *then_text, int step)
+/* The config of the run that is gone on with, against the one at hand. */
+static int check_config(const struct job_learner *l, FILE *screen, const char *place,
+                        const char *then_text, int step)
 {
 	struct job_config then;
 	struct text       lines = {0};
 	int               status, differ;
 
 	TRY(job_config_parse(place, then_text, strlen(then_text), NULL, 0, &then));
-	differ = config_differences(&then.base, &job->config.base, &lines);
+	differ = config_differences(&then.base, &l->config->base, &lines);
 	status = text_status(&lines);
 	if (status == OK && differ)
 		status = error_set(ERR_INPUT,
@@ -237,13 +243,13 @@ static int check_config(struct job *job, const char *place, const char *then_tex
 		                   "the same, or start another run:\n%s",
 		                   place, lines.data);
 	if (status == OK)
-		status = tell_schedule(job, &then, step);
+		status = tell_schedule(l, screen, &then, step);
 	text_free(&lines);
 	config_free(&then.base);
 	return status;
 }
 
-static int load_learner(struct job *job, const char *place, const json_t *state)
+static int load_learner(const char *place, const json_t *state, struct job_learner *l)
 {
 	const json_t *beta = json_object_get(state, "beta"),
 	             *critic = json_object_get(state, "critic");
@@ -251,109 +257,116 @@ static int load_learner(struct job *job, const char *place, const json_t *state)
 
 	if (json_is_number(beta) &&
 	    /* else it is the config's, and may be 0: no reference */
-	    job->learner.learn.algorithm.kl_controller == KL_ADAPTIVE) {
+	    l->learn.algorithm.kl_controller == KL_ADAPTIVE) {
 		if (json_number_value(beta) < 0)
 			return error_set(ERR_INPUT,
 			                 "%s: \"beta\" is %g, but no coefficient of a KL "
 			                 "divergence is negative",
 			                 place, json_number_value(beta));
-		job->learner.learn.algorithm.beta = json_number_value(beta);
+		l->learn.algorithm.beta = json_number_value(beta);
 	}
-	if (!job->learner.learn.critic)
+	if (!l->learn.critic)
 		return OK;
 	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, 0, count_max, &head));
 	TRY(json_get_int(place, critic, "network_step", JSON_REQUIRED, 0, count_max, &network));
-	job->learner.critic.optimizer.step = (uint64_t)head;
-	job->learner.critic.own.optimizer.step = (uint64_t)network;
+	l->critic.optimizer.step = (uint64_t)head;
+	l->critic.own.optimizer.step = (uint64_t)network;
 	return OK;
 }
 
 /* What was best in another metric is no measure of this one. */
-static int load_best(struct job *job, const char *place, const json_t *state)
+static int load_best(const char *wanted, const char *place, const json_t *state,
+                     struct job_record *r)
 {
 	const char *metric = NULL;
 	int64_t     step = -1;
 	double      value = NAN;
 
 	TRY(json_get_text(place, state, "metric_for_best_model", JSON_OPTIONAL, &metric));
-	if (!metric || strcmp(metric, job->config.run.metric_for_best_model) != 0)
+	if (!metric || strcmp(metric, wanted) != 0)
 		return OK;
 	TRY(json_get_int(place, state, "best_global_step", JSON_REQUIRED, 0, INT32_MAX, &step));
 	TRY(json_get_real(place, state, "best_metric", JSON_REQUIRED, &value));
-	job->record.best_step = (int)step;
-	job->record.best_metric = value;
+	r->best_step = (int)step;
+	r->best_metric = value;
 	return OK;
 }
 
-static int check_steps(const struct job *job, const char *place, int step)
+static int check_steps(int max_steps, const char *place, int step)
 {
-	if (step <= job->config.run.max_steps)
+	if (step <= max_steps)
 		return OK;
 	return error_set(ERR_INPUT,
 	                 "%s: %d steps are done, more than the %d of run.max_steps, and nothing "
 	                 "was changed; raise run.max_steps, or move the "
 	                 "newer checkpoints away to go on from an older one",
-	                 place, step, job->config.run.max_steps);
+	                 place, step, max_steps);
 }
 
 int job_state_load(struct job *job, const char *place, const json_t *state)
 {
-	int64_t     step, optimizer_step, bytes, skipped = 0;
-	const char *config;
+	const struct run_options *o = &job->config.run;
+	struct job_record        *r = &job->record;
+	int64_t                   step, optimizer_step, bytes, skipped = 0;
+	const char               *config;
 
 	TRY(json_get_int(place, state, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
 	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, count_max,
 	                 &optimizer_step));
-	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, count_max,
-	                 &job->record.n_tokens));
+	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, count_max, &r->n_tokens));
 	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, count_max, &bytes));
 	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, in_a_row_max,
 	                 &skipped));
-	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &job->record.eval_missed));
+	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &r->eval_missed));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
-	TRY(check_steps(job, place, (int)step));
-	TRY(check_config(job, place, config, (int)step));
-	TRY(job_inputs_check(job, place, json_object_get(state, "inputs")));
+	TRY(check_steps(o->max_steps, place, (int)step));
+	TRY(check_config(&job->learner, r->screen, place, config, (int)step));
+	TRY(job_inputs_check(r, place, json_object_get(state, "inputs")));
 	TRY(curriculum_load(job->sampler.curriculum, place, json_object_get(state, "curriculum")));
-	TRY(load_learner(job, place, state));
-	TRY(load_best(job, place, state));
-	first_eval_load(json_object_get(state, "first_eval"), job);
-	job->record.step = job->record.saved_step = (int)step;
-	job->record.skipped_in_a_row = (int)skipped;
+	TRY(load_learner(place, state, &job->learner));
+	TRY(load_best(o->metric_for_best_model, place, state, r));
+	first_eval_load(json_object_get(state, "first_eval"), r);
+	r->step = r->saved_step = (int)step;
+	r->skipped_in_a_row = (int)skipped;
 	job->learner.policy.optimizer.step = (uint64_t)optimizer_step;
-	job->record.log.bytes = (uint64_t)bytes;
+	r->log.bytes = (uint64_t)bytes;
 	return OK;
 }
 
 /* The weights of a checkpoint, in place of those that the run started from. */
-static int load_learned(struct job *job, const char *folder)
+static int load_weights(const char *folder, struct model *m)
 {
-	struct model *m = job->learner.model;
-
 	if (m->adapter)
 		return adapter_folder_load(folder, m->adapter);
 	TRY(folder_load_weights(folder, &m->weights));
 	return model_repack(m);
 }
 
+/* What write_learner wrote; the tokenizer is the run's. */
+static int load_learned(const char *folder, struct arena *a, struct job_learner *l)
+{
+	char *optimizer, *critic;
+
+	TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
+	TRY(file_path(a, folder, "critic.safetensors", &critic));
+	TRY(load_weights(folder, l->model));
+	TRY(optimizer_load(&l->policy.optimizer, model_learned(l->model), optimizer));
+	return l->learn.critic ? critic_load(&l->critic, critic) : OK;
+}
+
 static int load_checkpoint(struct job *job, const char *folder)
 {
 	struct arena *a = &job->record.arena;
-	char         *optimizer, *path, *critic;
+	char         *path;
 	json_t       *state;
 	int           status;
 
-	TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
 	TRY(file_path(a, folder, "trainer_state.json", &path));
-	TRY(file_path(a, folder, "critic.safetensors", &critic));
 	TRY(json_read(path, STATE_MAX, &state));
 	status = job_state_load(job, path, state);
 	json_decref(state);
 	TRY(status);
-	TRY(load_learned(job, folder));
-	TRY(optimizer_load(&job->learner.policy.optimizer, model_learned(job->learner.model),
-	                   optimizer));
-	return job->learner.learn.critic ? critic_load(&job->learner.critic, critic) : OK;
+	return load_learned(folder, a, &job->learner);
 }
 
 int job_resume_newest(struct job *job)

@@ -23,30 +23,29 @@ static const char *const files_of_a_run[] = {"samples",          "tensorboard", 
 
 /* A log, or what was written beside one. Whether there is any must be known: beside what cannot be
  * seen nothing is begun. */
-static int holds_run(struct job *job, int *holds)
+static int holds_run(const char *run, struct arena *a, int *holds)
 {
 	static const char *const names[] = {"metrics.jsonl", "tensorboard", "samples"};
-	const char              *run = job->config.run.output_dir;
 
 	TRY(checkpoint_count(run, holds));
 	for (size_t i = 0; !*holds && i < sizeof names / sizeof *names; i++) {
 		char *path;
-		TRY(file_path(&job->record.arena, run, names[i], &path));
+		TRY(file_path(a, run, names[i], &path));
 		TRY(file_there(path, holds));
 	}
 	return OK;
 }
 
-static int refuse_old_run(struct job *job)
+static int refuse_old_run(const char *run, struct arena *a)
 {
 	int holds;
 
-	TRY(holds_run(job, &holds));
+	TRY(holds_run(run, a, &holds));
 	return holds ? error_set(ERR_INPUT,
 	                         "%s holds a run already; add --resume to go on with it, "
 	                         "--from-scratch to set it aside and begin again, or "
 	                         "name another folder with run.output_dir=",
-	                         job->config.run.output_dir)
+	                         run)
 	             : OK;
 }
 
@@ -67,16 +66,15 @@ static int may_be_ours(const char *name)
 
 /* A folder of something else is not written into: config.yaml or report.html in it may be
  * somebody's. */
-static int refuse_other_folder(struct job *job)
+static int refuse_other_folder(const char *run, struct arena *a)
 {
-	const char    *run = job->config.run.output_dir;
 	DIR           *dir = opendir(run);
 	struct dirent *entry;
 	int            holds = 0, status;
 
 	if (!dir)
 		return errno == ENOENT ? OK : error_system(run, "open the folder");
-	status = holds_run(job, &holds);
+	status = holds_run(run, a, &holds);
 	errno = 0;
 	while (status == OK && !holds && (errno = 0, entry = readdir(dir)))
 		if (!may_be_ours(entry->d_name))
@@ -129,58 +127,58 @@ static int move_checkpoints(const char *run, const char *old, struct arena *a)
 }
 
 /* Nothing is deleted. The log goes last: until then the folder is known to hold a run. */
-static int set_aside(struct job *job)
+static int set_aside(const char *run, struct job_record *r)
 {
-	const char *run = job->config.run.output_dir;
-	char       *old;
-	int         holds;
+	char *old;
+	int   holds;
 
-	TRY(holds_run(job, &holds));
+	TRY(holds_run(run, &r->arena, &holds));
 	if (!holds)
 		return OK;
-	TRY(make_old_folder(run, &job->record.arena, &old));
-	TRY(move_checkpoints(run, old, &job->record.arena));
+	TRY(make_old_folder(run, &r->arena, &old));
+	TRY(move_checkpoints(run, old, &r->arena));
 	for (size_t i = 0; i < sizeof files_of_a_run / sizeof *files_of_a_run; i++)
-		TRY(move_aside(run, old, files_of_a_run[i], &job->record.arena));
-	if (job->record.screen)
-		terminal_print(job->record.screen, "what was there before is in %s\n", old);
+		TRY(move_aside(run, old, files_of_a_run[i], &r->arena));
+	if (r->screen)
+		terminal_print(r->screen, "what was there before is in %s\n", old);
 	TRY(file_sync(old));
 	return file_sync(run);
 }
 
 int job_folder_begin(struct job *job, enum job_begin how)
 {
-	const char *run = job->config.run.output_dir;
+	const char        *run = job->config.run.output_dir;
+	struct job_record *r = &job->record;
 
-	TRY(refuse_other_folder(job));
+	TRY(refuse_other_folder(run, &r->arena));
 	TRY(file_make_folders(run));
 	/* first: a resume clears away what looks half written */
-	TRY(file_lock(run, &job->record.run_lock));
+	TRY(file_lock(run, &r->run_lock));
 	TRY(job_take_inputs(job));
 	switch (how) {
 	case JOB_NEW:
-		return refuse_old_run(job);
+		return refuse_old_run(run, &r->arena);
 	case JOB_RESUME:
 		TRY(job_resume_newest(job));
 		/* the disk is billed after this */
-		return checkpoint_tidy(run, job->record.step, job_checkpoint_limit(job));
+		return checkpoint_tidy(run, r->step, job_checkpoint_limit(&job->config.run, r));
 	case JOB_FROM_SCRATCH:
-		return set_aside(job);
+		return set_aside(run, r);
 	}
 	return OK;
 }
 
 /* ---- files of the run ---- */
 
-static int job_folder_write_config(const struct job *job)
+static int job_folder_write_config(const struct job_config *c)
 {
 	struct text  t = {0};
 	struct arena a = {0};
 	char        *path;
-	int          status = file_path(&a, job->config.run.output_dir, "config.yaml", &path);
+	int          status = file_path(&a, c->run.output_dir, "config.yaml", &path);
 
 	if (status == OK)
-		status = config_resolved(&job->config.base, &t);
+		status = config_resolved(&c->base, &t);
 	if (status == OK)
 		status = text_write(&t, path);
 	text_free(&t);
@@ -188,15 +186,15 @@ static int job_folder_write_config(const struct job *job)
 	return status;
 }
 
-static int write_findings(const struct job *job)
+static int write_findings(const struct findings *f, const char *run)
 {
 	struct text  t = {0};
 	struct arena a = {0};
 	char        *path;
-	int          status = file_path(&a, job->config.run.output_dir, "data.json", &path);
+	int          status = file_path(&a, run, "data.json", &path);
 
 	if (status == OK)
-		status = findings_json(&job->data.findings, &t);
+		status = findings_json(f, &t);
 	if (status == OK)
 		status = text_write(&t, path);
 	text_free(&t);
@@ -204,52 +202,49 @@ static int write_findings(const struct job *job)
 	return status;
 }
 
-static int open_metrics(struct job *job, int resumed, struct text *caution)
+static int open_metrics(const char *run, int resumed, struct text *caution, struct job_record *r)
 {
-	uint64_t bytes = job->record.log.bytes; /* as the checkpoint knows */
+	uint64_t bytes = r->log.bytes; /* as the checkpoint knows */
 	char    *path;
 
-	TRY(file_path(&job->record.arena, job->config.run.output_dir, "metrics.jsonl", &path));
-	return resumed ? metrics_log_resume(path, job->record.step, bytes, caution,
-	                                    &job->record.log)
-	               : metrics_log_new(path, &job->record.log);
+	TRY(file_path(&r->arena, run, "metrics.jsonl", &path));
+	return resumed ? metrics_log_resume(path, r->step, bytes, caution, &r->log)
+	               : metrics_log_new(path, &r->log);
 }
 
 /* What no checkpoint knows of will be done again, and must not stand twice. */
-static int open_logs(struct job *job, struct text *caution)
+static int open_logs(const struct run_options *o, struct text *caution, struct job_record *r)
 {
-	const char *run = job->config.run.output_dir;
-	int         resumed = job->record.saved_step >= 0, known = resumed ? job->record.step : -1;
-	char       *events, *samples;
+	int   resumed = r->saved_step >= 0, known = resumed ? r->step : -1;
+	char *events, *samples;
 
-	TRY(file_path(&job->record.arena, run, "tensorboard", &events));
-	TRY(file_path(&job->record.arena, run, "samples", &samples));
-	TRY(open_metrics(job, resumed, caution));
+	TRY(file_path(&r->arena, o->output_dir, "tensorboard", &events));
+	TRY(file_path(&r->arena, o->output_dir, "samples", &samples));
+	TRY(open_metrics(o->output_dir, resumed, caution, r));
 	TRY(events_cut(events, known, caution));
 	TRY(samples_cut(samples, known));
-	return job->config.run.tensorboard
-	               ? events_open(events, job->record.step, &job->record.events)
-	               : OK;
+	return o->tensorboard ? events_open(events, r->step, &r->events) : OK;
 }
 
 int job_folder_open(struct job *job)
 {
-	struct text caution = {0};
-	int         status;
+	const struct run_options *o = &job->config.run;
+	struct job_record        *r = &job->record;
+	struct text               caution = {0};
+	int                       status;
 
-	TRY(job_folder_write_config(job));
-	TRY(provenance_write(job->config.run.output_dir, job->record.step,
-	                     matmul_describe(job->learner.mm)));
-	TRY(write_findings(job));
-	status = open_logs(job, &caution);
-	if (status == OK && job->record.screen && caution.n)
-		terminal_print(job->record.screen, "caution: %s", caution.data);
+	TRY(job_folder_write_config(&job->config));
+	TRY(provenance_write(o->output_dir, r->step, matmul_describe(job->learner.mm)));
+	TRY(write_findings(&job->data.findings, o->output_dir));
+	status = open_logs(o, &caution, r);
+	if (status == OK && r->screen && caution.n)
+		terminal_print(r->screen, "caution: %s", caution.data);
 	text_free(&caution);
 	return status;
 }
 
-int job_folder_sync(const struct job *job)
+int job_folder_sync(const struct job_record *r)
 {
-	TRY(metrics_log_sync(&job->record.log));
-	return job->record.events ? events_sync(job->record.events) : OK;
+	TRY(metrics_log_sync(&r->log));
+	return r->events ? events_sync(r->events) : OK;
 }

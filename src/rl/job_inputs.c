@@ -87,26 +87,26 @@ int job_take_inputs(struct job *job)
 	return OK;
 }
 
-json_t *job_inputs_save(const struct job *job)
+json_t *job_inputs_save(const struct job_record *r)
 {
 	json_t *object = json_object();
 	int     bad = !object;
 
 	for (int i = 0; i < JOB_INPUTS; i++)
 		bad |= json_object_set_new(object, inputs[i].key,
-		                           json_sprintf("%016" PRIx64, job->record.inputs[i]));
+		                           json_sprintf("%016" PRIx64, r->inputs[i]));
 	if (!bad)
 		return object;
 	json_decref(object);
 	return NULL;
 }
 
-int job_inputs_check(const struct job *job, const char *place, const json_t *saved)
+int job_inputs_check(const struct job_record *r, const char *place, const json_t *saved)
 {
 	for (int i = 0; saved && i < JOB_INPUTS; i++) {
 		const char *then;
 		TRY(json_get_text(place, saved, inputs[i].key, JSON_REQUIRED, &then));
-		if (strtoull(then, NULL, 16) != job->record.inputs[i])
+		if (strtoull(then, NULL, 16) != r->inputs[i])
 			return error_set(ERR_INPUT,
 			                 "%s: %s are not those that the run was started with (%s): "
 			                 "put them back, or start another run",
