@@ -292,10 +292,12 @@ static void gradients_do_not_depend_on_threads(void **state)
 			      *x = random_floats((size_t)n * (size_t)in, i + 100);
 			float *one = poisoned_floats(size), *many = poisoned_floats(size);
 			threads_set(1);
-			assert_ok(matmul_gradient(m, n, out, in, dy, x, one));
+			assert_ok(matmul_gradient(
+			        m, &(struct matmul_gradient){n, out, in, dy, x, one}));
 			for (int t = 2; t <= 8; t += t < 3 ? 1 : 5) {
 				threads_set(t);
-				assert_ok(matmul_gradient(m, n, out, in, dy, x, many));
+				assert_ok(matmul_gradient(
+				        m, &(struct matmul_gradient){n, out, in, dy, x, many}));
 				assert_false(bits_differ(one, many, size));
 			}
 			mem_free(dy);
@@ -341,7 +343,8 @@ static struct results compute(struct matmul *m, const struct operands *o)
 	assert_ok(matmul_weight_new(m, o->n_out, o->n_in, 1, &w));
 	assert_ok(matmul_weight_pack(w, o->W));
 	all = whole_new(w, o);
-	assert_ok(matmul_gradient(m, MAX_ROWS, o->n_out, o->n_in, o->dy, o->x, dw));
+	assert_ok(matmul_gradient(
+	        m, &(struct matmul_gradient){MAX_ROWS, o->n_out, o->n_in, o->dy, o->x, dw}));
 	matmul_weight_free(w);
 	return (struct results){all.y, all.dx, dw};
 }
@@ -474,8 +477,10 @@ static void zeros_and_denormals_are_those_of_the_formula(void **state)
 		struct matmul *m = open_kind(&kinds[b], "strict"),
 		              *reference = open_formula(&kinds[b]);
 		for (int n = 1; m && n <= N; n += 333) {
-			assert_ok(matmul_gradient(m, n, OUT, IN, dy, x, got));
-			assert_ok(matmul_gradient(reference, n, OUT, IN, dy, x, want));
+			assert_ok(matmul_gradient(
+			        m, &(struct matmul_gradient){n, OUT, IN, dy, x, got}));
+			assert_ok(matmul_gradient(
+			        reference, &(struct matmul_gradient){n, OUT, IN, dy, x, want}));
 			assert_false(bits_differ(got, want, OUT * IN));
 		}
 		matmul_free(m);
@@ -501,10 +506,14 @@ static void gradients_of_many_rows_agree_with_the_reference(void **state)
 			float got[OUT * IN], want[OUT * IN], size[OUT * IN];
 			for (int j = 0; j < OUT * IN; j++)
 				got[j] = want[j] = NAN;
-			assert_ok(matmul_gradient(m, rows[i], OUT, IN, dy, x, got));
-			assert_ok(matmul_gradient(reference, rows[i], OUT, IN, dy, x, want));
-			assert_ok(matmul_gradient(reference, rows[i], OUT, IN, dy_size, x_size,
-			                          size));
+			assert_ok(matmul_gradient(
+			        m, &(struct matmul_gradient){rows[i], OUT, IN, dy, x, got}));
+			assert_ok(matmul_gradient(
+			        reference,
+			        &(struct matmul_gradient){rows[i], OUT, IN, dy, x, want}));
+			assert_ok(matmul_gradient(
+			        reference, &(struct matmul_gradient){rows[i], OUT, IN, dy_size,
+			                                             x_size, size}));
 			assert_near(got, want, size, OUT * IN, rows[i]);
 			mem_free(dy);
 			mem_free(x);
@@ -535,11 +544,11 @@ static void the_reference_computes_what_the_formulas_say(void **state)
 	assert_ok(matmul_weight_pack(w, W));
 	assert_ok(matmul_forward(w, N, X, y));
 	assert_ok(matmul_backward(w, N, dY, dx));
-	assert_ok(matmul_gradient(m, N, OUT, IN, dY, X, dw));
+	assert_ok(matmul_gradient(m, &(struct matmul_gradient){N, OUT, IN, dY, X, dw}));
 	assert_memory_equal(y, Y, sizeof Y);
 	assert_memory_equal(dx, dX, sizeof dX);
 	assert_memory_equal(dw, dW, sizeof dW);
-	assert_ok(matmul_gradient(m, 0, OUT, IN, NULL, NULL, dw));
+	assert_ok(matmul_gradient(m, &(struct matmul_gradient){0, OUT, IN, NULL, NULL, dw}));
 	for (int i = 0; i < OUT * IN; i++)
 		assert_true(dw[i] == 0);
 	matmul_weight_free(w);

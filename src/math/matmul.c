@@ -91,8 +91,10 @@ static int compare_with_formula(struct selftest *t, struct matmul *reference)
 		status = matmul_backward(w, TEST_ROWS, t->dy, t->dx_part);
 	matmul_weight_free(w);
 	TRY(status);
-	TRY(matmul_gradient(t->m, TEST_ROWS, t->n_out, t->n_in, t->dy, t->x, t->dw));
-	TRY(matmul_gradient(reference, TEST_ROWS, t->n_out, t->n_in, t->dy, t->x, t->dw_formula));
+	TRY(matmul_gradient(
+	        t->m, &(struct matmul_gradient){TEST_ROWS, t->n_out, t->n_in, t->dy, t->x, t->dw}));
+	TRY(matmul_gradient(reference, &(struct matmul_gradient){TEST_ROWS, t->n_out, t->n_in,
+	                                                         t->dy, t->x, t->dw_formula}));
 	if (memcmp(t->y, t->y_part, y * sizeof *t->y) == 0 &&
 	    memcmp(t->dx, t->dx_part, dx * sizeof *t->dx) == 0 &&
 	    memcmp(t->dw, t->dw_formula, dw * sizeof *t->dw) == 0)
@@ -390,16 +392,12 @@ int matmul_backward(const struct matmul_weight *w, int n, const float *dY, float
 	return n ? w->matmul->backend->backward(w, n, dY, dX) : OK;
 }
 
-int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *dY, const float *X,
-                    float *dW)
+int matmul_gradient(struct matmul *m, const struct matmul_gradient *g)
 {
-	struct matmul_gradient g = {
-	        .n = n, .n_out = n_out, .n_in = n_in, .dY = dY, .X = X, .dW = dW};
-
-	assert(n >= 0 && n_out > 0 && n_in > 0);
-	if (n)
-		return m->backend->gradient(m, &g);
-	memset(dW, 0, (size_t)n_out * (size_t)n_in * sizeof *dW);
+	assert(g->n >= 0 && g->n_out > 0 && g->n_in > 0);
+	if (g->n)
+		return m->backend->gradient(m, g);
+	memset(g->dW, 0, (size_t)g->n_out * (size_t)g->n_in * sizeof *g->dW);
 	return OK;
 }
 

@@ -85,8 +85,13 @@ int    matmul_weight_pack(struct matmul_weight *w, const float *W /* [out x in] 
 /* Each uses all threads; call them from serial code. X, Y, dX, dY must not overlap. */
 int matmul_forward(const struct matmul_weight *w, int n, const float *X, float *Y);
 int matmul_backward(const struct matmul_weight *w, int n, const float *dY, float *dX);
-int matmul_gradient(struct matmul *m, int n, int n_out, int n_in, const float *dY, const float *X,
-                    float *dW /* overwritten */);
+
+struct matmul_gradient { /* dW [out x in] = dY^T X over n rows */
+	int          n, n_out, n_in;
+	const float *dY, *X;
+	float       *dW; /* overwritten; zeros for n = 0 */
+};
+int matmul_gradient(struct matmul *m, const struct matmul_gradient *g);
 
 /* The yardstick of `hone bench`: FLOP/s of the best of 40 products of 1152 x 1152 matrices with the
  * current number of threads. */

@@ -7,8 +7,6 @@
 
 #include "math/matmul.h"
 
-struct matmul_gradient;
-
 struct matmul_backend {
 	const char *name;
 	/* each bit of its results is that of the formula in matmul.h, on any CPU */
@@ -31,12 +29,6 @@ struct matmul_backend {
 	int (*forward)(const struct matmul_weight *w, int n, const float *X, float *Y);
 	int (*backward)(const struct matmul_weight *w, int n, const float *dY, float *dX);
 	int (*gradient)(struct matmul *m, const struct matmul_gradient *g);
-};
-
-struct matmul_gradient { /* dW [out x in] = dY^T X over n rows */
-	int          n, n_out, n_in;
-	const float *dY, *X;
-	float       *dW;
 };
 
 struct matmul {

@@ -365,11 +365,13 @@ int adapter_backward(const struct adapter *a, int layer, enum product which,
 	if (!p->n_parts)
 		return OK;
 	TRY(matmul_forward(p->A, x->n, x->X, s->u));
-	TRY(matmul_gradient(a->mm, x->n, p->n_out, R, x->dY, s->u, s->db));
+	TRY(matmul_gradient(a->mm,
+	                    &(struct matmul_gradient){x->n, p->n_out, R, x->dY, s->u, s->db}));
 	keep_blocks(a, p, x->unit, s->db, g);
 	TRY(matmul_backward(p->B, x->n, x->dY, s->du));
-	TRY(matmul_gradient(a->mm, x->n, R, p->n_in, s->du, x->X,
-	                    gradient_slot(g, x->unit, p->parts[0].a)));
+	TRY(matmul_gradient(a->mm,
+	                    &(struct matmul_gradient){x->n, R, p->n_in, s->du, x->X,
+	                                              gradient_slot(g, x->unit, p->parts[0].a)}));
 	gradient_merge(g, x->unit, p->parts[0].a, (size_t)R * (size_t)p->n_in);
 	TRY(matmul_backward(p->A, x->n, s->du, s->y));
 	adapter_add(x->n, p->n_in, s->y, x->dX);

@@ -149,8 +149,10 @@ static int weights_chunk(const struct head_backward_work *p, int is_first, float
 	const struct chunk *c = &p->c;
 	size_t              n = vocab_of(c->m) * width_of(c->m);
 
-	TRY(matmul_gradient(matmul_head(c->m->mm), c->n, (int)vocab_of(c->m), (int)width_of(c->m),
-	                    c->z, c->x, is_first ? slot : p->dw));
+	TRY(matmul_gradient(matmul_head(c->m->mm),
+	                    &(struct matmul_gradient){c->n, (int)vocab_of(c->m),
+	                                              (int)width_of(c->m), c->z, c->x,
+	                                              is_first ? slot : p->dw}));
 	if (is_first)
 		return OK;
 #pragma omp parallel for schedule(static)

@@ -534,8 +534,8 @@ static int product_backward(const struct transformer_backward *p, int layer, enu
 		                        &(struct adapter_rows){r.unit, r.n, x.X, x.dY, x.dX},
 		                        &p->adapter, p->g);
 	weights_products(&p->m->weights.shape, shapes);
-	TRY(matmul_gradient(p->m->mm, r.n, s->n_out, s->n_in, x.dY, x.X,
-	                    gradient_slot(p->g, r.unit, at)));
+	TRY(matmul_gradient(p->m->mm, &(struct matmul_gradient){r.n, s->n_out, s->n_in, x.dY, x.X,
+	                                                        gradient_slot(p->g, r.unit, at)}));
 	gradient_merge(p->g, r.unit, at, (size_t)s->n_out * (size_t)s->n_in);
 	return OK;
 }
