@@ -83,9 +83,9 @@ static float random_float(uint32_t seed, size_t i)
 
 static float *random_floats(struct arena *a, size_t n, uint32_t seed)
 {
-	float *x = arena_alloc(a, n, sizeof(float));
+	float *x;
 
-	assert_non_null(x);
+	assert_ok(arena_take(a, n, "a test", &x));
 	for (size_t i = 0; i < n; i++)
 		x[i] = random_float(seed, i);
 	return x;
@@ -105,8 +105,9 @@ static void build(struct world *w, struct model_shape shape, const struct sequen
 	assert_ok(packing_build(seqs, units, n_units, share, &w->a, &w->b));
 	T = (size_t)w->b.n_tokens;
 	w->qkv = random_floats(&w->a, T * w->row, 1);
-	w->out = arena_alloc(&w->a, T * (size_t)(shape.n_heads * shape.head_width), sizeof(float));
-	w->lse = arena_alloc(&w->a, T * (size_t)shape.n_heads, sizeof(float));
+	assert_ok(arena_take(&w->a, T * (size_t)(shape.n_heads * shape.head_width), "a test",
+	                     &w->out));
+	assert_ok(arena_take(&w->a, T * (size_t)shape.n_heads, "a test", &w->lse));
 }
 
 static void poison_cache(struct kv_cache *c)
@@ -264,8 +265,9 @@ static void pieces_and_company_change_nothing(void **state)
 		                        .pages = pages[1]}};
 		struct packing b = {
 		        .n_tokens = 2 * count, .n_segments = 2, .segments = s, .n_pages = 10};
-		float *twice = arena_alloc(&w.a, 2 * (size_t)count * w.row, sizeof(float));
-		float *out = arena_alloc(&w.a, 2 * (size_t)count * n, sizeof(float));
+		float *twice, *out;
+		assert_ok(arena_take(&w.a, 2 * (size_t)count * w.row, "a test", &twice));
+		assert_ok(arena_take(&w.a, 2 * (size_t)count * n, "a test", &out));
 		memcpy(twice, w.qkv + (size_t)from * w.row, (size_t)count * w.row * sizeof(float));
 		for (size_t j = 0; j < (size_t)count * w.row; j++)
 			twice[(size_t)count * w.row + j] = random_float(9, j);
@@ -359,8 +361,8 @@ static void gradients_match_central_differences(void **state)
 		n = (size_t)w.b.n_tokens * w.row;
 		n_out = (size_t)(w.b.n_tokens * w.shape.n_heads * w.shape.head_width);
 		d_out = random_floats(&w.a, n_out, 2);
-		d_qkv = arena_alloc(&w.a, n, sizeof(float));
-		x = arena_alloc(&w.a, n, sizeof(double));
+		assert_ok(arena_take(&w.a, n, "a test", &d_qkv));
+		assert_ok(arena_take(&w.a, n, "a test", &x));
 		backward(&w, d_out, d_qkv);
 		for (size_t j = 0; j < n; j++)
 			x[j] = (double)w.qkv[j];
@@ -395,7 +397,7 @@ static void threads_change_nothing(void **state)
 		n = (size_t)w.b.n_tokens * w.row * sizeof(float);
 		n_out = (size_t)(w.b.n_tokens * 6 * 20) * sizeof(float);
 		d_out = random_floats(&w.a, n_out / sizeof(float), 2);
-		d_qkv = arena_alloc(&w.a, n, 1);
+		assert_ok(arena_take(&w.a, n / sizeof *d_qkv, "a test", &d_qkv));
 		forward(&w);
 		backward(&w, d_out, d_qkv);
 		if (!first_d) {

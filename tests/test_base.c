@@ -61,16 +61,17 @@ static void an_arena_reuses_its_memory_after_a_reset(void **state)
 {
 	(void)state;
 	struct arena a = {0};
-	char        *first;
+	char        *first, *other;
 
 	for (int i = 0; i < 50; i++)
-		assert_non_null(arena_alloc(&a, 10000, 1));
+		assert_ok(arena_take(&a, 10000, "a block", &other));
 	arena_reset(&a);
-	first = arena_alloc(&a, 100, 1);
+	assert_ok(arena_take(&a, 100, "the first", &first));
 	for (int i = 0; i < 49; i++)
-		assert_non_null(arena_alloc(&a, 10000, 1));
+		assert_ok(arena_take(&a, 10000, "a block", &other));
 	arena_reset(&a);
-	assert_ptr_equal(arena_alloc(&a, 100, 1), first);
+	assert_ok(arena_take(&a, 100, "the first again", &other));
+	assert_ptr_equal(other, first);
 	arena_free(&a);
 }
 
@@ -81,24 +82,25 @@ static void an_arena_packs_texts_between_aligned_blocks(void **state)
 	(void)state;
 	struct arena a = {0};
 	size_t       used;
+	char        *s, *t, *block;
 
 	for (int round = 0; round < 3; round++) {
 		arena_reset(&a);
 		mem_fail_at(round < 2 ? 0 : 1);
 		for (int i = 0; i < 3000; i++) {
-			char *s = arena_text(&a, "a text", (size_t)(i % 7)),
-			     *t = arena_format(&a, "%d", i % 10), *block;
-			assert_non_null(s);
+			assert_ok(arena_copy(&a, "a text", (size_t)(i % 7), &s));
+			assert_ok(arena_print(&a, &t, "%d", i % 10));
 			assert_ptr_equal(t, s + i % 7 + 1);
-			block = i % 5 ? NULL : arena_alloc(&a, (size_t)i, 1);
+			if (i % 5)
+				continue;
+			assert_ok(arena_take(&a, (size_t)i, "a block", &block));
 			assert_int_equal((uintptr_t)block % 64, 0);
-			assert_true(i % 5 || block);
 		}
 		mem_fail_at(0);
 	}
 	used = a.used;
 	for (int i = 0; i < 1000; i++)
-		arena_text(&a, "4", 1);
+		assert_ok(arena_copy(&a, "4", 1, &s));
 	assert_true(a.used - used < 2000 + 64);
 	arena_free(&a);
 }
@@ -110,12 +112,12 @@ static void memory_given_back_to_a_mark_is_zeroed_when_handed_out_again(void **s
 	struct arena_mark mark;
 	char             *p;
 
-	arena_alloc(&a, 10, 1);
+	assert_ok(arena_take(&a, 10, "a block", &p));
 	mark = arena_mark(&a);
-	p = arena_alloc(&a, 100000, 1);
+	assert_ok(arena_take(&a, 100000, "a block", &p));
 	memset(p, 1, 100000);
 	arena_release(&a, mark);
-	p = arena_alloc(&a, 100, 1);
+	assert_ok(arena_take(&a, 100, "a block", &p));
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(p[i], 0);
 	arena_free(&a);

@@ -189,9 +189,22 @@ static int save(int step, int keep)
 	return checkpoint_commit(run, step, (struct checkpoint_limit){keep, -1});
 }
 
+/* A text of the arena. */
+static char *printed(const char *format, ...)
+{
+	char    text[FILE_PATH_MAX], *out;
+	va_list args;
+
+	va_start(args, format);
+	assert_true(vsnprintf(text, sizeof text, format, args) < (int)sizeof text);
+	va_end(args);
+	assert_ok(arena_copy(&arena, text, strlen(text), &out));
+	return out;
+}
+
 static const char *in_run(const char *name)
 {
-	return arena_format(&arena, "%s/%s", run, name);
+	return printed("%s/%s", run, name);
 }
 
 static int newest(struct text *skipped)
@@ -202,7 +215,7 @@ static int newest(struct text *skipped)
 	assert_ok(checkpoint_newest(run, &arena, &path, &step, skipped));
 	if (path) {
 		struct bytes b;
-		assert_ok(file_read(arena_format(&arena, "%s/model.safetensors", path), 5000, &b));
+		assert_ok(file_read(printed("%s/model.safetensors", path), 5000, &b));
 		assert_int_equal(b.n, 1000);
 		assert_int_equal(b.data[999], 'a' + step % 26);
 		bytes_free(&b);
@@ -215,7 +228,7 @@ static int count_checkpoints(const char *suffix)
 	int n = 0;
 
 	for (int step = 0; step < 20; step++)
-		n += file_exists(in_run(arena_format(&arena, "checkpoint-%d%s", step, suffix)));
+		n += file_exists(in_run(printed("checkpoint-%d%s", step, suffix)));
 	return n;
 }
 
@@ -270,7 +283,7 @@ static void one_changed_byte_anywhere_is_noticed(void **state)
 	assert_ok(save(1, 0));
 	assert_ok(save(2, 0));
 	for (int i = 0; i < 3; i++) {
-		const char *path = in_run(arena_format(&arena, "checkpoint-2/%s", names[i]));
+		const char *path = in_run(printed("checkpoint-2/%s", names[i]));
 		uint64_t    size;
 		assert_ok(file_size(path, &size));
 		for (long at = 0; at < (long)size; at += i == 2 ? 1 : 37) {
@@ -504,9 +517,8 @@ static void removing_takes_links_off_and_leaves_what_they_lead_to(void **state)
 	assert_ok(checkpoint_begin(run, 1, &arena, &part)); /* where a link of that name stands */
 	assert_true(file_exists(in_run("precious/thesis")));
 	assert_false(file_is_link(part));
-	assert_int_equal(symlink("../precious", arena_format(&arena, "%s/inside", part)), 0);
-	assert_int_equal(symlink("../precious/thesis",
-	                         arena_format(&arena, "%s/model.safetensors.part", part)),
+	assert_int_equal(symlink("../precious", printed("%s/inside", part)), 0);
+	assert_int_equal(symlink("../precious/thesis", printed("%s/model.safetensors.part", part)),
 	                 0);
 	/* under whose temporary name a link stands */
 	assert_ok(write_in(part, "model.safetensors", 7));
@@ -656,8 +668,7 @@ static void a_full_disk_at_any_operation_is_an_error_and_loses_nothing(void **st
 			assert_non_null(strstr(error_message(), "No space left"));
 		/* the room is needed; only what rotation was at may be left */
 		for (int step = done + 1; step <= 4; step++)
-			assert_false(file_exists(
-			        in_run(arena_format(&arena, "checkpoint-%d.part", step))));
+			assert_false(file_exists(in_run(printed("checkpoint-%d.part", step))));
 		refused += status != OK;
 		assert_true(newest(NULL) >= done);
 		assert_ok(save(5, 2));
@@ -669,7 +680,7 @@ static void a_full_disk_at_any_operation_is_an_error_and_loses_nothing(void **st
 /* Where this was done for the first time behind `after`; the test fails when it never was. */
 static long when_after(long after, const char *what, const char *path)
 {
-	char       *line = arena_format(&arena, "%s %s%s%s\n", what, run, *path ? "/" : "", path);
+	char       *line = printed("%s %s%s%s\n", what, run, *path ? "/" : "", path);
 	const char *at = strstr(journal + after, line);
 
 	if (!at)
@@ -680,7 +691,7 @@ static long when_after(long after, const char *what, const char *path)
 /* For the last time. */
 static long when(const char *what, const char *path)
 {
-	char *line = arena_format(&arena, "%s %s%s%s\n", what, run, *path ? "/" : "", path);
+	char *line = printed("%s %s%s%s\n", what, run, *path ? "/" : "", path);
 	long  at = when_after(0, what, path);
 
 	for (const char *next; (next = strstr(journal + at + 1, line));)

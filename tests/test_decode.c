@@ -163,13 +163,15 @@ static void trained_log_probabilities_are_the_sampled_ones(void **state)
 			struct kv_cache    cache;
 			struct head_result r;
 			float             *hidden;
+			size_t             n;
 			int                k = 0;
 			assert_ok(packing_build(seqs, units + u, 1, share, &a.arena, &b));
 			assert_ok(kv_cache_new(&model->weights.shape, 1, b.n_pages, &cache));
-			hidden = arena_alloc(&a.arena, (size_t)b.n_tokens * 24, sizeof *hidden);
-			r.logp = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.logp);
-			r.entropy = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.entropy);
-			r.lse = arena_alloc(&a.arena, (size_t)b.n_targets, sizeof *r.lse);
+			n = (size_t)b.n_targets;
+			assert_ok(arena_take(&a.arena, (size_t)b.n_tokens * 24, "a test", &hidden));
+			assert_ok(arena_take(&a.arena, n, "a test", &r.logp));
+			assert_ok(arena_take(&a.arena, n, "a test", &r.entropy));
+			assert_ok(arena_take(&a.arena, n, "a test", &r.lse));
 			assert_ok(model_forward(model, &b, &cache, NULL, &a.arena, hidden));
 			assert_ok(head_forward(&(struct head_input){model, &b, hidden, 0.7f},
 			                       &a.arena, &r));

@@ -137,7 +137,7 @@ static void every_short_action_is_answered(void **state)
 			struct environment e, start;
 			open_level(kind, kind->level_max, index, &a, &start);
 			e = start;
-			e.state = arena_alloc(&a, 1, kind->state_bytes);
+			assert_ok(arena_take_bytes(&a, 1, kind->state_bytes, "a world", &e.state));
 			for (int x = 0; x < 256; x++)
 				for (int y = 0; y < 256; y += x < 128 ? 1 : 17) {
 					const char         action[2] = {(char)x, (char)y};

@@ -370,7 +370,7 @@ static void a_stop_text_does_not_begin_in_an_observation(void **state)
 	int           later_turns = 0, long_ones = 0;
 
 	for (const char *c = ALPHABET; *c; c++)
-		stop[n_stop++] = arena_format(&a, ">%c", *c);
+		assert_ok(arena_print(&a, &stop[n_stop++], ">%c", *c));
 	sample(16, 1, all, N - 1, &a, &g);
 	n_stop = 0;
 	for (int i = 0; i < g.n * G; i++)

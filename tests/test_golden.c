@@ -86,9 +86,10 @@ static const float *logits_after(struct fixture *f, struct kv_cache *cache, cons
 	                    .token = token,
 	                    .position = positions,
 	                    .segments = &segment};
-	float         *hidden = arena_alloc(&f->arena, (size_t)(n * s->width), sizeof *hidden);
-	float         *logits = arena_alloc(&f->arena, (size_t)(n * s->n_vocab), sizeof *logits);
+	float         *hidden, *logits;
 
+	assert_ok(arena_take(&f->arena, (size_t)(n * s->width), "a test", &hidden));
+	assert_ok(arena_take(&f->arena, (size_t)(n * s->n_vocab), "a test", &logits));
 	b.n_pages = cache->n_pages;
 	for (int i = 0; i < cache->n_pages; i++)
 		pages[i] = i;
@@ -173,11 +174,11 @@ static void run_pass(struct fixture *f, const int *ids, int n, struct pass *p)
 	assert_int_equal(p->batch.n_targets, n - 1);
 	assert_ok(kv_cache_new(s, 1, p->batch.n_pages, &p->cache));
 	assert_ok(tape_new(s, p->batch.n_tokens, &p->tape));
-	p->hidden =
-	        arena_alloc(&f->arena, (size_t)(p->batch.n_tokens * s->width), sizeof *p->hidden);
-	p->result.logp = arena_alloc(&f->arena, (size_t)n, sizeof(float));
-	p->result.entropy = arena_alloc(&f->arena, (size_t)n, sizeof(float));
-	p->result.lse = arena_alloc(&f->arena, (size_t)n, sizeof(float));
+	assert_ok(arena_take(&f->arena, (size_t)(p->batch.n_tokens * s->width), "a test",
+	                     &p->hidden));
+	assert_ok(arena_take(&f->arena, (size_t)n, "a test", &p->result.logp));
+	assert_ok(arena_take(&f->arena, (size_t)n, "a test", &p->result.entropy));
+	assert_ok(arena_take(&f->arena, (size_t)n, "a test", &p->result.lse));
 	assert_ok(model_forward(f->model, &p->batch, &p->cache, p->tape, &f->arena, p->hidden));
 	assert_ok(head_forward(&(struct head_input){f->model, &p->batch, p->hidden, 1}, &f->arena,
 	                       &p->result));
@@ -298,9 +299,9 @@ static void the_gradient_of_stories_agrees(void **state)
 	n = ids_of(golden, "ids", ids);
 	N = n - 1;
 	run_pass(&f, ids, n, &p);
-	c = arena_alloc(&f.arena, (size_t)N, sizeof *c);
-	d_hidden = arena_alloc(&f.arena, (size_t)(p.batch.n_tokens * f.model->weights.shape.width),
-	                       sizeof *d_hidden);
+	assert_ok(arena_take(&f.arena, (size_t)N, "a test", &c));
+	assert_ok(arena_take(&f.arena, (size_t)(p.batch.n_tokens * f.model->weights.shape.width),
+	                     "a test", &d_hidden));
 	for (int k = 0; k < N; k++) {
 		loss -= p.result.logp[k] / (double)N;
 		c[k] = (float)(-1.0 / N);

@@ -94,19 +94,22 @@ static void every_id_of_an_index_is_found_and_no_other(void **state)
 	(void)state;
 	struct arena    a = {0};
 	struct id_index x;
+	char            id[16];
 	enum { N = 1000 };
 
 	for (int n = 0; n <= N; n = n < 5 ? n + 1 : n * 7 + 3) {
 		assert_ok(id_index_new(n, &a, &x));
-		for (int i = 0; i < n; i++)
-			x.entries[i] = (struct id_entry){
-			        arena_format(&a, "row:%d", (i * 389 + 7) % 2003), i};
+		for (int i = 0; i < n; i++) {
+			x.entries[i].item = i;
+			assert_ok(
+			        arena_print(&a, &x.entries[i].id, "row:%d", (i * 389 + 7) % 2003));
+		}
 		id_index_sort(&x);
 		assert_null(id_index_twice(&x));
-		for (int i = 0; i < n; i++)
-			assert_int_equal(
-			        id_index_find(&x, arena_format(&a, "row:%d", (i * 389 + 7) % 2003)),
-			        i);
+		for (int i = 0; i < n; i++) {
+			snprintf(id, sizeof id, "row:%d", (i * 389 + 7) % 2003);
+			assert_int_equal(id_index_find(&x, id), i);
+		}
 		assert_int_equal(id_index_find(&x, "row:"), -1);
 		assert_int_equal(id_index_find(&x, "row:2003"), -1);
 		assert_int_equal(id_index_find(&x, "zzz"), -1);

@@ -35,10 +35,10 @@ struct operands { /* of one shape */
 /* Exponents from 2^-6 to 2^9, so that a change of order shows in almost every element. */
 static float *random_floats(size_t n, uint32_t item)
 {
-	float         *x = mem_alloc(n, sizeof *x, "test");
+	float         *x;
 	struct rng_key key = {.purpose = RNG_TEST, .item = item};
 
-	assert_non_null(x);
+	assert_ok(mem_take(n, "a test", &x));
 	for (size_t i = 0; i < n; i++) {
 		uint32_t bits[4];
 		rng_bits(key, (uint32_t)i, bits);
@@ -49,9 +49,9 @@ static float *random_floats(size_t n, uint32_t item)
 
 static float *poisoned_floats(size_t n)
 {
-	float *x = mem_alloc(n, sizeof *x, "test");
+	float *x;
 
-	assert_non_null(x);
+	assert_ok(mem_take(n, "a test", &x));
 	for (size_t i = 0; i < n; i++)
 		x[i] = NAN;
 	return x;
@@ -323,8 +323,9 @@ static void assert_near(const float *got, const float *want, const float *magnit
 
 static float *absolute(const float *x, size_t n)
 {
-	float *y = mem_alloc(n, sizeof *y, "test");
+	float *y;
 
+	assert_ok(mem_take(n, "a test", &y));
 	for (size_t i = 0; i < n; i++)
 		y[i] = fabsf(x[i]);
 	return y;

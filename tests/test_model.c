@@ -271,15 +271,17 @@ static void poisoned_cache(const struct model *m, int n_layers, int n_pages, str
 static int micro_batch(const struct job *j, const struct model *m, const struct packing *b,
                        struct tape *tape, struct gradient *g, int at, struct result *out)
 {
-	struct arena    a = {0};
-	struct kv_cache cache;
-	size_t          n = (size_t)b->n_tokens * (size_t)m->weights.shape.width;
-	float          *hidden = arena_alloc(&a, n, sizeof(float)),
-	      *d_hidden = arena_alloc(&a, n, sizeof(float));
-	struct head_result r = {out->logp + at, out->entropy + at,
-	                        arena_alloc(&a, (size_t)b->n_targets, sizeof(float))};
-	struct head_input  in = {m, b, hidden, j->temperature};
+	struct arena       a = {0};
+	struct kv_cache    cache;
+	size_t             n = (size_t)b->n_tokens * (size_t)m->weights.shape.width;
+	float             *hidden, *d_hidden;
+	struct head_result r = {out->logp + at, out->entropy + at, NULL};
+	struct head_input  in = {m, b, NULL, j->temperature};
 
+	assert_ok(arena_take(&a, n, "a test", &hidden));
+	assert_ok(arena_take(&a, n, "a test", &d_hidden));
+	assert_ok(arena_take(&a, (size_t)b->n_targets, "a test", &r.lse));
+	in.hidden = hidden;
 	poisoned_cache(m, 1, b->n_pages, &cache);
 	assert_ok(model_forward(m, b, &cache, tape, &a, hidden));
 	assert_ok(head_forward(&in, &a, &r));

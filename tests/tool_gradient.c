@@ -32,9 +32,7 @@ static int read_ids(struct arena *a, const char *s, size_t n, int n_vocab, int *
 	const char *end = s + n;
 
 	*count = 0;
-	*ids = arena_alloc(a, n + 1, sizeof **ids);
-	if (!*ids)
-		return ERR_INPUT;
+	TRY(arena_take(a, n + 1, "the ids", ids));
 	while (s < end) {
 		char *rest;
 		long  id = strtol(s, &rest, 10);
@@ -93,15 +91,15 @@ static int differentiate(struct work *w, const struct packing *b, double *loss)
 {
 	size_t N = (size_t)b->n_targets,
 	       n_hidden = (size_t)b->n_tokens * (size_t)w->model->weights.shape.width;
-	float             *hidden = arena_alloc(&w->arena, n_hidden, sizeof *hidden);
-	float             *d_hidden = arena_alloc(&w->arena, n_hidden, sizeof *d_hidden);
-	float             *c = arena_alloc(&w->arena, N, sizeof *c);
-	struct head_result r = {arena_alloc(&w->arena, N, sizeof(float)),
-	                        arena_alloc(&w->arena, N, sizeof(float)),
-	                        arena_alloc(&w->arena, N, sizeof(float))};
+	float             *hidden, *d_hidden, *c;
+	struct head_result r;
 
-	if (!hidden || !d_hidden || !c || !r.logp || !r.entropy || !r.lse)
-		return ERR_INPUT;
+	TRY(arena_take(&w->arena, n_hidden, "the hidden states", &hidden));
+	TRY(arena_take(&w->arena, n_hidden, "their gradient", &d_hidden));
+	TRY(arena_take(&w->arena, N, "the gradient of the log-probs", &c));
+	TRY(arena_take(&w->arena, N, "the log-probs", &r.logp));
+	TRY(arena_take(&w->arena, N, "the entropies", &r.entropy));
+	TRY(arena_take(&w->arena, N, "the log-sum-exps", &r.lse));
 	TRY(model_forward(w->model, b, &w->cache, w->tape, &w->arena, hidden));
 	TRY(head_forward(&(struct head_input){w->model, b, hidden, 1}, &w->arena, &r));
 	*loss = 0;
@@ -117,11 +115,9 @@ static int differentiate(struct work *w, const struct packing *b, double *loss)
 static int write_gradient(struct work *w, const char *path)
 {
 	const struct weights    *weights = &w->model->weights;
-	struct safetensors_item *items =
-	        arena_alloc(&w->arena, (size_t)weights->n_tensors, sizeof *items);
+	struct safetensors_item *items;
 
-	if (!items)
-		return ERR_INPUT;
+	TRY(arena_take(&w->arena, (size_t)weights->n_tensors, "the tensors", &items));
 	for (int i = 0; i < weights->n_tensors; i++) {
 		const struct tensor *t = &weights->tensors[i];
 		items[i] =
@@ -145,9 +141,7 @@ static int run(struct work *w, int argc, char **argv)
 		return error_set(ERR_INPUT,
 		                 "usage: tool_gradient MODEL OUTPUT PROMPT:COMPLETION...");
 	TRY(open_model(w, argv[1]));
-	texts = arena_alloc(&w->arena, (size_t)n, sizeof *texts);
-	if (!texts)
-		return ERR_INPUT;
+	TRY(arena_take(&w->arena, (size_t)n, "the texts", &texts));
 	TRY(read_texts(&w->arena, argv + 3, n, w->model->weights.shape.n_vocab, texts));
 	TRY(packing_plan(texts, n, 1, &w->arena, &units, &n_units));
 	TRY(packing_build(texts, units, n_units, 1, &w->arena, &b));

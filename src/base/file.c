@@ -518,10 +518,3 @@ int file_path_text(struct arena *a, const char *folder, const char *name, void *
 	return arena_print_text(a, out, "%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/",
 	                        name);
 }
-
-char *file_join(struct arena *a, const char *folder, const char *name)
-{
-	char *path;
-
-	return file_path(a, folder, name, &path) == OK ? path : NULL;
-}

@@ -88,8 +88,6 @@ int file_remove_folder(const char *path);
 /* *out, a char * or const char *, = "folder/name" */
 #define file_path(a, folder, name, out) file_path_text((a), (folder), (name), MEM_TEXT(out))
 MEM_CHECKED int file_path_text(struct arena *a, const char *folder, const char *name, void *out);
-/* the same, NULL when memory is short; goes with its last caller */
-char *file_join(struct arena *a, const char *folder, const char *name);
 
 /* ---- gzip out ---- */
 /* as file_write, compressed; same bytes every time */

@@ -54,9 +54,6 @@ MEM_CHECKED int mem_copy_text(const char *s, size_t n, void *out);
 
 void mem_free(void *p); /* NULL is fine */
 
-/* An owned copy of n bytes with a 0 behind them. */
-char *mem_text(const char *s, size_t n);
-
 /* Tests only: the n-th allocation from now on (1 = the next one) fails, once; 0 switches it off. */
 void mem_fail_at(long n);
 
@@ -99,14 +96,5 @@ void              arena_release(struct arena *a, struct arena_mark mark);
 
 void arena_reset(struct arena *a); /* keeps one chunk as large as the peak */
 void arena_free(struct arena *a);
-
-/* ---- older: NULL when memory is short; they go with their last caller ---- */
-
-void *mem_alloc(size_t count, size_t size, const char *what);
-void *mem_grow(void *p, size_t count_old, size_t count, size_t size, const char *what);
-char *mem_text(const char *s, size_t n);
-void *arena_alloc(struct arena *a, size_t count, size_t size);
-char *arena_text(struct arena *a, const char *s, size_t n);
-char *arena_format(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif
