@@ -1,21 +1,21 @@
-/* guidance.h - help for problems on which the model fails: completions given under a hint, learned
- * without it (Guide, arXiv:2506.13923).
+/* guidance.h - help for problems on which the model fails: completions sampled under a hint,
+ * learned without it (Guide, arXiv:2506.13923).
  *
- *     K plain completions of x ~ pi_old(.|x)         mean accuracy at most trigger_accuracy (0: all
- *                                                wrong), and the problem has a hint h:
- *     M guided completions   ~ pi_old(.|x+h)         the same verifier scores them
- *     form               makes one group of the two, which is what advantages, dynamic sampling and
- *                        updates see
+ *     plain      K completions of x ~ pi_old(.|x). At most the share trigger_accuracy of them is
+ *                right (0: none is), and the problem has a hint h
+ *     guided     M completions ~ pi_old(.|x+h), scored by the same verifier
+ *     form       makes one group of the two, which is what advantages, dynamic sampling and updates
+ *                see
  *
- *         replace   the M guided completions                                    (the released code)
- *                   kept when some are right and some are not
- *         mixed     the K plain and the M guided completions                    (the paper, as
- *                   reported)     kept when one guided completion is right
+ *         replace   the M guided completions (the released code). Kept when some of them are right
+ *                   and some are not
+ *         mixed     the K plain and the M guided completions (the paper, as reported). Kept when a
+ *                   guided completion is right
  *         mixin     the M guided completions, the wrong ones overwritten by wrong plain ones in
- *                   turn (in the code, unused)        as mixed
+ *                   turn (in the code, unused). Kept as mixed
  *
- *     A group that is not kept stays as it was sampled. Accuracy is the share of right completions:
- *     partial credit is none (record.h).
+ *     A group that is not kept stays as it was sampled. Accuracy is the share of right completions;
+ *     partial credit does not count (record.h).
  *
  * A guided completion is trained under x: the hint is in none of the ids that the gradient is taken
  * on. Its ratio, token by token, is

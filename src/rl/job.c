@@ -64,7 +64,8 @@ static void print_replay(const struct replay *r, const struct job_learner *l, FI
 	        screen,
 	        "replays %s: %d completions in %d groups, %.1f%% of them good; an epoch is %d "
 	        "steps%s\n",
-	        r->path, r->n_answers, r->n, 100.0 * r->n_good / r->n_answers, (r->n + P - 1) / P,
+	        r->path, r->n_completions, r->n, 100.0 * r->n_good / r->n_completions,
+	        (r->n + P - 1) / P,
 	        r->other_mu ? "; other weights sampled them, so the run starts off policy" : "");
 	if (l->config->loss.positive_share > 0)
 		terminal_print(screen,

@@ -1,5 +1,5 @@
-/* job_data.h - the part of a job that is learned from: problems, who judges completions of them,
- * the prompts that the model sees, and what was found out about them.
+/* job_data.h - the part of a job that is learned from: problems, the verifiers that judge
+ * completions of them, the prompts that the model sees, and the findings about them.
  *
  * It opens in two steps, because a tokenizer of characters is made from the problems, and prompts
  * are made with a tokenizer:

@@ -136,7 +136,7 @@ struct job_reader job_learner_reader(const struct job_learner *l)
 static int job_learner_baseline(const struct replay *replay, struct job_learner *l)
 {
 	double share = l->learn.algorithm.positive_share,
-	       p = replay->n_answers ? (double)replay->n_good / replay->n_answers : NAN;
+	       p = replay->n_completions ? (double)replay->n_good / replay->n_completions : NAN;
 
 	if (share == 0)
 		return OK;

@@ -2,8 +2,8 @@
  *
  *     job_learner_open      algorithm, tokenizer, weights, adapter, reference (job_model.c), then
  *                           policy, schedule, credit, critic
- *     job_learner_replay    what follows for it from recorded completions: they may be stale, and a
- *                           share of good ones chooses the baseline */
+ *     job_learner_replay    what recorded completions change: they may be stale, and the share of
+ *                           good ones among them can decide the baseline */
 #ifndef RL_JOB_LEARNER_H
 #define RL_JOB_LEARNER_H
 
@@ -16,7 +16,7 @@ struct job_learner {
 	const struct job_config *config; /* borrowed */
 	struct matmul           *mm;
 	struct tokenizer        *tokenizer;
-	/* that the weights came from; NULL: made from model.init */
+	/* where the weights came from; NULL: they were made from model.init */
 	char                *model_folder;
 	struct model        *model, *reference; /* reference: NULL when the algorithm needs none */
 	struct policy        policy;
@@ -26,14 +26,14 @@ struct job_learner {
 	struct arena         arena;
 };
 
-/* Writes into the config what the algorithm has for options that are not set (recipe.h). The
- * problems are read for their characters. */
+/* Writes the algorithm's values into the config for options that are not set (recipe.h). A
+ * tokenizer of characters is made from the problems. */
 int  job_learner_open(enum job_kind kind, struct job_config *c, const struct job_data *data,
                       struct job_learner *out);
 int  job_learner_replay(const struct replay *replay, struct job_learner *l);
 void job_learner_close(struct job_learner *l);
 
-/* Who reads the prompts. */
+/* For job_data_render. */
 struct job_reader job_learner_reader(const struct job_learner *l);
 
 /* A schedule of the config with another peak: the critic has a rate of its own. */

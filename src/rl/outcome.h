@@ -12,7 +12,7 @@
  * equal or fewer than two. */
 void outcome_advantages(const double *reward, int n, double *advantage);
 
-/* out [n], with arrays from the arena. ERR_INPUT: memory. */
+/* out [n], with arrays from the arena. */
 int outcome_of_groups(const struct group *groups, int n, struct arena *a,
                       struct curriculum_outcome **out);
 

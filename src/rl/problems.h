@@ -19,10 +19,9 @@
 #include "verify/verifier.h"
 
 struct problem_source {
-	const char *
-	        /* of the row, or the file's name up to its first dot, with its folders where two
-	         * are the same; of a generator its name */
-	               name;
+	/* of the row, or the file's name up to its first dot, with its folders where two are the
+	 * same; of a generator its name */
+	const char    *name;
 	const char    *file;     /* NULL: generated */
 	double         weight;   /* 0: none */
 	const char    *verifier; /* of its problems; NULL: the run's */

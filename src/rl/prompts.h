@@ -1,14 +1,13 @@
 /* prompts.h - the problems of a data set as the model sees them: rendered and tokenized once,
  * before the first step.
  *
- *     text       the problem's prompt, with what the tokenizer's post-processor puts around it (a
- *                leading <s>, say); of a list of messages what the model's chat template makes of
- *                them, ready for a completion, and nothing around it (text/chat.h). Where the model
- *                has a template, a prompt that is a text becomes the user's message (data.chat),
- *                and messages that begin with no system message can be given one
- *                (data.system_prompt). Where the last message is the assistant's, the completion
- *                goes on from it
- *     template   it sees messages, the tools and chat_template_kwargs of the row, those of the run
+ *     text       a string prompt is tokenized with what the tokenizer's post-processor puts around
+ *                it (a leading <s>, say). A list of messages goes through the model's chat
+ *                template, with nothing around it (text/chat.h). Where the model has a template, a
+ *                string prompt becomes the user's message (data.chat). Messages that do not begin
+ *                with a system message can be given one (data.system_prompt). Where the last
+ *                message is the assistant's, the completion goes on from it
+ *     template   sees the messages, the row's tools and chat_template_kwargs, those of the run
  *                where the row has none of that name, and the run's day
  *     ids        what every step uses; text is never tokenized again
  *
@@ -34,7 +33,7 @@ struct prompts {
 	struct context        *contexts; /* [n] in the arena */
 	int                    longest;  /* tokens of the longest one */
 	struct long_prompt    *longs;    /* [n_long] those left out */
-	/* the second: some are too long with their worked completions */
+	/* worked_too: some are too long only with their worked completions */
 	int n_long, worked_too;
 	/* [n_tight] those that leave fewer positions than wanted; their tokens are what is left */
 	struct long_prompt *tights;

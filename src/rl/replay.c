@@ -295,7 +295,7 @@ static void keep_group(const struct replay_options *o, struct replay *out, struc
 	if (g.n == 0)
 		return;
 	out->groups[out->n++] = g;
-	out->n_answers += g.n;
+	out->n_completions += g.n;
 	out->largest = g.n > out->largest ? g.n : out->largest;
 	for (int i = 0; i < g.n; i++)
 		out->n_good += rollout_is_right(&g.rollouts[i]);

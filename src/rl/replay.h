@@ -1,7 +1,7 @@
 /* replay.h - data sets of rollouts: written by `hone rollouts`, trained on again and again by
  * `rollout.source: FILE`. data/recorded.h has the format.
  *
- * Only plain completions are recorded: hinted ones (guidance.h) have two contexts, and `hone
+ * Only plain completions are recorded. Hinted ones (guidance.h) have two contexts, so `hone
  * rollouts` refuses to make them.
  *
  * Replay is exact: the completions of one step, replayed from the weights that sampled them, give
@@ -11,9 +11,10 @@
  * positions s P .. s P + P - 1 of the epochs laid end to end. So nothing needs saving for a resume.
  * Within a step the groups stand in the order of the file.
  *
- * Iterated off-policy learning (arXiv:2503.14286): without a file, a large rollout.prompts_per_step
- * cut by optim.num_minibatches is one round: sampled, gone through once, sampled anew. With files:
- * hone rollouts from the last checkpoint, hone train from it, and again. */
+ * Iterated off-policy learning (arXiv:2503.14286). Without a file, a large rollout.prompts_per_step
+ * cut by optim.num_minibatches is one round: it is sampled, learned from once, and sampled anew.
+ * With files, `hone rollouts` samples from the last checkpoint, `hone train` learns from that file,
+ * and so on. */
 #ifndef RL_REPLAY_H
 #define RL_REPLAY_H
 
@@ -41,7 +42,7 @@ struct replay_options {
 struct replay {
 	const char   *path;
 	struct group *groups; /* [n] in the order of the file */
-	int           n, n_answers, n_good;
+	int           n, n_completions, n_good;
 	int           largest;  /* completions of the largest group */
 	int           other_mu; /* the weights at hand are not those that sampled */
 	/* How they were sampled: completions of each problem, before curation, and the filters. */
@@ -54,8 +55,8 @@ struct replay {
 
 /* Reads, checks and curates a file. ERR_INPUT names the file and line: no data set of rollouts, cut
  * off, another tokenizer, temperature or verifier, an unknown problem or one asked differently, ids
- * out of range, lists of unequal lengths, a log-probability that is none. On an error nothing is
- * owned. */
+ * out of range, lists of unequal lengths, a number that is no log-probability. On an error nothing
+ * is owned. */
 int  replay_open(const char *path, const struct replay_options *o, struct replay *out);
 void replay_close(struct replay *r);
 

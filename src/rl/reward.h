@@ -10,11 +10,10 @@
  *                right. Unknown where the judge had no verdict (with COMMAND_ZERO such a completion
  *                is wrong)
  *
- *     rise       task.token_rewards: score(tokens 0 .. t) - score(tokens 0 .. t-1), where a part of
- *                a completion counts as cut off; then a dense verifier pays each token what it
- *                earned (advantage.h says how), and the sum is the reward all the same: a potential
- *                function of the prefix (Ng, Harada, Russell 1999) changes who is praised, not what
- *                is best
+ *     rise       task.token_rewards: score(tokens 0 .. t) - score(tokens 0 .. t-1). A prefix counts
+ *                as cut off. So a dense verifier pays each token what it earned (advantage.h says
+ *                how), and the sum is still the reward: a potential function of the prefix (Ng,
+ *                Harada, Russell 1999) changes which token gets the credit, not what is best
  *
  * Completions are scored in parallel; a verdict depends on its completion and problem alone. */
 #ifndef RL_REWARD_H

@@ -44,7 +44,7 @@ static void pick_all(struct replay *r)
 	struct arena  a = {0};
 	struct groups groups;
 
-	PROMISE(r->n > 0 && r->n_answers >= r->n && r->n_good <= r->n_answers);
+	PROMISE(r->n > 0 && r->n_completions >= r->n && r->n_good <= r->n_completions);
 	for (int step = 0; step < 2; step++) {
 		PROMISE(groups_new(r->n, &a, &groups) == OK &&
 		        replay_pick(r, 7, step, r->n, &a, &groups) == OK);
