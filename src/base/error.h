@@ -7,8 +7,8 @@
  *     {
  *             TRY(file_read(path, &bytes));              passes the status up, the message stays
  *             if (bytes.n < 8)
- *                     return error_set(ERR_INPUT, "%s: %zu bytes is too short for a thing; is it
- *                     cut off?", path, bytes.n);
+ *                     return error_set(ERR_INPUT, "%s: %zu bytes is too short; is it cut off?",
+ *                                      path, bytes.n);
  *
  * The message names the file, line, key or tensor, and what to do next. It belongs to the thread
  * that failed; parallel loops record a status per item and report the first one in item order.

@@ -4,8 +4,8 @@
  * A segment is a run of new tokens at consecutive positions of one text. It sees every key of its
  * text before it (through its page table) and itself causally. Three uses, one forward:
  *
- *     prefill    one segment per prompt                     position 0, parent -1
- *     decode     one token per running completion; position = tokens so far, parent -1: earlier
+ *     prefill    one segment per prompt: position 0, parent -1
+ *     decode     one token per running completion: position = tokens so far, parent -1; earlier
  *                keys are in the pages
  *     training   a tree per group: the prompt once, then its completions, each a child of the
  *                prompt's segment

@@ -3,29 +3,29 @@
  *     base: configs/addition/demo.yaml        the config of every arm that names no other
  *     output_dir: runs/sweeps/clip            the run of arm A with seed S goes to
  *                                             OUTPUT_DIR/A/seed-S
- *     seeds: 0-4                              or a list, [0, 1, 2]; run.seed of each run. Default:
- *                                             0
+ *     seeds: 0-4                              run.seed of each run; or a list, [0, 1, 2];
+ *                                             default 0
  *     before: configs/addition/demo-sft.yaml  run once, first, by hone sft, into
  *                                             OUTPUT_DIR/before; its model is model.path of all
- *                                             runs. Or a list of steps, each beginning with the
- *                                             model of the one before it; the command rollouts
- *                                             makes a data set, OUTPUT_DIR/NAME.jsonl.gz, for
- *                                             rollout.source:
- *     before:
- *       - {name: warm, command: sft, base: configs/addition/demo-sft.yaml}
- *       - {name: data, command: rollouts, base: configs/addition/demo.yaml, each_seed: true}
- *                                             with each_seed a step is run for each seed, with that
- *                                             run.seed, into OUTPUT_DIR/NAME/seed-S
- *                                             (OUTPUT_DIR/NAME/seed-S.jsonl.gz), and the runs of
- *                                             seed S begin with it: so intervals over seeds also
- *                                             hold what the warm start and the data add. Such steps
- *                                             come last
+ *                                             runs
  *     set: {run.max_steps: 50}                for all arms, below what an arm or the grid sets
  *     arms:
  *       - {name: grpo}
  *       - {name: rloo, set: {algorithm: rloo}, base: configs/other.yaml}
- *     grid: {loss.epsilon: [0.1, 0.2], optim.learning_rate: [1e-4, 1e-3]}     every combination,
- *     times the arms
+ *     grid:                                   every combination, times the arms
+ *       loss.epsilon: [0.1, 0.2]
+ *       optim.learning_rate: [1e-4, 1e-3]
+ *
+ * `before` may be a list of steps, each beginning with the model of the one before it. The command
+ * rollouts makes a data set, OUTPUT_DIR/NAME.jsonl.gz, for rollout.source:
+ *
+ *     before:
+ *       - {name: warm, command: sft, base: configs/addition/demo-sft.yaml}
+ *       - {name: data, command: rollouts, base: configs/addition/demo.yaml, each_seed: true}
+ *
+ * A step with each_seed is run for each seed S, with that run.seed, into OUTPUT_DIR/NAME/seed-S
+ * (OUTPUT_DIR/NAME/seed-S.jsonl.gz), and the runs of seed S begin with it: so intervals over seeds
+ * also hold what the warm start and the data add. Such steps come last.
  *
  * Keys in set and grid are options as on the command line, key.path: value. In a value {output_dir}
  * stands for the sweep's folder and {seed} for the seed of the run or of a step with each_seed

@@ -9,14 +9,12 @@
  *         VALUE      a number or an expression (expression.h), with its unit (unit.h); perhaps
  *                    named: "x = 5", "f(x) = x^2"
  *         TEXT       words
- *         LIST       1, 2 and 3    1 \pm \sqrt{2}          in any order, each as often as it stands
- *                                                          there
- *         SET        \{1, 2, 3\}                           in any order, once
- *         SEQUENCE   (1, 2)    [0, 1)    1:2:3             in order; the brackets count; ratios up
- *                                                          to a factor
- *         UNION      [0, 1) \cup (2, 3]                    of sets of real numbers
- *         MATRIX     \begin{pmatrix} ... \end{pmatrix}     in order, the shape counts
- *         RELATION   x - 2y = 3,  x < 1                    may be multiplied by a number
+ *         LIST       1, 2 and 3    1 \pm \sqrt{2}        in any order, each as often as it is there
+ *         SET        \{1, 2, 3\}                         in any order, once
+ *         SEQUENCE   (1, 2)    [0, 1)    1:2:3           in order; the brackets count; 1:2 is 2:4
+ *         UNION      [0, 1) \cup (2, 3]                  of sets of real numbers
+ *         MATRIX     \begin{pmatrix} ... \end{pmatrix}   in order, the shape counts
+ *         RELATION   x - 2y = 3,  x < 1                  may be multiplied by a number
  *         SPECIAL    \mathbb{R}, \emptyset
  *
  * Equal are (formula_equal.c) values with the same value (comparison.h); a unit on one side only
