@@ -33,54 +33,57 @@ static void renderer_close(struct renderer *r)
 
 /* ---- the variables of a template ---- */
 
-static int prompts_add_text(json_t *list, const char *role, const char *content)
+static int prompts_add_text(const char *role, const char *content, json_t *list)
 {
-	return json_array_append_new(list,
-	                             json_pack("{s:s, s:s}", "role", role, "content", content));
+	json_t *message = json_pack("{s:s, s:s}", "role", role, "content", content);
+
+	return json_array_append_new(list, message) == 0 ? OK
+	                                                 : error_memory("a message of a prompt");
 }
 
 /* A message that says more than role and content comes with all that it says. */
-static int prompts_add_message(json_t *list, const struct message *m)
+static int prompts_add_message(const struct message *m, json_t *list)
 {
 	json_t *message;
+	int     bad = 0;
 
 	if (!m->json)
-		return prompts_add_text(list, m->role, m->content);
+		return prompts_add_text(m->role, m->content, list);
 	TRY(json_parse("a message", m->json, strlen(m->json), &message));
 	if (*m->content || json_is_string(json_object_get(message, "content")))
 		/* a template of the data set may have shaped it */
-		json_object_set_new(message, "content", json_string(m->content));
-	return json_array_append_new(list, message);
+		bad = json_object_set_new(message, "content", json_string(m->content));
+	bad |= json_array_append_new(list, message);
+	return bad ? error_memory("a message of a prompt") : OK;
 }
 
 /* The messages of a problem, or its text as the user's. */
-static json_t *messages_of(const struct problem *p, const char *system)
+static int prompts_add_messages(const struct problem *p, const char *system, json_t *list)
 {
-	json_t *messages = json_array();
-
 	if (system && (p->n_messages == 0 || strcmp(p->messages[0].role, "system")))
-		prompts_add_text(messages, "system", system);
+		TRY(prompts_add_text("system", system, list));
 	for (int i = 0; i < p->n_messages; i++)
-		prompts_add_message(messages, &p->messages[i]);
-	if (p->prompt)
-		prompts_add_text(messages, "user", p->prompt);
-	return messages;
+		TRY(prompts_add_message(&p->messages[i], list));
+	return p->prompt ? prompts_add_text("user", p->prompt, list) : OK;
 }
 
-/* What the row says goes before what the run says. */
-static json_t *variables_of(const struct problem *p, const struct renderer *r)
+/* What the row says goes before what the run says. `all` is an object, or NULL: memory is short. */
+static int prompts_add_variables(const struct problem *p, const struct renderer *r, json_t *all)
 {
-	json_t     *all = r->kwargs ? json_copy(r->kwargs) : json_object(), *own = NULL;
+	json_t     *messages = json_array(), *own = NULL;
 	const char *values = p->template_values;
 	int         goes_on = p->n_messages > 0 && problem_asking(p) < p->n_messages - 1;
+	int         status = prompts_add_messages(p, r->options->system, messages), bad = 0;
 
-	if (values && json_parse("a row's variables", values, strlen(values), &own) == OK)
-		json_object_update(all, own);
+	if (status == OK && values)
+		status = json_parse("a row's variables", values, strlen(values), &own);
+	if (own)
+		bad = json_object_update(all, own);
 	json_decref(own);
-	json_object_set_new(all, "messages", messages_of(p, r->options->system));
-	json_object_set_new(all, "add_generation_prompt", json_boolean(!goes_on));
-	json_object_set_new(all, "continue_final_message", json_boolean(goes_on));
-	return all;
+	bad |= json_object_set_new(all, "messages", messages) |
+	       json_object_set_new(all, "add_generation_prompt", json_boolean(!goes_on)) |
+	       json_object_set_new(all, "continue_final_message", json_boolean(goes_on));
+	return status == OK && bad ? error_memory("the variables of a chat template") : status;
 }
 
 static int render_messages(const struct problem *p, struct renderer *r, struct ids *ids)
@@ -91,10 +94,11 @@ static int render_messages(const struct problem *p, struct renderer *r, struct i
 
 	if (!r->chat)
 		TRY(chat_open(o->tokenizer, &r->chat));
-	variables = variables_of(p, r);
+	variables = r->kwargs ? json_copy(r->kwargs) : json_object();
+	status = prompts_add_variables(p, r, variables);
 	r->text.n = 0;
-	status = variables ? chat_render(r->chat, variables, r->now, &r->text)
-	                   : error_memory("the variables of a chat template");
+	if (status == OK)
+		status = chat_render(r->chat, variables, r->now, &r->text);
 	json_decref(variables);
 	return status == OK ? tokenizer_encode(o->tokenizer, r->text.data ? r->text.data : "",
 	                                       r->text.n, 0, ids)
