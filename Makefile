@@ -64,6 +64,8 @@ $(OUT)/hone: $(OUT)/src/cli/hone.o $(OUT)/libhone.a
 $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $< $(filter %.a,$^) $(LDLIBS) -lcmocka -o $@
+# clang takes many minutes to instrument the unrolled kernels for the fuzzers; make check has them under gcc's sanitizers
+$(OUT)/src/math/matmul_avx%.o: EXTRA += $(if $(filter fuzz,$(BUILD)),-fno-sanitize=all)
 # kernels for instructions that not every CPU has: compiled for them whatever the rest is compiled for, chosen when the program runs
 $(OUT)/src/math/matmul_avx2.o: EXTRA += $(if $(X86),-mavx2 -mfma)
 $(OUT)/src/math/matmul_avx2_bf16.o: EXTRA += $(if $(X86),-mavx2 -mfma)
