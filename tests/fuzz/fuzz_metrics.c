@@ -12,7 +12,7 @@ static void check_series(const struct series_run *run)
 	PROMISE(run->n <= SERIES_MAX && isfinite(run->last_step));
 	for (int i = 0; i < run->n; i++) {
 		const struct series *s = &run->series[i];
-		PROMISE(s->n <= s->capacity);
+		PROMISE((size_t)s->n <= s->capacity);
 		for (int k = 0; k < s->n; k++) {
 			const struct point *p = &s->points[k];
 			PROMISE(fabs(p->x) <= SERIES_LARGEST && fabs(p->y) <= SERIES_LARGEST &&
