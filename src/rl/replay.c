@@ -424,7 +424,8 @@ static int copy_group(const struct group *from, int64_t id, struct arena *a, str
 	*to = *from;
 	to->id = id;
 	TRY(arena_take(a, (size_t)from->n, "a group of completions", &to->rollouts));
-	memcpy(to->rollouts, from->rollouts, (size_t)from->n * sizeof *to->rollouts);
+	if (from->n) /* curation may have left none */
+		memcpy(to->rollouts, from->rollouts, (size_t)from->n * sizeof *to->rollouts);
 	return OK;
 }
 
