@@ -28,13 +28,13 @@ static int rows_new(const json_t *rows, struct arena *a, struct batch *b)
 	int R = (int)json_array_size(rows);
 
 	TRY(batch_new(R, a, b));
-	for (int r = 0; r < R; r++) {
-		const json_t *row = json_array_get(rows, (size_t)r);
+	for (int r = 0; r < R; r++)
 		b->offset[r + 1] =
-		        b->offset[r] + (int)json_array_size(json_object_get(row, "trained"));
-		if (json_object_get(row, "logp_rollout"))
+		        b->offset[r] + (int)json_array_size(json_object_get(
+		                               json_array_get(rows, (size_t)r), "trained"));
+	for (int r = 0; r < R; r++)
+		if (json_object_get(json_array_get(rows, (size_t)r), "logp_rollout"))
 			TRY(BATCH_TAKE(b, logp_rollout, a)); /* some row is stale */
-	}
 	TRY(BATCH_TAKE(b, trained, a));
 	TRY(BATCH_TAKE(b, guided, a));
 	TRY(BATCH_TAKE(b, group, a));
