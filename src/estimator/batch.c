@@ -112,7 +112,8 @@ int batch_take(struct batch *b, size_t at, struct arena *a)
 
 	while (i < N_COLUMNS - 1 && batch_columns[i].at != at)
 		i++;
-	assert(batch_columns[i].at == at); /* else it is no column */
+	assert(batch_columns[i].at == at);        /* else it is no column */
+	assert(b->n == 0 || b->offset[b->n] > 0); /* else its size is not known yet */
 	return batch_array(b, &batch_columns[i]) ? OK : batch_take_column(b, &batch_columns[i], a);
 }
 
