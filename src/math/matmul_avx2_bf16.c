@@ -4,7 +4,7 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
+#include "math/matmul_vector256.h"
 
 /* The odd bf16 of each word is its upper half; the even one has to be moved there. */
 TILE_INLINE __m256 avx2_half(const float *words, size_t step)
@@ -16,19 +16,9 @@ TILE_INLINE __m256 avx2_half(const float *words, size_t step)
 	                  : _mm256_slli_epi32(w, 16));
 }
 
-#define TILE_VECTOR __m256
-#define TILE_LANES 8
 #define TILE_FORM TILE_HALVES
-#define TILE_ZERO _mm256_setzero_ps()
-#define TILE_LOAD(p) _mm256_loadu_ps(p)
-#define TILE_STORE(p, v) _mm256_storeu_ps(p, v)
-#define TILE_SPREAD(p) _mm256_broadcast_ss(p)
 #define TILE_WORDS(p, i) avx2_half(p, i)
 #define TILE_STEP(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define TILE_SUM(a, b) _mm256_add_ps(a, b)
-#define TILE_KEEP(v) __asm__("" : "+x"(v))
-#define TILE_ROWS 6
-#define TILE_SEVERAL(X) X(1, 4) X(2, 2) X(3, 2) X(4, 1) X(5, 1) X(6, 1)
 
 #include "math/matmul_tile_body.h"
 

@@ -12,7 +12,10 @@
  *     TILE_ROWS                 rows of the largest tile: 2 * TILE_ROWS + 3 vectors must fit into
  *                               the registers
  *     TILE_SEVERAL(X)           X(rows, panels at once) for 1 .. TILE_ROWS rows, rows * panels <=
- *                               TILE_ROWS */
+ *                               TILE_ROWS
+ *
+ * All but TILE_FORM, TILE_WORDS and TILE_STEP go by the width of the vectors alone:
+ * matmul_vector256.h, matmul_vector512.h. */
 
 enum { TILE_PANEL = 2 * TILE_LANES };
 
