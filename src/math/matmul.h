@@ -37,12 +37,17 @@
  *     reference   nothing                   yes, by the formula: the oracle
  *
  * auto is the first of this table that opens. Measured on one core with AVX2 (Zen 3, at most 112
- * GFLOP/s; best of 4 to 60 in turns, strict avx2 against fast OpenBLAS; 576 and 1536 wide): 1 row
- * 28 : 6, 4 rows 88 : 28, 16 rows 95 : 60, 64 rows 96 : 83, 512 and more 81-94 : 74-93; gradients
- * over 512 rows 87 : 91, over 2048 rows 77-82 : 90. Under 49152 outputs (out of the cache): 1 row
- * 11 : 3, 64 rows 76 : 65.
+ * GFLOP/s; the best of three runs in turns; strict f32 : strict bf16 : fast OpenBLAS in f32), with
+ * outputs and inputs 576 and 1536:
  *
- * Adding one (bf16, a device) = one file with a struct matmul_backend and one row in matmul.c. */
+ *     1 row            35 : 57 : 6
+ *     4 rows           77 : 91 : 26
+ *     16 rows          87 : 94 : 58
+ *     64 rows          82 : 92 : 76
+ *     512 and 2048     85 : 88 : 89     gradients   83 : 75 : 89
+ *     49152 outputs    12 : 22 : 3 for one row, 79 : 88 : 68 for 64 (out of the cache)
+ *
+ * Adding one (a device) = one file with a struct matmul_backend and one row in matmul.c. */
 #ifndef MATH_MATMUL_H
 #define MATH_MATMUL_H
 
