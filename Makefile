@@ -2,7 +2,7 @@
 # make demo       at most 4 minutes: make a problem set, warm-start a small model, train it by RL, write runs/demo/report.html
 # make test       all tests, or one: make test T=objective
 # make check      all tests under ASan and UBSan (gcc), warnings as errors with gcc and clang, the fuzz targets on their corpora, which room includes which,
-#                 names that are defined twice, lines wider than 100 columns, and the format
+#                 names that are defined twice, functions of seven parameters, lines wider than 100 columns, and the format
 # make fuzz       T=json RUNS=n: n executions of one fuzz target (tests/fuzz) under ASan and UBSan; without T all of them, one after another
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
 # make bench      speed: matrix peak, prefill, decode, training step, memory
@@ -113,6 +113,7 @@ check:
 	@scripts/fuzz --check build/fuzz-clang
 	@scripts/check-floors
 	@scripts/check-names
+	@scripts/check-parameters
 	@scripts/check-columns
 	@clang-format --dry-run -Werror $(FORMATTED) && echo "format: nothing to change"
 

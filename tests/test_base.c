@@ -307,16 +307,16 @@ static void json_is_bounded_and_says_where_it_is_wrong(void **state)
 	assert_error(json_parse("a.json", "{\"a\":1,\"a\":2}", 13, &j), ERR_INPUT, "a.json");
 	assert_error(json_parse("a.json", "{} x", 4, &j), ERR_INPUT, "a.json");
 	assert_ok(json_parse("a.json", "{\"n\": 3, \"s\": \"t\"}", 18, &j));
-	assert_ok(json_get_int("a.json", j, "missing", JSON_OPTIONAL, 0, 9, &i));
+	assert_ok(json_get_int("a.json", j, "missing", JSON_OPTIONAL, json_range(0, 9), &i));
 	assert_int_equal(i, 5);
-	assert_ok(json_get_int("a.json", j, "n", JSON_REQUIRED, 0, 9, &i));
+	assert_ok(json_get_int("a.json", j, "n", JSON_REQUIRED, json_range(0, 9), &i));
 	assert_int_equal(i, 3);
-	assert_error(json_get_int("a.json", j, "n", JSON_REQUIRED, 4, 9, &i), ERR_INPUT,
+	assert_error(json_get_int("a.json", j, "n", JSON_REQUIRED, json_range(4, 9), &i), ERR_INPUT,
 	             "outside 4 .. 9");
-	assert_error(json_get_int("a.json", j, "s", JSON_REQUIRED, 4, 9, &i), ERR_INPUT,
+	assert_error(json_get_int("a.json", j, "s", JSON_REQUIRED, json_range(4, 9), &i), ERR_INPUT,
 	             "must be an integer");
-	assert_error(json_get_int("a.json", j, "gone", JSON_REQUIRED, 4, 9, &i), ERR_INPUT,
-	             "\"gone\" is missing");
+	assert_error(json_get_int("a.json", j, "gone", JSON_REQUIRED, json_range(4, 9), &i),
+	             ERR_INPUT, "\"gone\" is missing");
 	json_decref(j);
 }
 

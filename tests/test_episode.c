@@ -92,11 +92,11 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct rollout_options options(int share)
+static struct rollout_sampling options(int share)
 {
 	const struct model_shape *s = &model->weights.shape;
 
-	return (struct rollout_options){
+	return (struct rollout_sampling){
 	        .decode = {.sampling = {.temperature = temperature, .top_p = 1},
 	                   .eos = s->eos,
 	                   .n_eos = 1,
@@ -116,12 +116,13 @@ static struct rollout_options options(int share)
 static void sample(int slots, int share, const int *picked, int n, struct arena *a,
                    struct groups *groups)
 {
-	const struct rollout_options o = options(share);
-	struct decoder              *d;
+	const struct rollout_sampling o = options(share);
+	struct decoder               *d;
 
 	assert_ok(groups_new(n, a, groups));
 	assert_ok(decoder_new(model, slots, POSITIONS, &d));
-	assert_ok(rollout_sample(d, &o, &prompts, picked, n, step, a, groups));
+	assert_ok(rollout_sample(d, &o, &(struct rollout_picks){&prompts, picked, n, step}, a,
+	                         groups));
 	decoder_free(d);
 }
 
@@ -170,17 +171,18 @@ static void a_problem_is_answered_otherwise_in_another_step_and_when_it_comes_tw
 static void guided_completions_draw_numbers_of_their_own(void **state)
 {
 	(void)state;
-	const int                    picked[] = {0, N - 1};
-	const struct guidance        g = {.num_generations = G, .hinted = prompts};
-	const struct rollout_options o = options(1);
-	struct arena                 a = {0};
-	struct groups                plain, guided;
-	struct decoder              *d;
+	const int                     picked[] = {0, N - 1};
+	const struct guidance         g = {.num_generations = G, .hinted = prompts};
+	const struct rollout_sampling o = options(1);
+	struct arena                  a = {0};
+	struct groups                 plain, guided;
+	struct decoder               *d;
 
 	sample(16, 1, picked, 2, &a, &plain);
 	assert_ok(groups_new(2, &a, &guided));
 	assert_ok(decoder_new(model, 16, POSITIONS, &d));
-	assert_ok(guidance_sample(&g, d, &o, &prompts, picked, 2, step, &a, &guided));
+	assert_ok(guidance_sample(&g, d, &o, &(struct rollout_picks){&prompts, picked, 2, step}, &a,
+	                          &guided));
 	decoder_free(d);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(same_completions(&plain.items[i], &guided.items[i]), 0);

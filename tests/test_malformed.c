@@ -147,10 +147,10 @@ static void check_gzip(const json_t *row, int counts[2])
 	status = read_lines(temporary(), 1 << 20, &n_lines, &crc);
 	check_verdict(row, status, counts);
 	if (status == OK) {
-		assert_ok(json_get_int("row", row, "lines", JSON_REQUIRED, 0, INT64_MAX,
+		assert_ok(json_get_int("row", row, "lines", JSON_REQUIRED, json_range(0, INT64_MAX),
 		                       &want_lines));
-		assert_ok(
-		        json_get_int("row", row, "crc32", JSON_REQUIRED, 0, INT64_MAX, &want_crc));
+		assert_ok(json_get_int("row", row, "crc32", JSON_REQUIRED, json_range(0, INT64_MAX),
+		                       &want_crc));
 		if (n_lines != (size_t)want_lines || crc != (uint32_t)want_crc)
 			fail_msg("%s: %zu lines with checksum %u", text_of(row, "name"), n_lines,
 			         crc);

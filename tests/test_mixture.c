@@ -6,15 +6,15 @@
 enum { SOURCES_MAX = 5, PROBLEMS_MAX = 400 };
 
 static const struct {
-	int    sources, n[SOURCES_MAX];
-	double weight[SOURCES_MAX];
+	int                   n_sources;
+	struct mixture_source sources[SOURCES_MAX];
 } cases[] = {
-        {2, {3, 2}, {1, 2}},
-        {2, {100, 7}, {1, 1}},
-        {3, {1, 50, 333}, {0.2, 0.3, 0.5}},
-        {4, {10, 10, 10, 10}, {1, 2, 3, 4}},
-        {1, {9}, {0.1}},
-        {5, {399, 1, 2, 80, 31}, {7, 0.01, 0.5, 3, 2.49}},
+        {2, {{3, 1}, {2, 2}}},
+        {2, {{100, 1}, {7, 1}}},
+        {3, {{1, 0.2}, {50, 0.3}, {333, 0.5}}},
+        {4, {{10, 1}, {10, 2}, {10, 3}, {10, 4}}},
+        {1, {{9, 0.1}}},
+        {5, {{399, 7}, {1, 0.01}, {2, 0.5}, {80, 3}, {31, 2.49}}},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -22,17 +22,16 @@ static void plan(int c, uint64_t seed, struct arena *a, struct mixture *m)
 {
 	int largest;
 
-	assert_ok(
-	        mixture_plan(cases[c].n, cases[c].weight, cases[c].sources, seed, a, m, &largest));
+	assert_ok(mixture_plan(cases[c].sources, cases[c].n_sources, seed, a, m, &largest));
 }
 
 static double share(int c, int s)
 {
 	double sum = 0;
 
-	for (int i = 0; i < cases[c].sources; i++)
-		sum += cases[c].weight[i];
-	return cases[c].weight[s] / sum;
+	for (int i = 0; i < cases[c].n_sources; i++)
+		sum += cases[c].sources[i].weight;
+	return cases[c].sources[s].weight / sum;
 }
 
 static void every_source_has_its_share_and_every_problem_its_turn(void **state)
@@ -45,15 +44,15 @@ static void every_source_has_its_share_and_every_problem_its_turn(void **state)
 		plan(c, 1, &a, &m);
 		for (int i = 0; i < m.n; i++)
 			times[m.entries[i].source][m.entries[i].item]++;
-		for (int s = 0; s < cases[c].sources; s++) {
-			int sum = 0, low = m.count[s] / cases[c].n[s];
+		for (int s = 0; s < cases[c].n_sources; s++) {
+			int sum = 0, low = m.count[s] / cases[c].sources[s].n;
 			assert_true(low >= 1);
-			for (int k = 0; k < cases[c].n[s]; k++) {
+			for (int k = 0; k < cases[c].sources[s].n; k++) {
 				assert_in_range(times[s][k], low, low + 1);
 				sum += times[s][k];
 			}
 			assert_int_equal(sum, m.count[s]);
-			assert_true(fabs(m.count[s] - m.n * share(c, s)) <= cases[c].sources);
+			assert_true(fabs(m.count[s] - m.n * share(c, s)) <= cases[c].n_sources);
 		}
 		arena_free(&a);
 	}
@@ -70,9 +69,9 @@ static void sources_are_spread_evenly_over_the_pass(void **state)
 		plan(c, 1, &a, &m);
 		for (int i = 0; i < m.n; i++) {
 			so_far[m.entries[i].source]++;
-			for (int s = 0; s < cases[c].sources; s++)
+			for (int s = 0; s < cases[c].n_sources; s++)
 				assert_true(fabs(so_far[s] - (double)m.count[s] * (i + 1) / m.n) <
-				            cases[c].sources);
+				            cases[c].n_sources);
 		}
 		arena_free(&a);
 	}
@@ -102,8 +101,8 @@ static void a_pass_without_end_is_refused(void **state)
 	struct mixture m;
 	int            largest = -1;
 
-	assert_error(mixture_plan((const int[]){10, 1000}, (const double[]){1e6, 1e-6}, 2, 0, &a,
-	                          &m, &largest),
+	assert_error(mixture_plan((const struct mixture_source[]){{10, 1e6}, {1000, 1e-6}}, 2, 0,
+	                          &a, &m, &largest),
 	             ERR_INPUT, "more than 16777216 entries");
 	assert_int_equal(largest, 1);
 	arena_free(&a);

@@ -36,8 +36,8 @@ static void assert_made_by(const char *expected)
 		const char *commit = "";
 		size_t      used = strlen(got);
 		assert_ok(json_parse("line", at, (size_t)(end - at), &line));
-		assert_ok(json_get_int("line", line, "from_step", JSON_REQUIRED, 1, INT64_MAX,
-		                       &from));
+		assert_ok(json_get_int("line", line, "from_step", JSON_REQUIRED,
+		                       json_range(1, INT64_MAX), &from));
 		assert_ok(json_get_text("line", line, "commit", JSON_REQUIRED, &commit));
 		snprintf(got + used, sizeof got - used, "%s%lld %s", used ? ", " : "",
 		         (long long)from, commit);

@@ -101,15 +101,23 @@ static void problem_fill(struct problem *p, uint32_t item)
 	fill(p->weight, MOST, 10 * item + 2);
 }
 
+static struct rmsnorm norm_of(int width, const float *gain)
+{
+	return (struct rmsnorm){.D = width, .gain = gain, .eps = 1e-5};
+}
+
 static void norm(struct problem *p)
 {
-	rmsnorm_forward(N, D, p->x, p->other, 1e-5, p->out, p->r);
+	struct rmsnorm m = norm_of(D, p->other);
+
+	rmsnorm_forward(&m, N, p->x, p->out, p->r);
 }
 
 static void rmsnorm_is_its_formula(void **state)
 {
 	(void)state;
 	struct problem p = {.forward = norm};
+	struct rmsnorm m = norm_of(D, p.other);
 
 	problem_fill(&p, 3);
 	norm(&p);
@@ -124,7 +132,7 @@ static void rmsnorm_is_its_formula(void **state)
 	}
 	float kept[N * D];
 	memcpy(kept, p.out, sizeof kept);
-	rmsnorm_forward(N, D, p.x, p.other, 1e-5, p.out, NULL);
+	rmsnorm_forward(&m, N, p.x, p.out, NULL);
 	assert_memory_equal(kept, p.out, sizeof kept);
 }
 
@@ -132,6 +140,7 @@ static void rmsnorm_gradients_match_differences(void **state)
 {
 	(void)state;
 	struct problem p = {.n_out = N * D, .forward = norm};
+	struct rmsnorm m = norm_of(D, p.other);
 	float          dx[N * D], dgain[D], already[N * D];
 
 	problem_fill(&p, 4);
@@ -140,8 +149,8 @@ static void rmsnorm_gradients_match_differences(void **state)
 	memcpy(dx, already, sizeof dx);
 	for (int i = 0; i < D; i++)
 		dgain[i] = NAN; /* overwritten */
-	rmsnorm_backward_add(N, D, p.x, p.other, p.r, p.weight, dx);
-	rmsnorm_gradient(N, D, p.x, p.r, p.weight, dgain);
+	rmsnorm_backward_add(&m, N, p.x, p.r, p.weight, dx);
+	rmsnorm_gradient(&m, N, p.x, p.r, p.weight, dgain);
 	for (int i = 0; i < N * D; i++)
 		dx[i] -= already[i]; /* added */
 	assert_gradient(&p, p.x, dx, N * D);
@@ -174,8 +183,8 @@ static void every_head_is_normalised_by_itself(void **state)
 	normed_heads(&p);
 	for (int t = 0; t < N; t++) {
 		for (int h = 0; h < HEADS; h++) {
-			rmsnorm_forward(1, E, p.x + t * QKV + h * E,
-			                p.other + (h < HEADS - KEYS ? 0 : E), 1e-5, alone, NULL);
+			struct rmsnorm m = norm_of(E, p.other + (h < HEADS - KEYS ? 0 : E));
+			rmsnorm_forward(&m, 1, p.x + t * QKV + h * E, alone, NULL);
 			assert_memory_equal(alone, p.out + t * QKV + h * E, sizeof alone);
 			assert_memory_equal(p.raw + (t * HEADS + h) * E, p.x + t * QKV + h * E,
 			                    sizeof alone);
@@ -395,10 +404,11 @@ struct outputs {
 /* Every operator on the rows first .. first+n-1. */
 static void apply_all(int first, int n, struct outputs *o)
 {
-	static float  x[ROWS * WIDTH], dy[ROWS * WIDTH], gain[WIDTH], table[ROWS * WIDTH];
-	const float  *xf = x + first * WIDTH, *dyf = dy + first * WIDTH;
-	struct qknorm q = {.H = 2, .K = 1, .E = WIDTH / 4, .stride = WIDTH, .gain = gain};
-	int           position[ROWS];
+	static float   x[ROWS * WIDTH], dy[ROWS * WIDTH], gain[WIDTH], table[ROWS * WIDTH];
+	const float   *xf = x + first * WIDTH, *dyf = dy + first * WIDTH;
+	struct rmsnorm m = norm_of(WIDTH, gain);
+	struct qknorm  q = {.H = 2, .K = 1, .E = WIDTH / 4, .stride = WIDTH, .gain = gain};
+	int            position[ROWS];
 
 	fill(x, ROWS * WIDTH, 20);
 	fill(dy, ROWS * WIDTH, 21);
@@ -407,9 +417,9 @@ static void apply_all(int first, int n, struct outputs *o)
 	memset(o, 0, sizeof *o);
 	for (int i = 0; i < n; i++)
 		position[i] = first + i;
-	rmsnorm_forward(n, WIDTH, xf, gain, 1e-5, o->y, o->r);
-	rmsnorm_backward_add(n, WIDTH, xf, gain, o->r, dyf, o->dx);
-	rmsnorm_gradient(n, WIDTH, xf, o->r, dyf, o->dgain);
+	rmsnorm_forward(&m, n, xf, o->y, o->r);
+	rmsnorm_backward_add(&m, n, xf, o->r, dyf, o->dx);
+	rmsnorm_gradient(&m, n, xf, o->r, dyf, o->dgain);
 	swiglu_forward(n, WIDTH / 2, xf, o->a);
 	swiglu_backward(n, WIDTH / 2, xf, dy + first * WIDTH / 2, o->dgu);
 	memcpy(o->rope, xf, (size_t)(n * WIDTH) * sizeof *o->rope);

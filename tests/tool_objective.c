@@ -111,10 +111,11 @@ static int read_integers(const json_t *set, struct algorithm *out, struct totals
 {
 	int64_t length = out->max_completion_length, updates = 0;
 
-	TRY(json_get_int("set", set, "max_completion_length", JSON_OPTIONAL, 0, 1 << 20, &length));
-	TRY(json_get_int("set", set, "batch_tokens", JSON_OPTIONAL, 0, 1 << 30,
+	TRY(json_get_int("set", set, "max_completion_length", JSON_OPTIONAL, json_range(0, 1 << 20),
+	                 &length));
+	TRY(json_get_int("set", set, "batch_tokens", JSON_OPTIONAL, json_range(0, 1 << 30),
 	                 &totals->batch_tokens));
-	TRY(json_get_int("set", set, "updates", JSON_OPTIONAL, 0, 1 << 20, &updates));
+	TRY(json_get_int("set", set, "updates", JSON_OPTIONAL, json_range(0, 1 << 20), &updates));
 	TRY(json_get_bool("set", set, "use_bias_correction_kl", JSON_OPTIONAL,
 	                  &out->use_bias_correction_kl));
 	TRY(json_get_bool("set", set, "mismatch_normalise", JSON_OPTIONAL,

@@ -147,7 +147,7 @@ static int json_member(const char *place, const json_t *object, const char *key,
 }
 
 int json_get_int(const char *place, const json_t *object, const char *key, int required,
-                 int64_t low, int64_t high, int64_t *out)
+                 struct json_range range, int64_t *out)
 {
 	const json_t *v;
 
@@ -156,9 +156,10 @@ int json_get_int(const char *place, const json_t *object, const char *key, int r
 		return OK;
 	if (!json_is_integer(v))
 		return error_set(ERR_INPUT, "%s: \"%s\" must be an integer", place, key);
-	if (json_integer_value(v) < low || json_integer_value(v) > high)
+	if (json_integer_value(v) < range.low || json_integer_value(v) > range.high)
 		return error_set(ERR_INPUT, "%s: \"%s\" is %lld, outside %lld .. %lld", place, key,
-		                 (long long)json_integer_value(v), (long long)low, (long long)high);
+		                 (long long)json_integer_value(v), (long long)range.low,
+		                 (long long)range.high);
 	*out = json_integer_value(v);
 	return OK;
 }

@@ -21,8 +21,15 @@ int json_read(const char *path, size_t max, json_t **out);
 
 /* Members of an object. A missing key leaves *out as it is when `required` is 0. */
 enum { JSON_OPTIONAL = 0, JSON_REQUIRED = 1 };
+struct json_range { /* of an integer, both ends allowed */
+	int64_t low, high;
+};
+static inline struct json_range json_range(int64_t low, int64_t high)
+{
+	return (struct json_range){low, high};
+}
 int json_get_int(const char *place, const json_t *object, const char *key, int required,
-                 int64_t low, int64_t high, int64_t *out);
+                 struct json_range range, int64_t *out);
 int json_get_real(const char *place, const json_t *object, const char *key, int required,
                   double *out);
 int json_get_bool(const char *place, const json_t *object, const char *key, int required, int *out);

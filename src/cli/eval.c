@@ -48,17 +48,17 @@ struct words { /* the command line */
 };
 
 struct evaluation {
-	struct job_config      config;
-	struct opened          opened;
-	const char            *path; /* of the model, as it was named */
-	int                    from_run, keep_completions;
-	struct problem_set     set;
-	struct reward_spec     spec;
-	struct generation      generation;
-	struct rollout_options rollout;
-	struct scores          scores;
-	struct text            completions; /* rows for --completions */
-	struct arena           arena, set_arena;
+	struct job_config       config;
+	struct opened           opened;
+	const char             *path; /* of the model, as it was named */
+	int                     from_run, keep_completions;
+	struct problem_set      set;
+	struct reward_spec      spec;
+	struct generation       generation;
+	struct rollout_sampling rollout;
+	struct scores           scores;
+	struct text             completions; /* rows for --completions */
+	struct arena            arena, set_arena;
 };
 
 /* ---- the command line ---- */
@@ -257,7 +257,7 @@ static void say_sampling(const struct evaluation *e, const struct sampling *s)
 
 static int eval_open_all(struct evaluation *e, const struct words *w)
 {
-	const struct rollout_config  *r = &e->config.rollout;
+	const struct rollout_options *r = &e->config.rollout;
 	const struct compute_options *c = &e->config.compute;
 	const struct model_shape     *s;
 	struct sampling               sampling;
@@ -276,20 +276,20 @@ static int eval_open_all(struct evaluation *e, const struct words *w)
 	s = &e->opened.model->weights.shape;
 	prompts = problems_prompts(&e->config, e->opened.tokenizer, s->n_positions);
 	TRY(problems_check_chat(&e->config, &prompts, &e->set, NULL));
-	e->rollout = (struct rollout_options){.decode = {.sampling = sampling,
-	                                                 .penalty = &e->generation.penalty,
-	                                                 .eos = s->eos,
-	                                                 .n_eos = s->n_eos,
-	                                                 .stop = r->stop.items,
-	                                                 .n_stop = r->stop.n,
-	                                                 .tokenizer = e->opened.tokenizer,
-	                                                 .piece = tokenizer_piece,
-	                                                 .share_prompt = r->share_prompt},
-	                                      .num_generations = e->config.run.eval_samples,
-	                                      .max_completion_length = r->max_completion_length,
-	                                      .n_positions = s->n_positions,
-	                                      .seed = (uint64_t)e->config.run.seed,
-	                                      .purpose = RNG_EVAL};
+	e->rollout = (struct rollout_sampling){.decode = {.sampling = sampling,
+	                                                  .penalty = &e->generation.penalty,
+	                                                  .eos = s->eos,
+	                                                  .n_eos = s->n_eos,
+	                                                  .stop = r->stop.items,
+	                                                  .n_stop = r->stop.n,
+	                                                  .tokenizer = e->opened.tokenizer,
+	                                                  .piece = tokenizer_piece,
+	                                                  .share_prompt = r->share_prompt},
+	                                       .num_generations = e->config.run.eval_samples,
+	                                       .max_completion_length = r->max_completion_length,
+	                                       .n_positions = s->n_positions,
+	                                       .seed = (uint64_t)e->config.run.seed,
+	                                       .purpose = RNG_EVAL};
 	say_sampling(e, &sampling);
 	return OK;
 }
@@ -326,9 +326,9 @@ static int eval_sample_file(struct evaluation *e, const struct prompts *prompts,
 
 	progress_open(&progress, stderr, 1, 0);
 	for (int done = 0; done < prompts->n;) {
-		int n = chunk_of(e, prompts->n - done);
-		TRY(eval_sample(d, &e->rollout, prompts, done, n, &e->spec, &e->set_arena, groups));
-		done += n;
+		struct eval_slice chunk = {prompts, done, chunk_of(e, prompts->n - done)};
+		TRY(eval_sample(d, &e->rollout, &chunk, &e->spec, &e->set_arena, groups));
+		done += chunk.n;
 		progress_step(&progress, done, prompts->n, "problems done");
 	}
 	progress_close(&progress);

@@ -47,8 +47,7 @@ static int logprobs_row(void *context, const char *place, const json_t *row, str
 	float                   *logp = NULL;
 
 	arena_reset(&c->arena);
-	TRY(rows_get_ids(place, row, "ids", c->opened.model->weights.shape.n_vocab, &c->arena, &ids,
-	                 &n));
+	TRY(rows_get_ids(place, row, c->opened.model->weights.shape.n_vocab, &c->arena, &ids, &n));
 	if (n > n_positions)
 		return error_set(ERR_INPUT, "%s: %d ids, but the model has %d positions", place, n,
 		                 n_positions);

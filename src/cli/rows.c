@@ -58,21 +58,22 @@ int rows_run(rows_reply *reply, void *context)
 	return status;
 }
 
-int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab,
-                 struct arena *a, int **ids, int *n)
+int rows_get_ids(const char *place, const json_t *row, int n_vocab, struct arena *a, int **ids,
+                 int *n)
 {
-	const json_t *list = json_object_get(row, key);
+	const json_t *list = json_object_get(row, "ids");
 
 	if (!json_is_array(list))
-		return error_set(ERR_INPUT, "%s: \"%s\" must be a list of token ids", place, key);
+		return error_set(ERR_INPUT, "%s: \"ids\" must be a list of token ids", place);
 	*n = (int)json_array_size(list);
 	TRY(arena_take(a, (size_t)*n, "token ids", ids));
 	for (int i = 0; i < *n; i++) {
 		const json_t *v = json_array_get(list, (size_t)i);
 		json_int_t    id = json_integer_value(v);
 		if (!json_is_integer(v) || id < 0 || id >= n_vocab)
-			return error_set(ERR_INPUT, "%s: \"%s\"[%d] is not a token id from 0 to %d",
-			                 place, key, i, n_vocab - 1);
+			return error_set(ERR_INPUT,
+			                 "%s: \"ids\"[%d] is not a token id from 0 to %d", place, i,
+			                 n_vocab - 1);
 		(*ids)[i] = (int)id;
 	}
 	return OK;

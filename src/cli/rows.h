@@ -13,9 +13,9 @@ typedef int rows_reply(void *context, const char *place, const json_t *row, stru
 
 int rows_run(rows_reply *reply, void *context);
 
-/* The array of token ids under `key`: each in 0 .. n_vocab-1. Allocated in `a`. */
-int rows_get_ids(const char *place, const json_t *row, const char *key, int n_vocab,
-                 struct arena *a, int **ids, int *n);
+/* The array of token ids under "ids": each in 0 .. n_vocab-1. Allocated in `a`. */
+int rows_get_ids(const char *place, const json_t *row, int n_vocab, struct arena *a, int **ids,
+                 int *n);
 
 /* A line on standard output that dataset.h reads as the same problem. */
 int rows_print_problem(const struct problem *p);

@@ -38,8 +38,7 @@ static int detokenize_row(void *context, const char *place, const json_t *row, s
 	int                     *ids, n, status;
 
 	arena_reset(&c->arena);
-	TRY(rows_get_ids(place, row, "ids", tokenizer_size(c->opened.tokenizer), &c->arena, &ids,
-	                 &n));
+	TRY(rows_get_ids(place, row, tokenizer_size(c->opened.tokenizer), &c->arena, &ids, &n));
 	status = tokenizer_decode(c->opened.tokenizer, ids, (size_t)n, c->no_special, &text);
 	text_print(out, "\"text\": ");
 	json_add_string(out, text.data ? text.data : "", text.n);

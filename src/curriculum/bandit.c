@@ -108,5 +108,6 @@ int bandit_load(struct bandit *b, const char *place, const json_t *object)
 		                 "%s: the run was started on problems of other categories; resume "
 		                 "it on the same data",
 		                 place);
-	return json_get_int(place, object, "draws", JSON_REQUIRED, 0, DECK_POSITION_MAX, &b->draws);
+	return json_get_int(place, object, "draws", JSON_REQUIRED, json_range(0, DECK_POSITION_MAX),
+	                    &b->draws);
 }

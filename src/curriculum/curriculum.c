@@ -175,7 +175,7 @@ int curriculum_load(struct curriculum *c, const char *place, const json_t *state
 	int          status;
 
 	TRY(json_get_text(place, state, "kind", JSON_REQUIRED, &kind));
-	TRY(json_get_int(place, state, "problems", JSON_REQUIRED, 1, INT32_MAX, &n));
+	TRY(json_get_int(place, state, "problems", JSON_REQUIRED, json_range(1, INT32_MAX), &n));
 	if (strcmp(kind, c->kind->name) != 0)
 		return error_set(ERR_INPUT,
 		                 "%s: the run was started with curriculum.kind %s, not %s; resume "

@@ -203,7 +203,8 @@ static int easy_to_hard_load(void *state, struct arena *scratch, const char *pla
 
 	TRY(arena_take(scratch, (size_t)e->n_levels, "the positions of the decks", &position));
 	TRY(numbers_load_int(place, object, "positions", DECK_POSITION_MAX, e->n_levels, position));
-	TRY(json_get_int(place, object, "step", JSON_REQUIRED, 0, DECK_POSITION_MAX, &e->step));
+	TRY(json_get_int(place, object, "step", JSON_REQUIRED, json_range(0, DECK_POSITION_MAX),
+	                 &e->step));
 	for (int l = 0; l < e->n_levels; l++) {
 		e->levels[l].position = position[l];
 		e->levels[l].shuffled = 0;

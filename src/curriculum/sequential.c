@@ -44,8 +44,8 @@ static int sequential_load(void *state, struct arena *scratch, const char *place
 	struct sequential *s = state;
 
 	(void)scratch;
-	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX,
-	                    &s->position);
+	return json_get_int(place, object, "position", JSON_REQUIRED,
+	                    json_range(0, DECK_POSITION_MAX), &s->position);
 }
 
 static int sequential_metrics(const void *state, json_t *object)

@@ -60,8 +60,8 @@ static int uniform_load(void *state, struct arena *scratch, const char *place, c
 	struct uniform *u = state;
 
 	(void)scratch;
-	return json_get_int(place, object, "position", JSON_REQUIRED, 0, DECK_POSITION_MAX,
-	                    &u->deck.position);
+	return json_get_int(place, object, "position", JSON_REQUIRED,
+	                    json_range(0, DECK_POSITION_MAX), &u->deck.position);
 }
 
 static int uniform_metrics(const void *state, json_t *object)

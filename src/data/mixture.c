@@ -3,26 +3,29 @@
 #include "base/error.h"
 #include "base/rng.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
 /* Entries of each source; their sum, or 0 when there are too many. */
-static int mixture_count_entries(const int *n, const double *weight, int sources, int *count,
+static int mixture_count_entries(const struct mixture_source *sources, int n, int *count,
                                  int *largest)
 {
 	double sum = 0, entries = 0, all = 0;
 
-	for (int s = 0; s < sources; s++)
-		sum += weight[s];
-	for (int s = 0; s < sources; s++)
-		if (n[s] * (sum / weight[s]) > entries) {
-			entries = n[s] * (sum / weight[s]);
+	for (int s = 0; s < n; s++) {
+		assert(sources[s].n > 0 && sources[s].weight > 0);
+		sum += sources[s].weight;
+	}
+	for (int s = 0; s < n; s++)
+		if (sources[s].n * (sum / sources[s].weight) > entries) {
+			entries = sources[s].n * (sum / sources[s].weight);
 			*largest = s;
 		}
 	if (!(entries <= MIXTURE_MAX))
 		return 0;
-	for (int s = 0; s < sources; s++) {
-		count[s] = (int)fmax(n[s], round(entries * (weight[s] / sum)));
+	for (int s = 0; s < n; s++) {
+		count[s] = (int)fmax(sources[s].n, round(entries * (sources[s].weight / sum)));
 		all += count[s];
 	}
 	return all <= MIXTURE_MAX ? (int)all : 0;
@@ -57,8 +60,8 @@ static int lay_out(int source, int n, int m, uint64_t seed, struct arena *a,
 	return OK;
 }
 
-int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed, struct arena *a,
-                 struct mixture *out, int *largest)
+int mixture_plan(const struct mixture_source *sources, int n_sources, uint64_t seed,
+                 struct arena *a, struct mixture *out, int *largest)
 {
 	struct mixture_place *places;
 	struct arena_mark     mark;
@@ -66,8 +69,8 @@ int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed,
 
 	*out = (struct mixture){0};
 	*largest = 0;
-	TRY(arena_take(a, (size_t)sources, "the sources of a mixture", &out->count));
-	out->n = mixture_count_entries(n, weight, sources, out->count, largest);
+	TRY(arena_take(a, (size_t)n_sources, "the sources of a mixture", &out->count));
+	out->n = mixture_count_entries(sources, n_sources, out->count, largest);
 	if (out->n == 0)
 		return error_set(ERR_INPUT,
 		                 "one pass over the mixture would have more than %d entries",
@@ -75,8 +78,8 @@ int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed,
 	TRY(arena_take(a, (size_t)out->n, "the entries of a mixture", &out->entries));
 	mark = arena_mark(a);
 	TRY(arena_take(a, (size_t)out->n, "the entries of a mixture", &places));
-	for (int s = 0; s < sources; at += out->count[s++])
-		TRY(lay_out(s, n[s], out->count[s], seed, a, places + at));
+	for (int s = 0; s < n_sources; at += out->count[s++])
+		TRY(lay_out(s, sources[s].n, out->count[s], seed, a, places + at));
 	qsort(places, (size_t)out->n, sizeof *places, by_place);
 	for (int i = 0; i < out->n; i++)
 		out->entries[i] = places[i].entry;

@@ -22,6 +22,11 @@
 
 enum { MIXTURE_MAX = 1 << 24 };
 
+struct mixture_source { /* both above 0 */
+	int    n;       /* problems */
+	double weight;
+};
+
 struct mixture_entry {
 	int source, item; /* item: number of the problem within its source */
 };
@@ -32,9 +37,9 @@ struct mixture {
 	int                  *count; /* [sources] entries of each */
 };
 
-/* n[s] > 0 problems with weight[s] > 0. ERR_INPUT when a pass would have more than MIXTURE_MAX
- * entries: *largest is then the source that asks for it. */
-int mixture_plan(const int *n, const double *weight, int sources, uint64_t seed, struct arena *a,
-                 struct mixture *out, int *largest);
+/* ERR_INPUT when a pass would have more than MIXTURE_MAX entries: *largest is then the source that
+ * asks for it. */
+int mixture_plan(const struct mixture_source *sources, int n_sources, uint64_t seed,
+                 struct arena *a, struct mixture *out, int *largest);
 
 #endif

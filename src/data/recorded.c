@@ -310,8 +310,9 @@ static int recorded_read(struct recorded_reader *r, const json_t *row, struct ar
 	TRY(json_get_text(r->place, row, "problem", JSON_REQUIRED, &id));
 	TRY(arena_copy(&r->line_arena, id, strlen(id), &out->problem));
 	TRY(recorded_read_ids(r, row, "prompt", &r->line_arena, &out->prompt, &out->n_prompt));
-	TRY(json_get_int(r->place, row, "group", JSON_REQUIRED, 0, INT32_MAX, &group));
-	TRY(json_get_int(r->place, row, "sample", JSON_REQUIRED, 0, (1 << 24) - 1, &sample));
+	TRY(json_get_int(r->place, row, "group", JSON_REQUIRED, json_range(0, INT32_MAX), &group));
+	TRY(json_get_int(r->place, row, "sample", JSON_REQUIRED, json_range(0, (1 << 24) - 1),
+	                 &sample));
 	out->group = (int)group;
 	out->sample = (uint32_t)sample;
 	TRY(recorded_read_ids(r, row, "ids", a, &out->ids, &out->n));
@@ -418,14 +419,15 @@ static int recorded_read_header(struct recorded_reader *r, const json_t *row)
 		                 "%s: not a data set of rollouts: the first line must be the "
 		                 "header that hone rollouts writes",
 		                 r->place);
-	TRY(json_get_int(r->place, row, "hone_rollouts", JSON_REQUIRED, VERSION, VERSION,
-	                 &version));
-	TRY(json_get_int(r->place, row, "answers", JSON_REQUIRED, 1, INT32_MAX, &n));
-	TRY(json_get_int(r->place, row, "vocabulary", JSON_REQUIRED, 1, INT32_MAX, &vocabulary));
+	TRY(json_get_int(r->place, row, "hone_rollouts", JSON_REQUIRED,
+	                 json_range(VERSION, VERSION), &version));
+	TRY(json_get_int(r->place, row, "answers", JSON_REQUIRED, json_range(1, INT32_MAX), &n));
+	TRY(json_get_int(r->place, row, "vocabulary", JSON_REQUIRED, json_range(1, INT32_MAX),
+	                 &vocabulary));
 	TRY(recorded_fingerprint(r, row, "tokenizer", &h->tokenizer));
 	TRY(recorded_fingerprint(r, row, "weights", &h->weights));
 	TRY(json_get_real(r->place, row, "temperature", JSON_REQUIRED, &h->temperature));
-	TRY(json_get_int(r->place, row, "top_k", 0, -1, INT32_MAX, &top_k));
+	TRY(json_get_int(r->place, row, "top_k", 0, json_range(-1, INT32_MAX), &top_k));
 	h->top_p = 1;
 	TRY(json_get_real(r->place, row, "top_p", 0, &h->top_p));
 	TRY(json_get_real(r->place, row, "min_p", 0, &h->min_p));

@@ -131,25 +131,31 @@ void tiled_weight_free(struct matmul_weight *w)
 	mem_free(t);
 }
 
-/* One panel of B, whose element (k, j) is B[k * down + j * right]. Inlined with one of the steps
- * constant. */
-TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, const float *B, size_t down,
-                            size_t right, int depth, int columns, float *to)
+/* Element (k, j) of a [depth x columns] matrix is at[k * down + j * right]. */
+struct tiled_view {
+	const float *at;
+	size_t       down, right;
+	int          depth, columns;
+};
+
+/* One panel of B. Inlined with one of the steps constant. */
+TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, struct tiled_view B, float *to)
 {
-	int words = tiled_words(kernel, depth), panel = kernel->panel;
+	size_t down = B.down, right = B.right;
+	int    words = tiled_words(kernel, B.depth), panel = kernel->panel, columns = B.columns;
 
 	for (int k = 0; k < words; k++, to += panel) {
 		if (kernel->form == TILE_FLOATS)
 			for (int j = 0; j < columns; j++)
-				to[j] = B[(size_t)k * down + (size_t)j * right];
-		else if (2 * k + 1 < depth)
+				to[j] = B.at[(size_t)k * down + (size_t)j * right];
+		else if (2 * k + 1 < B.depth)
 			for (int j = 0; j < columns; j++)
 				to[j] = tiled_pair(
-				        B[(size_t)(2 * k) * down + (size_t)j * right],
-				        B[(size_t)(2 * k + 1) * down + (size_t)j * right]);
+				        B.at[(size_t)(2 * k) * down + (size_t)j * right],
+				        B.at[(size_t)(2 * k + 1) * down + (size_t)j * right]);
 		else
 			for (int j = 0; j < columns; j++)
-				to[j] = tiled_pair(B[(size_t)(2 * k) * down + (size_t)j * right],
+				to[j] = tiled_pair(B.at[(size_t)(2 * k) * down + (size_t)j * right],
 				                   0);
 		memset(to + columns, 0, (size_t)(panel - columns) * sizeof *to);
 	}
@@ -159,14 +165,14 @@ TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, const float *B, si
 static void tiled_pack_transposed(const struct tile_kernel *kernel, const float *W, int depth,
                                   int columns, float *to)
 {
-	tiled_pack(kernel, W, 1, (size_t)depth, depth, columns, to);
+	tiled_pack(kernel, (struct tiled_view){W, 1, (size_t)depth, depth, columns}, to);
 }
 
 /* From the rows of a matrix of that stride. */
 static void tiled_pack_rows(const struct tile_kernel *kernel, const float *B, size_t stride,
                             int depth, int columns, float *to)
 {
-	tiled_pack(kernel, B, stride, 1, depth, columns, to);
+	tiled_pack(kernel, (struct tiled_view){B, stride, 1, depth, columns}, to);
 }
 
 int tiled_weight_pack(struct matmul_weight *w, const float *W)

@@ -80,9 +80,12 @@ static float norm_factor(const float *x, int D, double eps)
 	return (float)(1 / sqrt((double)row_dot(x, x, D) / D + eps));
 }
 
-void rmsnorm_forward(int n, int D, const float *x, const float *gain, double eps, float *y,
-                     float *r)
+void rmsnorm_forward(const struct rmsnorm *m, int n, const float *x, float *y, float *r)
 {
+	const float *gain = m->gain;
+	double       eps = m->eps;
+	int          D = m->D;
+
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int t = 0; t < n; t++) {
 		const float *xt = x + (size_t)t * (size_t)D;
@@ -95,9 +98,12 @@ void rmsnorm_forward(int n, int D, const float *x, const float *gain, double eps
 }
 
 /* dx_i = r gain_i dy_i - x_i (r^3 / D) sum_j dy_j gain_j x_j */
-void rmsnorm_backward_add(int n, int D, const float *x, const float *gain, const float *r,
+void rmsnorm_backward_add(const struct rmsnorm *m, int n, const float *x, const float *r,
                           const float *dy, float *dx)
 {
+	const float *gain = m->gain;
+	int          D = m->D;
+
 #pragma omp parallel for schedule(static) if (n > 1)
 	for (int t = 0; t < n; t++) {
 		const float *xt = x + (size_t)t * (size_t)D, *dyt = dy + (size_t)t * (size_t)D;
@@ -111,8 +117,11 @@ void rmsnorm_backward_add(int n, int D, const float *x, const float *gain, const
 
 enum { COLUMNS = 64 }; /* of a gradient that one thread sums over all rows */
 
-void rmsnorm_gradient(int n, int D, const float *x, const float *r, const float *dy, float *dgain)
+void rmsnorm_gradient(const struct rmsnorm *m, int n, const float *x, const float *r,
+                      const float *dy, float *dgain)
 {
+	int D = m->D;
+
 #pragma omp parallel for schedule(static) if (D > COLUMNS)
 	for (int first = 0; first < D; first += COLUMNS) {
 		int   count = D - first < COLUMNS ? D - first : COLUMNS;

@@ -18,13 +18,18 @@ void  row_round_bf16(float *x, int n); /* in place, as an operand of a product (
 
 /* y = x * r * gain,  r = 1 / sqrt(mean(x^2) + eps)   (RMSNorm, arXiv:1910.07467); r [n] is kept for
  * the backward pass (may be NULL) */
-void rmsnorm_forward(int n, int D, const float *x, const float *gain, double eps, float *y,
-                     float *r);
-/* dx += ..., for n rows */
-void rmsnorm_backward_add(int n, int D, const float *x, const float *gain, const float *r,
-                          const float *dy, float *dx);
+struct rmsnorm {
+	int          D;
+	const float *gain; /* [D] */
+	double       eps;
+};
+void rmsnorm_forward(const struct rmsnorm *m, int n, const float *x, float *y, float *r);
 /* dgain [D] = sum over the rows in order (overwritten) */
-void rmsnorm_gradient(int n, int D, const float *x, const float *r, const float *dy, float *dgain);
+void rmsnorm_gradient(const struct rmsnorm *m, int n, const float *x, const float *r,
+                      const float *dy, float *dgain);
+/* dx += ..., for n rows */
+void rmsnorm_backward_add(const struct rmsnorm *m, int n, const float *x, const float *r,
+                          const float *dy, float *dx);
 
 /* The same for the heads of queries and keys, each by itself (qk-norm, arXiv:2302.05442; as Qwen3
  * has it, arXiv:2505.09388): the first H + K heads of E in each row of x, rows `stride` floats

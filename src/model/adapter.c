@@ -323,12 +323,10 @@ static void adapter_add(int rows, int columns, const float *from, float *to)
 			to[i] += from[i];
 }
 
-int adapter_forward(const struct adapter *a, int layer, enum product which, int n, const float *X,
+int adapter_forward(const struct adapter_product *p, int n, const float *X,
                     const struct adapter_scratch *s, float *Y)
 {
-	const struct adapter_product *p = &a->layers[layer][which];
-
-	assert(layer >= 0 && layer < a->n_layers && n > 0);
+	assert(n > 0);
 	if (!p->n_parts)
 		return OK;
 	TRY(matmul_forward(p->A, n, X, s->u));
@@ -362,6 +360,7 @@ int adapter_backward(const struct adapter *a, int layer, enum product which,
 	const struct adapter_product *p = &a->layers[layer][which];
 	int                           R = p->n_parts * a->options.rank;
 
+	assert(layer >= 0 && layer < a->n_layers && x->n > 0 && s->db);
 	if (!p->n_parts)
 		return OK;
 	TRY(matmul_forward(p->A, x->n, x->X, s->u));

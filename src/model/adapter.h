@@ -90,8 +90,8 @@ int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct 
 
 size_t adapter_scratch_bytes(const struct adapter *a, int rows); /* with a backward pass */
 
-/* ADDS to Y [n x out]. */
-int adapter_forward(const struct adapter *a, int layer, enum product p, int n, const float *X,
+/* ADDS to Y [n x out] of a product of a layer, n at most the rows of the scratch. */
+int adapter_forward(const struct adapter_product *p, int n, const float *X,
                     const struct adapter_scratch *s, float *Y);
 
 struct adapter_rows { /* of one gradient unit */

@@ -124,7 +124,8 @@ static int read_options(const char *place, const json_t *config, struct adapter_
 		                 "%s: \"peft_type\" is \"%.32s\", only \"LORA\" is supported",
 		                 place, type);
 	TRY(adapter_folder_check_refusals(place, config));
-	TRY(json_get_int(place, config, "r", JSON_REQUIRED, 1, ADAPTER_RANK_MAX, &rank));
+	TRY(json_get_int(place, config, "r", JSON_REQUIRED, json_range(1, ADAPTER_RANK_MAX),
+	                 &rank));
 	TRY(json_get_real(place, config, "lora_alpha", JSON_REQUIRED, &o->alpha));
 	TRY(json_get_bool(place, config, "use_rslora", JSON_OPTIONAL, &o->rslora));
 	TRY(read_targets(place, config, &o->targets));

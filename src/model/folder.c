@@ -115,7 +115,8 @@ static int check_window(const char *place, const json_t *config, const struct mo
 
 	if (!slides(config, s))
 		return OK;
-	TRY(json_get_int(place, config, "sliding_window", JSON_OPTIONAL, 0, INT_MAX, &window));
+	TRY(json_get_int(place, config, "sliding_window", JSON_OPTIONAL, json_range(0, INT_MAX),
+	                 &window));
 	if (window >= s->n_positions)
 		return OK;
 	return error_set(ERR_INPUT,
@@ -135,8 +136,8 @@ static int read_llama3(const char *place, const json_t *rope, struct rope_scalin
 
 	TRY(json_get_real(place, rope, "low_freq_factor", JSON_REQUIRED, &r->low_freq_factor));
 	TRY(json_get_real(place, rope, "high_freq_factor", JSON_REQUIRED, &r->high_freq_factor));
-	TRY(json_get_int(place, rope, "original_max_position_embeddings", JSON_REQUIRED, 1, INT_MAX,
-	                 &length));
+	TRY(json_get_int(place, rope, "original_max_position_embeddings", JSON_REQUIRED,
+	                 json_range(1, INT_MAX), &length));
 	r->original_positions = (int)length;
 	return OK;
 }
@@ -205,7 +206,7 @@ static int read_sizes(const char *place, const json_t *config, struct model_shap
 		int    *at = (int *)(void *)((char *)s + size_keys[i].at);
 		int64_t value = *at;
 		TRY(json_get_int(place, config, size_keys[i].key, size_keys[i].required,
-		                 size_keys[i].required ? 1 : 0, INT_MAX, &value));
+		                 json_range(size_keys[i].required ? 1 : 0, INT_MAX), &value));
 		*at = (int)value;
 	}
 	if (s->n_kv_heads == 0 || json_is_null(json_object_get(config, "num_key_value_heads")))
@@ -242,8 +243,8 @@ static int folder_read_ids(const char *place, const json_t *config, struct model
 	const json_t *ends = json_object_get(config, "eos_token_id");
 	int64_t       bos = s->bos;
 
-	TRY(json_get_int(place, config, "bos_token_id", JSON_OPTIONAL, NO_ID, s->n_vocab - 1,
-	                 &bos));
+	TRY(json_get_int(place, config, "bos_token_id", JSON_OPTIONAL,
+	                 json_range(NO_ID, s->n_vocab - 1), &bos));
 	s->bos = (int)bos;
 	if (!ends || json_is_null(ends))
 		return OK;

@@ -182,12 +182,13 @@ static int generation_read_all(const char *place, const json_t *config, struct a
 	int64_t top_k = 0;
 
 	TRY(json_get_bool(place, config, "do_sample", JSON_OPTIONAL, &g->do_sample));
-	TRY(json_get_int(place, config, "top_k", JSON_OPTIONAL, -1, INT_MAX, &top_k));
+	TRY(json_get_int(place, config, "top_k", JSON_OPTIONAL, json_range(-1, INT_MAX), &top_k));
 	g->top_k = (int)top_k;
 	TRY(read_reals(place, config, g));
 	for (size_t i = 0; i < sizeof count_keys / sizeof *count_keys; i++) {
 		int64_t n = 0;
-		TRY(json_get_int(place, config, count_keys[i].key, JSON_OPTIONAL, 0, INT_MAX, &n));
+		TRY(json_get_int(place, config, count_keys[i].key, JSON_OPTIONAL,
+		                 json_range(0, INT_MAX), &n));
 		*(int *)field(g, count_keys[i].at) = (int)n;
 	}
 	for (size_t i = 0; i < sizeof list_keys / sizeof *list_keys; i++)

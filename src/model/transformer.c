@@ -303,6 +303,14 @@ static void embed(const struct model *m, const struct packing *b, float *x)
 		memcpy(x + (size_t)t * D, table + (size_t)b->token[t] * D, D * sizeof(float));
 }
 
+/* The norm whose gain stands at that offset of the weights. */
+static struct rmsnorm norm_of(const struct model *m, size_t gain)
+{
+	return (struct rmsnorm){.D = m->weights.shape.width,
+	                        .gain = m->weights.data + gain,
+	                        .eps = m->weights.shape.norm_eps};
+}
+
 static struct qknorm qk_norm(const struct model *m, int layer)
 {
 	const struct model_shape *s = &m->weights.shape;
@@ -318,9 +326,10 @@ static struct qknorm qk_norm(const struct model *m, int layer)
 static int product_forward(const struct transformer_forward *p, int layer, enum product which,
                            int n, const float *X, float *Y)
 {
+	const struct adapter *a = p->m->adapter;
+
 	TRY(matmul_forward(p->m->layers[layer][which], n, X, Y));
-	return p->m->adapter ? adapter_forward(p->m->adapter, layer, which, n, X, &p->adapter, Y)
-	                     : OK;
+	return a ? adapter_forward(&a->layers[layer][which], n, X, &p->adapter, Y) : OK;
 }
 
 /* qkv of n rows from row `at` on = h W^T, and what the kind does to it before it is rotated */
@@ -359,14 +368,13 @@ static int forward_attention(const struct transformer_forward *p, int layer,
 	const struct model_shape *shape = &p->m->weights.shape;
 	int T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads,
 	    E = shape->head_width;
-	size_t       qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
-	const float *gain = p->m->weights.data + p->m->weights.layers[layer].norm_attn;
+	size_t         qkv_row = (size_t)(H + 2 * K) * (size_t)E, o_row = (size_t)H * (size_t)E;
+	struct rmsnorm norm = norm_of(p->m, p->m->weights.layers[layer].norm_attn);
 
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
 		n = chunk_rows(T - t);
-		rmsnorm_forward(n, D, s->x + at * (size_t)D, gain, shape->norm_eps, p->h,
-		                s->r_attn + at);
+		rmsnorm_forward(&norm, n, s->x + at * (size_t)D, p->h, s->r_attn + at);
 		TRY(project_qkv(p, layer, n, at, s));
 	}
 	rope_apply(&(struct rope_rows){T, H + K, E, qkv_row, p->b->position, p->m->rope}, +1,
@@ -394,14 +402,13 @@ static int forward_mlp(const struct transformer_forward *p, int layer, const str
 {
 	const struct model_shape *shape = &p->m->weights.shape;
 	int                       T = p->b->n_tokens, D = shape->width, F = shape->ff_width;
-	const float              *gain = p->m->weights.data + p->m->weights.layers[layer].norm_mlp;
+	struct rmsnorm            norm = norm_of(p->m, p->m->weights.layers[layer].norm_mlp);
 
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
 		float *gate_up = s->gate_up + (p->keeps ? at * 2 * (size_t)F : 0);
 		n = chunk_rows(T - t);
-		rmsnorm_forward(n, D, s->x_mid + at * (size_t)D, gain, shape->norm_eps, p->h,
-		                s->r_mlp + at);
+		rmsnorm_forward(&norm, n, s->x_mid + at * (size_t)D, p->h, s->r_mlp + at);
 		TRY(product_forward(p, layer, PRODUCT_GATE_UP, n, p->h, gate_up));
 		swiglu_forward(n, F, gate_up, p->act);
 		TRY(product_forward(p, layer, PRODUCT_DOWN, n, p->act, p->y));
@@ -446,8 +453,8 @@ static int forward_scratch(struct transformer_forward *p, struct arena *a)
 static int forward_layers(struct transformer_forward *p, struct tape *tape, struct arena *a,
                           float *hidden)
 {
-	const struct weights     *w = &p->m->weights;
-	const struct model_shape *s = &w->shape;
+	const struct model_shape *s = &p->m->weights.shape;
+	struct rmsnorm            norm = norm_of(p->m, p->m->weights.norm_final);
 	struct layer_state        shared;
 	float                    *x;
 
@@ -464,8 +471,7 @@ static int forward_layers(struct transformer_forward *p, struct tape *tape, stru
 		TRY(forward_attention(p, i, state));
 		TRY(forward_mlp(p, i, state, x));
 	}
-	rmsnorm_forward(p->b->n_tokens, s->width, x, w->data + w->norm_final, s->norm_eps, hidden,
-	                tape ? tape->r_final : NULL);
+	rmsnorm_forward(&norm, p->b->n_tokens, x, hidden, tape ? tape->r_final : NULL);
 	return OK;
 }
 
@@ -548,26 +554,24 @@ struct norm {
 static void norm_again(const struct transformer_backward *p, struct transformer_rows r,
                        struct norm n, float *h)
 {
-	const struct model_shape *s = &p->m->weights.shape;
+	struct rmsnorm norm = norm_of(p->m, n.gain);
 
-	rmsnorm_forward(r.n, s->width, n.x + r.first * (size_t)s->width,
-	                p->m->weights.data + n.gain, s->norm_eps, h, NULL);
+	rmsnorm_forward(&norm, r.n, n.x + r.first * (size_t)norm.D, h, NULL);
 }
 
 /* From the gradient of a norm's output: adds to dx, and the gain's gradient to the unit. */
 static void backward_norm(const struct transformer_backward *p, struct transformer_rows r,
                           struct norm n, const float *dh)
 {
-	int    D = p->m->weights.shape.width;
-	size_t at = r.first * (size_t)D;
+	struct rmsnorm norm = norm_of(p->m, n.gain);
+	size_t         at = r.first * (size_t)norm.D;
 
 	if (!p->m->adapter) {
-		rmsnorm_gradient(r.n, D, n.x + at, n.r + r.first, dh,
+		rmsnorm_gradient(&norm, r.n, n.x + at, n.r + r.first, dh,
 		                 gradient_slot(p->g, r.unit, n.gain));
-		gradient_merge(p->g, r.unit, n.gain, (size_t)D);
+		gradient_merge(p->g, r.unit, n.gain, (size_t)norm.D);
 	}
-	rmsnorm_backward_add(r.n, D, n.x + at, p->m->weights.data + n.gain, n.r + r.first, dh,
-	                     p->dx + at);
+	rmsnorm_backward_add(&norm, r.n, n.x + at, n.r + r.first, dh, p->dx + at);
 }
 
 static int backward_mlp_unit(const struct transformer_backward *p, int layer,

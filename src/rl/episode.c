@@ -105,9 +105,8 @@ static void record(const struct episode *e, const struct decode_result *r, struc
 	out->stop = r->stop;
 }
 
-int episode_run(struct decoder *d, const struct decode_options *o,
-                const struct decode_request *requests, const struct problem *const *problems, int n,
-                struct arena *a, struct rollout **rollouts)
+int episode_run(struct decoder *d, const struct decode_options *o, const struct episodes *w,
+                struct arena *a)
 {
 	struct decode_options in_turns = *o;
 	struct play           play = {.o = o};
@@ -116,18 +115,18 @@ int episode_run(struct decoder *d, const struct decode_options *o,
 
 	assert(o->tokenizer);
 	TRY(arena_take(a, (size_t)o->n_stop + 1, "the stop texts", &stop));
-	TRY(arena_take(a, (size_t)n, "the episodes", &play.episodes));
-	TRY(arena_take(a, (size_t)n, "the decoded completions", &r));
+	TRY(arena_take(a, (size_t)w->n, "the episodes", &play.episodes));
+	TRY(arena_take(a, (size_t)w->n, "the decoded completions", &r));
 	stop[0] = "\n";
 	for (int i = 0; i < o->n_stop; i++)
 		stop[i + 1] = o->stop[i];
 	in_turns.stop = stop;
 	in_turns.n_stop = o->n_stop + 1;
 	in_turns.listener = (struct decode_listener){took_turn, &play};
-	for (int i = 0; i < n; i++)
-		TRY(open_episode(&requests[i], problems[i], a, &play.episodes[i]));
-	TRY(decode_run(d, &in_turns, requests, n, a, r));
-	for (int i = 0; i < n; i++)
-		record(&play.episodes[i], &r[i], rollouts[i]);
+	for (int i = 0; i < w->n; i++)
+		TRY(open_episode(&w->requests[i], w->problems[i], a, &play.episodes[i]));
+	TRY(decode_run(d, &in_turns, w->requests, w->n, a, r));
+	for (int i = 0; i < w->n; i++)
+		record(&play.episodes[i], &r[i], w->rollouts[i]);
 	return OK;
 }

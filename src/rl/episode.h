@@ -24,11 +24,16 @@
 #include "estimator/record.h"
 #include "model/decode.h"
 
-/* Plays n completions; requests[i] gives prompt, room and key of the completion of problems[i],
- * which has an environment. Fills ids, n, trained, logp, entropy, spans and stop (never
- * STOP_CONTEXT) of *rollouts[i], in the arena. o->tokenizer must be there. */
-int episode_run(struct decoder *d, const struct decode_options *o,
-                const struct decode_request *requests, const struct problem *const *problems, int n,
-                struct arena *a, struct rollout **rollouts);
+struct episodes { /* to be played together */
+	int                          n;
+	const struct problem *const *problems; /* each with an environment */
+	const struct decode_request *requests; /* prompt, room and key of each completion */
+	struct rollout *const       *rollouts; /* what becomes of them */
+};
+
+/* Fills ids, n, trained, logp, entropy, spans and stop (never STOP_CONTEXT) of every rollout, in
+ * the arena. o->tokenizer must be there. */
+int episode_run(struct decoder *d, const struct decode_options *o, const struct episodes *w,
+                struct arena *a);
 
 #endif

@@ -13,17 +13,19 @@
 
 /* ---- the completions ---- */
 
-int eval_sample(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
-                int first, int n, const struct reward_spec *judge, struct arena *a,
+int eval_sample(struct decoder *d, const struct rollout_sampling *r,
+                const struct eval_slice *problems, const struct reward_spec *judge, struct arena *a,
                 struct groups *groups)
 {
 	struct group *sampled = groups->items + groups->n;
-	int          *picked;
+	int          *items, n = problems->n;
 
-	TRY(arena_take(a, (size_t)n, "the picked problems", &picked));
+	assert(r->purpose == RNG_EVAL && problems->first + n <= problems->prompts->n);
+	TRY(arena_take(a, (size_t)n, "the picked problems", &items));
 	for (int i = 0; i < n; i++)
-		picked[i] = first + i;
-	TRY(rollout_sample(d, r, prompts, picked, n, 0, a, groups));
+		items[i] = problems->first + i;
+	TRY(rollout_sample(d, r, &(struct rollout_picks){problems->prompts, items, n, 0}, a,
+	                   groups));
 	TRY(reward_score(judge, judge, r->decode.tokenizer, sampled, n, a));
 	return vote_groups(judge, sampled, n);
 }
@@ -105,11 +107,16 @@ static struct eval_mean pass_at(int k, const int *right, int P, int samples, dou
 	return eval_mean_of(x, P);
 }
 
-static int eval_one(const struct group *groups, int n, int k, const char *category, struct arena *a,
+struct eval_set { /* the groups of an evaluation, and the k of its pass@k */
+	const struct group *groups;
+	int                 n, k;
+};
+
+static int eval_one(const struct eval_set *set, const char *category, struct arena *a,
                     const struct eval_results *all, struct eval_result *out)
 {
 	double *x, *maj, *reward;
-	int    *right, P = 0, completions = 0;
+	int    *right, P = 0, completions = 0, n = set->n;
 
 	*out = (struct eval_result){.category = category};
 	TRY(arena_take(a, (size_t)n, "pass@k of the problems", &x));
@@ -117,7 +124,7 @@ static int eval_one(const struct group *groups, int n, int k, const char *catego
 	TRY(arena_take(a, (size_t)n, "the rewards of the problems", &reward));
 	TRY(arena_take(a, (size_t)n, "the right completions", &right));
 	for (int g = 0; g < n; g++) {
-		const struct group *group = &groups[g];
+		const struct group *group = &set->groups[g];
 		if (!eval_belongs(group, category))
 			continue;
 		if (!is_judged(group)) {
@@ -138,7 +145,7 @@ static int eval_one(const struct group *groups, int n, int k, const char *catego
 	}
 	out->n_problems = P;
 	out->pass_1 = pass_at(1, right, P, out->n_samples, x);
-	out->pass_k = pass_at(k, right, P, out->n_samples, x);
+	out->pass_k = pass_at(set->k, right, P, out->n_samples, x);
 	for (int i = 0; i < all->n_curve; i++)
 		out->curve[i] = pass_at(all->curve[i], right, P, out->n_samples, x);
 	out->maj = eval_mean_of(maj, P);
@@ -189,8 +196,9 @@ static int categories(const struct group *groups, int n, const char **out)
 
 int eval_groups(const struct group *groups, int n, int k, struct arena *a, struct eval_results *out)
 {
-	const char **names;
-	int          n_names;
+	const struct eval_set set = {groups, n, k};
+	const char          **names;
+	int                   n_names;
 
 	*out = (struct eval_results){0};
 	if (n == 0)
@@ -201,11 +209,11 @@ int eval_groups(const struct group *groups, int n, int k, struct arena *a, struc
 	out->curve[out->n_curve++] = groups[0].n;
 	n_names = categories(groups, n, names);
 	TRY(arena_take(a, (size_t)n_names + 1, "the results of an evaluation", &out->items));
-	TRY(eval_one(groups, n, k, NULL, a, out, &out->items[out->n++]));
+	TRY(eval_one(&set, NULL, a, out, &out->items[out->n++]));
 	if (out->items[0].n_problems == 0)
 		return error_set(ERR_FAILED,
 		                 "none of %d problems has a verdict on all of its completions", n);
 	for (int i = 0; n_names > 1 && i < n_names; i++)
-		TRY(eval_one(groups, n, k, names[i], a, out, &out->items[out->n++]));
+		TRY(eval_one(&set, names[i], a, out, &out->items[out->n++]));
 	return OK;
 }

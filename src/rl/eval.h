@@ -45,10 +45,15 @@ struct eval_results {
 	int curve[EVAL_CURVE], n_curve;
 };
 
-/* Samples and scores completions of the problems first .. first + n - 1 of the prompts, and lets
- * them vote. APPENDS a group for each problem. `r` has the purpose RNG_EVAL. */
-int eval_sample(struct decoder *d, const struct rollout_options *r, const struct prompts *prompts,
-                int first, int n, const struct reward_spec *judge, struct arena *a,
+struct eval_slice { /* the problems first .. first + n - 1 of the prompts */
+	const struct prompts *prompts;
+	int                   first, n;
+};
+
+/* Samples and scores completions of the problems, and lets them vote. APPENDS a group for each
+ * problem. `r` has the purpose RNG_EVAL. */
+int eval_sample(struct decoder *d, const struct rollout_sampling *r,
+                const struct eval_slice *problems, const struct reward_spec *judge, struct arena *a,
                 struct groups *groups);
 
 /* "38.0% +- 3.2", or "38.0%" where there is no error; a text in `out`. */

@@ -77,20 +77,22 @@ int guidance_failed(const struct guidance *g, const struct group *plain)
 	return right <= g->trigger_accuracy * plain->n;
 }
 
-int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_options *o,
-                    const struct prompts *plain, const int *picked, int n_picked, uint32_t step,
-                    struct arena *a, struct groups *guided)
+int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_sampling *o,
+                    const struct rollout_picks *picks, struct arena *a, struct groups *guided)
 {
-	struct rollout_options hinted = *o;
-	int                    first = guided->n;
+	struct rollout_sampling hinted = *o;
+	struct rollout_picks    under_hint = *picks;
+	int                     first = guided->n;
 
+	assert(picks->prompts->n == g->hinted.n);
+	under_hint.prompts = &g->hinted;
 	hinted.num_generations = g->num_generations;
 	hinted.purpose = RNG_GUIDE;
-	TRY(rollout_sample(d, &hinted, &g->hinted, picked, n_picked, step, a, guided));
+	TRY(rollout_sample(d, &hinted, &under_hint, a, guided));
 	for (int i = first; i < guided->n; i++)
 		for (int k = 0; k < guided->items[i].n; k++) {
 			guided->items[i].rollouts[k].trained_under =
-			        &plain->contexts[guided->items[i].item];
+			        &picks->prompts->contexts[guided->items[i].item];
 			guided->items[i].rollouts[k].source = SOURCE_HINTED;
 		}
 	return OK;

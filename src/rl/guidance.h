@@ -70,10 +70,9 @@ struct guidance_stats {      /* sums over the groups of a step */
 int guidance_failed(const struct guidance *g, const struct group *plain);
 
 /* Guided completions for the picked problems, unscored: as rollout_sample, under x+h and trained
- * under x. */
-int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_options *o,
-                    const struct prompts *plain, const int *picked, int n_picked, uint32_t step,
-                    struct arena *a, struct groups *guided);
+ * under x, which is the prompt of the picks. */
+int guidance_sample(const struct guidance *g, struct decoder *d, const struct rollout_sampling *o,
+                    const struct rollout_picks *picks, struct arena *a, struct groups *guided);
 
 /* Writes the group of the form from both, once scored; *kept = 0 and *out = *plain when there is
  * nothing to learn from the guided completions. */

@@ -13,7 +13,7 @@ static int held_out_evaluate(const struct job_data *data, const struct job_sampl
                              struct arena *a, struct groups *groups, struct eval_results *out)
 {
 	const struct run_options *c = &data->config->run;
-	struct rollout_options    r = sampler->rollout;
+	struct rollout_sampling   r = sampler->rollout;
 	int                       n = data->eval.prompts.n;
 
 	r.decode.sampling = (struct sampling){.temperature = (float)c->eval_temperature,
@@ -21,8 +21,8 @@ static int held_out_evaluate(const struct job_data *data, const struct job_sampl
 	r.num_generations = c->eval_samples;
 	r.purpose = RNG_EVAL;
 	TRY(groups_new(n, a, groups));
-	TRY(eval_sample(sampler->decoder, &r, &data->eval.prompts, 0, n, &data->eval_reward, a,
-	                groups));
+	TRY(eval_sample(sampler->decoder, &r, &(struct eval_slice){&data->eval.prompts, 0, n},
+	                &data->eval_reward, a, groups));
 	return eval_groups(groups->items, n, c->eval_k ? c->eval_k : c->eval_samples, a, out);
 }
 

@@ -98,8 +98,8 @@ static void print_penalties(const char *model_folder, FILE *screen)
 
 /* Prompts that leave less room than rollout.max_completion_length: there the context cuts, and
  * raising that option helps nothing. */
-static void job_add_room(const struct rollout_options *o, const char *what, const struct prompts *p,
-                         struct text *out)
+static void job_add_room(const struct rollout_sampling *o, const char *what,
+                         const struct prompts *p, struct text *out)
 {
 	int n_positions = o->n_positions, most = o->max_completion_length, n = 0,
 	    least = n_positions;

@@ -267,8 +267,10 @@ static int load_learner(const char *place, const json_t *state, struct job_learn
 	}
 	if (!l->learn.critic)
 		return OK;
-	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, 0, count_max, &head));
-	TRY(json_get_int(place, critic, "network_step", JSON_REQUIRED, 0, count_max, &network));
+	TRY(json_get_int(place, critic, "head_step", JSON_REQUIRED, json_range(0, count_max),
+	                 &head));
+	TRY(json_get_int(place, critic, "network_step", JSON_REQUIRED, json_range(0, count_max),
+	                 &network));
 	l->critic.optimizer.step = (uint64_t)head;
 	l->critic.own.optimizer.step = (uint64_t)network;
 	return OK;
@@ -285,7 +287,8 @@ static int load_best(const char *wanted, const char *place, const json_t *state,
 	TRY(json_get_text(place, state, "metric_for_best_model", JSON_OPTIONAL, &metric));
 	if (!metric || strcmp(metric, wanted) != 0)
 		return OK;
-	TRY(json_get_int(place, state, "best_global_step", JSON_REQUIRED, 0, INT32_MAX, &step));
+	TRY(json_get_int(place, state, "best_global_step", JSON_REQUIRED, json_range(0, INT32_MAX),
+	                 &step));
 	TRY(json_get_real(place, state, "best_metric", JSON_REQUIRED, &value));
 	r->best_step = (int)step;
 	r->best_metric = value;
@@ -310,13 +313,15 @@ int job_state_load(struct job *job, const char *place, const json_t *state)
 	int64_t                   step, optimizer_step, bytes, skipped = 0;
 	const char               *config;
 
-	TRY(json_get_int(place, state, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
-	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, 0, count_max,
+	TRY(json_get_int(place, state, "step", JSON_REQUIRED, json_range(0, INT32_MAX), &step));
+	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, json_range(0, count_max),
 	                 &optimizer_step));
-	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, 0, count_max, &r->n_tokens));
-	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, 0, count_max, &bytes));
-	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL, 0, in_a_row_max,
-	                 &skipped));
+	TRY(json_get_int(place, state, "num_tokens", JSON_REQUIRED, json_range(0, count_max),
+	                 &r->n_tokens));
+	TRY(json_get_int(place, state, "metrics_bytes", JSON_REQUIRED, json_range(0, count_max),
+	                 &bytes));
+	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL,
+	                 json_range(0, in_a_row_max), &skipped));
 	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &r->eval_missed));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_steps(o->max_steps, place, (int)step));

@@ -199,7 +199,7 @@ static const struct schema_room rooms[] = {
         {&guided_options_table, IN_CONFIG(loss)},
         {&credit_options_table, IN_CONFIG(credit)},
         {&curriculum_options_table, IN_CONFIG(curriculum)},
-        {&rollout_config_table, IN_CONFIG(rollout)},
+        {&rollout_options_table, IN_CONFIG(rollout)},
         {&optim_options_table, IN_CONFIG(optim)},
         {&critic_options_table, IN_CONFIG(critic)},
         {&compute_options_table, IN_CONFIG(compute)},
@@ -221,5 +221,6 @@ int job_config_load(const char *path, const char *const *overrides, int n, struc
 int job_config_parse(const char *name, const char *text, size_t n_text,
                      const char *const *overrides, int n, struct job_config *out)
 {
-	return config_parse(&job_schema, name, text, n_text, overrides, n, &out->base);
+	return config_parse(&job_schema, &(struct config_text){name, text, n_text}, overrides, n,
+	                    &out->base);
 }

@@ -19,7 +19,7 @@
 #include "model/optim_options.h"
 #include "rl/critic.h"
 #include "rl/guidance.h"
-#include "rl/rollout_config.h"
+#include "rl/rollout_options.h"
 #include "run/config.h"
 #include "run/run_options.h"
 #include "verify/task_options.h"
@@ -40,7 +40,7 @@ struct job_config {
 	struct guidance_options   guidance;
 	struct credit_options     credit;
 	struct curriculum_options curriculum;
-	struct rollout_config     rollout;
+	struct rollout_options    rollout;
 	struct optim_options      optim;
 	struct critic_options     critic;
 	struct compute_options    compute;

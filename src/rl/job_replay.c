@@ -8,7 +8,7 @@
 /* What was recorded stands: an option about sampling says the same, or nothing. */
 static int job_replay_compare(struct job_config *c, const struct replay *p)
 {
-	const struct rollout_config *r = &c->rollout;
+	const struct rollout_options *r = &c->rollout;
 	const struct {
 		const char *key;
 		double      here, recorded;
@@ -55,16 +55,16 @@ static int job_replay_refuse(const struct job_config *c, const struct job_data *
 int job_replay_open(struct job_config *c, const struct job_data *data,
                     const struct job_learner *learner, struct job_sampler *s)
 {
-	const struct rollout_config *r = &c->rollout;
-	const struct replay_options  o = {.model = learner->model,
-	                                  .tokenizer = learner->tokenizer,
-	                                  .prompts = &data->train.prompts,
-	                                  .reward = &data->reward,
-	                                  .temperature = (float)r->temperature,
-	                                  .max_completion_length = r->max_completion_length,
-	                                  .n_positions = learner->model->weights.shape.n_positions,
-	                                  .curation = r->curation,
-	                                  .max_negatives = r->max_negatives};
+	const struct rollout_options *r = &c->rollout;
+	const struct replay_options   o = {.model = learner->model,
+	                                   .tokenizer = learner->tokenizer,
+	                                   .prompts = &data->train.prompts,
+	                                   .reward = &data->reward,
+	                                   .temperature = (float)r->temperature,
+	                                   .max_completion_length = r->max_completion_length,
+	                                   .n_positions = learner->model->weights.shape.n_positions,
+	                                   .curation = r->curation,
+	                                   .max_negatives = r->max_negatives};
 
 	TRY(job_replay_refuse(c, data, &learner->learn.algorithm));
 	TRY(replay_open(r->source, &o, &s->replay));

@@ -48,11 +48,11 @@ static int job_sampler_longest(const struct job_data *data, int n_positions,
 static int job_sampler_rollouts(enum job_kind kind, const struct job_data *data,
                                 const struct job_learner *learner, struct job_sampler *s)
 {
-	const struct job_config     *c = s->config;
-	const struct rollout_config *r = &c->rollout;
-	const struct model_shape    *shape = &learner->model->weights.shape;
+	const struct job_config      *c = s->config;
+	const struct rollout_options *r = &c->rollout;
+	const struct model_shape     *shape = &learner->model->weights.shape;
 
-	s->rollout = (struct rollout_options){
+	s->rollout = (struct rollout_sampling){
 	        .decode = {.sampling = {(float)r->temperature, r->top_k, (float)r->top_p,
 	                                (float)r->min_p},
 	                   .eos = shape->eos,

@@ -14,7 +14,7 @@ struct job_sampler {
 	struct curriculum       *curriculum;
 	struct decoder          *decoder; /* NULL for sft without evaluation */
 	int                      longest; /* tokens of prompt and completion, at most */
-	struct rollout_options   rollout;
+	struct rollout_sampling  rollout;
 	struct guidance          guidance; /* its hinted prompts serve sft.hint_rate, too */
 	struct replay            replay;   /* n == 0: completions are sampled */
 	struct arena             arena;

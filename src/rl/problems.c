@@ -348,23 +348,21 @@ int problems_weighted(const struct problem_set *set)
 static int problems_plan(const struct job_config *c, const struct problem_set *set, struct arena *a,
                          struct mixture *out)
 {
-	int     largest, *n;
-	double *weight;
+	struct mixture_source *sources;
+	int                    largest;
 
-	TRY(arena_take(a, (size_t)set->n_sources, "the sizes of the sources", &n));
-	TRY(arena_take(a, (size_t)set->n_sources, "the weights of the sources", &weight));
+	TRY(arena_take(a, (size_t)set->n_sources, "the weights of the sources", &sources));
 	for (int i = 0; i < set->n_sources; i++) {
-		n[i] = set->sources[i].n;
-		weight[i] = set->sources[i].weight;
-		if (n[i] == 0)
+		sources[i] = (struct mixture_source){set->sources[i].n, set->sources[i].weight};
+		if (sources[i].n == 0)
 			return error_set(
 			        ERR_INPUT,
 			        "data.train: %s has a weight, but no prompt of it is short enough",
 			        set->sources[i].name);
 	}
-	if (mixture_plan(n, weight, set->n_sources, (uint64_t)c->run.seed, a, out, &largest) != OK)
-		return error_context("data.train: %d problems of %s for its share", n[largest],
-		                     set->sources[largest].name);
+	if (mixture_plan(sources, set->n_sources, (uint64_t)c->run.seed, a, out, &largest) != OK)
+		return error_context("data.train: %d problems of %s for its share",
+		                     sources[largest].n, set->sources[largest].name);
 	return OK;
 }
 

@@ -67,12 +67,12 @@ int replay_pick(struct replay *r, uint64_t seed, int step, int P, struct arena *
 
 /* ---- writing ---- */
 struct replay_header {
-	const struct model           *model;
-	const struct tokenizer       *tokenizer;
-	const struct rollout_options *rollout;
-	const struct reward_spec     *reward;
-	const char                   *model_name;
-	int64_t                       n; /* completions of the file */
+	const struct model            *model;
+	const struct tokenizer        *tokenizer;
+	const struct rollout_sampling *rollout;
+	const struct reward_spec      *reward;
+	const char                    *model_name;
+	int64_t                        n; /* completions of the file */
 };
 /* Both ADD lines to t, with scratch in `a`; *n_groups numbers the groups on. */
 int replay_add_header(struct text *t, const struct replay_header *h, struct arena *a);

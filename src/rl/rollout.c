@@ -30,7 +30,7 @@ static int rollout_min(int a, int b)
 	return a < b ? a : b;
 }
 
-static void request_group(const struct rollout_options *o, const struct context *prompt, int item,
+static void request_group(const struct rollout_sampling *o, const struct context *prompt, int item,
                           int first_sample, uint32_t step, struct decode_request *out)
 {
 	for (int i = 0; i < o->num_generations; i++)
@@ -47,23 +47,20 @@ static void request_group(const struct rollout_options *o, const struct context 
 /* ---- from requests to records ---- */
 
 struct rollout_completions { /* of one call, in the order of the requests */
-	int                          n;
-	const struct problem       **problems;
-	const struct decode_request *requests;
-	struct rollout             **rollouts;
+	int                    n;
+	const struct problem **problems;
+	struct decode_request *requests;
+	struct rollout       **rollouts;
 };
 
-static int completions_new(int capacity, struct arena *a, struct rollout_completions *out,
-                           struct decode_request **requests)
+static int completions_new(int capacity, struct arena *a, struct rollout_completions *out)
 {
 	size_t n = (size_t)capacity;
 
 	*out = (struct rollout_completions){0};
 	TRY(arena_take(a, n, "the problems of the completions", &out->problems));
-	TRY(arena_take(a, n, "the requests for completions", requests));
-	TRY(arena_take(a, n, "the completions", &out->rollouts));
-	out->requests = *requests;
-	return OK;
+	TRY(arena_take(a, n, "the requests for completions", &out->requests));
+	return arena_take(a, n, "the completions", &out->rollouts);
 }
 
 static int sample_at_once(struct decoder *d, const struct decode_options *o,
@@ -91,10 +88,12 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o,
 static int sample_in_turns(struct decoder *d, const struct decode_options *o,
                            const struct rollout_completions *w, struct arena *a)
 {
-	return w->n ? episode_run(d, o, w->requests, w->problems, w->n, a, w->rollouts) : OK;
+	struct episodes episodes = {w->n, w->problems, w->requests, w->rollouts};
+
+	return w->n ? episode_run(d, o, &episodes, a) : OK;
 }
 
-static void rollout_settle(const struct rollout_options *o, const struct rollout_completions *w)
+static void rollout_settle(const struct rollout_sampling *o, const struct rollout_completions *w)
 {
 	for (int i = 0; i < w->n; i++) {
 		struct rollout *r = w->rollouts[i];
@@ -105,26 +104,25 @@ static void rollout_settle(const struct rollout_options *o, const struct rollout
 }
 
 /* Appends a group of blank records, with requests for the completions that will fill them. */
-static int add_group(const struct rollout_options *o, const struct prompts *prompts, int item,
-                     uint32_t step, struct arena *a, struct groups *groups,
-                     struct rollout_completions *w, struct decode_request *requests)
+static int add_group(const struct rollout_sampling *o, const struct rollout_picks *picks, int item,
+                     struct arena *a, struct groups *groups, struct rollout_completions *w)
 {
 	struct group         *group = &groups->items[groups->n];
-	const struct context *prompt = &prompts->contexts[item];
+	const struct context *prompt = &picks->prompts->contexts[item];
 	int                   G = o->num_generations;
 
 	*group = (struct group){
-	        .problem = prompts->problems[item], .id = groups->n, .item = item, .n = G};
+	        .problem = picks->prompts->problems[item], .id = groups->n, .item = item, .n = G};
 	TRY(arena_take(a, (size_t)G, "a group of completions", &group->rollouts));
-	request_group(o, prompt, item, samples_before(groups, groups->n, item), step,
-	              requests + w->n);
+	request_group(o, prompt, item, samples_before(groups, groups->n, item), picks->step,
+	              w->requests + w->n);
 	for (int i = 0; i < G; i++, w->n++) {
 		group->rollouts[i] = (struct rollout){.sampled_under = prompt,
 		                                      .trained_under = prompt,
 		                                      .reward = NAN,
 		                                      .right = MARK_UNKNOWN,
 		                                      .source = SOURCE_OWN,
-		                                      .sample = requests[w->n].key.sample};
+		                                      .sample = w->requests[w->n].key.sample};
 		w->rollouts[w->n] = &group->rollouts[i];
 		w->problems[w->n] = group->problem;
 	}
@@ -132,21 +130,20 @@ static int add_group(const struct rollout_options *o, const struct prompts *prom
 	return OK;
 }
 
-int rollout_sample(struct decoder *d, const struct rollout_options *o,
-                   const struct prompts *prompts, const int *picked, int n_picked, uint32_t step,
-                   struct arena *a, struct groups *groups)
+int rollout_sample(struct decoder *d, const struct rollout_sampling *o,
+                   const struct rollout_picks *picks, struct arena *a, struct groups *groups)
 {
 	struct rollout_completions whole, turns;
-	struct decode_request     *whole_requests, *turn_requests;
-	int                        n = n_picked * o->num_generations;
+	int                        n = picks->n * o->num_generations;
 
-	assert(groups->n + n_picked <= groups->capacity);
-	TRY(completions_new(n, a, &whole, &whole_requests));
-	TRY(completions_new(n, a, &turns, &turn_requests));
-	for (int p = 0; p < n_picked; p++) {
-		int in_turns = environment_has(prompts->problems[picked[p]]);
-		TRY(add_group(o, prompts, picked[p], step, a, groups, in_turns ? &turns : &whole,
-		              in_turns ? turn_requests : whole_requests));
+	assert(groups->n + picks->n <= groups->capacity);
+	TRY(completions_new(n, a, &whole));
+	TRY(completions_new(n, a, &turns));
+	for (int p = 0; p < picks->n; p++) {
+		int item = picks->items[p];
+		assert(item >= 0 && item < picks->prompts->n);
+		TRY(add_group(o, picks, item, a, groups,
+		              environment_has(picks->prompts->problems[item]) ? &turns : &whole));
 	}
 	TRY(sample_at_once(d, &o->decode, &whole, a));
 	TRY(sample_in_turns(d, &o->decode, &turns, a));

@@ -11,7 +11,7 @@
 #include "model/decode.h"
 #include "rl/prompts.h"
 
-struct rollout_options {
+struct rollout_sampling {
 	struct decode_options decode; /* with a tokenizer if a problem may have an environment */
 	int                   num_generations, max_completion_length, n_positions;
 	uint64_t              seed;
@@ -26,9 +26,15 @@ struct groups { /* of one step; grows when dynamic sampling draws again */
 /* Room for at most `capacity` groups. */
 int groups_new(int capacity, struct arena *a, struct groups *out);
 
+struct rollout_picks { /* the problems of one call; the same one may be picked twice */
+	const struct prompts *prompts;
+	const int            *items; /* [n] in 0 .. prompts->n - 1 */
+	int                   n;
+	uint32_t              step; /* of the run; 0 in evaluations */
+};
+
 /* APPENDS one group per pick. Rewards are NaN until reward_score. */
-int rollout_sample(struct decoder *d, const struct rollout_options *o,
-                   const struct prompts *prompts, const int *picked, int n_picked, uint32_t step,
-                   struct arena *a, struct groups *groups);
+int rollout_sample(struct decoder *d, const struct rollout_sampling *o,
+                   const struct rollout_picks *picks, struct arena *a, struct groups *groups);
 
 #endif

@@ -19,11 +19,11 @@ static int step_score(const struct job_data *data, const struct job_sampler *sam
 int step_sample(const struct job_data *data, const struct job_sampler *sampler, const int *picked,
                 int n, struct step *s)
 {
-	int    first = s->sampled.n;
-	double start = clock_seconds(), middle;
+	struct rollout_picks picks = {&data->train.prompts, picked, n, (uint32_t)s->number};
+	int                  first = s->sampled.n;
+	double               start = clock_seconds(), middle;
 
-	TRY(rollout_sample(sampler->decoder, &sampler->rollout, &data->train.prompts, picked, n,
-	                   (uint32_t)s->number, s->arena, &s->sampled));
+	TRY(rollout_sample(sampler->decoder, &sampler->rollout, &picks, s->arena, &s->sampled));
 	middle = clock_seconds();
 	TRY(step_score(data, sampler, s->sampled.items + first, s->sampled.n - first, s->arena));
 	if (data->config->task.permute_rewards)
@@ -40,7 +40,8 @@ int step_sample(const struct job_data *data, const struct job_sampler *sampler, 
 static int sample_guided(const struct job_data *data, const struct job_sampler *sampler, int first,
                          struct step *s, int **groups, int *n)
 {
-	int left = s->sampled.n - first, *picked;
+	struct rollout_picks picks;
+	int                  left = s->sampled.n - first, *picked;
 
 	*n = 0;
 	TRY(arena_take(s->arena, (size_t)left, "the problems to guide", &picked));
@@ -59,9 +60,9 @@ static int sample_guided(const struct job_data *data, const struct job_sampler *
 	}
 	if (*n == 0)
 		return OK;
-	TRY(guidance_sample(&sampler->guidance, sampler->decoder, &sampler->rollout,
-	                    &data->train.prompts, picked, *n, (uint32_t)s->number, s->arena,
-	                    &s->guided));
+	picks = (struct rollout_picks){&data->train.prompts, picked, *n, (uint32_t)s->number};
+	TRY(guidance_sample(&sampler->guidance, sampler->decoder, &sampler->rollout, &picks,
+	                    s->arena, &s->guided));
 	return step_score(data, sampler, s->guided.items + s->guided.n - *n, *n, s->arena);
 }
 

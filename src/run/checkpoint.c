@@ -138,8 +138,10 @@ static int check_file(const char *folder, const char *name, const json_t *entry,
 		return error_set(ERR_INPUT, "%s: its manifest names the file \"%s\" outside of it",
 		                 folder, name);
 	TRY(file_path(a, folder, name, &path));
-	TRY(json_get_int(folder, entry, "bytes", JSON_REQUIRED, 0, INT64_MAX, &want_bytes));
-	TRY(json_get_int(folder, entry, "crc32", JSON_REQUIRED, 0, UINT32_MAX, &want_crc));
+	TRY(json_get_int(folder, entry, "bytes", JSON_REQUIRED, json_range(0, INT64_MAX),
+	                 &want_bytes));
+	TRY(json_get_int(folder, entry, "crc32", JSON_REQUIRED, json_range(0, UINT32_MAX),
+	                 &want_crc));
 	TRY(file_crc32(path, &bytes, &crc));
 	if (bytes != (uint64_t)want_bytes || crc != (uint32_t)want_crc)
 		return error_set(ERR_INPUT,
@@ -157,8 +159,9 @@ static int check_manifest(const char *folder, const json_t *manifest, struct are
 	const char   *name;
 	int           status = OK;
 
-	TRY(json_get_int(folder, manifest, "step", JSON_REQUIRED, 0, INT32_MAX, &step));
-	TRY(json_get_int(folder, manifest, "crc32", JSON_REQUIRED, 0, UINT32_MAX, &crc));
+	TRY(json_get_int(folder, manifest, "step", JSON_REQUIRED, json_range(0, INT32_MAX), &step));
+	TRY(json_get_int(folder, manifest, "crc32", JSON_REQUIRED, json_range(0, UINT32_MAX),
+	                 &crc));
 	if (!json_is_object(files))
 		return error_set(ERR_INPUT, "%s: manifest.json has no \"files\"", folder);
 	text_print(&lines, "step %lld\n", (long long)step);

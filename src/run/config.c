@@ -452,25 +452,26 @@ int config_not_both(const struct config *c, const char *a, const char *b)
 }
 
 /* Fills c from its defaults, then from a file or a text, then from the overrides. */
-static int config_fill(struct config *c, const char *name, const char *text, size_t n_text,
-                       const char *const *overrides, int n)
+static int config_fill(struct config *c, const struct config_text *t, const char *const *overrides,
+                       int n)
 {
-	struct chain at = {.path = name};
+	struct chain at = {.path = t->name};
 	size_t       n_options = (size_t)schema_n(c->schema);
 
-	TRY(arena_copy(&c->arena, name, strlen(name), &c->name));
+	TRY(arena_copy(&c->arena, t->name, strlen(t->name), &c->name));
 	TRY(arena_take(&c->arena, n_options, "who set which option", &c->where));
 	TRY(arena_take(&c->arena, n_options, "which options are laid", &c->laid));
 	for (int i = 0; schema_at(c->schema, i); i++)
 		TRY(set_default(c, i));
-	TRY(text ? set_yaml(c, &at, text, n_text) : set_file(c, &at));
+	TRY(t->text ? set_yaml(c, &at, t->text, t->n) : set_file(c, &at));
 	for (int i = 0; i < n; i++)
 		TRY(set_override(c, overrides[i]));
 	return config_check(c);
 }
 
-int config_parse(const struct schema *schema, const char *name, const char *text, size_t n_text,
-                 const char *const *overrides, int n, struct config *out)
+/* The file of the name where there is no text. */
+static int config_read(const struct schema *schema, const struct config_text *t,
+                       const char *const *overrides, int n, struct config *out)
 {
 	int status;
 
@@ -478,7 +479,7 @@ int config_parse(const struct schema *schema, const char *name, const char *text
 		assert(schema->rooms[i].size == schema->rooms[i].table->size);
 	memset(out, 0, schema->size);
 	out->schema = schema;
-	status = config_fill(out, name, text, n_text, overrides, n);
+	status = config_fill(out, t, overrides, n);
 	if (status != OK)
 		config_free(out);
 	return status;
@@ -487,7 +488,14 @@ int config_parse(const struct schema *schema, const char *name, const char *text
 int config_load(const struct schema *s, const char *path, const char *const *overrides, int n,
                 struct config *out)
 {
-	return config_parse(s, path, NULL, 0, overrides, n, out);
+	return config_read(s, &(struct config_text){.name = path}, overrides, n, out);
+}
+
+int config_parse(const struct schema *s, const struct config_text *t, const char *const *overrides,
+                 int n, struct config *out)
+{
+	assert(t->text);
+	return config_read(s, t, overrides, n, out);
 }
 
 void config_free(struct config *c)

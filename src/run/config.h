@@ -46,10 +46,14 @@ struct config {
 
 /* Overrides are "key.path=value"; lists and rows are written as YAML (rollout.stop=["\n", "."]),
  * texts as they are. On an error nothing is owned. */
-int  config_load(const struct schema *s, const char *path, const char *const *overrides, int n,
-                 struct config *out);
-int  config_parse(const struct schema *s, const char *name, const char *text, size_t n_text,
-                  const char *const *overrides, int n, struct config *out);
+int config_load(const struct schema *s, const char *path, const char *const *overrides, int n,
+                struct config *out);
+struct config_text { /* of a config; `name` stands for it in messages */
+	const char *name, *text;
+	size_t      n;
+};
+int  config_parse(const struct schema *s, const struct config_text *t, const char *const *overrides,
+                  int n, struct config *out);
 void config_free(struct config *c); /* one that is all zero, too */
 
 /* ---- what is set ----  A path below must be one of the schema, a table one of its tables. */

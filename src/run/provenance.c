@@ -55,8 +55,9 @@ static json_t *provenance_program(const char *line, size_t n, int64_t *from)
 
 	if (json_parse("provenance.jsonl", line, n, &program) != OK)
 		return NULL;
-	if (!json_is_object(program) || json_get_int("provenance.jsonl", program, "from_step",
-	                                             JSON_REQUIRED, 1, INT64_MAX, from) != OK) {
+	if (!json_is_object(program) ||
+	    json_get_int("provenance.jsonl", program, "from_step", JSON_REQUIRED,
+	                 json_range(1, INT64_MAX), from) != OK) {
 		json_decref(program);
 		return NULL;
 	}

@@ -491,24 +491,31 @@ static void add_sampled(const struct picture *p, const struct frame *f, struct t
 
 /* ---- lines ---- */
 
-/* The average where its window has at least so many problems. *label gets the last value. */
-static void report_curriculum_add_path(const struct picture *p, const struct frame *f, int a,
-                                       enum quantity m, int least, struct label *label,
+struct report_curriculum_curve { /* an average of an arm, where its window has `least` problems */
+	int           arm;
+	enum quantity what;
+	int           least;
+};
+
+/* *label gets the last value. */
+static void report_curriculum_add_path(const struct picture *p, const struct frame *f,
+                                       struct report_curriculum_curve c, struct label *label,
                                        struct text *out)
 {
-	int pen = 0;
+	const struct report_curriculum_arm *arm = &p->arms[c.arm];
+	int                                 pen = 0;
 
 	text_print(out, "<path class=\"line%s\" style=\"--c:%s\" d=\"M0 0",
-	           least > 1 ? "" : " pale", p->arms[a].colour);
+	           c.least > 1 ? "" : " pale", arm->colour);
 	for (int k = 0; k < places(p); k++) {
 		int    i = report_curriculum_step_of(p, k);
-		double v = report_curriculum_value_at(p, a, m, i);
+		double v = report_curriculum_value_at(p, c.arm, c.what, i);
 		int    drawn =
-		        !isnan(v) && report_curriculum_within(p, p->arms[a].weight[m], i) >= least;
+		        !isnan(v) && report_curriculum_within(p, arm->weight[c.what], i) >= c.least;
 		if (drawn) {
 			double x = x_at(f, p->steps[i].x), y = y_at(f, v);
 			text_print(out, "%c%.1f %.1f", pen ? 'L' : 'M', x, y);
-			*label = (struct label){p->arms[a].label, p->arms[a].colour, x, y};
+			*label = (struct label){arm->label, arm->colour, x, y};
 		}
 		pen = drawn;
 	}
@@ -520,8 +527,8 @@ static void report_curriculum_add_line(const struct picture *p, const struct fra
 {
 	struct label strong;
 
-	report_curriculum_add_path(p, f, a, m, 1, label, out);
-	report_curriculum_add_path(p, f, a, m, FEW, &strong, out);
+	report_curriculum_add_path(p, f, (struct report_curriculum_curve){a, m, 1}, label, out);
+	report_curriculum_add_path(p, f, (struct report_curriculum_curve){a, m, FEW}, &strong, out);
 }
 
 static void add_quantity(const struct picture *p, const struct frame *f, enum quantity m,

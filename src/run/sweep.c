@@ -346,18 +346,23 @@ static int with_seed(const struct reading *r, const char *setting, int seed, con
 	return status;
 }
 
-/* Fills `out` from settings, but for max_steps: NAME, or with a seed NAME/seed-N and its
- * run.seed. */
-static int make_run(const struct reading *r, const char *command, const char *config,
-                    const char *name, int seed, const struct settings *s, struct sweep_run *out)
+struct sweep_plan { /* what the runs of an arm or a step share */
+	const char            *command, *config, *name;
+	const struct settings *settings;
+};
+
+/* Fills `out` but for max_steps: NAME, or with a seed NAME/seed-N and its run.seed. */
+static int make_run(const struct reading *r, const struct sweep_plan *plan, int seed,
+                    struct sweep_run *out)
 {
-	const char **next;
+	const struct settings *s = plan->settings;
+	const char            *name = plan->name, **next;
 
 	if (seed != NO_SEED)
 		TRY(arena_print(r->a, &name, "%s/seed-%d", name, seed));
 	*out = (struct sweep_run){.name = name,
-	                          .command = command,
-	                          .config = config,
+	                          .command = plan->command,
+	                          .config = plan->config,
 	                          .n = s->n + 1 + (seed != NO_SEED)};
 	TRY(file_path(r->a, r->sweep->output_dir, name, &out->folder));
 	TRY(arena_take(r->a, (size_t)out->n, "the settings of a run", &out->overrides));
@@ -481,6 +486,7 @@ static int read_step(struct reading *r, const struct yaml_node *node)
 	const char             *config = "";
 	const struct yaml_node *set = NULL;
 	struct settings         s = {0};
+	struct sweep_plan       plan;
 	struct sweep_run       *first = &r->sweep->before[r->sweep->n_before];
 
 	TRY(read_step_node(node, &step, &config, &set));
@@ -488,9 +494,9 @@ static int read_step(struct reading *r, const struct yaml_node *node)
 	TRY(add_settings(r, &s, set));
 	TRY(check_step(r, node, &step, &s));
 	r->steps[r->n_steps++] = step;
+	plan = (struct sweep_plan){step.command, config, step.name, &s};
 	for (int i = 0; i < (step.each_seed ? r->n_seeds : 1); i++) {
-		TRY(make_run(r, step.command, config, step.name,
-		             step.each_seed ? r->seed[i] : NO_SEED, &s, first + i));
+		TRY(make_run(r, &plan, step.each_seed ? r->seed[i] : NO_SEED, first + i));
 		if (i == 0) /* its seeds differ in nothing else */
 			TRY(check_run(r, node, first));
 		first[i].max_steps = first->max_steps;
@@ -663,9 +669,8 @@ static int make_runs(struct reading *r)
 	TRY(arena_take(r->a, (size_t)n, "the runs of a sweep", &r->sweep->runs));
 	for (int i = 0; i < n; i++) {
 		const struct sweep_arm *arm = &r->arms[i % r->n_arms];
-		int                     seed = r->seed[i / r->n_arms];
-		TRY(make_run(r, "train", arm->base, arm->name, seed, &arm->settings,
-		             &r->sweep->runs[i]));
+		struct sweep_plan       plan = {"train", arm->base, arm->name, &arm->settings};
+		TRY(make_run(r, &plan, r->seed[i / r->n_arms], &r->sweep->runs[i]));
 		if (i < r->n_arms)
 			TRY(check_run(r, arm->place, &r->sweep->runs[i]));
 		r->sweep->runs[i].max_steps = r->sweep->runs[i % r->n_arms].max_steps;

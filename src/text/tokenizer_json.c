@@ -365,8 +365,10 @@ static int read_decoder_strip(struct tokenizer_json_reader *r, const char *place
 	int32_t                  c;
 
 	TRY(read_literal(r, place, spec, "content", &d.from));
-	TRY(json_get_int(place, spec, "start", JSON_REQUIRED, 0, TOKENIZER_TOKEN_MAX, &start));
-	TRY(json_get_int(place, spec, "stop", JSON_REQUIRED, 0, TOKENIZER_TOKEN_MAX, &stop));
+	TRY(json_get_int(place, spec, "start", JSON_REQUIRED, json_range(0, TOKENIZER_TOKEN_MAX),
+	                 &start));
+	TRY(json_get_int(place, spec, "stop", JSON_REQUIRED, json_range(0, TOKENIZER_TOKEN_MAX),
+	                 &stop));
 	if (!d.from.n || utf8_take(d.from.s, d.from.n, &c) != d.from.n)
 		return error_set(ERR_INPUT, "%s: \"content\" must be one character", place);
 	d.start = (int)start;
@@ -730,7 +732,8 @@ static int read_unigram(struct tokenizer_json_reader *r, const char *place)
 	struct unigram *u = &r->t->unigram;
 	int64_t         unk = -1;
 
-	TRY(json_get_int(place, r->model, "unk_id", JSON_OPTIONAL, 0, TOKENIZER_VOCAB_MAX, &unk));
+	TRY(json_get_int(place, r->model, "unk_id", JSON_OPTIONAL,
+	                 json_range(0, TOKENIZER_VOCAB_MAX), &unk));
 	TRY(json_get_bool(place, r->model, "byte_fallback", JSON_OPTIONAL, &u->byte_fallback));
 	TRY(read_vocabulary(r));
 	if (r->n_vocab == 0 || unk >= (int64_t)r->n_vocab)

@@ -324,7 +324,7 @@ static int verifier_read_completion(const char *place, const json_t *row, struct
 	*c = (struct completion){
 	        .text = json_string_value(text), .n = json_string_length(text), .finished = 1};
 	TRY(json_get_bool(place, row, "finished", JSON_OPTIONAL, &c->finished));
-	TRY(json_get_int(place, row, "tokens", JSON_OPTIONAL, 0, INT32_MAX, &tokens));
+	TRY(json_get_int(place, row, "tokens", JSON_OPTIONAL, json_range(0, INT32_MAX), &tokens));
 	TRY(json_get_text(place, row, "prompt_end", JSON_OPTIONAL, &end));
 	c->n_tokens = (int)tokens;
 	c->prompt_end = span_of(end);

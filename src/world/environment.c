@@ -95,10 +95,12 @@ static int open_row(const char *place, const json_t *row, struct arena *a, struc
 		                 "and index",
 		                 place);
 	TRY(json_get_text(place, e, "kind", JSON_REQUIRED, &name));
-	TRY(json_get_int(place, e, "level", JSON_REQUIRED, INT32_MIN, INT32_MAX, &level));
-	TRY(json_get_int(place, e, "seed", JSON_REQUIRED, INT64_MIN, INT64_MAX, &seed));
-	TRY(json_get_int(place, e, "index", JSON_REQUIRED, 0, UINT32_MAX, &index));
-	TRY(json_get_int(place, e, "draw", JSON_OPTIONAL, 0, ENVIRONMENT_DRAWS_MAX, &draw));
+	TRY(json_get_int(place, e, "level", JSON_REQUIRED, json_range(INT32_MIN, INT32_MAX),
+	                 &level));
+	TRY(json_get_int(place, e, "seed", JSON_REQUIRED, json_range(INT64_MIN, INT64_MAX), &seed));
+	TRY(json_get_int(place, e, "index", JSON_REQUIRED, json_range(0, UINT32_MAX), &index));
+	TRY(json_get_int(place, e, "draw", JSON_OPTIONAL, json_range(0, ENVIRONMENT_DRAWS_MAX),
+	                 &draw));
 	for (int i = 0; i < N_ROWS; i++)
 		if (!strcmp(table[i]->name, name))
 			return environment_new(table[i],

@@ -230,7 +230,7 @@ int generate_knights_convert(const char *place, const json_t *row, struct arena 
 	unsigned                 knights = 0;
 	int64_t n = (int64_t)json_array_size(names ? names : dataset_column(row, "metadata.names"));
 
-	TRY(json_get_int(place, row, "people", JSON_OPTIONAL, 1, KNIGHTS_MAX, &n));
+	TRY(json_get_int(place, row, "people", JSON_OPTIONAL, json_range(1, KNIGHTS_MAX), &n));
 	TRY(read_statements(place, row, n > KNIGHTS_MAX ? KNIGHTS_MAX + 1 : (int)n, a, &p));
 	if (knights_solve(&p, &knights) != 1)
 		return error_set(ERR_INPUT, "%s: the puzzle has none or several solutions", place);

@@ -1,4 +1,4 @@
-#include "rl/rollout_config.h"
+#include "rl/rollout_options.h"
 
 #include <limits.h>
 
@@ -7,10 +7,10 @@ static const struct choice curations[] = {{"all", CURATION_ALL, NULL},
                                           {"one_positive", CURATION_ONE_POSITIVE, NULL},
                                           {0}};
 
-#define HOME struct rollout_config
+#define HOME struct rollout_options
 #define ROOM "rollout."
 /* clang-format off */
-static const struct option rollout_config[] = {
+static const struct option rollout_options[] = {
 	INT(num_generations, "8", 1, 65536, "completions sampled per problem"),
 	INT(prompts_per_step, "16", 1, 1 << 20, "problems per step"),
 	INT(max_completion_length, "256", 1, 1 << 20, "most tokens of a completion"),
@@ -41,4 +41,4 @@ static const struct option rollout_config[] = {
 	    .when = "rollout.source!="),
 };
 /* clang-format on */
-const struct option_table rollout_config_table = OPTION_TABLE(rollout_config);
+const struct option_table rollout_options_table = OPTION_TABLE(rollout_options);
