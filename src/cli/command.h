@@ -73,6 +73,28 @@ enum { HELPED = -1 };
 int options_read(const struct command *self, int argc, char **argv, const struct option_word *words,
                  int n_words, int *n_positional);
 
+/* A word that stands for a key of a config: its help, values and conditions are the key's. */
+struct option_key {
+	const char *option, *key; /* "--samples N", "run.eval_samples" */
+};
+
+/* The words of a command that computes with a model: keys of the room compute.
+ *
+ *     const char        *how[N_COMPUTE_KEYS] = {NULL};
+ *     struct option_word words[8 + N_COMPUTE_KEYS] = {...};
+ *     n += options_compute_words(how, words + n);
+ *     TRY(options_read(...)); TRY(options_compute(self, how, &compute)); */
+enum { N_COMPUTE_KEYS = 5 };
+extern const struct option_key options_compute_keys[N_COMPUTE_KEYS];
+
+/* Writes N_COMPUTE_KEYS words, and returns how many that is; the values go to how. */
+int options_compute_words(const char **how, struct option_word *words);
+
+/* The options that those words and the defaults of a config make, checked as a config is. The
+ * names in *out live as long as the program. */
+int options_compute(const struct command *self, const char *const *how,
+                    struct compute_options *out);
+
 /* ERR_INPUT: "usage: hone NAME ARGUMENTS; hone NAME --help lists its options" */
 int options_usage(const struct command *self);
 

@@ -1,7 +1,7 @@
 /* hone eval WHAT [key=value ...] [--config CONFIG] [--data FILE]... [--task NAME] [--samples N]
  * [--k K] [--temperature T] [--max-tokens N] [--limit N]
  *                [--template T] [--convert NAME] [--seed S] [--command PROGRAM] [--base FOLDER]
- *                [--output FILE] [--completions FILE]
+ *                [--precision NAME] ... [--output FILE] [--completions FILE]
  *
  * WHAT is a config, whose model.path is evaluated, or the folder of a model or of a run. Files,
  * columns, prompt template, verifier, lengths and sampling are what the config says: the one given,
@@ -22,10 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Options that stand for a key; its help is theirs. */
-static const struct {
-	const char *option, *key;
-} short_names[] = {
+static const struct option_key short_names[] = {
         {"--task NAME", "task.eval_reward"},
         {"--samples N", "run.eval_samples"},
         {"--k K", "run.eval_k"},
@@ -38,7 +35,16 @@ static const struct {
         {"--seed S", "run.seed"},
         {"--command PROGRAM", "task.verifier.command"},
 };
-enum { N_SHORT = sizeof short_names / sizeof *short_names, WORDS_MAX = N_SHORT + 6 };
+enum {
+	N_NAMES = sizeof short_names / sizeof *short_names,
+	N_SHORT = N_NAMES + N_COMPUTE_KEYS,
+	WORDS_MAX = N_SHORT + 6
+};
+
+static const struct option_key *short_name(int i)
+{
+	return i < N_NAMES ? &short_names[i] : &options_compute_keys[i - N_NAMES];
+}
 
 struct words { /* the command line */
 	const char  *what, *config, *base, *output, *completions;
@@ -114,8 +120,8 @@ static int eval_read_words(const struct command *self, int argc, char **argv, st
 
 	TRY(arena_take(a, (size_t)argc + N_SHORT + 2, "the command line", &w->overrides));
 	for (int i = 0; i < N_SHORT; i++)
-		words[n++] = (struct option_word){short_names[i].option, &w->value[i], NULL, NULL,
-		                                  short_names[i].key};
+		words[n++] = (struct option_word){short_name(i)->option, &w->value[i], NULL, NULL,
+		                                  short_name(i)->key};
 	words[n++] = (struct option_word){
 	        "--allow-command", NULL, NULL, &w->allow_command,
 	        "runs the program that the config of a run names (task.verifier.command)"};
@@ -132,7 +138,7 @@ static int eval_read_words(const struct command *self, int argc, char **argv, st
 		w->overrides[w->n_overrides++] = argv[i];
 	for (int i = 0; i < N_SHORT; i++)
 		if (w->value[i])
-			TRY(add_override(w, a, short_names[i].key, w->value[i]));
+			TRY(add_override(w, a, short_name(i)->key, w->value[i]));
 	return OK;
 }
 
@@ -258,7 +264,6 @@ static void say_sampling(const struct evaluation *e, const struct sampling *s)
 static int eval_open_all(struct evaluation *e, const struct words *w)
 {
 	const struct rollout_options *r = &e->config.rollout;
-	const struct compute_options *c = &e->config.compute;
 	const struct model_shape     *s;
 	struct sampling               sampling;
 	struct prompts_options        prompts;
@@ -270,7 +275,7 @@ static int eval_open_all(struct evaluation *e, const struct words *w)
 	if (e->set.n == 0)
 		return error_set(ERR_INPUT, "nothing to evaluate on: name files with --data, or "
 		                            "data.eval in the config");
-	TRY(opened_as(e->path, w->base, &c->matmul, c->threads, &e->opened));
+	TRY(opened_as(e->path, w->base, &e->config.compute, &e->opened));
 	TRY(open_verifier(e, w));
 	TRY(choose_sampling(e, &sampling));
 	s = &e->opened.model->weights.shape;

@@ -1,5 +1,6 @@
 /* hone generate MODEL --prompt TEXT | --prompt-ids 1,2,3 [--max-tokens N] [--temperature T]
- * [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] [--base FOLDER] */
+ * [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] [--base FOLDER]
+ * [--precision NAME] ... */
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/opened.h"
@@ -10,10 +11,11 @@
 #include <string.h>
 
 struct generate {
-	struct opened opened;
-	struct arena  arena;
-	const char   *prompt, *prompt_ids, *temperature, *top_p, *base;
-	int           max_tokens, top_k, seed, samples, print_ids;
+	struct opened          opened;
+	struct compute_options compute;
+	struct arena           arena;
+	const char            *prompt, *prompt_ids, *temperature, *top_p, *base;
+	int                    max_tokens, top_k, seed, samples, print_ids;
 };
 
 static int generate_read_real(const char *name, const char *text, double *out)
@@ -115,7 +117,7 @@ static int generate_run(struct generate *g, const char *path)
 	double                    temperature, top_p;
 	int                       status;
 
-	TRY(opened_new(path, g->base, &g->opened));
+	TRY(opened_as(path, g->base, &g->compute, &g->opened));
 	TRY(opened_generation(&g->opened, &like));
 	o.sampling = generation_sampling(&like);
 	o.penalty = &like.penalty;
@@ -145,9 +147,10 @@ static int generate_run(struct generate *g, const char *path)
 
 int command_generate(const struct command *self, int argc, char **argv)
 {
-	struct generate          g = {.max_tokens = 256, .samples = 1, .top_k = -1};
-	int                      n, status;
-	const struct option_word words[] = {
+	struct generate    g = {.max_tokens = 256, .samples = 1, .top_k = -1};
+	const char        *how[N_COMPUTE_KEYS] = {NULL};
+	int                n, status, n_words = 10;
+	struct option_word words[10 + N_COMPUTE_KEYS] = {
 	        {"--prompt TEXT", &g.prompt, NULL, NULL,
 	         "the text before the completion, as it is, without a chat template"},
 	        {"--prompt-ids IDS", &g.prompt_ids, NULL, NULL, "the same as token ids: 1,2,3"},
@@ -165,11 +168,13 @@ int command_generate(const struct command *self, int argc, char **argv)
 	         "where the model of an adapter lies, when adapter_config.json does not say"},
 	        {"--ids", NULL, NULL, &g.print_ids, "prints token ids in the place of text"}};
 
-	TRY(options_read(self, argc, argv, words, 10, &n));
+	n_words += options_compute_words(how, words + n_words);
+	TRY(options_read(self, argc, argv, words, n_words, &n));
 	if (n != 1 || !g.prompt == !g.prompt_ids)
 		return options_usage(self);
 	if (g.max_tokens == 0 || g.samples == 0)
 		return error_set(ERR_INPUT, "--max-tokens and --samples must be at least 1");
+	TRY(options_compute(self, how, &g.compute));
 	status = generate_run(&g, argv[0]);
 	opened_free(&g.opened);
 	arena_free(&g.arena);

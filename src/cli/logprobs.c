@@ -1,4 +1,4 @@
-/* hone logprobs MODEL [--base FOLDER] */
+/* hone logprobs MODEL [--base FOLDER] [--precision NAME] ... */
 #include "cli/command.h"
 #include "cli/opened.h"
 #include "cli/rows.h"
@@ -65,17 +65,20 @@ static int logprobs_row(void *context, const char *place, const json_t *row, str
 
 int command_logprobs(const struct command *self, int argc, char **argv)
 {
-	struct logprobs_context  c = {0};
-	const char              *base = NULL;
-	int                      n, status;
-	const struct option_word words[] = {
-	        {"--base FOLDER", &base, NULL, NULL,
-	         "where the model of an adapter lies, when adapter_config.json does not say"}};
+	struct logprobs_context c = {0};
+	struct compute_options  compute;
+	const char             *base = NULL, *how[N_COMPUTE_KEYS] = {NULL};
+	int                     n, status;
+	struct option_word      words[1 + N_COMPUTE_KEYS] = {
+	             {"--base FOLDER", &base, NULL, NULL,
+	              "where the model of an adapter lies, when adapter_config.json does not say"}};
+	int n_words = 1 + options_compute_words(how, words + 1);
 
-	TRY(options_read(self, argc, argv, words, 1, &n));
+	TRY(options_read(self, argc, argv, words, n_words, &n));
 	if (n != 1)
 		return options_usage(self);
-	status = opened_new(argv[0], base, &c.opened);
+	TRY(options_compute(self, how, &compute));
+	status = opened_as(argv[0], base, &compute, &c.opened);
 	if (status == OK)
 		status = rows_run(logprobs_row, &c);
 	opened_free(&c.opened);

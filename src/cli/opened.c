@@ -89,20 +89,21 @@ static int opened_open_all(struct opened *o, const char *base, const struct matm
 
 int opened_new(const char *path, const char *base, struct opened *o)
 {
-	return opened_as(path, base, &(struct matmul_options){"auto", "f32", "strict", NULL}, 0, o);
+	return opened_as(path, base,
+	                 &(struct compute_options){.matmul = {"auto", "f32", "strict", NULL}}, o);
 }
 
-int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads,
+int opened_as(const char *path, const char *base, const struct compute_options *how,
               struct opened *o)
 {
 	struct arena a = {0};
 	int          status;
 
 	*o = (struct opened){0};
-	TRY(threads_set(threads));
+	TRY(threads_set(how->threads));
 	status = resolve(path, &o->path);
 	if (status == OK)
-		status = opened_open_all(o, base, options, &a);
+		status = opened_open_all(o, base, &how->matmul, &a);
 	arena_free(&a);
 	return status;
 }

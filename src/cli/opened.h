@@ -6,6 +6,7 @@
 #ifndef CLI_OPENED_H
 #define CLI_OPENED_H
 
+#include "math/compute_options.h"
 #include "model/folder.h"
 #include "model/generation.h"
 #include "model/transformer.h"
@@ -22,10 +23,10 @@ struct opened {
 
 /* strict f32 on all cores; frozen */
 int opened_new(const char *path, const char *base, struct opened *out);
-/* 0: all cores */
-int opened_as(const char *path, const char *base, const struct matmul_options *options, int threads,
-              struct opened *out);
-int opened_tokenizer(const char *path, struct opened *out); /* the tokenizer alone */
+/* frozen, computed with as a config would say */
+int  opened_as(const char *path, const char *base, const struct compute_options *how,
+               struct opened *out);
+int  opened_tokenizer(const char *path, struct opened *out); /* the tokenizer alone */
 void opened_free(struct opened *o);
 
 /* How completions are sampled where the command line does not say: as the model's

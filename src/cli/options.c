@@ -171,6 +171,47 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 	return OK;
 }
 
+/* ---- words that stand for keys ---- */
+
+const struct option_key options_compute_keys[N_COMPUTE_KEYS] = {
+        {"--precision NAME", "compute.precision"},
+        {"--head-precision NAME", "compute.head_precision"},
+        {"--backend NAME", "compute.backend"},
+        {"--numerics NAME", "compute.numerics"},
+        {"--threads N", "compute.threads"},
+};
+
+int options_compute_words(const char **how, struct option_word *words)
+{
+	for (int i = 0; i < N_COMPUTE_KEYS; i++)
+		words[i] = (struct option_word){options_compute_keys[i].option, &how[i], NULL, NULL,
+		                                options_compute_keys[i].key};
+	return N_COMPUTE_KEYS;
+}
+
+/* A config that is empty but for the words: the values go through its tables, whose bounds,
+ * conditions and messages are then theirs. */
+int options_compute(const struct command *self, const char *const *how, struct compute_options *out)
+{
+	struct job_config c;
+	struct arena      a = {0};
+	const char       *overrides[N_COMPUTE_KEYS], *name;
+	int               n = 0, status = arena_print(&a, &name, "hone %s", self->name);
+
+	for (int i = 0; status == OK && i < N_COMPUTE_KEYS; i++)
+		if (how[i])
+			status = arena_print(&a, &overrides[n++], "%s=%s",
+			                     options_compute_keys[i].key, how[i]);
+	if (status == OK)
+		status = job_config_parse(name, "", 0, overrides, n, &c);
+	if (status == OK) {
+		*out = c.compute;
+		config_free(&c.base);
+	}
+	arena_free(&a);
+	return status;
+}
+
 int options_dtype(const char *name, enum safetensors_type *out)
 {
 	static const struct {

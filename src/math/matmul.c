@@ -335,6 +335,15 @@ int matmul_is_bf16(const struct matmul *m)
 	return m->bf16;
 }
 
+int matmul_cpu_has_bf16(void)
+{
+#if defined(__x86_64__)
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16");
+#else
+	return 0;
+#endif
+}
+
 const char *matmul_describe(const struct matmul *m)
 {
 	return m->description;

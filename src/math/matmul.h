@@ -72,12 +72,15 @@ struct matmul_options {
 int  matmul_is_strict(const struct matmul_options *o);
 int  matmul_new(const struct matmul_options *o, struct matmul **out);
 void matmul_free(struct matmul *m);
-/* "avx2 f32 strict (tiles of 6 x 16)": for the start line */
 /* Those for the last product of a model, whose results are logits: m itself, or with another
  * head_precision those that belong to m. */
 struct matmul *matmul_head(const struct matmul *m);
 int            matmul_is_bf16(const struct matmul *m);
-const char    *matmul_describe(const struct matmul *m);
+/* Whether this CPU has an instruction for products in bf16 (AVX512-BF16); the others compute the
+ * same bits by f32 fma, not faster. */
+int matmul_cpu_has_bf16(void);
+/* "avx2 f32 strict (tiles of 6 x 16)": for the start line */
+const char *matmul_describe(const struct matmul *m);
 
 /* for_backward = 0 leaves out what only matmul_backward needs (a rollout-only model). */
 int  matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward,

@@ -15,9 +15,9 @@ static const struct tile_kernel avx512_f32 = TILE_KERNEL("14 x 32");
 
 static int avx512_open(struct matmul *m)
 {
-	const struct tile_kernel *kernel = !m->bf16                               ? &avx512_f32
-	                                   : __builtin_cpu_supports("avx512bf16") ? &avx512_dot
-	                                                                          : &avx512_bf16;
+	const struct tile_kernel *kernel = !m->bf16                ? &avx512_f32
+	                                   : matmul_cpu_has_bf16() ? &avx512_dot
+	                                                           : &avx512_bf16;
 
 	return tiled_open(m, kernel, __builtin_cpu_supports("avx512f"));
 }

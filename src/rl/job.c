@@ -96,6 +96,14 @@ static void print_penalties(const char *model_folder, FILE *screen)
 	arena_free(&a);
 }
 
+/* Twice as many products in the same time, at the price of their rounding. */
+static void print_precision(const struct matmul *mm, FILE *screen)
+{
+	if (matmul_cpu_has_bf16() && !matmul_is_bf16(mm))
+		terminal_print(screen, "this CPU has an instruction for products in bf16; set "
+		                       "compute.precision: bf16 for about twice the speed\n");
+}
+
 /* Prompts that leave less room than rollout.max_completion_length: there the context cuts, and
  * raising that option helps nothing. */
 static void job_add_room(const struct rollout_sampling *o, const char *what,
@@ -141,6 +149,7 @@ static void print_start(const struct job *job, const char *disk)
 	terminal_print(screen, "; %d problems, %d held out; into %s\n%s%s%s",
 	               job->data.train.n - job->data.train.prompts.n_long, job->data.eval.prompts.n,
 	               job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
+	print_precision(l->mm, screen);
 	print_replay(&s->replay, l, screen);
 	print_penalties(l->model_folder, screen);
 	if (algorithm_caution(&l->learn.algorithm))
