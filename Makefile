@@ -46,15 +46,23 @@ LDLIBS = -ldl -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgm
 
 X86   := $(shell $(CC) -dM -E -x c /dev/null 2>/dev/null | grep -w __x86_64__)
 OUT   = build/$(BUILD)-$(notdir $(CC))
-SRCS  = $(filter-out src/cli/hone.c,$(wildcard src/*/*.c))
+SRCS  = $(filter-out src/cli/hone.c src/base/ranks_mpi.c,$(wildcard src/*/*.c))
 OBJS  = $(SRCS:%.c=$(OUT)/%.o)
 TESTS = $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/test_$(T).c))
 TOOLS = $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/tool_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_$(T).c))
 FORMATTED = $(filter-out %.pb-c.c %.pb-c.h,$(wildcard src/*/*.[ch] tests/*.[ch] tests/*/*.[ch]))
 
-all: $(OUT)/hone
+# A module for jobs of several machines, where MPI is there to build it with; the program opens it only under a launcher (src/base/ranks.h).
+MPICC := $(shell command -v mpicc 2>/dev/null)
+MODULE = $(if $(MPICC),$(OUT)/hone-mpi.so)
+
+all: $(OUT)/hone $(MODULE)
 	@ln -sfn $< hone
+
+$(OUT)/hone-mpi.so: src/base/ranks_mpi.c src/base/ranks_link.h src/base/ranks.h src/base/memory.h
+	@mkdir -p $(@D)
+	OMPI_CC=$(CC) MPICH_CC=$(CC) $(MPICC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -Isrc $< -o $@
 
 $(OUT)/libhone.a: $(OBJS)
 	@rm -f $@
@@ -128,6 +136,7 @@ interop: all $(TOOLS)
 
 install: all
 	install -D -m 755 $(OUT)/hone $(DESTDIR)$(PREFIX)/bin/hone
+	$(if $(MODULE),install -D -m 644 $(MODULE) $(DESTDIR)$(PREFIX)/lib/hone/hone-mpi.so)
 
 docs: all
 	./hone train --help-markdown > docs/options.md

@@ -1,10 +1,12 @@
 #include "base/stop.h"
 
 #include "base/error.h"
+#include "base/ranks.h"
 
 #include <signal.h>
 
 static volatile sig_atomic_t stop_wanted, stop_holding;
+static int                   stop_known; /* to all ranks */
 
 void stop_ask(void)
 {
@@ -14,6 +16,17 @@ void stop_ask(void)
 int stop_asked(void)
 {
 	return stop_wanted;
+}
+
+void stop_agree(void)
+{
+	stop_known = 1;
+	stop_ask();
+}
+
+int stop_agreed(void)
+{
+	return ranks_count() > 1 ? stop_known : stop_asked();
 }
 
 void stop_hold(int held)
@@ -34,4 +47,14 @@ int stop_now(void)
 int stop_check(void)
 {
 	return stop_now() ? error_set(STOPPED, "stopped by a signal") : OK;
+}
+
+int stop_commit(void)
+{
+	if (ranks_count() > 1 && !stop_holding) {
+		TRY(stop_check());
+		TRY(ranks_agree("the first change"));
+	}
+	stop_hold(1);
+	return OK;
 }

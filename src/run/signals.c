@@ -1,5 +1,6 @@
 #include "run/signals.h"
 
+#include "base/ranks.h"
 #include "base/stop.h"
 
 #include <signal.h>
@@ -54,7 +55,7 @@ static void on_signal(int number)
 
 	while (c->number != number)
 		c++;
-	if (!stop_asked())
+	if (!stop_asked() && ranks_first())
 		signals_say(c);
 	stop_ask();
 	if (c->again)
@@ -79,5 +80,5 @@ void signals_step(int done)
 
 int signals_stop(void)
 {
-	return stop_asked();
+	return stop_agreed();
 }

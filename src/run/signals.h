@@ -13,6 +13,6 @@
 
 void signals_catch(void);
 void signals_step(int done); /* steps that are done, for the message */
-int  signals_stop(void);     /* 1 once one has come */
+int  signals_stop(void);     /* 1 once one has come, and all ranks know (base/ranks.h) */
 
 #endif
