@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "math/elementary.h"
+#include "math/rowops.h"
 #include "test.h"
 
 /* ---- the oracle: one query, one key after the other, as attention.h says it ---- */
@@ -61,14 +62,14 @@ enum { LENGTH_MOST = 700, KEYS_MOST = 2000 };
 
 struct world {
 	struct model_shape shape;
+	int                bf16; /* keys and values are, in the cache */
 	struct packing     b;
 	size_t             row; /* (H+2K)E */
 	float             *qkv, *out, *lse;
 	struct arena       a;
 };
 
-static int         ids[LENGTH_MOST];
-static const float poison = NAN;
+static int ids[LENGTH_MOST];
 
 static struct model_shape shape_of(int H, int K, int E)
 {
@@ -88,6 +89,16 @@ static float *random_floats(struct arena *a, size_t n, uint32_t seed)
 	assert_ok(arena_take(a, n, "a test", &x));
 	for (size_t i = 0; i < n; i++)
 		x[i] = random_float(seed, i);
+	return x;
+}
+
+/* a NaN, and two as bf16 */
+static float poison(void)
+{
+	const uint32_t bits = 0x7fc07fc0;
+	float          x;
+
+	memcpy(&x, &bits, sizeof x);
 	return x;
 }
 
@@ -114,10 +125,10 @@ static void poison_cache(struct kv_cache *c)
 {
 	size_t bytes = kv_cache_bytes(
 	        &(struct model_shape){.n_kv_heads = c->n_kv_heads, .head_width = c->head_width},
-	        c->n_layers, c->n_pages);
+	        c->bf16, c->n_layers, c->n_pages);
 
 	for (size_t i = 0; i < bytes / sizeof(float); i++)
-		c->data[i] = poison;
+		c->data[i] = poison();
 }
 
 static struct attention_tile *room(struct arena *a)
@@ -132,7 +143,7 @@ static void forward(struct world *w)
 {
 	struct kv_cache cache;
 
-	assert_ok(kv_cache_new(&w->shape, 1, w->b.n_pages, &cache));
+	assert_ok(kv_cache_new(&w->shape, w->bf16, 1, w->b.n_pages, &cache));
 	poison_cache(&cache);
 	attention_forward(&w->shape, &(struct attention_input){&w->b, w->qkv, &cache, 0},
 	                  room(&w->a), w->out, w->lse);
@@ -178,6 +189,16 @@ static void check_against_oracle(const struct world *w)
 	}
 }
 
+/* Keys and values become bf16 in value, as model_forward rounds them, and in the cache. */
+static void to_bf16(struct world *w)
+{
+	int queries = w->shape.n_heads * w->shape.head_width;
+
+	w->bf16 = 1;
+	for (int t = 0; t < w->b.n_tokens; t++)
+		row_round_bf16(w->qkv + (size_t)t * w->row + queries, (int)w->row - queries);
+}
+
 static void the_kernel_is_the_oracle_bit_for_bit(void **state)
 {
 	const struct model_shape shapes[] = {shape_of(1, 1, 2),  shape_of(9, 3, 64),
@@ -191,8 +212,10 @@ static void the_kernel_is_the_oracle_bit_for_bit(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-		for (int share = 0; share < 2; share++) {
-			build(&w, shapes[i], seqs, 7, share);
+		for (int form = 0; form < 4; form++) {
+			build(&w, shapes[i], seqs, 7, form % 2);
+			if (form / 2)
+				to_bf16(&w);
 			forward(&w);
 			check_against_oracle(&w);
 			arena_free(&w.a);
@@ -201,17 +224,18 @@ static void the_kernel_is_the_oracle_bit_for_bit(void **state)
 
 /* The same text: as one segment, and token by token, through a cache of several layers and
  * scattered pages. */
-static void token_by_token_gives_the_bits_of_the_whole(void **state)
+static void check_token_by_token(int bf16)
 {
 	const struct sequence seq = {ids, 150, ids, 1};
 	struct world          w;
 	struct kv_cache       cache;
 	int                   pages[] = {4, 1, 3};
 
-	(void)state;
 	build(&w, shape_of(6, 3, 34), &seq, 1, 0);
+	if (bf16)
+		to_bf16(&w);
 	forward(&w);
-	assert_ok(kv_cache_new(&w.shape, 2, 5, &cache));
+	assert_ok(kv_cache_new(&w.shape, w.bf16, 2, 5, &cache));
 	poison_cache(&cache);
 	for (int t = 0; t < w.b.n_tokens; t++) {
 		struct segment s = {.count = 1, .position = t, .parent = -1, .pages = pages};
@@ -236,8 +260,15 @@ static void token_by_token_gives_the_bits_of_the_whole(void **state)
 	arena_free(&w.a);
 }
 
+static void token_by_token_gives_the_bits_of_the_whole(void **state)
+{
+	(void)state;
+	check_token_by_token(0);
+	check_token_by_token(1);
+}
+
 /* The text in pieces of changing lengths, with other texts in the same batch. */
-static void pieces_and_company_change_nothing(void **state)
+static void check_pieces_and_company(int bf16)
 {
 	const struct sequence seq = {ids, 300, ids, 1};
 	const int             cuts[] = {0, 1, 64, 65, 190, 300};
@@ -246,10 +277,11 @@ static void pieces_and_company_change_nothing(void **state)
 	int                   pages[2][5] = {{0, 1, 2, 3, 4}, {9, 8, 7, 6, 5}};
 	size_t                n = 4 * 16;
 
-	(void)state;
 	build(&w, shape_of(4, 2, 16), &seq, 1, 0);
+	if (bf16)
+		to_bf16(&w);
 	forward(&w);
-	assert_ok(kv_cache_new(&w.shape, 1, 10, &cache));
+	assert_ok(kv_cache_new(&w.shape, w.bf16, 1, 10, &cache));
 	poison_cache(&cache);
 	for (int i = 0; i < 5; i++) {
 		int            from = cuts[i], count = cuts[i + 1] - from;
@@ -271,12 +303,48 @@ static void pieces_and_company_change_nothing(void **state)
 		memcpy(twice, w.qkv + (size_t)from * w.row, (size_t)count * w.row * sizeof(float));
 		for (size_t j = 0; j < (size_t)count * w.row; j++)
 			twice[(size_t)count * w.row + j] = random_float(9, j);
+		if (bf16)
+			row_round_bf16(twice + (size_t)count * w.row, count * (int)w.row);
 		attention_forward(&w.shape, &(struct attention_input){&b, twice, &cache, 0},
 		                  room(&w.a), out, NULL);
 		assert_memory_equal(out, w.out + (size_t)from * n,
 		                    (size_t)count * n * sizeof(float));
 	}
 	kv_cache_free(&cache);
+	arena_free(&w.a);
+}
+
+static void pieces_and_company_change_nothing(void **state)
+{
+	(void)state;
+	check_pieces_and_company(0);
+	check_pieces_and_company(1);
+}
+
+/* Rows of numbers that are bf16 in value: the form of the pages changes no bit, and half the bytes
+ * hold them. */
+static void pages_in_bf16_give_the_bits_of_pages_in_f32(void **state)
+{
+	const struct sequence seqs[] = {
+	        {ids, 130, ids, 40}, {ids, 130, ids, 1}, {ids, 130, ids, 9}};
+	struct world w;
+	float       *out, *lse;
+	size_t       n;
+
+	(void)state;
+	build(&w, shape_of(6, 2, 34), seqs, 3, 1);
+	to_bf16(&w);
+	forward(&w);
+	out = w.out;
+	lse = w.lse;
+	n = (size_t)w.b.n_tokens * 6;
+	w.out = random_floats(&w.a, n * 34, 5);
+	w.lse = random_floats(&w.a, n, 5);
+	w.bf16 = 0;
+	forward(&w);
+	assert_memory_equal(w.out, out, n * 34 * sizeof *out);
+	assert_memory_equal(w.lse, lse, n * sizeof *lse);
+	assert_int_equal(kv_cache_bytes(&w.shape, 0, 3, 7), 2 * kv_cache_bytes(&w.shape, 1, 3, 7));
 	arena_free(&w.a);
 }
 
@@ -293,7 +361,7 @@ static void what_stands_later_is_not_touched(void **state)
 	forward(&w);
 	memcpy(before, w.out, sizeof before);
 	for (size_t i = LATER * w.row; i < 100 * w.row; i++)
-		w.qkv[i] = poison;
+		w.qkv[i] = poison();
 	forward(&w);
 	assert_memory_equal(before, w.out, sizeof before);
 	arena_free(&w.a);
@@ -338,7 +406,7 @@ static void backward(struct world *w, const float *d_out, float *d_qkv)
 	struct attention_kept kept = {w->qkv, w->out, w->lse};
 
 	for (size_t i = 0; i < (size_t)w->b.n_tokens * w->row; i++)
-		d_qkv[i] = poison;
+		d_qkv[i] = poison();
 	assert_ok(attention_backward(&w->shape, &w->b, &kept, d_out, &w->a, d_qkv));
 }
 
@@ -429,11 +497,12 @@ static void short_memory_is_an_error(void **state)
 	assert_memory(attention_backward(&w.shape, &w.b, &kept, w.out, &empty, w.qkv),
 	              "the blocks of keys");
 	mem_fail_at(1);
-	assert_memory(kv_cache_new(&w.shape, 1, 1, &cache), "the key/value cache");
+	assert_memory(kv_cache_new(&w.shape, w.bf16, 1, 1, &cache), "the key/value cache");
 	arena_free(&w.a);
 }
 
 TEST_MAIN(TEST(the_kernel_is_the_oracle_bit_for_bit),
           TEST(token_by_token_gives_the_bits_of_the_whole), TEST(pieces_and_company_change_nothing),
-          TEST(what_stands_later_is_not_touched), TEST(gradients_match_central_differences),
-          TEST(threads_change_nothing), TEST(short_memory_is_an_error))
+          TEST(pages_in_bf16_give_the_bits_of_pages_in_f32), TEST(what_stands_later_is_not_touched),
+          TEST(gradients_match_central_differences), TEST(threads_change_nothing),
+          TEST(short_memory_is_an_error))

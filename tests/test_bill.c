@@ -101,9 +101,8 @@ static void assert_held(const char *what, double before, size_t bytes)
 }
 
 /* A vocabulary beside which the logits of a decoder count. */
-static void each_part_holds_what_it_is_billed_for(void **state)
+static void check_parts(const char *precision)
 {
-	(void)state;
 #if defined(__SANITIZE_ADDRESS__)
 	skip();
 #endif
@@ -128,7 +127,7 @@ static void each_part_holds_what_it_is_billed_for(void **state)
 	struct adapter  *a;
 	double           before;
 
-	assert_ok(matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL}, &mm));
+	assert_ok(matmul_new(&(struct matmul_options){"auto", precision, "strict", NULL}, &mm));
 	for (int backward = 0; backward < 2; backward++) {
 		before = bytes_held();
 		assert_ok(weights_new(&s, &w));
@@ -141,7 +140,7 @@ static void each_part_holds_what_it_is_billed_for(void **state)
 		adapter_free(a);
 		before = bytes_held();
 		assert_ok(decoder_new(m, 16, 200, &d));
-		assert_held("the decoder", before, decoder_bytes(&s, 16, 200));
+		assert_held("the decoder", before, decoder_bytes(&s, mm, 16, 200));
 		decoder_free(d);
 		before = bytes_held();
 		assert_ok(optimizer_new(&m->weights, &(struct optimizer_options){.epsilon = 1e-8},
@@ -151,6 +150,13 @@ static void each_part_holds_what_it_is_billed_for(void **state)
 		model_free(m);
 	}
 	matmul_free(mm);
+}
+
+static void each_part_holds_what_it_is_billed_for(void **state)
+{
+	(void)state;
+	check_parts("f32");
+	check_parts("bf16");
 }
 
 static int setup(void **state)

@@ -166,7 +166,7 @@ static void trained_log_probabilities_are_the_sampled_ones(void **state)
 			size_t             n;
 			int                k = 0;
 			assert_ok(packing_build(seqs, units + u, 1, share, &a.arena, &b));
-			assert_ok(kv_cache_new(&model->weights.shape, 1, b.n_pages, &cache));
+			assert_ok(model_cache_new(model, 1, b.n_pages, &cache));
 			n = (size_t)b.n_targets;
 			assert_ok(arena_take(&a.arena, (size_t)b.n_tokens * 24, "a test", &hidden));
 			assert_ok(arena_take(&a.arena, n, "a test", &r.logp));

@@ -104,10 +104,10 @@ static const float *logits_after(struct fixture *f, struct kv_cache *cache, cons
 
 static struct kv_cache new_cache(const struct fixture *f, int n_tokens)
 {
-	const struct model_shape *s = &f->model->weights.shape;
-	struct kv_cache           cache;
+	struct kv_cache cache;
 
-	assert_ok(kv_cache_new(s, s->n_layers, (n_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS, &cache));
+	assert_ok(model_cache_new(f->model, f->model->weights.shape.n_layers,
+	                          (n_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS, &cache));
 	return cache;
 }
 
@@ -172,7 +172,7 @@ static void run_pass(struct fixture *f, const int *ids, int n, struct pass *p)
 	assert_ok(packing_plan(&text, 1, 1, &f->arena, &units, &n_units));
 	assert_ok(packing_build(&text, units, n_units, 1, &f->arena, &p->batch));
 	assert_int_equal(p->batch.n_targets, n - 1);
-	assert_ok(kv_cache_new(s, 1, p->batch.n_pages, &p->cache));
+	assert_ok(model_cache_new(f->model, 1, p->batch.n_pages, &p->cache));
 	assert_ok(tape_new(s, p->batch.n_tokens, &p->tape));
 	assert_ok(arena_take(&f->arena, (size_t)(p->batch.n_tokens * s->width), "a test",
 	                     &p->hidden));

@@ -257,13 +257,23 @@ static struct model *model_of(const struct job *j, struct matmul **mm)
 	return m;
 }
 
+/* a NaN, and two as bf16 */
+static float poison_of(void)
+{
+	const uint32_t bits = 0x7fc07fc0;
+	float          x;
+
+	memcpy(&x, &bits, sizeof x);
+	return x;
+}
+
 static void poisoned_cache(const struct model *m, int n_layers, int n_pages, struct kv_cache *out)
 {
-	size_t n = kv_cache_bytes(&m->weights.shape, n_layers, n_pages) / sizeof(float);
+	size_t n = model_cache_bytes(&m->weights.shape, m->mm, n_layers, n_pages) / sizeof(float);
 
-	assert_ok(kv_cache_new(&m->weights.shape, n_layers, n_pages, out));
+	assert_ok(model_cache_new(m, n_layers, n_pages, out));
 	for (size_t i = 0; i < n; i++)
-		out->data[i] = NAN;
+		out->data[i] = poison_of();
 }
 
 /* One micro-batch: forward, head, both backward; log-probabilities and entropies go to `at` and
@@ -875,7 +885,7 @@ static int forward_one(const struct model *m, int token, int position)
 	float           hidden[SIDE_MOST];
 	int             status;
 
-	assert_ok(kv_cache_new(&m->weights.shape, 2, 1, &cache));
+	assert_ok(model_cache_new(m, 2, 1, &cache));
 	status = model_forward(m, &b, &cache, NULL, &a, hidden);
 	kv_cache_free(&cache);
 	arena_free(&a);

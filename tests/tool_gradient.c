@@ -146,7 +146,7 @@ static int run(struct work *w, int argc, char **argv)
 	TRY(packing_plan(texts, n, 1, &w->arena, &units, &n_units));
 	TRY(packing_build(texts, units, n_units, 1, &w->arena, &b));
 	TRY(tape_new(&w->model->weights.shape, b.n_tokens, &w->tape));
-	TRY(kv_cache_new(&w->model->weights.shape, 1, b.n_pages, &w->cache));
+	TRY(model_cache_new(w->model, 1, b.n_pages, &w->cache));
 	TRY(gradient_new(&w->model->weights, n_units, &w->gradient));
 	TRY(gradient_begin(&w->gradient, (uint32_t)n_units));
 	TRY(differentiate(w, &b, &loss));

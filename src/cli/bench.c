@@ -133,7 +133,7 @@ static int measure_prefill(struct bench *b)
 	float                    *hidden;
 
 	TRY(build_batch(b, &batch));
-	TRY(kv_cache_new(s, 1, batch.n_pages, &cache));
+	TRY(model_cache_new(b->model, 1, batch.n_pages, &cache));
 	TRY(arena_take(&b->arena, (size_t)batch.n_tokens * (size_t)s->width, "the hidden states",
 	               &hidden));
 	for (int r = -1; r < REPEATS; r++) {
@@ -217,7 +217,7 @@ static int training_new(struct bench *b, struct training *t)
 
 	TRY(build_batch(b, &t->batch));
 	N = (size_t)t->batch.n_targets;
-	TRY(kv_cache_new(s, 1, t->batch.n_pages, &t->cache));
+	TRY(model_cache_new(b->model, 1, t->batch.n_pages, &t->cache));
 	TRY(tape_new(s, t->batch.n_tokens, &t->tape));
 	TRY(gradient_new(&b->model->weights, t->batch.n_units, &t->gradient));
 	o = optimizer_defaults();

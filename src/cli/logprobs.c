@@ -31,7 +31,7 @@ static int sequence_logprobs(struct logprobs_context *c, const int *ids, int n, 
 	TRY(arena_take(&c->arena, (size_t)b.n_targets, "the log-probs", &r.logp));
 	TRY(arena_take(&c->arena, (size_t)b.n_targets, "the entropies", &r.entropy));
 	TRY(arena_take(&c->arena, (size_t)b.n_targets, "the log-sum-exps", &r.lse));
-	TRY(kv_cache_new(&m->weights.shape, 1, b.n_pages, &cache));
+	TRY(model_cache_new(m, 1, b.n_pages, &cache));
 	status = model_forward(m, &b, &cache, NULL, &c->arena, hidden);
 	if (status == OK)
 		status = head_forward(&(struct head_input){m, &b, hidden, 1}, &c->arena, &r);

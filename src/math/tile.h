@@ -13,11 +13,17 @@
 
 enum { TILE_COLUMNS = 16 }; /* columns come in multiples of this; pad them */
 
+/* b may hold bf16 in pairs of k, which are widened when they are read: that is exact, so the chains
+ * are the same as those of the widened numbers. */
+
 struct tile_product {
 	const float *a; /* element (r, k) at r * a_row + k * a_k */
 	size_t       a_row, a_k;
-	const float *b; /* element (k, j) at k * b_row + j */
+	/* element (k, j) at k * b_row + j. With b_pairs in the word (k + b_odd) / 2 * b_row + j,
+	 * its lower half where k + b_odd is even: b_odd = 1 begins inside of a pair. */
+	const float *b;
 	size_t       b_row;
+	int          b_pairs, b_odd;
 	float       *c; /* element (r, j) at r * c_row + j; overlaps neither a nor b */
 	size_t       c_row;
 };

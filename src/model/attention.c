@@ -58,24 +58,28 @@ static size_t attention_value_at(const struct layout *l, int kv_head)
 
 /* ---- the cache ---- */
 
-static size_t page_floats(int E)
+/* Of one layer and one key/value head. */
+static size_t page_words(int bf16, int E)
 {
-	return (size_t)PAGE_TOKENS * (size_t)(E + tile_pad(E));
+	return (size_t)PAGE_TOKENS * (size_t)(E + tile_pad(E)) / (bf16 ? 2 : 1);
 }
 
-size_t kv_cache_bytes(const struct model_shape *s, int n_layers, int n_pages)
+size_t kv_cache_bytes(const struct model_shape *s, int bf16, int n_layers, int n_pages)
 {
 	return (size_t)n_pages * (size_t)n_layers * (size_t)s->n_kv_heads *
-	       page_floats(s->head_width) * sizeof(float);
+	       page_words(bf16, s->head_width) * sizeof(float);
 }
 
-int kv_cache_new(const struct model_shape *s, int n_layers, int n_pages, struct kv_cache *out)
+int kv_cache_new(const struct model_shape *s, int bf16, int n_layers, int n_pages,
+                 struct kv_cache *out)
 {
+	assert(!bf16 || s->head_width % 2 == 0);
 	*out = (struct kv_cache){.n_layers = n_layers,
 	                         .n_pages = n_pages,
 	                         .n_kv_heads = s->n_kv_heads,
-	                         .head_width = s->head_width};
-	return mem_take_bytes(kv_cache_bytes(s, n_layers, n_pages), 1, "the key/value cache",
+	                         .head_width = s->head_width,
+	                         .bf16 = bf16};
+	return mem_take_bytes(kv_cache_bytes(s, bf16, n_layers, n_pages), 1, "the key/value cache",
 	                      &out->data);
 }
 
@@ -92,20 +96,51 @@ static float *attention_keys_of(const struct kv_cache *c, int page, int layer, i
 	assert(page >= 0 && page < c->n_pages && layer < c->n_layers && kv_head < c->n_kv_heads);
 	return c->data +
 	       (((size_t)page * (size_t)c->n_layers + (size_t)layer) * heads + (size_t)kv_head) *
-	               page_floats(c->head_width);
+	               page_words(c->bf16, c->head_width);
 }
 
 static float *attention_values_of(const struct kv_cache *c, float *keys)
 {
-	return keys + PAGE_TOKENS * c->head_width;
+	return keys + PAGE_TOKENS * c->head_width / (c->bf16 ? 2 : 1);
 }
 
 void kv_cache_copy_page(struct kv_cache *c, int from, int to)
 {
-	size_t n = (size_t)c->n_layers * (size_t)c->n_kv_heads * page_floats(c->head_width);
+	size_t n = (size_t)c->n_layers * (size_t)c->n_kv_heads * page_words(c->bf16, c->head_width);
 
 	assert(from != to);
 	memcpy(attention_keys_of(c, to, 0, 0), attention_keys_of(c, from, 0, 0), n * sizeof(float));
+}
+
+/* Puts x, a bf16 in value, into one half of a word. */
+static void store_half(float *word, int odd, float x)
+{
+	uint32_t bits, old;
+
+	memcpy(&bits, &x, sizeof bits);
+	memcpy(&old, word, sizeof old);
+	assert((bits & 0xffff) == 0);
+	old = odd ? (old & 0xffff) | bits : (old & 0xffff0000) | bits >> 16;
+	memcpy(word, &old, sizeof old);
+}
+
+/* Key and value [E] of the token at place `at` of a page. */
+static void store_token(const struct kv_cache *c, float *keys, int at, const float *k,
+                        const float *v)
+{
+	int    E = c->head_width, padded = tile_pad(E);
+	float *values = attention_values_of(c, keys);
+
+	for (int e = 0; e < E; e++)
+		if (c->bf16)
+			store_half(keys + e / 2 * PAGE_TOKENS + at, e % 2, k[e]);
+		else
+			keys[e * PAGE_TOKENS + at] = k[e];
+	for (int e = 0; e < E; e++)
+		if (c->bf16)
+			store_half(values + at / 2 * padded + e, at % 2, v[e]);
+		else
+			values[at * padded + e] = v[e];
 }
 
 /* ---- forward ---- */
@@ -135,18 +170,14 @@ static void store_page(const struct forward *f, const struct segment *s, int blo
 {
 	const struct layout *l = &f->l;
 	float               *keys = attention_keys_of(f->cache, s->pages[block], f->layer, kv_head);
-	float               *values = attention_values_of(f->cache, keys);
 	int                  start = block * PAGE_TOKENS;
 	int                  from = s->parent < 0 && s->position > start ? s->position : start;
 	int                  end = s->position + s->count;
 
 	for (int p = from; p < end && p < start + PAGE_TOKENS; p++) {
 		const float *row = f->qkv + (size_t)attention_token_at(f->b, s, p) * l->qkv_row;
-		const float *k = row + key_at(l, kv_head);
-		for (int e = 0; e < l->E; e++)
-			keys[e * PAGE_TOKENS + p - start] = k[e];
-		memcpy(values + (p - start) * l->padded, row + attention_value_at(l, kv_head),
-		       (size_t)l->E * sizeof(float));
+		store_token(f->cache, keys, p - start, row + key_at(l, kv_head),
+		            row + attention_value_at(l, kv_head));
 	}
 }
 
@@ -244,11 +275,14 @@ static void add_values(struct attention_tile *t, const float *values, int row, i
                        int first_key, int n_keys)
 {
 	size_t              padded = (size_t)t->f->l.padded;
+	int                 pairs = t->f->cache->bf16;
 	struct tile_product p = {.a = t->p + row * PAGE_TOKENS + first_key,
 	                         .a_row = PAGE_TOKENS,
 	                         .a_k = 1,
-	                         .b = values + (size_t)first_key * padded,
+	                         .b = values + (size_t)(pairs ? first_key / 2 : first_key) * padded,
 	                         .b_row = padded,
+	                         .b_pairs = pairs,
+	                         .b_odd = pairs && first_key % 2,
 	                         .c = t->o + (size_t)row * padded,
 	                         .c_row = padded};
 
@@ -282,6 +316,7 @@ static void attend_block(struct attention_tile *t, int block)
 	                              .a_k = 1,
 	                              .b = keys,
 	                              .b_row = PAGE_TOKENS,
+	                              .b_pairs = f->cache->bf16,
 	                              .c_row = PAGE_TOKENS};
 	int                 first = 0;
 

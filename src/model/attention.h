@@ -13,9 +13,17 @@
  * on several queries at once give the same bits as the plain one-query function, which stays in the
  * file's test as the oracle.
  *
- * A page holds, for one layer and one key/value head,   K^T [E x PAGE_TOKENS]   then   V
- * [PAGE_TOKENS x E'],
- * E' being E rounded up to whole vectors. */
+ * A page holds, for one layer and one key/value head,
+ *
+ *     K^T [E x PAGE_TOKENS]   then   V [PAGE_TOKENS x E'],   E' being E rounded up to vectors,
+ *
+ * in f32, or in bf16 where the keys and values are bf16 (model_forward has rounded them): then in
+ * words of 32 bits, each a pair of neighbours of the dimension that is summed over, the even one in
+ * the lower half,
+ *
+ *     K^T [E/2 x PAGE_TOKENS]   then   V [PAGE_TOKENS/2 x E']
+ *
+ * Widening is exact, so both forms give the same bits. */
 #ifndef MODEL_ATTENTION_H
 #define MODEL_ATTENTION_H
 
@@ -24,15 +32,19 @@
 
 struct kv_cache {
 	/* of this cache: L when decoding, 1 when training (each layer overwrites the one before) */
-	int    n_layers;
-	int    n_pages;
-	int    n_kv_heads, head_width;
-	float *data; /* [n_pages x n_layers x K x (E + E')*PAGE_TOKENS] owned, zero at first */
+	int n_layers;
+	int n_pages;
+	int n_kv_heads, head_width;
+	int bf16; /* 1: in words of two, and what is stored must be bf16 in value */
+	/* [n_pages x n_layers x K x (E + E')*PAGE_TOKENS], half as many words with bf16; owned,
+	 * zero at first */
+	float *data;
 };
 
-int  kv_cache_new(const struct model_shape *shape, int n_layers, int n_pages, struct kv_cache *out);
-void kv_cache_free(struct kv_cache *c);
-size_t kv_cache_bytes(const struct model_shape *shape, int n_layers, int n_pages);
+int    kv_cache_new(const struct model_shape *shape, int bf16, int n_layers, int n_pages,
+                    struct kv_cache *out);
+void   kv_cache_free(struct kv_cache *c);
+size_t kv_cache_bytes(const struct model_shape *shape, int bf16, int n_layers, int n_pages);
 void   kv_cache_copy_page(struct kv_cache *c, int from, int to); /* all layers */
 
 struct attention_tile;

@@ -112,7 +112,7 @@ static int decoder_take(struct decoder *d)
 	TRY(mem_take(slots * V, "the decoder's candidates", &d->candidates));
 	TRY(mem_take(slots * V, "the decoder's logits", &d->logits));
 	TRY(mem_take((slots + 1) * V, "the decoder's logits", &d->prompt_logits));
-	TRY(kv_cache_new(shape, shape->n_layers, n_pages, &d->cache));
+	TRY(model_cache_new(d->model, shape->n_layers, n_pages, &d->cache));
 	for (size_t s = 0; s < slots; s++)
 		d->slots[s].pages = d->page_table + s * each;
 	return OK;
@@ -154,11 +154,12 @@ void decoder_free(struct decoder *d)
 	mem_free(d);
 }
 
-size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens)
+size_t decoder_bytes(const struct model_shape *s, const struct matmul *mm, int n_slots,
+                     int max_tokens)
 {
 	size_t rows = (size_t)(2 * n_slots + 1), V = (size_t)s->n_vocab;
 
-	return kv_cache_bytes(s, s->n_layers, pages_in_all(n_slots, pages_for(max_tokens))) +
+	return model_cache_bytes(s, mm, s->n_layers, pages_in_all(n_slots, pages_for(max_tokens))) +
 	       rows * V * sizeof(float) + (size_t)n_slots * V * sizeof(struct candidate);
 }
 

@@ -80,7 +80,8 @@ struct decoder;
  * allocation. */
 int    decoder_new(const struct model *m, int n_slots, int max_tokens, struct decoder **out);
 void   decoder_free(struct decoder *d);
-size_t decoder_bytes(const struct model_shape *s, int n_slots, int max_tokens);
+size_t decoder_bytes(const struct model_shape *s, const struct matmul *mm, int n_slots,
+                     int max_tokens);
 
 /* Completes all n requests; results [n] in their order. ERR_FAILED with the request named when a
  * row of logits is not finite; or the listener's error. */

@@ -243,6 +243,17 @@ void tape_free(struct tape *t)
 
 /* ---- forward ---- */
 
+int model_cache_new(const struct model *m, int n_layers, int n_pages, struct kv_cache *out)
+{
+	return kv_cache_new(&m->weights.shape, matmul_is_bf16(m->mm), n_layers, n_pages, out);
+}
+
+size_t model_cache_bytes(const struct model_shape *s, const struct matmul *mm, int n_layers,
+                         int n_pages)
+{
+	return kv_cache_bytes(s, matmul_is_bf16(mm), n_layers, n_pages);
+}
+
 struct transformer_forward {
 	const struct model   *m;
 	const struct packing *b;
@@ -480,8 +491,10 @@ int model_forward(const struct model *m, const struct packing *b, struct kv_cach
 {
 	struct transformer_forward p = {.m = m, .b = b, .cache = cache, .keeps = tape != NULL};
 	struct arena_mark          mark = arena_mark(a);
-	int                        status = forward_layers(&p, tape, a, hidden);
+	int                        status;
 
+	assert(cache->bf16 == matmul_is_bf16(m->mm));
+	status = forward_layers(&p, tape, a, hidden);
 	arena_release(a, mark);
 	return status;
 }

@@ -56,6 +56,11 @@ int    tape_new(const struct model_shape *s, int max_tokens, struct tape **out);
 void   tape_free(struct tape *t);
 size_t tape_bytes(const struct model_shape *s, int max_tokens);
 
+/* A cache for model_forward: with products in bf16 its keys and values are bf16, too. */
+int    model_cache_new(const struct model *m, int n_layers, int n_pages, struct kv_cache *out);
+size_t model_cache_bytes(const struct model_shape *s, const struct matmul *mm, int n_layers,
+                         int n_pages);
+
 /* Writes hidden [T x D], the normalised final states. tape NULL: nothing is kept (sampling, frozen
  * models). A cache of one layer serves batches that bring all their keys (each layer overwrites the
  * one before). ERR_INPUT: a token that is not in the vocabulary, a text longer than n_positions.

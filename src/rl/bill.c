@@ -84,7 +84,8 @@ size_t bill_memory(const struct job *job, struct text *out)
 	                 job->learner.learn.critic ? critic_bytes(&job->learner.critic, &load) : 0);
 	sum += bill_line(out, "keys, values and logits of decoding",
 	                 job->sampler.decoder
-	                         ? decoder_bytes(s, c->rollout.batch_size, job->sampler.longest)
+	                         ? decoder_bytes(s, job->learner.mm, c->rollout.batch_size,
+	                                         job->sampler.longest)
 	                         : 0);
 	bill_line(out, "in all, at most", sum);
 	return sum;

@@ -62,7 +62,8 @@ size_t policy_bytes(const struct policy *p, const struct policy_load *l)
 	       layers = model_backward_bytes(p->model, tokens, unit);
 
 	return optimizer_bytes(learned) + gradient_bytes(learned, units) + tape_bytes(s, tokens) +
-	       kv_cache_bytes(s, 1, 2 * tokens / PAGE_TOKENS + 1) + (head > layers ? head : layers);
+	       model_cache_bytes(s, p->model->mm, 1, 2 * tokens / PAGE_TOKENS + 1) +
+	       (head > layers ? head : layers);
 }
 
 /* ---- micro-batches ---- */
@@ -113,7 +114,7 @@ static int cache_fit(struct policy *p, int n_pages)
 	if (p->cache.n_pages >= n_pages)
 		return OK;
 	kv_cache_free(&p->cache);
-	return kv_cache_new(&p->model->weights.shape, 1, n_pages, &p->cache);
+	return model_cache_new(p->model, 1, n_pages, &p->cache);
 }
 
 static int piece_is_silent(const struct policy_pieces *c)
