@@ -30,6 +30,7 @@ static int read_tokens(const struct tokenizer *t, struct chat *c)
 	return bad ? error_memory("the special tokens of a chat template") : OK;
 }
 
+/* Parses the template once; a failure names its line. */
 int chat_open(const struct tokenizer *t, struct chat **out)
 {
 	const char  *source = tokenizer_chat_template(t);
@@ -72,8 +73,7 @@ int chat_day(const char *text, int64_t *out)
 	return OK;
 }
 
-/* date_string, for templates that ask for the day by that name; a value that is there already
- * stays. */
+/* Some templates ask for the date as date_string. A value that the caller gave stays. */
 static int add_day(json_t *variables, int64_t now)
 {
 	time_t    seconds = (time_t)now;
@@ -89,13 +89,14 @@ static int add_day(json_t *variables, int64_t now)
 	               : error_memory("the day of a chat template");
 }
 
-/* ---- going on from the last message ---- */
+/* ---- continuing the last message ---- */
 
-/* Stands behind the last message while it is rendered: there the text is cut. Its blank tells
- * whether the template trims messages. */
+/* Marks the end of the last message while it is rendered, so the text can be cut there. Whether its
+ * trailing blank survives tells whether the template trims messages. */
 static const char continue_mark[] = "HONE-GOES-ON-FROM-HERE ";
 
-/* Puts the mark behind the last message, in copies of the list and of the message. */
+/* Appends the mark to the last message. The caller's list and message stay as they are: both are
+ * copied first. */
 static int add_mark(json_t *variables)
 {
 	json_t *messages = json_copy(json_object_get(variables, "messages")), *last = NULL,
@@ -129,7 +130,7 @@ static int add_mark(json_t *variables)
 	return bad ? error_memory("the last message of a chat") : OK;
 }
 
-/* The last place of the mark without its blank in t->data[from ..]; NULL when it is not there. */
+/* Finds the last mark (without its blank) in t->data[from ..]; NULL when there is none. */
 static char *find_mark(const struct text *t, size_t from)
 {
 	size_t n = strlen(continue_mark) - 1;
@@ -141,7 +142,7 @@ static char *find_mark(const struct text *t, size_t from)
 	return found;
 }
 
-/* Bytes of s without the white space at its end. */
+/* The length of s without trailing white space. */
 static size_t chat_trimmed(const char *s, size_t n)
 {
 	while (n > 0) {
@@ -155,7 +156,7 @@ static size_t chat_trimmed(const char *s, size_t n)
 	return n;
 }
 
-/* Takes out the marks that stand before: a template may say the last message more than once. */
+/* Removes the earlier marks: a template may print the last message more than once. */
 static void remove_marks(struct text *t, size_t from)
 {
 	size_t n = strlen(continue_mark) - 1;
@@ -176,7 +177,7 @@ static int cut_at_mark(struct text *t, size_t from)
 		return error_set(ERR_INPUT, "continue_final_message: the chat template leaves the "
 		                            "end of the last message out");
 	t->n = (size_t)(mark - t->data);
-	/* it trims what it is given, so what stood before the mark goes, too */
+	/* the template trims messages, so the blanks before the mark go too */
 	if (mark[strlen(continue_mark) - 1] != ' ')
 		t->n = from + chat_trimmed(t->data + from, t->n - from);
 	remove_marks(t, from);

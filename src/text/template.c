@@ -120,8 +120,7 @@ static int repeat(struct template_run *r, const struct value *text, int64_t time
 	return template_take_text(r, &t, out);
 }
 
-/* Python's integers in 64 bits: // and % round towards minus infinity, and what does not fit is
- * an error. */
+/* Python's integers in 64 bits: // and % round towards minus infinity, and overflow is an error. */
 static int integers(struct template_run *r, enum operator op, int64_t a, int64_t b,
                     struct value *out)
 {
@@ -167,8 +166,8 @@ static int reals(struct template_run *r, enum operator op, double a, double b, s
 	return OK;
 }
 
-/* Operators by the kinds of both sides: texts and lists are joined or repeated, numbers computed
- * with. */
+/* Picks the operation by the kinds of both sides: texts and lists are joined or repeated, numbers
+ * are added, multiplied, ... */
 static int binary(struct template_run *r, enum operator op, const struct value *a,
                   const struct value *b, struct value *out)
 {
@@ -279,7 +278,7 @@ static int parameter_position(const struct template_node *macro, const char *nam
 	return -1;
 }
 
-/* What is no parameter: an error, unless the body speaks of caller, varargs or kwargs. */
+/* Arguments beyond the parameters are errors, unless the body uses caller, varargs or kwargs. */
 static int bind_specials(struct template_run *r, const struct template_node *macro,
                          const struct arguments *a, int n_parameters)
 {
@@ -336,7 +335,7 @@ static int bind_parameters(struct template_run *r, const struct template_node *m
 	return bind_specials(r, macro, a, position);
 }
 
-/* Renders a body into a text of its own; what is set within stays within. */
+/* Renders a body into a text of its own. Variables that it sets are gone afterwards. */
 static int capture(struct template_run *r, const struct template_node *body, struct value *out)
 {
 	struct text   t = {0}, *outer = r->out;
@@ -368,7 +367,7 @@ static int call_macro(struct template_run *r, const struct macro *m, const struc
 	return OK;
 }
 
-/* `caller` is what a call block hands over besides the arguments, or NULL. */
+/* `caller` is the extra argument that a call block passes, or NULL. */
 static int call(struct template_run *r, const struct template_node *n, const struct value *caller,
                 struct value *out)
 {
@@ -490,7 +489,7 @@ static int filter_or_test(struct template_run *r, const struct template_node *n,
 	return OK;
 }
 
-/* Those that begin with the value of their first operand. */
+/* Evaluates the nodes whose first operand `a` is already known. */
 static int evaluate_from(struct template_run *r, const struct template_node *n,
                          const struct value *a, struct value *out)
 {
@@ -539,8 +538,8 @@ static int if_else(struct template_run *r, const struct template_node *n, struct
 	return n->c ? template_evaluate(r, n->c, out) : OK;
 }
 
-/* Nodes that need no value of their own first; all others start from the value of their left
- * side. */
+/* Leaves and nodes with their own order of evaluation come here; all others evaluate their left
+ * side first. */
 static int evaluate_node(struct template_run *r, const struct template_node *n, struct value *out)
 {
 	struct value a;
@@ -583,7 +582,7 @@ static int template_evaluate(struct template_run *r, const struct template_node 
 
 /* ---- statements ---- */
 
-/* One value to one name, or the items of a list to as many. */
+/* Assigns one value to one name, or the items of a list to as many names. */
 static int template_assign(struct template_run *r, const struct template_node *targets,
                            struct value v)
 {
@@ -616,7 +615,7 @@ static int template_set(struct template_run *r, const struct template_node *n)
 	return template_map_put(r, space.as.map, template_constant(n->name), v);
 }
 
-/* The variable `loop` of one turn. */
+/* The variable `loop` of turn i of n. */
 static int loop_variable(struct template_run *r, const struct value *items, size_t n, size_t i,
                          struct value *out)
 {
@@ -659,7 +658,7 @@ static int one_turn(struct template_run *r, const struct template_node *n,
 	return status;
 }
 
-/* The items that fulfil the loop's condition, which are counted before the first turn. */
+/* Keeps the items that meet the loop's condition. */
 static int kept_items(struct template_run *r, const struct template_node *n,
                       const struct value **items, size_t *count)
 {
@@ -738,7 +737,7 @@ static int template_print_value(struct template_run *r, const struct value *v)
 	return template_bytes(r, r->out->n - before);
 }
 
-/* The block is a macro of its own, which the called one knows as `caller`. */
+/* The block becomes a macro, which the called macro knows as `caller`. */
 static int call_block(struct template_run *r, const struct template_node *n)
 {
 	struct value caller, v;
@@ -756,7 +755,7 @@ static int print(struct template_run *r, const struct template_node *n)
 	return template_print_value(r, &v);
 }
 
-/* A kind that is not in the switch is break or continue: it only leaves a mark for the loop. */
+/* The default case is break or continue: it only sets `jump`, which the loop reads. */
 static int statement(struct template_run *r, const struct template_node *n)
 {
 	struct value v;

@@ -1,6 +1,6 @@
-/* template.h - the part of Jinja that chat templates use: from a template and variables to a text,
- * as Jinja2 3 renders it in the setting that chat templates assume (trim_blocks, lstrip_blocks,
- * tojson without escapes, raise_exception, loop controls).
+/* template.h - the part of Jinja that chat templates use. It renders a template and its variables
+ * as Jinja2 3 does with the settings that chat templates assume (trim_blocks, lstrip_blocks, tojson
+ * without escapes, raise_exception, loop controls).
  *
  *     text        {{ expression }}   {% statement %}   {# comment #}, with - and + at their ends
  *     statements  if elif else, for (with if, else, several targets), break, continue, set (also of
@@ -19,10 +19,10 @@
  *                 rpartition rsplit rstrip split splitlines startswith strip title upper; of
  *                 mappings: get items keys values; of lists: count index
  *
- * Arguments are checked as Python checks them: too many, too few, one without a parameter and one
- * given twice are errors. Everything else is an error that names it and its line. A template is a
- * stranger's program, so its work is bounded: TEMPLATE_STEPS steps, TEMPLATE_BYTES bytes of values
- * and output, a fixed depth; past a bound rendering ends with an error. It sees nothing but its
+ * Arguments are checked as Python checks them: too many, too few, an unknown one and one given
+ * twice are errors. Anything not listed here is an error that names it and its line. A template is
+ * untrusted code, so its work is bounded: TEMPLATE_STEPS steps, TEMPLATE_BYTES bytes of values and
+ * output, a fixed depth. Rendering fails when a bound is exceeded. A template sees nothing but its
  * variables. */
 #ifndef TEXT_TEMPLATE_H
 #define TEXT_TEMPLATE_H
@@ -41,13 +41,13 @@ enum {
 
 struct template;
 
-/* Parses text[0..n-1]; ERR_INPUT with the line of what is wrong or not supported. */
+/* Parses text[0..n-1]. ERR_INPUT gives the line of what is wrong or not supported. */
 int  template_parse(const char *text, size_t n, struct template **out);
 void template_free(struct template *t);
 
-/* ADDS the rendered text to *out; on error *out is as before. `variables` is an object. now:
- * seconds since 1970 for strftime_now (UTC), or negative: then that function is not defined, and
- * templates that ask for it take their fixed date, so that a run does not depend on its day. */
+/* ADDS the rendered text to *out; on error *out is as before. `variables` is an object. `now` is
+ * what strftime_now (UTC) returns, in seconds since 1970. When it is negative that function is not
+ * defined and templates use their built-in date, so that a run does not depend on its day. */
 int template_render(const struct template *t, const json_t *variables, int64_t now,
                     struct text *out);
 

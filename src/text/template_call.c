@@ -15,7 +15,7 @@ const struct value *template_argument(const struct arguments *a, int position, c
 	return NULL;
 }
 
-/* Where a name stands among names ("width first blank"), or -1. */
+/* The position of a name among names ("width first blank"), or -1. */
 static int position_of(const char *names, const char *name)
 {
 	for (int k = 0; *names; k++) {
@@ -27,6 +27,7 @@ static int position_of(const char *names, const char *name)
 	return -1;
 }
 
+/* A named argument counts towards s->least when its position does. */
 int template_check_arguments(struct template_run *r, const char *what, const struct arguments *a,
                              const struct template_signature *s)
 {
@@ -92,6 +93,7 @@ int template_flag(const struct arguments *a, int position, const char *name)
 
 /* ---- functions ---- */
 
+/* range(stop), range(start, stop), range(start, stop, step), as a list. */
 static int range(struct template_run *r, const struct arguments *a, struct value *out)
 {
 	int64_t                 v[3] = {0, 0, 1};
@@ -292,7 +294,7 @@ static const struct template_call_comparison {
                    {">=", OP_GREATER_EQUAL},
                    {"in", OP_IN}};
 
-/* The tests eq, in, lt ... of select and reject: three questions, their negations, and swapped
+/* The tests eq, in, lt, ...: three questions (equal, in, less), their negations, and swapped
  * sides. */
 static int template_call_compare(struct template_run *r, enum operator op, const struct value *v,
                                  const struct value *with, int *out)
@@ -319,6 +321,7 @@ static int template_call_compare(struct template_run *r, enum operator op, const
 	return OK;
 }
 
+/* Tests without an argument, then divisibleby, then comparisons with one argument. */
 int template_call_test(struct template_run *r, const char *name, const struct value *v,
                        const struct arguments *a, int *out)
 {

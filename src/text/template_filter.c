@@ -10,8 +10,8 @@
 typedef int filter(struct template_run *r, const struct value *v, const struct arguments *a,
                    struct value *out);
 
-/* The texts between elements and behind keys: as given, else with a space where all stands on one
- * line. */
+/* The texts between elements and behind keys: as given, else Python's defaults, which end the
+ * separator with a space when everything is on one line. */
 static int read_separators(struct template_run *r, const struct arguments *a,
                            struct template_json *how)
 {
@@ -190,7 +190,8 @@ static int filter_reverse(struct template_run *r, const struct value *v, const s
 	return template_slice(r, v, NULL, NULL, &back, out);
 }
 
-/* What Python's float takes of a text, but for inf, nan and _; 0 when it is no number. */
+/* Reads a text as Python's float does, except inf, nan and underscores; 0 when it is not a
+ * number. */
 static int template_filter_read_number(const struct value *v, double *x)
 {
 	char        digits[64], *end;
@@ -278,7 +279,7 @@ static int filter_abs(struct template_run *r, const struct value *v, const struc
 	return OK;
 }
 
-/* "common" rounds the decimal form, halves to even, and leaves whole numbers as they are. */
+/* "common" rounds the decimal form half to even. Integers stay as they are. */
 static int filter_round(struct template_run *r, const struct value *v, const struct arguments *a,
                         struct value *out)
 {
@@ -317,7 +318,7 @@ static int filter_safe(struct template_run *r, const struct value *v, const stru
 	return OK;
 }
 
-/* Every line but the first, and no empty one, gets `width` spaces in front. */
+/* Puts `width` spaces in front of every line except the first and empty ones. */
 static int filter_indent(struct template_run *r, const struct value *v, const struct arguments *a,
                          struct value *out)
 {
@@ -346,7 +347,7 @@ static int filter_indent(struct template_run *r, const struct value *v, const st
 	return template_take_text(r, &t, out);
 }
 
-/* "role" or "3", where the digits are a place in a list */
+/* "role" or "3": digits are an index into a list. */
 static struct value part_of_path(const char *part)
 {
 	return *part && strspn(part, "0123456789") == strlen(part) && strlen(part) < 10
@@ -354,8 +355,8 @@ static struct value part_of_path(const char *part)
 	               : template_constant(part);
 }
 
-/* "function.name": the attributes one after another. What is undefined becomes `otherwise`, when
- * that is not NULL. */
+/* Follows "function.name" attribute by attribute. An undefined result becomes `otherwise` unless
+ * that is NULL. */
 static int template_filter_follow(struct template_run *r, const struct value *v,
                                   const struct value *path, const struct value *otherwise,
                                   struct value *out)
@@ -387,8 +388,8 @@ static int template_filter_follow(struct template_run *r, const struct value *v,
 	return OK;
 }
 
-/* What an item is sorted, counted or added by: one of its attributes when one is named, without its
- * case unless that counts. */
+/* The key by which an item is sorted, grouped or added: the named attribute, or the item itself; in
+ * lower case unless case counts. */
 static int template_filter_key_of(struct template_run *r, const struct value *item,
                                   const struct value *attribute, int case_counts, struct value *out)
 {
@@ -400,7 +401,7 @@ static int template_filter_key_of(struct template_run *r, const struct value *it
 	return x.kind == V_TEXT && !case_counts ? template_change_case(r, &x, LOWER, out) : OK;
 }
 
-/* sort takes several attributes, "a,b", and compares lists of them. */
+/* sort takes several attributes, "a,b", and compares the lists of their values. */
 static int template_filter_keys_of(struct template_run *r, const struct value *item,
                                    const struct value *attributes, int case_counts,
                                    struct value *out)
@@ -459,7 +460,7 @@ static int filter_sort(struct template_run *r, const struct value *v, const stru
 	return in_order(r, items, keys.items, n, template_flag(a, 0, "reverse"), out);
 }
 
-/* Pairs [key, value] in the order of their keys or of their values. */
+/* Sorts the pairs [key, value] by key or by value. */
 static int filter_dictsort(struct template_run *r, const struct value *v, const struct arguments *a,
                            struct value *out)
 {
@@ -487,7 +488,7 @@ static int filter_dictsort(struct template_run *r, const struct value *v, const 
 	                out);
 }
 
-/* The first of those whose key is the same. */
+/* Keeps the first item of each key. */
 static int filter_unique(struct template_run *r, const struct value *v, const struct arguments *a,
                          struct value *out)
 {
@@ -511,7 +512,7 @@ static int filter_unique(struct template_run *r, const struct value *v, const st
 	return OK;
 }
 
-/* The first of the least, or of the greatest. */
+/* The first of the smallest items, or of the greatest. */
 static int extreme(struct template_run *r, const struct value *v, const struct arguments *a,
                    int greatest, struct value *out)
 {
@@ -563,7 +564,7 @@ static int filter_sum(struct template_run *r, const struct value *v, const struc
 	return OK;
 }
 
-/* With an attribute, that of each item is joined instead of the item. */
+/* With an attribute, joins the attributes instead of the items. */
 static int filter_join(struct template_run *r, const struct value *v, const struct arguments *a,
                        struct value *out)
 {
@@ -636,7 +637,8 @@ static int filter_map(struct template_run *r, const struct value *v, const struc
 	return OK;
 }
 
-/* The items, or those whose attribute, pass a test (without one: are true), or do not. */
+/* Keeps the items that pass a test, or that fail it. With an attribute, tests the attribute;
+ * without a test, tests truth. */
 static int template_filter_choose(struct template_run *r, const struct value *v,
                                   const struct arguments *a, int by_attribute, int wanted,
                                   struct value *out)
@@ -685,7 +687,7 @@ static int filter_rejectattr(struct template_run *r, const struct value *v,
 	return template_filter_choose(r, v, a, 1, 0, out);
 }
 
-/* Names and order of the arguments as in jinja2; those of tojson as in transformers. */
+/* The names and the order of the arguments are those of jinja2; tojson has those of transformers. */
 static const struct filter_row {
 	const char               *name;
 	filter                   *call;

@@ -33,7 +33,7 @@ static int template_method_is_among(const char *c, size_t bytes, const struct va
 	return 0;
 }
 
-/* chars NULL: white space. */
+/* Strips any of `chars`, or white space when that is NULL. */
 int template_strip(struct template_run *r, const struct value *v, const struct value *chars,
                    int left, int right, struct value *out)
 {
@@ -58,8 +58,8 @@ int template_strip(struct template_run *r, const struct value *v, const struct v
 	return template_copy_text(r, s, n, out);
 }
 
-/* Simple mappings, one code point to one. A capital begins the text, a word behind one of "-({[<"
- * and white space (the filter), or letters behind something else (the method). */
+/* Uses simple case mappings, one code point to one. A capital starts the text, or a word after one
+ * of "-({[<" or white space (the filter title), or letters after a non-letter (the method). */
 int template_change_case(struct template_run *r, const struct value *v, enum letter_case how,
                          struct value *out)
 {
@@ -92,7 +92,7 @@ int template_change_case(struct template_run *r, const struct value *v, enum let
 	return template_take_text(r, &t, out);
 }
 
-/* Python's replacing of the empty text: before each character and at the end, `most` times. */
+/* Replaces the empty text as Python does: before each character and at the end, `most` times. */
 static int put_between(struct template_run *r, const struct value *v, const struct value *to,
                        int64_t most, struct value *out)
 {
@@ -113,6 +113,7 @@ static int put_between(struct template_run *r, const struct value *v, const stru
 	return template_take_text(r, &t, out);
 }
 
+/* Replaces the first `count` places from left to right; a negative count replaces all. */
 int template_replace(struct template_run *r, const struct value *v, const struct arguments *a,
                      struct value *out)
 {
@@ -176,8 +177,8 @@ static int add_part(struct template_run *r, struct template_builder *b, const ch
 	return template_add_item(r, b, part);
 }
 
-/* As Python's split() without a separator: runs of white space part the words; after `most`
- * parts the rest stays whole. */
+/* Splits as Python's split() without a separator: at runs of white space. After `most` parts the
+ * rest stays whole. */
 static int split_at_spaces(struct template_run *r, const struct value *v, int64_t most,
                            struct template_builder *b)
 {
@@ -210,7 +211,7 @@ static int split_at(struct template_run *r, const struct value *v, const struct 
 	return add_part(r, b, s, (size_t)(end - s));
 }
 
-/* Where the white space at the end of s[0..n-1] begins. */
+/* Where the trailing white space of s[0..n-1] begins. */
 static size_t without_end(const char *s, size_t n)
 {
 	for (size_t k; n && (k = last_character(s, n), template_space(s + n - k, k));)
@@ -218,7 +219,7 @@ static size_t without_end(const char *s, size_t n)
 	return n;
 }
 
-/* The parts from the right, the last one first. */
+/* Splits from the right; the last part comes first. */
 static int rsplit_back(struct template_run *r, const struct value *v, const struct value *by,
                        int64_t most, struct template_builder *b)
 {
@@ -338,6 +339,7 @@ static size_t line_end(const char *s, size_t n)
 	return n > 2 && (!memcmp(s, "\xe2\x80\xa8", 3) || !memcmp(s, "\xe2\x80\xa9", 3)) ? 3 : 0;
 }
 
+/* A line's end is not a separator: "a\n" is one line. `keep`: each line keeps its end. */
 int template_splitlines(struct template_run *r, const struct value *v, int keep, struct value *out)
 {
 	const char             *s = v->as.text, *end = s + v->n, *from = s;
@@ -480,7 +482,7 @@ static int text_removesuffix(struct template_run *r, const struct value *v,
 	return remove_end(r, v, a, 0, out);
 }
 
-/* The first or last place of a part, or NULL. An empty part is at the very start or end. */
+/* The first or last occurrence of a part, or NULL. An empty part is at the very start or end. */
 static const char *template_method_place_of(const struct value *v, const struct value *part,
                                             int last)
 {
@@ -501,7 +503,7 @@ static int needed_part(struct template_run *r, const struct value *v, const stru
 	return template_steps(r, 1 + v->n / 16 * (1 + (*part)->n / 64));
 }
 
-/* In characters; -1, or an error where there must be one. */
+/* The position in characters. An absent part gives -1, or an error with `index`. */
 static int template_method_find(struct template_run *r, const struct value *v,
                                 const struct arguments *a, int last, int must, struct value *out)
 {
@@ -558,7 +560,8 @@ static int text_count(struct template_run *r, const struct value *v, const struc
 	return OK;
 }
 
-/* [before, part, behind]; without the part the text is the first, or the last of the three. */
+/* [before, part, behind]. When the part is absent the text is the first of the three, or the last
+ * (rpartition). */
 static int partition(struct template_run *r, const struct value *v, const struct arguments *a,
                      int last, struct value *out)
 {
@@ -596,8 +599,8 @@ static int text_splitlines(struct template_run *r, const struct value *v, const 
 	return template_splitlines(r, v, template_flag(a, 0, "keepends"), out);
 }
 
-/* Not empty, and each character of the category; letters that have a case, some at least, all of
- * one. */
+/* isdigit and isspace: not empty, and every character of the category. isupper and islower: at
+ * least one cased letter, and all cased letters of that case. */
 static int text_isdigit(struct template_run *r, const struct value *v, const struct arguments *a,
                         struct value *out)
 {
@@ -695,7 +698,7 @@ static int map_values(struct template_run *r, const struct value *v, const struc
 	return map_side(r, v->as.map, v->as.map->values, out);
 }
 
-/* How often a value is in a list, and where first. */
+/* Counts a value in a list and finds its first position. */
 static int look_for(struct template_run *r, const struct value *v, const struct value *wanted,
                     int64_t *first, int64_t *n)
 {
@@ -728,8 +731,8 @@ static int template_method_list_index(struct template_run *r, const struct value
 	return n ? OK : template_error(r, "the value is not in the list");
 }
 
-/* As Python's methods take their arguments. "start" and "end" of the methods that look for a part
- * are not there. */
+/* The arguments are those of Python's methods, except "start" and "end" of the methods that search
+ * for a part. */
 static const struct method_row {
 	enum value_kind           kind;
 	const char               *name;

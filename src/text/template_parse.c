@@ -7,7 +7,7 @@
 
 /* ---- tokens ---- */
 
-/* T_CLOSE: the tag's end */
+/* T_CLOSE: the end of the tag */
 enum token_kind { T_END, T_NAME, T_TEXT, T_INT, T_REAL, T_SIGN, T_CLOSE };
 
 struct template_parse_token {
@@ -93,8 +93,7 @@ static void add_code_point(struct text *t, unsigned c)
 	text_add(t, s, n);
 }
 
-/* One character behind a backslash, as Python's literals have them; others stay with their
- * backslash. */
+/* Reads one escape as Python's literals do. An unknown escape keeps its backslash. */
 static int read_escape(struct template_parser *p, struct text *t)
 {
 	static const char from[] = "nrtbfv0\\'\"", to[] = "\n\r\t\b\f\v\0\\'\"";
@@ -128,7 +127,7 @@ static int read_escape(struct template_parser *p, struct text *t)
 	return OK;
 }
 
-/* Reads up to the same quote, and takes the escapes for what they stand for. */
+/* Reads up to the same quote and resolves escapes. */
 static int template_parse_read_text(struct template_parser *p, struct text *t)
 {
 	char quote = *p->p;
@@ -164,7 +163,7 @@ static int text_token(struct template_parser *p)
 	return status;
 }
 
-/* How many bytes of a number there are: digits, "_" between them, a fraction, an exponent. */
+/* The length of a number in bytes: digits, "_" between them, a fraction, an exponent. */
 static size_t number_bytes(const struct template_parser *p, int *real)
 {
 	int    indexes = p->p > p->source && p->p[-1] == '.'; /* x.0.1: two places, no fraction */
@@ -191,7 +190,7 @@ static size_t number_bytes(const struct template_parser *p, int *real)
 	return n;
 }
 
-/* Copied without its underscores first, for strtod and strtoll know none. */
+/* Copies the number without underscores first, because strtod and strtoll do not know them. */
 static int number_token(struct template_parser *p)
 {
 	char   digits[64];
@@ -212,7 +211,7 @@ static int number_token(struct template_parser *p)
 	return errno ? template_parse_fail(p, "a number is too large") : OK;
 }
 
-/* Signs of two characters before those of one. */
+/* Tries signs of two characters before those of one. */
 static int sign_token(struct template_parser *p)
 {
 	static const char *const signs[] = {"==", "!=", "<=", ">=", "//", "**", "+", "-", "*",
@@ -233,8 +232,7 @@ static int sign_token(struct template_parser *p)
 	return template_parse_fail(p, "the character \"%c\" has no meaning here", *p->p);
 }
 
-/* Whether the tag ends here, and how long its end is. A brace may also close a mapping, which
- * stands inside of the tag. */
+/* The length of the tag's end if it is here, else 0. Inside a mapping a brace closes the mapping. */
 static size_t closes(const struct template_parser *p)
 {
 	size_t n = template_parse_peek(p, 0) == '-' ||
@@ -286,7 +284,7 @@ static int template_parse_is_word(const struct template_parser *p, const char *s
 	return is(p, T_NAME, s);
 }
 
-/* Steps over the sign or word when it is there. */
+/* Steps over the sign or word if it comes next. */
 static int accept(struct template_parser *p, enum token_kind kind, const char *s, int *found)
 {
 	*found = is(p, kind, s);
@@ -414,7 +412,7 @@ static int parse_map(struct template_parser *p, struct template_node *n)
 	return advance(p);
 }
 
-/* Behind "(": an expression, or a tuple, which is a list to us. */
+/* Behind "(": an expression, or a tuple, which is treated as a list. */
 static int parse_parenthesis(struct template_parser *p, struct template_node **out)
 {
 	struct template_node *list, *first;
@@ -437,8 +435,7 @@ static int parse_parenthesis(struct template_parser *p, struct template_node **o
 	return advance(p);
 }
 
-/* A constant or a variable. The names a macro reads unasked (caller, varargs, kwargs) are noted
- * on the way. */
+/* A constant or a variable. Notes the special names of a macro (caller, varargs, kwargs). */
 static int template_parse_name(struct template_parser *p, struct template_node **out)
 {
 	static const struct {
@@ -645,7 +642,7 @@ static int parse_unary(struct template_parser *p, int filters, struct template_n
 	return filters ? parse_filters(p, out) : OK;
 }
 
-/* The operators of one level, all binding to the left; the level below binds tighter. */
+/* The operators of each level associate to the left; the next level binds tighter. */
 static const struct template_parse_level {
 	const char *signs[5];
 	enum        operator ops[4];
@@ -656,7 +653,7 @@ static const struct template_parse_level {
 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
-/* Binary operators by precedence, left to right; beyond the last level are the signs. */
+/* Parses binary operators by precedence, left to right. The signs come after the last level. */
 static int parse_level(struct template_parser *p, int level, struct template_node **out)
 {
 	if (level == N_LEVELS) {
@@ -704,7 +701,8 @@ static int comparison(struct template_parser *p, enum operator* op, int *found)
 	return expect(p, T_NAME, "in");
 }
 
-/* a < b < c is (a < b) and (b < c); b is computed twice, which nobody can tell. */
+/* a < b < c is (a < b) and (b < c). b is computed twice; expressions have no effects, so nothing
+ * shows it. */
 static int parse_comparison(struct template_parser *p, struct template_node **out)
 {
 	struct template_node *left, *right, *one, *all = NULL;
@@ -773,7 +771,8 @@ static int parse_or(struct template_parser *p, struct template_node **out)
 	}
 }
 
-/* Its root is in no other list: arguments and elements are linked through it. */
+/* Parses "a if b else c" and everything below it. The node is in no list yet: the caller may link
+ * it through `next`. */
 static int parse_expression(struct template_parser *p, struct template_node **out)
 {
 	struct template_node *value, *condition, *otherwise = NULL;
@@ -820,8 +819,8 @@ static int template_parse_add_text(struct template_parser *p, struct template_no
 	return add_statement(end, print);
 }
 
-/* The end of the text before a tag that opens at `to`: what its sign, or standing alone on a line,
- * takes away. */
+/* The end of the text before a tag that opens at `to`. The tag removes white space before it when it
+ * has a minus sign or stands alone on its line. */
 static const char *template_parse_trimmed(const struct template_parser *p, const char *from,
                                           const char *to, char kind, char sign)
 {
@@ -839,7 +838,7 @@ static const char *template_parse_trimmed(const struct template_parser *p, const
 	return line > from ? (line[-1] == '\n' ? line : to) : (p->line_starting ? line : to);
 }
 
-/* Steps over the end of a tag and over the white space that it takes along. */
+/* Steps over the end of a tag and the white space that it removes. */
 static void finish_tag(struct template_parser *p)
 {
 	char   sign = template_parse_peek(p, 0);
@@ -905,7 +904,7 @@ static int parse_targets(struct template_parser *p, struct template_node **list)
 	return bracket ? expect(p, T_SIGN, ")") : OK;
 }
 
-/* An expression, or several with commas between them: a list. */
+/* An expression, or several with commas between them, which make a list. */
 static int parse_values(struct template_parser *p, struct template_node **out)
 {
 	struct template_node *first, **end;
@@ -927,7 +926,7 @@ static int parse_values(struct template_parser *p, struct template_node **out)
 	return OK;
 }
 
-/* The body up to one of `ends` as an expression: its text, through the filters that stand in the
+/* Parses the body up to one of `ends` as an expression: its text, passed through the filters of the
  * tag. */
 static int parse_captured(struct template_parser *p, int filtered, const char *const *ends,
                           struct template_node **out)
@@ -978,7 +977,7 @@ static int parse_filter_block(struct template_parser *p, struct template_node **
 	return parse_captured(p, 1, ends, &(*out)->a);
 }
 
-/* An elif is an if in the place of else, so the branches form a chain. */
+/* An elif is an if inside the else, so the branches form a chain. */
 static int parse_if(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif",
@@ -1003,7 +1002,7 @@ static int parse_if(struct template_parser *p, struct template_node **out)
 	return close_tag(p);
 }
 
-/* {% for targets in list if condition %} with an optional else, for a list that is empty. */
+/* {% for targets in list if condition %}, with an optional else that runs for an empty list. */
 static int parse_for(struct template_parser *p, struct template_node **out)
 {
 	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor",
@@ -1030,7 +1029,7 @@ static int parse_for(struct template_parser *p, struct template_node **out)
 	return close_tag(p);
 }
 
-/* Behind "(": names, some with a value for when they are not given. */
+/* Behind "(": names, some with a default value. */
 static int parse_parameters(struct template_parser *p, struct template_node **list)
 {
 	struct template_node **end = list;
@@ -1050,8 +1049,8 @@ static int parse_parameters(struct template_parser *p, struct template_node **li
 	return advance(p);
 }
 
-/* The rest of the tag, the body and its end; what the body speaks of is noted, for the macro around
- * it as well. */
+/* Parses the rest of the tag, the body and its end. Notes the special names that the body uses, also
+ * for the macro around it. */
 static int parse_macro_body(struct template_parser *p, const char *const *ends,
                             struct template_node *macro)
 {
@@ -1094,7 +1093,7 @@ static int parse_call_block(struct template_parser *p, struct template_node **ou
 	return parse_macro_body(p, ends, *out);
 }
 
-/* The body of {% generation %} is what a trainer may mask; here it is rendered like any other
+/* The body of {% generation %} marks what a trainer may mask. Here it is rendered like any other
  * text. */
 static int parse_generation(struct template_parser *p, struct template_node **out)
 {
@@ -1135,7 +1134,7 @@ static const struct template_parse_statement {
         {"break", parse_break}, {"continue", parse_continue}, {"generation", parse_generation},
 };
 
-/* Behind "{%". When the word is one of `ends`, it stays the token at hand and *ended is 1. */
+/* Behind "{%". When the word is one of `ends`, it stays the current token and *ended is 1. */
 static int parse_statement(struct template_parser *p, const char *const *ends,
                            struct template_node **out, int *ended)
 {
@@ -1157,7 +1156,7 @@ static int parse_statement(struct template_parser *p, const char *const *ends,
 	                           (int)(p->token.n < 40 ? p->token.n : 40), p->token.at);
 }
 
-/* One tag, whose two characters and sign are at hand. */
+/* Parses one tag, from its two opening characters and sign. */
 static int parse_tag(struct template_parser *p, const char *const *ends,
                      struct template_node ***end, int *ended)
 {
@@ -1184,8 +1183,8 @@ static int parse_tag(struct template_parser *p, const char *const *ends,
 	return add_statement(end, n);
 }
 
-/* Text and tags up to one of `ends`, which is then the token at hand, or up to the end of the
- * template where there are none. */
+/* Parses text and tags up to one of `ends`, which is then the current token, or to the end of the
+ * template when there are none. */
 static int parse_body(struct template_parser *p, const char *const *ends,
                       struct template_node **body)
 {
@@ -1213,7 +1212,7 @@ static int parse_body(struct template_parser *p, const char *const *ends,
 	return OK;
 }
 
-/* "\r\n" and "\r" are "\n", and one at the very end does not count. */
+/* Turns "\r\n" and "\r" into "\n" and drops one at the very end, as Jinja does. */
 static int normalized(struct arena *a, const char *text, size_t n, struct template_parser *p)
 {
 	char  *out;

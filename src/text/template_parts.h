@@ -3,12 +3,26 @@
  *     template_parse.c    text -> tree of nodes
  *     template_value.c    values: from JSON, truth, equality, text, items
  *     template_call.c     arguments, tests, functions
- *     template_method.c   what is done with texts; methods of texts, lists and mappings
+ *     template_method.c   operations on texts; methods of texts, lists and mappings
  *     template_filter.c   filters
  *     template.c          runs a tree
  *
- * Nodes live in the arena of the template, values in that of the run; nothing is freed one by one.
- * Texts carry their length. */
+ * The calls follow the grammar, so they form a circle: an expression calls a filter, and a filter
+ * such as select calls a test.
+ *
+ *     template.c  ->  template_filter.c  ->  template_method.c  ->  template_call.c
+ *         |                   |                     |                     |
+ *         +-------------------+---------------------+---------------------+
+ *                                        |
+ *                                        v
+ *                                 template_value.c
+ *
+ * Back up go only template_error, template_steps and template_bytes (the bounds of a run, kept in
+ * template.c), template_add (the filter sum adds as + does), the list builder of template_method.c,
+ * and template_call_is_method (x.y is a method before it is an element).
+ *
+ * Nodes live in the template's arena, values in the run's; nothing is freed on its own. Texts carry
+ * their length. */
 #ifndef TEXT_TEMPLATE_PARTS_H
 #define TEXT_TEMPLATE_PARTS_H
 
@@ -123,8 +137,8 @@ struct template_node {
 	struct template_node *list;
 	struct template_node *body, *other; /* of a statement, linked by next */
 	const char           *keyword;      /* of an argument given by name */
-	int                   star;         /* an argument that stands for a list of them */
-	/* of a macro: bits of what its body speaks of without naming it as a parameter */
+	int                   star;         /* *list: an argument that is a list of arguments */
+	/* of a macro: bits of the special names that its body uses */
 	unsigned              specials;
 	struct template_node *next;
 };
@@ -154,11 +168,11 @@ struct template_run {
 	int steps, depth, line, jump;
 };
 
-/* Fails with the line of the template at hand. */
+/* Sets an error that names the current line of the template. */
 int template_error(const struct template_run *r, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
-/* Counts work; an error when there was too much. */
+/* Count the work and the memory of a run; an error past the bound. */
 int template_steps(struct template_run *r, size_t n);
 int template_bytes(struct template_run *r, size_t n);
 
@@ -196,13 +210,13 @@ struct template_json {                    /* as Python's json.dumps */
 int template_to_json(struct template_run *r, const struct template_json *how, const struct value *v,
                      struct text *out);
 
-/* order [n]: the positions of the keys from the least on (reverse: from the greatest); equals stay
- * as they stand. As Python's sorted. */
+/* Writes order [n]: the positions of the keys in ascending order (reverse: descending). Equal keys
+ * keep their order, as in Python's sorted. */
 int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse,
                   size_t *order);
 
-/* The elements of a list, characters of a text, keys of a mapping, nothing of what is undefined; an
- * error for others. */
+/* The elements of a list, the characters of a text, the keys of a mapping; none for an undefined
+ * value. Anything else is an error. */
 int template_items(struct template_run *r, const struct value *v, const struct value **items,
                    size_t *n);
 int template_length(const struct value *v, size_t *n); /* 0 when it has none */
@@ -222,7 +236,8 @@ struct value *template_map_find(struct template_run *r, const struct map *m,
 struct value *template_map_find_name(const struct map *m, const char *name);
 int template_map_put(struct template_run *r, struct map *m, struct value key, struct value value);
 
-/* Python's idea of white space; the bytes of the character at s (0: not one). */
+/* The length in bytes of the white space character at s, by Python's idea of white space; 0 when
+ * there is none. */
 size_t template_space(const char *s, size_t n);
 
 /* ---- template_call.c ---- */
@@ -235,20 +250,19 @@ struct arguments {
 };
 
 struct template_signature { /* what a function, method or filter takes */
-	/* arguments: that it needs, that it takes by position; most ARGUMENTS_MAX: what is by
-	 * name is by name alone */
+	/* how many arguments it needs, and how many it takes by position; with most =
+	 * ARGUMENTS_MAX, named arguments are by name only */
 	int least, most;
-	/* in order of position, "width first blank"; "*" for one without a name; NULL: any name */
+	/* the names by position, as "width first blank"; "*": no name; NULL: any name */
 	const char *names;
 };
 
-/* A wrong number of arguments, one that is not known and one given twice are errors that name
- * `what`. */
+/* A wrong number of arguments, an unknown one and one given twice are errors that name `what`. */
 int template_check_arguments(struct template_run *r, const char *what, const struct arguments *a,
                              const struct template_signature *s);
 
-/* The argument at this position or of this name; NULL when it was not given. position < 0: by name
- * only. */
+/* The argument at this position or with this name; NULL when it was not given. position < 0: by
+ * name only. */
 const struct value *template_argument(const struct arguments *a, int position, const char *name);
 struct template_whole { /* an argument that must be a whole number from low to high */
 	int         position;

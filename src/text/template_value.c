@@ -55,7 +55,7 @@ static int list_from_json(struct template_run *r, const json_t *j, struct value 
 	return OK;
 }
 
-/* A mapping from outside has each key once: no need to look for it. */
+/* A JSON object has each key once, so no key is looked up. */
 static int map_from_json(struct template_run *r, const json_t *j, struct value *out)
 {
 	size_t      n = json_object_size(j);
@@ -77,7 +77,7 @@ static int map_from_json(struct template_run *r, const json_t *j, struct value *
 	return OK;
 }
 
-/* Borrows the texts. The depth is that of the reader of JSON. */
+/* Borrows the texts. The JSON reader bounds the depth. */
 int template_from_json(struct template_run *r, const json_t *j, struct value *out)
 {
 	switch (json_typeof(j)) {
@@ -125,6 +125,7 @@ const char *template_kind_name(const struct value *v)
 	return names[v->kind];
 }
 
+/* Python's truth: zero, empty, none and undefined are false. */
 int template_truth(const struct value *v)
 {
 	switch (v->kind) {
@@ -244,7 +245,7 @@ static int less_text(struct template_run *r, const struct value *a, const struct
 	return OK;
 }
 
-/* The first items that are not equal decide, else the lengths. */
+/* The first items that differ decide, else the lengths. */
 static int less_list(struct template_run *r, const struct value *a, const struct value *b, int *out)
 {
 	size_t n = a->n < b->n ? a->n : b->n;
@@ -259,6 +260,7 @@ static int less_list(struct template_run *r, const struct value *a, const struct
 	return OK;
 }
 
+/* Numbers, texts and lists have an order among their kind; everything else is an error. */
 int template_less(struct template_run *r, const struct value *a, const struct value *b, int *out)
 {
 	int status;
@@ -289,14 +291,14 @@ struct template_sorting {
 	size_t              *order, *scratch; /* [n] places in keys */
 };
 
-/* Whether b must stand before a, which stands before it now. */
+/* Whether b must come before a, which comes first now. */
 static int out_of_order(const struct template_sorting *s, size_t a, size_t b, int *out)
 {
 	return s->reverse ? template_less(s->r, &s->keys[a], &s->keys[b], out)
 	                  : template_less(s->r, &s->keys[b], &s->keys[a], out);
 }
 
-/* order[from..to-1] by merging; equals keep their places, also in reverse. */
+/* Sorts order[from..to-1] by merging. Equal keys keep their order, also in reverse. */
 static int merge_sort(const struct template_sorting *s, size_t from, size_t to)
 {
 	size_t *order = s->order, *scratch = s->scratch;
@@ -331,6 +333,7 @@ int template_sort(struct template_run *r, const struct value *keys, size_t n, in
 	return merge_sort(&s, 0, n);
 }
 
+/* Python's `in`: part of a text, key of a mapping, element of a list. */
 int template_contains(struct template_run *r, const struct value *whole, const struct value *part,
                       int *out)
 {
@@ -432,6 +435,7 @@ static size_t character_bytes(const char *s, size_t n)
 	return k;
 }
 
+/* Lists and mappings lend their own arrays; the characters of a text need a new one. */
 int template_items(struct template_run *r, const struct value *v, const struct value **items,
                    size_t *n)
 {
@@ -470,7 +474,7 @@ static int bind(struct template_run *r, const struct value *self, const char *na
 	return OK;
 }
 
-/* a.b: Python looks at methods first, then at elements. */
+/* a.b: looks for a method first, then for an element, as Jinja does. */
 int template_attribute(struct template_run *r, const struct value *v, const char *name,
                        struct value *out)
 {
@@ -497,7 +501,7 @@ int template_item(struct template_run *r, const struct value *v, const struct va
 	size_t              n;
 
 	if (key->kind == V_TEXT)
-		/* with an end, which a part of a text has not */
+		/* a name needs a NUL at its end, which a part of a text does not have */
 		TRY(template_copy_text(r, key->as.text, key->n, &name));
 	*out = (struct value){.kind = V_UNDEFINED, .as.name = name.as.text};
 	if (v->kind == V_MAP) {
@@ -530,6 +534,7 @@ static int64_t clipped(const struct value *v, int64_t n, int64_t missing, int ba
 	return i >= n ? (backwards ? n - 1 : n) : i;
 }
 
+/* v[from:to:step] as in Python. The step is clipped to n + 1, so that i += by cannot overflow. */
 int template_slice(struct template_run *r, const struct value *v, const struct value *from,
                    const struct value *to, const struct value *step, struct value *out)
 {
@@ -594,7 +599,7 @@ static void print_real(double x, struct text *t)
 		text_add(t, ".0", 2);
 }
 
-/* As Python's repr: in quotes, double ones where only single ones stand within. */
+/* As Python's repr: in single quotes, or in double ones if only single ones occur inside. */
 static void print_quoted(const char *s, size_t n, struct text *t)
 {
 	char quote = memchr(s, '\'', n) && !memchr(s, '"', n) ? '"' : '\'';
@@ -640,8 +645,8 @@ static int print_map(struct template_run *r, const struct map *m, struct text *o
 	return OK;
 }
 
-/* A list that holds the same list many times prints much from little: the output is bounded while
- * it grows. */
+/* A list that holds one list many times prints a lot from little, so the output is bounded while it
+ * grows. */
 static int print_nested(struct template_run *r, const struct value *v, struct text *out)
 {
 	int status;
@@ -653,6 +658,7 @@ static int print_nested(struct template_run *r, const struct value *v, struct te
 	return status;
 }
 
+/* Only inside a list or a mapping are texts quoted and undefined values printed. */
 int template_print(struct template_run *r, const struct value *v, int quoted, struct text *out)
 {
 	TRY(template_steps(r, 1 + (v->kind == V_TEXT ? v->n / 64 : 0)));
@@ -770,8 +776,7 @@ static int json_key(struct template_run *r, const struct template_json *how,
 	return status;
 }
 
-/* The order in which the pairs of a mapping are written: positions, sorted by the keys where that
- * is asked for. */
+/* Writes the order of a mapping's pairs: their positions, sorted by key if asked for. */
 static int json_order(struct template_run *r, const struct template_json *how, const struct map *m,
                       size_t **order)
 {
@@ -782,7 +787,7 @@ static int json_order(struct template_run *r, const struct template_json *how, c
 	return how->sort_keys ? template_sort(r, m->keys, m->n, 0, *order) : OK;
 }
 
-/* A list or an object, item by item, on one line or indented, with keys sorted if asked for. */
+/* Writes a list or an object item by item, on one line or indented, keys sorted if asked for. */
 static int json_nested(struct template_run *r, const struct template_json *how,
                        const struct value *v, int level, struct text *out)
 {
