@@ -234,10 +234,6 @@ static int is_mapping(const struct value *v)
 {
 	return v->kind == V_MAP;
 }
-static int template_call_is_number(const struct value *v)
-{
-	return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
-}
 static int is_integer(const struct value *v)
 {
 	return v->kind == V_INT;
@@ -266,7 +262,7 @@ static const struct test {
              {"false", is_false},
              {"string", is_string},
              {"mapping", is_mapping},
-             {"number", template_call_is_number},
+             {"number", template_is_number},
              {"integer", is_integer},
              {"float", is_float},
              {"iterable", template_is_iterable},
@@ -294,33 +290,6 @@ static const struct template_call_comparison {
                    {">=", OP_GREATER_EQUAL},
                    {"in", OP_IN}};
 
-/* The tests eq, in, lt, ...: three questions (equal, in, less), their negations, and swapped
- * sides. */
-static int template_call_compare(struct template_run *r, enum operator op, const struct value *v,
-                                 const struct value *with, int *out)
-{
-	switch (op) {
-	case OP_EQUAL:
-		return template_equal(r, v, with, out);
-	case OP_IN:
-		return template_contains(r, with, v, out);
-	case OP_LESS:
-		return template_less(r, v, with, out);
-	case OP_GREATER:
-		return template_less(r, with, v, out);
-	case OP_UNEQUAL:
-		TRY(template_equal(r, v, with, out));
-		break;
-	case OP_LESS_EQUAL:
-		TRY(template_less(r, with, v, out));
-		break;
-	default:
-		TRY(template_less(r, v, with, out));
-	}
-	*out = !*out;
-	return OK;
-}
-
 /* Tests without an argument, then divisibleby, then comparisons with one argument. */
 int template_call_test(struct template_run *r, const char *name, const struct value *v,
                        const struct arguments *a, int *out)
@@ -343,7 +312,7 @@ int template_call_test(struct template_run *r, const char *name, const struct va
 	}
 	for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++)
 		if (with && !strcmp(comparisons[i].name, name))
-			return template_call_compare(r, comparisons[i].op, v, with, out);
+			return template_compare(r, comparisons[i].op, v, with, out);
 	return template_error(r, "the test \"%.64s\" is not supported, or not with these values",
 	                      name);
 }

@@ -213,16 +213,6 @@ static int template_filter_read_number(const struct value *v, double *x)
 	return !*end;
 }
 
-static int is_real_number(const struct value *v)
-{
-	return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
-}
-
-static double template_filter_real_of(const struct value *v)
-{
-	return v->kind == V_REAL ? v->as.x : (double)v->as.i;
-}
-
 static struct value real(double x)
 {
 	return (struct value){.kind = V_REAL, .as.x = x};
@@ -253,8 +243,8 @@ static int filter_float(struct template_run *r, const struct value *v, const str
 
 	(void)r;
 	*out = otherwise ? *otherwise : real(0);
-	if (is_real_number(v))
-		*out = real(template_filter_real_of(v));
+	if (template_is_number(v))
+		*out = real(template_real_of(v));
 	else if (v->kind == V_TEXT && template_filter_read_number(v, &x))
 		*out = real(x);
 	return OK;
@@ -262,7 +252,8 @@ static int filter_float(struct template_run *r, const struct value *v, const str
 
 static int need_number(struct template_run *r, const char *what, const struct value *v)
 {
-	return is_real_number(v) ? OK : template_error(r, "%s of %s", what, template_kind_name(v));
+	return template_is_number(v) ? OK
+	                             : template_error(r, "%s of %s", what, template_kind_name(v));
 }
 
 static int filter_abs(struct template_run *r, const struct value *v, const struct arguments *a,
@@ -295,9 +286,9 @@ static int filter_round(struct template_run *r, const struct value *v, const str
 	for (int64_t i = 0; i < precision; i++)
 		unit *= 10; /* exact up to 1e22 */
 	if (method && method->n == 4 && !memcmp(method->as.text, "ceil", 4)) {
-		*out = real(ceil(template_filter_real_of(v) * unit) / unit);
+		*out = real(ceil(template_real_of(v) * unit) / unit);
 	} else if (method && method->n == 5 && !memcmp(method->as.text, "floor", 5)) {
-		*out = real(floor(template_filter_real_of(v) * unit) / unit);
+		*out = real(floor(template_real_of(v) * unit) / unit);
 	} else if (method && (method->n != 6 || memcmp(method->as.text, "common", 6) != 0)) {
 		return template_error(r, "the method of round must be common, ceil or floor");
 	} else if (v->kind != V_REAL) {
@@ -559,7 +550,7 @@ static int filter_sum(struct template_run *r, const struct value *v, const struc
 		struct value x, sum = *out;
 		TRY(template_filter_key_of(r, &items[i], template_argument(a, 0, "attribute"), 1,
 		                           &x));
-		TRY(template_add(r, &sum, &x, out));
+		TRY(template_binary(r, OP_ADD, &sum, &x, out));
 	}
 	return OK;
 }

@@ -147,28 +147,6 @@ int template_replace(struct template_run *r, const struct value *v, const struct
 	return template_take_text(r, &t, out);
 }
 
-int template_add_item(struct template_run *r, struct template_builder *b, struct value v)
-{
-	TRY(template_steps(r, 1));
-	if (b->n == b->capacity) {
-		size_t        capacity = b->capacity ? 2 * b->capacity : 8;
-		struct value *items;
-		TRY(template_bytes(r, capacity * sizeof *items));
-		TRY(arena_take(&r->arena, capacity, "a list of a template", &items));
-		if (b->n)
-			memcpy(items, b->items, b->n * sizeof *items);
-		b->items = items;
-		b->capacity = capacity;
-	}
-	b->items[b->n++] = v;
-	return OK;
-}
-
-struct value template_built(const struct template_builder *b)
-{
-	return (struct value){.kind = V_LIST, .n = b->n, .as.items = b->items};
-}
-
 static int add_part(struct template_run *r, struct template_builder *b, const char *s, size_t n)
 {
 	struct value part;
@@ -782,11 +760,6 @@ static const struct method_row *method_find(enum value_kind kind, const char *na
 	return NULL;
 }
 
-int template_call_is_method(enum value_kind kind, const char *name)
-{
-	return method_find(kind, name) != NULL;
-}
-
 int template_call_method(struct template_run *r, const struct method *m, const struct arguments *a,
                          struct value *out)
 {
@@ -794,4 +767,65 @@ int template_call_method(struct template_run *r, const struct method *m, const s
 
 	TRY(template_check_arguments(r, m->name, a, &row->takes));
 	return row->call(r, &m->self, a, out);
+}
+
+/* ---- attributes ---- */
+
+static int bind(struct template_run *r, const struct value *self, const char *name,
+                struct value *out)
+{
+	struct method *m;
+
+	TRY(template_bytes(r, sizeof *m));
+	TRY(arena_take(&r->arena, 1, "a value of a template", &m));
+	*m = (struct method){*self, name};
+	*out = (struct value){.kind = V_METHOD, .as.method = m};
+	return OK;
+}
+
+/* a.b: looks for a method first, then for an element, as Jinja does. */
+int template_attribute(struct template_run *r, const struct value *v, const char *name,
+                       struct value *out)
+{
+	const struct value *at;
+
+	if (method_find(v->kind, name))
+		return bind(r, v, name, out);
+	*out = (struct value){.kind = V_UNDEFINED, .as.name = name};
+	if (v->kind != V_MAP && v->kind != V_NAMESPACE)
+		return OK;
+	TRY(template_steps(r, v->as.map->n / 8));
+	at = template_map_find_name(v->as.map, name);
+	if (at)
+		*out = *at;
+	return OK;
+}
+
+/* a[b]: the element, else the attribute of that name. */
+int template_item(struct template_run *r, const struct value *v, const struct value *key,
+                  struct value *out)
+{
+	const struct value *items, *at = NULL;
+	struct value        name = template_constant("the element");
+	size_t              n;
+
+	if (key->kind == V_TEXT)
+		/* a name needs a NUL at its end, which a part of a text does not have */
+		TRY(template_copy_text(r, key->as.text, key->n, &name));
+	*out = (struct value){.kind = V_UNDEFINED, .as.name = name.as.text};
+	if (v->kind == V_MAP) {
+		TRY(template_steps(r, v->as.map->n / 8));
+		at = template_map_find(r, v->as.map, key);
+		if (at)
+			*out = *at;
+	}
+	if (!at && key->kind == V_TEXT && !memchr(key->as.text, 0, key->n))
+		return template_attribute(r, v, name.as.text, out);
+	if ((v->kind != V_LIST && v->kind != V_TEXT) || key->kind != V_INT)
+		return OK;
+	TRY(template_items(r, v, &items, &n));
+	int64_t i = key->as.i < 0 ? key->as.i + (int64_t)n : key->as.i;
+	if (i >= 0 && (uint64_t)i < n)
+		*out = items[i];
+	return OK;
 }

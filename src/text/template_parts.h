@@ -1,25 +1,17 @@
 /* template_parts.h - what the files of the template interpreter share.
  *
- *     template_parse.c    text -> tree of nodes
- *     template_value.c    values: from JSON, truth, equality, text, items
- *     template_call.c     arguments, tests, functions
- *     template_method.c   operations on texts; methods of texts, lists and mappings
- *     template_filter.c   filters
- *     template.c          runs a tree
+ *     template.c            runs a tree
+ *     template_filter.c     filters
+ *     template_method.c     methods of texts, lists and mappings; x.y and x[y]
+ *     template_call.c       arguments, tests, functions
+ *     template_operator.c   + - * / // % ~, == < in ...
+ *     template_value.c      values: from JSON, truth, equality, text, items
+ *     template_run.c        errors, and the bounds of a run
  *
- * The calls follow the grammar, so they form a circle: an expression calls a filter, and a filter
- * such as select calls a test.
+ *     template_parse.c      text -> tree of nodes
  *
- *     template.c  ->  template_filter.c  ->  template_method.c  ->  template_call.c
- *         |                   |                     |                     |
- *         +-------------------+---------------------+---------------------+
- *                                        |
- *                                        v
- *                                 template_value.c
- *
- * Back up go only template_error, template_steps and template_bytes (the bounds of a run, kept in
- * template.c), template_add (the filter sum adds as + does), the list builder of template_method.c,
- * and template_call_is_method (x.y is a method before it is an element).
+ * A file calls only files below it. template_parse.c and template.c call themselves, because an
+ * expression holds expressions and a body holds statements.
  *
  * Nodes live in the template's arena, values in the run's; nothing is freed on its own. Texts carry
  * their length. */
@@ -176,10 +168,6 @@ int template_error(const struct template_run *r, const char *format, ...)
 int template_steps(struct template_run *r, size_t n);
 int template_bytes(struct template_run *r, size_t n);
 
-/* a + b */
-int template_add(struct template_run *r, const struct value *a, const struct value *b,
-                 struct value *out);
-
 /* ---- template_value.c ---- */
 
 struct value template_bool(int truth);
@@ -188,6 +176,8 @@ struct value template_constant(const char *text); /* of a literal in C */
 
 int         template_from_json(struct template_run *r, const json_t *j, struct value *out);
 int         template_truth(const struct value *v);
+int         template_is_number(const struct value *v); /* a truth value is one */
+double      template_real_of(const struct value *v);   /* of a number */
 const char *template_kind_name(const struct value *v);
 int         template_copy_text(struct template_run *r, const char *s, size_t n, struct value *out);
 /* frees *t */
@@ -210,6 +200,13 @@ struct template_json {                    /* as Python's json.dumps */
 int template_to_json(struct template_run *r, const struct template_json *how, const struct value *v,
                      struct text *out);
 
+struct template_builder { /* of a list */
+	struct value *items;
+	size_t        n, capacity;
+};
+int          template_add_item(struct template_run *r, struct template_builder *b, struct value v);
+struct value template_built(const struct template_builder *b);
+
 /* Writes order [n]: the positions of the keys in ascending order (reverse: descending). Equal keys
  * keep their order, as in Python's sorted. */
 int template_sort(struct template_run *r, const struct value *keys, size_t n, int reverse,
@@ -222,11 +219,6 @@ int template_items(struct template_run *r, const struct value *v, const struct v
 int template_length(const struct value *v, size_t *n); /* 0 when it has none */
 int template_is_iterable(const struct value *v);
 
-/* V_UNDEFINED when there is none. */
-int template_attribute(struct template_run *r, const struct value *v, const char *name,
-                       struct value *out);
-int template_item(struct template_run *r, const struct value *v, const struct value *key,
-                  struct value *out);
 int template_slice(struct template_run *r, const struct value *v, const struct value *from,
                    const struct value *to, const struct value *step, struct value *out);
 
@@ -239,6 +231,14 @@ int template_map_put(struct template_run *r, struct map *m, struct value key, st
 /* The length in bytes of the white space character at s, by Python's idea of white space; 0 when
  * there is none. */
 size_t template_space(const char *s, size_t n);
+
+/* ---- template_operator.c ---- */
+
+int template_binary(struct template_run *r, enum operator op, const struct value *a,
+                    const struct value *b, struct value *out);
+int template_negate(struct template_run *r, const struct value *v, struct value *out);
+int template_compare(struct template_run *r, enum operator op, const struct value *a,
+                     const struct value *b, int *out);
 
 /* ---- template_call.c ---- */
 
@@ -290,13 +290,6 @@ int template_call_is_function(const struct template_run *r, const char *name);
 
 enum letter_case { UPPER, LOWER, CAPITALIZED, TITLE_WORDS, TITLE_LETTERS };
 
-struct template_builder { /* of a list */
-	struct value *items;
-	size_t        n, capacity;
-};
-int          template_add_item(struct template_run *r, struct template_builder *b, struct value v);
-struct value template_built(const struct template_builder *b);
-
 int template_strip(struct template_run *r, const struct value *v, const struct value *chars,
                    int left, int right, struct value *out);
 int template_change_case(struct template_run *r, const struct value *v, enum letter_case how,
@@ -310,9 +303,13 @@ int template_join(struct template_run *r, const struct value *list, const struct
 int template_pairs(struct template_run *r, const struct map *m, struct value *out);
 int template_splitlines(struct template_run *r, const struct value *v, int keep, struct value *out);
 
+/* V_UNDEFINED when there is none. */
+int template_attribute(struct template_run *r, const struct value *v, const char *name,
+                       struct value *out);
+int template_item(struct template_run *r, const struct value *v, const struct value *key,
+                  struct value *out);
 int template_call_method(struct template_run *r, const struct method *m, const struct arguments *a,
                          struct value *out);
-int template_call_is_method(enum value_kind kind, const char *name);
 
 /* ---- template_filter.c ---- */
 

@@ -172,12 +172,12 @@ int template_is_iterable(const struct value *v)
 	return template_length(v, &n);
 }
 
-static int template_value_is_number(const struct value *v)
+int template_is_number(const struct value *v)
 {
 	return v->kind == V_INT || v->kind == V_REAL || v->kind == V_BOOL;
 }
 
-static double template_value_real_of(const struct value *v)
+double template_real_of(const struct value *v)
 {
 	return v->kind == V_REAL ? v->as.x : (double)v->as.i;
 }
@@ -199,9 +199,9 @@ static int equal_maps(struct template_run *r, const struct map *a, const struct 
 int template_equal(struct template_run *r, const struct value *a, const struct value *b, int *out)
 {
 	TRY(template_steps(r, 1));
-	if (template_value_is_number(a) && template_value_is_number(b)) {
+	if (template_is_number(a) && template_is_number(b)) {
 		*out = a->kind == V_REAL || b->kind == V_REAL
-		               ? template_value_real_of(a) == template_value_real_of(b)
+		               ? template_real_of(a) == template_real_of(b)
 		               : a->as.i == b->as.i;
 		return OK;
 	}
@@ -266,9 +266,9 @@ int template_less(struct template_run *r, const struct value *a, const struct va
 	int status;
 
 	TRY(template_steps(r, 1));
-	if (template_value_is_number(a) && template_value_is_number(b)) {
+	if (template_is_number(a) && template_is_number(b)) {
 		*out = a->kind == V_REAL || b->kind == V_REAL
-		               ? template_value_real_of(a) < template_value_real_of(b)
+		               ? template_real_of(a) < template_real_of(b)
 		               : a->as.i < b->as.i;
 		return OK;
 	}
@@ -360,14 +360,38 @@ int template_contains(struct template_run *r, const struct value *whole, const s
 	return OK;
 }
 
+/* ---- lists ---- */
+
+int template_add_item(struct template_run *r, struct template_builder *b, struct value v)
+{
+	TRY(template_steps(r, 1));
+	if (b->n == b->capacity) {
+		size_t        capacity = b->capacity ? 2 * b->capacity : 8;
+		struct value *items;
+		TRY(template_bytes(r, capacity * sizeof *items));
+		TRY(arena_take(&r->arena, capacity, "a list of a template", &items));
+		if (b->n)
+			memcpy(items, b->items, b->n * sizeof *items);
+		b->items = items;
+		b->capacity = capacity;
+	}
+	b->items[b->n++] = v;
+	return OK;
+}
+
+struct value template_built(const struct template_builder *b)
+{
+	return (struct value){.kind = V_LIST, .n = b->n, .as.items = b->items};
+}
+
 /* ---- mappings ---- */
 
 static int same_key(const struct value *a, const struct value *b)
 {
 	if (a->kind == V_TEXT || b->kind == V_TEXT)
 		return a->kind == b->kind && a->n == b->n && !memcmp(a->as.text, b->as.text, a->n);
-	if (template_value_is_number(a) && template_value_is_number(b))
-		return template_value_real_of(a) == template_value_real_of(b);
+	if (template_is_number(a) && template_is_number(b))
+		return template_real_of(a) == template_real_of(b);
 	return a->kind == b->kind && a->kind == V_NONE;
 }
 
@@ -415,7 +439,7 @@ int template_map_put(struct template_run *r, struct map *m, struct value key, st
 		*at = value;
 		return OK;
 	}
-	if (key.kind != V_TEXT && key.kind != V_NONE && !template_value_is_number(&key))
+	if (key.kind != V_TEXT && key.kind != V_NONE && !template_is_number(&key))
 		return template_error(r, "%s cannot be a key", template_kind_name(&key));
 	if (m->n == m->capacity)
 		TRY(map_grow(r, m));
@@ -459,65 +483,6 @@ int template_items(struct template_run *r, const struct value *v, const struct v
 		at += bytes;
 	}
 	*items = list;
-	return OK;
-}
-
-static int bind(struct template_run *r, const struct value *self, const char *name,
-                struct value *out)
-{
-	struct method *m;
-
-	TRY(template_bytes(r, sizeof *m));
-	TRY(arena_take(&r->arena, 1, "a value of a template", &m));
-	*m = (struct method){*self, name};
-	*out = (struct value){.kind = V_METHOD, .as.method = m};
-	return OK;
-}
-
-/* a.b: looks for a method first, then for an element, as Jinja does. */
-int template_attribute(struct template_run *r, const struct value *v, const char *name,
-                       struct value *out)
-{
-	const struct value *at;
-
-	if (template_call_is_method(v->kind, name))
-		return bind(r, v, name, out);
-	*out = (struct value){.kind = V_UNDEFINED, .as.name = name};
-	if (v->kind != V_MAP && v->kind != V_NAMESPACE)
-		return OK;
-	TRY(template_steps(r, v->as.map->n / 8));
-	at = template_map_find_name(v->as.map, name);
-	if (at)
-		*out = *at;
-	return OK;
-}
-
-/* a[b]: the element, else the attribute of that name. */
-int template_item(struct template_run *r, const struct value *v, const struct value *key,
-                  struct value *out)
-{
-	const struct value *items, *at = NULL;
-	struct value        name = template_constant("the element");
-	size_t              n;
-
-	if (key->kind == V_TEXT)
-		/* a name needs a NUL at its end, which a part of a text does not have */
-		TRY(template_copy_text(r, key->as.text, key->n, &name));
-	*out = (struct value){.kind = V_UNDEFINED, .as.name = name.as.text};
-	if (v->kind == V_MAP) {
-		TRY(template_steps(r, v->as.map->n / 8));
-		at = template_map_find(r, v->as.map, key);
-		if (at)
-			*out = *at;
-	}
-	if (!at && key->kind == V_TEXT && !memchr(key->as.text, 0, key->n))
-		return template_attribute(r, v, name.as.text, out);
-	if ((v->kind != V_LIST && v->kind != V_TEXT) || key->kind != V_INT)
-		return OK;
-	TRY(template_items(r, v, &items, &n));
-	int64_t i = key->as.i < 0 ? key->as.i + (int64_t)n : key->as.i;
-	if (i >= 0 && (uint64_t)i < n)
-		*out = items[i];
 	return OK;
 }
 
