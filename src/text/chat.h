@@ -29,8 +29,8 @@ void chat_free(struct chat *c);
 int chat_day(const char *text, int64_t *out);
 
 /* ADDS the text to *out. `variables` is an object with "messages" and, if wanted,
- * "add_generation_prompt", "tools", ... `now` is in seconds since 1970. When it is negative there is
- * no date, and templates that ask for one fall back on the one written in them. */
+ * "add_generation_prompt", "tools", ... `now` is in seconds since 1970. When it is negative there
+ * is no date, and templates that ask for one fall back on the one written in them. */
 int chat_render(const struct chat *c, const json_t *variables, int64_t now, struct text *out);
 
 #endif

@@ -678,7 +678,7 @@ static int filter_rejectattr(struct template_run *r, const struct value *v,
 	return template_filter_choose(r, v, a, 1, 0, out);
 }
 
-/* The names and the order of the arguments are those of jinja2; tojson has those of transformers. */
+/* The arguments have jinja2's names and order; those of tojson are transformers'. */
 static const struct filter_row {
 	const char               *name;
 	filter                   *call;

@@ -232,7 +232,7 @@ static int sign_token(struct template_parser *p)
 	return template_parse_fail(p, "the character \"%c\" has no meaning here", *p->p);
 }
 
-/* The length of the tag's end if it is here, else 0. Inside a mapping a brace closes the mapping. */
+/* The length of the tag's end if it is here, else 0. Inside a mapping a brace closes that. */
 static size_t closes(const struct template_parser *p)
 {
 	size_t n = template_parse_peek(p, 0) == '-' ||
@@ -819,8 +819,8 @@ static int template_parse_add_text(struct template_parser *p, struct template_no
 	return add_statement(end, print);
 }
 
-/* The end of the text before a tag that opens at `to`. The tag removes white space before it when it
- * has a minus sign or stands alone on its line. */
+/* The end of the text before a tag that opens at `to`. The tag removes white space before it when
+ * it has a minus sign or stands alone on its line. */
 static const char *template_parse_trimmed(const struct template_parser *p, const char *from,
                                           const char *to, char kind, char sign)
 {
@@ -1049,8 +1049,8 @@ static int parse_parameters(struct template_parser *p, struct template_node **li
 	return advance(p);
 }
 
-/* Parses the rest of the tag, the body and its end. Notes the special names that the body uses, also
- * for the macro around it. */
+/* Parses the rest of the tag, the body and its end. Notes the special names that the body uses,
+ * also for the macro around it. */
 static int parse_macro_body(struct template_parser *p, const char *const *ends,
                             struct template_node *macro)
 {

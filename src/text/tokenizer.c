@@ -12,9 +12,9 @@
 struct encoder { /* one call of tokenizer_encode */
 	const struct tokenizer *t;
 	struct arena            memory;
-	/* cut at the plain added tokens, at the normalized ones */
+	/* the text cut at plain added tokens, and at normalized ones */
 	struct pieces outer, inner;
-	/* what the pre-tokenizers make of one piece, stage by stage */
+	/* one piece while it passes the pre-tokenizers */
 	struct pieces       words, rewords;
 	struct split_work   split;
 	struct bpe_work     bpe;
@@ -34,7 +34,8 @@ static void encoder_free(struct encoder *e)
 	unigram_work_free(&e->unigram);
 }
 
-/* e->words: the words of one piece after all pre-tokenizers. at_start: the text begins with it. */
+/* Fills e->words with the words of one piece after all pre-tokenizers. at_start: the piece begins
+ * the text. */
 static int split_words(struct encoder *e, struct slice text, int at_start)
 {
 	const struct tokenizer *t = e->t;
@@ -129,7 +130,7 @@ static int is_token(const struct tokenizer *t, int id)
 	return id >= 0 && id < t->n_ids && t->content[id].s;
 }
 
-/* Without a decoder the library puts spaces between tokens. */
+/* Without a decoder, the library puts spaces between tokens. */
 static void add_joined(const struct tokenizer *t, const struct pieces *p, struct text *out)
 {
 	for (size_t i = 0; i < p->n; i++) {
@@ -152,6 +153,7 @@ static int decode_stages(const struct tokenizer *t, struct pieces *now, struct p
 	return OK;
 }
 
+/* Decoders see the token strings; what the last one leaves is joined. */
 int tokenizer_decode(const struct tokenizer *t, const int *id, size_t n, int skip_special,
                      struct text *out)
 {
@@ -197,7 +199,7 @@ const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *n)
 	return is_token(t, id) ? t->piece[id].s : NULL;
 }
 
-/* A role's token stands as a string or, in files of transformers 4, as an object with its text in
+/* A role's token is a string or, in files of transformers 4, an object with its text in
  * "content". */
 int tokenizer_role(const struct tokenizer *t, const char *role)
 {
@@ -217,7 +219,7 @@ const json_t *tokenizer_config(const struct tokenizer *t)
 	return t->config;
 }
 
-/* A list of named ones is what transformers 4 wrote for models with several. */
+/* For models with several templates, transformers 4 wrote a list of named ones. */
 const char *tokenizer_chat_template(const struct tokenizer *t)
 {
 	const json_t *v = json_object_get(t->config, "chat_template");
@@ -235,7 +237,7 @@ const char *tokenizer_chat_template(const struct tokenizer *t)
 
 /* ---- loading and saving ---- */
 
-/* A file, plain or gzip. Its line ends become "\n", which JSON does not mind. */
+/* Reads a file, plain or gzip. Line ends become "\n", which does not matter to JSON. */
 static int tokenizer_read_text(const char *path, struct text *out)
 {
 	struct lines *in;
@@ -258,7 +260,7 @@ static int tokenizer_read_text(const char *path, struct text *out)
 	return status == OK ? text_status(out) : status;
 }
 
-/* A template goes on as a C string, and half of one is another one. */
+/* Templates are kept as C strings, so a NUL would cut one short and make it another template. */
 static int check_whole(const char *path, const char *source, size_t n)
 {
 	return source && memchr(source, 0, n)
@@ -303,8 +305,8 @@ static int load_chat(const char *path, struct tokenizer *t)
 	return status == OK ? text_status(&t->chat) : status;
 }
 
-/* The vocabulary is tokenizer.json; the two others add settings and the chat template, where
- * they are. */
+/* The vocabulary is in tokenizer.json. The other two files are optional: settings and the chat
+ * template. */
 static int tokenizer_load_folder(const char *path, struct arena *a, struct tokenizer *t)
 {
 	const char *json;
@@ -368,6 +370,7 @@ void tokenizer_free(struct tokenizer *t)
 	mem_free(t);
 }
 
+/* tokenizer.json is always written, the others when they have text. */
 int tokenizer_save(const struct tokenizer *t, const char *folder)
 {
 	const struct {

@@ -1,15 +1,14 @@
-/* tokenizer.h - from text to token ids and back, as the Hugging Face `tokenizers` library does it
- * from the same tokenizer.json.
+/* tokenizer.h - turns text into token ids and back, as the Hugging Face `tokenizers` library does
+ * with the same tokenizer.json. "The library" below is that one.
  *
- *     encode   text -> added tokens cut out -> normalizers -> normalized added tokens cut out
+ *     encode   text -> cut out added tokens -> normalizers -> cut out normalized added tokens
  *                   -> pre-tokenizers -> BPE or Unigram -> template -> ids
  *     decode   ids  -> token strings -> decoders -> text
  *
  * A tokenizer is const once loaded: any number of threads may encode and decode with it at the same
  * time.
  *
- * What is read (everything else is refused by name, because a stage that is skipped gives wrong
- * ids):
+ * Supported (anything else is refused by name, because skipping a stage would give wrong ids):
  *
  *     model            BPE: byte-level (GPT-2) or over characters (sentencepiece), byte_fallback,
  *                           fuse_unk, ignore_merges
@@ -21,16 +20,16 @@
  *     decoders         ByteLevel Replace(String) ByteFallback Fuse Strip Metaspace
  *     added tokens     special, lstrip, rstrip, single_word, normalized
  *
- * Letters, numbers and spaces are those of Unicode 16, normal forms those of Unicode 9, whatever
- * the installed utf8proc and PCRE2 know: version 0.23 of the library has these
- * (tokenizer_unicode.c). A character that became a letter later is one here as soon as utf8proc
- * says so.
+ * Letters, numbers and spaces are those of Unicode 16, normal forms those of Unicode 9, as in
+ * version 0.23 of the library, whatever the installed utf8proc and PCRE2 know
+ * (tokenizer_unicode.c). A character that became a letter after Unicode 16 counts as one as soon as
+ * utf8proc says so.
  *
- * `truncation` and `padding` of the file are not applied: lengths are the caller's business.
+ * The file's `truncation` and `padding` are not applied: the caller decides about lengths.
  *
  * Text is UTF-8. Each maximal ill-formed part of the input counts as U+FFFD, as the Unicode
- * standard recommends. Decoding gives valid UTF-8: bytes that make no character (a completion that
- * ended inside one) become U+FFFD. tokenizer_piece has the bytes themselves.
+ * standard recommends. Decoding gives valid UTF-8: bytes that form no character (a completion may
+ * end inside one) become U+FFFD. tokenizer_piece gives the bytes themselves.
  *
  * No input is slow: the cost of a text of n bytes is O(n log n) at most. */
 #ifndef TEXT_TOKENIZER_H
@@ -51,37 +50,37 @@ void ids_free(struct ids *ids);
 
 /* ---- loading, making, saving ---- */
 
-/* `path` is a tokenizer.json (plain or gzip) or a folder that holds one and, perhaps, a
+/* `path` is a tokenizer.json (plain or gzip) or a folder that holds one and perhaps a
  * tokenizer_config.json. A folder with no tokenizer.json but with "char_ords" in its
  * tokenizer_config.json (the character tokenizer of verl's digit completion) gives ids 0 S
  * separator, 1 E end, 2 P padding, 3 U unknown, then the characters in that order. */
 int  tokenizer_load(const char *path, struct tokenizer **out);
 void tokenizer_free(struct tokenizer *t);
 
-/* A character vocabulary: one id per special, in the order given, then one per character of
- * `alphabet`. Characters outside it become the token of role "unk"; without one they vanish. Roles:
- * bos eos unk sep pad cls mask. */
+/* Makes a character vocabulary: one id per special token, in the given order, then one per
+ * character of `alphabet`. Other characters become the token of role "unk", or vanish when there is
+ * none. Roles: bos eos unk sep pad cls mask. */
 struct tokenizer_special {
 	const char *role, *text; /* "eos", "<eos>" */
 };
 int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specials, int n_specials,
                     struct tokenizer **out);
 
-/* Writes tokenizer.json and, where there are, tokenizer_config.json and chat_template.jinja into an
- * existing folder: what was read, byte for byte, or for a character vocabulary files from which the
- * Hugging Face library and tokenizer_load give the same ids. */
+/* Writes tokenizer.json and, if the tokenizer has them, tokenizer_config.json and
+ * chat_template.jinja into an existing folder. The files are those that were read, byte for byte;
+ * those of a character vocabulary give the same ids in the library and in tokenizer_load. */
 int tokenizer_save(const struct tokenizer *t, const char *folder);
 
 /* ---- text and ids ---- */
 
-/* ADDS the ids of text[0..n-1] to *out; on error *out is as before. Special tokens written out in
- * the text are recognised. add_special: with what the file's post-processor puts in front and
+/* ADDS the ids of text[0..n-1] to *out; on error *out is as before. Special tokens spelled in the
+ * text are recognised. add_special: adds what the file's post-processor puts in front and
  * behind. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, int add_special,
                      struct ids *out);
 
-/* ADDS the text of the ids to *out. Ids that no token has give nothing. skip_special: special
- * tokens give nothing. */
+/* ADDS the text of the ids to *out. Unknown ids give nothing. skip_special: special tokens give
+ * nothing. */
 int tokenizer_decode(const struct tokenizer *t, const int *id, size_t n, int skip_special,
                      struct text *out);
 
@@ -94,9 +93,9 @@ int tokenizer_id(const struct tokenizer *t, const char *token);
 int tokenizer_role(const struct tokenizer *t, const char *role);
 int tokenizer_is_special(const struct tokenizer *t, int id);
 
-/* The bytes that the token stands for; borrowed. NULL and *n = 0 for an id that no token has.
- * Decoding n ids gives their pieces one after another, but for what a decoder does to the whole
- * text: a leading space cut off, ill-formed bytes replaced. */
+/* The bytes that the token stands for; borrowed. NULL and *n = 0 for an unknown id. Decoding ids
+ * joins their pieces, except for what a decoder does to the whole text: it may drop a leading space
+ * and replaces ill-formed bytes. */
 const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *n);
 
 /* tokenizer_config.json as read, or NULL; borrowed. */

@@ -1,5 +1,5 @@
-/* tokenizer_added.c - finding added tokens in a text: leftmost first, then longest, as the
- * library's matcher does. */
+/* tokenizer_added.c - finds added tokens in a text: leftmost first, then longest, as the library's
+ * matcher does. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -15,6 +15,7 @@ static int by_bytes(const void *p, const void *q)
 	return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
+/* Sorted tokens serve as a trie; `first` skips bytes that begin no token. */
 int added_new(struct added_token *tokens, size_t n, struct added *out)
 {
 	int words = 0;
@@ -30,7 +31,7 @@ int added_new(struct added_token *tokens, size_t n, struct added *out)
 		out->first[(unsigned char)tokens[i].text.s[0]] = 1;
 		words |= tokens[i].single_word;
 	}
-	/* What \w is in the regex crate that the library asks here. */
+	/* \w as the library's regex crate defines it */
 	return words ? pattern_compile(
 	                       "added tokens",
 	                       slice_of("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]"),
@@ -43,7 +44,7 @@ void added_free(struct added *a)
 	pcre2_code_free(a->word);
 }
 
-/* The first of tokens[low..high-1], which agree in their first k bytes and are longer than that,
+/* Among tokens[low..high-1], which share their first k bytes and are longer than k, finds the first
  * whose byte k is at least `byte`. */
 static size_t lower_bound(const struct added *a, size_t low, size_t high, size_t k, int byte)
 {
@@ -57,7 +58,8 @@ static size_t lower_bound(const struct added *a, size_t low, size_t high, size_t
 	return low;
 }
 
-/* The longest token at the start of s[0..n-1], or NULL. Walks the sorted array as a trie. */
+/* Finds the longest token at the start of s[0..n-1], or NULL, walking the sorted array as a
+ * trie. */
 static const struct added_token *longest_at(const struct added *a, const char *s, size_t n)
 {
 	const struct added_token *best = NULL;
@@ -73,7 +75,7 @@ static const struct added_token *longest_at(const struct added *a, const char *s
 	}
 }
 
-/* Start of the character that ends before `at`. */
+/* The start of the character that ends before `at`. */
 static size_t step_back(const char *s, size_t at)
 {
 	do
@@ -131,6 +133,7 @@ static size_t spaces_after(struct slice text, size_t at)
 	return at;
 }
 
+/* One pass from left to right; lstrip and rstrip let a token take the white space around it. */
 int added_cut(const struct added *a, struct slice text, struct pieces *out)
 {
 	size_t done = 0;
@@ -147,7 +150,7 @@ int added_cut(const struct added *a, struct slice text, struct pieces *out)
 			i++;
 			continue;
 		}
-		/* the search goes on behind the token even where it is turned down */
+		/* the search continues behind the token even when the token is rejected */
 		i = stop = i + token->text.n;
 		if (token->single_word)
 			TRY(tokenizer_added_stands_alone(a, text, start, stop, &alone));

@@ -1,12 +1,12 @@
-/* tokenizer_bpe.c - byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): a word begins as
+/* tokenizer_bpe.c - byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909): a word starts as
  * single bytes or characters; the adjacent pair of the lowest rank is merged, the leftmost first,
  * until no pair has a rank.
  *
- * Where no merge has the symbol on the left as its end and the one on the right as its beginning,
- * none will ever cross: there a word is cut, and its segments are merged one after another. (For
- * the sentencepiece kind a whole text is one word, and it falls apart into about what one would
- * call words.) The symbols of a segment are a linked list and the candidates a heap: O(n log n) for
- * n symbols, whatever is in them. */
+ * When no merge ends with the left symbol of a pair and continues with the right one, no merge can
+ * ever cross that seam. The word is cut there, and its segments are merged one after another. (In
+ * the sentencepiece kind a whole text is one word, and these cuts give roughly its words.) The
+ * symbols of a segment are a linked list and the candidates a heap: O(n log n) for n symbols,
+ * whatever they are. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -14,10 +14,10 @@
 
 struct bpe_symbol {
 	int id, previous, next; /* id < 0: merged into the symbol to its left; -1 ends the list */
-	int start;              /* where in the word it begins, while it is unmerged */
+	int start;              /* where it begins in the word, while it is unmerged */
 };
-/* A candidate is rank << 32 | place: the symbol there and its right neighbour may become the token
- * that the rank makes. */
+/* A candidate is rank << 32 | place: the symbol at that place and its right neighbour may merge
+ * into the token of that rank. */
 
 /* ---- the merges ---- */
 
@@ -52,8 +52,8 @@ void bpe_merges_put(struct bpe *b, int left, int right, int rank, int id)
 	b->made[rank] = id;
 }
 
-/* ---- where merges may cross: a set of pairs of unmerged symbols, as bits; a bit that two pairs
- * share costs time only ---- */
+/* ---- where merges may cross: a set of pairs of unmerged symbols, as hashed bits; two pairs that
+ * share a bit only cost time ---- */
 
 enum { JOINT_BITS = 1 << 18 };
 
@@ -71,14 +71,15 @@ static int may_join(const struct bpe *b, int left, int right)
 	return b->joints[bit / 64] >> bit % 64 & 1;
 }
 
-/* The unmerged symbol that a merged token ends (or begins) with; -1 where its text does not say. */
+/* The unmerged symbol at the end (or beginning) of a merged token; -1 when its text does not
+ * say. */
 static int end_symbol(const struct bpe *b, int id, int last)
 {
 	struct slice key = b->keys.text[id], unit = key;
 	int32_t      c;
 
 	if (!key.n || id == b->unk || (b->byte_fallback && byte_token(key) >= 0))
-		return -1; /* unmerged symbols that their own text does not lead to */
+		return -1; /* an unmerged symbol that its own text does not give */
 	if (b->byte_level)
 		return b->byte_id[(unsigned char)key.s[last ? key.n - 1 : 0]];
 	for (size_t i = 0; i < key.n; i += unit.n) {
@@ -108,8 +109,8 @@ int bpe_find_joints(struct arena *a, struct bpe *b)
 	return OK;
 }
 
-/* ---- the heap: four below each, which lie side by side, for a long word's heap is larger than the
- * caches ---- */
+/* ---- the heap: four children per node, side by side in memory, because the heap of a long word is
+ * larger than the caches ---- */
 
 static void heap_push(struct bpe_work *w, uint64_t candidate)
 {
@@ -167,7 +168,7 @@ static int add_symbol(struct bpe_work *w, int n, int id, size_t start)
 	return n + 1;
 }
 
-/* Adds the tokens of the bytes of a character that has no token; n as it was when one of them is
+/* Adds the byte tokens of a character that has no token. Returns n unchanged when one of them is
  * missing. */
 static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slice character,
                      size_t start)
@@ -183,13 +184,13 @@ static int add_bytes(const struct bpe *b, struct bpe_work *w, int n, struct slic
 	return n;
 }
 
-/* The bytes or characters of the word as a list of symbols; returns how many. An unknown token
- * waits until the next known one, so that fuse_unk can make one of several; byte tokens do not end
- * the waiting (as in the library). */
+/* Writes the word as a list of symbols, bytes or characters, and returns how many. An unknown token
+ * is held back until the next known one, so that fuse_unk can join several; byte tokens do not
+ * release it (as in the library). */
 static int symbols_of(const struct bpe *b, struct slice word, struct bpe_work *w)
 {
 	int    n = 0, unknown = 0;
-	size_t since = 0; /* where the unknown token that waits begins */
+	size_t since = 0; /* where the held-back unknown token begins */
 
 	for (size_t i = 0, length; i < word.n; i += length) {
 		struct slice unit = {word.s + i, 1};
@@ -230,8 +231,8 @@ static void consider(const struct bpe *b, struct bpe_work *w, int at)
 		heap_push(w, (uint64_t)m->rank << 32 | (uint32_t)at);
 }
 
-/* A candidate whose symbols have changed since is passed over, unless the new pair makes the same
- * token: so does the library. */
+/* Skips a candidate whose symbols have changed since, unless the new pair makes the same token, as
+ * the library does. */
 static void merge_symbols(const struct bpe *b, struct bpe_work *w)
 {
 	while (w->n_heap) {
@@ -256,11 +257,11 @@ static void merge_symbols(const struct bpe *b, struct bpe_work *w)
 	}
 }
 
-/* Symbols first..last, which nothing joins to their neighbours. */
+/* Merges the symbols first..last, which no merge joins to their neighbours. */
 static int merge_segment(const struct bpe *b, int first, int last, struct bpe_work *w,
                          struct ids *out)
 {
-	/* a candidate for each pair at first, and two for each merge */
+	/* one candidate per pair at first, then at most two per merge */
 	TRY(reserve_heap(w, 3 * (size_t)(last - first + 1)));
 	w->symbols[first].previous = w->symbols[last].next = -1;
 	w->n_heap = 0;
@@ -272,7 +273,7 @@ static int merge_segment(const struct bpe *b, int first, int last, struct bpe_wo
 	return OK;
 }
 
-/* The token that the bytes of the word make, or -1. */
+/* The token that equals the word, or -1. */
 static int whole_token(const struct bpe *b, struct slice word)
 {
 	int id = word.n <= b->longest ? slice_map_find(&b->keys, word) : -1;
@@ -280,8 +281,8 @@ static int whole_token(const struct bpe *b, struct slice word)
 	return id >= 0 && b->whole[id] ? id : -1;
 }
 
-/* Cuts the word where no merge can ever join two symbols, and merges each segment alone: same
- * result, shorter queues. */
+/* Cuts the word where no merge can ever join two symbols and merges each segment on its own: the
+ * result is the same and the heaps are shorter. */
 static int merge_word(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
 {
 	int n, id;
@@ -302,8 +303,8 @@ static int merge_word(const struct bpe *b, struct slice word, struct bpe_work *w
 	return OK;
 }
 
-/* Most words of a text are tokens: these cost one look-up, and the table is const, where a cache of
- * words would need locks. */
+/* Most words are tokens, and those cost one look-up. The table is const; a cache of words would
+ * need locks. */
 int bpe_encode(const struct bpe *b, struct slice word, struct bpe_work *w, struct ids *out)
 {
 	int id = word.n <= b->longest ? slice_map_find(&b->keys, word) : -1;

@@ -1,5 +1,5 @@
-/* tokenizer_chars.c - character vocabularies, made as the text of a tokenizer.json and read like
- * any other: BPE without merges. */
+/* tokenizer_chars.c - character vocabularies. Each is written as the text of a tokenizer.json (BPE
+ * without merges) and read like any other. */
 #include "base/error.h"
 #include "base/json.h"
 #include "text/tokenizer_parts.h"
@@ -50,8 +50,7 @@ static const char *text_of_role(const struct tokenizer_special *specials, int n,
 	return NULL;
 }
 
-/* A BPE model without merges, one token a character: that is a tokenizer.json which the library
- * reads. */
+/* Writes a BPE model without merges, one token per character, which the library can read. */
 static void write_json(struct text *t, const char *alphabet,
                        const struct tokenizer_special *specials, int n)
 {
@@ -78,7 +77,7 @@ static void write_json(struct text *t, const char *alphabet,
 	text_print(t, "\n    },\n    \"merges\": []\n  }\n}\n");
 }
 
-/* Adds to the config, which may hold a chat template already, what transformers must know. */
+/* Adds what transformers needs to the config, which may already hold a chat template. */
 static int set_config(struct tokenizer *t, const struct tokenizer_special *specials, int n)
 {
 	char *dump;
@@ -167,6 +166,7 @@ static int add_char(const char *place, const json_t *value, size_t i, struct tex
 	return text_status(alphabet);
 }
 
+/* verl's digit checkpoint lists its characters by number and fixes four special tokens. */
 int tokenizer_parse_char_ords(const char *place, struct tokenizer *t)
 {
 	static const struct tokenizer_special specials[] = {

@@ -1,5 +1,5 @@
-/* tokenizer_decode.c - decoders: from token strings back to text. An empty token counts: it ends a
- * run of bytes, and may be the first. */
+/* tokenizer_decode.c - decoders turn token strings back into text. An empty token counts: it ends a
+ * run of bytes, and it may be the first token. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -40,7 +40,7 @@ int byte_token(struct slice token)
 	return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
-/* Room for all token strings one behind the other. */
+/* Allocates room for all token strings in a row. */
 static int block_new(const struct pieces *in, struct arena *a, char **out)
 {
 	size_t n = 1;
@@ -50,7 +50,7 @@ static int block_new(const struct pieces *in, struct arena *a, char **out)
 	return arena_take(a, n, "a text to be decoded", out);
 }
 
-/* A token with a character outside the byte alphabet stands for its own UTF-8. */
+/* A token with a character outside the byte alphabet stands for itself. */
 int decode_byte_level(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
                       struct pieces *out)
 {
@@ -83,7 +83,7 @@ int decode_replace(const struct tokenizer_decoder *d, const struct pieces *in, s
 	return OK;
 }
 
-/* The bytes of a run become one text where they are UTF-8; otherwise each becomes U+FFFD. */
+/* The bytes of a run become one text if they are UTF-8; otherwise each byte becomes U+FFFD. */
 static int add_run(struct slice run, struct arena *a, struct pieces *out)
 {
 	char *marks;
@@ -98,6 +98,7 @@ static int add_run(struct slice run, struct arena *a, struct pieces *out)
 	return pieces_put(out, marks, 3 * run.n, 0);
 }
 
+/* Collects runs of <0xXX> tokens; any other token ends the run. */
 int decode_byte_fallback(const struct tokenizer_decoder *d, const struct pieces *in,
                          struct arena *a, struct pieces *out)
 {
@@ -136,7 +137,7 @@ int decode_fuse(const struct tokenizer_decoder *d, const struct pieces *in, stru
 	return pieces_put(out, block, n, 0);
 }
 
-/* Marks are spaces, but in the first token nothing where the text got one of its own. */
+/* Marks become spaces. In the first token they vanish if encoding added one. */
 int decode_metaspace(const struct tokenizer_decoder *d, const struct pieces *in, struct arena *a,
                      struct pieces *out)
 {

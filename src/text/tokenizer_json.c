@@ -1,5 +1,5 @@
-/* tokenizer_json.c - reading a tokenizer.json. Every kind of stage is a row of a table; one that
- * has no row is refused by its name. */
+/* tokenizer_json.c - reads a tokenizer.json. Every kind of stage is a row of a table; a kind
+ * without a row is refused by name. */
 #include "base/error.h"
 #include "base/json.h"
 #include "text/tokenizer_parts.h"
@@ -10,7 +10,7 @@
 struct tokenizer_json_entry { /* a token of the vocabulary */
 	const char   *token;
 	size_t        n;
-	const json_t *id; /* of BPE; NULL: its place */
+	const json_t *id; /* of BPE; NULL: its place in the list */
 };
 
 struct tokenizer_json_reader {
@@ -23,7 +23,7 @@ struct tokenizer_json_reader {
 	struct arena                 arena;
 	size_t                       n_vocab;
 	char                        *pool; /* where the next token's text goes */
-	/* of the list being read; there is no second template */
+	/* of the list being read; only one template is supported */
 	int n_stages, ended;
 };
 
@@ -52,7 +52,7 @@ static int read_stage(struct tokenizer_json_reader *r, const struct stage_list *
 	return error_set(ERR_INPUT, "%s: \"%s\" is not supported as a %s", place, type, list->key);
 }
 
-/* One stage, or a Sequence of stages. A Sequence within a Sequence is refused. */
+/* Reads one stage, or a Sequence of stages. A Sequence within a Sequence is refused. */
 static int read_stages(struct tokenizer_json_reader *r, const struct stage_list *list)
 {
 	const json_t *spec = json_object_get(r->root, list->key), *members;
@@ -83,7 +83,7 @@ static int read_nothing(struct tokenizer_json_reader *r, const char *place, cons
 	return OK;
 }
 
-/* A member of at most TOKENIZER_LITERAL_MAX bytes, copied into the tokenizer. */
+/* Reads a text of at most TOKENIZER_LITERAL_MAX bytes and copies it into the tokenizer. */
 static int read_literal(struct tokenizer_json_reader *r, const char *place, const json_t *object,
                         const char *key, struct slice *out)
 {
@@ -200,8 +200,8 @@ static int tokenizer_json_read_digits(struct tokenizer_json_reader *r, const cha
 	return add_splitter(r, place, &s);
 }
 
-/* The character that stands for a space, and where one more goes in front. Older files say
- * add_prefix_space instead of prepend_scheme. */
+/* Reads the character that stands for a space and the rule for putting one in front. Older files
+ * have add_prefix_space instead of prepend_scheme. */
 static int read_metaspace(struct tokenizer_json_reader *r, const char *place, const json_t *spec,
                           struct slice *mark, enum prefix_scheme *scheme)
 {
@@ -409,7 +409,7 @@ static int add_template_ids(struct tokenizer_json_reader *r, const char *place,
 	return OK;
 }
 
-/* "single": a list of {"SpecialToken": {"id": NAME}} with one {"Sequence": {"id": "A"}} among
+/* "single" is a list of {"SpecialToken": {"id": NAME}} with one {"Sequence": {"id": "A"}} among
  * them. */
 static int read_template(struct tokenizer_json_reader *r, const char *place, const json_t *spec)
 {
@@ -494,7 +494,7 @@ static int tokenizer_json_check_length(struct tokenizer_json_reader *r, const ch
 	return OK;
 }
 
-/* A number that may be an id, and a text that may be a token. */
+/* Checks that the number can be an id and the text a token. */
 static int check_token(struct tokenizer_json_reader *r, const char *where, const char *token,
                        size_t n, const json_t *id, json_int_t *largest)
 {
@@ -508,8 +508,8 @@ static int check_token(struct tokenizer_json_reader *r, const char *where, const
 	return tokenizer_json_check_length(r, where, token, n);
 }
 
-/* Tables are as long as the largest id, so that must be in keeping with the number of tokens. Real
- * files hardly leave holes. */
+/* Tables are as long as the largest id, so the ids must not be much larger than the number of
+ * tokens. Real files leave few holes. */
 static int check_holes(const struct tokenizer_json_reader *r, json_int_t largest)
 {
 	size_t n = r->n_vocab + json_array_size(r->added);
@@ -520,7 +520,7 @@ static int check_holes(const struct tokenizer_json_reader *r, json_int_t largest
 	return OK;
 }
 
-/* Checks all tokens, and finds how many ids and bytes there are. */
+/* Checks all tokens and counts ids and bytes. */
 static int tokenizer_json_measure(struct tokenizer_json_reader *r, size_t *n_bytes)
 {
 	json_int_t largest = r->unigram ? (json_int_t)r->n_vocab - 1 : -1;
@@ -559,13 +559,13 @@ static int put_token(struct tokenizer_json_reader *r, const char *where, const c
 	memcpy(r->pool, token, n); /* the pool is zeroed: a 0 stands behind every token */
 	*content = (struct slice){r->pool, n};
 	r->pool += n + 1;
-	/* of a text that stands twice in a list the later one, as in the library */
+	/* of a text that is in a list twice the later one wins, as in the library */
 	slice_map_put(&r->t->ids, id);
 	return OK;
 }
 
-/* All texts of tokens lie in one pool, measured first; the map from text to id is filled as they
- * come. */
+/* Measures first, then copies the texts of all tokens into one pool and fills the map from text to
+ * id. */
 static int read_vocabulary(struct tokenizer_json_reader *r)
 {
 	struct tokenizer *t = r->t;
@@ -590,6 +590,7 @@ static int read_vocabulary(struct tokenizer_json_reader *r)
 
 /* ---- the model ---- */
 
+/* Options that change ids and are not supported are refused. */
 static int tokenizer_json_read_options(struct tokenizer_json_reader *r, const char *place,
                                        const char **unk)
 {
@@ -611,8 +612,8 @@ static int tokenizer_json_read_options(struct tokenizer_json_reader *r, const ch
 	return json_get_text(place, r->model, "unk_token", JSON_OPTIONAL, unk);
 }
 
-/* What each token looks like to the merges: for a byte-level model, bytes. Tokens with other
- * characters cannot come out of it. */
+/* Writes each token as the merges see it, which is bytes in a byte-level model. There, merges
+ * cannot make a token with a character outside the byte alphabet. */
 static int read_keys(struct tokenizer_json_reader *r)
 {
 	struct tokenizer *t = r->t;
@@ -640,7 +641,7 @@ static int read_keys(struct tokenizer_json_reader *r)
 	return OK;
 }
 
-/* The token of each single byte: its letter in a byte-level model, "<0x0A>" elsewhere. */
+/* Finds the token of each byte: its letter in a byte-level model, "<0x0A>" otherwise. */
 static int read_byte_ids(struct tokenizer_json_reader *r, const char *place)
 {
 	struct tokenizer *t = r->t;
@@ -705,7 +706,7 @@ static int read_merge(struct tokenizer_json_reader *r, const json_t *entry, int 
 	return OK;
 }
 
-/* The place in the list is the rank of the merge: the lowest rank goes first. */
+/* A merge's rank is its place in the list; the lowest rank merges first. */
 static int read_merges(struct tokenizer_json_reader *r)
 {
 	const json_t *list = json_object_get(r->model, "merges");
@@ -719,14 +720,14 @@ static int read_merges(struct tokenizer_json_reader *r)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *entry = json_array_get(list, i);
 		if (json_is_string(entry) && !strncmp(json_string_value(entry), "#version", 8))
-			continue; /* the head line of a merges.txt, which the library skips too */
+			continue; /* the first line of a merges.txt, which the library skips too */
 		if (read_merge(r, entry, rank++) != OK)
 			return error_context("%s: model.merges[%zu]", r->path, i);
 	}
 	return OK;
 }
 
-/* unk_id null: a text with a character that no token has is refused, as in the library. */
+/* Without unk_id, a text with a character that no token covers is refused, as in the library. */
 static int read_unigram(struct tokenizer_json_reader *r, const char *place)
 {
 	struct unigram *u = &r->t->unigram;
@@ -773,7 +774,7 @@ static int read_bpe(struct tokenizer_json_reader *r, const char *place)
 	return bpe_find_whole(b, r->t->n_ids);
 }
 
-/* The type stands in the file, but for old ones of BPE. */
+/* The file names the type; old files do not, and those are BPE. */
 static int read_model(struct tokenizer_json_reader *r)
 {
 	const char *type = "BPE";
@@ -794,8 +795,8 @@ static int read_model(struct tokenizer_json_reader *r)
 
 /* ---- added tokens ---- */
 
-/* The library numbers an added token by itself: as in the vocabulary, or the next free number. A
- * file that says otherwise would get other ids here than there. */
+/* The library ignores the id of an added token and numbers it itself: as in the vocabulary, or with
+ * the next free number. A file that disagrees is refused, because its ids would differ. */
 static int added_id(struct tokenizer_json_reader *r, const char *place, const char *token,
                     const json_t *entry, int *next)
 {
@@ -814,8 +815,8 @@ static int added_id(struct tokenizer_json_reader *r, const char *place, const ch
 	return OK;
 }
 
-/* An added token is searched for in the raw text, or, if it says "normalized", in the normalized
- * one. */
+/* An added token is searched for in the raw text or, if it is "normalized", in the normalized
+ * text. */
 static int read_added(struct tokenizer_json_reader *r, size_t i, int *next)
 {
 	struct tokenizer  *t = r->t;
@@ -868,6 +869,7 @@ static int read_all_added(struct tokenizer_json_reader *r)
 
 /* ---- all of it ---- */
 
+/* Decodes each token alone; all pieces share one block of memory. */
 static int fill_pieces(struct tokenizer *t)
 {
 	struct text  all = {0};
@@ -902,7 +904,7 @@ static int fill_pieces(struct tokenizer *t)
 	return status;
 }
 
-/* The stages come before the model, because they say whether the vocabulary is written in the
+/* Reads the stages before the model, because they tell whether the vocabulary is written in the
  * byte alphabet. */
 static int read_root(struct tokenizer_json_reader *r)
 {

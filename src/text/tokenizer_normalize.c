@@ -38,6 +38,7 @@ int normalize_replace(const struct normalizer *n, struct slice in, struct arena 
 	return slice_replace(in, n->from, n->to, a, out);
 }
 
+/* Counts first, so that the new text is allocated once. */
 int slice_replace(struct slice in, struct slice from, struct slice to, struct arena *a,
                   struct slice *out)
 {
@@ -70,7 +71,7 @@ int slice_replace(struct slice in, struct slice from, struct slice to, struct ar
 
 /* ---- normal forms ---- */
 
-/* No character below U+00A0 (U+0300 for NFC) changes under a normal form: most texts need no
+/* No character below U+00A0 (U+0300 for NFC) changes under a normal form, so most texts need no
  * work. */
 static int is_normal(const struct normalizer *n, struct slice in)
 {
@@ -83,8 +84,8 @@ static int is_normal(const struct normalizer *n, struct slice in)
 	return 1;
 }
 
-/* Code points of the decomposition, each character by itself; not yet in canonical order. *out has
- * room for *n. */
+/* Writes the code points of the decomposition, character by character, not yet in canonical order.
+ * *out has room for *n. */
 static int decompose(const struct normalizer *form, struct slice in, struct arena *a, int32_t **out,
                      size_t *n)
 {
@@ -122,7 +123,7 @@ static int combining_class(int32_t c)
 	return class && !unicode_is_inert(c) ? class : 0;
 }
 
-/* How many combining marks stand at the front of c. */
+/* The number of combining marks at the start of c. */
 static size_t run_of_marks(const int32_t *c, size_t n)
 {
 	size_t run = 0;
@@ -132,8 +133,8 @@ static size_t run_of_marks(const int32_t *c, size_t n)
 	return run;
 }
 
-/* Sorts one run of combining marks by class, keeping equal ones in order: a counting sort, because
- * runs may be as long as the text. */
+/* Sorts one run of combining marks by class, stably. It is a counting sort, because a run may be as
+ * long as the text. */
 static void sort_marks(int32_t *c, size_t n, int32_t *copy)
 {
 	size_t place[256] = {0}, at = 0;
@@ -150,8 +151,7 @@ static void sort_marks(int32_t *c, size_t n, int32_t *copy)
 		c[place[combining_class(copy[i])]++] = copy[i];
 }
 
-/* Sorts each run of combining marks by class, stably. The longest run gives the size of the
- * scratch. */
+/* Sorts each run of combining marks. The scratch memory is as large as the longest run. */
 static int canonical_order(int32_t *c, size_t n, struct arena *a)
 {
 	size_t   longest = 0, run;
@@ -172,7 +172,7 @@ static int canonical_order(int32_t *c, size_t n, struct arena *a)
 	return OK;
 }
 
-/* In place, piece by piece between inert characters. */
+/* Composes in place, piece by piece between inert characters. */
 static int compose(int32_t *c, size_t *n)
 {
 	size_t put = 0;
@@ -195,6 +195,7 @@ static int compose(int32_t *c, size_t *n)
 	return OK;
 }
 
+/* Decomposes, puts marks into canonical order and, for NFC and NFKC, composes again. */
 int normalize_form(const struct normalizer *form, struct slice in, struct arena *a,
                    struct slice *out)
 {

@@ -1,11 +1,11 @@
-/* tokenizer_pattern.c - the regular expressions of tokenizer.json, run by PCRE2 with the meaning
- * they have for Oniguruma (Ruby syntax).
+/* tokenizer_pattern.c - runs the regular expressions of tokenizer.json in PCRE2 with the meaning
+ * they have in Oniguruma (Ruby syntax).
  *
- * The two engines agree on what tokenizers use but for a few escapes: \s of PCRE2 has U+180E in it
- * and \w of PCRE2 has no marks. Those are written out, and so are the characters of \p{L}, \p{Lu},
- * ... that only the newer Unicode of the library knows (tokenizer_unicode.c). Whatever might mean
- * two things is refused: anchors, back-references, nested or intersected classes, {n}+, inline
- * flags but (?i:). */
+ * The two engines agree on what tokenizers use except for a few escapes: in PCRE2, \s includes
+ * U+180E and \w lacks marks. Those escapes are written out, and so are the characters of \p{L},
+ * \p{Lu}, ... that only the library's newer Unicode knows (tokenizer_unicode.c). Anything that
+ * might mean two things is refused: anchors, back-references, nested or intersected classes, {n}+,
+ * inline flags except (?i:). */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -16,7 +16,7 @@
 /* with the digits of Latin-1 */
 #define WORDS "\\p{Alphabetic}\\p{L}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"
 
-/* What stands for an escape: a pattern, which is translated in its turn. */
+/* What replaces an escape: a pattern, which is translated in turn. */
 static const struct escape {
 	char        letter;
 	const char *outside, *inside; /* a character class; NULL: refused there */
@@ -40,8 +40,7 @@ static int tokenizer_pattern_refuse(const struct translation *t, const char *why
 	                 (int)t->pattern.n, t->pattern.s, t->at, why);
 }
 
-/* The byte k places on; 0 behind the end (a pattern with a NUL in it is refused when it is
- * read). */
+/* The byte k places ahead; 0 behind the end (a pattern with a NUL is refused when it is read). */
 static char tokenizer_pattern_peek(const struct translation *t, size_t k)
 {
 	return t->at + k < t->pattern.n ? t->pattern.s[t->at + k] : 0;
@@ -53,7 +52,7 @@ static void copy(struct translation *t, size_t n)
 	t->at += n;
 }
 
-/* In a class: the newer characters of the categories that begin with `name`: "L", "Lu". */
+/* Adds to a class the newer characters of the categories that start with `name`: "L", "Lu". */
 static void add_newer(struct translation *t, struct slice name)
 {
 	for (size_t i = 0; name.n <= 2 && i < n_unicode_newer; i++)
@@ -63,9 +62,9 @@ static void add_newer(struct translation *t, struct slice name)
 			           (unsigned)unicode_newer[i].range.last);
 }
 
-/* \p{L}, \P{Han}, \x{3040}: through the closing brace. A property becomes a class, so that newer
- * characters can go into it; \P within a class cannot, and a newer character counts as unknown
- * there. */
+/* \p{L}, \P{Han}, \x{3040}, through the closing brace. A property becomes a class, so that newer
+ * characters can be added. That is impossible for \P within a class, where a newer character counts
+ * as unknown. */
 static int escape_braced(struct translation *t)
 {
 	const char *start = t->pattern.s + t->at, *brace = memchr(start, '}', t->pattern.n - t->at);
@@ -193,8 +192,8 @@ static int counted_repeat(struct translation *t) /* {3} {1,3} {2,} */
 	return OK;
 }
 
-/* One element of the pattern: classes and groups are opened, dots and anchors made to mean what
- * they mean there. */
+/* Translates one element of the pattern: opens classes and groups, gives dots Oniguruma's meaning
+ * and refuses anchors. */
 static int translate_one(struct translation *t)
 {
 	char c = tokenizer_pattern_peek(t, 0);
@@ -297,8 +296,8 @@ static size_t next_char(struct slice in, size_t at)
 	return at < in.n ? at + utf8_take(in.s + at, in.n - at, &c) : at + 1;
 }
 
-/* An empty match cuts the text where it stands, but not directly behind the match before it: there
- * the search moves on by a character. */
+/* An empty match cuts the text at its place, unless the match before ends there: then the search
+ * moves on by a character. */
 int split_pattern(const struct splitter *s, struct split_work *w, struct slice in,
                   struct pieces *out)
 {

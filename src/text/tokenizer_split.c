@@ -1,8 +1,8 @@
-/* tokenizer_split.c - pre-tokenizers: cutting a text into the words that BPE works on.
+/* tokenizer_split.c - pre-tokenizers cut a text into the words that BPE works on.
  *
- * The two patterns that nearly every byte-level tokenizer uses have scanners of their own, many
- * times faster than a regular expression and exact: the patterns decide everything by the class of
- * a character and the one after it.
+ * The patterns that nearly every byte-level tokenizer uses have scanners of their own. They are
+ * exact and many times faster than a regular expression, because these patterns decide everything
+ * by the class of a character and of the next one.
  *
  *     gpt2    's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  *     llama   (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
@@ -20,7 +20,7 @@ static enum char_class class_at(struct slice in, size_t at, size_t *length)
 	return char_class_take(in.s + at, in.n - at, length);
 }
 
-/* End of the run of that class which begins at `at`, possibly empty. */
+/* The end of the run of that class that starts at `at`; the run may be empty. */
 static size_t run_end(struct slice in, size_t at, enum char_class class)
 {
 	size_t length;
@@ -35,8 +35,8 @@ static int is_newline(char c)
 	return c == '\r' || c == '\n';
 }
 
-/* \s+(?!\S)|\s+ : the run of spaces, without its last one when something else follows and more than
- * one is there. */
+/* \s+(?!\S)|\s+ : the run of spaces, without its last one if there are several and something else
+ * follows. */
 static size_t spaces_end(struct slice in, size_t at)
 {
 	size_t length = 0, end = at, last = at;
@@ -48,8 +48,8 @@ static size_t spaces_end(struct slice in, size_t at)
 	return end == in.n || last == at ? end : last;
 }
 
-/* Length of 's 't 're 've 'm 'll 'd at `at`, or 0. Without regard to case, U+017F (long s) is an s
- * too. */
+/* The length of 's 't 're 've 'm 'll 'd at `at`, or 0. When case is ignored, U+017F (long s) is an
+ * s too. */
 static size_t contraction(struct slice in, size_t at, int any_case)
 {
 	size_t      left = in.n - at;
@@ -90,7 +90,7 @@ static size_t number_end(struct slice in, size_t at, int digits)
 	return at;
 }
 
-/* \s*[\r\n]+ : through the last newline of the run of spaces; `at` when it has none. */
+/* \s*[\r\n]+ : through the last newline of the run of spaces; `at` when there is none. */
 static size_t newlines_end(struct slice in, size_t at)
 {
 	size_t end = at, length;
@@ -101,8 +101,8 @@ static size_t newlines_end(struct slice in, size_t at)
 	return end;
 }
 
-/* Where the word at `at` ends by the pattern of Llama 3, written out: alternatives are tried in
- * the order of the pattern. */
+/* The end of the word at `at` by the pattern of Llama 3; the alternatives are tried in the
+ * pattern's order. */
 static size_t llama_end(struct slice in, size_t at, int digits)
 {
 	size_t length, n = contraction(in, at, 1), next, start;
@@ -156,7 +156,7 @@ int split_llama(const struct splitter *s, struct split_work *w, struct slice in,
 	return OK;
 }
 
-/* Each character that `is` says yes to is a match. */
+/* Makes each character for which `is` returns 1 a match. */
 static int split_each(struct slice in, int (*is)(int32_t c), struct pieces *out)
 {
 	size_t  done = 0, length;
@@ -220,8 +220,8 @@ int split_literal(const struct splitter *s, struct split_work *w, struct slice i
 	return pieces_add(out, in.s + done, in.n - done, 0);
 }
 
-/* Spaces become marks, and a mark goes in front; each mark then begins a word, if the behavior says
- * so. */
+/* Replaces spaces by marks and puts a mark in front. Each mark then starts a word, if the behavior
+ * says so. */
 int split_metaspace(const struct splitter *s, struct split_work *w, struct slice in,
                     struct pieces *out)
 {
@@ -266,7 +266,7 @@ int splitter_compile(const char *place, struct slice pattern, struct splitter *o
 
 /* ---- behaviors ---- */
 
-/* Whether a piece joins the one before it; `before` and `now` say which of the two are matches. */
+/* Whether a piece joins the previous one; `before` and `now` tell which of the two are matches. */
 static int joins(enum split_behavior behavior, int before, int now)
 {
 	switch (behavior) {
@@ -301,8 +301,8 @@ static void regroup(const struct splitter *s, struct pieces *p, size_t first)
 	p->n = kept;
 }
 
-/* The words from `first` on in the alphabet of ByteLevel: one character of one or two bytes for
- * each byte. */
+/* Writes the words from `first` on in the alphabet of ByteLevel: each byte becomes one character of
+ * one or two bytes. */
 static int write_bytes(struct split_work *w, struct pieces *p, size_t first)
 {
 	for (size_t i = first; i < p->n; i++) {

@@ -1,4 +1,4 @@
-/* tokenizer_text.c - what every stage of a tokenizer needs: lists of spans, a map from strings to
+/* tokenizer_text.c - what every stage of a tokenizer needs: lists of slices, a map from strings to
  * ids, UTF-8, character classes. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
@@ -10,8 +10,8 @@ struct slice slice_of(const char *s)
 	return (struct slice){s, strlen(s)};
 }
 
-/* Not memmem: under ASan that looks at the whole rest of the text for every hit. `what` is short,
- * so the cost is linear all the same. */
+/* Does not use memmem, because under ASan memmem checks the whole rest of the text for every hit.
+ * `what` is short, so the cost stays linear. */
 const char *slice_find(struct slice in, struct slice what)
 {
 	const char *end = in.s + in.n, *p = in.s;
@@ -60,7 +60,7 @@ void ids_free(struct ids *ids)
 
 /* ---- the map ---- */
 
-/* n: a constant, so that this is one instruction */
+/* n is a constant, so that this compiles to one instruction */
 static uint64_t tokenizer_text_load(const char *s, size_t n)
 {
 	uint64_t word = 0;
@@ -69,7 +69,7 @@ static uint64_t tokenizer_text_load(const char *s, size_t n)
 	return word;
 }
 
-/* Eight bytes a turn, multiplied and folded. Any hash would do: it decides places, never
+/* Eight bytes at a time are multiplied and folded. Any hash would do: it decides places, never
  * results. */
 static uint64_t hash_bytes(struct slice key)
 {
@@ -79,7 +79,7 @@ static uint64_t hash_bytes(struct slice key)
 		h = (h ^ tokenizer_text_load(key.s + i, 8)) * 0xD6E8FEB86659FD93u;
 		h ^= h >> 32;
 	}
-	/* the last bytes, some of them again, rather than a copy of unknown length */
+	/* reads the last eight bytes, some of them again, instead of copying an unknown number */
 	if (key.n >= 8)
 		tail = tokenizer_text_load(key.s + key.n - 8, 8);
 	else if (key.n >= 4)
@@ -154,7 +154,7 @@ size_t utf8_take(const char *text, size_t n, int32_t *c)
 	return length;
 }
 
-/* Bytes up to the first ill-formed part. */
+/* The number of bytes before the first ill-formed part. */
 static size_t valid_prefix(struct slice in)
 {
 	int32_t c;
@@ -182,6 +182,7 @@ int utf8_is_valid(struct slice in)
 	return valid_prefix(in) == in.n;
 }
 
+/* Replaces each maximal ill-formed part by U+FFFD. */
 int utf8_repair(struct slice in, struct arena *a, struct slice *out)
 {
 	size_t  i = valid_prefix(in), n = i;
@@ -228,8 +229,8 @@ enum char_class char_class_take(const char *s, size_t n, size_t *length)
 
 /* ---- the alphabet of byte-level BPE ---- */
 
-/* Bytes that are printable in Latin-1 stand for themselves; the other 68 are written, in order, as
- * U+0100, U+0101, ... */
+/* Bytes that are printable in Latin-1 stand for themselves. The other 68 become, in order, U+0100,
+ * U+0101, ... */
 static int stands_for_itself(int byte)
 {
 	return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;

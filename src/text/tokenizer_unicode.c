@@ -1,12 +1,12 @@
-/* tokenizer_unicode.c - which Unicode the library speaks, where the installed utf8proc and PCRE2
- * speak another.
+/* tokenizer_unicode.c - the library's versions of Unicode, where the installed utf8proc and PCRE2
+ * have others.
  *
- * Version 0.23 of the library finds classes of characters with the tables of Unicode 16 (Oniguruma)
- * and normal forms with those of Unicode 9 (its crate of normal forms). Debian 12 has Unicode 14 in
- * both of ours; others have later ones. The two tables below make up the difference: the first says
- * what characters are that 14 did not know and 16 does, the second which characters no normal form
- * may touch, because 9 did not know them. From UnicodeData.txt of versions 14, 16 and 18; compared
- * with the library on every code point (tests/interop). */
+ * Version 0.23 of the library takes character classes from Unicode 16 (Oniguruma) and normal forms
+ * from Unicode 9 (its crate of normal forms). On Debian 12 both of our libraries have Unicode 14;
+ * other systems have later versions. Two tables below make up the difference. The first gives the
+ * categories of characters that are in 16 and not in 14. The second lists the characters that no
+ * normal form may touch, because 9 did not have them. Made from UnicodeData.txt of versions 14, 16
+ * and 18; compared with the library on every code point (tests/interop). */
 #include "text/tokenizer_parts.h"
 
 #include <stdlib.h>
@@ -68,7 +68,7 @@ const struct unicode_newer unicode_newer[] = {
 };
 const size_t n_unicode_newer = sizeof unicode_newer / sizeof *unicode_newer;
 
-/* The general category of a character that utf8proc does not know. */
+/* The general category of a character that utf8proc does not know; "Cn" if we do not either. */
 static const char *newer_category(int32_t c)
 {
 	const struct unicode_newer *row =
@@ -77,6 +77,7 @@ static const char *newer_category(int32_t c)
 	return row ? row->category : "Cn";
 }
 
+/* By utf8proc's category, or by our table for characters that it does not know. */
 enum char_class char_class_of(int32_t c)
 {
 	switch (utf8proc_category(c)) {
@@ -98,16 +99,16 @@ enum char_class char_class_of(int32_t c)
 		return *newer_category(c) == 'L'   ? CHAR_LETTER
 		       : *newer_category(c) == 'N' ? CHAR_NUMBER
 		                                   : CHAR_OTHER;
-	default: /* White_Space is the categories Z and six control characters */
+	default: /* White_Space: the categories Z and six control characters */
 		return (c >= '\t' && c <= '\r') || c == 0x85 ? CHAR_SPACE : CHAR_OTHER;
 	}
 }
 
 /* ---- punctuation ---- */
 
-/* What the library's pre-tokenizer Punctuation takes: ASCII but letters and digits, and the
- * categories P of the Unicode of its crate, about version 8. Asked of version 0.23.3, code point by
- * code point. */
+/* What the library's pre-tokenizer Punctuation matches: ASCII except letters and digits, and the
+ * categories P of its crate's Unicode, about version 8. Taken from version 0.23.3 by asking it for
+ * every code point. */
 static const struct unicode_range punctuation[] = {
         {0x21, 0x2F},       {0x3A, 0x40},       {0x5B, 0x60},       {0x7B, 0x7E},
         {0xA1, 0xA1},       {0xA7, 0xA7},       {0xAB, 0xAB},       {0xB6, 0xB7},
@@ -158,8 +159,7 @@ int unicode_is_punctuation(int32_t c)
 
 /* ---- normal forms ---- */
 
-/* Characters that have come since Unicode 9 and decompose, combine, or are the first half of
- * something composed. */
+/* Characters that are newer than Unicode 9 and decompose, combine, or begin a composition. */
 static const struct unicode_range inert[] = {
         {0x558, 0x558},     {0x58B, 0x58C},     {0x5C8, 0x5C9},     {0x7FD, 0x7FD},
         {0x897, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},     {0xC3C, 0xC3C},

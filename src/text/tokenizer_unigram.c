@@ -1,15 +1,15 @@
-/* tokenizer_unigram.c - the Unigram model of sentencepiece (Kudo 2018, arXiv:1804.10959): of all
- * ways to write a word as tokens the one whose scores sum highest, found from left to right
- * (Viterbi):
+/* tokenizer_unigram.c - the Unigram model of sentencepiece (Kudo 2018, arXiv:1804.10959). Of all
+ * ways to write a word as tokens it takes the one with the highest sum of scores, found from left
+ * to right (Viterbi):
  *
- *     best[0] = 0     best[e] = max over tokens that stand at s .. e of best[s] + score
+ *     best[0] = 0     best[e] = max over tokens word[s .. e) of best[s] + score(token)
  *
- * A character that is no token costs the lowest score minus 10 and is the unknown token; unknown
- * ones in a row are one. Of equal sums the one of the earlier start stays, as in the library, whose
- * sums are these, addition by addition.
+ * A character that is not a token becomes the unknown token and costs the lowest score minus 10.
+ * Adjacent unknown tokens become one. Of equal sums the one with the earlier start wins, as in the
+ * library, whose additions are the same one by one.
  *
- * Cost: each place of the word walks as far as some token agrees with it, so O(n * longest token)
- * at worst. */
+ * Cost: each place of the word reads on as long as some token matches, so O(n * longest token) at
+ * worst. */
 #include "base/error.h"
 #include "text/tokenizer_parts.h"
 
@@ -18,16 +18,16 @@
 
 struct unigram_node { /* the best way to the end of this byte */
 	double score;
-	int    id, start; /* of its last token; start < 0: no way leads here */
-	/* on the best way to the end of the word: where the token that begins here ends */
+	int    id, start; /* of its last token; start < 0: unreachable */
+	/* on the best way to the end of the word: the end of the token that starts here */
 	int next;
 };
 
 static const double unigram_unk_penalty = 10;
 
-/* The library's reader of numbers takes the digits for one whole number, rounds that, and
- * multiplies or divides by one power of ten. That is not always the nearest double, and a tie may
- * hang on it. The digits are the shortest that read back, as the library writes them. */
+/* The library reads a number by rounding its digits to one whole number and multiplying or dividing
+ * that by a power of ten. The result is not always the nearest double, and a tie may depend on it.
+ * The digits are the shortest that read back, as the library writes them. */
 double unigram_score(double written)
 {
 	char     digits[40], *e, *end;
@@ -40,7 +40,7 @@ double unigram_score(double written)
 	while (strtod(digits, NULL) != written && ++precision < 17);
 	e = strchr(digits, 'e');
 	if (!e)
-		return written; /* no finite number */
+		return written; /* not finite */
 	exponent = atoi(e + 1);
 	for (end = e; end[-1] == '0';)
 		end--;
@@ -69,6 +69,7 @@ static int unigram_by_bytes(const void *p, const void *q, void *text)
 	return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
+/* unk_score = lowest score - unigram_unk_penalty; sorted and first serve the search by bytes. */
 int unigram_finish(struct arena *a, struct unigram *u, const struct slice_map *ids)
 {
 	double lowest = u->score[0];
@@ -96,7 +97,7 @@ int unigram_finish(struct arena *a, struct unigram *u, const struct slice_map *i
 	return OK;
 }
 
-/* The first of sorted[low..high-1], which agree in their first k bytes and are longer than that,
+/* Among sorted[low..high-1], which share their first k bytes and are longer than k, finds the first
  * whose byte k is at least `byte`. */
 static int unigram_bound(const struct unigram *u, int low, int high, size_t k, int byte)
 {
@@ -119,8 +120,8 @@ static void unigram_offer(struct unigram_node *node, double score, int id, int s
 	*node = (struct unigram_node){.score = score, .id = id, .start = start};
 }
 
-/* Offers every token that stands at `start`; whether one of them is the character of `length` bytes
- * alone. */
+/* Offers every token that starts at `start`. Returns whether one of them is exactly the character
+ * of `length` bytes. */
 static int unigram_offer_tokens(const struct unigram *u, struct slice word, int start,
                                 size_t length, struct unigram_node *nodes)
 {
@@ -142,8 +143,8 @@ static int unigram_offer_tokens(const struct unigram *u, struct slice word, int 
 	}
 }
 
-/* Viterbi: score[end] = max over tokens of score[start] + score of the token; unknown characters
- * cost unk_score. */
+/* Viterbi: best[end] = max over tokens of best[start] + score of the token. An unknown character
+ * costs unk_score. */
 static int unigram_forward(const struct unigram *u, struct slice word, struct unigram_node *nodes)
 {
 	nodes[0] = (struct unigram_node){.id = -1, .start = -1};
@@ -165,7 +166,8 @@ static int unigram_forward(const struct unigram *u, struct slice word, struct un
 	return OK;
 }
 
-/* A token, or what no token is: its bytes where all of them are tokens, else the unknown token. */
+/* Adds a token. A text that is not a token becomes its bytes, if all of them are tokens, else the
+ * unknown token. */
 static int unigram_put(const struct unigram *u, const struct slice_map *ids, struct slice text,
                        struct ids *out)
 {
@@ -182,7 +184,7 @@ static int unigram_put(const struct unigram *u, const struct slice_map *ids, str
 	return OK;
 }
 
-/* The best way from left to right; unknown tokens in a row become one. */
+/* Links the best way from left to right. Adjacent unknown tokens become one. */
 static void unigram_link(const struct unigram *u, struct unigram_node *nodes, int n)
 {
 	for (int end = n, start; end > 0; end = start) {
