@@ -33,7 +33,7 @@ static int equal_dense(const struct answer_rule *rule, struct span a, struct spa
 
 /* ---- numbers ---- */
 
-/* The span is "43", "43." or "3/4" with a sign or without one, and nothing else. */
+/* Reads a span that is "43", "43." or "3/4", with or without a sign, and nothing else. */
 static int answer_read_number(struct span a, struct number *out)
 {
 	struct number other;
@@ -85,7 +85,7 @@ struct items {
 	int         n;
 };
 
-/* Without one pair of brackets or quotes around it. */
+/* Drops one pair of brackets or quotes around the span. */
 static struct span answer_unwrap(struct span a, const char *open, const char *close)
 {
 	const char *at;
@@ -96,8 +96,8 @@ static struct span answer_unwrap(struct span a, const char *open, const char *cl
 	                                              : a;
 }
 
-/* Parted by commas if there is one, else by white space; quotes and one pair of brackets around
- * all go. */
+/* Splits at commas if there is one, else at white space. Drops one pair of brackets around the list
+ * and quotes around items. */
 static int answer_split(struct span a, struct items *out)
 {
 	int commas;
@@ -124,7 +124,7 @@ static int equal_item(const struct answer_rule *rule, struct span gold, struct s
 	return equal_text(rule, gold, answer) || equal_number(rule, gold, answer);
 }
 
-/* Each item of the answer takes the first one of the gold that is equal and not taken. */
+/* Each item of the result takes the first equal item of the answer that is still free. */
 static int equal_set(const struct answer_rule *rule, const struct items *gold,
                      const struct items *answer)
 {

@@ -86,7 +86,7 @@ struct span span_undress(struct span a)
 
 /* ---- the answer ---- */
 
-/* Up to the brace that closes the one before the span; nothing when none does. */
+/* The text up to the brace that closes the one before the span; empty when none does. */
 static struct span up_to_brace(struct span a)
 {
 	int depth = 1;

@@ -39,7 +39,7 @@ VERIFY_CHECK(verify_arc_check)
 	                                      "test[0].output of the row");
 }
 
-/* Right cells; 0 where the shapes differ. */
+/* The number of right cells; 0 if the shapes differ. */
 static int count_right(const struct grid *gold, const struct grid *g)
 {
 	int right = 0;

@@ -1,5 +1,5 @@
-/* Arrangements with many right ones, checked by their rules. The puzzles are those of reasoning-gym
- * (github.com/open-thought/reasoning-gym). */
+/* verify_arrangements.c - puzzles with many right arrangements, checked by their rules. The puzzles
+ * are those of reasoning-gym (github.com/open-thought/reasoning-gym). */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-/* ---- queens: a board of _ and Q with blanks between them, a row a line ---- */
+/* ---- queens: a board of _ and Q with blanks between them, one row per line ---- */
 
 enum { BOARD_MAX = 64 };
 
@@ -61,6 +61,7 @@ static int read_question(const json_t *row, struct board *out)
 	return read_board(span_from(text, start), out);
 }
 
+/* The given queens stay; each row has one, and none shares a column or a diagonal with another. */
 int arrange_queens(const json_t *row, struct span answer)
 {
 	struct board given, b;
@@ -138,6 +139,7 @@ int arrange_colours(const json_t *row, struct span answer)
 
 /* ---- a palindrome of all the letters, in any case ---- */
 
+/* Every letter is used once, and the text reads the same from both ends. */
 int arrange_palindrome(const json_t *row, struct span answer)
 {
 	const json_t *letters = verify_column(row, "letters"), *letter;
@@ -165,7 +167,7 @@ int arrange_palindrome(const json_t *row, struct span answer)
 
 enum { DIGITS_MAX = 18 };
 
-/* Digits at the start of the span: their value, and how many; -1 when there are none or too
+/* The value of the digits at the start of the span, and their number; -1 when there are none or too
  * many. */
 static int64_t verify_arrangements_read_digits(struct span a, size_t *n)
 {
@@ -176,8 +178,7 @@ static int64_t verify_arrangements_read_digits(struct span a, size_t *n)
 	return *n > 0 && *n <= DIGITS_MAX ? value : -1;
 }
 
-/* Is what starts at text[i] a fraction, over and under? "}{" parts those of LaTeX, whose command
- * stands before. */
+/* Does a fraction start at text[i]? In LaTeX "}{" separates its parts and \frac{ comes before. */
 static int fraction_at(struct span text, size_t i, int64_t *over, int64_t *under)
 {
 	size_t      n, m;

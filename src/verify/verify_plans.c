@@ -1,7 +1,7 @@
-/* Sequences of moves, played: any sequence that gets there is right, and where the shortest was
- * asked for, any that is as short. The puzzles are those of reasoning-gym
- * (github.com/open-thought/reasoning-gym); their rules stand in its questions, their data in the
- * column metadata. */
+/* verify_plans.c - plays sequences of moves. Any sequence that reaches the goal is right; if the
+ * shortest was asked for, any that is as short. The puzzles are those of reasoning-gym
+ * (github.com/open-thought/reasoning-gym), whose questions give the rules and whose column metadata
+ * has the data. */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
@@ -28,7 +28,8 @@ static int jug(const struct jugs *j, char name)
 	return name >= 'A' && name < 'A' + j->n ? name - 'A' : -1;
 }
 
-/* "fill A", "empty A", "pour A->B": until A is empty or B full. 0: no such move. */
+/* Plays "fill A", "empty A" or "pour A->B", which pours until A is empty or B full. 0: not a
+ * move. */
 static int play_jugs(struct jugs *j, const char *move)
 {
 	int     from, to;
@@ -55,6 +56,7 @@ static int play_jugs(struct jugs *j, const char *move)
 	return 1;
 }
 
+/* Every move must be legal, and at the end one jug must hold the target. */
 int plan_jugs(const json_t *row, struct span answer)
 {
 	const json_t *puzzle = verify_column(row, "puzzle"),
@@ -78,7 +80,7 @@ int plan_jugs(const json_t *row, struct span answer)
 	return legal && reached;
 }
 
-/* ---- towers: "Move disk 1 from Peg 1 to Peg 2", a move a line ---- */
+/* ---- towers: "Move disk 1 from Peg 1 to Peg 2", one move per line ---- */
 
 struct towers {
 	int disks, pegs, peg[PLACES_MAX + 1]; /* peg[d] of disk d, 1 the smallest */
@@ -112,6 +114,7 @@ static int play_towers(struct towers *t, struct span line)
 	return 1;
 }
 
+/* No more moves than the shortest solution has, and all disks end on the target peg. */
 int plan_hanoi(const json_t *row, struct span answer)
 {
 	struct towers t = {.disks = (int)json_integer_value(verify_column(row, "num_disks")),
@@ -178,7 +181,7 @@ static int walk_step(struct verify_plans_walk *w, struct span word)
 	return 0;
 }
 
-/* The first word of *rest, which moves behind it. */
+/* Takes the first word off *rest. */
 static struct span verify_plans_next_word(struct span *rest)
 {
 	struct span word = span_trim(*rest);
@@ -249,7 +252,7 @@ static int is_arrow(struct span gap)
 	       span_equal(gap, span_of(","));
 }
 
-/* The last run of buttons with arrows between them; returns how many. */
+/* Finds the last run of buttons with arrows between them and returns their number. */
 static int last_run(const json_t *buttons, struct span text, const json_t *out[PLACES_MAX])
 {
 	size_t end = 0;

@@ -1,5 +1,6 @@
-/* Which rule judges which task of reasoning-gym (github.com/open-thought/reasoning-gym).
- * docs/verifiers.md says how far the verdicts agree with the scores of the tasks' own scorers. */
+/* verify_procedural.c - which rule judges which task of reasoning-gym
+ * (github.com/open-thought/reasoning-gym). docs/verifiers.md says how far the verdicts agree with
+ * the tasks' own scorers. */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
@@ -105,6 +106,7 @@ static struct reward_spec spec_of(const struct task *t)
 	return (struct reward_spec){.options = t->options};
 }
 
+/* The row must name a known task and pass the check of its rule. */
 VERIFY_CHECK(verify_procedural_check)
 {
 	const struct task *t;
@@ -132,6 +134,7 @@ VERIFY_CHECK(verify_procedural_check)
 	return status;
 }
 
+/* A task has a rule for its result, or another verifier with options of its own. */
 VERIFY_SCORE(verify_procedural)
 {
 	const struct task *t;

@@ -33,7 +33,7 @@ VERIFY_SCORE(verify_exact)
 	return OK;
 }
 
-/* Without \text{...} and quotes. */
+/* Drops \text{...} and quotes. */
 static struct span bare_word(struct span a)
 {
 	a = span_undress(a);
@@ -44,6 +44,7 @@ static struct span bare_word(struct span a)
 	return span_trim(a);
 }
 
+/* An unmarked text must be the word alone; a marked one may be dressed up. */
 VERIFY_SCORE(verify_zebra)
 {
 	struct span gold = span_trim(span_of(p->answer)), answer;
@@ -112,7 +113,7 @@ VERIFY_SCORE(verify_length)
 
 enum { WORD_MAX = 128, SENTENCES_MAX = 4096, STORY_WORDS = 3 };
 
-/* The word to look for, copied to out; 0 when there is none. */
+/* Copies the word to look for to `out`; 0 when there is none. */
 static int find_word(const struct reward_spec *spec, const struct problem *p, char out[WORD_MAX])
 {
 	const char *word = spec->options.word;
@@ -203,8 +204,8 @@ static int compare_hashes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Fingerprints of the letters of each sentence, in lower case, a space between words. Sentences
- * behind the first SENTENCES_MAX are not compared. Returns how many there are. */
+/* Hashes the letters of each sentence in lower case, with a space between words. Only the first
+ * SENTENCES_MAX sentences are compared. Returns their number. */
 static int hash_sentences(struct span text, uint64_t hash[SENTENCES_MAX])
 {
 	uint64_t h = FINGERPRINT_EMPTY;
@@ -244,7 +245,7 @@ VERIFY_SCORE(verify_no_repeat)
 	return OK;
 }
 
-/* Are there STORY_WORDS different words? "dog." is none of a story. */
+/* Are there STORY_WORDS different words? "dog." alone is not a story. */
 static int has_words(struct span text)
 {
 	struct span known[STORY_WORDS], word;
