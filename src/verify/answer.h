@@ -27,7 +27,7 @@ struct answer_rule { /* all zero: the same text */
 	double           absolute, relative;
 };
 
-int answer_equal(const struct answer_rule *rule, struct span gold, struct span answer);
+int answer_equal(const struct answer_rule *rule, struct span gold, struct span result);
 
 extern const struct choice answer_forms[]; /* "text", "dense", ... */
 

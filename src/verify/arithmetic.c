@@ -322,9 +322,9 @@ static int arithmetic_read_line(struct span text, const struct arithmetic_line *
 }
 
 struct arithmetic_span { /* the place of the result in the text */
-	size_t           from, to;
-	enum answer_kind kind;
-	int              boxed;
+	size_t         from, to;
+	enum span_mark kind;
+	int            boxed;
 };
 
 /* The start and the end of the line that holds text[i], within [from, to]. */
@@ -358,7 +358,7 @@ static int arithmetic_is_boxed(struct span text, size_t from)
 
 /* Tries the line text[start .. end) of the result, with what is beside it on the line if it is
  * boxed. */
-static int arithmetic_try_line(struct span text, struct arithmetic_span answer, size_t start,
+static int arithmetic_try_line(struct span text, struct arithmetic_span result, size_t start,
                                size_t end, struct number *out)
 {
 	struct arithmetic_line line;
@@ -366,14 +366,14 @@ static int arithmetic_try_line(struct span text, struct arithmetic_span answer, 
 
 	if (!arithmetic_has_digit(text, start, end))
 		return 0;
-	if (answer.boxed && start == answer.from)
+	if (result.boxed && start == result.from)
 		first = arithmetic_line_start(text, start, 0);
-	if (answer.boxed && end == answer.to)
+	if (result.boxed && end == result.to)
 		last = arithmetic_line_end(text, end,
 		                           end + ARITHMETIC_BYTES < text.n ? end + ARITHMETIC_BYTES
 		                                                           : text.n);
 	begin = end - first > ARITHMETIC_BYTES ? end - ARITHMETIC_BYTES : first;
-	arithmetic_cut(text, begin, last, answer.kind != ANSWER_UNMARKED, &line);
+	arithmetic_cut(text, begin, last, result.kind != SPAN_UNMARKED, &line);
 	return arithmetic_read_line(text, &line, start, end, begin > first, out);
 }
 
@@ -381,14 +381,14 @@ static int arithmetic_try_line(struct span text, struct arithmetic_span answer, 
 int arithmetic_last(struct span text, struct number *out)
 {
 	struct arithmetic_span a;
-	struct span            answer;
+	struct span            result;
 
-	a.kind = span_answer(text, &answer);
-	a.boxed = a.kind == ANSWER_CLOSED && arithmetic_is_boxed(text, (size_t)(answer.s - text.s));
-	if (a.kind == ANSWER_OPEN)
-		answer = span_line(answer);
-	a.from = (size_t)(answer.s - text.s);
-	a.to = a.from + answer.n;
+	a.kind = span_result(text, &result);
+	a.boxed = a.kind == SPAN_CLOSED && arithmetic_is_boxed(text, (size_t)(result.s - text.s));
+	if (a.kind == SPAN_OPEN)
+		result = span_line(result);
+	a.from = (size_t)(result.s - text.s);
+	a.to = a.from + result.n;
 	for (size_t end = a.to, start;; end = start - 1) {
 		start = arithmetic_line_start(text, end, a.from);
 		if (arithmetic_try_line(text, a, start, end, out))

@@ -96,7 +96,7 @@ static int find_program(struct program *c)
 		if (is_program(name))
 			return mem_copy(name, strlen(name), &c->path);
 		return error_set(ERR_INPUT,
-		                 "the command's program \"%s\" is not there, or may not be run",
+		                 "the command's program \"%s\" does not exist or is not executable",
 		                 name);
 	}
 	for (folders = folders ? folders : "/usr/bin:/bin"; *folders && !c->path && status == OK;) {
@@ -183,13 +183,13 @@ static int program_start(struct program *c, struct worker *w)
 	int                        in[2], out[2], code;
 
 	if (pipe2(in, O_CLOEXEC) != 0)
-		return error_set(ERR_INPUT, "no pipe to the command \"%s\": %s", c->line,
+		return error_set(ERR_INPUT, "cannot make a pipe to the command \"%s\": %s", c->line,
 		                 strerror(errno));
 	if (pipe2(out, O_CLOEXEC) != 0) {
 		close(in[0]);
 		close(in[1]);
-		return error_set(ERR_INPUT, "no pipe from the command \"%s\": %s", c->line,
-		                 strerror(errno));
+		return error_set(ERR_INPUT, "cannot make a pipe from the command \"%s\": %s",
+		                 c->line, strerror(errno));
 	}
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&how);
@@ -402,12 +402,13 @@ static int program_report(const struct program *c, enum talk result, int status,
 		                 "the command \"%s\" replied with a line of more than %d bytes%s%s",
 		                 c->line, PROGRAM_LINE_MAX, log, where);
 	if (result == TALK_EXTRA)
-		return error_set(ERR_INPUT,
-		                 "the command \"%s\" must write one line for each that it reads, "
-		                 "and no other%s%s",
-		                 c->line, log, where);
+		return error_set(
+		        ERR_INPUT,
+		        "the command \"%s\" must write exactly one line for each line that "
+		        "it reads%s%s",
+		        c->line, log, where);
 	if (WIFSIGNALED(status))
-		return error_set(ERR_INPUT, "the command \"%s\" was ended by signal %d%s%s",
+		return error_set(ERR_INPUT, "the command \"%s\" was killed by signal %d%s%s",
 		                 c->line, WTERMSIG(status), log, where);
 	return error_set(ERR_INPUT, "the command \"%s\" ended with status %d%s%s", c->line,
 	                 WEXITSTATUS(status), log, where);
@@ -480,7 +481,7 @@ static struct worker *program_take(struct program *c)
 	if (w)
 		w->busy = 1;
 	else
-		error_set(ERR_FAILED, "%s; it is not asked any more", c->why);
+		error_set(ERR_FAILED, "%s; it will not be asked again", c->why);
 	pthread_mutex_unlock(&c->lock);
 	return w;
 }

@@ -34,10 +34,10 @@ int         span_equal_nocase(struct span a, struct span b); /* ASCII letters in
 int         span_starts(struct span a, const char *prefix);
 int         span_starts_nocase(struct span a, const char *prefix);
 
-enum answer_kind { ANSWER_UNMARKED, ANSWER_CLOSED, ANSWER_OPEN };
+enum span_mark { SPAN_UNMARKED, SPAN_CLOSED, SPAN_OPEN };
 
 /* Finds the marked result. CLOSED: braces or tags bound it. OPEN: it runs to the end of the text.
  * UNMARKED: it is the whole text. It is not trimmed. */
-enum answer_kind span_answer(struct span text, struct span *answer);
+enum span_mark span_result(struct span text, struct span *result);
 
 #endif

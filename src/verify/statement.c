@@ -514,14 +514,14 @@ int statement_of_completion(struct span text, struct statement *out)
 	found = find_boxes(text, 0, out);
 	if (found != NOWHERE)
 		return found == FOUND;
-	switch (span_answer(text, &a)) {
-	case ANSWER_CLOSED:
+	switch (span_result(text, &a)) {
+	case SPAN_CLOSED:
 		return only(out, a);
-	case ANSWER_OPEN:
+	case SPAN_OPEN:
 		if (a.s > text.s && a.s[-1] == '#')
 			return only(out, span_line(a));
 		break;
-	case ANSWER_UNMARKED:
+	case SPAN_UNMARKED:
 		break;
 	}
 	found = find_announced(text, out);
@@ -544,15 +544,15 @@ int statement_of_gold(struct span text, struct statement *out)
 	text = span_trim(text);
 	if (find_boxes(text, 1, out) != NOWHERE)
 		return out->n > 0;
-	switch (span_answer(text, &a)) {
-	case ANSWER_CLOSED:
+	switch (span_result(text, &a)) {
+	case SPAN_CLOSED:
 		return only(out, a);
-	case ANSWER_OPEN:
+	case SPAN_OPEN:
 		if (a.s > text.s && a.s[-1] == '#' && a.s - text.s >= 4 &&
 		    !memcmp(a.s - 4, "####", 4))
 			return only(out, span_line(a));
 		break;
-	case ANSWER_UNMARKED:
+	case SPAN_UNMARKED:
 		break;
 	}
 	return only(out, text);

@@ -281,8 +281,8 @@ static int same_marked(const struct reward_spec *spec, const struct completion *
 {
 	struct span x, y;
 
-	span_answer(verify_text(a), &x);
-	span_answer(verify_text(b), &y);
+	span_result(verify_text(a), &x);
+	span_result(verify_text(b), &y);
 	return answer_equal(&spec->options.compare, x, y);
 }
 

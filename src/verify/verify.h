@@ -125,7 +125,7 @@ VERIFY_SCORE(verify_procedural);
 VERIFY_CHECK(verify_procedural_check);
 
 /* Rules for tasks with many right results; the data row holds the puzzle. Each returns 1 or 0. */
-typedef int verify_rule(const json_t *row, struct span answer);
+typedef int verify_rule(const json_t *row, struct span result);
 /* verify_plans.c */
 verify_rule plan_jugs, plan_hanoi, plan_path, plan_lock;
 /* verify_arrangements.c */

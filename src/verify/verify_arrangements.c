@@ -62,12 +62,12 @@ static int read_question(const json_t *row, struct board *out)
 }
 
 /* The given queens stay; each row has one, and none shares a column or a diagonal with another. */
-int arrange_queens(const json_t *row, struct span answer)
+int arrange_queens(const json_t *row, struct span result)
 {
 	struct board given, b;
 	int          queens[BOARD_MAX], n;
 
-	if (!read_question(row, &given) || !read_board(answer, &b) || b.n != given.n)
+	if (!read_question(row, &given) || !read_board(result, &b) || b.n != given.n)
 		return 0;
 	n = b.n;
 	for (int y = 0; y < n; y++) {
@@ -125,12 +125,12 @@ static int is_coloured(const json_t *puzzle, const json_t *colouring)
 	return 1;
 }
 
-int arrange_colours(const json_t *row, struct span answer)
+int arrange_colours(const json_t *row, struct span result)
 {
 	json_t *colouring = NULL;
 	int     right;
 
-	if (json_parse("answer", answer.s, answer.n, &colouring) != OK)
+	if (json_parse("the result", result.s, result.n, &colouring) != OK)
 		return 0;
 	right = is_coloured(verify_column(row, "puzzle"), colouring);
 	json_decref(colouring);
@@ -140,13 +140,13 @@ int arrange_colours(const json_t *row, struct span answer)
 /* ---- a palindrome of all the letters, in any case ---- */
 
 /* Every letter is used once, and the text reads the same from both ends. */
-int arrange_palindrome(const json_t *row, struct span answer)
+int arrange_palindrome(const json_t *row, struct span result)
 {
 	const json_t *letters = verify_column(row, "letters"), *letter;
 	int           left[256] = {0};
 	size_t        i;
 
-	if (answer.n == 0 || answer.n != json_array_size(letters))
+	if (result.n == 0 || result.n != json_array_size(letters))
 		return 0;
 	json_array_foreach(letters, i, letter)
 	{
@@ -155,15 +155,15 @@ int arrange_palindrome(const json_t *row, struct span answer)
 			return 0;
 		left[tolower((unsigned char)s[0])]++;
 	}
-	for (i = 0; i < answer.n; i++) {
-		int c = tolower((unsigned char)answer.s[i]);
-		if (left[c]-- == 0 || c != tolower((unsigned char)answer.s[answer.n - 1 - i]))
+	for (i = 0; i < result.n; i++) {
+		int c = tolower((unsigned char)result.s[i]);
+		if (left[c]-- == 0 || c != tolower((unsigned char)result.s[result.n - 1 - i]))
 			return 0;
 	}
 	return 1;
 }
 
-/* ---- a fraction in its lowest terms: 3/4 or \frac{3}{4}, the last one of the answer ---- */
+/* ---- a fraction in its lowest terms: 3/4 or \frac{3}{4}, the last one of the result ---- */
 
 enum { DIGITS_MAX = 18 };
 
@@ -199,12 +199,12 @@ static int fraction_at(struct span text, size_t i, int64_t *over, int64_t *under
 	return *over >= 0 && *under > 0;
 }
 
-int arrange_fraction(const json_t *row, struct span answer)
+int arrange_fraction(const json_t *row, struct span result)
 {
 	int64_t over, under;
 
-	for (size_t i = answer.n; i-- > 0;)
-		if (isdigit((unsigned char)answer.s[i]) && fraction_at(answer, i, &over, &under))
+	for (size_t i = result.n; i-- > 0;)
+		if (isdigit((unsigned char)result.s[i]) && fraction_at(result, i, &over, &under))
 			return over == json_integer_value(
 			                       verify_column(row, "simplified_numerator")) &&
 			       under == json_integer_value(

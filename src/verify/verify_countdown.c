@@ -278,7 +278,7 @@ VERIFY_SCORE(verify_countdown)
 	*out = (struct score){0};
 	if (!read_game(p, spec->options.target, &g))
 		return OK;
-	if (span_answer(verify_text(c), &parser.rest) == ANSWER_OPEN)
+	if (span_result(verify_text(c), &parser.rest) == SPAN_OPEN)
 		parser.rest = span_line(parser.rest);
 	parser.rest = span_undress(parser.rest);
 	if (parser.rest.n > EXPRESSION_MAX || !verify_countdown_judge(&parser, g.target, &right))

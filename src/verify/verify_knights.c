@@ -17,12 +17,12 @@ static int is_letters(struct span a)
 	return a.n > 0 && a.n <= PEOPLE_MAX;
 }
 
-static int count_letters(struct span gold, struct span answer)
+static int count_letters(struct span gold, struct span result)
 {
 	int right = 0;
 
 	for (size_t i = 0; i < gold.n; i++)
-		right += gold.s[i] == answer.s[i];
+		right += gold.s[i] == result.s[i];
 	return right;
 }
 
@@ -245,20 +245,20 @@ VERIFY_CHECK(verify_knights_check)
 /* Letters are compared one by one, words by the last claim about each person. */
 VERIFY_SCORE(verify_knights)
 {
-	struct span      gold = span_trim(span_of(p->answer)), answer;
-	enum answer_kind kind = span_answer(verify_text(c), &answer);
-	struct people    people;
-	int              right = 0, all = 1;
+	struct span    gold = span_trim(span_of(p->answer)), result;
+	enum span_mark kind = span_result(verify_text(c), &result);
+	struct people  people;
+	int            right = 0, all = 1;
 
 	*out = (struct score){0};
-	answer = span_trim(answer);
+	result = span_trim(result);
 	if (is_letters(gold)) {
 		all = (int)gold.n;
-		out->parsed = is_letters(answer) && answer.n == gold.n;
-		right = out->parsed ? count_letters(gold, answer) : 0;
+		out->parsed = is_letters(result) && result.n == gold.n;
+		right = out->parsed ? count_letters(gold, result) : 0;
 	} else if (read_people(gold, &people)) {
 		struct verify_knights_tally t =
-		        count_people(&people, answer, kind != ANSWER_UNMARKED);
+		        count_people(&people, result, kind != SPAN_UNMARKED);
 		all = people.n;
 		out->parsed = t.named == all;
 		right = t.right;

@@ -57,7 +57,7 @@ static int play_jugs(struct jugs *j, const char *move)
 }
 
 /* Every move must be legal, and at the end one jug must hold the target. */
-int plan_jugs(const json_t *row, struct span answer)
+int plan_jugs(const json_t *row, struct span result)
 {
 	const json_t *puzzle = verify_column(row, "puzzle"),
 	             *capacities = json_object_get(puzzle, "jug_capacities"), *move;
@@ -67,7 +67,7 @@ int plan_jugs(const json_t *row, struct span answer)
 	size_t      i;
 	int         legal = 1, reached = 0;
 
-	if (j.n < 1 || j.n > 26 || json_parse("answer", answer.s, answer.n, &moves) != OK)
+	if (j.n < 1 || j.n > 26 || json_parse("the result", result.s, result.n, &moves) != OK)
 		return 0;
 	for (int k = 0; k < j.n; k++)
 		j.full[k] = json_integer_value(json_array_get(capacities, (size_t)k));
@@ -115,7 +115,7 @@ static int play_towers(struct towers *t, struct span line)
 }
 
 /* No more moves than the shortest solution has, and all disks end on the target peg. */
-int plan_hanoi(const json_t *row, struct span answer)
+int plan_hanoi(const json_t *row, struct span result)
 {
 	struct towers t = {.disks = (int)json_integer_value(verify_column(row, "num_disks")),
 	                   .pegs = (int)json_integer_value(verify_column(row, "num_pegs"))};
@@ -127,11 +127,11 @@ int plan_hanoi(const json_t *row, struct span answer)
 		return 0;
 	for (int d = 1; d <= t.disks; d++)
 		t.peg[d] = (int)json_integer_value(verify_column(row, "start_peg"));
-	for (answer = span_trim(answer); answer.n; answer = span_trim(answer)) {
-		struct span line = span_line(answer);
+	for (result = span_trim(result); result.n; result = span_trim(result)) {
+		struct span line = span_line(result);
 		if (++moves > shortest || !play_towers(&t, line))
 			return 0;
-		answer = span_from(answer, (size_t)(line.s - answer.s) + line.n);
+		result = span_from(result, (size_t)(line.s - result.s) + line.n);
 	}
 	for (int d = 1; d <= t.disks; d++)
 		if (t.peg[d] != target)
@@ -194,17 +194,17 @@ static struct span verify_plans_next_word(struct span *rest)
 	return word;
 }
 
-int plan_path(const json_t *row, struct span answer)
+int plan_path(const json_t *row, struct span result)
 {
 	struct verify_plans_walk w = {.matrix = verify_column(row, "matrix")};
 	size_t shortest = json_array_size(verify_column(row, "solution")), steps = 0;
 
 	if (shortest == 0)
-		return span_equal(span_trim(answer), span_of("infeasible"));
+		return span_equal(span_trim(result), span_of("infeasible"));
 	if (!find_start(&w))
 		return 0;
-	while (answer.n) {
-		struct span word = verify_plans_next_word(&answer);
+	while (result.n) {
+		struct span word = verify_plans_next_word(&result);
 		if (word.n && (++steps > shortest || !walk_step(&w, word)))
 			return 0;
 	}
@@ -279,11 +279,11 @@ static int last_run(const json_t *buttons, struct span text, const json_t *out[P
 	return n;
 }
 
-int plan_lock(const json_t *row, struct span answer)
+int plan_lock(const json_t *row, struct span result)
 {
 	const char   *light = json_string_value(verify_column(row, "initial_state"));
 	const json_t *pressed[PLACES_MAX];
-	int           n = last_run(verify_column(row, "buttons"), answer, pressed);
+	int           n = last_run(verify_column(row, "buttons"), result, pressed);
 	int           green = light && !strcmp(light, "green");
 	int64_t       value = json_integer_value(verify_column(row, "initial_value"));
 

@@ -139,7 +139,7 @@ VERIFY_SCORE(verify_procedural)
 {
 	const struct task *t;
 	struct reward_spec inner;
-	struct span        answer;
+	struct span        result;
 	const char        *name;
 	json_t            *row;
 	int                status = OK;
@@ -149,10 +149,10 @@ VERIFY_SCORE(verify_procedural)
 	TRY(verify_procedural_read_row(p, &row));
 	t = verify_procedural_find(row, &name);
 	if (t && t->rule) {
-		span_answer(verify_text(c), &answer);
-		answer = span_trim(answer);
-		out->parsed = answer.n > 0;
-		verify_mark(out, t->rule(row, answer), 0);
+		span_result(verify_text(c), &result);
+		result = span_trim(result);
+		out->parsed = result.n > 0;
+		verify_mark(out, t->rule(row, result), 0);
 	} else if (t) {
 		inner = spec_of(t);
 		status = t->score(&inner, p, c, out);

@@ -140,13 +140,13 @@ VERIFY_SCORE(verify_sudoku)
 {
 	struct puzzle puzzle;
 	struct grid   gold, got;
-	struct span   answer;
+	struct span   result;
 
 	*out = (struct score){0};
 	if (!read_puzzle(p, &puzzle))
 		return OK;
-	span_answer(verify_text(c), &answer);
-	if (!grid_find(answer, puzzle.style, &got) || got.n > puzzle.given.n)
+	span_result(verify_text(c), &result);
+	if (!grid_find(result, puzzle.style, &got) || got.n > puzzle.given.n)
 		return OK;
 	out->parsed = got.n == puzzle.given.n;
 	verify_mark(out, is_solution(&puzzle, &got), 0);

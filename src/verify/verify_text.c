@@ -22,13 +22,13 @@ VERIFY_CHECK(verify_has_answer)
 VERIFY_SCORE(verify_exact)
 {
 	const struct answer_rule *rule = &spec->options.compare;
-	struct span gold = span_of(p->answer), text = span_trim(verify_text(c)), answer;
+	struct span gold = span_of(p->answer), text = span_trim(verify_text(c)), result;
 
-	span_answer(text, &answer);
+	span_result(text, &result);
 	out->parsed = text.n > 0;
 	verify_mark(out,
 	            span_trim(gold).n &&
-	                    (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer)),
+	                    (answer_equal(rule, gold, text) || answer_equal(rule, gold, result)),
 	            0);
 	return OK;
 }
@@ -47,22 +47,22 @@ static struct span bare_word(struct span a)
 /* An unmarked text must be the word alone; a marked one may be dressed up. */
 VERIFY_SCORE(verify_zebra)
 {
-	struct span gold = span_trim(span_of(p->answer)), answer;
+	struct span gold = span_trim(span_of(p->answer)), result;
 
 	(void)spec;
-	switch (span_answer(verify_text(c), &answer)) {
-	case ANSWER_UNMARKED:
-		answer = span_trim(answer);
+	switch (span_result(verify_text(c), &result)) {
+	case SPAN_UNMARKED:
+		result = span_trim(result);
 		break;
-	case ANSWER_OPEN:
-		answer = span_line(answer);
+	case SPAN_OPEN:
+		result = span_line(result);
 		/* fall through */
-	case ANSWER_CLOSED:
-		answer = bare_word(answer);
+	case SPAN_CLOSED:
+		result = bare_word(result);
 		break;
 	}
-	out->parsed = answer.n > 0;
-	verify_mark(out, p->answer && gold.n && span_equal_nocase(answer, gold), 0);
+	out->parsed = result.n > 0;
+	verify_mark(out, p->answer && gold.n && span_equal_nocase(result, gold), 0);
 	return OK;
 }
 
@@ -90,7 +90,7 @@ VERIFY_CHECK(verify_length_check)
 	(void)p;
 	if (o->length.low < 0 || o->length.high < o->length.low || o->length.high == 0 ||
 	    o->length_slack < 0)
-		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is no range",
+		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is not a range",
 		                 o->length.low, o->length.high, o->length_slack);
 	return OK;
 }
