@@ -603,6 +603,29 @@ int gguf_get_array(const struct gguf *g, const char *key, int required, enum ggu
 	return OK;
 }
 
+void gguf_show(const struct gguf *g, const struct gguf_value *v, struct text *out)
+{
+	const int most = 60;
+	uint64_t  n;
+	double    x;
+
+	if (v->array) {
+		text_print(out, "%llu x %s", (unsigned long long)v->count, kinds[v->kind].name);
+	} else if (v->kind == GGUF_TEXT) {
+		memcpy(&n, g->head + v->at, sizeof n);
+		text_print(out, "\"%.*s%s\"", n > (uint64_t)most ? most : (int)n,
+		           (const char *)g->head + v->at + sizeof n,
+		           n > (uint64_t)most ? "..." : "");
+	} else if (v->kind == GGUF_BOOL) {
+		text_print(out, g->head[v->at] ? "true" : "false");
+	} else if (kinds[v->kind].whole) {
+		text_print(out, "%lld", (long long)gguf_whole(g, v, 0));
+	} else {
+		gguf_get_real(g, v->key, GGUF_REQUIRED, &x);
+		text_print(out, "%g", x);
+	}
+}
+
 /* ---- writing ---- */
 
 static void gguf_add(struct text *t, const void *data, size_t n)

@@ -120,6 +120,9 @@ float   gguf_float(const struct gguf *g, const struct gguf_value *v, uint64_t i)
 int     gguf_texts(const struct gguf *g, const struct gguf_value *v, struct arena *a,
                    struct gguf_text **out);
 
+/* ADDS the value for a person: a text is cut, of an array its kind and count are said. */
+void gguf_show(const struct gguf *g, const struct gguf_value *v, struct text *out);
+
 /* ---- writing: values and tensors are told first, then head and data go out in that order ---- */
 
 struct gguf_out { /* begins zeroed */

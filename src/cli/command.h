@@ -37,6 +37,7 @@ int command_bench(const struct command *self, int argc, char **argv);
 int command_inspect(const struct command *self, int argc, char **argv);
 int command_init(const struct command *self, int argc, char **argv);
 int command_merge(const struct command *self, int argc, char **argv);
+int command_export(const struct command *self, int argc, char **argv);
 int command_tokenize(const struct command *self, int argc, char **argv);
 int command_detokenize(const struct command *self, int argc, char **argv);
 int command_logprobs(const struct command *self, int argc, char **argv);

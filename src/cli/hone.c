@@ -36,6 +36,8 @@ static const struct command commands[] = {
          "random weights of a published shape", KEYS_NONE},
         {"merge", command_merge, "ADAPTER OUT [--base FOLDER]",
          "a LoRA adapter and its model as one model", KEYS_NONE},
+        {"export", command_export, "MODEL OUT.gguf|FOLDER [--dtype TYPE]",
+         "a model or an adapter as a GGUF file, or a model as a folder", KEYS_NONE},
         {"inspect", command_inspect, "PATH [--id ID]",
          "shows a model, a checkpoint, a run or a data set", KEYS_NONE},
         {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}",

@@ -1,6 +1,8 @@
-/* hone inspect PATH: a safetensors file, a model folder, a checkpoint, a run hone inspect ROWS
- * [--id ID] [--prompt-column NAME] ...: a data set (any other file) as training would read it, or
- * one problem of it */
+/* hone inspect PATH: a safetensors or GGUF file, a model folder, a checkpoint, a run
+ *
+ * hone inspect ROWS [--id ID] [--prompt-column NAME] ...: a data set (any other file) as training
+ * would read it, or one problem of it */
+#include "base/gguf.h"
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/rows.h"
@@ -71,6 +73,32 @@ static int print_model(const char *folder)
 	TRY(folder_read_shape(folder, &s));
 	print_shape(&s);
 	return OK;
+}
+
+/* The values but for long lists, then the tensors, then what hone makes of it: a file that it
+ * cannot read as a model is shown all the same. */
+static int inspect_gguf(const char *path)
+{
+	struct gguf g;
+
+	TRY(gguf_open(path, &g));
+	terminal_print(stdout, "%s\n", path);
+	for (size_t i = 0; i < g.n_values; i++) {
+		struct text t = {0};
+		gguf_show(&g, &g.values[i], &t);
+		terminal_print(stdout, "  %-44s %s\n", g.values[i].key, t.data ? t.data : "");
+		text_free(&t);
+	}
+	for (size_t i = 0; i < g.n_tensors; i++) {
+		const struct gguf_tensor *e = &g.tensors[i];
+		terminal_print(stdout, "  %-44s %-8s [", e->name, gguf_type_of(e->type)->name);
+		for (int d = e->n_sides - 1; d >= 0; d--)
+			terminal_print(stdout, d ? "%llu, " : "%llu",
+			               (unsigned long long)e->sides[d]);
+		puts("]");
+	}
+	gguf_close(&g);
+	return print_model(path);
 }
 
 static int inspect_folder(const char *path, struct arena *a)
@@ -264,7 +292,10 @@ int command_inspect(const struct command *self, int argc, char **argv)
 	if (n != 1)
 		return options_usage(self);
 	path = argv[0];
-	if (file_exists(path) && !file_is_folder(path) && !is_safetensors(path))
+	if (gguf_is(path))
+		status = id ? error_set(ERR_INPUT, "--id %s: only a data set has problems", id)
+		            : inspect_gguf(path);
+	else if (file_exists(path) && !file_is_folder(path) && !is_safetensors(path))
 		status = inspect_dataset(path, id, &o, &a);
 	else if (id)
 		status = error_set(ERR_INPUT, "--id %s: only a data set has problems", id);

@@ -1,6 +1,7 @@
 #include "cli/opened.h"
 
 #include "base/error.h"
+#include "base/gguf.h"
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "model/adapter_folder.h"
@@ -42,10 +43,10 @@ static int open_base(struct opened *o, const char *base, struct arena *a,
 		                        o->path)
 		            : resolve(o->path, &o->base);
 	TRY(adapter_folder_read_options(o->path, out, a, &name));
-	if (!base && !file_is_folder(name))
+	if (!base && !file_is_folder(name) && !gguf_is(name))
 		return error_set(ERR_INPUT,
 		                 "%s: the adapter's model is \"%s\", which is no folder here; name "
-		                 "its folder with --base",
+		                 "its folder or GGUF file with --base",
 		                 o->path, name);
 	return resolve(base ? base : name, &o->base);
 }

@@ -2,8 +2,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/gguf.h"
 #include "base/json.h"
 #include "model/generation.h"
+#include "model/gguf_model.h"
 #include "model/kind.h"
 
 #include <limits.h>
@@ -296,7 +298,11 @@ static int read_shape(const char *folder, struct arena *a, struct model_shape *o
 int folder_read_shape(const char *folder, struct model_shape *out)
 {
 	struct arena a = {0};
-	int          status = read_shape(folder, &a, out);
+	int          status;
+
+	if (gguf_is(folder))
+		return gguf_model_read_shape(folder, out);
+	status = read_shape(folder, &a, out);
 
 	arena_free(&a);
 	return status;
@@ -575,6 +581,8 @@ int folder_read_weights(const char *folder, const struct model_shape *shape, str
 {
 	int status;
 
+	if (gguf_is(folder))
+		return gguf_model_read_weights(folder, shape, out);
 	*out = (struct weights){0};
 	status = folder_load_folder(folder, shape, out);
 	if (status != OK)

@@ -10,8 +10,10 @@
  *     tokenizer.json, ...               not read here; copied when a folder is written
  *
  * A setting that would change what the model computes and that we do not have is refused by its
- * key, never passed over. Kinds of models are rows of a table in folder.c. Every file is checked
- * before it is used; errors name file, key or tensor. */
+ * key, never passed over. Kinds of models are rows of a table in kind.c. Every file is checked
+ * before it is used; errors name file, key or tensor.
+ *
+ * Where a folder is read a GGUF file may stand, which is a model by itself (gguf_model.h). */
 #ifndef MODEL_FOLDER_H
 #define MODEL_FOLDER_H
 

@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const struct kind kinds[MODEL_KINDS] = {
-        [MODEL_LLAMA] = {"llama", "LlamaForCausalLM", 0, 0, 2048, 0, 0},
-        [MODEL_QWEN2] = {"qwen2", "Qwen2ForCausalLM", PART_QKV_BIAS, 1, 32768, 32, 0},
-        [MODEL_QWEN3] = {"qwen3", "Qwen3ForCausalLM", PART_QK_NORM, 1, 32768, 32, 128},
+        [MODEL_LLAMA] = {"llama", "LlamaForCausalLM", 0, 0, 2048, 0, 0, 1},
+        [MODEL_QWEN2] = {"qwen2", "Qwen2ForCausalLM", PART_QKV_BIAS, 1, 32768, 32, 0, 0},
+        [MODEL_QWEN3] = {"qwen3", "Qwen3ForCausalLM", PART_QK_NORM, 1, 32768, 32, 128, 0},
 };
 
 const struct kind *kind_of(const struct model_shape *s)

@@ -23,6 +23,8 @@ struct kind {
 	int window_switch;
 	/* of a config.json that does not say; 0: n_heads, width / n_heads */
 	int n_positions, n_kv_heads, head_width;
+	/* GGUF files turn neighbouring rows of q and k (gguf_model.h) */
+	int gguf_turned;
 };
 
 const struct kind *kind_of(const struct model_shape *s);

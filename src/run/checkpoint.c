@@ -1,6 +1,7 @@
 #include "run/checkpoint.h"
 
 #include "base/error.h"
+#include "base/gguf.h"
 #include "base/json.h"
 
 #include <dirent.h>
@@ -470,12 +471,14 @@ int checkpoint_resolve(const char *path, struct arena *a, char **folder)
 	char *config, *metrics;
 	int   step, is_model, is_run;
 
+	if (gguf_is(path))
+		return arena_copy(a, path, strlen(path), folder);
 	TRY(file_path(a, path, "config.json", &config));
 	TRY(file_path(a, path, "metrics.jsonl", &metrics));
 	if (!file_is_folder(path))
 		return error_set(ERR_INPUT,
 		                 "%s: no such folder; expected a model in the Hugging Face layout, "
-		                 "a checkpoint or a run",
+		                 "a GGUF file, a checkpoint or a run",
 		                 path);
 	TRY(file_there(config, &is_model));
 	TRY(file_there(metrics, &is_run));

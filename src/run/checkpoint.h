@@ -47,8 +47,8 @@ int checkpoint_tidy(const char *run, int step, struct checkpoint_limit limit);
 /* how many of the name checkpoint-N are there, valid or not */
 int checkpoint_count(const char *run, int *n);
 
-/* A run's folder stands for its newest valid checkpoint; any other folder for itself. *folder in
- * `a`. Changes nothing: the run may be at work. */
+/* A run's folder stands for its newest valid checkpoint; any other folder, or a GGUF file, for
+ * itself. *folder in `a`. Changes nothing: the run may be at work. */
 int checkpoint_resolve(const char *path, struct arena *a, char **folder);
 
 #endif

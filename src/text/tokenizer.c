@@ -1,6 +1,7 @@
 #include "text/tokenizer.h"
 
 #include "base/error.h"
+#include "base/gguf.h"
 #include "base/json.h"
 #include "text/template.h"
 #include "text/tokenizer_parts.h"
@@ -343,6 +344,7 @@ int tokenizer_load(const char *path, struct tokenizer **out)
 	*out = NULL;
 	TRY(mem_take(1, "a tokenizer", &t));
 	status = file_is_folder(path) ? tokenizer_load_folder(path, &a, t)
+	         : gguf_is(path)      ? tokenizer_parse_gguf(path, t)
 	                              : load_vocabulary(path, t);
 	arena_free(&a);
 	if (status == OK)

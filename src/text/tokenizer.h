@@ -50,10 +50,11 @@ void ids_free(struct ids *ids);
 
 /* ---- loading, making, saving ---- */
 
-/* `path` is a tokenizer.json (plain or gzip) or a folder that holds one and perhaps a
- * tokenizer_config.json. A folder with no tokenizer.json but with "char_ords" in its
- * tokenizer_config.json (the character tokenizer of verl's digit completion) gives ids 0 S
- * separator, 1 E end, 2 P padding, 3 U unknown, then the characters in that order. */
+/* `path` is a tokenizer.json (plain or gzip), a GGUF file (tokenizer_gguf.c), or a folder that
+ * holds a tokenizer.json and perhaps a tokenizer_config.json. A folder with no tokenizer.json but
+ * with "char_ords" in its tokenizer_config.json (the character tokenizer of verl's digit
+ * completion) gives ids 0 S separator, 1 E end, 2 P padding, 3 U unknown, then the characters in
+ * that order. */
 int  tokenizer_load(const char *path, struct tokenizer **out);
 void tokenizer_free(struct tokenizer *t);
 
@@ -70,6 +71,17 @@ int tokenizer_chars(const char *alphabet, const struct tokenizer_special *specia
  * chat_template.jinja into an existing folder. The files are those that were read, byte for byte;
  * those of a character vocabulary give the same ids in the library and in tokenizer_load. */
 int tokenizer_save(const struct tokenizer *t, const char *folder);
+
+/* ADDS the values of a GGUF file that say this tokenizer (tokenizer_gguf.c). ERR_INPUT where they
+ * cannot: only what they say is what llama.cpp and tokenizer_load will do. */
+struct gguf_out;
+struct tokenizer_ids {           /* of the model */
+	int        n_vocab, bos; /* or -1 */
+	const int *eos;          /* [n_eos] */
+	int        n_eos;
+};
+int tokenizer_gguf_values(const struct tokenizer *t, const struct tokenizer_ids *ids,
+                          struct gguf_out *out);
 
 /* ---- text and ids ---- */
 

@@ -326,6 +326,9 @@ int tokenizer_parse(const char *path, struct tokenizer *t);
 /* The same from "char_ords" of t->config (tokenizer_chars.c). */
 int tokenizer_parse_char_ords(const char *path, struct tokenizer *t);
 
+/* The same from a GGUF file: json and config are made first (tokenizer_gguf.c). */
+int tokenizer_parse_gguf(const char *path, struct tokenizer *t);
+
 int tokenizer_normalize(const struct tokenizer *t, struct slice in, struct arena *a,
                         struct slice *out);
 

@@ -7,7 +7,7 @@ struct grid_reader {
 	struct grid    *grid;
 	enum grid_style style;
 	int             row;   /* of the next cell */
-	int             begun; /* the row has a cell already */
+	int             begun; /* this row has a cell */
 };
 
 static void end_row(struct grid_reader *r)
@@ -25,8 +25,7 @@ static int grid_add_cell(struct grid_reader *r, int value)
 	return 1;
 }
 
-/* Reads the number or digit at the start of the span. Returns its length, or 0 when it is too
- * large. */
+/* The number or digit at the start of the span: its bytes; 0 when it is too large. */
 static size_t read_cell(struct grid_reader *r, struct span a)
 {
 	size_t n = 0;
@@ -50,7 +49,7 @@ static int grid_is_gap(char c)
 	return c && strchr(" \t\r\v\f,;|&[]()\"'", c) != NULL;
 }
 
-/* Is the line a rule such as ----+----, with at least one of these signs and no cell? */
+/* ----+----: no cell, but at least one of these signs. */
 static int is_rule(struct span line)
 {
 	int signs = 0;
@@ -63,7 +62,7 @@ static int is_rule(struct span line)
 	return signs > 0;
 }
 
-/* Reads cells and gaps; ] and \\ end a row of the grid. Returns 0 when something else is there. */
+/* Cells and gaps; ] and \\ end a row of the grid. 0: something else stands there. */
 static int grid_read_line(struct grid_reader *r, struct span line)
 {
 	if (is_rule(line))
@@ -86,7 +85,7 @@ static int grid_read_line(struct grid_reader *r, struct span line)
 	return 1;
 }
 
-/* The line that ends before text[end], without its newline. */
+/* The line that ends before text[end], without its line's end. */
 static struct span line_before(struct span text, size_t end)
 {
 	size_t start = end;
@@ -112,14 +111,13 @@ int grid_read(struct span text, enum grid_style style, struct grid *out)
 	return out->n > 0;
 }
 
-/* A blank line or a rule between rows belongs to the block. */
 int grid_find(struct span text, enum grid_style style, struct grid *out)
 {
 	size_t end, start;
 
 	text = span_trim(text);
 	end = start = text.n;
-	/* goes up to the last line that is a row, then to the first line of its block */
+	/* upwards: to the last line that is a row, then to the first of its block */
 	for (int inside = 0;;) {
 		struct span line = line_before(text, start);
 		size_t      at = (size_t)(line.s - text.s);
@@ -138,7 +136,7 @@ int grid_find(struct span text, enum grid_style style, struct grid *out)
 	return grid_read((struct span){text.s + start, end - start}, style, out);
 }
 
-/* Adds lists of any depth; each innermost list is a row. */
+/* Lists of any depth: each innermost one is a row. */
 static int grid_add_list(struct grid_reader *r, const json_t *list)
 {
 	size_t        i;

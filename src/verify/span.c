@@ -84,9 +84,9 @@ struct span span_undress(struct span a)
 	return a;
 }
 
-/* ---- the result ---- */
+/* ---- the answer ---- */
 
-/* The text up to the brace that closes the one before the span; empty when none does. */
+/* Up to the brace that closes the one before the span; nothing when none does. */
 static struct span up_to_brace(struct span a)
 {
 	int depth = 1;
@@ -123,37 +123,37 @@ static int is_hash_marker(struct span text, size_t i)
 	       (span_is_visible(text, i + 1) && (run > i || span_is_visible(text, i - run)));
 }
 
-/* Does a marker start at text[i]? Then *result is the text that it marks. */
-static enum span_mark marked_at(struct span text, size_t i, struct span *result)
+/* Does a marker start at text[i]? Then *answer is what it marks. */
+static enum answer_kind marked_at(struct span text, size_t i, struct span *answer)
 {
 	struct span at = span_from(text, i);
 
 	if (span_starts(at, "\\boxed{")) {
-		*result = up_to_brace(span_from(at, 7));
-		return SPAN_CLOSED;
+		*answer = up_to_brace(span_from(at, 7));
+		return ANSWER_CLOSED;
 	}
 	if (span_starts(at, "<answer>")) {
-		*result = up_to_tag(span_from(at, 8));
-		return SPAN_CLOSED;
+		*answer = up_to_tag(span_from(at, 8));
+		return ANSWER_CLOSED;
 	}
 	if (at.s[0] == '#' && is_hash_marker(text, i)) {
-		*result = up_to_tag(span_from(at, 1));
-		return SPAN_OPEN;
+		*answer = up_to_tag(span_from(at, 1));
+		return ANSWER_OPEN;
 	}
 	if (span_starts_nocase(at, "answer:")) {
-		*result = up_to_tag(span_from(at, 7));
-		return SPAN_OPEN;
+		*answer = up_to_tag(span_from(at, 7));
+		return ANSWER_OPEN;
 	}
-	return SPAN_UNMARKED;
+	return ANSWER_UNMARKED;
 }
 
-enum span_mark span_result(struct span text, struct span *result)
+enum answer_kind span_answer(struct span text, struct span *answer)
 {
 	for (size_t i = text.n; i-- > 0;) {
-		enum span_mark kind = marked_at(text, i, result);
-		if (kind != SPAN_UNMARKED)
+		enum answer_kind kind = marked_at(text, i, answer);
+		if (kind != ANSWER_UNMARKED)
 			return kind;
 	}
-	*result = text;
-	return SPAN_UNMARKED;
+	*answer = text;
+	return ANSWER_UNMARKED;
 }

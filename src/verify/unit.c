@@ -4,7 +4,8 @@
 #include <limits.h>
 #include <string.h>
 
-/* One unit per line: its name, then its other spellings. A single letter must match in case. */
+/* One unit a line: its name first, then its other spellings. One letter counts in its own case
+ * only. */
 static const char *const units[] = {
         "cm centimeter centimeters centimetre centimetres cms",
         "mm millimeter millimeters millimetre millimetres",
@@ -117,8 +118,8 @@ struct unit unit_none(void)
 	return (struct unit){.times = 1};
 }
 
-/* Is the word in the list, whose words are separated by blanks? Case counts for single letters
- * only. */
+/* Is the word in the list, which parts words by blanks? Letters in any case where the word has
+ * several. */
 static int unit_in_list(const char *list, struct span word)
 {
 	if (word.n == 0 || memchr(word.s, ' ', word.n))
@@ -163,7 +164,7 @@ int unit_is_known(struct span word)
 	return unit_find(word) != NULL;
 }
 
-/* u *= name^power. Powers of one name add up, so m m is m^2 and m/m cancels. */
+/* u *= name^power: factors of one name add their powers, so m m is m^2 and m/m is no unit. */
 static int unit_multiply(struct unit *u, struct span name, int power)
 {
 	int i = 0;
@@ -185,7 +186,7 @@ static int unit_multiply(struct unit *u, struct span name, int power)
 	return 1;
 }
 
-/* Adds a counted thing: its name in lower case and in the singular. */
+/* A thing that is counted: small letters, one of it. */
 static int unit_count(struct unit *u, struct span word, int power)
 {
 	char   name[UNIT_NAME];

@@ -22,18 +22,18 @@ VERIFY_CHECK(verify_has_answer)
 VERIFY_SCORE(verify_exact)
 {
 	const struct answer_rule *rule = &spec->options.compare;
-	struct span gold = span_of(p->answer), text = span_trim(verify_text(c)), result;
+	struct span gold = span_of(p->answer), text = span_trim(verify_text(c)), answer;
 
-	span_result(text, &result);
+	span_answer(text, &answer);
 	out->parsed = text.n > 0;
 	verify_mark(out,
 	            span_trim(gold).n &&
-	                    (answer_equal(rule, gold, text) || answer_equal(rule, gold, result)),
+	                    (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer)),
 	            0);
 	return OK;
 }
 
-/* Drops \text{...} and quotes. */
+/* Without \text{...} and quotes. */
 static struct span bare_word(struct span a)
 {
 	a = span_undress(a);
@@ -44,25 +44,24 @@ static struct span bare_word(struct span a)
 	return span_trim(a);
 }
 
-/* An unmarked text must be the word alone; a marked one may be dressed up. */
 VERIFY_SCORE(verify_zebra)
 {
-	struct span gold = span_trim(span_of(p->answer)), result;
+	struct span gold = span_trim(span_of(p->answer)), answer;
 
 	(void)spec;
-	switch (span_result(verify_text(c), &result)) {
-	case SPAN_UNMARKED:
-		result = span_trim(result);
+	switch (span_answer(verify_text(c), &answer)) {
+	case ANSWER_UNMARKED:
+		answer = span_trim(answer);
 		break;
-	case SPAN_OPEN:
-		result = span_line(result);
+	case ANSWER_OPEN:
+		answer = span_line(answer);
 		/* fall through */
-	case SPAN_CLOSED:
-		result = bare_word(result);
+	case ANSWER_CLOSED:
+		answer = bare_word(answer);
 		break;
 	}
-	out->parsed = result.n > 0;
-	verify_mark(out, p->answer && gold.n && span_equal_nocase(result, gold), 0);
+	out->parsed = answer.n > 0;
+	verify_mark(out, p->answer && gold.n && span_equal_nocase(answer, gold), 0);
 	return OK;
 }
 
@@ -90,7 +89,7 @@ VERIFY_CHECK(verify_length_check)
 	(void)p;
 	if (o->length.low < 0 || o->length.high < o->length.low || o->length.high == 0 ||
 	    o->length_slack < 0)
-		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is not a range",
+		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is no range",
 		                 o->length.low, o->length.high, o->length_slack);
 	return OK;
 }
@@ -113,7 +112,7 @@ VERIFY_SCORE(verify_length)
 
 enum { WORD_MAX = 128, SENTENCES_MAX = 4096, STORY_WORDS = 3 };
 
-/* Copies the word to look for to `out`; 0 when there is none. */
+/* The word to look for, copied to out; 0 when there is none. */
 static int find_word(const struct reward_spec *spec, const struct problem *p, char out[WORD_MAX])
 {
 	const char *word = spec->options.word;
@@ -204,8 +203,8 @@ static int compare_hashes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Hashes the letters of each sentence in lower case, with a space between words. Only the first
- * SENTENCES_MAX sentences are compared. Returns their number. */
+/* Fingerprints of the letters of each sentence, in lower case, a space between words. Sentences
+ * behind the first SENTENCES_MAX are not compared. Returns how many there are. */
 static int hash_sentences(struct span text, uint64_t hash[SENTENCES_MAX])
 {
 	uint64_t h = FINGERPRINT_EMPTY;
@@ -245,7 +244,7 @@ VERIFY_SCORE(verify_no_repeat)
 	return OK;
 }
 
-/* Are there STORY_WORDS different words? "dog." alone is not a story. */
+/* Are there STORY_WORDS different words? "dog." is none of a story. */
 static int has_words(struct span text)
 {
 	struct span known[STORY_WORDS], word;
