@@ -13,6 +13,7 @@
 # make format     clang-format over the tree
 # make clean
 #
+# A short line for each file that is compiled; V=1 shows the commands.
 # BUILD=release|debug|asan|tsan chooses the kind; each keeps its files in build/KIND-CC.  CC=gcc|clang.  WERROR=-Werror.
 # tsan wants clang and libomp's archer, or each wait of OpenMP looks like a race:
 #   OMP_TOOL_LIBRARIES=/usr/lib/llvm-14/lib/libarcher.so TSAN_OPTIONS=ignore_noninstrumented_modules=1 make BUILD=tsan CC=clang test
@@ -22,6 +23,15 @@ CC      = gcc
 PREFIX ?= /usr/local
 T      ?= *
 RUNS   ?= 100000
+
+# As many jobs as CPUs, unless -j says otherwise. What a job says comes in one piece, but for goals that show what they do while they do it.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-print-directory $(if $(filter bench check demo fuzz interop test,$(MAKECMDGOALS)),,--output-sync=target)
+
+# $(call say,CC,$<) before a command shows that line instead of it.
+say = $(if $(filter 1,$(V)),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo "$(1) $(2)";))
 
 # Everything but help, clean, deps and format needs the packages; the check costs a few milliseconds when they are there.
 ifeq ($(filter help clean deps format,$(MAKECMDGOALS)),)
@@ -65,13 +75,12 @@ $(OUT)/hone-mpi.so: src/base/ranks_mpi.c src/base/ranks_link.h src/base/ranks.h 
 	OMPI_CC=$(CC) MPICH_CC=$(CC) $(MPICC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -Isrc $< -o $@
 
 $(OUT)/libhone.a: $(OBJS)
-	@rm -f $@
-	@ar rcs $@ $^
+	$(call say,AR,$(@F))rm -f $@ && ar rcs $@ $^
 $(OUT)/hone: $(OUT)/src/cli/hone.o $(OUT)/libhone.a
-	$(CC) $(CFLAGS) $^ $(LDLIBS) -o $@
+	$(call say,LD,$(@F))$(CC) $(CFLAGS) $^ $(LDLIBS) -o $@
 $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $< $(filter %.a,$^) $(LDLIBS) -lcmocka -o $@
+	$(call say,CC,$<)$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $< $(filter %.a,$^) $(LDLIBS) -lcmocka -o $@
 # clang takes many minutes to instrument the unrolled kernels for the fuzzers; make check has them under gcc's sanitizers
 $(OUT)/src/math/matmul_avx%.o: EXTRA += $(if $(filter fuzz,$(BUILD)),-fno-sanitize=all)
 # kernels for instructions that not every CPU has: compiled for them whatever the rest is compiled for, chosen when the program runs
@@ -82,20 +91,20 @@ $(OUT)/src/math/matmul_avx512_bf16.o: EXTRA += $(if $(X86),-mavx512f -mfma)
 $(OUT)/src/math/matmul_avx512_dot.o: EXTRA += $(if $(X86),-mavx512f -mavx512bf16 -mfma)
 $(OUT)/shim_%.so: tests/shim_%.c tests/disk_record.h
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared $< -ldl -o $@
+	$(call say,CC,$<)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared $< -ldl -o $@
 $(OUT)/test_durable: $(OUT)/shim_disk.so
 $(OUT)/test_durable: EXTRA += -DSHIM='"$(OUT)/shim_disk.so"'
 # generated: not ours to mend
 $(OUT)/src/run/events.pb-c.o $(OUT)/src/run/events.o: EXTRA += -Wno-cast-qual
 $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(filter %.c %.a,$^) $(LDLIBS) -o $@
+	$(call say,CC,$<)$(CC) $(CFLAGS) $(filter %.c %.a,$^) $(LDLIBS) -o $@
 $(OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer $(filter %.c %.a,$^) $(LDLIBS) -o $@
+	$(call say,CC,$<)$(CC) $(CFLAGS) -fsanitize=fuzzer $(filter %.c %.a,$^) $(LDLIBS) -o $@
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$<)$(CC) $(CFLAGS) -c $< -o $@
 # The commit that hone --version says; another one compiles one file and links the program again.
 COMMIT := $(shell [ -e .git ] && git --no-optional-locks describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
 $(OUT)/commit: always

@@ -19,6 +19,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/threads.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -38,6 +39,7 @@ static inline void run_remove_folder(void)
 static inline void run_in_temporary_folder(void)
 {
 	const char *parent = getenv("TMPDIR");
+	char        stacks[16];
 
 	snprintf(run_folder, sizeof run_folder, "%s/hone-test-XXXXXX",
 	         parent && *parent ? parent : "/tmp");
@@ -48,6 +50,10 @@ static inline void run_in_temporary_folder(void)
 	run_owner = getpid();
 	atexit(run_remove_folder);
 	setenv("OMP_WAIT_POLICY", "passive", 1); /* more threads than cores must not spin */
+	/* with both set the program need not start itself again, which costs more than what most
+	 * calls do */
+	snprintf(stacks, sizeof stacks, "%dM", THREADS_STACK_MIB);
+	setenv("OMP_STACKSIZE", stacks, 1);
 	setenv("LC_ALL", "C", 1);
 }
 

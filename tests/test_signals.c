@@ -91,11 +91,12 @@ static void a_signal_at_any_moment_costs_no_bit(void **state)
 		double start = now(), whole;
 		hone_ok("%s %s run.output_dir=whole", command_of(configs[c]), configs[c]);
 		whole = now() - start;
-		for (int round = 0; round < 2; round++) {
+		/* on a busy machine many come too early or too late to be saved: then more */
+		for (int round = 0; round < 2 || (saved < 7 * (c + 1) && round < 8); round++) {
 			for (int k = 0; k < 10; k++) {
 				int number = signals[k % 5],
 				    status = interrupted(configs[c], "cut", number,
-				                         whole * (k + 0.5 + round * 0.25) / 20);
+				                         whole * (k + 0.5 + round * 0.125) / 20);
 				/* the last: before the job had begun */
 				if (status != 3 && status != 0 && status != 128 + number)
 					fail_msg("%s, signal %d: exit status %d", configs[c],
@@ -177,7 +178,8 @@ static void a_small_stack_ends_no_run(void **state)
 {
 	(void)state;
 	hone_ok("train ppo.yaml run.output_dir=usual run.max_steps=2 run.eval_steps=0");
-	shell("ulimit -s 256; '%s' train ppo.yaml run.output_dir=small run.max_steps=2 "
+	shell("ulimit -s 256; unset OMP_STACKSIZE; '%s' train ppo.yaml run.output_dir=small "
+	      "run.max_steps=2 "
 	      "run.eval_steps=0 > stdout 2> stderr",
 	      run_program);
 	assert_true(same_bytes("usual/checkpoint-2/model.safetensors",

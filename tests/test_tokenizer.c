@@ -199,10 +199,11 @@ static void a_unigram_model_without_an_unknown_token_refuses_what_it_cannot_writ
 {
 	(void)state;
 	const char        json[] = "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1]]}}";
-	const char       *path = "/tmp/hone-test-unigram.json";
+	char              path[64];
 	struct ids        ids = {0};
 	struct tokenizer *t;
 
+	snprintf(path, sizeof path, "/tmp/hone-test-%d-unigram.json", (int)getpid());
 	assert_ok(file_write(path, json, strlen(json)));
 	t = load(path);
 	assert_ok(tokenizer_encode(t, "aa", 2, 0, &ids));
