@@ -5,7 +5,7 @@
 #                 names that are defined twice, functions of seven parameters, lines wider than 100 columns, and the format
 # make fuzz       T=json RUNS=n: n executions of one fuzz target (tests/fuzz) under ASan and UBSan; without T all of them, one after another
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
-# make bench      speed: matrix peak, prefill, decode, training step, memory
+# make bench      speed: what this machine can do, and how near to it products, decode, training come
 # make install    PREFIX=/usr/local
 # make docs       regenerate docs/options.md from the schema, docs/metrics.md from the table of metrics,
 #                 docs/from-trl.md and docs/from-verl.md from the table of foreign names

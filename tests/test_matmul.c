@@ -636,15 +636,11 @@ static void auto_finds_a_strict_backend_and_wrong_names_are_explained(void **sta
 	(void)state;
 	struct matmul_options o = {.backend = "auto", .precision = "f32", .numerics = "strict"};
 	struct matmul        *m;
-	double                flops = 0;
 
 	assert_ok(matmul_new(&o, &m));
 	assert_non_null(strstr(matmul_describe(m), "strict"));
 	assert_true(matmul_weight_bytes(m, 24, 40, 1) > matmul_weight_bytes(m, 24, 40, 0));
 	assert_true(matmul_weight_bytes(m, 24, 40, 0) >= 24 * 40 * sizeof(float));
-	assert_ok(matmul_peak(m, &flops));
-	assert_true(flops > 1e8);
-	print_message("auto: %s, %.0f GFLOP/s\n", matmul_describe(m), flops * 1e-9);
 	matmul_free(m);
 
 	assert_error(matmul_new(&(struct matmul_options){"mkl", "f32", "strict", NULL}, &m),

@@ -1,47 +1,52 @@
-/* hone bench [MODEL] [--backend B] [--numerics N] [--threads N] [--json]: how fast this machine
- * runs the program, as medians of five, each also as a fraction of the matrix peak that the same
- * run measures first.
+/* hone bench [MODEL] [--full] [--only NAME] [--seconds S] [--json] [--precision NAME] ...
  *
- * Without MODEL: random weights of the 135M shape (SmolLM2-135M's sizes). What is counted as useful
- * work:
- *     product of a linear layer     2 x outputs x inputs per token, forward; twice that again in
- *                                   the backward pass
- *     attention                     4 x H x E x (keys seen) per token and layer, forward; twice
- *                                   that again backward
- * The logits that the backward pass computes a second time are not counted: they are a cost of
- * ours. */
+ * The limits of the machine, then each family of figures in f32 and in bf16, or in the one that
+ * --precision says. Without MODEL: random weights of SmolLM2-135M's shape. bench.h says what is
+ * counted. */
+#include "cli/bench.h"
+
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
+#include "base/rng.h"
 #include "base/threads.h"
 #include "cli/command.h"
-#include "model/decode.h"
 #include "model/folder.h"
-#include "model/head.h"
-#include "model/optimizer.h"
 #include "model/published.h"
+#include "run/provenance.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	REPEATS = 5,
-	SEQUENCES = 8,
-	LENGTH = 256,
-	TOKENS = SEQUENCES * LENGTH,
-	CONTEXT = 128,
-	NEW_TOKENS = 24,
-	BATCH_MAX = 64
+/* In this order; --only names one. */
+static const struct bench_family {
+	const char *name;
+	int (*run)(struct bench *b);
+	int               needs_model;
+	enum bench_extent extent;
+} families[] = {
+        {"products", bench_products, 0, BENCH_SHORT},
+        {"prefill", bench_prefill, 1, BENCH_SHORT},
+        {"decode", bench_decode, 1, BENCH_SHORT},
+        {"head", bench_head, 1, BENCH_SHORT},
+        {"attention", bench_attention, 0, BENCH_SHORT},
+        {"training", bench_training, 1, BENCH_SHORT},
+        {"grpo", bench_grpo, 1, BENCH_FULL},
+};
+enum { N_FAMILIES = sizeof families / sizeof *families };
+
+struct bench_words { /* the command line */
+	const char *path, *only, *seconds, *how[N_COMPUTE_KEYS];
+	int         full, json;
 };
 
-struct bench {
-	struct matmul *mm;
-	struct model  *model;
-	struct arena   arena; /* of one measurement */
-	double         peak;  /* FLOP/s */
-	int            json;
-	int            ids[TOKENS];
-};
+/* ---- measuring ---- */
+
+enum { REPEATS_MAX = 1000, REPEATS_QUICK = 3 };
+static const double quick_seconds = 0.1; /* such a measurement is repeated in any case */
 
 static int bench_by_value(const void *a, const void *b)
 {
@@ -50,331 +55,241 @@ static int bench_by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(double *x, int n)
+int bench_time(const struct bench *b, int (*once)(void *context), void *context, double *seconds)
 {
-	qsort(x, (size_t)n, sizeof *x, bench_by_value);
-	return x[n / 2];
+	double times[REPEATS_MAX], sum = 0;
+	int    n = 0;
+
+	if (b->seconds > 0)
+		TRY(once(context)); /* memory is touched for the first time */
+	do {
+		double start = clock_seconds();
+		TRY(once(context));
+		times[n] = clock_seconds() - start;
+		sum += times[n++];
+	} while (n < REPEATS_MAX &&
+	         (sum < b->seconds || (sum < quick_seconds && n < REPEATS_QUICK)));
+	qsort(times, (size_t)n, sizeof *times, bench_by_value);
+	*seconds = times[n / 2];
+	return OK;
 }
 
-static void bench_print_row(const struct bench *b, const char *what, double value, const char *unit,
-                            double flops)
+static void print_figure(const struct bench_figure *f)
 {
-	if (b->json)
-		printf("{\"what\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"gflops\": %.4g, "
-		       "\"of_peak\": %.4g}\n",
-		       what, value, unit, flops * 1e-9, b->peak > 0 ? flops / b->peak : 0);
-	else if (flops > 0)
-		printf("  %-34s %12.4g %-10s %8.1f GFLOP/s  %5.1f%% of peak\n", what, value, unit,
-		       flops * 1e-9, 100 * flops / b->peak);
-	else
-		printf("  %-34s %12.4g %s\n", what, value, unit);
+	printf("  %-46s %10.4g %-9s %6.1f%% of %s\n", f->what, f->value, f->unit, 100 * f->fraction,
+	       f->limit);
 	fflush(stdout);
 }
 
-/* ---- counting ---- */
-
-static double linear_flops(const struct model_shape *s) /* per token, forward, without the head */
+/* Products in bf16 are bounded by its instruction, or where there is none by f32 fma. */
+void bench_add(struct bench *b, const char *what, const char *unit, double units,
+               const struct bench_work *w, double seconds)
 {
-	double D = s->width, HE = (double)s->n_heads * s->head_width,
-	       KE = (double)s->n_kv_heads * s->head_width, F = s->ff_width;
+	struct bench_figure *f = &b->figures[b->n_figures++];
+	int in_bf16 = b->mm ? matmul_is_bf16(b->mm) : w->products > 0, dot = in_bf16 && b->dot > 0;
+	double computing = w->floats / b->fma + w->products / (dot ? b->dot : b->fma);
+	double reading = w->bytes / b->read;
 
-	return 2 * s->n_layers * (D * (HE + 2 * KE) + HE * D + 3 * D * F);
+	assert(b->n_figures <= BENCH_FIGURES);
+	*f = (struct bench_figure){.precision = in_bf16 ? "bf16" : "f32",
+	                           .unit = unit,
+	                           .value = units / seconds,
+	                           .seconds = seconds};
+	f->limit = reading > computing ? "read" : dot && w->products > 0 ? "dpbf16" : "fma";
+	f->fraction = (reading > computing ? reading : computing) / seconds;
+	snprintf(f->what, sizeof f->what, "%s", what);
+	if (!b->quiet)
+		print_figure(f);
 }
 
-static double head_flops(const struct model_shape *s)
-{
-	return 2.0 * s->n_vocab * s->width;
-}
+/* ---- the model ---- */
 
-static double attention_flops(const struct model_shape *s, double keys)
+static int bench_shape(const struct bench_words *w, struct bench *b)
 {
-	return 4.0 * s->n_layers * s->n_heads * s->head_width * keys;
-}
-
-/* ---- measurements ---- */
-
-/* The fastest of five runs of matmul_peak: what the machine's f32 units give to a program that does
- * nothing but large products. */
-static int measure_peak(struct bench *b)
-{
-	for (int r = 0; r < REPEATS; r++) {
-		double flops;
-		TRY(matmul_peak(b->mm, &flops));
-		b->peak = flops > b->peak ? flops : b->peak;
-	}
-	bench_print_row(b, "matrix peak, f32", b->peak * 1e-9, "GFLOP/s", 0);
+	b->is_published = !w->path;
+	b->name = w->path ? "of the model" : "SmolLM2-135M";
+	if (w->path)
+		TRY(folder_read_shape(w->path, &b->shape));
+	else
+		b->shape = *published_shape(b->name);
+	if (b->shape.n_positions < BENCH_LENGTH)
+		return error_set(ERR_INPUT, "%s: max_position_embeddings is %d; bench needs %d",
+		                 w->path, b->shape.n_positions, BENCH_LENGTH);
+	for (int i = 0; i < BENCH_TOKENS; i++)
+		b->ids[i] = (int)rng_below((struct rng_key){1, RNG_TEST, 0, 0, 0}, (uint32_t)i,
+		                           (uint32_t)b->shape.n_vocab);
 	return OK;
 }
 
-static int build_batch(struct bench *b, struct packing *out)
+static int bench_open_model(struct bench *b, const char *path)
 {
-	struct sequence   *seqs;
-	struct unit_range *units;
-	int                n_units;
+	struct weights w = {0};
+	int            status;
 
-	TRY(arena_take(&b->arena, SEQUENCES, "the sequences", &seqs));
-	for (int i = 0; i < SEQUENCES; i++) {
-		const int *ids = b->ids + i * LENGTH;
-		seqs[i] = (struct sequence){.prompt = ids,
-		                            .n_prompt = 1,
-		                            .completion = ids + 1,
-		                            .n_completion = LENGTH - 1};
-	}
-	TRY(packing_plan(seqs, SEQUENCES, 1, &b->arena, &units, &n_units));
-	return packing_build(seqs, units, n_units, 1, &b->arena, out);
-}
-
-static int measure_prefill(struct bench *b)
-{
-	const struct model_shape *s = &b->model->weights.shape;
-	double                    seconds[REPEATS], flops;
-	struct kv_cache           cache;
-	struct packing            batch;
-	float                    *hidden;
-
-	TRY(build_batch(b, &batch));
-	TRY(model_cache_new(b->model, 1, batch.n_pages, &cache));
-	TRY(arena_take(&b->arena, (size_t)batch.n_tokens * (size_t)s->width, "the hidden states",
-	               &hidden));
-	for (int r = -1; r < REPEATS; r++) {
-		double start = clock_seconds();
-		TRY(model_forward(b->model, &batch, &cache, NULL, &b->arena, hidden));
-		if (r >= 0)
-			seconds[r] = clock_seconds() - start;
-	}
-	flops = batch.n_tokens * (linear_flops(s) + attention_flops(s, LENGTH / 2.0));
-	bench_print_row(b, "prefill, 8 x 256 tokens", batch.n_tokens / median(seconds, REPEATS),
-	                "tokens/s", flops / median(seconds, REPEATS));
-	kv_cache_free(&cache);
-	arena_reset(&b->arena);
-	return OK;
-}
-
-/* Seconds of sampling `n` completions of `max_new` tokens each. */
-static int time_decode(struct bench *b, struct decoder *d, int n, int max_new, double *seconds)
-{
-	const struct decode_options o = {.sampling = {.temperature = 1, .top_p = 1},
-	                                 .share_prompt = 1};
-	struct decode_request      *q;
-	struct decode_result       *r;
-	double                      start;
-
-	TRY(arena_take(&b->arena, (size_t)n, "the requests", &q));
-	TRY(arena_take(&b->arena, (size_t)n, "the completions", &r));
-	for (int i = 0; i < n; i++)
-		q[i] = (struct decode_request){.prompt = b->ids + (i / 8) * CONTEXT,
-		                               .n_prompt = CONTEXT,
-		                               .max_new = max_new,
-		                               .key = {1, RNG_SAMPLE, 0, (uint32_t)i, 0}};
-	start = clock_seconds();
-	TRY(decode_run(d, &o, q, n, &b->arena, r));
-	*seconds = clock_seconds() - start;
-	arena_reset(&b->arena);
-	return OK;
-}
-
-/* Tokens per second of the decode steps alone: a long run minus one that stops after the first
- * token. */
-static int measure_decode(struct bench *b, int n, double *rate)
-{
-	const struct model_shape *s = &b->model->weights.shape;
-	double                    seconds[REPEATS], flops;
-	struct decoder           *d;
-	char                      what[64];
-
-	TRY(decoder_new(b->model, n, CONTEXT + NEW_TOKENS + 1, &d));
-	for (int r = -1; r < REPEATS; r++) {
-		double all, first;
-		TRY(time_decode(b, d, n, 1, &first));
-		TRY(time_decode(b, d, n, 1 + NEW_TOKENS, &all));
-		if (r >= 0)
-			seconds[r] = all - first;
-	}
-	decoder_free(d);
-	*rate = n * NEW_TOKENS / median(seconds, REPEATS);
-	flops = *rate *
-	        (linear_flops(s) + head_flops(s) + attention_flops(s, CONTEXT + NEW_TOKENS / 2.0));
-	snprintf(what, sizeof what, "decode, batch %d", n);
-	bench_print_row(b, what, *rate, "tokens/s", flops);
-	return OK;
-}
-
-struct training { /* what a training step of the bench needs */
-	struct packing     batch;
-	struct kv_cache    cache;
-	struct tape       *tape;
-	struct gradient    gradient;
-	struct optimizer   optimizer;
-	struct head_result head;
-	float             *hidden, *d_hidden, *c;
-};
-
-static int training_new(struct bench *b, struct training *t)
-{
-	const struct model_shape *s = &b->model->weights.shape;
-	struct optimizer_options  o;
-	size_t                    N, n_hidden;
-
-	TRY(build_batch(b, &t->batch));
-	N = (size_t)t->batch.n_targets;
-	TRY(model_cache_new(b->model, 1, t->batch.n_pages, &t->cache));
-	TRY(tape_new(s, t->batch.n_tokens, &t->tape));
-	TRY(gradient_new(&b->model->weights, t->batch.n_units, &t->gradient));
-	o = optimizer_defaults();
-	TRY(optimizer_new(&b->model->weights, &o, &t->optimizer));
-	n_hidden = (size_t)t->batch.n_tokens * (size_t)s->width;
-	TRY(arena_take(&b->arena, N, "the log-probs", &t->head.logp));
-	TRY(arena_take(&b->arena, N, "the entropies", &t->head.entropy));
-	TRY(arena_take(&b->arena, N, "the log-sum-exps", &t->head.lse));
-	TRY(arena_take(&b->arena, N, "the gradient of the log-probs", &t->c));
-	TRY(arena_take(&b->arena, n_hidden, "the hidden states", &t->hidden));
-	TRY(arena_take(&b->arena, n_hidden, "their gradient", &t->d_hidden));
-	for (size_t i = 0; i < N; i++)
-		t->c[i] = -1.0f / (float)N;
-	return OK;
-}
-
-static void training_free(struct training *t)
-{
-	kv_cache_free(&t->cache);
-	tape_free(t->tape);
-	gradient_free(&t->gradient);
-	optimizer_free(&t->optimizer);
-}
-
-enum {
-	PART_FORWARD,
-	PART_HEAD,
-	PART_HEAD_BACKWARD,
-	PART_BACKWARD,
-	PART_OPTIMIZER,
-	PART_REPACK,
-	PARTS
-};
-static const char *const part_name[PARTS] = {"  forward",
-                                             "  head",
-                                             "  head, backward",
-                                             "  layers, backward",
-                                             "  gradient norm and AdamW",
-                                             "  repacking"};
-
-static int training_step(struct bench *b, struct training *t, double *part)
-{
-	struct model           *m = b->model;
-	double                  at[PARTS + 1];
-	struct optimizer_report report;
-	const struct head_input in = {m, &t->batch, t->hidden, 1};
-
-	at[0] = clock_seconds();
-	TRY(gradient_begin(&t->gradient, (uint32_t)t->batch.n_units));
-	TRY(model_forward(m, &t->batch, &t->cache, t->tape, &b->arena, t->hidden));
-	at[1] = clock_seconds();
-	TRY(head_forward(&in, &b->arena, &t->head));
-	at[2] = clock_seconds();
-	TRY(head_backward(&in, &t->head, &(struct head_terms){.c = t->c}, &b->arena, t->d_hidden,
-	                  &t->gradient));
-	at[3] = clock_seconds();
-	TRY(model_backward(m, &t->batch, t->tape, &b->arena, t->d_hidden, &t->gradient));
-	at[4] = clock_seconds();
-	gradient_finish(&t->gradient);
-	optimizer_step(&t->optimizer, &m->weights, t->gradient.level[0], 1e-5, &report);
-	at[5] = clock_seconds();
-	TRY(model_repack(m));
-	at[6] = clock_seconds();
-	for (int i = 0; i < PARTS; i++)
-		part[i] = at[i + 1] - at[i];
-	return OK;
-}
-
-static int measure_training(struct bench *b)
-{
-	const struct model_shape *s = &b->model->weights.shape;
-	double                    seconds[REPEATS], part[PARTS], parts[PARTS][REPEATS], flops;
-	struct training           t = {0};
-
-	TRY(training_new(b, &t));
-	for (int r = -1; r < REPEATS; r++) {
-		TRY(training_step(b, &t, part));
-		for (int i = 0; r >= 0 && i < PARTS; i++) {
-			parts[i][r] = part[i];
-			seconds[r] = (i ? seconds[r] : 0) + part[i];
-		}
-	}
-	flops = 3 * (t.batch.n_tokens * (linear_flops(s) + attention_flops(s, LENGTH / 2.0)) +
-	             t.batch.n_targets * head_flops(s));
-	bench_print_row(b, "training step, 2048 tokens",
-	                t.batch.n_tokens / median(seconds, REPEATS), "tokens/s",
-	                flops / median(seconds, REPEATS));
-	for (int i = 0; i < PARTS; i++)
-		bench_print_row(b, part_name[i], median(parts[i], REPEATS), "s", 0);
-	training_free(&t);
-	arena_reset(&b->arena);
-	return OK;
-}
-
-static int bench_model(struct bench *b, const char *path)
-{
-	struct weights     w;
-	struct model_shape s = *published_shape("SmolLM2-135M");
-
+	if (b->model)
+		return OK;
 	if (path) {
-		TRY(folder_read_shape(path, &s));
-		TRY(folder_read_weights(path, &s, &w));
+		TRY(folder_read_weights(path, &b->shape, &w));
 	} else {
-		TRY(weights_new(&s, &w));
+		TRY(weights_new(&b->shape, &w));
 		weights_init(&w, 1);
 	}
-	if (s.n_positions < LENGTH) {
+	status = model_new(&w, b->mm, 1, &b->model);
+	if (status != OK)
 		weights_free(&w);
-		return error_set(ERR_INPUT, "%s: max_position_embeddings is %d; bench needs %d",
-		                 path, s.n_positions, LENGTH);
-	}
-	for (int i = 0; i < TOKENS; i++)
-		b->ids[i] = (int)rng_below((struct rng_key){1, RNG_TEST, 0, 0, 0}, (uint32_t)i,
-		                           (uint32_t)s.n_vocab);
-	return model_new(&w, b->mm, 1, &b->model);
+	return status;
 }
 
-static int bench_run(struct bench *b, const char *path)
-{
-	double one, many;
+/* ---- all families in all precisions ---- */
 
-	TRY(measure_peak(b));
-	TRY(bench_model(b, path));
-	TRY(measure_prefill(b));
-	TRY(measure_decode(b, 1, &one));
-	TRY(measure_decode(b, 16, &many));
-	TRY(measure_decode(b, BATCH_MAX, &many));
-	bench_print_row(b, "decode, batch 64 over batch 1", many / one, "times", 0);
-	TRY(measure_training(b));
-	bench_print_row(b, "memory, peak", memory_peak_bytes() / (1 << 20), "MiB", 0);
+static int is_wanted(const struct bench *b, const struct bench_words *w,
+                     const struct bench_family *f)
+{
+	return w->only ? !strcmp(w->only, f->name) : f->extent <= b->extent;
+}
+
+static int bench_families(struct bench *b, const struct bench_words *w)
+{
+	for (int i = 0; i < N_FAMILIES; i++)
+		if (is_wanted(b, w, &families[i])) {
+			if (families[i].needs_model)
+				TRY(bench_open_model(b, w->path));
+			TRY(families[i].run(b));
+		}
 	return OK;
+}
+
+static int bench_precision(struct bench *b, const struct bench_words *w, const char *precision,
+                           struct text *kernels)
+{
+	int status;
+
+	b->compute.matmul.precision = precision;
+	TRY(matmul_new(&b->compute.matmul, &b->mm));
+	text_print(kernels, "%s%s", kernels->n ? "; " : "", matmul_describe(b->mm));
+	if (!b->quiet)
+		printf("%s\n", matmul_describe(b->mm));
+	status = bench_families(b, w);
+	model_free(b->model);
+	matmul_free(b->mm);
+	arena_free(&b->arena);
+	b->model = NULL;
+	b->mm = NULL;
+	return status;
+}
+
+/* Both precisions, unless the command line says which. */
+static int bench_run(struct bench *b, const struct bench_words *w, struct text *kernels)
+{
+	const char *precision = b->compute.matmul.precision;
+	int         both = !w->how[0];
+
+	assert(!strcmp(options_compute_keys[0].key, "compute.precision"));
+	TRY(bench_machine(b));
+	if (b->share < 0.9 && !b->quiet)
+		printf("caution: other programs leave %.0f%% of these cores; what follows is too "
+		       "low\n",
+		       100 * b->share);
+	TRY(bench_precision(b, w, precision, kernels));
+	return both ? bench_precision(b, w, "bf16", kernels) : OK;
+}
+
+/* ---- JSON ---- */
+
+static void add_figure(struct text *t, const struct bench_figure *f)
+{
+	text_print(t, "{\"what\": ");
+	json_add_string(t, f->what + strspn(f->what, " "), strlen(f->what + strspn(f->what, " ")));
+	text_print(t,
+	           ", \"precision\": \"%s\", \"value\": %.6g, \"unit\": \"%s\", \"seconds\": %.6g, "
+	           "\"fraction\": %.4g, \"of\": \"%s\"}",
+	           f->precision, f->value, f->unit, f->seconds, f->fraction, f->limit);
+}
+
+static int print_json(const struct bench *b, const struct text *kernels)
+{
+	struct text t = {0};
+	int         status;
+
+	text_print(&t, "{\"threads\": %d", threads_count());
+	provenance_add_program(kernels->n ? kernels->data : "", &t);
+	text_print(&t, ", \"share\": %.3f, \"memory_mib\": %.0f, \"figures\": [", b->share,
+	           memory_peak_bytes() / (1 << 20));
+	for (int i = 0; i < b->n_figures; i++) {
+		text_print(&t, i ? ",\n" : "\n");
+		add_figure(&t, &b->figures[i]);
+	}
+	text_print(&t, "]}\n");
+	status = text_status(&t);
+	if (status == OK)
+		fwrite(t.data, 1, t.n, stdout);
+	text_free(&t);
+	return status;
+}
+
+/* ---- the command line ---- */
+
+static int check_only(const char *only)
+{
+	int known = !only || !strcmp(only, "machine");
+
+	for (int i = 0; i < N_FAMILIES && !known; i++)
+		known = !strcmp(only, families[i].name);
+	return known ? OK
+	             : error_set(ERR_INPUT,
+	                         "--only: there is no '%s'; choose machine, products, prefill, "
+	                         "decode, head, attention, training or grpo",
+	                         only);
+}
+
+static int bench_read_words(const struct command *self, int argc, char **argv,
+                            struct bench_words *w, struct bench *b)
+{
+	struct option_word words[4 + N_COMPUTE_KEYS] = {
+	        {"--full", NULL, NULL, &w->full,
+	         "every row: all row counts and batches, a second shape, a step of GRPO"},
+	        {"--only NAME", &w->only, NULL, NULL,
+	         "machine, products, prefill, decode, head, attention, training or grpo alone"},
+	        {"--seconds S", &w->seconds, NULL, NULL,
+	         "how long each figure is measured, at least once (1)"},
+	        {"--json", NULL, NULL, &w->json, "prints one JSON object at the end"}};
+	char *end = NULL;
+	int   n_words = 4 + options_compute_words(w->how, words + 4), n;
+
+	TRY(options_read(self, argc, argv, words, n_words, &n));
+	if (n > 1)
+		return options_usage(self);
+	w->path = n ? argv[0] : NULL;
+	TRY(check_only(w->only));
+	b->seconds = w->seconds ? strtod(w->seconds, &end) : 1;
+	if (end && (end == w->seconds || *end || !(b->seconds >= 0 && b->seconds <= 3600)))
+		return error_set(ERR_INPUT, "--seconds wants a number from 0 to 3600, not \"%s\"",
+		                 w->seconds);
+	b->extent = w->full ? BENCH_FULL : BENCH_SHORT;
+	b->quiet = w->json;
+	return options_compute(self, w->how, &b->compute);
 }
 
 int command_bench(const struct command *self, int argc, char **argv)
 {
-	struct matmul_options    mm = {.backend = "auto", .precision = "f32", .numerics = "strict"};
-	int                      threads = 0, n_positional, status;
-	struct bench             b = {0};
-	const struct option_word words[] = {
-	        {"--backend NAME", &mm.backend, NULL, NULL, "compute.backend"},
-	        {"--precision NAME", &mm.precision, NULL, NULL, "compute.precision"},
-	        {"--head-precision NAME", &mm.head_precision, NULL, NULL, "compute.head_precision"},
-	        {"--numerics KIND", &mm.numerics, NULL, NULL, "compute.numerics"},
-	        {"--threads N", NULL, &threads, NULL, "0: all cores"},
-	        {"--json", NULL, NULL, &b.json, "prints the figures as JSON"}};
+	struct bench_words w = {0};
+	struct bench      *b;
+	struct text        kernels = {0};
+	int                status;
 
-	TRY(options_read(self, argc, argv, words, 6, &n_positional));
-	if (n_positional > 1)
-		return error_set(ERR_INPUT, "hone bench: one model folder at most");
-	TRY(threads_set(threads));
-	TRY(matmul_new(&mm, &b.mm));
-	if (!b.json)
-		printf("%s, %d threads; medians of %d\n", matmul_describe(b.mm), threads_count(),
-		       REPEATS);
-	status = bench_run(&b, n_positional ? argv[0] : NULL);
-	model_free(b.model);
-	matmul_free(b.mm);
-	arena_free(&b.arena);
+	TRY(mem_take(1, "the bench", &b));
+	status = bench_read_words(self, argc, argv, &w, b);
+	if (status == OK)
+		status = bench_shape(&w, b);
+	if (status == OK)
+		status = threads_set(b->compute.threads);
+	if (status == OK)
+		status = bench_run(b, &w, &kernels);
+	if (status == OK && w.json)
+		status = print_json(b, &kernels);
+	if (status == OK && !w.json)
+		printf("memory, at most: %.0f MiB\n", memory_peak_bytes() / (1 << 20));
+	text_free(&kernels);
+	mem_free(b);
 	return status;
 }

@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* In the order in which `auto` tries them, strict: first those whose bits are defined. */
 static const struct matmul_backend *const backends[] = {
@@ -414,50 +413,4 @@ int matmul_gradient(struct matmul *m, const struct matmul_gradient *g)
 		return m->backend->gradient(m, g);
 	memset(g->dW, 0, (size_t)g->n_out * (size_t)g->n_in * sizeof *g->dW);
 	return OK;
-}
-
-/* ---- the yardstick ---- */
-
-/* not a power of 2: rows would share cache sets; long enough for threads to settle */
-enum { PEAK_SIZE = 1152, PEAK_REPEATS = 40 };
-
-static double matmul_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int time_squares(struct matmul_weight *w, float *x, float *y, double *best)
-{
-	matmul_fill(x, (size_t)PEAK_SIZE * PEAK_SIZE, 0);
-	TRY(matmul_weight_pack(w, x));
-	TRY(matmul_forward(w, PEAK_SIZE, x, y));
-	*best = 0;
-	for (int i = 0; i < PEAK_REPEATS; i++) {
-		double start = matmul_seconds();
-		TRY(matmul_forward(w, PEAK_SIZE, x, y));
-		double speed = 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE / (matmul_seconds() - start);
-		if (speed > *best)
-			*best = speed;
-	}
-	return OK;
-}
-
-int matmul_peak(struct matmul *m, double *flops)
-{
-	struct matmul_weight *w;
-	size_t                square = (size_t)PEAK_SIZE * PEAK_SIZE;
-	float                *x;
-	int                   status;
-
-	TRY(mem_take(2 * square, "the measurement of the matrix peak", &x));
-	status = matmul_weight_new(m, PEAK_SIZE, PEAK_SIZE, 0, &w);
-	if (status == OK) {
-		status = time_squares(w, x, x + square, flops);
-		matmul_weight_free(w);
-	}
-	mem_free(x);
-	return status;
 }

@@ -101,8 +101,4 @@ struct matmul_gradient { /* dW [out x in] = dY^T X over n rows */
 };
 int matmul_gradient(struct matmul *m, const struct matmul_gradient *g);
 
-/* The yardstick of `hone bench`: FLOP/s of the best of 40 products of 1152 x 1152 matrices with the
- * current number of threads. */
-int matmul_peak(struct matmul *m, double *flops);
-
 #endif

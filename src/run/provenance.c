@@ -36,14 +36,19 @@ static void provenance_add_cpu(struct text *out)
 	provenance_add("cpu", name, strcspn(name, "\n"), out);
 }
 
-static void provenance_add_line(int64_t from, const char *kernels, struct text *out)
+void provenance_add_program(const char *kernels, struct text *out)
 {
-	text_print(out, "{\"from_step\": %lld", (long long)from);
 	provenance_add("version", HONE_VERSION, strlen(HONE_VERSION), out);
 	provenance_add("commit", version_commit, strlen(version_commit), out);
 	provenance_add("compiler", version_compiler, strlen(version_compiler), out);
 	provenance_add("kernels", kernels, strlen(kernels), out);
 	provenance_add_cpu(out);
+}
+
+static void provenance_add_line(int64_t from, const char *kernels, struct text *out)
+{
+	text_print(out, "{\"from_step\": %lld", (long long)from);
+	provenance_add_program(kernels, out);
 	text_print(out, "}\n");
 }
 

@@ -9,8 +9,13 @@
 #ifndef RUN_PROVENANCE_H
 #define RUN_PROVENANCE_H
 
+#include "base/text.h"
+
 /* This program goes on behind `step`: lines of later steps go, which will be made again. `kernels`:
  * matmul_describe. */
 int provenance_write(const char *run, int step, const char *kernels);
+
+/* ADDS ", "version": ..., "cpu": ..." as in a line: members of an object that has begun. */
+void provenance_add_program(const char *kernels, struct text *out);
 
 #endif

@@ -1,0 +1,26 @@
+/* machine.h - what this CPU and its memory can do at most: the yardsticks of `hone bench`.
+ *
+ *     fma      a loop of nothing but fused multiply-adds in f32, operands in registers, in the
+ *              widest vectors that the CPU has (AVX-512, AVX2, else plain C)
+ *     dot      the same of AVX512-BF16's vdpbf16ps: two products in bf16 added in f32
+ *     read     a sum over a block of memory, once through
+ *
+ * One multiplication and one addition are 2 FLOP. Each is the sum of what the threads of
+ * base/threads.h reach at the same time, the best of several tries. The threads' own CPU time
+ * counts, so other programs on the same cores do not lower it; they do lower what memory gives. */
+#ifndef MATH_MACHINE_H
+#define MATH_MACHINE_H
+
+#include <stddef.h>
+
+/* FLOP/s */
+double machine_fma(void);
+double machine_dot(void); /* 0: the CPU has no such instruction (matmul_cpu_has_bf16) */
+
+/* The share of these cores that other programs leave to this one, at the moment: 0..1. */
+double machine_share(void);
+
+/* Bytes a second. The block should be several times as large as the last cache. */
+int machine_read(size_t bytes, double *rate);
+
+#endif
