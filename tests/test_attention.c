@@ -321,6 +321,92 @@ static void pieces_and_company_change_nothing(void **state)
 	check_pieces_and_company(1);
 }
 
+/* Completions of three prompts, of one and two new tokens, at different positions, in one batch;
+ * first and second share their pages, and some of theirs lie between those of others. */
+enum { FORKS = 22, FORK_PAGES = 5 };
+
+static void check_forks(struct model_shape shape, int bf16, int threads)
+{
+	const struct sequence seq = {ids, 300, ids, 1};
+	struct world          w;
+	struct kv_cache       cache;
+	int                   pages[FORKS][FORK_PAGES];
+	struct segment        s[FORKS];
+	struct packing        b = {.segments = s, .n_pages = 3 * FORK_PAGES + 4 * FORKS};
+	float                *out, *alone;
+	size_t                n = (size_t)(shape.n_heads * shape.head_width);
+
+	threads_set(threads);
+	build(&w, shape, &seq, 1, 0);
+	if (bf16)
+		to_bf16(&w);
+	assert_ok(kv_cache_new(&shape, bf16, 1, b.n_pages, &cache));
+	assert_ok(arena_take(&w.a, 300 * n, "a test", &out));
+	assert_ok(arena_take(&w.a, 2 * n, "a test", &alone));
+	for (int prompt = 0; prompt < 3; prompt++) { /* each its own numbers */
+		int            own[FORK_PAGES];
+		struct segment all = {.count = 300 - prompt, .parent = -1, .pages = own};
+		struct packing one = {.n_tokens = all.count,
+		                      .n_segments = 1,
+		                      .segments = &all,
+		                      .n_pages = b.n_pages};
+		for (int i = 0; i < FORK_PAGES; i++)
+			own[i] = prompt * FORK_PAGES + i;
+		attention_forward(
+		        &shape,
+		        &(struct attention_input){&one, w.qkv + (size_t)prompt * w.row, &cache, 0},
+		        room(&w.a), out, NULL);
+	}
+	for (int i = 0; i < FORKS; i++) {
+		int prompt = i < 18 ? i / 9 : i % 3, shared = i % 9 == 4 ? 2 : 3;
+		s[i] = (struct segment){.first = b.n_tokens,
+		                        .count = 1 + i % 5 / 4,
+		                        .position = PAGE_TOKENS * shared + 5 * i % PAGE_TOKENS,
+		                        .parent = -1,
+		                        .pages = pages[i]};
+		b.n_tokens += s[i].count;
+		b.n_segments++;
+		for (int page = 0; page < FORK_PAGES; page++) {
+			pages[i][page] = prompt * FORK_PAGES + page;
+			if (page < shared || page == FORK_PAGES - 1)
+				continue;
+			pages[i][page] = 3 * FORK_PAGES + i * 4 + page - 1;
+			kv_cache_copy_page(&cache, prompt * FORK_PAGES + page, pages[i][page]);
+		}
+	}
+	attention_forward(&shape, &(struct attention_input){&b, w.qkv, &cache, 0}, room(&w.a), out,
+	                  NULL);
+	for (int i = 0; i < FORKS; i++) {
+		struct segment one = s[i];
+		struct packing just = {.n_tokens = one.count,
+		                       .n_segments = 1,
+		                       .segments = &one,
+		                       .n_pages = b.n_pages};
+		one.first = 0;
+		attention_forward(&shape,
+		                  &(struct attention_input){
+		                          &just, w.qkv + (size_t)s[i].first * w.row, &cache, 0},
+		                  room(&w.a), alone, NULL);
+		assert_memory_equal(alone, out + (size_t)s[i].first * n,
+		                    (size_t)one.count * n * sizeof *alone);
+	}
+	kv_cache_free(&cache);
+	arena_free(&w.a);
+}
+
+static void completions_that_share_pages_give_the_bits_of_each_alone(void **state)
+{
+	const struct model_shape shapes[] = {shape_of(9, 3, 16), shape_of(7, 1, 6),
+	                                     shape_of(4, 4, 8)};
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		for (int bf16 = 0; bf16 < 2; bf16++)
+			for (int threads = 1; threads <= 8; threads *= 8)
+				check_forks(shapes[i], bf16, threads);
+	threads_set(2);
+}
+
 /* Rows of numbers that are bf16 in value: the form of the pages changes no bit, and half the bytes
  * hold them. */
 static void pages_in_bf16_give_the_bits_of_pages_in_f32(void **state)
@@ -503,6 +589,7 @@ static void short_memory_is_an_error(void **state)
 
 TEST_MAIN(TEST(the_kernel_is_the_oracle_bit_for_bit),
           TEST(token_by_token_gives_the_bits_of_the_whole), TEST(pieces_and_company_change_nothing),
+          TEST(completions_that_share_pages_give_the_bits_of_each_alone),
           TEST(pages_in_bf16_give_the_bits_of_pages_in_f32), TEST(what_stands_later_is_not_touched),
           TEST(gradients_match_central_differences), TEST(threads_change_nothing),
           TEST(short_memory_is_an_error))

@@ -52,13 +52,20 @@ INLINE void store(float *p, vector v)
 	memcpy(p, &v, sizeof v);
 }
 
-/* One bf16 of each word, widened: it is the upper half of its f32. */
-INLINE vector tile_half(const float *p, int odd)
+/* x in every lane: x - 0 is x, -0 too */
+INLINE vector tile_spread(const float *x)
+{
+	return *x - (vector){0};
+}
+
+/* A vector of a row of b. half: -1 of floats, else the even or odd bf16 of each word, widened: it
+ * is the upper half of its f32. */
+INLINE vector tile_row(const float *b, int half)
 {
 	tile_words w;
 
-	memcpy(&w, p, sizeof w);
-	return (vector)(odd ? w & 0xffff0000u : w << 16);
+	memcpy(&w, b, sizeof w);
+	return half < 0 ? (vector)w : (vector)(half ? w & 0xffff0000u : w << 16);
 }
 
 struct panel { /* of c, its sizes constants where it is used, so that acc lives in registers */
@@ -70,14 +77,22 @@ struct panel { /* of c, its sizes constants where it is used, so that acc lives 
 INLINE void tile_step(struct panel *t, const struct tile_product *p, size_t k, const float *b,
                       int half, int rows, int vectors)
 {
-	vector a[ROWS];
+	vector ak[ROWS], bk[VECTORS_MOST];
 
-	for (int r = 0; r < rows; r++) /* in every lane: x - 0 is x, -0 too */
-		a[r] = p->a[(size_t)r * p->a_row + k * p->a_k] - (vector){0};
-	for (int j = 0; j < vectors; j++) {
-		vector bj = half < 0 ? tile_load(b + j * VECTOR) : tile_half(b + j * VECTOR, half);
+	/* What there is less of is held in registers. */
+	for (int r = 0; r < rows && rows < vectors; r++)
+		ak[r] = tile_spread(p->a + (size_t)r * p->a_row + k * p->a_k);
+	for (int j = 0; j < vectors && rows >= vectors; j++)
+		bk[j] = tile_row(b + j * VECTOR, half);
+	for (int j = 0; j < vectors && rows < vectors; j++) {
+		bk[j] = tile_row(b + j * VECTOR, half);
 		for (int r = 0; r < rows; r++)
-			t->acc[r][j] = fma_vector(a[r], bj, t->acc[r][j]);
+			t->acc[r][j] = fma_vector(ak[r], bk[j], t->acc[r][j]);
+	}
+	for (int r = 0; r < rows && rows >= vectors; r++) {
+		ak[r] = tile_spread(p->a + (size_t)r * p->a_row + k * p->a_k);
+		for (int j = 0; j < vectors; j++)
+			t->acc[r][j] = fma_vector(ak[r], bk[j], t->acc[r][j]);
 	}
 }
 

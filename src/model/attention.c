@@ -11,9 +11,9 @@
 #include <omp.h>
 #include <string.h>
 
-/* A tile is the unit of work: QUERY_ROWS queries of one segment that share a key/value head. Its
- * rows run over the positions and, within a position, over the H/K heads of the group: row r is
- * position r / group, head r % group. */
+/* A tile is the unit of work: up to QUERY_ROWS queries that share a key/value head. Its rows run
+ * over the tokens and, within a token, over the H/K heads of the group. In the backward pass they
+ * are of one segment: row r is position r / group, head r % group. */
 enum {
 	QUERY_ROWS = 48,
 	PADDED_MAX = (HEAD_WIDTH_MAX + TILE_COLUMNS - 1) / TILE_COLUMNS * TILE_COLUMNS
@@ -112,35 +112,46 @@ void kv_cache_copy_page(struct kv_cache *c, int from, int to)
 	memcpy(attention_keys_of(c, to, 0, 0), attention_keys_of(c, from, 0, 0), n * sizeof(float));
 }
 
-/* Puts x, a bf16 in value, into one half of a word. */
-static void store_half(float *word, int odd, float x)
+/* Of a bf16 in value the lower half is 0. */
+static inline uint32_t attention_bits(float x)
 {
-	uint32_t bits, old;
+	uint32_t bits;
 
 	memcpy(&bits, &x, sizeof bits);
-	memcpy(&old, word, sizeof old);
-	assert((bits & 0xffff) == 0);
-	old = odd ? (old & 0xffff) | bits : (old & 0xffff0000) | bits >> 16;
-	memcpy(word, &old, sizeof old);
+	return bits;
 }
 
-/* Key and value [E] of the token at place `at` of a page. */
-static void store_token(const struct kv_cache *c, float *keys, int at, const float *k,
+/* Key and value [E] of the token at place `at` of a page, in words of two: a key's are its own, a
+ * value's other halves belong to the token beside it. */
+static void store_words(const struct kv_cache *c, float *keys, int at, const float *k,
                         const float *v)
 {
-	int    E = c->head_width, padded = tile_pad(E);
-	float *values = attention_values_of(c, keys);
+	int      E = c->head_width, shift = at % 2 ? 0 : 16;
+	uint32_t others = at % 2 ? 0x0000ffff : 0xffff0000, rounded_off = 0;
+	float   *values = attention_values_of(c, keys) + at / 2 * tile_pad(E);
 
 	for (int e = 0; e < E; e++)
-		if (c->bf16)
-			store_half(keys + e / 2 * PAGE_TOKENS + at, e % 2, k[e]);
-		else
-			keys[e * PAGE_TOKENS + at] = k[e];
+		rounded_off |= (attention_bits(k[e]) | attention_bits(v[e])) & 0xffff;
+	assert(rounded_off == 0);
+	for (int e = 0; e < E; e += 2) {
+		uint32_t word = attention_bits(k[e]) >> 16 | attention_bits(k[e + 1]);
+		memcpy(keys + e / 2 * PAGE_TOKENS + at, &word, sizeof word);
+	}
+	for (int e = 0; e < E; e++) {
+		uint32_t word =
+		        (attention_bits(values[e]) & others) | attention_bits(v[e]) >> shift;
+		memcpy(values + e, &word, sizeof word);
+	}
+}
+
+static void store_floats(const struct kv_cache *c, float *keys, int at, const float *k,
+                         const float *v)
+{
+	int E = c->head_width;
+
 	for (int e = 0; e < E; e++)
-		if (c->bf16)
-			store_half(values + at / 2 * padded + e, at % 2, v[e]);
-		else
-			values[at * padded + e] = v[e];
+		keys[e * PAGE_TOKENS + at] = k[e];
+	memcpy(attention_values_of(c, keys) + at * tile_pad(E), v, (size_t)E * sizeof(float));
 }
 
 /* ---- forward ---- */
@@ -176,16 +187,19 @@ static void store_page(const struct forward *f, const struct segment *s, int blo
 
 	for (int p = from; p < end && p < start + PAGE_TOKENS; p++) {
 		const float *row = f->qkv + (size_t)attention_token_at(f->b, s, p) * l->qkv_row;
-		store_token(f->cache, keys, p - start, row + key_at(l, kv_head),
-		            row + attention_value_at(l, kv_head));
+		(f->cache->bf16 ? store_words : store_floats)(f->cache, keys, p - start,
+		                                              row + key_at(l, kv_head),
+		                                              row + attention_value_at(l, kv_head));
 	}
 }
 
+/* Rows are pairs of the batch: pair p is token p / group, head p % group. */
 struct attention_tile {
 	const struct forward *f;
-	const struct segment *s;
-	/* rows first .. first+rows-1 of the segment's (position, head) pairs */
-	int kv_head, first, rows;
+	int                   kv_head, first, rows; /* pairs first .. first+rows-1 */
+	/* [rows] whose text it is, and where the token stands in it */
+	const struct segment *segment[QUERY_ROWS];
+	int                   position[QUERY_ROWS];
 	/* of the scores so far; of exp(score - max) */
 	float max[QUERY_ROWS], sum[QUERY_ROWS];
 	float q[QUERY_ROWS * PADDED_MAX]; /* [rows x padded] */
@@ -212,43 +226,48 @@ static int clip(int n)
 	return n < 0 ? 0 : n > PAGE_TOKENS ? PAGE_TOKENS : n;
 }
 
-static int tile_position(const struct attention_tile *t, int row)
-{
-	return t->s->position + (t->first + row) / t->f->l.group;
-}
-
 /* How many keys of the block this row may see. */
 static int visible(const struct attention_tile *t, int row, int block)
 {
-	return clip(tile_position(t, row) + 1 - block * PAGE_TOKENS);
+	return clip(t->position[row] + 1 - block * PAGE_TOKENS);
 }
 
-static float max_of(const float x[PAGE_TOKENS])
-{
-	float lane[LANES];
+/* The lanes of rowops.h as vectors, so that they are folded in registers: lane i with i + 8, i + 4,
+ * i + 2, i + 1. */
+typedef float   attention_8 __attribute__((vector_size(8 * sizeof(float))));
+typedef float   attention_4 __attribute__((vector_size(4 * sizeof(float))));
+typedef int32_t attention_mask __attribute__((vector_size(8 * sizeof(float))));
+_Static_assert(LANES == 16 && PAGE_TOKENS == 4 * LANES, "what the sums below add up");
 
+#define ATTENTION_LARGER(a, b) \
+	((attention_8)(((attention_mask)(b) & ((b) > (a))) | ((attention_mask)(a) & ~((b) > (a)))))
+
+static float max_of(const float p[PAGE_TOKENS])
+{
+	attention_8 x[8];
+	float       lane[8];
+
+	memcpy(x, p, sizeof x);
+	for (int half = 4; half; half /= 2) /* of a maximum the order is free */
+		for (int i = 0; i < half; i++)
+			x[i] = ATTENTION_LARGER(x[i], x[i + half]);
 	memcpy(lane, x, sizeof lane);
-	for (int j = LANES; j < PAGE_TOKENS; j += LANES)
-		for (int i = 0; i < LANES; i++)
-			lane[i] = x[j + i] > lane[i] ? x[j + i] : lane[i];
-	for (int half = LANES / 2; half; half /= 2)
+	for (int half = 4; half; half /= 2)
 		for (int i = 0; i < half; i++)
 			lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
 	return lane[0];
 }
 
-static float attention_sum_of(const float x[PAGE_TOKENS])
+static float attention_sum_of(const float p[PAGE_TOKENS])
 {
-	float lane[LANES];
+	attention_8 x[8], lane;
+	attention_4 four[2];
 
-	memcpy(lane, x, sizeof lane);
-	for (int j = LANES; j < PAGE_TOKENS; j += LANES)
-		for (int i = 0; i < LANES; i++)
-			lane[i] += x[j + i];
-	for (int half = LANES / 2; half; half /= 2)
-		for (int i = 0; i < half; i++)
-			lane[i] += lane[i + half];
-	return lane[0];
+	memcpy(x, p, sizeof x);
+	lane = (((x[0] + x[2]) + x[4]) + x[6]) + (((x[1] + x[3]) + x[5]) + x[7]);
+	memcpy(four, &lane, sizeof four);
+	four[0] += four[1];
+	return (four[0][0] + four[0][2]) + (four[0][1] + four[0][3]);
 }
 
 /* Turns a row's scores of a block into exp(score - max), 0 where it may not look, and moves its
@@ -259,7 +278,9 @@ static void soften(struct attention_tile *t, int row, int n_keys)
 	float  scale = t->f->l.scale, old = t->max[row], max, correction;
 
 	for (int j = 0; j < PAGE_TOKENS; j++)
-		p[j] = j < n_keys ? p[j] * scale : -INFINITY;
+		p[j] *= scale;
+	for (int j = n_keys; j < PAGE_TOKENS; j++)
+		p[j] = -INFINITY;
 	max = max_of(p);
 	max = max > old ? max : old;
 	correction = elementary_exp(old - max);
@@ -267,8 +288,9 @@ static void soften(struct attention_tile *t, int row, int n_keys)
 		p[j] = elementary_exp(p[j] - max); /* exp(-infinity) is 0 */
 	t->max[row] = max;
 	t->sum[row] = fmaf(t->sum[row], correction, attention_sum_of(p));
-	for (int e = 0; e < t->f->l.padded; e++)
-		o[e] *= correction;
+	if (correction != 1)
+		for (int e = 0; e < t->f->l.padded; e++)
+			o[e] *= correction;
 }
 
 static void add_values(struct attention_tile *t, const float *values, int row, int rows,
@@ -289,16 +311,22 @@ static void add_values(struct attention_tile *t, const float *values, int row, i
 	tile_product(&p, rows, t->f->l.padded, n_keys);
 }
 
+/* Rows of a tile that meet at a page; each sees as many of its keys as the one before it, or more.
+ * */
+struct run {
+	int first, end;
+};
+
 /* A few rows at a time: first over the keys that all of them see, then each over what it sees
  * beyond. What a row does not see is not touched: it may be stale, and 0 * NaN is NaN. */
-static void weigh_values(struct attention_tile *t, const float *values, int block, int first)
+static void weigh_values(struct attention_tile *t, const float *values, int block, struct run run)
 {
 	enum { STEP = 6 };
 	int rows;
 
-	for (int r = first; r < t->rows; r += rows) {
+	for (int r = run.first; r < run.end; r += rows) {
 		int common = visible(t, r, block);
-		rows = common == PAGE_TOKENS || t->rows - r < STEP ? t->rows - r : STEP;
+		rows = common == PAGE_TOKENS || run.end - r < STEP ? run.end - r : STEP;
 		add_values(t, values, r, rows, 0, common);
 		for (int i = r; i < r + rows; i++)
 			if (visible(t, i, block) > common)
@@ -308,37 +336,65 @@ static void weigh_values(struct attention_tile *t, const float *values, int bloc
 
 /* One page: scores of all visible keys, softened row by row with the running maximum, then the
  * values weighed. */
-static void attend_block(struct attention_tile *t, int block)
+static void attend_page(struct attention_tile *t, int block, struct run run)
 {
 	const struct forward *f = t->f;
-	float *keys = attention_keys_of(f->cache, t->s->pages[block], f->layer, t->kv_head);
-	struct tile_product scores = {.a_row = (size_t)f->l.padded,
+	float *keys = attention_keys_of(f->cache, t->segment[run.first]->pages[block], f->layer,
+	                                t->kv_head);
+	struct tile_product scores = {.a = t->q + run.first * f->l.padded,
+	                              .a_row = (size_t)f->l.padded,
 	                              .a_k = 1,
 	                              .b = keys,
 	                              .b_row = PAGE_TOKENS,
 	                              .b_pairs = f->cache->bf16,
+	                              .c = t->p + run.first * PAGE_TOKENS,
 	                              .c_row = PAGE_TOKENS};
-	int                 first = 0;
 
-	while (!visible(t, first, block))
-		first++;
-	scores.a = t->q + first * f->l.padded;
-	scores.c = t->p + first * PAGE_TOKENS;
-	memset(t->p + first * PAGE_TOKENS, 0,
-	       (size_t)(t->rows - first) * PAGE_TOKENS * sizeof(float));
-	tile_product(&scores, t->rows - first, tile_pad(visible(t, t->rows - 1, block)), f->l.E);
-	for (int r = first; r < t->rows; r++)
+	memset(scores.c, 0, (size_t)(run.end - run.first) * PAGE_TOKENS * sizeof(float));
+	tile_product(&scores, run.end - run.first, tile_pad(visible(t, run.end - 1, block)),
+	             f->l.E);
+	for (int r = run.first; r < run.end; r++)
 		soften(t, r, visible(t, r, block));
-	weigh_values(t, attention_values_of(f->cache, keys), block, first);
+	weigh_values(t, attention_values_of(f->cache, keys), block, run);
 }
 
-static void load_queries(struct attention_tile *t)
+/* The rows from `first` on that read the same page of the block: those of a segment, and those of
+ * the segments behind it that share the page, which see all of it. */
+static struct run run_from(const struct attention_tile *t, int block, int first)
+{
+	int end = first;
+
+	while (end < t->rows && visible(t, end, block) &&
+	       t->segment[end]->pages[block] == t->segment[first]->pages[block]) {
+		assert(visible(t, end, block) >= visible(t, end > first ? end - 1 : end, block));
+		end++;
+	}
+	return (struct run){first, end};
+}
+
+static void attend_block(struct attention_tile *t, int block)
+{
+	struct run run;
+
+	for (int r = 0; r<t->rows; r = run.end> r ? run.end : r + 1) {
+		run = run_from(t, block, r);
+		if (run.end > r)
+			attend_page(t, block, run);
+	}
+}
+
+/* Copies the queries of a tile, whose first pair belongs to segment s, and clears its sums. */
+static void load_queries(struct attention_tile *t, const struct segment *s)
 {
 	const struct layout *l = &t->f->l;
 
 	for (int r = 0; r < t->rows; r++) {
-		int          pair = t->first + r;
-		const float *row = t->f->qkv + (size_t)(t->s->first + pair / l->group) * l->qkv_row;
+		int          pair = t->first + r, token = pair / l->group;
+		const float *row = t->f->qkv + (size_t)token * l->qkv_row;
+		while (token >= s->first + s->count)
+			s++;
+		t->segment[r] = s;
+		t->position[r] = s->position + token - s->first;
 		memcpy(t->q + r * l->padded, row + query_at(l, t->kv_head, pair % l->group),
 		       (size_t)l->E * sizeof(float));
 		memset(t->o + r * l->padded, 0, (size_t)l->padded * sizeof(float));
@@ -353,7 +409,7 @@ static void write_outputs(const struct attention_tile *t)
 
 	for (int r = 0; r < t->rows; r++) {
 		int          pair = t->first + r, head = t->kv_head * l->group + pair % l->group;
-		size_t       token = (size_t)(t->s->first + pair / l->group);
+		size_t       token = (size_t)(pair / l->group);
 		const float *o = t->o + r * l->padded;
 		float       *out =
 		        t->f->out + token * l->out_row + query_at(l, t->kv_head, pair % l->group);
@@ -365,18 +421,56 @@ static void write_outputs(const struct attention_tile *t)
 	}
 }
 
-static void attend_tile(const struct forward *f, const struct segment *s, int kv_head, int tile,
+/* ---- who works on what ---- */
+
+/* Segments first .. end-1, whose pairs are cut into tiles. Several only where they are short and
+ * begin with the same page, as completions of one prompt do in decoding: then a tile reads the
+ * pages that they share once for all of them. */
+struct bundle {
+	int first, end, pairs;
+};
+
+static int begin_alike(const struct segment *a, const struct segment *b)
+{
+	return a->position >= PAGE_TOKENS && b->position >= PAGE_TOKENS &&
+	       a->pages[0] == b->pages[0];
+}
+
+static struct bundle bundle_from(const struct forward *f, int first, int most)
+{
+	const struct segment *s = f->b->segments;
+	int                   pairs = s[first].count * f->l.group, end = first + 1;
+
+	for (; end < f->b->n_segments && begin_alike(&s[end - 1], &s[end]) &&
+	       pairs + s[end].count * f->l.group <= most;
+	     end++)
+		pairs += s[end].count * f->l.group;
+	return (struct bundle){first, end, pairs};
+}
+
+/* The pairs of a bundle of several segments: few enough that each thread has tiles. */
+static int bundle_most(const struct forward *f)
+{
+	enum { TILES_EACH = 4 };
+	int tiles = TILES_EACH * threads_count() / f->l.kv_heads,
+	    pairs = f->b->n_tokens * f->l.group / (tiles > 0 ? tiles : 1);
+
+	return pairs < QUERY_ROWS ? pairs : QUERY_ROWS;
+}
+
+static void attend_tile(const struct forward *f, const struct bundle *bundle, int kv_head, int tile,
                         struct attention_tile *t)
 {
-	int last;
+	const struct segment *s = &f->b->segments[bundle->first];
+	int                   left = bundle->pairs - tile * QUERY_ROWS, last = 0;
 
 	t->f = f;
-	t->s = s;
 	t->kv_head = kv_head;
-	t->first = tile * QUERY_ROWS;
-	t->rows = rows_of(&f->l, s, tile);
-	load_queries(t);
-	last = tile_position(t, t->rows - 1) / PAGE_TOKENS;
+	t->first = s->first * f->l.group + tile * QUERY_ROWS;
+	t->rows = left < QUERY_ROWS ? left : QUERY_ROWS;
+	load_queries(t, s);
+	for (int r = 0; r < t->rows; r++)
+		last = t->position[r] / PAGE_TOKENS > last ? t->position[r] / PAGE_TOKENS : last;
 	for (int block = 0; block <= last; block++)
 		attend_block(t, block);
 	write_outputs(t);
@@ -401,6 +495,7 @@ void attention_forward(const struct model_shape *shape, const struct attention_i
 	                            .layer = in->layer,
 	                            .out = out,
 	                            .lse = lse};
+	const int              most = bundle_most(&f);
 
 	assert(in->layer < cache->n_layers && b->n_pages <= cache->n_pages &&
 	       cache->head_width == f.l.E && cache->n_kv_heads == f.l.kv_heads);
@@ -416,13 +511,15 @@ void attention_forward(const struct model_shape *shape, const struct attention_i
 					store_page(&f, s, block, k);
 		}
 #pragma omp barrier
-		for (int i = 0; i < b->n_segments; i++) {
-			const struct segment *s = &b->segments[i];
-			int                   n_tiles = tiles_of(&f.l, s);
+		for (int i = 0; i < b->n_segments;) {
+			struct bundle bundle = bundle_from(&f, i, most);
+			int           n_tiles = (bundle.pairs + QUERY_ROWS - 1) / QUERY_ROWS;
 #pragma omp for collapse(2) schedule(dynamic) nowait
 			for (int k = 0; k < f.l.kv_heads; k++)
 				for (int tile = 0; tile < n_tiles; tile++)
-					attend_tile(&f, s, k, tile, &room[omp_get_thread_num()]);
+					attend_tile(&f, &bundle, k, tile,
+					            &room[omp_get_thread_num()]);
+			i = bundle.end;
 		}
 	}
 }

@@ -11,7 +11,8 @@
  * increasing order. Keys behind the query's position are not visited at all. Nothing depends on the
  * batch, on other queries, on threads, or on whether the keys came from a cache. Kernels that work
  * on several queries at once give the same bits as the plain one-query function, which stays in the
- * file's test as the oracle.
+ * file's test as the oracle. So a page is read once for all heads of a group, and for all
+ * completions of a prompt that stand side by side in the batch.
  *
  * A page holds, for one layer and one key/value head,
  *

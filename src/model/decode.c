@@ -464,22 +464,38 @@ static void add_segment(const struct decode_call *run, struct slot *s, struct pa
 	}
 }
 
+/* The slots that are running, in the order of their requests: completions of a prompt side by side,
+ * so that attention reads its pages once for all of them. Returns how many. */
+static int slots_by_request(const struct decoder *d, int *slot_of)
+{
+	int n = 0;
+
+	for (int s = 0; s < d->n_slots; s++) {
+		int request = d->slots[s].request, at = n;
+		if (request < 0)
+			continue;
+		for (; at > 0 && d->slots[slot_of[at - 1]].request > request; at--)
+			slot_of[at] = slot_of[at - 1];
+		slot_of[at] = s;
+		n++;
+	}
+	return n;
+}
+
 /* The running completions, one segment each, as long as there are not too many tokens; who has much
  * to read may have to wait for a later step. */
 static int gather(struct decode_call *run, struct packing *b, int *slot_of)
 {
 	struct decoder *d = run->d;
-	int             room = PREFILL_TOKENS + d->n_slots + d->max_tokens;
+	int             room = PREFILL_TOKENS + d->n_slots + d->max_tokens, running;
 
 	*b = (struct packing){.n_pages = d->cache.n_pages};
 	TRY(arena_take(&d->scratch, (size_t)room, "the tokens of a step", &b->token));
 	TRY(arena_take(&d->scratch, (size_t)room, "the tokens of a step", &b->position));
 	TRY(arena_take(&d->scratch, (size_t)d->n_slots, "the tokens of a step", &b->segments));
-	for (int s = 0; s < d->n_slots && b->n_tokens < room - d->max_tokens; s++)
-		if (d->slots[s].request >= 0) {
-			slot_of[b->n_segments] = s;
-			add_segment(run, &d->slots[s], b);
-		}
+	running = slots_by_request(d, slot_of);
+	for (int i = 0; i < running && b->n_tokens < room - d->max_tokens; i++)
+		add_segment(run, &d->slots[slot_of[i]], b);
 	return OK;
 }
 
