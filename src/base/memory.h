@@ -26,7 +26,8 @@
  *             return status;
  *
  * Every block but a text starts at a multiple of 64 bytes, so that a row operator may use whole
- * vectors. A count of 0 is fine: the block is then unique and must still be freed. */
+ * vectors; large ones lie in huge pages where the system has them. A count of 0 is fine: the block
+ * is then unique and must still be freed. */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
