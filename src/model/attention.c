@@ -163,6 +163,9 @@ struct forward {
 	struct kv_cache      *cache;
 	int                   layer;
 	float                *out, *lse;
+
+	int tile_rows, bundle_rows; /* at most, of a tile, and of several segments together */
+	int has_children;           /* a segment may read what another one stores */
 };
 
 /* The token of the batch that stands at this position of the text that the segment belongs to. */
@@ -436,38 +439,64 @@ static int begin_alike(const struct segment *a, const struct segment *b)
 	       a->pages[0] == b->pages[0];
 }
 
-static struct bundle bundle_from(const struct forward *f, int first, int most)
+static struct bundle bundle_from(const struct forward *f, int first)
 {
 	const struct segment *s = f->b->segments;
 	int                   pairs = s[first].count * f->l.group, end = first + 1;
 
 	for (; end < f->b->n_segments && begin_alike(&s[end - 1], &s[end]) &&
-	       pairs + s[end].count * f->l.group <= most;
+	       pairs + s[end].count * f->l.group <= f->bundle_rows;
 	     end++)
 		pairs += s[end].count * f->l.group;
 	return (struct bundle){first, end, pairs};
 }
 
-/* The pairs of a bundle of several segments: few enough that each thread has tiles. */
-static int bundle_most(const struct forward *f)
+/* Tiles are as large as can be, and as many that each thread has some. */
+static void share_work(struct forward *f)
 {
-	enum { TILES_EACH = 4 };
-	int tiles = TILES_EACH * threads_count() / f->l.kv_heads,
-	    pairs = f->b->n_tokens * f->l.group / (tiles > 0 ? tiles : 1);
+	enum { TILES_EACH = 2 };
+	const struct packing *b = f->b;
+	int                   pairs = b->n_tokens * f->l.group, K = f->l.kv_heads;
+	int                   enough = pairs * K / threads_count(), some = enough / TILES_EACH;
 
-	return pairs < QUERY_ROWS ? pairs : QUERY_ROWS;
+	f->tile_rows = enough < 1 ? 1 : enough < QUERY_ROWS ? enough : QUERY_ROWS;
+	f->bundle_rows = some < QUERY_ROWS ? some : QUERY_ROWS;
+	for (int i = 0; i < b->n_segments; i++)
+		f->has_children |= b->segments[i].parent >= 0;
+}
+
+static int tiles_in(const struct forward *f, const struct bundle *b)
+{
+	return (b->pairs + f->tile_rows - 1) / f->tile_rows;
+}
+
+/* Whether nobody but its one tile reads what its segments store. */
+static int is_alone(const struct forward *f, const struct bundle *b)
+{
+	return !f->has_children && tiles_in(f, b) == 1;
+}
+
+/* New keys and values of a segment, for one head. */
+static void store_segment(const struct forward *f, const struct segment *s, int kv_head)
+{
+	for (int block = s->position / PAGE_TOKENS;
+	     block <= (s->position + s->count - 1) / PAGE_TOKENS; block++)
+		store_page(f, s, block, kv_head);
 }
 
 static void attend_tile(const struct forward *f, const struct bundle *bundle, int kv_head, int tile,
                         struct attention_tile *t)
 {
 	const struct segment *s = &f->b->segments[bundle->first];
-	int                   left = bundle->pairs - tile * QUERY_ROWS, last = 0;
+	int                   left = bundle->pairs - tile * f->tile_rows, last = 0;
 
 	t->f = f;
 	t->kv_head = kv_head;
-	t->first = s->first * f->l.group + tile * QUERY_ROWS;
-	t->rows = left < QUERY_ROWS ? left : QUERY_ROWS;
+	t->first = s->first * f->l.group + tile * f->tile_rows;
+	t->rows = left < f->tile_rows ? left : f->tile_rows;
+	if (is_alone(f, bundle))
+		for (int i = bundle->first; i < bundle->end; i++)
+			store_segment(f, &f->b->segments[i], kv_head);
 	load_queries(t, s);
 	for (int r = 0; r < t->rows; r++)
 		last = t->position[r] / PAGE_TOKENS > last ? t->position[r] / PAGE_TOKENS : last;
@@ -481,46 +510,64 @@ int attention_room_new(struct arena *a, struct attention_tile **out)
 	return arena_take(a, (size_t)threads_count(), "the tiles of the attention", out);
 }
 
+/* Stores what tiles of other threads will read; returns whether there is any. */
+static int store_all(const struct forward *f)
+{
+	int shared = 0;
+
+	for (int i = 0; i < f->b->n_segments;) {
+		struct bundle bundle = bundle_from(f, i);
+		for (; i < bundle.end && !is_alone(f, &bundle); i++) {
+			const struct segment *s = &f->b->segments[i];
+			int                   first = s->position / PAGE_TOKENS,
+			    last = (s->position + s->count - 1) / PAGE_TOKENS;
+			shared = 1;
+#pragma omp for collapse(2) schedule(dynamic) nowait
+			for (int k = 0; k < f->l.kv_heads; k++)
+				for (int block = first; block <= last; block++)
+					store_page(f, s, block, k);
+		}
+		i = bundle.end;
+	}
+	return shared;
+}
+
+static void attend_all(const struct forward *f, struct attention_tile *room)
+{
+	for (int i = 0; i < f->b->n_segments;) {
+		struct bundle bundle = bundle_from(f, i);
+		int           n_tiles = tiles_in(f, &bundle);
+#pragma omp for collapse(2) schedule(dynamic) nowait
+		for (int k = 0; k < f->l.kv_heads; k++)
+			for (int tile = 0; tile < n_tiles; tile++)
+				attend_tile(f, &bundle, k, tile, &room[omp_get_thread_num()]);
+		i = bundle.end;
+	}
+}
+
 /* Threads run on from segment to segment without waiting for each other: a batch of many short
  * segments and one of a single long segment both keep all of them busy. */
 void attention_forward(const struct model_shape *shape, const struct attention_input *in,
                        struct attention_tile *room, float *out, float *lse)
 {
-	const struct packing  *b = in->b;
 	const struct kv_cache *cache = in->cache;
 	struct forward         f = {.l = layout_of(shape),
-	                            .b = b,
+	                            .b = in->b,
 	                            .qkv = in->qkv,
 	                            .cache = in->cache,
 	                            .layer = in->layer,
 	                            .out = out,
 	                            .lse = lse};
-	const int              most = bundle_most(&f);
 
-	assert(in->layer < cache->n_layers && b->n_pages <= cache->n_pages &&
+	assert(in->layer < cache->n_layers && in->b->n_pages <= cache->n_pages &&
 	       cache->head_width == f.l.E && cache->n_kv_heads == f.l.kv_heads);
+	share_work(&f);
 #pragma omp parallel
 	{
-		for (int i = 0; i < b->n_segments; i++) {
-			const struct segment *s = &b->segments[i];
-			int                   first = s->position / PAGE_TOKENS,
-			    last = (s->position + s->count - 1) / PAGE_TOKENS;
-#pragma omp for collapse(2) schedule(dynamic) nowait
-			for (int k = 0; k < f.l.kv_heads; k++)
-				for (int block = first; block <= last; block++)
-					store_page(&f, s, block, k);
-		}
+		if (store_all(&f)) { /* the same answer in every thread */
 #pragma omp barrier
-		for (int i = 0; i < b->n_segments;) {
-			struct bundle bundle = bundle_from(&f, i, most);
-			int           n_tiles = (bundle.pairs + QUERY_ROWS - 1) / QUERY_ROWS;
-#pragma omp for collapse(2) schedule(dynamic) nowait
-			for (int k = 0; k < f.l.kv_heads; k++)
-				for (int tile = 0; tile < n_tiles; tile++)
-					attend_tile(&f, &bundle, k, tile,
-					            &room[omp_get_thread_num()]);
-			i = bundle.end;
 		}
+		attend_all(&f, room);
 	}
 }
 

@@ -529,7 +529,7 @@ static int decode_step(struct decode_call *run, int *slot_of, enum decode_drawn 
 	TRY(model_forward(d->model, &b, &d->cache, NULL, &d->scratch, hidden));
 	keep_last(&b, D, hidden);
 	TRY(head_logits(d->model, b.n_segments, hidden, d->logits));
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (b.n_segments > 1)
 	for (int i = 0; i < b.n_segments; i++)
 		drawn[i] = decode_draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V,
 		                       d->candidates + (size_t)i * V);

@@ -273,7 +273,7 @@ static int chunk_rows(int left)
 /* out = x + y; out may be x */
 static void add_rows(int n, int D, const float *x, const float *y, float *out)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (n > 1)
 	for (int r = 0; r < n; r++)
 		for (size_t i = (size_t)r * (size_t)D; i < (size_t)(r + 1) * (size_t)D; i++)
 			out[i] = x[i] + y[i];
@@ -367,7 +367,7 @@ static int project_qkv(const struct transformer_forward *p, int layer, int n, si
  * score. Their gradient passes as if they were not. */
 static void round_keys_values(int T, size_t keys_at, size_t qkv_row, float *qkv)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (T > 1)
 	for (int t = 0; t < T; t++)
 		row_round_bf16(qkv + (size_t)t * qkv_row + keys_at, (int)(qkv_row - keys_at));
 }
