@@ -172,6 +172,12 @@ static int one_fails(void)
 	return gather_all();
 }
 
+/* The same in a piece of work, whose end comes before that of the job. */
+static int one_fails_in_a_piece(void)
+{
+	return ranks_together("the piece", one_fails());
+}
+
 static int all_but_one_fail(void)
 {
 	if (ranks_number() != body_parameter)
@@ -185,10 +191,13 @@ static void all_ranks_return_the_error_of_the_lowest_that_failed(void **state)
 	char wanted[64];
 
 	for (int who = 0; who < 4; who++) {
-		on_ranks(4, one_fails, who);
-		for (int r = 0; r < 4; r++) {
-			assert_int_equal(outcomes[r].status, ERR_INPUT);
-			assert_non_null(strstr(outcomes[r].message, "x.jsonl: line 3 is bad"));
+		for (int piece = 0; piece < 2; piece++) {
+			on_ranks(4, piece ? one_fails_in_a_piece : one_fails, who);
+			for (int r = 0; r < 4; r++) {
+				assert_int_equal(outcomes[r].status, ERR_INPUT);
+				assert_non_null(
+				        strstr(outcomes[r].message, "x.jsonl: line 3 is bad"));
+			}
 		}
 		snprintf(wanted, sizeof wanted, "rank %d on ", who);
 		if (who)
@@ -219,19 +228,19 @@ static void ranks_in_different_calls_are_refused(void **state)
 
 /* ---- losses ---- */
 
-/* The rank ends in its tenth call, when megabytes are under way. */
+/* The rank ends in its tenth call, when much is under way. */
 static int one_is_lost(void)
 {
 	struct arena       a = {0};
 	struct ranks_piece in[RANKS_MOST];
-	static char        data[3000000];
+	static char        data[400000];
 	int                status = OK;
 
 	for (int call = 0; status == OK && call < 20; call++) {
 		if (ranks_number() == body_parameter && call == 10)
 			raise(SIGKILL);
 		arena_reset(&a);
-		status = ranks_gather("megabytes", data, sizeof data, &a, in);
+		status = ranks_gather("much", data, sizeof data, &a, in);
 	}
 	arena_free(&a);
 	return status;
@@ -254,7 +263,7 @@ static void a_lost_rank_ends_all_others_by_its_name(void **state)
 				assert_int_equal(outcomes[r].status, ERR_FAILED);
 				assert_true(strstr(outcomes[r].message, wanted) ==
 				            outcomes[r].message);
-				assert_non_null(strstr(outcomes[r].message, "\"megabytes\""));
+				assert_non_null(strstr(outcomes[r].message, "\"much\""));
 				assert_non_null(strstr(outcomes[r].message, "--resume"));
 			}
 			if (who)
@@ -270,6 +279,7 @@ static int one_is_asked(void)
 	for (int call = 0; call < 5; call++) {
 		if (ranks_number() == body_parameter && call == 2)
 			stop_ask();
+		CHECK(!stop_agreed() || call > 2);
 		TRY(ranks_together("a call", OK));
 		if (stop_agreed() && !outcomes[ranks_number()].stopped_at)
 			outcomes[ranks_number()].stopped_at = call + 1;

@@ -276,6 +276,8 @@ static const struct walk_row walk[] = {
 	{PATH("run.save_total_limit"), "1", .with = "run.save_steps=1"},
 	{PATH("run.save_samples"), "1"},
 	{PATH("run.tensorboard"), "true"},
+	{PATH("run.check_steps"), NULL, .reason = "of several ranks (tests/test_ranks_job.c)"},
+	{PATH("run.log_ranks"), NULL, .reason = "lines on the screen"},
 	{PATH("run.eval_steps"), "2", .without = "data.eval_generate=[]"},
 	{PATH("run.eval_on_start"), "false", .without = ""},
 	{PATH("run.eval_samples"), "2", .without = "data.eval_generate=[]"},

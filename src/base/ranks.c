@@ -26,10 +26,13 @@ static struct {
 	struct ranks_member *members; /* [count]; NULL: this process is alone */
 	struct arena         arena;
 	int                  lost;   /* a rank that is there no more, or -1 */
-	int                  broken; /* the link failed, and nothing goes over it any more */
-	/* the last call returned its error on every rank: they unwind together */
-	int  agreed;
-	char why[512]; /* it is broken */
+	int                  broken; /* the link failed */
+	/* the last call returned STOPPED on every rank, and they unwind to the end of the piece */
+	int stopping;
+	/* an error that every rank has: the end of the job, and nothing is sent any more; its
+	 * message */
+	int  over;
+	char why[4200];
 } ranks = {.link = {.count = 1}, .lost = -1};
 
 int ranks_number(void)
@@ -102,8 +105,9 @@ struct ranks_call {
 
 static int ranks_break(const char *what, const char *why, int lost)
 {
-	ranks.broken = ranks.agreed = 1;
+	ranks.broken = 1;
 	ranks.lost = lost;
+	ranks.over = ERR_FAILED;
 	if (lost >= 0)
 		snprintf(ranks.why, sizeof ranks.why,
 		         "%s is lost: %s, while the others were at \"%s\"; the last checkpoint is "
@@ -112,7 +116,7 @@ static int ranks_break(const char *what, const char *why, int lost)
 	else
 		snprintf(ranks.why, sizeof ranks.why,
 		         "the ranks cannot reach each other at \"%s\": %s", what, why);
-	return error_set(ERR_FAILED, "%s", ranks.why);
+	return error_set(ranks.over, "%s", ranks.why);
 }
 
 static int ranks_swap(const struct ranks_call *c, const struct ranks_piece *out,
@@ -175,13 +179,18 @@ static int ranks_give_up(struct ranks_call *c, int who, const char *text)
 		TRY(arena_take(&c->arena, c->in[r].n + 1, "a message", (char **)&c->in[r].data));
 	}
 	TRY(ranks_swap(c, c->out, c->in));
-	ranks.agreed = 1;
-	if (c->theirs[who].status == STOPPED)
+	if (c->theirs[who].status == STOPPED) {
+		ranks.stopping = 1;
 		return error_set(STOPPED, "stopped by a signal");
-	if (who == me)
-		return error_set(c->theirs[who].status, "%s", text);
-	return error_set(c->theirs[who].status, who ? "%s: %s" : "%.0s%s", ranks_name(who),
-	                 (char *)c->in[who].data);
+	}
+	ranks.over = c->theirs[who].status;
+	if (who == 0 || who == me)
+		snprintf(ranks.why, sizeof ranks.why, "%s",
+		         who == me ? text : (char *)c->in[who].data);
+	else
+		snprintf(ranks.why, sizeof ranks.why, "%s: %s", ranks_name(who),
+		         (char *)c->in[who].data);
+	return error_set(ranks.over, "%s", ranks.why);
 }
 
 /* Every rank must be in the same call, with data of the size that the other expects. */
@@ -201,9 +210,9 @@ static int ranks_greet(struct ranks_call *c, int status, const struct ranks_piec
 	char text[4096] = "";
 	int  who, stop = 0;
 
-	assert(!ranks.agreed || ranks.broken);
-	if (ranks.broken)
-		return error_set(ERR_FAILED, "%s", ranks.why);
+	assert(!ranks.stopping);
+	if (ranks.over)
+		return error_set(ranks.over, "%s", ranks.why);
 	if (status != OK)
 		snprintf(text, sizeof text, "%s", error_message());
 	TRY(ranks_take_call(c));
@@ -227,16 +236,16 @@ static void ranks_keep_own(const struct ranks_piece *out, const struct ranks_pie
 int ranks_together(const char *what, int status)
 {
 	struct ranks_call c = {.what = what};
-	int               agreed = ranks.agreed;
+	int               known = ranks.stopping || ranks.over; /* to all others, what status is */
 
-	ranks.agreed = 0;
-	if (ranks.link.count == 1 || (agreed && status != OK))
+	ranks.stopping = 0;
+	if (ranks.link.count == 1 || (known && status != OK))
 		return status;
 	status = ranks_greet(&c, status, NULL);
 	if (status == OK)
 		status = ranks_check_heads(&c, NULL);
 	arena_free(&c.arena);
-	ranks.agreed = 0;
+	ranks.stopping = 0;
 	return status;
 }
 

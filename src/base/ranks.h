@@ -26,7 +26,8 @@
  *     rank 1    gather: ERR_INPUT                                ranks_together: the same
  *     rank 2    cannot read: ERR_INPUT "x.jsonl: ..."            ranks_together: the same
  *
- * ranks_close ends the last piece; so errors that end the job need no other end.
+ * After an error nothing is sent any more: every call returns it again. ranks_close ends the last
+ * piece.
  *
  * A rank that is lost (killed, its machine off) ends all others: ERR_FAILED with a message that
  * names it, from the call at hand and from all later ones. Under MPI it is the launcher that ends

@@ -81,6 +81,13 @@ int threads_set(int n)
 	return OK;
 }
 
+int threads_share(int n)
+{
+	int share = omp_get_num_procs() / n;
+
+	return share > 0 ? share : 1;
+}
+
 int threads_count(void)
 {
 	return omp_get_max_threads();

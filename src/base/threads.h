@@ -15,5 +15,6 @@ enum { THREADS_STACK_MIB = 8 };
  * does not start so many (ulimit -v, ulimit -u); OpenMP alone would end the process. */
 int threads_set(int n);
 int threads_count(void);
+int threads_share(int n); /* of the cores, when n processes share them; at least 1 */
 
 #endif

@@ -1,4 +1,5 @@
 /* hone.c - the front door: finds the command, speaks its error, returns its status. */
+#include "base/ranks.h"
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "base/version.h"
@@ -117,7 +118,7 @@ static int end(const char *name, int status)
 	status = status == HELPED ? OK : status;
 	if ((fflush(stdout) || ferror(stdout)) && status == OK)
 		status = error_set(ERR_INPUT, "cannot write to standard output");
-	if (status != OK && status != STOPPED)
+	if (status != OK && status != STOPPED && ranks_speaks())
 		terminal_print(stderr, "hone %s: %s\n", name, error_message());
 	return error_exit_status(status);
 }

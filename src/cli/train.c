@@ -1,5 +1,6 @@
 /* hone train CONFIG, hone sft CONFIG */
 #include "rl/train.h"
+#include "base/ranks.h"
 #include "base/terminal.h"
 
 #include "cli/command.h"
@@ -7,6 +8,7 @@
 #include "rl/sft.h"
 #include "rl/step_metrics.h"
 #include "run/foreign.h"
+#include "run/rank_lines.h"
 #include "run/report.h"
 #include "run/schema.h"
 #include "run/signals.h"
@@ -70,37 +72,65 @@ static int write_report(const struct job *job)
 	return status;
 }
 
-static int run_job(enum job_kind kind, const char *config, const char *const *overrides, int n,
-                   enum job_begin how, int allow_command)
+/* Of several ranks the first one speaks; all of them, where run.log_ranks asks for it. */
+static int open_screen(int log_ranks, FILE **out)
+{
+	*out = ranks_first() ? stdout : NULL;
+	return log_ranks && ranks_count() > 1 ? rank_lines_open(stdout, out) : OK;
+}
+
+static int live(struct job *job, enum job_begin how)
+{
+	TRY(job_start(job, how));
+	TRY(job->kind == JOB_TRAIN ? train_run(job) : sft_run(job));
+	progress_close(&job->record.progress);
+	if (ranks_first()) {
+		TRY(write_report(job));
+		print_end(job);
+	}
+	return is_stopped(job) ? STOPPED : OK;
+}
+
+struct train_call { /* the command line */
+	enum job_kind      kind;
+	const char        *config;
+	const char *const *overrides; /* [n] */
+	int                n;
+	enum job_begin     how;
+	int                allow_command, ranks;
+};
+
+static int run_job(const struct train_call *call)
 {
 	struct job job;
 	int        status;
 
-	TRY(job_open(kind, config, overrides, n, &job));
-	job.record.screen = stdout;
+	TRY(job_open(call->kind, call->config, call->overrides, call->n, &job));
 	signals_catch();
-	status = job.data.reward.command || job.data.eval_reward.command
-	                 ? options_allow_command(&job.config, config, allow_command)
-	                 : OK;
+	status = open_screen(job.config.run.log_ranks, &job.record.screen);
+	if (status == OK && (job.data.reward.command || job.data.eval_reward.command))
+		status = options_allow_command(&job.config, call->config, call->allow_command);
 	if (status == OK)
-		status = job_start(&job, how);
-	if (status == OK)
-		status = kind == JOB_TRAIN ? train_run(&job) : sft_run(&job);
+		status = live(&job, call->how);
 	progress_close(&job.record.progress);
-	if (status == OK)
-		status = write_report(&job);
-	if (status == OK) {
-		print_end(&job);
-		status = is_stopped(&job) ? STOPPED : OK;
-	}
+	if (job.record.screen && job.record.screen != stdout)
+		fclose(job.record.screen);
 	job_close(&job);
 	return status;
 }
 
+static int run_ranks(const struct train_call *call)
+{
+	int status = ranks_open(call->ranks);
+
+	return ranks_close(status == OK ? run_job(call) : status);
+}
+
 static int run(const struct command *self, enum job_kind kind, int argc, char **argv)
 {
-	int         resume = 0, from_scratch = 0, allow_command = 0, markdown = 0, metrics = 0, n;
-	const char *from = NULL;
+	int resume = 0, from_scratch = 0, allow_command = 0, ranks = 0, markdown = 0, metrics = 0,
+	    n;
+	const char              *from = NULL;
 	const struct option_word words[] = {
 	        {"--resume", NULL, NULL, &resume, "goes on from the newest valid checkpoint"},
 	        {"--from-scratch", NULL, NULL, &from_scratch,
@@ -108,6 +138,10 @@ static int run(const struct command *self, enum job_kind kind, int argc, char **
 	        {"--allow-command", NULL, NULL, &allow_command,
 	         "runs the program that a config names which yours extends "
 	         "(task.verifier.command)"},
+	        {"--ranks N", NULL, &ranks, NULL,
+	         "runs as so many processes of this machine, with the same results; mpirun and "
+	         "srun "
+	         "start ranks on many"},
 	        {"--help-from NAME", &from, NULL, NULL,
 	         "TRL or verl: the names of their options, and ours, as Markdown"},
 	        {"--help-markdown", NULL, NULL, &markdown, "the keys of a config as Markdown"},
@@ -119,11 +153,15 @@ static int run(const struct command *self, enum job_kind kind, int argc, char **
 		return print_markdown(from, metrics);
 	if (n == 0 || strchr(argv[0], '='))
 		return options_usage(self);
-	return run_job(kind, argv[0], (const char *const *)argv + 1, n - 1,
-	               from_scratch ? JOB_FROM_SCRATCH
-	               : resume     ? JOB_RESUME
-	                            : JOB_NEW,
-	               allow_command);
+	return run_ranks(&(struct train_call){.kind = kind,
+	                                      .config = argv[0],
+	                                      .overrides = (const char *const *)argv + 1,
+	                                      .n = n - 1,
+	                                      .how = from_scratch ? JOB_FROM_SCRATCH
+	                                             : resume     ? JOB_RESUME
+	                                                          : JOB_NEW,
+	                                      .allow_command = allow_command,
+	                                      .ranks = ranks});
 }
 
 int command_train(const struct command *self, int argc, char **argv)

@@ -91,6 +91,7 @@ struct group {
 	int64_t id;
 	/* number of the problem in the training set, for the curriculum */
 	int             item;
+	int             owner;    /* the rank that samples and judges it (deal.h) */
 	int             n;        /* G */
 	struct rollout *rollouts; /* [n] */
 };

@@ -1,6 +1,7 @@
 #include "rl/bill.h"
 
 #include "base/error.h"
+#include "base/ranks.h"
 #include "rl/job_parts.h"
 
 #include <limits.h>
@@ -100,7 +101,7 @@ int bill_check_memory(const struct job *job)
 	int    status = OK;
 
 	if (limit == 0)
-		limit = machine;
+		limit = machine / ranks_here();
 	if (sum > limit)
 		status = error_set(ERR_INPUT,
 		                   "the job may need %.1f GB, more than %.1f GB; lower "

@@ -11,7 +11,8 @@
 /* ADDS a line for each item to *out; returns the sum in bytes. */
 size_t bill_memory(const struct job *job, struct text *out);
 
-/* ERR_INPUT with the bill when it is larger than compute.memory_limit_gb, or this machine. */
+/* ERR_INPUT with the bill when it is larger than compute.memory_limit_gb, or than this machine has
+ * for each of the ranks on it. */
 int bill_check_memory(const struct job *job);
 
 /* ADDS the lines of the disk. ERR_INPUT when the run folder has no room for one checkpoint. */

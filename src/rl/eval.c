@@ -27,6 +27,8 @@ int eval_sample(struct decoder *d, const struct rollout_sampling *r,
 	TRY(rollout_sample(d, r, &(struct rollout_picks){problems->prompts, items, n, 0}, a,
 	                   groups));
 	TRY(reward_score(judge, judge, r->decode.tokenizer, sampled, n, a));
+	TRY(deal_gather(r->lengths, sampled, n, a));
+	TRY(reward_check(judge, judge, sampled, n));
 	return vote_groups(judge, sampled, n);
 }
 

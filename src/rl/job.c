@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/ranks.h"
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "model/generation.h"
@@ -33,7 +34,8 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 	*out = (struct job){.kind = kind};
 	TRY(job_config_load(config_path, overrides, n_overrides, &out->config));
 	job_record_open(&out->record);
-	status = threads_set(out->config.compute.threads);
+	status = threads_set(out->config.compute.threads ? out->config.compute.threads
+	                                                 : threads_share(ranks_sharing_cores()));
 	if (status == OK)
 		status = job_open_parts(out);
 	if (status != OK)
@@ -141,14 +143,23 @@ static void print_start(const struct job *job, const char *disk)
 		job_add_room(&s->rollout, "training", &job->data.train.prompts, &data);
 	if (job->config.run.eval_steps)
 		job_add_room(&s->rollout, "held-out", &job->data.eval.prompts, &data);
-	terminal_print(screen, "%s, %d threads; %.2fM parameters", matmul_describe(l->mm),
-	               threads_count(), (double)l->model->weights.n * 1e-6);
+	terminal_print(screen, "%s, ", matmul_describe(l->mm));
+	if (ranks_count() > 1)
+		terminal_print(screen, "%d ranks of ", ranks_count());
+	terminal_print(screen, "%d threads; %.2fM parameters", threads_count(),
+	               (double)l->model->weights.n * 1e-6);
 	if (l->model->adapter)
 		terminal_print(screen, " stand still, %.2fM of the adapter learn",
 		               (double)l->model->adapter->weights.n * 1e-6);
 	terminal_print(screen, "; %d problems, %d held out; into %s\n%s%s%s",
 	               job->data.train.n - job->data.train.prompts.n_long, job->data.eval.prompts.n,
-	               job->config.run.output_dir, data.data ? data.data : "", bill.data, disk);
+	               job->config.run.output_dir, data.data ? data.data : "", bill.data,
+	               disk ? disk : "");
+	if (ranks_count() > 1)
+		terminal_print(screen,
+		               "  each of %d ranks takes that much memory; they share sampling and "
+		               "judging, and each trains on all of it\n",
+		               ranks_count());
 	print_precision(l->mm, screen);
 	print_replay(&s->replay, l, screen);
 	print_penalties(l->model_folder, screen);
@@ -163,9 +174,9 @@ int job_start(struct job *job, enum job_begin how)
 	struct text disk = {0};
 	int         status = job_folder_begin(job, how);
 
-	if (status == OK)
+	if (status == OK && ranks_first())
 		status = bill_disk(job, &disk);
-	if (status == OK)
+	if (status == OK && ranks_first())
 		status = job_folder_open(job);
 	if (status == OK)
 		print_start(job, disk.data);

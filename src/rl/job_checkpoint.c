@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/ranks.h"
 #include "base/terminal.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
@@ -184,8 +185,9 @@ int job_save(struct job *job)
 
 	if (job->record.saved_step == job->record.step)
 		return OK;
-	status = job_checkpoint_save(job, &a);
+	status = ranks_first() ? job_checkpoint_save(job, &a) : OK;
 	arena_free(&a);
+	status = ranks_together("a checkpoint", status);
 	if (status == OK)
 		job->record.saved_step = job->record.step;
 	return status;

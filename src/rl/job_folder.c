@@ -3,8 +3,10 @@
 #include "rl/job_parts.h"
 
 #include "base/error.h"
+#include "base/ranks.h"
 #include "base/terminal.h"
 #include "math/matmul.h"
+#include "rl/job_ranks.h"
 #include "run/checkpoint.h"
 #include "run/events.h"
 #include "run/provenance.h"
@@ -145,27 +147,41 @@ static int set_aside(const char *run, struct job_record *r)
 	return file_sync(run);
 }
 
-int job_folder_begin(struct job *job, enum job_begin how)
+static int job_folder_take(const char *run, struct job_record *r)
 {
-	const char        *run = job->config.run.output_dir;
-	struct job_record *r = &job->record;
-
 	TRY(refuse_other_folder(run, &r->arena));
 	TRY(file_make_folders(run));
-	/* first: a resume clears away what looks half written */
-	TRY(file_lock(run, &r->run_lock));
-	TRY(job_take_inputs(job));
+	/* before a resume, which clears away what looks half written */
+	return file_lock(run, &r->run_lock);
+}
+
+/* What was there before. */
+static int job_folder_clear(const struct run_options *o, enum job_begin how, struct job_record *r)
+{
 	switch (how) {
 	case JOB_NEW:
-		return refuse_old_run(run, &r->arena);
-	case JOB_RESUME:
-		TRY(job_resume_newest(job));
-		/* the disk is billed after this */
-		return checkpoint_tidy(run, r->step, job_checkpoint_limit(&job->config.run, r));
+		return refuse_old_run(o->output_dir, &r->arena);
+	case JOB_RESUME: /* the disk is billed after this */
+		return checkpoint_tidy(o->output_dir, r->step, job_checkpoint_limit(o, r));
 	case JOB_FROM_SCRATCH:
-		return set_aside(run, r);
+		return set_aside(o->output_dir, r);
 	}
 	return OK;
+}
+
+int job_folder_begin(struct job *job, enum job_begin how)
+{
+	const struct run_options *o = &job->config.run;
+
+	if (ranks_first())
+		TRY(job_folder_take(o->output_dir, &job->record));
+	TRY(ranks_agree("the run folder"));
+	TRY(job_take_inputs(job));
+	TRY(job_ranks_check_inputs(job));
+	if (how == JOB_RESUME)
+		TRY(job_resume_newest(job));
+	TRY(job_ranks_check_weights(&job->learner, job->record.step));
+	return ranks_first() ? job_folder_clear(o, how, &job->record) : OK;
 }
 
 /* ---- files of the run ---- */

@@ -78,6 +78,11 @@ static const struct {
         {"rollouts", "the recorded rollouts", "the file of rollout.source", of_rollouts},
 };
 
+const char *job_inputs_what(int i)
+{
+	return inputs[i].what;
+}
+
 int job_take_inputs(struct job *job)
 {
 	for (int i = 0; i < JOB_INPUTS; i++) {

@@ -2,7 +2,9 @@
  *
  *     job_inputs.c        fingerprints of what a resume must find as it was
  *     job_folder.c        the run folder: new, gone on with, or set aside
- *     job_checkpoint.c    saving, and loading what was saved */
+ *     job_checkpoint.c    saving, and loading what was saved
+ *
+ * Of several ranks the first one alone writes (job_ranks.h). */
 #ifndef RL_JOB_PARTS_H
 #define RL_JOB_PARTS_H
 
@@ -16,6 +18,9 @@ json_t *job_inputs_save(const struct job_record *r);
 /* ERR_INPUT where they differ from the saved ones; `saved` is NULL in an older checkpoint, which
  * has none to compare. */
 int job_inputs_check(const struct job_record *r, const char *place, const json_t *saved);
+
+/* "the training problems or their tokens": the i-th fingerprint. */
+const char *job_inputs_what(int i);
 
 /* Makes the folder and takes its lock; then resumes, or sets an old run aside. A refusal changes
  * nothing in an old run. */

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/ranks.h"
 
 #include <math.h>
 
@@ -24,6 +25,8 @@ void job_record_close(struct job_record *r)
 
 int job_record_write(struct job_record *r, const struct metrics *m)
 {
+	if (!ranks_first())
+		return OK;
 	TRY(metrics_log_write(&r->log, m));
 	return r->events ? events_write(r->events, r->step, m) : OK;
 }

@@ -42,7 +42,7 @@ struct job_record {
 void job_record_open(struct job_record *out); /* of a run that has done nothing yet */
 void job_record_close(struct job_record *r);
 
-/* A line of the log, and TensorBoard. */
+/* A line of the log, and TensorBoard; of several ranks the first one writes. */
 int job_record_write(struct job_record *r, const struct metrics *m);
 
 #endif

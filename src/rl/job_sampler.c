@@ -73,6 +73,15 @@ static int job_sampler_rollouts(enum job_kind kind, const struct job_data *data,
 	return OK;
 }
 
+/* What is known of lengths, to deal the problems to ranks. */
+static int job_sampler_lengths(const struct job_data *data, struct job_sampler *s)
+{
+	TRY(arena_take(&s->arena, 1, "lengths of completions", &s->rollout.lengths));
+	TRY(arena_take(&s->arena, 1, "lengths of completions", &s->eval_lengths));
+	TRY(deal_lengths_new(data->train.prompts.n, &s->arena, s->rollout.lengths));
+	return deal_lengths_new(data->eval.prompts.n, &s->arena, s->eval_lengths);
+}
+
 int job_sampler_open(enum job_kind kind, struct job_config *c, const struct job_data *data,
                      const struct job_learner *learner, struct job_sampler *out)
 {
@@ -84,6 +93,7 @@ int job_sampler_open(enum job_kind kind, struct job_config *c, const struct job_
 	TRY(job_sampler_guidance(kind, data, &reader, out));
 	out->longest = job_sampler_longest(data, reader.n_positions, out);
 	TRY(job_sampler_rollouts(kind, data, learner, out));
+	TRY(job_sampler_lengths(data, out));
 	return job_curriculum_open(kind, c, data, out);
 }
 

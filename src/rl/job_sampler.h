@@ -15,9 +15,10 @@ struct job_sampler {
 	struct decoder          *decoder; /* NULL for sft without evaluation */
 	int                      longest; /* tokens of prompt and completion, at most */
 	struct rollout_sampling  rollout;
-	struct guidance          guidance; /* its hinted prompts serve sft.hint_rate, too */
-	struct replay            replay;   /* n == 0: completions are sampled */
-	struct arena             arena;
+	struct deal_lengths *eval_lengths; /* of held-out prompts; those of training: in rollout */
+	struct guidance      guidance;     /* its hinted prompts serve sft.hint_rate, too */
+	struct replay        replay;       /* n == 0: completions are sampled */
+	struct arena         arena;
 };
 
 /* Writes into the config what recorded completions and the kind of curriculum decide. It samples

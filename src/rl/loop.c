@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/ranks.h"
 #include "base/stop.h"
 #include "rl/held_out.h"
+#include "rl/job_ranks.h"
 #include "run/signals.h"
 
 /* Runs the step; a stopped one leaves the curriculum as it was. */
@@ -14,7 +16,7 @@ static int loop_step(struct job *job, int (*step)(struct job *job))
 
 	TRY(curriculum_save(job->sampler.curriculum, &before));
 	stop_hold(0);
-	status = step(job);
+	status = ranks_together("a step", step(job));
 	stop_hold(0);
 	signals_step(job->record.step);
 	if (status == STOPPED &&
@@ -28,8 +30,19 @@ static int loop_eval(struct job *job)
 {
 	int status = held_out_due(&job->data, &job->sampler, &job->record, &job->step_arena);
 
+	status = ranks_together("an evaluation", status);
 	job->record.eval_missed = status == STOPPED;
 	return status;
+}
+
+/* Ranks that have drifted apart would write a mixture. */
+static int loop_check(struct job *job)
+{
+	int every = job->config.run.check_steps;
+
+	return every > 0 && job->record.step % every == 0
+	               ? job_ranks_check_weights(&job->learner, job->record.step)
+	               : OK;
 }
 
 static int loop_end(struct job *job)
@@ -53,6 +66,8 @@ int loop_run(struct job *job, int (*step)(struct job *job))
 		status = loop_eval(job);
 	while (status == OK && job->record.step < job->config.run.max_steps && !signals_stop()) {
 		status = loop_step(job, step);
+		if (status == OK)
+			status = loop_check(job);
 		if (status == OK)
 			status = loop_eval(job);
 		if (status == OK)

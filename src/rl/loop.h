@@ -4,7 +4,10 @@
  * A step that is stopped before its first update is as if it had never begun: the weights are as
  * they were, the curriculum is put back, nothing was logged; since all chance is keyed, the step
  * comes again with the same bits after --resume. From its first update on a step is finished. An
- * evaluation that is stopped is made up for when the run is resumed. */
+ * evaluation that is stopped is made up for when the run is resumed.
+ *
+ * Of several ranks (base/ranks.h) each runs this loop. They meet at the end of every step, of every
+ * evaluation and of every checkpoint; whether the loop goes on is decided there. */
 #ifndef RL_LOOP_H
 #define RL_LOOP_H
 

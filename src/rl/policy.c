@@ -325,7 +325,7 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 	double                  start = clock_seconds();
 	struct optimizer_report o;
 
-	stop_hold(1); /* from here on the step is finished, whatever signal comes */
+	TRY(stop_commit()); /* from here on the step is finished, whatever signal comes */
 	gradient_finish(&p->gradient);
 	optimizer_step(&p->optimizer, model_learned(p->model), p->gradient.level[0], learning_rate,
 	               &o);
@@ -411,7 +411,7 @@ int policy_update_second(struct policy *p, const struct batch *b, const double *
 	TRY(run_update(p, b, &u, &c));
 	if (learning_rate)
 		TRY(apply(p, *learning_rate, report));
-	stop_hold(1);
+	TRY(stop_commit());
 	p->second.step(p->second.owner);
 	return OK;
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "base/stop.h"
+#include "rl/deal.h"
 
 #include <math.h>
 #include <string.h>
@@ -87,22 +88,7 @@ static int reward_score_one(const struct reward_spec *reward, const struct rewar
 	return OK;
 }
 
-/* A command that fails on everything teaches nothing: better to end than to go on. */
-static int check_failed(const struct reward_spec *reward, const struct reward_spec *judge,
-                        struct rollout *const *rollouts, int n)
-{
-	struct program *c = reward->command ? reward->command : judge->command;
-	char            why[PROGRAM_WHY_MAX];
-	int             failed = 0;
-
-	for (int i = 0; i < n; i++)
-		failed += rollouts[i]->failed;
-	if (!c || failed == 0 || (failed < n && reward->options.on_error != COMMAND_STOP))
-		return OK;
-	program_failures(c, why);
-	return error_set(ERR_FAILED, "%d of %d completions got no verdict: %s", failed, n, why);
-}
-
+/* This rank's completions of the groups. */
 static int completions_of(struct group *groups, int n, struct arena *a,
                           struct reward_completions *out)
 {
@@ -110,11 +96,11 @@ static int completions_of(struct group *groups, int n, struct arena *a,
 
 	*out = (struct reward_completions){0};
 	for (int g = 0; g < n; g++)
-		out->n += groups[g].n;
+		out->n += deal_is_mine(&groups[g]) ? groups[g].n : 0;
 	TRY(arena_take(a, (size_t)out->n, "the completions to score", &out->rollout));
 	TRY(arena_take(a, (size_t)out->n, "the problems of the completions", &out->problem));
 	for (int g = 0; g < n; g++)
-		for (int k = 0; k < groups[g].n; k++, i++) {
+		for (int k = 0; k < groups[g].n && deal_is_mine(&groups[g]); k++, i++) {
 			out->rollout[i] = &groups[g].rollouts[k];
 			out->problem[i] = groups[g].problem;
 		}
@@ -187,8 +173,33 @@ int reward_score(const struct reward_spec *reward, const struct reward_spec *jud
 	TRY(stop_check());
 	if (failed) /* again, in this thread, for its message */
 		return reward_score_one(reward, judge, &all, failed - 1, components);
-	TRY(check_failed(reward, judge, all.rollout, all.n));
 	return OK;
+}
+
+static void reward_count_failed(const struct group *g, int *failed, int *n)
+{
+	for (int i = 0; i < g->n; i++)
+		*failed += g->rollouts[i].failed;
+	*n += g->n;
+}
+
+/* Which rank's command failed knows why. */
+int reward_check(const struct reward_spec *reward, const struct reward_spec *judge,
+                 const struct group *groups, int n_groups)
+{
+	struct program *c = reward->command ? reward->command : judge->command;
+	char            why[PROGRAM_WHY_MAX];
+	int             failed = 0, mine = 0, n = 0, n_mine = 0;
+
+	for (int g = 0; g < n_groups; g++) {
+		reward_count_failed(&groups[g], &failed, &n);
+		if (deal_is_mine(&groups[g]))
+			reward_count_failed(&groups[g], &mine, &n_mine);
+	}
+	if (!c || mine == 0 || (failed < n && reward->options.on_error != COMMAND_STOP))
+		return OK;
+	program_failures(c, why);
+	return error_set(ERR_FAILED, "%d of %d completions got no verdict: %s", failed, n, why);
 }
 
 /* Writes rise [n]. The reward of the whole completion is known: only its beginnings are scored. */

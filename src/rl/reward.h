@@ -23,15 +23,20 @@
 #include "text/tokenizer.h"
 #include "verify/verifier.h"
 
-/* Fills text, parsed, failed, reward, components and right of every rollout of the groups. Both
- * specs have the same options, so a verifier of both judges once. ERR_FAILED when a command had no
- * verdict on any of the completions, or with COMMAND_STOP on one. */
+/* Fills text, parsed, failed, reward, components and right of every rollout of this rank's groups
+ * (deal.h). Both specs have the same options, so a verifier of both judges once. */
 int reward_score(const struct reward_spec *reward, const struct reward_spec *judge,
                  const struct tokenizer *t, struct group *groups, int n, struct arena *a);
 
-/* Fills rise [n] of every rollout of the groups, after reward_score; a reward of a part that cannot
- * be computed rises by 0. Every prefix is decoded and scored, so this takes time quadratic in the
- * length of a completion. */
+/* A command that fails on everything teaches nothing: better to end than to go on. ERR_FAILED when
+ * it had no verdict on any of the completions, or with COMMAND_STOP on one, on the ranks where that
+ * happened. After deal_gather: whether it ends the job is no question of who owns what. */
+int reward_check(const struct reward_spec *reward, const struct reward_spec *judge,
+                 const struct group *groups, int n);
+
+/* Fills rise [n] of every rollout of this rank's groups, after reward_score; a reward of a part
+ * that cannot be computed rises by 0. Every prefix is decoded and scored, so this takes time
+ * quadratic in the length of a completion. */
 int reward_follow(const struct reward_spec *reward, const struct tokenizer *t, struct group *groups,
                   int n, struct arena *a);
 

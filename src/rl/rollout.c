@@ -30,20 +30,6 @@ static int rollout_min(int a, int b)
 	return a < b ? a : b;
 }
 
-static void request_group(const struct rollout_sampling *o, const struct context *prompt, int item,
-                          int first_sample, uint32_t step, struct decode_request *out)
-{
-	for (int i = 0; i < o->num_generations; i++)
-		out[i] = (struct decode_request){
-		        .prompt = prompt->ids,
-		        .n_prompt = prompt->n,
-		        .max_new =
-		                rollout_min(o->max_completion_length, o->n_positions - prompt->n),
-		        .key = {o->seed, o->purpose, step, (uint32_t)item,
-		                (uint32_t)(first_sample + i)},
-		};
-}
-
 /* ---- from requests to records ---- */
 
 struct rollout_completions { /* of one call, in the order of the requests */
@@ -70,7 +56,8 @@ static int sample_at_once(struct decoder *d, const struct decode_options *o,
 	unsigned char        *trained;
 
 	TRY(arena_take(a, (size_t)w->n, "the decoded completions", &r));
-	TRY(decode_run(d, o, w->requests, w->n, a, r));
+	if (w->n)
+		TRY(decode_run(d, o, w->requests, w->n, a, r));
 	for (int i = 0; i < w->n; i++) {
 		struct rollout *out = w->rollouts[i];
 		out->n = r[i].n;
@@ -103,48 +90,65 @@ static void rollout_settle(const struct rollout_sampling *o, const struct rollou
 	}
 }
 
-/* Appends a group of blank records, with requests for the completions that will fill them. */
+/* Appends a group of blank records. */
 static int add_group(const struct rollout_sampling *o, const struct rollout_picks *picks, int item,
-                     struct arena *a, struct groups *groups, struct rollout_completions *w)
+                     struct arena *a, struct groups *groups)
 {
 	struct group         *group = &groups->items[groups->n];
 	const struct context *prompt = &picks->prompts->contexts[item];
-	int                   G = o->num_generations;
+	int G = o->num_generations, first = samples_before(groups, groups->n, item);
 
 	*group = (struct group){
 	        .problem = picks->prompts->problems[item], .id = groups->n, .item = item, .n = G};
 	TRY(arena_take(a, (size_t)G, "a group of completions", &group->rollouts));
-	request_group(o, prompt, item, samples_before(groups, groups->n, item), picks->step,
-	              w->requests + w->n);
-	for (int i = 0; i < G; i++, w->n++) {
+	for (int i = 0; i < G; i++)
 		group->rollouts[i] = (struct rollout){.sampled_under = prompt,
 		                                      .trained_under = prompt,
 		                                      .reward = NAN,
 		                                      .right = MARK_UNKNOWN,
 		                                      .source = SOURCE_OWN,
-		                                      .sample = w->requests[w->n].key.sample};
-		w->rollouts[w->n] = &group->rollouts[i];
-		w->problems[w->n] = group->problem;
-	}
+		                                      .sample = (uint32_t)(first + i)};
 	groups->n++;
 	return OK;
+}
+
+/* Adds the requests for completions that fill a group's blank records. */
+static void request_group(const struct rollout_sampling *o, uint32_t step,
+                          const struct group *group, struct rollout_completions *w)
+{
+	for (int i = 0; i < group->n; i++, w->n++) {
+		struct rollout       *r = &group->rollouts[i];
+		const struct context *prompt = r->sampled_under;
+		w->requests[w->n] = (struct decode_request){
+		        .prompt = prompt->ids,
+		        .n_prompt = prompt->n,
+		        .max_new =
+		                rollout_min(o->max_completion_length, o->n_positions - prompt->n),
+		        .key = {o->seed, o->purpose, step, (uint32_t)group->item, r->sample},
+		};
+		w->rollouts[w->n] = r;
+		w->problems[w->n] = group->problem;
+	}
 }
 
 int rollout_sample(struct decoder *d, const struct rollout_sampling *o,
                    const struct rollout_picks *picks, struct arena *a, struct groups *groups)
 {
 	struct rollout_completions whole, turns;
-	int                        n = picks->n * o->num_generations;
+	int                        first = groups->n, n = picks->n * o->num_generations;
 
 	assert(groups->n + picks->n <= groups->capacity);
 	TRY(completions_new(n, a, &whole));
 	TRY(completions_new(n, a, &turns));
 	for (int p = 0; p < picks->n; p++) {
-		int item = picks->items[p];
-		assert(item >= 0 && item < picks->prompts->n);
-		TRY(add_group(o, picks, item, a, groups,
-		              environment_has(picks->prompts->problems[item]) ? &turns : &whole));
+		assert(picks->items[p] >= 0 && picks->items[p] < picks->prompts->n);
+		TRY(add_group(o, picks, picks->items[p], a, groups));
 	}
+	TRY(deal_groups(o->lengths, groups->items + first, picks->n, a));
+	for (int g = first; g < groups->n; g++)
+		if (deal_is_mine(&groups->items[g]))
+			request_group(o, picks->step, &groups->items[g],
+			              environment_has(groups->items[g].problem) ? &turns : &whole);
 	TRY(sample_at_once(d, &o->decode, &whole, a));
 	TRY(sample_in_turns(d, &o->decode, &turns, a));
 	rollout_settle(o, &whole);

@@ -9,6 +9,7 @@
 
 #include "estimator/record.h"
 #include "model/decode.h"
+#include "rl/deal.h"
 #include "rl/prompts.h"
 
 struct rollout_sampling {
@@ -16,6 +17,7 @@ struct rollout_sampling {
 	int                   num_generations, max_completion_length, n_positions;
 	uint64_t              seed;
 	enum rng_purpose      purpose; /* RNG_SAMPLE, RNG_EVAL */
+	struct deal_lengths  *lengths; /* of the prompts, for dealing; NULL: not known */
 };
 
 struct groups { /* of one step; grows when dynamic sampling draws again */
@@ -33,7 +35,8 @@ struct rollout_picks { /* the problems of one call; the same one may be picked t
 	uint32_t              step; /* of the run; 0 in evaluations */
 };
 
-/* APPENDS one group per pick. Rewards are NaN until reward_score. */
+/* APPENDS one group per pick, dealt to the ranks. The completions of this rank's groups are
+ * sampled, the others are blank until deal_gather. Rewards are NaN until reward_score. */
 int rollout_sample(struct decoder *d, const struct rollout_sampling *o,
                    const struct rollout_picks *picks, struct arena *a, struct groups *groups);
 

@@ -5,15 +5,17 @@
 #include "rl/outcome.h"
 #include "rl/reward.h"
 
+/* What this rank's completions are worth; then all ranks have all of them. */
 static int step_score(const struct job_data *data, const struct job_sampler *sampler,
                       struct group *groups, int n, struct arena *a)
 {
-	TRY(reward_score(&data->reward, &data->eval_reward, sampler->rollout.decode.tokenizer,
-	                 groups, n, a));
-	return data->config->task.token_rewards
-	               ? reward_follow(&data->reward, sampler->rollout.decode.tokenizer, groups, n,
-	                               a)
-	               : OK;
+	const struct tokenizer *t = sampler->rollout.decode.tokenizer;
+
+	TRY(reward_score(&data->reward, &data->eval_reward, t, groups, n, a));
+	if (data->config->task.token_rewards)
+		TRY(reward_follow(&data->reward, t, groups, n, a));
+	TRY(deal_gather(sampler->rollout.lengths, groups, n, a));
+	return reward_check(&data->reward, &data->eval_reward, groups, n);
 }
 
 int step_sample(const struct job_data *data, const struct job_sampler *sampler, const int *picked,

@@ -103,7 +103,7 @@ static void report_failures(const struct job_data *data, struct job_record *r, d
 	program_failures(data->reward.command ? data->reward.command : data->eval_reward.command,
 	                 why);
 	progress_say(&r->progress, "  step %d: %g completions got no verdict: %s\n", r->step,
-	             failed, why);
+	             failed, *why ? why : "another rank knows why");
 }
 
 /* What moves the weights of a step without a signal. */

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/ranks.h"
 
 #include <string.h>
 
@@ -45,7 +46,7 @@ int step_samples_write(const struct job_config *c, const struct tokenizer *token
 	int         left = c->run.save_samples, status;
 	char       *folder, *path;
 
-	if (left == 0)
+	if (left == 0 || !ranks_first())
 		return OK;
 	TRY(file_path(a, c->run.output_dir, "samples", &folder));
 	TRY(arena_print(a, &path, "%s/step-%d.jsonl.gz", folder, step));

@@ -12,8 +12,8 @@
 #define NO_GPU "hone computes on CPUs; see compute.threads"
 #define NO_HUB "hone reaches no network: copy the run folder"
 #define NO_SHARDS \
-	"one process holds the model; compute.micro_batch_tokens bounds the memory of training"
-#define ONE_PROCESS "one process on one machine"
+	"each process holds the model; compute.micro_batch_tokens bounds the memory of training"
+#define RANKS_LAUNCHED "ranks come from --ranks, mpirun or srun (docs/commands.md)"
 #define ADAMW "the optimizer is AdamW; see optim.adam_beta1"
 #define READ_ONCE "problems are read once, before the first step"
 #define PIECES "the head is always computed in pieces that fit the cache"
@@ -266,7 +266,7 @@ const struct foreign foreign[] = {
 	{"resume_mode", VERL, NULL, "add --resume to the command"},
 	{"load_best_model_at_end", HF, "run.metric_for_best_model", "the best checkpoint is kept; nothing is loaded at the end"},
 	{"dataloader_num_workers", HF | VERL, NULL, READ_ONCE},
-	{"nnodes", VERL, NULL, ONE_PROCESS},
+	{"nnodes", VERL, NULL, RANKS_LAUNCHED},
 	{"n_gpus_per_node", VERL, "compute.threads", NO_GPU},
 	{"no_cuda", HF, NULL, NO_GPU},
 	{"use_cpu", HF, NULL, NO_GPU},
@@ -310,16 +310,16 @@ const struct foreign foreign[] = {
 	{"liger_kernel_config", HF, NULL, NO_GPU},
 	{"use_cache", HF, NULL, "keys and values are always cached while decoding"},
 	{"average_tokens_across_devices", HF, NULL, "divisors of the loss are always counts of the whole step"},
-	{"log_on_each_node", HF, NULL, ONE_PROCESS},
-	{"save_on_each_node", HF, NULL, ONE_PROCESS},
-	{"local_rank", HF, NULL, ONE_PROCESS},
-	{"accelerator_config", HF, NULL, ONE_PROCESS},
-	{"ddp_backend", HF, NULL, ONE_PROCESS},
-	{"ddp_timeout", HF, NULL, ONE_PROCESS},
-	{"ddp_find_unused_parameters", HF, NULL, ONE_PROCESS},
-	{"ddp_bucket_cap_mb", HF, NULL, ONE_PROCESS},
-	{"ddp_broadcast_buffers", HF, NULL, ONE_PROCESS},
-	{"ddp_static_graph", HF, NULL, ONE_PROCESS},
+	{"log_on_each_node", HF, NULL, RANKS_LAUNCHED},
+	{"save_on_each_node", HF, NULL, RANKS_LAUNCHED},
+	{"local_rank", HF, NULL, RANKS_LAUNCHED},
+	{"accelerator_config", HF, NULL, RANKS_LAUNCHED},
+	{"ddp_backend", HF, NULL, RANKS_LAUNCHED},
+	{"ddp_timeout", HF, NULL, RANKS_LAUNCHED},
+	{"ddp_find_unused_parameters", HF, NULL, RANKS_LAUNCHED},
+	{"ddp_bucket_cap_mb", HF, NULL, RANKS_LAUNCHED},
+	{"ddp_broadcast_buffers", HF, NULL, RANKS_LAUNCHED},
+	{"ddp_static_graph", HF, NULL, RANKS_LAUNCHED},
 	{"fsdp", HF, NULL, NO_SHARDS},
 	{"parallelism_config", HF, NULL, NO_SHARDS},
 	{"log_level", HF, NULL, "cautions and errors are always said"},
@@ -458,12 +458,12 @@ const struct foreign foreign[] = {
 	{"validation_data_dir", VERL, "run.save_samples", NULL},
 	{"resume_from_path", VERL, NULL, "add --resume to the command"},
 	{"val_only", VERL, NULL, "hone eval evaluates"},
-	{"balance_batch", VERL, NULL, ONE_PROCESS},
+	{"balance_batch", VERL, NULL, RANKS_LAUNCHED},
 	{"max_critic_ckpt_to_keep", VERL, "run.save_total_limit", "a checkpoint holds the critic, too"},
 	{"trainer.device", VERL, NULL, NO_GPU},
-	{"ray_kwargs", VERL, NULL, ONE_PROCESS},
-	{"nccl_timeout", VERL, NULL, ONE_PROCESS},
-	{"hybrid_engine", VERL, NULL, ONE_PROCESS},
+	{"ray_kwargs", VERL, NULL, RANKS_LAUNCHED},
+	{"nccl_timeout", VERL, NULL, RANKS_LAUNCHED},
+	{"hybrid_engine", VERL, NULL, RANKS_LAUNCHED},
 };
 /* clang-format on */
 const int foreign_n = sizeof foreign / sizeof *foreign;

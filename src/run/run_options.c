@@ -21,6 +21,11 @@ static const struct option run_options[] = {
 	INT(save_samples, "16", 0, 1 << 20,
 	    "completions written to samples/ at each evaluation and at the last step; 0: none",
 	    .flags = FREE_ON_RESUME),
+	INT(check_steps, "20", 0, INT_MAX,
+	    "of several ranks, compares weights and moments every so many steps; 0: only at the "
+	    "start", .flags = FREE_ON_RESUME),
+	BOOL(log_ranks, "false", "shows what each of several ranks says, with its number",
+	     .flags = FREE_ON_RESUME),
 	BOOL(tensorboard, "true", "write events files", .flags = FREE_ON_RESUME),
 	INT(eval_steps, "0", 0, INT_MAX,
 	    "evaluate on the held-out problems every so many steps and at the end; 0: never",
