@@ -191,7 +191,7 @@ static void tools_variables_and_the_day_reach_the_template(void **state)
 	assert_first(&o, &plain, "think - tools - day 2025 today q");
 	o.day = "2025-02-30x";
 	assert_error(prompts_render(&plain, 1, &o, &a, &p), ERR_INPUT,
-	             "data.chat_date: \"2025-02-30x\" is not a day such as");
+	             "data.chat_date: \"2025-02-30x\" is not a date such as");
 	arena_free(&a);
 	tokenizer_free(t);
 }
@@ -536,7 +536,7 @@ static void what_is_wrong_with_a_row_or_a_template_is_said(void **state)
 	assert_int_equal(hone("render broken < rows.jsonl"), 2);
 	assert_says("stderr", "chat template: template, line 1");
 	assert_int_equal(hone("render chat --date tomorrow < rows.jsonl"), 2);
-	assert_says("stderr", "--date: \"tomorrow\" is not a day such as 2025-01-15");
+	assert_says("stderr", "--date: \"tomorrow\" is not a date such as 2025-01-15");
 	assert_int_equal(hone("render < rows.jsonl"), 2);
 	assert_says("stderr", "usage: hone render");
 }

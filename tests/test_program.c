@@ -213,10 +213,10 @@ static void messages_say_what_happened_and_where_the_program_spoke(void **state)
 	} cases[] = {
 	        {"CRASH",
 	         "the command \"./obedient\" ended with status 3; its standard error is in log"},
-	        {"KILL", "ended by signal 9"},
+	        {"KILL", "killed by signal 9"},
 	        {"GARBAGE", "its reply: not valid JSON"},
 	        {"NONE", "\"reward\""},
-	        {"TWO", "one line for each"},
+	        {"TWO", "exactly one line"},
 	        {"EXCUSE", "it says: no idea"}};
 	struct verifier_options o = with("./obedient");
 	struct reward_spec      spec;
@@ -480,8 +480,8 @@ static void a_command_that_cannot_be_run_is_refused_at_once(void **state)
 	} cases[] = {{"", "needs the program to run"},
 	             {"  ", "the command is empty"},
 	             {"no-such-program-here --x", "\"no-such-program-here\" is not in PATH"},
-	             {"./missing", "\"./missing\" is not there"},
-	             {"./plain", "may not be run"},
+	             {"./missing", "\"./missing\" does not exist"},
+	             {"./plain", "is not executable"},
 	             {"sh -c 'open", "a quote that does not end"}};
 	const char        *name = "command";
 	struct reward_spec spec;
@@ -605,7 +605,7 @@ static void a_run_without_any_verdict_ends(void **state)
 	shell("grep -q hopeless none/verifier.log");
 	assert_int_equal(
 	        hone("train command.yaml run.output_dir=lost task.verifier.command=./lost"), 2);
-	shell("grep -q '\"./lost\" is not there' stderr");
+	shell("grep -q '\"./lost\" does not exist' stderr");
 	assert_int_equal(hone("train command.yaml run.output_dir=tokens task.token_rewards=true"),
 	                 2);
 	shell("grep -q 'every beginning of every completion' stderr");

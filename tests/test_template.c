@@ -194,7 +194,7 @@ static void what_is_not_supported_is_named_with_its_line(void **state)
 	        {"{{ z | length }}", "none has no length"},
 	        {"{% for a in n %}{% endfor %}", "has no elements"},
 	        {"{% for a, b in [[1]] %}{% endfor %}", "values for more names"},
-	        {"{% set n.x = 1 %}", "no namespace"},
+	        {"{% set n.x = 1 %}", "not a namespace"},
 	        {"{{ {l: 1} }}", "cannot be a key"},
 	        {"{{ range }}", "cannot be printed"},
 	        {"{{ nothing | tojson }}", "no form in JSON"},

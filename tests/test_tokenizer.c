@@ -780,7 +780,7 @@ static const struct {
         {"{" MODEL("") ",\"added_tokens\":[" TOKEN("9", "x") "]}", "would give it 3"},
         {"{" MODEL("") ",\"added_tokens\":[" TOKEN("1", "a") "]}", "would give it 0"},
         {"{" MODEL("") ",\"added_tokens\":[" TOKEN("3", "x") "," TOKEN("3", "x") "]}",
-         "there twice"},
+         "occurs twice"},
         {"{" MODEL("") ",\"normalizer\":{\"type\":\"Lowercase\"}}",
          "\"Lowercase\" is not supported as a normalizer"},
         {"{" MODEL("") ",\"normalizer\":7}", "normalizer"},
@@ -799,7 +799,7 @@ static const struct {
          "one character"},
         {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_"
                        "scheme\":\"last\"}}",
-         "\"last\" is no known prepend_scheme"},
+         "\"last\" is not a known prepend_scheme"},
         {"{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\","
                        "\"pattern\":{\"Regex\":\"(\"}}}",
          "pattern \"(\""},

@@ -49,32 +49,32 @@ static void the_last_marker_holds_the_answer(void **state)
 {
 	(void)state;
 	static const struct {
-		const char      *text, *answer;
-		enum answer_kind kind;
+		const char    *text, *answer;
+		enum span_mark kind;
 	} cases[] = {
-	        {"no marker", "no marker", ANSWER_UNMARKED},
-	        {"\\boxed{1} and \\boxed{{2}3}4", "{2}3", ANSWER_CLOSED},
-	        {"\\boxed{1", "", ANSWER_CLOSED},
-	        {"<answer>1</answer> <answer>2</answer> 3", "2", ANSWER_CLOSED},
-	        {"<answer>1", "1", ANSWER_CLOSED},
-	        {"x #### 7\n", " 7\n", ANSWER_OPEN},
-	        {"5+5#10", "10", ANSWER_OPEN},
-	        {"#10", "10", ANSWER_OPEN},
-	        {"horse #12 wins", "horse #12 wins", ANSWER_UNMARKED},
-	        {"##10", "10", ANSWER_OPEN},
-	        {" ##10", " ##10", ANSWER_UNMARKED},
-	        {"# Heading\ntext", "# Heading\ntext", ANSWER_UNMARKED},
-	        {"### Heading", "### Heading", ANSWER_UNMARKED},
-	        {"ends with #", "ends with #", ANSWER_UNMARKED},
-	        {"Final ANSWER: 4", " 4", ANSWER_OPEN},
-	        {"<answer> the answer: 5 </answer> rest", " 5 ", ANSWER_OPEN},
-	        {"#### 1 \\boxed{2}", "2", ANSWER_CLOSED},
-	        {"", "", ANSWER_UNMARKED},
+	        {"no marker", "no marker", SPAN_UNMARKED},
+	        {"\\boxed{1} and \\boxed{{2}3}4", "{2}3", SPAN_CLOSED},
+	        {"\\boxed{1", "", SPAN_CLOSED},
+	        {"<answer>1</answer> <answer>2</answer> 3", "2", SPAN_CLOSED},
+	        {"<answer>1", "1", SPAN_CLOSED},
+	        {"x #### 7\n", " 7\n", SPAN_OPEN},
+	        {"5+5#10", "10", SPAN_OPEN},
+	        {"#10", "10", SPAN_OPEN},
+	        {"horse #12 wins", "horse #12 wins", SPAN_UNMARKED},
+	        {"##10", "10", SPAN_OPEN},
+	        {" ##10", " ##10", SPAN_UNMARKED},
+	        {"# Heading\ntext", "# Heading\ntext", SPAN_UNMARKED},
+	        {"### Heading", "### Heading", SPAN_UNMARKED},
+	        {"ends with #", "ends with #", SPAN_UNMARKED},
+	        {"Final ANSWER: 4", " 4", SPAN_OPEN},
+	        {"<answer> the answer: 5 </answer> rest", " 5 ", SPAN_OPEN},
+	        {"#### 1 \\boxed{2}", "2", SPAN_CLOSED},
+	        {"", "", SPAN_UNMARKED},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct span answer;
-		assert_int_equal(span_answer(span_of(cases[i].text), &answer), cases[i].kind);
+		assert_int_equal(span_result(span_of(cases[i].text), &answer), cases[i].kind);
 		if (!span_equal(answer, span_of(cases[i].answer)))
 			fail_msg("\"%s\" gives \"%.*s\"", cases[i].text, (int)answer.n, answer.s);
 	}
@@ -1286,7 +1286,7 @@ static void wrong_rewards_are_refused(void **state)
 		const struct problem *p;
 		const char           *message;
 	} checks[] = {{format, &none, "task.verifier.pattern or task.verifier.tags"},
-	              {length, &none, "is no range"},
+	              {length, &none, "is not a range"},
 	              {exact, &none, "problem p7: verifier exact: the problem has no answer"},
 	              {numeric, &word, "\"x\" has no number"},
 	              {countdown, &word, "\"numbers\""},

@@ -69,7 +69,7 @@ int chat_day(const char *text, int64_t *out)
 
 	*out = *text && end ? timegm(&date) : -1;
 	if (!end || *end || (*text && *out < 0))
-		return error_set(ERR_INPUT, "\"%.40s\" is not a day such as 2025-01-15", text);
+		return error_set(ERR_INPUT, "\"%.40s\" is not a date such as 2025-01-15", text);
 	return OK;
 }
 
@@ -83,7 +83,7 @@ static int add_day(json_t *variables, int64_t now)
 	if (now < 0 || json_object_get(variables, "date_string"))
 		return OK;
 	if (!gmtime_r(&seconds, &date) || strftime(text, sizeof text, "%d %b %Y", &date) == 0)
-		return error_set(ERR_INPUT, "this day cannot be written");
+		return error_set(ERR_INPUT, "this date cannot be written");
 	return json_object_set_new(variables, "date_string", json_string(text)) == 0
 	               ? OK
 	               : error_memory("the day of a chat template");

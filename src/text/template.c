@@ -48,7 +48,7 @@ static int add_argument(struct template_run *r, struct arguments *a, const char 
 	if (a->n == ARGUMENTS_MAX)
 		return template_error(r, "more than %d arguments", ARGUMENTS_MAX);
 	if (!keyword && a->n > a->n_positional)
-		return template_error(r, "an argument by position behind one by name");
+		return template_error(r, "a positional argument follows a named one");
 	a->names[a->n] = keyword;
 	a->values[a->n++] = v;
 	a->n_positional += !keyword;
@@ -408,9 +408,9 @@ static int template_set(struct template_run *r, const struct template_node *n)
 		return template_assign(r, n->list, v);
 	TRY(template_look_up(r, n->list->name, &space));
 	if (space.kind != V_NAMESPACE)
-		return template_error(r,
-		                      "\"%.64s\" is no namespace, so \"%.64s\" cannot be set in it",
-		                      n->list->name, n->name);
+		return template_error(
+		        r, "\"%.64s\" is not a namespace, so \"%.64s\" cannot be set in it",
+		        n->list->name, n->name);
 	return template_map_put(r, space.as.map, template_constant(n->name), v);
 }
 

@@ -113,8 +113,8 @@ int template_binary(struct template_run *r, enum operator op, const struct value
 		                        : b->kind == V_UNDEFINED ? b
 		                                                 : NULL;
 		return u ? template_error(r, "\"%.64s\" is undefined", u->as.name)
-		         : template_error(r, "%s and %s cannot be computed with here",
-		                          template_kind_name(a), template_kind_name(b));
+		         : template_error(r, "cannot compute with %s and %s", template_kind_name(a),
+		                          template_kind_name(b));
 	}
 	if (a->kind == V_REAL || b->kind == V_REAL || op == OP_DIVIDE)
 		return reals(r, op, template_real_of(a), template_real_of(b), out);

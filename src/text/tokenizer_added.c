@@ -26,7 +26,7 @@ int added_new(struct added_token *tokens, size_t n, struct added *out)
 	out->n = n;
 	for (size_t i = 0; i < n; i++) {
 		if (i && !by_bytes(&tokens[i - 1], &tokens[i]))
-			return error_set(ERR_INPUT, "the added token \"%.*s\" is there twice",
+			return error_set(ERR_INPUT, "the added token \"%.*s\" occurs twice",
 			                 (int)tokens[i].text.n, tokens[i].text.s);
 		out->first[(unsigned char)tokens[i].text.s[0]] = 1;
 		words |= tokens[i].single_word;

@@ -116,7 +116,7 @@ static int check_chars(const char *place, const char *alphabet,
 			known |= !strcmp(specials[i].role, roles[j]);
 		if (!known)
 			return error_set(ERR_INPUT,
-			                 "%s: \"%s\" is no role of a special token (bos eos unk "
+			                 "%s: \"%s\" is not a role of a special token (bos eos unk "
 			                 "sep pad cls mask)",
 			                 place, specials[i].role);
 		if (!utf8_is_valid(slice_of(specials[i].text)))

@@ -221,7 +221,7 @@ static int read_metaspace(struct tokenizer_json_reader *r, const char *place, co
 		*scheme = add ? (enum prefix_scheme)i : PREFIX_NEVER;
 		return OK;
 	}
-	return error_set(ERR_INPUT, "%s: \"%s\" is no known prepend_scheme", place, name);
+	return error_set(ERR_INPUT, "%s: \"%s\" is not a known prepend_scheme", place, name);
 }
 
 static int read_splitter_metaspace(struct tokenizer_json_reader *r, const char *place,
@@ -251,7 +251,7 @@ static int read_behavior(const char *place, const json_t *spec, int required,
 		*out = (enum split_behavior)i;
 		return OK;
 	}
-	return error_set(ERR_INPUT, "%s: \"%s\" is no known behavior", place, name);
+	return error_set(ERR_INPUT, "%s: \"%s\" is not a known behavior", place, name);
 }
 
 /* A pattern is a regular expression, or a literal string, which needs no compiling. */
@@ -841,8 +841,7 @@ static int read_added(struct tokenizer_json_reader *r, size_t i, int *next)
 	if (normalized)
 		TRY(tokenizer_normalize(t, token.text, &t->memory, &token.text));
 	if (!token.text.n)
-		return error_set(ERR_INPUT,
-		                 "%s: nothing is left of \"%.80s\" when it is normalized", place,
+		return error_set(ERR_INPUT, "%s: normalizing \"%.80s\" leaves nothing", place,
 		                 content);
 	t->shown[token.id] = token.text;
 	list = normalized ? &t->normalized : &t->plain;

@@ -13,8 +13,8 @@ enum {
 	FUNCTION_WORK = 8
 };
 
-/* op: n fraction, + - * / operators, r root (y: its degree), c cos(2 pi x/y) of the two longs, C
- * cosine, p pi, f function (y: which) */
+/* op: n fraction, + - * / operators, r root (y: degree), c 2 cos(2 pi x/y) of integers, C
+ * cosine of x, p pi, f function (y: which) */
 struct algebraic_node {
 	char            op;
 	int             x, y;
@@ -40,7 +40,7 @@ long algebra_steps(const struct algebra *a)
 	return a->steps;
 }
 
-/* Work on numbers of so many bits: a product costs more than its length. */
+/* A product of numbers costs more than their length, so work grows faster than bits. */
 int algebra_spend(struct algebra *a, long bits)
 {
 	long words = bits / 64 + 1;
@@ -77,8 +77,8 @@ static int algebraic_same(const struct algebraic_node *a, const struct algebraic
 	       (a->op != 'n' || number_equal(&a->q, &b->q));
 }
 
-/* The handle of a node like this one: an older one where there is one, so that a root below two
- * sums is one root. Takes a copy of n->q. */
+/* Returns the handle of an equal older node, or of a new one, so that a root below two sums is one
+ * root. Copies n->q. */
 static int algebraic_intern(struct algebra *a, const struct algebraic_node *n)
 {
 	size_t                 at = algebraic_hash(n);
@@ -105,8 +105,8 @@ static int algebraic_fails(int x, int y)
 	                                                            : ALGEBRAIC_UNDECIDED;
 }
 
-/* Nodes are written whole when they are made: to zero over a megabyte of them was most of the time
- * that a short comparison takes. */
+/* Does not zero the nodes, each of which is written when it is made: zeroing a megabyte took most
+ * of the time of a short comparison. */
 struct algebra *algebra_new(void)
 {
 	struct algebra *a = malloc(sizeof *a);
@@ -130,7 +130,7 @@ void algebra_free(struct algebra *a)
 		if (a->node[i].has_interval)
 			interval_clear(&a->node[i].at);
 	}
-	mpfr_free_cache2(MPFR_FREE_LOCAL_CACHE); /* pi: a thread that ends would not give it back */
+	mpfr_free_cache2(MPFR_FREE_LOCAL_CACHE); /* pi: a thread would leak it at its end */
 	free(a);
 }
 
@@ -183,7 +183,7 @@ static int algebraic_fractions(struct algebra *a, char op, const struct number *
 	return made;
 }
 
-/* What needs no node: x + 0, x - 0, x 1, x 0, x / 1, 0 / x, x - x, x / x. Otherwise
+/* Handles what needs no node: x + 0, x - 0, x 1, x 0, x / 1, 0 / x, x - x, x / x. Otherwise returns
  * ALGEBRAIC_UNDECIDED. */
 static int algebraic_trivial(char op, int x, int y)
 {
@@ -209,6 +209,8 @@ static long algebraic_greater(long a, long b)
 	return a > b ? a : b;
 }
 
+/* The bounds u and l follow the table in algebraic.h, as logarithms: a product is a sum, and a sum
+ * of two is at most twice the greater (+ 1). */
 int algebraic_apply(struct algebra *a, char op, int x, int y)
 {
 	struct algebraic_node        n = {.op = op, .x = x, .y = y};
@@ -228,7 +230,7 @@ int algebraic_apply(struct algebra *a, char op, int x, int y)
 		return algebraic_fractions(a, op, &s->q, &t->q);
 	if (op == '*' && x == y && s->op == 'r' && s->y == 2)
 		return s->x;
-	if ((op == '+' || op == '*') && x > y) { /* one order, one node */
+	if ((op == '+' || op == '*') && x > y) { /* x + y and y + x are one node */
 		n.x = y;
 		n.y = x;
 	}
@@ -240,6 +242,7 @@ int algebraic_apply(struct algebra *a, char op, int x, int y)
 	return algebra_spend(a, 0) ? algebraic_intern(a, &n) : ALGEBRAIC_UNDECIDED;
 }
 
+/* Fractions are raised exactly, everything else by repeated squaring; x^-n = 1 / x^n. */
 int algebraic_power(struct algebra *a, int x, long n)
 {
 	const struct number *q = algebraic_as_number(a, x);
@@ -278,7 +281,7 @@ int algebraic_power(struct algebra *a, int x, long n)
 
 enum { ALGEBRAIC_PRIMES = 1000, ALGEBRAIC_DEGREE = 1000 };
 
-/* Takes the k-th powers of small primes out of x: x = (*outside)^k x'. */
+/* Moves the k-th powers of small primes out of x: x = (*outside)^k x'. */
 static void algebraic_take_powers(mpz_t x, unsigned long k, mpz_t outside)
 {
 	mpz_t power;
@@ -297,8 +300,7 @@ static void algebraic_take_powers(mpz_t x, unsigned long k, mpz_t outside)
 	mpz_clear(power);
 }
 
-/* The k-th root of a whole x > 0 that is no k-th power itself: of lower degree where x is a
- * power. */
+/* The k-th root of an integer x > 0 that is not a k-th power; of a lower degree if x is a power. */
 static int algebraic_whole_root(struct algebra *a, mpz_t x, long k)
 {
 	struct algebraic_node n = {.op = 'r'};
@@ -324,7 +326,7 @@ static int algebraic_whole_root(struct algebra *a, mpz_t x, long k)
 	return algebraic_intern(a, &n);
 }
 
-/* (p/q)^(1/k) = (p q^(k-1))^(1/k) / q, with what is a k-th power before it. */
+/* (p/q)^(1/k) = (p q^(k-1))^(1/k) / q, with k-th powers moved out of the root. */
 static int algebraic_fraction_root(struct algebra *a, const struct number *x, long k)
 {
 	mpz_t         inside, outside;
@@ -353,6 +355,7 @@ static int algebraic_fraction_root(struct algebra *a, const struct number *x, lo
 	return made;
 }
 
+/* Writes the bounds of a root from the table in algebraic.h, as logarithms. */
 int algebraic_root(struct algebra *a, int x, long degree)
 {
 	struct algebraic_node        n = {.op = 'r', .x = x, .y = (int)degree};
@@ -390,6 +393,8 @@ static long algebraic_divisor(long a, long b)
 	return a;
 }
 
+/* Reduces the angle to 0 .. half a turn in lowest terms; the node is 2 cos, an algebraic
+ * integer. */
 int algebraic_cosine(struct algebra *a, long over, long under)
 {
 	struct algebraic_node n = {.op = 'c', .u = 1};
@@ -399,12 +404,12 @@ int algebraic_cosine(struct algebra *a, long over, long under)
 	if (under <= 0 || under > ALGEBRAIC_DEGREE)
 		return ALGEBRAIC_UNDECIDED;
 	over = (over % under + under) % under;
-	if (2 * over > under) /* the cosine is even */
+	if (2 * over > under) /* cos(-x) = cos(x) */
 		over = under - over;
 	divisor = algebraic_divisor(under, over);
 	over /= divisor;
 	under /= divisor;
-	switch (under) { /* the fractions among them (Niven) */
+	switch (under) { /* the only rational ones (Niven) */
 	case 1:
 		return ALGEBRAIC_ONE;
 	case 2:
@@ -461,8 +466,8 @@ static int algebraic_has_two(const struct algebraic_node *n)
 	return strchr("+-*/", n->op) != NULL;
 }
 
-/* Marks what is below x, and gives the least handle there. Children are older than what is made of
- * them. */
+/* Marks everything below x and returns the smallest handle there. Children are older than their
+ * parents, so one pass downwards suffices. */
 static int algebraic_mark(struct algebra *a, int x)
 {
 	int least = x;
@@ -485,7 +490,7 @@ static int algebraic_mark(struct algebra *a, int x)
 	return least;
 }
 
-/* An enclosure of the node at the precision asked for, from the enclosures of its parts. */
+/* Computes the node's interval from the intervals of its parts. */
 static void algebraic_compute(struct algebra *a, struct algebraic_node *n)
 {
 	const struct algebraic_node *x = &a->node[n->x];
@@ -527,7 +532,7 @@ static void algebraic_compute(struct algebra *a, struct algebraic_node *n)
 	}
 }
 
-/* The interval of x with so many bits. */
+/* Computes the interval of x, and of everything below it, with that many bits. */
 static int algebraic_refine(struct algebra *a, int x, long bits)
 {
 	for (int i = algebraic_mark(a, x); i <= x; i++) {
@@ -547,7 +552,8 @@ static int algebraic_refine(struct algebra *a, int x, long bits)
 	return 1;
 }
 
-/* phi(n)/2, the degree of the field of all cosines of n-th parts of a turn; 1 for small n. */
+/* phi(n)/2, the degree of the field generated by the cosines of n-th parts of a turn; 1 for small
+ * n. */
 static double algebraic_field(long n)
 {
 	double degree = (double)n;
@@ -564,7 +570,7 @@ static double algebraic_field(long n)
 	return degree > 2 ? ceil(degree / 2) : 1;
 }
 
-/* The bound of x: |x| >= 2^-bound unless it is 0. More than ALGEBRAIC_BITS: of no use. */
+/* The bound of x: |x| >= 2^-bound unless x is 0. A bound over ALGEBRAIC_BITS is useless. */
 static long algebraic_bound(struct algebra *a, int x)
 {
 	double degree = 1, bound;
@@ -601,6 +607,7 @@ static int algebraic_find_sign(struct algebra *a, int x, int *sign)
 	return 0;
 }
 
+/* A node remembers its sign, or that it could not be found. */
 int algebraic_sign(struct algebra *a, int x, int *sign)
 {
 	struct algebraic_node *n;
@@ -630,6 +637,7 @@ int algebraic_equal(struct algebra *a, int x, int y)
 	return x == y || (algebraic_sign(a, algebraic_apply(a, '-', x, y), &sign) && sign == 0);
 }
 
+/* Refines until both bounds have one floor; if they never do, x may be the integer between them. */
 int algebraic_floor(struct algebra *a, int x, struct number *out)
 {
 	const struct number *q = algebraic_as_number(a, x);
@@ -646,7 +654,7 @@ int algebraic_floor(struct algebra *a, int x, struct number *out)
 			return 0;
 		else if (interval_floor(&a->node[x].at, mpq_numref(out->q)))
 			return 1;
-	/* both sides of a whole number: it may be that one */
+	/* the interval contains an integer: is x that integer? */
 	if (!mpfr_number_p(a->node[x].at.hi) ||
 	    mpfr_get_exp(a->node[x].at.hi) > ALGEBRAIC_OPEN_BITS)
 		return 0;

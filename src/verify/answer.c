@@ -33,7 +33,7 @@ static int equal_dense(const struct answer_rule *rule, struct span a, struct spa
 
 /* ---- numbers ---- */
 
-/* The span is "43", "43." or "3/4" with a sign or without one, and nothing else. */
+/* Reads a span that is "43", "43." or "3/4", with or without a sign, and nothing else. */
 static int answer_read_number(struct span a, struct number *out)
 {
 	struct number other;
@@ -64,14 +64,14 @@ static int answer_read_number(struct span a, struct number *out)
 	return ok && !out->undefined;
 }
 
-static int equal_number(const struct answer_rule *rule, struct span gold, struct span answer)
+static int equal_number(const struct answer_rule *rule, struct span gold, struct span result)
 {
 	struct number a, b;
 	int           equal;
 
 	number_init(&a);
 	number_init(&b);
-	equal = answer_read_number(gold, &a) && answer_read_number(answer, &b) &&
+	equal = answer_read_number(gold, &a) && answer_read_number(result, &b) &&
 	        number_near(&b, &a, rule->absolute, rule->relative);
 	number_clear(&a);
 	number_clear(&b);
@@ -85,7 +85,7 @@ struct items {
 	int         n;
 };
 
-/* Without one pair of brackets or quotes around it. */
+/* Drops one pair of brackets or quotes around the span. */
 static struct span answer_unwrap(struct span a, const char *open, const char *close)
 {
 	const char *at;
@@ -96,8 +96,8 @@ static struct span answer_unwrap(struct span a, const char *open, const char *cl
 	                                              : a;
 }
 
-/* Parted by commas if there is one, else by white space; quotes and one pair of brackets around
- * all go. */
+/* Splits at commas if there is one, else at white space. Drops one pair of brackets around the list
+ * and quotes around items. */
 static int answer_split(struct span a, struct items *out)
 {
 	int commas;
@@ -119,21 +119,21 @@ static int answer_split(struct span a, struct items *out)
 	return 1;
 }
 
-static int equal_item(const struct answer_rule *rule, struct span gold, struct span answer)
+static int equal_item(const struct answer_rule *rule, struct span gold, struct span result)
 {
-	return equal_text(rule, gold, answer) || equal_number(rule, gold, answer);
+	return equal_text(rule, gold, result) || equal_number(rule, gold, result);
 }
 
-/* Each item of the answer takes the first one of the gold that is equal and not taken. */
+/* Each item of the result takes the first equal item of the answer that is still free. */
 static int equal_set(const struct answer_rule *rule, const struct items *gold,
-                     const struct items *answer)
+                     const struct items *result)
 {
 	unsigned char taken[ANSWER_ITEMS] = {0};
 
-	for (int i = 0; i < answer->n; i++) {
+	for (int i = 0; i < result->n; i++) {
 		int j = 0;
 		while (j < gold->n &&
-		       (taken[j] || !equal_item(rule, gold->item[j], answer->item[i])))
+		       (taken[j] || !equal_item(rule, gold->item[j], result->item[i])))
 			j++;
 		if (j == gold->n)
 			return 0;
@@ -142,11 +142,11 @@ static int equal_set(const struct answer_rule *rule, const struct items *gold,
 	return 1;
 }
 
-static int equal_list(const struct answer_rule *rule, struct span gold, struct span answer)
+static int equal_list(const struct answer_rule *rule, struct span gold, struct span result)
 {
 	struct items a, b;
 
-	if (!answer_split(gold, &a) || !answer_split(answer, &b) || a.n != b.n)
+	if (!answer_split(gold, &a) || !answer_split(result, &b) || a.n != b.n)
 		return 0;
 	if (rule->form == ANSWER_SET)
 		return equal_set(rule, &a, &b);
@@ -163,13 +163,13 @@ const struct choice answer_forms[] = {
         {"list", ANSWER_LIST, NULL}, {"set", ANSWER_SET, NULL},     {0}};
 
 static int (*const equal[])(const struct answer_rule *rule, struct span gold,
-                            struct span answer) = {[ANSWER_TEXT] = equal_text,
+                            struct span result) = {[ANSWER_TEXT] = equal_text,
                                                    [ANSWER_DENSE] = equal_dense,
                                                    [ANSWER_NUMBER] = equal_number,
                                                    [ANSWER_LIST] = equal_list,
                                                    [ANSWER_SET] = equal_list};
 
-int answer_equal(const struct answer_rule *rule, struct span gold, struct span answer)
+int answer_equal(const struct answer_rule *rule, struct span gold, struct span result)
 {
-	return equal[rule->form](rule, span_trim(gold), span_trim(answer));
+	return equal[rule->form](rule, span_trim(gold), span_trim(result));
 }

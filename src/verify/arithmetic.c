@@ -19,7 +19,7 @@ static int arithmetic_joins(enum arithmetic_kind kind)
 	return kind >= ARITHMETIC_NUMBER && kind <= ARITHMETIC_UNKNOWN;
 }
 
-/* Brackets that open or close beyond the run are no part of it: "(10 - 7 apples)". */
+/* Drops brackets whose partner is outside the run: "(10 - 7 apples)". */
 static void arithmetic_strip(struct arithmetic_run *r)
 {
 	int depth = 0, lowest = 0;
@@ -60,7 +60,7 @@ static int arithmetic_is_one_of(struct span text, const struct arithmetic_token 
 	return 0;
 }
 
-/* "half of 7" and its like. */
+/* "half of 7" and the like. */
 static int arithmetic_is_part_of(struct span text, const struct arithmetic_token *t)
 {
 	static const char *const parts[] = {"half",    "third",      "quarter",   "double",
@@ -71,7 +71,7 @@ static int arithmetic_is_part_of(struct span text, const struct arithmetic_token
 	return arithmetic_is_one_of(text, t, parts, sizeof parts / sizeof *parts);
 }
 
-/* Does what stands before the run say that its value is not the answer? */
+/* Do the words before the run say that its value is not the result? */
 static int arithmetic_denied_before(struct span text, const struct arithmetic_run *r)
 {
 	static const char *const       fillers[] = {"be",  "equal", "equals", "to",
@@ -161,7 +161,7 @@ static int arithmetic_frac(struct arithmetic_reader *p, struct number *out)
 	return ok;
 }
 
-/* The fraction of a mixed number: 7 1/2, 7\frac12. Adds it to *out. */
+/* Reads the fraction of a mixed number (7 1/2, 7\frac12) and adds it to *out. */
 static int arithmetic_mixed(struct arithmetic_reader *p, struct number *out)
 {
 	struct number part, under;
@@ -188,8 +188,8 @@ static int arithmetic_mixed(struct arithmetic_reader *p, struct number *out)
 	return ok;
 }
 
-/* A \frac, a sum in brackets, or digits; the depth is bounded, because the text is the model's.
- * */
+/* Reads a \frac, a sum in brackets, or digits. The depth is bounded, because the text is
+ * untrusted. */
 static int arithmetic_primary(struct arithmetic_reader *p, struct number *out)
 {
 	int ok;
@@ -228,8 +228,8 @@ static int arithmetic_scaled(struct arithmetic_reader *p, struct number *out)
 	return 1;
 }
 
-/* -2^2 is -(2^2), and 2^-1 has its own sign: a power binds more tightly than the sign before it.
- * */
+/* A power binds more tightly than the sign before it, so -2^2 is -(2^2); the exponent of 2^-1 has
+ * its own sign. */
 static int arithmetic_signed(struct arithmetic_reader *p, struct number *out)
 {
 	struct number other;
@@ -294,8 +294,8 @@ static int arithmetic_sum(struct arithmetic_reader *p, struct number *out)
 
 /* ---- the line ---- */
 
-/* The last number of the line within text[from .. to): 1 when there is one; *out is its value,
- * undefined where it has none. `cut`: the line began earlier. */
+/* Reads the last number of the line within text[from .. to). Returns 1 when there is one; *out is
+ * its value, or undefined if it has none. `cut`: the line began earlier. */
 static int arithmetic_read_line(struct span text, const struct arithmetic_line *line, size_t from,
                                 size_t to, int cut, struct number *out)
 {
@@ -321,13 +321,13 @@ static int arithmetic_read_line(struct span text, const struct arithmetic_line *
 	return 1;
 }
 
-struct arithmetic_span { /* of the answer, in the text */
-	size_t           from, to;
-	enum answer_kind kind;
-	int              boxed;
+struct arithmetic_span { /* the place of the result in the text */
+	size_t         from, to;
+	enum span_mark kind;
+	int            boxed;
 };
 
-/* Where the line that holds text[i] begins, or ends, within [from, to]. */
+/* The start and the end of the line that holds text[i], within [from, to]. */
 static size_t arithmetic_line_start(struct span text, size_t i, size_t from)
 {
 	while (i > from && text.s[i - 1] != '\n')
@@ -349,16 +349,16 @@ static int arithmetic_has_digit(struct span text, size_t from, size_t to)
 	return from < to;
 }
 
-/* A box is no border: the line around it belongs to its number, as in -\boxed{7} or \boxed{7}
+/* A box does not bound its number: the rest of the line counts, as in -\boxed{7} or \boxed{7}
  * million. */
 static int arithmetic_is_boxed(struct span text, size_t from)
 {
 	return from >= 7 && !memcmp(text.s + from - 7, "\\boxed{", 7);
 }
 
-/* The line text[start .. end) of the answer text[from .. to); around a box also what the line has
- * beside it. */
-static int arithmetic_try_line(struct span text, struct arithmetic_span answer, size_t start,
+/* Tries the line text[start .. end) of the result, with what is beside it on the line if it is
+ * boxed. */
+static int arithmetic_try_line(struct span text, struct arithmetic_span result, size_t start,
                                size_t end, struct number *out)
 {
 	struct arithmetic_line line;
@@ -366,28 +366,29 @@ static int arithmetic_try_line(struct span text, struct arithmetic_span answer, 
 
 	if (!arithmetic_has_digit(text, start, end))
 		return 0;
-	if (answer.boxed && start == answer.from)
+	if (result.boxed && start == result.from)
 		first = arithmetic_line_start(text, start, 0);
-	if (answer.boxed && end == answer.to)
+	if (result.boxed && end == result.to)
 		last = arithmetic_line_end(text, end,
 		                           end + ARITHMETIC_BYTES < text.n ? end + ARITHMETIC_BYTES
 		                                                           : text.n);
 	begin = end - first > ARITHMETIC_BYTES ? end - ARITHMETIC_BYTES : first;
-	arithmetic_cut(text, begin, last, answer.kind != ANSWER_UNMARKED, &line);
+	arithmetic_cut(text, begin, last, result.kind != SPAN_UNMARKED, &line);
 	return arithmetic_read_line(text, &line, start, end, begin > first, out);
 }
 
+/* Tries the lines of the result from the last one upwards. */
 int arithmetic_last(struct span text, struct number *out)
 {
 	struct arithmetic_span a;
-	struct span            answer;
+	struct span            result;
 
-	a.kind = span_answer(text, &answer);
-	a.boxed = a.kind == ANSWER_CLOSED && arithmetic_is_boxed(text, (size_t)(answer.s - text.s));
-	if (a.kind == ANSWER_OPEN)
-		answer = span_line(answer);
-	a.from = (size_t)(answer.s - text.s);
-	a.to = a.from + answer.n;
+	a.kind = span_result(text, &result);
+	a.boxed = a.kind == SPAN_CLOSED && arithmetic_is_boxed(text, (size_t)(result.s - text.s));
+	if (a.kind == SPAN_OPEN)
+		result = span_line(result);
+	a.from = (size_t)(result.s - text.s);
+	a.to = a.from + result.n;
 	for (size_t end = a.to, start;; end = start - 1) {
 		start = arithmetic_line_start(text, end, a.from);
 		if (arithmetic_try_line(text, a, start, end, out))

@@ -14,7 +14,7 @@ struct arithmetic_cutter {
 	struct number           number; /* room for number_read */
 	struct arithmetic_line *line;
 	int                     bare, has_words, bold, italic, full;
-	/* by depth: the braces of \text and its like */
+	/* by depth: 1 for the braces of \text and the like */
 	char falls_away[BRACES_MAX];
 	int  depth;
 };
@@ -30,7 +30,7 @@ enum {
 	N_SCALES = sizeof arithmetic_scales / sizeof *arithmetic_scales
 };
 
-/* Words that are more than the end of a formula. */
+/* Words that do more than end a formula. */
 static const struct {
 	const char          *name;
 	enum arithmetic_kind kind;
@@ -96,8 +96,8 @@ static const struct {
 
 enum command_effect { COMMAND_GONE, COMMAND_TEXT, COMMAND_TOKEN };
 
-/* Commands of LaTeX: gone; gone with the braces behind them; or a token. Any other one is
- * UNKNOWN. */
+/* LaTeX commands that are dropped, are dropped with the braces behind them, or are a token. Any
+ * other command is UNKNOWN. */
 static const struct {
 	const char          *name;
 	enum command_effect  effect;
@@ -157,8 +157,8 @@ static const struct {
         {"geq", COMMAND_TOKEN, ARITHMETIC_BOUND, 0},
 };
 
-/* Characters beyond ASCII. Those of other letters end a formula; other digits and signs of
- * mathematics are UNKNOWN. */
+/* Characters beyond ASCII. Other letters end a formula; other digits and mathematical signs are
+ * UNKNOWN. */
 static const struct {
 	int                  code;
 	enum command_effect  effect;
@@ -230,7 +230,7 @@ static int arithmetic_is_gap(char c)
 	return c == 0 || isspace((unsigned char)c);
 }
 
-/* Does the last token end where we are, with nothing between? */
+/* Does the last token end right here? */
 static int arithmetic_touches(struct arithmetic_cutter *c)
 {
 	const struct arithmetic_token *t = arithmetic_before(c, 1);
@@ -238,7 +238,7 @@ static int arithmetic_touches(struct arithmetic_cutter *c)
 	return t && t->from + t->n == c->i;
 }
 
-/* "7 - this", "7/hour", "7-year": the sign before a word was none. */
+/* The sign before a word is not an operator: "7 - this", "7/hour", "7-year". */
 static void arithmetic_end_before_word(struct arithmetic_cutter *c)
 {
 	struct arithmetic_token *t = arithmetic_before(c, 1);
@@ -261,13 +261,13 @@ static size_t arithmetic_letter(struct span a, size_t i)
 	if (!(a.s[i] & 0x80))
 		return isalpha((unsigned char)a.s[i]) ? 1 : 0;
 	n = utf8proc_iterate((const utf8proc_uint8_t *)a.s + i, (utf8proc_ssize_t)(a.n - i), &code);
-	if (n <= 0 || (code >= 0x370 && code < 0x400)) /* Greek letters are names of unknowns */
+	if (n <= 0 || (code >= 0x370 && code < 0x400)) /* Greek letters name unknowns */
 		return 0;
 	category = utf8proc_category(code);
 	return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO ? (size_t)n : 0;
 }
 
-/* Letters, and apostrophes between them. */
+/* The length of a word: letters, and apostrophes between them. */
 static size_t arithmetic_word_length(struct span a, size_t i)
 {
 	size_t start = i, n;
@@ -295,8 +295,8 @@ static enum arithmetic_kind arithmetic_letter_kind(struct arithmetic_cutter *c)
 	return alone && strchr("aAI", letter) ? ARITHMETIC_END : ARITHMETIC_UNKNOWN;
 }
 
-/* Words that compute: million, percent, times, minus ...; a word in n't denies what stands
- * there. */
+/* Words that compute (million, percent, times, minus, ...) have a kind of their own; a word that
+ * ends in n't denies. */
 static enum arithmetic_kind arithmetic_word_kind(struct arithmetic_cutter *c, struct span word,
                                                  char *op)
 {
@@ -322,7 +322,7 @@ static enum arithmetic_kind arithmetic_word_kind(struct arithmetic_cutter *c, st
 	return ARITHMETIC_END;
 }
 
-/* "^2" behind a unit: its bytes, 0 for none. */
+/* The length of "^2" behind a unit, or 0. */
 static size_t arithmetic_unit_power(struct span a)
 {
 	size_t i = 1;
@@ -338,8 +338,8 @@ static size_t arithmetic_unit_power(struct span a)
 	return i < a.n && a.s[i] == '}' ? i + 1 : 0;
 }
 
-/* Most words end an expression. Those that do not are operators, scales ("7 million") and parts
- * of them ("divided by"). */
+/* Most words end an expression; operators, scales ("7 million") and their parts ("divided by") do
+ * not. */
 static void arithmetic_take_word(struct arithmetic_cutter *c)
 {
 	struct span          word = {c->text.s + c->i, arithmetic_word_length(c->text, c->i)};
@@ -374,7 +374,8 @@ static void arithmetic_take_word(struct arithmetic_cutter *c)
 
 /* ---- LaTeX ---- */
 
-/* A brace behind `from`, white space between allowed, whose pair falls away. */
+/* Steps over the opening brace behind a command, white space allowed, and notes that the closing
+ * one is to be dropped too. */
 static void arithmetic_open_text(struct arithmetic_cutter *c)
 {
 	size_t i = c->i;
@@ -387,7 +388,7 @@ static void arithmetic_open_text(struct arithmetic_cutter *c)
 	}
 }
 
-/* A LaTeX command by its row of the table: a token, nothing, or the beginning of a text. */
+/* Reads a LaTeX command by its row of the table: a token, nothing, or the start of a text. */
 static void arithmetic_take_name(struct arithmetic_cutter *c, size_t n)
 {
 	struct span name = {c->text.s + c->i + 1, n};
@@ -408,8 +409,8 @@ static void arithmetic_take_name(struct arithmetic_cutter *c, size_t n)
 	arithmetic_push(c, ARITHMETIC_UNKNOWN, 0, n + 1);
 }
 
-/* A backslash: a command's name, \% as a scale, \\ between lines, or a space that means nothing.
- * */
+/* Reads what a backslash begins: a command, \% as a scale, \\ between lines, or a meaningless
+ * space. */
 static void arithmetic_take_command(struct arithmetic_cutter *c)
 {
 	size_t n = 0;
@@ -472,7 +473,7 @@ static void arithmetic_take_star(struct arithmetic_cutter *c)
 	}
 }
 
-/* Degrees and the powers of units ("cm^2") are no operators. */
+/* Degrees and the powers of units ("cm^2") are not operators. */
 static void arithmetic_take_power(struct arithmetic_cutter *c)
 {
 	static const char *const       degrees[] = {"^\\circ", "^{\\circ}", "^\\degree"};
@@ -511,8 +512,8 @@ static void arithmetic_take_dot(struct arithmetic_cutter *c)
 		                0, 1);
 }
 
-/* "<answer>", "</b>", "<|im_end|>", "<<3+4=7>>" (a calculator's note): the bytes of what is between
- * angles, 0 for none. */
+/* The length of a tag such as "<answer>", "</b>", "<|im_end|>" or "<<3+4=7>>" (a calculator's
+ * note), or 0. */
 static size_t arithmetic_tag(struct span a)
 {
 	size_t i = 1;
@@ -555,8 +556,8 @@ static void arithmetic_take_bang(struct arithmetic_cutter *c)
 		arithmetic_push(c, factorial ? ARITHMETIC_UNKNOWN : ARITHMETIC_END, 0, 1);
 }
 
-/* What stands between two digits, as in 6:7 or 7_8, has no value here; elsewhere it is prose or
- * emphasis. */
+/* A ':' or '_' between two digits (6:7, 7_8) makes a formula without a value; elsewhere it is prose
+ * or emphasis. */
 static void arithmetic_take_joint(struct arithmetic_cutter *c)
 {
 	int before = arithmetic_touches(c) && arithmetic_is_operand(arithmetic_before(c, 1));
@@ -570,7 +571,7 @@ static void arithmetic_take_joint(struct arithmetic_cutter *c)
 		arithmetic_push(c, ARITHMETIC_END, 0, 1);
 }
 
-/* '|' around a number is its magnitude; with blanks inside it is the border of a table. */
+/* '|' around a number is an absolute value; with blanks inside it is the border of a table. */
 static void arithmetic_take_bar(struct arithmetic_cutter *c)
 {
 	char before = c->i ? c->text.s[c->i - 1] : 0, next = arithmetic_at(c, 1);
@@ -581,7 +582,7 @@ static void arithmetic_take_bar(struct arithmetic_cutter *c)
 	                0, 1);
 }
 
-/* A character beyond ASCII that is no letter. */
+/* Reads a character beyond ASCII that is not a letter. */
 static void arithmetic_take_sign(struct arithmetic_cutter *c)
 {
 	struct span      rest = span_from(c->text, c->i);
@@ -612,7 +613,7 @@ static void arithmetic_take_sign(struct arithmetic_cutter *c)
 		arithmetic_push(c, ARITHMETIC_END, 0, (size_t)n);
 }
 
-/* Signs of ASCII of which nothing more needs to be known. */
+/* ASCII signs that need no context. */
 static void arithmetic_take_plain(struct arithmetic_cutter *c)
 {
 	switch (arithmetic_at(c, 0)) {
@@ -667,7 +668,7 @@ static void arithmetic_take_plain(struct arithmetic_cutter *c)
 	}
 }
 
-/* One token, by its first character; what no row of the table knows is plain. */
+/* Reads one token by its first character; characters without a row in the table are plain. */
 static void arithmetic_take(struct arithmetic_cutter *c)
 {
 	char                           here = arithmetic_at(c, 0);
@@ -675,7 +676,7 @@ static void arithmetic_take(struct arithmetic_cutter *c)
 	                              *third = arithmetic_before(c, 2);
 
 	if (isdigit((unsigned char)here)) {
-		/* \frac17 and \frac1{7}: a digit each */
+		/* \frac17 and \frac1{7}: each argument is one digit */
 		int one = (last && last->kind == ARITHMETIC_FRAC) ||
 		          (third && third->kind == ARITHMETIC_FRAC &&
 		           last->kind == ARITHMETIC_NUMBER);

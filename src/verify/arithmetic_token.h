@@ -1,9 +1,9 @@
-/* arithmetic_token.h - a line of a completion, cut into what matters to arithmetic. Private to
- * arithmetic.c.
+/* arithmetic_token.h - cuts a line of a completion into the tokens that matter to arithmetic.
+ * Private to arithmetic.c.
  *
- * Dollars, emphasis (**7**, _7_), white space of LaTeX, \text and its kind, \left and \right,
- * degrees and currencies are gone; everything that is not understood is UNKNOWN where it is
- * mathematics and END where it is prose. */
+ * Dollar signs, emphasis (**7**, _7_), LaTeX's white space, \text and the like, \left and \right,
+ * degrees and currencies are dropped. What is not understood is UNKNOWN if it is mathematics and
+ * END if it is prose. */
 #ifndef VERIFY_ARITHMETIC_TOKEN_H
 #define VERIFY_ARITHMETIC_TOKEN_H
 
@@ -17,9 +17,9 @@ enum arithmetic_kind {
 	ARITHMETIC_CLOSE,
 	ARITHMETIC_FRAC,    /* \frac: two numbers or groups follow */
 	ARITHMETIC_SCALE,   /* op: the row of arithmetic_scales: million, percent */
-	ARITHMETIC_UNKNOWN, /* x, a root, "squared": whatever it touches has no value */
-	ARITHMETIC_LIST,    /* , ; and to: behind a number the next one is not the only one */
-	ARITHMETIC_OR,      /* no number beside it is the only one */
+	ARITHMETIC_UNKNOWN, /* x, a root, "squared": a formula that touches it has no value */
+	ARITHMETIC_LIST,    /* , ; and to: the number behind it is one of several */
+	ARITHMETIC_OR,      /* the numbers beside it are alternatives */
 	ARITHMETIC_BOUND,   /* <, "than", "least": a number beside it is a bound */
 	ARITHMETIC_NOT      /* a denial: "not 7", "cannot be 7" */
 };
@@ -44,8 +44,8 @@ struct arithmetic_line {
 	int                     n;
 };
 
-/* Cuts text[from .. to) into tokens. `bare`: nothing but the answer stands there, so that "7!" is
- * no exclamation. More tokens than there is room for: the line has none. */
+/* Cuts text[from .. to) into tokens. `bare`: the text is the result and nothing else, so "7!" is a
+ * factorial and not an exclamation. A line with more than ARITHMETIC_TOKENS tokens gets none. */
 void arithmetic_cut(struct span text, size_t from, size_t to, int bare,
                     struct arithmetic_line *out);
 

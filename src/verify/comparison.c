@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Points 0 .. COMPARISON_POINTS - 1, and TRUTH, where pi is pi and a variable has no value. */
+/* Points are 0 .. COMPARISON_POINTS - 1, and TRUTH, where pi is pi and a variable has no value. */
 enum {
 	TRUTH = COMPARISON_POINTS,
 	PLACES = COMPARISON_POINTS + 1,
@@ -20,12 +20,12 @@ struct complex_value { /* handles; re < 0: why there is none */
 	int re, im;
 };
 
-/* What a fraction stands for at one point: NAME(x, y), a power KEY^x, an angle x. */
+/* What a fraction represents at one point: NAME(x, y), a power KEY^x, or an angle x. */
 struct kernel {
 	char        kind;
 	struct span name;
 	int         key, x, y;
-	int         root; /* the fraction; of powers and angles, of their PARTS-th part */
+	int         root; /* the fraction; for powers and angles that of their PARTS-th part */
 };
 
 struct comparison_place {
@@ -42,7 +42,7 @@ struct comparison {
 	struct comparison_place   place[PLACES];
 };
 
-/* One walk over one formula at one place. */
+/* One walk over one formula at one point. */
 struct comparison_walk {
 	struct comparison        *c;
 	const struct expressions *e;
@@ -86,7 +86,7 @@ static uint64_t comparison_hash(const struct comparison_walk *w, struct span nam
 
 enum { UNDER = 65537 };
 
-/* About `about`, and otherwise by chance. */
+/* A fraction near `about`, otherwise chosen by the hash. */
 static int fraction_near(const struct comparison_walk *w, double about, uint64_t h)
 {
 	if (!isfinite(about) || fabs(about) > 1e12)
@@ -95,7 +95,7 @@ static int fraction_near(const struct comparison_walk *w, double about, uint64_t
 	                          16 * UNDER);
 }
 
-/* Variables: near 1, large, near -1, very negative, anything. */
+/* A variable's fraction, by the point: near 1, large, near -1, very negative, anything. */
 static int variable_at(const struct comparison_walk *w, struct span name)
 {
 	uint64_t h = comparison_hash(w, name, 0);
@@ -125,7 +125,7 @@ static struct kernel *new_kernel(const struct comparison_walk *w, struct kernel 
 	return &w->place->kernel[w->place->n++];
 }
 
-/* NAME(x, y): the same fraction for the same name and equal arguments. */
+/* NAME(x, y) gets the same fraction for the same name and equal arguments. */
 static int opaque(const struct comparison_walk *w, struct span name, int x, int y, double about)
 {
 	struct kernel *k;
@@ -143,7 +143,7 @@ static int opaque(const struct comparison_walk *w, struct span name, int x, int 
 	         : ALGEBRAIC_UNDECIDED;
 }
 
-/* x = n/PARTS y for a whole n: guessed, then checked. */
+/* Is x = n/PARTS y for an integer n? The n is guessed, then checked. */
 static int in_parts(const struct comparison_walk *w, int x, int y, long *n)
 {
 	double ratio = algebraic_about(w->a, x) / algebraic_about(w->a, y) * PARTS;
@@ -155,8 +155,8 @@ static int in_parts(const struct comparison_walk *w, int x, int y, long *n)
 	                       algebraic_apply(w->a, '*', y, algebraic_fraction(w->a, *n, PARTS)));
 }
 
-/* The kernel of this kind and key whose x is a part or a multiple of this one, or a new one; *n:
- * how many of its parts it is. */
+/* Finds the kernel of this kind and key whose x is a rational multiple of this x, or makes one. *n
+ * is the number of its PARTS-th parts. */
 static struct kernel *kernel_of(const struct comparison_walk *w, char kind, int key, int x, long *n)
 {
 	static const char *const names[] = {"^", "@"};
@@ -181,7 +181,7 @@ static struct kernel *kernel_of(const struct comparison_walk *w, char kind, int 
 
 /* ---- complex arithmetic ---- */
 
-/* Is it real? 1, 0; -1: not known. */
+/* Is v real? 1, 0, or -1 when not known. */
 static int is_real(const struct comparison_walk *w, struct complex_value v)
 {
 	int sign;
@@ -314,8 +314,8 @@ static int sign_of(const struct comparison_walk *w, int x, struct complex_value 
 	return truth.re >= 0 && is_real(w, truth) == 1 && algebraic_sign(w->a, truth.re, sign);
 }
 
-/* A constant that is a fraction in truth, not one for which a fraction stands here; NULL for
- * anything else. Until the next node is made. */
+/* The value of a constant that really is a fraction, not merely represented by one; else NULL.
+ * Valid until the next node is made. */
 static const struct number *fraction_of(const struct comparison_walk *w, int x)
 {
 	struct comparison_walk t = true_walk(w);
@@ -363,7 +363,7 @@ static int kernel_power(const struct comparison_walk *w, int key, int x)
 
 enum { PRIMES = 1000 };
 
-/* For each prime power in a whole number: out = use(out, prime, exponent). What is left over counts
+/* For each prime power of an integer: out = use(out, prime, exponent). The unfactored rest counts
  * as a prime. */
 struct prime_sum {
 	const struct comparison_walk *w;
@@ -373,7 +373,7 @@ struct prime_sum {
 
 typedef void prime_use(struct prime_sum *s, int prime, long exponent);
 
-/* Parts a whole number: use(p, power) for each small prime, and once for what is left. */
+/* Factors an integer: calls use(p, power) for each small prime, and once for the rest. */
 static void for_primes(struct prime_sum *s, mpz_srcptr whole, int sign, prime_use *use)
 {
 	struct number left;
@@ -403,7 +403,7 @@ static void multiply_power(struct prime_sum *s, int prime, long n)
 	s->out = algebraic_apply(a, '*', s->out, kernel_power(s->w, prime, exponent));
 }
 
-/* (p/q)^x: by the primes of p and q, so that 4^x is (2^x)^2. */
+/* (p/q)^x by the primes of p and q, so that 4^x is (2^x)^2. */
 static int fraction_power(const struct comparison_walk *w, const struct number *base, int x)
 {
 	struct prime_sum s = {.w = w, .x = x, .out = ALGEBRAIC_ONE};
@@ -427,8 +427,8 @@ static int fraction_power(const struct comparison_walk *w, const struct number *
 
 static int logarithm_of(const struct comparison_walk *w, int x);
 
-/* base^x for an exponent that is no fraction; x is its value. Products and powers below come
- * apart. */
+/* base^x for an exponent that is not a fraction and has the value x. Splits products and powers in
+ * the base: (a b)^x = a^x b^x. */
 static int open_power(const struct comparison_walk *w, int base, int x)
 {
 	const struct expression_node *n = node_of(w, base);
@@ -464,7 +464,7 @@ static int is_logarithm(const struct expression_node *n)
 	return n->op == 'f' && span_equal(n->name, span_of("ln"));
 }
 
-/* exp of an expression that is no sum: u^x of x ln u. */
+/* exp of an expression that is not a sum; exp(x ln u) = u^x. */
 static struct complex_value exponential_term(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);
@@ -502,7 +502,7 @@ static struct complex_value exponential_of(const struct comparison_walk *w, int 
 	return exponential_term(w, x);
 }
 
-/* base^x of any exponent that is no fraction. */
+/* base^x for any exponent that is not a fraction: base^(x+y) = base^x base^y. */
 static struct complex_value split_power(const struct comparison_walk *w, int base, int x)
 {
 	const struct expression_node *n = node_of(w, x);
@@ -519,8 +519,8 @@ static struct complex_value split_power(const struct comparison_walk *w, int bas
 	return is_real(w, v) == 1 ? complex_of(open_power(w, base, v.re)) : undecided_value();
 }
 
-/* The n-th root. Even roots of constants below 0 are complex; of anything else below 0 there is
- * none. */
+/* The n-th root. Even roots of negative constants are complex; an even root of any other negative
+ * value is undefined. */
 static struct complex_value root_of(const struct comparison_walk *w, int x, long degree)
 {
 	struct complex_value v = value_of(w, x);
@@ -548,8 +548,8 @@ static struct complex_value root_of(const struct comparison_walk *w, int x, long
 	                   : undecided_value();
 }
 
-/* base^(over/under) is the root's whole power; e^x and powers that are no fraction have ways of
- * their own. */
+/* base^(over/under) is a power of the under-th root. e^x and exponents that are not fractions are
+ * handled apart. */
 static struct complex_value power_of(const struct comparison_walk *w, int base, int exponent)
 {
 	struct complex_value b = value_of(w, base), x, root;
@@ -650,7 +650,8 @@ static int pi_at(const struct comparison_walk *w)
 	return fraction_near(w, acos(-1), comparison_hash(w, span_of("pi"), 1));
 }
 
-/* x = over/under pi? At a point pi is a fraction with a denominator that no other number has. */
+/* Is x = over/under pi? At a point, pi is a fraction with a denominator that no other number
+ * has. */
 static int part_of_turn(const struct comparison_walk *w, int x, long *over, long *under)
 {
 	int                  ratio = w->at == TRUTH ? -1 : algebraic_apply(w->a, '/', x, pi_at(w));
@@ -699,7 +700,7 @@ static struct complex_value turn_of(const struct comparison_walk *w, int x)
 	return complex_whole_power(w, unit, n);
 }
 
-/* ... of an expression: sums of angles come apart. */
+/* cos + i sin of an expression; turn(x + y) = turn(x) turn(y). */
 static struct complex_value turn_of_sum(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);
@@ -712,8 +713,8 @@ static struct complex_value turn_of_sum(const struct comparison_walk *w, int x)
 	return v.re < 0 ? v : is_real(w, v) == 1 ? turn_of(w, v.re) : undecided_value();
 }
 
-/* arcsin, arccos, arctan of x: a 60th of pi that is guessed and checked, or something of its own.
- * `about` is the true value. */
+/* arcsin, arccos, arctan of x: a multiple of pi/60 that is guessed and checked, or opaque. `about`
+ * is the true value. */
 static int inverse_angle(const struct comparison_walk *w, struct span name, int x, double about)
 {
 	struct algebra      *a = w->a;
@@ -738,7 +739,7 @@ static int inverse_angle(const struct comparison_walk *w, struct span name, int 
 
 enum { FACTORIAL_MOST = 2000, BINOMIAL_TOP = 1000000 };
 
-/* n! of a whole number >= 0 within bounds; of an unknown it stays a name. */
+/* n! of an integer >= 0 within bounds; opaque for an unknown. */
 static int factorial_of(const struct comparison_walk *w, int x)
 {
 	struct complex_value v = value_of(w, x);
@@ -761,7 +762,7 @@ static int factorial_of(const struct comparison_walk *w, int x)
 	return made;
 }
 
-/* n over k = n over n-k, computed with the smaller of the two; of unknowns it stays a name. */
+/* n over k = n over n-k, computed with the smaller of the two; opaque for unknowns. */
 static int binomial_of(const struct comparison_walk *w, int top, int under)
 {
 	struct complex_value a = value_of(w, top), b = value_of(w, under);
@@ -840,7 +841,7 @@ static struct complex_value absolute_of(const struct comparison_walk *w, int x)
 
 enum circle { SIN, COS, TAN, SEC, CSC, COT };
 
-/* All six from sine and cosine of the angle, which come as one point of the circle. */
+/* All six follow from the point (cos, sin) of the circle. */
 static struct complex_value circular(const struct comparison_walk *w, enum circle f, int x)
 {
 	struct complex_value v = turn_of_sum(w, x);
@@ -894,7 +895,8 @@ static struct complex_value inverse_of(const struct comparison_walk *w, struct s
 	return complex_of(inverse_angle(w, name, v.re, node_of(w, x)->open ? (double)NAN : about));
 }
 
-/* By name. A function that is not computed is opaque: equal to itself at equal arguments. */
+/* Evaluates a function by name. One that is not known is opaque: equal to itself at equal
+ * arguments. */
 static struct complex_value function_of(const struct comparison_walk *w,
                                         const struct expression_node *n)
 {
@@ -929,7 +931,7 @@ static struct complex_value function_of(const struct comparison_walk *w,
 	return complex_of(opaque(w, n->name, v.re, v.im, 1));
 }
 
-/* f(x), f(x, y), f(x, y, z) of a function that nobody knows: f of ((x, y), z). */
+/* An unknown function of one or more arguments: f(x, y, z) is f of ((x, y), z). */
 static int application_of(const struct comparison_walk *w, const struct expression_node *n)
 {
 	int folded = ALGEBRAIC_ZERO;
@@ -945,7 +947,7 @@ static int application_of(const struct comparison_walk *w, const struct expressi
 	return folded;
 }
 
-/* The value of a node of the expression, by its operator (expression.h lists the letters). */
+/* The value of a node, by its operator (expression.h lists the letters). */
 static struct complex_value compute(const struct comparison_walk *w, int x)
 {
 	const struct expression_node *n = node_of(w, x);
@@ -1006,7 +1008,7 @@ static uint64_t seed_of(const struct expressions *e)
 	                         (size_t)e->n_names);
 }
 
-/* A value is read where it is known, a kernel where it is counted: the rest needs no zeros. */
+/* Does not zero everything: a value is read only if it is known, a kernel only if it is counted. */
 struct comparison *comparison_new(const struct expressions *left, const struct expressions *right)
 {
 	struct comparison *c = malloc(sizeof *c);
@@ -1071,6 +1073,7 @@ int comparison_defined(struct comparison *c, struct term x)
 	return defined >= 2;
 }
 
+/* Equal at every point where both are defined, of which there must be two. */
 int comparison_equal(struct comparison *c, struct term x, struct term y)
 {
 	int compared = 0;
@@ -1091,7 +1094,7 @@ int comparison_equal(struct comparison *c, struct term x, struct term y)
 	return compared >= 2;
 }
 
-/* A constant's true value, where it is real. */
+/* A constant's true value, if it is real. */
 static int true_value(struct comparison *c, struct term x)
 {
 	struct complex_value v =
@@ -1104,6 +1107,7 @@ static int true_value(struct comparison *c, struct term x)
 	               : ALGEBRAIC_UNDECIDED;
 }
 
+/* floor(10^decimals x + 1/2) = floor(10^decimals y + 1/2) */
 int comparison_rounds(struct comparison *c, struct term x, struct term y, int decimals)
 {
 	int ten = algebraic_power(c->a, algebraic_fraction(c->a, 10, 1), decimals),
@@ -1125,6 +1129,7 @@ int comparison_rounds(struct comparison *c, struct term x, struct term y, int de
 	return same;
 }
 
+/* y / x is the same at all points when x_1 y_i = y_1 x_i, without a division. */
 int comparison_ratio(struct comparison *c, struct term x, struct term y)
 {
 	struct complex_value first = undefined_value(), second = first;

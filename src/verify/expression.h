@@ -1,4 +1,4 @@
-/* expression.h - what a formula says, as a tree over one pool of nodes: no value yet.
+/* expression.h - a formula's expressions as trees over one pool of nodes, not yet evaluated.
  *
  *     n           number
  *     v           variable (name)
@@ -12,8 +12,8 @@
  *     f           function (name) of a: sin, ln, abs, floor, factorial, ...
  *     A           unknown function (name) of the arguments a: a chain of ',' nodes
  *
- * Children are older than what is made of them. A handle below 0 is no expression, and what is made
- * of one is none either. */
+ * Children are older than their parents. A handle below 0 is not an expression, and neither is
+ * anything made from one. */
 #ifndef VERIFY_EXPRESSION_H
 #define VERIFY_EXPRESSION_H
 
@@ -24,8 +24,8 @@ enum { EXPRESSION_NODES = 2048, EXPRESSION_NAMES = 16384 };
 struct expression_node {
 	char          op;
 	int           a, b;
-	int           open;     /* a variable or an unknown function is in it */
-	int           infinite; /* the infinity is in it */
+	int           open;     /* contains a variable or an unknown function */
+	int           infinite; /* contains the infinity */
 	struct number q;        /* n: owned */
 	struct span   name;     /* v, f, A: in the pool */
 };
@@ -42,11 +42,10 @@ int expression_number(struct expressions *e, const struct number *x);
 int expression_whole(struct expressions *e, long x);
 /* v, f, A; the name is copied */
 int expression_named(struct expressions *e, char op, struct span name, int a);
-/* b: -1 where there is none */
+/* b: -1 if there is none */
 int expression_make(struct expressions *e, char op, int a, int b);
 
-/* It has a value unless it computes with the infinity: alone, or with a minus sign, that may
- * stand. */
+/* 1 unless x computes with the infinity. The infinity alone, or with a minus sign, is allowed. */
 int expression_is_finite_or_infinity(const struct expressions *e, int x);
 int expression_is_infinity(const struct expressions *e, int x); /* 1, -1; 0 */
 

@@ -20,7 +20,7 @@ enum { FOREIGN_MAX = 256, PROCESSES_MAX = 1 << 16, ROUNDS_MAX = 200 };
 
 static struct {
 	pthread_mutex_t lock;
-	/* programs that run; children that were there before them */
+	/* running programs; children that existed before them */
 	pid_t own[FAMILY_MAX], foreign[FOREIGN_MAX];
 	int   n_own, n_foreign, is_open;
 } family = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -36,8 +36,8 @@ struct family_list {
 
 /* ---- /proc ---- */
 
-/* "PID (NAME) STATE PARENT ...": NAME may hold anything, so its end is the last ')'. 0 when the
- * process is gone. */
+/* Reads the parent from "PID (NAME) STATE PARENT ...". NAME may hold anything, so it ends at the
+ * last ')'. 0 when the process is gone. */
 static pid_t family_parent(const char *pid)
 {
 	char    path[64], text[512], *end;
@@ -97,8 +97,8 @@ static int family_has(const pid_t *list, int n, pid_t pid)
 	return 0;
 }
 
-/* Kills the children of ours that are neither programs nor foreign; returns how many. Their own
- * children are orphans then, and ours in the next round. */
+/* Kills our children that are neither programs nor foreign and returns how many. Their own children
+ * become orphans, and ours in the next round. */
 static int family_kill_once(struct family_list *list)
 {
 	pid_t self = getpid();
@@ -149,7 +149,7 @@ int family_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t 
 {
 	int code = EAGAIN;
 
-	/* so that nobody sees the new one before it is in the list */
+	/* so that no other thread sees the process before it is in the list */
 	pthread_mutex_lock(&family.lock);
 	family_open();
 	if (family.n_own < FAMILY_MAX)
@@ -164,7 +164,7 @@ int family_end(pid_t pid)
 {
 	int status = 0;
 
-	kill(-pid, SIGKILL); /* before it is waited for, so that its number is still its own */
+	kill(-pid, SIGKILL); /* before the wait, while the number still belongs to it */
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	pthread_mutex_lock(&family.lock);

@@ -1,11 +1,10 @@
-/* family.h - the processes of a user's program, and all that they start.
+/* family.h - ends the processes of a user's program and everything that they start.
  *
- * A process group ends with a signal, but whoever calls setsid has left it, and whoever forks twice
- * has no parent among us. So this process becomes the one to which orphans below it are given
- * (PR_SET_CHILD_SUBREAPER, Linux 3.4, no privilege needed), and what is below it without being a
- * program that still runs, or a child that was there before the first one, is a stray: /proc names
- * it, it is killed and waited for. A program that leaves a server behind therefore loses it when
- * any program ends.
+ * A signal ends a process group, but a process that calls setsid leaves the group, and one that
+ * forks twice loses its parent. So hone becomes the process that adopts orphans below it
+ * (PR_SET_CHILD_SUBREAPER, Linux 3.4, needs no privilege). A descendant is a stray unless it is a
+ * running program or a child that existed before the first program. Strays are found in /proc,
+ * killed and waited for. So a program that leaves a server behind loses it when any program ends.
  *
  * Any thread may call. Without /proc only the group is killed. */
 #ifndef VERIFY_FAMILY_H
@@ -16,7 +15,7 @@
 
 enum { FAMILY_MAX = 256 }; /* programs at once */
 
-/* As posix_spawn; the process is one of the family until family_end. An error is an errno. */
+/* As posix_spawn. The process belongs to the family until family_end. Errors are errno values. */
 int family_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *files,
                  const posix_spawnattr_t *how, char *const *words);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Chains keep what they claim. */
+/* Are all claims of the formula's chains true? */
 static int keeps_promises(const struct formula *f, struct comparison *c)
 {
 	for (int i = 0; i < f->n_promises; i++) {
@@ -26,7 +26,7 @@ static int keeps_promises(const struct formula *f, struct comparison *c)
 	return 1;
 }
 
-/* A division by zero, what is too large, and arithmetic with the infinity make the formula no
+/* A text with a division by zero, a number that is too large or arithmetic with infinity is not a
  * formula. */
 static int has_values(const struct formula *f)
 {
@@ -44,8 +44,8 @@ static int has_values(const struct formula *f)
 	return ok;
 }
 
-/* "1,22" may be a number with a decimal comma: one comma, no blank, two or more digits behind it,
- * not three. */
+/* "1,22" may be a number with a decimal comma: one comma, no blank, and behind it two digits or
+ * more than three. */
 static int comma_number(struct formula *f, struct span text)
 {
 	char   digits[64];
@@ -68,6 +68,7 @@ static int comma_number(struct formula *f, struct span text)
 	                          &(struct token){.kind = 'n', .s = {digits, text.n}});
 }
 
+/* Spell, cut into tokens, parse, then check that every value exists. */
 struct formula *formula_new(struct span text)
 {
 	struct formula *f = calloc(1, sizeof *f);

@@ -31,8 +31,8 @@ static int is_dress(const struct token *t)
 	       (span_equal(t->s, span_of("percent")) || span_equal(t->s, span_of("degree")));
 }
 
-/* Words: the same tokens, without round brackets around. A degree or a percent sign behind words
- * says nothing. */
+/* Words are equal when their tokens are, except for round brackets around them and a degree or
+ * percent sign behind them. */
 static int words_equal(const struct tokens *s, int a, int b, const struct tokens *t, int c, int d)
 {
 	while (b - a == 3 && s->t[a].kind == '(' && s->t[b - 1].kind == ')') {
@@ -61,7 +61,7 @@ static int words_equal(const struct tokens *s, int a, int b, const struct tokens
 	return 1;
 }
 
-/* The whole text is one run of letters, as "no" or "xy": a word as well as a product. */
+/* The whole text is one run of letters, such as "no" or "xy", which may be a word or a product. */
 static int is_one_run(const struct formula *f)
 {
 	return f->read.n == 1 && f->read.t[0].kind == 'v' && !f->read.t[0].is_command &&
@@ -93,7 +93,7 @@ static int values_equal(const struct equality *q, int x, int y)
 	       (q->o->decimals > 0 && comparison_rounds(q->c, left(x), right(y), q->o->decimals));
 }
 
-/* The multiple of a relation that is the other: of one sign where it is an inequality. */
+/* One relation is a multiple of the other, by a positive number if it is an inequality. */
 static int relations_equal(const struct equality *q, const struct formula_node *a,
                            const struct formula_node *b)
 {
@@ -110,7 +110,7 @@ static int units_agree(const struct formula_node *a, const struct formula_node *
 	return unit_is_empty(&a->unit) || unit_is_empty(&b->unit) || unit_equal(&a->unit, &b->unit);
 }
 
-/* A gold may have a base that is left out, and a decimal after "\approx". */
+/* The result may omit the answer's base, or be the rounded value behind its "\approx". */
 static int numbers_equal(const struct equality *q, const struct formula_node *a,
                          const struct formula_node *b)
 {
@@ -134,7 +134,7 @@ static int sequences_equal(const struct equality *q, const struct formula_node *
 	return i < 0 && j < 0;
 }
 
-/* Each child on one side has its own on the other; in two sets, any. */
+/* Each child on one side has its own equal child on the other; in sets, any equal child. */
 static int lists_equal(const struct equality *q, const struct formula_node *a,
                        const struct formula_node *b)
 {
@@ -156,7 +156,7 @@ static int lists_equal(const struct equality *q, const struct formula_node *a,
 	return 1;
 }
 
-/* A list of one is that one. */
+/* A list of one item is that item. */
 static int formula_equal_unwrap(const struct formula *f, int x)
 {
 	while ((f->node[x].kind == LIST || (f->node[x].kind == UNION && f->node[x].open != 'D')) &&
@@ -165,7 +165,7 @@ static int formula_equal_unwrap(const struct formula *f, int x)
 	return x;
 }
 
-/* Names are compared without what LaTeX puts into them. */
+/* Compares names without blanks, braces and backslashes. */
 static int names_agree(struct span a, struct span b)
 {
 	size_t i = 0, j = 0;
@@ -184,7 +184,7 @@ static int names_agree(struct span a, struct span b)
 	}
 }
 
-/* Is it written as a set of real numbers, and not only as a pair? */
+/* Is the node written as a set of real numbers, not merely as a pair? */
 static int is_region(const struct formula_node *n)
 {
 	return n->kind == UNION || n->kind == SPECIAL || n->kind == RELATION ||
@@ -209,7 +209,7 @@ static int regions_equal(const struct equality *q, int x, int y)
 	       region_equal(q->c, &r, &s);
 }
 
-/* Two nodes of one kind are compared part by part, as the kind asks for. */
+/* Compares two nodes of one kind part by part. */
 static int same_kind_equal(const struct equality *q, const struct formula_node *a,
                            const struct formula_node *b)
 {
@@ -231,7 +231,8 @@ static int same_kind_equal(const struct equality *q, const struct formula_node *
 	}
 }
 
-/* As relations first, then as what they are, last as sets of points: x > 1 is (1, infinity). */
+/* Compares nodes as relations, then by their kind, then as sets of numbers: x > 1 is (1,
+ * infinity). */
 static int nodes_equal(const struct equality *q, int x, int y)
 {
 	const struct formula_node *a, *b;
@@ -259,7 +260,7 @@ static int nodes_equal(const struct equality *q, int x, int y)
 
 /* ---- the whole ---- */
 
-/* "1,22" as one number: only a gold is read so. */
+/* "1,22" as one number; only an answer is read this way. */
 static int comma_equal(const struct equality *q)
 {
 	const struct formula_node *b = &q->said->node[formula_equal_unwrap(q->said, q->said->root)];
@@ -268,6 +269,8 @@ static int comma_equal(const struct equality *q)
 	return q->gold->comma_number >= 0 && values_equal(q, q->gold->comma_number, v);
 }
 
+/* Equal words decide first; two single words, or an English word, are never compared as
+ * products. */
 int formula_equal(const struct formula *gold, const struct formula *said,
                   const struct formula_options *o, long *steps)
 {

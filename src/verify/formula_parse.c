@@ -59,7 +59,7 @@ static int formula_parse_sum(struct parser *p);
 static int formula_parse_factor(struct parser *p);
 static int formula_parse_product(struct parser *p);
 
-/* At the very end of the text a missing brace is forgiven. */
+/* A missing brace at the very end of the text is forgiven. */
 static void close_bracket(struct parser *p, char kind)
 {
 	if (!formula_parse_take(p, kind) && !(kind == '}' && p->at == p->f->n_tokens))
@@ -82,8 +82,8 @@ static int parse_enclosed(struct parser *p, char close)
 
 /* ---- numbers ---- */
 
-/* "0.1\overline{6}" = 0.1 + 6/90: the digits that repeat over as many nines, moved behind those
- * that do not. */
+/* "0.1\overline{6}" = 0.1 + 6/90: the repeating digits over as many nines, shifted behind the other
+ * decimals. */
 static int repeating_value(struct parser *p, struct span s)
 {
 	const char   *mark = memchr(s.s, '\\', s.n);
@@ -127,7 +127,7 @@ static int is_decimal_mark(struct span a)
 	return span_starts(a, "{.}") || (span_starts(a, "{,}") && n != 6);
 }
 
-/* The digits of a number token without what groups them; "{,}" before one, two or more than three
+/* Writes the digits of a number token without separators. "{,}" before one, two or more than three
  * digits is a decimal comma. */
 static size_t plain_digits(struct span s, char *out, size_t room)
 {
@@ -202,7 +202,7 @@ static int name_add_token(struct name *name, const struct token *t)
 	return name_add(name, t->s);
 }
 
-/* The tokens from..to as one unknown. */
+/* Treats the tokens from..to as one unknown. */
 static int opaque_range(struct parser *p, int from, int to)
 {
 	struct name name = {.n = 0};
@@ -214,7 +214,7 @@ static int opaque_range(struct parser *p, int from, int to)
 	return variable(p, (struct span){name.s, name.n});
 }
 
-/* The base of a number in figures; 0 for none: "8", "{8}", "{\text{eight}}". */
+/* Reads the base of a number: "8", "{8}", "{\text{eight}}"; 0 when there is none. */
 static int base_at(const struct parser *p, int i, int *end)
 {
 	static const char *const words[] = {"two",   "three", "four", "five", "six",
@@ -237,7 +237,7 @@ static int base_at(const struct parser *p, int i, int *end)
 	return base >= 2 && base <= 36 ? base : 0;
 }
 
-/* "1011_2": a name of its own; in base ten the number itself. */
+/* "1011_2" becomes a name of its own; in base ten it is the number itself. */
 static int parse_based(struct parser *p, const struct token *digits)
 {
 	struct name name = {.n = 0};
@@ -255,8 +255,8 @@ static int parse_based(struct parser *p, const struct token *digits)
 	return variable(p, (struct span){name.s, name.n});
 }
 
-/* The index of a name: one token, or what braces hold. Blackboard letters and words may be in
- * it. */
+/* Adds the index of a name: one token, or the tokens in braces. It may contain blackboard letters
+ * and words. */
 static int name_add_index(struct parser *p, struct name *name)
 {
 	int braces = formula_parse_take(p, '{'), n = 0;
@@ -269,9 +269,9 @@ static int name_add_index(struct parser *p, struct name *name)
 	return n && (!braces || formula_parse_take(p, '}'));
 }
 
-/* Does "(" at i start the arguments of a function called so? f, g, h of anything; of another letter
- * one number, one letter or several arguments: "x(t)" and "y(0)" are calls, "x(x+1)" is a
- * product. */
+/* Does "(" at i start the arguments of a function of that name? For f, g, h always. For another
+ * letter if it encloses one number, one letter or several arguments: "x(t)" and "y(0)" are calls,
+ * "x(x+1)" is a product. */
 static int starts_arguments(const struct parser *p, const struct name *name, int i)
 {
 	int end = formula_closing(p->f, i, p->end), minus = kind_at(p, i + 1) == '-';
@@ -288,7 +288,7 @@ static int starts_arguments(const struct parser *p, const struct name *name, int
 	return formula_find(p->f, i + 1, end, ",") < end;
 }
 
-/* f(x, y): its arguments, chained by ','. */
+/* Reads the arguments of f(x, y) and chains them by ','. */
 static int formula_parse_arguments(struct parser *p)
 {
 	int args[8], n = 0, chain = -1;
@@ -343,7 +343,8 @@ static int formula_parse_name(struct parser *p)
 	               : expression_named(&p->f->e, 'A', (struct span){name.s, name.n}, arguments);
 }
 
-/* \overline{AB}, \vec v: an unknown of that name. Over a number it would be something else. */
+/* \overline{AB}, \vec v: an unknown of that name. Over a number an accent means something else, so
+ * that fails. */
 static int parse_accent(struct parser *p)
 {
 	int from = p->at, to = kind_at(p, from + 1) == '{'
@@ -357,7 +358,7 @@ static int parse_accent(struct parser *p)
 
 /* ---- fractions, roots, functions ---- */
 
-/* The argument of \frac, \sqrt, ^: braces, or one token; of \frac12 one digit. */
+/* Reads the argument of \frac, \sqrt, ^: braces or one token; in \frac12 one digit. */
 static int parse_argument(struct parser *p, int one_digit)
 {
 	struct token *t = &p->f->t[p->at];
@@ -424,8 +425,8 @@ static int parse_derivative(struct parser *p)
 	return stop < p->end && stop >= under + 3 ? stop + 1 : 0;
 }
 
-/* \frac12 splits its number in place, so the second argument may be what is left of it: undone by
- * the copy in parse_range. */
+/* \frac12 splits its number token in place, so the second argument may be its rest. The copy in
+ * parse_range undoes that. */
 static int parse_fraction(struct parser *p)
 {
 	int a = parse_argument(p, 1), b = parse_argument(p, 1);
@@ -441,7 +442,7 @@ static int parse_root(struct parser *p)
 	return formula_parse_make(p, 'R', x, n);
 }
 
-/* In brackets, or without: \sin 2x takes the factors that follow, and stops before a sum. */
+/* The argument may lack brackets: \sin 2x takes the factors that follow and stops before a sum. */
 static int parse_function_argument(struct parser *p)
 {
 	int x;
@@ -467,7 +468,7 @@ static int parse_function_argument(struct parser *p)
 	return x;
 }
 
-/* sin^-1 is the inverse; of other powers of a function's name the value is raised. */
+/* sin^-1 is the inverse function; any other power of a function's name raises its value. */
 static int parse_function(struct parser *p)
 {
 	struct span name = p->f->t[p->at++].s;
@@ -502,7 +503,7 @@ static int parse_function(struct parser *p)
 	return power < 0 ? x : formula_parse_make(p, '^', x, power);
 }
 
-/* |...|: up to the next bar. */
+/* |...|, up to the next bar. */
 static int parse_bars(struct parser *p)
 {
 	p->at++;
@@ -547,7 +548,7 @@ static int parse_bracketed(struct parser *p)
 	}
 }
 
-/* By the kind of the next token (formula_parts.h lists the letters). */
+/* Reads an atom by the kind of the next token (formula_parts.h lists the letters). */
 static int parse_atom(struct parser *p)
 {
 	int a, end;
@@ -587,15 +588,15 @@ static int parse_atom(struct parser *p)
 		a = parse_argument(p, 1);
 		return formula_parse_make(p, 'B', a, parse_argument(p, 1));
 	case 'L':
-		/* a sum or an integral reaches as far as anything does */
+		/* a sum or an integral extends to the end */
 		return opaque_range(p, p->at, p->end);
 	default:
 		return parse_bracketed(p);
 	}
 }
 
-/* Degrees count within a function: 60 pi/180. Elsewhere they are a unit, which here stands inside a
- * sum and falls away. */
+/* Inside a function, x degrees are x pi/180. Elsewhere they are a unit, which is dropped inside a
+ * sum. */
 static int take_degrees(struct parser *p, int v)
 {
 	if (next_kind(p) != 'x' || !span_equal(p->f->t[p->at].s, span_of("degree")))
@@ -640,7 +641,7 @@ static int is_whole_number(const struct parser *p, int i)
 	return kind_at(p, i) == 'n' && token_is_whole(&p->f->t[i]);
 }
 
-/* "3 \frac{1}{2}" and "3 1/2": where a whole number is followed by a fraction of two. */
+/* "3 \frac{1}{2}" and "3 1/2": a whole number followed by a fraction of two whole numbers. */
 static int is_mixed(const struct parser *p, int i)
 {
 	if (!is_whole_number(p, i))
@@ -666,7 +667,7 @@ static int parse_mixed(struct parser *p)
 	                          formula_parse_make(p, '/', v, formula_parse_number(p)));
 }
 
-/* Factors with or without a sign between them; 2 1/2 is a mixed number only at the start. */
+/* Reads factors with or without a sign between them; 2 1/2 is a mixed number only at the start. */
 static int formula_parse_product(struct parser *p)
 {
 	int v = is_mixed(p, p->at) ? parse_mixed(p) : formula_parse_factor(p);
@@ -688,7 +689,7 @@ static int formula_parse_product(struct parser *p)
 	return v;
 }
 
-/* + or - or \pm as it is read now; 0 for none. */
+/* Takes +, -, or \pm with its current sign; 0 when there is none. */
 static int take_sign(struct parser *p)
 {
 	switch (next_kind(p)) {

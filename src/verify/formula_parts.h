@@ -16,13 +16,13 @@ enum {
 
 /* ---- text ---- */
 
-/* One spelling for each sign, in ASCII as far as it goes. Returns the bytes written; more than
- * `room` would be: 0. */
+/* Writes the text with one spelling for each sign, in ASCII as far as possible. Returns the bytes
+ * written, or 0 when `room` is too small. */
 size_t formula_spell(struct span text, char *out, size_t room);
 
 /* ---- tokens ---- */
 
-/* Kinds that are not the sign itself:
+/* A token's kind is its own character, or one of these:
  *
  *     n number   r repeating decimal   c time of day   v variable or word   f function
  *     F \frac   R \sqrt   B \binom   O \over   % \bmod   o infinity   p \pm   q \mp
@@ -32,8 +32,8 @@ size_t formula_spell(struct span text, char *out, size_t room);
  *     0 left out */
 struct token {
 	char        kind;
-	char        in_text;    /* it stood in \text{...} */
-	char        is_command; /* a backslash stood before it */
+	char        in_text;    /* it was inside \text{...} */
+	char        is_command; /* a backslash was before it */
 	struct span s;
 };
 
@@ -51,41 +51,41 @@ enum formula_node_kind { VALUE, TEXT, LIST, SET, SEQUENCE, UNION, MATRIX, RELATI
 
 struct formula_node {
 	enum formula_node_kind kind;
-	/* VALUE: the expression; RELATION: left - right; -1 for none */
+	/* VALUE: the expression; RELATION: left - right; -1: none */
 	int v;
-	/* VALUE: the digits of a number with a base ("52_8"), -1 for none */
+	/* VALUE: the digits of a number with a base ("52_8"); -1: none */
 	int         based;
-	int         as_relation; /* the RELATION that a named value also is; -1 */
-	int         chain;       /* VALUE: what it is about ("1/3 \approx 0.333"); -1 */
+	int         as_relation; /* a named value read as a RELATION; -1: none */
+	int         chain;       /* VALUE: the rounded value ("1/3 \approx 0.333"); -1: none */
 	struct unit unit;
-	/* SEQUENCE: brackets, ':' for ratios; RELATION: '=', '<', 'l' or '~', turned so that the
-	 * smaller side is left; LIST: 'o' when "or" parts it; SPECIAL: 'R' or '0' */
+	/* SEQUENCE: its brackets, ':' for ratios; RELATION: '=', '<', 'l' or '~', turned so that
+	 * the smaller side is left; LIST: 'o' when "or" separates; SPECIAL: 'R' or '0' */
 	char        open, close;
-	int         bound;    /* RELATION of one name and a constant: that constant; -1 for none */
-	int         opposite; /* minus that constant */
-	int         name_first;    /* the name stands before the sign, as it is in `open` */
-	int         absolute;      /* the name stands between bars */
-	int         from_relation; /* SEQUENCE, UNION: it was written as a < x < b */
+	int         bound;         /* RELATION of a name and a constant: the constant; -1: none */
+	int         opposite;      /* minus that constant */
+	int         name_first;    /* with the sign of `open`, the name is on the left */
+	int         absolute;      /* the name is between bars */
+	int         from_relation; /* SEQUENCE, UNION: written as a < x < b */
 	struct span name;          /* "x" of "x = 5" */
 	int         from, to;      /* TEXT: its tokens */
 	int         first, next, n;
 };
 
-/* What a chain claims of two constants: x = y, or low <= x <= y. A formula with a false claim is
- * none. */
+/* What a chain claims about constants: x = y, or low <= x <= y. A text with a false claim is not a
+ * formula. */
 struct promise {
 	int x, low, y; /* low -1: x = y */
 };
 
 struct formula {
 	char                text[FORMULA_TEXT];
-	struct tokens       read;                       /* as they were written: for words */
-	struct token        t[2 * FORMULA_TOKENS];      /* letters apart: for the parser */
-	int                 origin[2 * FORMULA_TOKENS]; /* which token of `read` each was */
+	struct tokens       read;                       /* as written, for words */
+	struct token        t[2 * FORMULA_TOKENS];      /* one letter each, for the parser */
+	int                 origin[2 * FORMULA_TOKENS]; /* the token of `read` it comes from */
 	int                 n_tokens;
 	struct formula_node node[FORMULA_NODES];
 	int                 n_nodes, root, parsed;
-	/* the expression of a whole text like "1,22" read with a decimal comma; -1 */
+	/* the value of a text like "1,22" read with a decimal comma; -1: none */
 	int                comma_number;
 	int                infinity[2]; /* the expressions of minus and plus infinity */
 	struct promise     promise[FORMULA_PROMISES];
@@ -100,19 +100,19 @@ struct parser {
 	int             in_function, failed, calls;
 };
 
-/* formula_parse.c: the expression that tokens a..b make, all of them; 0 when they make none. */
+/* formula_parse.c: reads all of the tokens a..b as one expression; 0 when they are not one. */
 int parse_range(struct parser *p, int a, int b, int *out);
 /* the expression of a number token */
 int parse_number_value(struct parser *p, const struct token *t);
 
-/* formula_structure.c: the whole formula; the root node, -1. */
+/* formula_structure.c: reads the whole formula; returns the root node or -1. */
 int parse_formula(struct formula *f);
 
-/* how a token changes the depth of brackets */
+/* how a token changes the bracket depth: -1, 0, 1 */
 int formula_step(char kind);
-/* the next of `kinds` outside of brackets; b */
+/* the next token of one of `kinds` outside brackets, or b */
 int formula_find(const struct formula *f, int a, int b, const char *kinds);
-/* what closes the bracket at a; b */
+/* the token that closes the bracket at a, or b */
 int formula_closing(const struct formula *f, int a, int b);
 
 #endif

@@ -7,7 +7,7 @@ static const char relations[] = "=<>lg~IE";
 
 /* ---- brackets ---- */
 
-/* |...| is left alone. */
+/* Bars do not count as brackets, because opening and closing ones look alike. */
 int formula_step(char kind)
 {
 	return (kind && strchr("([{SMyz", kind) != NULL) -
@@ -113,7 +113,8 @@ static int is_per(const struct token *t)
 	       (formula_structure_is_word(t) && span_equal_nocase(t->s, span_of("per")));
 }
 
-/* The exponent behind a unit at i: "^2", "^{-1}". Where it ends in *end; 0: it is none. */
+/* Reads the exponent behind a unit at i: "^2", "^{-1}". Writes its end to *end; returns 0 when it
+ * cannot be one. */
 static int unit_power(const struct formula *f, int i, int b, int *end)
 {
 	int braces, minus;
@@ -131,7 +132,7 @@ static int unit_power(const struct formula *f, int i, int b, int *end)
 	return (minus ? -1 : 1) * (f->t[i].s.s[0] - '0');
 }
 
-/* Per cent and degrees: they have no powers, and say nothing behind another unit. */
+/* Percent and degrees have no powers, and do not count behind another unit. */
 static int formula_structure_is_share(const char *name)
 {
 	return !strcmp(name, "percent") || !strcmp(name, "degree");
@@ -143,8 +144,8 @@ static int is_share_token(const struct token *t)
 	       (span_equal(t->s, span_of("percent")) || span_equal(t->s, span_of("degree")));
 }
 
-/* One or more words at i as one name: unknown words that follow each other name one thing. Where
- * they end in *end. */
+/* Reads one or more words at i as one name, because adjacent unknown words name one thing. Writes
+ * their end to *end. */
 static int unit_words(const struct formula *f, int i, int b, int power, struct unit *u, int *end)
 {
 	char   joined[UNIT_NAME];
@@ -177,8 +178,8 @@ static int unit_words(const struct formula *f, int i, int b, int power, struct u
 	return n && unit_add(u, (struct span){joined, n}, power, 1);
 }
 
-/* Tokens a..b as a unit, all of them: "cm^2", "km / h", "(apples)", "\frac{km}{h}", "square feet".
- * `power`: 1, or -1 below a fraction's bar. */
+/* Reads all of the tokens a..b as a unit: "cm^2", "km / h", "(apples)", "\frac{km}{h}", "square
+ * feet". `power`: 1, or -1 below a fraction's bar. */
 static int unit_tokens(const struct formula *f, int a, int b, int power, struct unit *u, int depth)
 {
 	int sign = 1, dimension = 1, items = 0;
@@ -220,7 +221,7 @@ static int unit_tokens(const struct formula *f, int a, int b, int power, struct 
 	return items > 0 && sign == 1;
 }
 
-/* Is a function called before i, so that degrees there are its argument's? */
+/* Is there a function before i, so that degrees at i belong to its argument? */
 static int is_called(const struct formula *f, int a, int i)
 {
 	return formula_find(f, a, i, "f") < i;
@@ -234,7 +235,8 @@ static int is_plausible(const struct unit *u)
 	return 1;
 }
 
-/* Where the unit that ends tokens a..b begins; b for none. A value must be left before it. */
+/* The start of the unit at the end of the tokens a..b, or b when there is none. A value must remain
+ * before it. */
 static int unit_start(const struct formula *f, int a, int b, struct unit *u)
 {
 	int from = b - a > 16 ? b - 16 : a + 1;
@@ -265,7 +267,7 @@ static int is_currency(const struct token *t)
 
 /* ---- values ---- */
 
-/* A number with a base keeps its digits: "52_8" may be answered "52". */
+/* A number with a base keeps its digits, because the result "52" is accepted for "52_8". */
 static int based_digits(struct parser *p, int a, int b)
 {
 	const struct formula *f = p->f;
@@ -277,7 +279,7 @@ static int based_digits(struct parser *p, int a, int b)
 	return parse_number_value(p, &f->t[a + brackets]);
 }
 
-/* A number or an expression with its unit, before it ("\$5") or behind it. */
+/* Reads a number or an expression with its unit, which may be before it ("\$5") or behind it. */
 static int parse_value(struct parser *p, int a, int b)
 {
 	struct formula *f = p->f;
@@ -312,7 +314,7 @@ static int parse_value(struct parser *p, int a, int b)
 	return node;
 }
 
-/* Words alone: an item of a list that is no mathematics. */
+/* Reads an item of a list that is words, not mathematics. */
 static int parse_words(struct parser *p, int a, int b)
 {
 	int node;
@@ -330,7 +332,7 @@ static int parse_words(struct parser *p, int a, int b)
 
 /* ---- lists ---- */
 
-/* Children a..b of a node, apart at the separators. */
+/* Splits the tokens a..b at the separators and appends the parts as children. */
 static int parse_children(struct parser *p, int parent, int a, int b, const char *separators,
                           int depth)
 {
@@ -381,7 +383,7 @@ static int parse_matrix(struct parser *p, int a, int b, int depth)
 	return node;
 }
 
-/* The expression of entry i of a row; -1. */
+/* The expression of entry i of a matrix row, or -1. */
 static int formula_structure_entry(const struct formula *f, int row, int i)
 {
 	int x = f->node[row].first;
@@ -391,7 +393,8 @@ static int formula_structure_entry(const struct formula *f, int row, int i)
 	return x < 0 || f->node[x].kind != VALUE ? -1 : f->node[x].v;
 }
 
-/* x [m,k] times y [k,n]; -1 when the shapes do not fit, y is empty or an entry is no value. */
+/* x [m,k] times y [k,n]: out_ij = sum over l of x_il y_lj. -1 when the shapes do not fit, y is
+ * empty or an entry is not a value. */
 static int multiply(struct formula *f, int x, int y)
 {
 	int first = f->node[y].first, columns = first >= 0 ? f->node[first].n : 0,
@@ -419,7 +422,7 @@ static int multiply(struct formula *f, int x, int y)
 	return out;
 }
 
-/* Each entry of x with that of y ('+', '-'), or with the number of `scalar` ('*', y -1). */
+/* Combines each entry of x with that of y ('+', '-'), or with `scalar` ('*', y = -1). */
 static int entrywise(struct formula *f, char op, int x, int y, int scalar)
 {
 	int out = formula_structure_new_node(f, MATRIX), other = y < 0 ? -1 : f->node[y].first;
@@ -586,7 +589,7 @@ static int formula_structure_parse_sequence(struct parser *p, int a, int b, int 
 	return node;
 }
 
-/* Signs of money, per cent and degrees around a structure, not a number, fall away: "[10,
+/* Drops signs of money, percent and degrees around a structure that is not a number: "[10,
  * 20]\%". */
 static void undress(const struct formula *f, int *a, int *b)
 {
@@ -604,7 +607,7 @@ static void undress(const struct formula *f, int *a, int *b)
 	}
 }
 
-/* What is left once relations and names are off: sets, unions, matrices, tuples, and last a
+/* Reads what remains without relations and names: sets, unions, matrices, tuples, and finally a
  * value. */
 static int parse_plain(struct parser *p, int a, int b, int depth)
 {
@@ -637,8 +640,8 @@ static int parse_plain(struct parser *p, int a, int b, int depth)
 
 /* ---- relations ---- */
 
-/* "x", "x_1", "f(2)", "(p, q)", "AB", "V_1 : V_2", "\frac{AB}{CD}": what stands before "=" and only
- * names the answer. A fraction of numbers does not. */
+/* Is the text before "=" only a name: "x", "x_1", "f(2)", "(p, q)", "AB", "V_1 : V_2",
+ * "\frac{AB}{CD}"? A fraction of numbers is not. */
 static int formula_structure_is_name(const struct formula *f, int a, int b)
 {
 	int depth = 0, letters = 0, capitals = 1, any = 0, fraction = a < b && f->t[a].kind == 'F';
@@ -675,7 +678,7 @@ static int has_letters(const struct formula *f, int a, int b)
 	return 0;
 }
 
-/* The text of a name, up to the arguments of a call. */
+/* The text of a name, without the arguments of a call. */
 static struct span name_text(const struct formula *f, int a, int b)
 {
 	int end = a;
@@ -688,8 +691,8 @@ static struct span name_text(const struct formula *f, int a, int b)
 	                     (size_t)(f->t[end - 1].s.s + f->t[end - 1].s.n - f->t[a].s.s)};
 }
 
-/* Kept as left - right with the sign turned to <, so that x > 1 and 1 < x are one; a lone name
- * is bound to the other side. */
+/* Makes a relation: left - right with the sign turned to <, so that x > 1 and 1 < x are one. A lone
+ * name on one side is bound to the other side. */
 static int new_relation(struct parser *p, int a, int sign, int b)
 {
 	struct formula *f = p->f;
@@ -729,7 +732,7 @@ static int new_interval(struct parser *p, int low, int high, char open, char clo
 	return node;
 }
 
-/* a < x < b as the interval of x; a < |x| < b as two. */
+/* Reads a < x < b as the interval of x, and a < |x| < b as two intervals. */
 static int parse_interval(struct parser *p, int a, int first, int second, int b)
 {
 	struct formula     *f = p->f;
@@ -766,7 +769,7 @@ static int parse_interval(struct parser *p, int a, int first, int second, int b)
 	               : -1;
 }
 
-/* a < b < c is a < b and b < c. */
+/* Reads a < b < c as a < b and b < c. */
 static int parse_chain(struct parser *p, int a, int b)
 {
 	int node = formula_structure_new_node(p->f, LIST);
@@ -784,7 +787,7 @@ static int parse_chain(struct parser *p, int a, int b)
 	return -1;
 }
 
-/* The answer b..c that a..b names; y = 2x + 1 is a relation, too. */
+/* Reads "name = value". With letters in the value, as in y = 2x + 1, it is a relation too. */
 static int parse_named(struct parser *p, int name, int name_end, int a, int b, int depth)
 {
 	struct formula *f = p->f;
@@ -805,7 +808,7 @@ static int parse_named(struct parser *p, int name, int name_end, int a, int b, i
 	return node;
 }
 
-/* Constants in a chain of "=" must be what it says. Members with letters promise nothing, and
+/* The constants in a chain of "=" must really be equal. Members with letters claim nothing, and
  * neither does a chain that has a name. */
 static int promise_chain(struct parser *p, int a, int b)
 {
@@ -831,7 +834,7 @@ struct formula_chain { /* tokens a .. b-1 with n relation signs, the first and l
 	int a, sign, last, b, n;
 };
 
-/* a = b = ... = z, with `last` the last sign: what it says, if it says one thing; -1: it is a
+/* a = b = ... = z, where `last` is the last sign: returns its value if it has one, or -1 if it is a
  * relation. */
 static int parse_equation(struct parser *p, const struct formula_chain *c, int depth)
 {
@@ -852,7 +855,7 @@ static int parse_equation(struct parser *p, const struct formula_chain *c, int d
 	return new_relation(p, a, sign, b);
 }
 
-/* The places behind the point of a number token at a, all of a..b; -1. */
+/* The decimals of a number token that is all of a..b, or -1. */
 static int decimals_of(const struct formula *f, int a, int b)
 {
 	const char *point;
@@ -863,7 +866,7 @@ static int decimals_of(const struct formula *f, int a, int b)
 	return point ? (int)(f->t[a].s.s + f->t[a].s.n - point - 1) : 0;
 }
 
-/* exact \approx rounded: says what is exact, if it is that near. */
+/* exact \approx rounded has the exact value, if that rounds to the other. */
 static int parse_approximation(struct parser *p, int a, int sign, int b, int depth)
 {
 	struct formula     *f = p->f;
@@ -888,8 +891,8 @@ static int parse_approximation(struct parser *p, int a, int sign, int b, int dep
 	return node;
 }
 
-/* One sign is a relation; two may be an interval (1 < x < 2) or a chain; equations say the value
- * last. */
+/* One sign makes a relation; two may make an interval (1 < x < 2) or a chain. In a chain of
+ * equations the value comes last. */
 static int parse_relation(struct parser *p, int a, int sign, int b, int depth)
 {
 	struct formula *f = p->f;
@@ -934,7 +937,7 @@ static int parse_element(struct parser *p, int a, int b, int depth)
 
 /* ---- the whole ---- */
 
-/* Items of items: "p=5,q=2; p=7,q=2". */
+/* Reads items of items: "p=5,q=2; p=7,q=2". */
 static int parse_pairs(struct parser *p)
 {
 	struct formula *f = p->f;
@@ -952,8 +955,8 @@ static int parse_pairs(struct parser *p)
 	return node;
 }
 
-/* The outermost list: its name before "=" holds for all of it ("n = 1, 2, 3"). ";" parts what ","
- * joins. */
+/* Reads the outermost list. A name before "=" holds for the whole list ("n = 1, 2, 3"). ";"
+ * separates groups of items with ",". */
 static int formula_structure_parse_all(struct parser *p)
 {
 	struct formula *f = p->f;
@@ -976,7 +979,7 @@ static void formula_structure_push(struct formula *f, struct token t, int origin
 	f->t[f->n_tokens++] = t;
 }
 
-/* Is the run of letters outside of text a unit here? "12 cm", "4 km/h", not "x min". */
+/* Is the run of letters, outside \text, a unit here? Yes in "12 cm" and "4 km/h", no in "x min". */
 static int is_plain_unit(const struct formula *f, const struct token *t)
 {
 	char before = f->n_tokens ? f->t[f->n_tokens - 1].kind : 0,
@@ -988,7 +991,7 @@ static int is_plain_unit(const struct formula *f, const struct token *t)
 	       (strchr("/*", before) && second == 'x') || (before == '(' && t->s.n > 1);
 }
 
-/* Letters apart, units in one piece. */
+/* Copies the tokens for the parser: runs of letters are split, units stay in one piece. */
 static int spell_out(struct formula *f)
 {
 	for (int i = 0; i < f->read.n; i++) {
@@ -1013,7 +1016,7 @@ static int spell_out(struct formula *f)
 	return f->n_tokens > 0;
 }
 
-/* ]1, 2[ is (1, 2) in other countries. */
+/* Some countries write ]1, 2[ for (1, 2). */
 static void turn_brackets(struct formula *f)
 {
 	int last = f->n_tokens - 1;
@@ -1026,7 +1029,7 @@ static void turn_brackets(struct formula *f)
 	f->t[last].kind = f->t[last].kind == '[' ? ')' : ']';
 }
 
-/* Lists within a list ("1/2, 2 \pm \sqrt{3}") are part of it. */
+/* Merges a list within a list ("1/2, 2 \pm \sqrt{3}") into it. */
 static void formula_structure_flatten(struct formula *f, int x)
 {
 	int *link = &f->node[x].first;

@@ -79,7 +79,7 @@ static const struct {
         {"\xCF\x89", "\\omega "},
 };
 
-/* Digits and signs set high or low. */
+/* Superscripts and subscripts. */
 static const struct {
 	const char *sign;
 	char        ascii, mark;
@@ -104,7 +104,7 @@ static void spelling_add(struct spelling *w, const char *s, size_t n)
 	w->n += n;
 }
 
-/* A run of high or of low signs as ^{...} or _{...}: bytes read, 0 for none. */
+/* Writes a run of superscripts or subscripts as ^{...} or _{...}. Returns the bytes read. */
 static size_t spell_raised(struct span a, struct spelling *w)
 {
 	size_t i = 0;
@@ -126,7 +126,7 @@ static size_t spell_raised(struct span a, struct spelling *w)
 	return i;
 }
 
-/* U+FF01 .. U+FF5E are ASCII in full width. */
+/* U+FF01 .. U+FF5E are full-width ASCII. */
 static size_t spell_full_width(struct span a, struct spelling *w)
 {
 	const unsigned char *s = (const unsigned char *)a.s;

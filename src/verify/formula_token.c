@@ -67,7 +67,7 @@ static const struct {
 struct scanner {
 	struct span    rest;
 	struct tokens *out;
-	int            depth;      /* of brackets: commas in there do not group digits */
+	int            depth;      /* of brackets, in which commas do not group digits */
 	int            matrix;     /* inside a matrix \\ ends a row */
 	int            text_depth; /* braces open since \text */
 };
@@ -101,8 +101,7 @@ static size_t token_digits(struct span a)
 	return n;
 }
 
-/* A mark between groups of digits at the start of the span, with exactly three digits behind it:
- * its length. */
+/* The length of a separator at the start of the span that has exactly three digits behind it. */
 static size_t group_mark(const struct scanner *c, struct span a)
 {
 	static const char *const marks[] = {"{,}",   " {, }",   "{, }", ",\\!", ", \\!",
@@ -116,8 +115,8 @@ static size_t group_mark(const struct scanner *c, struct span a)
 	return 0;
 }
 
-/* "e33", "E-3", "e-05" behind a number: its length. "2e-1" is left alone: there e may be the number
- * e. */
+/* The length of "e33", "E-3", "e-05" behind a number. In "2e-1" the e may be the number e, so that
+ * is not an exponent. */
 static size_t exponent_length(struct span a, struct span mantissa)
 {
 	size_t at = 1, n;
@@ -155,7 +154,7 @@ static size_t number_length(const struct scanner *c)
 	return n ? n + exponent_length(span_from(a, n), (struct span){a.s, n}) : 0;
 }
 
-/* "0.1\overline{6}", "0.\bar{3}", "0.\dot{3}": the whole of it, 0 for none. */
+/* The length of a repeating decimal such as "0.1\overline{6}", "0.\bar{3}", "0.\dot{3}", or 0. */
 static size_t repeating_length(struct span a)
 {
 	static const char *const marks[] = {"\\overline{", "\\bar{", "\\dot{",
@@ -180,7 +179,7 @@ static size_t repeating_length(struct span a)
 	return 0;
 }
 
-/* "10:30", "7:05:59": a time of day or a duration, not a quotient. */
+/* The length of "10:30" or "7:05:59": a time of day or a duration, not a quotient. */
 static size_t clock_length(const struct scanner *c)
 {
 	struct span a = c->rest;
@@ -211,7 +210,7 @@ static size_t token_letters(struct span a)
 	return n;
 }
 
-/* The longest known command that starts the name: "quadx" is \quad x. */
+/* The length of the longest known command at the start of the name: "quadx" is \quad x. */
 static size_t command(struct span name, char *kind)
 {
 	size_t best = 0;
@@ -224,7 +223,7 @@ static size_t command(struct span name, char *kind)
 			*kind = commands[i].kind;
 		}
 	}
-	if (best && best < name.n && *kind && strchr("vtwabL", *kind)) { /* \pid is no \pi d */
+	if (best && best < name.n && *kind && strchr("vtwabL", *kind)) { /* \pid is not \pi d */
 		*kind = 'u';
 		return name.n;
 	}
@@ -243,8 +242,8 @@ static size_t braced(struct span a)
 	return end ? (size_t)(end - a.s) + 1 : 0;
 }
 
-/* \begin{...} and \end{...}: matrices of every kind; an array's columns are dropped. A determinant,
- * cases and others are none of these. */
+/* \begin{...} and \end{...}: all kinds of matrices, without an array's column format. A
+ * determinant, cases and other environments are not matrices. */
 static void environment(struct scanner *c, int begins)
 {
 	size_t      n;
@@ -274,7 +273,7 @@ static int is_known(struct span name)
 	return kind != 'u';
 }
 
-/* What \text or \mathrm holds may be mathematics after all: with a command in it, or one of the
+/* The text in \text or \mathrm may be mathematics after all: if it has a command, or is one of the
  * letters that \mathrm sets upright. */
 static int holds_formula(struct span a, struct span name)
 {
@@ -291,7 +290,7 @@ static int holds_formula(struct span a, struct span name)
 	return upright && inside.n == 1 && strchr("eidRP", inside.s[0]);
 }
 
-/* \operatorname{arcsin} is \arcsin: its length, 0 for none. */
+/* \operatorname{arcsin} is \arcsin. Returns its length, or 0. */
 static size_t named_function(struct span a, struct span *name)
 {
 	struct span before = span_trim(a);
@@ -303,7 +302,7 @@ static size_t named_function(struct span a, struct span *name)
 	                                                            : 0;
 }
 
-/* "\\": a row's end in a matrix; elsewhere nothing, or a backslash written twice. */
+/* "\\" ends a row in a matrix; elsewhere it means nothing, or is a backslash written twice. */
 static void two_backslashes(struct scanner *c)
 {
 	struct span name = span_from(c->rest, 2);
@@ -314,7 +313,7 @@ static void two_backslashes(struct scanner *c)
 	formula_token_skip(c, c->matrix <= 0 && name.n && is_known(name) ? 1 : 2);
 }
 
-/* \{ and \} are braces of a set; \$ and \% are units; other escaped signs are space. */
+/* \{ and \} are a set's braces, \$ and \% are units, other escaped signs are white space. */
 static void escaped_sign(struct scanner *c, char next)
 {
 	struct span both = {c->rest.s, 2};
@@ -351,7 +350,7 @@ static void add_command(struct scanner *c, char kind, struct span name)
 		c->out->t[before].is_command = 1;
 }
 
-/* \mathbb{R}: one token, named by its letter. */
+/* \mathbb{R} becomes one token, named by its letter. */
 static void blackboard(struct scanner *c)
 {
 	size_t      n;
@@ -365,8 +364,8 @@ static void blackboard(struct scanner *c)
 	formula_token_skip(c, n ? n : name.n);
 }
 
-/* A command by its name: brackets, letters, functions, text that may hold a formula, or
- * decoration, which is dropped. */
+/* Reads a command: a bracket, a letter, a function, text that may hold a formula, or decoration,
+ * which is dropped. */
 static void backslash(struct scanner *c)
 {
 	struct span name, inside;
@@ -420,7 +419,7 @@ static size_t noon_length(struct span a)
 	return span_starts_nocase(a, "a.m.") || span_starts_nocase(a, "p.m.") ? 4 : 0;
 }
 
-/* A run of letters: a connective, a function, or a name. "1orW(x)" holds a connective, too. */
+/* Reads a run of letters: a connective, a function, or a name. "1orW(x)" has a connective too. */
 static void word(struct scanner *c)
 {
 	struct span w = {c->rest.s, token_letters(c->rest)};
@@ -443,7 +442,7 @@ static void word(struct scanner *c)
 		formula_token_add(c, 'v', w);
 }
 
-/* A sign that is no letter, digit or backslash. */
+/* Reads a sign that is not a letter, a digit or a backslash. */
 static void sign(struct scanner *c)
 {
 	static const struct {
@@ -484,7 +483,8 @@ static void sign(struct scanner *c)
 
 /* ---- what tokens come to ---- */
 
-/* "^d", "^{d}" and "d" are the unit of degrees; "^\prime", "^{\prime\prime}" are primes. */
+/* Turns "^d", "^{d}" and "d" into the unit of degrees, and "^\prime", "^{\prime\prime}" into
+ * primes. */
 static void join_marks(struct tokens *t)
 {
 	int n = 0;
@@ -515,7 +515,7 @@ static void join_marks(struct tokens *t)
 	t->n = n;
 }
 
-/* ".0" behind a number or a fraction of numbers says nothing new. */
+/* Does the text end in a ".0" that adds nothing to a number or a fraction of numbers? */
 static int ends_in_zero(const struct tokens *t)
 {
 	if (t->n < 2 || t->t[t->n - 1].kind != 'n' || !span_equal(t->t[t->n - 1].s, span_of(".0")))
@@ -544,7 +544,7 @@ static void drop_end(struct tokens *t)
 		last->s.n -= 2; /* \frac94.0 */
 }
 
-/* One token at least is taken off the rest. */
+/* Takes at least one token off the rest. */
 static void scan_token(struct scanner *c)
 {
 	unsigned char ch = (unsigned char)c->rest.s[0];

@@ -7,7 +7,7 @@ struct grid_reader {
 	struct grid    *grid;
 	enum grid_style style;
 	int             row;   /* of the next cell */
-	int             begun; /* this row has a cell */
+	int             begun; /* the row has a cell already */
 };
 
 static void end_row(struct grid_reader *r)
@@ -25,7 +25,8 @@ static int grid_add_cell(struct grid_reader *r, int value)
 	return 1;
 }
 
-/* The number or digit at the start of the span: its bytes; 0 when it is too large. */
+/* Reads the number or digit at the start of the span. Returns its length, or 0 when it is too
+ * large. */
 static size_t read_cell(struct grid_reader *r, struct span a)
 {
 	size_t n = 0;
@@ -49,7 +50,7 @@ static int grid_is_gap(char c)
 	return c && strchr(" \t\r\v\f,;|&[]()\"'", c) != NULL;
 }
 
-/* ----+----: no cell, but at least one of these signs. */
+/* Is the line a rule such as ----+----, with at least one of these signs and no cell? */
 static int is_rule(struct span line)
 {
 	int signs = 0;
@@ -62,7 +63,7 @@ static int is_rule(struct span line)
 	return signs > 0;
 }
 
-/* Cells and gaps; ] and \\ end a row of the grid. 0: something else stands there. */
+/* Reads cells and gaps; ] and \\ end a row of the grid. Returns 0 when something else is there. */
 static int grid_read_line(struct grid_reader *r, struct span line)
 {
 	if (is_rule(line))
@@ -85,7 +86,7 @@ static int grid_read_line(struct grid_reader *r, struct span line)
 	return 1;
 }
 
-/* The line that ends before text[end], without its line's end. */
+/* The line that ends before text[end], without its newline. */
 static struct span line_before(struct span text, size_t end)
 {
 	size_t start = end;
@@ -111,13 +112,14 @@ int grid_read(struct span text, enum grid_style style, struct grid *out)
 	return out->n > 0;
 }
 
+/* A blank line or a rule between rows belongs to the block. */
 int grid_find(struct span text, enum grid_style style, struct grid *out)
 {
 	size_t end, start;
 
 	text = span_trim(text);
 	end = start = text.n;
-	/* upwards: to the last line that is a row, then to the first of its block */
+	/* goes up to the last line that is a row, then to the first line of its block */
 	for (int inside = 0;;) {
 		struct span line = line_before(text, start);
 		size_t      at = (size_t)(line.s - text.s);
@@ -136,7 +138,7 @@ int grid_find(struct span text, enum grid_style style, struct grid *out)
 	return grid_read((struct span){text.s + start, end - start}, style, out);
 }
 
-/* Lists of any depth: each innermost one is a row. */
+/* Adds lists of any depth; each innermost list is a row. */
 static int grid_add_list(struct grid_reader *r, const json_t *list)
 {
 	size_t        i;

@@ -1,12 +1,12 @@
 /* grid.h - tables of whole numbers, as puzzles and models write them.
  *
- *     GRID_NUMBERS   0 0 2 14      [[0, 1], [2, 3]]      numbers stand apart; a row ends with its
+ *     GRID_NUMBERS   0 0 2 14      [[0, 1], [2, 3]]      numbers are separated; a row ends with its
  *                                                        line, with ']' or with "\\"
  *     GRID_DIGITS    3102          |3 1|. _|             each digit is a cell; '.' and '_' are 0,
  *                                                        the empty cell
  *
- * Between cells may stand blanks and , ; | & [ ] ( ) " '. Lines without a cell (----+----) may hold
- * + - = too. Anything else is no grid. All scans are linear. */
+ * Blanks and , ; | & [ ] ( ) " ' may separate cells. Lines without a cell (----+----) may also
+ * contain + - =. Any other text is not a grid. All scans are linear. */
 #ifndef VERIFY_GRID_H
 #define VERIFY_GRID_H
 
@@ -23,17 +23,17 @@ struct grid_cell {
 
 struct grid {
 	int n; /* cells, in reading order */
-	/* rows count from 0, those without a cell left out */
+	/* rows count from 0; lines without a cell do not count */
 	struct grid_cell cell[GRID_CELLS_MAX];
 };
 
-/* Is the text nothing but a grid, of one cell at least? */
+/* Reads a text that is one grid and nothing else; 0 when it is not, or has no cell. */
 int grid_read(struct span text, enum grid_style style, struct grid *out);
 
-/* The grid that the text is, or else its last block of lines that are nothing but one. */
+/* Reads the text as a grid, or else its last block of lines that are a grid. */
 int grid_find(struct span text, enum grid_style style, struct grid *out);
 
-/* A text as above, or a list of numbers, or a list of such lists. */
+/* Reads a text as above, a list of numbers, or a list of such lists. */
 int grid_of_json(const json_t *v, enum grid_style style, struct grid *out);
 
 int grid_equal(const struct grid *a, const struct grid *b); /* the same cells in the same rows */

@@ -18,7 +18,7 @@ static void interval_line(struct interval *x)
 	mpfr_set_inf(x->hi, 1);
 }
 
-/* A bound that is no number (inf - inf, 0 * inf) says nothing. */
+/* A bound that is not a number (inf - inf, 0 * inf) becomes infinite. */
 static void interval_mend(struct interval *x)
 {
 	if (mpfr_nan_p(x->lo) || mpfr_nan_p(x->hi))
@@ -39,8 +39,8 @@ void interval_pi(struct interval *out)
 
 typedef int interval_binary(mpfr_t, const mpfr_t, const mpfr_t, mpfr_rnd_t);
 
-/* Products and quotients: the least and the greatest of those of the four pairs of bounds. `out`
- * may be an operand. */
+/* Products and quotients: the smallest and the greatest of the results for the four pairs of
+ * bounds. `out` may be an operand. */
 static void interval_corners(struct interval *out, interval_binary *f, const struct interval *a,
                              const struct interval *b)
 {
@@ -67,6 +67,7 @@ static void interval_corners(struct interval *out, interval_binary *f, const str
 	interval_clear(&best);
 }
 
+/* [a + c, b + d], [a - d, b - c], and the corners for products and quotients. */
 void interval_apply(struct interval *out, char op, const struct interval *a,
                     const struct interval *b)
 {
@@ -110,7 +111,7 @@ void interval_root(struct interval *out, const struct interval *a, unsigned long
 	interval_mend(out);
 }
 
-/* The cosine changes by no more than its argument: cos(lo) plus and minus the width. */
+/* The cosine changes no more than its argument: cos(lo) plus and minus the width. */
 void interval_cosine(struct interval *out, const struct interval *a)
 {
 	mpfr_t width;

@@ -51,7 +51,7 @@ static int number_digit_at(struct span a, size_t i)
 	return i < a.n && isdigit((unsigned char)a.s[i]);
 }
 
-/* A comma between thousands, as text or as LaTeX: its bytes, 0 for none. */
+/* The length of a thousands separator, in text or LaTeX, or 0. */
 static size_t number_separator(struct span a)
 {
 	static const char *const forms[] = {",", "\\,", "{,}", ",\\!", "\\!,"};
@@ -63,8 +63,8 @@ static size_t number_separator(struct span a)
 	return n;
 }
 
-/* ",234" and no fourth digit, a group of thousands, at i: where its digits start; 0 when it is
- * none. */
+/* A group of thousands at i (",234" without a fourth digit): returns where its digits start, or
+ * 0. */
 static size_t number_group(struct span a, size_t i)
 {
 	size_t n = number_separator(span_from(a, i)), at = i + n;
@@ -75,12 +75,12 @@ static size_t number_group(struct span a, size_t i)
 	               : 0;
 }
 
-/* Digits on their way to a numerator. Eighteen of them at a time go into it, or reading would cost
- * their number squared. */
+/* Digits on their way into a numerator. They go in eighteen at a time, because one at a time would
+ * cost their number squared. */
 struct number_digits {
 	mpz_ptr  to;
-	uint64_t part, scale; /* not in `to` yet; 10^(its digits) */
-	long     n;           /* digits so far, without zeros in front */
+	uint64_t part, scale; /* the digits not in `to` yet; 10^(their number) */
+	long     n;           /* digits so far, without leading zeros */
 };
 
 static void number_flush(struct number_digits *d)
@@ -136,6 +136,7 @@ static size_t number_read_exponent(struct span a, size_t i, long *exponent)
 	return at;
 }
 
+/* value = digits 10^exponent, where each decimal lowers the exponent by one */
 size_t number_read(struct span a, struct number *out)
 {
 	struct number_digits d = {.to = mpq_numref(out->q), .scale = 1};
@@ -188,7 +189,7 @@ static size_t number_max(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* a^n; base and exponent are bounded together before GMP sees them. */
+/* a^n. Bounds base and exponent together before calling GMP. */
 static void number_raise(const struct number *a, const struct number *n, struct number *out)
 {
 	long          exponent;
@@ -238,6 +239,7 @@ static int number_grows(char op, const struct number *a, const struct number *b)
 	return over > NUMBER_BITS || under > NUMBER_BITS;
 }
 
+/* GMP is called only when the result exists and fits. */
 void number_apply(char op, const struct number *a, const struct number *b, struct number *out)
 {
 	if (a->undefined || b->undefined || (op == '/' && mpq_sgn(b->q) == 0)) {
@@ -294,7 +296,7 @@ int number_whole(const struct number *x, long *out)
 	return 1;
 }
 
-/* A double is a fraction with a power of two below, so nothing is rounded here either. */
+/* A double is a fraction whose denominator is a power of two, so nothing is rounded here either. */
 static int number_set_double(struct number *x, double value)
 {
 	if (!isfinite(value))
@@ -304,6 +306,7 @@ static int number_set_double(struct number *x, double value)
 	return 1;
 }
 
+/* |x - gold| <= absolute + relative |gold| in exact fractions */
 int number_near(const struct number *x, const struct number *gold, double absolute, double relative)
 {
 	struct number distance, bound, part;

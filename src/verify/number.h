@@ -1,10 +1,10 @@
-/* number.h - exact fractions of whole numbers: nothing is rounded, and nothing is guessed.
+/* number.h - exact fractions of whole numbers, computed by GMP. Nothing is rounded.
  *
- * GMP computes. It ends the process when memory is short, so the size of every result is bounded
- * before GMP is asked: numerator and denominator have at most NUMBER_BITS bits each. What would be
- * larger, and what divides by zero, is UNDEFINED. An undefined number equals nothing, not even
- * itself, and whatever is computed from it is undefined as well, so that a chain of operations
- * needs one look at its end.
+ * GMP ends the process when it gets no memory, so the size of every result is bounded before GMP is
+ * called: numerator and denominator have at most NUMBER_BITS bits each. A larger result and a
+ * division by zero are UNDEFINED. An undefined number equals nothing, not even itself, and
+ * everything computed from it is undefined too, so it is enough to check the end of a chain of
+ * operations.
  *
  *     struct number a, b;
  *     number_init(&a), number_init(&b);
@@ -27,9 +27,9 @@ struct number {
 	int   undefined;
 };
 
-void number_init(struct number *x); /* 0; clear it */
+void number_init(struct number *x); /* 0; free it with number_clear */
 void number_clear(struct number *x);
-void number_set(struct number *x, int64_t over, int64_t under); /* undefined where under is 0 */
+void number_set(struct number *x, int64_t over, int64_t under); /* undefined if under is 0 */
 void number_copy(const struct number *from, struct number *to);
 
 /* Reads an unsigned number at the start of the span: digits, or digits in groups of three with
@@ -41,9 +41,9 @@ size_t number_read(struct span a, struct number *out);
 void number_apply(char op, const struct number *a, const struct number *b, struct number *out);
 
 int number_equal(const struct number *a, const struct number *b);
-int number_sign(const struct number *x); /* -1, 0, 1; 0 where undefined */
+int number_sign(const struct number *x); /* -1, 0, 1; 0 if undefined */
 int number_is_whole(const struct number *x);
-/* 1 and *out where x is a whole number that fits */
+/* writes *out and returns 1 if x is a whole number that fits */
 int number_whole(const struct number *x, long *out);
 
 /* |x - gold| <= absolute + relative |gold|, computed exactly. */

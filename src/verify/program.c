@@ -27,7 +27,7 @@ struct worker {
 };
 
 struct program {
-	char           *line, *copy; /* as given; cut into words */
+	char           *line, *copy; /* the command line; a copy cut into words */
 	char           *word[PROGRAM_WORDS + 1];
 	char           *path, *log;
 	double          timeout, startup;
@@ -38,7 +38,7 @@ struct program {
 	int             late;  /* replies in a row that took too long */
 	long            n_failed;
 	char            why[PROGRAM_WHY_MAX];
-	double          said; /* when it was last told that it is waited for */
+	double          said; /* when the user was last told about the wait */
 	program_say    *say;
 	void           *say_context;
 	struct worker   worker[PROGRAM_WORKERS_MAX];
@@ -84,7 +84,8 @@ static int is_program(const char *path)
 	return stat(path, &s) == 0 && S_ISREG(s.st_mode) && access(path, X_OK) == 0;
 }
 
-/* The path of the first word: itself when it has a slash, else the first of PATH that has it. */
+/* Finds the path of the first word: the word itself if it has a slash, else the first folder of
+ * PATH with such a program. */
 static int find_program(struct program *c)
 {
 	const char  *name = c->word[0], *folders = getenv("PATH");
@@ -95,7 +96,7 @@ static int find_program(struct program *c)
 		if (is_program(name))
 			return mem_copy(name, strlen(name), &c->path);
 		return error_set(ERR_INPUT,
-		                 "the command's program \"%s\" is not there, or may not be run",
+		                 "the command's program \"%s\" does not exist or is not executable",
 		                 name);
 	}
 	for (folders = folders ? folders : "/usr/bin:/bin"; *folders && !c->path && status == OK;) {
@@ -122,6 +123,7 @@ static int open_line(const struct program_options *o, struct program *c)
 	return find_program(c);
 }
 
+/* Starts no process: the first question does. */
 int program_open(const struct program_options *o, struct program **out)
 {
 	struct program *c;
@@ -146,6 +148,7 @@ int program_open(const struct program_options *o, struct program **out)
 
 /* ---- a process ---- */
 
+/* The program gets a process group of its own, the usual signals, its pipes and no other file. */
 static int spawn_with(struct program *c, struct worker *w, const int in[2], const int out[2],
                       posix_spawn_file_actions_t *files, posix_spawnattr_t *how)
 {
@@ -166,13 +169,13 @@ static int spawn_with(struct program *c, struct worker *w, const int in[2], cons
 	if (c->log)
 		posix_spawn_file_actions_addopen(files, 2, c->log, O_WRONLY | O_CREAT | O_APPEND,
 		                                 0644);
-	/* nothing else of hone's, locks above all */
+	/* closes hone's other files, above all its locks */
 	posix_spawn_file_actions_addclosefrom_np(files, 3);
 	return family_spawn(&w->pid, c->path, files, how, c->word);
 }
 
-/* Pipes to its input and from its output; neither may block, for one that does not read must not
- * stop hone. */
+/* Makes the pipes to its input and from its output. Neither blocks, because a program that does not
+ * read must not stop hone. */
 static int program_start(struct program *c, struct worker *w)
 {
 	posix_spawn_file_actions_t files;
@@ -180,13 +183,13 @@ static int program_start(struct program *c, struct worker *w)
 	int                        in[2], out[2], code;
 
 	if (pipe2(in, O_CLOEXEC) != 0)
-		return error_set(ERR_INPUT, "no pipe to the command \"%s\": %s", c->line,
+		return error_set(ERR_INPUT, "cannot make a pipe to the command \"%s\": %s", c->line,
 		                 strerror(errno));
 	if (pipe2(out, O_CLOEXEC) != 0) {
 		close(in[0]);
 		close(in[1]);
-		return error_set(ERR_INPUT, "no pipe from the command \"%s\": %s", c->line,
-		                 strerror(errno));
+		return error_set(ERR_INPUT, "cannot make a pipe from the command \"%s\": %s",
+		                 c->line, strerror(errno));
 	}
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&how);
@@ -211,7 +214,7 @@ static int program_start(struct program *c, struct worker *w)
 	return OK;
 }
 
-/* Kills it with all that it started, unless it ends by itself within `patience` milliseconds.
+/* Kills it with everything it started, unless it ends by itself within `patience` milliseconds.
  * Returns its wait status. */
 static int stop(struct worker *w, int patience)
 {
@@ -253,7 +256,7 @@ void program_close(struct program *c)
 
 /* ---- a question ---- */
 
-enum { GLANCE = 500 }; /* milliseconds between two looks at whether the run shall stop */
+enum { GLANCE = 500 }; /* milliseconds between checks whether the run should stop */
 enum talk {
 	TALK_DONE,
 	TALK_LATE,
@@ -261,10 +264,10 @@ enum talk {
 	TALK_LONG,
 	TALK_EXTRA,
 	TALK_STOPPED,
-	TALK_MEMORY /* hone has no room for the reply */
+	TALK_MEMORY /* hone has no memory for the reply */
 };
 
-/* Writes what the pipe takes of the question and its line's end; *sent counts. */
+/* Writes as much of the question and its newline as the pipe takes; *sent counts. */
 static enum talk send_some(struct worker *w, const char *question, size_t n, size_t *sent)
 {
 	ssize_t wrote =
@@ -291,7 +294,7 @@ static enum talk read_some(struct worker *w)
 	return w->got.failed ? TALK_MEMORY : TALK_DONE;
 }
 
-/* Who waits wants to know for what; but not from every thread. */
+/* Tells the user what hone waits for, from one thread at a time. */
 static void say_that_it_waits(struct program *c, double waited, double left)
 {
 	char text[PROGRAM_WHY_MAX];
@@ -310,7 +313,7 @@ static void say_that_it_waits(struct program *c, double waited, double left)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Sends the question and reads one line, which then is w->got without its end. */
+/* Sends the question and reads one line into w->got, without its newline. */
 static enum talk converse(struct program *c, struct worker *w, const char *question, size_t n,
                           double seconds)
 {
@@ -354,7 +357,7 @@ static enum talk converse(struct program *c, struct worker *w, const char *quest
 	}
 }
 
-/* As converse, but a broken pipe is an error of this call and no signal for the process. */
+/* As converse, but a broken pipe is an error of this call and not a signal to the process. */
 static enum talk converse_quietly(struct program *c, struct worker *w, const char *question,
                                   size_t n, double seconds)
 {
@@ -372,7 +375,7 @@ static enum talk converse_quietly(struct program *c, struct worker *w, const cha
 	return result;
 }
 
-/* Did it end, or say something, when nobody asked? */
+/* Did it end, or write something, without being asked? */
 static int is_off_the_line(const struct worker *w)
 {
 	struct pollfd fd = {.fd = w->out, .events = POLLIN};
@@ -380,7 +383,7 @@ static int is_off_the_line(const struct worker *w)
 	return poll(&fd, 1, 0) != 0;
 }
 
-/* What went wrong, in words that name the command and where its own messages are. */
+/* Sets the message: what went wrong, which command, and where its own messages are. */
 static int program_report(const struct program *c, enum talk result, int status, double seconds)
 {
 	const char *log = c->log ? "; its standard error is in " : "",
@@ -399,12 +402,13 @@ static int program_report(const struct program *c, enum talk result, int status,
 		                 "the command \"%s\" replied with a line of more than %d bytes%s%s",
 		                 c->line, PROGRAM_LINE_MAX, log, where);
 	if (result == TALK_EXTRA)
-		return error_set(ERR_INPUT,
-		                 "the command \"%s\" must write one line for each that it reads, "
-		                 "and no other%s%s",
-		                 c->line, log, where);
+		return error_set(
+		        ERR_INPUT,
+		        "the command \"%s\" must write exactly one line for each line that "
+		        "it reads%s%s",
+		        c->line, log, where);
 	if (WIFSIGNALED(status))
-		return error_set(ERR_INPUT, "the command \"%s\" was ended by signal %d%s%s",
+		return error_set(ERR_INPUT, "the command \"%s\" was killed by signal %d%s%s",
 		                 c->line, WTERMSIG(status), log, where);
 	return error_set(ERR_INPUT, "the command \"%s\" ended with status %d%s%s", c->line,
 	                 WEXITSTATUS(status), log, where);
@@ -417,7 +421,7 @@ struct program_question {
 	void           *context;
 };
 
-/* One try. *again: it may be worth another, because the program was not fresh. */
+/* Tries once. *again: another try may help, because the program was not fresh. */
 static int try_once(struct program *c, struct worker *w, const struct program_question *q,
                     int *again)
 {
@@ -455,7 +459,7 @@ static int try_once(struct program *c, struct worker *w, const struct program_qu
 
 /* ---- the pool ---- */
 
-/* A free one, a running one before others. */
+/* Finds a free worker, preferably one whose process runs. */
 static struct worker *free_worker(struct program *c)
 {
 	struct worker *found = NULL;
@@ -477,13 +481,13 @@ static struct worker *program_take(struct program *c)
 	if (w)
 		w->busy = 1;
 	else
-		error_set(ERR_FAILED, "%s; it is not asked any more", c->why);
+		error_set(ERR_FAILED, "%s; it will not be asked again", c->why);
 	pthread_mutex_unlock(&c->lock);
 	return w;
 }
 
-/* OK, or the program's own excuse (ERR_FAILED), shows that it lives. Short memory is no fault of
- * the program's. */
+/* OK, or the program's own {"error"} (ERR_FAILED), shows that it works. A lack of memory in hone is
+ * not its fault. */
 static void give_back(struct program *c, struct worker *w, int status)
 {
 	pthread_mutex_lock(&c->lock);

@@ -81,7 +81,7 @@ static int region_points(struct region_walk *w, const struct formula_node *n)
 	return 1;
 }
 
-/* Takes the point out of the piece that it lies in. */
+/* Removes a point from the piece that contains it. */
 static int region_puncture(struct region_walk *w, int v)
 {
 	struct region *r = w->out;
@@ -106,14 +106,14 @@ static int region_puncture(struct region_walk *w, int v)
 			r->piece[i].hi_closed = r->piece[r->n++].lo_closed = 0;
 		} else
 			return 0;
-		i = -1; /* what is left cannot hold it: it is open there */
+		i = -1; /* the rest is open there and cannot contain it */
 		if (low == 0 || high == 0)
 			return 1;
 	}
 	return 1;
 }
 
-/* A without points. */
+/* A set without the points of another. */
 static int region_difference(struct region_walk *w, const struct formula_node *n)
 {
 	const struct formula_node *points = &w->f->node[w->f->node[n->first].next];
@@ -126,7 +126,7 @@ static int region_difference(struct region_walk *w, const struct formula_node *n
 	return 1;
 }
 
-/* ADDS the intervals of a node to the walk; 0 for what is no set of real numbers. */
+/* ADDS the intervals of a node to the walk; 0 when it is not a set of real numbers. */
 static int region_collect(struct region_walk *w, int x)
 {
 	const struct formula_node *n = &w->f->node[x];
@@ -152,7 +152,7 @@ static int region_collect(struct region_walk *w, int x)
 	}
 }
 
-/* Insertion by the lower end, closed before open. */
+/* Insertion sort by the lower end, closed before open. */
 static int region_sort(struct comparison *c, struct region *r)
 {
 	for (int i = 1; i < r->n; i++)
@@ -171,7 +171,7 @@ static int region_sort(struct comparison *c, struct region *r)
 	return 1;
 }
 
-/* Pieces that overlap or touch become one. */
+/* Merges pieces that overlap or touch. */
 static int region_merge(struct comparison *c, struct region *r)
 {
 	int n = 0;

@@ -1,8 +1,8 @@
-/* region.h - sets of real numbers: intervals and points, made of a formula's node, in one form for
- * each set.
+/* region.h - sets of real numbers (intervals and points), read from a node of a formula. Each set
+ * has one form.
  *
- *     (-inf, 2)   x < 2   2 > x   \{1, 2\}   [0, 1) \cup (2, 3]   \mathbb{R} \setminus \{0\}   x
- *                                            \ne 0   |x| < 3   \emptyset   x < 1 or x > 2 */
+ *     (-inf, 2)   x < 2   2 > x   \{1, 2\}   [0, 1) \cup (2, 3]   \mathbb{R} \setminus \{0\}
+ *     x \ne 0   |x| < 3   \emptyset   x < 1 or x > 2 */
 #ifndef VERIFY_REGION_H
 #define VERIFY_REGION_H
 
@@ -19,8 +19,8 @@ struct region {
 	} piece[REGION_PIECES]; /* in ascending order, none touching the next */
 };
 
-/* The node x of the formula on one side of the comparison as a set; 0 where it is none, or where
- * the order of its ends is not known. */
+/* Reads node x of the formula on that side of the comparison as a set. Returns 0 when it is not a
+ * set, or when the order of its ends is not known. */
 int region_of(struct comparison *c, const struct formula *f, int side, int x, struct region *out);
 int region_equal(struct comparison *c, const struct region *a, const struct region *b);
 

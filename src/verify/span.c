@@ -84,9 +84,9 @@ struct span span_undress(struct span a)
 	return a;
 }
 
-/* ---- the answer ---- */
+/* ---- the result ---- */
 
-/* Up to the brace that closes the one before the span; nothing when none does. */
+/* The text up to the brace that closes the one before the span; empty when none does. */
 static struct span up_to_brace(struct span a)
 {
 	int depth = 1;
@@ -123,37 +123,37 @@ static int is_hash_marker(struct span text, size_t i)
 	       (span_is_visible(text, i + 1) && (run > i || span_is_visible(text, i - run)));
 }
 
-/* Does a marker start at text[i]? Then *answer is what it marks. */
-static enum answer_kind marked_at(struct span text, size_t i, struct span *answer)
+/* Does a marker start at text[i]? Then *result is the text that it marks. */
+static enum span_mark marked_at(struct span text, size_t i, struct span *result)
 {
 	struct span at = span_from(text, i);
 
 	if (span_starts(at, "\\boxed{")) {
-		*answer = up_to_brace(span_from(at, 7));
-		return ANSWER_CLOSED;
+		*result = up_to_brace(span_from(at, 7));
+		return SPAN_CLOSED;
 	}
 	if (span_starts(at, "<answer>")) {
-		*answer = up_to_tag(span_from(at, 8));
-		return ANSWER_CLOSED;
+		*result = up_to_tag(span_from(at, 8));
+		return SPAN_CLOSED;
 	}
 	if (at.s[0] == '#' && is_hash_marker(text, i)) {
-		*answer = up_to_tag(span_from(at, 1));
-		return ANSWER_OPEN;
+		*result = up_to_tag(span_from(at, 1));
+		return SPAN_OPEN;
 	}
 	if (span_starts_nocase(at, "answer:")) {
-		*answer = up_to_tag(span_from(at, 7));
-		return ANSWER_OPEN;
+		*result = up_to_tag(span_from(at, 7));
+		return SPAN_OPEN;
 	}
-	return ANSWER_UNMARKED;
+	return SPAN_UNMARKED;
 }
 
-enum answer_kind span_answer(struct span text, struct span *answer)
+enum span_mark span_result(struct span text, struct span *result)
 {
 	for (size_t i = text.n; i-- > 0;) {
-		enum answer_kind kind = marked_at(text, i, answer);
-		if (kind != ANSWER_UNMARKED)
+		enum span_mark kind = marked_at(text, i, result);
+		if (kind != SPAN_UNMARKED)
 			return kind;
 	}
-	*answer = text;
-	return ANSWER_UNMARKED;
+	*result = text;
+	return SPAN_UNMARKED;
 }

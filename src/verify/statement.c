@@ -14,8 +14,8 @@ static int only(struct statement *out, struct span a)
 	return 1;
 }
 
-/* The end of what the brace before `from` opens; text.n when nothing closes it. "\{" and "\}" do
- * not count. */
+/* The closing brace of the one before `from`, or text.n when there is none. "\{" and "\}" do not
+ * count. */
 static size_t closing_brace(struct span text, size_t from)
 {
 	int depth = 1;
@@ -33,14 +33,14 @@ static size_t closing_brace(struct span text, size_t from)
 	return text.n;
 }
 
-/* A box: from its backslash to behind it, and what it holds. */
+/* A box: its place in the text, from its backslash to behind it, and its content. */
 struct box {
 	size_t      from, to;
 	struct span inside;
 	int         closed;
 };
 
-/* "\boxed{...}", "\fbox {...}" at text[i]; "\boxed 5" holds what follows up to white space. */
+/* Reads "\boxed{...}" or "\fbox {...}" at text[i]; "\boxed 5" holds the text up to white space. */
 static int box_at(struct span text, size_t i, struct box *out)
 {
 	static const char *const names[] = {"\\boxed", "\\fbox"};
@@ -86,7 +86,7 @@ static int contains_word(struct span a, const char *word)
 	return 0;
 }
 
-/* Is what stands between two boxes a mere connection? */
+/* Does the text between two boxes only join them? */
 static int connects(struct span gap)
 {
 	int letters = 0;
@@ -101,8 +101,8 @@ static int connects(struct span gap)
 	       memchr(gap.s, '\n', gap.n) == NULL && memchr(gap.s, '=', gap.n) == NULL;
 }
 
-/* Does a digit or an operator stand right before or behind the box? A minus sign is part of it:
- * then the piece begins there. A dash with a blank behind it at the start of a line is a bullet. */
+/* Does the box touch a digit or an operator? A minus sign belongs to the box, and the piece then
+ * starts there. A dash with a blank behind it at the start of a line is a bullet. */
 static int touches(struct span text, const struct box *box, struct span *piece)
 {
 	size_t i = box->from;
@@ -143,8 +143,8 @@ static int touches(struct span text, const struct box *box, struct span *piece)
 
 enum statement_found { NOWHERE, FOUND, NO_ANSWER };
 
-/* The last boxes. An open one, or one that is part of a formula, is no answer, whatever stands
- * before it. */
+/* Finds the last boxes. If the last one is open, or part of a formula, there is no result, whatever
+ * comes before it. */
 static enum statement_found find_boxes(struct span text, int open_counts, struct statement *out)
 {
 	struct box box;
@@ -172,7 +172,7 @@ static enum statement_found find_boxes(struct span text, int open_counts, struct
 	return none ? NO_ANSWER : any ? FOUND : NOWHERE;
 }
 
-/* Words that turn an answer into another one, or into none. */
+/* Does the text have words that change a result or take it back? */
 static int statement_is_hedged(struct span a)
 {
 	static const char *const words[] = {
@@ -187,7 +187,7 @@ static int statement_is_hedged(struct span a)
 	return 0;
 }
 
-/* The sentence around text[i]: from behind the last full stop or line's end to the next. */
+/* The sentence around text[i], between full stops or newlines. */
 static struct span sentence_around(struct span text, size_t i)
 {
 	size_t from = i, to = i;
@@ -201,8 +201,8 @@ static struct span sentence_around(struct span text, size_t i)
 	return (struct span){text.s + from, to - from};
 }
 
-/* The end of the sentence that starts the span: a line's end, a full stop before white space, a
- * mark of a chat. */
+/* The first sentence of the span: up to a newline, a full stop before white space, or a chat
+ * marker. */
 static struct span sentence(struct span a)
 {
 	a = span_trim(a);
@@ -220,7 +220,7 @@ static const struct {
 	const char *open, *close;
 } delimiters[] = {{"$$", "$$"}, {"$", "$"}, {"\\(", "\\)"}, {"\\[", "\\]"}};
 
-/* A piece of mathematics that starts at text[i], its end in *end; "\$" is money. */
+/* Reads a piece of mathematics that starts at text[i] and writes its end; "\$" is money. */
 static int math_at(struct span text, size_t i, struct span *piece, size_t *end)
 {
 	if (text.s[i] != '$' && text.s[i] != '\\')
@@ -267,8 +267,8 @@ static size_t letters(struct span a)
 	return n;
 }
 
-/* The last piece of mathematics. *prose counts the words of prose outside of such pieces.
- * After one unclosed delimiter the search for it is not repeated, so the scan stays linear. */
+/* Finds the last piece of mathematics. *prose counts the words of prose outside such pieces. A
+ * delimiter that was found unclosed is not searched for again, so the scan stays linear. */
 static int last_math(struct span text, struct span *out, int *prose, long *steps)
 {
 	int found = 0, dead = 0;
@@ -300,7 +300,7 @@ static int last_math(struct span text, struct span *out, int *prose, long *steps
 	return found;
 }
 
-/* Two such words, outside of commands and of the braces of \text and \begin, make prose. */
+/* Two words of prose, outside commands and the braces of \text and \begin, make a text prose. */
 static int is_prose(struct span a)
 {
 	static const char *const braced[] = {"text", "mbox", "begin", "end", "operatorname"};
@@ -324,7 +324,7 @@ static int is_prose(struct span a)
 	return words >= 2;
 }
 
-/* Behind the last " word ", else the whole. */
+/* The text behind the last " word ", else the whole text. */
 static struct span behind_last(struct span a, const char *word)
 {
 	size_t n = strlen(word);
@@ -335,8 +335,8 @@ static struct span behind_last(struct span a, const char *word)
 	return a;
 }
 
-/* The last formula of a sentence that announces: behind "is", unless it is denied or left open.
- * */
+/* Finds the last formula of a sentence that announces a result: behind "is", unless the sentence
+ * denies it or leaves it open. */
 static enum statement_found find_in_sentence(struct span a, struct statement *out)
 {
 	struct span piece;
@@ -357,8 +357,8 @@ static enum statement_found find_in_sentence(struct span a, struct statement *ou
 	return only(out, a) ? FOUND : NOWHERE;
 }
 
-/* Behind "answer is", "answer:", "answer**:", "**Answer:**" or a heading that ends in "answer", at
- * text[i]: where the answer starts; 0 for none. */
+/* Where the result starts behind "answer is", "answer:", "answer**:", "**Answer:**" or a heading
+ * that ends in "answer" at text[i]; 0 for none. */
 static size_t announced_at(struct span text, size_t i)
 {
 	static const char *const chinese[] = {"\xE7\xAD\x94\xE6\xA1\x88\xE6\x98\xAF",
@@ -388,7 +388,7 @@ static size_t announced_at(struct span text, size_t i)
 	colon = at < text.n && text.s[at] == ':';
 	if (colon)
 		return at + 1;
-	/* looked at first: a long line full of answers would cost its length squared */
+	/* checked first, because a long line full of "answer" would cost its length squared */
 	if (at >= text.n || text.s[at] != '\n')
 		return 0;
 	while (line && text.s[line - 1] != '\n')
@@ -396,8 +396,8 @@ static size_t announced_at(struct span text, size_t i)
 	return strchr("#*", text.s[line]) && text.s[line] ? at + 1 : 0;
 }
 
-/* The last "answer is" or its like, from the end; what follows it, to the end of the sentence.
- * */
+/* Finds the last "answer is" or the like, from the end, and takes the text behind it to the end of
+ * the sentence. */
 static enum statement_found find_announced(struct span text, struct statement *out)
 {
 	for (size_t i = text.n; i-- > 0;) {
@@ -446,7 +446,7 @@ static int is_announced(struct span text, size_t i)
 	return 0;
 }
 
-/* The part of the sentence before text[i] that has no digit in it: "not 10, it's 12" does not deny
+/* The part of the sentence before text[i] since the last digit: "not 10, it's 12" does not deny
  * 12. */
 static struct span since_last_number(struct span text, size_t i)
 {
@@ -458,7 +458,7 @@ static struct span since_last_number(struct span text, size_t i)
 	return (struct span){text.s + from, (size_t)(a.s - text.s) + a.n - from};
 }
 
-/* The last number of the text, if the words before it announce a result. */
+/* Takes the last number of the text if the words before it announce a result. */
 static int find_number(struct span text, struct statement *out)
 {
 	for (size_t i = text.n; i-- > 0;) {
@@ -483,7 +483,7 @@ static int find_number(struct span text, struct statement *out)
 	return 0;
 }
 
-/* What stands behind the thinking; 0 when it never ends. */
+/* Drops the thinking; 0 when it never ends. */
 static int behind_thinking(struct span *text)
 {
 	struct span a = *text;
@@ -499,6 +499,7 @@ static int behind_thinking(struct span *text)
 	return 1;
 }
 
+/* Tries the places in the order that statement.h lists; each may also end the search. */
 int statement_of_completion(struct span text, struct statement *out)
 {
 	struct span          a;
@@ -506,21 +507,21 @@ int statement_of_completion(struct span text, struct statement *out)
 	enum statement_found found;
 
 	out->n = 0;
-	out->steps = 3 * (long)text.n; /* thinking, and what span.h marks */
+	out->steps = 3 * (long)text.n; /* the scans for thinking and for the markers of span.h */
 	if (!behind_thinking(&text))
 		return 0;
 	text = span_trim(text);
 	found = find_boxes(text, 0, out);
 	if (found != NOWHERE)
 		return found == FOUND;
-	switch (span_answer(text, &a)) {
-	case ANSWER_CLOSED:
+	switch (span_result(text, &a)) {
+	case SPAN_CLOSED:
 		return only(out, a);
-	case ANSWER_OPEN:
+	case SPAN_OPEN:
 		if (a.s > text.s && a.s[-1] == '#')
 			return only(out, span_line(a));
 		break;
-	case ANSWER_UNMARKED:
+	case SPAN_UNMARKED:
 		break;
 	}
 	found = find_announced(text, out);
@@ -534,6 +535,7 @@ int statement_of_completion(struct span text, struct statement *out)
 	return find_bracket(text, out) || find_number(text, out);
 }
 
+/* An answer hedges nothing and has no prose, so only its markers are looked for. */
 int statement_of_gold(struct span text, struct statement *out)
 {
 	struct span a;
@@ -542,15 +544,15 @@ int statement_of_gold(struct span text, struct statement *out)
 	text = span_trim(text);
 	if (find_boxes(text, 1, out) != NOWHERE)
 		return out->n > 0;
-	switch (span_answer(text, &a)) {
-	case ANSWER_CLOSED:
+	switch (span_result(text, &a)) {
+	case SPAN_CLOSED:
 		return only(out, a);
-	case ANSWER_OPEN:
+	case SPAN_OPEN:
 		if (a.s > text.s && a.s[-1] == '#' && a.s - text.s >= 4 &&
 		    !memcmp(a.s - 4, "####", 4))
 			return only(out, span_line(a));
 		break;
-	case ANSWER_UNMARKED:
+	case SPAN_UNMARKED:
 		break;
 	}
 	return only(out, text);

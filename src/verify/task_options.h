@@ -1,5 +1,5 @@
-/* task_options.h - the options of the room task: which verifiers pay, which one says what is right,
- * and their settings. */
+/* task_options.h - the options task.*: which verifiers give the reward, which one decides what is
+ * right, and their settings. */
 #ifndef VERIFY_TASK_OPTIONS_H
 #define VERIFY_TASK_OPTIONS_H
 
@@ -18,7 +18,8 @@ struct task_options {
 		struct task_reward *items;
 		int                 n;
 	} rewards;
-	/* one set for all verifiers; an empty text is none. task_verifier_options makes it whole */
+	/* one set for all verifiers; an empty text means none. task_verifier_options completes
+	 * it */
 	struct verifier_options verifier;
 	int                     interval_relations;
 };
@@ -26,7 +27,7 @@ extern const struct option_table task_options_table;
 
 struct verifier_options task_verifier_options(const struct task_options *t);
 
-/* The verifier that decides what is right (rl/reward.h); "" where none is named. */
+/* The verifier that decides what is right (rl/reward.h); "" if none is named. */
 const char *task_judge(const struct task_options *t);
 
 #endif

@@ -4,8 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* One unit a line: its name first, then its other spellings. One letter counts in its own case
- * only. */
+/* One unit per line: its name, then its other spellings. A single letter must match in case. */
 static const char *const units[] = {
         "cm centimeter centimeters centimetre centimetres cms",
         "mm millimeter millimeters millimetre millimetres",
@@ -118,8 +117,8 @@ struct unit unit_none(void)
 	return (struct unit){.times = 1};
 }
 
-/* Is the word in the list, which parts words by blanks? Letters in any case where the word has
- * several. */
+/* Is the word in the list, whose words are separated by blanks? Case counts for single letters
+ * only. */
 static int unit_in_list(const char *list, struct span word)
 {
 	if (word.n == 0 || memchr(word.s, ' ', word.n))
@@ -164,7 +163,7 @@ int unit_is_known(struct span word)
 	return unit_find(word) != NULL;
 }
 
-/* u *= name^power: factors of one name add their powers, so m m is m^2 and m/m is no unit. */
+/* u *= name^power. Powers of one name add up, so m m is m^2 and m/m cancels. */
 static int unit_multiply(struct unit *u, struct span name, int power)
 {
 	int i = 0;
@@ -186,7 +185,7 @@ static int unit_multiply(struct unit *u, struct span name, int power)
 	return 1;
 }
 
-/* A thing that is counted: small letters, one of it. */
+/* Adds a counted thing: its name in lower case and in the singular. */
 static int unit_count(struct unit *u, struct span word, int power)
 {
 	char   name[UNIT_NAME];

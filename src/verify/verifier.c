@@ -84,6 +84,7 @@ const json_t *verify_column(const json_t *row, const char *name)
 
 /* ---- several, weighted ---- */
 
+/* Each verifier may come once, because a verdict has one part for each. */
 static int verifier_fill(struct reward_spec *spec, const char *const *names, const double *weights,
                          int n)
 {
@@ -136,7 +137,7 @@ const char *verifier_deciding(const char *const *names, int n)
 	return names[0];
 }
 
-/* The number of the part that decides; 0 where none scores the problem. */
+/* The index of the part that decides; 0 if none scores the problem. */
 static int deciding(const struct reward_spec *spec, const struct problem *p)
 {
 	int first = -1;
@@ -183,8 +184,8 @@ void verifier_close(struct reward_spec *spec)
 	*spec = (struct reward_spec){0};
 }
 
-/* Does it take one gold of a list at a time, any of which is right? Lists and sets are one value,
- * and so is what a puzzle is made of. */
+/* Does the verifier accept any of several answers, one at a time? For a list or a set the answers
+ * are one value, and so is the data of a puzzle. */
 static int takes_one_gold(const struct reward_spec *spec, const struct verifier *v)
 {
 	enum answer_form form = spec->options.compare.form;
@@ -203,7 +204,7 @@ static struct problem with_gold(const struct problem *p, int i)
 	return one;
 }
 
-/* Each item of a list of golds; all of them together are not asked for. */
+/* Checks each of several answers on its own. */
 static int check_golds(const struct reward_spec *spec, const struct verifier *v,
                        const struct problem *p)
 {
@@ -218,7 +219,7 @@ static int check_golds(const struct reward_spec *spec, const struct verifier *v,
 	return OK;
 }
 
-/* The best of what the golds give. */
+/* Takes the best score over the answers. */
 static int score_golds(const struct reward_spec *spec, const struct verifier *v,
                        const struct problem *p, const struct completion *c, struct score *out)
 {
@@ -280,11 +281,12 @@ static int same_marked(const struct reward_spec *spec, const struct completion *
 {
 	struct span x, y;
 
-	span_answer(verify_text(a), &x);
-	span_answer(verify_text(b), &y);
+	span_result(verify_text(a), &x);
+	span_result(verify_text(b), &y);
 	return answer_equal(&spec->options.compare, x, y);
 }
 
+/* numeric: completion b is scored with completion a as the answer. */
 int verifier_same(const struct reward_spec *spec, const struct problem *p,
                   const struct completion *a, const struct completion *b, int *same)
 {
@@ -297,7 +299,7 @@ int verifier_same(const struct reward_spec *spec, const struct problem *p,
 		return OK;
 	if (v->score == verify_math)
 		return verify_math_same(spec, a, b, same);
-	if (!reads_gold_alike(v) || has_nul(a)) { /* a gold ends at a NUL */
+	if (!reads_gold_alike(v) || has_nul(a)) { /* an answer would end at a NUL */
 		*same = same_marked(spec, a, b);
 		return OK;
 	}
@@ -308,6 +310,7 @@ int verifier_same(const struct reward_spec *spec, const struct problem *p,
 
 /* ---- rows ---- */
 
+/* A row without "finished" is taken as finished. */
 static int verifier_read_completion(const char *place, const json_t *row, struct completion *c)
 {
 	const json_t *text = json_object_get(row, "completion");
@@ -357,6 +360,7 @@ static void verifier_add_verdict(const struct reward_spec *spec, const struct ve
 	text_print(out, "}, \"parsed\": %s}\n", v->parsed ? "true" : "false");
 }
 
+/* Reads the line as a row of a data set, so that a problem has its usual columns. */
 int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line,
                        size_t n, struct text *out)
 {

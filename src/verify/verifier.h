@@ -1,12 +1,13 @@
 /* verifier.h - is this completion right? One table of small checks, and their weighted sum.
  *
- * A verifier reads the completion and the gold of its problem and gives a reward, usually in [0,
- * 1], and says whether the completion is *right*: the full mark. Credit for a part
- * (options.partial, format_score, the dense verifiers) is reward and never right. What is said of
- * the problem is taken from the completion alone; where several stand in it, the last one counts
- * (span.h says where an answer stands). A completion is hostile until shown otherwise: any bytes,
- * NUL too; up to COMPLETION_MAX of them are looked at, in linear time and bounded memory, and
- * nothing is written but the verdict, so any number of threads may score at once.
+ * A verifier reads a completion and the answer of its problem. It gives a reward, usually in [0,
+ * 1], and says whether the completion is *right*, which means the full mark. Partial credit
+ * (options.partial, format_score, the dense verifiers) is reward and never right. The result is
+ * taken from the completion alone; when it marks several, the last one counts (span.h).
+ *
+ * A completion is untrusted: it may hold any bytes, NUL included. At most COMPLETION_MAX of them
+ * are looked at, in linear time and bounded memory. Only the verdict is written, so any number of
+ * threads may score at once.
  *
  * To add one: a function in verify_*.c, its line in verify.h, its row in verifier.c, its cases in
  * tests/test_verifier.c. */
@@ -26,39 +27,42 @@ enum { REWARD_PARTS = 8, COMPLETION_MAX = 1 << 20, PROMPT_END_MAX = 256 };
 struct completion {
 	const char *text; /* [n] borrowed; without the end token */
 	size_t      n;
-	int         finished; /* it ended by its end token or a stop text, not because it was cut */
+	int         finished; /* 1: ended by its end token or a stop text; 0: cut off */
 	int         n_tokens;
-	/* how the prompt ended, as the model got it: PROMPT_END_MAX bytes or less; empty where
-	 * that is not known */
+	/* the last PROMPT_END_MAX bytes of the prompt that the model saw, or fewer; empty if
+	 * unknown */
 	struct span prompt_end;
 };
 
-/* What becomes of a completion on which the user's program could say nothing. It is counted in any
+/* What happens to a completion for which the user's program had no verdict. It is counted in any
  * case.
- *     LEAVE_OUT   its reward is NaN: it counts nowhere     STOP   the same, and reward_score ends
- *                                                          the job     ZERO   its reward is 0 */
+ *
+ *     LEAVE_OUT   its reward is NaN, so it counts nowhere
+ *     STOP        the same, and reward_score ends the job
+ *     ZERO        its reward is 0 */
 enum command_on_error { COMMAND_LEAVE_OUT, COMMAND_STOP, COMMAND_ZERO };
 
-/* One set of options serves all verifiers of a reward. Zero is each one's default. */
+/* One set of options for all verifiers of a reward. Every default is zero. */
 struct verifier_options {
-	struct answer_rule compare; /* exact: what the same answer is */
-	int64_t            target;  /* countdown: > 0: of rows that name none */
-	/* knights_knaves, story, sudoku, arc: times the share that is right, when not all is */
+	struct answer_rule compare; /* exact: how result and answer are compared */
+	int64_t            target;  /* countdown: > 0: the target of rows without one */
+	/* knights_knaves, story, sudoku, arc: times the share that is right, if not everything
+	 * is */
 	double partial;
 	/* countdown: for an expression that is well formed but wrong */
 	double format_score;
-	/* math: > 0: numbers that round to the same are equal */
+	/* math: > 0: numbers are equal if they round to the same */
 	int decimals;
-	int strict_relations; /* math: -2 <= x <= 7 is not x in [-2, 7] */
+	int strict_relations; /* math: 1: -2 <= x <= 7 does not equal [-2, 7] */
 	/* format: PCRE2, searched in the whole completion; '.' matches a newline */
 	const char *pattern;
 	/* format: "think,answer": these blocks, each once, in this order, around everything */
 	const char *tags;
-	/* contains, story: the word; NULL takes the column "word" of the row */
+	/* contains, story: the word; NULL: the column "word" of the data row */
 	const char      *word;
-	struct int_range length;       /* length: of a good one, in tokens */
-	int              length_slack; /* 0: none */
-	/* length: bytes of the text instead of tokens */
+	struct int_range length;       /* length: a good length, in tokens */
+	int              length_slack; /* tokens over which the reward fades; 0: none */
+	/* length: counts bytes of the text instead of tokens */
 	int                    length_in_characters;
 	struct program_options command;  /* command: the program */
 	enum command_on_error  on_error; /* command */
@@ -68,82 +72,82 @@ struct reward_spec;
 
 struct score {
 	double reward;
-	int    right;  /* the full mark of the verifier; partial credit, however large, is not */
-	int    parsed; /* an answer was found, right or wrong */
-	int    failed; /* there is no verdict; the reward is what options.on_error says */
+	int    right;  /* the full mark; partial credit, however large, is not right */
+	int    parsed; /* a result was found, right or wrong */
+	int    failed; /* there is no verdict; options.on_error decides the reward */
 };
 
 struct verifier { /* one row; static, never freed */
 	const char *name;
 	const char *help; /* one line */
-	int         form; /* it judges how a completion looks, not what it says */
+	int         form; /* 1: judges how a completion looks, not what it says */
 
-	/* Writes *out; on a shortage of memory an error. */
+	/* Writes *out. The only error is a lack of memory. */
 	int (*score)(const struct reward_spec *spec, const struct problem *p,
 	             const struct completion *c, struct score *out);
 
-	/* Has the problem what this verifier reads? The message says what is missing; the place is
-	 * put before it. NULL: nothing needed. */
+	/* Checks that the problem has what this verifier reads; the message says what is missing
+	 * and the caller adds the place. NULL: nothing is needed. */
 	int (*check)(const struct reward_spec *spec, const struct problem *p);
 };
 
 /* row i; NULL past the last */
 const struct verifier *verifier_at(int i);
-/* an error names the rows there are */
+/* an unknown name is an error that lists the known ones */
 int verifier_find(const char *name, const struct verifier **out);
 
 /* ---- several, weighted ---- */
 
-struct reward_spec { /* const once it is open; share it between threads */
-	/* the first n_common score problems that name no verifier; the others are for those that
-	 * name them */
+struct reward_spec { /* const once open; threads may share it */
+	/* the first n_common score problems that name no verifier; the others score the problems
+	 * that name them */
 	int                     n, n_common;
 	const struct verifier  *verifier[REWARD_PARTS];
 	double                  weight[REWARD_PARTS];
 	struct verifier_options options;
 	void                   *pattern; /* the compiled options.pattern; owned */
-	/* the running options.command, where a verifier is it; owned */
+	/* runs options.command, if the verifier command is used; owned */
 	struct program *command;
 };
 
 struct verdict {
-	/* sum of weight x part.reward; of a verifier of the problem's own just its reward */
+	/* sum of weight x part.reward; when the problem names its verifier, that one's reward */
 	double reward;
 	int    right, parsed; /* of the part that decides (verifier_for) */
 	int    failed;        /* of any part */
-	/* [spec.n] unweighted; reward NaN where a verifier does not apply */
+	/* [spec.n] unweighted; the reward is NaN if the verifier does not apply */
 	struct score part[REWARD_PARTS];
 };
 
 /* `weights` NULL: all 1. The texts of the options are borrowed until verifier_close. */
 int verifier_open(struct reward_spec *spec, const char *const *names, const double *weights, int n,
                   const struct verifier_options *options);
-/* for problems that name it; nothing to do when it is there */
+/* adds a verifier for the problems that name it, unless the spec has it already */
 int  verifier_add(struct reward_spec *spec, const char *name);
 void verifier_close(struct reward_spec *spec);
 
-/* The one that decides whether a completion is right: the first that scores the problem and is not
- * one of form (format, length, ends, no_repeat); where all are, the first. So with task.rewards of
- * format and math, right is what math says, whatever either weighs. */
+/* The verifier that decides whether a completion is right: the first that scores the problem and
+ * does not judge form (as format, length, ends, no_repeat do); if all judge form, the first. So
+ * with task.rewards of format and math, math decides what is right, whatever the weights are. */
 const struct verifier *verifier_for(const struct reward_spec *spec, const struct problem *p);
 
-/* the same of a list of names, n > 0; unknown ones are passed over */
+/* the same for a list of names, n > 0; skips unknown ones */
 const char *verifier_deciding(const char *const *names, int n);
 
-/* call once per problem, before a run starts */
+/* call it once per problem, before a run starts */
 int verifier_check(const struct reward_spec *spec, const struct problem *p);
 int verifier_score(const struct reward_spec *spec, const struct problem *p,
                    const struct completion *c, struct verdict *out);
 
-/* Whether two completions give the same answer to a problem. Verifiers that find an answer in a
- * gold as they find it in a completion (numeric, math) decide themselves: 1/2 is 0.5. For the
- * others the marked answers (span.h) are compared as options.compare says. */
+/* Whether two completions give the same result. Verifiers that read an answer as they read a
+ * completion (numeric, math) decide themselves: 1/2 is 0.5. For the others the marked results
+ * (span.h) are compared as options.compare says. */
 int verifier_same(const struct reward_spec *spec, const struct problem *p,
                   const struct completion *a, const struct completion *b, int *same);
 
-/* A row of `hone score`: {"completion", "answer", further columns; optionally "finished" (default
- * true), "tokens" and "prompt_end"}. ADDS {"reward": x, "right": true, "components": {NAME: x,
- * ...}, "parsed": true} and a newline. */
+/* Scores a row of `hone score`: {"completion", "answer", further columns; optionally "finished"
+ * (default true), "tokens" and "prompt_end"}. ADDS {"reward": x, "right": true, "components":
+ * {NAME: x, ...}, "parsed": true} and a newline. */
 int verifier_score_row(const struct reward_spec *spec, const char *place, const char *line,
                        size_t n, struct text *out);
 

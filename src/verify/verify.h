@@ -1,5 +1,5 @@
-/* verify.h - the functions behind the rows of verifier.c. Private to src/verify; verifier.h says
- * what they promise. */
+/* verify.h - the functions behind the rows of verifier.c. Private to src/verify; verifier.h gives
+ * their contract. */
 #ifndef VERIFY_VERIFY_H
 #define VERIFY_VERIFY_H
 
@@ -18,130 +18,132 @@ static inline struct span verify_text(const struct completion *c)
 	return (struct span){c->text, c->n < COMPLETION_MAX ? c->n : COMPLETION_MAX};
 }
 
-/* The full mark 1, or what else it earns. */
+/* The reward is 1 for a right completion, else `otherwise`. */
 static inline void verify_mark(struct score *out, int right, double otherwise)
 {
 	out->right = right;
 	out->reward = right ? 1 : otherwise;
 }
 
-/* The column of a row, or where the row has none, of its ground_truth, metadata, extra_info or
+/* The column of a data row or, if it has none, of the row's ground_truth, metadata, extra_info or
  * reward_model.ground_truth. */
 const json_t *verify_column(const json_t *row, const char *name);
 
 /* verify_text.c: plain text */
 
-/* The text, or its marked answer, says the same as the gold, in the sense of options.compare
- * (answer.h). An empty gold is nobody's answer. */
+/* The marked result, or the whole text, equals the answer in the sense of options.compare
+ * (answer.h). Nothing equals an empty answer. */
 VERIFY_SCORE(verify_exact);
 
-/* The same in any case; what is marked may wear \\text{...}, $, **, quotes and a full stop. */
+/* The same, ignoring case; \\text{...}, $, **, quotes and a full stop around a marked result do not
+ * count. */
 VERIFY_SCORE(verify_zebra);
 VERIFY_CHECK(verify_has_answer);
 
-/* Dense: with g the gold, each character up to the first wrong one earns 1/(len(g)+1), and so does
- * ending right behind it by the end token. White space counts; an empty gold earns nothing. (The
- * task of the digit-completion checkpoint.) */
+/* Dense: with g the answer, each character before the first wrong one earns 1/(len(g)+1), and so
+ * does ending right behind g with the end token. White space counts; an empty answer earns nothing.
+ * (The task of the digit-completion checkpoint.) */
 VERIFY_SCORE(verify_sequence);
 
-/* 1 within length; outside it falls linearly to 0 over length_slack. */
+/* 1 within options.length; outside, the reward falls linearly to 0 over length_slack. */
 VERIFY_SCORE(verify_length);
 VERIFY_CHECK(verify_length_check);
 
 /* ---- stories ---- */
 
-VERIFY_SCORE(verify_contains); /* the word stands in the text, as a whole word in any case */
+VERIFY_SCORE(verify_contains); /* the text has the word as a whole word, in any case */
 VERIFY_CHECK(verify_has_word);
 /* finished, and the last visible character closes a sentence that has a letter or a digit */
 VERIFY_SCORE(verify_ends);
-/* no sentence comes twice, whatever its case and punctuation; needs one sentence */
+/* no sentence comes twice, ignoring case and punctuation; there must be one */
 VERIFY_SCORE(verify_no_repeat);
-/* all three, in three different words at least; otherwise partial x the share of them, 0 with
- * fewer words */
+/* all three, with at least three different words; otherwise partial x the share of the three, and 0
+ * with fewer words */
 VERIFY_SCORE(verify_story);
 
-/* verify_format.c: the text matches options.pattern, and it is nothing but the blocks of
- * options.tags, each once, in their order, around something visible. Where the prompt ends with the
- * first of the tags, as the template of a reasoning model leaves it, the completion goes on behind
- * it and must not open it again; a pattern that names that tag sees it before the text. */
+/* verify_format.c: the text matches options.pattern, and it consists of the blocks of options.tags,
+ * each once, in that order, around something visible. When the prompt ends with the first tag, as
+ * the template of a reasoning model may leave it, the completion continues behind the tag and must
+ * not open it again; a pattern that names that tag sees it in front of the text. */
 VERIFY_SCORE(verify_format);
 VERIFY_CHECK(verify_format_check);
 int  verify_format_open(struct reward_spec *spec); /* compiles options.pattern */
 void verify_format_close(struct reward_spec *spec);
 
-/* verify_numeric.c: the last number of the marked answer, or of the text, equals the gold's as an
- * exact fraction, where arithmetic.h says what the last number is: it has its sign and all that
- * touches it. */
+/* verify_numeric.c: the last number of the marked result, or of the text, equals that of the answer
+ * as an exact fraction. arithmetic.h says what the last number is: its sign and everything attached
+ * to it count. */
 VERIFY_SCORE(verify_numeric);
 VERIFY_CHECK(verify_numeric_check);
 
-/* verify_math.c: the answer equals the gold as mathematics (formula.h says when). Where it stands
- * in a completion and in a gold: statement.h. A gold that does not equal itself when it is given as
- * an answer is refused by the check. */
+/* verify_math.c: the result equals the answer as mathematics (formula.h says when; statement.h says
+ * where both are found). The check refuses an answer that a completion with the same text would not
+ * match. */
 VERIFY_SCORE(verify_math);
 VERIFY_CHECK(verify_math_check);
 int verify_math_same(const struct reward_spec *spec, const struct completion *a,
-                     const struct completion *b, int *same); /* do both say the same? */
+                     const struct completion *b, int *same); /* are their results equal? */
 
 /* verify_countdown.c: an expression of + - * / and parentheses that uses each given number once and
- * gives the target, in exact fractions. It is the marked answer (first line) or the whole text; "=
- * TARGET" may follow it. Numbers and target are the columns `numbers` (or `nums`) and `target`, at
- * the top of the row or in ground_truth, metadata, extra_info, reward_model.ground_truth.
- * options.format_score is for an expression over the given numbers, each once, with another value;
- * numbers left out or added earn nothing. */
+ * equals the target, in exact fractions. It is the marked result (its first line) or the whole
+ * text; "= TARGET" may follow it. Numbers and target are the columns `numbers` (or `nums`) and
+ * `target`, at the top of the data row or in ground_truth, metadata, extra_info,
+ * reward_model.ground_truth. An expression that uses each number once but has another value earns
+ * options.format_score; one that omits or adds numbers earns nothing. */
 VERIFY_SCORE(verify_countdown);
 VERIFY_CHECK(verify_countdown_check);
 
-/* verify_knights.c: who is a knight and who is a knave. A gold of letters ("AbC": A and C are
- * knights) wants the same letters as the marked answer or the whole text. A gold in words ("(1)
- * Amelia is a knight ...") wants "NAME is a ROLE" for each of its names: the last such claim about
- * each; in a marked answer two different claims about one person are wrong. A sentence that asks,
- * supposes, doubts or reports ("if", "suppose", "says", a question mark) claims nothing. */
+/* verify_knights.c: who is a knight and who is a knave. An answer of letters ("AbC": A and C are
+ * knights) needs the same letters as the marked result or the whole text. An answer in words ("(1)
+ * Amelia is a knight ...") needs "NAME is a ROLE" for each of its names, and the last such claim
+ * about a person counts. In a marked result, two different claims about one person are wrong. A
+ * sentence that asks, supposes, doubts or reports ("if", "suppose", "says", a question mark) makes
+ * no claim. */
 VERIFY_SCORE(verify_knights);
 VERIFY_CHECK(verify_knights_check);
 
 /* verify_sudoku.c: a full grid that keeps the givens and has each of 1 .. n once in every row,
  * column and box, whether or not it is the stored solution. The puzzle is the column `puzzle`, at
- * the top of the row or in one of the columns verify_column looks in: n x n cells, n = 4 .. 25, 0 .
- * _ for an empty one. Boxes are h x n/h, h the largest divisor of n up to its root (2 x 2, 2 x 3, 3
- * x 3, 4 x 4). The answer is the marked one or the last grid of the text; a cell too few or too
- * many and it is none. With options.partial: times the share of the empty cells that are as in the
- * gold, where not all is right; cells that are missing are wrong. */
+ * the top of the data row or in one of the columns that verify_column looks in: n x n cells, n = 4
+ * .. 25, with 0 . _ for an empty one. Boxes are h x n/h, where h is the largest divisor of n up to
+ * its root (2 x 2, 2 x 3, 3 x 3, 4 x 4). The result is the marked one or the last grid of the text;
+ * with too few or too many cells it is not one. If not everything is right, options.partial is paid
+ * times the share of empty cells that are as in the answer; missing cells are wrong. */
 VERIFY_SCORE(verify_sudoku);
 VERIFY_CHECK(verify_sudoku_check);
 
-/* verify_arc.c: the same grid as the gold: as many rows, and in each the same numbers. The gold is
- * the answer, or the column test[0].output. With options.partial: times the share of cells that are
- * right, where the shape is. */
+/* verify_arc.c: the same grid as the answer, with as many rows and the same numbers in each. The
+ * answer is the problem's or the column test[0].output. If only the shape is right, options.partial
+ * is paid times the share of right cells. */
 VERIFY_SCORE(verify_arc);
 VERIFY_CHECK(verify_arc_check);
 
 /* verify_procedural.c: rows of the 59 tasks of reasoning-gym in one data set, each judged by the
- * rule of its task; the task is the column `task`, source_dataset or data_source. The table there
- * says which rule. An answer is the marked one or the whole text. */
+ * rule of its task. The column `task`, source_dataset or data_source names the task, and a table
+ * there gives its rule. The result is the marked one or the whole text. */
 VERIFY_SCORE(verify_procedural);
 VERIFY_CHECK(verify_procedural_check);
 
-/* Rules for tasks with many right answers; the row holds the puzzle. 1 or 0. */
-typedef int verify_rule(const json_t *row, struct span answer);
+/* Rules for tasks with many right results; the data row holds the puzzle. Each returns 1 or 0. */
+typedef int verify_rule(const json_t *row, struct span result);
 /* verify_plans.c */
 verify_rule plan_jugs, plan_hanoi, plan_path, plan_lock;
 /* verify_arrangements.c */
 verify_rule arrange_queens, arrange_colours, arrange_palindrome, arrange_fraction;
 
-/* verify_command.c: what the user's program says, a line of JSON in and a line out (program.h):
+/* verify_command.c: the verdict of the user's program, a line of JSON in and a line out
+ * (program.h):
  *
- *     {"completion": "...", "finished": true, "tokens": 12, "id": "...", "prompt": ..., "answer":
- *     "...", all other columns of the row}
- *     {"reward": 0.5}      optionally "right": true or false; without it, right is a reward of 1 or
- *                          more. optionally "parsed": false, where it found no answer; other keys
- *                          are free
- *     {"error": "..."}     it can say nothing about this one */
+ *     {"completion": "...", "finished": true, "tokens": 12, "id": "...", "prompt": ...,
+ *      "answer": "...", all other columns of the data row}
+ *     {"reward": 0.5}      optionally "right": true or false (default: whether the reward is 1 or
+ *                          more) and "parsed": false if it found no result; other keys are free
+ *     {"error": "..."}     it has no verdict on this one */
 VERIFY_SCORE(verify_command);
 int verify_command_open(struct reward_spec *spec);
 
-/* verify_environment.c: the actions are played again (environment.h), and the reward is that of the
- * episode. Parsed: the episode came to an end. */
+/* verify_environment.c: replays the actions (environment.h); the reward is that of the episode.
+ * Parsed: the episode ended. */
 VERIFY_SCORE(verify_environment);
 VERIFY_CHECK(verify_environment_check);
 

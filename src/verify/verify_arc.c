@@ -39,7 +39,7 @@ VERIFY_CHECK(verify_arc_check)
 	                                      "test[0].output of the row");
 }
 
-/* Right cells; 0 where the shapes differ. */
+/* The number of right cells; 0 if the shapes differ. */
 static int count_right(const struct grid *gold, const struct grid *g)
 {
 	int right = 0;
@@ -57,11 +57,11 @@ static int count_right(const struct grid *gold, const struct grid *g)
 VERIFY_SCORE(verify_arc)
 {
 	struct grid gold, got;
-	struct span answer;
+	struct span result;
 
 	*out = (struct score){0};
-	span_answer(verify_text(c), &answer);
-	out->parsed = grid_find(answer, GRID_NUMBERS, &got);
+	span_result(verify_text(c), &result);
+	out->parsed = grid_find(result, GRID_NUMBERS, &got);
 	if (!out->parsed || !verify_arc_read_gold(p, &gold))
 		return OK;
 	verify_mark(out, grid_equal(&gold, &got),

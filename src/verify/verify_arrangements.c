@@ -1,5 +1,5 @@
-/* Arrangements with many right ones, checked by their rules. The puzzles are those of reasoning-gym
- * (github.com/open-thought/reasoning-gym). */
+/* verify_arrangements.c - puzzles with many right arrangements, checked by their rules. The puzzles
+ * are those of reasoning-gym (github.com/open-thought/reasoning-gym). */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <string.h>
 
-/* ---- queens: a board of _ and Q with blanks between them, a row a line ---- */
+/* ---- queens: a board of _ and Q with blanks between them, one row per line ---- */
 
 enum { BOARD_MAX = 64 };
 
@@ -61,12 +61,13 @@ static int read_question(const json_t *row, struct board *out)
 	return read_board(span_from(text, start), out);
 }
 
-int arrange_queens(const json_t *row, struct span answer)
+/* The given queens stay; each row has one, and none shares a column or a diagonal with another. */
+int arrange_queens(const json_t *row, struct span result)
 {
 	struct board given, b;
 	int          queens[BOARD_MAX], n;
 
-	if (!read_question(row, &given) || !read_board(answer, &b) || b.n != given.n)
+	if (!read_question(row, &given) || !read_board(result, &b) || b.n != given.n)
 		return 0;
 	n = b.n;
 	for (int y = 0; y < n; y++) {
@@ -124,12 +125,12 @@ static int is_coloured(const json_t *puzzle, const json_t *colouring)
 	return 1;
 }
 
-int arrange_colours(const json_t *row, struct span answer)
+int arrange_colours(const json_t *row, struct span result)
 {
 	json_t *colouring = NULL;
 	int     right;
 
-	if (json_parse("answer", answer.s, answer.n, &colouring) != OK)
+	if (json_parse("the result", result.s, result.n, &colouring) != OK)
 		return 0;
 	right = is_coloured(verify_column(row, "puzzle"), colouring);
 	json_decref(colouring);
@@ -138,13 +139,14 @@ int arrange_colours(const json_t *row, struct span answer)
 
 /* ---- a palindrome of all the letters, in any case ---- */
 
-int arrange_palindrome(const json_t *row, struct span answer)
+/* Every letter is used once, and the text reads the same from both ends. */
+int arrange_palindrome(const json_t *row, struct span result)
 {
 	const json_t *letters = verify_column(row, "letters"), *letter;
 	int           left[256] = {0};
 	size_t        i;
 
-	if (answer.n == 0 || answer.n != json_array_size(letters))
+	if (result.n == 0 || result.n != json_array_size(letters))
 		return 0;
 	json_array_foreach(letters, i, letter)
 	{
@@ -153,19 +155,19 @@ int arrange_palindrome(const json_t *row, struct span answer)
 			return 0;
 		left[tolower((unsigned char)s[0])]++;
 	}
-	for (i = 0; i < answer.n; i++) {
-		int c = tolower((unsigned char)answer.s[i]);
-		if (left[c]-- == 0 || c != tolower((unsigned char)answer.s[answer.n - 1 - i]))
+	for (i = 0; i < result.n; i++) {
+		int c = tolower((unsigned char)result.s[i]);
+		if (left[c]-- == 0 || c != tolower((unsigned char)result.s[result.n - 1 - i]))
 			return 0;
 	}
 	return 1;
 }
 
-/* ---- a fraction in its lowest terms: 3/4 or \frac{3}{4}, the last one of the answer ---- */
+/* ---- a fraction in its lowest terms: 3/4 or \frac{3}{4}, the last one of the result ---- */
 
 enum { DIGITS_MAX = 18 };
 
-/* Digits at the start of the span: their value, and how many; -1 when there are none or too
+/* The value of the digits at the start of the span, and their number; -1 when there are none or too
  * many. */
 static int64_t verify_arrangements_read_digits(struct span a, size_t *n)
 {
@@ -176,8 +178,7 @@ static int64_t verify_arrangements_read_digits(struct span a, size_t *n)
 	return *n > 0 && *n <= DIGITS_MAX ? value : -1;
 }
 
-/* Is what starts at text[i] a fraction, over and under? "}{" parts those of LaTeX, whose command
- * stands before. */
+/* Does a fraction start at text[i]? In LaTeX "}{" separates its parts and \frac{ comes before. */
 static int fraction_at(struct span text, size_t i, int64_t *over, int64_t *under)
 {
 	size_t      n, m;
@@ -198,12 +199,12 @@ static int fraction_at(struct span text, size_t i, int64_t *over, int64_t *under
 	return *over >= 0 && *under > 0;
 }
 
-int arrange_fraction(const json_t *row, struct span answer)
+int arrange_fraction(const json_t *row, struct span result)
 {
 	int64_t over, under;
 
-	for (size_t i = answer.n; i-- > 0;)
-		if (isdigit((unsigned char)answer.s[i]) && fraction_at(answer, i, &over, &under))
+	for (size_t i = result.n; i-- > 0;)
+		if (isdigit((unsigned char)result.s[i]) && fraction_at(result, i, &over, &under))
 			return over == json_integer_value(
 			                       verify_column(row, "simplified_numerator")) &&
 			       under == json_integer_value(

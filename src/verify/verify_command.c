@@ -19,7 +19,7 @@ int verify_command_open(struct reward_spec *spec)
 
 /* ---- the question ---- */
 
-/* The row of the problem as it was read, without what the question says itself. */
+/* Adds the problem's data row as it was read, without the keys that the question sets itself. */
 static int verify_command_add_row(const struct problem *p, struct text *out)
 {
 	static const char *const own[] = {"completion", "finished", "tokens"};
@@ -63,9 +63,9 @@ static int add_question(const struct problem *p, const struct completion *c, str
 
 /* ---- the reply ---- */
 
-/* A number, or true for 1 and false for 0. null says, as {"error"} does, that there is nothing to
- * say. Sums and squares of rewards must stay numbers that mean something in single precision too,
- * so there is a bound. */
+/* A reward is a number, or true for 1 and false for 0. null means, as {"error"} does, that there is
+ * no verdict. Rewards are bounded, because their sums and squares must stay meaningful in single
+ * precision. */
 static int read_reward(const json_t *object, double *out)
 {
 	const json_t *v = json_object_get(object, "reward");

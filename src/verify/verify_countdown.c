@@ -22,7 +22,7 @@ struct game {
 	int64_t        target;
 };
 
-/* The next whole number of *s, moved behind it; 0 at the end, or when it is too large. */
+/* Reads the next whole number of *s and moves behind it; 0 at the end, or when it is too large. */
 static int next_number(const char **s, int64_t *out)
 {
 	int64_t x = 0;
@@ -129,7 +129,7 @@ struct verify_countdown_parser {
 	int            depth;
 };
 
-/* Other ways to write an op. */
+/* The spellings of each operator. */
 static const struct {
 	const char *text;
 	char        op;
@@ -137,7 +137,7 @@ static const struct {
                  {"\xC3\x97", '*'}, {"\xC3\xB7", '/'},    {"\\times", '*'}, {"\\cdot", '*'},
                  {"\\div", '/'},    {"\xE2\x88\x92", '-'}};
 
-/* The op that comes next if it is one of `wanted`, else 0; what was taken is gone from the rest. */
+/* Takes the next operator off the rest if it is one of `wanted`; else returns 0. */
 static char take_operator(struct verify_countdown_parser *p, const char *wanted)
 {
 	p->rest = span_trim(p->rest);
@@ -251,8 +251,8 @@ static int same_numbers(struct numbers *a, struct numbers *b)
 	       memcmp(a->number, b->number, (size_t)a->n * sizeof a->number[0]) == 0;
 }
 
-/* The expression that the rest of p holds, with "= VALUE" behind it or without. *right: it gives
- * the target. 0 where there is no expression. */
+/* Evaluates the rest of p, an expression that "= VALUE" may follow. *right: it equals the target.
+ * Returns 0 when it is not an expression. */
 static int verify_countdown_judge(struct verify_countdown_parser *p, int64_t target, int *right)
 {
 	struct number value, wanted;
@@ -268,6 +268,7 @@ static int verify_countdown_judge(struct verify_countdown_parser *p, int64_t tar
 	return ok;
 }
 
+/* The numbers must be those given, each once; then the value decides. */
 VERIFY_SCORE(verify_countdown)
 {
 	struct game                    g;
@@ -277,7 +278,7 @@ VERIFY_SCORE(verify_countdown)
 	*out = (struct score){0};
 	if (!read_game(p, spec->options.target, &g))
 		return OK;
-	if (span_answer(verify_text(c), &parser.rest) == ANSWER_OPEN)
+	if (span_result(verify_text(c), &parser.rest) == SPAN_OPEN)
 		parser.rest = span_line(parser.rest);
 	parser.rest = span_undress(parser.rest);
 	if (parser.rest.n > EXPRESSION_MAX || !verify_countdown_judge(&parser, g.target, &right))

@@ -7,10 +7,11 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* A pattern that backtracks more than this does not match: time and memory stay bounded whatever
- * was written. */
+/* A pattern that backtracks more than this does not match, so time and memory stay bounded whatever
+ * the text is. */
 enum { MATCH_LIMIT = 1000000, HEAP_LIMIT_KIB = 65536 };
 
+/* '.' matches a newline, and a completion that is not UTF-8 can be searched. */
 int verify_format_open(struct reward_spec *spec)
 {
 	const char *pattern = spec->options.pattern;
@@ -62,7 +63,7 @@ static int match_pattern(const pcre2_code *code, struct span text, int *matches)
 	return limits && data ? OK : error_memory("a match of task.verifier.pattern");
 }
 
-/* Where `what` stands in the text; text.n when nowhere. */
+/* The position of `what` in the text, or text.n. */
 static size_t verify_format_find(struct span text, struct span what)
 {
 	const char *at = text.n ? memmem(text.s, text.n, what.s, what.n) : NULL;
@@ -80,7 +81,7 @@ static int verify_format_count(struct span text, struct span what)
 	return n;
 }
 
-/* Is there a character that one can see? Blanks of any kind and invisible characters are none. */
+/* Does the text have a visible character, that is, not a blank of any kind nor an invisible one? */
 static int verify_format_is_visible(struct span text)
 {
 	for (size_t i = 0; i < text.n;) {
@@ -109,8 +110,7 @@ static struct tag tag_of(const char *name, size_t n)
 	return t;
 }
 
-/* "<name>" at the end of the prompt, white space behind it aside; an empty span where the prompt
- * ends otherwise. */
+/* The tag "<name>" at the end of the prompt, ignoring white space behind it; else an empty span. */
 static struct span opened_by(struct span prompt)
 {
 	struct span end = span_trim(prompt);
@@ -124,8 +124,8 @@ static struct span opened_by(struct span prompt)
 	                                                         : (struct span){"", 0};
 }
 
-/* Takes "<tag>...</tag>" and the white space before it off the text; where the prompt has `opened`
- * it, what is left of it. */
+/* Takes "<tag>...</tag>" and the white space before it off the text. If the prompt has `opened` the
+ * tag, the block starts behind it. */
 static int take_block(struct span *text, const struct tag *tag, int opened)
 {
 	size_t end;
@@ -158,7 +158,8 @@ static int has_blocks(const char *tags, struct span text, struct span opened)
 	return span_trim(text).n == 0;
 }
 
-/* Does the text match, behind the tag that the prompt opened where the pattern names it? */
+/* Does the text match? If the pattern names the tag that the prompt opened, the tag goes in
+ * front. */
 static int matches_pattern(const struct reward_spec *spec, struct span text, struct span opened,
                            int *matches)
 {

@@ -8,7 +8,7 @@ enum { PEOPLE_MAX = 26 };
 
 /* ---- letters: "AbC" ---- */
 
-/* One letter a person, in order: A or a, B or b, ... */
+/* One letter per person, in order: A or a, B or b, ... */
 static int is_letters(struct span a)
 {
 	for (size_t i = 0; i < a.n; i++)
@@ -17,20 +17,20 @@ static int is_letters(struct span a)
 	return a.n > 0 && a.n <= PEOPLE_MAX;
 }
 
-static int count_letters(struct span gold, struct span answer)
+static int count_letters(struct span gold, struct span result)
 {
 	int right = 0;
 
 	for (size_t i = 0; i < gold.n; i++)
-		right += gold.s[i] == answer.s[i];
+		right += gold.s[i] == result.s[i];
 	return right;
 }
 
 /* ---- words: "Amelia is a knight" ---- */
 
 struct claim {
-	/* the role is empty when the claim says nothing certain: "is not a knight", "is a knight
-	 * or a knave" */
+	/* the role is empty when the claim is not definite: "is not a knight", "is a knight or a
+	 * knave" */
 	struct span name, role;
 };
 
@@ -51,8 +51,7 @@ static size_t skip_gap(struct span a, size_t i)
 	return i;
 }
 
-/* A word at i; with what could make it another word than it seems ("angel/devil",
- * "knight-errant"). */
+/* The word at i, including signs that make it another word ("angel/devil", "knight-errant"). */
 static struct span word_at(struct span a, size_t i)
 {
 	size_t end = i;
@@ -86,7 +85,7 @@ static int is_article(struct span word)
 	       verify_knights_is_word(word, "the");
 }
 
-/* The word at i, or the one behind it when that is an article. *i moves behind it. */
+/* The word at i, or the next one when that is an article. *i moves behind it. */
 static struct span noun_at(struct span a, size_t *i)
 {
 	struct span word = word_at(a, skip_gap(a, *i));
@@ -111,7 +110,7 @@ static int verify_knights_is_hedged(struct span a, size_t i)
 	       (verify_knights_is_word(word, "or") || is_article(article));
 }
 
-/* Does "is" at text[i] make a claim? It looks at the word before and at most four behind, so a scan
+/* Does "is" at text[i] make a claim? Looks at one word before and at most four behind, so a scan
  * over all i stays linear. */
 static int claim_at(struct span text, size_t i, struct claim *out)
 {
@@ -133,7 +132,7 @@ struct people {
 	int          n;
 };
 
-/* The gold in words: each name once, each with a role. */
+/* Reads an answer in words: each name once, each with a role. */
 static int read_people(struct span gold, struct people *out)
 {
 	struct claim claim;
@@ -154,8 +153,8 @@ static int read_people(struct span gold, struct people *out)
 
 /* ---- sentences ---- */
 
-/* Words that make a sentence say something else than what is. "not" does before "that" only: "Bo is
- * not a knight" is no claim anyway. */
+/* Is the word one that keeps a sentence from stating a fact? "not" counts only before "that": "Bo
+ * is not a knight" makes no claim anyway. */
 static int is_doubt(struct span word)
 {
 	static const char *const doubts[] = {
@@ -173,7 +172,7 @@ static int is_doubt(struct span word)
 	return 0;
 }
 
-/* Where the sentence from i on ends; *certain: it asks, supposes and denies nothing. */
+/* The end of the sentence at i; *certain: it asks, supposes and denies nothing. */
 static size_t read_sentence(struct span text, size_t i, int *certain)
 {
 	int denies = 0;
@@ -195,7 +194,8 @@ struct verify_knights_tally {
 	int right, named;
 };
 
-/* The last claim about each person; with `strict`, two different ones cancel each other. */
+/* Counts the last claim about each person. With `strict`, two different claims about one person
+ * count as wrong. */
 static struct verify_knights_tally count_people(const struct people *gold, struct span text,
                                                 int strict)
 {
@@ -242,22 +242,23 @@ VERIFY_CHECK(verify_knights_check)
 	                 p->answer, PEOPLE_MAX);
 }
 
+/* Letters are compared one by one, words by the last claim about each person. */
 VERIFY_SCORE(verify_knights)
 {
-	struct span      gold = span_trim(span_of(p->answer)), answer;
-	enum answer_kind kind = span_answer(verify_text(c), &answer);
-	struct people    people;
-	int              right = 0, all = 1;
+	struct span    gold = span_trim(span_of(p->answer)), result;
+	enum span_mark kind = span_result(verify_text(c), &result);
+	struct people  people;
+	int            right = 0, all = 1;
 
 	*out = (struct score){0};
-	answer = span_trim(answer);
+	result = span_trim(result);
 	if (is_letters(gold)) {
 		all = (int)gold.n;
-		out->parsed = is_letters(answer) && answer.n == gold.n;
-		right = out->parsed ? count_letters(gold, answer) : 0;
+		out->parsed = is_letters(result) && result.n == gold.n;
+		right = out->parsed ? count_letters(gold, result) : 0;
 	} else if (read_people(gold, &people)) {
 		struct verify_knights_tally t =
-		        count_people(&people, answer, kind != ANSWER_UNMARKED);
+		        count_people(&people, result, kind != SPAN_UNMARKED);
 		all = people.n;
 		out->parsed = t.named == all;
 		right = t.right;

@@ -8,7 +8,7 @@
 
 enum { ANSWER_MAX = 4096 };
 
-/* The pieces as one text, in the scratch when there are several. */
+/* Joins the pieces to one text, in `scratch` when there are several. */
 static struct span verify_math_join(const struct statement *f, char *scratch)
 {
 	size_t n = 0;
@@ -19,7 +19,7 @@ static struct span verify_math_join(const struct statement *f, char *scratch)
 		if (f->piece[i].n == 0 || n + f->piece[i].n + 2 > ANSWER_MAX)
 			return (struct span){scratch, 0};
 		if (i)
-			scratch[n++] = ';'; /* parts (1, 2); (3, 4) as well as 1; 2 */
+			scratch[n++] = ';'; /* separates (1, 2); (3, 4) as well as 1; 2 */
 		memcpy(scratch + n, f->piece[i].s, f->piece[i].n);
 		n += f->piece[i].n;
 	}
@@ -55,7 +55,7 @@ static int verify_math_read_gold(const char *text, char *scratch, struct formula
 	return new_formula(gold_text(text, scratch), out);
 }
 
-/* One gold against the completion's formula. */
+/* Compares one answer with the completion's formula. */
 static int verify_math_compare(const char *answer, const struct formula *said,
                                const struct formula_options *o, int *equal)
 {
@@ -74,7 +74,7 @@ static struct formula_options options_of(const struct reward_spec *spec)
 	                                .strict_relations = spec->options.strict_relations};
 }
 
-/* A gold must be something, and what is in a box with the same text must equal it. */
+/* An answer must not be empty, and a box with the same text must equal it. */
 static int check_gold(const char *answer, const struct formula_options *o)
 {
 	char            scratch[ANSWER_MAX], boxed[ANSWER_MAX + 16];

@@ -1,7 +1,7 @@
-/* Sequences of moves, played: any sequence that gets there is right, and where the shortest was
- * asked for, any that is as short. The puzzles are those of reasoning-gym
- * (github.com/open-thought/reasoning-gym); their rules stand in its questions, their data in the
- * column metadata. */
+/* verify_plans.c - plays sequences of moves. Any sequence that reaches the goal is right; if the
+ * shortest was asked for, any that is as short. The puzzles are those of reasoning-gym
+ * (github.com/open-thought/reasoning-gym), whose questions give the rules and whose column metadata
+ * has the data. */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
@@ -28,7 +28,8 @@ static int jug(const struct jugs *j, char name)
 	return name >= 'A' && name < 'A' + j->n ? name - 'A' : -1;
 }
 
-/* "fill A", "empty A", "pour A->B": until A is empty or B full. 0: no such move. */
+/* Plays "fill A", "empty A" or "pour A->B", which pours until A is empty or B full. 0: not a
+ * move. */
 static int play_jugs(struct jugs *j, const char *move)
 {
 	int     from, to;
@@ -55,7 +56,8 @@ static int play_jugs(struct jugs *j, const char *move)
 	return 1;
 }
 
-int plan_jugs(const json_t *row, struct span answer)
+/* Every move must be legal, and at the end one jug must hold the target. */
+int plan_jugs(const json_t *row, struct span result)
 {
 	const json_t *puzzle = verify_column(row, "puzzle"),
 	             *capacities = json_object_get(puzzle, "jug_capacities"), *move;
@@ -65,7 +67,7 @@ int plan_jugs(const json_t *row, struct span answer)
 	size_t      i;
 	int         legal = 1, reached = 0;
 
-	if (j.n < 1 || j.n > 26 || json_parse("answer", answer.s, answer.n, &moves) != OK)
+	if (j.n < 1 || j.n > 26 || json_parse("the result", result.s, result.n, &moves) != OK)
 		return 0;
 	for (int k = 0; k < j.n; k++)
 		j.full[k] = json_integer_value(json_array_get(capacities, (size_t)k));
@@ -78,7 +80,7 @@ int plan_jugs(const json_t *row, struct span answer)
 	return legal && reached;
 }
 
-/* ---- towers: "Move disk 1 from Peg 1 to Peg 2", a move a line ---- */
+/* ---- towers: "Move disk 1 from Peg 1 to Peg 2", one move per line ---- */
 
 struct towers {
 	int disks, pegs, peg[PLACES_MAX + 1]; /* peg[d] of disk d, 1 the smallest */
@@ -112,7 +114,8 @@ static int play_towers(struct towers *t, struct span line)
 	return 1;
 }
 
-int plan_hanoi(const json_t *row, struct span answer)
+/* No more moves than the shortest solution has, and all disks end on the target peg. */
+int plan_hanoi(const json_t *row, struct span result)
 {
 	struct towers t = {.disks = (int)json_integer_value(verify_column(row, "num_disks")),
 	                   .pegs = (int)json_integer_value(verify_column(row, "num_pegs"))};
@@ -124,11 +127,11 @@ int plan_hanoi(const json_t *row, struct span answer)
 		return 0;
 	for (int d = 1; d <= t.disks; d++)
 		t.peg[d] = (int)json_integer_value(verify_column(row, "start_peg"));
-	for (answer = span_trim(answer); answer.n; answer = span_trim(answer)) {
-		struct span line = span_line(answer);
+	for (result = span_trim(result); result.n; result = span_trim(result)) {
+		struct span line = span_line(result);
 		if (++moves > shortest || !play_towers(&t, line))
 			return 0;
-		answer = span_from(answer, (size_t)(line.s - answer.s) + line.n);
+		result = span_from(result, (size_t)(line.s - result.s) + line.n);
 	}
 	for (int d = 1; d <= t.disks; d++)
 		if (t.peg[d] != target)
@@ -178,7 +181,7 @@ static int walk_step(struct verify_plans_walk *w, struct span word)
 	return 0;
 }
 
-/* The first word of *rest, which moves behind it. */
+/* Takes the first word off *rest. */
 static struct span verify_plans_next_word(struct span *rest)
 {
 	struct span word = span_trim(*rest);
@@ -191,17 +194,17 @@ static struct span verify_plans_next_word(struct span *rest)
 	return word;
 }
 
-int plan_path(const json_t *row, struct span answer)
+int plan_path(const json_t *row, struct span result)
 {
 	struct verify_plans_walk w = {.matrix = verify_column(row, "matrix")};
 	size_t shortest = json_array_size(verify_column(row, "solution")), steps = 0;
 
 	if (shortest == 0)
-		return span_equal(span_trim(answer), span_of("infeasible"));
+		return span_equal(span_trim(result), span_of("infeasible"));
 	if (!find_start(&w))
 		return 0;
-	while (answer.n) {
-		struct span word = verify_plans_next_word(&answer);
+	while (result.n) {
+		struct span word = verify_plans_next_word(&result);
 		if (word.n && (++steps > shortest || !walk_step(&w, word)))
 			return 0;
 	}
@@ -249,7 +252,7 @@ static int is_arrow(struct span gap)
 	       span_equal(gap, span_of(","));
 }
 
-/* The last run of buttons with arrows between them; returns how many. */
+/* Finds the last run of buttons with arrows between them and returns their number. */
 static int last_run(const json_t *buttons, struct span text, const json_t *out[PLACES_MAX])
 {
 	size_t end = 0;
@@ -276,11 +279,11 @@ static int last_run(const json_t *buttons, struct span text, const json_t *out[P
 	return n;
 }
 
-int plan_lock(const json_t *row, struct span answer)
+int plan_lock(const json_t *row, struct span result)
 {
 	const char   *light = json_string_value(verify_column(row, "initial_state"));
 	const json_t *pressed[PLACES_MAX];
-	int           n = last_run(verify_column(row, "buttons"), answer, pressed);
+	int           n = last_run(verify_column(row, "buttons"), result, pressed);
 	int           green = light && !strcmp(light, "green");
 	int64_t       value = json_integer_value(verify_column(row, "initial_value"));
 

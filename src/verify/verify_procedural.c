@@ -1,5 +1,6 @@
-/* Which rule judges which task of reasoning-gym (github.com/open-thought/reasoning-gym).
- * docs/verifiers.md says how far the verdicts agree with the scores of the tasks' own scorers. */
+/* verify_procedural.c - which rule judges which task of reasoning-gym
+ * (github.com/open-thought/reasoning-gym). docs/verifiers.md says how far the verdicts agree with
+ * the tasks' own scorers. */
 #include "base/error.h"
 #include "base/json.h"
 #include "verify/verify.h"
@@ -105,6 +106,7 @@ static struct reward_spec spec_of(const struct task *t)
 	return (struct reward_spec){.options = t->options};
 }
 
+/* The row must name a known task and pass the check of its rule. */
 VERIFY_CHECK(verify_procedural_check)
 {
 	const struct task *t;
@@ -132,11 +134,12 @@ VERIFY_CHECK(verify_procedural_check)
 	return status;
 }
 
+/* A task has a rule for its result, or another verifier with options of its own. */
 VERIFY_SCORE(verify_procedural)
 {
 	const struct task *t;
 	struct reward_spec inner;
-	struct span        answer;
+	struct span        result;
 	const char        *name;
 	json_t            *row;
 	int                status = OK;
@@ -146,10 +149,10 @@ VERIFY_SCORE(verify_procedural)
 	TRY(verify_procedural_read_row(p, &row));
 	t = verify_procedural_find(row, &name);
 	if (t && t->rule) {
-		span_answer(verify_text(c), &answer);
-		answer = span_trim(answer);
-		out->parsed = answer.n > 0;
-		verify_mark(out, t->rule(row, answer), 0);
+		span_result(verify_text(c), &result);
+		result = span_trim(result);
+		out->parsed = result.n > 0;
+		verify_mark(out, t->rule(row, result), 0);
 	} else if (t) {
 		inner = spec_of(t);
 		status = t->score(&inner, p, c, out);

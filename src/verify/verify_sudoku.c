@@ -9,11 +9,11 @@ enum { PUZZLE_MIN = 4, PUZZLE_MAX = 25, PUZZLE_DIGITS = 9 };
 
 struct puzzle {
 	int             n, height; /* of the grid, of a box */
-	enum grid_style style;     /* that its answers are written in */
+	enum grid_style style;     /* of its solutions */
 	struct grid     given;     /* 0: empty */
 };
 
-/* The n of n x n cells; 0 when it is none that is allowed. */
+/* The n of a grid of n x n cells; 0 if the size is not allowed. */
 static int size_of(const struct grid *g, int low, int high)
 {
 	for (int n = low; n <= high; n++)
@@ -96,8 +96,8 @@ static int keeps_givens(const struct puzzle *p, const struct grid *g)
 	return 1;
 }
 
-/* A value 1 .. n comes n times in n different rows, columns and boxes: each set of those is one bit
- * a value. */
+/* Each value 1 .. n must come once in every row, column and box. Each of these sets has one bit per
+ * value. */
 static int keeps_rules(const struct puzzle *p, const struct grid *g)
 {
 	unsigned row[PUZZLE_MAX] = {0}, column[PUZZLE_MAX] = {0}, box[PUZZLE_MAX] = {0};
@@ -121,7 +121,7 @@ static int is_solution(const struct puzzle *p, const struct grid *g)
 	       keeps_rules(p, g);
 }
 
-/* Of the cells that were empty, the share that is as in the gold. */
+/* The share of the empty cells that are as in the answer. */
 static double share_right(const struct puzzle *p, const struct grid *gold, const struct grid *g)
 {
 	int empty = 0, right = 0;
@@ -135,17 +135,18 @@ static double share_right(const struct puzzle *p, const struct grid *gold, const
 	return empty ? (double)right / empty : 0;
 }
 
+/* The rules decide what is right; the stored answer matters only for partial credit. */
 VERIFY_SCORE(verify_sudoku)
 {
 	struct puzzle puzzle;
 	struct grid   gold, got;
-	struct span   answer;
+	struct span   result;
 
 	*out = (struct score){0};
 	if (!read_puzzle(p, &puzzle))
 		return OK;
-	span_answer(verify_text(c), &answer);
-	if (!grid_find(answer, puzzle.style, &got) || got.n > puzzle.given.n)
+	span_result(verify_text(c), &result);
+	if (!grid_find(result, puzzle.style, &got) || got.n > puzzle.given.n)
 		return OK;
 	out->parsed = got.n == puzzle.given.n;
 	verify_mark(out, is_solution(&puzzle, &got), 0);

@@ -22,18 +22,18 @@ VERIFY_CHECK(verify_has_answer)
 VERIFY_SCORE(verify_exact)
 {
 	const struct answer_rule *rule = &spec->options.compare;
-	struct span gold = span_of(p->answer), text = span_trim(verify_text(c)), answer;
+	struct span gold = span_of(p->answer), text = span_trim(verify_text(c)), result;
 
-	span_answer(text, &answer);
+	span_result(text, &result);
 	out->parsed = text.n > 0;
 	verify_mark(out,
 	            span_trim(gold).n &&
-	                    (answer_equal(rule, gold, text) || answer_equal(rule, gold, answer)),
+	                    (answer_equal(rule, gold, text) || answer_equal(rule, gold, result)),
 	            0);
 	return OK;
 }
 
-/* Without \text{...} and quotes. */
+/* Drops \text{...} and quotes. */
 static struct span bare_word(struct span a)
 {
 	a = span_undress(a);
@@ -44,24 +44,25 @@ static struct span bare_word(struct span a)
 	return span_trim(a);
 }
 
+/* An unmarked text must be the word alone; a marked one may be dressed up. */
 VERIFY_SCORE(verify_zebra)
 {
-	struct span gold = span_trim(span_of(p->answer)), answer;
+	struct span gold = span_trim(span_of(p->answer)), result;
 
 	(void)spec;
-	switch (span_answer(verify_text(c), &answer)) {
-	case ANSWER_UNMARKED:
-		answer = span_trim(answer);
+	switch (span_result(verify_text(c), &result)) {
+	case SPAN_UNMARKED:
+		result = span_trim(result);
 		break;
-	case ANSWER_OPEN:
-		answer = span_line(answer);
+	case SPAN_OPEN:
+		result = span_line(result);
 		/* fall through */
-	case ANSWER_CLOSED:
-		answer = bare_word(answer);
+	case SPAN_CLOSED:
+		result = bare_word(result);
 		break;
 	}
-	out->parsed = answer.n > 0;
-	verify_mark(out, p->answer && gold.n && span_equal_nocase(answer, gold), 0);
+	out->parsed = result.n > 0;
+	verify_mark(out, p->answer && gold.n && span_equal_nocase(result, gold), 0);
 	return OK;
 }
 
@@ -89,7 +90,7 @@ VERIFY_CHECK(verify_length_check)
 	(void)p;
 	if (o->length.low < 0 || o->length.high < o->length.low || o->length.high == 0 ||
 	    o->length_slack < 0)
-		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is no range",
+		return error_set(ERR_INPUT, "task.verifier.length %d-%d (slack %d) is not a range",
 		                 o->length.low, o->length.high, o->length_slack);
 	return OK;
 }
@@ -112,7 +113,7 @@ VERIFY_SCORE(verify_length)
 
 enum { WORD_MAX = 128, SENTENCES_MAX = 4096, STORY_WORDS = 3 };
 
-/* The word to look for, copied to out; 0 when there is none. */
+/* Copies the word to look for to `out`; 0 when there is none. */
 static int find_word(const struct reward_spec *spec, const struct problem *p, char out[WORD_MAX])
 {
 	const char *word = spec->options.word;
@@ -203,8 +204,8 @@ static int compare_hashes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Fingerprints of the letters of each sentence, in lower case, a space between words. Sentences
- * behind the first SENTENCES_MAX are not compared. Returns how many there are. */
+/* Hashes the letters of each sentence in lower case, with a space between words. Only the first
+ * SENTENCES_MAX sentences are compared. Returns their number. */
 static int hash_sentences(struct span text, uint64_t hash[SENTENCES_MAX])
 {
 	uint64_t h = FINGERPRINT_EMPTY;
@@ -244,7 +245,7 @@ VERIFY_SCORE(verify_no_repeat)
 	return OK;
 }
 
-/* Are there STORY_WORDS different words? "dog." is none of a story. */
+/* Are there STORY_WORDS different words? "dog." alone is not a story. */
 static int has_words(struct span text)
 {
 	struct span known[STORY_WORDS], word;
