@@ -1,27 +1,11 @@
 /* comparison.h - decides exactly which expressions of two formulas are equal.
  *
- * Expressions are equal when they agree wherever they are evaluated. At each of COMPARISON_POINTS
- * points a variable is replaced by a fraction, which a hash of its name and of both formulas gives:
- * near 1, large, negative, ... Everything else becomes an algebraic number (algebraic.h) there:
- *
- *     + - * / roots             themselves
- *     cos, sin of k pi/n        themselves
- *     cos, sin of other angles  cos = (1-t^2)/(1+t^2), sin = 2t/(1+t^2) for a fraction t that
- *                               represents the angle; parts, multiples and sums of angles follow
- *                               the addition theorems
- *     a^x, e^x                  a fraction that represents it, and powers of that fraction:
- *                               a^(x+y) = a^x a^y, 4^x = (2^x)^2
- *     ln                        ln(ab) = ln a + ln b, down to primes and indivisible terms, each
- *                               represented by a fraction
- *     pi                        a fraction close to pi
- *     unknown functions, floor  a fraction for each name and its arguments
- *
- * These rules hold in general, so two formulas that agree at the points are equal, except with a
- * probability below (degree / 65536)^points: a polynomial may vanish at points that its own text
- * has chosen (Schwartz 1980; Zippel 1979). The converse does not hold: formulas that are equal only
- * by another rule count as different. Signs (of an absolute value, of a root's argument, of the
- * ends of an interval) are those of the true values. Floats only make guesses, which are then
- * checked. A point where either side has no real value does not count; at least two points must.
+ * Expressions are equal when they agree wherever they are evaluated (evaluation.h), at
+ * COMPARISON_POINTS points. The rules of evaluation hold in general, so two formulas that agree at
+ * the points are equal, except with a probability below (degree / 65536)^points: a polynomial may
+ * vanish at points that its own text has chosen (Schwartz 1980; Zippel 1979). The converse does not
+ * hold: formulas that are equal only by another rule count as different. A point where either side
+ * has no real value does not count; at least two points must.
  *
  * All work is counted in steps (algebraic.h). Once ALGEBRAIC_STEPS are spent, nothing is equal. */
 #ifndef VERIFY_COMPARISON_H

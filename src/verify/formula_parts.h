@@ -108,11 +108,36 @@ int parse_number_value(struct parser *p, const struct token *t);
 /* formula_structure.c: reads the whole formula; returns the root node or -1. */
 int parse_formula(struct formula *f);
 
+/* ---- formula_bracket.c: brackets among the tokens a .. b-1 ---- */
+
 /* how a token changes the bracket depth: -1, 0, 1 */
 int formula_step(char kind);
 /* the next token of one of `kinds` outside brackets, or b */
 int formula_find(const struct formula *f, int a, int b, const char *kinds);
 /* the token that closes the bracket at a, or b */
 int formula_closing(const struct formula *f, int a, int b);
+/* the brackets at a and b - 1 are a pair of these kinds */
+int formula_is_enclosed(const struct formula *f, int a, int b, const char *open, const char *close);
+
+/* ---- formula_node.c: making nodes; -1 when there is no room ---- */
+
+int formula_node_new(struct formula *f, enum formula_node_kind kind);
+int formula_node_append(struct formula *f, int parent, int child); /* 0 if either is missing */
+int formula_node_value(struct formula *f, int v);                  /* VALUE of an expression */
+
+/* ---- formula_unit.c: units among the tokens a .. b-1 ---- */
+
+/* The start of the unit at the end of the tokens, or b when there is none. A value must remain
+ * before it. */
+int formula_unit_start(const struct formula *f, int a, int b, struct unit *u);
+int formula_unit_is_currency(const struct token *t);
+int formula_unit_is_share(const struct token *t); /* percent or degree */
+int formula_unit_is_word(const struct token *t);  /* may name a thing that is counted */
+
+/* ---- formula_matrix.c: arithmetic of MATRIX nodes; -1 when the shapes do not fit ---- */
+
+int formula_matrix_multiply(struct formula *f, int x, int y);
+/* op + or - with y, or * with the expression `scalar` (y = -1) */
+int formula_matrix_entrywise(struct formula *f, char op, int x, int y, int scalar);
 
 #endif

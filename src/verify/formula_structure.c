@@ -5,84 +5,7 @@
 
 static const char relations[] = "=<>lg~IE";
 
-/* ---- brackets ---- */
-
-/* Bars do not count as brackets, because opening and closing ones look alike. */
-int formula_step(char kind)
-{
-	return (kind && strchr("([{SMyz", kind) != NULL) -
-	       (kind && strchr(")]}TWYZ", kind) != NULL);
-}
-
-int formula_find(const struct formula *f, int a, int b, const char *kinds)
-{
-	int depth = 0;
-
-	for (int i = a; i < b; i++) {
-		if (depth == 0 && strchr(kinds, f->t[i].kind))
-			return i;
-		depth += formula_step(f->t[i].kind);
-	}
-	return b;
-}
-
-int formula_closing(const struct formula *f, int a, int b)
-{
-	int depth = 0;
-
-	for (int i = a; i < b; i++)
-		if ((depth += formula_step(f->t[i].kind)) <= 0)
-			return i;
-	return b;
-}
-
-/* Do the brackets at a and b - 1 belong together? */
-static int is_enclosed(const struct formula *f, int a, int b, const char *open, const char *close)
-{
-	return b - a >= 2 && strchr(open, f->t[a].kind) && strchr(close, f->t[b - 1].kind) &&
-	       formula_closing(f, a, b) == b - 1;
-}
-
-/* ---- nodes ---- */
-
-static int formula_structure_new_node(struct formula *f, enum formula_node_kind kind)
-{
-	if (f->n_nodes == FORMULA_NODES)
-		return -1;
-	f->node[f->n_nodes] = (struct formula_node){.kind = kind,
-	                                            .v = -1,
-	                                            .based = -1,
-	                                            .as_relation = -1,
-	                                            .chain = -1,
-	                                            .bound = -1,
-	                                            .opposite = -1,
-	                                            .first = -1,
-	                                            .next = -1,
-	                                            .unit = unit_none()};
-	return f->n_nodes++;
-}
-
-static int formula_structure_append(struct formula *f, int parent, int child)
-{
-	int *link;
-
-	if (parent < 0 || child < 0)
-		return 0;
-	for (link = &f->node[parent].first; *link >= 0; link = &f->node[*link].next)
-		;
-	*link = child;
-	f->node[parent].n++;
-	return 1;
-}
-
-static int new_value(struct formula *f, int v)
-{
-	int node = v < 0 ? -1 : formula_structure_new_node(f, VALUE);
-
-	if (node >= 0)
-		f->node[node].v = v;
-	return node;
-}
+static int parse_element(struct parser *p, int a, int b, int depth);
 
 static int promise(struct formula *f, int x, int low, int y)
 {
@@ -95,174 +18,6 @@ static int promise(struct formula *f, int x, int low, int y)
 static int is_open(const struct formula *f, int v)
 {
 	return f->e.node[v].open;
-}
-
-static int parse_element(struct parser *p, int a, int b, int depth);
-
-/* ---- units ---- */
-
-static int formula_structure_is_word(const struct token *t)
-{
-	return t->kind == 'v' && !t->is_command && isalpha((unsigned char)t->s.s[0]) &&
-	       (t->in_text || t->s.n >= 4);
-}
-
-static int is_per(const struct token *t)
-{
-	return t->kind == '/' ||
-	       (formula_structure_is_word(t) && span_equal_nocase(t->s, span_of("per")));
-}
-
-/* Reads the exponent behind a unit at i: "^2", "^{-1}". Writes its end to *end; returns 0 when it
- * cannot be one. */
-static int unit_power(const struct formula *f, int i, int b, int *end)
-{
-	int braces, minus;
-
-	*end = i;
-	if (i >= b || f->t[i].kind != '^')
-		return 1;
-	braces = i + 1 < b && f->t[i + 1].kind == '{';
-	minus = i + 1 + braces < b && f->t[i + 1 + braces].kind == '-';
-	i += 1 + braces + minus;
-	if (i >= b || f->t[i].kind != 'n' || f->t[i].s.n != 1 ||
-	    (braces && (i + 1 >= b || f->t[i + 1].kind != '}')))
-		return 0;
-	*end = i + 1 + braces;
-	return (minus ? -1 : 1) * (f->t[i].s.s[0] - '0');
-}
-
-/* Percent and degrees have no powers, and do not count behind another unit. */
-static int formula_structure_is_share(const char *name)
-{
-	return !strcmp(name, "percent") || !strcmp(name, "degree");
-}
-
-static int is_share_token(const struct token *t)
-{
-	return t->kind == 'x' &&
-	       (span_equal(t->s, span_of("percent")) || span_equal(t->s, span_of("degree")));
-}
-
-/* Reads one or more words at i as one name, because adjacent unknown words name one thing. Writes
- * their end to *end. */
-static int unit_words(const struct formula *f, int i, int b, int power, struct unit *u, int *end)
-{
-	char   joined[UNIT_NAME];
-	size_t n = 0;
-	int    count = 0;
-
-	*end = i;
-	if (u->n && !formula_structure_is_share(u->factor[u->n - 1].name) && f->t[i].kind == 'x' &&
-	    is_share_token(&f->t[i])) { /* "3 boxes\%" */
-		++*end;
-		return 1;
-	}
-	if (f->t[i].kind == 'x' || unit_is_known(f->t[i].s) ||
-	    unit_add(&(struct unit){.times = 1}, f->t[i].s, 1, 0)) {
-		int after, own = unit_power(f, i + 1, b, &after);
-		*end = after;
-		return own && unit_add(u, f->t[i].s, power * own, 0);
-	}
-	for (; *end < b && formula_structure_is_word(&f->t[*end]) && !is_per(&f->t[*end]) &&
-	       !unit_is_known(f->t[*end].s);
-	     ++*end, count++) {
-		struct span s = f->t[*end].s;
-		if (n + s.n + 1 >= sizeof joined || unit_changes_meaning(s) || count == 4)
-			return 0;
-		if (n)
-			joined[n++] = '_';
-		memcpy(joined + n, s.s, s.n);
-		n += s.n;
-	}
-	return n && unit_add(u, (struct span){joined, n}, power, 1);
-}
-
-/* Reads all of the tokens a..b as a unit: "cm^2", "km / h", "(apples)", "\frac{km}{h}", "square
- * feet". `power`: 1, or -1 below a fraction's bar. */
-static int unit_tokens(const struct formula *f, int a, int b, int power, struct unit *u, int depth)
-{
-	int sign = 1, dimension = 1, items = 0;
-
-	for (int i = a, end; i < b; i = end) {
-		const struct token *t = &f->t[i];
-		end = i + 1;
-		if (depth > 4)
-			return 0;
-		if (is_per(t)) {
-			sign = -1;
-			continue;
-		}
-		if (t->kind == '*' || t->kind == '.')
-			continue;
-		if (t->kind == '(' || t->kind == '{') {
-			end = formula_closing(f, i, b) + 1;
-			if (end > b || !unit_tokens(f, i + 1, end - 1, power * sign, u, depth + 1))
-				return 0;
-		} else if (t->kind == 'F' && end < b && f->t[end].kind == '{') {
-			int bar = formula_closing(f, end, b);
-			int last = bar + 1 < b && f->t[bar + 1].kind == '{'
-			                   ? formula_closing(f, bar + 1, b)
-			                   : b;
-			if (last >= b ||
-			    !unit_tokens(f, end + 1, bar, power * sign, u, depth + 1) ||
-			    !unit_tokens(f, bar + 2, last, -power * sign, u, depth + 1))
-				return 0;
-			end = last + 1;
-		} else if (formula_structure_is_word(t) && unit_dimension(t->s) && end < b) {
-			dimension = unit_dimension(t->s);
-			continue;
-		} else if (!(t->kind == 'x' || formula_structure_is_word(t)) ||
-		           !unit_words(f, i, b, power * sign * dimension, u, &end))
-			return 0;
-		sign = dimension = 1;
-		items++;
-	}
-	return items > 0 && sign == 1;
-}
-
-/* Is there a function before i, so that degrees at i belong to its argument? */
-static int is_called(const struct formula *f, int a, int i)
-{
-	return formula_find(f, a, i, "f") < i;
-}
-
-static int is_plausible(const struct unit *u)
-{
-	for (int i = 0; i < u->n; i++)
-		if (u->factor[i].power != 1 && formula_structure_is_share(u->factor[i].name))
-			return 0;
-	return 1;
-}
-
-/* The start of the unit at the end of the tokens a..b, or b when there is none. A value must remain
- * before it. */
-static int unit_start(const struct formula *f, int a, int b, struct unit *u)
-{
-	int from = b - a > 16 ? b - 16 : a + 1;
-
-	for (int i = from; i < b; i++) {
-		if (!(f->t[i].kind == 'x' || f->t[i].kind == '(' || f->t[i].kind == 'F' ||
-		      formula_structure_is_word(&f->t[i])))
-			continue;
-		*u = unit_none();
-		if (unit_tokens(f, i, b, 1, u, 0) && is_plausible(u) &&
-		    !(u->n == 1 && !strcmp(u->factor[0].name, "degree") && is_called(f, a, i)))
-			return i;
-	}
-	*u = unit_none();
-	return b;
-}
-
-static int is_currency(const struct token *t)
-{
-	static const char *const signs[] = {"dollar",       "pound",    "euro",        "\xC2\xA3",
-	                                    "\xE2\x82\xAC", "\xC2\xA5", "\xE2\x82\xB9"};
-
-	for (size_t i = 0; t->kind == 'x' && i < sizeof signs / sizeof signs[0]; i++)
-		if (span_equal(t->s, span_of(signs[i])))
-			return 1;
-	return 0;
 }
 
 /* ---- values ---- */
@@ -284,18 +39,19 @@ static int parse_value(struct parser *p, int a, int b)
 {
 	struct formula *f = p->f;
 	struct unit     u = unit_none();
-	int minus = b - a > 2 && f->t[a].kind == '-' && is_currency(&f->t[a + 1]), v, node, end = b;
+	int minus = b - a > 2 && f->t[a].kind == '-' && formula_unit_is_currency(&f->t[a + 1]), v,
+	    node, end = b;
 
-	if (b - a > 1 && is_currency(&f->t[a + minus])) {
+	if (b - a > 1 && formula_unit_is_currency(&f->t[a + minus])) {
 		if (!unit_add(&u, f->t[a + minus].s, 1, 0))
 			return -1;
 		a += 1 + minus;
 	}
 	if (u.n == 0)
-		end = unit_start(f, a, b, &u);
+		end = formula_unit_start(f, a, b, &u);
 	else { /* "\$5 million", "\$18 dollars" */
 		struct unit behind;
-		end = unit_start(f, a, b, &behind);
+		end = formula_unit_start(f, a, b, &behind);
 		if (behind.n && !unit_equal(&u, &behind))
 			return -1;
 		u.times = behind.times;
@@ -306,7 +62,7 @@ static int parse_value(struct parser *p, int a, int b)
 		v = expression_make(&f->e, '-', expression_whole(&f->e, 0), v);
 	if (u.times != 1)
 		v = expression_make(&f->e, '*', v, expression_whole(&f->e, u.times));
-	node = new_value(f, v);
+	node = formula_node_value(f, v);
 	if (node >= 0) {
 		f->node[node].unit = u;
 		f->node[node].based = based_digits(p, a, end);
@@ -320,10 +76,10 @@ static int parse_words(struct parser *p, int a, int b)
 	int node;
 
 	for (int i = a; i < b; i++)
-		if (!(formula_structure_is_word(&p->f->t[i]) ||
+		if (!(formula_unit_is_word(&p->f->t[i]) ||
 		      (p->f->t[i].in_text && strchr("vn-", p->f->t[i].kind))))
 			return -1;
-	if (a >= b || (node = formula_structure_new_node(p->f, TEXT)) < 0)
+	if (a >= b || (node = formula_node_new(p->f, TEXT)) < 0)
 		return -1;
 	p->f->node[node].from = p->f->origin[a];
 	p->f->node[node].to = p->f->origin[b - 1] + 1;
@@ -345,7 +101,7 @@ static int parse_children(struct parser *p, int parent, int a, int b, const char
 		child = parse_element(p, a, end, depth);
 		if (child < 0)
 			child = parse_words(p, a, end);
-		if (!formula_structure_append(p->f, parent, child))
+		if (!formula_node_append(p->f, parent, child))
 			return 0;
 		a = end + 1;
 	}
@@ -355,7 +111,7 @@ static int parse_children(struct parser *p, int parent, int a, int b, const char
 static int parse_structure(struct parser *p, enum formula_node_kind kind, int a, int b,
                            const char *separators, int depth)
 {
-	int node = formula_structure_new_node(p->f, kind);
+	int node = formula_node_new(p->f, kind);
 
 	if (node < 0 || !parse_children(p, node, a, b, separators, depth))
 		return -1;
@@ -369,83 +125,18 @@ static int parse_structure(struct parser *p, enum formula_node_kind kind, int a,
 
 static int parse_matrix(struct parser *p, int a, int b, int depth)
 {
-	int node = formula_structure_new_node(p->f, MATRIX);
+	int node = formula_node_new(p->f, MATRIX);
 
 	if (b > a && p->f->t[b - 1].kind == 'N')
 		b--;
 	while (node >= 0 && a < b) {
 		int end = formula_find(p->f, a, b, "N");
-		if (!formula_structure_append(p->f, node,
-		                              parse_structure(p, SEQUENCE, a, end, "&", depth)))
+		if (!formula_node_append(p->f, node,
+		                         parse_structure(p, SEQUENCE, a, end, "&", depth)))
 			return -1;
 		a = end + 1;
 	}
 	return node;
-}
-
-/* The expression of entry i of a matrix row, or -1. */
-static int formula_structure_entry(const struct formula *f, int row, int i)
-{
-	int x = f->node[row].first;
-
-	for (; x >= 0 && i; i--)
-		x = f->node[x].next;
-	return x < 0 || f->node[x].kind != VALUE ? -1 : f->node[x].v;
-}
-
-/* x [m,k] times y [k,n]: out_ij = sum over l of x_il y_lj. -1 when the shapes do not fit, y is
- * empty or an entry is not a value. */
-static int multiply(struct formula *f, int x, int y)
-{
-	int first = f->node[y].first, columns = first >= 0 ? f->node[first].n : 0,
-	    out = formula_structure_new_node(f, MATRIX);
-
-	if (columns == 0)
-		return -1;
-	for (int row = f->node[x].first; row >= 0 && out >= 0; row = f->node[row].next) {
-		int made = formula_structure_new_node(f, SEQUENCE);
-		if (f->node[row].n != f->node[y].n || !formula_structure_append(f, out, made))
-			return -1;
-		for (int j = 0; j < columns; j++) {
-			int sum = expression_whole(&f->e, 0), k = 0;
-			for (int other = f->node[y].first; other >= 0;
-			     other = f->node[other].next, k++)
-				sum = expression_make(
-				        &f->e, '+', sum,
-				        expression_make(&f->e, '*',
-				                        formula_structure_entry(f, row, k),
-				                        formula_structure_entry(f, other, j)));
-			if (!formula_structure_append(f, made, new_value(f, sum)))
-				return -1;
-		}
-	}
-	return out;
-}
-
-/* Combines each entry of x with that of y ('+', '-'), or with `scalar` ('*', y = -1). */
-static int entrywise(struct formula *f, char op, int x, int y, int scalar)
-{
-	int out = formula_structure_new_node(f, MATRIX), other = y < 0 ? -1 : f->node[y].first;
-
-	if (y >= 0 && f->node[x].n != f->node[y].n)
-		return -1;
-	for (int row = f->node[x].first; row >= 0 && out >= 0; row = f->node[row].next) {
-		int made = formula_structure_new_node(f, SEQUENCE);
-		if ((y >= 0 && f->node[row].n != f->node[other].n) ||
-		    !formula_structure_append(f, out, made))
-			return -1;
-		for (int j = 0; j < f->node[row].n; j++) {
-			int with = y < 0 ? scalar : formula_structure_entry(f, other, j);
-			if (!formula_structure_append(
-			            f, made,
-			            new_value(f, expression_make(&f->e, op,
-			                                         formula_structure_entry(f, row, j),
-			                                         with))))
-				return -1;
-		}
-		other = y < 0 ? -1 : f->node[other].next;
-	}
-	return out;
 }
 
 /* [scalar] matrix matrix ... */
@@ -463,14 +154,14 @@ static int parse_matrix_product(struct parser *p, int a, int b, int depth)
 		if (f->t[at].kind != 'M' || end == b)
 			return -1;
 		y = parse_matrix(p, at + 1, end, depth);
-		x = y < 0 ? -1 : x < 0 ? y : multiply(f, x, y);
+		x = y < 0 ? -1 : x < 0 ? y : formula_matrix_multiply(f, x, y);
 		if (x < 0)
 			return -1;
 		at = end + 1;
 		if (at < b && f->t[at].kind == '*')
 			at++;
 	}
-	return x < 0 || scalar < 0 ? x : entrywise(f, '*', x, -1, scalar);
+	return x < 0 || scalar < 0 ? x : formula_matrix_entrywise(f, '*', x, -1, scalar);
 }
 
 /* Sums of such products. */
@@ -486,9 +177,12 @@ static int parse_matrices(struct parser *p, int a, int b, int depth)
 	while (a < b) {
 		int end = formula_find(f, a, b, "+-"), x = parse_matrix_product(p, a, end, depth);
 		if (x >= 0 && sum < 0)
-			sum = sign > 0 ? x : entrywise(f, '*', x, -1, expression_whole(&f->e, -1));
+			sum = sign > 0 ? x
+			               : formula_matrix_entrywise(f, '*', x, -1,
+			                                          expression_whole(&f->e, -1));
 		else
-			sum = x < 0 ? -1 : entrywise(f, sign > 0 ? '+' : '-', sum, x, -1);
+			sum = x < 0 ? -1
+			            : formula_matrix_entrywise(f, sign > 0 ? '+' : '-', sum, x, -1);
 		if (sum < 0)
 			return -1;
 		sign = end < b && f->t[end].kind == '-' ? -1 : 1;
@@ -509,24 +203,23 @@ static int has_pm(const struct formula *f, int a, int b)
 
 static int parse_both_signs(struct parser *p, int a, int b, int depth)
 {
-	int node = formula_structure_new_node(p->f, LIST), ok = 1;
+	int node = formula_node_new(p->f, LIST), ok = 1;
 
 	for (p->pm = 1; p->pm >= -1; p->pm -= 2)
-		ok = ok && formula_structure_append(p->f, node, parse_element(p, a, b, depth));
+		ok = ok && formula_node_append(p->f, node, parse_element(p, a, b, depth));
 	p->pm = 0;
 	return ok ? node : -1;
 }
 
 static int formula_structure_parse_set(struct parser *p, int a, int b, int depth)
 {
-	return a == b ? formula_structure_new_node(p->f, SET)
-	              : parse_structure(p, SET, a, b, ",;", depth);
+	return a == b ? formula_node_new(p->f, SET) : parse_structure(p, SET, a, b, ",;", depth);
 }
 
 /* a : b : c as 1, b/a, c/a. */
 static int parse_ratio(struct parser *p, int a, int b)
 {
-	int node = formula_structure_new_node(p->f, SEQUENCE), first = -1, v;
+	int node = formula_node_new(p->f, SEQUENCE), first = -1, v;
 
 	while (node >= 0 && a <= b) {
 		int end = formula_find(p->f, a, b, ":");
@@ -534,8 +227,9 @@ static int parse_ratio(struct parser *p, int a, int b)
 			return -1;
 		if (first < 0)
 			first = v;
-		if (!formula_structure_append(
-		            p->f, node, new_value(p->f, expression_make(&p->f->e, '/', v, first))))
+		if (!formula_node_append(
+		            p->f, node,
+		            formula_node_value(p->f, expression_make(&p->f->e, '/', v, first))))
 			return -1;
 		a = end + 1;
 	}
@@ -546,7 +240,7 @@ static int parse_ratio(struct parser *p, int a, int b)
 
 static int parse_special(struct parser *p, char which)
 {
-	int node = formula_structure_new_node(p->f, SPECIAL);
+	int node = formula_node_new(p->f, SPECIAL);
 
 	if (node >= 0)
 		p->f->node[node].open = which;
@@ -562,10 +256,10 @@ static int is_empty_set(const struct token *t)
 /* A \setminus B. */
 static int parse_difference(struct parser *p, int a, int b, int depth)
 {
-	int at = formula_find(p->f, a, b, "D"), node = formula_structure_new_node(p->f, UNION);
+	int at = formula_find(p->f, a, b, "D"), node = formula_node_new(p->f, UNION);
 
-	if (!formula_structure_append(p->f, node, parse_element(p, a, at, depth)) ||
-	    !formula_structure_append(p->f, node, parse_element(p, at + 1, b, depth)))
+	if (!formula_node_append(p->f, node, parse_element(p, a, at, depth)) ||
+	    !formula_node_append(p->f, node, parse_element(p, at + 1, b, depth)))
 		return -1;
 	p->f->node[node].open = 'D';
 	return node;
@@ -595,12 +289,12 @@ static void undress(const struct formula *f, int *a, int *b)
 {
 	int from = *a, to = *b;
 
-	if (to - from > 3 && is_currency(&f->t[from]))
+	if (to - from > 3 && formula_unit_is_currency(&f->t[from]))
 		from++;
-	while (to - from > 3 && is_share_token(&f->t[to - 1]))
+	while (to - from > 3 && formula_unit_is_share(&f->t[to - 1]))
 		to -= 1 + (f->t[to - 2].kind == '^');
 	if ((from > *a || to < *b) && (formula_find(f, from, to, "UM") < to ||
-	                               (is_enclosed(f, from, to, "([S", ")]T") &&
+	                               (formula_is_enclosed(f, from, to, "([S", ")]T") &&
 	                                formula_find(f, from + 1, to - 1, ",;") < to - 1))) {
 		*a = from;
 		*b = to;
@@ -624,16 +318,16 @@ static int parse_plain(struct parser *p, int a, int b, int depth)
 		return parse_structure(p, UNION, a, b, "U", depth);
 	if (formula_find(f, a, b, "D") < b)
 		return parse_difference(p, a, b, depth);
-	if (is_enclosed(f, a, b, "S", "T"))
+	if (formula_is_enclosed(f, a, b, "S", "T"))
 		return formula_structure_parse_set(p, a + 1, b - 1, depth);
-	if (is_enclosed(f, a, b, "{", "}") && formula_find(f, a + 1, b - 1, "O") == b - 1)
+	if (formula_is_enclosed(f, a, b, "{", "}") && formula_find(f, a + 1, b - 1, "O") == b - 1)
 		return b - a == 2 ? -1 : parse_structure(p, LIST, a + 1, b - 1, ",;", depth);
 	if (formula_find(f, a, b, "M") < b)
 		return parse_matrices(p, a, b, depth);
 	colon = formula_find(f, a, b, ":");
 	if (colon < b && formula_find(f, colon + 1, b, ":") < b)
 		return parse_ratio(p, a, b);
-	if (is_enclosed(f, a, b, "([", ")]"))
+	if (formula_is_enclosed(f, a, b, "([", ")]"))
 		return formula_structure_parse_sequence(p, a, b, depth);
 	return parse_value(p, a, b);
 }
@@ -673,7 +367,7 @@ static int has_letters(const struct formula *f, int a, int b)
 {
 	for (int i = a; i < b; i++)
 		if (f->t[i].kind == 'v' &&
-		    !(span_equal(f->t[i].s, span_of("pi")) || formula_structure_is_word(&f->t[i])))
+		    !(span_equal(f->t[i].s, span_of("pi")) || formula_unit_is_word(&f->t[i])))
 			return 1;
 	return 0;
 }
@@ -700,7 +394,7 @@ static int new_relation(struct parser *p, int a, int sign, int b)
 	int             left, right, node, name_left, name_right;
 
 	if (!parse_range(p, a, sign, &left) || !parse_range(p, sign + 1, b, &right) ||
-	    (node = formula_structure_new_node(f, RELATION)) < 0)
+	    (node = formula_node_new(f, RELATION)) < 0)
 		return -1;
 	f->node[node].open = kind == 'g' ? 'l' : kind == '>' ? '<' : kind;
 	f->node[node].v = strchr("g>", kind) ? expression_make(&f->e, '-', right, left)
@@ -721,10 +415,10 @@ static int new_relation(struct parser *p, int a, int sign, int b)
 
 static int new_interval(struct parser *p, int low, int high, char open, char close)
 {
-	int node = formula_structure_new_node(p->f, SEQUENCE);
+	int node = formula_node_new(p->f, SEQUENCE);
 
-	if (!formula_structure_append(p->f, node, new_value(p->f, low)) ||
-	    !formula_structure_append(p->f, node, new_value(p->f, high)))
+	if (!formula_node_append(p->f, node, formula_node_value(p->f, low)) ||
+	    !formula_node_append(p->f, node, formula_node_value(p->f, high)))
 		return -1;
 	p->f->node[node].open = open;
 	p->f->node[node].close = close;
@@ -753,11 +447,11 @@ static int parse_interval(struct parser *p, int a, int first, int second, int b)
 	close = strchr("lg", t[up ? second : first].kind) ? ']' : ')';
 	if (!absolute)
 		return new_interval(p, low, high, open, close);
-	node = formula_structure_new_node(f, UNION);
+	node = formula_node_new(f, UNION);
 	if (node >= 0)
 		f->node[node].from_relation = 1;
-	return formula_structure_append(f, node, new_interval(p, low, high, open, close)) &&
-	                       formula_structure_append(
+	return formula_node_append(f, node, new_interval(p, low, high, open, close)) &&
+	                       formula_node_append(
 	                               f, node,
 	                               new_interval(
 	                                       p,
@@ -772,7 +466,7 @@ static int parse_interval(struct parser *p, int a, int first, int second, int b)
 /* Reads a < b < c as a < b and b < c. */
 static int parse_chain(struct parser *p, int a, int b)
 {
-	int node = formula_structure_new_node(p->f, LIST);
+	int node = formula_node_new(p->f, LIST);
 
 	while (node >= 0) {
 		int sign = formula_find(p->f, a, b, relations), end;
@@ -780,7 +474,7 @@ static int parse_chain(struct parser *p, int a, int b)
 			return node;
 		end = formula_find(p->f, sign + 1, b, relations);
 		if (strchr("IE", p->f->t[sign].kind) ||
-		    !formula_structure_append(p->f, node, new_relation(p, a, sign, end)))
+		    !formula_node_append(p->f, node, new_relation(p, a, sign, end)))
 			return -1;
 		a = sign + 1;
 	}
@@ -798,8 +492,7 @@ static int parse_named(struct parser *p, int name, int name_end, int a, int b, i
 	if (formula_structure_is_name(f, name, name_end))
 		f->node[node].name = name_text(f, name, name_end);
 	if (f->node[node].kind == VALUE && parse_range(p, name, name_end, &left) &&
-	    parse_range(p, a, b, &right) &&
-	    (relation = formula_structure_new_node(f, RELATION)) >= 0) {
+	    parse_range(p, a, b, &right) && (relation = formula_node_new(f, RELATION)) >= 0) {
 		f->node[relation].open = '=';
 		f->node[relation].v = expression_make(&f->e, '-', left, right);
 		if (f->node[relation].v >= 0)
@@ -928,7 +621,7 @@ static int parse_element(struct parser *p, int a, int b, int depth)
 	if (a >= b || depth > FORMULA_DEPTH)
 		return -1;
 	if (p->pm == 0 && has_pm(p->f, a, b) && formula_find(p->f, a, b, "U") == b &&
-	    !is_enclosed(p->f, a, b, "([S{", ")]T}"))
+	    !formula_is_enclosed(p->f, a, b, "([S{", ")]T}"))
 		return parse_both_signs(p, a, b, depth + 1);
 	sign = formula_find(p->f, a, b, relations);
 	return sign < b ? parse_relation(p, a, sign, b, depth + 1)
@@ -941,12 +634,12 @@ static int parse_element(struct parser *p, int a, int b, int depth)
 static int parse_pairs(struct parser *p)
 {
 	struct formula *f = p->f;
-	int             n = f->n_tokens, node = formula_structure_new_node(f, LIST);
+	int             n = f->n_tokens, node = formula_node_new(f, LIST);
 
 	for (int a = 0; a <= n && node >= 0;) {
 		int end = formula_find(f, a, n, ";"),
 		    child = parse_structure(p, SEQUENCE, a, end, ",", 0);
-		if (!formula_structure_append(f, node, child))
+		if (!formula_node_append(f, node, child))
 			return -1;
 		f->node[child].open = '(';
 		f->node[child].close = ')';
