@@ -29,6 +29,7 @@ int command_sft(const struct command *self, int argc, char **argv);
 int command_rollouts(const struct command *self, int argc, char **argv);
 int command_eval(const struct command *self, int argc, char **argv);
 int command_generate(const struct command *self, int argc, char **argv);
+int command_chat(const struct command *self, int argc, char **argv);
 int command_score(const struct command *self, int argc, char **argv);
 int command_data(const struct command *self, int argc, char **argv);
 int command_report(const struct command *self, int argc, char **argv);
@@ -108,6 +109,11 @@ int options_dtype(const char *name, enum safetensors_type *out);
 int options_allow_command(const struct job_config *c, const char *own, int allowed);
 
 void options_say(void *context, const char *text); /* a program_say: a line on standard error */
+
+/* A number from 0 on; `name` is the option's, for the message. */
+int options_real(const char *name, const char *text, double *out);
+/* The same up to 1e6. */
+int options_temperature(const char *name, const char *text, double *out);
 
 /* ERR_INPUT when the folder holds a model already: an earlier one is not overwritten. */
 int options_new_folder(const char *folder);

@@ -1,9 +1,9 @@
-/* hone generate MODEL --prompt TEXT | --prompt-ids 1,2,3 [--max-tokens N] [--temperature T]
- * [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] [--base FOLDER]
+/* hone generate MODEL --prompt TEXT [--chat] | --prompt-ids 1,2,3 [--max-tokens N]
+ * [--temperature T] [--top-p P] [--top-k K] [--seed S] [--samples N] [--ids] [--base FOLDER]
  * [--precision NAME] ... */
 #include "base/terminal.h"
 #include "cli/command.h"
-#include "cli/opened.h"
+#include "cli/talk.h"
 #include "model/decode.h"
 
 #include <stdio.h>
@@ -15,18 +15,8 @@ struct generate {
 	struct compute_options compute;
 	struct arena           arena;
 	const char            *prompt, *prompt_ids, *temperature, *top_p, *base;
-	int                    max_tokens, top_k, seed, samples, print_ids;
+	int                    max_tokens, top_k, seed, samples, print_ids, chat;
 };
-
-static int generate_read_real(const char *name, const char *text, double *out)
-{
-	char *end;
-
-	*out = strtod(text, &end);
-	return *end || end == text || !(*out >= 0)
-	               ? error_set(ERR_INPUT, "%s wants a number from 0 on, not \"%s\"", name, text)
-	               : OK;
-}
 
 static int parse_ids(const char *text, int n_vocab, struct ids *out)
 {
@@ -45,11 +35,28 @@ static int parse_ids(const char *text, int n_vocab, struct ids *out)
 	return OK;
 }
 
+/* The prompt as the one message of a conversation. */
+static int read_message(const struct generate *g, struct ids *out)
+{
+	json_t      *messages = json_pack("[{ss, ss}]", "role", "user", "content", g->prompt);
+	struct chat *c = NULL;
+	int          status = messages ? chat_open(g->opened.tokenizer, &c)
+	                               : error_set(ERR_INPUT, "--prompt: the text is not UTF-8");
+
+	if (status == OK)
+		status = talk_prompt(g->opened.tokenizer, c, messages, out);
+	chat_free(c);
+	json_decref(messages);
+	return status;
+}
+
 static int read_prompt(const struct generate *g, struct ids *out)
 {
 	const struct model_shape *s = &g->opened.model->weights.shape;
 
-	if (g->prompt_ids)
+	if (g->chat)
+		TRY(read_message(g, out));
+	else if (g->prompt_ids)
 		TRY(parse_ids(g->prompt_ids, s->n_vocab, out));
 	else
 		TRY(tokenizer_encode(g->opened.tokenizer, g->prompt, strlen(g->prompt), 1, out));
@@ -74,8 +81,8 @@ static int print_completion(const struct generate *g, const struct decode_result
 	}
 	status = tokenizer_decode(g->opened.tokenizer, r->ids, (size_t)r->n, 1, &text);
 	if (status == OK) {
-		terminal_write(stdout, g->prompt ? g->prompt : "",
-		               g->prompt ? strlen(g->prompt) : 0);
+		if (g->prompt && !g->chat)
+			terminal_write(stdout, g->prompt, strlen(g->prompt));
 		terminal_write(stdout, text.data ? text.data : "", text.n);
 		putchar('\n');
 	}
@@ -124,11 +131,9 @@ static int generate_run(struct generate *g, const char *path)
 	temperature = (double)o.sampling.temperature;
 	top_p = (double)o.sampling.top_p;
 	if (g->temperature)
-		TRY(generate_read_real("--temperature", g->temperature, &temperature));
+		TRY(options_temperature("--temperature", g->temperature, &temperature));
 	if (g->top_p)
-		TRY(generate_read_real("--top-p", g->top_p, &top_p));
-	if (!(temperature <= 1e6))
-		return error_set(ERR_INPUT, "--temperature must lie from 0 to 1e6");
+		TRY(options_real("--top-p", g->top_p, &top_p));
 	if (!(top_p > 0 && top_p <= 1))
 		return error_set(ERR_INPUT, "--top-p must lie above 0 and at most be 1");
 	s = &g->opened.model->weights.shape;
@@ -149,10 +154,12 @@ int command_generate(const struct command *self, int argc, char **argv)
 {
 	struct generate    g = {.max_tokens = 256, .samples = 1, .top_k = -1};
 	const char        *how[N_COMPUTE_KEYS] = {NULL};
-	int                n, status, n_words = 10;
-	struct option_word words[10 + N_COMPUTE_KEYS] = {
+	int                n, status, n_words = 11;
+	struct option_word words[11 + N_COMPUTE_KEYS] = {
 	        {"--prompt TEXT", &g.prompt, NULL, NULL,
 	         "the text before the completion, as it is, without a chat template"},
+	        {"--chat", NULL, NULL, &g.chat,
+	         "the prompt is a message: applies the model's chat template to it"},
 	        {"--prompt-ids IDS", &g.prompt_ids, NULL, NULL, "the same as token ids: 1,2,3"},
 	        {"--max-tokens N", NULL, &g.max_tokens, NULL, "rollout.max_completion_length"},
 	        {"--temperature T", &g.temperature, NULL, NULL,
@@ -170,7 +177,7 @@ int command_generate(const struct command *self, int argc, char **argv)
 
 	n_words += options_compute_words(how, words + n_words);
 	TRY(options_read(self, argc, argv, words, n_words, &n));
-	if (n != 1 || !g.prompt == !g.prompt_ids)
+	if (n != 1 || !g.prompt == !g.prompt_ids || (g.chat && !g.prompt))
 		return options_usage(self);
 	if (g.max_tokens == 0 || g.samples == 0)
 		return error_set(ERR_INPUT, "--max-tokens and --samples must be at least 1");

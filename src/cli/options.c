@@ -228,6 +228,22 @@ int options_dtype(const char *name, enum safetensors_type *out)
 	return error_set(ERR_INPUT, "--dtype wants bf16, f16 or f32, not \"%s\"", name);
 }
 
+int options_real(const char *name, const char *text, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	return *end || end == text || !(*out >= 0)
+	               ? error_set(ERR_INPUT, "%s wants a number from 0 on, not \"%s\"", name, text)
+	               : OK;
+}
+
+int options_temperature(const char *name, const char *text, double *out)
+{
+	TRY(options_real(name, text, out));
+	return *out <= 1e6 ? OK : error_set(ERR_INPUT, "%s must lie from 0 to 1e6", name);
+}
+
 int options_allow_command(const struct job_config *c, const char *own, int allowed)
 {
 	static const char key[] = "task.verifier.command";
