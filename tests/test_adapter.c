@@ -190,7 +190,8 @@ static void speed_settings_change_no_bit(void **state)
 	(void)state;
 	static const char *const settings[] = {"compute.threads=3 rollout.batch_size=1",
 	                                       "compute.micro_batch_tokens=1",
-	                                       "compute.micro_batch_tokens=100 compute.threads=2"};
+	                                       "compute.micro_batch_tokens=100 compute.threads=2 "
+	                                       "compute.recompute=on"};
 
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
 		run("train lora.yaml", "varied", settings[i]);

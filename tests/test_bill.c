@@ -23,8 +23,9 @@ static const char new_model[] =
         "ff_width: 256, n_positions: 64}\n" REST;
 static const char old_model[] = "model: {path: start, lora_r: 16}\n" REST;
 
-/* What the bill leaves out: problems, texts and records of a step. */
-#define SMALL 1e6
+/* What the bill leaves out: problems, texts and records of a step, and the operands that matrix
+ * products keep beside them. */
+#define SMALL 2e6
 /* What is held of the bill when no completion is as long as it might be. */
 #define LEAST 0.85
 
@@ -78,6 +79,11 @@ static void the_bill_is_what_is_allocated(void **state)
 	            {JOB_TRAIN, "new.yaml", "optim.num_minibatches=4"},
 	            {JOB_TRAIN, "new.yaml", "guidance.kind=guide guidance.trigger_accuracy=1"},
 	            {JOB_TRAIN, "new.yaml", "compute.micro_batch_tokens=512"},
+	            {JOB_TRAIN, "new.yaml", "compute.recompute=on"},
+	            {JOB_TRAIN, "new.yaml",
+	             "compute.recompute=on compute.micro_batch_tokens=512 loss.beta=0.1"},
+	            {JOB_TRAIN, "new.yaml", "algorithm=ppo compute.recompute=on"},
+	            {JOB_TRAIN, "old.yaml", "compute.recompute=on"},
 	            {JOB_TRAIN, "new.yaml", "rollout.num_generations=32"},
 	            {JOB_TRAIN, "new.yaml", "rollout.batch_size=256"},
 	            {JOB_SFT, "new.yaml", "sft.batch_size=64"}};
@@ -159,6 +165,43 @@ static void each_part_holds_what_it_is_billed_for(void **state)
 	check_parts("bf16");
 }
 
+/* The bill of a job whose limit is so many bytes; *recompute: whether it computes layers again. */
+static int bill_of(const char *recompute, double limit, double *bill, int *again)
+{
+	char        mode[64], most[64];
+	const char *overrides[] = {"run.output_dir=planned", mode, most};
+	struct text lines = {0};
+	struct job  job;
+
+	snprintf(mode, sizeof mode, "compute.recompute=%s", recompute);
+	snprintf(most, sizeof most, "compute.memory_limit_gb=%.9f", limit * 1e-9);
+	TRY(job_open(JOB_TRAIN, "new.yaml", overrides, 3, &job));
+	*bill = (double)bill_memory(&job, &lines);
+	*again = job.learner.policy.options.recompute;
+	text_free(&lines);
+	job_close(&job);
+	return OK;
+}
+
+static void layers_are_computed_again_where_memory_is_short(void **state)
+{
+	(void)state;
+	double all, less, bill;
+	int    again;
+
+	assert_ok(bill_of("off", 0, &all, &again));
+	assert_false(again);
+	assert_ok(bill_of("on", 0, &less, &again));
+	assert_true(again);
+	assert_true(less < all);
+	assert_ok(bill_of("auto", all + 1, &bill, &again));
+	assert_true(!again && bill == all);
+	assert_ok(bill_of("auto", all - 1, &bill, &again));
+	assert_true(again && bill == less);
+	assert_error(bill_of("off", all - 1, &bill, &again), ERR_INPUT, "compute.recompute: auto");
+	assert_error(bill_of("auto", less - 1, &bill, &again), ERR_INPUT, "layer inputs");
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -172,6 +215,7 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(the_bill_is_what_is_allocated),
+	                                   TEST(layers_are_computed_again_where_memory_is_short),
 	                                   TEST(each_part_holds_what_it_is_billed_for)};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -116,20 +116,36 @@ static unsigned metrics_bits(const char *path)
 	return crc;
 }
 
-/* NAME, then the bits of weights, moments and metrics. */
-static void bits_of(const struct bits_run *r, char *line)
+/* NAME, then the bits of weights, moments and metrics of the run with some more settings. */
+static void bits_with(const struct bits_run *r, const char *more, char *line)
 {
+	static int  n_runs;
 	char        folder[64];
 	const char *weights = strstr(r->settings, "lora_r")
 	                              ? "checkpoint-3/adapter_model.safetensors"
 	                              : "checkpoint-3/model.safetensors";
 
-	snprintf(folder, sizeof folder, "runs/%s", r->name);
-	hone_ok("%s run.output_dir=%s %s", r->command, folder, r->settings);
+	snprintf(folder, sizeof folder, "runs/%s-%d", r->name, n_runs++);
+	hone_ok("%s run.output_dir=%s %s %s", r->command, folder, r->settings, more);
 	snprintf(line, LINE, "%s\t%08x\t%08x\t%08x\n", r->name,
 	         file_bits(in_folder(folder, weights)),
 	         file_bits(in_folder(folder, "checkpoint-3/optimizer.safetensors")),
 	         metrics_bits(in_folder(folder, "metrics.jsonl")));
+}
+
+static void bits_of(const struct bits_run *r, char *line)
+{
+	bits_with(r, "", line);
+}
+
+/* Models and completions that some runs begin with. */
+static void prepare(void)
+{
+	hone_ok("rollouts new.yaml --steps 4 --output rollouts.jsonl run.seed=7");
+	hone_ok("sft new.yaml sft.batch_size=16 sft.hint_rate=0.5 "
+	        "guidance.template='{prompt}?{hint}:' run.max_steps=200 "
+	        "run.output_dir=before "
+	        "run.eval_steps=0");
 }
 
 static void small_runs_of_every_part_keep_their_bits(void **state)
@@ -139,11 +155,6 @@ static void small_runs_of_every_part_keep_their_bits(void **state)
 	int    writing = getenv("HONE_BITS") != NULL, differ = 0;
 	char  *table = writing ? NULL : read_all(table_path, &n), lines[N_RUNS][LINE];
 
-	hone_ok("rollouts new.yaml --steps 4 --output rollouts.jsonl run.seed=7");
-	hone_ok("sft new.yaml sft.batch_size=16 sft.hint_rate=0.5 "
-	        "guidance.template='{prompt}?{hint}:' run.max_steps=200 "
-	        "run.output_dir=before "
-	        "run.eval_steps=0");
 	for (int i = 0; i < N_RUNS; i++)
 		bits_of(&runs[i], lines[i]);
 	for (int i = 0; i < N_RUNS && table; i++)
@@ -159,6 +170,29 @@ static void small_runs_of_every_part_keep_their_bits(void **state)
 			fputs(lines[i], f);
 		fclose(f);
 	}
+	assert_int_equal(differ, 0);
+}
+
+/* The same runs with other ways to spend memory: layers computed again, and passes of one unit, or
+ * of a few. */
+static void layers_computed_again_give_the_same_bits(void **state)
+{
+	(void)state;
+	size_t n;
+	char  *table = read_all(table_path, &n), line[LINE];
+	int    differ = 0;
+
+	for (int i = 0; i < N_RUNS; i++) {
+		bits_with(&runs[i],
+		          i % 2 ? "compute.recompute=on"
+		                : "compute.recompute=on compute.micro_batch_tokens=1",
+		          line);
+		if (!strstr(table, line)) {
+			differ++;
+			print_message("with layers computed again %s", line);
+		}
+	}
+	free(table);
 	assert_int_equal(differ, 0);
 }
 
@@ -198,6 +232,7 @@ int main(void)
 	char                    text[2048];
 	const struct CMUnitTest tests[] = {
 	        TEST(small_runs_of_every_part_keep_their_bits),
+	        TEST(layers_computed_again_give_the_same_bits),
 	        TEST(every_kernel_and_the_scalar_formula_train_the_same_bits)};
 
 	if (!realpath("tests/data", table_path)) {
@@ -210,5 +245,6 @@ int main(void)
 	write_text("new.yaml", text);
 	snprintf(text, sizeof text, "%s%s", old_model, job_text);
 	write_text("old.yaml", text);
+	prepare();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,7 +173,8 @@ static void run_pass(struct fixture *f, const int *ids, int n, struct pass *p)
 	assert_ok(packing_build(&text, units, n_units, 1, &f->arena, &p->batch));
 	assert_int_equal(p->batch.n_targets, n - 1);
 	assert_ok(model_cache_new(f->model, 1, p->batch.n_pages, &p->cache));
-	assert_ok(tape_new(s, p->batch.n_tokens, &p->tape));
+	assert_ok(tape_new(s, 0, &p->tape));
+	assert_ok(tape_begin(p->tape, p->batch.n_tokens, p->batch.n_tokens));
 	assert_ok(arena_take(&f->arena, (size_t)(p->batch.n_tokens * s->width), "a test",
 	                     &p->hidden));
 	assert_ok(arena_take(&f->arena, (size_t)n, "a test", &p->result.logp));
@@ -307,11 +308,13 @@ static void the_gradient_of_stories_agrees(void **state)
 		c[k] = (float)(-1.0 / N);
 	}
 	assert_close(loss, json_number_value(json_object_get(golden, "loss")), 1e-6);
-	assert_ok(gradient_new(&f.model->weights, p.batch.n_units, &g));
-	assert_ok(gradient_begin(&g, (uint32_t)p.batch.n_units));
-	assert_ok(head_backward(&(struct head_input){f.model, &p.batch, p.hidden, 1}, &p.result,
-	                        &(struct head_terms){.c = c}, &f.arena, d_hidden, &g));
-	assert_ok(model_backward(f.model, &p.batch, p.tape, &f.arena, d_hidden, &g));
+	assert_ok(gradient_new(&f.model->weights, &g));
+	assert_ok(gradient_begin(&g, &(struct gradient_units){.n = (uint32_t)p.batch.n_units}));
+	assert_ok(head_backward(
+	        &(struct head_piece){
+	                {f.model, &p.batch, p.hidden, 1}, p.result, {.c = c}, d_hidden},
+	        1, &f.arena, &g));
+	assert_ok(model_backward(f.model, p.tape, &p.cache, &f.arena, d_hidden, &g));
 	gradient_finish(&g);
 	json_array_foreach(json_object_get(golden, "grads"), i, grad)
 	{

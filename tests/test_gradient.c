@@ -33,30 +33,58 @@ static float tree_sum(float *node, uint32_t n)
 	return n ? node[0] : 0;
 }
 
-static float wanted(uint32_t n_units, size_t i)
+static float wanted(const struct gradient_units *u, size_t i)
 {
 	float node[64];
 
-	for (uint32_t u = 0; u < n_units; u++)
-		node[u] = value(u, i);
-	return tree_sum(node, n_units);
+	for (uint32_t k = 0; k < u->n; k++)
+		node[k] = u->silent && u->silent[k] ? 0 : value(k, i);
+	return tree_sum(node, u->n);
 }
 
 static void write_unit(struct gradient *g, uint32_t u, size_t offset, size_t count)
 {
-	float *slot = gradient_slot(g, u, offset);
+	float *slot = gradient_slot(g, u, offset, count);
 
 	for (size_t i = 0; i < count; i++)
 		slot[i] = value(u, offset + i);
 	gradient_merge(g, u, offset, count);
 }
 
-static void check_sum(const struct gradient *g, uint32_t n_units)
+/* A window in two regions, the second one all at once after the first: tensors need not keep
+ * step. */
+static void write_window(struct gradient *g, size_t offset, size_t count)
+{
+	size_t half = count / 2;
+
+	assert_ok(gradient_open(g, offset, count));
+	for (int second = 0; second < 2; second++)
+		for (uint32_t u = g->first; u < g->end; u++)
+			if (!g->units.silent || !g->units.silent[u])
+				write_unit(g, u, offset + (second ? half : 0),
+				           second ? count - half : half);
+	gradient_close(g);
+}
+
+/* The windows of the vector from its end to its start, as a backward pass goes by. */
+static void write_pass(struct gradient *g, size_t window)
+{
+	if (g->first_written == g->end) {
+		assert_ok(gradient_add_zeros(g));
+		return;
+	}
+	for (size_t end = g->n + g->n_extra, count; end > 0; end -= count) {
+		count = end < window ? end : window;
+		write_window(g, end - count, count);
+	}
+}
+
+static void check_sum(const struct gradient *g)
 {
 	for (size_t i = 0; i < g->n; i++) {
-		float want = wanted(n_units, i);
+		float want = wanted(&g->units, i);
 		if (i >= g->embed && i - g->embed < g->n_extra)
-			want += wanted(n_units, g->n + i - g->embed);
+			want += wanted(&g->units, g->n + i - g->embed);
 		assert_memory_equal(&g->level[0][i], &want, sizeof want);
 	}
 }
@@ -66,9 +94,29 @@ static void poison(struct gradient *g)
 	for (int l = 0; l < g->n_levels; l++)
 		for (size_t i = 0; i < g->n + g->n_extra; i++)
 			g->level[l][i] = NAN;
+	for (size_t i = 0; i < (size_t)g->n_above * g->room; i++)
+		g->above[i] = NAN;
 }
 
-/* Two regions, the second one all at once after the first: tensors need not keep step. */
+static void write_step(struct gradient *g, const struct gradient_units *units, size_t window)
+{
+	assert_ok(gradient_begin(g, units));
+	poison(g);
+	for (uint32_t next = 0; next < units->n; next = g->end) {
+		if (next)
+			gradient_next_pass(g);
+		write_pass(g, window);
+	}
+	gradient_finish(g);
+}
+
+static void check_step(struct gradient *g, const struct gradient_units *units, size_t window)
+{
+	write_step(g, units, window);
+	check_sum(g);
+}
+
+/* Whatever the passes, the windows and the levels that earlier steps left. */
 static void units_are_summed_as_the_tree_is_defined(void **state)
 {
 	struct weights  w;
@@ -76,46 +124,73 @@ static void units_are_summed_as_the_tree_is_defined(void **state)
 
 	(void)state;
 	assert_ok(weights_new(&tiny, &w));
-	assert_ok(gradient_new(&w, 1, &g));
-	for (uint32_t n = 0; n <= 20; n++) {
-		assert_ok(gradient_begin(&g, n));
-		poison(&g);
-		for (uint32_t u = 0; u < n; u++)
-			write_unit(&g, u, 0, 50);
-		for (uint32_t u = 0; u < n; u++)
-			for (size_t at = 50, n_end = g.n + g.n_extra; at < n_end; at += 40)
-				write_unit(&g, u, at, n_end - at < 40 ? n_end - at : 40);
-		g.n_units = n;
-		gradient_finish(&g);
-		check_sum(&g, n);
+	assert_ok(gradient_new(&w, &g));
+	for (uint32_t n = 0; n <= 20; n++)
+		for (uint32_t per_pass = 0; per_pass <= 16; per_pass = per_pass ? 2 * per_pass : 1)
+			for (size_t window = 50; window < 1000; window *= 5)
+				check_step(&g, &(struct gradient_units){n, per_pass, NULL}, window);
+	gradient_free(&g);
+	weights_free(&w);
+}
+
+/* Every set of silent units of a step of nine, and some of larger ones: also first ones, last ones
+ * and whole passes. */
+static void silent_units_count_as_zeros(void **state)
+{
+	struct weights  w;
+	struct gradient g;
+	unsigned char   silent[20];
+
+	(void)state;
+	assert_ok(weights_new(&tiny, &w));
+	assert_ok(gradient_new(&w, &g));
+	for (uint32_t set = 0; set < 1 << 9; set++) {
+		for (uint32_t u = 0; u < 20; u++)
+			silent[u] = (unsigned char)(set >> (u * 7 % 9) & 1);
+		check_step(&g, &(struct gradient_units){9, set & 1 ? 2 : 4, silent}, 120);
+		check_step(&g, &(struct gradient_units){9 + set % 11, 1u << set % 5, silent}, 500);
 	}
 	gradient_free(&g);
 	weights_free(&w);
 }
 
+/* Levels in full, and those of a window. */
 static void levels_suffice_and_are_counted_in_the_bill(void **state)
 {
-	const uint32_t units[] = {0, 1, 2, 3, 4, 7, 8, 9, 1000};
-	const int    levels[] = {1, 1, 1, 2, 2, 3, 3, 3, 9}, pieces[] = {0, 0, 1, 0, 1, 0, 1, 1, 1};
-	const size_t piece = 7 * 6 + 6 + 2 * 4 * 6; /* the embedding, a norm, the queries */
+	static const struct {
+		uint32_t n, per_pass;
+		int      full, above;
+	} cases[] = {{0, 0, 1, 0}, {1, 0, 1, 0},  {2, 0, 1, 1},  {3, 0, 1, 1},
+	             {4, 0, 1, 2}, {8, 0, 1, 3},  {8, 4, 1, 3},  {8, 2, 2, 2},
+	             {8, 1, 3, 1}, {12, 4, 1, 3}, {16, 4, 2, 3}, {1000, 8, 6, 4}};
 	struct weights  w;
 	struct gradient g;
 
 	(void)state;
 	assert_ok(weights_new(&tiny, &w));
-	for (size_t i = 0; i < 9; i++) {
-		assert_ok(gradient_new(&w, (int)units[i], &g));
-		assert_int_equal(g.n_levels, levels[i]);
-		assert_int_equal(g.piece != NULL, pieces[i]);
-		assert_int_equal(gradient_bytes(&w, (int)units[i]),
-		                 ((size_t)levels[i] * (w.n + 7 * 6) + (size_t)pieces[i] * piece) *
-		                         sizeof(float));
-		for (uint32_t u = 0; u < units[i]; u++)
-			gradient_slot(&g, u, 0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct gradient_units units = {cases[i].n, cases[i].per_pass, NULL};
+		assert_ok(gradient_new(&w, &g));
+		write_step(&g, &units, 100);
+		assert_int_equal(g.n_levels, cases[i].full);
+		assert_int_equal(g.n_above, cases[i].n > 1 ? cases[i].above : 0);
+		assert_int_equal(
+		        gradient_bytes(&w, &units, 100),
+		        ((size_t)cases[i].full * (w.n + 7 * 6) + (size_t)cases[i].above * 100) *
+		                sizeof(float));
 		gradient_free(&g);
 	}
-	mem_fail_at(2);
-	assert_memory(gradient_new(&w, 4, &g), "a gradient");
+	mem_fail_at(1);
+	assert_memory(gradient_new(&w, &g), "a gradient");
+	assert_ok(gradient_new(&w, &g));
+	mem_fail_at(1);
+	assert_memory(gradient_begin(&g, &(struct gradient_units){8, 1, NULL}), "a gradient");
+	mem_fail_at(0);
+	assert_ok(gradient_begin(&g, &(struct gradient_units){8, 1, NULL}));
+	mem_fail_at(1);
+	assert_memory(gradient_open(&g, 0, 10), "the window of a gradient");
+	mem_fail_at(0);
+	gradient_free(&g);
 	weights_free(&w);
 }
 
@@ -133,12 +208,9 @@ static void threads_change_nothing(void **state)
 	assert_ok(weights_new(&shape, &w));
 	for (int threads = 1; threads <= 3; threads++) {
 		threads_set(threads);
-		assert_ok(gradient_new(&w, 4, &g));
-		for (uint32_t u = 0; u < 4; u++)
-			for (size_t at = 0, n_end = g.n + g.n_extra; at < n_end; at += g.n_piece)
-				write_unit(&g, u, at,
-				           n_end - at < g.n_piece ? n_end - at : g.n_piece);
-		g.n_units = 4;
+		assert_ok(gradient_new(&w, &g));
+		assert_ok(gradient_begin(&g, &(struct gradient_units){.n = 4}));
+		write_pass(&g, 40000);
 		gradient_finish(&g);
 		if (first)
 			assert_memory_equal(first, g.level[0], g.n * sizeof(float));
@@ -150,5 +222,5 @@ static void threads_change_nothing(void **state)
 	weights_free(&w);
 }
 
-TEST_MAIN(TEST(units_are_summed_as_the_tree_is_defined),
+TEST_MAIN(TEST(units_are_summed_as_the_tree_is_defined), TEST(silent_units_count_as_zeros),
           TEST(levels_suffice_and_are_counted_in_the_bill), TEST(threads_change_nothing))

@@ -144,7 +144,7 @@ static void threads_and_micro_batches_change_no_bit(void **state)
 	        "compute.threads=3",
 	        "compute.threads=8",
 	        "compute.micro_batch_tokens=1",
-	        "compute.micro_batch_tokens=100 compute.threads=3",
+	        "compute.micro_batch_tokens=100 compute.threads=3 compute.recompute=on",
 	        "compute.micro_batch_tokens=100000 rollout.batch_size=5"};
 
 	run("train", "plain", "compute.threads=1");
@@ -159,7 +159,7 @@ static void nor_of_a_critic(void **state)
 {
 	(void)state;
 	static const char *const settings[] = {
-	        "compute.threads=3 compute.micro_batch_tokens=1",
+	        "compute.threads=3 compute.micro_batch_tokens=1 compute.recompute=on",
 	        "compute.micro_batch_tokens=100 compute.threads=2 rollout.batch_size=5"};
 
 	for (int c = 0; c < 2; c++) {

@@ -452,16 +452,22 @@ static void world_of_units(struct world *w, const char *algorithm)
 }
 
 /* Two steps of so many minibatches and iterations; reports in r[2]. Returns the weights. */
-static float *learn_two_steps(const char *algorithm, int computes_zeros, int minibatches,
-                              int iterations, struct learn_report *r)
+struct how {
+	int computes_zeros, minibatches, iterations;
+	int micro_batch_tokens, recompute;
+};
+
+static float *learn_two_steps(const char *algorithm, const struct how *how, struct learn_report *r)
 {
 	struct world w;
 	float       *weights;
 
 	world_of_units(&w, algorithm);
-	w.policy.options.computes_zeros = computes_zeros;
-	w.o.num_minibatches = minibatches;
-	w.o.algorithm.num_iterations = iterations;
+	w.policy.options.computes_zeros = how->computes_zeros;
+	w.policy.options.micro_batch_tokens = how->micro_batch_tokens;
+	w.policy.options.recompute = how->recompute;
+	w.o.num_minibatches = how->minibatches;
+	w.o.algorithm.num_iterations = how->iterations;
 	for (uint32_t step = 0; step < 2; step++) {
 		w.o.stale = step == 1; /* what was recorded is not today's then */
 		r[step] = learn(&w, step, .05);
@@ -484,8 +490,10 @@ static void groups_without_a_gradient_are_left_out_and_change_no_bit(void **stat
 	for (int i = 0; i < 4; i++)
 		for (int cut = 1; cut <= 3; cut++) {
 			struct learn_report left_out[2], computed[2];
-			float *x = learn_two_steps(names[i], 0, cut, 1 + cut % 2, left_out),
-			      *y = learn_two_steps(names[i], 1, cut, 1 + cut % 2, computed);
+			struct how          all = {1, cut, 1 + cut % 2, 700, 0},
+			           some = {0, cut, 1 + cut % 2, 350 << (i + cut) % 4, i % 2};
+			float *x = learn_two_steps(names[i], &some, left_out),
+			      *y = learn_two_steps(names[i], &all, computed);
 			struct world w;
 			world_of_units(&w, names[i]);
 			assert_memory_equal(x, y, w.model->weights.n * sizeof *x);

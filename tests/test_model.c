@@ -276,71 +276,108 @@ static void poisoned_cache(const struct model *m, int n_layers, int n_pages, str
 		out->data[i] = poison_of();
 }
 
-/* One micro-batch: forward, head, both backward; log-probabilities and entropies go to `at` and
- * on. */
-static int micro_batch(const struct job *j, const struct model *m, const struct packing *b,
-                       struct tape *tape, struct gradient *g, int at, struct result *out)
-{
-	struct arena       a = {0};
-	struct kv_cache    cache;
-	size_t             n = (size_t)b->n_tokens * (size_t)m->weights.shape.width;
-	float             *hidden, *d_hidden;
-	struct head_result r = {out->logp + at, out->entropy + at, NULL};
-	struct head_input  in = {m, b, NULL, j->temperature};
+struct layout { /* of a step */
+	int      share;
+	uint32_t per_pass; /* units; 0: all */
+	int      piece;    /* most units of a piece */
+	int      recompute;
+};
 
-	assert_ok(arena_take(&a, n, "a test", &hidden));
-	assert_ok(arena_take(&a, n, "a test", &d_hidden));
-	assert_ok(arena_take(&a, (size_t)b->n_targets, "a test", &r.lse));
-	in.hidden = hidden;
-	poisoned_cache(m, 1, b->n_pages, &cache);
-	assert_ok(model_forward(m, b, &cache, tape, &a, hidden));
-	assert_ok(head_forward(&in, &a, &r));
-	assert_ok(head_backward(&in, &r, &(struct head_terms){j->c + at, j->h + at}, &a, d_hidden,
-	                        g));
-	assert_ok(model_backward(m, b, tape, &a, d_hidden, g));
-	kv_cache_free(&cache);
-	arena_free(&a);
-	return at + b->n_targets;
+struct whole { /* a step on its way */
+	const struct job  *j;
+	struct layout      layout;
+	struct model      *m;
+	struct tape       *tape;
+	struct gradient    g;
+	struct unit_range *units;
+	int                n_units, n_targets; /* targets so far */
+	struct arena       a;
+	struct kv_cache    cache;
+	struct result      out;
+};
+
+/* One piece forward; its log-probabilities and entropies go behind those so far. */
+static void piece_forward(struct whole *w, int first, int count, float *d_hidden, struct packing *b,
+                          struct head_piece *out)
+{
+	const struct job *j = w->j;
+	float            *hidden, *lse;
+	int               at = w->n_targets;
+
+	assert_ok(packing_build(j->seqs, w->units + first, count, w->layout.share, &w->a, b));
+	assert_ok(arena_take(&w->a, (size_t)(b->n_tokens * w->m->weights.shape.width), "a test",
+	                     &hidden));
+	assert_ok(arena_take(&w->a, (size_t)b->n_targets, "a test", &lse));
+	*out = (struct head_piece){{w->m, b, hidden, j->temperature},
+	                           {w->out.logp + at, w->out.entropy + at, lse},
+	                           {j->c + at, j->h + at},
+	                           d_hidden};
+	kv_cache_free(&w->cache);
+	poisoned_cache(w->m, 1, 100, &w->cache);
+	assert_ok(model_forward(w->m, b, &w->cache, w->tape, &w->a, hidden));
+	assert_ok(head_forward(&out->in, &w->a, &out->forward));
+	w->n_targets += b->n_targets;
 }
 
-/* A whole step in micro-batches of `most` units. */
+/* The units before `end`, forward and backward. */
+static void one_pass(struct whole *w, int first, int end)
+{
+	struct packing    b[64];
+	struct head_piece pieces[64];
+	int               n = 0, width = w->m->weights.shape.width, tokens = 0, at = 0;
+	float            *d_hidden;
+
+	for (int u = first; u < end; u++)
+		tokens += w->units[u].n_tokens;
+	assert_ok(arena_take(&w->a, (size_t)(tokens * width), "a test", &d_hidden));
+	assert_ok(tape_begin(w->tape, tokens, tokens));
+	for (int u = first, count; u < end; u += count, n++) {
+		count = end - u < w->layout.piece ? end - u : w->layout.piece;
+		piece_forward(w, u, count, d_hidden + at * width, &b[n], &pieces[n]);
+		at += b[n].n_tokens;
+	}
+	assert_ok(head_backward(pieces, n, &w->a, &w->g));
+	assert_ok(model_backward(w->m, w->tape, &w->cache, &w->a, d_hidden, &w->g));
+}
+
+static struct result step_in(const struct job *j, struct layout layout)
+{
+	struct whole   w = {.j = j, .layout = layout};
+	struct matmul *mm;
+
+	w.m = model_of(j, &mm);
+	w.out.n = model_learned(w.m)->n;
+	w.out.gradient = malloc(w.out.n * sizeof(float));
+	w.out.logp = malloc((size_t)j->n_targets * sizeof(float));
+	w.out.entropy = malloc((size_t)j->n_targets * sizeof(float));
+	assert_ok(tape_new(&j->w.shape, layout.recompute, &w.tape));
+	assert_ok(gradient_new(model_learned(w.m), &w.g));
+	assert_ok(packing_plan(j->seqs, j->n_seqs, layout.share, &w.a, &w.units, &w.n_units));
+	assert_ok(gradient_begin(
+	        &w.g, &(struct gradient_units){(uint32_t)w.n_units, layout.per_pass, NULL}));
+	for (int l = 0; l < w.g.n_levels; l++)
+		for (size_t i = 0; i < w.g.n + w.g.n_extra; i++)
+			w.g.level[l][i] = NAN;
+	for (int next = 0; next < w.n_units; next = (int)w.g.end) {
+		if (next)
+			gradient_next_pass(&w.g);
+		one_pass(&w, next, (int)w.g.end);
+	}
+	gradient_finish(&w.g);
+	memcpy(w.out.gradient, w.g.level[0], w.out.n * sizeof(float));
+	gradient_free(&w.g);
+	tape_free(w.tape);
+	kv_cache_free(&w.cache);
+	arena_free(&w.a);
+	model_free(w.m);
+	matmul_free(mm);
+	return w.out;
+}
+
+/* All units at once, or pass by pass of one. */
 static struct result step(const struct job *j, int share, int most)
 {
-	struct result      out = {0};
-	struct matmul     *mm;
-	struct model      *m = model_of(j, &mm);
-	struct arena       a = {0};
-	struct unit_range *units;
-	struct gradient    g;
-	struct tape       *tape;
-	int                n_units, at = 0;
-
-	out.n = model_learned(m)->n;
-	out.gradient = malloc(out.n * sizeof(float));
-	out.logp = malloc((size_t)j->n_targets * sizeof(float));
-	out.entropy = malloc((size_t)j->n_targets * sizeof(float));
-	assert_ok(tape_new(&j->w.shape, 1, &tape)); /* it has to grow */
-	assert_ok(gradient_new(model_learned(m), 1, &g));
-	assert_ok(packing_plan(j->seqs, j->n_seqs, share, &a, &units, &n_units));
-	assert_ok(gradient_begin(&g, (uint32_t)n_units));
-	for (int l = 0; l < g.n_levels; l++)
-		for (size_t i = 0; i < g.n + g.n_extra; i++)
-			g.level[l][i] = NAN;
-	for (int u = 0; u < n_units; u += most) {
-		struct packing b;
-		assert_ok(packing_build(j->seqs, units + u, n_units - u < most ? n_units - u : most,
-		                        share, &a, &b));
-		at = micro_batch(j, m, &b, tape, &g, at, &out);
-	}
-	assert_int_equal(g.n_units, n_units);
-	gradient_finish(&g);
-	memcpy(out.gradient, g.level[0], out.n * sizeof(float));
-	gradient_free(&g);
-	tape_free(tape);
-	arena_free(&a);
-	model_free(m);
-	matmul_free(mm);
-	return out;
+	return step_in(j, (struct layout){.share = share, .per_pass = most == 1, .piece = 100});
 }
 
 static void assert_same(const struct result *a, const struct result *b, int n_targets)
@@ -648,31 +685,48 @@ static const struct sequence groups[] = {
 };
 enum { N_GROUPED = sizeof groups / sizeof *groups };
 
-static void micro_batches_and_threads_change_nothing(void **state)
+/* Passes, pieces, what the tape keeps: not one bit of anything. */
+static void check_layouts(const struct job *j)
 {
-	const int          threads[] = {1, 2, 3, 8};
+	static const struct layout layouts[] = {{1, 0, 1, 0}, {1, 0, 1, 1}, {1, 0, 3, 1},
+	                                        {1, 1, 1, 1}, {1, 2, 2, 0}, {1, 2, 1, 1},
+	                                        {1, 4, 3, 0}, {1, 4, 2, 1}};
+	struct result              first = step(j, 1, 100);
+
+	for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+		struct result r = step_in(j, layouts[i]);
+		assert_same(&first, &r, j->n_targets);
+		result_free(&r);
+	}
+	result_free(&first);
+}
+
+static void check_threads(const struct job *j)
+{
+	const int     threads[] = {1, 3, 2, 8};
+	struct result first = step(j, 1, 100);
+
+	for (int i = 0; i < 4; i++) {
+		threads_set(threads[i]);
+		struct result r = step_in(j, (struct layout){1, 2, 2, i % 2});
+		assert_same(&first, &r, j->n_targets);
+		result_free(&r);
+	}
+	threads_set(0);
+	result_free(&first);
+}
+
+static void passes_pieces_layers_again_and_threads_change_nothing(void **state)
+{
 	struct model_shape s = base;
 	struct job         j;
-	struct result      first, r;
 
 	(void)state;
 	for (s.kind = 0; s.kind < MODEL_KINDS; s.kind++) {
 		s.tied = s.kind != MODEL_QWEN2;
 		job_new(&j, &s, groups, N_GROUPED);
-		first = step(&j, 1, 100);
-		for (int most = 1; most < 4; most++) {
-			r = step(&j, 1, most);
-			assert_same(&first, &r, j.n_targets);
-			result_free(&r);
-		}
-		for (int i = 0; i < 4; i++) {
-			threads_set(threads[i]);
-			r = step(&j, 1, 2);
-			assert_same(&first, &r, j.n_targets);
-			result_free(&r);
-		}
-		threads_set(0);
-		result_free(&first);
+		check_layouts(&j);
+		check_threads(&j);
 		job_free(&j);
 	}
 }
@@ -699,24 +753,16 @@ static void an_adapter_that_has_not_learned_changes_no_bit(void **state)
 	}
 }
 
-static void adapters_do_not_depend_on_micro_batches_and_threads(void **state)
+static void adapters_do_not_depend_on_passes_pieces_and_threads(void **state)
 {
-	struct job    j;
-	struct result first, r;
+	struct job j;
 
 	(void)state;
 	for (int i = 0; i < N_ADAPTERS; i++) {
 		job_new(&j, &base, groups, N_GROUPED);
 		j.adapter = adapters[i];
-		first = step(&j, 1, 100);
-		for (int k = 1; k < 4; k++) {
-			threads_set(k == 2 ? 3 : k);
-			r = step(&j, 1, k);
-			assert_same(&first, &r, j.n_targets);
-			result_free(&r);
-		}
-		threads_set(0);
-		result_free(&first);
+		check_layouts(&j);
+		check_threads(&j);
 		job_free(&j);
 	}
 }
@@ -796,6 +842,8 @@ static void prefill(const struct model *m, int first, struct tape *tape, float *
 	assert_ok(packing_plan(&s, 1, 1, &a, &units, &n));
 	assert_ok(packing_build(&s, units, n, 1, &a, &b));
 	poisoned_cache(m, 1, b.n_pages, &cache);
+	if (tape)
+		assert_ok(tape_begin(tape, b.n_tokens, b.n_tokens)); /* it has to grow */
 	assert_ok(model_forward(m, &b, &cache, tape, &a, hidden));
 	kv_cache_free(&cache);
 	arena_free(&a);
@@ -840,7 +888,7 @@ static void check_decoding(const struct model_shape *shape, const struct adapter
 	job_new(&j, shape, groups, 1);
 	j.adapter = *adapter;
 	m = model_of(&j, &mm);
-	assert_ok(tape_new(shape, 10, &tape));
+	assert_ok(tape_new(shape, adapter->rank > 0, &tape));
 	decode(m, 0, N_STREAMS, all);
 	for (int i = 0; i < N_STREAMS; i += 21) {
 		decode(m, i, 1, one);
@@ -933,9 +981,9 @@ static void in_bf16_values_and_gradients_are_near_those_of_f32(void **state)
 static void bf16_keeps_the_same_promises(void **state)
 {
 	precision = "bf16";
-	micro_batches_and_threads_change_nothing(state);
+	passes_pieces_layers_again_and_threads_change_nothing(state);
 	an_adapter_that_has_not_learned_changes_no_bit(state);
-	adapters_do_not_depend_on_micro_batches_and_threads(state);
+	adapters_do_not_depend_on_passes_pieces_and_threads(state);
 	sharing_prompts_changes_no_probability(state);
 	decoding_alone_or_in_company_is_the_training_forward(state);
 	precision = "f32";
@@ -981,19 +1029,25 @@ static void short_memory_leaves_the_weights_and_leaks_nothing(void **state)
 	assert_null(w.data);
 	model_free(m);
 	matmul_free(mm);
-	for (n = 1; n <= 3; n++) {
+	for (n = 1; n <= 2; n++) {
 		mem_fail_at(n);
-		assert_memory(tape_new(&base, 5, &tape), "tape");
+		assert_memory(tape_new(&base, 1, &tape), "tape");
 	}
+	assert_ok(tape_new(&base, 1, &tape));
+	mem_fail_at(1);
+	assert_memory(tape_begin(tape, 5, 5), "tape");
+	assert_ok(tape_begin(tape, 5, 5));
+	mem_fail_at(0);
+	tape_free(tape);
 }
 
 TEST_MAIN(TEST(values_and_gradients_are_those_of_the_plain_model), TEST(so_are_those_of_every_kind),
           TEST(long_texts_are_no_exception),
           TEST(adapters_give_the_values_and_gradients_of_the_plain_model),
           TEST(an_adapter_that_has_not_learned_changes_no_bit),
-          TEST(adapters_do_not_depend_on_micro_batches_and_threads),
+          TEST(adapters_do_not_depend_on_passes_pieces_and_threads),
           TEST(a_view_without_the_adapter_is_the_model_it_began_from),
-          TEST(micro_batches_and_threads_change_nothing),
+          TEST(passes_pieces_layers_again_and_threads_change_nothing),
           TEST(sharing_prompts_changes_no_probability),
           TEST(decoding_alone_or_in_company_is_the_training_forward),
           TEST(in_bf16_values_and_gradients_are_near_those_of_f32),

@@ -107,9 +107,9 @@ static int differentiate(struct work *w, const struct packing *b, double *loss)
 		*loss -= (double)r.logp[i] / (double)N;
 		c[i] = -1 / (float)N;
 	}
-	TRY(head_backward(&(struct head_input){w->model, b, hidden, 1}, &r,
-	                  &(struct head_terms){.c = c}, &w->arena, d_hidden, &w->gradient));
-	return model_backward(w->model, b, w->tape, &w->arena, d_hidden, &w->gradient);
+	TRY(head_backward(&(struct head_piece){{w->model, b, hidden, 1}, r, {.c = c}, d_hidden}, 1,
+	                  &w->arena, &w->gradient));
+	return model_backward(w->model, w->tape, &w->cache, &w->arena, d_hidden, &w->gradient);
 }
 
 static int write_gradient(struct work *w, const char *path)
@@ -145,10 +145,11 @@ static int run(struct work *w, int argc, char **argv)
 	TRY(read_texts(&w->arena, argv + 3, n, w->model->weights.shape.n_vocab, texts));
 	TRY(packing_plan(texts, n, 1, &w->arena, &units, &n_units));
 	TRY(packing_build(texts, units, n_units, 1, &w->arena, &b));
-	TRY(tape_new(&w->model->weights.shape, b.n_tokens, &w->tape));
+	TRY(tape_new(&w->model->weights.shape, 0, &w->tape));
+	TRY(tape_begin(w->tape, b.n_tokens, b.n_tokens));
 	TRY(model_cache_new(w->model, 1, b.n_pages, &w->cache));
-	TRY(gradient_new(&w->model->weights, n_units, &w->gradient));
-	TRY(gradient_begin(&w->gradient, (uint32_t)n_units));
+	TRY(gradient_new(&w->model->weights, &w->gradient));
+	TRY(gradient_begin(&w->gradient, &(struct gradient_units){.n = (uint32_t)n_units}));
 	TRY(differentiate(w, &b, &loss));
 	gradient_finish(&w->gradient);
 	printf("{\"loss\": %.17g, \"targets\": %d, \"units\": %d}\n", loss, b.n_targets, n_units);

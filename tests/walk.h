@@ -267,6 +267,7 @@ static const struct walk_row walk[] = {
 	{PATH("compute.numerics"), NULL, .reason = "which bits it changes depends on the backend"},
 	{PATH("compute.order"), NULL, .reason = "of the summation: what it changes depends on the machine"},
 	{PATH("compute.micro_batch_tokens"), NULL, .reason = "speed and memory alone (tests/test_job.c)"},
+	{PATH("compute.recompute"), NULL, .reason = "speed and memory alone (tests/test_bits.c)"},
 	{PATH("compute.memory_limit_gb"), "1e-6", .status = 2},
 	{PATH("run.output_dir"), NULL, .reason = "every run of this test sets it"},
 	{PATH("run.max_steps"), "3"},

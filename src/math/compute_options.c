@@ -22,6 +22,11 @@ static const char *numerics_name(int i)
 	return names[i];
 }
 
+static const struct choice recompute_choices[] = {{"auto", RECOMPUTE_AUTO, NULL},
+                                                  {"on", RECOMPUTE_ON, NULL},
+                                                  {"off", RECOMPUTE_OFF, NULL},
+                                                  {0}};
+
 #define HOME struct compute_options
 #define ROOM "compute."
 /* clang-format off */
@@ -41,6 +46,11 @@ static const struct option compute_options[] = {
 	     "strict: the same bits for any batch, threads, micro-batch and resume"),
 	INT(micro_batch_tokens, "8192", 1, 1 << 24,
 	    "tokens in memory at once while training; changes no bit of the result",
+	    .flags = FREE_ON_RESUME),
+	CHOICE(recompute, "auto", recompute_choices,
+	    "on: training keeps only the inputs of layers and computes the rest of a layer again, "
+	    "which takes less memory and more time; auto: on when the bill without it is above "
+	    "the limit; changes no bit of the result",
 	    .flags = FREE_ON_RESUME),
 	REAL(memory_limit_gb, "0", 0, 1e6,
 	     "refuse a job whose bill is larger; 0: what the machine has", .flags = FREE_ON_RESUME),

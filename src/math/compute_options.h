@@ -6,10 +6,13 @@
 #include "base/option.h"
 #include "math/matmul.h"
 
+enum recompute { RECOMPUTE_AUTO, RECOMPUTE_ON, RECOMPUTE_OFF };
+
 struct compute_options {
 	int                   threads; /* 0: all cores */
 	struct matmul_options matmul;
 	int                   micro_batch_tokens;
+	int                   recompute; /* enum recompute: what layers computed, on the way back */
 	double                memory_limit_gb; /* 0: what the machine has */
 };
 extern const struct option_table compute_options_table;

@@ -207,6 +207,26 @@ size_t adapter_bytes(const struct adapter *a, int for_backward)
 	return bytes;
 }
 
+/* A layer's tensors lie together: those of product after product. */
+struct weights_span adapter_span(const struct adapter *a, int layer)
+{
+	struct weights_span s = {0};
+
+	for (int k = 0; k < LAYER_PRODUCTS; k++) {
+		const struct adapter_product *p = &a->layers[layer][k];
+		size_t                        r = (size_t)a->options.rank, first;
+		if (!p->n_parts)
+			continue;
+		first = p->parts[0].a;
+		if (s.count == 0)
+			s.offset = first;
+		s.count = first - s.offset + (size_t)p->n_parts * r * (size_t)p->n_in;
+		for (int i = 0; i < p->n_parts; i++)
+			s.count += (size_t)p->parts[i].n_out * r;
+	}
+	return s;
+}
+
 /* ---- weights ---- */
 
 void adapter_init(struct adapter *a, uint64_t seed)
@@ -344,12 +364,13 @@ static void keep_blocks(const struct adapter *a, const struct adapter_product *p
 	float  scale = scale_of(&a->options);
 
 	for (size_t k = 0; k < (size_t)p->n_parts; k++) {
-		float       *slot = gradient_slot(g, unit, p->parts[k].b);
+		size_t       count = (size_t)p->parts[k].n_out * r;
+		float       *slot = gradient_slot(g, unit, p->parts[k].b, count);
 		const float *block = db + (size_t)p->parts[k].row * R + k * r;
 		for (size_t i = 0; i < (size_t)p->parts[k].n_out; i++)
 			for (size_t j = 0; j < r; j++)
 				slot[i * r + j] = scale * block[i * R + j];
-		gradient_merge(g, unit, p->parts[k].b, (size_t)p->parts[k].n_out * r);
+		gradient_merge(g, unit, p->parts[k].b, count);
 	}
 }
 
@@ -359,6 +380,7 @@ int adapter_backward(const struct adapter *a, int layer, enum product which,
 {
 	const struct adapter_product *p = &a->layers[layer][which];
 	int                           R = p->n_parts * a->options.rank;
+	size_t                        count = (size_t)R * (size_t)p->n_in;
 
 	assert(layer >= 0 && layer < a->n_layers && x->n > 0 && s->db);
 	if (!p->n_parts)
@@ -368,10 +390,10 @@ int adapter_backward(const struct adapter *a, int layer, enum product which,
 	                    &(struct matmul_gradient){x->n, p->n_out, R, x->dY, s->u, s->db}));
 	keep_blocks(a, p, x->unit, s->db, g);
 	TRY(matmul_backward(p->B, x->n, x->dY, s->du));
-	TRY(matmul_gradient(a->mm,
-	                    &(struct matmul_gradient){x->n, R, p->n_in, s->du, x->X,
-	                                              gradient_slot(g, x->unit, p->parts[0].a)}));
-	gradient_merge(g, x->unit, p->parts[0].a, (size_t)R * (size_t)p->n_in);
+	TRY(matmul_gradient(
+	        a->mm, &(struct matmul_gradient){x->n, R, p->n_in, s->du, x->X,
+	                                         gradient_slot(g, x->unit, p->parts[0].a, count)}));
+	gradient_merge(g, x->unit, p->parts[0].a, count);
 	TRY(matmul_backward(p->A, x->n, s->du, s->y));
 	adapter_add(x->n, p->n_in, s->y, x->dX);
 	return OK;

@@ -69,6 +69,8 @@ int  adapter_new(const struct adapter_options *o, const struct weights *base, st
 void adapter_free(struct adapter *a);
 /* floats of all A and B */
 size_t adapter_count(const struct adapter_options *o, const struct weights *base);
+/* where the weights of a layer lie */
+struct weights_span adapter_span(const struct adapter *a, int layer);
 /* for the memory bill */
 size_t adapter_bytes(const struct adapter *a, int for_backward);
 

@@ -15,22 +15,35 @@ static int popcount(uint32_t u)
 	return __builtin_popcount(u);
 }
 
-/* Unit u stands on level popcount(u): of u < n_units, the one with most ones is 2^k - 1. */
-static int levels_needed(uint32_t n_units)
+/* The most ones of a number from 0 to n: those of the largest 2^k - 1 that is not above it. */
+static int most_ones(uint32_t n)
 {
-	int bits = 0;
+	int k = 0;
 
-	while (n_units >> bits)
-		bits++;
-	return bits ? bits : 1;
+	while ((2ull << k) - 1 <= n)
+		k++;
+	return k;
 }
 
-/* The lowest even unit on level l is 2^(l+1) - 2. */
-static int levels_full(uint32_t n_units)
+/* Unit u stands on level popcount(u). */
+static int levels_needed(const struct gradient_units *u)
 {
-	int top = levels_needed(n_units) - 1;
+	return u->n ? most_ones(u->n - 1) + 1 : 1;
+}
 
-	return top == 0 || (2ull << top) - 2 < n_units ? top + 1 : top;
+/* What waits before pass i stands on levels 0 .. popcount(i)-1; level 0 is the result. */
+static int levels_full(const struct gradient_units *u)
+{
+	uint32_t passes = u->per_pass ? (u->n + u->per_pass - 1) / u->per_pass : 1;
+	int      most = passes > 1 ? most_ones(passes - 1) : 1;
+
+	return most;
+}
+
+/* Levels of the window above those that are held in full. */
+static int levels_above(const struct gradient_units *u)
+{
+	return levels_needed(u) - levels_full(u);
 }
 
 static size_t extra_of(const struct model_shape *s)
@@ -38,77 +51,94 @@ static size_t extra_of(const struct model_shape *s)
 	return s->tied ? (size_t)s->n_vocab * (size_t)s->width : 0;
 }
 
-static size_t piece_of(const struct weights *w)
+static int gradient_allocate(struct gradient *g, int n_levels)
 {
-	size_t most = 0;
-
-	for (int i = 0; i < w->n_tensors; i++) {
-		int    last = i + 2 < w->n_tensors ? i + 2 : w->n_tensors - 1;
-		size_t n = w->tensors[last].offset + w->tensors[last].count - w->tensors[i].offset;
-		most = n > most ? n : most;
-	}
-	return most;
-}
-
-static int gradient_allocate(struct gradient *g, uint32_t n_units)
-{
-	int n_full = levels_full(n_units);
-
-	assert(n_full <= GRADIENT_LEVELS_MAX);
-	for (; g->n_levels < n_full; g->n_levels++)
+	assert(n_levels <= GRADIENT_LEVELS_MAX);
+	for (; g->n_levels < n_levels; g->n_levels++)
 		TRY(mem_take(g->n + g->n_extra, "a gradient", &g->level[g->n_levels]));
-	if (g->piece || levels_needed(n_units) <= g->n_levels)
-		return OK;
-	return mem_take(g->n_piece, "a piece of a gradient", &g->piece);
+	return OK;
 }
 
-int gradient_new(const struct weights *w, int n_units_max, struct gradient *out)
+int gradient_new(const struct weights *w, struct gradient *out)
 {
-	struct gradient g = {.n = w->n,
-	                     .n_extra = extra_of(&w->shape),
-	                     .embed = w->embed,
-	                     .n_piece = piece_of(w)};
-	int             status = gradient_allocate(&g, (uint32_t)n_units_max);
-
-	if (status != OK)
-		gradient_free(&g);
-	*out = g;
-	return status;
+	*out = (struct gradient){.n = w->n, .n_extra = extra_of(&w->shape), .embed = w->embed};
+	return gradient_allocate(out, 1);
 }
 
 void gradient_free(struct gradient *g)
 {
 	for (int i = 0; i < g->n_levels; i++)
 		mem_free(g->level[i]);
-	mem_free(g->piece);
+	mem_free(g->above);
 	*g = (struct gradient){0};
 }
 
-size_t gradient_bytes(const struct weights *w, int n_units_max)
+size_t gradient_bytes(const struct weights *w, const struct gradient_units *u, size_t window)
 {
-	int    n_full = levels_full((uint32_t)n_units_max);
-	size_t piece = levels_needed((uint32_t)n_units_max) > n_full ? piece_of(w) : 0;
-
-	return ((size_t)n_full * (w->n + extra_of(&w->shape)) + piece) * sizeof(float);
+	return ((size_t)levels_full(u) * (w->n + extra_of(&w->shape)) +
+	        (size_t)levels_above(u) * window) *
+	       sizeof(float);
 }
 
-int gradient_begin(struct gradient *g, uint32_t n_units)
+/* ---- a step, its passes, their windows ---- */
+
+static int gradient_is_silent(const struct gradient *g, uint32_t u)
 {
-	g->n_units = 0;
-	return gradient_allocate(g, n_units);
+	return g->units.silent && g->units.silent[u];
+}
+
+static void gradient_begin_pass(struct gradient *g, uint32_t first)
+{
+	uint32_t left = g->units.n - first, most = g->units.per_pass;
+
+	assert(!g->is_open);
+	g->first = first;
+	g->end = most && most < left ? first + most : g->units.n;
+	g->first_written = first;
+	while (g->first_written < g->end && gradient_is_silent(g, g->first_written))
+		g->first_written++;
+}
+
+int gradient_begin(struct gradient *g, const struct gradient_units *units)
+{
+	assert((units->per_pass & (units->per_pass - 1)) == 0);
+	g->units = *units;
+	g->is_open = 0;
+	gradient_begin_pass(g, 0);
+	return gradient_allocate(g, levels_full(units));
+}
+
+void gradient_next_pass(struct gradient *g)
+{
+	gradient_begin_pass(g, g->end);
+}
+
+int gradient_open(struct gradient *g, size_t offset, size_t count)
+{
+	int n_above = levels_above(&g->units);
+
+	assert(!g->is_open && offset + count <= g->n + g->n_extra);
+	if (n_above > g->n_above || count > g->room) {
+		size_t room = count > g->room ? count : g->room;
+		mem_free(g->above);
+		g->n_above = 0;
+		TRY(mem_take((size_t)n_above * room, "the window of a gradient", &g->above));
+		g->n_above = n_above;
+		g->room = room;
+	}
+	g->offset = offset;
+	g->count = count;
+	g->is_open = 1;
+	return OK;
 }
 
 /* ---- adding ---- */
 
 static float *place(const struct gradient *g, int level, size_t offset)
 {
-	return level < g->n_levels ? g->level[level] + offset : g->piece;
-}
-
-float *gradient_slot(struct gradient *g, uint32_t u, size_t offset)
-{
-	assert(popcount(u) <= g->n_levels && offset < g->n + g->n_extra);
-	return place(g, popcount(u), offset);
+	return level < g->n_levels
+	               ? g->level[level] + offset
+	               : g->above + (size_t)(level - g->n_levels) * g->room + (offset - g->offset);
 }
 
 static void gradient_add(float *restrict y, const float *restrict x, size_t n)
@@ -132,30 +162,69 @@ static void fold(struct gradient *g, int top, int times, size_t offset, size_t c
 	}
 }
 
-void gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count)
+/* Unit u stands on its level; it is added to those that waited for it. */
+static void gradient_carry(struct gradient *g, uint32_t u, size_t offset, size_t count)
 {
 	int trailing_ones = 0;
 
-	assert(popcount(u) < g->n_levels || count <= g->n_piece);
 	while (u >> trailing_ones & 1)
 		trailing_ones++;
 	fold(g, popcount(u), trailing_ones, offset, count);
 }
 
-static void gradient_zero(struct gradient *g, size_t offset, size_t count)
+/* Unit u and those that follow it count as zeros, up to one that is not silent. */
+static void gradient_pass_silent(struct gradient *g, uint32_t u, size_t offset, size_t count)
 {
-	memset(gradient_slot(g, g->n_units, offset), 0, count * sizeof(float));
-	gradient_merge(g, g->n_units, offset, count);
+	for (; u < g->end && gradient_is_silent(g, u); u++) {
+		memset(place(g, popcount(u), offset), 0, count * sizeof(float));
+		gradient_carry(g, u, offset, count);
+	}
 }
 
-void gradient_add_zeros(struct gradient *g, const struct weights *w, uint32_t count)
+static int gradient_is_within(const struct gradient *g, uint32_t u, size_t offset, size_t count)
 {
-	for (uint32_t u = 0; u < count; u++, g->n_units++) {
-		for (int i = 0; i < w->n_tensors; i++)
-			gradient_zero(g, w->tensors[i].offset, w->tensors[i].count);
-		if (g->n_extra)
-			gradient_zero(g, g->n, g->n_extra);
+	return g->is_open && g->first <= u && u < g->end && offset >= g->offset &&
+	       offset + count <= g->offset + g->count;
+}
+
+float *gradient_slot(struct gradient *g, uint32_t u, size_t offset, size_t count)
+{
+	assert(gradient_is_within(g, u, offset, count));
+	assert(!gradient_is_silent(g, u));
+	if (u == g->first_written)
+		gradient_pass_silent(g, g->first, offset, count);
+	return place(g, popcount(u), offset);
+}
+
+void gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count)
+{
+	assert(gradient_is_within(g, u, offset, count));
+	gradient_carry(g, u, offset, count);
+	gradient_pass_silent(g, u + 1, offset, count);
+}
+
+void gradient_close(struct gradient *g)
+{
+	/* subtrees that wait, the oldest and largest at the bottom; after the last pass for none */
+	int depth = popcount(g->end);
+
+	assert(g->is_open);
+	if (g->end == g->units.n && depth > 1)
+		fold(g, depth - 1, depth - 1, g->offset, g->count);
+	g->is_open = 0;
+}
+
+int gradient_add_zeros(struct gradient *g)
+{
+	size_t n = g->n + g->n_extra, most = 64 * BLOCK;
+
+	for (size_t at = 0, count; at < n; at += count) {
+		count = n - at < most ? n - at : most;
+		TRY(gradient_open(g, at, count));
+		gradient_pass_silent(g, g->first, at, count);
+		gradient_close(g);
 	}
+	return OK;
 }
 
 /* The embedding += the head's part behind the vector. */
@@ -171,13 +240,8 @@ static void add_tied(struct gradient *g)
 
 void gradient_finish(struct gradient *g)
 {
-	/* subtrees that wait, the oldest and largest at the bottom */
-	int depth = popcount(g->n_units);
-
-	if (depth == 0) {
+	assert(!g->is_open && g->end == g->units.n);
+	if (g->units.n == 0)
 		memset(g->level[0], 0, (g->n + g->n_extra) * sizeof(float));
-		return;
-	}
-	fold(g, depth - 1, depth - 1, 0, g->n + g->n_extra);
 	add_tied(g);
 }

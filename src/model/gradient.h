@@ -9,14 +9,18 @@
  *     u      0   1        2   3                    4   finish
  *     stack  0   0,1→01   01,2   01,2,3→01,23→0123   0123,4   01234
  *
- * Only levels at which some unit waits for another one are held in full: what an odd unit writes is
- * merged at once. Where no even unit stands on the top level (every number of units but 1, 3, 7,
- * ...: of 4 units, unit 3 alone stands on level 2) there is room for one piece instead, as all that
- * is merged in one call lies within three neighbouring tensors (weights.h).
+ * The stack is held for a part of the vector at a time, the window. Units go by in passes, runs of
+ * 2^k of them; within a pass each window is opened once, all units of the pass write it, and it is
+ * closed. So only what waits between two passes is held in full. Before pass i, i > 0, these are
+ * popcount(i) subtrees: one level for up to three passes, two for up to seven, ... A step in one
+ * pass holds one vector, its result.
  *
- * Tensors may be added in any order and at different times, each tensor unit by unit. When the head
- * is tied to the embedding, the head's part has a place of its own behind the vector and is added
- * to the embedding in gradient_finish. */
+ * Within a window tensors may be written in any order, each tensor unit by unit. Units named silent
+ * write nothing: they count as zeros, which is what a unit writes whose coefficients are 0, since
+ * every sum over its tokens begins with 0.
+ *
+ * When the head is tied to the embedding, the head's part has a place of its own behind the vector
+ * and is added to the embedding in gradient_finish. */
 #ifndef MODEL_GRADIENT_H
 #define MODEL_GRADIENT_H
 
@@ -24,36 +28,53 @@
 
 enum { GRADIENT_LEVELS_MAX = 32 };
 
+struct gradient_units { /* of a step */
+	uint32_t n;
+	/* units of a pass: a power of 2; 0: the step is one pass */
+	uint32_t per_pass;
+	/* [n] 1: the unit's gradient is zeros, and nobody writes it; borrowed; NULL: none is */
+	const unsigned char *silent;
+};
+
 struct gradient {
-	size_t n;       /* floats of the weights */
-	size_t n_extra; /* V*D when tied, else 0 */
-	size_t embed;   /* offset of the embedding, for the tied part */
-	/* added so far in this step; model_backward counts them */
-	uint32_t n_units;
+	size_t                n;       /* floats of the weights */
+	size_t                n_extra; /* V*D when tied, else 0 */
+	size_t                embed;   /* offset of the embedding, for the tied part */
+	struct gradient_units units;
+	/* units of the pass at hand; the first of them that is not silent, or end */
+	uint32_t first, end, first_written;
 	int      n_levels; /* held in full */
 	/* [n + n_extra] each; level[0] holds the sum after gradient_finish */
 	float *level[GRADIENT_LEVELS_MAX];
-	size_t n_piece;
-	float *piece; /* [n_piece] in place of the level above; NULL: no unit stands there */
+	/* the levels above them, [n_above] of `room` floats, for the `count` floats from `offset`
+	 * on */
+	size_t offset, count, room;
+	int    n_above, is_open;
+	float *above;
 };
 
-/* room for that many units */
-int    gradient_new(const struct weights *w, int n_units_max, struct gradient *out);
-void   gradient_free(struct gradient *g);
-size_t gradient_bytes(const struct weights *w, int n_units_max);
-/* a new step of so many units; allocates what is missing */
-int gradient_begin(struct gradient *g, uint32_t n_units);
+int  gradient_new(const struct weights *w, struct gradient *out);
+void gradient_free(struct gradient *g);
+/* For steps of at most so many units, no window larger than that many floats. */
+size_t gradient_bytes(const struct weights *w, const struct gradient_units *units, size_t window);
+
+/* A new step; allocates what is missing. Its first pass has begun. */
+int  gradient_begin(struct gradient *g, const struct gradient_units *units);
+void gradient_next_pass(struct gradient *g);
+
+/* All units of the pass write `count` floats from `offset` on, between these two. */
+int  gradient_open(struct gradient *g, size_t offset, size_t count);
+void gradient_close(struct gradient *g);
 
 /* Where unit u writes `count` floats from `offset` (overwrite, not add), and after it was written:
  * before another slot is asked for. */
-float *gradient_slot(struct gradient *g, uint32_t u, size_t offset);
+float *gradient_slot(struct gradient *g, uint32_t u, size_t offset, size_t count);
 void   gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count);
 
-/* The next `count` units have a gradient of zeros: what is written is what a unit writes whose
- * coefficients are 0, since every sum over its tokens begins with 0. w: as in gradient_new. */
-void gradient_add_zeros(struct gradient *g, const struct weights *w, uint32_t count);
+/* All units of the pass are silent. */
+int gradient_add_zeros(struct gradient *g);
 
-/* Folds what is left, adds the tied part. A step with no unit gives zeros. */
+/* Adds the tied part. A step with no unit gives zeros. */
 void gradient_finish(struct gradient *g);
 
 #endif

@@ -105,14 +105,11 @@ int head_forward(const struct head_input *in, struct arena *a, struct head_resul
 /* ---- backward ---- */
 
 struct head_backward_work {
-	struct chunk              c;
-	const struct head_input  *in;
-	const struct head_result *forward;
-	const struct head_terms  *terms;
-	float                    *dx; /* [HEAD_ROWS x D] */
+	struct chunk             c;
+	const struct head_piece *piece;
+	float                   *dx; /* [HEAD_ROWS x D] */
 	/* [V x D] of the second and later chunks of a unit; NULL when no unit has them */
 	float           *dw;
-	float           *d_hidden;
 	struct gradient *g;
 };
 
@@ -129,14 +126,14 @@ static int backward_chunk(const struct head_backward_work *p)
 		        c->z + (size_t)i * V, (int)V,
 		        &(struct row_backward){.y = c->b->target[at],
 		                               .inverse_temperature = c->inverse_temperature,
-		                               .lse = p->forward->lse[at],
-		                               .entropy = p->forward->entropy[at],
-		                               .c = p->terms->c[at],
-		                               .h = p->terms->h ? p->terms->h[at] : 0});
+		                               .lse = p->piece->forward.lse[at],
+		                               .entropy = p->piece->forward.entropy[at],
+		                               .c = p->piece->terms.c[at],
+		                               .h = p->piece->terms.h ? p->piece->terms.h[at] : 0});
 	}
 	TRY(matmul_backward(c->m->head, c->n, c->z, p->dx));
 	for (int i = 0; i < c->n; i++) {
-		float *d = p->d_hidden + (size_t)c->b->row[c->first + i] * D;
+		float *d = p->piece->d_hidden + (size_t)c->b->row[c->first + i] * D;
 		for (size_t j = 0; j < D; j++)
 			d[j] += p->dx[(size_t)i * D + j];
 	}
@@ -161,20 +158,30 @@ static int weights_chunk(const struct head_backward_work *p, int is_first, float
 	return OK;
 }
 
+size_t head_window(const struct model *m)
+{
+	return m->adapter ? 0 : vocab_of(m) * width_of(m);
+}
+
+static size_t head_offset(const struct model *m, const struct gradient *g)
+{
+	return g->n_extra ? g->n : m->weights.head;
+}
+
 /* The targets of one unit, chunk by chunk, into its slot of the gradient. */
 static int head_backward_unit(struct head_backward_work *p, int u)
 {
 	const struct model *m = p->c.m;
 	const int          *bound = p->c.b->unit_target;
-	uint32_t            unit = p->g->n_units + (uint32_t)u;
-	size_t n = vocab_of(m) * width_of(m), offset = p->g->n_extra ? p->g->n : m->weights.head;
+	uint32_t            unit = p->c.b->first_unit + (uint32_t)u;
+	size_t              n = head_window(m), offset = head_offset(m, p->g);
 	/* NULL: the head stands still */
-	float *slot = m->adapter ? NULL : gradient_slot(p->g, unit, offset);
+	float *slot = n ? gradient_slot(p->g, unit, offset, n) : NULL;
 
 	if (slot && bound[u] == bound[u + 1])
 		memset(slot, 0, n * sizeof(float));
 	for (int i = bound[u]; i < bound[u + 1]; i += p->c.n) {
-		TRY(chunk_load(&p->c, i, bound[u + 1], p->in->hidden));
+		TRY(chunk_load(&p->c, i, bound[u + 1], p->piece->in.hidden));
 		TRY(backward_chunk(p));
 		if (slot)
 			TRY(weights_chunk(p, i == bound[u], slot));
@@ -187,37 +194,41 @@ static int head_backward_unit(struct head_backward_work *p, int u)
 /* Scratch for the largest unit, then unit after unit. */
 static int backward_units(struct head_backward_work *p, struct arena *a)
 {
-	const struct model   *m = p->in->m;
-	const struct packing *b = p->in->b;
+	const struct model   *m = p->piece->in.m;
+	const struct packing *b = p->piece->in.b;
 	int                   most = 0;
 
+	assert(p->piece->terms.c && p->piece->forward.lse && p->piece->forward.entropy);
 	for (int u = 0; u < b->n_units; u++) {
 		assert(b->unit_target[u] <= b->unit_target[u + 1]);
 		if (b->unit_target[u + 1] - b->unit_target[u] > most)
 			most = b->unit_target[u + 1] - b->unit_target[u];
 	}
-	TRY(head_chunk_new(p->in, a, &p->c));
+	TRY(head_chunk_new(&p->piece->in, a, &p->c));
 	TRY(arena_take(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m),
 	               "the backward pass of the head", &p->dx));
 	if (most > HEAD_ROWS && !m->adapter)
 		TRY(arena_take(a, vocab_of(m) * width_of(m), "the gradient of the head", &p->dw));
-	memset(p->d_hidden, 0, (size_t)b->n_tokens * width_of(m) * sizeof(float));
+	memset(p->piece->d_hidden, 0, (size_t)b->n_tokens * width_of(m) * sizeof(float));
 	for (int u = 0; u < b->n_units; u++)
 		TRY(head_backward_unit(p, u));
 	return OK;
 }
 
-int head_backward(const struct head_input *in, const struct head_result *forward,
-                  const struct head_terms *terms, struct arena *a, float *d_hidden,
-                  struct gradient *g)
+int head_backward(const struct head_piece *pieces, int n, struct arena *a, struct gradient *g)
 {
-	struct head_backward_work p = {
-	        .in = in, .forward = forward, .terms = terms, .d_hidden = d_hidden, .g = g};
-	struct arena_mark mark = arena_mark(a);
-	int               status;
+	const struct model *m = pieces->in.m;
 
-	assert(terms->c && forward->lse && forward->entropy);
-	status = backward_units(&p, a);
-	arena_release(a, mark);
-	return status;
+	if (!m->adapter)
+		TRY(gradient_open(g, head_offset(m, g), head_window(m)));
+	for (int i = 0; i < n; i++) {
+		struct head_backward_work work = {.piece = &pieces[i], .g = g};
+		struct arena_mark         mark = arena_mark(a);
+		int                       status = backward_units(&work, a);
+		arena_release(a, mark);
+		TRY(status);
+	}
+	if (!m->adapter)
+		gradient_close(g);
+	return OK;
 }

@@ -36,12 +36,18 @@ struct head_terms {     /* arrays [N] */
 /* Scratch in `a`, released before return. */
 int head_forward(const struct head_input *in, struct arena *a, struct head_result *out);
 
-/* Writes d_hidden [T x D] (rows without target get 0; a row with several targets the sum in target
- * order) and adds the head's gradient to *g as that of the units g->n_units and on; model_backward,
- * called after it, counts them. forward: what head_forward wrote for the same input. */
-int head_backward(const struct head_input *in, const struct head_result *forward,
-                  const struct head_terms *terms, struct arena *a, float *d_hidden,
-                  struct gradient *g);
+struct head_piece { /* one packing of a pass (gradient.h), on its way back */
+	struct head_input  in;
+	struct head_result forward; /* what head_forward wrote for the same input */
+	struct head_terms  terms;
+	float *d_hidden; /* [T x D] written: rows without target get 0, a row with several
+	                              * targets the sum in target order */
+};
+
+/* Writes d_hidden of all n pieces of a pass and adds the head's gradient of their units to *g. */
+int head_backward(const struct head_piece *pieces, int n, struct arena *a, struct gradient *g);
+/* The floats of the gradient's window. */
+size_t head_window(const struct model *m);
 
 /* Scratch of both, for units of at most so many targets; for the memory bill. learns: the head
  * itself does. */

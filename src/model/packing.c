@@ -49,8 +49,11 @@ int packing_plan(const struct sequence *seqs, int n, int share, struct arena *a,
 			u[count - 1].count += t.count;
 			u[count - 1].n_tokens += t.n_tokens;
 		} else {
-			u[count++] = (struct unit_range){
-			        .first = i, .count = t.count, .n_tokens = t.n_tokens};
+			u[count] = (struct unit_range){.first = i,
+			                               .count = t.count,
+			                               .n_tokens = t.n_tokens,
+			                               .number = (uint32_t)count};
+			count++;
 		}
 		i += t.count;
 	}
@@ -191,7 +194,7 @@ int packing_build(const struct sequence *seqs, const struct unit_range *units, i
                   struct arena *a, struct packing *out)
 {
 	struct packing_room room = packing_measure(seqs, units, count);
-	struct packing      b = {.n_units = count};
+	struct packing      b = {.n_units = count, .first_unit = units->number};
 	int                *pages;
 
 	TRY(packing_allocate(&b, &pages, &room, count, a));

@@ -64,10 +64,11 @@ struct packing {
 
 	/* Units: unit u owns tokens unit_token[u] .. unit_token[u+1]-1 and targets unit_target[u]
 	 * .. unit_target[u+1]-1. */
-	int  n_units;      /* U of this micro-batch */
-	int *unit_token;   /* [U+1] */
-	int *unit_target;  /* [U+1] */
-	int *unit_segment; /* [U+1] */
+	int      n_units;      /* U of this packing, which follow each other; the first one's */
+	uint32_t first_unit;   /* number in the plan */
+	int     *unit_token;   /* [U+1] */
+	int     *unit_target;  /* [U+1] */
+	int     *unit_segment; /* [U+1] */
 };
 
 /* ---- packing for training ---- */
@@ -82,7 +83,8 @@ struct sequence { /* one text to train on: a prompt and one completion */
 };
 
 struct unit_range { /* one unit: sequences first .. first+count-1 */
-	int first, count, n_tokens;
+	int      first, count, n_tokens;
+	uint32_t number; /* in the plan */
 };
 
 /* Cuts n sequences into trees and units. share = 0: every sequence carries its own prompt (a tree

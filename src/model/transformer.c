@@ -121,126 +121,6 @@ int model_repack(struct model *m)
 	return matmul_weight_pack(m->head, w->data + w->head);
 }
 
-/* ---- what a layer computes and the backward pass needs ---- */
-
-struct layer_state {
-	float *x;       /* [T x D] the residual stream before the layer */
-	float *r_attn;  /* [T] of its norm */
-	float *qkv;     /* [T x (H+2K)E] rotated */
-	float *qk_raw;  /* [T x (H+K)E] before their norms, of kinds that have these */
-	float *r_qk;    /* [T x (H+K)] */
-	float *o;       /* [T x H*E] of the attention */
-	float *lse;     /* [T x H] */
-	float *x_mid;   /* [T x D] between attention and feed-forward */
-	float *r_mlp;   /* [T] */
-	float *gate_up; /* [T x 2F], or one chunk of it in a pass that keeps nothing */
-};
-
-struct tape {
-	struct model_shape  shape;
-	int                 max_tokens;
-	float              *data;    /* owned */
-	struct layer_state *layers;  /* [L] owned; point into data */
-	float              *x_final; /* [T x D] before the last norm */
-	float              *r_final; /* [T] */
-};
-
-/* Hands out n floats, whole cache lines; with p->at NULL it only counts. */
-struct carver {
-	float *at;
-	size_t used;
-};
-
-static float *carve(struct carver *c, size_t rows, int columns)
-{
-	float *p = c->at ? c->at + c->used : NULL;
-
-	c->used += (rows * (size_t)columns + 15) / 16 * 16;
-	return p;
-}
-
-static struct layer_state carve_layer(struct carver *c, const struct model_shape *s, size_t rows)
-{
-	int queries = s->n_heads * s->head_width, keys = s->n_kv_heads * s->head_width;
-	int normed = kind_has(s, PART_QK_NORM) ? s->n_heads + s->n_kv_heads : 0;
-
-	return (struct layer_state){
-	        .x = carve(c, rows, s->width),
-	        .r_attn = carve(c, rows, 1),
-	        .qkv = carve(c, rows, queries + 2 * keys),
-	        .qk_raw = carve(c, rows, normed * s->head_width),
-	        .r_qk = carve(c, rows, normed),
-	        .o = carve(c, rows, queries),
-	        .lse = carve(c, rows, s->n_heads),
-	        .x_mid = carve(c, rows, s->width),
-	        .r_mlp = carve(c, rows, 1),
-	        .gate_up = carve(c, rows, 2 * s->ff_width),
-	};
-}
-
-static size_t carve_tape(struct tape *t, float *data)
-{
-	struct carver c = {.at = data};
-	size_t        rows = (size_t)t->max_tokens;
-
-	for (int i = 0; i < t->shape.n_layers; i++)
-		t->layers[i] = carve_layer(&c, &t->shape, rows);
-	t->x_final = carve(&c, rows, t->shape.width);
-	t->r_final = carve(&c, rows, 1);
-	return c.used;
-}
-
-size_t tape_bytes(const struct model_shape *s, int max_tokens)
-{
-	struct carver c = {0};
-	size_t        rows = (size_t)max_tokens, per_layer;
-
-	carve_layer(&c, s, rows);
-	per_layer = c.used;
-	carve(&c, rows, s->width);
-	carve(&c, rows, 1);
-	return (c.used + (size_t)(s->n_layers - 1) * per_layer) * sizeof(float);
-}
-
-static int tape_fit(struct tape *t, int tokens)
-{
-	if (t->data && tokens <= t->max_tokens)
-		return OK;
-	mem_free(t->data);
-	t->data = NULL;
-	t->max_tokens = tokens;
-	TRY(mem_take_bytes(tape_bytes(&t->shape, tokens), 1, "the tape of the backward pass",
-	                   &t->data));
-	carve_tape(t, t->data);
-	return OK;
-}
-
-int tape_new(const struct model_shape *s, int max_tokens, struct tape **out)
-{
-	struct tape *t;
-	int          status;
-
-	TRY(mem_take(1, "the tape", &t));
-	t->shape = *s;
-	status = mem_take((size_t)s->n_layers, "the tape", &t->layers);
-	if (status == OK)
-		status = tape_fit(t, max_tokens);
-	if (status == OK)
-		*out = t;
-	else
-		tape_free(t);
-	return status;
-}
-
-void tape_free(struct tape *t)
-{
-	if (!t)
-		return;
-	mem_free(t->data);
-	mem_free(t->layers);
-	mem_free(t);
-}
-
 /* ---- forward ---- */
 
 int model_cache_new(const struct model *m, int n_layers, int n_pages, struct kv_cache *out)
@@ -258,7 +138,7 @@ struct transformer_forward {
 	const struct model   *m;
 	const struct packing *b;
 	struct kv_cache      *cache;
-	int                   keeps;       /* every layer has a state of its own */
+	int                   keeps; /* for the backward pass: all rows of gate_up, raw q and k */
 	float                *h, *y, *act; /* scratch of a chunk: [rows x D] twice, [rows x F] */
 
 	struct attention_tile *room;
@@ -345,7 +225,7 @@ static int product_forward(const struct transformer_forward *p, int layer, enum 
 
 /* qkv of n rows from row `at` on = h W^T, and what the kind does to it before it is rotated */
 static int project_qkv(const struct transformer_forward *p, int layer, int n, size_t at,
-                       const struct layer_state *s)
+                       const struct tape_layer *s)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
 	struct qknorm             norm = qk_norm(p->m, layer);
@@ -374,7 +254,7 @@ static void round_keys_values(int T, size_t keys_at, size_t qkv_row, float *qkv)
 
 /* x_mid = x + attention(rmsnorm(x)) */
 static int forward_attention(const struct transformer_forward *p, int layer,
-                             const struct layer_state *s)
+                             const struct tape_layer *s)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
 	int T = p->b->n_tokens, D = shape->width, H = shape->n_heads, K = shape->n_kv_heads,
@@ -407,23 +287,45 @@ static int forward_attention(const struct transformer_forward *p, int layer,
 	return OK;
 }
 
-/* x_out = x_mid + mlp(rmsnorm(x_mid)) */
-static int forward_mlp(const struct transformer_forward *p, int layer, const struct layer_state *s,
-                       float *x_out)
+/* gate_up of n rows from row `at` on = rmsnorm(x_mid) W_gate_up^T; returns where it stands. */
+static int project_gate_up(const struct transformer_forward *p, int layer, int n, size_t at,
+                           const struct tape_layer *s, float **out)
 {
 	const struct model_shape *shape = &p->m->weights.shape;
-	int                       T = p->b->n_tokens, D = shape->width, F = shape->ff_width;
 	struct rmsnorm            norm = norm_of(p->m, p->m->weights.layers[layer].norm_mlp);
+
+	*out = s->gate_up + (p->keeps ? at * 2 * (size_t)shape->ff_width : 0);
+	rmsnorm_forward(&norm, n, s->x_mid + at * (size_t)shape->width, p->h, s->r_mlp + at);
+	return product_forward(p, layer, PRODUCT_GATE_UP, n, p->h, *out);
+}
+
+/* x_out = x_mid + mlp(rmsnorm(x_mid)) */
+static int forward_mlp(const struct transformer_forward *p, int layer, const struct tape_layer *s,
+                       float *x_out)
+{
+	int    T = p->b->n_tokens, D = p->m->weights.shape.width;
+	float *gate_up;
 
 	for (int t = 0, n; t < T; t += n) {
 		size_t at = (size_t)t;
-		float *gate_up = s->gate_up + (p->keeps ? at * 2 * (size_t)F : 0);
 		n = chunk_rows(T - t);
-		rmsnorm_forward(&norm, n, s->x_mid + at * (size_t)D, p->h, s->r_mlp + at);
-		TRY(product_forward(p, layer, PRODUCT_GATE_UP, n, p->h, gate_up));
-		swiglu_forward(n, F, gate_up, p->act);
+		TRY(project_gate_up(p, layer, n, at, s, &gate_up));
+		swiglu_forward(n, p->m->weights.shape.ff_width, gate_up, p->act);
 		TRY(product_forward(p, layer, PRODUCT_DOWN, n, p->act, p->y));
 		add_rows(n, D, s->x_mid + at * (size_t)D, p->y, x_out + at * (size_t)D);
+	}
+	return OK;
+}
+
+/* All of a layer's state from its x. */
+static int forward_again(const struct transformer_forward *p, int layer, const struct tape_layer *s)
+{
+	float *gate_up;
+
+	TRY(forward_attention(p, layer, s));
+	for (int t = 0, n; t < p->b->n_tokens; t += n) {
+		n = chunk_rows(p->b->n_tokens - t);
+		TRY(project_gate_up(p, layer, n, (size_t)t, s, &gate_up));
 	}
 	return OK;
 }
@@ -431,12 +333,12 @@ static int forward_mlp(const struct transformer_forward *p, int layer, const str
 /* The one state that all layers share when nothing is kept: the residual stream is updated in
  * place. */
 static int scratch_state(const struct model_shape *s, int T, struct arena *a,
-                         struct layer_state *out)
+                         struct tape_layer *out)
 {
 	size_t rows = (size_t)T, queries = (size_t)(s->n_heads * s->head_width),
 	       keys = (size_t)(s->n_kv_heads * s->head_width);
 
-	*out = (struct layer_state){0};
+	*out = (struct tape_layer){0};
 	TRY(arena_take(a, rows * (size_t)s->width, "the residual stream", &out->x));
 	out->x_mid = out->x;
 	TRY(arena_take(a, rows, "the norms of a layer", &out->r_attn));
@@ -447,10 +349,10 @@ static int scratch_state(const struct model_shape *s, int T, struct arena *a,
 	                  "the state of a layer", &out->gate_up);
 }
 
-static int forward_scratch(struct transformer_forward *p, struct arena *a)
+static int forward_scratch(struct transformer_forward *p, int tokens, struct arena *a)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	size_t                    rows = (size_t)chunk_rows(p->b->n_tokens);
+	size_t                    rows = (size_t)chunk_rows(tokens);
 
 	TRY(arena_take(a, rows * (size_t)s->width, "the scratch of a layer", &p->h));
 	TRY(arena_take(a, rows * (size_t)s->width, "the scratch of a layer", &p->y));
@@ -466,23 +368,26 @@ static int forward_layers(struct transformer_forward *p, struct tape *tape, stru
 {
 	const struct model_shape *s = &p->m->weights.shape;
 	struct rmsnorm            norm = norm_of(p->m, p->m->weights.norm_final);
-	struct layer_state        shared;
+	struct tape_piece         piece;
+	struct tape_layer         state;
 	float                    *x;
 
 	TRY(check_batch(p->m, p->b));
-	TRY(forward_scratch(p, a));
-	TRY(tape ? tape_fit(tape, p->b->n_tokens) : scratch_state(s, p->b->n_tokens, a, &shared));
-	x = tape ? tape->layers[0].x : shared.x;
+	TRY(forward_scratch(p, p->b->n_tokens, a));
+	TRY(tape ? tape_add(tape, p->b, &piece) : scratch_state(s, p->b->n_tokens, a, &state));
+	x = tape ? tape_layer_of(tape, &piece, 0).x : state.x;
 	embed(p->m, p->b, x);
 	for (int i = 0; i < s->n_layers; i++) {
-		const struct layer_state *state = tape ? &tape->layers[i] : &shared;
-		if (tape)
-			x = i + 1 < s->n_layers ? tape->layers[i + 1].x : tape->x_final;
+		if (tape) {
+			state = tape_layer_of(tape, &piece, i);
+			x = tape_output_of(tape, &piece, i);
+		}
 		TRY(stop_check());
-		TRY(forward_attention(p, i, state));
-		TRY(forward_mlp(p, i, state, x));
+		TRY(forward_attention(p, i, &state));
+		TRY(forward_mlp(p, i, &state, x));
 	}
-	rmsnorm_forward(&norm, p->b->n_tokens, x, hidden, tape ? tape->r_final : NULL);
+	rmsnorm_forward(&norm, p->b->n_tokens, x, hidden,
+	                tape ? tape->r_final + piece.first : NULL);
 	return OK;
 }
 
@@ -501,19 +406,24 @@ int model_forward(const struct model *m, const struct packing *b, struct kv_cach
 
 /* ---- backward ----
  *
- * dx [T x D] is the gradient of the residual stream; it walks from the last norm to the embedding.
- * Each product has two gradients: of its input, row by row, and of its weights, unit by unit. What
- * is cheap is computed again: the norms' outputs and silu(g) * u. */
+ * dx [T x D] is the gradient of the residual stream; it walks from the last norm to the embedding,
+ * layer by layer, and in each layer piece by piece of the tape. Each product has two gradients: of
+ * its input, row by row, and of its weights, unit by unit. What is cheap is computed again: the
+ * norms' outputs and silu(g) * u; all that a layer computed, where the tape holds only its x. */
 
 struct transformer_backward {
-	const struct model       *m;
-	const struct packing     *b;
-	const struct tape        *tape;
-	const struct layer_state *state; /* of the layer at hand */
-	struct arena             *a;
-	struct gradient          *g;
-	float                    *dx;          /* [T x D] */
-	float                    *d_o, *d_qkv; /* [T x H*E], [T x (H+2K)E] */
+	const struct model        *m;
+	const struct tape         *tape;
+	struct arena              *a;
+	struct gradient           *g;
+	struct transformer_forward again;  /* computes a layer again */
+	float                     *dx_all; /* [T x D] of all pieces */
+
+	/* the piece at hand, in the layer at hand: its first row is row 0 of everything */
+	const struct packing *b;
+	struct tape_layer     state;
+	float                *dx;
+	float                *d_o, *d_qkv; /* [T x H*E], [T x (H+2K)E] */
 	/* [rows x D], rows: of the largest unit */
 	float                 *h, *dh;
 	float                 *act, *d_act, *d_gate_up; /* [rows x F] twice, [rows x 2F] */
@@ -530,7 +440,7 @@ static struct transformer_rows unit_rows(const struct transformer_backward *p, i
 {
 	const int *bound = p->b->unit_token;
 
-	return (struct transformer_rows){.unit = p->g->n_units + (uint32_t)u,
+	return (struct transformer_rows){.unit = p->b->first_unit + (uint32_t)u,
 	                                 .first = (size_t)bound[u],
 	                                 .n = bound[u + 1] - bound[u]};
 }
@@ -544,7 +454,7 @@ struct product_rows { /* of a unit, at a product */
 static int product_backward(const struct transformer_backward *p, int layer, enum product which,
                             struct transformer_rows r, struct product_rows x)
 {
-	size_t               at = p->m->weights.layers[layer].product[which];
+	size_t               at = p->m->weights.layers[layer].product[which], count;
 	struct product_shape shapes[LAYER_PRODUCTS], *s = &shapes[which];
 
 	TRY(matmul_backward(p->m->layers[layer][which], r.n, x.dY, x.dX));
@@ -553,9 +463,11 @@ static int product_backward(const struct transformer_backward *p, int layer, enu
 		                        &(struct adapter_rows){r.unit, r.n, x.X, x.dY, x.dX},
 		                        &p->adapter, p->g);
 	weights_products(&p->m->weights.shape, shapes);
-	TRY(matmul_gradient(p->m->mm, &(struct matmul_gradient){r.n, s->n_out, s->n_in, x.dY, x.X,
-	                                                        gradient_slot(p->g, r.unit, at)}));
-	gradient_merge(p->g, r.unit, at, (size_t)s->n_out * (size_t)s->n_in);
+	count = (size_t)s->n_out * (size_t)s->n_in;
+	TRY(matmul_gradient(p->m->mm,
+	                    &(struct matmul_gradient){r.n, s->n_out, s->n_in, x.dY, x.X,
+	                                              gradient_slot(p->g, r.unit, at, count)}));
+	gradient_merge(p->g, r.unit, at, count);
 	return OK;
 }
 
@@ -580,9 +492,10 @@ static void backward_norm(const struct transformer_backward *p, struct transform
 	size_t         at = r.first * (size_t)norm.D;
 
 	if (!p->m->adapter) {
+		size_t D = (size_t)norm.D;
 		rmsnorm_gradient(&norm, r.n, n.x + at, n.r + r.first, dh,
-		                 gradient_slot(p->g, r.unit, n.gain));
-		gradient_merge(p->g, r.unit, n.gain, (size_t)norm.D);
+		                 gradient_slot(p->g, r.unit, n.gain, D));
+		gradient_merge(p->g, r.unit, n.gain, D);
 	}
 	rmsnorm_backward_add(&norm, r.n, n.x + at, n.r + r.first, dh, p->dx + at);
 }
@@ -590,9 +503,9 @@ static void backward_norm(const struct transformer_backward *p, struct transform
 static int backward_mlp_unit(const struct transformer_backward *p, int layer,
                              struct transformer_rows r)
 {
-	int         D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
-	struct norm norm = {p->m->weights.layers[layer].norm_mlp, p->state->x_mid, p->state->r_mlp};
-	const float *gate_up = p->state->gate_up + r.first * 2 * (size_t)F,
+	int          D = p->m->weights.shape.width, F = p->m->weights.shape.ff_width;
+	struct norm  norm = {p->m->weights.layers[layer].norm_mlp, p->state.x_mid, p->state.r_mlp};
+	const float *gate_up = p->state.gate_up + r.first * 2 * (size_t)F,
 	            *dx = p->dx + r.first * (size_t)D;
 
 	swiglu_forward(r.n, F, gate_up, p->act);
@@ -614,7 +527,7 @@ static int backward_output_unit(const struct transformer_backward *p, int layer,
 	size_t                    at = r.first * (size_t)(s->n_heads * s->head_width);
 
 	return product_backward(p, layer, PRODUCT_O, r,
-	                        (struct product_rows){p->state->o + at,
+	                        (struct product_rows){p->state.o + at,
 	                                              p->dx + r.first * (size_t)s->width,
 	                                              p->d_o + at});
 }
@@ -632,18 +545,19 @@ static void backward_qkv_parts(const struct transformer_backward *p, int layer,
 	int                         learns = !p->m->adapter;
 
 	if (kind_has(s, PART_QK_NORM)) {
-		const float *raw = p->state->qk_raw + heads * (size_t)norm.E,
-		            *factor = p->state->r_qk + heads;
+		const float *raw = p->state.qk_raw + heads * (size_t)norm.E,
+		            *factor = p->state.r_qk + heads;
 		if (learns) {
-			qknorm_gradient(&norm, r.n, raw, factor, d_qkv,
-			                gradient_slot(p->g, r.unit, at->qk_norm));
+			qknorm_gradient(
+			        &norm, r.n, raw, factor, d_qkv,
+			        gradient_slot(p->g, r.unit, at->qk_norm, 2 * (size_t)norm.E));
 			gradient_merge(p->g, r.unit, at->qk_norm, 2 * (size_t)norm.E);
 		}
 		qknorm_backward(&norm, r.n, raw, factor, d_qkv);
 	}
 	if (learns && kind_has(s, PART_QKV_BIAS)) {
 		bias_gradient(r.n, (int)norm.stride, d_qkv,
-		              gradient_slot(p->g, r.unit, at->qkv_bias));
+		              gradient_slot(p->g, r.unit, at->qkv_bias, norm.stride));
 		gradient_merge(p->g, r.unit, at->qkv_bias, norm.stride);
 	}
 }
@@ -653,7 +567,7 @@ static int backward_qkv_unit(const struct transformer_backward *p, int layer,
                              struct transformer_rows r)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	struct norm  norm = {p->m->weights.layers[layer].norm_attn, p->state->x, p->state->r_attn};
+	struct norm  norm = {p->m->weights.layers[layer].norm_attn, p->state.x, p->state.r_attn};
 	const float *d_qkv =
 	        p->d_qkv + r.first * (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
 
@@ -664,10 +578,11 @@ static int backward_qkv_unit(const struct transformer_backward *p, int layer,
 	return OK;
 }
 
-static int backward_layer(const struct transformer_backward *p, int layer)
+/* One layer of one piece. */
+static int backward_piece(const struct transformer_backward *p, int layer)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	struct attention_kept     kept = {p->state->qkv, p->state->o, p->state->lse};
+	struct attention_kept     kept = {p->state.qkv, p->state.o, p->state.lse};
 	size_t qkv_row = (size_t)((s->n_heads + 2 * s->n_kv_heads) * s->head_width);
 
 	for (int u = 0; u < p->b->n_units; u++) {
@@ -683,6 +598,47 @@ static int backward_layer(const struct transformer_backward *p, int layer)
 	return OK;
 }
 
+static void backward_turn_to(struct transformer_backward *p, const struct tape_piece *piece)
+{
+	p->b = p->again.b = piece->packing;
+	p->dx = p->dx_all + (size_t)piece->first * (size_t)p->m->weights.shape.width;
+}
+
+/* Where the weights of a layer that learn lie. */
+static struct weights_span layer_span(const struct model *m, int layer)
+{
+	const struct weights *w = &m->weights;
+	size_t                first = w->layers[layer].norm_attn;
+
+	if (m->adapter)
+		return adapter_span(m->adapter, layer);
+	return (struct weights_span){
+	        first,
+	        (layer + 1 < w->shape.n_layers ? w->layers[layer + 1].norm_attn : w->norm_final) -
+	                first};
+}
+
+/* One layer of all pieces. */
+static int backward_layer(struct transformer_backward *p, int layer)
+{
+	struct weights_span span = layer_span(p->m, layer);
+
+	TRY(stop_check());
+	TRY(gradient_open(p->g, span.offset, span.count));
+	for (int i = 0; i < p->tape->n_pieces; i++) {
+		const struct tape_piece *piece = &p->tape->pieces[i];
+		backward_turn_to(p, piece);
+		p->state = tape_layer_of(p->tape, piece, layer);
+		if (p->tape->recompute)
+			TRY(forward_again(&p->again, layer, &p->state));
+		TRY(backward_piece(p, layer));
+	}
+	gradient_close(p->g);
+	return OK;
+}
+
+/* ---- the embedding ---- */
+
 static int transformer_by_value(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -690,50 +646,120 @@ static int transformer_by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Rows of the embedding that the unit uses get the sum of dx over their tokens in order, all others
- * 0. */
-static int backward_embed_unit(const struct transformer_backward *p, struct transformer_rows r)
+/* The tokens of the pass, those of each unit by themselves in the order of (id, place in the
+ * piece). */
+static int backward_sort_tokens(const struct transformer_backward *p, uint64_t **out)
 {
-	size_t V = (size_t)p->m->weights.shape.n_vocab, D = (size_t)p->m->weights.shape.width,
-	       embed = p->m->weights.embed;
-	/* token id, then place in the unit */
 	uint64_t *order;
-	float    *slot = gradient_slot(p->g, r.unit, embed);
 
-	TRY(arena_take(p->a, (size_t)r.n, "the order of the tokens", &order));
-	for (int i = 0; i < r.n; i++)
-		order[i] = (uint64_t)p->b->token[r.first + (size_t)i] << 32 | (uint64_t)i;
-	qsort(order, (size_t)r.n, sizeof *order, transformer_by_value);
+	TRY(arena_take(p->a, (size_t)p->tape->n_tokens, "the order of the tokens", &order));
+	*out = order;
+	for (int i = 0; i < p->tape->n_pieces; i++) {
+		const struct packing *b = p->tape->pieces[i].packing;
+		for (int t = 0; t < b->n_tokens; t++)
+			order[t] = (uint64_t)b->token[t] << 32 | (uint64_t)t;
+		for (int u = 0; u < b->n_units; u++)
+			qsort(order + b->unit_token[u],
+			      (size_t)(b->unit_token[u + 1] - b->unit_token[u]), sizeof *order,
+			      transformer_by_value);
+		order += b->n_tokens;
+	}
+	return OK;
+}
+
+/* Rows first .. first+n-1 of the embedding: those that the unit uses get the sum of dx over their
+ * tokens in order, all others 0. order: of the piece. */
+static void backward_embed_unit(const struct transformer_backward *p, struct transformer_rows r,
+                                const uint64_t *order, size_t first, size_t n)
+{
+	size_t D = (size_t)p->m->weights.shape.width, at = p->m->weights.embed + first * D;
+	float *slot = gradient_slot(p->g, r.unit, at, n * D);
+
+	order += r.first;
 #pragma omp parallel for schedule(static)
-	for (size_t v = 0; v < V; v++)
+	for (size_t v = 0; v < n; v++)
 		memset(slot + v * D, 0, D * sizeof(float));
 #pragma omp parallel for schedule(static)
 	for (int i = 0; i < r.n; i++) {
 		uint64_t id = order[i] >> 32;
-		if (i > 0 && order[i - 1] >> 32 == id)
-			continue; /* belongs to the run that starts before */
+		if (id < first || id - first >= n || (i > 0 && order[i - 1] >> 32 == id))
+			continue; /* of other rows, or of the run that starts before */
 		for (int j = i; j < r.n && order[j] >> 32 == id; j++) {
-			const float *dx = p->dx + (r.first + (uint32_t)order[j]) * D;
+			const float *dx = p->dx + (uint32_t)order[j] * D;
 			for (size_t d = 0; d < D; d++)
-				slot[id * D + d] += dx[d];
+				slot[(id - first) * D + d] += dx[d];
 		}
 	}
-	gradient_merge(p->g, r.unit, embed, V * D);
+	gradient_merge(p->g, r.unit, at, n * D);
+}
+
+/* As many rows as a window of a few megabytes holds. */
+static size_t embed_rows(const struct model_shape *s)
+{
+	size_t V = (size_t)s->n_vocab, most = ((size_t)1 << 22) / (size_t)s->width + 1;
+
+	return V < most ? V : most;
+}
+
+static int backward_embed(struct transformer_backward *p)
+{
+	const struct weights *w = &p->m->weights;
+	size_t                V = (size_t)w->shape.n_vocab, D = (size_t)w->shape.width;
+	uint64_t             *order;
+
+	TRY(backward_sort_tokens(p, &order));
+	for (size_t first = 0, n; first < V; first += n) {
+		n = V - first < embed_rows(&w->shape) ? V - first : embed_rows(&w->shape);
+		TRY(gradient_open(p->g, w->embed + first * D, n * D));
+		for (int i = 0; i < p->tape->n_pieces; i++) {
+			const struct tape_piece *piece = &p->tape->pieces[i];
+			backward_turn_to(p, piece);
+			for (int u = 0; u < p->b->n_units; u++)
+				backward_embed_unit(p, unit_rows(p, u), order + piece->first, first,
+				                    n);
+		}
+		gradient_close(p->g);
+	}
 	return OK;
 }
 
-/* Rows of the largest unit: the MLP goes unit by unit, the attention over all tokens at once. */
+/* ---- the whole ---- */
+
+size_t model_window(const struct model *m)
+{
+	size_t most =
+	        m->adapter ? 0 : embed_rows(&m->weights.shape) * (size_t)m->weights.shape.width;
+
+	for (int i = 0; i < m->weights.shape.n_layers; i++)
+		if (layer_span(m, i).count > most)
+			most = layer_span(m, i).count;
+	return most;
+}
+
+static struct model_load backward_load(const struct tape *t)
+{
+	struct model_load l = {.recompute = t->recompute, .tokens = t->n_tokens};
+
+	for (int i = 0; i < t->n_pieces; i++) {
+		const struct packing *b = t->pieces[i].packing;
+		l.piece = b->n_tokens > l.piece ? b->n_tokens : l.piece;
+		for (int u = 0; u < b->n_units; u++) {
+			int n = b->unit_token[u + 1] - b->unit_token[u];
+			l.unit = n > l.unit ? n : l.unit;
+		}
+	}
+	return l;
+}
+
 static int backward_scratch(struct transformer_backward *p)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	size_t T = (size_t)p->b->n_tokens, D = (size_t)s->width, F = (size_t)s->ff_width, rows = 0;
-	size_t queries = (size_t)(s->n_heads * s->head_width),
+	struct model_load         l = backward_load(p->tape);
+	size_t                    T = (size_t)l.piece, rows = (size_t)l.unit, D = (size_t)s->width,
+	       F = (size_t)s->ff_width, queries = (size_t)(s->n_heads * s->head_width),
 	       keys = (size_t)(s->n_kv_heads * s->head_width);
 
-	for (int u = 0; u < p->b->n_units; u++)
-		if ((size_t)unit_rows(p, u).n > rows)
-			rows = (size_t)unit_rows(p, u).n;
-	TRY(arena_take(p->a, T * D, "the backward pass of a layer", &p->dx));
+	TRY(arena_take(p->a, (size_t)l.tokens * D, "the backward pass of a layer", &p->dx_all));
 	TRY(arena_take(p->a, T * queries, "the backward pass of a layer", &p->d_o));
 	TRY(arena_take(p->a, T * (queries + 2 * keys), "the backward pass of a layer", &p->d_qkv));
 	TRY(arena_take(p->a, rows * D, "the scratch of a layer", &p->h));
@@ -741,49 +767,68 @@ static int backward_scratch(struct transformer_backward *p)
 	TRY(arena_take(p->a, rows * F, "the scratch of a layer", &p->act));
 	TRY(arena_take(p->a, rows * F, "the backward pass of a layer", &p->d_act));
 	TRY(arena_take(p->a, rows * 2 * F, "the backward pass of a layer", &p->d_gate_up));
-	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 1, p->a, &p->adapter) : OK;
+	if (p->m->adapter)
+		TRY(adapter_scratch(p->m->adapter, l.unit, 1, p->a, &p->adapter));
+	return l.recompute ? forward_scratch(&p->again, l.piece, p->a) : OK;
 }
 
-size_t model_backward_bytes(const struct model *m, int tokens, int unit)
+size_t model_backward_bytes(const struct model *m, const struct model_load *l)
 {
 	const struct model_shape *s = &m->weights.shape;
-	size_t                    T = (size_t)tokens, rows = (size_t)unit, D = (size_t)s->width,
-	       F = (size_t)s->ff_width;
-	size_t heads = (size_t)((2 * s->n_heads + 2 * s->n_kv_heads) * s->head_width);
+	size_t T = (size_t)l->piece, rows = (size_t)l->unit, D = (size_t)s->width,
+	       F = (size_t)s->ff_width,
+	       heads = (size_t)((2 * s->n_heads + 2 * s->n_kv_heads) * s->head_width),
+	       again = l->recompute ? (size_t)chunk_rows(l->piece) * (2 * D + F) : 0;
 
-	return (T * (3 * D + heads) + rows * (2 * D + 4 * F)) * sizeof(float) +
-	       (m->adapter ? adapter_scratch_bytes(m->adapter, unit) : 0);
+	return ((size_t)l->tokens * 3 * D + T * heads + rows * (2 * D + 4 * F) + again) *
+	               sizeof(float) +
+	       (m->adapter ? adapter_scratch_bytes(m->adapter, l->unit) : 0);
+}
+
+/* The last norm of all pieces. */
+static int backward_last_norm(struct transformer_backward *p, const float *d_hidden)
+{
+	const struct weights *w = &p->m->weights;
+	size_t                D = (size_t)w->shape.width;
+
+	if (!p->m->adapter)
+		TRY(gradient_open(p->g, w->norm_final, D));
+	for (int i = 0; i < p->tape->n_pieces; i++) {
+		size_t      first = (size_t)p->tape->pieces[i].first;
+		struct norm last = {w->norm_final, p->tape->x_final + first * D,
+		                    p->tape->r_final + first};
+		backward_turn_to(p, &p->tape->pieces[i]);
+		for (int u = 0; u < p->b->n_units; u++)
+			backward_norm(p, unit_rows(p, u), last,
+			              d_hidden + (first + unit_rows(p, u).first) * D);
+	}
+	if (!p->m->adapter)
+		gradient_close(p->g);
+	return OK;
 }
 
 static int backward_layers(struct transformer_backward *p, const float *d_hidden)
 {
-	const struct weights *w = &p->m->weights;
-	struct norm           last = {w->norm_final, p->tape->x_final, p->tape->r_final};
-
 	TRY(backward_scratch(p));
-	for (int u = 0; u < p->b->n_units; u++)
-		backward_norm(p, unit_rows(p, u), last,
-		              d_hidden + unit_rows(p, u).first * (size_t)w->shape.width);
-	for (int i = w->shape.n_layers - 1; i >= 0; i--) {
-		p->state = &p->tape->layers[i];
-		TRY(stop_check());
+	TRY(backward_last_norm(p, d_hidden));
+	for (int i = p->m->weights.shape.n_layers - 1; i >= 0; i--)
 		TRY(backward_layer(p, i));
-	}
-	for (int u = 0; u < p->b->n_units && !p->m->adapter; u++)
-		TRY(backward_embed_unit(p, unit_rows(p, u)));
-	return OK;
+	return p->m->adapter ? OK : backward_embed(p);
 }
 
-int model_backward(const struct model *m, const struct packing *b, const struct tape *tape,
+int model_backward(const struct model *m, const struct tape *tape, struct kv_cache *cache,
                    struct arena *a, const float *d_hidden, struct gradient *g)
 {
-	struct transformer_backward p = {.m = m, .b = b, .tape = tape, .a = a, .g = g};
+	struct transformer_backward p = {.m = m,
+	                                 .tape = tape,
+	                                 .a = a,
+	                                 .g = g,
+	                                 .again = {.m = m, .cache = cache, .keeps = 1}};
 	struct arena_mark           mark = arena_mark(a);
 	int                         status;
 
-	assert(m->for_backward && b->unit_token[b->n_units] == b->n_tokens);
+	assert(m->for_backward && tape->n_pieces > 0);
 	status = backward_layers(&p, d_hidden);
-	g->n_units += (uint32_t)b->n_units;
 	arena_release(a, mark);
 	return status;
 }

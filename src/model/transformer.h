@@ -19,6 +19,7 @@
 #include "model/attention.h"
 #include "model/gradient.h"
 #include "model/packing.h"
+#include "model/tape.h"
 #include "model/weights.h"
 
 struct model {
@@ -49,33 +50,34 @@ struct weights *model_learned(struct model *m);
  * longer. */
 int model_view(const struct model *m, struct adapter *adapter, struct model **out);
 
-/* What the backward pass needs; one block, reused by every micro-batch. */
-struct tape;
-/* grows when a single tree is larger */
-int    tape_new(const struct model_shape *s, int max_tokens, struct tape **out);
-void   tape_free(struct tape *t);
-size_t tape_bytes(const struct model_shape *s, int max_tokens);
-
 /* A cache for model_forward: with products in bf16 its keys and values are bf16, too. */
 int    model_cache_new(const struct model *m, int n_layers, int n_pages, struct kv_cache *out);
 size_t model_cache_bytes(const struct model_shape *s, const struct matmul *mm, int n_layers,
                          int n_pages);
 
-/* Writes hidden [T x D], the normalised final states. tape NULL: nothing is kept (sampling, frozen
- * models). A cache of one layer serves batches that bring all their keys (each layer overwrites the
- * one before). ERR_INPUT: a token that is not in the vocabulary, a text longer than n_positions.
- * Scratch in `a`, released before return. */
+/* Writes hidden [T x D], the normalised final states. With a tape (tape_begin) the packing becomes
+ * its next piece, for the backward pass, and stays as it is until then; NULL: nothing is kept
+ * (sampling, frozen models). A cache of one layer serves batches that bring all their keys (each
+ * layer overwrites the one before). ERR_INPUT: a token that is not in the vocabulary, a text longer
+ * than n_positions. Scratch in `a`, released before return. */
 int model_forward(const struct model *m, const struct packing *b, struct kv_cache *cache,
                   struct tape *tape, struct arena *a, float *hidden);
 
-/* Scratch of the backward pass of a batch whose largest unit has `unit` tokens, the gradients of
- * hidden states included; for the memory bill. */
-size_t model_backward_bytes(const struct model *m, int tokens, int unit);
+/* The most floats that a window of the gradient has in model_backward. */
+size_t model_window(const struct model *m);
 
-/* From d_hidden [T x D] adds the gradients of this micro-batch's units to *g: their numbers
- * continue from g->n_units, which then counts them. The tape is that of the model_forward before.
- * Scratch in `a`, released before return. */
-int model_backward(const struct model *m, const struct packing *b, const struct tape *tape,
+/* Scratch of the backward pass of `tokens` on the tape, the gradients of hidden states included;
+ * for the memory bill. */
+struct model_load {
+	int recompute;
+	int tokens, piece, unit; /* of the pass, its largest piece, its largest unit */
+};
+size_t model_backward_bytes(const struct model *m, const struct model_load *l);
+
+/* From d_hidden [T x D] of all pieces of the tape, one behind the other, adds the gradients of
+ * their units to *g: layer by layer, and in a layer piece by piece. The cache is that of
+ * model_forward, whose keys are overwritten. Scratch in `a`, released before return. */
+int model_backward(const struct model *m, const struct tape *tape, struct kv_cache *cache,
                    struct arena *a, const float *d_hidden, struct gradient *g);
 
 #endif

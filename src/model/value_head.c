@@ -36,7 +36,7 @@ int value_head_new(int width, double std, uint64_t seed, struct value_head *out)
 	*out = (struct value_head){0};
 	status = make_weights(width, &out->weights);
 	if (status == OK)
-		status = gradient_new(&out->weights, 1, &out->gradient);
+		status = gradient_new(&out->weights, &out->gradient);
 	if (status != OK) {
 		value_head_free(out);
 		return status;
@@ -52,6 +52,18 @@ void value_head_free(struct value_head *h)
 {
 	weights_free(&h->weights);
 	gradient_free(&h->gradient);
+}
+
+int value_head_begin(struct value_head *h, uint32_t n_units)
+{
+	TRY(gradient_begin(&h->gradient, &(struct gradient_units){.n = n_units}));
+	return gradient_open(&h->gradient, 0, h->weights.n);
+}
+
+void value_head_finish(struct value_head *h)
+{
+	gradient_close(&h->gradient);
+	gradient_finish(&h->gradient);
 }
 
 void value_head_forward(const struct value_head *h, const struct packing *b, const float *hidden,
@@ -70,9 +82,9 @@ static void value_head_backward_unit(struct value_head *h, const struct packing 
                                      const float *hidden, const float *d_value, float *d_hidden)
 {
 	size_t       D = (size_t)h->weights.shape.width;
-	uint32_t     unit = h->gradient.n_units + (uint32_t)u;
+	uint32_t     unit = b->first_unit + (uint32_t)u;
 	const float *score = h->weights.data;
-	float       *slot = gradient_slot(&h->gradient, unit, 0);
+	float       *slot = gradient_slot(&h->gradient, unit, 0, D + 1);
 
 	memset(slot, 0, (D + 1) * sizeof *slot);
 	for (int i = b->unit_target[u]; i < b->unit_target[u + 1]; i++) {
@@ -94,5 +106,4 @@ void value_head_backward(struct value_head *h, const struct packing *b, const fl
 {
 	for (int u = 0; u < b->n_units; u++)
 		value_head_backward_unit(h, b, u, hidden, d_value, d_hidden);
-	h->gradient.n_units += (uint32_t)b->n_units;
 }

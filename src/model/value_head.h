@@ -28,9 +28,13 @@ void value_head_free(struct value_head *h);
 void value_head_forward(const struct value_head *h, const struct packing *b, const float *hidden,
                         float *value);
 
+/* A step of so many units, before the first batch and after the last: then gradient.level[0] holds
+ * the sum. */
+int  value_head_begin(struct value_head *h, uint32_t n_units);
+void value_head_finish(struct value_head *h);
+
 /* From d_value [N] = dL/dv ADDS to d_hidden [T x D], and adds the head's gradient of the batch's
- * units to h->gradient, which counts them (gradient_begin before the first batch, gradient_finish
- * after the last). */
+ * units to h->gradient. */
 void value_head_backward(struct value_head *h, const struct packing *b, const float *hidden,
                          const float *d_value, float *d_hidden);
 

@@ -36,6 +36,10 @@ struct product_shape {
 };
 void weights_products(const struct model_shape *shape, struct product_shape out[LAYER_PRODUCTS]);
 
+struct weights_span { /* of the vector, in floats */
+	size_t offset, count;
+};
+
 struct layer_offsets { /* in floats */
 	size_t norm_attn, norm_mlp, product[LAYER_PRODUCTS];
 	size_t qkv_bias, qk_norm; /* [(H+2K)E], [2 x E]: of kinds that have them */

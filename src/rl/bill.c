@@ -79,7 +79,9 @@ size_t bill_memory(const struct job *job, struct text *out)
 	                 job->learner.reference && !job->learner.reference->is_view
 	                         ? model_bytes(s, job->learner.mm, 0)
 	                         : 0);
-	sum += bill_line(out, "moments, gradients, activations",
+	sum += bill_line(out,
+	                 job->learner.policy.options.recompute ? "moments, gradients, layer inputs"
+	                                                       : "moments, gradients, activations",
 	                 policy_bytes(&job->learner.policy, &load));
 	sum += bill_line(out, "critic",
 	                 job->learner.learn.critic ? critic_bytes(&job->learner.critic, &load) : 0);
@@ -92,22 +94,51 @@ size_t bill_memory(const struct job *job, struct text *out)
 	return sum;
 }
 
+/* Bytes that the job may take. */
+static double bill_limit(const struct job *job)
+{
+	double limit = job->config.compute.memory_limit_gb * 1e9;
+
+	return limit > 0 ? limit
+	                 : (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) /
+	                           ranks_here();
+}
+
+static void bill_set_recompute(struct job *job, int recompute)
+{
+	job->learner.policy.options.recompute = recompute;
+	job->learner.critic.own.options.recompute = recompute;
+}
+
+void bill_plan(struct job *job)
+{
+	struct policy_load load = bill_largest_update(job);
+	struct text        lines = {0};
+
+	job->learner.policy.options.unit_tokens = policy_unit_tokens(&load);
+	job->learner.critic.own.options.unit_tokens = policy_unit_tokens(&load);
+	bill_set_recompute(job, job->config.compute.recompute == RECOMPUTE_ON);
+	if (job->config.compute.recompute == RECOMPUTE_AUTO)
+		bill_set_recompute(job, (double)bill_memory(job, &lines) > bill_limit(job));
+	text_free(&lines);
+}
+
 int bill_check_memory(const struct job *job)
 {
 	struct text bill = {0};
-	double      limit = job->config.compute.memory_limit_gb * 1e9,
-	       machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-	double sum = (double)bill_memory(job, &bill);
-	int    status = OK;
+	double      limit = bill_limit(job), sum = (double)bill_memory(job, &bill);
+	int         status = OK;
 
-	if (limit == 0)
-		limit = machine / ranks_here();
 	if (sum > limit)
 		status = error_set(ERR_INPUT,
 		                   "the job may need %.1f GB, more than %.1f GB; lower "
 		                   "compute.micro_batch_tokens, rollout.batch_size or "
-		                   "the lengths:\n%s",
-		                   sum * 1e-9, limit * 1e-9, bill.data);
+		                   "the lengths%s:\n%s",
+		                   sum * 1e-9, limit * 1e-9,
+		                   job->config.compute.recompute == RECOMPUTE_OFF
+		                           ? ", or set compute.recompute: auto"
+		                           : "",
+		                   bill.data);
 	text_free(&bill);
 	return status;
 }

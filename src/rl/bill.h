@@ -8,6 +8,10 @@
 
 #include "rl/job.h"
 
+/* Decides how updates use memory, from the config and the machine alone, before the first one: the
+ * size of their passes, and whether layers are computed again (compute.recompute). */
+void bill_plan(struct job *job);
+
 /* ADDS a line for each item to *out; returns the sum in bytes. */
 size_t bill_memory(const struct job *job, struct text *out);
 

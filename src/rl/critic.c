@@ -15,7 +15,7 @@ static int critic_open_update(void *owner, struct batch *b, uint32_t n_units, st
 {
 	struct critic *c = owner;
 
-	TRY(gradient_begin(&c->head.gradient, n_units));
+	TRY(value_head_begin(&c->head, n_units));
 	TRY(BATCH_TAKE(b, value_new, a));
 	return BATCH_TAKE(b, d_value, a);
 }
@@ -43,7 +43,7 @@ static void critic_step(void *owner)
 	struct critic          *c = owner;
 	struct optimizer_report report;
 
-	gradient_finish(&c->head.gradient);
+	value_head_finish(&c->head);
 	optimizer_step(&c->optimizer, &c->head.weights, c->head.gradient.level[0], c->learning_rate,
 	               &report);
 	c->stats.updates++;

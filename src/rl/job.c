@@ -23,6 +23,7 @@ static int job_open_parts(struct job *job)
 	TRY(job_data_render(job->kind, &reader, &job->data));
 	TRY(job_sampler_open(job->kind, c, &job->data, &job->learner, &job->sampler));
 	TRY(job_learner_replay(&job->sampler.replay, &job->learner));
+	bill_plan(job);
 	return bill_check_memory(job);
 }
 

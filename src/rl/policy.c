@@ -5,6 +5,7 @@
 #include "base/stop.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -13,8 +14,7 @@ static int policy_take(struct policy *p)
 	const struct weights *learned = model_learned(p->model);
 
 	TRY(optimizer_new(learned, &p->options.optimizer, &p->optimizer));
-	TRY(gradient_new(learned, 1, &p->gradient));
-	return tape_new(&p->model->weights.shape, 1, &p->tape);
+	return gradient_new(learned, &p->gradient);
 }
 
 int policy_new(struct model *m, const struct policy_options *o, struct policy *out)
@@ -49,36 +49,69 @@ static int max(int a, int b)
 	return a > b ? a : b;
 }
 
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Units of a pass: as many as fit, whichever they are, and a power of 2 (gradient.h). */
+static uint32_t policy_per_pass(const struct policy_options *o, int unit_tokens)
+{
+	uint32_t n = 1;
+
+	while (2 * (int64_t)n * unit_tokens <= o->micro_batch_tokens)
+		n *= 2;
+	return n;
+}
+
+int policy_unit_tokens(const struct policy_load *l)
+{
+	return max(l->tree, policy_min(l->tokens, UNIT_TOKENS));
+}
+
 size_t policy_bytes(const struct policy *p, const struct policy_load *l)
 {
 	const struct model_shape *s = &p->model->weights.shape;
 	const struct weights     *learned = model_learned(p->model);
-	/* two neighbours hold more than UNIT_TOKENS together */
-	int    units = policy_min(l->trees, l->tokens / (UNIT_TOKENS / 2) + 1);
-	int    unit = max(l->tree, policy_min(l->tokens, UNIT_TOKENS));
-	int    tokens = max(unit, policy_min(l->tokens, p->options.micro_batch_tokens));
-	int    targets = max(l->targets, policy_min(l->tokens, UNIT_TOKENS));
-	size_t head = head_bytes(s, targets, !p->model->adapter),
-	       layers = model_backward_bytes(p->model, tokens, unit);
+	int                       unit = policy_unit_tokens(l), recompute = p->options.recompute,
+	    targets = max(l->targets, policy_min(l->tokens, UNIT_TOKENS));
+	struct gradient_units units = {
+	        /* two neighbours hold more than UNIT_TOKENS together */
+	        .n = (uint32_t)policy_min(l->trees, l->tokens / (UNIT_TOKENS / 2) + 1),
+	        .per_pass = policy_per_pass(&p->options, unit)};
+	int most = max(unit, policy_min(l->tokens, p->options.micro_batch_tokens)),
+	    tokens = (int)(units.per_pass * (int64_t)unit < l->tokens
+	                           ? units.per_pass * (int64_t)unit
+	                           : l->tokens),
+	    piece = recompute ? unit : tokens;
+	size_t window = max_size(model_window(p->model), head_window(p->model)),
+	       head = head_bytes(s, targets, !p->model->adapter),
+	       layers = model_backward_bytes(p->model,
+	                                     &(struct model_load){recompute, tokens, piece, unit});
 
-	return optimizer_bytes(learned) + gradient_bytes(learned, units) + tape_bytes(s, tokens) +
-	       model_cache_bytes(s, p->model->mm, 1, 2 * tokens / PAGE_TOKENS + 1) +
-	       (head > layers ? head : layers);
+	return optimizer_bytes(learned) + gradient_bytes(learned, &units, window) +
+	       tape_bytes(s, recompute, tokens, piece) +
+	       model_cache_bytes(s, p->model->mm, 1, 2 * most / PAGE_TOKENS + 1) +
+	       max_size(head, layers);
 }
 
-/* ---- micro-batches ---- */
+/* ---- a batch in pieces ---- */
 
-struct policy_pieces {        /* a batch cut into units; a micro-batch is a run of them */
+struct policy_cut {           /* a batch cut into units */
 	struct batch       b; /* the caller's, with the columns of this pass beside its own */
 	struct sequence   *sequences;     /* [R] */
 	struct unit_range *units;         /* [n_units] */
 	unsigned char     *silent;        /* [n_units] 1: its coefficients are 0; NULL: not asked */
-	int                n_units, next; /* next: the first unit that was not computed yet */
-	int                count;         /* units of the current micro-batch, */
+	int                n_units, next; /* next: the first unit that was not taken yet */
 	float             *lse;           /* [T] of the softmax, beside logp_new and entropy_new */
-	struct packing     packing;       /* what of it is computed, */
-	struct batch       part;          /* its rows, */
-	float             *hidden;        /* and its last hidden states [tokens x D] */
+};
+
+struct policy_piece {                          /* a run of units on its way through the model */
+	int            first, count, n_tokens; /* units, all of them silent or none */
+	int            is_silent;
+	struct batch   part;    /* its rows, */
+	struct packing packing; /* what of them is computed, */
+	float         *hidden;  /* and its last hidden states [tokens x D] */
 };
 
 /* What the model computes on: rows that share a prompt and follow each other share its tokens. */
@@ -93,16 +126,16 @@ static int sequences_of(const struct batch *b, struct arena *a, struct sequence 
 	return OK;
 }
 
-static int pieces_cut(struct policy *p, const struct batch *b, struct policy_pieces *out)
+static int policy_cut(struct policy *p, const struct batch *b, struct policy_cut *out)
 {
 	assert(b->n > 0 && b->id && b->prompt);
-	*out = (struct policy_pieces){.b = *b};
+	*out = (struct policy_cut){.b = *b};
 	TRY(sequences_of(b, &p->scratch, &out->sequences));
 	return packing_plan(out->sequences, b->n, 1, &p->scratch, &out->units, &out->n_units);
 }
 
 /* Columns for what the head says of each token. */
-static int pieces_take_head(struct policy *p, struct policy_pieces *c)
+static int cut_take_head(struct policy *p, struct policy_cut *c)
 {
 	TRY(BATCH_TAKE(&c->b, logp_new, &p->scratch));
 	TRY(BATCH_TAKE(&c->b, entropy_new, &p->scratch));
@@ -117,64 +150,66 @@ static int cache_fit(struct policy *p, int n_pages)
 	return model_cache_new(p->model, 1, n_pages, &p->cache);
 }
 
-static int piece_is_silent(const struct policy_pieces *c)
+static int unit_is_silent(const struct policy_cut *c, int unit)
 {
-	return c->silent && c->silent[c->next - c->count];
+	return c->silent && c->silent[unit];
 }
 
-/* Moves to the next micro-batch: as many whole units as fit, at least one, all of them silent or
- * none. Returns 0 when none was left. */
-static int pieces_next(const struct policy *p, struct policy_pieces *c)
+/* The next piece: as many units before `end` as fit into `most` tokens, at least one, all of them
+ * silent or none. Returns 0 when none was left. */
+static int piece_next(struct policy_cut *c, int end, int most, struct policy_piece *out)
 {
-	const struct unit_range *units = c->units + c->next;
-	int                      left = c->n_units - c->next, count = 0, tokens = 0, rows = 0,
-	    most = p->options.micro_batch_tokens;
+	int rows = 0;
 
-	while (count < left && (count == 0 || tokens + units[count].n_tokens <= most) &&
-	       (!c->silent || c->silent[c->next + count] == c->silent[c->next])) {
-		tokens += units[count].n_tokens;
-		rows += units[count++].count;
+	*out = (struct policy_piece){.first = c->next,
+	                             .is_silent = c->next < end && unit_is_silent(c, c->next)};
+	for (; c->next < end && unit_is_silent(c, c->next) == out->is_silent; c->next++) {
+		const struct unit_range *unit = &c->units[c->next];
+		if (out->count && out->n_tokens + unit->n_tokens > most)
+			break;
+		out->count++;
+		out->n_tokens += unit->n_tokens;
+		rows += unit->count;
 	}
-	c->next += count;
-	c->count = count;
-	if (count)
-		c->part = batch_part(&c->b, units[0].first, rows);
-	return count > 0;
+	if (out->count)
+		out->part = batch_part(&c->b, c->units[out->first].first, rows);
+	return out->count > 0;
 }
 
-/* Runs the micro-batch forward. */
-static int piece_forward(struct policy *p, const struct model *m, struct policy_pieces *c,
-                         struct tape *tape)
+/* Runs the piece forward. */
+static int piece_forward(struct policy *p, const struct model *m, const struct policy_cut *c,
+                         struct policy_piece *piece, struct tape *tape)
 {
 	size_t width = (size_t)m->weights.shape.width;
 
-	TRY(packing_build(c->sequences, c->units + c->next - c->count, c->count, 1, &p->scratch,
-	                  &c->packing));
-	TRY(cache_fit(p, c->packing.n_pages));
-	TRY(arena_take(&p->scratch, (size_t)c->packing.n_tokens * width, "hidden states",
-	               &c->hidden));
-	return model_forward(m, &c->packing, &p->cache, tape, &p->scratch, c->hidden);
+	TRY(packing_build(c->sequences, c->units + piece->first, piece->count, 1, &p->scratch,
+	                  &piece->packing));
+	TRY(cache_fit(p, piece->packing.n_pages));
+	TRY(arena_take(&p->scratch, (size_t)piece->n_tokens * width, "hidden states",
+	               &piece->hidden));
+	return model_forward(m, &piece->packing, &p->cache, tape, &p->scratch, piece->hidden);
 }
 
-/* The places of the micro-batch's tokens in the columns. */
-static struct head_result pieces_head(const struct policy_pieces *c)
+/* The places of the piece's tokens in the columns. */
+static struct head_result piece_head(const struct policy_cut *c, const struct policy_piece *piece)
 {
-	int first = c->part.offset[0];
+	int first = piece->part.offset[0];
 
 	return (struct head_result){c->b.logp_new + first, c->b.entropy_new + first,
 	                            c->lse + first};
 }
 
-static struct head_input pieces_input(const struct policy *p, const struct model *m,
-                                      const struct policy_pieces *c)
+static struct head_input piece_input(const struct policy *p, const struct model *m,
+                                     const struct policy_piece *piece)
 {
-	return (struct head_input){m, &c->packing, c->hidden, p->options.temperature};
+	return (struct head_input){m, &piece->packing, piece->hidden, p->options.temperature};
 }
 
-static int pieces_logprobs(struct policy *p, const struct model *m, struct policy_pieces *c)
+static int piece_logprobs(struct policy *p, const struct model *m, const struct policy_cut *c,
+                          const struct policy_piece *piece)
 {
-	struct head_input  in = pieces_input(p, m, c);
-	struct head_result head = pieces_head(c);
+	struct head_input  in = piece_input(p, m, piece);
+	struct head_result head = piece_head(c, piece);
 
 	return head_forward(&in, &p->scratch, &head);
 }
@@ -182,17 +217,18 @@ static int pieces_logprobs(struct policy *p, const struct model *m, struct polic
 int policy_logprobs(struct policy *p, const struct model *m, const struct batch *b, float *logp,
                     float *entropy)
 {
-	struct policy_pieces c;
+	struct policy_cut   c;
+	struct policy_piece piece;
 
 	arena_reset(&p->scratch);
-	TRY(pieces_cut(p, b, &c));
+	TRY(policy_cut(p, b, &c));
 	c.b.logp_new = logp;
 	c.b.entropy_new = entropy;
-	TRY(pieces_take_head(p, &c));
-	while (pieces_next(p, &c)) {
+	TRY(cut_take_head(p, &c));
+	while (piece_next(&c, c.n_units, p->options.micro_batch_tokens, &piece)) {
 		struct arena_mark mark = arena_mark(&p->scratch);
-		TRY(piece_forward(p, m, &c, NULL));
-		TRY(pieces_logprobs(p, m, &c));
+		TRY(piece_forward(p, m, &c, &piece, NULL));
+		TRY(piece_logprobs(p, m, &c, &piece));
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
@@ -200,15 +236,17 @@ int policy_logprobs(struct policy *p, const struct model *m, const struct batch 
 
 int policy_values(struct policy *p, const struct batch *b, float *value)
 {
-	struct policy_pieces c;
+	struct policy_cut   c;
+	struct policy_piece piece;
 
 	assert(p->second.owner);
 	arena_reset(&p->scratch);
-	TRY(pieces_cut(p, b, &c));
-	while (pieces_next(p, &c)) {
+	TRY(policy_cut(p, b, &c));
+	while (piece_next(&c, c.n_units, p->options.micro_batch_tokens, &piece)) {
 		struct arena_mark mark = arena_mark(&p->scratch);
-		TRY(piece_forward(p, p->model, &c, NULL));
-		p->second.values(p->second.owner, &c.packing, c.hidden, value + c.part.offset[0]);
+		TRY(piece_forward(p, p->model, &c, &piece, NULL));
+		p->second.values(p->second.owner, &piece.packing, piece.hidden,
+		                 value + piece.part.offset[0]);
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
@@ -238,82 +276,157 @@ struct update {                         /* one call of policy_update or policy_u
 	struct update_report   *report;
 };
 
-/* From the objective to d_hidden, which it overwrites. */
-static int backward_policy(struct policy *p, const struct update *u, struct policy_pieces *c,
-                           float *d_hidden)
-{
-	const struct head_input  in = pieces_input(p, p->model, c);
-	const struct head_result head = pieces_head(c);
-	int                      first = c->part.offset[0];
-	const struct head_terms  terms = {.c = c->part.c + first,
-	                                  .h = c->part.h ? c->part.h + first : NULL};
-
-	TRY(objective_eval(u->alg, &c->part, &u->totals, &u->report->objective));
-	return head_backward(&in, &head, &terms, &p->scratch, d_hidden, &p->gradient);
-}
-
-/* Losses and backward pass of the micro-batch that was just run forward. */
-static int piece_backward(struct policy *p, const struct update *u, struct policy_pieces *c)
-{
-	size_t width = (size_t)p->model->weights.shape.width;
-	float *d_hidden;
-
-	TRY(arena_take(&p->scratch, (size_t)c->packing.n_tokens * width,
-	               "gradients of hidden states", &d_hidden));
-	if (u->alg)
-		TRY(backward_policy(p, u, c, d_hidden));
-	if (p->second.owner)
-		p->second.backward(p->second.owner, &c->packing, c->hidden, &c->part,
-		                   u->totals.tokens, d_hidden);
-	if (!u->layers)
-		return OK;
-	return model_backward(p->model, &c->packing, p->tape, &p->scratch, d_hidden, &p->gradient);
-}
+struct policy_pass {                 /* 2^k units, forward and backward */
+	struct policy_piece *pieces; /* [n] that have a backward pass */
+	int                  n, n_tokens, largest;
+};
 
 /* What sampling recorded stands for what a forward pass would find. */
-static void piece_recall(struct policy_pieces *c)
+static void piece_recall(const struct policy_cut *c, const struct policy_piece *piece)
 {
-	size_t first = (size_t)c->part.offset[0], n = (size_t)c->part.offset[c->part.n] - first;
+	size_t first = (size_t)piece->part.offset[0],
+	       n = (size_t)piece->part.offset[piece->part.n] - first;
 
 	memcpy(c->b.logp_new + first, c->b.logp_old + first, n * sizeof(float));
 	memcpy(c->b.entropy_new + first, c->b.entropy + first, n * sizeof(float));
 }
 
-/* The forward pass of a micro-batch, as far as somebody reads of it. */
-static int piece_look(struct policy *p, const struct update *u, struct policy_pieces *c)
+/* A silent piece has its place in the statistics; the gradient counts it as zeros. */
+static int piece_pass_by(struct policy *p, const struct update *u, const struct policy_cut *c,
+                         struct policy_piece *piece)
 {
-	if (piece_is_silent(c) && c->b.is_current) {
-		piece_recall(c);
-		return OK;
+	struct arena_mark mark = arena_mark(&p->scratch);
+	int               first = piece->part.offset[0], end = piece->part.offset[piece->part.n];
+
+	if (c->b.is_current) {
+		piece_recall(c, piece);
+	} else {
+		TRY(piece_forward(p, p->model, c, piece, NULL));
+		TRY(piece_logprobs(p, p->model, c, piece));
 	}
-	TRY(piece_forward(p, p->model, c, u->layers && !piece_is_silent(c) ? p->tape : NULL));
-	return u->alg ? pieces_logprobs(p, p->model, c) : OK;
-}
-
-/* A silent micro-batch has its place in the statistics, and zeros in the sum. */
-static int piece_silence(struct policy *p, const struct update *u, struct policy_pieces *c)
-{
-	int first = c->part.offset[0], end = c->part.offset[c->part.n];
-
-	TRY(objective_eval(u->alg, &c->part, &u->totals, &u->report->objective));
+	TRY(objective_eval(u->alg, &piece->part, &u->totals, &u->report->objective));
 	for (int t = first; t < end; t++)
 		assert(c->b.c[t] == 0);
-	gradient_add_zeros(&p->gradient, model_learned(p->model), (uint32_t)c->count);
 	u->report->tokens_silent += end - first;
+	arena_release(&p->scratch, mark);
 	return OK;
 }
 
-/* All micro-batches, forward and backward; the gradients of their units add up in a fixed tree. */
-static int policy_accumulate(struct policy *p, const struct update *u, struct policy_pieces *c)
+/* The forward pass of a piece, and the loss. */
+static int piece_look(struct policy *p, const struct update *u, const struct policy_cut *c,
+                      struct policy_piece *piece)
 {
-	while (pieces_next(p, c)) {
+	TRY(piece_forward(p, p->model, c, piece, u->layers ? p->tape : NULL));
+	if (!u->alg)
+		return OK;
+	TRY(piece_logprobs(p, p->model, c, piece));
+	return objective_eval(u->alg, &piece->part, &u->totals, &u->report->objective);
+}
+
+/* Cuts the units before `end` into pieces, one unit each where layers are computed again: then the
+ * state of a layer is held for one unit. */
+static int pass_cut(struct policy *p, struct policy_cut *c, int end, struct policy_pass *out)
+{
+	int most = p->options.recompute ? 1 : INT_MAX;
+
+	*out = (struct policy_pass){0};
+	TRY(arena_take(&p->scratch, (size_t)(end - c->next), "the pieces of a pass", &out->pieces));
+	while (piece_next(c, end, most, &out->pieces[out->n])) {
+		const struct policy_piece *piece = &out->pieces[out->n++];
+		if (piece->is_silent)
+			continue;
+		out->n_tokens += piece->n_tokens;
+		out->largest = max(out->largest, piece->n_tokens);
+	}
+	return OK;
+}
+
+static int pass_look(struct policy *p, const struct update *u, struct policy_cut *c,
+                     struct policy_pass *pass)
+{
+	int n = 0;
+
+	if (u->layers && pass->n_tokens)
+		TRY(tape_begin(p->tape, pass->n_tokens, pass->largest));
+	for (int i = 0; i < pass->n; i++) {
+		struct policy_piece *piece = &pass->pieces[i];
+		if (piece->is_silent) {
+			TRY(piece_pass_by(p, u, c, piece));
+			continue;
+		}
+		pass->pieces[n] = *piece;
+		TRY(piece_look(p, u, c, &pass->pieces[n++]));
+	}
+	pass->n = n;
+	return OK;
+}
+
+/* From the coefficients to d_hidden [tokens of the pass x D], which it overwrites. */
+static int pass_backward_head(struct policy *p, const struct policy_cut *c,
+                              const struct policy_pass *pass, float *d_hidden)
+{
+	size_t             width = (size_t)p->model->weights.shape.width;
+	struct head_piece *head;
+
+	TRY(arena_take(&p->scratch, (size_t)pass->n, "the pieces of a pass", &head));
+	for (int i = 0; i < pass->n; i++) {
+		const struct policy_piece *piece = &pass->pieces[i];
+		int                        first = piece->part.offset[0];
+		head[i] = (struct head_piece){
+		        .in = piece_input(p, p->model, piece),
+		        .forward = piece_head(c, piece),
+		        .terms = {.c = c->b.c + first, .h = c->b.h ? c->b.h + first : NULL},
+		        .d_hidden = d_hidden};
+		d_hidden += (size_t)piece->n_tokens * width;
+	}
+	return head_backward(head, pass->n, &p->scratch, &p->gradient);
+}
+
+static int pass_backward(struct policy *p, const struct update *u, const struct policy_cut *c,
+                         const struct policy_pass *pass)
+{
+	size_t width = (size_t)p->model->weights.shape.width;
+	float *d_hidden, *d;
+
+	TRY(arena_take(&p->scratch, (size_t)pass->n_tokens * width, "gradients of hidden states",
+	               &d_hidden));
+	if (u->alg)
+		TRY(pass_backward_head(p, c, pass, d_hidden));
+	d = d_hidden;
+	for (int i = 0; i < pass->n && p->second.owner; i++) {
+		const struct policy_piece *piece = &pass->pieces[i];
+		p->second.backward(p->second.owner, &piece->packing, piece->hidden, &piece->part,
+		                   u->totals.tokens, d);
+		d += (size_t)piece->n_tokens * width;
+	}
+	return u->layers ? model_backward(p->model, p->tape, &p->cache, &p->scratch, d_hidden,
+	                                  &p->gradient)
+	                 : OK;
+}
+
+/* One pass, forward and backward. */
+static int pass_run(struct policy *p, const struct update *u, struct policy_cut *c)
+{
+	double             start = clock_seconds(), middle;
+	struct policy_pass pass;
+
+	TRY(pass_cut(p, c, (int)p->gradient.end, &pass));
+	TRY(pass_look(p, u, c, &pass));
+	middle = clock_seconds();
+	TRY(pass.n ? pass_backward(p, u, c, &pass) : gradient_add_zeros(&p->gradient));
+	u->report->seconds_forward += middle - start;
+	u->report->seconds_backward += clock_seconds() - middle;
+	return OK;
+}
+
+/* All passes; the gradients of their units add up in a fixed tree. */
+static int policy_accumulate(struct policy *p, const struct update *u, struct policy_cut *c)
+{
+	while (c->next < c->n_units) {
 		struct arena_mark mark = arena_mark(&p->scratch);
-		double            start = clock_seconds(), middle;
-		TRY(piece_look(p, u, c));
-		middle = clock_seconds();
-		TRY(piece_is_silent(c) ? piece_silence(p, u, c) : piece_backward(p, u, c));
-		u->report->seconds_forward += middle - start;
-		u->report->seconds_backward += clock_seconds() - middle;
+		if (c->next)
+			gradient_next_pass(&p->gradient);
+		TRY(pass_run(p, u, c));
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
@@ -341,11 +454,11 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 }
 
 /* The columns that an update writes, but for those of the second head. */
-static int update_take(const struct update *u, struct policy *p, struct policy_pieces *c)
+static int update_take(const struct update *u, struct policy *p, struct policy_cut *c)
 {
 	if (!u->alg)
 		return OK;
-	TRY(pieces_take_head(p, c));
+	TRY(cut_take_head(p, c));
 	TRY(BATCH_TAKE(&c->b, c, &p->scratch));
 	return u->alg->entropy_coef != 0 ? BATCH_TAKE(&c->b, h, &p->scratch) : OK;
 }
@@ -353,7 +466,7 @@ static int update_take(const struct update *u, struct policy *p, struct policy_p
 /* Which units are silent: all of their rows are, and none is guided, whose recorded log-probability
  * is under the hint. A second head has something to say of every row. */
 static int update_find_silent(const struct update *u, const struct policy *p, struct arena *a,
-                              struct policy_pieces *c)
+                              struct policy_cut *c)
 {
 	const struct batch *b = &c->b;
 
@@ -370,17 +483,34 @@ static int update_find_silent(const struct update *u, const struct policy *p, st
 	return OK;
 }
 
-/* Room and gradients for an update that *u describes, then all micro-batches. */
-static int run_update(struct policy *p, const struct batch *b, struct update *u,
-                      struct policy_pieces *c)
+/* The passes of an update. */
+static struct gradient_units update_units(const struct policy *p, const struct policy_cut *c)
 {
+	int largest = p->options.unit_tokens;
+
+	for (int i = 0; i < c->n_units; i++)
+		largest = max(largest, c->units[i].n_tokens);
+	return (struct gradient_units){.n = (uint32_t)c->n_units,
+	                               .per_pass = policy_per_pass(&p->options, largest),
+	                               .silent = c->silent};
+}
+
+/* Room and gradients for an update that *u describes, then all passes. */
+static int run_update(struct policy *p, const struct batch *b, struct update *u,
+                      struct policy_cut *c)
+{
+	struct gradient_units units;
+
 	arena_reset(&p->scratch);
 	u->totals = (struct totals){.batch_tokens = b->batch_tokens, .updates = b->updates};
 	totals_add(&u->totals, b);
-	TRY(pieces_cut(p, b, c));
-	TRY(gradient_begin(&p->gradient, (uint32_t)c->n_units));
+	TRY(policy_cut(p, b, c));
 	TRY(update_take(u, p, c));
 	TRY(update_find_silent(u, p, &p->scratch, c));
+	units = update_units(p, c);
+	TRY(gradient_begin(&p->gradient, &units));
+	if (!p->tape)
+		TRY(tape_new(&p->model->weights.shape, p->options.recompute, &p->tape));
 	if (p->second.owner)
 		TRY(p->second.begin(p->second.owner, &c->b, (uint32_t)c->n_units, &p->scratch));
 	return policy_accumulate(p, u, c);
@@ -389,8 +519,8 @@ static int run_update(struct policy *p, const struct batch *b, struct update *u,
 int policy_update(struct policy *p, const struct algorithm *alg, const struct batch *b,
                   double learning_rate, struct update_report *report)
 {
-	struct update        u = {.alg = alg, .layers = 1, .report = report};
-	struct policy_pieces c;
+	struct update     u = {.alg = alg, .layers = 1, .report = report};
+	struct policy_cut c;
 
 	TRY(run_update(p, b, &u, &c));
 	if (b->logp_old && report->updates == 0)
@@ -404,8 +534,8 @@ int policy_update(struct policy *p, const struct algorithm *alg, const struct ba
 int policy_update_second(struct policy *p, const struct batch *b, const double *learning_rate,
                          struct update_report *report)
 {
-	struct update        u = {.layers = learning_rate != NULL, .report = report};
-	struct policy_pieces c;
+	struct update     u = {.layers = learning_rate != NULL, .report = report};
+	struct policy_cut c;
 
 	assert(p->second.owner);
 	TRY(run_update(p, b, &u, &c));

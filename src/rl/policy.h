@@ -1,15 +1,16 @@
 /* policy.h - a model that learns (or its adapter does, where it has one): log-probabilities of
  * completions, and one update from one coefficient per token.
  *
- *     for each micro-batch:  forward -> log-probabilities -> objective: c = dL/dlogp -> backward
- *                            through head and layers
+ *     for each pass (2^k units):  forward -> log-probabilities -> objective: c = dL/dlogp
+ *                                 backward through the head, then layer by layer
  *     sum of gradients (fixed tree) -> clip, AdamW -> repack the weights for the matrix products
  *
  * The only place where estimators and transformer meet: down goes a number per token, up come
  * log-probabilities. A second head, a critic's (critic.h), may sit on the network: then one update
- * serves both losses. The size of a micro-batch (compute.micro_batch_tokens) changes memory and
- * speed, not one bit of the result. A prompt that completions share is always computed once:
- * whether it is decides the order in which its gradient is summed, so it is no option.
+ * serves both losses. The size of a pass (compute.micro_batch_tokens) and whether layers are
+ * computed again on the way back (compute.recompute; tape.h) change memory and speed, not one bit
+ * of the result. A prompt that completions share is always computed once: whether it is decides the
+ * order in which its gradient is summed, so it is no option.
  *
  * Zeros are not computed. Where all rows of a unit have coefficients that are certainly 0 (groups
  * whose rewards are equal, masked rows), its gradient is zeros without a backward pass; and without
@@ -23,7 +24,11 @@
 #include "model/optimizer.h"
 
 struct policy_options {
-	int                      micro_batch_tokens;
+	/* of a pass, and of a micro-batch where nothing is learned; one unit may have more */
+	int micro_batch_tokens;
+	/* passes are cut for units as large as this, or as the largest of the update */
+	int                      unit_tokens;
+	int                      recompute;   /* may be set until the first update */
 	float                    temperature; /* of sampling: part of every log-probability */
 	struct optimizer_options optimizer;
 	/* of tests: units whose coefficients are certainly 0 are computed all the same */
@@ -51,8 +56,8 @@ struct policy {
 	struct policy_options options;
 	struct optimizer      optimizer;
 	struct gradient       gradient;
-	struct tape          *tape;
-	struct kv_cache       cache; /* one layer; grows to the largest micro-batch */
+	struct tape          *tape;  /* NULL before the first update */
+	struct kv_cache       cache; /* one layer; grows to the largest packing */
 	struct arena          scratch;
 	struct policy_head    second;
 };
@@ -79,6 +84,8 @@ struct policy_load {
 	int tree, targets; /* tokens and targets of the largest tree */
 };
 size_t policy_bytes(const struct policy *p, const struct policy_load *l);
+/* tokens of the largest unit of such an update */
+int policy_unit_tokens(const struct policy_load *l);
 
 /* The rows of a batch (batch.h) are what is computed on; they need id and prompt.
  *
