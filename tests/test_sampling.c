@@ -1,3 +1,5 @@
+#include "math/elementary.h"
+#include "math/rowops.h"
 #include "model/penalty.h"
 
 #include "test.h"
@@ -78,7 +80,9 @@ static void a_nucleus_ends_where_its_sum_is_top_p(void **state)
 	struct candidate   c[4];
 	struct sampled     out;
 
-	sampling_draw(&plain, z, 4, 0, c, &out); /* unfiltered: c has the probabilities, by id */
+	/* a filter that keeps all: c has the probabilities, sorted */
+	sampling_draw(&(struct sampling){.temperature = 1, .top_k = 4, .top_p = 1}, z, 4, 0, c,
+	              &out);
 	for (int kept = 1; kept <= 2; kept++) {
 		double          sum = kept == 1 ? (double)c[0].p : (double)c[0].p + (double)c[1].p;
 		struct sampling exact = {.temperature = 1, .top_p = (float)sum};
@@ -88,6 +92,33 @@ static void a_nucleus_ends_where_its_sum_is_top_p(void **state)
 		assert_int_equal(draw(&exact, z, 4, .999999f).token, kept - 1);
 		exact.top_p = nextafterf(nextafterf((float)sum, 1), 1);
 		assert_int_equal(draw(&exact, z, 4, .999999f).token, kept);
+	}
+}
+
+/* The sums of the definition, one token after the other, over more tokens than are looked at
+ * together. */
+static void a_draw_is_the_first_token_whose_running_sum_exceeds_u(void **state)
+{
+	enum { MANY = 2500 };
+	static float            z[MANY];
+	static struct candidate c[MANY];
+	struct sampled          out;
+	float                   lse, entropy;
+
+	(void)state;
+	for (int v = 0; v < MANY; v++)
+		z[v] = v % 7 == 3 ? -INFINITY : (float)(v * 37 % 101) / 25;
+	row_softmax_stats(z, MANY, 1, &lse, &entropy);
+	for (int i = 0; i < 400; i++) {
+		float  u = (float)i / 400;
+		double sum = 0;
+		int    v = -1;
+		do {
+			v++;
+			sum += elementary_exp(z[v] - lse);
+		} while (sum <= u);
+		sampling_draw(&plain, z, MANY, u, c, &out);
+		assert_int_equal(out.token, v);
 	}
 }
 
@@ -211,6 +242,7 @@ TEST_MAIN(TEST(penalties_are_those_of_transformers),
           TEST(a_row_with_tokens_that_never_come_still_has_an_entropy),
           TEST(tokens_come_up_as_often_as_their_probability),
           TEST(filters_keep_what_their_definitions_say),
+          TEST(a_draw_is_the_first_token_whose_running_sum_exceeds_u),
           TEST(a_nucleus_ends_where_its_sum_is_top_p), TEST(filters_never_change_what_is_recorded),
           TEST(temperature_zero_ignores_the_random_number_and_takes_the_first_of_equals),
           TEST(temperature_divides_the_logits), TEST(extreme_logits_give_finite_results))

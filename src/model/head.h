@@ -7,7 +7,16 @@
  *
  * Rows go through in chunks of HEAD_ROWS (in the backward pass anchored at the first target of a
  * unit: one chunk for all but the largest trees). The backward pass computes a chunk's logits again
- * (cheaper than keeping them) and turns them into their own gradient in place. */
+ * and turns them into their own gradient in place: to keep them would take 4 V bytes for each
+ * target of a micro-batch, 400 MB for 2048 of them at 49,152 outputs.
+ *
+ * Where the time goes, ms for 256 targets at 49,152 outputs and width 576, f32, one core with AVX2:
+ *
+ *     forward     logits 219   statistics 19
+ *     backward    logits again 219   their gradient 8   dX 208   dW 206
+ *
+ * and in decoding, 64 rows: logits 64, statistics and draws 7. What is not a product is 3% of the
+ * one and 10% of the other, so the logits go through memory and nothing is fused. */
 #ifndef MODEL_HEAD_H
 #define MODEL_HEAD_H
 

@@ -88,21 +88,26 @@ static int draw_kept(const struct candidate *c, int n, float u)
 	return c[n - 1].id;
 }
 
-/* The whole distribution, by id. The sum of all p is 1 up to rounding; a u beyond it takes the last
- * token with p > 0. */
-static int draw_all(const float *z, int V, float inverse, float lse, float u, struct candidate *c)
+/* The whole distribution, by id, as far as the draw goes. The sum of all p is 1 up to rounding; a u
+ * beyond it takes the last token with p > 0. */
+static int draw_all(const float *z, int V, float inverse, float lse, float u)
 {
+	enum { BLOCK = 1024 };
+	float  p[BLOCK];
 	double sum = 0;
 	int    last = 0;
 
-	for (int v = 0; v < V; v++)
-		c[v].p = elementary_exp(z[v] * inverse - lse);
-	for (int v = 0; v < V; v++) {
-		if (c[v].p > 0)
-			last = v;
-		sum += c[v].p;
-		if (sum > u)
-			return last;
+	for (int first = 0; first < V; first += BLOCK) {
+		int n = V - first < BLOCK ? V - first : BLOCK;
+		for (int i = 0; i < n; i++)
+			p[i] = elementary_exp(z[first + i] * inverse - lse);
+		for (int i = 0; i < n; i++) {
+			if (p[i] > 0)
+				last = first + i;
+			sum += p[i];
+			if (sum > u)
+				return last;
+		}
 	}
 	return last;
 }
@@ -122,7 +127,7 @@ void sampling_draw(const struct sampling *s, const float *z, int V, float u,
 		int n = candidates_sorted(s, z, V, lse, scratch);
 		out->token = draw_kept(scratch, keep(s, scratch, n), u);
 	} else {
-		out->token = draw_all(z, V, inverse, lse, u, scratch);
+		out->token = draw_all(z, V, inverse, lse, u);
 	}
 	out->logp = row_logprob(z, out->token, inverse, lse);
 }

@@ -35,7 +35,7 @@ struct candidate { /* scratch of one row */
 	int   id;
 };
 
-/* scratch [V] */
+/* scratch [V]: of the filters */
 void sampling_draw(const struct sampling *s, const float *z, int V, float u,
                    struct candidate *scratch, struct sampled *out);
 
