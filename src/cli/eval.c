@@ -9,6 +9,7 @@
  * --task must be there. A program that a run's own config names is run with --allow-command only.
  * Each file is evaluated for itself: its figures are the same whatever else the call evaluates. */
 #include "rl/eval.h"
+#include "base/gguf.h"
 #include "base/json.h"
 #include "base/terminal.h"
 #include "cli/command.h"
@@ -180,7 +181,7 @@ static int eval_load_config(struct evaluation *e, const struct words *w)
 	static const char bare[] = "data: {max_prompt_length: 1048576}\n";
 	const char       *config = w->config ? w->config : w->what;
 
-	if (file_is_folder(w->what)) {
+	if (file_is_folder(w->what) || gguf_is(w->what)) {
 		e->path = w->what;
 		if (!w->config)
 			TRY(config_of_run(w->what, &e->arena, &config));

@@ -4,6 +4,7 @@
  * With --tokenizer its files come along, and the token that it names as the end of a text is the
  * one that ends a completion, unless the shape has it already. --layers makes a shallower model,
  * for trials. */
+#include "base/gguf.h"
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "cli/command.h"
@@ -49,6 +50,18 @@ static int fit_tokenizer(const char *folder, struct model_shape *s)
 	return status;
 }
 
+/* That of a GGUF file has no files to copy. */
+static int copy_gguf_tokenizer(const char *path, const char *folder)
+{
+	struct tokenizer *t;
+	int               status;
+
+	TRY(tokenizer_load(path, &t));
+	status = tokenizer_save(t, folder);
+	tokenizer_free(t);
+	return status;
+}
+
 static int write_model(const struct init *o, const char *folder, const struct model_shape *s,
                        enum safetensors_type type)
 {
@@ -58,6 +71,8 @@ static int write_model(const struct init *o, const char *folder, const struct mo
 	TRY(weights_new(s, &w));
 	weights_init(&w, (uint64_t)o->seed);
 	status = folder_write(folder, &w, type, o->tokenizer);
+	if (status == OK && o->tokenizer && gguf_is(o->tokenizer))
+		status = copy_gguf_tokenizer(o->tokenizer, folder);
 	if (status == OK)
 		terminal_print(stdout, "%s: %zu random weights like %s%s\n", folder, w.n, o->like,
 		               o->tokenizer ? "" : "; no tokenizer: name one in model.tokenizer");

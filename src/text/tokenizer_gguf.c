@@ -709,7 +709,8 @@ static int gguf_out_types(struct gguf_tokenizer_out *w)
 			w->type[id] = TOKEN_BYTE;
 	}
 	TRY(gguf_out_added(w));
-	if (unk >= 0 && unk < w->ids->n_vocab)
+	/* one that texts can spell is an added token; another one is no less a normal token */
+	if (unk >= 0 && unk < w->ids->n_vocab && w->type[unk] == TOKEN_CONTROL)
 		w->type[unk] = TOKEN_UNKNOWN;
 	return OK;
 }
