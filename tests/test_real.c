@@ -1,6 +1,6 @@
 /* exp, log, pow, cos, sin of doubles against MPFR, and their bits against a table: they are the
  * same everywhere. */
-#include "math/real.h"
+#include "base/real.h"
 
 #include "base/rng.h"
 #include "test.h"

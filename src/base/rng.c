@@ -1,5 +1,7 @@
 #include "base/rng.h"
 
+#include "base/real.h"
+
 #include <assert.h>
 #include <math.h>
 
@@ -56,7 +58,7 @@ double rng_normal(struct rng_key key, uint32_t position)
 	rng_bits(key, position, b);
 	u = (double)(((uint64_t)b[0] << 32 | b[1]) >> 11) * 0x1p-53;
 	v = (double)(((uint64_t)b[2] << 32 | b[3]) >> 11) * 0x1p-53;
-	return sqrt(-2.0 * log1p(-u)) * cos(6.283185307179586 * v);
+	return sqrt(-2.0 * real_log(1 - u)) * real_cos(6.283185307179586 * v); /* 1 - u is exact */
 }
 
 uint32_t rng_below(struct rng_key key, uint32_t position, uint32_t n)

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "math/real.h"
+#include "base/real.h"
 
 #include <assert.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/fingerprint.h"
 #include "base/memory.h"
-#include "math/real.h"
+#include "base/real.h"
 
 #include <assert.h>
 #include <math.h>

@@ -2,10 +2,10 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/real.h"
 #include "curriculum/bandit.h"
 #include "curriculum/deck.h"
 #include "curriculum/numbers.h"
-#include "math/real.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "estimator/kl.h"
 
-#include "math/real.h"
+#include "base/real.h"
 
 #include <math.h>
 

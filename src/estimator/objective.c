@@ -1,8 +1,8 @@
 #include "estimator/objective.h"
 
 #include "base/error.h"
+#include "base/real.h"
 #include "estimator/kl.h"
-#include "math/real.h"
 
 #include <assert.h>
 #include <math.h>

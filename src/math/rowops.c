@@ -1,8 +1,8 @@
 #include "math/rowops.h"
 
+#include "base/real.h"
 #include "math/bf16.h"
 #include "math/elementary.h"
-#include "math/real.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 #include "model/rope.h"
 
 #include "base/error.h"
-#include "math/real.h"
+#include "base/real.h"
 
 #include <math.h>
 

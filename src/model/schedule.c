@@ -1,7 +1,7 @@
 #include "model/schedule.h"
 
 #include "base/error.h"
-#include "math/real.h"
+#include "base/real.h"
 
 #include <assert.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "math/real.h"
+#include "base/real.h"
 
 #include <math.h>
 

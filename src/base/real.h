@@ -1,7 +1,7 @@
 /* real.h - exp, log, pow, cos, sin for doubles, the same bits on every CPU and with every C
  * library.
  *
- * Weights, samples and picks depend on these: angles of positions, ratios of probabilities, softmax
+ * Weights, samples and picks depend on these: first weights, angles of positions, ratios of probabilities, softmax
  * over arms, schedules. libm may round the last bit in another way from one version and one CPU to
  * the next. Here every rounding is written down (an fma stands where it is meant). What C's library
  * does exactly by definition is used: fma, sqrt, floor, ldexp, frexp, rint.
@@ -16,8 +16,8 @@
  *     real_cos, real_sin      absolute error 2^-52 for |x| up to 10^7
  *
  * NaN gives NaN. */
-#ifndef MATH_REAL_H
-#define MATH_REAL_H
+#ifndef BASE_REAL_H
+#define BASE_REAL_H
 
 double real_exp(double x);
 double real_expm1(double x); /* exp(x) - 1, also for tiny x */
