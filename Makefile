@@ -13,6 +13,7 @@
 # make format     clang-format over the tree
 # make clean
 #
+# PORTABLE=1 builds a program for every x86-64, in a folder of its own; it gives the same bits.
 # A short line for each file that is compiled; V=1 shows the commands.
 # BUILD=release|debug|asan|tsan chooses the kind; each keeps its files in build/KIND-CC.  CC=gcc|clang.  WERROR=-Werror.
 # tsan wants clang and libomp's archer, or each wait of OpenMP looks like a race:
@@ -41,21 +42,24 @@ $(error packages are missing: see the line above)
 endif
 endif
 
+# PORTABLE=1: for any x86-64, or what the compiler takes for the least of another kind of CPU. Kernels still are chosen when the program runs.
+X86   := $(shell $(CC) -dM -E -x c /dev/null 2>/dev/null | grep -w __x86_64__)
+MARCH  = $(if $(filter 1,$(PORTABLE)),$(if $(X86),-march=x86-64),-march=native)
+
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith -Wcast-qual -Wwrite-strings $(WERROR)
 # No flag that reorders sums or takes numbers for finite (isfinite() would vanish). -ffp-contract=off: an fma stands only where it is written.
 # a small stack (ulimit -s) must do; sanitizers need larger frames
-FLAGS.release = -Wframe-larger-than=131072 -O3 -march=native -fno-math-errno -fno-trapping-math -g
-FLAGS.debug   = -O0 -march=native -g
-FLAGS.asan    = -O1 -march=native -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FLAGS.tsan    = -O1 -march=native -g -fsanitize=thread
-FLAGS.fuzz    = -O2 -march=native -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS.release = -Wframe-larger-than=131072 -O3 $(MARCH) -fno-math-errno -fno-trapping-math -g
+FLAGS.debug   = -O0 $(MARCH) -g
+FLAGS.asan    = -O1 $(MARCH) -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS.tsan    = -O1 $(MARCH) -g -fsanitize=thread
+FLAGS.fuzz    = -O1 $(MARCH) -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 $(if $(FLAGS.$(BUILD)),,$(error unknown BUILD=$(BUILD)))
 
 CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fopenmp -MMD -MP -Isrc -Itests $(WARN) $(FLAGS.$(BUILD)) $(EXTRA)
 LDLIBS = -ldl -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
 
-X86   := $(shell $(CC) -dM -E -x c /dev/null 2>/dev/null | grep -w __x86_64__)
-OUT   = build/$(BUILD)-$(notdir $(CC))
+OUT   = build/$(BUILD)-$(notdir $(CC))$(if $(filter 1,$(PORTABLE)),-portable)
 SRCS  = $(filter-out src/cli/hone.c src/base/ranks_mpi.c,$(wildcard src/*/*.c))
 OBJS  = $(SRCS:%.c=$(OUT)/%.o)
 TESTS = $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/test_$(T).c))
@@ -82,8 +86,10 @@ $(OUT)/test_%: tests/test_%.c $(OUT)/libhone.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CFLAGS) -DHONE='"$(OUT)/hone"' $< $(filter %.a,$^) $(LDLIBS) -lcmocka -o $@
 # clang takes many minutes to instrument the unrolled kernels for the fuzzers; make check has them under gcc's sanitizers
-$(OUT)/src/math/matmul_avx%.o: EXTRA += $(if $(filter fuzz,$(BUILD)),-fno-sanitize=all)
+$(OUT)/src/math/matmul_avx%.o $(OUT)/src/math/tile_avx%.o: EXTRA += $(if $(filter fuzz,$(BUILD)),-fno-sanitize=all)
 # kernels for instructions that not every CPU has: compiled for them whatever the rest is compiled for, chosen when the program runs
+$(OUT)/src/math/tile_avx2.o: EXTRA += $(if $(X86),-mavx2 -mfma)
+$(OUT)/src/math/tile_avx512.o: EXTRA += $(if $(X86),-mavx512f -mfma)
 $(OUT)/src/math/matmul_avx2.o: EXTRA += $(if $(X86),-mavx2 -mfma)
 $(OUT)/src/math/matmul_avx2_bf16.o: EXTRA += $(if $(X86),-mavx2 -mfma)
 $(OUT)/src/math/matmul_avx512.o: EXTRA += $(if $(X86),-mavx512f -mfma)
@@ -121,14 +127,17 @@ demo: all
 bench: all
 	./hone bench
 
-# The three builds each have a folder of their own; what follows them reads the sources alone.
+# The four builds each have a folder of their own; what follows them reads the sources and objects alone. tests/data/bits.tsv holds
+# all of them, and that of `make test`, to the same bits: gcc -O1 and -O3, clang, PORTABLE.
 check:
 	@scripts/deps --check >&2
 	$(MAKE) BUILD=asan WERROR=-Werror test
-	$(MAKE) CC=clang WERROR=-Werror all
+	$(MAKE) CC=clang WERROR=-Werror T=bits test
+	$(MAKE) PORTABLE=1 WERROR=-Werror T=bits test
 	HONE_MPI=1 $(MAKE) CC=clang test T=ranks_job
 	$(MAKE) BUILD=fuzz CC=clang WERROR=-Werror fuzzers
 	@scripts/fuzz --check build/fuzz-clang
+	@scripts/check-libm build/asan-gcc
 	@scripts/check-floors
 	@scripts/check-names
 	@scripts/check-parameters

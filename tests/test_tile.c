@@ -30,12 +30,13 @@ struct form { /* of the operands */
 	int transposed, pairs, odd;
 };
 
-/* Element (r, j) against the scalar chain; what stands between the rows stays as it is. */
+/* Element (r, j) by every kernel that this CPU has against the scalar chain; what stands between
+ * the rows stays as it is. */
 static void check(int rows, int columns, int n_k, struct form f)
 {
 	enum { B_ROW = COLUMNS_MOST + SPACE };
 	static float a[ROWS_MOST * DEPTH_MOST], b[DEPTH_MOST * B_ROW], words[DEPTH_MOST * B_ROW],
-	        c[ROWS_MOST * B_ROW], want[ROWS_MOST * B_ROW];
+	        start[ROWS_MOST * B_ROW], c[ROWS_MOST * B_ROW], want[ROWS_MOST * B_ROW];
 	struct tile_product p = {.a = a,
 	                         .a_row = f.transposed ? 1 : DEPTH_MOST,
 	                         .a_k = f.transposed ? ROWS_MOST : 1,
@@ -51,7 +52,7 @@ static void check(int rows, int columns, int n_k, struct form f)
 	for (uint32_t i = 0; i < DEPTH_MOST * B_ROW; i++)
 		b[i] = number(2, i);
 	for (uint32_t i = 0; i < ROWS_MOST * B_ROW; i++)
-		want[i] = c[i] = number(3, i);
+		want[i] = start[i] = number(3, i);
 	if (f.pairs)
 		pack_pairs(b, DEPTH_MOST, B_ROW, words);
 	for (int r = 0; r < rows; r++)
@@ -60,8 +61,13 @@ static void check(int rows, int columns, int n_k, struct form f)
 				want[r * B_ROW + j] =
 				        fmaf(a[r * (int)p.a_row + k * (int)p.a_k],
 				             b[(k + f.odd) * B_ROW + j], want[r * B_ROW + j]);
-	tile_product(&p, rows, columns, n_k);
-	assert_memory_equal(c, want, sizeof c);
+	for (int i = 0; tile_width_at(i); i++) {
+		memcpy(c, start, sizeof c);
+		tile_width_at(i)->product(&p, rows, columns, n_k);
+		if (memcmp(c, want, sizeof c) != 0)
+			fail_msg("%s: %d x %d of %d differ", tile_width_at(i)->name, rows, columns,
+			         n_k);
+	}
 }
 
 static void every_element_is_the_scalar_chain(void **state)
@@ -77,6 +83,19 @@ static void every_element_is_the_scalar_chain(void **state)
 			}
 }
 
+/* Those who call it get the widest kernel, and in place. */
+static void the_first_kernel_is_the_one_that_is_called(void **state)
+{
+	(void)state;
+	float               a = 3, b[TILE_COLUMNS] = {2}, c[TILE_COLUMNS] = {1};
+	struct tile_product p = {.a = &a, .a_row = 1, .a_k = 1, .b = b, .c = c};
+
+	assert_non_null(tile_width_at(0));
+	tile_product(&p, 1, TILE_COLUMNS, 1);
+	assert_close(c[0], 7, 0);
+	assert_close(c[1], 0, 0);
+}
+
 static void padding_rounds_up_to_whole_vectors(void **state)
 {
 	(void)state;
@@ -86,4 +105,5 @@ static void padding_rounds_up_to_whole_vectors(void **state)
 	assert_int_equal(tile_pad(17), 32);
 }
 
-TEST_MAIN(TEST(every_element_is_the_scalar_chain), TEST(padding_rounds_up_to_whole_vectors))
+TEST_MAIN(TEST(every_element_is_the_scalar_chain), TEST(the_first_kernel_is_the_one_that_is_called),
+          TEST(padding_rounds_up_to_whole_vectors))

@@ -1,10 +1,11 @@
 /* real.h - exp, log, pow, cos, sin for doubles, the same bits on every CPU and with every C
  * library.
  *
- * Weights, samples and picks depend on these: first weights, angles of positions, ratios of probabilities, softmax
- * over arms, schedules. libm may round the last bit in another way from one version and one CPU to
- * the next. Here every rounding is written down (an fma stands where it is meant). What C's library
- * does exactly by definition is used: fma, sqrt, floor, ldexp, frexp, rint.
+ * Weights, samples and picks depend on these: first weights, angles of positions, ratios of
+ * probabilities, softmax over arms, schedules. libm may round the last bit in another way from one
+ * version and one CPU to the next; scripts/check-libm sees that nobody calls it. Here every
+ * rounding is written down (an fma stands where it is meant). What C's library does exactly by
+ * definition is used: fma, sqrt, floor, ldexp, frexp, rint.
  *
  * Bounds, in units in the last place, against MPFR on random arguments (tests/test_real.c):
  *

@@ -5,7 +5,7 @@
  *     c[r][j]
  *
  * Vectorised over j, never over k: each element is the scalar chain of fmaf, bit for bit, on every
- * CPU. */
+ * CPU and with every width of vectors. The widest that the CPU has is chosen when it is called. */
 #ifndef MATH_TILE_H
 #define MATH_TILE_H
 
@@ -29,6 +29,18 @@ struct tile_product {
 };
 
 void tile_product(const struct tile_product *p, int rows, int columns, int n_k);
+
+struct tile_width { /* a kernel: tile_body.h for vectors of one width */
+	const char *name;
+	void (*product)(const struct tile_product *p, int rows, int columns, int n_k);
+};
+extern const struct tile_width tile_plain;
+#if defined(__x86_64__)
+extern const struct tile_width tile_avx2, tile_avx512;
+#endif
+
+/* For tests: the i-th of those that this CPU has, the widest first; NULL behind the last. */
+const struct tile_width *tile_width_at(int i);
 
 /* n rounded up to a multiple of TILE_COLUMNS */
 static inline int tile_pad(int n)

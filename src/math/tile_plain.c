@@ -1,0 +1,6 @@
+/* Plain C, in vectors of 128 bits: what compilers have for every CPU. */
+#define TILE_BITS 128
+
+#include "math/tile_body.h"
+
+const struct tile_width tile_plain = {"plain C", tile_of_width};
