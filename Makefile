@@ -6,7 +6,7 @@
 # make fuzz       T=json RUNS=n: n executions of one fuzz target (tests/fuzz) under ASan and UBSan; without T all of them, one after another
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
 # make bench      speed: what this machine can do, and how near to it products, decode, training come
-# make install    PREFIX=/usr/local
+# make install    PREFIX=/usr/local: the program, man pages, completion for bash and zsh, docs, configs
 # make docs       regenerate docs/options.md from the schema, docs/metrics.md from the table of metrics,
 #                 docs/from-trl.md and docs/from-verl.md from the table of foreign names
 # make deps       install what is missing from the list in scripts/deps
@@ -155,6 +155,7 @@ interop: all $(TOOLS)
 
 install: all
 	install -D -m 755 $(OUT)/hone $(DESTDIR)$(PREFIX)/bin/hone
+	scripts/install-pages $(OUT)/hone $(DESTDIR)$(PREFIX)/share
 	$(if $(MODULE),install -D -m 644 $(MODULE) $(DESTDIR)$(PREFIX)/lib/hone/hone-mpi.so)
 
 docs: all

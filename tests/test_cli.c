@@ -220,6 +220,124 @@ static void commands_that_take_keys_say_where_they_are_listed(void **state)
 	}
 }
 
+/* The example of a help, from "hone" to the end of the line or a redirection. */
+static void example_of(int i, char *out, size_t room)
+{
+	char        before[64];
+	size_t      size;
+	char       *help;
+	const char *at;
+
+	hone_ok("%s --help", files[i].command);
+	help = read_all("stdout", &size);
+	snprintf(before, sizeof before, "hone %.15s ", files[i].command);
+	at = strstr(help, "\nExample:\n    ");
+	if (!at || !(at = strstr(at, before)))
+		fail_msg("hone %s --help has no example", files[i].command);
+	at += strlen("hone ");
+	snprintf(out, room, "%.*s", (int)strcspn(at, ">\n"), at);
+	free(help);
+}
+
+/* The parser takes all of its words but the one that no command knows. */
+static void every_example_is_one_that_the_command_takes(void **state)
+{
+	(void)state;
+	for (int i = 0; i < n_files; i++) {
+		char   line[400];
+		size_t size;
+		char  *said;
+		example_of(i, line, sizeof line);
+		assert_int_equal(hone("%s --no-such-option", line), 2);
+		said = read_all("stderr", &size);
+		if (!strstr(said, "unknown option --no-such-option"))
+			fail_msg("hone %s: %s", line, said);
+		free(said);
+		for (const char *at = line; (at = strstr(at, "s/"));
+		     at++) { /* configs/, experiments/ */
+			const char *from = at;
+			while (from > line && from[-1] != ' ')
+				from--;
+			if (!strncmp(from, "configs/", 8) || !strncmp(from, "experiments/", 12))
+				shell("test -f '%s/../../%.*s'", sources, (int)strcspn(from, " \n"),
+				      from);
+		}
+	}
+}
+
+static void help_of_a_command_is_what_it_says_itself(void **state)
+{
+	(void)state;
+	for (int i = 0; i < n_files; i++) {
+		hone_ok("%s --help", files[i].command);
+		shell("mv stdout own");
+		hone_ok("help %s", files[i].command);
+		assert_true(same_bytes("stdout", "own"));
+	}
+	assert_int_equal(hone("help"), 0);
+	assert_int_equal(hone("help nothing"), 2);
+	assert_says("stderr", "there is no command \"nothing\"");
+}
+
+static void help_with_a_word_lists_the_keys_that_mention_it(void **state)
+{
+	(void)state;
+	hone_ok("train --help lora");
+	shell("test $(wc -l < stdout) -ge 4 && test $(grep -ci lora stdout) -eq $(wc -l < stdout)");
+	assert_says("stdout", "\n  model.lora_r ");
+	hone_ok("train --help LORA");
+	assert_says("stdout", "\n  model.lora_r ");
+	assert_int_equal(hone("train --help nonesuch"), 2);
+	assert_says("stderr", "no option of a config mentions \"nonesuch\"");
+}
+
+static void pages_and_completions_are_made_of_the_same_words(void **state)
+{
+	(void)state;
+	shell("'%s/../../scripts/install-pages' '%s' \"$PWD/share\"", sources, run_program);
+	for (int i = 0; i < n_files; i++)
+		for (int j = 0; j < files[i].n; j++) {
+			const char *name = files[i].name[j];
+			shell("sed 's/\\\\-/-/g' share/man/man1/hone-%s.1 | grep -q -e '^.B %s'",
+			      files[i].command, name);
+			shell("sed -n '/^\t%s)/,/;;/p' share/bash-completion/completions/hone | "
+			      "grep "
+			      "-q -e ' %s[ \"]'",
+			      files[i].command, name);
+			shell("sed -n '/^\t%s)/,/;;/p' share/zsh/site-functions/_hone | grep -q -e "
+			      "\"'%s.\"",
+			      files[i].command, name);
+		}
+	assert_says("share/man/man1/hone-train.1", "\n.B optim.learning_rate\n");
+	shell("test -f share/hone/configs/addition/demo.yaml -a -f share/doc/hone/docs/options.md");
+	if (system("command -v groff > /dev/null") == 0)
+		shell("cat share/man/man1/*.1 | groff -man -Tutf8 -ww 2>&1 > /dev/null | (! grep "
+		      ".)");
+}
+
+static void bash_completes(const char *words, const char *expected)
+{
+	shell("bash -c '. share/bash-completion/completions/hone; compopt() { :; }; "
+	      "COMP_WORDS=(hone %s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _hone; echo "
+	      "${COMPREPLY[*]}' > completed",
+	      words);
+	if (!file_says("completed", expected)) {
+		size_t n;
+		fail_msg("hone %s: %s", words, read_all("completed", &n));
+	}
+}
+
+static void bash_completes_commands_options_and_keys(void **state)
+{
+	(void)state;
+	bash_completes("ch", "chat\n");
+	bash_completes("chat a --wi", "--with\n");
+	bash_completes("help cha", "chat\n");
+	bash_completes("train a.yaml run.max_s", "run.max_steps=\n");
+	bash_completes("data run.max_s", "\n");
+	shell("test \"$(cat completed)\" = ''");
+}
+
 static void version_says_which_program_this_is(void **state)
 {
 	(void)state;
@@ -233,6 +351,8 @@ static void version_says_which_program_this_is(void **state)
 	                    strlen("hone " HONE_VERSION "\ncommit "));
 	assert_non_null(strstr(text, "\ncompiler "));
 	assert_non_null(strstr(text, "\nmatrix products "));
+	assert_non_null(strstr(text, "\ncpu "));
+	assert_non_null(strstr(text, "\nsums f32: k ascending; bf16: k in pairs"));
 	assert_null(strstr(text, "commit \n"));
 	free(text);
 }
@@ -246,6 +366,11 @@ int main(void)
 	        TEST(an_unknown_option_is_answered_with_the_nearest),
 	        TEST(help_says_what_holds_when_an_option_is_not_given),
 	        TEST(commands_that_take_keys_say_where_they_are_listed),
+	        TEST(every_example_is_one_that_the_command_takes),
+	        TEST(help_of_a_command_is_what_it_says_itself),
+	        TEST(help_with_a_word_lists_the_keys_that_mention_it),
+	        TEST(pages_and_completions_are_made_of_the_same_words),
+	        TEST(bash_completes_commands_options_and_keys),
 	        TEST(version_says_which_program_this_is),
 	};
 

@@ -145,6 +145,13 @@ static void a_run_and_its_resume_name_the_program_that_version_names(void **stat
 	assert_true(same_bytes("first", "run/provenance.jsonl"));
 	assert_says("first", "\"version\": \"" HONE_VERSION "\"");
 	assert_says("first", "\"cpu\": \"");
+	assert_says("first", "\"sums\": \"f32: k ascending");
+	for (int step = 2; step <= 4; step += 2) { /* each checkpoint names it, too */
+		snprintf(expected, sizeof expected, "run/checkpoint-%d/trainer_state.json", step);
+		assert_says(expected, "\"program\": {");
+		assert_says(expected, commit);
+		assert_says(expected, "\"sums\": \"f32: k ascending");
+	}
 	snprintf(expected, sizeof expected, "1 %s", commit);
 	assert_made_by(expected);
 	snprintf(expected, sizeof expected, "\ncommit %s\n", commit);

@@ -21,6 +21,7 @@ struct command {
 	const char *name;
 	int (*run)(const struct command *self, int argc, char **argv);
 	const char       *arguments, *help; /* "CONFIG [key=value ...]"; one line */
+	const char       *example;          /* a whole line */
 	enum command_keys keys;
 };
 
@@ -59,8 +60,8 @@ int command_render(const struct command *self, int argc, char **argv);
  * nearest known one. What does not begin with "--" is positional; argv is reordered in place so
  * that the positional words come first.
  *
- * Every command has --help (and -h) besides: the usage line of its row in hone.c, then its words
- * with their help and what they are when not given. */
+ * Every command has --help (and -h) besides (help.h): the usage line of its row in hone.c, its
+ * words with their help and what they are when not given, an example. */
 struct option_word {
 	const char  *name; /* "--quick", or with what its value is: "--samples N" */
 	const char **text;
@@ -68,6 +69,14 @@ struct option_word {
 	int         *flag;
 	const char  *help; /* one line; or the path of the config key that says the same */
 };
+
+extern const struct option_word options_help_word; /* --help */
+
+/* Bytes of "--samples" in "--samples N". */
+size_t options_name_length(const struct option_word *w);
+/* The row of "--name" or "--name=value"; NULL when there is none. */
+const struct option_word *options_find(const char *argument, const struct option_word *words,
+                                       int n_words);
 
 /* --help was asked for and has been printed: the command returns, its work is done */
 enum { HELPED = -1 };

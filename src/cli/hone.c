@@ -3,8 +3,9 @@
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "base/version.h"
-#include "cli/command.h"
+#include "cli/help.h"
 #include "math/matmul.h"
+#include "run/provenance.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -15,69 +16,122 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
-        {"train", command_train, "CONFIG [key=value ...] [--resume | --from-scratch]",
-         "reinforcement learning", KEYS_LISTED},
-        {"sft", command_sft, "CONFIG [key=value ...] [--resume | --from-scratch]",
-         "supervised warm start", KEYS_LISTED},
-        {"rollouts", command_rollouts, "CONFIG [key=value ...] [--steps N] [--output FILE]",
-         "completions as hone train would sample them, as a file", KEYS_NAMED},
-        {"eval", command_eval, "CONFIG|MODEL|RUN [key=value ...] [--data FILE]...",
-         "pass@1, pass@k, maj@k with standard errors", KEYS_NAMED},
-        {"generate", command_generate, "MODEL --prompt TEXT [--chat] | --prompt-ids IDS",
-         "shows what a model writes", KEYS_NONE},
-        {"chat", command_chat, "MODEL [--with MODEL]", "a conversation with a model, or with two",
-         KEYS_NONE},
-        {"data", command_data, "GENERATOR --count N --difficulty A-B --seed S",
-         "generated problems as JSONL", KEYS_NONE},
-        {"report", command_report, "RUN... [--output FILE] [--text] [--json FILE]",
-         "curves, tables and a comparison of arms as one HTML file", KEYS_NONE},
-        {"sweep", command_sweep, "SWEEP [--only NAME]",
-         "the runs of a sweep, one per line; scripts/sweep runs them", KEYS_NONE},
-        {"bench", command_bench, "[MODEL]",
-         "what the machine can do, and how near to it hone comes", KEYS_NONE},
-        {"init", command_init, "--like SHAPE OUT [--tokenizer FOLDER]",
-         "random weights of a published shape", KEYS_NONE},
-        {"merge", command_merge, "ADAPTER OUT [--base FOLDER]",
-         "a LoRA adapter and its model as one model", KEYS_NONE},
-        {"export", command_export, "MODEL OUT.gguf|FOLDER [--dtype TYPE]",
-         "a model or an adapter as a GGUF file, or a model as a folder", KEYS_NONE},
-        {"inspect", command_inspect, "PATH [--id ID]",
-         "shows a model, a checkpoint, a run or a data set", KEYS_NONE},
-        {"tokenize", command_tokenize, "MODEL [--no-special]  < {\"text\"}", "-> {\"ids\"}",
-         KEYS_NONE},
-        {"detokenize", command_detokenize, "MODEL  < {\"ids\"}", "-> {\"text\"}", KEYS_NONE},
-        {"logprobs", command_logprobs, "MODEL  < {\"ids\"}",
-         "-> {\"logprobs\"}: log p(ids[i+1] | ids[..i])", KEYS_NONE},
-        {"render", command_render, "MODEL  < {\"messages\", ...}",
-         "-> {\"text\"}: by the model's chat template", KEYS_NONE},
-        {"score", command_score, "--task NAME  < {\"completion\", \"answer\"}",
-         "-> {\"reward\", \"right\", \"components\", \"parsed\"}", KEYS_NONE},
+        {.name = "train",
+         .run = command_train,
+         .arguments = "CONFIG [key=value ...] [--resume | --from-scratch]",
+         .help = "reinforcement learning",
+         .example = "hone train configs/addition/demo.yaml run.seed=2",
+         .keys = KEYS_LISTED},
+        {.name = "sft",
+         .run = command_sft,
+         .arguments = "CONFIG [key=value ...] [--resume | --from-scratch]",
+         .help = "supervised warm start",
+         .example = "hone sft configs/addition/demo-sft.yaml",
+         .keys = KEYS_LISTED},
+        {.name = "rollouts",
+         .run = command_rollouts,
+         .arguments = "CONFIG [key=value ...] [--steps N] [--output FILE]",
+         .help = "completions as hone train would sample them, as a file",
+         .example = "hone rollouts configs/addition/demo.yaml --steps 10 --output rollouts.jsonl",
+         .keys = KEYS_NAMED},
+        {.name = "eval",
+         .run = command_eval,
+         .arguments = "CONFIG|MODEL|RUN [key=value ...] [--data FILE]...",
+         .help = "pass@1, pass@k, maj@k with standard errors",
+         .example = "hone eval runs/demo --samples 8",
+         .keys = KEYS_NAMED},
+        {.name = "generate",
+         .run = command_generate,
+         .arguments = "MODEL --prompt TEXT [--chat] | --prompt-ids IDS",
+         .help = "shows what a model writes",
+         .example = "hone generate models/smollm2.gguf --prompt 'What is 2+3?' --chat"},
+        {.name = "chat",
+         .run = command_chat,
+         .arguments = "MODEL [--with MODEL]",
+         .help = "a conversation with a model, or with two",
+         .example = "hone chat runs/demo --with models/base"},
+        {.name = "data",
+         .run = command_data,
+         .arguments = "GENERATOR --count N --difficulty A-B --seed S",
+         .help = "generated problems as JSONL",
+         .example = "hone data countdown --count 1000 --difficulty 1-3 --seed 1 > train.jsonl"},
+        {.name = "report",
+         .run = command_report,
+         .arguments = "RUN... [--output FILE] [--text] [--json FILE]",
+         .help = "curves, tables and a comparison of arms as one HTML file",
+         .example = "hone report runs/a runs/b --output compared.html"},
+        {.name = "sweep",
+         .run = command_sweep,
+         .arguments = "SWEEP [--only NAME]",
+         .help = "the runs of a sweep, one per line; scripts/sweep runs them",
+         .example = "hone sweep experiments/addition.yaml"},
+        {.name = "bench",
+         .run = command_bench,
+         .arguments = "[MODEL]",
+         .help = "what the machine can do, and how near to it hone comes",
+         .example = "hone bench models/base"},
+        {.name = "init",
+         .run = command_init,
+         .arguments = "--like SHAPE OUT [--tokenizer FOLDER]",
+         .help = "random weights of a published shape",
+         .example = "hone init --like SmolLM2-135M models/random"},
+        {.name = "merge",
+         .run = command_merge,
+         .arguments = "ADAPTER OUT [--base FOLDER]",
+         .help = "a LoRA adapter and its model as one model",
+         .example = "hone merge runs/lora models/merged"},
+        {.name = "export",
+         .run = command_export,
+         .arguments = "MODEL OUT.gguf|FOLDER [--dtype TYPE]",
+         .help = "a model or an adapter as a GGUF file, or a model as a folder",
+         .example = "hone export runs/demo demo.gguf --dtype q8_0"},
+        {.name = "inspect",
+         .run = command_inspect,
+         .arguments = "PATH [--id ID]",
+         .help = "shows a model, a checkpoint, a run or a data set",
+         .example = "hone inspect runs/demo"},
+        {.name = "tokenize",
+         .run = command_tokenize,
+         .arguments = "MODEL [--no-special]  < {\"text\"}",
+         .help = "turns rows of {\"text\"} into {\"ids\"}",
+         .example = "echo '{\"text\": \"hello\"}' | hone tokenize models/base"},
+        {.name = "detokenize",
+         .run = command_detokenize,
+         .arguments = "MODEL  < {\"ids\"}",
+         .help = "turns rows of {\"ids\"} into {\"text\"}",
+         .example = "echo '{\"ids\": [1, 2]}' | hone detokenize models/base"},
+        {.name = "logprobs",
+         .run = command_logprobs,
+         .arguments = "MODEL  < {\"ids\"}",
+         .help = "the log-probabilities of given tokens: log p(ids[i+1] | ids[..i])",
+         .example = "echo '{\"ids\": [1, 2, 3]}' | hone logprobs models/base"},
+        {.name = "render",
+         .run = command_render,
+         .arguments = "MODEL  < {\"messages\", ...}",
+         .help = "applies the model's chat template to messages",
+         .example = "echo '{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}' | hone "
+                    "render models/base"},
+        {.name = "score",
+         .run = command_score,
+         .arguments = "--task NAME  < {\"completion\", \"answer\"}",
+         .help = "rewards completions as a verifier does",
+         .example = "echo '{\"completion\": \"so 7\", \"answer\": \"7\"}' | hone score --task "
+                    "numeric"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
-static void usage(FILE *f)
-{
-	fputs("hone COMMAND ...\n\n", f);
-	for (int i = 0; i < N_COMMANDS; i++)
-		fprintf(f, "  %-10s %-52s %s\n", commands[i].name, commands[i].arguments,
-		        commands[i].help);
-	fputs("\nhone COMMAND --help lists the options of a command, hone train --help also those "
-	      "of a config; hone --version says which "
-	      "program this is.\nExit status: 0; 1 the job failed; 2 something you can fix, which "
-	      "the message names; 3 stopped by a "
-	      "signal and saved.\n",
-	      f);
-}
-
-/* What a report of a fault should say: the program, how it was built, and which kernels it takes on
- * this CPU when nothing else is asked for. */
+/* What a report of a fault should say: the program, how it was built, which kernels it takes on
+ * this CPU when nothing else is asked for, and in which order these add. */
 static int print_version(void)
 {
 	struct matmul *m;
+	char           cpu[PROVENANCE_CPU_MAX];
 
 	printf("hone %s\ncommit %s\ncompiler %s\n", HONE_VERSION, version_commit, version_compiler);
 	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL}, &m));
 	printf("matrix products %s\n", matmul_describe(m));
+	provenance_cpu(cpu, sizeof cpu);
+	terminal_print(stdout, "cpu %s\nsums %s\n", cpu, matmul_sums);
 	matmul_free(m);
 	return OK;
 }
@@ -129,11 +183,12 @@ static int front_door(int argc, char **argv)
 {
 	const struct command *c = commands;
 
-	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
-	    !strcmp(argv[1], "help")) {
-		usage(argc < 2 ? stderr : stdout);
+	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		help_usage(argc < 2 ? stderr : stdout, commands, N_COMMANDS);
 		return argc < 2 ? ERR_INPUT : OK;
 	}
+	if (!strcmp(argv[1], "help"))
+		return end("help", help_command(commands, N_COMMANDS, argc - 2, argv + 2));
 	if (!strcmp(argv[1], "--version"))
 		return end("--version", print_version());
 	while (c < commands + N_COMMANDS && strcmp(c->name, argv[1]))

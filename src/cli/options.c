@@ -1,13 +1,11 @@
 #include "base/file.h"
 #include "base/terminal.h"
-#include "cli/command.h"
+#include "cli/help.h"
 #include "rl/job_config.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct option_word help_word = {"--help", NULL, NULL, NULL, "this text"};
 
 /* Letters of both outside the beginning and the end that they share: enough to name the word that
  * was meant. */
@@ -22,93 +20,38 @@ static size_t difference(const char *a, size_t n_a, const char *b, size_t n_b)
 	return n_a + n_b - 2 * (first + last);
 }
 
-static size_t name_length(const struct option_word *w)
+size_t options_name_length(const struct option_word *w)
 {
 	return strcspn(w->name, " ");
 }
 
 /* The row of "--name" or "--name=value"; NULL when there is none. */
-static const struct option_word *option_of(const char *argument, const struct option_word *words,
-                                           int n_words)
+const struct option_word *options_find(const char *argument, const struct option_word *words,
+                                       int n_words)
 {
 	size_t n = strcspn(argument, "=");
 
 	for (int i = 0; i < n_words; i++)
-		if (name_length(&words[i]) == n && !memcmp(words[i].name, argument, n))
+		if (options_name_length(&words[i]) == n && !memcmp(words[i].name, argument, n))
 			return &words[i];
 	return NULL;
 }
 
 static int options_unknown(const char *argument, const struct option_word *words, int n_words)
 {
-	const struct option_word *best = &help_word;
+	const struct option_word *best = &options_help_word;
 	size_t                    n = strcspn(argument, "="),
-	       least = difference(argument, n, best->name, name_length(best));
+	       least = difference(argument, n, best->name, options_name_length(best));
 
 	for (int i = 0; i < n_words; i++) {
-		size_t d = difference(argument, n, words[i].name, name_length(&words[i]));
+		size_t d = difference(argument, n, words[i].name, options_name_length(&words[i]));
 		if (d < least) {
 			least = d;
 			best = &words[i];
 		}
 	}
 	return error_set(ERR_INPUT, "unknown option %.*s; did you mean %.*s?", (int)n, argument,
-	                 (int)name_length(best), best->name);
-}
-
-/* ---- help ---- */
-
-/* Whether --help is among the words and is not the value of another option. An unknown option
- * before it is the error that it always is. */
-static int asks_for_help(int argc, char **argv, const struct option_word *words, int n_words)
-{
-	for (int i = 0; i < argc; i++) {
-		const struct option_word *w = option_of(argv[i], words, n_words);
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
-			return 1;
-		if (!w && !strncmp(argv[i], "--", 2))
-			return 0;
-		i += w && !w->flag && !strchr(argv[i], '=');
-	}
-	return 0;
-}
-
-/* "  --samples N   completions per prompt (4)": in brackets what it is when it is not given. */
-static void add_word(struct text *t, const struct option_word *w)
-{
-	int key;
-
-	assert(w->help && *w->help);
-	key = schema_find(&job_schema, w->help);
-	text_print(t, "  %-28s %s", w->name, key < 0 ? w->help : schema_at(&job_schema, key)->help);
-	if (w->text && *w->text && **w->text)
-		text_print(t, " (%s)", *w->text);
-	if (w->number && *w->number > 0)
-		text_print(t, " (%d)", *w->number);
-	text_print(t, "\n");
-}
-
-static int print_help(const struct command *self, const struct option_word *words, int n_words)
-{
-	struct text t = {0};
-	int         status;
-
-	text_print(&t, "hone %s %s\n\n%s\n\n", self->name, self->arguments, self->help);
-	for (int i = 0; i < n_words; i++)
-		add_word(&t, &words[i]);
-	add_word(&t, &help_word);
-	if (self->keys == KEYS_NAMED)
-		text_print(&t, "\nkey=value sets a key of the config for this call; hone train "
-		               "--help lists the keys.\n");
-	if (self->keys == KEYS_LISTED) {
-		text_print(&t, "\nKeys of a config, which key=value sets for this call:\n\n");
-		options_help(&job_schema, &t, NULL);
-	}
-	status = text_status(&t);
-	if (status == OK)
-		fwrite(t.data, 1, t.n, stdout);
-	text_free(&t);
-	return status == OK ? HELPED : status;
+	                 (int)options_name_length(best), best->name);
 }
 
 int options_usage(const struct command *self)
@@ -131,7 +74,7 @@ static int take_value(const struct option_word *w, const char *value)
 	n = strtol(value, &end, 10);
 	if (!*value || *end || n < 0 || n > 1000000000)
 		return error_set(ERR_INPUT, "%.*s wants a whole number from 0 on, not \"%s\"",
-		                 (int)name_length(w), w->name, value);
+		                 (int)options_name_length(w), w->name, value);
 	*w->number = (int)n;
 	return OK;
 }
@@ -139,11 +82,13 @@ static int take_value(const struct option_word *w, const char *value)
 int options_read(const struct command *self, int argc, char **argv, const struct option_word *words,
                  int n_words, int *n_positional)
 {
+	struct help_page page = {self, words, n_words, HELP_TEXT, NULL};
+
 	*n_positional = 0;
-	if (asks_for_help(argc, argv, words, n_words))
-		return print_help(self, words, n_words);
+	if (help_is_asked(argc, argv, &page))
+		return help_print(&page);
 	for (int i = 0; i < argc; i++) {
-		const struct option_word *w = option_of(argv[i], words, n_words);
+		const struct option_word *w = options_find(argv[i], words, n_words);
 		const char               *value = strchr(argv[i], '=');
 		if (strncmp(argv[i], "--", 2)) {
 			/* the options before it have been read: their places are free */
@@ -157,15 +102,15 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 		if (w->flag) {
 			if (value)
 				return error_set(ERR_INPUT, "%.*s takes no value",
-				                 (int)name_length(w), w->name);
+				                 (int)options_name_length(w), w->name);
 			*w->flag = 1;
 		} else if (value) {
 			TRY(take_value(w, value + 1));
 		} else if (i + 1 < argc) {
 			TRY(take_value(w, argv[++i]));
 		} else {
-			return error_set(ERR_INPUT, "%.*s wants a value", (int)name_length(w),
-			                 w->name);
+			return error_set(ERR_INPUT, "%.*s wants a value",
+			                 (int)options_name_length(w), w->name);
 		}
 	}
 	return OK;

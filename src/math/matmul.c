@@ -349,6 +349,8 @@ int matmul_cpu_has_bf16(void)
 #endif
 }
 
+const char matmul_sums[] = "f32: k ascending; bf16: k in pairs, the odd one first";
+
 const char *matmul_describe(const struct matmul *m)
 {
 	return m->description;

@@ -79,6 +79,8 @@ int            matmul_is_bf16(const struct matmul *m);
 /* Whether this CPU has an instruction for products in bf16 (AVX512-BF16); the others compute the
  * same bits by f32 fma, not faster. */
 int matmul_cpu_has_bf16(void);
+/* The order in which the formula adds, in a few words, for who compares two programs. */
+extern const char matmul_sums[];
 /* "avx2 f32 strict (tiles of 6 x 16)": for the start line */
 const char *matmul_describe(const struct matmul *m);
 

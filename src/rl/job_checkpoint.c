@@ -6,6 +6,7 @@
 #include "base/terminal.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
+#include "run/provenance.h"
 
 #include <math.h>
 #include <string.h>
@@ -64,6 +65,28 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 	return bad ? error_memory("trainer_state.json") : OK;
 }
 
+/* "program": which one wrote this checkpoint, as in provenance.jsonl. */
+static int add_program(const struct job *job, json_t *state)
+{
+	struct text t = {0};
+	json_t     *program = NULL;
+	int         status;
+
+	provenance_add_program(matmul_describe(job->learner.mm), &t);
+	text_print(&t, "}");
+	status = text_status(&t);
+	if (status == OK) {
+		t.data[0] = '{'; /* in the place of the comma */
+		status = json_parse("the program", t.data, t.n, &program);
+	}
+	text_free(&t);
+	if (status != OK)
+		return status;
+	return json_object_set_new(state, "program", program) == 0
+	               ? OK
+	               : error_memory("trainer_state.json");
+}
+
 /* The critic's counts and the KL coefficient, which a controller may have moved. */
 static int add_learner(const struct job_learner *l, json_t *state)
 {
@@ -97,6 +120,8 @@ int job_state_text(const struct job *job, char **out)
 	json_t     *state = json_object();
 	int status = state ? add_state(job, state, &config) : error_memory("trainer_state.json");
 
+	if (status == OK)
+		status = add_program(job, state);
 	if (status == OK)
 		status = add_learner(&job->learner, state);
 	if (status == OK)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/version.h"
+#include "math/matmul.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,13 +17,12 @@ static void provenance_add(const char *key, const char *value, size_t n, struct 
 	json_add_string(out, value, n);
 }
 
-/* The name that Linux gives the CPU; its architecture where there is none. Long lines come in
- * pieces, of which none begins with the key. */
-static void provenance_add_cpu(struct text *out)
+/* Long lines come in pieces, of which none begins with the key. */
+void provenance_cpu(char *out, size_t room)
 {
 	static const char key[] = "model name";
 	struct utsname    machine;
-	char              line[256];
+	char              line[PROVENANCE_CPU_MAX];
 	const char       *name = NULL;
 	FILE             *f = fopen("/proc/cpuinfo", "r");
 
@@ -33,16 +33,20 @@ static void provenance_add_cpu(struct text *out)
 		fclose(f);
 	if (!name)
 		name = uname(&machine) == 0 ? machine.machine : "unknown";
-	provenance_add("cpu", name, strcspn(name, "\n"), out);
+	snprintf(out, room, "%.*s", (int)strcspn(name, "\n"), name);
 }
 
 void provenance_add_program(const char *kernels, struct text *out)
 {
+	char cpu[PROVENANCE_CPU_MAX];
+
 	provenance_add("version", HONE_VERSION, strlen(HONE_VERSION), out);
 	provenance_add("commit", version_commit, strlen(version_commit), out);
 	provenance_add("compiler", version_compiler, strlen(version_compiler), out);
 	provenance_add("kernels", kernels, strlen(kernels), out);
-	provenance_add_cpu(out);
+	provenance_add("sums", matmul_sums, strlen(matmul_sums), out);
+	provenance_cpu(cpu, sizeof cpu);
+	provenance_add("cpu", cpu, strlen(cpu), out);
 }
 
 static void provenance_add_line(int64_t from, const char *kernels, struct text *out)

@@ -331,21 +331,30 @@ void options_markdown(const struct schema *s, struct text *t)
 	}
 }
 
+void options_add_values(const struct option *o, struct text *t)
+{
+	add_bounds(t, o);
+	text_print(t, "%s%s", has_bounds(o) || option_word(o, 0) ? "; " : "", default_name(o));
+}
+
 static void help_row(struct text *t, const struct option *o, int indent)
 {
 	text_print(t, "%*s%-*s  %s [", indent, "", 34 - indent, o->path, o->help);
-	add_bounds(t, o);
-	text_print(t, "%s%s]\n", has_bounds(o) || option_word(o, 0) ? "; " : "", default_name(o));
+	options_add_values(o, t);
+	text_print(t, "]\n");
 	for (int i = 0; o->rows && i < o->rows->n; i++)
 		help_row(t, &o->rows->options[i], indent + 4);
 }
 
-void options_help(const struct schema *s, struct text *t, const char *room)
+int options_help(const struct schema *s, struct text *t, const char *word)
 {
 	const struct option *o;
+	int                  n = 0;
 
 	for (int i = 0; (o = schema_at(s, i)); i++)
-		if (!room ||
-		    (strlen(room) == room_length(o->path) && !strncmp(room, o->path, strlen(room))))
+		if (!word || strcasestr(o->path, word) || strcasestr(o->help, word)) {
 			help_row(t, o, 2);
+			n++;
+		}
+	return n;
 }

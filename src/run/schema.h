@@ -52,7 +52,13 @@ int schema_when_holds(const struct schema *s, const char *when, option_lookup *v
 
 void schema_add_words(const struct option *o, const char *between, struct text *out); /* "a|b" */
 
-void options_markdown(const struct schema *s, struct text *out);               /* docs/options.md */
-void options_help(const struct schema *s, struct text *out, const char *room); /* NULL: all rooms */
+void options_markdown(const struct schema *s, struct text *out); /* docs/options.md */
+
+/* ADDS a row for each option whose path or help holds the word; NULL: for all of them. Returns how
+ * many that are. */
+int options_help(const struct schema *s, struct text *out, const char *word);
+
+/* ADDS "0 to 1; 0.5": the values that an option takes, and its default. */
+void options_add_values(const struct option *o, struct text *out);
 
 #endif
