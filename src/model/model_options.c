@@ -5,7 +5,7 @@
 /* clang-format off */
 static const struct option model_options[] = {
 	TEXT(path, "", 0, 4000,
-	     "folder in the Hugging Face layout; empty: random weights of the shape model.init"),
+	     "folder in the Hugging Face layout, or a GGUF file; empty: random weights of the shape model.init"),
 	TEXT(tokenizer, "", 0, 4000,
 	     "folder or tokenizer.json; chars:ALPHABET makes one of single characters; empty: "
 	     "the model's own"),
