@@ -1,6 +1,7 @@
 #include "model/decode.h"
 
 #include "base/threads.h"
+#include "model/draft.h"
 #include "model/head.h"
 #include "test.h"
 
@@ -245,6 +246,78 @@ static int refuse(void *context, int request, struct decode_result *r, int *go_o
 	return error_set(ERR_INPUT, "the world of %d broke", request);
 }
 
+/* ---- speculation ---- */
+
+/* What the completions of each group were, to guess from; the last half of each is another text. */
+static void guess_from(const struct completions *all, int *earlier, struct decode_request *q)
+{
+	for (int p = 0, n; p < N_PROMPTS; p++, earlier += n) {
+		n = 0;
+		for (int i = p * G; i < (p + 1) * G; i++) {
+			earlier[n++] = DRAFT_START;
+			for (int k = 0; k < all->results[i].n; k++)
+				earlier[n++] = (all->results[i].ids[k] + (k % 16 == 15)) % V;
+		}
+		for (int i = p * G; i < (p + 1) * G; i++) {
+			q[i].earlier = earlier;
+			q[i].n_earlier = n;
+		}
+	}
+}
+
+/* The same completions with guesses, of which some come true and some do not, in a decoder of so
+ * many slots. */
+static void assert_guesses_change_nothing(const struct completions *all, int slots,
+                                          struct decode_options o)
+{
+	static int            earlier[N * (MAX_NEW + 1)];
+	struct completions    other = {.arena = {0}};
+	struct decode_guesses guesses;
+	struct decoder       *d;
+
+	o.speculate = 1;
+	memcpy(other.requests, all->requests, sizeof other.requests);
+	guess_from(all, earlier, other.requests);
+	assert_ok(decoder_new(model, slots, 130 + MAX_NEW, &d));
+	assert_ok(decode_run(d, &o, other.requests, N, &other.arena, other.results));
+	guesses = decoder_guesses(d);
+	assert_same_bits(all, &other);
+	if (slots < 8)
+		assert_true(guesses.right > 100 && guesses.made > guesses.right + 50);
+	decoder_free(d);
+	arena_free(&other.arena);
+}
+
+static void guesses_change_no_bit_of_a_completion(void **state)
+{
+	(void)state;
+	const int             slots[] = {1, 2, 7, 64};
+	int                   calls = 0;
+	const struct penalty  penalty = {.repetition = 1.3, .ngram = 6};
+	struct decode_options o = {.eos = &eos, .n_eos = 1, .share_prompt = 1};
+	const struct {
+		float                  temperature;
+		const struct penalty  *penalty;
+		struct decode_listener listener;
+	} ways[] = {{1, NULL, {0}},
+	            {0, NULL, {0}},
+	            {0.7f, &penalty, {0}},
+	            {1, NULL, {act_back, &calls}}};
+
+	for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+		struct completions all;
+		o.sampling = (struct sampling){.temperature = ways[w].temperature, .top_p = 1};
+		o.penalty = ways[w].penalty;
+		o.listener = ways[w].listener;
+		complete_with(&all, N, &o);
+		for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+			for (o.reread = 0; o.reread < 2; o.reread++)
+				assert_guesses_change_nothing(&all, slots[i], o);
+		o.reread = 0;
+		arena_free(&all.arena);
+	}
+}
+
 static void an_error_of_the_listener_is_the_error_of_the_run(void **state)
 {
 	(void)state;
@@ -378,6 +451,7 @@ int main(void)
 	        TEST(a_completion_is_the_same_on_any_number_of_threads),
 	        TEST(trained_log_probabilities_are_the_sampled_ones),
 	        TEST(a_completion_that_goes_on_is_the_same_with_pages_kept_or_read_again),
+	        TEST(guesses_change_no_bit_of_a_completion),
 	        TEST(an_error_of_the_listener_is_the_error_of_the_run),
 	        TEST(greedy_completions_ignore_the_key),
 	        TEST(samples_of_one_prompt_differ),

@@ -237,6 +237,7 @@ static const struct walk_row walk[] = {
 	{PATH("rollout.min_p"), "0.8", .without = "rollout.temperature=0"},
 	{PATH("rollout.stop"), "[\",\"]", .without = "rollout.source=answers.jsonl data.eval_generate=[]"},
 	{PATH("rollout.batch_size"), NULL, .reason = "sequences decoded at once: speed and memory alone (tests/test_job.c)"},
+	{PATH("rollout.speculate"), NULL, .reason = "guesses that come true change speed alone (tests/test_speculate.c)"},
 	{PATH("rollout.share_prompt"), NULL, .reason = "a prompt of a group is computed once: speed alone (tests/test_job.c)"},
 	{PATH("rollout.source"), "answers.jsonl", FROM},
 	{PATH("rollout.curation"), "one_positive", FROM, .with = "rollout.source=answers.jsonl loss.baseline=none loss.scale_rewards=none", .without = ""},

@@ -15,7 +15,7 @@ struct generate {
 	struct compute_options compute;
 	struct arena           arena;
 	const char            *prompt, *prompt_ids, *temperature, *top_p, *base;
-	int                    max_tokens, top_k, seed, samples, print_ids, chat;
+	int                    max_tokens, top_k, seed, samples, print_ids, chat, speculate;
 };
 
 static int parse_ids(const char *text, int n_vocab, struct ids *out)
@@ -118,7 +118,7 @@ static int generate_sample(struct generate *g, const struct ids *prompt,
 static int generate_run(struct generate *g, const char *path)
 {
 	const struct model_shape *s;
-	struct decode_options     o = {.share_prompt = 1};
+	struct decode_options     o = {.share_prompt = 1, .speculate = g->speculate};
 	struct generation         like;
 	struct ids                prompt = {0};
 	double                    temperature, top_p;
@@ -154,8 +154,8 @@ int command_generate(const struct command *self, int argc, char **argv)
 {
 	struct generate    g = {.max_tokens = 256, .samples = 1, .top_k = -1};
 	const char        *how[N_COMPUTE_KEYS] = {NULL};
-	int                n, status, n_words = 11;
-	struct option_word words[11 + N_COMPUTE_KEYS] = {
+	int                n, status, n_words = 12;
+	struct option_word words[12 + N_COMPUTE_KEYS] = {
 	        {"--prompt TEXT", &g.prompt, NULL, NULL,
 	         "the text before the completion, as it is, without a chat template"},
 	        {"--chat", NULL, NULL, &g.chat,
@@ -173,7 +173,8 @@ int command_generate(const struct command *self, int argc, char **argv)
 	        {"--samples N", NULL, &g.samples, NULL, "completions of the prompt"},
 	        {"--base FOLDER", &g.base, NULL, NULL,
 	         "where the model of an adapter lies, when adapter_config.json does not say"},
-	        {"--ids", NULL, NULL, &g.print_ids, "prints token ids in the place of text"}};
+	        {"--ids", NULL, NULL, &g.print_ids, "prints token ids in the place of text"},
+	        {"--speculate", NULL, NULL, &g.speculate, "rollout.speculate"}};
 
 	n_words += options_compute_words(how, words + n_words);
 	TRY(options_read(self, argc, argv, words, n_words, &n));

@@ -2,12 +2,14 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "model/draft.h"
 #include "model/head.h"
 
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 
+enum { TRUST_FIRST = 4, TRUST_PAUSE = 8 }; /* tokens of a completion's first guess, at most */
 enum { PREFILL_TOKENS = 2048 }; /* texts are read together up to about this many tokens */
 
 struct slot {        /* one running completion */
@@ -16,6 +18,8 @@ struct slot {        /* one running completion */
 	 * what was put behind a stop */
 	int  n_read;
 	int *pages; /* [pages_each] */
+	/* speculation: tokens that follow the text in this step; most of them in the next */
+	int guess[SPECULATE_ROWS], n_guess, trust, pause;
 };
 
 struct prompt { /* the prefilled prompt of a group */
@@ -26,18 +30,19 @@ struct prompt { /* the prefilled prompt of a group */
 };
 
 struct decoder {
-	const struct model *model;
-	int                 n_slots, max_tokens, pages_each;
-	struct kv_cache     cache;
-	int                *page_users; /* [n_pages] how many slots and prompts hold a page */
-	int                *free_pages; /* [n_pages] a stack */
-	int                 n_free;
-	struct slot        *slots;         /* [n_slots] */
-	int                *page_table;    /* [(n_slots + n_slots + 1) x pages_each] */
-	struct candidate   *candidates;    /* [n_slots x V] */
-	float              *logits;        /* [n_slots x V] of the decode step */
-	float              *prompt_logits; /* [(n_slots + 1) x V] */
-	struct arena        scratch;       /* of one step */
+	const struct model   *model;
+	int                   n_slots, max_tokens, pages_each;
+	struct kv_cache       cache;
+	int                  *page_users; /* [n_pages] how many slots and prompts hold a page */
+	int                  *free_pages; /* [n_pages] a stack */
+	int                   n_free;
+	struct slot          *slots;         /* [n_slots] */
+	int                  *page_table;    /* [(n_slots + n_slots + 1) x pages_each] */
+	struct candidate     *candidates;    /* [n_slots x V] */
+	float                *logits;        /* [decode_rows x V] of the decode step */
+	float                *prompt_logits; /* [(n_slots + 1) x V] */
+	struct arena          scratch;       /* of one step */
+	struct decode_guesses guesses;
 };
 
 struct decode_call { /* one call of decode_run */
@@ -52,6 +57,15 @@ struct decode_call { /* one call of decode_run */
 	/* [n_slots + 1] prefilled; the last one may have members still waiting */
 	struct prompt *prompts;
 	int            n_prompts;
+};
+
+/* What a draw did to its completion. Draws run in parallel, and messages belong to threads, so an
+ * error waits until decode_settle says it. */
+enum decode_drawn { DRAWN_GOES_ON, DRAWN_STOPS, DRAWN_NOT_FINITE, DRAWN_NO_MEMORY };
+
+struct step_room { /* [n_slots] each: of the segments of a step */
+	int               *slot_of, *first_row, *right;
+	enum decode_drawn *drawn;
 };
 
 /* ---- pages ---- */
@@ -98,6 +112,11 @@ static void pages_reset(struct decoder *d)
 
 /* ---- lifetime ---- */
 
+static size_t decode_rows(int n_slots)
+{
+	return (size_t)(n_slots > SPECULATE_ROWS ? n_slots : SPECULATE_ROWS);
+}
+
 /* The pool of pages, the page tables of slots and prompts, and the rows of logits. */
 static int decoder_take(struct decoder *d)
 {
@@ -110,7 +129,7 @@ static int decoder_take(struct decoder *d)
 	TRY(mem_take((2 * slots + 1) * each, "the decoder's pages", &d->page_table));
 	TRY(mem_take(slots, "the decoder's slots", &d->slots));
 	TRY(mem_take(slots * V, "the decoder's candidates", &d->candidates));
-	TRY(mem_take(slots * V, "the decoder's logits", &d->logits));
+	TRY(mem_take(decode_rows(d->n_slots) * V, "the decoder's logits", &d->logits));
 	TRY(mem_take((slots + 1) * V, "the decoder's logits", &d->prompt_logits));
 	TRY(model_cache_new(d->model, shape->n_layers, n_pages, &d->cache));
 	for (size_t s = 0; s < slots; s++)
@@ -157,7 +176,7 @@ void decoder_free(struct decoder *d)
 size_t decoder_bytes(const struct model_shape *s, const struct matmul *mm, int n_slots,
                      int max_tokens)
 {
-	size_t rows = (size_t)(2 * n_slots + 1), V = (size_t)s->n_vocab;
+	size_t rows = (size_t)n_slots + 1 + decode_rows(n_slots), V = (size_t)s->n_vocab;
 
 	return model_cache_bytes(s, mm, s->n_layers, pages_in_all(n_slots, pages_for(max_tokens))) +
 	       rows * V * sizeof(float) + (size_t)n_slots * V * sizeof(struct candidate);
@@ -214,10 +233,6 @@ static void apply_penalty(const struct decode_call *run, const struct decode_req
 		penalty_apply(o->penalty, &text, run->d->model->weights.shape.n_vocab, logits,
 		              scratch);
 }
-
-/* What a draw did to its completion. Draws run in parallel, and messages belong to threads, so an
- * error waits until decode_settle says it. */
-enum decode_drawn { DRAWN_GOES_ON, DRAWN_STOPS, DRAWN_NOT_FINITE, DRAWN_NO_MEMORY };
 
 /* Draws the next token of a request from its row of logits, which a penalty changes. */
 static enum decode_drawn decode_draw(const struct decode_call *run, int request, float *logits,
@@ -423,6 +438,8 @@ static int enter(struct decode_call *run, int *prompt_of)
 		while (d->slots[s].request >= 0)
 			s++;
 		d->slots[s].request = request;
+		d->slots[s].trust = TRUST_FIRST;
+		d->slots[s].pause = 0;
 		fork_pages(d, p, &d->slots[s]);
 	}
 	run->next += entering;
@@ -482,62 +499,154 @@ static int slots_by_request(const struct decoder *d, int *slot_of)
 	return n;
 }
 
+/* ---- speculation ---- */
+
+/* How many tokens each completion may guess in this step. */
+static int guesses_each(const struct decode_call *run, int running)
+{
+	return run->o->speculate && running ? SPECULATE_ROWS / running - 1 : 0;
+}
+
+/* Puts a guess behind the text of a segment that ends with it: there is room for it in the pages,
+ * and in the completion for the token that is drawn after it. */
+static void add_guess(const struct decode_call *run, struct slot *s, int most, struct packing *b)
+{
+	const struct decode_request *q = &run->requests[s->request];
+	const struct decode_result  *r = &run->results[s->request];
+	const struct draft_text      text = {q->prompt, r->ids,     q->n_prompt,
+	                                     r->n,      q->earlier, q->n_earlier};
+	int                          n = text_length(run, s), left = q->max_new - r->n - 1;
+
+	if (s->trust == 0 && ++s->pause == TRUST_PAUSE)
+		s->trust = 1;
+	most = most < s->trust ? most : s->trust;
+	most = most < left ? most : left;
+	s->n_guess = most > 0 ? draft_guess(&text, most, s->guess) : 0;
+	for (int page = pages_for(n); page < pages_for(n + s->n_guess); page++)
+		s->pages[page] = page_take(run->d);
+	for (int i = 0; i < s->n_guess; i++, b->n_tokens++) {
+		b->token[b->n_tokens] = s->guess[i];
+		b->position[b->n_tokens] = n + i;
+	}
+	b->segments[b->n_segments - 1].count += s->n_guess;
+}
+
+/* Draws after the text and after each token of the guess, until one differs from it or stops.
+ * *right: how much of the guess came true. */
+static enum decode_drawn decode_draw_along(const struct decode_call *run, const struct slot *s,
+                                           float *logits, struct candidate *scratch, int *right)
+{
+	const struct decode_result *r = &run->results[s->request];
+	size_t                      V = (size_t)run->d->model->weights.shape.n_vocab;
+	enum decode_drawn           drawn;
+
+	for (*right = 0;; ++*right, logits += V) {
+		drawn = decode_draw(run, s->request, logits, scratch);
+		if (drawn != DRAWN_GOES_ON || *right == s->n_guess ||
+		    r->ids[r->n - 1] != s->guess[*right])
+			return drawn;
+	}
+}
+
+/* What came true has been read, the rest has not. */
+static void settle_guess(struct decoder *d, struct slot *s, int right)
+{
+	int kept = pages_for(s->n_read + right), taken = pages_for(s->n_read + s->n_guess);
+
+	pages_release(d, s->pages + kept, taken - kept);
+	s->n_read += right;
+	d->guesses.made += s->n_guess;
+	d->guesses.right += right;
+	if (right == s->n_guess && s->n_guess == s->trust && s->trust < SPECULATE_ROWS)
+		s->trust *= 2;
+	else if (2 * right < s->n_guess)
+		s->trust /= 2;
+	s->pause = s->n_guess ? 0 : s->pause;
+	s->n_guess = 0;
+}
+
+/* ---- a step ---- */
+
 /* The running completions, one segment each, as long as there are not too many tokens; who has much
  * to read may have to wait for a later step. */
 static int gather(struct decode_call *run, struct packing *b, int *slot_of)
 {
 	struct decoder *d = run->d;
-	int             room = PREFILL_TOKENS + d->n_slots + d->max_tokens, running;
+	int             room = PREFILL_TOKENS + d->n_slots + d->max_tokens, running, most;
 
 	*b = (struct packing){.n_pages = d->cache.n_pages};
 	TRY(arena_take(&d->scratch, (size_t)room, "the tokens of a step", &b->token));
 	TRY(arena_take(&d->scratch, (size_t)room, "the tokens of a step", &b->position));
 	TRY(arena_take(&d->scratch, (size_t)d->n_slots, "the tokens of a step", &b->segments));
 	running = slots_by_request(d, slot_of);
-	for (int i = 0; i < running && b->n_tokens < room - d->max_tokens; i++)
+	most = guesses_each(run, running);
+	for (int i = 0; i < running && b->n_tokens < room - d->max_tokens; i++) {
 		add_segment(run, &d->slots[slot_of[i]], b);
+		add_guess(run, &d->slots[slot_of[i]], most, b);
+	}
 	return OK;
 }
 
-/* Moves the hidden states behind the segments' last tokens to the front, where they are not there
- * already. */
-static void keep_last(const struct packing *b, size_t D, float *hidden)
+/* Moves the hidden states that tokens are drawn after to the front, where they are not there
+ * already: behind the text and behind each token of a guess. first_row [n_segments]: of each
+ * segment. Returns how many rows. */
+static int keep_rows(const struct decode_call *run, const struct packing *b, const int *slot_of,
+                     int *first_row, float *hidden)
 {
+	size_t D = (size_t)run->d->model->weights.shape.width;
+	int    n = 0;
+
 	for (int i = 0; i < b->n_segments; i++) {
-		int last = b->segments[i].first + b->segments[i].count - 1;
-		if (last != i)
-			memcpy(hidden + (size_t)i * D, hidden + (size_t)last * D,
-			       D * sizeof *hidden);
+		int rows = 1 + run->d->slots[slot_of[i]].n_guess,
+		    from = b->segments[i].first + b->segments[i].count - rows;
+		first_row[i] = n;
+		if (from != n)
+			memmove(hidden + (size_t)n * D, hidden + (size_t)from * D,
+			        (size_t)rows * D * sizeof *hidden);
+		n += rows;
 	}
+	return n;
 }
 
-/* One token for every running completion: one forward pass over what is new in each, the logits
- * behind the last tokens, a draw each. Draws run in parallel; what follows from them, in order. */
-static int decode_step(struct decode_call *run, int *slot_of, enum decode_drawn *drawn)
+/* One forward pass over what is new in each running completion and over its guess, the logits
+ * behind the last tokens, draws. */
+static int decode_compute(struct decode_call *run, const struct packing *b, struct step_room *room)
 {
 	struct decoder *d = run->d;
-	size_t          V = (size_t)d->model->weights.shape.n_vocab,
-	       D = (size_t)d->model->weights.shape.width;
-	struct packing b;
-	float         *hidden;
+	size_t          V = (size_t)d->model->weights.shape.n_vocab;
+	float          *hidden;
+	int             rows;
 
-	TRY(gather(run, &b, slot_of));
+	TRY(arena_take(&d->scratch, (size_t)b->n_tokens * (size_t)d->model->weights.shape.width,
+	               "the hidden states of decoding", &hidden));
+	TRY(model_forward(d->model, b, &d->cache, NULL, &d->scratch, hidden));
+	rows = keep_rows(run, b, room->slot_of, room->first_row, hidden);
+	TRY(head_logits(d->model, rows, hidden, d->logits));
+#pragma omp parallel for schedule(static) if (b->n_segments > 1)
+	for (int i = 0; i < b->n_segments; i++)
+		room->drawn[i] = decode_draw_along(run, &d->slots[room->slot_of[i]],
+		                                   d->logits + (size_t)room->first_row[i] * V,
+		                                   d->candidates + (size_t)i * V, &room->right[i]);
+	return OK;
+}
+
+/* One token for every running completion, or several where a guess comes true. Draws run in
+ * parallel; what follows from them, in order. */
+static int decode_step(struct decode_call *run, struct step_room *room)
+{
+	struct decoder *d = run->d;
+	struct packing  b;
+
+	TRY(gather(run, &b, room->slot_of));
 	if (b.n_tokens == 0)
 		return OK;
-	TRY(arena_take(&d->scratch, (size_t)b.n_tokens * D, "the hidden states of decoding",
-	               &hidden));
-	TRY(model_forward(d->model, &b, &d->cache, NULL, &d->scratch, hidden));
-	keep_last(&b, D, hidden);
-	TRY(head_logits(d->model, b.n_segments, hidden, d->logits));
-#pragma omp parallel for schedule(static) if (b.n_segments > 1)
-	for (int i = 0; i < b.n_segments; i++)
-		drawn[i] = decode_draw(run, d->slots[slot_of[i]].request, d->logits + (size_t)i * V,
-		                       d->candidates + (size_t)i * V);
+	TRY(decode_compute(run, &b, room));
 	for (int i = 0; i < b.n_segments; i++) {
-		struct slot *slot = &d->slots[slot_of[i]];
+		struct slot *slot = &d->slots[room->slot_of[i]];
 		int          over;
-		TRY(decode_settle(run, slot->request, drawn[i], &over));
-		if (over || (drawn[i] == DRAWN_STOPS && run->o->reread)) {
+		settle_guess(d, slot, room->right[i]);
+		TRY(decode_settle(run, slot->request, room->drawn[i], &over));
+		if (over || (room->drawn[i] == DRAWN_STOPS && run->o->reread)) {
 			pages_release(d, slot->pages, pages_for(slot->n_read));
 			slot->n_read = 0;
 		}
@@ -573,9 +682,15 @@ static int run_start(struct decode_call *run, struct arena *a)
 	}
 	for (int s = 0; s < d->n_slots; s++)
 		d->slots[s].request = -1;
+	d->guesses = (struct decode_guesses){0};
 	pages_reset(d);
 	arena_reset(&d->scratch);
 	return OK;
+}
+
+struct decode_guesses decoder_guesses(const struct decoder *d)
+{
+	return d->guesses;
 }
 
 static int any_running(const struct decoder *d)
@@ -591,17 +706,20 @@ int decode_run(struct decoder *d, const struct decode_options *o,
                struct decode_result *results)
 {
 	struct decode_call run = {.d = d, .o = o, .requests = requests, .results = results, .n = n};
-	int               *slot_of, *prompt_of;
-	enum decode_drawn *drawn;
+	struct step_room   room;
+	int               *prompt_of;
 
 	assert(o->n_stop == 0 || o->piece);
 	TRY(run_start(&run, a));
-	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &slot_of));
-	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &drawn));
+	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &room.slot_of));
+	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &room.first_row));
+	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &room.right));
+	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &room.drawn));
 	TRY(arena_take(a, (size_t)d->n_slots, "the decoder's slots", &prompt_of));
 	while (run.next < n || any_running(d)) {
 		TRY(enter(&run, prompt_of));
-		TRY(decode_step(&run, slot_of, drawn));
+		TRY(decode_step(&run, &room));
 	}
+	assert(d->n_free == d->cache.n_pages);
 	return OK;
 }

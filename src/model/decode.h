@@ -15,6 +15,13 @@
  * and keeps its pages; the next step reads only what is new, in the same pass in which the others
  * get their next token.
  *
+ * Speculation (decode_options.speculate): where few completions run, reading the weights is what a
+ * step costs, and a few rows more are nearly free. Then a completion's newest token is followed by
+ * a guess (draft.h); after each of its tokens, in order, one is drawn, until one differs from the
+ * guess or stops. What stands behind it in the pages is overwritten by the next step. At most
+ * SPECULATE_ROWS rows are computed in such a step; guesses grow while they come true, shrink while
+ * they do not, and pause when none does. No bit of a result depends on them.
+ *
  * What a request produces depends on its prompt, its options, its random key and the weights alone:
  * rows of every product are independent (matmul.h), attention sees the completion's own pages
  * (attention.h), token t uses random number t of the request's key. */
@@ -66,13 +73,20 @@ struct decode_options {
 	/* a completion that goes on is read again from its start, as if no page had been kept
 	 * (tests) */
 	int reread;
+	int speculate; /* changes speed alone */
 };
+
+enum { SPECULATE_ROWS = 16 };
 
 struct decode_request {
 	const int     *prompt; /* [n_prompt] n_prompt > 0 */
 	int            n_prompt;
 	int            max_new; /* > 0; the completion is cut off here */
 	struct rng_key key;
+	/* [n_earlier] other completions of the prompt, DRAFT_START before each, to guess from
+	 * (draft.h); NULL: none */
+	const int *earlier;
+	int        n_earlier;
 };
 
 struct decoder;
@@ -88,6 +102,12 @@ size_t decoder_bytes(const struct model_shape *s, const struct matmul *mm, int n
 int decode_run(struct decoder *d, const struct decode_options *o,
                const struct decode_request *requests, int n, struct arena *a,
                struct decode_result *results);
+
+/* Of the last call: tokens that were guessed, and those of them that came true. */
+struct decode_guesses {
+	long made, right;
+};
+struct decode_guesses decoder_guesses(const struct decoder *d);
 
 /* For listeners: n tokens of which the model drew none. There must be room for them. */
 void decode_append(struct decode_result *r, const int *ids, int n);

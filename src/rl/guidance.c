@@ -88,6 +88,7 @@ int guidance_sample(const struct guidance *g, struct decoder *d, const struct ro
 	under_hint.prompts = &g->hinted;
 	hinted.num_generations = g->num_generations;
 	hinted.purpose = RNG_GUIDE;
+	hinted.earlier = NULL; /* a hint leads elsewhere */
 	TRY(rollout_sample(d, &hinted, &under_hint, a, guided));
 	for (int i = first; i < guided->n; i++)
 		for (int k = 0; k < guided->items[i].n; k++) {

@@ -21,6 +21,7 @@ static int held_out_evaluate(const struct job_data *data, const struct job_sampl
 	r.num_generations = c->eval_samples;
 	r.purpose = RNG_EVAL;
 	r.lengths = sampler->eval_lengths;
+	r.earlier = NULL; /* of other problems */
 	TRY(groups_new(n, a, groups));
 	TRY(eval_sample(sampler->decoder, &r, &(struct eval_slice){&data->eval.prompts, 0, n},
 	                &data->eval_reward, a, groups));

@@ -61,13 +61,18 @@ static int job_sampler_rollouts(enum job_kind kind, const struct job_data *data,
 	                   .n_stop = r->stop.n,
 	                   .tokenizer = learner->tokenizer,
 	                   .piece = tokenizer_piece,
-	                   .share_prompt = r->share_prompt},
+	                   .share_prompt = r->share_prompt,
+	                   .speculate = r->speculate},
 	        .num_generations = r->num_generations,
 	        .max_completion_length = r->max_completion_length,
 	        .n_positions = shape->n_positions,
 	        .seed = (uint64_t)c->run.seed,
 	        .purpose = RNG_SAMPLE,
 	};
+	if (kind == JOB_TRAIN && r->speculate) {
+		TRY(earlier_new(data->train.prompts.n, &s->earlier));
+		s->rollout.earlier = &s->earlier;
+	}
 	if (kind == JOB_TRAIN || data->eval.n > 0)
 		TRY(decoder_new(learner->model, r->batch_size, s->longest, &s->decoder));
 	return OK;
@@ -102,6 +107,7 @@ void job_sampler_close(struct job_sampler *s)
 	curriculum_free(s->curriculum);
 	replay_close(&s->replay);
 	decoder_free(s->decoder);
+	earlier_free(&s->earlier);
 	arena_free(&s->arena);
 	*s = (struct job_sampler){0};
 }

@@ -15,6 +15,7 @@ struct job_sampler {
 	struct decoder          *decoder; /* NULL for sft without evaluation */
 	int                      longest; /* tokens of prompt and completion, at most */
 	struct rollout_sampling  rollout;
+	struct earlier           earlier;  /* with rollout.speculate */
 	struct deal_lengths *eval_lengths; /* of held-out prompts; those of training: in rollout */
 	struct guidance      guidance;     /* its hinted prompts serve sft.hint_rate, too */
 	struct replay        replay;       /* n == 0: completions are sampled */

@@ -116,6 +116,9 @@ static int add_group(const struct rollout_sampling *o, const struct rollout_pick
 static void request_group(const struct rollout_sampling *o, uint32_t step,
                           const struct group *group, struct rollout_completions *w)
 {
+	const struct earlier_group before =
+	        o->earlier ? o->earlier->items[group->item] : (struct earlier_group){0};
+
 	for (int i = 0; i < group->n; i++, w->n++) {
 		struct rollout       *r = &group->rollouts[i];
 		const struct context *prompt = r->sampled_under;
@@ -125,6 +128,8 @@ static void request_group(const struct rollout_sampling *o, uint32_t step,
 		        .max_new =
 		                rollout_min(o->max_completion_length, o->n_positions - prompt->n),
 		        .key = {o->seed, o->purpose, step, (uint32_t)group->item, r->sample},
+		        .earlier = before.ids,
+		        .n_earlier = before.n,
 		};
 		w->rollouts[w->n] = r;
 		w->problems[w->n] = group->problem;
@@ -153,5 +158,8 @@ int rollout_sample(struct decoder *d, const struct rollout_sampling *o,
 	TRY(sample_in_turns(d, &o->decode, &turns, a));
 	rollout_settle(o, &whole);
 	rollout_settle(o, &turns);
+	for (int g = first; o->earlier && g < groups->n; g++)
+		if (deal_is_mine(&groups->items[g]))
+			TRY(earlier_remember(o->earlier, &groups->items[g]));
 	return OK;
 }

@@ -10,6 +10,7 @@
 #include "estimator/record.h"
 #include "model/decode.h"
 #include "rl/deal.h"
+#include "rl/earlier.h"
 #include "rl/prompts.h"
 
 struct rollout_sampling {
@@ -18,6 +19,8 @@ struct rollout_sampling {
 	uint64_t              seed;
 	enum rng_purpose      purpose; /* RNG_SAMPLE, RNG_EVAL */
 	struct deal_lengths  *lengths; /* of the prompts, for dealing; NULL: not known */
+	/* of the problems of the picks, to guess from; kept up; NULL: not remembered */
+	struct earlier *earlier;
 };
 
 struct groups { /* of one step; grows when dynamic sampling draws again */

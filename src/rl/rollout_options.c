@@ -30,6 +30,10 @@ static const struct option rollout_options[] = {
 	BOOL(share_prompt, "true",
 	     "computes the prompt of a group once while decoding; changes only speed and memory",
 	     .flags = FREE_ON_RESUME),
+	BOOL(speculate, "false",
+	     "guesses the next tokens of a completion while few are running and computes them in one "
+	     "pass; changes only speed",
+	     .flags = FREE_ON_RESUME),
 	TEXT(source, "", 0, 4000,
 	     "rollouts recorded by hone rollouts, to train on instead of sampling; empty: sample"),
 	CHOICE(curation, "all", curations,

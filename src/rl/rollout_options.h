@@ -8,7 +8,7 @@
 
 struct rollout_options {
 	int num_generations, prompts_per_step, max_completion_length, top_k, batch_size,
-	        share_prompt;
+	        share_prompt, speculate;
 	double           temperature, top_p, min_p; /* in floats when sampling */
 	struct text_list stop;
 	const char      *source; /* of replay; empty: completions are sampled */
