@@ -53,24 +53,27 @@ INLINE vector tile_spread(const float *x)
 	return *x - (vector){0};
 }
 
-/* A vector of a row of b. half: -1 of floats, else the even or odd bf16 of each word, widened: it
- * is the upper half of its f32. */
-INLINE vector tile_row(const float *b, int half)
+struct tile_row { /* a row of b: floats (half -1), or words of which it is the even or odd bf16 */
+	const float *b;
+	int          half;
+};
+
+/* Vector j of a row; a bf16 is the upper half of its f32. */
+INLINE vector tile_row_vector(struct tile_row row, int j)
 {
 	tile_words w;
 
-	memcpy(&w, b, sizeof w);
-	return half < 0 ? (vector)w : (vector)(half ? w & 0xffff0000u : w << 16);
+	memcpy(&w, row.b + j * VECTOR, sizeof w);
+	return row.half < 0 ? (vector)w : (vector)(row.half ? w & 0xffff0000u : w << 16);
 }
 
 struct panel { /* of c, its sizes constants where it is used, so that acc lives in registers */
 	vector acc[ROWS][VECTORS_MOST];
 };
 
-/* acc[r][j] = fma(a[r][k], b[k][j], acc[r][j]) for one k, whose floats or words of b begin at b;
- * half: -1 of floats, else which of a word. */
-INLINE void tile_step(struct panel *t, const struct tile_product *p, size_t k, const float *b,
-                      int half, int rows, int vectors)
+/* acc[r][j] = fma(a[r][k], b[k][j], acc[r][j]) for one k and its row of b. */
+INLINE void tile_step(struct panel *t, const struct tile_product *p, size_t k, struct tile_row row,
+                      int rows, int vectors)
 {
 	vector ak[ROWS], bk[VECTORS_MOST];
 
@@ -78,9 +81,9 @@ INLINE void tile_step(struct panel *t, const struct tile_product *p, size_t k, c
 	for (int r = 0; r < rows && rows < vectors; r++)
 		ak[r] = tile_spread(p->a + (size_t)r * p->a_row + k * p->a_k);
 	for (int j = 0; j < vectors && rows >= vectors; j++)
-		bk[j] = tile_row(b + j * VECTOR, half);
+		bk[j] = tile_row_vector(row, j);
 	for (int j = 0; j < vectors && rows < vectors; j++) {
-		bk[j] = tile_row(b + j * VECTOR, half);
+		bk[j] = tile_row_vector(row, j);
 		for (int r = 0; r < rows; r++)
 			t->acc[r][j] = fma_vector(ak[r], bk[j], t->acc[r][j]);
 	}
@@ -99,17 +102,17 @@ INLINE void tile_steps(struct panel *t, const struct tile_product *p, size_t n_k
 	size_t       k = 0;
 
 	if (pairs && p->b_odd && n_k) {
-		tile_step(t, p, k++, b, 1, rows, vectors);
+		tile_step(t, p, k++, (struct tile_row){b, 1}, rows, vectors);
 		b += p->b_row;
 	}
 	for (; pairs && k + 1 < n_k; k += 2, b += p->b_row) {
-		tile_step(t, p, k, b, 0, rows, vectors);
-		tile_step(t, p, k + 1, b, 1, rows, vectors);
+		tile_step(t, p, k, (struct tile_row){b, 0}, rows, vectors);
+		tile_step(t, p, k + 1, (struct tile_row){b, 1}, rows, vectors);
 	}
 	if (pairs && k < n_k)
-		tile_step(t, p, k, b, 0, rows, vectors);
+		tile_step(t, p, k, (struct tile_row){b, 0}, rows, vectors);
 	for (; !pairs && k < n_k; k++, b += p->b_row)
-		tile_step(t, p, k, b, -1, rows, vectors);
+		tile_step(t, p, k, (struct tile_row){b, -1}, rows, vectors);
 }
 
 INLINE void panel(const struct tile_product *p, int n_k, int rows, int vectors)
