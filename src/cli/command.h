@@ -70,13 +70,13 @@ struct option_word {
 	const char  *help; /* one line; or the path of the config key that says the same */
 };
 
-extern const struct option_word options_help_word; /* --help */
+extern const struct option_word option_word_help; /* --help */
 
 /* Bytes of "--samples" in "--samples N". */
-size_t options_name_length(const struct option_word *w);
+size_t option_word_length(const struct option_word *w);
 /* The row of "--name" or "--name=value"; NULL when there is none. */
-const struct option_word *options_find(const char *argument, const struct option_word *words,
-                                       int n_words);
+const struct option_word *option_word_find(const char *argument, const struct option_word *words,
+                                           int n_words);
 
 /* --help was asked for and has been printed: the command returns, its work is done */
 enum { HELPED = -1 };

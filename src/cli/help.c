@@ -6,8 +6,6 @@
 #include <assert.h>
 #include <string.h>
 
-const struct option_word options_help_word = {"--help", NULL, NULL, NULL, "this text"};
-
 /* ---- what is asked for ---- */
 
 static const char *const help_asks[HELP_FORMS] = {[HELP_TEXT] = "--help",
@@ -29,7 +27,7 @@ static int help_form_of(const char *argument, enum help_form *out)
 int help_is_asked(int argc, char **argv, struct help_page *page)
 {
 	for (int i = 0; i < argc; i++) {
-		const struct option_word *w = options_find(argv[i], page->words, page->n_words);
+		const struct option_word *w = option_word_find(argv[i], page->words, page->n_words);
 		if (help_form_of(argv[i], &page->form)) {
 			if (page->command->keys == KEYS_LISTED && i + 1 < argc &&
 			    argv[i + 1][0] != '-')
@@ -86,7 +84,7 @@ static int help_text_page(const struct help_page *p, struct text *t)
 	           p->command->help);
 	for (int i = 0; i < p->n_words; i++)
 		help_text_word(&p->words[i], t);
-	help_text_word(&options_help_word, t);
+	help_text_word(&option_word_help, t);
 	text_print(t, "\nExample:\n    %s\n", p->command->example);
 	if (p->command->keys == KEYS_NAMED)
 		text_print(t, "\nkey=value sets a key of the config for this call; hone train "
@@ -165,7 +163,7 @@ static int help_roff_page(const struct help_page *p, struct text *t)
 	text_print(t, "\n.SH OPTIONS\n");
 	for (int i = 0; i < p->n_words; i++)
 		help_roff_word(&p->words[i], t);
-	help_roff_word(&options_help_word, t);
+	help_roff_word(&option_word_help, t);
 	text_print(t, ".SH EXAMPLE\n.EX\n");
 	help_roff(p->command->example, t);
 	text_print(t, "\n.EE\n");
@@ -205,7 +203,7 @@ static int help_bash_part(const struct help_page *p, struct text *t)
 {
 	text_print(t, "\t%s)\n\t\twords=\"--help", p->command->name);
 	for (int i = 0; i < p->n_words; i++)
-		text_print(t, " %.*s", (int)options_name_length(&p->words[i]), p->words[i].name);
+		text_print(t, " %.*s", (int)option_word_length(&p->words[i]), p->words[i].name);
 	text_print(t, "\"");
 	if (p->command->keys != KEYS_NONE)
 		text_print(t, " keys=$config_keys");
@@ -253,8 +251,8 @@ static int help_zsh_part(const struct help_page *p, struct text *t)
 {
 	text_print(t, "\t%s)\n\t\t_arguments \\\n", p->command->name);
 	for (int i = 0; i <= p->n_words; i++) {
-		const struct option_word *w = i < p->n_words ? &p->words[i] : &options_help_word;
-		size_t                    n = options_name_length(w);
+		const struct option_word *w = i < p->n_words ? &p->words[i] : &option_word_help;
+		size_t                    n = option_word_length(w);
 		text_print(t, "\t\t\t'%.*s[", (int)n, w->name);
 		help_zsh_text(help_of(w), t);
 		text_print(t, "]");

@@ -20,38 +20,21 @@ static size_t difference(const char *a, size_t n_a, const char *b, size_t n_b)
 	return n_a + n_b - 2 * (first + last);
 }
 
-size_t options_name_length(const struct option_word *w)
-{
-	return strcspn(w->name, " ");
-}
-
-/* The row of "--name" or "--name=value"; NULL when there is none. */
-const struct option_word *options_find(const char *argument, const struct option_word *words,
-                                       int n_words)
-{
-	size_t n = strcspn(argument, "=");
-
-	for (int i = 0; i < n_words; i++)
-		if (options_name_length(&words[i]) == n && !memcmp(words[i].name, argument, n))
-			return &words[i];
-	return NULL;
-}
-
 static int options_unknown(const char *argument, const struct option_word *words, int n_words)
 {
-	const struct option_word *best = &options_help_word;
+	const struct option_word *best = &option_word_help;
 	size_t                    n = strcspn(argument, "="),
-	       least = difference(argument, n, best->name, options_name_length(best));
+	       least = difference(argument, n, best->name, option_word_length(best));
 
 	for (int i = 0; i < n_words; i++) {
-		size_t d = difference(argument, n, words[i].name, options_name_length(&words[i]));
+		size_t d = difference(argument, n, words[i].name, option_word_length(&words[i]));
 		if (d < least) {
 			least = d;
 			best = &words[i];
 		}
 	}
 	return error_set(ERR_INPUT, "unknown option %.*s; did you mean %.*s?", (int)n, argument,
-	                 (int)options_name_length(best), best->name);
+	                 (int)option_word_length(best), best->name);
 }
 
 int options_usage(const struct command *self)
@@ -74,7 +57,7 @@ static int take_value(const struct option_word *w, const char *value)
 	n = strtol(value, &end, 10);
 	if (!*value || *end || n < 0 || n > 1000000000)
 		return error_set(ERR_INPUT, "%.*s wants a whole number from 0 on, not \"%s\"",
-		                 (int)options_name_length(w), w->name, value);
+		                 (int)option_word_length(w), w->name, value);
 	*w->number = (int)n;
 	return OK;
 }
@@ -88,7 +71,7 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 	if (help_is_asked(argc, argv, &page))
 		return help_print(&page);
 	for (int i = 0; i < argc; i++) {
-		const struct option_word *w = options_find(argv[i], words, n_words);
+		const struct option_word *w = option_word_find(argv[i], words, n_words);
 		const char               *value = strchr(argv[i], '=');
 		if (strncmp(argv[i], "--", 2)) {
 			/* the options before it have been read: their places are free */
@@ -102,7 +85,7 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 		if (w->flag) {
 			if (value)
 				return error_set(ERR_INPUT, "%.*s takes no value",
-				                 (int)options_name_length(w), w->name);
+				                 (int)option_word_length(w), w->name);
 			*w->flag = 1;
 		} else if (value) {
 			TRY(take_value(w, value + 1));
@@ -110,7 +93,7 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 			TRY(take_value(w, argv[++i]));
 		} else {
 			return error_set(ERR_INPUT, "%.*s wants a value",
-			                 (int)options_name_length(w), w->name);
+			                 (int)option_word_length(w), w->name);
 		}
 	}
 	return OK;
