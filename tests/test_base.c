@@ -76,17 +76,18 @@ static void an_arena_reuses_its_memory_after_a_reset(void **state)
 }
 
 /* Texts are packed, blocks stay aligned, and what fitted once fits again: the second time nothing
- * is allocated, so nothing can fail. */
+ * is allocated. */
 static void an_arena_packs_texts_between_aligned_blocks(void **state)
 {
 	(void)state;
 	struct arena a = {0};
+	const void  *warm;
 	size_t       used;
 	char        *s, *t, *block;
 
 	for (int round = 0; round < 3; round++) {
 		arena_reset(&a);
-		mem_fail_at(round < 2 ? 0 : 1);
+		warm = a.chunk;
 		for (int i = 0; i < 3000; i++) {
 			assert_ok(arena_copy(&a, "a text", (size_t)(i % 7), &s));
 			assert_ok(arena_print(&a, &t, "%d", i % 10));
@@ -96,7 +97,7 @@ static void an_arena_packs_texts_between_aligned_blocks(void **state)
 			assert_ok(arena_take(&a, (size_t)i, "a block", &block));
 			assert_int_equal((uintptr_t)block % 64, 0);
 		}
-		mem_fail_at(0);
+		assert_true(round < 2 || a.chunk == warm);
 	}
 	used = a.used;
 	for (int i = 0; i < 1000; i++)
@@ -184,6 +185,53 @@ static void memory_that_is_short_has_a_status_of_its_own(void **state)
 	assert_int_equal(error_exit_status(ERR_FAILED), 1);
 	assert_int_equal(error_exit_status(STOPPED), 3);
 	assert_int_equal(error_exit_status(OK), 0);
+}
+
+/* The same takes, with a part released in between: what is counted is what is needed, and no byte
+ * more. */
+static void an_arena_that_counts_says_what_is_needed(void **state)
+{
+	(void)state;
+	struct arena a[2] = {{.counts = 1}, {0}};
+
+	for (int i = 0; i < 2; i++) {
+		struct arena_mark mark;
+		double           *x = (double[]){1};
+		char             *s = (char[]){1};
+		if (i)
+			assert_ok(arena_reserve(&a[1], a[0].peak, "what was counted"));
+		assert_ok(arena_take(&a[i], 3, "numbers", &x));
+		assert_ok(arena_take(&a[i], 65, "letters", &s));
+		assert_true(i ? x && s : !x && !s);
+		mark = arena_mark(&a[i]);
+		assert_ok(arena_take(&a[i], 1000, "numbers", &x));
+		arena_release(&a[i], mark);
+		assert_ok(arena_take(&a[i], 0, "nothing", &x));
+		assert_memory(arena_take(&a[i], SIZE_MAX / 2, "too many", &x), "too many");
+	}
+	assert_int_equal(a[0].peak, 64 + 128 + 8000);
+	assert_int_equal(a[0].used, 64 + 128 + 64);
+	assert_int_equal(a[1].peak, a[0].peak);
+	assert_int_equal(a[1].used, a[0].used);
+	arena_free(&a[0]);
+	arena_free(&a[1]);
+	mem_fail_at(1);
+	assert_memory(arena_reserve(&a[1], 64, "the block"), "the block");
+}
+
+/* Not only where an arena needs another chunk. */
+static void every_take_from_an_arena_can_be_made_to_fail(void **state)
+{
+	(void)state;
+	struct arena a = {0};
+	char        *s;
+
+	assert_ok(arena_take(&a, 1, "the first", &s));
+	mem_fail_at(2);
+	assert_ok(arena_take(&a, 1, "the second", &s));
+	assert_memory(arena_take(&a, 1, "the third", &s), "the third");
+	assert_ok(arena_take(&a, 1, "the fourth", &s));
+	arena_free(&a);
 }
 
 static void a_list_grows_by_doubling_and_stays_as_it_was_when_memory_is_short(void **state)
@@ -371,6 +419,8 @@ TEST_MAIN(TEST(random_bits_match_the_published_vectors),
           TEST(an_arena_packs_texts_between_aligned_blocks),
           TEST(memory_given_back_to_a_mark_is_zeroed_when_handed_out_again),
           TEST(an_overflowing_or_failing_allocation_says_what_it_was_for),
+          TEST(an_arena_that_counts_says_what_is_needed),
+          TEST(every_take_from_an_arena_can_be_made_to_fail),
           TEST(memory_that_is_short_has_a_status_of_its_own),
           TEST(a_list_grows_by_doubling_and_stays_as_it_was_when_memory_is_short),
           TEST(a_message_gains_its_context), TEST(lines_come_back_from_plain_and_from_gzip),

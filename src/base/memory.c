@@ -68,8 +68,8 @@ static void memory_in_huge_pages(void *p, size_t bytes)
 /* Not zeroed; NULL with the message. */
 static void *memory_block(size_t count, size_t size, const char *what)
 {
-	size_t bytes = memory_bytes(count, size);
-	void  *p = bytes && !must_fail() ? aligned_alloc(ALIGN, bytes) : NULL;
+	size_t bytes = must_fail() ? 0 : memory_bytes(count, size);
+	void  *p = bytes ? aligned_alloc(ALIGN, bytes) : NULL;
 
 	if (!p)
 		memory_is_short(what, count, size);
@@ -145,16 +145,25 @@ static char *chunk_bytes(struct arena_chunk *c)
 	return (char *)c + HEADER;
 }
 
+/* NULL when memory is short. */
 static struct arena_chunk *memory_chunk_new(struct arena_chunk *older, size_t size)
 {
 	struct arena_chunk *c = NULL;
+	size_t              bytes = size <= SIZE_MAX - HEADER ? round_up(HEADER + size) : 0;
 
 	assert(sizeof *c <= HEADER);
-	if (size <= SIZE_MAX - HEADER)
-		c = memory_block(1, HEADER + size, "an arena");
+	if (bytes)
+		c = aligned_alloc(ALIGN, bytes);
 	if (c)
 		*c = (struct arena_chunk){.older = older, .size = size};
 	return c;
+}
+
+static void memory_count(struct arena *a, size_t bytes)
+{
+	a->used += bytes;
+	if (a->used > a->peak)
+		a->peak = a->used;
 }
 
 /* `bytes` that start at a multiple of `align`, which divides ALIGN; zeroed. NULL when memory is
@@ -165,6 +174,9 @@ static char *memory_of_arena(struct arena *a, size_t bytes, size_t align)
 	size_t              padding = c ? (align - c->used % align) % align : 0;
 	char               *p;
 
+	assert(!a->counts);
+	if (must_fail())
+		return NULL;
 	if (!c || c->size - c->used < padding || c->size - c->used - padding < bytes) {
 		size_t want = c ? 2 * c->size : CHUNK_MIN;
 		c = memory_chunk_new(a->chunk, bytes > want ? bytes : want);
@@ -177,19 +189,19 @@ static char *memory_of_arena(struct arena *a, size_t bytes, size_t align)
 	}
 	p = chunk_bytes(c) + c->used + padding;
 	c->used += padding + bytes;
-	a->used += padding + bytes;
-	if (a->used > a->peak)
-		a->peak = a->used;
+	memory_count(a, padding + bytes);
 	return memset(p, 0, bytes);
 }
 
 int arena_take_bytes(struct arena *a, size_t count, size_t size, const char *what, void *out)
 {
 	size_t bytes = memory_bytes(count, size);
-	void  *p = bytes ? memory_of_arena(a, bytes, ALIGN) : NULL;
+	void  *p = bytes && !a->counts ? memory_of_arena(a, bytes, ALIGN) : NULL;
 
 	memory_hand_out(p, out);
-	return p ? OK : memory_is_short(what, count, size);
+	if (a->counts && bytes)
+		memory_count(a, bytes);
+	return p || (a->counts && bytes) ? OK : memory_is_short(what, count, size);
 }
 
 int arena_room_bytes(struct arena *a, void *list, size_t *capacity, size_t want, size_t size,
@@ -250,6 +262,14 @@ int arena_print_text(struct arena *a, void *out, const char *format, ...)
 	return t ? OK : ERR_MEMORY;
 }
 
+int arena_reserve(struct arena *a, size_t bytes, const char *what)
+{
+	assert(!a->chunk && !a->counts);
+	if (!must_fail())
+		a->chunk = memory_chunk_new(NULL, bytes);
+	return a->chunk ? OK : memory_is_short(what, bytes, 1);
+}
+
 struct arena_mark arena_mark(const struct arena *a)
 {
 	return (struct arena_mark){
@@ -270,9 +290,9 @@ void arena_release(struct arena *a, struct arena_mark mark)
 
 void arena_reset(struct arena *a)
 {
-	int one_chunk = a->chunk && !a->chunk->older;
+	int fits = a->chunk && !a->chunk->older && a->chunk->size >= a->peak;
 
-	if (one_chunk) {
+	if (fits) {
 		a->chunk->used = 0;
 		a->used = 0;
 		return;

@@ -55,16 +55,18 @@ MEM_CHECKED int mem_copy_text(const char *s, size_t n, void *out);
 
 void mem_free(void *p); /* NULL is fine */
 
-/* Tests only: the n-th allocation from now on (1 = the next one) fails, once; 0 switches it off. */
+/* Tests only: the n-th time from now on (1 = the next one) that a block is allocated or something is
+ * taken from an arena, whether or not the arena has room, fails, once; 0 switches it off. */
 void mem_fail_at(long n);
 
 /* ---- arenas ---- */
 
 struct arena_chunk;
 struct arena {
-	struct arena_chunk *chunk; /* newest first */
-	size_t              used;  /* bytes handed out since the last reset */
-	size_t              peak;  /* the largest `used` so far */
+	struct arena_chunk *chunk;  /* newest first */
+	size_t              used;   /* bytes handed out since the last reset */
+	size_t              peak;   /* the largest `used` so far */
+	int                 counts; /* 1: it has no memory, see below */
 };
 struct arena_mark {
 	struct arena_chunk *chunk;
@@ -73,7 +75,11 @@ struct arena_mark {
 
 /* A zero-initialised struct arena is a valid empty arena; it grows on demand and, once warm, no
  * longer allocates. Texts lie one behind the other, wherever that is: a data set has millions of
- * short ones. */
+ * short ones.
+ *
+ * {.counts = 1} is an arena that only counts: arena_take sets the pointer to NULL, and `used` and
+ * `peak` say what an arena with memory would have handed out. So a function that takes all that an
+ * object or a pass needs, and touches none of it, is its own bill. */
 #define arena_take(a, count, what, out) \
 	arena_take_bytes((a), (count), sizeof **(out), (what), (out))
 MEM_CHECKED int arena_take_bytes(struct arena *a, size_t count, size_t size, const char *what,
@@ -91,11 +97,14 @@ MEM_CHECKED int arena_copy_text(struct arena *a, const char *s, size_t n, void *
 MEM_CHECKED int arena_print_text(struct arena *a, void *out, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
+/* Room for `bytes` in an empty arena, in one chunk as large as that: what is counted fits in. */
+MEM_CHECKED int arena_reserve(struct arena *a, size_t bytes, const char *what);
+
 /* Everything allocated after the mark is released by arena_release. */
 struct arena_mark arena_mark(const struct arena *a);
 void              arena_release(struct arena *a, struct arena_mark mark);
 
-void arena_reset(struct arena *a); /* keeps one chunk as large as the peak */
+void arena_reset(struct arena *a); /* keeps one chunk, as large as the peak */
 void arena_free(struct arena *a);
 
 #endif

@@ -327,12 +327,6 @@ int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct 
 	return arena_take(arena, a->most_fused, what, &out->db);
 }
 
-size_t adapter_scratch_bytes(const struct adapter *a, int rows)
-{
-	return ((size_t)rows * (size_t)(2 * a->most_rank + a->most_side) + a->most_fused) *
-	       sizeof(float);
-}
-
 /* to += from */
 static void adapter_add(int rows, int columns, const float *from, float *to)
 {

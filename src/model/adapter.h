@@ -90,8 +90,6 @@ struct adapter_scratch { /* of so many rows, in an arena */
 int adapter_scratch(const struct adapter *a, int rows, int for_backward, struct arena *arena,
                     struct adapter_scratch *out);
 
-size_t adapter_scratch_bytes(const struct adapter *a, int rows); /* with a backward pass */
-
 /* ADDS to Y [n x out] of a product of a layer, n at most the rows of the scratch. */
 int adapter_forward(const struct adapter_product *p, int n, const float *X,
                     const struct adapter_scratch *s, float *Y);

@@ -867,23 +867,48 @@ static void prepare(const struct attention_backward_work *w)
 #pragma omp barrier
 }
 
+static int attention_blocks_in(int tokens)
+{
+	return (tokens + PAGE_TOKENS - 1) / PAGE_TOKENS;
+}
+
+/* Of a batch of so many tokens, segments and blocks of keys. */
+static int attention_take(struct attention_backward_work *w, struct arena *a, int tokens,
+                          int segments, int blocks)
+{
+	const char *what = "the backward pass of the attention";
+
+	TRY(arena_take(a, (size_t)segments + 1, "the blocks of keys", &w->block_first));
+	TRY(arena_take(a, (size_t)tokens * (size_t)w->l.heads, what, &w->delta));
+	TRY(arena_take(a, (size_t)threads_count(), what, &w->room));
+	return arena_take(a, (size_t)blocks * (size_t)w->l.kv_heads * block_floats(&w->l),
+	                  "the blocks of keys", &w->blocks);
+}
+
+size_t attention_backward_bytes(const struct model_shape *shape, int tokens, int blocks)
+{
+	struct attention_backward_work w = {.l = layout_of(shape)};
+	struct arena                   count = {.counts = 1};
+	int                            status = attention_take(&w, &count, tokens, blocks, blocks);
+
+	assert(status == OK);
+	return count.used;
+}
+
 static int attention_allocate(struct attention_backward_work *w, struct arena *a)
 {
 	const struct packing *b = w->b;
-	size_t                n_blocks;
+	int                   blocks = 0;
 
-	TRY(arena_take(a, (size_t)b->n_segments + 1, "the blocks of keys", &w->block_first));
-	TRY(arena_take(a, (size_t)b->n_tokens * (size_t)w->l.heads,
-	               "the backward pass of the attention", &w->delta));
-	TRY(arena_take(a, (size_t)threads_count(), "the backward pass of the attention", &w->room));
+	for (int i = 0; i < b->n_segments; i++)
+		blocks += attention_blocks_in(b->segments[i].count);
+	TRY(attention_take(w, a, b->n_tokens, b->n_segments, blocks));
 	for (int i = 0; i < b->n_segments; i++) {
 		assert(b->segments[i].parent >= 0 || b->segments[i].position == 0);
 		w->block_first[i + 1] =
-		        w->block_first[i] + (b->segments[i].count + PAGE_TOKENS - 1) / PAGE_TOKENS;
+		        w->block_first[i] + attention_blocks_in(b->segments[i].count);
 	}
-	n_blocks = (size_t)w->block_first[b->n_segments];
-	return arena_take(a, n_blocks * (size_t)w->l.kv_heads * block_floats(&w->l),
-	                  "the blocks of keys", &w->blocks);
+	return OK;
 }
 
 int attention_backward(const struct model_shape *shape, const struct packing *b,

@@ -75,9 +75,12 @@ struct attention_kept {
 /* Writes d_qkv [T x (H+2K)E] from d_out [T x H*E]. Only for training batches (every key is in the
  * batch: roots have position 0). Each query's gradient is summed over its keys from position 0 on;
  * keys of a shared prompt receive the sum over its completions, in segment order. Scratch in `a`,
- * released before return; ERR_INPUT when there is no memory for it. */
+ * released before return. */
 int attention_backward(const struct model_shape *shape, const struct packing *b,
                        const struct attention_kept *kept, const float *d_out, struct arena *a,
                        float *d_qkv);
+
+/* Its scratch, counted, for the memory bill; blocks: of PAGE_TOKENS keys, begun ones included. */
+size_t attention_backward_bytes(const struct model_shape *shape, int tokens, int blocks);
 
 #endif

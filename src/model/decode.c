@@ -33,6 +33,7 @@ struct decoder {
 	const struct model   *model;
 	int                   n_slots, max_tokens, pages_each;
 	struct kv_cache       cache;
+	struct arena          memory;     /* of what follows, to prompt_logits */
 	int                  *page_users; /* [n_pages] how many slots and prompts hold a page */
 	int                  *free_pages; /* [n_pages] a stack */
 	int                   n_free;
@@ -117,23 +118,68 @@ static size_t decode_rows(int n_slots)
 	return (size_t)(n_slots > SPECULATE_ROWS ? n_slots : SPECULATE_ROWS);
 }
 
-/* The pool of pages, the page tables of slots and prompts, and the rows of logits. */
-static int decoder_take(struct decoder *d)
+static struct decoder decoder_of(int n_slots, int max_tokens)
 {
-	const struct model_shape *shape = &d->model->weights.shape;
-	size_t V = (size_t)shape->n_vocab, slots = (size_t)d->n_slots, each = (size_t)d->pages_each;
-	int    n_pages = pages_in_all(d->n_slots, d->pages_each);
+	return (struct decoder){
+	        .n_slots = n_slots, .max_tokens = max_tokens, .pages_each = pages_for(max_tokens)};
+}
 
-	TRY(mem_take((size_t)n_pages, "the decoder's pages", &d->page_users));
-	TRY(mem_take((size_t)n_pages, "the decoder's pages", &d->free_pages));
-	TRY(mem_take((2 * slots + 1) * each, "the decoder's pages", &d->page_table));
-	TRY(mem_take(slots, "the decoder's slots", &d->slots));
-	TRY(mem_take(slots * V, "the decoder's candidates", &d->candidates));
-	TRY(mem_take(decode_rows(d->n_slots) * V, "the decoder's logits", &d->logits));
-	TRY(mem_take((slots + 1) * V, "the decoder's logits", &d->prompt_logits));
-	TRY(model_cache_new(d->model, shape->n_layers, n_pages, &d->cache));
-	for (size_t s = 0; s < slots; s++)
-		d->slots[s].pages = d->page_table + s * each;
+static int decoder_pages(const struct decoder *d)
+{
+	return pages_in_all(d->n_slots, d->pages_each);
+}
+
+/* The pool of pages, the page tables of slots and prompts, and the rows of logits. */
+static int decoder_take(const struct model_shape *s, struct arena *a, struct decoder *d)
+{
+	size_t V = (size_t)s->n_vocab, slots = (size_t)d->n_slots, each = (size_t)d->pages_each,
+	       n_pages = (size_t)decoder_pages(d);
+
+	TRY(arena_take(a, n_pages, "the decoder's pages", &d->page_users));
+	TRY(arena_take(a, n_pages, "the decoder's pages", &d->free_pages));
+	TRY(arena_take(a, (2 * slots + 1) * each, "the decoder's pages", &d->page_table));
+	TRY(arena_take(a, slots, "the decoder's slots", &d->slots));
+	TRY(arena_take(a, slots * V, "the decoder's candidates", &d->candidates));
+	TRY(arena_take(a, decode_rows(d->n_slots) * V, "the decoder's logits", &d->logits));
+	return arena_take(a, (slots + 1) * V, "the decoder's logits", &d->prompt_logits);
+}
+
+/* All but the cache. */
+static size_t decoder_own_bytes(const struct model_shape *s, const struct decoder *d)
+{
+	struct arena   count = {.counts = 1};
+	struct decoder like = *d;
+	int            status = decoder_take(s, &count, &like);
+
+	assert(status == OK); /* nothing is allocated */
+	return count.used;
+}
+
+size_t decoder_bytes(const struct model_shape *s, const struct matmul *mm, int n_slots,
+                     int max_tokens)
+{
+	struct decoder d = decoder_of(n_slots, max_tokens);
+
+	return decoder_own_bytes(s, &d) + model_cache_bytes(s, mm, s->n_layers, decoder_pages(&d));
+}
+
+size_t decoder_scratch_bytes(const struct model *m, int n_slots, int max_tokens)
+{
+	size_t all = (size_t)n_slots * (size_t)max_tokens;
+	int    tokens = all < PREFILL_TOKENS ? (int)all : PREFILL_TOKENS,
+	    most = tokens > max_tokens ? tokens : max_tokens;
+
+	return model_forward_bytes(m, most) +
+	       (size_t)(most + n_slots) * (size_t)m->weights.shape.width * sizeof(float);
+}
+
+static int decoder_allocate(const struct model_shape *s, struct decoder *d)
+{
+	TRY(arena_reserve(&d->memory, decoder_own_bytes(s, d), "the decoder"));
+	TRY(decoder_take(s, &d->memory, d));
+	TRY(model_cache_new(d->model, s->n_layers, decoder_pages(d), &d->cache));
+	for (int i = 0; i < d->n_slots; i++)
+		d->slots[i].pages = d->page_table + (size_t)i * (size_t)d->pages_each;
 	return OK;
 }
 
@@ -145,11 +191,9 @@ int decoder_new(const struct model *m, int n_slots, int max_tokens, struct decod
 	assert(n_slots > 0 && max_tokens > 1);
 	*out = NULL;
 	TRY(mem_take(1, "the decoder", &d));
+	*d = decoder_of(n_slots, max_tokens);
 	d->model = m;
-	d->n_slots = n_slots;
-	d->max_tokens = max_tokens;
-	d->pages_each = pages_for(max_tokens);
-	status = decoder_take(d);
+	status = decoder_allocate(&m->weights.shape, d);
 	if (status == OK)
 		*out = d;
 	else
@@ -162,24 +206,9 @@ void decoder_free(struct decoder *d)
 	if (!d)
 		return;
 	kv_cache_free(&d->cache);
-	mem_free(d->page_users);
-	mem_free(d->free_pages);
-	mem_free(d->slots);
-	mem_free(d->page_table);
-	mem_free(d->candidates);
-	mem_free(d->logits);
-	mem_free(d->prompt_logits);
+	arena_free(&d->memory);
 	arena_free(&d->scratch);
 	mem_free(d);
-}
-
-size_t decoder_bytes(const struct model_shape *s, const struct matmul *mm, int n_slots,
-                     int max_tokens)
-{
-	size_t rows = (size_t)n_slots + 1 + decode_rows(n_slots), V = (size_t)s->n_vocab;
-
-	return model_cache_bytes(s, mm, s->n_layers, pages_in_all(n_slots, pages_for(max_tokens))) +
-	       rows * V * sizeof(float) + (size_t)n_slots * V * sizeof(struct candidate);
 }
 
 /* ---- one token of one completion ---- */

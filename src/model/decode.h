@@ -91,11 +91,13 @@ struct decode_request {
 
 struct decoder;
 /* n_slots sequences at once, each of at most max_tokens (prompt and completion). The cache is one
- * allocation. */
+ * allocation, all else another. decoder_bytes counts both, with the function that takes them. */
 int    decoder_new(const struct model *m, int n_slots, int max_tokens, struct decoder **out);
 void   decoder_free(struct decoder *d);
 size_t decoder_bytes(const struct model_shape *s, const struct matmul *mm, int n_slots,
                      int max_tokens);
+/* What decode_run takes beside it, at most: the forward pass of prompts that enter together. */
+size_t decoder_scratch_bytes(const struct model *m, int n_slots, int max_tokens);
 
 /* Completes all n requests; results [n] in their order. ERR_FAILED with the request named when a
  * row of logits is not finite; or the listener's error. */

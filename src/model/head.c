@@ -30,23 +30,23 @@ int head_logits(const struct model *m, int n, const float *hidden, float *logits
 	return matmul_forward(m->head, n, hidden, logits);
 }
 
-size_t head_bytes(const struct model_shape *s, int targets, int learns)
+static size_t head_rows(int targets)
 {
-	size_t V = (size_t)s->n_vocab, D = (size_t)s->width,
-	       rows = (size_t)(targets < HEAD_ROWS ? targets : HEAD_ROWS);
+	return (size_t)(targets < HEAD_ROWS ? targets : HEAD_ROWS);
+}
 
-	return (rows * (V + 2 * D) + (learns && targets > HEAD_ROWS ? V * D : 0)) * sizeof(float);
+/* Of a batch of so many targets. */
+static int chunk_take(const struct model *m, int targets, struct arena *a, struct chunk *out)
+{
+	TRY(arena_take(a, head_rows(targets) * width_of(m), "the logits of a chunk", &out->x));
+	return arena_take(a, head_rows(targets) * vocab_of(m), "the logits of a chunk", &out->z);
 }
 
 static int head_chunk_new(const struct head_input *in, struct arena *a, struct chunk *out)
 {
-	int    N = in->b->n_targets;
-	size_t rows = (size_t)(N < HEAD_ROWS ? N : HEAD_ROWS);
-
 	assert(in->temperature > 0);
 	*out = (struct chunk){.m = in->m, .b = in->b, .inverse_temperature = 1 / in->temperature};
-	TRY(arena_take(a, rows * width_of(in->m), "the logits of a chunk", &out->x));
-	return arena_take(a, rows * vocab_of(in->m), "the logits of a chunk", &out->z);
+	return chunk_take(in->m, in->b->n_targets, a, out);
 }
 
 /* Moves to the targets from `first` on, before `end`, and computes their logits. */
@@ -191,6 +191,28 @@ static int head_backward_unit(struct head_backward_work *p, int u)
 	return OK;
 }
 
+/* What the backward pass takes beside its chunk, for a largest unit of so many targets. */
+static int head_backward_take(const struct model *m, int most, struct arena *a,
+                              struct head_backward_work *p)
+{
+	TRY(arena_take(a, head_rows(most) * width_of(m), "the backward pass of the head", &p->dx));
+	return most > HEAD_ROWS && !m->adapter ? arena_take(a, vocab_of(m) * width_of(m),
+	                                                    "the gradient of the head", &p->dw)
+	                                       : OK;
+}
+
+size_t head_bytes(const struct model *m, int targets)
+{
+	struct arena              count = {.counts = 1};
+	struct head_backward_work p = {0};
+	int                       status = chunk_take(m, targets, &count, &p.c);
+
+	if (status == OK)
+		status = head_backward_take(m, targets, &count, &p);
+	assert(status == OK); /* nothing is allocated */
+	return count.used;
+}
+
 /* Scratch for the largest unit, then unit after unit. */
 static int backward_units(struct head_backward_work *p, struct arena *a)
 {
@@ -205,10 +227,7 @@ static int backward_units(struct head_backward_work *p, struct arena *a)
 			most = b->unit_target[u + 1] - b->unit_target[u];
 	}
 	TRY(head_chunk_new(&p->piece->in, a, &p->c));
-	TRY(arena_take(a, (size_t)(most < HEAD_ROWS ? most : HEAD_ROWS) * width_of(m),
-	               "the backward pass of the head", &p->dx));
-	if (most > HEAD_ROWS && !m->adapter)
-		TRY(arena_take(a, vocab_of(m) * width_of(m), "the gradient of the head", &p->dw));
+	TRY(head_backward_take(m, most, a, p));
 	memset(p->piece->d_hidden, 0, (size_t)b->n_tokens * width_of(m) * sizeof(float));
 	for (int u = 0; u < b->n_units; u++)
 		TRY(head_backward_unit(p, u));

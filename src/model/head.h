@@ -58,9 +58,9 @@ int head_backward(const struct head_piece *pieces, int n, struct arena *a, struc
 /* The floats of the gradient's window. */
 size_t head_window(const struct model *m);
 
-/* Scratch of both, for units of at most so many targets; for the memory bill. learns: the head
- * itself does. */
-size_t head_bytes(const struct model_shape *s, int targets, int learns);
+/* For the memory bill: scratch of both, counted by the functions that take it, for units of at most
+ * so many targets. */
+size_t head_bytes(const struct model *m, int targets);
 
 /* Plain logits of n rows: logits [n x V]. For sampling (n <= a decode batch) and for golden
  * tests. */

@@ -69,12 +69,25 @@ static int check_options(const struct optimizer_options *o)
 	return OK;
 }
 
-static int optimizer_take(const struct weights *w, struct optimizer *o)
+static int optimizer_take(const struct weights *w, struct arena *a, struct optimizer *o)
 {
-	TRY(mem_take(2 * w->n, "the moments of the optimizer", &o->m));
-	o->v = o->m + w->n;
-	TRY(mem_take(o->n_blocks, "the blocks of the optimizer", &o->blocks));
-	return mem_take(o->n_blocks, "the gradient's norm", &o->sums);
+	o->n_blocks = 0;
+	for (int i = 0; i < w->n_tensors; i++)
+		o->n_blocks += optimizer_blocks_of(w->tensors[i].count);
+	TRY(arena_take(a, w->n, "the moments of the optimizer", &o->m));
+	TRY(arena_take(a, w->n, "the moments of the optimizer", &o->v));
+	TRY(arena_take(a, o->n_blocks, "the blocks of the optimizer", &o->blocks));
+	return arena_take(a, o->n_blocks, "the gradient's norm", &o->sums);
+}
+
+size_t optimizer_bytes(const struct weights *w)
+{
+	struct arena     count = {.counts = 1};
+	struct optimizer o;
+	int              status = optimizer_take(w, &count, &o);
+
+	assert(status == OK); /* nothing is allocated */
+	return count.used;
 }
 
 int optimizer_new(const struct weights *w, const struct optimizer_options *options,
@@ -84,9 +97,9 @@ int optimizer_new(const struct weights *w, const struct optimizer_options *optio
 
 	*o = (struct optimizer){.options = *options, .n = w->n};
 	TRY(check_options(options));
-	for (int i = 0; i < w->n_tensors; i++)
-		o->n_blocks += optimizer_blocks_of(w->tensors[i].count);
-	status = optimizer_take(w, o);
+	status = arena_reserve(&o->memory, optimizer_bytes(w), "the moments of the optimizer");
+	if (status == OK)
+		status = optimizer_take(w, &o->memory, o);
 	if (status == OK)
 		cut_blocks(w, o->blocks);
 	else
@@ -94,16 +107,9 @@ int optimizer_new(const struct weights *w, const struct optimizer_options *optio
 	return status;
 }
 
-size_t optimizer_bytes(const struct weights *w)
-{
-	return 2 * w->n * sizeof(float);
-}
-
 void optimizer_free(struct optimizer *o)
 {
-	mem_free(o->m);
-	mem_free(o->blocks);
-	mem_free(o->sums);
+	arena_free(&o->memory);
 	*o = (struct optimizer){0};
 }
 

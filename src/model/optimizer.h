@@ -34,8 +34,9 @@ struct optimizer_options { /* zero is not a default: start from optimizer_defaul
 struct optimizer_block;
 struct optimizer {
 	struct optimizer_options options;
-	size_t                   n; /* floats of the weights */
-	/* [n] each, one block of memory, owned; at the offsets of the weights */
+	size_t                   n;      /* floats of the weights */
+	struct arena             memory; /* one block for all below, owned */
+	/* [n] each, at the offsets of the weights */
 	float   *m, *v;
 	uint64_t step; /* updates done; a checkpoint keeps it */
 
@@ -52,10 +53,11 @@ struct optimizer_report {
 /* torch's, but no decay: 0.9, 0.999, 1e-8, 0; max_grad_norm 1 */
 struct optimizer_options optimizer_defaults(void);
 
-int    optimizer_new(const struct weights *w, const struct optimizer_options *o,
-                     struct optimizer *out); /* ERR_INPUT for options out of range */
-void   optimizer_free(struct optimizer *o);
-size_t optimizer_bytes(const struct weights *w); /* of the moments, for the memory bill */
+int  optimizer_new(const struct weights *w, const struct optimizer_options *o,
+                   struct optimizer *out); /* ERR_INPUT for options out of range */
+void optimizer_free(struct optimizer *o);
+/* of such an optimizer, counted by the function that takes it, for the memory bill */
+size_t optimizer_bytes(const struct weights *w);
 
 /* Updates w->data from the gradient [n], which is not changed. Allocates nothing. */
 void optimizer_step(struct optimizer *o, struct weights *w, const float *gradient,

@@ -57,7 +57,8 @@ static struct tape_layer tape_carve_layer(struct tape_carver *c, const struct mo
 	                           .gate_up = tape_carve(c, rows, w.gate_up)};
 }
 
-static void tape_carve_all(struct tape *t)
+/* Returns the floats of all; of a tape without layers that is all it does. */
+static size_t tape_carve_all(struct tape *t)
 {
 	struct tape_carver c = {.at = t->data};
 	size_t             rows = (size_t)t->most_tokens;
@@ -65,23 +66,24 @@ static void tape_carve_all(struct tape *t)
 	if (t->recompute)
 		t->again = tape_carve_layer(&c, &t->shape, (size_t)t->largest);
 	for (int i = 0; i < t->shape.n_layers; i++) {
+		struct tape_layer layer = {0};
 		if (!t->recompute)
-			t->layers[i] = tape_carve_layer(&c, &t->shape, rows);
-		t->layers[i].x = tape_carve(&c, rows, t->shape.width);
+			layer = tape_carve_layer(&c, &t->shape, rows);
+		layer.x = tape_carve(&c, rows, t->shape.width);
+		if (t->layers)
+			t->layers[i] = layer;
 	}
 	t->x_final = tape_carve(&c, rows, t->shape.width);
 	t->r_final = tape_carve(&c, rows, 1);
+	return c.used;
 }
 
 size_t tape_bytes(const struct model_shape *s, int recompute, int tokens, int largest)
 {
-	struct tape_carver x = {0}, r = {0}, layer = {0};
-	size_t             L = (size_t)s->n_layers;
+	struct tape t = {
+	        .shape = *s, .recompute = recompute, .most_tokens = tokens, .largest = largest};
 
-	tape_carve(&x, (size_t)tokens, s->width);
-	tape_carve(&r, (size_t)tokens, 1);
-	tape_carve_layer(&layer, s, (size_t)(recompute ? largest : tokens));
-	return ((L + 1) * x.used + r.used + (recompute ? 1 : L) * layer.used) * sizeof(float);
+	return tape_carve_all(&t) * sizeof(float);
 }
 
 int tape_new(const struct model_shape *s, int recompute, struct tape **out)

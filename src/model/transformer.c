@@ -361,6 +361,19 @@ static int forward_scratch(struct transformer_forward *p, int tokens, struct are
 	return p->m->adapter ? adapter_scratch(p->m->adapter, (int)rows, 0, a, &p->adapter) : OK;
 }
 
+size_t model_forward_bytes(const struct model *m, int tokens)
+{
+	struct arena               count = {.counts = 1};
+	struct transformer_forward p = {.m = m};
+	struct tape_layer          shared;
+	int                        status = forward_scratch(&p, tokens, &count);
+
+	if (status == OK)
+		status = scratch_state(&m->weights.shape, tokens, &count, &shared);
+	assert(status == OK); /* nothing is allocated, and no size is that large */
+	return count.used;
+}
+
 /* Embedding, layers, last norm. With a tape each layer keeps its state; without, all share one.
  * */
 static int forward_layers(struct transformer_forward *p, struct tape *tape, struct arena *a,
@@ -751,15 +764,15 @@ static struct model_load backward_load(const struct tape *t)
 	return l;
 }
 
-static int backward_scratch(struct transformer_backward *p)
+/* The MLP goes unit by unit, the attention over all tokens of a piece at once. */
+static int backward_take(struct transformer_backward *p, const struct model_load *l)
 {
 	const struct model_shape *s = &p->m->weights.shape;
-	struct model_load         l = backward_load(p->tape);
-	size_t                    T = (size_t)l.piece, rows = (size_t)l.unit, D = (size_t)s->width,
+	size_t T = (size_t)l->piece, rows = (size_t)l->unit, D = (size_t)s->width,
 	       F = (size_t)s->ff_width, queries = (size_t)(s->n_heads * s->head_width),
 	       keys = (size_t)(s->n_kv_heads * s->head_width);
 
-	TRY(arena_take(p->a, (size_t)l.tokens * D, "the backward pass of a layer", &p->dx_all));
+	TRY(arena_take(p->a, (size_t)l->tokens * D, "the backward pass of a layer", &p->dx_all));
 	TRY(arena_take(p->a, T * queries, "the backward pass of a layer", &p->d_o));
 	TRY(arena_take(p->a, T * (queries + 2 * keys), "the backward pass of a layer", &p->d_qkv));
 	TRY(arena_take(p->a, rows * D, "the scratch of a layer", &p->h));
@@ -768,21 +781,18 @@ static int backward_scratch(struct transformer_backward *p)
 	TRY(arena_take(p->a, rows * F, "the backward pass of a layer", &p->d_act));
 	TRY(arena_take(p->a, rows * 2 * F, "the backward pass of a layer", &p->d_gate_up));
 	if (p->m->adapter)
-		TRY(adapter_scratch(p->m->adapter, l.unit, 1, p->a, &p->adapter));
-	return l.recompute ? forward_scratch(&p->again, l.piece, p->a) : OK;
+		TRY(adapter_scratch(p->m->adapter, l->unit, 1, p->a, &p->adapter));
+	return l->recompute ? forward_scratch(&p->again, l->piece, p->a) : OK;
 }
 
 size_t model_backward_bytes(const struct model *m, const struct model_load *l)
 {
-	const struct model_shape *s = &m->weights.shape;
-	size_t T = (size_t)l->piece, rows = (size_t)l->unit, D = (size_t)s->width,
-	       F = (size_t)s->ff_width,
-	       heads = (size_t)((2 * s->n_heads + 2 * s->n_kv_heads) * s->head_width),
-	       again = l->recompute ? (size_t)chunk_rows(l->piece) * (2 * D + F) : 0;
+	struct arena                count = {.counts = 1};
+	struct transformer_backward p = {.m = m, .a = &count, .again = {.m = m}};
+	int                         status = backward_take(&p, l);
 
-	return ((size_t)l->tokens * 3 * D + T * heads + rows * (2 * D + 4 * F) + again) *
-	               sizeof(float) +
-	       (m->adapter ? adapter_scratch_bytes(m->adapter, l->unit) : 0);
+	assert(status == OK); /* nothing is allocated, and no size is that large */
+	return count.used + attention_backward_bytes(&m->weights.shape, l->piece, l->pages);
 }
 
 /* The last norm of all pieces. */
@@ -809,7 +819,9 @@ static int backward_last_norm(struct transformer_backward *p, const float *d_hid
 
 static int backward_layers(struct transformer_backward *p, const float *d_hidden)
 {
-	TRY(backward_scratch(p));
+	struct model_load load = backward_load(p->tape);
+
+	TRY(backward_take(p, &load));
 	TRY(backward_last_norm(p, d_hidden));
 	for (int i = p->m->weights.shape.n_layers - 1; i >= 0; i--)
 		TRY(backward_layer(p, i));

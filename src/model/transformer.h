@@ -65,12 +65,16 @@ int model_forward(const struct model *m, const struct packing *b, struct kv_cach
 
 /* The most floats that a window of the gradient has in model_backward. */
 size_t model_window(const struct model *m);
+/* For the memory bill: scratch of a forward pass of so many tokens that keeps nothing, counted by
+ * the functions that take it. */
+size_t model_forward_bytes(const struct model *m, int tokens);
 
-/* Scratch of the backward pass of `tokens` on the tape, the gradients of hidden states included;
- * for the memory bill. */
+/* For the memory bill: scratch of the backward pass of `tokens` on the tape, counted by the functions
+ * that take it. The forward pass takes less. */
 struct model_load {
 	int recompute;
 	int tokens, piece, unit; /* of the pass, its largest piece, its largest unit */
+	int pages;               /* of that piece: blocks of PAGE_TOKENS, begun ones included */
 };
 size_t model_backward_bytes(const struct model *m, const struct model_load *l);
 

@@ -47,20 +47,23 @@ static int bill_group(const struct job *job)
 static struct policy_load bill_largest_update(const struct job *job)
 {
 	const struct job_config *c = &job->config;
-	int n = bill_group(job), longest = job->sampler.longest, prompt, length, per_tree, trees;
+	int n = bill_group(job), longest = job->sampler.longest, prompt, length, inputs, per_tree,
+	    trees;
 	int minibatches = c->optim.num_minibatches,
 	    groups = (c->rollout.prompts_per_step + minibatches - 1) / minibatches;
 
 	if (job->kind == JOB_SFT)
-		return (struct policy_load){c->sft.batch_size * longest, c->sft.batch_size, longest,
-		                            longest};
+		return (struct policy_load){c->sft.batch_size * longest, c->sft.batch_size,
+		                            c->sft.batch_size, longest, longest};
 	length = bill_smaller(c->rollout.max_completion_length, longest - 1);
 	prompt = longest - length;
-	per_tree = bill_smaller(n, bill_larger(1, (TREE_TOKENS - prompt) / length));
+	inputs = length - 1; /* nothing is computed on the last token of a completion */
+	per_tree = inputs ? bill_smaller(n, bill_larger(1, (TREE_TOKENS - prompt) / inputs)) : n;
 	trees = (n + per_tree - 1) / per_tree; /* of a group */
-	return (struct policy_load){.tokens = groups * (trees * prompt + n * length),
+	return (struct policy_load){.tokens = groups * (trees * prompt + n * inputs),
 	                            .trees = groups * trees,
-	                            .tree = prompt + per_tree * length,
+	                            .segments = groups * (trees + n),
+	                            .tree = prompt + per_tree * inputs,
 	                            .targets = per_tree * length};
 }
 
@@ -88,7 +91,10 @@ size_t bill_memory(const struct job *job, struct text *out)
 	sum += bill_line(out, "keys, values and logits of decoding",
 	                 job->sampler.decoder
 	                         ? decoder_bytes(s, job->learner.mm, c->rollout.batch_size,
-	                                         job->sampler.longest)
+	                                         job->sampler.longest) +
+	                                   decoder_scratch_bytes(job->learner.model,
+	                                                         c->rollout.batch_size,
+	                                                         job->sampler.longest)
 	                         : 0);
 	bill_line(out, "in all, at most", sum);
 	return sum;

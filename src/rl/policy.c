@@ -83,16 +83,22 @@ size_t policy_bytes(const struct policy *p, const struct policy_load *l)
 	    tokens = (int)(units.per_pass * (int64_t)unit < l->tokens
 	                           ? units.per_pass * (int64_t)unit
 	                           : l->tokens),
-	    piece = recompute ? unit : tokens;
-	size_t window = max_size(model_window(p->model), head_window(p->model)),
-	       head = head_bytes(s, targets, !p->model->adapter),
-	       layers = model_backward_bytes(p->model,
-	                                     &(struct model_load){recompute, tokens, piece, unit});
+	    piece = recompute ? unit : tokens, largest = max(most, piece);
+	/* a segment begins a page of its own */
+	struct model_load load = {.recompute = recompute,
+	                          .tokens = tokens,
+	                          .piece = piece,
+	                          .unit = unit,
+	                          .pages = piece / PAGE_TOKENS + policy_min(l->segments, piece)};
+	size_t            window = max_size(model_window(p->model), head_window(p->model)),
+	       head = head_bytes(p->model, targets), layers = model_backward_bytes(p->model, &load),
+	       /* the last hidden states and their gradient outlive both */
+	        hidden = 2 * (size_t)tokens * (size_t)s->width * sizeof(float);
+	int pages = largest / PAGE_TOKENS + policy_min(l->segments, largest);
 
 	return optimizer_bytes(learned) + gradient_bytes(learned, &units, window) +
 	       tape_bytes(s, recompute, tokens, piece) +
-	       model_cache_bytes(s, p->model->mm, 1, 2 * most / PAGE_TOKENS + 1) +
-	       max_size(head, layers);
+	       model_cache_bytes(s, p->model->mm, 1, pages) + hidden + max_size(head, layers);
 }
 
 /* ---- a batch in pieces ---- */

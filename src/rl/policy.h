@@ -80,7 +80,7 @@ void policy_free(struct policy *p);
 /* For the bill: moments, gradients, the tape and the scratch of an update that holds at most so
  * much. */
 struct policy_load {
-	int tokens, trees; /* in all (packing.h) */
+	int tokens, trees, segments; /* in all (packing.h) */
 	int tree, targets; /* tokens and targets of the largest tree */
 };
 size_t policy_bytes(const struct policy *p, const struct policy_load *l);
