@@ -54,7 +54,7 @@ static void measure(enum job_kind kind, const char *config, const char *more, do
 	assert_ok(job_open(kind, config, overrides, n, &job));
 	assert_ok(job_start(&job, JOB_NEW));
 	assert_ok(kind == JOB_SFT ? sft_run(&job) : train_run(&job));
-	*bill = (double)bill_memory(&job, &lines);
+	*bill = (double)bill_memory(kind, &job.learner, &job.sampler, &lines);
 	*held = bytes_held() - before;
 	text_free(&lines);
 	job_close(&job);
@@ -176,7 +176,7 @@ static int bill_of(const char *recompute, double limit, double *bill, int *again
 	snprintf(mode, sizeof mode, "compute.recompute=%s", recompute);
 	snprintf(most, sizeof most, "compute.memory_limit_gb=%.9f", limit * 1e-9);
 	TRY(job_open(JOB_TRAIN, "new.yaml", overrides, 3, &job));
-	*bill = (double)bill_memory(&job, &lines);
+	*bill = (double)bill_memory(job.kind, &job.learner, &job.sampler, &lines);
 	*again = job.learner.policy.options.recompute;
 	text_free(&lines);
 	job_close(&job);

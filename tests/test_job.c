@@ -645,11 +645,11 @@ static int load_changed(struct job *job, const char *key, const char *value)
 	json_t *state, *other;
 	int     status;
 
-	assert_ok(job_state_text(job, &text));
+	assert_ok(job_state_text(&job->learner, &job->sampler, &job->record, &text));
 	assert_ok(json_parse("state", text, strlen(text), &state));
 	assert_ok(json_parse("value", value, strlen(value), &other));
 	assert_int_equal(json_object_set_new(state, key, other), 0);
-	status = job_state_load(job, "state", state);
+	status = job_state_load(&job->learner, &job->sampler, &job->record, "state", state);
 	json_decref(state);
 	free(text);
 	return status;
@@ -674,7 +674,7 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	struct job job;
 
 	assert_ok(job_open(JOB_TRAIN, "critic-shared.yaml", NULL, 0, &job));
-	assert_ok(job_take_inputs(&job));
+	assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		assert_error(load_changed(&job, refused[i].key, refused[i].value), ERR_INPUT,
 		             refused[i].says);
@@ -689,7 +689,7 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	assert_ok(job_open(JOB_TRAIN, "critic-own.yaml", NULL, 0,
 	                   /* a fixed beta of 0: without a reference another one must not come in */
 	                   &job));
-	assert_ok(job_take_inputs(&job));
+	assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
 	assert_ok(load_changed(&job, "beta", "0.5"));
 	assert_null(job.learner.reference);
 	assert_close(job.learner.learn.algorithm.beta, 0, 0);
@@ -824,10 +824,35 @@ static void the_best_checkpoint_by_a_held_out_metric_stays(void **state)
 		shell("rm -r best");
 	}
 	assert_true(steps[0] != steps[1]);
-	assert_int_equal(
-	        hone("train job.yaml run.output_dir=best run.metric_for_best_model=eval/pass"), 2);
-	assert_says("stderr", "no evaluation of this run measures \"eval/pass\"; there are: step, "
-	                      "num_tokens, eval/pass@1,");
+}
+
+/* Before anything is written: the table of metrics knows what an evaluation measures, the config
+ * how many completions, and the data which sources and categories. */
+static void a_metric_that_nothing_measures_is_refused_at_the_start(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *metric;
+		int         status;
+	} cases[] = {{"eval/pass", 2},           {"eval/pass@2", 2},
+	             {"eval/pass@3", 0},         {"eval/maj@3", 0},
+	             {"eval/maj@30", 2},         {"reward", 2},
+	             {"eval/nothing/pass@1", 2}, {"eval/sequence/pass@1", 0},
+	             {"eval/mean_length", 0},    {"eval/sequence-2/pass@1", 0}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_int_equal(
+		        hone("train job.yaml run.output_dir=metric run.max_steps=1 "
+		             "run.eval_steps=1 "
+		             "run.eval_samples=3 'data.eval_generate=[{name: sequence, count: 2}, "
+		             "{name: sequence, seed: 5, count: 2}]' run.metric_for_best_model=%s",
+		             cases[i].metric),
+		        cases[i].status);
+		if (cases[i].status)
+			assert_says("stderr", "there are: step, num_tokens, eval/pass@1,");
+		assert_int_equal(file_exists("metric/metrics.jsonl"), !cases[i].status);
+		shell("rm -rf metric");
+	}
 }
 
 static void the_bill_of_the_disk_is_what_a_checkpoint_takes(void **state)
@@ -850,8 +875,8 @@ static void the_bill_of_the_disk_is_what_a_checkpoint_takes(void **state)
 		long              taken = 0;
 		FILE             *f;
 		assert_ok(job_open(JOB_TRAIN, cases[i].file, settings, 3, &job));
-		assert_ok(job_take_inputs(&job));
-		assert_ok(job_checkpoint_bytes(&job, &billed));
+		assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
+		assert_ok(job_checkpoint_bytes(&job.learner, &job.sampler, &job.record, &billed));
 		assert_false(file_exists("weighed"));
 		job_close(&job);
 		hone_ok("train %s run.output_dir=weighed run.max_steps=1 %s", cases[i].file,
@@ -915,7 +940,7 @@ static void the_first_evaluation_stays_the_first_across_a_resume(void **state)
 	free(metrics);
 
 	assert_ok(job_open(JOB_TRAIN, "job.yaml", NULL, 0, &job)); /* where chance may not agree */
-	assert_ok(job_take_inputs(&job));
+	assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
 	assert_ok(load_changed(&job, "first_eval", "[0.125, 0.0625]"));
 	assert_close(job.record.first_eval.mean, 0.125, 0);
 	assert_close(job.record.first_eval.error, 0.0625, 0);
@@ -1019,6 +1044,7 @@ int main(void)
 	        TEST(a_resume_says_what_becomes_of_a_schedule_whose_end_moves),
 	        TEST(fewer_steps_than_are_done_are_refused),
 	        TEST(the_best_checkpoint_by_a_held_out_metric_stays),
+	        TEST(a_metric_that_nothing_measures_is_refused_at_the_start),
 	        TEST(the_bill_of_the_disk_is_what_a_checkpoint_takes),
 	        TEST(skipped_updates_are_counted_across_a_resume),
 	        TEST(the_first_evaluation_stays_the_first_across_a_resume),

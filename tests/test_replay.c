@@ -257,10 +257,7 @@ static void write_six(void)
 	      "six.jsonl | "
 	      "sed -E '3s/0.5, \"right\": false/1, \"right\": true/;5s/0.5, \"right\": false/1, "
 	      "\"right\": true/' > set.jsonl");
-	/* as it was written before completions were marked */
-	shell("sed -E 's/\"right\": true/\"accuracy\": 1/;s/\"right\": false/\"accuracy\": 0.5/' "
-	      "set.jsonl > old.jsonl");
-	assert_true(file_says("set.jsonl", "\"right\": true") && !file_says("old.jsonl", "right"));
+	assert_true(file_says("set.jsonl", "\"right\": true"));
 }
 
 /* Good is right, whatever sign the algorithm gives to a reward. */
@@ -285,14 +282,14 @@ static void curation_keeps_what_it_says(void **state)
 	};
 
 	write_six();
-	for (size_t i = 0; i < 2 * sizeof want / sizeof *want; i++) {
+	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
 		char folder[32], settings[256];
 		snprintf(folder, sizeof folder, "curated-%zu", i);
 		snprintf(settings, sizeof settings,
-		         "rollout.source=%s rollout.num_generations=6 %s",
-		         i % 2 ? "old.jsonl" : "set.jsonl", want[i / 2].settings);
+		         "rollout.source=%s rollout.num_generations=6 %s", "set.jsonl",
+		         want[i].settings);
 		train(folder, settings);
-		assert_says("stdout", want[i / 2].says);
+		assert_says("stdout", want[i].says);
 	}
 }
 
@@ -307,13 +304,13 @@ static void a_bad_file_is_refused_with_its_line_and_its_reason(void **state)
 	        {"head -c 700 one.jsonl.gz", "bad.jsonl"},
 	        {"head -n 9 one.jsonl",
 	         "8 completions, but its header promises 16; was it cut off?"},
-	        {"sed 's/\"answers\": 16/\"answers\": 2147483647/' one.jsonl",
+	        {"sed 's/\"completions\": 16/\"completions\": 2147483647/' one.jsonl",
 	         "16 completions, but its header promises 2147483647"},
 	        {"head -c 3000 one.jsonl", "not valid JSON"},
 	        {"cat one.jsonl one.jsonl", "bad.jsonl:18: more completions than the 16"},
 	        {"tail -n +2 one.jsonl", "bad.jsonl:1: not a data set of rollouts"},
 	        {"true", "the file is empty"},
-	        {"sed 's/\"hone_rollouts\": 1/\"hone_rollouts\": 2/' one.jsonl", "hone_rollouts"},
+	        {"sed 's/\"hone_rollouts\": 2/\"hone_rollouts\": 1/' one.jsonl", "hone_rollouts"},
 	        {"sed 's/\"vocabulary\": 17/\"vocabulary\": 18/' one.jsonl",
 	         "bad.jsonl:1: sampled from a model with 18 tokens"},
 	        {"sed -E 's/\"tokenizer\": \"./\"tokenizer\": \"z/' one.jsonl",

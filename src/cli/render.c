@@ -28,10 +28,13 @@ static int render_row(void *context, const char *place, const json_t *row, struc
 	variables = json_object_get(row, "chat_template_kwargs")
 	                    ? json_copy(json_object_get(row, "chat_template_kwargs"))
 	                    : json_object();
-	status = json_object_update(variables, (json_t *)(uintptr_t)row) == 0
-	                 ? chat_render(c->chat, variables, c->now, &text)
-	                 : error_set(ERR_INPUT, "%s: \"chat_template_kwargs\" must be an object",
-	                             place);
+	if (variables && !json_is_object(variables))
+		status = error_set(ERR_INPUT, "%s: \"chat_template_kwargs\" must be an object",
+		                   place);
+	else if (json_object_update(variables, (json_t *)(uintptr_t)row) != 0)
+		status = error_memory("the variables of %s", place);
+	else
+		status = chat_render(c->chat, variables, c->now, &text);
 	json_decref(variables);
 	text_print(out, "\"text\": ");
 	json_add_string(out, text.data ? text.data : "", text.n);

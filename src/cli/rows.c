@@ -9,52 +9,76 @@
 
 enum { ROW_MAX = 64 << 20 };
 
-static int rows_reply_to(rows_reply *reply, void *context, size_t number, const char *line,
-                         size_t n, struct text *out)
+struct rows_line {
+	size_t      number;
+	const char *text;
+	size_t      n;
+};
+
+static int rows_reply_to(rows_reply *reply, void *context, struct rows_line line, struct text *out)
 {
 	char    place[40];
 	json_t *row;
 	int     status;
 
-	snprintf(place, sizeof place, "line %zu", number);
-	TRY(json_parse(place, line, n, &row));
+	snprintf(place, sizeof place, "line %zu", line.number);
+	TRY(json_parse(place, line.text, line.n, &row));
 	status = json_is_object(row) ? reply(context, place, row, out)
 	                             : error_set(ERR_INPUT, "%s: expected a JSON object", place);
 	json_decref(row);
 	return status != OK ? status : text_status(out);
 }
 
+struct rows_count {
+	size_t bad, first_bad; /* rows; the line of the first */
+};
+
+/* Replies to one row; only what is no fault of the row is an error. */
+static int rows_next(rows_reply *reply, void *context, struct rows_line row, struct text *out,
+                     struct rows_count *count)
+{
+	int status;
+
+	out->n = 0;
+	text_add(out, "{", 1);
+	status = rows_reply_to(reply, context, row, out);
+	if (status == ERR_MEMORY || status == STOPPED)
+		return status;
+	if (status != OK) {
+		count->first_bad = count->bad++ ? count->first_bad : row.number;
+		out->n = 0;
+		text_print(out, "{\"line\": %zu, \"error\": ", row.number);
+		json_add_string(out, error_message(), strlen(error_message()));
+	}
+	text_add(out, "}\n", 2);
+	TRY(text_status(out));
+	terminal_write(stdout, out->data, out->n);
+	return OK;
+}
+
 int rows_run(rows_reply *reply, void *context)
 {
-	struct lines *in;
-	const char   *line;
-	size_t        n;
-	struct text   out = {0};
-	size_t        bad = 0, first_bad = 0;
-	int           status;
+	struct lines     *in;
+	struct rows_line  row;
+	struct rows_count count = {0};
+	struct text       out = {0};
+	int               status;
 
 	TRY(lines_open("-", ROW_MAX, &in));
-	while ((status = lines_next(in, &line, &n)) == OK && line) {
-		if (n == 0)
-			continue;
-		out.n = 0;
-		text_add(&out, "{", 1);
-		if (rows_reply_to(reply, context, lines_number(in), line, n, &out) != OK) {
-			first_bad = bad++ ? first_bad : lines_number(in);
-			out.n = 0;
-			text_print(&out, "{\"line\": %zu, \"error\": ", lines_number(in));
-			json_add_string(&out, error_message(), strlen(error_message()));
-		}
-		text_add(&out, "}\n", 2);
-		terminal_write(stdout, out.data, out.n);
+	while ((status = lines_next(in, &row.text, &row.n)) == OK && row.text) {
+		row.number = lines_number(in);
+		if (row.n > 0)
+			status = rows_next(reply, context, row, &out, &count);
+		if (status != OK)
+			break;
 	}
 	text_free(&out);
 	lines_close(in);
-	if (status == OK && bad)
+	if (status == OK && count.bad)
 		status = error_set(ERR_INPUT,
 		                   "%zu rows failed, the first in line %zu; their lines of output "
 		                   "say why",
-		                   bad, first_bad);
+		                   count.bad, count.first_bad);
 	return status;
 }
 

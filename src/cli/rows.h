@@ -1,6 +1,7 @@
 /* rows.h - plumbing for scripts: JSON objects in, one a line on standard input; one JSON object out
  * for each, in order. A row that cannot be used becomes {"error": message, "line": number}; the
- * others go on, and the status at the end is ERR_INPUT. */
+ * others go on, and the status at the end is ERR_INPUT. Where memory is short or a signal asks for
+ * an end, no row is to blame: that is the status, and nothing is written for the row at hand. */
 #ifndef CLI_ROWS_H
 #define CLI_ROWS_H
 

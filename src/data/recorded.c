@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, ROW_MAX = 1 << 26 };
+enum { VERSION = 2, ROW_MAX = 1 << 26 };
 
 /* ---- writing ---- */
 
 void recorded_add_header(struct text *t, const struct recorded_header *h)
 {
-	text_print(t, "{\"hone_rollouts\": %d, \"answers\": %" PRId64 ", \"model\": ", VERSION,
+	text_print(t, "{\"hone_rollouts\": %d, \"completions\": %" PRId64 ", \"model\": ", VERSION,
 	           h->n);
 	json_add_string(t, h->model, strlen(h->model));
 	text_print(t,
@@ -261,26 +261,13 @@ static int recorded_read_score(const struct recorded_reader *r, const json_t *ro
 	               : json_get_real(r->place, row, key, JSON_REQUIRED, out);
 }
 
-/* True, false, or null for unknown. Older files have the number "accuracy" for it, which is 1 for a
- * full mark. */
+/* True, false, or null for unknown. */
 static int recorded_read_right(const struct recorded_reader *r, const json_t *row, int *out)
 {
-	const json_t *v = json_object_get(row, "right");
-	double        accuracy;
-	int           right;
-
 	*out = -1;
-	if (json_is_null(v))
-		return OK;
-	if (v) {
-		TRY(json_get_bool(r->place, row, "right", JSON_REQUIRED, &right));
-		*out = right;
-		return OK;
-	}
-	TRY(recorded_read_score(r, row, "accuracy", &accuracy));
-	if (!isnan(accuracy))
-		*out = accuracy >= 1;
-	return OK;
+	return json_is_null(json_object_get(row, "right"))
+	               ? OK
+	               : json_get_bool(r->place, row, "right", JSON_REQUIRED, out);
 }
 
 static int recorded_read_stop(const struct recorded_reader *r, const json_t *row,
@@ -385,15 +372,12 @@ static int recorded_fingerprint(const struct recorded_reader *r, const json_t *r
 	return OK;
 }
 
-/* None are named in older files. */
 static int recorded_verifiers(struct recorded_reader *r, const json_t *row)
 {
 	const json_t *list;
 	const char  **names;
 	int           n;
 
-	if (!json_object_get(row, "verifiers"))
-		return OK;
 	TRY(recorded_list_of(r, row, "verifiers", &list, 0));
 	n = (int)json_array_size(list);
 	TRY(arena_take(&r->header_arena, (size_t)n + 1, "the names of the verifiers", &names));
@@ -421,7 +405,8 @@ static int recorded_read_header(struct recorded_reader *r, const json_t *row)
 		                 r->place);
 	TRY(json_get_int(r->place, row, "hone_rollouts", JSON_REQUIRED,
 	                 json_range(VERSION, VERSION), &version));
-	TRY(json_get_int(r->place, row, "answers", JSON_REQUIRED, json_range(1, INT32_MAX), &n));
+	TRY(json_get_int(r->place, row, "completions", JSON_REQUIRED, json_range(1, INT32_MAX),
+	                 &n));
 	TRY(json_get_int(r->place, row, "vocabulary", JSON_REQUIRED, json_range(1, INT32_MAX),
 	                 &vocabulary));
 	TRY(recorded_fingerprint(r, row, "tokenizer", &h->tokenizer));

@@ -4,18 +4,17 @@
  * JSONL, gzip when the name ends in .gz. Line 1 is the header, every other line one completion;
  * completions of a group follow each other:
  *
- *     {"hone_rollouts": 1, "answers": N, "model", "weights", "vocabulary", "tokenizer",
+ *     {"hone_rollouts": 2, "completions": N, "model", "weights", "vocabulary", "tokenizer",
  *     "temperature", "top_k", "top_p", "min_p", "seed", "verifiers": [names]}
  *     {"problem", "group", "step", "sample", "prompt": [ids], "ids": [ids], "logp": [],
  *     "entropy": [], "reward", "right", "components", "stop"}
  *
- *     answers      how many lines follow: a file cut at the end of a line is noticed too
+ *     completions  how many lines follow: a file cut at the end of a line is noticed too
  *     weights      fingerprint of the weights that sampled, tokenizer of the texts of all its ids
  *     logp         of each token as sampled, with the temperature in it, digits enough to give the
  *                  same float: the denominator of every ratio
  *     reward       as training would have seen it; null where it could not be computed
- *     right        true, false, or null where it is unknown. Files from before it existed have
- *                  "accuracy": 1 there for right
+ *     right        true, false, or null where it is unknown
  *     components   [a number or null for each of the header's verifiers], before weighting
  *     trained      [0 or 1 a token], only where some token carries no loss
  *     spans        [[kind, first, count]], only of completions that have some: the turns and
@@ -38,9 +37,9 @@ struct recorded_header {
 	int                vocabulary;
 	double             temperature, top_p, min_p;
 	int                top_k;
-	uint64_t           seed;        /* not read */
-	const char *const *verifiers;   /* [n_verifiers] */
-	int                n_verifiers; /* 0: an older file, which names none */
+	uint64_t           seed;      /* not read */
+	const char *const *verifiers; /* [n_verifiers] */
+	int                n_verifiers;
 };
 
 struct recorded_span { /* tokens first .. first+count-1 of a completion */

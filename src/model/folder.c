@@ -682,6 +682,7 @@ static int folder_write_config(const char *path, const struct model_shape *s,
 	return status;
 }
 
+/* NULL when memory is short. */
 static json_t *end_ids(const struct model_shape *s)
 {
 	json_t *list;
@@ -690,7 +691,10 @@ static json_t *end_ids(const struct model_shape *s)
 		return s->n_eos ? json_integer(s->eos[0]) : json_null();
 	list = json_array();
 	for (int i = 0; i < s->n_eos; i++)
-		json_array_append_new(list, json_integer(s->eos[i]));
+		if (json_array_append_new(list, json_integer(s->eos[i])) != 0) {
+			json_decref(list);
+			return NULL;
+		}
 	return list;
 }
 

@@ -17,20 +17,25 @@
 #ifndef RL_BILL_H
 #define RL_BILL_H
 
-#include "rl/job.h"
+#include "rl/job_record.h"
+#include "rl/job_sampler.h"
 
 /* Decides how updates use memory, from the config and the machine alone, before the first one: the
  * size of their passes, and whether layers are computed again (compute.recompute). */
-void bill_plan(struct job *job);
+void bill_plan(enum job_kind kind, const struct job_sampler *s, struct job_learner *l);
 
 /* ADDS a line for each item to *out; returns the sum in bytes. */
-size_t bill_memory(const struct job *job, struct text *out);
+size_t bill_memory(enum job_kind kind, const struct job_learner *l, const struct job_sampler *s,
+                   struct text *out);
 
 /* ERR_INPUT with the bill when it is larger than compute.memory_limit_gb, or than this machine has
  * for each of the ranks on it. */
-int bill_check_memory(const struct job *job);
+int bill_check_memory(enum job_kind kind, const struct job_learner *l, const struct job_sampler *s);
 
-/* ADDS the lines of the disk. ERR_INPUT when the run folder has no room for one checkpoint. */
-int bill_disk(const struct job *job, struct text *out);
+/* ADDS the lines of the disk, of a run whose checkpoint takes so many bytes (job_checkpoint_bytes)
+ * and whose texts have at most `longest` tokens. ERR_INPUT when the run folder has no room for one
+ * checkpoint. */
+int bill_disk(const struct job_data *data, const struct job_record *record, int longest,
+              uint64_t checkpoint, struct text *out);
 
 #endif

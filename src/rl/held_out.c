@@ -65,14 +65,6 @@ static int is_due(const struct job_data *data, int step)
 	return step % r->eval_steps == 0 || step == r->max_steps;
 }
 
-static int metric_is_there(const struct metrics *m, const char *name)
-{
-	for (int i = 0; i < m->n; i++)
-		if (!strcmp(m->items[i].name, name))
-			return 1;
-	return 0;
-}
-
 static int has_source(const struct problem_set *set, int n, const char *name)
 {
 	for (int i = 0; i < n; i++)
@@ -81,41 +73,145 @@ static int has_source(const struct problem_set *set, int n, const char *name)
 	return 0;
 }
 
-static int unknown_metric(const struct job_config *c, const struct metrics *m)
+/* Of a source; one whose name stood before gets its number behind it. */
+static int source_name(const struct problem_set *set, int i, struct arena *a, const char **out)
 {
-	struct text names = {0};
-	int         status;
+	*out = set->sources[i].name;
+	return has_source(set, i, *out) ? arena_print(a, out, "%s-%d", *out, i + 1) : OK;
+}
 
-	for (int i = 0; i < m->n; i++)
-		text_print(&names, "%s%s", i ? ", " : "", m->items[i].name);
-	status = error_set(ERR_INPUT,
-	                   "%s: run.metric_for_best_model: no evaluation of this run measures "
-	                   "\"%s\"; there are: %.1500s",
-	                   config_where(&c->base, "run.metric_for_best_model"),
-	                   c->run.metric_for_best_model, names.data ? names.data : "");
+/* ---- the best checkpoint ---- */
+
+static int unknown_metric(const struct job_config *c, const char *names)
+{
+	return error_set(ERR_INPUT,
+	                 "%s: run.metric_for_best_model: no evaluation of this run measures "
+	                 "\"%s\"; there are: %.1500s",
+	                 config_where(&c->base, "run.metric_for_best_model"),
+	                 c->run.metric_for_best_model, names);
+}
+
+/* Rows of the table that stand in the line of an evaluation under this config, families as the
+ * table writes them. */
+static int name_metrics(const struct job_config *c, struct text *out)
+{
+	for (int i = 0; i < step_metrics.n; i++) {
+		const struct metric_row *row = &step_metrics.rows[i];
+		int                      holds;
+		if (!(row->lines & LINE_EVAL))
+			continue;
+		TRY(config_when_holds(&c->base, row->when, &holds));
+		if (holds)
+			text_print(out, "%s%s", out->n ? ", " : "", row->name);
+	}
+	return text_status(out);
+}
+
+struct held_out_member { /* of a family: what stands for the part in angle brackets */
+	const char *text;
+	size_t      n;
+};
+
+static int is_number(struct held_out_member m, int number)
+{
+	char text[16];
+
+	snprintf(text, sizeof text, "%d", number);
+	return strlen(text) == m.n && !strncmp(text, m.text, m.n);
+}
+
+static int is_text(struct held_out_member m, const char *text)
+{
+	return text && strlen(text) == m.n && !strncmp(text, m.text, m.n);
+}
+
+/* A source where there are several, or a category where problems have different ones. */
+static int is_part(const struct problem_set *set, struct held_out_member m, struct arena *a,
+                   int *is)
+{
+	int of_it = 0, others = 0;
+
+	for (int i = 0; i < set->n_sources && set->n_sources > 1 && !*is; i++) {
+		const char *name;
+		TRY(source_name(set, i, a, &name));
+		*is = is_text(m, name);
+	}
+	for (int i = 0; i < set->prompts.n; i++) {
+		const char *category = set->prompts.problems[i]->category;
+		of_it += is_text(m, category);
+		others += category && !is_text(m, category);
+	}
+	*is = *is || (of_it && others);
+	return OK;
+}
+
+/* Whether an evaluation will measure this member of the family. */
+static int is_measured(const struct job_data *data, const struct metric_row *row,
+                       struct held_out_member m, struct arena *a, int *is)
+{
+	const struct run_options *r = &data->config->run;
+	int                       k = r->eval_k ? r->eval_k : r->eval_samples;
+
+	*is = 0;
+	if (!strcmp(row->name, "eval/pass@<k>"))
+		*is = r->eval_samples > 1 && is_number(m, k);
+	else if (!strcmp(row->name, "eval/maj@<n>"))
+		*is = r->eval_samples > 1 && is_number(m, r->eval_samples);
+	else
+		return is_part(&data->eval, m, a, is);
+	return OK;
+}
+
+static int held_out_measures(const struct job_data *data, struct arena *a, int *is)
+{
+	const char              *name = data->config->run.metric_for_best_model;
+	const struct metric_row *row = metric_table_find(&step_metrics, name);
+	struct held_out_member   m;
+
+	*is = 0;
+	if (!row || !(row->lines & LINE_EVAL))
+		return OK;
+	m.text = metric_table_member(row, name, &m.n);
+	if (m.text)
+		return is_measured(data, row, m, a, is);
+	return config_when_holds(&data->config->base, row->when, is);
+}
+
+int held_out_check(const struct job_data *data)
+{
+	const struct run_options *r = &data->config->run;
+	struct arena              a = {0};
+	struct text               names = {0};
+	int                       is = 1, status = OK;
+
+	if (*r->metric_for_best_model && data->eval.n > 0 && r->eval_steps > 0)
+		status = held_out_measures(data, &a, &is);
+	if (status == OK && !is)
+		status = name_metrics(data->config, &names);
+	if (status == OK && !is)
+		status = unknown_metric(data->config, names.data ? names.data : "");
+	arena_free(&a);
 	text_free(&names);
 	return status;
 }
 
 /* Whether this step is the best so far: job_save_due then saves it. The first of equals stays; step
- * 0 is the model that is there already. */
-static int keep_best(const struct job_config *c, const struct metrics *m, struct job_record *r)
+ * 0 is the model that is there already. An evaluation without the number, such as the standard error
+ * of a single problem, is not the best. */
+static void keep_best(const struct job_config *c, const struct metrics *m, struct job_record *r)
 {
 	const char *name = c->run.metric_for_best_model;
 	double      value = metrics_get(m, name);
 
 	if (!*name)
-		return OK;
-	if (!metric_is_there(m, name))
-		return unknown_metric(c, m);
+		return;
 	if (r->step == 0 || !isfinite(value))
-		return OK;
+		return;
 	if (r->best_step < 0 ||
 	    (c->run.greater_is_better ? value > r->best_metric : value < r->best_metric)) {
 		r->best_step = r->step;
 		r->best_metric = value;
 	}
-	return OK;
 }
 
 /* A single problem has no error. */
@@ -140,16 +236,14 @@ static void add_several(const struct eval_result *all, int k, struct metrics *m)
 	metrics_add_member(m, "eval/maj@<n>", number, all->maj.mean);
 }
 
-/* Each file and generator of its own, where there are several; one whose name stood before gets its
- * number behind it. */
+/* Each file and generator of its own, where there are several. */
 static int add_sources(const struct problem_set *set, const struct groups *groups, struct arena *a,
                        struct metrics *m)
 {
 	for (int i = 0; i < set->n_sources && set->n_sources > 1; i++) {
-		const char      *name = set->sources[i].name;
+		const char      *name;
 		struct eval_mean pass_1;
-		if (has_source(set, i, name))
-			TRY(arena_print(a, &name, "%s-%d", name, i + 1));
+		TRY(source_name(set, i, a, &name));
 		TRY(eval_source(groups->items, groups->n, i, a, &pass_1));
 		add_pass(m, name, pass_1);
 	}
@@ -175,7 +269,7 @@ static int held_out_log(const struct job_data *data, const struct groups *groups
 		if (data->eval.n_sources == 1 ||
 		    !has_source(&data->eval, data->eval.n_sources, results->items[i].category))
 			add_pass(&m, results->items[i].category, results->items[i].pass_1);
-	TRY(keep_best(c, &m, r));
+	keep_best(c, &m, r);
 	return job_record_write(r, &m);
 }
 

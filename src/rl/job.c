@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "model/generation.h"
 #include "rl/bill.h"
+#include "rl/held_out.h"
 
 /* ---- opening and closing ---- */
 
@@ -21,10 +22,11 @@ static int job_open_parts(struct job *job)
 	reader = job_learner_reader(&job->learner);
 	reader.progress = &job->record.progress;
 	TRY(job_data_render(job->kind, &reader, &job->data));
+	TRY(held_out_check(&job->data));
 	TRY(job_sampler_open(job->kind, c, &job->data, &job->learner, &job->sampler));
 	TRY(job_learner_replay(&job->sampler.replay, &job->learner));
-	bill_plan(job);
-	return bill_check_memory(job);
+	bill_plan(job->kind, &job->sampler, &job->learner);
+	return bill_check_memory(job->kind, &job->learner, &job->sampler);
 }
 
 int job_open(enum job_kind kind, const char *config_path, const char *const *overrides,
@@ -138,7 +140,7 @@ static void print_start(const struct job *job, const char *disk)
 
 	if (!screen)
 		return;
-	bill_memory(job, &bill);
+	bill_memory(job->kind, l, s, &bill);
 	findings_lines(&job->data.findings, &data);
 	if (job->kind == JOB_TRAIN && s->replay.n == 0)
 		job_add_room(&s->rollout, "training", &job->data.train.prompts, &data);
@@ -170,15 +172,24 @@ static void print_start(const struct job *job, const char *disk)
 	text_free(&data);
 }
 
+/* The bill of the disk, then the files of the run. */
+static int job_start_folder(struct job *job, struct text *disk)
+{
+	uint64_t checkpoint;
+
+	TRY(job_checkpoint_bytes(&job->learner, &job->sampler, &job->record, &checkpoint));
+	TRY(bill_disk(&job->data, &job->record, job->sampler.longest, checkpoint, disk));
+	return job_folder_open(&job->data, &job->learner, &job->record);
+}
+
 int job_start(struct job *job, enum job_begin how)
 {
 	struct text disk = {0};
-	int         status = job_folder_begin(job, how);
+	int         status = OK;
 
-	if (status == OK && ranks_first())
-		status = bill_disk(job, &disk);
-	if (status == OK && ranks_first())
-		status = job_folder_open(job);
+	TRY(job_folder_begin(job, how));
+	if (ranks_first())
+		status = job_start_folder(job, &disk);
 	if (status == OK)
 		print_start(job, disk.data);
 	text_free(&disk);

@@ -41,18 +41,18 @@ static void first_eval_load(const json_t *saved, struct job_record *r)
 	r->first_eval_step = (int)json_integer_value(json_array_get(saved, 2));
 }
 
-static int add_state(const struct job *job, json_t *state, struct text *config)
+static int add_state(const struct job_learner *l, const struct job_sampler *s,
+                     const struct job_record *r, json_t *state, struct text *config)
 {
-	const struct job_record *r = &job->record;
-	json_t                  *curriculum;
-	int                      bad;
+	json_t *curriculum;
+	int     bad;
 
-	TRY(curriculum_save(job->sampler.curriculum, &curriculum));
-	TRY(config_resolved(&job->config.base, config));
+	TRY(curriculum_save(s->curriculum, &curriculum));
+	TRY(config_resolved(&l->config->base, config));
 	bad = json_object_set_new(state, "format", json_integer(1)) |
 	      json_object_set_new(state, "step", json_integer(r->step)) |
 	      json_object_set_new(state, "optimizer_step",
-	                          json_integer((json_int_t)job->learner.policy.optimizer.step)) |
+	                          json_integer((json_int_t)l->policy.optimizer.step)) |
 	      json_object_set_new(state, "num_tokens", json_integer(r->n_tokens)) |
 	      json_object_set_new(state, "skipped_in_a_row", json_integer(r->skipped_in_a_row)) |
 	      json_object_set_new(state, "metrics_bytes", json_integer((json_int_t)r->log.bytes)) |
@@ -66,13 +66,13 @@ static int add_state(const struct job *job, json_t *state, struct text *config)
 }
 
 /* "program": which one wrote this checkpoint, as in provenance.jsonl. */
-static int add_program(const struct job *job, json_t *state)
+static int add_program(const struct matmul *mm, json_t *state)
 {
 	struct text t = {0};
 	json_t     *program = NULL;
 	int         status;
 
-	provenance_add_program(matmul_describe(job->learner.mm), &t);
+	provenance_add_program(matmul_describe(mm), &t);
 	text_print(&t, "}");
 	status = text_status(&t);
 	if (status == OK) {
@@ -114,18 +114,20 @@ static int add_best(const char *metric, const struct job_record *r, json_t *stat
 	               : OK;
 }
 
-int job_state_text(const struct job *job, char **out)
+int job_state_text(const struct job_learner *l, const struct job_sampler *s,
+                   const struct job_record *r, char **out)
 {
 	struct text config = {0};
 	json_t     *state = json_object();
-	int status = state ? add_state(job, state, &config) : error_memory("trainer_state.json");
+	int         status =
+                state ? add_state(l, s, r, state, &config) : error_memory("trainer_state.json");
 
 	if (status == OK)
-		status = add_program(job, state);
+		status = add_program(l->mm, state);
 	if (status == OK)
-		status = add_learner(&job->learner, state);
+		status = add_learner(l, state);
 	if (status == OK)
-		status = add_best(job->config.run.metric_for_best_model, &job->record, state);
+		status = add_best(l->config->run.metric_for_best_model, r, state);
 	*out = status == OK ? json_dumps(state, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
 	if (status == OK && !*out)
 		status = error_memory("trainer_state.json");
@@ -134,12 +136,13 @@ int job_state_text(const struct job *job, char **out)
 	return status;
 }
 
-static int write_state(const struct job *job, const char *path)
+static int write_state(const struct job_learner *l, const struct job_sampler *s,
+                       const struct job_record *r, const char *path)
 {
 	char *text;
 	int   status;
 
-	TRY(job_state_text(job, &text));
+	TRY(job_state_text(l, s, r, &text));
 	status = file_write(path, text, strlen(text));
 	free(text);
 	return status;
@@ -159,13 +162,14 @@ static int write_learner(const struct job_learner *l, const char *folder, struct
 	return l->learn.critic ? critic_save(&l->critic, critic) : OK;
 }
 
-static int write_checkpoint(const struct job *job, const char *folder, struct arena *a)
+static int write_checkpoint(const struct job_learner *l, const struct job_sampler *s,
+                            const struct job_record *r, const char *folder, struct arena *a)
 {
 	char *state;
 
 	TRY(file_path(a, folder, "trainer_state.json", &state));
-	TRY(write_learner(&job->learner, folder, a));
-	return write_state(job, state);
+	TRY(write_learner(l, folder, a));
+	return write_state(l, s, r, state);
 }
 
 struct checkpoint_limit job_checkpoint_limit(const struct run_options *o,
@@ -174,13 +178,14 @@ struct checkpoint_limit job_checkpoint_limit(const struct run_options *o,
 	return (struct checkpoint_limit){o->save_total_limit, r->best_step};
 }
 
-int job_checkpoint_bytes(const struct job *job, uint64_t *bytes)
+int job_checkpoint_bytes(const struct job_learner *l, const struct job_sampler *s,
+                         const struct job_record *r, uint64_t *bytes)
 {
 	struct arena a = {0};
 	int          status;
 
 	file_rehearse();
-	status = write_checkpoint(job, job->config.run.output_dir, &a);
+	status = write_checkpoint(l, s, r, l->config->run.output_dir, &a);
 	*bytes = file_rehearsed() + FILE_BLOCK; /* and its manifest */
 	arena_free(&a);
 	return status;
@@ -196,7 +201,7 @@ static int job_checkpoint_save(struct job *job, struct arena *a)
 	TRY(weights_check_finite(model_learned(job->learner.model)));
 	TRY(job_folder_sync(&job->record));
 	TRY(checkpoint_begin(run, job->record.step, a, &folder));
-	status = write_checkpoint(job, folder, a);
+	status = write_checkpoint(&job->learner, &job->sampler, &job->record, folder, a);
 	if (status != OK)
 		return checkpoint_abandon(folder, status);
 	return checkpoint_commit(run, job->record.step,
@@ -333,10 +338,10 @@ static int check_steps(int max_steps, const char *place, int step)
 	                 place, step, max_steps);
 }
 
-int job_state_load(struct job *job, const char *place, const json_t *state)
+int job_state_load(struct job_learner *l, struct job_sampler *s, struct job_record *r,
+                   const char *place, const json_t *state)
 {
-	const struct run_options *o = &job->config.run;
-	struct job_record        *r = &job->record;
+	const struct run_options *o = &l->config->run;
 	int64_t                   step, optimizer_step, bytes, skipped = 0;
 	const char               *config;
 
@@ -352,15 +357,15 @@ int job_state_load(struct job *job, const char *place, const json_t *state)
 	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &r->eval_missed));
 	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_steps(o->max_steps, place, (int)step));
-	TRY(check_config(&job->learner, r->screen, place, config, (int)step));
+	TRY(check_config(l, r->screen, place, config, (int)step));
 	TRY(job_inputs_check(r, place, json_object_get(state, "inputs")));
-	TRY(curriculum_load(job->sampler.curriculum, place, json_object_get(state, "curriculum")));
-	TRY(load_learner(place, state, &job->learner));
+	TRY(curriculum_load(s->curriculum, place, json_object_get(state, "curriculum")));
+	TRY(load_learner(place, state, l));
 	TRY(load_best(o->metric_for_best_model, place, state, r));
 	first_eval_load(json_object_get(state, "first_eval"), r);
 	r->step = r->saved_step = (int)step;
 	r->skipped_in_a_row = (int)skipped;
-	job->learner.policy.optimizer.step = (uint64_t)optimizer_step;
+	l->policy.optimizer.step = (uint64_t)optimizer_step;
 	r->log.bytes = (uint64_t)bytes;
 	return OK;
 }
@@ -386,37 +391,37 @@ static int load_learned(const char *folder, struct arena *a, struct job_learner 
 	return l->learn.critic ? critic_load(&l->critic, critic) : OK;
 }
 
-static int load_checkpoint(struct job *job, const char *folder)
+static int load_checkpoint(struct job_learner *l, struct job_sampler *s, struct job_record *r,
+                           const char *folder)
 {
-	struct arena *a = &job->record.arena;
-	char         *path;
-	json_t       *state;
-	int           status;
+	char   *path;
+	json_t *state;
+	int     status;
 
-	TRY(file_path(a, folder, "trainer_state.json", &path));
+	TRY(file_path(&r->arena, folder, "trainer_state.json", &path));
 	TRY(json_read(path, STATE_MAX, &state));
-	status = job_state_load(job, path, state);
+	status = job_state_load(l, s, r, path, state);
 	json_decref(state);
 	TRY(status);
-	return load_learned(folder, a, &job->learner);
+	return load_learned(folder, &r->arena, l);
 }
 
-int job_resume_newest(struct job *job)
+int job_resume_newest(struct job_learner *l, struct job_sampler *s, struct job_record *r)
 {
 	struct text skipped = {0};
 	char       *folder;
-	int         step, status = checkpoint_newest(job->config.run.output_dir, &job->record.arena,
-	                                             &folder, &step, &skipped);
+	int step, status = checkpoint_newest(l->config->run.output_dir, &r->arena, &folder, &step,
+	                                     &skipped);
 
-	if (job->record.screen && skipped.n)
-		terminal_print(job->record.screen, "passed over: %s", skipped.data);
+	if (r->screen && skipped.n)
+		terminal_print(r->screen, "passed over: %s", skipped.data);
 	text_free(&skipped);
 	if (status == OK && folder)
-		status = load_checkpoint(job, folder);
-	if (status == OK && job->record.screen)
-		terminal_print(job->record.screen,
+		status = load_checkpoint(l, s, r, folder);
+	if (status == OK && r->screen)
+		terminal_print(r->screen,
 		               folder ? "resumed from step %d\n"
 		                      : "nothing to resume: starting from step %d\n",
-		               job->record.step);
+		               r->step);
 	return status;
 }

@@ -176,10 +176,10 @@ int job_folder_begin(struct job *job, enum job_begin how)
 	if (ranks_first())
 		TRY(job_folder_take(o->output_dir, &job->record));
 	TRY(ranks_agree("the run folder"));
-	TRY(job_take_inputs(job));
+	TRY(job_take_inputs(&job->data, &job->learner, &job->sampler, &job->record));
 	TRY(job_ranks_check_inputs(job));
 	if (how == JOB_RESUME)
-		TRY(job_resume_newest(job));
+		TRY(job_resume_newest(&job->learner, &job->sampler, &job->record));
 	TRY(job_ranks_check_weights(&job->learner, job->record.step));
 	return ranks_first() ? job_folder_clear(o, how, &job->record) : OK;
 }
@@ -242,16 +242,15 @@ static int open_logs(const struct run_options *o, struct text *caution, struct j
 	return o->tensorboard ? events_open(events, r->step, &r->events) : OK;
 }
 
-int job_folder_open(struct job *job)
+int job_folder_open(const struct job_data *data, const struct job_learner *l, struct job_record *r)
 {
-	const struct run_options *o = &job->config.run;
-	struct job_record        *r = &job->record;
+	const struct run_options *o = &l->config->run;
 	struct text               caution = {0};
 	int                       status;
 
-	TRY(job_folder_write_config(&job->config));
-	TRY(provenance_write(o->output_dir, r->step, matmul_describe(job->learner.mm)));
-	TRY(write_findings(&job->data.findings, o->output_dir));
+	TRY(job_folder_write_config(l->config));
+	TRY(provenance_write(o->output_dir, r->step, matmul_describe(l->mm)));
+	TRY(write_findings(&data->findings, o->output_dir));
 	status = open_logs(o, &caution, r);
 	if (status == OK && r->screen && caution.n)
 		terminal_print(r->screen, "caution: %s", caution.data);

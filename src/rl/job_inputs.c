@@ -21,61 +21,59 @@ static uint64_t job_inputs_add_problem(uint64_t h, const struct problem *p)
 }
 
 /* With the prompts as ids, and so the tokenizer and the template too. */
-static int of_problems(const struct job *job, uint64_t *h)
+static uint64_t of_problems(const struct prompts *p)
 {
-	const struct prompts *p = &job->data.train.prompts;
+	uint64_t h = FINGERPRINT_EMPTY;
 
 	for (int i = 0; i < p->n; i++) {
-		*h = job_inputs_add_problem(*h, p->problems[i]);
-		*h = fingerprint_bytes(*h, p->contexts[i].ids,
-		                       (size_t)p->contexts[i].n * sizeof *p->contexts[i].ids);
+		h = job_inputs_add_problem(h, p->problems[i]);
+		h = fingerprint_bytes(h, p->contexts[i].ids,
+		                      (size_t)p->contexts[i].n * sizeof *p->contexts[i].ids);
 	}
-	return OK;
+	return h;
 }
 
-static int of_base(const struct job *job, uint64_t *h)
+static uint64_t of_weights(uint64_t h, const struct weights *w)
 {
-	const struct weights *w = &job->learner.model->weights;
-
-	if (job->learner.model->adapter)
-		*h = fingerprint_floats(*h, w->data, w->n);
-	return OK;
+	return fingerprint_floats(h, w->data, w->n);
 }
 
-static int of_reference(const struct job *job, uint64_t *h)
+static uint64_t of_base(const struct model *m)
 {
-	const struct model *m = job->learner.reference;
+	return m->adapter ? of_weights(FINGERPRINT_EMPTY, &m->weights) : FINGERPRINT_EMPTY;
+}
+
+static uint64_t of_reference(const struct model *m)
+{
+	uint64_t h = FINGERPRINT_EMPTY;
 
 	if (m && !m->is_view)
-		*h = fingerprint_floats(*h, m->weights.data, m->weights.n);
-	if (m && m->adapter)
-		*h = fingerprint_floats(*h, m->adapter->weights.data, m->adapter->weights.n);
-	return OK;
+		h = of_weights(h, &m->weights);
+	return m && m->adapter ? of_weights(h, &m->adapter->weights) : h;
 }
 
-static int of_rollouts(const struct job *job, uint64_t *h)
+static int of_rollouts(const struct replay *r, uint64_t *h)
 {
 	uint64_t bytes;
 	uint32_t crc;
 
-	if (job->sampler.replay.n == 0)
+	*h = FINGERPRINT_EMPTY;
+	if (r->n == 0)
 		return OK;
-	TRY(file_crc32(job->sampler.replay.path, &bytes, &crc));
+	TRY(file_crc32(r->path, &bytes, &crc));
 	*h = fingerprint_bytes(fingerprint_bytes(*h, &bytes, sizeof bytes), &crc, sizeof crc);
 	return OK;
 }
 
 static const struct {
 	const char *key, *what, *options;
-	/* leaves h alone where the run has no such thing */
-	int (*add)(const struct job *job, uint64_t *h);
 } inputs[JOB_INPUTS] = {
-        {"problems", "the training problems or their tokens",
-         "the files of data.train, the tokenizer, the chat template", of_problems},
-        {"base", "the weights under the adapter", "the folder of model.path", of_base},
-        {"reference", "the weights of the reference",
-         "the folder of model.reference, or of what the run began from", of_reference},
-        {"rollouts", "the recorded rollouts", "the file of rollout.source", of_rollouts},
+        [INPUT_PROBLEMS] = {"problems", "the training problems or their tokens",
+                            "the files of data.train, the tokenizer, the chat template"},
+        [INPUT_BASE] = {"base", "the weights under the adapter", "the folder of model.path"},
+        [INPUT_REFERENCE] = {"reference", "the weights of the reference",
+                             "the folder of model.reference, or of what the run began from"},
+        [INPUT_ROLLOUTS] = {"rollouts", "the recorded rollouts", "the file of rollout.source"},
 };
 
 const char *job_inputs_what(int i)
@@ -83,13 +81,13 @@ const char *job_inputs_what(int i)
 	return inputs[i].what;
 }
 
-int job_take_inputs(struct job *job)
+int job_take_inputs(const struct job_data *data, const struct job_learner *l,
+                    const struct job_sampler *s, struct job_record *r)
 {
-	for (int i = 0; i < JOB_INPUTS; i++) {
-		job->record.inputs[i] = FINGERPRINT_EMPTY;
-		TRY(inputs[i].add(job, &job->record.inputs[i]));
-	}
-	return OK;
+	r->inputs[INPUT_PROBLEMS] = of_problems(&data->train.prompts);
+	r->inputs[INPUT_BASE] = of_base(l->model);
+	r->inputs[INPUT_REFERENCE] = of_reference(l->reference);
+	return of_rollouts(&s->replay, &r->inputs[INPUT_ROLLOUTS]);
 }
 
 json_t *job_inputs_save(const struct job_record *r)

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { JOB_INPUTS = 4 }; /* problems, base, reference, rollouts */
+enum job_input { INPUT_PROBLEMS, INPUT_BASE, INPUT_REFERENCE, INPUT_ROLLOUTS, JOB_INPUTS };
 
 struct job_record {
 	int     step;     /* finished steps */

@@ -81,7 +81,7 @@ void policy_free(struct policy *p);
  * much. */
 struct policy_load {
 	int tokens, trees, segments; /* in all (packing.h) */
-	int tree, targets; /* tokens and targets of the largest tree */
+	int tree, targets;           /* tokens and targets of the largest tree */
 };
 size_t policy_bytes(const struct policy *p, const struct policy_load *l);
 /* tokens of the largest unit of such an update */

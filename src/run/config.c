@@ -297,15 +297,26 @@ static int set_text(struct config *c, const char *who, const char *path, const c
 	return set_option(c, row, node);
 }
 
+static int check_utf8(const char *text)
+{
+	json_t *any = json_string_nocheck(text), *utf8 = json_string(text);
+	int     status = OK;
+
+	if (!any)
+		status = error_memory("the command line");
+	else if (!utf8)
+		status = error_set(ERR_INPUT, "command line: %.80s is not UTF-8 text", text);
+	json_decref(utf8);
+	json_decref(any);
+	return status;
+}
+
 static int set_override(struct config *c, const char *text)
 {
 	const char *equals = strchr(text, '=');
 	char        path[128];
-	json_t     *utf8 = json_string(text); /* NULL for anything else */
 
-	json_decref(utf8);
-	if (!utf8)
-		return error_set(ERR_INPUT, "command line: %.80s is not UTF-8 text", text);
+	TRY(check_utf8(text));
 	if (!equals || equals == text || equals - text >= (long)sizeof path)
 		return error_set(ERR_INPUT, "command line: %.80s is not of the form key.path=value",
 		                 text);

@@ -309,20 +309,23 @@ static int value_read_rows(const struct value_place *p, const struct yaml_node *
 
 static json_t *json_of(const struct yaml_node *node);
 
+/* NULL when memory is short; so is a child that is NULL refused. */
 static json_t *json_of_children(const struct yaml_node *node)
 {
 	json_t *all = node->kind == YAML_MAP ? json_object() : json_array();
+	int     bad = !all;
 
-	for (const struct yaml_node *c = node->first; c; c = c->next)
-		if (node->kind == YAML_MAP)
-			json_object_set_new(all, c->key, json_of(c));
-		else
-			json_array_append_new(all, json_of(c));
-	return all;
+	for (const struct yaml_node *c = node->first; c && !bad; c = c->next)
+		bad = node->kind == YAML_MAP ? json_object_set_new(all, c->key, json_of(c))
+		                             : json_array_append_new(all, json_of(c));
+	if (!bad)
+		return all;
+	json_decref(all);
+	return NULL;
 }
 
 /* A plain scalar is what JSON would read there, if it reads anything; else, and in quotes, it is a
- * text. */
+ * text. NULL when memory is short: a text of YAML is UTF-8. */
 static json_t *json_of(const struct yaml_node *node)
 {
 	json_t *value = NULL;
@@ -358,10 +361,10 @@ static int read_json(const struct value_place *p, const struct yaml_node *node)
 	*(const char **)p->field = "";
 	if (node->kind == YAML_TEXT && !*node->text)
 		return OK;
-	if (node->kind == YAML_MAP)
-		object = json_of(node);
-	else if (node->kind == YAML_TEXT &&
-	         json_parse(node->where, node->text, strlen(node->text), &object) != OK)
+	if (node->kind == YAML_MAP && !(object = json_of(node)))
+		return error_memory("the JSON of %s%s", p->prefix, p->option->path);
+	if (node->kind == YAML_TEXT &&
+	    json_parse(node->where, node->text, strlen(node->text), &object) != OK)
 		return error_context("%s%s", p->prefix, p->option->path);
 	if (!json_is_object(object)) {
 		json_decref(object);

@@ -36,9 +36,11 @@ static void open_run(struct run *run, int moves)
 
 	PROMISE(job_open(JOB_TRAIN, fuzz_file(1, yaml, strlen(yaml)), overrides, moves ? 2 : 0,
 	                 &run->job) == OK);
-	PROMISE(job_take_inputs(&run->job) == OK && run->job.learner.learn.critic &&
-	        !run->job.learner.reference == !moves);
-	PROMISE(job_state_text(&run->job, &text) == OK &&
+	PROMISE(job_take_inputs(&run->job.data, &run->job.learner, &run->job.sampler,
+	                        &run->job.record) == OK &&
+	        run->job.learner.learn.critic && !run->job.learner.reference == !moves);
+	PROMISE(job_state_text(&run->job.learner, &run->job.sampler, &run->job.record, &text) ==
+	                OK &&
 	        json_parse("own", text, strlen(text), &state) == OK);
 	run->own = json_pack("{s:O}", "config", json_object_get(state, "config"));
 	PROMISE(run->own);
@@ -68,9 +70,10 @@ static void save_and_load(struct job *job)
 	char   *once, *twice;
 	json_t *state;
 
-	PROMISE(job_state_text(job, &once) == OK &&
+	PROMISE(job_state_text(&job->learner, &job->sampler, &job->record, &once) == OK &&
 	        json_parse("again", once, strlen(once), &state) == OK);
-	PROMISE(job_state_load(job, "again", state) == OK && job_state_text(job, &twice) == OK);
+	PROMISE(job_state_load(&job->learner, &job->sampler, &job->record, "again", state) == OK &&
+	        job_state_text(&job->learner, &job->sampler, &job->record, &twice) == OK);
 	PROMISE(!strcmp(once, twice));
 	json_decref(state);
 	free(once);
@@ -91,7 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		json_object_update(state, run->own);
 	run->job.record.first_eval = (struct eval_mean){NAN, NAN};
 	fuzz_forget_message();
-	if (job_state_load(&run->job, "state", state) == OK) {
+	if (job_state_load(&run->job.learner, &run->job.sampler, &run->job.record, "state",
+	                   state) == OK) {
 		check_counts(&run->job);
 		save_and_load(&run->job);
 	} else {
