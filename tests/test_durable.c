@@ -175,6 +175,25 @@ static int newest_name(enum disk_kind kind)
 	return newest;
 }
 
+/* A checkpoint loses its name for good before it loses a file. The disk may keep the removal of a
+ * file and forget a renaming before it that was not synced: then the name would stand for a
+ * checkpoint with a hole. */
+static void assert_name_is_gone(const char *path)
+{
+	const char *part = strstr(path, "/run/checkpoint-"),
+	           *end = part ? strstr(part, ".part/") : NULL;
+	char name[DISK_NAME];
+	int *run;
+
+	if (!end)
+		return;
+	part += strlen("/run/");
+	snprintf(name, sizeof name, "%.*s", (int)(end - part), part);
+	run = disk_entry(disk.nodes[0].names_synced, "run", 0);
+	if (run && disk_entry(disk.nodes[*run].names_synced, name, 0))
+		fail_msg("%s is removed while the disk still knows %s", path, name);
+}
+
 /* Walks through the journal of a run that began with what is in `start`; at each state of the disk
  * that is new to its kind calls at(number, kind); the states are numbered kind by kind. */
 static void play(const char *start, const char                                 *journal,
@@ -192,6 +211,8 @@ static void play(const char *start, const char                                 *
 		struct disk_record r;
 		memcpy(&r, text + i, sizeof r);
 		const char *path = text + i + sizeof r;
+		if (r.what == DISK_REMOVE)
+			assert_name_is_gone(path);
 		disk_play(&disk, &r, path, path + r.n_path, path + r.n_path + r.n_to);
 		if (r.what == DISK_SYNC && !strcmp(path + strlen(root), "/run"))
 			assert_true((committed = newest_name(DISK_NAMES)) ==

@@ -88,6 +88,22 @@ static void a_data_set_of_any_kind_is_looked_at(void **state)
 	                      "no rows of JSON; run: git -C . lfs pull\n");
 }
 
+/* Eight bytes and a brace may begin either: a header is no longer than its file. */
+static void rows_that_begin_like_a_header_are_rows_all_the_same(void **state)
+{
+	(void)state;
+	unsigned char tensors[] = "\x02\0\0\0\0\0\0\0{}";
+	FILE         *f = fopen("tensors", "wb");
+
+	write_text("indented", "        {\"prompt\": \"2+2?\", \"answer\": \"4\"}\n");
+	hone_ok("inspect indented");
+	assert_says("stdout", "indented: 1 problem");
+	assert_true(f && fwrite(tensors, 1, sizeof tensors - 1, f) == sizeof tensors - 1);
+	fclose(f);
+	hone("inspect tensors");
+	assert_false(file_says("stdout", "problem") || file_says("stderr", "prompt"));
+}
+
 /* Any order of the rows, ids that begin alike, and one that comes twice. */
 static void every_id_of_an_index_is_found_and_no_other(void **state)
 {
@@ -131,6 +147,7 @@ int main(void)
 	        TEST(a_problem_is_found_by_its_id_and_reads_back_as_itself),
 	        TEST(odd_columns_are_named_and_can_be_given),
 	        TEST(a_data_set_of_any_kind_is_looked_at),
+	        TEST(rows_that_begin_like_a_header_are_rows_all_the_same),
 	        TEST(every_id_of_an_index_is_found_and_no_other),
 	};
 

@@ -95,6 +95,26 @@ static void templates_messages_and_systems_make_no_other_question(void **state)
 	dataset_free(&other);
 }
 
+/* What the prompt has begun of the completion is no part of what is asked; a turn before the last
+ * question is. */
+static void a_completion_that_is_begun_makes_no_other_question(void **state)
+{
+	(void)state;
+	struct dataset d;
+
+	read_rows("{\"prompt\": [{\"role\": \"user\", \"content\": \"1+1?\"}], \"answer\": \"2\"}\n"
+	          "{\"prompt\": [{\"role\": \"user\", \"content\": \"1+1?\"}, {\"role\": "
+	          "\"assistant\", \"content\": \"It is\"}], \"answer\": \"2\"}\n"
+	          "{\"prompt\": [{\"role\": \"user\", \"content\": \"0+0?\"}, {\"role\": "
+	          "\"assistant\", \"content\": \"0\"}, {\"role\": \"user\", \"content\": "
+	          "\"1+1?\"}], \"answer\": \"2\"}\n",
+	          NULL, &d);
+	assert_int_equal(d.n, 3);
+	assert_true(same(&d.problems[0], &d.problems[1]));
+	assert_false(same(&d.problems[0], &d.problems[2]));
+	dataset_free(&d);
+}
+
 enum { MANY = 300, BIG = 100000 };
 
 static void all_pairs_are_found_and_no_other(void **state)
@@ -211,6 +231,7 @@ int main(void)
 	        TEST(case_and_white_space_make_no_other_question),
 	        TEST(the_fingerprint_is_fnv),
 	        TEST(templates_messages_and_systems_make_no_other_question),
+	        TEST(a_completion_that_is_begun_makes_no_other_question),
 	        TEST(all_pairs_are_found_and_no_other),
 	        TEST(a_hundred_thousand_problems_are_compared),
 	        TEST(a_run_names_what_is_twice_held_out_and_trained_too_long_or_unreadable),

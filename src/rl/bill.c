@@ -4,6 +4,7 @@
 #include "base/ranks.h"
 #include "run/checkpoint.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -54,6 +55,7 @@ static struct policy_load bill_largest_update(enum job_kind kind, const struct j
 		                            c->sft.batch_size, longest, longest};
 	length = bill_smaller(c->rollout.max_completion_length, longest - 1);
 	prompt = longest - length;
+	assert(n > 0 && length > 0 && prompt > 0);
 	inputs = length - 1; /* nothing is computed on the last token of a completion */
 	per_tree = inputs ? bill_smaller(n, bill_larger(1, (TREE_TOKENS - prompt) / inputs)) : n;
 	trees = (n + per_tree - 1) / per_tree; /* of a group */

@@ -169,6 +169,7 @@ void critic_measure(const struct batch *b, struct critic_stats *stats)
 {
 	double n = 0, value = 0, target = 0, error = 0, variance_target = 0, variance_error = 0;
 
+	assert(b->value && b->target && b->trained);
 	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
 		if (has_target(b, t)) {
 			double e = (double)b->target[t] - b->value[t];
@@ -207,6 +208,7 @@ int critic_warms_up(const struct critic *c, int64_t step)
 
 int critic_update(struct critic *c, const struct batch *b, struct update_report *report)
 {
+	assert(c->network && c->learning_rate >= 0);
 	return policy_update_second(c->network, b, c->model ? &c->learning_rate : NULL, report);
 }
 

@@ -1,5 +1,6 @@
 #include "rl/diagnose.h"
 
+#include <assert.h>
 #include <math.h>
 
 struct diagnose_counts {
@@ -113,6 +114,7 @@ enum diagnosis diagnose_learned(const struct diagnose_step *step)
 {
 	struct diagnose_counts c = counts_of(step->groups, step->n);
 
+	assert(step->n_used <= step->n && !(step->advantage < 0));
 	if (c.completions == 0)
 		return SIGNAL_FINE;
 	if (overflows(&c))

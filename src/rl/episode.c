@@ -34,6 +34,7 @@ static void add_span(struct episode *e, enum span_kind kind, const struct decode
 {
 	int n = r->n - e->n;
 
+	assert(n >= 0 && r->n <= e->max_new && e->n_spans < 2 * e->world.turns_max);
 	memset(e->trained + e->n, kind == SPAN_TURN, (size_t)n);
 	e->spans[e->n_spans++] = (struct completion_span){kind, e->n, n};
 	e->n = r->n;

@@ -205,6 +205,9 @@ int eval_groups(const struct group *groups, int n, int k, struct arena *a, struc
 	*out = (struct eval_results){0};
 	if (n == 0)
 		return error_set(ERR_INPUT, "there are no problems to evaluate");
+	assert(1 <= k && k <= groups[0].n);
+	for (int g = 0; g < n; g++)
+		assert(groups[g].n == groups[0].n);
 	TRY(arena_take(a, (size_t)n, "the names of the categories", &names));
 	for (int at = 1; at < groups[0].n; at *= 2)
 		out->curve[out->n_curve++] = at;

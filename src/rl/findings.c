@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 
+#include <assert.h>
 #include <string.h>
 
 int findings_collect(const struct problem_set *train, const struct problem_set *eval,
@@ -41,6 +42,7 @@ static void add_shares(const struct problem_set *set, struct text *out)
 {
 	for (int i = 0; i < set->n_sources; i++) {
 		const struct problem_source *s = &set->sources[i];
+		assert(s->n > 0 && set->prompts.n >= s->entries);
 		text_print(out, "%s %s %.4g%% (%d problems, each %.4g times)",
 		           i ? "," : "mixture: a pass has", s->name,
 		           100.0 * s->entries / set->prompts.n, s->n, (double)s->entries / s->n);

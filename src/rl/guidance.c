@@ -85,6 +85,8 @@ int guidance_sample(const struct guidance *g, struct decoder *d, const struct ro
 	int                     first = guided->n;
 
 	assert(picks->prompts->n == g->hinted.n);
+	for (int i = 0; i < picks->n; i++)
+		assert(g->hinted.contexts[picks->items[i]].n > 0); /* there is a hint, and room */
 	under_hint.prompts = &g->hinted;
 	hinted.num_generations = g->num_generations;
 	hinted.purpose = RNG_GUIDE;

@@ -5,6 +5,7 @@
 #include "rl/step_samples.h"
 #include "rl/step_stats.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ static int held_out_evaluate(const struct job_data *data, const struct job_sampl
 	struct rollout_sampling   r = sampler->rollout;
 	int                       n = data->eval.prompts.n;
 
+	assert(n > 0 && sampler->decoder);
 	r.decode.sampling = (struct sampling){.temperature = (float)c->eval_temperature,
 	                                      .top_p = (float)c->eval_top_p};
 	r.num_generations = c->eval_samples;

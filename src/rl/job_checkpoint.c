@@ -8,6 +8,7 @@
 #include "model/folder.h"
 #include "run/provenance.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -213,6 +214,7 @@ int job_save(struct job *job)
 	struct arena a = {0};
 	int          status;
 
+	assert(job->record.saved_step <= job->record.step);
 	if (job->record.saved_step == job->record.step)
 		return OK;
 	status = ranks_first() ? job_checkpoint_save(job, &a) : OK;

@@ -49,6 +49,7 @@ static int learn_look_up(struct learn *l, int guided)
 {
 	struct batch *b = &l->batch;
 
+	assert(b->guided && b->logp_old);
 	for (int row = 0, end; row < b->n; row = end) {
 		struct batch part;
 		for (end = row + 1; end < b->n && b->guided[end] == b->guided[row];)
@@ -67,6 +68,7 @@ static int learn_renew(struct learn *l)
 {
 	struct batch *b = &l->batch;
 
+	assert(b->logp_old && !b->logp_rollout);
 	TRY(BATCH_TAKE(b, logp_rollout, l->a));
 	memcpy(b->logp_rollout, b->logp_old, (size_t)b->offset[b->n] * sizeof *b->logp_old);
 	return learn_look_up(l, 0);
@@ -112,6 +114,7 @@ static int learn_reference(struct learn *l)
 
 static int learn_advantage(struct learn *l)
 {
+	assert(!l->o->critic || l->batch.value);
 	TRY(advantage_fill(&l->o->algorithm, &l->batch, l->a, &l->report->advantage));
 	if (l->o->critic)
 		critic_measure(&l->batch, &l->o->critic->stats);
@@ -130,6 +133,7 @@ static void learn_measure(struct learn *l)
 {
 	const struct batch *b = &l->batch;
 
+	assert(b->trained && b->advantage);
 	for (int t = 0; t < b->offset[b->n]; t++) {
 		l->report->tokens += b->trained[t];
 		l->report->advantage_abs += b->trained[t] ? fabs((double)b->advantage[t]) : 0;
@@ -169,6 +173,7 @@ static int learn_minibatch(struct learn *l, const struct batch *part)
 	int                  warms_up = critic && critic_warms_up(critic, l->in->step);
 	struct update_report fit = {0};
 
+	assert(part->n > 0 && part->advantage);
 	if (critic && (critic->network != p || warms_up)) {
 		TRY(critic_update(critic, part, &fit));
 		critic->stats.skipped += fit.skipped;
@@ -232,7 +237,7 @@ int learn_from(struct learn_options *o, const struct learn_input *in, struct are
 {
 	struct learn l = {.o = o, .in = in, .a = a, .report = report};
 
-	assert(in->n_groups > 0 && o->num_minibatches > 0);
+	assert(in->n_groups > 0 && o->num_minibatches > 0 && in->learning_rate >= 0);
 	TRY(learn_begin(&l));
 	TRY(learn_overlong(&l));
 	TRY(learn_weight(&l));

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <math.h>
 
 #define REWARD_MAX 1e30
@@ -40,6 +41,7 @@ int outcome_of_groups(const struct group *groups, int n, struct arena *a,
 	for (int g = 0; g < n; g++) {
 		int     G = groups[g].n, known = 0, right = 0;
 		double *reward, *advantage;
+		assert(groups[g].item >= 0); /* what the curriculum counts by */
 		TRY(arena_take(a, (size_t)G, "the rewards of a group", &reward));
 		TRY(arena_take(a, (size_t)G, "the advantages of a group", &advantage));
 		for (int i = 0; i < G; i++) {

@@ -293,6 +293,7 @@ static void piece_recall(const struct policy_cut *c, const struct policy_piece *
 	size_t first = (size_t)piece->part.offset[0],
 	       n = (size_t)piece->part.offset[piece->part.n] - first;
 
+	assert(c->b.logp_old && c->b.entropy);
 	memcpy(c->b.logp_new + first, c->b.logp_old + first, n * sizeof(float));
 	memcpy(c->b.entropy_new + first, c->b.entropy + first, n * sizeof(float));
 }
@@ -528,6 +529,7 @@ int policy_update(struct policy *p, const struct algorithm *alg, const struct ba
 	struct update     u = {.alg = alg, .layers = 1, .report = report};
 	struct policy_cut c;
 
+	assert(p->model->for_backward && b->trained && b->advantage && learning_rate >= 0);
 	TRY(run_update(p, b, &u, &c));
 	if (b->logp_old && report->updates == 0)
 		report->logp_difference_max = difference_max(&c.b);

@@ -411,6 +411,7 @@ static int group_at(struct replay *r, uint64_t seed, int64_t position)
 {
 	int64_t epoch = position / r->n;
 
+	assert(r->order && position >= 0 && epoch <= UINT32_MAX);
 	if (epoch != r->order_epoch) {
 		rng_permutation((struct rng_key){seed, RNG_REPLAY, (uint32_t)epoch, 0, 0},
 		                (uint32_t)r->n, r->order);

@@ -5,6 +5,7 @@
 #include "base/stop.h"
 #include "rl/deal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -22,7 +23,10 @@ int reward_text(const struct tokenizer *t, const struct problem *p, struct rollo
                 struct arena *a)
 {
 	struct text text = {0};
-	int         status = decode(t, p, r->ids, r->n, &text);
+	int         status;
+
+	assert(r->ids && r->n > 0);
+	status = decode(t, p, r->ids, r->n, &text);
 
 	r->n_text = text.n;
 	r->text = NULL;

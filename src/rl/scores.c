@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -89,6 +90,7 @@ int scores_table(const struct scores *s, struct text *out)
 {
 	char name[64];
 
+	assert(s->n > 0 && 1 <= s->k && s->k <= s->samples);
 	add_header(s, out);
 	for (int i = 0; i < s->n; i++) {
 		const struct eval_results *t = &s->sets[i].results;

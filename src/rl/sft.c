@@ -7,6 +7,7 @@
 #include "rl/step_report.h"
 #include "world/environment.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct sft_completion { /* being tokenized */
@@ -73,6 +74,7 @@ static int keep_completion(const struct sft_completion *from, struct arena *a, s
 	int  *ids;
 	char *trained;
 
+	assert(from->ids.n > 0 && from->trained.n == from->ids.n);
 	TRY(arena_take(a, from->ids.n, "a worked completion", &ids));
 	TRY(arena_copy(a, from->trained.data, from->trained.n, &trained));
 	memcpy(ids, from->ids.id, from->ids.n * sizeof *ids);
@@ -84,6 +86,7 @@ static int keep_completion(const struct sft_completion *from, struct arena *a, s
  * and mixed. */
 static struct worked *worked_of(const struct job_data *d, int item)
 {
+	assert(d->worked && item >= 0 && item < d->train.prompts.n);
 	return &d->worked[d->train.prompts.problems[item] - d->train.problems];
 }
 

@@ -5,6 +5,8 @@
 #include "rl/outcome.h"
 #include "rl/reward.h"
 
+#include <assert.h>
+
 /* What this rank's completions are worth; then all ranks have all of them. */
 static int step_score(const struct job_data *data, const struct job_sampler *sampler,
                       struct group *groups, int n, struct arena *a)
@@ -25,6 +27,7 @@ int step_sample(const struct job_data *data, const struct job_sampler *sampler, 
 	int                  first = s->sampled.n;
 	double               start = clock_seconds(), middle;
 
+	assert(n > 0 && sampler->replay.n == 0);
 	TRY(rollout_sample(sampler->decoder, &sampler->rollout, &picks, s->arena, &s->sampled));
 	middle = clock_seconds();
 	TRY(step_score(data, sampler, s->sampled.items + first, s->sampled.n - first, s->arena));
@@ -83,6 +86,7 @@ int step_guide(const struct job_data *data, const struct job_sampler *sampler, i
 	double start = clock_seconds();
 	int    n, kept, *groups;
 
+	assert(first == s->edited.n && s->sampled.n <= s->edited.capacity);
 	for (int g = first; g < s->sampled.n; g++)
 		s->edited.items[s->edited.n++] = s->sampled.items[g];
 	if (sampler->guidance.num_generations == 0)

@@ -2,10 +2,12 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <math.h>
 
 static void sampled_add_rollout(const struct rollout *r, struct sampled_stats *s)
 {
+	assert(r->n > 0 && r->entropy); /* even an empty completion has its end token */
 	s->completions++;
 	s->length += r->n;
 	s->length_min = s->completions == 1 || r->n < s->length_min ? r->n : s->length_min;

@@ -5,6 +5,8 @@
 #include "rl/loop.h"
 #include "rl/step_report.h"
 
+#include <assert.h>
+
 /* updates in a row that may be skipped before the run is called diverged */
 enum { SKIPPED_MAX = 5 };
 
@@ -72,6 +74,7 @@ static int train_check(const struct step *s, struct job_record *r)
 {
 	int skipped = s->stats.learn.update.skipped;
 
+	assert(skipped >= 0 && r->step == s->number); /* the step is not counted yet */
 	if (s->used.n)
 		r->skipped_in_a_row = skipped ? r->skipped_in_a_row + skipped : 0;
 	if (r->skipped_in_a_row >= SKIPPED_MAX)
