@@ -55,8 +55,9 @@ MEM_CHECKED int mem_copy_text(const char *s, size_t n, void *out);
 
 void mem_free(void *p); /* NULL is fine */
 
-/* Tests only: the n-th time from now on (1 = the next one) that a block is allocated or something is
- * taken from an arena, whether or not the arena has room, fails, once; 0 switches it off. */
+/* Tests only: the n-th time from now on (1 = the next one) that a block is allocated or
+ * something is taken from an arena, whether or not the arena has room, fails, once; 0 switches
+ * it off. */
 void mem_fail_at(long n);
 
 /* ---- arenas ---- */

@@ -69,8 +69,8 @@ size_t model_window(const struct model *m);
  * the functions that take it. */
 size_t model_forward_bytes(const struct model *m, int tokens);
 
-/* For the memory bill: scratch of the backward pass of `tokens` on the tape, counted by the functions
- * that take it. The forward pass takes less. */
+/* For the memory bill: scratch of the backward pass of `tokens` on the tape, counted by the
+ * functions that take it. The forward pass takes less. */
 struct model_load {
 	int recompute;
 	int tokens, piece, unit; /* of the pass, its largest piece, its largest unit */

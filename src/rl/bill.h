@@ -1,17 +1,17 @@
 /* bill.h - what a job will take before it takes it: memory when it is opened, disk when it starts.
  *
- * Every item is counted for the largest update and the longest text that the config allows. Texts of
- * problems and the records of a step are small beside them and left out.
+ * Every item is counted for the largest update and the longest text that the config allows. Texts
+ * of problems and the records of a step are small beside them and left out.
  *
  *     moments, decoder, tape, scratch      the function that takes them from an arena runs on one
- *     of the backward pass                 that only counts (base/memory.h): the two cannot disagree
+ *     of the backward pass                 that only counts (base/memory.h): the two cannot differ
  *     model, reference, adapter            weights and what a backend of matrix products packs them
  *                                          into: matmul_weight_bytes, which every backend answers
  *                                          beside its matmul_weight_new
  *     gradient                             levels of its tree, added as updates grow; how many an
  *                                          update needs is one function, asked by both
- *     how large an update gets             a bound from the config (policy_bytes): the update itself
- *                                          is not known yet
+ *     how large an update gets             a bound from the config (policy_bytes), as the update is
+ *                                          not known yet
  *
  * tests/test_bill.c holds all of it against what is allocated. */
 #ifndef RL_BILL_H

@@ -114,7 +114,7 @@ struct held_out_member { /* of a family: what stands for the part in angle brack
 	size_t      n;
 };
 
-static int is_number(struct held_out_member m, int number)
+static int is_member_number(struct held_out_member m, int number)
 {
 	char text[16];
 
@@ -122,7 +122,7 @@ static int is_number(struct held_out_member m, int number)
 	return strlen(text) == m.n && !strncmp(text, m.text, m.n);
 }
 
-static int is_text(struct held_out_member m, const char *text)
+static int is_member_text(struct held_out_member m, const char *text)
 {
 	return text && strlen(text) == m.n && !strncmp(text, m.text, m.n);
 }
@@ -136,12 +136,12 @@ static int is_part(const struct problem_set *set, struct held_out_member m, stru
 	for (int i = 0; i < set->n_sources && set->n_sources > 1 && !*is; i++) {
 		const char *name;
 		TRY(source_name(set, i, a, &name));
-		*is = is_text(m, name);
+		*is = is_member_text(m, name);
 	}
 	for (int i = 0; i < set->prompts.n; i++) {
 		const char *category = set->prompts.problems[i]->category;
-		of_it += is_text(m, category);
-		others += category && !is_text(m, category);
+		of_it += is_member_text(m, category);
+		others += category && !is_member_text(m, category);
 	}
 	*is = *is || (of_it && others);
 	return OK;
@@ -156,9 +156,9 @@ static int is_measured(const struct job_data *data, const struct metric_row *row
 
 	*is = 0;
 	if (!strcmp(row->name, "eval/pass@<k>"))
-		*is = r->eval_samples > 1 && is_number(m, k);
+		*is = r->eval_samples > 1 && is_member_number(m, k);
 	else if (!strcmp(row->name, "eval/maj@<n>"))
-		*is = r->eval_samples > 1 && is_number(m, r->eval_samples);
+		*is = r->eval_samples > 1 && is_member_number(m, r->eval_samples);
 	else
 		return is_part(&data->eval, m, a, is);
 	return OK;
@@ -197,9 +197,9 @@ int held_out_check(const struct job_data *data)
 	return status;
 }
 
-/* Whether this step is the best so far: job_save_due then saves it. The first of equals stays; step
- * 0 is the model that is there already. An evaluation without the number, such as the standard error
- * of a single problem, is not the best. */
+/* Whether this step is the best so far: job_save_due then saves it. The first of equals stays;
+ * step 0 is the model that is there already. An evaluation without the number, such as the
+ * standard error of a single problem, is not the best. */
 static void keep_best(const struct job_config *c, const struct metrics *m, struct job_record *r)
 {
 	const char *name = c->run.metric_for_best_model;

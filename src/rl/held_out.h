@@ -6,7 +6,8 @@
 #include "rl/job_record.h"
 #include "rl/job_sampler.h"
 
-/* ERR_INPUT when run.metric_for_best_model is a number that no evaluation of the run will measure. */
+/* ERR_INPUT when run.metric_for_best_model is a number that no evaluation of the run will
+ * measure. */
 int held_out_check(const struct job_data *data);
 
 /* When run.eval_steps says so of the step at hand, and always at the last one: resets the arena,
