@@ -281,7 +281,7 @@ static void without_a_tokenizer_it_uses_its_models(void **state)
 	shell("cp -r train/checkpoint-10 bare && rm bare/tokenizer*.json bare/manifest.json && mv "
 	      "base elsewhere");
 	assert_int_equal(hone("generate bare --prompt 1 --max-tokens 3"), 2);
-	assert_says("stderr", "name its folder with --base");
+	assert_says("stderr", "name its folder or GGUF file with --base");
 	assert_int_equal(hone("generate bare --prompt 1 --max-tokens 3 --base elsewhere"), 0);
 	assert_close(largest_difference("bare --base elsewhere", "train --base elsewhere"), 0, 0);
 	shell("mv elsewhere base");

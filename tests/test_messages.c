@@ -10,7 +10,6 @@
 
 /* ---- keys in texts ---- */
 
-/* room.key words that are no options: files, tensors, and what stands for several options. */
 /* Of the option in this row of the schema; NULL past the last. */
 static const char *path_of(int row)
 {
@@ -19,10 +18,11 @@ static const char *path_of(int row)
 	return o ? o->path : NULL;
 }
 
-static const char *const others[] = {
-        "data.json",    "model.safetensors", "model.norm.weight",
-        "model.layers", "task.verifiers",    "model.embed_tokens.weight",
-        "model.vocab",  "model.merges",      "critic.safetensors"};
+/* How room.key words begin that are no options: files, tensors, and what stands for several
+ * options. */
+static const char *const others[] = {"data.json",    "model.safetensors", "model.norm",
+                                     "model.layers", "task.verifiers",    "model.embed_tokens",
+                                     "model.vocab",  "model.merges",      "critic.safetensors"};
 
 static int is_room(const char *word, size_t n)
 {
