@@ -5,6 +5,8 @@
 #                 which room includes which, names that are defined twice, functions of seven parameters, lines wider than 100 columns, and the format
 # make fuzz       T=json RUNS=n: n executions of one fuzz target (tests/fuzz) under ASan and UBSan; without T all of them, one after another
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
+# make cross      small runs of every part by a program for aarch64, under an emulator, against the bits of all others (skipped, with the
+#                 reason, where cross compiler, emulator or libraries are not to be had)
 # make bench      speed: what this machine can do, and how near to it products, decode, training come
 # make install    PREFIX=/usr/local: the program, man pages, completion for bash and zsh, docs, configs
 # make docs       regenerate docs/options.md from the schema, docs/metrics.md from the table of metrics,
@@ -29,7 +31,7 @@ RUNS   ?= 100000
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
-MAKEFLAGS += --no-print-directory $(if $(filter bench check demo fuzz interop test,$(MAKECMDGOALS)),,--output-sync=target)
+MAKEFLAGS += --no-print-directory $(if $(filter bench check cross demo fuzz interop test,$(MAKECMDGOALS)),,--output-sync=target)
 
 # $(call say,CC,$<) before a command shows that line instead of it.
 say = $(if $(filter 1,$(V)),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo "$(1) $(2)";))
@@ -57,7 +59,7 @@ FLAGS.fuzz    = -O1 $(MARCH) -g1 -fsanitize=fuzzer-no-link,address,undefined -fn
 $(if $(FLAGS.$(BUILD)),,$(error unknown BUILD=$(BUILD)))
 
 CFLAGS = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fopenmp -MMD -MP -Isrc -Itests $(WARN) $(FLAGS.$(BUILD)) $(EXTRA)
-LDLIBS = -ldl -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
+LDLIBS = $(LDFLAGS) -ldl -lyaml -ljansson -lpcre2-8 -lutf8proc -lprotobuf-c -lz -lmpfr -lgmp -lm
 
 OUT   = build/$(BUILD)-$(notdir $(CC))$(if $(filter 1,$(PORTABLE)),-portable)
 SRCS  = $(filter-out src/cli/hone.c src/base/ranks_mpi.c,$(wildcard src/*/*.c))
@@ -153,6 +155,9 @@ fuzz:
 interop: all $(TOOLS)
 	@scripts/interop $(OUT)
 
+cross: $(OUT)/test_bits
+	+@scripts/cross $(OUT)
+
 install: all
 	install -D -m 755 $(OUT)/hone $(DESTDIR)$(PREFIX)/bin/hone
 	scripts/install-pages $(OUT)/hone $(DESTDIR)$(PREFIX)/share
@@ -173,6 +178,6 @@ clean:
 format:
 	clang-format -i $(FORMATTED)
 
-.PHONY: always all test help deps clean format demo check fuzz fuzzers interop bench install docs
+.PHONY: always all test help deps clean format demo check cross fuzz fuzzers interop bench install docs
 .SECONDARY:
 -include $(OBJS:.o=.d) $(OUT)/src/cli/hone.d $(TESTS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)

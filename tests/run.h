@@ -11,7 +11,8 @@
  *     that ended it
  *
  * The line stands behind "exec hone" in the shell, so that it may hold quotes and redirections.
- * HONE is defined by the Makefile. */
+ * HONE is defined by the Makefile; the variable HONE_PROGRAM, in its place, names a program for
+ * another CPU (scripts/cross). */
 #ifndef RUN_H
 #define RUN_H
 
@@ -21,6 +22,7 @@
 #include "base/json.h"
 #include "base/threads.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -39,12 +41,14 @@ static inline void run_remove_folder(void)
 static inline void run_in_temporary_folder(void)
 {
 	const char *parent = getenv("TMPDIR");
+	const char *other = getenv("HONE_PROGRAM"), *program = other ? other : HONE;
 	char        stacks[16];
 
 	snprintf(run_folder, sizeof run_folder, "%s/hone-test-XXXXXX",
 	         parent && *parent ? parent : "/tmp");
-	if (!realpath(HONE, run_program) || !mkdtemp(run_folder) || chdir(run_folder)) {
-		perror("no temporary folder, or no program " HONE);
+	if (!realpath(program, run_program) || !mkdtemp(run_folder) || chdir(run_folder)) {
+		fprintf(stderr, "no temporary folder, or no program %s: %s\n", program,
+		        strerror(errno));
 		exit(1);
 	}
 	run_owner = getpid();

@@ -5,6 +5,7 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -15,6 +16,11 @@ static void flush_denormals(void)
 {
 #if defined(__x86_64__)
 	_mm_setcsr(_mm_getcsr() | 0x8040); /* FTZ and DAZ */
+#elif defined(__aarch64__)
+	uint64_t control;
+
+	__asm__ volatile("mrs %0, fpcr" : "=r"(control));
+	__asm__ volatile("msr fpcr, %0" : : "r"(control | UINT64_C(1) << 24)); /* FZ: both */
 #endif
 }
 
