@@ -6,14 +6,10 @@
  * A run that is meant to change its bits: HONE_BITS=write make test T=bits writes
  * tests/data/bits.tsv anew; commit it with the reason. */
 #include "run.h"
+#include "small_model.h"
 
 #include <zlib.h>
 
-static const char new_model[] = "model:\n"
-                                "  tokenizer: 'chars:,0123456789:?'\n"
-                                "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, "
-                                "head_width: 8, ff_width: 24, n_positions: 32}\n";
-static const char old_model[] = "model: {path: before/checkpoint-200}\n";
 static const char job_text[] =
         "data:\n"
         "  generate: [{name: sequence, levels: 1-3, count: 30}]\n"
@@ -248,9 +244,9 @@ int main(void)
 	}
 	strcat(table_path, "/bits.tsv");
 	run_in_temporary_folder();
-	snprintf(text, sizeof text, "%s%s", new_model, job_text);
+	snprintf(text, sizeof text, "%s%s", small_model_new, job_text);
 	write_text("new.yaml", text);
-	snprintf(text, sizeof text, "%s%s", old_model, job_text);
+	snprintf(text, sizeof text, "%s%s", small_model_old, job_text);
 	write_text("old.yaml", text);
 	prepare();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,17 +3,8 @@
 #include "base/gguf.h"
 #include "base/json.h"
 #include "model/gguf_quant.h"
+#include "temporary_gguf.h"
 #include "test.h"
-
-#include <unistd.h>
-
-static const char *temporary(void)
-{
-	static char path[256];
-
-	snprintf(path, sizeof path, "/tmp/hone-test-%d.gguf", (int)getpid());
-	return path;
-}
 
 /* ---- blocks ---- */
 
@@ -215,8 +206,8 @@ static struct made make(void)
 
 static int open_bytes(const char *data, size_t n, struct gguf *g)
 {
-	assert_ok(file_write(temporary(), data, n));
-	return gguf_open(temporary(), g);
+	assert_ok(file_write(temporary_gguf(), data, n));
+	return gguf_open(temporary_gguf(), g);
 }
 
 static void a_file_is_read_as_it_is_laid_out(void **state)
@@ -321,7 +312,7 @@ static void a_field_that_is_bent_is_refused(void **state)
 		struct gguf g;
 		memcpy(m.t.data + m.at[cases[i].field], &cases[i].value, cases[i].bytes);
 		assert_error(open_bytes(m.t.data, m.t.n, &g), ERR_INPUT, cases[i].part);
-		assert_non_null(strstr(error_message(), temporary()));
+		assert_non_null(strstr(error_message(), temporary_gguf()));
 		text_free(&m.t);
 	}
 }
@@ -359,7 +350,7 @@ static void write_values(void)
 	gguf_out_array(&o, "a.words", GGUF_TEXT, 1);
 	gguf_out_element_text(&o, "word", 4);
 	gguf_out_tensor(&o, "t", 24, 2, sides);
-	assert_ok(file_begin(temporary(), &f));
+	assert_ok(file_begin(temporary_gguf(), &f));
 	assert_ok(gguf_out_head(&o, &f));
 	assert_ok(file_add(&f, data, sizeof data));
 	assert_ok(file_finish(&f, gguf_out_pad(&f, sizeof data)));
@@ -379,7 +370,7 @@ static void what_is_written_is_read_again(void **state)
 	int                      on = 0;
 
 	write_values();
-	assert_ok(gguf_open(temporary(), &g));
+	assert_ok(gguf_open(temporary_gguf(), &g));
 	assert_ok(gguf_get_int(&g, "a.count", GGUF_REQUIRED, 0, INT64_MAX, &n));
 	assert_int_equal(n, 4000000000);
 	assert_ok(gguf_get_real(&g, "a.rate", GGUF_REQUIRED, &x));
@@ -403,13 +394,6 @@ static void what_is_written_is_read_again(void **state)
 	arena_free(&a);
 }
 
-static int finish(void **state)
-{
-	(void)state;
-	unlink(temporary());
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,5 +406,5 @@ int main(void)
 	        TEST(a_name_that_comes_twice_is_refused),
 	        TEST(what_is_written_is_read_again),
 	};
-	return cmocka_run_group_tests(tests, NULL, finish);
+	return cmocka_run_group_tests(tests, NULL, temporary_gguf_remove);
 }

@@ -7,18 +7,11 @@
 #include "model/gguf_model.h"
 #include "model/gguf_quant.h"
 #include "model/kind.h"
+#include "temporary_gguf.h"
 #include "test.h"
 #include "text/tokenizer.h"
 
 #include <unistd.h>
-
-static const char *temporary(void)
-{
-	static char path[256];
-
-	snprintf(path, sizeof path, "/tmp/hone-test-%d.gguf", (int)getpid());
-	return path;
-}
 
 /* ---- weights ---- */
 
@@ -76,7 +69,7 @@ static void write_model(const struct weights *w, const char *type)
 	gguf_out_u32(&o, "tokenizer.ggml.bos_token_id", (uint32_t)w->shape.bos);
 	gguf_out_u32(&o, "tokenizer.ggml.eos_token_id", (uint32_t)w->shape.eos[0]);
 	gguf_out_u32(&o, "tokenizer.ggml.eot_token_id", (uint32_t)w->shape.eos[1]);
-	assert_ok(gguf_model_write(temporary(), w, type_of(type), &o));
+	assert_ok(gguf_model_write(temporary_gguf(), w, type_of(type), &o));
 	gguf_out_free(&o);
 }
 
@@ -86,11 +79,11 @@ static void same_again(enum model_kind kind, int tied, enum rope_kind rope)
 	struct weights     w = weights_of(&s), again;
 
 	write_model(&w, "F32");
-	assert_ok(folder_read_shape(temporary(), &t));
+	assert_ok(folder_read_shape(temporary_gguf(), &t));
 	assert_memory_equal(&s.rope, &t.rope, sizeof s.rope);
 	assert_true(t.rope_theta == s.rope_theta && t.norm_eps == s.norm_eps);
 	assert_memory_equal(&s, &t, sizeof s);
-	assert_ok(folder_read_weights(temporary(), &t, &again));
+	assert_ok(folder_read_weights(temporary_gguf(), &t, &again));
 	assert_int_equal(again.n, w.n);
 	assert_memory_equal(w.data, again.data, w.n * sizeof *w.data);
 	weights_free(&w);
@@ -128,7 +121,7 @@ static void check_rows(enum model_kind kind, const char *name, const char *ours,
 	for (size_t i = 0; i < t->count; i++)
 		w.data[t->offset + i] = (float)(i / (size_t)t->columns);
 	write_model(&w, "F32");
-	assert_ok(gguf_open(temporary(), &g));
+	assert_ok(gguf_open(temporary_gguf(), &g));
 	for (int row = 0; row < t->rows; row++) {
 		int head = row / 14, j = row % 14 / 2, half = row % 2;
 		assert_true(first_of_row(&g, name, row) ==
@@ -158,7 +151,7 @@ static void smaller_types_round_once(void **state)
 	s.width = 64; /* whole blocks; the rows of down, of 51 numbers, are none */
 	w = weights_of(&s);
 	write_model(&w, "BF16");
-	assert_ok(folder_read_weights(temporary(), &s, &again));
+	assert_ok(folder_read_weights(temporary_gguf(), &s, &again));
 	for (int i = 0; i < w.n_tensors; i++)
 		for (size_t j = 0; j < w.tensors[i].count; j++) {
 			float x = w.data[w.tensors[i].offset + j];
@@ -167,11 +160,11 @@ static void smaller_types_round_once(void **state)
 		}
 	weights_free(&again);
 	write_model(&w, "Q8_0");
-	assert_ok(folder_read_weights(temporary(), &s, &again));
+	assert_ok(folder_read_weights(temporary_gguf(), &s, &again));
 	for (size_t i = 0; i < w.n; i++)
 		assert_close((double)again.data[i], (double)w.data[i], 5.0 / 127 / 2 + 1e-3);
 	weights_free(&again);
-	assert_ok(gguf_open(temporary(), &g));
+	assert_ok(gguf_open(temporary_gguf(), &g));
 	assert_int_equal(gguf_find_tensor(&g, "blk.0.ffn_gate.weight")->type, type_of("Q8_0"));
 	assert_int_equal(gguf_find_tensor(&g, "blk.0.ffn_down.weight")->type, type_of("F16"));
 	assert_int_equal(gguf_find_tensor(&g, "blk.0.attn_q.bias")->type, type_of("F32"));
@@ -186,12 +179,12 @@ static void a_file_that_cannot_be_written_leaves_none_behind(void **state)
 	struct weights     w = weights_of(&s);
 	struct gguf_out    o = {0};
 
-	unlink(temporary());
+	unlink(temporary_gguf());
 	w.data[w.head + 5] = 1e30f;
 	gguf_model_values(&s, "a model", type_of("F16"), &o);
-	assert_error(gguf_model_write(temporary(), &w, type_of("F16"), &o), ERR_INPUT,
+	assert_error(gguf_model_write(temporary_gguf(), &w, type_of("F16"), &o), ERR_INPUT,
 	             "lm_head.weight");
-	assert_false(file_exists(temporary()));
+	assert_false(file_exists(temporary_gguf()));
 	gguf_out_free(&o);
 	weights_free(&w);
 }
@@ -209,15 +202,15 @@ static int read_changed(const char *from, const char *to, size_t n)
 
 	write_model(&w, "F32");
 	weights_free(&w);
-	assert_ok(file_read(temporary(), 1 << 24, &b));
+	assert_ok(file_read(temporary_gguf(), 1 << 24, &b));
 	at = memmem(b.data, b.n, from, n);
 	assert_non_null(at);
 	memcpy(at, to, n);
-	assert_ok(file_write(temporary(), b.data, b.n));
+	assert_ok(file_write(temporary_gguf(), b.data, b.n));
 	bytes_free(&b);
-	status = folder_read_shape(temporary(), &t);
+	status = folder_read_shape(temporary_gguf(), &t);
 	if (status == OK)
-		status = folder_read_weights(temporary(), &t, &again);
+		status = folder_read_weights(temporary_gguf(), &t, &again);
 	weights_free(&again);
 	return status;
 }
@@ -274,7 +267,7 @@ static int tokenizer_to_file(const struct tokenizer *t, const struct tokenizer_i
 	int             status = tokenizer_gguf_values(t, ids, &o);
 
 	if (status == OK) {
-		assert_ok(file_begin(temporary(), &f));
+		assert_ok(file_begin(temporary_gguf(), &f));
 		assert_ok(file_finish(&f, gguf_out_head(&o, &f)));
 	}
 	gguf_out_free(&o);
@@ -364,11 +357,11 @@ static void check_told(const struct told *row)
 		return;
 	}
 	assert_ok(tokenizer_to_file(t, &ids));
-	assert_ok(gguf_open(temporary(), &g));
+	assert_ok(gguf_open(temporary_gguf(), &g));
 	assert_ok(gguf_get_text(&g, "tokenizer.ggml.pre", GGUF_REQUIRED, &a, &pre));
 	assert_string_equal(pre, row->pre);
 	gguf_close(&g);
-	assert_ok(tokenizer_load(temporary(), &again));
+	assert_ok(tokenizer_load(temporary_gguf(), &again));
 	assert_int_equal(tokenizer_size(again), tokenizer_size(t));
 	for (int id = 0; id <= last; id++)
 		assert_int_equal(tokenizer_is_special(again, id), tokenizer_is_special(t, id));
@@ -436,7 +429,7 @@ static void scores_say_what_is_merged_first(void **state)
 	struct tokenizer_ids model = {12, 1, (const int[]){2}, 1};
 	assert_ok(tokenizer_to_file(t, &model));
 	tokenizer_free(t);
-	assert_ok(tokenizer_load(temporary(), &t));
+	assert_ok(tokenizer_load(temporary_gguf(), &t));
 	ids.n = 0;
 	assert_ok(tokenizer_encode(t, "abc\n c", 6, 1, &ids));
 	assert_memory_equal(ids.id, want, sizeof want);
@@ -492,8 +485,8 @@ static void an_adapter_is_a_file_whose_b_is_turned(void **state)
 	assert_non_null(b);
 	for (size_t i = 0; i < b->count; i++)
 		adapter->weights.data[b->offset + i] = (float)(i / (size_t)b->columns);
-	assert_ok(gguf_adapter_write(temporary(), adapter, &s, "adapter", type_of("F32")));
-	assert_ok(gguf_open(temporary(), &g));
+	assert_ok(gguf_adapter_write(temporary_gguf(), adapter, &s, "adapter", type_of("F32")));
+	assert_ok(gguf_open(temporary_gguf(), &g));
 	assert_ok(gguf_get_real(&g, "adapter.lora.alpha", GGUF_REQUIRED, &alpha));
 	assert_true(alpha == 6); /* 6 / 4 = 3 / sqrt(4) */
 	assert_true(first_of_row(&g, "blk.1.attn_q.weight.lora_b", 1) == 7);
@@ -503,13 +496,6 @@ static void an_adapter_is_a_file_whose_b_is_turned(void **state)
 	adapter_free(adapter);
 	matmul_free(mm);
 	weights_free(&w);
-}
-
-static int finish(void **state)
-{
-	(void)state;
-	unlink(temporary());
-	return 0;
 }
 
 int main(void)
@@ -527,5 +513,5 @@ int main(void)
 	        TEST(a_folder_made_of_a_file_loads_alone),
 	        TEST(an_adapter_is_a_file_whose_b_is_turned),
 	};
-	return cmocka_run_group_tests(tests, NULL, finish);
+	return cmocka_run_group_tests(tests, NULL, temporary_gguf_remove);
 }

@@ -4,6 +4,7 @@
  *
  * Ranks are processes of this machine (--ranks). Under `make check`, and with HONE_MPI=1, the same
  * job runs under mpirun, too. */
+#include "small_model.h"
 #include "walk.h"
 
 #include "base/ranks.h"
@@ -12,11 +13,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
-static const char new_model[] = "model:\n"
-                                "  tokenizer: 'chars:,0123456789:?'\n"
-                                "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, "
-                                "head_width: 8, ff_width: 24, n_positions: 32}\n";
-static const char old_model[] = "model: {path: before/checkpoint-200}\n";
 static const char job_text[] =
         "data:\n"
         "  generate: [{name: sequence, levels: 1-3, count: 30}]\n"
@@ -388,9 +384,9 @@ int main(void)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	outcomes = mmap(NULL, 3 * sizeof *outcomes, PROT_READ | PROT_WRITE,
 	                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	snprintf(text, sizeof text, "%s%s", new_model, job_text);
+	snprintf(text, sizeof text, "%s%s", small_model_new, job_text);
 	write_text("new.yaml", text);
-	snprintf(text, sizeof text, "%s%s", old_model, job_text);
+	snprintf(text, sizeof text, "%s%s", small_model_old, job_text);
 	write_text("old.yaml", text);
 	hone_ok("sft new.yaml sft.batch_size=16 sft.hint_rate=0.5 "
 	        "guidance.template='{prompt}?{hint}:' run.max_steps=200 run.output_dir=before "

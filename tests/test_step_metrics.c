@@ -1,15 +1,10 @@
 /* The table of metrics against what runs log: small jobs of every part, each key of each line. */
 #include "run.h"
+#include "small_model.h"
 
 #include "rl/job_config.h"
 #include "rl/step_metrics.h"
 
-static const char new_model[] =
-        "model:\n"
-        "  tokenizer: 'chars:,0123456789:?'\n"
-        "  init: {width: 16, n_layers: 2, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, "
-        "n_positions: 32}\n";
-static const char old_model[] = "model: {path: before/checkpoint-200}\n";
 static const char job_text[] =
         "data:\n"
         "  generate: [{name: sequence, levels: 1-3, count: 30}]\n"
@@ -253,8 +248,8 @@ int main(void)
 		return 1;
 	}
 	run_in_temporary_folder();
-	write_texts("new.yaml", new_model, job_text);
-	write_texts("old.yaml", old_model, job_text);
+	write_texts("new.yaml", small_model_new, job_text);
+	write_texts("old.yaml", small_model_old, job_text);
 	write_texts("new-world.yaml", new_world, world_text);
 	write_texts("old-world.yaml", old_world, world_text);
 	write_text("judge.sh", judge);

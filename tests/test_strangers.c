@@ -1,9 +1,6 @@
 /* Runs, configs and data that somebody else made: what they may not do. */
 #include "base/terminal.h"
-#include "run.h"
-
-#include <pty.h>
-#include <sys/wait.h>
+#include "screen.h"
 
 static const char config[] =
         "model:\n"
@@ -136,29 +133,6 @@ static void control_characters_are_shown_not_sent(void **state)
 	}
 }
 
-/* What the command writes to a terminal: standard output and standard error. */
-static void on_a_terminal(const char *words, char *out, size_t room)
-{
-	char    command[8192];
-	int     terminal, status;
-	size_t  n = 0;
-	ssize_t more;
-	pid_t   child;
-
-	snprintf(command, sizeof command, "exec '%s' %s", run_program, words);
-	child = forkpty(&terminal, NULL, NULL, NULL);
-	assert_true(child >= 0);
-	if (child == 0) {
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	while (n + 1 < room && (more = read(terminal, out + n, room - 1 - n)) > 0)
-		n += (size_t)more;
-	out[n] = 0;
-	close(terminal);
-	waitpid(child, &status, 0);
-}
-
 static void ids_categories_paths_and_messages_reach_no_terminal_raw(void **state)
 {
 	(void)state;
@@ -177,10 +151,10 @@ static void ids_categories_paths_and_messages_reach_no_terminal_raw(void **state
 	        "train theirs.yaml data.train=evil.jsonl task.reward=exact run.output_dir=e",
 	        "score --task numeric < evil.jsonl",
 	        "generate own --prompt \"$(printf 'a\\033[31m')\""};
-	static char out[1 << 20];
+	const char *const out = screen_text;
 
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-		on_a_terminal(commands[i], out, sizeof out);
+		screen_run(commands[i], 80, NULL);
 		assert_true(strlen(out) > 0);
 		for (const char *at = out; (at = strchr(at, '\033')); at++)
 			if (strncmp(at, "\033[K", 3)) /* the progress bar's own */

@@ -3,10 +3,8 @@
  * it says is broken UTF-8. */
 #include "cli/columns.h"
 #include "cli/talk.h"
-#include "run.h"
+#include "screen.h"
 #include "text/tokenizer_parts.h"
-
-#include <pty.h>
 
 static const char config[] =
         "model: {tokenizer: tok, init: {width: 32, n_layers: 2, n_heads: 2, n_kv_heads: 1, "
@@ -252,52 +250,22 @@ static void two_models_answer_under_their_names(void **state)
 
 /* ---- on a terminal ---- */
 
-static char screen[1 << 20];
-
-/* Types the lines, then the end of the input; what the terminal shows, echo included, is screen. */
-static void on_a_terminal(const char *words, int width, const char *lines)
-{
-	const struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)width};
-	char                 command[8192];
-	int                  terminal, status;
-	size_t               n = 0;
-	ssize_t              more;
-	pid_t                child;
-
-	snprintf(command, sizeof command, "exec '%s' %s", run_program, words);
-	child = forkpty(&terminal, NULL, NULL, &size);
-	assert_true(child >= 0);
-	if (child == 0) {
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	assert_int_equal(write(terminal, lines, strlen(lines)), (ssize_t)strlen(lines));
-	assert_int_equal(write(terminal, "\004", 1), 1);
-	while (n + 1 < sizeof screen &&
-	       (more = read(terminal, screen + n, sizeof screen - 1 - n)) > 0)
-		n += (size_t)more;
-	screen[n] = 0;
-	close(terminal);
-	waitpid(child, &status, 0);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 static void assert_shown(const char *part)
 {
-	if (!strstr(screen, part))
-		fail_msg("the terminal shows \"%s\", expected \"%s\"", screen, part);
+	if (!strstr(screen_text, part))
+		fail_msg("the terminal shows \"%s\", expected \"%s\"", screen_text, part);
 }
 
 static void on_a_terminal_an_error_is_said_and_the_conversation_goes_on(void **state)
 {
 	(void)state;
-	on_a_terminal("chat a --max-tokens 5", 100, "/nope\nno\nhello\n");
+	assert_int_equal(screen_run("chat a --max-tokens 5", 100, "/nope\nno\nhello\n"), 0);
 	assert_shown("/help lists the commands.");
 	assert_shown("> ");
 	assert_shown("there is no command /nope");
 	assert_shown("not that");
 	assert_shown("[cut after 5 tokens]");
-	for (const char *c = screen; *c; c++)
+	for (const char *c = screen_text; *c; c++)
 		assert_true((unsigned char)*c >= ' ' || strchr("\r\n\t", *c));
 }
 
@@ -340,12 +308,13 @@ static void two_models_stand_side_by_side_where_there_is_room(void **state)
 	const char *row;
 	int         rows = 0;
 
-	on_a_terminal("chat a --with b --max-tokens 90 --temperature 1", 100, "hello\n");
+	assert_int_equal(
+	        screen_run("chat a --with b --max-tokens 90 --temperature 1", 100, "hello\n"), 0);
 	assert_shown("a                                                | b\r\n");
-	for (row = strstr(screen, "a   "); row && (row = strstr(row, " | ")); row++)
+	for (row = strstr(screen_text, "a   "); row && (row = strstr(row, " | ")); row++)
 		rows++;
 	assert_true(rows >= 3);
-	on_a_terminal("chat a --with b --max-tokens 5", 60, "hello\n");
+	assert_int_equal(screen_run("chat a --with b --max-tokens 5", 60, "hello\n"), 0);
 	assert_shown("a:\r\n");
 	assert_shown("b:\r\n");
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In the order in which `auto` tries them, strict: first those whose bits are defined. */
+/* In the order in which `auto` tries them. */
 static const struct matmul_backend *const backends[] = {
 #if defined(__x86_64__)
         &matmul_avx512,
@@ -247,13 +247,15 @@ static int open_backend(const struct matmul_backend *b, int strict, int bf16, st
 	return OK;
 }
 
-/* The first backend that fits. Memory that is short is no reason to take a slower one. */
+/* The first backend that fits; strict, of those that compute the formula, or auto would give other
+ * bits where no kernel fits. Memory that is short is no reason to take a slower one. */
 static int open_first(int strict, int bf16, struct matmul **out)
 {
 	int status = ERR_INPUT;
 
 	for (int i = 0; i < N_BACKENDS && status != OK && status != ERR_MEMORY; i++)
-		status = open_backend(backends[i], strict, bf16, out);
+		if (backends[i]->is_formula || !strict)
+			status = open_backend(backends[i], strict, bf16, out);
 	return status;
 }
 

@@ -36,9 +36,11 @@
  *                                           parallel loop
  *     reference   nothing                   yes, by the formula: the oracle
  *
- * auto is the first of this table that opens. Measured on one core with AVX2 (Zen 3, at most 112
- * GFLOP/s; the best of three runs in turns; strict f32 : strict bf16 : fast OpenBLAS in f32), with
- * outputs and inputs 576 and 1536:
+ * auto is the first of this table that opens; strict, the first by the formula, so that auto gives
+ * the same bits on every CPU, if slowly where there is no kernel for it.
+ *
+ * Measured on one core with AVX2 (Zen 3, at most 112 GFLOP/s; the best of three runs in turns;
+ * strict f32 : strict bf16 : fast OpenBLAS in f32), with outputs and inputs 576 and 1536:
  *
  *     1 row            35 : 57 : 6
  *     4 rows           77 : 91 : 26

@@ -1,7 +1,6 @@
 #include "text/template_parts.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,13 +32,13 @@ static int template_parse_fail(const struct template_parser *p, const char *form
         __attribute__((format(printf, 2, 3)));
 static int template_parse_fail(const struct template_parser *p, const char *format, ...)
 {
-	char    what[512];
 	va_list list;
+	int     status;
 
 	va_start(list, format);
-	vsnprintf(what, sizeof what, format, list);
+	status = template_error_at(p->line, format, list);
 	va_end(list);
-	return error_set(ERR_INPUT, "template, line %d: %s", p->line, what);
+	return status;
 }
 
 static int template_parse_is_name(char c, int first)

@@ -21,6 +21,8 @@
 #include "base/error.h"
 #include "text/template.h"
 
+#include <stdarg.h>
+
 /* ---- values ---- */
 
 enum value_kind {
@@ -160,7 +162,9 @@ struct template_run {
 	int steps, depth, line, jump;
 };
 
-/* Sets an error that names the current line of the template. */
+/* Sets an error that names a line of the template; in a run, the current one. ERR_INPUT. */
+int template_error_at(int line, const char *format, va_list list)
+        __attribute__((format(printf, 2, 0)));
 int template_error(const struct template_run *r, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 

@@ -1,17 +1,24 @@
 #include "text/template_parts.h"
 
-#include <stdarg.h>
 #include <stdio.h>
+
+int template_error_at(int line, const char *format, va_list list)
+{
+	char what[512];
+
+	vsnprintf(what, sizeof what, format, list);
+	return error_set(ERR_INPUT, "template, line %d: %s", line, what);
+}
 
 int template_error(const struct template_run *r, const char *format, ...)
 {
-	char    what[512];
 	va_list list;
+	int     status;
 
 	va_start(list, format);
-	vsnprintf(what, sizeof what, format, list);
+	status = template_error_at(r->line, format, list);
 	va_end(list);
-	return error_set(ERR_INPUT, "template, line %d: %s", r->line, what);
+	return status;
 }
 
 int template_steps(struct template_run *r, size_t n)
