@@ -82,8 +82,8 @@ int threads_set(int n)
 	n = n > 0 ? n : omp_get_num_procs();
 	TRY(threads_check(n));
 	omp_set_num_threads(n);
-	/* This thread before the others: clang's OpenMP gives them this one's flags when a region begins,
-	 * and gives it back its own when the region ends. */
+	/* This thread before the others: clang's OpenMP gives them this one's flags when a region
+	 * begins, and gives it back its own when the region ends. */
 	flush_denormals();
 #pragma omp parallel
 	flush_denormals();

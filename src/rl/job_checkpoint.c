@@ -12,8 +12,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { STATE_MAX = 1 << 28 }; /* of trainer_state.json: dump keeps up to 6 KB an arm */
-
 /* Of whatever a state counts: what goes on from there does not overflow. */
 static const int64_t count_max = INT64_C(1) << 53, in_a_row_max = 1 << 30;
 
@@ -340,12 +338,23 @@ static int check_steps(int max_steps, const char *place, int step)
 	                 place, step, max_steps);
 }
 
+int job_state_check(const struct job_learner *l, const struct job_record *r, const char *place,
+                    const json_t *state)
+{
+	const char *config;
+	int64_t     step;
+
+	TRY(json_get_int(place, state, "step", JSON_REQUIRED, json_range(0, INT32_MAX), &step));
+	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
+	TRY(check_config(l, r->screen, place, config, (int)step));
+	return job_inputs_check(r, place, json_object_get(state, "inputs"));
+}
+
 int job_state_load(struct job_learner *l, struct job_sampler *s, struct job_record *r,
                    const char *place, const json_t *state)
 {
 	const struct run_options *o = &l->config->run;
 	int64_t                   step, optimizer_step, bytes, skipped = 0;
-	const char               *config;
 
 	TRY(json_get_int(place, state, "step", JSON_REQUIRED, json_range(0, INT32_MAX), &step));
 	TRY(json_get_int(place, state, "optimizer_step", JSON_REQUIRED, json_range(0, count_max),
@@ -357,10 +366,8 @@ int job_state_load(struct job_learner *l, struct job_sampler *s, struct job_reco
 	TRY(json_get_int(place, state, "skipped_in_a_row", JSON_OPTIONAL,
 	                 json_range(0, in_a_row_max), &skipped));
 	TRY(json_get_bool(place, state, "eval_missed", JSON_OPTIONAL, &r->eval_missed));
-	TRY(json_get_text(place, state, "config", JSON_REQUIRED, &config));
 	TRY(check_steps(o->max_steps, place, (int)step));
-	TRY(check_config(l, r->screen, place, config, (int)step));
-	TRY(job_inputs_check(r, place, json_object_get(state, "inputs")));
+	TRY(job_state_check(l, r, place, state));
 	TRY(curriculum_load(s->curriculum, place, json_object_get(state, "curriculum")));
 	TRY(load_learner(place, state, l));
 	TRY(load_best(o->metric_for_best_model, place, state, r));

@@ -4,6 +4,7 @@
  *     job_inputs.c        fingerprints of what a resume must find as it was
  *     job_folder.c        the run folder: new, gone on with, or set aside
  *     job_checkpoint.c    saving, and loading what was saved
+ *     job_again.c         steps that were done before, once more, beside what they left behind
  *
  * Of several ranks the first one alone writes (job_ranks.h). */
 #ifndef RL_JOB_PARTS_H
@@ -41,6 +42,8 @@ struct checkpoint_limit job_checkpoint_limit(const struct run_options *o,
 int job_checkpoint_bytes(const struct job_learner *l, const struct job_sampler *s,
                          const struct job_record *r, uint64_t *bytes);
 
+enum { STATE_MAX = 1 << 28 }; /* of trainer_state.json: dump keeps up to 6 KB an arm */
+
 /* The text of trainer_state.json; freed with free(). */
 int job_state_text(const struct job_learner *l, const struct job_sampler *s,
                    const struct job_record *r, char **out);
@@ -48,5 +51,9 @@ int job_state_text(const struct job_learner *l, const struct job_sampler *s,
  * bounded, so that going on from them does not overflow. */
 int job_state_load(struct job_learner *l, struct job_sampler *s, struct job_record *r,
                    const char *place, const json_t *state);
+/* ERR_INPUT where a state is of another job than this one: other settings that matter, other
+ * inputs. Changes nothing. */
+int job_state_check(const struct job_learner *l, const struct job_record *r, const char *place,
+                    const json_t *state);
 
 #endif

@@ -209,7 +209,7 @@ static int sft_report(const struct job_config *c, struct job_record *r, double s
 	return job_record_write(r, &m);
 }
 
-static int sft_step(struct job *job)
+int sft_step(struct job *job)
 {
 	const struct job_config *c = &job->config;
 	struct job_learner      *l = &job->learner;

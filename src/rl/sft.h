@@ -19,4 +19,7 @@ int sft_open(const struct job_reader *reader, struct job_data *d);
 
 int sft_run(struct job *job);
 
+/* One step of it, for loop.h. */
+int sft_step(struct job *job);
+
 #endif

@@ -87,7 +87,7 @@ static int train_check(const struct step *s, struct job_record *r)
 }
 
 /* Read this first. Each call is the main function of the file it is named after. */
-static int train_step(struct job *job)
+int train_step(struct job *job)
 {
 	struct step s = {
 	        .number = job->record.step, .arena = &job->step_arena, .started = clock_seconds()};

@@ -9,4 +9,7 @@
  * gradients are not finite. */
 int train_run(struct job *job);
 
+/* One step of it, for loop.h. */
+int train_step(struct job *job);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -326,6 +327,12 @@ static int find_newest(const char *run, const struct checkpoint_found *found, st
 int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step,
                       struct text *skipped)
 {
+	return checkpoint_until(run, INT_MAX, a, folder, step, skipped);
+}
+
+int checkpoint_until(const char *run, int most, struct arena *a, char **folder, int *step,
+                     struct text *skipped)
+{
 	struct text             own = {0};
 	struct checkpoint_found found;
 	int                     status;
@@ -333,6 +340,10 @@ int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step
 	*folder = NULL;
 	*step = 0;
 	TRY(list_run(run, a, &found));
+	while (found.whole.n && *found.whole.step > most) { /* newest first */
+		found.whole.step++;
+		found.whole.n--;
+	}
 	status = find_newest(run, &found, a, folder, step, skipped ? skipped : &own);
 	text_free(&own);
 	return status;

@@ -39,6 +39,9 @@ int checkpoint_check(const char *folder); /* OK, or what is wrong with it */
  * damaged, and why. ERR_INPUT when one as new cannot be read, or when all are damaged. */
 int checkpoint_newest(const char *run, struct arena *a, char **folder, int *step,
                       struct text *skipped);
+/* The same of those up to step `most`. */
+int checkpoint_until(const char *run, int most, struct arena *a, char **folder, int *step,
+                     struct text *skipped);
 
 /* Once a run has resumed from `step`: removes what was half written, and what a kill kept rotation
  * from removing. */

@@ -36,6 +36,13 @@ const struct metric_row *metric_table_find(const struct metric_table *t, const c
 	return NULL;
 }
 
+int metric_table_is_timed(const struct metric_row *row)
+{
+	size_t n = strlen(row->unit);
+
+	return !strcmp(row->unit, "seconds") || (n > 2 && !strcmp(row->unit + n - 2, "/s"));
+}
+
 /* ---- a line of the log ---- */
 
 static double metric_read(const struct metric_place *p, const void *statistics)

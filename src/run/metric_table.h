@@ -73,6 +73,10 @@ const struct metric_row *metric_table_find(const struct metric_table *t, const c
  * is no family or the name is not of it. */
 const char *metric_table_member(const struct metric_row *row, const char *name, size_t *n);
 
+/* Whether a clock measured it (seconds, or something a second): the same run done again has another
+ * number there, and the same ones everywhere else. */
+int metric_table_is_timed(const struct metric_row *row);
+
 struct metrics;
 /* ADDS the numbers that stand in this kind of line (one bit), from the struct of statistics. */
 int metric_table_fill(const struct metric_table *t, int line, const struct config *c,
