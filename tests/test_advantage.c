@@ -108,6 +108,78 @@ static void batch_scaling_matches_the_worked_numbers(void **state)
 		assert_close(adv[i], want[i], TOLERANCE);
 }
 
+/* Rewards 1 .25 0 .5 for 3 2 1 4 tokens: mean .4375, by length .55, three of four not 0, deviation
+ * sqrt(.546875 / 3). */
+static void baselines_and_scales_of_the_field_match_the_worked_numbers(void **state)
+{
+	(void)state;
+	double            reward[F1_R] = {1, .25, 0, .5};
+	struct batch      b = f1();
+	struct algorithm  a;
+	float             adv[F1_T];
+	const double      want[][F1_R] = {{.45, -.3, -.55, -.05},
+	                                  {1.2857143, -.4285714, -1, .1428571},
+	                                  {.75, -.25, -.5833333, .0833333},
+	                                  {1.171078, 0, 0, 0}};
+	const char *const names[] = {"opo", "maxrl", "gpg", "grpo_passk"};
+
+	b.reward = reward;
+	for (int i = 0; i < 4; i++) {
+		a = f1_algorithm(names[i]);
+		fill(&a, &b, adv);
+		for (int r = 0; r < F1_R; r++)
+			assert_close(adv[f1_offset[r]], want[i][r], TOLERANCE);
+	}
+	reward[3] = 1; /* two are the best: neither adds anything to the other */
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], 0, 0);
+	a.scale_rewards = SCALE_NONE;
+	reward[3] = .5;
+	fill(&a, &b, adv);
+	assert_close(adv[0], .5, 0);
+	a = f1_algorithm("maxrl"); /* a mean below 0 is no scale */
+	reward[0] = -1;
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], 0, 0);
+	a = f1_algorithm("gpg");
+	memset(reward, 0, sizeof reward);
+	fill(&a, &b, adv);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(adv[t], 0, 0);
+}
+
+/* The share of the batch that is rewarded is one number for all its groups. */
+static void the_rewarded_share_is_that_of_the_batch(void **state)
+{
+	(void)state;
+	int64_t          group[8] = {1, 1, 1, 1, 2, 2, 2, 2};
+	double           reward[8] = {1, 0, 0, 0, 1, 1, 0, 0};
+	struct batch     b = singles(8, group, reward);
+	struct algorithm a = f1_algorithm("gpg");
+	float            adv[8];
+
+	fill(&a, &b, adv);
+	for (int i = 0; i < 8; i++)
+		assert_close(adv[i], (reward[i] - (i < 4 ? .25 : .5)) * 8 / 3, TOLERANCE);
+}
+
+/* What is not trained has no length. */
+static void the_mean_by_length_counts_trained_tokens(void **state)
+{
+	(void)state;
+	unsigned char    trained[F1_T] = {1, 0, 0, 1, 1, 1, 0, 0, 0, 0};
+	struct batch     b = f1();
+	struct algorithm a = f1_algorithm("opo");
+	float            adv[F1_T];
+
+	b.trained = trained;
+	fill(&a, &b, adv); /* (1 1 + 2 0 + 1 0 + 0 1) / 4 */
+	assert_close(adv[0], .75, 0);
+	assert_close(adv[3], -.25, 0);
+}
+
 /* One success among n: A+ = sqrt(n) - 1/sqrt(n), A- = -1/sqrt(n), up to eps. */
 static void one_success_among_n_stands_out_by_the_closed_form(void **state)
 {
@@ -291,7 +363,8 @@ static void advantages_sum_to_zero_in_every_group(void **state)
 		double           sum[2] = {0};
 
 		a.beta = 0;
-		if (a.baseline == BASELINE_CRITIC || a.baseline == BASELINE_NONE)
+		if (a.baseline == BASELINE_CRITIC || a.baseline == BASELINE_NONE ||
+		    a.baseline == BASELINE_SECOND_BEST)
 			continue;
 		fill(&a, &b, adv);
 		for (int r = 0; r < 9; r++)
@@ -341,7 +414,7 @@ static void the_order_of_the_rows_changes_no_bit(void **state)
 		memcpy(ref_back + offset_back[F1_R - 1 - r], f1_ref + f1_offset[r], n);
 	}
 	for (int i = 0; (row = algorithm_at(i)); i++)
-		for (int k = 0; k < 6; k++) {
+		for (int k = 0; k < 10; k++) {
 			struct algorithm a = *row;
 			struct batch     b = {.n = F1_R,
 			                      .offset = f1_offset,
@@ -425,7 +498,7 @@ static void an_uncomputable_reward_counts_nowhere(void **state)
 		for (int k = 0; k < 4; k++)
 			assert_memory_equal(&x[kept[k]], &y[k], sizeof *x);
 		assert_true(x[1] == 0 && x[3] == 0 && x[5] == 0);
-		if (a.baseline == BASELINE_GROUP || a.baseline == BASELINE_LEAVE_ONE_OUT)
+		if (a.baseline != BASELINE_NONE && a.baseline != BASELINE_CRITIC)
 			assert_true(x[6] == 0); /* the only valid one of its group */
 		assert_close(stats.invalid, 3, 0);
 		assert_close(stats.rows, 4, 0);
@@ -635,6 +708,9 @@ TEST_MAIN(TEST(group_advantages_match_the_worked_numbers),
           TEST(with_token_rewards_each_place_has_its_reward_to_go_and_its_baseline),
           TEST(where_the_deviation_is_0_token_rewards_are_not_blown_up),
           TEST(batch_scaling_matches_the_worked_numbers),
+          TEST(baselines_and_scales_of_the_field_match_the_worked_numbers),
+          TEST(the_rewarded_share_is_that_of_the_batch),
+          TEST(the_mean_by_length_counts_trained_tokens),
           TEST(one_success_among_n_stands_out_by_the_closed_form),
           TEST(kl_in_the_reward_acts_before_the_baseline_and_per_token_after_it),
           TEST(a_discount_reaches_back_over_trained_tokens_only),

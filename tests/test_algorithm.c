@@ -39,6 +39,11 @@ static void the_rows_carry_the_published_numbers(void **state)
 	        {"gmpo", 0, .4, .4, SEQUENCE_MEAN},
 	        {"sapo", 0, 0, 0, SEQUENCE_MEAN},
 	        {"topr", 0, 0, 0, SEQUENCE_MEAN},
+	        {"bnpo", 0, .2, .2, UPDATE_TOKEN_MEAN},
+	        {"opo", 0, 0, 0, TOKEN_MEAN},
+	        {"maxrl", 0, .2, .2, TOKEN_MEAN},
+	        {"gpg", 0, 0, 0, TOKEN_MEAN},
+	        {"grpo_passk", 0, .2, .2, TOKEN_MEAN},
 	};
 
 	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
@@ -88,6 +93,11 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 	REFUSED("ppo", 8, a.lam = 1.1, "lam is 1.1");
 	REFUSED("ppo", 8, a.scale_rewards = SCALE_BATCH,
 	        "not the values that baseline critic subtracts");
+	REFUSED("opo", 1, (void)0, "num_generations is 1");
+	REFUSED("grpo_passk", 1, (void)0, "num_generations is 1");
+	REFUSED("maxrl", 8, a.baseline = BASELINE_BATCH, "mean of a group");
+	REFUSED("maxrl", 8, a.signed_rewards = 1, "signed_rewards makes it -1");
+	REFUSED("gpg", 8, a.signed_rewards = 1, "signed_rewards makes it -1");
 	REFUSED("ppo", 8, a.kl_controller = KL_ADAPTIVE, "beta is 0");
 	REFUSED("grpo", 8, a.kl_controller = KL_ADAPTIVE, "kl_placement loss");
 	REFUSED("ppo", 8, (a.beta = .1, a.kl_controller = KL_ADAPTIVE, a.kl_target = 0),
@@ -129,11 +139,11 @@ static void names_and_values_lead_to_each_other(void **state)
 		const struct choice *list;
 		int                  last;
 	} lists[] = {
-	        {choices_baseline, BASELINE_CRITIC},
-	        {choices_scale, SCALE_BATCH},
+	        {choices_baseline, BASELINE_SECOND_BEST},
+	        {choices_scale, SCALE_NONZERO},
 	        {choices_level, LEVEL_SEQUENCE_SUM},
 	        {choices_clip, CLIP_TAPER},
-	        {choices_aggregation, CONSTANT},
+	        {choices_aggregation, PROMPT_MEAN},
 	        {choices_kl_placement, KL_IN_LOSS},
 	        {choices_kl_controller, KL_ADAPTIVE},
 	        {choices_kl_estimator, KL_K3_PLUS},

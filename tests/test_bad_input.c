@@ -210,6 +210,8 @@ static const struct wrong wrong_configs[] = {
         {TRAIN("loss.tau_positive=2"),
          "loss.tau_positive is set, but it is read only when loss.clip=soft"},
         {TRAIN("algorithm=sapo loss.tau_negative=0"), "must be above 0"},
+        {TRAIN("algorithm=opo task.token_rewards=true"), "compares the rewards of the same place"},
+        {TRAIN("algorithm=maxrl loss.baseline=batch"), "the mean of a group"},
         {TRAIN("loss.negative_high=2"),
          "loss.negative_high is set, but it is read only when loss.clip=taper"},
         {TRAIN("algorithm=topr loss.positive_low=2"),

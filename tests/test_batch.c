@@ -89,6 +89,7 @@ static struct batch full(struct arena *a)
 		b.c[t] = b.h[t] = 7;
 	}
 	for (int r = 0; r < F1_R; r++) {
+		b.group_tokens[r] = 5 + r;
 		b.prompt[r] = &contexts[r];
 		b.group[r] = groups[r];
 		b.reward[r] = rewards[r];
@@ -311,6 +312,7 @@ static void run_objective(struct outcome *out, int variant)
 	a.beta = .1;
 	a.kl_placement = KL_IN_LOSS;
 	a.off_policy_mask = variant == 2 ? .1 : 0;
+	a.loss_type = variant == 1 ? PROMPT_MEAN : a.loss_type;
 	totals_add(&totals, &out->b);
 	assert_ok(objective_eval(&a, &out->b, &totals, &s));
 	KEEP(s);

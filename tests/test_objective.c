@@ -9,8 +9,11 @@
 /* Answers first .. first+n-1 of F1. */
 static struct batch f1_batch(float *adv, int first, int n)
 {
+	static int group_tokens[F1_R] = {F1_T, F1_T, F1_T, F1_T};
+
 	return (struct batch){
 	        .n = n,
+	        .group_tokens = group_tokens + first,
 	        .offset = f1_offset + first,
 	        .trained = f1_trained,
 	        .logp_new = f1_new,
@@ -90,6 +93,52 @@ static void the_clipped_surrogate_matches_the_worked_numbers(void **state)
 
 	a.loss_type = SEQUENCE_SUM;
 	assert_close(f1_eval(&a, c).loss, -0.935578, TOLERANCE);
+}
+
+/* As above, in two updates of which the first holds answers 0 to 2: its own 6 tokens divide, those
+ * of the batch do not. The sum over tokens is 10 times their mean. */
+static void the_mean_of_an_update_and_the_sum_match_the_worked_numbers(void **state)
+{
+	(void)state;
+	struct algorithm       a = f1_algorithm("bnpo");
+	float                  adv[F1_T], c[F1_T];
+	struct batch           part = f1_batch(adv, 0, 3);
+	struct totals          totals = {.batch_tokens = F1_T, .updates = 2};
+	struct objective_stats s = {0};
+
+	assert_close(f1_eval(&a, c).loss, -0.374231, TOLERANCE);
+	f1_advantages(&a, adv);
+	totals_add(&totals, &part);
+	assert_ok(eval_into(&a, part, &totals, c, NULL, &s));
+	assert_array(c, (double[]){0, -.078361 * 10 / 6, 0, 0, .095710 * 10 / 6, .086602 * 10 / 6},
+	             6, TOLERANCE);
+	a.loss_type = TOKEN_SUM;
+	assert_close(f1_eval(&a, c).loss, -3.742312, TOLERANCE);
+	assert_array(c, (double[]){0, -.783611, 0, 0, .957105, .866024}, 6, TOLERANCE);
+}
+
+/* Answer 0 is one problem of 3 tokens, the others are another one of 7; worked out from the tokens
+ * of above. */
+static void the_mean_over_problems_matches_the_worked_numbers(void **state)
+{
+	(void)state;
+	int64_t          group[F1_R] = {7, 9, 9, 9};
+	struct algorithm a = f1_algorithm("grpo");
+	struct arena     arena = {0};
+	float            adv[F1_T], c[F1_T];
+	struct batch     b = f1_batch(adv, 0, F1_R);
+
+	f1_advantages(&a, adv);
+	a.loss_type = PROMPT_MEAN;
+	b.group = group;
+	b.group_tokens = NULL;
+	assert_ok(objective_prepare(&a, &b, &arena));
+	assert_memory_equal(b.group_tokens, ((int[]){3, 7, 7, 7}), 4 * sizeof *b.group_tokens);
+	assert_close(eval(&a, &b, c).loss, -0.539886, TOLERANCE);
+	assert_array(
+	        c, (double[]){0, -.130602, 0, 0, .068365, .061859, -.065030, -.041465, 0, -.061859},
+	        F1_T, TOLERANCE);
+	arena_free(&arena);
 }
 
 static void kl_in_the_loss_matches_the_worked_numbers(void **state)
@@ -452,7 +501,7 @@ static void coefficients_chain_to_the_logits(void **state)
 static void only_the_mean_per_answer_favours_long_wrong_answers(void **state)
 {
 	(void)state;
-	int              offset[3] = {0, 10, 110};
+	int              offset[3] = {0, 10, 110}, group_tokens[2] = {110, 110};
 	unsigned char    trained[110];
 	float            x[110], adv[110], c[110];
 	struct batch     b = {.n = 2,
@@ -471,7 +520,8 @@ static void only_the_mean_per_answer_favours_long_wrong_answers(void **state)
 	eval(&a, &b, c);
 	assert_close(c[0], .0866 / 2, 1e-7);
 	assert_close(c[50], .00866 / 2, 1e-7);
-	for (int mode = TOKEN_MEAN; mode <= CONSTANT; mode++) {
+	b.group_tokens = group_tokens;
+	for (int mode = TOKEN_MEAN; mode <= PROMPT_MEAN; mode++) {
 		a.loss_type = (enum aggregation)mode;
 		eval(&a, &b, c);
 		assert_close(c[0], c[50], 0);
@@ -533,7 +583,7 @@ static void every_gradient_matches_central_differences(void **state)
 	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
 		for (int clip = CLIP_NONE; clip <= CLIP_TAPER; clip++)
 			for (int kl = KL_K1; kl <= KL_K3; kl++)
-				for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++) {
+				for (int mode = SEQUENCE_MEAN; mode <= PROMPT_MEAN; mode++) {
 					struct algorithm a = f1_algorithm("grpo");
 
 					if (level == LEVEL_NONE && clip != CLIP_NONE)
@@ -589,7 +639,7 @@ static void the_entropy_bonus_is_a_mean_over_tokens_whatever_the_loss_type(void 
 
 	a.max_completion_length = 20;
 	f1_advantages(&a, adv);
-	for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++)
+	for (int mode = SEQUENCE_MEAN; mode <= PROMPT_MEAN; mode++)
 		for (int masked = 0; masked <= 1; masked++) {
 			struct totals          totals = {0};
 			struct objective_stats s = {0};
@@ -678,7 +728,7 @@ static void cutting_a_step_into_pieces_changes_no_bit(void **state)
 	const struct algorithm *row;
 
 	for (int i = 0; (row = algorithm_at(i)); i++)
-		for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++) {
+		for (int mode = SEQUENCE_MEAN; mode <= PROMPT_MEAN; mode++) {
 			struct algorithm a = f1_algorithm(row->name);
 			float            adv[F1_T], whole[F1_T], parts[F1_T];
 
@@ -815,7 +865,7 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 	}
 	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
 		for (int clip = CLIP_NONE; clip <= CLIP_TAPER; clip++)
-			for (int mode = SEQUENCE_MEAN; mode <= CONSTANT; mode++) {
+			for (int mode = SEQUENCE_MEAN; mode <= PROMPT_MEAN; mode++) {
 				struct algorithm a = f1_algorithm("grpo");
 				struct batch     plain = f1_batch(plain_adv, 0, F1_R), b = plain;
 				struct totals    totals[2] = {{0}, {0}};
@@ -840,6 +890,7 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 				                   .advantage = adv,
 				                   .entropy_new = entropy,
 				                   .guided = guided,
+				                   .group_tokens = plain.group_tokens,
 				                   .logp_rollout = roll};
 				totals_add(&totals[0], &plain);
 				totals_add(&totals[1], &b);
@@ -986,6 +1037,8 @@ static void an_answer_of_one_token_trains_and_one_of_none_is_refused(void **stat
 }
 
 TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers),
+          TEST(the_mean_of_an_update_and_the_sum_match_the_worked_numbers),
+          TEST(the_mean_over_problems_matches_the_worked_numbers),
           TEST(kl_in_the_loss_matches_the_worked_numbers),
           TEST(kl_slopes_have_the_expected_gradients_on_policy),
           TEST(every_algorithm_matches_its_worked_loss),

@@ -212,6 +212,7 @@ static int evaluate(const json_t *job, struct arena *a, struct batch *b, double 
 	TRY(advantage_fill(&alg, b, a, &advantage_stats));
 	TRY(apply_credit(json_object_get(job, "credit"), b, a));
 	TRY(token_weight_fill(&alg, b, a, &weight_stats));
+	TRY(objective_prepare(&alg, b, a));
 	b->entropy_new = b->entropy;
 	totals_add(&totals, b);
 	TRY(objective_eval(&alg, b, &totals, &stats));

@@ -13,12 +13,14 @@
 struct advantage_member { /* a row whose value counts */
 	int64_t group;
 	double  value;
-	int     row;
+	int     row, length; /* length: trained tokens */
 };
 
 struct moments {
 	int    n, constant; /* constant: max == min, or fewer than two */
 	double mean, std;   /* std unbiased, 0 when constant */
+	double by_length;   /* the mean, each value counted by its length; 0 without a token */
+	double best, second, nonzero; /* the largest values; how many are not 0 */
 };
 
 struct advantage_job {
@@ -47,7 +49,9 @@ static int compare_members(const void *a, const void *b)
 
 	if (x->group != y->group)
 		return x->group < y->group ? -1 : 1;
-	return (x->value > y->value) - (x->value < y->value);
+	if (x->value != y->value)
+		return x->value < y->value ? -1 : 1;
+	return (x->length > y->length) - (x->length < y->length);
 }
 
 /* The same bits for any order of x; sorts it. */
@@ -65,14 +69,21 @@ static double sum_sorted(double *x, int n)
 static struct moments moments_of(const struct advantage_member *m, int n)
 {
 	struct moments out = {.n = n, .constant = 1};
-	double         sum = 0, square = 0;
+	double         sum = 0, square = 0, tokens = 0, by_token = 0;
 
 	for (int i = 0; i < n; i++) {
 		sum += m[i].value;
+		tokens += m[i].length;
+		by_token += m[i].length * m[i].value;
+		out.nonzero += m[i].value != 0;
 		out.constant &= m[i].value == m[0].value;
 	}
 	if (n > 0)
 		out.mean = sum / n;
+	if (tokens > 0)
+		out.by_length = by_token / tokens;
+	out.best = n > 0 ? m[n - 1].value : 0;
+	out.second = n > 1 ? m[n - 2].value : 0;
 	if (out.constant)
 		return out;
 	for (int i = 0; i < n; i++)
@@ -126,7 +137,8 @@ static void advantage_collect(struct advantage_job *j, struct advantage_stats *s
 			reward = 2 * reward - 1;
 		if (j->alg->kl_placement == KL_IN_REWARD)
 			reward -= j->alg->beta * kl;
-		j->members[j->n_members++] = (struct advantage_member){j->b->group[r], reward, r};
+		j->members[j->n_members++] = (struct advantage_member){j->b->group[r], reward, r,
+		                                                       batch_trained(j->b, r)};
 	}
 	qsort(j->members, (size_t)j->n_members, sizeof *j->members, compare_members);
 }
@@ -155,45 +167,61 @@ static double centred(const struct algorithm *alg, double v, const struct moment
 		return v - alg->baseline_value;
 	case BASELINE_LEAVE_ONE_OUT:
 		return group->constant ? 0 : (v - group->mean) * group->n / (group->n - 1);
+	case BASELINE_GROUP_BY_LENGTH:
+		return group->constant ? 0 : v - group->by_length;
+	case BASELINE_SECOND_BEST:
+		return group->constant || v < group->best ? 0 : v - group->second;
 	}
 	return 0;
 }
 
-/* The deviation that values are divided by; NULL: they are not. */
-static const double *deviation(const struct algorithm *alg, const struct moments *group,
-                               const struct moments *batch)
+/* What centred values are divided by; 0: nothing is to be learned from them. */
+static double scale_of(const struct algorithm *alg, const struct moments *group,
+                       const struct moments *batch)
 {
 	switch (alg->scale_rewards) {
 	case SCALE_NONE:
-		return NULL;
+		return 1;
 	case SCALE_GROUP:
-		return &group->std;
+		return group->std + alg->advantage_eps;
 	case SCALE_BATCH:
-		return &batch->std;
+		return batch->std + alg->advantage_eps;
+	case SCALE_MEAN:
+		return fmax(group->mean, 0);
+	case SCALE_NONZERO:
+		return batch->n > 0 ? batch->nonzero / batch->n : 0;
 	}
-	return NULL;
+	return 0;
+}
+
+/* Whether the scale is a deviation of 0, which says nothing of how much a reward counts. */
+static int scale_is_void(const struct algorithm *alg, const struct moments *group,
+                         const struct moments *batch)
+{
+	return (alg->scale_rewards == SCALE_GROUP && group->std == 0) ||
+	       (alg->scale_rewards == SCALE_BATCH && batch->std == 0);
 }
 
 /* The outcomes of the n members of one group, and what a change of a reward does to them:
  *
- *     A = (v - baseline) / (scale + advantage_eps)
- *     dA/dR = 1 / (scale + advantage_eps), scale held
+ *     A = (v - baseline) / scale
+ *     dA/dR = 1 / scale, scale held
  *
  * times G / (G - 1) with leave_one_out, times 2 with signed_rewards. */
 static void settle_group(struct advantage_job *j, const struct advantage_member *m, int n,
                          const struct moments *batch, struct advantage_stats *stats)
 {
 	struct moments group = moments_of(m, n);
-	const double  *std = deviation(j->alg, &group, batch);
-	double         scale = std ? *std + j->alg->advantage_eps : 1;
+	double         scale = scale_of(j->alg, &group, batch);
+	int            is_void = scale == 0 || scale_is_void(j->alg, &group, batch);
 	double of_others = j->alg->baseline == BASELINE_LEAVE_ONE_OUT && n > 1 ? n / (n - 1.0) : 1;
 
 	assert(n > 0 && m[0].group == m[n - 1].group);
 	for (int i = 0; i < n; i++) {
 		double x = centred(j->alg, m[i].value, &group, batch);
-		j->outcome[m[i].row] = x == 0 ? 0 : x / scale;
+		j->outcome[m[i].row] = x == 0 || scale == 0 ? 0 : x / scale;
 		j->share[m[i].row] =
-		        std && *std == 0 ? 0 : (j->alg->signed_rewards ? 2 : 1) * of_others / scale;
+		        is_void ? 0 : (j->alg->signed_rewards ? 2 : 1) * of_others / scale;
 	}
 	stats->groups++;
 	stats->groups_constant += group.constant;

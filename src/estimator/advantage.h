@@ -13,8 +13,20 @@
  *                    constant       baseline_value; off policy a constant changes what is learned,
  *                                   see advantage_baseline_for
  *                    critic         0 here, the values V below
+ *                    group_by_length
+ *                                   sum_i n_i v_i / sum_i n_i over the group, n_i trained tokens:
+ *                                   the constant with the least variance where the square of a
+ *                                   completion's score grows with its length (OPO,
+ *                                   arXiv:2505.23585)
+ *                    second_best    A_i = v_i - the second best of the group where v_i is the
+ *                                   best, else 0: what each adds to the best of all, the others
+ *                                   being there (arXiv:2503.19595); 0 where two are the best
  *         scale      none           no division at all
  *                    group, batch   unbiased standard deviation of the v
+ *                    mean           mean of the group, without eps; A is 0 where it is not above
+ *                                   0 (MaxRL, arXiv:2602.02710)
+ *                    nonzero        share of the batch's rows with v != 0, without eps; A is 0
+ *                                   where there is none (GPG, arXiv:2504.02546, as in verl)
  *
  *     per token  A_it = q_it + gamma V_i,t+1 - V_it + gamma lam A_i,t+1
  *                q_it = -beta k_t [kl_placement: token_reward] + A_i at the last trained token

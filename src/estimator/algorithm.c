@@ -37,6 +37,15 @@
  *                0.01.
  * topr_*         the limits of its family: what each does with completions that the policy would no
  *                longer give.
+ * bnpo           TRL divides by the tokens of the micro-batch, so its result depends on how a batch
+ *                is cut; here by those of the update (verl's token-mean). The paper of that name
+ *                (arXiv:2506.02864) standardises by a fitted Beta distribution: another method.
+ * opo            strictly on policy, so without a ratio. Its length is that of the trained tokens.
+ * maxrl          the paper's estimate is on policy; ratio and clip are those of the libraries, which
+ *                run it beside PPO's clip (SkyRL) or DPPO's mask (prime-rl).
+ * gpg            as verl has it: the share of completions with a reward that is not 0. The paper's
+ *                share is of completions in groups that are not constant.
+ * grpo_passk     verl's name. Its deviation can be left out: scale_rewards none.
  * delta          for every row the same bound goes by two names: dual clip C (verl 3 always, its
  *                recipes 10; OpenRLHF off) and delta (TRL, off).
  *
@@ -145,6 +154,44 @@ static const struct algorithm table[] = {
 		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
 	},
 	{
+		.name = "bnpo", .source = "TRL, loss_type bnpo",
+		.help = "GRPO with a mean over the tokens of each update",
+		.baseline = BASELINE_GROUP, .scale_rewards = SCALE_GROUP,
+		.importance_sampling_level = LEVEL_TOKEN,
+		.clip = CLIP_HARD, .epsilon = 0.2, .epsilon_high = 0.2,
+		.loss_type = UPDATE_TOKEN_MEAN,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "opo", .source = "arXiv:2505.23585",
+		.help = "REINFORCE against the mean reward of the group, weighted by length",
+		.baseline = BASELINE_GROUP_BY_LENGTH, .loss_type = TOKEN_MEAN,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "maxrl", .source = "arXiv:2602.02710",
+		.help = "rewards of the group over their mean: the rarer a success, the more it counts",
+		.baseline = BASELINE_GROUP, .scale_rewards = SCALE_MEAN,
+		.importance_sampling_level = LEVEL_TOKEN,
+		.clip = CLIP_HARD, .epsilon = 0.2, .epsilon_high = 0.2, .loss_type = TOKEN_MEAN,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "gpg", .source = "arXiv:2504.02546",
+		.help = "REINFORCE on centred rewards, more where few completions are rewarded",
+		.baseline = BASELINE_GROUP, .scale_rewards = SCALE_NONZERO, .loss_type = TOKEN_MEAN,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "grpo_passk", .source = "arXiv:2503.19595",
+		.help = "for pass@k: the best completion of a problem, by what it is better than the "
+			"second",
+		.baseline = BASELINE_SECOND_BEST, .scale_rewards = SCALE_GROUP,
+		.importance_sampling_level = LEVEL_TOKEN,
+		.clip = CLIP_HARD, .epsilon = 0.2, .epsilon_high = 0.2, .loss_type = TOKEN_MEAN,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
 		.name = "topr", TOPR_FAMILY, TAPER(1, 1, 0, 1),
 		.help = "full weight on good completions, ratio at most 1 on bad ones: for replayed "
 			"rollouts",
@@ -212,10 +259,36 @@ const char *algorithm_caution(const struct algorithm *a)
 
 /* ---- what does not go together ---- */
 
+/* Whether the completions of one problem are compared with each other. */
+static int is_grouped(enum baseline baseline)
+{
+	return baseline == BASELINE_GROUP || baseline == BASELINE_LEAVE_ONE_OUT ||
+	       baseline == BASELINE_GROUP_BY_LENGTH || baseline == BASELINE_SECOND_BEST;
+}
+
+/* The scales that are no deviation. */
+static int check_scale(const struct algorithm *a)
+{
+	if (a->scale_rewards == SCALE_MEAN && !is_grouped(a->baseline))
+		return error_set(ERR_INPUT,
+		                 "%s: scale_rewards mean divides by the mean of a group that "
+		                 "baseline %s does not subtract; set baseline to group, or "
+		                 "scale_rewards to none",
+		                 a->name, choice_name(choices_baseline, a->baseline));
+	if ((a->scale_rewards == SCALE_MEAN || a->scale_rewards == SCALE_NONZERO) &&
+	    a->signed_rewards)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: scale_rewards %s reads what a wrong completion gets as 0, but "
+		        "signed_rewards makes it -1; set signed_rewards to false",
+		        a->name, choice_name(choices_scale, a->scale_rewards));
+	return OK;
+}
+
 /* Baseline and scale: what is compared needs others to compare with. */
 static int check_advantage(const struct algorithm *a, int num_generations)
 {
-	int grouped = a->baseline == BASELINE_GROUP || a->baseline == BASELINE_LEAVE_ONE_OUT;
+	int grouped = is_grouped(a->baseline);
 
 	if (grouped && num_generations < 2)
 		return error_set(ERR_INPUT,
@@ -412,6 +485,7 @@ static int algorithm_check_length(const struct algorithm *a)
 int algorithm_check(const struct algorithm *a, int num_generations)
 {
 	TRY(check_advantage(a, num_generations));
+	TRY(check_scale(a));
 	TRY(check_ratio(a));
 	TRY(check_taper(a));
 	TRY(algorithm_check_weights(a));

@@ -11,12 +11,20 @@ const struct choice choices_baseline[] = {
         {"constant", BASELINE_CONSTANT, "minus baseline_value"},
         {"critic", BASELINE_CRITIC,
          "minus the learned value of the state before each token, by GAE"},
+        {"group_by_length", BASELINE_GROUP_BY_LENGTH,
+         "minus the mean reward of the same problem, each completion counted by its trained "
+         "tokens"},
+        {"second_best", BASELINE_SECOND_BEST,
+         "the best completion of a problem minus the second best; 0 for all others"},
         {0},
 };
 const struct choice choices_scale[] = {
         {"none", SCALE_NONE, "not divided"},
         {"group", SCALE_GROUP, "divided by the standard deviation of the group"},
         {"batch", SCALE_BATCH, "divided by the standard deviation of the batch"},
+        {"mean", SCALE_MEAN, "divided by the mean of the group; 0 where that is not above 0"},
+        {"nonzero", SCALE_NONZERO,
+         "divided by the share of the batch's completions whose reward is not 0"},
         {0},
 };
 const struct choice choices_level[] = {
@@ -60,6 +68,11 @@ const struct choice choices_aggregation[] = {
         {"constant", CONSTANT,
          "sum over all tokens divided by the number of completions times max_completion_length"},
         {"dr_grpo", CONSTANT, "the same, by TRL's name"},
+        {"update_token_mean", UPDATE_TOKEN_MEAN, "mean over the tokens of the update at hand"},
+        {"bnpo", UPDATE_TOKEN_MEAN, "the same, by TRL's name"},
+        {"token_sum", TOKEN_SUM, "sum over all tokens, not divided"},
+        {"prompt_mean", PROMPT_MEAN,
+         "mean over problems of the mean over all tokens of their completions"},
         {0},
 };
 const struct choice choices_kl_placement[] = {
@@ -128,7 +141,7 @@ static const struct option loss_options[] = {
 	CHOICE(scale_rewards, NULL, choices_scale, "standard deviation that divides the advantage"),
 	BOOL(whiten, NULL, "advantages of all tokens of the batch to mean 0, variance 1"),
 	REAL(advantage_eps, NULL, 0, 1, "added to the standard deviation of scale_rewards",
-	     .when = "loss.scale_rewards!=none"),
+	     .when = "loss.scale_rewards=group|batch"),
 	REAL(gamma, NULL, 0, 1, "discount per token"),
 	REAL(lam, NULL, 0, 1, "GAE's lambda: 1 trusts the reward, 0 the critic",
 	     .when = "loss.baseline=critic"),
@@ -174,8 +187,8 @@ static const struct option loss_options[] = {
 	REAL(top_entropy, NULL, 0, 1,
 	     "trains only this share of the tokens, those with the highest entropy; 1: all"),
 	CHOICE(loss_type, NULL, choices_aggregation,
-	       "weights of the tokens; grpo, dapo and dr_grpo are TRL's names of sequence_mean, "
-	       "token_mean and constant"),
+	       "weights of the tokens; grpo, dapo, dr_grpo and bnpo are TRL's names of "
+	       "sequence_mean, token_mean, constant and update_token_mean"),
 	REAL(beta, NULL, 0, 1e3,
 	     "coefficient of the KL divergence from the reference; 0: no reference model"),
 	CHOICE(kl_placement, NULL, choices_kl_placement, "where the KL divergence enters",

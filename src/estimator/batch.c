@@ -26,7 +26,8 @@ static const struct batch_column batch_columns[] = {
 	  .read_by = BATCH_TOKEN_WEIGHT | BATCH_CREDIT },
 	{ TOKENS(rise), ROLLOUT(rise), .written_by = BATCH_RECORD, .read_by = BATCH_ADVANTAGE },
 	{ ROWS(prompt), ROLLOUT(trained_under), .written_by = BATCH_RECORD, .read_by = BATCH_POLICY },
-	{ ROWS(group), GROUP(id), .written_by = BATCH_RECORD, .read_by = BATCH_ADVANTAGE | BATCH_CREDIT },
+	{ ROWS(group), GROUP(id), .written_by = BATCH_RECORD,
+	  .read_by = BATCH_ADVANTAGE | BATCH_CREDIT | BATCH_POLICY },
 	{ ROWS(reward), ROLLOUT(reward), .written_by = BATCH_RECORD | BATCH_OVERLONG,
 	  .read_by = BATCH_OVERLONG | BATCH_ADVANTAGE | BATCH_CREDIT },
 	{ ROWS(guided), .origin = BATCH_FROM_CONTEXTS, .written_by = BATCH_RECORD,
@@ -43,6 +44,7 @@ static const struct batch_column batch_columns[] = {
 	{ TOKENS(advantage), .written_by = BATCH_ADVANTAGE | BATCH_CREDIT,
 	  .read_by = BATCH_CREDIT | BATCH_OBJECTIVE },
 	{ TOKENS(target), .written_by = BATCH_ADVANTAGE, .read_by = BATCH_CRITIC },
+	{ ROWS(group_tokens), .written_by = BATCH_POLICY, .read_by = BATCH_OBJECTIVE },
 
 	{ TOKENS(logp_new), .written_by = BATCH_POLICY, .read_by = BATCH_OBJECTIVE | BATCH_POLICY },
 	{ TOKENS(entropy_new), .written_by = BATCH_POLICY, .read_by = BATCH_OBJECTIVE },

@@ -69,6 +69,7 @@ struct batch {
 	float         *value;        /* [T] V before the first update; NULL: 0 */
 	float         *advantage;    /* [T] A */
 	float         *target;       /* [T] what V learns, NaN: nothing; NULL: no critic */
+	int           *group_tokens; /* [R] trained tokens of the row's group; NULL: nobody asks */
 
 	/* Of the update at hand, under the weights that it changes: */
 	float *logp_new;    /* [T] */

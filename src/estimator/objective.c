@@ -128,9 +128,52 @@ static const struct {
 
 /* ---- weights ---- */
 
-/* w of a token in a row of n trained ones. */
-static double weight(const struct algorithm *a, const struct totals *totals, int n)
+struct group_count { /* of a row */
+	int64_t group;
+	int     row, tokens;
+};
+
+static int by_group(const void *a, const void *b)
 {
+	const struct group_count *x = a, *y = b;
+
+	return (x->group > y->group) - (x->group < y->group);
+}
+
+/* The trained tokens of each row's group. */
+static int count_groups(struct batch *b, struct arena *arena)
+{
+	struct arena_mark   mark = arena_mark(arena);
+	struct group_count *c;
+
+	TRY(arena_take(arena, (size_t)b->n, "the tokens of the groups", &c));
+	for (int r = 0; r < b->n; r++)
+		c[r] = (struct group_count){b->group[r], r, batch_trained(b, r)};
+	qsort(c, (size_t)b->n, sizeof *c, by_group);
+	for (int first = 0, end; first < b->n; first = end) {
+		int tokens = 0;
+		for (end = first; end < b->n && c[end].group == c[first].group; end++)
+			tokens += c[end].tokens;
+		for (int i = first; i < end; i++)
+			b->group_tokens[c[i].row] = tokens;
+	}
+	arena_release(arena, mark);
+	return OK;
+}
+
+int objective_prepare(const struct algorithm *a, struct batch *b, struct arena *arena)
+{
+	if (a->loss_type != PROMPT_MEAN)
+		return OK;
+	TRY(BATCH_TAKE(b, group_tokens, arena));
+	return count_groups(b, arena);
+}
+
+/* w of a token of a row. */
+static double weight(const struct algorithm *a, const struct batch *b, const struct totals *totals,
+                     int row)
+{
+	int    n = batch_trained(b, row);
 	double rows = (double)totals->rows,
 	       tokens = (double)(totals->batch_tokens ? totals->batch_tokens : totals->tokens);
 
@@ -143,6 +186,12 @@ static double weight(const struct algorithm *a, const struct totals *totals, int
 		return 1 / rows;
 	case CONSTANT:
 		return 1 / (rows * a->max_completion_length);
+	case UPDATE_TOKEN_MEAN:
+		return 1 / (double)totals->tokens;
+	case TOKEN_SUM:
+		return 1;
+	case PROMPT_MEAN:
+		return 1 / (nearbyint(totals->prompts) * b->group_tokens[row]);
 	}
 	return 0;
 }
@@ -158,6 +207,8 @@ void totals_add(struct totals *totals, const struct batch *b)
 		int n = batch_trained(b, r);
 		totals->tokens += n;
 		totals->rows += n > 0;
+		if (b->group_tokens && n > 0)
+			totals->prompts += (double)n / b->group_tokens[r];
 	}
 	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
 		totals->high += in_bonus(b, t);
@@ -508,7 +559,7 @@ static void objective_add_row(struct objective_job *j, const struct algorithm *a
 	int first = j->b->offset[row], last = j->b->offset[row + 1], n = batch_trained(j->b, row);
 
 	assert(totals->rows > 0 && totals->tokens >= n);
-	j->weight = weight(a, totals, n);
+	j->weight = weight(a, j->b, totals, row);
 	j->bonus = totals->high > 0 ? a->entropy_coef / (double)totals->high : 0;
 	j->row = (struct objective_stats){.rows = 1};
 	j->praise = 0;

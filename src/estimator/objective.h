@@ -54,6 +54,11 @@
  *     token_mean     updates / batch_tokens
  *     sequence_sum   1 / rows
  *     constant       1 / (rows max_completion_length)
+ *     update_token_mean
+ *                    1 / tokens
+ *     token_sum      1
+ *     prompt_mean    1 / (prompts g), g the trained tokens of the row's group, all its rows; groups
+ *                    are never cut (SkyRL's prompt_mean)
  *
  *     Where a batch is cut into several updates (num_minibatches), token_mean divides each by the
  *     same number: the tokens of the batch over the number of updates. So a token weighs the same
@@ -78,6 +83,9 @@ struct totals {               /* of one update, */
 	int64_t high;         /* tokens in the mean of the entropy bonus */
 	int64_t batch_tokens; /* and of the batch that it is cut from; 0: tokens */
 	int     updates;      /* into so many; 0: 1 */
+	/* groups with a trained token, as the sum over rows of their shares of the group's tokens:
+	 * the nearest integer is meant. 0 without group_tokens */
+	double prompts;
 };
 
 /* Sums over trained tokens unless said; divide when printing. Doubles only: rows are added up in a
@@ -101,7 +109,11 @@ struct objective_stats {
 	double clamped;     /* tokens whose log-ratio lay beyond -20 .. 20 */
 };
 
-/* ADDS the counts of these rows; reads high. */
+/* Columns that the loss needs of the whole batch, before it is cut into updates: group_tokens with
+ * loss_type prompt_mean. Taken from `arena`, whose scratch is released; reads trained and group. */
+int objective_prepare(const struct algorithm *a, struct batch *b, struct arena *arena);
+
+/* ADDS the counts of these rows; reads high and group_tokens. */
 void totals_add(struct totals *totals, const struct batch *b);
 
 /* Whether c and h of the row are certainly 0, whatever the log-probabilities turn out to be: no
@@ -115,6 +127,7 @@ int objective_is_silent(const struct algorithm *a, const struct batch *b, int ro
  *     logp_old      unless level is none; of guided rows always
  *     logp_ref      with beta > 0 and kl_placement: loss
  *     logp_rollout  with off_policy_mask > 0
+ *     group_tokens  with loss_type prompt_mean
  *     entropy_new   must be there when entropy_coef is not 0, and so must h
  *
  * ERR_INPUT: a row without token; *stats is then as it was. */

@@ -102,6 +102,8 @@ static int is_silent(const struct diagnose_counts *c, enum baseline baseline)
 	switch (baseline) {
 	case BASELINE_GROUP:
 	case BASELINE_LEAVE_ONE_OUT:
+	case BASELINE_GROUP_BY_LENGTH:
+	case BASELINE_SECOND_BEST:
 		return c->groups_varied == 0;
 	case BASELINE_BATCH:
 		return !(c->high > c->low);

@@ -245,6 +245,7 @@ int learn_from(struct learn_options *o, const struct learn_input *in, struct are
 	TRY(learn_reference(&l));
 	TRY(learn_advantage(&l));
 	TRY(learn_credit(&l));
+	TRY(objective_prepare(&o->algorithm, &l.batch, a));
 	learn_measure(&l);
 	TRY(learn_update(&l));
 	learn_end(&l);

@@ -7,6 +7,7 @@
  *     reference   logp_ref                 only if beta > 0
  *     advantage   advantage, target        (advantage.h)
  *     credit      advantage                (credit.h)
+ *     objective   group_tokens             (objective.h), if the loss asks
  *     update      num_iterations times: groups in a keyed order, cut into num_minibatches, one
  *                 update each (policy.h)
  *

@@ -37,6 +37,20 @@ static int check_guided(const struct job_config *c, const struct algorithm *a)
 	return OK;
 }
 
+/* Token rewards have a baseline at each place, which is a mean of the rewards there. */
+static int check_token_rewards(const struct job_config *c, const struct algorithm *a)
+{
+	if (c->task.token_rewards &&
+	    (a->baseline == BASELINE_GROUP_BY_LENGTH || a->baseline == BASELINE_SECOND_BEST))
+		return error_set(ERR_INPUT,
+		                 "%s: task.token_rewards compares the rewards of the same place, "
+		                 "but loss.baseline %s those of whole completions; set it to "
+		                 "group, or task.token_rewards to false",
+		                 config_where(&c->base, "task.token_rewards"),
+		                 choice_name(choices_baseline, a->baseline));
+	return OK;
+}
+
 /* TRL's default of epsilon_high is epsilon. Of cap_absolute it is the ceiling itself, and no width
  * beside another. */
 static void widen(const struct job_config *c, struct algorithm *a)
@@ -58,6 +72,7 @@ int recipe_algorithm(struct job_config *c, struct algorithm *out)
 	if (algorithm_check(out, c->rollout.num_generations) != OK)
 		return error_context("%s", config_where(&c->base, "algorithm"));
 	TRY(check_guided(c, out));
+	TRY(check_token_rewards(c, out));
 	snprintf(who, sizeof who, "algorithm %s", out->name);
 	TRY(config_lay(&c->base, who, &loss_options_table, out));
 	return config_check(&c->base); /* what the user set beside a part that does not read it */

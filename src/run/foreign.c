@@ -100,7 +100,7 @@ const struct foreign foreign[] = {
 	{"calculate_log_probs", VERL, NULL, "the log-probability of every token is recorded as it is sampled"},
 
 	/* the loss */
-	{"adv_estimator", VERL, "algorithm", "loss.baseline and loss.scale_rewards override its advantage"},
+	{"adv_estimator", VERL, "algorithm", "opo, gpg and grpo_passk are rows; loss.baseline and loss.scale_rewards override an advantage"},
 	{"loss_mode", VERL, "algorithm", "loss.clip and loss.importance_sampling_level override its ratio"},
 	{"beta", TRL, "loss.beta", "the KL coefficient; those of Adam are optim.adam_beta1 and optim.adam_beta2"},
 	{"kl_coef", VERL | TRL, "loss.beta", NULL},
@@ -130,8 +130,8 @@ const struct foreign foreign[] = {
 	{"vespo_k_neg", TRL, NULL, "VESPO is no row of the algorithm table"},
 	{"vespo_lambda_neg", TRL, NULL, "VESPO is no row of the algorithm table"},
 	{"importance_sampling_level", TRL, "loss.importance_sampling_level", NULL},
-	{"loss_type", TRL, "loss.loss_type", "its grpo, dapo and dr_grpo; the other words are rows of algorithm"},
-	{"loss_agg_mode", VERL, "loss.loss_type", "token-mean is token_mean, seq-mean-token-mean is sequence_mean, seq-mean-token-sum is sequence_sum"},
+	{"loss_type", TRL, "loss.loss_type", "its grpo, dapo, dr_grpo and bnpo; the other words are rows of algorithm"},
+	{"loss_agg_mode", VERL, "loss.loss_type", "token-mean is update_token_mean, token-sum token_sum, seq-mean-token-mean sequence_mean, seq-mean-token-sum sequence_sum"},
 	{"scale_rewards", TRL, "loss.scale_rewards", "group, batch or none"},
 	{"norm_adv_by_std_in_grpo", VERL, "loss.scale_rewards", "group or none"},
 	{"whiten_rewards", TRL, "loss.whiten", "of the advantages"},

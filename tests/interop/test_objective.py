@@ -64,6 +64,10 @@ def sequence_mean(losses, masks):
     return sum((l * m).sum() / m.sum() for l, m in zip(losses, masks)) / len(losses)
 
 
+def group_std(rows, values):
+    return [group_of(rows, values, i)[0].std() for i in range(len(rows))]
+
+
 def token_mean(losses, masks):
     return sum((l * m).sum() for l, m in zip(losses, masks)) / sum(m.sum() for m in masks)
 
@@ -144,10 +148,68 @@ def cispo(b, s):
     return advantage, token_mean([-r.clamp(0, s["epsilon_high"]).detach() * a * lp for r, a, lp in zip(b.ratios(), advantage, b.lp)], b.mask)
 
 
+def bnpo(b, s):
+    advantage = spread(standardised(b.rows, b.reward), b.mask)
+    return advantage, token_mean(b.per_token(advantage, 0.2, 0.2), b.mask)
+
+
+def score_function(b, numbers):
+    advantage = spread(numbers, b.mask)
+    return advantage, token_mean([-a * lp for a, lp in zip(advantage, b.lp)], b.mask)
+
+
+def opo(b, s):
+    """Against the mean of the group that counts each answer by its length."""
+    lengths = [m.sum() for m in b.mask]
+    weighted = [group_of(b.rows, [r * n for r, n in zip(b.reward, lengths)], i)[0].sum() for i in range(len(b.rows))]
+    total = [group_of(b.rows, lengths, i)[0].sum() for i in range(len(b.rows))]
+    equal = [x == 0 for x in group_std(b.rows, b.reward)]
+    return score_function(b, [torch.zeros(()) if e else r - w / n for r, w, n, e in zip(b.reward, weighted, total, equal)])
+
+
+def maxrl(b, s):
+    means = [group_of(b.rows, b.reward, i)[0].mean() for i in range(len(b.rows))]
+    advantage = spread([(r - m) / m if m > 0 else torch.zeros(()) for r, m in zip(b.reward, means)], b.mask)
+    return advantage, token_mean(b.per_token(advantage, 0.2, 0.2), b.mask)
+
+
+def gpg(b, s):
+    rewarded = sum(float(r != 0) for r in b.reward)
+    return score_function(b, [a * len(b.reward) / rewarded for a in centred(b.rows, b.reward)])
+
+
+def grpo_passk(b, s):
+    numbers = []
+    for i, reward in enumerate(b.reward):
+        group, others = group_of(b.rows, b.reward, i)
+        best = reward == group.max() and reward > others.max()
+        numbers.append((reward - others.max()) / (group.std() + 1e-6) if best else torch.zeros(()))
+    advantage = spread(numbers, b.mask)
+    return advantage, token_mean(b.per_token(advantage, 0.2, 0.2), b.mask)
+
+
+def token_sum(b, s):
+    advantage = spread(standardised(b.rows, b.reward), b.mask)
+    return advantage, sum((l * m).sum() for l, m in zip(b.per_token(advantage, 0.2, 0.2), b.mask))
+
+
+def prompt_mean(b, s):
+    advantage = spread(standardised(b.rows, b.reward), b.mask)
+    losses, total = b.per_token(advantage, 0.2, 0.2), 0
+    groups = sorted({row["group"] for row in b.rows})
+    for g in groups:
+        mine = [i for i, row in enumerate(b.rows) if row["group"] == g]
+        total += sum((losses[i] * b.mask[i]).sum() for i in mine) / sum(b.mask[i].sum() for i in mine)
+    return advantage, total / len(groups)
+
+
 # The settings are the papers' where a formula above has them; those named here are given to both sides.
 ALGORITHMS = {reinforce: {}, rloo: {"beta": 0.05}, reinforce_pp: {"beta": 0.001}, grpo: {"beta": 0.04}, dr_grpo: {"max_completion_length": 20},
               dapo: {"max_completion_length": 20}, gspo: {"epsilon": 0.02, "epsilon_high": 0.03},
-              cispo: {"epsilon_high": 1.5, "max_completion_length": 20}}
+              cispo: {"epsilon_high": 1.5, "max_completion_length": 20}, bnpo: {"batch_tokens": 999}, opo: {}, maxrl: {}, gpg: {},
+              grpo_passk: {}, token_sum: {"loss_type": "token_sum"}, prompt_mean: {"loss_type": "prompt_mean"}}
+# A formula that is another row with a part of its own.
+ROW_OF = {"token_sum": "grpo", "prompt_mean": "grpo"}
 
 
 def random_rows(seed, n_groups=3, size=5):
@@ -265,7 +327,7 @@ def trl_weights(s, old, sampled, mask):
 TRL_LOSSES = {
     "grpo": ("grpo", {}),
     "dapo": ("grpo", {"loss_type": "dapo"}),
-    "bnpo": ("grpo", {"loss_type": "token_mean"}),  # the same, by the tokens of the update alone
+    "bnpo": ("bnpo", {}),
     "dr_grpo": ("dr_grpo", {}),
     "luspo": ("grpo", {"loss_type": "sequence_sum"}),
     "cispo": ("cispo", {"epsilon": 1}),
@@ -358,8 +420,7 @@ class Objective(hone.TestCase):
             here = sum(map(sum, (row["trained"] for row in rows)))
             whole = here if updates == 1 else here * updates + r.randrange(-20, 20)
             row, ours = ours_of(settings, mismatch)
-            if settings["loss_type"] != "bnpo":
-                ours |= {"batch_tokens": whole, "updates": updates}
+            ours |= {"batch_tokens": whole, "updates": updates}
             got = evaluate(row, ours, rows)
             at, advantage = 0, []
             for x in rows:  # ours, one number a row: what TRL's loss is given
@@ -407,7 +468,7 @@ class Objective(hone.TestCase):
                     batch = Batch(rows)
                     advantage, loss = formula(batch, settings)
                     loss.backward()
-                    ours = evaluate(formula.__name__, settings, rows)
+                    ours = evaluate(ROW_OF.get(formula.__name__, formula.__name__), settings, rows)
                     self.close(ours["advantage"], advantage, "advantage")
                     self.close(ours["c"], [lp.grad for lp in batch.lp], "c")
                     self.assertAlmostEqual(ours["loss"], loss.item(), delta=1e-5 * max(1, abs(loss.item())))
