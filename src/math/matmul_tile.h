@@ -37,6 +37,7 @@
 #define TILE_INLINE static inline __attribute__((always_inline))
 
 enum { TILE_ROWS_MAX = 14, TILE_PANEL_MAX = 32 };
+enum { TILE_LINE = 16 }; /* floats of a line of a cache */
 
 enum tile_start {
 	TILE_FROM_ZERO, /* C = the sum */
@@ -60,6 +61,9 @@ struct tile {               /* words are 32 bits and stand in arrays of float wh
 	size_t       a_row;
 	const float *b; /* the first panel; the next one is b_panel floats further */
 	size_t       b_panel;
+	/* What other tiles will read: `one` fetches it into the second cache, a line for each word
+	 * of depth. */
+	const float *ahead;
 	float       *c; /* C(r, j) = c[r * c_row + j] */
 	size_t       c_row;
 };

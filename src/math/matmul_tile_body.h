@@ -21,8 +21,10 @@ enum { TILE_PANEL = 2 * TILE_LANES };
 
 #if defined(__clang__)
 #define TILE_UNROLL _Pragma("clang loop unroll(full)")
+#define TILE_UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
 #else
 #define TILE_UNROLL _Pragma("GCC unroll 32")
+#define TILE_UNROLL_TWICE _Pragma("GCC unroll 2")
 #endif
 
 /* `rows`, `panels` and `packed` are constants where this is inlined, so that acc lives in
@@ -42,7 +44,13 @@ TILE_INLINE void tile_any(const struct tile *t, enum tile_start start, int rows,
 		acc[i] = start == TILE_GO_ON
 		                 ? TILE_LOAD(t->c + (size_t)(i / n) * t->c_row + i % n * TILE_LANES)
 		                 : TILE_ZERO;
+	/* A gradient's results are out of the caches. */
+	for (int i = 0; i < rows * n && packed; i++)
+		__builtin_prefetch(t->c + (size_t)(i / n) * t->c_row + i % n * TILE_LANES, 1);
+	TILE_UNROLL_TWICE
 	for (int k = 0; k < depth; k++, a += steps * a_step, b += TILE_PANEL) {
+		if (!packed && panels == 1)
+			__builtin_prefetch(t->ahead + (size_t)k * TILE_LINE, 0, 2);
 		TILE_UNROLL
 		for (size_t i = 0; i < steps; i++) {
 			const float *of_step = a + (steps - 1 - i) * a_step; /* the odd k first */

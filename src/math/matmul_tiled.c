@@ -157,7 +157,8 @@ TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, struct tiled_view 
 			for (int j = 0; j < columns; j++)
 				to[j] = tiled_pair(B.at[(size_t)(2 * k) * down + (size_t)j * right],
 				                   0);
-		memset(to + columns, 0, (size_t)(panel - columns) * sizeof *to);
+		if (columns < panel)
+			memset(to + columns, 0, (size_t)(panel - columns) * sizeof *to);
 	}
 }
 
@@ -239,8 +240,18 @@ static struct tile tiled_tile(const struct tiled_block *b, int row, int panel, i
 	                     .a_row = b->a_row,
 	                     .b = B->panels + (size_t)panel * width * whole + (size_t)first * width,
 	                     .b_panel = width * whole,
+	                     .ahead = B->panels,
 	                     .c = b->c + (size_t)row * (size_t)B->width + (size_t)panel * width,
 	                     .c_row = (size_t)B->width};
+}
+
+/* What tile i of a column fetches for the next one, whose first tile would wait for all of it: a
+ * part of its panel, the last one up to its end. */
+static const float *tiled_ahead(const struct tiled_block *b, int i, const float *next, int depth)
+{
+	int spare = (b->kernel->panel - TILE_LINE) * depth;
+
+	return next + (b->tiles > 1 ? (int64_t)spare * i / (b->tiles - 1) : 0);
 }
 
 /* All rows of a block by `count` panels, as many as the kernel takes at once or one. */
@@ -252,6 +263,8 @@ static void tiled_column(const struct tiled_block *b, int panel, int count, int 
 	for (int i = 0; i < b->tiles; i++) {
 		int         row = tiled_first_row(b, i), rows = tiled_first_row(b, i + 1) - row;
 		struct tile t = tiled_tile(b, row, panel, first, depth);
+		if (panel + count < b->B->width / kernel->panel)
+			t.ahead = tiled_ahead(b, i, t.b + (size_t)count * t.b_panel, depth);
 		if (count > 1 && kernel->together[rows] == count) {
 			kernel->several[rows](&t, start);
 			continue;
@@ -410,6 +423,17 @@ static void tiled_round_dy(const struct tiled_chunk *c, const float *from, int r
 		to[i] = r < c->rows ? bf16_widen(bf16_operand(from[i])) : 0;
 }
 
+/* A few floats: a call of memcpy would take longer than the copying. */
+static void tiled_copy(const float *from, int n, float *to)
+{
+	for (; n >= 8; n -= 8, from += 8, to += 8)
+		memcpy(to, from, 8 * sizeof *to);
+	for (; n >= 2; n -= 2, from += 2, to += 2)
+		memcpy(to, from, 2 * sizeof *to);
+	if (n)
+		*to = *from;
+}
+
 /* Columns o .. o+n-1 of dY as tiles want them: [tiles] [words x per word x kernel rows] */
 static void tiled_pack_dy(const struct tiled_chunk *c, int o, int n, float *to)
 {
@@ -422,7 +446,7 @@ static void tiled_pack_dy(const struct tiled_chunk *c, int o, int n, float *to)
 		int          columns = tiled_min(kernel->rows, n - i);
 		for (int r = 0; r < rows; r++, to += high)
 			if (kernel->form == TILE_FLOATS)
-				memcpy(to, from + (size_t)r * out, (size_t)columns * sizeof *to);
+				tiled_copy(from + (size_t)r * out, columns, to);
 			else if (kernel->form == TILE_HALVES)
 				tiled_round_dy(c, from + (size_t)r * out, r, columns, to);
 			else
