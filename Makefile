@@ -5,6 +5,7 @@
 #                 which room includes which, names that are defined twice, functions of seven parameters, lines wider than 100 columns, and the format
 # make fuzz       T=json RUNS=n: n executions of one fuzz target (tests/fuzz) under ASan and UBSan; without T all of them, one after another
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
+# make browser    the pages that hone writes, driven in headless Chromium (skipped, with the reason, where there is none)
 # make cross      small runs of every part by a program for aarch64, under an emulator, against the bits of all others (skipped, with the
 #                 reason, where cross compiler, emulator or libraries are not to be had)
 # make bench      speed: what this machine can do, and how near to it products, decode, training come
@@ -31,7 +32,7 @@ RUNS   ?= 100000
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
-MAKEFLAGS += --no-print-directory $(if $(filter bench check cross demo fuzz interop test,$(MAKECMDGOALS)),,--output-sync=target)
+MAKEFLAGS += --no-print-directory $(if $(filter bench browser check cross demo fuzz interop test,$(MAKECMDGOALS)),,--output-sync=target)
 
 # $(call say,CC,$<) before a command shows that line instead of it.
 say = $(if $(filter 1,$(V)),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo "$(1) $(2)";))
@@ -102,6 +103,8 @@ $(OUT)/shim_%.so: tests/shim_%.c tests/disk_record.h
 	$(call say,CC,$<)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared $< -ldl -o $@
 $(OUT)/test_durable: $(OUT)/shim_disk.so
 $(OUT)/test_durable: EXTRA += -DSHIM='"$(OUT)/shim_disk.so"'
+# the style and script of pages are files of their own, which become part of the program
+$(OUT)/src/run/report_page.o: src/run/report.css src/run/report.js
 # generated: not ours to mend
 $(OUT)/src/run/events.pb-c.o $(OUT)/src/run/events.o: EXTRA += -Wno-cast-qual
 $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a
@@ -155,6 +158,9 @@ fuzz:
 interop: all $(TOOLS)
 	@scripts/interop $(OUT)
 
+browser: all
+	@scripts/browser $(OUT)/hone
+
 cross: $(OUT)/test_bits
 	+@scripts/cross $(OUT)
 
@@ -178,6 +184,6 @@ clean:
 format:
 	clang-format -i $(FORMATTED)
 
-.PHONY: always all test help deps clean format demo check cross fuzz fuzzers interop bench install docs
+.PHONY: always all test help deps clean format demo browser check cross fuzz fuzzers interop bench install docs
 .SECONDARY:
 -include $(OBJS:.o=.d) $(OUT)/src/cli/hone.d $(TESTS:=.d) $(TOOLS:=.d) $(FUZZERS:=.d)

@@ -14,8 +14,8 @@ static inline size_t markup_name_length(const char *s)
 	return n;
 }
 
-/* 1 when every tag is closed in order, every attribute quoted, and no '<' or '&' stands for
- * itself. */
+/* 1 when every tag is closed in order, every attribute quoted, and no '<' or '&' stands for itself.
+ * What a style or script holds is passed over. */
 static inline int is_well_formed(const char *s)
 {
 	struct {
@@ -47,6 +47,11 @@ static inline int is_well_formed(const char *s)
 				return 0;
 			open[depth].at = name;
 			open[depth++].n = n;
+			if (n == 6 && !strncmp(name, "script", 6)) {
+				s = strstr(s, "</script>");
+				if (!s--)
+					return 0;
+			}
 		}
 	}
 	return s && depth == 0;

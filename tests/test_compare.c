@@ -46,7 +46,7 @@ static struct opened *open_runs(int n, const char *const *folders)
 	o->n = n;
 	for (int i = 0; i < n; i++)
 		assert_ok(series_read(folders[i], &o->logs[i]));
-	assert_ok(compare_open(&job_schema, o->logs, n, &o->c));
+	assert_ok(compare_open(&job_schema, o->logs, n, NULL, &o->c));
 	return o;
 }
 
@@ -187,8 +187,12 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	(void)state;
 	const char         *folders[10];
 	struct text         markdown = {0};
-	struct report_files files = {"page.html", "numbers.json", &markdown, &job_schema,
-	                             &step_metrics};
+	struct report_files files = {.page = "page.html",
+	                             .json = "numbers.json",
+	                             .markdown = &markdown,
+	                             .schema = &job_schema,
+	                             .metrics = &step_metrics,
+	                             .question = {"without", "last_five"}};
 	json_t             *json;
 
 	put_seeds(5, folders);
@@ -196,12 +200,14 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	assert_non_null(strstr(markdown.data, "| without | 5 | 50.4 ["));
 	assert_non_null(
 	        strstr(markdown.data, "| with \xe2\x88\x92 without | last five | 5 | +2.0 |"));
-	assert_non_null(strstr(markdown.data, "| 5 / 0 | above |"));
+	assert_non_null(strstr(markdown.data, "| 5 / 0 | 0.003 | 0.003 | above |"));
+	assert_null(strstr(markdown.data, "| final | 5 |"));
+	assert_non_null(strstr(markdown.data, "2 other differences stand in the page."));
 	assert_null(strstr(markdown.data, "Too few"));
 	assert_ok(json_read("numbers.json", 1 << 20, &json));
 	assert_int_equal(json_array_size(json_object_get(json, "pairs")), 3);
 	assert_string_equal(json_string_value(json_object_get(
-	                            json_array_get(json_object_get(json, "pairs"), 1), "verdict")),
+	                            json_array_get(json_object_get(json, "pairs"), 0), "verdict")),
 	                    "above");
 	assert_int_equal(json_array_size(json_object_get(
 	                         json_array_get(json_object_get(json, "arms"), 0), "runs")),
@@ -209,6 +215,9 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	json_decref(json);
 	assert_says("page.html", "class=\"shade k1\"");
 	assert_says("page.html", "at equal generated tokens");
+	assert_says("page.html", "<figcaption>Against without<small>held-out pass@1, last five");
+	assert_says("page.html", "<g class=\"above\"><text class=\"name\"");
+	assert_says("page.html", "<details><summary>2 other differences");
 	text_free(&markdown);
 
 	put_seeds(2, folders);
@@ -218,6 +227,69 @@ static void the_report_says_what_it_can_and_that_two_seeds_are_too_few(void **st
 	assert_non_null(strstr(markdown.data, "too few seeds (2 of 5)"));
 	assert_null(strstr(markdown.data, "above"));
 	text_free(&markdown);
+}
+
+/* Of three arms the second is the baseline: two differences from it, in its direction, are the
+ * family; p-values worked by hand. */
+static void the_family_is_every_arm_against_the_declared_baseline(void **state)
+{
+	(void)state;
+	/* last five = value + 60 * rise; differences from arm 1 of seeds 0 .. 4 */
+	static const double above[] = {0.05, 0.06, 0.04, 0.07, 0.05},
+	                    near[] = {0.02, -0.01, 0.02, 0.01, 0.00};
+	const char                   *folders[15];
+	char                          names[15][32];
+	const struct compare_question q = {"loss.beta=0.2", "last_five"};
+	struct opened                *o = calloc(1, sizeof *o);
+
+	o->n = 15;
+	for (int i = 0; i < 15; i++) {
+		char   config[32];
+		int    seed = i % 5, arm = i / 5;
+		double value = 0.3 + 0.01 * seed +
+		               (arm == 0   ? above[seed]
+		                : arm == 2 ? near[seed]
+		                           : 0);
+		snprintf(names[i], sizeof names[i], "three-%d-%d", arm, seed);
+		snprintf(config, sizeof config, "loss: {beta: 0.%d}\n", arm + 1);
+		folders[i] = names[i];
+		put_run(names[i], config, seed, value, 0, 10);
+		assert_ok(series_read(folders[i], &o->logs[i]));
+	}
+	assert_ok(compare_open(&job_schema, o->logs, 15, &q, &o->c));
+	assert_int_equal(o->c.baseline, 1);
+	assert_int_equal(o->c.n_pairs, 9);
+	for (int i = 0; i < 9; i++) {
+		assert_int_equal(o->c.pairs[i].is_of_family, i < 2);
+		assert_true(o->c.pairs[i].b == 1 || (o->c.pairs[i].a == 2 && o->c.pairs[i].b == 0));
+		assert_int_equal(isnan(o->c.pairs[i].holm), i >= 2);
+	}
+	/* t = 0.054 / (0.011402 / sqrt 5) = 10.59 and 0.008 / (0.013038 / sqrt 5) = 1.372, df 4 */
+	assert_close(o->c.pairs[0].statistics.p, 0.000449, 2e-6);
+	assert_close(o->c.pairs[0].holm, 2 * o->c.pairs[0].statistics.p, 1e-12);
+	assert_close(o->c.pairs[1].statistics.p, 0.2420, 1e-3);
+	assert_close(o->c.pairs[1].holm, o->c.pairs[1].statistics.p, 1e-12);
+	assert_int_equal(compare_verdict(&o->c.pairs[0]), VERDICT_ABOVE);
+	assert_int_equal(compare_verdict(&o->c.pairs[1]), VERDICT_NOT_SHOWN);
+	leave(o);
+}
+
+static void a_baseline_or_measure_that_is_not_there_is_named(void **state)
+{
+	(void)state;
+	const char         *folders[10];
+	struct report_files files = {.page = "none.html",
+	                             .schema = &job_schema,
+	                             .metrics = &step_metrics,
+	                             .question = {"nobody", NULL}};
+
+	put_seeds(2, folders);
+	assert_error(report_write(folders, 4, &files), ERR_INPUT,
+	             "no arm is called \"nobody\"; there are: ");
+	files.question = (struct compare_question){NULL, "best"};
+	assert_error(report_write(folders, 4, &files), ERR_INPUT,
+	             "no measure \"best\"; there are: final, last_five, at_tokens");
+	assert_false(file_exists("none.html"));
 }
 
 static void a_curve_over_tokens_that_stand_still_is_a_point(void **state)
@@ -255,8 +327,11 @@ static void a_lack_of_memory_is_an_error_and_leaks_nothing(void **state)
 	(void)state;
 	const char         *folders[10];
 	struct text         markdown = {0};
-	struct report_files files = {"short.html", "short.json", &markdown, &job_schema,
-	                             &step_metrics};
+	struct report_files files = {.page = "short.html",
+	                             .json = "short.json",
+	                             .markdown = &markdown,
+	                             .schema = &job_schema,
+	                             .metrics = &step_metrics};
 	int                 failures = 0, status = ERR_INPUT;
 
 	put_seeds(2, folders);
@@ -317,6 +392,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(runs_are_grouped_by_what_they_learn_with),
+	        TEST(the_family_is_every_arm_against_the_declared_baseline),
+	        TEST(a_baseline_or_measure_that_is_not_there_is_named),
 	        TEST(measures_at_equal_steps_and_at_equal_tokens),
 	        TEST(seeds_are_paired_in_whatever_order_they_come),
 	        TEST(a_curve_is_the_mean_with_its_t_interval),

@@ -176,6 +176,97 @@ static void long_runs_make_no_longer_pages(void **state)
 	leave(&p, page);
 }
 
+/* Every chart of the table and the largest samples that a run keeps. */
+static void a_page_of_a_thousand_steps_stays_below_a_megabyte(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+	struct text  t = {0};
+
+	for (int i = 1; i <= 1000; i++) {
+		text_print(&t, "{\"step\": %d, \"num_tokens\": %d", i, 1234 * i);
+		for (int m = 0; m < step_metrics.n; m++)
+			if (step_metrics.rows[m].chart && !strchr(step_metrics.rows[m].name, '<'))
+				text_print(&t, ", \"%s\": %.17g", step_metrics.rows[m].name,
+				           fabs(sin(i * (m + 1))));
+		text_print(&t, "}\n");
+	}
+	put(&p, "metrics.jsonl", t.data);
+	for (int step = 0; step <= 1000; step += 20) {
+		char name[64];
+		t.n = 0;
+		for (int i = 0; i < 16; i++)
+			text_print(&t,
+			           "{\"step\": %d, \"problem\": \"p%d\", \"prompt\": "
+			           "\"%d%05000d\", \"completion\": \"%020000d\"}\n",
+			           step, i, i, 0, 0);
+		snprintf(name, sizeof name, "samples/step-%d.jsonl.gz", step);
+		put(&p, name, t.data);
+	}
+	text_free(&t);
+	char *page = report_of(&p);
+	assert_true(is_well_formed(page));
+	assert_true(strlen(page) < 1000000);
+	assert_int_equal(count(page, "\"s\":980,"), 256 / 51);
+	leave(&p, page);
+}
+
+static void a_living_run_says_so_and_a_finished_one_does_not(void **state)
+{
+	(void)state;
+	struct place        p = make_place();
+	const char         *runs[] = {p.folder};
+	struct report_files files = {
+	        .page = p.page, .schema = &job_schema, .metrics = &step_metrics, .last_step = 100};
+
+	put_run(&p, 40);
+	assert_ok(report_write(runs, 1, &files));
+	char *page = written(&p);
+	assert_non_null(strstr(page, "{\"live\":1,\"last\":100,\"step\":40,"));
+	mem_free(page);
+	page = report_of(&p);
+	assert_non_null(strstr(page, "{\"live\":0,"));
+	leave(&p, page);
+}
+
+/* The numbers that the script draws from, every point of them. */
+static void the_numbers_stand_beside_each_picture(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put(&p, "metrics.jsonl",
+	    "{\"step\": 2, \"reward\": 0.5, \"num_tokens\": 10, \"step_time\": 1.5}\n"
+	    "{\"step\": 3, \"reward\": 0.25, \"num_tokens\": 30, \"step_time\": 0.5}\n"
+	    "{\"step\": 7, \"reward\": 1, \"num_tokens\": 70, \"step_time\": 2}\n");
+	char *page = report_of(&p);
+	assert_non_null(strstr(page, "\"x\":[2,1,4],\"y\":[0.5,0.25,1]}]}</script>"));
+	assert_non_null(strstr(page, ",\"x\":[2,1,4],\"t\":[10,20,40],\"s\":[1.5,0.5,2]}]}"));
+	leave(&p, page);
+}
+
+static void the_head_says_what_the_run_is_of(void **state)
+{
+	(void)state;
+	struct place p = make_place();
+
+	put(&p, "metrics.jsonl",
+	    "{\"step\": 1, \"reward\": 0, \"num_tokens\": 500, \"step_time\": 4}\n");
+	put(&p, "config.yaml", "model: {path: models/<b>}\ndata: {train: [a.jsonl]}\n");
+	put(&p, "provenance.jsonl",
+	    "{\"from_step\": 1, \"version\": \"0.1\", \"commit\": \"old\", \"cpu\": \"x\"}\n"
+	    "{\"from_step\": 2, \"version\": \"9.9\", \"commit\": \"abc\", \"cpu\": \"Zen\"}\n");
+	char *page = report_of(&p);
+	assert_true(is_well_formed(page));
+	assert_non_null(strstr(page, "<dt>model</dt><dd>models/&#60;b&#62;</dd>"));
+	assert_non_null(strstr(page, "<dt>data</dt><dd>[a.jsonl]</dd>"));
+	assert_non_null(strstr(page, "<dt>tokens</dt><dd>500, 125 a second</dd>"));
+	assert_non_null(strstr(page, "<dt>hone</dt><dd>9.9, abc</dd>"));
+	assert_non_null(strstr(page, "<dt>machine</dt><dd>Zen</dd>"));
+	assert_non_null(strstr(page, "<summary>config.yaml</summary>"));
+	leave(&p, page);
+}
+
 static void several_runs_share_each_chart_and_have_a_legend(void **state)
 {
 	(void)state;
@@ -211,8 +302,9 @@ static void hostile_text_stays_text(void **state)
 	    "\"stop\": \"eos\"}\n");
 	char *page = report_of(&p);
 	assert_true(is_well_formed(page));
-	assert_null(strstr(page, "<script"));
+	assert_null(strstr(page, "<script>alert"));
 	assert_null(strstr(page, "<img"));
+	assert_int_equal(count(page, "<script"), count(page, "</script>"));
 	assert_non_null(strstr(page, "&#60;script&#62;alert(1)&#60;/script&#62;"));
 	assert_non_null(strstr(page, "a\xef\xbf\xbd\xef\xbf\xbd"
 	                             "b &#38; &#39;c&#39; &#34;d&#34;"));
@@ -251,7 +343,12 @@ static void the_first_and_the_last_samples_stand_side_by_side(void **state)
 	assert_true(strstr(page, "wrong</b>") < strstr(page, "<pre>three</pre>"));
 	assert_true(strstr(page, "<pre>three</pre>") < strstr(page, "right</b>"));
 	assert_true(strstr(page, "right</b>") < strstr(page, "<pre>two</pre>"));
-	assert_null(strstr(page, "between"));
+	assert_null(strstr(page, "<pre>between</pre>"));
+	/* the script has all of them, the prompt once */
+	assert_non_null(
+	        strstr(page, "{\"kept\":3,\"prompts\":[\"1+1=\"],\"rows\":[{\"s\":9,\"k\":0,"));
+	assert_non_null(strstr(page, "\"c\":\"between\""));
+	assert_non_null(strstr(page, "{\"s\":200,\"k\":1,"));
 	leave(&p, page);
 }
 
@@ -572,6 +669,9 @@ TEST_MAIN(TEST(constants_and_rounding_are_no_trend), TEST(a_small_trend_is_drawn
           TEST(the_table_has_the_first_and_last_pass_rate_with_errors),
           TEST(a_schedule_is_drawn_as_it_is_and_noise_with_its_average),
           TEST(long_runs_make_no_longer_pages),
+          TEST(a_page_of_a_thousand_steps_stays_below_a_megabyte),
+          TEST(a_living_run_says_so_and_a_finished_one_does_not),
+          TEST(the_numbers_stand_beside_each_picture), TEST(the_head_says_what_the_run_is_of),
           TEST(several_runs_share_each_chart_and_have_a_legend), TEST(hostile_text_stays_text),
           TEST(invalid_bytes_become_a_sign),
           TEST(the_first_and_the_last_samples_stand_side_by_side),

@@ -279,7 +279,46 @@ static void pairing_takes_out_what_the_arms_share(void **state)
 	assert_int_equal(p.verdict, VERDICT_ABOVE);
 }
 
-TEST_MAIN(TEST(mean_deviation_and_error_are_the_textbook_ones),
+/* 2.776445 is the 0.975 quantile for 4 degrees of freedom. */
+static void p_of_a_paired_test_is_what_lies_beyond(void **state)
+{
+	(void)state;
+	const double            a[] = {1, 2, 3}, b[] = {0, 1, 2}, c[] = {1, 2, 3};
+	struct statistics_pairs p;
+
+	assert_close(statistics_t_beyond(4, 2.776445), 0.05, 1e-6);
+	assert_close(statistics_t_beyond(4, -2.776445), 0.05, 1e-6);
+	assert_close(statistics_t_beyond(1, 0), 1, 1e-12);
+	assert_ok(statistics_pairs(a, b, 3, &p));
+	assert_close(p.p, 0, 0);
+	assert_ok(statistics_pairs(a, c, 3, &p));
+	assert_close(p.p, 1, 0);
+	assert_ok(statistics_pairs(a, c, 1, &p));
+	assert_true(isnan(p.p));
+}
+
+/* Holm's own example of a step-down: 0.01 x 4, 0.02 x 3, then never below the one before. */
+static void holm_multiplies_by_what_is_left_and_never_falls(void **state)
+{
+	(void)state;
+	const double p[] = {0.03, 0.01, NAN, 0.02, 0.04}, ties[] = {0.5, 0.5, 0.01};
+	double       adjusted[5];
+
+	statistics_holm(p, 5, adjusted);
+	assert_close(adjusted[1], 0.04, 1e-15);
+	assert_close(adjusted[3], 0.06, 1e-15);
+	assert_close(adjusted[0], 0.06, 1e-15);
+	assert_close(adjusted[4], 0.06, 1e-15);
+	assert_true(isnan(adjusted[2]));
+	statistics_holm(ties, 3, adjusted);
+	assert_close(adjusted[2], 0.03, 1e-15);
+	assert_close(adjusted[0], 1, 0);
+	assert_close(adjusted[1], 1, 0);
+}
+
+TEST_MAIN(TEST(p_of_a_paired_test_is_what_lies_beyond),
+          TEST(holm_multiplies_by_what_is_left_and_never_falls),
+          TEST(mean_deviation_and_error_are_the_textbook_ones),
           TEST(quantiles_of_t_are_those_of_the_table), TEST(the_t_interval_of_five_values),
           TEST(the_bootstrap_finds_quantiles_that_can_be_counted),
           TEST(a_t_interval_covers_as_it_says_and_a_bootstrap_of_few_values_less),

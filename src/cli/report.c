@@ -1,4 +1,5 @@
-/* hone report RUN... [--output FILE] [--text] [--json FILE] */
+/* hone report RUN... [--output FILE] [--text] [--json FILE] [--samples N] [--baseline ARM]
+ * [--measure NAME] */
 #include "run/report.h"
 
 #include "base/file.h"
@@ -18,11 +19,17 @@ int command_report(const struct command *self, int argc, char **argv)
 	         "the page; not given: report.html, in the folder of the run where there is one "
 	         "run"},
 	        {"--json FILE", &files.json, NULL, NULL, "writes the figures as JSON, too"},
+	        {"--samples N", NULL, &files.samples, NULL,
+	         "completions in the page, of all kept steps together; not given: 256"},
+	        {"--baseline ARM", &files.question.baseline, NULL, NULL,
+	         "the arm that the others are held against; not given: the first"},
+	        {"--measure NAME", &files.question.measure, NULL, NULL,
+	         "of held-out pass@1: final, last_five or at_tokens; not given: final"},
 	        {"--text", NULL, NULL, &as_text, "prints the report as Markdown, too"}};
 	struct arena a = {0};
 	struct text  markdown = {0};
 
-	TRY(options_read(self, argc, argv, words, 3, &n));
+	TRY(options_read(self, argc, argv, words, sizeof words / sizeof *words, &n));
 	if (n == 0)
 		return options_usage(self);
 	if (as_text)

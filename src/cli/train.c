@@ -5,11 +5,11 @@
 
 #include "cli/command.h"
 #include "rl/held_out.h"
+#include "rl/job_report.h"
 #include "rl/sft.h"
 #include "rl/step_metrics.h"
 #include "run/foreign.h"
 #include "run/rank_lines.h"
-#include "run/report.h"
 #include "run/schema.h"
 #include "run/signals.h"
 
@@ -59,19 +59,6 @@ static void print_end(const struct job *job)
 	               job->config.run.max_steps, job->config.run.output_dir);
 }
 
-static int write_report(const struct job *job)
-{
-	const char         *runs[] = {job->config.run.output_dir};
-	struct report_files files = {.schema = &job_schema, .metrics = &step_metrics};
-	struct arena        a = {0};
-	int                 status = file_path(&a, runs[0], "report.html", &files.page);
-
-	if (status == OK)
-		status = report_write(runs, 1, &files);
-	arena_free(&a);
-	return status;
-}
-
 /* Of several ranks the first one speaks; all of them, where run.log_ranks asks for it. */
 static int open_screen(int log_ranks, FILE **out)
 {
@@ -85,7 +72,7 @@ static int live(struct job *job, enum job_begin how)
 	TRY(job->kind == JOB_TRAIN ? train_run(job) : sft_run(job));
 	progress_close(&job->record.progress);
 	if (ranks_first()) {
-		TRY(write_report(job));
+		TRY(job_report_write(job));
 		print_end(job);
 	}
 	return is_stopped(job) ? STOPPED : OK;

@@ -57,6 +57,11 @@ double statistics_t_quantile(int df, double p)
 	return p < 0.5 ? -high : high;
 }
 
+double statistics_t_beyond(int df, double t)
+{
+	return fmin(1, fmax(0, 1 - t_within(df, fabs(t))));
+}
+
 struct statistics_interval statistics_t_interval(const double *x, int n, double level)
 {
 	struct statistics_mean m = statistics_mean(x, n);
@@ -127,6 +132,45 @@ static enum statistics_verdict statistics_judge(const struct statistics_pairs *p
 	return sign > 0 ? VERDICT_ABOVE : VERDICT_BELOW;
 }
 
+/* Differences that are all the same leave no doubt, unless they are 0. */
+static double statistics_p_of(const struct statistics_mean *d)
+{
+	if (d->n < 2)
+		return NAN;
+	if (!(d->error > 0))
+		return d->mean == 0 ? 1 : 0;
+	return statistics_t_beyond(d->n - 1, d->mean / d->error);
+}
+
+/* How many of p are at least as small as p[i], those before it among equals; -1: it is NaN. */
+static int statistics_rank(const double *p, int n, int i)
+{
+	int rank = 0;
+
+	if (isnan(p[i]))
+		return -1;
+	for (int k = 0; k < n; k++)
+		rank += p[k] < p[i] || (p[k] == p[i] && k < i);
+	return rank;
+}
+
+void statistics_holm(const double *p, int n, double *adjusted)
+{
+	int m = 0;
+
+	for (int i = 0; i < n; i++)
+		m += !isnan(p[i]);
+	for (int i = 0; i < n; i++) {
+		int own = statistics_rank(p, n, i);
+		adjusted[i] = own < 0 ? NAN : 0;
+		for (int k = 0; k < n && own >= 0; k++) {
+			int rank = statistics_rank(p, n, k);
+			if (rank >= 0 && rank <= own)
+				adjusted[i] = fmax(adjusted[i], fmin(1, (m - rank) * p[k]));
+		}
+	}
+}
+
 int statistics_pairs(const double *a, const double *b, int n, struct statistics_pairs *out)
 {
 	double                    *d;
@@ -146,6 +190,7 @@ int statistics_pairs(const double *a, const double *b, int n, struct statistics_
 	if (n >= STATISTICS_BOOTSTRAP_MIN)
 		status = statistics_bootstrap(d, n, &out->resampled, &at_95);
 	out->verdict = statistics_judge(out);
+	out->p = statistics_p_of(&out->difference);
 	mem_free(d);
 	return status;
 }

@@ -18,7 +18,9 @@
  * than STATISTICS_SEEDS_MIN pairs nothing is said. Of arms that do not differ at most about 5% are
  * called above, and as many below; the coverage and this share are simulated in
  * tests/test_statistics.c. Each pair of arms is judged by itself: among twenty pairs one false sign
- * is to be expected.
+ * is to be expected. Where several are judged at once, Holm's step-down correction (1979) keeps the
+ * chance of any false sign among them at the level of one: sorted p(1) <= ... <= p(m) become
+ * max over j <= i of min(1, (m - j + 1) p(j)).
  *
  * Resample k draws with key (0, RNG_BOOTSTRAP, step k), four values a position: the same numbers
  * give the same interval. */
@@ -60,10 +62,17 @@ struct statistics_pairs {
 	struct statistics_mean     difference;
 	int                        positive, negative; /* signs of d_i */
 	struct statistics_interval at_90, at_95;       /* of t; NaN below two pairs */
+	double                     p; /* two-sided, of the paired t test; NaN below two pairs */
 	/* bootstrap, 90%; NaN below STATISTICS_BOOTSTRAP_MIN pairs */
 	struct statistics_interval resampled;
 	enum statistics_verdict    verdict;
 };
 int statistics_pairs(const double *a, const double *b, int n, struct statistics_pairs *out);
+
+/* P(|T| > |t|) of Student's t with df >= 1 degrees of freedom. */
+double statistics_t_beyond(int df, double t);
+
+/* Writes adjusted [n]; a p that is NaN is not of the family and stays NaN. */
+void statistics_holm(const double *p, int n, double *adjusted);
 
 #endif

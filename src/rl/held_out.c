@@ -302,6 +302,10 @@ int held_out_due(const struct job_data *data, const struct job_sampler *sampler,
 	n = results.items[0].n_problems;
 	progress_say(&r->progress, "step %4d  held out: pass@1 %s on %d problem%s\n", r->step,
 	             eval_text(r->last_eval, text), n, n == 1 ? "" : "s");
-	return step_samples_write(data->config, sampler->rollout.decode.tokenizer, r->step, &groups,
-	                          a);
+	return step_samples_write(
+	        &(struct step_samples){.config = data->config,
+	                               .tokenizer = sampler->rollout.decode.tokenizer,
+	                               .reward = &data->eval_reward,
+	                               .step = r->step},
+	        &groups, a);
 }

@@ -9,7 +9,7 @@
 #include "run/checkpoint.h"
 #include "run/signals.h"
 
-#include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -128,6 +128,7 @@ int job_again_start(struct job_again *a, int *first, int last)
 		                 a->last, a->job.config.run.max_steps);
 	TRY(job_again_link(a, *first - 1));
 	TRY(job_start(&a->job, a->from ? JOB_RESUME : JOB_NEW));
+	a->job.record.report_next = INFINITY; /* nobody watches */
 	TRY(job_again_check_inputs(a));
 	progress_open(&a->progress, a->screen, (a->last - a->from + 9) / 10, a->from);
 	return OK;

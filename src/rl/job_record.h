@@ -33,8 +33,9 @@ struct job_record {
 	/* held on the run folder from job_start on: two writers would spoil it */
 	int                run_lock;
 	struct metrics_log log;
-	struct events     *events; /* TensorBoard; or NULL */
-	FILE              *screen; /* progress goes here; NULL: nowhere */
+	struct events     *events;      /* TensorBoard; or NULL */
+	double             report_next; /* on the clock: when report.html is written again */
+	FILE              *screen;      /* progress goes here; NULL: nowhere */
 	struct progress    progress;
 	struct arena       arena;
 };

@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "rl/held_out.h"
 #include "rl/job_ranks.h"
+#include "rl/job_report.h"
 #include "run/signals.h"
 
 /* Runs the step; a stopped one leaves the curriculum as it was. */
@@ -72,6 +73,8 @@ int loop_run(struct job *job, int (*step)(struct job *job))
 			status = loop_eval(job);
 		if (status == OK)
 			status = job_save_due(job);
+		if (status == OK)
+			job_report_due(job);
 	}
 	return status == OK || status == STOPPED ? loop_end(job) : status;
 }

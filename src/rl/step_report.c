@@ -174,6 +174,9 @@ int step_report(struct job *job, struct step *s)
 	TRY(job_record_write(&job->record, &m));
 	if (job->record.step < job->config.run.max_steps)
 		return OK;
-	return step_samples_write(&job->config, job->learner.tokenizer, job->record.step,
+	return step_samples_write(&(struct step_samples){.config = &job->config,
+	                                                 .tokenizer = job->learner.tokenizer,
+	                                                 .reward = &job->data.reward,
+	                                                 .step = job->record.step},
 	                          &s->sampled, s->arena);
 }

@@ -1,12 +1,14 @@
 #include "run/chart.h"
 
+#include "base/json.h"
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 #include <utf8proc.h>
 
 enum { WIDTH = 420, HEIGHT = 220, LEFT = 58, RIGHT = 410, TOP = 8, BOTTOM = 194 };
-enum { BUCKETS = 300, STRIPS = 60, TICKS = 5 };
+enum { BUCKETS = 150, STRIPS = 40, TICKS = 5 };
 #define NOISE 1e-6
 
 const char chart_style[] =
@@ -59,6 +61,28 @@ void chart_add_escaped(struct text *out, const char *s, size_t n)
 static void chart_add_name(struct text *out, const char *s)
 {
 	chart_add_escaped(out, s, strlen(s));
+}
+
+void chart_add_json_text(struct text *out, const char *s, size_t n)
+{
+	struct text t = {0};
+
+	json_add_string(&t, s, n);
+	for (size_t i = 0; i < t.n; i++)
+		if (strchr("<>&", t.data[i]))
+			text_print(out, "\\u%04x", t.data[i]);
+		else
+			text_add(out, t.data + i, 1);
+	out->failed |= t.failed;
+	text_free(&t);
+}
+
+void chart_add_json_real(struct text *out, double x)
+{
+	if (isfinite(x))
+		text_print(out, "%.6g", x);
+	else
+		text_print(out, "null");
 }
 
 /* ---- axes ---- */
@@ -170,6 +194,80 @@ static void chart_add_grid(const struct axis *x, const struct axis *y, struct te
 	}
 }
 
+/* ---- numbers for the page's script ---- */
+
+/* Points first .. last-1 of bucket b, out of at most `buckets`. */
+static int bucket_start(int n, int buckets, int b)
+{
+	return (int)((int64_t)n * b / buckets);
+}
+
+/* Which points of the line are given: all, or the lowest and highest of each bucket. */
+static int chart_pick(const struct line *l, int *picked)
+{
+	int buckets = CHART_DATA_MAX / 2, n = 0;
+
+	if (l->n <= CHART_DATA_MAX) {
+		for (int i = 0; i < l->n; i++)
+			picked[i] = i;
+		return l->n;
+	}
+	for (int b = 0; b < buckets; b++) {
+		int first = bucket_start(l->n, buckets, b),
+		    last = bucket_start(l->n, buckets, b + 1), low = first, high = first;
+		for (int i = first; i < last; i++) {
+			low = l->points[i].y < l->points[low].y ? i : low;
+			high = l->points[i].y > l->points[high].y ? i : high;
+		}
+		picked[n++] = low < high ? low : high;
+		if (low != high)
+			picked[n++] = low < high ? high : low;
+	}
+	return n;
+}
+
+/* "key":[...]; an x is written as its distance from the one before it. */
+static void chart_add_column(const struct line *l, const int *picked, int n, char key,
+                             struct text *out)
+{
+	double last = 0;
+
+	text_print(out, ",\"%c\":[", key);
+	for (int i = 0; i < n; i++) {
+		const struct point *p = &l->points[picked[i]];
+		if (i)
+			text_add(out, ",", 1);
+		chart_add_json_real(out, key == 'x' ? p->x - last : key == 'y' ? p->y : p->error);
+		last = p->x;
+	}
+	text_add(out, "]", 1);
+}
+
+static void chart_add_data(const struct chart *c, const char *kind, struct text *out)
+{
+	int picked[CHART_DATA_MAX];
+
+	text_print(out,
+	           "<script type=\"application/json\">{\"kind\":\"%s\",\"x\":\"%s\","
+	           "\"lines\":[",
+	           kind, c->x ? c->x : "step");
+	for (int k = 0; k < c->n_lines; k++) {
+		const struct line *l = &c->lines[k];
+		int                n = chart_pick(l, picked), errors = 0;
+		for (int i = 0; i < n; i++)
+			errors |= l->points[picked[i]].error > 0;
+		text_print(out, "%s{\"c\":%d,\"d\":%d,\"r\":%d,\"n\":", k ? "," : "",
+		           l->colour % CHART_COLOURS, l->dash % 4, l->run);
+		chart_add_json_text(out, l->name, strlen(l->name));
+		chart_add_column(l, picked, n, 'x', out);
+		chart_add_column(l, picked, n, 'y', out);
+		if (errors)
+			chart_add_column(l, picked, n, 'e', out);
+		text_add(out, "}", 1);
+	}
+	text_print(out, "]}</script>\n");
+}
+
 /* ---- frame and legend ---- */
 
 static void begin(const struct chart *c, struct text *out)
@@ -188,7 +286,8 @@ static void begin(const struct chart *c, struct text *out)
 	           HEIGHT + (c->x ? 14 : 0));
 }
 
-static void chart_end(const struct chart *c, struct text *out)
+/* kind: how the page's script draws it. */
+static void chart_end(const struct chart *c, const char *kind, struct text *out)
 {
 	text_print(out, "</svg>\n");
 	if (c->n_lines > 1) {
@@ -204,6 +303,7 @@ static void chart_end(const struct chart *c, struct text *out)
 		}
 		text_print(out, "</div>\n");
 	}
+	chart_add_data(c, kind, out);
 	text_print(out, "</figure>\n");
 }
 
@@ -249,12 +349,6 @@ static void add_marks(const struct line *l, const struct axis *x, const struct a
 		           at(y, p->y));
 	}
 	text_print(out, "</g>\n");
-}
-
-/* Points first .. last-1 of bucket b, out of at most `buckets`. */
-static int bucket_start(int n, int buckets, int b)
-{
-	return (int)((int64_t)n * b / buckets);
 }
 
 static void add_raw(const struct line *l, const char *kind, const struct axis *x,
@@ -371,7 +465,7 @@ void chart_add(const struct chart *c, struct text *out)
 		}
 	}
 	add_strips(c, &x, out);
-	chart_end(c, out);
+	chart_end(c, c->exact ? "exact" : "noisy", out);
 }
 
 /* ---- bands ---- */
@@ -403,7 +497,7 @@ void chart_add_bands(const struct chart *c, struct text *out)
 		text_print(out, "</text>\n");
 	}
 	add_strips(c, &x, out);
-	chart_end(c, out);
+	chart_end(c, "bands", out);
 }
 
 /* ---- shares ---- */
@@ -453,5 +547,5 @@ void chart_add_shares(const struct chart *c, struct text *out)
 	for (int k = 0; k < c->n_lines; k++)
 		chart_add_band(c, k, &x, &y, out);
 	chart_add_grid(&x, &y, out);
-	chart_end(c, out);
+	chart_end(c, "shares", out);
 }

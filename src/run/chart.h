@@ -7,7 +7,10 @@
  *     w_i = 1 + d w_{i-1},  s_i = s_{i-1} + (y_i - s_{i-1}) / w_i,  d = exp(-30 / n)
  *
  * A line of few points, or one with errors, is drawn as points with error bars and no average.
- * Hovering shows the values, as <title>. Colours come from the page: chart_style has them for light
+ * Hovering shows the values, as <title>. Beside the picture stand its numbers, as JSON in a script
+ * element that no browser runs: the page's script draws from them (report.js), and a page without
+ * one loses nothing but that. A line of more than CHART_DATA_MAX points has there the lowest and
+ * highest of each bucket. Colours come from the page: chart_style has them for light
  * and dark, after Okabe and Ito's palette, which most colour-blind readers can tell apart. What is
  * written is well-formed XML whatever the names hold. */
 #ifndef RUN_CHART_H
@@ -15,7 +18,7 @@
 
 #include "base/file.h"
 
-enum { CHART_COLOURS = 8, CHART_FEW = 30, CHART_LINES_MAX = 96 };
+enum { CHART_COLOURS = 8, CHART_FEW = 30, CHART_LINES_MAX = 96, CHART_DATA_MAX = 1000 };
 
 struct point {
 	/* y is drawn as y +- error; 0: no bar. All finite, magnitudes up to CHART_LARGEST */
@@ -28,6 +31,7 @@ struct line {
 	const struct point *points; /* [n] x ascending */
 	int                 n;
 	int                 colour, dash; /* any numbers >= 0: they wrap around */
+	int                 run;          /* whose tokens and seconds its steps are; -1: of none */
 };
 
 struct chart {
@@ -58,5 +62,10 @@ double chart_nice_step(double span);
 void chart_add_escaped(
         struct text *out, const char *s,
         size_t n); /* for text and attributes; invalid UTF-8 and control characters become U+FFFD */
+
+/* The same inside of a JSON string in a script element: nothing of it can end either. */
+void chart_add_json_text(struct text *out, const char *s, size_t n);
+/* Six digits; NaN and infinities as null. */
+void chart_add_json_real(struct text *out, double x);
 
 #endif

@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const        measure_name[] = {"final", "last five", "at equal tokens"},
-                         *const measure_key[] = {"final", "last_five", "at_tokens"};
+const char *const compare_measure_name[N_MEASURES] = {"final", "last five", "at equal tokens"};
+static const char *const        measure_key[] = {"final", "last_five", "at_tokens"};
 static const char *const        verdict_name[] = {"too few seeds", "above", "below", "not shown"},
                          *const verdict_key[] = {"too_few_seeds", "above", "below", "not_shown"};
 static const char               primary[] = "eval/pass@1";
@@ -316,6 +316,51 @@ static int measure_runs(struct compare_summary *c)
 	return OK;
 }
 
+/* ---- what is asked ---- */
+
+static int compare_find_baseline(struct compare_summary *c, const char *name)
+{
+	struct text names = {0};
+	int         status;
+
+	for (int k = 0; name && k < c->n_arms; k++)
+		if (!strcmp(c->arms[k].name, name)) {
+			c->baseline = k;
+			return OK;
+		}
+	if (!name)
+		return OK;
+	for (int k = 0; k < c->n_arms; k++)
+		text_print(&names, "%s%s", k ? ", " : "", c->arms[k].name);
+	status = text_status(&names);
+	if (status == OK)
+		status = error_set(ERR_INPUT, "no arm is called \"%s\"; there are: %.1500s", name,
+		                   names.data ? names.data : "");
+	text_free(&names);
+	return status;
+}
+
+static const char *compare_key_at(int i)
+{
+	return i < N_MEASURES ? measure_key[i] : NULL;
+}
+
+static int compare_ask(struct compare_summary *c, const struct compare_question *q)
+{
+	int m = 0;
+
+	if (q)
+		TRY(compare_find_baseline(c, q->baseline));
+	if (!q || !q->measure)
+		return OK;
+	while (m < N_MEASURES && strcmp(measure_key[m], q->measure))
+		m++;
+	if (m == N_MEASURES)
+		return error_unknown("measure", q->measure, compare_key_at);
+	c->asked = (enum measure)m;
+	return OK;
+}
+
 /* ---- pairs ---- */
 
 static int compare_arms(struct compare_summary *c, int a, int b, enum measure m)
@@ -326,7 +371,7 @@ static int compare_arms(struct compare_summary *c, int a, int b, enum measure m)
 
 	TRY(arena_take(&c->arena, (size_t)c->arms[a].n, "the runs of an arm", &x));
 	TRY(arena_take(&c->arena, (size_t)c->arms[a].n, "the runs of another arm", &y));
-	*pair = (struct compared_pair){.a = a, .b = b, .measure = m};
+	*pair = (struct compared_pair){.a = a, .b = b, .measure = m, .holm = NAN};
 	for (int i = 0; i < c->arms[a].n && n < STATISTICS_VALUES_MAX; i++)
 		for (int k = 0; k < c->arms[b].n; k++) {
 			const struct compared_run *one = &c->runs[c->arms[a].runs[i]],
@@ -342,20 +387,57 @@ static int compare_arms(struct compare_summary *c, int a, int b, enum measure m)
 	return statistics_pairs(x, y, n, &pair->statistics);
 }
 
-static int make_pairs(struct compare_summary *c)
+/* Of the family, or of all others; an arm is held against those before it, all against the
+ * baseline. */
+static int make_some_pairs(struct compare_summary *c, int family)
 {
-	int bases = c->n_arms <= COMPARE_ALL ? c->n_arms : 1;
+	int all = c->n_arms <= COMPARE_ALL;
 
-	TRY(arena_take(&c->arena, (size_t)bases * (size_t)c->n_arms * N_MEASURES,
-	               "the differences of arms", &c->pairs));
-	for (int b = 0; b < bases; b++)
-		for (int a = b + 1; a < c->n_arms; a++)
-			for (int m = 0; m < N_MEASURES; m++)
-				TRY(compare_arms(c, a, b, (enum measure)m));
+	for (int i = 0; i < c->n_arms; i++) {
+		int b = i == 0 ? c->baseline : i - (i <= c->baseline);
+		if (i > 0 && (!all || family))
+			break;
+		for (int a = 0; a < c->n_arms; a++)
+			for (int m = 0;
+			     m < N_MEASURES && (i == 0 ? a != b : a > b && a != c->baseline); m++)
+				if (family == (i == 0 && m == (int)c->asked))
+					TRY(compare_arms(c, a, b, (enum measure)m));
+	}
 	return OK;
 }
 
-static int build(const struct series_run *logs, struct compare_summary *c)
+/* The family first, its p-values corrected. */
+static int make_pairs(struct compare_summary *c)
+{
+	int     bases = c->n_arms <= COMPARE_ALL ? c->n_arms : 1, n;
+	double *p, *holm;
+
+	TRY(arena_take(&c->arena, (size_t)bases * (size_t)c->n_arms * N_MEASURES,
+	               "the differences of arms", &c->pairs));
+	TRY(make_some_pairs(c, 1));
+	n = c->n_pairs;
+	TRY(arena_take(&c->arena, (size_t)n, "p-values", &p));
+	TRY(arena_take(&c->arena, (size_t)n, "corrected p-values", &holm));
+	for (int i = 0; i < n; i++)
+		p[i] = c->pairs[i].statistics.p;
+	statistics_holm(p, n, holm);
+	for (int i = 0; i < n; i++) {
+		c->pairs[i].is_of_family = 1;
+		c->pairs[i].holm = holm[i];
+	}
+	return make_some_pairs(c, 0);
+}
+
+enum statistics_verdict compare_verdict(const struct compared_pair *p)
+{
+	enum statistics_verdict v = p->statistics.verdict;
+	int                     shown = v == VERDICT_ABOVE || v == VERDICT_BELOW;
+
+	return p->is_of_family && shown && !(p->holm < 0.1) ? VERDICT_NOT_SHOWN : v;
+}
+
+static int build(const struct series_run *logs, const struct compare_question *q,
+                 struct compare_summary *c)
 {
 	TRY(arena_take(&c->arena, (size_t)c->n_runs, "the runs that are compared", &c->runs));
 	for (int r = 0; r < c->n_runs; r++) {
@@ -364,17 +446,18 @@ static int build(const struct series_run *logs, struct compare_summary *c)
 	}
 	TRY(group_runs(c));
 	TRY(name_arms(c));
+	TRY(compare_ask(c, q));
 	TRY(measure_runs(c));
 	return make_pairs(c);
 }
 
 int compare_open(const struct schema *s, const struct series_run *logs, int n,
-                 struct compare_summary *out)
+                 const struct compare_question *q, struct compare_summary *out)
 {
 	int status;
 
 	*out = (struct compare_summary){.schema = s, .n_runs = n};
-	status = build(logs, out);
+	status = build(logs, q, out);
 	if (status != OK)
 		compare_close(out);
 	return status;
@@ -526,11 +609,19 @@ static double mean_over_runs(const struct compare_summary *c, int arm, int secon
 	return sum;
 }
 
-static void compare_add_verdict(const struct statistics_pairs *p, struct text *out)
+static void compare_add_verdict(const struct compared_pair *p, struct text *out)
 {
-	text_print(out, "%s", verdict_name[p->verdict]);
-	if (p->verdict == VERDICT_TOO_FEW)
-		text_print(out, " (%d of %d)", p->difference.n, STATISTICS_SEEDS_MIN);
+	text_print(out, "%s", verdict_name[compare_verdict(p)]);
+	if (p->statistics.verdict == VERDICT_TOO_FEW)
+		text_print(out, " (%d of %d)", p->statistics.difference.n, STATISTICS_SEEDS_MIN);
+}
+
+static void compare_add_p(double p, struct text *out)
+{
+	if (isnan(p))
+		text_print(out, "\xe2\x80\x93");
+	else
+		text_print(out, p < 0.001 ? "<0.001" : "%.3f", p);
 }
 
 static const char *const arm_headings[] = {
@@ -550,9 +641,9 @@ static void add_arm_cell(const struct compare_summary *c, int k, int column, str
 		           mean_over_runs(c, k, column == N_ARM_HEADINGS - 1));
 }
 
-static const char *const pair_headings[] = {"difference",  "of",           "seeds",
-                                            "mean",        "90% interval", "95% interval",
-                                            "signs + / -", "verdict"};
+static const char *const pair_headings[] = {"difference",   "of",           "seeds",       "mean",
+                                            "90% interval", "95% interval", "signs + / -", "p",
+                                            "p (Holm)",     "verdict"};
 enum { N_PAIR_HEADINGS = sizeof pair_headings / sizeof *pair_headings };
 
 static void add_interval(const struct statistics_interval *i, struct text *out)
@@ -573,7 +664,7 @@ static void add_pair_cell(const struct compare_summary *c, const struct compared
 		text_print(out, "%s \xe2\x88\x92 %s", c->arms[p->a].name, c->arms[p->b].name);
 		break;
 	case 1:
-		text_print(out, "%s", measure_name[p->measure]);
+		text_print(out, "%s", compare_measure_name[p->measure]);
 		break;
 	case 2:
 		text_print(out, "%d", s->difference.n);
@@ -590,9 +681,24 @@ static void add_pair_cell(const struct compare_summary *c, const struct compared
 	case 6:
 		text_print(out, "%d / %d", s->positive, s->negative);
 		break;
+	case 7:
+		compare_add_p(s->p, out);
+		break;
+	case 8:
+		compare_add_p(p->holm, out);
+		break;
 	default:
-		compare_add_verdict(s, out);
+		compare_add_verdict(p, out);
 	}
+}
+
+static int compare_family(const struct compare_summary *c)
+{
+	int n = 0;
+
+	while (n < c->n_pairs && c->pairs[n].is_of_family)
+		n++;
+	return n;
 }
 
 /* What the numbers cannot say; "" when nothing. */
@@ -623,6 +729,12 @@ static void add_caution(const struct compare_summary *c, struct text *out)
 		           "interval excludes 0 (from %d seeds on, the "
 		           "bootstrap interval as well).",
 		           STATISTICS_BOOTSTRAP_MIN);
+	if (c->n_arms > 2)
+		text_print(out,
+		           " The %d differences from %s, %s, are corrected for their number "
+		           "(Holm); others are not.",
+		           compare_family(c), c->arms[c->baseline].name,
+		           compare_measure_name[c->asked]);
 	if (c->n_arms > 1 && isfinite(c->tokens) && c->tokens > 0)
 		text_print(out, " Equal tokens: %.0f generated.", c->tokens);
 }
@@ -645,6 +757,8 @@ static int needs_meaning(const struct compared_arm *arm)
 
 void compare_markdown(const struct compare_summary *c, struct text *out)
 {
+	int family = compare_family(c);
+
 	add_markdown_heading(arm_headings, N_ARM_HEADINGS, out);
 	for (int k = 0; k < c->n_arms; k++) {
 		for (int column = 0; column < N_ARM_HEADINGS; column++) {
@@ -655,9 +769,9 @@ void compare_markdown(const struct compare_summary *c, struct text *out)
 		text_print(out, "|\n");
 	}
 	text_print(out, "\n");
-	if (c->n_pairs)
+	if (family)
 		add_markdown_heading(pair_headings, N_PAIR_HEADINGS, out);
-	for (int i = 0; i < c->n_pairs; i++) {
+	for (int i = 0; i < family; i++) {
 		for (int column = 0; column < N_PAIR_HEADINGS; column++) {
 			text_print(out, "| ");
 			add_pair_cell(c, &c->pairs[i], column, out);
@@ -665,8 +779,10 @@ void compare_markdown(const struct compare_summary *c, struct text *out)
 		}
 		text_print(out, "|\n");
 	}
-	text_print(out, "%s", c->n_pairs ? "\n" : "");
+	text_print(out, "%s", family ? "\n" : "");
 	add_caution(c, out);
+	if (c->n_pairs > family)
+		text_print(out, " %d other differences stand in the page.", c->n_pairs - family);
 	text_print(out, "\n");
 	for (int k = 0; k < c->n_arms; k++)
 		if (needs_meaning(&c->arms[k]))
@@ -721,15 +837,19 @@ static void add_json_pair(const struct compare_summary *c, const struct compared
 	add_key_real("high_90", s->at_90.high, ", ", out);
 	add_key_real("low_95", s->at_95.low, ", ", out);
 	add_key_real("high_95", s->at_95.high, ", ", out);
+	add_key_real("p", s->p, ", ", out);
+	add_key_real("p_holm", p->holm, ", ", out);
 	add_key_real("low_90_resampled", s->resampled.low, ", ", out);
 	add_key_real("high_90_resampled", s->resampled.high, ", ", out);
-	text_print(out, "\"verdict\": \"%s\"}", verdict_key[s->verdict]);
+	text_print(out, "\"verdict\": \"%s\"}", verdict_key[compare_verdict(p)]);
 }
 
 void compare_json(const struct compare_summary *c, struct text *out)
 {
 	text_print(out, "{");
 	add_key_text("metric", primary, out);
+	add_key_text("baseline", c->arms[c->baseline].name, out);
+	add_key_text("measure", measure_key[c->asked], out);
 	add_key_real("equal_tokens", c->tokens, ",\n\"arms\": [\n", out);
 	for (int k = 0; k < c->n_arms; k++) {
 		text_print(out, "%s{", k ? ",\n" : "");
@@ -781,7 +901,7 @@ static void add_differences(const struct compare_summary *c, struct text *out)
 	}
 }
 
-static void add_tables(const struct compare_summary *c, struct text *out)
+static void add_arms_table(const struct compare_summary *c, struct text *out)
 {
 	struct text cell = {0};
 
@@ -795,22 +915,57 @@ static void add_tables(const struct compare_summary *c, struct text *out)
 		text_print(out, "</tr>\n");
 	}
 	text_print(out, "</table></div>\n");
-	for (int i = 0; i < c->n_pairs; i++) {
-		if (i == 0)
-			begin_table(pair_headings, N_PAIR_HEADINGS, out);
+	out->failed |= cell.failed;
+	text_free(&cell);
+}
+
+/* Pairs first .. end-1. */
+static void add_pairs_table(const struct compare_summary *c, int first, int end, struct text *out)
+{
+	struct text cell = {0};
+
+	begin_table(pair_headings, N_PAIR_HEADINGS, out);
+	for (int i = first; i < end; i++) {
 		text_print(out, "<tr>");
 		for (int column = 0; column < N_PAIR_HEADINGS; column++, cell.n = 0) {
 			add_pair_cell(c, &c->pairs[i], column, &cell);
 			add_escaped_cell(&cell, column == 0, out);
 		}
-		text_print(out, "</tr>\n%s", i == c->n_pairs - 1 ? "</table></div>\n" : "");
+		text_print(out, "</tr>\n");
 	}
-	text_print(out, "<p>");
-	add_caution(c, out);
-	text_print(out, "</p>\n");
-	add_differences(c, out);
+	text_print(out, "</table></div>\n");
 	out->failed |= cell.failed;
 	text_free(&cell);
+}
+
+/* The family open, all other pairs folded away. */
+static void add_tables(const struct compare_summary *c, struct text *out)
+{
+	int         family = compare_family(c);
+	struct text caution = {0};
+
+	compare_forest_add(c, out);
+	text_print(out, "<p>");
+	add_caution(c, &caution);
+	chart_add_escaped(out, caution.data ? caution.data : "", caution.n);
+	text_print(out, "</p>\n");
+	add_arms_table(c, out);
+	if (family) {
+		text_print(out, "<details><summary>the numbers of the picture</summary>\n");
+		add_pairs_table(c, 0, family, out);
+		text_print(out, "</details>\n");
+	}
+	if (c->n_pairs > family) {
+		text_print(out,
+		           "<details><summary>%d other differences, not corrected for their "
+		           "number</summary>\n",
+		           c->n_pairs - family);
+		add_pairs_table(c, family, c->n_pairs, out);
+		text_print(out, "</details>\n");
+	}
+	add_differences(c, out);
+	out->failed |= caution.failed;
+	text_free(&caution);
 }
 
 int compare_chart(struct compare_summary *c, const struct chart *like, const char *metric,
@@ -828,7 +983,8 @@ int compare_chart(struct compare_summary *c, const struct chart *like, const cha
 		int           n;
 		TRY(compare_curve(c, k, metric, by_tokens, &points, &n));
 		if (n)
-			lines[chart.n_lines++] = (struct line){c->arms[k].name, points, n, k, k};
+			lines[chart.n_lines++] =
+			        (struct line){c->arms[k].name, points, n, k, k, -1};
 	}
 	if (chart.n_lines)
 		chart_add_bands(&chart, out);

@@ -17,7 +17,13 @@
  *                  line between two evaluations
  *
  * never of the best checkpoint. Runs are paired by run.seed; statistics.h has the intervals and the
- * verdict rule. */
+ * verdict rule.
+ *
+ * What is asked of the runs is declared before: a baseline and a measure (the first arm and "final"
+ * where nobody says). The differences of all other arms from the baseline in that measure are the
+ * family: their p-values are corrected by Holm for their number, and a sign is shown only if the
+ * corrected one is below 0.1, too. All other pairs and measures are there for those who look, each
+ * judged by itself. */
 #ifndef RUN_COMPARE_H
 #define RUN_COMPARE_H
 
@@ -48,6 +54,8 @@ struct compared_pair { /* a - b */
 	int                     a, b;
 	enum measure            measure;
 	struct statistics_pairs statistics;
+	int                     is_of_family;
+	double                  holm; /* p corrected; NaN outside of the family */
 };
 
 struct compare_summary {
@@ -56,15 +64,22 @@ struct compare_summary {
 	struct compared_arm  *arms; /* [n_arms] in the order of their first runs */
 	struct compared_pair *pairs;
 	int                   n_runs, n_arms, n_pairs;
-	double                tokens; /* of MEASURE_AT_TOKENS */
+	double                tokens;   /* of MEASURE_AT_TOKENS */
+	int                   baseline; /* an arm */
+	enum measure          asked;
 	struct arena          arena;
 };
 
-/* Every arm is compared with every other one, or, beyond COMPARE_ALL arms, with the first. On an
- * error nothing is owned. */
+struct compare_question { /* NULL: the first arm; "final" */
+	const char *baseline, *measure;
+};
+
+/* Every arm is compared with every other one, or, beyond COMPARE_ALL arms, with the baseline. The
+ * family stands first among the pairs. ERR_INPUT where no arm or measure has the name. On an error
+ * nothing is owned. */
 enum { COMPARE_ALL = 6 };
 int  compare_open(const struct schema *s, const struct series_run *logs, int n,
-                  struct compare_summary *out);
+                  const struct compare_question *q, struct compare_summary *out);
 void compare_close(struct compare_summary *c);
 
 int compare_has_repeats(const struct compare_summary *c); /* some arm has several runs */
@@ -76,7 +91,17 @@ enum { COMPARE_POINTS = 60 };
 int compare_curve(struct compare_summary *c, int arm, const char *metric, int by_tokens,
                   struct point **out, int *n);
 
-/* two tables, and what they cannot say */
+extern const char *const compare_measure_name[N_MEASURES]; /* "at equal tokens" */
+
+/* What is said of a pair in the end, "above": with the correction, where it is of the family. */
+enum statistics_verdict compare_verdict(const struct compared_pair *p);
+
+/* compare_forest.c: ADDS the family as a picture: a row per arm, its difference from the baseline
+ * with 90% and 95% interval, the corrected p, what is said. Nothing without a family. */
+extern const char compare_forest_style[]; /* CSS */
+void              compare_forest_add(const struct compare_summary *c, struct text *out);
+
+/* two tables, the arms and the family, and what they cannot say */
 void compare_markdown(const struct compare_summary *c, struct text *out);
 void compare_json(const struct compare_summary *c, struct text *out);
 /* ADDS one chart of a metric with a line and band for each arm; nothing where no arm has it. Title,

@@ -112,8 +112,8 @@ static void add_plot(const struct series_run *runs, int n, const struct plot *p,
 			snprintf(name, sizeof names[0], "%.200s%s%.80s",
 			         several ? runs[r].folder : "", several && labelled ? ", " : "",
 			         labelled ? p->parts[i].label : "");
-			lines[chart.n_lines++] = (struct line){name, s->points, s->n,
-			                                       several ? r : i, several ? i : 0};
+			lines[chart.n_lines++] = (struct line){
+			        name, s->points, s->n, several ? r : i, several ? i : 0, r};
 		}
 	if (chart.n_lines)
 		chart_add(&chart, out);
@@ -141,7 +141,7 @@ static void charts_add_shares(const struct series_run *run, int alone, const str
 		const struct series *s = series_find(run, p->parts[i].metric);
 		if (can_be_stacked(s, chart.n_lines ? lines : NULL))
 			lines[chart.n_lines++] =
-			        (struct line){p->parts[i].label, s->points, s->n, i, 0};
+			        (struct line){p->parts[i].label, s->points, s->n, i, 0, 0};
 	}
 	if (chart.n_lines)
 		chart_add_shares(&chart, out);
