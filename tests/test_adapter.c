@@ -399,7 +399,8 @@ static void write_bad(enum change change)
 	struct safetensors_item items[64] = {0};
 	size_t                  n;
 
-	assert_ok(matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL}, &mm));
+	assert_ok(matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL, NULL},
+	                     &mm));
 	assert_ok(folder_read_shape("base/checkpoint-40", &shape));
 	assert_ok(folder_read_weights("base/checkpoint-40", &shape, &base));
 	assert_ok(adapter_folder_read_options("train/checkpoint-10", &o, &arena, &name));

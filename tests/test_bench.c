@@ -68,7 +68,7 @@ static void every_figure_has_a_unit_a_limit_and_a_fraction_of_it(void **state)
 	{
 		double fraction = number(row, "fraction");
 		word(row, "unit");
-		assert_non_null(strstr("fma dpbf16 read", word(row, "of")));
+		assert_non_null(strstr("fma dpbf16 AMX read", word(row, "of")));
 		assert_true(number(row, "value") > 0 && number(row, "seconds") > 0);
 		if (!(fraction > 0 && fraction <= 1.2))
 			fail_msg("%s: %g of what the machine can do", word(row, "what"), fraction);
@@ -107,7 +107,8 @@ static void one_precision_or_one_family_can_be_asked_for(void **state)
 
 	machine = length(all);
 	/* by one thread and by all, or by one alone */
-	assert_true(machine == (2 + matmul_cpu_has_bf16()) * (number(all, "threads") > 1 ? 2 : 1));
+	assert_true(machine == (2 + matmul_cpu_has_bf16() + matmul_cpu_has_amx()) *
+	                               (number(all, "threads") > 1 ? 2 : 1));
 	json_decref(all);
 	all = bench_json("--only head --precision bf16");
 	with_head = length(all);
@@ -144,7 +145,7 @@ static void the_text_has_the_rows_of_the_object(void **state)
 
 /* ---- what is counted ---- */
 
-static struct bench by_hand; /* a machine of 1000 FLOP/s, 2000 in bf16, 100 bytes/s */
+static struct bench by_hand; /* a machine of 1000 FLOP/s, 2000 and 8000 in bf16, 100 bytes/s */
 
 static const struct bench_figure *figure(double products, double floats, double bytes)
 {
@@ -153,10 +154,10 @@ static const struct bench_figure *figure(double products, double floats, double 
 	return by_hand.figures;
 }
 
-static void open_precision(const char *precision)
+static void open_precision(const char *precision, const char *order)
 {
 	const struct matmul_options o = {
-	        .backend = "reference", .precision = precision, .numerics = "fast"};
+	        .backend = "reference", .precision = precision, .numerics = "fast", .order = order};
 
 	matmul_free(by_hand.mm);
 	assert_ok(matmul_new(&o, &by_hand.mm));
@@ -165,16 +166,23 @@ static void open_precision(const char *precision)
 static void a_fraction_is_the_least_time_over_the_time(void **state)
 {
 	(void)state;
-	by_hand = (struct bench){.fma = 1000, .dot = 2000, .read = 100, .quiet = 1};
-	open_precision("f32");
+	by_hand = (struct bench){.fma = 1000, .dot = 2000, .amx = 8000, .read = 100, .quiet = 1};
+	open_precision("f32", NULL);
 	assert_close(figure(2000, 1000, 100)->fraction, 0.75, 1e-12);
 	assert_string_equal(by_hand.figures->limit, "fma");
 	assert_close(by_hand.figures->value, 2, 1e-12);
 	assert_close(figure(2000, 1000, 350)->fraction, 0.875, 1e-12);
 	assert_string_equal(by_hand.figures->limit, "read");
-	open_precision("bf16");
+	open_precision("bf16", "pair");
 	assert_close(figure(2000, 1000, 100)->fraction, 0.5, 1e-12);
 	assert_string_equal(by_hand.figures->limit, "dpbf16");
+	open_precision("bf16", "tile");
+	assert_close(figure(8000, 1000, 100)->fraction, 0.5, 1e-12);
+	assert_string_equal(by_hand.figures->limit, "AMX");
+	by_hand.amx = 0;
+	assert_close(figure(2000, 1000, 100)->fraction, 0.75, 1e-12);
+	assert_string_equal(by_hand.figures->limit, "fma");
+	open_precision("bf16", "pair");
 	by_hand.dot = 0; /* without the instruction f32 fma bounds bf16 too */
 	assert_close(figure(2000, 1000, 100)->fraction, 0.75, 1e-12);
 	assert_string_equal(by_hand.figures->limit, "fma");
@@ -187,13 +195,13 @@ static void the_work_of_a_token_is_two_for_each_weight(void **state)
 	by_hand = (struct bench){.shape = *published_shape("SmolLM2-135M"), .quiet = 1};
 	/* 134,515,008 weights less the embedding and 61 norms */
 	assert_close(bench_linear(&by_hand.shape), 134515008 - 49152.0 * 576 - 61 * 576, 0);
-	open_precision("bf16");
+	open_precision("bf16", "pair");
 	struct bench_work layers = bench_layers(&by_hand, 3, 10), head = bench_logits(&by_hand, 3);
 	assert_close(layers.products, 6 * 106168320.0, 0);
 	assert_close(layers.bytes, 2 * 106168320.0, 0);
 	assert_close(layers.floats, 3 * 10 * 4.0 * 30 * 576, 0);
 	assert_close(head.products, 6 * 49152.0 * 576, 0);
-	open_precision("f32");
+	open_precision("f32", NULL);
 	assert_close(bench_logits(&by_hand, 3).floats, 6 * 49152.0 * 576, 0);
 	assert_close(bench_layers(&by_hand, 3, 10).bytes, 4 * 106168320.0, 0);
 	matmul_free(by_hand.mm);

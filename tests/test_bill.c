@@ -51,7 +51,7 @@ static void measure(enum job_kind kind, const char *config, const char *more, do
 	snprintf(words, sizeof words, "%s", more);
 	for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
 		overrides[n++] = word;
-	assert_ok(job_open(kind, config, overrides, n, &job));
+	assert_ok(job_open(kind, JOB_NEW, config, overrides, n, &job));
 	assert_ok(job_start(&job, JOB_NEW));
 	assert_ok(kind == JOB_SFT ? sft_run(&job) : train_run(&job));
 	*bill = (double)bill_memory(kind, &job.learner, &job.sampler, &lines);
@@ -133,7 +133,8 @@ static void check_parts(const char *precision)
 	struct adapter  *a;
 	double           before;
 
-	assert_ok(matmul_new(&(struct matmul_options){"auto", precision, "strict", NULL}, &mm));
+	assert_ok(
+	        matmul_new(&(struct matmul_options){"auto", precision, "strict", NULL, NULL}, &mm));
 	for (int backward = 0; backward < 2; backward++) {
 		before = bytes_held();
 		assert_ok(weights_new(&s, &w));
@@ -175,7 +176,7 @@ static int bill_of(const char *recompute, double limit, double *bill, int *again
 
 	snprintf(mode, sizeof mode, "compute.recompute=%s", recompute);
 	snprintf(most, sizeof most, "compute.memory_limit_gb=%.9f", limit * 1e-9);
-	TRY(job_open(JOB_TRAIN, "new.yaml", overrides, 3, &job));
+	TRY(job_open(JOB_TRAIN, JOB_NEW, "new.yaml", overrides, 3, &job));
 	*bill = (double)bill_memory(job.kind, &job.learner, &job.sampler, &lines);
 	*again = job.learner.policy.options.recompute;
 	text_free(&lines);

@@ -19,6 +19,9 @@ static const char job_text[] =
         "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
         "run: {max_steps: 3, save_steps: 0, eval_steps: 2, tensorboard: false}\n";
 
+#define PAIRS "compute.precision=bf16 compute.order=pair"
+#define TILES "compute.precision=bf16 compute.order=tile"
+
 static const struct bits_run {
 	/* the command's config: new.yaml begins with random weights, old.yaml after a little SFT */
 	const char *name, *command, *settings;
@@ -71,12 +74,19 @@ static const struct bits_run {
         {"denormals", "train new.yaml", "optim.max_grad_norm=1e-15"},
         {"sft", "sft new.yaml", "sft.batch_size=8"},
         {"lora", "train old.yaml", "model.lora_r=2"},
-        {"bf16", "train new.yaml", "compute.precision=bf16"},
+        /* in both orders of sums, whatever this CPU would take */
+        {"bf16", "train new.yaml", PAIRS},
         {"bf16-head-f32", "train new.yaml",
-         "compute.precision=bf16 compute.head_precision=f32 loss.entropy_coef=0.01"},
-        {"bf16-ppo", "train new.yaml", "compute.precision=bf16 algorithm=ppo loss.beta=0.1"},
-        {"bf16-lora", "train old.yaml", "compute.precision=bf16 model.lora_r=2"},
-        {"bf16-sft", "sft new.yaml", "compute.precision=bf16 sft.batch_size=8"},
+         PAIRS " compute.head_precision=f32 loss.entropy_coef=0.01"},
+        {"bf16-ppo", "train new.yaml", PAIRS " algorithm=ppo loss.beta=0.1"},
+        {"bf16-lora", "train old.yaml", PAIRS " model.lora_r=2"},
+        {"bf16-sft", "sft new.yaml", PAIRS " sft.batch_size=8"},
+        {"bf16-tiles", "train new.yaml", TILES},
+        {"bf16-tiles-head-f32", "train new.yaml",
+         TILES " compute.head_precision=f32 loss.entropy_coef=0.01"},
+        {"bf16-tiles-ppo", "train new.yaml", TILES " algorithm=ppo loss.beta=0.1"},
+        {"bf16-tiles-lora", "train old.yaml", TILES " model.lora_r=2"},
+        {"bf16-tiles-sft", "sft new.yaml", TILES " sft.batch_size=8"},
         {"replay", "train new.yaml", "algorithm=topr rollout.source=rollouts.jsonl"},
         {"replay-tis", "train new.yaml",
          "rollout.source=rollouts.jsonl loss.mismatch=token_truncate"},
@@ -207,21 +217,20 @@ static void layers_computed_again_give_the_same_bits(void **state)
 }
 
 /* Every kernel that this CPU has against plain C: the same weights, moments and metrics. */
-static void kernels_train_as_the_formula(const char *precision)
+static void kernels_train_as_the_formula(const char *kind, const char *products)
 {
-	static const char *const backends[] = {"reference", "avx2", "avx512"};
+	static const char *const backends[] = {"reference", "avx2", "avx512", "amx"};
 	char                     want[LINE] = "", got[LINE], settings[160], name[48];
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		if (hone("train new.yaml run.max_steps=0 run.output_dir=try-%s-%s "
-		         "compute.backend=%s",
-		         precision, backends[i], backends[i]) != 0)
+		         "compute.backend=%s %s",
+		         kind, backends[i], backends[i], products) != 0)
 			continue; /* not on this CPU */
-		snprintf(name, sizeof name, "grpo-%s-%s", precision, backends[i]);
+		snprintf(name, sizeof name, "grpo-%s-%s", kind, backends[i]);
 		snprintf(settings, sizeof settings,
-		         "algorithm=grpo loss.num_iterations=2 compute.backend=%s "
-		         "compute.precision=%s",
-		         backends[i], precision);
+		         "algorithm=grpo loss.num_iterations=2 compute.backend=%s %s", backends[i],
+		         products);
 		bits_of(&(struct bits_run){name, "train new.yaml", settings}, got);
 		print_message("%s", got);
 		if (i == 0)
@@ -233,8 +242,9 @@ static void kernels_train_as_the_formula(const char *precision)
 static void every_kernel_and_the_scalar_formula_train_the_same_bits(void **state)
 {
 	(void)state;
-	kernels_train_as_the_formula("f32");
-	kernels_train_as_the_formula("bf16");
+	kernels_train_as_the_formula("f32", "compute.precision=f32");
+	kernels_train_as_the_formula("pairs", PAIRS);
+	kernels_train_as_the_formula("tiles", TILES);
 }
 
 int main(void)

@@ -570,7 +570,7 @@ static const struct {
         {"algorithm: grp", 0, "algorithm is grp, but must be one of"},
         {"loss: {kl_estimator: k4}", 0, "loss.kl_estimator is k4, but must be one of k1|k2|k3"},
         {"compute: {backend: cuda}", 0,
-         "compute.backend is cuda, but must be one of auto|avx512|avx2|openblas|reference"},
+         "compute.backend is cuda, but must be one of auto|amx|avx512|avx2|openblas|reference"},
         {"data: {prompt_column: \"\"}", 0, "data.prompt_column must not be empty"},
         {"data: {generate: [{name: addition, levels: 1-101}]}", 0,
          "data.generate[0].levels is 1-101, outside 0 .. 100"},

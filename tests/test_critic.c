@@ -458,7 +458,8 @@ static void learner_new(struct learner *l, int own, int tied)
 	struct schedule_options     s = {.name = "constant", .learning_rate = 0, .total_steps = 10};
 
 	*l = (struct learner){0};
-	assert_ok(matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL}, &l->mm));
+	assert_ok(
+	        matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL, NULL}, &l->mm));
 	assert_ok(weights_new(&shape, &l->w));
 	for (size_t i = 0; i < l->w.n; i++)
 		l->w.data[i] = .3f * (float)rng_normal((struct rng_key){11, RNG_TEST, 1, 0, 0},

@@ -37,7 +37,7 @@ static void make(const char *name, int level, uint32_t index, struct problem *p)
 
 static void make_model(void)
 {
-	const struct matmul_options options = {"auto", "f32", "strict", NULL};
+	const struct matmul_options options = {"auto", "f32", "strict", NULL, NULL};
 	struct model_shape          shape = {.n_layers = 2,
 	                                     .width = 24,
 	                                     .n_heads = 4,

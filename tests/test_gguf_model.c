@@ -478,7 +478,8 @@ static void an_adapter_is_a_file_whose_b_is_turned(void **state)
 	double                 alpha = 0;
 	const struct tensor   *b;
 
-	assert_ok(matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL}, &mm));
+	assert_ok(matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL, NULL},
+	                     &mm));
 	assert_ok(adapter_new(&o, &w, mm, 0, &adapter));
 	b = weights_find(&adapter->weights,
 	                 "base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight");

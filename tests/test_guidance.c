@@ -541,7 +541,7 @@ static void open_guided_step(const char *const *settings, int n_settings, struct
 	int picked[] = {0, 1, 2, 3};
 
 	*s = (struct step){.arena = &job->step_arena};
-	assert_ok(job_open(JOB_TRAIN, "job.yaml", settings, n_settings, job));
+	assert_ok(job_open(JOB_TRAIN, JOB_NEW, "job.yaml", settings, n_settings, job));
 	assert_ok(groups_new(4, &job->step_arena, &s->sampled));
 	assert_ok(groups_new(4, &job->step_arena, &s->guided));
 	assert_ok(groups_new(4, &job->step_arena, &s->edited));

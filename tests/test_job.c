@@ -673,7 +673,7 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	};
 	struct job job;
 
-	assert_ok(job_open(JOB_TRAIN, "critic-shared.yaml", NULL, 0, &job));
+	assert_ok(job_open(JOB_TRAIN, JOB_NEW, "critic-shared.yaml", NULL, 0, &job));
 	assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		assert_error(load_changed(&job, refused[i].key, refused[i].value), ERR_INPUT,
@@ -686,7 +686,7 @@ static void what_a_state_says_stays_within_bounds(void **state)
 	assert_ok(load_changed(&job, "beta", "0.5"));
 	assert_close(job.learner.learn.algorithm.beta, 0.5, 0);
 	job_close(&job);
-	assert_ok(job_open(JOB_TRAIN, "critic-own.yaml", NULL, 0,
+	assert_ok(job_open(JOB_TRAIN, JOB_NEW, "critic-own.yaml", NULL, 0,
 	                   /* a fixed beta of 0: without a reference another one must not come in */
 	                   &job));
 	assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
@@ -705,7 +705,7 @@ static int steps_of_a_sick_run(enum job_begin how, int steps, int sick, int *in_
 	struct job        job;
 	int               status;
 
-	assert_ok(job_open(JOB_TRAIN, "job.yaml", settings, 4, &job));
+	assert_ok(job_open(JOB_TRAIN, JOB_NEW, "job.yaml", settings, 4, &job));
 	assert_ok(job_start(&job, how));
 	job.config.run.max_steps = job.record.step + steps;
 	if (sick)
@@ -874,7 +874,7 @@ static void the_bill_of_the_disk_is_what_a_checkpoint_takes(void **state)
 		uint64_t          billed;
 		long              taken = 0;
 		FILE             *f;
-		assert_ok(job_open(JOB_TRAIN, cases[i].file, settings, 3, &job));
+		assert_ok(job_open(JOB_TRAIN, JOB_NEW, cases[i].file, settings, 3, &job));
 		assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
 		assert_ok(job_checkpoint_bytes(&job.learner, &job.sampler, &job.record, &billed));
 		assert_false(file_exists("weighed"));
@@ -939,7 +939,8 @@ static void the_first_evaluation_stays_the_first_across_a_resume(void **state)
 	json_decref(row);
 	free(metrics);
 
-	assert_ok(job_open(JOB_TRAIN, "job.yaml", NULL, 0, &job)); /* where chance may not agree */
+	assert_ok(job_open(JOB_TRAIN, JOB_NEW, "job.yaml", NULL, 0,
+	                   &job)); /* where chance may not agree */
 	assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
 	assert_ok(load_changed(&job, "first_eval", "[0.125, 0.0625]"));
 	assert_close(job.record.first_eval.mean, 0.125, 0);
@@ -1012,7 +1013,7 @@ static void a_job_that_finds_no_memory_says_so(void **state)
 	do {
 		n += 1 + n / 32;
 		mem_fail_at(n);
-		status = job_open(JOB_TRAIN, "job.yaml", NULL, 0, &job);
+		status = job_open(JOB_TRAIN, JOB_NEW, "job.yaml", NULL, 0, &job);
 		mem_fail_at(0);
 		if (status != OK)
 			assert_memory(status, "");

@@ -99,7 +99,8 @@ static void world_new(struct world *w, const char *algorithm)
 	struct schedule_options s = {.name = "constant", .learning_rate = 0, .total_steps = 10};
 
 	*w = (struct world){.n_groups = GROUPS};
-	assert_ok(matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL}, &w->mm));
+	assert_ok(matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL, NULL},
+	                     &w->mm));
 	w->model = model_of(w->mm, 11, 1);
 	w->reference = model_of(w->mm, 12, 0);
 	assert_ok(policy_new(w->model, &p, &w->policy));

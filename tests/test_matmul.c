@@ -13,15 +13,17 @@
 enum { N_SHAPES = 100, MAX_WIDTH = 700, MAX_ROWS = 150 };
 
 static const struct kind { /* of products */
-	const char *backend, *precision;
+	const char *backend, *precision, *order;
 } kinds[] = {
-        {"avx512", "f32"},   {"avx2", "f32"},      {"avx512", "bf16"},    {"avx2", "bf16"},
-        {"openblas", "f32"}, {"reference", "f32"}, {"reference", "bf16"},
+        {"avx512", "f32", "pair"},     {"avx2", "f32", "pair"},       {"avx512", "bf16", "pair"},
+        {"avx2", "bf16", "pair"},      {"amx", "bf16", "tile"},       {"avx512", "bf16", "tile"},
+        {"avx2", "bf16", "tile"},      {"openblas", "f32", "pair"},   {"reference", "f32", "pair"},
+        {"reference", "bf16", "pair"}, {"reference", "bf16", "tile"},
 };
 enum {
 	N_KINDS = sizeof kinds / sizeof *kinds,
-	N_OWN = 4,  /* the first ones: by the formula */
-	N_QUICK = 5 /* all but the formula itself */
+	N_OWN = 7,  /* the first ones: by the formula */
+	N_QUICK = 8 /* all but the formula itself */
 };
 
 static const int row_counts[] = {1, 2, 3, 5, 8, 16, 31, 32, 33, 64, 65, 100, 127, 128, 150};
@@ -85,22 +87,24 @@ static void operands_free(struct operands *o)
 /* NULL when it is not there or refuses. */
 static struct matmul *open_kind(const struct kind *k, const char *numerics)
 {
-	struct matmul_options o = {
-	        .backend = k->backend, .precision = k->precision, .numerics = numerics};
-	struct matmul *m = NULL;
+	struct matmul_options o = {.backend = k->backend,
+	                           .precision = k->precision,
+	                           .numerics = numerics,
+	                           .order = k->order};
+	struct matmul        *m = NULL;
 
 	if (matmul_new(&o, &m) != OK) {
-		print_message("%s %s %s: %s\n", k->backend, k->precision, numerics,
+		print_message("%s %s %s %s: %s\n", k->backend, k->precision, k->order, numerics,
 		              error_message());
 		return NULL;
 	}
 	return m;
 }
 
-/* The formula of that precision. */
+/* The formula of that precision and order. */
 static struct matmul *open_formula(const struct kind *k)
 {
-	return open_kind(&(struct kind){"reference", k->precision}, "strict");
+	return open_kind(&(struct kind){"reference", k->precision, k->order}, "strict");
 }
 
 static int bits_differ(const float *a, const float *b, size_t n)
@@ -190,11 +194,13 @@ static int shapes_that_differ(struct matmul *m, uint32_t first, uint32_t last)
 	return n_differ;
 }
 
-/* These must not hide behind their self-test. OpenBLAS may: it takes the kernels of an old CPU where
- * it does not know the new one (other_kernels_refuse_strict_or_keep_it looks at them by name). */
+/* These must not hide behind their self-test. OpenBLAS may: it takes the kernels of an old CPU
+ * where it does not know the new one (other_kernels_refuse_strict_or_keep_it looks at them by name). */
 static int must_be_strict(const char *backend)
 {
 #if defined(__x86_64__)
+	if (strcmp(backend, "amx") == 0)
+		return matmul_cpu_has_amx();
 	if (strcmp(backend, "avx2") == 0)
 		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 	if (strcmp(backend, "avx512") == 0)
@@ -263,7 +269,7 @@ static void very_long_sums_do_not_depend_on_threads(void **state)
 static void fast_openblas_is_caught_by_the_same_test(void **state)
 {
 	(void)state;
-	struct matmul *m = open_kind(&(struct kind){"openblas", "f32"}, "fast");
+	struct matmul *m = open_kind(&(struct kind){"openblas", "f32", "pair"}, "fast");
 
 	assert_non_null(m);
 	int n = shapes_that_differ(m, 0, 20);
@@ -534,7 +540,7 @@ static void the_reference_computes_what_the_formulas_say(void **state)
 	                  dX[N * IN] = {1, 2, 3, 4, 5, 6, 7, 8, -3, -2, -1, 0};
 	const float           dW[OUT * IN] = {5, 4, 4, 4, -2, -1, -2, -3};
 	float                 y[N * OUT], dx[N * IN], dw[OUT * IN];
-	struct matmul        *m = open_kind(&(struct kind){"reference", "f32"}, "strict");
+	struct matmul        *m = open_kind(&(struct kind){"reference", "f32", "pair"}, "strict");
 	struct matmul_weight *w;
 
 	assert_ok(matmul_weight_new(m, OUT, IN, 1, &w));
@@ -568,7 +574,7 @@ static void the_reference_in_bf16_is_a_chain_of_pairs_of_rounded_operands(void *
 	(void)state;
 	enum { OUT = 40, IN = 77 };
 	float                *W = random_floats(OUT * IN, 1), *x = random_floats(IN, 2), y[OUT];
-	struct matmul        *m = open_kind(&(struct kind){"reference", "bf16"}, "strict");
+	struct matmul        *m = open_kind(&(struct kind){"reference", "bf16", "pair"}, "strict");
 	struct matmul_weight *w;
 	int                   turned = 0;
 
@@ -594,6 +600,48 @@ static void the_reference_in_bf16_is_a_chain_of_pairs_of_rounded_operands(void *
 	assert_true(turned > 5);
 	matmul_weight_free(w);
 	matmul_free(m);
+	mem_free(W);
+	mem_free(x);
+}
+
+/* The formula of tiles, element by element: of 32 k the even ones and the odd ones in chains of
+ * their own; behind the last k products of zeros. In pairs other bits come out. */
+static void the_reference_in_tiles_is_two_chains_for_every_32_k(void **state)
+{
+	(void)state;
+	enum { OUT = 40, IN = 77 };
+	float         *W = random_floats(OUT * IN, 1), *x = random_floats(IN, 2), y[OUT];
+	struct matmul *m = open_kind(&(struct kind){"reference", "bf16", "tile"}, "strict"),
+	              *pairs = open_kind(&(struct kind){"reference", "bf16", "pair"}, "strict");
+	struct matmul_weight *w;
+	int                   other = 0;
+
+	assert_ok(matmul_weight_new(m, OUT, IN, 0, &w));
+	assert_ok(matmul_weight_pack(w, W));
+	assert_ok(matmul_forward(w, 1, x, y));
+	for (int o = 0; o < OUT; o++) {
+		float sum = 0, part[2];
+		for (int k = 0; k < 96; k++) {
+			if (k % 32 == 0)
+				part[0] = part[1] = 0;
+			part[k % 2] = fmaf(k < IN ? nearest_bf16(x[k]) : 0,
+			                   k < IN ? nearest_bf16(W[o * IN + k]) : 0, part[k % 2]);
+			if (k % 32 == 31)
+				sum += part[0] + part[1];
+		}
+		assert_true(y[o] == sum);
+	}
+	matmul_weight_free(w);
+	assert_ok(matmul_weight_new(pairs, OUT, IN, 0, &w));
+	assert_ok(matmul_weight_pack(w, W));
+	float in_pairs[OUT];
+	assert_ok(matmul_forward(w, 1, x, in_pairs));
+	for (int o = 0; o < OUT; o++)
+		other += y[o] != in_pairs[o];
+	assert_true(other > 5);
+	matmul_weight_free(w);
+	matmul_free(m);
+	matmul_free(pairs);
 	mem_free(W);
 	mem_free(x);
 }
@@ -639,21 +687,33 @@ static void auto_finds_a_strict_backend_and_wrong_names_are_explained(void **sta
 	assert_true(matmul_weight_bytes(m, 24, 40, 0) >= 24 * 40 * sizeof(float));
 	matmul_free(m);
 
-	assert_error(matmul_new(&(struct matmul_options){"mkl", "f32", "strict", NULL}, &m),
+	assert_error(matmul_new(&(struct matmul_options){"mkl", "f32", "strict", NULL, NULL}, &m),
 	             ERR_INPUT, "'mkl'");
-	assert_error(matmul_new(&(struct matmul_options){"openblas", "bf16", "strict", NULL}, &m),
-	             ERR_INPUT, "no bf16");
-	assert_error(matmul_new(&(struct matmul_options){"auto", "f64", "strict", NULL}, &m),
+	assert_error(
+	        matmul_new(&(struct matmul_options){"openblas", "bf16", "strict", NULL, NULL}, &m),
+	        ERR_INPUT, "no bf16");
+	assert_error(matmul_new(&(struct matmul_options){"auto", "f64", "strict", NULL, NULL}, &m),
 	             ERR_INPUT, "'f64'");
-	assert_error(matmul_new(&(struct matmul_options){"auto", "f32", "strickt", NULL}, &m),
+	assert_error(matmul_new(&(struct matmul_options){"auto", "f32", "strickt", NULL, NULL}, &m),
 	             ERR_INPUT, "'strickt'");
+	assert_error(
+	        matmul_new(&(struct matmul_options){"auto", "bf16", "strict", NULL, "rows"}, &m),
+	        ERR_INPUT, "'rows'");
+	assert_error(matmul_new(&(struct matmul_options){"amx", "f32", "strict", NULL, NULL}, &m),
+	             ERR_INPUT, "tile order alone");
+	assert_error(
+	        matmul_new(&(struct matmul_options){"amx", "bf16", "strict", NULL, "pair"}, &m),
+	        ERR_INPUT, "tile order alone");
+	assert_string_equal(matmul_order(&(struct matmul_options){.order = "auto"}),
+	                    matmul_cpu_has_amx() ? "tile" : "pair");
+	assert_string_equal(matmul_order(&(struct matmul_options){.order = "pair"}), "pair");
 }
 
 /* OpenBLAS picks its kernels when it is loaded, so other kernels need another process: this program
  * again, told to run one check. Whatever the kernels, strict either is refused or holds. */
 static int strict_is_refused_or_holds(void)
 {
-	struct matmul *m = open_kind(&(struct kind){"openblas", "f32"}, "strict");
+	struct matmul *m = open_kind(&(struct kind){"openblas", "f32", "pair"}, "strict");
 	int            differ;
 
 	if (!m)
@@ -708,7 +768,8 @@ static void failing_allocations_are_reported_and_leak_nothing(void **state)
 		for (long n = 1, done = 0; !done && n < 60; n++) {
 			struct matmul_options o = {.backend = kinds[b].backend,
 			                           .precision = kinds[b].precision,
-			                           .numerics = "fast"};
+			                           .numerics = "fast",
+			                           .order = kinds[b].order};
 			struct matmul        *m = NULL;
 			struct matmul_weight *w = NULL;
 			mem_fail_at(n);
@@ -733,6 +794,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	        TEST(the_reference_computes_what_the_formulas_say),
 	        TEST(the_reference_in_bf16_is_a_chain_of_pairs_of_rounded_operands),
+	        TEST(the_reference_in_tiles_is_two_chains_for_every_32_k),
 	        TEST(rounding_to_bf16_is_to_nearest_even),
 	        TEST(strict_rows_depend_on_themselves_alone),
 	        TEST(very_long_sums_do_not_depend_on_threads),

@@ -289,7 +289,7 @@ static int open_differently(const struct odd_rank *odd, struct job *job)
 
 	if (differs && odd->how == OTHER_PROBLEMS)
 		overrides[0] = "data.generate=[{name: sequence, levels: 1-3, count: 31}]";
-	TRY(job_open(JOB_TRAIN, "new.yaml", overrides, 1, job));
+	TRY(job_open(JOB_TRAIN, JOB_NEW, "new.yaml", overrides, 1, job));
 	job->config.run.output_dir = "odd";
 	if (differs && odd->how == OTHER_WEIGHT)
 		job->learner.model->weights.data[job->learner.model->weights.norm_final] += 1e-6f;

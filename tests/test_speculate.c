@@ -179,7 +179,7 @@ static void a_job_guesses_from_the_epoch_before(void **state)
 	struct arena          arena = {0};
 	struct step           s = {.arena = &arena};
 
-	assert_ok(job_open(JOB_TRAIN, "job.yaml", settings, 2, &job));
+	assert_ok(job_open(JOB_TRAIN, JOB_NEW, "job.yaml", settings, 2, &job));
 	assert_ok(groups_new(6, &arena, &s.sampled));
 	assert_ok(step_sample(&job.data, &job.sampler, picked, 3, &s));
 	first = decoder_guesses(job.sampler.decoder);

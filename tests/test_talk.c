@@ -19,7 +19,7 @@ static const char template[] =
         "<s>{{ m.role }} {{ m.content }}<e>{% endfor %}"
         "{% if add_generation_prompt %}<s>assistant {% endif %}";
 
-static const struct compute_options strict = {.matmul = {"auto", "f32", "strict", NULL}};
+static const struct compute_options strict = {.matmul = {"auto", "f32", "strict", NULL, NULL}};
 static const struct talk_options    options = {
            .compute = &strict, .max_tokens = 100, .context = 400, .seed = 3};
 

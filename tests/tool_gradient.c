@@ -78,7 +78,7 @@ static int open_model(struct work *w, const char *path)
 	int                status;
 
 	threads_set(0);
-	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL}, &w->mm));
+	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL, NULL}, &w->mm));
 	TRY(folder_read_shape(path, &shape));
 	TRY(folder_read_weights(path, &shape, &weights));
 	status = model_new(&weights, w->mm, 1, &w->model);

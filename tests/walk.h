@@ -266,7 +266,7 @@ static const struct walk_row walk[] = {
 	{PATH("compute.precision"), "bf16"},
 	{PATH("compute.head_precision"), "f32", .with = "compute.precision=bf16", .without = ""},
 	{PATH("compute.numerics"), NULL, .reason = "which bits it changes depends on the backend"},
-	{PATH("compute.order"), NULL, .reason = "of the summation: what it changes depends on the machine"},
+	{PATH("compute.order"), "tile", .with = "compute.precision=bf16", .plain = "pair", .without = ""},
 	{PATH("compute.micro_batch_tokens"), NULL, .reason = "speed and memory alone (tests/test_job.c)"},
 	{PATH("compute.recompute"), NULL, .reason = "speed and memory alone (tests/test_bits.c)"},
 	{PATH("compute.memory_limit_gb"), "1e-6", .status = 2},

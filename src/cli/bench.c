@@ -81,25 +81,53 @@ static void print_figure(const struct bench_figure *f)
 	fflush(stdout);
 }
 
-/* Products in bf16 are bounded by its instruction, or where there is none by f32 fma. */
-void bench_add(struct bench *b, const char *what, const char *unit, double units,
-               const struct bench_work *w, double seconds)
+void bench_put(struct bench *b, const char *what, struct bench_figure figure)
 {
 	struct bench_figure *f = &b->figures[b->n_figures++];
-	int in_bf16 = b->mm ? matmul_is_bf16(b->mm) : w->products > 0, dot = in_bf16 && b->dot > 0;
-	double computing = w->floats / b->fma + w->products / (dot ? b->dot : b->fma);
-	double reading = w->bytes / b->read;
 
 	assert(b->n_figures <= BENCH_FIGURES);
-	*f = (struct bench_figure){.precision = in_bf16 ? "bf16" : "f32",
-	                           .unit = unit,
-	                           .value = units / seconds,
-	                           .seconds = seconds};
-	f->limit = reading > computing ? "read" : dot && w->products > 0 ? "dpbf16" : "fma";
-	f->fraction = (reading > computing ? reading : computing) / seconds;
+	*f = figure;
 	snprintf(f->what, sizeof f->what, "%s", what);
 	if (!b->quiet)
 		print_figure(f);
+}
+
+struct bench_peak { /* what bounds products */
+	const char *name;
+	double      rate;
+};
+
+/* Products in bf16 are bounded by the instruction of their order, or where there is none by f32
+ * fma. */
+static struct bench_peak bench_peak(const struct bench *b)
+{
+	struct bench_peak fma = {"fma", b->fma}, peak = fma;
+
+	if (matmul_is_bf16(b->mm))
+		peak = matmul_in_tiles(b->mm) ? (struct bench_peak){"AMX", b->amx}
+		                              : (struct bench_peak){"dpbf16", b->dot};
+	return peak.rate > 0 ? peak : fma;
+}
+
+void bench_add(struct bench *b, const char *what, const char *unit, double units,
+               const struct bench_work *w, double seconds)
+{
+	struct bench_peak peak = bench_peak(b);
+	double            computing = w->floats / b->fma + w->products / peak.rate;
+	double            reading = w->bytes / b->read, least = reading;
+	const char       *limit = "read";
+
+	if (computing >= reading) {
+		least = computing;
+		limit = w->products > 0 ? peak.name : "fma";
+	}
+	bench_put(b, what,
+	          (struct bench_figure){.precision = matmul_is_bf16(b->mm) ? "bf16" : "f32",
+	                                .unit = unit,
+	                                .limit = limit,
+	                                .value = units / seconds,
+	                                .seconds = seconds,
+	                                .fraction = least / seconds});
 }
 
 /* ---- the model ---- */

@@ -1,12 +1,13 @@
 /* bench.h - how fast this machine runs the program, each figure as a fraction of what the machine
  * can do at most. Private to `hone bench`.
  *
- *     limits     FLOP/s of f32 fma and of dpbf16 from registers, bytes/s read from memory
+ *     limits     FLOP/s of f32 fma, of dpbf16 and of AMX from registers, bytes/s read from memory
  *                (math/machine.h), by the same command on the same threads
  *     work       of one measurement: FLOP of products, FLOP that are f32 whatever the precision
  *                is, bytes that must be read or written at least once
  *     fraction   = max(products / peak + floats / fma, bytes / read) / seconds
- *                with peak = dpbf16 in bf16 where the CPU has it, else fma
+ *                with peak = in bf16 dpbf16, or AMX in the order of tiles, where the CPU has it,
+ *                else fma
  *
  * What is counted as useful work:
  *     product of a linear layer     2 x outputs x inputs per token, forward; twice that again in
@@ -32,7 +33,7 @@ struct bench_figure {
 	char        what[80];  /* "decode, batch 64" */
 	const char *precision; /* f32, bf16 */
 	const char *unit;      /* "tokens/s" */
-	const char *limit;     /* what bounds it: "fma", "dpbf16", "read" */
+	const char *limit;     /* what bounds it: "fma", "dpbf16", "AMX", "read" */
 	double      value, seconds, fraction;
 };
 
@@ -49,8 +50,8 @@ struct bench {
 	double                 seconds; /* that a measurement is repeated for, about */
 
 	/* of the machine */
-	double fma, dot, read; /* dot: 0 without the instruction */
-	double share;          /* of the cores that other programs left, at the start */
+	double fma, dot, amx, read; /* dot, amx: 0 without the instruction */
+	double share;               /* of the cores that other programs left, at the start */
 
 	/* of the precision at hand */
 	struct matmul *mm;
@@ -72,7 +73,10 @@ struct bench {
  * time that does not count. */
 int bench_time(const struct bench *b, int (*once)(void *context), void *context, double *seconds);
 
-/* Adds a figure of units / seconds, and prints it. */
+/* Adds a figure, and prints it. */
+void bench_put(struct bench *b, const char *what, struct bench_figure figure);
+
+/* The same of units / seconds, of products at hand. */
 void bench_add(struct bench *b, const char *what, const char *unit, double units,
                const struct bench_work *w, double seconds);
 

@@ -10,36 +10,43 @@
 enum { READ_BYTES = 256 << 20 };
 
 struct machine_limits {
-	double fma, dot, read;
+	double fma, dot, amx, read;
 };
 
 static int measure_limits(struct machine_limits *out)
 {
 	out->fma = machine_fma();
 	out->dot = machine_dot();
+	out->amx = machine_amx();
 	return machine_read(READ_BYTES, &out->read);
 }
 
-static void add_limits(struct bench *b, const struct machine_limits *l, int threads)
+/* What so many threads reach, and its share of what all of them do. */
+static void add_limits(struct bench *b, const struct machine_limits *l,
+                       const struct machine_limits *all, int threads)
 {
 	const struct {
-		const char       *what, *unit;
-		double            rate, scale;
-		struct bench_work work;
+		const char *what, *precision, *limit;
+		double      rate, of;
 	} rows[] = {
-	        {"f32 fma from registers", "GFLOP/s", l->fma, 1e-9, {.floats = l->fma}},
-	        {"dpbf16 from registers", "GFLOP/s", l->dot, 1e-9, {.products = l->dot}},
-	        {"memory read", "GB/s", l->read, 1e-9, {.bytes = l->read}},
+	        {"f32 fma from registers", "f32", "fma", l->fma, all->fma},
+	        {"dpbf16 from registers", "bf16", "dpbf16", l->dot, all->dot},
+	        {"AMX from registers", "bf16", "AMX", l->amx, all->amx},
+	        {"memory read", "f32", "read", l->read, all->read},
 	};
 	char what[80];
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		snprintf(what, sizeof what, "%s, %d thread%s", rows[i].what, threads,
 		         threads > 1 ? "s" : "");
-		/* the work of a second */
 		if (rows[i].rate > 0)
-			bench_add(b, what, rows[i].unit, rows[i].rate * rows[i].scale,
-			          &rows[i].work, 1);
+			bench_put(b, what,
+			          (struct bench_figure){.precision = rows[i].precision,
+			                                .unit = i < 3 ? "GFLOP/s" : "GB/s",
+			                                .limit = rows[i].limit,
+			                                .value = rows[i].rate * 1e-9,
+			                                .seconds = 1,
+			                                .fraction = rows[i].rate / rows[i].of});
 	}
 }
 
@@ -55,10 +62,11 @@ int bench_machine(struct bench *b)
 	TRY(status);
 	b->fma = all.fma;
 	b->dot = all.dot;
+	b->amx = all.amx;
 	b->read = all.read;
 	b->share = machine_share();
 	if (threads > 1)
-		add_limits(b, &one, 1);
-	add_limits(b, &all, threads);
+		add_limits(b, &one, &all, 1);
+	add_limits(b, &all, &all, threads);
 	return OK;
 }

@@ -96,7 +96,7 @@ struct option_key {
  *     struct option_word words[8 + N_COMPUTE_KEYS] = {...};
  *     n += options_compute_words(how, words + n);
  *     TRY(options_read(...)); TRY(options_compute(self, how, &compute)); */
-enum { N_COMPUTE_KEYS = 5 };
+enum { N_COMPUTE_KEYS = 6 };
 extern const struct option_key options_compute_keys[N_COMPUTE_KEYS];
 
 /* Writes N_COMPUTE_KEYS words, and returns how many that is; the values go to how. */

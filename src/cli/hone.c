@@ -134,7 +134,7 @@ static int print_version(void)
 	char           cpu[PROVENANCE_CPU_MAX];
 
 	printf("hone %s\ncommit %s\ncompiler %s\n", HONE_VERSION, version_commit, version_compiler);
-	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL}, &m));
+	TRY(matmul_new(&(struct matmul_options){"auto", "f32", "strict", NULL, NULL}, &m));
 	printf("matrix products %s\n", matmul_describe(m));
 	provenance_cpu(cpu, sizeof cpu);
 	terminal_print(stdout, "cpu %s\nsums %s\n", cpu, matmul_sums);

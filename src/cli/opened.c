@@ -5,6 +5,7 @@
 #include "base/terminal.h"
 #include "base/threads.h"
 #include "model/adapter_folder.h"
+#include "rl/job_order.h"
 #include "run/checkpoint.h"
 
 #include <stdio.h>
@@ -74,6 +75,17 @@ static int open_model(struct opened *o)
 	return status;
 }
 
+/* A run in bf16 is read in the order in which it learned, unless another one is asked for. */
+static int opened_products(struct opened *o, struct matmul_options options)
+{
+	const char *order = NULL;
+
+	if (!strcmp(options.precision, "bf16") && !strcmp(options.order, "auto"))
+		TRY(job_order_recorded(o->path, &order));
+	options.order = order ? order : options.order;
+	return matmul_new(&options, &o->mm);
+}
+
 static int opened_open_all(struct opened *o, const char *base, const struct matmul_options *options,
                            struct arena *a)
 {
@@ -81,7 +93,7 @@ static int opened_open_all(struct opened *o, const char *base, const struct matm
 
 	TRY(open_base(o, base, a, &adapter));
 	TRY(opened_open_tokenizer(o, a));
-	TRY(matmul_new(options, &o->mm));
+	TRY(opened_products(o, *options));
 	TRY(open_model(o));
 	return adapter.rank ? adapter_folder_read(o->path, &adapter, &o->model->weights, o->mm, 0,
 	                                          &o->model->adapter)
@@ -91,7 +103,8 @@ static int opened_open_all(struct opened *o, const char *base, const struct matm
 int opened_new(const char *path, const char *base, struct opened *o)
 {
 	return opened_as(path, base,
-	                 &(struct compute_options){.matmul = {"auto", "f32", "strict", NULL}}, o);
+	                 &(struct compute_options){.matmul = {"auto", "f32", "strict", NULL, NULL}},
+	                 o);
 }
 
 int opened_as(const char *path, const char *base, const struct compute_options *how,

@@ -104,6 +104,7 @@ int options_read(const struct command *self, int argc, char **argv, const struct
 const struct option_key options_compute_keys[N_COMPUTE_KEYS] = {
         {"--precision NAME", "compute.precision"},
         {"--head-precision NAME", "compute.head_precision"},
+        {"--order NAME", "compute.order"},
         {"--backend NAME", "compute.backend"},
         {"--numerics NAME", "compute.numerics"},
         {"--threads N", "compute.threads"},

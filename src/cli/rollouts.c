@@ -123,7 +123,7 @@ int command_rollouts(const struct command *self, int argc, char **argv)
 	TRY(options_read(self, argc, argv, words, 3, &n));
 	if (n == 0 || strchr(argv[0], '='))
 		return options_usage(self);
-	TRY(job_open(JOB_TRAIN, argv[0], (const char *const *)argv + 1, n - 1, &job));
+	TRY(job_open(JOB_TRAIN, JOB_NEW, argv[0], (const char *const *)argv + 1, n - 1, &job));
 	status = job.data.reward.command || job.data.eval_reward.command
 	                 ? options_allow_command(&job.config, argv[0], allow_command)
 	                 : OK;

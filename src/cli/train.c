@@ -92,7 +92,7 @@ static int run_job(const struct train_call *call)
 	struct job job;
 	int        status;
 
-	TRY(job_open(call->kind, call->config, call->overrides, call->n, &job));
+	TRY(job_open(call->kind, call->how, call->config, call->overrides, call->n, &job));
 	signals_catch();
 	status = open_screen(job.config.run.log_ranks, &job.record.screen);
 	if (status == OK && (job.data.reward.command || job.data.eval_reward.command))

@@ -2,7 +2,7 @@
 
 static const char *backend_name(int i)
 {
-	static const char *const names[] = {"auto",     "avx512",    "avx2",
+	static const char *const names[] = {"auto",     "amx",       "avx512", "avx2",
 	                                    "openblas", "reference", NULL};
 
 	return names[i];
@@ -11,6 +11,13 @@ static const char *backend_name(int i)
 static const char *precision_name(int i)
 {
 	static const char *const names[] = {"f32", "bf16", NULL};
+
+	return names[i];
+}
+
+static const char *order_name(int i)
+{
+	static const char *const names[] = {"auto", "pair", "tile", NULL};
 
 	return names[i];
 }
@@ -35,13 +42,17 @@ static const struct option compute_options[] = {
 	    "0: all cores this process may use; changes no bit of the result",
 	    .flags = FREE_ON_RESUME),
 	NAMED_AS("backend", matmul.backend, "auto", backend_name,
-	     "matrix products; avx512, avx2 and reference give the same bits; auto: the fastest "
+	     "matrix products; amx, avx512, avx2 and reference give the same bits; auto: the fastest "
 	     "of these that this CPU has; with numerics fast, openblas before plain C"),
 	NAMED_AS("precision", matmul.precision, "f32", precision_name,
 	     "of the operands of matrix products and of keys and values; weights, sums and all else "
 	     "stay f32"),
 	NAMED_AS("head_precision", matmul.head_precision, "bf16", precision_name,
 	     "of the product that gives logits", .when = "compute.precision=bf16"),
+	NAMED_AS("order", matmul.order, "auto", order_name,
+	     "in which products add: pair is that of AVX512-BF16, tile that of AMX; every CPU has both; "
+	     "auto: tile where the run begins on a CPU with AMX, and a resumed run keeps what it has",
+	     .when = "compute.precision=bf16"),
 	NAMED_AS("numerics", matmul.numerics, "strict", numerics_name,
 	     "strict: the same bits for any batch, threads, micro-batch and resume"),
 	INT(micro_batch_tokens, "8192", 1, 1 << 24,

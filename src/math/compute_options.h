@@ -1,5 +1,5 @@
 /* compute_options.h - the options of the room compute: with what, and how much at once. None but
- * numerics, precision and a library's backend changes a bit of the result. */
+ * numerics, precision, order and a library's backend changes a bit of the result. */
 #ifndef MATH_COMPUTE_OPTIONS_H
 #define MATH_COMPUTE_OPTIONS_H
 

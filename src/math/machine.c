@@ -10,7 +10,7 @@
 #include <time.h>
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "math/amx.h"
 #endif
 
 enum { MACHINE_TRIES = 5 };
@@ -44,6 +44,17 @@ MACHINE_LOOP(loop_fma256, MACHINE_FOR("avx2,fma"), __m256, 12, _mm256_setzero_ps
              _mm256_set1_ps(0.5f), _mm256_fmadd_ps(sum[i], a, b))
 MACHINE_LOOP(loop_dot512, MACHINE_FOR("avx512f,avx512bf16"), __m512, 24, _mm512_setzero_ps(),
              _mm512_setzero_ps(), _mm512_dpbf16_ps(sum[i], (__m512bh)a, (__m512bh)b))
+MACHINE_FOR("amx-tile,amx-bf16") static void loop_amx(long turns)
+{
+	amx_take(); /* all zeros */
+	for (long turn = 0; turn < turns; turn++) {
+		_tile_dpbf16ps(0, 4, 6);
+		_tile_dpbf16ps(1, 4, 7);
+		_tile_dpbf16ps(2, 5, 6);
+		_tile_dpbf16ps(3, 5, 7);
+	}
+	amx_give_back();
+}
 MACHINE_LOOP(loop_plain, , __m128, 12, _mm_setzero_ps(), _mm_set1_ps(0.5f),
              _mm_add_ps(_mm_mul_ps(sum[i], a), b))
 #else
@@ -123,6 +134,17 @@ double machine_share(void)
 	}
 	computed /= (clock_seconds() - start) * threads_count();
 	return computed < 1 ? computed : 1;
+}
+
+double machine_amx(void)
+{
+#if defined(__x86_64__)
+	const struct machine_loop amx = {loop_amx, 4 * 2.0 * 16 * 16 * 32};
+
+	if (matmul_cpu_has_amx())
+		return machine_rate(&amx);
+#endif
+	return 0;
 }
 
 double machine_dot(void)

@@ -3,6 +3,7 @@
  *     fma      a loop of nothing but fused multiply-adds in f32, operands in registers, in the
  *              widest vectors that the CPU has (AVX-512, AVX2, else plain C)
  *     dot      the same of AVX512-BF16's vdpbf16ps: two products in bf16 added in f32
+ *     amx      the same of AMX's tdpbf16ps
  *     read     a sum over a block of memory, once through
  *
  * One multiplication and one addition are 2 FLOP. Each is the sum of what the threads of
@@ -15,6 +16,7 @@
 
 /* FLOP/s */
 double machine_fma(void);
+double machine_amx(void); /* 0: none, or the system lets nobody use it (matmul_cpu_has_amx) */
 double machine_dot(void); /* 0: the CPU has no such instruction (matmul_cpu_has_bf16) */
 
 /* The share of these cores that other programs leave to this one, at the moment: 0..1. */

@@ -14,11 +14,9 @@
 /* In the order in which `auto` tries them. */
 static const struct matmul_backend *const backends[] = {
 #if defined(__x86_64__)
-        &matmul_avx512,
-        &matmul_avx2,
+        &matmul_amx,      &matmul_avx512,    &matmul_avx2,
 #endif
-        &matmul_openblas,
-        &matmul_reference,
+        &matmul_openblas, &matmul_reference,
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
@@ -32,7 +30,11 @@ enum { FORMULA_ROWS = 31 };
 /* some libraries share out sums from 20,000 on */
 enum { SUM_ROWS = 2, SUM_WIDTH = 8, SUM_DEPTH = 20480 };
 
-static int open_backend(const struct matmul_backend *b, int strict, int bf16, struct matmul **out);
+struct matmul_kind { /* of products, whoever computes them */
+	int strict, bf16, in_tiles;
+};
+
+static int open_backend(const struct matmul_backend *b, struct matmul_kind k, struct matmul **out);
 
 struct selftest {
 	struct matmul        *m;
@@ -117,7 +119,8 @@ static int selftest_formula(struct selftest *t)
 
 	if (!t->m->backend->is_formula)
 		return OK;
-	TRY(open_backend(&matmul_reference, 0, t->m->bf16, &reference));
+	TRY(open_backend(&matmul_reference, (struct matmul_kind){0, t->m->bf16, t->m->in_tiles},
+	                 &reference));
 	int status = compare_with_formula(t, reference);
 	matmul_free(reference);
 	return status;
@@ -216,23 +219,24 @@ static int selftest(struct matmul *m)
 /* ---- choosing ---- */
 
 /* In strict mode a backend that fails the self-test is refused. */
-static int open_backend(const struct matmul_backend *b, int strict, int bf16, struct matmul **out)
+static int open_backend(const struct matmul_backend *b, struct matmul_kind k, struct matmul **out)
 {
 	struct matmul *m;
 	int            status;
 
 	TRY(mem_take(1, "the matrix products", &m));
 	m->backend = b;
-	m->strict = strict;
-	m->bf16 = bf16;
+	m->strict = k.strict;
+	m->bf16 = k.bf16;
+	m->in_tiles = k.in_tiles;
 	m->head = m;
-	status = bf16 && !b->is_formula
+	status = k.bf16 && !b->is_formula
 	                 ? error_set(ERR_INPUT,
 	                             "compute.backend: %s has no bf16; choose auto, or "
 	                             "compute.precision: f32",
 	                             b->name)
 	                 : b->open(m);
-	if (status == OK && strict) {
+	if (status == OK && k.strict) {
 		status = selftest(m);
 		if (status != OK)
 			b->close(m);
@@ -241,28 +245,29 @@ static int open_backend(const struct matmul_backend *b, int strict, int bf16, st
 		mem_free(m);
 		return status;
 	}
-	snprintf(m->description, sizeof m->description, "%s %s %s (%s)", b->name,
-	         bf16 ? "bf16" : "f32", strict ? "strict" : "fast", m->detail);
+	snprintf(m->description, sizeof m->description, "%s %s %s%s (%s)", b->name,
+	         k.bf16 ? "bf16" : "f32", k.strict ? "strict" : "fast",
+	         k.in_tiles ? ", tile order" : "", m->detail);
 	*out = m;
 	return OK;
 }
 
 /* The first backend that fits; strict, of those that compute the formula, or auto would give other
  * bits where no kernel fits. Memory that is short is no reason to take a slower one. */
-static int open_first(int strict, int bf16, struct matmul **out)
+static int open_first(struct matmul_kind k, struct matmul **out)
 {
 	int status = ERR_INPUT;
 
 	for (int i = 0; i < N_BACKENDS && status != OK && status != ERR_MEMORY; i++)
-		if (backends[i]->is_formula || !strict)
-			status = open_backend(backends[i], strict, bf16, out);
+		if (backends[i]->is_formula || !k.strict)
+			status = open_backend(backends[i], k, out);
 	return status;
 }
 
 static int unknown_backend(const char *name)
 {
 	return error_set(ERR_INPUT,
-	                 "compute.backend: there is no '%s'; choose auto, avx512, avx2, "
+	                 "compute.backend: there is no '%s'; choose auto, amx, avx512, avx2, "
 	                 "openblas or reference",
 	                 name);
 }
@@ -272,13 +277,13 @@ int matmul_is_strict(const struct matmul_options *o)
 	return strcmp(o->numerics, "strict") == 0;
 }
 
-static int open_named(const char *name, int strict, int bf16, struct matmul **out)
+static int open_named(const char *name, struct matmul_kind k, struct matmul **out)
 {
 	if (strcmp(name, "auto") == 0)
-		return open_first(strict, bf16, out);
+		return open_first(k, out);
 	for (int i = 0; i < N_BACKENDS; i++)
 		if (strcmp(name, backends[i]->name) == 0)
-			return open_backend(backends[i], strict, bf16, out);
+			return open_backend(backends[i], k, out);
 	return unknown_backend(name);
 }
 
@@ -291,13 +296,34 @@ static int read_precision(const char *option, const char *name, int *bf16)
 	                           name);
 }
 
-/* The products of the head, where they have another precision, belong to the others. */
+const char *matmul_order(const struct matmul_options *o)
+{
+	return o->order && strcmp(o->order, "auto") != 0 ? o->order
+	       : matmul_cpu_has_amx()                    ? "tile"
+	                                                 : "pair";
+}
+
+static int read_order(const struct matmul_options *o, int bf16, int *in_tiles)
+{
+	const char *order = bf16 ? matmul_order(o) : "pair";
+
+	*in_tiles = strcmp(order, "tile") == 0;
+	return *in_tiles || strcmp(order, "pair") == 0
+	               ? OK
+	               : error_set(ERR_INPUT,
+	                           "compute.order: there is no '%s'; choose auto, pair or tile",
+	                           order);
+}
+
+/* The products of the head, where they have another precision, belong to the others. amx has none
+ * in f32. */
 static int open_f32_head(const struct matmul_options *o, struct matmul *m)
 {
 	struct matmul *head;
 	size_t         n = strlen(m->description);
 
-	TRY(open_named(o->backend, m->strict, 0, &head));
+	TRY(open_named(strcmp(o->backend, "amx") ? o->backend : "auto",
+	               (struct matmul_kind){.strict = m->strict}, &head));
 	m->head = head;
 	snprintf(m->description + n, sizeof m->description - n, ", head f32");
 	return OK;
@@ -305,17 +331,19 @@ static int open_f32_head(const struct matmul_options *o, struct matmul *m)
 
 int matmul_new(const struct matmul_options *o, struct matmul **out)
 {
-	int strict = matmul_is_strict(o), bf16, head_bf16, status = OK;
+	struct matmul_kind k = {.strict = matmul_is_strict(o)};
+	int                head_bf16, status = OK;
 
-	TRY(read_precision("compute.precision", o->precision, &bf16));
+	TRY(read_precision("compute.precision", o->precision, &k.bf16));
+	TRY(read_order(o, k.bf16, &k.in_tiles));
 	TRY(read_precision("compute.head_precision",
 	                   o->head_precision ? o->head_precision : o->precision, &head_bf16));
-	if (!strict && strcmp(o->numerics, "fast") != 0)
+	if (!k.strict && strcmp(o->numerics, "fast") != 0)
 		return error_set(ERR_INPUT,
 		                 "compute.numerics: there is no '%s'; choose strict or fast",
 		                 o->numerics);
-	TRY(open_named(o->backend, strict, bf16, out));
-	if (bf16 && !head_bf16)
+	TRY(open_named(o->backend, k, out));
+	if (k.bf16 && !head_bf16)
 		status = open_f32_head(o, *out);
 	if (status != OK)
 		matmul_free(*out);
@@ -342,6 +370,11 @@ int matmul_is_bf16(const struct matmul *m)
 	return m->bf16;
 }
 
+int matmul_in_tiles(const struct matmul *m)
+{
+	return m->in_tiles;
+}
+
 int matmul_cpu_has_bf16(void)
 {
 #if defined(__x86_64__)
@@ -351,7 +384,9 @@ int matmul_cpu_has_bf16(void)
 #endif
 }
 
-const char matmul_sums[] = "f32: k ascending; bf16: k in pairs, the odd one first";
+const char matmul_sums[] =
+        "f32: k ascending; bf16: k in pairs, the odd one first, or in tiles of 32, "
+        "even and odd ones apart";
 
 const char *matmul_describe(const struct matmul *m)
 {

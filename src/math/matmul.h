@@ -12,17 +12,28 @@
  *     dW[o][j]            that chain for each chunk of GRADIENT_ROWS rows; dW = 0 + chunk 0 + chunk
  *                         1 + ..., from the left
  *
- * precision bf16 rounds both operands to bf16 first (bf16.h) and takes k in pairs, the odd one of a
- * pair before the even one; an odd inner dimension is filled up with a zero:
+ * precision bf16 rounds both operands to bf16 first (bf16.h). Then there are two orders, and a run
+ * keeps that with which it began. The order of pairs takes k in pairs, the odd one before the even
+ * one; an odd inner dimension is filled up with a zero:
  *
  *     acc = 0; for k = 0, 2, ...: acc = fma(a[k+1], b[k+1], acc); acc = fma(a[k], b[k], acc)
  *
- * which is what AVX512-BF16 computes for two k at once. Sums and results are f32.
+ * which is what AVX512-BF16 computes for two k at once. The order of tiles takes 32 k at once, the
+ * even ones and the odd ones each in a chain of 16; the inner dimension is filled up with zeros:
  *
- * All in f32, round to nearest even, denormals flushed to zero in and out (base/threads.h). avx512,
- * avx2 and reference compute exactly this, so they give the same bits on every CPU that has them;
- * matmul_new compares them with the formula when a run starts. What libraries compute is another
- * order.
+ *     acc = 0; for k = 0, 32, ...: even = odd = 0
+ *                                  for i = k, k+2, .. k+30: even = fma(a[i], b[i], even)
+ *                                                           odd = fma(a[i+1], b[i+1], odd)
+ *                                  acc = acc + (even + odd)
+ *
+ * which is what AMX computes (seen on a Xeon of the fifth generation: of 8 million results with
+ * exponents over the whole range, zeros, denormals, infinities, under each rounding mode of the
+ * thread, none differs but in the payload of a NaN). Sums and results are f32.
+ *
+ * All in f32, round to nearest even, denormals flushed to zero in and out (base/threads.h). amx,
+ * avx512, avx2 and reference compute exactly this, so they give the same bits on every CPU that has
+ * them; matmul_new compares them with the formula when a run starts. What libraries compute is
+ * another order.
  *
  * numerics strict (the default): row i of Y and dX depends on row i of X and dY (and W) alone, bit
  * for bit: not on n, not on its place among the rows, not on threads. dW depends on its operands
@@ -30,6 +41,8 @@
  * it refuses) stands at the top of its file.
  *
  *     backend     needs                     strict
+ *     amx         AMX, AVX512-BF16; bf16    yes, by the formula
+ *                 in tiles alone
  *     avx512      AVX-512F                  yes, by the formula
  *     avx2        AVX2 and FMA              yes, by the formula
  *     openblas    OpenBLAS                  yes, by fixed call shapes, one thread a call, our own
@@ -66,6 +79,8 @@ struct matmul_options {
 	const char *numerics;  /* strict, fast */
 	/* of the products of matmul_head, when the others are bf16: f32, bf16; NULL: bf16 */
 	const char *head_precision;
+	/* of bf16: auto, pair, tile; NULL: auto */
+	const char *order;
 };
 
 /* ERR_INPUT when the backend is unknown, not built in, not fit for this CPU, or cannot be strict
@@ -78,9 +93,15 @@ void matmul_free(struct matmul *m);
  * head_precision those that belong to m. */
 struct matmul *matmul_head(const struct matmul *m);
 int            matmul_is_bf16(const struct matmul *m);
+int            matmul_in_tiles(const struct matmul *m); /* in bf16, in the order of tiles */
 /* Whether this CPU has an instruction for products in bf16 (AVX512-BF16); the others compute the
  * same bits by f32 fma, not faster. */
 int matmul_cpu_has_bf16(void);
+/* Whether this CPU has AMX for bf16 and the system lets this process use it. */
+int matmul_cpu_has_amx(void);
+/* The order that a run gets: "pair" or "tile" where the options name it, else "tile" where the CPU
+ * has AMX. */
+const char *matmul_order(const struct matmul_options *o);
 /* The order in which the formula adds, in a few words, for who compares two programs. */
 extern const char matmul_sums[];
 /* "avx2 f32 strict (tiles of 6 x 16)": for the start line */

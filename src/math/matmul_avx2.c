@@ -15,7 +15,11 @@ static const struct tile_kernel avx2_f32 = TILE_KERNEL("6 x 16");
 
 static int avx2_open(struct matmul *m)
 {
-	return tiled_open(m, m->bf16 ? &avx2_bf16 : &avx2_f32,
+	const struct tile_kernel *kernel = !m->bf16      ? &avx2_f32
+	                                   : m->in_tiles ? &avx2_chains
+	                                                 : &avx2_bf16;
+
+	return tiled_open(m, kernel,
 	                  __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
 }
 

@@ -16,6 +16,7 @@ static const struct tile_kernel avx512_f32 = TILE_KERNEL("14 x 32");
 static int avx512_open(struct matmul *m)
 {
 	const struct tile_kernel *kernel = !m->bf16                ? &avx512_f32
+	                                   : m->in_tiles           ? &avx512_chains
 	                                   : matmul_cpu_has_bf16() ? &avx512_dot
 	                                                           : &avx512_bf16;
 

@@ -8,6 +8,7 @@
 #include "math/matmul_vector512.h"
 
 #define TILE_FORM TILE_PAIRS
+#define TILE_PACKING &matmul_pairs
 #define TILE_WORDS(p, i) TILE_LOAD(p)
 #define TILE_STEP(a, b, c) _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
 

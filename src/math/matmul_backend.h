@@ -35,6 +35,7 @@ struct matmul {
 	const struct matmul_backend *backend;
 	int                          strict;
 	int                          bf16;       /* operands of products are rounded to bf16 */
+	int                          in_tiles;   /* with bf16: the tile order, not that of pairs */
 	struct matmul               *head;       /* itself, or owned: of another precision */
 	char                         detail[96]; /* the backend's: version, kernel */
 	char                         description[160]; /* for the start line */
@@ -49,7 +50,7 @@ struct matmul_weight {
 
 extern const struct matmul_backend matmul_reference, matmul_openblas;
 #if defined(__x86_64__)
-extern const struct matmul_backend matmul_avx512, matmul_avx2;
+extern const struct matmul_backend matmul_amx, matmul_avx512, matmul_avx2;
 #endif
 
 #endif

@@ -1,7 +1,6 @@
-/* The oracle: every element is one chain of fmaf over the inner dimension, in increasing order; a
- * gradient is one chain per chunk of GRADIENT_ROWS rows, the chunks added in order. Nothing here is
- * clever, so that it can be checked by eye. The loops run over outputs innermost, so that compilers
- * use vectors without changing any chain. */
+/* The oracle: the formulas of matmul.h as they stand there, a gradient in chunks of GRADIENT_ROWS
+ * rows that are added in order. Nothing here is clever, so that it can be checked by eye. The loops
+ * run over outputs innermost, so that compilers use vectors without changing any chain. */
 #include "math/matmul_backend.h"
 
 #include "base/error.h"
@@ -25,18 +24,6 @@ static void reference_close(struct matmul *m)
 static float reference_operand(const struct matmul *m, float x)
 {
 	return m->bf16 ? bf16_widen(bf16_operand(x)) : x;
-}
-
-/* The k that comes at place i of a chain, of `depth`: i; with bf16 the odd one of a pair before the
- * even one. May be `depth`: there a product of zeros is added. */
-static int reference_turn(const struct matmul *m, int i)
-{
-	return m->bf16 ? i ^ 1 : i;
-}
-
-static int reference_turns(const struct matmul *m, int depth)
-{
-	return m->bf16 ? (depth + 1) / 2 * 2 : depth;
 }
 
 /* The state is W [out x in] and behind it W^T [in x out]. */
@@ -69,18 +56,75 @@ static int reference_weight_pack(struct matmul_weight *w, const float *W)
 	return OK;
 }
 
-/* c[j] <- fma(a, b[j], c[j]) for all j */
-static void reference_step(float a, const float *restrict b, int width, float *restrict c)
+enum { STRIP = 64 }; /* results of a row at a time: their chains stay on the stack */
+
+/* c[j] = sum over k of a[k] b[k][j], for j < width <= STRIP */
+struct reference_sum {
+	const float *a, *b;
+	size_t       a_step, b_row; /* from k to k + 1 */
+	int          depth, width;
+};
+
+/* c[j] <- fma(a[k], b[k][j], c[j]) for all j; behind the last k the product is of zeros. */
+static void reference_step(const struct matmul *m, const struct reference_sum *s, int k,
+                           float *restrict c)
 {
-	for (int j = 0; j < width; j++)
-		c[j] = __builtin_fmaf(a, b[j], c[j]);
+	const float *b;
+	float        a;
+
+	if (k >= s->depth) {
+		for (int j = 0; j < s->width; j++)
+			c[j] = __builtin_fmaf(0.0f, 0.0f, c[j]); /* makes -0 a 0 */
+		return;
+	}
+	a = reference_operand(m, s->a[(size_t)k * s->a_step]);
+	b = s->b + (size_t)k * s->b_row;
+	if (m->bf16)
+		for (int j = 0; j < s->width; j++)
+			c[j] = __builtin_fmaf(a, bf16_widen(bf16_operand(b[j])), c[j]);
+	else
+		for (int j = 0; j < s->width; j++)
+			c[j] = __builtin_fmaf(a, b[j], c[j]);
 }
 
-/* c[j] <- fma(0, 0, c[j]), which makes -0 a 0 */
-static void reference_step_of_zeros(int width, float *restrict c)
+/* f32: every k; bf16: the odd one of a pair before the even one. */
+static void reference_chain(const struct matmul *m, const struct reference_sum *s, float *c)
 {
-	for (int j = 0; j < width; j++)
-		c[j] = __builtin_fmaf(0.0f, 0.0f, c[j]);
+	memset(c, 0, (size_t)s->width * sizeof *c);
+	if (!m->bf16)
+		for (int k = 0; k < s->depth; k++)
+			reference_step(m, s, k, c);
+	else
+		for (int k = 0; k < s->depth; k += 2) {
+			reference_step(m, s, k + 1, c);
+			reference_step(m, s, k, c);
+		}
+}
+
+/* bf16 in tiles: of each 32 k a chain of the even ones and one of the odd ones. */
+static void reference_tiles(const struct matmul *m, const struct reference_sum *s, float *c)
+{
+	float even[STRIP], odd[STRIP];
+
+	memset(c, 0, (size_t)s->width * sizeof *c);
+	for (int k = 0; k < s->depth; k += 32) {
+		memset(even, 0, sizeof even);
+		memset(odd, 0, sizeof odd);
+		for (int i = k; i < k + 32; i += 2) {
+			reference_step(m, s, i, even);
+			reference_step(m, s, i + 1, odd);
+		}
+		for (int j = 0; j < s->width; j++)
+			c[j] = c[j] + (even[j] + odd[j]);
+	}
+}
+
+static void reference_add_up(const struct matmul *m, const struct reference_sum *s, float *c)
+{
+	if (m->in_tiles)
+		reference_tiles(m, s, c);
+	else
+		reference_chain(m, s, c);
 }
 
 struct reference_product { /* C [n x width] = A [n x depth] B [depth x width] */
@@ -89,25 +133,21 @@ struct reference_product { /* C [n x width] = A [n x depth] B [depth x width] */
 	float       *C;
 };
 
-/* Row by row, one chain over k for each element, in the order of the weight (matmul.h). */
 static void product(const struct matmul *m, const struct reference_product *p)
 {
-	int depth = p->depth, width = p->width;
+	size_t depth = (size_t)p->depth, width = (size_t)p->width;
 
 #pragma omp parallel for schedule(static)
-	for (int r = 0; r < p->n; r++) {
-		const float *a = p->A + (size_t)r * (size_t)depth;
-		float       *c = p->C + (size_t)r * (size_t)width;
-		memset(c, 0, (size_t)width * sizeof *c);
-		for (int i = 0; i < reference_turns(m, depth); i++) {
-			int k = reference_turn(m, i);
-			if (k < depth)
-				reference_step(reference_operand(m, a[k]),
-				               p->B + (size_t)k * (size_t)width, width, c);
-			else
-				reference_step_of_zeros(width, c);
+	for (int r = 0; r < p->n; r++)
+		for (int j = 0; j < p->width; j += STRIP) {
+			struct reference_sum s = {.a = p->A + (size_t)r * depth,
+			                          .b = p->B + j,
+			                          .a_step = 1,
+			                          .b_row = width,
+			                          .depth = p->depth};
+			s.width = p->width - j < STRIP ? p->width - j : STRIP;
+			reference_add_up(m, &s, p->C + (size_t)r * width + j);
 		}
-	}
 }
 
 static int reference_forward(const struct matmul_weight *w, int n, const float *X, float *Y)
@@ -125,31 +165,23 @@ static int reference_backward(const struct matmul_weight *w, int n, const float 
 	return OK;
 }
 
-enum { STRIP = 64 }; /* elements of a row of dW at a time: a chunk's sum stays on the stack */
-
+/* Up to STRIP elements of row o of dW, from element `first`: chunk by chunk. */
 static void gradient_strip(const struct matmul *m, const struct matmul_gradient *g, int o,
-                           int first, int count)
+                           int first)
 {
+	int    count = g->n_in - first < STRIP ? g->n_in - first : STRIP;
 	float *dw = g->dW + (size_t)o * (size_t)g->n_in + first;
-	float  chunk[STRIP], x[STRIP];
+	float  chunk[STRIP];
 
 	memset(dw, 0, (size_t)count * sizeof *dw);
 	for (int start = 0; start < g->n; start += GRADIENT_ROWS) {
-		int rows = start + GRADIENT_ROWS < g->n ? GRADIENT_ROWS : g->n - start;
-		memset(chunk, 0, sizeof chunk);
-		for (int i = 0; i < reference_turns(m, rows); i++) {
-			size_t r = (size_t)(start + reference_turn(m, i));
-			if (reference_turn(m, i) >= rows) {
-				reference_step_of_zeros(count, chunk);
-				continue;
-			}
-			for (int j = 0; j < count; j++)
-				x[j] = reference_operand(
-				        m, g->X[r * (size_t)g->n_in + (size_t)(first + j)]);
-			reference_step(
-			        reference_operand(m, g->dY[r * (size_t)g->n_out + (size_t)o]), x,
-			        count, chunk);
-		}
+		struct reference_sum s = {.a = g->dY + (size_t)start * (size_t)g->n_out + o,
+		                          .b = g->X + (size_t)start * (size_t)g->n_in + first,
+		                          .a_step = (size_t)g->n_out,
+		                          .b_row = (size_t)g->n_in,
+		                          .width = count};
+		s.depth = start + GRADIENT_ROWS < g->n ? GRADIENT_ROWS : g->n - start;
+		reference_add_up(m, &s, chunk);
 		for (int i = 0; i < count; i++)
 			dw[i] += chunk[i];
 	}
@@ -160,7 +192,7 @@ static int reference_gradient(struct matmul *m, const struct matmul_gradient *g)
 #pragma omp parallel for schedule(static)
 	for (int o = 0; o < g->n_out; o++)
 		for (int i = 0; i < g->n_in; i += STRIP)
-			gradient_strip(m, g, o, i, g->n_in - i < STRIP ? g->n_in - i : STRIP);
+			gradient_strip(m, g, o, i);
 	return OK;
 }
 

@@ -4,10 +4,12 @@
  *     TILE_VECTOR, TILE_LANES   a vector of floats and their number
  *     TILE_ZERO, TILE_LOAD(p), TILE_STORE(p, v), TILE_SUM(a, b)
  *     TILE_FORM                 of the operands
+ *     TILE_CHAINS               for the tile order alone, where TILE_FORM is TILE_HALVES
  *     TILE_SPREAD(p)            the word of A at p in all lanes
  *     TILE_WORDS(p, i)          of the words of B at p, what step i takes: i = 0, and 1 with
  *                               TILE_HALVES (first the odd half, then the even one)
  *     TILE_STEP(a, b, c)        c after a step of its chain
+ *     TILE_PACKING              the kernel's packing, where it has one
  *     TILE_KEEP(v)              an empty asm that holds v in a register
  *     TILE_ROWS                 rows of the largest tile: 2 * TILE_ROWS + 3 vectors must fit into
  *                               the registers
@@ -27,6 +29,15 @@ enum { TILE_PANEL = 2 * TILE_LANES };
 #define TILE_UNROLL_TWICE _Pragma("GCC unroll 2")
 #endif
 
+#ifndef TILE_PACKING
+#define TILE_PACKING NULL
+#endif
+
+#ifdef TILE_CHAINS
+enum { TILE_CHAIN = TILE_CHAIN_WORDS };
+#include "math/matmul_tile_chains.h"
+#else
+enum { TILE_CHAIN = 1 };
 /* `rows`, `panels` and `packed` are constants where this is inlined, so that acc lives in
  * registers. */
 TILE_INLINE void tile_any(const struct tile *t, enum tile_start start, int rows, int panels,
@@ -84,6 +95,7 @@ TILE_INLINE void tile_any(const struct tile *t, enum tile_start start, int rows,
 		TILE_STORE(c, acc[i]);
 	}
 }
+#endif
 
 #define TILE_DEFINE(rows, panels) \
 	static void tile_several_##rows(const struct tile *t, enum tile_start start) \
@@ -107,7 +119,8 @@ TILE_SEVERAL(TILE_DEFINE)
 
 #define TILE_KERNEL(name_) \
 	{ \
-		.name = name_, .form = TILE_FORM, .rows = TILE_ROWS, .panel = TILE_PANEL, \
+		.name = name_, .form = TILE_FORM, .chain = TILE_CHAIN, .rows = TILE_ROWS, \
+		.panel = TILE_PANEL, .granule = 1, .packing = TILE_PACKING, \
 		.together = {TILE_SEVERAL(TILE_TOGETHER)}, \
 		.several = {TILE_SEVERAL(TILE_NAME_SEVERAL)}, \
 		.one = {TILE_SEVERAL(TILE_NAME_ONE)}, \

@@ -42,10 +42,11 @@ static int tiled_parts(int n, int size)
 	return (n + size - 1) / size;
 }
 
-/* Words of a column of B that is so long. */
+/* Words of a column of B that is so long, in whole chains. */
 static int tiled_words(const struct tile_kernel *k, int depth)
 {
-	return k->form == TILE_FLOATS ? depth : tiled_parts(depth, 2);
+	return k->form == TILE_FLOATS ? depth
+	                              : tiled_parts(tiled_parts(depth, 2), k->chain) * k->chain;
 }
 
 static size_t tiled_floats(const struct tile_kernel *k, int depth, int width)
@@ -131,15 +132,8 @@ void tiled_weight_free(struct matmul_weight *w)
 	mem_free(t);
 }
 
-/* Element (k, j) of a [depth x columns] matrix is at[k * down + j * right]. */
-struct tiled_view {
-	const float *at;
-	size_t       down, right;
-	int          depth, columns;
-};
-
 /* One panel of B. Inlined with one of the steps constant. */
-TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, struct tiled_view B, float *to)
+TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, struct tile_view B, float *to)
 {
 	size_t down = B.down, right = B.right;
 	int    words = tiled_words(kernel, B.depth), panel = kernel->panel, columns = B.columns;
@@ -155,8 +149,10 @@ TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, struct tiled_view 
 				        B.at[(size_t)(2 * k + 1) * down + (size_t)j * right]);
 		else
 			for (int j = 0; j < columns; j++)
-				to[j] = tiled_pair(B.at[(size_t)(2 * k) * down + (size_t)j * right],
-				                   0);
+				to[j] = 2 * k < B.depth ? tiled_pair(B.at[(size_t)(2 * k) * down +
+				                                          (size_t)j * right],
+				                                     0)
+				                        : 0;
 		if (columns < panel)
 			memset(to + columns, 0, (size_t)(panel - columns) * sizeof *to);
 	}
@@ -166,14 +162,24 @@ TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, struct tiled_view 
 static void tiled_pack_transposed(const struct tile_kernel *kernel, const float *W, int depth,
                                   int columns, float *to)
 {
-	tiled_pack(kernel, (struct tiled_view){W, 1, (size_t)depth, depth, columns}, to);
+	struct tile_view B = {W, 1, (size_t)depth, depth, columns};
+
+	if (kernel->packing)
+		kernel->packing->panel(&B, tiled_words(kernel, depth), to);
+	else
+		tiled_pack(kernel, B, to);
 }
 
 /* From the rows of a matrix of that stride. */
 static void tiled_pack_rows(const struct tile_kernel *kernel, const float *B, size_t stride,
                             int depth, int columns, float *to)
 {
-	tiled_pack(kernel, (struct tiled_view){B, stride, 1, depth, columns}, to);
+	struct tile_view view = {B, stride, 1, depth, columns};
+
+	if (kernel->packing)
+		kernel->packing->panel(&view, tiled_words(kernel, depth), to);
+	else
+		tiled_pack(kernel, view, to);
 }
 
 int tiled_weight_pack(struct matmul_weight *w, const float *W)
@@ -225,20 +231,35 @@ struct tiled_block { /* some rows of A and C */
  * nearly as much as one of three. */
 static int tiled_first_row(const struct tiled_block *b, int i)
 {
-	return (int)((int64_t)b->rows * i / b->tiles);
+	int granule = b->kernel->granule, granules = tiled_parts(b->rows, granule);
+
+	return tiled_min(b->rows, granules * i / b->tiles * granule);
 }
 
-/* Its tile at this row and panel, for k = first .. first+depth-1. */
-static struct tile tiled_tile(const struct tiled_block *b, int row, int panel, int first, int depth)
+/* The place of so many rows in the tables of the kernel. */
+static int tiled_height(const struct tile_kernel *k, int rows)
 {
+	return tiled_parts(rows, k->granule);
+}
+
+struct tiled_piece { /* of the inner dimension, in words */
+	int first, depth;
+};
+
+/* Its tile i, at this panel, for a piece of k. */
+static struct tile tiled_tile(const struct tiled_block *b, int i, int panel, struct tiled_piece k)
+{
+	int                        row = tiled_first_row(b, i);
 	const struct tiled_matrix *B = b->B;
 	size_t                     width = (size_t)b->kernel->panel, whole = (size_t)B->depth;
 
-	return (struct tile){.depth = depth,
+	return (struct tile){.rows = tiled_first_row(b, i + 1) - row,
+	                     .depth = k.depth,
 	                     .a = b->a + (size_t)row * b->a_row +
-	                          (size_t)(first * tile_per_word(b->kernel->form)),
+	                          (size_t)(k.first * tile_per_word(b->kernel->form)),
 	                     .a_row = b->a_row,
-	                     .b = B->panels + (size_t)panel * width * whole + (size_t)first * width,
+	                     .b = B->panels + (size_t)panel * width * whole +
+	                          (size_t)k.first * width,
 	                     .b_panel = width * whole,
 	                     .ahead = B->panels,
 	                     .c = b->c + (size_t)row * (size_t)B->width + (size_t)panel * width,
@@ -255,39 +276,40 @@ static const float *tiled_ahead(const struct tiled_block *b, int i, const float 
 }
 
 /* All rows of a block by `count` panels, as many as the kernel takes at once or one. */
-static void tiled_column(const struct tiled_block *b, int panel, int count, int first, int depth)
+static void tiled_column(const struct tiled_block *b, int panel, int count, struct tiled_piece k)
 {
 	const struct tile_kernel *kernel = b->kernel;
-	enum tile_start           start = first ? TILE_GO_ON : TILE_FROM_ZERO;
+	enum tile_start           start = k.first ? TILE_GO_ON : TILE_FROM_ZERO;
 
 	for (int i = 0; i < b->tiles; i++) {
-		int         row = tiled_first_row(b, i), rows = tiled_first_row(b, i + 1) - row;
-		struct tile t = tiled_tile(b, row, panel, first, depth);
+		struct tile t = tiled_tile(b, i, panel, k);
+		int         height = tiled_height(kernel, t.rows);
 		if (panel + count < b->B->width / kernel->panel)
-			t.ahead = tiled_ahead(b, i, t.b + (size_t)count * t.b_panel, depth);
-		if (count > 1 && kernel->together[rows] == count) {
-			kernel->several[rows](&t, start);
+			t.ahead = tiled_ahead(b, i, t.b + (size_t)count * t.b_panel, k.depth);
+		if (count > 1 && kernel->together[height] == count) {
+			kernel->several[height](&t, start);
 			continue;
 		}
 		for (int j = 0; j < count; j++, t.b += t.b_panel, t.c += kernel->panel)
-			kernel->one[rows](&t, start);
+			kernel->one[height](&t, start);
 	}
 }
 
 /* Whole panels first .. last-1. */
 static void tiled_panels(const struct tiled_block *b, int first, int last)
 {
-	int together = b->kernel->together[tiled_parts(b->rows, b->tiles)],
-	    pieces = tiled_parts(b->B->depth, TILED_DEPTH);
+	int highest = tiled_parts(tiled_height(b->kernel, b->rows), b->tiles),
+	    together = b->kernel->together[highest], chain = b->kernel->chain,
+	    chains = b->B->depth / chain, pieces = tiled_parts(b->B->depth, TILED_DEPTH);
 
 	for (int group = first; group < last; group += TILED_GROUP)
 		for (int i = 0; i < pieces; i++) {
-			int k = (int)((int64_t)b->B->depth * i / pieces),
-			    depth = (int)((int64_t)b->B->depth * (i + 1) / pieces) - k;
+			struct tiled_piece k = {.first = chains * i / pieces * chain};
+			k.depth = chains * (i + 1) / pieces * chain - k.first;
 			int end = tiled_min(group + TILED_GROUP, last);
 			for (int p = group, count; p < end; p += count) {
 				count = end - p < together ? 1 : together;
-				tiled_column(b, p, count, k, depth);
+				tiled_column(b, p, count, k);
 			}
 		}
 }
@@ -299,16 +321,27 @@ static void tiled_ragged(const struct tiled_block *b, int panel)
 	size_t bytes = (size_t)(b->B->width - panel * b->kernel->panel) * sizeof *beside;
 
 	for (int i = 0; i < b->tiles; i++) {
-		int         row = tiled_first_row(b, i), rows = tiled_first_row(b, i + 1) - row;
-		struct tile t = tiled_tile(b, row, panel, 0, b->B->depth);
+		struct tile t = tiled_tile(b, i, panel, (struct tiled_piece){0, b->B->depth});
 		float      *c = t.c;
 		t.c = beside;
 		t.c_row = (size_t)b->kernel->panel;
-		b->kernel->one[rows](&t, TILE_FROM_ZERO);
-		for (int r = 0; r < rows; r++)
+		b->kernel->one[tiled_height(b->kernel, t.rows)](&t, TILE_FROM_ZERO);
+		for (int r = 0; r < t.rows; r++)
 			memcpy(c + (size_t)r * (size_t)b->B->width, beside + (size_t)r * t.c_row,
 			       bytes);
 	}
+}
+
+static void tiled_begin(const struct tile_kernel *k)
+{
+	if (k->begin)
+		k->begin();
+}
+
+static void tiled_end(const struct tile_kernel *k)
+{
+	if (k->end)
+		k->end();
 }
 
 /* Item i of blocks x panels. A thread takes a run of items, so that the work is shared to a panel,
@@ -324,6 +357,7 @@ static void tiled_product(const struct tile_kernel *kernel, const struct tiled_m
 	{
 		int64_t T = omp_get_num_threads(), t = omp_get_thread_num(),
 		        end = items * (t + 1) / T;
+		tiled_begin(kernel);
 		for (int64_t i = items * t / T, next; i < end; i = next) {
 			size_t  first_row = (size_t)(i / panels) * TILED_ROWS;
 			int64_t first = i % panels,
@@ -340,24 +374,22 @@ static void tiled_product(const struct tile_kernel *kernel, const struct tiled_m
 			if (last > whole)
 				tiled_ragged(&b, (int)whole);
 		}
+		tiled_end(kernel);
 	}
 }
 
-/* A row of A, `depth` floats, rounded to bf16 in the form of the kernel; an odd depth is filled up
- * with a zero. */
-static void tiled_round(enum tile_form form, const float *a, int depth, float *to)
+/* A row of A, `depth` floats, rounded to bf16 in the form of the kernel and filled up with zeros to
+ * `row` of whatever the form has. */
+static void tiled_round(const struct tile_kernel *kernel, const float *a, int depth, float *to,
+                        int row)
 {
-	if (form == TILE_PAIRS) {
-		for (int k = 0; k < depth / 2; k++)
-			to[k] = tiled_pair(a[2 * k], a[2 * k + 1]);
-		if (depth % 2)
-			to[depth / 2] = tiled_pair(a[depth - 1], 0);
+	if (kernel->packing) {
+		kernel->packing->round(a, depth, row, to);
 		return;
 	}
 	for (int k = 0; k < depth; k++)
 		to[k] = bf16_widen(bf16_operand(a[k]));
-	if (depth % 2)
-		to[depth] = 0;
+	memset(to + depth, 0, (size_t)(row - depth) * sizeof *to);
 }
 
 /* C = A B for A [n x depth], which bf16 rounds first. */
@@ -369,11 +401,13 @@ static int tiled_multiply(struct matmul *m, const struct tiled_matrix *B, int n,
 	size_t         row = (size_t)B->depth * (size_t)tile_per_word(form);
 
 	if (form != TILE_FLOATS) {
-		TRY(tiled_reserve(s, (size_t)n * row));
+		size_t rows = (size_t)(tiled_height(s->kernel, n) * s->kernel->granule);
+		TRY(tiled_reserve(s, rows * row));
 #pragma omp parallel for schedule(static) if (n > 4)
 		for (int i = 0; i < n; i++)
-			tiled_round(form, A + (size_t)i * (size_t)depth, depth,
-			            s->scratch + (size_t)i * row);
+			tiled_round(s->kernel, A + (size_t)i * (size_t)depth, depth,
+			            s->scratch + (size_t)i * row, (int)row);
+		memset(s->scratch + (size_t)n * row, 0, (rows - (size_t)n) * row * sizeof *A);
 		A = s->scratch;
 	}
 	tiled_product(s->kernel, B, n, A, C);
@@ -441,6 +475,12 @@ static void tiled_pack_dy(const struct tiled_chunk *c, int o, int n, float *to)
 	const size_t              high = (size_t)kernel->rows, out = (size_t)c->g->n_out;
 	const int                 rows = c->words * tile_per_word(kernel->form);
 
+	if (kernel->form == TILE_SQUARES) {
+		const struct tile_view columns = {c->g->dY + (size_t)c->first * out + o, out, 1,
+		                                  c->rows, n};
+		kernel->packing->columns(&columns, c->words, to);
+		return;
+	}
 	for (int i = 0; i < n; i += kernel->rows) {
 		const float *from = c->g->dY + (size_t)c->first * out + o + i;
 		int          columns = tiled_min(kernel->rows, n - i);
@@ -473,19 +513,21 @@ static void tiled_gradient_panel(const struct tiled_chunk *c, int o, int n, int 
 	for (int i = 0; i < n; i += high) {
 		int         rows = tiled_min(high, n - i);
 		float      *dW = c->g->dW + (size_t)(o + i) * (size_t)in + j;
-		struct tile t = {.depth = c->words,
+		struct tile t = {.rows = rows,
+		                 .depth = c->words,
+		                 .a_row = (size_t)c->words,
 		                 .a = dY +
 		                      (size_t)i * (size_t)(c->words * tile_per_word(kernel->form)),
 		                 .b = c->X + (size_t)j * (size_t)c->words,
 		                 .c = dW,
 		                 .c_row = (size_t)in};
 		if (columns == kernel->panel) {
-			kernel->one_packed[rows](&t, start);
+			kernel->one_packed[tiled_height(kernel, rows)](&t, start);
 			continue;
 		}
 		t.c = beside;
 		t.c_row = (size_t)kernel->panel;
-		kernel->one_packed[rows](&t, TILE_FROM_ZERO);
+		kernel->one_packed[tiled_height(kernel, rows)](&t, TILE_FROM_ZERO);
 		for (int r = 0; r < rows; r++, dW += in)
 			for (int k = 0; k < columns; k++)
 				dW[k] = (c->first ? dW[k] : 0) +
@@ -502,12 +544,14 @@ static void tiled_gradient_chunk(const struct tiled_chunk *c, int outputs, float
 	int64_t T = omp_get_num_threads(), t = omp_get_thread_num(), first = items * t / T,
 	        end = items * (t + 1) / T;
 
+	tiled_begin(c->kernel);
 	for (int64_t i = first; i < end; i++) {
 		int o = (int)(i / panels) * outputs, n = tiled_min(outputs, c->g->n_out - o);
 		if (i == first || i % panels == 0)
 			tiled_pack_dy(c, o, n, dY);
 		tiled_gradient_panel(c, o, n, (int)(i % panels), dY);
 	}
+	tiled_end(c->kernel);
 }
 
 int tiled_gradient(struct matmul *m, const struct matmul_gradient *g)

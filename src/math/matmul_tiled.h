@@ -18,7 +18,9 @@
 #include <stdint.h>
 
 /* of the files of the kernels */
-extern const struct tile_kernel avx2_bf16, avx512_bf16, avx512_dot;
+extern const struct tile_kernel avx2_bf16, avx512_bf16, avx512_dot, avx2_chains, avx512_chains;
+/* by AVX512-BF16, for panels of 32 columns */
+extern const struct tile_packing matmul_pairs;
 
 /* ERR_INPUT where the CPU has not the instructions of the kernel. */
 int    tiled_open(struct matmul *m, const struct tile_kernel *kernel, int supported);

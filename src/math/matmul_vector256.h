@@ -19,4 +19,14 @@
 #define TILE_ROWS 6
 #define TILE_SEVERAL(X) X(1, 4) X(2, 2) X(3, 2) X(4, 1) X(5, 1) X(6, 1)
 
+/* The odd bf16 of each word is its upper half; the even one has to be moved there. */
+TILE_INLINE __m256 tile_half256(const float *words, size_t step)
+{
+	__m256i w = _mm256_loadu_si256((const __m256i *)(const void *)words);
+
+	return _mm256_castsi256_ps(
+	        step == 0 ? _mm256_and_si256(w, _mm256_set1_epi32((int)0xffff0000u))
+	                  : _mm256_slli_epi32(w, 16));
+}
+
 #endif

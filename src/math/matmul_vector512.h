@@ -23,4 +23,14 @@
 	X(3, 3) \
 	X(4, 3) X(5, 2) X(6, 2) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1)
 
+/* The odd bf16 of each word is its upper half; the even one has to be moved there. */
+TILE_INLINE __m512 tile_half512(const float *words, size_t step)
+{
+	__m512i w = _mm512_loadu_si512(words);
+
+	return _mm512_castsi512_ps(
+	        step == 0 ? _mm512_and_si512(w, _mm512_set1_epi32((int)0xffff0000u))
+	                  : _mm512_slli_epi32(w, 16));
+}
+
 #endif

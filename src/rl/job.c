@@ -8,6 +8,7 @@
 #include "model/generation.h"
 #include "rl/bill.h"
 #include "rl/held_out.h"
+#include "rl/job_order.h"
 
 /* ---- opening and closing ---- */
 
@@ -29,8 +30,8 @@ static int job_open_parts(struct job *job)
 	return bill_check_memory(job->kind, &job->learner, &job->sampler);
 }
 
-int job_open(enum job_kind kind, const char *config_path, const char *const *overrides,
-             int n_overrides, struct job *out)
+int job_open(enum job_kind kind, enum job_begin how, const char *config_path,
+             const char *const *overrides, int n_overrides, struct job *out)
 {
 	int status;
 
@@ -39,6 +40,8 @@ int job_open(enum job_kind kind, const char *config_path, const char *const *ove
 	job_record_open(&out->record);
 	status = threads_set(out->config.compute.threads ? out->config.compute.threads
 	                                                 : threads_share(ranks_sharing_cores()));
+	if (status == OK)
+		status = job_order_settle(&out->config, how);
 	if (status == OK)
 		status = job_open_parts(out);
 	if (status != OK)
@@ -101,12 +104,17 @@ static void print_penalties(const char *model_folder, FILE *screen)
 	arena_free(&a);
 }
 
-/* Twice as many products in the same time, at the price of their rounding. */
+/* Twice as many products in the same time, by AMX many times as many, at the price of their
+ * rounding. */
 static void print_precision(const struct matmul *mm, FILE *screen)
 {
-	if (matmul_cpu_has_bf16() && !matmul_is_bf16(mm))
-		terminal_print(screen, "this CPU has an instruction for products in bf16; set "
-		                       "compute.precision: bf16 for about twice the speed\n");
+	int amx = matmul_cpu_has_amx();
+
+	if ((amx || matmul_cpu_has_bf16()) && !matmul_is_bf16(mm))
+		terminal_print(screen,
+		               "this CPU has an instruction for products in bf16; set "
+		               "compute.precision: bf16 for %s the speed\n",
+		               amx ? "several times" : "about twice");
 }
 
 /* Prompts that leave less room than rollout.max_completion_length: there the context cuts, and

@@ -39,15 +39,16 @@ struct job {
 	struct arena       step_arena; /* reset by every step and evaluation */
 };
 
-/* Everything but the run folder. On an error nothing is owned. */
-int job_open(enum job_kind kind, const char *config_path, const char *const *overrides,
-             int n_overrides, struct job *out);
-
 enum job_begin {
 	JOB_NEW,         /* the output folder must not hold a run yet */
 	JOB_RESUME,      /* from its newest valid checkpoint; step 0 when it has none of any kind */
 	JOB_FROM_SCRATCH /* what it holds goes into its folder old-K, whole */
 };
+
+/* Everything but the run folder; an old run is asked for its order of sums (job_order.h). On an
+ * error nothing is owned. */
+int job_open(enum job_kind kind, enum job_begin how, const char *config_path,
+             const char *const *overrides, int n_overrides, struct job *out);
 
 /* ERR_INPUT while another process is writing there. Prints the start lines and the bill to the
  * screen. */

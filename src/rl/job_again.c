@@ -46,7 +46,7 @@ static int job_again_open_job(const struct job_again_call *call, struct job_agai
 	for (int i = 0; i < N_OWN; i++)
 		overrides[n++] = own[i];
 	overrides[n++] = folder;
-	return job_open((enum job_kind)a->log.kind, config, overrides, n, &a->job);
+	return job_open((enum job_kind)a->log.kind, JOB_NEW, config, overrides, n, &a->job);
 }
 
 int job_again_open(const struct job_again_call *call, struct job_again *out)

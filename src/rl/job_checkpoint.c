@@ -6,6 +6,7 @@
 #include "base/terminal.h"
 #include "model/adapter_folder.h"
 #include "model/folder.h"
+#include "rl/job_order.h"
 #include "run/provenance.h"
 
 #include <assert.h>
@@ -267,8 +268,10 @@ static int check_config(const struct job_learner *l, FILE *screen, const char *p
 	int               status, differ;
 
 	TRY(job_config_parse(place, then_text, strlen(then_text), NULL, 0, &then));
+	status = job_order_of_old(&then);
 	differ = config_differences(&then.base, &l->config->base, &lines);
-	status = text_status(&lines);
+	if (status == OK)
+		status = text_status(&lines);
 	if (status == OK && differ)
 		status = error_set(ERR_INPUT,
 		                   "%s: the run was started with other settings; resume it with "
@@ -408,7 +411,7 @@ static int load_checkpoint(struct job_learner *l, struct job_sampler *s, struct 
 	int     status;
 
 	TRY(file_path(&r->arena, folder, "trainer_state.json", &path));
-	TRY(json_read(path, STATE_MAX, &state));
+	TRY(json_read(path, JOB_STATE_MAX, &state));
 	status = job_state_load(l, s, r, path, state);
 	json_decref(state);
 	TRY(status);

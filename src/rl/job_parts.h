@@ -13,6 +13,8 @@
 #include "rl/job.h"
 #include "run/checkpoint.h"
 
+enum { JOB_STATE_MAX = 1 << 28 }; /* of trainer_state.json: dump keeps up to 6 KB an arm */
+
 /* Writes the fingerprints to the record; of what a job does not have, the empty one. */
 int job_take_inputs(const struct job_data *data, const struct job_learner *l,
                     const struct job_sampler *s, struct job_record *r);

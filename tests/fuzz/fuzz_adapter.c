@@ -17,8 +17,8 @@ static void write_adapter(void)
 	unsigned                        bit;
 
 	PROMISE(weights_new(&shape, &base) == OK &&
-	        matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL}, &mm) ==
-	                OK);
+	        matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL, NULL},
+	                   &mm) == OK);
 	for (int i = 0; i < 2; i++) {
 		PROMISE(adapter_target(i ? "v_proj" : "q_proj", &bit) == OK);
 		options.targets |= bit;

@@ -23,8 +23,8 @@ static void make_everything(void)
 	struct optimizer_options        defaults = optimizer_defaults();
 
 	PROMISE(weights_new(&shape, &base) == OK &&
-	        matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL}, &mm) ==
-	                OK);
+	        matmul_new(&(struct matmul_options){"reference", "f32", "strict", NULL, NULL},
+	                   &mm) == OK);
 	PROMISE(adapter_target("q_proj", &options.targets) == OK &&
 	        adapter_new(&options, &base, mm, 0, &adapter) == OK);
 	PROMISE(optimizer_new(&adapter->weights, &defaults, &moments) == OK);

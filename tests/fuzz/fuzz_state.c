@@ -34,8 +34,8 @@ static void open_run(struct run *run, int moves)
 	char                    *text;
 	json_t                  *state;
 
-	PROMISE(job_open(JOB_TRAIN, fuzz_file(1, yaml, strlen(yaml)), overrides, moves ? 2 : 0,
-	                 &run->job) == OK);
+	PROMISE(job_open(JOB_TRAIN, JOB_NEW, fuzz_file(1, yaml, strlen(yaml)), overrides,
+	                 moves ? 2 : 0, &run->job) == OK);
 	PROMISE(job_take_inputs(&run->job.data, &run->job.learner, &run->job.sampler,
 	                        &run->job.record) == OK &&
 	        run->job.learner.learn.critic && !run->job.learner.reference == !moves);
