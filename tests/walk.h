@@ -280,6 +280,7 @@ static const struct walk_row walk[] = {
 	{PATH("run.tensorboard"), "true"},
 	{PATH("run.check_steps"), NULL, .reason = "of several ranks (tests/test_ranks_job.c)"},
 	{PATH("run.log_ranks"), NULL, .reason = "lines on the screen"},
+	{PATH("run.watchdog_seconds"), NULL, .reason = "of jobs that hang (tests/test_watchdog.c)"},
 	{PATH("run.eval_steps"), "2", .without = "data.eval_generate=[]"},
 	{PATH("run.eval_on_start"), "false", .without = ""},
 	{PATH("run.eval_samples"), "2", .without = "data.eval_generate=[]"},

@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include "base/error.h"
+#include "base/stop.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -40,6 +41,7 @@ ssize_t file_get(int fd, void *out, size_t n)
 	do
 		got = read(fd, out, n);
 	while (got < 0 && again(&interruptions));
+	stop_progress();
 	return got;
 }
 
@@ -58,6 +60,7 @@ static int put_all(int fd, const char *p, size_t n)
 		p += put;
 		n -= (size_t)put;
 		interruptions = 0;
+		stop_progress();
 	}
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <dlfcn.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,9 @@ static struct {
 	int stopping;
 	/* an error that every rank has: the end of the job, and nothing is sent any more; its
 	 * message */
-	int  over;
-	char why[4200];
+	int                   over;
+	char                  why[4200];
+	_Atomic(const char *) at; /* `what` of the last call */
 } ranks = {.link = {.count = 1}, .lost = -1};
 
 int ranks_number(void)
@@ -55,14 +57,19 @@ int ranks_speaks(void)
 	return ranks.link.number == (ranks.lost == 0);
 }
 
+void ranks_name_into(int rank, char *out, size_t n)
+{
+	if (ranks.members && *ranks.members[rank].node)
+		snprintf(out, n, "rank %d on %s", rank, ranks.members[rank].node);
+	else
+		snprintf(out, n, "rank %d", rank);
+}
+
 const char *ranks_name(int rank)
 {
 	static char name[96];
 
-	if (ranks.members && *ranks.members[rank].node)
-		snprintf(name, sizeof name, "rank %d on %s", rank, ranks.members[rank].node);
-	else
-		snprintf(name, sizeof name, "rank %d", rank);
+	ranks_name_into(rank, name, sizeof name);
 	return name;
 }
 
@@ -123,8 +130,11 @@ static int ranks_swap(const struct ranks_call *c, const struct ranks_piece *out,
                       const struct ranks_piece *in)
 {
 	int         lost = -1;
-	const char *why = ranks.link.swap(out, in, &lost);
+	const char *why;
 
+	ranks.at = c->what;
+	why = ranks.link.swap(out, in, &lost);
+	stop_progress();
 	return why ? ranks_break(c->what, why, lost) : OK;
 }
 
@@ -319,6 +329,35 @@ int ranks_gather(const char *what, const void *data, size_t n, struct arena *a,
 	return status;
 }
 
+/* ---- signs of life ---- */
+
+int ranks_waits_for(void)
+{
+	return ranks.link.wait ? ranks.link.wait->rank : -1;
+}
+
+const char *ranks_waits_at(void)
+{
+	return ranks.at;
+}
+
+unsigned ranks_moves(void)
+{
+	return ranks.link.wait ? ranks.link.wait->moves : 0;
+}
+
+void ranks_pulse(const struct ranks_pulse *mine, struct ranks_pulse *all)
+{
+	if (ranks.link.pulse)
+		ranks.link.pulse(mine, all);
+}
+
+void ranks_end(int rank)
+{
+	if (ranks.link.end)
+		ranks.link.end(rank);
+}
+
 /* ---- opening ---- */
 
 /* Set by a launcher in each process that it starts: Open MPI; MPICH, Intel MPI and Slurm's PMI-2;
@@ -463,6 +502,6 @@ int ranks_close(int status)
 		ranks.link.close(ranks.broken);
 	arena_free(&ranks.arena);
 	ranks.members = NULL;
-	ranks.link = (struct ranks_link){ranks.link.number, 1, NULL, NULL};
+	ranks.link = (struct ranks_link){.number = ranks.link.number, .count = 1};
 	return status;
 }

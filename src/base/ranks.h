@@ -45,6 +45,8 @@
 
 #include "base/memory.h"
 
+#include <stdint.h>
+
 enum { RANKS_LOCAL_MAX = 16 }; /* of --ranks; a launcher may start any number */
 
 /* n > 0: this process and n-1 copies of it, made here; it returns in all of them. n = 0: as a
@@ -60,7 +62,8 @@ int ranks_number(void);
 int ranks_count(void);  /* 1 unless ranks_open found more */
 int ranks_first(void);  /* whether this is rank 0, which writes */
 int ranks_speaks(void); /* whether this is the lowest rank that is not lost: it tells the error */
-const char *ranks_name(int rank); /* "rank 2 on node-b", for messages */
+const char *ranks_name(int rank);                           /* "rank 2 on node-b", for messages */
+void        ranks_name_into(int rank, char *out, size_t n); /* the same, for other threads */
 
 /* How many ranks are on this machine, this one too, and how many of them may use the same cores. */
 int ranks_here(void);
@@ -84,5 +87,26 @@ int ranks_gather(const char *what, const void *data, size_t n, struct arena *a,
 /* All to all: out[r] goes to rank r, in[r] comes from it. in[r].n is known before: what comes must
  * be as long. */
 int ranks_exchange(const char *what, const struct ranks_piece *out, const struct ranks_piece *in);
+
+/* ---- signs of life, apart from the calls: for the thread of run/watchdog.h ---- */
+
+int         ranks_waits_for(void); /* the rank that this one waits for just now, or -1 */
+const char *ranks_waits_at(void);  /* `what` of the last call; NULL: there was none */
+unsigned    ranks_moves(void);     /* another number whenever a part of a message has arrived */
+
+struct ranks_pulse {
+	uint16_t count;     /* of this rank's pulses: a new one has another */
+	uint16_t quiet;     /* looks of the watchdog since it made progress */
+	int16_t  waits_for; /* a rank, or -1 */
+	uint16_t phase;     /* the watchdog's */
+};
+
+/* Sends this rank's to all, without waiting; writes all [count]: the newest that came of each, and
+ * its own. Of a link that cannot do so beside the calls all are 0. */
+void ranks_pulse(const struct ranks_pulse *mine, struct ranks_pulse *all);
+
+/* Ends a rank that gives no sign of life, and all others by its loss. Over MPI it does not return;
+ * nor does this rank live on then, which of local ranks ends itself. */
+void ranks_end(int rank);
 
 #endif

@@ -8,6 +8,13 @@
 
 #include "base/ranks.h"
 
+#include <stdatomic.h>
+
+struct ranks_wait {        /* what a swap shows of itself to another thread */
+	atomic_int  rank;  /* for which it waits, or -1 */
+	atomic_uint moves; /* of parts of messages */
+};
+
 struct ranks_link {
 	int number, count;
 
@@ -17,6 +24,13 @@ struct ranks_link {
 
 	/* broken: the link failed, so others may be waiting for ever; they are ended. */
 	void (*close)(int broken);
+
+	struct ranks_wait *wait;
+
+	/* As ranks_pulse and ranks_end, from another thread; pulse is NULL where the link
+	 * cannot. */
+	void (*pulse)(const struct ranks_pulse *mine, struct ranks_pulse *all);
+	void (*end)(int rank);
 };
 
 const char *ranks_local_open(int n, struct ranks_link *out);

@@ -18,12 +18,19 @@
 
 enum { GRACE_MS = 3000, GRACE_STEP_MS = 10 }; /* for ranks that end by themselves */
 
+struct ranks_local_page {
+	atomic_int            lost; /* the rank that was lost first, or -1 */
+	atomic_int            process[RANKS_LOCAL_MAX];
+	atomic_uint_least64_t pulse[RANKS_LOCAL_MAX];
+};
+
 static struct {
 	int   number, count;
 	int   socket[RANKS_LOCAL_MAX]; /* to each other rank */
 	pid_t child[RANKS_LOCAL_MAX];  /* of the first rank: the others; 0: has been waited for */
-	atomic_int *lost;              /* shared by all: the rank that was lost first, or -1 */
-	char        why[128];
+	struct ranks_local_page *page; /* shared by all */
+	struct ranks_wait        wait;
+	char                     why[128];
 } ranks_local;
 
 /* ---- the end of a rank ---- */
@@ -53,7 +60,8 @@ static const char *ranks_local_lose(int found, int *lost)
 {
 	int nobody = -1, status;
 
-	*lost = atomic_compare_exchange_strong(ranks_local.lost, &nobody, found) ? found : nobody;
+	*lost = atomic_compare_exchange_strong(&ranks_local.page->lost, &nobody, found) ? found
+	                                                                                : nobody;
 	strcpy(ranks_local.why, "it ended");
 	if (ranks_local.child[*lost] && ranks_local_ended(*lost, &status)) {
 		if (WIFSIGNALED(status))
@@ -89,14 +97,14 @@ static int ranks_local_move(int fd, const struct ranks_piece *out, const struct 
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static const char *ranks_local_swap(const struct ranks_piece *out, const struct ranks_piece *in,
-                                    int *lost)
+static const char *ranks_local_swap_all(const struct ranks_piece *out, const struct ranks_piece *in,
+                                        int *lost)
 {
 	struct ranks_local_way way[RANKS_LOCAL_MAX] = {{0}};
 	struct pollfd          waits[RANKS_LOCAL_MAX];
 
 	for (;;) {
-		int n = 0;
+		int n = 0, first = -1;
 		for (int r = 0; r < ranks_local.count; r++) {
 			int fd = ranks_local.socket[r], wants;
 			if (r == ranks_local.number)
@@ -107,11 +115,45 @@ static const char *ranks_local_swap(const struct ranks_piece *out, const struct 
 			        (way[r].sent < out[r].n ? POLLOUT : 0);
 			if (wants)
 				waits[n++] = (struct pollfd){.fd = fd, .events = (short)wants};
+			first = wants && first < 0 ? r : first;
 		}
 		if (n == 0)
 			return NULL;
+		ranks_local.wait.moves++;
+		ranks_local.wait.rank = first;
 		poll(waits, (nfds_t)n, -1); /* a signal wakes it: it looks, and waits again */
 	}
+}
+
+static const char *ranks_local_swap(const struct ranks_piece *out, const struct ranks_piece *in,
+                                    int *lost)
+{
+	const char *why = ranks_local_swap_all(out, in, lost);
+
+	ranks_local.wait.rank = -1;
+	return why;
+}
+
+/* ---- signs of life ---- */
+
+static void ranks_local_pulse(const struct ranks_pulse *mine, struct ranks_pulse *all)
+{
+	uint64_t x;
+
+	_Static_assert(sizeof x == sizeof *mine, "a pulse is written at once");
+	memcpy(&x, mine, sizeof x);
+	ranks_local.page->pulse[ranks_local.number] = x;
+	for (int r = 0; r < ranks_local.count; r++) {
+		x = ranks_local.page->pulse[r];
+		memcpy(&all[r], &x, sizeof x);
+	}
+}
+
+/* The kernel closes its sockets, and so the others notice. */
+static void ranks_local_end(int rank)
+{
+	if (rank != ranks_local.number && ranks_local.page->process[rank])
+		kill(ranks_local.page->process[rank], SIGKILL);
 }
 
 /* ---- opening and closing ---- */
@@ -160,6 +202,8 @@ static void ranks_local_be(int number, int n, int ends[RANKS_LOCAL_MAX][RANKS_LO
 			if (a != b && a != number)
 				close(ends[a][b]);
 	memcpy(ranks_local.socket, ends[number], sizeof ranks_local.socket);
+	ranks_local.page->process[number] = getpid();
+	ranks_local.wait.rank = -1;
 }
 
 static const char *ranks_local_failed(const char *doing)
@@ -198,11 +242,11 @@ const char *ranks_local_open(int n, struct ranks_link *out)
 	const char *why;
 
 	ranks_local.count = n;
-	ranks_local.lost = mmap(NULL, sizeof *ranks_local.lost, PROT_READ | PROT_WRITE,
+	ranks_local.page = mmap(NULL, sizeof *ranks_local.page, PROT_READ | PROT_WRITE,
 	                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (ranks_local.lost == MAP_FAILED)
+	if (ranks_local.page == MAP_FAILED)
 		return ranks_local_failed("share a page of memory");
-	atomic_init(ranks_local.lost, -1);
+	atomic_init(&ranks_local.page->lost, -1);
 	if (!ranks_local_pairs(n, ends))
 		return ranks_local_failed("make the sockets between ranks");
 	fflush(NULL); /* or every copy would write it once more */
@@ -210,6 +254,12 @@ const char *ranks_local_open(int n, struct ranks_link *out)
 	if (why)
 		return why; /* the copies end as this process does */
 	ranks_local_be(number, n, ends);
-	*out = (struct ranks_link){number, n, ranks_local_swap, ranks_local_close};
+	*out = (struct ranks_link){.number = number,
+	                           .count = n,
+	                           .swap = ranks_local_swap,
+	                           .close = ranks_local_close,
+	                           .wait = &ranks_local.wait,
+	                           .pulse = ranks_local_pulse,
+	                           .end = ranks_local_end};
 	return NULL;
 }

@@ -28,4 +28,9 @@ int  stop_agreed(void); /* whether all know; of a single rank as stop_asked */
 int  stop_now(void);    /* asked for, and not held off: in parallel loops */
 int  stop_check(void);  /* STOPPED then, else OK */
 
+/* Who looks goes on: so stop_now and stop_check are signs of progress, for run/watchdog.h; other
+ * work gives one itself. */
+void stop_progress(void);
+int  stop_progressed(void); /* whether there was one since the last call */
+
 #endif

@@ -12,6 +12,7 @@
 #include "run/rank_lines.h"
 #include "run/schema.h"
 #include "run/signals.h"
+#include "run/watchdog.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +72,7 @@ static int live(struct job *job, enum job_begin how)
 	TRY(job_start(job, how));
 	TRY(job->kind == JOB_TRAIN ? train_run(job) : sft_run(job));
 	progress_close(&job->record.progress);
+	watchdog_phase(WATCHDOG_REPORT);
 	if (ranks_first()) {
 		TRY(job_report_write(job));
 		print_end(job);
@@ -110,7 +112,13 @@ static int run_ranks(const struct train_call *call)
 {
 	int status = ranks_open(call->ranks);
 
-	return ranks_close(status == OK ? run_job(call) : status);
+	if (status == OK)
+		status = watchdog_start();
+	if (status == OK)
+		status = run_job(call);
+	status = ranks_together("the end", status);
+	watchdog_stop();
+	return ranks_close(status);
 }
 
 static int run(const struct command *self, enum job_kind kind, int argc, char **argv)

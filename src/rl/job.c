@@ -9,6 +9,7 @@
 #include "rl/bill.h"
 #include "rl/held_out.h"
 #include "rl/job_order.h"
+#include "run/watchdog.h"
 
 /* ---- opening and closing ---- */
 
@@ -38,6 +39,7 @@ int job_open(enum job_kind kind, enum job_begin how, const char *config_path,
 	*out = (struct job){.kind = kind};
 	TRY(job_config_load(config_path, overrides, n_overrides, &out->config));
 	job_record_open(&out->record);
+	watchdog_limit(out->config.run.watchdog_seconds);
 	status = threads_set(out->config.compute.threads ? out->config.compute.threads
 	                                                 : threads_share(ranks_sharing_cores()));
 	if (status == OK)

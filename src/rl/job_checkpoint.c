@@ -8,6 +8,7 @@
 #include "model/folder.h"
 #include "rl/job_order.h"
 #include "run/provenance.h"
+#include "run/watchdog.h"
 
 #include <assert.h>
 #include <math.h>
@@ -216,6 +217,7 @@ int job_save(struct job *job)
 	assert(job->record.saved_step <= job->record.step);
 	if (job->record.saved_step == job->record.step)
 		return OK;
+	watchdog_phase(WATCHDOG_SAVING);
 	status = ranks_first() ? job_checkpoint_save(job, &a) : OK;
 	arena_free(&a);
 	status = ranks_together("a checkpoint", status);

@@ -8,6 +8,7 @@
 #include "rl/job_ranks.h"
 #include "rl/job_report.h"
 #include "run/signals.h"
+#include "run/watchdog.h"
 
 /* Runs the step; a stopped one leaves the curriculum as it was. */
 static int loop_step(struct job *job, int (*step)(struct job *job))
@@ -29,7 +30,10 @@ static int loop_step(struct job *job, int (*step)(struct job *job))
 
 static int loop_eval(struct job *job)
 {
-	int status = held_out_due(&job->data, &job->sampler, &job->record, &job->step_arena);
+	int status;
+
+	watchdog_phase(WATCHDOG_EVALUATION);
+	status = held_out_due(&job->data, &job->sampler, &job->record, &job->step_arena);
 
 	status = ranks_together("an evaluation", status);
 	job->record.eval_missed = status == STOPPED;

@@ -5,6 +5,7 @@
 #include "rl/loop.h"
 #include "rl/step_metrics.h"
 #include "rl/step_report.h"
+#include "run/watchdog.h"
 #include "world/environment.h"
 
 #include <assert.h>
@@ -218,6 +219,7 @@ int sft_step(struct job *job)
 	struct update_report     u = {0};
 	struct batch             b;
 
+	watchdog_phase(WATCHDOG_UPDATE);
 	arena_reset(&job->step_arena);
 	TRY(sft_batch(&job->data, &job->sampler, step, c->sft.batch_size, &job->step_arena, &b));
 	TRY(policy_update(&l->policy, &l->learn.algorithm, &b, rate, &u));

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "rl/outcome.h"
 #include "rl/reward.h"
+#include "run/watchdog.h"
 
 #include <assert.h>
 
@@ -13,6 +14,7 @@ static int step_score(const struct job_data *data, const struct job_sampler *sam
 {
 	const struct tokenizer *t = sampler->rollout.decode.tokenizer;
 
+	watchdog_phase(WATCHDOG_JUDGING);
 	TRY(reward_score(&data->reward, &data->eval_reward, t, groups, n, a));
 	if (data->config->task.token_rewards)
 		TRY(reward_follow(&data->reward, t, groups, n, a));
@@ -28,6 +30,7 @@ int step_sample(const struct job_data *data, const struct job_sampler *sampler, 
 	double               start = clock_seconds(), middle;
 
 	assert(n > 0 && sampler->replay.n == 0);
+	watchdog_phase(WATCHDOG_SAMPLING);
 	TRY(rollout_sample(sampler->decoder, &sampler->rollout, &picks, s->arena, &s->sampled));
 	middle = clock_seconds();
 	TRY(step_score(data, sampler, s->sampled.items + first, s->sampled.n - first, s->arena));
@@ -66,6 +69,7 @@ static int sample_guided(const struct job_data *data, const struct job_sampler *
 	if (*n == 0)
 		return OK;
 	picks = (struct rollout_picks){&data->train.prompts, picked, *n, (uint32_t)s->number};
+	watchdog_phase(WATCHDOG_SAMPLING);
 	TRY(guidance_sample(&sampler->guidance, sampler->decoder, &sampler->rollout, &picks,
 	                    s->arena, &s->guided));
 	return step_score(data, sampler, s->guided.items + s->guided.n - *n, *n, s->arena);

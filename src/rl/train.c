@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "rl/loop.h"
 #include "rl/step_report.h"
+#include "run/watchdog.h"
 
 #include <assert.h>
 
@@ -65,6 +66,7 @@ static int train_learn(struct job_learner *l, struct step *s)
 	                               .step = (uint32_t)s->number,
 	                               .learning_rate = schedule_at(&l->schedule, s->number)};
 
+	watchdog_phase(WATCHDOG_UPDATE);
 	s->stats.learning_rate = in.learning_rate;
 	return s->used.n ? learn_from(&l->learn, &in, s->arena, &s->stats.learn) : OK;
 }

@@ -7,7 +7,8 @@
 struct run_options {
 	const char *output_dir;
 	int max_steps, seed, save_steps, save_total_limit, logging_steps, eval_steps, eval_samples,
-	        eval_k, eval_on_start, save_samples, tensorboard, check_steps, log_ranks;
+	        eval_k, eval_on_start, save_samples, tensorboard, check_steps, log_ranks,
+	        watchdog_seconds;
 	double      eval_temperature, eval_top_p;
 	const char *metric_for_best_model;
 	int         greater_is_better;
