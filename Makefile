@@ -79,7 +79,7 @@ all: $(OUT)/hone $(MODULE)
 
 $(OUT)/hone-mpi.so: src/base/ranks_mpi.c src/base/ranks_link.h src/base/ranks.h src/base/memory.h
 	@mkdir -p $(@D)
-	OMPI_CC=$(CC) MPICH_CC=$(CC) $(MPICC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -Isrc $< -o $@
+	$(call say,CC,$<)OMPI_CC=$(CC) MPICH_CC=$(CC) $(MPICC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -Isrc $< -o $@
 
 $(OUT)/libhone.a: $(OBJS)
 	$(call say,AR,$(@F))rm -f $@ && ar rcs $@ $^
