@@ -429,18 +429,140 @@ static void a_warm_start_that_fails_is_named_before_any_run(void **state)
 	assert_false(file_exists("cold/base"));
 }
 
-static void one_task_a_run_in_a_job_file(void **state)
+/* ---- Slurm ---- */
+
+/* sbatch runs a job at once, unless one that it waits for failed; srun starts the ranks that are
+ * asked for; scontrol notes what went back into the queue. */
+static const char fake_sbatch[] =
+        "#!/bin/sh\n"
+        "after=\n"
+        "for word; do case $word in --dependency=*) after=${word##*:};; esac; done\n"
+        "id=$(($(ls jobs | wc -l) + 1))\n"
+        "if [ -n \"$after\" ] && [ \"$(cat jobs/$after)\" != 0 ]; then echo 9 > jobs/$id\n"
+        "else SLURM_JOB_ID=$id sh \"$word\" >> job-output 2>&1; echo $? > jobs/$id; fi\n"
+        "echo \"$id $word\" >> order\n"
+        "echo \"$id;cluster\"\n";
+static const char fake_srun[] =
+        "#!/bin/sh\n"
+        "while :; do case $1 in --ntasks=*) n=${1#*=};; --*) ;; *) break;; esac; shift; done\n"
+        "[ $n = 1 ] || set -- \"$@\" --ranks $n\n"
+        "exec \"$@\"\n";
+
+static void write_program(const char *path, const char *text)
+{
+	write_text(path, text);
+	assert_int_equal(chmod(path, 0755), 0);
+}
+
+static void with_fake_slurm(void)
+{
+	char path[2 * PATH_MAX], here[PATH_MAX];
+
+	shell("rm -rf slurm && mkdir -p slurm jobs && rm -f jobs/* order requeued");
+	write_program("slurm/sbatch", fake_sbatch);
+	write_program("slurm/srun", fake_srun);
+	write_program("slurm/scontrol", "#!/bin/sh\necho $1 $2 >> requeued\n");
+	assert_non_null(getcwd(here, sizeof here));
+	if (!strstr(getenv("PATH"), here)) {
+		snprintf(path, sizeof path, "%s/slurm:%s", here, getenv("PATH"));
+		setenv("PATH", path, 1);
+	}
+}
+
+static void jobs_of_slurm_give_what_the_sweep_gives(void **state)
 {
 	(void)state;
-	write_sweep("array.yaml", "array");
-	assert_int_equal(run_script("array.yaml --slurm array.sh --jobs 3"), 0);
-	assert_says("array.sh", "#SBATCH --array=0-3%3");
-	shell("HONE='%s' SLURM_ARRAY_TASK_ID=2 sh array.sh >stdout", run_program);
-	assert_true(file_exists("array/grpo/seed-1/checkpoint-12") &&
-	            file_exists("array/before/checkpoint-4"));
-	assert_false(file_exists("array/control"));
-	assert_int_equal(run_script("array.yaml --only nothing/seed-0"), 2);
-	assert_int_equal(run_script("array.yaml --jobs 0"), 2);
+	static const char job[] = "ranked/slurm/control/seed-1.sbatch";
+
+	with_fake_slurm();
+	write_sweep("ranked.yaml", "ranked");
+	assert_int_equal(run_script("ranked.yaml --slurm --ranks 3 --cpus 8 --partition big --time "
+	                            "1:00:00"),
+	                 0);
+	assert_says("stdout", "ranked/slurm: 5 jobs of 3 ranks with 8 CPUs each");
+	assert_false(file_exists("order")); /* nothing was submitted */
+	assert_says(job, "#SBATCH --ntasks=3\n");
+	assert_says(job, "#SBATCH --cpus-per-task=8\n");
+	assert_says(job, "#SBATCH --partition=big\n");
+	assert_says(job, "#SBATCH --time=1:00:00\n");
+	assert_says(job, " train 'base.yaml' ");
+	shell("ranked/slurm/submit > stdout");
+	assert_same_sweep("whole", "ranked");
+	assert_says("order", "1 "); /* what comes before is first */
+	shell("head -n 1 order | grep -q before.sbatch && test $(wc -l < order) = 5");
+	assert_int_equal(run_script("ranked.yaml --submit"), 0); /* all is there */
+	shell("test $(wc -l < order) = 5");
+	assert_int_equal(run_script("ranked.yaml"), 0);
+	assert_says("stdout", "grpo/seed-0: finished already");
+	assert_int_equal(run_script("ranked.yaml --ranks 2"), 2);
+	assert_int_equal(run_script("ranked.yaml --slurm --ranks 0"), 2);
+	assert_int_equal(run_script("ranked.yaml --only nothing/seed-0"), 2);
+	assert_int_equal(run_script("ranked.yaml --jobs 0"), 2);
+}
+
+/* Seeds with a warm start and data of their own: a run waits for those of its seed. */
+static void a_job_waits_for_the_steps_of_its_seed(void **state)
+{
+	(void)state;
+	with_fake_slurm();
+	write_text("steps.yaml",
+	           "base: base.yaml\noutput_dir: steps\nseeds: 0-1\n"
+	           "before:\n  - {name: warm, base: warm.yaml, each_seed: true}\n"
+	           "  - {name: data, command: rollouts, base: base.yaml, each_seed: true}\n"
+	           "set: {rollout.source: '{output_dir}/data/seed-{seed}.jsonl.gz'}\n"
+	           "arms: [{name: topr, set: {algorithm: topr}}]\n");
+	assert_int_equal(run_script("steps.yaml --submit --ranks 2"), 0);
+	assert_says("stdout", "2 warm/seed-1\n");
+	assert_says("stdout", "4 data/seed-1, after 2\n");
+	assert_says("stdout", "6 topr/seed-1, after 4\n");
+	assert_says("steps/slurm/data/seed-0.sbatch", "#SBATCH --ntasks=1\n");
+	assert_true(file_exists("steps/topr/seed-1/checkpoint-12"));
+}
+
+/* Killed, or stopped and saved: the same jobs go on to the same bits. A job that saved goes back
+ * into the queue; those behind one that failed do not run. */
+static void jobs_that_died_go_on(void **state)
+{
+	(void)state;
+	pid_t pid;
+
+	with_fake_slurm();
+	write_sweep("died.yaml", "died");
+	assert_int_equal(run_script("died.yaml --slurm --ranks 2"), 0);
+	for (int i = 0; i < 2; i++) {
+		const char *log =
+		        i ? "died/control/seed-0/metrics.jsonl" : "died/grpo/seed-0/metrics.jsonl";
+		pid = run_start("setsid sh -c 'echo $$ > leader; exec died/slurm/submit'");
+		wait_for_lines(pid, log, 2);
+		shell("kill -%s -$(cat leader)", i ? "USR1" : "KILL");
+		hone_end(pid);
+		shell("while kill -0 -$(cat leader) 2> none; do sleep 0.05; done");
+	}
+	assert_int_equal(run_script("died.yaml --submit"), 0);
+	assert_same_sweep("whole", "died");
+
+	with_fake_slurm();
+	write_text("cold.yaml", "base: base.yaml\noutput_dir: cold-jobs\n"
+	                        "before: {name: warm, base: base.yaml, command: train, set: "
+	                        "{model.path: nowhere}}\n");
+	assert_int_equal(run_script("cold.yaml --submit"), 0);
+	shell("test \"$(cat jobs/1 jobs/2 | tr '\\n' ' ')\" = '2 9 '");
+}
+
+/* What hone does when Slurm's time is nearly over: it saves, and the job asks to come again. */
+static void a_job_whose_time_is_over_goes_back_into_the_queue(void **state)
+{
+	(void)state;
+	pid_t pid;
+
+	with_fake_slurm();
+	write_sweep("over.yaml", "over");
+	assert_int_equal(run_script("over.yaml --slurm"), 0);
+	shell("sh over/slurm/before.sbatch > before.out 2>&1");
+	write_program("slurm/srun", "#!/bin/sh\nexit 3\n");
+	pid = run_start("SLURM_JOB_ID=77 sh over/slurm/grpo/seed-0.sbatch");
+	assert_int_equal(hone_end(pid), 3);
+	assert_says("requeued", "requeue 77");
 }
 
 /* ---- experiments ---- */
@@ -521,7 +643,10 @@ int main(void)
 	        TEST(a_data_set_of_rollouts_is_made_once_and_replayed_by_all),
 	        TEST(each_seed_has_its_own_warm_start_and_data),
 	        TEST(a_warm_start_that_fails_is_named_before_any_run),
-	        TEST(one_task_a_run_in_a_job_file),
+	        TEST(jobs_of_slurm_give_what_the_sweep_gives),
+	        TEST(a_job_waits_for_the_steps_of_its_seed),
+	        TEST(jobs_that_died_go_on),
+	        TEST(a_job_whose_time_is_over_goes_back_into_the_queue),
 	        TEST(claims_are_judged_by_the_rule_and_by_nothing_else)};
 
 	if (!realpath("scripts/sweep", script)) {
