@@ -1,8 +1,9 @@
 # make            build ./hone (and install missing Debian packages first)
 # make demo       at most 4 minutes: make a problem set, warm-start a small model, train it by RL, write runs/demo/report.html
 # make test       all tests, or one: make test T=objective
-# make check      all tests under ASan and UBSan (gcc), ranks under mpirun, warnings as errors with gcc and clang, the fuzz targets on their corpora,
-#                 which room includes which, names that are defined twice, functions of seven parameters, lines wider than 100 columns, and the format
+# make check      all tests under ASan and UBSan (gcc), ranks under mpirun and on "hosts" (network namespaces, as root), warnings as errors with
+#                 gcc and clang, the fuzz targets on their corpora, which room includes which, names that are defined twice, functions of seven
+#                 parameters, lines wider than 100 columns, and the format
 # make fuzz       T=json RUNS=n: n executions of one fuzz target (tests/fuzz) under ASan and UBSan; without T all of them, one after another
 # make interop    the tests against PyTorch and its family (skipped, with the reason, where PyPI is out of reach)
 # make browser    the pages that hone writes, driven in headless Chromium (skipped, with the reason, where there is none)
@@ -144,6 +145,8 @@ check:
 	$(MAKE) CC=clang WERROR=-Werror T=bits test
 	$(MAKE) PORTABLE=1 WERROR=-Werror T=bits test
 	HONE_MPI=1 $(MAKE) CC=clang test T=ranks_job
+	HONE_MPI=1 $(MAKE) CC=clang test T=watchdog
+	@scripts/check-hosts build/release-clang
 	$(MAKE) BUILD=fuzz CC=clang WERROR=-Werror fuzzers
 	@scripts/fuzz --check build/fuzz-clang
 	@scripts/check-libm build/asan-gcc
