@@ -408,10 +408,11 @@ static void write_bad(enum change change)
 	n = (size_t)a->weights.n_tensors;
 	for (size_t i = 0; i < n; i++) {
 		struct tensor *t = &a->weights.tensors[i];
-		items[i] = (struct safetensors_item){t->name,
-		                                     2,
-		                                     {(uint64_t)t->rows, (uint64_t)t->columns},
-		                                     a->weights.data + t->offset};
+		items[i] =
+		        (struct safetensors_item){.name = t->name,
+		                                  .n_dims = 2,
+		                                  .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+		                                  .data = a->weights.data + t->offset};
 	}
 	if (change == EXTRA) {
 		items[n] = items[0];

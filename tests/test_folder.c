@@ -670,11 +670,11 @@ static void put_with(const struct weights *w, struct safetensors_item other)
 	for (int i = 0; i < w->n_tensors; i++) {
 		const struct tensor *t = &w->tensors[i];
 		if (strcmp(t->name, other.name) != 0)
-			items[n++] =
-			        (struct safetensors_item){t->name,
-			                                  t->kind == TENSOR_NORM ? 1 : 2,
-			                                  {(uint64_t)t->rows, (uint64_t)t->columns},
-			                                  w->data + t->offset};
+			items[n++] = (struct safetensors_item){
+			        .name = t->name,
+			        .n_dims = t->kind == TENSOR_NORM ? 1 : 2,
+			        .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+			        .data = w->data + t->offset};
 	}
 	items[n++] = other;
 	assert_ok(safetensors_write(inside("model.safetensors"), SAFETENSORS_F32, items, n));
@@ -687,18 +687,26 @@ static void a_tensor_with_the_right_count_and_other_dimensions_is_refused(void *
 
 	start();
 	put_config("use_cache", "true");
-	put_with(&w,
-	         (struct safetensors_item){"model.norm.weight", 2, {64, 1}, w.data + w.norm_final});
+	put_with(&w, (struct safetensors_item){.name = "model.norm.weight",
+	                                       .n_dims = 2,
+	                                       .dims = {64, 1},
+	                                       .data = w.data + w.norm_final});
 	assert_refused(
 	        "\"model.norm.weight\" has the shape [64, 1], but config.json makes it [64]");
-	put_with(&w, (struct safetensors_item){
-	                     "model.embed_tokens.weight", 1, {512 * 64}, w.data + w.embed});
+	put_with(&w, (struct safetensors_item){.name = "model.embed_tokens.weight",
+	                                       .n_dims = 1,
+	                                       .dims = {512 * 64},
+	                                       .data = w.data + w.embed});
 	assert_refused("has the shape [32768]");
-	put_with(&w, (struct safetensors_item){
-	                     "model.embed_tokens.weight", 3, {512, 64, 1}, w.data + w.embed});
+	put_with(&w, (struct safetensors_item){.name = "model.embed_tokens.weight",
+	                                       .n_dims = 3,
+	                                       .dims = {512, 64, 1},
+	                                       .data = w.data + w.embed});
 	assert_refused("has the shape [512, 64, 1]");
-	put_with(&w, (struct safetensors_item){
-	                     "model.embed_tokens.weight", 2, {64, 512}, w.data + w.embed});
+	put_with(&w, (struct safetensors_item){.name = "model.embed_tokens.weight",
+	                                       .n_dims = 2,
+	                                       .dims = {64, 512},
+	                                       .data = w.data + w.embed});
 	assert_refused("has the shape [64, 512]");
 	weights_free(&w);
 	finish();
@@ -713,8 +721,10 @@ static void a_tensor_too_many_is_an_error_but_for_the_harmless_ones(void **state
 
 	start();
 	put_config("use_cache", "true");
-	put_with(&w,
-	         (struct safetensors_item){"model.layers.0.self_attn.q_proj.bias", 1, {64}, other});
+	put_with(&w, (struct safetensors_item){.name = "model.layers.0.self_attn.q_proj.bias",
+	                                       .n_dims = 1,
+	                                       .dims = {64},
+	                                       .data = other});
 	assert_refused("tensor \"model.layers.0.self_attn.q_proj.bias\" is not part of a model");
 	const char *const harmless[] = {"model.layers.0.self_attn.rotary_emb.inv_freq",
 	                                "model.layers.0.self_attn.rotary_emb.cos_cached",
@@ -723,20 +733,32 @@ static void a_tensor_too_many_is_an_error_but_for_the_harmless_ones(void **state
 	                                "v_head.summary.weight",
 	                                "v_head.summary.bias"};
 	for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
-		put_with(&w, (struct safetensors_item){harmless[i], 1, {4}, buffer});
+		put_with(&w,
+		         (struct safetensors_item){
+		                 .name = harmless[i], .n_dims = 1, .dims = {4}, .data = buffer});
 		again = read_model(work);
 		assert_same_weights(&w, &again);
 		weights_free(&again);
 	}
-	put_with(&w, (struct safetensors_item){"score.v_head.weight", 1, {4}, buffer});
+	put_with(&w,
+	         (struct safetensors_item){
+	                 .name = "score.v_head.weight", .n_dims = 1, .dims = {4}, .data = buffer});
 	assert_refused("tensor \"score.v_head.weight\" is not part of a model");
-	put_with(&w, (struct safetensors_item){"lm_head.weight", 2, {512, 64}, w.data + w.embed});
+	put_with(&w, (struct safetensors_item){.name = "lm_head.weight",
+	                                       .n_dims = 2,
+	                                       .dims = {512, 64},
+	                                       .data = w.data + w.embed});
 	again = read_model(work);
 	assert_same_weights(&w, &again);
 	weights_free(&again);
-	put_with(&w, (struct safetensors_item){"lm_head.weight", 2, {512, 64}, other});
+	put_with(&w,
+	         (struct safetensors_item){
+	                 .name = "lm_head.weight", .n_dims = 2, .dims = {512, 64}, .data = other});
 	assert_refused("\"lm_head.weight\" is not the embedding");
-	put_with(&w, (struct safetensors_item){"lm_head.weight", 2, {256, 128}, w.data + w.embed});
+	put_with(&w, (struct safetensors_item){.name = "lm_head.weight",
+	                                       .n_dims = 2,
+	                                       .dims = {256, 128},
+	                                       .data = w.data + w.embed});
 	assert_refused("has the shape [256, 128]");
 	weights_free(&w);
 	finish();

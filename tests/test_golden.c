@@ -315,7 +315,7 @@ static void the_gradient_of_stories_agrees(void **state)
 	                {f.model, &p.batch, p.hidden, 1}, p.result, {.c = c}, d_hidden},
 	        1, &f.arena, &g));
 	assert_ok(model_backward(f.model, p.tape, &p.cache, &f.arena, d_hidden, &g));
-	gradient_finish(&g);
+	assert_ok(gradient_finish(&g));
 	json_array_foreach(json_object_get(golden, "grads"), i, grad)
 	{
 		double want = json_number_value(json_object_get(grad, "grad"));

@@ -107,7 +107,7 @@ static void write_step(struct gradient *g, const struct gradient_units *units, s
 			gradient_next_pass(g);
 		write_pass(g, window);
 	}
-	gradient_finish(g);
+	assert_ok(gradient_finish(g));
 }
 
 static void check_step(struct gradient *g, const struct gradient_units *units, size_t window)
@@ -128,7 +128,9 @@ static void units_are_summed_as_the_tree_is_defined(void **state)
 	for (uint32_t n = 0; n <= 20; n++)
 		for (uint32_t per_pass = 0; per_pass <= 16; per_pass = per_pass ? 2 * per_pass : 1)
 			for (size_t window = 50; window < 1000; window *= 5)
-				check_step(&g, &(struct gradient_units){n, per_pass, NULL}, window);
+				check_step(&g,
+				           &(struct gradient_units){.n = n, .per_pass = per_pass},
+				           window);
 	gradient_free(&g);
 	weights_free(&w);
 }
@@ -147,8 +149,9 @@ static void silent_units_count_as_zeros(void **state)
 	for (uint32_t set = 0; set < 1 << 9; set++) {
 		for (uint32_t u = 0; u < 20; u++)
 			silent[u] = (unsigned char)(set >> (u * 7 % 9) & 1);
-		check_step(&g, &(struct gradient_units){9, set & 1 ? 2 : 4, silent}, 120);
-		check_step(&g, &(struct gradient_units){9 + set % 11, 1u << set % 5, silent}, 500);
+		check_step(&g, &(struct gradient_units){9, set & 1 ? 2 : 4, silent, NULL}, 120);
+		check_step(&g, &(struct gradient_units){9 + set % 11, 1u << set % 5, silent, NULL},
+		           500);
 	}
 	gradient_free(&g);
 	weights_free(&w);
@@ -169,7 +172,7 @@ static void levels_suffice_and_are_counted_in_the_bill(void **state)
 	(void)state;
 	assert_ok(weights_new(&tiny, &w));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct gradient_units units = {cases[i].n, cases[i].per_pass, NULL};
+		struct gradient_units units = {.n = cases[i].n, .per_pass = cases[i].per_pass};
 		assert_ok(gradient_new(&w, &g));
 		write_step(&g, &units, 100);
 		assert_int_equal(g.n_levels, cases[i].full);
@@ -184,9 +187,10 @@ static void levels_suffice_and_are_counted_in_the_bill(void **state)
 	assert_memory(gradient_new(&w, &g), "a gradient");
 	assert_ok(gradient_new(&w, &g));
 	mem_fail_at(1);
-	assert_memory(gradient_begin(&g, &(struct gradient_units){8, 1, NULL}), "a gradient");
+	assert_memory(gradient_begin(&g, &(struct gradient_units){.n = 8, .per_pass = 1}),
+	              "a gradient");
 	mem_fail_at(0);
-	assert_ok(gradient_begin(&g, &(struct gradient_units){8, 1, NULL}));
+	assert_ok(gradient_begin(&g, &(struct gradient_units){.n = 8, .per_pass = 1}));
 	mem_fail_at(1);
 	assert_memory(gradient_open(&g, 0, 10), "the window of a gradient");
 	mem_fail_at(0);
@@ -211,7 +215,7 @@ static void threads_change_nothing(void **state)
 		assert_ok(gradient_new(&w, &g));
 		assert_ok(gradient_begin(&g, &(struct gradient_units){.n = 4}));
 		write_pass(&g, 40000);
-		gradient_finish(&g);
+		assert_ok(gradient_finish(&g));
 		if (first)
 			assert_memory_equal(first, g.level[0], g.n * sizeof(float));
 		else if ((first = malloc(g.n * sizeof(float))))

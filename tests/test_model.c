@@ -353,8 +353,8 @@ static struct result step_in(const struct job *j, struct layout layout)
 	assert_ok(tape_new(&j->w.shape, layout.recompute, &w.tape));
 	assert_ok(gradient_new(model_learned(w.m), &w.g));
 	assert_ok(packing_plan(j->seqs, j->n_seqs, layout.share, &w.a, &w.units, &w.n_units));
-	assert_ok(gradient_begin(
-	        &w.g, &(struct gradient_units){(uint32_t)w.n_units, layout.per_pass, NULL}));
+	assert_ok(gradient_begin(&w.g, &(struct gradient_units){.n = (uint32_t)w.n_units,
+	                                                        .per_pass = layout.per_pass}));
 	for (int l = 0; l < w.g.n_levels; l++)
 		for (size_t i = 0; i < w.g.n + w.g.n_extra; i++)
 			w.g.level[l][i] = NAN;
@@ -363,7 +363,7 @@ static struct result step_in(const struct job *j, struct layout layout)
 			gradient_next_pass(&w.g);
 		one_pass(&w, next, (int)w.g.end);
 	}
-	gradient_finish(&w.g);
+	assert_ok(gradient_finish(&w.g));
 	memcpy(w.out.gradient, w.g.level[0], w.out.n * sizeof(float));
 	gradient_free(&w.g);
 	tape_free(w.tape);

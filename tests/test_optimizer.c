@@ -83,7 +83,7 @@ static void five_steps_agree_with_the_paper(void **state)
 		random_gradient((uint32_t)t, w.n, t % 2 ? 1 : 0.01f, g); /* clipped in odd steps */
 		norm = norm_of(g, w.n);
 		clip = norm > 2 ? 2 / (norm + 1e-6) : 1;
-		optimizer_step(&opt, &w, g, rate, &report);
+		assert_ok(optimizer_step(&opt, &w, g, rate, &report));
 		assert_close(report.grad_norm, norm, 1e-12 * norm);
 		assert_false(report.skipped);
 		for (int k = 0; k < w.n_tensors; k++)
@@ -119,7 +119,7 @@ static void the_first_step_has_the_length_of_the_learning_rate(void **state)
 	assert_ok(optimizer_new(&w, &o, &opt));
 	g[0] = 0.25f;
 	g[1] = -0.03f;
-	optimizer_step(&opt, &w, g, 1e-3, &report);
+	assert_ok(optimizer_step(&opt, &w, g, 1e-3, &report));
 	assert_close(w.data[0], -1e-3, 1e-9);
 	assert_close(w.data[1], 1e-3, 1e-9);
 	assert_true(w.data[2] == 0);
@@ -143,7 +143,7 @@ static void only_matrices_decay(void **state)
 	for (size_t i = 0; i < w.n; i++)
 		w.data[i] = 1;
 	assert_ok(optimizer_new(&w, &o, &opt));
-	optimizer_step(&opt, &w, g, 0.1, &report);
+	assert_ok(optimizer_step(&opt, &w, g, 0.1, &report));
 	for (int k = 0; k < w.n_tensors; k++)
 		for (size_t i = 0; i < w.tensors[k].count; i++)
 			assert_true(w.data[w.tensors[k].offset + i] ==
@@ -165,7 +165,7 @@ static void clipping_scales_the_moments_but_not_the_reported_norm(void **state)
 		o.max_grad_norm = clipped ? 0.5 : 0;
 		assert_ok(weights_new(&small, &w));
 		assert_ok(optimizer_new(&w, &o, &opt));
-		optimizer_step(&opt, &w, g, 1e-3, &report);
+		assert_ok(optimizer_step(&opt, &w, g, 1e-3, &report));
 		assert_true(report.grad_norm == 5);
 		assert_close(opt.m[0], clipped ? 0.03 : 0.3, 1e-7);
 		assert_close(opt.m[2], clipped ? -0.04 : -0.4, 1e-7);
@@ -188,14 +188,14 @@ static void a_gradient_that_is_not_finite_changes_nothing(void **state)
 	weights_init(&w, 2);
 	assert_ok(optimizer_new(&w, &o, &opt));
 	random_gradient(1, w.n, 1, g);
-	optimizer_step(&opt, &w, g, 0.01, &report);
+	assert_ok(optimizer_step(&opt, &w, g, 0.01, &report));
 	memcpy(weights, w.data, w.n * sizeof *weights);
 	memcpy(m, opt.m, w.n * sizeof *m);
 	memcpy(v, opt.v, w.n * sizeof *v);
 	for (size_t i = 0; i < w.n; i++) {
 		float kept = g[i];
 		g[i] = poison[i % 4];
-		optimizer_step(&opt, &w, g, 0.01, &report);
+		assert_ok(optimizer_step(&opt, &w, g, 0.01, &report));
 		assert_true(report.skipped);
 		assert_false(report.grad_norm < 1e18);
 		g[i] = kept;
@@ -216,7 +216,7 @@ static void run_steps(struct optimizer *opt, struct weights *w, uint32_t first, 
 
 	for (uint32_t t = first; t < first + count; t++) {
 		random_gradient(t, w->n, 0.1f, g);
-		optimizer_step(opt, w, g, 1e-3, &report);
+		assert_ok(optimizer_step(opt, w, g, 1e-3, &report));
 	}
 	*norm = report.grad_norm;
 	free(g);

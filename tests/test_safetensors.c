@@ -261,8 +261,8 @@ static const float small[] = {1.5f, -2, 0, 3.25f, 1e-3f, 7};
 static void write_small(const char *path, enum safetensors_type type)
 {
 	struct safetensors_item items[] = {
-	        {"z", 1, {2}, small + 4},
-	        {"a\"quoted", 2, {2, 2}, small},
+	        {.name = "z", .n_dims = 1, .dims = {2}, .data = small + 4},
+	        {.name = "a\"quoted", .n_dims = 2, .dims = {2, 2}, .data = small},
 	};
 
 	assert_ok(safetensors_write(path, type, items, 2));
@@ -314,8 +314,9 @@ static void tensors_longer_than_a_block_are_converted_whole(void **state)
 
 	for (int i = 0; i < N; i++)
 		x[i] = float_from_bf16((uint16_t)(i % 30000));
-	assert_ok(safetensors_write(temporary("long"), SAFETENSORS_BF16,
-	                            &(struct safetensors_item){"x", 1, {N}, x}, 1));
+	assert_ok(safetensors_write(
+	        temporary("long"), SAFETENSORS_BF16,
+	        &(struct safetensors_item){.name = "x", .n_dims = 1, .dims = {N}, .data = x}, 1));
 	assert_ok(safetensors_open(temporary("long"), &s));
 	assert_ok(safetensors_read(&s, &s.entries[0], y));
 	assert_memory_equal(x, y, N * sizeof *x);
@@ -329,7 +330,7 @@ static void a_number_too_large_for_the_type_leaves_no_file(void **state)
 {
 	(void)state;
 	float                   x[] = {1, 70000};
-	struct safetensors_item item = {"w", 1, {2}, x};
+	struct safetensors_item item = {.name = "w", .n_dims = 1, .dims = {2}, .data = x};
 
 	assert_error(safetensors_write(temporary("large"), SAFETENSORS_F16, &item, 1), ERR_INPUT,
 	             "tensor \"w\"[1] is 70000, too large for F16");

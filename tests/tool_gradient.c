@@ -151,7 +151,7 @@ static int run(struct work *w, int argc, char **argv)
 	TRY(gradient_new(&w->model->weights, &w->gradient));
 	TRY(gradient_begin(&w->gradient, &(struct gradient_units){.n = (uint32_t)n_units}));
 	TRY(differentiate(w, &b, &loss));
-	gradient_finish(&w->gradient);
+	TRY(gradient_finish(&w->gradient));
 	printf("{\"loss\": %.17g, \"targets\": %d, \"units\": %d}\n", loss, b.n_targets, n_units);
 	return write_gradient(w, argv[2]);
 }

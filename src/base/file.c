@@ -288,6 +288,11 @@ void file_rehearse(void)
 	rehearsal.bytes = 0;
 }
 
+int file_rehearses(void)
+{
+	return rehearsal.on;
+}
+
 uint64_t file_rehearsed(void)
 {
 	rehearsal.on = 0;

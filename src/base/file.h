@@ -58,6 +58,7 @@ int file_finish(struct file_out *f, int status);
  * is known from the code that writes it. */
 enum { FILE_BLOCK = 4096 };
 void     file_rehearse(void);
+int      file_rehearses(void); /* then data that cost time need not be there, only their length */
 uint64_t file_rehearsed(void);
 
 /* Adds n bytes at the end of a file that is there, or makes it; not synced. On error some of them

@@ -1,6 +1,10 @@
 #include "model/gradient.h"
 
 #include "base/error.h"
+#include "base/ranks.h"
+#include "model/blocks.h"
+#include "model/roots.h"
+#include "model/slices.h"
 
 #include <assert.h>
 #include <string.h>
@@ -10,40 +14,29 @@ enum { BLOCK = 1 << 14 };
 
 /* ---- memory ---- */
 
-static int popcount(uint32_t u)
+struct gradient_levels {
+	int full, all; /* held in full; at most in use at a time */
+};
+
+static int gradient_larger(int a, int b)
 {
-	return __builtin_popcount(u);
+	return a > b ? a : b;
 }
 
-/* The most ones of a number from 0 to n: those of the largest 2^k - 1 that is not above it. */
-static int most_ones(uint32_t n)
+/* Of a rank that writes the units first .. end-1: before unit u as many blocks wait as there are in
+ * first .. u-1; those that wait at the end of a pass, and the roots, are held in full. */
+static struct gradient_levels levels_of(const struct gradient_units *u, uint32_t first,
+                                        uint32_t end)
 {
-	int k = 0;
+	struct gradient_levels l = {gradient_larger(1, roots_count(first, end, u->n)), 1};
 
-	while ((2ull << k) - 1 <= n)
-		k++;
-	return k;
-}
-
-/* Unit u stands on level popcount(u). */
-static int levels_needed(const struct gradient_units *u)
-{
-	return u->n ? most_ones(u->n - 1) + 1 : 1;
-}
-
-/* What waits before pass i stands on levels 0 .. popcount(i)-1; level 0 is the result. */
-static int levels_full(const struct gradient_units *u)
-{
-	uint32_t passes = u->per_pass ? (u->n + u->per_pass - 1) / u->per_pass : 1;
-	int      most = passes > 1 ? most_ones(passes - 1) : 1;
-
-	return most;
-}
-
-/* Levels of the window above those that are held in full. */
-static int levels_above(const struct gradient_units *u)
-{
-	return levels_needed(u) - levels_full(u);
+	for (uint32_t k = first; k < end; k++) {
+		int wait = blocks_count(first, k);
+		l.all = gradient_larger(l.all, wait + 1);
+		if (u->per_pass && k % u->per_pass == 0)
+			l.full = gradient_larger(l.full, wait);
+	}
+	return l;
 }
 
 static size_t extra_of(const struct model_shape *s)
@@ -61,8 +54,15 @@ static int gradient_allocate(struct gradient *g, int n_levels)
 
 int gradient_new(const struct weights *w, struct gradient *out)
 {
+	int status;
+
 	*out = (struct gradient){.n = w->n, .n_extra = extra_of(&w->shape), .embed = w->embed};
-	return gradient_allocate(out, 1);
+	status = gradient_allocate(out, 1);
+	if (status == OK)
+		status = slices_cut(w, &out->arena, &out->slices);
+	if (status != OK)
+		gradient_free(out);
+	return status;
 }
 
 void gradient_free(struct gradient *g)
@@ -70,14 +70,24 @@ void gradient_free(struct gradient *g)
 	for (int i = 0; i < g->n_levels; i++)
 		mem_free(g->level[i]);
 	mem_free(g->above);
+	arena_free(&g->arena);
 	*g = (struct gradient){0};
 }
 
 size_t gradient_bytes(const struct weights *w, const struct gradient_units *u, size_t window)
 {
-	return ((size_t)levels_full(u) * (w->n + extra_of(&w->shape)) +
-	        (size_t)levels_above(u) * window) *
-	       sizeof(float);
+	size_t most = 0, n = w->n + extra_of(&w->shape);
+	int    R = ranks_count(), n_roots = 0;
+
+	for (int r = 0; r < R; r++) {
+		uint32_t first = (uint32_t)((uint64_t)u->n * (uint32_t)r / (uint32_t)R),
+		         end = (uint32_t)((uint64_t)u->n * ((uint32_t)r + 1) / (uint32_t)R);
+		struct gradient_levels l = levels_of(u, first, end);
+		size_t floats = (size_t)l.full * n + (size_t)(l.all - l.full) * window;
+		most = floats > most ? floats : most;
+		n_roots += roots_count(first, end, u->n);
+	}
+	return most * sizeof(float) + (R > 1 ? roots_bytes(n_roots) : 0);
 }
 
 /* ---- a step, its passes, their windows ---- */
@@ -89,11 +99,12 @@ static int gradient_is_silent(const struct gradient *g, uint32_t u)
 
 static void gradient_begin_pass(struct gradient *g, uint32_t first)
 {
-	uint32_t left = g->units.n - first, most = g->units.per_pass;
+	uint32_t left = g->last - first,
+	         most = g->units.per_pass ? g->units.per_pass - first % g->units.per_pass : 0;
 
 	assert(!g->is_open);
 	g->first = first;
-	g->end = most && most < left ? first + most : g->units.n;
+	g->end = most && most < left ? first + most : g->last;
 	g->first_written = first;
 	while (g->first_written < g->end && gradient_is_silent(g, g->first_written))
 		g->first_written++;
@@ -101,11 +112,17 @@ static void gradient_begin_pass(struct gradient *g, uint32_t first)
 
 int gradient_begin(struct gradient *g, const struct gradient_units *units)
 {
+	struct gradient_levels levels;
+
 	assert((units->per_pass & (units->per_pass - 1)) == 0);
 	g->units = *units;
+	g->begin = units->share ? units->share[ranks_number()] : 0;
+	g->last = units->share ? units->share[ranks_number() + 1] : units->n;
 	g->is_open = 0;
-	gradient_begin_pass(g, 0);
-	return gradient_allocate(g, levels_full(units));
+	gradient_begin_pass(g, g->begin);
+	levels = levels_of(units, g->begin, g->last);
+	g->n_needed = levels.all;
+	return gradient_allocate(g, levels.full);
 }
 
 void gradient_next_pass(struct gradient *g)
@@ -115,7 +132,7 @@ void gradient_next_pass(struct gradient *g)
 
 int gradient_open(struct gradient *g, size_t offset, size_t count)
 {
-	int n_above = levels_above(&g->units);
+	int n_above = g->n_needed > g->n_levels ? g->n_needed - g->n_levels : 0;
 
 	assert(!g->is_open && offset + count <= g->n + g->n_extra);
 	if (n_above > g->n_above || count > g->room) {
@@ -162,21 +179,25 @@ static void fold(struct gradient *g, int top, int times, size_t offset, size_t c
 	}
 }
 
+/* The level of unit u: above the blocks that wait. */
+static int gradient_level(const struct gradient *g, uint32_t u)
+{
+	return blocks_count(g->begin, u);
+}
+
 /* Unit u stands on its level; it is added to those that waited for it. */
 static void gradient_carry(struct gradient *g, uint32_t u, size_t offset, size_t count)
 {
-	int trailing_ones = 0;
+	int level = gradient_level(g, u);
 
-	while (u >> trailing_ones & 1)
-		trailing_ones++;
-	fold(g, popcount(u), trailing_ones, offset, count);
+	fold(g, level, level + 1 - gradient_level(g, u + 1), offset, count);
 }
 
 /* Unit u and those that follow it count as zeros, up to one that is not silent. */
 static void gradient_pass_silent(struct gradient *g, uint32_t u, size_t offset, size_t count)
 {
 	for (; u < g->end && gradient_is_silent(g, u); u++) {
-		memset(place(g, popcount(u), offset), 0, count * sizeof(float));
+		memset(place(g, gradient_level(g, u), offset), 0, count * sizeof(float));
 		gradient_carry(g, u, offset, count);
 	}
 }
@@ -193,7 +214,7 @@ float *gradient_slot(struct gradient *g, uint32_t u, size_t offset, size_t count
 	assert(!gradient_is_silent(g, u));
 	if (u == g->first_written)
 		gradient_pass_silent(g, g->first, offset, count);
-	return place(g, popcount(u), offset);
+	return place(g, gradient_level(g, u), offset);
 }
 
 void gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count)
@@ -205,12 +226,12 @@ void gradient_merge(struct gradient *g, uint32_t u, size_t offset, size_t count)
 
 void gradient_close(struct gradient *g)
 {
-	/* subtrees that wait, the oldest and largest at the bottom; after the last pass for none */
-	int depth = popcount(g->end);
+	/* blocks that wait, the oldest at the bottom; after the last unit of all for none */
+	int depth = gradient_level(g, g->end), roots = roots_count(g->begin, g->end, g->units.n);
 
 	assert(g->is_open);
-	if (g->end == g->units.n && depth > 1)
-		fold(g, depth - 1, depth - 1, g->offset, g->count);
+	if (g->end == g->last && depth > roots)
+		fold(g, depth - 1, depth - roots, g->offset, g->count);
 	g->is_open = 0;
 }
 
@@ -238,10 +259,39 @@ static void add_tied(struct gradient *g)
 		embed[i] += head[i];
 }
 
-void gradient_finish(struct gradient *g)
+static int owns_embedding(const struct weights_span *s, size_t embed)
 {
-	assert(!g->is_open && g->end == g->units.n);
+	return s->offset <= embed && embed < s->offset + s->count;
+}
+
+/* The roots of all ranks become the sum, each slice at its owner; the tied part goes with the
+ * embedding. */
+static int gradient_exchange(struct gradient *g)
+{
+	struct roots         roots = {g->units.n, g->units.share, g->level, g->level[0]};
+	struct arena_mark    mark = arena_mark(&g->arena);
+	struct weights_span *tied;
+	int                  status;
+
+	TRY(arena_take(&g->arena, (size_t)ranks_count(), "the slices of the ranks", &tied));
+	for (int r = 0; r < ranks_count(); r++)
+		if (owns_embedding(&g->slices[r], g->embed))
+			tied[r] = (struct weights_span){g->n, g->n_extra};
+	status = roots_add(&roots, g->slices, &g->arena);
+	if (status == OK && g->n_extra)
+		status = roots_add(&roots, tied, &g->arena);
+	arena_release(&g->arena, mark);
+	return status;
+}
+
+int gradient_finish(struct gradient *g)
+{
+	assert(!g->is_open && g->end == g->last);
 	if (g->units.n == 0)
 		memset(g->level[0], 0, (g->n + g->n_extra) * sizeof(float));
-	add_tied(g);
+	else if (g->units.share && ranks_count() > 1)
+		TRY(gradient_exchange(g));
+	if (owns_embedding(&g->slices[ranks_number()], g->embed))
+		add_tied(g);
+	return OK;
 }

@@ -16,6 +16,7 @@ enum {
 	LENGTH_BYTES = 8,
 	HEADER_MAX = 100000000, /* as in the reference reader */
 	BLOCK = 4096,           /* numbers converted at a time */
+	PIECE = 1 << 18,        /* numbers read from elsewhere at a time */
 };
 
 static const struct {
@@ -487,12 +488,50 @@ static int write_16_bits(struct file_out *f, enum safetensors_type type,
 	return OK;
 }
 
+/* Data that are elsewhere come in pieces; f NULL: they are not kept. A rehearsal asks for none. */
+static int write_read(struct file_out *f, const struct safetensors_item *item, float *piece)
+{
+	size_t count = (size_t)item_count(item);
+
+	for (size_t first = 0; first < count; first += PIECE) {
+		size_t n = count - first < PIECE ? count - first : PIECE;
+		if (!file_rehearses())
+			TRY(item->read(item->owner, first, n, piece));
+		if (f)
+			TRY(file_add(f, piece, n * sizeof *piece));
+	}
+	return OK;
+}
+
+static int write_all_read(struct file_out *f, const struct safetensors_item *item)
+{
+	float *piece;
+	int    status;
+
+	TRY(mem_take(PIECE, "a piece of a tensor", &piece));
+	status = write_read(f, item, piece);
+	mem_free(piece);
+	return status;
+}
+
+int safetensors_follow(struct safetensors_item *items, size_t n)
+{
+	qsort(items, n, sizeof *items, compare_names);
+	for (size_t i = 0; i < n; i++)
+		if (!items[i].data)
+			TRY(write_all_read(NULL, &items[i]));
+	return OK;
+}
+
 static int safetensors_write_all(struct file_out *f, enum safetensors_type type,
                                  const struct safetensors_item *items, size_t n)
 {
 	TRY(write_header(f, type, items, n));
 	for (size_t i = 0; i < n; i++) {
-		if (type == SAFETENSORS_F32)
+		assert(items[i].data || type == SAFETENSORS_F32);
+		if (!items[i].data)
+			TRY(write_all_read(f, &items[i]));
+		else if (type == SAFETENSORS_F32)
 			TRY(file_add(f, items[i].data,
 			             (size_t)item_count(&items[i]) * sizeof *items[i].data));
 		else

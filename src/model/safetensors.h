@@ -82,7 +82,10 @@ struct safetensors_item {
 	const char  *name;
 	int          n_dims;
 	uint64_t     dims[SAFETENSORS_DIMS_MAX];
-	const float *data; /* [product of dims] borrowed */
+	const float *data; /* [product of dims] borrowed; NULL: they are read, piece by piece, */
+	/* n of them from `first` on, when their place in the file comes; as F32 alone */
+	int (*read)(const void *owner, size_t first, size_t n, float *out);
+	const void *owner;
 };
 
 /* Sorts the items by name and writes them as `type` (F32, BF16, F16), under a temporary name until
@@ -90,6 +93,10 @@ struct safetensors_item {
  * that `type` cannot hold is an error naming tensor and index. */
 int safetensors_write(const char *path, enum safetensors_type type, struct safetensors_item *items,
                       size_t n);
+
+/* Reads what safetensors_write would read of these items, in the same pieces and order, and writes
+ * nothing: for ranks whose part of the data another one writes. */
+int safetensors_follow(struct safetensors_item *items, size_t n);
 
 /* ---- numbers ---- */
 

@@ -54,16 +54,18 @@ void value_head_free(struct value_head *h)
 	gradient_free(&h->gradient);
 }
 
-int value_head_begin(struct value_head *h, uint32_t n_units)
+int value_head_begin(struct value_head *h, const struct gradient_units *units)
 {
-	TRY(gradient_begin(&h->gradient, &(struct gradient_units){.n = n_units}));
+	/* in one pass, and none is silent */
+	TRY(gradient_begin(&h->gradient,
+	                   &(struct gradient_units){.n = units->n, .share = units->share}));
 	return gradient_open(&h->gradient, 0, h->weights.n);
 }
 
-void value_head_finish(struct value_head *h)
+int value_head_finish(struct value_head *h)
 {
 	gradient_close(&h->gradient);
-	gradient_finish(&h->gradient);
+	return gradient_finish(&h->gradient);
 }
 
 void value_head_forward(const struct value_head *h, const struct packing *b, const float *hidden,

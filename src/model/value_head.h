@@ -28,10 +28,10 @@ void value_head_free(struct value_head *h);
 void value_head_forward(const struct value_head *h, const struct packing *b, const float *hidden,
                         float *value);
 
-/* A step of so many units, before the first batch and after the last: then gradient.level[0] holds
- * the sum. */
-int  value_head_begin(struct value_head *h, uint32_t n_units);
-void value_head_finish(struct value_head *h);
+/* A step of such units, before the first batch and after the last: then gradient.level[0] holds
+ * the sum (of several ranks, of their slices). */
+int value_head_begin(struct value_head *h, const struct gradient_units *units);
+int value_head_finish(struct value_head *h);
 
 /* From d_value [N] = dL/dv ADDS to d_hidden [T x D], and adds the head's gradient of the batch's
  * units to h->gradient. */

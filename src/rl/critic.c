@@ -11,11 +11,12 @@
 
 /* ---- the second head of its network ---- */
 
-static int critic_open_update(void *owner, struct batch *b, uint32_t n_units, struct arena *a)
+static int critic_open_update(void *owner, struct batch *b, const struct gradient_units *units,
+                              struct arena *a)
 {
 	struct critic *c = owner;
 
-	TRY(value_head_begin(&c->head, n_units));
+	TRY(value_head_begin(&c->head, units));
 	TRY(BATCH_TAKE(b, value_new, a));
 	return BATCH_TAKE(b, d_value, a);
 }
@@ -30,26 +31,36 @@ static void critic_values(void *owner, const struct packing *p, const float *hid
 static void critic_backward(void *owner, const struct packing *p, const float *hidden,
                             const struct batch *rows, int64_t tokens, float *d_hidden)
 {
-	struct critic *c = owner;
-	int            first = rows->offset[0];
+	struct critic      *c = owner;
+	struct critic_stats ours = {
+	        0}; /* of rows that critic_measure_update sees with all others */
+	int first = rows->offset[0];
 
 	critic_values(c, p, hidden, rows->value_new + first);
-	critic_loss(&c->options, rows, tokens, &c->stats);
+	critic_loss(&c->options, rows, tokens, &ours);
 	value_head_backward(&c->head, p, hidden, rows->d_value + first, d_hidden);
 }
 
-static void critic_step(void *owner)
+static void critic_measure_update(void *owner, const struct batch *b, int64_t tokens)
+{
+	struct critic *c = owner;
+
+	critic_loss(&c->options, b, tokens, &c->stats);
+}
+
+static int critic_step(void *owner)
 {
 	struct critic          *c = owner;
 	struct optimizer_report report;
 
-	value_head_finish(&c->head);
-	optimizer_step(&c->optimizer, &c->head.weights, c->head.gradient.level[0], c->learning_rate,
-	               &report);
+	TRY(value_head_finish(&c->head));
+	TRY(optimizer_step(&c->optimizer, &c->head.weights, c->head.gradient.level[0],
+	                   c->learning_rate, &report));
 	c->stats.updates++;
 	c->stats.skipped += report.skipped;
 	if (!(report.grad_norm <= c->stats.grad_norm))
 		c->stats.grad_norm = report.grad_norm;
+	return OK;
 }
 
 /* ---- making ---- */
@@ -73,6 +84,7 @@ static void critic_attach(struct critic *c, struct policy *network)
 	                                       .begin = critic_open_update,
 	                                       .values = critic_values,
 	                                       .backward = critic_backward,
+	                                       .measure = critic_measure_update,
 	                                       .step = critic_step};
 }
 
@@ -227,9 +239,11 @@ static int parts_of(const struct critic *c, struct critic_part *out)
 	return c->model ? 2 : 1;
 }
 
-static float *array_of(const struct critic_part *p, int which)
+/* NULL: a moment that another rank has */
+static float *array_of(const struct critic_part *p, const struct tensor *t, int which)
 {
-	return which == 0 ? p->w->data : which == 1 ? p->o->m : p->o->v;
+	return which == 0 ? p->w->data + t->offset
+	                  : optimizer_moment(p->o, t, which == 1 ? 'm' : 'v');
 }
 
 static const char *const prefixes[] = {"", "m.", "v."};
@@ -238,17 +252,16 @@ static const char *const prefixes[] = {"", "m.", "v."};
 static int list_items(const struct critic_part *p, struct arena *a, struct safetensors_item *items,
                       size_t *n)
 {
-	for (int i = 0; i < p->w->n_tensors; i++)
-		for (int k = 0; k < 3; k++) {
-			const struct tensor *t = &p->w->tensors[i];
-			const char          *name;
-			TRY(arena_print(a, &name, "%s%s", prefixes[k], t->name));
-			items[(*n)++] = (struct safetensors_item){
-			        .name = name,
-			        .n_dims = t->n_dims,
-			        .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
-			        .data = array_of(p, k) + t->offset};
-		}
+	for (int i = 0; i < p->w->n_tensors; i++) {
+		const struct tensor *t = &p->w->tensors[i];
+		items[(*n)++] =
+		        (struct safetensors_item){.name = t->name,
+		                                  .n_dims = t->n_dims,
+		                                  .dims = {(uint64_t)t->rows, (uint64_t)t->columns},
+		                                  .data = p->w->data + t->offset};
+		TRY(optimizer_items(p->o, t, a, items + *n));
+		*n += 2;
+	}
 	return OK;
 }
 
@@ -268,7 +281,8 @@ int critic_save(const struct critic *c, const char *path)
 	for (int i = 0; status == OK && i < n_parts; i++)
 		status = list_items(&parts[i], &a, items, &n);
 	if (status == OK)
-		status = safetensors_write(path, SAFETENSORS_F32, items, n);
+		status = path ? safetensors_write(path, SAFETENSORS_F32, items, n)
+		              : safetensors_follow(items, n);
 	arena_free(&a);
 	return status;
 }
@@ -287,6 +301,8 @@ static int load_array(const struct safetensors *s, const struct tensor *t, int w
 		                 "%s: tensor \"%s\" is not there with %zu numbers of F32; is it of "
 		                 "another critic?",
 		                 s->path, name, t->count);
+	if (!out)
+		return OK;
 	TRY(safetensors_read(s, e, out));
 	for (size_t i = 0; i < t->count; i++)
 		if (!isfinite(out[i]) || out[i] < low)
@@ -305,8 +321,7 @@ static int load_parts(const struct critic *c, const struct safetensors *s)
 		for (int k = 0; k < parts[i].w->n_tensors; k++)
 			for (int which = 0; which < 3; which++) {
 				const struct tensor *t = &parts[i].w->tensors[k];
-				TRY(load_array(s, t, which,
-				               array_of(&parts[i], which) + t->offset));
+				TRY(load_array(s, t, which, array_of(&parts[i], t, which)));
 			}
 	return c->model ? model_repack(c->model) : OK;
 }

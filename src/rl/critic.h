@@ -87,7 +87,8 @@ int  critic_warms_up(const struct critic *c, int64_t step);
 int critic_update(struct critic *c, const struct batch *b, struct update_report *report);
 
 /* One file of F32 tensors: the head, the own network, and the moments of both as "m." and "v."; the
- * counts of the optimizers' steps are the caller's to keep. */
+ * counts of the optimizers' steps are the caller's to keep. All ranks save together; path NULL:
+ * this one writes nothing, and gives what it has. */
 int critic_save(const struct critic *c, const char *path);
 int critic_load(struct critic *c, const char *path);
 

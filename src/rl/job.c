@@ -169,9 +169,7 @@ static void print_start(const struct job *job, const char *disk)
 	               job->config.run.output_dir, data.data ? data.data : "", bill.data,
 	               disk ? disk : "");
 	if (ranks_count() > 1)
-		terminal_print(screen,
-		               "  each of %d ranks takes that much memory; they share sampling and "
-		               "judging, and each trains on all of it\n",
+		terminal_print(screen, "  each of %d ranks takes at most that much memory\n",
 		               ranks_count());
 	print_precision(l->mm, screen);
 	print_replay(&s->replay, l, screen);

@@ -149,18 +149,26 @@ static int write_state(const struct job_learner *l, const struct job_sampler *s,
 	return status;
 }
 
-/* Weights, tokenizer, and the moments of what learns. */
+/* The moments of what learns; folder NULL: of a rank that only gives what it has of them. */
+static int write_moments(const struct job_learner *l, const char *folder, struct arena *a)
+{
+	char *optimizer = NULL, *critic = NULL;
+
+	if (folder) {
+		TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
+		TRY(file_path(a, folder, "critic.safetensors", &critic));
+	}
+	TRY(optimizer_save(&l->policy.optimizer, model_learned(l->model), optimizer));
+	return l->learn.critic ? critic_save(&l->critic, critic) : OK;
+}
+
+/* Weights, tokenizer, moments. */
 static int write_learner(const struct job_learner *l, const char *folder, struct arena *a)
 {
-	char *optimizer, *critic;
-
-	TRY(file_path(a, folder, "optimizer.safetensors", &optimizer));
-	TRY(file_path(a, folder, "critic.safetensors", &critic));
 	TRY(l->model->adapter ? adapter_folder_write(folder, l->model->adapter, l->model_folder)
 	                      : folder_write(folder, &l->model->weights, SAFETENSORS_F32, NULL));
 	TRY(tokenizer_save(l->tokenizer, folder));
-	TRY(optimizer_save(&l->policy.optimizer, model_learned(l->model), optimizer));
-	return l->learn.critic ? critic_save(&l->critic, critic) : OK;
+	return write_moments(l, folder, a);
 }
 
 static int write_checkpoint(const struct job_learner *l, const struct job_sampler *s,
@@ -218,7 +226,8 @@ int job_save(struct job *job)
 	if (job->record.saved_step == job->record.step)
 		return OK;
 	watchdog_phase(WATCHDOG_SAVING);
-	status = ranks_first() ? job_checkpoint_save(job, &a) : OK;
+	status = ranks_first() ? job_checkpoint_save(job, &a)
+	                       : write_moments(&job->learner, NULL, &a);
 	arena_free(&a);
 	status = ranks_together("a checkpoint", status);
 	if (status == OK)

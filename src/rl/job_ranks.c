@@ -113,7 +113,7 @@ int job_ranks_check_inputs(const struct job *job)
 /* ---- what was made of it ---- */
 
 struct job_ranks_tensor {
-	const char  *prefix, *name; /* "m.", "model.norm.weight" */
+	const char  *name;
 	const float *data;
 	size_t       n;
 };
@@ -124,35 +124,23 @@ struct job_ranks_tensors {
 	struct arena             arena;
 };
 
-static int job_ranks_add(const char *prefix, const struct weights *w, const float *data,
-                         struct job_ranks_tensors *out)
+static int job_ranks_add(const struct weights *w, struct job_ranks_tensors *out)
 {
 	TRY(arena_room(&out->arena, &out->items, &out->capacity, out->n + (size_t)w->n_tensors,
 	               "the tensors to compare"));
 	for (int i = 0; i < w->n_tensors; i++)
-		out->items[out->n++] =
-		        (struct job_ranks_tensor){prefix, w->tensors[i].name,
-		                                  data + w->tensors[i].offset, w->tensors[i].count};
+		out->items[out->n++] = (struct job_ranks_tensor){
+		        w->tensors[i].name, w->data + w->tensors[i].offset, w->tensors[i].count};
 	return OK;
-}
-
-static int job_ranks_add_learned(const struct weights *w, const struct optimizer *o,
-                                 struct job_ranks_tensors *out)
-{
-	TRY(job_ranks_add("", w, w->data, out));
-	TRY(job_ranks_add("m.", w, o->m, out));
-	return job_ranks_add("v.", w, o->v, out);
 }
 
 static int job_ranks_tensors_of(const struct job_learner *l, struct job_ranks_tensors *out)
 {
-	TRY(job_ranks_add_learned(model_learned(l->model), &l->policy.optimizer, out));
+	TRY(job_ranks_add(model_learned(l->model), out));
 	if (!l->learn.critic)
 		return OK;
-	TRY(job_ranks_add_learned(&l->critic.head.weights, &l->critic.optimizer, out));
-	return l->critic.model ? job_ranks_add_learned(model_learned(l->critic.model),
-	                                               &l->critic.own.optimizer, out)
-	                       : OK;
+	TRY(job_ranks_add(&l->critic.head.weights, out));
+	return l->critic.model ? job_ranks_add(model_learned(l->critic.model), out) : OK;
 }
 
 /* The step, then the CRC-32 of each tensor; the first that differs is named. */
@@ -178,10 +166,10 @@ static int job_ranks_compare_tensors(const struct job_ranks_tensors *t, int step
 		        "be the same on all machines",
 		        ranks_name(odd));
 	return error_set(ERR_FAILED,
-	                 "step %d: %s has other bits in %s%s than the other ranks; its machine is "
+	                 "step %d: %s has other bits in %s than the other ranks; its machine is "
 	                 "broken, or the ranks are not the same program; nothing was saved since "
 	                 "the last checkpoint",
-	                 step, ranks_name(odd), t->items[at - 1].prefix, t->items[at - 1].name);
+	                 step, ranks_name(odd), t->items[at - 1].name);
 }
 
 int job_ranks_check_weights(const struct job_learner *l, int step)

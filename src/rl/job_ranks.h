@@ -1,13 +1,16 @@
 /* job_ranks.h - what several ranks (base/ranks.h) of a job must have in common.
  *
- * Of several ranks each holds the whole job and learns from all completions, so that all have the
- * same weights, bit for bit. What they divide among them is the sampling and judging (deal.h). The
- * first one alone writes; the others are at the same step of the same run, and know what it wrote.
+ * All ranks have the same weights, bit for bit. What they divide among them is the sampling and
+ * judging (deal.h), the computing of units (policy.h), and slices of the weights with their moments
+ * (model/slices.h). The first one alone writes; the others are at the same step of the same run,
+ * and know what it wrote.
  *
- *     at the start           what each has read: config, problems, models, rollouts; the weights
- *                            and moments, after a resume, too
- *     run.check_steps        weights and moments, by the CRC-32 of each tensor: a difference means
- *                            broken hardware or a mixed build
+ *     at the start           what each has read: config, problems, models, rollouts; the weights,
+ *                            after a resume, too
+ *     run.check_steps        weights, by the CRC-32 of each tensor: a difference means broken
+ *                            hardware or a mixed build
+ *
+ * A moment stands on one rank, so there is nothing to compare it with.
  *
  * Where they differ, all return an error that names the rank, its machine, and what differs: the
  * rank that is not as most are, or of two not as rank 0. */

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/ranks.h"
+#include "base/shares.h"
 #include "base/stop.h"
 
 #include <assert.h>
@@ -109,6 +111,7 @@ struct policy_cut {           /* a batch cut into units */
 	struct unit_range *units;         /* [n_units] */
 	unsigned char     *silent;        /* [n_units] 1: its coefficients are 0; NULL: not asked */
 	int                n_units, next; /* next: the first unit that was not taken yet */
+	uint32_t          *share;         /* [ranks + 1] rank r computes share[r] .. share[r+1]-1 */
 	float             *lse;           /* [T] of the softmax, beside logp_new and entropy_new */
 };
 
@@ -147,6 +150,76 @@ static int cut_take_head(struct policy *p, struct policy_cut *c)
 	TRY(BATCH_TAKE(&c->b, entropy_new, &p->scratch));
 	return arena_take(&p->scratch, (size_t)c->b.offset[c->b.n], "sums of the softmax", &c->lse);
 }
+
+/* ---- who computes which unit ---- */
+
+struct cut_work { /* of units: a forward pass is 1 a token, a backward pass 2 more */
+	const struct policy_cut *c;
+	int                      learns;
+};
+
+static int64_t cut_work_of(const void *of, uint32_t unit)
+{
+	const struct cut_work   *w = of;
+	const struct policy_cut *c = w->c;
+	int                      silent = c->silent && c->silent[unit];
+
+	return (int64_t)c->units[unit].n_tokens * (!w->learns        ? 1
+	                                           : !silent         ? 3
+	                                           : c->b.is_current ? 0
+	                                                             : 1);
+}
+
+static int policy_share(struct policy *p, struct policy_cut *c, int learns)
+{
+	struct cut_work  work = {c, learns};
+	struct shares_of shares = {(uint32_t)c->n_units, cut_work_of, &work};
+
+	TRY(arena_take(&p->scratch, (size_t)ranks_count() + 1, "the units of the ranks",
+	               &c->share));
+	shares_cut_aligned(&shares, ranks_count(), c->share);
+	c->next = (int)c->share[ranks_number()];
+	return OK;
+}
+
+/* The end of this rank's units. */
+static int cut_end(const struct policy_cut *c)
+{
+	return (int)c->share[ranks_number() + 1];
+}
+
+/* The tokens of a rank's units in the columns. */
+static struct ranks_piece cut_tokens(const struct policy_cut *c, int rank, float *column)
+{
+	int U = c->n_units, first = (int)c->share[rank], end = (int)c->share[rank + 1],
+	    row = first < U ? c->units[first].first : c->b.n,
+	    row_end = end < U ? c->units[end].first : c->b.n;
+	size_t at = (size_t)c->b.offset[row];
+
+	return (struct ranks_piece){column + at,
+	                            ((size_t)c->b.offset[row_end] - at) * sizeof *column};
+}
+
+/* All ranks get what each has written of a column; NULL: there is none. */
+static int cut_gather(struct policy *p, const struct policy_cut *c, float *column)
+{
+	struct ranks_piece *out, *in;
+	size_t              R = (size_t)ranks_count();
+	int                 me = ranks_number();
+
+	if (!column || R == 1)
+		return OK;
+	TRY(arena_take(&p->scratch, R, "what the ranks computed", &out));
+	TRY(arena_take(&p->scratch, R, "what the ranks computed", &in));
+	for (int r = 0; r < ranks_count(); r++) {
+		in[r] = cut_tokens(c, r, column);
+		out[r] = cut_tokens(c, me, column);
+	}
+	in[me].n = out[me].n = 0;
+	return ranks_exchange("the log-probabilities", out, in);
+}
+
+/* ---- pieces ---- */
 
 static int cache_fit(struct policy *p, int n_pages)
 {
@@ -231,13 +304,15 @@ int policy_logprobs(struct policy *p, const struct model *m, const struct batch 
 	c.b.logp_new = logp;
 	c.b.entropy_new = entropy;
 	TRY(cut_take_head(p, &c));
-	while (piece_next(&c, c.n_units, p->options.micro_batch_tokens, &piece)) {
+	TRY(policy_share(p, &c, 0));
+	while (piece_next(&c, cut_end(&c), p->options.micro_batch_tokens, &piece)) {
 		struct arena_mark mark = arena_mark(&p->scratch);
 		TRY(piece_forward(p, m, &c, &piece, NULL));
 		TRY(piece_logprobs(p, m, &c, &piece));
 		arena_release(&p->scratch, mark);
 	}
-	return OK;
+	TRY(cut_gather(p, &c, logp));
+	return cut_gather(p, &c, entropy);
 }
 
 int policy_values(struct policy *p, const struct batch *b, float *value)
@@ -248,14 +323,15 @@ int policy_values(struct policy *p, const struct batch *b, float *value)
 	assert(p->second.owner);
 	arena_reset(&p->scratch);
 	TRY(policy_cut(p, b, &c));
-	while (piece_next(&c, c.n_units, p->options.micro_batch_tokens, &piece)) {
+	TRY(policy_share(p, &c, 0));
+	while (piece_next(&c, cut_end(&c), p->options.micro_batch_tokens, &piece)) {
 		struct arena_mark mark = arena_mark(&p->scratch);
 		TRY(piece_forward(p, p->model, &c, &piece, NULL));
 		p->second.values(p->second.owner, &piece.packing, piece.hidden,
 		                 value + piece.part.offset[0]);
 		arena_release(&p->scratch, mark);
 	}
-	return OK;
+	return cut_gather(p, &c, value);
 }
 
 /* ---- updates ---- */
@@ -298,7 +374,15 @@ static void piece_recall(const struct policy_cut *c, const struct policy_piece *
 	memcpy(c->b.entropy_new + first, c->b.entropy + first, n * sizeof(float));
 }
 
-/* A silent piece has its place in the statistics; the gradient counts it as zeros. */
+/* The coefficients of a piece. The statistics wait until all rows are there (update_measure). */
+static int piece_coefficients(const struct update *u, const struct policy_piece *piece)
+{
+	struct objective_stats ours = {0};
+
+	return objective_eval(u->alg, &piece->part, &u->totals, &ours);
+}
+
+/* The gradient counts a silent piece as zeros; what is said of its tokens is found all the same. */
 static int piece_pass_by(struct policy *p, const struct update *u, const struct policy_cut *c,
                          struct policy_piece *piece)
 {
@@ -311,10 +395,9 @@ static int piece_pass_by(struct policy *p, const struct update *u, const struct 
 		TRY(piece_forward(p, p->model, c, piece, NULL));
 		TRY(piece_logprobs(p, p->model, c, piece));
 	}
-	TRY(objective_eval(u->alg, &piece->part, &u->totals, &u->report->objective));
+	TRY(piece_coefficients(u, piece));
 	for (int t = first; t < end; t++)
 		assert(c->b.c[t] == 0);
-	u->report->tokens_silent += end - first;
 	arena_release(&p->scratch, mark);
 	return OK;
 }
@@ -327,7 +410,7 @@ static int piece_look(struct policy *p, const struct update *u, const struct pol
 	if (!u->alg)
 		return OK;
 	TRY(piece_logprobs(p, p->model, c, piece));
-	return objective_eval(u->alg, &piece->part, &u->totals, &u->report->objective);
+	return piece_coefficients(u, piece);
 }
 
 /* Cuts the units before `end` into pieces, one unit each where layers are computed again: then the
@@ -429,14 +512,31 @@ static int pass_run(struct policy *p, const struct update *u, struct policy_cut 
 /* All passes; the gradients of their units add up in a fixed tree. */
 static int policy_accumulate(struct policy *p, const struct update *u, struct policy_cut *c)
 {
-	while (c->next < c->n_units) {
+	while (c->next < cut_end(c)) {
 		struct arena_mark mark = arena_mark(&p->scratch);
-		if (c->next)
+		if ((uint32_t)c->next != p->gradient.begin)
 			gradient_next_pass(&p->gradient);
 		TRY(pass_run(p, u, c));
 		arena_release(&p->scratch, mark);
 	}
 	return OK;
+}
+
+/* What is said of all tokens, from the ranks that computed it; then the statistics, row by row. */
+static int update_measure(struct policy *p, const struct update *u, const struct policy_cut *c)
+{
+	TRY(cut_gather(p, c, c->b.logp_new));
+	TRY(cut_gather(p, c, c->b.entropy_new));
+	TRY(cut_gather(p, c, c->b.value_new));
+	for (int i = 0; i < c->n_units; i++) {
+		const struct unit_range *unit = &c->units[i];
+		if (unit_is_silent(c, i))
+			u->report->tokens_silent +=
+			        c->b.offset[unit->first + unit->count] - c->b.offset[unit->first];
+	}
+	if (p->second.owner)
+		p->second.measure(p->second.owner, &c->b, u->totals.tokens);
+	return u->alg ? objective_eval(u->alg, &c->b, &u->totals, &u->report->objective) : OK;
 }
 
 /* The sum of the gradients becomes new weights. */
@@ -446,9 +546,9 @@ static int apply(struct policy *p, double learning_rate, struct update_report *r
 	struct optimizer_report o;
 
 	TRY(stop_commit()); /* from here on the step is finished, whatever signal comes */
-	gradient_finish(&p->gradient);
-	optimizer_step(&p->optimizer, model_learned(p->model), p->gradient.level[0], learning_rate,
-	               &o);
+	TRY(gradient_finish(&p->gradient));
+	TRY(optimizer_step(&p->optimizer, model_learned(p->model), p->gradient.level[0],
+	                   learning_rate, &o));
 	if (!o.skipped)
 		TRY(model_repack(p->model));
 	report->updates++;
@@ -499,7 +599,8 @@ static struct gradient_units update_units(const struct policy *p, const struct p
 		largest = max(largest, c->units[i].n_tokens);
 	return (struct gradient_units){.n = (uint32_t)c->n_units,
 	                               .per_pass = policy_per_pass(&p->options, largest),
-	                               .silent = c->silent};
+	                               .silent = c->silent,
+	                               .share = c->share};
 }
 
 /* Room and gradients for an update that *u describes, then all passes. */
@@ -514,13 +615,15 @@ static int run_update(struct policy *p, const struct batch *b, struct update *u,
 	TRY(policy_cut(p, b, c));
 	TRY(update_take(u, p, c));
 	TRY(update_find_silent(u, p, &p->scratch, c));
+	TRY(policy_share(p, c, 1));
 	units = update_units(p, c);
 	TRY(gradient_begin(&p->gradient, &units));
 	if (!p->tape)
 		TRY(tape_new(&p->model->weights.shape, p->options.recompute, &p->tape));
 	if (p->second.owner)
-		TRY(p->second.begin(p->second.owner, &c->b, (uint32_t)c->n_units, &p->scratch));
-	return policy_accumulate(p, u, c);
+		TRY(p->second.begin(p->second.owner, &c->b, &units, &p->scratch));
+	TRY(policy_accumulate(p, u, c));
+	return update_measure(p, u, c);
 }
 
 int policy_update(struct policy *p, const struct algorithm *alg, const struct batch *b,
@@ -534,9 +637,7 @@ int policy_update(struct policy *p, const struct algorithm *alg, const struct ba
 	if (b->logp_old && report->updates == 0)
 		report->logp_difference_max = difference_max(&c.b);
 	TRY(apply(p, learning_rate, report));
-	if (p->second.owner)
-		p->second.step(p->second.owner);
-	return OK;
+	return p->second.owner ? p->second.step(p->second.owner) : OK;
 }
 
 int policy_update_second(struct policy *p, const struct batch *b, const double *learning_rate,
@@ -550,6 +651,5 @@ int policy_update_second(struct policy *p, const struct batch *b, const double *
 	if (learning_rate)
 		TRY(apply(p, *learning_rate, report));
 	TRY(stop_commit());
-	p->second.step(p->second.owner);
-	return OK;
+	return p->second.step(p->second.owner);
 }

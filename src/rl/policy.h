@@ -6,7 +6,12 @@
  *     sum of gradients (fixed tree) -> clip, AdamW -> repack the weights for the matrix products
  *
  * The only place where estimators and transformer meet: down goes a number per token, up come
- * log-probabilities. A second head, a critic's (critic.h), may sit on the network: then one update
+ * log-probabilities. Of several ranks (base/ranks.h) each computes a share of the units, contiguous
+ * and of equal work (base/shares.h), and all get what is said of every token; so each of them adds
+ * up the same statistics in the same order. How their gradients become one, and who updates which
+ * weights, is the business of gradient.h and optimizer.h. All ranks make the same calls.
+ *
+ * A second head, a critic's (critic.h), may sit on the network: then one update
  * serves both losses. The size of a pass (compute.micro_batch_tokens) and whether layers are
  * computed again on the way back (compute.recompute; tape.h) change memory and speed, not one bit
  * of the result. A prompt that completions share is always computed once: whether it is decides the
@@ -40,15 +45,19 @@ struct policy_options {
 struct policy_head {
 	void *owner; /* handed to each function; NULL: there is no such head */
 
-	/* Before the micro-batches of an update of n_units: takes its columns of b in `a`. */
-	int (*begin)(void *owner, struct batch *b, uint32_t n_units, struct arena *a);
+	/* Before the micro-batches of an update of such units: takes its columns of b in `a`,
+	 * value_new among them. */
+	int (*begin)(void *owner, struct batch *b, const struct gradient_units *units,
+	             struct arena *a);
 	/* Writes value [N] of the targets of a micro-batch. */
 	void (*values)(void *owner, const struct packing *p, const float *hidden, float *value);
 	/* ADDS the gradient of its loss on the rows of a micro-batch to d_hidden, and its weights'
 	 * to its own sum. tokens: trained ones of the whole update. */
 	void (*backward)(void *owner, const struct packing *p, const float *hidden,
 	                 const struct batch *rows, int64_t tokens, float *d_hidden);
-	void (*step)(void *owner); /* the sum becomes new weights */
+	/* ADDS what value_new of all rows says to its statistics */
+	void (*measure)(void *owner, const struct batch *b, int64_t tokens);
+	int (*step)(void *owner); /* the sum becomes new weights */
 };
 
 struct policy {

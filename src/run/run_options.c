@@ -22,7 +22,7 @@ static const struct option run_options[] = {
 	    "completions written to samples/ at each evaluation and at the last step; 0: none",
 	    .flags = FREE_ON_RESUME),
 	INT(check_steps, "20", 0, INT_MAX,
-	    "of several ranks, compares weights and moments every so many steps; 0: only at the "
+	    "of several ranks, compares weights every so many steps; 0: only at the "
 	    "start", .flags = FREE_ON_RESUME),
 	BOOL(log_ranks, "false", "shows what each of several ranks says, with its number",
 	     .flags = FREE_ON_RESUME),
