@@ -110,6 +110,7 @@ $(OUT)/test_durable: $(OUT)/shim_disk.so
 $(OUT)/test_durable: EXTRA += -DSHIM='"$(OUT)/shim_disk.so"'
 # the style and script of pages are files of their own, which become part of the program
 $(OUT)/src/run/report_page.o: src/run/report.css src/run/report.js
+$(OUT)/src/rl/explain_page.o: src/rl/explain.css src/rl/explain.js
 # generated: not ours to mend
 $(OUT)/src/run/events.pb-c.o $(OUT)/src/run/events.o: EXTRA += -Wno-cast-qual
 $(OUT)/tool_%: tests/tool_%.c $(OUT)/libhone.a

@@ -167,8 +167,7 @@ static void test_an_edited_line_of_metrics_is_named(void **state)
 	copy("train");
 	shell("sed -i -E '/\"step\": 5/s/\"reward\": [0-9.e-]+/\"reward\": 0.75/' "
 	      "spoilt/metrics.jsonl");
-	assert_finds(1,
-	             "step 5: spoilt/metrics.jsonl: \"reward\" is 0.75 there, and computed again");
+	assert_finds(1, "step 5: spoilt/metrics.jsonl: \"reward\" is 0.75, and computed again");
 	copy("train");
 	shell("sed -i -E 's/\"eval\\/pass@1\": [0-9.e-]+/\"eval\\/pass@1\": 0.9/' "
 	      "spoilt/metrics.jsonl");

@@ -34,6 +34,7 @@ int command_chat(const struct command *self, int argc, char **argv);
 int command_score(const struct command *self, int argc, char **argv);
 int command_data(const struct command *self, int argc, char **argv);
 int command_report(const struct command *self, int argc, char **argv);
+int command_explain(const struct command *self, int argc, char **argv);
 int command_verify(const struct command *self, int argc, char **argv);
 int command_sweep(const struct command *self, int argc, char **argv);
 int command_bench(const struct command *self, int argc, char **argv);

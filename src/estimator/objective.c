@@ -170,8 +170,8 @@ int objective_prepare(const struct algorithm *a, struct batch *b, struct arena *
 }
 
 /* w of a token of a row. */
-static double weight(const struct algorithm *a, const struct batch *b, const struct totals *totals,
-                     int row)
+double objective_weight(const struct algorithm *a, const struct batch *b,
+                        const struct totals *totals, int row)
 {
 	int    n = batch_trained(b, row);
 	double rows = (double)totals->rows,
@@ -559,7 +559,7 @@ static void objective_add_row(struct objective_job *j, const struct algorithm *a
 	int first = j->b->offset[row], last = j->b->offset[row + 1], n = batch_trained(j->b, row);
 
 	assert(totals->rows > 0 && totals->tokens >= n);
-	j->weight = weight(a, j->b, totals, row);
+	j->weight = objective_weight(a, j->b, totals, row);
 	j->bonus = totals->high > 0 ? a->entropy_coef / (double)totals->high : 0;
 	j->row = (struct objective_stats){.rows = 1};
 	j->praise = 0;

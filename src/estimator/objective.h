@@ -116,6 +116,10 @@ int objective_prepare(const struct algorithm *a, struct batch *b, struct arena *
 /* ADDS the counts of these rows; reads high and group_tokens. */
 void totals_add(struct totals *totals, const struct batch *b);
 
+/* w of each trained token of the row. */
+double objective_weight(const struct algorithm *a, const struct batch *b,
+                        const struct totals *totals, int row);
+
 /* Whether c and h of the row are certainly 0, whatever the log-probabilities turn out to be: no
  * advantage at any trained token, and no term of the loss without one. */
 int objective_is_silent(const struct algorithm *a, const struct batch *b, int row);

@@ -46,6 +46,7 @@ static int job_again_open_job(const struct job_again_call *call, struct job_agai
 	for (int i = 0; i < N_OWN; i++)
 		overrides[n++] = own[i];
 	overrides[n++] = folder;
+	a->step = a->log.kind == JOB_TRAIN ? train_step : sft_step;
 	return job_open((enum job_kind)a->log.kind, JOB_NEW, config, overrides, n, &a->job);
 }
 
@@ -153,7 +154,7 @@ static int job_again_step(struct job *job)
 		progress_step(&a->progress, step, a->last, "identical");
 	if (step >= a->last)
 		return job_again_end(job);
-	return job->kind == JOB_TRAIN ? train_step(job) : sft_step(job);
+	return a->step(job);
 }
 
 int job_again_run(struct job_again *a)

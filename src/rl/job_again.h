@@ -35,8 +35,9 @@ struct job_again_log { /* the lines of a metrics.jsonl */
 };
 
 struct job_again {
-	struct job           job; /* the first member: its steps are handed nothing else */
-	const char          *run; /* borrowed */
+	struct job  job; /* the first member: its steps are handed nothing else */
+	const char *run; /* borrowed */
+	int (*step)(struct job *job);
 	char                 folder[64];
 	int                  from, last;    /* the state it begins from; the last step */
 	int                  compared_step; /* the newest whose files were compared; -1: none */

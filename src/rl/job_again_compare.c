@@ -43,9 +43,14 @@ static const char *job_again_differs(json_t *then, json_t *now)
 
 static void job_again_show(const json_t *value, struct text *out)
 {
-	char *s = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17)) : NULL;
+	char *s;
 
-	text_print(out, "%.200s", s ? s : "not there");
+	if (json_is_real(value)) {
+		json_add_real(out, json_real_value(value));
+		return;
+	}
+	s = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+	text_print(out, "%.200s", s ? s : "missing");
 	free(s);
 }
 
@@ -64,8 +69,8 @@ static int job_again_compare_rows(const char *what, json_t *then, json_t *now)
 	if (status == OK)
 		status = text_status(&is);
 	if (status == OK)
-		status = error_set(ERR_FAILED, "%s: \"%s\" is %s there, and computed again %s",
-		                   what, key, was.data, is.data);
+		status = error_set(ERR_FAILED, "%s: \"%s\" is %s, and computed again %s", what, key,
+		                   was.data, is.data);
 	text_free(&was);
 	text_free(&is);
 	return status;

@@ -247,6 +247,8 @@ int learn_from(struct learn_options *o, const struct learn_input *in, struct are
 	TRY(learn_credit(&l));
 	TRY(objective_prepare(&o->algorithm, &l.batch, a));
 	learn_measure(&l);
+	if (o->watch.seen)
+		TRY(o->watch.seen(o->watch.owner, in, &l.batch));
 	TRY(learn_update(&l));
 	learn_end(&l);
 	return OK;

@@ -32,6 +32,14 @@
 #include "rl/critic.h"
 #include "rl/policy.h"
 
+struct learn_input;
+/* Somebody who looks at a step: its groups and their batch, once the advantages are final. NULL:
+ * nobody. */
+struct learn_watch {
+	void *owner;
+	int (*seen)(void *owner, const struct learn_input *in, const struct batch *b);
+};
+
 struct learn_options {
 	/* its beta as the controller left it: part of a checkpoint */
 	struct algorithm algorithm;
@@ -44,6 +52,8 @@ struct learn_options {
 	/* of guided rows: found anew without the hint (guidance.h) */
 	int      plain_denominator;
 	uint64_t seed;
+
+	struct learn_watch watch;
 };
 
 struct learn_report {

@@ -636,6 +636,8 @@ int policy_update(struct policy *p, const struct algorithm *alg, const struct ba
 	TRY(run_update(p, b, &u, &c));
 	if (b->logp_old && report->updates == 0)
 		report->logp_difference_max = difference_max(&c.b);
+	if (p->watch.seen)
+		TRY(p->watch.seen(p->watch.owner, &c.b));
 	TRY(apply(p, learning_rate, report));
 	return p->second.owner ? p->second.step(p->second.owner) : OK;
 }

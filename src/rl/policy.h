@@ -60,6 +60,13 @@ struct policy_head {
 	int (*step)(void *owner); /* the sum becomes new weights */
 };
 
+/* Somebody who looks at an update: all columns of its rows, once they are complete and before the
+ * weights change. NULL: nobody. */
+struct policy_watch {
+	void *owner;
+	int (*seen)(void *owner, const struct batch *b);
+};
+
 struct policy {
 	struct model         *model; /* borrowed */
 	struct policy_options options;
@@ -69,6 +76,7 @@ struct policy {
 	struct kv_cache       cache; /* one layer; grows to the largest packing */
 	struct arena          scratch;
 	struct policy_head    second;
+	struct policy_watch   watch;
 };
 
 struct update_report {                    /* of the updates of one step; starts as zero */

@@ -4,12 +4,6 @@
 
 #include <string.h>
 
-/* The bytes of a file of this folder, with a 0 behind them. The Makefile makes the object file anew
- * when one of them changes. */
-#define REPORT_PAGE_FILE(name, path) \
-	__asm__(".section .rodata\n.global " #name "\n" #name ":\n.incbin \"" path \
-	        "\"\n.byte 0\n.previous\n")
-
 REPORT_PAGE_FILE(report_page_css, "src/run/report.css");
 REPORT_PAGE_FILE(report_page_js, "src/run/report.js");
 

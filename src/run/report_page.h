@@ -5,6 +5,12 @@
 
 #include "base/text.h"
 
+/* At file scope: the bytes of a file, seen from the root of the tree, with a 0 behind them. The
+ * Makefile makes the object file anew when one of them changes. */
+#define REPORT_PAGE_FILE(name, path) \
+	__asm__(".section .rodata\n.global " #name "\n" #name ":\n.incbin \"" path \
+	        "\"\n.byte 0\n.previous\n")
+
 extern const char report_page_css[], report_page_js[];
 
 /* <!DOCTYPE ...> to <body>, without the title's heading. `style`: CSS behind the common one. The
