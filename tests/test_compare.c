@@ -274,6 +274,21 @@ static void the_family_is_every_arm_against_the_declared_baseline(void **state)
 	leave(o);
 }
 
+/* p = 0.090 is a sign by itself, and twice that among two is none. */
+static void a_sign_that_the_correction_takes_away_is_not_shown(void **state)
+{
+	(void)state;
+	struct compared_pair pair = {.is_of_family = 1, .holm = 0.18};
+
+	pair.statistics.verdict = VERDICT_ABOVE;
+	assert_int_equal(compare_verdict(&pair), VERDICT_NOT_SHOWN);
+	pair.holm = 0.09;
+	assert_int_equal(compare_verdict(&pair), VERDICT_ABOVE);
+	pair = (struct compared_pair){.holm = NAN};
+	pair.statistics.verdict = VERDICT_BELOW;
+	assert_int_equal(compare_verdict(&pair), VERDICT_BELOW);
+}
+
 static void a_baseline_or_measure_that_is_not_there_is_named(void **state)
 {
 	(void)state;
@@ -393,6 +408,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(runs_are_grouped_by_what_they_learn_with),
 	        TEST(the_family_is_every_arm_against_the_declared_baseline),
+	        TEST(a_sign_that_the_correction_takes_away_is_not_shown),
 	        TEST(a_baseline_or_measure_that_is_not_there_is_named),
 	        TEST(measures_at_equal_steps_and_at_equal_tokens),
 	        TEST(seeds_are_paired_in_whatever_order_they_come),

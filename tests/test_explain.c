@@ -81,6 +81,8 @@ static void the_numbers_are_those_of_the_formula(void **state)
 		double        a = (json_number_value(json_object_get(row, "reward")) - mean) /
 		           (sqrt(square / (COMPLETIONS - 1)) + 1e-6);
 		assert_int_equal(json_array_size(json_object_get(row, "w")), n);
+		assert_close(json_number_value(json_object_get(row, "weight")),
+		             1.0 / (4 * COMPLETIONS * (double)n), 1e-6);
 		for (size_t t = 0; t < n; t++) {
 			assert_close(number(row, "advantage", t), a, 1e-4);
 			assert_close(number(row, "ratio", t), 1, 0);
