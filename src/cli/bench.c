@@ -97,8 +97,8 @@ struct bench_peak { /* what bounds products */
 	double      rate;
 };
 
-/* Products in bf16 are bounded by the instruction of their order, or where there is none by f32
- * fma. */
+/* Products in bf16 are bounded by the instruction of their order, or where there is none, or a slow
+ * one, by f32 fma. */
 static struct bench_peak bench_peak(const struct bench *b)
 {
 	struct bench_peak fma = {"fma", b->fma}, peak = fma;
@@ -106,7 +106,7 @@ static struct bench_peak bench_peak(const struct bench *b)
 	if (matmul_is_bf16(b->mm))
 		peak = matmul_in_tiles(b->mm) ? (struct bench_peak){"AMX", b->amx}
 		                              : (struct bench_peak){"dpbf16", b->dot};
-	return peak.rate > 0 ? peak : fma;
+	return peak.rate > fma.rate ? peak : fma;
 }
 
 void bench_add(struct bench *b, const char *what, const char *unit, double units,

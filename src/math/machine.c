@@ -158,6 +158,33 @@ double machine_dot(void)
 	return 0;
 }
 
+#if defined(__x86_64__)
+/* Lowers *least to what a short try takes: nobody else runs in one of several. */
+static void machine_try(void (*run)(long turns), double *least)
+{
+	double start = clock_seconds(), seconds;
+
+	run(400);
+	seconds = clock_seconds() - start;
+	*least = seconds < *least ? seconds : *least;
+}
+#endif
+
+int machine_dot_pays(void)
+{
+#if defined(__x86_64__)
+	double dot = 1, fma = 1; /* seconds for as many instructions of both */
+
+	for (int i = 0; i < 16 && matmul_cpu_has_bf16(); i++) {
+		machine_try(loop_dot512, &dot);
+		machine_try(loop_fma512, &fma);
+	}
+	return dot < 2 * fma && matmul_cpu_has_bf16();
+#else
+	return 0;
+#endif
+}
+
 /* ---- memory ---- */
 
 /* Sums of n words in eight chains: so many reads are on their way at once. */

@@ -19,6 +19,13 @@ double machine_fma(void);
 double machine_amx(void); /* 0: none, or the system lets nobody use it (matmul_cpu_has_amx) */
 double machine_dot(void); /* 0: the CPU has no such instruction (matmul_cpu_has_bf16) */
 
+/* Whether vdpbf16ps does more products than two fma in the same time. Zen 4 and 5 start as many of
+ * it as of fma; Intel's CPUs so far one where they start four fma, and there bf16 is faster by
+ * widening. Measured in less than a millisecond, because no CPU says it of itself; what is measured
+ * lies so far apart (1 and 4) that a busy machine does not change the answer, and no bit hangs on
+ * it. */
+int machine_dot_pays(void);
+
 /* The share of these cores that other programs leave to this one, at the moment: 0..1. */
 double machine_share(void);
 

@@ -1,4 +1,5 @@
 /* The kernel for AVX-512: 14 rows x 32 columns in 28 of 32 registers. */
+#include "math/machine.h"
 #include "math/matmul_tiled.h"
 
 #if defined(__x86_64__)
@@ -15,10 +16,10 @@ static const struct tile_kernel avx512_f32 = TILE_KERNEL("14 x 32");
 
 static int avx512_open(struct matmul *m)
 {
-	const struct tile_kernel *kernel = !m->bf16                ? &avx512_f32
-	                                   : m->in_tiles           ? &avx512_chains
-	                                   : matmul_cpu_has_bf16() ? &avx512_dot
-	                                                           : &avx512_bf16;
+	const struct tile_kernel *kernel = !m->bf16             ? &avx512_f32
+	                                   : m->in_tiles        ? &avx512_chains
+	                                   : machine_dot_pays() ? &avx512_dot
+	                                                        : &avx512_bf16;
 
 	return tiled_open(m, kernel, __builtin_cpu_supports("avx512f"));
 }

@@ -1,5 +1,5 @@
-/* bf16 for AVX-512 without AVX512-BF16: the pair order of matmul.h by widening each half of a word.
- * 14 rows x 32 columns in 28 of 32 registers. */
+/* bf16 for AVX-512 without AVX512-BF16, or where that is slower (machine_dot_pays): the pair order
+ * of matmul.h by widening each half of a word. 14 rows x 32 columns in 28 of 32 registers. */
 #include "math/matmul_tiled.h"
 
 #if defined(__x86_64__)

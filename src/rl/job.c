@@ -5,6 +5,7 @@
 #include "base/ranks.h"
 #include "base/terminal.h"
 #include "base/threads.h"
+#include "math/machine.h"
 #include "model/generation.h"
 #include "rl/bill.h"
 #include "rl/held_out.h"
@@ -112,7 +113,7 @@ static void print_precision(const struct matmul *mm, FILE *screen)
 {
 	int amx = matmul_cpu_has_amx();
 
-	if ((amx || matmul_cpu_has_bf16()) && !matmul_is_bf16(mm))
+	if (!matmul_is_bf16(mm) && (amx || machine_dot_pays()))
 		terminal_print(screen,
 		               "this CPU has an instruction for products in bf16; set "
 		               "compute.precision: bf16 for %s the speed\n",
