@@ -119,6 +119,10 @@ static void one_precision_or_one_family_can_be_asked_for(void **state)
 	assert_int_equal(count_of(all, "GRPO step", "f32"), 1);
 	assert_true(number(all, "threads") == 1);
 	json_decref(all);
+	setenv("OMP_NUM_THREADS", "1", 1);
+	all = bench_json("--only machine");
+	assert_true(number(all, "threads") == 1);
+	json_decref(all);
 	assert_int_equal(hone("bench tiny/checkpoint-1 --only hed"), 2);
 	assert_says("stderr", "'hed'; choose machine, products");
 	assert_int_equal(hone("bench tiny/checkpoint-1 --seconds x"), 2);

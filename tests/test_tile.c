@@ -1,3 +1,4 @@
+#include "math/matmul.h"
 #include "math/tile.h"
 
 #include "base/rng.h"
@@ -96,6 +97,26 @@ static void the_first_kernel_is_the_one_that_is_called(void **state)
 	assert_close(c[1], 0, 0);
 }
 
+/* What compute.backend names is what attention computes with. */
+static void the_kernel_goes_with_the_backend(void **state)
+{
+	(void)state;
+	static const char *const backends[] = {"avx512", "avx2", "reference"};
+	struct matmul           *m;
+
+	for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+		if (matmul_new(&(struct matmul_options){.backend = backends[i],
+		                                        .precision = "f32",
+		                                        .numerics = "fast"},
+		               &m) != OK)
+			continue; /* not of this CPU */
+		assert_string_equal(tile_taken()->name, backends[i]);
+		matmul_free(m);
+	}
+	tile_choose("openblas");
+	assert_ptr_equal(tile_taken(), tile_width_at(0));
+}
+
 static void padding_rounds_up_to_whole_vectors(void **state)
 {
 	(void)state;
@@ -106,4 +127,4 @@ static void padding_rounds_up_to_whole_vectors(void **state)
 }
 
 TEST_MAIN(TEST(every_element_is_the_scalar_chain), TEST(the_first_kernel_is_the_one_that_is_called),
-          TEST(padding_rounds_up_to_whole_vectors))
+          TEST(the_kernel_goes_with_the_backend), TEST(padding_rounds_up_to_whole_vectors))

@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -76,10 +77,22 @@ static int threads_check(int n)
 	return OK;
 }
 
+/* What OpenMP would take if it was not told otherwise, as it is read before the first time. */
+static int threads_default(void)
+{
+	static int n;
+
+	if (!n)
+		n = getenv("OMP_NUM_THREADS") ? omp_get_max_threads() : omp_get_num_procs();
+	return n;
+}
+
 int threads_set(int n)
 {
+	int default_n = threads_default();
+
 	omp_set_dynamic(0);
-	n = n > 0 ? n : omp_get_num_procs();
+	n = n > 0 ? n : default_n;
 	TRY(threads_check(n));
 	omp_set_num_threads(n);
 	/* This thread before the others: clang's OpenMP gives them this one's flags when a region
@@ -90,9 +103,9 @@ int threads_set(int n)
 	return OK;
 }
 
-int threads_share(int n)
+int threads_share(int processes)
 {
-	int share = omp_get_num_procs() / n;
+	int share = threads_default() / processes;
 
 	return share > 0 ? share : 1;
 }

@@ -39,10 +39,12 @@ static const struct choice recompute_choices[] = {{"auto", RECOMPUTE_AUTO, NULL}
 /* clang-format off */
 static const struct option compute_options[] = {
 	INT(threads, "0", 0, 4096,
-	    "0: all cores this process may use; changes no bit of the result",
+	    "0: as OMP_NUM_THREADS says, or all cores this process may use; changes no bit of the "
+	    "result",
 	    .flags = FREE_ON_RESUME),
 	NAMED_AS("backend", matmul.backend, "auto", backend_name,
-	     "matrix products; amx, avx512, avx2 and reference give the same bits; auto: the fastest "
+	     "matrix products and attention's; amx, avx512, avx2 and reference give the same bits; "
+	     "auto: the fastest "
 	     "of these that this CPU has; with numerics fast, openblas before plain C"),
 	NAMED_AS("precision", matmul.precision, "f32", precision_name,
 	     "of the operands of matrix products and of keys and values; weights, sums and all else "

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "math/matmul_backend.h"
+#include "math/tile.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -182,7 +183,8 @@ static int selftest_shapes(struct selftest *t)
 	for (uint32_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
 		t->n_out = shapes[i][0];
 		t->n_in = shapes[i][1];
-		TRY(matmul_weight_new(t->m, t->n_out, t->n_in, 1, &t->w));
+		TRY(matmul_weight_new(t->m, t->n_out, t->n_in, i % 2 ? MATMUL_LENT : MATMUL_BOTH,
+		                      &t->w));
 		int status = selftest_shape(t, 3 * i);
 		matmul_weight_free(t->w);
 		TRY(status);
@@ -347,6 +349,8 @@ int matmul_new(const struct matmul_options *o, struct matmul **out)
 		status = open_f32_head(o, *out);
 	if (status != OK)
 		matmul_free(*out);
+	else
+		tile_choose((*out)->backend->name);
 	return status;
 }
 

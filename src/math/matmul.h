@@ -83,7 +83,8 @@ struct matmul_options {
 	const char *order;
 };
 
-/* ERR_INPUT when the backend is unknown, not built in, not fit for this CPU, or cannot be strict
+/* The products of attention take the backend's instructions, too (tile_choose), in the whole
+ * process. ERR_INPUT when the backend is unknown, not built in, not fit for this CPU, or cannot be strict
  * (the message says what to set instead). In strict mode a short self-test on random shapes runs
  * here. */
 int  matmul_is_strict(const struct matmul_options *o);
@@ -107,7 +108,14 @@ extern const char matmul_sums[];
 /* "avx2 f32 strict (tiles of 6 x 16)": for the start line */
 const char *matmul_describe(const struct matmul *m);
 
-/* for_backward = 0 leaves out what only matmul_backward needs (a rollout-only model). */
+/* for_backward: */
+enum {
+	MATMUL_FORWARD, /* leaves out what only matmul_backward needs (a rollout-only model) */
+	MATMUL_BOTH,
+	/* W stays where it is packed from, as it is, until it is packed again: a backend may read
+	 * it there instead of holding a copy (kernels of our own do, in f32) */
+	MATMUL_LENT,
+};
 int  matmul_weight_new(struct matmul *m, int n_out, int n_in, int for_backward,
                        struct matmul_weight **out);
 void matmul_weight_free(struct matmul_weight *w);

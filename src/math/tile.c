@@ -1,6 +1,7 @@
 #include "math/tile.h"
 
 #include <stddef.h>
+#include <string.h>
 
 const struct tile_width *tile_width_at(int i)
 {
@@ -19,7 +20,22 @@ const struct tile_width *tile_width_at(int i)
 	return NULL;
 }
 
+static const struct tile_width *tile_chosen; /* NULL: the widest */
+
+void tile_choose(const char *backend)
+{
+	tile_chosen = NULL;
+	for (int i = 0; tile_width_at(i); i++)
+		if (strcmp(tile_width_at(i)->name, backend) == 0)
+			tile_chosen = tile_width_at(i);
+}
+
+const struct tile_width *tile_taken(void)
+{
+	return tile_chosen ? tile_chosen : tile_width_at(0);
+}
+
 void tile_product(const struct tile_product *p, int rows, int columns, int n_k)
 {
-	tile_width_at(0)->product(p, rows, columns, n_k);
+	tile_taken()->product(p, rows, columns, n_k);
 }

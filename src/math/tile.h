@@ -5,7 +5,8 @@
  *     c[r][j]
  *
  * Vectorised over j, never over k: each element is the scalar chain of fmaf, bit for bit, on every
- * CPU and with every width of vectors. The widest that the CPU has is chosen when it is called. */
+ * CPU and with every width of vectors. Taken is what tile_choose says, at first the widest that the
+ * CPU has. */
 #ifndef MATH_TILE_H
 #define MATH_TILE_H
 
@@ -39,8 +40,15 @@ extern const struct tile_width tile_plain;
 extern const struct tile_width tile_avx2, tile_avx512;
 #endif
 
+/* From serial code, for all threads: the kernel that goes with a backend of the matrix products, so
+ * that compute.backend says which instructions a program uses. The widest for a backend that has
+ * none of its name, and where the CPU has not that one. Changes no bit. */
+void tile_choose(const char *backend);
+
 /* For tests: the i-th of those that this CPU has, the widest first; NULL behind the last. */
 const struct tile_width *tile_width_at(int i);
+/* the one that tile_product takes */
+const struct tile_width *tile_taken(void);
 
 /* n rounded up to a multiple of TILE_COLUMNS */
 static inline int tile_pad(int n)

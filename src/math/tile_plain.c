@@ -3,4 +3,4 @@
 
 #include "math/tile_body.h"
 
-const struct tile_width tile_plain = {"plain C", tile_of_width};
+const struct tile_width tile_plain = {"reference", tile_of_width};
