@@ -428,6 +428,42 @@ static void own_kernels_give_the_bits_of_the_formula(void **state)
 
 /* One row, two, ... 31: each height of tile, alone and beside others, at widths that fill panels
  * and that do not. */
+/* Deeper and wider than what is packed at a time, with a rest in both. */
+static void a_matrix_that_is_lent_gives_the_bits_of_one_that_is_kept(void **state)
+{
+	(void)state;
+	enum { IN = 301, OUT = 901, MOST = 200 };
+	static const int rows[] = {1, 3, 5, 16, 33, MOST};
+	float           *W = random_floats(OUT * IN, 1), *dy = random_floats(MOST * OUT, 2),
+	      *kept = poisoned_floats(MOST * IN), *lent = poisoned_floats(MOST * IN);
+
+	for (int b = 0; b < N_OWN; b++) {
+		struct matmul        *m = open_kind(&kinds[b], "strict");
+		struct matmul_weight *both, *view;
+		if (!m)
+			continue;
+		assert_ok(matmul_weight_new(m, OUT, IN, MATMUL_BOTH, &both));
+		assert_ok(matmul_weight_new(m, OUT, IN, MATMUL_LENT, &view));
+		assert_ok(matmul_weight_pack(both, W));
+		assert_ok(matmul_weight_pack(view, W));
+		for (int i = 0; i < 12; i++) {
+			int n = rows[i / 2];
+			threads_set(i % 2 ? 3 : 1);
+			assert_ok(matmul_backward(both, n, dy, kept));
+			assert_ok(matmul_backward(view, n, dy, lent));
+			assert_false(bits_differ(kept, lent, (size_t)(n * IN)));
+		}
+		matmul_weight_free(both);
+		matmul_weight_free(view);
+		matmul_free(m);
+	}
+	threads_set(2);
+	mem_free(W);
+	mem_free(dy);
+	mem_free(kept);
+	mem_free(lent);
+}
+
 static void every_height_of_a_tile_gives_the_bits_of_the_formula(void **state)
 {
 	(void)state;
@@ -801,6 +837,7 @@ int main(int argc, char **argv)
 	        TEST(fast_openblas_is_caught_by_the_same_test),
 	        TEST(gradients_do_not_depend_on_threads),
 	        TEST(own_kernels_give_the_bits_of_the_formula),
+	        TEST(a_matrix_that_is_lent_gives_the_bits_of_one_that_is_kept),
 	        TEST(every_height_of_a_tile_gives_the_bits_of_the_formula),
 	        TEST(zeros_and_denormals_are_those_of_the_formula),
 	        TEST(every_backend_agrees_with_the_reference),

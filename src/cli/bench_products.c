@@ -16,8 +16,8 @@ struct product_bench {
 	int                   n_layers, layer; /* the next one */
 	struct matmul        *mm;
 	struct matmul_weight *w[LAYERS_MAX][PRODUCTS];
-	float                *x, *y; /* [n x widest] */
-	float                *dw;    /* [n_layers x weights of a layer] */
+	float                *x, *y;  /* [n x widest] */
+	float                *W, *dw; /* [n_layers x weights of a layer] */
 };
 
 /* ---- once through a layer ---- */
@@ -100,7 +100,7 @@ static void shape_products(const struct model_shape *s, struct product_bench *p)
 	}
 }
 
-/* Random operands: dw, of which all weights are packed, too. */
+/* Some operands. */
 static int product_bench_new(struct bench *b, struct product_bench *p)
 {
 	size_t each = layer_weights(p), widest = 0, most = MOST_ROWS;
@@ -115,15 +115,17 @@ static int product_bench_new(struct bench *b, struct product_bench *p)
 	}
 	TRY(arena_take(&b->arena, most * widest, "rows of operands", &p->x));
 	TRY(arena_take(&b->arena, most * widest, "rows of operands", &p->y));
+	TRY(arena_take(&b->arena, (size_t)p->n_layers * each, "weights", &p->W));
 	TRY(arena_take(&b->arena, (size_t)p->n_layers * each, "gradients", &p->dw));
 	for (size_t i = 0; i < most * widest; i++)
 		p->x[i] = p->y[i] = (float)((int)(i % 17) - 8) * 0x1p-6f;
 	for (size_t i = 0; i < (size_t)p->n_layers * each; i++)
-		p->dw[i] = (float)((int)(i % 23) - 11) * 0x1p-6f;
+		p->W[i] = (float)((int)(i % 23) - 11) * 0x1p-6f;
 	for (int layer = 0; layer < p->n_layers; layer++)
 		for (int i = 0; i < PRODUCTS; i++) {
-			TRY(matmul_weight_new(b->mm, p->n_out[i], p->n_in[i], 1, &p->w[layer][i]));
-			TRY(matmul_weight_pack(p->w[layer][i], p->dw + (size_t)layer * each));
+			TRY(matmul_weight_new(b->mm, p->n_out[i], p->n_in[i], MATMUL_LENT,
+			                      &p->w[layer][i]));
+			TRY(matmul_weight_pack(p->w[layer][i], p->W + (size_t)layer * each));
 		}
 	return OK;
 }

@@ -70,8 +70,9 @@ struct tile { /* words are 32 bits and stand in arrays of float whatever they ho
 	const float *b; /* the first panel; the next one is b_panel floats further */
 	size_t       b_panel;
 	/* What other tiles will read: `one` fetches it into the second cache, a line for each word
-	 * of depth. */
+	 * of depth, the next one ahead_step floats further. */
 	const float *ahead;
+	size_t       ahead_step;
 	float       *c; /* C(r, j) = c[r * c_row + j] */
 	size_t       c_row;
 };

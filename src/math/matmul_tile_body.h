@@ -61,7 +61,7 @@ TILE_INLINE void tile_any(const struct tile *t, enum tile_start start, int rows,
 	TILE_UNROLL_TWICE
 	for (int k = 0; k < depth; k++, a += steps * a_step, b += TILE_PANEL) {
 		if (!packed && panels == 1)
-			__builtin_prefetch(t->ahead + (size_t)k * TILE_LINE, 0, 2);
+			__builtin_prefetch(t->ahead + (size_t)k * t->ahead_step, 0, 2);
 		TILE_UNROLL
 		for (size_t i = 0; i < steps; i++) {
 			const float *of_step = a + (steps - 1 - i) * a_step; /* the odd k first */

@@ -22,14 +22,17 @@ struct tiled { /* the state of a backend */
 	size_t n_scratch;
 };
 
-struct tiled_matrix {        /* B [depth x width] of a product C = A B */
-	int    depth, width; /* depth: in words (matmul_tile.h) */
-	float *panels;       /* [panels of B] [depth x panel] */
+struct tiled_matrix {              /* B [depth x width] of a product C = A B */
+	int          depth, width; /* depth: in words (matmul_tile.h) */
+	float       *panels;       /* [panels of B] [depth x panel], or NULL, and then */
+	const float *rows; /* [depth x width]: packed a group at a time, beside the product */
 };
 
-struct tiled_weight {                 /* the state of a weight */
+/* The state of a weight. In f32 a W that is lent serves the products backward itself: its panels are
+ * short rows of it, and many rows of dY share the copying. */
+struct tiled_weight {
 	struct tiled_matrix forward;  /* W^T: depth in, width out */
-	struct tiled_matrix backward; /* W: depth out, width in; no panels when for_backward is 0 */
+	struct tiled_matrix backward; /* W: depth out, width in; empty when for_backward is 0 */
 };
 
 static int tiled_min(int a, int b)
@@ -94,12 +97,19 @@ void tiled_close(struct matmul *m)
 	mem_free(s);
 }
 
+static int tiled_packs_backward(const struct matmul_weight *w)
+{
+	int is_f32 = tiled_kernel(w->matmul)->form == TILE_FLOATS;
+
+	return w->for_backward == MATMUL_BOTH || (w->for_backward == MATMUL_LENT && !is_f32);
+}
+
 static size_t tiled_weight_floats(const struct matmul_weight *w)
 {
 	const struct tile_kernel *k = tiled_kernel(w->matmul);
 
 	return tiled_floats(k, w->n_in, w->n_out) +
-	       (w->for_backward ? tiled_floats(k, w->n_out, w->n_in) : 0);
+	       (tiled_packs_backward(w) ? tiled_floats(k, w->n_out, w->n_in) : 0);
 }
 
 size_t tiled_weight_bytes(const struct matmul_weight *w)
@@ -116,10 +126,10 @@ int tiled_weight_new(struct matmul_weight *w)
 	TRY(mem_take_bytes(1, sizeof *t, "a packed matrix", &w->state));
 	t = w->state;
 	TRY(mem_take(tiled_weight_floats(w), "a packed matrix", &panels));
-	t->forward = (struct tiled_matrix){tiled_words(k, w->n_in), w->n_out, panels};
-	if (w->for_backward)
-		t->backward = (struct tiled_matrix){tiled_words(k, w->n_out), w->n_in,
-		                                    panels + tiled_floats(k, w->n_in, w->n_out)};
+	t->forward = (struct tiled_matrix){tiled_words(k, w->n_in), w->n_out, panels, NULL};
+	t->backward = (struct tiled_matrix){.depth = tiled_words(k, w->n_out), .width = w->n_in};
+	if (tiled_packs_backward(w))
+		t->backward.panels = panels + tiled_floats(k, w->n_in, w->n_out);
 	return OK;
 }
 
@@ -132,6 +142,21 @@ void tiled_weight_free(struct matmul_weight *w)
 	mem_free(t);
 }
 
+/* A few floats: a call of memcpy would take longer than the copying. */
+static void tiled_copy(const float *from, int n, float *to)
+{
+	for (; n >= 16; n -= 16, from += 16, to += 16)
+		memcpy(to, from, 16 * sizeof *to);
+	if (n >= 8) {
+		memcpy(to, from, 8 * sizeof *to);
+		n -= 8, from += 8, to += 8;
+	}
+	for (; n >= 2; n -= 2, from += 2, to += 2)
+		memcpy(to, from, 2 * sizeof *to);
+	if (n)
+		*to = *from;
+}
+
 /* One panel of B. Inlined with one of the steps constant. */
 TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, struct tile_view B, float *to)
 {
@@ -139,7 +164,9 @@ TILE_INLINE void tiled_pack(const struct tile_kernel *kernel, struct tile_view B
 	int    words = tiled_words(kernel, B.depth), panel = kernel->panel, columns = B.columns;
 
 	for (int k = 0; k < words; k++, to += panel) {
-		if (kernel->form == TILE_FLOATS)
+		if (kernel->form == TILE_FLOATS && right == 1)
+			tiled_copy(B.at + (size_t)k * down, columns, to);
+		else if (kernel->form == TILE_FLOATS)
 			for (int j = 0; j < columns; j++)
 				to[j] = B.at[(size_t)k * down + (size_t)j * right];
 		else if (2 * k + 1 < B.depth)
@@ -193,7 +220,8 @@ int tiled_weight_pack(struct matmul_weight *w, const float *W)
 		tiled_pack_transposed(kernel, W + (size_t)j * (size_t)in, in,
 		                      tiled_min(panel, out - j),
 		                      t->forward.panels + (size_t)j * (size_t)t->forward.depth);
-	if (!w->for_backward)
+	t->backward.rows = W;
+	if (!tiled_packs_backward(w))
 		return OK;
 #pragma omp parallel for schedule(static)
 	for (int j = 0; j < in; j += panel)
@@ -225,6 +253,7 @@ struct tiled_block { /* some rows of A and C */
 	size_t                     a_row; /* B.depth, twice that with TILE_HALVES */
 	float                     *c;     /* [rows x B.width] */
 	int                        rows, tiles;
+	float                     *beside; /* [TILED_GROUP x TILED_DEPTH x panel] of the thread */
 };
 
 /* Rows in front of tile i: all tiles are as good as equally high, since a tile of one row costs
@@ -242,54 +271,87 @@ static int tiled_height(const struct tile_kernel *k, int rows)
 	return tiled_parts(rows, k->granule);
 }
 
-struct tiled_piece { /* of the inner dimension, in words */
-	int first, depth;
+struct tiled_piece { /* words first .. first+depth-1 of the panels panel .. end-1 of B */
+	int          panel, end, first, depth;
+	const float *b; /* of the first panel */
+	size_t       b_panel;
+	int          next_panel, next_first; /* of the piece that comes after it */
 };
 
-/* Its tile i, at this panel, for a piece of k. */
-static struct tile tiled_tile(const struct tiled_block *b, int i, int panel, struct tiled_piece k)
+/* Sets what is cut, piece i of the inner dimension in whole chains, and where it lies: B without
+ * panels is packed. */
+static void tiled_cut(const struct tiled_block *b, int i, struct tiled_piece *p)
 {
-	int                        row = tiled_first_row(b, i);
 	const struct tiled_matrix *B = b->B;
-	size_t                     width = (size_t)b->kernel->panel, whole = (size_t)B->depth;
+	int pieces = tiled_parts(B->depth, TILED_DEPTH), panel = b->kernel->panel,
+	    chain = b->kernel->chain, chains = B->depth / chain;
+	size_t width = (size_t)B->width;
 
-	return (struct tile){.rows = tiled_first_row(b, i + 1) - row,
-	                     .depth = k.depth,
-	                     .a = b->a + (size_t)row * b->a_row +
-	                          (size_t)(k.first * tile_per_word(b->kernel->form)),
-	                     .a_row = b->a_row,
-	                     .b = B->panels + (size_t)panel * width * whole +
-	                          (size_t)k.first * width,
-	                     .b_panel = width * whole,
-	                     .ahead = B->panels,
-	                     .c = b->c + (size_t)row * (size_t)B->width + (size_t)panel * width,
-	                     .c_row = (size_t)B->width};
+	p->first = chains * i / pieces * chain;
+	p->depth = chains * (i + 1) / pieces * chain - p->first;
+	p->next_panel = i + 1 < pieces ? p->panel : p->end;
+	p->next_first = i + 1 < pieces ? p->first + p->depth : 0;
+	p->b_panel = (size_t)panel * (size_t)(B->panels ? B->depth : p->depth);
+	p->b = B->panels ? B->panels + (size_t)p->panel * p->b_panel + (size_t)(p->first * panel)
+	                 : b->beside;
+	for (int j = p->panel; j < p->end && !B->panels; j++)
+		tiled_pack_rows(b->kernel, B->rows + (size_t)p->first * width + (size_t)(j * panel),
+		                width, p->depth, tiled_min(panel, B->width - j * panel),
+		                b->beside + (size_t)(j - p->panel) * p->b_panel);
 }
 
-/* What tile i of a column fetches for the next one, whose first tile would wait for all of it: a
- * part of its panel, the last one up to its end. */
-static const float *tiled_ahead(const struct tiled_block *b, int i, const float *next, int depth)
+/* Its tile i, at this panel. */
+static struct tile tiled_tile(const struct tiled_block *b, const struct tiled_piece *p, int i,
+                              int panel)
 {
-	int spare = (b->kernel->panel - TILE_LINE) * depth;
+	int    row = tiled_first_row(b, i);
+	size_t c_row = (size_t)b->B->width;
 
-	return next + (b->tiles > 1 ? (int64_t)spare * i / (b->tiles - 1) : 0);
+	return (struct tile){.rows = tiled_first_row(b, i + 1) - row,
+	                     .depth = p->depth,
+	                     .a = b->a + (size_t)row * b->a_row +
+	                          (size_t)(p->first * tile_per_word(b->kernel->form)),
+	                     .a_row = b->a_row,
+	                     .b = p->b + (size_t)(panel - p->panel) * p->b_panel,
+	                     .b_panel = p->b_panel,
+	                     .ahead = p->b,
+	                     .c = b->c + (size_t)row * c_row + (size_t)(panel * b->kernel->panel),
+	                     .c_row = c_row};
+}
+
+/* Of what comes after a column of panels, each tile fetches a part, or the first tile there would
+ * wait for all of it: of the next column, or where B is packed as it goes by, of the rows under
+ * this column in the next piece. Tile i is at the first panel of the column. */
+static void tiled_ahead(const struct tiled_block *b, const struct tiled_piece *p, int i, int panel,
+                        struct tile *t)
+{
+	const struct tiled_matrix *B = b->B;
+	int width = b->kernel->panel, line = width / TILE_LINE * i / b->tiles * TILE_LINE,
+	    next = B->panels ? panel + 1 : p->next_panel + panel - p->panel,
+	    first = tiled_min(p->next_first, B->depth - p->depth);
+
+	if (next >= B->width / width)
+		return;
+	t->ahead = B->panels ? t->b + t->b_panel + line * p->depth
+	                     : B->rows + (size_t)first * (size_t)B->width + next * width + line;
+	t->ahead_step = B->panels ? TILE_LINE : (size_t)B->width;
 }
 
 /* All rows of a block by `count` panels, as many as the kernel takes at once or one. */
-static void tiled_column(const struct tiled_block *b, int panel, int count, struct tiled_piece k)
+static void tiled_column(const struct tiled_block *b, const struct tiled_piece *p, int panel,
+                         int count)
 {
 	const struct tile_kernel *kernel = b->kernel;
-	enum tile_start           start = k.first ? TILE_GO_ON : TILE_FROM_ZERO;
+	enum tile_start           start = p->first ? TILE_GO_ON : TILE_FROM_ZERO;
 
 	for (int i = 0; i < b->tiles; i++) {
-		struct tile t = tiled_tile(b, i, panel, k);
+		struct tile t = tiled_tile(b, p, i, panel);
 		int         height = tiled_height(kernel, t.rows);
-		if (panel + count < b->B->width / kernel->panel)
-			t.ahead = tiled_ahead(b, i, t.b + (size_t)count * t.b_panel, k.depth);
 		if (count > 1 && kernel->together[height] == count) {
 			kernel->several[height](&t, start);
 			continue;
 		}
+		tiled_ahead(b, p, i, panel + count - 1, &t);
 		for (int j = 0; j < count; j++, t.b += t.b_panel, t.c += kernel->panel)
 			kernel->one[height](&t, start);
 	}
@@ -299,17 +361,16 @@ static void tiled_column(const struct tiled_block *b, int panel, int count, stru
 static void tiled_panels(const struct tiled_block *b, int first, int last)
 {
 	int highest = tiled_parts(tiled_height(b->kernel, b->rows), b->tiles),
-	    together = b->kernel->together[highest], chain = b->kernel->chain,
-	    chains = b->B->depth / chain, pieces = tiled_parts(b->B->depth, TILED_DEPTH);
+	    together = b->kernel->together[highest], pieces = tiled_parts(b->B->depth, TILED_DEPTH);
 
 	for (int group = first; group < last; group += TILED_GROUP)
 		for (int i = 0; i < pieces; i++) {
-			struct tiled_piece k = {.first = chains * i / pieces * chain};
-			k.depth = chains * (i + 1) / pieces * chain - k.first;
-			int end = tiled_min(group + TILED_GROUP, last);
-			for (int p = group, count; p < end; p += count) {
-				count = end - p < together ? 1 : together;
-				tiled_column(b, p, count, k);
+			struct tiled_piece p = {.panel = group,
+			                        .end = tiled_min(group + TILED_GROUP, last)};
+			tiled_cut(b, i, &p);
+			for (int panel = group, count; panel < p.end; panel += count) {
+				count = p.end - panel < together ? 1 : together;
+				tiled_column(b, &p, panel, count);
 			}
 		}
 }
@@ -318,16 +379,25 @@ static void tiled_panels(const struct tiled_block *b, int first, int last)
 static void tiled_ragged(const struct tiled_block *b, int panel)
 {
 	float  beside[TILE_ROWS_MAX * TILE_PANEL_MAX];
+	int    pieces = tiled_parts(b->B->depth, TILED_DEPTH);
 	size_t bytes = (size_t)(b->B->width - panel * b->kernel->panel) * sizeof *beside;
 
 	for (int i = 0; i < b->tiles; i++) {
-		struct tile t = tiled_tile(b, i, panel, (struct tiled_piece){0, b->B->depth});
-		float      *c = t.c;
-		t.c = beside;
-		t.c_row = (size_t)b->kernel->panel;
-		b->kernel->one[tiled_height(b->kernel, t.rows)](&t, TILE_FROM_ZERO);
-		for (int r = 0; r < t.rows; r++)
-			memcpy(c + (size_t)r * (size_t)b->B->width, beside + (size_t)r * t.c_row,
+		int    row = tiled_first_row(b, i), rows = tiled_first_row(b, i + 1) - row;
+		float *c = b->c + (size_t)row * (size_t)b->B->width +
+		           (size_t)(panel * b->kernel->panel);
+		for (int j = 0; j < pieces; j++) {
+			struct tiled_piece p = {.panel = panel, .end = panel + 1};
+			struct tile        t;
+			tiled_cut(b, j, &p);
+			t = tiled_tile(b, &p, i, panel);
+			t.c = beside;
+			t.c_row = (size_t)b->kernel->panel;
+			b->kernel->one[tiled_height(b->kernel, rows)](&t, j ? TILE_GO_ON
+			                                                    : TILE_FROM_ZERO);
+		}
+		for (int r = 0; r < rows; r++)
+			memcpy(c + (size_t)r * (size_t)b->B->width, beside + r * b->kernel->panel,
 			       bytes);
 	}
 }
@@ -344,10 +414,16 @@ static void tiled_end(const struct tile_kernel *k)
 		k->end();
 }
 
+/* Floats beside a product, of each thread: a group of panels where B comes as rows. */
+static size_t tiled_beside(const struct tile_kernel *kernel, const struct tiled_matrix *B)
+{
+	return B->panels ? 0 : (size_t)(TILED_GROUP * TILED_DEPTH * kernel->panel);
+}
+
 /* Item i of blocks x panels. A thread takes a run of items, so that the work is shared to a panel,
- * whatever the shape. */
+ * whatever the shape. `beside` is that of all threads. */
 static void tiled_product(const struct tile_kernel *kernel, const struct tiled_matrix *B, int n,
-                          const float *A, float *C)
+                          const float *A, float *C, float *beside)
 {
 	int64_t panels = tiled_parts(B->width, kernel->panel), whole = B->width / kernel->panel,
 	        items = panels * tiled_parts(n, TILED_ROWS);
@@ -365,6 +441,8 @@ static void tiled_product(const struct tile_kernel *kernel, const struct tiled_m
 			struct tiled_block b = {.kernel = kernel,
 			                        .B = B,
 			                        .a_row = a_row,
+			                        .beside = beside +
+			                                  (size_t)t * tiled_beside(kernel, B),
 			                        .rows = tiled_min(TILED_ROWS, n - (int)first_row)};
 			b.a = A + first_row * a_row;
 			b.c = C + first_row * (size_t)B->width;
@@ -409,8 +487,10 @@ static int tiled_multiply(struct matmul *m, const struct tiled_matrix *B, int n,
 			            s->scratch + (size_t)i * row, (int)row);
 		memset(s->scratch + (size_t)n * row, 0, (rows - (size_t)n) * row * sizeof *A);
 		A = s->scratch;
+	} else {
+		TRY(tiled_reserve(s, tiled_beside(s->kernel, B) * (size_t)threads_count()));
 	}
-	tiled_product(s->kernel, B, n, A, C);
+	tiled_product(s->kernel, B, n, A, C, s->scratch);
 	return OK;
 }
 
@@ -455,17 +535,6 @@ static void tiled_round_dy(const struct tiled_chunk *c, const float *from, int r
 {
 	for (int i = 0; i < n; i++)
 		to[i] = r < c->rows ? bf16_widen(bf16_operand(from[i])) : 0;
-}
-
-/* A few floats: a call of memcpy would take longer than the copying. */
-static void tiled_copy(const float *from, int n, float *to)
-{
-	for (; n >= 8; n -= 8, from += 8, to += 8)
-		memcpy(to, from, 8 * sizeof *to);
-	for (; n >= 2; n -= 2, from += 2, to += 2)
-		memcpy(to, from, 2 * sizeof *to);
-	if (n)
-		*to = *from;
 }
 
 /* Columns o .. o+n-1 of dY as tiles want them: [tiles] [words x per word x kernel rows] */

@@ -16,6 +16,12 @@ enum { CHUNK_ROWS = 512 };
 
 /* ---- the model ---- */
 
+/* Weights that learn stay where they are. */
+static int model_use(int for_backward)
+{
+	return for_backward ? MATMUL_LENT : MATMUL_FORWARD;
+}
+
 size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for_backward)
 {
 	struct product_shape p[LAYER_PRODUCTS];
@@ -23,10 +29,11 @@ size_t model_bytes(const struct model_shape *s, const struct matmul *mm, int for
 
 	weights_products(s, p);
 	for (int i = 0; i < LAYER_PRODUCTS; i++)
-		per_layer += matmul_weight_bytes(mm, p[i].n_out, p[i].n_in, for_backward);
+		per_layer +=
+		        matmul_weight_bytes(mm, p[i].n_out, p[i].n_in, model_use(for_backward));
 	return (weights_count(s) + (size_t)s->n_positions * (size_t)s->head_width) * sizeof(float) +
 	       (size_t)s->n_layers * per_layer +
-	       matmul_weight_bytes(matmul_head(mm), s->n_vocab, s->width, for_backward);
+	       matmul_weight_bytes(matmul_head(mm), s->n_vocab, s->width, model_use(for_backward));
 }
 
 static int make_layer(struct model *m, struct matmul_weight **layer)
@@ -35,7 +42,8 @@ static int make_layer(struct model *m, struct matmul_weight **layer)
 
 	weights_products(&m->weights.shape, p);
 	for (int i = 0; i < LAYER_PRODUCTS; i++)
-		TRY(matmul_weight_new(m->mm, p[i].n_out, p[i].n_in, m->for_backward, &layer[i]));
+		TRY(matmul_weight_new(m->mm, p[i].n_out, p[i].n_in, model_use(m->for_backward),
+		                      &layer[i]));
 	return OK;
 }
 
@@ -51,7 +59,8 @@ static int make_parts(struct model *m)
 	rope_table(s->n_positions, s->head_width, frequency, m->rope);
 	for (int i = 0; i < s->n_layers; i++)
 		TRY(make_layer(m, m->layers[i]));
-	TRY(matmul_weight_new(matmul_head(m->mm), s->n_vocab, s->width, m->for_backward, &m->head));
+	TRY(matmul_weight_new(matmul_head(m->mm), s->n_vocab, s->width, model_use(m->for_backward),
+	                      &m->head));
 	return model_repack(m);
 }
 

@@ -69,7 +69,7 @@ static struct policy_load bill_largest_update(enum job_kind kind, const struct j
 static size_t bill_models(const struct job_learner *l, struct text *out)
 {
 	const struct model_shape *shape = &l->model->weights.shape;
-	size_t sum = bill_line(out, "model, packed twice", model_bytes(shape, l->mm, 1));
+	size_t sum = bill_line(out, "model and its packed copies", model_bytes(shape, l->mm, 1));
 
 	if (l->model->adapter)
 		sum += bill_line(out, "adapter", adapter_bytes(l->model->adapter, 1));
