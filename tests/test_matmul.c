@@ -195,7 +195,8 @@ static int shapes_that_differ(struct matmul *m, uint32_t first, uint32_t last)
 }
 
 /* These must not hide behind their self-test. OpenBLAS may: it takes the kernels of an old CPU
- * where it does not know the new one (other_kernels_refuse_strict_or_keep_it looks at them by name). */
+ * where it does not know the new one (other_kernels_refuse_strict_or_keep_it looks at them by
+ * name). */
 static int must_be_strict(const char *backend)
 {
 #if defined(__x86_64__)

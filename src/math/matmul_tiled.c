@@ -28,8 +28,8 @@ struct tiled_matrix {              /* B [depth x width] of a product C = A B */
 	const float *rows; /* [depth x width]: packed a group at a time, beside the product */
 };
 
-/* The state of a weight. In f32 a W that is lent serves the products backward itself: its panels are
- * short rows of it, and many rows of dY share the copying. */
+/* The state of a weight. In f32 a W that is lent serves the products backward itself: its panels
+ * are short rows of it, and many rows of dY share the copying. */
 struct tiled_weight {
 	struct tiled_matrix forward;  /* W^T: depth in, width out */
 	struct tiled_matrix backward; /* W: depth out, width in; empty when for_backward is 0 */
