@@ -48,6 +48,22 @@ static int has_metric(const char *folder, const char *name)
 	return file_says(in_folder(folder, "metrics.jsonl"), quoted);
 }
 
+/* ---- the page of a living run ---- */
+
+/* It is there from the first step on, and says that it will change until the run has ended. */
+static void while_a_run_lives_its_page_says_so(void **state)
+{
+	(void)state;
+	pid_t pid = hone_start("train base.yaml run.output_dir=lives run.max_steps=100000");
+
+	wait_for_lines(pid, "lives/metrics.jsonl", 4);
+	assert_says("lives/report.html", "{\"live\":1,\"last\":100000,\"step\":");
+	kill(pid, SIGKILL);
+	assert_int_equal(hone_end(pid), 128 + SIGKILL);
+	hone_ok("train base.yaml run.output_dir=ended");
+	assert_says("ended/report.html", "{\"live\":0,");
+}
+
 /* ---- evaluations ---- */
 
 static int says_before(void)
@@ -252,6 +268,7 @@ static void samples_show_the_prompt_of_a_chat_as_the_model_read_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        TEST(while_a_run_lives_its_page_says_so),
 	        TEST(before_is_said_of_the_weights_that_the_run_began_with_alone),
 	        TEST(before_stays_before_across_a_resume),
 	        TEST(one_held_out_problem_has_no_error_and_nan_stands_nowhere),
