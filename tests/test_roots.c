@@ -428,6 +428,56 @@ static void moments_are_shared_out_and_no_bit_changes(void **state)
 	free(one);
 }
 
+/* ---- losses ---- */
+
+/* Rank body_parameter % 4 ends in the exchange of a gradient, of the norm or of the weights. */
+static int lose_one(void)
+{
+	struct weights           w;
+	struct tensor            t[TENSORS];
+	struct gradient          g;
+	struct optimizer         o;
+	struct optimizer_report  report;
+	struct optimizer_options options = optimizer_defaults();
+	uint32_t                 share[] = {0, 1, 3, 6, 7};
+	int                      dies = ranks_number() == body_parameter % 4;
+	static float             data[MANY];
+
+	make_weights(MANY, t, &w);
+	w.data = data;
+	TRY(gradient_new(&w, &g));
+	TRY(optimizer_new(&w, &options, &o));
+	TRY(gradient_begin(&g, &(struct gradient_units){.n = 7, .share = share}));
+	fill(&g);
+	if (dies && body_parameter / 4 == 0)
+		raise(SIGKILL);
+	TRY(gradient_finish(&g));
+	if (dies && body_parameter / 4 == 1)
+		raise(SIGKILL);
+	TRY(optimizer_step(&o, &w, g.level[0], 0.01, &report));
+	if (dies)
+		raise(SIGKILL);
+	return optimizer_save(&o, &w, ranks_first() ? "lost" : NULL);
+}
+
+static void a_rank_that_is_lost_in_an_exchange_ends_the_others(void **state)
+{
+	(void)state;
+	char wanted[64];
+
+	for (int when = 0; when < 12; when++) {
+		on_ranks(4, lose_one, when);
+		snprintf(wanted, sizeof wanted, "rank %d on ", when % 4);
+		for (int r = 0; r < 4; r++) {
+			if (r == when % 4)
+				continue;
+			assert_int_equal(outcomes[r].status, ERR_FAILED);
+			assert_true(strstr(outcomes[r].message, wanted) == outcomes[r].message);
+		}
+	}
+	assert_false(file_exists("lost")); /* nothing that is half written */
+}
+
 /* Of R ranks each has about a part in R of the moments; the slices cover the vector. */
 static int count_moments(void)
 {
@@ -466,6 +516,7 @@ int main(void)
 	        TEST(sums_in_the_order_of_ranks_are_other_bits),
 	        TEST(every_element_of_vectors_of_any_length_arrives),
 	        TEST(moments_are_shared_out_and_no_bit_changes),
+	        TEST(a_rank_that_is_lost_in_an_exchange_ends_the_others),
 	        TEST(slices_cover_the_vector_and_are_about_equal),
 	};
 
