@@ -85,8 +85,8 @@ struct matmul_options {
 
 /* The products of attention take the backend's instructions, too (tile_choose), in the whole
  * process. ERR_INPUT when the backend is unknown, not built in, not fit for this CPU, or cannot be
- * strict (the message says what to set instead). In strict mode a short self-test on random shapes runs
- * here. */
+ * strict (the message says what to set instead). In strict mode a short self-test on random shapes
+ * runs here. */
 int  matmul_is_strict(const struct matmul_options *o);
 int  matmul_new(const struct matmul_options *o, struct matmul **out);
 void matmul_free(struct matmul *m);
