@@ -9,11 +9,11 @@
 /* The stack of each thread, whatever ulimit -s says. */
 enum { THREADS_STACK_MIB = 8 };
 
-/* n = 0: as many as OMP_NUM_THREADS says, or all cores this process may use. Sets OpenMP's number
- * of threads and, in every thread, flush-to-zero and denormals-are-zero, on x86-64 and aarch64:
- * some instructions flush anyway, so all of them shall. Call once at the start and after every
- * change of n. ERR_INPUT, and nothing is changed, when the system does not start so many (ulimit
- * -v, ulimit -u); OpenMP alone would end the process. */
+/* n = 0: as many as OMP_NUM_THREADS says, or all cores this process may use. Sets the number of
+ * OpenMP's threads and, in every thread, flush-to-zero and denormals-are-zero, on x86-64 and
+ * aarch64: some instructions flush anyway, so all of them shall. Call once at the start and after
+ * every change of n. ERR_INPUT, and nothing is changed, when the system does not start so many
+ * (ulimit -v, ulimit -u); OpenMP alone would end the process. */
 int threads_set(int n);
 int threads_count(void);
 /* of those of n = 0, when so many processes share the cores; at least 1 */
