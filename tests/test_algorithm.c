@@ -40,6 +40,14 @@ static void the_rows_carry_the_published_numbers(void **state)
 	        {"sapo", 0, 0, 0, SEQUENCE_MEAN},
 	        {"topr", 0, 0, 0, SEQUENCE_MEAN},
 	        {"bnpo", 0, .2, .2, UPDATE_TOKEN_MEAN},
+	        {"luspo", 0, 2e-3, 2.5e-3, SEQUENCE_SUM},
+	        {"vespo", 0, 0, 0, TOKEN_MEAN},
+	        {"dppo_tv", 0, .15, .15, CONSTANT},
+	        {"dppo_kl", 0, .05, .05, CONSTANT},
+	        {"dro", 0, 0, 0, TOKEN_MEAN},
+	        {"clip_cov", 0, .2, .2, TOKEN_MEAN},
+	        {"kl_cov", 0, 0, 0, TOKEN_MEAN},
+	        {"m2po", 0, 0, 0, TOKEN_MEAN},
 	        {"opo", 0, 0, 0, TOKEN_MEAN},
 	        {"maxrl", 0, .2, .2, TOKEN_MEAN},
 	        {"gpg", 0, 0, 0, TOKEN_MEAN},
@@ -93,6 +101,10 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 	REFUSED("ppo", 8, a.lam = 1.1, "lam is 1.1");
 	REFUSED("ppo", 8, a.scale_rewards = SCALE_BATCH,
 	        "not the values that baseline critic subtracts");
+	REFUSED("dppo_tv", 8, a.importance_sampling_level = LEVEL_SEQUENCE,
+	        "bounds the probability of a token");
+	REFUSED("kl_cov", 8, a.importance_sampling_level = LEVEL_NONE, "holds tokens back");
+	REFUSED("vespo", 8, a.mismatch = MISMATCH_TOKEN_MASK, "clip gamma weighs by the ratio");
 	REFUSED("opo", 1, (void)0, "num_generations is 1");
 	REFUSED("grpo_passk", 1, (void)0, "num_generations is 1");
 	REFUSED("maxrl", 8, a.baseline = BASELINE_BATCH, "mean of a group");
@@ -139,15 +151,11 @@ static void names_and_values_lead_to_each_other(void **state)
 		const struct choice *list;
 		int                  last;
 	} lists[] = {
-	        {choices_baseline, BASELINE_SECOND_BEST},
-	        {choices_scale, SCALE_NONZERO},
-	        {choices_level, LEVEL_SEQUENCE_SUM},
-	        {choices_clip, CLIP_TAPER},
-	        {choices_aggregation, PROMPT_MEAN},
-	        {choices_kl_placement, KL_IN_LOSS},
-	        {choices_kl_controller, KL_ADAPTIVE},
-	        {choices_kl_estimator, KL_K3_PLUS},
-	        {choices_mismatch, MISMATCH_SEQUENCE_MEAN_MASK},
+	        {choices_baseline, BASELINE_SECOND_BEST},   {choices_scale, SCALE_NONZERO},
+	        {choices_level, LEVEL_SEQUENCE_SUM},        {choices_clip, CLIP_TAPER},
+	        {choices_aggregation, PROMPT_MEAN},         {choices_kl_placement, KL_IN_LOSS},
+	        {choices_kl_controller, KL_ADAPTIVE},       {choices_kl_estimator, KL_ABS},
+	        {choices_mismatch, MISMATCH_SECOND_MOMENT}, {choices_covariance, COVARIANCE_KL},
 	        {choices_overlong, OVERLONG_SHAPE},
 	};
 

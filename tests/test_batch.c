@@ -83,6 +83,7 @@ static struct batch full(struct arena *a)
 		b.trained[t] = t != 1 && t != 8;
 		b.id[t] = t % 4;
 		b.high[t] = t % 3 == 0;
+		b.chosen[t] = t % 4 == 2;
 		b.entropy[t] = b.entropy_new[t] = .2f + .1f * (float)((t * 3) % 7);
 		b.advantage[t] = t < f1_offset[2] ? .1f - .2f * (float)t : 0;
 		b.logp_rollout[t] = -.3f - .25f * (float)t;
@@ -90,6 +91,7 @@ static struct batch full(struct arena *a)
 	}
 	for (int r = 0; r < F1_R; r++) {
 		b.group_tokens[r] = 5 + r;
+		b.good[r] = r == 0 || r == 3;
 		b.prompt[r] = &contexts[r];
 		b.group[r] = groups[r];
 		b.reward[r] = rewards[r];
@@ -313,6 +315,8 @@ static void run_objective(struct outcome *out, int variant)
 	a.kl_placement = KL_IN_LOSS;
 	a.off_policy_mask = variant == 2 ? .1 : 0;
 	a.loss_type = variant == 1 ? PROMPT_MEAN : a.loss_type;
+	a.positive_nll = .1;
+	a.covariance = COVARIANCE_CLIP;
 	totals_add(&totals, &out->b);
 	assert_ok(objective_eval(&a, &out->b, &totals, &s));
 	KEEP(s);

@@ -40,6 +40,16 @@ static const struct bits_run {
         {"gmpo", "train new.yaml", "algorithm=gmpo"},
         {"sapo", "train new.yaml", "algorithm=sapo"},
         {"topr", "train new.yaml", "algorithm=topr"},
+        {"luspo", "train new.yaml", "algorithm=luspo"},
+        {"vespo", "train new.yaml", "algorithm=vespo"},
+        {"dppo_tv", "train new.yaml", "algorithm=dppo_tv loss.epsilon=0.001"},
+        {"dppo_kl", "train new.yaml", "algorithm=dppo_kl loss.epsilon=0.0001"},
+        {"dro", "train new.yaml", "algorithm=dro"},
+        {"clip_cov", "train new.yaml",
+         "algorithm=clip_cov loss.covariance_ratio=0.2 loss.covariance_low=0"},
+        {"kl_cov", "train new.yaml", "algorithm=kl_cov loss.covariance_ratio=0.2"},
+        {"positive-nll", "train new.yaml", "algorithm=ppo loss.positive_nll=0.1"},
+        {"kl-abs", "train new.yaml", "algorithm=grpo loss.beta=0.1 loss.kl_estimator=abs"},
         {"bnpo", "train new.yaml", "algorithm=bnpo"},
         {"opo", "train new.yaml", "algorithm=opo"},
         {"maxrl", "train new.yaml", "algorithm=maxrl"},
@@ -90,6 +100,8 @@ static const struct bits_run {
         {"replay", "train new.yaml", "algorithm=topr rollout.source=rollouts.jsonl"},
         {"replay-tis", "train new.yaml",
          "rollout.source=rollouts.jsonl loss.mismatch=token_truncate"},
+        {"replay-m2po", "train new.yaml",
+         "algorithm=m2po rollout.source=rollouts.jsonl loss.mismatch_moment=1e-4"},
 };
 static char table_path[PATH_MAX]; /* found before the test leaves the tree's root */
 enum { N_RUNS = sizeof runs / sizeof *runs, LINE = 160 };

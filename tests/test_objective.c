@@ -149,14 +149,19 @@ static void kl_in_the_loss_matches_the_worked_numbers(void **state)
 	struct algorithm       a = f1_algorithm("grpo");
 	struct objective_stats s;
 	float                  c[F1_T];
-	double                 k1 = 0, k2 = 0;
+	double                 k1 = 0, k2 = 0, abs = 0;
 
 	a.beta = 0.04;
 	for (int t = 0; t < F1_T; t++) {
 		assert_close(kl_estimate(KL_K3, f1_new[t], f1_ref[t]).value, k3[t], TOLERANCE);
+		abs += kl_estimate(KL_ABS, f1_new[t], f1_ref[t]).value;
 		k1 += kl_estimate(KL_K1, f1_new[t], f1_ref[t]).value / F1_T;
 		k2 += kl_estimate(KL_K2, f1_new[t], f1_ref[t]).value / F1_T;
 	}
+	assert_close(abs, 2.2, TOLERANCE);
+	assert_close(kl_estimate(KL_ABS, -2, -1).slope, -1, 0);
+	assert_close(kl_estimate(KL_ABS, -1, -2).slope, 1, 0);
+	assert_close(kl_estimate(KL_ABS, -1, -1).slope, 0, 0);
 	assert_close(k1, -.02, TOLERANCE);
 	assert_close(k2, .03775, TOLERANCE);
 
@@ -283,6 +288,135 @@ static void the_soft_gate_matches_the_worked_numbers(void **state)
 	assert_array(c, (double[]){-.094496, -.065153, -.107296}, 3, TOLERANCE);
 	for (int t = 0; t < F1_T; t++)
 		assert_true(c[t] != 0); /* it fades and never ends */
+}
+
+/* Ratios of the answers .670 .670 1 .951 with the sums of the log-ratios .7 -.4 0 .05: weights
+ * .193736 .582375 1 .947609. */
+static void the_gamma_weight_matches_the_worked_numbers(void **state)
+{
+	(void)state;
+	struct algorithm a = f1_algorithm("vespo");
+	float            c[F1_T];
+
+	assert_close(f1_eval(&a, c).loss, 0.013050, TOLERANCE);
+	assert_array(c,
+	             (double[]){-.016778, -.016778, -.016778, .050435, .050435, .086602, -.082065,
+	                        -.082065, -.082065, -.082065},
+	             F1_T, TOLERANCE);
+}
+
+static void an_answer_counts_by_its_length_in_luspo(void **state)
+{
+	(void)state;
+	struct algorithm a = f1_algorithm("luspo");
+	float            c[F1_T];
+
+	assert_close(f1_eval(&a, c).loss, -0.870679, TOLERANCE);
+	assert_array(c, (double[]){0, 0, 0, 0, 0, .216506, 0, 0, 0, 0}, F1_T, TOLERANCE);
+	a.epsilon = a.epsilon_high = 0.2;
+	assert_close(f1_eval(&a, c).loss, -1.085312, TOLERANCE);
+	assert_array(c,
+	             (double[]){0, 0, 0, .177260, .177260, .216506, -.219229, -.219229, -.219229,
+	                        -.219229},
+	             F1_T, TOLERANCE);
+}
+
+/* Probabilities moved by .129 -.058 .088 -.177 .032 0 .038 -.134 .121 0, their two-way divergences
+ * are .034 .007 .025 .071 .002 0 .004 .042 .034 0; A is -+ 1/2 and the divisor 4 x 4. */
+static void masks_by_divergence_match_the_worked_numbers(void **state)
+{
+	(void)state;
+	struct algorithm       a = f1_algorithm("dppo_tv");
+	struct objective_stats s;
+	float                  c[F1_T];
+
+	s = f1_eval(&a, c);
+	assert_close(s.loss, -0.187864, TOLERANCE);
+	assert_array(c,
+	             (double[]){-.042183, -.028276, -.051523, 0, .034537, .031250, -.032852,
+	                        -.020948, -.046620, -.031250},
+	             F1_T, TOLERANCE);
+	assert_close(s.clip_low, 1, 0);
+	assert_close(s.clip_high, 0, 0);
+	a.epsilon_high = .05; /* the likelier of the good ones go, too: 0, 2 and 8 */
+	s = f1_eval(&a, c);
+	assert_close(s.loss, -0.047539, TOLERANCE);
+	assert_true(c[0] == 0 && c[2] == 0 && c[8] == 0 && c[3] == 0 && c[7] != 0);
+	assert_close(s.clip_high, 3, 0);
+	a.epsilon = .2;
+	f1_eval(&a, c);
+	assert_true(c[3] != 0);
+
+	a = f1_algorithm("dppo_kl");
+	assert_close(f1_eval(&a, c).loss, -0.187864, TOLERANCE);
+	a.epsilon = a.epsilon_high = .03; /* 7 diverged as far, but away from its advantage */
+	f1_eval(&a, c);
+	assert_array(c,
+	             (double[]){0, -.028276, -.051523, 0, .034537, .031250, -.032852, -.020948, 0,
+	                        -.031250},
+	             F1_T, TOLERANCE);
+	a.epsilon = 1;
+	f1_eval(&a, c);
+	assert_true(c[3] != 0 && c[0] == 0);
+}
+
+/* A token that was all but sure has a divergence that is finite. */
+static void a_sure_token_has_a_finite_divergence(void **state)
+{
+	(void)state;
+	int              offset[2] = {0, 2};
+	float            x[2] = {0, -30}, old[2] = {-30, 0}, adv[2] = {1, -1}, c[2];
+	struct batch     b = {.n = 1,
+	                      .offset = offset,
+	                      .trained = f1_trained,
+	                      .logp_new = x,
+	                      .logp_old = old,
+	                      .advantage = adv};
+	struct algorithm a = f1_algorithm("dppo_kl");
+
+	assert_true(isfinite(eval(&a, &b, c).loss));
+	assert_true(c[0] == 0 && c[1] == 0);
+}
+
+static void the_pull_to_the_sampling_policy_matches_the_worked_numbers(void **state)
+{
+	(void)state;
+	struct algorithm a = f1_algorithm("dro");
+	float            c[F1_T];
+
+	assert_close(f1_eval(&a, c).loss, 0.082162, TOLERANCE);
+	assert_array(c,
+	             (double[]){-.047, -.051, -.045, .045, .051, .05, -.0495, -.054, -.046, -.05},
+	             F1_T, TOLERANCE);
+}
+
+/* A tenth of the mean of -logp over the 7 tokens of the two good answers, whatever their advantage
+ * and however the rest is averaged. */
+static void good_answers_are_also_learned_as_they_are(void **state)
+{
+	(void)state;
+	struct algorithm a = f1_algorithm("grpo");
+	struct arena     arena = {0};
+	float            adv[F1_T], c[F1_T];
+	struct batch     b = f1_batch(adv, 0, F1_R);
+
+	f1_advantages(&a, adv);
+	a.positive_nll = .1;
+	b.reward = f1_reward;
+	assert_ok(objective_prepare(&a, &b, &arena));
+	assert_close(eval(&a, &b, c).loss, 0.051264, TOLERANCE);
+	assert_array(c,
+	             (double[]){-.014286, -.079587, -.014286, 0, .119638, .216506, -.071187,
+	                        -.050568, -.014286, -.068412},
+	             F1_T, TOLERANCE);
+	for (int t = 0; t < F1_T; t++)
+		adv[t] = 0;
+	assert_true(!objective_is_silent(&a, &b, 0) && objective_is_silent(&a, &b, 1));
+	a.loss_type = CONSTANT;
+	eval(&a, &b, c);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(c[t], t < 3 || t > 5 ? -.1 / 7 : 0, 1e-8);
+	arena_free(&arena);
 }
 
 /* mean_t(logp_rollout - logp_new) = -.6 .15 0 -.0125: nothing is dropped at 0.5, the second answer
@@ -541,11 +675,14 @@ static void check_gradient(const struct algorithm *a, float *weight)
 	/* differs within an answer */
 	static float adv[F1_T] = {.7f, .9f, -.4f, -.6f, .3f, -1.1f, .8f, 5, -.9f, .2f};
 	const float  h = 1.0f / 4096;
-	float        x[F1_T], held[F1_T], old[F1_T], c[F1_T], unused[F1_T];
+	float        x[F1_T], held[F1_T], old[F1_T], ref[F1_T], c[F1_T], unused[F1_T];
 	struct batch b = f1_batch(adv, 0, F1_R);
 
 	for (int t = 0; t < F1_T; t++)
 		x[t] = held[t] = on_grid(f1_new[t]), old[t] = on_grid(f1_old[t]);
+	memcpy(ref, f1_ref, sizeof ref);
+	ref[5] -= .25f; /* abs has a corner where policy and reference agree */
+	b.logp_ref = ref;
 	b.logp_old = old;
 	b.trained = trained;
 	b.logp_new = x;
@@ -579,15 +716,22 @@ static void every_gradient_matches_central_differences(void **state)
 		struct algorithm a = f1_algorithm(row->name);
 		check_gradient(&a, NULL);
 		check_gradient(&a, weight);
+		a.beta = 0.04;
+		a.proximal = 0.3;
+		a.kl_placement = KL_IN_LOSS;
+		a.kl_estimator = KL_ABS;
+		check_gradient(&a, weight);
 	}
 	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
-		for (int clip = CLIP_NONE; clip <= CLIP_TAPER; clip++)
+		for (int clip = CLIP_NONE; clip <= CLIP_GAMMA; clip++)
 			for (int kl = KL_K1; kl <= KL_K3; kl++)
 				for (int mode = SEQUENCE_MEAN; mode <= PROMPT_MEAN; mode++) {
 					struct algorithm a = f1_algorithm("grpo");
 
 					if (level == LEVEL_NONE && clip != CLIP_NONE)
 						continue;
+					if (clip == CLIP_SQUASH || clip == CLIP_POWER)
+						continue; /* of guided rows */
 					a.beta = 0.04;
 					a.importance_sampling_level = (enum level)level;
 					a.clip = (enum clip)clip;
@@ -864,7 +1008,7 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 		roll[p] = f1_rollout[t], adv[p] = plain_adv[t];
 	}
 	for (int level = LEVEL_NONE; level <= LEVEL_SEQUENCE_SUM; level++)
-		for (int clip = CLIP_NONE; clip <= CLIP_TAPER; clip++)
+		for (int clip = CLIP_NONE; clip <= CLIP_GAMMA; clip++)
 			for (int mode = SEQUENCE_MEAN; mode <= PROMPT_MEAN; mode++) {
 				struct algorithm a = f1_algorithm("grpo");
 				struct batch     plain = f1_batch(plain_adv, 0, F1_R), b = plain;
@@ -872,6 +1016,8 @@ static void tokens_that_are_not_trained_might_as_well_not_be_there(void **state)
 				struct objective_stats s[2];
 				if (level == LEVEL_NONE && clip != CLIP_NONE)
 					continue;
+				if (clip == CLIP_SQUASH || clip == CLIP_POWER)
+					continue; /* of guided rows */
 				memset(s, 0, sizeof s);
 				a.importance_sampling_level = (enum level)level,
 				a.clip = (enum clip)clip, a.loss_type = (enum aggregation)mode;
@@ -992,7 +1138,8 @@ static void a_row_that_is_not_finite_is_left_out_and_counted(void **state)
 			struct batch           b = f1_batch(adv, 0, F1_R);
 			struct objective_stats s;
 			int                    read = array == 0 || array == 3 ||
-			           (array == 1 && a.importance_sampling_level != LEVEL_NONE) ||
+			           (array == 1 && (a.importance_sampling_level != LEVEL_NONE ||
+			                           a.proximal > 0)) ||
 			           (array == 2 && a.beta > 0 && a.kl_placement == KL_IN_LOSS);
 
 			f1_advantages(&a, adv);
@@ -1048,6 +1195,12 @@ TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers),
           TEST(coefficients_chain_to_the_logits),
           TEST(the_geometric_mean_of_clipped_ratios_matches_the_worked_numbers),
           TEST(the_soft_gate_matches_the_worked_numbers),
+          TEST(the_gamma_weight_matches_the_worked_numbers),
+          TEST(an_answer_counts_by_its_length_in_luspo),
+          TEST(masks_by_divergence_match_the_worked_numbers),
+          TEST(a_sure_token_has_a_finite_divergence),
+          TEST(the_pull_to_the_sampling_policy_matches_the_worked_numbers),
+          TEST(good_answers_are_also_learned_as_they_are),
           TEST(the_off_policy_mask_drops_bad_answers_that_became_rare),
           TEST(the_off_policy_mask_keeps_what_lies_at_its_threshold),
           TEST(each_side_of_the_geometric_mean_has_its_own_width),

@@ -106,6 +106,29 @@ static void every_correction_matches_its_worked_loss(void **state)
 	assert_close(loss(&a, w), -0.070672, TOLERANCE);
 }
 
+/* Squares of the log-ratios: 1 at token 2, .01 at 0 and 4, else 0. Their mean is .102, without the
+ * largest .0022, without the three 0. */
+static void outliers_go_until_the_second_moment_is_small(void **state)
+{
+	(void)state;
+	struct algorithm a = rule(MISMATCH_SECOND_MOMENT, 0, 2);
+	float            w[F1_T];
+
+	a.mismatch_moment = .04;
+	assert_close(fill(&a, &stale, w).masked, 1, 0);
+	assert_close(w[2], 0, 0);
+	assert_close(w[0], exp(.1), TOLERANCE);
+	assert_close(loss(&a, w), -0.271172, TOLERANCE); /* as of token_mask above */
+	a.mismatch_moment = .11;
+	assert_close(fill(&a, &stale, w).masked, 0, 0);
+	assert_close(w[2], exp(1), TOLERANCE);
+	a.mismatch_moment = 1e-9;
+	assert_close(fill(&a, &stale, w).masked, 3, 0);
+	assert_true(w[0] == 0 && w[2] == 0 && w[4] == 0 && w[1] == 1);
+	a.mismatch_moment = 0; /* nothing is below */
+	assert_close(fill(&a, &stale, w).masked, F1_T, 0);
+}
+
 /* The answer's geometric mean is 3.004^(1/3) = 1.443. */
 static void the_mean_mask_tests_the_answer_and_weighs_the_token(void **state)
 {
@@ -221,6 +244,7 @@ static void absurd_distances_give_finite_weights(void **state)
 }
 
 TEST_MAIN(TEST(every_correction_matches_its_worked_loss),
+          TEST(outliers_go_until_the_second_moment_is_small),
           TEST(the_mean_mask_tests_the_answer_and_weighs_the_token),
           TEST(fresh_answers_weigh_exactly_one_by_every_rule),
           TEST(truncation_keeps_a_ratio_in_both_bounds),

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "estimator/advantage.h"
+#include "estimator/covariance.h"
 #include "estimator/credit.h"
 #include "estimator/objective.h"
 #include "estimator/token_weight.h"
@@ -100,7 +101,18 @@ static int read_reals(const json_t *set, struct algorithm *out)
 	                {"top_entropy", &out->top_entropy},
 	                {"squash", &out->squash},
 	                {"squash_percentile", &out->squash_percentile},
-	                {"power", &out->power}};
+	                {"power", &out->power},
+	                {"vespo_k_pos", &out->vespo_k_pos},
+	                {"vespo_lambda_pos", &out->vespo_lambda_pos},
+	                {"vespo_k_neg", &out->vespo_k_neg},
+	                {"vespo_lambda_neg", &out->vespo_lambda_neg},
+	                {"proximal", &out->proximal},
+	                {"positive_nll", &out->positive_nll},
+	                {"covariance_ratio", &out->covariance_ratio},
+	                {"covariance_low", &out->covariance_low},
+	                {"covariance_high", &out->covariance_high},
+	                {"covariance_coef", &out->covariance_coef},
+	                {"mismatch_moment", &out->mismatch_moment}};
 
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		TRY(json_get_real("set", set, settings[i].key, JSON_OPTIONAL, settings[i].to));
@@ -157,7 +169,8 @@ static int read_words(const json_t *set, struct algorithm *out)
 	             {"loss_type", choices_aggregation, &out->loss_type},
 	             {"kl_placement", choices_kl_placement, &out->kl_placement},
 	             {"kl_estimator", choices_kl_estimator, &out->kl_estimator},
-	             {"mismatch", choices_mismatch, &out->mismatch}};
+	             {"mismatch", choices_mismatch, &out->mismatch},
+	             {"covariance", choices_covariance, &out->covariance}};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 		int value;
@@ -213,6 +226,11 @@ static int evaluate(const json_t *job, struct arena *a, struct batch *b, double 
 	TRY(apply_credit(json_object_get(job, "credit"), b, a));
 	TRY(token_weight_fill(&alg, b, a, &weight_stats));
 	TRY(objective_prepare(&alg, b, a));
+	if (alg.covariance != COVARIANCE_NONE) {
+		TRY(BATCH_TAKE(b, chosen, a));
+		TRY(covariance_choose(&alg, b, b->logp_new, (struct rng_key){1, RNG_TEST, 0, 0, 0},
+		                      a));
+	}
 	b->entropy_new = b->entropy;
 	totals_add(&totals, b);
 	TRY(objective_eval(&alg, b, &totals, &stats));

@@ -32,7 +32,8 @@ enum rng_purpose {
 	RNG_HINT,
 	RNG_ADAPTER,
 	RNG_MIXTURE,
-	RNG_HELD_OUT
+	RNG_HELD_OUT,
+	RNG_COVARIANCE
 };
 
 struct rng_key {

@@ -176,8 +176,8 @@ static double centred(const struct algorithm *alg, double v, const struct moment
 }
 
 /* What centred values are divided by; 0: nothing is to be learned from them. */
-static double scale_of(const struct algorithm *alg, const struct moments *group,
-                       const struct moments *batch)
+static double advantage_scale(const struct algorithm *alg, const struct moments *group,
+                              const struct moments *batch)
 {
 	switch (alg->scale_rewards) {
 	case SCALE_NONE:
@@ -212,7 +212,7 @@ static void settle_group(struct advantage_job *j, const struct advantage_member 
                          const struct moments *batch, struct advantage_stats *stats)
 {
 	struct moments group = moments_of(m, n);
-	double         scale = scale_of(j->alg, &group, batch);
+	double         scale = advantage_scale(j->alg, &group, batch);
 	int            is_void = scale == 0 || scale_is_void(j->alg, &group, batch);
 	double of_others = j->alg->baseline == BASELINE_LEAVE_ONE_OUT && n > 1 ? n / (n - 1.0) : 1;
 

@@ -46,6 +46,17 @@
  * gpg            as verl has it: the share of completions with a reward that is not 0. The paper's
  *                share is of completions in groups that are not constant.
  * grpo_passk     verl's name. Its deviation can be left out: scale_rewards none.
+ * luspo          widths are those of the paper's section 5.1.
+ * vespo          the ratio is that to the policy that sampled; TRL multiplies it by the truncated
+ *                weight of stale rollouts, here no such rule stands beside it.
+ * dppo           widths are those of verl's recipes. prime-rl, whose default loss is dppo_tv: 0.2,
+ *                beside proximal 2e-3. verl's held weight, at most 20, has the same gradient.
+ * dro            verl has no default for its dro_beta; 0.1 is ours. Which advantages it takes is
+ *                left open there.
+ * clip_cov       the share is the paper's; verl takes means over a micro-batch, here over the
+ * kl_cov         update. verl's yaml has a coefficient of 0.1 for kl_cov, its code 1.
+ * m2po           no clip, as in the paper; AReaL clips beside the mask, and takes the mask's
+ *                tokens out of the divisor.
  * delta          for every row the same bound goes by two names: dual clip C (verl 3 always, its
  *                recipes 10; OpenRLHF off) and delta (TRL, off).
  *
@@ -60,7 +71,9 @@
 #define NUMBERS \
 	.advantage_eps = 1e-6, .gamma = 1, .num_iterations = 1, .overlong_penalty = 1, \
 	.tau_positive = 1, .tau_negative = 1.05, .mismatch_max = 2, .top_entropy = 1, .lam = 0.95, \
-	.kl_target = 0.1, .kl_horizon = 10000
+	.kl_target = 0.1, .kl_horizon = 10000, .vespo_k_pos = 2, .vespo_lambda_pos = 3, \
+	.vespo_k_neg = 3, .vespo_lambda_neg = 2, .mismatch_moment = 0.04, \
+	.covariance_ratio = 2e-4, .covariance_low = 1, .covariance_high = 5, .covariance_coef = 1
 #define COMMON NUMBERS, TAPER(1, 1, 0, 1)
 #define TOPR_FAMILY \
 	.source = "arXiv:2503.14286", .signed_rewards = 1, \
@@ -189,6 +202,67 @@ static const struct algorithm table[] = {
 		.baseline = BASELINE_SECOND_BEST, .scale_rewards = SCALE_GROUP,
 		.importance_sampling_level = LEVEL_TOKEN,
 		.clip = CLIP_HARD, .epsilon = 0.2, .epsilon_high = 0.2, .loss_type = TOKEN_MEAN,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "luspo", .source = "arXiv:2602.05261",
+		.help = "GSPO with the loss of a completion times its length",
+		.baseline = BASELINE_GROUP, .scale_rewards = SCALE_GROUP,
+		.importance_sampling_level = LEVEL_SEQUENCE,
+		.clip = CLIP_HARD, .epsilon = 2e-3, .epsilon_high = 2.5e-3, .loss_type = SEQUENCE_SUM,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "vespo", .source = "arXiv:2602.10693",
+		.help = "whole completions weighed by their ratio, smoothly less the more it left 1",
+		.baseline = BASELINE_GROUP, .scale_rewards = SCALE_GROUP,
+		.importance_sampling_level = LEVEL_SEQUENCE_SUM, .clip = CLIP_GAMMA,
+		.loss_type = TOKEN_MEAN,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "dppo_tv", .source = "arXiv:2602.04879",
+		.help = "clipped by how far the probability of the token moved, not by its ratio",
+		.baseline = BASELINE_GROUP, .importance_sampling_level = LEVEL_TOKEN,
+		.clip = CLIP_TV, .epsilon = 0.15, .epsilon_high = 0.15, .loss_type = CONSTANT,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "dppo_kl", .source = "arXiv:2602.04879",
+		.help = "the same, by the divergence of the two-way choice: this token or not",
+		.baseline = BASELINE_GROUP, .importance_sampling_level = LEVEL_TOKEN,
+		.clip = CLIP_BINARY_KL, .epsilon = 0.05, .epsilon_high = 0.05, .loss_type = CONSTANT,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "dro", .source = "arXiv:2405.19107",
+		.help = "score function and a quadratic pull back to the policy that sampled",
+		.baseline = BASELINE_GROUP, .loss_type = TOKEN_MEAN, .proximal = 0.1,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "clip_cov", .source = "arXiv:2505.22617",
+		.help = "GRPO that leaves out a few tokens which would lower the entropy",
+		.baseline = BASELINE_GROUP, .scale_rewards = SCALE_GROUP,
+		.importance_sampling_level = LEVEL_TOKEN,
+		.clip = CLIP_HARD, .epsilon = 0.2, .epsilon_high = 0.2, .loss_type = TOKEN_MEAN,
+		.covariance = COVARIANCE_CLIP,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "kl_cov", .source = "arXiv:2505.22617",
+		.help = "no clip; the tokens that would lower the entropy most are held back",
+		.baseline = BASELINE_GROUP, .scale_rewards = SCALE_GROUP,
+		.importance_sampling_level = LEVEL_TOKEN, .loss_type = TOKEN_MEAN,
+		.covariance = COVARIANCE_KL,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "m2po", .source = "arXiv:2510.01161",
+		.help = "stale rollouts: the tokens that strayed furthest are left out until the rest is near",
+		.baseline = BASELINE_GROUP, .scale_rewards = SCALE_GROUP,
+		.importance_sampling_level = LEVEL_TOKEN, .loss_type = TOKEN_MEAN,
+		.mismatch = MISMATCH_SECOND_MOMENT,
 		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
 	},
 	{
@@ -360,6 +434,24 @@ static int check_ratio(const struct algorithm *a)
 	return OK;
 }
 
+/* Parts that need a ratio, or one of a certain kind. */
+static int check_kind_of_ratio(const struct algorithm *a)
+{
+	if ((a->clip == CLIP_TV || a->clip == CLIP_BINARY_KL) &&
+	    a->importance_sampling_level != LEVEL_TOKEN)
+		return error_set(ERR_INPUT,
+		                 "%s: clip %s bounds the probability of a token, but "
+		                 "importance_sampling_level is %s; set it to token",
+		                 a->name, choice_name(choices_clip, a->clip),
+		                 choice_name(choices_level, a->importance_sampling_level));
+	if (a->covariance == COVARIANCE_KL && a->importance_sampling_level == LEVEL_NONE)
+		return error_set(ERR_INPUT,
+		                 "%s: covariance kl holds tokens back by their ratio, but "
+		                 "importance_sampling_level is none; set it to token",
+		                 a->name);
+	return OK;
+}
+
 /* The numbers of clip soft and clip taper. */
 static int check_taper(const struct algorithm *a)
 {
@@ -390,12 +482,13 @@ static int algorithm_check_weights(const struct algorithm *a)
 		                 "is none; set the level to token or sequence, or "
 		                 "mismatch to none",
 		                 a->name, choice_name(choices_mismatch, a->mismatch));
-	if (a->mismatch != MISMATCH_NONE && a->clip == CLIP_TAPER)
+	if (a->mismatch != MISMATCH_NONE && (a->clip == CLIP_TAPER || a->clip == CLIP_GAMMA))
 		return error_set(ERR_INPUT,
-		                 "%s: clip taper weighs by the ratio to the policy that sampled "
+		                 "%s: clip %s weighs by the ratio to the policy that sampled "
 		                 "already; with mismatch %s the same staleness would "
 		                 "count twice: set it to none",
-		                 a->name, choice_name(choices_mismatch, a->mismatch));
+		                 a->name, choice_name(choices_clip, a->clip),
+		                 choice_name(choices_mismatch, a->mismatch));
 	if (!(a->mismatch_min >= 0 && a->mismatch_min <= 1 && a->mismatch_max >= 1))
 		return error_set(ERR_INPUT,
 		                 "%s: mismatch_min %g and mismatch_max %g do not hold a weight of "
@@ -487,6 +580,7 @@ int algorithm_check(const struct algorithm *a, int num_generations)
 	TRY(check_advantage(a, num_generations));
 	TRY(check_scale(a));
 	TRY(check_ratio(a));
+	TRY(check_kind_of_ratio(a));
 	TRY(check_taper(a));
 	TRY(algorithm_check_weights(a));
 	TRY(check_kl(a));

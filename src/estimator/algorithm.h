@@ -47,7 +47,10 @@ enum clip {
 	CLIP_SOFT,
 	CLIP_TAPER,
 	CLIP_SQUASH,
-	CLIP_POWER
+	CLIP_POWER,
+	CLIP_TV,
+	CLIP_BINARY_KL,
+	CLIP_GAMMA
 };
 enum aggregation {
 	SEQUENCE_MEAN,
@@ -59,15 +62,17 @@ enum aggregation {
 	PROMPT_MEAN
 };
 enum kl_placement { KL_IN_REWARD, KL_IN_TOKEN_REWARD, KL_IN_LOSS };
-enum kl_estimator { KL_K1, KL_K2, KL_K3, KL_K3_PLUS };
+enum kl_estimator { KL_K1, KL_K2, KL_K3, KL_K3_PLUS, KL_ABS };
 enum mismatch {
 	MISMATCH_NONE,
 	MISMATCH_TOKEN_TRUNCATE,
 	MISMATCH_TOKEN_MASK,
 	MISMATCH_SEQUENCE_TRUNCATE,
 	MISMATCH_SEQUENCE_MASK,
-	MISMATCH_SEQUENCE_MEAN_MASK
+	MISMATCH_SEQUENCE_MEAN_MASK,
+	MISMATCH_SECOND_MOMENT
 };
+enum covariance { COVARIANCE_NONE, COVARIANCE_CLIP, COVARIANCE_KL };
 enum kl_controller { KL_FIXED, KL_ADAPTIVE };
 enum overlong { OVERLONG_KEEP, OVERLONG_MASK, OVERLONG_SHAPE };
 
@@ -126,6 +131,22 @@ struct algorithm {
 	double positive_high; /* a ratio never exceeds exp(20): 1e9 is no limit */
 	double negative_low;  /* where A < 0 */
 	double negative_high;
+	/* clip: gamma, TRL's names: exponent of the ratio and how fast a large one fades; where
+	 * A >= 0 */
+	double vespo_k_pos, vespo_lambda_pos;
+	double vespo_k_neg, vespo_lambda_neg; /* where A < 0 */
+	/* weight of half the squared log-ratio of every token, to the policy that sampled */
+	double proximal;
+	/* weight of the mean -log pi over the tokens of completions whose reward is above 0 */
+	double positive_nll;
+
+	/* what becomes of the tokens that move the entropy most (covariance.h) */
+	enum covariance covariance;
+	double          covariance_ratio; /* the share of the tokens, at least one */
+	double          covariance_low;   /* clip: only tokens above, */
+	double          covariance_high;  /* and below, are chosen from */
+	double          covariance_coef;  /* kl: weight of their |log-ratio| */
+
 	/* KL in the loss: times the ratio of the token or completion, with gradient (TRL's name) */
 	int use_bias_correction_kl;
 
@@ -134,6 +155,8 @@ struct algorithm {
 	double        mismatch_min;       /* truncate: the least weight; mask: below, it is 0 */
 	double        mismatch_max;       /* truncate: the largest weight; mask: above, it is 0 */
 	int           mismatch_normalise; /* weights divided by their mean over the batch */
+	/* second_moment: what the mean square of the log-ratios stays below */
+	double mismatch_moment;
 	/* of guided rows (guidance.h), whose ratio is taken token by token */
 	enum clip guided_clip;
 	/* g of clip: squash; 0: the percentile of the completion's ratios */
@@ -173,7 +196,8 @@ int algorithm_needs_reference(const struct algorithm *a); /* beta > 0 */
 
 extern const struct choice choices_baseline[], choices_scale[], choices_level[], choices_clip[],
         choices_aggregation[], choices_kl_placement[], choices_kl_estimator[],
-        choices_kl_controller[], choices_overlong[], choices_guided_clip[], choices_mismatch[];
+        choices_kl_controller[], choices_overlong[], choices_guided_clip[], choices_mismatch[],
+        choices_covariance[];
 
 /* The options of the room loss, and those of guidance that bound guided rows: both over struct
  * algorithm. Those without a default are the row's. */

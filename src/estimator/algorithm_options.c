@@ -50,6 +50,14 @@ const struct choice choices_clip[] = {
         {"taper", CLIP_TAPER,
          "constant weight: the ratio kept in positive_low..high where A >= 0, in "
          "negative_low..high where A < 0"},
+        {"tv", CLIP_TV,
+         "no gradient once the token's probability rose by more than epsilon_high (A > 0) or fell "
+         "by more than epsilon (A < 0)"},
+        {"binary_kl", CLIP_BINARY_KL,
+         "no gradient once the divergence of token or not exceeds epsilon_high (A > 0, and the "
+         "probability rose) or epsilon (A < 0, and it fell)"},
+        {"gamma", CLIP_GAMMA,
+         "constant weight: q^k exp(lambda (1 - q)), k and lambda by the sign of A"},
         {0},
 };
 const struct choice choices_guided_clip[] = {
@@ -89,6 +97,7 @@ const struct choice choices_kl_estimator[] = {
          "r/p - 1 - log(r/p): never negative; in the loss its gradient is that of KL(reference, "
          "policy)"},
         {"k3+", KL_K3_PLUS, "the value of k3 with the gradient of k2"},
+        {"abs", KL_ABS, "|log p - log r|"},
         {0},
 };
 const struct choice choices_kl_controller[] = {
@@ -118,13 +127,26 @@ const struct choice choices_mismatch[] = {
         {"sequence_mask", MISMATCH_SEQUENCE_MASK, "the same with the rho of the whole completion"},
         {"sequence_mean_mask", MISMATCH_SEQUENCE_MEAN_MASK,
          "rho of the token where the completion's geometric mean lies within, else 0"},
+        {"second_moment", MISMATCH_SECOND_MOMENT,
+         "rho of the token; 0 for those whose log rho is largest, until the mean of its square is "
+         "below mismatch_moment"},
+        {0},
+};
+
+const struct choice choices_covariance[] = {
+        {"none", COVARIANCE_NONE, "all tokens alike"},
+        {"clip", COVARIANCE_CLIP, "of those in covariance_low..high some, at random, are left out"},
+        {"kl", COVARIANCE_KL, "those of the largest covariance are held to where they were"},
         {0},
 };
 
 /* ---- options ---- */
 
 #define HOME struct algorithm
-#define CLIPPED "loss.clip=hard|cap|cap_absolute|log or guidance.clip=hard"
+#define CLIPPED "loss.clip=hard|cap|cap_absolute|log|tv|binary_kl or guidance.clip=hard"
+#define RHO_BOUNDED \
+	"loss.mismatch=token_truncate|token_mask|sequence_truncate|sequence_mask|" \
+	"sequence_mean_mask"
 #define KL_IN_THE_LOSS "loss.beta!=0 and loss.kl_placement=loss"
 #define KL_IN_THE_REWARD "loss.beta!=0 and loss.kl_placement=reward|token_reward"
 
@@ -149,7 +171,7 @@ static const struct option loss_options[] = {
 	       "what the ratio is computed over; sequence is normalised by the length"),
 	CHOICE(clip, NULL, choices_clip,
 	       "hard: PPO's clipped surrogate; cap: CISPO's capped weight; log: GMPO's; soft: "
-	       "SAPO's gate; taper: TOPR's limits"),
+	       "SAPO's gate; taper: TOPR's limits; tv, binary_kl: DPPO's masks; gamma: VESPO's"),
 	REAL(epsilon, NULL, 0, 1,
 	     "ratios below 1 - epsilon are clipped; set alone it sets epsilon_high too",
 	     .when = CLIPPED),
@@ -175,12 +197,37 @@ static const struct option loss_options[] = {
 	       "sampled", .when = "rollout.source!= or compute.numerics=fast"),
 	REAL(mismatch_min, NULL, 0, 1,
 	     "masks: a smaller ratio drops the token or completion; truncation: the least weight",
-	     .when = "loss.mismatch!=none"),
+	     .when = RHO_BOUNDED),
 	REAL(mismatch_max, NULL, 1, 1e9,
 	     "masks: a larger ratio drops it; truncation: the largest weight",
-	     .when = "loss.mismatch!=none"),
+	     .when = RHO_BOUNDED),
+	REAL(mismatch_moment, "0.04", 0, 1e6,
+	     "what the mean square of log rho stays below, over the tokens that count",
+	     .when = "loss.mismatch=second_moment"),
 	BOOL(mismatch_normalise, NULL, "divides the weights by their mean",
 	     .when = "loss.mismatch!=none"),
+	REAL(vespo_k_pos, "2", 0, 1e3, "exponent of the ratio of completions with A >= 0",
+	     .when = "loss.clip=gamma"),
+	REAL(vespo_lambda_pos, "3", 0, 1e3, "how fast their weight fades as the ratio grows",
+	     .when = "loss.clip=gamma"),
+	REAL(vespo_k_neg, "3", 0, 1e3, "the exponent where A < 0", .when = "loss.clip=gamma"),
+	REAL(vespo_lambda_neg, "2", 0, 1e3, "how fast it fades there", .when = "loss.clip=gamma"),
+	REAL(proximal, NULL, 0, 1e6,
+	     "coefficient of half the squared log-ratio of each token to the policy that sampled; "
+	     "verl's dro_beta, twice prime-rl's kl_tau"),
+	REAL(positive_nll, "0", 0, 1e6,
+	     "coefficient of the mean -log p over the tokens of completions with a reward above 0"),
+	CHOICE(covariance, NULL, choices_covariance,
+	       "what becomes of tokens with a large covariance of log-probability and advantage: "
+	       "they are what lowers the entropy"),
+	REAL(covariance_ratio, NULL, 0, 1, "share of an update's tokens, at least one",
+	     .when = "loss.covariance!=none"),
+	REAL(covariance_low, "1", -1e6, 1e6, "covariances below are let alone",
+	     .when = "loss.covariance=clip"),
+	REAL(covariance_high, "5", -1e6, 1e6, "covariances above are let alone",
+	     .when = "loss.covariance=clip"),
+	REAL(covariance_coef, "1", 0, 1e6, "coefficient of |log-ratio| of the chosen tokens",
+	     .when = "loss.covariance=kl"),
 	REAL(off_policy_mask, NULL, 0, 1e6,
 	     "leaves out completions with A < 0 that became rarer by more than this, in nats "
 	     "per token; 0: off"),

@@ -69,9 +69,12 @@ struct batch {
 	float         *value;        /* [T] V before the first update; NULL: 0 */
 	float         *advantage;    /* [T] A */
 	float         *target;       /* [T] what V learns, NaN: nothing; NULL: no critic */
+	unsigned char *good;         /* [R] 1: reward above 0; NULL: nobody asks */
 	int           *group_tokens; /* [R] trained tokens of the row's group; NULL: nobody asks */
 
 	/* Of the update at hand, under the weights that it changes: */
+	unsigned char *chosen; /* [T] 1: by covariance.h; NULL: none */
+
 	float *logp_new;    /* [T] */
 	float *entropy_new; /* [T] NULL: not measured */
 	float *logp_held;   /* [T] of held weights, for tests; NULL: logp_new is that */

@@ -29,6 +29,9 @@ struct kl kl_estimate(enum kl_estimator estimator, double logp, double logp_ref)
 	case KL_K3_PLUS:
 		k = (struct kl){real_expm1(x) - x, -x};
 		break;
+	case KL_ABS:
+		k = (struct kl){fabs(x), (x < 0) - (x > 0)};
+		break;
 	}
 	if (x != raw)
 		k.slope = 0;

@@ -5,6 +5,7 @@
  *
  *     dk1/dlogp = 1              dk2/dlogp = -x                     dk3/dlogp = 1 - exp(x)
  *
+ *     abs: |x|, derivative -sign(x), 0 at 0 (verl's name)
  *     k3+: the value of k3 with the derivative of k2 (verl's name)
  *
  * In the loss the three do not estimate the gradient of what they estimate the value of: on policy

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* keeps the divergence of a sure token finite, as in verl */
+#define SURE_EPS 1e-8
 #define SQUASH_MIN 1e-4 /* least g of a squashed ratio, as in the released code of Guide */
 
 enum objective_side { INSIDE, PAST_FLOOR, PAST_CEILING, GUARDED };
@@ -100,17 +102,60 @@ static struct gain gain_power(double q, double adv, const struct algorithm *a)
 	return (struct gain){adv * f, adv * a->power * f, INSIDE};
 }
 
+/* q^k exp(lambda (1 - q)); a completion that became impossible weighs 0. */
+static struct gain gain_gamma(double q, double adv, const struct algorithm *a)
+{
+	double k = adv >= 0 ? a->vespo_k_pos : a->vespo_k_neg;
+	double lambda = adv >= 0 ? a->vespo_lambda_pos : a->vespo_lambda_neg;
+	double x = q > 0 ? k * real_log(q) + lambda * (1 - q) : -INFINITY;
+
+	return (struct gain){0, real_exp(x) * adv, INSIDE};
+}
+
+/* ---- bounds of a token's probability ---- */
+
+static enum objective_side leave_tv(double logp, double old, double adv, const struct algorithm *a)
+{
+	double d = real_exp(logp) - real_exp(old);
+
+	return adv > 0 && d > a->epsilon_high ? PAST_CEILING
+	       : adv < 0 && d < -a->epsilon   ? PAST_FLOOR
+	                                      : INSIDE;
+}
+
+static enum objective_side leave_binary_kl(double logp, double old, double adv,
+                                           const struct algorithm *a)
+{
+	double p = real_exp(logp), p_old = real_exp(old);
+	double divergence = p_old * (old - logp) +
+	                    (1 - p_old) * real_log((1 - p_old + SURE_EPS) / (1 - p + SURE_EPS));
+
+	return adv > 0 && divergence > a->epsilon_high && p > p_old ? PAST_CEILING
+	       : adv < 0 && divergence > a->epsilon && p < p_old    ? PAST_FLOOR
+	                                                            : INSIDE;
+}
+
 static const struct clip_rule {
 	struct gain (*gain)(double q, double adv, const struct algorithm *a);
 	/* of a token's log-ratio, before the sum; or NULL */
 	double (*limit)(double d, double adv, const struct algorithm *a);
+	/* past which bound a token is, which then has no gain; or NULL */
+	enum objective_side (*leave)(double logp, double old, double adv,
+	                             const struct algorithm *a);
 	int held; /* the ratio is a constant weight on log pi: no gradient goes through it */
 } clips[] = {
-        [CLIP_NONE] = {gain_none, NULL, 0},     [CLIP_HARD] = {gain_hard, NULL, 0},
-        [CLIP_CAP] = {gain_cap, NULL, 1},       [CLIP_CAP_ABSOLUTE] = {gain_cap_absolute, NULL, 1},
-        [CLIP_LOG] = {gain_none, limit_log, 0}, [CLIP_SOFT] = {gain_soft, NULL, 0},
-        [CLIP_TAPER] = {gain_taper, NULL, 1},   [CLIP_SQUASH] = {gain_squash, NULL, 0},
-        [CLIP_POWER] = {gain_power, NULL, 0},
+        [CLIP_NONE] = {.gain = gain_none},
+        [CLIP_HARD] = {.gain = gain_hard},
+        [CLIP_CAP] = {.gain = gain_cap, .held = 1},
+        [CLIP_CAP_ABSOLUTE] = {.gain = gain_cap_absolute, .held = 1},
+        [CLIP_LOG] = {.gain = gain_none, .limit = limit_log},
+        [CLIP_SOFT] = {.gain = gain_soft},
+        [CLIP_TAPER] = {.gain = gain_taper, .held = 1},
+        [CLIP_SQUASH] = {.gain = gain_squash},
+        [CLIP_POWER] = {.gain = gain_power},
+        [CLIP_TV] = {.gain = gain_none, .leave = leave_tv},
+        [CLIP_BINARY_KL] = {.gain = gain_none, .leave = leave_binary_kl},
+        [CLIP_GAMMA] = {.gain = gain_gamma, .held = 1},
 };
 
 /* ---- ratio levels ---- */
@@ -133,7 +178,7 @@ struct group_count { /* of a row */
 	int     row, tokens;
 };
 
-static int by_group(const void *a, const void *b)
+static int objective_by_group(const void *a, const void *b)
 {
 	const struct group_count *x = a, *y = b;
 
@@ -149,7 +194,7 @@ static int count_groups(struct batch *b, struct arena *arena)
 	TRY(arena_take(arena, (size_t)b->n, "the tokens of the groups", &c));
 	for (int r = 0; r < b->n; r++)
 		c[r] = (struct group_count){b->group[r], r, batch_trained(b, r)};
-	qsort(c, (size_t)b->n, sizeof *c, by_group);
+	qsort(c, (size_t)b->n, sizeof *c, objective_by_group);
 	for (int first = 0, end; first < b->n; first = end) {
 		int tokens = 0;
 		for (end = first; end < b->n && c[end].group == c[first].group; end++)
@@ -163,6 +208,11 @@ static int count_groups(struct batch *b, struct arena *arena)
 
 int objective_prepare(const struct algorithm *a, struct batch *b, struct arena *arena)
 {
+	if (a->positive_nll > 0) {
+		TRY(BATCH_TAKE(b, good, arena));
+		for (int r = 0; r < b->n; r++)
+			b->good[r] = b->reward[r] > 0;
+	}
 	if (a->loss_type != PROMPT_MEAN)
 		return OK;
 	TRY(BATCH_TAKE(b, group_tokens, arena));
@@ -207,6 +257,7 @@ void totals_add(struct totals *totals, const struct batch *b)
 		int n = batch_trained(b, r);
 		totals->tokens += n;
 		totals->rows += n > 0;
+		totals->good += b->good && b->good[r] ? n : 0;
 		if (b->group_tokens && n > 0)
 			totals->prompts += (double)n / b->group_tokens[r];
 	}
@@ -230,7 +281,7 @@ static int reads_old(const struct algorithm *a, const struct batch *b)
 {
 	return has_guided(b) || a->importance_sampling_level != LEVEL_NONE ||
 	       clips[a->clip].limit || a->clip == CLIP_SQUASH ||
-	       (a->off_policy_mask > 0 && !b->logp_rollout) ||
+	       (a->off_policy_mask > 0 && !b->logp_rollout) || a->proximal > 0 ||
 	       (a->use_bias_correction_kl && a->beta > 0);
 }
 
@@ -261,9 +312,11 @@ struct objective_job {
 	enum level              level;
 	int                     held;
 	double                  weight, bonus; /* of a token in the loss; of its entropy */
+	double                  nll;           /* of its -logp, as one of a good completion */
 	int                     masked;        /* too far off policy: no gain */
 	struct objective_stats  row;           /* until its end, loss is without weight and bonus */
 	double                  praise;        /* sum of the entropies in the bonus */
+	double                  logp;          /* sum of logp_new */
 	struct algorithm        with_g;        /* *a with g of this row; see choose_rule */
 };
 
@@ -345,10 +398,17 @@ static void objective_count(struct objective_job *j, double q, double adv, struc
 	}
 }
 
+static int is_chosen(const struct objective_job *j, int t, enum covariance by)
+{
+	return j->b->chosen && j->b->chosen[t] && j->a->covariance == by;
+}
+
 /* W of a token. */
 static double gain_weight(const struct objective_job *j, int t)
 {
-	return j->masked ? 0 : j->b->weight ? (double)j->b->weight[t] : 1;
+	return j->masked || is_chosen(j, t, COVARIANCE_CLIP) ? 0
+	       : j->b->weight                                ? (double)j->b->weight[t]
+	                                                     : 1;
 }
 
 /* The gain of one token at the ratio of its unit, W included. Where its log-ratio was limited it is
@@ -358,6 +418,11 @@ static struct gain token_gain(const struct objective_job *j, double q, int t)
 	struct gain g = j->clip->gain(q, j->b->advantage[t], j->a);
 	double      w = gain_weight(j, t);
 
+	if (j->clip->leave) {
+		g.side = j->clip->leave(j->b->logp_new[t], j->b->logp_old[t], j->b->advantage[t],
+		                        j->a);
+		w = g.side == INSIDE ? w : 0;
+	}
 	g.value *= w;
 	g.slope *= w;
 	if (j->clip->limit)
@@ -427,6 +492,25 @@ static double token_kl(struct objective_job *j, const struct kl_factor *factor, 
 	return j->a->beta * (factor->q * k.slope + factor->shared);
 }
 
+/* Adds to the row what pulls a token back to the policy that sampled it; returns its slope. */
+static double token_pull(struct objective_job *j, int t)
+{
+	double held = is_chosen(j, t, COVARIANCE_KL) ? j->a->covariance_coef : 0;
+	double near = j->a->proximal, slope = 0;
+
+	if (near > 0) {
+		struct kl k = kl_estimate(KL_K2, j->b->logp_new[t], j->b->logp_old[t]);
+		j->row.loss += near * k.value;
+		slope += near * k.slope;
+	}
+	if (held > 0) {
+		struct kl k = kl_estimate(KL_ABS, j->b->logp_new[t], j->b->logp_old[t]);
+		j->row.loss += held * k.value;
+		slope += held * k.slope;
+	}
+	return slope;
+}
+
 static void token_entropy(struct objective_job *j, int t)
 {
 	int counts = in_bonus(j->b, t);
@@ -444,7 +528,7 @@ static void token_entropy(struct objective_job *j, int t)
  *     c_t = w (beta dk_t/dlogp_t - f sum_s s_s)        every token of the unit moves the ratio
  *     c_t = w (beta dk_t/dlogp_t - s_t)                where the ratio is held as a weight on logp
  *
- * A token whose own log-ratio was limited stands still: its slope is 0. */
+ * A token whose own log-ratio was limited stands still: its slope is 0. The pulls have their own. */
 static void eval_unit(struct objective_job *j, int first, int last)
 {
 	struct objective_unit u = unit_of(j, first, last);
@@ -461,7 +545,9 @@ static void eval_unit(struct objective_job *j, int first, int last)
 			slope = token_gain(j, u.q, t).slope;
 		else if (j->clip->limit && limited_log_ratio(j, t) != log_ratio(j, t))
 			slope = 0;
-		j->b->c[t] = (float)(j->weight * ((has_kl ? token_kl(j, &kl, t) : 0) - slope));
+		slope = (has_kl ? token_kl(j, &kl, t) : 0) + token_pull(j, t) - slope;
+		j->logp += j->nll > 0 ? j->b->logp_new[t] : 0;
+		j->b->c[t] = (float)(j->weight * slope - j->nll);
 		token_entropy(j, t);
 	}
 }
@@ -561,13 +647,15 @@ static void objective_add_row(struct objective_job *j, const struct algorithm *a
 	assert(totals->rows > 0 && totals->tokens >= n);
 	j->weight = objective_weight(a, j->b, totals, row);
 	j->bonus = totals->high > 0 ? a->entropy_coef / (double)totals->high : 0;
+	j->nll =
+	        a->positive_nll > 0 && j->b->good[row] ? a->positive_nll / (double)totals->good : 0;
 	j->row = (struct objective_stats){.rows = 1};
-	j->praise = 0;
+	j->praise = j->logp = 0;
 	choose_rule(j, a, row);
 	j->masked = off_policy(j, first, last);
 	j->row.rows_masked = j->masked;
 	eval_row(j, first, last);
-	j->row.loss = j->weight * j->row.loss - j->bonus * j->praise;
+	j->row.loss = j->weight * j->row.loss - j->bonus * j->praise - j->nll * j->logp;
 	objective_add_stats(stats, &j->row);
 }
 
@@ -582,7 +670,9 @@ static void objective_clear(const struct batch *b)
 
 int objective_is_silent(const struct algorithm *a, const struct batch *b, int row)
 {
-	if (a->entropy_coef != 0 || (a->beta != 0 && a->kl_placement == KL_IN_LOSS))
+	if (a->entropy_coef != 0 || (a->beta != 0 && a->kl_placement == KL_IN_LOSS) ||
+	    a->proximal > 0 || a->covariance == COVARIANCE_KL ||
+	    (a->positive_nll > 0 && b->good[row]))
 		return 0;
 	for (int t = b->offset[row]; t < b->offset[row + 1]; t++)
 		if (b->trained[t] && b->advantage[t] != 0)

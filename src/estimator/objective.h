@@ -1,6 +1,7 @@
 /* objective.h - from log-probabilities and advantages to a loss and its gradient.
  *
- *     loss  L = sum_t w_t ( -W_t gain_t + beta k_t )  -  entropy_coef mean_t H_t
+ *     loss  L = sum_t w_t ( -W_t gain_t + beta k_t + proximal d_t^2 / 2 + held_t )
+ *                 - entropy_coef mean_t H_t - positive_nll mean_good logp_new
  *     c_t = dL/dlogp_new,   h_t = dL/dH_t = -entropy_coef / (number of tokens in that mean)
  *
  * Ratio. A unit is a token (level token) or a whole completion of n trained tokens (level
@@ -27,6 +28,15 @@
  *                   negative_low, negative_high) where A < 0, held still (TOPR, arXiv:2503.14286);
  *                   far below 1 it goes on to 0, it stops at exp(20) only
  *
+ *     tv            q A, and nothing where p - p_old > epsilon_high (A > 0) or < -epsilon (A < 0),
+ *                   p = exp(logp_new) (DPPO, arXiv:2602.04879)
+ *     binary_kl     q A, and nothing where D > epsilon_high and p > p_old (A > 0), or D > epsilon
+ *                   and p < p_old (A < 0), D = p_old log(p_old / p) + (1 - p_old) log((1 - p_old +
+ *                   1e-8) / (1 - p + 1e-8))
+ *     gamma         W A logp_new, W = q^k exp(lambda (1 - q)) held still, k and lambda by the sign of
+ *                   A: 1 at q = 1, its peak at q = k / lambda (VESPO, arXiv:2602.10693); far below
+ *                   1 it goes on to 0
+ *
  *     squash        A q / (q + g), g held still: a constant, or the squash_percentile of the q of
  *                   the completion's trained tokens, at least 1e-4
  *     power         A q^power
@@ -38,6 +48,13 @@
  * W_t, from token_weight.h, multiplies the gain alone. It is 0 for a whole completion where
  * off_policy_mask > 0, the sum of its A is negative, and mean_t (logp_rollout - logp_new) >
  * off_policy_mask (DeepSeek-V3.2's mask); the divisors stay as they are.
+ *
+ * Pulls to the policy that sampled, d_t = logp_new - logp_old whatever the level is: half its
+ * square at every token (proximal; DRO, prime-rl's kl_tau), and covariance_coef |d_t| at the chosen
+ * tokens with covariance: kl. With covariance: clip a chosen token has no gain (covariance.h).
+ *
+ * positive_nll: the mean of -logp_new over the trained tokens of the update's rows whose reward is
+ * above 0 (VAPO, arXiv:2504.05118, equation 10).
  *
  * use_bias_correction_kl: k times the ratio q of its unit, unclipped, gradient through both
  * (DeepSeek-V3.2's unbiased estimate, there token by token; for a whole completion as in TRL). With
@@ -85,7 +102,8 @@ struct totals {               /* of one update, */
 	int     updates;      /* into so many; 0: 1 */
 	/* groups with a trained token, as the sum over rows of their shares of the group's tokens:
 	 * the nearest integer is meant. 0 without group_tokens */
-	double prompts;
+	double  prompts;
+	int64_t good; /* trained tokens of rows that are good */
 };
 
 /* Sums over trained tokens unless said; divide when printing. Doubles only: rows are added up in a
@@ -110,10 +128,11 @@ struct objective_stats {
 };
 
 /* Columns that the loss needs of the whole batch, before it is cut into updates: group_tokens with
- * loss_type prompt_mean. Taken from `arena`, whose scratch is released; reads trained and group. */
+ * loss_type prompt_mean, good with positive_nll. Taken from `arena`, whose scratch is released; reads
+ * trained, group and reward. */
 int objective_prepare(const struct algorithm *a, struct batch *b, struct arena *arena);
 
-/* ADDS the counts of these rows; reads high and group_tokens. */
+/* ADDS the counts of these rows; reads high, group_tokens and good. */
 void totals_add(struct totals *totals, const struct batch *b);
 
 /* w of each trained token of the row. */
@@ -132,6 +151,8 @@ int objective_is_silent(const struct algorithm *a, const struct batch *b, int ro
  *     logp_ref      with beta > 0 and kl_placement: loss
  *     logp_rollout  with off_policy_mask > 0
  *     group_tokens  with loss_type prompt_mean
+ *     good          with positive_nll
+ *     chosen        where it is there
  *     entropy_new   must be there when entropy_coef is not 0, and so must h
  *
  * ERR_INPUT: a row without token; *stats is then as it was. */

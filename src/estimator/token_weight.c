@@ -38,6 +38,8 @@ static double mismatch_weight(const struct algorithm *a, struct ratios rho)
 		return token_weight_within(rho.sequence, a) ? rho.sequence : 0;
 	case MISMATCH_SEQUENCE_MEAN_MASK:
 		return token_weight_within(rho.mean, a) ? rho.token : 0;
+	case MISMATCH_SECOND_MOMENT:
+		return rho.token; /* which tokens stay is a question of the batch: see below */
 	}
 	return 1;
 }
@@ -82,6 +84,60 @@ static void normalise(struct batch *b, double tokens)
 
 	for (int t = b->offset[0]; mean > 0 && t < b->offset[b->n]; t++)
 		b->weight[t] = (float)(b->weight[t] / mean);
+}
+
+/* ---- the second moment ---- */
+
+static double log_rho_square(const struct batch *b, int t)
+{
+	double d = b->logp_rollout ? (double)b->logp_old[t] - b->logp_rollout[t] : 0;
+
+	return d * d;
+}
+
+static int token_weight_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The least square that goes: n squares in ascending order, of which as many stay as have a mean
+ * below the bound. */
+static double least_outlier(double *square, int n, double bound)
+{
+	double sum = 0;
+	int    stay = 0;
+
+	qsort(square, (size_t)n, sizeof *square, token_weight_doubles);
+	for (int i = 0; i < n; i++) {
+		sum += square[i];
+		if (sum / (i + 1) < bound)
+			stay = i + 1;
+	}
+	return stay < n ? square[stay] : INFINITY;
+}
+
+static int mask_outliers(const struct algorithm *alg, struct batch *b, struct arena *a,
+                         struct token_weight_stats *stats)
+{
+	struct arena_mark mark = arena_mark(a);
+	int               n = 0;
+	double           *square, least;
+
+	TRY(arena_take(a, (size_t)(b->offset[b->n] - b->offset[0]), "squares of the log-ratios",
+	               &square));
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
+		if (b->trained[t])
+			square[n++] = log_rho_square(b, t);
+	least = least_outlier(square, n, alg->mismatch_moment);
+	for (int t = b->offset[0]; t < b->offset[b->n]; t++)
+		if (b->trained[t] && log_rho_square(b, t) >= least) {
+			b->weight[t] = 0;
+			stats->masked++;
+		}
+	arena_release(a, mark);
+	return OK;
 }
 
 /* ---- entropy ---- */
@@ -144,6 +200,8 @@ int token_weight_fill(const struct algorithm *alg, struct batch *b, struct arena
 		TRY(BATCH_TAKE(b, high, a));
 	for (int r = 0; r < b->n; r++)
 		fill_row(alg, b, r, stats);
+	if (alg->mismatch == MISMATCH_SECOND_MOMENT)
+		TRY(mask_outliers(alg, b, a, stats));
 	if (alg->mismatch_normalise)
 		normalise(b, stats->tokens - before);
 	if (alg->top_entropy < 1)

@@ -16,6 +16,9 @@
  *                         TRL's default mode, there with the upper bound 3
  *     sequence_mean_mask  rho_t where mean lies in the bounds, else 0
  *                         OpenRLHF
+ *     second_moment       rho_t, and 0 for the tokens whose (log rho_t)^2 is largest: so many that
+ *                         its mean over the others of the batch is below mismatch_moment; equal
+ *                         ones go together (M2PO, arXiv:2510.01161)
  *
  *     mismatch_normalise  the weights divided by their mean over the trained tokens of the batch
  *                         (verl)

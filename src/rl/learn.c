@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "estimator/covariance.h"
 #include "estimator/kl.h"
 
 #include <assert.h>
@@ -188,6 +189,23 @@ static int learn_minibatch(struct learn *l, const struct batch *part)
 	return OK;
 }
 
+/* The tokens of an update that its loss treats apart, by what the weights at hand say of them: what
+ * sampling recorded, unless there was an update since. */
+static int learn_choose(struct learn *l, const struct batch *part, struct rng_key key)
+{
+	struct policy *p = l->in->policy;
+	float         *logp = part->logp_old;
+
+	if (l->o->algorithm.covariance == COVARIANCE_NONE)
+		return OK;
+	if (!part->is_current) {
+		TRY(arena_take(l->a, (size_t)part->offset[part->n],
+		               "log-probabilities before the update", &logp));
+		TRY(policy_logprobs(p, p->model, part, logp, NULL));
+	}
+	return covariance_choose(&l->o->algorithm, part, logp, key, l->a);
+}
+
 /* One pass over the batch: whole groups, cut into minibatches as evenly as they go. */
 static int learn_iterate(struct learn *l, int iteration)
 {
@@ -199,11 +217,16 @@ static int learn_iterate(struct learn *l, int iteration)
 		TRY(arena_take(l->a, (size_t)n + 1, "the rows of the groups", &group_row));
 		TRY(learn_shuffle(l, iteration, &b, group_row));
 	}
+	if (l->o->algorithm.covariance != COVARIANCE_NONE)
+		TRY(BATCH_TAKE(&b, chosen, l->a));
 	b.updates = M;
 	for (int m = 0; m < M; m++) {
 		int          first = group_row[n * m / M], end = group_row[n * (m + 1) / M];
 		struct batch part = batch_part(&b, first, end - first);
 		part.is_current = l->batch.is_current;
+		TRY(learn_choose(l, &part,
+		                 (struct rng_key){l->o->seed, RNG_COVARIANCE, l->in->step,
+		                                  (uint32_t)iteration, (uint32_t)m}));
 		TRY(learn_minibatch(l, &part));
 	}
 	return OK;

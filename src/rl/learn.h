@@ -7,9 +7,9 @@
  *     reference   logp_ref                 only if beta > 0
  *     advantage   advantage, target        (advantage.h)
  *     credit      advantage                (credit.h)
- *     objective   group_tokens             (objective.h), if the loss asks
+ *     objective   group_tokens, good       (objective.h), if the loss asks
  *     update      num_iterations times: groups in a keyed order, cut into num_minibatches, one
- *                 update each (policy.h)
+ *                 update each (policy.h), before which covariance.h may choose some of its tokens
  *
  * Old log-probabilities are the recorded ones: they are exact, so no second forward pass computes
  * them. Only where rollouts may be stale (replayed, or fast numerics) and the algorithm corrects

@@ -28,6 +28,14 @@ static int check_guided(const struct job_config *c, const struct algorithm *a)
 		        "ratio of a guided token is not that of the policy to itself; set it to "
 		        "false",
 		        config_where(&c->base, "guidance.kind"));
+	if (a->proximal > 0 || a->covariance != COVARIANCE_NONE)
+		return error_set(
+		        ERR_INPUT,
+		        "%s: guidance.kind guide does not go with loss.%s: a guided token was "
+		        "sampled under the hint, and is not to be held to that; set it to %s",
+		        config_where(&c->base, "guidance.kind"),
+		        a->proximal > 0 ? "proximal" : "covariance",
+		        a->proximal > 0 ? "0" : "none");
 	if (n < 2 && g->form != GUIDANCE_MIXED)
 		return error_set(ERR_INPUT,
 		                 "%s: guidance.num_guided is 1, but guidance.form %s compares "

@@ -188,6 +188,80 @@ def grpo_passk(b, s):
     return advantage, token_mean(b.per_token(advantage, 0.2, 0.2), b.mask)
 
 
+def probabilities(b):
+    return [lp.detach().exp() for lp in b.lp], [lpo.exp() for lpo in b.lpo]
+
+
+def masked_ratio(b, outside):
+    """-q A where a token is inside."""
+    advantage = spread(centred(b.rows, b.reward), b.mask)
+    losses = [torch.where(o, torch.zeros_like(a), -r * a) for o, r, a in zip(outside(advantage), b.ratios(), advantage)]
+    return advantage, losses
+
+
+def dppo_tv(b, s):
+    def outside(advantage):
+        return [torch.where(a > 0, p - po > s["epsilon_high"], po - p > s["epsilon"]) for a, p, po in zip(advantage, *probabilities(b))]
+
+    advantage, losses = masked_ratio(b, outside)
+    return advantage, sum((l * m).sum() for l, m in zip(losses, b.mask)) / (len(losses) * s["max_completion_length"])
+
+
+def dppo_kl(b, s):
+    def outside(advantage):
+        out = []
+        for a, p, po in zip(advantage, *probabilities(b)):
+            kl = po * (po.log() - p.log()) + (1 - po) * ((1 - po + 1e-8) / (1 - p + 1e-8)).log()
+            out.append(torch.where(a > 0, (kl > s["epsilon_high"]) & (p > po), (kl > s["epsilon"]) & (p < po)))
+        return out
+
+    advantage, losses = masked_ratio(b, outside)
+    return advantage, sum((l * m).sum() for l, m in zip(losses, b.mask)) / (len(losses) * s["max_completion_length"])
+
+
+def dro(b, s):
+    advantage = spread(centred(b.rows, b.reward), b.mask)
+    return advantage, token_mean([-a * lp + s["proximal"] / 2 * (lp - lpo) ** 2 for a, lp, lpo in zip(advantage, b.lp, b.lpo)], b.mask)
+
+
+def covariances(b, advantage):
+    live = lambda columns: torch.cat([x[m > 0] for x, m in zip(columns, b.mask)])
+    a, lp = live(advantage), live([x.detach() for x in b.lp])
+    return [(x - a.mean()) * (y.detach() - lp.mean()) for x, y in zip(advantage, b.lp)]
+
+
+def kl_cov(b, s):
+    advantage = spread(standardised(b.rows, b.reward), b.mask)
+    cov = covariances(b, advantage)
+    live = torch.cat([c[m > 0] for c, m in zip(cov, b.mask)]).sort(descending=True).values
+    least = live[max(1, int(s["covariance_ratio"] * len(live))) - 1]
+    losses = [-r * a + s["covariance_coef"] * (lp - lpo).abs() * (c >= least)
+              for r, a, lp, lpo, c in zip(b.ratios(), advantage, b.lp, b.lpo, cov)]
+    return advantage, token_mean(losses, b.mask)
+
+
+def clip_cov(b, s):
+    """With the share 1 all candidates are chosen, and nothing is left to chance."""
+    advantage = spread(standardised(b.rows, b.reward), b.mask)
+    losses = []
+    for r, a, c, l in zip(b.ratios(), advantage, covariances(b, advantage), b.per_token(advantage, 0.2, 0.2)):
+        clipped_already = ((a > 0) & (r > 1.2)) | ((a < 0) & (r < 0.8))
+        losses.append(l * ~((c > s["covariance_low"]) & (c < s["covariance_high"]) & ~clipped_already))
+    return advantage, token_mean(losses, b.mask)
+
+
+def positive_nll(b, s):
+    advantage, loss = grpo(b, {"beta": 0})
+    good = [(lp, m) for lp, m, r in zip(b.lp, b.mask, b.reward) if r > 0]
+    return advantage, loss - s["positive_nll"] * sum((lp * m).sum() for lp, m in good) / sum(m.sum() for _, m in good)
+
+
+def kl_abs(b, s):
+    advantage = spread(standardised(b.rows, b.reward), b.mask)
+    losses = [l + s["beta"] * (lp - lpf).abs() for l, lp, lpf in zip(b.per_token(advantage, 0.2, 0.2), b.lp, b.lpf)]
+    return advantage, sequence_mean(losses, b.mask)
+
+
 def token_sum(b, s):
     advantage = spread(standardised(b.rows, b.reward), b.mask)
     return advantage, sum((l * m).sum() for l, m in zip(b.per_token(advantage, 0.2, 0.2), b.mask))
@@ -207,9 +281,14 @@ def prompt_mean(b, s):
 ALGORITHMS = {reinforce: {}, rloo: {"beta": 0.05}, reinforce_pp: {"beta": 0.001}, grpo: {"beta": 0.04}, dr_grpo: {"max_completion_length": 20},
               dapo: {"max_completion_length": 20}, gspo: {"epsilon": 0.02, "epsilon_high": 0.03},
               cispo: {"epsilon_high": 1.5, "max_completion_length": 20}, bnpo: {"batch_tokens": 999}, opo: {}, maxrl: {}, gpg: {},
-              grpo_passk: {}, token_sum: {"loss_type": "token_sum"}, prompt_mean: {"loss_type": "prompt_mean"}}
+              grpo_passk: {}, token_sum: {"loss_type": "token_sum"}, prompt_mean: {"loss_type": "prompt_mean"},
+              dppo_tv: {"epsilon": 0.1, "epsilon_high": 0.05, "max_completion_length": 20},
+              dppo_kl: {"epsilon": 0.02, "epsilon_high": 0.01, "max_completion_length": 20}, dro: {"proximal": 0.3},
+              kl_cov: {"covariance_ratio": 0.2, "covariance_coef": 0.7},
+              clip_cov: {"covariance_ratio": 1, "covariance_low": 0.1, "covariance_high": 1}, positive_nll: {"positive_nll": 0.3},
+              kl_abs: {"beta": 0.2, "kl_estimator": "abs"}}
 # A formula that is another row with a part of its own.
-ROW_OF = {"token_sum": "grpo", "prompt_mean": "grpo"}
+ROW_OF = dict.fromkeys(("token_sum", "prompt_mean", "positive_nll", "kl_abs"), "grpo")
 
 
 def random_rows(seed, n_groups=3, size=5):
@@ -329,7 +408,8 @@ TRL_LOSSES = {
     "dapo": ("grpo", {"loss_type": "dapo"}),
     "bnpo": ("bnpo", {}),
     "dr_grpo": ("dr_grpo", {}),
-    "luspo": ("grpo", {"loss_type": "sequence_sum"}),
+    "luspo": ("luspo", {}),
+    "vespo": ("vespo", {}),
     "cispo": ("cispo", {"epsilon": 1}),
     "sapo": ("sapo", {}),
 }
@@ -338,7 +418,10 @@ TRL_LOSSES = {
 def random_settings(r):
     """Of TRL's GRPOConfig, by its names; what is not drawn is left out, and so is what the loss would not read."""
     s = {"loss_type": r.choice(list(TRL_LOSSES)), "importance_sampling_level": r.choice(("token", "token", "sequence"))}
-    if s["loss_type"] == "cispo":
+    if s["loss_type"] == "vespo":
+        s |= {name: r.uniform(0.5, 4) for name in ("vespo_k_pos", "vespo_lambda_pos", "vespo_k_neg", "vespo_lambda_neg")}
+        s["importance_sampling_level"] = "token"  # TRL's name for it: its ratio is that of the whole completion
+    elif s["loss_type"] == "cispo":
         s["epsilon_high"] = r.uniform(1, 3)
     elif s["loss_type"] == "sapo":
         s |= {"sapo_temperature_pos": r.uniform(0.5, 2), "sapo_temperature_neg": r.uniform(0.5, 2)}
@@ -349,7 +432,7 @@ def random_settings(r):
         if r.random() < 0.3:
             s["delta"] = r.uniform(1.41, 2)
     if r.random() < 0.5:
-        s |= {"beta": r.uniform(0.01, 0.5), "use_bias_correction_kl": r.random() < 0.5}
+        s |= {"beta": r.uniform(0.01, 0.5), "use_bias_correction_kl": s["loss_type"] != "vespo" and r.random() < 0.5}
     if r.random() < 0.5:
         s["entropy_coef"] = r.uniform(-0.1, 0.1)
     if r.random() < 0.4:
@@ -365,6 +448,8 @@ def ours_of(s, mismatch):
     names = {"top_entropy_quantile": "top_entropy", "off_policy_mask_threshold": "off_policy_mask", "sapo_temperature_pos": "tau_positive",
              "sapo_temperature_neg": "tau_negative"}
     out = {names.get(key, key): value for key, value in s.items() if key != "loss_type"}
+    if s["loss_type"] == "vespo":
+        out["importance_sampling_level"] = "sequence_sum"
     if "epsilon" in out:
         out.setdefault("epsilon_high", out["epsilon"])  # as src/rl/recipe.c does for a config
     return row, out | extra | mismatch | {"max_completion_length": 20}
@@ -413,7 +498,7 @@ class Objective(hone.TestCase):
         seen = collections.Counter()
         for i in range(self.BATCHES):
             settings = random_settings(r)
-            stale = r.random() < 0.4
+            stale = settings["loss_type"] != "vespo" and r.random() < 0.4
             mismatch = {"mismatch": r.choice(("token_truncate", "token_mask", "sequence_truncate", "sequence_mask")),
                         "mismatch_min": r.choice((0.0, 0.7)), "mismatch_max": r.uniform(1.1, 3)} if stale else {}
             rows, updates = batch_for_trl(r, stale), r.choice((1, 1, 2, 3))
