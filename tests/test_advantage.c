@@ -150,6 +150,37 @@ static void baselines_and_scales_of_the_field_match_the_worked_numbers(void **st
 		assert_close(adv[t], 0, 0);
 }
 
+/* Two rewards with weights 1 and 1/2, of which the second says nothing of the last answer:
+ * standardised 0.866 -0.866 -0.866 0.866 and -0.577 1.155 -0.577, together .577350 -.288675
+ * -1.154698 .866024; their mean is 0, their deviation .912871. */
+static void several_rewards_are_standardised_before_they_are_added(void **state)
+{
+	(void)state;
+	static const double parts[F1_R][2] = {{1, .2}, {0, .8}, {0, .2}, {1, NAN}};
+	const double       *components[F1_R] = {parts[0], parts[1], parts[2], parts[3]};
+	const double        weights[] = {1, .5};
+	struct batch        b = f1();
+	struct algorithm    a = f1_algorithm("gdpo");
+
+	b.n_components = 2;
+	b.components = components;
+	b.component_weights = weights;
+	float adv[F1_T];
+	fill(&a, &b, adv);
+	for (int r = 0; r < F1_R; r++)
+		assert_close(adv[f1_offset[r]],
+		             ((double[]){.632455, -.316228, -1.264909, .948682})[r], TOLERANCE);
+	a.baseline = BASELINE_NONE;
+	a.scale_rewards = SCALE_NONE;
+	fill(&a, &b, adv);
+	for (int r = 0; r < F1_R; r++)
+		assert_close(adv[f1_offset[r]],
+		             ((double[]){.577350, -.288675, -1.154698, .866024})[r], TOLERANCE);
+	b.n_components = 0; /* the reward alone */
+	fill(&a, &b, adv);
+	assert_close(adv[0], 0.8660239, TOLERANCE);
+}
+
 /* The share of the batch that is rewarded is one number for all its groups. */
 static void the_rewarded_share_is_that_of_the_batch(void **state)
 {
@@ -498,7 +529,8 @@ static void an_uncomputable_reward_counts_nowhere(void **state)
 		for (int k = 0; k < 4; k++)
 			assert_memory_equal(&x[kept[k]], &y[k], sizeof *x);
 		assert_true(x[1] == 0 && x[3] == 0 && x[5] == 0);
-		if (a.baseline != BASELINE_NONE && a.baseline != BASELINE_CRITIC)
+		if (a.baseline != BASELINE_NONE && a.baseline != BASELINE_CRITIC &&
+		    a.baseline != BASELINE_BATCH)
 			assert_true(x[6] == 0); /* the only valid one of its group */
 		assert_close(stats.invalid, 3, 0);
 		assert_close(stats.rows, 4, 0);
@@ -709,6 +741,7 @@ TEST_MAIN(TEST(group_advantages_match_the_worked_numbers),
           TEST(where_the_deviation_is_0_token_rewards_are_not_blown_up),
           TEST(batch_scaling_matches_the_worked_numbers),
           TEST(baselines_and_scales_of_the_field_match_the_worked_numbers),
+          TEST(several_rewards_are_standardised_before_they_are_added),
           TEST(the_rewarded_share_is_that_of_the_batch),
           TEST(the_mean_by_length_counts_trained_tokens),
           TEST(one_success_among_n_stands_out_by_the_closed_form),

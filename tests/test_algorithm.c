@@ -40,6 +40,7 @@ static void the_rows_carry_the_published_numbers(void **state)
 	        {"sapo", 0, 0, 0, SEQUENCE_MEAN},
 	        {"topr", 0, 0, 0, SEQUENCE_MEAN},
 	        {"bnpo", 0, .2, .2, UPDATE_TOKEN_MEAN},
+	        {"gdpo", 0, .2, .2, SEQUENCE_MEAN},
 	        {"luspo", 0, 2e-3, 2.5e-3, SEQUENCE_SUM},
 	        {"vespo", 0, 0, 0, TOKEN_MEAN},
 	        {"dppo_tv", 0, .15, .15, CONSTANT},
@@ -105,6 +106,10 @@ static void combinations_without_sense_are_refused_with_the_reason(void **state)
 	        "bounds the probability of a token");
 	REFUSED("kl_cov", 8, a.importance_sampling_level = LEVEL_NONE, "holds tokens back");
 	REFUSED("vespo", 8, a.mismatch = MISMATCH_TOKEN_MASK, "clip gamma weighs by the ratio");
+	REFUSED("gdpo", 8, a.overlong = OVERLONG_SHAPE, "overlong shape changes only their sum");
+	REFUSED("gdpo", 8, a.signed_rewards = 1, "signed_rewards changes only their sum");
+	REFUSED("gdpo", 8, (a.beta = .1, a.kl_placement = KL_IN_REWARD),
+	        "kl_placement reward changes only their sum");
 	REFUSED("opo", 1, (void)0, "num_generations is 1");
 	REFUSED("grpo_passk", 1, (void)0, "num_generations is 1");
 	REFUSED("maxrl", 8, a.baseline = BASELINE_BATCH, "mean of a group");
@@ -156,6 +161,7 @@ static void names_and_values_lead_to_each_other(void **state)
 	        {choices_aggregation, PROMPT_MEAN},         {choices_kl_placement, KL_IN_LOSS},
 	        {choices_kl_controller, KL_ADAPTIVE},       {choices_kl_estimator, KL_ABS},
 	        {choices_mismatch, MISMATCH_SECOND_MOMENT}, {choices_covariance, COVARIANCE_KL},
+	        {choices_objectives, NORMALIZE_THEN_SUM},   {choices_resampling, RESAMPLING_BEST},
 	        {choices_overlong, OVERLONG_SHAPE},
 	};
 

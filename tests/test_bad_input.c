@@ -214,6 +214,8 @@ static const struct wrong wrong_configs[] = {
         {TRAIN("algorithm=kl_cov guidance.kind=guide"), "not go with loss.covariance"},
         {TRAIN("algorithm=dppo_kl loss.importance_sampling_level=sequence"),
          "bounds the probability of a token"},
+        {TRAIN("algorithm=gdpo task.permute_rewards=true"), "takes each of them as it is"},
+        {TRAIN("algorithm=gdpo loss.overlong=shape"), "changes only their sum"},
         {TRAIN("algorithm=opo task.token_rewards=true"), "compares the rewards of the same place"},
         {TRAIN("algorithm=maxrl loss.baseline=batch"), "the mean of a group"},
         {TRAIN("loss.negative_high=2"),

@@ -64,9 +64,13 @@ static struct batch full(struct arena *a)
 {
 	static const int64_t groups[F1_R] = {5, 5, 8, 8};
 	static const double  rewards[F1_R] = {1, NAN, .5, .25};
+	static const double  parts[F1_R][2] = {{1, 2}, {3, 5}, {8, 13}, {21, 34}};
+	static const double  part_weights[2] = {1, .5};
 	struct batch         b;
 
 	assert_ok(batch_new(F1_R, a, &b));
+	b.n_components = 2;
+	b.component_weights = part_weights;
 	memcpy(b.offset, f1_offset, sizeof f1_offset);
 	for (int i = 0; batch_column_at(i); i++) {
 		const struct batch_column *c = batch_column_at(i);
@@ -84,6 +88,7 @@ static struct batch full(struct arena *a)
 		b.id[t] = t % 4;
 		b.high[t] = t % 3 == 0;
 		b.chosen[t] = t % 4 == 2;
+		b.observed[t] = t == 1;
 		b.entropy[t] = b.entropy_new[t] = .2f + .1f * (float)((t * 3) % 7);
 		b.advantage[t] = t < f1_offset[2] ? .1f - .2f * (float)t : 0;
 		b.logp_rollout[t] = -.3f - .25f * (float)t;
@@ -92,6 +97,7 @@ static struct batch full(struct arena *a)
 	for (int r = 0; r < F1_R; r++) {
 		b.group_tokens[r] = 5 + r;
 		b.good[r] = r == 0 || r == 3;
+		b.components[r] = parts[r];
 		b.prompt[r] = &contexts[r];
 		b.group[r] = groups[r];
 		b.reward[r] = rewards[r];
@@ -128,11 +134,14 @@ static void permuted_rows_keep_every_column(void **state)
 
 	b.batch_tokens = 8;
 	b.updates = 3;
+	b.n_components = 2;
 	assert_ok(batch_permute(&b, order, &a, &out));
 	assert_int_equal(out.n, F1_R);
 	assert_int_equal(out.offset[F1_R], F1_T);
 	assert_int_equal(out.batch_tokens, 8);
 	assert_int_equal(out.updates, 3);
+	assert_int_equal(out.n_components, 2);
+	assert_ptr_equal(out.component_weights, b.component_weights);
 	for (int r = 0; r < F1_R; r++)
 		assert_same_row(&b, order[r], &out, r);
 	arena_free(&a);
@@ -202,7 +211,7 @@ static void the_records_fill_their_columns(void **state)
 	(void)state;
 	static const int     ids[] = {4, 5, 6, 7};
 	static const float   logp[] = {-1, -2, -3, -4}, entropy[] = {.1f, .2f, .3f, .4f};
-	static const double  rise[] = {.5, .25, .125, .0625};
+	static const double  rise[] = {.5, .25, .125, .0625}, parts[] = {1, 2};
 	static unsigned char trained[] = {1, 0, 1, 1};
 	struct rollout       r[2][2];
 	struct group         g[2] = {{.id = 9, .n = 1, .rollouts = r[0]},
@@ -219,6 +228,8 @@ static void the_records_fill_their_columns(void **state)
 		                                   .logp = logp + i,
 		                                   .entropy = entropy + i,
 		                                   .rise = rise + i,
+		                                   .components = parts,
+		                                   .n_components = 2,
 		                                   .reward = i,
 		                                   .truncated = i == 2,
 		                                   .stop = i == 2 ? STOP_LENGTH : STOP_EOS};
@@ -236,6 +247,8 @@ static void the_records_fill_their_columns(void **state)
 	assert_memory_equal(b.group, ((int64_t[]){9, 4, 4}), 3 * sizeof *b.group);
 	assert_memory_equal(b.reward, ((double[]){0, 2, 3}), 3 * sizeof *b.reward);
 	assert_memory_equal(b.guided, ((unsigned char[]){0, 0, 1}), 3);
+	assert_int_equal(b.n_components, 2);
+	assert_true(b.components[0] == parts && b.components[2] == parts);
 	assert_memory_equal(b.truncated, ((int[]){0, 1, 0}), 3 * sizeof *b.truncated);
 	assert_true(b.stop[0] == STOP_EOS && b.stop[1] == STOP_LENGTH && b.stop[2] == STOP_EOS);
 	assert_true(b.prompt[0] == &contexts[0] && b.prompt[2] == &contexts[0]);
@@ -287,6 +300,7 @@ static void run_advantage(struct outcome *out, int variant)
 
 	a.beta = .1;
 	a.kl_placement = variant == 2 ? KL_IN_TOKEN_REWARD : KL_IN_REWARD;
+	a.multi_objective_aggregation = variant == 2 ? NORMALIZE_THEN_SUM : SUM_THEN_NORMALIZE;
 	assert_ok(advantage_fill(&a, &out->b, &out->a, &s));
 	KEEP(s);
 }
@@ -316,6 +330,7 @@ static void run_objective(struct outcome *out, int variant)
 	a.off_policy_mask = variant == 2 ? .1 : 0;
 	a.loss_type = variant == 1 ? PROMPT_MEAN : a.loss_type;
 	a.positive_nll = .1;
+	a.echo = .1;
 	a.covariance = COVARIANCE_CLIP;
 	totals_add(&totals, &out->b);
 	assert_ok(objective_eval(&a, &out->b, &totals, &s));

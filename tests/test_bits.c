@@ -22,6 +22,20 @@ static const char job_text[] =
 #define PAIRS "compute.precision=bf16 compute.order=pair"
 #define TILES "compute.precision=bf16 compute.order=tile"
 
+/* A world that answers back: every turn ends in an observation. */
+static const char nav_model[] =
+        "model:\n"
+        "  tokenizer: chars\n"
+        "  init: {width: 16, n_layers: 1, n_heads: 2, n_kv_heads: 1, head_width: 8, ff_width: 24, "
+        "n_positions: 128}\n";
+static const char nav_job[] =
+        "data:\n"
+        "  generate: [{name: nav, levels: 1, count: 30}]\n"
+        "task: {reward: environment}\n"
+        "rollout: {num_generations: 4, prompts_per_step: 4, max_completion_length: 24}\n"
+        "optim: {learning_rate: 1e-2, num_minibatches: 2}\n"
+        "run: {max_steps: 3, save_steps: 0, tensorboard: false}\n";
+
 static const struct bits_run {
 	/* the command's config: new.yaml begins with random weights, old.yaml after a little SFT */
 	const char *name, *command, *settings;
@@ -50,6 +64,11 @@ static const struct bits_run {
         {"kl_cov", "train new.yaml", "algorithm=kl_cov loss.covariance_ratio=0.2"},
         {"positive-nll", "train new.yaml", "algorithm=ppo loss.positive_nll=0.1"},
         {"kl-abs", "train new.yaml", "algorithm=grpo loss.beta=0.1 loss.kl_estimator=abs"},
+        {"gdpo", "train new.yaml",
+         "algorithm=gdpo task.reward= 'task.rewards=[{name: sequence}, {name: length, weight: "
+         "0.5}]' task.verifier.length=1-4"},
+        {"pf-ppo", "train old.yaml", "algorithm=ppo loss.resample=pow"},
+        {"echo", "train nav.yaml", "algorithm=grpo loss.echo=0.1"},
         {"bnpo", "train new.yaml", "algorithm=bnpo"},
         {"opo", "train new.yaml", "algorithm=opo"},
         {"maxrl", "train new.yaml", "algorithm=maxrl"},
@@ -277,6 +296,8 @@ int main(void)
 	write_text("new.yaml", text);
 	snprintf(text, sizeof text, "%s%s", small_model_old, job_text);
 	write_text("old.yaml", text);
+	snprintf(text, sizeof text, "%s%s", nav_model, nav_job);
+	write_text("nav.yaml", text);
 	prepare();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

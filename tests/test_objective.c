@@ -419,6 +419,33 @@ static void good_answers_are_also_learned_as_they_are(void **state)
 	arena_free(&arena);
 }
 
+/* Tokens 1, 4 and 7 were written by the world, -3 in all; the fifth, masked with its answer, is in no
+ * mean. */
+static void what_the_world_wrote_is_learned_by_its_mean(void **state)
+{
+	(void)state;
+	unsigned char    trained[F1_T] = {1, 0, 1, 1, 0, 0, 1, 0, 1, 1};
+	unsigned char    observed[F1_T] = {0, 1, 0, 0, 1, 1, 0, 1, 0, 0};
+	struct algorithm a = f1_algorithm("grpo");
+	float            adv[F1_T], c[F1_T], plain[F1_T];
+	struct batch     b = f1_batch(adv, 0, F1_R);
+	double           loss;
+
+	f1_advantages(&a, adv);
+	b.trained = trained;
+	b.observed = observed;
+	loss = eval(&a, &b, plain).loss;
+	a.echo = .3;
+	assert_close(eval(&a, &b, c).loss - loss, .1 * (.6 + 1.1 + 1.3), TOLERANCE);
+	for (int t = 0; t < F1_T; t++)
+		assert_close(c[t], observed[t] && t != 5 ? -.1 : plain[t], 1e-8);
+	memset(adv, 0, sizeof adv);
+	assert_true(!objective_is_silent(&a, &b, 0));
+	memset(observed, 0, sizeof observed); /* no world */
+	assert_true(objective_is_silent(&a, &b, 0));
+	assert_close(eval(&a, &b, c).loss, 0, 0);
+}
+
 /* mean_t(logp_rollout - logp_new) = -.6 .15 0 -.0125: nothing is dropped at 0.5, the second answer
  * (A < 0) at 0.1, never a good one. */
 static void the_off_policy_mask_drops_bad_answers_that_became_rare(void **state)
@@ -1201,6 +1228,7 @@ TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers),
           TEST(a_sure_token_has_a_finite_divergence),
           TEST(the_pull_to_the_sampling_policy_matches_the_worked_numbers),
           TEST(good_answers_are_also_learned_as_they_are),
+          TEST(what_the_world_wrote_is_learned_by_its_mean),
           TEST(the_off_policy_mask_drops_bad_answers_that_became_rare),
           TEST(the_off_policy_mask_keeps_what_lies_at_its_threshold),
           TEST(each_side_of_the_geometric_mean_has_its_own_width),

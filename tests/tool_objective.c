@@ -2,7 +2,8 @@
  * for other programs to compare with.
  *
  * Reads {"algorithm": NAME, "set": {...}, "credit": {...}, "rows": [{"group", "reward", "guided",
- * "trained", "logp_new", "logp_old", "logp_ref", "entropy", "logp_rollout"}]} from standard input
+ * "trained", "logp_new", "logp_old", "logp_ref", "entropy", "logp_rollout", "components"}],
+ * "component_weights": []} from standard input
  * (group, reward and guided are numbers, the others lists, one number a token; guided may be
  * missing, and logp_rollout, without which nothing is stale) and prints {"loss", "advantage",
  * "weight", "c", "h"}: lists over all tokens, row behind row; c = dloss/dlogp_new, h =
@@ -38,6 +39,8 @@ static int rows_new(const json_t *rows, struct arena *a, struct batch *b)
 			TRY(BATCH_TAKE(b, logp_rollout, a)); /* some row is stale */
 	TRY(BATCH_TAKE(b, trained, a));
 	TRY(BATCH_TAKE(b, guided, a));
+	TRY(BATCH_TAKE(b, observed, a));
+	TRY(BATCH_TAKE(b, components, a));
 	TRY(BATCH_TAKE(b, group, a));
 	TRY(BATCH_TAKE(b, reward, a));
 	TRY(BATCH_TAKE(b, logp_new, a));
@@ -60,18 +63,29 @@ static int read_list(const json_t *row, const char *key, int n, float *out)
 	return OK;
 }
 
+enum { PARTS = 8, ROWS_MAX = 1 << 12 };
+static double part_of_row[PARTS * ROWS_MAX];
+
 static int read_row(const json_t *row, int r, struct batch *b)
 {
 	const json_t *trained = json_object_get(row, "trained");
 	int           n = (int)json_array_size(trained), at = b->offset[r];
+	const json_t *parts = json_object_get(row, "components");
 	const char   *rollout = json_object_get(row, "logp_rollout") ? "logp_rollout" : "logp_old";
 
 	b->group[r] = json_integer_value(json_object_get(row, "group"));
 	b->reward[r] = json_number_value(json_object_get(row, "reward"));
 	b->guided[r] = json_integer_value(json_object_get(row, "guided")) != 0;
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		b->trained[at + i] =
 		        (unsigned char)json_integer_value(json_array_get(trained, (size_t)i));
+		b->observed[at + i] = !b->trained[at + i];
+	}
+	b->n_components = (int)json_array_size(parts);
+	b->components[r] = part_of_row + PARTS * (r % ROWS_MAX);
+	for (int i = 0; i < b->n_components && i < PARTS; i++)
+		part_of_row[PARTS * (r % ROWS_MAX) + i] =
+		        json_number_value(json_array_get(parts, (size_t)i));
 	TRY(read_list(row, "logp_new", n, b->logp_new + at));
 	TRY(read_list(row, "logp_old", n, b->logp_old + at));
 	TRY(read_list(row, "logp_ref", n, b->logp_ref + at));
@@ -108,6 +122,7 @@ static int read_reals(const json_t *set, struct algorithm *out)
 	                {"vespo_lambda_neg", &out->vespo_lambda_neg},
 	                {"proximal", &out->proximal},
 	                {"positive_nll", &out->positive_nll},
+	                {"echo", &out->echo},
 	                {"covariance_ratio", &out->covariance_ratio},
 	                {"covariance_low", &out->covariance_low},
 	                {"covariance_high", &out->covariance_high},
@@ -170,6 +185,8 @@ static int read_words(const json_t *set, struct algorithm *out)
 	             {"kl_placement", choices_kl_placement, &out->kl_placement},
 	             {"kl_estimator", choices_kl_estimator, &out->kl_estimator},
 	             {"mismatch", choices_mismatch, &out->mismatch},
+	             {"multi_objective_aggregation", choices_objectives,
+	              &out->multi_objective_aggregation},
 	             {"covariance", choices_covariance, &out->covariance}};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -211,6 +228,7 @@ static int apply_credit(const json_t *set, struct batch *b, struct arena *a)
 /* Advantages, weights and coefficients, as learn.c does it. */
 static int evaluate(const json_t *job, struct arena *a, struct batch *b, double *loss)
 {
+	static double             component_weights[PARTS];
 	const json_t             *rows = json_object_get(job, "rows");
 	struct algorithm          alg;
 	struct totals             totals = {0};
@@ -222,6 +240,10 @@ static int evaluate(const json_t *job, struct arena *a, struct batch *b, double 
 	TRY(rows_new(rows, a, b));
 	for (int r = 0; r < b->n; r++)
 		TRY(read_row(json_array_get(rows, (size_t)r), r, b));
+	b->component_weights = component_weights;
+	for (int i = 0; i < b->n_components && i < PARTS; i++)
+		component_weights[i] = json_number_value(
+		        json_array_get(json_object_get(job, "component_weights"), (size_t)i));
 	TRY(advantage_fill(&alg, b, a, &advantage_stats));
 	TRY(apply_credit(json_object_get(job, "credit"), b, a));
 	TRY(token_weight_fill(&alg, b, a, &weight_stats));

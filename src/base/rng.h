@@ -33,7 +33,8 @@ enum rng_purpose {
 	RNG_ADAPTER,
 	RNG_MIXTURE,
 	RNG_HELD_OUT,
-	RNG_COVARIANCE
+	RNG_COVARIANCE,
+	RNG_RESAMPLE
 };
 
 struct rng_key {

@@ -32,6 +32,7 @@ struct advantage_job {
 	/* [T] what each token is paid before the last; NULL without token rewards */
 	double                  *early;
 	struct advantage_member *members; /* [n_members] by group, then by value */
+	struct advantage_member *scratch; /* [R] of normalise_components */
 	double                  *sorted;  /* [R] scratch of sum_sorted */
 	int                      n_members;
 };
@@ -140,6 +141,55 @@ static void advantage_collect(struct advantage_job *j, struct advantage_stats *s
 		j->members[j->n_members++] = (struct advantage_member){j->b->group[r], reward, r,
 		                                                       batch_trained(j->b, r)};
 	}
+	qsort(j->members, (size_t)j->n_members, sizeof *j->members, compare_members);
+}
+
+/* The reward of a member by verifier k; of one without components the only one is its reward. */
+static double component_of(const struct advantage_job *j, int row, int k)
+{
+	return j->b->n_components ? j->b->components[row][k] : j->b->reward[row];
+}
+
+/* Adds the standardised rewards by verifier k to the share of each of n members of a group:
+ *
+ *     weight_k (c_ik - mean_k) / (std_k + advantage_eps) */
+static void add_component(struct advantage_job *j, const struct advantage_member *m, int n, int k)
+{
+	double         weight = j->b->n_components ? j->b->component_weights[k] : 1;
+	struct moments of;
+	int            valid = 0;
+
+	for (int i = 0; i < n; i++) {
+		double c = component_of(j, m[i].row, k);
+		if (fabs(c) <= REWARD_MAX)
+			j->scratch[valid++] = (struct advantage_member){.value = c};
+	}
+	qsort(j->scratch, (size_t)valid, sizeof *j->scratch, compare_members);
+	of = moments_of(j->scratch, valid);
+	for (int i = 0; i < n && !of.constant; i++) {
+		double c = component_of(j, m[i].row, k);
+		if (fabs(c) <= REWARD_MAX)
+			j->share[m[i].row] +=
+			        weight * (c - of.mean) / (of.std + j->alg->advantage_eps);
+	}
+}
+
+/* The values become sums of standardised rewards; members are sorted by them again. */
+static void normalise_components(struct advantage_job *j)
+{
+	int kinds = j->b->n_components ? j->b->n_components : 1;
+
+	for (int i = 0; i < j->n_members; i++)
+		j->share[j->members[i].row] = 0;
+	for (int i = 0, end; i < j->n_members; i = end) {
+		for (end = i + 1;
+		     end < j->n_members && j->members[end].group == j->members[i].group; end++)
+			;
+		for (int k = 0; k < kinds; k++)
+			add_component(j, &j->members[i], end - i, k);
+	}
+	for (int i = 0; i < j->n_members; i++)
+		j->members[i].value = j->share[j->members[i].row];
 	qsort(j->members, (size_t)j->n_members, sizeof *j->members, compare_members);
 }
 
@@ -403,10 +453,13 @@ static int advantage_run(struct advantage_job *j, struct arena *a, struct advant
 	TRY(arena_take(a, n, "the outcomes of the rows", &j->outcome));
 	TRY(arena_take(a, n, "the outcomes of the rows", &j->share));
 	TRY(arena_take(a, n, "the rows by group", &j->members));
+	TRY(arena_take(a, n, "the rows by group", &j->scratch));
 	TRY(arena_take(a, n, "the rows by group", &j->sorted));
 	if (j->b->rise)
 		TRY(arena_take(a, (size_t)j->b->offset[n], "token rewards", &j->early));
 	advantage_collect(j, stats);
+	if (j->alg->multi_objective_aggregation == NORMALIZE_THEN_SUM)
+		normalise_components(j);
 	advantage_settle(j, stats);
 	for (int r = 0; r < j->b->n; r++)
 		spread_row(j, r);

@@ -57,6 +57,8 @@
  * kl_cov         update. verl's yaml has a coefficient of 0.1 for kl_cov, its code 1.
  * m2po           no clip, as in the paper; AReaL clips beside the mask, and takes the mask's
  *                tokens out of the divisor.
+ * gdpo           deviations are those of TRL and the paper, over completions; verl whitens over
+ *                tokens.
  * delta          for every row the same bound goes by two names: dual clip C (verl 3 always, its
  *                recipes 10; OpenRLHF off) and delta (TRL, off).
  *
@@ -73,7 +75,7 @@
 	.tau_positive = 1, .tau_negative = 1.05, .mismatch_max = 2, .top_entropy = 1, .lam = 0.95, \
 	.kl_target = 0.1, .kl_horizon = 10000, .vespo_k_pos = 2, .vespo_lambda_pos = 3, \
 	.vespo_k_neg = 3, .vespo_lambda_neg = 2, .mismatch_moment = 0.04, \
-	.covariance_ratio = 2e-4, .covariance_low = 1, .covariance_high = 5, .covariance_coef = 1
+	.resample_power = 2, .covariance_ratio = 2e-4, .covariance_low = 1, .covariance_high = 5, .covariance_coef = 1
 #define COMMON NUMBERS, TAPER(1, 1, 0, 1)
 #define TOPR_FAMILY \
 	.source = "arXiv:2503.14286", .signed_rewards = 1, \
@@ -202,6 +204,15 @@ static const struct algorithm table[] = {
 		.baseline = BASELINE_SECOND_BEST, .scale_rewards = SCALE_GROUP,
 		.importance_sampling_level = LEVEL_TOKEN,
 		.clip = CLIP_HARD, .epsilon = 0.2, .epsilon_high = 0.2, .loss_type = TOKEN_MEAN,
+		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
+	},
+	{
+		.name = "gdpo", .source = "arXiv:2601.05242",
+		.help = "GRPO with several rewards, each standardised in its group before they are added",
+		.baseline = BASELINE_BATCH, .scale_rewards = SCALE_BATCH,
+		.multi_objective_aggregation = NORMALIZE_THEN_SUM,
+		.importance_sampling_level = LEVEL_TOKEN,
+		.clip = CLIP_HARD, .epsilon = 0.2, .epsilon_high = 0.2, .loss_type = SEQUENCE_MEAN,
 		.kl_placement = KL_IN_LOSS, .kl_estimator = KL_K3, COMMON,
 	},
 	{
@@ -356,6 +367,23 @@ static int check_scale(const struct algorithm *a)
 		        "%s: scale_rewards %s reads what a wrong completion gets as 0, but "
 		        "signed_rewards makes it -1; set signed_rewards to false",
 		        a->name, choice_name(choices_scale, a->scale_rewards));
+	return OK;
+}
+
+/* What only the sum of several rewards has. */
+static int check_objectives(const struct algorithm *a)
+{
+	const char *what = a->signed_rewards                                ? "signed_rewards"
+	                   : a->overlong == OVERLONG_SHAPE                  ? "overlong shape"
+	                   : a->beta > 0 && a->kl_placement == KL_IN_REWARD ? "kl_placement reward"
+	                                                                    : NULL;
+
+	if (a->multi_objective_aggregation == NORMALIZE_THEN_SUM && what)
+		return error_set(ERR_INPUT,
+		                 "%s: multi_objective_aggregation normalize_then_sum standardises "
+		                 "the rewards of the verifiers, and %s changes only their sum: "
+		                 "leave one of them out",
+		                 a->name, what);
 	return OK;
 }
 
@@ -579,6 +607,7 @@ int algorithm_check(const struct algorithm *a, int num_generations)
 {
 	TRY(check_advantage(a, num_generations));
 	TRY(check_scale(a));
+	TRY(check_objectives(a));
 	TRY(check_ratio(a));
 	TRY(check_kind_of_ratio(a));
 	TRY(check_taper(a));

@@ -37,6 +37,8 @@ enum baseline {
 	BASELINE_SECOND_BEST
 };
 enum scale { SCALE_NONE, SCALE_GROUP, SCALE_BATCH, SCALE_MEAN, SCALE_NONZERO };
+enum objectives { SUM_THEN_NORMALIZE, NORMALIZE_THEN_SUM };
+enum resampling { RESAMPLING_NONE, RESAMPLING_POWER, RESAMPLING_EXTREMES, RESAMPLING_BEST };
 enum level { LEVEL_NONE, LEVEL_TOKEN, LEVEL_SEQUENCE, LEVEL_SEQUENCE_SUM };
 enum clip {
 	CLIP_NONE,
@@ -81,6 +83,12 @@ struct algorithm {
 
 	enum baseline baseline;
 	enum scale    scale_rewards;
+	/* rewards of several verifiers: added with their weights, or each standardised in its group
+	 * before that; TRL's name */
+	enum objectives multi_objective_aggregation;
+	/* which completions are trained on, drawn from the batch (resample.h) */
+	enum resampling resample;
+	double          resample_power;
 	/* 1: advantages of all trained tokens of the batch to mean 0, variance 1 */
 	int               whiten;
 	enum level        importance_sampling_level;
@@ -139,6 +147,8 @@ struct algorithm {
 	double proximal;
 	/* weight of the mean -log pi over the tokens of completions whose reward is above 0 */
 	double positive_nll;
+	/* weight of the mean -log pi over the tokens that the world wrote */
+	double echo;
 
 	/* what becomes of the tokens that move the entropy most (covariance.h) */
 	enum covariance covariance;
@@ -197,7 +207,7 @@ int algorithm_needs_reference(const struct algorithm *a); /* beta > 0 */
 extern const struct choice choices_baseline[], choices_scale[], choices_level[], choices_clip[],
         choices_aggregation[], choices_kl_placement[], choices_kl_estimator[],
         choices_kl_controller[], choices_overlong[], choices_guided_clip[], choices_mismatch[],
-        choices_covariance[];
+        choices_covariance[], choices_objectives[], choices_resampling[];
 
 /* The options of the room loss, and those of guidance that bound guided rows: both over struct
  * algorithm. Those without a default are the row's. */

@@ -140,6 +140,20 @@ const struct choice choices_covariance[] = {
         {0},
 };
 
+const struct choice choices_objectives[] = {
+        {"sum_then_normalize", SUM_THEN_NORMALIZE, "the reward is the weighted sum"},
+        {"normalize_then_sum", NORMALIZE_THEN_SUM,
+         "each verifier's reward is standardised in its group before they are added"},
+        {0},
+};
+const struct choice choices_resampling[] = {
+        {"none", RESAMPLING_NONE, "all completions, once"},
+        {"pow", RESAMPLING_POWER, "by |reward| to resample_power"},
+        {"max_min", RESAMPLING_EXTREMES, "only those of the largest and the smallest reward"},
+        {"max_random", RESAMPLING_BEST, "those of the largest reward four times as often"},
+        {0},
+};
+
 /* ---- options ---- */
 
 #define HOME struct algorithm
@@ -161,9 +175,16 @@ static const struct option loss_options[] = {
 	     "rollout.source; 0: off", .when = "loss.baseline=constant and rollout.source!="),
 	BOOL(signed_rewards, NULL, "rewards 0 .. 1 become -1 .. 1"),
 	CHOICE(scale_rewards, NULL, choices_scale, "standard deviation that divides the advantage"),
+	CHOICE(multi_objective_aggregation, NULL, choices_objectives,
+	       "how the rewards of several verifiers become one"),
+	CHOICE(resample, "none", choices_resampling,
+	       "which completions an update trains on: as many as there are, drawn from the batch "
+	       "with replacement"),
+	REAL(resample_power, "2", 0, 100, "the power", .when = "loss.resample=pow"),
 	BOOL(whiten, NULL, "advantages of all tokens of the batch to mean 0, variance 1"),
 	REAL(advantage_eps, NULL, 0, 1, "added to the standard deviation of scale_rewards",
-	     .when = "loss.scale_rewards=group|batch"),
+	     .when = "loss.scale_rewards=group|batch or "
+	             "loss.multi_objective_aggregation=normalize_then_sum"),
 	REAL(gamma, NULL, 0, 1, "discount per token"),
 	REAL(lam, NULL, 0, 1, "GAE's lambda: 1 trusts the reward, 0 the critic",
 	     .when = "loss.baseline=critic"),
@@ -217,6 +238,9 @@ static const struct option loss_options[] = {
 	     "verl's dro_beta, twice prime-rl's kl_tau"),
 	REAL(positive_nll, "0", 0, 1e6,
 	     "coefficient of the mean -log p over the tokens of completions with a reward above 0"),
+	REAL(echo, "0", 0, 1e6,
+	     "coefficient of the mean -log p over the tokens of observations, in worlds that "
+	     "answer back"),
 	CHOICE(covariance, NULL, choices_covariance,
 	       "what becomes of tokens with a large covariance of log-probability and advantage: "
 	       "they are what lowers the entropy"),

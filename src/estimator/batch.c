@@ -32,6 +32,7 @@ static const struct batch_column batch_columns[] = {
 	  .read_by = BATCH_OVERLONG | BATCH_ADVANTAGE | BATCH_CREDIT | BATCH_POLICY },
 	{ ROWS(guided), .origin = BATCH_FROM_CONTEXTS, .written_by = BATCH_RECORD,
 	  .read_by = BATCH_OBJECTIVE | BATCH_POLICY },
+	{ ROWS(components), ROLLOUT(components), .written_by = BATCH_RECORD, .read_by = BATCH_ADVANTAGE },
 	{ ROWS(truncated), ROLLOUT(truncated), .written_by = BATCH_RECORD, .read_by = BATCH_OVERLONG },
 	{ ROWS(stop), ROLLOUT(stop), .written_by = BATCH_RECORD, .read_by = BATCH_OVERLONG },
 
@@ -44,6 +45,7 @@ static const struct batch_column batch_columns[] = {
 	{ TOKENS(advantage), .written_by = BATCH_ADVANTAGE | BATCH_CREDIT,
 	  .read_by = BATCH_CREDIT | BATCH_OBJECTIVE },
 	{ TOKENS(target), .written_by = BATCH_ADVANTAGE, .read_by = BATCH_CRITIC },
+	{ TOKENS(observed), .written_by = BATCH_POLICY, .read_by = BATCH_OBJECTIVE },
 	{ ROWS(good), .written_by = BATCH_POLICY, .read_by = BATCH_OBJECTIVE },
 	{ ROWS(group_tokens), .written_by = BATCH_POLICY, .read_by = BATCH_OBJECTIVE },
 
@@ -175,6 +177,7 @@ int batch_of_groups(const struct group *groups, int n_groups, struct arena *a, s
 	for (int g = 0; g < n_groups; g++)
 		R += groups[g].n;
 	TRY(batch_new(R, a, out));
+	out->n_components = R > 0 ? groups[0].rollouts[0].n_components : 0;
 	for (int g = 0, row = 0; g < n_groups; g++)
 		for (int i = 0; i < groups[g].n; i++, row++)
 			out->offset[row + 1] = out->offset[row] + groups[g].rollouts[i].n;
@@ -190,6 +193,8 @@ int batch_permute(const struct batch *b, const int *order, struct arena *a, stru
 	TRY(batch_new(b->n, a, out));
 	out->batch_tokens = b->batch_tokens;
 	out->updates = b->updates;
+	out->n_components = b->n_components;
+	out->component_weights = b->component_weights;
 	for (int r = 0; r < b->n; r++) {
 		assert(order[r] >= 0 && order[r] < b->n);
 		out->offset[r + 1] = out->offset[r] + b->offset[order[r] + 1] - b->offset[order[r]];

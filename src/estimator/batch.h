@@ -44,21 +44,25 @@ struct batch {
 	/* logp_old and entropy are those of the weights at hand, guided rows left out: sampled from
 	 * them, and no update since */
 	int is_current;
+	/* the verifiers whose rewards components holds, and their weights; borrowed */
+	int           n_components;
+	const double *component_weights; /* [n_components] */
 
 	/* ---- columns, from here to the end of the struct ---- */
 
 	/* From the records: */
-	unsigned char         *trained;   /* [T] 1: the token carries loss */
-	int                   *id;        /* [T] the completion as sampled */
-	float                 *logp_old;  /* [T] as sampled: the denominator of the ratio */
-	float                 *entropy;   /* [T] as sampled */
-	double                *rise;      /* [T] token rewards (record.h); NULL: none */
-	const struct context **prompt;    /* [R] under which the completion is trained */
-	int64_t               *group;     /* [R] id; its rows may stand anywhere */
-	double                *reward;    /* [R] NaN: could not be computed, counts nowhere */
-	unsigned char         *guided;    /* [R] 1: sampled under another context; NULL: none */
-	int                   *truncated; /* [R] 1: cut off */
-	enum stop_reason      *stop;      /* [R] by what */
+	unsigned char         *trained;    /* [T] 1: the token carries loss */
+	int                   *id;         /* [T] the completion as sampled */
+	float                 *logp_old;   /* [T] as sampled: the denominator of the ratio */
+	float                 *entropy;    /* [T] as sampled */
+	double                *rise;       /* [T] token rewards (record.h); NULL: none */
+	const struct context **prompt;     /* [R] under which the completion is trained */
+	int64_t               *group;      /* [R] id; its rows may stand anywhere */
+	double                *reward;     /* [R] NaN: could not be computed, counts nowhere */
+	unsigned char         *guided;     /* [R] 1: sampled under another context; NULL: none */
+	int                   *truncated;  /* [R] 1: cut off */
+	const double         **components; /* [R] [n_components] of each row, before weighting */
+	enum stop_reason      *stop;       /* [R] by what */
 
 	/* From the estimators and the model, once a step: */
 	double        *penalty;      /* [R] of overlong shaping, part of the reward by then */
@@ -69,6 +73,7 @@ struct batch {
 	float         *value;        /* [T] V before the first update; NULL: 0 */
 	float         *advantage;    /* [T] A */
 	float         *target;       /* [T] what V learns, NaN: nothing; NULL: no critic */
+	unsigned char *observed;     /* [T] 1: the world wrote it; NULL: nobody asks */
 	unsigned char *good;         /* [R] 1: reward above 0; NULL: nobody asks */
 	int           *group_tokens; /* [R] trained tokens of the row's group; NULL: nobody asks */
 

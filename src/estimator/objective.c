@@ -257,6 +257,8 @@ void totals_add(struct totals *totals, const struct batch *b)
 		int n = batch_trained(b, r);
 		totals->tokens += n;
 		totals->rows += n > 0;
+		for (int t = b->offset[r]; b->observed && n > 0 && t < b->offset[r + 1]; t++)
+			totals->observed += b->observed[t];
 		totals->good += b->good && b->good[r] ? n : 0;
 		if (b->group_tokens && n > 0)
 			totals->prompts += (double)n / b->group_tokens[r];
@@ -638,11 +640,25 @@ static void objective_add_stats(struct objective_stats *s, const struct objectiv
 	s->ratio_max = ratio_max;
 }
 
+/* What the world wrote, as a model of the world learns it: writes c, returns the loss. */
+static double add_echo(struct objective_job *j, double coefficient, int first, int last)
+{
+	double logp = 0;
+
+	for (int t = first; t < last; t++)
+		if (j->b->observed[t] && !j->b->trained[t]) {
+			logp += j->b->logp_new[t];
+			j->b->c[t] = (float)-coefficient;
+		}
+	return -coefficient * logp;
+}
+
 /* Coefficients and statistics of one row with n trained tokens. */
 static void objective_add_row(struct objective_job *j, const struct algorithm *a, int row,
                               const struct totals *totals, struct objective_stats *stats)
 {
 	int first = j->b->offset[row], last = j->b->offset[row + 1], n = batch_trained(j->b, row);
+	double echo = 0;
 
 	assert(totals->rows > 0 && totals->tokens >= n);
 	j->weight = objective_weight(a, j->b, totals, row);
@@ -655,7 +671,9 @@ static void objective_add_row(struct objective_job *j, const struct algorithm *a
 	j->masked = off_policy(j, first, last);
 	j->row.rows_masked = j->masked;
 	eval_row(j, first, last);
-	j->row.loss = j->weight * j->row.loss - j->bonus * j->praise - j->nll * j->logp;
+	if (a->echo > 0 && totals->observed > 0)
+		echo = add_echo(j, a->echo / (double)totals->observed, first, last);
+	j->row.loss = echo + j->weight * j->row.loss - j->bonus * j->praise - j->nll * j->logp;
 	objective_add_stats(stats, &j->row);
 }
 
@@ -675,7 +693,7 @@ int objective_is_silent(const struct algorithm *a, const struct batch *b, int ro
 	    (a->positive_nll > 0 && b->good[row]))
 		return 0;
 	for (int t = b->offset[row]; t < b->offset[row + 1]; t++)
-		if (b->trained[t] && b->advantage[t] != 0)
+		if ((b->trained[t] && b->advantage[t] != 0) || (a->echo > 0 && b->observed[t]))
 			return 0;
 	return 1;
 }

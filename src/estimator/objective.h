@@ -2,6 +2,7 @@
  *
  *     loss  L = sum_t w_t ( -W_t gain_t + beta k_t + proximal d_t^2 / 2 + held_t )
  *                 - entropy_coef mean_t H_t - positive_nll mean_good logp_new
+ *                 - echo mean_observed logp_new
  *     c_t = dL/dlogp_new,   h_t = dL/dH_t = -entropy_coef / (number of tokens in that mean)
  *
  * Ratio. A unit is a token (level token) or a whole completion of n trained tokens (level
@@ -56,6 +57,9 @@
  * positive_nll: the mean of -logp_new over the trained tokens of the update's rows whose reward is
  * above 0 (VAPO, arXiv:2504.05118, equation 10).
  *
+ * echo: the mean of -logp_new over what the world wrote (observed, which is not trained otherwise) in
+ * the rows with a trained token (prime-rl's ECHO).
+ *
  * use_bias_correction_kl: k times the ratio q of its unit, unclipped, gradient through both
  * (DeepSeek-V3.2's unbiased estimate, there token by token; for a whole completion as in TRL). With
  * level none the unit is the token.
@@ -103,7 +107,8 @@ struct totals {               /* of one update, */
 	/* groups with a trained token, as the sum over rows of their shares of the group's tokens:
 	 * the nearest integer is meant. 0 without group_tokens */
 	double  prompts;
-	int64_t good; /* trained tokens of rows that are good */
+	int64_t good;     /* trained tokens of rows that are good */
+	int64_t observed; /* tokens that the world wrote, in rows with a trained one */
 };
 
 /* Sums over trained tokens unless said; divide when printing. Doubles only: rows are added up in a
@@ -129,10 +134,10 @@ struct objective_stats {
 
 /* Columns that the loss needs of the whole batch, before it is cut into updates: group_tokens with
  * loss_type prompt_mean, good with positive_nll. Taken from `arena`, whose scratch is released; reads
- * trained, group and reward. */
+ * trained, group and reward. With echo the caller writes observed. */
 int objective_prepare(const struct algorithm *a, struct batch *b, struct arena *arena);
 
-/* ADDS the counts of these rows; reads high, group_tokens and good. */
+/* ADDS the counts of these rows; reads high, group_tokens, good and observed. */
 void totals_add(struct totals *totals, const struct batch *b);
 
 /* w of each trained token of the row. */
@@ -143,7 +148,8 @@ double objective_weight(const struct algorithm *a, const struct batch *b,
  * advantage at any trained token, and no term of the loss without one. */
 int objective_is_silent(const struct algorithm *a, const struct batch *b, int row);
 
-/* Writes c, and h where it is there: the head terms of each token, exactly 0 where not trained.
+/* Writes c, and h where it is there: the head terms of each token, exactly 0 where not trained (but
+ * for c of observed tokens, with echo).
  * ADDS to *stats. Reads, at trained tokens only:
  *
  *     logp_new, advantage, weight, high, guided
@@ -152,6 +158,7 @@ int objective_is_silent(const struct algorithm *a, const struct batch *b, int ro
  *     logp_rollout  with off_policy_mask > 0
  *     group_tokens  with loss_type prompt_mean
  *     good          with positive_nll
+ *     observed      with echo, and logp_new there
  *     chosen        where it is there
  *     entropy_new   must be there when entropy_coef is not 0, and so must h
  *

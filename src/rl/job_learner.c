@@ -92,6 +92,7 @@ int job_learner_open(enum job_kind kind, struct job_config *c, const struct job_
 	*out = (struct job_learner){.config = c};
 	*o = (struct learn_options){.num_minibatches = c->optim.num_minibatches,
 	                            .plain_denominator = c->guidance.plain_denominator,
+	                            .component_weights = data->reward.weight,
 	                            .stale = !matmul_is_strict(&c->compute.matmul),
 	                            .seed = (uint64_t)c->run.seed};
 	if (kind == JOB_TRAIN && c->rollout.temperature == 0)

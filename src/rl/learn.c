@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "estimator/covariance.h"
 #include "estimator/kl.h"
+#include "estimator/resample.h"
 
 #include <assert.h>
 #include <math.h>
@@ -13,7 +14,8 @@
 struct learn {
 	struct learn_options     *o;
 	const struct learn_input *in;
-	struct batch              batch;     /* of all groups, in the order of sampling */
+	struct batch              batch; /* of all groups, in the order of sampling */
+	int                       n_groups;
 	int                      *group_row; /* [n_groups+1] group i owns rows group_row[i] .. */
 	struct arena             *a;
 	struct learn_report      *report;
@@ -31,7 +33,10 @@ static int learn_begin(struct learn *l)
 	TRY(arena_take(l->a, (size_t)in->n_groups + 1, "the rows of the groups", &l->group_row));
 	for (int g = 0; g < in->n_groups; g++)
 		l->group_row[g + 1] = l->group_row[g] + in->groups[g].n;
-	return batch_of_groups(in->groups, in->n_groups, l->a, &l->batch);
+	TRY(batch_of_groups(in->groups, in->n_groups, l->a, &l->batch));
+	l->n_groups = in->n_groups;
+	l->batch.component_weights = l->o->component_weights;
+	return OK;
 }
 
 /* The penalty goes back to the records: the diagnosis of the step asks what was trained on. */
@@ -129,6 +134,46 @@ static int learn_credit(struct learn *l)
 	return credit_apply(&l->o->credit, &l->batch, key, l->a, &l->report->credit);
 }
 
+/* Marks what the world wrote. */
+static int learn_observe(struct learn *l)
+{
+	if (!(l->o->algorithm.echo > 0))
+		return OK;
+	TRY(BATCH_TAKE(&l->batch, observed, l->a));
+	for (int g = 0, row = 0; g < l->in->n_groups; g++)
+		for (int i = 0; i < l->in->groups[g].n; i++, row++) {
+			const struct rollout *r = &l->in->groups[g].rollouts[i];
+			for (int s = 0; s < r->n_spans; s++)
+				if (r->spans[s].kind == SPAN_OBSERVATION)
+					memset(l->batch.observed + l->batch.offset[row] +
+					               r->spans[s].first,
+					       1, (size_t)r->spans[s].count);
+		}
+	return OK;
+}
+
+/* The rows that are trained on, drawn from the batch; a problem none of whose completions was drawn
+ * is no group any more. */
+static int learn_resample(struct learn *l)
+{
+	struct rng_key key = {l->o->seed, RNG_RESAMPLE, l->in->step, 0, 0};
+	struct batch   drawn;
+	int           *rows;
+
+	if (l->o->algorithm.resample == RESAMPLING_NONE)
+		return OK;
+	TRY(arena_take(l->a, (size_t)l->batch.n, "the rows that are drawn", &rows));
+	resample_rows(&l->o->algorithm, &l->batch, key, rows);
+	TRY(batch_permute(&l->batch, rows, l->a, &drawn));
+	l->n_groups = 0;
+	for (int r = 0; r < drawn.n; r++)
+		if (r == 0 || drawn.group[r] != drawn.group[r - 1])
+			l->group_row[l->n_groups++] = r;
+	l->group_row[l->n_groups] = drawn.n;
+	l->batch = drawn;
+	return OK;
+}
+
 /* sum |A| and the number of trained tokens, which is what every update divides by. */
 static void learn_measure(struct learn *l)
 {
@@ -149,7 +194,7 @@ static void learn_measure(struct learn *l)
 static int learn_shuffle(struct learn *l, int iteration, struct batch *out, int *group_row)
 {
 	struct rng_key key = {l->o->seed, RNG_SHUFFLE, l->in->step, (uint32_t)iteration, 0};
-	int            n = l->in->n_groups, row = 0;
+	int            n = l->n_groups, row = 0;
 	uint32_t      *groups;
 	int           *rows;
 
@@ -209,7 +254,7 @@ static int learn_choose(struct learn *l, const struct batch *part, struct rng_ke
 /* One pass over the batch: whole groups, cut into minibatches as evenly as they go. */
 static int learn_iterate(struct learn *l, int iteration)
 {
-	int          n = l->in->n_groups, M = l->o->num_minibatches < n ? l->o->num_minibatches : n;
+	int          n = l->n_groups, M = l->o->num_minibatches < n ? l->o->num_minibatches : n;
 	int         *group_row = l->group_row;
 	struct batch b = l->batch;
 
@@ -268,6 +313,8 @@ int learn_from(struct learn_options *o, const struct learn_input *in, struct are
 	TRY(learn_reference(&l));
 	TRY(learn_advantage(&l));
 	TRY(learn_credit(&l));
+	TRY(learn_observe(&l));
+	TRY(learn_resample(&l));
 	TRY(objective_prepare(&o->algorithm, &l.batch, a));
 	learn_measure(&l);
 	if (o->watch.seen)

@@ -7,7 +7,8 @@
  *     reference   logp_ref                 only if beta > 0
  *     advantage   advantage, target        (advantage.h)
  *     credit      advantage                (credit.h)
- *     objective   group_tokens, good       (objective.h), if the loss asks
+ *     resample    the rows drawn anew      (resample.h), if the algorithm asks
+ *     objective   group_tokens, good, observed       (objective.h), if the loss asks
  *     update      num_iterations times: groups in a keyed order, cut into num_minibatches, one
  *                 update each (policy.h), before which covariance.h may choose some of its tokens
  *
@@ -44,6 +45,8 @@ struct learn_options {
 	/* its beta as the controller left it: part of a checkpoint */
 	struct algorithm algorithm;
 	struct critic   *critic; /* borrowed; NULL: none */
+	/* of the verifiers of the reward, in their order; borrowed */
+	const double *component_weights;
 	/* how advantages are spread over segments; all 0: as they are */
 	struct credit_options credit;
 	int                   num_minibatches;

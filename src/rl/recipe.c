@@ -59,6 +59,23 @@ static int check_token_rewards(const struct job_config *c, const struct algorith
 	return OK;
 }
 
+/* What changes the sum of several rewards and not the rewards themselves. */
+static int check_components(const struct job_config *c, const struct algorithm *a)
+{
+	const char *what = *c->rollout.source        ? "rollout.source"
+	                   : c->task.permute_rewards ? "task.permute_rewards"
+	                   : c->task.token_rewards   ? "task.token_rewards"
+	                                             : NULL;
+
+	if (a->multi_objective_aggregation == NORMALIZE_THEN_SUM && what)
+		return error_set(ERR_INPUT,
+		                 "%s: %s has or changes the sum of the rewards alone, but "
+		                 "loss.multi_objective_aggregation normalize_then_sum takes each "
+		                 "of them as it is; leave one of them out",
+		                 config_where(&c->base, what), what);
+	return OK;
+}
+
 /* TRL's default of epsilon_high is epsilon. Of cap_absolute it is the ceiling itself, and no width
  * beside another. */
 static void widen(const struct job_config *c, struct algorithm *a)
@@ -81,6 +98,7 @@ int recipe_algorithm(struct job_config *c, struct algorithm *out)
 		return error_context("%s", config_where(&c->base, "algorithm"));
 	TRY(check_guided(c, out));
 	TRY(check_token_rewards(c, out));
+	TRY(check_components(c, out));
 	snprintf(who, sizeof who, "algorithm %s", out->name);
 	TRY(config_lay(&c->base, who, &loss_options_table, out));
 	return config_check(&c->base); /* what the user set beside a part that does not read it */

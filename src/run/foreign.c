@@ -173,7 +173,7 @@ const struct foreign foreign[] = {
 	/* rewards and data */
 	{"reward_funcs", TRL, "task.reward", "the name of a verifier, or task.verifier.command for a program of your own"},
 	{"reward_weights", TRL, "task.rewards", "a list of names and weights"},
-	{"multi_objective_aggregation", TRL, NULL, "the weighted rewards of task.rewards are added and then scaled"},
+	{"multi_objective_aggregation", TRL, "loss.multi_objective_aggregation", NULL},
 	{"custom_reward_function", VERL, "task.verifier.command", "a program that reads and writes lines of JSON, with task.reward command"},
 	{"reward_model.path", VERL, "task.verifier.command", "rewards come from verifiers; a program of your own may ask a model"},
 	{"dataset_name", TRL, "data.train", "a file of JSON lines on this machine"},
@@ -451,7 +451,7 @@ const struct foreign foreign[] = {
 	{"rollout_is_batch_normalize", VERL, "loss.mismatch_normalise", NULL},
 	{"bypass_mode", VERL, NULL, "the recorded log-probabilities are always the denominator; see loss.mismatch"},
 	{"filter_groups.metric", VERL, NULL, "groups go whose completions are all right or all wrong; see loss.dynamic_sampling"},
-	{"use_pf_ppo", VERL, NULL, "its method is no row of the algorithm table"},
+	{"use_pf_ppo", VERL, "loss.resample", "pow, max_min or max_random, as its reweight_method"},
 	{"distillation.enabled", VERL, NULL, "there is no distillation yet"},
 	{"log_val_generations", VERL, "run.save_samples", NULL},
 	{"rollout_data_dir", VERL, "run.save_samples", NULL},

@@ -262,6 +262,23 @@ def kl_abs(b, s):
     return advantage, sequence_mean(losses, b.mask)
 
 
+def gdpo(b, s):
+    """Each reward standardised in its group, weighed and added; the sums standardised over the batch."""
+    total = [torch.zeros((), dtype=torch.float64) for _ in b.rows]
+    for k, weight in enumerate(COMPONENT_WEIGHTS):
+        values = [torch.tensor(row["components"][k], dtype=torch.float64) for row in b.rows]
+        total = [t + weight * v for t, v in zip(total, standardised(b.rows, values))]
+    sums = torch.stack(total)
+    advantage = spread((sums - sums.mean()) / (sums.std() + 1e-6), b.mask)
+    return advantage, sequence_mean(b.per_token(advantage, 0.2, 0.2), b.mask)
+
+
+def echo(b, s):
+    """What is not trained was written by the world."""
+    advantage, loss = grpo(b, {"beta": 0})
+    return advantage, loss - s["echo"] * sum((lp * (1 - m)).sum() for lp, m in zip(b.lp, b.mask)) / sum((1 - m).sum() for m in b.mask)
+
+
 def token_sum(b, s):
     advantage = spread(standardised(b.rows, b.reward), b.mask)
     return advantage, sum((l * m).sum() for l, m in zip(b.per_token(advantage, 0.2, 0.2), b.mask))
@@ -286,9 +303,10 @@ ALGORITHMS = {reinforce: {}, rloo: {"beta": 0.05}, reinforce_pp: {"beta": 0.001}
               dppo_kl: {"epsilon": 0.02, "epsilon_high": 0.01, "max_completion_length": 20}, dro: {"proximal": 0.3},
               kl_cov: {"covariance_ratio": 0.2, "covariance_coef": 0.7},
               clip_cov: {"covariance_ratio": 1, "covariance_low": 0.1, "covariance_high": 1}, positive_nll: {"positive_nll": 0.3},
-              kl_abs: {"beta": 0.2, "kl_estimator": "abs"}}
+              kl_abs: {"beta": 0.2, "kl_estimator": "abs"}, gdpo: {}, echo: {"echo": 0.3}}
+COMPONENT_WEIGHTS = [1, 0.5, 2]
 # A formula that is another row with a part of its own.
-ROW_OF = dict.fromkeys(("token_sum", "prompt_mean", "positive_nll", "kl_abs"), "grpo")
+ROW_OF = dict.fromkeys(("token_sum", "prompt_mean", "positive_nll", "kl_abs", "echo"), "grpo")
 
 
 def random_rows(seed, n_groups=3, size=5):
@@ -303,13 +321,13 @@ def random_rows(seed, n_groups=3, size=5):
             trained[r.randrange(n)] = 1
             rows.append({"group": g, "reward": 0.3 if g == 1 else r.choice((0, 0, 1, 0.5)), "trained": trained, "logp_old": old,
                          "logp_new": [x + r.gauss(0, 0.4) for x in old], "logp_ref": [x + r.gauss(0, 0.4) for x in old],
-                         "entropy": [r.random() for _ in old]})
+                         "entropy": [r.random() for _ in old], "components": [r.random(), r.choice((0, 1)), 0.25]})
     r.shuffle(rows)
     return rows
 
 
 def evaluate(algorithm, settings, rows, credit=None):
-    job = json.dumps({"algorithm": algorithm, "set": settings, "rows": rows} | ({"credit": credit} if credit else {}))
+    job = json.dumps({"algorithm": algorithm, "set": settings, "rows": rows, "component_weights": COMPONENT_WEIGHTS} | ({"credit": credit} if credit else {}))
     done = subprocess.run([hone.TOOLS / "tool_objective"], input=job, capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(done.stderr.strip())
