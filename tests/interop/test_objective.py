@@ -5,6 +5,7 @@ Nothing here is taken from src/rl: a formula is as its paper has it, in float64,
 
 import collections
 import json
+import math
 import random
 import subprocess
 import types
@@ -250,6 +251,19 @@ def clip_cov(b, s):
     return advantage, token_mean(losses, b.mask)
 
 
+def m2po(b, s):
+    """Stale rows: the tokens with the largest squares go until the mean of the others is small."""
+    for row in b.rows:
+        row["logp_rollout"] = [x + 0.3 * math.sin(7 * x) for x in row["logp_old"]]
+    d = [lpo - lpr for lpo, lpr in zip(b.lpo, column(b.rows, "logp_rollout"))]
+    squares = torch.cat([x[m > 0] ** 2 for x, m in zip(d, b.mask)]).sort(descending=True).values.tolist()
+    while sum(squares) / len(squares) >= s["mismatch_moment"]:
+        squares.pop(0)
+    advantage = spread(standardised(b.rows, b.reward), b.mask)
+    losses = [-torch.exp(x) * (x ** 2 <= squares[0] + 1e-9) * r * a for x, r, a in zip(d, b.ratios(), advantage)]
+    return advantage, token_mean(losses, b.mask)
+
+
 def positive_nll(b, s):
     advantage, loss = grpo(b, {"beta": 0})
     good = [(lp, m) for lp, m, r in zip(b.lp, b.mask, b.reward) if r > 0]
@@ -303,7 +317,8 @@ ALGORITHMS = {reinforce: {}, rloo: {"beta": 0.05}, reinforce_pp: {"beta": 0.001}
               dppo_kl: {"epsilon": 0.02, "epsilon_high": 0.01, "max_completion_length": 20}, dro: {"proximal": 0.3},
               kl_cov: {"covariance_ratio": 0.2, "covariance_coef": 0.7},
               clip_cov: {"covariance_ratio": 1, "covariance_low": 0.1, "covariance_high": 1}, positive_nll: {"positive_nll": 0.3},
-              kl_abs: {"beta": 0.2, "kl_estimator": "abs"}, gdpo: {}, echo: {"echo": 0.3}}
+              kl_abs: {"beta": 0.2, "kl_estimator": "abs"}, gdpo: {}, echo: {"echo": 0.3},
+              m2po: {"mismatch_moment": 0.02}}
 COMPONENT_WEIGHTS = [1, 0.5, 2]
 # A formula that is another row with a part of its own.
 ROW_OF = dict.fromkeys(("token_sum", "prompt_mean", "positive_nll", "kl_abs", "echo"), "grpo")
