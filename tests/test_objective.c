@@ -305,6 +305,19 @@ static void the_gamma_weight_matches_the_worked_numbers(void **state)
 	             F1_T, TOLERANCE);
 }
 
+/* Absurd exponents make no infinite weight. */
+static void the_gamma_weight_has_a_bound(void **state)
+{
+	(void)state;
+	struct algorithm a = f1_algorithm("vespo");
+	float            c[F1_T];
+
+	a.vespo_k_pos = a.vespo_lambda_neg = 1e3;
+	assert_true(isfinite(f1_eval(&a, c).loss));
+	for (int t = 0; t < F1_T; t++)
+		assert_true(fabs(c[t]) <= exp(20));
+}
+
 static void an_answer_counts_by_its_length_in_luspo(void **state)
 {
 	(void)state;
@@ -1222,7 +1235,7 @@ TEST_MAIN(TEST(the_clipped_surrogate_matches_the_worked_numbers),
           TEST(coefficients_chain_to_the_logits),
           TEST(the_geometric_mean_of_clipped_ratios_matches_the_worked_numbers),
           TEST(the_soft_gate_matches_the_worked_numbers),
-          TEST(the_gamma_weight_matches_the_worked_numbers),
+          TEST(the_gamma_weight_matches_the_worked_numbers), TEST(the_gamma_weight_has_a_bound),
           TEST(an_answer_counts_by_its_length_in_luspo),
           TEST(masks_by_divergence_match_the_worked_numbers),
           TEST(a_sure_token_has_a_finite_divergence),

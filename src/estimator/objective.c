@@ -102,14 +102,14 @@ static struct gain gain_power(double q, double adv, const struct algorithm *a)
 	return (struct gain){adv * f, adv * a->power * f, INSIDE};
 }
 
-/* q^k exp(lambda (1 - q)); a completion that became impossible weighs 0. */
+/* q^k exp(lambda (1 - q)), at most exp(20); a completion that became impossible weighs 0. */
 static struct gain gain_gamma(double q, double adv, const struct algorithm *a)
 {
 	double k = adv >= 0 ? a->vespo_k_pos : a->vespo_k_neg;
 	double lambda = adv >= 0 ? a->vespo_lambda_pos : a->vespo_lambda_neg;
 	double x = q > 0 ? k * real_log(q) + lambda * (1 - q) : -INFINITY;
 
-	return (struct gain){0, real_exp(x) * adv, INSIDE};
+	return (struct gain){0, real_exp(fmin(x, 20)) * adv, INSIDE};
 }
 
 /* ---- bounds of a token's probability ---- */

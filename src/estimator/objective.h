@@ -36,7 +36,7 @@
  *                   1e-8) / (1 - p + 1e-8))
  *     gamma         W A logp_new, W = q^k exp(lambda (1 - q)) held still, k and lambda by the sign of
  *                   A: 1 at q = 1, its peak at q = k / lambda (VESPO, arXiv:2602.10693); far below
- *                   1 it goes on to 0
+ *                   1 it goes on to 0, it stops at exp(20)
  *
  *     squash        A q / (q + g), g held still: a constant, or the squash_percentile of the q of
  *                   the completion's trained tokens, at least 1e-4
