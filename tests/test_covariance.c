@@ -33,8 +33,8 @@ static void choose(const struct algorithm *a, const struct batch *b)
 }
 
 /* The advantages have the mean .346410, the log-probabilities -.955, so that the covariances are
- * .1325 .1845 -.2832 .4183 .1758 .7820 .3663 -.1793 -.0234 .3923: those of tokens 5, 3 and 9 are the
- * largest three of ten. */
+ * .1325 .1845 -.2832 .4183 .1758 .7820 .3663 -.1793 -.0234 .3923: those of tokens 5, 3 and 9 are
+ * the largest three of ten. */
 static void the_largest_covariances_are_held_back(void **state)
 {
 	(void)state;

@@ -432,8 +432,8 @@ static void good_answers_are_also_learned_as_they_are(void **state)
 	arena_free(&arena);
 }
 
-/* Tokens 1, 4 and 7 were written by the world, -3 in all; the fifth, masked with its answer, is in no
- * mean. */
+/* Tokens 1, 4 and 7 were written by the world, -3 in all; the fifth, masked with its answer, is in
+ * no mean. */
 static void what_the_world_wrote_is_learned_by_its_mean(void **state)
 {
 	(void)state;

@@ -5,7 +5,7 @@
  *         With signed_rewards 2 R_i - 1 stands for R_i: the rewards -1 and 1 of TOPR
  *         (arXiv:2503.14286) from verifiers that give 0 and 1.
  *
- *         With multi_objective_aggregation: normalize_then_sum and the rewards c_ik of the verifiers
+ *         With multi_objective_aggregation normalize_then_sum, c_ik the rewards of the verifiers,
  *             v_i = sum_k weight_k (c_ik - mean_k) / (std_k + advantage_eps)
  *         mean and unbiased std over the group, 0 where all are equal; one that does not apply
  *         (NaN) adds nothing and counts nowhere (GDPO, arXiv:2601.05242). Without components the
@@ -99,7 +99,8 @@ struct advantage_stats { /* sums; divide when printing */
 double advantage_baseline_for(double p, double wanted);
 
 /* Writes advantage, and with baseline critic target; takes them from `a` where they are not there.
- * ADDS to *stats. Reads group, reward, rise and, with normalize_then_sum, components; logp_old and logp_ref when KL is in the reward;
+ * ADDS to *stats. Reads group, reward, rise and, with normalize_then_sum, components;
+ * logp_old and logp_ref when KL is in the reward;
  * value with baseline critic. Scratch from `a` is released. ERR_INPUT: a row without token. */
 int advantage_fill(const struct algorithm *alg, struct batch *b, struct arena *a,
                    struct advantage_stats *stats);

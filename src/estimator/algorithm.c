@@ -41,7 +41,7 @@
  *                is cut; here by those of the update (verl's token-mean). The paper of that name
  *                (arXiv:2506.02864) standardises by a fitted Beta distribution: another method.
  * opo            strictly on policy, so without a ratio. Its length is that of the trained tokens.
- * maxrl          the paper's estimate is on policy; ratio and clip are those of the libraries, which
+ * maxrl          the paper's estimate is on policy; ratio and clip are those of libraries, which
  *                run it beside PPO's clip (SkyRL) or DPPO's mask (prime-rl).
  * gpg            as verl has it: the share of completions with a reward that is not 0. The paper's
  *                share is of completions in groups that are not constant.

@@ -1,6 +1,6 @@
 /* covariance.h - the tokens of an update that move the entropy most (arXiv:2505.22617).
  *
- *     cov_t = (A_t - mean A) (logp_t - mean logp)        means over the trained tokens of the update
+ *     cov_t = (A_t - mean A) (logp_t - mean logp)      means over the trained tokens of the update
  *
  * A step on the score function lowers the entropy by about the mean of these: a token that is
  * likely and praised, or unlikely and blamed, narrows the policy. A few of them do most of it. With
@@ -20,8 +20,8 @@
 #include "estimator/algorithm.h"
 #include "estimator/batch.h"
 
-/* Writes chosen, which must be there. Reads trained, advantage, logp, and logp_old where the clip is
- * hard. Scratch from `a` is released. */
+/* Writes chosen, which must be there. Reads trained, advantage, logp, and with a hard clip
+ * logp_old. Scratch from `a` is released. */
 int covariance_choose(const struct algorithm *alg, const struct batch *b, const float *logp,
                       struct rng_key key, struct arena *a);
 

@@ -530,7 +530,7 @@ static void token_entropy(struct objective_job *j, int t)
  *     c_t = w (beta dk_t/dlogp_t - f sum_s s_s)        every token of the unit moves the ratio
  *     c_t = w (beta dk_t/dlogp_t - s_t)                where the ratio is held as a weight on logp
  *
- * A token whose own log-ratio was limited stands still: its slope is 0. The pulls have their own. */
+ * A token whose own log-ratio was limited stands still: its slope is 0. Pulls have their own. */
 static void eval_unit(struct objective_job *j, int first, int last)
 {
 	struct objective_unit u = unit_of(j, first, last);

@@ -34,9 +34,9 @@
  *     binary_kl     q A, and nothing where D > epsilon_high and p > p_old (A > 0), or D > epsilon
  *                   and p < p_old (A < 0), D = p_old log(p_old / p) + (1 - p_old) log((1 - p_old +
  *                   1e-8) / (1 - p + 1e-8))
- *     gamma         W A logp_new, W = q^k exp(lambda (1 - q)) held still, k and lambda by the sign of
- *                   A: 1 at q = 1, its peak at q = k / lambda (VESPO, arXiv:2602.10693); far below
- *                   1 it goes on to 0, it stops at exp(20)
+ *     gamma         W A logp_new, W = q^k exp(lambda (1 - q)) held still, k and lambda by the sign
+ *                   of A: 1 at q = 1, its peak at q = k / lambda (VESPO, arXiv:2602.10693); far
+ *                   below 1 it goes on to 0, it stops at exp(20)
  *
  *     squash        A q / (q + g), g held still: a constant, or the squash_percentile of the q of
  *                   the completion's trained tokens, at least 1e-4
@@ -57,8 +57,8 @@
  * positive_nll: the mean of -logp_new over the trained tokens of the update's rows whose reward is
  * above 0 (VAPO, arXiv:2504.05118, equation 10).
  *
- * echo: the mean of -logp_new over what the world wrote (observed, which is not trained otherwise) in
- * the rows with a trained token (prime-rl's ECHO).
+ * echo: the mean of -logp_new over what the world wrote (observed, not trained otherwise) in the
+ * rows with a trained token (prime-rl's ECHO).
  *
  * use_bias_correction_kl: k times the ratio q of its unit, unclipped, gradient through both
  * (DeepSeek-V3.2's unbiased estimate, there token by token; for a whole completion as in TRL). With
@@ -133,7 +133,7 @@ struct objective_stats {
 };
 
 /* Columns that the loss needs of the whole batch, before it is cut into updates: group_tokens with
- * loss_type prompt_mean, good with positive_nll. Taken from `arena`, whose scratch is released; reads
+ * loss_type prompt_mean, good with positive_nll. From `arena`, whose scratch is released; reads
  * trained, group and reward. With echo the caller writes observed. */
 int objective_prepare(const struct algorithm *a, struct batch *b, struct arena *arena);
 

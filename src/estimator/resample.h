@@ -6,7 +6,7 @@
  *                       max_random   0.4 where R is the largest, else 0.1
  *     each plus 1e-8, so that a batch without any weight is drawn from evenly
  *
- * Advantages are those of the whole batch. A row whose reward could not be computed has weight 0. */
+ * Advantages are those of the whole batch. A row without a reward has weight 0. */
 #ifndef ESTIMATOR_RESAMPLE_H
 #define ESTIMATOR_RESAMPLE_H
 
