@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include "math/matmul.h"
+#include "rl/job_parts.h"
 
 static const char config[] =
         "data: {generate: [{name: sequence, count: 12}]}\n"
@@ -96,6 +97,41 @@ static void a_run_goes_on_by_any_kernel_with_the_same_bits(void **state)
 	}
 }
 
+/* The state of a run in that order, as a program wrote it that knew of none, loaded: its status. */
+static int load_without_order(const char *order)
+{
+	char        setting[64], line[32], *text, *then, *at;
+	const char *settings[] = {"run.output_dir=older", setting};
+	struct job  job;
+	json_t     *state;
+	int         status;
+
+	snprintf(setting, sizeof setting, "compute.order=%s", order);
+	snprintf(line, sizeof line, "  order: %s\n", order);
+	assert_ok(job_open(JOB_TRAIN, JOB_NEW, "job.yaml", settings, 2, &job));
+	assert_ok(job_take_inputs(&job.data, &job.learner, &job.sampler, &job.record));
+	assert_ok(job_state_text(&job.learner, &job.sampler, &job.record, &text));
+	assert_ok(json_parse("state", text, strlen(text), &state));
+	then = strdup(json_string_value(json_object_get(state, "config")));
+	at = strstr(then, line);
+	assert_non_null(at);
+	memmove(at, at + strlen(line), strlen(at + strlen(line)) + 1);
+	assert_int_equal(json_object_set_new(state, "config", json_string(then)), 0);
+	status = job_state_load(&job.learner, &job.sampler, &job.record, "state", state);
+	json_decref(state);
+	free(then);
+	free(text);
+	job_close(&job);
+	return status;
+}
+
+static void a_checkpoint_that_names_no_order_is_one_of_pairs(void **state)
+{
+	(void)state;
+	assert_ok(load_without_order("pair"));
+	assert_error(load_without_order("tile"), ERR_INPUT, "compute.order: pair -> tile");
+}
+
 /* A run that is killed before its first checkpoint begins again as it began. */
 static void a_resume_without_a_checkpoint_takes_the_order_of_the_cpu(void **state)
 {
@@ -153,6 +189,7 @@ int main(void)
 	        TEST(a_new_run_takes_the_order_of_its_cpu_and_writes_it_down),
 	        TEST(a_resumed_run_keeps_its_order_whatever_the_cpu_would_take),
 	        TEST(a_run_goes_on_by_any_kernel_with_the_same_bits),
+	        TEST(a_checkpoint_that_names_no_order_is_one_of_pairs),
 	        TEST(a_resume_without_a_checkpoint_takes_the_order_of_the_cpu),
 	        TEST(several_ranks_have_the_order_and_the_bits_of_one),
 	        TEST(commands_read_a_run_in_its_own_order),
